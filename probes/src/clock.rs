@@ -1,0 +1,195 @@
+//! The clocks, and the one file that reads them.
+//!
+//! Two clocks, because they answer two questions. *When is it due?* is `CLOCK_MONOTONIC`'s, the clock of the
+//! kernel's timers ([`Timestamp`]). *How long did it take?* is asked once per record, and there the reading
+//! itself is the whole cost, so spans use the raw TSC where it is invariant ([`Ticks`]).
+//! [`ClockMap`](crate::clock_map::ClockMap) joins the two.
+
+use crate::ids::{Ticks, Timestamp};
+
+/// Where a loop gets its time from. Real ones read hardware, virtual ones are moved by a test or a replay.
+pub trait Clock {
+    /// The monotonic time that due times are compared with.
+    fn now(&self) -> Timestamp;
+    /// The record clock. Strictly cheaper than [`now`](Self::now) where the hardware allows.
+    fn ticks(&self) -> Ticks;
+}
+
+/// What [`Ticks`] of a process count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum TickUnit {
+    /// Nanoseconds of `CLOCK_MONOTONIC`.
+    Monotonic = 0,
+    /// Cycles of an invariant time-stamp counter.
+    Tsc = 1,
+}
+
+impl TickUnit {
+    /// The cheapest unit that this machine keeps honestly.
+    #[must_use]
+    pub fn detect() -> Self {
+        if tsc_is_invariant() { Self::Tsc } else { Self::Monotonic }
+    }
+
+    /// The unit with this wire code.
+    #[must_use]
+    pub const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Monotonic),
+            1 => Some(Self::Tsc),
+            _ => None,
+        }
+    }
+}
+
+/// The machine's own clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemClock {
+    unit: TickUnit,
+}
+
+impl SystemClock {
+    /// Uses the cheapest record clock that this machine keeps honestly.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { unit: TickUnit::detect() }
+    }
+
+    /// Uses `unit` for the record clock; [`TickUnit::Tsc`] falls back where there is none.
+    #[must_use]
+    pub fn with_unit(unit: TickUnit) -> Self {
+        Self { unit: if unit == TickUnit::Tsc { TickUnit::detect() } else { unit } }
+    }
+
+    /// What [`Clock::ticks`] counts.
+    #[must_use]
+    pub const fn unit(&self) -> TickUnit {
+        self.unit
+    }
+
+    /// One reading of all three clocks, as close together as the machine allows: of several tries, the one
+    /// whose two tick readings lie closest.
+    #[must_use]
+    pub fn anchor(&self) -> Anchor {
+        let mut best = self.anchor_once();
+        for _ in 0..4 {
+            let next = self.anchor_once();
+            if next.0 < best.0 {
+                best = next;
+            }
+        }
+        best.1
+    }
+
+    fn anchor_once(&self) -> (u64, Anchor) {
+        let before = self.ticks();
+        let monotonic = self.now();
+        let after = self.ticks();
+        let width = after.0.wrapping_sub(before.0);
+        let ticks = match self.unit {
+            TickUnit::Tsc => Ticks(before.0 + width / 2),
+            TickUnit::Monotonic => Ticks(monotonic.0),
+        };
+        (width, Anchor { ticks, monotonic, wall_ns: wall_ns() })
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for SystemClock {
+    #[inline]
+    fn now(&self) -> Timestamp {
+        monotonic_now()
+    }
+
+    #[inline(always)]
+    fn ticks(&self) -> Ticks {
+        match self.unit {
+            TickUnit::Tsc => Ticks(tsc()),
+            TickUnit::Monotonic => Ticks(monotonic_now().0),
+        }
+    }
+}
+
+/// The same instant on three clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Anchor {
+    /// The record clock.
+    pub ticks: Ticks,
+    /// `CLOCK_MONOTONIC`.
+    pub monotonic: Timestamp,
+    /// Nanoseconds since 1970-01-01 UTC.
+    pub wall_ns: u64,
+}
+
+/// Nanoseconds of `CLOCK_MONOTONIC`.
+#[inline]
+#[must_use]
+pub fn monotonic_now() -> Timestamp {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    Timestamp(now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64)
+}
+
+/// Nanoseconds since 1970-01-01 UTC.
+#[must_use]
+pub fn wall_ns() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+#[expect(unsafe_code, reason = "the time-stamp counter has no safe intrinsic")]
+fn tsc() -> u64 {
+    // SAFETY: `rdtsc` exists on every x86_64 and touches no memory.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn tsc_is_invariant() -> bool {
+    use core::arch::x86_64::__cpuid;
+    use std::sync::OnceLock;
+    static INVARIANT: OnceLock<bool> = OnceLock::new();
+    // CPUID 0x80000007, EDX bit 8: the counter runs at one rate in all power states (AMD APM vol. 3, E.4.6).
+    *INVARIANT
+        .get_or_init(|| __cpuid(0x8000_0000).eax >= 0x8000_0007 && __cpuid(0x8000_0007).edx & (1 << 8) != 0)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+fn tsc() -> u64 {
+    monotonic_now().0
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn tsc_is_invariant() -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_anchor_lies_between_the_readings_around_it() {
+        let clock = SystemClock::new();
+        let (mono, ticks) = (clock.now(), clock.ticks());
+        let anchor = clock.anchor();
+        assert!(mono <= anchor.monotonic && anchor.monotonic <= clock.now());
+        if clock.unit() == TickUnit::Tsc {
+            assert!(ticks <= anchor.ticks && anchor.ticks <= clock.ticks());
+        }
+    }
+
+    #[test]
+    fn monotonic_ticks_are_monotonic_nanoseconds() {
+        let anchor = SystemClock::with_unit(TickUnit::Monotonic).anchor();
+        assert_eq!(anchor.ticks.0, anchor.monotonic.0);
+    }
+}

@@ -1,0 +1,252 @@
+//! The small closed enumerations that events are made of, each with its wire code and its printed name.
+
+macro_rules! words {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $code:literal $variant:ident = $text:literal),+ $(,)? })+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        #[repr(u8)]
+        pub enum $name {
+            $($(#[$vdoc])* #[serde(rename = $text)] $variant = $code,)+
+        }
+
+        impl $name {
+            /// Every value, by wire code.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The name that reports, traces and the dashboard print.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+
+            /// The value with this wire code.
+            #[must_use]
+            pub const fn from_code(code: u8) -> Option<Self> {
+                match code { $($code => Some(Self::$variant),)+ _ => None }
+            }
+
+            /// The wire code.
+            #[must_use]
+            pub const fn code(self) -> u8 {
+                self as u8
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.name())
+            }
+        }
+    )+};
+}
+
+words! {
+    /// A named stretch of a tick.
+    Phase {
+        /// Due timers and their callbacks.
+        1 Timers = "timers",
+        /// Draining the signal ring into tasks.
+        2 Signals = "signals",
+        /// Taking the batch that other threads posted.
+        3 Concurrent = "concurrent",
+        /// The task queue.
+        4 Tasks = "tasks",
+        /// A microtask checkpoint that belongs to no task.
+        5 Microtasks = "microtasks",
+        /// The deferred queue.
+        6 Deferred = "deferred",
+        /// The batch of immediates.
+        7 Immediates = "immediates",
+        /// A check or a collection of the GC controller.
+        8 Gc = "gc",
+        /// Waiting for readiness.
+        9 Poll = "poll",
+        /// Readiness callbacks, right after the poll.
+        10 Io = "io",
+        /// Pumping a foreign loop.
+        11 Pump = "pump",
+        /// Tasklets of the agenda.
+        12 Agenda = "agenda",
+        /// The loop itself saving records because the recording thread fell behind.
+        13 Recorder = "recorder",
+    }
+    /// A queue of the loop.
+    Queue {
+        /// Tasks ready to run on the loop thread.
+        1 Tasks = "tasks",
+        /// Tasks that other threads posted and the loop has not taken yet.
+        2 Concurrent = "concurrent",
+        /// Immediates of the next batch.
+        3 Immediates = "immediates",
+        /// Keyed callbacks that run after the microtasks.
+        4 Deferred = "deferred",
+        /// Armed timers.
+        5 Timers = "timers",
+        /// Microtasks.
+        6 Microtasks = "microtasks",
+        /// Signals that arrived and were not drained yet.
+        7 Signals = "signals",
+        /// Jobs that wait for a worker of the pool.
+        8 Work = "work",
+    }
+    /// Where a task came from.
+    Origin {
+        /// Posted on the loop thread.
+        0 Local = "local",
+        /// Posted by another thread.
+        1 Concurrent = "concurrent",
+        /// A signal.
+        2 Signal = "signal",
+        /// A readiness callback.
+        3 Io = "io",
+        /// A due timer.
+        4 Timer = "timer",
+        /// Work that came back from the pool.
+        5 Work = "work",
+        /// An immediate.
+        6 Immediate = "immediate",
+        /// A callback that entered from outside (`run_callback`).
+        7 Callback = "callback",
+    }
+    /// How a task ended.
+    Outcome {
+        /// It ran to its end.
+        0 Done = "done",
+        /// It reported an error.
+        1 Failed = "failed",
+        /// It panicked.
+        2 Panicked = "panicked",
+        /// It asked the pass to return at once: no drain, and it is not counted (hot reload).
+        3 Reload = "reload",
+        /// It was cancelled before it ran.
+        4 Cancelled = "cancelled",
+    }
+    /// Why the poll had the timeout it had.
+    PollReason {
+        /// The nearest timer.
+        1 Timer = "timer",
+        /// The policy's default timeout: nothing is due.
+        2 Default = "default",
+        /// There is work already: do not wait.
+        3 NonBlock = "nonblock",
+        /// Nothing is due and no default: wait until something happens.
+        4 Idle = "idle",
+    }
+    /// What a GC check decided.
+    GcAction {
+        /// Collect now.
+        1 Collect = "collect",
+        /// Arm the one-shot and decide again.
+        2 Defer = "defer",
+        /// Nothing to do.
+        3 Skip = "skip",
+    }
+    /// Why a GC check decided so.
+    GcReason {
+        /// The heap is more than twice what it was.
+        1 Doubled = "doubled",
+        /// The heap changed, by less than doubling.
+        2 Changed = "changed",
+        /// The heap is what it was.
+        3 Unchanged = "unchanged",
+        /// The one-shot fired and the heap had changed.
+        4 OneShot = "one-shot",
+        /// The repeating timer fired.
+        5 Periodic = "periodic",
+        /// The system is short of memory.
+        6 Pressure = "pressure",
+        /// The one-shot is armed already.
+        7 Pending = "pending",
+        /// The controller is switched off.
+        8 Disabled = "disabled",
+        /// The program asked for it.
+        9 Requested = "requested",
+    }
+    /// How often the GC controller's repeating timer fires.
+    GcMode {
+        /// Every second, by default.
+        1 Fast = "fast",
+        /// Every thirty seconds, by default.
+        2 Slow = "slow",
+    }
+    /// Why a loop stopped.
+    StopReason {
+        /// Nothing referenced was left.
+        1 Drained = "drained",
+        /// Somebody called stop.
+        2 Stopped = "stopped",
+        /// A listener or the poller failed.
+        3 Failed = "failed",
+        /// The policy's own exit rule.
+        4 Policy = "policy",
+        /// A shutdown reached its deadline.
+        5 Deadline = "deadline",
+    }
+    /// What keeps a loop alive.
+    RefKind {
+        /// Tasks in a queue.
+        1 Task = "task",
+        /// A timer.
+        2 Timer = "timer",
+        /// An immediate.
+        3 Immediate = "immediate",
+        /// A source of readiness.
+        4 Io = "io",
+        /// Work on the pool.
+        5 Work = "work",
+        /// A signal handler.
+        6 Signal = "signal",
+        /// A reference that the program holds itself.
+        7 Handle = "handle",
+        /// A tasklet of the agenda.
+        8 Agenda = "agenda",
+    }
+    /// What an agenda worker does.
+    WorkerPhase {
+        /// Waiting for a tasklet.
+        1 Idle = "idle",
+        /// Running a tasklet.
+        2 Run = "run",
+        /// Stopped for a collection.
+        3 Gc = "gc",
+        /// Leaving a collection.
+        4 EndGc = "end-gc",
+    }
+    /// The order in which the agenda looks for tasklets.
+    Priority {
+        /// Looked at last.
+        0 Low = "low",
+        /// The usual one.
+        1 Normal = "normal",
+        /// Looked at first, for every fetch.
+        2 High = "high",
+    }
+    /// What a label names.
+    LabelKind {
+        /// The tag with this number.
+        1 Tag = "tag",
+        /// A `tracing` span or event, or a user's span or mark.
+        2 Span = "span",
+        /// The emitter (ring) with this number.
+        3 Source = "source",
+        /// A source of readiness.
+        4 Io = "io",
+        /// A rule that was violated, an error's owner, anything else that is text.
+        5 Text = "text",
+    }
+    /// Where in the tick the scheduler was given a clock reading.
+    ClockPoint {
+        /// At the start of the tick.
+        1 Tick = "tick",
+        /// Before the poll's timeout was computed.
+        2 BeforePoll = "before-poll",
+        /// After the poll: the reading that due timers are compared with.
+        3 AfterPoll = "after-poll",
+        /// When a callback armed a timer.
+        4 Arm = "arm",
+        /// When a GC check ran.
+        5 Gc = "gc",
+        /// When an interval's callback started: its next due time is this plus its period.
+        6 Interval = "interval",
+    }
+}

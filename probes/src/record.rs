@@ -1,0 +1,240 @@
+//! The record: 32 bytes, two to a cache line, the same in the ring and (with a source in place of the lap)
+//! in a saved trace.
+//!
+//! ```text
+//! word 0   time: raw ticks in the ring, monotonic nanoseconds in a file
+//! word 1   stamp: place:u32 | kind:u8 | part:u8 | tag:u16        (place: lap in the ring, source in a file)
+//! word 2,3 payload: four u32 fields (narrow) or two u64 fields (wide)
+//! part     bit 7: wide · bits 3–5: parts less one · bits 0–2: this part's index
+//! ```
+//!
+//! An event takes as many consecutive records as its fields need; trailing zero fields are not written.
+//! A field above 32 bits makes the whole event wide. Every part repeats the time.
+
+use crate::event::{DecodeError, Event, FIELDS_MAX, Fields};
+use crate::ids::Time;
+
+/// Bytes of a record.
+pub const RECORD_BYTES: usize = 32;
+
+/// Most records that one event takes.
+pub const PARTS_MAX: usize = 8;
+
+/// The four words of a record: time, stamp, payload.
+pub type Record = [u64; 4];
+
+/// Word 1 of a record. 0 is no stamp: a slot that was never written, or is being written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Stamp(pub u64);
+
+impl Stamp {
+    /// The stamp of part `index` of `count` of an event.
+    #[inline(always)]
+    #[must_use]
+    pub const fn new(place: u32, kind: u8, tag: u16, wide: bool, index: usize, count: usize) -> Self {
+        let part = (wide as u64) << 7 | (count as u64 - 1) << 3 | index as u64;
+        Self((place as u64) << 32 | (kind as u64) << 24 | part << 16 | tag as u64)
+    }
+
+    /// The lap of the ring (from 1), or the source.
+    #[inline(always)]
+    #[must_use]
+    pub const fn place(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// The same stamp at another place.
+    #[must_use]
+    pub const fn at_place(self, place: u32) -> Self {
+        Self((place as u64) << 32 | self.0 & 0xffff_ffff)
+    }
+
+    /// The event's kind.
+    #[must_use]
+    pub const fn kind(self) -> u8 {
+        (self.0 >> 24) as u8
+    }
+
+    /// The event's tag field.
+    #[must_use]
+    pub const fn tag(self) -> u16 {
+        self.0 as u16
+    }
+
+    /// The payload holds two u64 fields, not four u32.
+    #[must_use]
+    pub const fn is_wide(self) -> bool {
+        self.0 >> 23 & 1 == 1
+    }
+
+    /// Which part of its event this record is, from 0.
+    #[must_use]
+    pub const fn part(self) -> usize {
+        (self.0 >> 16 & 7) as usize
+    }
+
+    /// Records of its event.
+    #[must_use]
+    pub const fn parts(self) -> usize {
+        (self.0 >> 19 & 7) as usize + 1
+    }
+}
+
+/// Why records are no event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// The records are not the parts, in order, of one event.
+    #[error("the parts of an event do not belong together")]
+    Parts,
+    /// The words are no event.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+}
+
+/// An event laid out as records, before it has a place.
+#[derive(Clone, Copy, Debug)]
+pub struct Packed {
+    at: u64,
+    kind: u8,
+    wide: bool,
+    parts: usize,
+    fields: Fields,
+}
+
+impl Packed {
+    /// Lays out `event` as it happened at `at`.
+    #[inline(always)]
+    #[must_use]
+    pub fn new<T: Time>(at: T, event: Event<T>) -> Self {
+        let fields = event.to_fields(at);
+        let words = &fields.words;
+        // The common case decides in two ORs over words that the compiler knows to be constant zero or few.
+        let head = words[0] | words[1] | words[2] | words[3];
+        let tail = words[4..].iter().fold(0, |all, word| all | word);
+        let (wide, parts) = if head >> 32 == 0 && tail == 0 {
+            (false, 1)
+        } else {
+            let used = FIELDS_MAX - words.iter().rev().take_while(|word| **word == 0).count();
+            if (head | tail) >> 32 == 0 { (false, used.div_ceil(4)) } else { (true, used.div_ceil(2)) }
+        };
+        Self { at: at.raw(), kind: event.code(), wide, parts, fields }
+    }
+
+    /// Records it takes.
+    #[inline(always)]
+    #[must_use]
+    pub const fn parts(&self) -> usize {
+        self.parts
+    }
+
+    /// Part `index` as a record at `place`.
+    #[inline(always)]
+    #[must_use]
+    pub const fn record(&self, index: usize, place: u32) -> Record {
+        let words = &self.fields.words;
+        let stamp = Stamp::new(place, self.kind, self.fields.tag, self.wide, index, self.parts);
+        let (low, high) = if self.wide {
+            (words[2 * index], words[2 * index + 1])
+        } else {
+            (words[4 * index] | words[4 * index + 1] << 32, words[4 * index + 2] | words[4 * index + 3] << 32)
+        };
+        [self.at, stamp.0, low, high]
+    }
+
+    /// All its records, at `place`.
+    pub fn records(&self, place: u32) -> impl Iterator<Item = Record> + '_ {
+        (0..self.parts).map(move |index| self.record(index, place))
+    }
+}
+
+/// The event that `parts`, the consecutive records of one event, hold, and its time.
+///
+/// # Errors
+///
+/// [`RecordError`] where the records do not belong together or are no event that this version knows.
+pub fn unpack<T: Time>(parts: &[Record]) -> Result<(T, Event<T>), RecordError> {
+    let first = parts.first().ok_or(RecordError::Parts)?;
+    let head = Stamp(first[1]);
+    if head.parts() != parts.len() {
+        return Err(RecordError::Parts);
+    }
+    let mut fields = Fields { tag: head.tag(), ..Fields::default() };
+    for (index, record) in parts.iter().enumerate() {
+        let stamp = Stamp(record[1]);
+        let expected = Stamp::new(stamp.place(), head.kind(), head.tag(), head.is_wide(), index, parts.len());
+        if stamp != expected || record[0] != first[0] {
+            return Err(RecordError::Parts);
+        }
+        for payload in &record[2..] {
+            if head.is_wide() {
+                fields.push(*payload);
+            } else {
+                if fields.len + 2 > FIELDS_MAX {
+                    return Err(RecordError::Parts);
+                }
+                fields.push(payload & 0xffff_ffff);
+                fields.push(payload >> 32);
+            }
+        }
+    }
+    let at = T::from_raw(first[0]);
+    Ok((at, Event::from_fields(head.kind(), at, &fields)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{LabelKind, Outcome};
+    use crate::ids::{Tag, TaskId, Timestamp};
+    use crate::text::InlineText;
+
+    fn round_trip(at: Timestamp, event: Event) -> usize {
+        let packed = Packed::new(at, event);
+        let records: Vec<Record> = packed.records(9).collect();
+        assert_eq!(unpack(&records), Ok((at, event)));
+        records.len()
+    }
+
+    #[test]
+    fn a_task_is_one_record_until_it_no_longer_fits() {
+        let at = Timestamp(1 << 50);
+        let ran = |task, start| Event::TaskRan {
+            task: TaskId(task),
+            tag: Tag(7),
+            outcome: Outcome::Failed,
+            queued: Timestamp(at.0 - 5_000),
+            start: Timestamp(at.0 - start),
+        };
+        assert_eq!(round_trip(at, ran(u64::from(u32::MAX), 900)), 1);
+        assert_eq!(round_trip(at, ran(u64::from(u32::MAX) + 1, 900)), 2);
+        assert_eq!(round_trip(at, ran(1, 5_000_000_000)), 2);
+    }
+
+    #[test]
+    fn a_label_takes_what_its_text_needs() {
+        let label = |text| Event::Label { kind: LabelKind::Tag, id: 3, text: InlineText::new(text) };
+        assert_eq!(round_trip(Timestamp(1), label("Echo")), 2);
+        assert_eq!(round_trip(Timestamp(1), label(&"x".repeat(79))), 6);
+    }
+
+    #[test]
+    fn parts_that_do_not_belong_together_are_refused() {
+        let at = Timestamp(5);
+        let text = InlineText::new("a longer label than one record holds");
+        let records: Vec<Record> =
+            Packed::new(at, Event::Label { kind: LabelKind::Span, id: 1, text }).records(1).collect();
+        assert_eq!(unpack::<Timestamp>(&records[1..]), Err(RecordError::Parts));
+        assert_eq!(unpack::<Timestamp>(&[]), Err(RecordError::Parts));
+        let mut swapped = records.clone();
+        swapped.swap(0, 1);
+        assert_eq!(unpack::<Timestamp>(&swapped), Err(RecordError::Parts));
+    }
+
+    #[test]
+    fn unknown_kinds_are_named() {
+        let stamp = Stamp::new(1, 250, 0, false, 0, 1);
+        let error = unpack::<Timestamp>(&[[1, stamp.0, 0, 0]]);
+        assert_eq!(error, Err(RecordError::Decode(DecodeError::UnknownKind(250))));
+    }
+}
