@@ -1,0 +1,3 @@
+//! The queues of the loop, one file for each.
+
+pub mod concurrent;
