@@ -4,7 +4,7 @@
 use loop_probes::ids::{SourceId, Ticks};
 
 pub struct ConcurrentQueue<T> {
-    _t: std::marker::PhantomData<T>,
+    _t: std::marker::PhantomData<std::sync::Mutex<T>>,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -23,7 +23,7 @@ pub struct Posted<T> {
 pub struct Closed<T>(pub T);
 /// One batch, oldest first; `ExactSizeIterator`.
 pub struct Batch<T> {
-    _t: std::marker::PhantomData<T>,
+    _t: std::marker::PhantomData<std::sync::Mutex<T>>,
 }
 impl<T> Iterator for Batch<T> {
     type Item = Posted<T>;
