@@ -1,1 +1,34 @@
-//! Stub.
+//! The instrumented event loop.
+
+mod context;
+mod error;
+pub mod event_loop;
+pub mod gc;
+mod handle;
+mod host;
+pub mod keep_alive;
+pub mod microtask;
+pub mod policy;
+pub mod poller;
+pub mod queue;
+pub mod scheduler;
+pub mod signal;
+mod slow;
+pub mod task;
+pub mod timer;
+pub mod validate;
+pub mod work_pool;
+
+mod sync;
+
+pub use context::{Context, IoReadiness};
+pub use error::LoopError;
+pub use event_loop::{Builder, EventLoop, Metrics};
+pub use handle::Handle;
+pub use host::{HeapHost, Host, NativeHost};
+pub use keep_alive::Pending;
+pub use policy::Policy;
+pub use queue::concurrent::Closed;
+pub use scheduler::Scheduler;
+pub use task::tag::TagOf;
+pub use task::{Any, AnyRemote, Builtin, BuiltinRemote, Task};
