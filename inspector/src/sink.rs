@@ -25,8 +25,14 @@ impl Sink {
     ///
     /// [`Failure::Input`] where the file cannot be made.
     pub fn new(metadata: &Metadata, record: Option<&Path>) -> Result<Self, Failure> {
-        let writer = record.map(|path| TraceWriter::create(path, metadata)).transpose();
-        Ok(Self { timeline: Timeline::of(metadata), writer: writer.map_err(Failure::input)?, failed: None })
+        let writer = record.map(|path| TraceWriter::create(path, metadata)).transpose().map_err(Failure::input)?;
+        Ok(Self { writer, ..Self::empty(metadata) })
+    }
+
+    /// A sink that saves nothing.
+    #[must_use]
+    pub fn empty(metadata: &Metadata) -> Self {
+        Self { timeline: Timeline::of(metadata), writer: None, failed: None }
     }
 
     /// Takes events, in the order of their stream. When the file takes no more, the fold goes on.
@@ -49,11 +55,8 @@ impl Sink {
         &self.timeline
     }
 
-    /// Closes the file.
-    ///
-    /// # Errors
-    ///
-    /// [`Failure::Input`] where something could not be written; what was written before stays readable.
+    /// Closes the file. It fails with [`Failure::Input`] where something could not be written; what was written
+    /// before stays readable.
     pub fn finish(self) -> (Timeline, Result<Option<WriteStats>, Failure>) {
         let written = match (self.failed, self.writer) {
             (Some(error), _) => Err(Failure::input(error)),

@@ -16,6 +16,7 @@ pub mod server;
 pub mod task;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -88,6 +89,32 @@ pub struct Served {
     pub answered: u64,
     /// From the first connection to the stop.
     pub elapsed_ns: u64,
+}
+
+impl Served {
+    /// Answers a second.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        self.answered as f64 * 1e9 / self.elapsed_ns.max(1) as f64
+    }
+
+    /// As the `workload` of `demo --json`.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "sent": self.sent,
+            "answered": self.answered,
+            "elapsed_ns": self.elapsed_ns,
+            "answered_per_s": self.rate(),
+        })
+    }
+}
+
+impl fmt::Display for Served {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.elapsed_ns as f64 / 1e9;
+        write!(f, "served {} of {} requests in {seconds:.1} s: {:.0} a second", self.answered, self.sent, self.rate())
+    }
 }
 
 /// The running demo.
