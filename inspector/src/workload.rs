@@ -23,8 +23,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use loop_core::host::HeapHost;
-use loop_core::{EventLoop, Handle, LoopError, Policy, Task as _};
+use loop_core::{EventLoop, Handle, HeapHost, LoopError, Policy, Task as _};
 use loop_probes::clock::monotonic_now;
 use loop_probes::ids::Timestamp;
 use loop_probes::session::Session;

@@ -6,7 +6,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
 
-use loop_core::IoSource;
+use loop_probes::ids::IoSource;
 
 use super::schedule::Route;
 

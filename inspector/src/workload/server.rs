@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use loop_core::poller::{Interest, Source};
+use loop_core::poller::{Interest, Readiness, Source};
 use loop_core::{Context, TagOf};
 use loop_probes::clock::monotonic_now;
 use loop_probes::ids::Timestamp;
@@ -172,14 +172,14 @@ pub fn accept(cx: Cx<'_, '_>, protocol: Protocol) {
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
             Err(error) => return cx.fail(error),
         };
+        if let Err(error) = stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true)) {
+            cx.fail(error);
+            continue;
+        }
         let id = ConnectionId(server.next_connection.replace(server.next_connection.get() + 1));
-        let ready = stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true));
         let stream = Arc::new(stream);
         let source = Arc::clone(&stream) as Source;
-        let registered = ready.map_err(loop_core::LoopError::from).and_then(|()| {
-            cx.register(source, Interest::READABLE, DemoTask::Socket(id, protocol))
-        });
-        match registered {
+        match cx.register(source, Interest::READABLE, DemoTask::Socket(id, protocol)) {
             Ok(source) => {
                 server.connections.borrow_mut().insert(id, Connection::new(stream, source, protocol));
             }
@@ -191,7 +191,7 @@ pub fn accept(cx: Cx<'_, '_>, protocol: Protocol) {
 /// Reads what a connection has, queues a task for each request, and writes what was waiting.
 pub fn socket_ready(cx: Cx<'_, '_>, id: ConnectionId) {
     let server = server();
-    let writable = cx.ready().is_some_and(|ready| ready.readiness.is_writable());
+    let writable = cx.ready().is_some_and(|ready| ready.readiness.contains(Readiness::WRITABLE));
     let requests = server.with_connection(id, |connection| connection.read_requests());
     match requests {
         None => return,
