@@ -97,7 +97,12 @@ impl SignalRing {
             match turn.wrapping_sub(position) as i64 {
                 0 => {
                     let next = position.wrapping_add(1);
-                    match self.tail.compare_exchange_weak(position, next, Ordering::Relaxed, Ordering::Relaxed) {
+                    match self.tail.compare_exchange_weak(
+                        position,
+                        next,
+                        Ordering::Relaxed,
+                        Ordering::Relaxed,
+                    ) {
                         Ok(_) => return Some(position),
                         Err(now) => position = now,
                     }
