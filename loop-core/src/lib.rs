@@ -1,4 +1,7 @@
-//! The instrumented event loop.
+//! The instrumented event loop: its parts, each usable alone.
+//!
+//! Time comes into the pure parts ([`timer`], [`gc`]) as an argument; the parts that meet the system
+//! ([`poller`], [`signal`], [`work_pool`], [`queue::concurrent`]) decide nothing.
 
 mod context;
 mod error;
