@@ -14,6 +14,7 @@ mod poll;
 mod tick;
 
 pub use builder::Builder;
+pub(crate) use call::panic_message;
 pub use core::Metrics;
 
 use std::fmt;

@@ -13,6 +13,7 @@ pub mod poller;
 pub mod queue;
 pub mod scheduler;
 pub mod signal;
+pub mod sim;
 mod slow;
 pub mod task;
 pub mod timer;

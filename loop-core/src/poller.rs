@@ -20,6 +20,12 @@ impl Interest {
     pub const BOTH: Self = Self(3);
     /// Exceptional conditions (`POLLPRI`), reported as readable.
     pub const PRIORITY: Self = Self(4);
+    pub const fn is_readable(self) -> bool {
+        self.0 & 1 != 0
+    }
+    pub const fn is_writable(self) -> bool {
+        self.0 & 2 != 0
+    }
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Readiness(u8);
@@ -30,6 +36,15 @@ impl Readiness {
     pub const HANG_UP: Self = Self(8);
     pub const fn bits(self) -> u8 {
         self.0
+    }
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+impl std::ops::BitOr for Readiness {
+    type Output = Self;
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

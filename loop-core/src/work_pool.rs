@@ -23,7 +23,13 @@ pub struct Worker<'a> {
     recorder: &'a Recorder,
     failed: std::cell::Cell<bool>,
 }
-impl Worker<'_> {
+impl<'a> Worker<'a> {
+    pub(crate) fn new(index: u16, recorder: &'a Recorder) -> Self {
+        Self { index, recorder, failed: std::cell::Cell::new(false) }
+    }
+    pub(crate) fn outcome(&self) -> Outcome {
+        if self.failed.get() { Outcome::Failed } else { Outcome::Done }
+    }
     pub fn index(&self) -> u16 {
         self.index
     }
