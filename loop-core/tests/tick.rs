@@ -94,7 +94,7 @@ fn b01_signals_then_concurrent_then_tasks_until_empty_then_microtasks() {
     world.turn();
     world.post(Builtin::once("waits", |cx| cx.microtask(Builtin::once("micro", |_| ()))));
     let _ = world.events();
-    world.turn();
+    world.lp.tick();
     let events = world.events();
     let ran = pick!(events, Event::TaskRan { tag, .. } => name(tag));
     assert_eq!(ran, ["waits", "signal", "posted"], "in the order in which they came to the queue");
