@@ -113,7 +113,7 @@ fn flush(cx: &mut Context<'_, App>, source: IoSource) -> bool {
     });
     let interest = match sent {
         Ok(true) => Interest::READABLE,
-        Ok(false) => Interest::BOTH,
+        Ok(false) => Interest::READABLE | Interest::WRITABLE,
         Err(_) => {
             close(cx, source);
             return false;

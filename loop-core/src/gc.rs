@@ -131,14 +131,7 @@ impl GcController {
     /// A controller in the state of a snapshot.
     #[must_use]
     pub fn restore(config: GcConfig, state: GcState) -> Self {
-        Self {
-            config,
-            state,
-            is_periodic: false,
-            pressure: false,
-            requested: false,
-            mode_change: None,
-        }
+        Self { config, state, is_periodic: false, pressure: false, requested: false, mode_change: None }
     }
 
     /// When [`on_timers`](Self::on_timers) wants to be called.

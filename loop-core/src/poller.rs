@@ -87,15 +87,6 @@ bits! {
         /// Exceptional conditions (`POLLPRI`), and nothing else; reported as readable.
         PRIORITY = 4, "priority";
     }
-    pub const fn contains(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-}
-impl std::ops::BitOr for Readiness {
-    type Output = Self;
-    fn bitor(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
 }
 
 bits! {

@@ -133,8 +133,7 @@ impl Sim {
         let (script, address) = (Rc::clone(&self.script), SimSource::address(source));
         self.at(elapsed, move || {
             let mut script = script.borrow_mut();
-            let ready = script.ready.entry(address).or_default();
-            *ready = *ready | readiness;
+            *script.ready.entry(address).or_default() |= readiness;
         });
     }
 

@@ -121,13 +121,7 @@ impl<T> TimerQueue<T> {
     /// No timers. The first will be number 1.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            order: Order::default(),
-            timers: HashMap::new(),
-            next_id: 1,
-            next_sequence: 0,
-            referenced: 0,
-        }
+        Self { order: Order::default(), timers: HashMap::new(), next_id: 1, next_sequence: 0, referenced: 0 }
     }
 
     /// Arms a new timer, referenced. Ids count up and are never used again.

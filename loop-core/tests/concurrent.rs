@@ -71,7 +71,11 @@ fn b06_b08_l09_thousands_of_posts_arrive_complete_and_in_order_per_producer() {
     let taken = pick!(events, Event::InputBatch { queue: Queue::Concurrent, taken } => u64::from(taken));
     assert_eq!(taken.iter().sum::<u64>(), THREADS as u64 * (u64::from(POSTS) + 1));
     let wakes = pick!(events, Event::Wake { coalesced, .. } => u64::from(coalesced) + 1);
-    assert_eq!(wakes.iter().sum::<u64>(), taken.iter().sum::<u64>(), "every post is one wake-up, most coalesced");
+    assert_eq!(
+        wakes.iter().sum::<u64>(),
+        taken.iter().sum::<u64>(),
+        "every post is one wake-up, most coalesced"
+    );
 }
 
 #[test]

@@ -44,7 +44,8 @@ fn b17_a_heap_that_doubled_is_collected_at_once() {
     cache.bytes.set(1000);
     world.lp.tick();
     let events = world.events();
-    let first = pick!(events, Event::GcDecision { action, reason, heap_bytes, .. } => (action, reason, heap_bytes));
+    let first =
+        pick!(events, Event::GcDecision { action, reason, heap_bytes, .. } => (action, reason, heap_bytes));
     assert_eq!(first, [(GcAction::Collect, GcReason::Doubled, 1000)], "the first heap counts as doubled");
     let ran = pick!(events, Event::GcRan { heap_bytes_before, heap_bytes_after, .. } => (heap_bytes_before, heap_bytes_after));
     assert_eq!(ran, [(1000, 100)]);
@@ -134,7 +135,8 @@ fn b17_memory_pressure_and_requests_bring_the_check_forward() {
     world.post(Builtin::once("request", |cx| cx.request_gc()));
     world.lp.tick();
     world.lp.tick();
-    let reasons = pick!(world.events(), Event::GcDecision { action: GcAction::Collect, reason, .. } => reason);
+    let reasons =
+        pick!(world.events(), Event::GcDecision { action: GcAction::Collect, reason, .. } => reason);
     assert_eq!(reasons, [GcReason::Pressure, GcReason::Requested]);
 }
 
@@ -149,7 +151,8 @@ fn b18_every_check_is_an_event_with_its_numbers_and_its_input() {
     world.lp.with(|cx| cx.set_timeout(ms(1), Builtin::once("timer", |_| ())));
     world.turn();
     let events = world.events();
-    let decided = pick!(events, Event::GcDecision { heap_bytes, threshold_bytes, .. } => (heap_bytes, threshold_bytes));
+    let decided =
+        pick!(events, Event::GcDecision { heap_bytes, threshold_bytes, .. } => (heap_bytes, threshold_bytes));
     assert_eq!(decided, [(1000, 2000); 2], "one in the tick, one before the poll");
     assert_eq!(pick!(events, Event::InputHeap { heap_bytes } => heap_bytes), [1000; 2]);
 }

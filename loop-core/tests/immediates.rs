@@ -36,7 +36,11 @@ fn b22_one_set_during_the_batch_runs_in_the_next_tick() {
     let events = world.events();
     let batches = pick!(events, Event::Immediates { ran, moved_to_next, .. } => (ran, moved_to_next));
     assert_eq!(batches, [(1, 1)]);
-    assert_eq!(pick!(events, Event::Poll { reason, .. } => reason), [PollReason::NonBlock], "it does not wait");
+    assert_eq!(
+        pick!(events, Event::Poll { reason, .. } => reason),
+        [PollReason::NonBlock],
+        "it does not wait"
+    );
     assert_eq!(world.turn(), ["next"]);
 }
 

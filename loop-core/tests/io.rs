@@ -76,7 +76,10 @@ fn l07_a_wrong_token_is_an_error() {
         let gone = cx.register(SimSource::new(), Interest::READABLE, Builtin::repeat("io", |_| ())).unwrap();
         cx.remove(gone).unwrap();
         assert!(matches!(cx.remove(gone), Err(LoopError::SourceGone(source)) if source == gone));
-        assert!(matches!(cx.modify(IoSource(77), Interest::BOTH), Err(LoopError::SourceGone(_))));
+        assert!(matches!(
+            cx.modify(IoSource(77), Interest::READABLE | Interest::WRITABLE),
+            Err(LoopError::SourceGone(_))
+        ));
         assert!(matches!(cx.set_source_referenced(gone, true), Err(LoopError::SourceGone(_))));
         let once = cx.register(SimSource::new(), Interest::READABLE, Builtin::once("once", |_| ()));
         assert!(matches!(once, Err(LoopError::RunsOnce { .. })));
@@ -93,7 +96,7 @@ fn what_a_readiness_callback_posts_names_it_as_parent() {
             cx.remove(own).unwrap();
             cx.post(Builtin::once("child", |_| ()));
         });
-        cx.register(source.clone(), Interest::BOTH, io).unwrap();
+        cx.register(source.clone(), Interest::READABLE | Interest::WRITABLE, io).unwrap();
     });
     world.sim.ready_at(ms(1), &source, Readiness::WRITABLE);
     world.run();

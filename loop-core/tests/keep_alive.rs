@@ -59,7 +59,8 @@ fn l06_what_is_pending_can_be_listed_by_name() {
         cx.hold("socket");
         cx.register(SimSource::new(), Interest::READABLE, log.repeat("listener", |_| ())).unwrap();
     });
-    let listed: Vec<_> = world.lp.pending().into_iter().map(|item| (item.what, item.name, item.count)).collect();
+    let listed: Vec<_> =
+        world.lp.pending().into_iter().map(|item| (item.what, item.name, item.count)).collect();
     let expected = [
         (RefKind::Task, "queued", 1),
         (RefKind::Timer, "timer", 1),
@@ -100,7 +101,8 @@ fn b01_references_of_other_threads_count_from_the_next_tick() {
 fn b23_an_unreferenced_source_keeps_nothing_alive() {
     let mut world = World::new();
     let source = world.lp.with(|cx| {
-        let source = cx.register(SimSource::new(), Interest::READABLE, Builtin::repeat("io", |_| ())).unwrap();
+        let source =
+            cx.register(SimSource::new(), Interest::READABLE, Builtin::repeat("io", |_| ())).unwrap();
         cx.set_source_referenced(source, false).unwrap();
         source
     });

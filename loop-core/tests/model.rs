@@ -36,7 +36,11 @@ struct Node {
 }
 
 fn node(depth: u32) -> BoxedStrategy<Node> {
-    let acts = if depth == 0 { Just(Vec::new()).boxed() } else { prop::collection::vec(act(depth - 1), 0..5).boxed() };
+    let acts = if depth == 0 {
+        Just(Vec::new()).boxed()
+    } else {
+        prop::collection::vec(act(depth - 1), 0..5).boxed()
+    };
     (any::<u32>(), acts).prop_map(|(name, acts)| Node { name, acts: Rc::new(acts) }).boxed()
 }
 
@@ -142,7 +146,8 @@ impl Model {
     }
 
     fn alive(&self) -> bool {
-        let timer = self.timers.iter().any(|timer| timer.referenced && (timer.armed.is_some() || timer.firing));
+        let timer =
+            self.timers.iter().any(|timer| timer.referenced && (timer.armed.is_some() || timer.firing));
         timer || !self.tasks.is_empty() || !self.immediates.is_empty()
     }
 
@@ -159,7 +164,8 @@ impl Model {
         for node in std::mem::take(&mut self.immediates) {
             self.run(&node);
         }
-        let must_not_wait = self.stop || !self.tasks.is_empty() || !self.immediates.is_empty() || !self.alive();
+        let must_not_wait =
+            self.stop || !self.tasks.is_empty() || !self.immediates.is_empty() || !self.alive();
         let nearest = self.timers.iter().filter(|timer| timer.armed.is_some()).map(|timer| timer.due).min();
         if let Some(due) = nearest.filter(|_| !must_not_wait) {
             self.now = self.now.max(due);
@@ -170,10 +176,12 @@ impl Model {
     fn fire(&mut self) {
         let (reading, before) = (self.now, self.armings);
         loop {
-            let due = |timer: &Timer| timer.due <= reading && timer.armed.is_some_and(|armed| armed <= before);
+            let due =
+                |timer: &Timer| timer.due <= reading && timer.armed.is_some_and(|armed| armed <= before);
             let indices = 0..self.timers.len();
             let next = indices.filter(|index| due(&self.timers[*index]));
-            let Some(index) = next.min_by_key(|index| (self.timers[*index].due, self.timers[*index].armed)) else {
+            let Some(index) = next.min_by_key(|index| (self.timers[*index].due, self.timers[*index].armed))
+            else {
                 break;
             };
             let timer = &mut self.timers[index];

@@ -35,7 +35,8 @@ fn b14_a_signal_is_a_task_that_knows_its_number_and_when_it_arrived() {
     assert_eq!(arrived, [(1, 1, at_arrival)]);
     let delivered = pick!(events, Event::SignalDelivered { signo, arrived, .. } => (signo, arrived.0));
     assert_eq!(delivered, [(1, at_arrival)]);
-    let queued = pick!(events, Event::TaskQueued { tag, place, .. } if place.origin == Origin::Signal => name(tag));
+    let queued =
+        pick!(events, Event::TaskQueued { tag, place, .. } if place.origin == Origin::Signal => name(tag));
     assert_eq!(queued, ["on hup"]);
     let ran = pick!(events, Event::TaskRan { tag, queued, start, .. } if name(tag) == "on hup" => start.0 - queued.0);
     assert_eq!(ran, [5_000_000], "its queue wait counts from the arrival");

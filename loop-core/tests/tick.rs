@@ -385,7 +385,9 @@ fn a_panic_stops_the_loop_where_the_policy_says_so() {
     let mut world = World::with_policy(policy);
     world.post(Builtin::once("bad", |_| panic!("the cache is on fire")));
     let failed = world.lp.run().unwrap_err();
-    assert!(matches!(&failed, LoopError::Panicked { tag, message } if tag == "bad" && message.contains("fire")));
+    assert!(
+        matches!(&failed, LoopError::Panicked { tag, message } if tag == "bad" && message.contains("fire"))
+    );
     assert_eq!(pick!(world.events(), Event::LoopStopped { reason } => reason), [StopReason::Failed]);
 }
 

@@ -75,7 +75,8 @@ fn b21_l04_an_overdue_interval_fires_once_and_says_what_it_skipped() {
     world.sim.advance(ms(47));
     assert_eq!(world.turn(), ["interval"]);
     let events = world.events();
-    let fired = pick!(events, Event::TimerFired { due, fired, skipped, .. } => (fired.ns_since(due), skipped));
+    let fired =
+        pick!(events, Event::TimerFired { due, fired, skipped, .. } => (fired.ns_since(due), skipped));
     assert_eq!(fired, [(37_000_000, 3)]);
     world.turn();
     assert_eq!(world.sim.elapsed(), ms(57), "one period after the late callback's start");
@@ -151,9 +152,9 @@ fn l02_a_zero_timer_rearmed_in_its_callback_starves_neither_io_nor_immediates() 
 fn l03_refreshing_restarts_and_a_cleared_one_never_fires() {
     let mut world = World::new();
     let log = world.log.clone();
-    let (kept, cleared) = world.lp.with(|cx| {
-        (cx.set_timeout(ms(5), log.task("kept")), cx.set_timeout(ms(5), log.task("cleared")))
-    });
+    let (kept, cleared) = world
+        .lp
+        .with(|cx| (cx.set_timeout(ms(5), log.task("kept")), cx.set_timeout(ms(5), log.task("cleared"))));
     world.sim.advance(ms(3));
     world.lp.with(|cx| {
         cx.refresh_timer(kept).unwrap();
@@ -171,9 +172,12 @@ fn l03_clearing_from_another_timers_callback_in_the_same_pass_works() {
     let (log, victim) = (world.log.clone(), Rc::new(Cell::new(None)));
     world.lp.with(|cx| {
         let second = Rc::clone(&victim);
-        cx.set_timeout(ms(1), log.then("first", move |cx: &mut Cx<'_>| {
-            assert!(cx.clear_timer(second.get().unwrap()));
-        }));
+        cx.set_timeout(
+            ms(1),
+            log.then("first", move |cx: &mut Cx<'_>| {
+                assert!(cx.clear_timer(second.get().unwrap()));
+            }),
+        );
         victim.set(Some(cx.set_timeout(ms(1), log.task("second"))));
         cx.set_timeout(ms(1), log.task("third"));
     });

@@ -97,7 +97,9 @@ fn b11_the_virtual_pool_does_the_same() {
     let mut world = World::new();
     let seen = world.log.clone();
     world.lp.with(|cx| {
-        let reject = move |reason: Rejected| seen.task(if reason.to_string().contains("disk full") { "rejected" } else { "?" });
+        let reject = move |reason: Rejected| {
+            seen.task(if reason.to_string().contains("disk full") { "rejected" } else { "?" })
+        };
         cx.work(job(), |_| panic!("disk full"), reject).unwrap();
     });
     assert_eq!(world.run(), ["rejected"]);

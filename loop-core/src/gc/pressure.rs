@@ -60,10 +60,8 @@ impl PressureWatch {
     ///
     /// [`PressureError`] where it cannot be opened or is neither.
     pub fn open(path: &Path) -> Result<Self, PressureError> {
-        Self::try_open(path).map_err(|source| PressureError::Watch {
-            path: printable(&path.to_string_lossy()),
-            source,
-        })
+        Self::try_open(path)
+            .map_err(|source| PressureError::Watch { path: printable(&path.to_string_lossy()), source })
     }
 
     fn try_open(path: &Path) -> io::Result<Self> {

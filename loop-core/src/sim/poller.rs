@@ -57,7 +57,9 @@ impl SimPoller {
         let now = self.sim.clock.now();
         loop {
             let mut script = self.sim.script.borrow_mut();
-            let Some(entry) = script.actions.first_entry().filter(|entry| entry.key().0 <= now) else { break };
+            let Some(entry) = script.actions.first_entry().filter(|entry| entry.key().0 <= now) else {
+                break;
+            };
             let action = entry.remove();
             drop(script);
             action();
@@ -70,8 +72,8 @@ impl SimPoller {
             let address = Arc::as_ptr(source).addr();
             let Some(ready) = script.ready.get_mut(&address) else { continue };
             let told = asked_for(*ready, *interest);
-            if told != Readiness::default() {
-                *ready = without(*ready, told);
+            if !told.is_empty() {
+                *ready = Readiness::from_bits_truncate(ready.bits() & !told.bits());
                 out.push(Ready { key: *key, readiness: told });
             }
         }
@@ -80,24 +82,14 @@ impl SimPoller {
 
 /// What of `ready` somebody with this interest is told: errors and hang-ups always.
 fn asked_for(ready: Readiness, interest: Interest) -> Readiness {
-    let mut told = Readiness::default();
-    for (part, asked) in [
-        (Readiness::READABLE, interest.is_readable()),
-        (Readiness::WRITABLE, interest.is_writable()),
-        (Readiness::ERROR, true),
-        (Readiness::HANG_UP, true),
-    ] {
-        if asked && ready.contains(part) {
-            told = told | part;
-        }
+    let mut told = Readiness::ERROR | Readiness::HANG_UP;
+    if interest.contains(Interest::READABLE) {
+        told |= Readiness::READABLE;
     }
-    told
-}
-
-fn without(ready: Readiness, told: Readiness) -> Readiness {
-    let all = [Readiness::READABLE, Readiness::WRITABLE, Readiness::ERROR, Readiness::HANG_UP];
-    let kept = all.into_iter().filter(|part| ready.contains(*part) && !told.contains(*part));
-    kept.fold(Readiness::default(), |all, part| all | part)
+    if interest.contains(Interest::WRITABLE) {
+        told |= Readiness::WRITABLE;
+    }
+    Readiness::from_bits_truncate(ready.bits() & told.bits())
 }
 
 impl Poller for SimPoller {

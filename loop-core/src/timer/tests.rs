@@ -157,12 +157,27 @@ fn a_snapshot_lists_in_arming_order_and_restores() {
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Arm { delay: u64, period: u64 },
-    Rearm { which: u64, delay: u64 },
-    Clear { which: u64 },
-    Reference { which: u64, on: bool },
+    Arm {
+        delay: u64,
+        period: u64,
+    },
+    Rearm {
+        which: u64,
+        delay: u64,
+    },
+    Clear {
+        which: u64,
+    },
+    Reference {
+        which: u64,
+        on: bool,
+    },
     /// Fires what is due `by` later; every callback does this to that timer.
-    Fire { by: u64, inner: Inner, which: u64 },
+    Fire {
+        by: u64,
+        inner: Inner,
+        which: u64,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -174,12 +189,8 @@ enum Inner {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let inner = prop_oneof![
-        Just(Inner::Nothing),
-        Just(Inner::ArmNow),
-        Just(Inner::RearmNow),
-        Just(Inner::Clear)
-    ];
+    let inner =
+        prop_oneof![Just(Inner::Nothing), Just(Inner::ArmNow), Just(Inner::RearmNow), Just(Inner::Clear)];
     prop_oneof![
         4 => (0..20_u64, 0..8_u64).prop_map(|(delay, period)| Step::Arm { delay, period }),
         2 => (1..30_u64, 0..20_u64).prop_map(|(which, delay)| Step::Rearm { which, delay }),
@@ -223,9 +234,7 @@ impl Model {
         self.sequence += 1;
         let sequence = self.sequence;
         let found = self.find(id);
-        found
-            .map(|timer| *timer = Plain { due, sequence, period, fires: false, ..*timer })
-            .is_some()
+        found.map(|timer| *timer = Plain { due, sequence, period, fires: false, ..*timer }).is_some()
     }
 
     fn clear(&mut self, id: u64) -> bool {

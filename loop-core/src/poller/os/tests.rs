@@ -59,7 +59,9 @@ fn interest_decides_what_is_reported() {
         poller.delete(1).unwrap();
     }
     poller.add(ours, Interest::NONE, 1).unwrap();
-    for (interest, found) in [(both, vec![(1, 3)]), (Interest::NONE, vec![]), (Interest::WRITABLE, vec![(1, 2)])] {
+    for (interest, found) in
+        [(both, vec![(1, 3)]), (Interest::NONE, vec![]), (Interest::WRITABLE, vec![(1, 2)])]
+    {
         poller.modify(1, interest).unwrap();
         assert_eq!(wait(&mut poller, NOW), found);
     }

@@ -113,7 +113,8 @@ fn b08_many_producers_lose_nothing_and_wake_the_taker() {
                 thread::spawn(move || {
                     for number in 0..EACH {
                         let item = (producer, number);
-                        if queue.push(item, Some(SourceId(producer + 1)), Ticks(0)).unwrap() == Wakeup::Needed {
+                        if queue.push(item, Some(SourceId(producer + 1)), Ticks(0)).unwrap() == Wakeup::Needed
+                        {
                             taker.unpark();
                         }
                     }
@@ -147,7 +148,9 @@ fn b10_closing_under_load_takes_or_refuses_every_item() {
     let threads: Vec<_> = (0..3)
         .map(|_| {
             let queue = Arc::clone(&queue);
-            thread::spawn(move || (0..EACH).filter(|n| queue.push(Box::new(*n), None, Ticks(0)).is_err()).count())
+            thread::spawn(move || {
+                (0..EACH).filter(|n| queue.push(Box::new(*n), None, Ticks(0)).is_err()).count()
+            })
         })
         .collect();
     let mut taken = 0;
