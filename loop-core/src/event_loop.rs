@@ -14,6 +14,7 @@ mod poll;
 mod tick;
 
 pub use builder::Builder;
+pub(crate) use call::panic_message;
 pub use core::Metrics;
 
 use std::fmt;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loop_probes::clock::{Clock, SystemClock};
-use loop_probes::event::{ClockPoint, Event, Origin, StopReason};
+use loop_probes::event::{ClockPoint, Event, Origin, Phase, StopReason};
 use loop_probes::ids::{TaskId, Ticks, Timestamp};
 use loop_probes::recorder::{Recorder, Running};
 
@@ -74,6 +75,8 @@ pub struct EventLoop<T: Task, C: Clock = SystemClock, P: Poller = OsPoller> {
     /// A panic that ends the loop.
     failed: Option<LoopError>,
     relief: Option<Relief>,
+    /// The phase that began last, and when.
+    phase: (Phase, Ticks),
 }
 
 /// Called between tasks while a lossless recording cannot keep up.
@@ -247,6 +250,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Queues a task.
     pub fn post(&mut self, task: T) -> TaskId {
         self.with(|cx| cx.post(task))
+    }
+
+    /// Calls `relief` between two tasks whenever a lossless recording cannot keep up: it is to drain the
+    /// recorder's ring. The time it takes is recorded as phase `recorder`.
+    pub fn on_pressure(&mut self, relief: impl FnMut() + 'static) {
+        self.relief = Some(Box::new(relief));
     }
 
     /// A handle for other threads.

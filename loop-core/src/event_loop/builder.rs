@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use loop_probes::clock::{Clock, SystemClock};
+use loop_probes::event::Phase;
 use loop_probes::ids::Ticks;
 use loop_probes::recorder::Recorder;
 
@@ -187,6 +188,7 @@ impl<T: Task> Builder<T> {
             in_deferred: false,
             failed: None,
             relief: None,
+            phase: (Phase::Tasks, at),
         }
     }
 }

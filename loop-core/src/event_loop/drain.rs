@@ -36,20 +36,18 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
         self.checkpoint_phase();
         if !self.core.scheduler.deferred.is_empty() {
-            let start = self.core.at;
-            self.running(Phase::Deferred);
+            self.begin_phase(Phase::Deferred);
             self.run_deferred(None);
-            self.phase_ended(Phase::Deferred, start);
+            self.end_phase();
             self.checkpoint_phase();
         }
     }
 
     fn checkpoint_phase(&mut self) {
         if self.has_microtasks() {
-            let start = self.core.at;
-            self.running(Phase::Microtasks);
+            self.begin_phase(Phase::Microtasks);
             self.checkpoint(None);
-            self.phase_ended(Phase::Microtasks, start);
+            self.end_phase();
         }
     }
 

@@ -34,8 +34,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     }
 
     fn gc_phase(&mut self, heap_bytes: u64, decide: impl FnOnce(&mut Self) -> Option<GcDecision>) -> bool {
-        let start = self.core.at;
-        self.running(Phase::Gc);
+        self.begin_phase(Phase::Gc);
         if self.core.on {
             self.core.record(Event::InputHeap { heap_bytes });
         }
@@ -56,7 +55,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
         if collect {
             // A check that did nothing is an event, not a phase: it costs less than the reading that would end it.
-            self.phase_ended(Phase::Gc, start);
+            self.end_phase();
         }
         collect
     }

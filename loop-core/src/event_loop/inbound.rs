@@ -35,13 +35,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     pub(super) fn drain_signals(&mut self) {
         let Some(mut signals) = self.core.signals.take() else { return };
         let mut taken = 0;
-        let start = self.core.at;
         // What arrives meanwhile waits for the next tick: a storm must not hold up the rest.
         let waiting = signals.pending();
         for left in (1..=waiting).rev() {
             let Some(arrival) = signals.take() else { break };
             if taken == 0 {
-                self.running(Phase::Signals);
+                self.begin_phase(Phase::Signals);
                 self.mark();
             }
             taken += 1;
@@ -69,7 +68,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         if taken > 0 && self.core.on {
             self.core.record(Event::InputBatch { queue: Queue::Signals, taken });
             self.mark();
-            self.phase_ended(Phase::Signals, start);
+            self.end_phase();
         }
     }
 
@@ -80,13 +79,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         if wakes == 0 && shared.queue.is_empty() {
             return 0;
         }
-        let start = self.core.at;
         let batch = Arc::clone(&self.core.shared).queue.take_batch();
         let taken = batch.len() as u32;
         if wakes == 0 && taken == 0 {
             return 0;
         }
-        self.running(Phase::Concurrent);
+        self.begin_phase(Phase::Concurrent);
         self.mark();
         if self.core.on && taken > 0 {
             self.core.record(Event::InputBatch { queue: Queue::Concurrent, taken });
@@ -111,7 +109,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             let coalesced = (taken + wakes).saturating_sub(1);
             self.core.record(Event::Wake { from: woken_by, coalesced });
             self.mark();
-            self.phase_ended(Phase::Concurrent, start);
+            self.end_phase();
         }
         taken
     }

@@ -2,7 +2,7 @@
 
 use loop_probes::clock::Clock;
 use loop_probes::event::{Event, Phase, Queue, RefKind};
-use loop_probes::ids::{Tag, Ticks};
+use loop_probes::ids::Tag;
 use loop_probes::recorder::Running;
 
 use super::EventLoop;
@@ -28,26 +28,44 @@ const REFS: [RefKind; 7] = [
 ];
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
-    /// A phase in which something ran is over; the latest boundary is its end.
+    /// A phase begins at the latest boundary.
     #[inline]
-    pub(super) fn phase_ended(&mut self, phase: Phase, start: Ticks) {
+    pub(super) fn begin_phase(&mut self, phase: Phase) {
         if self.core.on {
-            self.core.record(Event::Phase { phase, start });
-        }
-    }
-
-    /// The loop is in a phase, in no task of it.
-    #[inline]
-    pub(super) fn running(&self, phase: Phase) {
-        if self.core.on {
+            self.phase = (phase, self.core.at);
             self.core.recorder.set_running(self.core.at, Running::Phase(phase));
         }
     }
 
-    /// Gives a lossless recording time to catch up, between tasks.
+    /// The phase that began last, and in which something ran, is over at the latest boundary.
+    #[inline]
+    pub(super) fn end_phase(&mut self) {
+        if self.core.on {
+            let (phase, start) = self.phase;
+            self.core.record(Event::Phase { phase, start });
+        }
+    }
+
+    /// Gives a lossless recording time to catch up, between two tasks.
     #[inline]
     pub(super) fn relieve(&mut self) {
-        let _ = &self.relief;
+        if self.core.on && self.core.recorder.pressure() {
+            self.run_relief();
+        }
+    }
+
+    #[cold]
+    fn run_relief(&mut self) {
+        let Some(relief) = &mut self.relief else { return };
+        // Phases do not overlap: the running one is cut in two.
+        let (phase, start) = self.phase;
+        self.core.record(Event::Phase { phase, start });
+        let start = self.core.at;
+        self.core.recorder.set_running(start, Running::Phase(Phase::Recorder));
+        relief();
+        self.mark();
+        self.core.record(Event::Phase { phase: Phase::Recorder, start });
+        self.begin_phase(phase);
     }
 
     /// Records the depths that changed since they were recorded last.

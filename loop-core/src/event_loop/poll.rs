@@ -61,8 +61,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         if self.ready.is_empty() {
             return;
         }
-        let phase_start = self.core.at;
-        self.running(Phase::Io);
+        self.begin_phase(Phase::Io);
         let ready = std::mem::take(&mut self.ready);
         for Ready { key, readiness } in &ready {
             // Removed since, by a callback of this very pass: never called again.
@@ -96,13 +95,13 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
         self.ready = ready;
         self.ready.clear();
-        self.phase_ended(Phase::Io, phase_start);
+        self.end_phase();
     }
 
     fn run_timers(&mut self, now: Timestamp) {
         let Some(mut pass) = self.core.scheduler.begin_timers(now) else { return };
-        let phase_start = self.core.at;
-        self.running(Phase::Timers);
+        let found_due = self.core.at;
+        self.begin_phase(Phase::Timers);
         let mut ran = 0;
         while let Some(due) = self.core.scheduler.next_due(&mut pass, ran) {
             ran += 1;
@@ -121,11 +120,11 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             // The next period of an interval begins where its callback starts; a one-shot needs no reading.
             let started = if fired.period_ns.is_some() { self.read(ClockPoint::Interval) } else { now };
             let current = Current { task: Some(id), tag, timer: Some(fired.timer), ..Current::NONE };
-            self.run_as(current, phase_start, task);
+            self.run_as(current, found_due, task);
             self.core.scheduler.timer_ran(fired.timer, started);
         }
         if ran > 0 {
-            self.phase_ended(Phase::Timers, phase_start);
+            self.end_phase();
         }
     }
 }

@@ -21,6 +21,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let ran_before = self.core.metrics.tasks_run;
         if self.core.on {
             self.core.record(Event::TickStart { tick });
+            self.core.recorder.calibrate_if_due(start);
             self.sample_queues();
             self.snapshot_when_due(tick);
         }
@@ -68,7 +69,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Runs the task queue until it is empty, the tick's budget is spent, or a task asks to reload.
     fn run_pass(&mut self) -> Pass {
         self.validate();
-        let start = self.core.at;
+        self.begin_phase(Phase::Tasks);
         let mut ran = 0_u32;
         let mut ended = Pass::Empty;
         while let Some(queued) = self.core.scheduler.next_task() {
@@ -87,7 +88,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             if self.policy().drain == DrainRule::AfterEveryPass && ended == Pass::Empty {
                 self.drain(None);
             }
-            self.phase_ended(Phase::Tasks, start);
+            self.end_phase();
         }
         ended
     }
@@ -124,7 +125,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             return;
         }
         let start = self.core.at;
-        self.running(Phase::Immediates);
+        self.begin_phase(Phase::Immediates);
         self.core.scheduler.immediates.begin_batch();
         let mut ran = 0;
         while let Some(queued) = self.core.scheduler.immediates.next_of_batch() {
@@ -135,7 +136,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             let moved_to_next = self.core.scheduler.immediates.len() as u32;
             self.core.record(Event::Immediates { ran, moved_to_next, start });
         }
-        self.phase_ended(Phase::Immediates, start);
+        self.end_phase();
     }
 
     fn apply_pending_releases(&mut self) {
@@ -148,11 +149,11 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         if callbacks.is_empty() {
             return;
         }
-        let start = self.core.at;
+        self.begin_phase(Phase::Tasks);
         for queued in callbacks {
             self.run_task(queued);
         }
-        self.phase_ended(Phase::Tasks, start);
+        self.end_phase();
     }
 
     fn report_rejections(&mut self) {
