@@ -218,3 +218,6 @@ impl Timeline {
         Some(OpenedTick::new(*tick, spans))
     }
 }
+
+#[cfg(test)]
+mod tests;
