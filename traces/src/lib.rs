@@ -1,5 +1,6 @@
 //! Saved and folded events.
 pub mod analysis;
+pub mod chrome;
 pub mod format;
 pub mod histogram;
 pub mod labels;

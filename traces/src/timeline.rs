@@ -49,6 +49,7 @@ use loop_probes::stamped::Stamped;
 use crate::labels::Labels;
 use crate::source::SourceCounts;
 use open_tick::OpenTick;
+pub(crate) use open_tick::PollWait;
 
 /// What a stream of events amounts to. See the [module](self).
 ///
