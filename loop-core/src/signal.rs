@@ -6,7 +6,8 @@
 //! start of its tick and runs them as ordinary tasks.
 
 pub mod ring;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 
 #[expect(unsafe_code, reason = "a signal handler runs between any two instructions")]
