@@ -14,7 +14,6 @@ mod poll;
 mod tick;
 
 pub use builder::Builder;
-pub(crate) use call::panic_message;
 pub use core::Metrics;
 
 use std::fmt;

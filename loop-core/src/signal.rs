@@ -133,20 +133,3 @@ impl SignalSource for Signals {
         self.ring.dropped()
     }
 }
-impl SignalSource for Signals {
-    fn pending(&self) -> u32 {
-        unimplemented!()
-    }
-    fn take(&mut self) -> Option<Arrival> {
-        unimplemented!()
-    }
-    fn dropped(&self) -> u64 {
-        unimplemented!()
-    }
-    fn install(&mut self, _signo: i32) -> Result<(), SignalError> {
-        unimplemented!()
-    }
-    fn uninstall(&mut self, _signo: i32) -> bool {
-        unimplemented!()
-    }
-}
