@@ -9,7 +9,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use loop_core::poller::Interest;
+use loop_core::poller::{Interest, Readiness};
 use loop_core::{Context, EventLoop, TagOf, Task};
 use loop_probes::ids::IoSource;
 
@@ -83,6 +83,9 @@ fn echo(cx: &mut Context<'_, App>) {
     let mut buffer = [0; 16 * 1024];
     let open = CONNECTIONS.with_borrow_mut(|all| {
         let Some(connection) = all.get_mut(&ready.source) else { return false };
+        if ready.readiness == Readiness::WRITABLE {
+            return true;
+        }
         match (&*connection.stream).read(&mut buffer) {
             Ok(0) => return false,
             Ok(bytes) => connection.unsent.extend_from_slice(&buffer[..bytes]),
@@ -98,7 +101,7 @@ fn echo(cx: &mut Context<'_, App>) {
     }
 }
 
-/// Sends what is unsent; asks to be called again, once there is room, where the peer reads slowly.
+/// Sends what is unsent. Where the peer reads slowly, reads nothing more until there is room again.
 fn flush(cx: &mut Context<'_, App>, source: IoSource) -> bool {
     let sent = CONNECTIONS.with_borrow_mut(|all| {
         let Some(connection) = all.get_mut(&source) else { return Ok(true) };
@@ -113,7 +116,7 @@ fn flush(cx: &mut Context<'_, App>, source: IoSource) -> bool {
     });
     let interest = match sent {
         Ok(true) => Interest::READABLE,
-        Ok(false) => Interest::READABLE | Interest::WRITABLE,
+        Ok(false) => Interest::WRITABLE,
         Err(_) => {
             close(cx, source);
             return false;

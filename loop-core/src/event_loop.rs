@@ -14,7 +14,6 @@ mod poll;
 mod tick;
 
 pub use builder::Builder;
-pub(crate) use call::panic_message;
 pub use core::Metrics;
 
 use std::fmt;
@@ -70,8 +69,6 @@ pub struct EventLoop<T: Task, C: Clock = SystemClock, P: Poller = OsPoller> {
     /// When `run_until` wants the loop back.
     until: Option<Timestamp>,
     signals_dropped: u64,
-    /// The deferred queue runs: nothing drains meanwhile.
-    in_deferred: bool,
     /// A panic that ends the loop.
     failed: Option<LoopError>,
     relief: Option<Relief>,

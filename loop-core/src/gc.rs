@@ -18,7 +18,8 @@
 
 pub mod config;
 pub mod pressure;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 
 pub use config::{GcConfig, GcConfigError};

@@ -43,6 +43,7 @@ mod handle;
 mod host;
 pub mod keep_alive;
 pub mod microtask;
+mod panic_message;
 pub mod policy;
 pub mod poller;
 pub mod queue;

@@ -6,7 +6,8 @@
 //! start of its tick and runs them as ordinary tasks.
 
 pub mod ring;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 
 #[expect(unsafe_code, reason = "a signal handler runs between any two instructions")]
@@ -130,22 +131,5 @@ impl SignalSource for Signals {
 
     fn dropped(&self) -> u64 {
         self.ring.dropped()
-    }
-}
-impl SignalSource for Signals {
-    fn pending(&self) -> u32 {
-        unimplemented!()
-    }
-    fn take(&mut self) -> Option<Arrival> {
-        unimplemented!()
-    }
-    fn dropped(&self) -> u64 {
-        unimplemented!()
-    }
-    fn install(&mut self, _signo: i32) -> Result<(), SignalError> {
-        unimplemented!()
-    }
-    fn uninstall(&mut self, _signo: i32) -> bool {
-        unimplemented!()
     }
 }

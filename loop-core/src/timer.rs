@@ -9,7 +9,8 @@
 //! arm it again or clear it) → [`finish`](TimerQueue::finish) (an interval is armed again, a one-shot is gone).
 
 mod order;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 
 use std::collections::HashMap;

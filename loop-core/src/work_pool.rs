@@ -6,7 +6,6 @@
 
 pub mod threads;
 
-use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,7 +14,8 @@ use std::time::Duration;
 use loop_probes::event::Outcome;
 use loop_probes::ids::{Tag, TaskId, Ticks};
 use loop_probes::recorder::Recorder;
-use loop_probes::text::printable;
+
+use crate::panic_message::panic_message;
 
 /// What runs on a worker.
 pub type Run<R> = Box<dyn FnOnce(&Worker<'_>) -> R + Send>;
@@ -53,20 +53,6 @@ impl<R> fmt::Debug for Job<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Job").field("task", &self.task).field("tag", &self.tag).finish_non_exhaustive()
     }
-}
-
-/// What a panic said, made printable.
-fn panic_message(payload: Box<dyn Any + Send>) -> String {
-    let message = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
-        (Some(text), _) => printable(text),
-        (_, Some(text)) => printable(text),
-        _ => String::from("a panic without a message"),
-    };
-    // A payload may panic again when it is dropped.
-    if catch_unwind(AssertUnwindSafe(|| drop(payload))).is_err() {
-        return message + " (and its payload panicked)";
-    }
-    message
 }
 
 /// The worker that a job runs on.

@@ -185,7 +185,6 @@ impl<T: Task> Builder<T> {
             snapshot_due: None,
             until: None,
             signals_dropped: 0,
-            in_deferred: false,
             failed: None,
             relief: None,
             phase: (Phase::Tasks, at),

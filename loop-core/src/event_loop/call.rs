@@ -12,6 +12,7 @@ use super::EventLoop;
 use super::core::Current;
 use crate::context::Context;
 use crate::error::LoopError;
+use crate::panic_message::panic_message;
 use crate::policy::{DrainRule, PanicRule};
 use crate::poller::Poller;
 use crate::queue::fifo::Queued;
@@ -49,14 +50,14 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         match returned {
             Ok(returned) => (ended.outcome, Some(returned)),
             Err(panic) => {
-                self.panicked(current, panic.as_ref());
+                self.panicked(current, panic);
                 (Outcome::Panicked, None)
             }
         }
     }
 
     #[cold]
-    fn panicked(&mut self, current: Current, panic: &(dyn Any + Send)) {
+    fn panicked(&mut self, current: Current, panic: Box<dyn Any + Send>) {
         let message = panic_message(panic);
         self.core.metrics.panics += 1;
         self.core.exception(current.task, &message);
@@ -122,11 +123,4 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.core.record(Event::SlowTask { task, tag, limit_ns: self.slow.limit_ns(), start });
         }
     }
-}
-
-/// What a panic said.
-pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("a panic without a message").to_owned()
 }

@@ -1,6 +1,7 @@
 //! The drain: what was held weakly, the microtasks, then the deferred queue.
 //!
-//! It runs after every task and when the outermost `exit` is left, never from inside the deferred queue.
+//! It runs after every task and when the outermost `exit` is left. Never from inside the deferred queue: a
+//! callback has a `Context`, whose levels lie above the loop's own, and cannot reach a drain.
 
 use loop_probes::clock::Clock;
 use loop_probes::event::{Event, Phase};
@@ -15,9 +16,6 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Drains after `trigger`, or for no task.
     #[inline]
     pub(super) fn drain(&mut self, trigger: Option<TaskId>) {
-        if self.in_deferred {
-            return;
-        }
         if let Some(host) = &mut self.host {
             host.release_weak();
         }
@@ -98,7 +96,6 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let start = self.core.at;
         let current = Current { task: trigger, ..Current::NONE };
         let (mut ran, mut kept) = (0, 0);
-        self.in_deferred = true;
         self.core.scheduler.deferred.begin_drain();
         while let Some((key, mut callback)) = self.core.scheduler.deferred.take() {
             let (_, keep) = self.invoke_unmarked(current, |cx| callback(cx));
@@ -114,7 +111,6 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                 self.core.scheduler.deferred.keep(key, callback);
             }
         }
-        self.in_deferred = false;
         self.mark();
         if self.core.on {
             self.core.record(Event::DeferredRan { ran, kept, start });

@@ -93,7 +93,8 @@ fn refuse(name: &'static str, value: &str, wanted: &'static str) -> GcConfigErro
     GcConfigError::Value { name, value: printable(value), wanted }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
 

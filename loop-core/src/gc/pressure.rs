@@ -117,7 +117,8 @@ fn says_pressure(mut file: &File) -> io::Result<bool> {
     Ok(&start[..read] == b"some ")
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use std::time::Duration;
 

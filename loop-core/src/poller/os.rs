@@ -10,7 +10,8 @@
 //! `tracing` feature stays off.
 #![expect(unsafe_code, reason = "polling takes descriptors on trust; here is where they are kept alive")]
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 
 use std::collections::HashMap;

@@ -8,7 +8,7 @@
 //! such stacks go wrong (the ABA problem).
 //!
 //! Every item lives in a node of its own, which goes with its item. Nodes that stay their owner's would be
-//! a second way to make a [`Node`] and a mark in it that says who frees it; nothing else here would change.
+//! a second way to make a node and a mark in it that says who frees it; nothing else here would change.
 #![expect(unsafe_code, reason = "nodes change hands between threads as raw pointers")]
 
 use std::fmt;
@@ -20,9 +20,11 @@ use loop_probes::ids::{SourceId, Ticks};
 
 use crate::sync::{AtomicPtr, Ordering};
 
-#[cfg(all(test, loom))]
+#[cfg(test)]
+#[cfg(loom)]
 mod loom_tests;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 
 /// Many threads push, one loop takes. See the [module](self).

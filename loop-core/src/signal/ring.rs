@@ -9,9 +9,11 @@
 //! All [`SLOTS`] slots are usable: full and empty differ by the turn, no slot is kept free to tell them apart.
 //! Positions count in 64 bits and wrap there; the capacity is a power of two, so that slots stay in step.
 
-#[cfg(all(test, loom))]
+#[cfg(test)]
+#[cfg(loom)]
 mod loom_tests;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 
 use loop_probes::ids::Ticks;

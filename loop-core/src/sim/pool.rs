@@ -2,19 +2,17 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
 use loop_probes::clock::Clock;
-use loop_probes::event::{Event, Outcome};
+use loop_probes::event::Event;
 use loop_probes::ids::{Ticks, Timestamp};
 use loop_probes::recorder::Recorder;
 
 use super::Sim;
-use crate::event_loop::panic_message;
 use crate::timer::due_after;
-use crate::work_pool::{Finished, Job, Pending, Pool, Rejected, Shutdown, Sink, Worker};
+use crate::work_pool::{Finished, Job, Pending, Pool, Shutdown, Sink, Worker};
 
 /// How long jobs take, and who is free when.
 #[derive(Debug)]
@@ -93,18 +91,10 @@ impl<R: 'static> Pool<R> for SimPool<R> {
 }
 
 fn execute<R>(sim: &Sim, job: Job<R>, worker: u16, start: Ticks) -> Finished<R> {
-    let Job { task, tag, queued, run } = job;
+    let Job { task, tag, queued, .. } = job;
     let plan = sim.pool.borrow();
-    let context = Worker::new(worker, &plan.recorder);
-    let returned = catch_unwind(AssertUnwindSafe(|| run(&context)));
+    let (outcome, result) = job.execute(&Worker::new(worker, &plan.recorder));
     let end = sim.clock.ticks();
-    let (outcome, result) = match returned {
-        Ok(returned) => (context.outcome(), Ok(returned)),
-        Err(panic) => {
-            let message = panic_message(panic.as_ref());
-            (Outcome::Panicked, Err(Rejected::Panicked { message }))
-        }
-    };
     // Virtual time has one record clock: what was posted outside a recording has no time.
     let queued = if queued == Ticks(0) { start } else { queued };
     plan.recorder.record(end, Event::WorkRan { task, tag, worker, outcome, queued, start });

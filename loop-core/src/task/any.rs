@@ -14,6 +14,7 @@ use super::tag::{TagOf, tag_of_label};
 use crate::context::Context;
 
 type Once<T> = Box<dyn FnOnce(&mut Context<'_, T>)>;
+type OnceRemote<T> = Box<dyn FnOnce(&mut Context<'_, T>) + Send>;
 type Repeat<T> = Rc<RefCell<dyn FnMut(&mut Context<'_, T>)>>;
 
 /// A boxed, labelled closure that runs on the loop thread.
@@ -75,7 +76,7 @@ impl<T: Task> fmt::Debug for Any<T> {
 /// A boxed, labelled closure that another thread sends to the loop.
 pub struct AnyRemote<T: Task> {
     tag: Tag,
-    run: Box<dyn FnOnce(&mut Context<'_, T>) + Send>,
+    run: OnceRemote<T>,
 }
 
 impl<T: Task> AnyRemote<T> {

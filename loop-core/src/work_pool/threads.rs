@@ -3,7 +3,8 @@
 //! One queue under a mutex: a pool is no record path, and a job that is worth a thread is worth a lock. Each
 //! worker has a recorder of its own, made on its own thread, and writes what it ran.
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 
 use std::collections::VecDeque;
