@@ -33,7 +33,9 @@ fn main() {
         black_box(timeline);
     });
     line("write (columns + zstd 1), per record", per_record, || drop(black_box(write(&script, &events))));
-    line("read (to events), per record", per_record, || drop(black_box(read(&file))));
+    line("read (to events), per record", per_record, || {
+        black_box(read(&file));
+    });
     let source = script.source();
     line("Chrome export (two passes), per event", per_event, || {
         black_box(export(|| Ok(source.clone()), ExportOptions::default(), sink()).expect("nothing can fail"));

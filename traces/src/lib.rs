@@ -6,6 +6,7 @@ pub mod histogram;
 pub mod labels;
 pub mod reader;
 pub mod recent;
+pub mod replay;
 pub mod report;
 pub mod source;
 pub mod summary;

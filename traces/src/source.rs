@@ -3,11 +3,13 @@
 //! A live ring, a saved file and an imported trace all become the same stream of [`Stamped`], in merged
 //! order, and everything downstream (timeline, report, dashboard, export) reads only that.
 
+mod ring;
+
 use std::collections::VecDeque;
-use std::path::PathBuf;
 
 use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::metadata::Metadata;
+use loop_probes::process::ProcessState;
 use loop_probes::recorder::Running;
 use loop_probes::stamped::Stamped;
 use serde::{Deserialize, Serialize};
@@ -90,13 +92,8 @@ pub enum SourceError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// The ring cannot be read.
-    #[error("cannot read the ring {path}: {reason}")]
-    Ring {
-        /// Its file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
+    #[error(transparent)]
+    Ring(#[from] loop_probes::process::ReadError),
 }
 
 /// A stream of events. See the [module](self).
@@ -125,6 +122,11 @@ pub trait EventSource {
     fn running(&mut self) -> Vec<NowRunning> {
         Vec::new()
     }
+
+    /// How the process was at the last poll. `None` where the source is no process.
+    fn process_state(&self) -> Option<ProcessState> {
+        None
+    }
 }
 
 impl<S: EventSource + ?Sized> EventSource for Box<S> {
@@ -145,6 +147,9 @@ impl<S: EventSource + ?Sized> EventSource for Box<S> {
     }
     fn running(&mut self) -> Vec<NowRunning> {
         (**self).running()
+    }
+    fn process_state(&self) -> Option<ProcessState> {
+        (**self).process_state()
     }
 }
 
