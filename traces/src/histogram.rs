@@ -1,0 +1,171 @@
+//! Distributions: `hdrhistogram` at two significant digits, with the exact maximum and the exact total beside it.
+//!
+//! Two digits keep a histogram at a few kilobytes, so that there can be several per tag and a quantile is
+//! cheap enough to ask for thirty times a second. The maximum is what people look up in the trace, so it is
+//! kept as it was and not as its bucket.
+
+use hdrhistogram::Histogram as Buckets;
+use serde::{Deserialize, Serialize};
+
+/// Values above are counted in the last bucket (the maximum stays exact): 13 days in nanoseconds.
+const BUCKETED_MAX: u64 = 1 << 50;
+
+/// A distribution of nanoseconds, or of counts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Histogram {
+    buckets: Buckets<u64>,
+    max: u64,
+    total: u64,
+}
+
+impl Histogram {
+    /// An empty distribution.
+    #[must_use]
+    pub fn new() -> Self {
+        let buckets = Buckets::new(2).expect("two significant digits are within the library's limits");
+        Self { buckets, max: 0, total: 0 }
+    }
+
+    /// Adds one value. Allocates only when `value` is in a power of two that was never reached before.
+    #[inline]
+    pub fn record(&mut self, value: u64) {
+        // Cannot fail: the range grows by itself and `BUCKETED_MAX` is within what it can grow to.
+        let recorded = self.buckets.record(value.min(BUCKETED_MAX));
+        debug_assert!(recorded.is_ok(), "a value within the range was refused");
+        self.max = self.max.max(value);
+        self.total = self.total.saturating_add(value);
+    }
+
+    /// Values recorded.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.buckets.len()
+    }
+
+    /// Nothing was recorded.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.buckets.is_empty()
+    }
+
+    /// The largest value, exactly; 0 when empty.
+    #[must_use]
+    pub const fn max(&self) -> u64 {
+        self.max
+    }
+
+    /// The sum of all values, exactly (pinned at `u64::MAX`).
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// The mean, 0 when empty.
+    #[must_use]
+    pub fn mean(&self) -> f64 {
+        if self.is_empty() { 0.0 } else { self.total as f64 / self.count() as f64 }
+    }
+
+    /// The value that the share `quantile` (0 to 1) of all values does not exceed, within 1 %.
+    #[must_use]
+    pub fn quantile(&self, quantile: f64) -> u64 {
+        self.buckets.value_at_quantile(quantile).min(self.max)
+    }
+
+    /// How many values are above `low` and at most `high`, within the width of a bucket (1 %) at both ends.
+    #[must_use]
+    pub fn count_between(&self, low: u64, high: u64) -> u64 {
+        self.count_up_to(high).saturating_sub(self.count_up_to(low))
+    }
+
+    fn count_up_to(&self, high: u64) -> u64 {
+        if high >= self.max {
+            return self.count();
+        }
+        let recorded = self.buckets.iter_recorded();
+        recorded
+            .take_while(|step| step.value_iterated_to() <= high)
+            .map(|step| step.count_since_last_iteration())
+            .sum()
+    }
+
+    /// The figures that reports and the dashboard show.
+    #[must_use]
+    pub fn percentiles(&self) -> Percentiles {
+        Percentiles {
+            count: self.count(),
+            p50: self.quantile(0.5),
+            p90: self.quantile(0.9),
+            p99: self.quantile(0.99),
+            max: self.max,
+        }
+    }
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What is shown of a distribution, in its own unit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Percentiles {
+    /// Values.
+    pub count: u64,
+    /// The median.
+    pub p50: u64,
+    /// Nine in ten are at most this.
+    pub p90: u64,
+    /// Ninety-nine in a hundred are at most this.
+    pub p99: u64,
+    /// The largest, exactly.
+    pub max: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_within_a_percent_and_the_ends_exact() {
+        let mut histogram = Histogram::new();
+        for value in 1..=10_000 {
+            histogram.record(value * 1_000);
+        }
+        let shown = histogram.percentiles();
+        assert_eq!((shown.count, shown.max), (10_000, 10_000_000));
+        assert_eq!(histogram.total(), (1..=10_000u64).sum::<u64>() * 1_000);
+        for (quantile, exact) in [(0.5, 5_000_000u64), (0.9, 9_000_000), (0.99, 9_900_000)] {
+            let value = histogram.quantile(quantile);
+            assert!(value.abs_diff(exact) * 100 <= exact, "{quantile}: {value}");
+        }
+    }
+
+    #[test]
+    fn huge_values_are_taken() {
+        let mut histogram = Histogram::new();
+        histogram.record(u64::MAX);
+        histogram.record(0);
+        assert_eq!((histogram.count(), histogram.max()), (2, u64::MAX));
+        assert_eq!(histogram.total(), u64::MAX);
+    }
+
+    #[test]
+    fn ranges_cover_everything_once() {
+        let mut histogram = Histogram::new();
+        for value in [0, 5, 10, 11, 100, 5_000] {
+            histogram.record(value);
+        }
+        let edges = [0, 10, 100, 1_000, u64::MAX];
+        let sum: u64 = edges.windows(2).map(|pair| histogram.count_between(pair[0], pair[1])).sum();
+        assert_eq!(sum, 5, "all but the zero");
+        assert_eq!(histogram.count_between(0, 10), 2);
+        assert_eq!(histogram.count_between(10, 100), 2);
+    }
+
+    #[test]
+    fn an_empty_one_is_all_zero() {
+        assert_eq!(Histogram::new().percentiles(), Percentiles::default());
+    }
+}

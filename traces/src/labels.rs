@@ -1,0 +1,131 @@
+//! The label table: what the numbers in events are called.
+//!
+//! Labels come from the watched program, so they are made printable when they are learnt, and their number
+//! is limited: a damaged file must not fill the memory.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use loop_probes::event::{Event, LabelKind};
+use loop_probes::ids::{IoSource, LabelId, SourceId, Tag};
+use loop_probes::text::printable;
+
+/// Most labels kept, of all kinds together.
+pub const LABELS_MAX: usize = 1 << 16;
+
+/// Names of tags, spans, emitters, readiness sources and texts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Labels {
+    tags: Vec<Option<Box<str>>>,
+    others: HashMap<(LabelKind, u32), Box<str>>,
+    refused: u64,
+}
+
+impl Labels {
+    /// From now on, `id` of `kind` means `text`. Control characters in it are shown, not obeyed.
+    pub fn learn(&mut self, kind: LabelKind, id: u32, text: &str) {
+        let text = || printable(text).into_boxed_str();
+        if let (LabelKind::Tag, Ok(tag)) = (kind, u16::try_from(id)) {
+            let place = usize::from(tag);
+            if place >= self.tags.len() {
+                self.tags.resize(place + 1, None);
+            }
+            self.tags[place] = Some(text());
+        } else if self.others.len() < LABELS_MAX || self.others.contains_key(&(kind, id)) {
+            self.others.insert((kind, id), text());
+        } else {
+            self.refused += 1;
+        }
+    }
+
+    /// Learns from `event` where it is a label.
+    pub fn learn_event(&mut self, event: &Event) {
+        if let Event::Label { kind, id, text } = event {
+            self.learn(*kind, *id, text.as_str());
+        }
+    }
+
+    /// A tag's name, `tag 7` where it has none.
+    #[must_use]
+    pub fn tag(&self, tag: Tag) -> Cow<'_, str> {
+        match self.tags.get(usize::from(tag.0)) {
+            Some(Some(text)) => Cow::Borrowed(text),
+            _ if tag.0 == 0 => Cow::Borrowed("untagged"),
+            _ => Cow::Owned(format!("tag {tag}")),
+        }
+    }
+
+    /// The name of a span or mark.
+    #[must_use]
+    pub fn span(&self, label: LabelId) -> Cow<'_, str> {
+        self.other(LabelKind::Span, label.0, "span")
+    }
+
+    /// The text of an exception, a violated rule, or the like.
+    #[must_use]
+    pub fn text(&self, label: LabelId) -> Cow<'_, str> {
+        self.other(LabelKind::Text, label.0, "text")
+    }
+
+    /// An emitter's name.
+    #[must_use]
+    pub fn source(&self, source: SourceId) -> Cow<'_, str> {
+        self.other(LabelKind::Source, source.0, "source")
+    }
+
+    /// The name of a source of readiness.
+    #[must_use]
+    pub fn io(&self, source: IoSource) -> Cow<'_, str> {
+        self.other(LabelKind::Io, source.0, "io")
+    }
+
+    /// The name where one is known.
+    #[must_use]
+    pub fn known(&self, kind: LabelKind, id: u32) -> Option<&str> {
+        if kind == LabelKind::Tag {
+            return self.tags.get(usize::try_from(id).ok()?)?.as_deref();
+        }
+        self.others.get(&(kind, id)).map(|text| &**text)
+    }
+
+    /// Labels that were not kept because there were too many.
+    #[must_use]
+    pub const fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    fn other(&self, kind: LabelKind, id: u32, noun: &str) -> Cow<'_, str> {
+        match self.others.get(&(kind, id)) {
+            Some(text) => Cow::Borrowed(text),
+            None => Cow::Owned(format!("{noun} {id}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_name_is_shown_by_its_number() {
+        let mut labels = Labels::default();
+        labels.learn(LabelKind::Tag, 3, "Echo\x1b[2J");
+        labels.learn(LabelKind::Span, 9, "parse");
+        assert_eq!(labels.tag(Tag(3)), "Echo\\u{1b}[2J");
+        assert_eq!(labels.tag(Tag(4)), "tag 4");
+        assert_eq!(labels.tag(Tag(0)), "untagged");
+        assert_eq!(labels.span(LabelId(9)), "parse");
+        assert_eq!(labels.text(LabelId(9)), "text 9");
+    }
+
+    #[test]
+    fn too_many_are_counted_and_not_kept() {
+        let mut labels = Labels::default();
+        for id in 0..LABELS_MAX as u32 + 5 {
+            labels.learn(LabelKind::Text, id, "x");
+        }
+        labels.learn(LabelKind::Text, 1, "renamed");
+        assert_eq!(labels.refused(), 5);
+        assert_eq!(labels.text(LabelId(1)), "renamed");
+    }
+}

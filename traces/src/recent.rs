@@ -1,0 +1,95 @@
+//! The last N of something: what keeps a fold bounded whatever the length of the run.
+
+use std::collections::VecDeque;
+
+/// A list that forgets its oldest entry when it is full.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recent<T> {
+    kept: VecDeque<T>,
+    limit: usize,
+}
+
+impl<T> Recent<T> {
+    /// An empty list of at most `limit` entries. Memory grows with the entries, not with the limit.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self { kept: VecDeque::new(), limit }
+    }
+
+    /// Adds `entry`; gives back the oldest where there was no more room.
+    pub fn push(&mut self, entry: T) -> Option<T> {
+        if self.limit == 0 {
+            return Some(entry);
+        }
+        let oldest = if self.kept.len() == self.limit { self.kept.pop_front() } else { None };
+        self.kept.push_back(entry);
+        oldest
+    }
+
+    /// Entries, oldest first; `.rev()` for newest first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &T> + ExactSizeIterator + '_ {
+        self.kept.iter()
+    }
+
+    /// The newest entry.
+    #[must_use]
+    pub fn newest(&self) -> Option<&T> {
+        self.kept.back()
+    }
+
+    /// The oldest entry that is still kept.
+    #[must_use]
+    pub fn oldest(&self) -> Option<&T> {
+        self.kept.front()
+    }
+
+    /// The entry at `index`, 0 the oldest.
+    #[must_use]
+    pub fn at(&self, index: usize) -> Option<&T> {
+        self.kept.get(index)
+    }
+
+    /// Entries kept.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Nothing was ever added.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
+    /// Most entries kept.
+    #[must_use]
+    pub const fn limit(&self) -> usize {
+        self.limit
+    }
+
+    pub(crate) fn remove(&mut self, index: usize) -> Option<T> {
+        self.kept.remove(index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_goes_first() {
+        let mut recent = Recent::new(2);
+        assert_eq!(recent.push(1), None);
+        assert_eq!(recent.push(2), None);
+        assert_eq!(recent.push(3), Some(1));
+        assert_eq!(recent.iter().copied().collect::<Vec<_>>(), [2, 3]);
+        assert_eq!(recent.newest(), Some(&3));
+    }
+
+    #[test]
+    fn a_limit_of_nothing_keeps_nothing() {
+        let mut recent = Recent::new(0);
+        assert_eq!(recent.push(1), Some(1));
+        assert!(recent.is_empty());
+    }
+}

@@ -1,0 +1,220 @@
+//! `Timeline`: the fold of a stream of events into everything that is shown of it.
+//!
+//! Dashboard, report and comparison read this and nothing else, so they cannot disagree. It is bounded in
+//! memory whatever the length of the run ([`TimelineConfig`] has every limit), and a pure function of the
+//! events: how they are cut into batches, and whether they come live or from a file, makes no difference.
+//!
+//! ```text
+//! Stamped ──> fold ──┬─> open tick of its emitter ──(TickEnd)──> ticks ──> stalls
+//!                    ├─> tags · timers · queues · microtasks · gc · signals · pool · …
+//!                    └─> labels
+//! ```
+
+mod config;
+mod fold;
+mod gc;
+mod microtasks;
+mod open_tick;
+mod opened;
+mod pool;
+mod program;
+mod queues;
+mod rates;
+mod signals;
+mod span;
+mod stalls;
+mod tags;
+mod ticks;
+mod timers;
+
+pub use config::TimelineConfig;
+pub use gc::{Gc, GcLook, GcRun};
+pub use microtasks::{Batches, Microtasks};
+pub use opened::{OpenedSpan, OpenedTick};
+pub use pool::{WorkerStats, Workers};
+pub use program::{KeepAlive, LabelStats, Spans, Stopped, Trouble, TroubleKind, Troubles, Wakes};
+pub use queues::{QueueStats, Queues};
+pub use rates::{PerSecond, Rates, SLOT_NS, Slot};
+pub use signals::{SignalStats, Signals, signal_name};
+pub use span::{SpanKind, TickSpan};
+pub use stalls::{Stall, Stalls};
+pub use tags::{RunStats, TagStats, Tags, WorstRun};
+pub use ticks::{LongestRun, PhaseTimes, TickSummary, Ticks, utilization};
+pub use timers::{LateTimer, Timers};
+
+use loop_probes::ids::Timestamp;
+use loop_probes::metadata::Metadata;
+use loop_probes::stamped::Stamped;
+
+use crate::labels::Labels;
+use crate::source::SourceCounts;
+use open_tick::OpenTick;
+
+/// What a stream of events amounts to. See the [module](self).
+///
+/// Totals count what was folded: since the attach on a live ring, since the start of a recording.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Timeline {
+    /// Names.
+    pub labels: Labels,
+    /// Ticks.
+    pub ticks: Ticks,
+    /// Tasks that ran on a loop's thread.
+    pub tasks_run: u64,
+    /// Figures by tag.
+    pub tags: Tags,
+    /// Timers.
+    pub timers: Timers,
+    /// Queues.
+    pub queues: Queues,
+    /// Microtask checkpoints.
+    pub microtasks: Microtasks,
+    /// The deferred queue.
+    pub deferred: Batches,
+    /// Immediates.
+    pub immediates: Batches,
+    /// The GC controller.
+    pub gc: Gc,
+    /// Signals.
+    pub signals: Signals,
+    /// Stalls.
+    pub stalls: Stalls,
+    /// The work pool.
+    pub work: Workers,
+    /// The agenda.
+    pub agenda: Workers,
+    /// Rates over a sliding window.
+    pub rates: Rates,
+    /// Spans and marks.
+    pub spans: Spans,
+    /// What went wrong.
+    pub troubles: Troubles,
+    /// Wake-ups and commands.
+    pub wakes: Wakes,
+    /// What keeps the loop alive.
+    pub keep_alive: KeepAlive,
+    /// The loop's end, once it said so.
+    pub stopped: Option<Stopped>,
+    /// Events folded.
+    pub events: u64,
+    /// Records that were lost in between, as the stream itself says.
+    pub lost_records: u64,
+    /// What the source could not give, as the source says.
+    pub counts: SourceCounts,
+    config: TimelineConfig,
+    by_kind: Vec<u64>,
+    first: Option<Timestamp>,
+    last: Option<Timestamp>,
+    open: Vec<OpenTick>,
+    last_open: usize,
+}
+
+impl Timeline {
+    /// An empty timeline with these limits.
+    #[must_use]
+    pub fn new(config: TimelineConfig) -> Self {
+        Self {
+            labels: Labels::default(),
+            ticks: Ticks::new(&config),
+            tasks_run: 0,
+            tags: Tags::new(config.tags_max),
+            timers: Timers::new(&config),
+            queues: Queues::new(&config),
+            microtasks: Microtasks::new(&config),
+            deferred: Batches::default(),
+            immediates: Batches::default(),
+            gc: Gc::new(&config),
+            signals: Signals::default(),
+            stalls: Stalls::new(&config),
+            work: Workers::default(),
+            agenda: Workers::default(),
+            rates: Rates::new(config.rate_window),
+            spans: Spans::default(),
+            troubles: Troubles::new(&config),
+            wakes: Wakes::default(),
+            keep_alive: KeepAlive::default(),
+            stopped: None,
+            events: 0,
+            lost_records: 0,
+            counts: SourceCounts::default(),
+            config,
+            by_kind: vec![0; 256],
+            first: None,
+            last: None,
+            open: Vec::new(),
+            last_open: 0,
+        }
+    }
+
+    /// An empty timeline for a recording: the default limits and the recording's own stall limit.
+    #[must_use]
+    pub fn of(metadata: &Metadata) -> Self {
+        Self::new(TimelineConfig::of(metadata))
+    }
+
+    /// Its limits.
+    #[must_use]
+    pub const fn config(&self) -> &TimelineConfig {
+        &self.config
+    }
+
+    /// Folds `events`, in the order of the stream.
+    pub fn extend<'a>(&mut self, events: impl IntoIterator<Item = &'a Stamped>) {
+        for stamped in events {
+            self.fold(stamped);
+        }
+    }
+
+    /// Folds one event.
+    #[inline]
+    pub fn fold(&mut self, stamped: &Stamped) {
+        fold::fold(self, stamped);
+    }
+
+    /// The time of the first event, or the start of the first extent where that is earlier.
+    #[must_use]
+    pub const fn first_at(&self) -> Option<Timestamp> {
+        self.first
+    }
+
+    /// The time of the last event.
+    #[must_use]
+    pub const fn last_at(&self) -> Option<Timestamp> {
+        self.last
+    }
+
+    /// From the first event to the last.
+    #[must_use]
+    pub fn span_ns(&self) -> u64 {
+        match (self.first, self.last) {
+            (Some(first), Some(last)) => last.ns_since(first),
+            _ => 0,
+        }
+    }
+
+    /// Events of a kind, by its wire code.
+    #[must_use]
+    pub fn events_of_kind(&self, code: u8) -> u64 {
+        self.by_kind[usize::from(code)]
+    }
+
+    /// The tick that goes on now, its emitter and its start, where one does: the one that began last.
+    #[must_use]
+    pub fn open_tick(&self) -> Option<(loop_probes::ids::SourceId, u64, Timestamp)> {
+        self.open.iter().filter_map(OpenTick::going_on).max_by_key(|(_, _, start)| *start)
+    }
+
+    /// A kept tick in full: one of the last, or a stall. `None` where its spans are no longer kept.
+    #[must_use]
+    pub fn opened(&self, tick: &TickSummary) -> Option<OpenedTick> {
+        let stall = self.stalls.newest_first().find(|stall| {
+            (stall.tick.source, stall.tick.tick, stall.tick.start) == (tick.source, tick.tick, tick.start)
+        });
+        let spans = match stall {
+            Some(stall) => stall.spans.to_vec(),
+            None => self.ticks.spans_of(tick)?,
+        };
+        Some(OpenedTick::new(*tick, spans))
+    }
+}

@@ -1,0 +1,65 @@
+//! How much a timeline keeps: every limit of its memory in one place.
+
+use loop_probes::metadata::{Metadata, STALL_LIMIT_NS_DEFAULT};
+
+/// The limits of a [`Timeline`](super::Timeline). Totals and histograms cover everything, whatever is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimelineConfig {
+    /// A tick that is busy for longer is a stall, in nanoseconds.
+    pub stall_limit_ns: u64,
+    /// A timer that fires later than this counts as late, in nanoseconds.
+    pub late_timer_ns: u64,
+    /// Last ticks kept as [`TickSummary`](super::TickSummary).
+    pub ticks_kept: usize,
+    /// Spans kept of the last ticks, all together: so many can be opened in full.
+    pub spans_kept: usize,
+    /// Spans kept of one tick; above, its shortest are left out.
+    pub spans_per_tick: usize,
+    /// Stalls kept; the worst of all is always among them.
+    pub stalls_kept: usize,
+    /// Lines of a stall's ledger; what is smaller becomes one line.
+    pub ledger_lines: usize,
+    /// Samples kept of each series (queue depths, microtasks, heap).
+    pub samples_kept: usize,
+    /// GC decisions, exceptions, violations, slow tasks, late timers kept, of each.
+    pub entries_kept: usize,
+    /// Tags with figures of their own; further ones are counted together.
+    pub tags_max: usize,
+    /// Span and mark labels with figures of their own; further ones are counted together.
+    pub labels_max: usize,
+    /// Emitters whose ticks are followed; those of further ones are not.
+    pub sources_max: usize,
+    /// Worst runs kept per tag.
+    pub worst_runs_kept: usize,
+    /// The sliding window of the rates, in tenths of a second.
+    pub rate_window: usize,
+}
+
+impl Default for TimelineConfig {
+    fn default() -> Self {
+        Self {
+            stall_limit_ns: STALL_LIMIT_NS_DEFAULT,
+            late_timer_ns: 1_000_000,
+            ticks_kept: 4096,
+            spans_kept: 1 << 16,
+            spans_per_tick: 4096,
+            stalls_kept: 64,
+            ledger_lines: 32,
+            samples_kept: 512,
+            entries_kept: 64,
+            tags_max: 1024,
+            labels_max: 1024,
+            sources_max: 256,
+            worst_runs_kept: 5,
+            rate_window: 100,
+        }
+    }
+}
+
+impl TimelineConfig {
+    /// The default limits, with the stall limit that the recording was made with.
+    #[must_use]
+    pub fn of(metadata: &Metadata) -> Self {
+        Self { stall_limit_ns: metadata.stall_limit_ns, ..Self::default() }
+    }
+}

@@ -1,0 +1,255 @@
+//! One event into the timeline. An exhaustive `match`: a new kind of event is a line here, or the compiler
+//! says so.
+
+use loop_probes::event::{Event, Outcome, Queue};
+use loop_probes::ids::SourceId;
+use loop_probes::stamped::Stamped;
+
+use super::gc::{GcLook, GcRun};
+use super::open_tick::OpenTick;
+use super::program::{Stopped, Trouble, TroubleKind};
+use super::span::TickSpan;
+use super::stalls::Stall;
+use super::tags::WorstRun;
+use super::timers::LateTimer;
+use super::{RunStats, Timeline};
+use crate::analysis::attribution::ledger;
+
+pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
+    let Stamped { at, source, event } = *stamped;
+    timeline.events += 1;
+    timeline.by_kind[usize::from(event.code())] += 1;
+    timeline.last = Some(timeline.last.map_or(at, |last| last.max(at)));
+    if timeline.first.is_none() {
+        timeline.first = Some(TickSpan::of(stamped).map_or(at, |span| span.start));
+    }
+
+    let place = timeline.place_of(source);
+    if let (Some(place), Some(span)) = (place, TickSpan::of(stamped)) {
+        let open = &mut timeline.open[place];
+        if open.open {
+            open.add(span, &timeline.config);
+        }
+    }
+
+    match event {
+        Event::TickStart { tick } => timeline.tick_started(place, tick, stamped),
+        Event::TickEnd { tick, tasks_run, start } => {
+            timeline.tick_ended(place, tick, tasks_run, start, stamped)
+        }
+        Event::TaskQueued { tag, place: placement, .. } => {
+            timeline.queues.queue_mut(placement.queue).reached(placement.depth);
+            if let Some(tag) = timeline.tags.entry(tag) {
+                tag.queued += 1;
+            }
+            if let Some(place) = place {
+                let open = &mut timeline.open[place];
+                open.tasks_queued = open.tasks_queued.saturating_add(1);
+            }
+        }
+        Event::TaskRan { task, tag, outcome, queued, start } => {
+            timeline.tasks_run += 1;
+            timeline.rates.slot(at).tasks += 1;
+            let run =
+                WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns: start.ns_since(queued) };
+            if let Some(tag) = timeline.tags.entry(tag) {
+                tag.tasks.add(run, true, failed(outcome), timeline.config.worst_runs_kept);
+            }
+        }
+        Event::Microtasks { ran, left, start, .. } => {
+            timeline.microtasks.add(ran, left, at.ns_since(start));
+        }
+        Event::DeferredPosted { existed, .. } => {
+            timeline.deferred.posted += 1;
+            timeline.deferred.existed += u64::from(existed);
+        }
+        Event::DeferredRan { ran, kept, start } => timeline.deferred.add(ran, kept, at.ns_since(start)),
+        Event::Immediates { ran, moved_to_next, start } => {
+            timeline.immediates.add(ran, moved_to_next, at.ns_since(start));
+        }
+        Event::TimerArmed { .. } => timeline.timers.armed += 1,
+        Event::TimerFired { timer, tag, task, due, fired, skipped } => {
+            let tick = place.and_then(|place| timeline.open[place].number());
+            let fired = LateTimer { timer, tag, task, due, fired, tick, skipped };
+            let late = timeline.timers.fired(fired, timeline.config.late_timer_ns);
+            if let Some(place) = place {
+                timeline.open[place].timers_fired += 1;
+                timeline.open[place].timers_late += u32::from(late);
+            }
+        }
+        Event::TimerCleared { .. } => timeline.timers.cleared += 1,
+        Event::QueueDepth { queue, depth } | Event::SnapshotQueue { queue, depth } => {
+            timeline.queues.queue_mut(queue).sampled(depth);
+        }
+        Event::SignalArrived { signo, depth, .. } => {
+            timeline.signals.signal(signo).arrived += 1;
+            timeline.signals.depth_max = timeline.signals.depth_max.max(depth);
+        }
+        Event::SignalDelivered { signo, arrived, .. } => {
+            let signal = timeline.signals.signal(signo);
+            signal.delivered += 1;
+            signal.latency_ns.record(at.ns_since(arrived));
+        }
+        Event::SignalDropped { total } => timeline.signals.dropped = timeline.signals.dropped.max(total),
+        Event::GcDecision { action, reason, heap_bytes, threshold_bytes } => {
+            timeline.gc.looked(GcLook { at, action, reason, heap_bytes, threshold_bytes });
+        }
+        Event::GcRan { heap_bytes_before, heap_bytes_after, start } => {
+            timeline.gc.ran(GcRun { at, run_ns: at.ns_since(start), heap_bytes_before, heap_bytes_after });
+        }
+        Event::GcMode { mode, unchanged_ticks } => {
+            timeline.gc.mode = Some(mode);
+            timeline.gc.unchanged_ticks = unchanged_ticks;
+        }
+        Event::WorkQueued { depth, .. } => {
+            timeline.work.queued(depth);
+            timeline.queues.queue_mut(Queue::Work).reached(depth);
+        }
+        Event::WorkRan { task, tag, worker, outcome, queued, start } => {
+            let run =
+                WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns: start.ns_since(queued) };
+            timeline.work.ran(worker, run.queue_wait_ns, run.run_ns, failed(outcome));
+            timeline.worked(tag, run, outcome);
+        }
+        Event::WorkSettled { .. } => timeline.work.settled += 1,
+        Event::AgendaAdded { depth, .. } => timeline.agenda.queued(depth),
+        Event::AgendaRan { task, tag, worker, outcome, queued, start, .. } => {
+            let run =
+                WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns: start.ns_since(queued) };
+            timeline.agenda.ran(worker, run.queue_wait_ns, run.run_ns, failed(outcome));
+            timeline.worked(tag, run, outcome);
+        }
+        Event::WorkerState { worker, to, .. } => {
+            if let Some(worker) = timeline.agenda.worker(worker) {
+                worker.state = Some((to, at));
+            }
+        }
+        Event::Wake { coalesced, .. } => {
+            timeline.wakes.count += 1;
+            timeline.wakes.coalesced += u64::from(coalesced);
+        }
+        Event::Command { known, .. } => {
+            timeline.wakes.commands += 1;
+            timeline.wakes.commands_unknown += u64::from(!known);
+        }
+        Event::RefChanged { what, delta, alive } => timeline.keep_alive.changed(what, delta, alive),
+        Event::LoopStopped { reason } => timeline.stopped = Some(Stopped { at, reason }),
+        Event::IoReady { tag, task, start, .. } => {
+            let run = WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns: 0 };
+            let keep = timeline.config.worst_runs_kept;
+            if let Some(tag) = timeline.tags.entry(tag) {
+                tag.io.get_or_insert_with(Box::default).add(run, false, false, keep);
+            }
+        }
+        Event::Exception { task, message } => {
+            timeline.troubles.exceptions += 1;
+            timeline.trouble(stamped, TroubleKind::Exception { task, message });
+        }
+        Event::Violation { rule } => {
+            timeline.troubles.violations += 1;
+            timeline.trouble(stamped, TroubleKind::Violation { rule });
+        }
+        Event::SlowTask { task, tag, limit_ns, start } => {
+            timeline.troubles.slow_tasks += 1;
+            let run_ns = at.ns_since(start);
+            timeline.trouble(stamped, TroubleKind::SlowTask { task, tag, run_ns, limit_ns });
+        }
+        Event::Span { label, start } => {
+            if let Some(label) = timeline.spans.entry(label, timeline.config.labels_max) {
+                label.run_ns.get_or_insert_with(Box::default).record(at.ns_since(start));
+            }
+        }
+        Event::Mark { label } => {
+            if let Some(label) = timeline.spans.entry(label, timeline.config.labels_max) {
+                label.marks += 1;
+            }
+        }
+        Event::Lost { count, .. } => {
+            timeline.lost_records = timeline.lost_records.saturating_add(count);
+            if let Some(place) = place {
+                timeline.open[place].lost();
+            }
+        }
+        Event::Label { .. } => timeline.labels.learn_event(&event),
+        Event::SnapshotBegin { .. } => timeline.keep_alive.snapshot(),
+        Event::SnapshotRef { what, count } => timeline.keep_alive.counted(what, count),
+        Event::SnapshotGc { mode, unchanged_ticks, .. } => {
+            timeline.gc.mode = Some(mode);
+            timeline.gc.unchanged_ticks = unchanged_ticks;
+        }
+        // Part of the open tick, or inputs that only re-execution needs; counted by kind above.
+        Event::Phase { .. } | Event::Poll { .. } | _ => {}
+    }
+}
+
+const fn failed(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Failed | Outcome::Panicked)
+}
+
+impl Timeline {
+    /// The place of an emitter's open tick; `None` for those beyond the limit.
+    #[inline]
+    fn place_of(&mut self, source: SourceId) -> Option<usize> {
+        // Events come in runs of one emitter.
+        if self.open.get(self.last_open).is_some_and(|open| open.source == source) {
+            return Some(self.last_open);
+        }
+        let found = self.open.iter().position(|open| open.source == source);
+        let place = match found {
+            Some(place) => place,
+            None if self.open.len() < self.config.sources_max => {
+                self.open.push(OpenTick::new(source));
+                self.open.len() - 1
+            }
+            None => return None,
+        };
+        self.last_open = place;
+        Some(place)
+    }
+
+    fn tick_started(&mut self, place: Option<usize>, tick: u64, stamped: &Stamped) {
+        let Some(place) = place else { return };
+        let open = &mut self.open[place];
+        if open.open {
+            // Its end was lost.
+            self.ticks.incomplete += 1;
+        }
+        open.begin(tick, stamped.at);
+    }
+
+    fn tick_ended(
+        &mut self,
+        place: Option<usize>,
+        tick: u64,
+        tasks_run: u32,
+        start: loop_probes::ids::Timestamp,
+        stamped: &Stamped,
+    ) {
+        let Some(place) = place else { return };
+        let open = &mut self.open[place];
+        let (summary, spans) = open.end(tick, tasks_run, start, stamped.at, self.config.stall_limit_ns);
+        if !summary.incomplete {
+            let slot = self.rates.slot(stamped.at);
+            slot.ticks += 1;
+            slot.busy_ns = slot.busy_ns.saturating_add(summary.busy_ns);
+            slot.poll_wait_ns = slot.poll_wait_ns.saturating_add(summary.poll_wait_ns);
+        }
+        if summary.stall {
+            let blame = ledger(summary.start, summary.end, spans, self.config.ledger_lines);
+            self.stalls.add(Stall { tick: summary, blame, spans: spans.into() });
+        }
+        self.ticks.add(summary, spans);
+    }
+
+    fn worked(&mut self, tag: loop_probes::ids::Tag, run: WorstRun, outcome: Outcome) {
+        let keep = self.config.worst_runs_kept;
+        if let Some(tag) = self.tags.entry(tag) {
+            let work: &mut RunStats = tag.work.get_or_insert_with(Box::default);
+            work.add(run, true, failed(outcome), keep);
+        }
+    }
+
+    fn trouble(&mut self, stamped: &Stamped, what: TroubleKind) {
+        self.troubles.recent.push(Trouble { at: stamped.at, what });
+    }
+}

@@ -1,0 +1,120 @@
+//! The GC controller: what it decided and why, what collections cost, how the heap went.
+
+use loop_probes::event::{GcAction, GcMode, GcReason};
+use loop_probes::ids::Timestamp;
+
+use super::config::TimelineConfig;
+use crate::histogram::Histogram;
+use crate::recent::Recent;
+
+/// One look at the heap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GcLook {
+    /// When.
+    pub at: Timestamp,
+    /// What was decided.
+    pub action: GcAction,
+    /// Why.
+    pub reason: GcReason,
+    /// The heap it saw, in bytes.
+    pub heap_bytes: u64,
+    /// Above this it would have collected at once, in bytes.
+    pub threshold_bytes: u64,
+}
+
+/// One collection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GcRun {
+    /// When it ended.
+    pub at: Timestamp,
+    /// How long it took.
+    pub run_ns: u64,
+    /// Bytes before.
+    pub heap_bytes_before: u64,
+    /// Bytes after.
+    pub heap_bytes_after: u64,
+}
+
+/// The controller and the heap.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Gc {
+    /// Decisions to collect.
+    pub collect: u64,
+    /// Decisions to wait for the one-shot.
+    pub defer: u64,
+    /// Decisions to do nothing.
+    pub skip: u64,
+    /// The last decisions that were not "nothing to do", and each first of those.
+    pub decisions: Recent<GcLook>,
+    /// The last decision, whatever it was.
+    pub last: Option<GcLook>,
+    /// Extents of collections.
+    pub run_ns: Histogram,
+    /// The last collections.
+    pub runs: Recent<GcRun>,
+    /// Bytes that collections freed.
+    pub freed_bytes: u64,
+    /// The heap as it was last seen, in bytes.
+    pub heap_bytes: Option<u64>,
+    /// The largest heap seen, in bytes.
+    pub heap_bytes_max: u64,
+    /// The last sizes of the heap, one a change.
+    pub heap_samples: Recent<u64>,
+    /// The controller's pace, where it said so.
+    pub mode: Option<GcMode>,
+    /// Firings in a row that found the heap unchanged, when the pace last changed.
+    pub unchanged_ticks: u32,
+}
+
+impl Gc {
+    pub(crate) fn new(config: &TimelineConfig) -> Self {
+        Self {
+            collect: 0,
+            defer: 0,
+            skip: 0,
+            decisions: Recent::new(config.entries_kept),
+            last: None,
+            run_ns: Histogram::new(),
+            runs: Recent::new(config.entries_kept),
+            freed_bytes: 0,
+            heap_bytes: None,
+            heap_bytes_max: 0,
+            heap_samples: Recent::new(config.samples_kept),
+            mode: None,
+            unchanged_ticks: 0,
+        }
+    }
+
+    pub(crate) fn looked(&mut self, look: GcLook) {
+        match look.action {
+            GcAction::Collect => self.collect += 1,
+            GcAction::Defer => self.defer += 1,
+            GcAction::Skip => self.skip += 1,
+        }
+        // A controller that looks twice a tick and has nothing to do would push out what is worth reading.
+        let same = |last: GcLook| last.action == look.action && last.reason == look.reason;
+        if look.action != GcAction::Skip || !self.last.is_some_and(same) {
+            self.decisions.push(look);
+        }
+        self.last = Some(look);
+        self.saw_heap(look.heap_bytes);
+    }
+
+    pub(crate) fn ran(&mut self, run: GcRun) {
+        self.run_ns.record(run.run_ns);
+        self.freed_bytes =
+            self.freed_bytes.saturating_add(run.heap_bytes_before.saturating_sub(run.heap_bytes_after));
+        self.runs.push(run);
+        self.heap_bytes_max = self.heap_bytes_max.max(run.heap_bytes_before);
+        self.saw_heap(run.heap_bytes_after);
+    }
+
+    fn saw_heap(&mut self, bytes: u64) {
+        if self.heap_bytes != Some(bytes) {
+            self.heap_samples.push(bytes);
+        }
+        self.heap_bytes = Some(bytes);
+        self.heap_bytes_max = self.heap_bytes_max.max(bytes);
+    }
+}

@@ -1,0 +1,199 @@
+//! The tick that is going on: gathers what happens until its end. One per emitter, reused tick after tick,
+//! so that the fold allocates nothing once it has seen its largest tick.
+
+use loop_probes::event::Phase;
+use loop_probes::ids::{SourceId, Timestamp};
+
+use super::config::TimelineConfig;
+use super::span::{SpanKind, TickSpan};
+use super::ticks::{LongestRun, PhaseTimes, SpanRange, TickSummary};
+
+/// The union of poll extents, added in the order in which they end: overlapping ones are not counted twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PollWait {
+    until: Timestamp,
+    pub(crate) wait_ns: u64,
+}
+
+impl PollWait {
+    /// Nothing before `from` counts.
+    pub(crate) fn since(from: Timestamp) -> Self {
+        Self { until: from, wait_ns: 0 }
+    }
+
+    pub(crate) fn add(&mut self, start: Timestamp, end: Timestamp) {
+        self.wait_ns += end.ns_since(start.max(self.until));
+        self.until = self.until.max(end);
+    }
+}
+
+/// What one emitter is in the middle of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OpenTick {
+    pub(crate) source: SourceId,
+    pub(crate) open: bool,
+    tick: u64,
+    start: Timestamp,
+    damaged: bool,
+    polls: PollWait,
+    poll_phase: PollWait,
+    phases: PhaseTimes,
+    longest: Option<LongestRun>,
+    pub(crate) tasks_queued: u32,
+    pub(crate) timers_fired: u32,
+    pub(crate) timers_late: u32,
+    microtasks_run: u32,
+    gc_runs: u32,
+    gc_run_ns: u64,
+    spans: Vec<TickSpan>,
+    left_out: u32,
+    shortest_kept_ns: u64,
+}
+
+impl OpenTick {
+    pub(crate) fn new(source: SourceId) -> Self {
+        Self {
+            source,
+            open: false,
+            tick: 0,
+            start: Timestamp(0),
+            damaged: false,
+            polls: PollWait::default(),
+            poll_phase: PollWait::default(),
+            phases: PhaseTimes::default(),
+            longest: None,
+            tasks_queued: 0,
+            timers_fired: 0,
+            timers_late: 0,
+            microtasks_run: 0,
+            gc_runs: 0,
+            gc_run_ns: 0,
+            spans: Vec::new(),
+            left_out: 0,
+            shortest_kept_ns: 0,
+        }
+    }
+
+    pub(crate) fn begin(&mut self, tick: u64, start: Timestamp) {
+        let mut spans = std::mem::take(&mut self.spans);
+        spans.clear();
+        *self = Self { open: true, tick, start, spans, ..Self::new(self.source) };
+        self.polls = PollWait::since(start);
+        self.poll_phase = PollWait::since(start);
+    }
+
+    /// The tick's number, while it is open.
+    pub(crate) fn number(&self) -> Option<u64> {
+        self.open.then_some(self.tick)
+    }
+
+    /// Whose, which, and since when, while it is open.
+    pub(crate) fn going_on(&self) -> Option<(SourceId, u64, Timestamp)> {
+        self.open.then_some((self.source, self.tick, self.start))
+    }
+
+    /// Records of this emitter are missing.
+    pub(crate) fn lost(&mut self) {
+        self.damaged = true;
+    }
+
+    pub(crate) fn add(&mut self, span: TickSpan, config: &TimelineConfig) {
+        let run_ns = span.run_ns();
+        match span.what {
+            SpanKind::Poll { .. } => self.polls.add(span.start, span.end),
+            SpanKind::Phase(Phase::Poll) => self.poll_phase.add(span.start, span.end),
+            SpanKind::Phase(phase) => self.phases.add(phase, run_ns),
+            SpanKind::Task { task, tag, .. } | SpanKind::Io { task, tag, .. } => {
+                if self.longest.is_none_or(|longest| longest.run_ns < run_ns) {
+                    self.longest = Some(LongestRun { task, tag, run_ns });
+                }
+            }
+            SpanKind::Microtasks { ran, .. } => self.microtasks_run = self.microtasks_run.saturating_add(ran),
+            SpanKind::Gc { .. } => {
+                self.gc_runs += 1;
+                self.gc_run_ns = self.gc_run_ns.saturating_add(run_ns);
+            }
+            _ => {}
+        }
+        self.keep(span, run_ns, config.spans_per_tick);
+    }
+
+    /// Phases and polls are the frame of the tick and always kept; of the rest the longest.
+    fn keep(&mut self, span: TickSpan, run_ns: u64, limit: usize) {
+        if !is_frame(&span) && run_ns < self.shortest_kept_ns {
+            self.left_out = self.left_out.saturating_add(1);
+            return;
+        }
+        if self.spans.len() >= limit {
+            self.thin_out();
+        }
+        if self.spans.len() < limit {
+            self.spans.push(span);
+        } else {
+            self.left_out = self.left_out.saturating_add(1);
+        }
+    }
+
+    /// Leaves out the shorter half, so that a tick of any length costs a constant per span.
+    fn thin_out(&mut self) {
+        let mut lengths: Vec<u64> =
+            self.spans.iter().filter(|span| !is_frame(span)).map(TickSpan::run_ns).collect();
+        let before = self.spans.len();
+        let Some(last) = lengths.len().checked_sub(1) else { return };
+        let (_, median, _) = lengths.select_nth_unstable(last / 2);
+        let median = *median;
+        self.spans.retain(|span| is_frame(span) || span.run_ns() > median);
+        self.shortest_kept_ns = median.saturating_add(1);
+        self.left_out = self.left_out.saturating_add((before - self.spans.len()) as u32);
+    }
+
+    /// The tick's last word. What it says of itself must fit what was seen, else records are missing.
+    pub(crate) fn end(
+        &mut self,
+        tick: u64,
+        tasks_run: u32,
+        start: Timestamp,
+        end: Timestamp,
+        stall_limit_ns: u64,
+    ) -> (TickSummary, &[TickSpan]) {
+        let seen = self.open && self.tick == tick && self.start == start;
+        if !seen {
+            self.begin(tick, start);
+        }
+        let extent_ns = end.ns_since(start);
+        let poll_wait_ns = self.polls.wait_ns.min(extent_ns);
+        self.phases.add(Phase::Poll, self.poll_phase.wait_ns.saturating_sub(poll_wait_ns));
+        let incomplete = !seen || self.damaged;
+        let busy_ns = extent_ns - poll_wait_ns;
+        self.open = false;
+        let summary = TickSummary {
+            source: self.source,
+            tick,
+            start,
+            end,
+            busy_ns,
+            poll_wait_ns,
+            tasks_run,
+            tasks_queued: self.tasks_queued,
+            phases: self.phases,
+            longest: self.longest,
+            timers_fired: self.timers_fired,
+            timers_late: self.timers_late,
+            microtasks_run: self.microtasks_run,
+            gc_runs: self.gc_runs,
+            gc_run_ns: self.gc_run_ns,
+            stall: !incomplete && busy_ns > stall_limit_ns,
+            incomplete,
+            spans_left_out: self.left_out,
+            spans: SpanRange::default(),
+        };
+        (summary, &self.spans)
+    }
+}
+
+const fn is_frame(span: &TickSpan) -> bool {
+    matches!(span.what, SpanKind::Phase(_) | SpanKind::Poll { .. })
+}
+
+#[cfg(test)]
+mod tests;

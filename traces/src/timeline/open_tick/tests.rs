@@ -1,0 +1,57 @@
+//! Tests of the open tick.
+
+use loop_probes::event::Outcome;
+use loop_probes::ids::{Tag, TaskId};
+
+use super::*;
+
+fn task(start: u64, end: u64) -> TickSpan {
+    let what = SpanKind::Task { task: TaskId(start), tag: Tag(1), outcome: Outcome::Done, queue_wait_ns: 0 };
+    TickSpan { start: Timestamp(start), end: Timestamp(end), what }
+}
+
+fn poll(start: u64, end: u64) -> TickSpan {
+    let what = SpanKind::Poll { reason: loop_probes::event::PollReason::Idle, ready: 0, timeout_ns: None };
+    TickSpan { start: Timestamp(start), end: Timestamp(end), what }
+}
+
+#[test]
+fn polls_that_overlap_are_not_counted_twice() {
+    let config = TimelineConfig::default();
+    let mut open = OpenTick::new(SourceId(1));
+    open.begin(1, Timestamp(100));
+    for span in [poll(50, 150), poll(120, 160), poll(170, 180)] {
+        open.add(span, &config);
+    }
+    let (tick, _) = open.end(1, 0, Timestamp(100), Timestamp(200), u64::MAX);
+    assert_eq!((tick.poll_wait_ns, tick.busy_ns), (70, 30));
+    assert!(!tick.incomplete);
+}
+
+#[test]
+fn the_longest_tasks_of_a_crowded_tick_are_kept() {
+    let config = TimelineConfig { spans_per_tick: 64, ..TimelineConfig::default() };
+    let mut open = OpenTick::new(SourceId(1));
+    open.begin(1, Timestamp(0));
+    let mut at = 0;
+    for index in 0..100_000u64 {
+        let run_ns = if index % 10_000 == 9_999 { 5_000 } else { index % 7 };
+        open.add(task(at, at + run_ns), &config);
+        at += run_ns;
+    }
+    let (tick, spans) = open.end(1, 100_000, Timestamp(0), Timestamp(at), u64::MAX);
+    let long = spans.iter().filter(|span| span.run_ns() == 5_000).count();
+    assert_eq!(long, 10);
+    assert!(spans.len() <= 64);
+    assert_eq!(tick.spans_left_out as usize + spans.len(), 100_000);
+}
+
+#[test]
+fn a_tick_whose_start_was_not_seen_is_incomplete() {
+    let mut open = OpenTick::new(SourceId(1));
+    let (tick, spans) = open.end(7, 3, Timestamp(100), Timestamp(90_000_000), 10);
+    assert!(tick.incomplete && !tick.stall && spans.is_empty());
+    open.begin(8, Timestamp(90_000_001));
+    let (tick, _) = open.end(8, 0, Timestamp(90_000_001), Timestamp(90_000_002), 10);
+    assert!(!tick.incomplete);
+}

@@ -1,0 +1,54 @@
+//! One tick opened: its spans in the order in which they began, each with its depth.
+
+use super::span::TickSpan;
+use super::ticks::TickSummary;
+use crate::analysis::attribution::{Ledger, ledger};
+
+/// One line of an opened tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenedSpan {
+    /// What happened.
+    pub span: TickSpan,
+    /// In how many others it lies: 0 for phases.
+    pub depth: usize,
+}
+
+/// A tick with all that happened in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OpenedTick {
+    /// The tick.
+    pub tick: TickSummary,
+    /// Its spans in the order in which they began, an outer one before those within it.
+    pub spans: Vec<OpenedSpan>,
+}
+
+impl OpenedTick {
+    pub(crate) fn new(tick: TickSummary, mut spans: Vec<TickSpan>) -> Self {
+        // Of equal extents the one that ended later in the stream is the outer one.
+        spans.reverse();
+        spans.sort_by(|a, b| a.start.cmp(&b.start).then(b.end.cmp(&a.end)));
+        let mut within: Vec<TickSpan> = Vec::new();
+        let spans = spans
+            .into_iter()
+            .map(|span| {
+                while within.last().is_some_and(|outer| outer.end <= span.start) {
+                    within.pop();
+                }
+                let depth = within.len();
+                if span.start < span.end {
+                    within.push(span);
+                }
+                OpenedSpan { span, depth }
+            })
+            .collect();
+        Self { tick, spans }
+    }
+
+    /// Who used up the tick's busy time, in at most `lines` lines besides `unattributed`.
+    #[must_use]
+    pub fn blame(&self, lines: usize) -> Ledger {
+        let spans: Vec<TickSpan> = self.spans.iter().rev().map(|opened| opened.span).collect();
+        ledger(self.tick.start, self.tick.end, &spans, lines)
+    }
+}

@@ -1,0 +1,81 @@
+//! Workers: the work pool's jobs and the agenda's tasklets.
+
+use loop_probes::event::WorkerPhase;
+use loop_probes::ids::Timestamp;
+
+use crate::histogram::Histogram;
+
+/// Most workers with figures of their own.
+const WORKERS_MAX: usize = 1024;
+
+/// One worker.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WorkerStats {
+    /// Jobs or tasklets that it ran.
+    pub ran: u64,
+    /// Time it spent in them.
+    pub busy_ns: u64,
+    /// What it does, where it said so, and since when.
+    pub state: Option<(WorkerPhase, Timestamp)>,
+}
+
+/// Jobs, or tasklets, and those who run them.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Workers {
+    /// Scheduled, or added.
+    pub queued: u64,
+    /// Run by a worker.
+    pub ran: u64,
+    /// Completed on the loop thread (work pool only).
+    pub settled: u64,
+    /// Failed or panicked.
+    pub failed: u64,
+    /// From scheduled to taken by a worker.
+    pub queue_wait_ns: Histogram,
+    /// From taken to done.
+    pub run_ns: Histogram,
+    /// Waiting, as the last post said.
+    pub depth: u32,
+    /// Most waiting.
+    pub depth_max: u32,
+    /// By worker number.
+    pub workers: Vec<WorkerStats>,
+}
+
+impl Workers {
+    /// Scheduled and not settled yet, as far as events since the attach say.
+    #[must_use]
+    pub const fn in_flight(&self) -> u64 {
+        self.queued.saturating_sub(self.settled)
+    }
+
+    pub(crate) fn queued(&mut self, depth: u32) {
+        self.queued += 1;
+        self.depth = depth;
+        self.depth_max = self.depth_max.max(depth);
+    }
+
+    pub(crate) fn ran(&mut self, worker: u16, queue_wait_ns: u64, run_ns: u64, failed: bool) {
+        self.ran += 1;
+        self.failed += u64::from(failed);
+        self.queue_wait_ns.record(queue_wait_ns);
+        self.run_ns.record(run_ns);
+        if let Some(worker) = self.worker(worker) {
+            worker.ran += 1;
+            worker.busy_ns = worker.busy_ns.saturating_add(run_ns);
+        }
+    }
+
+    pub(crate) fn worker(&mut self, worker: u16) -> Option<&mut WorkerStats> {
+        let place = usize::from(worker);
+        if place >= WORKERS_MAX {
+            return None;
+        }
+        if place >= self.workers.len() {
+            self.workers.resize_with(place + 1, WorkerStats::default);
+        }
+        self.workers.get_mut(place)
+    }
+}

@@ -1,0 +1,159 @@
+//! Rates over a sliding window, in tenths of a second.
+//!
+//! "Now" is an argument: a loop that hangs emits nothing, and its rate must fall all the same.
+
+use std::collections::VecDeque;
+
+use loop_probes::ids::Timestamp;
+
+/// Width of a slot, in nanoseconds.
+pub const SLOT_NS: u64 = 100_000_000;
+
+/// What happened in one tenth of a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Slot {
+    /// Ticks that ended.
+    pub ticks: u32,
+    /// Tasks that ended.
+    pub tasks: u32,
+    /// Busy time of the ticks that ended, in nanoseconds.
+    pub busy_ns: u64,
+    /// Poll wait of the ticks that ended, in nanoseconds.
+    pub poll_wait_ns: u64,
+}
+
+/// The last slots.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rates {
+    slots: VecDeque<Slot>,
+    /// The number of the newest slot, counted from the monotonic clock's zero.
+    newest: u64,
+    /// The number of the slot of the very first event.
+    first: u64,
+    window: usize,
+}
+
+impl Rates {
+    pub(crate) fn new(window: usize) -> Self {
+        Self { slots: VecDeque::new(), newest: 0, first: 0, window: window.max(1) }
+    }
+
+    /// The slot of `at`; the newest where `at` lies before it (emitters overlap a little).
+    #[inline]
+    pub(crate) fn slot(&mut self, at: Timestamp) -> &mut Slot {
+        let number = at.as_ns() / SLOT_NS;
+        if self.slots.is_empty() {
+            self.first = number;
+            self.newest = number;
+            self.slots.push_back(Slot::default());
+        }
+        let ahead = number.saturating_sub(self.newest);
+        if ahead > 0 {
+            if ahead >= self.window as u64 {
+                self.slots.clear();
+            }
+            for _ in 0..ahead.min(self.window as u64) {
+                if self.slots.len() == self.window {
+                    self.slots.pop_front();
+                }
+                self.slots.push_back(Slot::default());
+            }
+            self.newest = number;
+        }
+        self.slots.back_mut().expect("a slot was pushed when there was none")
+    }
+
+    /// The slots of the window that ends at `now`, oldest first: as many as the window has, those without
+    /// events empty. For sparklines.
+    #[must_use]
+    pub fn series(&self, now: Timestamp) -> Vec<Slot> {
+        let last = (now.as_ns() / SLOT_NS).max(self.newest);
+        let mut series: Vec<Slot> = (0..self.window as u64).rev().map(|back| self.at(last, back)).collect();
+        series.shrink_to_fit();
+        series
+    }
+
+    /// The sums of the window that ends at `now` and of what it covers, per second: ticks, tasks; and the
+    /// window's utilization (0 to 1). The slot of `now` is not over yet and does not count.
+    #[must_use]
+    pub fn per_second(&self, now: Timestamp) -> PerSecond {
+        let last = (now.as_ns() / SLOT_NS).max(self.newest);
+        if self.slots.is_empty() {
+            return PerSecond::default();
+        }
+        let covered = last.saturating_sub(self.first).min(self.window as u64 - 1);
+        let mut sum = Slot::default();
+        let (mut ticks, mut tasks) = (0u64, 0u64);
+        // A run younger than one slot has nothing else than the slot that is not over.
+        let backs = if covered == 0 { 0..1 } else { 1..covered + 1 };
+        for slot in backs.map(|back| self.at(last, back)) {
+            ticks += u64::from(slot.ticks);
+            tasks += u64::from(slot.tasks);
+            sum.busy_ns = sum.busy_ns.saturating_add(slot.busy_ns);
+            sum.poll_wait_ns = sum.poll_wait_ns.saturating_add(slot.poll_wait_ns);
+        }
+        let seconds = covered.max(1) as f64 * (SLOT_NS as f64 / 1e9);
+        PerSecond {
+            ticks: ticks as f64 / seconds,
+            tasks: tasks as f64 / seconds,
+            utilization: super::ticks::utilization(sum.busy_ns, sum.poll_wait_ns),
+        }
+    }
+
+    fn at(&self, last: u64, back: u64) -> Slot {
+        let Some(behind) = self.newest.checked_sub(last.saturating_sub(back)) else { return Slot::default() };
+        let place = (self.slots.len() as u64).checked_sub(behind + 1);
+        place.and_then(|place| self.slots.get(place as usize)).copied().unwrap_or_default()
+    }
+}
+
+/// Rates per second.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PerSecond {
+    /// Ticks a second.
+    pub ticks: f64,
+    /// Tasks a second.
+    pub tasks: f64,
+    /// Busy share of the window's ticks.
+    pub utilization: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(tenths: u64) -> Timestamp {
+        Timestamp(5_000_000_000 + tenths * SLOT_NS)
+    }
+
+    #[test]
+    fn a_steady_loop_has_a_steady_rate() {
+        let mut rates = Rates::new(20);
+        for tenth in 0..50 {
+            for _ in 0..7 {
+                rates.slot(at(tenth)).ticks += 1;
+            }
+        }
+        assert!((rates.per_second(at(49)).ticks - 70.0).abs() < 1e-9);
+        assert_eq!(rates.series(at(49)).len(), 20);
+    }
+
+    #[test]
+    fn a_hanging_loop_slows_down_though_nothing_comes() {
+        let mut rates = Rates::new(10);
+        for tenth in 0..10 {
+            rates.slot(at(tenth)).ticks += 10;
+        }
+        let (before, after) = (rates.per_second(at(10)).ticks, rates.per_second(at(14)).ticks);
+        assert!(after < before && after > 0.0, "{before} {after}");
+        assert!(rates.per_second(at(40)).ticks == 0.0);
+    }
+
+    #[test]
+    fn a_long_gap_costs_no_more_than_the_window() {
+        let mut rates = Rates::new(10);
+        rates.slot(Timestamp(1)).ticks += 1;
+        rates.slot(Timestamp(u64::MAX)).ticks += 1;
+        assert_eq!(rates.series(Timestamp(u64::MAX)).iter().map(|slot| slot.ticks).sum::<u32>(), 1);
+    }
+}

@@ -1,0 +1,67 @@
+//! Signals: what arrived, how long it took to be delivered, what was dropped.
+
+use crate::histogram::Histogram;
+
+/// One signal number.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct SignalStats {
+    /// Its number.
+    pub signo: u8,
+    /// Taken from the signal ring.
+    pub arrived: u64,
+    /// Delivered to a task.
+    pub delivered: u64,
+    /// From its handler to its delivery.
+    pub latency_ns: Histogram,
+}
+
+/// All signals.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Signals {
+    /// By number, in the order in which they first came.
+    pub by_signo: Vec<SignalStats>,
+    /// Dropped because the signal ring was full, since the loop began.
+    pub dropped: u64,
+    /// Most signals that were found in the ring at once.
+    pub depth_max: u32,
+}
+
+impl Signals {
+    /// Taken from the signal ring, all numbers.
+    #[must_use]
+    pub fn arrived(&self) -> u64 {
+        self.by_signo.iter().map(|signal| signal.arrived).sum()
+    }
+
+    /// Delivered, all numbers.
+    #[must_use]
+    pub fn delivered(&self) -> u64 {
+        self.by_signo.iter().map(|signal| signal.delivered).sum()
+    }
+
+    pub(crate) fn signal(&mut self, signo: u8) -> &mut SignalStats {
+        let found = self.by_signo.iter().position(|signal| signal.signo == signo);
+        let place = found.unwrap_or_else(|| {
+            let latency_ns = Histogram::new();
+            self.by_signo.push(SignalStats { signo, arrived: 0, delivered: 0, latency_ns });
+            self.by_signo.len() - 1
+        });
+        &mut self.by_signo[place]
+    }
+}
+
+/// The usual name of a signal on Linux, `signal 34` where it has none.
+#[must_use]
+pub fn signal_name(signo: u8) -> String {
+    const NAMES: [&str; 32] = [
+        "0", "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
+        "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU",
+        "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
+    ];
+    match NAMES.get(usize::from(signo)) {
+        Some(name) if signo > 0 => (*name).to_owned(),
+        _ => format!("signal {signo}"),
+    }
+}

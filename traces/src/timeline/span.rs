@@ -1,0 +1,210 @@
+//! What happened within a tick, one entry each: what a tick is opened into, and what a ledger is made of.
+
+use loop_probes::event::{Event, GcAction, GcReason, Outcome, Phase, PollReason};
+use loop_probes::ids::{IoSource, LabelId, Tag, TaskId, TimerId, Timestamp};
+use loop_probes::stamped::Stamped;
+
+use crate::labels::Labels;
+
+/// A stretch or a point of a tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TickSpan {
+    /// When it began.
+    pub start: Timestamp,
+    /// When it ended; for a point, `start`.
+    pub end: Timestamp,
+    /// What it was.
+    pub what: SpanKind,
+}
+
+/// What a [`TickSpan`] was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SpanKind {
+    /// A phase.
+    Phase(Phase),
+    /// The wait for readiness: not busy time.
+    Poll {
+        /// Why it had this timeout.
+        reason: PollReason,
+        /// Sources that were ready.
+        ready: u32,
+        /// The longest that it was to wait; `None` is for ever.
+        timeout_ns: Option<u64>,
+    },
+    /// A task.
+    Task {
+        /// The task.
+        task: TaskId,
+        /// Its tag.
+        tag: Tag,
+        /// How it ended.
+        outcome: Outcome,
+        /// From queued to started.
+        queue_wait_ns: u64,
+    },
+    /// A microtask checkpoint.
+    Microtasks {
+        /// The task after which it came.
+        trigger: Option<TaskId>,
+        /// Microtasks that ran.
+        ran: u32,
+        /// Microtasks left for later.
+        left: u32,
+    },
+    /// The deferred queue.
+    Deferred {
+        /// Callbacks that ran.
+        ran: u32,
+        /// Callbacks that stay.
+        kept: u32,
+    },
+    /// A batch of immediates.
+    Immediates {
+        /// Immediates that ran.
+        ran: u32,
+        /// Immediates that wait for the next tick.
+        moved_to_next: u32,
+    },
+    /// A readiness callback.
+    Io {
+        /// The source.
+        source: IoSource,
+        /// The tag of its callback.
+        tag: Tag,
+        /// Bit 0 readable, 1 writable, 2 error, 3 hang-up.
+        readiness: u8,
+        /// The callback's own id.
+        task: TaskId,
+    },
+    /// A collection.
+    Gc {
+        /// Bytes before.
+        heap_bytes_before: u64,
+        /// Bytes after.
+        heap_bytes_after: u64,
+    },
+    /// A labelled stretch of the program.
+    Span {
+        /// Its name.
+        label: LabelId,
+    },
+    /// A point: a timer fired.
+    Timer {
+        /// The timer.
+        timer: TimerId,
+        /// The tag of its task.
+        tag: Tag,
+        /// The task that ran for it.
+        task: TaskId,
+        /// Fired less due.
+        lag_ns: u64,
+        /// Periods skipped.
+        skipped: u32,
+    },
+    /// A point: a signal was delivered.
+    Signal {
+        /// Its number.
+        signo: u8,
+        /// The task that ran for it.
+        task: TaskId,
+        /// From its handler to its delivery.
+        latency_ns: u64,
+    },
+    /// A point: the GC controller decided.
+    GcDecision {
+        /// What.
+        action: GcAction,
+        /// Why.
+        reason: GcReason,
+        /// The heap it saw.
+        heap_bytes: u64,
+        /// Above this it would have collected.
+        threshold_bytes: u64,
+    },
+    /// A point: a mark of the program.
+    Mark {
+        /// Its name.
+        label: LabelId,
+    },
+}
+
+impl SpanKind {
+    /// It has no extent.
+    #[must_use]
+    pub const fn is_point(&self) -> bool {
+        matches!(self, Self::Timer { .. } | Self::Signal { .. } | Self::GcDecision { .. } | Self::Mark { .. })
+    }
+
+    /// What it is called: `Echo #12`, `phase timers`, `gc`.
+    #[must_use]
+    pub fn describe(&self, labels: &Labels) -> String {
+        match self {
+            Self::Phase(phase) => format!("phase {phase}"),
+            Self::Poll { reason, ready, .. } => format!("poll ({reason}, {ready} ready)"),
+            Self::Task { task, tag, .. } => format!("{} #{task}", labels.tag(*tag)),
+            Self::Microtasks { ran, .. } => format!("microtasks ({ran} ran)"),
+            Self::Deferred { ran, kept } => format!("deferred ({ran} ran, {kept} kept)"),
+            Self::Immediates { ran, .. } => format!("immediates ({ran} ran)"),
+            Self::Io { source, tag, task, .. } => {
+                format!("io {} #{task} on {}", labels.tag(*tag), labels.io(*source))
+            }
+            Self::Gc { .. } => "gc".to_owned(),
+            Self::Span { label } => format!("span {}", labels.span(*label)),
+            Self::Timer { timer, tag, .. } => format!("timer {timer} fired for {}", labels.tag(*tag)),
+            Self::Signal { signo, .. } => format!("signal {signo} delivered"),
+            Self::GcDecision { action, reason, .. } => format!("gc {action} ({reason})"),
+            Self::Mark { label } => format!("mark {}", labels.span(*label)),
+        }
+    }
+}
+
+impl TickSpan {
+    /// The span that `stamped` is, where it belongs into a tick.
+    #[must_use]
+    pub fn of(stamped: &Stamped) -> Option<Self> {
+        let at = stamped.at;
+        let (start, what) = match stamped.event {
+            Event::Phase { phase, start } => (start, SpanKind::Phase(phase)),
+            Event::Poll { reason, ready, timeout_ns, start } => {
+                (start, SpanKind::Poll { reason, ready, timeout_ns })
+            }
+            Event::TaskRan { task, tag, outcome, queued, start } => {
+                (start, SpanKind::Task { task, tag, outcome, queue_wait_ns: start.ns_since(queued) })
+            }
+            Event::Microtasks { trigger, ran, left, start } => {
+                (start, SpanKind::Microtasks { trigger, ran, left })
+            }
+            Event::DeferredRan { ran, kept, start } => (start, SpanKind::Deferred { ran, kept }),
+            Event::Immediates { ran, moved_to_next, start } => {
+                (start, SpanKind::Immediates { ran, moved_to_next })
+            }
+            Event::IoReady { source, tag, readiness, task, start } => {
+                (start, SpanKind::Io { source, tag, readiness, task })
+            }
+            Event::GcRan { heap_bytes_before, heap_bytes_after, start } => {
+                (start, SpanKind::Gc { heap_bytes_before, heap_bytes_after })
+            }
+            Event::Span { label, start } => (start, SpanKind::Span { label }),
+            Event::TimerFired { timer, tag, task, due, fired, skipped } => {
+                (at, SpanKind::Timer { timer, tag, task, lag_ns: fired.ns_since(due), skipped })
+            }
+            Event::SignalDelivered { signo, task, arrived } => {
+                (at, SpanKind::Signal { signo, task, latency_ns: at.ns_since(arrived) })
+            }
+            Event::GcDecision { action, reason, heap_bytes, threshold_bytes } => {
+                (at, SpanKind::GcDecision { action, reason, heap_bytes, threshold_bytes })
+            }
+            Event::Mark { label } => (at, SpanKind::Mark { label }),
+            _ => return None,
+        };
+        // Times come from outside: an extent that ends before it begins is a point.
+        Some(Self { start: start.min(at), end: at, what })
+    }
+
+    /// Its extent.
+    #[must_use]
+    pub const fn run_ns(&self) -> u64 {
+        self.end.ns_since(self.start)
+    }
+}

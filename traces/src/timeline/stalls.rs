@@ -1,0 +1,60 @@
+//! Stalls: ticks that were busy beyond the limit, each with its ledger and all it needs to be opened.
+
+use super::config::TimelineConfig;
+use super::span::TickSpan;
+use super::ticks::TickSummary;
+use crate::analysis::attribution::Ledger;
+use crate::recent::Recent;
+
+/// One stall.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stall {
+    /// The tick.
+    pub tick: TickSummary,
+    /// Who made it so long: sums exactly to its busy time.
+    pub blame: Ledger,
+    pub(crate) spans: Box<[TickSpan]>,
+}
+
+/// All stalls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stalls {
+    /// Stalls, also those no longer kept.
+    pub count: u64,
+    /// Their busy time, all together.
+    pub busy_ns: u64,
+    kept: Recent<Stall>,
+}
+
+impl Stalls {
+    pub(crate) fn new(config: &TimelineConfig) -> Self {
+        Self { count: 0, busy_ns: 0, kept: Recent::new(config.stalls_kept) }
+    }
+
+    /// The stalls that are kept, newest first: the last ones, and the worst of all.
+    pub fn newest_first(&self) -> impl ExactSizeIterator<Item = &Stall> + '_ {
+        self.kept.iter().rev()
+    }
+
+    /// The worst of all, the first of equals.
+    #[must_use]
+    pub fn worst(&self) -> Option<&Stall> {
+        self.kept.iter().rev().max_by_key(|stall| stall.tick.busy_ns)
+    }
+
+    pub(crate) fn add(&mut self, stall: Stall) {
+        self.count += 1;
+        self.busy_ns = self.busy_ns.saturating_add(stall.tick.busy_ns);
+        if self.kept.len() == self.kept.limit() {
+            let worst_is_oldest =
+                self.worst().map(|worst| worst.tick) == self.kept.oldest().map(|old| old.tick);
+            let worse = self.kept.oldest().is_some_and(|old| old.tick.busy_ns >= stall.tick.busy_ns);
+            if worst_is_oldest && worse && self.kept.limit() > 1 {
+                self.kept.remove(1);
+            }
+        }
+        self.kept.push(stall);
+    }
+}

@@ -1,0 +1,135 @@
+//! Figures by tag: how often its tasks ran, for how long, how long they waited, and which were the worst.
+
+use loop_probes::ids::{Tag, TaskId, Timestamp};
+
+use crate::histogram::Histogram;
+
+/// One run, as the worst-runs list keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorstRun {
+    /// The task.
+    pub task: TaskId,
+    /// When it ended.
+    pub at: Timestamp,
+    /// How long it ran.
+    pub run_ns: u64,
+    /// How long it had waited.
+    pub queue_wait_ns: u64,
+}
+
+/// How runs of one kind went.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunStats {
+    /// From start to end.
+    pub run_ns: Histogram,
+    /// From queued to start; empty for what is not queued.
+    pub queue_wait_ns: Histogram,
+    /// Runs that failed or panicked.
+    pub failed: u64,
+    worst: Vec<WorstRun>,
+}
+
+impl RunStats {
+    /// Runs.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.run_ns.count()
+    }
+
+    /// The longest runs, longest first.
+    #[must_use]
+    pub fn worst(&self) -> &[WorstRun] {
+        &self.worst
+    }
+
+    pub(crate) fn add(&mut self, run: WorstRun, queued: bool, failed: bool, keep: usize) {
+        self.run_ns.record(run.run_ns);
+        if queued {
+            self.queue_wait_ns.record(run.queue_wait_ns);
+        }
+        self.failed += u64::from(failed);
+        if self.worst.len() < keep || self.worst.last().is_some_and(|least| least.run_ns < run.run_ns) {
+            // Earlier runs stay ahead of equal ones.
+            let place = self.worst.partition_point(|kept| kept.run_ns >= run.run_ns);
+            self.worst.insert(place, run);
+            self.worst.truncate(keep);
+        }
+    }
+}
+
+/// Everything that ran under one tag.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct TagStats {
+    /// The tag.
+    pub tag: Tag,
+    /// Its tasks on the loop thread.
+    pub tasks: RunStats,
+    /// Its tasks that were queued.
+    pub queued: u64,
+    /// Its readiness callbacks.
+    pub io: Option<Box<RunStats>>,
+    /// Its jobs on the work pool and its tasklets on the agenda's workers.
+    pub work: Option<Box<RunStats>>,
+}
+
+impl TagStats {
+    fn new(tag: Tag) -> Self {
+        Self { tag, tasks: RunStats::default(), queued: 0, io: None, work: None }
+    }
+}
+
+/// All tags that were seen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tags {
+    places: Vec<u16>,
+    seen: Vec<TagStats>,
+    limit: usize,
+    beyond: u64,
+}
+
+/// No place yet.
+const NOWHERE: u16 = u16::MAX;
+
+impl Tags {
+    pub(crate) fn new(limit: usize) -> Self {
+        let limit = limit.min(usize::from(NOWHERE));
+        Self { places: Vec::new(), seen: Vec::new(), limit, beyond: 0 }
+    }
+
+    /// Tags in the order in which they first appeared.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &TagStats> + '_ {
+        self.seen.iter()
+    }
+
+    /// The figures of `tag`.
+    #[must_use]
+    pub fn tag(&self, tag: Tag) -> Option<&TagStats> {
+        let place = *self.places.get(usize::from(tag.0))?;
+        self.seen.get(usize::from(place))
+    }
+
+    /// Events of tags beyond the limit: in the totals, in no tag's figures.
+    #[must_use]
+    pub const fn beyond_limit(&self) -> u64 {
+        self.beyond
+    }
+
+    /// The figures of `tag`, made where it is new; `None` beyond the limit.
+    #[inline]
+    pub(crate) fn entry(&mut self, tag: Tag) -> Option<&mut TagStats> {
+        let index = usize::from(tag.0);
+        if index >= self.places.len() {
+            self.places.resize(index + 1, NOWHERE);
+        }
+        if self.places[index] == NOWHERE {
+            if self.seen.len() >= self.limit {
+                self.beyond += 1;
+                return None;
+            }
+            self.places[index] = self.seen.len() as u16;
+            self.seen.push(TagStats::new(tag));
+        }
+        self.seen.get_mut(usize::from(self.places[index]))
+    }
+}

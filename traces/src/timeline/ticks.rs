@@ -1,0 +1,200 @@
+//! Ticks that are over: totals, the strip of the last ones, and what is needed to open one.
+
+use loop_probes::event::Phase;
+use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
+
+use super::config::TimelineConfig;
+use super::span::TickSpan;
+use crate::histogram::Histogram;
+use crate::recent::Recent;
+
+/// Busy share: `busy / (busy + poll wait)`, as Node's event-loop utilization; 0 where there is neither.
+#[must_use]
+pub fn utilization(busy_ns: u64, poll_wait_ns: u64) -> f64 {
+    let (busy, wait) = (busy_ns as f64, poll_wait_ns as f64);
+    if busy + wait > 0.0 { busy / (busy + wait) } else { 0.0 }
+}
+
+/// Time by phase.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PhaseTimes([u64; Phase::ALL.len()]);
+
+impl PhaseTimes {
+    /// The time in `phase`.
+    #[must_use]
+    pub fn of(&self, phase: Phase) -> u64 {
+        self.0[usize::from(phase.code()) - 1]
+    }
+
+    /// The busy phase that took longest, where any took time.
+    #[must_use]
+    pub fn largest(&self) -> Option<(Phase, u64)> {
+        let busy = Phase::ALL.iter().filter(|phase| **phase != Phase::Poll);
+        // The first of equals: `max_by_key` would give the last.
+        busy.map(|phase| (*phase, self.of(*phase))).filter(|(_, ns)| *ns > 0).rev().max_by_key(|(_, ns)| *ns)
+    }
+
+    pub(crate) fn add(&mut self, phase: Phase, ns: u64) {
+        let time = &mut self.0[usize::from(phase.code()) - 1];
+        *time = time.saturating_add(ns);
+    }
+}
+
+/// The longest task or readiness callback of a tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LongestRun {
+    /// Its id.
+    pub task: TaskId,
+    /// Its tag.
+    pub tag: Tag,
+    /// From start to end.
+    pub run_ns: u64,
+}
+
+/// One tick that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TickSummary {
+    /// Whose.
+    pub source: SourceId,
+    /// Its number.
+    pub tick: u64,
+    /// When it began.
+    pub start: Timestamp,
+    /// When it ended.
+    pub end: Timestamp,
+    /// Its extent less its polls'.
+    pub busy_ns: u64,
+    /// The extent of its polls.
+    pub poll_wait_ns: u64,
+    /// Tasks that ran in it, as it says itself.
+    pub tasks_run: u32,
+    /// Tasks that were queued while it lasted.
+    pub tasks_queued: u32,
+    /// Time by phase; the poll phase without its wait.
+    pub phases: PhaseTimes,
+    /// Its longest task or readiness callback.
+    pub longest: Option<LongestRun>,
+    /// Timers that fired in it.
+    pub timers_fired: u32,
+    /// Of these, later than the limit.
+    pub timers_late: u32,
+    /// Microtasks that ran in it.
+    pub microtasks_run: u32,
+    /// Collections in it.
+    pub gc_runs: u32,
+    /// Their extent.
+    pub gc_run_ns: u64,
+    /// It was busier than the limit.
+    pub stall: bool,
+    /// Records of it are missing: its figures are lower bounds, and it counts nowhere.
+    pub incomplete: bool,
+    /// Spans of it that were not kept, the shortest ones.
+    pub spans_left_out: u32,
+    pub(crate) spans: SpanRange,
+}
+
+/// Where a tick's spans lie in the common store: numbers that count up and never wrap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SpanRange {
+    pub(crate) first: u64,
+    pub(crate) count: u32,
+}
+
+/// All ticks.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Ticks {
+    /// Whole ticks.
+    pub count: u64,
+    /// Ticks of which records are missing: counted here and nowhere else.
+    pub incomplete: u64,
+    /// Busy time of whole ticks.
+    pub busy_ns: u64,
+    /// Poll wait of whole ticks.
+    pub poll_wait_ns: u64,
+    /// Busy time per whole tick.
+    pub run_ns: Histogram,
+    /// Tasks per whole tick.
+    pub tasks_run: Histogram,
+    /// Time by phase in whole ticks.
+    pub phases: PhaseTimes,
+    /// The last ticks, also incomplete ones.
+    pub recent: Recent<TickSummary>,
+    spans: Recent<TickSpan>,
+    spans_added: u64,
+}
+
+impl Ticks {
+    pub(crate) fn new(config: &TimelineConfig) -> Self {
+        Self {
+            count: 0,
+            incomplete: 0,
+            busy_ns: 0,
+            poll_wait_ns: 0,
+            run_ns: Histogram::new(),
+            tasks_run: Histogram::new(),
+            phases: PhaseTimes::default(),
+            recent: Recent::new(config.ticks_kept),
+            spans: Recent::new(config.spans_kept),
+            spans_added: 0,
+        }
+    }
+
+    /// Busy share of all whole ticks.
+    #[must_use]
+    pub fn utilization(&self) -> f64 {
+        utilization(self.busy_ns, self.poll_wait_ns)
+    }
+
+    /// Adds a tick and its spans, in the order in which they ended.
+    pub(crate) fn add(&mut self, mut tick: TickSummary, spans: &[TickSpan]) {
+        tick.spans = SpanRange { first: self.spans_added, count: spans.len() as u32 };
+        for span in spans {
+            self.spans.push(*span);
+        }
+        self.spans_added += spans.len() as u64;
+        if tick.incomplete {
+            self.incomplete += 1;
+        } else {
+            self.count += 1;
+            self.busy_ns = self.busy_ns.saturating_add(tick.busy_ns);
+            self.poll_wait_ns = self.poll_wait_ns.saturating_add(tick.poll_wait_ns);
+            self.run_ns.record(tick.busy_ns);
+            self.tasks_run.record(u64::from(tick.tasks_run));
+            for phase in Phase::ALL {
+                self.phases.add(*phase, tick.phases.of(*phase));
+            }
+        }
+        self.recent.push(tick);
+    }
+
+    /// The spans of a tick in the order in which they ended; `None` where they are no longer kept.
+    pub(crate) fn spans_of(&self, tick: &TickSummary) -> Option<Vec<TickSpan>> {
+        let oldest = self.spans_added - self.spans.len() as u64;
+        let from = usize::try_from(tick.spans.first.checked_sub(oldest)?).ok()?;
+        let spans = self.spans.iter().skip(from).take(tick.spans.count as usize);
+        Some(spans.copied().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_phase_is_a_busy_one_and_the_first_of_equals() {
+        let mut times = PhaseTimes::default();
+        assert_eq!(times.largest(), None);
+        times.add(Phase::Poll, 900);
+        times.add(Phase::Io, 5);
+        times.add(Phase::Timers, 5);
+        assert_eq!(times.largest(), Some((Phase::Timers, 5)));
+    }
+
+    #[test]
+    fn utilization_is_a_share() {
+        assert!((utilization(1, 3) - 0.25).abs() < 1e-12);
+        assert!(utilization(0, 0) == 0.0);
+    }
+}
