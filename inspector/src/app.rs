@@ -8,6 +8,7 @@ pub mod effect;
 pub mod fold;
 pub mod glance;
 pub mod layout;
+pub mod lists;
 pub mod message;
 pub mod playback_info;
 pub mod state;

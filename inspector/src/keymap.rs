@@ -191,9 +191,9 @@ impl Binding {
     #[must_use]
     pub const fn holds(&self, replay: bool) -> bool {
         match self.scope {
-            Scope::Always => true,
-            Scope::Live => !replay,
-            Scope::Replay => replay,
+            Always => true,
+            Live => !replay,
+            Replay => replay,
         }
     }
 }

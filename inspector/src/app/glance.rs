@@ -7,19 +7,19 @@ use std::cmp::Ordering;
 
 use loop_probes::event::{GcAction, GcMode, Queue};
 use loop_probes::ids::{Tag, Timestamp};
-use loop_probes::stamped::Stamped;
 use loop_traces::histogram::{Histogram, Percentiles};
 use loop_traces::timeline::{GcLook, PerSecond, RunStats, TagStats, Timeline, signal_name};
 
-use super::describe;
 use super::fold::Fold;
-use super::state::State;
 
 /// How long figures stay as they are, in nanoseconds.
 pub const GLANCE_NS: u64 = 200_000_000;
 
-/// Upper ends of the lag histogram's buckets, in nanoseconds; what is above the last is one more bucket.
-pub const LAG_EDGES_NS: [u64; 13] = [
+/// Upper ends of the buckets of histograms, in nanoseconds; what is above the last is one more bucket.
+pub const EDGES_NS: [u64; 16] = [
+    1_000,
+    2_000,
+    5_000,
     10_000,
     20_000,
     50_000,
@@ -185,7 +185,7 @@ pub struct Glance {
     pub ticks: Vec<u64>,
     /// Timer lag.
     pub lag_ns: Percentiles,
-    /// Timers per bucket of [`LAG_EDGES_NS`].
+    /// Timers per bucket of [`EDGES_NS`].
     pub lag_buckets: Vec<u64>,
     /// The tasks by tag, in order.
     pub tags: Vec<TagRow>,
@@ -215,7 +215,7 @@ impl Glance {
             rate: timeline.rates.per_second(now),
             ticks: timeline.rates.series(now).iter().map(|slot| u64::from(slot.ticks)).collect(),
             lag_ns: timeline.timers.lag_ns.percentiles(),
-            lag_buckets: lag_buckets(&timeline.timers.lag_ns),
+            lag_buckets: buckets(&timeline.timers.lag_ns),
             queues: queues(timeline),
             microtasks: microtasks(timeline),
             gc: gc(timeline),
@@ -302,14 +302,16 @@ fn row(timeline: &Timeline, stats: &TagStats) -> Option<TagRow> {
     })
 }
 
-fn lag_buckets(lag: &Histogram) -> Vec<u64> {
+/// The values of a histogram per bucket of [`EDGES_NS`].
+#[must_use]
+pub fn buckets(lag: &Histogram) -> Vec<u64> {
     if lag.is_empty() {
-        return vec![0; LAG_EDGES_NS.len() + 1];
+        return vec![0; EDGES_NS.len() + 1];
     }
     let up_to = |edge: u64| lag.count() - lag.count_between(edge, u64::MAX);
     let mut below = 0;
-    let mut buckets = Vec::with_capacity(LAG_EDGES_NS.len() + 1);
-    for edge in LAG_EDGES_NS {
+    let mut buckets = Vec::with_capacity(EDGES_NS.len() + 1);
+    for edge in EDGES_NS {
         let count = up_to(edge);
         buckets.push(count.saturating_sub(below));
         below = below.max(count);
@@ -330,7 +332,7 @@ fn queues(timeline: &Timeline) -> Vec<QueueRow> {
 }
 
 fn microtasks(timeline: &Timeline) -> MicrotaskFigures {
-    let microtasks = timeline.microtasks;
+    let microtasks = &timeline.microtasks;
     MicrotaskFigures {
         checkpoints: microtasks.checkpoints(),
         ran: microtasks.ran_per_checkpoint.percentiles(),
@@ -344,7 +346,7 @@ fn microtasks(timeline: &Timeline) -> MicrotaskFigures {
 const GC_ROWS: usize = 16;
 
 fn gc(timeline: &Timeline) -> GcFigures {
-    let gc = timeline.gc;
+    let gc = &timeline.gc;
     let ran_after = |look: &GcLook| {
         let after = gc.runs.iter().find(|run| run.at >= look.at);
         (look.action == GcAction::Collect).then(|| after.map(|run| run.run_ns)).flatten()
@@ -358,17 +360,4 @@ fn gc(timeline: &Timeline) -> GcFigures {
         mode: gc.mode,
         heap: gc.heap_samples.iter().copied().collect(),
     }
-}
-
-/// The events of the log that the filter lets through, newest first.
-pub fn log_from_newest(state: &State) -> impl Iterator<Item = &Stamped> + '_ {
-    state.picture().log().iter().rev().filter(|stamped| {
-        state.filter.is_empty() || describe::tag_of(&stamped.event).is_some_and(|tag| state.lets_through(tag))
-    })
-}
-
-/// How many they are.
-#[must_use]
-pub fn log_rows(state: &State) -> usize {
-    if state.filter.is_empty() { state.picture().log().len() } else { log_from_newest(state).count() }
 }

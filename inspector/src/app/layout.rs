@@ -177,7 +177,7 @@ pub fn overview(body: Area) -> Overview {
     }
     let tall = body.height >= 40;
     let ticks = left.take_top(if tall { 9 } else { 6 });
-    let families = if tall { 8 } else { 5 };
+    let families = if tall { 8 } else { 6 };
     let stalls = left.take_bottom(((left.height - families) / 3).clamp(4, 14));
     let mut families = left.take_bottom(families);
     let tasks = left.take_left(tasks_width(body.width));
@@ -275,18 +275,24 @@ pub const fn track(scrubber: Area) -> Area {
     Area::new(scrubber.x + 17, scrubber.y, scrubber.width.saturating_sub(36), 1)
 }
 
-/// The widths of the tasks' table: its first column and each of its figures.
+/// The widths of the tasks' table, each with the blank before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TaskColumns {
     /// The tag.
     pub tag: u16,
-    /// How many runs a second, on wide screens.
-    pub rate: u16,
-    /// Count.
+    /// Runs.
     pub count: u16,
-    /// Each of the four times, the blank before it included.
-    pub time: u16,
-    /// The bar of each tag's share of all runs, on wide screens.
+    /// Runs a second, on wide screens.
+    pub rate: u16,
+    /// The median run.
+    pub p50: u16,
+    /// The run that 99 in a hundred do not exceed.
+    pub p99: u16,
+    /// The longest run, and its mark.
+    pub max: u16,
+    /// The wait.
+    pub wait: u16,
+    /// The bar of the tag's share of all runs, on wide screens.
     pub share: u16,
 }
 
@@ -294,12 +300,11 @@ pub struct TaskColumns {
 #[must_use]
 pub const fn task_columns(pane: Area) -> TaskColumns {
     let width = pane.inner().width;
-    let wide = width >= 76;
-    let time = if width >= 64 { 9 } else { 8 };
-    let rate = if wide { 8 } else { 0 };
-    let share = if width >= 100 { 14 } else { 0 };
-    let count = if wide { 9 } else { 7 };
-    TaskColumns { tag: width.saturating_sub(count + rate + share + 4 * time + 1), rate, count, time, share }
+    let rate = if width >= 64 { 8 } else { 0 };
+    let share = if width >= 84 { 16 } else { 0 };
+    let (count, p50, p99, max, wait) = if width >= 72 { (9, 9, 9, 9, 11) } else { (7, 8, 7, 8, 9) };
+    let figures = count + rate + p50 + p99 + max + wait + share;
+    TaskColumns { tag: width.saturating_sub(figures), count, rate, p50, p99, max, wait, share }
 }
 
 /// The column under a cell of the table's heading.
@@ -307,7 +312,8 @@ pub const fn task_columns(pane: Area) -> TaskColumns {
 pub fn column_at(pane: Area, x: u16) -> Option<Column> {
     let columns = task_columns(pane);
     let mut left = x.checked_sub(pane.inner().x)?;
-    let widths = [columns.tag, columns.count + columns.rate, columns.time, columns.time, columns.time, columns.time];
+    let count = columns.count + columns.rate;
+    let widths = [columns.tag, count, columns.p50, columns.p99, columns.max, columns.wait];
     for (column, width) in Column::ALL.into_iter().zip(widths) {
         if left < width {
             return Some(column);

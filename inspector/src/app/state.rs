@@ -7,6 +7,7 @@ use loop_traces::timeline::TickSummary;
 use super::fold::Fold;
 use super::glance::{Glance, Order};
 use super::layout::Pane;
+use super::lists::LateRow;
 use super::message::Process;
 use super::playback_info::PlaybackInfo;
 
@@ -119,6 +120,10 @@ pub struct State {
     pub now: Timestamp,
     /// The figures as they were last read off.
     pub glance: Glance,
+    /// The late timers, read with the figures while their page is shown.
+    pub late: Vec<LateRow>,
+    /// Who queued the selected tag's tasks, read with the figures while its page is shown.
+    pub queued_by: Vec<(String, u64)>,
     /// The page that is shown.
     pub view: View,
     /// The page that Esc goes back to.
@@ -163,6 +168,8 @@ impl State {
             process: Process::Running,
             now: Timestamp::default(),
             glance: Glance::default(),
+            late: Vec::new(),
+            queued_by: Vec::new(),
             view: View::Overview,
             came_from: View::Overview,
             focus: Pane::Ticks,

@@ -10,8 +10,9 @@ use loop_probes::stamped::Stamped;
 
 use super::effect::Effect;
 use super::glance::Glance;
+use super::lists;
 use super::message::Message;
-use super::state::{Frozen, Note, State};
+use super::state::{Frozen, Note, State, View};
 
 /// How long a sentence stays in the bottom row, in nanoseconds.
 const NOTE_NS: u64 = 5_000_000_000;
@@ -81,10 +82,19 @@ fn age_note(state: &mut State, elapsed_ns: u64) {
 /// Reads the figures of the picture again.
 fn read_glance(state: &mut State) {
     state.glance = Glance::read(state.picture(), state.picture_at(), state.order, &state.filter);
+    state.late = if state.view == View::Timers { lists::late(state.picture()) } else { Vec::new() };
+    read_queued_by(state);
     let known = |tag| state.glance.tags.iter().any(|row| row.tag == tag);
     if state.tag.is_some_and(|tag| !known(tag)) {
         state.tag = None;
     }
+}
+
+fn read_queued_by(state: &mut State) {
+    state.queued_by = match (state.view, state.tag) {
+        (View::Tasks, Some(tag)) => lists::queued_by(state.picture(), tag),
+        _ => Vec::new(),
+    };
 }
 
 /// Makes the picture stand still. In replay that is a pause.

@@ -160,6 +160,9 @@ pub(super) fn show(state: &mut State, view: View) {
         state.came_from = if view == View::Overview { View::Overview } else { state.view };
         state.view = view;
         state.row = 0;
+        if matches!(view, View::Timers | View::Tasks) {
+            read_glance(state);
+        }
     }
 }
 

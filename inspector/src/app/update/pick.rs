@@ -5,6 +5,7 @@ use loop_probes::ids::Timestamp;
 use super::{freeze, keys, note};
 use crate::app::effect::Effect;
 use crate::app::layout::{self, Pane};
+use crate::app::lists;
 use crate::app::state::{State, TickKey, View};
 
 /// Moves the marker by so many of the kept ticks; without a marker, to the newest.
@@ -59,7 +60,7 @@ pub(super) fn step(state: &mut State, by: i64) -> Vec<Effect> {
         (View::Log, _) => {
             // The newest event is the lowest row: up is into the past, and the past stands still.
             let effects = freeze(state);
-            let last = crate::app::glance::log_rows(state).saturating_sub(1);
+            let last = lists::log_rows(state).saturating_sub(1);
             state.row = moved(state.row, by.saturating_neg(), last);
             return effects;
         }
@@ -77,6 +78,7 @@ fn step_tag(state: &mut State, by: i64) {
         None => 0,
     };
     state.tag = tags.get(place).map(|row| row.tag);
+    super::read_queued_by(state);
 }
 
 /// Rows of a page of the list that has the focus.
@@ -100,8 +102,9 @@ pub(super) fn stall(state: &mut State, forward: bool) -> Vec<Effect> {
     }
     let effects = freeze(state);
     let stalls = &state.picture().timeline.stalls;
-    let oldest_first: Vec<(Timestamp, TickKey)> =
-        stalls.newest_first().map(|stall| (stall.tick.start, TickKey::of(&stall.tick))).rev().collect();
+    let mut oldest_first: Vec<(Timestamp, TickKey)> =
+        stalls.newest_first().map(|stall| (stall.tick.start, TickKey::of(&stall.tick))).collect();
+    oldest_first.reverse();
     let Some(last) = oldest_first.len().checked_sub(1) else {
         note(state, "no stall so far".to_owned(), false);
         return effects;
@@ -128,7 +131,9 @@ pub(super) fn stall(state: &mut State, forward: bool) -> Vec<Effect> {
 
 fn select_stall(state: &mut State, key: TickKey) {
     let mut stalls = state.picture().timeline.stalls.newest_first();
-    state.stall_row = stalls.position(|stall| TickKey::of(&stall.tick) == key).unwrap_or(0);
+    let row = stalls.position(|stall| TickKey::of(&stall.tick) == key).unwrap_or(0);
+    drop(stalls);
+    state.stall_row = row;
     state.tick = Some(key);
     state.row = 0;
     if state.view == View::Overview {
@@ -160,7 +165,7 @@ pub(super) fn open_row(state: &mut State) -> Vec<Effect> {
             let late = picture.timeline.timers.recent_late.iter().rev();
             late.map(|late| late.fired).nth(state.row)
         }
-        View::Log => crate::app::glance::log_from_newest(state).nth(state.row).map(|event| event.at),
+        View::Log => lists::log_from_newest(state).nth(state.row).map(|event| event.at),
         View::Overview | View::Tick => None,
     };
     let Some(tick) = at.and_then(|at| picture.tick_at(at)).copied() else {
