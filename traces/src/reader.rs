@@ -1,6 +1,401 @@
-//! Reading a `.looptrace`.
+//! Reading a `.looptrace`, whole or not.
+//!
+//! Nothing in the file is trusted: sizes are limited before memory is taken, checksums are checked before
+//! bytes are believed. A file that was cut, or has a damaged block in the middle, gives all its whole blocks,
+//! and [`TraceReader::damage`] says precisely what is missing; what is missing in the middle also becomes a
+//! [`Lost`](Event::Lost) event in the stream, so that no tick around the gap is taken for whole.
 
-/// Why a saved trace cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReadError {}
+mod error;
+mod scan;
+
+pub use error::{Damage, DamageKind, ReadError};
+
+use std::fmt;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use loop_probes::event::{DecodeError, Event, LabelKind};
+use loop_probes::ids::{SourceId, Timestamp};
+use loop_probes::metadata::Metadata;
+use loop_probes::record::{Record, RecordError, Stamp, unpack};
+use loop_probes::stamped::Stamped;
+
+use crate::format::columns::decode;
+use crate::format::{BLOCK_HEADER_BYTES, BlockHeader, BlockKind, Codec, Version, u32_at, u64_at};
+use crate::labels::Labels;
+use crate::source::{EventSource, SourceCounts, SourceError, SourceKind, SourceState};
+
+/// Most damages listed; further ones are only counted.
+const DAMAGES_MAX: usize = 256;
+
+/// Most emitters that a gap is announced for.
+const SOURCES_MAX: usize = 1024;
+
+/// A block that the file says it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockPlace {
+    /// Where its header begins.
+    pub offset: u64,
+    /// Its header.
+    pub header: BlockHeader,
+}
+
+/// Reads one trace. See the [module](self).
+pub struct TraceReader<R = File> {
+    input: R,
+    path: PathBuf,
+    name: String,
+    version: Version,
+    metadata: Metadata,
+    blocks: Vec<BlockPlace>,
+    next: usize,
+    finished: bool,
+    damage: Vec<Damage>,
+    damages: u64,
+    blocks_skipped: u64,
+    labels: Labels,
+    recorded_counts: SourceCounts,
+    counts: SourceCounts,
+    sources: Vec<SourceId>,
+    last_at: Option<Timestamp>,
+    stored: Vec<u8>,
+    records: Vec<Record>,
+    decompressor: zstd::bulk::Decompressor<'static>,
+}
+
+impl<R> fmt::Debug for TraceReader<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TraceReader").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl TraceReader<File> {
+    /// Opens the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] when it cannot be opened or does not begin as a trace of a version that this crate reads.
+    pub fn open(path: &Path) -> Result<Self, ReadError> {
+        let io = |source| ReadError::Io { path: path.to_owned(), offset: 0, source };
+        let file = File::open(path).map_err(io)?;
+        if file.metadata().map_err(io)?.is_dir() {
+            return Err(io(std::io::ErrorKind::IsADirectory.into()));
+        }
+        Self::new(file, path)
+    }
+}
+
+impl<R: Read + Seek> TraceReader<R> {
+    /// Reads a trace from `input`; `path` is its name in errors.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](TraceReader::open).
+    pub fn new(mut input: R, path: &Path) -> Result<Self, ReadError> {
+        let scanned = scan::scan(&mut input, path)?;
+        let decompressor = zstd::bulk::Decompressor::new().map_err(|source| ReadError::Io {
+            path: path.to_owned(),
+            offset: 0,
+            source,
+        })?;
+        let mut reader = Self {
+            input,
+            path: path.to_owned(),
+            name: path.display().to_string(),
+            version: scanned.version,
+            metadata: scanned.metadata,
+            blocks: scanned.blocks,
+            next: 0,
+            finished: scanned.finished,
+            damage: Vec::new(),
+            damages: 0,
+            blocks_skipped: 0,
+            labels: Labels::default(),
+            recorded_counts: SourceCounts::default(),
+            counts: SourceCounts::default(),
+            sources: Vec::new(),
+            last_at: None,
+            stored: Vec::new(),
+            records: Vec::new(),
+            decompressor,
+        };
+        for damage in scanned.damage {
+            reader.note(damage);
+        }
+        reader.read_recorded_counts();
+        Ok(reader)
+    }
+
+    /// The version that the file was written in.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Whether the recording was closed. Where it was not, it was cut, or is still being written.
+    #[must_use]
+    pub const fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    /// The blocks, in the order of the file.
+    #[must_use]
+    pub fn blocks(&self) -> &[BlockPlace] {
+        &self.blocks
+    }
+
+    /// The time of the first and of the last record, as the blocks say.
+    #[must_use]
+    pub fn extent(&self) -> Option<(Timestamp, Timestamp)> {
+        let mut records = self.blocks.iter().filter(|block| block.header.kind == BlockKind::RECORDS);
+        let first = records.next()?;
+        let last = records.next_back().unwrap_or(first);
+        Some((first.header.first, last.header.last))
+    }
+
+    /// What is missing, as far as was found: cuts when the file was opened, damaged blocks when they were
+    /// reached.
+    #[must_use]
+    pub fn damage(&self) -> &[Damage] {
+        &self.damage
+    }
+
+    /// What people should know before they trust the numbers, a line each.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let name = loop_probes::text::printable(&self.name);
+        if self.version.is_newer_minor() {
+            lines.push(format!(
+                "{name} has format version {}, this program knows {}: what it does not know is skipped and counted",
+                self.version,
+                Version::CURRENT
+            ));
+        }
+        lines.extend(self.damage.iter().map(|damage| format!("{name}: {damage}")));
+        if self.damages > self.damage.len() as u64 {
+            lines
+                .push(format!("{name}: and {} more damaged places", self.damages - self.damage.len() as u64));
+        }
+        if !self.finished && self.damage.is_empty() {
+            lines.push(format!("{name} was not closed: it ends with its last whole block"));
+        }
+        let unknown = self.counts.unknown_kinds + self.blocks_skipped;
+        if unknown > 0 {
+            lines.push(format!("{name}: {unknown} events or blocks of unknown kinds were skipped"));
+        }
+        lines
+    }
+
+    /// The names known at the current position.
+    #[must_use]
+    pub const fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    /// Goes to the first block with a record at or after `at`: the next poll gives it whole, so its first
+    /// events may lie a little before. The names given until there are in [`labels`](Self::labels).
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Io`] when the file cannot be read.
+    pub fn seek(&mut self, at: Timestamp) -> Result<(), ReadError> {
+        // Merged order: the blocks' ends never go back in a file that a writer wrote.
+        self.next = self.blocks.partition_point(|block| block.header.last < at);
+        self.labels = Labels::default();
+        self.last_at = None;
+        for place in 0..self.next {
+            if self.blocks[place].header.kind == BlockKind::LABELS {
+                self.read_block(place, &mut Vec::new())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, damage: Damage) {
+        self.damages += 1;
+        self.counts.lost_records = self.counts.lost_records.saturating_add(damage.records.unwrap_or(0));
+        if self.damage.len() < DAMAGES_MAX && !self.damage.contains(&damage) {
+            self.damage.push(damage);
+        }
+    }
+
+    /// What the recording's own source could not give: the last word on it.
+    fn read_recorded_counts(&mut self) {
+        let last = self.blocks.iter().rposition(|block| block.header.kind == BlockKind::COUNTS);
+        let Some(block) = last.map(|place| self.blocks[place]) else { return };
+        if let Ok(Ok(raw)) = self.payload(block).map(|payload| payload.map(<[u8]>::to_vec))
+            && raw.len() >= 32
+        {
+            self.recorded_counts = SourceCounts {
+                lost_records: u64_at(&raw, 0),
+                before_attach: u64_at(&raw, 8),
+                unknown_kinds: u64_at(&raw, 16),
+                malformed: u64_at(&raw, 24),
+            };
+        }
+    }
+
+    /// Reads block number `place`. Damage becomes a note and `Lost` events, not an error.
+    fn read_block(&mut self, place: usize, out: &mut Vec<Stamped>) -> Result<(), ReadError> {
+        let block = self.blocks[place];
+        if ![BlockKind::RECORDS, BlockKind::LABELS].contains(&block.header.kind) {
+            self.blocks_skipped +=
+                u64::from(![BlockKind::COUNTS, BlockKind::INDEX].contains(&block.header.kind));
+            return Ok(());
+        }
+        let mut records = std::mem::take(&mut self.records);
+        records.clear();
+        let payload = self.payload(block)?;
+        let broken = match payload {
+            Err(kind) => Some(kind),
+            Ok(payload) if block.header.kind == BlockKind::LABELS => {
+                let payload = payload.to_vec();
+                (!learn_labels(&payload, &mut self.labels)).then_some(DamageKind::Labels)
+            }
+            Ok(payload) => {
+                decode(payload, block.header.records as usize, &mut records).err().map(DamageKind::Columns)
+            }
+        };
+        match broken {
+            Some(kind) => self.missing(block, kind, out),
+            None => self.unpack_all(&records, out),
+        }
+        self.records = records;
+        Ok(())
+    }
+
+    /// The payload of `block`, checked and unpacked.
+    fn payload(&mut self, block: BlockPlace) -> Result<Result<&[u8], DamageKind>, ReadError> {
+        let BlockPlace { offset, header } = block;
+        let begin = offset + BLOCK_HEADER_BYTES as u64;
+        let io = |source| ReadError::Io { path: self.path.clone(), offset: begin, source };
+        self.input.seek(SeekFrom::Start(begin)).map_err(io)?;
+        self.stored.clear();
+        let read = (&mut self.input).take(u64::from(header.stored_bytes)).read_to_end(&mut self.stored);
+        if read.map_err(io)? < header.stored_bytes as usize {
+            return Ok(Err(DamageKind::Cut { found: self.stored.len() as u64 + BLOCK_HEADER_BYTES as u64 }));
+        }
+        if crc32fast::hash(&self.stored) != header.payload_crc {
+            return Ok(Err(DamageKind::Checksum));
+        }
+        match header.codec {
+            Codec::STORED if header.stored_bytes == header.raw_bytes => Ok(Ok(&self.stored)),
+            Codec::ZSTD => {
+                let raw = self.decompressor.decompress(&self.stored, header.raw_bytes as usize);
+                match raw {
+                    Ok(raw) if raw.len() == header.raw_bytes as usize => {
+                        self.stored = raw;
+                        Ok(Ok(&self.stored))
+                    }
+                    _ => Ok(Err(DamageKind::Compression)),
+                }
+            }
+            _ => Ok(Err(DamageKind::Codec(header.codec.0))),
+        }
+    }
+
+    /// A block cannot be read: says so, and breaks the ticks around the gap.
+    fn missing(&mut self, block: BlockPlace, kind: DamageKind, out: &mut Vec<Stamped>) {
+        let BlockPlace { offset, header } = block;
+        let records = u64::from(header.records);
+        let bytes = BLOCK_HEADER_BYTES as u64 + u64::from(header.stored_bytes);
+        let times = (header.kind == BlockKind::RECORDS).then_some((header.first, header.last));
+        self.note(Damage { offset, bytes, records: Some(records), times, kind });
+        if header.kind == BlockKind::RECORDS {
+            let from = self.last_at.unwrap_or(header.first);
+            let at = header.last.max(from);
+            let mut count = records;
+            for source in &self.sources {
+                out.push(Stamped { at, source: *source, event: Event::Lost { count, from } });
+                count = 0;
+            }
+            self.last_at = Some(at);
+        }
+    }
+
+    fn unpack_all(&mut self, records: &[Record], out: &mut Vec<Stamped>) {
+        let mut rest = records;
+        while let Some(first) = rest.first() {
+            let parts = Stamp(first[1]).parts().min(rest.len());
+            let (event, after) = rest.split_at(parts);
+            match unpack::<Timestamp>(event) {
+                Ok((at, event)) => {
+                    let source = SourceId(Stamp(first[1]).place());
+                    if !self.sources.contains(&source) && self.sources.len() < SOURCES_MAX {
+                        self.sources.push(source);
+                    }
+                    self.labels.learn_event(&event);
+                    self.last_at = Some(at);
+                    out.push(Stamped { at, source, event });
+                    rest = after;
+                }
+                Err(RecordError::Decode(DecodeError::UnknownKind(_))) => {
+                    self.counts.unknown_kinds += 1;
+                    rest = after;
+                }
+                Err(RecordError::Decode(_)) => {
+                    self.counts.malformed += 1;
+                    rest = after;
+                }
+                Err(_) => {
+                    self.counts.malformed += 1;
+                    rest = &rest[1..];
+                }
+            }
+        }
+    }
+}
+
+/// Whether `bytes` is a list of labels.
+fn learn_labels(mut bytes: &[u8], labels: &mut Labels) -> bool {
+    while !bytes.is_empty() {
+        let Some((head, rest)) = bytes.split_at_checked(6) else { return false };
+        let Some((text, rest)) = rest.split_at_checked(usize::from(head[5])) else { return false };
+        let Ok(text) = std::str::from_utf8(text) else { return false };
+        // A kind of label that a newer writer knows names nothing that this reader shows.
+        if let Some(kind) = LabelKind::from_code(head[0]) {
+            labels.learn(kind, u32_at(head, 1), text);
+        }
+        bytes = rest;
+    }
+    true
+}
+
+impl<R: Read + Seek> EventSource for TraceReader<R> {
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    fn kind(&self) -> SourceKind {
+        SourceKind::Trace
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn poll(&mut self, out: &mut Vec<Stamped>) -> Result<SourceState, SourceError> {
+        let before = out.len();
+        while self.next < self.blocks.len() && out.len() == before {
+            let place = self.next;
+            self.next += 1;
+            self.read_block(place, out)?;
+        }
+        Ok(if self.next < self.blocks.len() { SourceState::More } else { SourceState::Ended })
+    }
+
+    fn counts(&self) -> SourceCounts {
+        let SourceCounts { lost_records, before_attach, unknown_kinds, malformed } = self.recorded_counts;
+        SourceCounts {
+            lost_records: lost_records.saturating_add(self.counts.lost_records),
+            before_attach,
+            unknown_kinds: unknown_kinds.saturating_add(self.counts.unknown_kinds),
+            malformed: malformed.saturating_add(self.counts.malformed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+//! What can be wrong with a saved trace: errors that end the reading, and damage that does not.
+
+use std::io;
+use std::path::PathBuf;
+
+use loop_probes::ids::Timestamp;
+
+use crate::format::columns::ColumnError;
+use crate::format::{METADATA_BYTES_MAX, Version};
+
+/// Why a saved trace cannot be read at all.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The file cannot be opened or read.
+    #[error("cannot read {path} at byte {offset}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Where.
+        offset: u64,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file has no bytes.
+    #[error("{path} is empty: nothing was recorded into it")]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is something else.
+    #[error("{path} is no loopscope trace: its first bytes are not those of a .looptrace")]
+    NotATrace {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A newer major version.
+    #[error(
+        "{path} has format version {found}, and this program reads up to {known}: read it with a newer loopscope"
+    )]
+    NewerMajor {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: Version,
+        /// What this crate reads.
+        known: Version,
+    },
+    /// The file ends within its header.
+    #[error(
+        "{path} ends at byte {bytes}, within its header of {needed} bytes: nothing in it can be read, record again"
+    )]
+    CutHeader {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        bytes: u64,
+        /// What the header needs, as far as is known.
+        needed: u64,
+    },
+    /// The header's checksum does not fit.
+    #[error("the header of {path} is damaged (bytes 0 to {bytes}): its checksum does not fit")]
+    DamagedHeader {
+        /// The file.
+        path: PathBuf,
+        /// The header's length.
+        bytes: u64,
+    },
+    /// The header claims more metadata than the format allows.
+    #[error(
+        "{path} claims {claimed} bytes of metadata at byte 12, more than the {METADATA_BYTES_MAX} that the format allows: it is damaged"
+    )]
+    HugeMetadata {
+        /// The file.
+        path: PathBuf,
+        /// What it claims.
+        claimed: u32,
+    },
+    /// The metadata is not what it should be.
+    #[error("the metadata of {path} (at byte 20) cannot be understood: {source}")]
+    Metadata {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+/// Why a stretch of a trace cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DamageKind {
+    /// The file ends here.
+    #[error("the file ends {found} bytes into it")]
+    Cut {
+        /// Bytes that are there.
+        found: u64,
+    },
+    /// No block header where one should be.
+    #[error("no block header is there")]
+    Header,
+    /// A block claims more than the format allows.
+    #[error("its block header claims {claimed} {unit}, more than the {limit} that the format allows")]
+    Size {
+        /// What it claims.
+        claimed: u32,
+        /// Of what.
+        unit: &'static str,
+        /// The limit.
+        limit: u32,
+    },
+    /// The payload's checksum does not fit.
+    #[error("its checksum does not fit")]
+    Checksum,
+    /// The payload does not unpack to what the header says.
+    #[error("it cannot be decompressed")]
+    Compression,
+    /// A way of storing that this version does not know.
+    #[error("it is stored in the unknown codec {0}")]
+    Codec(u8),
+    /// The columns do not fit together.
+    #[error("{0}")]
+    Columns(ColumnError),
+    /// The labels do not fit together.
+    #[error("its labels are damaged")]
+    Labels,
+    /// The index cannot be used; the blocks were found without it.
+    #[error("it is a damaged index; all blocks were found without it")]
+    Index,
+    /// More blocks than a reader keeps track of.
+    #[error("the file has more blocks than the format allows")]
+    TooManyBlocks,
+}
+
+/// A stretch of a trace that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Damage {
+    /// Where it begins.
+    pub offset: u64,
+    /// How long it is, or should be.
+    pub bytes: u64,
+    /// Records in it, where that is known.
+    pub records: Option<u64>,
+    /// The times that it covers, where they are known.
+    pub times: Option<(Timestamp, Timestamp)>,
+    /// Why.
+    pub kind: DamageKind,
+}
+
+impl std::fmt::Display for Damage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { offset, bytes, records, times, kind } = self;
+        write!(f, "missing: {bytes} bytes from byte {offset}")?;
+        match records {
+            Some(0) => f.write_str(", no records")?,
+            Some(records) => write!(f, ", {records} records")?,
+            None => f.write_str(", an unknown number of records")?,
+        }
+        if let Some((first, last)) = times {
+            write!(f, " over {:.3} ms", last.ns_since(*first) as f64 / 1e6)?;
+        }
+        write!(f, " ({kind})")
+    }
+}

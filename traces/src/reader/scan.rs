@@ -1,0 +1,233 @@
+//! Finding the blocks of a trace: by its index where it was finished, by walking from header to header
+//! where it was not, by searching for the next header where one is damaged.
+
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use loop_probes::metadata::Metadata;
+
+use super::BlockPlace;
+use super::error::{Damage, DamageKind, ReadError};
+use crate::format::{
+    BLOCK_HEADER_BYTES, BLOCK_MAGIC, BLOCKS_MAX, BlockHeader, BlockKind, Codec, FILE_HEADER_BYTES,
+    FILE_MAGIC, HeaderError, INDEX_ENTRY_BYTES, METADATA_BYTES_MAX, Major, Minor, TRAILER_BYTES, Version,
+    parse_trailer, u32_at, u64_at,
+};
+
+/// Bytes searched at a time.
+const SEARCH_BYTES: usize = 1 << 16;
+
+/// What was found.
+pub(super) struct Scanned {
+    pub(super) version: Version,
+    pub(super) metadata: Metadata,
+    pub(super) blocks: Vec<BlockPlace>,
+    pub(super) finished: bool,
+    pub(super) damage: Vec<Damage>,
+}
+
+pub(super) fn scan<R: Read + Seek>(input: &mut R, path: &Path) -> Result<Scanned, ReadError> {
+    let mut scan = Scan { input, path, len: 0 };
+    scan.len = scan.input.seek(SeekFrom::End(0)).map_err(|source| scan.failure(0, source))?;
+    let (version, metadata, begin) = scan.header()?;
+    if let Some(blocks) = scan.index(begin)? {
+        return Ok(Scanned { version, metadata, blocks, finished: true, damage: Vec::new() });
+    }
+    let (blocks, finished, damage) = scan.walk(begin)?;
+    Ok(Scanned { version, metadata, blocks, finished, damage })
+}
+
+struct Scan<'a, R> {
+    input: &'a mut R,
+    path: &'a Path,
+    len: u64,
+}
+
+impl<R: Read + Seek> Scan<'_, R> {
+    fn failure(&self, offset: u64, source: io::Error) -> ReadError {
+        ReadError::Io { path: self.path.to_owned(), offset, source }
+    }
+
+    /// Up to `len` bytes from `offset`, fewer where the file ends.
+    fn bytes(&mut self, offset: u64, len: usize) -> Result<Vec<u8>, ReadError> {
+        self.input.seek(SeekFrom::Start(offset)).map_err(|source| self.failure(offset, source))?;
+        let mut bytes = Vec::new();
+        let read = (&mut *self.input).take(len as u64).read_to_end(&mut bytes);
+        read.map_err(|source| self.failure(offset, source))?;
+        Ok(bytes)
+    }
+
+    fn header(&mut self) -> Result<(Version, Metadata, u64), ReadError> {
+        let path = || self.path.to_owned();
+        if self.len == 0 {
+            return Err(ReadError::Empty { path: path() });
+        }
+        let head = self.bytes(0, FILE_HEADER_BYTES)?;
+        let path = || self.path.to_owned();
+        let magic = head.len().min(FILE_MAGIC.len());
+        if head[..magic] != FILE_MAGIC[..magic] {
+            return Err(ReadError::NotATrace { path: path() });
+        }
+        let cut = |needed: u64| ReadError::CutHeader { path: path(), bytes: self.len, needed };
+        if head.len() < FILE_HEADER_BYTES {
+            return Err(cut(FILE_HEADER_BYTES as u64));
+        }
+        let version =
+            Version { major: Major(u32_at(&head, 8) as u16), minor: Minor((u32_at(&head, 8) >> 16) as u16) };
+        let known = Version::CURRENT;
+        if version.major > known.major {
+            return Err(ReadError::NewerMajor { path: path(), found: version, known });
+        }
+        let claimed = u32_at(&head, 12);
+        if claimed > METADATA_BYTES_MAX {
+            return Err(ReadError::HugeMetadata { path: path(), claimed });
+        }
+        let end = FILE_HEADER_BYTES as u64 + u64::from(claimed);
+        if self.len < end {
+            return Err(cut(end));
+        }
+        let json = self.bytes(FILE_HEADER_BYTES as u64, claimed as usize)?;
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(&head[..16]);
+        crc.update(&json);
+        let path = || self.path.to_owned();
+        if crc.finalize() != u32_at(&head, 16) || version.major < known.major {
+            return Err(ReadError::DamagedHeader { path: path(), bytes: end });
+        }
+        let metadata =
+            serde_json::from_slice(&json).map_err(|source| ReadError::Metadata { path: path(), source })?;
+        Ok((version, metadata, end))
+    }
+
+    /// The blocks that the index at the end lists. `None` where there is no whole index.
+    fn index(&mut self, begin: u64) -> Result<Option<Vec<BlockPlace>>, ReadError> {
+        let Some(at) = self.len.checked_sub(TRAILER_BYTES as u64) else { return Ok(None) };
+        let trailer = self.bytes(at, TRAILER_BYTES)?;
+        let offset = <&[u8; TRAILER_BYTES]>::try_from(&trailer[..]).ok().and_then(parse_trailer);
+        let Some(offset) = offset.filter(|offset| *offset >= begin) else { return Ok(None) };
+        let Some(header) = self.block_header(offset)?.and_then(Result::ok) else { return Ok(None) };
+        let end = offset.saturating_add(BLOCK_HEADER_BYTES as u64 + u64::from(header.stored_bytes));
+        if header.kind != BlockKind::INDEX || end != at {
+            return Ok(None);
+        }
+        let stored = self.bytes(offset + BLOCK_HEADER_BYTES as u64, header.stored_bytes as usize)?;
+        if crc32fast::hash(&stored) != header.payload_crc {
+            return Ok(None);
+        }
+        let raw = match header.codec {
+            Codec::STORED => stored,
+            Codec::ZSTD => match zstd::bulk::decompress(&stored, header.raw_bytes as usize) {
+                Ok(raw) => raw,
+                Err(_) => return Ok(None),
+            },
+            _ => return Ok(None),
+        };
+        Ok(entries(&raw, begin, offset))
+    }
+
+    /// `None` at the end of the file.
+    fn block_header(&mut self, offset: u64) -> Result<Option<Result<BlockHeader, HeaderError>>, ReadError> {
+        let bytes = self.bytes(offset, BLOCK_HEADER_BYTES)?;
+        Ok(<&[u8; BLOCK_HEADER_BYTES]>::try_from(&bytes[..]).ok().map(BlockHeader::parse))
+    }
+
+    /// Walks from header to header.
+    fn walk(&mut self, begin: u64) -> Result<(Vec<BlockPlace>, bool, Vec<Damage>), ReadError> {
+        let mut finished = false;
+        let mut blocks: Vec<BlockPlace> = Vec::new();
+        let mut damage: Vec<Damage> = Vec::new();
+        let mut offset = begin;
+        let unknown = |offset, bytes, kind| Damage { offset, bytes, records: None, times: None, kind };
+        while offset < self.len {
+            let left = self.len - offset;
+            if blocks.len() == BLOCKS_MAX {
+                damage.push(unknown(offset, left, DamageKind::TooManyBlocks));
+                break;
+            }
+            match self.block_header(offset)? {
+                Some(Ok(header)) if header.kind == BlockKind::INDEX => {
+                    // The walk replaces it; that it could not be used is worth saying.
+                    let bytes = BLOCK_HEADER_BYTES as u64 + u64::from(header.stored_bytes);
+                    finished = bytes + TRAILER_BYTES as u64 == left;
+                    if finished {
+                        let kind = DamageKind::Index;
+                        damage.push(Damage { offset, bytes, records: Some(0), times: None, kind });
+                        break;
+                    }
+                    offset = offset.saturating_add(bytes);
+                }
+                Some(Ok(header)) => {
+                    let bytes = BLOCK_HEADER_BYTES as u64 + u64::from(header.stored_bytes);
+                    if bytes > left {
+                        let times =
+                            (header.kind == BlockKind::RECORDS).then_some((header.first, header.last));
+                        let records = Some(u64::from(header.records));
+                        let kind = DamageKind::Cut { found: left };
+                        damage.push(Damage { offset, bytes, records, times, kind });
+                        break;
+                    }
+                    blocks.push(BlockPlace { offset, header });
+                    offset += bytes;
+                }
+                Some(Err(error)) => {
+                    let kind = match error {
+                        HeaderError::Size { claimed, unit, limit } => {
+                            DamageKind::Size { claimed, unit, limit }
+                        }
+                        _ => DamageKind::Header,
+                    };
+                    let next = self.search(offset + 1)?;
+                    damage.push(unknown(offset, next.unwrap_or(self.len) - offset, kind));
+                    offset = next.unwrap_or(self.len);
+                }
+                None => {
+                    damage.push(unknown(offset, left, DamageKind::Cut { found: left }));
+                    break;
+                }
+            }
+        }
+        Ok((blocks, finished, damage))
+    }
+
+    /// Where the next whole block header begins, at or after `from`.
+    fn search(&mut self, mut from: u64) -> Result<Option<u64>, ReadError> {
+        while from < self.len {
+            let window = self.bytes(from, SEARCH_BYTES)?;
+            for place in 0..window.len().saturating_sub(BLOCK_HEADER_BYTES - 1) {
+                if window[place..].starts_with(&BLOCK_MAGIC) {
+                    let bytes = &window[place..place + BLOCK_HEADER_BYTES];
+                    let header = <&[u8; BLOCK_HEADER_BYTES]>::try_from(bytes).ok();
+                    if header.is_some_and(|header| BlockHeader::parse(header).is_ok()) {
+                        return Ok(Some(from + place as u64));
+                    }
+                }
+            }
+            let step = window.len().saturating_sub(BLOCK_HEADER_BYTES - 1);
+            if step == 0 {
+                break;
+            }
+            from += step as u64;
+        }
+        Ok(None)
+    }
+}
+
+/// The entries of an index, where every one of them can be: in order, before the index, with a whole header.
+fn entries(raw: &[u8], begin: u64, end: u64) -> Option<Vec<BlockPlace>> {
+    let mut blocks: Vec<BlockPlace> = Vec::with_capacity(raw.len() / INDEX_ENTRY_BYTES);
+    let mut free = begin;
+    if raw.len() % INDEX_ENTRY_BYTES != 0 {
+        return None;
+    }
+    for entry in raw.chunks_exact(INDEX_ENTRY_BYTES) {
+        let offset = u64_at(entry, 0);
+        let header = BlockHeader::parse(<&[u8; BLOCK_HEADER_BYTES]>::try_from(&entry[8..]).ok()?).ok()?;
+        let past = offset.checked_add(BLOCK_HEADER_BYTES as u64 + u64::from(header.stored_bytes))?;
+        if offset < free || past > end {
+            return None;
+        }
+        free = past;
+        blocks.push(BlockPlace { offset, header });
+    }
+    Some(blocks)
+}

@@ -1,0 +1,244 @@
+//! Tests of the reader: whole files, cut ones, damaged ones, hostile ones.
+
+use std::io::Cursor;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::synthetic::Script;
+use crate::synthetic::strategy::scripts;
+use crate::writer::{TraceWriter, WriteOptions};
+
+const SMALL: WriteOptions = WriteOptions { records_per_block: 48, flush_ns: 250_000_000, level: 1 };
+
+fn file_of(script: &Script, options: WriteOptions) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut writer = TraceWriter::new(&mut file, Path::new("t"), &script.metadata(), options).unwrap();
+    writer.append(&script.events()).unwrap();
+    writer.finish().unwrap();
+    file
+}
+
+fn open(file: &[u8]) -> Result<TraceReader<Cursor<&[u8]>>, ReadError> {
+    TraceReader::new(Cursor::new(file), Path::new("some.looptrace"))
+}
+
+fn drain<R: Read + Seek>(reader: &mut TraceReader<R>) -> Vec<Stamped> {
+    let mut events = Vec::new();
+    while reader.poll(&mut events).unwrap() != SourceState::Ended {}
+    events
+}
+
+fn is_lost(stamped: &Stamped) -> bool {
+    matches!(stamped.event, Event::Lost { .. })
+}
+
+#[test]
+fn a_file_cut_at_any_byte_gives_its_whole_blocks_and_says_what_is_missing() {
+    let script = Script { ticks: 12, ..Script::default() };
+    let events = script.events();
+    let file = file_of(&script, SMALL);
+    let whole = open(&file).unwrap();
+    assert!(whole.is_finished() && whole.warnings().is_empty());
+    let blocks = whole.blocks().to_vec();
+    let header_end = blocks[0].offset as usize;
+    let index_at = blocks.last().map(|last| last.offset + 48 + u64::from(last.header.stored_bytes)).unwrap();
+    for cut in 0..file.len() {
+        let cut_file = &file[..cut];
+        let mut reader = match open(cut_file) {
+            Ok(reader) => reader,
+            Err(error) => {
+                assert!(cut < header_end, "{cut}: {error}");
+                let fits = if cut == 0 {
+                    matches!(error, ReadError::Empty { .. })
+                } else {
+                    matches!(error, ReadError::CutHeader { bytes, .. } if bytes == cut as u64)
+                };
+                assert!(fits, "{cut}: {error}");
+                continue;
+            }
+        };
+        assert!(cut >= header_end);
+        let end = |block: &BlockPlace| block.offset + 48 + u64::from(block.header.stored_bytes);
+        let there: Vec<_> = blocks.iter().filter(|block| end(block) <= cut as u64).collect();
+        let count: u32 = there.iter().map(|block| block.header.events).sum();
+        assert_eq!(drain(&mut reader), events[..count as usize], "cut at {cut}");
+        assert!(!reader.is_finished());
+        assert!(!reader.warnings().is_empty());
+        // In the middle of a block: exactly that block, and its records where its header is whole.
+        let broken = blocks.iter().find(|block| block.offset < cut as u64 && (cut as u64) < end(block));
+        match broken {
+            Some(block) => {
+                let [damage] = reader.damage() else { panic!("cut at {cut}: {:?}", reader.damage()) };
+                assert_eq!(damage.offset, block.offset);
+                assert_eq!(damage.kind, DamageKind::Cut { found: cut as u64 - block.offset });
+                let header_whole = cut as u64 >= block.offset + 48;
+                assert_eq!(damage.records, header_whole.then_some(u64::from(block.header.records)));
+            }
+            None if cut as u64 <= index_at => assert_eq!(reader.damage(), [], "cut at {cut}"),
+            None => assert!(reader.damage().iter().all(|damage| damage.offset >= index_at)),
+        }
+    }
+}
+
+#[test]
+fn a_damaged_block_in_the_middle_is_skipped_and_announced() {
+    let script = Script { ticks: 40, stall_every: 0, ..Script::default() };
+    let events = script.events();
+    let mut file = file_of(&script, SMALL);
+    let blocks = open(&file).unwrap().blocks().to_vec();
+    let broken = blocks[blocks.len() / 2];
+    assert_eq!(broken.header.kind, BlockKind::RECORDS);
+    file[broken.offset as usize + 60] ^= 1;
+    let mut reader = open(&file).unwrap();
+    let read = drain(&mut reader);
+    let [damage] = reader.damage() else { panic!("{:?}", reader.damage()) };
+    assert_eq!((damage.offset, damage.kind), (broken.offset, DamageKind::Checksum));
+    assert_eq!(damage.records, Some(u64::from(broken.header.records)));
+    assert_eq!(reader.counts().lost_records, u64::from(broken.header.records));
+    let lost: u64 = read
+        .iter()
+        .filter_map(|stamped| match stamped.event {
+            Event::Lost { count, .. } => Some(count),
+            _ => None,
+        })
+        .sum();
+    assert_eq!(lost, u64::from(broken.header.records));
+    let rest: Vec<_> = read.into_iter().filter(|stamped| !is_lost(stamped)).collect();
+    assert_eq!(rest.len(), events.len() - broken.header.events as usize);
+    assert!(reader.warnings()[0].contains("its checksum does not fit"), "{:?}", reader.warnings());
+}
+
+#[test]
+fn a_damaged_header_in_a_file_without_index_costs_one_block() {
+    let script = Script { ticks: 40, ..Script::default() };
+    let mut file = file_of(&script, SMALL);
+    let blocks = open(&file).unwrap().blocks().to_vec();
+    let broken = blocks[blocks.len() / 2];
+    file.truncate(file.len() - 1);
+    file[broken.offset as usize + 20] ^= 1;
+    let reader = open(&file).unwrap();
+    assert_eq!(reader.blocks().len(), blocks.len() - 1);
+    assert_eq!(reader.damage()[0].offset, broken.offset);
+    assert_eq!(reader.damage()[0].kind, DamageKind::Header);
+}
+
+#[test]
+fn versions_are_honoured() {
+    let script = Script { ticks: 3, ..Script::default() };
+    let sign = |file: &mut Vec<u8>| {
+        let end = 20 + u32_at(file, 12) as usize;
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(&file[..16]);
+        crc.update(&file[20..end]);
+        let crc = crc.finalize().to_le_bytes();
+        file[16..20].copy_from_slice(&crc);
+    };
+    let mut newer = file_of(&script, SMALL);
+    newer[8] = 2;
+    let error = open(&newer).unwrap_err();
+    assert!(matches!(error, ReadError::NewerMajor { .. }));
+    assert_eq!(
+        error.to_string(),
+        "some.looptrace has format version 2.0, and this program reads up to 1.0: read it with a newer loopscope"
+    );
+    let mut minor = file_of(&script, SMALL);
+    minor[10] = 9;
+    sign(&mut minor);
+    let mut reader = open(&minor).unwrap();
+    assert_eq!(drain(&mut reader), script.events());
+    assert!(reader.warnings()[0].contains("format version 1.9"));
+}
+
+#[test]
+fn unknown_kinds_and_values_out_of_range_are_skipped_and_counted() {
+    let script = Script { ticks: 3, ..Script::default() };
+    let mut reader = open_owned(file_of(&script, SMALL));
+    let stamp = |kind, parts, part| Stamp::new(1, kind, 0, false, part, parts).0;
+    let records = [
+        [5, stamp(250, 2, 0), 1, 1],
+        [5, stamp(250, 2, 1), 1, 1],
+        [6, stamp(3, 1, 0), 99, 0],
+        [7, stamp(1, 1, 0), 4, 0],
+    ];
+    let mut out = Vec::new();
+    reader.unpack_all(&records, &mut out);
+    assert_eq!(out, [Stamped { at: Timestamp(7), source: SourceId(1), event: Event::TickStart { tick: 4 } }]);
+    assert_eq!((reader.counts().unknown_kinds, reader.counts().malformed), (1, 1));
+}
+
+fn open_owned(file: Vec<u8>) -> TraceReader<Cursor<Vec<u8>>> {
+    TraceReader::new(Cursor::new(file), Path::new("t")).unwrap()
+}
+
+#[test]
+fn seeking_finds_the_block_and_the_names_given_before_it() {
+    let script = Script { ticks: 200, ..Script::default() };
+    let events = script.events();
+    let file = file_of(&script, SMALL);
+    let mut reader = open(&file).unwrap();
+    for target in events.iter().step_by(97) {
+        reader.seek(target.at).unwrap();
+        let mut batch = Vec::new();
+        let _ = reader.poll(&mut batch).unwrap();
+        let first = events.iter().position(|stamped| stamped == &batch[0]).unwrap();
+        assert!(batch[0].at <= target.at || first == 0);
+        assert!(batch.last().unwrap().at >= target.at);
+        assert_eq!(reader.labels().tag(loop_probes::ids::Tag(2)), "HttpRequest");
+    }
+    reader.seek(Timestamp(u64::MAX)).unwrap();
+    assert_eq!(drain(&mut reader), []);
+}
+
+#[test]
+fn other_files_are_named_as_such() {
+    assert!(matches!(open(b"{\"traceEvents\":[]}"), Err(ReadError::NotATrace { .. })));
+    assert!(matches!(TraceReader::open(Path::new("/")), Err(ReadError::Io { .. })));
+    assert!(matches!(TraceReader::open(Path::new("/nonexistent")), Err(ReadError::Io { .. })));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn what_is_written_is_read(script in scripts(), records_per_block in 1usize..400) {
+        let options = WriteOptions { records_per_block, ..SMALL };
+        let file = file_of(&script, options);
+        let mut reader = open(&file).unwrap();
+        prop_assert_eq!(reader.metadata(), &script.metadata());
+        prop_assert_eq!(drain(&mut reader), script.events());
+        prop_assert!(reader.warnings().is_empty());
+    }
+
+    #[test]
+    fn no_damage_makes_it_panic_or_invent(
+        flips in prop::collection::vec((any::<prop::sample::Index>(), 1u8..), 1..8),
+        cut in any::<prop::sample::Index>(), keep_end in any::<bool>(),
+    ) {
+        let script = Script { ticks: 10, ..Script::default() };
+        let events = script.events();
+        let mut file = file_of(&script, SMALL);
+        for (place, flip) in flips {
+            let place = place.index(file.len());
+            file[place] ^= flip;
+        }
+        if !keep_end {
+            file.truncate(cut.index(file.len()));
+        }
+        if let Ok(mut reader) = open(&file) {
+            let read = drain(&mut reader);
+            let mut rest = events.iter();
+            for stamped in read.iter().filter(|stamped| !is_lost(stamped)) {
+                prop_assert!(rest.any(|event| event == stamped), "invented {:?}", stamped);
+            }
+        }
+    }
+
+    #[test]
+    fn random_bytes_are_an_error(mut bytes in prop::collection::vec(any::<u8>(), 0..400), magic in any::<bool>()) {
+        if magic && bytes.len() > 8 {
+            bytes[..8].copy_from_slice(&crate::format::FILE_MAGIC);
+        }
+        prop_assert!(open(&bytes).is_err());
+    }
+}

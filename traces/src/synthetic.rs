@@ -1,0 +1,156 @@
+//! An imagined loop: event streams as a real one would write them, from a seed.
+//!
+//! For tests and benches, of this crate and of what is built on it (feature `synthetic`): ticks with all
+//! their phases, tasks queued and run, timers, signals, collections, a work pool, stalls and gaps, in merged
+//! order with plausible times. The same [`Script`] always gives the same events.
+
+mod stage;
+
+use loop_probes::metadata::Metadata;
+use loop_probes::stamped::Stamped;
+
+use crate::source::{MemorySource, SourceKind};
+use stage::Stage;
+
+/// Names of the tags that a [`Script`] uses, by tag number.
+pub const TAGS: [&str; 9] = [
+    "untagged",
+    "Echo",
+    "HttpRequest",
+    "ReadFile",
+    "SignalTask",
+    "Heartbeat",
+    "CacheFill",
+    "Posted",
+    "GcTimer",
+];
+
+/// What the imagined loop does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// Everything random follows from it.
+    pub seed: u64,
+    /// Ticks.
+    pub ticks: u32,
+    /// Most tasks queued at a time.
+    pub tasks_max: u32,
+    /// Worker threads of the pool.
+    pub workers: u16,
+    /// Every so many ticks a handler blocks for 15 to 55 ms; 0 for never.
+    pub stall_every: u32,
+    /// Every so many ticks records are lost; 0 for never.
+    pub lost_every: u32,
+    /// The program has `tracing` spans.
+    pub spans: bool,
+    /// All extents are zero, as under a virtual clock that nobody moves within a tick.
+    pub frozen: bool,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self {
+            seed: 7,
+            ticks: 1_000,
+            tasks_max: 6,
+            workers: 2,
+            stall_every: 300,
+            lost_every: 0,
+            spans: true,
+            frozen: false,
+        }
+    }
+}
+
+/// What a stream holds, counted where it was made: what every reader of it must come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// Whole ticks.
+    pub ticks: u64,
+    /// Ticks that a gap touches.
+    pub incomplete_ticks: u64,
+    /// Tasks that ran.
+    pub tasks_run: u64,
+    /// Busy time of whole ticks, in nanoseconds.
+    pub busy_ns: u64,
+    /// Poll wait of whole ticks, in nanoseconds.
+    pub poll_wait_ns: u64,
+    /// Whole ticks busier than the stall limit.
+    pub stalls: u64,
+    /// Timers fired.
+    pub timers_fired: u64,
+    /// Microtasks run.
+    pub microtasks_run: u64,
+    /// Signals delivered.
+    pub signals_delivered: u64,
+    /// Decisions of the GC controller.
+    pub gc_decisions: u64,
+    /// Records lost.
+    pub lost_records: u64,
+}
+
+impl Script {
+    /// The recording's metadata.
+    #[must_use]
+    pub fn metadata(&self) -> Metadata {
+        let json = serde_json::json!({
+            "program": "synthetic", "pid": 4121, "host": "nowhere", "command": ["synthetic", self.seed.to_string()],
+            "build": "0", "policy": "bun", "machine": "imagined", "tick_unit": "monotonic",
+            "started": {"ticks": stage::START_NS, "monotonic": stage::START_NS, "wall_ns": 1_700_000_000_000_000_000u64},
+            "stall_limit_ns": stage::STALL_LIMIT_NS, "settings": {"seed": self.seed.to_string()},
+        });
+        serde_json::from_value(json).expect("these are the fields of the metadata")
+    }
+
+    /// The events, in merged order.
+    #[must_use]
+    pub fn events(&self) -> Vec<Stamped> {
+        self.play().0
+    }
+
+    /// The events, and what they amount to.
+    #[must_use]
+    pub fn play(&self) -> (Vec<Stamped>, Expected) {
+        Stage::new(self).play()
+    }
+
+    /// The events as a source.
+    #[must_use]
+    pub fn source(&self) -> MemorySource {
+        MemorySource::new("synthetic", SourceKind::Ring, self.metadata(), self.events())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod strategy {
+    //! Scripts for property tests.
+
+    use proptest::prelude::*;
+
+    use super::Script;
+
+    /// Any small script.
+    pub(crate) fn scripts() -> impl Strategy<Value = Script> {
+        let numbers = (any::<u64>(), 1u32..60, 1u32..9, 0u16..4, 0u32..12, 0u32..12);
+        (numbers, any::<bool>(), prop::bool::weighted(0.1)).prop_map(|(numbers, spans, frozen)| {
+            let (seed, ticks, tasks_max, workers, stall_every, lost_every) = numbers;
+            Script { seed, ticks, tasks_max, workers, stall_every, lost_every, spans, frozen }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use loop_probes::ids::SourceId;
+
+    use super::*;
+
+    #[test]
+    fn a_script_is_its_events() {
+        let script = Script { lost_every: 90, ..Script::default() };
+        assert_eq!(script.play(), script.play());
+        assert_ne!(script.events(), Script { seed: 8, ..script.clone() }.events());
+        let events = script.events();
+        assert!(events.is_sorted_by_key(|stamped| stamped.at));
+        assert!(events.iter().any(|stamped| stamped.source != SourceId(1)));
+    }
+}

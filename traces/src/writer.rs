@@ -1,0 +1,426 @@
+//! Writing a `.looptrace` while the recording goes on.
+//!
+//! Events gather until they make a block, and whole blocks are appended with one write each: what is in the
+//! file is always readable, and a crash loses at most the block that was being gathered. When a write fails
+//! (a full disk), the file is cut back to its last whole block and the writer refuses everything that
+//! follows, so that the file never ends in the middle.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use loop_probes::event::{Event, LabelKind};
+use loop_probes::ids::Timestamp;
+use loop_probes::metadata::Metadata;
+use loop_probes::record::{PARTS_MAX, Packed, Record};
+use loop_probes::stamped::Stamped;
+
+use crate::format::columns::Encoder;
+use crate::format::{
+    BLOCKS_MAX, BlockHeader, BlockKind, Codec, FILE_MAGIC, METADATA_BYTES_MAX, RECORDS_MAX, Version, trailer,
+};
+use crate::source::SourceCounts;
+
+/// Where a trace is written to.
+pub trait TraceOutput: Write {
+    /// Cuts the output back to its first `len` bytes and goes on writing there.
+    ///
+    /// # Errors
+    ///
+    /// What the output says.
+    fn truncate(&mut self, len: u64) -> io::Result<()>;
+}
+
+impl TraceOutput for File {
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.set_len(len)?;
+        self.seek(SeekFrom::Start(len)).map(|_| ())
+    }
+}
+
+impl<W: TraceOutput> TraceOutput for &mut W {
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        (**self).truncate(len)
+    }
+}
+
+impl TraceOutput for Vec<u8> {
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        Self::truncate(self, usize::try_from(len).unwrap_or(usize::MAX));
+        Ok(())
+    }
+}
+
+/// When a block is complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WriteOptions {
+    /// After this many records (at most [`RECORDS_MAX`], less one event).
+    pub records_per_block: usize,
+    /// When the oldest event in it is this old, in nanoseconds.
+    pub flush_ns: u64,
+    /// The zstd level.
+    pub level: i32,
+}
+
+impl Default for WriteOptions {
+    fn default() -> Self {
+        Self { records_per_block: 16_384, flush_ns: 250_000_000, level: 1 }
+    }
+}
+
+/// Why a trace cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// The file cannot be created.
+    #[error("cannot create {path}: {source}")]
+    Create {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Writing failed, for example because the disk is full.
+    #[error(
+        "cannot write {path} beyond byte {offset}: {source}; the {events} events before are saved and readable"
+    )]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Its length, at the end of its last whole block.
+        offset: u64,
+        /// Events in it.
+        events: u64,
+        /// Why.
+        source: io::Error,
+    },
+    /// An earlier write failed.
+    #[error("{path} takes nothing more since an earlier write failed")]
+    Failed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The metadata is too long.
+    #[error("the metadata of {path} has {bytes} bytes, more than the {METADATA_BYTES_MAX} allowed")]
+    Metadata {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        bytes: usize,
+    },
+    /// A trace has a limit of blocks.
+    #[error("{path} has {BLOCKS_MAX} blocks, the most that a trace can have: go on in a new file")]
+    Full {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// What was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WriteStats {
+    /// Events, also those not flushed yet.
+    pub events: u64,
+    /// Records of 32 bytes that they are.
+    pub records: u64,
+    /// Whole blocks in the file.
+    pub blocks: u64,
+    /// Bytes of the file.
+    pub bytes: u64,
+}
+
+/// Writes one trace. See the [module](self).
+pub struct TraceWriter<W: TraceOutput = File> {
+    out: W,
+    path: PathBuf,
+    options: WriteOptions,
+    pending: Vec<Record>,
+    pending_events: u32,
+    pending_first: Timestamp,
+    pending_last: Timestamp,
+    pending_labels: Vec<u8>,
+    counts: SourceCounts,
+    counts_written: SourceCounts,
+    index: Vec<u8>,
+    encoder: Encoder,
+    raw: Vec<u8>,
+    block: Vec<u8>,
+    compressor: zstd::bulk::Compressor<'static>,
+    stats: WriteStats,
+    events_saved: u64,
+    closed: bool,
+    failed: bool,
+}
+
+impl<W: TraceOutput> fmt::Debug for TraceWriter<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TraceWriter").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl TraceWriter<File> {
+    /// Creates the file, or empties it where it exists.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError`] when it cannot be created or written.
+    pub fn create(path: &Path, metadata: &Metadata) -> Result<Self, WriteError> {
+        let created = File::create(path);
+        let out = created.map_err(|source| WriteError::Create { path: path.to_owned(), source })?;
+        Self::new(out, path, metadata, WriteOptions::default())
+    }
+}
+
+impl<W: TraceOutput> TraceWriter<W> {
+    /// Starts a trace in `out`, which is empty; `path` is its name in errors.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError`] when the header cannot be written.
+    pub fn new(out: W, path: &Path, metadata: &Metadata, options: WriteOptions) -> Result<Self, WriteError> {
+        let path = path.to_owned();
+        let json = serde_json::to_vec(metadata).unwrap_or_else(|_| b"{}".to_vec());
+        let Some(len) = u32::try_from(json.len()).ok().filter(|len| *len <= METADATA_BYTES_MAX) else {
+            return Err(WriteError::Metadata { path, bytes: json.len() });
+        };
+        let mut header = FILE_MAGIC.to_vec();
+        header.extend(Version::CURRENT.major.0.to_le_bytes());
+        header.extend(Version::CURRENT.minor.0.to_le_bytes());
+        header.extend(len.to_le_bytes());
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(&header);
+        crc.update(&json);
+        header.extend(crc.finalize().to_le_bytes());
+        header.extend(json);
+        let compressor = zstd::bulk::Compressor::new(options.level)
+            .map_err(|source| WriteError::Create { path: path.clone(), source })?;
+        let mut writer = Self {
+            out,
+            path,
+            options,
+            pending: Vec::new(),
+            pending_events: 0,
+            pending_first: Timestamp(0),
+            pending_last: Timestamp(0),
+            pending_labels: Vec::new(),
+            counts: SourceCounts::default(),
+            counts_written: SourceCounts::default(),
+            index: Vec::new(),
+            encoder: Encoder::default(),
+            raw: Vec::new(),
+            block: Vec::new(),
+            compressor,
+            stats: WriteStats::default(),
+            events_saved: 0,
+            closed: false,
+            failed: false,
+        };
+        writer.write(&header)?;
+        Ok(writer)
+    }
+
+    /// Appends `events`, in the order of the stream, and writes the blocks that become complete.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError`] when a block cannot be written; what was written before stays readable.
+    pub fn append(&mut self, events: &[Stamped]) -> Result<(), WriteError> {
+        if self.failed {
+            return Err(WriteError::Failed { path: self.path.clone() });
+        }
+        let limit = self.options.records_per_block.clamp(1, RECORDS_MAX as usize - PARTS_MAX);
+        for stamped in events {
+            let at = stamped.at;
+            if self.pending.is_empty() {
+                (self.pending_first, self.pending_last) = (at, at);
+            }
+            self.pending_first = self.pending_first.min(at);
+            self.pending_last = self.pending_last.max(at);
+            self.pending.extend(Packed::new(at, stamped.event).records(stamped.source.0));
+            self.pending_events += 1;
+            self.stats.events += 1;
+            if let Event::Label { kind, id, text } = &stamped.event {
+                put_label(&mut self.pending_labels, *kind, *id, text.as_str());
+            }
+            if self.pending.len() >= limit || at.ns_since(self.pending_first) >= self.options.flush_ns {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the recording's source could not give: written with the next block when it changed.
+    pub fn set_counts(&mut self, counts: SourceCounts) {
+        self.counts = counts;
+    }
+
+    /// Writes what has been gathered, where its oldest event is due at `now`. To be called now and then, so
+    /// that a loop that falls silent is saved too.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append).
+    pub fn flush_due(&mut self, now: Timestamp) -> Result<(), WriteError> {
+        let due = !self.pending.is_empty() && now.ns_since(self.pending_first) >= self.options.flush_ns;
+        if due { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes what has been gathered.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append).
+    pub fn flush(&mut self) -> Result<(), WriteError> {
+        if !self.pending_labels.is_empty() {
+            let labels = std::mem::take(&mut self.pending_labels);
+            self.raw.clear();
+            self.raw.extend(labels);
+            self.write_block(BlockKind::LABELS)?;
+        }
+        if self.counts != self.counts_written {
+            self.raw.clear();
+            let SourceCounts { lost_records, before_attach, unknown_kinds, malformed } = self.counts;
+            for count in [lost_records, before_attach, unknown_kinds, malformed] {
+                self.raw.extend(count.to_le_bytes());
+            }
+            self.write_block(BlockKind::COUNTS)?;
+            self.counts_written = self.counts;
+        }
+        if !self.pending.is_empty() {
+            self.raw.clear();
+            self.encoder.encode(&self.pending, &mut self.raw);
+            self.write_block(BlockKind::RECORDS)?;
+            self.stats.records += self.pending.len() as u64;
+            self.events_saved += u64::from(self.pending_events);
+            self.pending.clear();
+            self.pending_events = 0;
+        }
+        Ok(())
+    }
+
+    /// Writes the rest and the index. A trace that was not finished is readable too, it only opens slower.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append).
+    pub fn finish(mut self) -> Result<WriteStats, WriteError> {
+        self.close()?;
+        Ok(self.stats)
+    }
+
+    /// What was written so far.
+    #[must_use]
+    pub const fn stats(&self) -> WriteStats {
+        self.stats
+    }
+
+    /// The name of the file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn close(&mut self) -> Result<(), WriteError> {
+        if self.closed {
+            return Err(WriteError::Failed { path: self.path.clone() });
+        }
+        self.flush()?;
+        self.closed = true;
+        let offset = self.stats.bytes;
+        self.raw.clear();
+        self.raw.extend_from_slice(&self.index);
+        self.fill_block(BlockKind::INDEX)?;
+        self.block.extend(trailer(offset));
+        self.write_gathered()
+    }
+
+    fn write_block(&mut self, kind: BlockKind) -> Result<(), WriteError> {
+        if self.stats.blocks as usize >= BLOCKS_MAX {
+            return Err(WriteError::Full { path: self.path.clone() });
+        }
+        let header = self.fill_block(kind)?;
+        let offset = self.stats.bytes;
+        self.write_gathered()?;
+        self.index.extend(offset.to_le_bytes());
+        self.index.extend(header.to_bytes());
+        self.stats.blocks += 1;
+        Ok(())
+    }
+
+    /// Makes `raw` a block, compressed where that is shorter.
+    fn fill_block(&mut self, kind: BlockKind) -> Result<BlockHeader, WriteError> {
+        let compressed = self.compressor.compress(&self.raw).map_err(|source| self.failure(source))?;
+        let (codec, payload) = if compressed.len() < self.raw.len() {
+            (Codec::ZSTD, &compressed)
+        } else {
+            (Codec::STORED, &self.raw)
+        };
+        let of_records = kind == BlockKind::RECORDS;
+        let header = BlockHeader {
+            kind,
+            codec,
+            stored_bytes: payload.len() as u32,
+            raw_bytes: self.raw.len() as u32,
+            records: if of_records { self.pending.len() as u32 } else { 0 },
+            events: if of_records { self.pending_events } else { 0 },
+            first: self.pending_first,
+            last: self.pending_last,
+            payload_crc: crc32fast::hash(payload),
+        };
+        self.block.clear();
+        self.block.extend(header.to_bytes());
+        self.block.extend_from_slice(payload);
+        Ok(header)
+    }
+
+    fn write_gathered(&mut self) -> Result<(), WriteError> {
+        let block = std::mem::take(&mut self.block);
+        let written = self.write(&block);
+        self.block = block;
+        written
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        if self.failed {
+            return Err(WriteError::Failed { path: self.path.clone() });
+        }
+        let written = self.out.write_all(bytes).and_then(|()| self.out.flush());
+        if let Err(source) = written {
+            self.failed = true;
+            // Where even that fails, the reader finds the last whole block by its checksum.
+            let _ = self.out.truncate(self.stats.bytes);
+            return Err(self.failure(source));
+        }
+        self.stats.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn failure(&self, source: io::Error) -> WriteError {
+        WriteError::Write {
+            path: self.path.clone(),
+            offset: self.stats.bytes,
+            events: self.events_saved,
+            source,
+        }
+    }
+}
+
+impl<W: TraceOutput> Drop for TraceWriter<W> {
+    fn drop(&mut self) {
+        // A recording that ends by a panic or an early return keeps what it gathered.
+        let _ = self.close();
+    }
+}
+
+fn put_label(out: &mut Vec<u8>, kind: LabelKind, id: u32, text: &str) {
+    // An inline text has fewer bytes than a length byte can say.
+    out.push(kind.code());
+    out.extend(id.to_le_bytes());
+    out.push(text.len() as u8);
+    out.extend(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests;

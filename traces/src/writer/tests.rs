@@ -1,0 +1,113 @@
+//! Tests of the writer: what it writes is what is read, and a full disk leaves a whole file.
+
+use std::io::Cursor;
+
+use super::*;
+use crate::reader::TraceReader;
+use crate::source::EventSource;
+use crate::synthetic::Script;
+
+pub(crate) fn written(script: &Script, options: WriteOptions) -> (Vec<u8>, WriteStats, Vec<Stamped>) {
+    let events = script.events();
+    let mut file = Vec::new();
+    let mut writer = TraceWriter::new(&mut file, Path::new("t"), &script.metadata(), options).unwrap();
+    writer.append(&events).unwrap();
+    let stats = writer.finish().unwrap();
+    (file, stats, events)
+}
+
+fn read_all(file: &[u8]) -> (TraceReader<Cursor<&[u8]>>, Vec<Stamped>) {
+    let mut reader = TraceReader::new(Cursor::new(file), Path::new("t")).unwrap();
+    let mut events = Vec::new();
+    while reader.poll(&mut events).unwrap() != crate::source::SourceState::Ended {}
+    (reader, events)
+}
+
+/// A disk with room for so many bytes.
+struct Disk {
+    file: Vec<u8>,
+    room: usize,
+}
+
+impl Write for Disk {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let free = self.room.saturating_sub(self.file.len()).min(bytes.len());
+        self.file.extend_from_slice(&bytes[..free]);
+        if free == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(free) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl TraceOutput for Disk {
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        TraceOutput::truncate(&mut self.file, len)
+    }
+}
+
+#[test]
+fn a_full_disk_keeps_all_whole_blocks() {
+    let script = Script { ticks: 60, ..Script::default() };
+    let options = WriteOptions { records_per_block: 64, ..WriteOptions::default() };
+    let (whole, _, events) = written(&script, options);
+    for room in (400..whole.len()).step_by(517) {
+        let mut disk = Disk { file: Vec::new(), room };
+        let mut writer = TraceWriter::new(&mut disk, Path::new("t"), &script.metadata(), options).unwrap();
+        let error = writer.append(&events).or_else(|_| writer.append(&events));
+        let closed = writer.finish();
+        assert!(matches!(closed, Err(WriteError::Failed { .. } | WriteError::Write { .. })), "{closed:?}");
+        let (reader, read) = read_all(&disk.file);
+        assert_eq!(reader.damage(), [], "room {room}");
+        assert!(!reader.is_finished());
+        assert_eq!(read, events[..read.len()]);
+        if let Err(error) = error {
+            assert!(matches!(error, WriteError::Failed { .. }));
+        }
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_error_of_a_full_disk_names_it_and_what_is_saved() {
+    let error = TraceWriter::create(Path::new("/dev/full"), &Script::default().metadata()).unwrap_err();
+    let text = error.to_string();
+    assert!(text.starts_with("cannot write /dev/full beyond byte 0: No space left"), "{text}");
+}
+
+#[test]
+fn a_block_is_written_when_its_oldest_event_is_due() {
+    let script = Script { ticks: 5, ..Script::default() };
+    let events = script.events();
+    let mut file = Vec::new();
+    let mut writer =
+        TraceWriter::new(&mut file, Path::new("t"), &script.metadata(), WriteOptions::default()).unwrap();
+    writer.append(&events[..10]).unwrap();
+    writer.flush_due(events[0].at.plus_ns(249_999_999)).unwrap();
+    assert_eq!(writer.stats().blocks, 0);
+    writer.flush_due(events[0].at.plus_ns(250_000_000)).unwrap();
+    assert_eq!(writer.stats().blocks, 2, "labels and records");
+}
+
+#[test]
+fn what_the_source_could_not_give_is_in_the_file() {
+    let script = Script { ticks: 5, ..Script::default() };
+    let counts = SourceCounts { lost_records: 3, before_attach: 900, unknown_kinds: 2, malformed: 1 };
+    let mut file = Vec::new();
+    let mut writer =
+        TraceWriter::new(&mut file, Path::new("t"), &script.metadata(), WriteOptions::default()).unwrap();
+    writer.set_counts(counts);
+    writer.append(&script.events()).unwrap();
+    drop(writer);
+    let (reader, _) = read_all(&file);
+    assert_eq!(reader.counts(), counts);
+    assert!(reader.is_finished(), "a dropped writer closes its file");
+}
+
+#[test]
+fn the_demo_like_stream_takes_less_than_twelve_bytes_a_record() {
+    let (_, stats, _) = written(&Script { ticks: 20_000, ..Script::default() }, WriteOptions::default());
+    let per_record = stats.bytes as f64 / stats.records as f64;
+    assert!(per_record < 12.0, "{per_record}");
+}
