@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Anchor, TickUnit};
+use crate::ids::{Ticks, Timestamp};
 
 /// Where a recording comes from: comparisons of traces refuse to mix what differs here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +34,27 @@ pub struct Metadata {
     /// Limits, load, seed, environment variables: whatever else a comparison must know, by name.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
+}
+
+impl Metadata {
+    /// Says nothing but the program's name: a base for sources that know little about themselves, such as
+    /// imported traces. All other fields are empty, zero or "unknown".
+    #[must_use]
+    pub fn new(program: impl Into<String>) -> Self {
+        Self {
+            program: program.into(),
+            pid: 0,
+            host: String::new(),
+            command: Vec::new(),
+            build: String::new(),
+            policy: "unknown".to_owned(),
+            machine: String::new(),
+            tick_unit: TickUnit::Monotonic,
+            started: Anchor { ticks: Ticks(0), monotonic: Timestamp(0), wall_ns: 0 },
+            stall_limit_ns: STALL_LIMIT_NS_DEFAULT,
+            settings: BTreeMap::new(),
+        }
+    }
 }
 
 /// The stall limit where nobody set one: 10 ms.

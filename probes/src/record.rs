@@ -142,6 +142,18 @@ impl Packed {
         [self.at, stamp.0, low, high]
     }
 
+    /// The whole event as one record of four u32 fields, at place 0; `None` where it needs more.
+    #[inline(always)]
+    #[must_use]
+    pub const fn narrow(&self) -> Option<Record> {
+        if self.wide || self.parts != 1 {
+            return None;
+        }
+        let words = &self.fields.words;
+        let stamp = Stamp::new(0, self.kind, self.fields.tag, false, 0, 1);
+        Some([self.at, stamp.0, words[0] | words[1] << 32, words[2] | words[3] << 32])
+    }
+
     /// All its records, at `place`.
     pub fn records(&self, place: u32) -> impl Iterator<Item = Record> + '_ {
         (0..self.parts).map(move |index| self.record(index, place))

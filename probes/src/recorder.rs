@@ -1,10 +1,23 @@
 //! The recorder: what an instrumented loop holds and writes its events to.
+//!
+//! Hot path: a branch on whether anything is recorded, the event folded into a few words (a known variant
+//! leaves nothing but shifts), one compare that covers the end of the lap, a full ring and a fork, five stores.
 
-use std::cell::RefCell;
-use std::rc::Rc;
+mod pen;
+#[cfg(test)]
+mod tests;
 
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::clock::{Clock, SystemClock};
 use crate::event::{Event, LabelKind, Phase};
 use crate::ids::{LabelId, SourceId, Tag, TaskId, Ticks, Timestamp};
+use crate::session::Session;
+
+pub(crate) use pen::{Pen, RunningCode};
 
 /// What the loop does right now: kept in a cell of the ring, so that a reader sees a hang while it lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,13 +40,28 @@ pub enum Running {
     },
 }
 
-/// One emitter's way into the ring. Not `Sync`: one thread writes, without a lock.
+/// One emitter's way into the ring. `Send` but not `Sync`: one thread at a time writes, without a lock.
 #[derive(Debug)]
 pub struct Recorder {
-    captured: Option<Captured>,
+    sink: Sink,
+    /// Two threads must not write at the same time.
+    _not_sync: PhantomData<Cell<()>>,
 }
 
-type Captured = Rc<RefCell<Vec<(Ticks, Event<Ticks>)>>>;
+#[derive(Debug)]
+enum Sink {
+    Off,
+    Ring(Arc<Pen>),
+    Capture(Captured),
+}
+
+type Captured = Arc<Mutex<CapturedEvents>>;
+
+#[derive(Debug, Default)]
+struct CapturedEvents {
+    events: Vec<(Ticks, Event<Ticks>)>,
+    labels: HashMap<(LabelKind, u32), String>,
+}
 
 /// What a capturing recorder wrote.
 #[derive(Debug)]
@@ -43,59 +71,194 @@ impl Capture {
     /// Takes what was recorded since the last call.
     #[must_use]
     pub fn take(&self) -> Vec<(Ticks, Event<Ticks>)> {
-        std::mem::take(&mut self.0.borrow_mut())
+        std::mem::take(&mut locked(&self.0).events)
     }
+
+    /// What a number was named.
+    #[must_use]
+    pub fn label(&self, kind: LabelKind, id: u32) -> Option<String> {
+        locked(&self.0).labels.get(&(kind, id)).cloned()
+    }
+}
+
+fn locked(captured: &Captured) -> MutexGuard<'_, CapturedEvents> {
+    captured.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Recorder {
     /// A recorder that drops everything.
     #[must_use]
-    pub fn disabled() -> Self {
-        Self { captured: None }
+    pub const fn disabled() -> Self {
+        Self::new(Sink::Off)
     }
 
     /// A recorder for tests: keeps all events, in order, in memory.
     #[must_use]
     pub fn capture() -> (Self, Capture) {
         let captured = Captured::default();
-        (Self { captured: Some(Rc::clone(&captured)) }, Capture(captured))
+        (Self::new(Sink::Capture(Arc::clone(&captured))), Capture(captured))
+    }
+
+    pub(crate) fn on_ring(pen: Pen) -> Self {
+        Self::new(Sink::Ring(Arc::new(pen)))
+    }
+
+    const fn new(sink: Sink) -> Self {
+        Self { sink, _not_sync: PhantomData }
     }
 
     /// Whether anything is kept.
     #[inline(always)]
     #[must_use]
     pub fn is_enabled(&self) -> bool {
-        self.captured.is_some()
+        match &self.sink {
+            Sink::Off => false,
+            Sink::Ring(pen) => pen.is_ours(),
+            Sink::Capture(_) => true,
+        }
     }
 
     /// Records `event`, which happened (or ended) at `at`. Times never go backwards within a recorder.
     #[inline(always)]
     pub fn record(&self, at: Ticks, event: Event<Ticks>) {
-        if let Some(captured) = &self.captured {
-            captured.borrow_mut().push((at, event));
+        match &self.sink {
+            Sink::Off => {}
+            Sink::Ring(pen) => pen.record(at, event),
+            Sink::Capture(captured) => capture(captured, at, event),
+        }
+    }
+
+    /// Records `event` as of now and says when that was. A disabled recorder reads no clock and says 0.
+    #[inline(always)]
+    pub fn record_now(&self, event: Event<Ticks>) -> Ticks {
+        match &self.sink {
+            Sink::Off => Ticks(0),
+            Sink::Ring(pen) => {
+                let now = pen.clock().ticks();
+                pen.record(now, event);
+                now
+            }
+            Sink::Capture(captured) => {
+                let now = SystemClock::new().ticks();
+                capture(captured, now, event);
+                now
+            }
         }
     }
 
     /// Says what the loop does from `at` on.
     #[inline(always)]
     pub fn set_running(&self, at: Ticks, running: Running) {
-        let _ = (at, running);
+        if let Sink::Ring(pen) = &self.sink {
+            pen.set_running(at, running);
+        }
     }
 
     /// Names a tag, in the label table and in the stream.
     pub fn name_tag(&self, at: Ticks, tag: Tag, text: &str) {
-        let _ = (at, tag, text);
+        match &self.sink {
+            Sink::Off => {}
+            Sink::Ring(pen) => pen.name(at, LabelKind::Tag, u32::from(tag.0), text),
+            Sink::Capture(captured) => {
+                locked(captured).labels.insert((LabelKind::Tag, u32::from(tag.0)), text.to_owned());
+            }
+        }
+    }
+
+    /// Names a number of a kind whose numbers the program chooses, in the label table and in the stream: a
+    /// source of readiness ([`LabelKind::Io`]), or a tag.
+    pub fn name(&self, at: Ticks, kind: LabelKind, id: u32, text: &str) {
+        match &self.sink {
+            Sink::Off => {}
+            Sink::Ring(pen) => pen.name(at, kind, id, text),
+            Sink::Capture(captured) => {
+                locked(captured).labels.insert((kind, id), text.to_owned());
+            }
+        }
     }
 
     /// The id of `text`: the same text of the same kind always has the same id. Not for hot paths.
     pub fn intern(&self, at: Ticks, kind: LabelKind, text: &str) -> LabelId {
-        let _ = (at, kind, text);
-        LabelId(0)
+        match &self.sink {
+            Sink::Off => LabelId(0),
+            Sink::Ring(pen) => pen.intern(at, kind, text),
+            Sink::Capture(captured) => {
+                let labels = &mut locked(captured).labels;
+                let known = labels.iter().find(|(key, known)| key.0 == kind && *known == text);
+                let id = known.map_or(labels.len() as u32 + 1, |(key, _)| key.1);
+                labels.insert((kind, id), text.to_owned());
+                LabelId(id)
+            }
+        }
     }
 
-    /// This emitter's number in its process.
+    /// This emitter's number in its process; `None` where nothing goes to a ring.
     #[must_use]
     pub fn source(&self) -> Option<SourceId> {
-        None
+        match &self.sink {
+            Sink::Ring(pen) => Some(pen.source()),
+            Sink::Off | Sink::Capture(_) => None,
+        }
     }
+
+    /// The session that this recorder writes for; a disabled one where it writes for none.
+    #[must_use]
+    pub fn session(&self) -> Session {
+        match &self.sink {
+            Sink::Ring(pen) => Session::from_inner(pen.session()),
+            Sink::Off | Sink::Capture(_) => Session::disabled(),
+        }
+    }
+
+    /// Records written so far, parts counted each; 0 where nothing goes to a ring.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        match &self.sink {
+            Sink::Ring(pen) => pen.written(),
+            Sink::Off | Sink::Capture(_) => 0,
+        }
+    }
+
+    /// In a lossless session: the ring is three quarters full of what nobody drained, so that the loop should
+    /// drain between two tasks. Always false otherwise.
+    #[inline]
+    #[must_use]
+    pub fn pressure(&self) -> bool {
+        match &self.sink {
+            Sink::Ring(pen) => pen.pressure(),
+            Sink::Off | Sink::Capture(_) => false,
+        }
+    }
+
+    /// About once a second (sooner at first) reads all clocks and records a [`Calibration`](Event::Calibration):
+    /// to be called once a tick, with the tick's time.
+    #[inline]
+    pub fn calibrate_if_due(&self, at: Ticks) {
+        if let Sink::Ring(pen) = &self.sink {
+            pen.calibrate_if_due(at);
+        }
+    }
+
+    /// From now on `tracing` spans and events of the calling thread go to this ring, in the place of one of
+    /// their own (see [`TracingLayer`](crate::adapters::tracing::TracingLayer)). To be called on the thread that
+    /// records; a recorder that moves to another thread afterwards would be written by two.
+    #[cfg(feature = "tracing")]
+    pub fn adopt_thread(&self) {
+        if let Sink::Ring(pen) = &self.sink {
+            crate::adapters::tracing::adopt(pen);
+        }
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        if let Sink::Ring(pen) = &self.sink {
+            pen.close();
+        }
+    }
+}
+
+#[cold]
+fn capture(captured: &Captured, at: Ticks, event: Event<Ticks>) {
+    locked(captured).events.push((at, event));
 }

@@ -1,0 +1,208 @@
+//! A `tracing_subscriber` layer: spans become [`Span`](Event::Span), events become [`Mark`](Event::Mark).
+//!
+//! ```
+//! use loop_probes::adapters::tracing::TracingLayer;
+//! use loop_probes::session::Session;
+//! use tracing_subscriber::layer::SubscriberExt;
+//!
+//! let session = Session::builder("my-program").private();
+//! let subscriber = tracing_subscriber::registry().with(TracingLayer::new(&session));
+//! tracing::subscriber::with_default(subscriber, || {
+//!     let _span = tracing::info_span!("parse").entered();
+//!     tracing::info!("a header");
+//! });
+//! ```
+//!
+//! A span is one record for each time it was entered, from enter to exit: what an `async` span does between two
+//! polls is not its work. Names are interned once per callsite and thread; afterwards nothing allocates.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tracing::callsite::Identifier;
+use tracing::span::{Attributes, Id};
+use tracing::{Metadata, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::clock::Clock;
+use crate::event::{Event, LabelKind};
+use crate::ids::{LabelId, Ticks};
+use crate::recorder::{Pen, Recorder};
+use crate::session::{Inner, Session};
+
+/// Records of a ring that a thread gets only because it traces.
+const CAPACITY: u32 = 8192;
+
+/// Spans that a thread is in at the same time and that are still measured.
+const DEPTH_MAX: usize = 256;
+
+thread_local! {
+    static THREAD: RefCell<Vec<ThreadRing>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What a thread has for one session.
+#[derive(Debug)]
+struct ThreadRing {
+    pen: Target,
+    labels: HashMap<Identifier, LabelId>,
+    entered: Vec<(u64, Ticks)>,
+}
+
+#[derive(Debug)]
+enum Target {
+    /// A ring of a [`Recorder`] that adopted the thread.
+    Adopted(Arc<Pen>),
+    /// A ring of the thread's own.
+    Own(Recorder, Arc<Inner>),
+}
+
+impl Target {
+    fn is_of(&self, session: &Arc<Inner>) -> bool {
+        match self {
+            Self::Adopted(pen) => Arc::ptr_eq(pen.session(), session) && !pen.is_closed(),
+            Self::Own(_, inner) => Arc::ptr_eq(inner, session),
+        }
+    }
+
+    fn record(&self, at: Ticks, event: Event<Ticks>) {
+        match self {
+            Self::Adopted(pen) => pen.record(at, event),
+            Self::Own(recorder, _) => recorder.record(at, event),
+        }
+    }
+
+    fn intern(&self, at: Ticks, text: &str) -> LabelId {
+        match self {
+            Self::Adopted(pen) => pen.intern(at, LabelKind::Span, text),
+            Self::Own(recorder, _) => recorder.intern(at, LabelKind::Span, text),
+        }
+    }
+}
+
+/// Sends the calling thread's spans and events to the ring of `pen`.
+pub(crate) fn adopt(pen: &Arc<Pen>) {
+    with_thread(|rings| {
+        rings.retain(|ring| !ring.pen.is_of(pen.session()));
+        rings.push(ThreadRing::new(Target::Adopted(Arc::clone(pen))));
+    });
+}
+
+fn with_thread(work: impl FnOnce(&mut Vec<ThreadRing>)) {
+    // A thread that is going away, or a span made by this very code: then there is nothing to record.
+    let _gone = THREAD.try_with(|rings| {
+        if let Ok(mut rings) = rings.try_borrow_mut() {
+            work(&mut rings);
+        }
+    });
+}
+
+impl ThreadRing {
+    fn new(pen: Target) -> Self {
+        Self { pen, labels: HashMap::new(), entered: Vec::with_capacity(DEPTH_MAX) }
+    }
+
+    fn label(&mut self, at: Ticks, metadata: &'static Metadata<'static>, text: &str) -> LabelId {
+        let pen = &self.pen;
+        *self.labels.entry(metadata.callsite()).or_insert_with(|| pen.intern(at, text))
+    }
+}
+
+/// The layer. Each thread that traces gets a ring of its own, the first time it does, unless its recorder
+/// [adopted](Recorder::adopt_thread) it.
+#[derive(Debug)]
+pub struct TracingLayer {
+    session: Session,
+}
+
+impl TracingLayer {
+    /// A layer that records into `session`, as long as the session lasts.
+    #[must_use]
+    pub fn new(session: &Session) -> Self {
+        Self { session: session.clone() }
+    }
+
+    fn with_ring(&self, work: impl FnOnce(&mut ThreadRing, Ticks)) {
+        let Some(inner) = self.session.inner() else { return };
+        if inner.has_ended() {
+            return;
+        }
+        with_thread(|rings| {
+            let found = rings.iter().position(|ring| ring.pen.is_of(inner));
+            let index = found.unwrap_or_else(|| {
+                rings.retain(|ring| !matches!(&ring.pen, Target::Adopted(pen) if pen.is_closed()));
+                let name = std::thread::current().name().unwrap_or("thread").to_owned();
+                let recorder = self.session.recorder_with_capacity(&name, CAPACITY);
+                rings.push(ThreadRing::new(Target::Own(recorder, Arc::clone(inner))));
+                rings.len() - 1
+            });
+            if let Some(ring) = rings.get_mut(index) {
+                work(ring, inner.clock.ticks());
+            }
+        });
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TracingLayer {
+    fn on_new_span(&self, attributes: &Attributes<'_>, _: &Id, _: Context<'_, S>) {
+        let metadata = attributes.metadata();
+        self.with_ring(|ring, now| {
+            ring.label(now, metadata, metadata.name());
+        });
+    }
+
+    fn on_enter(&self, id: &Id, _: Context<'_, S>) {
+        self.with_ring(|ring, now| {
+            if ring.entered.len() < DEPTH_MAX {
+                ring.entered.push((id.into_u64(), now));
+            }
+        });
+    }
+
+    fn on_exit(&self, id: &Id, context: Context<'_, S>) {
+        let Some(metadata) = context.metadata(id) else { return };
+        self.with_ring(|ring, now| {
+            // Exits need not mirror enters: the youngest of this span.
+            let Some(index) = ring.entered.iter().rposition(|(entered, _)| *entered == id.into_u64()) else {
+                return;
+            };
+            let (_, start) = ring.entered.remove(index);
+            let label = ring.label(now, metadata, metadata.name());
+            ring.pen.record(now, Event::Span { label, start });
+        });
+    }
+
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        let metadata = event.metadata();
+        self.with_ring(|ring, now| {
+            // Its name would be "event src/file.rs:12"; a message that is a constant says more.
+            let label = match ring.labels.get(&metadata.callsite()) {
+                Some(label) => *label,
+                None => {
+                    let mut text = Text::default();
+                    event.record(&mut text);
+                    let text = text.0.unwrap_or_else(|| metadata.name().to_owned());
+                    ring.label(now, metadata, &text)
+                }
+            };
+            ring.pen.record(now, Event::Mark { label });
+        });
+    }
+}
+
+/// The message of an event, for its callsite's label: the first one stands for all.
+#[derive(Debug, Default)]
+struct Text(Option<String>);
+
+impl tracing::field::Visit for Text {
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+        if field.name() == "message" {
+            self.0 = Some(format!("{value:?}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

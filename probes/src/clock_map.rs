@@ -1,0 +1,183 @@
+//! From raw ticks to monotonic time, by one continuous function that never decreases.
+//!
+//! The function is a chain of straight pieces. A new anchor never moves what was converted already: it adds a
+//! piece from the latest converted tick on, whose slope leads to the line that the anchors describe within a
+//! second. Durations are differences of converted times, and so they add up across any anchor.
+
+use crate::clock::{Anchor, TickUnit};
+use crate::ids::{Ticks, Timestamp};
+
+/// Slopes are nanoseconds per tick, times 2 to the power of this.
+const SLOPE_BITS: u32 = 32;
+
+/// One nanosecond per tick.
+const SLOPE_ONE: u64 = 1 << SLOPE_BITS;
+
+/// Slopes that a clock can have: 1 MHz to 64 GHz. Anchors that say otherwise are damaged.
+const SLOPES: std::ops::RangeInclusive<u64> = SLOPE_ONE / 64..=SLOPE_ONE * 1000;
+
+/// An error is steered away within so much time.
+const STEER_NS: u64 = 1_000_000_000;
+
+/// Slopes are measured over at least so much time, where the anchors reach so far.
+const BASELINE_NS: u64 = 8_000_000_000;
+
+/// Anchors closer together than this say nothing about the slope.
+const BASELINE_NS_MIN: u64 = 500_000;
+
+/// Pieces that are kept: over a quarter of an hour at one anchor a second.
+const PIECES_MAX: usize = 1024;
+
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    ticks: u64,
+    ns: u64,
+    slope: u64,
+}
+
+impl Piece {
+    fn convert(&self, ticks: u64) -> u64 {
+        if ticks >= self.ticks {
+            self.ns.saturating_add(self.scale(ticks - self.ticks))
+        } else {
+            self.ns.saturating_sub(self.scale(self.ticks - ticks))
+        }
+    }
+
+    fn scale(&self, ticks: u64) -> u64 {
+        u64::try_from((u128::from(ticks) * u128::from(self.slope)) >> SLOPE_BITS).unwrap_or(u64::MAX)
+    }
+}
+
+/// The function. Its domain is the whole of `u64`; ends are pinned, never wrapped.
+///
+/// ```
+/// use loop_probes::clock::{Anchor, TickUnit};
+/// use loop_probes::clock_map::ClockMap;
+/// use loop_probes::ids::{Ticks, Timestamp};
+///
+/// // Two ticks per nanosecond.
+/// let anchor = |ticks, ns| Anchor { ticks: Ticks(ticks), monotonic: Timestamp(ns), wall_ns: 0 };
+/// let mut map = ClockMap::new(TickUnit::Tsc, &[anchor(0, 500), anchor(2_000_000, 1_000_500)]);
+/// assert_eq!(map.convert(Ticks(1_000_000)), Timestamp(500_500));
+/// ```
+#[derive(Clone, Debug)]
+pub struct ClockMap {
+    unit: TickUnit,
+    /// Never empty, by ticks.
+    pieces: Vec<Piece>,
+    /// The latest tick that was converted: nothing before it moves any more.
+    settled: u64,
+    /// Anchors of the last seconds, oldest first.
+    anchors: Vec<Anchor>,
+}
+
+impl ClockMap {
+    /// A map through `anchors`, oldest first: the last gives the place, the slope comes from the first and the
+    /// last. With fewer than two useful ones a tick counts as a nanosecond.
+    #[must_use]
+    pub fn new(unit: TickUnit, anchors: &[Anchor]) -> Self {
+        let mut kept: Vec<Anchor> = Vec::new();
+        for anchor in anchors {
+            if kept.last().is_none_or(|last| anchor.ticks > last.ticks && anchor.monotonic > last.monotonic) {
+                kept.push(*anchor);
+            }
+        }
+        let last =
+            kept.last().copied().unwrap_or(Anchor { ticks: Ticks(0), monotonic: Timestamp(0), wall_ns: 0 });
+        let slope = match (unit, kept.first()) {
+            (TickUnit::Tsc, Some(first)) => slope(first, &last).unwrap_or(SLOPE_ONE),
+            _ => SLOPE_ONE,
+        };
+        let piece = Piece { ticks: last.ticks.0, ns: last.monotonic.0, slope };
+        Self { unit, pieces: vec![piece], settled: 0, anchors: kept }
+    }
+
+    /// The time at `ticks`. What was said once is never unsaid.
+    #[must_use]
+    pub fn convert(&mut self, ticks: Ticks) -> Timestamp {
+        self.settled = self.settled.max(ticks.0);
+        self.peek(ticks)
+    }
+
+    /// As [`convert`](Self::convert), but a later anchor may move it: for what is shown once.
+    #[must_use]
+    pub fn peek(&self, ticks: Ticks) -> Timestamp {
+        if self.unit == TickUnit::Monotonic {
+            return Timestamp(ticks.0);
+        }
+        let after = self.pieces.partition_point(|piece| piece.ticks <= ticks.0);
+        let piece = self.pieces.get(after.saturating_sub(1)).expect("a map has at least one piece");
+        Timestamp(piece.convert(ticks.0))
+    }
+
+    /// About how many ticks `ns` nanoseconds take.
+    #[must_use]
+    pub fn ticks_in(&self, ns: u64) -> u64 {
+        let slope = self.pieces.last().map_or(SLOPE_ONE, |piece| piece.slope).max(1);
+        u64::try_from((u128::from(ns) << SLOPE_BITS) / u128::from(slope)).unwrap_or(u64::MAX)
+    }
+
+    /// Steers towards a new anchor. False, and nothing changed, where it is no news or contradicts the others:
+    /// it may come from a damaged file.
+    pub fn steer(&mut self, anchor: Anchor) -> bool {
+        if self.unit == TickUnit::Monotonic {
+            return true;
+        }
+        let Some(base) = self.baseline(&anchor) else { return false };
+        let Some(rate) = slope(&base, &anchor) else { return false };
+        let current = self.pieces.last().expect("a map has at least one piece");
+        if rate.abs_diff(current.slope) > current.slope / 2 {
+            return false;
+        }
+        let from = self.settled.max(current.ticks).max(base.ticks.0);
+        let ns = current.convert(from);
+        let truth = Piece { ticks: anchor.ticks.0, ns: anchor.monotonic.0, slope: rate };
+        // Where the line will be after the steering time, and the slope that leads there from where we are.
+        let steps = (u128::from(STEER_NS) << SLOPE_BITS) / u128::from(rate);
+        let target = truth.convert(from.saturating_add(u64::try_from(steps).unwrap_or(u64::MAX)));
+        let wanted = (u128::from(target.saturating_sub(ns)) << SLOPE_BITS) / steps.max(1);
+        // Within a tenth of the true rate: time neither stops nor leaps.
+        let slope = u64::try_from(wanted).unwrap_or(u64::MAX).clamp(rate - rate / 10, rate + rate / 10);
+        if current.ticks == from {
+            self.pieces.pop();
+        }
+        self.pieces.push(Piece { ticks: from, ns, slope });
+        if self.pieces.len() > PIECES_MAX {
+            self.pieces.drain(..PIECES_MAX / 2);
+        }
+        self.keep(anchor);
+        true
+    }
+
+    /// The anchor to measure the slope from: the youngest that is a whole baseline old, else the oldest.
+    fn baseline(&self, anchor: &Anchor) -> Option<Anchor> {
+        let newer = self
+            .anchors
+            .last()
+            .is_none_or(|last| anchor.ticks > last.ticks && anchor.monotonic > last.monotonic);
+        let old_enough = |known: &&Anchor| anchor.monotonic.ns_since(known.monotonic) >= BASELINE_NS;
+        let base = self.anchors.iter().rfind(old_enough).or(self.anchors.first())?;
+        newer.then_some(*base)
+    }
+
+    fn keep(&mut self, anchor: Anchor) {
+        let old = |known: &Anchor| anchor.monotonic.ns_since(known.monotonic) >= BASELINE_NS;
+        let unused = self.anchors.iter().filter(|known| old(known)).count().saturating_sub(1);
+        self.anchors.drain(..unused);
+        // Anchors in quick succession, from many recorders or a hostile one, do not pile up.
+        if self.anchors.len() < 64 {
+            self.anchors.push(anchor);
+        } else if let Some(last) = self.anchors.last_mut() {
+            *last = anchor;
+        }
+    }
+}
+
+/// The slope between two anchors, where they are far enough apart and it is one that a clock can have.
+fn slope(from: &Anchor, to: &Anchor) -> Option<u64> {
+    let ns = to.monotonic.0.checked_sub(from.monotonic.0)?;
+    let ticks = to.ticks.0.checked_sub(from.ticks.0)?;
+    let slope = u64::try_from((u128::from(ns) << SLOPE_BITS).checked_div(u128::from(ticks))?).ok()?;
+    (ns >= BASELINE_NS_MIN && SLOPES.contains(&slope)).then_some(slope)
+}

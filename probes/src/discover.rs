@@ -1,0 +1,213 @@
+//! Which loops there are: the rings in the user's runtime folders, and how their processes are.
+//!
+//! A ring whose process said that it ended is removed here if it is still there. One whose process crashed
+//! stays: somebody may want to read it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::clock::Anchor;
+use crate::metadata::Metadata;
+use crate::process::{OpenError, ProcessState, RingFile};
+use crate::shared::create::EXTENSION;
+use crate::shared::folder;
+
+pub use crate::shared::folder::{FolderError, runtime_folder, runtime_folders};
+
+/// A ring that was found.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct RingInfo {
+    /// Its file.
+    pub path: PathBuf,
+    /// The process id, as the process itself sees it.
+    pub pid: u32,
+    /// The program's name, as it gave it: to be made [printable](crate::text::printable) before it is shown.
+    pub program: String,
+    /// The loop's policy, as the program gave it.
+    pub policy: String,
+    /// When recording began.
+    pub started: Anchor,
+    /// How the process is.
+    pub state: ProcessState,
+    /// Everything it says about itself.
+    pub metadata: Metadata,
+}
+
+/// What was found in the folders.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Rings, those that run first, then by start, oldest first.
+    pub rings: Vec<RingInfo>,
+    /// What is there but cannot be read, and why.
+    pub problems: Vec<Problem>,
+}
+
+/// Something in a runtime folder that is no ring we can read. Never fatal.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// A folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// A file.
+    #[error(transparent)]
+    File(#[from] OpenError),
+}
+
+/// Why there is not the one ring that was asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FindError {
+    /// There is none at all.
+    #[error(
+        "no loop is being recorded on this machine; start one with `loopscope demo`, or see `loopscope ps`"
+    )]
+    None,
+    /// There are several.
+    #[error("{} loops are being recorded; name one of their pids, see `loopscope ps`", .rings.len())]
+    Several {
+        /// All of them.
+        rings: Vec<RingInfo>,
+    },
+    /// None of this process.
+    #[error("process {pid} has no ring; `loopscope ps` lists those that have")]
+    NoSuchPid {
+        /// The process id.
+        pid: u32,
+    },
+    /// Its ring is there and cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] OpenError),
+}
+
+/// Everything in the [runtime folders](runtime_folders).
+#[must_use]
+pub fn list() -> Listing {
+    list_in(&runtime_folders())
+}
+
+/// Everything in `folders`. A folder that does not exist is an empty one.
+#[must_use]
+pub fn list_in(folders: &[PathBuf]) -> Listing {
+    let mut listing = Listing::default();
+    for path in folders {
+        match folder::check(path) {
+            Ok(()) => look_into(path, &mut listing),
+            Err(FolderError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => listing.problems.push(error.into()),
+        }
+    }
+    let gone = |state| matches!(state, ProcessState::Crashed | ProcessState::Ended);
+    listing.rings.sort_by_key(|ring| (gone(ring.state), ring.started.wall_ns, ring.pid));
+    listing
+}
+
+/// The ring of process `pid`: of several, one that runs, else the youngest.
+///
+/// # Errors
+///
+/// [`FindError`] where it has none, or one that cannot be read.
+pub fn find(pid: u32) -> Result<RingInfo, FindError> {
+    find_in(&runtime_folders(), pid)
+}
+
+/// As [`find`], in `folders`.
+///
+/// # Errors
+///
+/// As [`find`].
+pub fn find_in(folders: &[PathBuf], pid: u32) -> Result<RingInfo, FindError> {
+    let listing = list_in(folders);
+    let runs = |ring: &RingInfo| matches!(ring.state, ProcessState::Alive | ProcessState::Stopped);
+    let mine = listing.rings.into_iter().filter(|ring| ring.pid == pid);
+    if let Some(ring) = mine.max_by_key(|ring| (runs(ring), ring.started.wall_ns)) {
+        return Ok(ring);
+    }
+    let prefix = format!("{pid}-");
+    let named =
+        |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix));
+    for problem in listing.problems {
+        if let Problem::File(error) = problem
+            && named(error.path())
+        {
+            return Err(error.into());
+        }
+    }
+    Err(FindError::NoSuchPid { pid })
+}
+
+/// The one ring whose process runs.
+///
+/// # Errors
+///
+/// [`FindError`] where there is none, or several.
+pub fn only() -> Result<RingInfo, FindError> {
+    only_in(&runtime_folders())
+}
+
+/// As [`only`], in `folders`.
+///
+/// # Errors
+///
+/// As [`only`].
+pub fn only_in(folders: &[PathBuf]) -> Result<RingInfo, FindError> {
+    let runs = |ring: &RingInfo| matches!(ring.state, ProcessState::Alive | ProcessState::Stopped);
+    let mut rings: Vec<RingInfo> = list_in(folders).rings.into_iter().filter(runs).collect();
+    match (rings.pop(), rings.is_empty()) {
+        (None, _) => Err(FindError::None),
+        (Some(only), true) => Ok(only),
+        (Some(last), false) => {
+            rings.push(last);
+            Err(FindError::Several { rings })
+        }
+    }
+}
+
+fn look_into(path: &Path, listing: &mut Listing) {
+    let entries = match fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(source) => {
+            listing.problems.push(FolderError::Io { path: path.to_owned(), source }.into());
+            return;
+        }
+    };
+    // An entry that vanishes while the folder is read is no problem of anybody's.
+    for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
+        if path.extension().is_none_or(|extension| extension != EXTENSION) {
+            continue;
+        }
+        match inspect(&path) {
+            Ok(ring) if ring.state == ProcessState::Ended => {
+                // Left over: its process marked it and did not get to removing it.
+                let _removed = fs::remove_file(&path);
+            }
+            Ok(ring) => listing.rings.push(ring),
+            Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => listing.problems.push(error.into()),
+        }
+    }
+}
+
+/// What the ring file at `path` says, and how its process is.
+///
+/// # Errors
+///
+/// [`OpenError`] where it is no ring file that this version reads.
+pub fn inspect(path: &Path) -> Result<RingInfo, OpenError> {
+    let (file, metadata, _) = RingFile::open(path)?;
+    let pid = file.who().pid;
+    let state = file
+        .state()
+        .map_err(|error| OpenError::Damaged { path: path.to_owned(), what: error.to_string() })?;
+    Ok(RingInfo {
+        path: path.to_owned(),
+        pid,
+        program: metadata.program.clone(),
+        policy: metadata.policy.clone(),
+        started: metadata.started,
+        state,
+        metadata,
+    })
+}

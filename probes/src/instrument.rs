@@ -1,0 +1,297 @@
+//! Guards for a loop that is not ours: each stretch of its work is a value, and ends when the value goes.
+//!
+//! ```
+//! use loop_probes::instrument::LoopProbe;
+//! use loop_probes::session::Session;
+//!
+//! let session = Session::builder("my-loop").private();
+//! let probe = LoopProbe::new(&session, "main");
+//! let echo = probe.tag("Echo");
+//! for _ in 0..3 {
+//!     let _tick = probe.tick();
+//!     let ready = probe.poll(Some(0), || 1);
+//!     for _ in 0..ready {
+//!         let _task = probe.task(echo);
+//!         // … the callback …
+//!     }
+//! }
+//! ```
+
+use std::cell::Cell;
+
+use crate::clock::{Clock, SystemClock};
+use crate::event::{Event, LabelKind, Outcome, Phase, PollReason};
+use crate::ids::{LabelId, Tag, TaskId, Ticks, TimerId, Timestamp};
+use crate::recorder::{Recorder, Running};
+use crate::session::Session;
+
+/// The probe of one loop. It belongs to the loop's thread.
+#[derive(Debug)]
+pub struct LoopProbe {
+    recorder: Recorder,
+    clock: SystemClock,
+    ticks: Cell<u64>,
+    tasks: Cell<u64>,
+    tasks_in_tick: Cell<u32>,
+    last_tag: Cell<u16>,
+    last_timer: Cell<u64>,
+    /// What a nested guard returns to.
+    running: Cell<Running>,
+}
+
+/// How many sources a poll found ready, whatever type the poller counts in.
+pub trait ReadyCount {
+    /// Sources that were ready; an error or a timeout is none.
+    fn ready(&self) -> u32;
+}
+
+impl ReadyCount for usize {
+    fn ready(&self) -> u32 {
+        u32::try_from(*self).unwrap_or(u32::MAX)
+    }
+}
+
+impl ReadyCount for i32 {
+    fn ready(&self) -> u32 {
+        u32::try_from(*self).unwrap_or(0)
+    }
+}
+
+impl<T: ReadyCount, E> ReadyCount for Result<T, E> {
+    fn ready(&self) -> u32 {
+        self.as_ref().map_or(0, ReadyCount::ready)
+    }
+}
+
+impl LoopProbe {
+    /// A probe with a ring of its own, shown as `name`.
+    #[must_use]
+    pub fn new(session: &Session, name: &str) -> Self {
+        Self::with_recorder(session.recorder(name))
+    }
+
+    /// A probe that writes to `recorder`.
+    #[must_use]
+    pub fn with_recorder(recorder: Recorder) -> Self {
+        Self {
+            clock: recorder.session().clock(),
+            recorder,
+            ticks: Cell::new(0),
+            tasks: Cell::new(0),
+            tasks_in_tick: Cell::new(0),
+            last_tag: Cell::new(0),
+            last_timer: Cell::new(0),
+            running: Cell::new(Running::Outside),
+        }
+    }
+
+    /// The recorder, for events that have no guard here.
+    #[must_use]
+    pub const fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    /// Names a kind of task. To be called once for each, before the loop.
+    #[must_use]
+    pub fn tag(&self, name: &str) -> Tag {
+        let tag = Tag(self.last_tag.get().saturating_add(1));
+        self.last_tag.set(tag.0);
+        self.recorder.name_tag(self.clock.ticks(), tag, name);
+        tag
+    }
+
+    /// Names a span or a mark. The same name gives the same label; not for hot paths.
+    #[must_use]
+    pub fn label(&self, name: &str) -> LabelId {
+        self.recorder.intern(self.clock.ticks(), LabelKind::Span, name)
+    }
+
+    /// A number for a timer of the loop's own, for [`timer_fired`](Self::timer_fired).
+    #[must_use]
+    pub fn timer(&self) -> TimerId {
+        let timer = TimerId(self.last_timer.get() + 1);
+        self.last_timer.set(timer.0);
+        timer
+    }
+
+    /// A tick begins; it ends with the guard.
+    #[must_use]
+    pub fn tick(&self) -> TickGuard<'_> {
+        let tick = self.ticks.get() + 1;
+        self.ticks.set(tick);
+        self.tasks_in_tick.set(0);
+        let start = self.recorder.record_now(Event::TickStart { tick });
+        self.recorder.calibrate_if_due(start);
+        TickGuard { probe: self, tick, start }
+    }
+
+    /// Waits for readiness: calls `wait`, which waits for at most `timeout_ns`, for ever where that is `None`.
+    pub fn poll<R: ReadyCount>(&self, timeout_ns: Option<u64>, wait: impl FnOnce() -> R) -> R {
+        if !self.recorder.is_enabled() {
+            return wait();
+        }
+        let start = self.clock.ticks();
+        let deadline = timeout_ns.map(|ns| self.clock.now().plus_ns(ns));
+        let before = self.enter(start, Running::Poll { deadline });
+        let found = wait();
+        let reason = match timeout_ns {
+            Some(0) => PollReason::NonBlock,
+            Some(_) => PollReason::Timer,
+            None => PollReason::Idle,
+        };
+        let event = Event::Poll { reason, ready: found.ready(), timeout_ns, start };
+        let end = self.recorder.record_now(event);
+        self.leave(end, before);
+        found
+    }
+
+    /// A task that starts as soon as it is known, such as a readiness callback; it ends with the guard.
+    #[must_use]
+    pub fn task(&self, tag: Tag) -> TaskGuard<'_> {
+        let now = self.now();
+        self.start(tag, now, now)
+    }
+
+    /// A task that waited since `queued`, a reading of [`now`](Self::now); it ends with the guard.
+    #[must_use]
+    pub fn queued_task(&self, tag: Tag, queued: Ticks) -> TaskGuard<'_> {
+        self.start(tag, queued, self.now())
+    }
+
+    /// The task of a timer that was due at `due`; it ends with the guard. What the timer was late is its lag.
+    #[must_use]
+    pub fn timer_fired(&self, timer: TimerId, tag: Tag, due: Timestamp) -> TaskGuard<'_> {
+        let guard = self.task(tag);
+        let fired = self.clock.now();
+        let event = Event::TimerFired { timer, tag, task: guard.task, due, fired, skipped: 0 };
+        self.recorder.record(guard.start, event);
+        guard
+    }
+
+    /// A named stretch of a tick; it ends with the guard.
+    #[must_use]
+    pub fn phase(&self, phase: Phase) -> PhaseGuard<'_> {
+        let start = self.now();
+        let before = self.enter(start, Running::Phase(phase));
+        PhaseGuard { probe: self, phase, start, before }
+    }
+
+    /// A labelled stretch of work; it ends with the guard.
+    #[must_use]
+    pub fn span(&self, label: LabelId) -> SpanGuard<'_> {
+        SpanGuard { probe: self, label, start: self.now() }
+    }
+
+    /// A labelled point.
+    pub fn mark(&self, label: LabelId) {
+        self.recorder.record_now(Event::Mark { label });
+    }
+
+    /// A reading of the record clock, 0 where nothing is recorded.
+    #[must_use]
+    pub fn now(&self) -> Ticks {
+        if self.recorder.is_enabled() { self.clock.ticks() } else { Ticks(0) }
+    }
+
+    fn start(&self, tag: Tag, queued: Ticks, start: Ticks) -> TaskGuard<'_> {
+        let task = TaskId(self.tasks.get() + 1);
+        self.tasks.set(task.0);
+        let before = self.enter(start, Running::Task { task, tag });
+        TaskGuard { probe: self, task, tag, queued, start, outcome: Outcome::Done, before }
+    }
+
+    fn enter(&self, at: Ticks, running: Running) -> Running {
+        self.recorder.set_running(at, running);
+        self.running.replace(running)
+    }
+
+    fn leave(&self, at: Ticks, before: Running) {
+        self.recorder.set_running(at, before);
+        self.running.set(before);
+    }
+}
+
+/// A tick; dropping it ends the tick.
+#[derive(Debug)]
+#[must_use = "the tick ends where this is dropped"]
+pub struct TickGuard<'a> {
+    probe: &'a LoopProbe,
+    tick: u64,
+    start: Ticks,
+}
+
+impl Drop for TickGuard<'_> {
+    fn drop(&mut self) {
+        let tasks_run = self.probe.tasks_in_tick.get();
+        self.probe.recorder.record_now(Event::TickEnd { tick: self.tick, tasks_run, start: self.start });
+    }
+}
+
+/// A task; dropping it ends the task.
+#[derive(Debug)]
+#[must_use = "the task ends where this is dropped"]
+pub struct TaskGuard<'a> {
+    probe: &'a LoopProbe,
+    task: TaskId,
+    tag: Tag,
+    queued: Ticks,
+    start: Ticks,
+    outcome: Outcome,
+    before: Running,
+}
+
+impl TaskGuard<'_> {
+    /// The task's number.
+    #[must_use]
+    pub const fn id(&self) -> TaskId {
+        self.task
+    }
+
+    /// Says that the task reported an error.
+    pub const fn failed(&mut self) {
+        self.outcome = Outcome::Failed;
+    }
+}
+
+impl Drop for TaskGuard<'_> {
+    fn drop(&mut self) {
+        let outcome = if std::thread::panicking() { Outcome::Panicked } else { self.outcome };
+        let (probe, Self { task, tag, queued, start, before, .. }) = (self.probe, &*self);
+        let event = Event::TaskRan { task: *task, tag: *tag, outcome, queued: *queued, start: *start };
+        let end = probe.recorder.record_now(event);
+        probe.tasks_in_tick.set(probe.tasks_in_tick.get().saturating_add(1));
+        probe.leave(end, *before);
+    }
+}
+
+/// A phase; dropping it ends the phase.
+#[derive(Debug)]
+#[must_use = "the phase ends where this is dropped"]
+pub struct PhaseGuard<'a> {
+    probe: &'a LoopProbe,
+    phase: Phase,
+    start: Ticks,
+    before: Running,
+}
+
+impl Drop for PhaseGuard<'_> {
+    fn drop(&mut self) {
+        let end = self.probe.recorder.record_now(Event::Phase { phase: self.phase, start: self.start });
+        self.probe.leave(end, self.before);
+    }
+}
+
+/// A labelled stretch; dropping it ends it.
+#[derive(Debug)]
+#[must_use = "the span ends where this is dropped"]
+pub struct SpanGuard<'a> {
+    probe: &'a LoopProbe,
+    label: LabelId,
+    start: Ticks,
+}
+
+impl Drop for SpanGuard<'_> {
+    fn drop(&mut self) {
+        self.probe.recorder.record_now(Event::Span { label: self.label, start: self.start });
+    }
+}

@@ -1,0 +1,140 @@
+//! Merging rings: by (time, ring, sequence) behind a watermark.
+//!
+//! A record is written a little after the time it carries, so a merge that is to be in order has to wait: what
+//! is younger than the watermark stays. Within one ring the order is the order of writing, even where times go
+//! backwards. What comes in behind something that was handed out already is handed out at once, and counted.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+use crate::event::Event;
+use crate::ids::Ticks;
+
+/// Most events that are held back, whatever their times say.
+const HELD_MAX: usize = 1 << 17;
+
+/// An event of a ring, in raw time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RawEvent {
+    pub(crate) at: Ticks,
+    pub(crate) event: Event<Ticks>,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    held: VecDeque<(u64, RawEvent)>,
+    /// The highest time so far: the key of an event whose own time is lower.
+    key: u64,
+}
+
+/// Events of several rings, on their way into one stream.
+#[derive(Debug, Default)]
+pub(crate) struct Merge {
+    lanes: Vec<Lane>,
+    handed_out: u64,
+    late: u64,
+}
+
+impl Merge {
+    /// Takes the next event of ring `lane`.
+    pub(crate) fn push(&mut self, lane: usize, event: RawEvent) {
+        if self.lanes.len() <= lane {
+            self.lanes.resize_with(lane + 1, Lane::default);
+        }
+        let Some(lane) = self.lanes.get_mut(lane) else { return };
+        lane.key = lane.key.max(event.at.0);
+        lane.held.push_back((lane.key, event));
+    }
+
+    /// Hands out, in order, everything up to `watermark`.
+    pub(crate) fn release(&mut self, watermark: Ticks, mut emit: impl FnMut(usize, RawEvent)) {
+        let mut heap: BinaryHeap<Reverse<(u64, usize)>> = BinaryHeap::with_capacity(self.lanes.len());
+        for (index, lane) in self.lanes.iter().enumerate() {
+            if let Some((key, _)) = lane.held.front() {
+                heap.push(Reverse((*key, index)));
+            }
+        }
+        let mut held = self.held();
+        while let Some(Reverse((key, index))) = heap.pop() {
+            let Some(lane) = self.lanes.get_mut(index) else { continue };
+            if key > watermark.0 && held <= HELD_MAX {
+                break;
+            }
+            let Some((_, event)) = lane.held.pop_front() else { continue };
+            if key < self.handed_out {
+                self.late += 1;
+            }
+            self.handed_out = self.handed_out.max(key);
+            held -= 1;
+            emit(index, event);
+            if let Some((key, _)) = lane.held.front() {
+                heap.push(Reverse((*key, index)));
+            }
+        }
+    }
+
+    /// Events that came in after a later one of another ring had been handed out.
+    pub(crate) const fn late(&self) -> u64 {
+        self.late
+    }
+
+    /// Events that wait for the watermark.
+    pub(crate) fn held(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.held.len()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(at: u64, label: u32) -> RawEvent {
+        RawEvent { at: Ticks(at), event: Event::Mark { label: crate::ids::LabelId(label) } }
+    }
+
+    fn released(merge: &mut Merge, watermark: u64) -> Vec<(usize, u64)> {
+        let mut out = Vec::new();
+        merge.release(Ticks(watermark), |lane, event| out.push((lane, event.at.0)));
+        out
+    }
+
+    #[test]
+    fn goes_by_time_then_ring_then_order_of_writing() {
+        let mut merge = Merge::default();
+        for (lane, at) in [(1, 5), (1, 5), (1, 9), (0, 5), (0, 7), (0, 30)] {
+            merge.push(lane, mark(at, 0));
+        }
+        assert_eq!(released(&mut merge, 10), [(0, 5), (1, 5), (1, 5), (0, 7), (1, 9)]);
+        assert_eq!(merge.held(), 1);
+        assert_eq!(released(&mut merge, u64::MAX), [(0, 30)]);
+        assert_eq!(merge.late(), 0);
+    }
+
+    #[test]
+    fn a_ring_keeps_its_order_when_its_time_goes_backwards() {
+        let mut merge = Merge::default();
+        for (lane, at) in [(0, 10), (0, 3), (0, 11), (1, 5)] {
+            merge.push(lane, mark(at, 0));
+        }
+        assert_eq!(released(&mut merge, 50), [(1, 5), (0, 10), (0, 3), (0, 11)]);
+    }
+
+    #[test]
+    fn a_late_event_is_handed_out_and_counted() {
+        let mut merge = Merge::default();
+        merge.push(0, mark(10, 0));
+        assert_eq!(released(&mut merge, 20), [(0, 10)]);
+        merge.push(1, mark(4, 0));
+        assert_eq!(released(&mut merge, 20), [(1, 4)]);
+        assert_eq!(merge.late(), 1);
+    }
+
+    #[test]
+    fn a_ring_from_the_future_does_not_fill_memory() {
+        let mut merge = Merge::default();
+        for _ in 0..HELD_MAX + 10 {
+            merge.push(0, mark(u64::MAX, 0));
+        }
+        assert_eq!(released(&mut merge, 0).len(), 10);
+    }
+}

@@ -1,0 +1,366 @@
+//! Reading a process: all its rings as one ordered stream, from the same memory or from its file.
+//!
+//! Each [`poll`](ProcessReader::poll) goes: is it alive → which rings are there → read them → which labels are
+//! there (so that every label comes before its first use) → newest anchor → hand out what the watermark lets
+//! through.
+
+mod error;
+mod image;
+pub(crate) mod liveness;
+mod rings;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::{Anchor, Clock, SystemClock, TickUnit};
+use crate::clock_map::ClockMap;
+use crate::event::{Event, LabelKind};
+use crate::ids::{SourceId, Ticks, Timestamp};
+use crate::merge::Merge;
+use crate::metadata::Metadata;
+use crate::recorder::Running;
+use crate::ring::Start;
+use crate::session::Session;
+use crate::shared::layout::{LABELS_MAX, head};
+use crate::stamped::Stamped;
+use crate::text::InlineText;
+
+pub use error::{OpenError, ReadError};
+pub use liveness::ProcessState;
+
+pub(crate) use image::RingFile;
+use image::{Image, Words};
+use rings::Rings;
+
+/// What is younger than this may still be overtaken by a record that another ring writes a little late.
+const WATERMARK_NS: u64 = 2_000_000;
+
+/// The state of a foreign process is asked for at most so often: it takes three system calls.
+const STATE_NS: u64 = 50_000_000;
+
+/// A flush polls at most so often: the biggest ring file that we make is read by then.
+const FLUSH_POLLS_MAX: usize = 4096;
+
+/// What a poll brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PollReport {
+    /// Records read, parts counted each.
+    pub records: u64,
+    /// Records found overwritten.
+    pub lost: u64,
+    /// There was more than one poll takes: poll again at once.
+    pub more: bool,
+    /// How the process was before the rings were read: where it says ended or crashed, and there is no `more`,
+    /// this was all.
+    pub state: ProcessState,
+}
+
+/// What an emitter does right now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RunningNow {
+    /// The emitter.
+    pub source: SourceId,
+    /// What it does.
+    pub running: Running,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// Reads all rings of one process.
+#[derive(Debug)]
+pub struct ProcessReader {
+    image: Image,
+    metadata: Metadata,
+    clock: SystemClock,
+    map: ClockMap,
+    rings: Rings,
+    merge: Merge,
+    /// What numbers were named, so that a label is told once.
+    known: HashMap<(LabelKind, u32), InlineText>,
+    labels_read: usize,
+    state: ProcessState,
+    state_at: Option<Timestamp>,
+    anchor_at: Ticks,
+    last_at: Timestamp,
+    dropped_sources: u64,
+    dropped_labels: u64,
+}
+
+impl ProcessReader {
+    /// Opens the ring file of another process (or of this one). The file is only ever read.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] where it cannot be read, is no ring file, is damaged, or is from a newer loopscope.
+    pub fn open(path: &Path, start: Start) -> Result<Self, OpenError> {
+        let (file, metadata, anchors) = RingFile::open(path)?;
+        let unit = file.tick_unit();
+        Ok(Self::new(Image::File(file), metadata, unit, &anchors, start))
+    }
+
+    /// Reads a session of this process. Of a disabled session there is nothing to read.
+    #[must_use]
+    pub fn local(session: &Session, start: Start) -> Self {
+        Self::of_session(session, start, false)
+    }
+
+    pub(crate) fn draining(session: &Session) -> Self {
+        Self::of_session(session, Start::Oldest, true)
+    }
+
+    fn of_session(session: &Session, start: Start, drains: bool) -> Self {
+        match session.inner() {
+            Some(inner) => {
+                let (metadata, unit) = (inner.metadata.clone(), inner.clock.unit());
+                let anchors = inner.anchors;
+                let image = Image::Local { session: Arc::clone(inner), drains };
+                Self::new(image, metadata, unit, &anchors, start)
+            }
+            None => Self::new(Image::Nothing, Metadata::new("disabled"), TickUnit::Monotonic, &[], start),
+        }
+    }
+
+    fn new(image: Image, metadata: Metadata, unit: TickUnit, anchors: &[Anchor], start: Start) -> Self {
+        let last_at = metadata.started.monotonic;
+        let mut reader = Self {
+            map: ClockMap::new(unit, anchors),
+            clock: SystemClock::with_unit(unit),
+            rings: Rings::new(start),
+            merge: Merge::default(),
+            known: HashMap::new(),
+            labels_read: 0,
+            state: ProcessState::Alive,
+            state_at: None,
+            anchor_at: anchors.last().map_or(Ticks(0), |anchor| anchor.ticks),
+            last_at,
+            dropped_sources: 0,
+            dropped_labels: 0,
+            image,
+            metadata,
+        };
+        reader.state = reader.image.state().unwrap_or(reader.state);
+        if start == Start::Newest {
+            // "Newest" is as of now, not as of the first poll. An error comes up again then.
+            let mut nothing = Vec::new();
+            let _again = reader.gather(&mut nothing);
+        }
+        reader
+    }
+
+    /// What the process said about itself.
+    #[must_use]
+    pub const fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// Appends what happened since the last call, in order, up to a moment ago. Labels come before their first
+    /// use, with the time of the event before them and, where they are the whole process's, source 0. A gap of
+    /// a ring is a [`Lost`](Event::Lost) at the record that follows it.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] where the file was truncated or cannot be read any more. What was read before it is in
+    /// `out`.
+    pub fn poll(&mut self, out: &mut Vec<Stamped>) -> Result<PollReport, ReadError> {
+        self.refresh_state()?;
+        let now = self.clock.ticks();
+        let before = (self.rings.read(), self.rings.lost());
+        let gathered = self.gather(out);
+        let more = matches!(gathered, Ok(true));
+        let is_over = matches!(self.state, ProcessState::Ended | ProcessState::Crashed) && !more;
+        let watermark = if is_over || self.rings.active() < 2 {
+            Ticks(u64::MAX)
+        } else {
+            Ticks(now.0.saturating_sub(self.map.ticks_in(WATERMARK_NS)))
+        };
+        self.release(watermark, out);
+        gathered?;
+        Ok(PollReport {
+            records: self.rings.read() - before.0,
+            lost: self.rings.lost() - before.1,
+            more,
+            state: self.state,
+        })
+    }
+
+    /// As [`poll`](Self::poll), and hands out everything that was held back: for the end.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll`](Self::poll).
+    pub fn flush(&mut self, out: &mut Vec<Stamped>) -> Result<PollReport, ReadError> {
+        let mut total = self.poll(out);
+        // What is written meanwhile is for the next call: a writer must not keep us here.
+        for _ in 0..FLUSH_POLLS_MAX {
+            let Ok(sum) = &mut total else { break };
+            if !sum.more {
+                break;
+            }
+            match self.poll(out) {
+                Ok(next) => {
+                    let (records, lost) = (sum.records + next.records, sum.lost + next.lost);
+                    *sum = PollReport { records, lost, ..next };
+                }
+                Err(error) => total = Err(error),
+            }
+        }
+        self.release(Ticks(u64::MAX), out);
+        total
+    }
+
+    /// What each emitter does right now.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] where the file cannot be read any more.
+    pub fn running(&self) -> Result<Vec<RunningNow>, ReadError> {
+        let cells = self.rings.running(&self.image)?;
+        Ok(cells
+            .into_iter()
+            .map(|(source, running, since)| RunningNow { source, running, since: self.map.peek(since) })
+            .collect())
+    }
+
+    /// Records that were overwritten before they were read, exactly, since the reader attached.
+    #[must_use]
+    pub fn lost_records(&self) -> u64 {
+        self.rings.lost()
+    }
+
+    /// Records that were overwritten, or passed over, before the first read.
+    #[must_use]
+    pub fn before_attach(&self) -> u64 {
+        self.rings.before_attach()
+    }
+
+    /// Records that were read, parts counted each.
+    #[must_use]
+    pub fn records_read(&self) -> u64 {
+        self.rings.read()
+    }
+
+    /// Of the records that were read, those that are no event this version knows.
+    #[must_use]
+    pub fn unknown_records(&self) -> u64 {
+        self.rings.unknown()
+    }
+
+    /// Events that came in after a later one of another ring had been handed out.
+    #[must_use]
+    pub const fn late_events(&self) -> u64 {
+        self.merge.late()
+    }
+
+    /// How the process was at the last poll.
+    #[must_use]
+    pub const fn state(&self) -> ProcessState {
+        self.state
+    }
+
+    /// Recorders that found no place for their ring, and whose events are missing.
+    #[must_use]
+    pub const fn dropped_sources(&self) -> u64 {
+        self.dropped_sources
+    }
+
+    /// Labels that found no place in the table. They are in the stream as long as the ring has them.
+    #[must_use]
+    pub const fn dropped_labels(&self) -> u64 {
+        self.dropped_labels
+    }
+
+    /// How long to wait until the next poll, so that the fastest ring fills by a quarter meanwhile: between 1
+    /// and 33 ms.
+    #[must_use]
+    pub fn suggested_period(&self) -> Duration {
+        self.rings.suggested_period()
+    }
+
+    /// The time at a raw reading of the process's record clock.
+    #[must_use]
+    pub fn time_at(&self, ticks: Ticks) -> Timestamp {
+        self.map.peek(ticks)
+    }
+
+    fn refresh_state(&mut self) -> Result<(), ReadError> {
+        let now = self.clock.now();
+        let is_due = self.state_at.is_none_or(|at| now.ns_since(at) >= STATE_NS);
+        if is_due || self.image.has_ended()? {
+            self.state = self.image.state()?;
+            self.state_at = Some(now);
+        }
+        Ok(())
+    }
+
+    /// Reads rings, labels and anchor; tells new labels.
+    fn gather(&mut self, out: &mut Vec<Stamped>) -> Result<bool, ReadError> {
+        let mut names = Vec::new();
+        let read = self
+            .rings
+            .refresh(&self.image, &mut names)
+            .and_then(|()| self.rings.poll(&self.image, self.clock.now(), &mut self.merge));
+        for (source, name) in names {
+            self.tell(SourceId(source), LabelKind::Source, source, name, out);
+        }
+        let more = read?;
+        self.read_labels(out)?;
+        if let Some([ticks, monotonic, wall_ns]) =
+            self.image.cell::<3>(head::ANCHOR_LATEST)?.map(|cell| cell.1)
+            && ticks > self.anchor_at.0
+        {
+            self.anchor_at = Ticks(ticks);
+            self.map.steer(Anchor { ticks: Ticks(ticks), monotonic: Timestamp(monotonic), wall_ns });
+        }
+        Ok(more)
+    }
+
+    fn read_labels(&mut self, out: &mut Vec<Stamped>) -> Result<(), ReadError> {
+        let Words([used, dropped, sources]) = self.image.words(head::LABELS_USED)?;
+        (self.dropped_labels, self.dropped_sources) = (dropped, sources);
+        let used = usize::try_from(used).unwrap_or(usize::MAX).min(self.image.plan().labels_max);
+        while self.labels_read < used {
+            let label = self.image.label(self.labels_read)?;
+            self.labels_read += 1;
+            if let Some((kind, id, text)) = label {
+                self.tell(SourceId(0), kind, id, text, out);
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, source: SourceId, kind: LabelKind, id: u32, text: InlineText, out: &mut Vec<Stamped>) {
+        if self.is_news(kind, id, text) {
+            out.push(Stamped { at: self.last_at, source, event: Event::Label { kind, id, text } });
+        }
+    }
+
+    /// Whether a label says something new; from then on it does not.
+    fn is_news(&mut self, kind: LabelKind, id: u32, text: InlineText) -> bool {
+        if self.known.len() >= 2 * LABELS_MAX {
+            return true;
+        }
+        self.known.insert((kind, id), text) != Some(text)
+    }
+
+    fn release(&mut self, watermark: Ticks, out: &mut Vec<Stamped>) {
+        let mut merge = std::mem::take(&mut self.merge);
+        merge.release(watermark, |ring, raw| {
+            let at = self.map.convert(raw.at);
+            self.last_at = self.last_at.max(at);
+            if let Event::Label { kind, id, text } = raw.event
+                && !self.is_news(kind, id, text)
+            {
+                return;
+            }
+            let source = SourceId(ring as u32 + 1);
+            out.push(Stamped { at, source, event: raw.event.map_time(|time| self.map.peek(time)) });
+        });
+        self.merge = merge;
+    }
+}

@@ -1,0 +1,85 @@
+//! Why a process cannot be read: each error names the file, the reason and the way out.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a ring file cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The system refused.
+    #[error("the ring file {} cannot be opened: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is a folder, a device or a link.
+    #[error("{} is no regular file, so it is no ring file; `loopscope ps` lists those that are", .path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// It does not begin as one.
+    #[error("{} is no ring file; `loopscope ps` lists those that are", .path.display())]
+    NotARing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It was written by a later version.
+    #[error(
+        "the ring file {} has layout version {found}, this loopscope reads {supported}; use a newer one",
+        .path.display()
+    )]
+    TooNew {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The newest version that can be read.
+        supported: u32,
+    },
+    /// It begins as one, but does not go on as one.
+    #[error("the ring file {} is damaged: {what}; start its program anew for a whole one", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+/// Why reading cannot go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The file is shorter than it was.
+    #[error("the ring file {} was truncated while it was read; what was read before is whole", .path.display())]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The system refused.
+    #[error("the ring file {} cannot be read any more: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl OpenError {
+    /// The file that cannot be opened.
+    #[must_use]
+    pub fn path(&self) -> &std::path::Path {
+        match self {
+            Self::Io { path, .. }
+            | Self::NotAFile { path }
+            | Self::NotARing { path }
+            | Self::TooNew { path, .. }
+            | Self::Damaged { path, .. } => path,
+        }
+    }
+}

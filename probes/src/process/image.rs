@@ -1,0 +1,252 @@
+//! Where the words of a session are: in this process's memory, or in a file. Both are read alike and trusted
+//! alike: not at all.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+use super::liveness::{self, ProcessState};
+use super::{OpenError, ReadError};
+use crate::clock::{Anchor, TickUnit};
+use crate::event::LabelKind;
+use crate::ids::{Ticks, Timestamp};
+use crate::memory::WORD_BYTES;
+use crate::metadata::Metadata;
+use crate::session::Inner;
+use crate::shared::LAYOUT_MAJOR;
+use crate::shared::identity::Identity;
+use crate::shared::layout::{
+    LABEL_WORDS, LABELS_MAX, MAGIC, META_BYTES_MAX, PLACES_MAX, Plan, STATE_ENDED, head, place,
+};
+use crate::text::InlineText;
+
+/// Tries to read a cell that its writer changes meanwhile.
+const CELL_TRIES: usize = 4;
+
+#[derive(Debug)]
+pub(super) enum Image {
+    Nothing,
+    Local { session: Arc<Inner>, drains: bool },
+    File(RingFile),
+}
+
+/// Consecutive words.
+#[derive(Debug)]
+pub(super) struct Words<const N: usize>(pub(super) [u64; N]);
+
+/// A ring file that somebody else writes.
+#[derive(Debug)]
+pub(crate) struct RingFile {
+    file: File,
+    path: PathBuf,
+    plan: Plan,
+    who: Identity,
+    unit: TickUnit,
+}
+
+/// The plan of an image without any words.
+const EMPTY: Plan =
+    Plan { places: 0, table_at: 0, meta_at: 0, meta_bytes: 0, labels_at: 0, labels_max: 0, fixed_bytes: 0 };
+
+impl Image {
+    pub(super) fn plan(&self) -> &Plan {
+        match self {
+            Self::Nothing => &EMPTY,
+            Self::Local { session, .. } => session.header.plan(),
+            Self::File(file) => &file.plan,
+        }
+    }
+
+    /// Words from word `at` on; an acquire fence after them.
+    pub(super) fn words<const N: usize>(&self, at: usize) -> Result<Words<N>, ReadError> {
+        let mut words = [0; N];
+        match self {
+            Self::Nothing => {}
+            Self::Local { session, .. } => {
+                for (index, word) in words.iter_mut().enumerate() {
+                    if at + index < session.header.len() {
+                        *word = session.header.word(at + index);
+                    }
+                }
+            }
+            Self::File(file) => file.read(at, &mut words)?,
+        }
+        fence(Ordering::Acquire);
+        Ok(Words(words))
+    }
+
+    /// A stamped cell; `None` while it is empty or its writer keeps changing it.
+    pub(super) fn cell<const N: usize>(&self, at: usize) -> Result<Option<(u64, [u64; N])>, ReadError> {
+        for _ in 0..CELL_TRIES {
+            let Words([before]) = self.words(at)?;
+            let Words(payload) = self.words::<N>(at + 1)?;
+            let Words([after]) = self.words(at)?;
+            if before == after && before != 0 {
+                return Ok(Some((before, payload)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A label; `None` where it is of a kind that this version does not know, or no text.
+    pub(super) fn label(&self, index: usize) -> Result<Option<(LabelKind, u32, InlineText)>, ReadError> {
+        let Words::<LABEL_WORDS>([first, text @ .., _]) = self.words(self.plan().label_word(index))?;
+        let kind = u8::try_from(first >> 32).ok().and_then(LabelKind::from_code);
+        Ok(kind.zip(InlineText::from_words(text)).map(|(kind, text)| (kind, first as u32, text)))
+    }
+
+    /// Whether the process has said that it ended. Cheap.
+    pub(super) fn has_ended(&self) -> Result<bool, ReadError> {
+        match self {
+            Self::Nothing => Ok(true),
+            Self::Local { session, .. } => Ok(session.has_ended()),
+            Self::File(_) => Ok(self.words::<1>(head::STATE)?.0[0] == STATE_ENDED),
+        }
+    }
+
+    pub(super) fn state(&self) -> Result<ProcessState, ReadError> {
+        let observed = match self {
+            Self::File(file) => liveness::observe(&file.file, &file.who),
+            Self::Nothing | Self::Local { .. } => ProcessState::Alive,
+        };
+        // Asked last: a process that ends says so before it lets its lock go.
+        Ok(if self.has_ended()? { ProcessState::Ended } else { observed })
+    }
+}
+
+impl RingFile {
+    /// Opens and checks everything that later reads rely on.
+    pub(crate) fn open(path: &Path) -> Result<(Self, Metadata, Vec<Anchor>), OpenError> {
+        let failed = |source| OpenError::Io { path: path.to_owned(), source };
+        let no_file = || OpenError::NotAFile { path: path.to_owned() };
+        let damaged = |what: &str| OpenError::Damaged { path: path.to_owned(), what: what.to_owned() };
+        // A FIFO under this name must not block, a link must not lead elsewhere.
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
+        let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+            Ok(file) => file,
+            Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => return Err(no_file()),
+            Err(error) => return Err(failed(error)),
+        };
+        let stat = file.metadata().map_err(failed)?;
+        if !stat.is_file() {
+            return Err(no_file());
+        }
+        let mut words = [0; head::WORDS];
+        if stat.len() < (head::WORDS * WORD_BYTES) as u64 {
+            return Err(OpenError::NotARing { path: path.to_owned() });
+        }
+        read_words(&file, 0, &mut words).map_err(failed)?;
+        fence(Ordering::Acquire);
+        if words[head::MAGIC] != MAGIC {
+            return Err(OpenError::NotARing { path: path.to_owned() });
+        }
+        let found = (words[head::VERSION] >> 32) as u32;
+        if found != LAYOUT_MAJOR {
+            return Err(OpenError::TooNew { path: path.to_owned(), found, supported: LAYOUT_MAJOR });
+        }
+        let plan = plan(&words, stat.len()).map_err(damaged)?;
+        let unit = u8::try_from(words[head::TICK_UNIT]).ok().and_then(TickUnit::from_code);
+        let who = Identity {
+            pid: u32::try_from(words[head::PID]).map_err(|_| damaged("its process id is out of range"))?,
+            pid_namespace: words[head::PID_NAMESPACE],
+            start_time: words[head::START_TIME],
+            boot_id: [words[head::BOOT_ID], words[head::BOOT_ID + 1]],
+        };
+        let unit = unit.ok_or_else(|| damaged("its tick unit is unknown"))?;
+        let mut json = vec![0; plan.meta_bytes];
+        file.read_exact_at(&mut json, plan.meta_at as u64).map_err(failed)?;
+        let metadata: Metadata = serde_json::from_slice(&json)
+            .map_err(|error| damaged(&format!("its metadata is no JSON of ours: {error}")))?;
+        let image = Self { file, path: path.to_owned(), plan, who, unit };
+        let mut anchors = vec![anchor(&words[head::ANCHOR_FIRST..]), anchor(&words[head::ANCHOR_SECOND..])];
+        anchors.extend(image.latest_anchor());
+        Ok((image, metadata, anchors))
+    }
+
+    fn latest_anchor(&self) -> Option<Anchor> {
+        let mut tries = 0..CELL_TRIES;
+        tries.find_map(|_| {
+            let (mut before, mut words, mut after) = ([0], [0; 3], [0]);
+            self.read(head::ANCHOR_LATEST, &mut before).ok()?;
+            fence(Ordering::Acquire);
+            self.read(head::ANCHOR_LATEST + 1, &mut words).ok()?;
+            fence(Ordering::Acquire);
+            self.read(head::ANCHOR_LATEST, &mut after).ok()?;
+            (before == after && before != [0]).then(|| anchor(&words))
+        })
+    }
+
+    pub(crate) const fn tick_unit(&self) -> TickUnit {
+        self.unit
+    }
+
+    pub(crate) const fn who(&self) -> &Identity {
+        &self.who
+    }
+
+    pub(crate) const fn file(&self) -> &File {
+        &self.file
+    }
+
+    fn read(&self, at: usize, words: &mut [u64]) -> Result<(), ReadError> {
+        read_words(&self.file, at, words).map_err(|error| self.failed(error))
+    }
+
+    pub(crate) fn failed(&self, error: io::Error) -> ReadError {
+        let path = self.path.clone();
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            ReadError::Truncated { path }
+        } else {
+            ReadError::Io { path, source: error }
+        }
+    }
+
+    /// What the file says about its process's end, for lists.
+    pub(crate) fn state(self) -> Result<ProcessState, ReadError> {
+        Image::File(self).state()
+    }
+}
+
+fn read_words(file: &File, at: usize, words: &mut [u64]) -> io::Result<()> {
+    file.read_exact_at(bytemuck::cast_slice_mut(words), at as u64 * WORD_BYTES as u64)
+}
+
+fn anchor(words: &[u64]) -> Anchor {
+    Anchor { ticks: Ticks(words[0]), monotonic: Timestamp(words[1]), wall_ns: words[2] }
+}
+
+/// The plan that a header states, where it fits into the file.
+fn plan(words: &[u64; head::WORDS], file_bytes: u64) -> Result<Plan, &'static str> {
+    let bounded = |word: usize, max: usize, what| {
+        usize::try_from(words[word]).ok().filter(|value| *value <= max).ok_or(what)
+    };
+    let fits = |at: usize, bytes: usize| {
+        at.is_multiple_of(WORD_BYTES) && at.checked_add(bytes).is_some_and(|end| end as u64 <= file_bytes)
+    };
+    let anywhere = usize::MAX / 2;
+    let plan = Plan {
+        places: bounded(head::PLACES, PLACES_MAX, "it has too many rings")?,
+        table_at: bounded(head::TABLE_AT, anywhere, "its table of rings is out of range")?,
+        meta_at: bounded(head::META_AT, anywhere, "its metadata is out of range")?,
+        meta_bytes: bounded(head::META_BYTES, META_BYTES_MAX, "its metadata is too long")?,
+        labels_at: bounded(head::LABELS_AT, anywhere, "its label table is out of range")?,
+        labels_max: bounded(head::LABELS_MAX, LABELS_MAX, "it has too many labels")?,
+        fixed_bytes: bounded(head::FIXED_BYTES, anywhere, "its fixed part is out of range")?,
+    };
+    if !fits(plan.table_at, plan.places * place::WORDS * WORD_BYTES) {
+        return Err("its table of rings lies outside the file");
+    }
+    if !fits(plan.meta_at, plan.meta_bytes) {
+        return Err("its metadata lies outside the file");
+    }
+    if !fits(plan.labels_at, plan.labels_max * LABEL_WORDS * WORD_BYTES) {
+        return Err("its label table lies outside the file");
+    }
+    Ok(plan)
+}

@@ -1,0 +1,72 @@
+//! Whether a process still records: what its header says, its lock, its pid with its start time and its boot.
+
+use std::fs::File;
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::shared::identity::{self, Identity};
+
+/// How the process behind a ring is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProcessState {
+    /// It runs.
+    Alive,
+    /// It is stopped, by SIGSTOP or a debugger.
+    Stopped,
+    /// It is gone and did not say goodbye.
+    Crashed,
+    /// It ended its session well.
+    Ended,
+}
+
+impl ProcessState {
+    /// The name that lists and the dashboard print.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Alive => "alive",
+            Self::Stopped => "stopped",
+            Self::Crashed => "crashed",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+impl std::fmt::Display for ProcessState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// The state of a process that has not marked its file as ended.
+pub(crate) fn observe(file: &File, who: &Identity) -> ProcessState {
+    if who.boot_id != identity::boot_id() || !is_locked(file) {
+        return ProcessState::Crashed;
+    }
+    if who.pid_namespace != identity::pid_namespace() {
+        // Its pid means nothing here; the lock is what we have.
+        return ProcessState::Alive;
+    }
+    // A child that was forked off holds the lock as well, so it says nothing about a process that is gone.
+    match identity::process(who.pid) {
+        Some(stat) if stat.start_time == who.start_time => match stat.state {
+            b'T' | b't' => ProcessState::Stopped,
+            b'Z' | b'X' | b'x' => ProcessState::Crashed,
+            _ => ProcessState::Alive,
+        },
+        _ => ProcessState::Crashed,
+    }
+}
+
+/// Whether somebody holds the writer's lock. Ours is shared and held for a moment only, so that readers do not
+/// see each other.
+fn is_locked(file: &File) -> bool {
+    match flock(file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => {
+            let _unlocked = flock(file, FlockOperation::Unlock);
+            false
+        }
+        Err(_) => true,
+    }
+}

@@ -1,0 +1,276 @@
+//! All rings of a process: which there are, how far each is read, how fast it fills.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ReadError;
+use super::image::{Image, Words};
+use crate::event::{Event, Phase};
+use crate::ids::{SourceId, Tag, TaskId, Ticks, Timestamp};
+use crate::merge::{Merge, RawEvent};
+use crate::record::{RECORD_BYTES, Record, Stamp, unpack};
+use crate::recorder::{Running, RunningCode};
+use crate::ring::foreign::FileView;
+use crate::ring::{CAPACITY_MAX, Item, MemoryView, Reader, RingSlots, Start};
+use crate::session::Gate;
+use crate::shared::layout::{PLACE_OPEN, head, place};
+use crate::text::{InlineText, TEXT_WORDS};
+
+/// Between two polls the fastest ring may fill by one part in so many.
+const FILL_PARTS: u64 = 4;
+
+/// Most records that one poll takes from all rings together: what bounds its memory.
+const POLL_RECORDS_MAX: u64 = 1 << 20;
+
+/// The period lies between these, in nanoseconds.
+const PERIOD_NS: std::ops::RangeInclusive<u64> = 1_000_000..=33_000_000;
+
+#[derive(Debug)]
+struct Ring {
+    place: usize,
+    generation: u32,
+    slots: SlotsAt,
+    capacity: u64,
+    reader: Reader,
+    /// A gap that no event has followed yet.
+    gap: u64,
+    /// When the last event before it was.
+    last_at: Ticks,
+    unknown: u64,
+    polled_at: Option<Timestamp>,
+    /// Records in 2^20 ns, lately.
+    rate: u64,
+}
+
+#[derive(Debug)]
+enum SlotsAt {
+    Memory(RingSlots, Arc<Gate>),
+    File { offset: u64, shift: u32 },
+}
+
+#[derive(Debug)]
+pub(super) struct Rings {
+    start: Start,
+    rings: Vec<Ring>,
+    changes: Option<u64>,
+    /// Where records are copied to.
+    scratch: Vec<Record>,
+}
+
+impl Rings {
+    pub(super) const fn new(start: Start) -> Self {
+        Self { start, rings: Vec::new(), changes: None, scratch: Vec::new() }
+    }
+
+    /// Looks at the table of rings, where it changed; says the names of rings that are new or changed hands.
+    pub(super) fn refresh(
+        &mut self,
+        image: &Image,
+        names: &mut Vec<(u32, InlineText)>,
+    ) -> Result<(), ReadError> {
+        let Words([changes]) = image.words(head::TABLE_CHANGES)?;
+        if self.changes == Some(changes) {
+            return Ok(());
+        }
+        for index in 0..image.plan().places {
+            let at = image.plan().place_word(index);
+            let Words([state, slots_at, capacity]) = image.words(at)?;
+            let Words::<TEXT_WORDS>(name) = image.words(at + place::NAME)?;
+            let Words([again]) = image.words(at)?;
+            let generation = (state >> 32) as u32;
+            if state != again || state & 0xffff_ffff == 0 {
+                continue;
+            }
+            let known = self.rings.iter().position(|ring| ring.place == index);
+            match known {
+                Some(known) if self.rings[known].generation == generation => continue,
+                Some(known) => self.rings[known].generation = generation,
+                None => {
+                    let Some(slots) = SlotsAt::find(image, index, slots_at, capacity) else { continue };
+                    // A ring that is new since we attached is read from its beginning.
+                    let start = if self.changes.is_none() { self.start } else { Start::Oldest };
+                    self.rings.push(Ring {
+                        place: index,
+                        generation,
+                        slots,
+                        capacity,
+                        reader: Reader::new(start),
+                        gap: 0,
+                        last_at: Ticks(0),
+                        unknown: 0,
+                        polled_at: None,
+                        rate: 0,
+                    });
+                }
+            }
+            if let Some(name) = InlineText::from_words(name) {
+                names.push((index as u32 + 1, name));
+            }
+        }
+        self.changes = Some(changes);
+        Ok(())
+    }
+
+    /// Reads every ring; true where there is more than one poll takes.
+    pub(super) fn poll(
+        &mut self,
+        image: &Image,
+        now: Timestamp,
+        merge: &mut Merge,
+    ) -> Result<bool, ReadError> {
+        let fair = POLL_RECORDS_MAX / self.rings.len().max(1) as u64;
+        let mut more = false;
+        for ring in &mut self.rings {
+            more |= ring.poll(image, now, fair, &mut self.scratch, merge)?;
+        }
+        Ok(more)
+    }
+
+    /// Rings in which something was ever written.
+    pub(super) fn active(&self) -> usize {
+        self.rings.iter().filter(|ring| ring.reader.next() > 0).count()
+    }
+
+    pub(super) fn read(&self) -> u64 {
+        self.rings.iter().map(|ring| ring.reader.read()).sum()
+    }
+
+    pub(super) fn lost(&self) -> u64 {
+        self.rings.iter().fold(0, |sum, ring| sum.saturating_add(ring.reader.lost()))
+    }
+
+    pub(super) fn before_attach(&self) -> u64 {
+        self.rings.iter().fold(0, |sum, ring| sum.saturating_add(ring.reader.before_attach()))
+    }
+
+    pub(super) fn unknown(&self) -> u64 {
+        self.rings.iter().map(|ring| ring.unknown).sum()
+    }
+
+    pub(super) fn suggested_period(&self) -> Duration {
+        let fastest =
+            self.rings.iter().map(|ring| ((ring.capacity / FILL_PARTS) << 20) / ring.rate.max(1)).min();
+        let period_ns = fastest.unwrap_or(u64::MAX).clamp(*PERIOD_NS.start(), *PERIOD_NS.end());
+        Duration::from_nanos(period_ns)
+    }
+
+    /// The *now running* cells of the rings that are open.
+    pub(super) fn running(&self, image: &Image) -> Result<Vec<(SourceId, Running, Ticks)>, ReadError> {
+        let mut found = Vec::new();
+        for ring in &self.rings {
+            let at = image.plan().place_word(ring.place);
+            let Words([state]) = image.words(at)?;
+            if state & 0xffff_ffff != PLACE_OPEN {
+                continue;
+            }
+            let Some((stamp, [since, detail])) = image.cell(at + place::RUNNING)? else { continue };
+            if let Some(running) = running(Stamp(stamp), detail) {
+                found.push((SourceId(ring.place as u32 + 1), running, Ticks(since)));
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn running(stamp: Stamp, detail: u64) -> Option<Running> {
+    let code = stamp.kind();
+    Some(match code {
+        _ if code == RunningCode::Outside as u8 => Running::Outside,
+        _ if code == RunningCode::Phase as u8 => {
+            Running::Phase(Phase::from_code(u8::try_from(detail).ok()?)?)
+        }
+        _ if code == RunningCode::Task as u8 => Running::Task { task: TaskId(detail), tag: Tag(stamp.tag()) },
+        _ if code == RunningCode::Poll as u8 => {
+            Running::Poll { deadline: detail.checked_sub(1).map(Timestamp) }
+        }
+        _ => return None,
+    })
+}
+
+impl SlotsAt {
+    /// The slots of a place, where a ring can be there.
+    fn find(image: &Image, index: usize, offset: u64, capacity: u64) -> Option<Self> {
+        if !capacity.is_power_of_two() || capacity < 16 || capacity > u64::from(CAPACITY_MAX) {
+            return None;
+        }
+        match image {
+            Image::Nothing => None,
+            Image::Local { session, .. } => {
+                session.slots(index).map(|(slots, gate)| Self::Memory(slots, gate))
+            }
+            Image::File(_) => {
+                let end = offset.checked_add(capacity * RECORD_BYTES as u64)?;
+                (end <= i64::MAX as u64 && offset.is_multiple_of(RECORD_BYTES as u64))
+                    .then(|| Self::File { offset, shift: capacity.trailing_zeros() })
+            }
+        }
+    }
+}
+
+impl Ring {
+    fn poll(
+        &mut self,
+        image: &Image,
+        now: Timestamp,
+        limit: u64,
+        scratch: &mut Vec<Record>,
+        merge: &mut Merge,
+    ) -> Result<bool, ReadError> {
+        let before = self.reader.next();
+        let (lane, gap, last_at, unknown) = (self.place, &mut self.gap, &mut self.last_at, &mut self.unknown);
+        let emit = |item: Item<'_>| match item {
+            Item::Lost(count) => *gap = gap.saturating_add(count),
+            Item::Event(records) => take(records, lane, gap, last_at, unknown, merge),
+        };
+        let more = match (&self.slots, image) {
+            (SlotsAt::Memory(slots, gate), Image::Local { drains, .. }) => {
+                let Ok(more) = self.reader.poll(&MemoryView(slots), scratch, limit, emit);
+                if *drains {
+                    gate.drained(self.reader.next());
+                }
+                more
+            }
+            (SlotsAt::File { offset, shift }, Image::File(file)) => {
+                let view = FileView { file: file.file(), offset: *offset, shift: *shift };
+                self.reader.poll(&view, scratch, limit, emit).map_err(|error| file.failed(error))?
+            }
+            _ => false,
+        };
+        self.measure(before, now);
+        Ok(more)
+    }
+
+    /// How fast the ring fills: the highest rate lately, so that a burst is still remembered at the next one.
+    fn measure(&mut self, before: u64, now: Timestamp) {
+        let elapsed_ns = self.polled_at.map_or(0, |at| now.ns_since(at));
+        if elapsed_ns > 0 {
+            let written = self.reader.next().saturating_sub(before).min(1 << 40);
+            let rate = (written << 20) / elapsed_ns;
+            self.rate = rate.max(self.rate - self.rate / 8);
+        }
+        self.polled_at = Some(now);
+    }
+}
+
+/// Decodes one event and sends it on, its gap before it.
+fn take(
+    records: &[Record],
+    lane: usize,
+    gap: &mut u64,
+    last_at: &mut Ticks,
+    unknown: &mut u64,
+    merge: &mut Merge,
+) {
+    let at = Ticks(records[0][0]);
+    if *gap > 0 {
+        let lost = Event::Lost { count: std::mem::take(gap), from: *last_at };
+        merge.push(lane, RawEvent { at, event: lost });
+    }
+    match unpack::<Ticks>(records) {
+        Ok((at, event)) => {
+            *last_at = at;
+            merge.push(lane, RawEvent { at, event });
+        }
+        Err(_) => *unknown += records.len() as u64,
+    }
+}

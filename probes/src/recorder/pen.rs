@@ -1,0 +1,241 @@
+//! The pen: one ring's writer with what belongs to it — its place, its clock, its *now running* cell, its gate.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use super::Running;
+use crate::clock::SystemClock;
+use crate::event::{Event, LabelKind};
+use crate::ids::{LabelId, SourceId, Ticks};
+use crate::record::{Packed, Stamp};
+use crate::ring::{RingSlots, Writer};
+use crate::session::{Gate, Inner, Opened};
+use crate::shared::layout::place;
+use crate::text::InlineText;
+use crate::wiped::WipedPosition;
+
+/// Milliseconds after which the first calibrations are due; the last value repeats.
+const CALIBRATION_MS: [u64; 5] = [10, 30, 100, 300, 1000];
+
+/// The kind byte of the *now running* cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum RunningCode {
+    Outside = 1,
+    Phase = 2,
+    Task = 3,
+    Poll = 4,
+}
+
+#[derive(Debug)]
+pub(crate) struct Pen {
+    writer: Writer<RingSlots, WipedPosition>,
+    clock: SystemClock,
+    next_calibration: AtomicU64,
+    running_version: AtomicU32,
+    running_at: usize,
+    session: Arc<Inner>,
+    gate: Arc<Gate>,
+    place: usize,
+    ticks_per_ms: u64,
+    calibrations: AtomicU32,
+    in_hook: AtomicBool,
+    closed: AtomicBool,
+}
+
+impl Pen {
+    pub(crate) fn new(session: Arc<Inner>, opened: Opened) -> io::Result<Self> {
+        let position = match WipedPosition::new() {
+            Ok(position) => position,
+            Err(error) => {
+                session.close(opened.place, opened.written);
+                return Err(error);
+            }
+        };
+        let [first, second] = session.anchors;
+        let elapsed_ns = second.monotonic.ns_since(first.monotonic).max(1);
+        let ticks = second.ticks.0.saturating_sub(first.ticks.0);
+        let pen = Self {
+            writer: Writer::new(opened.slots, position, opened.written, opened.gate.limit()),
+            clock: session.clock,
+            next_calibration: AtomicU64::new(0),
+            running_version: AtomicU32::new(0),
+            running_at: session.header.plan().place_word(opened.place) + place::RUNNING,
+            gate: opened.gate,
+            place: opened.place,
+            ticks_per_ms: (u128::from(ticks) * 1_000_000 / u128::from(elapsed_ns)).clamp(1, 1 << 40) as u64,
+            calibrations: AtomicU32::new(0),
+            in_hook: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            session,
+        };
+        pen.next_calibration.store(first.ticks.0 + pen.ticks_per_ms * CALIBRATION_MS[0], Ordering::Relaxed);
+        if opened.reused {
+            pen.announce();
+        }
+        Ok(pen)
+    }
+
+    /// A ring that changes hands says so in its stream.
+    fn announce(&self) {
+        let place = self.session.header.plan().place_word(self.place) + place::NAME;
+        let mut words = [0; crate::text::TEXT_WORDS];
+        for (index, word) in words.iter_mut().enumerate() {
+            *word = self.session.header.word(place + index);
+        }
+        if let Some(text) = InlineText::from_words(words) {
+            use crate::clock::Clock;
+            let label = Event::Label { kind: LabelKind::Source, id: self.source().0, text };
+            self.record(self.clock.ticks(), label);
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn record(&self, at: Ticks, event: Event<Ticks>) {
+        if !self.writer.write_short(&Packed::new(at, event)) {
+            self.record_slowly(at, &event);
+        }
+    }
+
+    /// An event of several records, the end of a lap, a full ring, or a forked child.
+    #[inline(never)]
+    fn record_slowly(&self, at: Ticks, event: &Event<Ticks>) {
+        if !self.writer.is_ours() {
+            return;
+        }
+        let packed = Packed::new(at, *event);
+        let mut gate = self.gate.limit();
+        let end = self.writer.written() + packed.parts() as u64;
+        if end > gate {
+            gate = self.make_room(end);
+        }
+        self.writer.write(&packed);
+        self.writer.open(gate);
+    }
+
+    /// Lets the session drain. Where that frees nothing, it is not asked again for an eighth of the ring.
+    #[cold]
+    fn make_room(&self, end: u64) -> u64 {
+        if let Some(hook) = self.session.hook()
+            && !self.in_hook.swap(true, Ordering::Relaxed)
+        {
+            let _left = Leaving(&self.in_hook);
+            hook();
+        }
+        let gate = self.gate.limit();
+        if end <= gate {
+            return gate;
+        }
+        let given_up = end + self.writer.capacity() / 8;
+        self.session.header.add_overrun(self.place, given_up - gate.max(self.writer.written()));
+        self.gate.give_up(given_up);
+        given_up
+    }
+
+    #[inline]
+    pub(crate) fn set_running(&self, at: Ticks, running: Running) {
+        if !self.writer.is_ours() {
+            return;
+        }
+        let (code, tag, detail) = match running {
+            Running::Outside => (RunningCode::Outside, 0, 0),
+            Running::Phase(phase) => (RunningCode::Phase, 0, u64::from(phase.code())),
+            Running::Task { task, tag } => (RunningCode::Task, tag.0, task.0),
+            Running::Poll { deadline } => {
+                (RunningCode::Poll, 0, deadline.map_or(0, |deadline| deadline.0.saturating_add(1)))
+            }
+        };
+        let version = self.running_version.load(Ordering::Relaxed).wrapping_add(1);
+        self.running_version.store(version, Ordering::Relaxed);
+        let stamp = Stamp::new(version, code as u8, tag, false, 0, 1);
+        self.session.header.write_cell(self.running_at, stamp.0, &[at.0, detail]);
+    }
+
+    #[inline]
+    pub(crate) fn calibrate_if_due(&self, at: Ticks) {
+        if at.0 >= self.next_calibration.load(Ordering::Relaxed) {
+            self.calibrate(at);
+        }
+    }
+
+    #[cold]
+    fn calibrate(&self, at: Ticks) {
+        if !self.writer.is_ours() {
+            return;
+        }
+        let count = self.calibrations.fetch_add(1, Ordering::Relaxed) as usize + 1;
+        let wait_ms = CALIBRATION_MS[count.min(CALIBRATION_MS.len() - 1)];
+        self.next_calibration.store(at.0.saturating_add(self.ticks_per_ms * wait_ms), Ordering::Relaxed);
+        let anchor = self.clock.anchor();
+        self.session.note_anchor(anchor);
+        let event =
+            Event::Calibration { ticks: anchor.ticks, monotonic: anchor.monotonic, wall_ns: anchor.wall_ns };
+        self.record(at, event);
+    }
+
+    pub(crate) fn name(&self, at: Ticks, kind: LabelKind, id: u32, text: &str) {
+        if self.is_ours() && self.session.name(kind, id, text) {
+            self.record(at, Event::Label { kind, id, text: InlineText::new(text) });
+        }
+    }
+
+    pub(crate) fn intern(&self, at: Ticks, kind: LabelKind, text: &str) -> LabelId {
+        if !self.is_ours() {
+            return LabelId(0);
+        }
+        let (id, news) = self.session.intern(kind, text);
+        if news {
+            self.record(at, Event::Label { kind, id, text: InlineText::new(text) });
+        }
+        LabelId(id)
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_ours(&self) -> bool {
+        self.writer.is_ours()
+    }
+
+    #[inline(always)]
+    pub(crate) const fn clock(&self) -> &SystemClock {
+        &self.clock
+    }
+
+    pub(crate) fn source(&self) -> SourceId {
+        SourceId(self.place as u32 + 1)
+    }
+
+    pub(crate) const fn session(&self) -> &Arc<Inner> {
+        &self.session
+    }
+
+    pub(crate) fn written(&self) -> u64 {
+        self.writer.written()
+    }
+
+    #[inline]
+    pub(crate) fn pressure(&self) -> bool {
+        self.gate.is_under_pressure(self.writer.written())
+    }
+
+    /// Whether the recorder is gone. Its place may have another pen by now.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Gives the place back.
+    pub(crate) fn close(&self) {
+        if self.writer.is_ours() && !self.closed.swap(true, Ordering::Relaxed) {
+            self.session.close(self.place, self.writer.written());
+        }
+    }
+}
+
+/// Leaves the hook, also by a panic.
+struct Leaving<'a>(&'a AtomicBool);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,55 @@
+//! A reader's view of a ring in another process's file, by `pread`: a file that shrinks under us is an error
+//! here, where a mapping would be a SIGBUS.
+//!
+//! One `pread` gives no order between the words it copies, so a stamp is always read by a call of its own:
+//! after a stamp comes a fence and then the copy, after the copy a fence and then the stamps again. That is the
+//! protocol of [`ring`](super), with a system call in place of a load.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{Ordering, fence};
+
+use super::{RECORD_WORDS, STAMP_WORD, View};
+use crate::memory::WORD_BYTES;
+use crate::record::{RECORD_BYTES, Record, Stamp};
+
+/// The slots of one ring of a file.
+#[derive(Debug)]
+pub(crate) struct FileView<'a> {
+    /// The file.
+    pub(crate) file: &'a File,
+    /// Where its slots begin, in bytes.
+    pub(crate) offset: u64,
+    /// How many, as a power of two.
+    pub(crate) shift: u32,
+}
+
+impl FileView<'_> {
+    fn position(&self, slot: u64) -> u64 {
+        self.offset + (slot & ((1 << self.shift) - 1)) * RECORD_BYTES as u64
+    }
+}
+
+impl View for FileView<'_> {
+    type Error = io::Error;
+
+    fn shift(&self) -> u32 {
+        self.shift
+    }
+
+    fn stamp(&self, slot: u64) -> io::Result<Stamp> {
+        let mut word = [0_u8; WORD_BYTES];
+        let read = self.file.read_exact_at(&mut word, self.position(slot) + (STAMP_WORD * WORD_BYTES) as u64);
+        fence(Ordering::Acquire);
+        read.map(|()| Stamp(u64::from_ne_bytes(word)))
+    }
+
+    fn copy(&self, slot: u64, out: &mut [Record]) -> io::Result<()> {
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut::<[u64; RECORD_WORDS], u8>(out);
+        let read =
+            if bytes.is_empty() { Ok(()) } else { self.file.read_exact_at(bytes, self.position(slot)) };
+        fence(Ordering::Acquire);
+        read
+    }
+}

@@ -1,0 +1,290 @@
+//! The reading side: finds how far the writer has come, copies, checks, and accounts for every record.
+//!
+//! One algorithm for every place a ring can be in: a [`View`] says how a stamp is loaded and records are
+//! copied there. Nothing that a view returns is trusted: all loops are bounded by the ring's capacity.
+
+use crate::record::{PARTS_MAX, Record, Stamp};
+
+use super::{BLANK, Start, lap_of, laps_ahead};
+
+/// How a reader gets at slots. Slot numbers are taken modulo the capacity.
+pub(crate) trait View {
+    /// Why it failed.
+    type Error;
+    /// How many slots, as a power of two.
+    fn shift(&self) -> u32;
+    /// The stamp of a slot, with acquire semantics.
+    fn stamp(&self, slot: u64) -> Result<Stamp, Self::Error>;
+    /// Copies consecutive slots, in any order, words possibly torn against each other, and ends with an
+    /// acquire fence.
+    fn copy(&self, slot: u64, out: &mut [Record]) -> Result<(), Self::Error>;
+}
+
+/// What a poll finds, in order.
+#[derive(Debug)]
+pub(crate) enum Item<'a> {
+    /// The records of one event.
+    Event(&'a [Record]),
+    /// So many records were overwritten before they were read.
+    Lost(u64),
+}
+
+/// Most records copied at once: long enough to be cheap, short enough to outrun the writer.
+const BATCH: u64 = 2048;
+
+/// One reader of one ring. `read + lost + before_attach` is always the next sequence number to be read.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    start: Start,
+    started: bool,
+    next: u64,
+    /// Where a reader of new records began: parts found there belong to an event from before.
+    attached_at: Option<u64>,
+    read: u64,
+    lost: u64,
+    before_attach: u64,
+}
+
+/// What the stamp of a slot says about a sequence number.
+enum Seen {
+    /// Not written yet.
+    Behind,
+    /// Being written, by this sequence number or a later one.
+    Busy,
+    /// Published, and still there.
+    Current,
+    /// Overwritten, so many laps later.
+    Ahead(u64),
+}
+
+impl Reader {
+    pub(crate) const fn new(start: Start) -> Self {
+        Self { start, started: false, next: 0, attached_at: None, read: 0, lost: 0, before_attach: 0 }
+    }
+
+    /// The sequence number of the next record to be read: everything before it is accounted for.
+    pub(crate) const fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Records that were returned.
+    pub(crate) const fn read(&self) -> u64 {
+        self.read
+    }
+
+    /// Records that were overwritten before they were read.
+    pub(crate) const fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Records that had been overwritten, or were to be skipped, when the first read happened.
+    pub(crate) const fn before_attach(&self) -> u64 {
+        self.before_attach
+    }
+
+    /// Hands out what is published, at most `limit` records of it, at most what was there when it was called.
+    /// `scratch` is where records are copied to. True where the limit left some for the next call.
+    pub(crate) fn poll<V: View>(
+        &mut self,
+        view: &V,
+        scratch: &mut Vec<Record>,
+        limit: u64,
+        mut emit: impl FnMut(Item<'_>),
+    ) -> Result<bool, V::Error> {
+        let head = if self.started { self.advance(view)? } else { self.attach(view)? };
+        let mut more = false;
+        if let Some(head) = head {
+            let oldest = (head + 1).saturating_sub(1 << view.shift());
+            if self.next < oldest {
+                self.skip(oldest - self.next, &mut emit);
+            }
+            let last = head.min(self.next.saturating_add(limit.max(PARTS_MAX as u64) - 1));
+            more = last < head;
+            while self.next <= last && self.batch(view, last, scratch, &mut emit)? {}
+        }
+        self.started = true;
+        Ok(more)
+    }
+
+    /// Reads up to one batch; false when what is left is no whole event yet.
+    fn batch<V: View>(
+        &mut self,
+        view: &V,
+        head: u64,
+        scratch: &mut Vec<Record>,
+        emit: &mut impl FnMut(Item<'_>),
+    ) -> Result<bool, V::Error> {
+        let capacity = 1_u64 << view.shift();
+        let count = (head - self.next + 1).min(BATCH).min(capacity);
+        let last = self.next + count - 1;
+        scratch.resize(count as usize, BLANK);
+        let slot = self.next & (capacity - 1);
+        let until_end = (capacity - slot).min(count) as usize;
+        let (low, high) = scratch.split_at_mut(until_end);
+        view.copy(slot, low)?;
+        view.copy(0, high)?;
+
+        let overwritten = self.overwritten(view, count)?;
+        if overwritten > 0 {
+            self.skip(overwritten, emit);
+        }
+        let intact = scratch.get(overwritten as usize..).unwrap_or_default();
+        let whole = self.hand_out(intact, view.shift(), emit);
+        Ok(whole || last < head)
+    }
+
+    /// Of the records just copied from `next` on, how many may be torn: the first whose stamp is still in
+    /// place proves the rest.
+    fn overwritten<V: View>(&self, view: &V, count: u64) -> Result<u64, V::Error> {
+        if matches!(self.look(view, self.next)?, Seen::Current) {
+            return Ok(0);
+        }
+        let (mut gone, mut there) = (0, count);
+        while there - gone > 1 {
+            let middle = gone + (there - gone) / 2;
+            if matches!(self.look(view, self.next + middle)?, Seen::Current) {
+                there = middle;
+            } else {
+                gone = middle;
+            }
+        }
+        Ok(there)
+    }
+
+    /// Hands out the whole events of `records`, the first of which is `next`. False where they end in the
+    /// middle of an event.
+    fn hand_out(&mut self, records: &[Record], shift: u32, emit: &mut impl FnMut(Item<'_>)) -> bool {
+        let mut rest = records;
+        while let Some(first) = rest.first() {
+            let stamp = Stamp(first[1]);
+            let parts = stamp.parts();
+            let follows = |(part, record): (usize, &Record)| {
+                let other = Stamp(record[1]);
+                other.part() == part && other.parts() == parts
+            };
+            let found = rest.iter().take(parts).enumerate().take_while(|part| follows(*part)).count();
+            if stamp.part() != 0 && self.attached_at == Some(self.next) {
+                // The end of an event in whose middle the reader attached.
+                self.next += 1;
+                self.before_attach += 1;
+                self.attached_at = Some(self.next);
+                rest = &rest[1..];
+            } else if found == 0 || stamp.place() != lap_of(self.next, shift) {
+                // A part whose beginning was overwritten, or a stamp that no writer of ours leaves behind.
+                self.skip(1, emit);
+                rest = &rest[1..];
+            } else if found == parts {
+                let (event, after) = rest.split_at(parts);
+                emit(Item::Event(event));
+                self.read += parts as u64;
+                self.next += parts as u64;
+                rest = after;
+            } else if found == rest.len() {
+                return false;
+            } else {
+                self.skip(found as u64, emit);
+                rest = &rest[found..];
+            }
+        }
+        true
+    }
+
+    /// Accounts for records that cannot be read.
+    fn skip(&mut self, count: u64, emit: &mut impl FnMut(Item<'_>)) {
+        if self.started {
+            self.lost += count;
+            emit(Item::Lost(count));
+        } else {
+            self.before_attach += count;
+        }
+        self.next += count;
+    }
+
+    /// The newest published sequence number, for a reader that knows nothing yet.
+    fn attach<V: View>(&mut self, view: &V) -> Result<Option<u64>, V::Error> {
+        let capacity = 1_u64 << view.shift();
+        let sequence = |stamp: Stamp, slot| u64::from(stamp.place().saturating_sub(1)) * capacity + slot;
+        let first = view.stamp(0)?;
+        let head = if first.place() == 0 {
+            // Slot 0 is empty or being written: then the last one is the newest, or nothing is there.
+            let last = view.stamp(capacity - 1)?;
+            (last.place() != 0).then(|| sequence(last, capacity - 1))
+        } else {
+            Some(self.newest(view, sequence(first, 0))?)
+        };
+        if self.start == Start::Newest {
+            let next = head.map_or(0, |head| head + 1);
+            (self.next, self.attached_at, self.before_attach) = (next, Some(next), next);
+            return Ok(None);
+        }
+        Ok(head)
+    }
+
+    /// The newest published sequence number, where there is one from `next` on.
+    fn advance<V: View>(&self, view: &V) -> Result<Option<u64>, V::Error> {
+        let shift = view.shift();
+        let ahead = |sequence: u64, laps: u64| sequence.checked_add(laps.checked_shl(shift)?);
+        let published = match self.look(view, self.next)? {
+            Seen::Behind => None,
+            Seen::Current => Some(self.next),
+            Seen::Ahead(laps) => ahead(self.next, laps),
+            // This record, or one that overwrites it, is being written: the one before it knows.
+            Seen::Busy => {
+                let slot = self.next.wrapping_sub(1);
+                let place = view.stamp(slot)?.place();
+                let lap = if self.next == 0 { 0 } else { lap_of(slot, shift) };
+                match laps_ahead(place, lap) {
+                    laps if place != 0 && laps > 0 => {
+                        ahead(self.next, laps.unsigned_abs()).map(|next| next.wrapping_sub(1))
+                    }
+                    _ => None,
+                }
+            }
+        };
+        match published.filter(|published| *published < u64::MAX / 4 && *published >= self.next) {
+            Some(published) => self.newest(view, published).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The newest published sequence number that is less than a lap after `base`, which is published.
+    fn newest<V: View>(&self, view: &V, base: u64) -> Result<u64, V::Error> {
+        let (mut there, mut not_there) = (base, base + (1 << view.shift()));
+        let mut step = 1;
+        while there + step < not_there {
+            if self.is_published(view, there + step)? {
+                there += step;
+                step *= 2;
+            } else {
+                not_there = there + step;
+            }
+        }
+        while not_there - there > 1 {
+            let middle = there + (not_there - there) / 2;
+            if self.is_published(view, middle)? {
+                there = middle;
+            } else {
+                not_there = middle;
+            }
+        }
+        Ok(there)
+    }
+
+    fn is_published<V: View>(&self, view: &V, sequence: u64) -> Result<bool, V::Error> {
+        Ok(matches!(self.look(view, sequence)?, Seen::Current | Seen::Ahead(_)))
+    }
+
+    fn look<V: View>(&self, view: &V, sequence: u64) -> Result<Seen, V::Error> {
+        let place = view.stamp(sequence)?.place();
+        if place == 0 {
+            return Ok(Seen::Busy);
+        }
+        Ok(match laps_ahead(place, lap_of(sequence, view.shift())) {
+            0 => Seen::Current,
+            laps if laps > 0 => Seen::Ahead(laps.unsigned_abs()),
+            _ => Seen::Behind,
+        })
+    }
+}
+
+const _: () = assert!(BATCH >= PARTS_MAX as u64, "a batch holds a whole event");

@@ -1,0 +1,106 @@
+//! Where the slots of a ring live, behind a trait so that loom can run the same protocol on its own atomics.
+
+#![expect(unsafe_code, reason = "the hot path reaches a masked slot without a bounds check")]
+
+use std::convert::Infallible;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+use super::{RECORD_WORDS, STAMP_WORD, View};
+use crate::memory::Region;
+use crate::record::{Record, Stamp};
+
+/// Slots of four atomic words each. The number of slots is a power of two, and any slot number is taken
+/// modulo it.
+pub(crate) trait Slots {
+    /// How many slots, as a power of two.
+    fn shift(&self) -> u32;
+    /// Loads word `word` (0 to 3) of a slot.
+    fn load(&self, slot: u64, word: usize, order: Ordering) -> u64;
+    /// Stores word `word` (0 to 3) of a slot.
+    fn store(&self, slot: u64, word: usize, value: u64, order: Ordering);
+    /// A fence in the same memory model as the words.
+    fn fence(&self, order: Ordering);
+}
+
+/// The real slots: a region, on the heap or mapped.
+#[derive(Clone, Debug)]
+pub(crate) struct RingSlots {
+    base: NonNull<AtomicU64>,
+    mask: u64,
+    _region: Arc<Region>,
+}
+
+// SAFETY: the pointer is into the region, which is atomics only and kept alive.
+unsafe impl Send for RingSlots {}
+// SAFETY: as above.
+unsafe impl Sync for RingSlots {}
+
+impl RingSlots {
+    /// The ring that fills `region`.
+    ///
+    /// # Panics
+    ///
+    /// Where the region is not a power of two of records.
+    pub(crate) fn new(region: Arc<Region>) -> Self {
+        let slots = region.len() / RECORD_WORDS;
+        assert!(slots.is_power_of_two() && slots * RECORD_WORDS == region.len(), "a ring of {slots} slots");
+        Self { base: region.base(), mask: slots as u64 - 1, _region: region }
+    }
+
+    #[inline(always)]
+    fn word(&self, slot: u64, word: usize) -> &AtomicU64 {
+        let index = (slot & self.mask) as usize * RECORD_WORDS + (word & (RECORD_WORDS - 1));
+        // SAFETY: the mask keeps the slot below the number of slots that `new` checked against the region,
+        // which lives as long as `self`.
+        unsafe { self.base.add(index).as_ref() }
+    }
+}
+
+impl Slots for RingSlots {
+    fn shift(&self) -> u32 {
+        self.mask.count_ones()
+    }
+
+    #[inline(always)]
+    fn load(&self, slot: u64, word: usize, order: Ordering) -> u64 {
+        self.word(slot, word).load(order)
+    }
+
+    #[inline(always)]
+    fn store(&self, slot: u64, word: usize, value: u64, order: Ordering) {
+        self.word(slot, word).store(value, order);
+    }
+
+    #[inline(always)]
+    fn fence(&self, order: Ordering) {
+        fence(order);
+    }
+}
+
+/// A reader's view of slots in its own memory.
+#[derive(Debug)]
+pub(crate) struct MemoryView<'a, S>(pub(crate) &'a S);
+
+impl<S: Slots> View for MemoryView<'_, S> {
+    type Error = Infallible;
+
+    fn shift(&self) -> u32 {
+        self.0.shift()
+    }
+
+    fn stamp(&self, slot: u64) -> Result<Stamp, Infallible> {
+        Ok(Stamp(self.0.load(slot, STAMP_WORD, Ordering::Acquire)))
+    }
+
+    fn copy(&self, slot: u64, out: &mut [Record]) -> Result<(), Infallible> {
+        for (index, record) in out.iter_mut().enumerate() {
+            for (word, copy) in record.iter_mut().enumerate() {
+                *copy = self.0.load(slot + index as u64, word, Ordering::Relaxed);
+            }
+        }
+        self.0.fence(Ordering::Acquire);
+        Ok(())
+    }
+}

@@ -1,0 +1,101 @@
+//! The writing side: wait-free, no allocation, no lock, no system call.
+
+use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{STAMP_WORD, Slots, lap_of};
+use crate::record::{Packed, Record};
+
+/// How far a writer has come. Only its thread touches it: the atomics are there so that a recorder that two
+/// threads use by mistake writes nonsense instead of being undefined.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct Position {
+    /// The sequence number of the next record.
+    next: AtomicU64,
+    /// The sequence number up to which records may be written without a further look: the end of the lap, or
+    /// of what a lossless reader has drained. 0 in a process that was forked off (see
+    /// [`wiped`](crate::wiped)).
+    limit: AtomicU64,
+    /// The lap of `next`, in the upper half, as a stamp has it.
+    lap: AtomicU64,
+}
+
+/// One thread's pen on a ring. `P` is where the position lives.
+#[derive(Debug)]
+pub(crate) struct Writer<S, P> {
+    slots: S,
+    position: P,
+}
+
+impl<S: Slots, P: Deref<Target = Position>> Writer<S, P> {
+    /// Goes on after `written` records, with room up to sequence number `gate`.
+    pub(crate) fn new(slots: S, position: P, written: u64, gate: u64) -> Self {
+        let writer = Self { slots, position };
+        writer.position.next.store(written, Ordering::Relaxed);
+        writer.open(gate);
+        writer
+    }
+
+    /// The sequence number of the next record: how many were written.
+    #[inline(always)]
+    pub(crate) fn written(&self) -> u64 {
+        self.position.next.load(Ordering::Relaxed)
+    }
+
+    /// Records that the ring holds.
+    pub(crate) fn capacity(&self) -> u64 {
+        1 << self.slots.shift()
+    }
+
+    /// False in a process that was forked off from the one that opened the ring.
+    #[inline(always)]
+    pub(crate) fn is_ours(&self) -> bool {
+        self.position.limit.load(Ordering::Relaxed) != 0
+    }
+
+    /// Writes an event of one narrow record; false, and nothing written, where it is longer or a further look
+    /// is due ([`open`](Self::open), [`write`](Self::write)).
+    #[inline(always)]
+    pub(crate) fn write_short(&self, packed: &Packed) -> bool {
+        let sequence = self.position.next.load(Ordering::Relaxed);
+        let Some([time, stamp, low, high]) = packed.narrow() else { return false };
+        if sequence >= self.position.limit.load(Ordering::Relaxed) {
+            return false;
+        }
+        let lap = self.position.lap.load(Ordering::Relaxed);
+        self.put(sequence, [time, stamp | lap, low, high]);
+        self.position.next.store(sequence + 1, Ordering::Relaxed);
+        true
+    }
+
+    /// Writes an event of any length. The caller has made room.
+    pub(crate) fn write(&self, packed: &Packed) {
+        let mut sequence = self.written();
+        for index in 0..packed.parts() {
+            self.put(sequence, packed.record(index, lap_of(sequence, self.slots.shift())));
+            sequence += 1;
+        }
+        self.position.next.store(sequence, Ordering::Relaxed);
+    }
+
+    /// Allows short records up to sequence number `gate`, or the end of the lap if that is nearer.
+    pub(crate) fn open(&self, gate: u64) {
+        let (sequence, shift) = (self.written(), self.slots.shift());
+        let lap_end = ((sequence >> shift) + 1) << shift;
+        self.position.lap.store(u64::from(lap_of(sequence, shift)) << 32, Ordering::Relaxed);
+        // 0 would say "forked".
+        self.position.limit.store(lap_end.min(gate).max(1), Ordering::Relaxed);
+    }
+
+    #[inline(always)]
+    fn put(&self, sequence: u64, record: Record) {
+        // The slot is invalid before a word of it changes, and valid again after the last one did.
+        self.slots.store(sequence, STAMP_WORD, 0, Ordering::Relaxed);
+        self.slots.fence(Ordering::Release);
+        self.slots.store(sequence, 0, record[0], Ordering::Relaxed);
+        self.slots.store(sequence, 2, record[2], Ordering::Relaxed);
+        self.slots.store(sequence, 3, record[3], Ordering::Relaxed);
+        self.slots.store(sequence, STAMP_WORD, record[1], Ordering::Release);
+    }
+}

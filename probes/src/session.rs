@@ -1,0 +1,263 @@
+//! The session: one process's recording, from which each emitting thread gets a [`Recorder`].
+//!
+//! ```text
+//! Session ── recorder("loop") ──► Recorder ──► ring 1 ─┐
+//!    │  └─── recorder("worker") ► Recorder ──► ring 2 ─┤   in memory, or in a file
+//!    ├── header: who, anchors, table of rings, labels ─┤   that other processes read
+//!    └── reader() ◄────────────────────────────────────┘
+//! ```
+//!
+//! The last handle (or [`finish`](Session::finish)) ends the session well: the file says so and goes. A crash,
+//! a kill and a panic leave it for a post-mortem.
+
+mod builder;
+mod gate;
+mod registry;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use crate::clock::{Anchor, SystemClock};
+use crate::event::LabelKind;
+use crate::metadata::Metadata;
+use crate::process::ProcessReader;
+use crate::recorder::{Pen, Recorder};
+use crate::ring::{RingSlots, Start};
+use crate::shared::create::SharedFile;
+use crate::shared::folder::FolderError;
+use crate::shared::header::Header;
+use crate::text::InlineText;
+
+pub use builder::SessionBuilder;
+pub(crate) use gate::Gate;
+pub(crate) use registry::Opened;
+use registry::Registry;
+
+/// Why a shared session cannot be had. A program goes on with [`SessionBuilder::private`] or
+/// [`Session::disabled`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The folder is not fit.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The file cannot be made, most often because the filesystem is full.
+    #[error("no ring file of {bytes} bytes can be made in {}; free some space or set LOOPSCOPE_DIR", .folder.display())]
+    File {
+        /// The folder.
+        folder: PathBuf,
+        /// The size of the file's fixed part, in bytes.
+        bytes: usize,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// What a full ring calls: see [`Session::on_full`].
+pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
+
+/// A handle on a recording. Clones are handles on the same one.
+#[derive(Clone, Debug)]
+pub struct Session {
+    inner: Option<Arc<Inner>>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) header: Header,
+    pub(crate) metadata: Metadata,
+    pub(crate) clock: SystemClock,
+    /// Two anchors of the session's start.
+    pub(crate) anchors: [Anchor; 2],
+    file: Option<SharedFile>,
+    capacity: u32,
+    pid: u32,
+    registry: Mutex<Registry>,
+    hook: OnceLock<Hook>,
+    ended: AtomicBool,
+}
+
+impl Session {
+    /// Begins to describe a session of the program `program`.
+    #[must_use]
+    pub fn builder(program: impl Into<String>) -> SessionBuilder {
+        SessionBuilder::new(program.into())
+    }
+
+    /// A session that records nothing; its recorders cost a branch.
+    #[must_use]
+    pub const fn disabled() -> Self {
+        Self { inner: None }
+    }
+
+    fn new(inner: Inner) -> Self {
+        Self { inner: Some(Arc::new(inner)) }
+    }
+
+    pub(crate) fn from_inner(inner: &Arc<Inner>) -> Self {
+        Self { inner: Some(Arc::clone(inner)) }
+    }
+
+    pub(crate) const fn inner(&self) -> Option<&Arc<Inner>> {
+        self.inner.as_ref()
+    }
+
+    /// Whether anything is recorded.
+    #[must_use]
+    pub const fn is_enabled(&self) -> bool {
+        self.inner.is_some()
+    }
+
+    /// A ring for the calling thread's events, shown as `name`. When all places are taken or there is no
+    /// memory, the recorder is a disabled one, and readers see that one was left out.
+    #[must_use]
+    pub fn recorder(&self, name: &str) -> Recorder {
+        match &self.inner {
+            Some(inner) => {
+                inner.open(name, inner.capacity).map_or_else(Recorder::disabled, Recorder::on_ring)
+            }
+            None => Recorder::disabled(),
+        }
+    }
+
+    /// As [`recorder`](Self::recorder), with a ring of about `records` records (the next power of two, between
+    /// [`CAPACITY_MIN`](crate::ring::CAPACITY_MIN) and [`CAPACITY_MAX`](crate::ring::CAPACITY_MAX)).
+    #[must_use]
+    pub fn recorder_with_capacity(&self, name: &str, records: u32) -> Recorder {
+        match &self.inner {
+            Some(inner) => inner
+                .open(name, builder::capacity(records))
+                .map_or_else(Recorder::disabled, Recorder::on_ring),
+            None => Recorder::disabled(),
+        }
+    }
+
+    /// Reads this session from within its process. Any number of readers may read; none slows the writer.
+    #[must_use]
+    pub fn reader(&self, start: Start) -> ProcessReader {
+        ProcessReader::local(self, start)
+    }
+
+    /// The one reader that recorders wait for, when [`on_full`](Self::on_full) is set: what it has polled may
+    /// be overwritten. It begins with the oldest record.
+    #[must_use]
+    pub fn draining_reader(&self) -> ProcessReader {
+        ProcessReader::draining(self)
+    }
+
+    /// Makes the recording lossless: from now on a recorder whose next record would overwrite something that
+    /// the [draining reader](Self::draining_reader) has not polled calls `drain` first, on its own thread. `drain`
+    /// polls that reader (behind a lock that a draining thread takes as well); where it frees no room, the
+    /// recorder gives up, overwrites, and goes on. To be set before the first recorder; the first call counts.
+    pub fn on_full(&self, drain: Arc<dyn Fn() + Send + Sync>) {
+        if let Some(inner) = &self.inner
+            && inner.hook.set(drain).is_ok()
+        {
+            inner.registry().gates().for_each(|gate| gate.hold());
+        }
+    }
+
+    /// What the session says about its process; `None` where it is disabled.
+    #[must_use]
+    pub fn metadata(&self) -> Option<&Metadata> {
+        self.inner.as_ref().map(|inner| &inner.metadata)
+    }
+
+    /// The file that other processes read; `None` where the session is private or disabled.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.inner.as_ref()?.file.as_ref().map(SharedFile::path)
+    }
+
+    /// The clock whose [`ticks`](crate::clock::Clock::ticks) records of this session carry.
+    #[must_use]
+    pub fn clock(&self) -> SystemClock {
+        self.inner.as_ref().map_or_else(SystemClock::new, |inner| inner.clock)
+    }
+
+    /// Ends the session well, now: the file is marked as ended and removed. Recorders that are left write on
+    /// for readers that have the file open. Without this call it happens when the last handle goes.
+    pub fn finish(&self) {
+        if let Some(inner) = &self.inner {
+            inner.finish();
+        }
+    }
+}
+
+impl Inner {
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        // A panic under the lock leaves counts that are each valid by themselves.
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens a ring, or counts that there is none.
+    fn open(self: &Arc<Self>, name: &str, capacity: u32) -> Option<Pen> {
+        let opened = self.registry().open(self, name, capacity);
+        let pen = opened.and_then(|opened| Pen::new(Arc::clone(self), opened).ok());
+        if pen.is_none() {
+            self.header.add_dropped_source();
+        }
+        pen
+    }
+
+    pub(crate) fn close(&self, place: usize, written: u64) {
+        self.registry().close(&self.header, place, written);
+    }
+
+    pub(crate) fn hook(&self) -> Option<&Hook> {
+        self.hook.get()
+    }
+
+    /// The slots of a place, for readers of the same process.
+    pub(crate) fn slots(&self, place: usize) -> Option<(RingSlots, Arc<Gate>)> {
+        self.registry().slots(place)
+    }
+
+    /// Notes the newest anchor, unless another thread does so right now.
+    pub(crate) fn note_anchor(&self, anchor: Anchor) {
+        if let Ok(_one_at_a_time) = self.registry.try_lock() {
+            self.header.set_latest_anchor(anchor);
+        }
+    }
+
+    /// Names a number, once; true where it is news.
+    pub(crate) fn name(&self, kind: LabelKind, id: u32, text: &str) -> bool {
+        self.registry().name(&self.header, kind, id, InlineText::new(text))
+    }
+
+    /// The number of a text; and whether it is news.
+    pub(crate) fn intern(&self, kind: LabelKind, text: &str) -> (u32, bool) {
+        self.registry().intern(&self.header, kind, InlineText::new(text))
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    fn finish(&self) {
+        // A forked child shares the mapping, but the session is its parent's.
+        if std::process::id() == self.pid && !self.ended.swap(true, Ordering::AcqRel) {
+            self.header.end();
+            if let Some(file) = &self.file {
+                file.remove();
+            }
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // What a panicking program leaves behind is what somebody will want to read.
+        if !std::thread::panicking() {
+            self.finish();
+        }
+    }
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("pid", &self.pid).field("file", &self.file).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,224 @@
+//! How a session is described before it begins.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+use super::{Inner, Registry, Session, SessionError};
+use crate::clock::{Anchor, SystemClock, TickUnit};
+use crate::memory::{Region, WORD_BYTES};
+use crate::metadata::{Metadata, STALL_LIMIT_NS_DEFAULT};
+use crate::ring::{CAPACITY_DEFAULT, CAPACITY_MAX, CAPACITY_MIN};
+use crate::shared::create::SharedFile;
+use crate::shared::folder;
+use crate::shared::header::Header;
+use crate::shared::identity::Identity;
+use crate::shared::layout::{LABELS_DEFAULT, META_BYTES_MAX, PLACES_DEFAULT, PLACES_MAX, Plan};
+
+/// Between the two anchors that give the first rate of the record clock.
+const ANCHOR_GAP: Duration = Duration::from_millis(1);
+
+/// Describes a [`Session`]; the last call begins it.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct SessionBuilder {
+    program: String,
+    policy: String,
+    build: String,
+    settings: BTreeMap<String, String>,
+    stall_limit_ns: u64,
+    capacity: u32,
+    places: usize,
+    unit: TickUnit,
+}
+
+impl SessionBuilder {
+    pub(super) fn new(program: String) -> Self {
+        Self {
+            program,
+            policy: "unknown".to_owned(),
+            build: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
+            settings: BTreeMap::new(),
+            stall_limit_ns: STALL_LIMIT_NS_DEFAULT,
+            capacity: CAPACITY_DEFAULT,
+            places: PLACES_DEFAULT,
+            unit: TickUnit::detect(),
+        }
+    }
+
+    /// The loop's policy; "unknown" by default.
+    pub fn policy(mut self, policy: impl Into<String>) -> Self {
+        self.policy = policy.into();
+        self
+    }
+
+    /// Version and build profile of the program.
+    pub fn build(mut self, build: impl Into<String>) -> Self {
+        self.build = build.into();
+        self
+    }
+
+    /// Something a comparison of traces must know: a limit, a load, a seed, an environment variable.
+    pub fn setting(mut self, name: impl Into<String>, value: impl ToString) -> Self {
+        self.settings.insert(name.into(), value.to_string());
+        self
+    }
+
+    /// A tick busier than this is a stall; [`STALL_LIMIT_NS_DEFAULT`] by default.
+    pub const fn stall_limit_ns(mut self, limit_ns: u64) -> Self {
+        self.stall_limit_ns = limit_ns;
+        self
+    }
+
+    /// Records of each ring: the next power of two, between [`CAPACITY_MIN`] and [`CAPACITY_MAX`];
+    /// [`CAPACITY_DEFAULT`] by default. A record takes 32 bytes.
+    pub fn capacity(mut self, records: u32) -> Self {
+        self.capacity = capacity(records);
+        self
+    }
+
+    /// The most recorders at a time, 1 to 4,096; 64 by default. A ring takes memory once it is opened.
+    pub fn recorders_max(mut self, recorders: usize) -> Self {
+        self.places = recorders.clamp(1, PLACES_MAX);
+        self
+    }
+
+    /// What the record clock counts; by default the cheapest that this machine keeps honestly.
+    pub const fn tick_unit(mut self, unit: TickUnit) -> Self {
+        self.unit = unit;
+        self
+    }
+
+    /// Begins a session in this process's memory, which nobody else can read.
+    #[must_use]
+    pub fn private(self) -> Session {
+        let started = self.start();
+        let region = Region::heap(started.plan.fixed_bytes / WORD_BYTES);
+        started.finish(region, None)
+    }
+
+    /// Begins a session in a file of the [runtime folder](crate::discover::runtime_folder), where readers find
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError`] where the folder is not ours or the filesystem is full.
+    pub fn shared(self) -> Result<Session, SessionError> {
+        self.shared_in(&folder::runtime_folder())
+    }
+
+    /// As [`shared`](Self::shared), in a folder of the caller's choice.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError`] where the folder is not ours or the filesystem is full.
+    pub fn shared_in(self, folder: &Path) -> Result<Session, SessionError> {
+        folder::prepare(folder)?;
+        let started = self.start();
+        let bytes = started.plan.fixed_bytes;
+        let failed = |source| SessionError::File { folder: folder.to_owned(), bytes, source };
+        let (file, region) = SharedFile::create(folder, &started.who, bytes).map_err(failed)?;
+        started.finish_shared(region, file).map_err(failed)
+    }
+
+    fn start(self) -> Started {
+        let clock = SystemClock::with_unit(self.unit);
+        let first = clock.anchor();
+        std::thread::sleep(ANCHOR_GAP);
+        let anchors = [first, clock.anchor()];
+        let who = Identity::own();
+        let mut metadata = Metadata {
+            program: self.program,
+            pid: who.pid,
+            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            command: std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect(),
+            build: self.build,
+            policy: self.policy,
+            machine: machine(),
+            tick_unit: clock.unit(),
+            started: first,
+            stall_limit_ns: self.stall_limit_ns,
+            settings: self.settings,
+        };
+        let mut json = to_json(&metadata);
+        if json.len() > META_BYTES_MAX {
+            // Only the command line and the settings can be that long.
+            metadata.command.truncate(1);
+            metadata.settings.clear();
+            json = to_json(&metadata);
+        }
+        let plan = Plan::new(self.places, LABELS_DEFAULT, json.len());
+        Started { clock, anchors, who, metadata, json, plan, capacity: self.capacity }
+    }
+}
+
+/// A session that only lacks its memory.
+struct Started {
+    clock: SystemClock,
+    anchors: [Anchor; 2],
+    who: Identity,
+    metadata: Metadata,
+    json: Vec<u8>,
+    plan: Plan,
+    capacity: u32,
+}
+
+impl Started {
+    fn header(&self, region: Region) -> Header {
+        Header::new(region, self.plan, &self.who, self.clock.unit(), self.anchors, &self.json)
+    }
+
+    fn finish_shared(self, region: Region, mut file: SharedFile) -> std::io::Result<Session> {
+        let header = self.header(region);
+        file.publish()?;
+        Ok(self.session(header, Some(file)))
+    }
+
+    fn finish(self, region: Region, file: Option<SharedFile>) -> Session {
+        let header = self.header(region);
+        self.session(header, file)
+    }
+
+    fn session(self, header: Header, file: Option<SharedFile>) -> Session {
+        Session::new(Inner {
+            header,
+            pid: self.who.pid,
+            metadata: self.metadata,
+            clock: self.clock,
+            anchors: self.anchors,
+            file,
+            capacity: self.capacity,
+            registry: Mutex::new(Registry::default()),
+            hook: OnceLock::new(),
+            ended: AtomicBool::new(false),
+        })
+    }
+}
+
+/// The nearest capacity that a ring can have.
+pub(super) fn capacity(records: u32) -> u32 {
+    records.clamp(CAPACITY_MIN, CAPACITY_MAX).next_power_of_two()
+}
+
+fn to_json(metadata: &Metadata) -> Vec<u8> {
+    serde_json::to_vec(metadata).expect("text, numbers and a map with text keys are always JSON")
+}
+
+fn machine() -> String {
+    let system = rustix::system::uname();
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let processor = std::fs::read_to_string("/proc/cpuinfo")
+        .ok()
+        .and_then(|text| {
+            let line = text.lines().find(|line| line.starts_with("model name"))?;
+            Some(line.split_once(':')?.1.trim().to_owned())
+        })
+        .unwrap_or_else(|| system.machine().to_string_lossy().into_owned());
+    format!(
+        "{} {}, {processor}, {cores} cores",
+        system.sysname().to_string_lossy(),
+        system.release().to_string_lossy()
+    )
+}

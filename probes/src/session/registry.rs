@@ -1,0 +1,142 @@
+//! What a session's threads share under its lock: which places of the table of rings are taken, and the labels.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{Gate, Inner};
+use crate::event::LabelKind;
+use crate::memory::Region;
+use crate::record::RECORD_BYTES;
+use crate::ring::{RECORD_WORDS, RingSlots};
+use crate::shared::header::{Header, NewPlace};
+use crate::text::InlineText;
+
+#[derive(Debug, Default)]
+pub(super) struct Registry {
+    places: Vec<Place>,
+    /// Labels by kind and text, and by kind and number.
+    ids: HashMap<(LabelKind, InlineText), u32>,
+    texts: HashMap<(LabelKind, u32), InlineText>,
+    last_label: u32,
+    /// Bytes of rings behind the file's fixed part.
+    ring_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Place {
+    slots: RingSlots,
+    gate: Arc<Gate>,
+    slots_at: u64,
+    capacity: u32,
+    name: InlineText,
+    generation: u32,
+    open: bool,
+    written: u64,
+}
+
+/// A ring that a recorder may write from now on.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) place: usize,
+    pub(crate) slots: RingSlots,
+    pub(crate) gate: Arc<Gate>,
+    /// Records that earlier recorders of this place wrote.
+    pub(crate) written: u64,
+    pub(crate) reused: bool,
+}
+
+impl Registry {
+    /// A place of the table for a new recorder: one that a recorder of the same name left, so that short-lived
+    /// threads do not eat memory; else a fresh one; else any that was left.
+    pub(super) fn open(&mut self, session: &Inner, name: &str, capacity: u32) -> Option<Opened> {
+        let name = InlineText::new(name);
+        let left = |place: &Place| !place.open && place.capacity == capacity;
+        let same = self.places.iter().position(|place| left(place) && place.name == name);
+        let index = match same {
+            Some(index) => index,
+            None if self.places.len() < session.header.plan().places => {
+                self.add(session, name, capacity)?;
+                self.places.len() - 1
+            }
+            None => self.places.iter().position(left)?,
+        };
+        let place = &mut self.places[index];
+        place.open = true;
+        place.generation += 1;
+        place.name = name;
+        session.header.open_place(
+            index,
+            NewPlace {
+                generation: place.generation,
+                slots_at: place.slots_at,
+                capacity,
+                thread: u64::from(rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs()),
+                name,
+            },
+        );
+        Some(Opened {
+            place: index,
+            slots: place.slots.clone(),
+            gate: Arc::clone(&place.gate),
+            written: place.written,
+            reused: place.generation > 1,
+        })
+    }
+
+    fn add(&mut self, session: &Inner, name: InlineText, capacity: u32) -> Option<()> {
+        let offset = session.header.plan().fixed_bytes + self.ring_bytes;
+        let bytes = capacity as usize * RECORD_BYTES;
+        let region = match &session.file {
+            Some(file) => file.extend(offset, bytes).ok()?,
+            None => Region::heap(capacity as usize * RECORD_WORDS),
+        };
+        self.ring_bytes += bytes;
+        let held = session.hook().is_some();
+        self.places.push(Place {
+            slots: RingSlots::new(Arc::new(region)),
+            gate: Arc::new(Gate::new(u64::from(capacity), 0, held)),
+            slots_at: offset as u64,
+            capacity,
+            name,
+            generation: 0,
+            open: false,
+            written: 0,
+        });
+        Some(())
+    }
+
+    pub(super) fn close(&mut self, header: &Header, index: usize, written: u64) {
+        if let Some(place) = self.places.get_mut(index) {
+            place.open = false;
+            place.written = written;
+            header.close_place(index, place.generation, written);
+        }
+    }
+
+    pub(super) fn slots(&self, index: usize) -> Option<(RingSlots, Arc<Gate>)> {
+        self.places.get(index).map(|place| (place.slots.clone(), Arc::clone(&place.gate)))
+    }
+
+    pub(super) fn gates(&self) -> impl Iterator<Item = &Gate> {
+        self.places.iter().map(|place| &*place.gate)
+    }
+
+    pub(super) fn name(&mut self, header: &Header, kind: LabelKind, id: u32, text: InlineText) -> bool {
+        let news = self.texts.insert((kind, id), text) != Some(text);
+        if news {
+            header.add_label(kind, id, text);
+        }
+        news
+    }
+
+    pub(super) fn intern(&mut self, header: &Header, kind: LabelKind, text: InlineText) -> (u32, bool) {
+        if let Some(id) = self.ids.get(&(kind, text)) {
+            return (*id, false);
+        }
+        self.last_label += 1;
+        let id = self.last_label;
+        self.ids.insert((kind, text), id);
+        header.add_label(kind, id, text);
+        (id, true)
+    }
+}

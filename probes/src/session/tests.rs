@@ -1,0 +1,48 @@
+//! A session from its builder to its end.
+
+use super::*;
+use crate::event::Event;
+use crate::ids::{LabelId, SourceId, Ticks};
+use crate::process::ProcessState;
+use crate::stamped::Stamped;
+
+fn read_all(reader: &mut ProcessReader) -> Vec<Stamped> {
+    let mut out = Vec::new();
+    reader.flush(&mut out).unwrap();
+    out
+}
+
+#[test]
+fn a_private_session_gives_back_what_was_recorded() {
+    let session = Session::builder("test").private();
+    let recorder = session.recorder("loop");
+    let mut reader = session.reader(Start::Oldest);
+    for tick in 1..=3 {
+        recorder.record(Ticks(recorder.written() + 1), Event::TickStart { tick });
+    }
+    let events: Vec<_> = read_all(&mut reader).into_iter().map(|stamped| stamped.event).collect();
+    assert_eq!(events[1..], [1, 2, 3].map(|tick| Event::TickStart { tick }));
+    assert!(
+        matches!(events[0], Event::Label { kind: LabelKind::Source, id: 1, text } if text.as_str() == "loop")
+    );
+    assert_eq!(recorder.source(), Some(SourceId(1)));
+    let _unlabelled = LabelId(0);
+}
+
+#[test]
+fn a_shared_session_is_read_through_its_file_and_goes_when_it_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = Session::builder("test").shared_in(&folder.path().join("rings")).unwrap();
+    let path = session.path().unwrap().to_owned();
+    let recorder = session.recorder("loop");
+    recorder.record_now(Event::TickStart { tick: 7 });
+    let mut reader = ProcessReader::open(&path, Start::Oldest).unwrap();
+    assert_eq!(reader.metadata(), session.metadata().unwrap());
+    assert_eq!(read_all(&mut reader).len(), 2);
+    assert_eq!(reader.state(), ProcessState::Alive);
+    recorder.record_now(Event::TickStart { tick: 8 });
+    drop((recorder, session));
+    assert!(!path.exists());
+    assert_eq!(read_all(&mut reader).len(), 1);
+    assert_eq!(reader.state(), ProcessState::Ended);
+}

@@ -1,0 +1,55 @@
+//! The file that a recording process shares: where it lies, how it is laid out, and how it is made.
+//!
+//! All numbers are native-endian 64-bit words. Offsets are in bytes; parts begin on page boundaries.
+//!
+//! | offset | what |
+//! |---|---|
+//! | 0 | magic, `LOOPRING` |
+//! | 8 | layout version: major in the upper 32 bits, minor in the lower |
+//! | 16 | state: 1 recording, 2 ended well |
+//! | 24 | where the fixed part ends; rings come after it |
+//! | 32 | process id, as the process sees itself |
+//! | 40 | inode of its pid namespace |
+//! | 48 | its start time, field 22 of `/proc/PID/stat`, in clock ticks since boot |
+//! | 56, 64 | boot id |
+//! | 72 | tick unit: 0 monotonic nanoseconds, 1 TSC cycles |
+//! | 80 | places in the table of rings |
+//! | 88 | offset of the table of rings |
+//! | 96, 104 | offset and length of the [metadata](crate::metadata), JSON |
+//! | 112, 120 | offset of the label table, places in it |
+//! | 128–151 | first anchor: ticks, monotonic, wall |
+//! | 152–175 | second anchor, taken a moment later |
+//! | 192 | latest anchor: stamp (0 while it is written), ticks, monotonic, wall |
+//! | 256 | labels used |
+//! | 264 | labels that found no place |
+//! | 272 | recorders that found no place for their ring |
+//! | 280 | changes of the table of rings, so that a reader knows when to look |
+//!
+//! A place in the table of rings takes 256 bytes:
+//!
+//! | offset | what |
+//! |---|---|
+//! | 0 | generation in the upper 32 bits; 0 free or changing, 1 open, 2 closed in the lower |
+//! | 8, 16 | offset of its slots, how many |
+//! | 24 | thread id of its emitter |
+//! | 32 | records that overwrote something a lossless reader had not drained |
+//! | 40 | records written, valid once it is closed |
+//! | 64 | *now running*: stamp `version:u32, kind:u8, 0:u8, tag:u16` (0 while it is written), since when, detail |
+//! | 128 | name: length byte and text, ten words |
+//!
+//! A label takes 96 bytes: `kind << 32 | id`, then length byte and text, ten words, one word unused. Slots are
+//! [records](crate::record).
+//!
+//! Whether the process still runs is told by a lock (`flock`) that it holds on the file.
+
+pub(crate) mod create;
+pub(crate) mod folder;
+pub(crate) mod header;
+pub(crate) mod identity;
+pub(crate) mod layout;
+
+/// The layout this version writes, and the newest it reads.
+pub const LAYOUT_MAJOR: u32 = 1;
+
+/// Additions that older readers may ignore.
+pub const LAYOUT_MINOR: u32 = 0;

@@ -1,0 +1,80 @@
+//! Who a process is: a pid alone is reused, a pid with its start time and the machine's boot is not.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+/// What tells a process from every other one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) pid: u32,
+    pub(crate) pid_namespace: u64,
+    /// Clock ticks from boot to the process's start.
+    pub(crate) start_time: u64,
+    pub(crate) boot_id: [u64; 2],
+}
+
+/// How a process with a certain pid is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ProcessStat {
+    /// The letter of its state: `T` is stopped, `t` is stopped by a debugger, `Z` is dead.
+    pub(crate) state: u8,
+    pub(crate) start_time: u64,
+}
+
+impl Identity {
+    /// This process.
+    pub(crate) fn own() -> Self {
+        Self {
+            pid: std::process::id(),
+            pid_namespace: pid_namespace(),
+            start_time: stat_of("self").map_or(0, |stat| stat.start_time),
+            boot_id: boot_id(),
+        }
+    }
+}
+
+/// The inode of this process's pid namespace, 0 where there is none to see.
+pub(crate) fn pid_namespace() -> u64 {
+    fs::metadata("/proc/self/ns/pid").map_or(0, |ns| ns.ino())
+}
+
+/// The machine's boot, zeros where it has no id.
+pub(crate) fn boot_id() -> [u64; 2] {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let hex: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+    let half = |range| hex.get(range).and_then(|half| u64::from_str_radix(half, 16).ok()).unwrap_or(0);
+    [half(0..16), half(16..32)]
+}
+
+/// The process `pid` now, `None` where there is none.
+pub(crate) fn process(pid: u32) -> Option<ProcessStat> {
+    stat_of(&pid.to_string())
+}
+
+fn stat_of(pid: &str) -> Option<ProcessStat> {
+    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    // The name, field 2, is in parentheses and may hold anything, parentheses too.
+    let after_name = text.iter().rposition(|byte| *byte == b')')?;
+    let rest = std::str::from_utf8(text.get(after_name + 1..)?).ok()?;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = *fields.next()?.as_bytes().first()?;
+    let start_time = fields.nth(18)?.parse().ok()?;
+    Some(ProcessStat { state, start_time })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_has_an_identity() {
+        let own = Identity::own();
+        assert_eq!(process(own.pid).map(|stat| stat.start_time), Some(own.start_time));
+        assert!(own.start_time > 0 && own.pid_namespace > 0 && own.boot_id != [0; 2]);
+    }
+
+    #[test]
+    fn a_pid_that_nobody_has_is_none() {
+        assert_eq!(process(u32::MAX), None);
+    }
+}
