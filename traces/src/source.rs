@@ -5,9 +5,11 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::metadata::Metadata;
+use loop_probes::process::ProcessState;
 use loop_probes::recorder::Running;
 use loop_probes::stamped::Stamped;
 use serde::{Deserialize, Serialize};
@@ -125,6 +127,16 @@ pub trait EventSource {
     fn running(&mut self) -> Vec<NowRunning> {
         Vec::new()
     }
+
+    /// How the recorded process is, as of the last poll. `None` where the source is not live.
+    fn process_state(&self) -> Option<ProcessState> {
+        None
+    }
+
+    /// How long to wait after [`SourceState::Live`] until the next poll, so that nothing is overwritten.
+    fn suggested_period(&self) -> Duration {
+        Duration::from_millis(33)
+    }
 }
 
 impl<S: EventSource + ?Sized> EventSource for Box<S> {
@@ -145,6 +157,12 @@ impl<S: EventSource + ?Sized> EventSource for Box<S> {
     }
     fn running(&mut self) -> Vec<NowRunning> {
         (**self).running()
+    }
+    fn process_state(&self) -> Option<ProcessState> {
+        (**self).process_state()
+    }
+    fn suggested_period(&self) -> Duration {
+        (**self).suggested_period()
     }
 }
 
