@@ -19,7 +19,10 @@
 //! | `dashboard` | the run loop that connects them |
 
 pub mod app;
+pub mod dashboard;
 pub mod keymap;
+pub mod playback;
+pub mod terminal;
 pub mod theme;
 pub mod units;
 pub mod view;

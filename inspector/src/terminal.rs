@@ -1,8 +1,8 @@
 //! The terminal, taken and always given back as it was found: on quit, error, panic, a signal, suspension.
 //!
-//! Whatever is drawn is collected and written in one piece, so that a frame never shows half done, and a
-//! panic in the middle of one leaves nothing behind. Once a write fails, the terminal counts as gone and
-//! everything after goes nowhere: tearing down must not fail over what is broken already.
+//! A frame is a synchronized update, so that it never shows half done, and what a panic leaves unwritten is
+//! dropped. Once a write fails, the terminal counts as gone and everything after goes nowhere: tearing down
+//! must not fail over what is broken already.
 
 mod output;
 mod waker;
@@ -10,7 +10,7 @@ mod waker;
 pub use waker::{Wake, Wakers};
 
 use std::io::{self, Write as _};
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::ThreadId;
 
@@ -38,6 +38,7 @@ static HOOK: Once = Once::new();
 #[derive(Debug)]
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<Output>>,
+    gone: Arc<AtomicBool>,
 }
 
 impl Screen {
@@ -50,8 +51,9 @@ impl Screen {
         // crossterm reads NO_COLOR by itself; who decides here is the theme.
         crossterm::style::force_color_output(color);
         restore_on_panic();
-        let terminal = Terminal::new(CrosstermBackend::new(Output::stdout()))?;
-        let mut screen = Self { terminal };
+        let output = Output::stdout();
+        let gone = output.gone();
+        let mut screen = Self { terminal: Terminal::new(CrosstermBackend::new(output))?, gone };
         screen.take()?;
         Ok(screen)
     }
@@ -65,7 +67,7 @@ impl Screen {
         queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
         let drawn = self.terminal.draw(draw).map(drop);
         queue!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
-        self.terminal.backend_mut().writer_mut().send()?;
+        self.terminal.backend_mut().flush()?;
         drawn
     }
 
@@ -114,8 +116,7 @@ impl Screen {
     fn take(&mut self) -> io::Result<()> {
         ENTERED.store(true, Ordering::SeqCst);
         let taken = enable_raw_mode().and_then(|()| {
-            execute!(self.terminal.backend_mut(), EnterAlternateScreen, Hide, Print(MOUSE_ON))?;
-            self.terminal.backend_mut().writer_mut().send()
+            execute!(self.terminal.backend_mut(), EnterAlternateScreen, Hide, Print(MOUSE_ON))
         });
         if taken.is_err() {
             give_back();
@@ -128,7 +129,7 @@ impl Drop for Screen {
     fn drop(&mut self) {
         give_back();
         // ratatui shows the cursor again when dropped, and complains on standard error where it cannot.
-        self.terminal.backend_mut().writer_mut().close();
+        self.gone.store(true, Ordering::Relaxed);
     }
 }
 
@@ -148,7 +149,7 @@ fn give_back() {
     );
     if queued.is_ok() {
         let mut output = Output::stdout();
-        let _ = output.write_all(&bytes).and_then(|()| output.send());
+        let _ = output.write_all(&bytes).and_then(|()| output.flush());
     }
     let _ = disable_raw_mode();
 }

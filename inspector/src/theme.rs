@@ -59,6 +59,12 @@ impl Theme {
         Self { color, ascii }
     }
 
+    /// Whether it uses colour.
+    #[must_use]
+    pub const fn has_color(self) -> bool {
+        self.color
+    }
+
     const fn pick(self, color: Color) -> Style {
         Style::new().fg(if self.color { color } else { Color::Reset })
     }

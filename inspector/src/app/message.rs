@@ -46,6 +46,8 @@ pub enum Message<'a> {
 /// What a source says beside its events.
 #[derive(Clone, Copy, Debug)]
 pub struct Watched<'a> {
+    /// When this was read.
+    pub at: Timestamp,
     /// What each emitter does.
     pub running: &'a [NowRunning],
     /// What could not be given.

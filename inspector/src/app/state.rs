@@ -112,6 +112,8 @@ pub struct State {
     pub playback: Option<PlaybackInfo>,
     /// What each emitter does now.
     pub running: Vec<NowRunning>,
+    /// When that was read.
+    pub running_at: Timestamp,
     /// What the source could not give.
     pub counts: SourceCounts,
     /// How the watched process is.
@@ -164,6 +166,7 @@ impl State {
             frozen: None,
             playback: None,
             running: Vec::new(),
+            running_at: Timestamp::default(),
             counts: SourceCounts::default(),
             process: Process::Running,
             now: Timestamp::default(),

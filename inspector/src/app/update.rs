@@ -30,6 +30,7 @@ pub fn update(state: &mut State, message: Message<'_>) -> Vec<Effect> {
         Message::Watched(watched) => {
             state.running.clear();
             state.running.extend_from_slice(watched.running);
+            state.running_at = watched.at;
             state.counts = watched.counts;
             state.process = watched.process;
         }

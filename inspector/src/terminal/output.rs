@@ -1,38 +1,27 @@
-//! Where a frame is collected until it is whole, and the one place that writes to the terminal.
+//! The one place that writes to the terminal: collects what is drawn, and writes it when it is whole.
 
 use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 
-/// Collects bytes; [`send`](Self::send) writes them to standard output. Dropping it writes nothing.
-#[derive(Debug)]
+/// Collects bytes until they are flushed to standard output. Dropping it writes nothing.
+#[derive(Clone, Debug)]
 pub(super) struct Output {
     bytes: Vec<u8>,
-    gone: bool,
+    gone: Arc<AtomicBool>,
 }
 
 impl Output {
-    pub(super) const fn stdout() -> Self {
-        Self { bytes: Vec::new(), gone: false }
+    pub(super) fn stdout() -> Self {
+        Self { bytes: Vec::new(), gone: Arc::default() }
     }
 
-    /// Writes what was collected, in one piece where the terminal takes it.
-    pub(super) fn send(&mut self) -> io::Result<()> {
-        if self.gone {
-            self.bytes.clear();
-            return Ok(());
-        }
-        let sent = write_all(&self.bytes);
-        self.bytes.clear();
-        self.gone = sent.is_err();
-        sent.map_err(io::Error::from)
-    }
-
-    /// From here on everything goes nowhere.
-    pub(super) fn close(&mut self) {
-        self.bytes.clear();
-        self.gone = true;
+    /// Where true is stored, everything goes nowhere from then on.
+    pub(super) fn gone(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.gone)
     }
 }
 
@@ -42,9 +31,14 @@ impl Write for Output {
         Ok(bytes.len())
     }
 
-    /// Does nothing: a frame is sent when it is whole.
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        let gone = self.gone.load(Ordering::Relaxed);
+        let sent = if gone { Ok(()) } else { write_all(&self.bytes) };
+        self.bytes.clear();
+        if sent.is_err() {
+            self.gone.store(true, Ordering::Relaxed);
+        }
+        sent.map_err(io::Error::from)
     }
 }
 

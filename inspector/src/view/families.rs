@@ -253,10 +253,10 @@ fn signals_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     }
     for (row, signal) in glance.signals.iter().take(rows).enumerate() {
         let mut pen = canvas.pen(inner, row as u16);
-        pen.gap(1).left(&signal.name, 6, theme.text());
+        pen.gap(1).left(&signal.name, 5, theme.text());
         pen.left(&format!("×{}", units::short_count(signal.arrived)), 7, theme.dim());
         pen.number(&units::duration(signal.latency_ns.p50), 6, theme.text());
-        pen.number(&units::duration(signal.latency_ns.p99), 7, theme.text());
+        pen.number(&units::duration(signal.latency_ns.p99), 7, theme.strong());
     }
     let dropped = glance.signals_dropped;
     let style = if dropped > 0 { theme.held() } else { theme.dim() };

@@ -148,6 +148,6 @@ fn doing(state: &State) -> String {
     let Some(now_running) = strip::loop_running(state) else { return String::new() };
     match now_running.running {
         loop_probes::recorder::Running::Poll { .. } => "in poll".to_owned(),
-        _ => describe::running(now_running, &state.fold.timeline.labels, state.now),
+        _ => describe::running(now_running, &state.fold.timeline.labels, state.running_at),
     }
 }

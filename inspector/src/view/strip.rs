@@ -214,14 +214,14 @@ fn live(state: &State) -> Option<Live> {
         return None;
     }
     let running = loop_running(state)?;
-    let lasted = state.now.ns_since(running.since);
+    let lasted = state.running_at.ns_since(running.since);
     Some(match running.running {
         Running::Outside => return None,
         Running::Phase(phase) => Live { ns: lasted, phase: Some(phase) },
         Running::Task { .. } => Live { ns: lasted, phase: Some(Phase::Tasks) },
         // Waiting is not running: a poll has a height only from its deadline on.
         Running::Poll { deadline } => {
-            Live { ns: deadline.map_or(0, |deadline| state.now.ns_since(deadline)), phase: Some(Phase::Poll) }
+            Live { ns: deadline.map_or(0, |deadline| state.running_at.ns_since(deadline)), phase: Some(Phase::Poll) }
         }
     })
 }
@@ -243,7 +243,7 @@ pub(super) fn hang(state: &State) -> Option<Hang> {
     let timeline = &state.fold.timeline;
     let last = timeline.last_at().unwrap_or_default();
     let running = loop_running(state);
-    let doing = running.map(|running| describe::running(running, &timeline.labels, state.now));
+    let doing = running.map(|running| describe::running(running, &timeline.labels, state.running_at));
     let since = |at| units::position(state.since_start_ns(at));
     let and_doing = doing.as_ref().map_or_else(String::new, |doing| format!(": {doing}"));
     match state.process {
@@ -268,8 +268,8 @@ pub(super) fn hang(state: &State) -> Option<Hang> {
     let running = running?;
     let lasted = match running.running {
         Running::Outside | Running::Poll { deadline: None } => return None,
-        Running::Poll { deadline: Some(deadline) } => state.now.ns_since(deadline),
-        Running::Phase(_) | Running::Task { .. } => state.now.ns_since(running.since),
+        Running::Poll { deadline: Some(deadline) } => state.running_at.ns_since(deadline),
+        Running::Phase(_) | Running::Task { .. } => state.running_at.ns_since(running.since),
     };
     let limit = state.about.stall_limit_ns.max(HANG_NS);
     (lasted > limit).then(|| Hang { text: doing.unwrap_or_default(), over: true, live: true })
