@@ -222,7 +222,7 @@ pub const BINDINGS: &[Binding] = &[
     bind(&[PageDown, Ctrl('d')], "PgDn ^D", Action::PageDown, "a page down, or ten ticks on", Move, Always),
     bind(&[Char('g'), Home], "g Home", Action::First, "first row, oldest tick, start", Move, Always),
     bind(&[Char('G'), End], "G End", Action::Last, "last row, newest tick, end", Move, Always),
-    bind(&[Tab], "Tab", Action::NextPane, "the next pane", Move, Always),
+    bind(&[Tab], "Tab", Action::NextPane, "the next pane", Move, Always).hint("pane"),
     bind(&[BackTab], "S-Tab", Action::PreviousPane, "the pane before", Move, Always),
     bind(&[Char('/')], "/", Action::Filter, "show only tags that contain ...", Show, Always).hint("filter"),
     bind(&[Char('s')], "s", Action::Sort, "sort by the next column", Show, Always).hint("sort"),

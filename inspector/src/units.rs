@@ -1,4 +1,6 @@
-//! Numbers as people read them: three digits, the unit that fits, never cut in the middle.
+//! Numbers as people read them, in as few cells as a table has: the unit that fits, never cut in the middle.
+
+pub use loop_traces::units::{bytes, count, position};
 
 /// Nanoseconds in at most six cells: `850ns`, `3.1µs`, `31µs`, `1.2ms`, `38.2ms`, `2.1s`, `2m05s`, `3h20m`.
 #[must_use]
@@ -47,39 +49,12 @@ pub fn millis(ns: u64) -> String {
     tenths(ns, 1_000_000, "")
 }
 
-/// A position in time: `00:12.4`, `1:02:03.4`.
-#[must_use]
-pub fn position(ns: u64) -> String {
-    let tenths = ns / 100_000_000;
-    let (seconds, tenth) = (tenths / 10, tenths % 10);
-    let (minutes, second) = (seconds / 60, seconds % 60);
-    if minutes < 60 {
-        format!("{minutes:02}:{second:02}.{tenth}")
-    } else {
-        format!("{}:{:02}:{second:02}.{tenth}", minutes / 60, minutes % 60)
-    }
-}
-
 /// A position to the microsecond, for lists of events: `00:12.400123`.
 #[must_use]
 pub fn position_us(ns: u64) -> String {
     let micros = ns / 1_000;
     let seconds = micros / 1_000_000;
     format!("{:02}:{:02}.{:06}", seconds / 60, seconds % 60, micros % 1_000_000)
-}
-
-/// A count with its thousands apart: `1,204`.
-#[must_use]
-pub fn count(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// A count in at most six cells: `1,204`, `12.0k`, `3.4M`.
@@ -119,23 +94,6 @@ pub fn percent(share: f64) -> String {
     } else {
         format!("{percent:.0}%")
     }
-}
-
-/// Bytes: `312 B`, `18.2 MiB`.
-#[must_use]
-pub fn bytes(value: u64) -> String {
-    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    if value < 1_024 {
-        return format!("{value} B");
-    }
-    let mut scaled = value as f64;
-    let mut unit = 0;
-    scaled /= 1_024.0;
-    while scaled >= 1_023.95 && unit + 1 < UNITS.len() {
-        scaled /= 1_024.0;
-        unit += 1;
-    }
-    format!("{scaled:.1} {}", UNITS[unit])
 }
 
 /// A speed of replay: `1x`, `0.1x`, `1000x`.
@@ -201,7 +159,5 @@ mod tests {
         assert_eq!((percent(0.37), percent(0.018), percent(0.0)), ("37%".into(), "1.8%".into(), "0%".into()));
         assert_eq!((percent(0.0001), percent(f64::NAN)), ("<0.1%".into(), "0%".into()));
         assert_eq!((rate(0.25), rate(1_203.7), rate(f64::NAN)), ("0.2".into(), "1,204".into(), "0".into()));
-        assert_eq!((bytes(312), bytes(19_083_000)), ("312 B".into(), "18.2 MiB".into()));
-        assert_eq!(bytes(u64::MAX), "16.0 EiB");
     }
 }

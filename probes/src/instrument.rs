@@ -115,7 +115,6 @@ impl LoopProbe {
     }
 
     /// A tick begins; it ends with the guard.
-    #[must_use]
     pub fn tick(&self) -> TickGuard<'_> {
         let tick = self.ticks.get() + 1;
         self.ticks.set(tick);
@@ -146,20 +145,17 @@ impl LoopProbe {
     }
 
     /// A task that starts as soon as it is known, such as a readiness callback; it ends with the guard.
-    #[must_use]
     pub fn task(&self, tag: Tag) -> TaskGuard<'_> {
         let now = self.now();
         self.start(tag, now, now)
     }
 
     /// A task that waited since `queued`, a reading of [`now`](Self::now); it ends with the guard.
-    #[must_use]
     pub fn queued_task(&self, tag: Tag, queued: Ticks) -> TaskGuard<'_> {
         self.start(tag, queued, self.now())
     }
 
     /// The task of a timer that was due at `due`; it ends with the guard. What the timer was late is its lag.
-    #[must_use]
     pub fn timer_fired(&self, timer: TimerId, tag: Tag, due: Timestamp) -> TaskGuard<'_> {
         let guard = self.task(tag);
         let fired = self.clock.now();
@@ -169,7 +165,6 @@ impl LoopProbe {
     }
 
     /// A named stretch of a tick; it ends with the guard.
-    #[must_use]
     pub fn phase(&self, phase: Phase) -> PhaseGuard<'_> {
         let start = self.now();
         let before = self.enter(start, Running::Phase(phase));
@@ -177,7 +172,6 @@ impl LoopProbe {
     }
 
     /// A labelled stretch of work; it ends with the guard.
-    #[must_use]
     pub fn span(&self, label: LabelId) -> SpanGuard<'_> {
         SpanGuard { probe: self, label, start: self.now() }
     }

@@ -23,9 +23,11 @@
 //! Laps are 32 bits wide and go from 1 to `u32::MAX` and then to 1 again; readers compare them on that circle.
 
 pub(crate) mod foreign;
+#[cfg(all(loom, test))]
+mod loom_model;
 mod reader;
 mod slots;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;
 mod writer;
 

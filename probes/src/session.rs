@@ -81,7 +81,6 @@ pub(crate) struct Inner {
 
 impl Session {
     /// Begins to describe a session of the program `program`.
-    #[must_use]
     pub fn builder(program: impl Into<String>) -> SessionBuilder {
         SessionBuilder::new(program.into())
     }

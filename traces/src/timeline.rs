@@ -49,6 +49,7 @@ use loop_probes::stamped::Stamped;
 use crate::labels::Labels;
 use crate::source::SourceCounts;
 use open_tick::OpenTick;
+pub(crate) use open_tick::PollWait;
 
 /// What a stream of events amounts to. See the [module](self).
 ///
@@ -218,3 +219,6 @@ impl Timeline {
         Some(OpenedTick::new(*tick, spans))
     }
 }
+
+#[cfg(test)]
+mod tests;

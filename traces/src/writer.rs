@@ -141,6 +141,7 @@ pub struct TraceWriter<W: TraceOutput = File> {
     pending_first: Timestamp,
     pending_last: Timestamp,
     pending_labels: Vec<u8>,
+    only_labels: bool,
     counts: SourceCounts,
     counts_written: SourceCounts,
     index: Vec<u8>,
@@ -205,6 +206,7 @@ impl<W: TraceOutput> TraceWriter<W> {
             pending_first: Timestamp(0),
             pending_last: Timestamp(0),
             pending_labels: Vec::new(),
+            only_labels: false,
             counts: SourceCounts::default(),
             counts_written: SourceCounts::default(),
             index: Vec::new(),
@@ -233,11 +235,7 @@ impl<W: TraceOutput> TraceWriter<W> {
         let limit = self.options.records_per_block.clamp(1, RECORDS_MAX as usize - PARTS_MAX);
         for stamped in events {
             let at = stamped.at;
-            if self.pending.is_empty() {
-                (self.pending_first, self.pending_last) = (at, at);
-            }
-            self.pending_first = self.pending_first.min(at);
-            self.pending_last = self.pending_last.max(at);
+            self.stamp(at, matches!(stamped.event, Event::Label { .. }));
             self.pending.extend(Packed::new(at, stamped.event).records(stamped.source.0));
             self.pending_events += 1;
             self.stats.events += 1;
@@ -249,6 +247,17 @@ impl<W: TraceOutput> TraceWriter<W> {
             }
         }
         Ok(())
+    }
+
+    /// The times of a block are those of its events. Labels count only where there is nothing else: a reader
+    /// that attaches late gets them with the time of the recording's start.
+    fn stamp(&mut self, at: Timestamp, is_label: bool) {
+        if self.pending.is_empty() || (self.only_labels && !is_label) {
+            (self.pending_first, self.pending_last, self.only_labels) = (at, at, is_label);
+        } else if self.only_labels || !is_label {
+            self.pending_first = self.pending_first.min(at);
+            self.pending_last = self.pending_last.max(at);
+        }
     }
 
     /// What the recording's source could not give: written with the next block when it changed.

@@ -109,8 +109,8 @@ fn queues_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let mut pen = canvas.pen(inner, whole as u16);
     pen.gap(1);
     for queue in &queues[whole..] {
-        pen.whole(queue.queue.name(), theme.dim()).gap(1);
-        pen.whole(&units::short_count(u64::from(queue.depth)), theme.text()).gap(2);
+        let depth = units::short_count(u64::from(queue.depth));
+        pen.group(&[(queue.queue.name(), theme.dim()), (" ", theme.dim()), (&depth, theme.text()), ("  ", theme.dim())]);
     }
 }
 
@@ -235,8 +235,8 @@ fn signals_line(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     if glance.signals.is_empty() {
         pen.put("none yet", theme.dim()).gap(2);
     } else {
-        pen.whole("p99 ", theme.dim());
-        pen.whole(&units::duration(glance.signal_latency_ns_p99), theme.text()).gap(2);
+        pen.group(&[("p99 ", theme.dim()), (&units::duration(glance.signal_latency_ns_p99), theme.text())]);
+        pen.gap(2);
     }
     let dropped = glance.signals_dropped;
     let style = if dropped > 0 { theme.held() } else { theme.dim() };

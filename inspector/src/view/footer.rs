@@ -3,7 +3,7 @@
 use super::paint::Canvas;
 use crate::app::layout::{self, Area};
 use crate::app::state::State;
-use crate::keymap::{BINDINGS, Key};
+use crate::keymap::{Action, BINDINGS, Key};
 use crate::units;
 
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area) {
@@ -37,10 +37,11 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area) {
             [Key::Char('<'), ..] => "<>",
             _ => binding.shown.split(' ').next().unwrap_or(""),
         };
-        if usize::from(pen.room()) < keys.chars().count() + hint.len() + 2 {
-            break;
+        // The way out is always in sight.
+        let last = if binding.action == Action::Quit { 0 } else { "q quit".len() + 2 };
+        if usize::from(pen.room()) >= keys.chars().count() + 1 + hint.len() + last {
+            pen.put(keys, theme.key()).gap(1).put(hint, theme.dim()).gap(2);
         }
-        pen.put(keys, theme.key()).gap(1).put(hint, theme.dim()).gap(2);
     }
 }
 

@@ -46,7 +46,7 @@ fn percentiles(canvas: &mut Canvas<'_>, area: Area, glance: &Glance) {
     let mut pen = canvas.pen(area, 0);
     pen.gap(1);
     for (name, ns) in [("p50 ", glance.lag_ns.p50), ("  p90 ", glance.lag_ns.p90), ("  p99 ", glance.lag_ns.p99)] {
-        pen.whole(name, theme.dim()).whole(&units::duration(ns), theme.text());
+        pen.group(&[(name, theme.dim()), (&units::duration(ns), theme.text())]);
     }
 }
 

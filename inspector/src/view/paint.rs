@@ -123,6 +123,16 @@ impl Pen<'_, '_> {
         if text.width() <= usize::from(self.room()) { self.put(text, style) } else { self }
     }
 
+    /// Writes all of the parts, or none where they do not fit; whether they did.
+    pub(super) fn group(&mut self, parts: &[(&str, Style)]) -> bool {
+        let width: usize = parts.iter().map(|(text, _)| text.width()).sum();
+        let fits = width <= usize::from(self.room());
+        for (text, style) in parts.iter().filter(|_| fits) {
+            self.put(text, *style);
+        }
+        fits
+    }
+
     /// Writes `text` at the left of `width` cells, cut where it is longer.
     pub(super) fn left(&mut self, text: &str, width: u16, style: Style) -> &mut Self {
         let end = self.x.saturating_add(width).min(self.end);

@@ -53,18 +53,22 @@ pub(super) fn shares(
     labels: &Labels,
     (text, dim): (ratatui::style::Style, ratatui::style::Style),
 ) {
-    let told = |share: &&Share| share.ns > 0;
-    for (place, share) in shares.iter().filter(told).enumerate() {
+    // What would read 0.0 is left to the dots, unless it is all there is.
+    let told: Vec<&Share> = shares.iter().enumerate().filter(|(place, it)| *place == 0 || it.ns >= 50_000).map(|(_, it)| it).collect();
+    for (place, share) in told.iter().enumerate() {
         let name = name(&share.what, labels);
         let ms = units::millis(share.ns);
         let joint = if place > 0 { " + " } else { "" };
-        let more = shares.iter().filter(told).count() > place + 1;
+        let more = shares.len() > place + 1;
         let needed = joint.len() + name.chars().count() + 1 + ms.len() + if more { 4 } else { 0 };
         if place > 0 && usize::from(pen.room()) < needed {
             pen.whole(" + …", dim);
             return;
         }
         pen.put(joint, dim).put(&name, text).put(&format!(" {ms}"), dim);
+    }
+    if told.len() < shares.iter().filter(|share| share.ns > 0).count() {
+        pen.whole(" + …", dim);
     }
 }
 

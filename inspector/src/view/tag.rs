@@ -30,7 +30,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     pen.gap(1).put(&units::short_count(shown.count), theme.strong()).put(" runs", theme.dim());
     let figures = [(" p50 ", shown.p50), (" p90 ", shown.p90), (" p99 ", shown.p99), (" max ", shown.max)];
     for (name, ns) in figures {
-        pen.whole(name, theme.dim()).whole(&units::duration(ns), theme.text());
+        pen.group(&[(name, theme.dim()), (&units::duration(ns), theme.text())]);
     }
     if runs.failed > 0 {
         pen.whole(&format!(" failed {}", units::short_count(runs.failed)), theme.held());

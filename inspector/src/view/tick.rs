@@ -221,7 +221,7 @@ fn summary(
         ("late", tick.timers_late),
         ("collections", tick.gc_runs),
     ] {
-        pen.whole(&format!("   {name} "), dim).whole(&units::count(u64::from(count)), text);
+        pen.group(&[(&format!("   {name} "), dim), (&units::count(u64::from(count)), text)]);
     }
     let mut pen = canvas.pen(inner, 1);
     pen.gap(1);
@@ -229,7 +229,7 @@ fn summary(
         Phase::ALL.iter().map(|phase| (*phase, tick.phases.of(*phase))).filter(|(_, ns)| *ns > 0).collect();
     phases.sort_by(|a, b| b.1.cmp(&a.1));
     for (phase, ns) in phases {
-        pen.whole("■ ", theme.phase(phase)).whole(&format!("{phase} {}   ", units::duration(ns)), dim);
+        pen.group(&[("■ ", theme.phase(phase)), (&format!("{phase} {}  ", units::duration(ns)), dim)]);
     }
     if let Some(opened) = opened {
         let mut pen = canvas.pen(inner, 2);
@@ -244,7 +244,7 @@ fn summary(
         pen.put(if kept { "nothing" } else { "no longer kept" }, dim);
     }
     for (tag, count) in queued {
-        pen.whole(&labels.tag(tag), text).whole(&format!(" ×{}   ", units::count(count)), dim);
+        pen.group(&[(&labels.tag(tag), text), (&format!(" ×{}  ", units::count(count)), dim)]);
     }
     let mut pen = canvas.pen(inner, 4);
     if tick.incomplete {

@@ -243,9 +243,8 @@ impl Ring {
     /// How fast the ring fills: the highest rate lately, so that a burst is still remembered at the next one.
     fn measure(&mut self, before: u64, now: Timestamp) {
         let elapsed_ns = self.polled_at.map_or(0, |at| now.ns_since(at));
-        if elapsed_ns > 0 {
-            let written = self.reader.next().saturating_sub(before).min(1 << 40);
-            let rate = (written << 20) / elapsed_ns;
+        let written = self.reader.next().saturating_sub(before).min(1 << 40);
+        if let Some(rate) = (written << 20).checked_div(elapsed_ns) {
             self.rate = rate.max(self.rate - self.rate / 8);
         }
         self.polled_at = Some(now);

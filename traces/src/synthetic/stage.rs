@@ -220,11 +220,10 @@ impl<'a> Stage<'a> {
             return;
         }
         let start = self.now;
-        if stalls {
-            self.queue(Tag(3), Origin::Local, None);
-        }
+        let blocker = stalls.then(|| self.queue(Tag(3), Origin::Local, None));
         for queued in std::mem::take(&mut self.tasks) {
-            self.run(&queued, if stalls && queued.tag == Tag(3) { 35_000_000 } else { 9_000 });
+            let blocks = blocker == Some(queued.task);
+            self.run(&queued, if blocks { 35_000_000 } else { 9_000 });
         }
         self.pass(60);
         self.emit(Event::Phase { phase: Phase::Tasks, start });

@@ -19,6 +19,11 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
     let Stamped { at, source, event } = *stamped;
     timeline.events += 1;
     timeline.by_kind[usize::from(event.code())] += 1;
+    if let Event::Label { .. } = event {
+        // A name is told when it is first needed, with whatever time is at hand: it says nothing about when.
+        timeline.labels.learn_event(&event);
+        return;
+    }
     timeline.last = Some(timeline.last.map_or(at, |last| last.max(at)));
     if timeline.first.is_none() {
         timeline.first = Some(TickSpan::of(stamped).map_or(at, |span| span.start));
@@ -170,7 +175,6 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
                 timeline.open[place].lost();
             }
         }
-        Event::Label { .. } => timeline.labels.learn_event(&event),
         Event::SnapshotBegin { .. } => timeline.keep_alive.snapshot(),
         Event::SnapshotRef { what, count } => timeline.keep_alive.counted(what, count),
         Event::SnapshotGc { mode, unchanged_ticks, .. } => {

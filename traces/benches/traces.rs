@@ -1,0 +1,82 @@
+//! What folding, writing, reading and exporting cost per event, over an imagined recording:
+//! `cargo bench -p loop-traces --features synthetic`. Medians of several rounds.
+
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+
+use std::hint::black_box;
+use std::io::{Cursor, sink};
+use std::path::Path;
+
+use loop_probes::clock::monotonic_now;
+use loop_probes::stamped::Stamped;
+use loop_traces::chrome::export::{ExportOptions, export};
+use loop_traces::reader::TraceReader;
+use loop_traces::source::{EventSource, SourceState};
+use loop_traces::summary::Summary;
+use loop_traces::synthetic::Script;
+use loop_traces::timeline::Timeline;
+use loop_traces::writer::{TraceWriter, WriteOptions, WriteStats};
+
+const ROUNDS: usize = 9;
+
+fn main() {
+    let script = Script { ticks: 40_000, ..Script::default() };
+    let events = script.events();
+    let (file, written) = write(&script, &events);
+    let (per_event, per_record) = (events.len() as f64, written.records as f64);
+    println!("{} events, {} records, {} bytes", events.len(), written.records, written.bytes);
+    println!("{:<44}{:>9.2} bytes", "file, per record", written.bytes as f64 / per_record);
+
+    line("fold, per event", per_event, || {
+        let mut timeline = Timeline::of(&script.metadata());
+        timeline.extend(black_box(&events));
+        black_box(timeline);
+    });
+    line("write (columns + zstd 1), per record", per_record, || drop(black_box(write(&script, &events))));
+    line("read (to events), per record", per_record, || {
+        black_box(read(&file));
+    });
+    let source = script.source();
+    line("Chrome export (two passes), per event", per_event, || {
+        black_box(export(|| Ok(source.clone()), ExportOptions::default(), sink()).expect("nothing can fail"));
+    });
+    let mut timeline = Timeline::of(&script.metadata());
+    timeline.extend(&events);
+    line("summary, each", 1.0, || drop(black_box(Summary::new(&source, &timeline))));
+}
+
+fn line(what: &str, units: f64, mut run: impl FnMut()) {
+    run();
+    let mut rounds: Vec<u64> = (0..ROUNDS)
+        .map(|_| {
+            let start = monotonic_now();
+            run();
+            monotonic_now().ns_since(start)
+        })
+        .collect();
+    rounds.sort_unstable();
+    println!("{what:<44}{:>9.1} ns", rounds[ROUNDS / 2] as f64 / units);
+}
+
+fn write(script: &Script, events: &[Stamped]) -> (Vec<u8>, WriteStats) {
+    let mut file = Vec::new();
+    let mut writer =
+        TraceWriter::new(&mut file, Path::new("bench"), &script.metadata(), WriteOptions::default())
+            .expect("a vector takes everything");
+    writer.append(events).expect("a vector takes everything");
+    let stats = writer.finish().expect("a vector takes everything");
+    (file, stats)
+}
+
+fn read(file: &[u8]) -> usize {
+    let mut reader = TraceReader::new(Cursor::new(file), Path::new("bench")).expect("it was written whole");
+    let (mut batch, mut count) = (Vec::new(), 0);
+    loop {
+        let state = reader.poll(&mut batch).expect("it was written whole");
+        count += batch.len();
+        batch.clear();
+        if state == SourceState::Ended {
+            return count;
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Chrome traces: the JSON that Perfetto, chrome://tracing, speedscope and the Firefox Profiler open.
+
+pub mod export;
+mod json;
+mod layout;
+mod phrase;
+pub mod survey;

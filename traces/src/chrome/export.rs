@@ -1,0 +1,410 @@
+//! The export: a recording as Chrome-trace JSON.
+//!
+//! Each emitter is a thread: its ticks, phases and tasks are nested slices, workers have threads of their
+//! own; queue depths and the heap are counters; signals, decisions of the GC controller and stalls are
+//! instants with their numbers. Times are microseconds with three decimals, printed from integers, counted
+//! from the recording's first moment. Memory is bounded: a thread's events wait for the end of their tick,
+//! at most [`WAITING_MAX`] of them.
+
+use std::io::{self, Write};
+
+use loop_probes::event::{Event, Queue};
+use loop_probes::ids::Timestamp;
+use loop_probes::metadata::Metadata;
+use loop_probes::stamped::Stamped;
+
+use super::json::JsonOut;
+use super::layout::{Entry, Row, Spot};
+use super::phrase::{Args, instant_args, instant_category, name, slice_args, slice_category};
+use super::survey::{Survey, TimeRange, start_of};
+use crate::source::{EventSource, SourceError, SourceState};
+use crate::timeline::PollWait;
+
+/// Most events of a thread that wait for the end of their tick.
+pub const WAITING_MAX: usize = 1 << 18;
+
+/// Most events of a thread without ticks that wait to be sorted.
+const WAITING_OUTSIDE: usize = 1 << 13;
+
+/// What to export.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExportOptions {
+    /// Which part.
+    pub range: TimeRange,
+    /// Slices carry their own numbers (task ids, waits) as arguments. speedscope then no longer groups
+    /// equal ones.
+    pub details: bool,
+}
+
+/// What was exported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExportStats {
+    /// Slices of ticks.
+    pub tick_slices: u64,
+    /// Slices of tasks: one for every task that ran on a loop's thread.
+    pub task_slices: u64,
+    /// Slices of all kinds.
+    pub slices: u64,
+    /// What overlaps without nesting, as asynchronous pairs.
+    pub async_pairs: u64,
+    /// Instants.
+    pub instants: u64,
+    /// Counter samples.
+    pub counters: u64,
+    /// Stalls, among the instants.
+    pub stalls: u64,
+    /// Threads.
+    pub threads: u64,
+    /// Bytes written.
+    pub bytes: u64,
+}
+
+/// Why an export failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// The recording cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The output cannot be written.
+    #[error("cannot write the export: {0}")]
+    Write(#[from] io::Error),
+}
+
+/// Exports a recording in two passes; `open` is called for each and must give the same events both times.
+///
+/// # Errors
+///
+/// [`ExportError`] when the recording cannot be read or the output cannot be written.
+pub fn export<S: EventSource, W: Write>(
+    mut open: impl FnMut() -> Result<S, SourceError>,
+    options: ExportOptions,
+    out: W,
+) -> Result<ExportStats, ExportError> {
+    let mut survey = Survey::new(options.range);
+    let mut first = open()?;
+    each_event(&mut first, |stamped| {
+        survey.see(stamped);
+        Ok(())
+    })?;
+    drop(first);
+    let mut source = open()?;
+    let metadata = source.metadata().clone();
+    let mut writer = ChromeWriter::new(out, &metadata, survey, options)?;
+    each_event(&mut source, |stamped| writer.push(stamped))?;
+    writer.finish()
+}
+
+fn each_event(
+    source: &mut impl EventSource,
+    mut visit: impl FnMut(&Stamped) -> Result<(), ExportError>,
+) -> Result<(), ExportError> {
+    let mut batch = Vec::new();
+    loop {
+        let state = source.poll(&mut batch)?;
+        batch.iter().try_for_each(&mut visit)?;
+        batch.clear();
+        // A live ring is exported as far as it goes.
+        if state != SourceState::More {
+            return Ok(());
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Item {
+    Event(Stamped),
+    Stall { tick: u64, busy_ns: u64, poll_wait_ns: u64, tasks_run: u32 },
+    Depth { queue: Queue, depth: u32 },
+    Bytes { name: &'static str, bytes: u64 },
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    row: Row<Item>,
+    in_tick: bool,
+    depths: [Option<u32>; Queue::ALL.len()],
+}
+
+/// Writes one export, event by event, after a [`Survey`] of the same events.
+#[derive(Debug)]
+pub struct ChromeWriter<W: Write> {
+    out: JsonOut<W>,
+    survey: Survey,
+    options: ExportOptions,
+    pid: u64,
+    stall_limit_ns: u64,
+    lanes: Vec<Lane>,
+    heap: [Option<u64>; 2],
+    any: bool,
+    stats: ExportStats,
+}
+
+impl<W: Write> ChromeWriter<W> {
+    /// Begins the file: metadata, and the names of processes and threads.
+    ///
+    /// # Errors
+    ///
+    /// [`ExportError::Write`] when the output cannot be written.
+    pub fn new(
+        out: W,
+        metadata: &Metadata,
+        survey: Survey,
+        options: ExportOptions,
+    ) -> Result<Self, ExportError> {
+        let lanes = survey.threads.iter().map(|_| Lane::default()).collect();
+        let stats = ExportStats { threads: survey.threads.len() as u64, ..ExportStats::default() };
+        let mut writer = Self {
+            out: JsonOut::new(out),
+            survey,
+            options: ExportOptions { ..options },
+            // Viewers take 0 for "none".
+            pid: u64::from(metadata.pid.max(1)),
+            stall_limit_ns: metadata.stall_limit_ns,
+            lanes,
+            heap: [None; 2],
+            any: false,
+            stats,
+        };
+        writer.head(metadata);
+        writer.out.settle()?;
+        Ok(writer)
+    }
+
+    fn head(&mut self, metadata: &Metadata) {
+        let base = self.survey.base.unwrap_or_default();
+        let other = serde_json::json!({
+            "recorder": concat!("loopscope ", env!("CARGO_PKG_VERSION")),
+            "program": metadata.program, "host": metadata.host, "command": metadata.command.join(" "),
+            "build": metadata.build, "policy": metadata.policy, "machine": metadata.machine,
+            "stall_limit_ns": metadata.stall_limit_ns.to_string(),
+            "started_wall_ns": metadata.started.wall_ns.to_string(),
+            "zero_monotonic_ns": base.as_ns().to_string(),
+        });
+        self.out.raw("{\"displayTimeUnit\":\"ns\",\"otherData\":").raw(&other.to_string());
+        self.out.raw(",\"traceEvents\":[");
+        let program = format!("{} ({})", metadata.program, metadata.policy);
+        self.name_row("process_name", 1, "name", &program);
+        let threads = std::mem::take(&mut self.survey.threads);
+        for (place, thread) in threads.iter().enumerate() {
+            let name = self.survey.name(thread);
+            self.name_row("thread_name", place + 1, "name", &name);
+            self.begin_event();
+            self.out.raw("{\"ph\":\"M\",\"name\":\"thread_sort_index\",\"pid\":").number(self.pid);
+            self.out.raw(",\"tid\":").number(place as u64 + 1);
+            // Loops first, then workers in order.
+            let order = place as u64 + if thread.is_loop { 0 } else { threads.len() as u64 };
+            self.out.raw(",\"ts\":0,\"args\":{\"sort_index\":").number(order).raw("}}");
+        }
+        self.survey.threads = threads;
+    }
+
+    fn name_row(&mut self, what: &str, tid: usize, key: &str, name: &str) {
+        self.begin_event();
+        self.out.raw("{\"ph\":\"M\",\"name\":\"").raw(what).raw("\",\"pid\":").number(self.pid);
+        self.out.raw(",\"tid\":").number(tid as u64).raw(",\"ts\":0,\"args\":{\"").raw(key).raw("\":");
+        self.out.string(name).raw("}}");
+    }
+
+    /// Exports one event, in the order of the stream.
+    ///
+    /// # Errors
+    ///
+    /// [`ExportError::Write`] when the output cannot be written.
+    pub fn push(&mut self, stamped: &Stamped) -> Result<(), ExportError> {
+        let start = start_of(stamped);
+        if self.lanes.is_empty() || !self.survey.range().touches(start, stamped.at) {
+            return Ok(());
+        }
+        let place = self.survey.row(stamped);
+        match stamped.event {
+            Event::TickStart { .. } => {
+                self.flush(place)?;
+                self.lanes[place].in_tick = true;
+            }
+            Event::TickEnd { tick, tasks_run, .. } => {
+                self.add(place, start, stamped.at, true, Item::Event(*stamped));
+                self.stall(place, tick, tasks_run, start, stamped.at);
+                self.flush(place)?;
+                self.lanes[place].in_tick = false;
+            }
+            Event::QueueDepth { queue, depth } => {
+                let last = &mut self.lanes[place].depths[usize::from(queue.code()) - 1];
+                // A counter keeps its value until the next sample.
+                if last.replace(depth) != Some(depth) {
+                    self.add(place, stamped.at, stamped.at, false, Item::Depth { queue, depth });
+                }
+            }
+            event => {
+                if slice_category(&event).is_some() {
+                    self.add(place, start, stamped.at, true, Item::Event(*stamped));
+                } else if instant_category(&event).is_some() {
+                    self.add(place, stamped.at, stamped.at, false, Item::Event(*stamped));
+                }
+                self.heap_counters(place, stamped);
+            }
+        }
+        let lane = &self.lanes[place];
+        let limit = if lane.in_tick { WAITING_MAX } else { WAITING_OUTSIDE };
+        if lane.row.len() >= limit { self.flush(place) } else { Ok(()) }
+    }
+
+    fn heap_counters(&mut self, place: usize, stamped: &Stamped) {
+        let seen = match stamped.event {
+            Event::GcDecision { heap_bytes, threshold_bytes, .. } => {
+                [Some(heap_bytes), Some(threshold_bytes)]
+            }
+            Event::GcRan { heap_bytes_after, .. } => [Some(heap_bytes_after), None],
+            _ => return,
+        };
+        for (which, name) in ["heap", "gc threshold"].into_iter().enumerate() {
+            if let Some(bytes) = seen[which]
+                && self.heap[which].replace(bytes) != Some(bytes)
+            {
+                self.add(place, stamped.at, stamped.at, false, Item::Bytes { name, bytes });
+            }
+        }
+    }
+
+    /// A tick is over: was it a stall?
+    fn stall(&mut self, place: usize, tick: u64, tasks_run: u32, start: Timestamp, end: Timestamp) {
+        if !self.lanes[place].in_tick {
+            return;
+        }
+        let mut polls = PollWait::since(start);
+        let mut damaged = false;
+        for entry in self.lanes[place].row.entries() {
+            match entry.what {
+                Item::Event(Stamped { at, event: Event::Poll { start, .. }, .. }) => polls.add(start, at),
+                Item::Event(Stamped { event: Event::Lost { .. }, .. }) => damaged = true,
+                _ => {}
+            }
+        }
+        let extent_ns = end.ns_since(start);
+        let poll_wait_ns = polls.wait_ns.min(extent_ns);
+        let busy_ns = extent_ns - poll_wait_ns;
+        if busy_ns > self.stall_limit_ns && !damaged {
+            self.add(place, start, start, false, Item::Stall { tick, busy_ns, poll_wait_ns, tasks_run });
+        }
+    }
+
+    fn add(&mut self, place: usize, start: Timestamp, end: Timestamp, is_slice: bool, what: Item) {
+        let base = self.survey.base.unwrap_or_default();
+        let (start, end) = (start.ns_since(base), end.ns_since(base));
+        self.lanes[place].row.add(Entry { start, end, is_slice, what });
+    }
+
+    fn flush(&mut self, place: usize) -> Result<(), ExportError> {
+        let mut row = std::mem::take(&mut self.lanes[place].row);
+        let drawn = row.flush(|spot, item| {
+            self.draw(place as u64 + 1, spot, item);
+            self.out.settle()
+        });
+        self.lanes[place].row = row;
+        Ok(drawn?)
+    }
+
+    fn draw(&mut self, tid: u64, spot: Spot, item: &Item) {
+        match (spot, item) {
+            (Spot::Slice { start, dur }, Item::Event(stamped)) => self.slice(tid, start, dur, stamped),
+            (Spot::Async { start, end }, Item::Event(stamped)) => self.pair(tid, start, end, stamped),
+            (Spot::Point { at }, Item::Event(stamped)) => self.instant(tid, at, stamped),
+            (Spot::Point { at }, Item::Stall { tick, busy_ns, poll_wait_ns, tasks_run }) => {
+                self.begin_event();
+                self.out.raw("{\"ph\":\"i\",\"s\":\"t\",\"name\":\"stall\",\"cat\":\"stall\"");
+                self.place(tid, at);
+                let mut args = Args::new(&mut self.out);
+                args.number("tick", *tick).micros("busy_us", *busy_ns).micros("poll_wait_us", *poll_wait_ns);
+                args.micros("limit_us", self.stall_limit_ns).number("tasks_run", *tasks_run).end();
+                self.out.raw("}");
+                self.stats.instants += 1;
+                self.stats.stalls += 1;
+            }
+            (Spot::Point { at }, Item::Depth { queue, depth }) => {
+                self.counter(tid, at, "queue ", queue.name(), "depth", u64::from(*depth));
+            }
+            (Spot::Point { at }, Item::Bytes { name, bytes }) => {
+                self.counter(tid, at, "", name, "bytes", *bytes)
+            }
+            // Only events have extents.
+            (Spot::Slice { .. } | Spot::Async { .. }, _) => {}
+        }
+    }
+
+    fn slice(&mut self, tid: u64, start: u64, dur: u64, stamped: &Stamped) {
+        let event = &stamped.event;
+        self.begin_event();
+        self.out.raw("{\"ph\":\"X\",\"name\":");
+        name(&mut self.out, event, &self.survey.labels);
+        self.out.raw(",\"cat\":\"").raw(slice_category(event).unwrap_or("")).raw("\"");
+        self.place(tid, start);
+        self.out.raw(",\"dur\":").micros(dur);
+        slice_args(&mut self.out, event, self.options.details);
+        self.out.raw("}");
+        self.stats.slices += 1;
+        self.stats.tick_slices += u64::from(matches!(event, Event::TickEnd { .. }));
+        self.stats.task_slices += u64::from(matches!(event, Event::TaskRan { .. }));
+    }
+
+    fn pair(&mut self, tid: u64, start: u64, end: u64, stamped: &Stamped) {
+        self.stats.async_pairs += 1;
+        for (phase, at) in [("b", start), ("e", end.max(start + 1))] {
+            self.begin_event();
+            self.out.raw("{\"ph\":\"").raw(phase).raw("\",\"name\":");
+            name(&mut self.out, &stamped.event, &self.survey.labels);
+            self.out.raw(",\"cat\":\"").raw(slice_category(&stamped.event).unwrap_or(""));
+            self.out.raw("\",\"id\":\"").number(self.stats.async_pairs).raw("\"");
+            self.place(tid, at);
+            self.out.raw("}");
+        }
+    }
+
+    fn instant(&mut self, tid: u64, at: u64, stamped: &Stamped) {
+        let event = &stamped.event;
+        self.begin_event();
+        self.out.raw("{\"ph\":\"i\",\"s\":\"t\",\"name\":");
+        name(&mut self.out, event, &self.survey.labels);
+        self.out.raw(",\"cat\":\"").raw(instant_category(event).unwrap_or("")).raw("\"");
+        self.place(tid, at);
+        instant_args(&mut self.out, stamped.at, event, &self.survey.labels);
+        self.out.raw("}");
+        self.stats.instants += 1;
+    }
+
+    fn counter(&mut self, tid: u64, at: u64, noun: &str, name: &str, unit: &str, value: u64) {
+        self.begin_event();
+        self.out.raw("{\"ph\":\"C\",\"name\":\"").raw(noun).raw(name).raw("\"");
+        self.place(tid, at);
+        // A counter's values are numbers; a double is near enough for a curve.
+        self.out.raw(",\"args\":{\"").raw(unit).raw("\":").number(value.min(1 << 53)).raw("}}");
+        self.stats.counters += 1;
+    }
+
+    fn place(&mut self, tid: u64, at: u64) {
+        self.out.raw(",\"pid\":").number(self.pid).raw(",\"tid\":").number(tid).raw(",\"ts\":").micros(at);
+    }
+
+    fn begin_event(&mut self) {
+        self.out.raw(if self.any { ",\n" } else { "\n" });
+        self.any = true;
+    }
+
+    /// Ends the file: a viewer reads it only when it is whole.
+    ///
+    /// # Errors
+    ///
+    /// [`ExportError::Write`] when the output cannot be written.
+    pub fn finish(mut self) -> Result<ExportStats, ExportError> {
+        for place in 0..self.lanes.len() {
+            self.flush(place)?;
+        }
+        self.out.raw("\n]}\n");
+        self.out.flush()?;
+        self.stats.bytes = self.out.bytes;
+        Ok(self.stats)
+    }
+}
+
+#[cfg(test)]
+mod tests;

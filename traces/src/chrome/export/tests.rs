@@ -1,0 +1,160 @@
+//! Tests of the export: valid JSON, sorted and nested per thread, as many slices as there were tasks.
+
+use std::collections::HashMap;
+
+use loop_probes::ids::SourceId;
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+use crate::source::{MemorySource, SourceKind};
+use crate::synthetic::Script;
+use crate::synthetic::strategy::scripts;
+
+fn exported(script: &Script, options: ExportOptions) -> (Value, ExportStats) {
+    let source = script.source();
+    let mut out = Vec::new();
+    let stats = export(|| Ok(source.clone()), options, &mut out).unwrap();
+    assert_eq!(stats.bytes, out.len() as u64);
+    (serde_json::from_slice(&out).unwrap(), stats)
+}
+
+/// A time as integer nanoseconds: three decimals of so small a number survive a double.
+fn ns(value: &Value) -> u64 {
+    (value.as_f64().unwrap() * 1_000.0).round() as u64
+}
+
+fn check(json: &Value) -> HashMap<String, u64> {
+    let events = json["traceEvents"].as_array().unwrap();
+    let mut by_phase = HashMap::new();
+    let mut threads: HashMap<u64, Vec<(u64, u64)>> = HashMap::new();
+    let mut names_over = false;
+    for event in events {
+        let phase = event["ph"].as_str().unwrap();
+        *by_phase.entry(phase.to_owned()).or_insert(0) += 1;
+        assert!(event["name"].is_string() && event["pid"].as_u64() == Some(4121));
+        let tid = event["tid"].as_u64().unwrap();
+        assert!(tid > 0);
+        if phase == "M" {
+            assert!(!names_over, "names come first");
+            continue;
+        }
+        names_over = true;
+        let at = ns(&event["ts"]);
+        let open = threads.entry(tid).or_default();
+        match phase {
+            "X" => {
+                let end = at + ns(&event["dur"]);
+                assert!(open.last().is_none_or(|(start, _)| *start <= at), "sorted by start");
+                open.push((at, end));
+            }
+            "i" => assert_eq!(event["s"], "t"),
+            "C" => assert!(event["args"].as_object().unwrap().values().all(Value::is_number)),
+            "b" | "e" => assert!(event["id"].is_string() && event["cat"].is_string()),
+            other => panic!("phase {other}"),
+        }
+    }
+    for slices in threads.values() {
+        let mut within: Vec<u64> = Vec::new();
+        for (start, end) in slices {
+            while within.last().is_some_and(|outer| outer <= start) {
+                within.pop();
+            }
+            assert!(within.last().is_none_or(|outer| end <= outer), "slices nest");
+            within.push(*end);
+        }
+    }
+    by_phase
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn everything_is_there_and_in_order(script in scripts(), details in any::<bool>()) {
+        let (json, stats) = exported(&script, ExportOptions { details, ..ExportOptions::default() });
+        let (_, expected) = script.play();
+        let by_phase = check(&json);
+        let of = |phase: &str| by_phase.get(phase).copied().unwrap_or(0);
+        prop_assert_eq!(stats.task_slices, expected.tasks_run);
+        prop_assert_eq!(stats.tick_slices, u64::from(script.ticks));
+        prop_assert_eq!(stats.stalls, expected.stalls);
+        prop_assert_eq!((of("X"), of("i"), of("C")), (stats.slices, stats.instants, stats.counters));
+        prop_assert_eq!((of("b"), of("e")), (stats.async_pairs, stats.async_pairs));
+        let events = json["traceEvents"].as_array().unwrap();
+        let tasks = events.iter().filter(|event| event["cat"] == "task" && event["ph"] == "X").count();
+        prop_assert_eq!(tasks as u64, expected.tasks_run);
+    }
+}
+
+#[test]
+fn times_begin_at_zero_and_names_are_escaped() {
+    let (json, _) = exported(&Script::default(), ExportOptions::default());
+    let events = json["traceEvents"].as_array().unwrap();
+    let slices = events.iter().filter(|event| event["ph"] == "X");
+    assert_eq!(slices.clone().map(|event| ns(&event["ts"])).min(), Some(0));
+    assert!(slices.clone().any(|event| event["name"] == "parse \"header\""));
+    let threads: Vec<_> = events.iter().filter(|event| event["name"] == "thread_name").collect();
+    assert_eq!(threads[0]["args"]["name"], "loop");
+    assert!(threads.iter().any(|event| event["args"]["name"] == "worker 1"));
+    assert_eq!(json["otherData"]["policy"], "bun");
+    assert!(slices.clone().all(|event| event.get("args").is_none_or(|args| args.get("task").is_none())));
+}
+
+#[test]
+fn a_range_takes_what_lies_in_it() {
+    let script = Script::default();
+    let events = script.events();
+    let (first, last) = (events[0].at, events[events.len() - 1].at);
+    let middle = first.plus_ns(last.ns_since(first) / 2);
+    let part =
+        |from, to| exported(&script, ExportOptions { range: TimeRange { from, to }, details: false }).1;
+    let whole = part(None, None);
+    let (early, late) = (part(None, Some(middle)), part(Some(middle), None));
+    assert!(early.task_slices > 0 && late.task_slices > 0);
+    let both = early.task_slices + late.task_slices;
+    assert!(both == whole.task_slices || both == whole.task_slices + 1, "at most one lies on the border");
+    let nothing = part(Some(last.plus_ns(5)), None);
+    assert_eq!((nothing.slices, nothing.threads), (0, 0));
+}
+
+#[test]
+fn a_worker_that_another_emitter_speaks_for_has_a_row_of_its_own() {
+    let at = Timestamp;
+    let loop_event = |at_ns, event| Stamped { at: at(at_ns), source: SourceId(1), event };
+    let ran = |start, worker| Event::WorkRan {
+        task: Default::default(),
+        tag: Default::default(),
+        worker,
+        outcome: loop_probes::event::Outcome::Done,
+        queued: at(0),
+        start: at(start),
+    };
+    let events = vec![
+        loop_event(10, Event::TickStart { tick: 1 }),
+        loop_event(20, ran(5, 0)),
+        loop_event(25, ran(6, 1)),
+        loop_event(30, Event::TickEnd { tick: 1, tasks_run: 0, start: at(10) }),
+    ];
+    let source = MemorySource::new("t", SourceKind::Ring, Script::default().metadata(), events);
+    let mut out = Vec::new();
+    let stats = export(|| Ok(source.clone()), ExportOptions::default(), &mut out).unwrap();
+    assert_eq!((stats.threads, stats.slices, stats.async_pairs), (3, 3, 0));
+    check(&serde_json::from_slice(&out).unwrap());
+}
+
+#[test]
+fn a_full_disk_is_an_error() {
+    struct Full;
+    impl Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let source = Script::default().source();
+    let error = export(|| Ok(source.clone()), ExportOptions::default(), Full).unwrap_err();
+    assert!(matches!(error, ExportError::Write(_)));
+}

@@ -1,0 +1,228 @@
+//! What an event is called in a viewer, its category, and the numbers that go with it.
+//!
+//! speedscope takes a slice's name and arguments together as its identity, so slices carry no numbers that
+//! differ from run to run unless they are asked for (`details`); instants always carry theirs.
+
+use std::io::Write;
+
+use loop_probes::event::{Event, Outcome};
+use loop_probes::ids::Timestamp;
+
+use super::json::JsonOut;
+use crate::labels::Labels;
+use crate::timeline::signal_name;
+
+/// The category of a slice; `None` where the event is none.
+pub(super) const fn slice_category(event: &Event) -> Option<&'static str> {
+    Some(match event {
+        Event::TickEnd { .. } => "tick",
+        Event::Phase { .. } => "phase",
+        Event::Poll { .. } => "poll",
+        Event::TaskRan { .. } => "task",
+        Event::Microtasks { .. } => "microtasks",
+        Event::DeferredRan { .. } => "deferred",
+        Event::Immediates { .. } => "immediates",
+        Event::IoReady { .. } => "io",
+        Event::GcRan { .. } | Event::GcRendezvous { .. } => "gc",
+        Event::WorkRan { .. } => "work",
+        Event::AgendaRan { .. } => "agenda",
+        Event::Span { .. } => "span",
+        _ => return None,
+    })
+}
+
+/// The category of an instant; `None` where the event is none.
+pub(super) const fn instant_category(event: &Event) -> Option<&'static str> {
+    Some(match event {
+        Event::SignalArrived { .. } | Event::SignalDelivered { .. } | Event::SignalDropped { .. } => "signal",
+        Event::GcDecision { .. } | Event::GcMode { .. } => "gc",
+        Event::TimerFired { .. } => "timer",
+        Event::Lost { .. } => "recorder",
+        Event::Exception { .. } | Event::Violation { .. } | Event::SlowTask { .. } => "trouble",
+        Event::Command { .. } => "command",
+        Event::LoopStopped { .. } => "loop",
+        Event::Mark { .. } => "mark",
+        _ => return None,
+    })
+}
+
+/// The name of a slice or an instant, as a JSON string.
+pub(super) fn name<W: Write>(out: &mut JsonOut<W>, event: &Event, labels: &Labels) {
+    match event {
+        Event::TickEnd { .. } => out.string("tick"),
+        Event::Phase { phase, .. } => out.raw("\"phase ").raw(phase.name()).raw("\""),
+        Event::Poll { .. } => out.string("poll"),
+        Event::TaskRan { tag, .. } | Event::WorkRan { tag, .. } | Event::AgendaRan { tag, .. } => {
+            out.string(&labels.tag(*tag))
+        }
+        Event::Microtasks { .. } => out.string("microtasks"),
+        Event::DeferredRan { .. } => out.string("deferred"),
+        Event::Immediates { .. } => out.string("immediates"),
+        Event::IoReady { tag, .. } => out.raw("\"io ").escaped(&labels.tag(*tag)).raw("\""),
+        Event::GcRan { .. } => out.string("gc"),
+        Event::GcRendezvous { .. } => out.string("gc rendezvous"),
+        Event::Span { label, .. } | Event::Mark { label } => out.string(&labels.span(*label)),
+        Event::SignalArrived { signo, .. } => out.raw("\"").raw(&signal_name(*signo)).raw(" arrived\""),
+        Event::SignalDelivered { signo, .. } => out.raw("\"").raw(&signal_name(*signo)).raw(" delivered\""),
+        Event::SignalDropped { .. } => out.string("signals dropped"),
+        Event::GcDecision { action, .. } => out.raw("\"gc ").raw(action.name()).raw("\""),
+        Event::GcMode { mode, .. } => out.raw("\"gc pace ").raw(mode.name()).raw("\""),
+        Event::TimerFired { tag, .. } => out.raw("\"timer ").escaped(&labels.tag(*tag)).raw("\""),
+        Event::Lost { .. } => out.string("records lost"),
+        Event::Exception { .. } => out.string("exception"),
+        Event::Violation { .. } => out.string("violation"),
+        Event::SlowTask { .. } => out.string("slow task"),
+        Event::Command { .. } => out.string("command"),
+        Event::LoopStopped { .. } => out.string("loop stopped"),
+        other => out.string(other.name()),
+    };
+}
+
+/// Arguments as the inside of a JSON object.
+pub(super) struct Args<'a, W> {
+    out: &'a mut JsonOut<W>,
+    any: bool,
+}
+
+impl<'a, W: Write> Args<'a, W> {
+    pub(super) fn new(out: &'a mut JsonOut<W>) -> Self {
+        Self { out, any: false }
+    }
+
+    fn key(&mut self, key: &str) {
+        self.out.raw(if self.any { ",\"" } else { ",\"args\":{\"" }).raw(key).raw("\":");
+        self.any = true;
+    }
+
+    pub(super) fn number(&mut self, key: &str, value: impl Into<u64>) -> &mut Self {
+        self.key(key);
+        self.out.number(value.into());
+        self
+    }
+
+    pub(super) fn micros(&mut self, key: &str, ns: u64) -> &mut Self {
+        self.key(key);
+        self.out.micros(ns);
+        self
+    }
+
+    pub(super) fn text(&mut self, key: &str, text: &str) -> &mut Self {
+        self.key(key);
+        self.out.string(text);
+        self
+    }
+
+    pub(super) fn end(&mut self) {
+        if self.any {
+            self.out.raw("}");
+        }
+    }
+}
+
+/// The arguments of a slice.
+pub(super) fn slice_args<W: Write>(out: &mut JsonOut<W>, event: &Event, details: bool) {
+    let mut args = Args::new(out);
+    match *event {
+        Event::TaskRan { outcome, .. }
+        | Event::WorkRan { outcome, .. }
+        | Event::AgendaRan { outcome, .. }
+            if outcome != Outcome::Done =>
+        {
+            args.text("outcome", outcome.name());
+        }
+        Event::Poll { reason, .. } => {
+            args.text("reason", reason.name());
+        }
+        _ => {}
+    }
+    if details {
+        match *event {
+            Event::TickEnd { tick, tasks_run, .. } => {
+                args.number("tick", tick).number("tasks_run", tasks_run);
+            }
+            Event::Poll { ready, timeout_ns, .. } => {
+                args.number("ready", ready);
+                if let Some(timeout_ns) = timeout_ns {
+                    args.micros("timeout_us", timeout_ns);
+                }
+            }
+            Event::TaskRan { task, queued, start, .. }
+            | Event::WorkRan { task, queued, start, .. }
+            | Event::AgendaRan { task, queued, start, .. } => {
+                args.number("task", task.0).micros("queue_wait_us", start.ns_since(queued));
+            }
+            Event::Microtasks { ran, left, .. } => {
+                args.number("ran", ran).number("left", left);
+            }
+            Event::DeferredRan { ran, kept, .. } => {
+                args.number("ran", ran).number("kept", kept);
+            }
+            Event::Immediates { ran, moved_to_next, .. } => {
+                args.number("ran", ran).number("moved_to_next", moved_to_next);
+            }
+            Event::IoReady { source, readiness, task, .. } => {
+                args.number("source", source.0).number("readiness", readiness).number("task", task.0);
+            }
+            Event::GcRan { heap_bytes_before, heap_bytes_after, .. } => {
+                args.number("heap_bytes_before", heap_bytes_before)
+                    .number("heap_bytes_after", heap_bytes_after);
+            }
+            Event::GcRendezvous { arrived, expected, .. } => {
+                args.number("arrived", arrived).number("expected", expected);
+            }
+            _ => {}
+        }
+    }
+    args.end();
+}
+
+/// The arguments of an instant.
+pub(super) fn instant_args<W: Write>(out: &mut JsonOut<W>, at: Timestamp, event: &Event, labels: &Labels) {
+    let mut args = Args::new(out);
+    match *event {
+        Event::SignalArrived { signo, depth, arrived } => {
+            args.number("signo", signo).number("depth", depth).micros("waited_us", at.ns_since(arrived));
+        }
+        Event::SignalDelivered { signo, task, arrived } => {
+            args.number("signo", signo).number("task", task.0).micros("latency_us", at.ns_since(arrived));
+        }
+        Event::SignalDropped { total } => {
+            args.number("total", total);
+        }
+        Event::GcDecision { reason, heap_bytes, threshold_bytes, .. } => {
+            args.text("reason", reason.name());
+            args.number("heap_bytes", heap_bytes).number("threshold_bytes", threshold_bytes);
+        }
+        Event::GcMode { unchanged_ticks, .. } => {
+            args.number("unchanged_ticks", unchanged_ticks);
+        }
+        Event::TimerFired { timer, task, due, fired, skipped, .. } => {
+            args.number("timer", timer.0).number("task", task.0);
+            args.micros("lag_us", fired.ns_since(due)).number("skipped", skipped);
+        }
+        Event::Lost { count, .. } => {
+            args.number("count", count);
+        }
+        Event::Exception { task, message } => {
+            args.text("message", &labels.text(message));
+            if let Some(task) = task {
+                args.number("task", task.0);
+            }
+        }
+        Event::Violation { rule } => {
+            args.text("rule", &labels.text(rule));
+        }
+        Event::SlowTask { task, tag, limit_ns, start } => {
+            args.text("tag", &labels.tag(tag)).number("task", task.0);
+            args.micros("run_us", at.ns_since(start)).micros("limit_us", limit_ns);
+        }
+        Event::Command { byte, .. } => {
+            args.number("byte", byte);
+        }
+        Event::LoopStopped { reason } => {
+            args.text("reason", reason.name());
+        }
+        _ => {}
+    }
+    args.end();
+}

@@ -1,0 +1,145 @@
+//! The first pass of an export: which threads there are, what things are called, where time begins.
+//!
+//! Viewers want names first and times near zero, and an extent can begin before the first event: none of it
+//! is known before the whole stream was seen once.
+
+use loop_probes::event::Event;
+use loop_probes::ids::{SourceId, Timestamp};
+use loop_probes::stamped::Stamped;
+
+use crate::labels::Labels;
+
+/// Most threads told apart; further ones share the last.
+const THREADS_MAX: usize = 4096;
+
+/// Which part of a recording to export.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TimeRange {
+    /// What ended before is left out.
+    pub from: Option<Timestamp>,
+    /// What began after is left out.
+    pub to: Option<Timestamp>,
+}
+
+impl TimeRange {
+    /// Whether any of the stretch from `start` to `end` lies in it.
+    #[must_use]
+    pub fn touches(&self, start: Timestamp, end: Timestamp) -> bool {
+        self.from.is_none_or(|from| end >= from) && self.to.is_none_or(|to| start <= to)
+    }
+}
+
+/// A row of the viewer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Thread {
+    pub(super) source: SourceId,
+    /// A worker whose runs another emitter wrote: a row of its own.
+    pub(super) worker: Option<u16>,
+    pub(super) is_loop: bool,
+    runs_as: Option<u16>,
+}
+
+/// What the first pass saw.
+#[derive(Clone, Debug, Default)]
+pub struct Survey {
+    range: TimeRange,
+    pub(super) labels: Labels,
+    pub(super) threads: Vec<Thread>,
+    pub(super) base: Option<Timestamp>,
+}
+
+/// The worker that ran what `event` tells of.
+pub(super) const fn worker_of(event: &Event) -> Option<u16> {
+    match event {
+        Event::WorkRan { worker, .. } | Event::AgendaRan { worker, .. } => Some(*worker),
+        _ => None,
+    }
+}
+
+/// When what `stamped` tells of began.
+pub(super) fn start_of(stamped: &Stamped) -> Timestamp {
+    let start = match stamped.event {
+        Event::TickEnd { start, .. }
+        | Event::Phase { start, .. }
+        | Event::Poll { start, .. }
+        | Event::TaskRan { start, .. }
+        | Event::Microtasks { start, .. }
+        | Event::DeferredRan { start, .. }
+        | Event::Immediates { start, .. }
+        | Event::GcRan { start, .. }
+        | Event::WorkRan { start, .. }
+        | Event::AgendaRan { start, .. }
+        | Event::IoReady { start, .. }
+        | Event::Span { start, .. }
+        | Event::GcRendezvous { start, .. } => start,
+        _ => stamped.at,
+    };
+    start.min(stamped.at)
+}
+
+impl Survey {
+    /// A survey of the part `range`. Names are learnt from everywhere.
+    #[must_use]
+    pub fn new(range: TimeRange) -> Self {
+        Self { range, ..Self::default() }
+    }
+
+    /// Looks at one event, in the order of the stream.
+    pub fn see(&mut self, stamped: &Stamped) {
+        self.labels.learn_event(&stamped.event);
+        let start = start_of(stamped);
+        if matches!(stamped.event, Event::Label { .. }) || !self.range.touches(start, stamped.at) {
+            return;
+        }
+        // Counters and instants stand at their time, but in a tick that began earlier.
+        self.base = Some(self.base.map_or(start, |base| base.min(start)));
+        let ticks =
+            matches!(stamped.event, Event::TickStart { .. } | Event::TickEnd { .. } | Event::TaskRan { .. });
+        let worker = worker_of(&stamped.event);
+        let place = self.place(stamped.source, None).unwrap_or_else(|| {
+            if self.threads.len() < THREADS_MAX {
+                let source = stamped.source;
+                self.threads.push(Thread { source, worker: None, is_loop: false, runs_as: worker });
+            }
+            self.threads.len() - 1
+        });
+        self.threads[place].is_loop |= ticks;
+        if worker.is_some() && self.threads[place].is_loop && self.place(stamped.source, worker).is_none() {
+            self.split(stamped.source, worker);
+        }
+    }
+
+    fn split(&mut self, source: SourceId, worker: Option<u16>) {
+        if self.threads.len() < THREADS_MAX {
+            self.threads.push(Thread { source, worker, is_loop: false, runs_as: worker });
+        }
+    }
+
+    /// The range that was surveyed.
+    #[must_use]
+    pub const fn range(&self) -> TimeRange {
+        self.range
+    }
+
+    /// The row of what `stamped` tells of.
+    pub(super) fn row(&self, stamped: &Stamped) -> usize {
+        let own = worker_of(&stamped.event).and_then(|worker| self.place(stamped.source, Some(worker)));
+        own.or_else(|| self.place(stamped.source, None)).unwrap_or(self.threads.len().saturating_sub(1))
+    }
+
+    /// The name of a row.
+    pub(super) fn name(&self, thread: &Thread) -> String {
+        use loop_probes::event::LabelKind;
+        match (self.labels.known(LabelKind::Source, thread.source.0), thread.worker.or(thread.runs_as)) {
+            (_, Some(worker)) if thread.worker.is_some() => format!("worker {worker}"),
+            (Some(name), _) => name.to_owned(),
+            (None, Some(worker)) => format!("worker {worker}"),
+            (None, None) if thread.is_loop => format!("loop {}", thread.source),
+            (None, None) => format!("thread {}", thread.source),
+        }
+    }
+
+    fn place(&self, source: SourceId, worker: Option<u16>) -> Option<usize> {
+        self.threads.iter().position(|thread| thread.source == source && thread.worker == worker)
+    }
+}

@@ -1,0 +1,231 @@
+//! The report: a summary as one page of text, the worst first.
+
+use std::fmt::Write as _;
+
+use crate::histogram::Percentiles;
+use crate::summary::{StallSummary, Summary};
+use crate::units::{count, duration, percent, position, rate};
+
+/// Stalls shown.
+const STALLS_SHOWN: usize = 10;
+
+/// Lines of blame shown per stall.
+const BLAME_SHOWN: usize = 4;
+
+/// The summary as text: aligned columns, no colours, ends with a line break.
+#[must_use]
+pub fn text(summary: &Summary) -> String {
+    let mut out = String::new();
+    head(&mut out, summary);
+    totals(&mut out, summary);
+    stalls(&mut out, summary);
+    tags(&mut out, summary);
+    queues(&mut out, summary);
+    out
+}
+
+/// Appends a line. Writing to a string cannot fail.
+macro_rules! line {
+    ($out:expr, $($args:tt)*) => { let _ = writeln!($out, $($args)*); };
+}
+
+fn head(out: &mut String, summary: &Summary) {
+    let source = &summary.source;
+    line!(
+        out,
+        "{} · {} · pid {} · policy {} · {} · lost {}",
+        source.name,
+        source.kind.name(),
+        source.pid,
+        source.policy,
+        duration(summary.span_ns),
+        count(summary.lost_records)
+    );
+    if summary.before_attach > 0 {
+        line!(out, "totals count since the attach; {} records came before it", count(summary.before_attach));
+    }
+    if summary.ticks.incomplete > 0 {
+        line!(
+            out,
+            "{} ticks are incomplete (records before or around them are missing) and count nowhere else",
+            count(summary.ticks.incomplete)
+        );
+    }
+    if summary.unknown_kinds > 0 {
+        line!(out, "{} events of unknown kinds were skipped", count(summary.unknown_kinds));
+    }
+}
+
+fn totals(out: &mut String, summary: &Summary) {
+    let Summary { ticks, tasks, microtasks, timers, gc, signals, .. } = summary;
+    let seconds = summary.span_ns as f64 / 1e9;
+    let per_second = |count: u64| rate(if seconds > 0.0 { count as f64 / seconds } else { 0.0 });
+    line!(
+        out,
+        "\n{:<12}{:>11}{:>10}  {:>9}{:>9}{:>9}{:>9}",
+        "",
+        "COUNT",
+        "PER S",
+        "P50",
+        "P90",
+        "P99",
+        "MAX"
+    );
+    let row = |out: &mut String, name: &str, total: u64, unit: &Percentiles, more: &str| {
+        line!(
+            out,
+            "{name:<12}{:>11}{:>10}  {:>9}{:>9}{:>9}{:>9}  {more}",
+            count(total),
+            per_second(total),
+            duration(unit.p50),
+            duration(unit.p90),
+            duration(unit.p99),
+            duration(unit.max)
+        );
+    };
+    let over = format!(
+        "run · busy {} · {} stalls over {}",
+        percent(ticks.utilization),
+        count(ticks.stalls),
+        duration(ticks.stall_limit_ns)
+    );
+    row(out, "ticks", ticks.count, &ticks.run_ns, &over);
+    let longest = tasks.by_tag.iter().fold(Percentiles::default(), |widest, tag| {
+        if tag.run_ns.max > widest.max { tag.run_ns } else { widest }
+    });
+    let slowest =
+        tasks.by_tag.first().map_or_else(String::new, |tag| format!("run of {}, the slowest tag", tag.tag));
+    row(out, "tasks", tasks.count, &longest, &slowest);
+    let cleared = format!("lag · {} armed, {} cleared", count(timers.armed), count(timers.cleared));
+    row(out, "timers", timers.fired, &timers.lag_ns, &cleared);
+    let checkpoints = format!("run of {} checkpoints", count(microtasks.checkpoints));
+    row(out, "microtasks", microtasks.ran, &microtasks.run_ns, &checkpoints);
+    let decided = format!(
+        "run · decided {} collect, {} defer, {} skip",
+        count(gc.collect),
+        count(gc.defer),
+        count(gc.skip)
+    );
+    row(out, "gc", gc.run_ns.count, &gc.run_ns, &decided);
+    line!(
+        out,
+        "{:<12}{:>11}{:>10}  {} delivered, {} dropped",
+        "signals",
+        count(signals.arrived),
+        per_second(signals.arrived),
+        count(signals.delivered),
+        count(signals.dropped)
+    );
+}
+
+fn stalls(out: &mut String, summary: &Summary) {
+    let mut worst: Vec<&StallSummary> = summary.stalls.iter().collect();
+    worst.sort_by_key(|stall| std::cmp::Reverse(stall.run_ns));
+    if worst.is_empty() {
+        line!(out, "\nno stall");
+        return;
+    }
+    line!(out, "\nstalls, worst first");
+    for stall in worst.iter().take(STALLS_SHOWN) {
+        let mut blame = String::new();
+        let (shown, rest) = stall.blame.split_at(stall.blame.len().saturating_sub(1).min(BLAME_SHOWN));
+        for share in shown {
+            let _ = write!(blame, "{} {} + ", share.what, duration(share.ns));
+        }
+        // The last line of a ledger is what nobody is known to have used; the others are summed up.
+        let (unknown, smaller) = rest.split_last().map_or((0, rest), |(last, smaller)| (last.ns, smaller));
+        if !smaller.is_empty() {
+            let ns = smaller.iter().map(|share| share.ns).sum();
+            let _ = write!(blame, "{} smaller {} + ", smaller.len(), duration(ns));
+        }
+        let _ = write!(blame, "unattributed {}", duration(unknown));
+        line!(
+            out,
+            "  {}  tick {:<9} {:>7} = {blame}",
+            position(stall.at_ns),
+            count(stall.tick),
+            duration(stall.run_ns)
+        );
+    }
+    let more = summary.ticks.stalls.saturating_sub(worst.len().min(STALLS_SHOWN) as u64);
+    if more > 0 {
+        line!(out, "  and {} more", count(more));
+    }
+}
+
+fn tags(out: &mut String, summary: &Summary) {
+    let tags = &summary.tasks.by_tag;
+    let Some(wide) = tags.iter().map(|tag| tag.tag.chars().count()).max() else { return };
+    let wide = wide.clamp(12, 32);
+    line!(
+        out,
+        "\n{:<wide$}{:>11}  {:>9}{:>9}{:>9}{:>9}  {:>9}{:>9}{:>9}",
+        "TASK TAG",
+        "COUNT",
+        "RUN P50",
+        "P90",
+        "P99",
+        "MAX",
+        "WAIT P50",
+        "P99",
+        "MAX"
+    );
+    for tag in tags {
+        let (run, wait) = (&tag.run_ns, &tag.queue_wait_ns);
+        line!(
+            out,
+            "{:<wide$.wide$}{:>11}  {:>9}{:>9}{:>9}{:>9}  {:>9}{:>9}{:>9}",
+            tag.tag,
+            count(tag.count),
+            duration(run.p50),
+            duration(run.p90),
+            duration(run.p99),
+            duration(run.max),
+            duration(wait.p50),
+            duration(wait.p99),
+            duration(wait.max)
+        );
+    }
+}
+
+fn queues(out: &mut String, summary: &Summary) {
+    if summary.queues.is_empty() {
+        return;
+    }
+    line!(out, "\n{:<12}{:>11}{:>10}", "QUEUE", "DEPTH P50", "MAX");
+    for queue in &summary.queues {
+        line!(out, "{:<12}{:>11}{:>10}", queue.queue, count(queue.depth.p50), count(queue.depth.max));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::synthetic::Script;
+    use crate::timeline::Timeline;
+
+    fn report(script: &Script) -> String {
+        let mut timeline = Timeline::of(&script.metadata());
+        timeline.extend(&script.events());
+        text(&Summary::new(&script.source(), &timeline))
+    }
+
+    #[test]
+    fn it_says_what_where_and_the_worst_first() {
+        let text = report(&Script { ticks: 700, ..Script::default() });
+        println!("{text}");
+        assert!(text.starts_with("synthetic · ring · pid 4121 · policy bun · "));
+        let lines: Vec<&str> = text.lines().collect();
+        let stall = lines.iter().position(|line| line.starts_with("stalls, worst first")).unwrap();
+        assert!(lines[stall + 1].contains(" = task ReadFile #"), "{}", lines[stall + 1]);
+        assert!(lines[stall + 1].contains("unattributed "));
+        assert!(lines.iter().any(|line| line.starts_with("HttpRequest")));
+        assert!(lines.iter().all(|line| line.chars().count() < 200 && !line.chars().any(char::is_control)));
+    }
+
+    #[test]
+    fn a_quiet_loop_has_a_report_too() {
+        let text = report(&Script { ticks: 0, ..Script::default() });
+        assert!(text.contains("no stall"), "{text}");
+    }
+}

@@ -1,0 +1,115 @@
+//! A process's rings as a source: living, stopped, or left behind by a crash.
+
+use std::time::Duration;
+
+use loop_probes::metadata::Metadata;
+use loop_probes::process::{ProcessReader, ProcessState};
+use loop_probes::stamped::Stamped;
+
+use super::{EventSource, NowRunning, SourceCounts, SourceError, SourceKind, SourceState};
+
+impl EventSource for ProcessReader {
+    fn metadata(&self) -> &Metadata {
+        Self::metadata(self)
+    }
+
+    fn kind(&self) -> SourceKind {
+        SourceKind::Ring
+    }
+
+    fn name(&self) -> &str {
+        &Self::metadata(self).program
+    }
+
+    fn poll(&mut self, out: &mut Vec<Stamped>) -> Result<SourceState, SourceError> {
+        let report = Self::poll(self, out)?;
+        Ok(match report.state {
+            _ if report.more => SourceState::More,
+            ProcessState::Ended | ProcessState::Crashed => SourceState::Ended,
+            _ => SourceState::Live,
+        })
+    }
+
+    fn counts(&self) -> SourceCounts {
+        SourceCounts {
+            lost_records: self.lost_records(),
+            before_attach: self.before_attach(),
+            unknown_kinds: self.unknown_records(),
+            malformed: 0,
+        }
+    }
+
+    fn running(&mut self) -> Vec<NowRunning> {
+        // Where the file can no longer be read, the next poll says why.
+        let running = Self::running(self).unwrap_or_default();
+        let now = |now: loop_probes::process::RunningNow| NowRunning {
+            source: now.source,
+            running: now.running,
+            since: now.since,
+        };
+        running.into_iter().map(now).collect()
+    }
+
+    fn process_state(&self) -> Option<ProcessState> {
+        Some(self.state())
+    }
+
+    fn suggested_period(&self) -> Duration {
+        Self::suggested_period(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+    use std::path::Path;
+
+    use loop_probes::instrument::LoopProbe;
+    use loop_probes::ring::Start;
+    use loop_probes::session::Session;
+
+    use super::*;
+    use crate::reader::TraceReader;
+    use crate::timeline::Timeline;
+    use crate::writer::{TraceWriter, WriteOptions};
+
+    #[test]
+    fn a_real_ring_folds_to_the_same_live_and_replayed() {
+        let session = Session::builder("real").policy("poll").private();
+        let probe = LoopProbe::new(&session, "main loop");
+        let mut source: Box<dyn EventSource> = Box::new(session.reader(Start::Oldest));
+        let echo = probe.tag("Echo");
+        let mut file = Vec::new();
+        let metadata = source.metadata().clone();
+        let mut writer =
+            TraceWriter::new(&mut file, Path::new("t"), &metadata, WriteOptions::default()).unwrap();
+        let mut live = Timeline::of(&metadata);
+        for round in 0..20 {
+            for _ in 0..10 {
+                let _tick = probe.tick();
+                let ready = probe.poll(Some(0), || 1usize);
+                assert_eq!(ready, 1);
+                drop(probe.task(echo));
+            }
+            let mut batch = Vec::new();
+            assert!(matches!(source.poll(&mut batch), Ok(SourceState::Live)));
+            live.extend(&batch);
+            writer.append(&batch).unwrap();
+            if round == 10 {
+                let now = source.running();
+                assert_eq!(now.len(), 1);
+                assert_eq!(now[0].running, loop_probes::recorder::Running::Outside);
+            }
+        }
+        writer.finish().unwrap();
+        assert_eq!((live.ticks.count, live.tasks_run, live.ticks.incomplete), (200, 200, 0));
+        assert_eq!(live.labels.tag(echo), "Echo");
+
+        let mut reader = TraceReader::new(Cursor::new(file), Path::new("t")).unwrap();
+        let mut replayed = Timeline::of(EventSource::metadata(&reader));
+        let mut batch = Vec::new();
+        while EventSource::poll(&mut reader, &mut batch).unwrap() != SourceState::Ended {}
+        replayed.extend(&batch);
+        assert_eq!(replayed, live);
+    }
+}

@@ -1,0 +1,390 @@
+//! The summary: one JSON schema for `report`, `attach --json`, `demo --json` and `diff`.
+//!
+//! Times are nanoseconds, sizes bytes. Fields are only ever added; a change of meaning is a new
+//! [`SCHEMA`] number.
+
+use serde::{Deserialize, Serialize};
+
+use crate::histogram::Percentiles;
+use crate::source::{EventSource, SourceKind};
+use crate::timeline::Timeline;
+
+/// The number of this schema.
+pub const SCHEMA: u32 = 1;
+
+/// Everything a run amounts to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Summary {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// What was watched.
+    pub source: SourceSummary,
+    /// From the first event to the last.
+    pub span_ns: u64,
+    /// Records lost in between.
+    pub lost_records: u64,
+    /// Records overwritten before the first read: no loss, totals count since then.
+    #[serde(default)]
+    pub before_attach: u64,
+    /// Events skipped because this version does not know them.
+    #[serde(default)]
+    pub unknown_kinds: u64,
+    /// Ticks.
+    pub ticks: TicksSummary,
+    /// Tasks.
+    pub tasks: TasksSummary,
+    /// Microtasks.
+    pub microtasks: MicrotasksSummary,
+    /// Timers.
+    pub timers: TimersSummary,
+    /// Queues of which anything was seen.
+    pub queues: Vec<QueueSummary>,
+    /// The GC controller.
+    pub gc: GcSummary,
+    /// Signals.
+    pub signals: SignalsSummary,
+    /// Stalls, newest first: the last ones, and the worst of all.
+    pub stalls: Vec<StallSummary>,
+}
+
+/// What was watched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SourceSummary {
+    /// What kind of source.
+    pub kind: SourceKind,
+    /// Its name.
+    pub name: String,
+    /// The process.
+    pub pid: u32,
+    /// The loop's policy.
+    pub policy: String,
+}
+
+/// Ticks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TicksSummary {
+    /// Whole ticks.
+    pub count: u64,
+    /// Ticks of which records are missing, counted nowhere else.
+    #[serde(default)]
+    pub incomplete: u64,
+    /// Stalls, also those that are not listed.
+    #[serde(default)]
+    pub stalls: u64,
+    /// A tick busier than this is a stall.
+    #[serde(default)]
+    pub stall_limit_ns: u64,
+    /// Busy time.
+    pub busy_ns: u64,
+    /// Poll wait.
+    pub poll_wait_ns: u64,
+    /// `busy / (busy + poll wait)`.
+    pub utilization: f64,
+    /// Busy time per tick.
+    pub run_ns: Percentiles,
+}
+
+/// Tasks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TasksSummary {
+    /// Tasks that ran on a loop's thread.
+    pub count: u64,
+    /// By tag, the longest run first.
+    pub by_tag: Vec<TagSummary>,
+}
+
+/// The tasks of one tag.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TagSummary {
+    /// Its name.
+    pub tag: String,
+    /// Its tasks.
+    pub count: u64,
+    /// From start to end.
+    pub run_ns: Percentiles,
+    /// From queued to start.
+    pub queue_wait_ns: Percentiles,
+}
+
+/// Microtasks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct MicrotasksSummary {
+    /// Checkpoints in which something ran.
+    pub checkpoints: u64,
+    /// Microtasks that ran.
+    pub ran: u64,
+    /// Extents of checkpoints.
+    pub run_ns: Percentiles,
+}
+
+/// Timers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TimersSummary {
+    /// Armed, or armed anew.
+    pub armed: u64,
+    /// Fired.
+    pub fired: u64,
+    /// Cleared before they fired.
+    pub cleared: u64,
+    /// Fired less due.
+    pub lag_ns: Percentiles,
+}
+
+/// One queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct QueueSummary {
+    /// Its name.
+    pub queue: String,
+    /// Its depth.
+    pub depth: DepthSummary,
+}
+
+/// How deep a queue was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DepthSummary {
+    /// The median of the samples, one a tick.
+    pub p50: u64,
+    /// The deepest, between samples too.
+    pub max: u64,
+}
+
+/// The GC controller.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct GcSummary {
+    /// Decisions to collect.
+    pub collect: u64,
+    /// Decisions to wait.
+    pub defer: u64,
+    /// Decisions to do nothing.
+    pub skip: u64,
+    /// Extents of collections.
+    pub run_ns: Percentiles,
+}
+
+/// Signals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SignalsSummary {
+    /// Taken from the signal ring.
+    pub arrived: u64,
+    /// Delivered to a task.
+    pub delivered: u64,
+    /// Dropped, since the loop began.
+    pub dropped: u64,
+}
+
+/// One stall.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct StallSummary {
+    /// The tick's number.
+    pub tick: u64,
+    /// When it began, after the first event.
+    pub at_ns: u64,
+    /// Its busy time.
+    pub run_ns: u64,
+    /// Who used it: sums exactly to `run_ns`; `unattributed` is last.
+    pub blame: Vec<BlameSummary>,
+}
+
+/// One line of a stall's ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct BlameSummary {
+    /// Who.
+    pub what: String,
+    /// How much.
+    pub ns: u64,
+}
+
+impl Summary {
+    /// The summary of what was folded from `source`.
+    #[must_use]
+    pub fn new(source: &(impl EventSource + ?Sized), timeline: &Timeline) -> Self {
+        let metadata = source.metadata();
+        let printable = loop_probes::text::printable;
+        let source = SourceSummary {
+            kind: source.kind(),
+            name: printable(source.name()),
+            pid: metadata.pid,
+            policy: printable(&metadata.policy),
+        };
+        Self::of(source, timeline)
+    }
+
+    fn of(source: SourceSummary, timeline: &Timeline) -> Self {
+        let Timeline { ticks, timers, microtasks, gc, signals, .. } = timeline;
+        Self {
+            schema: SCHEMA,
+            source,
+            span_ns: timeline.span_ns(),
+            lost_records: timeline.lost_records,
+            before_attach: timeline.counts.before_attach,
+            unknown_kinds: timeline.counts.unknown_kinds,
+            ticks: TicksSummary {
+                count: ticks.count,
+                incomplete: ticks.incomplete,
+                stalls: timeline.stalls.count,
+                stall_limit_ns: timeline.config().stall_limit_ns,
+                busy_ns: ticks.busy_ns,
+                poll_wait_ns: ticks.poll_wait_ns,
+                utilization: ticks.utilization(),
+                run_ns: ticks.run_ns.percentiles(),
+            },
+            tasks: TasksSummary { count: timeline.tasks_run, by_tag: by_tag(timeline) },
+            microtasks: MicrotasksSummary {
+                checkpoints: microtasks.checkpoints(),
+                ran: microtasks.ran,
+                run_ns: microtasks.run_ns.percentiles(),
+            },
+            timers: TimersSummary {
+                armed: timers.armed,
+                fired: timers.fired,
+                cleared: timers.cleared,
+                lag_ns: timers.lag_ns.percentiles(),
+            },
+            queues: queues(timeline),
+            gc: GcSummary {
+                collect: gc.collect,
+                defer: gc.defer,
+                skip: gc.skip,
+                run_ns: gc.run_ns.percentiles(),
+            },
+            signals: SignalsSummary {
+                arrived: signals.arrived(),
+                delivered: signals.delivered(),
+                dropped: signals.dropped,
+            },
+            stalls: stalls(timeline),
+        }
+    }
+}
+
+fn by_tag(timeline: &Timeline) -> Vec<TagSummary> {
+    let ran = timeline.tags.iter().filter(|tag| tag.tasks.count() > 0);
+    let mut tags: Vec<TagSummary> = ran
+        .map(|tag| TagSummary {
+            tag: timeline.labels.tag(tag.tag).into_owned(),
+            count: tag.tasks.count(),
+            run_ns: tag.tasks.run_ns.percentiles(),
+            queue_wait_ns: tag.tasks.queue_wait_ns.percentiles(),
+        })
+        .collect();
+    tags.sort_by(|a, b| b.run_ns.max.cmp(&a.run_ns.max).then_with(|| a.tag.cmp(&b.tag)));
+    tags
+}
+
+fn queues(timeline: &Timeline) -> Vec<QueueSummary> {
+    let seen = timeline.queues.seen();
+    seen.map(|queue| QueueSummary {
+        queue: queue.queue.name().to_owned(),
+        depth: DepthSummary { p50: queue.depth.quantile(0.5), max: u64::from(queue.depth_max) },
+    })
+    .collect()
+}
+
+fn stalls(timeline: &Timeline) -> Vec<StallSummary> {
+    let first = timeline.first_at().unwrap_or_default();
+    let stalls = timeline.stalls.newest_first();
+    stalls
+        .map(|stall| StallSummary {
+            tick: stall.tick.tick,
+            at_ns: stall.tick.start.ns_since(first),
+            run_ns: stall.tick.busy_ns,
+            blame: stall
+                .blame
+                .shares
+                .iter()
+                .map(|share| BlameSummary { what: share.what.describe(&timeline.labels), ns: share.ns })
+                .collect(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::synthetic::Script;
+
+    fn summary() -> Summary {
+        let script = Script { ticks: 700, ..Script::default() };
+        let mut timeline = Timeline::of(&script.metadata());
+        timeline.extend(&script.events());
+        Summary::new(&script.source(), &timeline)
+    }
+
+    #[test]
+    fn it_has_the_fields_that_the_schema_names() {
+        let json = serde_json::to_value(summary()).unwrap();
+        let paths = [
+            "/schema",
+            "/source/kind",
+            "/source/name",
+            "/source/pid",
+            "/source/policy",
+            "/span_ns",
+            "/lost_records",
+            "/ticks/count",
+            "/ticks/busy_ns",
+            "/ticks/poll_wait_ns",
+            "/ticks/utilization",
+            "/ticks/run_ns/p50",
+            "/ticks/run_ns/p90",
+            "/ticks/run_ns/p99",
+            "/ticks/run_ns/max",
+            "/tasks/count",
+            "/tasks/by_tag/0/tag",
+            "/tasks/by_tag/0/count",
+            "/tasks/by_tag/0/run_ns/p99",
+            "/tasks/by_tag/0/queue_wait_ns/p50",
+            "/microtasks/checkpoints",
+            "/microtasks/ran",
+            "/microtasks/run_ns/max",
+            "/timers/armed",
+            "/timers/fired",
+            "/timers/cleared",
+            "/timers/lag_ns/p50",
+            "/queues/0/queue",
+            "/queues/0/depth/p50",
+            "/queues/0/depth/max",
+            "/gc/collect",
+            "/gc/defer",
+            "/gc/skip",
+            "/gc/run_ns/p50",
+            "/signals/arrived",
+            "/signals/delivered",
+            "/signals/dropped",
+            "/stalls/0/tick",
+            "/stalls/0/at_ns",
+            "/stalls/0/run_ns",
+            "/stalls/0/blame/0/what",
+            "/stalls/0/blame/0/ns",
+        ];
+        for path in paths {
+            assert!(json.pointer(path).is_some(), "{path}");
+        }
+        assert_eq!(json["source"]["kind"], "ring");
+        assert_eq!(serde_json::from_value::<Summary>(json).unwrap(), summary());
+    }
+
+    #[test]
+    fn blame_sums_to_the_stall() {
+        let summary = summary();
+        assert_eq!(summary.stalls.len() as u64, summary.ticks.stalls);
+        for stall in &summary.stalls {
+            assert_eq!(stall.blame.iter().map(|blame| blame.ns).sum::<u64>(), stall.run_ns);
+            assert_eq!(stall.blame.last().unwrap().what, "unattributed");
+            assert!(stall.at_ns < summary.span_ns);
+        }
+    }
+}

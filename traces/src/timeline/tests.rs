@@ -1,0 +1,191 @@
+//! Tests of the fold: it comes to what the stream holds, however it is cut, live or through a file.
+
+use std::io::Cursor;
+use std::path::Path;
+
+use loop_probes::event::{Event, RefKind};
+use loop_probes::ids::SourceId;
+use proptest::prelude::*;
+
+use super::*;
+use crate::reader::TraceReader;
+use crate::source::{EventSource, SourceState};
+use crate::synthetic::Script;
+use crate::synthetic::strategy::scripts;
+use crate::writer::{TraceWriter, WriteOptions};
+
+fn folded(script: &Script, events: &[Stamped]) -> Timeline {
+    let mut timeline = Timeline::of(&script.metadata());
+    timeline.extend(events);
+    timeline
+}
+
+fn through_file(script: &Script, events: &[Stamped], records_per_block: usize) -> Timeline {
+    let mut file = Vec::new();
+    let options = WriteOptions { records_per_block, ..WriteOptions::default() };
+    let mut writer = TraceWriter::new(&mut file, Path::new("t"), &script.metadata(), options).unwrap();
+    writer.append(events).unwrap();
+    writer.finish().unwrap();
+    let mut reader = TraceReader::new(Cursor::new(file), Path::new("t")).unwrap();
+    let mut timeline = Timeline::of(reader.metadata());
+    let mut batch = Vec::new();
+    loop {
+        let state = reader.poll(&mut batch).unwrap();
+        timeline.extend(&batch);
+        batch.clear();
+        if state == SourceState::Ended {
+            return timeline;
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn live_state_equals_replayed_state(
+        script in scripts(), cuts in prop::collection::vec(1usize..70, 1..9), records_per_block in 1usize..300,
+    ) {
+        let (events, expected) = script.play();
+        let whole = folded(&script, &events);
+        let mut live = Timeline::of(&script.metadata());
+        let (mut rest, mut cuts) = (&events[..], cuts.iter().cycle());
+        while !rest.is_empty() {
+            let (batch, later) = rest.split_at(rest.len().min(*cuts.next().unwrap()));
+            live.extend(batch);
+            rest = later;
+        }
+        prop_assert_eq!(&live, &whole);
+        prop_assert_eq!(&through_file(&script, &events, records_per_block), &whole);
+
+        prop_assert_eq!(whole.ticks.count, expected.ticks);
+        prop_assert_eq!(whole.ticks.incomplete, expected.incomplete_ticks);
+        prop_assert_eq!(whole.ticks.busy_ns, expected.busy_ns);
+        prop_assert_eq!(whole.ticks.poll_wait_ns, expected.poll_wait_ns);
+        prop_assert_eq!(whole.tasks_run, expected.tasks_run);
+        prop_assert_eq!(whole.stalls.count, expected.stalls);
+        prop_assert_eq!(whole.timers.fired, expected.timers_fired);
+        prop_assert_eq!(whole.microtasks.ran, expected.microtasks_run);
+        prop_assert_eq!(whole.signals.delivered(), expected.signals_delivered);
+        prop_assert_eq!(whole.gc.collect + whole.gc.defer + whole.gc.skip, expected.gc_decisions);
+        prop_assert_eq!(whole.lost_records, expected.lost_records);
+        prop_assert_eq!(whole.events, events.len() as u64);
+        let by_tag: u64 = whole.tags.iter().map(|tag| tag.tasks.count()).sum();
+        prop_assert_eq!(by_tag, expected.tasks_run);
+    }
+
+    #[test]
+    fn every_ledger_sums_to_the_busy_time_of_its_tick(script in scripts(), lines in 0usize..9) {
+        let timeline = folded(&script, &script.events());
+        for stall in timeline.stalls.newest_first() {
+            let sum: u64 = stall.blame.shares.iter().map(|share| share.ns).sum();
+            prop_assert_eq!((sum, stall.blame.total_ns), (stall.tick.busy_ns, stall.tick.busy_ns));
+        }
+        for tick in timeline.ticks.recent.iter() {
+            let opened = timeline.opened(tick).expect("few enough ticks to keep all spans");
+            prop_assert_eq!(opened.blame(lines).total_ns, tick.busy_ns);
+        }
+    }
+
+    #[test]
+    fn arbitrary_orders_and_gaps_never_panic(script in scripts(), picks in prop::collection::vec(any::<prop::sample::Index>(), 0..200)) {
+        let events = script.events();
+        let shuffled: Vec<Stamped> = picks.iter().map(|pick| events[pick.index(events.len())]).collect();
+        let timeline = folded(&script, &shuffled);
+        prop_assert_eq!(timeline.events, shuffled.len() as u64);
+    }
+}
+
+#[test]
+fn memory_is_bounded_whatever_the_length() {
+    let config = TimelineConfig {
+        ticks_kept: 10,
+        spans_kept: 50,
+        spans_per_tick: 8,
+        stalls_kept: 3,
+        ledger_lines: 2,
+        samples_kept: 5,
+        entries_kept: 4,
+        tags_max: 2,
+        ..TimelineConfig::default()
+    };
+    let script = Script { ticks: 400, stall_every: 10, ..Script::default() };
+    let mut timeline = Timeline::new(config);
+    timeline.extend(&script.events());
+    assert_eq!(timeline.ticks.recent.len(), 10);
+    assert_eq!(timeline.tags.iter().len(), 2);
+    assert!(timeline.tags.beyond_limit() > 0);
+    assert_eq!(timeline.stalls.newest_first().len(), 3);
+    assert!(timeline.stalls.count >= 40);
+    assert_eq!(timeline.gc.decisions.len(), 4);
+    assert!(timeline.queues.iter().all(|queue| queue.samples.len() <= 5));
+    let newest = *timeline.ticks.recent.newest().unwrap();
+    assert!(newest.spans_left_out > 0);
+    let opened = timeline.opened(&newest).unwrap();
+    assert_eq!(opened.blame(1).total_ns, newest.busy_ns, "what was left out is its phase's");
+    let oldest = *timeline.ticks.recent.oldest().unwrap();
+    assert!(oldest.stall || timeline.opened(&oldest).is_none());
+}
+
+#[test]
+fn the_worst_stall_is_never_forgotten() {
+    let script = Script { ticks: 3_000, stall_every: 10, ..Script::default() };
+    let timeline = folded(&script, &script.events());
+    let max = timeline.ticks.run_ns.max();
+    assert_eq!(timeline.stalls.worst().unwrap().tick.busy_ns, max);
+    assert_eq!(timeline.stalls.newest_first().len(), 64);
+    let kept: Vec<_> = timeline.stalls.newest_first().map(|stall| stall.tick.start).collect();
+    assert!(kept.is_sorted_by(|a, b| a > b));
+}
+
+#[test]
+fn a_stall_names_its_handler() {
+    let script = Script { ticks: 300, stall_every: 300, ..Script::default() };
+    let timeline = folded(&script, &script.events());
+    let stall = timeline.stalls.newest_first().next().unwrap();
+    let first = stall.blame.shares[0];
+    assert!(first.what.describe(&timeline.labels).starts_with("task ReadFile #"));
+    assert!(first.ns * 2 > stall.tick.busy_ns);
+    let opened = timeline.opened(&stall.tick).unwrap();
+    let phases = opened.spans.iter().filter(|opened| opened.depth == 0).count();
+    assert!(phases >= 4, "{opened:?}");
+    assert!(opened.spans.iter().any(|opened| opened.depth > 0));
+}
+
+#[test]
+fn a_gap_breaks_the_tick_around_it_and_no_other_emitters() {
+    let at = Timestamp;
+    let event = |at_ns, source, event| Stamped { at: at(at_ns), source: SourceId(source), event };
+    let mut timeline = Timeline::new(TimelineConfig { stall_limit_ns: 10, ..TimelineConfig::default() });
+    timeline.extend(&[
+        event(0, 1, Event::TickStart { tick: 1 }),
+        event(0, 2, Event::TickStart { tick: 1 }),
+        event(500, 1, Event::Lost { count: 7, from: at(3) }),
+        event(900, 1, Event::TickEnd { tick: 1, tasks_run: 0, start: at(0) }),
+        event(900, 2, Event::TickEnd { tick: 1, tasks_run: 0, start: at(0) }),
+        event(950, 1, Event::TickEnd { tick: 3, tasks_run: 0, start: at(910) }),
+    ]);
+    assert_eq!((timeline.ticks.count, timeline.ticks.incomplete), (1, 2));
+    assert_eq!((timeline.stalls.count, timeline.lost_records), (1, 7));
+    assert_eq!(timeline.ticks.recent.len(), 3);
+}
+
+#[test]
+fn keep_alives_are_exact_from_the_first_snapshot_on() {
+    let mut timeline = Timeline::new(TimelineConfig::default());
+    let event = |event| Stamped { at: Timestamp(1), source: SourceId(1), event };
+    timeline.fold(&event(Event::RefChanged { what: RefKind::Timer, delta: 1, alive: 9 }));
+    assert_eq!((timeline.keep_alive.alive, timeline.keep_alive.kind(RefKind::Timer)), (Some(9), None));
+    timeline.extend(&[
+        event(Event::SnapshotBegin {
+            tick: 1,
+            next_task: Default::default(),
+            next_timer: Default::default(),
+        }),
+        event(Event::SnapshotRef { what: RefKind::Timer, count: 5 }),
+        event(Event::SnapshotEnd { parts: 1, left_out: 0 }),
+        event(Event::RefChanged { what: RefKind::Timer, delta: -2, alive: 7 }),
+    ]);
+    assert_eq!(timeline.keep_alive.kind(RefKind::Timer), Some(3));
+    assert_eq!(timeline.keep_alive.kind(RefKind::Io), Some(0));
+}

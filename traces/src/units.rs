@@ -1,0 +1,111 @@
+//! Numbers for people: three digits and a unit, thousands apart.
+
+/// A duration: `0`, `87ns`, `31µs`, `1.24ms`, `12.4s`, `3m05s`, `2h07m`.
+#[must_use]
+pub fn duration(ns: u64) -> String {
+    const MINUTE: u64 = 60_000_000_000;
+    match ns {
+        0 => "0".to_owned(),
+        1..=999 => format!("{ns}ns"),
+        _ if ns < 999_500 => three_digits(ns, 1_000, "µs"),
+        _ if ns < 999_500_000 => three_digits(ns, 1_000_000, "ms"),
+        _ if ns < MINUTE => three_digits(ns, 1_000_000_000, "s"),
+        _ if ns < 60 * MINUTE => format!("{}m{:02}s", ns / MINUTE, ns % MINUTE / 1_000_000_000),
+        _ => format!("{}h{:02}m", ns / (60 * MINUTE), ns / MINUTE % 60),
+    }
+}
+
+/// A size: `512 B`, `18.2 MiB`.
+#[must_use]
+pub fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let power = (bytes.max(1).ilog2() / 10) as usize;
+    if power == 0 {
+        format!("{bytes} B")
+    } else {
+        three_digits(bytes, 1 << (10 * power), "") + " " + UNITS[power]
+    }
+}
+
+/// A count, thousands apart: `1,204`.
+#[must_use]
+pub fn count(count: u64) -> String {
+    let digits = count.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A position in a recording: `00:11.2`, `1:02:11.2`.
+#[must_use]
+pub fn position(ns: u64) -> String {
+    let (tenths, minutes) = (ns / 100_000_000 % 600, ns / 60_000_000_000);
+    let seconds = format!("{:02}.{}", tenths / 10, tenths % 10);
+    if minutes < 60 {
+        format!("{minutes:02}:{seconds}")
+    } else {
+        format!("{}:{:02}:{seconds}", minutes / 60, minutes % 60)
+    }
+}
+
+/// A share: `37.2%`.
+#[must_use]
+pub fn percent(share: f64) -> String {
+    format!("{:.1}%", share * 100.0)
+}
+
+/// A rate: `1,204`, `97.1`, `0.50`.
+#[must_use]
+pub fn rate(per_second: f64) -> String {
+    match per_second {
+        rate if rate >= 999.5 => count(rate.round() as u64),
+        rate if rate >= 99.95 => format!("{rate:.0}"),
+        rate if rate >= 9.995 => format!("{rate:.1}"),
+        rate => format!("{rate:.2}"),
+    }
+}
+
+fn three_digits(value: u64, unit: u64, name: &str) -> String {
+    let value = value as f64 / unit as f64;
+    let digits = match value {
+        value if value >= 99.95 => 0,
+        value if value >= 9.995 => 1,
+        _ => 2,
+    };
+    format!("{value:.digits$}{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_three_digits() {
+        let shown = [0, 87, 999, 1_000, 31_400, 999_499, 999_500, 1_240_000, 41_000_000, 12_400_000_000]
+            .map(duration);
+        let expected =
+            ["0", "87ns", "999ns", "1.00µs", "31.4µs", "999µs", "1.00ms", "1.24ms", "41.0ms", "12.4s"];
+        assert_eq!(shown, expected);
+        assert_eq!(duration(185_000_000_000), "3m05s");
+        assert_eq!(duration(7_620_000_000_000), "2h07m");
+        assert!(duration(u64::MAX).ends_with('m'));
+    }
+
+    #[test]
+    fn sizes_counts_positions_and_rates() {
+        assert_eq!([bytes(0), bytes(512), bytes(19_083_674)], ["0 B", "512 B", "18.2 MiB"]);
+        assert_eq!(bytes(u64::MAX), "16.0 EiB");
+        assert_eq!(
+            [count(0), count(999), count(1_204), count(u64::MAX)],
+            ["0", "999", "1,204", "18,446,744,073,709,551,615"]
+        );
+        assert_eq!([position(11_250_000_000), position(3_731_200_000_000)], ["00:11.2", "1:02:11.2"]);
+        assert_eq!([rate(1_203.6), rate(97.13), rate(0.5)], ["1,204", "97.1", "0.50"]);
+        assert_eq!(percent(0.3716), "37.2%");
+    }
+}
