@@ -1,5 +1,7 @@
 //! A process's rings as a source: living, stopped, or left behind by a crash.
 
+use std::time::Duration;
+
 use loop_probes::metadata::Metadata;
 use loop_probes::process::{ProcessReader, ProcessState};
 use loop_probes::stamped::Stamped;
@@ -50,6 +52,10 @@ impl EventSource for ProcessReader {
 
     fn process_state(&self) -> Option<ProcessState> {
         Some(self.state())
+    }
+
+    fn suggested_period(&self) -> Duration {
+        Self::suggested_period(self)
     }
 }
 

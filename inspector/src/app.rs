@@ -1,0 +1,19 @@
+//! The dashboard without a terminal: what it knows, what can happen to it, what it asks for.
+//!
+//! [`State`] is plain data, [`update`](update::update) is the only function that changes it, and nothing in
+//! here knows of colours, cells or a terminal, so that every key can be tried in a test.
+
+pub mod describe;
+pub mod effect;
+pub mod fold;
+pub mod glance;
+pub mod layout;
+pub mod lists;
+pub mod message;
+pub mod playback_info;
+pub mod state;
+pub mod update;
+
+pub use effect::Effect;
+pub use message::{Message, Mouse, MouseKind, Process};
+pub use state::State;

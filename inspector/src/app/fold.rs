@@ -1,0 +1,68 @@
+//! What the dashboard has understood so far: the timeline, and the last events themselves for the log.
+
+use std::collections::VecDeque;
+
+use loop_probes::ids::Timestamp;
+use loop_probes::stamped::Stamped;
+use loop_traces::timeline::{TickSummary, Timeline, TimelineConfig};
+
+use super::state::TickKey;
+
+/// Events kept for the log. A tick's tasks are kept by the timeline, whatever the log forgets.
+pub const LOG_EVENTS_MAX: usize = 20_000;
+
+/// The fold of all events up to a moment.
+#[derive(Clone, Debug)]
+pub struct Fold {
+    /// The figures.
+    pub timeline: Timeline,
+    log: VecDeque<Stamped>,
+}
+
+impl Fold {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(config: TimelineConfig) -> Self {
+        Self { timeline: Timeline::new(config), log: VecDeque::new() }
+    }
+
+    /// Takes one event in.
+    pub fn fold(&mut self, stamped: &Stamped) {
+        self.timeline.fold(stamped);
+        if self.log.len() == LOG_EVENTS_MAX {
+            self.log.pop_front();
+        }
+        self.log.push_back(*stamped);
+    }
+
+    /// The last events, oldest first.
+    #[must_use]
+    pub const fn log(&self) -> &VecDeque<Stamped> {
+        &self.log
+    }
+
+    /// The tick with this key: one of the last, or a stall.
+    #[must_use]
+    pub fn tick(&self, key: TickKey) -> Option<&TickSummary> {
+        let recent = self.place(key).and_then(|place| self.timeline.ticks.recent.at(place));
+        recent.or_else(|| {
+            let stalls = self.timeline.stalls.newest_first();
+            stalls.map(|stall| &stall.tick).find(|tick| TickKey::of(tick) == key)
+        })
+    }
+
+    /// The tick's place among the last ticks, 0 the oldest.
+    #[must_use]
+    pub fn place(&self, key: TickKey) -> Option<usize> {
+        // From the newest: what is looked at is recent more often than not.
+        self.timeline.ticks.recent.iter().rposition(|tick| TickKey::of(tick) == key)
+    }
+
+    /// The tick in which something ended at `at`, where it is still kept.
+    #[must_use]
+    pub fn tick_at(&self, at: Timestamp) -> Option<&TickSummary> {
+        let holds = |tick: &&TickSummary| tick.start <= at && at <= tick.end;
+        let recent = self.timeline.ticks.recent.iter().rev().find(holds);
+        recent.or_else(|| self.timeline.stalls.newest_first().map(|stall| &stall.tick).find(holds))
+    }
+}

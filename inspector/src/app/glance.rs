@@ -1,0 +1,363 @@
+//! The figures of the overview, read off the timeline a few times a second.
+//!
+//! Not for every frame: quantiles, sums and sorting would cost more than drawing does, and numbers that
+//! change thirty times a second cannot be read. The strip of ticks does not wait for this.
+
+use std::cmp::Ordering;
+
+use loop_probes::event::{GcAction, GcMode, Queue};
+use loop_probes::ids::{Tag, Timestamp};
+use loop_traces::histogram::{Histogram, Percentiles};
+use loop_traces::timeline::{GcLook, PerSecond, RunStats, TagStats, Timeline, signal_name};
+
+use super::fold::Fold;
+
+/// How long figures stay as they are, in nanoseconds.
+pub const GLANCE_NS: u64 = 200_000_000;
+
+/// Upper ends of the buckets of histograms, in nanoseconds; what is above the last is one more bucket.
+pub const EDGES_NS: [u64; 16] = [
+    1_000,
+    2_000,
+    5_000,
+    10_000,
+    20_000,
+    50_000,
+    100_000,
+    200_000,
+    500_000,
+    1_000_000,
+    2_000_000,
+    5_000_000,
+    10_000_000,
+    20_000_000,
+    50_000_000,
+    100_000_000,
+];
+
+/// A column of the tasks' table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Column {
+    /// The tag's name.
+    Tag,
+    /// How often.
+    Count,
+    /// The median run.
+    RunP50,
+    /// The run that 99 in a hundred do not exceed.
+    RunP99,
+    /// The longest run.
+    #[default]
+    RunMax,
+    /// The wait in the queue that 99 in a hundred do not exceed.
+    WaitP99,
+}
+
+impl Column {
+    /// Every column, from left to right.
+    pub const ALL: [Self; 6] =
+        [Self::Tag, Self::Count, Self::RunP50, Self::RunP99, Self::RunMax, Self::WaitP99];
+
+    /// Its name in a title.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tag => "tag",
+            Self::Count => "count",
+            Self::RunP50 => "run p50",
+            Self::RunP99 => "run p99",
+            Self::RunMax => "run max",
+            Self::WaitP99 => "wait p99",
+        }
+    }
+
+    /// The next column, round.
+    #[must_use]
+    pub fn next(self) -> Self {
+        let place = Self::ALL.iter().position(|column| *column == self).unwrap_or(0);
+        Self::ALL[(place + 1) % Self::ALL.len()]
+    }
+}
+
+/// The order of the tasks' table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Order {
+    /// By which column.
+    pub column: Column,
+    /// Turned round: smallest first; names from Z to A.
+    pub inverted: bool,
+}
+
+/// Where a row's runs took place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ran {
+    /// As tasks of the loop.
+    Tasks,
+    /// As readiness callbacks.
+    Io,
+    /// On workers.
+    Workers,
+}
+
+/// A row of the tasks' table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TagRow {
+    /// The tag.
+    pub tag: Tag,
+    /// Its name.
+    pub name: String,
+    /// Where its runs took place.
+    pub ran: Ran,
+    /// From start to end.
+    pub run_ns: Percentiles,
+    /// From queued to start, where it is queued: p99.
+    pub wait_ns_p99: Option<u64>,
+    /// All of its runs together, in nanoseconds.
+    pub run_ns_total: u64,
+}
+
+/// A queue's figures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueueRow {
+    /// The queue.
+    pub queue: Queue,
+    /// Its depth at the last sample.
+    pub depth: u32,
+    /// The deepest.
+    pub depth_max: u32,
+    /// The last samples.
+    pub samples: Vec<u64>,
+}
+
+/// The microtasks' figures.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MicrotaskFigures {
+    /// Checkpoints in which something ran.
+    pub checkpoints: u64,
+    /// Microtasks of a checkpoint.
+    pub ran: Percentiles,
+    /// Their mean.
+    pub ran_mean: f64,
+    /// Extents of checkpoints.
+    pub run_ns: Percentiles,
+    /// The last checkpoints.
+    pub samples: Vec<u64>,
+}
+
+/// The GC controller's figures.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GcFigures {
+    /// Decisions to collect, to defer, to skip.
+    pub decided: [u64; 3],
+    /// Collections.
+    pub run_ns: Percentiles,
+    /// The last decisions worth reading, newest first, each with the extent of what it led to.
+    pub last: Vec<(GcLook, Option<u64>)>,
+    /// The heap, in bytes.
+    pub heap_bytes: Option<u64>,
+    /// Above this it is collected at once, in bytes.
+    pub threshold_bytes: Option<u64>,
+    /// The controller's pace.
+    pub mode: Option<GcMode>,
+    /// The last sizes of the heap.
+    pub heap: Vec<u64>,
+}
+
+/// A signal's figures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SignalRow {
+    /// Its name.
+    pub name: String,
+    /// How often it came.
+    pub arrived: u64,
+    /// From its handler to its delivery.
+    pub latency_ns: Percentiles,
+}
+
+/// Everything that the overview shows in numbers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Glance {
+    /// The moment of these figures; `None` before the first.
+    pub at: Option<Timestamp>,
+    /// Rates of the last seconds.
+    pub rate: PerSecond,
+    /// Ticks of each tenth of a second.
+    pub ticks: Vec<u64>,
+    /// Timer lag.
+    pub lag_ns: Percentiles,
+    /// Timers per bucket of [`EDGES_NS`].
+    pub lag_buckets: Vec<u64>,
+    /// The tasks by tag, in order.
+    pub tags: Vec<TagRow>,
+    /// Tags that the filter holds back.
+    pub filtered_out: usize,
+    /// The queues that were seen.
+    pub queues: Vec<QueueRow>,
+    /// The microtasks.
+    pub microtasks: MicrotaskFigures,
+    /// The GC controller.
+    pub gc: GcFigures,
+    /// The signals, most frequent first.
+    pub signals: Vec<SignalRow>,
+    /// The latency of all signals together: the largest p99.
+    pub signal_latency_ns_p99: u64,
+    /// Signals dropped.
+    pub signals_dropped: u64,
+}
+
+impl Glance {
+    /// Reads the figures of `fold` at `now`.
+    #[must_use]
+    pub fn read(fold: &Fold, now: Timestamp, order: Order, filter: &str) -> Self {
+        let timeline = &fold.timeline;
+        let mut glance = Self {
+            at: Some(now),
+            rate: timeline.rates.per_second(now),
+            ticks: timeline.rates.series(now).iter().map(|slot| u64::from(slot.ticks)).collect(),
+            lag_ns: timeline.timers.lag_ns.percentiles(),
+            lag_buckets: buckets(&timeline.timers.lag_ns),
+            queues: queues(timeline),
+            microtasks: microtasks(timeline),
+            gc: gc(timeline),
+            signals_dropped: timeline.signals.dropped,
+            ..Self::default()
+        };
+        glance.read_signals(timeline);
+        glance.read_tags(timeline, order, filter);
+        glance
+    }
+
+    /// Whether the figures are old enough to be read again.
+    #[must_use]
+    pub fn is_stale(&self, now: Timestamp) -> bool {
+        self.at.is_none_or(|at| at > now || now.ns_since(at) >= GLANCE_NS)
+    }
+
+    fn read_tags(&mut self, timeline: &Timeline, order: Order, filter: &str) {
+        let all = timeline.tags.iter().filter_map(|stats| row(timeline, stats));
+        let mut held_back = 0;
+        let wanted = |row: &TagRow| filter.is_empty() || super::state::contains(&row.name, filter);
+        self.tags = all
+            .filter(|row| {
+                held_back += usize::from(!wanted(row));
+                wanted(row)
+            })
+            .collect();
+        self.filtered_out = held_back;
+        self.sort(order);
+    }
+
+    /// Puts the tags into `order`.
+    pub fn sort(&mut self, order: Order) {
+        self.tags.sort_by(|a, b| {
+            let by = compare(a, b, order.column);
+            let by = if order.inverted { by.reverse() } else { by };
+            by.then_with(|| a.name.cmp(&b.name)).then(a.tag.cmp(&b.tag))
+        });
+    }
+
+    fn read_signals(&mut self, timeline: &Timeline) {
+        let signals = &timeline.signals.by_signo;
+        let row = |signal: &loop_traces::timeline::SignalStats| SignalRow {
+            name: signal_name(signal.signo),
+            arrived: signal.arrived.max(signal.delivered),
+            latency_ns: signal.latency_ns.percentiles(),
+        };
+        self.signals = signals.iter().map(row).collect();
+        self.signals.sort_by(|a, b| b.arrived.cmp(&a.arrived).then_with(|| a.name.cmp(&b.name)));
+        self.signal_latency_ns_p99 = self.signals.iter().map(|it| it.latency_ns.p99).max().unwrap_or(0);
+    }
+}
+
+/// Largest first, names from A to Z.
+fn compare(a: &TagRow, b: &TagRow, column: Column) -> Ordering {
+    match column {
+        Column::Tag => a.name.to_lowercase().cmp(&b.name.to_lowercase()),
+        Column::Count => b.run_ns.count.cmp(&a.run_ns.count),
+        Column::RunP50 => b.run_ns.p50.cmp(&a.run_ns.p50),
+        Column::RunP99 => b.run_ns.p99.cmp(&a.run_ns.p99),
+        Column::RunMax => b.run_ns.max.cmp(&a.run_ns.max),
+        Column::WaitP99 => b.wait_ns_p99.cmp(&a.wait_ns_p99),
+    }
+}
+
+/// The runs that stand for a tag: its tasks, else its readiness callbacks, else its work.
+#[must_use]
+pub fn runs(stats: &TagStats) -> Option<(Ran, &RunStats)> {
+    let tasks = (stats.tasks.count() > 0).then_some((Ran::Tasks, &stats.tasks));
+    let io = || stats.io.as_deref().filter(|runs| runs.count() > 0).map(|runs| (Ran::Io, runs));
+    let work = || stats.work.as_deref().filter(|runs| runs.count() > 0).map(|runs| (Ran::Workers, runs));
+    tasks.or_else(io).or_else(work)
+}
+
+fn row(timeline: &Timeline, stats: &TagStats) -> Option<TagRow> {
+    let (ran, runs) = runs(stats)?;
+    Some(TagRow {
+        tag: stats.tag,
+        name: timeline.labels.tag(stats.tag).into_owned(),
+        ran,
+        run_ns: runs.run_ns.percentiles(),
+        wait_ns_p99: (!runs.queue_wait_ns.is_empty()).then(|| runs.queue_wait_ns.quantile(0.99)),
+        run_ns_total: runs.run_ns.total(),
+    })
+}
+
+/// The values of a histogram per bucket of [`EDGES_NS`].
+#[must_use]
+pub fn buckets(lag: &Histogram) -> Vec<u64> {
+    if lag.is_empty() {
+        return vec![0; EDGES_NS.len() + 1];
+    }
+    let up_to = |edge: u64| lag.count() - lag.count_between(edge, u64::MAX);
+    let mut below = 0;
+    let mut buckets = Vec::with_capacity(EDGES_NS.len() + 1);
+    for edge in EDGES_NS {
+        let count = up_to(edge);
+        buckets.push(count.saturating_sub(below));
+        below = below.max(count);
+    }
+    buckets.push(lag.count().saturating_sub(below));
+    buckets
+}
+
+fn queues(timeline: &Timeline) -> Vec<QueueRow> {
+    let seen = timeline.queues.seen();
+    seen.map(|queue| QueueRow {
+        queue: queue.queue,
+        depth: queue.depth_now(),
+        depth_max: queue.depth_max,
+        samples: queue.samples.iter().map(|depth| u64::from(*depth)).collect(),
+    })
+    .collect()
+}
+
+fn microtasks(timeline: &Timeline) -> MicrotaskFigures {
+    let microtasks = &timeline.microtasks;
+    MicrotaskFigures {
+        checkpoints: microtasks.checkpoints(),
+        ran: microtasks.ran_per_checkpoint.percentiles(),
+        ran_mean: microtasks.ran_per_checkpoint.mean(),
+        run_ns: microtasks.run_ns.percentiles(),
+        samples: microtasks.samples.iter().map(|ran| u64::from(*ran)).collect(),
+    }
+}
+
+/// Decisions kept for the pane, at most.
+const GC_ROWS: usize = 16;
+
+fn gc(timeline: &Timeline) -> GcFigures {
+    let gc = &timeline.gc;
+    let ran_after = |look: &GcLook| {
+        let after = gc.runs.iter().find(|run| run.at >= look.at);
+        (look.action == GcAction::Collect).then(|| after.map(|run| run.run_ns)).flatten()
+    };
+    GcFigures {
+        decided: [gc.collect, gc.defer, gc.skip],
+        run_ns: gc.run_ns.percentiles(),
+        last: gc.decisions.iter().rev().take(GC_ROWS).map(|look| (*look, ran_after(look))).collect(),
+        heap_bytes: gc.heap_bytes,
+        threshold_bytes: gc.last.map(|look| look.threshold_bytes),
+        mode: gc.mode,
+        heap: gc.heap_samples.iter().copied().collect(),
+    }
+}

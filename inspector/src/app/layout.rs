@@ -1,0 +1,411 @@
+//! Where everything stands: plain geometry from the size alone, shared by the drawing and by the mouse.
+
+use super::glance::Column;
+
+/// Smallest width that everything fits in.
+pub const WIDTH_MIN: u16 = 80;
+/// Smallest height that everything fits in.
+pub const HEIGHT_MIN: u16 = 24;
+
+/// A rectangle of cells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Area {
+    /// Its left column.
+    pub x: u16,
+    /// Its top row.
+    pub y: u16,
+    /// Columns.
+    pub width: u16,
+    /// Rows.
+    pub height: u16,
+}
+
+impl Area {
+    /// A rectangle.
+    #[must_use]
+    pub const fn new(x: u16, y: u16, width: u16, height: u16) -> Self {
+        Self { x, y, width, height }
+    }
+
+    /// Whether the cell lies in it.
+    #[must_use]
+    pub const fn contains(&self, x: u16, y: u16) -> bool {
+        x >= self.x && x - self.x < self.width && y >= self.y && y - self.y < self.height
+    }
+
+    /// What a frame leaves of it.
+    #[must_use]
+    pub const fn inner(&self) -> Self {
+        Self::new(
+            self.x.saturating_add(1),
+            self.y.saturating_add(1),
+            self.width.saturating_sub(2),
+            self.height.saturating_sub(2),
+        )
+    }
+
+    fn take_top(&mut self, rows: u16) -> Self {
+        let rows = rows.min(self.height);
+        let taken = Self { height: rows, ..*self };
+        self.y += rows;
+        self.height -= rows;
+        taken
+    }
+
+    fn take_bottom(&mut self, rows: u16) -> Self {
+        let rows = rows.min(self.height);
+        self.height -= rows;
+        Self { y: self.y + self.height, height: rows, ..*self }
+    }
+
+    fn take_left(&mut self, columns: u16) -> Self {
+        let columns = columns.min(self.width);
+        let taken = Self { width: columns, ..*self };
+        self.x += columns;
+        self.width -= columns;
+        taken
+    }
+}
+
+/// A part of the overview that can have the focus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Pane {
+    /// The strip of ticks.
+    Ticks,
+    /// The tasks by tag.
+    Tasks,
+    /// The timer-lag histogram.
+    Lag,
+    /// The queue depths.
+    Queues,
+    /// The microtask drains.
+    Microtasks,
+    /// The GC decisions.
+    Gc,
+    /// The signals.
+    Signals,
+    /// The stalls.
+    Stalls,
+}
+
+impl Pane {
+    /// Every pane, in the order of Tab.
+    pub const ALL: [Self; 8] = [
+        Self::Ticks,
+        Self::Tasks,
+        Self::Lag,
+        Self::Queues,
+        Self::Microtasks,
+        Self::Gc,
+        Self::Signals,
+        Self::Stalls,
+    ];
+
+    /// The next pane, or the one before.
+    #[must_use]
+    pub fn step(self, forward: bool) -> Self {
+        let place = Self::ALL.iter().position(|pane| *pane == self).unwrap_or(0);
+        let count = Self::ALL.len();
+        Self::ALL[(place + if forward { 1 } else { count - 1 }) % count]
+    }
+}
+
+/// The rows that every view has, and what they leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Who is watched and how it is: two rows.
+    pub header: Area,
+    /// What the view fills.
+    pub body: Area,
+    /// The replay's position, where there is one.
+    pub scrubber: Option<Area>,
+    /// The keys, the filter, the last message.
+    pub footer: Area,
+}
+
+/// The panes of the overview.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overview {
+    /// Queues, microtasks, GC and signals take one row each, without frames.
+    pub compact: bool,
+    /// The strip, its frame included.
+    pub ticks: Area,
+    /// The tasks by tag.
+    pub tasks: Area,
+    /// The timer-lag histogram.
+    pub lag: Area,
+    /// The queue depths.
+    pub queues: Area,
+    /// The microtask drains.
+    pub microtasks: Area,
+    /// The GC decisions.
+    pub gc: Area,
+    /// The signals.
+    pub signals: Area,
+    /// The stalls.
+    pub stalls: Area,
+}
+
+/// Whether the dashboard fits at all.
+#[must_use]
+pub const fn fits(width: u16, height: u16) -> bool {
+    width >= WIDTH_MIN && height >= HEIGHT_MIN
+}
+
+/// The rows of a view on a screen of this size.
+#[must_use]
+pub fn page(width: u16, height: u16, replay: bool) -> Page {
+    let mut body = Area::new(0, 0, width, height);
+    let header = body.take_top(2);
+    let footer = body.take_bottom(1);
+    let scrubber = replay.then(|| body.take_bottom(1));
+    Page { header, body, scrubber, footer }
+}
+
+/// The panes of the overview within `body`.
+#[must_use]
+pub fn overview(body: Area) -> Overview {
+    let compact = body.height < 25 || body.width < 96;
+    let mut left = body;
+    if compact {
+        let ticks = left.take_top(5);
+        let stalls = left.take_bottom(4 + left.height.saturating_sub(16) / 3);
+        let mut line = || left.take_bottom(1);
+        let (signals, gc, microtasks, queues) = (line(), line(), line(), line());
+        let tasks = left.take_left(tasks_width(body.width));
+        return Overview { compact, ticks, tasks, lag: left, queues, microtasks, gc, signals, stalls };
+    }
+    let tall = body.height >= 40;
+    let ticks = left.take_top(if tall { 9 } else { 6 });
+    let families = if tall { 8 } else { 6 };
+    let stalls = left.take_bottom(((left.height - families) / 3).clamp(4, 14));
+    let mut families = left.take_bottom(families);
+    let tasks = left.take_left(tasks_width(body.width));
+    let share = |percent: u16| (u32::from(body.width) * u32::from(percent) / 100) as u16;
+    let queues = families.take_left(share(25));
+    let microtasks = families.take_left(share(21));
+    let gc = families.take_left(share(27));
+    Overview { compact, ticks, tasks, lag: left, queues, microtasks, gc, signals: families, stalls }
+}
+
+/// The tasks' table needs 50 cells, and takes 58 in a hundred where there are more.
+fn tasks_width(width: u16) -> u16 {
+    ((u32::from(width) * 58 / 100) as u16).max(52)
+}
+
+impl Overview {
+    /// The pane's place.
+    #[must_use]
+    pub const fn area(&self, pane: Pane) -> Area {
+        match pane {
+            Pane::Ticks => self.ticks,
+            Pane::Tasks => self.tasks,
+            Pane::Lag => self.lag,
+            Pane::Queues => self.queues,
+            Pane::Microtasks => self.microtasks,
+            Pane::Gc => self.gc,
+            Pane::Signals => self.signals,
+            Pane::Stalls => self.stalls,
+        }
+    }
+
+    /// The pane under a cell.
+    #[must_use]
+    pub fn pane_at(&self, x: u16, y: u16) -> Option<Pane> {
+        Pane::ALL.into_iter().find(|pane| self.area(*pane).contains(x, y))
+    }
+}
+
+/// The strip's cells within its pane: its frame, the axis at the right and the marker row are left out.
+#[must_use]
+pub const fn strip(ticks: Area) -> Area {
+    let inner = ticks.inner();
+    Area::new(inner.x, inner.y, inner.width.saturating_sub(AXIS_WIDTH), inner.height.saturating_sub(1))
+}
+
+/// Cells that the labels of the strip's axis take.
+pub const AXIS_WIDTH: u16 = 8;
+
+/// A list within its frame, below its heading.
+#[must_use]
+pub const fn rows(pane: Area, heading: bool) -> Area {
+    let inner = pane.inner();
+    let heading = heading as u16;
+    Area::new(inner.x, inner.y.saturating_add(heading), inner.width, inner.height.saturating_sub(heading))
+}
+
+/// Columns of the strip that show ticks: the last two are the gap and the tick that is not over.
+#[must_use]
+pub const fn tick_columns(strip: Area) -> usize {
+    strip.width.saturating_sub(2) as usize
+}
+
+/// Which of the kept ticks the strip shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// The place of the leftmost.
+    pub first: usize,
+    /// How many.
+    pub count: usize,
+    /// Columns left free before it: fewer ticks than columns stand at the right.
+    pub indent: usize,
+}
+
+/// Ticks that stay in sight before the marked one.
+const MARK_MARGIN: usize = 8;
+
+/// The newest ticks that fit `columns`; further back where the marked one lies there.
+#[must_use]
+pub fn window(ticks: usize, columns: usize, marked: Option<usize>) -> Window {
+    let newest = ticks.saturating_sub(columns);
+    let first = marked.map_or(newest, |place| newest.min(place.saturating_sub(MARK_MARGIN)));
+    let count = columns.min(ticks - first);
+    Window { first, count, indent: columns - count }
+}
+
+/// The first row that a list of `height` rows shows, so that the selected one is in sight.
+#[must_use]
+pub const fn first_row(selected: usize, height: u16) -> usize {
+    (selected + 1).saturating_sub(height as usize)
+}
+
+/// The scrubber's line, without the figures at both of its ends.
+#[must_use]
+pub const fn track(scrubber: Area) -> Area {
+    Area::new(scrubber.x + 17, scrubber.y, scrubber.width.saturating_sub(36), 1)
+}
+
+/// The widths of the tasks' table, each with the blank before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskColumns {
+    /// The tag.
+    pub tag: u16,
+    /// Runs.
+    pub count: u16,
+    /// Runs a second, on wide screens.
+    pub rate: u16,
+    /// The median run.
+    pub p50: u16,
+    /// The run that 99 in a hundred do not exceed.
+    pub p99: u16,
+    /// The longest run, and its mark.
+    pub max: u16,
+    /// The wait.
+    pub wait: u16,
+    /// The bar of the tag's share of all runs, on wide screens.
+    pub share: u16,
+}
+
+/// The widths of the tasks' table in a pane.
+#[must_use]
+pub const fn task_columns(pane: Area) -> TaskColumns {
+    let width = pane.inner().width;
+    let rate = if width >= 64 { 8 } else { 0 };
+    let share = if width >= 84 { 16 } else { 0 };
+    let (count, p50, p99, max, wait) = if width >= 72 { (9, 9, 9, 9, 11) } else { (7, 8, 7, 8, 9) };
+    let figures = count + rate + p50 + p99 + max + wait + share;
+    TaskColumns { tag: width.saturating_sub(figures), count, rate, p50, p99, max, wait, share }
+}
+
+/// The column under a cell of the table's heading.
+#[must_use]
+pub fn column_at(pane: Area, x: u16) -> Option<Column> {
+    let columns = task_columns(pane);
+    let mut left = x.checked_sub(pane.inner().x)?;
+    let count = columns.count + columns.rate;
+    let widths = [columns.tag, count, columns.p50, columns.p99, columns.max, columns.wait];
+    for (column, width) in Column::ALL.into_iter().zip(widths) {
+        if left < width {
+            return Some(column);
+        }
+        left -= width;
+    }
+    None
+}
+
+/// The list and the detail beside it, of the views that have both.
+#[must_use]
+pub fn list_and_detail(body: Area) -> (Area, Area) {
+    let mut left = body;
+    let list = left.take_left((body.width / 2).max(52).min(body.width));
+    (list, left)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn overlap(a: Area, b: Area) -> bool {
+        a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height
+    }
+
+    #[test]
+    fn panes_fill_the_body_and_never_overlap() {
+        for (width, height) in (80..220).step_by(7).flat_map(|w| (24..70).map(move |h| (w, h))) {
+            for replay in [false, true] {
+                let page = page(width, height, replay);
+                let panes = overview(page.body);
+                let mut cells = 0;
+                for (place, pane) in Pane::ALL.into_iter().enumerate() {
+                    let area = panes.area(pane);
+                    assert!(area.width > 0 && area.height > 0, "{pane:?} is empty at {width}x{height}");
+                    cells += u32::from(area.width) * u32::from(area.height);
+                    for other in &Pane::ALL[..place] {
+                        assert!(!overlap(area, panes.area(*other)), "{pane:?} {other:?} at {width}x{height}");
+                    }
+                }
+                assert_eq!(cells, u32::from(page.body.width) * u32::from(page.body.height));
+            }
+        }
+    }
+
+    #[test]
+    fn the_smallest_screen_keeps_what_the_sketch_promises() {
+        let panes = overview(page(80, 24, false).body);
+        assert!(panes.compact);
+        assert_eq!(strip(panes.ticks).height, 2);
+        assert_eq!(rows(panes.stalls, false).height, 2);
+        assert!(rows(panes.tasks, true).height >= 4);
+        assert_eq!((panes.queues.height, panes.signals.height), (1, 1));
+    }
+
+    #[test]
+    fn no_size_breaks_it() {
+        for (width, height) in [(0, 0), (1, 1), (0, 50), (200, 0), (79, 23), (u16::MAX, u16::MAX)] {
+            for replay in [false, true] {
+                let page = page(width, height, replay);
+                if fits(width, height) {
+                    let _ = overview(page.body);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_strip_shows_the_newest_ticks_unless_one_is_marked() {
+        assert_eq!(window(3, 10, None), Window { first: 0, count: 3, indent: 7 });
+        assert_eq!(window(100, 10, None), Window { first: 90, count: 10, indent: 0 });
+        assert_eq!(window(100, 10, Some(99)), Window { first: 90, count: 10, indent: 0 });
+        assert_eq!(window(100, 10, Some(50)), Window { first: 42, count: 10, indent: 0 });
+        assert_eq!(window(100, 10, Some(0)), Window { first: 0, count: 10, indent: 0 });
+        assert_eq!(window(0, 0, None), Window { first: 0, count: 0, indent: 0 });
+    }
+
+    #[test]
+    fn headings_are_found_by_their_column() {
+        let pane = Area::new(0, 7, 60, 10);
+        assert_eq!(column_at(pane, 1), Some(Column::Tag));
+        assert_eq!(column_at(pane, 57), Some(Column::WaitP99));
+        assert_eq!(column_at(pane, 0), None);
+    }
+
+    #[test]
+    fn tab_comes_round() {
+        let mut pane = Pane::Ticks;
+        for _ in Pane::ALL {
+            pane = pane.step(true);
+        }
+        assert_eq!(pane, Pane::Ticks);
+        assert_eq!(Pane::Ticks.step(false), Pane::Stalls);
+    }
+}

@@ -1,0 +1,131 @@
+//! The lists of the pages that have one: what they hold, in the order in which they show it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use loop_probes::event::{Event, Origin};
+use loop_probes::ids::{Tag, TaskId};
+use loop_probes::stamped::Stamped;
+use loop_traces::analysis::attribution::{Ledger, ledger};
+use loop_traces::timeline::{LateTimer, TickSpan, TickSummary};
+
+use super::describe;
+use super::fold::Fold;
+use super::state::State;
+
+/// The events of the log that the filter lets through, newest first.
+pub fn log_from_newest(state: &State) -> impl Iterator<Item = &Stamped> + '_ {
+    let log = state.picture().log().iter().rev();
+    log.filter(|stamped| !is_noise(&stamped.event) && lets_through(state, stamped))
+}
+
+/// How many they are.
+#[must_use]
+pub fn log_rows(state: &State) -> usize {
+    log_from_newest(state).count()
+}
+
+fn lets_through(state: &State, stamped: &Stamped) -> bool {
+    state.filter.is_empty() || describe::tag_of(&stamped.event).is_some_and(|tag| state.lets_through(tag))
+}
+
+/// What only re-execution needs: many a tick, and nothing to read.
+const fn is_noise(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::InputClock { .. }
+            | Event::InputBatch { .. }
+            | Event::InputHeap { .. }
+            | Event::InputReturned { .. }
+            | Event::QueueDepth { .. }
+            | Event::Calibration { .. }
+    )
+}
+
+/// Who queued the tasks of a tag, and how often, as far as the log goes back: most frequent first.
+#[must_use]
+pub fn queued_by(fold: &Fold, tag: Tag) -> Vec<(String, u64)> {
+    let mut parents: HashMap<TaskId, u64> = HashMap::new();
+    let mut origins: BTreeMap<Origin, u64> = BTreeMap::new();
+    for stamped in fold.log() {
+        match stamped.event {
+            Event::TaskQueued { tag: its, parent, place, .. } if its == tag => match parent {
+                Some(parent) => *parents.entry(parent).or_default() += 1,
+                None => *origins.entry(place.origin).or_default() += 1,
+            },
+            Event::WorkQueued { tag: its, parent: Some(parent), .. } if its == tag => {
+                *parents.entry(parent).or_default() += 1;
+            }
+            _ => {}
+        }
+    }
+    let mut tags: BTreeMap<Tag, u64> = BTreeMap::new();
+    for stamped in fold.log() {
+        let ran = match stamped.event {
+            Event::TaskRan { task, tag, .. } | Event::IoReady { task, tag, .. } => Some((task, tag)),
+            _ => None,
+        };
+        // The last run of an id is enough: a task runs once.
+        if let Some((task, tag)) = ran
+            && let Some(count) = parents.remove(&task)
+        {
+            *tags.entry(tag).or_default() += count;
+        }
+    }
+    let labels = &fold.timeline.labels;
+    let named = tags.into_iter().map(|(tag, count)| (labels.tag(tag).into_owned(), count));
+    let outside = origins.into_iter().map(|(origin, count)| (format!("from {origin}"), count));
+    let unknown = parents.values().sum::<u64>();
+    let unknown = (unknown > 0).then(|| ("tasks before the log".to_owned(), unknown));
+    let mut all: Vec<(String, u64)> = named.chain(outside).chain(unknown).collect();
+    all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    all
+}
+
+/// What was queued while a tick lasted, by tag, as far as the log goes back: most frequent first.
+#[must_use]
+pub fn queued_meanwhile(fold: &Fold, tick: &TickSummary) -> Vec<(Tag, u64)> {
+    let mut tags: BTreeMap<Tag, u64> = BTreeMap::new();
+    for stamped in fold.log().iter().rev().take_while(|stamped| stamped.at >= tick.start) {
+        if let Event::TaskQueued { tag, queued, .. } = stamped.event
+            && (tick.start..=tick.end).contains(&queued)
+        {
+            *tags.entry(tag).or_default() += 1;
+        }
+    }
+    let mut all: Vec<(Tag, u64)> = tags.into_iter().collect();
+    all.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+    all
+}
+
+/// A late timer, and who used the time between its due time and its firing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LateRow {
+    /// The timer.
+    pub late: LateTimer,
+    /// Who made it late; `None` where the ticks of that time are no longer kept.
+    pub blame: Option<Ledger>,
+}
+
+/// Shares that a late timer names.
+const BLAME_LINES: usize = 4;
+
+/// The late timers, newest first.
+#[must_use]
+pub fn late(fold: &Fold) -> Vec<LateRow> {
+    let late = fold.timeline.timers.recent_late.iter().rev();
+    late.map(|late| LateRow { late: *late, blame: blame(fold, late) }).collect()
+}
+
+fn blame(fold: &Fold, late: &LateTimer) -> Option<Ledger> {
+    let own = fold.tick_at(late.fired)?;
+    let ticks = fold.timeline.ticks.recent.iter().rev();
+    let then = ticks
+        .skip_while(|tick| tick.start > late.fired)
+        .take_while(|tick| tick.end >= late.due || tick.source != own.source)
+        .filter(|tick| tick.source == own.source && tick.end >= late.due);
+    let mut spans: Vec<TickSpan> = Vec::new();
+    for tick in then {
+        spans.extend(fold.timeline.opened(tick)?.spans.iter().map(|opened| opened.span));
+    }
+    Some(ledger(late.due, late.fired, &spans, BLAME_LINES))
+}

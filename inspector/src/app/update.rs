@@ -1,0 +1,120 @@
+//! The one function that changes the state: a message goes in, wishes come out.
+
+mod keys;
+mod mouse;
+mod pick;
+#[cfg(test)]
+mod tests;
+
+use loop_probes::stamped::Stamped;
+
+use super::effect::Effect;
+use super::glance::Glance;
+use super::lists;
+use super::message::Message;
+use super::state::{Frozen, Note, State, View};
+
+/// How long a sentence stays in the bottom row, in nanoseconds.
+const NOTE_NS: u64 = 5_000_000_000;
+
+/// Takes a message in; what is to be done outside comes out, in order.
+pub fn update(state: &mut State, message: Message<'_>) -> Vec<Effect> {
+    match message {
+        Message::Key(key) => return keys::pressed(state, key),
+        Message::Mouse(mouse) => return mouse::moved(state, mouse),
+        Message::Resize { width, height } => {
+            state.width = width;
+            state.height = height;
+        }
+        Message::Events(events) => fold(state, events),
+        Message::Watched(watched) => {
+            state.running.clear();
+            state.running.extend_from_slice(watched.running);
+            state.running_at = watched.at;
+            state.counts = watched.counts;
+            state.process = watched.process;
+        }
+        Message::Playback(playback) => {
+            let moved = state.playback.as_ref().is_none_or(|before| before.position != playback.position);
+            if moved {
+                state.tick = None;
+                state.row = 0;
+            }
+            state.playback = Some(playback);
+        }
+        Message::Rewound(fold) => {
+            state.fold = *fold;
+            state.glance.at = None;
+        }
+        Message::Done(Ok(text)) => note(state, text, false),
+        Message::Done(Err(text)) => note(state, text, true),
+        Message::Recording(on) => state.recording = on,
+        Message::Frame { now, elapsed_ns } => {
+            state.now = now;
+            age_note(state, elapsed_ns);
+            if state.frozen.is_none() && state.glance.is_stale(now) {
+                read_glance(state);
+            }
+        }
+    }
+    Vec::new()
+}
+
+fn fold(state: &mut State, events: &[Stamped]) {
+    for stamped in events {
+        state.fold.fold(stamped);
+    }
+}
+
+/// Says something in the bottom row.
+fn note(state: &mut State, text: String, failed: bool) {
+    state.note = Some(Note { text, failed, until_ns: None });
+}
+
+fn age_note(state: &mut State, elapsed_ns: u64) {
+    if let Some(note) = &mut state.note {
+        let until_ns = *note.until_ns.get_or_insert(elapsed_ns.saturating_add(NOTE_NS));
+        if elapsed_ns >= until_ns {
+            state.note = None;
+        }
+    }
+}
+
+/// Reads the figures of the picture again.
+fn read_glance(state: &mut State) {
+    state.glance = Glance::read(state.picture(), state.picture_at(), state.order, &state.filter);
+    state.late = if state.view == View::Timers { lists::late(state.picture()) } else { Vec::new() };
+    read_queued_by(state);
+    let known = |tag| state.glance.tags.iter().any(|row| row.tag == tag);
+    if state.tag.is_some_and(|tag| !known(tag)) {
+        state.tag = None;
+    }
+}
+
+fn read_queued_by(state: &mut State) {
+    state.queued_by = match (state.view, state.tag) {
+        (View::Tasks, Some(tag)) => lists::queued_by(state.picture(), tag),
+        _ => Vec::new(),
+    };
+}
+
+/// Makes the picture stand still. In replay that is a pause.
+fn freeze(state: &mut State) -> Vec<Effect> {
+    if state.is_replay() {
+        return vec![Effect::Pause];
+    }
+    if state.frozen.is_none() {
+        state.frozen = Some(Box::new(Frozen { fold: state.fold.clone(), at: state.now }));
+        read_glance(state);
+    }
+    Vec::new()
+}
+
+/// Catches up with what happened meanwhile.
+fn catch_up(state: &mut State) {
+    state.frozen = None;
+    state.tick = None;
+    state.row = 0;
+    state.stall_row = 0;
+    read_glance(state);
+}

@@ -1,0 +1,244 @@
+//! What each key does.
+
+use super::pick;
+use super::{catch_up, freeze, note, read_glance};
+use crate::app::effect::Effect;
+use crate::app::layout::Pane;
+use crate::app::playback_info::next_speed;
+use crate::app::state::{State, View};
+use crate::keymap::{self, Action, Key};
+
+/// A replay's `<` and `>` move by this, in nanoseconds.
+const SEEK_NS: u64 = 1_000_000_000;
+/// Longest filter, in characters.
+const FILTER_MAX: usize = 40;
+/// Page up and page down move by so many ticks.
+const PAGE_TICKS: i64 = 10;
+
+pub(super) fn pressed(state: &mut State, key: Key) -> Vec<Effect> {
+    if state.typing.is_some() && key != Key::Ctrl('c') {
+        typed(state, key);
+        return Vec::new();
+    }
+    let Some(action) = keymap::action(key, state.is_replay()) else { return Vec::new() };
+    if state.help {
+        return in_help(state, action);
+    }
+    act(state, action)
+}
+
+fn typed(state: &mut State, key: Key) {
+    match key {
+        Key::Enter => state.typing = None,
+        Key::Esc => state.filter = state.typing.take().unwrap_or_default(),
+        Key::Backspace if state.filter.is_empty() => state.typing = None,
+        Key::Backspace => drop(state.filter.pop()),
+        Key::Ctrl('u') => state.filter.clear(),
+        Key::Char(character) if state.filter.chars().count() < FILTER_MAX => state.filter.push(character),
+        _ => return,
+    }
+    state.row = 0;
+    read_glance(state);
+}
+
+fn in_help(state: &mut State, action: Action) -> Vec<Effect> {
+    match action {
+        Action::Quit => vec![Effect::Quit],
+        Action::Suspend => vec![Effect::Suspend],
+        Action::Redraw => vec![Effect::Redraw],
+        Action::Help | Action::Back | Action::Open | Action::Hold => {
+            state.help = false;
+            Vec::new()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Does what a key, or a click that stands for one, asks for.
+pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
+    match action {
+        Action::Quit => return vec![Effect::Quit],
+        Action::Suspend => return vec![Effect::Suspend],
+        Action::Redraw => return vec![Effect::Redraw],
+        Action::Help => state.help = true,
+        Action::Hold => return hold(state),
+        Action::TickBack => return step_ticks(state, -1),
+        Action::TickForward => return step_ticks(state, 1),
+        Action::Up => return pick::step(state, -1),
+        Action::Down => return pick::step(state, 1),
+        Action::PageUp => return page(state, -1),
+        Action::PageDown => return page(state, 1),
+        Action::First => return end(state, false),
+        Action::Last => return end(state, true),
+        Action::NextStall => return pick::stall(state, true),
+        Action::PreviousStall => return pick::stall(state, false),
+        Action::Open => return open(state),
+        Action::Back => back(state),
+        Action::NextPane => focus(state, true),
+        Action::PreviousPane => focus(state, false),
+        Action::ViewOverview => show(state, View::Overview),
+        Action::ViewTick => return open_tick(state),
+        Action::ViewTasks => open_tag(state),
+        Action::ViewTimers => show(state, View::Timers),
+        Action::ViewLog => show(state, View::Log),
+        Action::Filter => state.typing = Some(state.filter.clone()),
+        Action::Sort => {
+            state.order.column = state.order.column.next();
+            state.glance.sort(state.order);
+        }
+        Action::Invert => {
+            state.order.inverted = !state.order.inverted;
+            state.glance.sort(state.order);
+        }
+        Action::Faster => return speed(state, true),
+        Action::Slower => return speed(state, false),
+        Action::SeekBack => return seek(state, false),
+        Action::SeekForward => return seek(state, true),
+        Action::Record => return vec![Effect::ToggleRecording],
+        Action::Save => return vec![Effect::SaveLast],
+        Action::Export => return export(state),
+    }
+    Vec::new()
+}
+
+fn hold(state: &mut State) -> Vec<Effect> {
+    if state.is_replay() {
+        return vec![Effect::TogglePlay];
+    }
+    if state.frozen.is_some() {
+        catch_up(state);
+        return Vec::new();
+    }
+    freeze(state)
+}
+
+pub(super) fn step_ticks(state: &mut State, by: i64) -> Vec<Effect> {
+    if state.view == View::Overview {
+        state.focus = Pane::Ticks;
+    }
+    if state.is_replay() {
+        return vec![Effect::StepTicks(by)];
+    }
+    let effects = freeze(state);
+    pick::tick(state, by);
+    effects
+}
+
+fn page(state: &mut State, direction: i64) -> Vec<Effect> {
+    let listed = state.view != View::Overview || matches!(state.focus, Pane::Tasks | Pane::Stalls);
+    if listed {
+        return pick::step(state, direction * pick::page_rows(state));
+    }
+    step_ticks(state, direction * PAGE_TICKS)
+}
+
+fn end(state: &mut State, last: bool) -> Vec<Effect> {
+    let over_ticks = match state.view {
+        View::Overview => !matches!(state.focus, Pane::Tasks | Pane::Stalls),
+        View::Tick => state.is_replay(),
+        _ => false,
+    };
+    match &state.playback {
+        Some(playback) if over_ticks => {
+            vec![Effect::Seek(if last { playback.end } else { playback.start })]
+        }
+        None if over_ticks => step_ticks(state, if last { i64::MAX } else { i64::MIN }),
+        _ => pick::step(state, if last { i64::MAX } else { i64::MIN }),
+    }
+}
+
+fn focus(state: &mut State, forward: bool) {
+    if state.view == View::Overview {
+        state.focus = state.focus.step(forward);
+    } else {
+        show(state, View::Overview);
+    }
+}
+
+pub(super) fn show(state: &mut State, view: View) {
+    if state.view != view {
+        state.came_from = if view == View::Overview { View::Overview } else { state.view };
+        state.view = view;
+        state.row = 0;
+        if matches!(view, View::Timers | View::Tasks) {
+            read_glance(state);
+        }
+    }
+}
+
+fn back(state: &mut State) {
+    if state.view != View::Overview {
+        let to = if state.came_from == state.view { View::Overview } else { state.came_from };
+        state.view = to;
+        state.came_from = View::Overview;
+        state.row = 0;
+    } else if !state.filter.is_empty() {
+        state.filter.clear();
+        read_glance(state);
+    } else {
+        state.note = None;
+    }
+}
+
+/// Opens what the focus is on.
+pub(super) fn open(state: &mut State) -> Vec<Effect> {
+    match (state.view, state.focus) {
+        (View::Overview, Pane::Ticks) => return open_tick(state),
+        (View::Overview, Pane::Tasks) => open_tag(state),
+        (View::Overview, Pane::Lag) => show(state, View::Timers),
+        (View::Overview, Pane::Stalls) => return pick::open_stall(state),
+        (View::Overview, Pane::Queues | Pane::Microtasks | Pane::Gc | Pane::Signals) => {
+            show(state, View::Log);
+        }
+        (View::Tick, _) => {}
+        (View::Tasks | View::Timers | View::Log, _) => return pick::open_row(state),
+    }
+    Vec::new()
+}
+
+pub(super) fn open_tick(state: &mut State) -> Vec<Effect> {
+    let effects = freeze(state);
+    if !state.is_replay() && state.tick.is_none() {
+        pick::tick(state, 0);
+    }
+    if state.shown_tick().is_none() {
+        note(state, "no tick is over yet".to_owned(), false);
+    }
+    show(state, View::Tick);
+    effects
+}
+
+fn open_tag(state: &mut State) {
+    if state.tag.is_none() {
+        state.tag = state.glance.tags.first().map(|row| row.tag);
+    }
+    show(state, View::Tasks);
+}
+
+fn speed(state: &State, faster: bool) -> Vec<Effect> {
+    let playback = state.playback.as_ref();
+    playback.map(|playback| Effect::SetSpeed(next_speed(playback.speed, faster))).into_iter().collect()
+}
+
+fn seek(state: &State, forward: bool) -> Vec<Effect> {
+    let to = |playback: &crate::app::playback_info::PlaybackInfo| {
+        let position = playback.position;
+        if forward {
+            position.plus_ns(SEEK_NS)
+        } else {
+            loop_probes::ids::Timestamp(position.as_ns().saturating_sub(SEEK_NS))
+        }
+    };
+    state.playback.as_ref().map(|playback| Effect::Seek(to(playback))).into_iter().collect()
+}
+
+fn export(state: &mut State) -> Vec<Effect> {
+    let timeline = &state.picture().timeline;
+    match (timeline.first_at(), timeline.last_at()) {
+        (Some(from), Some(to)) => vec![Effect::Export { from, to }],
+        _ => {
+            note(state, "nothing to export yet".to_owned(), false);
+            Vec::new()
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Which tick, tag, stall or row is selected, and how the selection moves.
+
+use loop_probes::ids::Timestamp;
+
+use super::{freeze, keys, note};
+use crate::app::effect::Effect;
+use crate::app::layout::{self, Pane};
+use crate::app::lists;
+use crate::app::state::{State, TickKey, View};
+
+/// Moves the marker by so many of the kept ticks; without a marker, to the newest.
+pub(super) fn tick(state: &mut State, by: i64) {
+    let recent = &state.picture().timeline.ticks.recent;
+    let last = recent.len().saturating_sub(1);
+    let place = match state.tick {
+        None if by == i64::MIN => 0,
+        None => last,
+        Some(key) => match state.picture().place(key) {
+            Some(place) => moved(place, by, last),
+            // A stall from before the oldest kept tick.
+            None if by > 0 => 0,
+            None => return,
+        },
+    };
+    state.tick = recent.at(place).map(TickKey::of);
+    state.row = 0;
+}
+
+fn moved(place: usize, by: i64, last: usize) -> usize {
+    let to = i64::try_from(place).unwrap_or(i64::MAX).saturating_add(by).max(0);
+    usize::try_from(to).unwrap_or(usize::MAX).min(last)
+}
+
+/// Moves the selection of the list that has the focus.
+pub(super) fn step(state: &mut State, by: i64) -> Vec<Effect> {
+    match (state.view, state.focus) {
+        (View::Overview, Pane::Stalls) => {
+            let last = state.picture().timeline.stalls.newest_first().len().saturating_sub(1);
+            state.stall_row = moved(state.stall_row, by, last);
+        }
+        (View::Overview, Pane::Tasks) | (View::Tasks, _) => step_tag(state, by),
+        (View::Overview, _) => {
+            state.focus = Pane::Tasks;
+            if state.tag.is_none() {
+                step_tag(state, 0);
+            }
+        }
+        (View::Tick, _) => {
+            let tick = state.shown_tick().copied();
+            let opened = tick.and_then(|tick| state.picture().timeline.opened(&tick));
+            let last = opened.map_or(0, |opened| opened.spans.len().saturating_sub(1));
+            state.row = moved(state.row, by, last);
+        }
+        (View::Timers, _) => {
+            let effects = freeze(state);
+            let last = state.picture().timeline.timers.recent_late.len().saturating_sub(1);
+            state.row = moved(state.row, by, last);
+            return effects;
+        }
+        (View::Log, _) => {
+            // The newest event is the lowest row: up is into the past, and the past stands still.
+            let effects = freeze(state);
+            let last = lists::log_rows(state).saturating_sub(1);
+            state.row = moved(state.row, by.saturating_neg(), last);
+            return effects;
+        }
+    }
+    Vec::new()
+}
+
+fn step_tag(state: &mut State, by: i64) {
+    let tags = &state.glance.tags;
+    let last = tags.len().saturating_sub(1);
+    let place = state.tag.and_then(|tag| tags.iter().position(|row| row.tag == tag));
+    let place = match place {
+        Some(place) => moved(place, by, last),
+        None if by == i64::MAX => last,
+        None => 0,
+    };
+    state.tag = tags.get(place).map(|row| row.tag);
+    super::read_queued_by(state);
+}
+
+/// Rows of a page of the list that has the focus.
+pub(super) fn page_rows(state: &State) -> i64 {
+    let page = layout::page(state.width, state.height, state.is_replay());
+    let rows = match (state.view, state.focus) {
+        (View::Overview, Pane::Stalls) => layout::rows(layout::overview(page.body).stalls, false).height,
+        (View::Overview, _) => layout::rows(layout::overview(page.body).tasks, true).height,
+        _ => layout::rows(page.body, true).height,
+    };
+    i64::from(rows.max(1))
+}
+
+/// Goes to the next stall in time, or to the one before; round at the ends.
+pub(super) fn stall(state: &mut State, forward: bool) -> Vec<Effect> {
+    if state.is_replay() {
+        if state.view == View::Overview {
+            state.focus = Pane::Ticks;
+        }
+        return vec![Effect::SeekStall { forward }];
+    }
+    let effects = freeze(state);
+    let stalls = &state.picture().timeline.stalls;
+    let mut oldest_first: Vec<(Timestamp, TickKey)> =
+        stalls.newest_first().map(|stall| (stall.tick.start, TickKey::of(&stall.tick))).collect();
+    oldest_first.reverse();
+    let Some(last) = oldest_first.len().checked_sub(1) else {
+        note(state, "no stall so far".to_owned(), false);
+        return effects;
+    };
+    let here = state.tick.and_then(|key| state.picture().tick(key)).map(|tick| tick.start);
+    let (place, round) = match here {
+        None => (last, false),
+        Some(here) if forward => match oldest_first.iter().position(|(start, _)| *start > here) {
+            Some(place) => (place, false),
+            None => (0, true),
+        },
+        Some(here) => match oldest_first.iter().rposition(|(start, _)| *start < here) {
+            Some(place) => (place, false),
+            None => (last, true),
+        },
+    };
+    if round {
+        let end = if forward { "that was the newest stall, this is the oldest" } else { "round to the newest stall" };
+        note(state, end.to_owned(), false);
+    }
+    select_stall(state, oldest_first[place].1);
+    effects
+}
+
+fn select_stall(state: &mut State, key: TickKey) {
+    let mut stalls = state.picture().timeline.stalls.newest_first();
+    let row = stalls.position(|stall| TickKey::of(&stall.tick) == key).unwrap_or(0);
+    drop(stalls);
+    state.stall_row = row;
+    state.tick = Some(key);
+    state.row = 0;
+    if state.view == View::Overview {
+        state.focus = Pane::Ticks;
+    }
+}
+
+/// Opens the selected stall.
+pub(super) fn open_stall(state: &mut State) -> Vec<Effect> {
+    // The row is looked up before the picture stands still: it is what the person saw.
+    let stalls = &state.picture().timeline.stalls;
+    let Some(tick) = stalls.newest_first().nth(state.stall_row).map(|stall| stall.tick) else {
+        note(state, "no stall so far".to_owned(), false);
+        return Vec::new();
+    };
+    open_at(state, TickKey::of(&tick), tick.end)
+}
+
+/// Opens the tick of the selected row: a tag's worst run, a late timer, an event.
+pub(super) fn open_row(state: &mut State) -> Vec<Effect> {
+    let picture = state.picture();
+    let at = match state.view {
+        View::Tasks => state
+            .tag
+            .and_then(|tag| picture.timeline.tags.tag(tag))
+            .and_then(crate::app::glance::runs)
+            .and_then(|(_, runs)| runs.worst().iter().map(|run| run.at).find(|at| picture.tick_at(*at).is_some())),
+        View::Timers => {
+            let late = picture.timeline.timers.recent_late.iter().rev();
+            late.map(|late| late.fired).nth(state.row)
+        }
+        View::Log => lists::log_from_newest(state).nth(state.row).map(|event| event.at),
+        View::Overview | View::Tick => None,
+    };
+    let Some(tick) = at.and_then(|at| picture.tick_at(at)).copied() else {
+        note(state, "its tick is no longer kept, or not over yet".to_owned(), false);
+        return Vec::new();
+    };
+    open_at(state, TickKey::of(&tick), tick.end)
+}
+
+fn open_at(state: &mut State, key: TickKey, end: Timestamp) -> Vec<Effect> {
+    let mut effects = freeze(state);
+    if state.is_replay() {
+        effects.push(Effect::Seek(end));
+    } else {
+        state.tick = Some(key);
+    }
+    keys::show(state, View::Tick);
+    effects
+}

@@ -1,0 +1,268 @@
+//! The run loop: connects a source, the terminal and the [`app`](crate::app), until somebody leaves.
+//!
+//! One thread owns everything and sleeps until the next thing is due: a key or a signal, the source's next
+//! poll, the next frame. A frame is drawn only where something changed, and never more often than asked for.
+
+mod feed;
+mod keeper;
+mod live;
+mod replay;
+
+pub use keeper::{Keeper, NoKeeper, Recording};
+
+use std::io;
+use std::time::Duration;
+
+use loop_probes::clock::monotonic_now;
+use loop_probes::ids::Timestamp;
+use loop_traces::source::{EventSource, SourceError};
+use loop_traces::timeline::TimelineConfig;
+use rustix::io::Errno;
+use rustix::process::{Signal, kill_current_process_group};
+
+use crate::app::fold::Fold;
+use crate::app::state::About;
+use crate::app::update::update;
+use crate::app::{Effect, Message, State};
+use crate::playback::{Player, ReplayOptions, Rewind};
+use crate::terminal::{Screen, Wake, Wakers};
+use crate::theme::Theme;
+use crate::view;
+use feed::Feed;
+
+/// How the dashboard looks and what it may do.
+#[derive(Debug)]
+pub struct Options {
+    /// Colours and glyphs.
+    pub theme: Theme,
+    /// Frames a second, at most (at least 1).
+    pub fps: u16,
+    /// What the header calls the source; `None` takes the source's own name.
+    pub name: Option<String>,
+    /// Totals count since this dashboard attached, not since the loop began.
+    pub since_attach: bool,
+    /// Leave by itself after this long.
+    pub duration: Option<Duration>,
+    /// Who saves and exports.
+    pub keeper: Box<dyn Keeper>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            theme: Theme::new(true, false),
+            fps: 30,
+            name: None,
+            since_attach: false,
+            duration: None,
+            keeper: Box::new(NoKeeper),
+        }
+    }
+}
+
+/// Why the dashboard was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Exit {
+    /// Somebody pressed `q` or Ctrl-C.
+    Quit,
+    /// The time in the options was over.
+    Elapsed,
+    /// This signal came.
+    Signal(i32),
+    /// The terminal was closed.
+    TerminalGone,
+}
+
+/// Why the dashboard could not go on. The terminal has been given back by then.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DashboardError {
+    /// The terminal does not do what a dashboard needs.
+    #[error("cannot draw on this terminal: {0}; --no-tui prints a summary instead")]
+    Terminal(#[from] io::Error),
+    /// The saved trace cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+}
+
+/// Watches a live source until somebody leaves. A source that ends stays on the screen.
+///
+/// # Errors
+///
+/// [`DashboardError::Terminal`] where standard output is no terminal.
+pub fn run(source: impl EventSource, options: Options) -> Result<Exit, DashboardError> {
+    let config = TimelineConfig::of(source.metadata());
+    let state = State::new(about(&source, &options, &config), Fold::new(config));
+    drive(state, live::Live::new(source), options)
+}
+
+/// Replays a saved source until somebody leaves.
+///
+/// # Errors
+///
+/// [`DashboardError::Terminal`] where standard output is no terminal, [`DashboardError::Source`] where the
+/// source cannot be read.
+pub fn replay(source: impl Rewind, options: Options, replay: ReplayOptions) -> Result<Exit, DashboardError> {
+    let config = TimelineConfig::of(source.metadata());
+    let mut state = State::new(about(&source, &options, &config), Fold::new(config.clone()));
+    let player = Player::new(source, config, replay);
+    state.playback = Some(player.info());
+    drive(state, replay::Replay::new(player), options)
+}
+
+fn about(source: &impl EventSource, options: &Options, config: &TimelineConfig) -> About {
+    let metadata = source.metadata();
+    About {
+        name: options.name.clone().unwrap_or_else(|| source.name().to_owned()),
+        pid: metadata.pid,
+        policy: metadata.policy.clone(),
+        kind: source.kind(),
+        since_attach: options.since_attach,
+        stall_limit_ns: config.stall_limit_ns,
+    }
+}
+
+fn drive(state: State, feed: impl Feed, options: Options) -> Result<Exit, DashboardError> {
+    let wakers = Wakers::start()?;
+    let screen = match Screen::enter(options.theme.has_color()) {
+        Err(error) if is_gone(&error) => return Ok(Exit::TerminalGone),
+        entered => entered?,
+    };
+    let began = monotonic_now();
+    let frame_ns = 1_000_000_000 / u64::from(options.fps.max(1));
+    let mut dashboard = Dashboard { state, feed, options, screen, wakers, began, frame_ns };
+    match dashboard.run() {
+        Err(DashboardError::Terminal(error)) if is_gone(&error) => Ok(Exit::TerminalGone),
+        left => left,
+    }
+}
+
+/// A terminal that was closed is no error: whoever watched is gone.
+fn is_gone(error: &io::Error) -> bool {
+    let gone = [Errno::IO, Errno::PIPE, Errno::NXIO, Errno::BADF].map(Errno::raw_os_error);
+    error.kind() == io::ErrorKind::BrokenPipe || error.raw_os_error().is_some_and(|raw| gone.contains(&raw))
+}
+
+struct Dashboard<F> {
+    state: State,
+    feed: F,
+    options: Options,
+    screen: Screen,
+    wakers: Wakers,
+    began: Timestamp,
+    frame_ns: u64,
+}
+
+impl<F: Feed> Dashboard<F> {
+    fn run(&mut self) -> Result<Exit, DashboardError> {
+        let (width, height) = self.screen.size()?;
+        update(&mut self.state, Message::Resize { width, height });
+        let mut changed = true;
+        let mut next_frame = self.began;
+        loop {
+            let now = monotonic_now();
+            changed |= self.feed.advance(&mut self.state, now, self.options.keeper.as_mut())?;
+            if self.is_over(now) {
+                return Ok(Exit::Elapsed);
+            }
+            if changed && now >= next_frame {
+                self.draw()?;
+                changed = false;
+                next_frame = now.plus_ns(self.frame_ns);
+            }
+            let mut wake = self.wakers.wait(self.idle(now, changed.then_some(next_frame)));
+            while let Some(woken) = wake {
+                changed = true;
+                if let Some(exit) = self.woken(woken)? {
+                    return Ok(exit);
+                }
+                wake = self.wakers.wait(Duration::ZERO);
+            }
+        }
+    }
+
+    fn is_over(&self, now: Timestamp) -> bool {
+        self.options.duration.is_some_and(|duration| u128::from(now.ns_since(self.began)) >= duration.as_nanos())
+    }
+
+    /// Until the source, the next frame or the end is due, whichever is first.
+    fn idle(&self, now: Timestamp, frame: Option<Timestamp>) -> Duration {
+        let mut idle = self.feed.idle();
+        if let Some(frame) = frame {
+            idle = idle.min(Duration::from_nanos(frame.ns_since(now)));
+        }
+        if let Some(duration) = self.options.duration {
+            idle = idle.min(duration.saturating_sub(Duration::from_nanos(now.ns_since(self.began))));
+        }
+        idle
+    }
+
+    fn draw(&mut self) -> io::Result<()> {
+        let now = monotonic_now();
+        let message = Message::Frame {
+            now: self.feed.clock(&self.state, now),
+            elapsed_ns: now.ns_since(self.began),
+        };
+        update(&mut self.state, message);
+        let (state, theme) = (&self.state, self.options.theme);
+        self.screen.draw(|frame| view::draw(frame.buffer_mut(), state, theme))
+    }
+
+    fn woken(&mut self, wake: Wake) -> Result<Option<Exit>, DashboardError> {
+        let effects = match wake {
+            Wake::Key(key) => update(&mut self.state, Message::Key(key)),
+            Wake::Mouse(mouse) => update(&mut self.state, Message::Mouse(mouse)),
+            Wake::Resize => {
+                let (width, height) = self.screen.size()?;
+                update(&mut self.state, Message::Resize { width, height })
+            }
+            Wake::Stop => {
+                self.screen.suspend()?;
+                Vec::new()
+            }
+            Wake::Continue => {
+                self.screen.resume()?;
+                Vec::new()
+            }
+            Wake::Terminate(signal) => return Ok(Some(Exit::Signal(signal))),
+            Wake::Gone => return Ok(Some(Exit::TerminalGone)),
+        };
+        for effect in effects {
+            if let Some(exit) = self.carry_out(effect)? {
+                return Ok(Some(exit));
+            }
+        }
+        Ok(None)
+    }
+
+    fn carry_out(&mut self, effect: Effect) -> Result<Option<Exit>, DashboardError> {
+        let keeper = self.options.keeper.as_mut();
+        match effect {
+            Effect::Quit => return Ok(Some(Exit::Quit)),
+            // As the terminal's own Ctrl-Z does: everybody in the foreground stops, and we hear of it ourselves.
+            Effect::Suspend => kill_current_process_group(Signal::TSTP).map_err(io::Error::from)?,
+            Effect::Redraw => self.screen.redraw()?,
+            Effect::ToggleRecording => {
+                let toggled = keeper.toggle();
+                if let Ok(recording) = &toggled {
+                    update(&mut self.state, Message::Recording(recording.on));
+                }
+                update(&mut self.state, Message::Done(toggled.map(|recording| recording.text)));
+            }
+            Effect::SaveLast => {
+                update(&mut self.state, Message::Done(keeper.save_last()));
+            }
+            Effect::Export { from, to } => {
+                update(&mut self.state, Message::Done(keeper.export(from, to)));
+            }
+            Effect::Seek(_)
+            | Effect::StepTicks(_)
+            | Effect::SeekStall { .. }
+            | Effect::TogglePlay
+            | Effect::Pause
+            | Effect::SetSpeed(_) => self.feed.seek(&mut self.state, effect)?,
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,133 @@
+//! A loop that runs, or did: polls its source as often as the source asks for.
+
+use std::time::Duration;
+
+use loop_probes::clock::monotonic_now;
+use loop_probes::ids::Timestamp;
+use loop_probes::process::ProcessState;
+use loop_probes::stamped::Stamped;
+use loop_traces::source::{EventSource, SourceError, SourceState};
+
+use super::feed::Feed;
+use super::keeper::Keeper;
+use crate::app::message::Watched;
+use crate::app::update::update;
+use crate::app::{Effect, Message, Process, State};
+
+/// Longest stretch of reading between two looks at the keyboard, in nanoseconds.
+const READ_NS_MAX: u64 = 20_000_000;
+/// What the process and its loop do is asked for so often, in nanoseconds.
+const WATCH_NS: u64 = 33_000_000;
+/// The clock in the header shows tenths of a second.
+const TENTH_NS: u64 = 100_000_000;
+/// A source that ended has nothing to say any more.
+const ENDED_IDLE: Duration = Duration::from_secs(60);
+
+pub(super) struct Live<S> {
+    source: S,
+    batch: Vec<Stamped>,
+    state: SourceState,
+    next_poll: Timestamp,
+    next_watch: Timestamp,
+    tenth: u64,
+}
+
+impl<S: EventSource> Live<S> {
+    pub(super) fn new(source: S) -> Self {
+        let due = Timestamp::default();
+        Self { source, batch: Vec::new(), state: SourceState::Live, next_poll: due, next_watch: due, tenth: 0 }
+    }
+
+    /// Reads what there is; whether anything came.
+    fn read(&mut self, state: &mut State, keeper: &mut dyn Keeper) -> bool {
+        let began = monotonic_now();
+        let mut came = false;
+        loop {
+            self.batch.clear();
+            let polled = self.source.poll(&mut self.batch);
+            if !self.batch.is_empty() {
+                keeper.events(&self.batch);
+                update(state, Message::Events(&self.batch));
+                came = true;
+            }
+            match polled {
+                Ok(SourceState::More) if monotonic_now().ns_since(began) < READ_NS_MAX => {}
+                Ok(source_state) => {
+                    self.state = source_state;
+                    return came;
+                }
+                Err(error) => {
+                    // What was read stays worth looking at.
+                    tracing::error!(%error, "the source cannot be read on");
+                    update(state, Message::Done(Err(error.to_string())));
+                    self.state = SourceState::Ended;
+                    return true;
+                }
+            }
+        }
+    }
+
+    fn watch(&mut self, state: &mut State) {
+        let running = self.source.running();
+        let process = match (self.source.process_state(), self.state) {
+            (Some(ProcessState::Stopped), _) => Process::Stopped,
+            (Some(ProcessState::Crashed), _) => Process::Crashed,
+            (Some(ProcessState::Ended), _) | (None, SourceState::Ended) => Process::Ended,
+            // Its ring is gone, whatever became of it: nothing more will be seen.
+            (Some(ProcessState::Alive), SourceState::Ended) => Process::Ended,
+            _ => Process::Running,
+        };
+        let counts = self.source.counts();
+        update(state, Message::Watched(Watched { at: monotonic_now(), running: &running, counts, process }));
+    }
+
+    fn has_ended(&self) -> bool {
+        self.state == SourceState::Ended
+    }
+}
+
+impl<S: EventSource> Feed for Live<S> {
+    fn advance(&mut self, state: &mut State, now: Timestamp, keeper: &mut dyn Keeper) -> Result<bool, SourceError> {
+        if self.has_ended() && self.next_watch > now {
+            return Ok(false);
+        }
+        let mut changed = false;
+        if !self.has_ended() && now >= self.next_poll {
+            changed = self.read(state, keeper);
+            let wait = if self.state == SourceState::More { Duration::ZERO } else { self.source.suggested_period() };
+            self.next_poll = monotonic_now().plus_ns(wait.as_nanos() as u64);
+        }
+        if now >= self.next_watch || self.has_ended() {
+            let before = state.process;
+            self.watch(state);
+            update(state, Message::Recording(keeper.is_recording()));
+            changed |= before != state.process;
+            self.next_watch =
+                if self.has_ended() { Timestamp(u64::MAX) } else { now.plus_ns(WATCH_NS) };
+        }
+        let tenth = now.as_ns() / TENTH_NS;
+        changed |= tenth != self.tenth;
+        self.tenth = tenth;
+        // A frozen picture changes by the clock alone, however much happens behind it.
+        Ok(changed)
+    }
+
+    fn idle(&self) -> Duration {
+        if self.has_ended() {
+            return ENDED_IDLE;
+        }
+        let now = monotonic_now();
+        Duration::from_nanos(self.next_poll.min(self.next_watch).ns_since(now))
+    }
+
+    fn clock(&self, state: &State, now: Timestamp) -> Timestamp {
+        match state.process {
+            Process::Running | Process::Stopped => now,
+            Process::Ended | Process::Crashed => state.fold.timeline.last_at().unwrap_or(now),
+        }
+    }
+
+    fn seek(&mut self, _state: &mut State, _effect: Effect) -> Result<(), SourceError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+//! A saved trace: lets the player play by the clock on the wall.
+
+use std::time::Duration;
+
+use loop_probes::clock::monotonic_now;
+use loop_probes::ids::Timestamp;
+use loop_probes::stamped::Stamped;
+use loop_traces::source::{SourceCounts, SourceError};
+
+use super::feed::Feed;
+use super::keeper::Keeper;
+use crate::app::fold::Fold;
+use crate::app::message::Watched;
+use crate::app::update::update;
+use crate::app::{Effect, Message, Process, State};
+use crate::playback::{Audience, Player, Rewind};
+
+/// Longest stretch of reading for the index between two looks at the keyboard, in nanoseconds.
+const INDEX_NS: u64 = 100_000_000;
+/// A replay moves by itself so often, at most: a frame more would show the same.
+const STEP: Duration = Duration::from_millis(8);
+/// A replay that stands still waits for a key.
+const STILL: Duration = Duration::from_secs(60);
+/// The longest stretch that one look at the clock plays: a program that was suspended does not jump.
+const PLAY_NS_MAX: u64 = 250_000_000;
+
+pub(super) struct Replay<S> {
+    player: Player<S>,
+    indexed: bool,
+    last: Option<Timestamp>,
+    counts: SourceCounts,
+}
+
+impl<S: Rewind> Replay<S> {
+    pub(super) fn new(player: Player<S>) -> Self {
+        Self { player, indexed: false, last: None, counts: SourceCounts::default() }
+    }
+
+    fn read_index(&mut self, state: &mut State) -> Result<bool, SourceError> {
+        let began = monotonic_now();
+        let enough = || monotonic_now().ns_since(began) >= INDEX_NS;
+        self.indexed = self.player.read_index(&mut Shown(state), enough)?;
+        if self.indexed {
+            // Later readings of the same blocks would count what they miss again.
+            self.counts = self.player.source().counts();
+            state.note = None;
+        } else {
+            update(state, Message::Done(Ok("reading the trace...".to_owned())));
+        }
+        let watched = Watched { at: Timestamp::default(), running: &[], counts: self.counts, process: Process::Ended };
+        update(state, Message::Watched(watched));
+        update(state, Message::Playback(self.player.info()));
+        Ok(true)
+    }
+}
+
+/// The state as the player's audience.
+struct Shown<'a>(&'a mut State);
+
+impl Audience for Shown<'_> {
+    fn rewound(&mut self, fold: Fold) {
+        update(self.0, Message::Rewound(Box::new(fold)));
+    }
+
+    fn events(&mut self, events: &[Stamped]) {
+        update(self.0, Message::Events(events));
+    }
+}
+
+impl<S: Rewind> Feed for Replay<S> {
+    fn advance(&mut self, state: &mut State, now: Timestamp, _keeper: &mut dyn Keeper) -> Result<bool, SourceError> {
+        if !self.indexed {
+            return self.read_index(state);
+        }
+        let elapsed_ns = now.ns_since(self.last.replace(now).unwrap_or(now)).min(PLAY_NS_MAX);
+        if !self.player.is_playing() {
+            return Ok(false);
+        }
+        self.player.play(elapsed_ns, &mut Shown(state))?;
+        update(state, Message::Playback(self.player.info()));
+        Ok(true)
+    }
+
+    fn idle(&self) -> Duration {
+        match (self.indexed, self.player.is_playing()) {
+            (false, _) => Duration::ZERO,
+            (true, true) => STEP,
+            (true, false) => STILL,
+        }
+    }
+
+    fn clock(&self, state: &State, now: Timestamp) -> Timestamp {
+        state.playback.as_ref().map_or(now, |playback| playback.position)
+    }
+
+    fn seek(&mut self, state: &mut State, effect: Effect) -> Result<(), SourceError> {
+        if !self.indexed {
+            return Ok(());
+        }
+        let mut shown = Shown(state);
+        match effect {
+            Effect::Seek(to) => self.player.seek(to, &mut shown)?,
+            Effect::StepTicks(by) => self.player.step_ticks(by, &mut shown)?,
+            Effect::SeekStall { forward } => {
+                if !self.player.seek_stall(forward, &mut shown)? {
+                    let text = if forward { "no stall after this moment" } else { "no stall before this moment" };
+                    update(shown.0, Message::Done(Ok(text.to_owned())));
+                }
+            }
+            Effect::TogglePlay => self.player.toggle(&mut shown)?,
+            Effect::Pause => self.player.pause(),
+            Effect::SetSpeed(speed) => self.player.set_speed(speed),
+            _ => {}
+        }
+        // The time until now was played before the key, or not at all.
+        self.last = Some(monotonic_now());
+        update(shown.0, Message::Playback(self.player.info()));
+        Ok(())
+    }
+}

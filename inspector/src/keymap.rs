@@ -1,0 +1,283 @@
+//! The keys: one table that both the input and the help screen read, so that neither can lie about the other.
+
+/// A key as the dashboard knows it, whatever library read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Key {
+    /// A character without Ctrl or Alt.
+    Char(char),
+    /// A character with Ctrl.
+    Ctrl(char),
+    /// Enter.
+    Enter,
+    /// Esc.
+    Esc,
+    /// Tab.
+    Tab,
+    /// Shift-Tab.
+    BackTab,
+    /// Backspace.
+    Backspace,
+    /// An arrow.
+    Up,
+    /// An arrow.
+    Down,
+    /// An arrow.
+    Left,
+    /// An arrow.
+    Right,
+    /// Page up.
+    PageUp,
+    /// Page down.
+    PageDown,
+    /// Home.
+    Home,
+    /// End.
+    End,
+}
+
+/// What a key asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Freeze or catch up; in replay, play or pause.
+    Hold,
+    /// The tick before.
+    TickBack,
+    /// The tick after.
+    TickForward,
+    /// The row above.
+    Up,
+    /// The row below.
+    Down,
+    /// A page up.
+    PageUp,
+    /// A page down.
+    PageDown,
+    /// The first row, the oldest tick, the start of the trace.
+    First,
+    /// The last row, the newest tick, the end of the trace.
+    Last,
+    /// The next stall.
+    NextStall,
+    /// The stall before.
+    PreviousStall,
+    /// Open what is selected.
+    Open,
+    /// Leave what is open.
+    Back,
+    /// The next pane.
+    NextPane,
+    /// The pane before.
+    PreviousPane,
+    /// Show everything at a glance.
+    ViewOverview,
+    /// Show one tick.
+    ViewTick,
+    /// Show one tag.
+    ViewTasks,
+    /// Show the timers.
+    ViewTimers,
+    /// Show the events.
+    ViewLog,
+    /// Type a filter.
+    Filter,
+    /// Sort by the next column.
+    Sort,
+    /// Turn the order round.
+    Invert,
+    /// Play faster.
+    Faster,
+    /// Play slower.
+    Slower,
+    /// Back by a second.
+    SeekBack,
+    /// Forward by a second.
+    SeekForward,
+    /// Start or stop saving to a file.
+    Record,
+    /// Save the last seconds.
+    Save,
+    /// Export for other viewers.
+    Export,
+    /// Draw everything anew.
+    Redraw,
+    /// Stop this program, as a shell's Ctrl-Z does.
+    Suspend,
+    /// Show the keys.
+    Help,
+    /// Leave.
+    Quit,
+}
+
+/// Where a binding holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Everywhere.
+    Always,
+    /// Over a loop that runs.
+    Live,
+    /// Over a saved trace.
+    Replay,
+}
+
+/// The part of the help screen in which a binding stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// The flow of time.
+    Time,
+    /// Moving about.
+    Move,
+    /// What is shown.
+    Show,
+    /// What leaves this program.
+    Keep,
+    /// This program.
+    Leave,
+}
+
+impl Group {
+    /// Every group, in the order of the help screen.
+    pub const ALL: [Self; 5] = [Self::Time, Self::Move, Self::Show, Self::Keep, Self::Leave];
+
+    /// The group's heading.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Time => "time",
+            Self::Move => "moving about",
+            Self::Show => "what is shown",
+            Self::Keep => "keeping it",
+            Self::Leave => "this program",
+        }
+    }
+}
+
+/// One line of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Binding {
+    /// The keys, any of which will do.
+    pub keys: &'static [Key],
+    /// The keys as the help screen prints them.
+    pub shown: &'static str,
+    /// What they ask for.
+    pub action: Action,
+    /// What that does, in a few words.
+    pub help: &'static str,
+    /// The one word of the bottom row, for the few that stand there.
+    pub hint: Option<&'static str>,
+    /// Its part of the help screen.
+    pub group: Group,
+    /// Where it holds.
+    pub scope: Scope,
+}
+
+const fn bind(
+    keys: &'static [Key],
+    shown: &'static str,
+    action: Action,
+    help: &'static str,
+    group: Group,
+    scope: Scope,
+) -> Binding {
+    Binding { keys, shown, action, help, hint: None, group, scope }
+}
+
+impl Binding {
+    const fn hint(mut self, hint: &'static str) -> Self {
+        self.hint = Some(hint);
+        self
+    }
+
+    /// Whether the binding holds in replay, or in a live dashboard.
+    #[must_use]
+    pub const fn holds(&self, replay: bool) -> bool {
+        match self.scope {
+            Always => true,
+            Live => !replay,
+            Replay => replay,
+        }
+    }
+}
+
+use Group::{Keep, Leave, Move, Show, Time};
+use Key::{BackTab, Char, Ctrl, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up};
+use Scope::{Always, Live, Replay};
+
+/// Every key there is. The bottom row shows those with a hint, in this order.
+pub const BINDINGS: &[Binding] = &[
+    bind(&[Char(' '), Char('f')], "Space f", Action::Hold, "freeze the picture, or catch up", Time, Live)
+        .hint("freeze"),
+    bind(&[Char(' '), Char('f')], "Space f", Action::Hold, "play or pause", Time, Replay).hint("play"),
+    bind(&[Left, Char('h')], "← h", Action::TickBack, "the tick before", Time, Always)
+        .hint("tick"),
+    bind(&[Right, Char('l')], "→ l", Action::TickForward, "the tick after", Time, Always),
+    bind(&[Char('+'), Char('=')], "+", Action::Faster, "play faster", Time, Replay).hint("speed"),
+    bind(&[Char('-'), Char('_')], "-", Action::Slower, "play slower", Time, Replay),
+    bind(&[Char('<'), Char(',')], "<", Action::SeekBack, "back by a second", Time, Replay).hint("seek"),
+    bind(&[Char('>'), Char('.')], ">", Action::SeekForward, "forward by a second", Time, Replay),
+    bind(&[Enter], "Enter", Action::Open, "open the tick, tag or stall", Move, Always).hint("open"),
+    bind(&[Esc], "Esc", Action::Back, "back, then drop the filter", Move, Always),
+    bind(&[Up, Char('k')], "↑ k", Action::Up, "up", Move, Always),
+    bind(&[Down, Char('j')], "↓ j", Action::Down, "down", Move, Always),
+    bind(&[PageUp, Ctrl('u'), Ctrl('b')], "PgUp ^U", Action::PageUp, "a page up, or ten ticks back", Move, Always),
+    bind(&[PageDown, Ctrl('d')], "PgDn ^D", Action::PageDown, "a page down, or ten ticks on", Move, Always),
+    bind(&[Char('g'), Home], "g Home", Action::First, "first row, oldest tick, start", Move, Always),
+    bind(&[Char('G'), End], "G End", Action::Last, "last row, newest tick, end", Move, Always),
+    bind(&[Tab], "Tab", Action::NextPane, "the next pane", Move, Always).hint("pane"),
+    bind(&[BackTab], "S-Tab", Action::PreviousPane, "the pane before", Move, Always),
+    bind(&[Char('/')], "/", Action::Filter, "show only tags that contain ...", Show, Always).hint("filter"),
+    bind(&[Char('s')], "s", Action::Sort, "sort by the next column", Show, Always).hint("sort"),
+    bind(&[Char('i')], "i", Action::Invert, "turn the order round", Show, Always),
+    bind(&[Char('n')], "n", Action::NextStall, "the next stall", Show, Always).hint("next stall"),
+    bind(&[Char('N')], "N", Action::PreviousStall, "the stall before", Show, Always),
+    bind(&[Char('1')], "1", Action::ViewOverview, "overview", Show, Always),
+    bind(&[Char('2')], "2", Action::ViewTick, "one tick in full", Show, Always),
+    bind(&[Char('3')], "3", Action::ViewTasks, "one tag in full", Show, Always),
+    bind(&[Char('4')], "4", Action::ViewTimers, "timers", Show, Always),
+    bind(&[Char('5')], "5", Action::ViewLog, "the events themselves", Show, Always),
+    bind(&[Char('r')], "r", Action::Record, "start or stop saving to a file", Keep, Live).hint("record"),
+    bind(&[Char('w')], "w", Action::Save, "save the last seconds", Keep, Live),
+    bind(&[Char('e')], "e", Action::Export, "export for Perfetto and Chrome", Keep, Always).hint("export"),
+    bind(&[Char('?')], "?", Action::Help, "these keys", Leave, Always),
+    bind(&[Ctrl('l')], "^L", Action::Redraw, "draw everything anew", Leave, Always),
+    bind(&[Ctrl('z')], "^Z", Action::Suspend, "back to the shell; fg returns", Leave, Always),
+    bind(&[Char('q'), Ctrl('c')], "q ^C", Action::Quit, "leave", Leave, Always).hint("quit"),
+];
+
+/// What `key` asks for, in replay or in a live dashboard.
+#[must_use]
+pub fn action(key: Key, replay: bool) -> Option<Action> {
+    BINDINGS.iter().find(|binding| binding.holds(replay) && binding.keys.contains(&key)).map(|it| it.action)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_means_two_things() {
+        for replay in [false, true] {
+            let mut seen = std::collections::HashSet::new();
+            for binding in BINDINGS.iter().filter(|binding| binding.holds(replay)) {
+                for key in binding.keys {
+                    assert!(seen.insert(*key), "{key:?} is bound twice");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_binding_has_a_key_and_says_what_it_does() {
+        for binding in BINDINGS {
+            assert!(!binding.keys.is_empty() && !binding.shown.is_empty() && !binding.help.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_key_means_what_its_scope_says() {
+        assert_eq!(action(Char('r'), false), Some(Action::Record));
+        assert_eq!(action(Char('r'), true), None);
+        assert_eq!(action(Char('>'), true), Some(Action::SeekForward));
+        assert_eq!(action(Char('>'), false), None);
+        assert_eq!(action(Ctrl('c'), true), Some(Action::Quit));
+    }
+}

@@ -1,0 +1,153 @@
+//! What one reading of a trace leaves behind: when its ticks and stalls ended, and a few checkpoints.
+
+use loop_probes::event::Event;
+use loop_probes::ids::Timestamp;
+use loop_probes::stamped::Stamped;
+use loop_traces::timeline::TimelineConfig;
+
+use crate::app::fold::Fold;
+
+/// Most checkpoints kept: each is a fold of a few megabytes.
+const CHECKPOINTS_MAX: usize = 12;
+/// Events between two checkpoints at first; doubled whenever there are too many.
+const CHECKPOINT_EVENTS: u64 = 1 << 16;
+
+/// What was known at a moment from which the source can be read on.
+#[derive(Debug)]
+pub(super) struct Checkpoint {
+    /// The time of the last event in it.
+    pub(super) at: Timestamp,
+    /// The time of the first event after it: later than all before.
+    pub(super) resume_at: Timestamp,
+    /// What was known.
+    pub(super) fold: Fold,
+}
+
+/// The index of a trace.
+#[derive(Debug)]
+pub(super) struct Index {
+    config: TimelineConfig,
+    fold: Fold,
+    ticks: Vec<Timestamp>,
+    stalls: Vec<Timestamp>,
+    checkpoints: Vec<Checkpoint>,
+    every: u64,
+    last_checkpoint: u64,
+    start: Timestamp,
+    end: Timestamp,
+    complete: bool,
+}
+
+impl Index {
+    pub(super) fn new(config: TimelineConfig) -> Self {
+        Self {
+            fold: Fold::new(config.clone()),
+            config,
+            ticks: Vec::new(),
+            stalls: Vec::new(),
+            checkpoints: Vec::new(),
+            every: CHECKPOINT_EVENTS,
+            last_checkpoint: 0,
+            start: Timestamp::default(),
+            end: Timestamp::default(),
+            complete: false,
+        }
+    }
+
+    /// Takes a batch in: one poll's events, whole.
+    pub(super) fn take(&mut self, batch: &[Stamped], is_last: bool) {
+        if let Some(first) = batch.first() {
+            self.checkpoint_before(first.at);
+        }
+        for stamped in batch {
+            let stalls = self.fold.timeline.stalls.count;
+            self.fold.fold(stamped);
+            self.end = self.end.max(stamped.at);
+            if matches!(stamped.event, Event::TickEnd { .. }) {
+                self.ticks.push(stamped.at);
+            }
+            if self.fold.timeline.stalls.count > stalls {
+                self.stalls.push(stamped.at);
+            }
+        }
+        self.start = self.fold.timeline.first_at().unwrap_or(self.end);
+        self.complete = is_last;
+        if is_last {
+            // Ticks of several loops may have been merged a little out of order.
+            self.ticks.sort_unstable();
+            self.stalls.sort_unstable();
+            self.fold = Fold::new(self.config.clone());
+        }
+    }
+
+    /// A source goes to a moment and not to a place, so a checkpoint stands only where the two are the same.
+    fn checkpoint_before(&mut self, next: Timestamp) {
+        let events = self.fold.timeline.events;
+        if events < self.last_checkpoint + self.every || next <= self.end {
+            return;
+        }
+        self.last_checkpoint = events;
+        self.checkpoints.push(Checkpoint { at: self.end, resume_at: next, fold: self.fold.clone() });
+        if self.checkpoints.len() > CHECKPOINTS_MAX {
+            let mut place = 0;
+            self.checkpoints.retain(|_| {
+                place += 1;
+                place % 2 == 0
+            });
+            self.every *= 2;
+        }
+    }
+
+    /// The last checkpoint with nothing after `to` in it.
+    pub(super) fn checkpoint(&self, to: Timestamp) -> Option<&Checkpoint> {
+        let after = self.checkpoints.partition_point(|checkpoint| checkpoint.at <= to);
+        after.checked_sub(1).map(|place| &self.checkpoints[place])
+    }
+
+    /// The end of the tick that is `by` ticks from the last one that ended at or before `position`.
+    pub(super) fn tick_end(&self, position: Timestamp, by: i64) -> Option<Timestamp> {
+        let ended = self.ticks.partition_point(|end| *end <= position) as i64;
+        let last = self.ticks.len() as i64 - 1;
+        if ended == 0 && by < 0 {
+            return None;
+        }
+        // Ticks that ended at the same moment are one step.
+        let to = if by < 0 {
+            let first_of_these = self.ticks.partition_point(|end| *end < *self.last_ended(ended)) as i64;
+            first_of_these.saturating_add(by)
+        } else {
+            (ended - 1).saturating_add(by)
+        };
+        self.ticks.get(usize::try_from(to.clamp(0, last.max(0))).ok()?).copied()
+    }
+
+    fn last_ended(&self, ended: i64) -> &Timestamp {
+        usize::try_from(ended - 1).ok().and_then(|place| self.ticks.get(place)).unwrap_or(&Timestamp(0))
+    }
+
+    /// A fold that has seen nothing.
+    pub(super) fn nothing(&self) -> Fold {
+        Fold::new(self.config.clone())
+    }
+
+    pub(super) fn stalls(&self) -> &[Timestamp] {
+        &self.stalls
+    }
+
+    pub(super) const fn start(&self) -> Timestamp {
+        self.start
+    }
+
+    pub(super) const fn end(&self) -> Timestamp {
+        self.end
+    }
+
+    pub(super) const fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    #[cfg(test)]
+    pub(super) const fn checkpoints(&self) -> usize {
+        self.checkpoints.len()
+    }
+}

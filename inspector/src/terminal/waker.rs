@@ -1,0 +1,247 @@
+//! What can wake the dashboard beside its own clock: keys, the mouse, signals, a terminal that is gone.
+//!
+//! Two threads that only ever wait, each for its own thing, and send to one channel: nothing here polls in a
+//! circle. The input thread asks the terminal for a hang-up itself, because crossterm reads on for ever from
+//! a terminal that was closed.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crossterm::event::{
+    self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
+};
+use rustix::event::{PollFd, PollFlags};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGWINCH};
+use signal_hook::iterator::{Handle, Signals};
+
+use crate::app::{Mouse, MouseKind};
+use crate::keymap::Key;
+
+/// Why the dashboard woke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// A key.
+    Key(Key),
+    /// The mouse.
+    Mouse(Mouse),
+    /// The terminal has another size.
+    Resize,
+    /// A signal asks to stop this program: TSTP.
+    Stop,
+    /// This program was continued: CONT.
+    Continue,
+    /// A signal asks to end: its number.
+    Terminate(i32),
+    /// The terminal was closed.
+    Gone,
+}
+
+/// The threads that wake the dashboard. Dropping it ends them.
+#[derive(Debug)]
+pub struct Wakers {
+    wakes: Receiver<Wake>,
+    signals: Handle,
+    /// Closing it ends the input thread.
+    _input_stop: OwnedFd,
+}
+
+impl Wakers {
+    /// Starts to listen to the terminal and to signals.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no terminal, or the system has no descriptors or threads left.
+    pub fn start() -> io::Result<Self> {
+        let (sender, wakes) = mpsc::channel();
+        let (input_stopped, input_stop) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+        let signals = listen_to_signals(sender.clone())?;
+        let tty = Tty::open()?;
+        std::thread::Builder::new().name("loopscope-input".to_owned()).spawn(move || {
+            if let Err(error) = read_input(&tty, &input_stopped, &sender) {
+                tracing::warn!(%error, "cannot read the terminal");
+                let _ = sender.send(Wake::Gone);
+            }
+        })?;
+        Ok(Self { wakes, signals, _input_stop: input_stop })
+    }
+
+    /// Waits at most `timeout` for something to happen.
+    #[must_use]
+    pub fn wait(&self, timeout: Duration) -> Option<Wake> {
+        match self.wakes.recv_timeout(timeout) {
+            Ok(wake) => Some(wake),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Wake::Gone),
+        }
+    }
+}
+
+impl Drop for Wakers {
+    fn drop(&mut self) {
+        over().store(true, Ordering::SeqCst);
+        self.signals.close();
+    }
+}
+
+/// Set while no dashboard listens: the signals then do what they do by default, which signal-hook, once it
+/// has been asked, would otherwise leave out for good.
+fn over() -> &'static Arc<AtomicBool> {
+    static OVER: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+    OVER.get_or_init(|| Arc::new(AtomicBool::new(true)))
+}
+
+fn listen_to_signals(sender: Sender<Wake>) -> io::Result<Handle> {
+    static DEFAULTS: OnceLock<()> = OnceLock::new();
+    over().store(false, Ordering::SeqCst);
+    if DEFAULTS.set(()).is_ok() {
+        for signal in [SIGTERM, SIGINT, SIGHUP, SIGTSTP] {
+            signal_hook::flag::register_conditional_default(signal, Arc::clone(over()))?;
+        }
+    }
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGTSTP, SIGCONT, SIGWINCH])?;
+    let handle = signals.handle();
+    std::thread::Builder::new().name("loopscope-signals".to_owned()).spawn(move || {
+        for signal in signals.forever() {
+            let wake = match signal {
+                SIGTSTP => Wake::Stop,
+                SIGCONT => Wake::Continue,
+                SIGWINCH => Wake::Resize,
+                SIGHUP => Wake::Gone,
+                signal => Wake::Terminate(signal),
+            };
+            if sender.send(wake).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(handle)
+}
+
+/// The terminal that keys come from: standard input, else the controlling terminal, as crossterm has it.
+#[derive(Debug)]
+enum Tty {
+    Stdin,
+    Opened(File),
+}
+
+impl Tty {
+    fn open() -> io::Result<Self> {
+        if rustix::termios::isatty(rustix::stdio::stdin()) {
+            return Ok(Self::Stdin);
+        }
+        File::options().read(true).write(true).open("/dev/tty").map(Self::Opened)
+    }
+
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Stdin => rustix::stdio::stdin(),
+            Self::Opened(file) => file.as_fd(),
+        }
+    }
+}
+
+fn read_input(tty: &Tty, stopped: &OwnedFd, sender: &Sender<Wake>) -> io::Result<()> {
+    loop {
+        let tty = tty.as_fd();
+        let mut ready = [PollFd::new(&tty, PollFlags::IN), PollFd::new(stopped, PollFlags::IN)];
+        match rustix::event::poll(&mut ready, None) {
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(error) => return Err(error.into()),
+        }
+        if !ready[1].revents().is_empty() {
+            return Ok(());
+        }
+        if ready[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
+            let _ = sender.send(Wake::Gone);
+            return Ok(());
+        }
+        while event::poll(Duration::ZERO)? {
+            if let Some(wake) = wake_of(event::read()?)
+                && sender.send(wake).is_err()
+            {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn wake_of(event: Event) -> Option<Wake> {
+    match event {
+        Event::Key(key) => key_of(key).map(Wake::Key),
+        Event::Mouse(mouse) => mouse_of(mouse).map(Wake::Mouse),
+        Event::Resize(..) => Some(Wake::Resize),
+        Event::FocusGained | Event::FocusLost | Event::Paste(_) => None,
+    }
+}
+
+fn key_of(event: KeyEvent) -> Option<Key> {
+    if event.kind == KeyEventKind::Release {
+        return None;
+    }
+    Some(match event.code {
+        KeyCode::Char(char) if event.modifiers.contains(KeyModifiers::CONTROL) => {
+            Key::Ctrl(char.to_ascii_lowercase())
+        }
+        KeyCode::Char(_) if event.modifiers.intersects(KeyModifiers::ALT | KeyModifiers::META) => return None,
+        KeyCode::Char(char) => Key::Char(char),
+        KeyCode::Enter => Key::Enter,
+        KeyCode::Esc => Key::Esc,
+        KeyCode::Tab => Key::Tab,
+        KeyCode::BackTab => Key::BackTab,
+        KeyCode::Backspace => Key::Backspace,
+        KeyCode::Up => Key::Up,
+        KeyCode::Down => Key::Down,
+        KeyCode::Left => Key::Left,
+        KeyCode::Right => Key::Right,
+        KeyCode::PageUp => Key::PageUp,
+        KeyCode::PageDown => Key::PageDown,
+        KeyCode::Home => Key::Home,
+        KeyCode::End => Key::End,
+        _ => return None,
+    })
+}
+
+fn mouse_of(event: MouseEvent) -> Option<Mouse> {
+    let kind = match event.kind {
+        MouseEventKind::Down(MouseButton::Left) => MouseKind::Click,
+        MouseEventKind::Drag(MouseButton::Left) => MouseKind::Drag,
+        MouseEventKind::ScrollUp => MouseKind::WheelUp,
+        MouseEventKind::ScrollDown => MouseKind::WheelDown,
+        _ => return None,
+    };
+    Some(Mouse { kind, x: event.column, y: event.row })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn press(code: KeyCode, modifiers: KeyModifiers) -> Option<Key> {
+        key_of(KeyEvent::new(code, modifiers))
+    }
+
+    #[test]
+    fn keys_are_told_apart() {
+        assert_eq!(press(KeyCode::Char('N'), KeyModifiers::SHIFT), Some(Key::Char('N')));
+        assert_eq!(press(KeyCode::Char('c'), KeyModifiers::CONTROL), Some(Key::Ctrl('c')));
+        assert_eq!(press(KeyCode::Char('q'), KeyModifiers::ALT), None);
+        assert_eq!(press(KeyCode::F(1), KeyModifiers::NONE), None);
+    }
+
+    #[test]
+    fn only_presses_of_the_left_button_count() {
+        let event = |kind| MouseEvent { kind, column: 3, row: 4, modifiers: KeyModifiers::NONE };
+        assert_eq!(
+            mouse_of(event(MouseEventKind::Down(MouseButton::Left))),
+            Some(Mouse { kind: MouseKind::Click, x: 3, y: 4 })
+        );
+        assert_eq!(mouse_of(event(MouseEventKind::Moved)), None);
+        assert_eq!(mouse_of(event(MouseEventKind::Down(MouseButton::Right))), None);
+    }
+}

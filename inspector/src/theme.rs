@@ -1,0 +1,233 @@
+//! The colours and the glyphs: each colour has one meaning, and each glyph a plain substitute.
+//!
+//! A phase has its colour everywhere; red is only for what is over its limit. Without colour, weight and
+//! reversal say the same, over `Color::Reset` alone, so that not one colour sequence reaches the terminal.
+
+use std::ffi::OsStr;
+
+use loop_probes::event::Phase;
+use ratatui::style::{Color, Modifier, Style};
+
+/// How the dashboard looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Theme {
+    color: bool,
+    /// Draws with ASCII only.
+    pub ascii: bool,
+}
+
+/// Every glyph beyond ASCII that the dashboard draws, and what stands for it. Each takes one cell.
+const PLAIN: &[(&str, &str)] = &[
+    ("▁▂", "."),
+    ("▃▄", ":"),
+    ("▅▆", "|"),
+    ("▇█", "#"),
+    ("▏▎", "|"),
+    ("▍▌▋", "-"),
+    ("▊▉", "="),
+    ("▒", "%"),
+    ("─━", "-"),
+    ("│", "|"),
+    ("╭╮╰╯", "+"),
+    ("●", "*"),
+    ("■", "#"),
+    ("▶▸→", ">"),
+    ("◀←", "<"),
+    ("▲↑", "^"),
+    ("▼↓", "v"),
+    ("‖", "="),
+    ("…", "~"),
+    ("·", "-"),
+    ("×", "x"),
+    ("≤", "<"),
+    ("µ", "u"),
+];
+
+/// What a terminal without glyphs beyond ASCII shows instead of `symbol`, one cell wide.
+#[must_use]
+pub fn plain(symbol: &str) -> &str {
+    if symbol.is_ascii() {
+        return symbol;
+    }
+    PLAIN.iter().find(|(from, _)| from.contains(symbol)).map_or("?", |(_, to)| to)
+}
+
+impl Theme {
+    /// A theme with or without colour, with or without glyphs beyond ASCII.
+    #[must_use]
+    pub const fn new(color: bool, ascii: bool) -> Self {
+        Self { color, ascii }
+    }
+
+    /// Whether it uses colour.
+    #[must_use]
+    pub const fn has_color(self) -> bool {
+        self.color
+    }
+
+    const fn pick(self, color: Color) -> Style {
+        Style::new().fg(if self.color { color } else { Color::Reset })
+    }
+
+    /// What is there to be read.
+    #[must_use]
+    pub const fn text(self) -> Style {
+        Style::new()
+    }
+
+    /// A number that matters.
+    #[must_use]
+    pub const fn strong(self) -> Style {
+        Style::new().add_modifier(Modifier::BOLD)
+    }
+
+    /// Names, axes, frames: what stands back.
+    #[must_use]
+    pub const fn dim(self) -> Style {
+        self.pick(Color::Indexed(244))
+    }
+
+    /// The frame of a pane.
+    #[must_use]
+    pub const fn frame(self, focused: bool) -> Style {
+        match (focused, self.color) {
+            (true, true) => Style::new().fg(Color::Indexed(252)),
+            (true, false) => Style::new().add_modifier(Modifier::BOLD),
+            (false, _) => self.pick(Color::Indexed(239)),
+        }
+    }
+
+    /// The title of a pane.
+    #[must_use]
+    pub const fn title(self, focused: bool) -> Style {
+        if focused { self.strong() } else { self.pick(Color::Indexed(250)) }
+    }
+
+    /// Over its limit. Nothing else is red.
+    #[must_use]
+    pub const fn over(self) -> Style {
+        self.pick(Color::Indexed(203)).add_modifier(Modifier::BOLD)
+    }
+
+    /// The loop runs.
+    #[must_use]
+    pub const fn live(self) -> Style {
+        self.pick(Color::Indexed(114)).add_modifier(Modifier::BOLD)
+    }
+
+    /// What is shown is not what is now.
+    #[must_use]
+    pub const fn held(self) -> Style {
+        self.pick(Color::Indexed(222)).add_modifier(Modifier::BOLD)
+    }
+
+    /// The selected row.
+    #[must_use]
+    pub const fn selected(self) -> Style {
+        if self.color {
+            Style::new().bg(Color::Indexed(237)).add_modifier(Modifier::BOLD)
+        } else {
+            Style::new().add_modifier(Modifier::REVERSED)
+        }
+    }
+
+    /// A key in the bottom row and in the help.
+    #[must_use]
+    pub const fn key(self) -> Style {
+        self.pick(Color::Indexed(252)).add_modifier(Modifier::BOLD)
+    }
+
+    /// A bar or a sparkline that belongs to no phase.
+    #[must_use]
+    pub const fn bar(self) -> Style {
+        self.pick(Color::Indexed(67))
+    }
+
+    /// The phase's colour, the same everywhere.
+    #[must_use]
+    pub const fn phase(self, phase: Phase) -> Style {
+        self.pick(Color::Indexed(match phase {
+            Phase::Timers => 221,
+            Phase::Signals => 176,
+            Phase::Concurrent => 37,
+            Phase::Tasks => 75,
+            Phase::Microtasks => 114,
+            Phase::Deferred => 151,
+            Phase::Immediates => 215,
+            Phase::Gc => 141,
+            Phase::Poll => 240,
+            Phase::Io => 80,
+            Phase::Pump => 187,
+            Phase::Agenda => 110,
+            Phase::Recorder => 250,
+        }))
+    }
+
+    /// What no phase accounts for.
+    #[must_use]
+    pub const fn unattributed(self) -> Style {
+        self.pick(Color::Indexed(246))
+    }
+}
+
+/// Whether to use colour: a flag (`Some`) beats a non-empty `NO_COLOR`, which beats a `CLICOLOR_FORCE` other
+/// than `0`, which beats whether the output is a terminal.
+#[must_use]
+pub fn wants_color(
+    flag: Option<bool>,
+    no_color: Option<&OsStr>,
+    clicolor_force: Option<&OsStr>,
+    terminal: bool,
+) -> bool {
+    if let Some(flag) = flag {
+        return flag;
+    }
+    if no_color.is_some_and(|value| !value.is_empty()) {
+        return false;
+    }
+    clicolor_force.is_some_and(|value| !value.is_empty() && value != "0") || terminal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stronger_wish_wins() {
+        let set = Some(OsStr::new("1"));
+        let empty = Some(OsStr::new(""));
+        assert!(wants_color(Some(true), set, None, false));
+        assert!(!wants_color(Some(false), None, set, true));
+        assert!(!wants_color(None, set, set, true));
+        assert!(wants_color(None, empty, None, true));
+        assert!(wants_color(None, None, set, false));
+        assert!(!wants_color(None, None, Some(OsStr::new("0")), false));
+    }
+
+    #[test]
+    fn no_phase_is_red_and_no_two_share_a_colour() {
+        let theme = Theme::new(true, false);
+        let mut seen = std::collections::HashSet::new();
+        for phase in Phase::ALL {
+            assert!(seen.insert(theme.phase(*phase).fg), "{phase} shares its colour");
+            assert_ne!(theme.phase(*phase).fg, theme.over().fg);
+        }
+    }
+
+    #[test]
+    fn every_substitute_is_ascii() {
+        assert!(PLAIN.iter().all(|(_, to)| to.is_ascii() && to.len() == 1));
+        assert_eq!((plain("█"), plain("a"), plain("ü")), ("#", "a", "?"));
+    }
+
+    #[test]
+    fn without_colour_there_is_none() {
+        let theme = Theme::new(false, false);
+        let mut styles: Vec<Style> = Phase::ALL.iter().map(|phase| theme.phase(*phase)).collect();
+        styles.extend([theme.dim(), theme.over(), theme.live(), theme.held(), theme.selected()]);
+        styles.extend([theme.key(), theme.bar(), theme.frame(true), theme.frame(false), theme.title(false)]);
+        for style in styles {
+            assert!(matches!(style.fg, None | Some(Color::Reset)) && style.bg.is_none(), "{style:?}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Numbers as people read them, in as few cells as a table has: the unit that fits, never cut in the middle.
+
+pub use loop_traces::units::{bytes, count, position};
+
+/// Nanoseconds in at most six cells: `850ns`, `3.1µs`, `31µs`, `1.2ms`, `38.2ms`, `2.1s`, `2m05s`, `3h20m`.
+#[must_use]
+pub fn duration(ns: u64) -> String {
+    match ns {
+        0..1_000 => format!("{ns}ns"),
+        1_000..10_000_000 => scaled(ns),
+        10_000_000..99_950_000 => tenths(ns, 1_000_000, "ms"),
+        99_950_000..999_500_000 => format!("{}ms", rounded(ns, 1_000_000)),
+        999_500_000..59_950_000_000 => tenths(ns, 1_000_000_000, "s"),
+        59_950_000_000..3_600_000_000_000 => {
+            let seconds = rounded(ns, 1_000_000_000);
+            format!("{}m{:02}s", seconds / 60, seconds % 60)
+        }
+        _ => {
+            let minutes = ns / 60_000_000_000;
+            if minutes < 60_000 {
+                format!("{}h{:02}m", minutes / 60, minutes % 60)
+            } else {
+                format!("{}d", minutes / 1_440)
+            }
+        }
+    }
+}
+
+fn scaled(ns: u64) -> String {
+    match ns {
+        0..9_950 => tenths(ns, 1_000, "µs"),
+        9_950..999_500 => format!("{}µs", rounded(ns, 1_000)),
+        _ => tenths(ns, 1_000_000, "ms"),
+    }
+}
+
+fn rounded(value: u64, unit: u64) -> u64 {
+    (value + unit / 2) / unit
+}
+
+fn tenths(ns: u64, unit: u64, name: &str) -> String {
+    let tenths = rounded(ns, unit / 10);
+    format!("{}.{}{name}", tenths / 10, tenths % 10)
+}
+
+/// Milliseconds with one decimal and without a unit, for sums that name it once: `38.2`.
+#[must_use]
+pub fn millis(ns: u64) -> String {
+    tenths(ns, 1_000_000, "")
+}
+
+/// A position to the microsecond, for lists of events: `00:12.400123`.
+#[must_use]
+pub fn position_us(ns: u64) -> String {
+    let micros = ns / 1_000;
+    let seconds = micros / 1_000_000;
+    format!("{:02}:{:02}.{:06}", seconds / 60, seconds % 60, micros % 1_000_000)
+}
+
+/// A count in at most six cells: `1,204`, `12.0k`, `3.4M`.
+#[must_use]
+pub fn short_count(value: u64) -> String {
+    match value {
+        0..100_000 => count(value),
+        100_000..999_500 => format!("{}k", rounded(value, 1_000)),
+        999_500..999_500_000 => tenths(value, 1_000_000, "M"),
+        999_500_000..999_950_000_000 => tenths(value, 1_000_000_000, "G"),
+        _ => format!("{}G", value / 1_000_000_000),
+    }
+}
+
+/// A rate in at most six cells: `0.3`, `12`, `1,204`.
+#[must_use]
+pub fn rate(per_second: f64) -> String {
+    if !per_second.is_finite() || per_second <= 0.0 {
+        "0".to_owned()
+    } else if per_second < 9.95 {
+        format!("{per_second:.1}")
+    } else {
+        short_count(per_second.round() as u64)
+    }
+}
+
+/// A share of one: `37%`, `1.8%`, `<0.1%`.
+#[must_use]
+pub fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    if !percent.is_finite() || percent <= 0.0 {
+        "0%".to_owned()
+    } else if percent < 0.1 {
+        "<0.1%".to_owned()
+    } else if percent < 9.95 {
+        format!("{percent:.1}%")
+    } else {
+        format!("{percent:.0}%")
+    }
+}
+
+/// A speed of replay: `1x`, `0.1x`, `1000x`.
+#[must_use]
+pub fn speed(factor: f64) -> String {
+    format!("{factor}x")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_take_the_unit_that_fits() {
+        for (ns, text) in [
+            (0, "0ns"),
+            (850, "850ns"),
+            (3_149, "3.1µs"),
+            (9_949, "9.9µs"),
+            (9_950, "10µs"),
+            (310_400, "310µs"),
+            (999_499, "999µs"),
+            (999_500, "1.0ms"),
+            (1_249_000, "1.2ms"),
+            (38_200_000, "38.2ms"),
+            (99_949_999, "99.9ms"),
+            (99_950_000, "100ms"),
+            (999_499_999, "999ms"),
+            (999_500_000, "1.0s"),
+            (59_949_000_000, "59.9s"),
+            (125_000_000_000, "2m05s"),
+            (12_000_000_000_000, "3h20m"),
+        ] {
+            assert_eq!(duration(ns), text);
+        }
+        assert_eq!(duration(u64::MAX), "213503d");
+    }
+
+    #[test]
+    fn durations_fit_six_cells_below_a_thousand_hours() {
+        let mut ns = 1u64;
+        while ns < 3_000_000_000_000_000 {
+            for ns in [ns - 1, ns, ns + 1] {
+                assert!(duration(ns).chars().count() <= 7, "{ns}: {}", duration(ns));
+            }
+            ns = ns * 101 / 100 + 1;
+        }
+    }
+
+    #[test]
+    fn positions_and_counts() {
+        assert_eq!(position(12_449_000_000), "00:12.4");
+        assert_eq!(position(3_723_400_000_000), "1:02:03.4");
+        assert_eq!(position_us(12_400_123_999), "00:12.400123");
+        assert_eq!((count(7), count(4_120), count(1_234_567)), ("7".into(), "4,120".into(), "1,234,567".into()));
+        assert_eq!((short_count(99_999), short_count(123_456)), ("99,999".into(), "123k".into()));
+        assert_eq!(short_count(u64::MAX), "18446744073G");
+        assert_eq!(millis(38_249_000), "38.2");
+    }
+
+    #[test]
+    fn shares_rates_and_bytes() {
+        assert_eq!((percent(0.37), percent(0.018), percent(0.0)), ("37%".into(), "1.8%".into(), "0%".into()));
+        assert_eq!((percent(0.0001), percent(f64::NAN)), ("<0.1%".into(), "0%".into()));
+        assert_eq!((rate(0.25), rate(1_203.7), rate(f64::NAN)), ("0.2".into(), "1,204".into(), "0".into()));
+    }
+}

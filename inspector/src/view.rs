@@ -1,0 +1,82 @@
+//! How the state looks: a pure function from [`State`] to cells.
+//!
+//! The view imports the state and never the other way round. It draws what is there and decides nothing.
+
+mod families;
+mod footer;
+mod header;
+mod help;
+mod histogram;
+mod log;
+mod paint;
+mod stalls;
+mod strip;
+mod tag;
+mod tasks;
+#[cfg(test)]
+mod tests;
+mod tick;
+mod timers;
+
+use ratatui::buffer::Buffer;
+
+use crate::app::layout::{self, Area, Pane};
+use crate::app::state::{State, View};
+use crate::theme::{self, Theme};
+use paint::Canvas;
+
+/// Draws the dashboard over all of `buffer`.
+pub fn draw(buffer: &mut Buffer, state: &State, theme: Theme) {
+    let (width, height) = (buffer.area.width, buffer.area.height);
+    let mut canvas = Canvas { buffer, theme };
+    if layout::fits(width, height) {
+        page(&mut canvas, state, width, height);
+    } else {
+        too_small(&mut canvas, width, height);
+    }
+    if theme.ascii {
+        for cell in &mut buffer.content {
+            let plain = theme::plain(cell.symbol());
+            if plain != cell.symbol() {
+                let plain = plain.to_owned();
+                cell.set_symbol(&plain);
+            }
+        }
+    }
+}
+
+fn too_small(canvas: &mut Canvas<'_>, width: u16, height: u16) {
+    let (need_width, need_height) = (layout::WIDTH_MIN, layout::HEIGHT_MIN);
+    let text = format!("{width}x{height} is too small: needs {need_width}x{need_height}");
+    let style = canvas.theme.text();
+    canvas.pen(Area::new(0, height / 2, width, 1), 0).put(&text, style);
+}
+
+fn page(canvas: &mut Canvas<'_>, state: &State, width: u16, height: u16) {
+    let page = layout::page(width, height, state.is_replay());
+    header::draw(canvas, state, page.header);
+    match state.view {
+        View::Overview => overview(canvas, state, page.body),
+        View::Tick => tick::draw(canvas, state, page.body),
+        View::Tasks => tag::draw(canvas, state, page.body),
+        View::Timers => timers::draw(canvas, state, page.body),
+        View::Log => log::draw(canvas, state, page.body),
+    }
+    if let Some(scrubber) = page.scrubber {
+        footer::scrubber(canvas, state, scrubber);
+    }
+    footer::draw(canvas, state, page.footer);
+    if state.help {
+        help::draw(canvas, state, page.body);
+    }
+}
+
+fn overview(canvas: &mut Canvas<'_>, state: &State, body: Area) {
+    let panes = layout::overview(body);
+    let focused = |pane: Pane| state.focus == pane;
+    strip::draw(canvas, state, panes.ticks, focused(Pane::Ticks));
+    tasks::draw(canvas, state, panes.tasks, focused(Pane::Tasks));
+    histogram::lag(canvas, state, panes.lag, focused(Pane::Lag));
+    families::draw(canvas, state, &panes);
+    stalls::draw(canvas, state, panes.stalls, focused(Pane::Stalls));
+}

@@ -1,0 +1,281 @@
+//! Queues, microtasks, GC and signals: a pane each, or a line each where there is no room for frames.
+
+use loop_probes::event::{GcAction, Queue};
+use ratatui::style::Style;
+
+use super::paint::Canvas;
+use crate::app::glance::{GcFigures, QueueRow};
+use crate::app::layout::{Area, Overview, Pane};
+use crate::app::state::State;
+use crate::units;
+
+pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, panes: &Overview) {
+    if panes.compact {
+        queues_line(canvas, state, panes.queues);
+        microtasks_line(canvas, state, panes.microtasks);
+        gc_line(canvas, state, panes.gc);
+        signals_line(canvas, state, panes.signals);
+    } else {
+        queues_pane(canvas, state, panes.queues);
+        microtasks_pane(canvas, state, panes.microtasks);
+        gc_pane(canvas, state, panes.gc);
+        signals_pane(canvas, state, panes.signals);
+    }
+}
+
+/// The order in which queues are shown: those that a tick works through first.
+const QUEUE_ORDER: [Queue; 8] = [
+    Queue::Tasks,
+    Queue::Concurrent,
+    Queue::Timers,
+    Queue::Immediates,
+    Queue::Work,
+    Queue::Deferred,
+    Queue::Microtasks,
+    Queue::Signals,
+];
+
+fn queues_in_order(state: &State) -> Vec<&QueueRow> {
+    let find = |queue: &Queue| state.glance.queues.iter().find(|row| row.queue == *queue);
+    QUEUE_ORDER.iter().filter_map(find).collect()
+}
+
+/// So many samples stand behind each cell of a queue's sparkline, the deepest of them: a tick's depth alone
+/// would pass by too fast to be seen.
+fn deepest(samples: &[u64], cells: usize) -> Vec<u64> {
+    let per_cell = samples.len().div_ceil(cells.max(1)).max(1);
+    samples.rchunks(per_cell).rev().map(|chunk| chunk.iter().copied().max().unwrap_or(0)).collect()
+}
+
+fn line<'c, 'a>(
+    canvas: &'c mut Canvas<'a>,
+    state: &State,
+    area: Area,
+    pane: Pane,
+    name: &str,
+) -> super::paint::Pen<'c, 'a> {
+    let focused = state.focus == pane;
+    let theme = canvas.theme;
+    let mut pen = canvas.pen(area, 0);
+    pen.put(if focused { "▸" } else { " " }, theme.key());
+    pen.left(name, 12, theme.title(focused));
+    pen
+}
+
+fn queues_line(canvas: &mut Canvas<'_>, state: &State, area: Area) {
+    let theme = canvas.theme;
+    let mut pen = line(canvas, state, area, Pane::Queues, "queues");
+    let queues = queues_in_order(state);
+    if queues.is_empty() {
+        pen.put("none was sampled yet", theme.dim());
+    }
+    for (place, queue) in queues.into_iter().enumerate() {
+        let depth = units::short_count(u64::from(queue.depth));
+        let spark = if place < 2 { 6 } else { 0 };
+        if usize::from(pen.room()) < queue.queue.name().len() + depth.len() + spark + 4 {
+            break;
+        }
+        pen.put(queue.queue.name(), theme.dim()).gap(1).put(&depth, depth_style(theme.text(), theme.dim(), queue));
+        if spark > 0 {
+            pen.gap(1).sparkline(&deepest(&queue.samples, spark), spark as u16, theme.bar());
+        }
+        pen.gap(2);
+    }
+}
+
+const fn depth_style(some: Style, none: Style, queue: &QueueRow) -> Style {
+    if queue.depth > 0 { some } else { none }
+}
+
+fn queues_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
+    let theme = canvas.theme;
+    let inner = canvas.pane(area, "queues", "now, max", state.focus == Pane::Queues);
+    let queues = queues_in_order(state);
+    if queues.is_empty() {
+        canvas.pen(inner, 0).gap(1).put("none was sampled yet", theme.dim());
+        return;
+    }
+    let rows = usize::from(inner.height);
+    let whole = if queues.len() > rows { rows - 1 } else { queues.len() };
+    let spark = inner.width.saturating_sub(11 + 6 + 6 + 3);
+    for (row, queue) in queues[..whole].iter().enumerate() {
+        let mut pen = canvas.pen(inner, row as u16);
+        pen.gap(1).left(queue.queue.name(), 10, theme.dim());
+        let depth = units::short_count(u64::from(queue.depth));
+        pen.number(&depth, 6, depth_style(theme.strong(), theme.dim(), queue));
+        pen.number(&units::short_count(u64::from(queue.depth_max)), 6, theme.dim()).gap(1);
+        pen.sparkline(&deepest(&queue.samples, usize::from(spark)), spark, theme.bar());
+    }
+    let mut pen = canvas.pen(inner, whole as u16);
+    pen.gap(1);
+    for queue in &queues[whole..] {
+        let depth = units::short_count(u64::from(queue.depth));
+        pen.group(&[(queue.queue.name(), theme.dim()), (" ", theme.dim()), (&depth, theme.text()), ("  ", theme.dim())]);
+    }
+}
+
+fn microtasks_line(canvas: &mut Canvas<'_>, state: &State, area: Area) {
+    let theme = canvas.theme;
+    let figures = &state.glance.microtasks;
+    let mut pen = line(canvas, state, area, Pane::Microtasks, "microtasks");
+    if figures.checkpoints == 0 {
+        pen.put("no checkpoint had any yet", theme.dim());
+        return;
+    }
+    pen.put(&format!("{:.1}", figures.ran_mean), theme.strong()).put(" a checkpoint  p99 ", theme.dim());
+    pen.put(&units::duration(figures.run_ns.p99), theme.text()).put("  max ", theme.dim());
+    pen.put(&units::short_count(figures.ran.max), theme.text()).gap(2);
+    pen.sparkline(&deepest(&figures.samples, 20), 20, theme.bar());
+}
+
+fn microtasks_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
+    let theme = canvas.theme;
+    let inner = canvas.pane(area, "microtasks", "", state.focus == Pane::Microtasks);
+    let figures = &state.glance.microtasks;
+    if figures.checkpoints == 0 {
+        canvas.pen(inner, 0).gap(1).put("none yet", theme.dim());
+        return;
+    }
+    let mut pen = canvas.pen(inner, 0);
+    pen.gap(1).put(&format!("{:.1}", figures.ran_mean), theme.strong()).put(" a checkpoint", theme.dim());
+    let mut pen = canvas.pen(inner, 1);
+    pen.gap(1).put("max ", theme.dim()).put(&units::short_count(figures.ran.max), theme.text());
+    pen.whole(" of ", theme.dim()).whole(&units::short_count(figures.checkpoints), theme.dim());
+    let mut pen = canvas.pen(inner, 2);
+    pen.gap(1).put("p50 ", theme.dim()).put(&units::duration(figures.run_ns.p50), theme.text());
+    pen.whole(&format!(" p99 {}", units::duration(figures.run_ns.p99)), theme.text());
+    let spark = inner.width.saturating_sub(2);
+    for row in 3..inner.height.min(4) {
+        let samples = deepest(&figures.samples, usize::from(spark));
+        canvas.pen(inner, row).gap(1).sparkline(&samples, spark, theme.phase(loop_probes::event::Phase::Microtasks));
+    }
+    let mut pen = canvas.pen(inner, 4);
+    pen.gap(1).put("longest ", theme.dim()).put(&units::duration(figures.run_ns.max), theme.text());
+}
+
+/// The heap and what it may grow to: `18.2 / 40.0 MiB`.
+fn heap(gc: &GcFigures) -> String {
+    let Some(heap) = gc.heap_bytes else { return String::new() };
+    let heap = units::bytes(heap);
+    let Some(threshold) = gc.threshold_bytes.filter(|bytes| *bytes > 0) else { return heap };
+    let threshold = units::bytes(threshold);
+    match (heap.split_once(' '), threshold.split_once(' ')) {
+        (Some((value, unit)), Some((of, of_unit))) if unit == of_unit => format!("{value} / {of} {unit}"),
+        _ => format!("{heap} / {threshold}"),
+    }
+}
+
+fn gc_line(canvas: &mut Canvas<'_>, state: &State, area: Area) {
+    let theme = canvas.theme;
+    let gc = &state.glance.gc;
+    let mut pen = line(canvas, state, area, Pane::Gc, "gc");
+    if gc.decided == [0; 3] && gc.heap_bytes.is_none() {
+        pen.put("no decision yet", theme.dim());
+        return;
+    }
+    pen.put("heap ", theme.dim()).put(&heap(gc), theme.text()).gap(2);
+    if let Some((look, ran)) = gc.last.iter().find(|(look, _)| look.action != GcAction::Skip) {
+        let ran = ran.map_or_else(String::new, |ns| format!(" {}", units::duration(ns)));
+        pen.put(look.action.name(), theme.strong()).put(&format!(" {}{ran}", look.reason), theme.text()).gap(2);
+    }
+    let [collect, defer, _] = gc.decided;
+    pen.whole(&format!("collect {} defer {}", units::short_count(collect), units::short_count(defer)), theme.dim());
+    if let Some(mode) = gc.mode {
+        pen.gap(2).whole(mode.name(), theme.dim());
+    }
+}
+
+fn gc_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
+    let theme = canvas.theme;
+    let gc = &state.glance.gc;
+    let mode = gc.mode.map_or("", |mode| mode.name());
+    let inner = canvas.pane(area, "gc", mode, state.focus == Pane::Gc);
+    if gc.decided == [0; 3] && gc.heap_bytes.is_none() {
+        canvas.pen(inner, 0).gap(1).put("no decision yet", theme.dim());
+        return;
+    }
+    let tall = inner.height >= 6;
+    let rows = usize::from(inner.height.saturating_sub(if tall { 3 } else { 1 }));
+    for (row, (look, ran)) in gc.last.iter().take(rows).enumerate() {
+        let mut pen = canvas.pen(inner, row as u16);
+        let acted = look.action == GcAction::Collect;
+        pen.gap(1).left(look.action.name(), 8, if acted { theme.strong() } else { theme.text() });
+        pen.put(look.reason.name(), theme.dim());
+        let end = ran.map_or_else(|| units::bytes(look.heap_bytes), units::duration);
+        let pen = canvas.pen(Area { width: inner.width - 1, ..inner }, row as u16);
+        right_of(pen, look.action.name(), look.reason.name(), &end, theme.text());
+    }
+    let last = inner.height - 1;
+    if tall {
+        let spark = inner.width.saturating_sub(2);
+        let gc_style = theme.phase(loop_probes::event::Phase::Gc);
+        canvas.pen(inner, last - 1).gap(1).sparkline(&deepest(&gc.heap, usize::from(spark)), spark, gc_style);
+        let [collect, defer, skip] = gc.decided.map(units::short_count);
+        let mut pen = canvas.pen(inner, last - 2);
+        pen.gap(1).put(&format!("collect {collect}  defer {defer}  skip {skip}"), theme.dim());
+    }
+    canvas.pen(inner, last).gap(1).put("heap ", theme.dim()).put(&heap(gc), theme.strong());
+}
+
+/// Writes at the right where the words before it leave room.
+fn right_of(mut pen: super::paint::Pen<'_, '_>, action: &str, reason: &str, text: &str, style: Style) {
+    if usize::from(pen.room()) > 1 + action.len().max(8) + reason.len() + text.chars().count() {
+        pen.right(text, style);
+    }
+}
+
+fn signals_line(canvas: &mut Canvas<'_>, state: &State, area: Area) {
+    let theme = canvas.theme;
+    let glance = &state.glance;
+    let mut pen = line(canvas, state, area, Pane::Signals, "signals");
+    for signal in glance.signals.iter().take(4) {
+        pen.put(&signal.name, theme.text()).put(&format!(" ×{}", units::short_count(signal.arrived)), theme.dim());
+        pen.gap(2);
+    }
+    if glance.signals.is_empty() {
+        pen.put("none yet", theme.dim()).gap(2);
+    } else {
+        pen.group(&[("p99 ", theme.dim()), (&units::duration(glance.signal_latency_ns_p99), theme.text())]);
+        pen.gap(2);
+    }
+    let dropped = glance.signals_dropped;
+    let style = if dropped > 0 { theme.held() } else { theme.dim() };
+    pen.whole(&format!("dropped {}", units::short_count(dropped)), style);
+}
+
+fn signals_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
+    let theme = canvas.theme;
+    let glance = &state.glance;
+    let inner = canvas.pane(area, "signals", "latency p50, p99", state.focus == Pane::Signals);
+    let rows = usize::from(inner.height.saturating_sub(1));
+    if glance.signals.is_empty() {
+        canvas.pen(inner, 0).gap(1).put("none yet", theme.dim());
+    }
+    for (row, signal) in glance.signals.iter().take(rows).enumerate() {
+        let mut pen = canvas.pen(inner, row as u16);
+        pen.gap(1).left(&signal.name, 5, theme.text());
+        pen.left(&format!("×{}", units::short_count(signal.arrived)), 7, theme.dim());
+        pen.number(&units::duration(signal.latency_ns.p50), 6, theme.text());
+        pen.number(&units::duration(signal.latency_ns.p99), 7, theme.strong());
+    }
+    let dropped = glance.signals_dropped;
+    let style = if dropped > 0 { theme.held() } else { theme.dim() };
+    let mut pen = canvas.pen(inner, inner.height.saturating_sub(1));
+    pen.gap(1).put(&format!("dropped {}", units::count(dropped)), style);
+    let hidden = glance.signals.len().saturating_sub(rows);
+    if hidden > 0 {
+        pen.whole(&format!("  {hidden} more"), theme.dim());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_shows_the_deepest_of_its_samples() {
+        assert_eq!(deepest(&[1, 9, 0, 2, 3], 2), [9, 3]);
+        assert_eq!(deepest(&[1, 2], 5), [1, 2]);
+        assert_eq!(deepest(&[], 5), [] as [u64; 0]);
+    }
+}

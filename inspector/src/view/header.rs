@@ -1,0 +1,153 @@
+//! The two rows at the top: who is watched and whether it lives; how it is.
+
+use crate::app::describe;
+use crate::app::layout::Area;
+use crate::app::message::Process;
+use crate::app::state::{State, View};
+use crate::units;
+
+use super::paint::{Canvas, cut};
+use super::strip;
+use loop_probes::text::printable;
+use loop_traces::source::SourceKind;
+use ratatui::style::Style;
+use unicode_width::UnicodeWidthStr as _;
+
+/// Widest sparkline of the rate: a cell per tenth of a second.
+const SPARK_MAX: u16 = 50;
+const SPARK_MIN: u16 = 4;
+
+pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area) {
+    who(canvas, state, area);
+    match strip::hang(state) {
+        // The strip says it in the overview; elsewhere this is the only place that is always in sight.
+        Some(hang) if state.view != View::Overview => {
+            let style = if hang.over { canvas.theme.over() } else { canvas.theme.held() };
+            canvas.pen(area, 1).gap(1).put(&hang.text, style);
+        }
+        _ => how(canvas, state, area),
+    }
+}
+
+fn who(canvas: &mut Canvas<'_>, state: &State, area: Area) {
+    let theme = canvas.theme;
+    let about = &state.about;
+    let (status, status_style) = status(canvas, state);
+    let clock = clock(state);
+    let lost = format!("lost {}", units::count(lost(state)));
+    let lost_style = if self::lost(state) > 0 { theme.held() } else { theme.dim() };
+    let recording = if state.recording { "● rec  " } else { "" };
+    let right = [&status, "  ", &clock, "  ", recording, &lost, "  ", "? help", " "];
+    let right_width: usize = right.iter().map(|part| part.width()).sum();
+    let left_width = area.width.saturating_sub(right_width as u16 + 2);
+
+    let mut pen = canvas.pen(Area { width: left_width, ..area }, 0);
+    let pid = if about.pid > 0 { format!("pid {}", about.pid) } else { String::new() };
+    let policy = printable(&about.policy);
+    let policy = if policy.is_empty() { policy } else { format!("policy {policy}") };
+    // The name gives way before the numbers do.
+    let rest: usize = [&pid, &policy].iter().filter(|part| !part.is_empty()).map(|part| part.width() + 3).sum();
+    let name = cut(&printable(&about.name), left_width.saturating_sub(rest as u16 + 1).max(8));
+    pen.gap(1).put(&name, theme.strong());
+    for part in [&pid, &policy] {
+        if !part.is_empty() {
+            pen.whole(&format!(" · {part}"), theme.dim());
+        }
+    }
+    let start = Area { x: area.x + area.width.saturating_sub(right_width as u16), ..area };
+    let mut pen = canvas.pen(Area { width: right_width.min(usize::from(area.width)) as u16, ..start }, 0);
+    pen.put(&status, status_style).gap(2).put(&clock, theme.text()).gap(2);
+    pen.put(recording, theme.held()).put(&lost, lost_style).gap(2);
+    pen.put("?", theme.key()).put(" help", theme.dim());
+}
+
+fn lost(state: &State) -> u64 {
+    state.counts.lost_records.max(state.picture().timeline.lost_records)
+}
+
+fn status(canvas: &Canvas<'_>, state: &State) -> (String, Style) {
+    let theme = canvas.theme;
+    if let Some(behind) = state.behind_ns() {
+        return (format!("‖ frozen, {} behind", units::duration(behind)), theme.held());
+    }
+    if let Some(playback) = &state.playback {
+        let speed = units::speed(playback.speed);
+        return match (playback.playing, playback.at_end()) {
+            (true, _) => (format!("▶ replay {speed}"), theme.live()),
+            (false, true) => (format!("■ end {speed}"), theme.held()),
+            (false, false) => (format!("‖ paused {speed}"), theme.held()),
+        };
+    }
+    match state.process {
+        Process::Running => ("● live".to_owned(), theme.live()),
+        Process::Stopped => ("■ stopped".to_owned(), theme.held()),
+        Process::Ended => ("■ ended".to_owned(), theme.held()),
+        Process::Crashed => ("■ crashed".to_owned(), theme.over()),
+    }
+}
+
+fn clock(state: &State) -> String {
+    if let Some(playback) = &state.playback {
+        let whole = playback.end.ns_since(playback.start);
+        let position = playback.position.ns_since(playback.start);
+        return format!("{} / {}", units::position(position), units::position(whole));
+    }
+    let since = if state.about.since_attach { "since attach " } else { "" };
+    format!("{since}{}", units::position(state.elapsed_ns()))
+}
+
+fn how(canvas: &mut Canvas<'_>, state: &State, area: Area) {
+    let theme = canvas.theme;
+    let (dim, strong) = (theme.dim(), theme.strong());
+    let glance = &state.glance;
+    let limit = state.about.stall_limit_ns;
+    let stalls = state.picture().timeline.stalls.count;
+    let wide = area.width >= 100;
+    let gap = if wide { "   " } else { "  " };
+    let lag = glance.lag_ns;
+    let late = lag.max > limit;
+    let max = format!("{}{}", units::duration(lag.max), if late { "▲" } else { "" });
+    let stalled = stalls > 0;
+    let mut parts: Vec<(String, Style)> = vec![
+        (format!("{gap}{} ", if wide { "utilization" } else { "util" }), dim),
+        (units::percent(glance.rate.utilization), strong),
+        (format!("{gap}lag p50 "), dim),
+        (units::duration(lag.p50), strong),
+        (if wide { "  p99 " } else { " p99 " }.to_owned(), dim),
+        (units::duration(lag.p99), strong),
+        (if wide { "  max " } else { " max " }.to_owned(), dim),
+        (max, if late { theme.over() } else { strong }),
+        (format!("{gap}stalls "), dim),
+        (units::count(stalls), if stalled { theme.over() } else { strong }),
+    ];
+    if lag.count == 0 {
+        parts.splice(2..8, [(format!("{gap}no timer fired yet"), dim)]);
+    }
+    let rate = format!("{:>5}", units::rate(glance.rate.ticks));
+    let width: usize = parts.iter().map(|(text, _)| text.width()).sum();
+    let left = 9 + rate.width() + 1;
+    let room = usize::from(area.width).saturating_sub(width + left + 1) as u16;
+    let mut pen = canvas.pen(area, 1);
+    pen.gap(1).put("ticks/s ", dim).put(&rate, strong).gap(1);
+    if room >= SPARK_MIN {
+        // The tenth of a second that is not over would always look like a dip.
+        let over = glance.ticks.len().saturating_sub(1);
+        pen.sparkline(&glance.ticks[..over], room.min(SPARK_MAX).min(if wide { SPARK_MAX } else { 12 }), theme.bar());
+    }
+    for (text, style) in &parts {
+        pen.put(text, *style);
+    }
+    if wide && matches!(state.about.kind, SourceKind::Ring) && !state.is_replay() {
+        let doing = doing(state);
+        pen.right(&format!(" {doing} "), dim);
+    }
+}
+
+/// What the loop does now, in a word, where there is room.
+fn doing(state: &State) -> String {
+    let Some(now_running) = strip::loop_running(state) else { return String::new() };
+    match now_running.running {
+        loop_probes::recorder::Running::Poll { .. } => "in poll".to_owned(),
+        _ => describe::running(now_running, &state.fold.timeline.labels, state.running_at),
+    }
+}

@@ -1,0 +1,67 @@
+//! The help: the keymap itself, drawn over the page.
+
+use super::paint::Canvas;
+use crate::app::layout::Area;
+use crate::app::state::State;
+use crate::keymap::{BINDINGS, Binding, Group};
+use ratatui::layout::Position;
+
+/// Cells that the keys take.
+const KEYS_WIDTH: u16 = 8;
+/// Cells of one of the two columns.
+const COLUMN_WIDTH: u16 = 38;
+
+pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
+    let replay = state.is_replay();
+    let of = |group: Group| BINDINGS.iter().filter(move |it| it.group == group && it.holds(replay));
+    let lines = |groups: &[Group]| -> Vec<Line> {
+        let mut lines = Vec::new();
+        for group in groups {
+            if of(*group).next().is_some() {
+                lines.push(Line::Title(group.title()));
+                lines.extend(of(*group).map(Line::Key));
+            }
+        }
+        lines
+    };
+    let left = lines(&[Group::Time, Group::Move]);
+    let right = lines(&[Group::Show, Group::Keep, Group::Leave]);
+    let height = (left.len().max(right.len()) as u16 + 2).min(body.height);
+    let width = (2 * COLUMN_WIDTH + 3).min(body.width);
+    let area = Area::new(
+        body.x + (body.width - width) / 2,
+        body.y + (body.height - height) / 2,
+        width,
+        height,
+    );
+    for y in area.y..area.y + area.height {
+        for x in area.x..area.x + area.width {
+            if let Some(cell) = canvas.buffer.cell_mut(Position::new(x, y)) {
+                cell.reset();
+            }
+        }
+    }
+    let inner = canvas.pane(area, "keys", "? or Esc closes", true);
+    let column = |offset: u16| Area { x: inner.x + offset, width: COLUMN_WIDTH.min(inner.width - offset), ..inner };
+    draw_column(canvas, column(0), &left);
+    draw_column(canvas, column(COLUMN_WIDTH + 1), &right);
+}
+
+enum Line {
+    Title(&'static str),
+    Key(&'static Binding),
+}
+
+fn draw_column(canvas: &mut Canvas<'_>, area: Area, lines: &[Line]) {
+    let theme = canvas.theme;
+    for (row, line) in lines.iter().enumerate() {
+        let mut pen = canvas.pen(area, row as u16);
+        match line {
+            Line::Title(title) => pen.gap(1).put(title, theme.title(true)),
+            Line::Key(binding) => {
+                pen.gap(2).left(binding.shown, KEYS_WIDTH, theme.key());
+                pen.put(binding.help, theme.dim())
+            }
+        };
+    }
+}

@@ -1,0 +1,158 @@
+//! Histograms: a row a bucket, its bar to scale, its share of all.
+
+use super::paint::Canvas;
+use crate::app::glance::{EDGES_NS, Glance};
+use crate::app::layout::Area;
+use crate::app::state::State;
+use crate::units;
+
+/// One row: the ends of the bucket and how many are in it.
+struct Bucket {
+    /// Its upper end; `None` for what is above all edges.
+    upper_ns: Option<u64>,
+    lower_ns: u64,
+    count: u64,
+}
+
+/// The timer-lag histogram as a pane.
+pub(super) fn lag(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: bool) {
+    let glance = &state.glance;
+    let timers = &state.picture().timeline.timers;
+    let remark = if area.width >= 40 { "fired less due" } else { "" };
+    let inner = canvas.pane(area, "timer lag", remark, focused);
+    let theme = canvas.theme;
+    if glance.lag_ns.count == 0 {
+        canvas.pen(inner, 0).gap(1).put("no timer fired yet", theme.dim());
+        return;
+    }
+    let left = buckets(canvas, state, inner, &glance.lag_buckets, LAG_FLOOR_NS);
+    let mut foot = Area { y: inner.y + left, height: inner.height - left, ..inner };
+    if foot.height >= 3 {
+        foot.y += 1;
+        foot.height -= 1;
+        percentiles(canvas, foot, glance);
+        foot.y += 1;
+        foot.height -= 1;
+    }
+    let late = timers.late;
+    let mut pen = canvas.pen(foot, 0);
+    pen.gap(1).put("fired ", theme.dim()).put(&units::short_count(timers.fired), theme.text());
+    pen.put("  late ", theme.dim()).put(&units::short_count(late), theme.text());
+    pen.whole(&format!("  skipped {}", units::short_count(timers.skipped)), theme.dim());
+}
+
+fn percentiles(canvas: &mut Canvas<'_>, area: Area, glance: &Glance) {
+    let theme = canvas.theme;
+    let mut pen = canvas.pen(area, 0);
+    pen.gap(1);
+    for (name, ns) in [("p50 ", glance.lag_ns.p50), ("  p90 ", glance.lag_ns.p90), ("  p99 ", glance.lag_ns.p99)] {
+        pen.group(&[(name, theme.dim()), (&units::duration(ns), theme.text())]);
+    }
+}
+
+/// No timer of any system is more punctual than this: lags below are one bucket.
+const LAG_FLOOR_NS: u64 = 10_000;
+
+/// Draws buckets of [`EDGES_NS`] in the rows of `area`, those up to `floor_ns` as one; gives the rows that
+/// it took.
+pub(super) fn buckets(canvas: &mut Canvas<'_>, state: &State, area: Area, counts: &[u64], floor_ns: u64) -> u16 {
+    let rows = merged(counts, usize::from(area.height), floor_ns);
+    let total: u64 = counts.iter().sum();
+    let most = rows.iter().map(|row| row.count).max().unwrap_or(0).max(1);
+    let theme = canvas.theme;
+    // Label, blank, bar, blank, share, mark.
+    let bar_width = area.width.saturating_sub(8 + 7 + 1);
+    for (line, bucket) in rows.iter().enumerate() {
+        let line = line as u16;
+        let label = match bucket.upper_ns {
+            Some(upper) => format!("≤{}", units::duration(upper).replace(".0", "")),
+            None => format!(">{}", units::duration(bucket.lower_ns).replace(".0", "")),
+        };
+        let over = bucket.lower_ns >= state.about.stall_limit_ns && bucket.count > 0;
+        let style = if over { theme.over() } else { theme.bar() };
+        canvas.pen(area, line).number(&label, 7, theme.dim());
+        canvas.bar(area, line, 8, bar_width, bucket.count as f64 / most as f64, style);
+        let share = if total == 0 { 0.0 } else { bucket.count as f64 / total as f64 };
+        let text = if bucket.count == 0 { "·".to_owned() } else { units::percent(share) };
+        let style = match (bucket.count, over) {
+            (0, _) => theme.dim(),
+            (_, true) => theme.over(),
+            (_, false) => theme.text(),
+        };
+        let at = Area { width: area.width.saturating_sub(1), ..area };
+        canvas.pen(at, line).right(&format!("{text}{}", if over { "▲" } else { " " }), style);
+    }
+    rows.len() as u16
+}
+
+/// The buckets in at most `rows` rows: all of them, else by powers of ten, else the longest ones together.
+fn merged(counts: &[u64], rows: usize, floor_ns: u64) -> Vec<Bucket> {
+    let mut buckets: Vec<Bucket> = Vec::new();
+    let mut lower_ns = 0;
+    for (place, count) in counts.iter().enumerate() {
+        let upper_ns = EDGES_NS.get(place).copied();
+        buckets.push(Bucket { upper_ns, lower_ns, count: *count });
+        lower_ns = upper_ns.unwrap_or(lower_ns);
+    }
+    buckets = joined(buckets, |upper| upper >= floor_ns);
+    if rows < buckets.len() {
+        buckets = joined(buckets, |upper| is_power_of_ten(upper / 1_000));
+    }
+    while buckets.len() > rows.max(1) {
+        let Some(last) = buckets.pop() else { break };
+        if let Some(bucket) = buckets.last_mut() {
+            bucket.upper_ns = last.upper_ns;
+            bucket.count += last.count;
+        }
+    }
+    buckets
+}
+
+fn joined(buckets: Vec<Bucket>, ends: impl Fn(u64) -> bool) -> Vec<Bucket> {
+    let mut joined: Vec<Bucket> = Vec::new();
+    let mut open: Option<Bucket> = None;
+    for bucket in buckets {
+        let mut together = open.take().map_or(Bucket { count: 0, ..bucket }, |open| Bucket { ..open });
+        together.upper_ns = bucket.upper_ns;
+        together.count += bucket.count;
+        match bucket.upper_ns {
+            Some(upper) if !ends(upper) => open = Some(together),
+            _ => joined.push(together),
+        }
+    }
+    joined.extend(open);
+    joined
+}
+
+const fn is_power_of_ten(mut value: u64) -> bool {
+    while value >= 10 && value.is_multiple_of(10) {
+        value /= 10;
+    }
+    value == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fewer_rows_lose_no_value() {
+        let counts: Vec<u64> = (1..=EDGES_NS.len() as u64 + 1).collect();
+        for rows in 1..20 {
+            let merged = merged(&counts, rows, 1_000 * rows as u64);
+            assert!(merged.len() <= rows.max(1));
+            assert_eq!(merged.iter().map(|bucket| bucket.count).sum::<u64>(), counts.iter().sum::<u64>());
+            assert!(merged.last().is_some_and(|last| last.upper_ns.is_none()));
+        }
+    }
+
+    #[test]
+    fn decades_end_at_powers_of_ten() {
+        let rows = merged(&[1; EDGES_NS.len() + 1], 8, 1_000);
+        let uppers: Vec<Option<u64>> = rows.iter().map(|bucket| bucket.upper_ns).collect();
+        assert_eq!(
+            uppers,
+            [Some(1_000), Some(10_000), Some(100_000), Some(1_000_000), Some(10_000_000), Some(100_000_000), None]
+        );
+    }
+}

@@ -1,0 +1,42 @@
+//! The events themselves, the newest at the foot, those of the filter's tags only.
+
+use super::paint::Canvas;
+use crate::app::describe;
+use crate::app::layout::Area;
+use crate::app::lists;
+use crate::app::state::State;
+use crate::units;
+
+/// Cells of the kind's name.
+const KIND_WIDTH: u16 = 17;
+
+pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
+    let theme = canvas.theme;
+    let timeline = &state.picture().timeline;
+    let title = if state.filter.is_empty() { "log".to_owned() } else { format!("log /{}", state.filter) };
+    let remark = format!("{} events so far ── Enter opens the tick", units::count(timeline.events));
+    let inner = canvas.pane(body, &title, &remark, true);
+    let height = usize::from(inner.height);
+    // The selected row stays in sight: the page ends at the newest event, or above it.
+    let below = state.row.saturating_sub(height.saturating_sub(1));
+    let shown: Vec<_> = lists::log_from_newest(state).skip(below).take(height).collect();
+    if shown.is_empty() {
+        let text = if state.filter.is_empty() { "no event yet" } else { "no event of a tag that contains the filter" };
+        canvas.pen(inner, 0).gap(1).put(text, theme.dim());
+        return;
+    }
+    let several = state.running.len() > 1;
+    for (up, stamped) in shown.iter().enumerate() {
+        let line = (shown.len() - 1 - up) as u16;
+        let mut pen = canvas.pen(inner, line);
+        pen.gap(1).put(&units::position_us(state.since_start_ns(stamped.at)), theme.dim()).gap(2);
+        if several {
+            pen.left(&timeline.labels.source(stamped.source), 12, theme.dim()).gap(1);
+        }
+        pen.left(stamped.event.name(), KIND_WIDTH, theme.strong()).gap(1);
+        pen.put(&describe::event(stamped.at, &stamped.event, &timeline.labels), theme.text());
+        if below + up == state.row && state.row > 0 {
+            canvas.tint(inner, line, theme.selected());
+        }
+    }
+}

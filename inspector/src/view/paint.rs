@@ -1,0 +1,291 @@
+//! The few strokes that every pane is made of: text that is cut and never wraps, frames, bars, sparklines.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Position;
+use ratatui::style::Style;
+use unicode_width::UnicodeWidthChar as _;
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::app::layout::Area;
+use crate::theme::Theme;
+
+/// Bars by eighths of a cell's height, empty to full.
+pub(super) const COLUMNS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
+const ROWS: [&str; 9] = [" ", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"];
+
+/// What is drawn on, and how it looks.
+pub(super) struct Canvas<'a> {
+    pub(super) buffer: &'a mut Buffer,
+    pub(super) theme: Theme,
+}
+
+/// Writes along one row, up to its end; what does not fit is cut with `…`.
+pub(super) struct Pen<'c, 'a> {
+    canvas: &'c mut Canvas<'a>,
+    x: u16,
+    y: u16,
+    end: u16,
+}
+
+impl<'a> Canvas<'a> {
+    /// A pen at the beginning of a row of `area`; outside of it, one that writes nothing.
+    pub(super) fn pen(&mut self, area: Area, row: u16) -> Pen<'_, 'a> {
+        let end = if row < area.height { area.x.saturating_add(area.width) } else { area.x };
+        Pen { canvas: self, x: area.x, y: area.y.saturating_add(row), end }
+    }
+
+    /// Puts one symbol into one cell.
+    pub(super) fn cell(&mut self, x: u16, y: u16, symbol: &str, style: Style) {
+        if let Some(cell) = self.buffer.cell_mut(Position::new(x, y)) {
+            cell.set_symbol(symbol).set_style(style);
+        }
+    }
+
+    /// Lays a style over a row, its text unchanged.
+    pub(super) fn tint(&mut self, area: Area, row: u16, style: Style) {
+        if row < area.height {
+            for x in area.x..area.x.saturating_add(area.width) {
+                if let Some(cell) = self.buffer.cell_mut(Position::new(x, area.y + row)) {
+                    cell.set_style(style);
+                }
+            }
+        }
+    }
+
+    /// A frame with its title at the left and a remark at the right; gives what is inside.
+    pub(super) fn pane(&mut self, area: Area, title: &str, remark: &str, focused: bool) -> Area {
+        if area.width < 2 || area.height < 2 {
+            return Area::default();
+        }
+        let frame = self.theme.frame(focused);
+        let (right, bottom) = (area.x + area.width - 1, area.y + area.height - 1);
+        for x in area.x + 1..right {
+            self.cell(x, area.y, "─", frame);
+            self.cell(x, bottom, "─", frame);
+        }
+        for y in area.y + 1..bottom {
+            self.cell(area.x, y, "│", frame);
+            self.cell(right, y, "│", frame);
+        }
+        self.cell(area.x, area.y, "╭", frame);
+        self.cell(right, area.y, "╮", frame);
+        self.cell(area.x, bottom, "╰", frame);
+        self.cell(right, bottom, "╯", frame);
+        let top = Area::new(area.x + 2, area.y, area.width.saturating_sub(4), 1);
+        let (title_style, dim) = (self.theme.title(focused), self.theme.dim());
+        let titled = title.width() + 2;
+        self.pen(top, 0).put(" ", frame).put(title, title_style).put(" ", frame);
+        if !remark.is_empty() && titled + remark.width() + 4 <= usize::from(top.width) {
+            self.pen(top, 0).right(&format!(" {remark} "), dim);
+        }
+        area.inner()
+    }
+
+    /// A bar of `share` (0 to 1) of `width` cells; what is more than nothing shows at least a sliver.
+    pub(super) fn bar(&mut self, area: Area, row: u16, column: u16, width: u16, share: f64, style: Style) {
+        let width = width.min(area.width.saturating_sub(column));
+        if row >= area.height || width == 0 || share.is_nan() || share <= 0.0 {
+            return;
+        }
+        let eighths = ((share.min(1.0) * f64::from(width) * 8.0).round() as u16).max(1);
+        let (x, y) = (area.x + column, area.y + row);
+        for cell in 0..eighths / 8 {
+            self.cell(x + cell, y, ROWS[8], style);
+        }
+        if !eighths.is_multiple_of(8) {
+            self.cell(x + eighths / 8, y, ROWS[usize::from(eighths % 8)], style);
+        }
+    }
+}
+
+impl Pen<'_, '_> {
+    /// Writes `text`, cut where the row ends.
+    pub(super) fn put(&mut self, text: &str, style: Style) -> &mut Self {
+        let room = self.room();
+        let width = text.width();
+        if width <= usize::from(room) {
+            self.write(text, style, width as u16);
+        } else if room > 0 {
+            let cut = cut(text, room);
+            let width = cut.width() as u16;
+            self.write(&cut, style, width);
+        }
+        self
+    }
+
+    fn write(&mut self, text: &str, style: Style, width: u16) {
+        self.canvas.buffer.set_string(self.x, self.y, text, style);
+        self.x += width;
+    }
+
+    /// Writes `text` only where all of it fits.
+    pub(super) fn whole(&mut self, text: &str, style: Style) -> &mut Self {
+        if text.width() <= usize::from(self.room()) { self.put(text, style) } else { self }
+    }
+
+    /// Writes all of the parts, or none where they do not fit; whether they did.
+    pub(super) fn group(&mut self, parts: &[(&str, Style)]) -> bool {
+        let width: usize = parts.iter().map(|(text, _)| text.width()).sum();
+        let fits = width <= usize::from(self.room());
+        for (text, style) in parts.iter().filter(|_| fits) {
+            self.put(text, *style);
+        }
+        fits
+    }
+
+    /// Writes `text` at the left of `width` cells, cut where it is longer.
+    pub(super) fn left(&mut self, text: &str, width: u16, style: Style) -> &mut Self {
+        let end = self.x.saturating_add(width).min(self.end);
+        let row_end = std::mem::replace(&mut self.end, end);
+        self.put(text, style);
+        self.x = end;
+        self.end = row_end;
+        self
+    }
+
+    /// Writes `text` at the right of `width` cells. A number that does not fit is left out rather than cut.
+    pub(super) fn number(&mut self, text: &str, width: u16, style: Style) -> &mut Self {
+        let cells = text.width() as u16;
+        let end = self.x.saturating_add(width);
+        if end <= self.end && cells <= width {
+            self.x = end - cells;
+            self.write(text, style, cells);
+        }
+        self.x = end.min(self.end);
+        self
+    }
+
+    /// Writes `text` at the end of the row, and nothing will follow it.
+    pub(super) fn right(&mut self, text: &str, style: Style) -> &mut Self {
+        let cells = text.width() as u16;
+        if cells <= self.room() {
+            self.x = self.end - cells;
+            self.write(text, style, cells);
+        }
+        self
+    }
+
+    /// Leaves `cells` free.
+    pub(super) fn gap(&mut self, cells: u16) -> &mut Self {
+        self.x = self.x.saturating_add(cells).min(self.end);
+        self
+    }
+
+    /// Goes to the column, counted from the row's beginning at `from`.
+    pub(super) fn to(&mut self, x: u16) -> &mut Self {
+        self.x = x.clamp(self.x.min(self.end), self.end);
+        self
+    }
+
+    /// Cells that are left.
+    pub(super) fn room(&self) -> u16 {
+        self.end.saturating_sub(self.x)
+    }
+
+    /// The column it stands at.
+    pub(super) fn at(&self) -> u16 {
+        self.x
+    }
+
+    /// A sparkline of the last values that fit `width` cells, scaled to the largest of them.
+    pub(super) fn sparkline(&mut self, values: &[u64], width: u16, style: Style) -> &mut Self {
+        let width = width.min(self.room());
+        let shown = &values[values.len().saturating_sub(usize::from(width))..];
+        let most = shown.iter().copied().max().unwrap_or(0);
+        self.x += width - shown.len() as u16;
+        for value in shown {
+            // What is not nothing is told apart from nothing.
+            let level = match (value, most) {
+                (_, 0) => 1,
+                (0, _) => 1,
+                _ => 1 + (value * 7).div_ceil(most).min(7) as usize,
+            };
+            let (x, y) = (self.x, self.y);
+            self.canvas.cell(x, y, COLUMNS[level], style);
+            self.x += 1;
+        }
+        self
+    }
+}
+
+/// The beginning of `text` in at most `width` cells, ending in `…` where something is missing.
+pub(super) fn cut(text: &str, width: u16) -> String {
+    let width = usize::from(width);
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut kept = String::new();
+    let mut cells = 0;
+    for character in text.chars() {
+        let wide = character.width().unwrap_or(0);
+        if cells + wide + 1 > width {
+            break;
+        }
+        kept.push(character);
+        cells += wide;
+    }
+    if width > 0 {
+        kept.push('…');
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ratatui::layout::Rect;
+
+    fn drawn(width: u16, draw: impl FnOnce(&mut Canvas<'_>, Area)) -> String {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, width, 1));
+        let mut canvas = Canvas { buffer: &mut buffer, theme: Theme::new(true, false) };
+        draw(&mut canvas, Area::new(0, 0, width, 1));
+        buffer.content().iter().map(|cell| cell.symbol()).collect()
+    }
+
+    #[test]
+    fn text_is_cut_by_cells_and_not_by_characters() {
+        assert_eq!(cut("ReadFile", 8), "ReadFile");
+        assert_eq!(cut("ReadFile", 5), "Read…");
+        assert_eq!(cut("日本語", 5), "日本…");
+        assert_eq!(cut("日本語", 4), "日…");
+        assert_eq!(cut("abc", 0), "");
+    }
+
+    #[test]
+    fn a_number_is_whole_or_left_out() {
+        let style = Style::new();
+        assert_eq!(
+            drawn(12, |canvas, area| {
+                canvas.pen(area, 0).number("38.2ms", 7, style).number("1.9ms", 4, style).put("|", style);
+            }),
+            " 38.2ms    |"
+        );
+    }
+
+    #[test]
+    fn bars_and_sparklines_stay_in_their_cells() {
+        let style = Style::new();
+        assert_eq!(drawn(6, |canvas, area| canvas.bar(area, 0, 1, 9, 2.0, style)), " █████");
+        assert_eq!(drawn(6, |canvas, area| canvas.bar(area, 0, 0, 4, 0.0001, style)), "▏     ");
+        assert_eq!(drawn(6, |canvas, area| canvas.bar(area, 3, 0, 4, 1.0, style)), "      ");
+        assert_eq!(
+            drawn(6, |canvas, area| {
+                canvas.pen(area, 0).sparkline(&[9, 9, 0, 1, 8], 4, style);
+            }),
+            "█▁▂█  "
+        );
+    }
+
+    #[test]
+    fn nothing_is_drawn_outside() {
+        let style = Style::new();
+        assert_eq!(
+            drawn(4, |canvas, area| {
+                canvas.pen(area, 1).put("below", style);
+                canvas.pane(Area::new(0, 0, 1, 1), "t", "", false);
+                canvas.cell(90, 90, "x", style);
+            }),
+            "    "
+        );
+    }
+}

@@ -1,0 +1,104 @@
+//! The tasks by tag: a table that can be sorted by any of its columns.
+
+use ratatui::style::Style;
+
+use super::paint::Canvas;
+use crate::app::glance::{Column, Order, Ran, TagRow};
+use crate::app::layout::{self, Area, TaskColumns};
+use crate::app::state::State;
+use crate::units;
+
+pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: bool) {
+    let Order { column, inverted } = state.order;
+    let arrow = if inverted { "▲" } else { "▼" };
+    let title = if state.filter.is_empty() { "tasks".to_owned() } else { format!("tasks /{}", state.filter) };
+    let tags = &state.glance.tags;
+    let rows = layout::rows(area, true);
+    let hidden = tags.len().saturating_sub(usize::from(rows.height));
+    let more = if hidden > 0 { format!("{hidden} more ─ ") } else { String::new() };
+    canvas.pane(area, &title, &format!("{more}by {} {arrow}", column.name()), focused);
+    let columns = layout::task_columns(area);
+    heading(canvas, area.inner(), &columns, state.order);
+
+    let theme = canvas.theme;
+    if tags.is_empty() {
+        let text = if state.filter.is_empty() { "no task ran yet" } else { "no tag contains the filter" };
+        canvas.pen(rows, 0).gap(1).put(text, theme.dim());
+        return;
+    }
+    let selected = state.tag.and_then(|tag| tags.iter().position(|row| row.tag == tag));
+    let first = layout::first_row(selected.unwrap_or(0), rows.height);
+    let total: u64 = tags.iter().map(|row| row.run_ns_total).fold(0, u64::saturating_add);
+    let shown = tags.iter().enumerate().skip(first).take(usize::from(rows.height));
+    for (line, (place, row)) in shown.enumerate() {
+        let line = line as u16;
+        self::row(canvas, state, rows, line, &columns, row);
+        if columns.share > 0 && total > 0 {
+            let share = row.run_ns_total as f64 / total as f64;
+            let at = rows.width - columns.share + 1;
+            canvas.bar(rows, line, at, columns.share - 6, share, theme.bar());
+            let percent = Area { width: rows.width.saturating_sub(1), ..rows };
+            canvas.pen(percent, line).right(&units::percent(share), theme.dim());
+        }
+        if selected == Some(place) {
+            canvas.tint(rows, line, theme.selected());
+        }
+    }
+}
+
+fn heading(canvas: &mut Canvas<'_>, inner: Area, columns: &TaskColumns, order: Order) {
+    let theme = canvas.theme;
+    let style = |column| if order.column == column { theme.strong() } else { theme.dim() };
+    let mut pen = canvas.pen(inner, 0);
+    pen.gap(1).left("TAG", columns.tag.saturating_sub(1), style(Column::Tag));
+    pen.number("COUNT", columns.count, style(Column::Count));
+    if columns.rate > 0 {
+        pen.number("N/S", columns.rate, style(Column::Count));
+    }
+    pen.number("RUN p50", columns.p50, style(Column::RunP50));
+    pen.number("p99", columns.p99, style(Column::RunP99));
+    pen.number("MAX", columns.max - 1, style(Column::RunMax)).gap(1);
+    pen.number("WAIT p99", columns.wait, style(Column::WaitP99));
+    if columns.share > 0 {
+        pen.gap(1).put("OF ALL RUNS", theme.dim());
+    }
+}
+
+fn row(
+    canvas: &mut Canvas<'_>,
+    state: &State,
+    rows: Area,
+    line: u16,
+    columns: &TaskColumns,
+    row: &TagRow,
+) {
+    let theme = canvas.theme;
+    let over = row.run_ns.max > state.about.stall_limit_ns && row.ran != Ran::Workers;
+    let max_style = if over { theme.over() } else { theme.text() };
+    let seconds = state.elapsed_ns() as f64 / 1e9;
+    let mut pen = canvas.pen(rows, line);
+    let kind = match row.ran {
+        Ran::Tasks => "",
+        Ran::Io => " io",
+        Ran::Workers => " pool",
+    };
+    let name = super::paint::cut(&row.name, columns.tag.saturating_sub(1 + kind.len() as u16));
+    let start = pen.gap(1).at();
+    pen.put(&name, theme.text()).whole(kind, theme.dim()).to(start + columns.tag.saturating_sub(1));
+    pen.number(&units::short_count(row.run_ns.count), columns.count, theme.text());
+    if columns.rate > 0 {
+        let rate = if seconds > 0.0 { row.run_ns.count as f64 / seconds } else { 0.0 };
+        pen.number(&units::rate(rate), columns.rate, theme.dim());
+    }
+    let mut time = |ns: u64, width: u16, style: Style| {
+        pen.number(&units::duration(ns), width, style);
+    };
+    time(row.run_ns.p50, columns.p50, theme.text());
+    time(row.run_ns.p99, columns.p99, theme.text());
+    time(row.run_ns.max, columns.max - 1, max_style);
+    pen.put(if over { "▲" } else { " " }, max_style);
+    match row.wait_ns_p99 {
+        Some(wait) => pen.number(&units::duration(wait), columns.wait, theme.text()),
+        None => pen.number("-", columns.wait, theme.dim()),
+    };
+}

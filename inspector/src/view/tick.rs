@@ -1,0 +1,256 @@
+//! One tick in full: what ran in it, in order, each with a bar to scale, and who used it up.
+//!
+//! The scale is the busy clock, on which a poll has no length: otherwise a tick that waited for a second and
+//! worked for a millisecond would show a blank line.
+
+use loop_probes::event::Phase;
+use loop_probes::ids::Timestamp;
+use loop_traces::timeline::{OpenedSpan, OpenedTick, SpanKind, TickSummary};
+use ratatui::style::Style;
+
+use super::paint::Canvas;
+use super::stalls;
+use crate::app::describe;
+use crate::app::layout::{self, Area};
+use crate::app::lists;
+use crate::app::state::State;
+use crate::theme::Theme;
+use crate::units;
+
+/// Rows of the summary below the list, its frame included.
+const SUMMARY_ROWS: u16 = 7;
+
+pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
+    let Some(tick) = state.shown_tick() else {
+        let inner = canvas.pane(body, "tick", "", true);
+        let style = canvas.theme.dim();
+        canvas.pen(inner, 0).gap(1).put("no tick is over yet", style);
+        return;
+    };
+    let list = Area { height: body.height - SUMMARY_ROWS, ..body };
+    let summary = Area { y: body.y + list.height, height: SUMMARY_ROWS, ..body };
+    let title = format!("tick {}", units::count(tick.tick));
+    let opened = state.picture().timeline.opened(tick);
+    let at = units::position(state.since_start_ns(tick.start));
+    let inner = canvas.pane(list, &title, &format!("at {at} ── ←→ the ticks before and after"), true);
+    match &opened {
+        Some(opened) => spans(canvas, state, inner, opened),
+        None => {
+            let style = canvas.theme.dim();
+            canvas.pen(inner, 0).gap(1).put("what ran in it is no longer kept", style);
+        }
+    }
+    self::summary(canvas, state, summary, tick, opened.as_ref());
+}
+
+/// Columns of the list: when, what, how long, the bar.
+struct Columns {
+    name: u16,
+    detail: u16,
+    bar: u16,
+}
+
+impl Columns {
+    const AT: u16 = 9;
+    const RUN: u16 = 8;
+
+    fn new(width: u16) -> Self {
+        let left = width.saturating_sub(Self::AT + Self::RUN + 3);
+        let detail = if width >= 110 { left / 4 } else { 0 };
+        let name = ((left - detail) * 2 / 5).clamp(24, 44);
+        Self { name, detail, bar: left - detail - name }
+    }
+}
+
+fn spans(canvas: &mut Canvas<'_>, state: &State, inner: Area, opened: &OpenedTick) {
+    let theme = canvas.theme;
+    let columns = Columns::new(inner.width);
+    let mut pen = canvas.pen(inner, 0);
+    pen.gap(1).number("AT", Columns::AT - 1, theme.dim()).gap(2);
+    pen.left("WHAT", columns.name + columns.detail, theme.dim());
+    pen.number("RUN", Columns::RUN, theme.dim()).gap(1);
+    pen.put(&format!("of {} busy", units::duration(opened.tick.busy_ns)), theme.dim());
+
+    let rows = layout::rows(Area::new(inner.x - 1, inner.y - 1, inner.width + 2, inner.height + 2), true);
+    let clock = BusyClock::new(opened);
+    let first = layout::first_row(state.row, rows.height);
+    let shown = opened.spans.iter().enumerate().skip(first).take(usize::from(rows.height));
+    for (line, (place, span)) in shown.enumerate() {
+        let line = line as u16;
+        row(canvas, state, (rows, line), &columns, &clock, span);
+        if place == state.row && opened.spans.len() > usize::from(rows.height) {
+            canvas.tint(rows, line, theme.selected());
+        }
+    }
+    let left_out = opened.tick.spans_left_out;
+    if left_out > 0 && rows.height > 0 {
+        let text = format!(" and {} shorter ones ", units::count(u64::from(left_out)));
+        let foot = Area { y: inner.y + inner.height, height: 1, ..inner };
+        canvas.pen(foot, 0).right(&text, theme.dim());
+    }
+}
+
+fn row(
+    canvas: &mut Canvas<'_>,
+    state: &State,
+    (rows, line): (Area, u16),
+    columns: &Columns,
+    clock: &BusyClock,
+    opened: &OpenedSpan,
+) {
+    let theme = canvas.theme;
+    let labels = &state.picture().timeline.labels;
+    let span = &opened.span;
+    let (name, detail) = describe::span(&span.what, labels);
+    let tag = tag_of(&span.what);
+    let held_back = !state.filter.is_empty() && !tag.is_some_and(|tag| state.lets_through(tag));
+    let name_style = match (&span.what, held_back) {
+        (_, true) => theme.dim(),
+        (SpanKind::Phase(phase), false) => theme.phase(*phase),
+        _ => theme.text(),
+    };
+    let indent = (opened.depth as u16 * 2).min(12);
+    let at = clock.from_start(span.start);
+    let mut pen = canvas.pen(rows, line);
+    pen.gap(1).number(&format!("+{}", units::duration(at)), Columns::AT - 1, theme.dim()).gap(2 + indent);
+    pen.left(&name, columns.name - indent - 1, name_style).gap(1);
+    if columns.detail > 0 {
+        pen.left(&detail, columns.detail, theme.dim());
+    }
+    if span.what.is_point() {
+        pen.gap(Columns::RUN + 1);
+        if columns.detail == 0 {
+            pen.put(&detail, theme.dim());
+        }
+        return;
+    }
+    let run_ns = span.run_ns();
+    let poll = matches!(span.what, SpanKind::Poll { .. });
+    let over = run_ns > state.about.stall_limit_ns && !poll && !matches!(span.what, SpanKind::Phase(_));
+    let style = if over { theme.over() } else { theme.text() };
+    let style = if held_back || poll { theme.dim() } else { style };
+    pen.number(&units::duration(run_ns), Columns::RUN, style).gap(1);
+    if poll {
+        pen.put(&format!("waited: {detail}"), theme.dim());
+        return;
+    }
+    let (from, to) = clock.cells(span.start, span.end, columns.bar);
+    let start = pen.at();
+    let y = rows.y + line;
+    let style = if over { theme.over() } else { style_of(theme, &span.what) };
+    for cell in from..to {
+        canvas.cell(start + cell, y, "█", style);
+    }
+    if to == from {
+        canvas.cell(start + from.min(columns.bar.saturating_sub(1)), y, "▏", style);
+    }
+}
+
+/// A span's colour: its phase's.
+fn style_of(theme: Theme, what: &SpanKind) -> Style {
+    theme.phase(match what {
+        SpanKind::Phase(phase) => *phase,
+        SpanKind::Microtasks { .. } => Phase::Microtasks,
+        SpanKind::Deferred { .. } => Phase::Deferred,
+        SpanKind::Immediates { .. } => Phase::Immediates,
+        SpanKind::Io { .. } => Phase::Io,
+        SpanKind::Gc { .. } => Phase::Gc,
+        SpanKind::Task { .. } => Phase::Tasks,
+        _ => return theme.bar(),
+    })
+}
+
+fn tag_of(what: &SpanKind) -> Option<loop_probes::ids::Tag> {
+    match what {
+        SpanKind::Task { tag, .. } | SpanKind::Io { tag, .. } | SpanKind::Timer { tag, .. } => Some(*tag),
+        _ => None,
+    }
+}
+
+/// The tick's time without its polls.
+struct BusyClock {
+    start: Timestamp,
+    polls: Vec<(Timestamp, Timestamp)>,
+    busy_ns: u64,
+}
+
+impl BusyClock {
+    fn new(opened: &OpenedTick) -> Self {
+        let is_poll = |span: &&OpenedSpan| matches!(span.span.what, SpanKind::Poll { .. });
+        let polls = opened.spans.iter().filter(is_poll).map(|span| (span.span.start, span.span.end)).collect();
+        let mut clock = Self { start: opened.tick.start, polls, busy_ns: 0 };
+        clock.busy_ns = clock.from_start(opened.tick.end);
+        clock
+    }
+
+    fn from_start(&self, at: Timestamp) -> u64 {
+        let before = |(start, end): &(Timestamp, Timestamp)| (*end).min(at).ns_since((*start).max(self.start));
+        at.ns_since(self.start).saturating_sub(self.polls.iter().map(before).sum())
+    }
+
+    /// The cells of a bar, from and up to.
+    fn cells(&self, start: Timestamp, end: Timestamp, width: u16) -> (u16, u16) {
+        let cell = |at: Timestamp| {
+            let share = self.from_start(at) as f64 / self.busy_ns.max(1) as f64;
+            ((share * f64::from(width)).round() as u16).min(width)
+        };
+        (cell(start), cell(end))
+    }
+}
+
+fn summary(
+    canvas: &mut Canvas<'_>,
+    state: &State,
+    area: Area,
+    tick: &TickSummary,
+    opened: Option<&OpenedTick>,
+) {
+    let theme = canvas.theme;
+    let inner = canvas.pane(area, "who used it", "", false);
+    let labels = &state.picture().timeline.labels;
+    let (text, dim) = (theme.text(), theme.dim());
+    let mut pen = canvas.pen(inner, 0);
+    let busy_style = if tick.stall { theme.over() } else { theme.strong() };
+    pen.gap(1).put("busy ", dim).put(&units::duration(tick.busy_ns), busy_style);
+    pen.put("   polled ", dim).put(&units::duration(tick.poll_wait_ns), text);
+    for (name, count) in [
+        ("tasks", tick.tasks_run),
+        ("queued", tick.tasks_queued),
+        ("microtasks", tick.microtasks_run),
+        ("timers", tick.timers_fired),
+        ("late", tick.timers_late),
+        ("collections", tick.gc_runs),
+    ] {
+        pen.group(&[(&format!("   {name} "), dim), (&units::count(u64::from(count)), text)]);
+    }
+    let mut pen = canvas.pen(inner, 1);
+    pen.gap(1);
+    let mut phases: Vec<(Phase, u64)> =
+        Phase::ALL.iter().map(|phase| (*phase, tick.phases.of(*phase))).filter(|(_, ns)| *ns > 0).collect();
+    phases.sort_by(|a, b| b.1.cmp(&a.1));
+    for (phase, ns) in phases {
+        pen.group(&[("■ ", theme.phase(phase)), (&format!("{phase} {}  ", units::duration(ns)), dim)]);
+    }
+    if let Some(opened) = opened {
+        let mut pen = canvas.pen(inner, 2);
+        pen.gap(1).put(&units::duration(tick.busy_ns), busy_style).put(" = ", dim);
+        stalls::shares(&mut pen, &opened.blame(8).shares, labels, (text, dim));
+    }
+    let queued = lists::queued_meanwhile(state.picture(), tick);
+    let mut pen = canvas.pen(inner, 3);
+    pen.gap(1).put("queued meanwhile: ", dim);
+    if queued.is_empty() {
+        let kept = state.picture().log().front().is_some_and(|oldest| oldest.at <= tick.start);
+        pen.put(if kept { "nothing" } else { "no longer kept" }, dim);
+    }
+    for (tag, count) in queued {
+        pen.group(&[(&labels.tag(tag), text), (&format!(" ×{}  ", units::count(count)), dim)]);
+    }
+    let mut pen = canvas.pen(inner, 4);
+    if tick.incomplete {
+        pen.gap(1).put("records of this tick are missing: its figures are lower bounds", theme.held());
+    } else if let Some(longest) = tick.longest {
+        pen.gap(1).put("longest ", dim).put(&format!("{} #{}", labels.tag(longest.tag), longest.task), text);
+        pen.put(&format!(" {}", units::duration(longest.run_ns)), text);
+    }
+}
