@@ -13,6 +13,7 @@
 //! | `cli`, `commands` | the command line; its verbs, one file each |
 //! | `input` | what a verb reads: a ring or a trace |
 //! | `recording`, `sink` | recording the own process without loss; folding and saving the same stream |
+//! | `keeping` | saving and exporting from within the dashboard |
 //! | `exit`, `stdout`, `interrupt`, `diagnostics` | how a command ends, prints, is interrupted, and logs |
 //! | `app` | the state, and what changes it: no terminal, no colours |
 //! | `view` | how the state looks |
@@ -31,6 +32,7 @@ pub mod diagnostics;
 pub mod exit;
 pub mod input;
 pub mod interrupt;
+pub mod keeping;
 pub mod keymap;
 pub mod playback;
 pub mod recording;

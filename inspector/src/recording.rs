@@ -7,11 +7,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use loop_probes::metadata::Metadata;
+use loop_probes::process::{ProcessReader, ProcessState};
 use loop_probes::session::Session;
 use loop_probes::stamped::Stamped;
-use loop_traces::ring_source::RingSource;
 use loop_traces::source::{EventSource, NowRunning, SourceCounts, SourceError, SourceKind, SourceState};
 use loop_traces::timeline::Timeline;
 use loop_traces::writer::WriteStats;
@@ -32,7 +33,7 @@ struct Drain {
 }
 
 struct Inner {
-    source: RingSource,
+    source: ProcessReader,
     sink: Sink,
     batch: Vec<Stamped>,
     tapped: Option<Vec<Stamped>>,
@@ -48,7 +49,7 @@ impl Recording {
     ///
     /// [`Failure::Input`] where the file cannot be made or no thread started.
     pub fn start(session: &Session, record: Option<&Path>) -> Result<Self, Failure> {
-        let source = RingSource::new(session.draining_reader());
+        let source = session.draining_reader();
         let sink = Sink::new(source.metadata(), record)?;
         let inner =
             Inner { source, sink, batch: Vec::new(), tapped: None, state: SourceState::Live, failed: None };
@@ -72,7 +73,7 @@ impl Recording {
     pub fn tap(&self) -> Tap {
         let mut inner = self.drain.lock();
         inner.tapped = Some(Vec::new());
-        let (metadata, name) = (inner.source.metadata().clone(), inner.source.name().to_owned());
+        let (metadata, name) = (inner.source.metadata().clone(), EventSource::name(&inner.source).to_owned());
         drop(inner);
         Tap { drain: Arc::clone(&self.drain), metadata, name }
     }
@@ -117,7 +118,7 @@ impl Drain {
 impl Inner {
     fn poll(&mut self) -> SourceState {
         self.batch.clear();
-        self.state = self.source.poll(&mut self.batch).unwrap_or_else(|error| {
+        self.state = EventSource::poll(&mut self.source, &mut self.batch).unwrap_or_else(|error| {
             self.failed = Some(error);
             SourceState::Ended
         });
@@ -169,6 +170,14 @@ impl EventSource for Tap {
     }
 
     fn running(&mut self) -> Vec<NowRunning> {
-        self.drain.lock().source.running()
+        EventSource::running(&mut self.drain.lock().source)
+    }
+
+    fn process_state(&self) -> Option<ProcessState> {
+        self.drain.lock().source.process_state()
+    }
+
+    fn suggested_period(&self) -> Duration {
+        self.drain.lock().source.suggested_period()
     }
 }

@@ -60,7 +60,7 @@ impl Sink {
     pub fn finish(self) -> (Timeline, Result<Option<WriteStats>, Failure>) {
         let written = match (self.failed, self.writer) {
             (Some(error), _) => Err(Failure::input(error)),
-            (None, Some(writer)) => writer.finish().map(|(stats, _file)| Some(stats)).map_err(Failure::input),
+            (None, Some(writer)) => writer.finish().map(Some).map_err(Failure::input),
             (None, None) => Ok(None),
         };
         (self.timeline, written)

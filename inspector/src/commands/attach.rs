@@ -1,7 +1,6 @@
 //! `loopscope attach`: watch a loop that runs already.
 
 use loop_probes::ring::Start;
-use loop_traces::source::EventSource as _;
 
 use super::follow::follow;
 use super::{drawing, summary};
@@ -9,6 +8,7 @@ use crate::cli::{AttachArgs, Global};
 use crate::exit::Failure;
 use crate::input;
 use crate::interrupt::Interrupt;
+use crate::keeping::{Again, Keeping};
 use crate::sink::Sink;
 
 pub(super) fn run(args: &AttachArgs, global: &Global) -> Result<(), Failure> {
@@ -16,7 +16,12 @@ pub(super) fn run(args: &AttachArgs, global: &Global) -> Result<(), Failure> {
     let mut source = input::open_ring(&path, Start::Newest)?;
     let live = &args.live;
     if drawing::is_wanted(live) {
-        return drawing::live(source, live, global);
+        let again = Box::new(move || input::open_ring(&path, Start::Oldest).map_err(|failure| failure.to_string()));
+        let mut keeping = Keeping::new(Again::Ring(again));
+        if let Some(record) = &live.record {
+            keeping = keeping.recording_to(record, source.metadata())?;
+        }
+        return drawing::live(source, None, live, global, &keeping);
     }
     let interrupt = Interrupt::new(live.duration)?;
     let mut sink = Sink::new(source.metadata(), live.record.as_deref())?;

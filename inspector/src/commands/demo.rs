@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use loop_probes::ring::Start;
 use loop_probes::session::Session;
 use loop_traces::summary::Summary;
 
@@ -9,6 +10,7 @@ use super::{drawing, summary, warn};
 use crate::cli::{DemoArgs, Global};
 use crate::exit::Failure;
 use crate::interrupt::Interrupt;
+use crate::keeping::{Again, Keeping};
 use crate::recording::Recording;
 use crate::stdout;
 use crate::workload::{Load, Workload, WorkloadError, WorkloadOptions};
@@ -41,7 +43,11 @@ pub(super) fn run(args: &DemoArgs, global: &Global) -> Result<(), Failure> {
 fn draw(args: &DemoArgs, global: &Global, session: &Session) -> Result<(), Failure> {
     let recording = Recording::start(session, args.live.record.as_deref())?;
     let workload = Workload::start(&options(args), session).map_err(failure)?;
-    let drawn = drawing::live(recording.tap(), &args.live, global);
+    let ring = session.clone();
+    let keeping = Keeping::new(Again::Ring(Box::new(move || Ok(ring.reader(Start::Oldest)))))
+        .saved_elsewhere(args.live.record.as_deref());
+    let drawn = drawing::live(recording.tap(), Some("demo".to_owned()), &args.live, global, &keeping);
+    drop(keeping);
     let stopped = workload.stop().map_err(failure);
     session.finish();
     let (_timeline, written) = recording.finish();

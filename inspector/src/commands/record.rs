@@ -1,7 +1,6 @@
 //! `loopscope record`: save what a running loop does, without a dashboard.
 
 use loop_probes::ring::Start;
-use loop_traces::source::EventSource as _;
 
 use super::follow::follow;
 use super::summary;

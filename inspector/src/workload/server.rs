@@ -234,7 +234,7 @@ fn flush(cx: Cx<'_, '_>, id: ConnectionId) {
     match flushed {
         None | Some(Ok((None, _))) => {}
         Some(Ok((Some(waits), source))) => {
-            let interest = if waits { Interest::BOTH } else { Interest::READABLE };
+            let interest = if waits { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
             if let Err(error) = cx.modify(source, interest) {
                 cx.fail(error);
             }
