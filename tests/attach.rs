@@ -83,7 +83,8 @@ fn a_ring_truncated_under_its_reader_is_one_line() {
     let demo = place.demo(&[]);
     let ring = place.loops()[0]["ring"].as_str().unwrap().to_owned();
     let mut command = place.command(&["attach", &ring, "--no-tui", "--duration", "60s"]);
-    let reader = command.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let reader =
+        command.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().unwrap();
     std::thread::sleep(std::time::Duration::from_millis(500));
     // The writer maps the file: it is stopped first, so that only the reader meets the truncated file.
     demo.signal("STOP");

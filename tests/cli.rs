@@ -14,7 +14,10 @@ fn help_shows_every_verb_and_examples() {
     }
     assert!(help.contains("Examples:") && help.contains("Exit codes:"), "{help}");
     for verb in ["demo", "attach", "record", "replay", "export"] {
-        assert!(Place::new().succeed(&[verb, "--help"]).contains("Examples:"), "{verb} --help has no examples");
+        assert!(
+            Place::new().succeed(&[verb, "--help"]).contains("Examples:"),
+            "{verb} --help has no examples"
+        );
     }
 }
 

@@ -48,7 +48,10 @@ fn what_is_no_trace_is_refused() {
         ("random", std::iter::repeat_with(|| noise.u8(..)).take(100_000).collect()),
         ("zeros", vec![0; 5000]),
         ("text", b"{\"traceEvents\":[]}\n".to_vec()),
-        ("ring", [b"LOOPRING".to_vec(), std::iter::repeat_with(|| noise.u8(..)).take(50_000).collect()].concat()),
+        (
+            "ring",
+            [b"LOOPRING".to_vec(), std::iter::repeat_with(|| noise.u8(..)).take(50_000).collect()].concat(),
+        ),
     ];
     for (name, bytes) in contents {
         let path = place.file(name);
@@ -81,7 +84,8 @@ fn a_full_disk_keeps_what_was_written() {
     let place = Place::new();
     let told = place.fail(3, &["demo", "--duration", "1s", "--no-tui", "--record", "/dev/full"]);
     assert!(told.contains("/dev/full"), "{told}");
-    let told = place.fail(3, &["demo", "--duration", "1s", "--no-tui", "--record", "/no/such/folder/a.looptrace"]);
+    let told =
+        place.fail(3, &["demo", "--duration", "1s", "--no-tui", "--record", "/no/such/folder/a.looptrace"]);
     assert!(told.contains("/no/such/folder"), "{told}");
 
     let trace = place.file("a.looptrace");

@@ -49,7 +49,8 @@ fn crates_know_only_whom_the_design_lets_them_know() {
         // Arrows of the built crates; a test may look further down, never up (cargo refuses circles).
         let known = package["dependencies"].as_array().expect("dependencies").iter();
         let known = known.filter(|dependency| dependency["kind"] != "dev");
-        let mut known: Vec<&str> = known.filter_map(|d| d["name"].as_str()).filter(|name| ours.contains(name)).collect();
+        let mut known: Vec<&str> =
+            known.filter_map(|d| d["name"].as_str()).filter(|name| ours.contains(name)).collect();
         known.sort_unstable();
         known.dedup();
         arrows.insert(package["name"].as_str().expect("a name"), known);
@@ -71,7 +72,11 @@ fn no_file_outgrows_its_idea() {
         .filter(|(lines, _)| *lines > LINES_MAX)
         .map(|(lines, path)| format!("{path}: {lines} lines"))
         .collect();
-    assert!(long.is_empty(), "files above {LINES_MAX} lines, each to be split at its ideas:\n{}", long.join("\n"));
+    assert!(
+        long.is_empty(),
+        "files above {LINES_MAX} lines, each to be split at its ideas:\n{}",
+        long.join("\n")
+    );
 }
 
 #[test]
@@ -87,20 +92,39 @@ fn every_file_says_what_it_is() {
 #[test]
 fn the_top_level_is_the_drawn_one() {
     let allowed = [
-        "Cargo.toml", "Cargo.lock", "clippy.toml", "rustfmt.toml", "deny.toml", "README.md", "CHANGELOG.md",
-        "CONTRIBUTING.md", "SECURITY.md", "LICENSE-MIT", "LICENSE-APACHE", "loop-core", "inspector", "probes",
-        "traces", "tests", "docs",
+        "Cargo.toml",
+        "Cargo.lock",
+        "clippy.toml",
+        "rustfmt.toml",
+        "deny.toml",
+        "README.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "LICENSE-MIT",
+        "LICENSE-APACHE",
+        "loop-core",
+        "inspector",
+        "probes",
+        "traces",
+        "tests",
+        "docs",
     ];
     for path in files() {
         let top = path.split('/').next().expect("a path has a first part");
-        assert!(top.starts_with('.') || allowed.contains(&top), "{path}: nothing else stands at the top level");
+        assert!(
+            top.starts_with('.') || allowed.contains(&top),
+            "{path}: nothing else stands at the top level"
+        );
     }
 }
 
 #[test]
 fn only_the_view_knows_the_terminal_library() {
     for (path, text) in rust_files() {
-        let state = path.starts_with("inspector/src/app/") || path.starts_with("traces/") || path.starts_with("loop-core/src");
+        let state = path.starts_with("inspector/src/app/")
+            || path.starts_with("traces/")
+            || path.starts_with("loop-core/src");
         assert!(!(state && text.contains("ratatui::")), "{path}: state and libraries know no ratatui");
     }
 }

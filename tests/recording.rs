@@ -70,7 +70,8 @@ fn an_injected_stall_is_found_and_blamed() {
     let place = Place::new();
     let summary = place.json(&["demo", "--duration", "3s", "--json", "--stall", "40ms"]);
     let stalls = summary["stalls"].as_array().unwrap();
-    let injected: Vec<&Value> = stalls.iter().filter(|stall| stall["run_ns"].as_u64() >= Some(40_000_000)).collect();
+    let injected: Vec<&Value> =
+        stalls.iter().filter(|stall| stall["run_ns"].as_u64() >= Some(40_000_000)).collect();
     assert!(injected.len() >= 2, "{stalls:?}");
     for stall in injected {
         let blame = stall["blame"].as_array().unwrap();

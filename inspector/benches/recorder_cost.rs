@@ -23,7 +23,8 @@ fn answered_per_s(arguments: &[&str], seconds: &str) -> f64 {
 }
 
 fn main() {
-    let numbers: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let numbers: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let pairs: usize = numbers.first().map_or(12, |pairs| pairs.parse().expect("PAIRS is a number"));
     let seconds = format!("{}s", numbers.get(1).map_or("3", String::as_str));
     let mut costs = Vec::with_capacity(pairs);

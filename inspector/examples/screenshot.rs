@@ -20,7 +20,9 @@ mod terminal;
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let usage = "usage: screenshot OUT.svg COLUMNSxROWS SECONDS KEYS -- LOOPSCOPE-ARGUMENTS";
-    let [out, size, seconds, keys, separator, command @ ..] = arguments.as_slice() else { anyhow::bail!(usage) };
+    let [out, size, seconds, keys, separator, command @ ..] = arguments.as_slice() else {
+        anyhow::bail!(usage)
+    };
     anyhow::ensure!(separator == "--", usage);
     let (columns, rows) = size.split_once('x').context(usage)?;
     let size = (columns.parse()?, rows.parse()?);
@@ -58,9 +60,13 @@ fn ansi_of(screen: &vt100::Screen, (columns, rows): (u16, u16)) -> String {
                 continue;
             }
             ansi.push_str("\x1b[0");
-            for (on, code) in
-                [(cell.bold(), 1), (cell.dim(), 2), (cell.italic(), 3), (cell.underline(), 4), (cell.inverse(), 7)]
-            {
+            for (on, code) in [
+                (cell.bold(), 1),
+                (cell.dim(), 2),
+                (cell.italic(), 3),
+                (cell.underline(), 4),
+                (cell.inverse(), 7),
+            ] {
                 if on {
                     let _ = write!(ansi, ";{code}");
                 }

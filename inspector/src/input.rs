@@ -95,7 +95,9 @@ impl Input {
     /// [`ExportError`] where it cannot be read, or `out` not be written.
     pub fn export_chrome(&self, options: ExportOptions, out: impl Write) -> Result<ExportStats, ExportError> {
         match self {
-            Self::Trace(path, _) => export(|| TraceReader::open(path).map_err(SourceError::from), options, out),
+            Self::Trace(path, _) => {
+                export(|| TraceReader::open(path).map_err(SourceError::from), options, out)
+            }
             Self::Ring(ring) => export(|| Ok(ring.clone()), options, out),
         }
     }

@@ -33,9 +33,8 @@ impl Interrupt {
                 .and_then(|_| flag::register(signal, Arc::clone(&asked)))
                 .map_err(|error| Failure::Input(format!("cannot catch signal {signal}: {error}")))?;
         }
-        let deadline = duration.map(|duration| {
-            monotonic_now().plus_ns(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
-        });
+        let deadline = duration
+            .map(|duration| monotonic_now().plus_ns(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)));
         Ok(Self { asked, deadline })
     }
 

@@ -200,7 +200,8 @@ impl Keeper for Keeping {
             Again::Saved(word) => Input::open(word).map_err(|failure| failure.to_string())?,
         };
         let (path, file) = new_file(input.source().metadata(), "json")?;
-        let options = ExportOptions { range: TimeRange { from: Some(from), to: Some(to) }, ..Default::default() };
+        let options =
+            ExportOptions { range: TimeRange { from: Some(from), to: Some(to) }, ..Default::default() };
         let mut out = BufWriter::new(file);
         let stats = input.export_chrome(options, &mut out).map_err(|error| error.to_string())?;
         out.flush().map_err(|error| format!("cannot write {}: {error}", path.display()))?;
@@ -210,7 +211,8 @@ impl Keeper for Keeping {
 
 /// A file that was not there before, named after the recorded program, in the current folder.
 fn new_file(metadata: &Metadata, extension: &str) -> Result<(PathBuf, File), String> {
-    let program: String = metadata.program.chars().filter(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect();
+    let program: String =
+        metadata.program.chars().filter(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect();
     for number in 1.. {
         let path = PathBuf::from(format!("{program}-{}-{number}.{extension}", metadata.pid));
         match OpenOptions::new().write(true).create_new(true).open(&path) {

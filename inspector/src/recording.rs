@@ -64,7 +64,8 @@ impl Recording {
             let drain = Arc::clone(&drain);
             move || drain.run()
         });
-        let thread = thread.map_err(|error| Failure::Input(format!("cannot start the recording thread: {error}")))?;
+        let thread =
+            thread.map_err(|error| Failure::Input(format!("cannot start the recording thread: {error}")))?;
         Ok(Self { drain, thread: Some(thread) })
     }
 

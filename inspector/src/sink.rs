@@ -25,7 +25,8 @@ impl Sink {
     ///
     /// [`Failure::Input`] where the file cannot be made.
     pub fn new(metadata: &Metadata, record: Option<&Path>) -> Result<Self, Failure> {
-        let writer = record.map(|path| TraceWriter::create(path, metadata)).transpose().map_err(Failure::input)?;
+        let writer =
+            record.map(|path| TraceWriter::create(path, metadata)).transpose().map_err(Failure::input)?;
         Ok(Self { writer, ..Self::empty(metadata) })
     }
 

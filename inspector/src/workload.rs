@@ -112,7 +112,13 @@ impl Served {
 impl fmt::Display for Served {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.elapsed_ns as f64 / 1e9;
-        write!(f, "served {} of {} requests in {seconds:.1} s: {:.0} a second", self.answered, self.sent, self.rate())
+        write!(
+            f,
+            "served {} of {} requests in {seconds:.1} s: {:.0} a second",
+            self.answered,
+            self.sent,
+            self.rate()
+        )
     }
 }
 
@@ -137,12 +143,8 @@ impl Workload {
         let files = tempfile::tempdir().map_err(system("make its files"))?;
         write_files(files.path()).map_err(system("make its files"))?;
         let (tell, told) = mpsc::sync_channel(1);
-        let setup = Setup {
-            session: session.clone(),
-            scales,
-            files: files.path().to_owned(),
-            stall: options.stall,
-        };
+        let setup =
+            Setup { session: session.clone(), scales, files: files.path().to_owned(), stall: options.stall };
         let thread = std::thread::Builder::new()
             .name("loop".to_owned())
             .spawn(move || run_loop(setup, &tell))

@@ -16,7 +16,8 @@ pub(super) fn run(args: &AttachArgs, global: &Global) -> Result<(), Failure> {
     let mut source = input::open_ring(&path, Start::Newest)?;
     let live = &args.live;
     if drawing::is_wanted(live) {
-        let again = Box::new(move || input::open_ring(&path, Start::Oldest).map_err(|failure| failure.to_string()));
+        let again =
+            Box::new(move || input::open_ring(&path, Start::Oldest).map_err(|failure| failure.to_string()));
         let mut keeping = Keeping::new(Again::Ring(again));
         if let Some(record) = &live.record {
             keeping = keeping.recording_to(record, source.metadata())?;

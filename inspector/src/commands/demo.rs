@@ -26,7 +26,8 @@ pub(super) fn run(args: &DemoArgs, global: &Global) -> Result<(), Failure> {
     if drawing::is_wanted(&args.live) && !args.no_ring {
         return draw(args, global, &session);
     }
-    let interrupt = Interrupt::new(Some(args.live.duration.unwrap_or(UNWATCHED)))?;
+    let unwatched = (!stdout::is_terminal()).then_some(UNWATCHED);
+    let interrupt = Interrupt::new(args.live.duration.or(unwatched))?;
     let recording = Recording::start(&session, args.live.record.as_deref())?;
     let workload = Workload::start(&options(args), &session).map_err(failure)?;
     while workload.is_running() && !interrupt.is_due() {
@@ -67,7 +68,8 @@ fn session(args: &DemoArgs) -> Session {
         Load::Rate(rate) => rate.to_string(),
         Load::Max => "max".to_owned(),
     };
-    let scales: Vec<String> = args.scale.iter().map(|scale| format!("{}={}", scale.tag, scale.factor)).collect();
+    let scales: Vec<String> =
+        args.scale.iter().map(|scale| format!("{}={}", scale.tag, scale.factor)).collect();
     let build = if cfg!(debug_assertions) { "debug" } else { "release" };
     let builder = Session::builder("demo")
         .policy("bun")

@@ -13,7 +13,11 @@ use crate::sink::Sink;
 /// # Errors
 ///
 /// [`Failure::Input`] where the ring cannot be read any more; `sink` has what came before.
-pub(super) fn follow(source: &mut ProcessReader, sink: &mut Sink, interrupt: &Interrupt) -> Result<(), Failure> {
+pub(super) fn follow(
+    source: &mut ProcessReader,
+    sink: &mut Sink,
+    interrupt: &Interrupt,
+) -> Result<(), Failure> {
     let mut batch: Vec<Stamped> = Vec::new();
     loop {
         batch.clear();

@@ -41,7 +41,10 @@ fn as_json(ring: &RingInfo) -> serde_json::Value {
 }
 
 fn table(rings: &[RingInfo]) -> String {
-    let mut text = format!("{:>8}  {:<8} {:<8} {:>9}  {:<20} {}\n", "PID", "STATE", "POLICY", "STARTED", "PROGRAM", "RING");
+    let mut text = format!(
+        "{:>8}  {:<8} {:<8} {:>9}  {:<20} {}\n",
+        "PID", "STATE", "POLICY", "STARTED", "PROGRAM", "RING"
+    );
     for ring in rings {
         let age = age(ring.started.wall_ns);
         let program = printable(&ring.program);

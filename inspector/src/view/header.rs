@@ -46,7 +46,8 @@ fn who(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let policy = printable(&about.policy);
     let policy = if policy.is_empty() { policy } else { format!("policy {policy}") };
     // The name gives way before the numbers do.
-    let rest: usize = [&pid, &policy].iter().filter(|part| !part.is_empty()).map(|part| part.width() + 3).sum();
+    let rest: usize =
+        [&pid, &policy].iter().filter(|part| !part.is_empty()).map(|part| part.width() + 3).sum();
     let name = cut(&printable(&about.name), left_width.saturating_sub(rest as u16 + 1).max(8));
     pen.gap(1).put(&name, theme.strong());
     for part in [&pid, &policy] {
@@ -132,7 +133,11 @@ fn how(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     if room >= SPARK_MIN {
         // The tenth of a second that is not over would always look like a dip.
         let over = glance.ticks.len().saturating_sub(1);
-        pen.sparkline(&glance.ticks[..over], room.min(SPARK_MAX).min(if wide { SPARK_MAX } else { 12 }), theme.bar());
+        pen.sparkline(
+            &glance.ticks[..over],
+            room.min(SPARK_MAX).min(if wide { SPARK_MAX } else { 12 }),
+            theme.bar(),
+        );
     }
     for (text, style) in &parts {
         pen.put(text, *style);

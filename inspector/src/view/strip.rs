@@ -131,7 +131,10 @@ fn marker(
     if let Some(tick) = marked {
         let text = about(state, tick);
         let Some(column) = column else {
-            canvas.pen(row, 0).gap(1).put(&format!("{text} · before the ticks that are kept"), theme.strong());
+            canvas
+                .pen(row, 0)
+                .gap(1)
+                .put(&format!("{text} · before the ticks that are kept"), theme.strong());
             return;
         };
         let column = column as u16;
@@ -220,9 +223,10 @@ fn live(state: &State) -> Option<Live> {
         Running::Phase(phase) => Live { ns: lasted, phase: Some(phase) },
         Running::Task { .. } => Live { ns: lasted, phase: Some(Phase::Tasks) },
         // Waiting is not running: a poll has a height only from its deadline on.
-        Running::Poll { deadline } => {
-            Live { ns: deadline.map_or(0, |deadline| state.running_at.ns_since(deadline)), phase: Some(Phase::Poll) }
-        }
+        Running::Poll { deadline } => Live {
+            ns: deadline.map_or(0, |deadline| state.running_at.ns_since(deadline)),
+            phase: Some(Phase::Poll),
+        },
     })
 }
 

@@ -150,7 +150,9 @@ impl Outside {
             }
         }
         while !stop.load(Ordering::Relaxed) {
-            while let Some((_, arrival)) = upcoming.take_if(|(at_ns, _)| start.plus_ns(*at_ns) <= monotonic_now()) {
+            while let Some((_, arrival)) =
+                upcoming.take_if(|(at_ns, _)| start.plus_ns(*at_ns) <= monotonic_now())
+            {
                 self.perform(arrival)?;
                 upcoming = self.schedule.next();
             }

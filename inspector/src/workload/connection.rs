@@ -149,7 +149,8 @@ impl Connection {
 }
 
 fn parse_lines(bytes: &[u8]) -> (Vec<Request>, usize) {
-    let lines: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")).collect();
+    let lines: Vec<&[u8]> =
+        bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")).collect();
     let used = lines.iter().map(|line| line.len()).sum();
     (lines.into_iter().map(|line| Request::Line(line.to_vec())).collect(), used)
 }

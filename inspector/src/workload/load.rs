@@ -22,7 +22,8 @@ impl Load {
             return Ok(Self::Max);
         }
         let rate = f64::from_str(text).ok().filter(|rate| (1.0..=100_000.0).contains(rate));
-        rate.map(Self::Rate).ok_or_else(|| "write a number of requests a second from 1 to 100000, or max".to_owned())
+        rate.map(Self::Rate)
+            .ok_or_else(|| "write a number of requests a second from 1 to 100000, or max".to_owned())
     }
 }
 
@@ -42,7 +43,8 @@ impl Scale {
     ///
     /// A sentence on what to write instead.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let explain = || "write it as TAG=FACTOR with a factor from 1 to 1000, for example ReadFile=1.2".to_owned();
+        let explain =
+            || "write it as TAG=FACTOR with a factor from 1 to 1000, for example ReadFile=1.2".to_owned();
         let (tag, factor) = text.split_once('=').ok_or_else(explain)?;
         let factor = f64::from_str(factor).ok().filter(|factor| (1.0..=1000.0).contains(factor));
         Ok(Self { tag: tag.to_owned(), factor: factor.ok_or_else(explain)? })

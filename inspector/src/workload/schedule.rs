@@ -125,8 +125,8 @@ impl Schedule {
     /// The schedule of `seed` at `rate` requests a second.
     #[must_use]
     pub fn new(seed: u64, rate: f64) -> Self {
-        let generators =
-            (0..STREAMS.len()).map(|stream| Rng::with_seed(seed.wrapping_mul(31).wrapping_add(stream as u64)));
+        let generators = (0..STREAMS.len())
+            .map(|stream| Rng::with_seed(seed.wrapping_mul(31).wrapping_add(stream as u64)));
         let mut schedule = Self { rate, generators: generators.collect(), next: BinaryHeap::new() };
         for stream in 0..STREAMS.len() {
             schedule.arm(stream, 0);
@@ -171,7 +171,8 @@ mod tests {
     fn arrivals_come_in_order_and_at_their_rate() {
         let arrivals = first_seconds(1, 500.0, 60);
         assert!(arrivals.is_sorted_by_key(|(at_ns, _)| *at_ns));
-        let requests = arrivals.iter().filter(|(_, a)| matches!(a, Arrival::Echo { .. } | Arrival::Http { .. })).count();
+        let requests =
+            arrivals.iter().filter(|(_, a)| matches!(a, Arrival::Echo { .. } | Arrival::Http { .. })).count();
         // 30,024 expected; a Poisson count of that size strays by 173 in one run of three.
         assert!((29_000..31_100).contains(&requests), "{requests}");
     }

@@ -4,7 +4,8 @@
 //! tasks carry only what is theirs and those that come back from other threads stay `Send`.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::fmt::Write as _;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -28,6 +29,9 @@ pub struct ConnectionId(pub u64);
 
 type Cx<'a, 'b> = &'a mut Context<'b, DemoTask>;
 
+/// Most sections in the index.
+const INDEX_MAX: usize = 10_000;
+
 /// The state behind the handlers.
 pub struct Server {
     /// Pages that were rendered.
@@ -41,6 +45,7 @@ pub struct Server {
     connections: RefCell<HashMap<ConnectionId, Connection>>,
     next_connection: Cell<u64>,
     log: RefCell<String>,
+    index: RefCell<BTreeSet<(u32, u32)>>,
     last_beat: Cell<Option<Timestamp>>,
     worst_gap_ns: Cell<u64>,
     answered: Cell<u64>,
@@ -69,6 +74,7 @@ impl Server {
             connections: RefCell::default(),
             next_connection: Cell::new(0),
             log: RefCell::default(),
+            index: RefCell::default(),
             last_beat: Cell::new(None),
             worst_gap_ns: Cell::new(0),
             answered: Cell::new(0),
@@ -294,22 +300,37 @@ pub fn file_read(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, read: io::Result<
     }
 }
 
-/// Renders a page, keeps it, and sends it.
+/// Renders a page, keeps it, and sends it; its sections are indexed before anything else runs.
 pub fn render_page(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, number: u32) {
     let server = server();
-    let rows = 24 + number as usize % 104;
-    let mut page = String::with_capacity(rows * 40);
+    let rows = 24 + number % 360;
+    let mut page = String::with_capacity(rows as usize * 40);
     for row in 0..rows {
-        page.push_str(&format!("<li>page {number}, row {row:4}, {:08x}\n", (row as u32).wrapping_mul(number)));
+        // Writing to a string cannot fail.
+        let _ = writeln!(page, "<li>page {number}, row {row:4}, {:08x}", row.wrapping_mul(number));
+    }
+    for section in 0..rows / 64 {
+        cx.microtask(DemoTask::IndexSection(number, section));
     }
     let page: Rc<[u8]> = page.into_bytes().into();
     answer(cx, id, slot, http_answer("200 OK", &page));
     server.cache.0.borrow_mut().keep(number, page, cx.now());
 }
 
+/// Notes a section of a page in the index, which is bounded.
+pub fn index_section(page: u32, section: u32) {
+    let server = server();
+    let mut index = server.index.borrow_mut();
+    if index.len() >= INDEX_MAX {
+        index.clear();
+    }
+    index.insert((section, page));
+}
+
 /// Computes a report where it should not: on the loop thread.
 pub fn report(cx: Cx<'_, '_>, asked_by: Option<(ConnectionId, Slot)>, takes: Duration) {
-    let checksum = compute_until(monotonic_now().plus_ns(u64::try_from(takes.as_nanos()).unwrap_or(u64::MAX)));
+    let checksum =
+        compute_until(monotonic_now().plus_ns(u64::try_from(takes.as_nanos()).unwrap_or(u64::MAX)));
     if let Some((id, slot)) = asked_by {
         answer(cx, id, slot, http_answer("200 OK", format!("checksum {checksum:016x}\n").as_bytes()));
     }
@@ -317,7 +338,6 @@ pub fn report(cx: Cx<'_, '_>, asked_by: Option<(ConnectionId, Slot)>, takes: Dur
 
 /// Appends to the access log, which is kept in memory and bounded.
 pub fn log_access(bytes: usize) {
-    use std::fmt::Write as _;
     let server = server();
     let mut log = server.log.borrow_mut();
     if log.len() > 256 * 1024 {
@@ -341,10 +361,11 @@ pub fn metric(value: u32) {
 /// `SIGUSR1` begins a new access log, `SIGUSR2` writes the figures into it.
 pub fn signal(cx: Cx<'_, '_>) {
     let server = server();
-    let dump = cx.signal().is_some_and(|arrival| i32::from(arrival.signo) == rustix::process::Signal::USR2.as_raw());
+    let dump =
+        cx.signal().is_some_and(|arrival| i32::from(arrival.signo) == rustix::process::Signal::USR2.as_raw());
     let mut log = server.log.borrow_mut();
     if dump {
-        log.push_str(&format!("{} answered, metrics {}\n", server.answered.get(), server.metrics.get()));
+        let _ = writeln!(log, "{} answered, metrics {}", server.answered.get(), server.metrics.get());
     } else {
         log.clear();
     }
@@ -372,7 +393,9 @@ pub fn sweep(cx: Cx<'_, '_>) {
     let server = server();
     let gone: Vec<ConnectionId> = {
         let connections = server.connections.borrow();
-        let broken = connections.iter().filter(|(_, connection)| matches!(connection.stream.take_error(), Ok(Some(_)) | Err(_)));
+        let broken = connections
+            .iter()
+            .filter(|(_, connection)| matches!(connection.stream.take_error(), Ok(Some(_)) | Err(_)));
         broken.map(|(id, _)| *id).collect()
     };
     for id in gone {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use loop_core::{Context, TagOf, Task};
 
-use super::server::{self, ConnectionId};
 use super::connection::{Protocol, Slot};
 use super::schedule::Route;
+use super::server::{self, ConnectionId};
 
 /// What the demo's loop runs.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub enum DemoTask {
     Report(Option<(ConnectionId, Slot)>, Duration),
     /// A line for the access log.
     AccessLog(usize),
+    /// A section of a rendered page goes into the index.
+    IndexSection(u32, u32),
     /// A connection gives back what a burst left behind.
     Tidy(ConnectionId),
     /// Another thread reports a measurement.
@@ -58,8 +60,21 @@ impl Task for DemoTask {
     type Remote = DemoRemote;
 
     const TAGS: &'static [&'static str] = &[
-        "Accept", "Socket", "Echo", "HttpRequest", "ReadFile", "RenderPage", "Report", "AccessLog", "Tidy", "Metric",
-        "Signal", "Heartbeat1ms", "Average10ms", "Sweep100ms",
+        "Accept",
+        "Socket",
+        "Echo",
+        "HttpRequest",
+        "ReadFile",
+        "RenderPage",
+        "Report",
+        "AccessLog",
+        "Tidy",
+        "Metric",
+        "Signal",
+        "Heartbeat1ms",
+        "Average10ms",
+        "Sweep100ms",
+        "IndexSection",
     ];
 
     fn tag(&self) -> TagOf {
@@ -78,6 +93,7 @@ impl Task for DemoTask {
             Self::Heartbeat => 11,
             Self::Average => 12,
             Self::Sweep => 13,
+            Self::IndexSection(..) => 14,
         })
     }
 
@@ -92,6 +108,7 @@ impl Task for DemoTask {
             Self::RenderPage(connection, slot, page) => server::render_page(cx, connection, slot, page),
             Self::Report(asked_by, takes) => server::report(cx, asked_by, takes),
             Self::AccessLog(bytes) => server::log_access(bytes),
+            Self::IndexSection(page, section) => server::index_section(page, section),
             Self::Tidy(connection) => server::tidy(connection),
             Self::Metric(value) => server::metric(value),
             Self::Signal => server::signal(cx),
@@ -117,8 +134,15 @@ impl Task for DemoTask {
             Self::Heartbeat => Some(Self::Heartbeat),
             Self::Average => Some(Self::Average),
             Self::Sweep => Some(Self::Sweep),
-            Self::Echo(..) | Self::HttpRequest(..) | Self::ReadFile(..) | Self::RenderPage(..) | Self::Report(..)
-            | Self::AccessLog(..) | Self::Tidy(..) | Self::Metric(..) => None,
+            Self::Echo(..)
+            | Self::HttpRequest(..)
+            | Self::ReadFile(..)
+            | Self::RenderPage(..)
+            | Self::Report(..)
+            | Self::AccessLog(..)
+            | Self::IndexSection(..)
+            | Self::Tidy(..)
+            | Self::Metric(..) => None,
         }
     }
 }

@@ -86,7 +86,12 @@ impl Connection {
         let mut chunk = [0; 16 * 1024];
         loop {
             match self.stream.read(&mut chunk) {
-                Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the demo's server closed a connection")),
+                Ok(0) => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::UnexpectedEof,
+                        "the demo's server closed a connection",
+                    ));
+                }
                 Ok(count) => {
                     self.inbox.extend_from_slice(&chunk[..count]);
                     if count < chunk.len() {
@@ -122,7 +127,8 @@ fn count_responses(bytes: &[u8]) -> io::Result<(u32, usize)> {
         let mut response = httparse::Response::new(&mut headers);
         let parsed = response.parse(&bytes[used..]).map_err(io::Error::other)?;
         let httparse::Status::Complete(head) = parsed else { return Ok((answers, used)) };
-        let length = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-length"));
+        let length =
+            response.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-length"));
         let length = length.and_then(|header| std::str::from_utf8(header.value).ok()?.parse::<usize>().ok());
         let length = length.ok_or_else(|| io::Error::other("an answer without Content-Length"))?;
         if bytes.len() - used < head + length {
