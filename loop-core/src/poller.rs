@@ -172,8 +172,9 @@ pub trait Poller {
     fn delete(&mut self, key: usize) -> Result<Source, PollerError>;
 
     /// Waits until a source is ready, a [`Waker`] was used, or `timeout` is over (`None`: never), and puts what
-    /// is ready in place of what was in `out`. A timeout is never cut short, signals do not end the wait, and a
-    /// wake-up that came before the wait ends it at once; wake-ups coalesce and leave nothing in `out`.
+    /// is ready in place of what was in `out`. A timeout does not end early, signals do not end the wait, and a
+    /// wake-up that came before the wait ends it at once. Wake-ups coalesce and leave nothing in `out`; one that
+    /// races with the end of a wait may end the next one too, so an empty `out` does not say that time is up.
     ///
     /// # Errors
     ///

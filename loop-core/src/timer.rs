@@ -128,7 +128,8 @@ impl<T> TimerQueue<T> {
     /// Arms a new timer, referenced. Ids count up and are never used again.
     pub fn arm(&mut self, due: Timestamp, period_ns: Option<NonZeroU64>, value: T) -> TimerId {
         let timer = TimerId(self.next_id);
-        self.insert(timer, due, period_ns, true, value);
+        let is_new = self.restore(timer, due, period_ns, true, value);
+        debug_assert!(is_new, "ids count up");
         timer
     }
 
@@ -143,25 +144,14 @@ impl<T> TimerQueue<T> {
         referenced: bool,
         value: T,
     ) -> bool {
-        let is_free = !self.timers.contains_key(&timer);
-        if is_free {
-            self.insert(timer, due, period_ns, referenced, value);
+        if self.timers.contains_key(&timer) {
+            return false;
         }
-        is_free
-    }
-
-    fn insert(
-        &mut self,
-        timer: TimerId,
-        due: Timestamp,
-        period_ns: Option<NonZeroU64>,
-        referenced: bool,
-        value: T,
-    ) {
         let key = self.place(timer, due);
         self.next_id = self.next_id.max(timer.0.saturating_add(1));
         self.referenced += usize::from(referenced);
         self.timers.insert(timer, Timer { key: Some(key), period_ns, referenced, value });
+        true
     }
 
     /// Puts `timer` into the order, behind everything that is due at the same time.

@@ -31,6 +31,15 @@ fn gated(task: u64) -> (Job<u32>, Receiver<()>, Sender<()>) {
     (job(task, run), is_started, go)
 }
 
+/// A pool whose only worker is in job 1 until it is told to go on.
+fn busy_pool() -> (WorkPool<u32>, Results, Sender<()>) {
+    let (mut pool, results) = pool(1);
+    let (first, is_started, go) = gated(1);
+    pool.submit(first).unwrap();
+    is_started.recv().unwrap();
+    (pool, results, go)
+}
+
 #[test]
 fn b11_a_job_runs_on_a_worker_and_its_result_reaches_the_sink() {
     let (mut pool, results) = pool(2);
@@ -119,10 +128,7 @@ fn every_worker_records_what_it_ran_with_a_recorder_of_its_own() {
 
 #[test]
 fn the_depth_counts_what_waits() {
-    let (mut pool, results) = pool(1);
-    let (first, is_started, go) = gated(1);
-    pool.submit(first).unwrap();
-    is_started.recv().unwrap();
+    let (mut pool, results, go) = busy_pool();
     assert_eq!(pool.depth(), 0);
     assert_eq!(pool.submit(job(2, |_| 2)).unwrap(), 1);
     assert_eq!(pool.submit(job(3, |_| 3)).unwrap(), 2);
@@ -145,10 +151,7 @@ fn e03_a_shutdown_finishes_what_waits() {
 
 #[test]
 fn e03_a_shutdown_hands_back_what_waits_and_takes_no_more() {
-    let (mut pool, results) = pool(1);
-    let (first, is_started, go) = gated(1);
-    pool.submit(first).unwrap();
-    is_started.recv().unwrap();
+    let (mut pool, results, go) = busy_pool();
     for task in 2..=4 {
         pool.submit(job(task, |_| 0)).unwrap();
     }
@@ -164,10 +167,7 @@ fn e03_a_shutdown_hands_back_what_waits_and_takes_no_more() {
 
 #[test]
 fn e03_a_shutdown_ends_at_its_deadline_and_reports_what_was_left() {
-    let (mut pool, results) = pool(1);
-    let (first, is_started, go) = gated(1);
-    pool.submit(first).unwrap();
-    is_started.recv().unwrap();
+    let (mut pool, results, go) = busy_pool();
     pool.submit(job(2, |_| 0)).unwrap();
     let left = pool.shutdown(Pending::Finish, Some(Duration::from_millis(1)));
     assert_eq!((left.handed_back.len(), left.unjoined), (1, 1));
