@@ -20,6 +20,8 @@ mod keep_alive;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod recording;
+#[cfg(test)]
 mod signals;
 #[cfg(test)]
 mod tick;

@@ -141,4 +141,10 @@ fn queue_depths_are_sampled_when_they_changed() {
     world.turn();
     let depths = pick!(world.events(), Event::QueueDepth { queue, depth } => (queue, depth));
     assert_eq!(depths, [(Queue::Tasks, 2), (Queue::Tasks, 0)]);
+    let handle = world.lp.handle();
+    (0..3).for_each(|_| handle.post(Builtin::remote("posted", |_| ())).unwrap());
+    world.turn();
+    world.turn();
+    let depths = pick!(world.events(), Event::QueueDepth { queue, depth } => (queue, depth));
+    assert_eq!(depths, [(Queue::Concurrent, 3), (Queue::Concurrent, 0)]);
 }

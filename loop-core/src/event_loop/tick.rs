@@ -42,10 +42,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         if self.watches_heap() {
             let now = self.read(ClockPoint::Tick);
             self.gc_timers(now);
-            self.take_concurrent();
+            let taken = self.take_concurrent();
+            self.sample_concurrent(taken);
             self.gc_check(now);
         } else {
-            self.take_concurrent();
+            let taken = self.take_concurrent();
+            self.sample_concurrent(taken);
         }
         loop {
             let pass = self.run_pass();
