@@ -117,7 +117,7 @@ impl ProcessReader {
     }
 
     fn of_session(session: &Session, start: Start, drains: bool) -> Self {
-        match session.inner() {
+        match session.handle().map(|handle| handle.inner()) {
             Some(inner) => {
                 let (metadata, unit) = (inner.metadata.clone(), inner.clock.unit());
                 let anchors = inner.anchors;
