@@ -145,7 +145,8 @@ impl Session {
     /// the [draining reader](Self::draining_reader) has not polled calls `drain` first, on its own thread. `drain`
     /// polls that reader (behind a lock that a draining thread takes as well); where it frees no room, the
     /// recorder gives up, overwrites, and goes on. To be set before the first recorder; the first call counts.
-    /// `drain` goes with the session's last handle, so it must not hold a handle itself (a reader is none).
+    /// `drain` goes with the session's last handle, so it must not hold a handle or a recorder of this session itself (a
+    /// reader is none).
     pub fn on_full(&self, drain: Arc<dyn Fn() + Send + Sync>) {
         if let Some(handle) = &self.handle
             && handle.set_hook(drain)

@@ -215,22 +215,6 @@ impl Pen {
         self.handle.upgrade()
     }
 
-    /// Whether this is a pen of that session, and the session goes on.
-    pub(crate) fn is_of(&self, handle: &Weak<Handle>) -> bool {
-        Weak::ptr_eq(&self.handle, handle) && !self.has_ended()
-    }
-
-    /// Whether both are pens of one session.
-    #[cfg(feature = "tracing")]
-    pub(crate) fn is_sibling(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.session, &other.session)
-    }
-
-    /// Whether the session has ended.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.session.has_ended()
-    }
-
     pub(crate) fn written(&self) -> u64 {
         self.writer.written()
     }
@@ -240,17 +224,36 @@ impl Pen {
         self.gate.is_under_pressure(self.writer.written())
     }
 
-    /// Whether the recorder is gone. Its place may have another pen by now.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Relaxed)
-    }
-
     /// Gives the place back.
     pub(crate) fn close(&self) {
         if self.writer.is_ours() && !self.closed.swap(true, Ordering::Relaxed) {
             self.session.close(self.place, self.writer.written());
             drop(self.keeps.lock().unwrap_or_else(PoisonError::into_inner).take());
         }
+    }
+}
+
+/// What the `tracing` adapter asks of a pen that it shares with a recorder.
+#[cfg(feature = "tracing")]
+impl Pen {
+    /// Whether this is a pen of that session, and the session goes on.
+    pub(crate) fn is_of(&self, handle: &Weak<Handle>) -> bool {
+        Weak::ptr_eq(&self.handle, handle) && !self.has_ended()
+    }
+
+    /// Whether both are pens of one session.
+    pub(crate) fn is_sibling(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.session, &other.session)
+    }
+
+    /// Whether the session has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.session.has_ended()
+    }
+
+    /// Whether the recorder is gone. Its place may have another pen by now.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
     }
 }
 
