@@ -14,6 +14,8 @@ mod gc;
 #[cfg(test)]
 mod immediates;
 #[cfg(test)]
+mod invariants;
+#[cfg(test)]
 mod io;
 #[cfg(test)]
 mod keep_alive;

@@ -9,6 +9,7 @@ use loop_probes::event::StopReason;
 use loop_probes::ids::TimerId;
 use proptest::prelude::*;
 
+use crate::invariants;
 use crate::kit::{Cx, World, ms};
 
 /// What a callback does.
@@ -325,5 +326,6 @@ proptest! {
             }
         }
         prop_assert!(!model.alive());
+        invariants::check(&world.stamped());
     }
 }

@@ -331,6 +331,17 @@ fn b04a_each_drain_first_releases_what_was_held_weakly() {
 }
 
 #[test]
+fn b02_rejections_are_reported_after_each_pass_and_at_the_end_of_the_turn() {
+    let log = Log::default();
+    let mut world = World::with_host(Weak(log.clone()));
+    world.post(log.task("task"));
+    world.lp.with(|cx| cx.after_loop(log.task("after loop")));
+    world.turn();
+    let ran: Vec<_> = log.take().into_iter().filter(|entry| entry != "release").collect();
+    assert_eq!(ran, ["task", "rejections", "after loop", "rejections"]);
+}
+
+#[test]
 fn b05_a_callback_without_a_drain_is_a_violation() {
     let mut policy = Policy::bun();
     policy.validation = Validation::Record;
