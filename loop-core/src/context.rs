@@ -61,7 +61,8 @@ impl<T: Task> Context<'_, T> {
     }
 
     /// Posts `callback` to the deferred queue, where `key` runs once per drain however often it was posted:
-    /// after the microtasks that follow the current task. Returning true keeps it for the next drain. True where
+    /// after the microtasks that follow the current task. Returning true keeps it for the next drain, whatever
+    /// brings that about: a kept callback wakes nothing and keeps nothing alive. The answer is true where
     /// the key waits already: then `callback` is dropped and the first one stays.
     pub fn defer(&mut self, key: u64, callback: impl FnMut(&mut Context<'_, T>) -> bool + 'static) -> bool {
         let existed = self.core.scheduler.deferred.post_with(key, || Box::new(callback));

@@ -30,4 +30,6 @@ mod tick;
 #[cfg(test)]
 mod timers;
 #[cfg(test)]
+mod trouble;
+#[cfg(test)]
 mod work;
