@@ -1,6 +1,7 @@
 //! An echo server on the loop, with its task enum: `cargo run -p loop-core --example echo -- 127.0.0.1:7007`.
 //!
 //! What a connection received in one callback goes back in one write, through the deferred queue.
+#![expect(clippy::print_stderr, reason = "a program on a terminal says what it does")]
 
 use std::collections::HashMap;
 use std::error::Error;

@@ -29,7 +29,7 @@ pub struct Context<'a, T: Task> {
 impl<T: Task> Context<'_, T> {
     /// Reads the record clock, where anybody wants to know.
     #[inline]
-    pub(crate) fn mark(&mut self) -> Ticks {
+    pub(crate) fn stamp(&mut self) -> Ticks {
         if self.core.on {
             self.core.at = self.clock.ticks();
         }
@@ -48,7 +48,7 @@ impl<T: Task> Context<'_, T> {
     #[inline]
     pub fn post(&mut self, task: T) -> TaskId {
         let tag = self.core.tag(&task);
-        let queued = self.mark();
+        let queued = self.stamp();
         let id = self.core.scheduler.new_id();
         let (origin, parent) = (self.core.current.origin, self.core.current.task);
         self.core.queue(Queued { task, id, tag, origin, signo: 0, queued }, parent, None)
@@ -61,12 +61,13 @@ impl<T: Task> Context<'_, T> {
     }
 
     /// Posts `callback` to the deferred queue, where `key` runs once per drain however often it was posted:
-    /// after the microtasks that follow the current task. Returning true keeps it for the next drain. True where
+    /// after the microtasks that follow the current task. Returning true keeps it for the next drain, whatever
+    /// brings that about: a kept callback wakes nothing and keeps nothing alive. The answer is true where
     /// the key waits already: then `callback` is dropped and the first one stays.
     pub fn defer(&mut self, key: u64, callback: impl FnMut(&mut Context<'_, T>) -> bool + 'static) -> bool {
         let existed = self.core.scheduler.deferred.post_with(key, || Box::new(callback));
         if self.core.on {
-            self.mark();
+            self.stamp();
             self.core.record(Event::DeferredPosted { key, existed });
         }
         existed
@@ -81,7 +82,7 @@ impl<T: Task> Context<'_, T> {
     /// waits for the next tick.
     pub fn immediate(&mut self, task: T) -> TaskId {
         let tag = self.core.tag(&task);
-        let queued = self.mark();
+        let queued = self.stamp();
         let id = self.core.scheduler.new_id();
         let origin = Origin::Immediate;
         self.core.scheduler.immediates.set(Queued { task, id, tag, origin, signo: 0, queued });
@@ -98,7 +99,7 @@ impl<T: Task> Context<'_, T> {
     pub fn clear_immediate(&mut self, immediate: TaskId) -> bool {
         let Some(queued) = self.core.scheduler.immediates.clear(immediate) else { return false };
         if self.core.on {
-            let start = self.mark();
+            let start = self.stamp();
             let Queued { id: task, tag, queued, .. } = queued;
             self.core.record(Event::TaskRan { task, tag, outcome: Outcome::Cancelled, queued, start });
         }
@@ -113,7 +114,7 @@ impl<T: Task> Context<'_, T> {
     /// Runs `task` once at the end of this turn, after the poll and its timers.
     pub fn after_loop(&mut self, task: T) -> TaskId {
         let tag = self.core.tag(&task);
-        let queued = self.mark();
+        let queued = self.stamp();
         let id = self.core.scheduler.new_id();
         self.core.scheduler.after_loop(task, id, tag, queued);
         id
@@ -157,7 +158,7 @@ impl<T: Task> Context<'_, T> {
     /// The running task failed: it is recorded as failed, with this message.
     pub fn fail(&mut self, message: impl fmt::Display) {
         self.core.current.outcome = Outcome::Failed;
-        self.mark();
+        self.stamp();
         self.core.exception(self.core.current.task, &message.to_string());
     }
 

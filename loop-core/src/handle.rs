@@ -131,7 +131,7 @@ impl<T: Task> Handle<T> {
     /// Asks the loop to end its run after the current turn.
     pub fn stop(&self) {
         self.shared.stop.store(true, Ordering::Release);
-        self.shared.waker.wake();
+        self.wake();
     }
 
     /// Keeps the loop alive until [`release`](Self::release). Takes effect at the start of the next tick.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::gc::GcConfig;
+use crate::gc::{GcConfig, GcConfigError};
 
 /// How a loop behaves. [`Policy::bun`] is the default; change single fields from there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +113,18 @@ impl Policy {
             snapshot_interval: Duration::from_secs(2),
             snapshot_parts_max: 4096,
         }
+    }
+}
+
+impl Policy {
+    /// The same with what the environment says about the GC controller (`LOOP_GC_TIMER_INTERVAL`,
+    /// `LOOP_GC_TIMER_DISABLE`).
+    ///
+    /// # Errors
+    ///
+    /// [`GcConfigError`] where a variable has a value that it cannot have.
+    pub fn with_env(self) -> Result<Self, GcConfigError> {
+        Ok(Self { gc: GcConfig::from_env()?, ..self })
     }
 }
 

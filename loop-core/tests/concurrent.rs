@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use loop_core::{Builtin, Context, EventLoop, TagOf, Task};
 use loop_probes::event::{Event, Origin, Queue};
+use loop_probes::ids::SourceId;
 use loop_probes::recorder::Recorder;
 
 use crate::kit::{World, ms, pick};
@@ -107,6 +108,18 @@ fn b08_a_post_ends_a_wait() {
     assert_eq!(world.sim.elapsed(), ms(2));
     let waits = pick!(world.events(), Event::TaskRan { queued, start, .. } => start.0 - queued.0);
     assert_eq!(waits, [0], "its queue wait counts from the post");
+}
+
+#[test]
+fn b08_a_post_says_who_posted_it() {
+    let mut world = World::new();
+    let handle = world.lp.handle().posting_as(SourceId(7));
+    handle.post(Builtin::remote("posted", |_| ())).unwrap();
+    world.lp.run().unwrap();
+    let events = world.events();
+    assert_eq!(pick!(events, Event::Wake { from, .. } => from), [Some(SourceId(7))]);
+    let posters = pick!(events, Event::TaskQueued { poster, parent, .. } => (poster, parent));
+    assert_eq!(posters, [(Some(SourceId(7)), None)]);
 }
 
 #[test]

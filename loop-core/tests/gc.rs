@@ -4,8 +4,10 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use loop_core::gc::Heap;
-use loop_core::{Builtin, HeapHost, Policy};
+use loop_core::gc::pressure::PressureWatch;
+use loop_core::{Builtin, EventLoop, HeapHost, Policy};
 use loop_probes::event::{Event, GcAction, GcMode, GcReason, Phase};
+use loop_probes::recorder::Recorder;
 
 use crate::kit::{World, ms, pick};
 
@@ -29,6 +31,16 @@ impl Heap for Cache {
 fn world(cache: &Cache) -> World {
     let mut world = World::with_host(HeapHost(cache.clone()));
     world.lp.with(|cx| cx.hold("test"));
+    world
+}
+
+/// A loop whose heap of 1000 live bytes was seen and collected once.
+fn settled(cache: &Cache) -> World {
+    let mut world = world(cache);
+    cache.bytes.set(1000);
+    cache.live.set(1000);
+    world.lp.tick();
+    let _ = world.events();
     world
 }
 
@@ -59,11 +71,7 @@ fn b17_a_heap_that_doubled_is_collected_at_once() {
 #[test]
 fn b17_a_change_below_doubling_waits_for_the_one_shot() {
     let cache = Cache::default();
-    let mut world = world(&cache);
-    cache.bytes.set(1000);
-    cache.live.set(1000);
-    world.lp.tick();
-    let _ = world.events();
+    let mut world = settled(&cache);
     cache.bytes.set(1500);
     world.lp.tick();
     assert_eq!(decisions(&world), [(GcAction::Defer, GcReason::Changed)]);
@@ -125,11 +133,7 @@ fn b16_it_can_be_switched_off() {
 #[test]
 fn b17_memory_pressure_and_requests_bring_the_check_forward() {
     let cache = Cache::default();
-    let mut world = world(&cache);
-    cache.bytes.set(1000);
-    cache.live.set(1000);
-    world.lp.tick();
-    let _ = world.events();
+    let mut world = settled(&cache);
     world.post(Builtin::once("pressure", |cx| cx.memory_pressure()));
     world.lp.tick();
     world.post(Builtin::once("request", |cx| cx.request_gc()));
@@ -143,11 +147,7 @@ fn b17_memory_pressure_and_requests_bring_the_check_forward() {
 #[test]
 fn b18_every_check_is_an_event_with_its_numbers_and_its_input() {
     let cache = Cache::default();
-    let mut world = world(&cache);
-    cache.bytes.set(1000);
-    cache.live.set(1000);
-    world.lp.tick();
-    let _ = world.events();
+    let mut world = settled(&cache);
     world.lp.with(|cx| cx.set_timeout(ms(1), Builtin::once("timer", |_| ())));
     world.turn();
     let events = world.events();
@@ -155,4 +155,37 @@ fn b18_every_check_is_an_event_with_its_numbers_and_its_input() {
         pick!(events, Event::GcDecision { heap_bytes, threshold_bytes, .. } => (heap_bytes, threshold_bytes));
     assert_eq!(decided, [(1000, 2000); 2], "one in the tick, one before the poll");
     assert_eq!(pick!(events, Event::InputHeap { heap_bytes } => heap_bytes), [1000; 2]);
+}
+
+#[test]
+fn b17_a_memory_pressure_file_brings_the_check_forward() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pressure");
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let watch = PressureWatch::open(&path).unwrap();
+    let cache = Cache::default();
+    cache.bytes.set(1000);
+    cache.live.set(1000);
+    let (recorder, capture) = Recorder::capture();
+    let builder = EventLoop::<Builtin>::builder().recorder(recorder).host(HeapHost(cache));
+    let mut event_loop = builder.build().unwrap();
+    event_loop.tick();
+    let notice = std::thread::spawn(move || std::fs::write(path, b"!").unwrap());
+    event_loop.with(|cx| {
+        let (source, interest) = (watch.source(), watch.interest());
+        let pressure = Builtin::repeat("pressure", move |cx| {
+            if watch.acknowledge() {
+                cx.memory_pressure();
+                cx.stop();
+            }
+        });
+        cx.register(source, interest, pressure).unwrap();
+    });
+    event_loop.run().unwrap();
+    notice.join().unwrap();
+    event_loop.tick();
+    let events: Vec<_> = capture.take().into_iter().map(|(_, event)| event).collect();
+    let collected = pick!(events, Event::GcDecision { action: GcAction::Collect, reason, .. } => reason);
+    assert_eq!(collected.last(), Some(&GcReason::Pressure));
 }

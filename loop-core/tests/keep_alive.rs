@@ -1,9 +1,10 @@
 //! What keeps a loop alive, how it stops, and how it goes on.
 
+use loop_core::policy::ExitRule;
 use loop_core::poller::Interest;
 use loop_core::sim::SimSource;
-use loop_core::{Builtin, EventLoop};
-use loop_probes::event::{Event, RefKind, StopReason};
+use loop_core::{Builtin, EventLoop, Policy};
+use loop_probes::event::{Event, PollReason, RefKind, StopReason};
 
 use crate::kit::{Cx, World, ms, pick};
 
@@ -112,6 +113,19 @@ fn b23_an_unreferenced_source_keeps_nothing_alive() {
         cx.remove(source).unwrap();
     });
     assert!(!world.lp.is_alive());
+}
+
+#[test]
+fn a_loop_that_only_stops_when_asked_waits_with_nothing_to_do() {
+    let mut policy = Policy::bun();
+    policy.exit = ExitRule::OnlyStopped;
+    let mut world = World::with_policy(policy);
+    let handle = world.lp.handle();
+    world.sim.at(ms(50), move || handle.stop());
+    assert_eq!(world.lp.run().unwrap(), StopReason::Stopped);
+    assert_eq!(world.sim.elapsed(), ms(50));
+    let polls = pick!(world.events(), Event::Poll { reason, timeout_ns, .. } => (reason, timeout_ns));
+    assert_eq!(polls, [(PollReason::Idle, None)]);
 }
 
 #[test]

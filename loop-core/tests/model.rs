@@ -9,6 +9,7 @@ use loop_probes::event::StopReason;
 use loop_probes::ids::TimerId;
 use proptest::prelude::*;
 
+use crate::invariants;
 use crate::kit::{Cx, World, ms};
 
 /// What a callback does.
@@ -23,6 +24,8 @@ enum Act {
     Interval(u64, u32, Node),
     /// Clears the timer with this number, modulo how many there were.
     Clear(usize),
+    /// Restarts a timer with its whole delay.
+    Refresh(usize),
     Reference(usize, bool),
     Works(u64),
     Stop,
@@ -54,6 +57,7 @@ fn act(depth: u32) -> BoxedStrategy<Act> {
         4 => (0..6_u64, inner()).prop_map(|(delay, node)| Act::Timer(delay, node)),
         1 => (1..6_u64, 1..4_u32, inner()).prop_map(|(period, times, node)| Act::Interval(period, times, node)),
         2 => any::<usize>().prop_map(Act::Clear),
+        2 => any::<usize>().prop_map(Act::Refresh),
         2 => (any::<usize>(), any::<bool>()).prop_map(|(timer, on)| Act::Reference(timer, on)),
         2 => (0..8_u64).prop_map(Act::Works),
         1 => Just(Act::Stop),
@@ -82,6 +86,7 @@ struct Timer {
     firing: bool,
     referenced: bool,
     interval: Option<(u64, u32)>,
+    delay: u64,
     node: Node,
 }
 
@@ -89,7 +94,17 @@ impl Model {
     fn arm(&mut self, delay: u64, interval: Option<(u64, u32)>, node: &Node) {
         self.armings += 1;
         let (due, armed) = (self.now + delay, Some(self.armings));
-        self.timers.push(Timer { due, armed, firing: false, referenced: true, interval, node: node.clone() });
+        let node = node.clone();
+        self.timers.push(Timer { due, armed, firing: false, referenced: true, interval, delay, node });
+    }
+
+    fn refresh(&mut self, index: usize) {
+        let timer = &mut self.timers[index];
+        // What runs once has nothing left to run while it fires.
+        if timer.armed.is_some() || (timer.firing && timer.interval.is_some()) {
+            self.armings += 1;
+            (timer.due, timer.armed) = (self.now + timer.delay, Some(self.armings));
+        }
     }
 
     fn call(&mut self, node: &Node) {
@@ -111,8 +126,9 @@ impl Model {
                     let timer = &mut self.timers[timer % timers];
                     (timer.armed, timer.firing) = (None, false);
                 }
+                Act::Refresh(timer) if timers > 0 => self.refresh(timer % timers),
                 Act::Reference(timer, on) if timers > 0 => self.timers[timer % timers].referenced = *on,
-                Act::Clear(_) | Act::Reference(..) => {}
+                Act::Clear(_) | Act::Refresh(_) | Act::Reference(..) => {}
                 Act::Works(took) => self.now += took,
                 Act::Stop => self.stop = true,
             }
@@ -187,13 +203,18 @@ impl Model {
             let timer = &mut self.timers[index];
             (timer.armed, timer.firing) = (None, true);
             let (node, started) = (timer.node.clone(), self.now);
-            let last = timer.interval.as_mut().is_none_or(|(_, left)| {
-                *left -= 1;
+            let last = timer.interval.as_mut().is_some_and(|(_, left)| {
+                *left = left.saturating_sub(1);
                 *left == 0
             });
-            self.run(&node);
+            self.call(&node);
+            if last {
+                // Its callback ends with clearing it, whatever it armed before.
+                (self.timers[index].armed, self.timers[index].firing) = (None, false);
+            }
+            self.drain();
             let timer = &mut self.timers[index];
-            if let (true, false, Some((period, _))) = (timer.firing, last, timer.interval) {
+            if let (true, None, Some((period, _))) = (timer.firing, timer.armed, timer.interval) {
                 self.armings += 1;
                 (timer.due, timer.armed) = (started + period, Some(self.armings));
             }
@@ -245,7 +266,7 @@ impl Real {
             Act::Interval(period, times, node) => {
                 let (real, node, left) = (self.clone(), node.clone(), Cell::new(*times));
                 let task = Builtin::repeat("node", move |cx| {
-                    left.set(left.get() - 1);
+                    left.set(left.get().saturating_sub(1));
                     let timer = cx.timer().unwrap();
                     real.call(cx, &node);
                     if left.get() == 0 {
@@ -258,6 +279,11 @@ impl Real {
             Act::Clear(timer) => {
                 if let Some(timer) = picked(timer) {
                     cx.clear_timer(timer);
+                }
+            }
+            Act::Refresh(timer) => {
+                if let Some(timer) = picked(timer) {
+                    let _ = cx.refresh_timer(timer);
                 }
             }
             Act::Reference(timer, on) => {
@@ -278,7 +304,7 @@ impl Real {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn random_programs_run_in_the_order_of_the_model(program in prop::collection::vec(node(3), 1..4)) {
@@ -300,5 +326,6 @@ proptest! {
             }
         }
         prop_assert!(!model.alive());
+        invariants::check(&world.stamped());
     }
 }

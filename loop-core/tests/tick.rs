@@ -3,10 +3,10 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use loop_core::policy::{DrainRule, PanicRule, Validation};
+use loop_core::policy::{DrainRule, Validation};
 use loop_core::poller::{Interest, Readiness};
 use loop_core::sim::SimSource;
-use loop_core::{Builtin, Host, LoopError, Policy};
+use loop_core::{Builtin, Host, Policy};
 use loop_probes::event::{Event, Outcome, Phase, PollReason, StopReason};
 
 use crate::kit::{Cx, Log, World, ms, name, pick};
@@ -331,6 +331,17 @@ fn b04a_each_drain_first_releases_what_was_held_weakly() {
 }
 
 #[test]
+fn b02_rejections_are_reported_after_each_pass_and_at_the_end_of_the_turn() {
+    let log = Log::default();
+    let mut world = World::with_host(Weak(log.clone()));
+    world.post(log.task("task"));
+    world.lp.with(|cx| cx.after_loop(log.task("after loop")));
+    world.turn();
+    let ran: Vec<_> = log.take().into_iter().filter(|entry| entry != "release").collect();
+    assert_eq!(ran, ["task", "rejections", "after loop", "rejections"]);
+}
+
+#[test]
 fn b05_a_callback_without_a_drain_is_a_violation() {
     let mut policy = Policy::bun();
     policy.validation = Validation::Record;
@@ -366,50 +377,40 @@ fn drain_rule_after_every_pass_is_the_other_policy() {
 }
 
 #[test]
-fn a_panic_is_recorded_counted_and_does_not_stop_the_loop() {
-    let mut world = World::new();
-    world.post(Builtin::once("bad", |_| panic!("the cache is on fire")));
-    world.post(world.log.task("good"));
-    assert_eq!(world.run(), ["good"]);
-    assert_eq!(world.lp.metrics().panics, 1);
-    let events = world.events();
-    let outcomes = pick!(events, Event::TaskRan { outcome, .. } => outcome);
-    assert_eq!(outcomes, [Outcome::Panicked, Outcome::Done]);
-    assert_eq!(pick!(events, Event::Exception { task, .. } => task.is_some()), [true]);
-}
-
-#[test]
-fn a_panic_stops_the_loop_where_the_policy_says_so() {
+fn drain_rule_after_every_pass_leaves_nothing_behind_for_a_poll_that_waits() {
     let mut policy = Policy::bun();
-    policy.panics = PanicRule::Stop;
+    policy.drain = DrainRule::AfterEveryPass;
     let mut world = World::with_policy(policy);
-    world.post(Builtin::once("bad", |_| panic!("the cache is on fire")));
-    let failed = world.lp.run().unwrap_err();
-    assert!(
-        matches!(&failed, LoopError::Panicked { tag, message } if tag == "bad" && message.contains("fire"))
-    );
-    assert_eq!(pick!(world.events(), Event::LoopStopped { reason } => reason), [StopReason::Failed]);
-}
-
-#[test]
-fn a_failed_task_says_so() {
-    let mut world = World::new();
-    world.post(Builtin::once("fails", |cx| cx.fail("no such file")));
-    world.run();
-    let events = world.events();
-    assert_eq!(pick!(events, Event::TaskRan { outcome, .. } => outcome), [Outcome::Failed]);
-    assert_eq!(pick!(events, Event::Exception { .. } => ()).len(), 1);
-}
-
-#[test]
-fn a_task_over_its_limit_is_slow() {
-    let mut world = World::new();
-    for took in [2, 11, 10] {
-        let sim = world.sim.clone();
-        world.post(Builtin::once("works", move |_| sim.advance(ms(took))));
+    for at in [1, 2] {
+        let log = world.log.clone();
+        world.lp.with(|cx| {
+            let deferred = log.clone();
+            let timer = log.then("timer", move |cx| {
+                cx.defer(1, move |_| {
+                    deferred.add("flush");
+                    false
+                });
+            });
+            cx.set_timeout(ms(at), timer);
+        });
     }
-    world.run();
-    let slow = pick!(world.events(), Event::SlowTask { limit_ns, start, .. } => (limit_ns, start));
-    assert_eq!(slow.len(), 1, "10 ms is the limit, not over it");
-    assert_eq!(slow[0].0, 10_000_000);
+    assert_eq!(world.turn(), ["timer", "flush"]);
+    assert_eq!(world.run(), ["timer", "flush"]);
+}
+
+#[test]
+fn a_microtask_budget_is_the_other_policy_and_loses_none() {
+    let mut policy = Policy::bun();
+    policy.microtasks_per_checkpoint = Some(2);
+    let mut world = World::with_policy(policy);
+    let log = world.log.clone();
+    world.post(world.log.then("task", move |cx| {
+        for micro in ["a", "b", "c", "d", "e"] {
+            cx.microtask(log.task(micro));
+        }
+    }));
+    world.post(world.log.task("next"));
+    assert_eq!(world.run(), ["task", "a", "b", "next", "c", "d", "e"]);
+    let left = pick!(world.events(), Event::Microtasks { ran, left, .. } => (ran, left));
+    assert_eq!(left, [(2, 3), (2, 1), (1, 0)]);
 }

@@ -213,8 +213,10 @@ fn the_polls_default_timeout_is_a_policy() {
     let mut world = World::with_policy(policy);
     world.lp.with(|cx| cx.hold("test"));
     world.turn();
+    world.lp.with(|cx| cx.set_timeout(ms(60_000), Builtin::once("in a minute", |_| ())));
+    world.turn();
     let polls = pick!(world.events(), Event::Poll { reason, timeout_ns, .. } => (reason, timeout_ns));
-    assert_eq!(polls, [(PollReason::Default, Some(10_000_000_000))]);
+    assert_eq!(polls, [(PollReason::Default, Some(10_000_000_000)); 2]);
 }
 
 #[test]

@@ -20,14 +20,12 @@ impl<T: Task> Context<'_, T> {
     pub fn register(&mut self, source: Source, interest: Interest, task: T) -> Result<IoSource, LoopError> {
         self.check_again(&task, RefKind::Io)?;
         let tag = self.core.tag(&task);
-        let id = IoSource(self.core.next_source);
+        let id = self.core.new_source();
         self.poller.add(Source::clone(&source), interest, id.0 as usize)?;
-        // Never used again: a stale readiness can name no other source than the one it was for.
-        self.core.next_source += 1;
         let registration = Registration { task, tag, referenced: true, fd: source };
         self.core.sources.insert(id.0, registration);
         if self.core.on {
-            self.mark();
+            self.stamp();
             self.core.record(Event::IoRegistered { source: id, tag });
         }
         self.core.add_ref(RefKind::Io, 1);
@@ -56,7 +54,7 @@ impl<T: Task> Context<'_, T> {
         let gone = self.core.sources.remove(&source.0).ok_or(LoopError::SourceGone(source))?;
         let deleted = self.poller.delete(source.0 as usize);
         if self.core.on {
-            self.mark();
+            self.stamp();
             self.core.record(Event::IoRemoved { source });
         }
         if gone.referenced {
@@ -74,7 +72,7 @@ impl<T: Task> Context<'_, T> {
     pub fn set_source_referenced(&mut self, source: IoSource, referenced: bool) -> Result<(), LoopError> {
         let entry = self.core.sources.get_mut(&source.0).ok_or(LoopError::SourceGone(source))?;
         if std::mem::replace(&mut entry.referenced, referenced) != referenced {
-            self.mark();
+            self.stamp();
             self.core.add_ref(RefKind::Io, if referenced { 1 } else { -1 });
         }
         Ok(())
@@ -101,7 +99,7 @@ impl<T: Task> Context<'_, T> {
             signals.install(signo)?;
         }
         if self.core.handlers.insert(number, Subscription { task, tag }).is_none() {
-            self.mark();
+            self.stamp();
             self.core.add_ref(RefKind::Signal, 1);
         }
         Ok(())
@@ -116,7 +114,7 @@ impl<T: Task> Context<'_, T> {
         if let Some(signals) = &mut self.core.signals {
             let _ = signals.uninstall(signo);
         }
-        self.mark();
+        self.stamp();
         self.core.add_ref(RefKind::Signal, -1);
         true
     }

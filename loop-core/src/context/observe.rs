@@ -9,9 +9,9 @@ use crate::task::Task;
 
 impl<T: Task> Context<'_, T> {
     /// Records a labelled point.
-    pub fn mark_point(&mut self, label: &'static str) {
+    pub fn mark(&mut self, label: &'static str) {
         if self.core.on {
-            self.mark();
+            self.stamp();
             let label = self.core.label(label);
             self.core.record(Event::Mark { label });
         }
@@ -19,10 +19,10 @@ impl<T: Task> Context<'_, T> {
 
     /// Records the extent of `f` under a label.
     pub fn span<R>(&mut self, label: &'static str, f: impl FnOnce(&mut Self) -> R) -> R {
-        let start = self.mark();
+        let start = self.stamp();
         let returned = f(self);
         if self.core.on {
-            self.mark();
+            self.stamp();
             let label = self.core.label(label);
             self.core.record(Event::Span { label, start });
         }

@@ -29,7 +29,7 @@ impl<T: Task> Context<'_, T> {
 
     fn arm(&mut self, delay: Delay, task: T) -> TimerId {
         let tag = self.core.tag(&task);
-        self.mark();
+        self.stamp();
         let now = self.read(ClockPoint::Arm);
         let (timer, due) = self.core.scheduler.arm(now, delay, task, tag);
         if self.core.on {
@@ -46,7 +46,7 @@ impl<T: Task> Context<'_, T> {
     pub fn clear_timer(&mut self, timer: TimerId) -> bool {
         let cleared = self.core.scheduler.clear(timer);
         if cleared && self.core.on {
-            self.mark();
+            self.stamp();
             self.core.record(Event::TimerCleared { timer });
         }
         cleared
@@ -59,7 +59,7 @@ impl<T: Task> Context<'_, T> {
     ///
     /// [`TimerGone`] where it is not armed.
     pub fn refresh_timer(&mut self, timer: TimerId) -> Result<(), TimerGone> {
-        self.mark();
+        self.stamp();
         let now = self.read(ClockPoint::Arm);
         let (tag, due, period_ns) = self.core.scheduler.refresh(now, timer)?;
         if self.core.on {
@@ -76,7 +76,7 @@ impl<T: Task> Context<'_, T> {
     pub fn set_timer_referenced(&mut self, timer: TimerId, referenced: bool) -> Result<(), TimerGone> {
         let changed = self.core.scheduler.set_timer_referenced(timer, referenced)?;
         if changed && self.core.on {
-            self.mark();
+            self.stamp();
             self.core.record(Event::TimerRef { timer, referenced });
         }
         Ok(())

@@ -28,7 +28,7 @@ impl<T: Task> Context<'_, T> {
     ) -> Result<TaskId, LoopError> {
         self.start_pool()?;
         let tag = self.core.resolve(tag);
-        let queued = self.mark();
+        let queued = self.stamp();
         let pool = self.core.pool.as_mut().ok_or(LoopError::PoolClosed)?;
         let task = self.core.scheduler.new_id();
         let depth = pool

@@ -8,6 +8,7 @@ use loop_probes::clock::{Clock, SystemClock};
 use loop_probes::event::Phase;
 use loop_probes::ids::Ticks;
 use loop_probes::recorder::Recorder;
+use loop_probes::session::Session;
 
 use super::core::{Core, Current, PoolFactory, SignalFactory};
 use super::{EventLoop, Metrics, observe};
@@ -75,6 +76,15 @@ impl<T: Task> Builder<T> {
     pub fn recorder(mut self, recorder: Recorder) -> Self {
         self.recorder = recorder;
         self
+    }
+
+    /// Records into `session`: the loop as `name`, each worker of the pool as `worker N`, all by its clock.
+    #[must_use]
+    pub fn session(self, session: &Session, name: &str) -> Self {
+        let workers = session.clone();
+        self.clock(session.clock())
+            .recorder(session.recorder(name))
+            .worker_recorders(Box::new(move |worker| workers.recorder(&format!("worker {worker}"))))
     }
 
     /// What scripts, microtasks and the heap belong to; Rust without a heap unless said otherwise.

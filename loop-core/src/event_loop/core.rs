@@ -166,6 +166,17 @@ impl<T: Task> Core<T> {
         id
     }
 
+    /// A number for a new source. Used again only after all others: a readiness of the running pass can name no
+    /// other source than the one it was for.
+    pub(crate) fn new_source(&mut self) -> IoSource {
+        while self.sources.contains_key(&self.next_source) {
+            self.next_source = self.next_source.wrapping_add(1);
+        }
+        let source = IoSource(self.next_source);
+        self.next_source = self.next_source.wrapping_add(1);
+        source
+    }
+
     /// References of a kind were taken or given back.
     pub(crate) fn ref_changed(&self, what: RefKind, delta: i32) {
         if self.on && delta != 0 {

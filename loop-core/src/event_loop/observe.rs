@@ -13,7 +13,7 @@ use crate::scheduler::name_of;
 use crate::task::Task;
 
 /// Queues whose depth is sampled.
-pub(super) const SAMPLED: usize = QUEUES.len();
+pub(super) const SAMPLED: usize = QUEUES.len() + 1;
 const QUEUES: [Queue; 6] =
     [Queue::Tasks, Queue::Immediates, Queue::Deferred, Queue::Timers, Queue::Signals, Queue::Work];
 
@@ -71,11 +71,21 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Records the depths that changed since they were recorded last.
     pub(super) fn sample_queues(&mut self) {
         for (index, queue) in QUEUES.into_iter().enumerate() {
-            let depth = self.core.depth_of(queue);
-            if depth != self.depths[index] {
-                self.depths[index] = depth;
-                self.core.record(Event::QueueDepth { queue, depth });
-            }
+            self.sample(index, queue, self.core.depth_of(queue));
+        }
+    }
+
+    /// The same for what other threads posted: their queue is counted when its batch is taken.
+    pub(super) fn sample_concurrent(&mut self, taken: u32) {
+        if self.core.on {
+            self.sample(QUEUES.len(), Queue::Concurrent, taken);
+        }
+    }
+
+    fn sample(&mut self, index: usize, queue: Queue, depth: u32) {
+        if depth != self.depths[index] {
+            self.depths[index] = depth;
+            self.core.record(Event::QueueDepth { queue, depth });
         }
     }
 
@@ -100,7 +110,7 @@ impl<T: Task> Core<T> {
             Queue::Microtasks => self.scheduler.microtasks.len() as u32,
             Queue::Signals => self.signals.as_ref().map_or(0, |signals| signals.pending()),
             Queue::Work => self.pool.as_ref().map_or(0, |pool| pool.depth()),
-            // Counted when its batch is taken: it is other threads' until then.
+            // Other threads' until its batch is taken.
             Queue::Concurrent => 0,
         }
     }

@@ -42,10 +42,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         if self.watches_heap() {
             let now = self.read(ClockPoint::Tick);
             self.gc_timers(now);
-            self.take_concurrent();
+            let taken = self.take_concurrent();
+            self.sample_concurrent(taken);
             self.gc_check(now);
         } else {
-            self.take_concurrent();
+            let taken = self.take_concurrent();
+            self.sample_concurrent(taken);
         }
         loop {
             let pass = self.run_pass();
@@ -110,10 +112,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     pub(super) fn do_auto_tick(&mut self) -> Result<(), LoopError> {
         self.core.depth += 1;
         self.run_immediates();
+        self.drain_after_pass();
         self.apply_pending_releases();
         let polled = self.poll_and_fire();
         if polled.is_ok() {
             self.run_after_loop();
+            self.drain_after_pass();
             self.report_rejections();
         }
         self.core.depth -= 1;
@@ -137,6 +141,13 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.core.record(Event::Immediates { ran, moved_to_next, start });
         }
         self.end_phase();
+    }
+
+    /// What the policy drains once for many callbacks must not wait for the next poll to end.
+    fn drain_after_pass(&mut self) {
+        if self.policy().drain == DrainRule::AfterEveryPass {
+            self.drain_as_phases();
+        }
     }
 
     fn apply_pending_releases(&mut self) {
