@@ -236,14 +236,11 @@ type Told = (Handle<DemoTask>, std::net::SocketAddr, std::net::SocketAddr);
 fn run_loop(setup: Setup, tell: &mpsc::SyncSender<Told>) -> Result<(), WorkloadError> {
     let Setup { session, scales, files, stall } = setup;
     let cache = SharedCache::default();
-    let workers = session.clone();
     let mut event_loop = EventLoop::<DemoTask>::builder()
         .policy(Policy::bun())
-        .recorder(session.recorder("loop"))
-        .clock(session.clock())
+        .session(&session, "loop")
         .host(HeapHost(cache.clone()))
         .workers(WORKERS)
-        .worker_recorders(Box::new(move |worker| workers.recorder(&format!("worker {worker}"))))
         .build()?;
     let server = Server::listen(cache, scales, files).map_err(system("listen"))?;
     let (echo, http) = server.addresses().map_err(system("listen"))?;

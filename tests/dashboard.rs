@@ -1,0 +1,195 @@
+//! The dashboard on a real terminal: what it shows, what its keys do, and that the terminal is given back.
+
+#[expect(dead_code, reason = "each test file uses its part")]
+#[path = "support/program.rs"]
+mod program;
+#[expect(dead_code, reason = "each test file uses its part")]
+#[path = "support/terminal.rs"]
+mod terminal;
+
+use program::{Place, text, wait_for};
+use terminal::Terminal;
+
+const SIZE: (u16, u16) = (100, 30);
+
+fn start(place: &Place, arguments: &[&str], extra: &[(&str, &str)]) -> Terminal {
+    let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+    let mut environment = vec![("LOOPSCOPE_DIR".to_owned(), text(&place.rings()).to_owned())];
+    environment.extend(extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    Terminal::start(env!("CARGO_BIN_EXE_loopscope"), &arguments, &environment, SIZE)
+        .expect("the terminal starts")
+}
+
+fn leave(mut terminal: Terminal) {
+    terminal.send("q").unwrap();
+    assert!(terminal.wait().success());
+    wait_for("the terminal to be given back", || {
+        terminal.look(|screen| !screen.alternate_screen() && !screen.hide_cursor())
+    });
+}
+
+/// The number behind `label` on the screen, where one stands there.
+fn number_after(text: &str, label: &str) -> Option<u64> {
+    text.match_indices(label).find_map(|(at, _)| {
+        let digits = text[at + label.len()..].chars().take_while(|c| c.is_ascii_digit() || *c == ',');
+        digits.filter(char::is_ascii_digit).collect::<String>().parse().ok()
+    })
+}
+
+#[test]
+fn the_demo_shows_all_six_families() {
+    let place = Place::new();
+    let terminal = start(&place, &["demo", "--stall", "40ms"], &[]);
+    let seen = terminal.wait_for("all six families and a stall", |text| {
+        [
+            "live",
+            "ticks/s",
+            "Heartbeat1ms",
+            "Echo",
+            "a checkpoint",
+            "timer lag",
+            "collect",
+            "heap",
+            "USR1",
+            "dropped 0",
+        ]
+        .iter()
+        .all(|part| text.contains(part))
+            && text.contains("Report #")
+    });
+    assert!(seen.contains("lost 0") && seen.contains("policy bun"), "{seen}");
+    let first = number_after(&seen, "fired ").expect("a count of timers");
+    terminal
+        .wait_for("the counts to move", |text| number_after(text, "fired ").is_some_and(|now| now > first));
+    leave(terminal);
+}
+
+#[test]
+fn freezing_holds_the_picture_while_recording_goes_on() {
+    let place = Place::new();
+    let mut terminal = start(&place, &["demo"], &[]);
+    terminal.wait_for("ticks", |text| number_after(text, "fired ") > Some(500));
+    terminal.send(" ").unwrap();
+    let frozen = terminal.wait_for("the freeze", |text| text.contains("behind"));
+    let fired = number_after(&frozen, "fired ");
+    std::thread::sleep(std::time::Duration::from_millis(800));
+    assert_eq!(number_after(&terminal.text(), "fired "), fired, "a frozen picture stands still");
+    terminal.send(" ").unwrap();
+    let caught_up = terminal.wait_for("the picture to catch up", |text| {
+        !text.contains("behind") && number_after(text, "fired ") > fired.map(|fired| fired + 500)
+    });
+    assert!(caught_up.contains("lost 0"), "{caught_up}");
+    leave(terminal);
+}
+
+#[test]
+fn a_tick_opens_in_full_and_help_helps() {
+    let place = Place::new();
+    let mut terminal = start(&place, &["demo", "--stall", "40ms"], &[]);
+    terminal.wait_for("a stall", |text| text.contains("Report #"));
+    terminal.send("n").unwrap();
+    terminal.send("\r").unwrap();
+    let opened =
+        terminal.wait_for("the stall's tick", |text| text.contains("Report") && text.contains("timers"));
+    assert!(opened.contains("ms"), "{opened}");
+    terminal.send("\x1b").unwrap();
+    terminal.wait_for("the overview", |text| text.contains("a checkpoint"));
+    terminal.send("?").unwrap();
+    terminal.wait_for("the help", |text| text.to_lowercase().contains("freeze") && text.contains("filter"));
+    terminal.send("?").unwrap();
+    terminal.send("/Echo\r").unwrap();
+    terminal.wait_for("the filter", |text| text.contains("Echo") && !text.contains("RenderPage"));
+    leave(terminal);
+}
+
+#[test]
+fn a_second_terminal_sees_the_same_loop() {
+    let place = Place::new();
+    let mut demo = place.demo(&[]);
+    let pid = demo.pid().to_string();
+    let terminal = start(&place, &["attach", &pid], &[]);
+    let seen = terminal.wait_for("the attached loop", |text| number_after(text, "fired ") > Some(200));
+    assert!(seen.contains(&pid) && seen.contains("since attach"), "{seen}");
+
+    demo.signal("STOP");
+    terminal.wait_for("the stopped process", |text| text.contains("stopped") && text.contains("not moved"));
+    demo.signal("CONT");
+    terminal.wait_for("the loop to go on", |text| !text.contains("stopped") && text.contains("live"));
+    demo.kill();
+    let crashed = terminal.wait_for("the crash", |text| text.contains("crashed"));
+    assert!(crashed.contains("Heartbeat1ms"), "the last ticks stay: {crashed}");
+    leave(terminal);
+}
+
+#[test]
+fn a_replay_plays_pauses_and_seeks() {
+    let place = Place::new();
+    let trace = place.file("a.looptrace");
+    place.succeed(&[
+        "demo",
+        "--seed",
+        "7",
+        "--duration",
+        "3s",
+        "--no-tui",
+        "--stall",
+        "40ms",
+        "--record",
+        text(&trace),
+    ]);
+    let report = place.json(&["report", text(&trace), "--json"]);
+    let mut terminal = start(&place, &["replay", text(&trace), "--speed", "1000x"], &[]);
+    let total = report["timers"]["fired"].as_u64();
+    terminal.wait_for("the end of the trace", |text| number_after(text, "fired ") == total);
+    terminal.send("g").unwrap();
+    terminal.wait_for("the start of the trace", |text| {
+        number_after(text, "fired ").unwrap_or(0) < total.unwrap() / 4
+    });
+    terminal.send("G").unwrap();
+    terminal.wait_for("the end again", |text| number_after(text, "fired ") == total);
+    leave(terminal);
+}
+
+#[test]
+fn small_large_and_colourless_terminals() {
+    let place = Place::new();
+    let terminal = start(&place, &["demo"], &[("NO_COLOR", "1")]);
+    terminal.wait_for("ticks", |text| number_after(text, "fired ") > Some(100));
+    terminal.look(|screen| {
+        for row in 0..SIZE.1 {
+            for column in 0..SIZE.0 {
+                let cell = screen.cell(row, column).expect("a cell of the screen");
+                assert_eq!((cell.fgcolor(), cell.bgcolor()), (vt100::Color::Default, vt100::Color::Default));
+            }
+        }
+    });
+    terminal.resize(60, 12).unwrap();
+    terminal.wait_for("the size that is needed", |text| text.contains("80") && text.contains("24"));
+    terminal.resize(80, 24).unwrap();
+    terminal.wait_for("the small dashboard", |text| text.contains("lag") && text.contains("RenderPage"));
+    terminal.resize(180, 50).unwrap();
+    terminal.wait_for("the large dashboard", |text| text.contains("a checkpoint") && text.contains("Metric"));
+    leave(terminal);
+}
+
+#[test]
+fn signals_and_suspension_give_the_terminal_back() {
+    let place = Place::new();
+    let mut terminal = start(&place, &["demo"], &[]);
+    terminal.wait_for("ticks", |text| number_after(text, "fired ") > Some(100));
+    terminal.send("\x1a").unwrap();
+    wait_for("the suspension", || terminal.look(|screen| !screen.alternate_screen()));
+    let pid = rustix::process::Pid::from_raw(i32::try_from(terminal.pid()).unwrap()).unwrap();
+    let state = || std::fs::read_to_string(format!("/proc/{}/stat", terminal.pid())).unwrap();
+    wait_for("the process to stop", || state().contains(") T "));
+    rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+    terminal.wait_for("the dashboard to come back", |text| text.contains("ticks/s"));
+    assert!(terminal.look(vt100::Screen::alternate_screen));
+
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    terminal.wait();
+    wait_for("the terminal to be given back", || {
+        terminal.look(|screen| !screen.alternate_screen() && !screen.hide_cursor())
+    });
+    assert!(place.loops().is_empty(), "the demo cleaned up");
+}
