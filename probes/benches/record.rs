@@ -16,7 +16,7 @@ use loop_probes::clock::{Clock, SystemClock, TickUnit, monotonic_now};
 use loop_probes::event::{Event, Outcome};
 use loop_probes::ids::{Tag, TaskId, Ticks};
 use loop_probes::process::{ProcessReader, ProcessState};
-use loop_probes::recorder::Recorder;
+use loop_probes::recorder::{Recorder, Running};
 use loop_probes::ring::Start;
 use loop_probes::session::Session;
 
@@ -110,6 +110,12 @@ impl Subjects {
         sample(|number| disabled.record(at, event(number, black_box(at))))
     }
 
+    fn running(&self) -> f64 {
+        let at = self.clock.ticks();
+        let running = |number| Running::Task { task: TaskId(number), tag: Tag(7) };
+        sample(|number| self.own.set_running(black_box(at), running(number)))
+    }
+
     fn bare(&mut self) -> f64 {
         let ring = black_box(self.bare.as_mut_slice());
         let slots = ring.len() - 1;
@@ -132,17 +138,25 @@ fn bench() -> ExitCode {
     for _ in 0..20 {
         let _warm = (subjects.own(), subjects.shared(), subjects.bare());
     }
-    let mut columns: [Vec<f64>; 5] = Default::default();
+    let mut columns: [Vec<f64>; 6] = Default::default();
     for _ in 0..SAMPLES {
-        let row = [subjects.rdtsc(), subjects.bare(), subjects.own(), subjects.shared(), subjects.disabled()];
+        let row = [
+            subjects.rdtsc(),
+            subjects.bare(),
+            subjects.own(),
+            subjects.shared(),
+            subjects.disabled(),
+            subjects.running(),
+        ];
         columns.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
     }
     let ratio = median(columns[2].iter().zip(&columns[0]).map(|(own, floor)| own / floor).collect());
-    let [rdtsc, bare, own, shared, disabled] = columns.map(median);
+    let [rdtsc, bare, own, shared, disabled, running] = columns.map(median);
 
     println!("one record, ns (median of {SAMPLES} samples of {BATCH})");
     println!("  {unit:<34} {rdtsc:8.2}");
     println!("  bare 32-byte ring store            {bare:8.2}");
+    println!("  now running (beside the records)   {running:8.2}");
     let mut met = true;
     let mut target = |name: &str, ns: f64, value: f64, limit: f64, what: &str| {
         met &= value <= limit;

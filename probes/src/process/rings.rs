@@ -35,7 +35,7 @@ struct Ring {
     /// A gap that no event has followed yet.
     gap: u64,
     /// When the last event before it was.
-    last_at: Ticks,
+    last_at: Option<Ticks>,
     unknown: u64,
     polled_at: Option<Timestamp>,
     /// Records in 2^20 ns, lately.
@@ -96,7 +96,7 @@ impl Rings {
                         capacity,
                         reader: Reader::new(start),
                         gap: 0,
-                        last_at: Ticks(0),
+                        last_at: None,
                         unknown: 0,
                         polled_at: None,
                         rate: 0,
@@ -256,18 +256,18 @@ fn take(
     records: &[Record],
     lane: usize,
     gap: &mut u64,
-    last_at: &mut Ticks,
+    last_at: &mut Option<Ticks>,
     unknown: &mut u64,
     merge: &mut Merge,
 ) {
     let at = Ticks(records[0][0]);
     if *gap > 0 {
-        let lost = Event::Lost { count: std::mem::take(gap), from: *last_at };
+        let lost = Event::Lost { count: std::mem::take(gap), from: last_at.unwrap_or(at) };
         merge.push(lane, RawEvent { at, event: lost });
     }
     match unpack::<Ticks>(records) {
         Ok((at, event)) => {
-            *last_at = at;
+            *last_at = Some(at);
             merge.push(lane, RawEvent { at, event });
         }
         Err(_) => *unknown += records.len() as u64,
