@@ -27,13 +27,14 @@ pub(crate) mod foreign;
 mod loom_model;
 mod reader;
 mod slots;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 mod writer;
 
 use crate::record::Record;
 
-pub(crate) use reader::{Item, Reader, View};
+pub(crate) use reader::{Item, Reach, Reader, View};
 pub(crate) use slots::{MemoryView, RingSlots, Slots};
 pub(crate) use writer::{Position, Writer};
 
