@@ -13,19 +13,19 @@ use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use loop_probes::clock::{Clock, SystemClock, TickUnit, monotonic_now};
-use loop_probes::event::{Event, Outcome};
-use loop_probes::ids::{Tag, TaskId, Ticks};
+use loop_probes::event::{ClockPoint, Event, Outcome};
+use loop_probes::ids::{Tag, TaskId, Ticks, TimerId, Timestamp};
 use loop_probes::process::{ProcessReader, ProcessState};
-use loop_probes::recorder::Recorder;
+use loop_probes::recorder::{Recorder, Running};
 use loop_probes::ring::Start;
 use loop_probes::session::Session;
 
 /// Records of a sample: a few hundred microseconds.
 const BATCH: u64 = 20_000;
 const SAMPLES: usize = 201;
-const PAIRS: usize = 151;
-/// Samples of one half of a pair.
-const LONG: usize = 8;
+const PAIRS: usize = 101;
+/// Samples of one half of a pair: some milliseconds, so that the reader polls several times.
+const LONG: usize = 48;
 const BLAST_RECORDS: u64 = 50_000_000;
 
 fn main() -> ExitCode {
@@ -110,6 +110,31 @@ impl Subjects {
         sample(|number| disabled.record(at, event(number, black_box(at))))
     }
 
+    fn running(&self) -> f64 {
+        let at = self.clock.ticks();
+        let running = |number| Running::Task { task: TaskId(number), tag: Tag(7) };
+        sample(|number| self.own.set_running(black_box(at), running(number)))
+    }
+
+    /// A clock reading for re-execution: one record, but with a field of more than 32 bits.
+    fn wide(&self) -> f64 {
+        let at = self.clock.ticks();
+        sample(|number| {
+            let now = Timestamp(black_box(1 << 50) + number);
+            self.shared.record(at, Event::InputClock { point: ClockPoint::AfterPoll, now });
+        })
+    }
+
+    /// A timer's firing: three records.
+    fn long(&self) -> f64 {
+        let at = self.clock.ticks();
+        sample(|number| {
+            let (due, fired) = (Timestamp(black_box(1 << 50)), Timestamp(black_box(1 << 50) + number));
+            let (timer, tag, task) = (TimerId(number), Tag(7), TaskId(number));
+            self.shared.record(at, Event::TimerFired { timer, tag, task, due, fired, skipped: 0 });
+        })
+    }
+
     fn bare(&mut self) -> f64 {
         let ring = black_box(self.bare.as_mut_slice());
         let slots = ring.len() - 1;
@@ -132,17 +157,29 @@ fn bench() -> ExitCode {
     for _ in 0..20 {
         let _warm = (subjects.own(), subjects.shared(), subjects.bare());
     }
-    let mut columns: [Vec<f64>; 5] = Default::default();
+    let mut columns: [Vec<f64>; 8] = Default::default();
     for _ in 0..SAMPLES {
-        let row = [subjects.rdtsc(), subjects.bare(), subjects.own(), subjects.shared(), subjects.disabled()];
+        let row = [
+            subjects.rdtsc(),
+            subjects.bare(),
+            subjects.own(),
+            subjects.shared(),
+            subjects.disabled(),
+            subjects.running(),
+            subjects.wide(),
+            subjects.long(),
+        ];
         columns.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
     }
     let ratio = median(columns[2].iter().zip(&columns[0]).map(|(own, floor)| own / floor).collect());
-    let [rdtsc, bare, own, shared, disabled] = columns.map(median);
+    let [rdtsc, bare, own, shared, disabled, running, wide, long] = columns.map(median);
 
     println!("one record, ns (median of {SAMPLES} samples of {BATCH})");
     println!("  {unit:<34} {rdtsc:8.2}");
     println!("  bare 32-byte ring store            {bare:8.2}");
+    println!("  now running (beside the records)   {running:8.2}");
+    println!("  a wide record, shared timestamp    {wide:8.2}");
+    println!("  an event of three records          {long:8.2}");
     let mut met = true;
     let mut target = |name: &str, ns: f64, value: f64, limit: f64, what: &str| {
         met &= value <= limit;

@@ -215,3 +215,6 @@ pub fn inspect(path: &Path) -> Result<RingInfo, OpenError> {
         metadata,
     })
 }
+
+#[cfg(test)]
+mod tests;

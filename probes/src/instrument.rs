@@ -289,3 +289,6 @@ impl Drop for SpanGuard<'_> {
         self.probe.recorder.record_now(Event::Span { label: self.label, start: self.start });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -154,7 +154,7 @@ impl ProcessReader {
         if start == Start::Newest {
             // "Newest" is as of now, not as of the first poll. An error comes up again then.
             let mut told = Vec::new();
-            let _again = reader.gather(&mut told);
+            let _again = reader.gather(true, &mut told);
             reader.untold = told;
         }
         reader
@@ -175,14 +175,18 @@ impl ProcessReader {
     /// [`ReadError`] where the file was truncated or cannot be read any more. What was read before it is in
     /// `out`.
     pub fn poll(&mut self, out: &mut Vec<Stamped>) -> Result<PollReport, ReadError> {
+        self.poll_as(true, out)
+    }
+
+    fn poll_as(&mut self, gently: bool, out: &mut Vec<Stamped>) -> Result<PollReport, ReadError> {
         self.refresh_state()?;
         out.append(&mut self.untold);
         let now = self.clock.ticks();
         let before = (self.rings.read(), self.rings.lost());
-        let gathered = self.gather(out);
+        let is_over = matches!(self.state, ProcessState::Ended | ProcessState::Crashed);
+        let gathered = self.gather(gently && !is_over, out);
         let more = matches!(gathered, Ok(true));
-        let is_over = matches!(self.state, ProcessState::Ended | ProcessState::Crashed) && !more;
-        let watermark = if is_over || self.rings.active() < 2 {
+        let watermark = if is_over && !more || self.rings.active() < 2 {
             Ticks(u64::MAX)
         } else {
             Ticks(now.0.saturating_sub(self.map.ticks_in(WATERMARK_NS)))
@@ -203,14 +207,15 @@ impl ProcessReader {
     ///
     /// As [`poll`](Self::poll).
     pub fn flush(&mut self, out: &mut Vec<Stamped>) -> Result<PollReport, ReadError> {
-        let mut total = self.poll(out);
+        self.state_at = None;
+        let mut total = self.poll_as(false, out);
         // What is written meanwhile is for the next call: a writer must not keep us here.
         for _ in 0..FLUSH_POLLS_MAX {
             let Ok(sum) = &mut total else { break };
             if !sum.more {
                 break;
             }
-            match self.poll(out) {
+            match self.poll_as(false, out) {
                 Ok(next) => {
                     let (records, lost) = (sum.records + next.records, sum.lost + next.lost);
                     *sum = PollReport { records, lost, ..next };
@@ -307,12 +312,12 @@ impl ProcessReader {
     }
 
     /// Reads rings, labels and anchor; tells new labels.
-    fn gather(&mut self, out: &mut Vec<Stamped>) -> Result<bool, ReadError> {
+    fn gather(&mut self, gently: bool, out: &mut Vec<Stamped>) -> Result<bool, ReadError> {
         let mut names = Vec::new();
         let read = self
             .rings
             .refresh(&self.image, &mut names)
-            .and_then(|()| self.rings.poll(&self.image, self.clock.now(), &mut self.merge));
+            .and_then(|()| self.rings.poll(&self.image, self.clock.now(), gently, &mut self.merge));
         for (source, name) in names {
             self.tell(SourceId(source), LabelKind::Source, source, name, out);
         }

@@ -142,16 +142,11 @@ impl Packed {
         [self.at, stamp.0, low, high]
     }
 
-    /// The whole event as one record of four u32 fields, at place 0; `None` where it needs more.
+    /// The whole event as one record, at place 0; `None` where it needs more.
     #[inline(always)]
     #[must_use]
-    pub const fn narrow(&self) -> Option<Record> {
-        if self.wide || self.parts != 1 {
-            return None;
-        }
-        let words = &self.fields.words;
-        let stamp = Stamp::new(0, self.kind, self.fields.tag, false, 0, 1);
-        Some([self.at, stamp.0, words[0] | words[1] << 32, words[2] | words[3] << 32])
+    pub const fn single(&self) -> Option<Record> {
+        if self.parts == 1 { Some(self.record(0, 0)) } else { None }
     }
 
     /// All its records, at `place`.

@@ -34,7 +34,7 @@ mod writer;
 
 use crate::record::Record;
 
-pub(crate) use reader::{Item, Reader, View};
+pub(crate) use reader::{Item, Reach, Reader, View};
 pub(crate) use slots::{MemoryView, RingSlots, Slots};
 pub(crate) use writer::{Position, Writer};
 

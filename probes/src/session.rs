@@ -59,6 +59,22 @@ pub enum SessionError {
 }
 
 /// A handle on a recording. Clones are handles on the same one.
+///
+/// ```
+/// use loop_probes::event::Event;
+/// use loop_probes::ring::Start;
+/// use loop_probes::session::Session;
+///
+/// let session = Session::builder("my-server").policy("epoll").private();
+/// let mut reader = session.reader(Start::Oldest);
+/// let recorder = session.recorder("main loop");
+/// recorder.record_now(Event::TickStart { tick: 1 });
+///
+/// let mut events = Vec::new();
+/// reader.flush(&mut events)?;
+/// assert_eq!(events.last().map(|stamped| stamped.event), Some(Event::TickStart { tick: 1 }));
+/// # Ok::<(), loop_probes::process::ReadError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Session {
     handle: Option<Arc<Handle>>,
@@ -218,9 +234,13 @@ impl Inner {
         self.ended.load(Ordering::Acquire)
     }
 
+    /// False in a process that was forked off: it shares the mapping, but the session is its parent's.
+    fn is_ours(&self) -> bool {
+        std::process::id() == self.pid
+    }
+
     fn finish(&self) {
-        // A forked child shares the mapping, but the session is its parent's.
-        if std::process::id() == self.pid && !self.ended.swap(true, Ordering::AcqRel) {
+        if self.is_ours() && !self.ended.swap(true, Ordering::AcqRel) {
             self.header.end();
             if let Some(file) = &self.file {
                 file.remove();

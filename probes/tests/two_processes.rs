@@ -271,7 +271,12 @@ fn a_fork_turns_the_childs_recorder_off() {
         }
         recorder.set_running(Ticks(9), Running::Task { task: TaskId(9), tag: Tag(9) });
         session.finish();
-        if recorder.is_enabled() { Err(std::io::Error::other("still enabled")) } else { Ok(()) }
+        let own = session.recorder("child");
+        if recorder.is_enabled() || own.is_enabled() {
+            Err(std::io::Error::other("still enabled"))
+        } else {
+            Ok(())
+        }
     };
     let mut command = Command::new("/bin/true");
     // SAFETY: the closure touches atomics and asks for the process id: nothing that a lock could be held on.
@@ -286,5 +291,6 @@ fn a_fork_turns_the_childs_recorder_off() {
     assert_eq!(reader.flush(&mut out).unwrap().state, ProcessState::Alive);
     assert_eq!(ticks(&out).collect::<Vec<_>>(), [1, 2]);
     assert!(reader.running().unwrap().is_empty());
+    assert_eq!(reader.dropped_sources(), 0);
     session.finish();
 }

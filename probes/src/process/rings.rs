@@ -11,13 +11,17 @@ use crate::merge::{Merge, RawEvent};
 use crate::record::{RECORD_BYTES, Record, Stamp, unpack};
 use crate::recorder::{Running, RunningCode};
 use crate::ring::foreign::FileView;
-use crate::ring::{CAPACITY_MAX, Item, MemoryView, Reader, RingSlots, Start};
+use crate::ring::{CAPACITY_MAX, Item, MemoryView, Reach, Reader, RingSlots, Start};
 use crate::session::Gate;
 use crate::shared::layout::{PLACE_OPEN, head, place};
 use crate::text::{InlineText, TEXT_WORDS};
 
 /// Between two polls the fastest ring may fill by one part in so many.
 const FILL_PARTS: u64 = 4;
+
+/// Of a ring that fills within the shortest period most is lost anyway. Then one part in so many is read: each
+/// record that a reader touches is a cache line that the writer has to take back.
+const HOPELESS_PARTS: u64 = 8;
 
 /// Most records that one poll takes from all rings together: what bounds its memory.
 const POLL_RECORDS_MAX: u64 = 1 << 20;
@@ -35,7 +39,7 @@ struct Ring {
     /// A gap that no event has followed yet.
     gap: u64,
     /// When the last event before it was.
-    last_at: Ticks,
+    last_at: Option<Ticks>,
     unknown: u64,
     polled_at: Option<Timestamp>,
     /// Records in 2^20 ns, lately.
@@ -96,7 +100,7 @@ impl Rings {
                         capacity,
                         reader: Reader::new(start),
                         gap: 0,
-                        last_at: Ticks(0),
+                        last_at: None,
                         unknown: 0,
                         polled_at: None,
                         rate: 0,
@@ -111,17 +115,22 @@ impl Rings {
         Ok(())
     }
 
-    /// Reads every ring; true where there is more than one poll takes.
+    /// Reads every ring; true where there is more than one poll takes. `gently`: the writer goes on, so of a ring
+    /// that fills faster than anybody can read only a part is read.
     pub(super) fn poll(
         &mut self,
         image: &Image,
         now: Timestamp,
+        gently: bool,
         merge: &mut Merge,
     ) -> Result<bool, ReadError> {
         let fair = POLL_RECORDS_MAX / self.rings.len().max(1) as u64;
         let mut more = false;
         for ring in &mut self.rings {
-            more |= ring.poll(image, now, fair, &mut self.scratch, merge)?;
+            let hopeless = gently && ring.fill_ns() < *PERIOD_NS.start();
+            let window = if hopeless { ring.capacity / HOPELESS_PARTS } else { u64::MAX };
+            let reach = Reach { limit: fair, window };
+            more |= ring.poll(image, now, reach, &mut self.scratch, merge)?;
         }
         Ok(more)
     }
@@ -212,7 +221,7 @@ impl Ring {
         &mut self,
         image: &Image,
         now: Timestamp,
-        limit: u64,
+        reach: Reach,
         scratch: &mut Vec<Record>,
         merge: &mut Merge,
     ) -> Result<bool, ReadError> {
@@ -224,7 +233,7 @@ impl Ring {
         };
         let more = match (&self.slots, image) {
             (SlotsAt::Memory(slots, gate), Image::Local { drains, .. }) => {
-                let Ok(more) = self.reader.poll(&MemoryView(slots), scratch, limit, emit);
+                let Ok(more) = self.reader.poll(&MemoryView(slots), scratch, reach, emit);
                 if *drains {
                     gate.drained(self.reader.next());
                 }
@@ -232,12 +241,17 @@ impl Ring {
             }
             (SlotsAt::File { offset, shift }, Image::File(file)) => {
                 let view = FileView { file: file.file(), offset: *offset, shift: *shift };
-                self.reader.poll(&view, scratch, limit, emit).map_err(|error| file.failed(error))?
+                self.reader.poll(&view, scratch, reach, emit).map_err(|error| file.failed(error))?
             }
             _ => false,
         };
         self.measure(before, now);
         Ok(more)
+    }
+
+    /// How long the ring takes to fill, at its rate lately.
+    fn fill_ns(&self) -> u64 {
+        (self.capacity << 20) / self.rate.max(1)
     }
 
     /// How fast the ring fills: the highest rate lately, so that a burst is still remembered at the next one.
@@ -256,18 +270,18 @@ fn take(
     records: &[Record],
     lane: usize,
     gap: &mut u64,
-    last_at: &mut Ticks,
+    last_at: &mut Option<Ticks>,
     unknown: &mut u64,
     merge: &mut Merge,
 ) {
     let at = Ticks(records[0][0]);
     if *gap > 0 {
-        let lost = Event::Lost { count: std::mem::take(gap), from: *last_at };
+        let lost = Event::Lost { count: std::mem::take(gap), from: last_at.unwrap_or(at) };
         merge.push(lane, RawEvent { at, event: lost });
     }
     match unpack::<Ticks>(records) {
         Ok((at, event)) => {
-            *last_at = at;
+            *last_at = Some(at);
             merge.push(lane, RawEvent { at, event });
         }
         Err(_) => *unknown += records.len() as u64,

@@ -98,24 +98,26 @@ impl Pen {
 
     #[inline(always)]
     pub(crate) fn record(&self, at: Ticks, event: Event<Ticks>) {
-        if !self.writer.write_short(&Packed::new(at, event)) {
-            self.record_slowly(at, &event);
+        let packed = Packed::new(at, event);
+        if !self.writer.write_short(&packed) {
+            // A copy: what is referred to must be in memory, what is not can stay in registers.
+            let long = packed;
+            self.record_slowly(&long);
         }
     }
 
     /// An event of several records, the end of a lap, a full ring, or a forked child.
     #[inline(never)]
-    fn record_slowly(&self, at: Ticks, event: &Event<Ticks>) {
+    fn record_slowly(&self, packed: &Packed) {
         if !self.writer.is_ours() {
             return;
         }
-        let packed = Packed::new(at, *event);
         let mut gate = self.gate.limit();
         let end = self.writer.written() + packed.parts() as u64;
         if end > gate {
             gate = self.make_room(end);
         }
-        self.writer.write(&packed);
+        self.writer.write(packed);
         self.writer.open(gate);
     }
 

@@ -29,6 +29,22 @@ pub(crate) enum Item<'a> {
     Lost(u64),
 }
 
+/// How much of a ring one poll takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reach {
+    /// At most so many records. What is left is for the next poll.
+    pub(crate) limit: u64,
+    /// Once the writer has lapped the reader: only the newest so many records. What is older is lost, so that a
+    /// reader that cannot keep up does not also slow the writer.
+    pub(crate) window: u64,
+}
+
+impl Reach {
+    /// Everything that is there.
+    #[cfg(test)]
+    pub(crate) const ALL: Self = Self { limit: u64::MAX, window: u64::MAX };
+}
+
 /// Most records copied at once: long enough to be cheap, short enough to outrun the writer.
 const BATCH: u64 = 2048;
 
@@ -82,23 +98,26 @@ impl Reader {
         self.before_attach
     }
 
-    /// Hands out what is published, at most `limit` records of it, at most what was there when it was called.
-    /// `scratch` is where records are copied to. True where the limit left some for the next call.
+    /// Hands out what is published, as far as `reach` goes, at most what was there when it was called. `scratch`
+    /// is where records are copied to. True where the reach left some for the next call.
     pub(crate) fn poll<V: View>(
         &mut self,
         view: &V,
         scratch: &mut Vec<Record>,
-        limit: u64,
+        reach: Reach,
         mut emit: impl FnMut(Item<'_>),
     ) -> Result<bool, V::Error> {
         let head = if self.started { self.advance(view)? } else { self.attach(view)? };
         let mut more = false;
         if let Some(head) = head {
-            let oldest = (head + 1).saturating_sub(1 << view.shift());
+            let capacity = 1 << view.shift();
+            let is_lapped = self.started && head - self.next >= capacity;
+            let window = if is_lapped { reach.window.max(PARTS_MAX as u64).min(capacity) } else { capacity };
+            let oldest = (head + 1).saturating_sub(window);
             if self.next < oldest {
                 self.skip(oldest - self.next, &mut emit);
             }
-            let last = head.min(self.next.saturating_add(limit.max(PARTS_MAX as u64) - 1));
+            let last = head.min(self.next.saturating_add(reach.limit.max(PARTS_MAX as u64) - 1));
             more = last < head;
             while self.next <= last && self.batch(view, last, scratch, &mut emit)? {}
         }

@@ -54,12 +54,12 @@ impl<S: Slots, P: Deref<Target = Position>> Writer<S, P> {
         self.position.limit.load(Ordering::Relaxed) != 0
     }
 
-    /// Writes an event of one narrow record; false, and nothing written, where it is longer or a further look
+    /// Writes an event of one record; false, and nothing written, where it is longer or a further look
     /// is due ([`open`](Self::open), [`write`](Self::write)).
     #[inline(always)]
     pub(crate) fn write_short(&self, packed: &Packed) -> bool {
         let sequence = self.position.next.load(Ordering::Relaxed);
-        let Some([time, stamp, low, high]) = packed.narrow() else { return false };
+        let Some([time, stamp, low, high]) = packed.single() else { return false };
         if sequence >= self.position.limit.load(Ordering::Relaxed) {
             return false;
         }

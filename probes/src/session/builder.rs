@@ -99,14 +99,16 @@ impl SessionBuilder {
         started.finish(region, None)
     }
 
-    /// Begins a session in a file of the [runtime folder](crate::discover::runtime_folder), where readers find
-    /// it.
+    /// Begins a session in a file of the first [runtime folder](crate::discover::runtime_folders) that is fit,
+    /// where readers find it.
     ///
     /// # Errors
     ///
-    /// [`SessionError`] where the folder is not ours or the filesystem is full.
+    /// [`SessionError`] where no folder is ours or the filesystem is full; of several, that of the first folder.
     pub fn shared(self) -> Result<Session, SessionError> {
-        self.shared_in(&folder::runtime_folder())
+        let folders = folder::runtime_folders();
+        let fit = folders.iter().find(|folder| folder::prepare(folder).is_ok());
+        self.shared_in(fit.unwrap_or(&folders[0]))
     }
 
     /// As [`shared`](Self::shared), in a folder of the caller's choice.

@@ -36,7 +36,7 @@ fn read_until<V: View<Error: std::fmt::Debug>>(view: &V, done: &AtomicBool) -> R
                 assert_eq!(found, numbered(at.0));
             }
         };
-        let more = reader.poll(view, &mut scratch, 10_000, check).unwrap();
+        let more = reader.poll(view, &mut scratch, Reach { limit: 10_000, ..Reach::ALL }, check).unwrap();
         if was_done && !more {
             return reader;
         }
