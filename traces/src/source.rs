@@ -6,6 +6,123 @@
 mod ring;
 
 use std::collections::VecDeque;
+
+use loop_probes::ids::{SourceId, Timestamp};
+use loop_probes::metadata::Metadata;
+use loop_probes::process::ProcessState;
+use loop_probes::recorder::Running;
+use loop_probes::stamped::Stamped;
+use serde::{Deserialize, Serialize};
+
+use crate::reader::ReadError;
+
+/// Where events come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceKind {
+    /// The flight-recorder ring of a process, living or dead.
+    Ring,
+    /// A saved `.looptrace`.
+    Trace,
+    /// Kernel probes.
+    Kernel,
+    /// A sampled process.
+    Sampled,
+    /// An imported Chrome trace.
+    Chrome,
+}
+
+impl SourceKind {
+    /// The name in summaries.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ring => "ring",
+            Self::Trace => "trace",
+            Self::Kernel => "kernel",
+            Self::Sampled => "sampled",
+            Self::Chrome => "chrome",
+        }
+    }
+}
+
+/// What a source says after a poll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SourceState {
+    /// More is at hand: poll again at once.
+    More,
+    /// Everything so far was given; more may come.
+    Live,
+    /// Everything was given, and nothing will come any more.
+    Ended,
+}
+
+/// What a source could not give, since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SourceCounts {
+    /// Records that were overwritten, or damaged, after the first read. The stream holds them too, as
+    /// [`Lost`](loop_probes::event::Event::Lost) events.
+    pub lost_records: u64,
+    /// Records that were overwritten before the first read: no loss.
+    pub before_attach: u64,
+    /// Events of kinds that this version does not know: skipped.
+    pub unknown_kinds: u64,
+    /// Events with values that they cannot have: skipped.
+    pub malformed: u64,
+}
+
+/// What an emitter does right now: seen even while it hangs and emits nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NowRunning {
+    /// Who.
+    pub source: SourceId,
+    /// What.
+    pub running: Running,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// Why a source could not be read on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// The saved trace cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The ring cannot be read.
+    #[error(transparent)]
+    Ring(#[from] loop_probes::process::ReadError),
+}
+
+/// A stream of events. See the [module](self).
+pub trait EventSource {
+    /// What the recorded process says about itself.
+    fn metadata(&self) -> &Metadata;
+
+    /// What kind of source this is.
+    fn kind(&self) -> SourceKind;
+
+    /// Its name for people: a path, or a program's name.
+    fn name(&self) -> &str;
+
+    /// Appends the next events to `out`, in merged order: times never go backwards within a source, and
+    /// across sources only where the recording itself did. One call gives a bounded batch.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError`] when the source cannot be read on; what was appended before stays valid.
+    fn poll(&mut self, out: &mut Vec<Stamped>) -> Result<SourceState, SourceError>;
+
+    /// What could not be given so far.
+    fn counts(&self) -> SourceCounts;
+
+    /// What each emitter does now. Empty where the source is not live.
+    fn running(&mut self) -> Vec<NowRunning> {
+        Vec::new()
+    }
+
     /// How the process was at the last poll. `None` where the source is no process.
     fn process_state(&self) -> Option<ProcessState> {
         None
