@@ -40,9 +40,14 @@ impl Paced {
             at: stamped.at.pipe(offset),
             source: stamped.source,
             event: match stamped.event.map_time(|at| at.pipe(offset)) {
-                Event::TimerFired { timer, tag, task, due, fired, skipped } => {
-                    Event::TimerFired { timer, tag, task, due: due.pipe(offset), fired: fired.pipe(offset), skipped }
-                }
+                Event::TimerFired { timer, tag, task, due, fired, skipped } => Event::TimerFired {
+                    timer,
+                    tag,
+                    task,
+                    due: due.pipe(offset),
+                    fired: fired.pipe(offset),
+                    skipped,
+                },
                 other => other,
             },
         }
@@ -105,8 +110,11 @@ fn main() {
     let args: Vec<String> = std::env::args().collect();
     let has = |arg: &str| args.iter().any(|it| it == arg);
     let script = Script { ticks: 60_000, ..Script::default() };
-    let options =
-        Options { theme: Theme::new(!has("--mono"), has("--ascii")), since_attach: has("--attach"), ..Options::default() };
+    let options = Options {
+        theme: Theme::new(!has("--mono"), has("--ascii")),
+        since_attach: has("--attach"),
+        ..Options::default()
+    };
     let exit = if has("replay") {
         let mut source = script.source();
         let kept = KeptSource::read(&mut source).unwrap();

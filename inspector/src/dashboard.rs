@@ -183,7 +183,9 @@ impl<F: Feed> Dashboard<F> {
     }
 
     fn is_over(&self, now: Timestamp) -> bool {
-        self.options.duration.is_some_and(|duration| u128::from(now.ns_since(self.began)) >= duration.as_nanos())
+        self.options
+            .duration
+            .is_some_and(|duration| u128::from(now.ns_since(self.began)) >= duration.as_nanos())
     }
 
     /// Until the source, the next frame or the end is due, whichever is first.
@@ -200,10 +202,8 @@ impl<F: Feed> Dashboard<F> {
 
     fn draw(&mut self) -> io::Result<()> {
         let now = monotonic_now();
-        let message = Message::Frame {
-            now: self.feed.clock(&self.state, now),
-            elapsed_ns: now.ns_since(self.began),
-        };
+        let message =
+            Message::Frame { now: self.feed.clock(&self.state, now), elapsed_ns: now.ns_since(self.began) };
         update(&mut self.state, message);
         let (state, theme) = (&self.state, self.options.theme);
         self.screen.draw(|frame| view::draw(frame.buffer_mut(), state, theme))

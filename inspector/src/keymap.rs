@@ -204,11 +204,9 @@ use Scope::{Always, Live, Replay};
 
 /// Every key there is. The bottom row shows those with a hint, in this order.
 pub const BINDINGS: &[Binding] = &[
-    bind(&[Char(' '), Char('f')], "Space f", Action::Hold, "freeze, or catch up", Time, Live)
-        .hint("freeze"),
+    bind(&[Char(' '), Char('f')], "Space f", Action::Hold, "freeze, or catch up", Time, Live).hint("freeze"),
     bind(&[Char(' '), Char('f')], "Space f", Action::Hold, "play or pause", Time, Replay).hint("play"),
-    bind(&[Left, Char('h')], "← h", Action::TickBack, "the tick before", Time, Always)
-        .hint("tick"),
+    bind(&[Left, Char('h')], "← h", Action::TickBack, "the tick before", Time, Always).hint("tick"),
     bind(&[Right, Char('l')], "→ l", Action::TickForward, "the tick after", Time, Always),
     bind(&[Char('+'), Char('=')], "+", Action::Faster, "play faster", Time, Replay).hint("speed"),
     bind(&[Char('-'), Char('_')], "-", Action::Slower, "play slower", Time, Replay),
@@ -218,7 +216,14 @@ pub const BINDINGS: &[Binding] = &[
     bind(&[Esc], "Esc", Action::Back, "back; drop the filter", Move, Always),
     bind(&[Up, Char('k')], "↑ k", Action::Up, "up", Move, Always),
     bind(&[Down, Char('j')], "↓ j", Action::Down, "down", Move, Always),
-    bind(&[PageUp, Ctrl('u'), Ctrl('b')], "PgUp ^U", Action::PageUp, "a page up, ten ticks back", Move, Always),
+    bind(
+        &[PageUp, Ctrl('u'), Ctrl('b')],
+        "PgUp ^U",
+        Action::PageUp,
+        "a page up, ten ticks back",
+        Move,
+        Always,
+    ),
     bind(&[PageDown, Ctrl('d')], "PgDn ^D", Action::PageDown, "a page down, ten ticks on", Move, Always),
     bind(&[Char('g'), Home], "g Home", Action::First, "first row or tick, start", Move, Always),
     bind(&[Char('G'), End], "G End", Action::Last, "last row or tick, end", Move, Always),

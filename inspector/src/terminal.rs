@@ -10,8 +10,8 @@ mod waker;
 pub use waker::{Wake, Wakers};
 
 use std::io::{self, Write as _};
-use std::sync::{Arc, Once};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once};
 use std::thread::ThreadId;
 
 use crossterm::cursor::{Hide, Show};
@@ -139,14 +139,8 @@ fn give_back() {
         return;
     }
     let mut bytes = Vec::new();
-    let queued = queue!(
-        bytes,
-        EndSynchronizedUpdate,
-        Print(MOUSE_OFF),
-        ResetColor,
-        LeaveAlternateScreen,
-        Show
-    );
+    let queued =
+        queue!(bytes, EndSynchronizedUpdate, Print(MOUSE_OFF), ResetColor, LeaveAlternateScreen, Show);
     if queued.is_ok() {
         let mut output = Output::stdout();
         let _ = output.write_all(&bytes).and_then(|()| output.flush());

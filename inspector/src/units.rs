@@ -148,7 +148,10 @@ mod tests {
         assert_eq!(position(12_449_000_000), "00:12.4");
         assert_eq!(position(3_723_400_000_000), "1:02:03.4");
         assert_eq!(position_us(12_400_123_999), "00:12.400123");
-        assert_eq!((count(7), count(4_120), count(1_234_567)), ("7".into(), "4,120".into(), "1,234,567".into()));
+        assert_eq!(
+            (count(7), count(4_120), count(1_234_567)),
+            ("7".into(), "4,120".into(), "1,234,567".into())
+        );
         assert_eq!((short_count(99_999), short_count(123_456)), ("99,999".into(), "123k".into()));
         assert_eq!(short_count(u64::MAX), "18446744073G");
         assert_eq!(millis(38_249_000), "38.2");

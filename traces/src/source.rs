@@ -6,6 +6,7 @@
 mod ring;
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::metadata::Metadata;

@@ -178,13 +178,17 @@ pub fn span(kind: &SpanKind, labels: &Labels) -> (String, String) {
         SpanKind::Io { source, tag, task, .. } => {
             (format!("{} #{task}", labels.tag(*tag)), format!("io on {}", labels.io(*source)))
         }
-        SpanKind::Gc { heap_bytes_before, heap_bytes_after } => {
-            ("collection".to_owned(), format!("{} to {}", bytes(*heap_bytes_before), bytes(*heap_bytes_after)))
-        }
+        SpanKind::Gc { heap_bytes_before, heap_bytes_after } => (
+            "collection".to_owned(),
+            format!("{} to {}", bytes(*heap_bytes_before), bytes(*heap_bytes_after)),
+        ),
         SpanKind::Span { label } => (labels.span(*label).into_owned(), "span".to_owned()),
         SpanKind::Timer { timer, tag, lag_ns, skipped, .. } => {
             let skipped = if *skipped > 0 { format!(", skipped {skipped}") } else { String::new() };
-            (format!("timer {timer} {}", labels.tag(*tag)), format!("fired, lag {}{skipped}", duration(*lag_ns)))
+            (
+                format!("timer {timer} {}", labels.tag(*tag)),
+                format!("fired, lag {}{skipped}", duration(*lag_ns)),
+            )
         }
         SpanKind::Signal { signo, latency_ns, .. } => {
             (format!("signal {}", signal_name(*signo)), format!("delivered after {}", duration(*latency_ns)))
@@ -212,6 +216,17 @@ pub fn running(now_running: &NowRunning, labels: &Labels, now: Timestamp) -> Str
             format!("in poll for {lasted}, {} to go", duration(deadline.ns_since(now)))
         }
         Running::Poll { deadline: None } => format!("in poll for {lasted}, without a deadline"),
+    }
+}
+
+/// What an emitter did when it was last seen: `in ReadFile #8812`.
+#[must_use]
+pub fn doing(now_running: &NowRunning, labels: &Labels) -> String {
+    match now_running.running {
+        Running::Outside => "outside of its ticks".to_owned(),
+        Running::Phase(phase) => format!("in phase {phase}"),
+        Running::Task { task, tag } => format!("in {} #{task}", labels.tag(tag)),
+        Running::Poll { .. } => "in poll".to_owned(),
     }
 }
 

@@ -11,7 +11,12 @@ use crate::app::{Effect, State};
 /// Feeds events into the state.
 pub(super) trait Feed {
     /// Feeds what is due at `now`; whether anything changed that is worth a frame.
-    fn advance(&mut self, state: &mut State, now: Timestamp, keeper: &mut dyn Keeper) -> Result<bool, SourceError>;
+    fn advance(
+        &mut self,
+        state: &mut State,
+        now: Timestamp,
+        keeper: &mut dyn Keeper,
+    ) -> Result<bool, SourceError>;
 
     /// How long it has nothing to do.
     fn idle(&self) -> Duration;

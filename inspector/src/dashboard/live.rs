@@ -35,7 +35,14 @@ pub(super) struct Live<S> {
 impl<S: EventSource> Live<S> {
     pub(super) fn new(source: S) -> Self {
         let due = Timestamp::default();
-        Self { source, batch: Vec::new(), state: SourceState::Live, next_poll: due, next_watch: due, tenth: 0 }
+        Self {
+            source,
+            batch: Vec::new(),
+            state: SourceState::Live,
+            next_poll: due,
+            next_watch: due,
+            tenth: 0,
+        }
     }
 
     /// Reads what there is; whether anything came.
@@ -87,14 +94,20 @@ impl<S: EventSource> Live<S> {
 }
 
 impl<S: EventSource> Feed for Live<S> {
-    fn advance(&mut self, state: &mut State, now: Timestamp, keeper: &mut dyn Keeper) -> Result<bool, SourceError> {
+    fn advance(
+        &mut self,
+        state: &mut State,
+        now: Timestamp,
+        keeper: &mut dyn Keeper,
+    ) -> Result<bool, SourceError> {
         if self.has_ended() && self.next_watch > now {
             return Ok(false);
         }
         let mut changed = false;
         if !self.has_ended() && now >= self.next_poll {
             changed = self.read(state, keeper);
-            let wait = if self.state == SourceState::More { Duration::ZERO } else { self.source.suggested_period() };
+            let wait =
+                if self.state == SourceState::More { Duration::ZERO } else { self.source.suggested_period() };
             self.next_poll = monotonic_now().plus_ns(wait.as_nanos() as u64);
         }
         if now >= self.next_watch || self.has_ended() {
@@ -102,8 +115,7 @@ impl<S: EventSource> Feed for Live<S> {
             self.watch(state);
             update(state, Message::Recording(keeper.is_recording()));
             changed |= before != state.process;
-            self.next_watch =
-                if self.has_ended() { Timestamp(u64::MAX) } else { now.plus_ns(WATCH_NS) };
+            self.next_watch = if self.has_ended() { Timestamp(u64::MAX) } else { now.plus_ns(WATCH_NS) };
         }
         let tenth = now.as_ns() / TENTH_NS;
         changed |= tenth != self.tenth;

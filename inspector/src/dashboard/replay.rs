@@ -47,7 +47,8 @@ impl<S: Rewind> Replay<S> {
         } else {
             update(state, Message::Done(Ok("reading the trace...".to_owned())));
         }
-        let watched = Watched { at: Timestamp::default(), running: &[], counts: self.counts, process: Process::Ended };
+        let watched =
+            Watched { at: Timestamp::default(), running: &[], counts: self.counts, process: Process::Ended };
         update(state, Message::Watched(watched));
         update(state, Message::Playback(self.player.info()));
         Ok(true)
@@ -68,7 +69,12 @@ impl Audience for Shown<'_> {
 }
 
 impl<S: Rewind> Feed for Replay<S> {
-    fn advance(&mut self, state: &mut State, now: Timestamp, _keeper: &mut dyn Keeper) -> Result<bool, SourceError> {
+    fn advance(
+        &mut self,
+        state: &mut State,
+        now: Timestamp,
+        _keeper: &mut dyn Keeper,
+    ) -> Result<bool, SourceError> {
         if !self.indexed {
             return self.read_index(state);
         }
@@ -103,7 +109,8 @@ impl<S: Rewind> Feed for Replay<S> {
             Effect::StepTicks(by) => self.player.step_ticks(by, &mut shown)?,
             Effect::SeekStall { forward } => {
                 if !self.player.seek_stall(forward, &mut shown)? {
-                    let text = if forward { "no stall after this moment" } else { "no stall before this moment" };
+                    let text =
+                        if forward { "no stall after this moment" } else { "no stall before this moment" };
                     update(shown.0, Message::Done(Ok(text.to_owned())));
                 }
             }

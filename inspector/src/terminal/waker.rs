@@ -188,7 +188,9 @@ fn key_of(event: KeyEvent) -> Option<Key> {
         KeyCode::Char(char) if event.modifiers.contains(KeyModifiers::CONTROL) => {
             Key::Ctrl(char.to_ascii_lowercase())
         }
-        KeyCode::Char(_) if event.modifiers.intersects(KeyModifiers::ALT | KeyModifiers::META) => return None,
+        KeyCode::Char(_) if event.modifiers.intersects(KeyModifiers::ALT | KeyModifiers::META) => {
+            return None;
+        }
         KeyCode::Char(char) => Key::Char(char),
         KeyCode::Enter => Key::Enter,
         KeyCode::Esc => Key::Esc,

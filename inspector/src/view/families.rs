@@ -75,7 +75,9 @@ fn queues_line(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         if usize::from(pen.room()) < queue.queue.name().len() + depth.len() + spark + 4 {
             break;
         }
-        pen.put(queue.queue.name(), theme.dim()).gap(1).put(&depth, depth_style(theme.text(), theme.dim(), queue));
+        pen.put(queue.queue.name(), theme.dim())
+            .gap(1)
+            .put(&depth, depth_style(theme.text(), theme.dim(), queue));
         if spark > 0 {
             pen.gap(1).sparkline(&deepest(&queue.samples, spark), spark as u16, theme.bar());
         }
@@ -110,7 +112,12 @@ fn queues_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     pen.gap(1);
     for queue in &queues[whole..] {
         let depth = units::short_count(u64::from(queue.depth));
-        pen.group(&[(queue.queue.name(), theme.dim()), (" ", theme.dim()), (&depth, theme.text()), ("  ", theme.dim())]);
+        pen.group(&[
+            (queue.queue.name(), theme.dim()),
+            (" ", theme.dim()),
+            (&depth, theme.text()),
+            ("  ", theme.dim()),
+        ]);
     }
 }
 
@@ -147,7 +154,11 @@ fn microtasks_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let spark = inner.width.saturating_sub(2);
     for row in 3..inner.height.min(4) {
         let samples = deepest(&figures.samples, usize::from(spark));
-        canvas.pen(inner, row).gap(1).sparkline(&samples, spark, theme.phase(loop_probes::event::Phase::Microtasks));
+        canvas.pen(inner, row).gap(1).sparkline(
+            &samples,
+            spark,
+            theme.phase(loop_probes::event::Phase::Microtasks),
+        );
     }
     let mut pen = canvas.pen(inner, 4);
     pen.gap(1).put("longest ", theme.dim()).put(&units::duration(figures.run_ns.max), theme.text());
@@ -176,10 +187,15 @@ fn gc_line(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     pen.put("heap ", theme.dim()).put(&heap(gc), theme.text()).gap(2);
     if let Some((look, ran)) = gc.last.iter().find(|(look, _)| look.action != GcAction::Skip) {
         let ran = ran.map_or_else(String::new, |ns| format!(" {}", units::duration(ns)));
-        pen.put(look.action.name(), theme.strong()).put(&format!(" {}{ran}", look.reason), theme.text()).gap(2);
+        pen.put(look.action.name(), theme.strong())
+            .put(&format!(" {}{ran}", look.reason), theme.text())
+            .gap(2);
     }
     let [collect, defer, _] = gc.decided;
-    pen.whole(&format!("collect {} defer {}", units::short_count(collect), units::short_count(defer)), theme.dim());
+    pen.whole(
+        &format!("collect {} defer {}", units::short_count(collect), units::short_count(defer)),
+        theme.dim(),
+    );
     if let Some(mode) = gc.mode {
         pen.gap(2).whole(mode.name(), theme.dim());
     }
@@ -229,7 +245,8 @@ fn signals_line(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let glance = &state.glance;
     let mut pen = line(canvas, state, area, Pane::Signals, "signals");
     for signal in glance.signals.iter().take(4) {
-        pen.put(&signal.name, theme.text()).put(&format!(" ×{}", units::short_count(signal.arrived)), theme.dim());
+        pen.put(&signal.name, theme.text())
+            .put(&format!(" ×{}", units::short_count(signal.arrived)), theme.dim());
         pen.gap(2);
     }
     if glance.signals.is_empty() {

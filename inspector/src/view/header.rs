@@ -33,7 +33,7 @@ fn who(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let theme = canvas.theme;
     let about = &state.about;
     let (status, status_style) = status(canvas, state);
-    let clock = clock(state);
+    let clock = clock(state, area.width);
     let lost = format!("lost {}", units::count(lost(state)));
     let lost_style = if self::lost(state) > 0 { theme.held() } else { theme.dim() };
     let recording = if state.recording { "● rec  " } else { "" };
@@ -46,7 +46,8 @@ fn who(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let policy = printable(&about.policy);
     let policy = if policy.is_empty() { policy } else { format!("policy {policy}") };
     // The name gives way before the numbers do.
-    let rest: usize = [&pid, &policy].iter().filter(|part| !part.is_empty()).map(|part| part.width() + 3).sum();
+    let rest: usize =
+        [&pid, &policy].iter().filter(|part| !part.is_empty()).map(|part| part.width() + 3).sum();
     let name = cut(&printable(&about.name), left_width.saturating_sub(rest as u16 + 1).max(8));
     pen.gap(1).put(&name, theme.strong());
     for part in [&pid, &policy] {
@@ -86,11 +87,13 @@ fn status(canvas: &Canvas<'_>, state: &State) -> (String, Style) {
     }
 }
 
-fn clock(state: &State) -> String {
+fn clock(state: &State, width: u16) -> String {
     if let Some(playback) = &state.playback {
         let whole = playback.end.ns_since(playback.start);
         let position = playback.position.ns_since(playback.start);
-        return format!("{} / {}", units::position(position), units::position(whole));
+        // Where there is little room, the scrubber alone says how long the whole is.
+        let whole = if width < 96 { String::new() } else { format!(" / {}", units::position(whole)) };
+        return format!("{}{whole}", units::position(position));
     }
     let since = if state.about.since_attach { "since attach " } else { "" };
     format!("{since}{}", units::position(state.elapsed_ns()))
@@ -132,7 +135,11 @@ fn how(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     if room >= SPARK_MIN {
         // The tenth of a second that is not over would always look like a dip.
         let over = glance.ticks.len().saturating_sub(1);
-        pen.sparkline(&glance.ticks[..over], room.min(SPARK_MAX).min(if wide { SPARK_MAX } else { 12 }), theme.bar());
+        pen.sparkline(
+            &glance.ticks[..over],
+            room.min(SPARK_MAX).min(if wide { SPARK_MAX } else { 12 }),
+            theme.bar(),
+        );
     }
     for (text, style) in &parts {
         pen.put(text, *style);

@@ -30,12 +30,8 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     let (left, right) = (lines(&order[..first]), lines(&order[first..]));
     let height = (left.len().max(right.len()) as u16 + 2).min(body.height);
     let width = (2 * COLUMN_WIDTH + 3).min(body.width);
-    let area = Area::new(
-        body.x + (body.width - width) / 2,
-        body.y + (body.height - height) / 2,
-        width,
-        height,
-    );
+    let area =
+        Area::new(body.x + (body.width - width) / 2, body.y + (body.height - height) / 2, width, height);
     for y in area.y..area.y + area.height {
         for x in area.x..area.x + area.width {
             if let Some(cell) = canvas.buffer.cell_mut(Position::new(x, y)) {
@@ -44,7 +40,8 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
         }
     }
     let inner = canvas.pane(area, "keys", "? or Esc closes", true);
-    let column = |offset: u16| Area { x: inner.x + offset, width: COLUMN_WIDTH.min(inner.width - offset), ..inner };
+    let column =
+        |offset: u16| Area { x: inner.x + offset, width: COLUMN_WIDTH.min(inner.width - offset), ..inner };
     draw_column(canvas, column(0), &left);
     draw_column(canvas, column(COLUMN_WIDTH + 1), &right);
 }

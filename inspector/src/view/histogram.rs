@@ -45,7 +45,9 @@ fn percentiles(canvas: &mut Canvas<'_>, area: Area, glance: &Glance) {
     let theme = canvas.theme;
     let mut pen = canvas.pen(area, 0);
     pen.gap(1);
-    for (name, ns) in [("p50 ", glance.lag_ns.p50), ("  p90 ", glance.lag_ns.p90), ("  p99 ", glance.lag_ns.p99)] {
+    for (name, ns) in
+        [("p50 ", glance.lag_ns.p50), ("  p90 ", glance.lag_ns.p90), ("  p99 ", glance.lag_ns.p99)]
+    {
         pen.group(&[(name, theme.dim()), (&units::duration(ns), theme.text())]);
     }
 }
@@ -55,7 +57,13 @@ const LAG_FLOOR_NS: u64 = 10_000;
 
 /// Draws buckets of [`EDGES_NS`] in the rows of `area`, those up to `floor_ns` as one; gives the rows that
 /// it took.
-pub(super) fn buckets(canvas: &mut Canvas<'_>, state: &State, area: Area, counts: &[u64], floor_ns: u64) -> u16 {
+pub(super) fn buckets(
+    canvas: &mut Canvas<'_>,
+    state: &State,
+    area: Area,
+    counts: &[u64],
+    floor_ns: u64,
+) -> u16 {
     let rows = merged(counts, usize::from(area.height), floor_ns);
     let total: u64 = counts.iter().sum();
     let most = rows.iter().map(|row| row.count).max().unwrap_or(0).max(1);
@@ -152,7 +160,15 @@ mod tests {
         let uppers: Vec<Option<u64>> = rows.iter().map(|bucket| bucket.upper_ns).collect();
         assert_eq!(
             uppers,
-            [Some(1_000), Some(10_000), Some(100_000), Some(1_000_000), Some(10_000_000), Some(100_000_000), None]
+            [
+                Some(1_000),
+                Some(10_000),
+                Some(100_000),
+                Some(1_000_000),
+                Some(10_000_000),
+                Some(100_000_000),
+                None
+            ]
         );
     }
 }

@@ -21,7 +21,11 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     let below = state.row.saturating_sub(height.saturating_sub(1));
     let shown: Vec<_> = lists::log_from_newest(state).skip(below).take(height).collect();
     if shown.is_empty() {
-        let text = if state.filter.is_empty() { "no event yet" } else { "no event of a tag that contains the filter" };
+        let text = if state.filter.is_empty() {
+            "no event yet"
+        } else {
+            "no event of a tag that contains the filter"
+        };
         canvas.pen(inner, 0).gap(1).put(text, theme.dim());
         return;
     }

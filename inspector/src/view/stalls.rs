@@ -54,7 +54,12 @@ pub(super) fn shares(
     (text, dim): (ratatui::style::Style, ratatui::style::Style),
 ) {
     // What would read 0.0 is left to the dots, unless it is all there is.
-    let told: Vec<&Share> = shares.iter().enumerate().filter(|(place, it)| *place == 0 || it.ns >= 50_000).map(|(_, it)| it).collect();
+    let told: Vec<&Share> = shares
+        .iter()
+        .enumerate()
+        .filter(|(place, it)| *place == 0 || it.ns >= 50_000)
+        .map(|(_, it)| it)
+        .collect();
     for (place, share) in told.iter().enumerate() {
         let name = name(&share.what, labels);
         let ms = units::millis(share.ns);

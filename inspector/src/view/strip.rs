@@ -134,7 +134,10 @@ fn marker(
     if let Some(tick) = marked {
         let text = about(state, tick);
         let Some(column) = column else {
-            canvas.pen(row, 0).gap(1).put(&format!("{text} · before the ticks that are kept"), theme.strong());
+            canvas
+                .pen(row, 0)
+                .gap(1)
+                .put(&format!("{text} · before the ticks that are kept"), theme.strong());
             return;
         };
         let column = column as u16;
@@ -213,7 +216,8 @@ pub(super) fn loop_running(state: &State) -> Option<&NowRunning> {
 }
 
 fn live(state: &State) -> Option<Live> {
-    if state.frozen.is_some() || state.is_replay() {
+    let gone = matches!(state.process, Process::Ended | Process::Crashed);
+    if state.frozen.is_some() || state.is_replay() || gone {
         return None;
     }
     let running = loop_running(state)?;
@@ -223,9 +227,10 @@ fn live(state: &State) -> Option<Live> {
         Running::Phase(phase) => Live { ns: lasted, phase: Some(phase) },
         Running::Task { .. } => Live { ns: lasted, phase: Some(Phase::Tasks) },
         // Waiting is not running: a poll has a height only from its deadline on.
-        Running::Poll { deadline } => {
-            Live { ns: deadline.map_or(0, |deadline| state.running_at.ns_since(deadline)), phase: Some(Phase::Poll) }
-        }
+        Running::Poll { deadline } => Live {
+            ns: deadline.map_or(0, |deadline| state.running_at.ns_since(deadline)),
+            phase: Some(Phase::Poll),
+        },
     })
 }
 
@@ -256,9 +261,9 @@ pub(super) fn hang(state: &State) -> Option<Hang> {
         }
         Process::Crashed => {
             let was = running.map_or_else(String::new, |running| {
-                format!(", {}", describe::running(running, &timeline.labels, last.max(running.since)))
+                format!(" {}", describe::doing(running, &timeline.labels))
             });
-            let text = format!("the process is gone since {}{was}", since(last));
+            let text = format!("the process is gone, last seen at {}{was}", since(last));
             return Some(Hang { text, over: true, live: false });
         }
         Process::Stopped => {

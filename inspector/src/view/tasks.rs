@@ -64,14 +64,7 @@ fn heading(canvas: &mut Canvas<'_>, inner: Area, columns: &TaskColumns, order: O
     }
 }
 
-fn row(
-    canvas: &mut Canvas<'_>,
-    state: &State,
-    rows: Area,
-    line: u16,
-    columns: &TaskColumns,
-    row: &TagRow,
-) {
+fn row(canvas: &mut Canvas<'_>, state: &State, rows: Area, line: u16, columns: &TaskColumns, row: &TagRow) {
     let theme = canvas.theme;
     let over = row.run_ns.max > state.about.stall_limit_ns && row.ran != Ran::Workers;
     let max_style = if over { theme.over() } else { theme.text() };

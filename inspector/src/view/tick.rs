@@ -177,14 +177,16 @@ struct BusyClock {
 impl BusyClock {
     fn new(opened: &OpenedTick) -> Self {
         let is_poll = |span: &&OpenedSpan| matches!(span.span.what, SpanKind::Poll { .. });
-        let polls = opened.spans.iter().filter(is_poll).map(|span| (span.span.start, span.span.end)).collect();
+        let polls =
+            opened.spans.iter().filter(is_poll).map(|span| (span.span.start, span.span.end)).collect();
         let mut clock = Self { start: opened.tick.start, polls, busy_ns: 0 };
         clock.busy_ns = clock.from_start(opened.tick.end);
         clock
     }
 
     fn from_start(&self, at: Timestamp) -> u64 {
-        let before = |(start, end): &(Timestamp, Timestamp)| (*end).min(at).ns_since((*start).max(self.start));
+        let before =
+            |(start, end): &(Timestamp, Timestamp)| (*end).min(at).ns_since((*start).max(self.start));
         at.ns_since(self.start).saturating_sub(self.polls.iter().map(before).sum())
     }
 

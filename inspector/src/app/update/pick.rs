@@ -122,7 +122,11 @@ pub(super) fn stall(state: &mut State, forward: bool) -> Vec<Effect> {
         },
     };
     if round {
-        let end = if forward { "that was the newest stall, this is the oldest" } else { "round to the newest stall" };
+        let end = if forward {
+            "that was the newest stall, this is the oldest"
+        } else {
+            "round to the newest stall"
+        };
         note(state, end.to_owned(), false);
     }
     select_stall(state, oldest_first[place].1);
@@ -160,7 +164,9 @@ pub(super) fn open_row(state: &mut State) -> Vec<Effect> {
             .tag
             .and_then(|tag| picture.timeline.tags.tag(tag))
             .and_then(crate::app::glance::runs)
-            .and_then(|(_, runs)| runs.worst().iter().map(|run| run.at).find(|at| picture.tick_at(*at).is_some())),
+            .and_then(|(_, runs)| {
+                runs.worst().iter().map(|run| run.at).find(|at| picture.tick_at(*at).is_some())
+            }),
         View::Timers => {
             let late = picture.timeline.timers.recent_late.iter().rev();
             late.map(|late| late.fired).nth(state.row)
