@@ -183,7 +183,7 @@ pub fn overview(body: Area) -> Overview {
     let tasks = left.take_left(tasks_width(body.width));
     let share = |percent: u16| (u32::from(body.width) * u32::from(percent) / 100) as u16;
     let queues = families.take_left(share(25));
-    let microtasks = families.take_left(share(21));
+    let microtasks = families.take_left(share(20));
     let gc = families.take_left(share(27));
     Overview { compact, ticks, tasks, lag: left, queues, microtasks, gc, signals: families, stalls }
 }
