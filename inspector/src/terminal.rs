@@ -5,6 +5,7 @@
 //! must not fail over what is broken already.
 
 mod output;
+mod parse;
 mod waker;
 
 pub use waker::{Wake, Wakers};
