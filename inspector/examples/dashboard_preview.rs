@@ -22,6 +22,7 @@ struct Paced {
     next: Option<Stamped>,
     offset: u64,
     stop: Option<(Timestamp, ProcessState)>,
+    panics: bool,
 }
 
 trait Pipe {
@@ -66,6 +67,7 @@ impl EventSource for Paced {
     }
     fn poll(&mut self, out: &mut Vec<Stamped>) -> Result<SourceState, SourceError> {
         let mut now = monotonic_now();
+        assert!(!(self.panics && self.stop.is_some_and(|(at, _)| now > at)), "as asked");
         if let Some((at, _)) = self.stop {
             now = now.min(at);
         }
@@ -123,7 +125,8 @@ fn main() {
         let events = script.events();
         let now = monotonic_now();
         let in_3s = now.plus_ns(3_000_000_000);
-        let stop = if has("hang") {
+        let stop = if has("hang") || has("panic") {
+            std::thread::spawn(|| panic!("elsewhere"));
             Some((in_3s, ProcessState::Alive))
         } else if has("crash") {
             Some((in_3s, ProcessState::Crashed))
@@ -134,7 +137,7 @@ fn main() {
         };
         let offset = now.as_ns().wrapping_sub(events[0].at.as_ns());
         let source =
-            Paced { metadata: script.metadata(), events: events.into_iter(), next: None, offset, stop };
+            Paced { metadata: script.metadata(), events: events.into_iter(), next: None, offset, stop, panics: has("panic") };
         dashboard::run(source, options)
     };
     let _ = Duration::ZERO;
