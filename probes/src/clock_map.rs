@@ -139,7 +139,8 @@ impl ClockMap {
         let wanted = (u128::from(target.saturating_sub(ns)) << SLOPE_BITS) / steps.max(1);
         // Within a tenth of the true rate: time neither stops nor leaps.
         let slope = u64::try_from(wanted).unwrap_or(u64::MAX).clamp(rate - rate / 10, rate + rate / 10);
-        if current.ticks == from {
+        // A piece without extent goes; but the first one also says what was before it.
+        if current.ticks == from && self.pieces.len() > 1 {
             self.pieces.pop();
         }
         self.pieces.push(Piece { ticks: from, ns, slope });
@@ -181,3 +182,6 @@ fn slope(from: &Anchor, to: &Anchor) -> Option<u64> {
     let slope = u64::try_from((u128::from(ns) << SLOPE_BITS).checked_div(u128::from(ticks))?).ok()?;
     (ns >= BASELINE_NS_MIN && SLOPES.contains(&slope)).then_some(slope)
 }
+
+#[cfg(test)]
+mod tests;

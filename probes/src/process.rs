@@ -88,6 +88,8 @@ pub struct ProcessReader {
     state_at: Option<Timestamp>,
     anchor_at: Ticks,
     last_at: Timestamp,
+    /// Labels that were found on attaching, for the first poll.
+    untold: Vec<Stamped>,
     dropped_sources: u64,
     dropped_labels: u64,
 }
@@ -139,6 +141,7 @@ impl ProcessReader {
             state_at: None,
             anchor_at: anchors.last().map_or(Ticks(0), |anchor| anchor.ticks),
             last_at,
+            untold: Vec::new(),
             dropped_sources: 0,
             dropped_labels: 0,
             image,
@@ -147,8 +150,9 @@ impl ProcessReader {
         reader.state = reader.image.state().unwrap_or(reader.state);
         if start == Start::Newest {
             // "Newest" is as of now, not as of the first poll. An error comes up again then.
-            let mut nothing = Vec::new();
-            let _again = reader.gather(&mut nothing);
+            let mut told = Vec::new();
+            let _again = reader.gather(&mut told);
+            reader.untold = told;
         }
         reader
     }
@@ -169,6 +173,7 @@ impl ProcessReader {
     /// `out`.
     pub fn poll(&mut self, out: &mut Vec<Stamped>) -> Result<PollReport, ReadError> {
         self.refresh_state()?;
+        out.append(&mut self.untold);
         let now = self.clock.ticks();
         let before = (self.rings.read(), self.rings.lost());
         let gathered = self.gather(out);

@@ -241,7 +241,31 @@ pub(crate) fn u64_at(bytes: &[u8], place: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use loop_probes::event::{self, Event};
+
     use super::*;
+
+    /// The page is what others build readers from: it must not fall behind the code.
+    #[test]
+    fn the_specification_names_every_kind_word_and_limit() {
+        let page = include_str!("../../docs/src/trace-format.md");
+        for (code, name) in Event::<Timestamp>::KINDS {
+            assert!(page.contains(&format!("| {code} | `{name}` |")), "kind {code} {name}");
+        }
+        let words = |name: &str, words: Vec<String>| {
+            assert!(page.contains(&format!("| {name} | {} |", words.join(", "))), "{name}: {words:?}");
+        };
+        macro_rules! words {
+            ($($name:ident)+) => {$(
+                words(stringify!($name), event::$name::ALL.iter().map(|word| format!("{} {word}", word.code())).collect());
+            )+};
+        }
+        words!(Phase Queue Origin Outcome PollReason GcAction GcReason GcMode StopReason RefKind WorkerPhase);
+        words!(Priority LabelKind ClockPoint);
+        let magic: Vec<String> = FILE_MAGIC.iter().map(|byte| format!("{byte:02X}")).collect();
+        assert!(page.contains(&magic.join(" ")));
+        assert!(page.contains(&format!("**version {}**", Version::CURRENT)));
+    }
 
     fn header() -> BlockHeader {
         BlockHeader {

@@ -1,4 +1,74 @@
-//! Saved and folded events.
+//! Saved and folded events: what loopscope makes of the stream that `loop-probes` records.
+//!
+//! Events come in through one door, [`EventSource`](source::EventSource), whether they come from a living
+//! ring, a saved file or an import. [`Timeline`](timeline::Timeline) folds them, bounded in memory, into all
+//! that is shown; because nothing else is read downstream, the dashboard, the report and the comparison cannot
+//! disagree, and a live view equals a replayed one.
+//!
+//! ```text
+//!  ring ───┐                     ┌──> Timeline ──> Summary ──> report
+//!  file ───┼─> EventSource ──────┤       ▲  └────> dashboard
+//!  import ─┘   (Stamped events)  │     Replay (any position, back and forth)
+//!                                ├──> TraceWriter ──> .looptrace ──> TraceReader ─┐
+//!                                └──> Chrome export           (an EventSource) <──┘
+//! ```
+//!
+//! | file | what it is |
+//! |---|---|
+//! | [`source`] | `EventSource`, its implementations for rings and for memory |
+//! | [`format`](mod@format) | the `.looptrace` layout; `docs/src/trace-format.md` specifies it byte by byte |
+//! | [`writer`], [`reader`] | the file, written while recording, read whole or damaged |
+//! | [`timeline`] | the fold; `timeline/*` has one file for each of its parts |
+//! | [`replay`] | a saved trace at any position |
+//! | [`analysis`] | pure functions: who used up a stretch of time |
+//! | [`summary`], [`report`] | what it all amounts to, as JSON and as a page of text |
+//! | [`chrome`] | Chrome-trace JSON for the viewers that people already have |
+//! | [`labels`], [`histogram`], [`recent`], [`units`] | what the others are made of |
+//!
+//! # Examples
+//!
+//! Record a loop, save it, and read what happened:
+//!
+//! ```
+//! use loop_probes::{instrument::LoopProbe, ring::Start, session::Session};
+//! use loop_traces::source::{EventSource, SourceState};
+//! use loop_traces::{reader::TraceReader, report, summary::Summary, timeline::Timeline, writer::TraceWriter};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let session = Session::builder("example").private();
+//! let probe = LoopProbe::new(&session, "main");
+//! let echo = probe.tag("Echo");
+//! for _ in 0..3 {
+//!     let _tick = probe.tick();
+//!     let _task = probe.task(echo);
+//! }
+//!
+//! let path = std::env::temp_dir().join(format!("example-{}.looptrace", std::process::id()));
+//! let mut ring = session.reader(Start::Oldest);
+//! let mut writer = TraceWriter::create(&path, EventSource::metadata(&ring))?;
+//! let mut batch = Vec::new();
+//! EventSource::poll(&mut ring, &mut batch)?;
+//! writer.append(&batch)?;
+//! writer.finish()?;
+//!
+//! let mut trace = TraceReader::open(&path)?;
+//! let mut timeline = Timeline::of(trace.metadata());
+//! loop {
+//!     batch.clear();
+//!     let state = trace.poll(&mut batch)?;
+//!     timeline.extend(&batch);
+//!     if state == SourceState::Ended {
+//!         break;
+//!     }
+//! }
+//! assert_eq!(timeline.ticks.count, 3);
+//! let page = report::text(&Summary::new(&trace, &timeline));
+//! assert!(page.contains("Echo"));
+//! # std::fs::remove_file(&path)?;
+//! # Ok(())
+//! # }
+//! ```
+
 pub mod analysis;
 pub mod chrome;
 pub mod format;
@@ -6,6 +76,7 @@ pub mod histogram;
 pub mod labels;
 pub mod reader;
 pub mod recent;
+pub mod replay;
 pub mod report;
 pub mod source;
 pub mod summary;

@@ -10,6 +10,7 @@ mod scan;
 
 pub use error::{Damage, DamageKind, ReadError};
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -41,6 +42,15 @@ pub struct BlockPlace {
     pub header: BlockHeader,
 }
 
+/// A place to come back to.
+#[derive(Clone, Debug)]
+pub(crate) struct Mark {
+    next: usize,
+    labels: Labels,
+    sources: Vec<SourceId>,
+    last_at: Option<Timestamp>,
+}
+
 /// Reads one trace. See the [module](self).
 pub struct TraceReader<R = File> {
     input: R,
@@ -52,8 +62,11 @@ pub struct TraceReader<R = File> {
     next: usize,
     finished: bool,
     damage: Vec<Damage>,
-    damages: u64,
+    damaged: BTreeSet<u64>,
     blocks_skipped: u64,
+    /// Blocks with something unknown in them that is counted: a block can be read again.
+    counted: BTreeSet<usize>,
+    counting: bool,
     labels: Labels,
     recorded_counts: SourceCounts,
     counts: SourceCounts,
@@ -109,8 +122,10 @@ impl<R: Read + Seek> TraceReader<R> {
             next: 0,
             finished: scanned.finished,
             damage: Vec::new(),
-            damages: 0,
+            damaged: BTreeSet::new(),
             blocks_skipped: 0,
+            counted: BTreeSet::new(),
+            counting: true,
             labels: Labels::default(),
             recorded_counts: SourceCounts::default(),
             counts: SourceCounts::default(),
@@ -174,9 +189,9 @@ impl<R: Read + Seek> TraceReader<R> {
             ));
         }
         lines.extend(self.damage.iter().map(|damage| format!("{name}: {damage}")));
-        if self.damages > self.damage.len() as u64 {
-            lines
-                .push(format!("{name}: and {} more damaged places", self.damages - self.damage.len() as u64));
+        let unlisted = self.damaged.len() - self.damage.len();
+        if unlisted > 0 {
+            lines.push(format!("{name}: and {unlisted} more damaged places"));
         }
         if !self.finished && self.damage.is_empty() {
             lines.push(format!("{name} was not closed: it ends with its last whole block"));
@@ -213,11 +228,25 @@ impl<R: Read + Seek> TraceReader<R> {
         Ok(())
     }
 
+    /// Where the reading is.
+    pub(crate) fn mark(&self) -> Mark {
+        let (labels, sources) = (self.labels.clone(), self.sources.clone());
+        Mark { next: self.next, labels, sources, last_at: self.last_at }
+    }
+
+    /// Goes on where `mark` was taken, as if nothing had been read since.
+    pub(crate) fn restore(&mut self, mark: &Mark) {
+        let Mark { next, labels, sources, last_at } = mark.clone();
+        (self.next, self.labels, self.sources, self.last_at) = (next, labels, sources, last_at);
+    }
+
+    /// Every damaged place is counted once, however often it is read.
     fn note(&mut self, damage: Damage) {
-        self.damages += 1;
-        self.counts.lost_records = self.counts.lost_records.saturating_add(damage.records.unwrap_or(0));
-        if self.damage.len() < DAMAGES_MAX && !self.damage.contains(&damage) {
-            self.damage.push(damage);
+        if self.damaged.insert(damage.offset) {
+            self.counts.lost_records = self.counts.lost_records.saturating_add(damage.records.unwrap_or(0));
+            if self.damage.len() < DAMAGES_MAX {
+                self.damage.push(damage);
+            }
         }
     }
 
@@ -240,6 +269,16 @@ impl<R: Read + Seek> TraceReader<R> {
     /// Reads block number `place`. Damage becomes a note and `Lost` events, not an error.
     fn read_block(&mut self, place: usize, out: &mut Vec<Stamped>) -> Result<(), ReadError> {
         let block = self.blocks[place];
+        self.counting = !self.counted.contains(&place);
+        let unknown = (self.counts.unknown_kinds, self.counts.malformed, self.blocks_skipped);
+        let read = self.read_one(block, out);
+        if unknown != (self.counts.unknown_kinds, self.counts.malformed, self.blocks_skipped) {
+            self.counted.insert(place);
+        }
+        read
+    }
+
+    fn read_one(&mut self, block: BlockPlace, out: &mut Vec<Stamped>) -> Result<(), ReadError> {
         if ![BlockKind::RECORDS, BlockKind::LABELS].contains(&block.header.kind) {
             self.blocks_skipped +=
                 u64::from(![BlockKind::COUNTS, BlockKind::INDEX].contains(&block.header.kind));
@@ -332,15 +371,15 @@ impl<R: Read + Seek> TraceReader<R> {
                     rest = after;
                 }
                 Err(RecordError::Decode(DecodeError::UnknownKind(_))) => {
-                    self.counts.unknown_kinds += 1;
+                    self.counts.unknown_kinds += u64::from(self.counting);
                     rest = after;
                 }
                 Err(RecordError::Decode(_)) => {
-                    self.counts.malformed += 1;
+                    self.counts.malformed += u64::from(self.counting);
                     rest = after;
                 }
                 Err(_) => {
-                    self.counts.malformed += 1;
+                    self.counts.malformed += u64::from(self.counting);
                     rest = &rest[1..];
                 }
             }

@@ -9,6 +9,9 @@ use crate::units::{count, duration, percent, position, rate};
 /// Stalls shown.
 const STALLS_SHOWN: usize = 10;
 
+/// Tags shown.
+const TAGS_SHOWN: usize = 24;
+
 /// Lines of blame shown per stall.
 const BLAME_SHOWN: usize = 4;
 
@@ -90,12 +93,8 @@ fn totals(out: &mut String, summary: &Summary) {
         duration(ticks.stall_limit_ns)
     );
     row(out, "ticks", ticks.count, &ticks.run_ns, &over);
-    let longest = tasks.by_tag.iter().fold(Percentiles::default(), |widest, tag| {
-        if tag.run_ns.max > widest.max { tag.run_ns } else { widest }
-    });
-    let slowest =
-        tasks.by_tag.first().map_or_else(String::new, |tag| format!("run of {}, the slowest tag", tag.tag));
-    row(out, "tasks", tasks.count, &longest, &slowest);
+    let slowest = tasks.by_tag.first().map_or_else(String::new, |tag| format!("run · longest: {}", tag.tag));
+    row(out, "tasks", tasks.count, &tasks.run_ns, &slowest);
     let cleared = format!("lag · {} armed, {} cleared", count(timers.armed), count(timers.cleared));
     row(out, "timers", timers.fired, &timers.lag_ns, &cleared);
     let checkpoints = format!("run of {} checkpoints", count(microtasks.checkpoints));
@@ -170,7 +169,7 @@ fn tags(out: &mut String, summary: &Summary) {
         "P99",
         "MAX"
     );
-    for tag in tags {
+    for tag in tags.iter().take(TAGS_SHOWN) {
         let (run, wait) = (&tag.run_ns, &tag.queue_wait_ns);
         line!(
             out,
@@ -185,6 +184,9 @@ fn tags(out: &mut String, summary: &Summary) {
             duration(wait.p99),
             duration(wait.max)
         );
+    }
+    if tags.len() > TAGS_SHOWN {
+        line!(out, "and {} more tags", count((tags.len() - TAGS_SHOWN) as u64));
     }
 }
 

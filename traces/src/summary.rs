@@ -93,6 +93,9 @@ pub struct TicksSummary {
 pub struct TasksSummary {
     /// Tasks that ran on a loop's thread.
     pub count: u64,
+    /// From start to end, of all tags.
+    #[serde(default)]
+    pub run_ns: Percentiles,
     /// By tag, the longest run first.
     pub by_tag: Vec<TagSummary>,
 }
@@ -241,7 +244,11 @@ impl Summary {
                 utilization: ticks.utilization(),
                 run_ns: ticks.run_ns.percentiles(),
             },
-            tasks: TasksSummary { count: timeline.tasks_run, by_tag: by_tag(timeline) },
+            tasks: TasksSummary {
+                count: timeline.tasks_run,
+                run_ns: timeline.tasks_run_ns.percentiles(),
+                by_tag: by_tag(timeline),
+            },
             microtasks: MicrotasksSummary {
                 checkpoints: microtasks.checkpoints(),
                 ran: microtasks.ran,

@@ -124,9 +124,27 @@ impl Script {
 pub(crate) mod strategy {
     //! Scripts for property tests.
 
+    use loop_probes::event::{Event, FIELDS_MAX, Fields};
+    use loop_probes::ids::{SourceId, Timestamp};
+    use loop_probes::stamped::Stamped;
     use proptest::prelude::*;
 
     use super::Script;
+
+    /// Any events at all, as a hostile file has them: extremes, few emitters, no order.
+    pub(crate) fn hostile_events() -> impl Strategy<Value = Vec<Stamped>> {
+        let number = || prop_oneof![0u64..20, any::<u32>().prop_map(u64::from), any::<u64>()];
+        let codes = 1..=Event::<Timestamp>::KINDS.len() as u8;
+        let event = (codes, number(), prop::array::uniform6(number()), any::<u16>(), 0u32..4);
+        let event = event.prop_filter_map("out of range", |(code, at, some, tag, source)| {
+            let mut words = [0; FIELDS_MAX];
+            words[..6].copy_from_slice(&some);
+            let (at, fields) = (Timestamp(at), Fields { tag, words, len: FIELDS_MAX });
+            let event = Event::from_fields(code, at, &fields).ok()?;
+            Some(Stamped { at, source: SourceId(source), event })
+        });
+        prop::collection::vec(event, 0..60)
+    }
 
     /// Any small script.
     pub(crate) fn scripts() -> impl Strategy<Value = Script> {

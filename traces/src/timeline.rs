@@ -46,6 +46,7 @@ use loop_probes::ids::Timestamp;
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
 
+use crate::histogram::Histogram;
 use crate::labels::Labels;
 use crate::source::SourceCounts;
 use open_tick::OpenTick;
@@ -63,6 +64,8 @@ pub struct Timeline {
     pub ticks: Ticks,
     /// Tasks that ran on a loop's thread.
     pub tasks_run: u64,
+    /// From start to end, of all of them.
+    pub tasks_run_ns: Histogram,
     /// Figures by tag.
     pub tags: Tags,
     /// Timers.
@@ -119,6 +122,7 @@ impl Timeline {
             labels: Labels::default(),
             ticks: Ticks::new(&config),
             tasks_run: 0,
+            tasks_run_ns: Histogram::new(),
             tags: Tags::new(config.tags_max),
             timers: Timers::new(&config),
             queues: Queues::new(&config),

@@ -182,7 +182,7 @@ impl<W: TraceOutput> TraceWriter<W> {
     /// [`WriteError`] when the header cannot be written.
     pub fn new(out: W, path: &Path, metadata: &Metadata, options: WriteOptions) -> Result<Self, WriteError> {
         let path = path.to_owned();
-        let json = serde_json::to_vec(metadata).unwrap_or_else(|_| b"{}".to_vec());
+        let json = serde_json::to_vec(metadata).expect("metadata has string keys and plain values");
         let Some(len) = u32::try_from(json.len()).ok().filter(|len| *len <= METADATA_BYTES_MAX) else {
             return Err(WriteError::Metadata { path, bytes: json.len() });
         };

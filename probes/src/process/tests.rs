@@ -1,1 +1,179 @@
-//! Tests.
+//! Merging, labels and accounts of a whole process; and files that lie.
+
+mod hostile;
+
+use super::*;
+use crate::event::Phase;
+use crate::ids::Tag;
+use crate::recorder::Recorder;
+
+fn mark(recorder: &Recorder, at: u64) {
+    recorder.record(Ticks(at), Event::TickStart { tick: at });
+}
+
+/// A private session whose ticks are nanoseconds, so that tests choose times.
+fn session() -> Session {
+    Session::builder("test").tick_unit(TickUnit::Monotonic).capacity(128).private()
+}
+
+fn flush(reader: &mut ProcessReader) -> Vec<Stamped> {
+    let mut out = Vec::new();
+    reader.flush(&mut out).unwrap();
+    out
+}
+
+fn times(events: &[Stamped]) -> Vec<(u32, u64)> {
+    let ticks = events.iter().filter(|stamped| matches!(stamped.event, Event::TickStart { .. }));
+    ticks.map(|stamped| (stamped.source.0, stamped.at.0)).collect()
+}
+
+#[test]
+fn rings_are_merged_by_time() {
+    let session = session();
+    let (one, two) = (session.recorder("one"), session.recorder("two"));
+    for at in [10, 30, 50] {
+        mark(&one, at);
+        mark(&two, at + 10);
+    }
+    let events = flush(&mut session.reader(Start::Oldest));
+    assert_eq!(times(&events), [(1, 10), (2, 20), (1, 30), (2, 40), (1, 50), (2, 60)]);
+}
+
+#[test]
+fn what_is_younger_than_the_watermark_waits() {
+    let session = session();
+    let (one, two) = (session.recorder("one"), session.recorder("two"));
+    let mut reader = session.reader(Start::Oldest);
+    mark(&one, 10);
+    mark(&two, 20);
+    let future = session.clock().ticks().0 + 3_600_000_000_000;
+    mark(&one, future);
+    let mut out = Vec::new();
+    let report = reader.poll(&mut out).unwrap();
+    assert_eq!((report.records, times(&out)), (3, vec![(1, 10), (2, 20)]));
+    assert_eq!(times(&flush(&mut reader)), [(1, future)]);
+    assert_eq!(reader.late_events(), 0);
+}
+
+#[test]
+fn a_label_comes_before_its_first_use_and_once() {
+    let session = session();
+    let recorder = session.recorder("loop");
+    recorder.name_tag(Ticks(1), Tag(4), "Echo");
+    let label = recorder.intern(Ticks(2), LabelKind::Span, "parse");
+    recorder.record(Ticks(3), Event::Mark { label });
+    recorder.name_tag(Ticks(4), Tag(4), "Echo");
+    let mut reader = session.reader(Start::Oldest);
+    let labels: Vec<String> = flush(&mut reader)
+        .iter()
+        .filter_map(|stamped| match stamped.event {
+            Event::Label { kind, id, text } => Some(format!("{kind} {id} {}", text.as_str())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(labels, ["source 1 loop", "tag 4 Echo", "span 1 parse"]);
+
+    // Overwritten in the ring, still told to who comes late.
+    (0..1_000).for_each(|at| mark(&recorder, at + 5));
+    let late = flush(&mut session.reader(Start::Oldest));
+    let told = late.iter().filter(|stamped| matches!(stamped.event, Event::Label { .. })).count();
+    assert_eq!(told, 3);
+    assert!(late[..3].iter().all(|stamped| matches!(stamped.event, Event::Label { .. })));
+    assert!(flush(&mut reader).iter().all(|stamped| !matches!(stamped.event, Event::Label { .. })));
+}
+
+#[test]
+fn a_gap_is_told_at_the_record_after_it() {
+    let session = session();
+    let recorder = session.recorder("loop");
+    let mut reader = session.reader(Start::Oldest);
+    mark(&recorder, 1);
+    assert_eq!(times(&flush(&mut reader)), [(1, 1)]);
+    (2..=200).for_each(|at| mark(&recorder, at));
+    let events = flush(&mut reader);
+    let lost = Stamped {
+        at: Timestamp(73),
+        source: SourceId(1),
+        event: Event::Lost { count: 71, from: Timestamp(1) },
+    };
+    assert_eq!(events[0], lost);
+    assert_eq!((reader.lost_records(), reader.records_read(), reader.before_attach()), (71, 129, 0));
+}
+
+#[test]
+fn newest_passes_over_what_is_there() {
+    let session = session();
+    let recorder = session.recorder("loop");
+    (1..=10).for_each(|at| mark(&recorder, at));
+    let mut reader = session.reader(Start::Newest);
+    mark(&recorder, 11);
+    let later = session.recorder("later");
+    mark(&later, 12);
+    let events = flush(&mut reader);
+    assert_eq!(times(&events), [(1, 11), (2, 12)]);
+    assert_eq!((reader.before_attach(), reader.lost_records()), (10, 0));
+    let labels = events.iter().filter(|stamped| matches!(stamped.event, Event::Label { .. })).count();
+    assert_eq!(labels, 2, "the label that was found on attaching is told by the first poll");
+}
+
+#[test]
+fn a_place_is_used_again_and_says_so() {
+    let session = Session::builder("test").capacity(128).recorders_max(2).private();
+    let mut reader = session.reader(Start::Oldest);
+    let one = session.recorder("one");
+    let two = session.recorder("two");
+    let refused = session.recorder("three");
+    assert!(!refused.is_enabled());
+    mark(&one, 1);
+    drop(one);
+    let three = session.recorder("three");
+    assert_eq!(three.source(), Some(SourceId(1)));
+    mark(&three, 2);
+    mark(&two, 3);
+    let events = flush(&mut reader);
+    assert_eq!(reader.dropped_sources(), 1);
+    assert_eq!(reader.records_read(), 3 + 2, "the new name is an event of two records");
+    let names = events.iter().filter(|stamped| {
+        matches!(stamped.event, Event::Label { kind: LabelKind::Source, text, .. } if text.as_str() == "three")
+    });
+    assert_eq!(names.count(), 1);
+}
+
+#[test]
+fn extents_and_absolute_times_are_on_one_clock() {
+    let session = Session::builder("test").private();
+    let recorder = session.recorder("loop");
+    let clock = session.clock();
+    let before = clock.now();
+    let start = clock.ticks();
+    let end = recorder.record_now(Event::Phase { phase: Phase::Io, start });
+    let after = clock.now();
+    assert!(end >= start);
+    let events = flush(&mut session.reader(Start::Oldest));
+    let Some(Stamped { at, event: Event::Phase { start, .. }, .. }) = events.last() else {
+        panic!("{events:?}")
+    };
+    // The first slope is known to some tens of parts per million only, over about a millisecond.
+    let slack_ns = 1_000_000;
+    assert!(start.0 + slack_ns >= before.0 && start <= at && at.0 <= after.0 + slack_ns);
+}
+
+#[test]
+fn the_period_follows_the_fill_rate() {
+    let session = session();
+    let recorder = session.recorder("loop");
+    let mut reader = session.reader(Start::Oldest);
+    assert_eq!(reader.suggested_period(), Duration::from_millis(33), "nothing happens");
+    for _ in 0..3 {
+        (0..100).for_each(|at| mark(&recorder, at));
+        reader.poll(&mut Vec::new()).unwrap();
+    }
+    assert!(reader.suggested_period() < Duration::from_millis(33));
+}
+
+#[test]
+fn a_disabled_session_is_empty_and_over() {
+    let mut reader = ProcessReader::local(&Session::disabled(), Start::Oldest);
+    assert!(flush(&mut reader).is_empty());
+    assert_eq!(reader.state(), ProcessState::Ended);
+}

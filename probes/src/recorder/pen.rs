@@ -1,5 +1,6 @@
 //! The pen: one ring's writer with what belongs to it — its place, its clock, its *now running* cell, its gate.
 
+use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -40,7 +41,6 @@ pub(crate) struct Pen {
     place: usize,
     ticks_per_ms: u64,
     calibrations: AtomicU32,
-    in_hook: AtomicBool,
     closed: AtomicBool,
 }
 
@@ -66,7 +66,6 @@ impl Pen {
             place: opened.place,
             ticks_per_ms: (u128::from(ticks) * 1_000_000 / u128::from(elapsed_ns)).clamp(1, 1 << 40) as u64,
             calibrations: AtomicU32::new(0),
-            in_hook: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             session,
         };
@@ -118,9 +117,9 @@ impl Pen {
     #[cold]
     fn make_room(&self, end: u64) -> u64 {
         if let Some(hook) = self.session.hook()
-            && !self.in_hook.swap(true, Ordering::Relaxed)
+            && !IN_HOOK.replace(true)
         {
-            let _left = Leaving(&self.in_hook);
+            let _left = Leaving;
             hook();
         }
         let gate = self.gate.limit();
@@ -231,11 +230,16 @@ impl Pen {
     }
 }
 
-/// Leaves the hook, also by a panic.
-struct Leaving<'a>(&'a AtomicBool);
+thread_local! {
+    /// This thread is in a hook: what it records there, in whatever ring, must not call one again.
+    static IN_HOOK: Cell<bool> = const { Cell::new(false) };
+}
 
-impl Drop for Leaving<'_> {
+/// Leaves the hook, also by a panic.
+struct Leaving;
+
+impl Drop for Leaving {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
+        IN_HOOK.set(false);
     }
 }

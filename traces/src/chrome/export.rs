@@ -158,7 +158,7 @@ impl<W: Write> ChromeWriter<W> {
         let mut writer = Self {
             out: JsonOut::new(out),
             survey,
-            options: ExportOptions { ..options },
+            options,
             // Viewers take 0 for "none".
             pid: u64::from(metadata.pid.max(1)),
             stall_limit_ns: metadata.stall_limit_ns,
@@ -349,7 +349,7 @@ impl<W: Write> ChromeWriter<W> {
 
     fn pair(&mut self, tid: u64, start: u64, end: u64, stamped: &Stamped) {
         self.stats.async_pairs += 1;
-        for (phase, at) in [("b", start), ("e", end.max(start + 1))] {
+        for (phase, at) in [("b", start), ("e", end.max(start.saturating_add(1)))] {
             self.begin_event();
             self.out.raw("{\"ph\":\"").raw(phase).raw("\",\"name\":");
             name(&mut self.out, &stamped.event, &self.survey.labels);

@@ -216,7 +216,7 @@ impl<R: Read + Seek> Scan<'_, R> {
 fn entries(raw: &[u8], begin: u64, end: u64) -> Option<Vec<BlockPlace>> {
     let mut blocks: Vec<BlockPlace> = Vec::with_capacity(raw.len() / INDEX_ENTRY_BYTES);
     let mut free = begin;
-    if raw.len() % INDEX_ENTRY_BYTES != 0 {
+    if !raw.len().is_multiple_of(INDEX_ENTRY_BYTES) {
         return None;
     }
     for entry in raw.chunks_exact(INDEX_ENTRY_BYTES) {

@@ -326,12 +326,11 @@ impl<'a> Stage<'a> {
     fn due_timers(&mut self) {
         let phase = self.now;
         let fired = self.now;
-        for place in 0..self.timers.len() {
+        for (place, period) in TIMER_PERIODS_NS.into_iter().enumerate() {
             let due = self.timers[place];
             if due > fired {
                 continue;
             }
-            let period = TIMER_PERIODS_NS[place];
             let skipped = (fired.ns_since(due) / period) as u32;
             let task = TaskId(self.next_task);
             self.next_task += 1;

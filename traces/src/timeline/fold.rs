@@ -57,6 +57,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
             timeline.rates.slot(at).tasks += 1;
             let run =
                 WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns: start.ns_since(queued) };
+            timeline.tasks_run_ns.record(run.run_ns);
             if let Some(tag) = timeline.tags.entry(tag) {
                 tag.tasks.add(run, true, failed(outcome), timeline.config.worst_runs_kept);
             }

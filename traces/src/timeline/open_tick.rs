@@ -103,10 +103,10 @@ impl OpenTick {
             SpanKind::Poll { .. } => self.polls.add(span.start, span.end),
             SpanKind::Phase(Phase::Poll) => self.poll_phase.add(span.start, span.end),
             SpanKind::Phase(phase) => self.phases.add(phase, run_ns),
-            SpanKind::Task { task, tag, .. } | SpanKind::Io { task, tag, .. } => {
-                if self.longest.is_none_or(|longest| longest.run_ns < run_ns) {
-                    self.longest = Some(LongestRun { task, tag, run_ns });
-                }
+            SpanKind::Task { task, tag, .. } | SpanKind::Io { task, tag, .. }
+                if self.longest.is_none_or(|longest| longest.run_ns < run_ns) =>
+            {
+                self.longest = Some(LongestRun { task, tag, run_ns });
             }
             SpanKind::Microtasks { ran, .. } => self.microtasks_run = self.microtasks_run.saturating_add(ran),
             SpanKind::Gc { .. } => {

@@ -9,9 +9,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::reader::TraceReader;
-use crate::source::{EventSource, SourceState};
+use crate::source::{EventSource, MemorySource, SourceKind, SourceState};
+use crate::summary::Summary;
 use crate::synthetic::Script;
-use crate::synthetic::strategy::scripts;
+use crate::synthetic::strategy::{hostile_events, scripts};
 use crate::writer::{TraceWriter, WriteOptions};
 
 fn folded(script: &Script, events: &[Stamped]) -> Timeline {
@@ -85,6 +86,21 @@ proptest! {
             let opened = timeline.opened(tick).expect("few enough ticks to keep all spans");
             prop_assert_eq!(opened.blame(lines).total_ns, tick.busy_ns);
         }
+    }
+
+    #[test]
+    fn hostile_events_never_panic_and_survive_the_file(events in hostile_events()) {
+        let script = Script::default();
+        let timeline = folded(&script, &events);
+        prop_assert_eq!(&through_file(&script, &events, 7), &timeline);
+        for stall in timeline.stalls.newest_first() {
+            let sum: u64 = stall.blame.shares.iter().map(|share| share.ns).sum();
+            prop_assert_eq!(sum, stall.tick.busy_ns);
+        }
+        let source = MemorySource::new("t", SourceKind::Ring, script.metadata(), events);
+        let page = crate::report::text(&Summary::new(&source, &timeline));
+        prop_assert!(!page.is_empty());
+        let _ = (timeline.rates.per_second(Timestamp(u64::MAX)), timeline.rates.series(Timestamp(0)));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::*;
 use crate::source::{MemorySource, SourceKind};
 use crate::synthetic::Script;
-use crate::synthetic::strategy::scripts;
+use crate::synthetic::strategy::{hostile_events, scripts};
 
 fn exported(script: &Script, options: ExportOptions) -> (Value, ExportStats) {
     let source = script.source();
@@ -84,6 +84,16 @@ proptest! {
         let events = json["traceEvents"].as_array().unwrap();
         let tasks = events.iter().filter(|event| event["cat"] == "task" && event["ph"] == "X").count();
         prop_assert_eq!(tasks as u64, expected.tasks_run);
+    }
+}
+
+proptest! {
+    #[test]
+    fn hostile_events_make_valid_json(events in hostile_events()) {
+        let source = MemorySource::new("t", SourceKind::Ring, Script::default().metadata(), events);
+        let mut out = Vec::new();
+        export(|| Ok(source.clone()), ExportOptions { details: true, ..ExportOptions::default() }, &mut out).unwrap();
+        prop_assert!(serde_json::from_slice::<Value>(&out).is_ok());
     }
 }
 

@@ -1,0 +1,125 @@
+//! Continuous, never decreasing, converging, additive: for any clock and any wobble of its anchors.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const SECOND_NS: u64 = 1_000_000_000;
+
+fn anchor(ticks: u64, ns: u64) -> Anchor {
+    Anchor { ticks: Ticks(ticks), monotonic: Timestamp(ns), wall_ns: 0 }
+}
+
+/// A true clock of `hz` ticks a second that began `offset_ns` after the monotonic one.
+#[derive(Clone, Copy, Debug)]
+struct Truth {
+    hz: u64,
+    offset_ns: u64,
+}
+
+impl Truth {
+    fn ns(&self, ticks: u64) -> u64 {
+        self.offset_ns + (u128::from(ticks) * u128::from(SECOND_NS) / u128::from(self.hz)) as u64
+    }
+}
+
+fn truths() -> impl Strategy<Value = Truth> {
+    (10_000_000..6_000_000_000_u64, 0..1_u64 << 50).prop_map(|(hz, offset_ns)| Truth { hz, offset_ns })
+}
+
+proptest! {
+    #[test]
+    fn never_decreases_and_never_leaps(
+        truth in truths(),
+        noise in prop::collection::vec(0..2_000_u64, 1..20),
+        queries in prop::collection::vec(0..1_000_u64, 1..20),
+    ) {
+        let mut map = ClockMap::new(TickUnit::Tsc, &[anchor(0, truth.ns(0)), anchor(truth.hz / 500, truth.ns(truth.hz / 500))]);
+        let mut said: Vec<(u64, u64)> = Vec::new();
+        for (second, noise) in noise.iter().enumerate() {
+            let base = second as u64 * truth.hz;
+            for part in &queries {
+                let ticks = base + truth.hz / 1000 * part;
+                said.push((ticks, map.convert(Ticks(ticks)).0));
+            }
+            let ticks = base + truth.hz;
+            let _accepted = map.steer(anchor(ticks, truth.ns(ticks) + noise));
+            // Continuous where the pieces meet: one tick more is at most its own length (and a rounding) more.
+            for (ticks, _) in said.iter().rev().take(5) {
+                let step = map.peek(Ticks(ticks + 1)).0 - map.peek(Ticks(*ticks)).0;
+                prop_assert!(step <= 2 * SECOND_NS / truth.hz + 2, "a leap of {step} ns");
+            }
+        }
+        for (ticks, ns) in &said {
+            prop_assert_eq!(map.peek(Ticks(*ticks)).0, *ns, "what was said once is never unsaid");
+        }
+        said.sort_unstable();
+        prop_assert!(said.is_sorted_by_key(|(_, ns)| *ns), "never decreases");
+    }
+
+    #[test]
+    fn converges_to_a_clock_whose_first_rate_was_wrong(truth in truths(), wrong_ppm in 0..20_000_u64) {
+        // The second anchor was read late, so that the first slope is too steep.
+        let second = truth.hz / 1000;
+        let late_ns = SECOND_NS / 1000 * wrong_ppm / 1_000_000;
+        let mut map = ClockMap::new(TickUnit::Tsc, &[anchor(0, truth.ns(0)), anchor(second, truth.ns(second) + late_ns)]);
+        for seconds in 1..=20 {
+            let ticks = seconds * truth.hz;
+            let _said = map.convert(Ticks(ticks));
+            prop_assert!(map.steer(anchor(ticks, truth.ns(ticks))));
+        }
+        let ticks = 20 * truth.hz + truth.hz / 2;
+        let error_ns = map.peek(Ticks(ticks)).0.abs_diff(truth.ns(ticks));
+        prop_assert!(error_ns <= 1_000, "{error_ns} ns off after twenty seconds");
+    }
+
+    #[test]
+    fn durations_add_up(truth in truths(), mut times in prop::collection::vec(0..1_u64 << 40, 3..20)) {
+        let mut map = ClockMap::new(TickUnit::Tsc, &[anchor(5, truth.ns(5)), anchor(truth.hz, truth.ns(truth.hz))]);
+        times.sort_unstable();
+        let converted: Vec<Timestamp> = times.iter().map(|ticks| map.convert(Ticks(*ticks))).collect();
+        let pieces: u64 = converted.windows(2).map(|pair| pair[1].ns_since(pair[0])).sum();
+        prop_assert_eq!(pieces, converted[converted.len() - 1].ns_since(converted[0]));
+    }
+
+    #[test]
+    fn any_anchors_are_harmless(words in prop::collection::vec((any::<u64>(), any::<u64>()), 0..30), ticks: u64) {
+        let anchors: Vec<Anchor> = words.iter().map(|(ticks, ns)| anchor(*ticks, *ns)).collect();
+        let (first, later) = anchors.split_at(anchors.len() / 2);
+        let mut map = ClockMap::new(TickUnit::Tsc, first);
+        let mut last = (ticks, map.convert(Ticks(ticks)));
+        for anchor in later {
+            let _accepted = map.steer(*anchor);
+            prop_assert_eq!(map.peek(Ticks(last.0)), last.1);
+            let next = last.0.saturating_add(1 << 20);
+            let converted = map.convert(Ticks(next));
+            prop_assert!(converted >= last.1);
+            last = (next, converted);
+        }
+    }
+}
+
+#[test]
+fn monotonic_ticks_are_the_time() {
+    let mut map = ClockMap::new(TickUnit::Monotonic, &[anchor(7, 9)]);
+    assert!(map.steer(anchor(100, 500)));
+    assert_eq!(map.convert(Ticks(123)), Timestamp(123));
+}
+
+#[test]
+fn an_anchor_from_another_world_is_refused() {
+    let mut map = ClockMap::new(TickUnit::Tsc, &[anchor(0, 0), anchor(SECOND_NS, SECOND_NS)]);
+    assert!(!map.steer(anchor(2 * SECOND_NS, 9 * SECOND_NS)));
+    assert!(!map.steer(anchor(SECOND_NS / 2, SECOND_NS / 2)));
+    assert!(map.steer(anchor(2 * SECOND_NS, 2 * SECOND_NS + 1000)));
+}
+
+#[test]
+fn half_an_hour_of_anchors_takes_bounded_memory() {
+    let mut map = ClockMap::new(TickUnit::Tsc, &[anchor(0, 0), anchor(SECOND_NS, SECOND_NS)]);
+    for second in 2..3_600 {
+        let _said = map.convert(Ticks(second * SECOND_NS));
+        assert!(map.steer(anchor(second * SECOND_NS, second * SECOND_NS + second % 3)));
+    }
+    assert!(map.pieces.len() <= PIECES_MAX && map.anchors.len() <= 64);
+}
