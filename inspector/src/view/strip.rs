@@ -191,7 +191,7 @@ where
         seen[usize::from(phase.code()) - 1] = true;
     }
     let theme = canvas.theme;
-    if theme.phase(Phase::Tasks) == theme.phase(Phase::Io) {
+    if !theme.has_color() {
         return;
     }
     let row = Area::new(area.x + 2, area.y + area.height - 1, area.width.saturating_sub(4), 1);

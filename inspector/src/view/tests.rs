@@ -50,6 +50,7 @@ fn end(events: &[Stamped]) -> Timestamp {
 }
 
 fn frame(state: &mut State, now: Timestamp) {
+    state.glance_until_ns = 0;
     update(state, Message::Frame { now, elapsed_ns: 0 });
 }
 
@@ -59,10 +60,11 @@ fn live_in_batches(batch: usize) -> State {
     let mut state = empty();
     for events in events.chunks(batch) {
         update(&mut state, Message::Events(events));
-        frame(&mut state, end(events));
+        update(&mut state, Message::Frame { now: end(events), elapsed_ns: 0 });
     }
-    // A second later: all figures are read anew.
-    frame(&mut state, end(&events).plus_ns(1_000_000_000));
+    // A second later all figures are read anew.
+    let now = end(&events).plus_ns(1_000_000_000);
+    update(&mut state, Message::Frame { now, elapsed_ns: 1_000_000_000 });
     state
 }
 

@@ -40,6 +40,27 @@ fn last(events: &[Stamped]) -> Timestamp {
     events.last().map(|stamped| stamped.at).unwrap()
 }
 
+#[test]
+fn figures_are_read_a_few_times_a_second_and_at_every_step_of_a_replay() {
+    let (mut state, rest) = live();
+    let read_at = |state: &State| state.glance.at;
+    let first = read_at(&state);
+    update(&mut state, Message::Events(&rest));
+    let now = last(&rest);
+    update(&mut state, Message::Frame { now, elapsed_ns: 100_000_000 });
+    assert_eq!(read_at(&state), first);
+    update(&mut state, Message::Frame { now, elapsed_ns: 250_000_000 });
+    assert_eq!(read_at(&state), Some(now));
+
+    let mut state = replay(false);
+    let mut playback = state.playback.clone().unwrap();
+    playback.position = playback.position.plus_ns(1);
+    let position = playback.position;
+    update(&mut state, Message::Playback(playback));
+    update(&mut state, Message::Frame { now: position, elapsed_ns: 1 });
+    assert_eq!(read_at(&state), Some(position));
+}
+
 fn frame(state: &mut State, now: Timestamp) {
     update(state, Message::Frame { now, elapsed_ns: 0 });
 }
