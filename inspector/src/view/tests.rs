@@ -5,20 +5,18 @@ use std::sync::Arc;
 use loop_probes::event::LabelKind;
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 use loop_probes::recorder::Running;
-use loop_probes::stamped::Stamped;
-use loop_traces::source::{NowRunning, SourceCounts, SourceKind};
+use loop_traces::source::{NowRunning, SourceCounts};
 use loop_traces::synthetic::Script;
-use loop_traces::timeline::TimelineConfig;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier};
 
 use super::draw;
-use crate::app::fold::Fold;
+use crate::app::fixture::{self, end};
 use crate::app::message::Watched;
 use crate::app::playback_info::PlaybackInfo;
-use crate::app::state::{About, State};
+use crate::app::state::State;
 use crate::app::update::update;
 use crate::app::{Message, Process};
 use crate::keymap::Key;
@@ -33,20 +31,7 @@ fn script() -> Script {
 }
 
 fn empty() -> State {
-    let config = TimelineConfig::of(&script().metadata());
-    let about = About {
-        name: "demo".to_owned(),
-        pid: 4121,
-        policy: "bun".to_owned(),
-        kind: SourceKind::Ring,
-        since_attach: false,
-        stall_limit_ns: config.stall_limit_ns,
-    };
-    State::new(about, Fold::new(config))
-}
-
-fn end(events: &[Stamped]) -> Timestamp {
-    events.last().map(|stamped| stamped.at).unwrap()
+    fixture::state(&script())
 }
 
 fn frame(state: &mut State, now: Timestamp) {

@@ -2,17 +2,15 @@
 
 use loop_probes::ids::Timestamp;
 use loop_probes::stamped::Stamped;
-use loop_traces::source::SourceKind;
 use loop_traces::synthetic::Script;
-use loop_traces::timeline::TimelineConfig;
 use std::sync::Arc;
 
 use super::update;
-use crate::app::fold::Fold;
+use crate::app::fixture::{self, end};
 use crate::app::glance::Column;
 use crate::app::layout::{self, Pane};
 use crate::app::playback_info::PlaybackInfo;
-use crate::app::state::{About, State, TickKey, View};
+use crate::app::state::{State, TickKey, View};
 use crate::app::{Effect, Message, Mouse, MouseKind};
 use crate::keymap::Key;
 
@@ -21,23 +19,9 @@ fn script() -> Script {
 }
 
 fn state() -> State {
-    let script = script();
-    let config = TimelineConfig::of(&script.metadata());
-    let about = About {
-        name: "demo".to_owned(),
-        pid: 4121,
-        policy: "bun".to_owned(),
-        kind: SourceKind::Ring,
-        since_attach: false,
-        stall_limit_ns: config.stall_limit_ns,
-    };
-    let mut state = State::new(about, Fold::new(config));
+    let mut state = fixture::state(&script());
     update(&mut state, Message::Resize { width: 100, height: 30 });
     state
-}
-
-fn last(events: &[Stamped]) -> Timestamp {
-    events.last().map(|stamped| stamped.at).unwrap()
 }
 
 #[test]
@@ -46,7 +30,7 @@ fn figures_are_read_a_few_times_a_second_and_at_every_step_of_a_replay() {
     let read_at = |state: &State| state.glance.at;
     let first = read_at(&state);
     update(&mut state, Message::Events(&rest));
-    let now = last(&rest);
+    let now = end(&rest);
     update(&mut state, Message::Frame { now, elapsed_ns: 100_000_000 });
     assert_eq!(read_at(&state), first);
     update(&mut state, Message::Frame { now, elapsed_ns: 250_000_000 });
@@ -71,7 +55,7 @@ fn live() -> (State, Vec<Stamped>) {
     let rest = events.split_off(events.len() / 2);
     let mut state = state();
     update(&mut state, Message::Events(&events));
-    frame(&mut state, last(&events));
+    frame(&mut state, end(&events));
     (state, rest)
 }
 
@@ -80,7 +64,7 @@ fn replay(playing: bool) -> State {
     let first = state.fold.timeline.first_at().unwrap();
     let playback = PlaybackInfo {
         start: first,
-        end: last(&rest),
+        end: end(&rest),
         position: state.now,
         playing,
         speed: 1.0,
@@ -110,7 +94,7 @@ fn space_freezes_the_picture_while_events_go_on() {
     assert_eq!(press(&mut state, Key::Char(' ')), []);
     let before = state.picture().timeline.events;
     update(&mut state, Message::Events(&rest));
-    frame(&mut state, last(&rest));
+    frame(&mut state, end(&rest));
     assert_eq!(state.picture().timeline.events, before);
     assert!(state.fold.timeline.events > before);
     assert!(state.behind_ns().unwrap() > 0);
