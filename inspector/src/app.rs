@@ -5,6 +5,8 @@
 
 pub mod describe;
 pub mod effect;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod fold;
 pub mod glance;
 pub mod layout;

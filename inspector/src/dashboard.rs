@@ -241,7 +241,11 @@ impl<F: Feed> Dashboard<F> {
         match effect {
             Effect::Quit => return Ok(Some(Exit::Quit)),
             // As the terminal's own Ctrl-Z does: everybody in the foreground stops, and we hear of it ourselves.
-            Effect::Suspend => kill_current_process_group(Signal::TSTP).map_err(io::Error::from)?,
+            Effect::Suspend => {
+                if kill_current_process_group(Signal::TSTP).is_err() {
+                    self.screen.suspend()?;
+                }
+            }
             Effect::Redraw => self.screen.redraw()?,
             Effect::ToggleRecording => {
                 let toggled = keeper.toggle();

@@ -204,8 +204,7 @@ use Scope::{Always, Live, Replay};
 
 /// Every key there is. The bottom row shows those with a hint, in this order.
 pub const BINDINGS: &[Binding] = &[
-    bind(&[Char(' '), Char('f')], "Space f", Action::Hold, "freeze the picture, or catch up", Time, Live)
-        .hint("freeze"),
+    bind(&[Char(' '), Char('f')], "Space f", Action::Hold, "freeze, or catch up", Time, Live).hint("freeze"),
     bind(&[Char(' '), Char('f')], "Space f", Action::Hold, "play or pause", Time, Replay).hint("play"),
     bind(&[Left, Char('h')], "← h", Action::TickBack, "the tick before", Time, Always).hint("tick"),
     bind(&[Right, Char('l')], "→ l", Action::TickForward, "the tick after", Time, Always),
@@ -213,14 +212,15 @@ pub const BINDINGS: &[Binding] = &[
     bind(&[Char('-'), Char('_')], "-", Action::Slower, "play slower", Time, Replay),
     bind(&[Char('<'), Char(',')], "<", Action::SeekBack, "back by a second", Time, Replay).hint("seek"),
     bind(&[Char('>'), Char('.')], ">", Action::SeekForward, "forward by a second", Time, Replay),
-    bind(&[Enter], "Enter", Action::Open, "open the tick, tag or stall", Move, Always).hint("open"),
-    bind(&[Esc], "Esc", Action::Back, "back, then drop the filter", Move, Always),
+    bind(&[Enter], "Enter", Action::Open, "open tick, tag or stall", Move, Always).hint("open"),
+    bind(&[Esc], "Esc", Action::Back, "back; drop the filter", Move, Always),
     bind(&[Up, Char('k')], "↑ k", Action::Up, "up", Move, Always),
     bind(&[Down, Char('j')], "↓ j", Action::Down, "down", Move, Always),
     bind(
         &[PageUp, Ctrl('u'), Ctrl('b')],
         "PgUp ^U",
         Action::PageUp,
+<<<<<<< HEAD
         "a page up, or ten ticks back",
         Move,
         Always,
@@ -231,21 +231,33 @@ pub const BINDINGS: &[Binding] = &[
     bind(&[Tab], "Tab", Action::NextPane, "the next pane", Move, Always).hint("pane"),
     bind(&[BackTab], "S-Tab", Action::PreviousPane, "the pane before", Move, Always),
     bind(&[Char('/')], "/", Action::Filter, "show only tags that contain ...", Show, Always).hint("filter"),
+=======
+        "a page up, ten ticks back",
+        Move,
+        Always,
+    ),
+    bind(&[PageDown, Ctrl('d')], "PgDn ^D", Action::PageDown, "a page down, ten ticks on", Move, Always),
+    bind(&[Char('g'), Home], "g Home", Action::First, "first row or tick, start", Move, Always),
+    bind(&[Char('G'), End], "G End", Action::Last, "last row or tick, end", Move, Always),
+    bind(&[Char('/')], "/", Action::Filter, "show only some tags", Show, Always).hint("filter"),
+>>>>>>> dash
     bind(&[Char('s')], "s", Action::Sort, "sort by the next column", Show, Always).hint("sort"),
     bind(&[Char('i')], "i", Action::Invert, "turn the order round", Show, Always),
     bind(&[Char('n')], "n", Action::NextStall, "the next stall", Show, Always).hint("next stall"),
     bind(&[Char('N')], "N", Action::PreviousStall, "the stall before", Show, Always),
+    bind(&[Tab], "Tab", Action::NextPane, "the next pane", Move, Always).hint("pane"),
+    bind(&[BackTab], "S-Tab", Action::PreviousPane, "the pane before", Move, Always),
     bind(&[Char('1')], "1", Action::ViewOverview, "overview", Show, Always),
     bind(&[Char('2')], "2", Action::ViewTick, "one tick in full", Show, Always),
     bind(&[Char('3')], "3", Action::ViewTasks, "one tag in full", Show, Always),
     bind(&[Char('4')], "4", Action::ViewTimers, "timers", Show, Always),
     bind(&[Char('5')], "5", Action::ViewLog, "the events themselves", Show, Always),
-    bind(&[Char('r')], "r", Action::Record, "start or stop saving to a file", Keep, Live).hint("record"),
+    bind(&[Char('r')], "r", Action::Record, "save to a file, or stop", Keep, Live).hint("record"),
     bind(&[Char('w')], "w", Action::Save, "save the last seconds", Keep, Live),
-    bind(&[Char('e')], "e", Action::Export, "export for Perfetto and Chrome", Keep, Always).hint("export"),
+    bind(&[Char('e')], "e", Action::Export, "export as a Chrome trace", Keep, Always).hint("export"),
     bind(&[Char('?')], "?", Action::Help, "these keys", Leave, Always),
     bind(&[Ctrl('l')], "^L", Action::Redraw, "draw everything anew", Leave, Always),
-    bind(&[Ctrl('z')], "^Z", Action::Suspend, "back to the shell; fg returns", Leave, Always),
+    bind(&[Ctrl('z')], "^Z", Action::Suspend, "suspend; fg comes back", Leave, Always),
     bind(&[Char('q'), Ctrl('c')], "q ^C", Action::Quit, "leave", Leave, Always).hint("quit"),
 ];
 
@@ -275,6 +287,8 @@ mod tests {
     fn every_binding_has_a_key_and_says_what_it_does() {
         for binding in BINDINGS {
             assert!(!binding.keys.is_empty() && !binding.shown.is_empty() && !binding.help.is_empty());
+            // The help screen's two columns stand side by side on 80.
+            assert!(binding.shown.chars().count() < 8 && binding.help.len() <= 27, "{}", binding.help);
         }
     }
 

@@ -5,6 +5,7 @@
 //! must not fail over what is broken already.
 
 mod output;
+mod parse;
 mod waker;
 
 pub use waker::{Wake, Wakers};
@@ -48,6 +49,9 @@ impl Screen {
     ///
     /// Where standard output is no terminal, or it breaks meanwhile; nothing is left changed then.
     pub fn enter(color: bool) -> io::Result<Self> {
+        if !rustix::termios::isatty(rustix::stdio::stdout()) {
+            return Err(io::Error::other("standard output is no terminal"));
+        }
         // crossterm reads NO_COLOR by itself; who decides here is the theme.
         crossterm::style::force_color_output(color);
         restore_on_panic();

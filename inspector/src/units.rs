@@ -96,6 +96,17 @@ pub fn percent(share: f64) -> String {
     }
 }
 
+/// Bytes in at most ten cells: `312 B`, `18.2 MiB`, `1023.9 KiB`.
+#[must_use]
+pub fn short_bytes(value: u64) -> String {
+    let power = (value.max(1).ilog2() / 10) as usize;
+    let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    match power {
+        0 => format!("{value} B"),
+        _ => format!("{:.1} {}", value as f64 / (1u64 << (10 * power)) as f64, units[power]),
+    }
+}
+
 /// A speed of replay: `1x`, `0.1x`, `1000x`.
 #[must_use]
 pub fn speed(factor: f64) -> String {
@@ -159,6 +170,8 @@ mod tests {
 
     #[test]
     fn shares_rates_and_bytes() {
+        assert_eq!((short_bytes(312), short_bytes(19_083_000)), ("312 B".into(), "18.2 MiB".into()));
+        assert_eq!((short_bytes(0), short_bytes(u64::MAX)), ("0 B".into(), "16.0 EiB".into()));
         assert_eq!((percent(0.37), percent(0.018), percent(0.0)), ("37%".into(), "1.8%".into(), "0%".into()));
         assert_eq!((percent(0.0001), percent(f64::NAN)), ("<0.1%".into(), "0%".into()));
         assert_eq!((rate(0.25), rate(1_203.7), rate(f64::NAN)), ("0.2".into(), "1,204".into(), "0".into()));

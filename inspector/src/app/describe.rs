@@ -219,6 +219,17 @@ pub fn running(now_running: &NowRunning, labels: &Labels, now: Timestamp) -> Str
     }
 }
 
+/// What an emitter did when it was last seen: `in ReadFile #8812`.
+#[must_use]
+pub fn doing(now_running: &NowRunning, labels: &Labels) -> String {
+    match now_running.running {
+        Running::Outside => "outside of its ticks".to_owned(),
+        Running::Phase(phase) => format!("in phase {phase}"),
+        Running::Task { task, tag } => format!("in {} #{task}", labels.tag(tag)),
+        Running::Poll { .. } => "in poll".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

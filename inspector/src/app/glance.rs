@@ -12,7 +12,7 @@ use loop_traces::timeline::{GcLook, PerSecond, RunStats, TagStats, Timeline, sig
 
 use super::fold::Fold;
 
-/// How long figures stay as they are, in nanoseconds.
+/// How long figures stay as they are, in nanoseconds of the person who reads them.
 pub const GLANCE_NS: u64 = 200_000_000;
 
 /// Upper ends of the buckets of histograms, in nanoseconds; what is above the last is one more bucket.
@@ -225,12 +225,6 @@ impl Glance {
         glance.read_signals(timeline);
         glance.read_tags(timeline, order, filter);
         glance
-    }
-
-    /// Whether the figures are old enough to be read again.
-    #[must_use]
-    pub fn is_stale(&self, now: Timestamp) -> bool {
-        self.at.is_none_or(|at| at > now || now.ns_since(at) >= GLANCE_NS)
     }
 
     fn read_tags(&mut self, timeline: &Timeline, order: Order, filter: &str) {

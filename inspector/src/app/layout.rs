@@ -183,7 +183,7 @@ pub fn overview(body: Area) -> Overview {
     let tasks = left.take_left(tasks_width(body.width));
     let share = |percent: u16| (u32::from(body.width) * u32::from(percent) / 100) as u16;
     let queues = families.take_left(share(25));
-    let microtasks = families.take_left(share(21));
+    let microtasks = families.take_left(share(20));
     let gc = families.take_left(share(27));
     Overview { compact, ticks, tasks, lag: left, queues, microtasks, gc, signals: families, stalls }
 }
@@ -272,7 +272,7 @@ pub const fn first_row(selected: usize, height: u16) -> usize {
 /// The scrubber's line, without the figures at both of its ends.
 #[must_use]
 pub const fn track(scrubber: Area) -> Area {
-    Area::new(scrubber.x + 17, scrubber.y, scrubber.width.saturating_sub(36), 1)
+    Area::new(scrubber.x + 17, scrubber.y, scrubber.width.saturating_sub(38), 1)
 }
 
 /// The widths of the tasks' table, each with the blank before it.

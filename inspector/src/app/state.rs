@@ -126,6 +126,8 @@ pub struct State {
     pub late: Vec<LateRow>,
     /// Who queued the selected tag's tasks, read with the figures while its page is shown.
     pub queued_by: Vec<(String, u64)>,
+    /// Frames' time at which the figures are old, in nanoseconds; 0 when they are void.
+    pub glance_until_ns: u64,
     /// The page that is shown.
     pub view: View,
     /// The page that Esc goes back to.
@@ -173,6 +175,7 @@ impl State {
             glance: Glance::default(),
             late: Vec::new(),
             queued_by: Vec::new(),
+            glance_until_ns: 0,
             view: View::Overview,
             came_from: View::Overview,
             focus: Pane::Ticks,

@@ -9,7 +9,7 @@ mod tests;
 use loop_probes::stamped::Stamped;
 
 use super::effect::Effect;
-use super::glance::Glance;
+use super::glance::{GLANCE_NS, Glance};
 use super::lists;
 use super::message::Message;
 use super::state::{Frozen, Note, State, View};
@@ -39,12 +39,16 @@ pub fn update(state: &mut State, message: Message<'_>) -> Vec<Effect> {
             if moved {
                 state.tick = None;
                 state.row = 0;
+                // Whoever steps reads the figures of that very moment.
+                if !playback.playing {
+                    state.glance_until_ns = 0;
+                }
             }
             state.playback = Some(playback);
         }
         Message::Rewound(fold) => {
             state.fold = *fold;
-            state.glance.at = None;
+            state.glance_until_ns = 0;
         }
         Message::Done(Ok(text)) => note(state, text, false),
         Message::Done(Err(text)) => note(state, text, true),
@@ -52,8 +56,9 @@ pub fn update(state: &mut State, message: Message<'_>) -> Vec<Effect> {
         Message::Frame { now, elapsed_ns } => {
             state.now = now;
             age_note(state, elapsed_ns);
-            if state.frozen.is_none() && state.glance.is_stale(now) {
+            if state.frozen.is_none() && elapsed_ns >= state.glance_until_ns {
                 read_glance(state);
+                state.glance_until_ns = elapsed_ns.saturating_add(GLANCE_NS);
             }
         }
     }

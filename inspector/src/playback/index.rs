@@ -8,7 +8,7 @@ use loop_traces::timeline::TimelineConfig;
 use crate::app::fold::Fold;
 
 /// Most checkpoints kept: each is a fold of a few megabytes.
-const CHECKPOINTS_MAX: usize = 12;
+const CHECKPOINTS_MAX: usize = 8;
 /// Events between two checkpoints at first; doubled whenever there are too many.
 const CHECKPOINT_EVENTS: u64 = 1 << 16;
 

@@ -1,8 +1,7 @@
 //! What can wake the dashboard beside its own clock: keys, the mouse, signals, a terminal that is gone.
 //!
 //! Two threads that only ever wait, each for its own thing, and send to one channel: nothing here polls in a
-//! circle. The input thread asks the terminal for a hang-up itself, because crossterm reads on for ever from
-//! a terminal that was closed.
+//! circle.
 
 use std::fs::File;
 use std::io;
@@ -12,15 +11,17 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crossterm::event::{
-    self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
-};
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGWINCH};
 use signal_hook::iterator::{Handle, Signals};
 
-use crate::app::{Mouse, MouseKind};
+use super::parse::{Input, Parser};
+use crate::app::Mouse;
 use crate::keymap::Key;
+
+/// Terminals send a sequence in one piece, slow lines nearly so: after this long, Esc was Esc.
+const SEQUENCE_TIMEOUT: Timespec = Timespec { tv_sec: 0, tv_nsec: 30_000_000 };
 
 /// Why the dashboard woke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,12 +147,15 @@ impl Tty {
 }
 
 fn read_input(tty: &Tty, stopped: &OwnedFd, sender: &Sender<Wake>) -> io::Result<()> {
+    let mut parser = Parser::default();
+    let mut bytes = [0; 1024];
     loop {
         let tty = tty.as_fd();
         let mut ready = [PollFd::new(&tty, PollFlags::IN), PollFd::new(stopped, PollFlags::IN)];
-        match rustix::event::poll(&mut ready, None) {
+        let timeout = parser.is_waiting().then_some(&SEQUENCE_TIMEOUT);
+        match rustix::event::poll(&mut ready, timeout) {
             Ok(_) => {}
-            Err(rustix::io::Errno::INTR) => continue,
+            Err(Errno::INTR) => continue,
             Err(error) => return Err(error.into()),
         }
         if !ready[1].revents().is_empty() {
@@ -161,15 +165,39 @@ fn read_input(tty: &Tty, stopped: &OwnedFd, sender: &Sender<Wake>) -> io::Result
             let _ = sender.send(Wake::Gone);
             return Ok(());
         }
-        while event::poll(Duration::ZERO)? {
-            if let Some(wake) = wake_of(event::read()?)
-                && sender.send(wake).is_err()
+        if ready[0].revents().is_empty() {
+            // Nothing more of the sequence came in time.
+            if let Some(input) = parser.give_up()
+                && sender.send(input.into()).is_err()
             {
                 return Ok(());
             }
+            continue;
+        }
+        let read = match rustix::io::read(tty, &mut bytes) {
+            Ok(0) | Err(Errno::IO) => {
+                let _ = sender.send(Wake::Gone);
+                return Ok(());
+            }
+            Err(Errno::INTR | Errno::AGAIN) => continue,
+            read => read?,
+        };
+        parser.feed(&bytes[..read], |input| {
+            // Whoever listened is gone: the descriptor that ends this thread is about to close.
+            let _ = sender.send(input.into());
+        });
+    }
+}
+
+impl From<Input> for Wake {
+    fn from(input: Input) -> Self {
+        match input {
+            Input::Key(key) => Self::Key(key),
+            Input::Mouse(mouse) => Self::Mouse(mouse),
         }
     }
 }
+<<<<<<< HEAD
 
 fn wake_of(event: Event) -> Option<Wake> {
     match event {
@@ -247,3 +275,5 @@ mod tests {
         assert_eq!(mouse_of(event(MouseEventKind::Down(MouseButton::Right))), None);
     }
 }
+=======
+>>>>>>> dash

@@ -91,7 +91,10 @@ const fn depth_style(some: Style, none: Style, queue: &QueueRow) -> Style {
 
 fn queues_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let theme = canvas.theme;
-    let inner = canvas.pane(area, "queues", "now, max", state.focus == Pane::Queues);
+    // The sparkline says more than the maximum does.
+    let max_width = if area.width >= 36 { 6 } else { 0 };
+    let remark = if max_width > 0 { "now, max" } else { "" };
+    let inner = canvas.pane(area, "queues", remark, state.focus == Pane::Queues);
     let queues = queues_in_order(state);
     if queues.is_empty() {
         canvas.pen(inner, 0).gap(1).put("none was sampled yet", theme.dim());
@@ -99,13 +102,13 @@ fn queues_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     }
     let rows = usize::from(inner.height);
     let whole = if queues.len() > rows { rows - 1 } else { queues.len() };
-    let spark = inner.width.saturating_sub(11 + 6 + 6 + 3);
+    let spark = inner.width.saturating_sub(11 + 6 + max_width + 2);
     for (row, queue) in queues[..whole].iter().enumerate() {
         let mut pen = canvas.pen(inner, row as u16);
         pen.gap(1).left(queue.queue.name(), 10, theme.dim());
         let depth = units::short_count(u64::from(queue.depth));
         pen.number(&depth, 6, depth_style(theme.strong(), theme.dim(), queue));
-        pen.number(&units::short_count(u64::from(queue.depth_max)), 6, theme.dim()).gap(1);
+        pen.number(&units::short_count(u64::from(queue.depth_max)), max_width, theme.dim()).gap(1);
         pen.sparkline(&deepest(&queue.samples, usize::from(spark)), spark, theme.bar());
     }
     let mut pen = canvas.pen(inner, whole as u16);
@@ -149,8 +152,8 @@ fn microtasks_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     pen.gap(1).put("max ", theme.dim()).put(&units::short_count(figures.ran.max), theme.text());
     pen.whole(" of ", theme.dim()).whole(&units::short_count(figures.checkpoints), theme.dim());
     let mut pen = canvas.pen(inner, 2);
-    pen.gap(1).put("p50 ", theme.dim()).put(&units::duration(figures.run_ns.p50), theme.text());
-    pen.whole(&format!(" p99 {}", units::duration(figures.run_ns.p99)), theme.text());
+    pen.gap(1).put("p99 ", theme.dim()).put(&units::duration(figures.run_ns.p99), theme.text());
+    pen.group(&[("  p50 ", theme.dim()), (&units::duration(figures.run_ns.p50), theme.text())]);
     let spark = inner.width.saturating_sub(2);
     for row in 3..inner.height.min(4) {
         let samples = deepest(&figures.samples, usize::from(spark));
@@ -167,9 +170,9 @@ fn microtasks_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
 /// The heap and what it may grow to: `18.2 / 40.0 MiB`.
 fn heap(gc: &GcFigures) -> String {
     let Some(heap) = gc.heap_bytes else { return String::new() };
-    let heap = units::bytes(heap);
+    let heap = units::short_bytes(heap);
     let Some(threshold) = gc.threshold_bytes.filter(|bytes| *bytes > 0) else { return heap };
-    let threshold = units::bytes(threshold);
+    let threshold = units::short_bytes(threshold);
     match (heap.split_once(' '), threshold.split_once(' ')) {
         (Some((value, unit)), Some((of, of_unit))) if unit == of_unit => format!("{value} / {of} {unit}"),
         _ => format!("{heap} / {threshold}"),
@@ -217,7 +220,7 @@ fn gc_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         let acted = look.action == GcAction::Collect;
         pen.gap(1).left(look.action.name(), 8, if acted { theme.strong() } else { theme.text() });
         pen.put(look.reason.name(), theme.dim());
-        let end = ran.map_or_else(|| units::bytes(look.heap_bytes), units::duration);
+        let end = ran.map_or_else(|| units::short_bytes(look.heap_bytes), units::duration);
         let pen = canvas.pen(Area { width: inner.width - 1, ..inner }, row as u16);
         right_of(pen, look.action.name(), look.reason.name(), &end, theme.text());
     }

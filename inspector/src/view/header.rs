@@ -33,7 +33,7 @@ fn who(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let theme = canvas.theme;
     let about = &state.about;
     let (status, status_style) = status(canvas, state);
-    let clock = clock(state);
+    let clock = clock(state, area.width);
     let lost = format!("lost {}", units::count(lost(state)));
     let lost_style = if self::lost(state) > 0 { theme.held() } else { theme.dim() };
     let recording = if state.recording { "● rec  " } else { "" };
@@ -87,11 +87,13 @@ fn status(canvas: &Canvas<'_>, state: &State) -> (String, Style) {
     }
 }
 
-fn clock(state: &State) -> String {
+fn clock(state: &State, width: u16) -> String {
     if let Some(playback) = &state.playback {
         let whole = playback.end.ns_since(playback.start);
         let position = playback.position.ns_since(playback.start);
-        return format!("{} / {}", units::position(position), units::position(whole));
+        // Where there is little room, the scrubber alone says how long the whole is.
+        let whole = if width < 96 { String::new() } else { format!(" / {}", units::position(whole)) };
+        return format!("{}{whole}", units::position(position));
     }
     let since = if state.about.since_attach { "since attach " } else { "" };
     format!("{since}{}", units::position(state.elapsed_ns()))

@@ -9,7 +9,7 @@ use ratatui::layout::Position;
 /// Cells that the keys take.
 const KEYS_WIDTH: u16 = 8;
 /// Cells of one of the two columns.
-const COLUMN_WIDTH: u16 = 38;
+const COLUMN_WIDTH: u16 = 37;
 
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     let replay = state.is_replay();
@@ -24,8 +24,10 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
         }
         lines
     };
-    let left = lines(&[Group::Time, Group::Move]);
-    let right = lines(&[Group::Show, Group::Keep, Group::Leave]);
+    let rows = usize::from(body.height.saturating_sub(2));
+    let first = if lines(&[Group::Time, Group::Move, Group::Keep]).len() <= rows { 3 } else { 2 };
+    let order = [Group::Time, Group::Move, Group::Keep, Group::Show, Group::Leave];
+    let (left, right) = (lines(&order[..first]), lines(&order[first..]));
     let height = (left.len().max(right.len()) as u16 + 2).min(body.height);
     let width = (2 * COLUMN_WIDTH + 3).min(body.width);
     let area =

@@ -29,12 +29,12 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
         canvas.pen(inner, 0).gap(1).put(text, theme.dim());
         return;
     }
-    let several = state.running.len() > 1;
+    let sources = body.width >= 100;
     for (up, stamped) in shown.iter().enumerate() {
         let line = (shown.len() - 1 - up) as u16;
         let mut pen = canvas.pen(inner, line);
         pen.gap(1).put(&units::position_us(state.since_start_ns(stamped.at)), theme.dim()).gap(2);
-        if several {
+        if sources {
             pen.left(&timeline.labels.source(stamped.source), 12, theme.dim()).gap(1);
         }
         pen.left(stamped.event.name(), KIND_WIDTH, theme.strong()).gap(1);

@@ -16,8 +16,11 @@ use crate::app::message::Process;
 use crate::app::state::{State, TickKey};
 use crate::units;
 
-/// Decades from the top of the scale to its foot.
-const DECADES: f64 = 3.0;
+/// The foot of the scale: a tick that takes less does next to nothing.
+const FOOT_NS: f64 = 10_000.0;
+/// The smallest scale, and by how much the next ones are larger, in powers of ten: up to 10 ms, 316 ms, 10 s.
+const DECADES_MIN: f64 = 3.0;
+const DECADES_STEP: f64 = 1.5;
 /// A loop that is in one thing for longer than this hangs, in nanoseconds; never below the stall limit.
 const HANG_NS: u64 = 250_000_000;
 
@@ -55,31 +58,31 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: 
     }
 }
 
-/// A log scale over the rows of the strip.
+/// A log scale over the rows of the strip. Its foot stands still, and its top has few places to stand: a
+/// scale that follows every tick would make all others jump.
 struct Scale {
-    top_ns: f64,
+    decades: f64,
     rows: u16,
 }
 
 impl Scale {
-    /// From the next of 1, 2, 4 times a power of ten down to a thousandth of it.
+    /// A scale that `tallest_ns` fits on.
     fn new(tallest_ns: u64, rows: u16) -> Self {
-        let tallest = tallest_ns.max(1_000) as f64;
-        let power = 10f64.powf(tallest.log10().floor());
-        let steps = [1.0, 2.0, 4.0, 10.0];
-        let top_ns = steps.into_iter().map(|step| step * power).find(|top| *top >= tallest * 0.999);
-        Self { top_ns: top_ns.unwrap_or(10.0 * power), rows }
+        let needed = (tallest_ns.max(1) as f64 / FOOT_NS).log10() - 0.01;
+        let decades = (needed / DECADES_STEP).ceil().max(DECADES_MIN / DECADES_STEP) * DECADES_STEP;
+        Self { decades, rows }
     }
 
     /// Eighths of a row, at least one.
     fn height(&self, ns: u64) -> u16 {
-        let share = 1.0 - (self.top_ns.log10() - (ns.max(1) as f64).log10()) / DECADES;
+        let share = (ns.max(1) as f64 / FOOT_NS).log10() / self.decades;
         ((share.clamp(0.0, 1.0) * f64::from(self.rows) * 8.0).round() as u16).max(1)
     }
 
     /// The time at the upper edge of a row, 0 the uppermost.
     fn at(&self, row: u16) -> u64 {
-        (self.top_ns * 10f64.powf(-DECADES * f64::from(row) / f64::from(self.rows.max(1)))).round() as u64
+        let share = 1.0 - f64::from(row) / f64::from(self.rows.max(1));
+        (FOOT_NS * 10f64.powf(self.decades * share)).round() as u64
     }
 }
 
@@ -188,7 +191,7 @@ where
         seen[usize::from(phase.code()) - 1] = true;
     }
     let theme = canvas.theme;
-    if theme.phase(Phase::Tasks) == theme.phase(Phase::Io) {
+    if !theme.has_color() {
         return;
     }
     let row = Area::new(area.x + 2, area.y + area.height - 1, area.width.saturating_sub(4), 1);
@@ -213,7 +216,8 @@ pub(super) fn loop_running(state: &State) -> Option<&NowRunning> {
 }
 
 fn live(state: &State) -> Option<Live> {
-    if state.frozen.is_some() || state.is_replay() {
+    let gone = matches!(state.process, Process::Ended | Process::Crashed);
+    if state.frozen.is_some() || state.is_replay() || gone {
         return None;
     }
     let running = loop_running(state)?;
@@ -257,9 +261,9 @@ pub(super) fn hang(state: &State) -> Option<Hang> {
         }
         Process::Crashed => {
             let was = running.map_or_else(String::new, |running| {
-                format!(", {}", describe::running(running, &timeline.labels, last.max(running.since)))
+                format!(" {}", describe::doing(running, &timeline.labels))
             });
-            let text = format!("the process is gone since {}{was}", since(last));
+            let text = format!("the process is gone, last seen at {}{was}", since(last));
             return Some(Hang { text, over: true, live: false });
         }
         Process::Stopped => {
@@ -277,4 +281,25 @@ pub(super) fn hang(state: &State) -> Option<Hang> {
     };
     let limit = state.about.stall_limit_ns.max(HANG_NS);
     (lasted > limit).then(|| Hang { text: doing.unwrap_or_default(), over: true, live: true })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scale_has_few_places_to_stand() {
+        let top = |ns| Scale::new(ns, 3).at(0);
+        assert_eq!((top(0), top(50_000), top(10_000_000)), (10_000_000, 10_000_000, 10_000_000));
+        assert_eq!((top(41_000_000), top(316_000_000)), (316_227_766, 316_227_766));
+        assert_eq!((top(400_000_000), top(9_000_000_000)), (10_000_000_000, 10_000_000_000));
+        assert!(top(u64::MAX) >= u64::MAX / 2);
+    }
+
+    #[test]
+    fn a_tick_is_as_tall_as_its_axis_says() {
+        let scale = Scale::new(10_000_000, 3);
+        assert_eq!([0, 1, 2].map(|row| scale.at(row)), [10_000_000, 1_000_000, 100_000]);
+        assert_eq!([1, 10_000, 100_000, 1_000_000, 10_000_000].map(|ns| scale.height(ns)), [1, 1, 8, 16, 24]);
+    }
 }

@@ -1,1 +1,280 @@
-//! Tests.
+//! What is drawn, over a fixed imagined loop: one snapshot per size, theme and situation.
+
+use std::sync::Arc;
+
+use loop_probes::event::LabelKind;
+use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
+use loop_probes::recorder::Running;
+use loop_traces::source::{NowRunning, SourceCounts};
+use loop_traces::synthetic::Script;
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
+use ratatui::style::{Color, Modifier};
+
+use super::draw;
+use crate::app::fixture::{self, end};
+use crate::app::message::Watched;
+use crate::app::playback_info::PlaybackInfo;
+use crate::app::state::State;
+use crate::app::update::update;
+use crate::app::{Message, Process};
+use crate::keymap::Key;
+use crate::theme::Theme;
+
+const COLOR: Theme = Theme::new(true, false);
+const MONO: Theme = Theme::new(false, false);
+const ASCII: Theme = Theme::new(true, true);
+
+fn script() -> Script {
+    Script { ticks: 1_200, stall_every: 130, ..Script::default() }
+}
+
+fn empty() -> State {
+    fixture::state(&script())
+}
+
+fn frame(state: &mut State, now: Timestamp) {
+    state.glance_until_ns = 0;
+    update(state, Message::Frame { now, elapsed_ns: 0 });
+}
+
+/// A live dashboard at the end of the script, fed in batches of `batch` events with a frame after each.
+fn live_in_batches(batch: usize) -> State {
+    let events = script().events();
+    let mut state = empty();
+    for events in events.chunks(batch) {
+        update(&mut state, Message::Events(events));
+        update(&mut state, Message::Frame { now: end(events), elapsed_ns: 0 });
+    }
+    // A second later all figures are read anew.
+    let now = end(&events).plus_ns(1_000_000_000);
+    update(&mut state, Message::Frame { now, elapsed_ns: 1_000_000_000 });
+    state
+}
+
+fn live() -> State {
+    live_in_batches(usize::MAX)
+}
+
+fn watched(state: &mut State, running: Running, since: Timestamp, at: Timestamp, process: Process) {
+    let running = [NowRunning { source: SourceId(1), running, since }];
+    let counts = SourceCounts::default();
+    update(state, Message::Watched(Watched { at, running: &running, counts, process }));
+    frame(state, at);
+}
+
+fn press(state: &mut State, keys: &[Key]) {
+    for key in keys {
+        update(state, Message::Key(*key));
+    }
+}
+
+fn replay(playing: bool) -> State {
+    let events = script().events();
+    let mut state = live();
+    let start = state.fold.timeline.first_at().unwrap();
+    let stalls: Vec<Timestamp> =
+        state.fold.timeline.stalls.newest_first().map(|stall| stall.tick.end).rev_all();
+    let playback = PlaybackInfo {
+        start,
+        end: end(&events).plus_ns(2_000_000_000),
+        position: end(&events),
+        playing,
+        speed: 0.5,
+        stalls: Arc::from(stalls),
+    };
+    update(&mut state, Message::Playback(playback));
+    frame(&mut state, end(&events));
+    state
+}
+
+trait RevAll<T> {
+    fn rev_all(self) -> Vec<T>;
+}
+
+impl<T, I: Iterator<Item = T>> RevAll<T> for I {
+    fn rev_all(self) -> Vec<T> {
+        let mut all: Vec<T> = self.collect();
+        all.reverse();
+        all
+    }
+}
+
+fn drawn(state: &mut State, width: u16, height: u16, theme: Theme) -> Terminal<TestBackend> {
+    update(state, Message::Resize { width, height });
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal.draw(|frame| draw(frame.buffer_mut(), state, theme)).unwrap();
+    terminal
+}
+
+fn buffer(state: &mut State, width: u16, height: u16, theme: Theme) -> Buffer {
+    drawn(state, width, height, theme).backend().buffer().clone()
+}
+
+macro_rules! snapshot {
+    ($name:literal, $state:expr, $width:literal x $height:literal, $theme:expr) => {
+        insta::assert_snapshot!($name, drawn(&mut $state, $width, $height, $theme).backend())
+    };
+}
+
+#[test]
+fn the_overview_fits_every_size() {
+    let mut state = live();
+    snapshot!("overview_80x24", state, 80 x 24, COLOR);
+    snapshot!("overview_100x30", state, 100 x 30, COLOR);
+    snapshot!("overview_200x50", state, 200 x 50, COLOR);
+    snapshot!("too_small", state, 79 x 24, COLOR);
+}
+
+#[test]
+fn every_page_is_drawn() {
+    let mut state = live();
+    for (key, name) in [('2', "page_tick"), ('3', "page_tasks"), ('4', "page_timers"), ('5', "page_log")] {
+        press(&mut state, &[Key::Char(key)]);
+        insta::assert_snapshot!(name, drawn(&mut state, 100, 30, COLOR).backend());
+    }
+}
+
+#[test]
+fn situations_are_told_apart() {
+    let now = end(&script().events()).plus_ns(3_200_000_000);
+    let since = Timestamp(now.as_ns() - 3_200_000_000);
+    let task = Running::Task { task: TaskId(8_812), tag: Tag(3) };
+    let mut state = live();
+    watched(&mut state, task, since, now, Process::Running);
+    snapshot!("hung_in_a_task", state, 100 x 30, COLOR);
+    let poll = Running::Poll { deadline: Some(Timestamp(now.as_ns() - 2_000_000_000)) };
+    watched(&mut state, poll, since, now, Process::Running);
+    snapshot!("hung_in_the_poll", state, 80 x 24, COLOR);
+    watched(&mut state, task, since, now, Process::Stopped);
+    snapshot!("stopped", state, 100 x 30, COLOR);
+    watched(&mut state, task, since, now, Process::Crashed);
+    snapshot!("crashed", state, 80 x 24, COLOR);
+    snapshot!("empty", empty(), 80 x 24, COLOR);
+}
+
+#[test]
+fn a_frozen_picture_says_how_far_behind_it_is() {
+    let mut state = live();
+    press(&mut state, &[Key::Left, Key::Left, Key::Left]);
+    let now = state.now.plus_ns(2_500_000_000);
+    frame(&mut state, now);
+    snapshot!("frozen", state, 100 x 30, COLOR);
+}
+
+#[test]
+fn replay_has_a_scrubber() {
+    snapshot!("replay_playing", replay(true), 100 x 30, COLOR);
+    snapshot!("replay_paused", replay(false), 80 x 24, COLOR);
+}
+
+#[test]
+fn help_filter_and_notes_stand_over_the_page() {
+    let mut state = live();
+    press(&mut state, &[Key::Char('?')]);
+    snapshot!("help_80x24", state, 80 x 24, COLOR);
+    snapshot!("help_100x30", state, 100 x 30, ASCII);
+    press(&mut state, &[Key::Esc, Key::Char('/'), Key::Char('e'), Key::Char('c')]);
+    snapshot!("filter", state, 80 x 24, COLOR);
+}
+
+#[test]
+fn without_colour_no_cell_has_any() {
+    let mut state = live();
+    press(&mut state, &[Key::Down, Key::Down]);
+    snapshot!("mono", state, 80 x 24, MONO);
+    for key in "12345?".chars() {
+        press(&mut state, &[Key::Char(key)]);
+        let buffer = buffer(&mut state, 100, 30, MONO);
+        let plain = |color| color == Color::Reset;
+        assert!(buffer.content.iter().all(|cell| plain(cell.fg) && plain(cell.bg)), "page {key}");
+    }
+}
+
+#[test]
+fn ascii_is_ascii() {
+    let mut state = replay(true);
+    snapshot!("ascii", state, 80 x 24, ASCII);
+    for key in "12345?".chars() {
+        press(&mut state, &[Key::Char(key)]);
+        let buffer = buffer(&mut state, 120, 40, ASCII);
+        let strange = buffer
+            .content
+            .iter()
+            .find(|cell| !cell.symbol().is_ascii() || cell.symbol() == "?" && key != '?');
+        assert!(strange.is_none_or(|cell| cell.symbol() == "?"), "page {key}: {strange:?}");
+    }
+}
+
+#[test]
+fn only_what_is_over_its_limit_is_red() {
+    let mut calm = empty();
+    let events = Script { stall_every: 0, ..script() }.events();
+    update(&mut calm, Message::Events(&events));
+    frame(&mut calm, end(&events));
+    assert_eq!(calm.fold.timeline.stalls.count, 0);
+    assert!(calm.fold.timeline.timers.lag_ns.max() < calm.about.stall_limit_ns);
+    let red = COLOR.over().fg.unwrap();
+    let is_red = |buffer: &Buffer| buffer.content.iter().any(|cell| cell.fg == red && cell.symbol() != " ");
+    for key in "12345".chars() {
+        press(&mut calm, &[Key::Char(key)]);
+        assert!(!is_red(&buffer(&mut calm, 100, 30, COLOR)), "page {key}");
+    }
+    assert!(is_red(&buffer(&mut live(), 100, 30, COLOR)));
+}
+
+#[test]
+fn live_equals_replayed_cell_by_cell() {
+    for (width, height) in [(80, 24), (100, 30), (200, 50)] {
+        let at_once = buffer(&mut live(), width, height, COLOR);
+        for batch in [1_000, 333, 17] {
+            assert_eq!(
+                buffer(&mut live_in_batches(batch), width, height, COLOR),
+                at_once,
+                "batches of {batch}"
+            );
+        }
+    }
+}
+
+#[test]
+fn hostile_names_do_not_reach_the_terminal() {
+    let mut state = live();
+    let labels = &mut state.fold.timeline.labels;
+    labels.learn(LabelKind::Tag, 1, "\x1b[31mred\u{202e}\u{7}日本語日本語日本語");
+    state.about.name = "evil\x1b]0;title\x07".to_owned();
+    let now = state.now.plus_ns(1_000_000_000);
+    frame(&mut state, now);
+    for key in "12345".chars() {
+        press(&mut state, &[Key::Char(key)]);
+        for (width, height) in [(80, 24), (100, 30)] {
+            let buffer = buffer(&mut state, width, height, COLOR);
+            assert!(buffer.content.iter().all(|cell| !cell.symbol().chars().any(char::is_control)));
+        }
+    }
+}
+
+#[test]
+fn no_size_and_no_page_breaks_the_drawing() {
+    let mut state = live();
+    for key in "12345?".chars() {
+        press(&mut state, &[Key::Char(key)]);
+        for (width, height) in [(1, 1), (80, 23), (80, 24), (95, 33), (96, 25), (97, 41), (300, 100)] {
+            buffer(&mut state, width, height, COLOR);
+        }
+    }
+}
+
+#[test]
+fn the_selected_row_stands_out_in_every_theme() {
+    for theme in [COLOR, MONO] {
+        let mut state = live();
+        press(&mut state, &[Key::Down, Key::Down]);
+        let buffer = buffer(&mut state, 80, 24, theme);
+        let tinted = |cell: &ratatui::buffer::Cell| {
+            cell.modifier.contains(Modifier::REVERSED) || cell.bg != Color::Reset
+        };
+        assert_eq!(buffer.content.iter().filter(|cell| tinted(cell)).count(), 50, "one row of the table");
+    }
+}

@@ -110,7 +110,7 @@ fn row(
         _ => theme.text(),
     };
     let indent = (opened.depth as u16 * 2).min(12);
-    let at = clock.from_start(span.start);
+    let at = clock.busy_until(span.start);
     let mut pen = canvas.pen(rows, line);
     pen.gap(1).number(&format!("+{}", units::duration(at)), Columns::AT - 1, theme.dim()).gap(2 + indent);
     pen.left(&name, columns.name - indent - 1, name_style).gap(1);
@@ -180,11 +180,15 @@ impl BusyClock {
         let polls =
             opened.spans.iter().filter(is_poll).map(|span| (span.span.start, span.span.end)).collect();
         let mut clock = Self { start: opened.tick.start, polls, busy_ns: 0 };
-        clock.busy_ns = clock.from_start(opened.tick.end);
+        clock.busy_ns = clock.busy_until(opened.tick.end);
         clock
     }
 
+<<<<<<< HEAD
     fn from_start(&self, at: Timestamp) -> u64 {
+=======
+    fn busy_until(&self, at: Timestamp) -> u64 {
+>>>>>>> dash
         let before =
             |(start, end): &(Timestamp, Timestamp)| (*end).min(at).ns_since((*start).max(self.start));
         at.ns_since(self.start).saturating_sub(self.polls.iter().map(before).sum())
@@ -193,7 +197,7 @@ impl BusyClock {
     /// The cells of a bar, from and up to.
     fn cells(&self, start: Timestamp, end: Timestamp, width: u16) -> (u16, u16) {
         let cell = |at: Timestamp| {
-            let share = self.from_start(at) as f64 / self.busy_ns.max(1) as f64;
+            let share = self.busy_until(at) as f64 / self.busy_ns.max(1) as f64;
             ((share * f64::from(width)).round() as u16).min(width)
         };
         (cell(start), cell(end))
@@ -229,7 +233,7 @@ fn summary(
     pen.gap(1);
     let mut phases: Vec<(Phase, u64)> =
         Phase::ALL.iter().map(|phase| (*phase, tick.phases.of(*phase))).filter(|(_, ns)| *ns > 0).collect();
-    phases.sort_by(|a, b| b.1.cmp(&a.1));
+    phases.sort_by_key(|(_, ns)| std::cmp::Reverse(*ns));
     for (phase, ns) in phases {
         pen.group(&[("■ ", theme.phase(phase)), (&format!("{phase} {}  ", units::duration(ns)), dim)]);
     }

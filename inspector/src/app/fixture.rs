@@ -1,0 +1,29 @@
+//! What the tests of the state and of the view both begin with: an imagined loop, and a dashboard over it.
+
+use loop_probes::ids::Timestamp;
+use loop_probes::stamped::Stamped;
+use loop_traces::source::SourceKind;
+use loop_traces::synthetic::Script;
+use loop_traces::timeline::TimelineConfig;
+
+use super::fold::Fold;
+use super::state::{About, State};
+
+/// A dashboard that watches the script's process and has seen nothing of it.
+pub(crate) fn state(script: &Script) -> State {
+    let config = TimelineConfig::of(&script.metadata());
+    let about = About {
+        name: "demo".to_owned(),
+        pid: 4121,
+        policy: "bun".to_owned(),
+        kind: SourceKind::Ring,
+        since_attach: false,
+        stall_limit_ns: config.stall_limit_ns,
+    };
+    State::new(about, Fold::new(config))
+}
+
+/// When the last of `events` happened.
+pub(crate) fn end(events: &[Stamped]) -> Timestamp {
+    events.last().map(|stamped| stamped.at).unwrap()
+}
