@@ -3,7 +3,6 @@
 #[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/program.rs"]
 mod program;
-#[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/terminal.rs"]
 mod terminal;
 

@@ -220,18 +220,6 @@ pub const BINDINGS: &[Binding] = &[
         &[PageUp, Ctrl('u'), Ctrl('b')],
         "PgUp ^U",
         Action::PageUp,
-<<<<<<< HEAD
-        "a page up, or ten ticks back",
-        Move,
-        Always,
-    ),
-    bind(&[PageDown, Ctrl('d')], "PgDn ^D", Action::PageDown, "a page down, or ten ticks on", Move, Always),
-    bind(&[Char('g'), Home], "g Home", Action::First, "first row, oldest tick, start", Move, Always),
-    bind(&[Char('G'), End], "G End", Action::Last, "last row, newest tick, end", Move, Always),
-    bind(&[Tab], "Tab", Action::NextPane, "the next pane", Move, Always).hint("pane"),
-    bind(&[BackTab], "S-Tab", Action::PreviousPane, "the pane before", Move, Always),
-    bind(&[Char('/')], "/", Action::Filter, "show only tags that contain ...", Show, Always).hint("filter"),
-=======
         "a page up, ten ticks back",
         Move,
         Always,
@@ -240,7 +228,6 @@ pub const BINDINGS: &[Binding] = &[
     bind(&[Char('g'), Home], "g Home", Action::First, "first row or tick, start", Move, Always),
     bind(&[Char('G'), End], "G End", Action::Last, "last row or tick, end", Move, Always),
     bind(&[Char('/')], "/", Action::Filter, "show only some tags", Show, Always).hint("filter"),
->>>>>>> dash
     bind(&[Char('s')], "s", Action::Sort, "sort by the next column", Show, Always).hint("sort"),
     bind(&[Char('i')], "i", Action::Invert, "turn the order round", Show, Always),
     bind(&[Char('n')], "n", Action::NextStall, "the next stall", Show, Always).hint("next stall"),

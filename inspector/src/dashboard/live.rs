@@ -105,12 +105,8 @@ impl<S: EventSource> Feed for Live<S> {
         }
         let mut changed = false;
         if !self.has_ended() && now >= self.next_poll {
-<<<<<<< HEAD
-            changed = self.read(state, keeper);
-=======
             // A frozen picture changes by the clock alone, however much happens behind it.
             changed = self.read(state, keeper) && state.frozen.is_none();
->>>>>>> dash
             let wait =
                 if self.state == SourceState::More { Duration::ZERO } else { self.source.suggested_period() };
             self.next_poll = monotonic_now().plus_ns(wait.as_nanos() as u64);

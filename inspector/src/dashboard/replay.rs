@@ -108,18 +108,10 @@ impl<S: Rewind> Feed for Replay<S> {
             Effect::Seek(to) => self.player.seek(to, &mut shown)?,
             Effect::StepTicks(by) => self.player.step_ticks(by, &mut shown)?,
             Effect::SeekStall { forward } => {
-<<<<<<< HEAD
-                if !self.player.seek_stall(forward, &mut shown)? {
-                    let text =
-                        if forward { "no stall after this moment" } else { "no stall before this moment" };
-                    update(shown.0, Message::Done(Ok(text.to_owned())));
-                }
-=======
                 let found = self.player.seek_stall(forward, &mut shown)?;
                 let text = if forward { "no stall after this moment" } else { "no stall before this moment" };
                 let told = (!found).then(|| Message::Done(Ok(text.to_owned())));
                 told.into_iter().for_each(|told| drop(update(shown.0, told)));
->>>>>>> dash
             }
             Effect::TogglePlay => self.player.toggle(&mut shown)?,
             Effect::Pause => self.player.pause(),

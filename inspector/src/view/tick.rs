@@ -184,11 +184,7 @@ impl BusyClock {
         clock
     }
 
-<<<<<<< HEAD
-    fn from_start(&self, at: Timestamp) -> u64 {
-=======
     fn busy_until(&self, at: Timestamp) -> u64 {
->>>>>>> dash
         let before =
             |(start, end): &(Timestamp, Timestamp)| (*end).min(at).ns_since((*start).max(self.start));
         at.ns_since(self.start).saturating_sub(self.polls.iter().map(before).sum())
