@@ -29,6 +29,7 @@ fn main() -> io::Result<()> {
     let end = seconds.map(|seconds: u64| monotonic_now().plus_ns(seconds.saturating_mul(1_000_000_000)));
     let (mut client, mut server) = UnixStream::pair()?;
     server.set_nonblocking(true)?;
+    client.set_nonblocking(true)?;
     let timer = ticking(PERIOD)?;
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     epoll::add(&epoll, &server, epoll::EventData::new_u64(ECHO), epoll::EventFlags::IN)?;
@@ -62,6 +63,8 @@ fn main() -> io::Result<()> {
                     let _task = probe.timer_fired(heartbeat, beat, due); //              probe
                     rustix::io::read(&timer, &mut [0; 8])?;
                     due = monotonic_now().plus_ns(PERIOD.as_nanos() as u64);
+                    // The answer to the last question, if it is there.
+                    let _answered = client.read(&mut [0; 64]).is_ok();
                     client.write_all(b"are you there?")?;
                 }
             }

@@ -20,10 +20,24 @@
 //! | [`discover`] | which loops there are on this machine |
 //! | [`process`] | reading: all rings of a process as one stream of [`stamped`] events |
 //! | [`clock`], [`clock_map`] | the clocks, and how one becomes the other |
+//! | `memory`, `wiped` | the unsafe ground: atomic words on the heap or mapped, a page that a fork empties |
+//! | `merge` | the order of several rings |
 //! | [`metadata`] | what a process says about itself |
 //! | [`adapters`] | `tracing` spans and events in the same rings |
 //!
 //! This crate knows no other of loopscope's.
+//!
+//! Beside `cargo test`, three tools look at the parts that are unsafe or concurrent:
+//!
+//! ```text
+//! RUSTFLAGS="--cfg loom" cargo test -p loop-probes --release --lib loom
+//! RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address LOOPSCOPE_TEST_SCALE=10 \
+//!     cargo test -p loop-probes --target x86_64-unknown-linux-gnu --lib
+//! RUSTFLAGS="--cfg rustix_use_libc" cargo test -p loop-probes --lib --no-run   # valgrind has no vDSO
+//! LOOPSCOPE_TEST_SCALE=1 valgrind -q --error-exitcode=9 --fair-sched=yes --leak-check=full \
+//!     --show-leak-kinds=definite --errors-for-leak-kinds=definite \
+//!     THAT_BINARY --test-threads=1 ring:: recorder:: clock_map::
+//! ```
 
 pub mod adapters;
 pub mod clock;

@@ -42,8 +42,9 @@ const WATERMARK_NS: u64 = 2_000_000;
 /// The state of a foreign process is asked for at most so often: it takes three system calls.
 const STATE_NS: u64 = 50_000_000;
 
-/// A flush polls at most so often: the biggest ring file that we make is read by then.
-const FLUSH_POLLS_MAX: usize = 4096;
+/// A flush polls at most so often, which is four times what 64 rings of the default size hold: a file that
+/// claims more must not fill memory.
+const FLUSH_POLLS_MAX: usize = 16;
 
 /// What a poll brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,7 +202,8 @@ impl ProcessReader {
         })
     }
 
-    /// As [`poll`](Self::poll), and hands out everything that was held back: for the end.
+    /// As [`poll`](Self::poll), and hands out everything that was held back: for the end. Of rings far above the
+    /// default size it may leave some, and say so with `more`.
     ///
     /// # Errors
     ///

@@ -41,6 +41,11 @@ pub enum Running {
 }
 
 /// One emitter's way into the ring. `Send` but not `Sync`: one thread at a time writes, without a lock.
+///
+/// ```compile_fail
+/// fn is_sync<T: Sync>() {}
+/// is_sync::<loop_probes::recorder::Recorder>();
+/// ```
 #[derive(Debug)]
 pub struct Recorder {
     sink: Sink,

@@ -164,7 +164,7 @@ fn the_period_follows_the_fill_rate() {
     let recorder = session.recorder("loop");
     let mut reader = session.reader(Start::Oldest);
     assert_eq!(reader.suggested_period(), Duration::from_millis(33), "nothing happens");
-    for _ in 0..3 {
+    for _ in 0..20 {
         (0..100).for_each(|at| mark(&recorder, at));
         reader.poll(&mut Vec::new()).unwrap();
     }
