@@ -11,7 +11,7 @@ use program::{Place, text};
 fn recorded(place: &Place) -> Vec<u8> {
     let trace = place.file("whole.looptrace");
     place.succeed(&["demo", "--duration", "2s", "--no-tui", "--record", text(&trace)]);
-    fs::read(trace).unwrap()
+    fs::read(trace).expect("the recording can be read")
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn start(place: &Place, arguments: &[&str], extra: &[(&str, &str)]) -> Terminal 
 }
 
 fn leave(mut terminal: Terminal) {
-    terminal.send("q").unwrap();
+    terminal.send("q").expect("the terminal takes keys");
     assert!(terminal.wait().success());
     wait_for("the terminal to be given back", || {
         terminal.look(|screen| !screen.alternate_screen() && !screen.hide_cursor())

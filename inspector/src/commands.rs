@@ -25,8 +25,11 @@ use crate::stdout;
 ///
 /// [`Failure`], with the exit code and the line that explains it.
 pub fn run(cli: Cli) -> Result<(), Failure> {
-    diagnostics::start(cli.global.log.as_deref())?;
     let global = cli.global;
+    // The demo's own spans go into its session, which it makes first.
+    if !matches!(cli.command, Command::Demo(_)) {
+        diagnostics::start(global.log.as_deref(), None)?;
+    }
     match cli.command {
         Command::Demo(args) => demo::run(&args, &global),
         Command::Attach(args) => attach::run(&args, &global),

@@ -1,30 +1,48 @@
-//! loopscope's own diagnostics: through `tracing`, to a file, never onto the dashboard.
+//! Where `tracing` goes: loopscope's own diagnostics to a file, never onto the dashboard; the spans of the
+//! demo's handlers into its ring, beside the events of its loop.
 
 use std::fs::OpenOptions;
 use std::path::Path;
 use std::sync::Mutex;
 
-use tracing_subscriber::EnvFilter;
+use loop_probes::adapters::tracing::TracingLayer;
+use loop_probes::session::Session;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, filter, fmt};
 
 use crate::exit::Failure;
 
 /// The environment variable with the level or filter, as `tracing_subscriber::EnvFilter` reads it.
 const FILTER_VARIABLE: &str = "LOOPSCOPE_LOG";
 
-/// Sends diagnostics to `path`, appended; without a path they go nowhere.
+/// The module whose spans and events are the demo's and not loopscope's.
+const DEMO: &str = concat!(env!("CARGO_CRATE_NAME"), "::workload");
+
+/// Sends diagnostics to `log`, appended, and what the demo traces to `demo`; without them they go nowhere.
 ///
 /// # Errors
 ///
 /// [`Failure::Input`] where the file cannot be opened, [`Failure::Usage`] where the filter cannot be read.
-pub fn start(path: Option<&Path>) -> Result<(), Failure> {
-    let Some(path) = path else { return Ok(()) };
+pub fn start(log: Option<&Path>, demo: Option<&Session>) -> Result<(), Failure> {
+    let to_file = log.map(open).transpose()?;
+    let to_ring = demo.map(|session| {
+        TracingLayer::new(session)
+            .with_filter(filter::filter_fn(|metadata| metadata.target().starts_with(DEMO)))
+    });
+    let subscriber = tracing_subscriber::registry().with(to_ring).with(to_file);
+    subscriber.try_init().map_err(|error| Failure::Input(format!("cannot start the log: {error}")))
+}
+
+fn open<S>(path: &Path) -> Result<impl tracing_subscriber::Layer<S>, Failure>
+where
+    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
+{
     let file = OpenOptions::new().create(true).append(true).open(path);
     let file =
         file.map_err(|error| Failure::Input(format!("cannot open the log {}: {error}", path.display())))?;
     let filter = std::env::var(FILTER_VARIABLE).unwrap_or_else(|_| "info".to_owned());
     let filter = EnvFilter::try_new(&filter)
         .map_err(|error| Failure::Usage(format!("{FILTER_VARIABLE}={filter} is no filter: {error}")))?;
-    let subscriber =
-        tracing_subscriber::fmt().with_writer(Mutex::new(file)).with_ansi(false).with_env_filter(filter);
-    subscriber.try_init().map_err(|error| Failure::Input(format!("cannot start the log: {error}")))
+    Ok(fmt::layer().with_writer(Mutex::new(file)).with_ansi(false).with_filter(filter))
 }

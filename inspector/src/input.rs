@@ -24,7 +24,7 @@ pub enum Input {
     /// A saved trace.
     Trace(PathBuf, Box<TraceReader>),
     /// What the ring of a process, dead or alive, held when it was opened.
-    Ring(KeptSource),
+    Ring(Box<KeptSource>),
 }
 
 impl Input {
@@ -49,14 +49,14 @@ impl Input {
 
     fn read_ring(path: &Path) -> Result<Self, Failure> {
         let mut ring = open_ring(path, Start::Oldest)?;
-        KeptSource::read(&mut ring).map(Self::Ring).map_err(Failure::input)
+        KeptSource::read(&mut ring).map(|kept| Self::Ring(Box::new(kept))).map_err(Failure::input)
     }
 
     /// The stream of its events.
     pub fn source(&mut self) -> &mut dyn EventSource {
         match self {
             Self::Trace(_, trace) => &mut **trace,
-            Self::Ring(ring) => ring,
+            Self::Ring(ring) => &mut **ring,
         }
     }
 
@@ -65,7 +65,7 @@ impl Input {
     pub fn into_rewind(self) -> Box<dyn Rewind> {
         match self {
             Self::Trace(_, trace) => trace,
-            Self::Ring(ring) => Box::new(ring),
+            Self::Ring(ring) => ring,
         }
     }
 
@@ -98,7 +98,7 @@ impl Input {
             Self::Trace(path, _) => {
                 export(|| TraceReader::open(path).map_err(SourceError::from), options, out)
             }
-            Self::Ring(ring) => export(|| Ok(ring.clone()), options, out),
+            Self::Ring(ring) => export(|| Ok((**ring).clone()), options, out),
         }
     }
 }

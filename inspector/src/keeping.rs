@@ -195,7 +195,7 @@ impl Keeper for Keeping {
         let inner = self.0.borrow();
         let mut input = match &inner.again {
             Again::Ring(open) => {
-                Input::Ring(KeptSource::read(&mut open()?).map_err(|error| error.to_string())?)
+                Input::Ring(Box::new(KeptSource::read(&mut open()?).map_err(|error| error.to_string())?))
             }
             Again::Saved(word) => Input::open(word).map_err(|failure| failure.to_string())?,
         };

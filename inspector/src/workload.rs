@@ -242,6 +242,8 @@ fn run_loop(setup: Setup, tell: &mpsc::SyncSender<Told>) -> Result<(), WorkloadE
         .host(HeapHost(cache.clone()))
         .workers(WORKERS)
         .build()?;
+    // The handlers' `tracing` spans go to the loop's own ring.
+    event_loop.recorder().adopt_thread();
     let server = Server::listen(cache, scales, files).map_err(system("listen"))?;
     let (echo, http) = server.addresses().map_err(system("listen"))?;
     event_loop.with(|cx| {

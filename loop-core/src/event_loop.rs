@@ -71,13 +71,9 @@ pub struct EventLoop<T: Task, C: Clock = SystemClock, P: Poller = OsPoller> {
     signals_dropped: u64,
     /// A panic that ends the loop.
     failed: Option<LoopError>,
-    relief: Option<Relief>,
     /// The phase that began last, and when.
     phase: (Phase, Ticks),
 }
-
-/// Called between tasks while a lossless recording cannot keep up.
-type Relief = Box<dyn FnMut()>;
 
 impl<T: Task> EventLoop<T> {
     /// A loop of this thread with [`Policy::bun`], which records nothing.
@@ -247,12 +243,6 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Queues a task.
     pub fn post(&mut self, task: T) -> TaskId {
         self.with(|cx| cx.post(task))
-    }
-
-    /// Calls `relief` between two tasks whenever a lossless recording cannot keep up: it is to drain the
-    /// recorder's ring. The time it takes is recorded as phase `recorder`.
-    pub fn on_pressure(&mut self, relief: impl FnMut() + 'static) {
-        self.relief = Some(Box::new(relief));
     }
 
     /// A handle for other threads.

@@ -66,11 +66,9 @@ fn a_lossless_recording_is_given_time_between_tasks_as_a_phase_of_its_own() {
     const TASKS: usize = 5_000;
     let session = Session::builder("test").capacity(1024).private();
     let saved: Saved = Arc::new(Mutex::new((session.draining_reader(), Vec::new())));
-    let last_resort = Arc::clone(&saved);
-    session.on_full(Arc::new(move || save(&last_resort)));
+    let hook = Arc::clone(&saved);
+    session.on_full(Arc::new(move || save(&hook)));
     let mut event_loop = EventLoop::<Builtin>::builder().session(&session, "loop").build().unwrap();
-    let relief = Arc::clone(&saved);
-    event_loop.on_pressure(move || save(&relief));
     fn chain(left: usize) -> Builtin {
         Builtin::once("chain", move |cx| {
             if left > 1 {

@@ -241,6 +241,14 @@ impl Recorder {
         }
     }
 
+    /// Calls what [`Session::on_full`](crate::session::Session::on_full) was given, now: what a loop does between
+    /// two tasks while there is [`pressure`](Self::pressure).
+    pub fn relieve(&self) {
+        if let Sink::Ring(pen) = &self.sink {
+            pen.relieve();
+        }
+    }
+
     /// About once a second (sooner at first) reads all clocks and records a [`Calibration`](Event::Calibration):
     /// to be called once a tick, with the tick's time.
     #[inline]

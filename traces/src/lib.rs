@@ -19,7 +19,6 @@
 //! | [`format`](mod@format) | the `.looptrace` layout; `docs/src/trace-format.md` specifies it byte by byte |
 //! | [`writer`], [`reader`] | the file, written while recording, read whole or damaged |
 //! | [`timeline`] | the fold; `timeline/*` has one file for each of its parts |
-//! | [`replay`] | a saved trace at any position |
 //! | [`analysis`] | pure functions: who used up a stretch of time |
 //! | [`summary`], [`report`] | what it all amounts to, as JSON and as a page of text |
 //! | [`chrome`] | Chrome-trace JSON for the viewers that people already have |
@@ -76,7 +75,6 @@ pub mod histogram;
 pub mod labels;
 pub mod reader;
 pub mod recent;
-pub mod replay;
 pub mod report;
 pub mod source;
 pub mod summary;

@@ -42,15 +42,6 @@ pub struct BlockPlace {
     pub header: BlockHeader,
 }
 
-/// A place to come back to.
-#[derive(Clone, Debug)]
-pub(crate) struct Mark {
-    next: usize,
-    labels: Labels,
-    sources: Vec<SourceId>,
-    last_at: Option<Timestamp>,
-}
-
 /// Reads one trace. See the [module](self).
 pub struct TraceReader<R = File> {
     input: R,
@@ -226,18 +217,6 @@ impl<R: Read + Seek> TraceReader<R> {
             }
         }
         Ok(())
-    }
-
-    /// Where the reading is.
-    pub(crate) fn mark(&self) -> Mark {
-        let (labels, sources) = (self.labels.clone(), self.sources.clone());
-        Mark { next: self.next, labels, sources, last_at: self.last_at }
-    }
-
-    /// Goes on where `mark` was taken, as if nothing had been read since.
-    pub(crate) fn restore(&mut self, mark: &Mark) {
-        let Mark { next, labels, sources, last_at } = mark.clone();
-        (self.next, self.labels, self.sources, self.last_at) = (next, labels, sources, last_at);
     }
 
     /// Every damaged place is counted once, however often it is read.

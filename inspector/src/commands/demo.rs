@@ -8,6 +8,7 @@ use loop_traces::summary::Summary;
 
 use super::{drawing, summary, warn};
 use crate::cli::{DemoArgs, Global};
+use crate::diagnostics;
 use crate::exit::Failure;
 use crate::interrupt::Interrupt;
 use crate::keeping::{Again, Keeping};
@@ -23,6 +24,7 @@ const GLANCE: Duration = Duration::from_millis(20);
 
 pub(super) fn run(args: &DemoArgs, global: &Global) -> Result<(), Failure> {
     let session = if args.no_ring { Session::disabled() } else { session(args) };
+    diagnostics::start(global.log.as_deref(), session.is_enabled().then_some(&session))?;
     if drawing::is_wanted(&args.live) && !args.no_ring {
         return draw(args, global, &session);
     }

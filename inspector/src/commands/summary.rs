@@ -22,7 +22,7 @@ pub(super) fn print(timeline: &Timeline, source: &dyn EventSource, json: bool) -
 ///
 /// # Errors
 ///
-/// As [`print`].
+/// As [`print()`].
 pub(super) fn print_demo(summary: &Summary, served: &Served, json: bool) -> Result<(), Failure> {
     stdout::print(&render(summary, Some(served), json)?)
 }

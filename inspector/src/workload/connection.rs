@@ -79,17 +79,19 @@ impl Connection {
         loop {
             match (&*self.stream).read(&mut chunk) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(count) => self.inbox.extend_from_slice(&chunk[..count]),
+                Ok(count) => {
+                    self.inbox.extend_from_slice(&chunk[..count]);
+                    if self.inbox.len() > BYTES_MAX {
+                        return Err(io::Error::other("a request larger than the server takes"));
+                    }
+                    // A full chunk may have more behind it; a short one has not.
+                    if count < chunk.len() {
+                        break;
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
-            }
-            if self.inbox.len() > BYTES_MAX {
-                return Err(io::Error::other("a request larger than the server takes"));
-            }
-            // A full chunk may have more behind it; a short one has not.
-            if self.inbox.len() % chunk.len() != 0 {
-                break;
             }
         }
         let (requests, used) = match self.protocol {

@@ -304,11 +304,13 @@ pub fn file_read(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, read: io::Result<
 pub fn render_page(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, number: u32) {
     let server = server();
     let rows = 24 + number % 360;
+    let rendering = tracing::info_span!("render").entered();
     let mut page = String::with_capacity(rows as usize * 40);
     for row in 0..rows {
         // Writing to a string cannot fail.
         let _ = writeln!(page, "<li>page {number}, row {row:4}, {:08x}", row.wrapping_mul(number));
     }
+    drop(rendering);
     for section in 0..rows / 64 {
         cx.microtask(DemoTask::IndexSection(number, section));
     }
@@ -366,8 +368,10 @@ pub fn signal(cx: Cx<'_, '_>) {
     let mut log = server.log.borrow_mut();
     if dump {
         let _ = writeln!(log, "{} answered, metrics {}", server.answered.get(), server.metrics.get());
+        tracing::info!("figures written");
     } else {
         log.clear();
+        tracing::info!("new access log");
     }
 }
 

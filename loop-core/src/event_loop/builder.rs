@@ -196,7 +196,6 @@ impl<T: Task> Builder<T> {
             until: None,
             signals_dropped: 0,
             failed: None,
-            relief: None,
             phase: (Phase::Tasks, at),
         }
     }

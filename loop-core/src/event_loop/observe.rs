@@ -56,13 +56,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     #[cold]
     fn run_relief(&mut self) {
-        let Some(relief) = &mut self.relief else { return };
         // Phases do not overlap: the running one is cut in two.
         let (phase, start) = self.phase;
         self.core.record(Event::Phase { phase, start });
         let start = self.core.at;
         self.core.recorder.set_running(start, Running::Phase(Phase::Recorder));
-        relief();
+        self.core.recorder.relieve();
         self.mark();
         self.core.record(Event::Phase { phase: Phase::Recorder, start });
         self.begin_phase(phase);

@@ -121,9 +121,9 @@ impl Pen {
         self.writer.open(gate);
     }
 
-    /// Lets the session drain. Where that frees nothing, it is not asked again for an eighth of the ring.
+    /// Lets the session drain, where it is lossless.
     #[cold]
-    fn make_room(&self, end: u64) -> u64 {
+    pub(crate) fn relieve(&self) {
         let handle = self.handle.upgrade();
         if let Some(hook) = handle.as_ref().and_then(|handle| handle.hook())
             && !IN_HOOK.replace(true)
@@ -131,6 +131,12 @@ impl Pen {
             let _left = Leaving;
             hook();
         }
+    }
+
+    /// Lets the session drain. Where that frees nothing, it is not asked again for an eighth of the ring.
+    #[cold]
+    fn make_room(&self, end: u64) -> u64 {
+        self.relieve();
         let gate = self.gate.limit();
         if end <= gate {
             return gate;
