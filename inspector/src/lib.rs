@@ -10,6 +10,11 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `cli`, `commands` | the command line; its verbs, one file each |
+//! | `input` | what a verb reads: a ring or a trace |
+//! | `recording`, `sink` | recording the own process without loss; folding and saving the same stream |
+//! | `keeping` | saving and exporting from within the dashboard |
+//! | `exit`, `stdout`, `interrupt`, `diagnostics` | how a command ends, prints, is interrupted, and logs |
 //! | `app` | the state, and what changes it: no terminal, no colours |
 //! | `view` | how the state looks |
 //! | `keymap` | the keys, for the input and for the help |
@@ -17,12 +22,24 @@
 //! | `playback` | a saved trace as a source that plays, pauses and seeks |
 //! | `terminal` | the terminal, always given back as it was found |
 //! | `dashboard` | the run loop that connects them |
+//! | `workload` | the demo: a program that somebody could have written |
 
 pub mod app;
+pub mod cli;
+pub mod commands;
 pub mod dashboard;
+pub mod diagnostics;
+pub mod exit;
+pub mod input;
+pub mod interrupt;
+pub mod keeping;
 pub mod keymap;
 pub mod playback;
+pub mod recording;
+pub mod sink;
+pub mod stdout;
 pub mod terminal;
 pub mod theme;
 pub mod units;
 pub mod view;
+pub mod workload;

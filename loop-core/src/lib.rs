@@ -1,1 +1,71 @@
-//! Stub.
+//! An event loop that shows what it does: one pure scheduler, policies as data, every tick visible.
+//!
+//! An [`EventLoop`] runs the application's own [`Task`] enum on one thread: queued tasks, microtasks, deferred
+//! callbacks, immediates, timers, signals, readiness of sources, work from a pool. It records each step in a
+//! [`loop_probes::recorder::Recorder`], and everything that a later re-execution needs with it.
+//!
+//! ```text
+//!  tick()       references of other threads ─▶ signals ─▶ GC timers ─▶ concurrent posts ─▶ GC check
+//!               ─▶ ┌ task ─▶ microtasks ─▶ deferred ┐ until the queue is empty, or 10,000 ran
+//!                  └────────────◀───────────────────┘ ─▶ last drain
+//!  auto_tick()  immediates ─▶ GC check ─▶ POLL ─▶ readiness callbacks ─▶ due timers ─▶ after-loop callbacks
+//! ```
+//!
+//! After every callback of any kind the microtasks run to the end, then the deferred queue, then the next
+//! callback. A panic in a callback is caught, recorded and counted, and the loop goes on.
+//!
+//! # Files
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `event_loop.rs`, `event_loop/` | the loop: the only place that calls a clock or a poller |
+//! | `scheduler.rs`, `scheduler/` | what waits and what is next, pure: time comes in, decisions go out |
+//! | `context.rs`, `context/` | what a running task can do |
+//! | `task.rs`, `task/` | the task trait, tags, boxed tasks |
+//! | `policy.rs` | what differs between loop designs, as data |
+//! | `queue/`, `microtask.rs`, `timer.rs`, `keep_alive.rs` | what waits, one kind a file |
+//! | `handle.rs` | the way in from other threads |
+//! | `signal.rs`, `poller.rs`, `work_pool.rs` | the outside: traits, and the machine's own |
+//! | `host.rs`, `gc.rs` | whose heap and microtasks these are, and when to collect |
+//! | `sim.rs`, `sim/` | a virtual world: clock, poller, signals, pool |
+//! | `validate.rs`, `slow.rs` | watching the drain rule, watching for slow tasks |
+//!
+//! # What returns an error, and what panics
+//!
+//! Whatever depends on the system or on an id that somebody gives us returns a [`LoopError`]. Panics of callbacks
+//! do not leave the loop. The loop itself panics only where [`policy::Validation::Panic`] asks for it.
+
+mod context;
+mod error;
+pub mod event_loop;
+pub mod gc;
+mod handle;
+mod host;
+pub mod keep_alive;
+pub mod microtask;
+mod panic_message;
+pub mod policy;
+pub mod poller;
+pub mod queue;
+pub mod scheduler;
+pub mod signal;
+pub mod sim;
+mod slow;
+pub mod task;
+pub mod timer;
+pub mod validate;
+pub mod work_pool;
+
+mod sync;
+
+pub use context::{Context, IoReadiness};
+pub use error::LoopError;
+pub use event_loop::{Builder, EventLoop, Metrics};
+pub use handle::Handle;
+pub use host::{HeapHost, Host, NativeHost};
+pub use keep_alive::Pending;
+pub use policy::Policy;
+pub use queue::concurrent::Closed;
+pub use scheduler::Scheduler;
+pub use task::tag::TagOf;
+pub use task::{Any, AnyRemote, Builtin, BuiltinRemote, Task};

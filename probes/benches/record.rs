@@ -4,6 +4,8 @@
 //! compared, their samples are interleaved and the ratio is the median of the pairs' ratios, because a shared
 //! machine drifts. The reader of the second half is a process of its own: this program, started again.
 
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+
 use std::hint::black_box;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;

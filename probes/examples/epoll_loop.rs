@@ -5,6 +5,8 @@
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use loop_probes::clock::monotonic_now;
@@ -21,6 +23,8 @@ const TIMER: u64 = 2;
 const PERIOD: Duration = Duration::from_millis(10);
 
 fn main() -> io::Result<()> {
+    let stop = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&stop))?;
     let seconds = std::env::args().nth(1).and_then(|seconds| seconds.parse().ok());
     let end = seconds.map(|seconds: u64| monotonic_now().plus_ns(seconds.saturating_mul(1_000_000_000)));
     let (mut client, mut server) = UnixStream::pair()?;
@@ -37,10 +41,15 @@ fn main() -> io::Result<()> {
 
     let mut due = monotonic_now();
     let mut events = Vec::with_capacity(16);
-    while end.is_none_or(|end| monotonic_now() < end) {
+    while !stop.load(Ordering::Relaxed) && end.is_none_or(|end| monotonic_now() < end) {
         let _tick = probe.tick(); //                                                     probe
         events.clear();
-        probe.poll(None, || epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), None))?; // probe
+        let wait = || epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), None);
+        match probe.poll(None, wait) {
+            //                                                probe
+            Err(rustix::io::Errno::INTR) => continue,
+            found => found?,
+        };
         for event in &events {
             match event.data.u64() {
                 ECHO => {

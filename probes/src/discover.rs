@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::clock::Anchor;
 use crate::metadata::Metadata;
 use crate::process::{OpenError, ProcessState, RingFile};
-use crate::shared::create::EXTENSION;
+use crate::shared::create::{self, EXTENSION, EXTENSION_HALF};
 use crate::shared::folder;
 
 pub use crate::shared::folder::{FolderError, runtime_folder, runtime_folders};
@@ -175,7 +175,11 @@ fn look_into(path: &Path, listing: &mut Listing) {
     };
     // An entry that vanishes while the folder is read is no problem of anybody's.
     for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
-        if path.extension().is_none_or(|extension| extension != EXTENSION) {
+        let extension = path.extension().unwrap_or_default();
+        if extension == EXTENSION_HALF {
+            create::sweep(&path);
+        }
+        if extension != EXTENSION {
             continue;
         }
         match inspect(&path) {

@@ -25,7 +25,7 @@ pub struct Metadata {
     pub policy: String,
     /// Operating system, processor, cores.
     pub machine: String,
-    /// What [`Ticks`](crate::ids::Ticks) count in this process.
+    /// What [`Ticks`] count in this process.
     pub tick_unit: TickUnit,
     /// The moment at which recording began.
     pub started: Anchor,

@@ -117,7 +117,7 @@ impl ProcessReader {
     }
 
     fn of_session(session: &Session, start: Start, drains: bool) -> Self {
-        match session.inner() {
+        match session.handle().map(|handle| handle.inner()) {
             Some(inner) => {
                 let (metadata, unit) = (inner.metadata.clone(), inner.clock.unit());
                 let anchors = inner.anchors;
@@ -130,8 +130,11 @@ impl ProcessReader {
 
     fn new(image: Image, metadata: Metadata, unit: TickUnit, anchors: &[Anchor], start: Start) -> Self {
         let last_at = metadata.started.monotonic;
+        // The latest one makes the slope good for all that is in the rings. An error comes up again.
+        let latest = image.latest_anchor().ok().flatten();
+        let anchors: Vec<Anchor> = anchors.iter().copied().chain(latest).collect();
         let mut reader = Self {
-            map: ClockMap::new(unit, anchors),
+            map: ClockMap::new(unit, &anchors),
             clock: SystemClock::with_unit(unit),
             rings: Rings::new(start),
             merge: Merge::default(),
@@ -315,12 +318,11 @@ impl ProcessReader {
         }
         let more = read?;
         self.read_labels(out)?;
-        if let Some([ticks, monotonic, wall_ns]) =
-            self.image.cell::<3>(head::ANCHOR_LATEST)?.map(|cell| cell.1)
-            && ticks > self.anchor_at.0
+        if let Some(anchor) = self.image.latest_anchor()?
+            && anchor.ticks > self.anchor_at
         {
-            self.anchor_at = Ticks(ticks);
-            self.map.steer(Anchor { ticks: Ticks(ticks), monotonic: Timestamp(monotonic), wall_ns });
+            self.anchor_at = anchor.ticks;
+            self.map.steer(anchor);
         }
         Ok(more)
     }

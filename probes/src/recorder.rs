@@ -103,6 +103,12 @@ impl Recorder {
         Self::new(Sink::Ring(Arc::new(pen)))
     }
 
+    /// A recorder on a pen that somebody on the same thread uses as well.
+    #[cfg(feature = "tracing")]
+    pub(crate) const fn sharing(pen: Arc<Pen>) -> Self {
+        Self::new(Sink::Ring(pen))
+    }
+
     const fn new(sink: Sink) -> Self {
         Self { sink, _not_sync: PhantomData }
     }
@@ -205,7 +211,7 @@ impl Recorder {
     #[must_use]
     pub fn session(&self) -> Session {
         match &self.sink {
-            Sink::Ring(pen) => Session::from_inner(pen.session()),
+            Sink::Ring(pen) => Session::from_handle(pen.handle()),
             Sink::Off | Sink::Capture(_) => Session::disabled(),
         }
     }

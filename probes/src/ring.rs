@@ -27,7 +27,8 @@ pub(crate) mod foreign;
 mod loom_model;
 mod reader;
 mod slots;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 mod writer;
 

@@ -12,19 +12,20 @@
 
 mod builder;
 mod gate;
+mod handle;
 mod registry;
 #[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::{Anchor, SystemClock};
 use crate::event::LabelKind;
 use crate::metadata::Metadata;
 use crate::process::ProcessReader;
-use crate::recorder::{Pen, Recorder};
+use crate::recorder::Recorder;
 use crate::ring::{RingSlots, Start};
 use crate::shared::create::SharedFile;
 use crate::shared::folder::FolderError;
@@ -33,6 +34,7 @@ use crate::text::InlineText;
 
 pub use builder::SessionBuilder;
 pub(crate) use gate::Gate;
+pub(crate) use handle::Handle;
 pub(crate) use registry::Opened;
 use registry::Registry;
 
@@ -56,15 +58,14 @@ pub enum SessionError {
     },
 }
 
-/// What a full ring calls: see [`Session::on_full`].
-pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
-
 /// A handle on a recording. Clones are handles on the same one.
 #[derive(Clone, Debug)]
 pub struct Session {
-    inner: Option<Arc<Inner>>,
+    handle: Option<Arc<Handle>>,
 }
 
+/// What a session consists of. Readers of the same process hold it too, and do not keep the session from
+/// ending.
 pub(crate) struct Inner {
     pub(crate) header: Header,
     pub(crate) metadata: Metadata,
@@ -75,7 +76,6 @@ pub(crate) struct Inner {
     capacity: u32,
     pid: u32,
     registry: Mutex<Registry>,
-    hook: OnceLock<Hook>,
     ended: AtomicBool,
 }
 
@@ -88,49 +88,44 @@ impl Session {
     /// A session that records nothing; its recorders cost a branch.
     #[must_use]
     pub const fn disabled() -> Self {
-        Self { inner: None }
+        Self { handle: None }
     }
 
     fn new(inner: Inner) -> Self {
-        Self { inner: Some(Arc::new(inner)) }
+        Self { handle: Some(Arc::new(Handle::new(inner))) }
     }
 
-    pub(crate) fn from_inner(inner: &Arc<Inner>) -> Self {
-        Self { inner: Some(Arc::clone(inner)) }
+    pub(crate) const fn from_handle(handle: Option<Arc<Handle>>) -> Self {
+        Self { handle }
     }
 
-    pub(crate) const fn inner(&self) -> Option<&Arc<Inner>> {
-        self.inner.as_ref()
+    pub(crate) const fn handle(&self) -> Option<&Arc<Handle>> {
+        self.handle.as_ref()
     }
 
     /// Whether anything is recorded.
     #[must_use]
     pub const fn is_enabled(&self) -> bool {
-        self.inner.is_some()
+        self.handle.is_some()
     }
 
     /// A ring for the calling thread's events, shown as `name`. When all places are taken or there is no
     /// memory, the recorder is a disabled one, and readers see that one was left out.
     #[must_use]
     pub fn recorder(&self, name: &str) -> Recorder {
-        match &self.inner {
-            Some(inner) => {
-                inner.open(name, inner.capacity).map_or_else(Recorder::disabled, Recorder::on_ring)
-            }
-            None => Recorder::disabled(),
-        }
+        self.open(name, self.handle.as_ref().map_or(0, |handle| handle.capacity))
     }
 
     /// As [`recorder`](Self::recorder), with a ring of about `records` records (the next power of two, between
     /// [`CAPACITY_MIN`](crate::ring::CAPACITY_MIN) and [`CAPACITY_MAX`](crate::ring::CAPACITY_MAX)).
     #[must_use]
     pub fn recorder_with_capacity(&self, name: &str, records: u32) -> Recorder {
-        match &self.inner {
-            Some(inner) => inner
-                .open(name, builder::capacity(records))
-                .map_or_else(Recorder::disabled, Recorder::on_ring),
-            None => Recorder::disabled(),
-        }
+        self.open(name, builder::capacity(records))
+    }
+
+    fn open(&self, name: &str, capacity: u32) -> Recorder {
+        let pen = self.handle.as_ref().and_then(|handle| handle.open(name, capacity, true));
+        pen.map_or_else(Recorder::disabled, Recorder::on_ring)
     }
 
     /// Reads this session from within its process. Any number of readers may read; none slows the writer.
@@ -150,37 +145,39 @@ impl Session {
     /// the [draining reader](Self::draining_reader) has not polled calls `drain` first, on its own thread. `drain`
     /// polls that reader (behind a lock that a draining thread takes as well); where it frees no room, the
     /// recorder gives up, overwrites, and goes on. To be set before the first recorder; the first call counts.
+    /// `drain` goes with the session's last handle, so it must not hold a handle or a recorder of this session itself (a
+    /// reader is none).
     pub fn on_full(&self, drain: Arc<dyn Fn() + Send + Sync>) {
-        if let Some(inner) = &self.inner
-            && inner.hook.set(drain).is_ok()
+        if let Some(handle) = &self.handle
+            && handle.set_hook(drain)
         {
-            inner.registry().gates().for_each(|gate| gate.hold());
+            handle.registry().hold();
         }
     }
 
     /// What the session says about its process; `None` where it is disabled.
     #[must_use]
     pub fn metadata(&self) -> Option<&Metadata> {
-        self.inner.as_ref().map(|inner| &inner.metadata)
+        self.handle.as_ref().map(|handle| &handle.metadata)
     }
 
     /// The file that other processes read; `None` where the session is private or disabled.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
-        self.inner.as_ref()?.file.as_ref().map(SharedFile::path)
+        self.handle.as_ref()?.file.as_ref().map(SharedFile::path)
     }
 
     /// The clock whose [`ticks`](crate::clock::Clock::ticks) records of this session carry.
     #[must_use]
     pub fn clock(&self) -> SystemClock {
-        self.inner.as_ref().map_or_else(SystemClock::new, |inner| inner.clock)
+        self.handle.as_ref().map_or_else(SystemClock::new, |handle| handle.clock)
     }
 
     /// Ends the session well, now: the file is marked as ended and removed. Recorders that are left write on
     /// for readers that have the file open. Without this call it happens when the last handle goes.
     pub fn finish(&self) {
-        if let Some(inner) = &self.inner {
-            inner.finish();
+        if let Some(handle) = &self.handle {
+            handle.finish();
         }
     }
 }
@@ -191,22 +188,8 @@ impl Inner {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens a ring, or counts that there is none.
-    fn open(self: &Arc<Self>, name: &str, capacity: u32) -> Option<Pen> {
-        let opened = self.registry().open(self, name, capacity);
-        let pen = opened.and_then(|opened| Pen::new(Arc::clone(self), opened).ok());
-        if pen.is_none() {
-            self.header.add_dropped_source();
-        }
-        pen
-    }
-
     pub(crate) fn close(&self, place: usize, written: u64) {
         self.registry().close(&self.header, place, written);
-    }
-
-    pub(crate) fn hook(&self) -> Option<&Hook> {
-        self.hook.get()
     }
 
     /// The slots of a place, for readers of the same process.
@@ -242,15 +225,6 @@ impl Inner {
             if let Some(file) = &self.file {
                 file.remove();
             }
-        }
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        // What a panicking program leaves behind is what somebody will want to read.
-        if !std::thread::panicking() {
-            self.finish();
         }
     }
 }

@@ -6,6 +6,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use loop_probes::clock::Clock;
@@ -44,6 +46,16 @@ fn as_recording_process() {
             (Some("hang"), _) => {
                 let running = Running::Task { task: TaskId(77), tag: Tag(5) };
                 recorder.set_running(session.clock().ticks(), running);
+            }
+            (Some("fill"), Some(bytes)) => {
+                // From here on the disk is full, as far as this process can tell.
+                let ignored = Arc::new(AtomicBool::new(false));
+                signal_hook::flag::register(signal_hook::consts::SIGXFSZ, ignored).unwrap();
+                let limit = rustix::process::Rlimit { current: Some(bytes), maximum: Some(bytes) };
+                rustix::process::setrlimit(rustix::process::Resource::Fsize, limit).unwrap();
+                assert!(!session.recorder("no room").is_enabled());
+                let error = Session::builder("no room").shared_in(&folder).unwrap_err();
+                assert!(error.to_string().contains("LOOPSCOPE_DIR"), "{error}");
             }
             (Some("finish"), _) => break,
             _ => panic!("{line}"),
@@ -194,6 +206,18 @@ fn a_hanging_a_stopped_and_a_killed_process_are_told_apart() {
     assert_eq!(after.flush(&mut last).unwrap().state, ProcessState::Crashed);
     assert_eq!(ticks(&last).collect::<Vec<_>>(), (1..=10).collect::<Vec<_>>());
     assert_eq!(after.running().unwrap()[0].running, Running::Task { task: TaskId(77), tag: Tag(5) });
+}
+
+#[test]
+fn a_full_disk_costs_a_ring_and_not_the_process() {
+    let mut recording = Recording::start();
+    let before = recording.ask("write 10");
+    recording.ask("fill 4096");
+    assert!(recording.ask("write 10") > before, "what was there goes on");
+    let mut reader = ProcessReader::open(&recording.path, Start::Oldest).unwrap();
+    reader.poll(&mut Vec::new()).unwrap();
+    assert_eq!((reader.dropped_sources(), reader.records_read()), (1, 20));
+    assert_eq!(std::fs::read_dir(&recording.folder).unwrap().count(), 1, "nothing half-made is left");
 }
 
 #[test]

@@ -41,6 +41,14 @@ impl KeptSource {
     }
 }
 
+impl KeptSource {
+    /// The time of the first event.
+    #[must_use]
+    pub fn first_at(&self) -> Option<Timestamp> {
+        self.events.first().map(|stamped| stamped.at)
+    }
+}
+
 impl EventSource for KeptSource {
     fn metadata(&self) -> &Metadata {
         &self.metadata

@@ -18,7 +18,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use tracing::callsite::Identifier;
 use tracing::span::{Attributes, Id};
@@ -31,7 +31,7 @@ use crate::clock::Clock;
 use crate::event::{Event, LabelKind};
 use crate::ids::{LabelId, Ticks};
 use crate::recorder::{Pen, Recorder};
-use crate::session::{Inner, Session};
+use crate::session::{Handle, Session};
 
 /// Records of a ring that a thread gets only because it traces.
 const CAPACITY: u32 = 8192;
@@ -46,47 +46,19 @@ thread_local! {
 /// What a thread has for one session.
 #[derive(Debug)]
 struct ThreadRing {
-    pen: Target,
+    pen: Arc<Pen>,
+    /// The recorder of a ring that the thread has only because it traces: gone with the thread. It does not
+    /// keep the session from ending.
+    _own: Option<Recorder>,
     labels: HashMap<Identifier, LabelId>,
     entered: Vec<(u64, Ticks)>,
-}
-
-#[derive(Debug)]
-enum Target {
-    /// A ring of a [`Recorder`] that adopted the thread.
-    Adopted(Arc<Pen>),
-    /// A ring of the thread's own.
-    Own(Recorder, Arc<Inner>),
-}
-
-impl Target {
-    fn is_of(&self, session: &Arc<Inner>) -> bool {
-        match self {
-            Self::Adopted(pen) => Arc::ptr_eq(pen.session(), session) && !pen.is_closed(),
-            Self::Own(_, inner) => Arc::ptr_eq(inner, session),
-        }
-    }
-
-    fn record(&self, at: Ticks, event: Event<Ticks>) {
-        match self {
-            Self::Adopted(pen) => pen.record(at, event),
-            Self::Own(recorder, _) => recorder.record(at, event),
-        }
-    }
-
-    fn intern(&self, at: Ticks, text: &str) -> LabelId {
-        match self {
-            Self::Adopted(pen) => pen.intern(at, LabelKind::Span, text),
-            Self::Own(recorder, _) => recorder.intern(at, LabelKind::Span, text),
-        }
-    }
 }
 
 /// Sends the calling thread's spans and events to the ring of `pen`.
 pub(crate) fn adopt(pen: &Arc<Pen>) {
     with_thread(|rings| {
-        rings.retain(|ring| !ring.pen.is_of(pen.session()));
-        rings.push(ThreadRing::new(Target::Adopted(Arc::clone(pen))));
+        rings.retain(|ring| ring.is_in_use() && !ring.pen.is_sibling(pen));
+        rings.push(ThreadRing::new(Arc::clone(pen), None));
     });
 }
 
@@ -100,13 +72,17 @@ fn with_thread(work: impl FnOnce(&mut Vec<ThreadRing>)) {
 }
 
 impl ThreadRing {
-    fn new(pen: Target) -> Self {
-        Self { pen, labels: HashMap::new(), entered: Vec::with_capacity(DEPTH_MAX) }
+    fn new(pen: Arc<Pen>, own: Option<Recorder>) -> Self {
+        Self { pen, _own: own, labels: HashMap::new(), entered: Vec::with_capacity(DEPTH_MAX) }
+    }
+
+    fn is_in_use(&self) -> bool {
+        !self.pen.is_closed() && !self.pen.has_ended()
     }
 
     fn label(&mut self, at: Ticks, metadata: &'static Metadata<'static>, text: &str) -> LabelId {
         let pen = &self.pen;
-        *self.labels.entry(metadata.callsite()).or_insert_with(|| pen.intern(at, text))
+        *self.labels.entry(metadata.callsite()).or_insert_with(|| pen.intern(at, LabelKind::Span, text))
     }
 }
 
@@ -114,34 +90,42 @@ impl ThreadRing {
 /// [adopted](Recorder::adopt_thread) it.
 #[derive(Debug)]
 pub struct TracingLayer {
-    session: Session,
+    session: Weak<Handle>,
 }
 
 impl TracingLayer {
-    /// A layer that records into `session`, as long as the session lasts.
+    /// A layer that records into `session`, as long as the session lasts: it is no handle on it.
     #[must_use]
     pub fn new(session: &Session) -> Self {
-        Self { session: session.clone() }
+        Self { session: session.handle().map_or_else(Weak::new, Arc::downgrade) }
     }
 
     fn with_ring(&self, work: impl FnOnce(&mut ThreadRing, Ticks)) {
-        let Some(inner) = self.session.inner() else { return };
-        if inner.has_ended() {
-            return;
-        }
         with_thread(|rings| {
-            let found = rings.iter().position(|ring| ring.pen.is_of(inner));
-            let index = found.unwrap_or_else(|| {
-                rings.retain(|ring| !matches!(&ring.pen, Target::Adopted(pen) if pen.is_closed()));
-                let name = std::thread::current().name().unwrap_or("thread").to_owned();
-                let recorder = self.session.recorder_with_capacity(&name, CAPACITY);
-                rings.push(ThreadRing::new(Target::Own(recorder, Arc::clone(inner))));
-                rings.len() - 1
-            });
+            let mine = |ring: &ThreadRing| ring.pen.is_of(&self.session) && !ring.pen.is_closed();
+            let index = match rings.iter().position(mine) {
+                Some(index) => index,
+                None => {
+                    let Some(ring) = self.open() else { return };
+                    rings.retain(ThreadRing::is_in_use);
+                    rings.push(ring);
+                    rings.len() - 1
+                }
+            };
             if let Some(ring) = rings.get_mut(index) {
-                work(ring, inner.clock.ticks());
+                let now = ring.pen.clock().ticks();
+                work(ring, now);
             }
         });
+    }
+
+    /// A ring of the calling thread's own.
+    #[cold]
+    fn open(&self) -> Option<ThreadRing> {
+        let handle = self.session.upgrade().filter(|handle| !handle.has_ended())?;
+        let thread = std::thread::current();
+        let pen = Arc::new(handle.open(thread.name().unwrap_or("thread"), CAPACITY, false)?);
+        Some(ThreadRing::new(Arc::clone(&pen), Some(Recorder::sharing(pen))))
     }
 }
 

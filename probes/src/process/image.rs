@@ -94,6 +94,11 @@ impl Image {
         Ok(None)
     }
 
+    /// The latest anchor that the process took.
+    pub(super) fn latest_anchor(&self) -> Result<Option<Anchor>, ReadError> {
+        Ok(self.cell::<3>(head::ANCHOR_LATEST)?.map(|(_, words)| anchor(&words)))
+    }
+
     /// A label; `None` where it is of a kind that this version does not know, or no text.
     pub(super) fn label(&self, index: usize) -> Result<Option<(LabelKind, u32, InlineText)>, ReadError> {
         let Words::<LABEL_WORDS>([first, text @ .., _]) = self.words(self.plan().label_word(index))?;
@@ -122,7 +127,7 @@ impl Image {
 
 impl RingFile {
     /// Opens and checks everything that later reads rely on.
-    pub(crate) fn open(path: &Path) -> Result<(Self, Metadata, Vec<Anchor>), OpenError> {
+    pub(crate) fn open(path: &Path) -> Result<(Self, Metadata, [Anchor; 2]), OpenError> {
         let failed = |source| OpenError::Io { path: path.to_owned(), source };
         let no_file = || OpenError::NotAFile { path: path.to_owned() };
         let damaged = |what: &str| OpenError::Damaged { path: path.to_owned(), what: what.to_owned() };
@@ -164,22 +169,8 @@ impl RingFile {
         let metadata: Metadata = serde_json::from_slice(&json)
             .map_err(|error| damaged(&format!("its metadata is no JSON of ours: {error}")))?;
         let image = Self { file, path: path.to_owned(), plan, who, unit };
-        let mut anchors = vec![anchor(&words[head::ANCHOR_FIRST..]), anchor(&words[head::ANCHOR_SECOND..])];
-        anchors.extend(image.latest_anchor());
+        let anchors = [anchor(&words[head::ANCHOR_FIRST..]), anchor(&words[head::ANCHOR_SECOND..])];
         Ok((image, metadata, anchors))
-    }
-
-    fn latest_anchor(&self) -> Option<Anchor> {
-        let mut tries = 0..CELL_TRIES;
-        tries.find_map(|_| {
-            let (mut before, mut words, mut after) = ([0], [0; 3], [0]);
-            self.read(head::ANCHOR_LATEST, &mut before).ok()?;
-            fence(Ordering::Acquire);
-            self.read(head::ANCHOR_LATEST + 1, &mut words).ok()?;
-            fence(Ordering::Acquire);
-            self.read(head::ANCHOR_LATEST, &mut after).ok()?;
-            (before == after && before != [0]).then(|| anchor(&words))
-        })
     }
 
     pub(crate) const fn tick_unit(&self) -> TickUnit {

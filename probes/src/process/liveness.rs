@@ -70,3 +70,30 @@ fn is_locked(file: &File) -> bool {
         Err(_) => true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pid_alone_proves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let owner = File::create(&path).unwrap();
+        let reader = File::open(&path).unwrap();
+        let own = Identity::own();
+        assert_eq!(observe(&reader, &own), ProcessState::Crashed, "nobody holds the lock");
+        flock(&owner, FlockOperation::LockExclusive).unwrap();
+        assert_eq!(observe(&reader, &own), ProcessState::Alive);
+
+        // The lock is held, as by a child that was forked off, but the process is another one.
+        let reused = Identity { start_time: own.start_time + 1, ..own };
+        assert_eq!(observe(&reader, &reused), ProcessState::Crashed);
+        let gone = Identity { pid: u32::MAX, ..own };
+        assert_eq!(observe(&reader, &gone), ProcessState::Crashed);
+        let before_reboot = Identity { boot_id: [1, 2], ..own };
+        assert_eq!(observe(&reader, &before_reboot), ProcessState::Crashed);
+        let elsewhere = Identity { pid: u32::MAX, pid_namespace: 1, ..own };
+        assert_eq!(observe(&reader, &elsewhere), ProcessState::Alive, "there, only the lock speaks");
+    }
+}

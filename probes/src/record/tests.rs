@@ -87,7 +87,7 @@ proptest! {
                     tried.words[..2].iter_mut().for_each(|word| *word = *word % 5 + 1);
                     tried.words[2..2 + inline.len()].copy_from_slice(&inline);
                 }
-                4 => tried.words[1] = (tried.words[1] % 8 + 1) << 4 | tried.words[1] % 8 | tried.words[1] >> 60 << 8,
+                4 => tried.words[1] = ((tried.words[1] % 8 + 1) << 4) + tried.words[1] % 8 + ((tried.words[1] >> 60) << 8),
                 _ => {}
             }
             if let Ok(event) = Event::from_fields(code, Ticks(at), &tried) {

@@ -2,8 +2,8 @@
 
 use std::cell::Cell;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::Running;
 use crate::clock::SystemClock;
@@ -11,7 +11,7 @@ use crate::event::{Event, LabelKind};
 use crate::ids::{LabelId, SourceId, Ticks};
 use crate::record::{Packed, Stamp};
 use crate::ring::{RingSlots, Writer};
-use crate::session::{Gate, Inner, Opened};
+use crate::session::{Gate, Handle, Inner, Opened};
 use crate::shared::layout::place;
 use crate::text::InlineText;
 use crate::wiped::WipedPosition;
@@ -37,6 +37,9 @@ pub(crate) struct Pen {
     running_version: AtomicU32,
     running_at: usize,
     session: Arc<Inner>,
+    handle: Weak<Handle>,
+    /// What keeps the session going, until the recorder goes.
+    keeps: Mutex<Option<Arc<Handle>>>,
     gate: Arc<Gate>,
     place: usize,
     ticks_per_ms: u64,
@@ -45,7 +48,8 @@ pub(crate) struct Pen {
 }
 
 impl Pen {
-    pub(crate) fn new(session: Arc<Inner>, opened: Opened) -> io::Result<Self> {
+    pub(crate) fn new(handle: &Arc<Handle>, opened: Opened, keeps: bool) -> io::Result<Self> {
+        let session = Arc::clone(handle.inner());
         let position = match WipedPosition::new() {
             Ok(position) => position,
             Err(error) => {
@@ -68,6 +72,8 @@ impl Pen {
             calibrations: AtomicU32::new(0),
             closed: AtomicBool::new(false),
             session,
+            handle: Arc::downgrade(handle),
+            keeps: Mutex::new(keeps.then(|| Arc::clone(handle))),
         };
         pen.next_calibration.store(first.ticks.0 + pen.ticks_per_ms * CALIBRATION_MS[0], Ordering::Relaxed);
         if opened.reused {
@@ -116,7 +122,8 @@ impl Pen {
     /// Lets the session drain. Where that frees nothing, it is not asked again for an eighth of the ring.
     #[cold]
     fn make_room(&self, end: u64) -> u64 {
-        if let Some(hook) = self.session.hook()
+        let handle = self.handle.upgrade();
+        if let Some(hook) = handle.as_ref().and_then(|handle| handle.hook())
             && !IN_HOOK.replace(true)
         {
             let _left = Leaving;
@@ -204,8 +211,8 @@ impl Pen {
         SourceId(self.place as u32 + 1)
     }
 
-    pub(crate) const fn session(&self) -> &Arc<Inner> {
-        &self.session
+    pub(crate) fn handle(&self) -> Option<Arc<Handle>> {
+        self.handle.upgrade()
     }
 
     pub(crate) fn written(&self) -> u64 {
@@ -217,16 +224,36 @@ impl Pen {
         self.gate.is_under_pressure(self.writer.written())
     }
 
-    /// Whether the recorder is gone. Its place may have another pen by now.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Relaxed)
-    }
-
     /// Gives the place back.
     pub(crate) fn close(&self) {
         if self.writer.is_ours() && !self.closed.swap(true, Ordering::Relaxed) {
             self.session.close(self.place, self.writer.written());
+            drop(self.keeps.lock().unwrap_or_else(PoisonError::into_inner).take());
         }
+    }
+}
+
+/// What the `tracing` adapter asks of a pen that it shares with a recorder.
+#[cfg(feature = "tracing")]
+impl Pen {
+    /// Whether this is a pen of that session, and the session goes on.
+    pub(crate) fn is_of(&self, handle: &Weak<Handle>) -> bool {
+        Weak::ptr_eq(&self.handle, handle) && !self.has_ended()
+    }
+
+    /// Whether both are pens of one session.
+    pub(crate) fn is_sibling(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.session, &other.session)
+    }
+
+    /// Whether the session has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.session.has_ended()
+    }
+
+    /// Whether the recorder is gone. Its place may have another pen by now.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
     }
 }
 

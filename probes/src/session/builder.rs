@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use super::{Inner, Registry, Session, SessionError};
@@ -191,7 +191,6 @@ impl Started {
             file,
             capacity: self.capacity,
             registry: Mutex::new(Registry::default()),
-            hook: OnceLock::new(),
             ended: AtomicBool::new(false),
         })
     }

@@ -15,9 +15,9 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    pub(crate) const fn new(capacity: u64, drained: u64, held: bool) -> Self {
+    pub(crate) const fn new(capacity: u64, held: bool) -> Self {
         Self {
-            drained: AtomicU64::new(drained),
+            drained: AtomicU64::new(0),
             held: AtomicBool::new(held),
             given_up: AtomicU64::new(0),
             capacity,

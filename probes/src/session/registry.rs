@@ -20,6 +20,8 @@ pub(super) struct Registry {
     last_label: u32,
     /// Bytes of rings behind the file's fixed part.
     ring_bytes: usize,
+    /// Writers wait for the draining reader.
+    held: bool,
 }
 
 #[derive(Debug)]
@@ -91,10 +93,9 @@ impl Registry {
             None => Region::heap(capacity as usize * RECORD_WORDS),
         };
         self.ring_bytes += bytes;
-        let held = session.hook().is_some();
         self.places.push(Place {
             slots: RingSlots::new(Arc::new(region)),
-            gate: Arc::new(Gate::new(u64::from(capacity), 0, held)),
+            gate: Arc::new(Gate::new(u64::from(capacity), self.held)),
             slots_at: offset as u64,
             capacity,
             name,
@@ -117,8 +118,10 @@ impl Registry {
         self.places.get(index).map(|place| (place.slots.clone(), Arc::clone(&place.gate)))
     }
 
-    pub(super) fn gates(&self) -> impl Iterator<Item = &Gate> {
-        self.places.iter().map(|place| &*place.gate)
+    /// From now on writers wait for the draining reader.
+    pub(super) fn hold(&mut self) {
+        self.held = true;
+        self.places.iter().for_each(|place| place.gate.hold());
     }
 
     pub(super) fn name(&mut self, header: &Header, kind: LabelKind, id: u32, text: InlineText) -> bool {

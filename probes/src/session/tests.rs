@@ -46,3 +46,39 @@ fn a_shared_session_is_read_through_its_file_and_goes_when_it_ends() {
     assert_eq!(read_all(&mut reader).len(), 1);
     assert_eq!(reader.state(), ProcessState::Ended);
 }
+
+#[test]
+fn readers_hooks_and_layers_do_not_keep_a_session_from_ending() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = Session::builder("test").shared_in(&folder.path().join("rings")).unwrap();
+    let path = session.path().unwrap().to_owned();
+    let drained = Mutex::new(session.draining_reader());
+    session.on_full(Arc::new(move || {
+        drained.lock().unwrap().poll(&mut Vec::new()).unwrap();
+    }));
+    let mut reader = session.reader(Start::Oldest);
+    let recorder = session.recorder("loop");
+    drop(session);
+    assert!(path.exists(), "its recorder does");
+    recorder.record_now(Event::TickStart { tick: 1 });
+    drop(recorder);
+    assert!(!path.exists());
+    assert_eq!(read_all(&mut reader).len(), 2);
+    assert_eq!(reader.state(), ProcessState::Ended);
+}
+
+#[test]
+fn a_panic_leaves_the_ring_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let rings = folder.path().join("rings");
+    let inside = rings.clone();
+    let died = std::thread::spawn(move || {
+        let session = Session::builder("test").shared_in(&inside).unwrap();
+        let recorder = session.recorder("loop");
+        recorder.record_now(Event::TickStart { tick: 1 });
+        panic!("as programs do");
+    });
+    assert!(died.join().is_err());
+    let listing = crate::discover::list_in(&[rings]);
+    assert_eq!(listing.rings[0].state, ProcessState::Crashed);
+}

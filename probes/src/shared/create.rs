@@ -3,16 +3,26 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::fs::{CWD, FallocateFlags, FlockOperation, Mode, OFlags, RenameFlags, fallocate, flock, openat};
+use rustix::io::{Errno, retry_on_intr};
 
 use super::identity::Identity;
+use super::layout::PAGE_BYTES;
+use crate::clock::wall_ns;
 use crate::memory::{Region, WORD_BYTES};
 
 /// How the name of a finished file ends.
 pub(crate) const EXTENSION: &str = "ring";
+
+/// How the name of a file that is being made ends.
+pub(crate) const EXTENSION_HALF: &str = "making";
+
+/// A file is made in less than this.
+const MAKING_NS_MAX: u64 = 60_000_000_000;
 
 /// A file that this process made and holds the lock of.
 #[derive(Debug)]
@@ -26,7 +36,7 @@ impl SharedFile {
     pub(crate) fn create(folder: &Path, who: &Identity, bytes: usize) -> io::Result<(Self, Region)> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{}-{}-{count}.making", who.pid, who.start_time);
+        let name = format!("{}-{}-{count}.{EXTENSION_HALF}", who.pid, who.start_time);
         let path = folder.join(name);
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let file: OwnedFd = openat(CWD, &path, flags, Mode::RUSR | Mode::WUSR)?;
@@ -53,8 +63,21 @@ impl SharedFile {
     /// Allocates `bytes` from `offset` on, for good, and maps them. A full filesystem is an error here and not
     /// a SIGBUS later.
     pub(crate) fn extend(&self, offset: usize, bytes: usize) -> io::Result<Region> {
-        fallocate(&self.file, FallocateFlags::empty(), offset as u64, bytes as u64)?;
+        match retry_on_intr(|| fallocate(&self.file, FallocateFlags::empty(), offset as u64, bytes as u64)) {
+            // Filesystems that cannot promise room can still be made to give it.
+            Err(Errno::OPNOTSUPP) => self.fill(offset, bytes)?,
+            allocated => allocated?,
+        }
         Region::mapped(&self.file, offset as u64, bytes / WORD_BYTES)
+    }
+
+    fn fill(&self, offset: usize, bytes: usize) -> io::Result<()> {
+        let zeros = [0; PAGE_BYTES];
+        for at in (offset..offset + bytes).step_by(PAGE_BYTES) {
+            let end = (offset + bytes).min(at + PAGE_BYTES);
+            self.file.write_all_at(&zeros[..end - at], at as u64)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -65,5 +88,49 @@ impl SharedFile {
     pub(crate) fn remove(&self) {
         // It may be gone already, and there is nobody to tell.
         let _gone = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Removes what a process that died in the middle of making a file left behind.
+pub(crate) fn sweep(path: &Path) {
+    let is_old = std::fs::symlink_metadata(path).is_ok_and(|half| {
+        let made_ns = u64::try_from(half.mtime()).unwrap_or(0).saturating_mul(1_000_000_000);
+        half.is_file() && wall_ns().saturating_sub(made_ns) > MAKING_NS_MAX
+    });
+    if is_old {
+        // Another reader may have been faster.
+        let _gone = std::fs::remove_file(path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_whole_or_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let who = Identity::own();
+        let (mut made, region) = SharedFile::create(folder.path(), &who, 3 * PAGE_BYTES).unwrap();
+        assert_eq!(region.len(), 3 * PAGE_BYTES / WORD_BYTES);
+        assert_eq!(made.path().extension().unwrap(), EXTENSION_HALF);
+        made.publish().unwrap();
+        let mode = std::fs::metadata(made.path()).unwrap().mode();
+        assert_eq!((made.path().extension().unwrap().to_str(), mode & 0o777), (Some(EXTENSION), 0o600));
+        made.fill(PAGE_BYTES, 5000).unwrap();
+        made.remove();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn old_halves_are_swept_and_young_ones_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let half = folder.path().join("1-1-0.making");
+        let file = File::create(&half).unwrap();
+        sweep(&half);
+        assert!(half.exists());
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
+        sweep(&half);
+        assert!(!half.exists());
     }
 }

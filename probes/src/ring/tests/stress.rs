@@ -19,7 +19,7 @@ fn woven(number: u64) -> Event<Ticks> {
 
 /// Now and then an event of several records.
 fn numbered(number: u64) -> Event<Ticks> {
-    if number % 97 == 0 { event(number, 40) } else { woven(number) }
+    if number.is_multiple_of(97) { event(number, 40) } else { woven(number) }
 }
 
 fn read_until<V: View<Error: std::fmt::Debug>>(view: &V, done: &AtomicBool) -> Reader {

@@ -1,0 +1,301 @@
+//! The command line: every verb, every flag, their help and their examples. No behaviour.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::workload::{Load, Scale};
+
+const EXAMPLES: &str = "\
+Examples:
+  loopscope demo                              a live loop under a real load, in the dashboard
+  loopscope demo --stall 40ms                 ... with something to find in it
+  loopscope ps                                the loops on this machine
+  loopscope attach 4121                       watch the loop of process 4121
+  loopscope record 4121 -o a.looptrace        save it without a dashboard
+  loopscope replay a.looptrace --at 1.2s      look at it again
+  loopscope export a.looptrace --format chrome -o a.json
+
+Exit codes: 0 fine, 1 a check failed, 2 wrong usage, 3 the input cannot be read or the output not written.";
+
+/// The inspector for event loops.
+#[derive(Debug, Parser)]
+#[command(name = "loopscope", version, about, after_help = EXAMPLES, max_term_width = 100)]
+#[command(propagate_version = true, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What every verb takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags that every verb takes.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// Write loopscope's own diagnostics to FILE (level by LOOPSCOPE_LOG, default info)
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub log: Option<PathBuf>,
+    /// When to use colour; without it NO_COLOR, CLICOLOR_FORCE and the terminal decide
+    #[arg(long, global = true, value_name = "WHEN", help_heading = "Global options")]
+    pub color: Option<ColorChoice>,
+    /// Draw with ASCII only, for terminals without box glyphs
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub ascii: bool,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run an instrumented loop under a real load and watch it
+    Demo(DemoArgs),
+    /// Watch a loop that runs already
+    Attach(AttachArgs),
+    /// List the loops on this machine
+    Ps(PsArgs),
+    /// Save what a loop does, without a dashboard
+    Record(RecordArgs),
+    /// Look at a saved trace, or at a ring, in the dashboard
+    Replay(ReplayArgs),
+    /// Say what happened in a trace or a ring, in one page
+    Report(ReportArgs),
+    /// Turn a trace or a ring into a file for other viewers
+    Export(ExportArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page (roff)
+    Man,
+}
+
+/// What every live verb takes.
+#[derive(Clone, Debug, Args)]
+pub struct Live {
+    /// Do not draw; print the summary at the end (also when stdout is not a terminal)
+    #[arg(long)]
+    pub no_tui: bool,
+    /// Print the summary as JSON at the end instead of drawing
+    #[arg(long)]
+    pub json: bool,
+    /// Stop after this long, for example 10s or 1m30s
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub duration: Option<Duration>,
+    /// Save everything to FILE meanwhile
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// Frames a second, at most
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=120))]
+    pub fps: u16,
+}
+
+/// `loopscope demo`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  loopscope demo --seed 7 --duration 10s --record a.looptrace
+  loopscope demo --stall 40ms                one handler blocks 40 ms, once a second
+  loopscope demo --scale ReadFile=1.2        every ReadFile task takes 20% longer
+  loopscope demo --load max --no-tui --duration 5s")]
+pub struct DemoArgs {
+    /// What every live verb takes.
+    #[command(flatten)]
+    pub live: Live,
+    /// Fixes what arrives and when
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Requests a second, or `max` to saturate the loop
+    #[arg(long, value_name = "RATE|max", default_value = "600", value_parser = Load::parse)]
+    pub load: Load,
+    /// Let one handler block this long, once a second
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub stall: Option<Duration>,
+    /// Make every task of a tag this much slower (repeatable)
+    #[arg(long, value_name = "TAG=FACTOR", value_parser = Scale::parse)]
+    pub scale: Vec<Scale>,
+    /// A tick busier than this is a stall
+    #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = duration)]
+    pub stall_limit: Duration,
+    /// Record nothing at all: what the loop does without its instruments
+    #[arg(long, conflicts_with = "record")]
+    pub no_ring: bool,
+}
+
+/// `loopscope attach`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  loopscope attach                           the only loop there is
+  loopscope attach 4121 --record a.looptrace
+  loopscope attach 4121 --json --duration 5s | jq .timers")]
+pub struct AttachArgs {
+    /// A process id, or the path of a ring; without it, the only loop there is
+    #[arg(value_name = "PID|RING")]
+    pub target: Option<String>,
+    /// What every live verb takes.
+    #[command(flatten)]
+    pub live: Live,
+}
+
+/// `loopscope ps`
+#[derive(Clone, Debug, Args)]
+pub struct PsArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `loopscope record`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  loopscope record 4121 -o a.looptrace       until Ctrl-C, or until the process ends
+  loopscope record 4121 -o a.looptrace --duration 30s")]
+pub struct RecordArgs {
+    /// A process id, or the path of a ring
+    #[arg(value_name = "PID|RING")]
+    pub target: String,
+    /// The trace to write
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Stop after this long
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub duration: Option<Duration>,
+    /// Print the summary as JSON at the end
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `loopscope replay`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  loopscope replay a.looptrace --speed 0.1x --at 2.5s
+  loopscope replay a.looptrace --no-tui      the same numbers as report")]
+pub struct ReplayArgs {
+    /// A trace, the path of a ring, or the process id of one
+    #[arg(value_name = "FILE|RING")]
+    pub input: String,
+    /// How fast, for example 2x or 0.1x
+    #[arg(long, value_name = "FACTOR", default_value = "1x", value_parser = speed)]
+    pub speed: f64,
+    /// Where to begin, from the trace's start
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub at: Option<Duration>,
+    /// Do not draw; print the summary
+    #[arg(long)]
+    pub no_tui: bool,
+    /// Print the summary as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Frames a second, at most
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=120))]
+    pub fps: u16,
+}
+
+/// `loopscope report`
+#[derive(Clone, Debug, Args)]
+pub struct ReportArgs {
+    /// A trace, the path of a ring, or the process id of one
+    #[arg(value_name = "FILE|RING")]
+    pub input: String,
+    /// How to print it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: ReportFormat,
+    /// The same as --format json
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How to print a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// One page of text.
+    Text,
+    /// The summary schema.
+    Json,
+}
+
+/// `loopscope export`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  loopscope export a.looptrace --format chrome -o a.json
+  loopscope export a.looptrace --from 2s --to 2.5s -o - | gzip > a.json.gz")]
+pub struct ExportArgs {
+    /// A trace, the path of a ring, or the process id of one
+    #[arg(value_name = "FILE|RING")]
+    pub input: String,
+    /// What to write
+    #[arg(long, value_name = "FORMAT", default_value = "chrome")]
+    pub format: ExportFormat,
+    /// The file to write, - for standard output
+    #[arg(short, long, value_name = "OUT")]
+    pub output: PathBuf,
+    /// Leave out what ended before this, from the trace's start
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub from: Option<Duration>,
+    /// Leave out what began after this
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub to: Option<Duration>,
+}
+
+/// What an export writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// Chrome-trace JSON: Perfetto, chrome://tracing, speedscope.
+    Chrome,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let fractional = text.strip_suffix('s').and_then(|seconds| seconds.parse::<f64>().ok());
+    if let Some(seconds) = fractional.filter(|seconds| seconds.is_finite() && *seconds >= 0.0) {
+        return Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string());
+    }
+    humantime::parse_duration(text).map_err(|error| format!("{error}; write it as 10s, 1.5s, 40ms or 1m30s"))
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let factor = text.strip_suffix('x').unwrap_or(text).parse::<f64>().ok();
+    factor
+        .filter(|factor| (0.01..=1000.0).contains(factor))
+        .ok_or_else(|| "write it as 2x or 0.1x, from 0.01x to 1000x".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        assert_eq!(duration("1.2s"), Ok(Duration::from_millis(1200)));
+        assert_eq!(duration("40ms"), Ok(Duration::from_millis(40)));
+        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
+        assert!(duration("-1s").is_err());
+        assert!(duration("soon").is_err());
+        assert!(duration("1e400s").is_err());
+    }
+
+    #[test]
+    fn speeds_have_bounds() {
+        assert_eq!(speed("2x"), Ok(2.0));
+        assert_eq!(speed("0.1"), Ok(0.1));
+        assert!(speed("0x").is_err());
+        assert!(speed("NaNx").is_err());
+    }
+}

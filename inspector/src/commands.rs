@@ -1,0 +1,61 @@
+//! The verbs of the command line, one file each.
+
+mod attach;
+mod demo;
+mod drawing;
+mod export;
+mod follow;
+mod ps;
+mod record;
+mod replay;
+mod report;
+mod summary;
+
+use clap::CommandFactory as _;
+use loop_probes::text::printable;
+
+use crate::cli::{Cli, Command};
+use crate::diagnostics;
+use crate::exit::Failure;
+use crate::stdout;
+
+/// Runs what the command line asks for.
+///
+/// # Errors
+///
+/// [`Failure`], with the exit code and the line that explains it.
+pub fn run(cli: Cli) -> Result<(), Failure> {
+    diagnostics::start(cli.global.log.as_deref())?;
+    let global = cli.global;
+    match cli.command {
+        Command::Demo(args) => demo::run(&args, &global),
+        Command::Attach(args) => attach::run(&args, &global),
+        Command::Ps(args) => ps::run(&args),
+        Command::Record(args) => record::run(&args),
+        Command::Replay(args) => replay::run(&args, &global),
+        Command::Report(args) => report::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Completions { shell } => completions(shell),
+        Command::Man => manual(),
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "loopscope", &mut script);
+    stdout::print(&String::from_utf8_lossy(&script))
+}
+
+fn manual() -> Result<(), Failure> {
+    let mut page = Vec::new();
+    let rendered = clap_mangen::Man::new(Cli::command()).render(&mut page);
+    rendered.map_err(|error| Failure::Input(format!("cannot make the manual page: {error}")))?;
+    stdout::print(&String::from_utf8_lossy(&page))
+}
+
+/// Says something on standard error that is no failure.
+fn warn(line: &str) {
+    use std::io::Write as _;
+    // A standard error that is gone leaves nobody to tell.
+    let _ = writeln!(std::io::stderr(), "loopscope: {}", printable(line));
+}

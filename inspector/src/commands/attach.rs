@@ -1,0 +1,34 @@
+//! `loopscope attach`: watch a loop that runs already.
+
+use loop_probes::ring::Start;
+
+use super::follow::follow;
+use super::{drawing, summary};
+use crate::cli::{AttachArgs, Global};
+use crate::exit::Failure;
+use crate::input;
+use crate::interrupt::Interrupt;
+use crate::keeping::{Again, Keeping};
+use crate::sink::Sink;
+
+pub(super) fn run(args: &AttachArgs, global: &Global) -> Result<(), Failure> {
+    let path = input::ring(args.target.as_deref())?;
+    let mut source = input::open_ring(&path, Start::Newest)?;
+    let live = &args.live;
+    if drawing::is_wanted(live) {
+        let again =
+            Box::new(move || input::open_ring(&path, Start::Oldest).map_err(|failure| failure.to_string()));
+        let mut keeping = Keeping::new(Again::Ring(again));
+        if let Some(record) = &live.record {
+            keeping = keeping.recording_to(record, source.metadata())?;
+        }
+        return drawing::live(source, None, live, global, &keeping);
+    }
+    let interrupt = Interrupt::new(live.duration)?;
+    let mut sink = Sink::new(source.metadata(), live.record.as_deref())?;
+    let followed = follow(&mut source, &mut sink, &interrupt);
+    let (timeline, written) = sink.finish();
+    followed?;
+    written?;
+    summary::print(&timeline, &source, live.json)
+}

@@ -1,0 +1,93 @@
+//! `loopscope demo`: the embedded loop under a real load.
+
+use std::time::Duration;
+
+use loop_probes::ring::Start;
+use loop_probes::session::Session;
+use loop_traces::summary::Summary;
+
+use super::{drawing, summary, warn};
+use crate::cli::{DemoArgs, Global};
+use crate::exit::Failure;
+use crate::interrupt::Interrupt;
+use crate::keeping::{Again, Keeping};
+use crate::recording::Recording;
+use crate::stdout;
+use crate::workload::{Load, Workload, WorkloadError, WorkloadOptions};
+
+/// How long a demo runs that nobody looks at and nobody gave a time.
+const UNWATCHED: Duration = Duration::from_secs(5);
+
+/// How often a demo that is not drawn looks whether it is to end.
+const GLANCE: Duration = Duration::from_millis(20);
+
+pub(super) fn run(args: &DemoArgs, global: &Global) -> Result<(), Failure> {
+    let session = if args.no_ring { Session::disabled() } else { session(args) };
+    if drawing::is_wanted(&args.live) && !args.no_ring {
+        return draw(args, global, &session);
+    }
+    let unwatched = (!stdout::is_terminal()).then_some(UNWATCHED);
+    let interrupt = Interrupt::new(args.live.duration.or(unwatched))?;
+    let recording = Recording::start(&session, args.live.record.as_deref())?;
+    let workload = Workload::start(&options(args), &session).map_err(failure)?;
+    while workload.is_running() && !interrupt.is_due() {
+        interrupt.nap(GLANCE);
+    }
+    let served = workload.stop().map_err(failure)?;
+    session.finish();
+    let source = recording.tap();
+    let (timeline, written) = recording.finish();
+    summary::print_demo(&Summary::new(&source, &timeline), &served, args.live.json)?;
+    written.map(drop)
+}
+
+fn draw(args: &DemoArgs, global: &Global, session: &Session) -> Result<(), Failure> {
+    let recording = Recording::start(session, args.live.record.as_deref())?;
+    let workload = Workload::start(&options(args), session).map_err(failure)?;
+    let ring = session.clone();
+    let keeping = Keeping::new(Again::Ring(Box::new(move || Ok(ring.reader(Start::Oldest)))))
+        .saved_elsewhere(args.live.record.as_deref());
+    let drawn = drawing::live(recording.tap(), Some("demo".to_owned()), &args.live, global, &keeping);
+    drop(keeping);
+    let stopped = workload.stop().map_err(failure);
+    session.finish();
+    let (_timeline, written) = recording.finish();
+    drawn?;
+    let served = stopped?;
+    written?;
+    stdout::print(&format!("{served}\n"))
+}
+
+fn options(args: &DemoArgs) -> WorkloadOptions {
+    WorkloadOptions { seed: args.seed, load: args.load, stall: args.stall, scales: args.scale.clone() }
+}
+
+/// A session that others can attach to, or, where no ring file can be made, one that only this process sees.
+fn session(args: &DemoArgs) -> Session {
+    let load = match args.load {
+        Load::Rate(rate) => rate.to_string(),
+        Load::Max => "max".to_owned(),
+    };
+    let scales: Vec<String> =
+        args.scale.iter().map(|scale| format!("{}={}", scale.tag, scale.factor)).collect();
+    let build = if cfg!(debug_assertions) { "debug" } else { "release" };
+    let builder = Session::builder("demo")
+        .policy("bun")
+        .build(format!("{} {build}", env!("CARGO_PKG_VERSION")))
+        .stall_limit_ns(u64::try_from(args.stall_limit.as_nanos()).unwrap_or(u64::MAX))
+        .setting("seed", args.seed)
+        .setting("load", load)
+        .setting("stall_ns", args.stall.unwrap_or_default().as_nanos())
+        .setting("scale", scales.join(","));
+    builder.clone().shared().unwrap_or_else(|error| {
+        warn(&format!("nobody can attach: {error}"));
+        builder.private()
+    })
+}
+
+fn failure(error: WorkloadError) -> Failure {
+    match error {
+        WorkloadError::UnknownTag { .. } => Failure::Usage(error.to_string()),
+        error => Failure::Input(error.to_string()),
+    }
+}

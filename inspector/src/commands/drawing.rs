@@ -1,0 +1,74 @@
+//! Commands that draw: when they do, and how the dashboard is set up for them.
+
+use std::env;
+
+use loop_traces::source::EventSource;
+
+use super::warn;
+use crate::cli::{ColorChoice, Global, Live, ReplayArgs};
+use crate::dashboard::{self, DashboardError, Exit, Options};
+use crate::exit::Failure;
+use crate::keeping::Keeping;
+use crate::playback::{ReplayOptions, Rewind};
+use crate::stdout;
+use crate::theme::{Theme, wants_color};
+
+/// Whether a live command draws.
+pub(super) fn is_wanted(live: &Live) -> bool {
+    !live.no_tui && !live.json && stdout::is_terminal()
+}
+
+/// Draws a live source until somebody leaves.
+pub(super) fn live(
+    source: impl EventSource,
+    name: Option<String>,
+    live: &Live,
+    global: &Global,
+    keeping: &Keeping,
+) -> Result<(), Failure> {
+    let since_attach = name.is_none();
+    let options = Options {
+        name,
+        since_attach,
+        fps: live.fps,
+        duration: live.duration,
+        keeper: Box::new(keeping.clone()),
+        ..options(global)
+    };
+    settle(dashboard::run(source, options), keeping)
+}
+
+/// Replays a saved source until somebody leaves.
+pub(super) fn replay(
+    source: impl Rewind,
+    args: &ReplayArgs,
+    global: &Global,
+    keeping: &Keeping,
+) -> Result<(), Failure> {
+    let options = Options { fps: args.fps, keeper: Box::new(keeping.clone()), ..options(global) };
+    let at_ns = args.at.map_or(0, |at| u64::try_from(at.as_nanos()).unwrap_or(u64::MAX));
+    let replay = ReplayOptions { speed: args.speed, at_ns, ..ReplayOptions::default() };
+    settle(dashboard::replay(source, options, replay), keeping)
+}
+
+fn options(global: &Global) -> Options {
+    let flag = match global.color {
+        Some(ColorChoice::Always) => Some(true),
+        Some(ColorChoice::Never) => Some(false),
+        Some(ColorChoice::Auto) | None => None,
+    };
+    let (no_color, force) = (env::var_os("NO_COLOR"), env::var_os("CLICOLOR_FORCE"));
+    let color = wants_color(flag, no_color.as_deref(), force.as_deref(), stdout::is_terminal());
+    Options { theme: Theme::new(color, global.ascii), ..Options::default() }
+}
+
+/// The terminal is back: says what was saved meanwhile.
+fn settle(left: Result<Exit, DashboardError>, keeping: &Keeping) -> Result<(), Failure> {
+    tracing::info!(?left, "the dashboard was left");
+    let saved = keeping.finish();
+    left.map_err(Failure::input)?;
+    for line in saved? {
+        warn(&line);
+    }
+    Ok(())
+}

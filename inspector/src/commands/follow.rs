@@ -1,0 +1,37 @@
+//! Following a live ring without drawing it: until it ends, until somebody interrupts, or for a time.
+
+use loop_probes::process::ProcessReader;
+use loop_probes::stamped::Stamped;
+use loop_traces::source::{EventSource, SourceState};
+
+use crate::exit::Failure;
+use crate::interrupt::Interrupt;
+use crate::sink::Sink;
+
+/// Moves everything from `source` to `sink`.
+///
+/// # Errors
+///
+/// [`Failure::Input`] where the ring cannot be read any more; `sink` has what came before.
+pub(super) fn follow(
+    source: &mut ProcessReader,
+    sink: &mut Sink,
+    interrupt: &Interrupt,
+) -> Result<(), Failure> {
+    let mut batch: Vec<Stamped> = Vec::new();
+    loop {
+        batch.clear();
+        if interrupt.is_due() {
+            let flushed = source.flush(&mut batch);
+            sink.absorb(&batch, source.counts());
+            return flushed.map(drop).map_err(Failure::input);
+        }
+        let state = EventSource::poll(source, &mut batch);
+        sink.absorb(&batch, source.counts());
+        match state.map_err(Failure::input)? {
+            SourceState::Ended => return Ok(()),
+            SourceState::More => {}
+            _ => interrupt.nap(source.suggested_period()),
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The page that every command ends with: the summary of a fold, as text or as JSON.
+
+use loop_traces::report;
+use loop_traces::source::EventSource;
+use loop_traces::summary::Summary;
+use loop_traces::timeline::Timeline;
+
+use crate::exit::Failure;
+use crate::stdout;
+use crate::workload::Served;
+
+/// Prints what `timeline`, folded from `source`, amounts to.
+///
+/// # Errors
+///
+/// [`Failure::Input`] where standard output cannot be written.
+pub(super) fn print(timeline: &Timeline, source: &dyn EventSource, json: bool) -> Result<(), Failure> {
+    stdout::print(&render(&Summary::new(source, timeline), None, json)?)
+}
+
+/// Prints the summary of a demo, and what its clients counted.
+///
+/// # Errors
+///
+/// As [`print`].
+pub(super) fn print_demo(summary: &Summary, served: &Served, json: bool) -> Result<(), Failure> {
+    stdout::print(&render(summary, Some(served), json)?)
+}
+
+fn render(summary: &Summary, served: Option<&Served>, json: bool) -> Result<String, Failure> {
+    if !json {
+        let told = served.map(|served| format!("\n{served}\n")).unwrap_or_default();
+        return Ok(report::text(summary) + &told);
+    }
+    let unprintable = |error| Failure::Input(format!("cannot print the summary: {error}"));
+    let mut value = serde_json::to_value(summary).map_err(unprintable)?;
+    if let (Some(served), Some(object)) = (served, value.as_object_mut()) {
+        object.insert("workload".to_owned(), served.to_json());
+    }
+    Ok(format!("{}\n", serde_json::to_string(&value).map_err(unprintable)?))
+}

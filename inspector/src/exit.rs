@@ -1,0 +1,55 @@
+//! How a command ends: the exit codes of the command line, and the one line that explains each failure.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+pub enum Failure {
+    /// A gate or a check failed: exit code 1.
+    Check(String),
+    /// The command line asks for something that cannot be: exit code 2.
+    Usage(String),
+    /// The input cannot be read, or the output cannot be written: exit code 3.
+    Input(String),
+}
+
+impl Failure {
+    /// An input that cannot be read, or an output that cannot be written, with its cause.
+    #[must_use]
+    pub fn input(cause: impl fmt::Display) -> Self {
+        Self::Input(cause.to_string())
+    }
+
+    /// The process exit code.
+    #[must_use]
+    pub fn code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Check(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Input(_) => 3,
+        })
+    }
+}
+
+impl fmt::Display for Failure {
+    /// One line, whatever the cause said.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Check(text) | Self::Usage(text) | Self::Input(text)) = self;
+        let line: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        f.write_str(&loop_probes::text::printable(&line.join("; ")))
+    }
+}
+
+impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_one_printable_line() {
+        let failure = Failure::Input("cannot read a\x1b[2Jb:\n  no such file\n".to_owned());
+        assert_eq!(failure.to_string(), "cannot read a\\u{1b}[2Jb:; no such file");
+    }
+}

@@ -1,0 +1,231 @@
+//! Saving and exporting from within the dashboard: the keys `r`, `w` and `e`.
+//!
+//! A live ring still holds its last records, so what was a moment ago is saved by reading it once more from
+//! its oldest record, with names and all; no second history is kept in memory.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use loop_probes::ids::Timestamp;
+use loop_probes::metadata::Metadata;
+use loop_probes::process::ProcessReader;
+use loop_probes::stamped::Stamped;
+use loop_traces::chrome::export::ExportOptions;
+use loop_traces::chrome::survey::TimeRange;
+use loop_traces::source::EventSource;
+use loop_traces::writer::{TraceWriter, WriteStats};
+
+use crate::dashboard::{Keeper, Recording};
+use crate::exit::Failure;
+use crate::input::Input;
+use crate::playback::KeptSource;
+
+/// Reads again what is shown, from the oldest event that is still there.
+pub enum Again {
+    /// A live ring.
+    Ring(Box<dyn Fn() -> Result<ProcessReader, String>>),
+    /// What a replay reads, by its word on the command line.
+    Saved(String),
+}
+
+/// Saves and exports for one dashboard. Clones are the same one, so that a command can ask afterwards what
+/// was saved.
+#[derive(Clone)]
+pub struct Keeping(Rc<RefCell<Inner>>);
+
+struct Inner {
+    again: Again,
+    /// Everything is saved elsewhere already, to this file.
+    saved_elsewhere: Option<PathBuf>,
+    writing: Option<Writing>,
+    saved: Vec<(PathBuf, WriteStats)>,
+    failed: Option<Failure>,
+}
+
+struct Writing {
+    writer: TraceWriter,
+    /// Where the events come from when they are not those of the dashboard.
+    reader: Option<ProcessReader>,
+}
+
+impl Keeping {
+    /// Saves nothing until somebody asks.
+    #[must_use]
+    pub fn new(again: Again) -> Self {
+        Self(Rc::new(RefCell::new(Inner {
+            again,
+            saved_elsewhere: None,
+            writing: None,
+            saved: Vec::new(),
+            failed: None,
+        })))
+    }
+
+    /// Says that everything is saved to `path` by somebody else.
+    #[must_use]
+    pub fn saved_elsewhere(self, path: Option<&Path>) -> Self {
+        self.0.borrow_mut().saved_elsewhere = path.map(Path::to_owned);
+        self
+    }
+
+    /// Saves the dashboard's own stream to `path` from the start.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Input`] where the file cannot be made.
+    pub fn recording_to(self, path: &Path, metadata: &Metadata) -> Result<Self, Failure> {
+        let writer = TraceWriter::create(path, metadata).map_err(Failure::input)?;
+        self.0.borrow_mut().writing = Some(Writing { writer, reader: None });
+        Ok(self)
+    }
+
+    /// Closes what is still open and says what was saved, a line each.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Input`] where something could not be written; what was written before stays readable.
+    pub fn finish(&self) -> Result<Vec<String>, Failure> {
+        let mut inner = self.0.borrow_mut();
+        inner.stop_writing();
+        if let Some(failed) = inner.failed.take() {
+            return Err(failed);
+        }
+        let lines = inner.saved.iter().map(|(path, stats)| {
+            format!("saved {} events in {} bytes to {}", stats.events, stats.bytes, path.display())
+        });
+        Ok(lines.collect())
+    }
+}
+
+impl Inner {
+    fn reader(&self) -> Result<ProcessReader, String> {
+        match &self.again {
+            Again::Ring(open) => open(),
+            Again::Saved(_) => Err("this is saved already".to_owned()),
+        }
+    }
+
+    fn write(&mut self, events: &[Stamped]) {
+        let Some(writing) = &mut self.writing else { return };
+        let appended = match &mut writing.reader {
+            None => writing.writer.append(events),
+            Some(reader) => {
+                let mut batch = Vec::new();
+                // What cannot be read any more is told by the dashboard, which reads the same ring.
+                let _ = EventSource::poll(reader, &mut batch);
+                writing.writer.set_counts(reader.counts());
+                writing.writer.append(&batch)
+            }
+        };
+        if let Err(error) = appended {
+            tracing::error!(%error, "saving stopped");
+            self.failed = Some(Failure::input(error));
+            self.writing = None;
+        }
+    }
+
+    fn stop_writing(&mut self) -> Option<String> {
+        let Writing { mut writer, reader } = self.writing.take()?;
+        let mut last = Vec::new();
+        if let Some(mut reader) = reader {
+            let _ = reader.flush(&mut last);
+        }
+        let path = writer.path().to_owned();
+        match writer.append(&last).and_then(|()| writer.finish()) {
+            Ok(stats) => {
+                let text = format!("saved {} events to {}", stats.events, path.display());
+                self.saved.push((path, stats));
+                Some(text)
+            }
+            Err(error) => {
+                self.failed = Some(Failure::input(error));
+                None
+            }
+        }
+    }
+}
+
+impl Keeper for Keeping {
+    fn events(&mut self, events: &[Stamped]) {
+        self.0.borrow_mut().write(events);
+    }
+
+    fn is_recording(&self) -> bool {
+        let inner = self.0.borrow();
+        inner.writing.is_some() || inner.saved_elsewhere.is_some()
+    }
+
+    fn toggle(&mut self) -> Result<Recording, String> {
+        let mut inner = self.0.borrow_mut();
+        if let Some(path) = &inner.saved_elsewhere {
+            return Err(format!("everything is being saved to {} already", path.display()));
+        }
+        if inner.writing.is_some() {
+            let text = inner.stop_writing().ok_or("saving failed; the reason comes when you leave")?;
+            return Ok(Recording { on: false, text });
+        }
+        let reader = inner.reader()?;
+        let (path, file) = new_file(reader.metadata(), "looptrace")?;
+        let writer = TraceWriter::new(file, &path, reader.metadata(), Default::default());
+        let writer = writer.map_err(|error| error.to_string())?;
+        inner.writing = Some(Writing { writer, reader: Some(reader) });
+        Ok(Recording { on: true, text: format!("saving to {}, what the ring held included", path.display()) })
+    }
+
+    fn save_last(&mut self) -> Result<String, String> {
+        let mut inner = self.0.borrow_mut();
+        let mut reader = inner.reader()?;
+        let mut events = Vec::new();
+        reader.flush(&mut events).map_err(|error| error.to_string())?;
+        let (path, file) = new_file(reader.metadata(), "looptrace")?;
+        let written = TraceWriter::new(file, &path, reader.metadata(), Default::default())
+            .and_then(|mut writer| writer.append(&events).and_then(|()| writer.finish()))
+            .map_err(|error| error.to_string())?;
+        let span_ns = events.last().zip(events.first()).map_or(0, |(last, first)| last.at.ns_since(first.at));
+        let text = format!("saved the last {:.1} s to {}", span_ns as f64 / 1e9, path.display());
+        inner.saved.push((path, written));
+        Ok(text)
+    }
+
+    fn export(&mut self, from: Timestamp, to: Timestamp) -> Result<String, String> {
+        let inner = self.0.borrow();
+        let mut input = match &inner.again {
+            Again::Ring(open) => {
+                Input::Ring(KeptSource::read(&mut open()?).map_err(|error| error.to_string())?)
+            }
+            Again::Saved(word) => Input::open(word).map_err(|failure| failure.to_string())?,
+        };
+        let (path, file) = new_file(input.source().metadata(), "json")?;
+        let options =
+            ExportOptions { range: TimeRange { from: Some(from), to: Some(to) }, ..Default::default() };
+        let mut out = BufWriter::new(file);
+        let stats = input.export_chrome(options, &mut out).map_err(|error| error.to_string())?;
+        out.flush().map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        Ok(format!("exported {} slices to {}", stats.slices, path.display()))
+    }
+}
+
+/// A file that was not there before, named after the recorded program, in the current folder.
+fn new_file(metadata: &Metadata, extension: &str) -> Result<(PathBuf, File), String> {
+    let program: String =
+        metadata.program.chars().filter(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect();
+    for number in 1.. {
+        let path = PathBuf::from(format!("{program}-{}-{number}.{extension}", metadata.pid));
+        match OpenOptions::new().write(true).create_new(true).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(format!("cannot create {}: {error}", path.display())),
+            Ok(file) => return Ok((path, file)),
+        }
+    }
+    Err("there is no free file name left".to_owned())
+}
+
+impl fmt::Debug for Keeping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keeping").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,184 @@
+//! Recording this process's own session without loss.
+//!
+//! A thread drains the rings. Where it falls behind, the emitter whose ring is full drains for it, which the
+//! session's hook brings about. Everything drained goes to one [`Sink`], and, where somebody draws, to a tap.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use loop_probes::metadata::Metadata;
+use loop_probes::process::{ProcessReader, ProcessState};
+use loop_probes::session::Session;
+use loop_probes::stamped::Stamped;
+use loop_traces::source::{EventSource, NowRunning, SourceCounts, SourceError, SourceKind, SourceState};
+use loop_traces::timeline::Timeline;
+use loop_traces::writer::WriteStats;
+
+use crate::exit::Failure;
+use crate::sink::Sink;
+
+/// A recording that goes on.
+#[derive(Debug)]
+pub struct Recording {
+    drain: Arc<Drain>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Drain {
+    inner: Mutex<Inner>,
+    stop: AtomicBool,
+}
+
+struct Inner {
+    source: ProcessReader,
+    sink: Sink,
+    batch: Vec<Stamped>,
+    tapped: Option<Vec<Stamped>>,
+    state: SourceState,
+    failed: Option<SourceError>,
+}
+
+impl Recording {
+    /// Begins to record `session`, to `record` where that is given. To be called before the session's first
+    /// recorder is made.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Input`] where the file cannot be made or no thread started.
+    pub fn start(session: &Session, record: Option<&Path>) -> Result<Self, Failure> {
+        let source = session.draining_reader();
+        let sink = Sink::new(source.metadata(), record)?;
+        let inner =
+            Inner { source, sink, batch: Vec::new(), tapped: None, state: SourceState::Live, failed: None };
+        let drain = Arc::new(Drain { inner: Mutex::new(inner), stop: AtomicBool::new(false) });
+        let hook = Arc::downgrade(&drain);
+        session.on_full(Arc::new(move || {
+            if let Some(drain) = hook.upgrade() {
+                drain.lock().poll();
+            }
+        }));
+        let thread = std::thread::Builder::new().name("recorder".to_owned()).spawn({
+            let drain = Arc::clone(&drain);
+            move || drain.run()
+        });
+        let thread =
+            thread.map_err(|error| Failure::Input(format!("cannot start the recording thread: {error}")))?;
+        Ok(Self { drain, thread: Some(thread) })
+    }
+
+    /// The recorded stream, from here on, for a dashboard.
+    #[must_use]
+    pub fn tap(&self) -> Tap {
+        let mut inner = self.drain.lock();
+        inner.tapped = Some(Vec::new());
+        let (metadata, name) = (inner.source.metadata().clone(), EventSource::name(&inner.source).to_owned());
+        drop(inner);
+        Tap { drain: Arc::clone(&self.drain), metadata, name }
+    }
+
+    /// Ends the recording once the session has ended, and says what it amounts to.
+    pub fn finish(mut self) -> (Timeline, Result<Option<WriteStats>, Failure>) {
+        self.drain.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // A panic there has been told by the panic hook; what was drained is still here.
+            let _ = thread.join();
+        }
+        let mut inner = self.drain.lock();
+        while inner.poll() != SourceState::Ended && inner.failed.is_none() {}
+        let metadata = inner.source.metadata().clone();
+        let sink = std::mem::replace(&mut inner.sink, Sink::empty(&metadata));
+        let failed = inner.failed.take();
+        drop(inner);
+        let (timeline, written) = sink.finish();
+        (timeline, failed.map_or(written, |error| Err(Failure::input(error))))
+    }
+}
+
+impl Drain {
+    fn run(&self) {
+        while !self.stop.load(Ordering::Acquire) {
+            let mut inner = self.lock();
+            let state = inner.poll();
+            let period = inner.source.suggested_period();
+            drop(inner);
+            if state != SourceState::More {
+                std::thread::park_timeout(period);
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn poll(&mut self) -> SourceState {
+        self.batch.clear();
+        self.state = EventSource::poll(&mut self.source, &mut self.batch).unwrap_or_else(|error| {
+            self.failed = Some(error);
+            SourceState::Ended
+        });
+        self.sink.absorb(&self.batch, self.source.counts());
+        if let Some(tapped) = &mut self.tapped {
+            tapped.extend_from_slice(&self.batch);
+        }
+        self.state
+    }
+}
+
+impl std::fmt::Debug for Drain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Drain").finish_non_exhaustive()
+    }
+}
+
+/// The recorded stream for somebody who draws it: what is on the screen is what is in the file.
+#[derive(Debug)]
+pub struct Tap {
+    drain: Arc<Drain>,
+    metadata: Metadata,
+    name: String,
+}
+
+impl EventSource for Tap {
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    fn kind(&self) -> SourceKind {
+        SourceKind::Ring
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn poll(&mut self, out: &mut Vec<Stamped>) -> Result<SourceState, SourceError> {
+        let mut inner = self.drain.lock();
+        if let Some(tapped) = &mut inner.tapped {
+            out.append(tapped);
+        }
+        Ok(inner.state)
+    }
+
+    fn counts(&self) -> SourceCounts {
+        self.drain.lock().source.counts()
+    }
+
+    fn running(&mut self) -> Vec<NowRunning> {
+        EventSource::running(&mut self.drain.lock().source)
+    }
+
+    fn process_state(&self) -> Option<ProcessState> {
+        self.drain.lock().source.process_state()
+    }
+
+    fn suggested_period(&self) -> Duration {
+        self.drain.lock().source.suggested_period()
+    }
+}

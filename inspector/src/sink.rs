@@ -1,0 +1,69 @@
+//! Where a stream of events goes while nobody draws it: into the fold, and into a file where one is wanted.
+
+use std::path::Path;
+
+use loop_probes::metadata::Metadata;
+use loop_probes::stamped::Stamped;
+use loop_traces::source::SourceCounts;
+use loop_traces::timeline::Timeline;
+use loop_traces::writer::{TraceWriter, WriteError, WriteStats};
+
+use crate::exit::Failure;
+
+/// Folds and saves the same events, so that a report of the file says what was said live.
+#[derive(Debug)]
+pub struct Sink {
+    timeline: Timeline,
+    writer: Option<TraceWriter>,
+    failed: Option<WriteError>,
+}
+
+impl Sink {
+    /// A sink that saves to `record`, where that is given.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Input`] where the file cannot be made.
+    pub fn new(metadata: &Metadata, record: Option<&Path>) -> Result<Self, Failure> {
+        let writer =
+            record.map(|path| TraceWriter::create(path, metadata)).transpose().map_err(Failure::input)?;
+        Ok(Self { writer, ..Self::empty(metadata) })
+    }
+
+    /// A sink that saves nothing.
+    #[must_use]
+    pub fn empty(metadata: &Metadata) -> Self {
+        Self { timeline: Timeline::of(metadata), writer: None, failed: None }
+    }
+
+    /// Takes events, in the order of their stream. When the file takes no more, the fold goes on.
+    pub fn absorb(&mut self, events: &[Stamped], counts: SourceCounts) {
+        self.timeline.extend(events);
+        self.timeline.counts = counts;
+        if let Some(writer) = &mut self.writer {
+            writer.set_counts(counts);
+            if let Err(error) = writer.append(events) {
+                tracing::error!(%error, "recording stopped");
+                self.failed = Some(error);
+                self.writer = None;
+            }
+        }
+    }
+
+    /// What was folded so far.
+    #[must_use]
+    pub const fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    /// Closes the file. It fails with [`Failure::Input`] where something could not be written; what was written
+    /// before stays readable.
+    pub fn finish(self) -> (Timeline, Result<Option<WriteStats>, Failure>) {
+        let written = match (self.failed, self.writer) {
+            (Some(error), _) => Err(Failure::input(error)),
+            (None, Some(writer)) => writer.finish().map(Some).map_err(Failure::input),
+            (None, None) => Ok(None),
+        };
+        (self.timeline, written)
+    }
+}

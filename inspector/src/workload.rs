@@ -1,0 +1,303 @@
+//! The demo: a program that somebody could have written, on a loop of its own, under a load that it makes
+//! itself.
+//!
+//! ```text
+//!  clients thread ──TCP──► loop thread: accept, parse, one task a request, deferred flush ──► sockets
+//!        │ posts, signals ──►   │ timers 1, 10, 100 ms     files ◄──► work pool
+//!        └ schedule (seed)      └ cache: the heap of the GC controller
+//! ```
+
+pub mod cache;
+pub mod client;
+pub mod connection;
+pub mod load;
+pub mod schedule;
+pub mod server;
+pub mod task;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use loop_core::{EventLoop, Handle, HeapHost, LoopError, Policy, Task as _};
+use loop_probes::clock::monotonic_now;
+use loop_probes::ids::Timestamp;
+use loop_probes::session::Session;
+use rustix::process::Signal;
+
+pub use load::{Load, Scale};
+
+use cache::SharedCache;
+use client::{ClientOptions, Clients};
+use server::Server;
+use task::{DemoRemote, DemoTask};
+
+/// Workers of the demo's pool: enough to see that files are read in parallel.
+const WORKERS: u16 = 2;
+
+/// What the demo runs.
+#[derive(Clone, Debug)]
+pub struct WorkloadOptions {
+    /// Fixes what arrives and when.
+    pub seed: u64,
+    /// How much arrives.
+    pub load: Load,
+    /// One handler blocks this long, once a second.
+    pub stall: Option<Duration>,
+    /// Tags that are slower than they would be.
+    pub scales: Vec<Scale>,
+}
+
+/// Why the demo cannot run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WorkloadError {
+    /// `--scale` names a tag that the demo does not have.
+    #[error("--scale {tag}: the demo has no such tag; it has {}", DemoTask::TAGS.join(", "))]
+    UnknownTag {
+        /// What it named.
+        tag: String,
+    },
+    /// The loop failed.
+    #[error("the demo's loop failed: {0}")]
+    Loop(#[from] LoopError),
+    /// A socket, a file or a thread could not be had.
+    #[error("the demo cannot {what}: {source}")]
+    System {
+        /// What it could not do.
+        what: &'static str,
+        /// The system's word.
+        source: io::Error,
+    },
+}
+
+fn system(what: &'static str) -> impl FnOnce(io::Error) -> WorkloadError {
+    move |source| WorkloadError::System { what, source }
+}
+
+/// What a run of the demo did, by the count of its clients.
+#[derive(Clone, Copy, Debug)]
+pub struct Served {
+    /// Requests sent.
+    pub sent: u64,
+    /// Requests answered.
+    pub answered: u64,
+    /// From the first connection to the stop.
+    pub elapsed_ns: u64,
+}
+
+impl Served {
+    /// Answers a second.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        self.answered as f64 * 1e9 / self.elapsed_ns.max(1) as f64
+    }
+
+    /// As the `workload` of `demo --json`.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "sent": self.sent,
+            "answered": self.answered,
+            "elapsed_ns": self.elapsed_ns,
+            "answered_per_s": self.rate(),
+        })
+    }
+}
+
+impl fmt::Display for Served {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.elapsed_ns as f64 / 1e9;
+        write!(
+            f,
+            "served {} of {} requests in {seconds:.1} s: {:.0} a second",
+            self.answered,
+            self.sent,
+            self.rate()
+        )
+    }
+}
+
+/// The running demo.
+#[derive(Debug)]
+pub struct Workload {
+    handle: Handle<DemoTask>,
+    clients: Option<Clients>,
+    started: Timestamp,
+    thread: Option<JoinHandle<Result<(), WorkloadError>>>,
+    _files: tempfile::TempDir,
+}
+
+impl Workload {
+    /// Starts the loop, on a thread of its own, and then the clients.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkloadError`] where an option names something unknown or the system refuses something.
+    pub fn start(options: &WorkloadOptions, session: &Session) -> Result<Self, WorkloadError> {
+        let scales = scales(&options.scales)?;
+        let files = tempfile::tempdir().map_err(system("make its files"))?;
+        write_files(files.path()).map_err(system("make its files"))?;
+        let (tell, told) = mpsc::sync_channel(1);
+        let setup =
+            Setup { session: session.clone(), scales, files: files.path().to_owned(), stall: options.stall };
+        let thread = std::thread::Builder::new()
+            .name("loop".to_owned())
+            .spawn(move || run_loop(setup, &tell))
+            .map_err(system("start a thread"))?;
+        let Ok((handle, echo, http)) = told.recv() else {
+            return Err(match thread.join() {
+                Ok(Err(error)) => error,
+                _ => system("start its loop")(io::Error::other("the thread ended early")),
+            });
+        };
+        let clients = Clients::start(ClientOptions {
+            echo,
+            http,
+            load: options.load,
+            seed: options.seed,
+            post: poster(handle.clone()),
+        });
+        let clients = clients.map_err(system("start its clients"))?;
+        Ok(Self {
+            handle,
+            clients: Some(clients),
+            started: monotonic_now(),
+            thread: Some(thread),
+            _files: files,
+        })
+    }
+
+    /// Whether the loop still runs.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
+    /// Stops the clients, then the loop, and says what was served.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkloadError`] where the loop or a connection failed meanwhile.
+    pub fn stop(mut self) -> Result<Served, WorkloadError> {
+        use std::sync::atomic::Ordering::Relaxed;
+        let clients = self.clients.take();
+        let counters = clients.as_ref().map(Clients::counters);
+        let served = Served {
+            sent: counters.map_or(0, |counters| counters.sent.load(Relaxed)),
+            answered: counters.map_or(0, |counters| counters.answered.load(Relaxed)),
+            elapsed_ns: monotonic_now().ns_since(self.started),
+        };
+        let disconnected = clients.map_or(Ok(()), Clients::stop);
+        self.stop_loop()?;
+        disconnected.map_err(system("keep its connections"))?;
+        Ok(served)
+    }
+
+    fn stop_loop(&mut self) -> Result<(), WorkloadError> {
+        self.handle.stop();
+        self.thread.take().map_or(Ok(()), |thread| {
+            let ended = thread.join();
+            ended.unwrap_or_else(|_| Err(system("run its loop")(io::Error::other("its thread panicked"))))
+        })
+    }
+}
+
+impl Drop for Workload {
+    fn drop(&mut self) {
+        self.clients.take();
+        // Who drops a running demo is on the way out with an error of their own.
+        let _ = self.stop_loop();
+    }
+}
+
+fn poster(handle: Handle<DemoTask>) -> Box<dyn FnMut(u32) + Send> {
+    Box::new(move |count| {
+        for value in 0..count {
+            // Refused only once the loop has ended, and then nobody counts.
+            let _ = handle.post(DemoRemote::Metric(value));
+        }
+    })
+}
+
+struct Setup {
+    session: Session,
+    scales: HashMap<u16, f64>,
+    files: PathBuf,
+    stall: Option<Duration>,
+}
+
+type Told = (Handle<DemoTask>, std::net::SocketAddr, std::net::SocketAddr);
+
+fn run_loop(setup: Setup, tell: &mpsc::SyncSender<Told>) -> Result<(), WorkloadError> {
+    let Setup { session, scales, files, stall } = setup;
+    let cache = SharedCache::default();
+    let workers = session.clone();
+    let mut event_loop = EventLoop::<DemoTask>::builder()
+        .policy(Policy::bun())
+        .recorder(session.recorder("loop"))
+        .clock(session.clock())
+        .host(HeapHost(cache.clone()))
+        .workers(WORKERS)
+        .worker_recorders(Box::new(move |worker| workers.recorder(&format!("worker {worker}"))))
+        .build()?;
+    let server = Server::listen(cache, scales, files).map_err(system("listen"))?;
+    let (echo, http) = server.addresses().map_err(system("listen"))?;
+    event_loop.with(|cx| {
+        server.start(cx)?;
+        cx.set_interval(Duration::from_millis(1), DemoTask::Heartbeat)?;
+        cx.set_interval(Duration::from_millis(10), DemoTask::Average)?;
+        cx.set_interval(Duration::from_millis(100), DemoTask::Sweep)?;
+        if let Some(stall) = stall {
+            cx.set_interval(Duration::from_secs(1), DemoTask::Report(None, stall))?;
+        }
+        for signal in [Signal::USR1, Signal::USR2] {
+            cx.on_signal(signal.as_raw(), DemoTask::Signal)?;
+        }
+        Ok::<(), LoopError>(())
+    })?;
+    // Nobody listens only where the starter is gone already.
+    let _ = tell.send((event_loop.handle(), echo, http));
+    let ended = event_loop.run();
+    drop(event_loop);
+    server::forget();
+    ended.map(drop).map_err(WorkloadError::Loop)
+}
+
+fn scales(scales: &[Scale]) -> Result<HashMap<u16, f64>, WorkloadError> {
+    let known = scales.iter().map(|scale| {
+        let index = DemoTask::TAGS.iter().position(|tag| *tag == scale.tag);
+        let index = index.ok_or_else(|| WorkloadError::UnknownTag { tag: scale.tag.clone() })?;
+        Ok((index as u16, scale.factor))
+    });
+    known.collect()
+}
+
+/// Files of 1 KiB to 128 KiB, the same in every run.
+fn write_files(folder: &Path) -> io::Result<()> {
+    for file in 0..schedule::FILES {
+        let mut out = io::BufWriter::new(std::fs::File::create(folder.join(format!("{file}.txt")))?);
+        for line in 0..16 << (file % 8) {
+            writeln!(out, "file {file:3}, line {line:6}, {:032x}", (line as u128 + 1).pow(3))?;
+        }
+        out.flush()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scale_must_name_a_tag() {
+        let scale = |tag: &str| Scale { tag: tag.to_owned(), factor: 2.0 };
+        assert_eq!(scales(&[scale("ReadFile")]).unwrap(), HashMap::from([(4, 2.0)]));
+        let error = scales(&[scale("Nothing")]).unwrap_err().to_string();
+        assert!(error.contains("--scale Nothing") && error.contains("ReadFile"), "{error}");
+    }
+}

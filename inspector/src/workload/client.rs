@@ -1,0 +1,235 @@
+//! The outside of the demo: a thread that does to the loop, over real sockets and with real signals, what the
+//! schedule says, and counts the answers.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use fastrand::Rng;
+use loop_probes::clock::monotonic_now;
+use loop_probes::ids::Timestamp;
+use polling::{Event, Events, PollMode, Poller};
+use rustix::process::Signal;
+
+use super::load::Load;
+use super::schedule::{Arrival, ECHO_CONNECTIONS, FILES, HTTP_CONNECTIONS, Route, Schedule};
+
+mod connection;
+
+use connection::{Connection, Protocol};
+
+/// Requests that a connection keeps outstanding under [`Load::Max`].
+const WINDOW: u32 = 16;
+/// The longest that the thread sleeps without looking whether it is to stop.
+const NAP: Duration = Duration::from_millis(20);
+
+/// What the clients counted.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Requests sent.
+    pub sent: AtomicU64,
+    /// Answers received whole.
+    pub answered: AtomicU64,
+}
+
+/// Where and what the clients send.
+pub struct ClientOptions {
+    /// Where lines are echoed.
+    pub echo: SocketAddr,
+    /// Where HTTP is spoken.
+    pub http: SocketAddr,
+    /// How much is sent.
+    pub load: Load,
+    /// Fixes what is sent and when.
+    pub seed: u64,
+    /// Posts this many tasks to the loop, from the client's thread.
+    pub post: Box<dyn FnMut(u32) + Send>,
+}
+
+/// The running clients. Dropping them stops the thread.
+#[derive(Debug)]
+pub struct Clients {
+    counters: Arc<Counters>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Clients {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    ///
+    /// Where no thread can be started.
+    pub fn start(options: ClientOptions) -> io::Result<Self> {
+        let counters = Arc::new(Counters::default());
+        let stop = Arc::new(AtomicBool::new(false));
+        let thread = std::thread::Builder::new().name("clients".to_owned()).spawn({
+            let (counters, stop) = (Arc::clone(&counters), Arc::clone(&stop));
+            move || Outside::connect(options, counters)?.run(&stop)
+        })?;
+        Ok(Self { counters, stop, thread: Some(thread) })
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Stops sending.
+    ///
+    /// # Errors
+    ///
+    /// Where a connection failed meanwhile.
+    pub fn stop(mut self) -> io::Result<()> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take().map_or(Ok(()), |thread| {
+            thread.join().unwrap_or_else(|_| Err(io::Error::other("the client thread panicked")))
+        })
+    }
+}
+
+impl Drop for Clients {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+struct Outside {
+    poller: Poller,
+    connections: Vec<Connection>,
+    schedule: Schedule,
+    rng: Rng,
+    load: Load,
+    post: Box<dyn FnMut(u32) + Send>,
+    counters: Arc<Counters>,
+}
+
+impl Outside {
+    fn connect(options: ClientOptions, counters: Arc<Counters>) -> io::Result<Self> {
+        let poller = Poller::new()?;
+        let mut connections = Vec::with_capacity(ECHO_CONNECTIONS + HTTP_CONNECTIONS);
+        for index in 0..ECHO_CONNECTIONS + HTTP_CONNECTIONS {
+            let (address, protocol) = if index < ECHO_CONNECTIONS {
+                (options.echo, Protocol::Lines)
+            } else {
+                (options.http, Protocol::Http)
+            };
+            connections.push(Connection::open(address, protocol)?);
+        }
+        let rate = match options.load {
+            Load::Rate(rate) => rate,
+            Load::Max => 1.0,
+        };
+        let schedule = Schedule::new(options.seed, rate);
+        let rng = Rng::with_seed(options.seed);
+        Ok(Self { poller, connections, schedule, rng, load: options.load, post: options.post, counters })
+    }
+
+    fn run(mut self, stop: &AtomicBool) -> io::Result<()> {
+        for (key, connection) in self.connections.iter().enumerate() {
+            connection.register(&self.poller, key)?;
+        }
+        let outcome = self.drive(stop);
+        for connection in &self.connections {
+            connection.unregister(&self.poller);
+        }
+        outcome
+    }
+
+    fn drive(&mut self, stop: &AtomicBool) -> io::Result<()> {
+        let start = monotonic_now();
+        let mut events = Events::new();
+        let mut upcoming = self.schedule.next();
+        if self.load == Load::Max {
+            for connection in 0..self.connections.len() {
+                self.fill_window(connection, WINDOW)?;
+            }
+        }
+        while !stop.load(Ordering::Relaxed) {
+            while let Some((_, arrival)) =
+                upcoming.take_if(|(at_ns, _)| start.plus_ns(*at_ns) <= monotonic_now())
+            {
+                self.perform(arrival)?;
+                upcoming = self.schedule.next();
+            }
+            events.clear();
+            self.poller.wait(&mut events, Some(nap_until(start, upcoming)))?;
+            for event in events.iter() {
+                self.ready(event)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn perform(&mut self, arrival: Arrival) -> io::Result<()> {
+        match arrival {
+            // Under `Load::Max` the windows send the requests; the schedule brings the rest.
+            Arrival::Echo { .. } | Arrival::Http { .. } if self.load == Load::Max => Ok(()),
+            Arrival::Echo { connection, length } => {
+                self.connections[connection].queue_line(length);
+                self.sent(connection, 1)
+            }
+            Arrival::Http { connection, route } => {
+                self.connections[ECHO_CONNECTIONS + connection].queue_request(route);
+                self.sent(ECHO_CONNECTIONS + connection, 1)
+            }
+            Arrival::Posts { count } => {
+                (self.post)(count);
+                Ok(())
+            }
+            Arrival::Signal { usr1 } => {
+                let signal = if usr1 { Signal::USR1 } else { Signal::USR2 };
+                Ok(rustix::process::kill_process(rustix::process::getpid(), signal)?)
+            }
+        }
+    }
+
+    fn sent(&mut self, connection: usize, count: u32) -> io::Result<()> {
+        self.counters.sent.fetch_add(u64::from(count), Ordering::Relaxed);
+        self.connections[connection].flush(&self.poller, connection)
+    }
+
+    fn ready(&mut self, event: Event) -> io::Result<()> {
+        let connection = &mut self.connections[event.key];
+        if event.writable {
+            connection.flush(&self.poller, event.key)?;
+        }
+        if event.readable {
+            let answers = connection.read_answers()?;
+            self.counters.answered.fetch_add(u64::from(answers), Ordering::Relaxed);
+            if self.load == Load::Max {
+                self.fill_window(event.key, answers)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn fill_window(&mut self, connection: usize, count: u32) -> io::Result<()> {
+        for _ in 0..count {
+            if connection < ECHO_CONNECTIONS {
+                let length = self.rng.usize(16..256);
+                self.connections[connection].queue_line(length);
+            } else {
+                let route = match self.rng.u32(..10) {
+                    0 => Route::File(self.rng.usize(..FILES)),
+                    1..5 => Route::Cache(self.rng.u32(..20_000)),
+                    _ => Route::Index,
+                };
+                self.connections[connection].queue_request(route);
+            }
+        }
+        self.sent(connection, count)
+    }
+}
+
+fn nap_until(start: Timestamp, upcoming: Option<(u64, Arrival)>) -> Duration {
+    let due = upcoming.map_or(Timestamp(u64::MAX), |(at_ns, _)| start.plus_ns(at_ns));
+    Duration::from_nanos(due.ns_since(monotonic_now())).min(NAP)
+}
+
+/// The mode in which readiness is reported: as long as it lasts.
+const MODE: PollMode = PollMode::Level;

@@ -1,0 +1,404 @@
+//! The demo's server: what each of its handlers does.
+//!
+//! A loop is a thread, and its application's state belongs to that thread: handlers find it there, so that
+//! tasks carry only what is theirs and those that come back from other threads stay `Send`.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeSet, HashMap};
+use std::fmt::Write as _;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use loop_core::poller::{Interest, Readiness, Source};
+use loop_core::{Context, TagOf};
+use loop_probes::clock::monotonic_now;
+use loop_probes::ids::Timestamp;
+
+use super::cache::SharedCache;
+use super::connection::{Connection, Protocol, Request, Slot, http_answer};
+use super::schedule::Route;
+use super::task::{DemoRemote, DemoTask, READ_FILE};
+
+/// Names a connection for as long as the server runs; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId(pub u64);
+
+type Cx<'a, 'b> = &'a mut Context<'b, DemoTask>;
+
+/// Most sections in the index.
+const INDEX_MAX: usize = 10_000;
+
+/// The state behind the handlers.
+pub struct Server {
+    /// Pages that were rendered.
+    pub cache: SharedCache,
+    /// The factor by which each tag is slower, where it is.
+    pub scales: HashMap<u16, f64>,
+    /// Where the served files lie.
+    pub files: PathBuf,
+    echo: Arc<TcpListener>,
+    http: Arc<TcpListener>,
+    connections: RefCell<HashMap<ConnectionId, Connection>>,
+    next_connection: Cell<u64>,
+    log: RefCell<String>,
+    index: RefCell<BTreeSet<(u32, u32)>>,
+    last_beat: Cell<Option<Timestamp>>,
+    worst_gap_ns: Cell<u64>,
+    answered: Cell<u64>,
+    answered_before: Cell<u64>,
+    rate: Cell<f64>,
+    metrics: Cell<u64>,
+}
+
+thread_local! {
+    static SERVER: RefCell<Option<Rc<Server>>> = const { RefCell::new(None) };
+}
+
+impl Server {
+    /// A server that listens on two free ports of the loopback address.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot listen.
+    pub fn listen(cache: SharedCache, scales: HashMap<u16, f64>, files: PathBuf) -> io::Result<Self> {
+        Ok(Self {
+            cache,
+            scales,
+            files,
+            echo: Arc::new(listener()?),
+            http: Arc::new(listener()?),
+            connections: RefCell::default(),
+            next_connection: Cell::new(0),
+            log: RefCell::default(),
+            index: RefCell::default(),
+            last_beat: Cell::new(None),
+            worst_gap_ns: Cell::new(0),
+            answered: Cell::new(0),
+            answered_before: Cell::new(0),
+            rate: Cell::new(0.0),
+            metrics: Cell::new(0),
+        })
+    }
+
+    /// Where lines are echoed, and where HTTP is spoken.
+    ///
+    /// # Errors
+    ///
+    /// Where the system does not say.
+    pub fn addresses(&self) -> io::Result<(SocketAddr, SocketAddr)> {
+        Ok((self.echo.local_addr()?, self.http.local_addr()?))
+    }
+
+    /// Makes this the server of the calling thread and registers its listeners with the loop.
+    ///
+    /// # Errors
+    ///
+    /// Where a listener cannot be registered.
+    pub fn start(self, cx: Cx<'_, '_>) -> Result<(), loop_core::LoopError> {
+        for (listener, protocol) in [(&self.echo, Protocol::Echo), (&self.http, Protocol::Http)] {
+            let source: Source = Arc::clone(listener) as Source;
+            cx.register(source, Interest::READABLE, DemoTask::Accept(protocol))?;
+        }
+        SERVER.set(Some(Rc::new(self)));
+        Ok(())
+    }
+
+    fn with_connection<R>(&self, id: ConnectionId, f: impl FnOnce(&mut Connection) -> R) -> Option<R> {
+        // Gone already where the peer left while its request was on the way.
+        self.connections.borrow_mut().get_mut(&id).map(f)
+    }
+
+    fn close(&self, cx: Cx<'_, '_>, id: ConnectionId) {
+        let Some(connection) = self.connections.borrow_mut().remove(&id) else { return };
+        if let Err(error) = cx.remove(connection.source) {
+            cx.fail(error);
+        }
+    }
+}
+
+/// Forgets the thread's server; its connections close.
+pub fn forget() {
+    SERVER.take();
+}
+
+fn listener() -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// The thread's server. Handlers run only while there is one.
+fn server() -> Rc<Server> {
+    SERVER.with_borrow(|server| server.clone()).expect("handlers run between start and forget")
+}
+
+/// Runs a handler, and takes longer by its tag's factor.
+pub fn scaled(tag: TagOf, handler: impl FnOnce()) {
+    let factor = match tag {
+        TagOf::Own(index) => SERVER.with_borrow(|server| {
+            let scales = &server.as_ref()?.scales;
+            if scales.is_empty() { None } else { scales.get(&index).copied() }
+        }),
+        TagOf::Global(_) => None,
+    };
+    let Some(factor) = factor else { return handler() };
+    let start = monotonic_now();
+    handler();
+    let took_ns = monotonic_now().ns_since(start) as f64;
+    compute_until(start.plus_ns((took_ns * factor) as u64));
+}
+
+/// Keeps the processor busy until `end`, as a handler does that computes too much.
+fn compute_until(end: Timestamp) -> u64 {
+    let mut sum = 0x9e37_79b9_7f4a_7c15_u64;
+    while monotonic_now() < end {
+        for _ in 0..64 {
+            sum = std::hint::black_box(sum.rotate_left(5).wrapping_mul(0x2545_f491_4f6c_dd1d));
+        }
+    }
+    sum
+}
+
+/// Takes all waiting connections of a listener.
+pub fn accept(cx: Cx<'_, '_>, protocol: Protocol) {
+    let server = server();
+    let listener = match protocol {
+        Protocol::Echo => &server.echo,
+        Protocol::Http => &server.http,
+    };
+    loop {
+        let stream = match listener.accept() {
+            Ok((stream, _)) => stream,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+            // The peer gave up between the readiness and the accept: the next one may be fine.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+            Err(error) => return cx.fail(error),
+        };
+        if let Err(error) = stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true)) {
+            cx.fail(error);
+            continue;
+        }
+        let id = ConnectionId(server.next_connection.replace(server.next_connection.get() + 1));
+        let stream = Arc::new(stream);
+        let source = Arc::clone(&stream) as Source;
+        match cx.register(source, Interest::READABLE, DemoTask::Socket(id, protocol)) {
+            Ok(source) => {
+                server.connections.borrow_mut().insert(id, Connection::new(stream, source, protocol));
+            }
+            Err(error) => cx.fail(error),
+        }
+    }
+}
+
+/// Reads what a connection has, queues a task for each request, and writes what was waiting.
+pub fn socket_ready(cx: Cx<'_, '_>, id: ConnectionId) {
+    let server = server();
+    let writable = cx.ready().is_some_and(|ready| ready.readiness.contains(Readiness::WRITABLE));
+    let requests = server.with_connection(id, |connection| connection.read_requests());
+    match requests {
+        None => return,
+        Some(Err(_left)) => return server.close(cx, id),
+        Some(Ok(requests)) => {
+            for (slot, request) in requests {
+                cx.post(match request {
+                    Request::Line(line) => DemoTask::Echo(id, slot, line),
+                    Request::Route(route) => DemoTask::HttpRequest(id, slot, Some(route)),
+                    Request::Unknown => DemoTask::HttpRequest(id, slot, None),
+                });
+            }
+        }
+    }
+    if writable {
+        flush(cx, id);
+    }
+}
+
+/// Answers a request, and flushes the connection once for all that the task answered.
+pub fn answer(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, bytes: Vec<u8>) {
+    let server = server();
+    server.answered.set(server.answered.get() + 1);
+    cx.microtask(DemoTask::AccessLog(bytes.len()));
+    server.with_connection(id, |connection| connection.answer(slot, bytes));
+    cx.defer(id.0, move |cx| {
+        flush(cx, id);
+        false
+    });
+}
+
+fn flush(cx: Cx<'_, '_>, id: ConnectionId) {
+    let server = server();
+    let flushed = server.with_connection(id, |connection| {
+        connection.flush().map(|waits| {
+            let changed = std::mem::replace(&mut connection.waits_to_write, waits) != waits;
+            (changed.then_some(waits), connection.source)
+        })
+    });
+    match flushed {
+        None | Some(Ok((None, _))) => {}
+        Some(Ok((Some(waits), source))) => {
+            let interest = if waits { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+            if let Err(error) = cx.modify(source, interest) {
+                cx.fail(error);
+            }
+        }
+        Some(Err(_left)) => server.close(cx, id),
+    }
+}
+
+/// Answers a request at once, or starts what its answer needs.
+pub fn http_request(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, route: Option<Route>) {
+    let server = server();
+    match route {
+        None => answer(cx, id, slot, http_answer("404 Not Found", b"no such page\n")),
+        Some(Route::Index) => {
+            let page = format!(
+                "<h1>demo</h1><p>{} answers, {:.0} a second, longest gap {} ns\n",
+                server.answered.get(),
+                server.rate.get(),
+                server.worst_gap_ns.get()
+            );
+            answer(cx, id, slot, http_answer("200 OK", page.as_bytes()));
+        }
+        Some(Route::Cache(number)) => {
+            let page = server.cache.0.borrow().page(number, cx.now());
+            match page {
+                Some(page) => answer(cx, id, slot, http_answer("200 OK", &page)),
+                None => drop(cx.post(DemoTask::RenderPage(id, slot, number))),
+            }
+        }
+        Some(Route::File(file)) => {
+            let path = server.files.join(format!("{file}.txt"));
+            let scheduled = cx.work(
+                READ_FILE,
+                move |_worker| DemoRemote::FileRead(id, slot, std::fs::read(path)),
+                move |rejected| DemoTask::ReadFile(id, slot, Err(io::Error::other(rejected))),
+            );
+            if let Err(error) = scheduled {
+                cx.fail(error);
+                answer(cx, id, slot, http_answer("503 Service Unavailable", b"no worker\n"));
+            }
+        }
+        Some(Route::Report(milliseconds)) => {
+            cx.post(DemoTask::Report(Some((id, slot)), Duration::from_millis(u64::from(milliseconds))));
+        }
+    }
+    cx.immediate(DemoTask::Tidy(id));
+}
+
+/// Sends a file that the work pool read.
+pub fn file_read(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, read: io::Result<Vec<u8>>) {
+    match read {
+        Ok(body) => answer(cx, id, slot, http_answer("200 OK", &body)),
+        Err(error) => {
+            cx.fail(&error);
+            answer(cx, id, slot, http_answer("404 Not Found", b"no such file\n"));
+        }
+    }
+}
+
+/// Renders a page, keeps it, and sends it; its sections are indexed before anything else runs.
+pub fn render_page(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, number: u32) {
+    let server = server();
+    let rows = 24 + number % 360;
+    let mut page = String::with_capacity(rows as usize * 40);
+    for row in 0..rows {
+        // Writing to a string cannot fail.
+        let _ = writeln!(page, "<li>page {number}, row {row:4}, {:08x}", row.wrapping_mul(number));
+    }
+    for section in 0..rows / 64 {
+        cx.microtask(DemoTask::IndexSection(number, section));
+    }
+    let page: Rc<[u8]> = page.into_bytes().into();
+    answer(cx, id, slot, http_answer("200 OK", &page));
+    server.cache.0.borrow_mut().keep(number, page, cx.now());
+}
+
+/// Notes a section of a page in the index, which is bounded.
+pub fn index_section(page: u32, section: u32) {
+    let server = server();
+    let mut index = server.index.borrow_mut();
+    if index.len() >= INDEX_MAX {
+        index.clear();
+    }
+    index.insert((section, page));
+}
+
+/// Computes a report where it should not: on the loop thread.
+pub fn report(cx: Cx<'_, '_>, asked_by: Option<(ConnectionId, Slot)>, takes: Duration) {
+    let checksum =
+        compute_until(monotonic_now().plus_ns(u64::try_from(takes.as_nanos()).unwrap_or(u64::MAX)));
+    if let Some((id, slot)) = asked_by {
+        answer(cx, id, slot, http_answer("200 OK", format!("checksum {checksum:016x}\n").as_bytes()));
+    }
+}
+
+/// Appends to the access log, which is kept in memory and bounded.
+pub fn log_access(bytes: usize) {
+    let server = server();
+    let mut log = server.log.borrow_mut();
+    if log.len() > 256 * 1024 {
+        log.clear();
+    }
+    // Writing to a string cannot fail.
+    let _ = writeln!(log, "{} {bytes}", server.answered.get());
+}
+
+/// Gives back a connection's idle memory.
+pub fn tidy(id: ConnectionId) {
+    server().with_connection(id, Connection::tidy);
+}
+
+/// Adds a measurement that another thread made.
+pub fn metric(value: u32) {
+    let server = server();
+    server.metrics.set(server.metrics.get().wrapping_add(u64::from(value)));
+}
+
+/// `SIGUSR1` begins a new access log, `SIGUSR2` writes the figures into it.
+pub fn signal(cx: Cx<'_, '_>) {
+    let server = server();
+    let dump =
+        cx.signal().is_some_and(|arrival| i32::from(arrival.signo) == rustix::process::Signal::USR2.as_raw());
+    let mut log = server.log.borrow_mut();
+    if dump {
+        let _ = writeln!(log, "{} answered, metrics {}", server.answered.get(), server.metrics.get());
+    } else {
+        log.clear();
+    }
+}
+
+/// Every millisecond: the program's own watchdog notes its longest gap, as many servers do.
+pub fn heartbeat(cx: Cx<'_, '_>) {
+    let server = server();
+    let now = cx.now();
+    if let Some(last) = server.last_beat.replace(Some(now)) {
+        server.worst_gap_ns.set(server.worst_gap_ns.get().max(now.ns_since(last)));
+    }
+}
+
+/// Every 10 ms: the moving average of answers a second.
+pub fn average() {
+    let server = server();
+    let answered = server.answered.get();
+    let now = (answered - server.answered_before.replace(answered)) as f64 * 100.0;
+    server.rate.set(server.rate.get() * 0.98 + now * 0.02);
+}
+
+/// Every 100 ms: connections whose peer has gone are closed.
+pub fn sweep(cx: Cx<'_, '_>) {
+    let server = server();
+    let gone: Vec<ConnectionId> = {
+        let connections = server.connections.borrow();
+        let broken = connections
+            .iter()
+            .filter(|(_, connection)| matches!(connection.stream.take_error(), Ok(Some(_)) | Err(_)));
+        broken.map(|(id, _)| *id).collect()
+    };
+    for id in gone {
+        server.close(cx, id);
+    }
+}

@@ -1,0 +1,148 @@
+//! The demo's task enum: every kind of work that its loop does, dispatched by one `match`.
+
+use std::io;
+use std::time::Duration;
+
+use loop_core::{Context, TagOf, Task};
+
+use super::connection::{Protocol, Slot};
+use super::schedule::Route;
+use super::server::{self, ConnectionId};
+
+/// What the demo's loop runs.
+#[derive(Debug)]
+pub enum DemoTask {
+    /// A listener has connections to take.
+    Accept(Protocol),
+    /// A connection can be read or written.
+    Socket(ConnectionId, Protocol),
+    /// A line goes back.
+    Echo(ConnectionId, Slot, Vec<u8>),
+    /// A request for a page.
+    HttpRequest(ConnectionId, Slot, Option<Route>),
+    /// A file came back from the work pool.
+    ReadFile(ConnectionId, Slot, io::Result<Vec<u8>>),
+    /// A page for the cache is rendered.
+    RenderPage(ConnectionId, Slot, u32),
+    /// A report is computed on the loop thread, for so long: the mistake to find.
+    Report(Option<(ConnectionId, Slot)>, Duration),
+    /// A line for the access log.
+    AccessLog(usize),
+    /// A section of a rendered page goes into the index.
+    IndexSection(u32, u32),
+    /// A connection gives back what a burst left behind.
+    Tidy(ConnectionId),
+    /// Another thread reports a measurement.
+    Metric(u32),
+    /// A signal asks for a new log, or for the figures.
+    Signal,
+    /// The interval of 1 ms: the program's own watchdog.
+    Heartbeat,
+    /// The interval of 10 ms: moving averages.
+    Average,
+    /// The interval of 100 ms: idle connections.
+    Sweep,
+}
+
+/// What other threads send to the demo's loop.
+#[derive(Debug)]
+pub enum DemoRemote {
+    /// A measurement.
+    Metric(u32),
+    /// A file, read on the work pool.
+    FileRead(ConnectionId, Slot, io::Result<Vec<u8>>),
+}
+
+/// The tag under which files are read on the work pool and come back.
+pub const READ_FILE: TagOf = TagOf::Own(4);
+
+impl Task for DemoTask {
+    type Remote = DemoRemote;
+
+    const TAGS: &'static [&'static str] = &[
+        "Accept",
+        "Socket",
+        "Echo",
+        "HttpRequest",
+        "ReadFile",
+        "RenderPage",
+        "Report",
+        "AccessLog",
+        "Tidy",
+        "Metric",
+        "Signal",
+        "Heartbeat1ms",
+        "Average10ms",
+        "Sweep100ms",
+        "IndexSection",
+    ];
+
+    fn tag(&self) -> TagOf {
+        TagOf::Own(match self {
+            Self::Accept(..) => 0,
+            Self::Socket(..) => 1,
+            Self::Echo(..) => 2,
+            Self::HttpRequest(..) => 3,
+            Self::ReadFile(..) => return READ_FILE,
+            Self::RenderPage(..) => 5,
+            Self::Report(..) => 6,
+            Self::AccessLog(..) => 7,
+            Self::Tidy(..) => 8,
+            Self::Metric(..) => 9,
+            Self::Signal => 10,
+            Self::Heartbeat => 11,
+            Self::Average => 12,
+            Self::Sweep => 13,
+            Self::IndexSection(..) => 14,
+        })
+    }
+
+    fn run(self, cx: &mut Context<'_, Self>) {
+        let tag = self.tag();
+        server::scaled(tag, || match self {
+            Self::Accept(protocol) => server::accept(cx, protocol),
+            Self::Socket(connection, _) => server::socket_ready(cx, connection),
+            Self::Echo(connection, slot, line) => server::answer(cx, connection, slot, line),
+            Self::HttpRequest(connection, slot, route) => server::http_request(cx, connection, slot, route),
+            Self::ReadFile(connection, slot, read) => server::file_read(cx, connection, slot, read),
+            Self::RenderPage(connection, slot, page) => server::render_page(cx, connection, slot, page),
+            Self::Report(asked_by, takes) => server::report(cx, asked_by, takes),
+            Self::AccessLog(bytes) => server::log_access(bytes),
+            Self::IndexSection(page, section) => server::index_section(page, section),
+            Self::Tidy(connection) => server::tidy(connection),
+            Self::Metric(value) => server::metric(value),
+            Self::Signal => server::signal(cx),
+            Self::Heartbeat => server::heartbeat(cx),
+            Self::Average => server::average(),
+            Self::Sweep => server::sweep(cx),
+        });
+    }
+
+    fn from_remote(remote: DemoRemote) -> Self {
+        match remote {
+            DemoRemote::Metric(value) => Self::Metric(value),
+            DemoRemote::FileRead(connection, slot, read) => Self::ReadFile(connection, slot, read),
+        }
+    }
+
+    fn again(&self) -> Option<Self> {
+        match self {
+            Self::Accept(protocol) => Some(Self::Accept(*protocol)),
+            Self::Socket(connection, protocol) => Some(Self::Socket(*connection, *protocol)),
+            Self::Report(None, takes) => Some(Self::Report(None, *takes)),
+            Self::Signal => Some(Self::Signal),
+            Self::Heartbeat => Some(Self::Heartbeat),
+            Self::Average => Some(Self::Average),
+            Self::Sweep => Some(Self::Sweep),
+            Self::Echo(..)
+            | Self::HttpRequest(..)
+            | Self::ReadFile(..)
+            | Self::RenderPage(..)
+            | Self::Report(..)
+            | Self::AccessLog(..)
+            | Self::IndexSection(..)
+            | Self::Tidy(..)
+            | Self::Metric(..) => None,
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The context: what a running task can do with its loop.
+
+mod io;
+mod observe;
+mod timers;
+mod work;
+
+use std::fmt;
+
+use loop_probes::clock::Clock;
+use loop_probes::event::{ClockPoint, Event, Origin, Outcome, Placement, Queue, RefKind};
+use loop_probes::ids::{TaskId, Ticks, TimerId, Timestamp};
+
+use crate::event_loop::core::Core;
+pub use crate::event_loop::core::IoReadiness;
+use crate::handle::Handle;
+use crate::poller::Poller;
+use crate::queue::fifo::Queued;
+use crate::signal::Arrival;
+use crate::task::Task;
+
+/// What a running task can do with its loop. It lives as long as the call that gave it.
+pub struct Context<'a, T: Task> {
+    pub(crate) core: &'a mut Core<T>,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) poller: &'a mut dyn Poller,
+}
+
+impl<T: Task> Context<'_, T> {
+    /// Reads the record clock, where anybody wants to know.
+    #[inline]
+    pub(crate) fn stamp(&mut self) -> Ticks {
+        if self.core.on {
+            self.core.at = self.clock.ticks();
+        }
+        self.core.at
+    }
+
+    pub(crate) fn read(&self, point: ClockPoint) -> Timestamp {
+        let now = self.clock.now();
+        if self.core.on {
+            self.core.record(Event::InputClock { point, now });
+        }
+        now
+    }
+
+    /// Queues a task behind all that wait.
+    #[inline]
+    pub fn post(&mut self, task: T) -> TaskId {
+        let tag = self.core.tag(&task);
+        let queued = self.stamp();
+        let id = self.core.scheduler.new_id();
+        let (origin, parent) = (self.core.current.origin, self.core.current.task);
+        self.core.queue(Queued { task, id, tag, origin, signo: 0, queued }, parent, None)
+    }
+
+    /// Queues a microtask: it runs at the checkpoint after the current task, before any other task.
+    #[inline]
+    pub fn microtask(&mut self, task: T) {
+        self.core.scheduler.microtasks.push(task);
+    }
+
+    /// Posts `callback` to the deferred queue, where `key` runs once per drain however often it was posted:
+    /// after the microtasks that follow the current task. Returning true keeps it for the next drain, whatever
+    /// brings that about: a kept callback wakes nothing and keeps nothing alive. The answer is true where
+    /// the key waits already: then `callback` is dropped and the first one stays.
+    pub fn defer(&mut self, key: u64, callback: impl FnMut(&mut Context<'_, T>) -> bool + 'static) -> bool {
+        let existed = self.core.scheduler.deferred.post_with(key, || Box::new(callback));
+        if self.core.on {
+            self.stamp();
+            self.core.record(Event::DeferredPosted { key, existed });
+        }
+        existed
+    }
+
+    /// Takes a key back from the deferred queue; false where it does not wait there.
+    pub fn undefer(&mut self, key: u64) -> bool {
+        self.core.scheduler.deferred.remove(key)
+    }
+
+    /// Sets an immediate: it runs in the batch before the next poll; one that is set while the batch runs
+    /// waits for the next tick.
+    pub fn immediate(&mut self, task: T) -> TaskId {
+        let tag = self.core.tag(&task);
+        let queued = self.stamp();
+        let id = self.core.scheduler.new_id();
+        let origin = Origin::Immediate;
+        self.core.scheduler.immediates.set(Queued { task, id, tag, origin, signo: 0, queued });
+        if self.core.on {
+            let depth = self.core.scheduler.immediates.len() as u32;
+            let place = Placement { queue: Queue::Immediates, origin, depth };
+            let parent = self.core.current.task;
+            self.core.record(Event::TaskQueued { task: id, tag, place, parent, poster: None, queued });
+        }
+        id
+    }
+
+    /// Takes an immediate back; false where it ran already or never was.
+    pub fn clear_immediate(&mut self, immediate: TaskId) -> bool {
+        let Some(queued) = self.core.scheduler.immediates.clear(immediate) else { return false };
+        if self.core.on {
+            let start = self.stamp();
+            let Queued { id: task, tag, queued, .. } = queued;
+            self.core.record(Event::TaskRan { task, tag, outcome: Outcome::Cancelled, queued, start });
+        }
+        true
+    }
+
+    /// Says whether an immediate keeps the loop alive; false where there is no such immediate.
+    pub fn set_immediate_referenced(&mut self, immediate: TaskId, referenced: bool) -> bool {
+        self.core.scheduler.immediates.set_referenced(immediate, referenced)
+    }
+
+    /// Runs `task` once at the end of this turn, after the poll and its timers.
+    pub fn after_loop(&mut self, task: T) -> TaskId {
+        let tag = self.core.tag(&task);
+        let queued = self.stamp();
+        let id = self.core.scheduler.new_id();
+        self.core.scheduler.after_loop(task, id, tag, queued);
+        id
+    }
+
+    /// Asks the loop to end its run after this turn. Nothing that waits is lost: the next run goes on.
+    pub fn stop(&mut self) {
+        self.core.scheduler.stop();
+    }
+
+    /// Keeps the loop alive until as many [`release`](Self::release)s of the same label.
+    pub fn hold(&mut self, label: &'static str) {
+        self.core.scheduler.refs.hold(label, 1);
+        self.core.ref_changed(RefKind::Handle, 1);
+    }
+
+    /// Takes back one [`hold`](Self::hold).
+    pub fn release(&mut self, label: &'static str) {
+        self.core.scheduler.refs.hold(label, -1);
+        self.core.ref_changed(RefKind::Handle, -1);
+    }
+
+    /// Takes back one [`hold`](Self::hold) before the next poll, not now.
+    pub fn release_later(&mut self, label: &'static str) {
+        self.core.scheduler.refs.release_later(label);
+    }
+
+    /// Nests one level deeper: no drain before the matching [`exit`](Self::exit) of the outermost level, which
+    /// the loop itself holds while a task runs.
+    pub fn enter(&mut self) {
+        self.core.depth += 1;
+    }
+
+    /// Leaves a level that [`enter`](Self::enter) opened. The loop's own level cannot be left from here.
+    pub fn exit(&mut self) {
+        if self.core.depth > 1 {
+            self.core.depth -= 1;
+        }
+    }
+
+    /// The running task failed: it is recorded as failed, with this message.
+    pub fn fail(&mut self, message: impl fmt::Display) {
+        self.core.current.outcome = Outcome::Failed;
+        self.stamp();
+        self.core.exception(self.core.current.task, &message.to_string());
+    }
+
+    /// The running task reloads the program: the pass returns at once, without a drain, and does not count it.
+    pub fn reload(&mut self) {
+        self.core.current.outcome = Outcome::Reload;
+    }
+
+    /// The running task, where one runs.
+    #[must_use]
+    pub fn task(&self) -> Option<TaskId> {
+        self.core.current.task
+    }
+
+    /// The timer whose task this is.
+    #[must_use]
+    pub fn timer(&self) -> Option<TimerId> {
+        self.core.current.timer
+    }
+
+    /// The readiness whose callback this is.
+    #[must_use]
+    pub fn ready(&self) -> Option<IoReadiness> {
+        self.core.current.ready
+    }
+
+    /// The signal whose task this is.
+    #[must_use]
+    pub fn signal(&self) -> Option<Arrival> {
+        self.core.current.signal
+    }
+
+    /// The monotonic time, read from the loop's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A handle for other threads.
+    #[must_use]
+    pub fn handle(&self) -> Handle<T> {
+        Handle::new(std::sync::Arc::clone(&self.core.shared))
+    }
+}
+
+impl<T: Task> fmt::Debug for Context<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("current", &self.core.current).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,121 @@
+//! Sources of readiness and signals, from a running task.
+
+use loop_probes::event::{Event, RefKind};
+use loop_probes::ids::IoSource;
+
+use super::Context;
+use crate::error::LoopError;
+use crate::event_loop::core::{Registration, Subscription};
+use crate::poller::{Interest, Source};
+use crate::task::Task;
+
+impl<T: Task> Context<'_, T> {
+    /// Runs `task` whenever `source` is ready; [`ready`](Self::ready) tells it for what. The loop holds `source`
+    /// open until it is removed, and is kept alive by it. First asked about in the next poll.
+    ///
+    /// # Errors
+    ///
+    /// [`LoopError::RunsOnce`] where [`Task::again`] has no copy, [`LoopError::Poller`] where the system
+    /// cannot wait for such a source.
+    pub fn register(&mut self, source: Source, interest: Interest, task: T) -> Result<IoSource, LoopError> {
+        self.check_again(&task, RefKind::Io)?;
+        let tag = self.core.tag(&task);
+        let id = self.core.new_source();
+        self.poller.add(Source::clone(&source), interest, id.0 as usize)?;
+        let registration = Registration { task, tag, referenced: true, fd: source };
+        self.core.sources.insert(id.0, registration);
+        if self.core.on {
+            self.stamp();
+            self.core.record(Event::IoRegistered { source: id, tag });
+        }
+        self.core.add_ref(RefKind::Io, 1);
+        Ok(id)
+    }
+
+    /// Changes what a source is asked about.
+    ///
+    /// # Errors
+    ///
+    /// [`LoopError::SourceGone`] where it is not registered.
+    pub fn modify(&mut self, source: IoSource, interest: Interest) -> Result<(), LoopError> {
+        if !self.core.sources.contains_key(&source.0) {
+            return Err(LoopError::SourceGone(source));
+        }
+        Ok(self.poller.modify(source.0 as usize, interest)?)
+    }
+
+    /// Removes a source and gives it back. Its callback is never called again, even where it was ready in the
+    /// same poll; a source may remove itself.
+    ///
+    /// # Errors
+    ///
+    /// [`LoopError::SourceGone`] where it is not registered.
+    pub fn remove(&mut self, source: IoSource) -> Result<Source, LoopError> {
+        let gone = self.core.sources.remove(&source.0).ok_or(LoopError::SourceGone(source))?;
+        let deleted = self.poller.delete(source.0 as usize);
+        if self.core.on {
+            self.stamp();
+            self.core.record(Event::IoRemoved { source });
+        }
+        if gone.referenced {
+            self.core.add_ref(RefKind::Io, -1);
+        }
+        deleted?;
+        Ok(gone.fd)
+    }
+
+    /// Says whether a source keeps the loop alive.
+    ///
+    /// # Errors
+    ///
+    /// [`LoopError::SourceGone`] where it is not registered.
+    pub fn set_source_referenced(&mut self, source: IoSource, referenced: bool) -> Result<(), LoopError> {
+        let entry = self.core.sources.get_mut(&source.0).ok_or(LoopError::SourceGone(source))?;
+        if std::mem::replace(&mut entry.referenced, referenced) != referenced {
+            self.stamp();
+            self.core.add_ref(RefKind::Io, if referenced { 1 } else { -1 });
+        }
+        Ok(())
+    }
+
+    /// Runs `task` for each arrival of signal `signo`; [`signal`](Self::signal) tells it which and when. A
+    /// second handler for the same signal replaces the first. Does not keep the loop alive.
+    ///
+    /// # Errors
+    ///
+    /// [`LoopError::RunsOnce`] where [`Task::again`] has no copy, [`LoopError::Signal`] where the signal
+    /// cannot be caught.
+    pub fn on_signal(&mut self, signo: i32, task: T) -> Result<(), LoopError> {
+        self.check_again(&task, RefKind::Signal)?;
+        let tag = self.core.tag(&task);
+        let number = u8::try_from(signo).map_err(|_| crate::signal::SignalError::Forbidden { signo })?;
+        if self.core.signals.is_none() {
+            let waker = self.poller.waker();
+            self.core.signals = self.core.signal_factory.take().map(|make| make(waker));
+        }
+        if let Some(signals) = &mut self.core.signals
+            && !self.core.handlers.contains_key(&number)
+        {
+            signals.install(signo)?;
+        }
+        if self.core.handlers.insert(number, Subscription { task, tag }).is_none() {
+            self.stamp();
+            self.core.add_ref(RefKind::Signal, 1);
+        }
+        Ok(())
+    }
+
+    /// Takes a signal's handler away; false where there was none.
+    pub fn remove_signal(&mut self, signo: i32) -> bool {
+        let Ok(number) = u8::try_from(signo) else { return false };
+        if self.core.handlers.remove(&number).is_none() {
+            return false;
+        }
+        if let Some(signals) = &mut self.core.signals {
+            let _ = signals.uninstall(signo);
+        }
+        self.stamp();
+        self.core.add_ref(RefKind::Signal, -1);
+        true
+    }
+}

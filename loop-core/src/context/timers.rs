@@ -1,0 +1,92 @@
+//! Timers, from a running task.
+
+use std::time::Duration;
+
+use loop_probes::event::{ClockPoint, Event, RefKind};
+use loop_probes::ids::TimerId;
+
+use super::Context;
+use crate::error::LoopError;
+use crate::scheduler::{Delay, TimerGone};
+use crate::task::{Task, tag};
+
+impl<T: Task> Context<'_, T> {
+    /// Runs `task` once, not before `delay` has passed.
+    pub fn set_timeout(&mut self, delay: Duration, task: T) -> TimerId {
+        self.arm(Delay::Once(delay), task)
+    }
+
+    /// Runs `task` again and again. The next period begins when a callback starts, so a slow one does not pile
+    /// up firings: what a late one skipped is recorded.
+    ///
+    /// # Errors
+    ///
+    /// [`LoopError::RunsOnce`] where [`Task::again`] has no copy.
+    pub fn set_interval(&mut self, period: Duration, task: T) -> Result<TimerId, LoopError> {
+        self.check_again(&task, RefKind::Timer)?;
+        Ok(self.arm(Delay::Every(period), task))
+    }
+
+    fn arm(&mut self, delay: Delay, task: T) -> TimerId {
+        let tag = self.core.tag(&task);
+        self.stamp();
+        let now = self.read(ClockPoint::Arm);
+        let (timer, due) = self.core.scheduler.arm(now, delay, task, tag);
+        if self.core.on {
+            let period_ns = match delay {
+                Delay::Once(_) => None,
+                Delay::Every(period) => Some(u64::try_from(period.as_nanos()).unwrap_or(u64::MAX).max(1)),
+            };
+            self.core.record(Event::TimerArmed { timer, tag, due, period_ns });
+        }
+        timer
+    }
+
+    /// Clears a timer: it never fires again. False where it fired, was cleared, or never was.
+    pub fn clear_timer(&mut self, timer: TimerId) -> bool {
+        let cleared = self.core.scheduler.clear(timer);
+        if cleared && self.core.on {
+            self.stamp();
+            self.core.record(Event::TimerCleared { timer });
+        }
+        cleared
+    }
+
+    /// Restarts a timer with its whole delay, behind its peers. From its own callback too, where its task can
+    /// run [`again`](Task::again).
+    ///
+    /// # Errors
+    ///
+    /// [`TimerGone`] where it is not armed.
+    pub fn refresh_timer(&mut self, timer: TimerId) -> Result<(), TimerGone> {
+        self.stamp();
+        let now = self.read(ClockPoint::Arm);
+        let (tag, due, period_ns) = self.core.scheduler.refresh(now, timer)?;
+        if self.core.on {
+            self.core.record(Event::TimerArmed { timer, tag, due, period_ns });
+        }
+        Ok(())
+    }
+
+    /// Says whether a timer keeps the loop alive. An unreferenced one fires while something else does.
+    ///
+    /// # Errors
+    ///
+    /// [`TimerGone`] where it is not armed.
+    pub fn set_timer_referenced(&mut self, timer: TimerId, referenced: bool) -> Result<(), TimerGone> {
+        let changed = self.core.scheduler.set_timer_referenced(timer, referenced)?;
+        if changed && self.core.on {
+            self.stamp();
+            self.core.record(Event::TimerRef { timer, referenced });
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_again(&mut self, task: &T, what: RefKind) -> Result<(), LoopError> {
+        if task.again().is_some() {
+            return Ok(());
+        }
+        let tag = self.core.tag(task);
+        Err(LoopError::RunsOnce { tag: tag::name(tag).unwrap_or("untagged").to_owned(), what })
+    }
+}

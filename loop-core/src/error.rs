@@ -1,0 +1,62 @@
+//! What can go wrong with a loop.
+
+use std::io;
+
+use loop_probes::event::RefKind;
+use loop_probes::ids::IoSource;
+
+use crate::poller::PollerError;
+use crate::scheduler::TimerGone;
+use crate::signal::SignalError;
+use crate::work_pool::threads::PoolError;
+
+/// What can go wrong with a loop.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoopError {
+    /// The operating system has no poller for us.
+    #[error("cannot open the poller of the loop")]
+    OpenPoller(#[source] io::Error),
+    /// Waiting for readiness failed; the loop cannot go on.
+    #[error("cannot wait for readiness in tick {tick}")]
+    Wait {
+        /// The tick in which it waited.
+        tick: u64,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// A source of readiness could not be registered, changed or removed.
+    #[error(transparent)]
+    Poller(#[from] PollerError),
+    /// There is no such source.
+    #[error("source {0} is not registered: it was removed, or belongs to another loop")]
+    SourceGone(IoSource),
+    /// There is no such timer.
+    #[error(transparent)]
+    TimerGone(#[from] TimerGone),
+    /// A signal cannot be caught.
+    #[error(transparent)]
+    Signal(#[from] SignalError),
+    /// The work pool could not start.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+    /// The work pool takes nothing more.
+    #[error("the work pool takes no more jobs: it was shut down")]
+    PoolClosed,
+    /// A task that runs only once was given to something that runs it again and again.
+    #[error("task {tag} runs only once, a {what} runs its task again and again: let `Task::again` copy it")]
+    RunsOnce {
+        /// The task's tag.
+        tag: String,
+        /// What it was given to.
+        what: RefKind,
+    },
+    /// A callback panicked, and the policy says that this ends the loop.
+    #[error("task {tag} panicked: {message}")]
+    Panicked {
+        /// The task's tag.
+        tag: String,
+        /// What it said.
+        message: String,
+    },
+}

@@ -1,0 +1,355 @@
+//! The event loop: the only place that calls a clock or a poller.
+//!
+//! It asks the [`Scheduler`] what is next, does it, and records each boundary: one
+//! reading of the record clock serves the end of one thing and the start of the next.
+
+mod builder;
+mod call;
+pub(crate) mod core;
+mod drain;
+mod gc;
+mod inbound;
+mod observe;
+mod poll;
+mod tick;
+
+pub use builder::Builder;
+pub use core::Metrics;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use loop_probes::clock::{Clock, SystemClock};
+use loop_probes::event::{ClockPoint, Event, Origin, Phase, StopReason};
+use loop_probes::ids::{TaskId, Ticks, Timestamp};
+use loop_probes::recorder::{Recorder, Running};
+
+use self::core::{Core, Current};
+use crate::context::Context;
+use crate::error::LoopError;
+use crate::handle::Handle;
+use crate::host::Host;
+use crate::keep_alive::Pending;
+use crate::policy::Policy;
+use crate::poller::os::OsPoller;
+use crate::poller::{Poller, Ready};
+use crate::scheduler::Scheduler;
+use crate::slow::SlowLimit;
+use crate::task::Task;
+use crate::validate::Validator;
+
+/// An event loop over the application's own task enum. See the [crate docs](crate).
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use loop_core::{Builtin, EventLoop};
+///
+/// let mut event_loop = EventLoop::<Builtin>::new()?;
+/// event_loop.with(|cx| {
+///     cx.set_timeout(Duration::from_millis(1), Builtin::once("later", |_| ()));
+/// });
+/// event_loop.run()?; // ends when nothing referenced is pending
+/// assert_eq!(event_loop.metrics().tasks_run, 1);
+/// # Ok::<(), loop_core::LoopError>(())
+/// ```
+pub struct EventLoop<T: Task, C: Clock = SystemClock, P: Poller = OsPoller> {
+    core: Core<T>,
+    clock: C,
+    poller: P,
+    host: Option<Box<dyn Host<T>>>,
+    validator: Validator,
+    slow: SlowLimit,
+    ready: Vec<Ready>,
+    /// Depths that were recorded last, by queue.
+    depths: [u32; observe::SAMPLED],
+    snapshot_due: Option<Timestamp>,
+    /// When `run_until` wants the loop back.
+    until: Option<Timestamp>,
+    signals_dropped: u64,
+    /// A panic that ends the loop.
+    failed: Option<LoopError>,
+    relief: Option<Relief>,
+    /// The phase that began last, and when.
+    phase: (Phase, Ticks),
+}
+
+/// Called between tasks while a lossless recording cannot keep up.
+type Relief = Box<dyn FnMut()>;
+
+impl<T: Task> EventLoop<T> {
+    /// A loop of this thread with [`Policy::bun`], which records nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`LoopError::OpenPoller`] where the system gives no poller.
+    pub fn new() -> Result<Self, LoopError> {
+        Builder::new().build()
+    }
+
+    /// Sets up a loop: policy, recorder, host, pool, clock, poller.
+    #[must_use]
+    pub fn builder() -> Builder<T> {
+        Builder::new()
+    }
+}
+
+impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
+    /// Runs until nothing referenced is pending or somebody asks to stop. After a stop nothing is lost: the next
+    /// run goes on.
+    ///
+    /// # Errors
+    ///
+    /// [`LoopError::Wait`] where the poller fails, [`LoopError::Panicked`] where the policy ends the loop on a
+    /// panic.
+    pub fn run(&mut self) -> Result<StopReason, LoopError> {
+        self.run_while(None)
+    }
+
+    /// Runs at most until `until`; [`StopReason::Deadline`] when that is why it came back.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub fn run_until(&mut self, until: Timestamp) -> Result<StopReason, LoopError> {
+        self.run_while(Some(until))
+    }
+
+    /// Runs at most for `limit`, as [`run_until`](Self::run_until).
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub fn run_for(&mut self, limit: Duration) -> Result<StopReason, LoopError> {
+        let until = crate::timer::due_after(self.clock.now(), limit);
+        self.run_until(until)
+    }
+
+    fn run_while(&mut self, until: Option<Timestamp>) -> Result<StopReason, LoopError> {
+        self.until = until;
+        let ended = self.turn_until();
+        self.until = None;
+        self.core.on = self.core.recorder.is_enabled();
+        self.mark();
+        if self.core.on {
+            let reason = ended.as_ref().map_or(StopReason::Failed, |reason| *reason);
+            // A deadline only pauses the loop.
+            if reason != StopReason::Deadline {
+                self.core.record(Event::LoopStopped { reason });
+            }
+            self.core.recorder.set_running(self.core.at, Running::Outside);
+        }
+        ended
+    }
+
+    fn turn_until(&mut self) -> Result<StopReason, LoopError> {
+        loop {
+            if self.core.shared.take_stop() {
+                self.core.scheduler.stop();
+            }
+            if let Some(failed) = self.failed.take() {
+                self.core.scheduler.take_stop();
+                return Err(failed);
+            }
+            if self.core.scheduler.take_stop() {
+                return Ok(StopReason::Stopped);
+            }
+            if self.until.is_some_and(|until| self.clock.now() >= until) {
+                return Ok(StopReason::Deadline);
+            }
+            if self.core.scheduler.is_drained() && !self.has_news() {
+                return Ok(StopReason::Drained);
+            }
+            self.turn()?;
+        }
+    }
+
+    /// One turn: [`tick`](Self::tick), then [`auto_tick`](Self::auto_tick), recorded as one tick.
+    ///
+    /// # Errors
+    ///
+    /// [`LoopError::Wait`] where the poller fails.
+    pub fn turn(&mut self) -> Result<(), LoopError> {
+        self.ticked(|this| {
+            this.do_tick();
+            this.do_auto_tick()
+        })
+    }
+
+    /// The first half of a turn: what came from outside, then the task queue until it is empty or the tick's
+    /// budget is spent. Never waits.
+    pub fn tick(&mut self) {
+        self.ticked(Self::do_tick);
+    }
+
+    /// The second half of a turn: immediates, the poll, readiness callbacks, due timers. Waits while something
+    /// keeps the loop alive and nothing is there to do.
+    ///
+    /// # Errors
+    ///
+    /// [`LoopError::Wait`] where the poller fails.
+    pub fn auto_tick(&mut self) -> Result<(), LoopError> {
+        self.ticked(Self::do_auto_tick)
+    }
+
+    /// Asks the run to end after the current turn; before a run, that run returns at once.
+    pub fn stop(&mut self) {
+        self.core.scheduler.stop();
+    }
+
+    /// Nests one level deeper: callbacks from outside run between `enter` and [`exit`](Self::exit).
+    pub fn enter(&mut self) {
+        self.core.depth += 1;
+    }
+
+    /// Leaves a level. Leaving the outermost drains the microtasks and the deferred queue.
+    pub fn exit(&mut self) {
+        if self.core.depth == 1 {
+            self.validator.drain();
+            self.core.on = self.core.recorder.is_enabled();
+            self.mark();
+            self.drain(None);
+        }
+        self.core.depth = self.core.depth.saturating_sub(1);
+    }
+
+    /// Runs a callback from outside: enter, call, exit. A panic in it is caught and recorded.
+    pub fn run_callback(&mut self, label: &'static str, callback: impl FnOnce(&mut Context<'_, T>)) {
+        self.enter();
+        self.call(label, callback);
+        self.exit();
+    }
+
+    /// The bare call of a callback from outside; the caller has entered, and will exit.
+    pub fn call(&mut self, label: &'static str, callback: impl FnOnce(&mut Context<'_, T>)) {
+        if self.core.depth <= 1 {
+            self.validator.callback(label);
+        }
+        self.core.on = self.core.recorder.is_enabled();
+        self.mark();
+        let current = Current { origin: Origin::Callback, ..Current::NONE };
+        let _ = self.invoke(current, callback);
+    }
+
+    /// Gives access to the loop from outside, to set it up: no callback, no drain.
+    pub fn with<R>(&mut self, f: impl FnOnce(&mut Context<'_, T>) -> R) -> R {
+        self.core.on = self.core.recorder.is_enabled();
+        self.mark();
+        let depth = self.core.depth;
+        self.core.depth += 1;
+        let returned = f(&mut self.context());
+        self.core.depth = depth;
+        returned
+    }
+
+    /// Queues a task.
+    pub fn post(&mut self, task: T) -> TaskId {
+        self.with(|cx| cx.post(task))
+    }
+
+    /// Calls `relief` between two tasks whenever a lossless recording cannot keep up: it is to drain the
+    /// recorder's ring. The time it takes is recorded as phase `recorder`.
+    pub fn on_pressure(&mut self, relief: impl FnMut() + 'static) {
+        self.relief = Some(Box::new(relief));
+    }
+
+    /// A handle for other threads.
+    #[must_use]
+    pub fn handle(&self) -> Handle<T> {
+        Handle::new(Arc::clone(&self.core.shared))
+    }
+
+    /// Everything referenced that keeps the loop alive, by name.
+    #[must_use]
+    pub fn pending(&self) -> Vec<Pending> {
+        self.core.pending()
+    }
+
+    /// Whether anything keeps the loop alive.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.core.scheduler.is_alive()
+    }
+
+    /// Counters since the loop began.
+    #[must_use]
+    pub const fn metrics(&self) -> Metrics {
+        self.core.metrics
+    }
+
+    /// The policy it runs by.
+    #[must_use]
+    pub const fn policy(&self) -> &Policy {
+        self.core.scheduler.policy()
+    }
+
+    /// The scheduler, to look at.
+    #[must_use]
+    pub const fn scheduler(&self) -> &Scheduler<T> {
+        &self.core.scheduler
+    }
+
+    /// The recorder.
+    #[must_use]
+    pub const fn recorder(&self) -> &Recorder {
+        &self.core.recorder
+    }
+
+    /// The clock.
+    #[must_use]
+    pub const fn clock(&self) -> &C {
+        &self.clock
+    }
+
+    /// Ends the loop: from here on posts are refused and handed back. What other threads had posted and the
+    /// loop had not taken is returned. Dropping the loop does the same.
+    pub fn close(&mut self) -> Vec<T::Remote> {
+        self.core.close()
+    }
+
+    fn context(&mut self) -> Context<'_, T> {
+        Context { core: &mut self.core, clock: &self.clock, poller: &mut self.poller }
+    }
+
+    /// Reads the record clock, where anybody wants to know: the boundary between two things.
+    #[inline]
+    fn mark(&mut self) -> Ticks {
+        if self.core.on {
+            self.core.at = self.clock.ticks();
+        }
+        self.core.at
+    }
+
+    /// Reads the monotonic clock for the scheduler, and records what it was given.
+    fn read(&mut self, point: ClockPoint) -> Timestamp {
+        let now = self.clock.now();
+        if self.core.on {
+            self.core.record(Event::InputClock { point, now });
+        }
+        now
+    }
+
+    fn has_news(&self) -> bool {
+        self.core.shared.has_news()
+            || self.core.signals.as_ref().is_some_and(|signals| signals.pending() > 0)
+            || self.host.as_ref().is_some_and(|host| host.has_microtasks())
+    }
+}
+
+impl<T: Task, C: Clock, P: Poller> Drop for EventLoop<T, C, P> {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl<T: Task, C: Clock, P: Poller> fmt::Debug for EventLoop<T, C, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventLoop")
+            .field("policy", &self.policy().name)
+            .field("metrics", &self.core.metrics)
+            .field("pending", &self.pending())
+            .finish_non_exhaustive()
+    }
+}

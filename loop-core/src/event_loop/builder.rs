@@ -1,0 +1,209 @@
+//! Setting up a loop.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::Arc;
+
+use loop_probes::clock::{Clock, SystemClock};
+use loop_probes::event::Phase;
+use loop_probes::ids::Ticks;
+use loop_probes::recorder::Recorder;
+use loop_probes::session::Session;
+
+use super::core::{Core, Current, PoolFactory, SignalFactory};
+use super::{EventLoop, Metrics, observe};
+use crate::error::LoopError;
+use crate::handle::Shared;
+use crate::host::Host;
+use crate::policy::Policy;
+use crate::poller::os::OsPoller;
+use crate::poller::{Poller, Waker};
+use crate::scheduler::Scheduler;
+use crate::signal::{SignalSource, Signals};
+use crate::slow::SlowLimit;
+use crate::task::{Task, tag};
+use crate::validate::Validator;
+use crate::work_pool::threads::{PoolError, RecorderFactory, WorkPool};
+use crate::work_pool::{Pool, Sink};
+
+/// Sets up an [`EventLoop`].
+///
+/// # Examples
+///
+/// ```
+/// use loop_core::{Builtin, EventLoop, Policy};
+///
+/// let mut policy = Policy::bun();
+/// policy.tasks_per_tick = 100;
+/// let mut event_loop = EventLoop::<Builtin>::builder().policy(policy).workers(2).build()?;
+/// # event_loop.run()?;
+/// # Ok::<(), loop_core::LoopError>(())
+/// ```
+pub struct Builder<T: Task> {
+    policy: Policy,
+    recorder: Recorder,
+    host: Option<Box<dyn Host<T>>>,
+    clock: SystemClock,
+    workers: Option<u16>,
+    worker_recorders: RecorderFactory,
+    pool: Option<PoolFactory<T::Remote>>,
+    signals: Option<SignalFactory>,
+}
+
+impl<T: Task> Builder<T> {
+    pub(super) fn new() -> Self {
+        Self {
+            policy: Policy::bun(),
+            recorder: Recorder::disabled(),
+            host: None,
+            clock: SystemClock::new(),
+            workers: None,
+            worker_recorders: Box::new(|_worker| Recorder::disabled()),
+            pool: None,
+            signals: None,
+        }
+    }
+
+    /// How the loop behaves; [`Policy::bun`] unless said otherwise.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Where the loop's events go; nowhere unless said otherwise.
+    #[must_use]
+    pub fn recorder(mut self, recorder: Recorder) -> Self {
+        self.recorder = recorder;
+        self
+    }
+
+    /// Records into `session`: the loop as `name`, each worker of the pool as `worker N`, all by its clock.
+    #[must_use]
+    pub fn session(self, session: &Session, name: &str) -> Self {
+        let workers = session.clone();
+        self.clock(session.clock())
+            .recorder(session.recorder(name))
+            .worker_recorders(Box::new(move |worker| workers.recorder(&format!("worker {worker}"))))
+    }
+
+    /// What scripts, microtasks and the heap belong to; Rust without a heap unless said otherwise.
+    #[must_use]
+    pub fn host(mut self, host: impl Host<T> + 'static) -> Self {
+        self.host = Some(Box::new(host));
+        self
+    }
+
+    /// The clock of a real loop: the record clock must be the one its recorder's ring was made with.
+    #[must_use]
+    pub const fn clock(mut self, clock: SystemClock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Workers of the pool, which starts with the first job; one a core unless said otherwise.
+    #[must_use]
+    pub const fn workers(mut self, workers: u16) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// Makes the recorder of each worker, on its own thread.
+    #[must_use]
+    pub fn worker_recorders(mut self, make: RecorderFactory) -> Self {
+        self.worker_recorders = make;
+        self
+    }
+
+    /// Another work pool, made when the first job comes.
+    #[must_use]
+    pub fn pool(
+        mut self,
+        make: impl FnOnce(Sink<T::Remote>) -> Result<Box<dyn Pool<T::Remote>>, PoolError> + 'static,
+    ) -> Self {
+        self.pool = Some(Box::new(make));
+        self
+    }
+
+    /// Another source of signals, made when the first handler is installed.
+    #[must_use]
+    pub fn signals(mut self, make: impl FnOnce(Waker) -> Box<dyn SignalSource> + 'static) -> Self {
+        self.signals = Some(Box::new(make));
+        self
+    }
+
+    /// A loop on the machine's own clock, poller, signals and threads.
+    ///
+    /// # Errors
+    ///
+    /// [`LoopError::OpenPoller`] where the system gives no poller.
+    pub fn build(self) -> Result<EventLoop<T>, LoopError> {
+        let poller = OsPoller::new().map_err(LoopError::OpenPoller)?;
+        let clock = self.clock;
+        Ok(self.build_on(clock, poller))
+    }
+
+    /// A loop on another clock and poller. The work pool and the signals are still the machine's own, unless
+    /// [`pool`](Self::pool) and [`signals`](Self::signals) say otherwise.
+    #[must_use]
+    pub fn build_on<C, P>(self, clock: C, poller: P) -> EventLoop<T, C, P>
+    where
+        C: Clock + Clone + Send + Sync + 'static,
+        P: Poller,
+    {
+        let Self { policy, recorder, host, clock: system, workers, worker_recorders, pool, signals } = self;
+        let pool = pool.unwrap_or_else(|| {
+            Box::new(move |sink| Ok(Box::new(WorkPool::new(workers, system, worker_recorders, sink)?)))
+        });
+        let signals = signals.unwrap_or_else(|| Box::new(move |waker| Box::new(Signals::new(system, waker))));
+        let (on, now) = (recorder.is_enabled(), clock.now());
+        let at = if on { clock.ticks() } else { Ticks(0) };
+        let remote_clock = clock.clone();
+        let shared = Shared::new(poller.waker(), Box::new(move || remote_clock.ticks()), on);
+        let slow = SlowLimit::new(policy.slow_task_limit, at, now);
+        let mut core = Core {
+            scheduler: Scheduler::new(policy, now),
+            recorder,
+            on,
+            at,
+            current: Current::NONE,
+            depth: 0,
+            shared: Arc::new(shared),
+            sources: HashMap::new(),
+            next_source: 0,
+            signals: None,
+            signal_factory: Some(signals),
+            handlers: BTreeMap::new(),
+            pool: None,
+            pool_factory: Some(pool),
+            work: HashMap::new(),
+            labels: HashMap::new(),
+            metrics: Metrics::default(),
+            tag_base: tag::base_of::<T>(),
+            tags_named: 0,
+        };
+        core.name_tags();
+        EventLoop {
+            core,
+            clock,
+            poller,
+            host,
+            validator: Validator::default(),
+            slow,
+            ready: Vec::new(),
+            depths: [0; observe::SAMPLED],
+            snapshot_due: None,
+            until: None,
+            signals_dropped: 0,
+            failed: None,
+            relief: None,
+            phase: (Phase::Tasks, at),
+        }
+    }
+}
+
+impl<T: Task> fmt::Debug for Builder<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}

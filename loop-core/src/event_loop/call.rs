@@ -1,0 +1,126 @@
+//! Calling what the application gave us: tasks and callbacks, each guarded against its own panic.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use loop_probes::clock::Clock;
+use loop_probes::event::{Event, Outcome};
+use loop_probes::ids::{Tag, TaskId, Ticks};
+use loop_probes::recorder::Running;
+
+use super::EventLoop;
+use super::core::Current;
+use crate::context::Context;
+use crate::error::LoopError;
+use crate::panic_message::panic_message;
+use crate::policy::{DrainRule, PanicRule};
+use crate::poller::Poller;
+use crate::queue::fifo::Queued;
+use crate::signal::Arrival;
+use crate::task::{Task, tag};
+
+impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
+    /// Calls `f` as `current`. The clock is read when it is over: [`Core::at`](super::core::Core) is its end.
+    #[inline]
+    pub(super) fn invoke<R>(
+        &mut self,
+        current: Current,
+        f: impl FnOnce(&mut Context<'_, T>) -> R,
+    ) -> (Outcome, Option<R>) {
+        let returned = self.invoke_unmarked(current, f);
+        self.mark();
+        returned
+    }
+
+    /// The same without a reading: for one of many that share their extent.
+    #[inline]
+    pub(super) fn invoke_unmarked<R>(
+        &mut self,
+        current: Current,
+        f: impl FnOnce(&mut Context<'_, T>) -> R,
+    ) -> (Outcome, Option<R>) {
+        let outer = std::mem::replace(&mut self.core.current, current);
+        let depth = self.core.depth;
+        self.core.depth += 1;
+        let mut context = self.context();
+        let returned = catch_unwind(AssertUnwindSafe(|| f(&mut context)));
+        // Levels that the callback opened and did not close are its own.
+        self.core.depth = depth;
+        let ended = std::mem::replace(&mut self.core.current, outer);
+        match returned {
+            Ok(returned) => (ended.outcome, Some(returned)),
+            Err(panic) => {
+                self.panicked(current, panic);
+                (Outcome::Panicked, None)
+            }
+        }
+    }
+
+    #[cold]
+    fn panicked(&mut self, current: Current, panic: Box<dyn Any + Send>) {
+        let message = panic_message(panic);
+        self.core.metrics.panics += 1;
+        self.core.exception(current.task, &message);
+        if self.policy().panics == PanicRule::Stop && self.failed.is_none() {
+            let tag = tag::name(current.tag).unwrap_or("untagged").to_owned();
+            self.failed = Some(LoopError::Panicked { tag, message });
+            self.core.scheduler.stop();
+        }
+    }
+
+    /// Runs a task from a queue to its end, and drains. The boundary before it is its start.
+    #[inline]
+    pub(super) fn run_task(&mut self, queued: Queued<T>) -> Outcome {
+        let Queued { task, id, tag, origin: _, signo, queued: since } = queued;
+        let mut current = Current { task: Some(id), tag, ..Current::NONE };
+        if signo != 0 {
+            current.signal = Some(Arrival { signo, arrived: since });
+            if self.core.on {
+                let arrived = since.min(self.core.at);
+                self.core.record(Event::SignalDelivered { signo, task: id, arrived });
+            }
+        }
+        self.run_as(current, since, task)
+    }
+
+    /// Runs `task` as `current`, records it, and drains.
+    #[inline]
+    pub(super) fn run_as(&mut self, current: Current, queued: Ticks, task: T) -> Outcome {
+        let Current { task: Some(id), tag, .. } = current else {
+            debug_assert!(false, "every task has an id");
+            return Outcome::Cancelled;
+        };
+        let start = self.core.at;
+        if self.core.on {
+            self.core.recorder.set_running(start, Running::Task { task: id, tag });
+        }
+        let (outcome, _) = self.invoke(current, |cx| task.run(cx));
+        if self.core.on {
+            let queued = queued.min(start);
+            self.core.record(Event::TaskRan { task: id, tag, outcome, queued, start });
+            self.check_slow(id, tag, start);
+        }
+        if outcome != Outcome::Reload {
+            self.core.metrics.tasks_run += 1;
+            self.drain_after(id);
+        }
+        self.relieve();
+        outcome
+    }
+
+    #[inline]
+    pub(super) fn drain_after(&mut self, trigger: TaskId) {
+        match self.policy().drain {
+            DrainRule::AfterEveryTask => self.drain(Some(trigger)),
+            DrainRule::AfterEveryPass => {}
+        }
+    }
+
+    /// Says so where what ran from `start` until now ran too long.
+    #[inline]
+    pub(super) fn check_slow(&mut self, task: TaskId, tag: Tag, start: Ticks) {
+        if self.slow.is_exceeded(start, self.core.at, &self.clock) {
+            self.core.record(Event::SlowTask { task, tag, limit_ns: self.slow.limit_ns(), start });
+        }
+    }
+}

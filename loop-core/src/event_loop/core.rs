@@ -1,0 +1,207 @@
+//! What a loop holds that does not depend on its clock and poller: what a running task gets at.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use loop_probes::event::{Event, LabelKind, Origin, Outcome, Placement, Queue, RefKind};
+use loop_probes::ids::{IoSource, LabelId, Tag, TaskId, Ticks, TimerId};
+use loop_probes::recorder::Recorder;
+
+use crate::handle::Shared;
+use crate::poller::{Readiness, Source};
+use crate::queue::fifo::Queued;
+use crate::scheduler::Scheduler;
+use crate::signal::{Arrival, SignalSource};
+use crate::task::{TagOf, Task, tag};
+use crate::work_pool::{Pool, Rejected, Sink};
+
+/// Makes the work pool, when the first job comes.
+pub(crate) type PoolFactory<R> =
+    Box<dyn FnOnce(Sink<R>) -> Result<Box<dyn Pool<R>>, crate::work_pool::threads::PoolError>>;
+/// Makes the source of signals, when the first handler is installed.
+pub(crate) type SignalFactory = Box<dyn FnOnce(crate::poller::Waker) -> Box<dyn SignalSource>>;
+
+/// A readiness, as the callback of its source sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IoReadiness {
+    /// The source.
+    pub source: IoSource,
+    /// What it is ready for.
+    pub readiness: Readiness,
+}
+
+/// What runs right now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Current {
+    pub task: Option<TaskId>,
+    pub tag: Tag,
+    /// What a post from here is said to come from.
+    pub origin: Origin,
+    pub outcome: Outcome,
+    pub timer: Option<TimerId>,
+    pub ready: Option<IoReadiness>,
+    pub signal: Option<Arrival>,
+}
+
+impl Current {
+    pub(crate) const NONE: Self = Self {
+        task: None,
+        tag: Tag(0),
+        origin: Origin::Local,
+        outcome: Outcome::Done,
+        timer: None,
+        ready: None,
+        signal: None,
+    };
+}
+
+/// A registered source of readiness.
+pub(crate) struct Registration<T> {
+    pub task: T,
+    pub tag: Tag,
+    pub referenced: bool,
+    pub fd: Source,
+}
+
+/// What a signal runs.
+pub(crate) struct Subscription<T> {
+    pub task: T,
+    pub tag: Tag,
+}
+
+/// A job on the pool, as the loop remembers it.
+pub(crate) struct Outstanding<T> {
+    pub tag: Tag,
+    pub parent: Option<TaskId>,
+    /// Taken when the job came back.
+    pub rejected: Option<Box<dyn FnOnce(Rejected) -> T>>,
+}
+
+/// Counters since the loop began, as libuv's metrics have them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// Turns (and separate ticks).
+    pub ticks: u64,
+    /// Tasks that ran, timers' and immediates' included; readiness callbacks are counted apart.
+    pub tasks_run: u64,
+    /// Readiness callbacks that ran.
+    pub io_ready: u64,
+    /// Nanoseconds spent waiting for readiness.
+    pub idle_ns: u64,
+    /// Callbacks that panicked.
+    pub panics: u64,
+    /// Polls.
+    pub polls: u64,
+}
+
+pub(crate) struct Core<T: Task> {
+    pub scheduler: Scheduler<T>,
+    pub recorder: Recorder,
+    /// Somebody records: looked up once per tick.
+    pub on: bool,
+    /// The latest reading of the record clock: the end of one thing and the start of the next.
+    pub at: Ticks,
+    pub current: Current,
+    /// How deep `enter` is nested; a tick is one level.
+    pub depth: u32,
+    pub shared: Arc<Shared<T::Remote>>,
+    pub sources: HashMap<u32, Registration<T>>,
+    pub next_source: u32,
+    pub signals: Option<Box<dyn SignalSource>>,
+    pub signal_factory: Option<SignalFactory>,
+    pub handlers: BTreeMap<u8, Subscription<T>>,
+    pub pool: Option<Box<dyn Pool<T::Remote>>>,
+    pub pool_factory: Option<PoolFactory<T::Remote>>,
+    pub work: HashMap<TaskId, Outstanding<T>>,
+    pub labels: HashMap<&'static str, LabelId>,
+    pub metrics: Metrics,
+    pub tag_base: u16,
+    /// Tags that the recorder knows by name already.
+    pub tags_named: u16,
+}
+
+impl<T: Task> Core<T> {
+    #[inline]
+    pub(crate) fn record(&self, event: Event<Ticks>) {
+        self.recorder.record(self.at, event);
+    }
+
+    /// The tag of `task` in this process's table, made known to the recorder.
+    #[inline]
+    pub(crate) fn tag(&mut self, task: &T) -> Tag {
+        self.resolve(task.tag())
+    }
+
+    #[inline]
+    pub(crate) fn resolve(&mut self, tag: TagOf) -> Tag {
+        let tag = match tag {
+            TagOf::Own(index) => Tag(self.tag_base.saturating_add(index)),
+            TagOf::Global(tag) => tag,
+        };
+        if tag.0 > self.tags_named {
+            self.name_tags();
+        }
+        tag
+    }
+
+    #[cold]
+    pub(crate) fn name_tags(&mut self) {
+        for (tag, name) in tag::names_after(self.tags_named) {
+            self.recorder.name_tag(self.at, tag, name);
+            self.tags_named = tag.0;
+        }
+    }
+
+    /// Queues `task` and says so.
+    #[inline]
+    pub(crate) fn queue(&mut self, queued: Queued<T>, parent: Option<TaskId>, poster: Poster) -> TaskId {
+        let Queued { id, tag, origin, queued: since, .. } = queued;
+        let depth = self.scheduler.queue(queued);
+        if self.on {
+            let place = Placement { queue: Queue::Tasks, origin, depth };
+            let queued = since.min(self.at);
+            self.record(Event::TaskQueued { task: id, tag, place, parent, poster, queued });
+        }
+        id
+    }
+
+    /// A number for a new source. Used again only after all others: a readiness of the running pass can name no
+    /// other source than the one it was for.
+    pub(crate) fn new_source(&mut self) -> IoSource {
+        while self.sources.contains_key(&self.next_source) {
+            self.next_source = self.next_source.wrapping_add(1);
+        }
+        let source = IoSource(self.next_source);
+        self.next_source = self.next_source.wrapping_add(1);
+        source
+    }
+
+    /// References of a kind were taken or given back.
+    pub(crate) fn ref_changed(&self, what: RefKind, delta: i32) {
+        if self.on && delta != 0 {
+            self.record(Event::RefChanged { what, delta, alive: self.scheduler.alive_count() });
+        }
+    }
+
+    pub(crate) fn add_ref(&mut self, what: RefKind, delta: i32) {
+        self.scheduler.refs.add(what, delta);
+        self.ref_changed(what, delta);
+    }
+
+    /// The label's id, looked up in the recorder once.
+    pub(crate) fn label(&mut self, text: &'static str) -> LabelId {
+        let (recorder, at) = (&self.recorder, self.at);
+        *self.labels.entry(text).or_insert_with(|| recorder.intern(at, LabelKind::Span, text))
+    }
+
+    pub(crate) fn exception(&self, task: Option<TaskId>, message: &str) {
+        if self.on {
+            let message = self.recorder.intern(self.at, LabelKind::Text, message);
+            self.record(Event::Exception { task, message });
+        }
+    }
+}
+
+/// Who posted, where that is another emitter.
+pub(crate) type Poster = Option<loop_probes::ids::SourceId>;

@@ -1,0 +1,119 @@
+//! The drain: what was held weakly, the microtasks, then the deferred queue.
+//!
+//! It runs after every task and when the outermost `exit` is left. Never from inside the deferred queue: a
+//! callback has a `Context`, whose levels lie above the loop's own, and cannot reach a drain.
+
+use loop_probes::clock::Clock;
+use loop_probes::event::{Event, Phase};
+use loop_probes::ids::TaskId;
+
+use super::EventLoop;
+use super::core::Current;
+use crate::poller::Poller;
+use crate::task::Task;
+
+impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
+    /// Drains after `trigger`, or for no task.
+    #[inline]
+    pub(super) fn drain(&mut self, trigger: Option<TaskId>) {
+        if let Some(host) = &mut self.host {
+            host.release_weak();
+        }
+        self.checkpoint(trigger);
+        if !self.core.scheduler.deferred.is_empty() {
+            self.run_deferred(trigger);
+            // What the deferred callbacks promised must not wait for another task.
+            self.checkpoint(trigger);
+        }
+    }
+
+    /// A drain that belongs to no task, with phases of its own.
+    pub(super) fn drain_as_phases(&mut self) {
+        if let Some(host) = &mut self.host {
+            host.release_weak();
+        }
+        self.checkpoint_phase();
+        if !self.core.scheduler.deferred.is_empty() {
+            self.begin_phase(Phase::Deferred);
+            self.run_deferred(None);
+            self.end_phase();
+            self.checkpoint_phase();
+        }
+    }
+
+    fn checkpoint_phase(&mut self) {
+        if self.has_microtasks() {
+            self.begin_phase(Phase::Microtasks);
+            self.checkpoint(None);
+            self.end_phase();
+        }
+    }
+
+    #[inline]
+    fn has_microtasks(&self) -> bool {
+        !self.core.scheduler.microtasks.is_empty()
+            || self.host.as_ref().is_some_and(|host| host.has_microtasks())
+    }
+
+    #[inline]
+    fn checkpoint(&mut self, trigger: Option<TaskId>) {
+        if self.has_microtasks() {
+            self.run_microtasks(trigger);
+        }
+    }
+
+    fn run_microtasks(&mut self, trigger: Option<TaskId>) {
+        let start = self.core.at;
+        let current = Current { task: trigger, ..Current::NONE };
+        let mut ran = 0_u32;
+        self.core.scheduler.microtasks.begin_checkpoint();
+        while self.has_microtasks() && self.core.scheduler.microtasks.spend() {
+            match self.core.scheduler.microtasks.pop() {
+                Some(task) => {
+                    let _ = self.invoke_unmarked(current, |cx| task.run(cx));
+                }
+                None if !self.run_host_microtask(current) => break,
+                None => {}
+            }
+            ran += 1;
+        }
+        let left = self.core.scheduler.microtasks.len() as u32;
+        self.mark();
+        if self.core.on {
+            self.core.record(Event::Microtasks { trigger, ran, left, start });
+        }
+    }
+
+    fn run_host_microtask(&mut self, current: Current) -> bool {
+        let Some(mut host) = self.host.take() else { return false };
+        let (_, ran) = self.invoke_unmarked(current, |cx| host.run_microtask(cx));
+        self.host = Some(host);
+        // A host whose microtask panicked did run one.
+        ran.unwrap_or(true)
+    }
+
+    fn run_deferred(&mut self, trigger: Option<TaskId>) {
+        let start = self.core.at;
+        let current = Current { task: trigger, ..Current::NONE };
+        let (mut ran, mut kept) = (0, 0);
+        self.core.scheduler.deferred.begin_drain();
+        while let Some((key, mut callback)) = self.core.scheduler.deferred.take() {
+            let (_, keep) = self.invoke_unmarked(current, |cx| callback(cx));
+            // One that panicked is not asked again.
+            let keep = keep.unwrap_or(false);
+            if self.core.on {
+                let task = trigger.unwrap_or_default();
+                self.core.record(Event::InputReturned { task, value: u32::from(keep) });
+            }
+            ran += 1;
+            if keep {
+                kept += 1;
+                self.core.scheduler.deferred.keep(key, callback);
+            }
+        }
+        self.mark();
+        if self.core.on {
+            self.core.record(Event::DeferredRan { ran, kept, start });
+        }
+    }
+}

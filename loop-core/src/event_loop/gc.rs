@@ -1,0 +1,76 @@
+//! The GC controller, carried out: it decides, the host's heap is collected, all of it is recorded.
+
+use loop_probes::clock::Clock;
+use loop_probes::event::{ClockPoint, Event, GcAction, Phase};
+use loop_probes::ids::Timestamp;
+
+use super::EventLoop;
+use crate::gc::GcDecision;
+use crate::poller::Poller;
+use crate::task::Task;
+
+impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
+    fn heap_bytes(&mut self) -> Option<u64> {
+        Some(self.host.as_mut()?.heap()?.bytes())
+    }
+
+    pub(super) fn watches_heap(&mut self) -> bool {
+        self.host.as_mut().is_some_and(|host| host.heap().is_some())
+    }
+
+    /// The controller's own timers, where one is due at `now`. True where it collected.
+    pub(super) fn gc_timers(&mut self, now: Timestamp) -> bool {
+        if self.core.scheduler.gc.next_due().is_none_or(|due| due > now) {
+            return false;
+        }
+        let Some(heap_bytes) = self.heap_bytes() else { return false };
+        self.gc_phase(heap_bytes, |this| this.core.scheduler.gc.on_timers(now, heap_bytes))
+    }
+
+    /// The check of a turn against a reading of the clock. True where it collected.
+    pub(super) fn gc_check(&mut self, now: Timestamp) -> bool {
+        let Some(heap_bytes) = self.heap_bytes() else { return false };
+        self.gc_phase(heap_bytes, |this| Some(this.core.scheduler.gc.check(now, heap_bytes)))
+    }
+
+    fn gc_phase(&mut self, heap_bytes: u64, decide: impl FnOnce(&mut Self) -> Option<GcDecision>) -> bool {
+        self.begin_phase(Phase::Gc);
+        if self.core.on {
+            self.core.record(Event::InputHeap { heap_bytes });
+        }
+        let decision = decide(self);
+        let collect = decision.is_some_and(|decision| decision.action == GcAction::Collect);
+        if let Some(GcDecision { action, reason, heap_bytes, threshold_bytes }) = decision
+            && self.core.on
+        {
+            self.core.record(Event::GcDecision { action, reason, heap_bytes, threshold_bytes });
+        }
+        if collect {
+            self.collect(heap_bytes);
+        }
+        if let Some(change) = self.core.scheduler.gc.take_mode_change()
+            && self.core.on
+        {
+            self.core.record(Event::GcMode { mode: change.mode, unchanged_ticks: change.unchanged_ticks });
+        }
+        if collect {
+            // A check that did nothing is an event, not a phase: it costs less than the reading that would end it.
+            self.end_phase();
+        }
+        collect
+    }
+
+    fn collect(&mut self, heap_bytes_before: u64) {
+        let start = self.mark();
+        let Some(heap) = self.host.as_mut().and_then(|host| host.heap()) else { return };
+        heap.collect();
+        let heap_bytes_after = heap.bytes();
+        self.mark();
+        let now = self.read(ClockPoint::Gc);
+        self.core.scheduler.gc.collected(now, heap_bytes_after);
+        if self.core.on {
+            self.core.record(Event::InputHeap { heap_bytes: heap_bytes_after });
+            self.core.record(Event::GcRan { heap_bytes_before, heap_bytes_after, start });
+        }
+    }
+}

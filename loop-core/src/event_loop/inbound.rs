@@ -1,0 +1,162 @@
+//! What comes from outside at the start of a tick: references, signals, and what other threads posted.
+
+use std::sync::Arc;
+
+use loop_probes::clock::Clock;
+use loop_probes::event::{Event, Origin, Phase, Queue, RefKind};
+use loop_probes::ids::TaskId;
+
+use super::EventLoop;
+use super::core::{Core, Outstanding};
+use crate::handle::Inbound;
+use crate::poller::Poller;
+use crate::queue::concurrent::Posted;
+use crate::queue::fifo::Queued;
+use crate::task::Task;
+use crate::work_pool::{Finished, Pending as PendingJobs};
+
+/// The label under which references of other threads are listed.
+const OTHER_THREADS: &str = "other threads";
+
+impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
+    /// Applies what other threads hold and release.
+    pub(super) fn apply_refs(&mut self) {
+        if self.core.shared.take_stop() {
+            self.core.scheduler.stop();
+        }
+        let delta = self.core.shared.take_refs();
+        if delta != 0 {
+            self.core.scheduler.refs.hold(OTHER_THREADS, delta);
+            self.core.ref_changed(RefKind::Handle, i32::try_from(delta).unwrap_or(i32::MAX));
+        }
+    }
+
+    /// Turns the signals in the ring into tasks.
+    pub(super) fn drain_signals(&mut self) {
+        let Some(mut signals) = self.core.signals.take() else { return };
+        let mut taken = 0;
+        // What arrives meanwhile waits for the next tick: a storm must not hold up the rest.
+        let waiting = signals.pending();
+        for left in (1..=waiting).rev() {
+            let Some(arrival) = signals.take() else { break };
+            if taken == 0 {
+                self.begin_phase(Phase::Signals);
+                self.mark();
+            }
+            taken += 1;
+            let arrived = arrival.arrived;
+            if self.core.on {
+                let arrived = arrived.min(self.core.at);
+                self.core.record(Event::SignalArrived { signo: arrival.signo, depth: left, arrived });
+            }
+            let Some(handler) = self.core.handlers.get(&arrival.signo) else { continue };
+            let (tag, task) = (handler.tag, handler.task.again());
+            let Some(task) = task else { continue };
+            let id = self.core.scheduler.new_id();
+            let queued =
+                Queued { task, id, tag, origin: Origin::Signal, signo: arrival.signo, queued: arrived };
+            self.core.queue(queued, None, None);
+        }
+        let dropped = signals.dropped();
+        self.core.signals = Some(signals);
+        if dropped > self.signals_dropped {
+            self.signals_dropped = dropped;
+            if self.core.on {
+                self.core.record(Event::SignalDropped { total: dropped });
+            }
+        }
+        if taken > 0 && self.core.on {
+            self.core.record(Event::InputBatch { queue: Queue::Signals, taken });
+            self.mark();
+            self.end_phase();
+        }
+    }
+
+    /// Takes the whole batch that other threads posted. Returns how many.
+    pub(super) fn take_concurrent(&mut self) -> u32 {
+        let shared = &self.core.shared;
+        let wakes = shared.take_wakes();
+        if wakes == 0 && shared.queue.is_empty() {
+            return 0;
+        }
+        let batch = Arc::clone(&self.core.shared).queue.take_batch();
+        let taken = batch.len() as u32;
+        if wakes == 0 && taken == 0 {
+            return 0;
+        }
+        self.begin_phase(Phase::Concurrent);
+        self.mark();
+        if self.core.on && taken > 0 {
+            self.core.record(Event::InputBatch { queue: Queue::Concurrent, taken });
+        }
+        let mut woken_by = None;
+        for Posted { item, poster, queued } in batch {
+            woken_by = woken_by.or(poster);
+            let (queued, parent) = match item {
+                Inbound::Post(remote) => {
+                    let task = T::from_remote(remote);
+                    let (id, tag) = (self.core.scheduler.new_id(), self.core.tag(&task));
+                    (Queued { task, id, tag, origin: Origin::Concurrent, signo: 0, queued }, None)
+                }
+                Inbound::Work(finished) => match self.completed(finished) {
+                    Some(completed) => completed,
+                    None => continue,
+                },
+            };
+            self.core.queue(queued, parent, poster);
+        }
+        if self.core.on {
+            let coalesced = (taken + wakes).saturating_sub(1);
+            self.core.record(Event::Wake { from: woken_by, coalesced });
+            self.mark();
+            self.end_phase();
+        }
+        taken
+    }
+
+    /// The task that a finished job becomes, and the task that had scheduled it.
+    fn completed(&mut self, finished: Finished<T::Remote>) -> Option<(Queued<T>, Option<TaskId>)> {
+        let Finished { task: id, end, result, .. } = finished;
+        // Stays in the table until its task has run: it keeps the loop alive, and is listed, until then.
+        let Outstanding { tag, parent, rejected } = self.core.work.get_mut(&id)?;
+        let (tag, parent) = (*tag, *parent);
+        let task = match result {
+            Ok(remote) => T::from_remote(remote),
+            Err(reason) => rejected.take()?(reason),
+        };
+        Some((Queued { task, id, tag, origin: Origin::Work, signo: 0, queued: end }, parent))
+    }
+
+    /// A task ran that may have been a job's completion.
+    pub(super) fn settle(&mut self, task: TaskId) {
+        if let Some(Outstanding { tag, .. }) = self.core.work.remove(&task) {
+            if self.core.on {
+                self.core.record(Event::WorkSettled { task, tag });
+            }
+            self.core.add_ref(RefKind::Work, -1);
+        }
+    }
+}
+
+impl<T: Task> Core<T> {
+    /// Closes the way in, ends the pool without waiting, gives the signals back.
+    pub(super) fn close(&mut self) -> Vec<T::Remote> {
+        if self.shared.queue.is_closed() {
+            return Vec::new();
+        }
+        let posted = self.shared.queue.close().filter_map(|posted| match posted.item {
+            Inbound::Post(remote) => Some(remote),
+            Inbound::Work(_) => None,
+        });
+        let posted = posted.collect();
+        if let Some(pool) = &mut self.pool {
+            let _ = pool.shutdown(PendingJobs::HandBack, Some(std::time::Duration::ZERO));
+        }
+        for signo in std::mem::take(&mut self.handlers).into_keys() {
+            if let Some(signals) = &mut self.signals {
+                let _ = signals.uninstall(i32::from(signo));
+            }
+        }
+        posted
+    }
+}

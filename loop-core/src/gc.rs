@@ -1,0 +1,281 @@
+//! When to collect: the GC controller, pure. Time and heap sizes come in, decisions go out.
+//!
+//! The rules are those of Bun's garbage collection controller. A *repeating timer* collects every second, or
+//! every thirty once thirty firings in a row found the heap unchanged. And each turn of the loop is *checked*:
+//! a heap that more than doubled is collected at once; one that changed otherwise waits 16 ms, so that a burst
+//! is collected once and not at every turn; the check after that wait collects. Where Bun reacts to growth
+//! only, any change counts here, shrinking too.
+//!
+//! ```text
+//!             changed: defer                16 ms passed
+//!   Settled ──────────────────▶ Waiting ──────────────────▶ Over
+//!      ▲  ▲ unchanged: skip        │ only doubling collects   │ collects
+//!      │  └────────────────────────┘                          │
+//!      └──────────── heap unchanged ──────────────────────────┴──▶ Waiting: it changed
+//! ```
+//!
+//! "Unchanged" is against the heap as the last collection left it.
+
+pub mod config;
+pub mod pressure;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;
+
+pub use config::{GcConfig, GcConfigError};
+
+use loop_probes::event::{GcAction, GcMode, GcReason};
+use loop_probes::ids::Timestamp;
+
+/// A heap that a loop can measure and collect.
+pub trait Heap {
+    /// Its size now, in bytes. Called at every turn: it must be cheap.
+    fn bytes(&self) -> u64;
+    /// Collects.
+    fn collect(&mut self);
+}
+
+/// The heap of a program that has none: always empty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NoHeap;
+
+impl Heap for NoHeap {
+    fn bytes(&self) -> u64 {
+        0
+    }
+
+    fn collect(&mut self) {}
+}
+
+/// What a check decided, why, and the numbers that it decided on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a `Collect` that nobody carries out leaves the controller with a stale heap"]
+pub struct GcDecision {
+    /// What to do now. After [`Collect`](GcAction::Collect), call [`GcController::collected`].
+    pub action: GcAction,
+    /// Why.
+    pub reason: GcReason,
+    /// The heap that was looked at.
+    pub heap_bytes: u64,
+    /// The size above which it would have been collected at once.
+    pub threshold_bytes: u64,
+}
+
+/// The controller changed its pace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GcModeChange {
+    /// Its pace from now on.
+    pub mode: GcMode,
+    /// Firings in a row that found the heap unchanged.
+    pub unchanged_ticks: u32,
+}
+
+/// All that the controller knows: what a snapshot keeps, beside its configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GcState {
+    /// Its pace.
+    pub mode: GcMode,
+    /// Firings in a row that found the heap unchanged.
+    pub unchanged_ticks: u32,
+    /// The heap as the last collection left it.
+    pub heap_bytes: u64,
+    /// When the repeating timer is due; `None` when the controller is off.
+    pub periodic_due: Option<Timestamp>,
+    /// When the one-shot is due; `None` when it is not armed.
+    pub one_shot_due: Option<Timestamp>,
+    /// The one-shot fired and the next check acts on it.
+    pub one_shot_fired: bool,
+}
+
+/// The GC controller of one loop. See the [module](self).
+///
+/// # Examples
+///
+/// ```
+/// use loop_core::gc::{GcConfig, GcController};
+/// use loop_probes::event::{GcAction, GcReason};
+/// use loop_probes::ids::Timestamp;
+///
+/// let mut gc = GcController::new(GcConfig::default(), Timestamp(0));
+/// let first = gc.check(Timestamp(1), 1_000);
+/// assert_eq!((first.action, first.reason), (GcAction::Collect, GcReason::Doubled));
+/// gc.collected(Timestamp(1), 800);
+/// assert_eq!(gc.check(Timestamp(2), 900).action, GcAction::Defer);
+/// assert_eq!(gc.next_due(), Some(Timestamp(16_000_002)));
+/// ```
+#[derive(Clone, Debug)]
+pub struct GcController {
+    config: GcConfig,
+    state: GcState,
+    /// The collection that is due now was decided by the repeating timer.
+    is_periodic: bool,
+    pressure: bool,
+    requested: bool,
+    mode_change: Option<GcModeChange>,
+}
+
+impl GcController {
+    /// A controller that has seen an empty heap, its repeating timer armed at `now`, at its fast pace.
+    #[must_use]
+    pub fn new(config: GcConfig, now: Timestamp) -> Self {
+        let state = GcState {
+            mode: GcMode::Fast,
+            unchanged_ticks: 0,
+            heap_bytes: 0,
+            periodic_due: config.enabled.then(|| now.plus_ns(config.fast_ns)),
+            one_shot_due: None,
+            one_shot_fired: false,
+        };
+        Self::restore(config, state)
+    }
+
+    /// A controller in the state of a snapshot.
+    #[must_use]
+    pub fn restore(config: GcConfig, state: GcState) -> Self {
+        Self { config, state, is_periodic: false, pressure: false, requested: false, mode_change: None }
+    }
+
+    /// When [`on_timers`](Self::on_timers) wants to be called.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        match (self.state.periodic_due, self.state.one_shot_due) {
+            (Some(periodic), Some(one_shot)) => Some(periodic.min(one_shot)),
+            (periodic, one_shot) => periodic.or(one_shot),
+        }
+    }
+
+    /// Lets the two timers fire that are due at `now`. The one-shot leaves its mark for the next
+    /// [`check`](Self::check); the repeating one collects: `Some` only then.
+    pub fn on_timers(&mut self, now: Timestamp, heap_bytes: u64) -> Option<GcDecision> {
+        self.note_one_shot(now);
+        if self.state.periodic_due.is_none_or(|due| now < due) {
+            return None;
+        }
+        self.arm_periodic(now);
+        self.is_periodic = true;
+        Some(self.decide(GcAction::Collect, GcReason::Periodic, heap_bytes))
+    }
+
+    /// The check of one turn.
+    pub fn check(&mut self, now: Timestamp, heap_bytes: u64) -> GcDecision {
+        if std::mem::take(&mut self.requested) {
+            return self.decide(GcAction::Collect, GcReason::Requested, heap_bytes);
+        }
+        if !self.config.enabled {
+            self.pressure = false;
+            return self.decide(GcAction::Skip, GcReason::Disabled, heap_bytes);
+        }
+        self.note_one_shot(now);
+        if heap_bytes != self.state.heap_bytes {
+            self.go_fast(now);
+        }
+        if std::mem::take(&mut self.pressure) {
+            // What the one-shot would do later is done now.
+            (self.state.one_shot_due, self.state.one_shot_fired) = (None, false);
+            return self.decide(GcAction::Collect, GcReason::Pressure, heap_bytes);
+        }
+        let (action, reason) = self.turn(now, heap_bytes);
+        self.decide(action, reason, heap_bytes)
+    }
+
+    /// The three states of the one-shot, as the module's diagram has them.
+    fn turn(&mut self, now: Timestamp, heap_bytes: u64) -> (GcAction, GcReason) {
+        let has_changed = heap_bytes != self.state.heap_bytes;
+        if std::mem::take(&mut self.state.one_shot_fired) {
+            if has_changed {
+                self.arm_one_shot(now);
+            }
+            return (GcAction::Collect, GcReason::OneShot);
+        }
+        if heap_bytes > self.threshold_bytes() {
+            (GcAction::Collect, GcReason::Doubled)
+        } else if self.state.one_shot_due.is_some() {
+            (GcAction::Skip, GcReason::Pending)
+        } else if has_changed {
+            self.arm_one_shot(now);
+            (GcAction::Defer, GcReason::Changed)
+        } else {
+            (GcAction::Skip, GcReason::Unchanged)
+        }
+    }
+
+    /// Takes note that a collection, decided here, was carried out and left `heap_bytes`.
+    pub fn collected(&mut self, now: Timestamp, heap_bytes: u64) {
+        let is_periodic = std::mem::take(&mut self.is_periodic);
+        if std::mem::replace(&mut self.state.heap_bytes, heap_bytes) != heap_bytes {
+            self.state.unchanged_ticks = 0;
+            self.go_fast(now);
+            return;
+        }
+        if !is_periodic {
+            return;
+        }
+        self.state.unchanged_ticks = self.state.unchanged_ticks.saturating_add(1);
+        if self.state.mode == GcMode::Fast && self.state.unchanged_ticks >= self.config.unchanged_max {
+            self.set_mode(GcMode::Slow, now);
+        }
+    }
+
+    /// A notice that the system is short of memory: the next check collects.
+    pub fn pressure(&mut self) {
+        self.pressure = true;
+    }
+
+    /// The program asks for a collection: the next check collects, even when the controller is off.
+    pub fn request(&mut self) {
+        self.requested = true;
+    }
+
+    /// The change of pace since the last call.
+    pub fn take_mode_change(&mut self) -> Option<GcModeChange> {
+        self.mode_change.take()
+    }
+
+    /// What a snapshot keeps.
+    #[must_use]
+    pub const fn state(&self) -> GcState {
+        self.state
+    }
+
+    /// The heap size above which a check collects at once. Twice an empty heap is nothing: the first heap that
+    /// is not empty counts as doubled.
+    fn threshold_bytes(&self) -> u64 {
+        self.state.heap_bytes.saturating_mul(2)
+    }
+
+    fn decide(&self, action: GcAction, reason: GcReason, heap_bytes: u64) -> GcDecision {
+        GcDecision { action, reason, heap_bytes, threshold_bytes: self.threshold_bytes() }
+    }
+
+    fn note_one_shot(&mut self, now: Timestamp) {
+        if self.state.one_shot_due.is_some_and(|due| due <= now) {
+            (self.state.one_shot_due, self.state.one_shot_fired) = (None, true);
+        }
+    }
+
+    fn arm_one_shot(&mut self, now: Timestamp) {
+        self.state.one_shot_due = Some(now.plus_ns(self.config.one_shot_ns));
+    }
+
+    fn arm_periodic(&mut self, now: Timestamp) {
+        let period_ns = match self.state.mode {
+            GcMode::Fast => self.config.fast_ns,
+            GcMode::Slow => self.config.slow_ns,
+        };
+        self.state.periodic_due = Some(now.plus_ns(period_ns));
+    }
+
+    fn go_fast(&mut self, now: Timestamp) {
+        if self.state.mode == GcMode::Slow {
+            self.state.unchanged_ticks = 0;
+            self.set_mode(GcMode::Fast, now);
+        }
+    }
+
+    /// Changes the pace; the repeating timer starts anew.
+    fn set_mode(&mut self, mode: GcMode, now: Timestamp) {
+        self.state.mode = mode;
+        self.arm_periodic(now);
+        self.mode_change = Some(GcModeChange { mode, unchanged_ticks: self.state.unchanged_ticks });
+    }
+}

@@ -1,0 +1,122 @@
+//! The GC controller's numbers, and the two environment variables that set them.
+
+use std::env;
+
+use loop_probes::text::printable;
+
+const INTERVAL: &str = "LOOP_GC_TIMER_INTERVAL";
+const DISABLE: &str = "LOOP_GC_TIMER_DISABLE";
+const NS_PER_MS: u64 = 1_000_000;
+
+/// When the controller acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GcConfig {
+    /// Off: every check skips, no timer fires.
+    pub enabled: bool,
+    /// The repeating timer's period at the fast pace.
+    pub fast_ns: u64,
+    /// The repeating timer's period at the slow pace.
+    pub slow_ns: u64,
+    /// How long a changed heap waits for its collection.
+    pub one_shot_ns: u64,
+    /// Firings in a row with an unchanged heap after which the pace is slow.
+    pub unchanged_max: u32,
+}
+
+/// Bun's numbers: 1 s, 30 s, 16 ms, 30 firings.
+impl Default for GcConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            fast_ns: 1_000 * NS_PER_MS,
+            slow_ns: 30_000 * NS_PER_MS,
+            one_shot_ns: 16 * NS_PER_MS,
+            unchanged_max: 30,
+        }
+    }
+}
+
+/// An environment variable that cannot be understood.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GcConfigError {
+    /// Its value is not of the kind that it takes.
+    #[error("{name} is \"{value}\", it takes {wanted}")]
+    Value {
+        /// The variable.
+        name: &'static str,
+        /// What it holds, made printable.
+        value: String,
+        /// What it takes.
+        wanted: &'static str,
+    },
+}
+
+impl GcConfig {
+    /// The default, changed by the environment: `LOOP_GC_TIMER_INTERVAL` is the fast pace in whole
+    /// milliseconds, `LOOP_GC_TIMER_DISABLE` (1, true, yes, on) switches the controller off.
+    ///
+    /// # Errors
+    ///
+    /// [`GcConfigError`] where a variable is set to something else.
+    pub fn from_env() -> Result<Self, GcConfigError> {
+        let read = |name| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        Self::parse(read(INTERVAL).as_deref(), read(DISABLE).as_deref())
+    }
+
+    /// As [`from_env`](Self::from_env), from the two values. An empty value is as good as none.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_env`](Self::from_env).
+    pub fn parse(interval: Option<&str>, disable: Option<&str>) -> Result<Self, GcConfigError> {
+        let mut config = Self::default();
+        if let Some(text) = interval.map(str::trim).filter(|text| !text.is_empty()) {
+            let ns = text.parse::<u64>().ok().filter(|ms| *ms > 0).and_then(|ms| ms.checked_mul(NS_PER_MS));
+            config.fast_ns =
+                ns.ok_or_else(|| refuse(INTERVAL, text, "a whole number of milliseconds, 1 or more"))?;
+            // Slow is never faster than fast.
+            config.slow_ns = config.slow_ns.max(config.fast_ns);
+        }
+        if let Some(text) = disable.map(str::trim).filter(|text| !text.is_empty()) {
+            config.enabled = match text.to_ascii_lowercase().as_str() {
+                "1" | "true" | "yes" | "on" => false,
+                "0" | "false" | "no" | "off" => true,
+                _ => return Err(refuse(DISABLE, text, "1 (off) or 0 (on)")),
+            };
+        }
+        Ok(config)
+    }
+}
+
+fn refuse(name: &'static str, value: &str, wanted: &'static str) -> GcConfigError {
+    GcConfigError::Value { name, value: printable(value), wanted }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b16_the_interval_and_the_switch_are_configurable() {
+        assert_eq!(GcConfig::parse(None, None), Ok(GcConfig::default()));
+        assert_eq!(GcConfig::parse(Some(" "), Some("")), Ok(GcConfig::default()));
+        let fast = GcConfig::parse(Some("250"), Some("0")).unwrap();
+        assert_eq!((fast.fast_ns, fast.slow_ns, fast.enabled), (250 * NS_PER_MS, 30_000 * NS_PER_MS, true));
+        assert_eq!(GcConfig::parse(Some("60000"), None).unwrap().slow_ns, 60_000 * NS_PER_MS);
+        assert!(!GcConfig::parse(None, Some("True")).unwrap().enabled);
+    }
+
+    #[test]
+    fn what_cannot_be_understood_is_named() {
+        for text in ["0", "-1", "1.5", "soon", "99999999999999999999"] {
+            assert!(GcConfig::parse(Some(text), None).is_err(), "{text}");
+        }
+        let error = GcConfig::parse(None, Some("\u{1b}maybe")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "LOOP_GC_TIMER_DISABLE is \"\\u{1b}maybe\", it takes 1 (off) or 0 (on)"
+        );
+    }
+}

@@ -1,0 +1,128 @@
+//! Keep-alive: what is pending and referenced, counted by kind, listed by name.
+//!
+//! A loop is alive as long as something referenced is pending. The counts answer "alive?" in one addition; the
+//! names are gathered only when somebody asks what it still waits for.
+
+use std::collections::BTreeMap;
+
+use loop_probes::event::RefKind;
+
+/// Something that keeps the loop alive.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pending {
+    /// What it is.
+    pub what: RefKind,
+    /// Its name: a tag's, a signal's, or the label of a reference the program holds.
+    pub name: String,
+    /// How many of that name.
+    pub count: u32,
+}
+
+/// The references that are counted here: those that no queue counts itself.
+#[derive(Clone, Debug, Default)]
+pub struct KeepAlive {
+    io: u32,
+    work: u32,
+    signal: u32,
+    /// Signed: another thread's release may arrive before the reference that it releases.
+    handles: BTreeMap<&'static str, i64>,
+    handles_sum: i64,
+    /// Releases that wait for the end of the turn.
+    later: Vec<&'static str>,
+}
+
+impl KeepAlive {
+    /// Nothing is referenced.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds to a kind that is counted here; handles go through [`hold`](Self::hold).
+    pub fn add(&mut self, what: RefKind, delta: i32) {
+        let count = match what {
+            RefKind::Io => &mut self.io,
+            RefKind::Work => &mut self.work,
+            RefKind::Signal => &mut self.signal,
+            RefKind::Task | RefKind::Timer | RefKind::Immediate | RefKind::Handle | RefKind::Agenda => {
+                debug_assert!(false, "{what} references are counted elsewhere");
+                return;
+            }
+        };
+        debug_assert!(i64::from(*count) + i64::from(delta) >= 0, "more {what} references released than held");
+        *count = count.saturating_add_signed(delta);
+    }
+
+    /// Adds references that the program holds under `label`.
+    pub fn hold(&mut self, label: &'static str, delta: i64) {
+        let count = self.handles.entry(label).or_default();
+        *count += delta;
+        self.handles_sum += delta;
+        if *count == 0 {
+            self.handles.remove(label);
+        }
+    }
+
+    /// Releases a reference at the end of the turn, not now.
+    pub fn release_later(&mut self, label: &'static str) {
+        self.later.push(label);
+    }
+
+    /// Applies the releases that waited; returns how many.
+    pub fn apply_later(&mut self) -> u32 {
+        let labels = std::mem::take(&mut self.later);
+        for label in &labels {
+            self.hold(label, -1);
+        }
+        labels.len() as u32
+    }
+
+    /// How many of a kind that is counted here.
+    #[must_use]
+    pub fn count(&self, what: RefKind) -> u32 {
+        match what {
+            RefKind::Io => self.io,
+            RefKind::Work => self.work,
+            RefKind::Signal => self.signal,
+            RefKind::Handle => u32::try_from(self.handles_sum.max(0)).unwrap_or(u32::MAX),
+            RefKind::Task | RefKind::Timer | RefKind::Immediate | RefKind::Agenda => 0,
+        }
+    }
+
+    /// Everything counted here that keeps a loop alive. Signal handlers alone do not.
+    #[must_use]
+    pub fn alive(&self) -> u32 {
+        self.io.saturating_add(self.work).saturating_add(self.count(RefKind::Handle))
+    }
+
+    /// The references that the program holds, by label.
+    pub fn handles(&self) -> impl Iterator<Item = (&'static str, i64)> {
+        self.handles.iter().map(|(label, count)| (*label, *count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_may_come_before_its_reference() {
+        let mut refs = KeepAlive::new();
+        refs.hold("other thread", -1);
+        assert_eq!(refs.alive(), 0);
+        refs.hold("other thread", 1);
+        refs.hold("mine", 1);
+        assert_eq!(refs.alive(), 1);
+        assert_eq!(refs.handles().collect::<Vec<_>>(), [("mine", 1)]);
+    }
+
+    #[test]
+    fn later_is_at_the_end_of_the_turn() {
+        let mut refs = KeepAlive::new();
+        refs.hold("mine", 1);
+        refs.release_later("mine");
+        assert_eq!(refs.alive(), 1);
+        assert_eq!(refs.apply_later(), 1);
+        assert_eq!(refs.alive(), 0);
+    }
+}

@@ -1,0 +1,65 @@
+//! Microtasks: what runs at the checkpoint after a task, to the end, before anything else does.
+//!
+//! Those of Rust code are tasks too and wait here; a script engine keeps its own jobs and runs them through
+//! [`Host::run_microtask`](crate::Host::run_microtask) at the same checkpoint.
+
+use crate::queue::fifo::Fifo;
+
+/// The microtask queue.
+#[derive(Debug)]
+pub struct Microtasks<T> {
+    queue: Fifo<T>,
+    budget: Option<u32>,
+    left_of_budget: u32,
+}
+
+impl<T> Microtasks<T> {
+    /// An empty queue whose checkpoints run at most `budget`; `None` is to the end.
+    #[must_use]
+    pub const fn new(budget: Option<u32>) -> Self {
+        Self { queue: Fifo::new(), budget, left_of_budget: 0 }
+    }
+
+    /// Queues one.
+    #[inline]
+    pub fn push(&mut self, task: T) {
+        self.queue.push(task);
+    }
+
+    /// Starts a checkpoint.
+    #[inline]
+    pub fn begin_checkpoint(&mut self) {
+        self.left_of_budget = self.budget.unwrap_or(u32::MAX);
+    }
+
+    /// Whether the checkpoint may run another one; a host's own count too.
+    #[inline]
+    pub fn spend(&mut self) -> bool {
+        if self.budget.is_none() {
+            return true;
+        }
+        let may = self.left_of_budget > 0;
+        self.left_of_budget -= u32::from(may);
+        may
+    }
+
+    /// The next one.
+    #[inline]
+    pub fn pop(&mut self) -> Option<T> {
+        self.queue.pop()
+    }
+
+    /// Those that wait.
+    #[inline]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether none waits.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+}

@@ -1,0 +1,6 @@
+//! The queues of the loop, one file for each.
+
+pub mod concurrent;
+pub mod deferred;
+pub mod fifo;
+pub mod immediate;

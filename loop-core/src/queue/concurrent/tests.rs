@@ -1,0 +1,163 @@
+//! The queue against a plain model, and under real threads.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
+
+use loop_probes::ids::{SourceId, Ticks};
+use proptest::prelude::*;
+
+use super::{Closed, ConcurrentQueue, Wakeup};
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Push,
+    Take,
+    /// Takes, and drops the batch after this many items.
+    TakePart(usize),
+    Close,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => Just(Step::Push),
+        3 => Just(Step::Take),
+        2 => (0..4_usize).prop_map(Step::TakePart),
+        1 => Just(Step::Close),
+    ]
+}
+
+/// Tells when it is dropped, and that it was not dropped before.
+struct Item(usize, Rc<Cell<usize>>);
+
+impl Drop for Item {
+    fn drop(&mut self) {
+        self.1.set(self.1.get() + 1);
+    }
+}
+
+proptest! {
+    #[test]
+    fn b08_behaves_like_a_vec_that_is_taken_whole(steps in proptest::collection::vec(step(), 0..60)) {
+        let drops = Rc::new(Cell::new(0));
+        let queue = ConcurrentQueue::new();
+        let (mut model, mut is_closed, mut made) = (Vec::new(), false, 0);
+        for step in steps {
+            match step {
+                Step::Push => {
+                    let number = made;
+                    made += 1;
+                    let pushed = queue.push(Item(number, Rc::clone(&drops)), None, Ticks(number as u64));
+                    match pushed {
+                        Err(Closed(item)) => prop_assert!(is_closed && item.0 == number),
+                        Ok(wakeup) => {
+                            let wanted = if model.is_empty() { Wakeup::Needed } else { Wakeup::Coalesced };
+                            prop_assert_eq!((is_closed, wakeup), (false, wanted));
+                            model.push(number);
+                        }
+                    }
+                }
+                Step::Take | Step::TakePart(_) => {
+                    let part = if let Step::TakePart(part) = step { part } else { usize::MAX };
+                    let batch = queue.take_batch();
+                    prop_assert_eq!(batch.len(), model.len());
+                    let got: Vec<usize> = batch.take(part).map(|posted| posted.item.0).collect();
+                    model.truncate(part.min(model.len()));
+                    prop_assert_eq!(got, std::mem::take(&mut model));
+                }
+                Step::Close => {
+                    let got: Vec<usize> = queue.close().map(|posted| posted.item.0).collect();
+                    prop_assert_eq!(got, std::mem::take(&mut model));
+                    is_closed = true;
+                }
+            }
+            prop_assert_eq!(queue.is_empty(), model.is_empty());
+            prop_assert_eq!(queue.is_closed(), is_closed);
+            prop_assert_eq!(drops.get(), made - model.len());
+        }
+        drop(queue);
+        prop_assert_eq!(drops.get(), made);
+    }
+}
+
+#[test]
+fn a_node_carries_who_posted_it_and_when() {
+    let queue = ConcurrentQueue::new();
+    let _ = queue.push('a', Some(SourceId(3)), Ticks(77));
+    let posted = queue.take_batch().next().unwrap();
+    assert_eq!((posted.item, posted.poster, posted.queued), ('a', Some(SourceId(3)), Ticks(77)));
+}
+
+#[test]
+fn b10_a_push_after_the_close_hands_the_item_back() {
+    let queue = ConcurrentQueue::new();
+    let _ = queue.push(String::from("in time"), None, Ticks(1));
+    assert_eq!(queue.close().map(|posted| posted.item).collect::<Vec<_>>(), ["in time"]);
+    let refused = queue.push(String::from("late"), None, Ticks(2));
+    assert_eq!(refused.map_err(|Closed(item)| item), Err(String::from("late")));
+}
+
+/// b08, l08, l09: everything arrives, in order per producer, and no push is left behind by a wake-up that its
+/// producer was told to skip: the taker parks until it is unparked.
+#[test]
+fn b08_many_producers_lose_nothing_and_wake_the_taker() {
+    // Enough for thousands of races; valgrind runs this test too, one thread at a time.
+    const EACH: u32 = 5_000;
+    for producers in 1..=4_u32 {
+        let queue = Arc::new(ConcurrentQueue::new());
+        let taker = thread::current();
+        let threads: Vec<_> = (0..producers)
+            .map(|producer| {
+                let (queue, taker) = (Arc::clone(&queue), taker.clone());
+                thread::spawn(move || {
+                    for number in 0..EACH {
+                        let item = (producer, number);
+                        if queue.push(item, Some(SourceId(producer + 1)), Ticks(0)).unwrap() == Wakeup::Needed
+                        {
+                            taker.unpark();
+                        }
+                    }
+                })
+            })
+            .collect();
+        let mut next = vec![0; producers as usize];
+        while next.iter().any(|count| *count < EACH) {
+            let batch = queue.take_batch();
+            if batch.len() == 0 {
+                thread::park();
+            }
+            for posted in batch {
+                let (producer, number) = posted.item;
+                assert_eq!(number, next[producer as usize]);
+                assert_eq!(posted.poster, Some(SourceId(producer + 1)));
+                next[producer as usize] += 1;
+            }
+        }
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert!(queue.is_empty());
+    }
+}
+
+#[test]
+fn b10_closing_under_load_takes_or_refuses_every_item() {
+    const EACH: usize = 2_000;
+    let queue = Arc::new(ConcurrentQueue::new());
+    let threads: Vec<_> = (0..3)
+        .map(|_| {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || {
+                (0..EACH).filter(|n| queue.push(Box::new(*n), None, Ticks(0)).is_err()).count()
+            })
+        })
+        .collect();
+    let mut taken = 0;
+    while taken < EACH && !threads.iter().all(thread::JoinHandle::is_finished) {
+        taken += queue.take_batch().len();
+    }
+    taken += queue.close().len();
+    let refused: usize = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
+    assert_eq!(taken + refused, 3 * EACH);
+}

@@ -1,0 +1,97 @@
+//! Immediates: they run as one batch, and one that is set while the batch runs waits for the next tick.
+
+use std::collections::VecDeque;
+
+use loop_probes::ids::TaskId;
+
+use super::fifo::Queued;
+
+#[derive(Debug)]
+struct Entry<T> {
+    queued: Queued<T>,
+    referenced: bool,
+}
+
+/// The immediates of this batch and of the next.
+#[derive(Debug)]
+pub struct Immediates<T> {
+    entries: VecDeque<Entry<T>>,
+    /// Entries at the front that belong to the running batch.
+    batch: usize,
+    referenced: usize,
+}
+
+impl<T> Immediates<T> {
+    /// No immediates.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { entries: VecDeque::new(), batch: 0, referenced: 0 }
+    }
+
+    /// Sets one, for the next batch. It keeps the loop alive until it is unreferenced.
+    pub fn set(&mut self, queued: Queued<T>) {
+        self.referenced += 1;
+        self.entries.push_back(Entry { queued, referenced: true });
+    }
+
+    /// Takes one back. `None` where it ran already or never was.
+    pub fn clear(&mut self, id: TaskId) -> Option<Queued<T>> {
+        let index = self.entries.iter().position(|entry| entry.queued.id == id)?;
+        let entry = self.entries.remove(index)?;
+        self.batch -= usize::from(index < self.batch);
+        self.referenced -= usize::from(entry.referenced);
+        Some(entry.queued)
+    }
+
+    /// Says whether it keeps the loop alive. False where there is no such immediate.
+    pub fn set_referenced(&mut self, id: TaskId, referenced: bool) -> bool {
+        let Some(entry) = self.entries.iter_mut().find(|entry| entry.queued.id == id) else { return false };
+        self.referenced -= usize::from(entry.referenced);
+        self.referenced += usize::from(referenced);
+        entry.referenced = referenced;
+        true
+    }
+
+    /// Everything set so far becomes the batch. Returns its size.
+    pub fn begin_batch(&mut self) -> usize {
+        self.batch = self.entries.len();
+        self.batch
+    }
+
+    /// The next of the batch.
+    pub fn next_of_batch(&mut self) -> Option<Queued<T>> {
+        self.batch = self.batch.checked_sub(1)?;
+        let entry = self.entries.pop_front()?;
+        self.referenced -= usize::from(entry.referenced);
+        Some(entry.queued)
+    }
+
+    /// Immediates that wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Those that keep the loop alive.
+    #[must_use]
+    pub const fn referenced(&self) -> usize {
+        self.referenced
+    }
+
+    /// All of them, in order, and whether each keeps the loop alive.
+    pub fn iter(&self) -> impl Iterator<Item = (&Queued<T>, bool)> {
+        self.entries.iter().map(|entry| (&entry.queued, entry.referenced))
+    }
+}
+
+impl<T> Default for Immediates<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}

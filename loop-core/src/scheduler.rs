@@ -1,0 +1,246 @@
+//! The scheduler: everything that waits, and every decision about it. Pure: time comes in as an argument,
+//! decisions go out, nothing here reads a clock, waits, or calls back.
+//!
+//! The same calls with the same arguments give the same answers, so a recorded run can be executed again:
+//! [`EventLoop`](crate::EventLoop) makes the calls, and records each argument that came from outside.
+
+mod pending;
+mod timers;
+
+pub(crate) use pending::name as name_of;
+pub use timers::{Delay, Due, TimerEntry, TimerGone};
+
+use std::time::Duration;
+
+use loop_probes::event::{Origin, PollReason, RefKind};
+use loop_probes::ids::{Tag, TaskId, Ticks, Timestamp};
+
+use crate::context::Context;
+use crate::gc::GcController;
+use crate::keep_alive::KeepAlive;
+use crate::microtask::Microtasks;
+use crate::policy::{ExitRule, Policy};
+use crate::queue::deferred::Deferred;
+use crate::queue::fifo::{Fifo, Queued};
+use crate::queue::immediate::Immediates;
+use crate::task::Task;
+use crate::timer::TimerQueue;
+
+/// A callback of the deferred queue: true keeps it for the next drain.
+pub type DeferredCallback<T> = Box<dyn FnMut(&mut Context<'_, T>) -> bool>;
+
+/// How long the next poll may wait, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PollPlan {
+    /// The longest wait; `None` is for ever.
+    pub timeout: Option<Duration>,
+    /// Why so long.
+    pub reason: PollReason,
+    /// When the wait ends by itself.
+    pub deadline: Option<Timestamp>,
+}
+
+/// What waits outside the scheduler, as the loop sees it right before a poll.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outside {
+    /// Other threads posted, or asked to stop.
+    pub posted: bool,
+    /// Signals are in the ring.
+    pub signals: bool,
+    /// A host has microtasks.
+    pub host: bool,
+    /// The caller wants the loop back at this time.
+    pub until: Option<Timestamp>,
+}
+
+/// Everything that waits. See the [module](self).
+pub struct Scheduler<T: Task> {
+    /// Tasks ready to run.
+    pub tasks: Fifo<Queued<T>>,
+    /// What runs at the next checkpoint.
+    pub microtasks: Microtasks<T>,
+    /// What runs after the microtasks.
+    pub deferred: Deferred<DeferredCallback<T>>,
+    /// What runs before the next poll.
+    pub immediates: Immediates<T>,
+    /// References that no queue counts.
+    pub refs: KeepAlive,
+    /// When to collect.
+    pub gc: GcController,
+    timers: TimerQueue<TimerEntry<T>>,
+    after_loop: Vec<Queued<T>>,
+    policy: Policy,
+    next_task: u64,
+    tick: u64,
+    /// Tasks that this tick may still run.
+    budget: u32,
+    stop: bool,
+}
+
+impl<T: Task> Scheduler<T> {
+    /// Nothing waits; `now` starts the GC controller's timers.
+    #[must_use]
+    pub fn new(policy: Policy, now: Timestamp) -> Self {
+        Self {
+            tasks: Fifo::new(),
+            microtasks: Microtasks::new(policy.microtasks_per_checkpoint),
+            deferred: Deferred::new(),
+            immediates: Immediates::new(),
+            refs: KeepAlive::new(),
+            gc: GcController::new(policy.gc, now),
+            timers: TimerQueue::new(),
+            after_loop: Vec::new(),
+            next_task: 1,
+            tick: 0,
+            budget: policy.tasks_per_tick,
+            stop: false,
+            policy,
+        }
+    }
+
+    /// The policy it decides by.
+    #[must_use]
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// A new tick: its number, from 1. The budget is full again.
+    pub fn begin_tick(&mut self) -> u64 {
+        self.tick += 1;
+        self.budget = self.policy.tasks_per_tick;
+        self.tick
+    }
+
+    /// The number of the current tick.
+    #[must_use]
+    pub const fn tick(&self) -> u64 {
+        self.tick
+    }
+
+    /// A new task id.
+    #[inline]
+    pub fn new_id(&mut self) -> TaskId {
+        let id = TaskId(self.next_task);
+        self.next_task += 1;
+        id
+    }
+
+    /// The id that the next task gets.
+    #[must_use]
+    pub const fn next_id(&self) -> TaskId {
+        TaskId(self.next_task)
+    }
+
+    /// Queues a task; returns how deep the queue is with it.
+    #[inline]
+    pub fn queue(&mut self, queued: Queued<T>) -> u32 {
+        self.tasks.push(queued);
+        self.tasks.len() as u32
+    }
+
+    /// The next task, while the tick's budget lasts.
+    #[inline]
+    pub fn next_task(&mut self) -> Option<Queued<T>> {
+        if self.budget == 0 {
+            return None;
+        }
+        let queued = self.tasks.pop()?;
+        self.budget -= 1;
+        Some(queued)
+    }
+
+    /// Whether this tick may run no more tasks.
+    #[must_use]
+    pub const fn budget_spent(&self) -> bool {
+        self.budget == 0
+    }
+
+    /// Runs `task` once, after the poll and the timers of this turn.
+    pub fn after_loop(&mut self, task: T, id: TaskId, tag: Tag, queued: Ticks) {
+        self.after_loop.push(Queued { task, id, tag, origin: Origin::Local, signo: 0, queued });
+    }
+
+    /// The callbacks that wait for the end of the turn.
+    pub fn take_after_loop(&mut self) -> Vec<Queued<T>> {
+        std::mem::take(&mut self.after_loop)
+    }
+
+    /// Asks the run to end after this turn.
+    pub const fn stop(&mut self) {
+        self.stop = true;
+    }
+
+    /// Whether somebody asked to stop.
+    #[must_use]
+    pub const fn is_stopping(&self) -> bool {
+        self.stop
+    }
+
+    /// The run ends: the request is used up, the next run goes on.
+    pub const fn take_stop(&mut self) -> bool {
+        std::mem::replace(&mut self.stop, false)
+    }
+
+    /// References of every kind.
+    #[must_use]
+    pub fn alive_count(&self) -> u32 {
+        let queued = self.tasks.len()
+            + self.microtasks.len()
+            + self.after_loop.len()
+            + self.immediates.referenced()
+            + self.timers.referenced();
+        self.refs.alive().saturating_add(u32::try_from(queued).unwrap_or(u32::MAX))
+    }
+
+    /// Whether something referenced is pending.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.alive_count() > 0
+    }
+
+    /// Whether a run ends by itself now.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        match self.policy.exit {
+            ExitRule::Unreferenced => !self.is_alive(),
+            ExitRule::OnlyStopped => false,
+        }
+    }
+
+    /// References of one kind.
+    #[must_use]
+    pub fn count(&self, what: RefKind) -> u32 {
+        match what {
+            RefKind::Task => (self.tasks.len() + self.microtasks.len() + self.after_loop.len()) as u32,
+            RefKind::Timer => self.timers.referenced() as u32,
+            RefKind::Immediate => self.immediates.referenced() as u32,
+            RefKind::Io | RefKind::Work | RefKind::Signal | RefKind::Handle | RefKind::Agenda => {
+                self.refs.count(what)
+            }
+        }
+    }
+
+    /// How long the next poll may wait. `watches_heap` brings the GC controller's timers in.
+    #[must_use]
+    pub fn plan_poll(&self, now: Timestamp, outside: Outside, watches_heap: bool) -> PollPlan {
+        let has_work = !self.tasks.is_empty()
+            || !self.microtasks.is_empty()
+            || !self.immediates.is_empty()
+            || !self.after_loop.is_empty();
+        if has_work || outside.posted || outside.signals || outside.host || self.stop || self.is_drained() {
+            let timeout = Some(Duration::ZERO);
+            return PollPlan { timeout, reason: PollReason::NonBlock, deadline: Some(now) };
+        }
+        let gc_due = if watches_heap { self.gc.next_due() } else { None };
+        let nearest = [self.timers.next_due(), gc_due, outside.until].into_iter().flatten().min();
+        let default = self.policy.poll_timeout_default.map(|wait| crate::timer::due_after(now, wait));
+        let (deadline, reason) = match (nearest, default) {
+            (Some(due), Some(default)) if default < due => (Some(default), PollReason::Default),
+            (Some(due), _) => (Some(due), PollReason::Timer),
+            (None, Some(default)) => (Some(default), PollReason::Default),
+            (None, None) => (None, PollReason::Idle),
+        };
+        let timeout = deadline.map(|deadline| Duration::from_nanos(deadline.ns_since(now)));
+        PollPlan { timeout, reason, deadline }
+    }
+}

@@ -1,0 +1,47 @@
+//! What is pending, by name: the answer to "why does my program not end?".
+
+use std::collections::BTreeMap;
+
+use loop_probes::event::RefKind;
+use loop_probes::ids::Tag;
+
+use super::Scheduler;
+use crate::keep_alive::Pending;
+use crate::task::{Task, tag};
+
+impl<T: Task> Scheduler<T> {
+    /// Everything referenced that waits here: tasks, timers and immediates by their tag, references that the
+    /// program holds by their label.
+    #[must_use]
+    pub fn pending(&self) -> Vec<Pending> {
+        let mut counts: BTreeMap<(RefKind, Tag), u32> = BTreeMap::new();
+        let mut count = |what, tag| *counts.entry((what, tag)).or_default() += 1;
+        self.tasks.iter().for_each(|queued| count(RefKind::Task, queued.tag));
+        self.after_loop.iter().for_each(|queued| count(RefKind::Task, queued.tag));
+        self.immediates
+            .iter()
+            .filter(|(_, referenced)| *referenced)
+            .for_each(|(queued, _)| count(RefKind::Immediate, queued.tag));
+        self.armed()
+            .iter()
+            .filter(|timer| timer.referenced)
+            .for_each(|timer| count(RefKind::Timer, timer.tag));
+        let mut pending: Vec<Pending> =
+            counts.into_iter().map(|((what, of), count)| Pending { what, name: name(of), count }).collect();
+        pending.extend(self.refs.handles().filter(|(_, count)| *count > 0).map(|(label, count)| Pending {
+            what: RefKind::Handle,
+            name: label.to_owned(),
+            count: u32::try_from(count).unwrap_or(u32::MAX),
+        }));
+        if !self.microtasks.is_empty() {
+            let count = self.microtasks.len() as u32;
+            pending.push(Pending { what: RefKind::Task, name: "microtasks".to_owned(), count });
+        }
+        pending
+    }
+}
+
+/// A tag's name, for lists.
+pub(crate) fn name(of: Tag) -> String {
+    tag::name(of).map_or_else(|| format!("tag {of}"), str::to_owned)
+}

@@ -1,0 +1,173 @@
+//! The scheduler's timers: delays to due times, due timers to tasks.
+
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use loop_probes::ids::{Tag, TimerId, Timestamp};
+
+use super::Scheduler;
+use crate::policy::TimerRule;
+use crate::task::Task;
+use crate::timer::{Finished, Fired, Pass, due_after};
+
+/// When a timer is due, from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delay {
+    /// Once.
+    Once(Duration),
+    /// Again and again; a period of zero is one nanosecond.
+    Every(Duration),
+}
+
+impl Delay {
+    const fn first(self) -> Duration {
+        match self {
+            Self::Once(delay) | Self::Every(delay) => delay,
+        }
+    }
+
+    fn period_ns(self) -> Option<NonZeroU64> {
+        match self {
+            Self::Once(_) => None,
+            Self::Every(period) => {
+                let ns = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX).max(1);
+                NonZeroU64::new(ns)
+            }
+        }
+    }
+}
+
+/// There is no such timer: it fired, was cleared, or never was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("timer {0} is not armed: it fired, was cleared, or belongs to another loop")]
+pub struct TimerGone(pub TimerId);
+
+/// What the scheduler keeps with a timer.
+#[derive(Debug)]
+pub struct TimerEntry<T> {
+    /// `None` while a task that runs only once is running.
+    task: Option<T>,
+    tag: Tag,
+    delay: Delay,
+}
+
+/// A timer that is due, and its task.
+#[derive(Debug)]
+pub struct Due<T> {
+    /// Which, when it was due, what it skipped.
+    pub fired: Fired,
+    /// What it runs now.
+    pub task: T,
+    /// The tag of its task.
+    pub tag: Tag,
+}
+
+/// An armed timer, for snapshots and lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ArmedTimer {
+    pub timer: TimerId,
+    pub tag: Tag,
+    pub due: Timestamp,
+    pub period_ns: Option<u64>,
+    pub referenced: bool,
+}
+
+impl<T: Task> Scheduler<T> {
+    /// Arms a timer; `now` is when. Returns its id and when it is due.
+    pub fn arm(&mut self, now: Timestamp, delay: Delay, task: T, tag: Tag) -> (TimerId, Timestamp) {
+        let due = due_after(now, delay.first());
+        let timer = self.timers.arm(due, delay.period_ns(), TimerEntry { task: Some(task), tag, delay });
+        (timer, due)
+    }
+
+    /// Restarts a timer as it was armed first, behind its peers. Returns its tag, due time and period.
+    ///
+    /// # Errors
+    ///
+    /// [`TimerGone`] where it is not armed, and not running a task that can run again.
+    pub fn refresh(
+        &mut self,
+        now: Timestamp,
+        timer: TimerId,
+    ) -> Result<(Tag, Timestamp, Option<u64>), TimerGone> {
+        let entry = self.timers.value(timer).filter(|entry| entry.task.is_some()).ok_or(TimerGone(timer))?;
+        let (tag, delay) = (entry.tag, entry.delay);
+        let due = due_after(now, delay.first());
+        if self.timers.rearm(timer, due, delay.period_ns()) {
+            Ok((tag, due, delay.period_ns().map(NonZeroU64::get)))
+        } else {
+            Err(TimerGone(timer))
+        }
+    }
+
+    /// Clears a timer; true where it was armed or is firing. It never fires again.
+    pub fn clear(&mut self, timer: TimerId) -> bool {
+        self.timers.clear(timer).is_some()
+    }
+
+    /// Says whether a timer keeps the loop alive; true where that changed something.
+    ///
+    /// # Errors
+    ///
+    /// [`TimerGone`] where it is not armed.
+    pub fn set_timer_referenced(&mut self, timer: TimerId, referenced: bool) -> Result<bool, TimerGone> {
+        self.timers.set_referenced(timer, referenced).ok_or(TimerGone(timer))
+    }
+
+    /// Armed timers.
+    #[must_use]
+    pub fn timer_count(&self) -> usize {
+        self.timers.len()
+    }
+
+    /// The id that the next timer gets.
+    #[must_use]
+    pub fn next_timer_id(&self) -> TimerId {
+        self.timers.next_id()
+    }
+
+    /// Begins a pass over the timers that are due at `now`. `None` where none is.
+    #[must_use]
+    pub fn begin_timers(&self, now: Timestamp) -> Option<Pass> {
+        self.timers.next_due().filter(|due| *due <= now).map(|_| self.timers.begin_pass(now))
+    }
+
+    /// The next due timer of the pass; `ran` counts those that it gave already.
+    pub fn next_due(&mut self, pass: &mut Pass, ran: u32) -> Option<Due<T>> {
+        if self.policy.timers == TimerRule::OnePerTurn && ran > 0 {
+            return None;
+        }
+        loop {
+            let fired = self.timers.pop_due(pass)?;
+            let Some(entry) = self.timers.value_mut(fired.timer) else { continue };
+            // What can run again stays, so that its own callback may refresh it.
+            let copy = entry.task.as_ref().and_then(Task::again);
+            if let Some(task) = copy.or_else(|| entry.task.take()) {
+                return Some(Due { fired, task, tag: entry.tag });
+            }
+            let _ = self.timers.clear(fired.timer);
+        }
+    }
+
+    /// The callback of a timer is over; `started` is when it began. Returns when it is due next.
+    pub fn timer_ran(&mut self, timer: TimerId, started: Timestamp) -> Option<Timestamp> {
+        match self.timers.finish(timer, started) {
+            Finished::Armed(due) => Some(due),
+            Finished::Done(_) | Finished::Cleared => None,
+        }
+    }
+
+    /// All armed timers, in arming order.
+    pub(crate) fn armed(&self) -> Vec<ArmedTimer> {
+        let armed = self.timers.armed().into_iter();
+        armed
+            .map(|armed| ArmedTimer {
+                timer: armed.timer,
+                tag: armed.value.tag,
+                due: armed.due,
+                period_ns: armed.period_ns.map(NonZeroU64::get),
+                referenced: armed.referenced,
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,135 @@
+//! Signals, from the handler to the loop.
+//!
+//! A handler stores number and arrival time in the loop's [`ring`], wakes the loop, and that is all: atomics,
+//! a clock reading, one write to the poller's wake-up. `signal-hook` chains handlers and keeps errno, so several
+//! loops of a process, and other users of `signal-hook`, all get the signal. The loop takes the arrivals at the
+//! start of its tick and runs them as ordinary tasks.
+
+pub mod ring;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;
+
+#[expect(unsafe_code, reason = "a signal handler runs between any two instructions")]
+mod install;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+use loop_probes::clock::{Clock, SystemClock};
+
+use crate::poller::Waker;
+use install::Installed;
+pub use ring::{Arrival, SLOTS, SignalRing};
+
+/// Why a signal cannot be caught.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignalError {
+    /// No process may catch it, or none can go on after it.
+    #[error("signal {signo} cannot be caught by a loop")]
+    Forbidden {
+        /// Its number.
+        signo: i32,
+    },
+    /// The system refused.
+    #[error("cannot catch signal {signo}")]
+    System {
+        /// Its number.
+        signo: i32,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Where a loop gets its signals from: [`Signals`], or a script.
+pub trait SignalSource {
+    /// From now on `signo` arrives here. Asking twice is asking once.
+    ///
+    /// # Errors
+    ///
+    /// [`SignalError`] where it cannot be caught.
+    fn install(&mut self, signo: i32) -> Result<(), SignalError>;
+
+    /// From now on `signo` does not arrive here. False: it did not anyway.
+    fn uninstall(&mut self, signo: i32) -> bool;
+
+    /// Signals that wait to be taken.
+    fn pending(&self) -> u32;
+
+    /// The oldest arrival.
+    fn take(&mut self) -> Option<Arrival>;
+
+    /// Signals that the full ring refused since the beginning.
+    fn dropped(&self) -> u64;
+}
+
+/// The process's signals, as one loop gets them. Dropping it ends that; `signal-hook` then ignores a signal that
+/// nobody else of its users wants, it does not bring the default action back.
+///
+/// # Examples
+///
+/// ```
+/// use loop_core::poller::{Poller, os::OsPoller};
+/// use loop_core::signal::{SignalSource, Signals};
+/// use loop_probes::clock::SystemClock;
+///
+/// let mut poller = OsPoller::new()?;
+/// let mut signals = Signals::new(SystemClock::new(), poller.waker());
+/// signals.install(signal_hook::consts::SIGUSR1)?;
+/// signal_hook::low_level::raise(signal_hook::consts::SIGUSR1)?;
+/// poller.wait(None, &mut Vec::new())?; // woken by the handler
+/// let arrival = signals.take().expect("it was raised");
+/// assert_eq!(i32::from(arrival.signo), signal_hook::consts::SIGUSR1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Signals {
+    ring: Arc<SignalRing>,
+    clock: SystemClock,
+    waker: Waker,
+    installed: BTreeMap<i32, Installed>,
+}
+
+impl Signals {
+    /// No signal yet. Arrivals are stamped by `clock` and end the wait of `waker`'s poller.
+    #[must_use]
+    pub fn new(clock: SystemClock, waker: Waker) -> Self {
+        // The first reading may look for the clock; it is not to do that in a handler.
+        clock.ticks();
+        Self { ring: Arc::new(SignalRing::new()), clock, waker, installed: BTreeMap::new() }
+    }
+
+    /// The signals that arrive here.
+    pub fn installed(&self) -> impl Iterator<Item = i32> + '_ {
+        self.installed.keys().copied()
+    }
+}
+
+impl SignalSource for Signals {
+    fn install(&mut self, signo: i32) -> Result<(), SignalError> {
+        if self.installed.contains_key(&signo) {
+            return Ok(());
+        }
+        let installed = Installed::new(signo, &self.ring, self.clock, &self.waker)?;
+        self.installed.insert(signo, installed);
+        Ok(())
+    }
+
+    fn uninstall(&mut self, signo: i32) -> bool {
+        self.installed.remove(&signo).is_some()
+    }
+
+    fn pending(&self) -> u32 {
+        self.ring.pending()
+    }
+
+    fn take(&mut self) -> Option<Arrival> {
+        self.ring.pop()
+    }
+
+    fn dropped(&self) -> u64 {
+        self.ring.dropped()
+    }
+}

@@ -1,0 +1,44 @@
+//! A handler that is installed, until it is dropped.
+
+use std::sync::Arc;
+
+use loop_probes::clock::{Clock, SystemClock};
+use signal_hook::SigId;
+use signal_hook::consts::FORBIDDEN;
+use signal_hook::low_level;
+
+use super::{Arrival, SignalError, SignalRing};
+use crate::poller::Waker;
+
+#[derive(Debug)]
+pub(super) struct Installed(SigId);
+
+impl Installed {
+    pub(super) fn new(
+        signo: i32,
+        ring: &Arc<SignalRing>,
+        clock: SystemClock,
+        waker: &Waker,
+    ) -> Result<Self, SignalError> {
+        let Ok(number) = u8::try_from(signo) else { return Err(SignalError::Forbidden { signo }) };
+        if FORBIDDEN.contains(&signo) {
+            return Err(SignalError::Forbidden { signo });
+        }
+        let (ring, waker) = (Arc::clone(ring), waker.clone());
+        let handler = move || {
+            ring.push(Arrival { signo: number, arrived: clock.ticks() });
+            waker.wake();
+        };
+        // SAFETY: the handler stores atomics, reads a clock (an instruction, or a call that needs no lock) and
+        // writes to the poller's wake-up, as `Wake` demands: it takes no lock, allocates nothing and cannot
+        // panic. What it captured is freed by `unregister`, on an ordinary thread. errno is kept by signal-hook.
+        let id = unsafe { low_level::register(signo, handler) };
+        id.map(Self).map_err(|source| SignalError::System { signo, source })
+    }
+}
+
+impl Drop for Installed {
+    fn drop(&mut self) {
+        low_level::unregister(self.0);
+    }
+}

@@ -1,0 +1,199 @@
+//! A virtual world for a loop: a clock that waiting moves, and a script of what happens when.
+//!
+//! Public and always compiled: the tests, the doctests and re-execution share it. The loop that runs in it is
+//! the one that ships; only its clock, poller, signals and pool are these. The same script gives the same
+//! events, to the last bit.
+
+mod clock;
+mod poller;
+mod pool;
+mod signals;
+
+pub use clock::SimClock;
+pub use poller::{SimPoller, SimSource};
+pub use pool::SimPool;
+pub use signals::{SIGNALS_MAX, SimSignals};
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use loop_probes::ids::Timestamp;
+use loop_probes::recorder::Recorder;
+
+use crate::event_loop::{Builder, EventLoop};
+use crate::poller::{Readiness, Wake, Waker};
+use crate::task::Task;
+
+/// A loop in a virtual world.
+pub type SimLoop<T> = EventLoop<T, SimClock, SimPoller>;
+
+type Action = Box<dyn FnOnce()>;
+
+/// What happens when, and what is ready now.
+#[derive(Default)]
+struct Script {
+    /// By time, then by the order in which they were written down.
+    actions: BTreeMap<(Timestamp, u64), Action>,
+    next_action: u64,
+    /// What each source is ready for and nobody was told, by its address.
+    ready: HashMap<usize, Readiness>,
+    signals: VecDeque<crate::signal::Arrival>,
+    signals_dropped: u64,
+}
+
+/// Wakes a virtual poller; the one part of the world that other threads may touch.
+#[derive(Debug, Default)]
+struct Bell(AtomicBool);
+
+impl Wake for Bell {
+    fn wake(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// A virtual world. Clones are the same world.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use loop_core::sim::Sim;
+/// use loop_core::{Builtin, EventLoop};
+///
+/// let sim = Sim::new();
+/// let mut event_loop = sim.build(EventLoop::<Builtin>::builder());
+/// event_loop.with(|cx| cx.set_timeout(Duration::from_secs(3600), Builtin::once("in an hour", |_| ())));
+/// event_loop.run()?; // takes no time
+/// assert_eq!(sim.elapsed(), Duration::from_secs(3600));
+/// # Ok::<(), loop_core::LoopError>(())
+/// ```
+#[derive(Clone)]
+pub struct Sim {
+    clock: SimClock,
+    bell: Arc<Bell>,
+    script: Rc<RefCell<Script>>,
+    pool: Rc<RefCell<pool::Plan>>,
+}
+
+impl Sim {
+    /// A world in which nothing happens yet, at [`SimClock::START`].
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            clock: SimClock::new(),
+            bell: Arc::default(),
+            script: Rc::default(),
+            pool: Rc::new(RefCell::new(pool::Plan::default())),
+        }
+    }
+
+    /// Its clock.
+    #[must_use]
+    pub const fn clock(&self) -> &SimClock {
+        &self.clock
+    }
+
+    /// Time that passed since the world began.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.clock.elapsed()
+    }
+
+    /// Lets time pass, as a callback does that takes so long.
+    pub fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    /// Does `action` when so much time has passed since the world began, while the loop waits; posts from
+    /// handles are made with it.
+    pub fn at(&self, elapsed: Duration, action: impl FnOnce() + 'static) {
+        self.at_time(SimClock::time_at(elapsed), action);
+    }
+
+    fn at_time(&self, at: Timestamp, action: impl FnOnce() + 'static) {
+        let mut script = self.script.borrow_mut();
+        let order = script.next_action;
+        script.next_action += 1;
+        script.actions.insert((at, order), Box::new(action));
+    }
+
+    /// Wakes the loop then.
+    pub fn wake_at(&self, elapsed: Duration) {
+        let bell = Arc::clone(&self.bell);
+        self.at(elapsed, move || bell.wake());
+    }
+
+    /// Makes `source` ready then: reported once, to the first poll that asks for it.
+    pub fn ready_at(&self, elapsed: Duration, source: &Arc<SimSource>, readiness: Readiness) {
+        let (script, address) = (Rc::clone(&self.script), SimSource::address(source));
+        self.at(elapsed, move || {
+            let mut script = script.borrow_mut();
+            *script.ready.entry(address).or_default() |= readiness;
+        });
+    }
+
+    /// Lets a signal arrive then.
+    pub fn signal_at(&self, elapsed: Duration, signo: u8) {
+        let (script, bell, clock) = (Rc::clone(&self.script), Arc::clone(&self.bell), self.clock.clone());
+        self.at(elapsed, move || {
+            signals::arrive(&mut script.borrow_mut(), signo, &clock);
+            bell.wake();
+        });
+    }
+
+    /// Jobs on the pool take so long, in the order of their submission; those after the last of them take none.
+    pub fn job_durations(&self, durations: impl IntoIterator<Item = Duration>) {
+        self.pool.borrow_mut().durations.extend(durations);
+    }
+
+    /// How many workers the pool has; one unless said otherwise.
+    pub fn workers(&self, workers: u16) {
+        self.pool.borrow_mut().free_at = vec![Timestamp(0); usize::from(workers.max(1))];
+    }
+
+    /// Where the pool's workers record; nowhere unless said otherwise.
+    pub fn worker_recorder(&self, recorder: Recorder) {
+        self.pool.borrow_mut().recorder = recorder;
+    }
+
+    /// Its poller.
+    #[must_use]
+    pub fn poller(&self) -> SimPoller {
+        SimPoller::new(self.clone())
+    }
+
+    /// Builds a loop that lives in this world.
+    #[must_use]
+    pub fn build<T: Task>(&self, builder: Builder<T>) -> SimLoop<T> {
+        let (for_pool, for_signals) = (self.clone(), self.clone());
+        builder
+            .pool(move |sink| Ok(Box::new(SimPool::new(for_pool, sink))))
+            .signals(move |_waker| Box::new(SimSignals::new(for_signals)))
+            .build_on(self.clock.clone(), self.poller())
+    }
+
+    fn waker(&self) -> Waker {
+        let bell: Arc<dyn Wake> = Arc::<Bell>::clone(&self.bell);
+        Waker::new(bell)
+    }
+}
+
+impl Default for Sim {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Sim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sim")
+            .field("elapsed", &self.elapsed())
+            .field("actions", &self.script.borrow().actions.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,144 @@
+//! The virtual poller: waiting moves the clock to what the script has next.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use loop_probes::clock::Clock;
+
+use super::Sim;
+use crate::poller::{Interest, Poller, PollerError, Readiness, Ready, Source, Waker};
+use crate::timer::due_after;
+
+/// A source of readiness that exists in the script alone.
+#[derive(Debug)]
+pub struct SimSource {
+    /// Two sources must not share an address.
+    _some_size: u8,
+}
+
+impl SimSource {
+    /// A source that is not ready.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self { _some_size: 0 })
+    }
+
+    pub(super) fn address(source: &Arc<Self>) -> usize {
+        Arc::as_ptr(source).addr()
+    }
+}
+
+impl AsFd for SimSource {
+    /// Some descriptor or other: the virtual poller looks at the address of a source, never at this.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        rustix::stdio::stdin()
+    }
+}
+
+/// Waits in a virtual world.
+pub struct SimPoller {
+    sim: Sim,
+    sources: BTreeMap<usize, (Source, Interest)>,
+}
+
+impl SimPoller {
+    pub(super) const fn new(sim: Sim) -> Self {
+        Self { sim, sources: BTreeMap::new() }
+    }
+
+    /// Does what the script has for up to now. It may write down more.
+    fn act(&self) {
+        let now = self.sim.clock.now();
+        loop {
+            let mut script = self.sim.script.borrow_mut();
+            let Some(entry) = script.actions.first_entry().filter(|entry| entry.key().0 <= now) else {
+                break;
+            };
+            let action = entry.remove();
+            drop(script);
+            action();
+        }
+    }
+
+    fn report(&self, out: &mut Vec<Ready>) {
+        let mut script = self.sim.script.borrow_mut();
+        for (key, (source, interest)) in &self.sources {
+            let address = Arc::as_ptr(source).addr();
+            let Some(ready) = script.ready.get_mut(&address) else { continue };
+            let told = asked_for(*ready, *interest);
+            if !told.is_empty() {
+                *ready = Readiness::from_bits_truncate(ready.bits() & !told.bits());
+                out.push(Ready { key: *key, readiness: told });
+            }
+        }
+    }
+}
+
+/// What of `ready` somebody with this interest is told: errors and hang-ups always.
+fn asked_for(ready: Readiness, interest: Interest) -> Readiness {
+    let mut told = Readiness::ERROR | Readiness::HANG_UP;
+    if interest.contains(Interest::READABLE) {
+        told |= Readiness::READABLE;
+    }
+    if interest.contains(Interest::WRITABLE) {
+        told |= Readiness::WRITABLE;
+    }
+    Readiness::from_bits_truncate(ready.bits() & told.bits())
+}
+
+impl Poller for SimPoller {
+    fn add(&mut self, source: Source, interest: Interest, key: usize) -> Result<(), PollerError> {
+        if self.sources.contains_key(&key) {
+            return Err(PollerError::KeyInUse { key });
+        }
+        self.sources.insert(key, (source, interest));
+        Ok(())
+    }
+
+    fn modify(&mut self, key: usize, interest: Interest) -> Result<(), PollerError> {
+        let entry = self.sources.get_mut(&key).ok_or(PollerError::UnknownKey { key })?;
+        entry.1 = interest;
+        Ok(())
+    }
+
+    fn delete(&mut self, key: usize) -> Result<Source, PollerError> {
+        let (source, _) = self.sources.remove(&key).ok_or(PollerError::UnknownKey { key })?;
+        Ok(source)
+    }
+
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::TimedOut`] where the wait has no end and the script holds nothing that could end it.
+    fn wait(&mut self, timeout: Option<Duration>, out: &mut Vec<Ready>) -> io::Result<()> {
+        out.clear();
+        let deadline = timeout.map(|timeout| due_after(self.sim.clock.now(), timeout));
+        loop {
+            self.act();
+            self.report(out);
+            let woken = self.sim.bell.0.swap(false, Ordering::AcqRel);
+            if woken || !out.is_empty() || deadline.is_some_and(|deadline| deadline <= self.sim.clock.now()) {
+                return Ok(());
+            }
+            let scripted = self.sim.script.borrow().actions.first_key_value().map(|((at, _), _)| *at);
+            let next = [scripted, deadline].into_iter().flatten().min().ok_or_else(|| {
+                io::Error::new(io::ErrorKind::TimedOut, "the script has nothing that could end this wait")
+            })?;
+            self.sim.clock.move_to(next);
+        }
+    }
+
+    fn waker(&self) -> Waker {
+        self.sim.waker()
+    }
+}
+
+impl fmt::Debug for SimPoller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimPoller").field("sources", &self.sources.len()).finish_non_exhaustive()
+    }
+}

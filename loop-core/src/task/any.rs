@@ -1,0 +1,99 @@
+//! `Any`: a boxed, labelled closure as a task, for what is too rare to deserve a variant.
+//!
+//! It costs an allocation and an indirect call; the label becomes a tag of its own, so that the inspector
+//! still tells one from another.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
+
+use loop_probes::ids::Tag;
+
+use super::Task;
+use super::tag::{TagOf, tag_of_label};
+use crate::context::Context;
+
+type Once<T> = Box<dyn FnOnce(&mut Context<'_, T>)>;
+type OnceRemote<T> = Box<dyn FnOnce(&mut Context<'_, T>) + Send>;
+type Repeat<T> = Rc<RefCell<dyn FnMut(&mut Context<'_, T>)>>;
+
+/// A boxed, labelled closure that runs on the loop thread.
+pub struct Any<T: Task> {
+    tag: Tag,
+    body: Body<T>,
+}
+
+enum Body<T: Task> {
+    Once(Once<T>),
+    Repeat(Repeat<T>),
+}
+
+impl<T: Task> Any<T> {
+    /// Runs once.
+    pub fn once(label: &'static str, run: impl FnOnce(&mut Context<'_, T>) + 'static) -> Self {
+        Self { tag: tag_of_label(label), body: Body::Once(Box::new(run)) }
+    }
+
+    /// Runs as often as an interval, a signal or a source asks for.
+    pub fn repeat(label: &'static str, run: impl FnMut(&mut Context<'_, T>) + 'static) -> Self {
+        Self { tag: tag_of_label(label), body: Body::Repeat(Rc::new(RefCell::new(run))) }
+    }
+
+    /// For [`Task::tag`] of the enum around it.
+    #[must_use]
+    pub fn tag(&self) -> TagOf {
+        TagOf::Global(self.tag)
+    }
+
+    /// For [`Task::run`] of the enum around it.
+    ///
+    /// # Panics
+    ///
+    /// When a repeating closure is run from within itself, which only `EventLoop::run_task` can bring about.
+    pub fn run(self, cx: &mut Context<'_, T>) {
+        match self.body {
+            Body::Once(run) => run(cx),
+            Body::Repeat(run) => (run.borrow_mut())(cx),
+        }
+    }
+
+    /// For [`Task::again`] of the enum around it.
+    #[must_use]
+    pub fn again(&self) -> Option<Self> {
+        match &self.body {
+            Body::Once(_) => None,
+            Body::Repeat(run) => Some(Self { tag: self.tag, body: Body::Repeat(Rc::clone(run)) }),
+        }
+    }
+}
+
+impl<T: Task> fmt::Debug for Any<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Any").field("tag", &self.tag).finish_non_exhaustive()
+    }
+}
+
+/// A boxed, labelled closure that another thread sends to the loop.
+pub struct AnyRemote<T: Task> {
+    tag: Tag,
+    run: OnceRemote<T>,
+}
+
+impl<T: Task> AnyRemote<T> {
+    /// Runs once, on the loop thread.
+    pub fn new(label: &'static str, run: impl FnOnce(&mut Context<'_, T>) + Send + 'static) -> Self {
+        Self { tag: tag_of_label(label), run: Box::new(run) }
+    }
+}
+
+impl<T: Task> From<AnyRemote<T>> for Any<T> {
+    fn from(remote: AnyRemote<T>) -> Self {
+        Self { tag: remote.tag, body: Body::Once(remote.run) }
+    }
+}
+
+impl<T: Task> fmt::Debug for AnyRemote<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnyRemote").field("tag", &self.tag).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,84 @@
+//! `Builtin`: the enum of what the loop brings itself, and a ready task type for who has none of their own.
+//!
+//! An application that has an enum wraps this one as a variant. So far it brings the boxed rest; the families
+//! (filesystem, network, process, …) become variants here.
+
+use super::tag::TagOf;
+use super::{Any, AnyRemote, Task};
+use crate::context::Context;
+
+/// What the loop brings.
+///
+/// # Examples
+///
+/// ```
+/// use loop_core::{Builtin, EventLoop};
+///
+/// let mut event_loop = EventLoop::<Builtin>::new()?;
+/// event_loop.with(|cx| cx.post(Builtin::once("hello", |cx| cx.stop())));
+/// event_loop.run()?;
+/// # Ok::<(), loop_core::LoopError>(())
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Builtin {
+    /// A boxed, labelled closure.
+    Any(Any<Self>),
+}
+
+/// What other threads send to a loop of [`Builtin`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BuiltinRemote {
+    /// A boxed, labelled closure.
+    Any(AnyRemote<Builtin>),
+}
+
+impl Builtin {
+    /// A closure that runs once.
+    pub fn once(label: &'static str, run: impl FnOnce(&mut Context<'_, Self>) + 'static) -> Self {
+        Self::Any(Any::once(label, run))
+    }
+
+    /// A closure that runs again and again, for intervals, signals and sources.
+    pub fn repeat(label: &'static str, run: impl FnMut(&mut Context<'_, Self>) + 'static) -> Self {
+        Self::Any(Any::repeat(label, run))
+    }
+
+    /// A closure that another thread sends.
+    pub fn remote(
+        label: &'static str,
+        run: impl FnOnce(&mut Context<'_, Self>) + Send + 'static,
+    ) -> BuiltinRemote {
+        BuiltinRemote::Any(AnyRemote::new(label, run))
+    }
+}
+
+impl Task for Builtin {
+    type Remote = BuiltinRemote;
+    const TAGS: &'static [&'static str] = &[];
+
+    fn tag(&self) -> TagOf {
+        match self {
+            Self::Any(any) => any.tag(),
+        }
+    }
+
+    fn run(self, cx: &mut Context<'_, Self>) {
+        match self {
+            Self::Any(any) => any.run(cx),
+        }
+    }
+
+    fn from_remote(remote: BuiltinRemote) -> Self {
+        match remote {
+            BuiltinRemote::Any(any) => Self::Any(any.into()),
+        }
+    }
+
+    fn again(&self) -> Option<Self> {
+        match self {
+            Self::Any(any) => any.again().map(Self::Any),
+        }
+    }
+}

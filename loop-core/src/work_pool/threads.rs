@@ -1,0 +1,240 @@
+//! The pool of real threads.
+//!
+//! One queue under a mutex: a pool is no record path, and a job that is worth a thread is worth a lock. Each
+//! worker has a recorder of its own, made on its own thread, and writes what it ran.
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use loop_probes::clock::{Clock, SystemClock};
+use loop_probes::event::{Event, LabelKind};
+use loop_probes::recorder::{Recorder, Running};
+
+use super::{Finished, Job, Pending, Pool, Rejected, Shutdown, Sink, Worker};
+
+/// Why there is no pool.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PoolError {
+    /// A pool without workers runs nothing.
+    #[error("a work pool needs at least 1 worker")]
+    NoWorkers,
+    /// The system gives no more threads.
+    #[error("cannot start worker {worker} of the work pool")]
+    Spawn {
+        /// The worker, from 0.
+        worker: u16,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Makes the recorder of a worker, given its number, on its thread.
+pub type RecorderFactory = Box<dyn Fn(u16) -> Recorder + Send + Sync>;
+
+/// A pool of threads. Dropping it discards the jobs that wait and waits for those that run.
+pub struct WorkPool<R: Send + 'static> {
+    shared: Arc<Shared<R>>,
+    threads: Vec<JoinHandle<()>>,
+    workers: u16,
+}
+
+struct Shared<R> {
+    state: Mutex<State<R>>,
+    /// A job came, or the pool closes.
+    changed: Condvar,
+    /// A worker ended.
+    ended: Condvar,
+    clock: SystemClock,
+    recorders: RecorderFactory,
+    sink: Sink<R>,
+}
+
+struct State<R> {
+    jobs: VecDeque<Job<R>>,
+    is_closed: bool,
+    alive: usize,
+}
+
+impl<R: Send + 'static> WorkPool<R> {
+    /// Starts `workers` threads, one a core where that is `None`. Results go to `sink`; a sink that panics loses
+    /// its result and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolError`] where there would be no worker, or the system refuses a thread.
+    pub fn new(
+        workers: Option<u16>,
+        clock: SystemClock,
+        recorders: RecorderFactory,
+        sink: Sink<R>,
+    ) -> Result<Self, PoolError> {
+        let cores = || thread::available_parallelism().map_or(1, |cores| cores.get().min(0xffff) as u16);
+        let workers = workers.unwrap_or_else(cores);
+        if workers == 0 {
+            return Err(PoolError::NoWorkers);
+        }
+        let state = State { jobs: VecDeque::new(), is_closed: false, alive: 0 };
+        let shared = Shared {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            ended: Condvar::new(),
+            clock,
+            recorders,
+            sink,
+        };
+        // A pool from the start, so that its drop ends the workers that started before one could not.
+        let mut pool = Self { shared: Arc::new(shared), threads: Vec::new(), workers };
+        for worker in 0..workers {
+            let alive = Alive::new(&pool.shared);
+            let thread =
+                thread::Builder::new().name(format!("work-{worker}")).spawn(move || alive.0.work(worker));
+            pool.threads.push(thread.map_err(|source| PoolError::Spawn { worker, source })?);
+        }
+        Ok(pool)
+    }
+
+    fn close(&self, pending: Pending) -> Vec<Job<R>> {
+        let mut state = self.shared.lock();
+        state.is_closed = true;
+        self.shared.changed.notify_all();
+        match pending {
+            Pending::Finish => Vec::new(),
+            Pending::HandBack => state.jobs.drain(..).collect(),
+        }
+    }
+}
+
+/// A worker that counts as alive, however its thread ends.
+struct Alive<R>(Arc<Shared<R>>);
+
+impl<R> Alive<R> {
+    fn new(shared: &Arc<Shared<R>>) -> Self {
+        shared.lock().alive += 1;
+        Self(Arc::clone(shared))
+    }
+}
+
+impl<R> Drop for Alive<R> {
+    fn drop(&mut self) {
+        self.0.lock().alive -= 1;
+        self.0.ended.notify_all();
+    }
+}
+
+impl<R> Shared<R> {
+    fn lock(&self) -> MutexGuard<'_, State<R>> {
+        // Nothing panics under the lock; were it so, the state would still be whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self, worker: u16) {
+        let recorder = (self.recorders)(worker);
+        while let Some(job) = self.next_job() {
+            let finished = self.run(worker, &recorder, job);
+            // The sink is the caller's: its panic must not end a worker.
+            let _ = catch_unwind(AssertUnwindSafe(|| (self.sink)(finished)));
+        }
+    }
+
+    fn next_job(&self) -> Option<Job<R>> {
+        let mut state = self.lock();
+        loop {
+            if let Some(job) = state.jobs.pop_front() {
+                return Some(job);
+            }
+            if state.is_closed {
+                return None;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn run(&self, index: u16, recorder: &Recorder, job: Job<R>) -> Finished<R> {
+        let (task, tag, queued) = (job.task, job.tag, job.queued);
+        let start = self.clock.ticks();
+        recorder.set_running(start, Running::Task { task, tag });
+        let (outcome, result) = job.execute(&Worker::new(index, recorder));
+        let end = self.clock.ticks();
+        if let Err(Rejected::Panicked { message }) = &result {
+            let message = recorder.intern(end, LabelKind::Text, message);
+            recorder.record(end, Event::Exception { task: Some(task), message });
+        }
+        recorder.record(end, Event::WorkRan { task, tag, worker: index, outcome, queued, start });
+        recorder.set_running(end, Running::Outside);
+        Finished { task, tag, worker: index, queued, start, end, outcome, result }
+    }
+}
+
+impl<R: Send + 'static> Pool<R> for WorkPool<R> {
+    fn submit(&mut self, job: Job<R>) -> Result<u32, Job<R>> {
+        let mut state = self.shared.lock();
+        if state.is_closed {
+            return Err(job);
+        }
+        state.jobs.push_back(job);
+        self.shared.changed.notify_one();
+        Ok(state.jobs.len() as u32)
+    }
+
+    fn depth(&self) -> u32 {
+        self.shared.lock().jobs.len() as u32
+    }
+
+    fn workers(&self) -> u16 {
+        self.workers
+    }
+
+    fn shutdown(&mut self, pending: Pending, timeout: Option<Duration>) -> Shutdown<R> {
+        let mut handed_back = self.close(pending);
+        let mut state = self.shared.lock();
+        let busy = |state: &mut State<R>| state.alive > 0;
+        state = match timeout {
+            None => self.shared.ended.wait_while(state, busy).unwrap_or_else(PoisonError::into_inner),
+            Some(timeout) => {
+                let waited = self.shared.ended.wait_timeout_while(state, timeout, busy);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+        handed_back.extend(state.jobs.drain(..));
+        let unjoined = state.alive;
+        drop(state);
+        if unjoined == 0 {
+            for thread in self.threads.drain(..) {
+                // A worker can only have panicked in the recorder factory, and then there is nothing to say.
+                let _ = thread.join();
+            }
+        }
+        Shutdown { handed_back, unjoined }
+    }
+}
+
+impl<R: Send + 'static> Drop for WorkPool<R> {
+    fn drop(&mut self) {
+        let own = thread::current().id();
+        if self.threads.iter().any(|thread| thread.thread().id() == own) {
+            // Dropped by a job or by the sink: a worker cannot wait for itself.
+            drop(self.close(Pending::HandBack));
+        } else if !self.threads.is_empty() {
+            drop(self.shutdown(Pending::HandBack, None));
+        }
+    }
+}
+
+impl<R: Send + 'static> fmt::Debug for WorkPool<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkPool")
+            .field("workers", &self.workers)
+            .field("depth", &self.depth())
+            .finish_non_exhaustive()
+    }
+}

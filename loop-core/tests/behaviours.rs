@@ -1,0 +1,35 @@
+//! What the loop promises, statement by statement. A test is named after the statement that it holds.
+
+#[cfg(test)]
+mod kit;
+
+#[cfg(test)]
+mod concurrent;
+#[cfg(test)]
+mod deferred;
+#[cfg(test)]
+mod determinism;
+#[cfg(test)]
+mod gc;
+#[cfg(test)]
+mod immediates;
+#[cfg(test)]
+mod invariants;
+#[cfg(test)]
+mod io;
+#[cfg(test)]
+mod keep_alive;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod recording;
+#[cfg(test)]
+mod signals;
+#[cfg(test)]
+mod tick;
+#[cfg(test)]
+mod timers;
+#[cfg(test)]
+mod trouble;
+#[cfg(test)]
+mod work;

@@ -1,0 +1,143 @@
+//! The same script gives the same events, and the record holds what re-execution needs.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use loop_core::gc::Heap;
+use loop_core::poller::{Interest, Readiness};
+use loop_core::sim::SimSource;
+use loop_core::{Builtin, HeapHost, Policy, TagOf};
+use loop_probes::event::{ClockPoint, Event, Queue, RefKind};
+use loop_probes::ids::Ticks;
+
+use crate::invariants;
+use crate::kit::{World, ms, name, pick};
+
+struct Cache(Rc<Cell<u64>>);
+
+impl Heap for Cache {
+    fn bytes(&self) -> u64 {
+        self.0.get()
+    }
+
+    fn collect(&mut self) {
+        self.0.set(self.0.get() / 2);
+    }
+}
+
+/// Everything at once, for a while.
+fn record() -> Vec<(Ticks, Event<Ticks>)> {
+    let heap = Rc::new(Cell::new(1000_u64));
+    let mut world = World::with_host(HeapHost(Cache(Rc::clone(&heap))));
+    let (sim, source, handle) = (world.sim.clone(), SimSource::new(), world.lp.handle());
+    sim.workers(2);
+    sim.job_durations([ms(7), ms(3), ms(5)]);
+    for at in 0..20 {
+        sim.ready_at(ms(3 * at), &source, Readiness::READABLE);
+        sim.signal_at(ms(5 * at), if at % 2 == 0 { 10 } else { 12 });
+        let handle = handle.clone();
+        sim.at(ms(4 * at), move || handle.post(Builtin::remote("posted", |_| ())).unwrap());
+    }
+    world.lp.with(|cx| {
+        let (works, left) = (sim.clone(), Cell::new(30));
+        let interval = Builtin::repeat("interval", move |cx| {
+            heap.set(heap.get() + 300);
+            works.advance(ms(left.get() % 3));
+            cx.defer(left.get() % 4, |_| false);
+            cx.microtask(Builtin::once("micro", |_| ()));
+            cx.immediate(Builtin::once("immediate", |_| ()));
+            left.set(left.get() - 1);
+            if left.get() == 0 {
+                cx.stop();
+            }
+        });
+        cx.set_interval(ms(2), interval).unwrap();
+        cx.register(source, Interest::READABLE, Builtin::repeat("readable", |_| ())).unwrap();
+        for signo in [10, 12] {
+            cx.on_signal(signo, Builtin::repeat("signal", |_| ())).unwrap();
+        }
+        for _ in 0..5 {
+            let tag = TagOf::Global(loop_core::task::tag::tag_of_label("job"));
+            cx.work(tag, |_| Builtin::remote("job", |_| ()), |_| unreachable!("no job panics")).unwrap();
+        }
+    });
+    world.lp.run().unwrap();
+    world.stamped()
+}
+
+#[test]
+fn the_same_script_gives_the_same_events_twice() {
+    let first = record();
+    assert!(first.len() > 500, "{} events", first.len());
+    for (one, other) in first.iter().zip(record()) {
+        assert_eq!(*one, other);
+    }
+}
+
+#[test]
+fn the_record_does_not_contradict_itself() {
+    invariants::check(&record());
+}
+
+#[test]
+fn every_reading_that_the_scheduler_was_given_is_in_the_record() {
+    let events: Vec<_> = record().into_iter().map(|(_, event)| event).collect();
+    let points = pick!(events, Event::InputClock { point, .. } => point);
+    let count = |of| points.iter().filter(|point| **point == of).count();
+    let polls = pick!(events, Event::Poll { .. } => ()).len();
+    assert_eq!(count(ClockPoint::AfterPoll), polls);
+    assert!(count(ClockPoint::BeforePoll) >= polls);
+    let fired = pick!(events, Event::TimerFired { .. } => ()).len();
+    assert_eq!(count(ClockPoint::Interval), fired, "every timer here is an interval");
+    assert_eq!(count(ClockPoint::Arm), pick!(events, Event::TimerArmed { .. } => ()).len());
+    let due = pick!(events, Event::TimerFired { due, fired, .. } => fired >= due);
+    assert!(due.into_iter().all(|on_time| on_time));
+}
+
+#[test]
+fn a_snapshot_comes_at_the_start_and_every_interval_and_is_bounded() {
+    let mut policy = Policy::bun();
+    policy.snapshot_parts_max = 8;
+    let mut world = World::with_policy(policy);
+    let log = world.log.clone();
+    world.lp.with(|cx| {
+        for _ in 0..10 {
+            cx.set_timeout(ms(10_000), log.task("timer"));
+        }
+        let interval = cx.set_interval(ms(500), log.repeat("interval", |_| ())).unwrap();
+        cx.set_timer_referenced(interval, false).unwrap();
+        cx.post(log.task("queued"));
+    });
+    world.turn();
+    let events = world.events();
+    assert_eq!(pick!(events, Event::SnapshotBegin { tick, next_task, .. } => (tick, next_task.0)), [(1, 2)]);
+    let refs = pick!(events, Event::SnapshotRef { what, count } => (what, count));
+    assert_eq!(refs, [(RefKind::Task, 1), (RefKind::Timer, 10)]);
+    let timers = pick!(events, Event::SnapshotTimer { tag, .. } => name(tag));
+    assert_eq!(timers, ["timer"; 5], "the bound is 8 parts: two references, the collector, five timers");
+    assert_eq!(pick!(events, Event::SnapshotEnd { parts, left_out } => (parts, left_out)), [(8, 7)]);
+    world.run();
+    let ticks = pick!(world.events(), Event::SnapshotBegin { tick, .. } => tick);
+    assert_eq!(ticks.len(), 4, "at about 2, 4, 6 and 8 of 10 seconds: {ticks:?}");
+}
+
+#[test]
+fn queue_depths_are_sampled_when_they_changed() {
+    let mut world = World::new();
+    let log = world.log.clone();
+    world.lp.with(|cx| {
+        cx.post(log.task("one"));
+        cx.post(log.task("two"));
+    });
+    world.turn();
+    world.turn();
+    world.turn();
+    let depths = pick!(world.events(), Event::QueueDepth { queue, depth } => (queue, depth));
+    assert_eq!(depths, [(Queue::Tasks, 2), (Queue::Tasks, 0)]);
+    let handle = world.lp.handle();
+    (0..3).for_each(|_| handle.post(Builtin::remote("posted", |_| ())).unwrap());
+    world.turn();
+    world.turn();
+    let depths = pick!(world.events(), Event::QueueDepth { queue, depth } => (queue, depth));
+    assert_eq!(depths, [(Queue::Concurrent, 3), (Queue::Concurrent, 0)]);
+}

@@ -1,0 +1,191 @@
+//! The GC controller in the loop.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use loop_core::gc::Heap;
+use loop_core::gc::pressure::PressureWatch;
+use loop_core::{Builtin, EventLoop, HeapHost, Policy};
+use loop_probes::event::{Event, GcAction, GcMode, GcReason, Phase};
+use loop_probes::recorder::Recorder;
+
+use crate::kit::{World, ms, pick};
+
+/// A heap that collects down to what is live.
+#[derive(Clone, Default)]
+struct Cache {
+    bytes: Rc<Cell<u64>>,
+    live: Rc<Cell<u64>>,
+}
+
+impl Heap for Cache {
+    fn bytes(&self) -> u64 {
+        self.bytes.get()
+    }
+
+    fn collect(&mut self) {
+        self.bytes.set(self.live.get());
+    }
+}
+
+fn world(cache: &Cache) -> World {
+    let mut world = World::with_host(HeapHost(cache.clone()));
+    world.lp.with(|cx| cx.hold("test"));
+    world
+}
+
+/// A loop whose heap of 1000 live bytes was seen and collected once.
+fn settled(cache: &Cache) -> World {
+    let mut world = world(cache);
+    cache.bytes.set(1000);
+    cache.live.set(1000);
+    world.lp.tick();
+    let _ = world.events();
+    world
+}
+
+fn decisions(world: &World) -> Vec<(GcAction, GcReason)> {
+    pick!(world.events(), Event::GcDecision { action, reason, .. } => (action, reason))
+}
+
+#[test]
+fn b17_a_heap_that_doubled_is_collected_at_once() {
+    let cache = Cache::default();
+    let mut world = world(&cache);
+    cache.live.set(100);
+    cache.bytes.set(1000);
+    world.lp.tick();
+    let events = world.events();
+    let first =
+        pick!(events, Event::GcDecision { action, reason, heap_bytes, .. } => (action, reason, heap_bytes));
+    assert_eq!(first, [(GcAction::Collect, GcReason::Doubled, 1000)], "the first heap counts as doubled");
+    let ran = pick!(events, Event::GcRan { heap_bytes_before, heap_bytes_after, .. } => (heap_bytes_before, heap_bytes_after));
+    assert_eq!(ran, [(1000, 100)]);
+    assert_eq!(pick!(events, Event::Phase { phase, .. } => phase), [Phase::Gc]);
+
+    cache.bytes.set(201);
+    world.lp.tick();
+    assert_eq!(decisions(&world), [(GcAction::Collect, GcReason::Doubled)], "strictly more than twice");
+}
+
+#[test]
+fn b17_a_change_below_doubling_waits_for_the_one_shot() {
+    let cache = Cache::default();
+    let mut world = settled(&cache);
+    cache.bytes.set(1500);
+    world.lp.tick();
+    assert_eq!(decisions(&world), [(GcAction::Defer, GcReason::Changed)]);
+    world.lp.tick();
+    assert_eq!(decisions(&world), [(GcAction::Skip, GcReason::Pending)], "only doubling acts meanwhile");
+    world.sim.advance(ms(16));
+    cache.bytes.set(1600);
+    world.lp.tick();
+    assert!(decisions(&world).contains(&(GcAction::Collect, GcReason::OneShot)));
+}
+
+#[test]
+fn b16_the_repeating_timer_collects_and_slows_down() {
+    let cache = Cache::default();
+    let mut world = world(&cache);
+    cache.bytes.set(1000);
+    cache.live.set(1000);
+    while world.sim.elapsed() < ms(70_000) {
+        world.turn();
+    }
+    let events = world.events();
+    let periodic = pick!(events, Event::GcDecision { reason: GcReason::Periodic, action, .. } => action);
+    assert!(periodic.len() >= 30 && periodic.iter().all(|action| *action == GcAction::Collect));
+    let modes = pick!(events, Event::GcMode { mode, unchanged_ticks } => (mode, unchanged_ticks));
+    assert_eq!(modes, [(GcMode::Slow, 30)]);
+
+    cache.live.set(900);
+    cache.bytes.set(900);
+    let until = world.sim.elapsed() + ms(31_000);
+    while world.sim.elapsed() < until {
+        world.turn();
+    }
+    let modes = pick!(world.events(), Event::GcMode { mode, .. } => mode);
+    assert_eq!(modes.first(), Some(&GcMode::Fast), "shrinking is a change too");
+}
+
+#[test]
+fn b16_the_controllers_timers_end_a_wait_but_keep_nothing_alive() {
+    let cache = Cache::default();
+    cache.bytes.set(10);
+    let mut world = World::with_host(HeapHost(cache));
+    world.lp.run().unwrap();
+    assert_eq!(world.sim.elapsed(), ms(0));
+}
+
+#[test]
+fn b16_it_can_be_switched_off() {
+    let cache = Cache::default();
+    cache.bytes.set(1000);
+    let mut policy = Policy::bun();
+    policy.gc.enabled = false;
+    let mut world = World::build(|builder| builder.policy(policy).host(HeapHost(cache.clone())));
+    world.turn();
+    let decided = pick!(world.events(), Event::GcDecision { action, reason, .. } => (action, reason));
+    assert!(decided.iter().all(|decision| *decision == (GcAction::Skip, GcReason::Disabled)), "{decided:?}");
+    assert_eq!(cache.bytes.get(), 1000);
+}
+
+#[test]
+fn b17_memory_pressure_and_requests_bring_the_check_forward() {
+    let cache = Cache::default();
+    let mut world = settled(&cache);
+    world.post(Builtin::once("pressure", |cx| cx.memory_pressure()));
+    world.lp.tick();
+    world.post(Builtin::once("request", |cx| cx.request_gc()));
+    world.lp.tick();
+    world.lp.tick();
+    let reasons =
+        pick!(world.events(), Event::GcDecision { action: GcAction::Collect, reason, .. } => reason);
+    assert_eq!(reasons, [GcReason::Pressure, GcReason::Requested]);
+}
+
+#[test]
+fn b18_every_check_is_an_event_with_its_numbers_and_its_input() {
+    let cache = Cache::default();
+    let mut world = settled(&cache);
+    world.lp.with(|cx| cx.set_timeout(ms(1), Builtin::once("timer", |_| ())));
+    world.turn();
+    let events = world.events();
+    let decided =
+        pick!(events, Event::GcDecision { heap_bytes, threshold_bytes, .. } => (heap_bytes, threshold_bytes));
+    assert_eq!(decided, [(1000, 2000); 2], "one in the tick, one before the poll");
+    assert_eq!(pick!(events, Event::InputHeap { heap_bytes } => heap_bytes), [1000; 2]);
+}
+
+#[test]
+fn b17_a_memory_pressure_file_brings_the_check_forward() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pressure");
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let watch = PressureWatch::open(&path).unwrap();
+    let cache = Cache::default();
+    cache.bytes.set(1000);
+    cache.live.set(1000);
+    let (recorder, capture) = Recorder::capture();
+    let builder = EventLoop::<Builtin>::builder().recorder(recorder).host(HeapHost(cache));
+    let mut event_loop = builder.build().unwrap();
+    event_loop.tick();
+    let notice = std::thread::spawn(move || std::fs::write(path, b"!").unwrap());
+    event_loop.with(|cx| {
+        let (source, interest) = (watch.source(), watch.interest());
+        let pressure = Builtin::repeat("pressure", move |cx| {
+            if watch.acknowledge() {
+                cx.memory_pressure();
+                cx.stop();
+            }
+        });
+        cx.register(source, interest, pressure).unwrap();
+    });
+    event_loop.run().unwrap();
+    notice.join().unwrap();
+    event_loop.tick();
+    let events: Vec<_> = capture.take().into_iter().map(|(_, event)| event).collect();
+    let collected = pick!(events, Event::GcDecision { action: GcAction::Collect, reason, .. } => reason);
+    assert_eq!(collected.last(), Some(&GcReason::Pressure));
+}

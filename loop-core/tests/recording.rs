@@ -1,0 +1,180 @@
+//! The loop on a real ring: what runs now, names, and a lossless recording that the loop has to help along.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use loop_core::sim::{Sim, SimClock};
+use loop_core::{Builtin, EventLoop, TagOf};
+use loop_probes::clock::Clock;
+use loop_probes::event::{Event, LabelKind, Phase};
+use loop_probes::ids::{Ticks, Timestamp};
+use loop_probes::process::ProcessReader;
+use loop_probes::recorder::{Recorder, Running};
+use loop_probes::ring::Start;
+use loop_probes::session::Session;
+use loop_probes::stamped::Stamped;
+
+use crate::kit::{ms, name, pick};
+
+#[test]
+fn a_reader_sees_the_task_that_runs_now_and_the_poll_with_its_deadline() {
+    let session = Session::builder("test").private();
+    let mut event_loop = EventLoop::<Builtin>::builder().session(&session, "loop").build().unwrap();
+    let mut reader = session.reader(Start::Oldest);
+    let seen = Rc::new(Cell::new(None));
+    let found = Rc::clone(&seen);
+    let task = event_loop.post(Builtin::once("looks", move |_| {
+        reader.poll(&mut Vec::new()).unwrap();
+        found.set(reader.running().unwrap().first().map(|now| now.running));
+    }));
+    event_loop.run().unwrap();
+    let Some(Running::Task { task: running, tag }) = seen.get() else { panic!("{:?}", seen.get()) };
+    assert_eq!((running, name(tag)), (task, "looks"));
+
+    let mut reader = session.reader(Start::Oldest);
+    let handle = event_loop.handle();
+    event_loop.with(|cx| cx.set_timeout(ms(3_600_000), Builtin::once("in an hour", |_| ())));
+    let watcher = std::thread::spawn(move || {
+        loop {
+            reader.poll(&mut Vec::new()).unwrap();
+            let now = reader.running().unwrap();
+            if let Some(Running::Poll { deadline }) = now.first().map(|now| now.running) {
+                handle.stop();
+                return deadline;
+            }
+            std::thread::yield_now();
+        }
+    });
+    event_loop.run().unwrap();
+    let deadline = watcher.join().unwrap().unwrap();
+    let left = deadline.ns_since(loop_probes::clock::monotonic_now());
+    assert!((3_500_000_000_000..3_600_000_000_000).contains(&left), "{left}");
+}
+
+/// What a lossless recording saved, and the reader that saves.
+type Saved = Arc<Mutex<(ProcessReader, Vec<Stamped>)>>;
+
+fn save(saved: &Saved) {
+    let (reader, out) = &mut *saved.lock().unwrap();
+    reader.poll(out).unwrap();
+}
+
+#[test]
+fn a_lossless_recording_is_given_time_between_tasks_as_a_phase_of_its_own() {
+    const TASKS: usize = 5_000;
+    let session = Session::builder("test").capacity(1024).private();
+    let saved: Saved = Arc::new(Mutex::new((session.draining_reader(), Vec::new())));
+    let last_resort = Arc::clone(&saved);
+    session.on_full(Arc::new(move || save(&last_resort)));
+    let mut event_loop = EventLoop::<Builtin>::builder().session(&session, "loop").build().unwrap();
+    let relief = Arc::clone(&saved);
+    event_loop.on_pressure(move || save(&relief));
+    fn chain(left: usize) -> Builtin {
+        Builtin::once("chain", move |cx| {
+            if left > 1 {
+                cx.post(chain(left - 1));
+            }
+        })
+    }
+    event_loop.post(chain(TASKS));
+    event_loop.run().unwrap();
+    drop(event_loop);
+    let (reader, events) = &mut *saved.lock().unwrap();
+    reader.flush(events).unwrap();
+    assert_eq!(reader.lost_records(), 0);
+    let ran = events.iter().filter(|stamped| matches!(stamped.event, Event::TaskRan { .. })).count();
+    assert_eq!(ran, TASKS);
+    let mut ended = Timestamp(0);
+    let mut given = 0;
+    for stamped in events.iter() {
+        if let Event::Phase { phase, start } = stamped.event {
+            assert!(start >= ended, "{phase} overlaps the phase before it");
+            ended = stamped.at;
+            given += usize::from(phase == Phase::Recorder);
+        }
+    }
+    assert!(given > 0, "the loop gave it time");
+}
+
+#[test]
+fn tags_errors_marks_and_spans_have_names() {
+    let (recorder, capture) = Recorder::capture();
+    let sim = Sim::new();
+    let mut event_loop = sim.build(EventLoop::<Builtin>::builder().recorder(recorder));
+    event_loop.post(Builtin::once("named task", |cx| {
+        cx.mark("checkpoint");
+        let doubled = cx.span("doubling", |_| 2 * 21);
+        assert_eq!(doubled, 42);
+        cx.fail("no such file");
+    }));
+    event_loop.run().unwrap();
+    let events: Vec<_> = capture.take().into_iter().map(|(_, event)| event).collect();
+    let text = |kind, id| capture.label(kind, id).unwrap_or_default();
+    let tags = pick!(events, Event::TaskRan { tag, .. } => text(LabelKind::Tag, u32::from(tag.0)));
+    assert_eq!(tags, ["named task"]);
+    assert_eq!(pick!(events, Event::Mark { label } => text(LabelKind::Span, label.0)), ["checkpoint"]);
+    assert_eq!(pick!(events, Event::Span { label, .. } => text(LabelKind::Span, label.0)), ["doubling"]);
+    let errors = pick!(events, Event::Exception { message, .. } => text(LabelKind::Text, message.0));
+    assert_eq!(errors, ["no such file"]);
+}
+
+#[test]
+fn a_real_loop_records_its_workers_in_rings_of_their_own() {
+    let session = Session::builder("test").private();
+    let builder = EventLoop::<Builtin>::builder().session(&session, "loop").workers(1);
+    let mut event_loop = builder.build().unwrap();
+    let job = TagOf::Global(loop_core::task::tag::tag_of_label("recorded job"));
+    event_loop
+        .with(|cx| cx.work(job, |_| Builtin::remote("then", |_| ()), |reason| panic!("{reason}")))
+        .unwrap();
+    event_loop.run().unwrap();
+    let mut reader = session.reader(Start::Oldest);
+    let mut events = Vec::new();
+    reader.flush(&mut events).unwrap();
+    let of = |wanted: fn(&Event) -> bool| {
+        events.iter().find(|stamped| wanted(&stamped.event)).map(|stamped| (stamped.source, stamped.event))
+    };
+    let (worker, ran) = of(|event| matches!(event, Event::WorkRan { .. })).unwrap();
+    let (main, _) = of(|event| matches!(event, Event::WorkSettled { .. })).unwrap();
+    assert_ne!(worker, main);
+    assert!(matches!(ran, Event::WorkRan { tag, .. } if name(tag) == "recorded job"));
+}
+
+/// Counts how often the record clock is read.
+#[derive(Clone)]
+struct Counting(SimClock, Arc<AtomicU64>);
+
+impl Clock for Counting {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn ticks(&self) -> Ticks {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.ticks()
+    }
+}
+
+/// Readings of the record clock in a turn that runs so many tasks.
+fn readings(tasks: u64, recorder: Recorder) -> u64 {
+    let (sim, count) = (Sim::new(), Arc::new(AtomicU64::new(0)));
+    let clock = Counting(sim.clock().clone(), Arc::clone(&count));
+    let builder = EventLoop::<Builtin>::builder().recorder(recorder);
+    let mut event_loop = builder.build_on(clock, sim.poller());
+    for _ in 0..tasks {
+        event_loop.post(Builtin::once("task", |_| ()));
+    }
+    let before = count.load(Ordering::Relaxed);
+    event_loop.turn().unwrap();
+    assert_eq!(event_loop.metrics().tasks_run, tasks);
+    count.load(Ordering::Relaxed) - before
+}
+
+#[test]
+fn one_reading_ends_a_task_and_starts_the_next_and_none_where_nobody_records() {
+    let capture = || Recorder::capture().0;
+    assert_eq!(readings(110, capture()) - readings(10, capture()), 100);
+    assert_eq!(readings(110, Recorder::disabled()), 0);
+}

@@ -1,0 +1,70 @@
+//! What keeps a session going: its handles and its recorders. When the last one goes, the session ends.
+//!
+//! The hook of a lossless session lives here and not in [`Inner`]: it holds the draining reader, which holds
+//! the `Inner`, and nobody would ever be the last.
+
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
+
+use super::Inner;
+use crate::recorder::Pen;
+
+/// What a full ring calls.
+pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
+
+pub(crate) struct Handle {
+    inner: Arc<Inner>,
+    hook: OnceLock<Hook>,
+}
+
+impl Handle {
+    pub(super) fn new(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner), hook: OnceLock::new() }
+    }
+
+    pub(crate) const fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+
+    /// False where there is one already.
+    pub(super) fn set_hook(&self, hook: Hook) -> bool {
+        self.hook.set(hook).is_ok()
+    }
+
+    pub(crate) fn hook(&self) -> Option<&Hook> {
+        self.hook.get()
+    }
+
+    /// Opens a ring, or counts that there is none. `keeps` is whether the pen keeps the session going.
+    pub(crate) fn open(self: &Arc<Self>, name: &str, capacity: u32, keeps: bool) -> Option<Pen> {
+        let opened = self.registry().open(&self.inner, name, capacity);
+        let pen = opened.and_then(|opened| Pen::new(self, opened, keeps).ok());
+        if pen.is_none() {
+            self.header.add_dropped_source();
+        }
+        pen
+    }
+}
+
+impl Deref for Handle {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.inner
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // What a panicking program leaves behind is what somebody will want to read.
+        if !std::thread::panicking() {
+            self.finish();
+        }
+    }
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.inner.fmt(f)
+    }
+}

@@ -1,0 +1,97 @@
+//! Another process: found, watched, stopped, killed.
+
+#[expect(dead_code, reason = "each test file uses its part")]
+#[path = "support/program.rs"]
+mod program;
+
+use std::fs;
+
+use program::{Place, text, wait_for};
+
+#[test]
+fn a_running_demo_is_listed_and_watched() {
+    let place = Place::new();
+    let demo = place.demo(&[]);
+    let pid = demo.pid().to_string();
+    let listed = place.loops();
+    assert_eq!(listed.len(), 1);
+    assert_eq!((&listed[0]["program"], &listed[0]["policy"]), (&"demo".into(), &"bun".into()));
+    assert!(place.succeed(&["ps"]).contains(&pid));
+
+    let watched = place.json(&["attach", &pid, "--json", "--duration", "2s"]);
+    assert_eq!(watched["source"]["kind"], "ring");
+    assert_eq!(watched["source"]["pid"].as_u64(), Some(u64::from(demo.pid())));
+    assert!(watched["timers"]["fired"].as_u64() > Some(500), "{watched}");
+    assert_eq!(watched["lost_records"], 0);
+    // Totals count since attaching.
+    assert!(watched["span_ns"].as_u64() < Some(10_000_000_000));
+    // The only loop there is needs no name.
+    place.json(&["attach", "--json", "--duration", "1s"]);
+}
+
+#[test]
+fn record_includes_what_the_ring_holds_already() {
+    let place = Place::new();
+    let demo = place.demo(&[]);
+    wait_for("a second of records", || {
+        place.json(&["report", &demo.pid().to_string(), "--json"])["span_ns"].as_u64() > Some(1_000_000_000)
+    });
+    let trace = place.file("r.looptrace");
+    let pid = demo.pid().to_string();
+    let live = place.json(&["record", &pid, "-o", text(&trace), "--duration", "100ms", "--json"]);
+    assert!(live["span_ns"].as_u64() > Some(1_000_000_000), "{live}");
+    let report = place.json(&["report", text(&trace), "--json"]);
+    for key in ["ticks", "tasks", "timers", "lost_records", "span_ns", "stalls"] {
+        assert_eq!(live[key], report[key], "{key}");
+    }
+}
+
+#[test]
+fn after_a_kill_the_ring_tells_the_last_ticks() {
+    let place = Place::new();
+    let mut demo = place.demo(&[]);
+    let pid = demo.pid().to_string();
+    wait_for("ticks", || place.json(&["report", &pid, "--json"])["ticks"]["count"].as_u64() > Some(200));
+    demo.kill();
+    let listed = place.loops();
+    assert_eq!(listed.len(), 1, "a crashed loop's ring is kept");
+    assert_eq!(listed[0]["state"], "crashed");
+    let report = place.json(&["report", &pid, "--json"]);
+    assert!(report["ticks"]["count"].as_u64() > Some(200), "{report}");
+    assert!(place.succeed(&["replay", &pid, "--no-tui"]).contains("demo"));
+    let ring = listed[0]["ring"].as_str().unwrap();
+    assert_eq!(place.json(&["report", ring, "--json"])["ticks"], report["ticks"]);
+    // Attaching to the dead gives the page at once instead of waiting.
+    place.succeed(&["attach", &pid, "--no-tui"]);
+}
+
+#[test]
+fn a_demo_that_ends_well_leaves_nothing() {
+    let place = Place::new();
+    place.succeed(&["demo", "--no-tui", "--duration", "1s"]);
+    assert!(place.loops().is_empty());
+    assert_eq!(fs::read_dir(place.rings()).unwrap().count(), 0);
+
+    let demo = place.demo(&[]);
+    demo.signal("TERM");
+    wait_for("the demo to clean up", || place.loops().is_empty());
+}
+
+#[test]
+fn a_ring_truncated_under_its_reader_is_one_line() {
+    let place = Place::new();
+    let demo = place.demo(&[]);
+    let ring = place.loops()[0]["ring"].as_str().unwrap().to_owned();
+    let mut command = place.command(&["attach", &ring, "--no-tui", "--duration", "60s"]);
+    let reader =
+        command.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    // The writer maps the file: it is stopped first, so that only the reader meets the truncated file.
+    demo.signal("STOP");
+    fs::OpenOptions::new().write(true).open(&ring).unwrap().set_len(8192).unwrap();
+    let output = reader.wait_with_output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{told}");
+    assert_eq!(told.lines().count(), 1, "{told}");
+    assert!(told.contains(&ring), "{told}");
+}

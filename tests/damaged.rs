@@ -1,0 +1,95 @@
+//! Traces and rings that are cut, damaged, hostile, too new, or that find the disk full.
+
+#[expect(dead_code, reason = "each test file uses its part")]
+#[path = "support/program.rs"]
+mod program;
+
+use std::fs;
+
+use program::{Place, text};
+
+fn recorded(place: &Place) -> Vec<u8> {
+    let trace = place.file("whole.looptrace");
+    place.succeed(&["demo", "--duration", "2s", "--no-tui", "--record", text(&trace)]);
+    fs::read(trace).unwrap()
+}
+
+#[test]
+fn a_cut_trace_gives_what_is_whole_or_one_line() {
+    let place = Place::new();
+    let whole = recorded(&place);
+    let cut = place.file("cut.looptrace");
+    let (mut read, mut refused) = (0, 0);
+    // Every byte of the beginning, then a stride that is no multiple of anything in the format.
+    for length in (0..64).chain((64..whole.len()).step_by(whole.len() / 40 + 7)) {
+        fs::write(&cut, &whole[..length]).unwrap();
+        let output = place.run(&["report", text(&cut), "--json"]);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(told.lines().count(), 1, "cut at {length}: {told}");
+        match output.status.code() {
+            Some(0) => {
+                read += 1;
+                let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+                assert_eq!(summary["schema"], 1);
+            }
+            Some(3) => refused += 1,
+            code => panic!("cut at {length}: exit {code:?}: {told}"),
+        }
+    }
+    assert!(read > 10 && refused > 10, "{read} read, {refused} refused");
+}
+
+#[test]
+fn what_is_no_trace_is_refused() {
+    let place = Place::new();
+    let mut noise = fastrand::Rng::with_seed(5);
+    let contents = [
+        ("empty", Vec::new()),
+        ("random", std::iter::repeat_with(|| noise.u8(..)).take(100_000).collect()),
+        ("zeros", vec![0; 5000]),
+        ("text", b"{\"traceEvents\":[]}\n".to_vec()),
+        (
+            "ring",
+            [b"LOOPRING".to_vec(), std::iter::repeat_with(|| noise.u8(..)).take(50_000).collect()].concat(),
+        ),
+    ];
+    for (name, bytes) in contents {
+        let path = place.file(name);
+        fs::write(&path, bytes).unwrap();
+        let told = place.fail(3, &["report", text(&path)]);
+        assert!(told.contains(name), "the line names the file: {told}");
+        place.fail(3, &["export", text(&path), "-o", "/dev/null"]);
+        place.fail(3, &["replay", text(&path), "--no-tui"]);
+    }
+    place.fail(3, &["report", text(&place.rings().join("..").join("."))]);
+}
+
+#[test]
+fn flipped_bits_are_noticed() {
+    let place = Place::new();
+    let whole = recorded(&place);
+    let path = place.file("flipped.looptrace");
+    for at in (0..whole.len()).step_by(whole.len() / 25 + 3) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x10;
+        fs::write(&path, bytes).unwrap();
+        let output = place.run(&["report", text(&path)]);
+        assert!(matches!(output.status.code(), Some(0 | 3)), "byte {at}: {:?}", output.status);
+        assert!(!output.stderr.is_empty(), "a flipped bit at byte {at} went unnoticed");
+    }
+}
+
+#[test]
+fn a_full_disk_keeps_what_was_written() {
+    let place = Place::new();
+    let told = place.fail(3, &["demo", "--duration", "1s", "--no-tui", "--record", "/dev/full"]);
+    assert!(told.contains("/dev/full"), "{told}");
+    let told =
+        place.fail(3, &["demo", "--duration", "1s", "--no-tui", "--record", "/no/such/folder/a.looptrace"]);
+    assert!(told.contains("/no/such/folder"), "{told}");
+
+    let trace = place.file("a.looptrace");
+    place.succeed(&["demo", "--duration", "1s", "--no-tui", "--record", text(&trace)]);
+    let told = place.fail(3, &["export", text(&trace), "-o", "/dev/full"]);
+    assert!(told.contains("/dev/full"), "{told}");
+}

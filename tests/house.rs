@@ -1,0 +1,130 @@
+//! The house rules that a compiler does not hold: who may know whom, how long a file may be, how it opens,
+//! and what may stand at the top level.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const LINES_MAX: usize = 500;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace").to_owned()
+}
+
+/// Files that git tracks or would track, by path relative to the root.
+fn files() -> Vec<String> {
+    let listed = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root())
+        .output()
+        .expect("git runs");
+    assert!(listed.status.success(), "git ls-files failed: {}", String::from_utf8_lossy(&listed.stderr));
+    let text = String::from_utf8(listed.stdout).expect("paths are UTF-8");
+    text.lines().filter(|path| root().join(path).is_file()).map(str::to_owned).collect()
+}
+
+fn rust_files() -> Vec<(String, String)> {
+    let files = files();
+    let rust = files.into_iter().filter(|path| path.ends_with(".rs"));
+    rust.map(|path| {
+        let text = std::fs::read_to_string(root().join(&path)).expect("a tracked file can be read");
+        (path, text)
+    })
+    .collect()
+}
+
+#[test]
+fn crates_know_only_whom_the_design_lets_them_know() {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version=1", "--no-deps", "--offline"])
+        .current_dir(root())
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("cargo prints JSON");
+    let packages = metadata["packages"].as_array().expect("packages");
+    let ours: Vec<&str> = packages.iter().filter_map(|package| package["name"].as_str()).collect();
+    let mut arrows: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for package in packages {
+        // Arrows of the built crates; a test may look further down, never up (cargo refuses circles).
+        let known = package["dependencies"].as_array().expect("dependencies").iter();
+        let known = known.filter(|dependency| dependency["kind"] != "dev");
+        let mut known: Vec<&str> =
+            known.filter_map(|d| d["name"].as_str()).filter(|name| ours.contains(name)).collect();
+        known.sort_unstable();
+        known.dedup();
+        arrows.insert(package["name"].as_str().expect("a name"), known);
+    }
+    let drawn = BTreeMap::from([
+        ("loop-probes", vec![]),
+        ("loop-core", vec!["loop-probes"]),
+        ("loop-traces", vec!["loop-probes"]),
+        ("loopscope", vec!["loop-core", "loop-probes", "loop-traces"]),
+    ]);
+    assert_eq!(arrows, drawn, "an arrow between crates that the architecture does not draw");
+}
+
+#[test]
+fn no_file_outgrows_its_idea() {
+    let long: Vec<String> = rust_files()
+        .into_iter()
+        .map(|(path, text)| (text.lines().count(), path))
+        .filter(|(lines, _)| *lines > LINES_MAX)
+        .map(|(lines, path)| format!("{path}: {lines} lines"))
+        .collect();
+    assert!(
+        long.is_empty(),
+        "files above {LINES_MAX} lines, each to be split at its ideas:\n{}",
+        long.join("\n")
+    );
+}
+
+#[test]
+fn every_file_says_what_it_is() {
+    let silent: Vec<String> = rust_files()
+        .into_iter()
+        .filter(|(_, text)| !text.lines().take(3).any(|line| line.starts_with("//!")))
+        .map(|(path, _)| path)
+        .collect();
+    assert!(silent.is_empty(), "files that do not open with //!:\n{}", silent.join("\n"));
+}
+
+#[test]
+fn the_top_level_is_the_drawn_one() {
+    let allowed = [
+        "Cargo.toml",
+        "Cargo.lock",
+        "clippy.toml",
+        "rustfmt.toml",
+        "deny.toml",
+        "README.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "LICENSE-MIT",
+        "LICENSE-APACHE",
+        "loop-core",
+        "inspector",
+        "probes",
+        "traces",
+        "tests",
+        "docs",
+    ];
+    for path in files() {
+        let top = path.split('/').next().expect("a path has a first part");
+        assert!(
+            top.starts_with('.') || allowed.contains(&top),
+            "{path}: nothing else stands at the top level"
+        );
+    }
+}
+
+#[test]
+fn only_the_view_knows_the_terminal_library() {
+    for (path, text) in rust_files() {
+        let state = path.starts_with("inspector/src/app/")
+            || path.starts_with("traces/")
+            || path.starts_with("loop-core/src");
+        assert!(!(state && text.contains("ratatui::")), "{path}: state and libraries know no ratatui");
+    }
+}

@@ -1,0 +1,139 @@
+//! The real binary for end-to-end tests: each test has a runtime folder of its own, and no process outlives it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// The longest that anything is waited for: far beyond what a healthy program needs on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A folder for the rings and files of one test.
+pub(crate) struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    /// An empty one.
+    pub(crate) fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("a temporary folder can be made") }
+    }
+
+    /// Where the rings lie.
+    pub(crate) fn rings(&self) -> PathBuf {
+        self.folder.path().join("rings")
+    }
+
+    /// The path of a file in it.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The binary, with this folder as its runtime folder.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_loopscope"));
+        command
+            .args(arguments)
+            .env("LOOPSCOPE_DIR", self.rings())
+            .env_remove("NO_COLOR")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the binary to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("the binary starts")
+    }
+
+    /// Runs the binary, which must succeed, and returns its standard output.
+    pub(crate) fn succeed(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "loopscope {arguments:?} ended with {}: {told}", output.status);
+        String::from_utf8(output.stdout).expect("output is UTF-8")
+    }
+
+    /// Runs the binary, which must print JSON.
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
+        let printed = self.succeed(arguments);
+        serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{error} in {printed}"))
+    }
+
+    /// Runs the binary, which must fail with `code` and one line, and returns the line.
+    pub(crate) fn fail(&self, code: i32, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let told = String::from_utf8(output.stderr).expect("messages are UTF-8");
+        assert_eq!(output.status.code(), Some(code), "loopscope {arguments:?} said: {told}");
+        assert_eq!(told.lines().count(), 1, "one line, not:\n{told}");
+        assert!(!told.trim_end().contains(char::is_control), "control characters in {told:?}");
+        told
+    }
+
+    /// Starts a demo without a dashboard and waits until its loop is listed.
+    pub(crate) fn demo(&self, arguments: &[&str]) -> Running {
+        let mut command = self.command(&["demo", "--no-tui", "--duration", "120s"]);
+        let child = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let demo = Running { child: child.expect("the demo starts") };
+        let pid = demo.pid();
+        wait_for("the demo's loop to be listed", || {
+            self.loops().iter().any(|found| found["pid"] == pid && found["state"] == "alive")
+        });
+        demo
+    }
+
+    /// What `ps` lists.
+    pub(crate) fn loops(&self) -> Vec<Value> {
+        let listed = self.json(&["ps", "--json"]);
+        listed.as_array().expect("ps --json prints a list").clone()
+    }
+}
+
+/// A running process, ended with the test.
+pub(crate) struct Running {
+    child: Child,
+}
+
+impl Running {
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal by name, for example `STOP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent =
+            Command::new("kill").args(["-s", name, &self.pid().to_string()]).status().expect("kill runs");
+        assert!(sent.success(), "kill -s {name} failed");
+    }
+
+    /// Kills it, so that it can clean up nothing.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("a running process can be killed");
+        self.child.wait().expect("a killed process can be waited for");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits until `wanted` holds.
+pub(crate) fn wait_for(what: &str, mut wanted: impl FnMut() -> bool) {
+    let step = Duration::from_millis(30);
+    for _ in 0..PATIENCE.as_millis() / step.as_millis() {
+        if wanted() {
+            return;
+        }
+        std::thread::sleep(step);
+    }
+    panic!("waited {PATIENCE:?} for {what}");
+}
+
+/// The path as an argument.
+pub(crate) fn text(path: &Path) -> &str {
+    path.to_str().expect("temporary paths are UTF-8")
+}

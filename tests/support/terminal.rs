@@ -1,0 +1,126 @@
+//! A real terminal for tests and pictures: the program runs on a pty, an emulator keeps its screen.
+
+use std::io::{Read as _, Write};
+use std::num::NonZeroU16;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
+
+/// The longest that anything is waited for: far beyond what a healthy program needs on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+fn cells(count: u16) -> NonZeroU16 {
+    NonZeroU16::new(count).expect("a terminal has cells")
+}
+
+/// A program on a terminal of its own.
+pub(crate) struct Terminal {
+    screen: Arc<Mutex<vt100::Parser>>,
+    master: Box<dyn MasterPty + Send>,
+    keyboard: Box<dyn Write + Send>,
+    child: Box<dyn Child + Send + Sync>,
+}
+
+impl Terminal {
+    /// Starts `program` with `arguments` and the extra variables `environment` on `columns` × `rows`.
+    pub(crate) fn start(
+        program: &str,
+        arguments: &[String],
+        environment: &[(String, String)],
+        (columns, rows): (u16, u16),
+    ) -> anyhow::Result<Self> {
+        let pty = native_pty_system().openpty(PtySize { rows, cols: columns, ..PtySize::default() })?;
+        let mut command = CommandBuilder::new(program);
+        command.args(arguments);
+        command.env("TERM", "xterm-256color");
+        command.env("COLORTERM", "truecolor");
+        command.env_remove("NO_COLOR");
+        for (name, value) in environment {
+            command.env(name, value);
+        }
+        if let Ok(folder) = std::env::current_dir() {
+            command.cwd(folder);
+        }
+        let child = pty.slave.spawn_command(command)?;
+        drop(pty.slave);
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(cells(rows), cells(columns), 0)));
+        let mut output = pty.master.try_clone_reader()?;
+        let keyboard = pty.master.take_writer()?;
+        std::thread::spawn({
+            let screen = Arc::clone(&screen);
+            move || {
+                let mut bytes = [0; 16 * 1024];
+                while let Ok(count @ 1..) = output.read(&mut bytes) {
+                    screen.lock().expect("the emulator does not panic").process(&bytes[..count]);
+                }
+            }
+        });
+        Ok(Self { screen, master: pty.master, keyboard, child })
+    }
+
+    /// Types `keys`.
+    pub(crate) fn send(&mut self, keys: &str) -> anyhow::Result<()> {
+        self.keyboard.write_all(keys.as_bytes())?;
+        Ok(self.keyboard.flush()?)
+    }
+
+    /// Looks at the screen.
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&vt100::Screen) -> R) -> R {
+        look(self.screen.lock().expect("the emulator does not panic").screen())
+    }
+
+    /// The text on the screen.
+    pub(crate) fn text(&self) -> String {
+        self.look(vt100::Screen::contents)
+    }
+
+    /// Waits until the text on the screen is as `wanted` says, and returns it.
+    pub(crate) fn wait_for(&self, what: &str, mut wanted: impl FnMut(&str) -> bool) -> String {
+        let step = Duration::from_millis(20);
+        for _ in 0..PATIENCE.as_millis() / step.as_millis() {
+            let text = self.text();
+            if wanted(&text) {
+                return text;
+            }
+            std::thread::sleep(step);
+        }
+        panic!("waited {PATIENCE:?} for {what}; the screen shows:\n{}", self.text());
+    }
+
+    /// Makes the window `columns` × `rows`.
+    pub(crate) fn resize(&self, columns: u16, rows: u16) -> anyhow::Result<()> {
+        self.master.resize(PtySize { rows, cols: columns, ..PtySize::default() })?;
+        self.screen
+            .lock()
+            .expect("the emulator does not panic")
+            .screen_mut()
+            .set_size(cells(rows), cells(columns));
+        Ok(())
+    }
+
+    /// The program's process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.process_id().expect("a started program has an id")
+    }
+
+    /// Waits for the program to end.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let step = Duration::from_millis(20);
+        for _ in 0..PATIENCE.as_millis() / step.as_millis() {
+            if let Some(status) = self.child.try_wait().expect("the child can be waited for") {
+                return status;
+            }
+            std::thread::sleep(step);
+        }
+        panic!("waited {PATIENCE:?} for the program to end; the screen shows:\n{}", self.text());
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // Ended already, or ended here: nothing may outlive its test.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
