@@ -68,7 +68,9 @@ fn lost(state: &State) -> u64 {
 
 fn status(canvas: &Canvas<'_>, state: &State) -> (String, Style) {
     let theme = canvas.theme;
-    if let Some(behind) = state.behind_ns() {
+    // Nothing goes on behind a picture of what is over.
+    if let Some(behind) = state.behind_ns().filter(|behind| *behind > 0 || state.process == Process::Running)
+    {
         return (format!("‖ frozen, {} behind", units::duration(behind)), theme.held());
     }
     if let Some(playback) = &state.playback {
