@@ -48,7 +48,12 @@ fn who(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     // The name gives way before the numbers do.
     let rest: usize =
         [&pid, &policy].iter().filter(|part| !part.is_empty()).map(|part| part.width() + 3).sum();
-    let name = cut(&printable(&about.name), left_width.saturating_sub(rest as u16 + 1).max(8));
+    let room = left_width.saturating_sub(rest as u16 + 1).max(8);
+    let name = printable(&about.name);
+    // Of a path that does not fit, its end says most.
+    let name =
+        if name.width() > usize::from(room) { name.rsplit('/').next().unwrap_or(&name) } else { &name };
+    let name = cut(name, room);
     pen.gap(1).put(&name, theme.strong());
     for part in [&pid, &policy] {
         if !part.is_empty() {
