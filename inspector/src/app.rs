@@ -3,12 +3,14 @@
 //! [`State`] is plain data, [`update`](update::update) is the only function that changes it, and nothing in
 //! here knows of colours, cells or a terminal, so that every key can be tried in a test.
 
+pub mod columns;
 pub mod describe;
 pub mod effect;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod fold;
 pub mod glance;
+pub mod hang;
 pub mod layout;
 pub mod lists;
 pub mod message;

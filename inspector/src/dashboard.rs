@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use loop_probes::clock::monotonic_now;
 use loop_probes::ids::Timestamp;
-use loop_traces::source::{EventSource, SourceError};
+use loop_traces::source::{EventSource, SourceError, SourceKind};
 use loop_traces::timeline::TimelineConfig;
 use rustix::io::Errno;
 use rustix::process::{Signal, kill_current_process_group};
@@ -92,7 +92,7 @@ pub enum DashboardError {
 ///
 /// [`DashboardError::Terminal`] where standard output is no terminal.
 pub fn run(source: impl EventSource, options: Options) -> Result<Exit, DashboardError> {
-    let config = TimelineConfig::of(source.metadata());
+    let config = config(&source);
     let state = State::new(about(&source, &options, &config), Fold::new(config));
     drive(state, live::Live::new(source), options)
 }
@@ -103,12 +103,29 @@ pub fn run(source: impl EventSource, options: Options) -> Result<Exit, Dashboard
 ///
 /// [`DashboardError::Terminal`] where standard output is no terminal, [`DashboardError::Source`] where the
 /// source cannot be read.
-pub fn replay(source: impl Rewind, options: Options, replay: ReplayOptions) -> Result<Exit, DashboardError> {
-    let config = TimelineConfig::of(source.metadata());
+pub fn replay(
+    source: impl Rewind,
+    options: Options,
+    mut replay: ReplayOptions,
+) -> Result<Exit, DashboardError> {
+    let config = config(&source);
+    // Of a ring that was left behind, the last ticks are what somebody came for.
+    if source.kind() == SourceKind::Ring && replay.at_ns == 0 {
+        (replay.at_ns, replay.paused) = (u64::MAX, true);
+    }
     let mut state = State::new(about(&source, &options, &config), Fold::new(config.clone()));
     let player = Player::new(source, config, replay);
     state.playback = Some(player.info());
     drive(state, replay::Replay::new(player), options)
+}
+
+/// Ticks that the strip goes back at its widest: ten seconds of a brisk loop.
+const TICKS_KEPT: usize = 1 << 14;
+/// Spans enough to open nearly all of them.
+const SPANS_KEPT: usize = 1 << 17;
+
+fn config(source: &impl EventSource) -> TimelineConfig {
+    TimelineConfig { ticks_kept: TICKS_KEPT, spans_kept: SPANS_KEPT, ..TimelineConfig::of(source.metadata()) }
 }
 
 fn about(source: &impl EventSource, options: &Options, config: &TimelineConfig) -> About {

@@ -98,6 +98,10 @@ pub enum Action {
     Save,
     /// Export for other viewers.
     Export,
+    /// More ticks in a column of the strip.
+    ZoomOut,
+    /// Fewer ticks in a column of the strip.
+    ZoomIn,
     /// Draw everything anew.
     Redraw,
     /// Stop this program, as a shell's Ctrl-Z does.
@@ -208,6 +212,8 @@ pub const BINDINGS: &[Binding] = &[
     bind(&[Char(' '), Char('f')], "Space f", Action::Hold, "play or pause", Time, Replay).hint("play"),
     bind(&[Left, Char('h')], "← h", Action::TickBack, "the tick before", Time, Always).hint("tick"),
     bind(&[Right, Char('l')], "→ l", Action::TickForward, "the tick after", Time, Always),
+    bind(&[Char('z')], "z", Action::ZoomOut, "more ticks in a column", Show, Always).hint("zoom"),
+    bind(&[Char('Z')], "Z", Action::ZoomIn, "fewer ticks in a column", Show, Always),
     bind(&[Char('+'), Char('=')], "+", Action::Faster, "play faster", Time, Replay).hint("speed"),
     bind(&[Char('-'), Char('_')], "-", Action::Slower, "play slower", Time, Replay),
     bind(&[Char('<'), Char(',')], "<", Action::SeekBack, "back by a second", Time, Replay).hint("seek"),
@@ -220,17 +226,17 @@ pub const BINDINGS: &[Binding] = &[
         &[PageUp, Ctrl('u'), Ctrl('b')],
         "PgUp ^U",
         Action::PageUp,
-        "a page up, ten ticks back",
+        "a page up, ten columns back",
         Move,
         Always,
     ),
-    bind(&[PageDown, Ctrl('d')], "PgDn ^D", Action::PageDown, "a page down, ten ticks on", Move, Always),
+    bind(&[PageDown, Ctrl('d')], "PgDn ^D", Action::PageDown, "a page down, ten columns on", Move, Always),
     bind(&[Char('g'), Home], "g Home", Action::First, "first row or tick, start", Move, Always),
     bind(&[Char('G'), End], "G End", Action::Last, "last row or tick, end", Move, Always),
     bind(&[Char('/')], "/", Action::Filter, "show only some tags", Show, Always).hint("filter"),
     bind(&[Char('s')], "s", Action::Sort, "sort by the next column", Show, Always).hint("sort"),
     bind(&[Char('i')], "i", Action::Invert, "turn the order round", Show, Always),
-    bind(&[Char('n')], "n", Action::NextStall, "the next stall", Show, Always).hint("next stall"),
+    bind(&[Char('n')], "n", Action::NextStall, "the next stall", Show, Always).hint("stall"),
     bind(&[Char('N')], "N", Action::PreviousStall, "the stall before", Show, Always),
     bind(&[Tab], "Tab", Action::NextPane, "the next pane", Move, Always).hint("pane"),
     bind(&[BackTab], "S-Tab", Action::PreviousPane, "the pane before", Move, Always),

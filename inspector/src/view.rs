@@ -67,7 +67,7 @@ fn page(canvas: &mut Canvas<'_>, state: &State, width: u16, height: u16) {
     }
     footer::draw(canvas, state, page.footer);
     if state.help {
-        help::draw(canvas, state, page.body);
+        help::draw(canvas, state, Area::new(0, 0, width, height - page.footer.height));
     }
 }
 

@@ -39,7 +39,8 @@ pub fn event(at: Timestamp, event: &Event, labels: &Labels) -> String {
     match event {
         Event::TickStart { tick } => format!("tick {}", count(*tick)),
         Event::TickEnd { tick, tasks_run, start } => {
-            format!("tick {}  {} tasks  {}", count(*tick), tasks_run, ran(start))
+            let noun = if *tasks_run == 1 { "task" } else { "tasks" };
+            format!("tick {}  {tasks_run} {noun}  {}", count(*tick), ran(start))
         }
         Event::Phase { phase, start } => format!("{phase}  {}", ran(start)),
         Event::Poll { reason, ready, timeout_ns, start } => {

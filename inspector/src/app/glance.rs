@@ -8,7 +8,9 @@ use std::cmp::Ordering;
 use loop_probes::event::{GcAction, GcMode, Queue};
 use loop_probes::ids::{Tag, Timestamp};
 use loop_traces::histogram::{Histogram, Percentiles};
-use loop_traces::timeline::{GcLook, PerSecond, RunStats, TagStats, Timeline, signal_name};
+use loop_traces::timeline::{
+    GcLook, PerSecond, RunStats, SLOT_NS, Slot, TagStats, Timeline, signal_name, utilization,
+};
 
 use super::fold::Fold;
 
@@ -174,12 +176,47 @@ pub struct SignalRow {
     pub latency_ns: Percentiles,
 }
 
+/// What the events do not say of the loop's pace: what it is in now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// It hangs, stands still or is gone.
+    pub hangs: bool,
+    /// So long it has been busy with what it is in, in nanoseconds.
+    pub busy_now_ns: u64,
+}
+
+/// A loop that turns this often a second is measured by its last second, a slower one by the whole window.
+const BRISK: f64 = 10.0;
+/// The slots of a second.
+const SLOTS: usize = (1_000_000_000 / SLOT_NS) as usize;
+
+/// Rates of the last second, or of the whole window where a second says little. A loop that hangs must not
+/// be credited with what it did before.
+fn rate(timeline: &Timeline, now: Timestamp, pace: Pace) -> PerSecond {
+    let window = timeline.rates.per_second(now);
+    let young = timeline.first_at().is_none_or(|first| now.ns_since(first) < 1_200_000_000);
+    if young || (window.ticks < BRISK && !pace.hangs) {
+        return window;
+    }
+    let slots = timeline.rates.series(now);
+    // The last slot is not over yet.
+    let over = slots.len().saturating_sub(1);
+    let second = &slots[over.saturating_sub(SLOTS)..over];
+    let sum = |of: fn(&Slot) -> u64| second.iter().map(of).fold(0, u64::saturating_add);
+    let busy_ns = sum(|slot| slot.busy_ns).saturating_add(pace.busy_now_ns.min(1_000_000_000));
+    PerSecond {
+        ticks: sum(|slot| u64::from(slot.ticks)) as f64,
+        tasks: sum(|slot| u64::from(slot.tasks)) as f64,
+        utilization: utilization(busy_ns, sum(|slot| slot.poll_wait_ns)),
+    }
+}
+
 /// Everything that the overview shows in numbers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Glance {
     /// The moment of these figures; `None` before the first.
     pub at: Option<Timestamp>,
-    /// Rates of the last seconds.
+    /// Rates of the last second; of the last seconds where the loop turns slowly.
     pub rate: PerSecond,
     /// Ticks of each tenth of a second.
     pub ticks: Vec<u64>,
@@ -208,11 +245,11 @@ pub struct Glance {
 impl Glance {
     /// Reads the figures of `fold` at `now`.
     #[must_use]
-    pub fn read(fold: &Fold, now: Timestamp, order: Order, filter: &str) -> Self {
+    pub fn read(fold: &Fold, now: Timestamp, pace: Pace, order: Order, filter: &str) -> Self {
         let timeline = &fold.timeline;
         let mut glance = Self {
             at: Some(now),
-            rate: timeline.rates.per_second(now),
+            rate: rate(timeline, now, pace),
             ticks: timeline.rates.series(now).iter().map(|slot| u64::from(slot.ticks)).collect(),
             lag_ns: timeline.timers.lag_ns.percentiles(),
             lag_buckets: buckets(&timeline.timers.lag_ns),

@@ -188,9 +188,9 @@ pub fn overview(body: Area) -> Overview {
     Overview { compact, ticks, tasks, lag: left, queues, microtasks, gc, signals: families, stalls }
 }
 
-/// The tasks' table needs 50 cells, and takes 58 in a hundred where there are more.
+/// The tasks' table takes 58 cells in a hundred, and what names of a dozen letters need where there are few.
 fn tasks_width(width: u16) -> u16 {
-    ((u32::from(width) * 58 / 100) as u16).max(52)
+    ((u32::from(width) * 58 / 100) as u16).max(54)
 }
 
 impl Overview {
@@ -327,7 +327,7 @@ pub fn column_at(pane: Area, x: u16) -> Option<Column> {
 #[must_use]
 pub fn list_and_detail(body: Area) -> (Area, Area) {
     let mut left = body;
-    let list = left.take_left((body.width / 2).max(52).min(body.width));
+    let list = left.take_left((body.width / 2).max(54).min(body.width));
     (list, left)
 }
 

@@ -142,6 +142,8 @@ pub struct State {
     pub stall_row: usize,
     /// The selected row of the page's list: from its top; in the log, from its newest.
     pub row: usize,
+    /// Ticks that a column of the strip stands for.
+    pub column_ticks: usize,
     /// The filter; empty lets everything through.
     pub filter: String,
     /// The filter is being typed; what it was before.
@@ -183,6 +185,7 @@ impl State {
             tag: None,
             stall_row: 0,
             row: 0,
+            column_ticks: 1,
             filter: String::new(),
             typing: None,
             order: Order::default(),

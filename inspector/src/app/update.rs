@@ -9,7 +9,8 @@ mod tests;
 use loop_probes::stamped::Stamped;
 
 use super::effect::Effect;
-use super::glance::{GLANCE_NS, Glance};
+use super::glance::{GLANCE_NS, Glance, Pace};
+use super::hang::{busy_now_ns, hang};
 use super::lists;
 use super::message::Message;
 use super::state::{Frozen, Note, State, View};
@@ -87,7 +88,8 @@ fn age_note(state: &mut State, elapsed_ns: u64) {
 
 /// Reads the figures of the picture again.
 fn read_glance(state: &mut State) {
-    state.glance = Glance::read(state.picture(), state.picture_at(), state.order, &state.filter);
+    let pace = Pace { hangs: hang(state).is_some(), busy_now_ns: busy_now_ns(state) };
+    state.glance = Glance::read(state.picture(), state.picture_at(), pace, state.order, &state.filter);
     state.late = if state.view == View::Timers { lists::late(state.picture()) } else { Vec::new() };
     read_queued_by(state);
     let known = |tag| state.glance.tags.iter().any(|row| row.tag == tag);

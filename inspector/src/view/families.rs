@@ -70,18 +70,29 @@ fn queues_line(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         pen.put("none was sampled yet", theme.dim());
     }
     for (place, queue) in queues.into_iter().enumerate() {
-        let depth = units::short_count(u64::from(queue.depth));
+        let depth = depth(queue.depth);
         let spark = if place < 2 { 6 } else { 0 };
-        if usize::from(pen.room()) < queue.queue.name().len() + depth.len() + spark + 4 {
-            break;
+        if usize::from(pen.room()) < queue.queue.name().len() + usize::from(DEPTH_WIDTH) + spark + 1 {
+            continue;
         }
-        pen.put(queue.queue.name(), theme.dim())
-            .gap(1)
-            .put(&depth, depth_style(theme.text(), theme.dim(), queue));
+        pen.put(queue.queue.name(), theme.dim());
+        pen.number(&depth, DEPTH_WIDTH, depth_style(theme.text(), theme.dim(), queue));
         if spark > 0 {
             pen.gap(1).sparkline(&deepest(&queue.samples, spark), spark as u16, theme.bar());
         }
         pen.gap(2);
+    }
+}
+
+/// Cells of a depth, with the blank before it.
+const DEPTH_WIDTH: u16 = 5;
+
+/// A depth in four cells: `7`, `1204`, `12k`.
+fn depth(depth: u32) -> String {
+    match depth {
+        0..10_000 => depth.to_string(),
+        10_000..10_000_000 => format!("{}k", depth / 1_000),
+        _ => format!("{}M", depth / 1_000_000),
     }
 }
 
@@ -102,19 +113,18 @@ fn queues_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     }
     let rows = usize::from(inner.height);
     let whole = if queues.len() > rows { rows - 1 } else { queues.len() };
-    let spark = inner.width.saturating_sub(11 + 6 + max_width + 2);
+    let spark = inner.width.saturating_sub(11 + DEPTH_WIDTH + max_width + 2);
     for (row, queue) in queues[..whole].iter().enumerate() {
         let mut pen = canvas.pen(inner, row as u16);
         pen.gap(1).left(queue.queue.name(), 10, theme.dim());
-        let depth = units::short_count(u64::from(queue.depth));
-        pen.number(&depth, 6, depth_style(theme.strong(), theme.dim(), queue));
-        pen.number(&units::short_count(u64::from(queue.depth_max)), max_width, theme.dim()).gap(1);
+        pen.number(&depth(queue.depth), DEPTH_WIDTH, depth_style(theme.strong(), theme.dim(), queue));
+        pen.number(&depth(queue.depth_max), max_width, theme.dim()).gap(1);
         pen.sparkline(&deepest(&queue.samples, usize::from(spark)), spark, theme.bar());
     }
     let mut pen = canvas.pen(inner, whole as u16);
     pen.gap(1);
     for queue in &queues[whole..] {
-        let depth = units::short_count(u64::from(queue.depth));
+        let depth = depth(queue.depth);
         pen.group(&[
             (queue.queue.name(), theme.dim()),
             (" ", theme.dim()),
@@ -132,9 +142,9 @@ fn microtasks_line(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         pen.put("no checkpoint had any yet", theme.dim());
         return;
     }
-    pen.put(&format!("{:.1}", figures.ran_mean), theme.strong()).put(" a checkpoint  p99 ", theme.dim());
-    pen.put(&units::duration(figures.run_ns.p99), theme.text()).put("  max ", theme.dim());
-    pen.put(&units::short_count(figures.ran.max), theme.text()).gap(2);
+    pen.put(&format!("{:.1}", figures.ran_mean), theme.strong()).put(" a checkpoint  max ", theme.dim());
+    pen.put(&units::short_count(figures.ran.max), theme.text()).put("  run p99 ", theme.dim());
+    pen.number(&units::duration(figures.run_ns.p99), 6, theme.text()).gap(2);
     pen.sparkline(&deepest(&figures.samples, 20), 20, theme.bar());
 }
 
@@ -150,10 +160,10 @@ fn microtasks_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     pen.gap(1).put(&format!("{:.1}", figures.ran_mean), theme.strong()).put(" a checkpoint", theme.dim());
     let mut pen = canvas.pen(inner, 1);
     pen.gap(1).put("max ", theme.dim()).put(&units::short_count(figures.ran.max), theme.text());
-    pen.whole(" of ", theme.dim()).whole(&units::short_count(figures.checkpoints), theme.dim());
+    pen.whole(" at once", theme.dim());
     let mut pen = canvas.pen(inner, 2);
-    pen.gap(1).put("p99 ", theme.dim()).put(&units::duration(figures.run_ns.p99), theme.text());
-    pen.group(&[("  p50 ", theme.dim()), (&units::duration(figures.run_ns.p50), theme.text())]);
+    pen.gap(1).put("run p99 ", theme.dim()).put(&units::duration(figures.run_ns.p99), theme.text());
+    pen.group(&[("  max ", theme.dim()), (&units::duration(figures.run_ns.max), theme.text())]);
     let spark = inner.width.saturating_sub(2);
     for row in 3..inner.height.min(4) {
         let samples = deepest(&figures.samples, usize::from(spark));
@@ -164,7 +174,7 @@ fn microtasks_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         );
     }
     let mut pen = canvas.pen(inner, 4);
-    pen.gap(1).put("longest ", theme.dim()).put(&units::duration(figures.run_ns.max), theme.text());
+    pen.gap(1).put(&units::short_count(figures.checkpoints), theme.text()).put(" checkpoints", theme.dim());
 }
 
 /// The heap and what it may grow to: `18.2 / 40.0 MiB`.
@@ -187,21 +197,17 @@ fn gc_line(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         pen.put("no decision yet", theme.dim());
         return;
     }
-    pen.put("heap ", theme.dim()).put(&heap(gc), theme.text()).gap(2);
-    if let Some((look, ran)) = gc.last.iter().find(|(look, _)| look.action != GcAction::Skip) {
-        let ran = ran.map_or_else(String::new, |ns| format!(" {}", units::duration(ns)));
-        pen.put(look.action.name(), theme.strong())
-            .put(&format!(" {}{ran}", look.reason), theme.text())
-            .gap(2);
+    // What changes all the time has its cells, so that the rest stands still.
+    pen.put("heap ", theme.dim()).left(&heap(gc), 17, theme.text()).gap(1);
+    match gc.last.iter().find(|(look, _)| look.action != GcAction::Skip) {
+        Some((look, ran)) => {
+            pen.left(look.action.name(), 8, theme.strong()).left(look.reason.name(), 10, theme.text());
+            pen.number(&ran.map_or_else(String::new, units::duration), 6, theme.text());
+        }
+        None => drop(pen.gap(24)),
     }
-    let [collect, defer, _] = gc.decided;
-    pen.whole(
-        &format!("collect {} defer {}", units::short_count(collect), units::short_count(defer)),
-        theme.dim(),
-    );
-    if let Some(mode) = gc.mode {
-        pen.gap(2).whole(mode.name(), theme.dim());
-    }
+    let [collect, _, _] = gc.decided;
+    pen.gap(2).whole(&format!("{} collected", units::short_count(collect)), theme.dim());
 }
 
 fn gc_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
@@ -266,7 +272,8 @@ fn signals_line(canvas: &mut Canvas<'_>, state: &State, area: Area) {
 fn signals_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let theme = canvas.theme;
     let glance = &state.glance;
-    let inner = canvas.pane(area, "signals", "latency p50, p99", state.focus == Pane::Signals);
+    let remark = if area.width >= 36 { "latency p50, p99" } else { "p50, p99" };
+    let inner = canvas.pane(area, "signals", remark, state.focus == Pane::Signals);
     let rows = usize::from(inner.height.saturating_sub(1));
     if glance.signals.is_empty() {
         canvas.pen(inner, 0).gap(1).put("none yet", theme.dim());

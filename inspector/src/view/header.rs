@@ -1,13 +1,13 @@
 //! The two rows at the top: who is watched and whether it lives; how it is.
 
 use crate::app::describe;
+use crate::app::hang::{busy_now_ns, hang, loop_running};
 use crate::app::layout::Area;
 use crate::app::message::Process;
 use crate::app::state::{State, View};
 use crate::units;
 
 use super::paint::{Canvas, cut};
-use super::strip;
 use loop_probes::text::printable;
 use loop_traces::source::SourceKind;
 use ratatui::style::Style;
@@ -15,11 +15,11 @@ use unicode_width::UnicodeWidthStr as _;
 
 /// Widest sparkline of the rate: a cell per tenth of a second.
 const SPARK_MAX: u16 = 50;
-const SPARK_MIN: u16 = 4;
+const SPARK_MIN: u16 = 2;
 
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     who(canvas, state, area);
-    match strip::hang(state) {
+    match hang(state) {
         // The strip says it in the overview; elsewhere this is the only place that is always in sight.
         Some(hang) if state.view != View::Overview => {
             let style = if hang.over { canvas.theme.over() } else { canvas.theme.held() };
@@ -76,7 +76,7 @@ fn status(canvas: &Canvas<'_>, state: &State) -> (String, Style) {
     // Nothing goes on behind a picture of what is over.
     if let Some(behind) = state.behind_ns().filter(|behind| *behind > 0 || state.process == Process::Running)
     {
-        return (format!("‖ frozen, {} behind", units::duration(behind)), theme.held());
+        return (format!("‖ frozen, {:>5} behind", units::duration(behind)), theme.held());
     }
     if let Some(playback) = &state.playback {
         let speed = units::speed(playback.speed);
@@ -116,22 +116,23 @@ fn how(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let gap = if wide { "   " } else { "  " };
     let lag = glance.lag_ns;
     let late = lag.max > limit;
-    let max = format!("{}{}", units::duration(lag.max), if late { "▲" } else { "" });
+    let max = format!("{:>6}{}", units::duration(lag.max), if late { "▲" } else { " " });
     let stalled = stalls > 0;
+    // Figures have their cells, whatever they are: what moves about cannot be read.
     let mut parts: Vec<(String, Style)> = vec![
         (format!("{gap}{} ", if wide { "utilization" } else { "util" }), dim),
-        (units::percent(glance.rate.utilization), strong),
+        (format!("{:>4}", units::percent(glance.rate.utilization)), strong),
         (format!("{gap}lag p50 "), dim),
-        (units::duration(lag.p50), strong),
+        (format!("{:>5}", units::duration(lag.p50)), strong),
         (if wide { "  p99 " } else { " p99 " }.to_owned(), dim),
-        (units::duration(lag.p99), strong),
+        (format!("{:>6}", units::duration(lag.p99)), strong),
         (if wide { "  max " } else { " max " }.to_owned(), dim),
         (max, if late { theme.over() } else { strong }),
-        (format!("{gap}stalls "), dim),
+        (format!("{}stalls ", if wide { "  " } else { " " }), dim),
         (units::count(stalls), if stalled { theme.over() } else { strong }),
     ];
     if lag.count == 0 {
-        parts.splice(2..8, [(format!("{gap}no timer fired yet"), dim)]);
+        parts.splice(2..8, [(format!("{gap}no timer fired yet "), dim)]);
     }
     let rate = format!("{:>5}", units::rate(glance.rate.ticks));
     let width: usize = parts.iter().map(|(text, _)| text.width()).sum();
@@ -142,26 +143,22 @@ fn how(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     if room >= SPARK_MIN {
         // The tenth of a second that is not over would always look like a dip.
         let over = glance.ticks.len().saturating_sub(1);
-        pen.sparkline(
-            &glance.ticks[..over],
-            room.min(SPARK_MAX).min(if wide { SPARK_MAX } else { 12 }),
-            theme.bar(),
-        );
+        pen.sparkline(&glance.ticks[..over], room.min(SPARK_MAX), theme.bar());
     }
     for (text, style) in &parts {
         pen.put(text, *style);
     }
     if wide && matches!(state.about.kind, SourceKind::Ring) && !state.is_replay() {
         let doing = doing(state);
-        pen.right(&format!(" {doing} "), dim);
+        pen.right(&format!(" {doing} "), theme.over());
     }
 }
 
-/// What the loop does now, in a word, where there is room.
+/// What the loop does now, where it does it for long enough to be read.
 fn doing(state: &State) -> String {
-    let Some(now_running) = strip::loop_running(state) else { return String::new() };
-    match now_running.running {
-        loop_probes::recorder::Running::Poll { .. } => "in poll".to_owned(),
-        _ => describe::running(now_running, &state.fold.timeline.labels, state.running_at),
-    }
+    let long = busy_now_ns(state) > state.about.stall_limit_ns;
+    let now_running = loop_running(state).filter(|_| long);
+    now_running.map_or_else(String::new, |now_running| {
+        describe::running(now_running, &state.fold.timeline.labels, state.running_at)
+    })
 }

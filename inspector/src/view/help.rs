@@ -11,6 +11,7 @@ const KEYS_WIDTH: u16 = 8;
 /// Cells of one of the two columns.
 const COLUMN_WIDTH: u16 = 37;
 
+/// Draws it in the middle of `body`, which is all of the screen but the bottom row.
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     let replay = state.is_replay();
     let of = |group: Group| BINDINGS.iter().filter(move |it| it.group == group && it.holds(replay));

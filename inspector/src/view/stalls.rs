@@ -4,13 +4,17 @@ use loop_traces::analysis::attribution::{Share, What};
 use loop_traces::labels::Labels;
 use loop_traces::timeline::Stall;
 
+use unicode_width::UnicodeWidthStr as _;
+
 use super::paint::{Canvas, Pen};
 use crate::app::layout::{self, Area};
 use crate::app::state::State;
 use crate::units;
 
-/// A share that is shown: half of the last digit.
+/// A share that is shown in milliseconds: half of the last digit.
 pub(super) const TOLD_NS: u64 = 50_000;
+/// A sum from here on is told in milliseconds.
+const MILLIS_FROM_NS: u64 = 10_000_000;
 
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: bool) {
     let timeline = &state.picture().timeline;
@@ -49,31 +53,39 @@ fn row(canvas: &mut Canvas<'_>, state: &State, rows: Area, line: u16, stall: &St
     shares(&mut pen, &stall.blame.shares, labels, (theme.text(), theme.dim()));
 }
 
-/// `ReadFile #8812 38.2 + microtasks 2.1 + …`, in milliseconds, as far as there is room.
+/// `ReadFile #8812 38.2 + microtasks 2.1 + 3 more 0.1`, as far as there is room. Sums of milliseconds leave
+/// their unit to the sum; below, each part has its own. What is shown adds up to the sum as it is shown.
 pub(super) fn shares(
     pen: &mut Pen<'_, '_>,
     shares: &[Share],
     labels: &Labels,
     (text, dim): (ratatui::style::Style, ratatui::style::Style),
 ) {
+    let sum_ns: u64 = shares.iter().map(|share| share.ns).sum();
+    let in_millis = sum_ns >= MILLIS_FROM_NS;
+    let shown = |ns: u64| if in_millis { (ns + TOLD_NS) / (2 * TOLD_NS) * (2 * TOLD_NS) } else { ns };
+    let figure = |ns: u64| if in_millis { units::millis(ns) } else { units::duration(ns) };
+    let more = |parts: usize, ns: u64| match ns {
+        0 => String::new(),
+        _ => format!(" + {parts} more {}", figure(ns)),
+    };
+    let (mut rest_ns, mut parts) = (shown(sum_ns), shares.len());
     // What would read 0.0 is left out, unless it is all there is.
-    let told = shares.iter().enumerate().filter(|(place, share)| *place == 0 || share.ns >= TOLD_NS);
-    let mut rest: u64 = shares.iter().map(|share| share.ns).sum();
+    let told = shares.iter().enumerate().filter(|(place, share)| *place == 0 || shown(share.ns) > 0);
     for (place, share) in told {
-        let name = name(&share.what, labels);
-        let ms = units::millis(share.ns);
         let joint = if place > 0 { " + " } else { "" };
-        rest -= share.ns;
-        let more = if rest >= TOLD_NS { " + …".chars().count() } else { 0 };
-        let needed = joint.len() + name.chars().count() + 1 + ms.len() + more;
+        let (name, ns) = (name(&share.what, labels), figure(share.ns));
+        let after_ns = rest_ns.saturating_sub(shown(share.ns));
+        let more = if parts > 1 { more(parts - 1, after_ns) } else { String::new() };
+        let needed = joint.len() + name.width() + 1 + ns.width() + more.width();
         if place > 0 && usize::from(pen.room()) < needed {
-            rest = TOLD_NS;
             break;
         }
-        pen.put(joint, dim).put(&name, text).put(&format!(" {ms}"), dim);
+        pen.put(joint, dim).put(&name, text).put(&format!(" {ns}"), dim);
+        (rest_ns, parts) = (after_ns, parts - 1);
     }
-    if rest >= TOLD_NS {
-        pen.whole(" + …", dim);
+    if parts > 0 {
+        pen.whole(&more(parts, rest_ns), dim);
     }
 }
 

@@ -1,43 +1,50 @@
-//! The strip: the last ticks, a column each, and the tick that is not over.
+//! The strip: the last ticks, a column each or several to a column, and the tick that is not over.
 //!
 //! Height is run time on a log scale: the tick that is a thousand times longer than its neighbours must not
-//! hide them. Colour is the largest phase; only what rises above the stall limit is red.
+//! hide them. Colour is the largest phase; only what rises above the stall limit is red. A column of several
+//! ticks is drawn as the busiest of them, so that no stall is averaged away.
 
 use loop_probes::event::Phase;
 use loop_probes::recorder::Running;
-use loop_traces::source::NowRunning;
 use loop_traces::timeline::TickSummary;
 use ratatui::style::Style;
 
 use super::paint::{COLUMNS, Canvas};
-use crate::app::describe;
+use crate::app::columns::{Columns, busiest};
+use crate::app::hang::{hang, loop_running};
 use crate::app::layout::{self, Area};
 use crate::app::message::Process;
 use crate::app::state::{State, TickKey};
 use crate::units;
 
 /// The foot of the scale: a tick that takes less does next to nothing.
-const FOOT_NS: f64 = 10_000.0;
-/// The smallest scale, and by how much the next ones are larger, in powers of ten: up to 10 ms, 316 ms, 10 s.
-const DECADES_MIN: f64 = 3.0;
+const FOOT_NS: f64 = 1_000.0;
+/// The smallest scale, and by how much the next ones are larger, in powers of ten: up to 32 ms, 1 s, 32 s.
+const DECADES_MIN: f64 = 4.5;
 const DECADES_STEP: f64 = 1.5;
-/// A loop that is in one thing for longer than this hangs, in nanoseconds; never below the stall limit.
-const HANG_NS: u64 = 250_000_000;
 
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: bool) {
     let strip = layout::strip(area);
-    let ticks = &state.picture().timeline.ticks.recent;
+    let picture = state.picture();
+    let ticks = &picture.timeline.ticks.recent;
     let marked = state.marked_tick();
-    let place = marked.and_then(|tick| state.picture().place(TickKey::of(tick)));
-    let window = layout::window(ticks.len(), layout::tick_columns(strip), place);
-    let shown = || ticks.iter().skip(window.first).take(window.count);
+    let place = marked.and_then(|tick| picture.place(TickKey::of(tick)));
+    let columns = Columns::new(&picture.timeline.ticks, state.column_ticks);
+    let window = columns.window(layout::tick_columns(strip), place);
+    let shown: Vec<&TickSummary> = (window.first..window.first + window.count)
+        .map(|column| columns.places(column))
+        .filter_map(|places| busiest(ticks.iter().skip(places.start).take(places.len())))
+        .collect();
     let live = live(state);
-    let tallest = shown().map(|tick| tick.busy_ns).chain(live.map(|live| live.ns)).max().unwrap_or(0);
+    let tallest = shown.iter().map(|tick| tick.busy_ns).chain(live.map(|live| live.ns)).max().unwrap_or(0);
     let scale = Scale::new(tallest.max(state.about.stall_limit_ns), strip.height);
 
-    canvas.pane(area, "ticks", &remark(canvas, &shown), focused);
+    let from = ticks.at(columns.places(window.first).start);
+    let to = ticks.at(columns.places(window.first + window.count).start.saturating_sub(1));
+    let wide_ns = to.zip(from).map_or(0, |(to, from)| to.end.ns_since(from.start));
+    canvas.pane(area, "ticks", &remark(state, area.width, wide_ns), focused);
     axis(canvas, &scale, strip);
-    for (column, tick) in shown().enumerate() {
+    for (column, tick) in shown.iter().enumerate() {
         let x = strip.x + (window.indent + column) as u16;
         let phase = tick.phases.largest().map(|(phase, _)| phase);
         let style = phase.map_or(canvas.theme.unattributed(), |phase| canvas.theme.phase(phase));
@@ -48,9 +55,9 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: 
         let style = live.phase.map_or(canvas.theme.unattributed(), |phase| canvas.theme.phase(phase));
         bar(canvas, state, &scale, (x, strip), live.ns, style, Some("▒"));
     }
-    let column = place.and_then(|place| place.checked_sub(window.first)).map(|at| window.indent + at);
-    marker(canvas, state, strip, marked, column);
-    legend(canvas, area, &shown);
+    let column = place.and_then(|place| columns.column_of(place).checked_sub(window.first));
+    marker(canvas, state, strip, marked, column.map(|column| window.indent + column));
+    legend(canvas, state, area);
     if ticks.is_empty() {
         let text = if state.is_replay() { "no tick up to here" } else { "waiting for the first tick to end" };
         let style = canvas.theme.dim();
@@ -169,35 +176,42 @@ fn about(state: &State, tick: &TickSummary) -> String {
     format!("tick {} at {at} · {busy}{largest}{missing}", units::count(tick.tick))
 }
 
-fn remark<'a, I>(canvas: &Canvas<'_>, shown: &impl Fn() -> I) -> String
-where
-    I: Iterator<Item = &'a TickSummary>,
-{
-    let (Some(first), Some(last)) = (shown().next(), shown().last()) else { return String::new() };
-    let wide = units::duration(last.end.ns_since(first.start));
-    match canvas.buffer.area.width {
-        0..96 => format!("a column a tick, height = run time (log) ─ {wide} wide"),
-        _ => format!("a column a tick, height = run time (log), colour = largest phase ── {wide} wide"),
+/// How to read the strip, and how much time it spans. What changes has its cells, so that nothing jumps.
+fn remark(state: &State, width: u16, wide_ns: u64) -> String {
+    if wide_ns == 0 {
+        return String::new();
+    }
+    let wide = format!("{:>6} wide", units::duration(wide_ns));
+    match (state.column_ticks, width) {
+        (1, 0..96) => format!("a column a tick, height = run time (log) ─ {wide}"),
+        (1, _) => format!("a column a tick, height = run time (log), colour = largest phase ─ {wide}"),
+        (ticks, 0..96) => format!("a column {ticks} ticks: the busiest ─ {wide}"),
+        (ticks, _) => {
+            format!("a column {ticks} ticks: the busiest of them, height = run time (log) ─ {wide}")
+        }
     }
 }
 
-/// The phases in sight, in their colours, on the lower edge of the frame.
-fn legend<'a, I>(canvas: &mut Canvas<'_>, area: Area, shown: &impl Fn() -> I)
-where
-    I: Iterator<Item = &'a TickSummary>,
-{
-    let mut seen = [false; Phase::ALL.len()];
-    for (phase, _) in shown().filter_map(|tick| tick.phases.largest()) {
-        seen[usize::from(phase.code()) - 1] = true;
-    }
+/// The phases that took any time so far, in their colours, on the lower edge of the frame. Those that took
+/// least go first where there is no room.
+fn legend(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let theme = canvas.theme;
     if !theme.has_color() {
         return;
     }
+    let times = &state.picture().timeline.ticks.phases;
+    let mut phases: Vec<Phase> =
+        Phase::ALL.iter().copied().filter(|phase| *phase != Phase::Poll && times.of(*phase) > 0).collect();
     let row = Area::new(area.x + 2, area.y + area.height - 1, area.width.saturating_sub(4), 1);
+    let width = |phases: &[Phase]| phases.iter().map(|phase| phase.name().len() + 4).sum::<usize>();
+    while width(&phases) > usize::from(row.width) {
+        let least = phases.iter().enumerate().min_by_key(|(_, phase)| times.of(**phase));
+        let Some((least, _)) = least else { break };
+        phases.remove(least);
+    }
     let mut pen = canvas.pen(row, 0);
-    for phase in Phase::ALL.iter().filter(|phase| seen[usize::from(phase.code()) - 1]) {
-        pen.put(" ■ ", theme.phase(*phase)).put(phase.name(), theme.dim()).put(" ", theme.dim());
+    for phase in phases {
+        pen.put(" ■ ", theme.phase(phase)).put(phase.name(), theme.dim()).put(" ", theme.dim());
     }
 }
 
@@ -206,13 +220,6 @@ where
 struct Live {
     ns: u64,
     phase: Option<Phase>,
-}
-
-/// The emitter that stands for the loop: the one whose tick ended last, else the first that says anything.
-pub(super) fn loop_running(state: &State) -> Option<&NowRunning> {
-    let newest = state.fold.timeline.ticks.recent.newest().map(|tick| tick.source);
-    let own = state.running.iter().find(|running| Some(running.source) == newest);
-    own.or_else(|| state.running.first())
 }
 
 fn live(state: &State) -> Option<Live> {
@@ -234,55 +241,6 @@ fn live(state: &State) -> Option<Live> {
     })
 }
 
-/// What keeps the loop from moving.
-pub(super) struct Hang {
-    pub(super) text: String,
-    /// It is over a limit, and not merely stopped or ended by somebody.
-    pub(super) over: bool,
-    /// The live column shows it.
-    live: bool,
-}
-
-/// Whether the loop hangs, stands still or is gone, and in what.
-pub(super) fn hang(state: &State) -> Option<Hang> {
-    if state.is_replay() || state.frozen.is_some() {
-        return None;
-    }
-    let timeline = &state.fold.timeline;
-    let last = timeline.last_at().unwrap_or_default();
-    let running = loop_running(state);
-    let doing = running.map(|running| describe::running(running, &timeline.labels, state.running_at));
-    let since = |at| units::position(state.since_start_ns(at));
-    let and_doing = doing.as_ref().map_or_else(String::new, |doing| format!(": {doing}"));
-    match state.process {
-        Process::Ended => {
-            let text = format!("the process ended at {}", since(last));
-            return Some(Hang { text, over: false, live: false });
-        }
-        Process::Crashed => {
-            let was = running.map_or_else(String::new, |running| {
-                format!(" {}", describe::doing(running, &timeline.labels))
-            });
-            let text = format!("the process is gone, last seen at {}{was}", since(last));
-            return Some(Hang { text, over: true, live: false });
-        }
-        Process::Stopped => {
-            let moved = running.map_or(last, |running| running.since.max(last));
-            let text = format!("has not moved since {}, process is stopped{and_doing}", since(moved));
-            return Some(Hang { text, over: false, live: true });
-        }
-        Process::Running => {}
-    }
-    let running = running?;
-    let lasted = match running.running {
-        Running::Outside | Running::Poll { deadline: None } => return None,
-        Running::Poll { deadline: Some(deadline) } => state.running_at.ns_since(deadline),
-        Running::Phase(_) | Running::Task { .. } => state.running_at.ns_since(running.since),
-    };
-    let limit = state.about.stall_limit_ns.max(HANG_NS);
-    (lasted > limit).then(|| Hang { text: doing.unwrap_or_default(), over: true, live: true })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -290,16 +248,16 @@ mod tests {
     #[test]
     fn the_scale_has_few_places_to_stand() {
         let top = |ns| Scale::new(ns, 3).at(0);
-        assert_eq!((top(0), top(50_000), top(10_000_000)), (10_000_000, 10_000_000, 10_000_000));
-        assert_eq!((top(41_000_000), top(316_000_000)), (316_227_766, 316_227_766));
-        assert_eq!((top(400_000_000), top(9_000_000_000)), (10_000_000_000, 10_000_000_000));
+        assert_eq!((top(0), top(50_000), top(31_000_000)), (31_622_777, 31_622_777, 31_622_777));
+        assert_eq!((top(41_000_000), top(1_000_000_000)), (1_000_000_000, 1_000_000_000));
+        assert_eq!((top(1_100_000_000), top(30_000_000_000)), (31_622_776_602, 31_622_776_602));
         assert!(top(u64::MAX) >= u64::MAX / 2);
     }
 
     #[test]
     fn a_tick_is_as_tall_as_its_axis_says() {
         let scale = Scale::new(10_000_000, 3);
-        assert_eq!([0, 1, 2].map(|row| scale.at(row)), [10_000_000, 1_000_000, 100_000]);
-        assert_eq!([1, 10_000, 100_000, 1_000_000, 10_000_000].map(|ns| scale.height(ns)), [1, 1, 8, 16, 24]);
+        assert_eq!([0, 1, 2].map(|row| scale.at(row)), [31_622_777, 1_000_000, 31_623]);
+        assert_eq!([1, 1_000, 31_623, 1_000_000, 31_622_777].map(|ns| scale.height(ns)), [1, 1, 8, 16, 24]);
     }
 }

@@ -7,6 +7,8 @@ use crate::app::layout::{self, Area};
 use crate::app::state::State;
 use crate::units;
 
+/// Cells of a task's id.
+const TASK_WIDTH: u16 = 12;
 /// Runs below a microsecond are one bucket.
 const FLOOR_NS: u64 = 1_000;
 
@@ -27,8 +29,9 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     let inner = canvas.pane(upper, &name, "run time", false);
     let mut pen = canvas.pen(inner, 0);
     let shown = runs.run_ns.percentiles();
-    pen.gap(1).put(&units::short_count(shown.count), theme.strong()).put(" runs", theme.dim());
-    let figures = [(" p50 ", shown.p50), (" p90 ", shown.p90), (" p99 ", shown.p99), (" max ", shown.max)];
+    let noun = if shown.count == 1 { " run" } else { " runs" };
+    pen.gap(1).put(&units::short_count(shown.count), theme.strong()).put(noun, theme.dim());
+    let figures = [(" p50 ", shown.p50), (" p99 ", shown.p99), (" max ", shown.max)];
     for (name, ns) in figures {
         pen.group(&[(name, theme.dim()), (&units::duration(ns), theme.text())]);
     }
@@ -39,7 +42,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     histogram::buckets(canvas, state, rows, &glance::buckets(&runs.run_ns), FLOOR_NS);
 
     let lower = Area { y: upper.y + upper.height, height: detail.height - upper.height, ..detail };
-    let inner = canvas.pane(lower, "worst runs", "Enter opens", false);
+    let inner = canvas.pane(lower, "worst runs", "Enter opens the worst", false);
     let mut line = 0;
     for run in runs.worst() {
         let mut pen = canvas.pen(inner, line);
@@ -47,14 +50,21 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
         let style = if over { theme.over() } else { theme.text() };
         pen.gap(1).put(&units::position(state.since_start_ns(run.at)), theme.dim()).gap(1);
         pen.number(&units::duration(run.run_ns), 7, style).gap(1);
-        pen.whole(&format!("#{}", run.task), theme.text());
-        pen.whole(&format!("  waited {}", units::duration(run.queue_wait_ns)), theme.dim());
+        pen.left(&format!("#{}", run.task), TASK_WIDTH, theme.text());
+        if !runs.queue_wait_ns.is_empty() {
+            pen.group(&[
+                ("waited ", theme.dim()),
+                (&format!("{:>6}", units::duration(run.queue_wait_ns)), theme.dim()),
+            ]);
+        }
         line += 1;
     }
     let mut pen = canvas.pen(inner, line);
     pen.gap(1).put("queued by ", theme.dim());
     if state.queued_by.is_empty() {
-        pen.put("nobody, as far as the log goes back", theme.dim());
+        let log = state.picture().log();
+        let back_ns = log.back().zip(log.front()).map_or(0, |(last, first)| last.at.ns_since(first.at));
+        pen.put(&format!("nobody in the log's last {}", units::duration(back_ns)), theme.dim());
     }
     for (place, (who, count)) in state.queued_by.iter().enumerate() {
         let text = format!("{who} ×{}", units::short_count(*count));

@@ -275,6 +275,6 @@ fn the_selected_row_stands_out_in_every_theme() {
         let tinted = |cell: &ratatui::buffer::Cell| {
             cell.modifier.contains(Modifier::REVERSED) || cell.bg != Color::Reset
         };
-        assert_eq!(buffer.content.iter().filter(|cell| tinted(cell)).count(), 50, "one row of the table");
+        assert_eq!(buffer.content.iter().filter(|cell| tinted(cell)).count(), 52, "one row of the table");
     }
 }

@@ -28,10 +28,11 @@ fn figures(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let timeline = &state.picture().timeline;
     let timers = &timeline.timers;
     let inner = canvas.pane(area, "timers", "", false);
-    let armed_now = timeline.queues.queue(Queue::Timers).depth_now();
+    // Sampled when it changes: whoever attached later may not have seen it yet.
+    let armed_now = timeline.queues.queue(Queue::Timers).samples.newest();
     let lag = state.glance.lag_ns;
     let rows = [
-        ("armed now", units::count(u64::from(armed_now))),
+        ("armed now", armed_now.map_or("not seen yet".to_owned(), |depth| units::count(u64::from(*depth)))),
         ("armed", units::count(timers.armed)),
         ("fired", units::count(timers.fired)),
         ("cleared", units::count(timers.cleared)),
@@ -74,13 +75,14 @@ fn late(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         match &row.blame {
             Some(blame) => {
                 // A poll that slept past the deadline is nobody's busy time.
-                let polled = lag_ns.saturating_sub(blame.total_ns);
-                if polled >= stalls::TOLD_NS {
-                    pen.put("poll", theme.text()).put(&format!(" {}", units::millis(polled)), theme.dim());
+                let overslept_ns = lag_ns.saturating_sub(blame.total_ns);
+                let (text, dim) = (theme.text(), theme.dim());
+                if overslept_ns >= stalls::TOLD_NS {
+                    pen.put("poll overslept", text).put(&format!(" {}", units::duration(overslept_ns)), dim);
                 }
-                if blame.total_ns >= stalls::TOLD_NS || polled < stalls::TOLD_NS {
-                    pen.put(if polled >= stalls::TOLD_NS { " + " } else { "" }, theme.dim());
-                    stalls::shares(&mut pen, &blame.shares, labels, (theme.text(), theme.dim()));
+                if blame.total_ns >= stalls::TOLD_NS || overslept_ns < stalls::TOLD_NS {
+                    pen.put(if overslept_ns >= stalls::TOLD_NS { " + " } else { "" }, dim);
+                    stalls::shares(&mut pen, &blame.shares, labels, (text, dim));
                 }
             }
             None => {

@@ -2,6 +2,7 @@
 
 use super::pick;
 use super::{catch_up, freeze, note, read_glance};
+use crate::app::columns::next_column_ticks;
 use crate::app::effect::Effect;
 use crate::app::layout::Pane;
 use crate::app::playback_info::next_speed;
@@ -12,8 +13,8 @@ use crate::keymap::{self, Action, Key};
 const SEEK_NS: u64 = 1_000_000_000;
 /// Longest filter, in characters.
 const FILTER_MAX: usize = 40;
-/// Page up and page down move by so many ticks.
-const PAGE_TICKS: i64 = 10;
+/// Page up and page down move by so many columns of the strip.
+const PAGE_COLUMNS: i64 = 10;
 
 pub(super) fn pressed(state: &mut State, key: Key) -> Vec<Effect> {
     if state.typing.is_some() && key != Key::Ctrl('c') {
@@ -94,6 +95,8 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Slower => return speed(state, false),
         Action::SeekBack => return seek(state, false),
         Action::SeekForward => return seek(state, true),
+        Action::ZoomOut => state.column_ticks = next_column_ticks(state.column_ticks, true),
+        Action::ZoomIn => state.column_ticks = next_column_ticks(state.column_ticks, false),
         Action::Record => return vec![Effect::ToggleRecording],
         Action::Save => return vec![Effect::SaveLast],
         Action::Export => return export(state),
@@ -117,7 +120,13 @@ pub(super) fn step_ticks(state: &mut State, by: i64) -> Vec<Effect> {
         state.focus = Pane::Ticks;
     }
     if state.is_replay() {
-        return vec![Effect::StepTicks(by)];
+        // From the tick that was clicked on, where one was: the player counts from its own position.
+        let picture = state.picture();
+        let back = state.tick.and_then(|key| picture.place(key)).map_or(0, |place| {
+            let last = picture.timeline.ticks.recent.len().saturating_sub(1);
+            i64::try_from(last.saturating_sub(place)).unwrap_or(0)
+        });
+        return vec![Effect::StepTicks(by.saturating_sub(back))];
     }
     let effects = freeze(state);
     pick::tick(state, by);
@@ -129,7 +138,8 @@ fn page(state: &mut State, direction: i64) -> Vec<Effect> {
     if listed {
         return pick::step(state, direction * pick::page_rows(state));
     }
-    step_ticks(state, direction * PAGE_TICKS)
+    let column_ticks = i64::try_from(state.column_ticks).unwrap_or(1);
+    step_ticks(state, direction * PAGE_COLUMNS * column_ticks)
 }
 
 fn end(state: &mut State, last: bool) -> Vec<Effect> {

@@ -1,6 +1,7 @@
 //! Clicks and the wheel: each does what a key does, at the place that it points to.
 
 use super::{freeze, keys, pick};
+use crate::app::columns::{Columns, busiest};
 use crate::app::effect::Effect;
 use crate::app::glance::{Column, Order};
 use crate::app::layout::{self, Area, Overview, Pane};
@@ -89,21 +90,23 @@ fn click_tick(state: &mut State, mouse: Mouse, pane: Area) -> Vec<Effect> {
     let picture = state.picture();
     let marked = state.marked_tick().map(TickKey::of);
     let place = marked.and_then(|key| picture.place(key));
-    let window = layout::window(picture.timeline.ticks.recent.len(), layout::tick_columns(strip), place);
-    let column = usize::from(mouse.x - strip.x);
-    let Some(clicked) = column
-        .checked_sub(window.indent)
-        .and_then(|column| picture.timeline.ticks.recent.at(window.first + column))
-        .filter(|_| column < window.indent + window.count)
-        .copied()
-    else {
+    let ticks = &picture.timeline.ticks;
+    let columns = Columns::new(ticks, state.column_ticks);
+    let window = columns.window(layout::tick_columns(strip), place);
+    let cell = usize::from(mouse.x - strip.x);
+    let column = cell.checked_sub(window.indent).filter(|column| *column < window.count);
+    let places = column.map_or(0..0, |column| columns.places(window.first + column));
+    // Of several ticks, the one that the column shows.
+    let clicked = busiest(ticks.recent.iter().skip(places.start).take(places.len())).map(TickKey::of);
+    if clicked.is_none() {
         return Vec::new();
-    };
-    if marked == Some(TickKey::of(&clicked)) {
+    }
+    if marked == clicked {
         return keys::open(state);
     }
     let effects = freeze(state);
-    state.tick = Some(TickKey::of(&clicked));
+    state.tick = clicked;
+    state.row = 0;
     effects
 }
 

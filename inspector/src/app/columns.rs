@@ -1,0 +1,106 @@
+//! The columns of the strip: which ticks stand behind each, when one stands for several.
+//!
+//! Columns are counted from the loop's first tick and not from the oldest that is kept: otherwise each new
+//! tick would deal all of them anew, and the strip would flicker instead of moving.
+
+use std::ops::Range;
+
+use loop_traces::timeline::{TickSummary, Ticks};
+
+use super::layout::{self, Window};
+
+/// Ticks that a column can stand for.
+pub const COLUMN_TICKS: [usize; 8] = [1, 2, 5, 10, 20, 50, 100, 200];
+
+/// The next number of ticks a column, more or fewer.
+#[must_use]
+pub fn next_column_ticks(ticks: usize, more: bool) -> usize {
+    let found = if more {
+        COLUMN_TICKS.into_iter().find(|next| *next > ticks)
+    } else {
+        COLUMN_TICKS.into_iter().rev().find(|next| *next < ticks)
+    };
+    found.unwrap_or(ticks)
+}
+
+/// The columns over the kept ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Columns {
+    per: usize,
+    /// Ticks of the first column that are no longer kept.
+    forgotten: usize,
+    kept: usize,
+}
+
+impl Columns {
+    /// The columns over `ticks` when each stands for `per` of them.
+    #[must_use]
+    pub fn new(ticks: &Ticks, per: usize) -> Self {
+        let (per, kept) = (per.max(1), ticks.recent.len());
+        let before = (ticks.count + ticks.incomplete).saturating_sub(kept as u64);
+        Self { per, forgotten: (before % per as u64) as usize, kept }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn count(&self) -> usize {
+        (self.forgotten + self.kept).div_ceil(self.per)
+    }
+
+    /// The column of the tick at `place`, 0 the oldest that is kept.
+    #[must_use]
+    pub const fn column_of(&self, place: usize) -> usize {
+        (self.forgotten + place) / self.per
+    }
+
+    /// The places of a column's ticks.
+    #[must_use]
+    pub fn places(&self, column: usize) -> Range<usize> {
+        let place = |column: usize| (column * self.per).saturating_sub(self.forgotten).min(self.kept);
+        place(column)..place(column + 1)
+    }
+
+    /// Which of them fit `cells`; `marked` is the place of a tick that is to be in sight.
+    #[must_use]
+    pub fn window(&self, cells: usize, marked: Option<usize>) -> Window {
+        layout::window(self.count(), cells, marked.map(|place| self.column_of(place)))
+    }
+}
+
+/// What a column shows: the busiest of its ticks, the first of equals.
+pub fn busiest<'a>(ticks: impl Iterator<Item = &'a TickSummary>) -> Option<&'a TickSummary> {
+    ticks.reduce(|busiest, tick| if tick.busy_ns > busiest.busy_ns { tick } else { busiest })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_go_up_and_down_within_their_bounds() {
+        assert_eq!([1, 2, 5, 200].map(|ticks| next_column_ticks(ticks, true)), [2, 5, 10, 200]);
+        assert_eq!([1, 2, 5, 200].map(|ticks| next_column_ticks(ticks, false)), [1, 1, 2, 100]);
+    }
+
+    #[test]
+    fn every_tick_has_one_column_whatever_was_forgotten() {
+        for (per, forgotten, kept) in [(1, 0, 7), (5, 0, 12), (5, 3, 12), (10, 9, 4), (5, 4, 1), (2, 0, 0)] {
+            let columns = Columns { per, forgotten, kept };
+            let places: Vec<usize> = (0..columns.count()).flat_map(|column| columns.places(column)).collect();
+            assert_eq!(places, (0..kept).collect::<Vec<_>>());
+            for place in 0..kept {
+                assert!(columns.places(columns.column_of(place)).contains(&place));
+            }
+        }
+    }
+
+    #[test]
+    fn columns_stay_what_they_are_while_the_oldest_ticks_go() {
+        let before = Columns { per: 5, forgotten: 0, kept: 20 };
+        // Two ticks came, and the two oldest went.
+        let after = Columns { per: 5, forgotten: 2, kept: 20 };
+        assert_eq!(before.places(1), 5..10);
+        assert_eq!(after.places(1), 3..8);
+        assert_eq!((before.count(), after.count()), (4, 5));
+    }
+}

@@ -1,0 +1,83 @@
+//! Whether the watched loop moves, and if not, in what it is: read from the ring's *now running* cell, since a
+//! loop that hangs emits nothing.
+
+use loop_probes::recorder::Running;
+use loop_traces::source::NowRunning;
+
+use super::describe;
+use super::message::Process;
+use super::state::State;
+use crate::units;
+
+/// A loop that is in one thing for longer than this hangs, in nanoseconds; never below the stall limit.
+const HANG_NS: u64 = 250_000_000;
+
+/// What keeps the loop from moving.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hang {
+    /// What there is to say of it.
+    pub text: String,
+    /// It is over a limit, and not merely stopped or ended by somebody.
+    pub over: bool,
+    /// The column of the tick that is not over shows it.
+    pub live: bool,
+}
+
+/// The emitter that stands for the loop: the one whose tick ended last, else the first that says anything.
+#[must_use]
+pub fn loop_running(state: &State) -> Option<&NowRunning> {
+    let newest = state.fold.timeline.ticks.recent.newest().map(|tick| tick.source);
+    let own = state.running.iter().find(|running| Some(running.source) == newest);
+    own.or_else(|| state.running.first())
+}
+
+/// For how long the loop has been in what it is in, where that is busy time, in nanoseconds.
+#[must_use]
+pub fn busy_now_ns(state: &State) -> u64 {
+    let running = loop_running(state).filter(|_| state.process == Process::Running && !state.is_replay());
+    running.map_or(0, |running| match running.running {
+        Running::Outside | Running::Poll { .. } => 0,
+        Running::Phase(_) | Running::Task { .. } => state.running_at.ns_since(running.since),
+    })
+}
+
+/// Whether the loop hangs, stands still or is gone, and in what.
+#[must_use]
+pub fn hang(state: &State) -> Option<Hang> {
+    if state.is_replay() || state.frozen.is_some() {
+        return None;
+    }
+    let timeline = &state.fold.timeline;
+    let last = timeline.last_at().unwrap_or_default();
+    let running = loop_running(state);
+    let doing = running.map(|running| describe::running(running, &timeline.labels, state.running_at));
+    let since = |at| units::position(state.since_start_ns(at));
+    let and_doing = doing.as_ref().map_or_else(String::new, |doing| format!(": {doing}"));
+    match state.process {
+        Process::Ended => {
+            let text = format!("the process ended at {}", since(last));
+            return Some(Hang { text, over: false, live: false });
+        }
+        Process::Crashed => {
+            let was = running.map_or_else(String::new, |running| {
+                format!(" {}", describe::doing(running, &timeline.labels))
+            });
+            let text = format!("the process is gone, last seen at {}{was}", since(last));
+            return Some(Hang { text, over: true, live: false });
+        }
+        Process::Stopped => {
+            let moved = running.map_or(last, |running| running.since.max(last));
+            let text = format!("has not moved since {}, process is stopped{and_doing}", since(moved));
+            return Some(Hang { text, over: false, live: true });
+        }
+        Process::Running => {}
+    }
+    let running = running?;
+    let lasted = match running.running {
+        Running::Outside | Running::Poll { deadline: None } => return None,
+        Running::Poll { deadline: Some(deadline) } => state.running_at.ns_since(deadline),
+        Running::Phase(_) | Running::Task { .. } => state.running_at.ns_since(running.since),
+    };
+    let limit = state.about.stall_limit_ns.max(HANG_NS);
+    (lasted > limit).then(|| Hang { text: doing.unwrap_or_default(), over: true, live: true })
+}
