@@ -10,13 +10,14 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use loop_probes::event::Event;
 use loop_probes::ids::Timestamp;
 use loop_probes::metadata::Metadata;
 use loop_probes::process::ProcessReader;
 use loop_probes::stamped::Stamped;
 use loop_traces::chrome::export::ExportOptions;
 use loop_traces::chrome::survey::TimeRange;
-use loop_traces::source::{EventSource, MemorySource};
+use loop_traces::source::{EventSource, MemorySource, SourceState};
 use loop_traces::writer::{TraceWriter, WriteStats};
 
 use crate::dashboard::{Keeper, Recording};
@@ -204,8 +205,26 @@ impl Keeper for Keeping {
         let mut out = BufWriter::new(file);
         let stats = input.export_chrome(options, &mut out).map_err(|error| error.to_string())?;
         out.flush().map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-        Ok(format!("exported {} slices to {}", stats.slices, path.display()))
+        // A ring goes on while the picture stands still, and attaching later than it began counts from there.
+        let forgotten_ns = first_tick(&input).map_or(0, |oldest| oldest.ns_since(from));
+        let missing = if forgotten_ns < FORGOTTEN_NS_TOLD {
+            String::new()
+        } else {
+            format!("; its first {:.1} s are no longer in the ring", forgotten_ns as f64 / 1e9)
+        };
+        Ok(format!("exported {} slices to {}{missing}", stats.slices, path.display()))
     }
+}
+
+/// So much that an export could not get at any more is worth a word, in nanoseconds.
+const FORGOTTEN_NS_TOLD: u64 = 500_000_000;
+
+/// When the first tick began that a ring still holds; `None` for a trace, which forgets nothing.
+fn first_tick(input: &Input) -> Option<Timestamp> {
+    let Input::Ring(kept) = input else { return None };
+    let (mut kept, mut events) = ((**kept).clone(), Vec::new());
+    while let Ok(SourceState::More) = kept.poll(&mut events) {}
+    events.iter().find(|stamped| matches!(stamped.event, Event::TickStart { .. })).map(|stamped| stamped.at)
 }
 
 /// A file that was not there before, named after the recorded program, in the current folder.

@@ -50,10 +50,13 @@ impl Screen {
     ///
     /// # Errors
     ///
-    /// Where standard output is no terminal, or it breaks meanwhile; nothing is left changed then.
+    /// Where standard output is no terminal or a dumb one, or it breaks meanwhile; nothing is left changed then.
     pub fn enter(color: bool) -> io::Result<Self> {
         if !rustix::termios::isatty(rustix::stdio::stdout()) {
             return Err(io::Error::other("standard output is no terminal"));
+        }
+        if std::env::var_os("TERM").is_some_and(|term| term == "dumb") {
+            return Err(io::Error::other("it says of itself that it is dumb (TERM=dumb)"));
         }
         // crossterm reads NO_COLOR by itself; who decides here is the theme.
         crossterm::style::force_color_output(color);

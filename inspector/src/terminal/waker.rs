@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGWINCH};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH};
 use signal_hook::iterator::{Handle, Signals};
 
 use super::parse::{Input, Parser};
@@ -103,11 +103,11 @@ fn listen_to_signals(sender: Sender<Wake>) -> io::Result<Handle> {
     static DEFAULTS: OnceLock<()> = OnceLock::new();
     over().store(false, Ordering::SeqCst);
     if DEFAULTS.set(()).is_ok() {
-        for signal in [SIGTERM, SIGINT, SIGHUP, SIGTSTP] {
+        for signal in [SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGTSTP] {
             signal_hook::flag::register_conditional_default(signal, Arc::clone(over()))?;
         }
     }
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGTSTP, SIGCONT, SIGWINCH])?;
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGTSTP, SIGCONT, SIGWINCH])?;
     let handle = signals.handle();
     std::thread::Builder::new().name("loopscope-signals".to_owned()).spawn(move || {
         for signal in signals.forever() {

@@ -44,7 +44,11 @@ fn who(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let mut pen = canvas.pen(Area { width: left_width, ..area }, 0);
     let pid = if about.pid > 0 { format!("pid {}", about.pid) } else { String::new() };
     let policy = printable(&about.policy);
-    let policy = if policy.is_empty() { policy } else { format!("policy {policy}") };
+    // A loop of another kind has none.
+    let policy = match policy.as_str() {
+        "" | "unknown" => String::new(),
+        policy => format!("policy {policy}"),
+    };
     // The name gives way before the numbers do.
     let rest: usize =
         [&pid, &policy].iter().filter(|part| !part.is_empty()).map(|part| part.width() + 3).sum();
@@ -118,10 +122,11 @@ fn how(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let late = lag.max > limit;
     let max = format!("{:>6}{}", units::duration(lag.max), if late { "▲" } else { " " });
     let stalled = stalls > 0;
+    let share = if wide { 5 } else { 4 };
     // Figures have their cells, whatever they are: what moves about cannot be read.
     let mut parts: Vec<(String, Style)> = vec![
         (format!("{gap}{} ", if wide { "utilization" } else { "util" }), dim),
-        (format!("{:>4}", units::percent(glance.rate.utilization)), strong),
+        (format!("{:>share$}", units::percent(glance.rate.utilization)), strong),
         (format!("{gap}lag p50 "), dim),
         (format!("{:>5}", units::duration(lag.p50)), strong),
         (if wide { "  p99 " } else { " p99 " }.to_owned(), dim),
