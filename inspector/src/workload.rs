@@ -147,8 +147,13 @@ impl Workload {
         let files = tempfile::tempdir().map_err(system("make its files"))?;
         write_files(files.path()).map_err(system("make its files"))?;
         let (tell, told) = mpsc::sync_channel(1);
-        let setup =
-            Setup { session: session.clone(), scales, files: files.path().to_owned(), stall: options.stall };
+        let setup = Setup {
+            policy: Policy::bun().with_env()?,
+            session: session.clone(),
+            scales,
+            files: files.path().to_owned(),
+            stall: options.stall,
+        };
         let thread = std::thread::Builder::new()
             .name("loop".to_owned())
             .spawn(move || run_loop(setup, &tell))
