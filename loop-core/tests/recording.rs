@@ -10,6 +10,7 @@ use loop_core::{Builtin, EventLoop, TagOf};
 use loop_probes::clock::Clock;
 use loop_probes::event::{Event, LabelKind, Phase};
 use loop_probes::ids::{Ticks, Timestamp};
+use loop_probes::instrument::LoopProbe;
 use loop_probes::process::ProcessReader;
 use loop_probes::recorder::{Recorder, Running};
 use loop_probes::ring::Start;
@@ -138,6 +139,32 @@ fn a_real_loop_records_its_workers_in_rings_of_their_own() {
     let (main, _) = of(|event| matches!(event, Event::WorkSettled { .. })).unwrap();
     assert_ne!(worker, main);
     assert!(matches!(ran, Event::WorkRan { tag, .. } if name(tag) == "recorded job"));
+}
+
+#[test]
+fn a_loop_and_a_probe_in_one_session_do_not_share_a_tag_unless_they_share_its_name() {
+    let session = Session::builder("test").private();
+    let probe = LoopProbe::new(&session, "foreign loop");
+    let (theirs, shared) = (probe.tag("the probe's own"), probe.tag("of both"));
+    let mut event_loop = EventLoop::<Builtin>::builder().session(&session, "loop").build().unwrap();
+    event_loop.with(|cx| {
+        cx.post(Builtin::once("the loop's own", |_| ()));
+        cx.post(Builtin::once("of both", |_| ()));
+    });
+    event_loop.run().unwrap();
+    let mut reader = session.reader(Start::Oldest);
+    let mut stamped = Vec::new();
+    reader.flush(&mut stamped).unwrap();
+    let events: Vec<_> = stamped.into_iter().map(|stamped| stamped.event).collect();
+    let ran = pick!(events, Event::TaskRan { tag, .. } => tag);
+    assert_eq!(ran[1], shared);
+    assert!(ran[0] != theirs && ran[0] != shared);
+    let labels = pick!(events, Event::Label { kind: LabelKind::Tag, id, text } => (id, text));
+    for tag in [theirs, shared, ran[0]] {
+        let of_tag = labels.iter().filter(|(id, _)| *id == u32::from(tag.0));
+        let names: Vec<_> = of_tag.map(|(_, text)| text.as_str()).collect();
+        assert_eq!(names, [name(tag)], "one name for {tag}");
+    }
 }
 
 /// Counts how often the record clock is read.
