@@ -496,4 +496,32 @@ vocabulary! {
         /// It keeps the loop alive from now on.
         referenced: bool, ;
     }
+    /// Input for re-execution: a run began, and when its caller wants the loop back.
+    55 InputRun = "input_run" {
+        /// `None` is "when it is done" (monotonic).
+        until_ns: Option<u64>, ;
+    }
+    /// Input for re-execution: an immediate was referenced or unreferenced. In a snapshot: one that is not.
+    56 ImmediateRef = "immediate_ref" {
+        /// The immediate.
+        task: TaskId,
+        /// It keeps the loop alive from now on.
+        referenced: bool, ;
+    }
+    /// Input for re-execution: the next check of the GC controller was told something. In a snapshot: it was, and
+    /// has not come yet.
+    57 InputGc = "input_gc" {
+        /// The program asked for a collection, or the system is short of memory.
+        reason: GcReason, ;
+    }
+    /// A key was taken back from the deferred queue.
+    58 DeferredRemoved = "deferred_removed" {
+        /// The key.
+        key: u64, ;
+    }
+    /// Part of a snapshot: a key of the deferred queue. They come in queue order.
+    59 SnapshotDeferred = "snapshot_deferred" {
+        /// The key.
+        key: u64, ;
+    }
 }
