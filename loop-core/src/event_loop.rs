@@ -125,6 +125,11 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     fn run_while(&mut self, until: Option<Timestamp>) -> Result<StopReason, LoopError> {
         self.until = until;
+        self.core.on = self.core.recorder.is_enabled();
+        self.mark();
+        if self.core.on {
+            self.core.record(Event::InputRun { until_ns: until.map(Timestamp::as_ns) });
+        }
         let ended = self.turn_until();
         self.until = None;
         self.core.on = self.core.recorder.is_enabled();
@@ -152,7 +157,9 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             if self.core.scheduler.take_stop() {
                 return Ok(StopReason::Stopped);
             }
-            if self.until.is_some_and(|until| self.clock.now() >= until) {
+            if let Some(until) = self.until
+                && self.read(ClockPoint::Until) >= until
+            {
                 return Ok(StopReason::Deadline);
             }
             if self.core.scheduler.is_drained() && !self.has_news() {

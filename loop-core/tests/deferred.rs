@@ -95,6 +95,24 @@ fn b12_a_callback_that_posts_its_own_key_loses_nothing() {
 }
 
 #[test]
+fn b12_a_key_that_is_taken_back_does_not_run_and_is_free_again() {
+    let mut world = World::new();
+    let log = world.log.clone();
+    world.post(Builtin::once("posts", move |cx| {
+        cx.defer(1, |_| unreachable!("it was taken back"));
+        assert!(cx.undefer(1));
+        assert!(!cx.undefer(1));
+        let existed = cx.defer(1, move |_| {
+            log.add("second");
+            false
+        });
+        assert!(!existed);
+    }));
+    assert_eq!(world.turn(), ["second"]);
+    assert_eq!(pick!(world.events(), Event::DeferredRemoved { key } => key), [1]);
+}
+
+#[test]
 fn b12_one_that_panics_is_removed_and_stops_no_other() {
     let mut world = World::new();
     let log = world.log.clone();

@@ -496,7 +496,7 @@ vocabulary! {
         /// It keeps the loop alive from now on.
         referenced: bool, ;
     }
-    /// Input for re-execution: a run began, and when its caller wants the loop back.
+    /// Input for re-execution: a run began, and when its caller wants the loop back. In a snapshot: one that goes on.
     55 InputRun = "input_run" {
         /// `None` is "when it is done" (monotonic).
         until_ns: Option<u64>, ;

@@ -92,6 +92,10 @@ pub struct Metrics {
     pub idle_ns: u64,
     /// Callbacks that panicked.
     pub panics: u64,
+    /// Sources that polls found ready.
+    pub events: u64,
+    /// Those of them that had been waiting for the loop: found by a poll that did not wait.
+    pub events_waiting: u64,
     /// Polls.
     pub polls: u64,
 }
