@@ -67,7 +67,7 @@ impl<T: Task> Context<'_, T> {
     pub fn defer(&mut self, key: u64, callback: impl FnMut(&mut Context<'_, T>) -> bool + 'static) -> bool {
         let existed = self.core.scheduler.deferred.post_with(key, || Box::new(callback));
         if self.core.on {
-            self.stamp();
+            // The latest boundary will do: nobody asks how long a key waits, and a reading costs more than a record.
             self.core.record(Event::DeferredPosted { key, existed });
         }
         existed

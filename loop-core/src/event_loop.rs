@@ -66,6 +66,8 @@ pub struct EventLoop<T: Task, C: Clock = SystemClock, P: Poller = OsPoller> {
     /// Depths that were recorded last, by queue.
     depths: [u32; observe::SAMPLED],
     snapshot_due: Option<Timestamp>,
+    /// The scheduler's latest reading of the monotonic clock, until the next tick has looked at it.
+    latest: Option<Timestamp>,
     /// When `run_until` wants the loop back.
     until: Option<Timestamp>,
     signals_dropped: u64,
@@ -322,6 +324,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Reads the monotonic clock for the scheduler, and records what it was given.
     fn read(&mut self, point: ClockPoint) -> Timestamp {
         let now = self.clock.now();
+        self.latest = Some(now);
         if self.core.on {
             self.core.record(Event::InputClock { point, now });
         }

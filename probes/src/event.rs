@@ -417,7 +417,7 @@ vocabulary! {
     46 InputReturned = "input_returned" {
         /// The callback's task.
         task: TaskId,
-        /// Non-zero: run again, keep, or go on, as its kind has it.
+        /// Of a drain of the deferred queue: which callback wants to be kept, from 1. Those that do not are not told.
         value: u32, ;
     }
     /// A snapshot of the scheduler's state begins; its parts follow, then [`SnapshotEnd`](Self::SnapshotEnd).

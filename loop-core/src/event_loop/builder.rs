@@ -193,6 +193,7 @@ impl<T: Task> Builder<T> {
             ready: Vec::new(),
             depths: [0; observe::SAMPLED],
             snapshot_due: None,
+            latest: None,
             until: None,
             signals_dropped: 0,
             failed: None,
