@@ -231,7 +231,13 @@ impl GcController {
         self.mode_change.take()
     }
 
-    /// What a snapshot keeps.
+    /// What the next check was told and has not come to yet, in the order in which it looks.
+    pub fn notices(&self) -> impl Iterator<Item = GcReason> + use<> {
+        let notices = [(self.requested, GcReason::Requested), (self.pressure, GcReason::Pressure)];
+        notices.into_iter().filter_map(|(is_told, reason)| is_told.then_some(reason))
+    }
+
+    /// What a snapshot keeps, beside the [notices](Self::notices).
     #[must_use]
     pub const fn state(&self) -> GcState {
         self.state

@@ -417,7 +417,7 @@ vocabulary! {
     46 InputReturned = "input_returned" {
         /// The callback's task.
         task: TaskId,
-        /// Non-zero: run again, keep, or go on, as its kind has it.
+        /// Of a drain of the deferred queue: which callback wants to be kept, from 1. Those that do not are not told.
         value: u32, ;
     }
     /// A snapshot of the scheduler's state begins; its parts follow, then [`SnapshotEnd`](Self::SnapshotEnd).
@@ -495,5 +495,33 @@ vocabulary! {
         timer: TimerId,
         /// It keeps the loop alive from now on.
         referenced: bool, ;
+    }
+    /// Input for re-execution: a run began, and when its caller wants the loop back. In a snapshot: one that goes on.
+    55 InputRun = "input_run" {
+        /// `None` is "when it is done" (monotonic).
+        until_ns: Option<u64>, ;
+    }
+    /// Input for re-execution: an immediate was referenced or unreferenced. In a snapshot: one that is not.
+    56 ImmediateRef = "immediate_ref" {
+        /// The immediate.
+        task: TaskId,
+        /// It keeps the loop alive from now on.
+        referenced: bool, ;
+    }
+    /// Input for re-execution: the next check of the GC controller was told something. In a snapshot: it was, and
+    /// has not come yet.
+    57 InputGc = "input_gc" {
+        /// The program asked for a collection, or the system is short of memory.
+        reason: GcReason, ;
+    }
+    /// A key was taken back from the deferred queue.
+    58 DeferredRemoved = "deferred_removed" {
+        /// The key.
+        key: u64, ;
+    }
+    /// Part of a snapshot: a key of the deferred queue. They come in queue order.
+    59 SnapshotDeferred = "snapshot_deferred" {
+        /// The key.
+        key: u64, ;
     }
 }
