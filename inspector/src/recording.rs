@@ -49,10 +49,29 @@ impl Recording {
     ///
     /// [`Failure::Input`] where the file cannot be made or no thread started.
     pub fn start(session: &Session, record: Option<&Path>) -> Result<Self, Failure> {
+        Self::begin(session, record, None)
+    }
+
+    /// The same, with everything for a dashboard too, from the first event on.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn start_tapped(session: &Session, record: Option<&Path>) -> Result<(Self, Tap), Failure> {
+        let recording = Self::begin(session, record, Some(Vec::new()))?;
+        let tap = recording.source();
+        Ok((recording, tap))
+    }
+
+    fn begin(
+        session: &Session,
+        record: Option<&Path>,
+        tapped: Option<Vec<Stamped>>,
+    ) -> Result<Self, Failure> {
         let source = session.draining_reader();
         let sink = Sink::new(source.metadata(), record)?;
-        let inner =
-            Inner { source, sink, batch: Vec::new(), tapped: None, state: SourceState::Live, failed: None };
+        let (batch, state) = (Vec::new(), SourceState::Live);
+        let inner = Inner { source, sink, batch, tapped, state, failed: None };
         let drain = Arc::new(Drain { inner: Mutex::new(inner), stop: AtomicBool::new(false) });
         let hook = Arc::downgrade(&drain);
         session.on_full(Arc::new(move || {
@@ -69,11 +88,10 @@ impl Recording {
         Ok(Self { drain, thread: Some(thread) })
     }
 
-    /// The recorded stream, from here on, for a dashboard.
+    /// What is recorded, as a source: without a tap it gives no events, only what it is.
     #[must_use]
-    pub fn tap(&self) -> Tap {
-        let mut inner = self.drain.lock();
-        inner.tapped = Some(Vec::new());
+    pub fn source(&self) -> Tap {
+        let inner = self.drain.lock();
         let (metadata, name) = (inner.source.metadata().clone(), EventSource::name(&inner.source).to_owned());
         drop(inner);
         Tap { drain: Arc::clone(&self.drain), metadata, name }

@@ -40,19 +40,19 @@ pub(super) fn run(args: &DemoArgs, global: &Global) -> Result<(), Failure> {
     }
     let served = workload.stop().map_err(failure)?;
     session.finish();
-    let source = recording.tap();
+    let source = recording.source();
     let (timeline, written) = recording.finish();
     summary::print_demo(&Summary::new(&source, &timeline), &served, args.live.json)?;
     written.map(drop)
 }
 
 fn draw(args: &DemoArgs, global: &Global, session: &Session) -> Result<(), Failure> {
-    let recording = Recording::start(session, args.live.record.as_deref())?;
+    let (recording, tap) = Recording::start_tapped(session, args.live.record.as_deref())?;
     let workload = Workload::start(&options(args), session).map_err(failure)?;
     let ring = session.clone();
     let keeping = Keeping::new(Again::Ring(Box::new(move || Ok(ring.reader(Start::Oldest)))))
         .saved_elsewhere(args.live.record.as_deref());
-    let drawn = drawing::live(recording.tap(), Some("demo".to_owned()), &args.live, global, &keeping);
+    let drawn = drawing::live(tap, Some("demo".to_owned()), &args.live, global, &keeping);
     drop(keeping);
     let stopped = workload.stop().map_err(failure);
     session.finish();
