@@ -65,17 +65,21 @@ fn what_is_no_trace_is_refused() {
 }
 
 #[test]
-fn flipped_bits_are_noticed() {
+fn a_flipped_bit_changes_no_number_silently() {
     let place = Place::new();
     let whole = recorded(&place);
     let path = place.file("flipped.looptrace");
+    fs::write(&path, &whole).unwrap();
+    let expected = place.succeed(&["report", text(&path)]);
     for at in (0..whole.len()).step_by(whole.len() / 25 + 3) {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x10;
         fs::write(&path, bytes).unwrap();
         let output = place.run(&["report", text(&path)]);
         assert!(matches!(output.status.code(), Some(0 | 3)), "byte {at}: {:?}", output.status);
-        assert!(!output.stderr.is_empty(), "a flipped bit at byte {at} went unnoticed");
+        // What only the index repeats may be damaged without harm.
+        let same = String::from_utf8_lossy(&output.stdout) == expected;
+        assert!(same || !output.stderr.is_empty(), "a flipped bit at byte {at} went unnoticed");
     }
 }
 

@@ -128,3 +128,14 @@ fn only_the_view_knows_the_terminal_library() {
         assert!(!(state && text.contains("ratatui::")), "{path}: state and libraries know no ratatui");
     }
 }
+
+#[test]
+fn the_readme_opens_with_the_commands_that_do_everything() {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("there is a README");
+    let opening: Vec<&str> = readme.lines().take(12).collect();
+    let ci = std::fs::read_to_string(root().join(".ci/run")).expect("there is a .ci/run");
+    for command in ["cargo run --release -- demo", "cargo test --workspace"] {
+        assert!(opening.iter().any(|line| line.starts_with(command)), "{command} is not in the first lines");
+    }
+    assert!(ci.lines().any(|line| line == "cargo test --workspace"), ".ci/run tests by another command");
+}

@@ -43,7 +43,7 @@ fn main() -> anyhow::Result<()> {
     }
     std::thread::sleep(Duration::from_secs(1));
     let ansi = terminal.look(|screen| ansi_of(screen, size));
-    let svg = anstyle_svg::Term::new().min_width_px(usize::from(size.0) * 9).render_svg(&ansi);
+    let svg = anstyle_svg::Term::new().min_width_px(usize::from(size.0) * 8).render_svg(&ansi);
     std::fs::write(out, svg).with_context(|| format!("cannot write {out}"))?;
     terminal.send("q")?;
     terminal.wait();

@@ -144,6 +144,9 @@ fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe || error.raw_os_error().is_some_and(|raw| gone.contains(&raw))
 }
 
+/// How often to ask whether the shell gave the terminal back.
+const AWAY_IDLE: Duration = Duration::from_millis(200);
+
 struct Dashboard<F> {
     state: State,
     feed: F,
@@ -166,8 +169,10 @@ impl<F: Feed> Dashboard<F> {
             if self.is_over(now) {
                 return Ok(Exit::Elapsed);
             }
+            changed |= self.screen.is_away();
             if changed && now >= next_frame {
                 self.draw()?;
+                // While the shell has the terminal, there is a frame to draw, but no hurry.
                 changed = false;
                 next_frame = now.plus_ns(self.frame_ns);
             }
@@ -191,6 +196,9 @@ impl<F: Feed> Dashboard<F> {
     /// Until the source, the next frame or the end is due, whichever is first.
     fn idle(&self, now: Timestamp, frame: Option<Timestamp>) -> Duration {
         let mut idle = self.feed.idle();
+        if self.screen.is_away() {
+            idle = idle.min(AWAY_IDLE);
+        }
         if let Some(frame) = frame {
             idle = idle.min(Duration::from_nanos(frame.ns_since(now)));
         }

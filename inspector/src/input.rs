@@ -11,10 +11,10 @@ use loop_probes::process::ProcessReader;
 use loop_probes::ring::Start;
 use loop_traces::chrome::export::{ExportError, ExportOptions, ExportStats, export};
 use loop_traces::reader::TraceReader;
-use loop_traces::source::{EventSource, SourceError};
+use loop_traces::source::{EventSource, MemorySource, SourceError};
 
 use crate::exit::Failure;
-use crate::playback::{KeptSource, Rewind};
+use crate::playback::Rewind;
 
 /// The first bytes of a ring file.
 const RING_MAGIC: &[u8; 8] = b"LOOPRING";
@@ -24,7 +24,7 @@ pub enum Input {
     /// A saved trace.
     Trace(PathBuf, Box<TraceReader>),
     /// What the ring of a process, dead or alive, held when it was opened.
-    Ring(Box<KeptSource>),
+    Ring(Box<MemorySource>),
 }
 
 impl Input {
@@ -49,7 +49,7 @@ impl Input {
 
     fn read_ring(path: &Path) -> Result<Self, Failure> {
         let mut ring = open_ring(path, Start::Oldest)?;
-        KeptSource::read(&mut ring).map(|kept| Self::Ring(Box::new(kept))).map_err(Failure::input)
+        MemorySource::read(&mut ring).map(|kept| Self::Ring(Box::new(kept))).map_err(Failure::input)
     }
 
     /// The stream of its events.

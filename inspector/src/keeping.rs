@@ -16,13 +16,12 @@ use loop_probes::process::ProcessReader;
 use loop_probes::stamped::Stamped;
 use loop_traces::chrome::export::ExportOptions;
 use loop_traces::chrome::survey::TimeRange;
-use loop_traces::source::EventSource;
+use loop_traces::source::{EventSource, MemorySource};
 use loop_traces::writer::{TraceWriter, WriteStats};
 
 use crate::dashboard::{Keeper, Recording};
 use crate::exit::Failure;
 use crate::input::Input;
-use crate::playback::KeptSource;
 
 /// Reads again what is shown, from the oldest event that is still there.
 pub enum Again {
@@ -195,7 +194,7 @@ impl Keeper for Keeping {
         let inner = self.0.borrow();
         let mut input = match &inner.again {
             Again::Ring(open) => {
-                Input::Ring(Box::new(KeptSource::read(&mut open()?).map_err(|error| error.to_string())?))
+                Input::Ring(Box::new(MemorySource::read(&mut open()?).map_err(|error| error.to_string())?))
             }
             Again::Saved(word) => Input::open(word).map_err(|failure| failure.to_string())?,
         };

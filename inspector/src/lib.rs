@@ -43,3 +43,10 @@ pub mod theme;
 pub mod units;
 pub mod view;
 pub mod workload;
+
+/// The Rust examples of the book, compiled and run.
+#[cfg(doctest)]
+mod book {
+    #[doc = include_str!("../../docs/src/instrumenting.md")]
+    struct Instrumenting;
+}

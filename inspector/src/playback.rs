@@ -6,11 +6,8 @@
 //! it need not be done again from the start.
 
 mod index;
-mod kept;
 #[cfg(test)]
 mod tests;
-
-pub use kept::KeptSource;
 
 use std::io::{Read, Seek};
 use std::sync::Arc;
@@ -18,7 +15,7 @@ use std::sync::Arc;
 use loop_probes::ids::Timestamp;
 use loop_probes::stamped::Stamped;
 use loop_traces::reader::TraceReader;
-use loop_traces::source::{EventSource, SourceError, SourceState};
+use loop_traces::source::{EventSource, MemorySource, SourceError, SourceState};
 use loop_traces::timeline::TimelineConfig;
 
 use crate::app::fold::Fold;
@@ -39,6 +36,13 @@ pub trait Rewind: EventSource {
 impl<R: Read + Seek> Rewind for TraceReader<R> {
     fn rewind(&mut self, at: Timestamp) -> Result<(), SourceError> {
         Ok(self.seek(at)?)
+    }
+}
+
+impl Rewind for MemorySource {
+    fn rewind(&mut self, at: Timestamp) -> Result<(), SourceError> {
+        Self::rewind(self, at);
+        Ok(())
     }
 }
 

@@ -22,7 +22,8 @@ use crossterm::terminal::{
     disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{execute, queue};
-use ratatui::backend::{Backend as _, ClearType, CrosstermBackend};
+use ratatui::backend::CrosstermBackend;
+use ratatui::layout::{Position, Rect};
 use ratatui::{Frame, Terminal};
 
 use output::Output;
@@ -40,6 +41,8 @@ static HOOK: Once = Once::new();
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<Output>>,
     gone: Arc<AtomicBool>,
+    /// The shell has the terminal: whatever is drawn now would be drawn over it.
+    away: bool,
 }
 
 impl Screen {
@@ -57,7 +60,7 @@ impl Screen {
         restore_on_panic();
         let output = Output::stdout();
         let gone = output.gone();
-        let mut screen = Self { terminal: Terminal::new(CrosstermBackend::new(output))?, gone };
+        let mut screen = Self { terminal: Terminal::new(CrosstermBackend::new(output))?, gone, away: false };
         screen.take()?;
         Ok(screen)
     }
@@ -68,11 +71,23 @@ impl Screen {
     ///
     /// Where the terminal is gone.
     pub fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        if self.away {
+            self.resume()?;
+        }
+        if self.away {
+            return Ok(());
+        }
         queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
         let drawn = self.terminal.draw(draw).map(drop);
         queue!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
-        io::Write::flush(self.terminal.backend_mut())?;
+        self.terminal.backend_mut().flush()?;
         drawn
+    }
+
+    /// Whether the shell has the terminal. Shells do not say when they give it back: drawing finds out.
+    #[must_use]
+    pub const fn is_away(&self) -> bool {
+        self.away
     }
 
     /// Width and height in cells.
@@ -96,12 +111,17 @@ impl Screen {
         self.resume()
     }
 
-    /// Takes the terminal again after somebody else had it, and forgets what it showed.
+    /// Takes the terminal again after somebody else had it, and forgets what it showed. A process that was
+    /// continued in the background leaves it alone: it would be stopped, and the loop it watches with it.
     ///
     /// # Errors
     ///
     /// Where the terminal is gone.
     pub fn resume(&mut self) -> io::Result<()> {
+        self.away = !in_foreground();
+        if self.away {
+            return Ok(());
+        }
         // Raw mode is set anew only where it was left.
         disable_raw_mode()?;
         self.take()?;
@@ -114,11 +134,9 @@ impl Screen {
     ///
     /// Where the terminal is gone.
     pub fn redraw(&mut self) -> io::Result<()> {
-        // `Terminal::clear` would ask the terminal where its cursor is, and wait for an answer that the thread
-        // which reads the keys may take, or that never comes.
-        self.terminal.backend_mut().clear_region(ClearType::All)?;
-        self.terminal.swap_buffers();
-        Ok(())
+        // `clear` would ask the terminal where its cursor is, and the answer would come in as keys.
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect::from((Position::ORIGIN, size)))
     }
 
     fn take(&mut self) -> io::Result<()> {
@@ -139,6 +157,12 @@ impl Drop for Screen {
         // ratatui shows the cursor again when dropped, and complains on standard error where it cannot.
         self.gone.store(true, Ordering::Relaxed);
     }
+}
+
+/// Whether the terminal is this process's to read and to set. In doubt it is.
+fn in_foreground() -> bool {
+    let foreground = rustix::termios::tcgetpgrp(rustix::stdio::stdout());
+    foreground.map_or(true, |foreground| foreground == rustix::process::getpgrp())
 }
 
 /// Undoes [`Screen::take`], once. Errors have nobody left to hear them.

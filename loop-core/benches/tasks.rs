@@ -63,8 +63,11 @@ fn sample(work: impl FnOnce()) -> f64 {
     monotonic_now().ns_since(start) as f64 / BATCH as f64
 }
 
+/// What the floor queues: a function and its argument.
+type Call = (fn(u64), u64);
+
 /// The floor: a queue of function pointers.
-fn floor(queue: &mut VecDeque<(fn(u64), u64)>) -> f64 {
+fn floor(queue: &mut VecDeque<Call>) -> f64 {
     sample(|| {
         for number in 0..BATCH {
             queue.push_back((black_box(add as fn(u64)), number));

@@ -3,9 +3,9 @@
 //! A live ring, a saved file and an imported trace all become the same stream of [`Stamped`], in merged
 //! order, and everything downstream (timeline, report, dashboard, export) reads only that.
 
+mod memory;
 mod ring;
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use loop_probes::ids::{SourceId, Timestamp};
@@ -14,6 +14,8 @@ use loop_probes::process::ProcessState;
 use loop_probes::recorder::Running;
 use loop_probes::stamped::Stamped;
 use serde::{Deserialize, Serialize};
+
+pub use memory::MemorySource;
 
 use crate::reader::ReadError;
 
@@ -159,54 +161,5 @@ impl<S: EventSource + ?Sized> EventSource for Box<S> {
     }
     fn suggested_period(&self) -> Duration {
         (**self).suggested_period()
-    }
-}
-
-/// Events that are in memory already: the contents of a ring that was read whole, or what a test made up.
-#[derive(Clone, Debug)]
-pub struct MemorySource {
-    name: String,
-    kind: SourceKind,
-    metadata: Metadata,
-    events: VecDeque<Stamped>,
-    batch: usize,
-}
-
-impl MemorySource {
-    /// A source that gives `events` in batches of at most 4096.
-    #[must_use]
-    pub fn new(name: &str, kind: SourceKind, metadata: Metadata, events: Vec<Stamped>) -> Self {
-        Self { name: name.to_owned(), kind, metadata, events: events.into(), batch: 4096 }
-    }
-
-    /// The same in batches of at most `events` (at least 1).
-    #[must_use]
-    pub fn with_batch(mut self, events: usize) -> Self {
-        self.batch = events.max(1);
-        self
-    }
-}
-
-impl EventSource for MemorySource {
-    fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-
-    fn kind(&self) -> SourceKind {
-        self.kind
-    }
-
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn poll(&mut self, out: &mut Vec<Stamped>) -> Result<SourceState, SourceError> {
-        let batch = self.batch.min(self.events.len());
-        out.extend(self.events.drain(..batch));
-        Ok(if self.events.is_empty() { SourceState::Ended } else { SourceState::More })
-    }
-
-    fn counts(&self) -> SourceCounts {
-        SourceCounts::default()
     }
 }

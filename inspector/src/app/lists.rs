@@ -125,7 +125,8 @@ fn blame(fold: &Fold, late: &LateTimer) -> Option<Ledger> {
         .filter(|tick| tick.source == own.source && tick.end >= late.due);
     let mut spans: Vec<TickSpan> = Vec::new();
     for tick in then {
-        spans.extend(fold.timeline.opened(tick)?.spans.iter().map(|opened| opened.span));
+        // In the order in which they ended: of equal extents the later one is the outer one.
+        spans.extend(fold.timeline.opened(tick)?.spans.iter().rev().map(|opened| opened.span));
     }
     Some(ledger(late.due, late.fired, &spans, BLAME_LINES))
 }

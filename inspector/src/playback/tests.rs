@@ -21,7 +21,7 @@ impl Audience for Seen {
 }
 
 struct Watched {
-    player: Player<KeptSource>,
+    player: Player<MemorySource>,
     seen: Seen,
     events: Vec<Stamped>,
     config: TimelineConfig,
@@ -30,7 +30,7 @@ struct Watched {
 fn watched(ticks: u32, options: ReplayOptions) -> Watched {
     let script = Script { ticks, stall_every: 50, ..Script::default() };
     let config = TimelineConfig::of(&script.metadata());
-    let kept = KeptSource::read(&mut script.source()).unwrap();
+    let kept = MemorySource::read(&mut script.source()).unwrap();
     let mut player = Player::new(kept, config.clone(), options);
     let mut seen = Seen(Fold::new(config.clone()));
     while !player.read_index(&mut seen, || true).unwrap() {}

@@ -23,6 +23,9 @@ use crate::keymap::Key;
 /// Terminals send a sequence in one piece, slow lines nearly so: after this long, Esc was Esc.
 const SEQUENCE_TIMEOUT: Timespec = Timespec { tv_sec: 0, tv_nsec: 30_000_000 };
 
+/// How often a process in the background looks whether it still is, while somebody types.
+const BACKGROUND_NAP: Duration = Duration::from_millis(200);
+
 /// Why the dashboard woke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wake {
@@ -172,6 +175,11 @@ fn read_input(tty: &Tty, stopped: &OwnedFd, sender: &Sender<Wake>) -> io::Result
             {
                 return Ok(());
             }
+            continue;
+        }
+        if !super::in_foreground() {
+            // What is typed is the shell's, and reading it would stop this process.
+            std::thread::sleep(BACKGROUND_NAP);
             continue;
         }
         let read = match rustix::io::read(tty, &mut bytes) {

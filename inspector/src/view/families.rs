@@ -275,7 +275,12 @@ fn signals_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     for (row, signal) in glance.signals.iter().take(rows).enumerate() {
         let mut pen = canvas.pen(inner, row as u16);
         pen.gap(1).left(&signal.name, 5, theme.text());
-        pen.left(&format!("×{}", units::short_count(signal.arrived)), 7, theme.dim());
+        let arrived = if signal.arrived < 10_000 {
+            units::count(signal.arrived)
+        } else {
+            format!("{}k", signal.arrived / 1_000)
+        };
+        pen.left(&format!("×{arrived}"), 6, theme.dim());
         pen.number(&units::duration(signal.latency_ns.p50), 6, theme.text());
         pen.number(&units::duration(signal.latency_ns.p99), 7, theme.strong());
     }

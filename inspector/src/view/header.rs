@@ -48,7 +48,12 @@ fn who(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     // The name gives way before the numbers do.
     let rest: usize =
         [&pid, &policy].iter().filter(|part| !part.is_empty()).map(|part| part.width() + 3).sum();
-    let name = cut(&printable(&about.name), left_width.saturating_sub(rest as u16 + 1).max(8));
+    let room = left_width.saturating_sub(rest as u16 + 1).max(8);
+    let name = printable(&about.name);
+    // Of a path that does not fit, its end says most.
+    let name =
+        if name.width() > usize::from(room) { name.rsplit('/').next().unwrap_or(&name) } else { &name };
+    let name = cut(name, room);
     pen.gap(1).put(&name, theme.strong());
     for part in [&pid, &policy] {
         if !part.is_empty() {
@@ -68,7 +73,9 @@ fn lost(state: &State) -> u64 {
 
 fn status(canvas: &Canvas<'_>, state: &State) -> (String, Style) {
     let theme = canvas.theme;
-    if let Some(behind) = state.behind_ns() {
+    // Nothing goes on behind a picture of what is over.
+    if let Some(behind) = state.behind_ns().filter(|behind| *behind > 0 || state.process == Process::Running)
+    {
         return (format!("‖ frozen, {} behind", units::duration(behind)), theme.held());
     }
     if let Some(playback) = &state.playback {

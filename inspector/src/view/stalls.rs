@@ -9,6 +9,9 @@ use crate::app::layout::{self, Area};
 use crate::app::state::State;
 use crate::units;
 
+/// A share that is shown: half of the last digit.
+pub(super) const TOLD_NS: u64 = 50_000;
+
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: bool) {
     let timeline = &state.picture().timeline;
     let stalls = &timeline.stalls;
@@ -53,26 +56,23 @@ pub(super) fn shares(
     labels: &Labels,
     (text, dim): (ratatui::style::Style, ratatui::style::Style),
 ) {
-    // What would read 0.0 is left to the dots, unless it is all there is.
-    let told: Vec<&Share> = shares
-        .iter()
-        .enumerate()
-        .filter(|(place, it)| *place == 0 || it.ns >= 50_000)
-        .map(|(_, it)| it)
-        .collect();
-    for (place, share) in told.iter().enumerate() {
+    // What would read 0.0 is left out, unless it is all there is.
+    let told = shares.iter().enumerate().filter(|(place, share)| *place == 0 || share.ns >= TOLD_NS);
+    let mut rest: u64 = shares.iter().map(|share| share.ns).sum();
+    for (place, share) in told {
         let name = name(&share.what, labels);
         let ms = units::millis(share.ns);
         let joint = if place > 0 { " + " } else { "" };
-        let more = shares.len() > place + 1;
-        let needed = joint.len() + name.chars().count() + 1 + ms.len() + if more { 4 } else { 0 };
+        rest -= share.ns;
+        let more = if rest >= TOLD_NS { " + …".chars().count() } else { 0 };
+        let needed = joint.len() + name.chars().count() + 1 + ms.len() + more;
         if place > 0 && usize::from(pen.room()) < needed {
-            pen.whole(" + …", dim);
-            return;
+            rest = TOLD_NS;
+            break;
         }
         pen.put(joint, dim).put(&name, text).put(&format!(" {ms}"), dim);
     }
-    if told.len() < shares.iter().filter(|share| share.ns > 0).count() {
+    if rest >= TOLD_NS {
         pen.whole(" + …", dim);
     }
 }

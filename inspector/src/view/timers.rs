@@ -72,7 +72,17 @@ fn late(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         pen.number(&units::duration(lag_ns), 8, if over { theme.over() } else { theme.text() });
         pen.put(" = ", theme.dim());
         match &row.blame {
-            Some(blame) => stalls::shares(&mut pen, &blame.shares, labels, (theme.text(), theme.dim())),
+            Some(blame) => {
+                // A poll that slept past the deadline is nobody's busy time.
+                let polled = lag_ns.saturating_sub(blame.total_ns);
+                if polled >= stalls::TOLD_NS {
+                    pen.put("poll", theme.text()).put(&format!(" {}", units::millis(polled)), theme.dim());
+                }
+                if blame.total_ns >= stalls::TOLD_NS || polled < stalls::TOLD_NS {
+                    pen.put(if polled >= stalls::TOLD_NS { " + " } else { "" }, theme.dim());
+                    stalls::shares(&mut pen, &blame.shares, labels, (theme.text(), theme.dim()));
+                }
+            }
             None => {
                 pen.put("its ticks are no longer kept", theme.dim());
             }

@@ -1,0 +1,89 @@
+//! A source whose events are all in memory and stay there: a ring that was read whole, or what a test made up.
+
+use std::sync::Arc;
+
+use loop_probes::ids::Timestamp;
+use loop_probes::metadata::Metadata;
+use loop_probes::stamped::Stamped;
+
+use super::{EventSource, SourceCounts, SourceError, SourceKind, SourceState};
+
+/// Events given at a time, where nobody said otherwise.
+const BATCH: usize = 4096;
+
+/// Events that can be read again and again. Clones share them.
+#[derive(Clone, Debug)]
+pub struct MemorySource {
+    name: String,
+    kind: SourceKind,
+    metadata: Metadata,
+    counts: SourceCounts,
+    events: Arc<[Stamped]>,
+    next: usize,
+    batch: usize,
+}
+
+impl MemorySource {
+    /// A source that gives `events`.
+    #[must_use]
+    pub fn new(name: &str, kind: SourceKind, metadata: Metadata, events: Vec<Stamped>) -> Self {
+        let (name, events) = (name.to_owned(), events.into());
+        Self { name, kind, metadata, counts: SourceCounts::default(), events, next: 0, batch: BATCH }
+    }
+
+    /// Reads `source` until it ends, or has nothing more for now.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError`] where it cannot be read.
+    pub fn read(source: &mut impl EventSource) -> Result<Self, SourceError> {
+        let mut events = Vec::new();
+        while source.poll(&mut events)? == SourceState::More {}
+        let read = Self::new(source.name(), source.kind(), source.metadata().clone(), events);
+        Ok(Self { counts: source.counts(), ..read })
+    }
+
+    /// The same in batches of at most `events` (at least 1).
+    #[must_use]
+    pub fn with_batch(mut self, events: usize) -> Self {
+        self.batch = events.max(1);
+        self
+    }
+
+    /// The time of the first event.
+    #[must_use]
+    pub fn first_at(&self) -> Option<Timestamp> {
+        self.events.first().map(|stamped| stamped.at)
+    }
+
+    /// From the next poll on, gives the events from `at` on.
+    pub fn rewind(&mut self, at: Timestamp) {
+        // The first one: times may go back a little across emitters, so that a search would not do.
+        self.next = self.events.iter().position(|stamped| stamped.at >= at).unwrap_or(self.events.len());
+    }
+}
+
+impl EventSource for MemorySource {
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    fn kind(&self) -> SourceKind {
+        self.kind
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn poll(&mut self, out: &mut Vec<Stamped>) -> Result<SourceState, SourceError> {
+        let end = (self.next + self.batch).min(self.events.len());
+        out.extend_from_slice(&self.events[self.next..end]);
+        self.next = end;
+        Ok(if end < self.events.len() { SourceState::More } else { SourceState::Ended })
+    }
+
+    fn counts(&self) -> SourceCounts {
+        self.counts
+    }
+}
