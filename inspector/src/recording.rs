@@ -79,13 +79,16 @@ impl Recording {
                 drain.lock().poll();
             }
         }));
-        let thread = std::thread::Builder::new().name("recorder".to_owned()).spawn({
+        // Where nothing is recorded there is nothing to drain.
+        let thread = session.is_enabled().then(|| {
             let drain = Arc::clone(&drain);
-            move || drain.run()
+            let thread = std::thread::Builder::new().name("recorder".to_owned());
+            thread.spawn(move || drain.run())
         });
-        let thread =
-            thread.map_err(|error| Failure::Input(format!("cannot start the recording thread: {error}")))?;
-        Ok(Self { drain, thread: Some(thread) })
+        let thread = thread
+            .transpose()
+            .map_err(|error| Failure::Input(format!("cannot start the recording thread: {error}")))?;
+        Ok(Self { drain, thread })
     }
 
     /// What is recorded, as a source: without a tap it gives no events, only what it is.
@@ -198,5 +201,19 @@ impl EventSource for Tap {
 
     fn suggested_period(&self) -> Duration {
         self.drain.lock().source.suggested_period()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_that_records_nothing_needs_no_thread_and_ends() {
+        let recording = Recording::start(&Session::disabled(), None).unwrap();
+        assert!(recording.thread.is_none());
+        let (timeline, written) = recording.finish();
+        assert_eq!(timeline.first_at(), None);
+        assert!(written.unwrap().is_none());
     }
 }

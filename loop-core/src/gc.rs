@@ -14,7 +14,9 @@
 //!      └──────────── heap unchanged ──────────────────────────┴──▶ Waiting: it changed
 //! ```
 //!
-//! "Unchanged" is against the heap as the last collection left it.
+//! The check that finds the wait over collects whether or not the heap is still another one, and waits again only
+//! if it is: a heap that came to rest is collected once more, a busy one every 16 ms. "Unchanged" and "changed" are
+//! against the heap as the last collection left it.
 
 pub mod config;
 pub mod pressure;
