@@ -23,6 +23,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use loop_core::gc::GcConfigError;
 use loop_core::{EventLoop, Handle, HeapHost, LoopError, Policy, Task as _};
 use loop_probes::clock::monotonic_now;
 use loop_probes::ids::Timestamp;
@@ -62,6 +63,9 @@ pub enum WorkloadError {
         /// What it named.
         tag: String,
     },
+    /// A variable of the environment that the loop's policy reads.
+    #[error(transparent)]
+    Environment(#[from] GcConfigError),
     /// The loop failed.
     #[error("the demo's loop failed: {0}")]
     Loop(#[from] LoopError),
@@ -143,8 +147,13 @@ impl Workload {
         let files = tempfile::tempdir().map_err(system("make its files"))?;
         write_files(files.path()).map_err(system("make its files"))?;
         let (tell, told) = mpsc::sync_channel(1);
-        let setup =
-            Setup { session: session.clone(), scales, files: files.path().to_owned(), stall: options.stall };
+        let setup = Setup {
+            policy: Policy::bun().with_env()?,
+            session: session.clone(),
+            scales,
+            files: files.path().to_owned(),
+            stall: options.stall,
+        };
         let thread = std::thread::Builder::new()
             .name("loop".to_owned())
             .spawn(move || run_loop(setup, &tell))
@@ -225,6 +234,7 @@ fn poster(handle: Handle<DemoTask>) -> Box<dyn FnMut(u32) + Send> {
 }
 
 struct Setup {
+    policy: Policy,
     session: Session,
     scales: HashMap<u16, f64>,
     files: PathBuf,
@@ -234,10 +244,10 @@ struct Setup {
 type Told = (Handle<DemoTask>, std::net::SocketAddr, std::net::SocketAddr);
 
 fn run_loop(setup: Setup, tell: &mpsc::SyncSender<Told>) -> Result<(), WorkloadError> {
-    let Setup { session, scales, files, stall } = setup;
+    let Setup { policy, session, scales, files, stall } = setup;
     let cache = SharedCache::default();
     let mut event_loop = EventLoop::<DemoTask>::builder()
-        .policy(Policy::bun())
+        .policy(policy)
         .session(&session, "loop")
         .host(HeapHost(cache.clone()))
         .workers(WORKERS)

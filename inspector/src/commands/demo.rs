@@ -22,6 +22,9 @@ const UNWATCHED: Duration = Duration::from_secs(5);
 /// How often a demo that is not drawn looks whether it is to end.
 const GLANCE: Duration = Duration::from_millis(20);
 
+/// The variables that the demo's loop reads.
+const ENVIRONMENT: [&str; 2] = ["LOOP_GC_TIMER_INTERVAL", "LOOP_GC_TIMER_DISABLE"];
+
 pub(super) fn run(args: &DemoArgs, global: &Global) -> Result<(), Failure> {
     let session = if args.no_ring { Session::disabled() } else { session(args) };
     diagnostics::start(global.log.as_deref(), session.is_enabled().then_some(&session))?;
@@ -37,19 +40,19 @@ pub(super) fn run(args: &DemoArgs, global: &Global) -> Result<(), Failure> {
     }
     let served = workload.stop().map_err(failure)?;
     session.finish();
-    let source = recording.tap();
+    let source = recording.source();
     let (timeline, written) = recording.finish();
     summary::print_demo(&Summary::new(&source, &timeline), &served, args.live.json)?;
     written.map(drop)
 }
 
 fn draw(args: &DemoArgs, global: &Global, session: &Session) -> Result<(), Failure> {
-    let recording = Recording::start(session, args.live.record.as_deref())?;
+    let (recording, tap) = Recording::start_tapped(session, args.live.record.as_deref())?;
     let workload = Workload::start(&options(args), session).map_err(failure)?;
     let ring = session.clone();
     let keeping = Keeping::new(Again::Ring(Box::new(move || Ok(ring.reader(Start::Oldest)))))
         .saved_elsewhere(args.live.record.as_deref());
-    let drawn = drawing::live(recording.tap(), Some("demo".to_owned()), &args.live, global, &keeping);
+    let drawn = drawing::live(tap, Some("demo".to_owned()), &args.live, global, &keeping);
     drop(keeping);
     let stopped = workload.stop().map_err(failure);
     session.finish();
@@ -81,6 +84,11 @@ fn session(args: &DemoArgs) -> Session {
         .setting("load", load)
         .setting("stall_ns", args.stall.unwrap_or_default().as_nanos())
         .setting("scale", scales.join(","));
+    // What the loop reads from the environment changes what it does: a comparison of traces must know.
+    let builder = ENVIRONMENT.iter().fold(builder, |builder, name| match std::env::var(name) {
+        Ok(value) => builder.setting(*name, value),
+        Err(_) => builder,
+    });
     builder.clone().shared().unwrap_or_else(|error| {
         warn(&format!("nobody can attach: {error}"));
         builder.private()
@@ -89,7 +97,7 @@ fn session(args: &DemoArgs) -> Session {
 
 fn failure(error: WorkloadError) -> Failure {
     match error {
-        WorkloadError::UnknownTag { .. } => Failure::Usage(error.to_string()),
+        WorkloadError::UnknownTag { .. } | WorkloadError::Environment(_) => Failure::Usage(error.to_string()),
         error => Failure::Input(error.to_string()),
     }
 }
