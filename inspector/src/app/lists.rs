@@ -116,6 +116,11 @@ pub fn late(fold: &Fold) -> Vec<LateRow> {
     late.map(|late| LateRow { late: *late, blame: blame(fold, late) }).collect()
 }
 
+/// The late timers of the page that the filter lets through, newest first.
+pub fn late_shown(state: &State) -> impl Iterator<Item = &LateRow> + '_ {
+    state.late.iter().filter(|row| state.lets_through(row.late.tag))
+}
+
 fn blame(fold: &Fold, late: &LateTimer) -> Option<Ledger> {
     let own = fold.tick_at(late.fired)?;
     let ticks = fold.timeline.ticks.recent.iter().rev();

@@ -67,8 +67,16 @@ pub fn update(state: &mut State, message: Message<'_>) -> Vec<Effect> {
 }
 
 fn fold(state: &mut State, events: &[Stamped]) {
+    let before = state.fold.timeline.stalls.count;
     for stamped in events {
         state.fold.fold(stamped);
+    }
+    // The list grows at its top: a selection further down stays on the stall that it was on.
+    if state.frozen.is_none() && state.stall_row > 0 {
+        let stalls = &state.fold.timeline.stalls;
+        let more = usize::try_from(stalls.count.saturating_sub(before)).unwrap_or(usize::MAX);
+        let last = stalls.newest_first().len().saturating_sub(1);
+        state.stall_row = state.stall_row.saturating_add(more).min(last);
     }
 }
 

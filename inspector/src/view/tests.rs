@@ -14,6 +14,7 @@ use ratatui::style::{Color, Modifier};
 
 use super::draw;
 use crate::app::fixture::{self, end};
+use crate::app::layout;
 use crate::app::message::Watched;
 use crate::app::playback_info::PlaybackInfo;
 use crate::app::state::State;
@@ -255,8 +256,66 @@ fn hostile_names_do_not_reach_the_terminal() {
     }
 }
 
+/// Where each word of the fixed rows begins: all that is not a figure.
+fn places(state: &mut State, width: u16) -> Vec<Vec<usize>> {
+    let buffer = buffer(state, width, 24, COLOR);
+    let row =
+        |y: u16| -> Vec<char> { (0..width).filter_map(|x| buffer[(x, y)].symbol().chars().next()).collect() };
+    let (how, title) = (row(1), row(2));
+    let find = |row: &[char], word: &str| {
+        let word: Vec<char> = word.chars().collect();
+        row.windows(word.len()).position(|cells| cells == word).unwrap()
+    };
+    vec![
+        ["ticks/s", "util", "lag p50", "p99", "max", "stalls"].map(|word| find(&how, word)).to_vec(),
+        ["ticks", "a column a tick", "wide"].map(|word| find(&title, word)).to_vec(),
+    ]
+}
+
+#[test]
+fn what_is_not_a_figure_stands_still_from_frame_to_frame() {
+    let events = script().events();
+    for width in [80, 100, 200] {
+        let mut state = empty();
+        let mut before = None;
+        for (part, events) in events.chunks(events.len() / 12).enumerate() {
+            update(&mut state, Message::Events(events));
+            frame(&mut state, end(events));
+            let places = places(&mut state, width);
+            // A first timer, and a count of stalls with a digit more, may move things once.
+            if part > 0 && state.fold.timeline.stalls.count < 10 {
+                assert_eq!(before.get_or_insert_with(|| places.clone()), &places, "part {part} at {width}");
+            }
+        }
+        assert!(before.is_some());
+    }
+}
+
+#[test]
+fn a_zoomed_strip_shows_the_busiest_of_each_column() {
+    let mut state = live();
+    press(&mut state, &[Key::Char('z'), Key::Char('z'), Key::Char('z')]);
+    snapshot!("zoomed", state, 100 x 30, COLOR);
+    press(&mut state, &[Key::Char('n')]);
+    snapshot!("zoomed_on_a_stall", state, 80 x 24, COLOR);
+    // So many stalls stand in the strip as are kept, each in a column of its own.
+    let red = COLOR.over().fg.unwrap();
+    let buffer = buffer(&mut state, 200, 50, COLOR);
+    let strip = layout::strip(layout::overview(layout::page(200, 50, false).body).ticks);
+    let is_red = |x: u16| (strip.y..strip.y + strip.height).any(|y| buffer[(x, y)].fg == red);
+    let columns = (strip.x..strip.x + strip.width).filter(|x| is_red(*x)).count();
+    assert_eq!(columns as u64, state.fold.timeline.stalls.count);
+}
+
 #[test]
 fn no_size_and_no_page_breaks_the_drawing() {
+    let mut one = empty();
+    update(&mut one, Message::Events(&Script { ticks: 1, ..script() }.events()));
+    for (key, column_ticks) in "12345".chars().zip([1, 2, 50, 200, 1]) {
+        one.column_ticks = column_ticks;
+        press(&mut one, &[Key::Char(key)]);
+        buffer(&mut one, 80, 24, COLOR);
+    }
     let mut state = live();
     for key in "12345?".chars() {
         press(&mut state, &[Key::Char(key)]);

@@ -5,6 +5,7 @@ use loop_probes::event::Queue;
 use super::paint::Canvas;
 use super::{histogram, stalls};
 use crate::app::layout::{self, Area};
+use crate::app::lists;
 use crate::app::state::State;
 use crate::units;
 
@@ -55,14 +56,16 @@ fn late(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let limit = units::duration(state.picture().timeline.config().late_timer_ns).replace(".0", "");
     let remark = format!("later than {limit}, newest first, Enter opens the tick");
     let inner = canvas.pane(area, "late timers, and who made them late", &remark, true);
-    if state.late.is_empty() {
-        canvas.pen(inner, 0).gap(1).put("none so far", theme.dim());
+    if lists::late_shown(state).next().is_none() {
+        let text =
+            if state.late.is_empty() { "none so far" } else { "none of a tag that contains the filter" };
+        canvas.pen(inner, 0).gap(1).put(text, theme.dim());
         return;
     }
     let labels = &state.picture().timeline.labels;
     let first = layout::first_row(state.row, inner.height);
-    let late = state.late.iter().filter(|row| state.lets_through(row.late.tag));
-    for (line, (place, row)) in late.enumerate().skip(first).take(usize::from(inner.height)).enumerate() {
+    let late = lists::late_shown(state).enumerate();
+    for (line, (place, row)) in late.skip(first).take(usize::from(inner.height)).enumerate() {
         let line = line as u16;
         let lag_ns = row.late.lag_ns();
         let over = lag_ns > state.about.stall_limit_ns;

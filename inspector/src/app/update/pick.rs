@@ -53,7 +53,7 @@ pub(super) fn step(state: &mut State, by: i64) -> Vec<Effect> {
         }
         (View::Timers, _) => {
             let effects = freeze(state);
-            let last = state.picture().timeline.timers.recent_late.len().saturating_sub(1);
+            let last = lists::late_shown(state).count().saturating_sub(1);
             state.row = moved(state.row, by, last);
             return effects;
         }
@@ -167,10 +167,7 @@ pub(super) fn open_row(state: &mut State) -> Vec<Effect> {
             .and_then(|(_, runs)| {
                 runs.worst().iter().map(|run| run.at).find(|at| picture.tick_at(*at).is_some())
             }),
-        View::Timers => {
-            let late = picture.timeline.timers.recent_late.iter().rev();
-            late.map(|late| late.fired).nth(state.row)
-        }
+        View::Timers => lists::late_shown(state).map(|row| row.late.fired).nth(state.row),
         View::Log => lists::log_from_newest(state).nth(state.row).map(|event| event.at),
         View::Overview | View::Tick => None,
     };

@@ -1,7 +1,9 @@
 //! Each key, each click, over an imagined loop.
 
-use loop_probes::ids::Timestamp;
+use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
+use loop_probes::recorder::Running;
 use loop_probes::stamped::Stamped;
+use loop_traces::source::{NowRunning, SourceCounts};
 use loop_traces::synthetic::Script;
 use std::sync::Arc;
 
@@ -9,9 +11,10 @@ use super::update;
 use crate::app::fixture::{self, end};
 use crate::app::glance::Column;
 use crate::app::layout::{self, Pane};
+use crate::app::message::Watched;
 use crate::app::playback_info::PlaybackInfo;
 use crate::app::state::{State, TickKey, View};
-use crate::app::{Effect, Message, Mouse, MouseKind};
+use crate::app::{Effect, Message, Mouse, MouseKind, Process};
 use crate::keymap::Key;
 
 fn script() -> Script {
@@ -144,6 +147,87 @@ fn enter_opens_what_has_the_focus_and_esc_goes_back() {
     assert_eq!(state.focus, Pane::Stalls);
     press(&mut state, Key::BackTab);
     assert_eq!(state.focus, Pane::Signals);
+}
+
+#[test]
+fn a_column_stands_for_more_ticks_and_steps_stay_ticks() {
+    let (mut state, _) = live();
+    press_all(&mut state, "zzz");
+    assert_eq!(state.column_ticks, 10);
+    press(&mut state, Key::Left);
+    let newest = state.tick.unwrap();
+    press(&mut state, Key::Left);
+    assert_eq!(state.tick.map(|key| key.tick), Some(newest.tick - 1));
+    press(&mut state, Key::PageUp);
+    assert_eq!(state.tick.map(|key| key.tick), Some(newest.tick - 101), "ten columns of ten");
+    press_all(&mut state, "ZZZZ");
+    assert_eq!(state.column_ticks, 1);
+}
+
+#[test]
+fn a_click_on_a_column_of_several_ticks_takes_the_busiest() {
+    let (mut state, _) = live();
+    press_all(&mut state, "zzz");
+    let strip = layout::strip(layout::overview(layout::page(100, 30, false).body).ticks);
+    let recent = &state.fold.timeline.ticks.recent;
+    // The last column but one is whole, and the one before the gap is the last.
+    let last = (recent.len() - 1) / 10 * 10;
+    let busiest = (last - 10..last).map(|place| recent.at(place).unwrap()).max_by_key(|tick| tick.busy_ns);
+    let busiest = busiest.map(TickKey::of);
+    let x = strip.x + u16::try_from(layout::tick_columns(strip)).unwrap() - 2;
+    assert_eq!(update(&mut state, at(MouseKind::Click, x, strip.y)), []);
+    assert_eq!(state.tick, busiest);
+    update(&mut state, at(MouseKind::Click, x, strip.y));
+    assert_eq!(state.view, View::Tick, "a second click opens it");
+}
+
+#[test]
+fn in_replay_steps_go_on_from_the_tick_that_was_clicked() {
+    let mut state = replay(false);
+    let strip = layout::strip(layout::overview(layout::page(100, 30, true).body).ticks);
+    let x = strip.x + u16::try_from(layout::tick_columns(strip)).unwrap() - 6;
+    assert_eq!(update(&mut state, at(MouseKind::Click, x, strip.y)), [Effect::Pause]);
+    assert_eq!(press(&mut state, Key::Left), [Effect::StepTicks(-6)]);
+}
+
+#[test]
+fn a_selected_stall_stays_selected_when_newer_ones_come() {
+    let (mut state, rest) = live();
+    press(&mut state, Key::BackTab);
+    press(&mut state, Key::Down);
+    let selected = |state: &State| {
+        let mut stalls = state.fold.timeline.stalls.newest_first();
+        stalls.nth(state.stall_row).map(|stall| TickKey::of(&stall.tick))
+    };
+    let before = (selected(&state), state.stall_row);
+    update(&mut state, Message::Events(&rest));
+    assert_eq!(selected(&state), before.0);
+    assert!(state.stall_row > before.1);
+}
+
+#[test]
+fn a_filtered_list_of_late_timers_opens_what_it_shows() {
+    let (mut state, _) = live();
+    press_all(&mut state, "4/no such tag");
+    press(&mut state, Key::Enter);
+    press(&mut state, Key::Enter);
+    assert_eq!(state.view, View::Timers, "there is nothing to open");
+    assert!(state.note.is_some());
+}
+
+#[test]
+fn a_hanging_loop_is_busy_and_does_not_turn() {
+    let (mut state, _) = live();
+    let since = state.now;
+    let now = since.plus_ns(2_000_000_000);
+    let running =
+        [NowRunning { source: SourceId(1), running: Running::Task { task: TaskId(7), tag: Tag(1) }, since }];
+    let (counts, process) = (SourceCounts::default(), Process::Running);
+    let watched = Watched { at: now, running: &running, counts, process };
+    update(&mut state, Message::Watched(watched));
+    update(&mut state, Message::Frame { now, elapsed_ns: 1_000_000_000 });
+    let rate = state.glance.rate;
+    assert!(rate.ticks == 0.0 && (rate.utilization - 1.0).abs() < 1e-9, "{rate:?}");
 }
 
 #[test]
