@@ -153,7 +153,7 @@ pub struct GcFigures {
     pub decided: [u64; 3],
     /// Collections.
     pub run_ns: Percentiles,
-    /// The last decisions worth reading, newest first, each with the extent of what it led to.
+    /// The last decisions to do something, newest first, each with the extent of what it led to.
     pub last: Vec<(GcLook, Option<u64>)>,
     /// The heap, in bytes.
     pub heap_bytes: Option<u64>,
@@ -382,10 +382,12 @@ fn gc(timeline: &Timeline) -> GcFigures {
         let after = gc.runs.iter().find(|run| run.at >= look.at);
         (look.action == GcAction::Collect).then(|| after.map(|run| run.run_ns)).flatten()
     };
+    // Skips are the most and say the least: they are counted only.
+    let acts = gc.decisions.iter().filter(|look| look.action != GcAction::Skip);
     GcFigures {
         decided: [gc.collect, gc.defer, gc.skip],
         run_ns: gc.run_ns.percentiles(),
-        last: gc.decisions.iter().rev().take(GC_ROWS).map(|look| (*look, ran_after(look))).collect(),
+        last: acts.rev().take(GC_ROWS).map(|look| (*look, ran_after(look))).collect(),
         heap_bytes: gc.heap_bytes,
         threshold_bytes: gc.last.map(|look| look.threshold_bytes),
         mode: gc.mode,

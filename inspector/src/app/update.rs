@@ -39,7 +39,7 @@ pub fn update(state: &mut State, message: Message<'_>) -> Vec<Effect> {
             let moved = state.playback.as_ref().is_none_or(|before| before.position != playback.position);
             if moved {
                 state.tick = None;
-                state.row = 0;
+                pick::aim(state);
                 // Whoever steps reads the figures of that very moment.
                 if !playback.playing {
                     state.glance_until_ns = 0;

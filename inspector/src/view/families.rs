@@ -200,7 +200,7 @@ fn gc_line(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     }
     // What changes all the time has its cells, so that the rest stands still.
     pen.put("heap ", theme.dim()).left(&heap(gc), 17, theme.text()).gap(1);
-    match gc.last.iter().find(|(look, _)| look.action != GcAction::Skip) {
+    match gc.last.first() {
         Some((look, ran)) => {
             pen.left(look.action.name(), 8, theme.strong()).left(look.reason.name(), 10, theme.text());
             pen.number(&ran.map_or_else(String::new, units::duration), 6, theme.text());
@@ -221,7 +221,7 @@ fn gc_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         return;
     }
     let tall = inner.height >= 6;
-    let rows = usize::from(inner.height.saturating_sub(if tall { 3 } else { 1 }));
+    let rows = usize::from(inner.height.saturating_sub(if tall { 3 } else { 2 }));
     for (row, (look, ran)) in gc.last.iter().take(rows).enumerate() {
         let mut pen = canvas.pen(inner, row as u16);
         let acted = look.action == GcAction::Collect;
@@ -236,9 +236,12 @@ fn gc_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         let spark = inner.width.saturating_sub(2);
         let gc_style = theme.phase(loop_probes::event::Phase::Gc);
         canvas.pen(inner, last - 1).gap(1).sparkline(&deepest(&gc.heap, usize::from(spark)), spark, gc_style);
-        let [collect, defer, skip] = gc.decided.map(units::short_count);
-        let mut pen = canvas.pen(inner, last - 2);
-        pen.gap(1).put(&format!("collect {collect}  defer {defer}  skip {skip}"), theme.dim());
+    }
+    let counts = if tall { last - 2 } else { last - 1 };
+    let mut pen = canvas.pen(inner, counts);
+    pen.gap(1);
+    for (name, count) in ["collect ", "  defer ", "  skip "].into_iter().zip(gc.decided) {
+        pen.group(&[(name, theme.dim()), (&units::short_count(count), theme.text())]);
     }
     canvas.pen(inner, last).gap(1).put("heap ", theme.dim()).put(&heap(gc), theme.strong());
 }

@@ -69,9 +69,11 @@ pub(super) fn shares(
         0 => String::new(),
         _ => format!(" + {parts} more {}", figure(ns)),
     };
-    let (mut rest_ns, mut parts) = (shown(sum_ns), shares.len());
+    let mut rest_ns = shown(sum_ns);
+    let mut parts: usize = shares.iter().map(|share| small_parts(share).unwrap_or(1)).sum();
     // What would read 0.0 is left out, unless it is all there is.
-    let told = shares.iter().enumerate().filter(|(place, share)| *place == 0 || shown(share.ns) > 0);
+    let named = shares.iter().filter(|share| small_parts(share).is_none());
+    let told = named.enumerate().filter(|(place, share)| *place == 0 || shown(share.ns) > 0);
     for (place, share) in told {
         let joint = if place > 0 { " + " } else { "" };
         let (name, ns) = (name(&share.what, labels), figure(share.ns));
@@ -86,6 +88,14 @@ pub(super) fn shares(
     }
     if parts > 0 {
         pen.whole(&more(parts, rest_ns), dim);
+    }
+}
+
+/// How many parts the ledger itself put together.
+fn small_parts(share: &Share) -> Option<usize> {
+    match share.what {
+        What::Others { parts } => usize::try_from(parts).ok(),
+        _ => None,
     }
 }
 

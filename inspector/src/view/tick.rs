@@ -73,7 +73,9 @@ fn spans(canvas: &mut Canvas<'_>, state: &State, inner: Area, opened: &OpenedTic
 
     let rows = layout::rows(Area::new(inner.x - 1, inner.y - 1, inner.width + 2, inner.height + 2), true);
     let clock = BusyClock::new(opened);
-    let first = layout::first_row(state.row, rows.height);
+    // The selected row in the middle, so that what led to it and what came of it are in sight.
+    let height = usize::from(rows.height);
+    let first = state.row.saturating_sub(height / 2).min(opened.spans.len().saturating_sub(height));
     let shown = opened.spans.iter().enumerate().skip(first).take(usize::from(rows.height));
     for (line, (place, span)) in shown.enumerate() {
         let line = line as u16;

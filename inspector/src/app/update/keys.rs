@@ -181,7 +181,7 @@ fn back(state: &mut State) {
         let to = if state.came_from == state.view { View::Overview } else { state.came_from };
         state.view = to;
         state.came_from = View::Overview;
-        state.row = 0;
+        pick::aim(state);
     } else if !state.filter.is_empty() {
         state.filter.clear();
         read_glance(state);
@@ -215,6 +215,7 @@ pub(super) fn open_tick(state: &mut State) -> Vec<Effect> {
         note(state, "no tick is over yet".to_owned(), false);
     }
     show(state, View::Tick);
+    pick::aim(state);
     effects
 }
 

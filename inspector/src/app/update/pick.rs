@@ -1,6 +1,7 @@
 //! Which tick, tag, stall or row is selected, and how the selection moves.
 
 use loop_probes::ids::Timestamp;
+use loop_traces::timeline::SpanKind;
 
 use super::{freeze, keys, note};
 use crate::app::effect::Effect;
@@ -23,7 +24,25 @@ pub(super) fn tick(state: &mut State, by: i64) {
         },
     };
     state.tick = recent.at(place).map(TickKey::of);
+    aim(state);
+}
+
+/// Selects the longest run of the tick that its page shows: who opens a tick of a thousand tasks looks for that
+/// one. The other lists begin at their beginning.
+pub(super) fn aim(state: &mut State) {
     state.row = 0;
+    if state.view != View::Tick {
+        return;
+    }
+    let Some(tick) = state.shown_tick() else { return };
+    let Some(longest) = tick.longest else { return };
+    let is_it = |kind: &SpanKind| match kind {
+        SpanKind::Task { task, .. } | SpanKind::Io { task, .. } => *task == longest.task,
+        _ => false,
+    };
+    let opened = state.picture().timeline.opened(tick);
+    let row = opened.and_then(|opened| opened.spans.iter().position(|opened| is_it(&opened.span.what)));
+    state.row = row.unwrap_or(0);
 }
 
 fn moved(place: usize, by: i64, last: usize) -> usize {
@@ -139,7 +158,7 @@ fn select_stall(state: &mut State, key: TickKey) {
     drop(stalls);
     state.stall_row = row;
     state.tick = Some(key);
-    state.row = 0;
+    aim(state);
     if state.view == View::Overview {
         state.focus = Pane::Ticks;
     }
@@ -186,5 +205,6 @@ fn open_at(state: &mut State, key: TickKey, end: Timestamp) -> Vec<Effect> {
         state.tick = Some(key);
     }
     keys::show(state, View::Tick);
+    aim(state);
     effects
 }

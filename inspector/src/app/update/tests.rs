@@ -261,6 +261,20 @@ fn stalls_are_walked_through_in_time_and_round() {
 }
 
 #[test]
+fn an_opened_tick_selects_its_longest_run() {
+    let (mut state, _) = live();
+    press_all(&mut state, "n");
+    press(&mut state, Key::Enter);
+    let tick = *state.shown_tick().unwrap();
+    let opened = state.picture().timeline.opened(&tick).unwrap();
+    let longest = opened.spans[state.row].span;
+    assert_eq!(longest.run_ns(), tick.longest.unwrap().run_ns);
+    assert!(state.row > 0, "phases come before it");
+    press(&mut state, Key::Up);
+    assert_eq!(opened.spans[state.row + 1].span, longest);
+}
+
+#[test]
 fn a_stall_opens_from_its_list() {
     let (mut state, _) = live();
     press(&mut state, Key::BackTab);
