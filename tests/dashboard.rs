@@ -6,6 +6,7 @@ mod program;
 #[path = "support/terminal.rs"]
 mod terminal;
 
+use loopscope::terminal::Screen;
 use program::{Place, text, wait_for};
 use terminal::Terminal;
 
@@ -22,9 +23,15 @@ fn start(place: &Place, arguments: &[&str], extra: &[(&str, &str)]) -> Terminal 
 fn leave(mut terminal: Terminal) {
     terminal.send("q").expect("the terminal takes keys");
     assert!(terminal.wait().success());
-    wait_for("the terminal to be given back", || {
-        terminal.look(|screen| !screen.alternate_screen() && !screen.hide_cursor())
-    });
+    wait_for("the terminal to be given back", || is_given_back(&terminal));
+}
+
+/// The terminal is as it was found.
+fn is_given_back(terminal: &Terminal) -> bool {
+    terminal.look(|screen| {
+        let no_mouse = screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None;
+        !screen.alternate_screen() && !screen.hide_cursor() && no_mouse
+    })
 }
 
 /// The number behind `label` on the screen, where one stands there.
@@ -86,7 +93,11 @@ fn a_tick_opens_in_full_and_help_helps() {
     terminal.wait_for("the help", |text| text.to_lowercase().contains("freeze") && text.contains("filter"));
     terminal.send("?").unwrap();
     terminal.send("/Echo\r").unwrap();
-    terminal.wait_for("the filter", |text| text.contains("Echo") && !text.contains("RenderPage"));
+    terminal.wait_for("the filter", |text| {
+        // Only the table: a stall may name any tag.
+        let row = |tag: &str| text.lines().any(|line| line.trim_start_matches("│ ").starts_with(tag));
+        row("Echo ") && !row("RenderPage ")
+    });
     leave(terminal);
 }
 
@@ -176,8 +187,133 @@ fn signals_and_suspension_give_the_terminal_back() {
 
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     terminal.wait();
-    wait_for("the terminal to be given back", || {
-        terminal.look(|screen| !screen.alternate_screen() && !screen.hide_cursor())
-    });
+    wait_for("the terminal to be given back", || is_given_back(&terminal));
     assert!(place.loops().is_empty(), "the demo cleaned up");
+
+    let mut terminal = start(&place, &["demo"], &[]);
+    terminal.wait_for("ticks", |text| number_after(text, "fired ") > Some(100));
+    let pid = rustix::process::Pid::from_raw(i32::try_from(terminal.pid()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::QUIT).unwrap();
+    terminal.wait();
+    wait_for("the terminal to be given back", || is_given_back(&terminal));
+}
+
+#[test]
+#[ignore = "what the test below starts on a terminal of its own"]
+fn panics_while_it_draws() {
+    // Without a terminal there is nothing to give back.
+    let Ok(mut screen) = Screen::enter(true) else { return };
+    screen.draw(|_| ()).unwrap();
+    panic!("the picture broke");
+}
+
+#[test]
+fn a_panic_gives_the_terminal_back_and_is_told() {
+    let this = std::env::current_exe().unwrap();
+    let arguments = ["--exact", "panics_while_it_draws", "--ignored", "--nocapture"].map(str::to_owned);
+    let mut terminal = Terminal::start(text(&this), &arguments, &[], SIZE).unwrap();
+    assert!(!terminal.wait().success());
+    terminal.wait_for("the panic's message", |text| text.contains("the picture broke"));
+    assert!(is_given_back(&terminal));
+}
+
+#[test]
+fn a_dumb_terminal_is_left_alone() {
+    let place = Place::new();
+    let mut terminal = start(&place, &["demo"], &[("TERM", "dumb")]);
+    assert!(!terminal.wait().success());
+    terminal.wait_for("the way out", |text| text.contains("--no-tui"));
+    assert!(is_given_back(&terminal));
+}
+
+#[test]
+fn a_hang_is_shown_while_it_lasts() {
+    let place = Place::new();
+    let terminal = start(&place, &["demo", "--stall", "3s"], &[]);
+    let hung = terminal.wait_for("the hang and its length", |text| {
+        text.contains("in Report #") && text.contains(" for 1.") && text.contains(" 100%")
+    });
+    let ticks = hung.split("ticks/s").nth(1).and_then(|rest| rest.split_whitespace().next());
+    let ticks: f64 = ticks.unwrap().replace(',', "").parse().unwrap();
+    assert!(ticks < 1_000.0, "{hung}");
+    leave(terminal);
+}
+
+#[test]
+fn the_strip_zooms_live_and_replayed() {
+    let place = Place::new();
+    let trace = place.file("a.looptrace");
+    place.succeed(&["demo", "--duration", "2s", "--no-tui", "--record", text(&trace)]);
+    for arguments in [vec!["demo"], vec!["replay", text(&trace), "--speed", "1000x"]] {
+        let mut terminal = start(&place, &arguments, &[]);
+        terminal.wait_for("the strip", |text| text.contains("a column a tick"));
+        terminal.send("zzz").unwrap();
+        terminal.wait_for("ten ticks a column", |text| text.contains("a column 10 ticks"));
+        terminal.send("ZZZZ").unwrap();
+        terminal.wait_for("a tick a column", |text| text.contains("a column a tick"));
+        leave(terminal);
+    }
+}
+
+#[test]
+fn keys_in_one_burst_all_count() {
+    let place = Place::new();
+    let mut terminal = start(&place, &["demo", "--stall", "40ms"], &[]);
+    terminal.wait_for("a stall", |text| text.contains("Report #"));
+    // To a stall, into it and out again, to the log and back, with a filter, into the help.
+    terminal.send("n\r\x1b[D5\x1b[A1/Echo\r?").unwrap();
+    terminal.wait_for("the last of them", |text| text.contains("these keys") && text.contains("/Echo"));
+    terminal.send("?\x1b[Z\x1b[Zq").unwrap();
+    assert!(terminal.wait().success());
+    wait_for("the terminal to be given back", || is_given_back(&terminal));
+}
+
+#[test]
+fn what_the_keys_save_is_readable() {
+    let place = Place::new();
+    let folder = place.file("saved");
+    std::fs::create_dir(&folder).unwrap();
+    let environment = [("LOOPSCOPE_DIR".to_owned(), text(&place.rings()).to_owned())];
+    let program = env!("CARGO_BIN_EXE_loopscope");
+    let mut terminal =
+        Terminal::start_in(&folder, program, &["demo".to_owned()], &environment, SIZE).unwrap();
+    terminal.wait_for("ticks", |text| number_after(text, "fired ") > Some(500));
+    terminal.send("w").unwrap();
+    terminal.wait_for("where it was saved", |text| text.contains("saved the last"));
+    terminal.send("r").unwrap();
+    terminal.wait_for("the recording", |text| text.contains("● rec"));
+    terminal.send("r").unwrap();
+    terminal.wait_for("its end", |text| text.contains("saved") && text.contains("events to"));
+    terminal.send("e").unwrap();
+    terminal.wait_for("the export", |text| text.contains("exported") && text.contains("slices to"));
+    leave(terminal);
+
+    let (mut traces, mut exports) = (0, 0);
+    for file in std::fs::read_dir(&folder).unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            let export: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+            assert!(export["traceEvents"].as_array().map(Vec::len) > Some(100));
+            exports += 1;
+        } else {
+            let report = place.json(&["report", text(&path), "--json"]);
+            assert!(report["timers"]["fired"].as_u64() > Some(100), "{report}");
+            traces += 1;
+        }
+    }
+    assert_eq!((traces, exports), (2, 1));
+}
+
+#[test]
+fn a_ring_that_was_left_behind_is_shown_at_its_end() {
+    let place = Place::new();
+    let mut demo = place.demo(&[]);
+    let pid = demo.pid().to_string();
+    wait_for("ticks", || place.json(&["report", &pid, "--json"])["ticks"]["count"].as_u64() > Some(500));
+    demo.kill();
+    let last = place.json(&["report", &pid, "--json"])["timers"]["fired"].as_u64();
+    let terminal = start(&place, &["replay", &pid], &[]);
+    let end = terminal.wait_for("the end of the ring", |text| text.contains("■ end"));
+    assert_eq!(number_after(&end, "fired "), last, "{end}");
+    leave(terminal);
 }

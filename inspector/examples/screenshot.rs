@@ -35,6 +35,7 @@ fn main() -> anyhow::Result<()> {
             "_" => std::thread::sleep(Duration::from_millis(500)),
             "Enter" => terminal.send("\r")?,
             "Space" => terminal.send(" ")?,
+            "Esc" => terminal.send("\x1b")?,
             "Left" => terminal.send("\x1b[D")?,
             "Tab" => terminal.send("\t")?,
             key => terminal.send(key)?,
@@ -71,9 +72,9 @@ fn ansi_of(screen: &vt100::Screen, (columns, rows): (u16, u16)) -> String {
                     let _ = write!(ansi, ";{code}");
                 }
             }
+            ansi.push('m');
             push_color(&mut ansi, 38, cell.fgcolor());
             push_color(&mut ansi, 48, cell.bgcolor());
-            ansi.push('m');
             ansi.push_str(if cell.has_contents() { cell.contents() } else { " " });
         }
         ansi.push_str("\x1b[0m\n");
@@ -81,10 +82,11 @@ fn ansi_of(screen: &vt100::Screen, (columns, rows): (u16, u16)) -> String {
     ansi
 }
 
+/// In a sequence of its own: of two colours in one, the renderer takes the second for both.
 fn push_color(ansi: &mut String, code: u8, color: Color) {
     let _ = match color {
         Color::Default => Ok(()),
-        Color::Idx(index) => write!(ansi, ";{code};5;{index}"),
-        Color::Rgb(red, green, blue) => write!(ansi, ";{code};2;{red};{green};{blue}"),
+        Color::Idx(index) => write!(ansi, "\x1b[{code};5;{index}m"),
+        Color::Rgb(red, green, blue) => write!(ansi, "\x1b[{code};2;{red};{green};{blue}m"),
     };
 }

@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write};
 use std::num::NonZeroU16;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -28,6 +29,17 @@ impl Terminal {
         program: &str,
         arguments: &[String],
         environment: &[(String, String)],
+        size: (u16, u16),
+    ) -> anyhow::Result<Self> {
+        Self::start_in(&std::env::current_dir()?, program, arguments, environment, size)
+    }
+
+    /// The same in `folder`.
+    pub(crate) fn start_in(
+        folder: &Path,
+        program: &str,
+        arguments: &[String],
+        environment: &[(String, String)],
         (columns, rows): (u16, u16),
     ) -> anyhow::Result<Self> {
         let pty = native_pty_system().openpty(PtySize { rows, cols: columns, ..PtySize::default() })?;
@@ -39,9 +51,7 @@ impl Terminal {
         for (name, value) in environment {
             command.env(name, value);
         }
-        if let Ok(folder) = std::env::current_dir() {
-            command.cwd(folder);
-        }
+        command.cwd(folder);
         let child = pty.slave.spawn_command(command)?;
         drop(pty.slave);
         let screen = Arc::new(Mutex::new(vt100::Parser::new(cells(rows), cells(columns), 0)));
