@@ -336,7 +336,8 @@ impl ProcessReader {
 
     fn read_labels(&mut self, out: &mut Vec<Stamped>) -> Result<(), ReadError> {
         let Words([used, dropped, sources]) = self.image.words(head::LABELS_USED)?;
-        (self.dropped_labels, self.dropped_sources) = (dropped, sources);
+        (self.dropped_labels, self.dropped_sources) =
+            (dropped, sources.saturating_sub(self.image.unshared()));
         let used = usize::try_from(used).unwrap_or(usize::MAX).min(self.image.plan().labels_max);
         while self.labels_read < used {
             let label = self.image.label(self.labels_read)?;

@@ -91,6 +91,10 @@ impl Rings {
                 Some(known) => self.rings[known].generation = generation,
                 None => {
                     let Some(slots) = SlotsAt::find(image, index, slots_at, capacity) else { continue };
+                    // Rings that share slots would give more records than the file has bytes.
+                    if self.rings.iter().any(|ring| slots.overlaps(capacity, &ring.slots, ring.capacity)) {
+                        continue;
+                    }
                     // A ring that is new since we attached is read from its beginning.
                     let start = if self.changes.is_none() { self.start } else { Start::Oldest };
                     self.rings.push(Ring {
@@ -209,10 +213,19 @@ impl SlotsAt {
             }
             Image::File(_) => {
                 let end = offset.checked_add(capacity * RECORD_BYTES as u64)?;
-                (end <= i64::MAX as u64 && offset.is_multiple_of(RECORD_BYTES as u64))
+                let inside = offset >= image.plan().fixed_bytes as u64 && end <= i64::MAX as u64;
+                (inside && offset.is_multiple_of(RECORD_BYTES as u64))
                     .then(|| Self::File { offset, shift: capacity.trailing_zeros() })
             }
         }
+    }
+
+    fn overlaps(&self, capacity: u64, other: &Self, other_capacity: u64) -> bool {
+        let (Self::File { offset: ours, .. }, Self::File { offset: theirs, .. }) = (self, other) else {
+            return false;
+        };
+        let bytes = |capacity: u64| capacity * RECORD_BYTES as u64;
+        *ours < theirs + bytes(other_capacity) && *theirs < ours + bytes(capacity)
     }
 }
 
