@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -21,6 +21,7 @@ use loop_traces::writer::{TraceWriter, WriteStats};
 
 use crate::dashboard::{Keeper, Recording};
 use crate::exit::Failure;
+use crate::exporting;
 use crate::input::Input;
 
 /// Reads again what is shown, from the oldest event that is still there.
@@ -194,16 +195,16 @@ impl Keeper for Keeping {
         let inner = self.0.borrow();
         let mut input = match &inner.again {
             Again::Ring(open) => {
-                Input::Ring(Box::new(MemorySource::read(&mut open()?).map_err(|error| error.to_string())?))
+                let kept = MemorySource::read(&mut open()?).map_err(|error| error.to_string())?;
+                Input::Ring(Box::new(kept), Vec::new())
             }
             Again::Saved(word) => Input::open(word).map_err(|failure| failure.to_string())?,
         };
         let (path, file) = new_file(input.source().metadata(), "json")?;
         let options =
             ExportOptions { range: TimeRange { from: Some(from), to: Some(to) }, ..Default::default() };
-        let mut out = BufWriter::new(file);
-        let stats = input.export_chrome(options, &mut out).map_err(|error| error.to_string())?;
-        out.flush().map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        let stats =
+            exporting::to_file(&input, options, file, &path).map_err(|failure| failure.to_string())?;
         Ok(format!("exported {} slices to {}", stats.slices, path.display()))
     }
 }
