@@ -173,6 +173,11 @@ impl Keeper for Keeping {
         let writer = TraceWriter::new(file, &path, reader.metadata(), Default::default());
         let writer = writer.map_err(|error| error.to_string())?;
         inner.writing = Some(Writing { writer, reader: Some(reader) });
+        // What the ring held goes first: where there is no room for it, that is the answer to the key.
+        inner.write(&[]);
+        if let Some(failed) = inner.failed.take() {
+            return Err(failed.to_string());
+        }
         Ok(Recording { on: true, text: format!("saving to {}, what the ring held included", path.display()) })
     }
 
