@@ -49,10 +49,29 @@ impl Recording {
     ///
     /// [`Failure::Input`] where the file cannot be made or no thread started.
     pub fn start(session: &Session, record: Option<&Path>) -> Result<Self, Failure> {
+        Self::begin(session, record, None)
+    }
+
+    /// The same, with everything for a dashboard too, from the first event on.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn start_tapped(session: &Session, record: Option<&Path>) -> Result<(Self, Tap), Failure> {
+        let recording = Self::begin(session, record, Some(Vec::new()))?;
+        let tap = recording.source();
+        Ok((recording, tap))
+    }
+
+    fn begin(
+        session: &Session,
+        record: Option<&Path>,
+        tapped: Option<Vec<Stamped>>,
+    ) -> Result<Self, Failure> {
         let source = session.draining_reader();
         let sink = Sink::new(source.metadata(), record)?;
-        let inner =
-            Inner { source, sink, batch: Vec::new(), tapped: None, state: SourceState::Live, failed: None };
+        let (batch, state) = (Vec::new(), SourceState::Live);
+        let inner = Inner { source, sink, batch, tapped, state, failed: None };
         let drain = Arc::new(Drain { inner: Mutex::new(inner), stop: AtomicBool::new(false) });
         let hook = Arc::downgrade(&drain);
         session.on_full(Arc::new(move || {
@@ -60,20 +79,22 @@ impl Recording {
                 drain.lock().poll();
             }
         }));
-        let thread = std::thread::Builder::new().name("recorder".to_owned()).spawn({
+        // Where nothing is recorded there is nothing to drain.
+        let thread = session.is_enabled().then(|| {
             let drain = Arc::clone(&drain);
-            move || drain.run()
+            let thread = std::thread::Builder::new().name("recorder".to_owned());
+            thread.spawn(move || drain.run())
         });
-        let thread =
-            thread.map_err(|error| Failure::Input(format!("cannot start the recording thread: {error}")))?;
-        Ok(Self { drain, thread: Some(thread) })
+        let thread = thread
+            .transpose()
+            .map_err(|error| Failure::Input(format!("cannot start the recording thread: {error}")))?;
+        Ok(Self { drain, thread })
     }
 
-    /// The recorded stream, from here on, for a dashboard.
+    /// What is recorded, as a source: without a tap it gives no events, only what it is.
     #[must_use]
-    pub fn tap(&self) -> Tap {
-        let mut inner = self.drain.lock();
-        inner.tapped = Some(Vec::new());
+    pub fn source(&self) -> Tap {
+        let inner = self.drain.lock();
         let (metadata, name) = (inner.source.metadata().clone(), EventSource::name(&inner.source).to_owned());
         drop(inner);
         Tap { drain: Arc::clone(&self.drain), metadata, name }
@@ -180,5 +201,19 @@ impl EventSource for Tap {
 
     fn suggested_period(&self) -> Duration {
         self.drain.lock().source.suggested_period()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_that_records_nothing_needs_no_thread_and_ends() {
+        let recording = Recording::start(&Session::disabled(), None).unwrap();
+        assert!(recording.thread.is_none());
+        let (timeline, written) = recording.finish();
+        assert_eq!(timeline.first_at(), None);
+        assert!(written.unwrap().is_none());
     }
 }

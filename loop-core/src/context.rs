@@ -67,7 +67,7 @@ impl<T: Task> Context<'_, T> {
     pub fn defer(&mut self, key: u64, callback: impl FnMut(&mut Context<'_, T>) -> bool + 'static) -> bool {
         let existed = self.core.scheduler.deferred.post_with(key, || Box::new(callback));
         if self.core.on {
-            self.stamp();
+            // The latest boundary will do: nobody asks how long a key waits, and a reading costs more than a record.
             self.core.record(Event::DeferredPosted { key, existed });
         }
         existed
@@ -75,7 +75,12 @@ impl<T: Task> Context<'_, T> {
 
     /// Takes a key back from the deferred queue; false where it does not wait there.
     pub fn undefer(&mut self, key: u64) -> bool {
-        self.core.scheduler.deferred.remove(key)
+        let removed = self.core.scheduler.deferred.remove(key);
+        if removed && self.core.on {
+            self.stamp();
+            self.core.record(Event::DeferredRemoved { key });
+        }
+        removed
     }
 
     /// Sets an immediate: it runs in the batch before the next poll; one that is set while the batch runs
@@ -108,7 +113,12 @@ impl<T: Task> Context<'_, T> {
 
     /// Says whether an immediate keeps the loop alive; false where there is no such immediate.
     pub fn set_immediate_referenced(&mut self, immediate: TaskId, referenced: bool) -> bool {
-        self.core.scheduler.immediates.set_referenced(immediate, referenced)
+        let changed = self.core.scheduler.immediates.set_referenced(immediate, referenced);
+        if changed == Some(true) && self.core.on {
+            self.stamp();
+            self.core.record(Event::ImmediateRef { task: immediate, referenced });
+        }
+        changed.is_some()
     }
 
     /// Runs `task` once at the end of this turn, after the poll and its timers.
@@ -116,7 +126,13 @@ impl<T: Task> Context<'_, T> {
         let tag = self.core.tag(&task);
         let queued = self.stamp();
         let id = self.core.scheduler.new_id();
-        self.core.scheduler.after_loop(task, id, tag, queued);
+        let origin = self.core.current.origin;
+        let depth = self.core.scheduler.after_loop(Queued { task, id, tag, origin, signo: 0, queued });
+        if self.core.on {
+            let place = Placement { queue: Queue::AfterLoop, origin, depth };
+            let parent = self.core.current.task;
+            self.core.record(Event::TaskQueued { task: id, tag, place, parent, poster: None, queued });
+        }
         id
     }
 

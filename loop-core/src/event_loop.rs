@@ -66,6 +66,8 @@ pub struct EventLoop<T: Task, C: Clock = SystemClock, P: Poller = OsPoller> {
     /// Depths that were recorded last, by queue.
     depths: [u32; observe::SAMPLED],
     snapshot_due: Option<Timestamp>,
+    /// The scheduler's latest reading of the monotonic clock, until the next tick has looked at it.
+    latest: Option<Timestamp>,
     /// When `run_until` wants the loop back.
     until: Option<Timestamp>,
     signals_dropped: u64,
@@ -125,6 +127,11 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     fn run_while(&mut self, until: Option<Timestamp>) -> Result<StopReason, LoopError> {
         self.until = until;
+        self.core.on = self.core.recorder.is_enabled();
+        self.mark();
+        if self.core.on {
+            self.core.record(Event::InputRun { until_ns: until.map(Timestamp::as_ns) });
+        }
         let ended = self.turn_until();
         self.until = None;
         self.core.on = self.core.recorder.is_enabled();
@@ -152,7 +159,9 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             if self.core.scheduler.take_stop() {
                 return Ok(StopReason::Stopped);
             }
-            if self.until.is_some_and(|until| self.clock.now() >= until) {
+            if let Some(until) = self.until
+                && self.read(ClockPoint::Until) >= until
+            {
                 return Ok(StopReason::Deadline);
             }
             if self.core.scheduler.is_drained() && !self.has_news() {
@@ -315,6 +324,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Reads the monotonic clock for the scheduler, and records what it was given.
     fn read(&mut self, point: ClockPoint) -> Timestamp {
         let now = self.clock.now();
+        self.latest = Some(now);
         if self.core.on {
             self.core.record(Event::InputClock { point, now });
         }

@@ -14,7 +14,9 @@
 //!      └──────────── heap unchanged ──────────────────────────┴──▶ Waiting: it changed
 //! ```
 //!
-//! "Unchanged" is against the heap as the last collection left it.
+//! The check that finds the wait over collects whether or not the heap is still another one, and waits again only
+//! if it is: a heap that came to rest is collected once more, a busy one every 16 ms. "Unchanged" and "changed" are
+//! against the heap as the last collection left it.
 
 pub mod config;
 pub mod pressure;
@@ -231,7 +233,13 @@ impl GcController {
         self.mode_change.take()
     }
 
-    /// What a snapshot keeps.
+    /// What the next check was told and has not come to yet, in the order in which it looks.
+    pub fn notices(&self) -> impl Iterator<Item = GcReason> + use<> {
+        let notices = [(self.requested, GcReason::Requested), (self.pressure, GcReason::Pressure)];
+        notices.into_iter().filter_map(|(is_told, reason)| is_told.then_some(reason))
+    }
+
+    /// What a snapshot keeps, beside the [notices](Self::notices).
     #[must_use]
     pub const fn state(&self) -> GcState {
         self.state

@@ -12,8 +12,8 @@ pub use timers::{Delay, Due, TimerEntry, TimerGone};
 
 use std::time::Duration;
 
-use loop_probes::event::{Origin, PollReason, RefKind};
-use loop_probes::ids::{Tag, TaskId, Ticks, Timestamp};
+use loop_probes::event::{PollReason, RefKind};
+use loop_probes::ids::{TaskId, Timestamp};
 
 use crate::context::Context;
 use crate::gc::GcController;
@@ -155,9 +155,15 @@ impl<T: Task> Scheduler<T> {
         self.budget == 0
     }
 
-    /// Runs `task` once, after the poll and the timers of this turn.
-    pub fn after_loop(&mut self, task: T, id: TaskId, tag: Tag, queued: Ticks) {
-        self.after_loop.push(Queued { task, id, tag, origin: Origin::Local, signo: 0, queued });
+    /// Runs a task once, after the poll and the timers of this turn; returns how many wait for that with it.
+    pub fn after_loop(&mut self, queued: Queued<T>) -> u32 {
+        self.after_loop.push(queued);
+        self.after_loop.len() as u32
+    }
+
+    /// The tasks that wait for the end of the turn.
+    pub fn waiting_after_loop(&self) -> &[Queued<T>] {
+        &self.after_loop
     }
 
     /// The callbacks that wait for the end of the turn.

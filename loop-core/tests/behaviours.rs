@@ -22,6 +22,10 @@ mod keep_alive;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod order;
+#[cfg(test)]
+mod rebuild;
+#[cfg(test)]
 mod recording;
 #[cfg(test)]
 mod signals;

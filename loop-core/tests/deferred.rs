@@ -48,7 +48,22 @@ fn b12_true_keeps_it_for_the_next_drain_and_false_removes_it() {
     assert_eq!(world.turn(), ["one", "flush", "two", "flush", "three"]);
     let events = world.events();
     assert_eq!(pick!(events, Event::DeferredRan { ran, kept, .. } => (ran, kept)), [(1, 1), (1, 0)]);
-    assert_eq!(pick!(events, Event::InputReturned { value, .. } => value), [1, 0]);
+    assert_eq!(pick!(events, Event::InputReturned { value, .. } => value), [1], "false is not told");
+}
+
+#[test]
+fn b12_the_record_says_which_callbacks_of_a_drain_were_kept() {
+    let mut world = World::new();
+    world.lp.with(|cx| {
+        for key in 0..5 {
+            cx.defer(key, move |_| key % 3 == 1);
+        }
+    });
+    world.post(world.log.task("task"));
+    world.lp.tick();
+    let events = world.events();
+    assert_eq!(pick!(events, Event::DeferredRan { ran, kept, .. } => (ran, kept)), [(5, 2), (2, 2)]);
+    assert_eq!(pick!(events, Event::InputReturned { value, .. } => value), [2, 5, 1, 2]);
 }
 
 #[test]
@@ -92,6 +107,24 @@ fn b12_a_callback_that_posts_its_own_key_loses_nothing() {
         world.post(world.log.task(task));
     }
     assert_eq!(world.turn(), ["one", "flush", "two", "flush what came meanwhile"]);
+}
+
+#[test]
+fn b12_a_key_that_is_taken_back_does_not_run_and_is_free_again() {
+    let mut world = World::new();
+    let log = world.log.clone();
+    world.post(Builtin::once("posts", move |cx| {
+        cx.defer(1, |_| unreachable!("it was taken back"));
+        assert!(cx.undefer(1));
+        assert!(!cx.undefer(1));
+        let existed = cx.defer(1, move |_| {
+            log.add("second");
+            false
+        });
+        assert!(!existed);
+    }));
+    assert_eq!(world.turn(), ["second"]);
+    assert_eq!(pick!(world.events(), Event::DeferredRemoved { key } => key), [1]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use loop_core::gc::Heap;
 use loop_core::poller::{Interest, Readiness};
 use loop_core::sim::SimSource;
 use loop_core::{Builtin, HeapHost, Policy, TagOf};
-use loop_probes::event::{ClockPoint, Event, Queue, RefKind};
+use loop_probes::event::{ClockPoint, Event, GcReason, Queue, RefKind, StopReason};
 use loop_probes::ids::Ticks;
 
 use crate::invariants;
@@ -119,6 +119,64 @@ fn a_snapshot_comes_at_the_start_and_every_interval_and_is_bounded() {
     world.run();
     let ticks = pick!(world.events(), Event::SnapshotBegin { tick, .. } => tick);
     assert_eq!(ticks.len(), 4, "at about 2, 4, 6 and 8 of 10 seconds: {ticks:?}");
+}
+
+#[test]
+fn a_snapshot_lists_all_that_waits() {
+    let mut world = World::new();
+    let log = world.log.clone();
+    let [queued, immediate, unreferenced, late] = world.lp.with(|cx| {
+        cx.defer(7, |_| true);
+        cx.defer(9, |_| true);
+        let immediate = cx.immediate(log.task("immediate"));
+        let unreferenced = cx.immediate(log.task("unreferenced"));
+        assert!(cx.set_immediate_referenced(unreferenced, false));
+        cx.memory_pressure();
+        [cx.post(log.task("queued")), immediate, unreferenced, cx.after_loop(log.task("late"))]
+    });
+    let set_up = world.events();
+    assert_eq!(
+        pick!(set_up, Event::ImmediateRef { task, referenced } => (task, referenced)),
+        [(unreferenced, false)]
+    );
+    assert_eq!(pick!(set_up, Event::InputGc { reason } => reason), [GcReason::Pressure]);
+    let places = pick!(set_up, Event::TaskQueued { task, place, .. } => (task, place.queue, place.depth));
+    assert_eq!(places.last(), Some(&(late, Queue::AfterLoop, 1)));
+    assert_eq!(world.lp.run_for(ms(1)).unwrap(), StopReason::Drained);
+    let events = world.events();
+    let parts =
+        |event: &Event<Ticks>| matches!(event, Event::SnapshotBegin { .. } | Event::SnapshotEnd { .. });
+    let snapshot: Vec<_> = events.split(parts).nth(1).unwrap().to_vec();
+    assert_eq!(pick!(snapshot, Event::InputRun { until_ns } => until_ns), [Some(1_001_000_000)]);
+    assert_eq!(pick!(snapshot, Event::InputGc { reason } => reason), [GcReason::Pressure]);
+    assert_eq!(pick!(snapshot, Event::SnapshotDeferred { key } => key), [7, 9], "in queue order");
+    let tasks = pick!(snapshot, Event::SnapshotTask { task, queue, .. } => (task, queue));
+    let expected = [
+        (queued, Queue::Tasks),
+        (immediate, Queue::Immediates),
+        (unreferenced, Queue::Immediates),
+        (late, Queue::AfterLoop),
+    ];
+    assert_eq!(tasks, expected);
+    assert_eq!(pick!(snapshot, Event::ImmediateRef { task, .. } => task), [unreferenced]);
+    let complete = pick!(events, Event::SnapshotEnd { left_out, .. } => left_out);
+    assert_eq!(complete, [0]);
+}
+
+#[test]
+fn what_a_bounded_run_decides_by_is_in_the_record() {
+    let mut world = World::new();
+    let log = world.log.clone();
+    world.lp.with(|cx| cx.set_interval(ms(3), log.repeat("interval", |_| ()))).unwrap();
+    assert_eq!(world.lp.run_for(ms(7)).unwrap(), StopReason::Deadline);
+    world.lp.stop();
+    world.lp.run().unwrap();
+    let events = world.events();
+    let until = pick!(events, Event::InputRun { until_ns } => until_ns);
+    assert_eq!(until, [Some(1_007_000_000), Some(1_007_000_000), None], "said again in the snapshot");
+    let looked =
+        pick!(events, Event::InputClock { point: ClockPoint::Until, now } => now.as_ns() / 1_000_000);
+    assert_eq!(looked, [1_000, 1_003, 1_006, 1_007], "once before each turn");
 }
 
 #[test]

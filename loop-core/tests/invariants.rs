@@ -60,7 +60,7 @@ fn tasks_run_once(record: &Record) {
         match *event {
             Event::TaskQueued { task, place, .. } => {
                 assert!(waiting.insert(task), "{task} was queued twice");
-                assert!(matches!(place.queue, Queue::Tasks | Queue::Immediates));
+                assert!(matches!(place.queue, Queue::Tasks | Queue::Immediates | Queue::AfterLoop));
             }
             Event::TimerFired { task, .. } => assert!(waiting.insert(task)),
             Event::TaskRan { task, .. } => {

@@ -1,7 +1,7 @@
 //! What keeps a loop alive, how it stops, and how it goes on.
 
 use loop_core::policy::ExitRule;
-use loop_core::poller::Interest;
+use loop_core::poller::{Interest, Readiness};
 use loop_core::sim::SimSource;
 use loop_core::{Builtin, EventLoop, Policy};
 use loop_probes::event::{Event, PollReason, RefKind, StopReason};
@@ -116,6 +116,19 @@ fn b23_an_unreferenced_source_keeps_nothing_alive() {
 }
 
 #[test]
+fn b23_an_unreferenced_source_is_called_while_something_else_keeps_the_loop_alive() {
+    let mut world = World::new();
+    let (log, source) = (world.log.clone(), SimSource::new());
+    world.lp.with(|cx| {
+        let io = cx.register(source.clone(), Interest::READABLE, log.repeat("io", |_| ())).unwrap();
+        cx.set_source_referenced(io, false).unwrap();
+        cx.set_timeout(ms(5), log.task("timer"));
+    });
+    world.sim.ready_at(ms(2), &source, Readiness::READABLE);
+    assert_eq!(world.run(), ["io", "timer"]);
+}
+
+#[test]
 fn a_loop_that_only_stops_when_asked_waits_with_nothing_to_do() {
     let mut policy = Policy::bun();
     policy.exit = ExitRule::OnlyStopped;
@@ -140,4 +153,27 @@ fn l10_counters_tell_ticks_tasks_and_idle_time() {
     let metrics = world.lp.metrics();
     assert_eq!((metrics.ticks, metrics.tasks_run, metrics.polls), (1, 2, 1));
     assert_eq!(metrics.idle_ns, 4_000_000);
+}
+
+#[test]
+fn l10_readiness_that_waited_for_the_loop_is_told_from_readiness_that_the_loop_waited_for() {
+    let mut world = World::new();
+    let (log, source) = (world.log.clone(), SimSource::new());
+    world.lp.with(|cx| cx.register(source.clone(), Interest::READABLE, log.repeat("io", |_| ()))).unwrap();
+    world.sim.ready_at(ms(1), &source, Readiness::READABLE);
+    world.turn();
+    let waited_for = world.lp.metrics();
+    assert_eq!((waited_for.events, waited_for.events_waiting, waited_for.io_ready), (1, 0, 1));
+    world.sim.ready_at(ms(2), &source, Readiness::READABLE);
+    world.sim.advance(ms(5));
+    // Work that is there already makes the poll look without waiting.
+    world.lp.with(|cx| {
+        let next = log.task("next");
+        cx.immediate(log.then("again", move |cx| {
+            cx.immediate(next);
+        }))
+    });
+    world.turn();
+    let waiting = world.lp.metrics();
+    assert_eq!((waiting.events, waiting.events_waiting, waiting.io_ready), (2, 1, 2));
 }

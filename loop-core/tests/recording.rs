@@ -10,6 +10,7 @@ use loop_core::{Builtin, EventLoop, TagOf};
 use loop_probes::clock::Clock;
 use loop_probes::event::{Event, LabelKind, Phase};
 use loop_probes::ids::{Ticks, Timestamp};
+use loop_probes::instrument::LoopProbe;
 use loop_probes::process::ProcessReader;
 use loop_probes::recorder::{Recorder, Running};
 use loop_probes::ring::Start;
@@ -140,39 +141,70 @@ fn a_real_loop_records_its_workers_in_rings_of_their_own() {
     assert!(matches!(ran, Event::WorkRan { tag, .. } if name(tag) == "recorded job"));
 }
 
-/// Counts how often the record clock is read.
+#[test]
+fn a_loop_and_a_probe_in_one_session_do_not_share_a_tag_unless_they_share_its_name() {
+    let session = Session::builder("test").private();
+    let probe = LoopProbe::new(&session, "foreign loop");
+    let (theirs, shared) = (probe.tag("the probe's own"), probe.tag("of both"));
+    let mut event_loop = EventLoop::<Builtin>::builder().session(&session, "loop").build().unwrap();
+    event_loop.with(|cx| {
+        cx.post(Builtin::once("the loop's own", |_| ()));
+        cx.post(Builtin::once("of both", |_| ()));
+    });
+    event_loop.run().unwrap();
+    let mut reader = session.reader(Start::Oldest);
+    let mut stamped = Vec::new();
+    reader.flush(&mut stamped).unwrap();
+    let events: Vec<_> = stamped.into_iter().map(|stamped| stamped.event).collect();
+    let ran = pick!(events, Event::TaskRan { tag, .. } => tag);
+    assert_eq!(ran[1], shared);
+    assert!(ran[0] != theirs && ran[0] != shared);
+    let labels = pick!(events, Event::Label { kind: LabelKind::Tag, id, text } => (id, text));
+    for tag in [theirs, shared, ran[0]] {
+        let of_tag = labels.iter().filter(|(id, _)| *id == u32::from(tag.0));
+        let names: Vec<_> = of_tag.map(|(_, text)| text.as_str()).collect();
+        assert_eq!(names, [name(tag)], "one name for {tag}");
+    }
+}
+
+/// Counts how often each clock is read: the record clock, the monotonic one.
 #[derive(Clone)]
-struct Counting(SimClock, Arc<AtomicU64>);
+struct Counting(SimClock, Arc<[AtomicU64; 2]>);
 
 impl Clock for Counting {
     fn now(&self) -> Timestamp {
+        self.1[1].fetch_add(1, Ordering::Relaxed);
         self.0.now()
     }
 
     fn ticks(&self) -> Ticks {
-        self.1.fetch_add(1, Ordering::Relaxed);
+        self.1[0].fetch_add(1, Ordering::Relaxed);
         self.0.ticks()
     }
 }
 
-/// Readings of the record clock in a turn that runs so many tasks.
-fn readings(tasks: u64, recorder: Recorder) -> u64 {
-    let (sim, count) = (Sim::new(), Arc::new(AtomicU64::new(0)));
-    let clock = Counting(sim.clock().clone(), Arc::clone(&count));
+/// Readings of both clocks in a turn that runs so many tasks, of a loop that has turned before.
+fn readings(tasks: u64, recorder: Recorder) -> [u64; 2] {
+    let (sim, counts) = (Sim::new(), Arc::<[AtomicU64; 2]>::default());
+    let clock = Counting(sim.clock().clone(), Arc::clone(&counts));
     let builder = EventLoop::<Builtin>::builder().recorder(recorder);
     let mut event_loop = builder.build_on(clock, sim.poller());
+    event_loop.turn().unwrap();
     for _ in 0..tasks {
         event_loop.post(Builtin::once("task", |_| ()));
     }
-    let before = count.load(Ordering::Relaxed);
+    let before = [0, 1].map(|clock| counts[clock].load(Ordering::Relaxed));
     event_loop.turn().unwrap();
     assert_eq!(event_loop.metrics().tasks_run, tasks);
-    count.load(Ordering::Relaxed) - before
+    [0, 1].map(|clock| counts[clock].load(Ordering::Relaxed) - before[clock])
 }
 
 #[test]
 fn one_reading_ends_a_task_and_starts_the_next_and_none_where_nobody_records() {
     let capture = || Recorder::capture().0;
-    assert_eq!(readings(110, capture()) - readings(10, capture()), 100);
-    assert_eq!(readings(110, Recorder::disabled()), 0);
+    let [[many, monotonic], [few, _]] = [readings(110, capture()), readings(10, capture())];
+    assert_eq!(many - few, 100);
+    let silent = readings(110, Recorder::disabled());
+    assert_eq!(silent, [0, 2], "before and after the poll");
+    assert_eq!(monotonic, silent[1], "recording reads the slow clock no more often");
 }

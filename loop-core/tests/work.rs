@@ -6,7 +6,7 @@ use std::rc::Rc;
 use loop_core::task::tag::tag_of_label;
 use loop_core::work_pool::Rejected;
 use loop_core::{Builtin, EventLoop, TagOf};
-use loop_probes::event::{Event, Origin, RefKind};
+use loop_probes::event::{Event, Origin, RefKind, StopReason};
 use loop_probes::recorder::Recorder;
 
 use crate::kit::{Cx, World, ms, name, pick};
@@ -90,6 +90,22 @@ fn a_panic_becomes_a_rejection(mut event_loop: EventLoop<Builtin>) {
 #[test]
 fn b11_a_panic_on_a_real_worker_becomes_a_rejection_and_the_worker_lives() {
     a_panic_becomes_a_rejection(EventLoop::builder().workers(1).build().unwrap());
+}
+
+#[test]
+fn b11_a_rejection_that_panics_itself_loses_no_keep_alive_and_no_other_job() {
+    let mut world = World::new();
+    world.lp.with(|cx| {
+        cx.work(job(), |_| panic!("disk full"), |reason| panic!("and nobody wants to know: {reason}"))
+            .unwrap();
+        let done = move |_: &loop_core::work_pool::Worker<'_>| Builtin::remote("then", |_| ());
+        cx.work(job(), done, not_rejected).unwrap();
+    });
+    assert_eq!(world.lp.run().unwrap(), StopReason::Drained);
+    assert_eq!((world.lp.metrics().panics, world.lp.metrics().tasks_run), (1, 1));
+    let events = world.events();
+    assert_eq!(pick!(events, Event::WorkSettled { .. } => ()).len(), 2);
+    assert_eq!(pick!(events, Event::Exception { task, .. } => task.is_some()), [true]);
 }
 
 #[test]

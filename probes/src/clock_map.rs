@@ -106,8 +106,12 @@ impl ClockMap {
         if self.unit == TickUnit::Monotonic {
             return Timestamp(ticks.0);
         }
-        let after = self.pieces.partition_point(|piece| piece.ticks <= ticks.0);
-        let piece = self.pieces.get(after.saturating_sub(1)).expect("a map has at least one piece");
+        // Nearly every time that is asked for lies in the latest piece.
+        let piece = self.pieces.last().filter(|last| last.ticks <= ticks.0);
+        let piece = piece.unwrap_or_else(|| {
+            let after = self.pieces.partition_point(|piece| piece.ticks <= ticks.0);
+            self.pieces.get(after.saturating_sub(1)).expect("a map has at least one piece")
+        });
         Timestamp(piece.convert(ticks.0))
     }
 

@@ -19,10 +19,7 @@ use field::{Field, Reading};
 
 vocabulary! {
     /// A tick begins.
-    1 TickStart = "tick_start" {
-        /// Counts up from 1.
-        tick: u64, ;
-    }
+    1 TickStart = "tick_start" { /** Counts up from 1. */ tick: u64, ; }
     /// A tick is over. Busy time is its extent less its [`Poll`](Self::Poll)s'.
     2 TickEnd = "tick_end" {
         /// The tick that [`TickStart`](Self::TickStart) announced.
@@ -141,10 +138,7 @@ vocabulary! {
         skipped: u32, ;
     }
     /// A timer was cleared before it fired.
-    13 TimerCleared = "timer_cleared" {
-        /// The timer.
-        timer: TimerId, ;
-    }
+    13 TimerCleared = "timer_cleared" { /** The timer. */ timer: TimerId, ; }
     /// A queue's depth, sampled at the start of the tick.
     14 QueueDepth = "queue_depth" {
         /// The queue.
@@ -171,10 +165,7 @@ vocabulary! {
         arrived
     }
     /// The signal ring was full.
-    17 SignalDropped = "signal_dropped" {
-        /// Signals dropped since the loop began.
-        total: u64, ;
-    }
+    17 SignalDropped = "signal_dropped" { /** Signals dropped since the loop began. */ total: u64, ; }
     /// The GC controller looked at the heap.
     18 GcDecision = "gc_decision" {
         /// What it decided.
@@ -305,10 +296,7 @@ vocabulary! {
         alive: u32, ;
     }
     /// The loop stopped.
-    31 LoopStopped = "loop_stopped" {
-        /// Why.
-        reason: StopReason, ;
-    }
+    31 LoopStopped = "loop_stopped" { /** Why. */ reason: StopReason, ; }
     /// A source of readiness was registered.
     32 IoRegistered = "io_registered" {
         /// The source.
@@ -330,10 +318,7 @@ vocabulary! {
         start
     }
     /// A source of readiness was removed.
-    34 IoRemoved = "io_removed" {
-        /// The source.
-        source: IoSource, ;
-    }
+    34 IoRemoved = "io_removed" { /** The source. */ source: IoSource, ; }
     /// A task failed or panicked.
     35 Exception = "exception" {
         /// The task.
@@ -342,10 +327,7 @@ vocabulary! {
         message: LabelId, ;
     }
     /// A rule of the loop was broken.
-    36 Violation = "violation" {
-        /// The rule.
-        rule: LabelId, ;
-    }
+    36 Violation = "violation" { /** The rule. */ rule: LabelId, ; }
     /// A task ran past its limit.
     37 SlowTask = "slow_task" {
         /// The task.
@@ -365,10 +347,7 @@ vocabulary! {
         start
     }
     /// A labelled point, from a `tracing` event or the program itself.
-    39 Mark = "mark" {
-        /// Its name.
-        label: LabelId, ;
-    }
+    39 Mark = "mark" { /** Its name. */ label: LabelId, ; }
     /// Records of this emitter were overwritten before a reader, who says so here, had read them.
     40 Lost = "lost" {
         /// How many.
@@ -409,15 +388,12 @@ vocabulary! {
         taken: u32, ;
     }
     /// Input for re-execution: what the heap said.
-    45 InputHeap = "input_heap" {
-        /// Bytes.
-        heap_bytes: u64, ;
-    }
+    45 InputHeap = "input_heap" { /** Bytes. */ heap_bytes: u64, ; }
     /// Input for re-execution: what a callback returned.
     46 InputReturned = "input_returned" {
         /// The callback's task.
         task: TaskId,
-        /// Non-zero: run again, keep, or go on, as its kind has it.
+        /// Of a drain of the deferred queue: which callback wants to be kept, from 1. Those that do not are not told.
         value: u32, ;
     }
     /// A snapshot of the scheduler's state begins; its parts follow, then [`SnapshotEnd`](Self::SnapshotEnd).
@@ -496,4 +472,20 @@ vocabulary! {
         /// It keeps the loop alive from now on.
         referenced: bool, ;
     }
+    /// Input for re-execution: a run began, and when its caller wants the loop back. In a snapshot: one that goes on.
+    55 InputRun = "input_run" { /** `None` is "when it is done" (monotonic). */ until_ns: Option<u64>, ; }
+    /// Input for re-execution: an immediate was referenced or unreferenced. In a snapshot: one that is not.
+    56 ImmediateRef = "immediate_ref" {
+        /// The immediate.
+        task: TaskId,
+        /// It keeps the loop alive from now on.
+        referenced: bool, ;
+    }
+    /// Input for re-execution: the next check of the GC controller was told something. In a snapshot: it was, and
+    /// has not come yet.
+    57 InputGc = "input_gc" { /** The program asked for a collection, or the system is short of memory. */ reason: GcReason, ; }
+    /// A key was taken back from the deferred queue.
+    58 DeferredRemoved = "deferred_removed" { /** The key. */ key: u64, ; }
+    /// Part of a snapshot: a key of the deferred queue. They come in queue order.
+    59 SnapshotDeferred = "snapshot_deferred" { /** The key. */ key: u64, ; }
 }

@@ -24,6 +24,7 @@ use crate::event::{Event, LabelKind, Outcome, Phase, PollReason};
 use crate::ids::{LabelId, Tag, TaskId, Ticks, TimerId, Timestamp};
 use crate::recorder::{Recorder, Running};
 use crate::session::Session;
+use crate::tags;
 
 /// The probe of one loop. It belongs to the loop's thread.
 #[derive(Debug)]
@@ -33,7 +34,6 @@ pub struct LoopProbe {
     ticks: Cell<u64>,
     tasks: Cell<u64>,
     tasks_in_tick: Cell<u32>,
-    last_tag: Cell<u16>,
     last_timer: Cell<u64>,
     /// What a nested guard returns to.
     running: Cell<Running>,
@@ -79,7 +79,6 @@ impl LoopProbe {
             ticks: Cell::new(0),
             tasks: Cell::new(0),
             tasks_in_tick: Cell::new(0),
-            last_tag: Cell::new(0),
             last_timer: Cell::new(0),
             running: Cell::new(Running::Outside),
         }
@@ -91,11 +90,11 @@ impl LoopProbe {
         &self.recorder
     }
 
-    /// Names a kind of task. To be called once for each, before the loop.
+    /// The tag of a kind of task: the same name has the same one, with every probe and loop of the process. Not
+    /// for hot paths.
     #[must_use]
     pub fn tag(&self, name: &str) -> Tag {
-        let tag = Tag(self.last_tag.get().saturating_add(1));
-        self.last_tag.set(tag.0);
+        let tag = tags::tag_of_label(name);
         self.recorder.name_tag(self.clock.ticks(), tag, name);
         tag
     }

@@ -15,7 +15,7 @@
 //! | [`record`] | an event as 32-byte records |
 //! | [`ring`] | the flight recorder: one writer, any number of readers, exact accounting |
 //! | [`session`], [`recorder`] | recording: a session per process, a recorder per thread |
-//! | [`instrument`] | guards for a loop that is not ours |
+//! | [`instrument`], [`tags`] | guards for a loop that is not ours; one number for each kind of task |
 //! | [`shared`] | the file that other processes read, offset by offset |
 //! | [`discover`] | which loops there are on this machine |
 //! | [`process`] | reading: all rings of a process as one stream of [`stamped`] events |
@@ -56,5 +56,6 @@ pub mod ring;
 pub mod session;
 pub mod shared;
 pub mod stamped;
+pub mod tags;
 pub mod text;
 mod wiped;

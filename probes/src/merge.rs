@@ -55,20 +55,25 @@ impl Merge {
             }
         }
         let mut held = self.held();
-        while let Some(Reverse((key, index))) = heap.pop() {
+        while let Some(Reverse((mut key, index))) = heap.pop() {
             let Some(lane) = self.lanes.get_mut(index) else { continue };
-            if key > watermark.0 && held <= HELD_MAX {
-                break;
+            // One ring mostly has many in a row: they go without the heap.
+            while heap.peek().is_none_or(|Reverse(next)| (key, index) < *next) {
+                if key > watermark.0 && held <= HELD_MAX {
+                    return;
+                }
+                let Some((_, event)) = lane.held.pop_front() else { break };
+                if key < self.handed_out {
+                    self.late += 1;
+                }
+                self.handed_out = self.handed_out.max(key);
+                held -= 1;
+                emit(index, event);
+                let Some((next, _)) = lane.held.front() else { break };
+                key = *next;
             }
-            let Some((_, event)) = lane.held.pop_front() else { continue };
-            if key < self.handed_out {
-                self.late += 1;
-            }
-            self.handed_out = self.handed_out.max(key);
-            held -= 1;
-            emit(index, event);
-            if let Some((key, _)) = lane.held.front() {
-                heap.push(Reverse((*key, index)));
+            if !lane.held.is_empty() {
+                heap.push(Reverse((key, index)));
             }
         }
     }

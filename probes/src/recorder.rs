@@ -188,7 +188,9 @@ impl Recorder {
         }
     }
 
-    /// The id of `text`: the same text of the same kind always has the same id. Not for hot paths.
+    /// The id of `text`: the same text of the same kind always has the same id. A session keeps the first 512
+    /// [texts](LabelKind::Text) and 2048 of each other kind; all further ones share an id that says so. Not for hot
+    /// paths.
     pub fn intern(&self, at: Ticks, kind: LabelKind, text: &str) -> LabelId {
         match &self.sink {
             Sink::Off => LabelId(0),

@@ -237,8 +237,8 @@ impl Inner {
         self.registry().name(&self.header, kind, id, InlineText::new(text))
     }
 
-    /// The number of a text; and whether it is news.
-    pub(crate) fn intern(&self, kind: LabelKind, text: &str) -> (u32, bool) {
+    /// The number of a text; and what to tell about it, where that is news.
+    pub(crate) fn intern(&self, kind: LabelKind, text: &str) -> (u32, Option<InlineText>) {
         self.registry().intern(&self.header, kind, InlineText::new(text))
     }
 

@@ -84,6 +84,11 @@ pub fn event(at: Timestamp, event: &Event, labels: &Labels) -> String {
         Event::TimerRef { timer, referenced } => {
             format!("timer {timer}  {}", if *referenced { "referenced" } else { "unreferenced" })
         }
+        Event::ImmediateRef { task, referenced } => {
+            format!("#{task}  {}", if *referenced { "referenced" } else { "unreferenced" })
+        }
+        Event::DeferredRemoved { key } | Event::SnapshotDeferred { key } => format!("key {key:#x}"),
+        Event::InputGc { reason } => reason.to_string(),
         Event::QueueDepth { queue, depth } => format!("{queue}  {depth}"),
         Event::SignalArrived { signo, depth, .. } => format!("{}  depth {depth}", signal_name(*signo)),
         Event::SignalDelivered { signo, task, arrived } => {

@@ -41,7 +41,7 @@ pub(super) fn run(args: &DemoArgs, global: &Global) -> Result<(), Failure> {
     }
     let served = workload.stop().map_err(failure)?;
     session.finish();
-    let source = recording.tap();
+    let source = recording.source();
     let (timeline, written) = recording.finish();
     warn_unshared(&session);
     summary::print_demo(&Summary::new(&source, &timeline), &served, args.live.json)?;
@@ -49,12 +49,12 @@ pub(super) fn run(args: &DemoArgs, global: &Global) -> Result<(), Failure> {
 }
 
 fn draw(args: &DemoArgs, global: &Global, session: &Session) -> Result<(), Failure> {
-    let recording = Recording::start(session, args.live.record.as_deref())?;
+    let (recording, tap) = Recording::start_tapped(session, args.live.record.as_deref())?;
     let workload = Workload::start(&options(args), session).map_err(failure)?;
     let ring = session.clone();
     let keeping = Keeping::new(Again::Ring(Box::new(move || Ok(ring.reader(Start::Oldest)))))
         .saved_elsewhere(args.live.record.as_deref());
-    let drawn = drawing::live(recording.tap(), Some("demo".to_owned()), &args.live, global, &keeping);
+    let drawn = drawing::live(tap, Some("demo".to_owned()), &args.live, global, &keeping);
     drop(keeping);
     let stopped = workload.stop().map_err(failure);
     session.finish();

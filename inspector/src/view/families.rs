@@ -24,7 +24,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, panes: &Overview) {
 }
 
 /// The order in which queues are shown: those that a tick works through first.
-const QUEUE_ORDER: [Queue; 8] = [
+const QUEUE_ORDER: [Queue; 9] = [
     Queue::Tasks,
     Queue::Concurrent,
     Queue::Timers,
@@ -33,6 +33,7 @@ const QUEUE_ORDER: [Queue; 8] = [
     Queue::Deferred,
     Queue::Microtasks,
     Queue::Signals,
+    Queue::AfterLoop,
 ];
 
 fn queues_in_order(state: &State) -> Vec<&QueueRow> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use loop_probes::event::{Event, RefKind};
+use loop_probes::event::{Event, GcReason, RefKind};
 use loop_probes::ids::TaskId;
 
 use super::Context;
@@ -58,10 +58,19 @@ impl<T: Task> Context<'_, T> {
     /// Asks for a collection at the next check of the GC controller.
     pub fn request_gc(&mut self) {
         self.core.scheduler.gc.request();
+        self.tell_gc(GcReason::Requested);
     }
 
     /// Tells the GC controller that memory is short: its next check collects.
     pub fn memory_pressure(&mut self) {
         self.core.scheduler.gc.pressure();
+        self.tell_gc(GcReason::Pressure);
+    }
+
+    fn tell_gc(&mut self, reason: GcReason) {
+        if self.core.on {
+            self.stamp();
+            self.core.record(Event::InputGc { reason });
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use loop_probes::clock::{Clock, SystemClock};
 use loop_probes::event::Phase;
-use loop_probes::ids::Ticks;
+use loop_probes::ids::{Tag, Ticks};
 use loop_probes::recorder::Recorder;
 use loop_probes::session::Session;
 
@@ -179,8 +179,8 @@ impl<T: Task> Builder<T> {
             work: HashMap::new(),
             labels: HashMap::new(),
             metrics: Metrics::default(),
-            tag_base: tag::base_of::<T>(),
-            tags_named: 0,
+            own_tags: tag::own_tags::<T>(),
+            tags_named: Tag(0),
         };
         core.name_tags();
         EventLoop {
@@ -193,6 +193,7 @@ impl<T: Task> Builder<T> {
             ready: Vec::new(),
             depths: [0; observe::SAMPLED],
             snapshot_due: None,
+            latest: None,
             until: None,
             signals_dropped: 0,
             failed: None,

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use loop_probes::event::{Event, LabelKind, Origin, Outcome, Placement, Queue, RefKind};
 use loop_probes::ids::{IoSource, LabelId, Tag, TaskId, Ticks, TimerId};
 use loop_probes::recorder::Recorder;
+use loop_probes::tags;
 
 use crate::handle::Shared;
 use crate::poller::{Readiness, Source};
 use crate::queue::fifo::Queued;
 use crate::scheduler::Scheduler;
 use crate::signal::{Arrival, SignalSource};
-use crate::task::{TagOf, Task, tag};
+use crate::task::{TagOf, Task};
 use crate::work_pool::{Pool, Rejected, Sink};
 
 /// Makes the work pool, when the first job comes.
@@ -91,6 +92,10 @@ pub struct Metrics {
     pub idle_ns: u64,
     /// Callbacks that panicked.
     pub panics: u64,
+    /// Sources that polls found ready.
+    pub events: u64,
+    /// Those of them that had been waiting for the loop: found by a poll that did not wait.
+    pub events_waiting: u64,
     /// Polls.
     pub polls: u64,
 }
@@ -116,9 +121,10 @@ pub(crate) struct Core<T: Task> {
     pub work: HashMap<TaskId, Outstanding<T>>,
     pub labels: HashMap<&'static str, LabelId>,
     pub metrics: Metrics,
-    pub tag_base: u16,
-    /// Tags that the recorder knows by name already.
-    pub tags_named: u16,
+    /// The tags of [`Task::TAGS`].
+    pub own_tags: Box<[Tag]>,
+    /// The last tag that the recorder knows by name already.
+    pub tags_named: Tag,
 }
 
 impl<T: Task> Core<T> {
@@ -136,10 +142,10 @@ impl<T: Task> Core<T> {
     #[inline]
     pub(crate) fn resolve(&mut self, tag: TagOf) -> Tag {
         let tag = match tag {
-            TagOf::Own(index) => Tag(self.tag_base.saturating_add(index)),
+            TagOf::Own(index) => self.own_tags.get(usize::from(index)).copied().unwrap_or_default(),
             TagOf::Global(tag) => tag,
         };
-        if tag.0 > self.tags_named {
+        if tag > self.tags_named {
             self.name_tags();
         }
         tag
@@ -147,9 +153,9 @@ impl<T: Task> Core<T> {
 
     #[cold]
     pub(crate) fn name_tags(&mut self) {
-        for (tag, name) in tag::names_after(self.tags_named) {
+        for (tag, name) in tags::named_after(self.tags_named) {
             self.recorder.name_tag(self.at, tag, name);
-            self.tags_named = tag.0;
+            self.tags_named = tag;
         }
     }
 

@@ -101,13 +101,14 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             let (_, keep) = self.invoke_unmarked(current, |cx| callback(cx));
             // One that panicked is not asked again.
             let keep = keep.unwrap_or(false);
-            if self.core.on {
-                let task = trigger.unwrap_or_default();
-                self.core.record(Event::InputReturned { task, value: u32::from(keep) });
-            }
             ran += 1;
             if keep {
                 kept += 1;
+                if self.core.on {
+                    // Those that are not kept need no record: the drain says how many ran.
+                    let task = trigger.unwrap_or_default();
+                    self.core.record(Event::InputReturned { task, value: ran });
+                }
                 self.core.scheduler.deferred.keep(key, callback);
             }
         }

@@ -7,7 +7,7 @@ use loop_probes::event::{Event, Origin, Phase, Queue, RefKind};
 use loop_probes::ids::TaskId;
 
 use super::EventLoop;
-use super::core::{Core, Outstanding};
+use super::core::{Core, Current, Outstanding};
 use crate::handle::Inbound;
 use crate::poller::Poller;
 use crate::queue::concurrent::Posted;
@@ -119,10 +119,16 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let Finished { task: id, end, result, .. } = finished;
         // Stays in the table until its task has run: it keeps the loop alive, and is listed, until then.
         let Outstanding { tag, parent, rejected } = self.core.work.get_mut(&id)?;
-        let (tag, parent) = (*tag, *parent);
-        let task = match result {
+        let (tag, parent, rejected) = (*tag, *parent, rejected.take()?);
+        let current = Current { task: Some(id), tag, ..Current::NONE };
+        let (_, task) = self.invoke_unmarked(current, |_| match result {
             Ok(remote) => T::from_remote(remote),
-            Err(reason) => rejected.take()?(reason),
+            Err(reason) => rejected(reason),
+        });
+        let Some(task) = task else {
+            // It panicked, and there is nothing left that could run.
+            self.settle(id);
+            return None;
         };
         Some((Queued { task, id, tag, origin: Origin::Work, signo: 0, queued: end }, parent))
     }

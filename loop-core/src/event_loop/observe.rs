@@ -2,7 +2,7 @@
 
 use loop_probes::clock::Clock;
 use loop_probes::event::{Event, Phase, Queue, RefKind};
-use loop_probes::ids::Tag;
+use loop_probes::ids::{Tag, Timestamp};
 use loop_probes::recorder::Running;
 
 use super::EventLoop;
@@ -90,12 +90,13 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     /// Records the scheduler's state at the start and every few seconds: re-execution starts there.
     pub(super) fn snapshot_when_due(&mut self, tick: u64) {
-        let now = self.clock.now();
+        // What the last turn read is good enough for "every few seconds".
+        let now = self.latest.take().unwrap_or_else(|| self.clock.now());
         if self.snapshot_due.is_some_and(|due| now < due) {
             return;
         }
         self.snapshot_due = Some(crate::timer::due_after(now, self.policy().snapshot_interval));
-        self.core.snapshot(tick);
+        self.core.snapshot(tick, self.until);
     }
 }
 
@@ -109,12 +110,13 @@ impl<T: Task> Core<T> {
             Queue::Microtasks => self.scheduler.microtasks.len() as u32,
             Queue::Signals => self.signals.as_ref().map_or(0, |signals| signals.pending()),
             Queue::Work => self.pool.as_ref().map_or(0, |pool| pool.depth()),
+            Queue::AfterLoop => self.scheduler.waiting_after_loop().len() as u32,
             // Other threads' until its batch is taken.
             Queue::Concurrent => 0,
         }
     }
 
-    fn snapshot(&self, tick: u64) {
+    fn snapshot(&self, tick: u64, until: Option<Timestamp>) {
         let (next_task, next_timer) = (self.scheduler.next_id(), self.scheduler.next_timer_id());
         self.record(Event::SnapshotBegin { tick, next_task, next_timer });
         let parts_max = self.scheduler.policy().snapshot_parts_max;
@@ -127,6 +129,9 @@ impl<T: Task> Core<T> {
                 left_out += 1;
             }
         };
+        if let Some(until) = until {
+            part(Event::InputRun { until_ns: Some(until.as_ns()) });
+        }
         for what in REFS {
             let count = self.scheduler.count(what);
             if count > 0 {
@@ -142,12 +147,14 @@ impl<T: Task> Core<T> {
             one_shot_due_ns: gc.one_shot_due.map(|due| due.as_ns()),
             one_shot_fired: gc.one_shot_fired,
         });
-        for queue in [Queue::Deferred, Queue::Microtasks, Queue::Signals, Queue::Work] {
+        self.scheduler.gc.notices().for_each(|reason| part(Event::InputGc { reason }));
+        for queue in [Queue::Microtasks, Queue::Signals, Queue::Work] {
             let depth = self.depth_of(queue);
             if depth > 0 {
                 part(Event::SnapshotQueue { queue, depth });
             }
         }
+        self.scheduler.deferred.keys().for_each(|key| part(Event::SnapshotDeferred { key }));
         for timer in self.scheduler.armed() {
             part(Event::SnapshotTimer {
                 timer: timer.timer,
@@ -157,11 +164,17 @@ impl<T: Task> Core<T> {
                 referenced: timer.referenced,
             });
         }
-        let tasks = self.scheduler.tasks.iter().map(|queued| (queued, Queue::Tasks));
-        let immediates = self.scheduler.immediates.iter().map(|(queued, _)| (queued, Queue::Immediates));
-        for (queued, queue) in tasks.chain(immediates) {
-            let since = queued.queued.min(self.at);
-            part(Event::SnapshotTask { task: queued.id, tag: queued.tag, queue, queued: since });
+        let tasks = self.scheduler.tasks.iter().map(|queued| (queued, Queue::Tasks, true));
+        let immediates = self.scheduler.immediates.iter();
+        let immediates = immediates.map(|(queued, referenced)| (queued, Queue::Immediates, referenced));
+        let after_loop = self.scheduler.waiting_after_loop().iter();
+        let after_loop = after_loop.map(|queued| (queued, Queue::AfterLoop, true));
+        for (queued, queue, referenced) in tasks.chain(immediates).chain(after_loop) {
+            let (task, since) = (queued.id, queued.queued.min(self.at));
+            part(Event::SnapshotTask { task, tag: queued.tag, queue, queued: since });
+            if !referenced {
+                part(Event::ImmediateRef { task, referenced });
+            }
         }
         self.record(Event::SnapshotEnd { parts, left_out });
     }

@@ -1,5 +1,7 @@
 //! The poll, and what it brings: readiness callbacks, then due timers.
 
+use std::time::Duration;
+
 use loop_probes::clock::Clock;
 use loop_probes::event::{ClockPoint, Event, Origin, Phase, PollReason};
 use loop_probes::ids::{IoSource, Timestamp};
@@ -45,7 +47,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
         let waited = self.poller.wait(plan.timeout, &mut self.ready);
         self.mark();
-        self.core.metrics.polls += 1;
+        let metrics = &mut self.core.metrics;
+        metrics.polls += 1;
+        metrics.events += self.ready.len() as u64;
+        if plan.timeout == Some(Duration::ZERO) {
+            metrics.events_waiting += self.ready.len() as u64;
+        }
         let after = self.read(ClockPoint::AfterPoll);
         self.core.metrics.idle_ns += after.ns_since(now);
         if self.core.on {

@@ -51,8 +51,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
         loop {
             let pass = self.run_pass();
-            self.report_rejections();
             self.take_concurrent();
+            self.report_rejections();
             if pass == Pass::Reload || self.core.scheduler.budget_spent() {
                 break;
             }

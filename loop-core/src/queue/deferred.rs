@@ -62,6 +62,11 @@ impl<F> Deferred<F> {
         self.keys.remove(&key)
     }
 
+    /// The keys that wait, in queue order.
+    pub fn keys(&self) -> impl Iterator<Item = u64> {
+        self.entries.iter().map(|entry| entry.0)
+    }
+
     /// Entries that wait.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -43,13 +43,12 @@ impl<T> Immediates<T> {
         Some(entry.queued)
     }
 
-    /// Says whether it keeps the loop alive. False where there is no such immediate.
-    pub fn set_referenced(&mut self, id: TaskId, referenced: bool) -> bool {
-        let Some(entry) = self.entries.iter_mut().find(|entry| entry.queued.id == id) else { return false };
-        self.referenced -= usize::from(entry.referenced);
-        self.referenced += usize::from(referenced);
-        entry.referenced = referenced;
-        true
+    /// Says whether it keeps the loop alive. Returns whether that is a change; `None`: there is no such immediate.
+    pub fn set_referenced(&mut self, id: TaskId, referenced: bool) -> Option<bool> {
+        let entry = self.entries.iter_mut().find(|entry| entry.queued.id == id)?;
+        let was = std::mem::replace(&mut entry.referenced, referenced);
+        self.referenced = self.referenced - usize::from(was) + usize::from(referenced);
+        Some(was != referenced)
     }
 
     /// Everything set so far becomes the batch. Returns its size.

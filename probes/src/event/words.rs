@@ -88,6 +88,8 @@ words! {
         7 Signals = "signals",
         /// Jobs that wait for a worker of the pool.
         8 Work = "work",
+        /// Callbacks that run once, at the end of the tick.
+        9 AfterLoop = "after-loop",
     }
     /// Where a task came from.
     Origin {
@@ -248,5 +250,7 @@ words! {
         5 Gc = "gc",
         /// When an interval's callback started: its next due time is this plus its period.
         6 Interval = "interval",
+        /// Before a turn: whether the time is up at which the caller wants the loop back.
+        7 Until = "until",
     }
 }

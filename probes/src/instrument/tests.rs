@@ -92,3 +92,27 @@ fn a_disabled_probe_still_polls() {
     drop(probe.task(probe.tag("x")));
     assert_eq!(probe.now(), Ticks(0));
 }
+
+#[test]
+fn probes_of_one_session_agree_on_tags_by_name() {
+    let session = Session::builder("test").private();
+    let (one, other) = (LoopProbe::new(&session, "one"), LoopProbe::new(&session, "other"));
+    let (accept, read) = (one.tag("Accept"), one.tag("Read"));
+    let (write, read_too) = (other.tag("Write"), other.tag("Read"));
+    assert_eq!(read, read_too);
+    assert!(write != accept && write != read);
+    let mut reader = session.reader(Start::Oldest);
+    let mut events = Vec::new();
+    reader.flush(&mut events).unwrap();
+    let named: Vec<_> = events
+        .iter()
+        .filter_map(|stamped| match stamped.event {
+            Event::Label { kind: LabelKind::Tag, id, text } => Some((id, text.as_str().to_owned())),
+            _ => None,
+        })
+        .collect();
+    for (tag, name) in [(accept, "Accept"), (read, "Read"), (write, "Write")] {
+        let names: Vec<_> = named.iter().filter(|(id, _)| *id == u32::from(tag.0)).collect();
+        assert_eq!(names, [&(u32::from(tag.0), name.to_owned())], "{tag} means one thing");
+    }
+}

@@ -199,8 +199,8 @@ impl Pen {
             return LabelId(0);
         }
         let (id, news) = self.session.intern(kind, text);
-        if news {
-            self.record(at, Event::Label { kind, id, text: InlineText::new(text) });
+        if let Some(text) = news {
+            self.record(at, Event::Label { kind, id, text });
         }
         LabelId(id)
     }

@@ -12,12 +12,26 @@ use crate::shared::header::{Header, NewPlace};
 use crate::shared::layout::UNSHARED_AT;
 use crate::text::InlineText;
 
+/// What stands for the texts of a kind that came after [`texts_max`] others.
+pub(super) const TEXTS_REST: &str = "(one of too many different texts)";
+
+/// Texts of a kind that a session keeps. An error whose message is different each time must not fill memory, the
+/// header's table or a trace; names, which are written into a program, may be more.
+pub(super) const fn texts_max(kind: LabelKind) -> usize {
+    match kind {
+        LabelKind::Text => 512,
+        LabelKind::Tag | LabelKind::Span | LabelKind::Source | LabelKind::Io => 2048,
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Registry {
     places: Vec<Place>,
     /// Labels by kind and text, and by kind and number.
     ids: HashMap<(LabelKind, InlineText), u32>,
     texts: HashMap<(LabelKind, u32), InlineText>,
+    /// Labels that were interned, by kind.
+    interned: HashMap<LabelKind, usize>,
     last_label: u32,
     /// Bytes of rings behind the file's fixed part.
     ring_bytes: usize,
@@ -148,14 +162,26 @@ impl Registry {
         news
     }
 
-    pub(super) fn intern(&mut self, header: &Header, kind: LabelKind, text: InlineText) -> (u32, bool) {
+    /// The number of `text`, or of what stands for it; and what to tell about it, where that is news.
+    pub(super) fn intern(
+        &mut self,
+        header: &Header,
+        kind: LabelKind,
+        text: InlineText,
+    ) -> (u32, Option<InlineText>) {
         if let Some(id) = self.ids.get(&(kind, text)) {
-            return (*id, false);
+            return (*id, None);
         }
+        let interned = self.interned.entry(kind).or_default();
+        let text = if *interned < texts_max(kind) { text } else { InlineText::new(TEXTS_REST) };
+        if let Some(id) = self.ids.get(&(kind, text)) {
+            return (*id, None);
+        }
+        *interned += 1;
         self.last_label += 1;
         let id = self.last_label;
         self.ids.insert((kind, text), id);
         header.add_label(kind, id, text);
-        (id, true)
+        (id, Some(text))
     }
 }

@@ -1,5 +1,7 @@
 //! A session from its builder to its end.
 
+use std::collections::HashSet;
+
 use super::*;
 use crate::event::Event;
 use crate::ids::{LabelId, SourceId, Ticks};
@@ -81,4 +83,28 @@ fn a_panic_leaves_the_ring_behind() {
     assert!(died.join().is_err());
     let listing = crate::discover::list_in(&[rings]);
     assert_eq!(listing.rings[0].state, ProcessState::Crashed);
+}
+
+#[test]
+fn a_text_that_is_different_each_time_fills_no_table() {
+    let session = Session::builder("test").private();
+    let recorder = session.recorder("loop");
+    let mut reader = session.reader(Start::Oldest);
+    let span = recorder.intern(Ticks(1), LabelKind::Span, "span");
+    let (mut ids, mut labels) = (HashSet::new(), 0);
+    for number in 0..5_000 {
+        let text = format!("cannot read block {number}");
+        ids.insert(recorder.intern(Ticks(1), LabelKind::Text, &text));
+        let known = |stamped: &Stamped| matches!(stamped.event, Event::Label { kind: LabelKind::Text, .. });
+        labels += read_all(&mut reader).iter().filter(|stamped| known(stamped)).count();
+    }
+    let kept = registry::texts_max(LabelKind::Text);
+    assert_eq!((ids.len(), labels), (kept + 1, kept + 1), "and one that stands for the rest");
+    let first = recorder.intern(Ticks(2), LabelKind::Text, "cannot read block 0");
+    let rest = recorder.intern(Ticks(2), LabelKind::Text, registry::TEXTS_REST);
+    assert!(ids.contains(&first) && ids.contains(&rest) && first != rest);
+    assert_eq!(recorder.intern(Ticks(2), LabelKind::Text, "one more"), rest);
+    assert_eq!(recorder.intern(Ticks(2), LabelKind::Span, "span"), span);
+    let other = recorder.intern(Ticks(2), LabelKind::Span, "a span is not a text");
+    assert!(!ids.contains(&other));
 }

@@ -1,0 +1,147 @@
+//! What a task costs on the loop, beside its floor, all in one run.
+//!
+//! `cargo bench -p loop-core --bench tasks`. One sample posts a batch and runs it in turns; a task does next to
+//! nothing. Samples of all subjects are interleaved, each ratio is the median of the rounds' ratios, because a
+//! shared machine drifts.
+
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::hint::black_box;
+
+use loop_core::{Context, EventLoop, TagOf, Task};
+use loop_probes::clock::{Clock, SystemClock, monotonic_now};
+use loop_probes::recorder::Recorder;
+use loop_probes::session::Session;
+
+/// Tasks of a sample, below what one tick runs: some hundred microseconds.
+const BATCH: u64 = 5_000;
+const ROUNDS: usize = 401;
+
+thread_local! {
+    static SUM: Cell<u64> = const { Cell::new(0) };
+}
+
+fn add(number: u64) {
+    SUM.set(SUM.get().wrapping_add(number));
+}
+
+#[derive(Debug)]
+enum Work {
+    Add(u64),
+    Then(u64),
+}
+
+impl Task for Work {
+    type Remote = Self;
+    const TAGS: &'static [&'static str] = &["Add", "Then"];
+
+    fn tag(&self) -> TagOf {
+        TagOf::Own(match self {
+            Self::Add(_) => 0,
+            Self::Then(_) => 1,
+        })
+    }
+
+    fn run(self, cx: &mut Context<'_, Self>) {
+        match self {
+            Self::Add(number) => add(number),
+            Self::Then(number) => cx.microtask(Self::Add(number)),
+        }
+    }
+
+    fn from_remote(remote: Self) -> Self {
+        remote
+    }
+}
+
+/// Nanoseconds a task of `work`, which does a batch.
+fn sample(work: impl FnOnce()) -> f64 {
+    let start = monotonic_now();
+    work();
+    monotonic_now().ns_since(start) as f64 / BATCH as f64
+}
+
+/// What the floor queues: a function and its argument.
+type Call = (fn(u64), u64);
+
+/// The floor: a queue of function pointers.
+fn floor(queue: &mut VecDeque<Call>) -> f64 {
+    sample(|| {
+        for number in 0..BATCH {
+            queue.push_back((black_box(add as fn(u64)), number));
+        }
+        while let Some((run, number)) = queue.pop_front() {
+            run(number);
+        }
+    })
+}
+
+/// The same on a loop.
+fn on_loop(event_loop: &mut EventLoop<Work>, work: fn(u64) -> Work) -> f64 {
+    sample(|| {
+        event_loop.with(|cx| {
+            for number in 0..BATCH {
+                cx.post(work(number));
+            }
+        });
+        event_loop.turn().expect("a loop can poll");
+    })
+}
+
+fn two_readings(clock: SystemClock) -> f64 {
+    sample(|| {
+        for _ in 0..BATCH {
+            black_box((clock.ticks(), clock.ticks()));
+        }
+    })
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn main() {
+    let session = Session::builder("bench").private();
+    let build = |recorder: Recorder| {
+        let builder = EventLoop::<Work>::builder().clock(session.clock()).recorder(recorder);
+        builder.build().expect("the system has a poller")
+    };
+    let mut queue = VecDeque::new();
+    let mut silent = build(Recorder::disabled());
+    let mut recorded = build(session.recorder("loop"));
+    const SUBJECTS: [&str; 6] = [
+        "a VecDeque of fn pointers",
+        "a task, recording disabled",
+        "a task, private ring",
+        "a task with a microtask, disabled",
+        "a task with a microtask, private ring",
+        "two clock readings",
+    ];
+    let mut columns: [Vec<f64>; SUBJECTS.len()] = Default::default();
+    for round in 0..ROUNDS + 20 {
+        let row = [
+            floor(&mut queue),
+            on_loop(&mut silent, Work::Add),
+            on_loop(&mut recorded, Work::Add),
+            on_loop(&mut silent, Work::Then),
+            on_loop(&mut recorded, Work::Then),
+            two_readings(session.clock()),
+        ];
+        // The first ones warm pages, capacities and the frequency.
+        if round >= 20 {
+            columns.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
+        }
+    }
+    println!("one task, posted and run, ns (median of {ROUNDS} samples of {BATCH})");
+    let [fn_pointers, ..] = &columns;
+    for (name, column) in SUBJECTS.iter().zip(&columns) {
+        let ratios = column.iter().zip(fn_pointers).map(|(value, floor)| value / floor).collect();
+        println!("  {name:<40} {:8.2}   {:6.2} x the first", median(column.clone()), median(ratios));
+    }
+    let recording = columns[2].iter().zip(&columns[1]).zip(&columns[5]);
+    let in_readings = recording.map(|((with, without), readings)| (with - without) / readings).collect();
+    println!("  recording a task costs {:.2} x two clock readings", median(in_readings));
+}

@@ -1,0 +1,264 @@
+//! The order of the steps of a tick, one by one, where the statement names it.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use loop_core::gc::Heap;
+use loop_core::policy::Validation;
+use loop_core::poller::{Interest, Readiness};
+use loop_core::sim::SimSource;
+use loop_core::{Builtin, HeapHost, Host, Policy};
+use loop_probes::event::{Event, GcReason, PollReason, Queue, RefKind};
+use loop_probes::ids::Ticks;
+
+use crate::kit::{Cx, Log, World, ms, name, pick};
+
+#[derive(Clone, Default)]
+struct Cache(Rc<Cell<u64>>);
+
+impl Heap for Cache {
+    fn bytes(&self) -> u64 {
+        self.0.get()
+    }
+
+    fn collect(&mut self) {}
+}
+
+/// What a step of a tick is seen by.
+fn step(event: &Event<Ticks>) -> Option<&'static str> {
+    match *event {
+        Event::RefChanged { what: RefKind::Handle, .. } => Some("references"),
+        Event::SignalArrived { .. } => Some("signals"),
+        Event::GcDecision { reason: GcReason::Periodic, .. } => Some("collector's timers"),
+        Event::InputBatch { queue: Queue::Concurrent, .. } => Some("posts"),
+        Event::GcDecision { .. } => Some("collector's check"),
+        Event::TaskRan { .. } => Some("task"),
+        _ => None,
+    }
+}
+
+#[test]
+fn b01_references_signals_the_collectors_timers_posts_the_collectors_check_tasks() {
+    let cache = Cache::default();
+    let mut world = World::with_host(HeapHost(cache.clone()));
+    let (sim, handle) = (world.sim.clone(), world.lp.handle());
+    world.lp.with(|cx| {
+        cx.hold("test");
+        cx.on_signal(10, Builtin::repeat("signal", |_| ())).unwrap();
+    });
+    sim.signal_at(ms(1), 10);
+    world.sim.at(ms(1), move || {
+        handle.hold();
+        handle.post(Builtin::remote("posted", |_| ())).unwrap();
+    });
+    world.turn();
+    let _ = world.events();
+    cache.0.set(5);
+    sim.advance(ms(1_000));
+    world.lp.tick();
+    let steps: Vec<_> = world.events().iter().filter_map(step).collect();
+    let expected =
+        ["references", "signals", "collector's timers", "posts", "collector's check", "task", "task"];
+    assert_eq!(steps, expected);
+}
+
+/// Reports once, by posting a task.
+struct Reports(Option<Builtin>, Log);
+
+impl Host<Builtin> for Reports {
+    fn release_weak(&mut self) {
+        self.1.add("release");
+    }
+
+    fn report_rejections(&mut self, cx: &mut Cx<'_>) {
+        if let Some(task) = self.0.take() {
+            cx.post(task);
+        }
+    }
+}
+
+#[test]
+fn b01_after_a_pass_posts_are_taken_and_then_rejections_handled() {
+    let log = Log::default();
+    let mut world = World::with_host(Reports(Some(log.task("reported")), Log::default()));
+    let (handle, seen) = (world.lp.handle(), log.clone());
+    world.post(log.then("first", move |_| {
+        handle.post(Builtin::remote("posted", |_| ())).unwrap();
+        seen.add("posts");
+    }));
+    world.lp.tick();
+    assert_eq!(log.take(), ["first", "posts", "reported"]);
+    let ran = pick!(world.events(), Event::TaskRan { tag, .. } => name(tag));
+    assert_eq!(ran, ["first", "posted", "reported"]);
+}
+
+#[test]
+fn b01_what_the_last_drain_posts_from_another_thread_runs_in_the_same_tick() {
+    let mut world = World::new();
+    let handle = world.lp.handle();
+    world.lp.with(|cx| {
+        cx.microtask(Builtin::once("micro", move |_| {
+            handle.post(Builtin::remote("posted", |_| ())).unwrap();
+        }));
+    });
+    world.lp.tick();
+    assert_eq!(world.lp.metrics().tasks_run, 1);
+}
+
+#[test]
+fn b04a_the_last_drain_releases_what_was_held_weakly_too() {
+    let log = Log::default();
+    let mut world = World::with_host(Reports(None, log.clone()));
+    world.lp.with(|cx| cx.microtask(log.task("micro")));
+    world.lp.tick();
+    assert_eq!(log.take(), ["release", "micro"]);
+}
+
+fn reasons(world: &World) -> Vec<PollReason> {
+    pick!(world.events(), Event::Poll { reason, .. } => reason)
+}
+
+#[test]
+fn b02_a_release_by_an_immediate_counts_before_the_poll() {
+    let mut world = World::new();
+    world.lp.with(|cx| {
+        cx.hold("socket");
+        cx.immediate(Builtin::once("closes", |cx| cx.release_later("socket")));
+    });
+    world.turn();
+    assert_eq!(reasons(&world), [PollReason::NonBlock]);
+}
+
+#[test]
+fn b02_the_collector_is_asked_before_the_poll_only_where_something_keeps_the_loop_alive() {
+    let mut world = World::with_host(HeapHost(Cache::default()));
+    for (alive, checks) in [(false, 1), (true, 2)] {
+        if alive {
+            world.lp.with(|cx| cx.set_timeout(ms(1), Builtin::once("timer", |_| ())));
+        }
+        world.turn();
+        assert_eq!(pick!(world.events(), Event::GcDecision { .. } => ()).len(), checks);
+    }
+}
+
+#[test]
+fn b16_the_repeating_timer_collects_in_the_turn_whose_poll_it_ended() {
+    let mut world = World::with_host(HeapHost(Cache::default()));
+    world.lp.with(|cx| cx.hold("test"));
+    world.turn();
+    assert_eq!(world.sim.elapsed(), ms(1_000));
+    let decided = pick!(world.events(), Event::GcDecision { reason, .. } => reason);
+    assert_eq!(decided.last(), Some(&GcReason::Periodic));
+}
+
+#[test]
+fn b02_a_poll_does_not_wait_where_something_came_meanwhile() {
+    let mut world = World::new();
+    let handle = world.lp.handle();
+    world.lp.with(|cx| {
+        cx.hold("test");
+        cx.on_signal(10, Builtin::repeat("signal", |_| ())).unwrap();
+        cx.immediate(Builtin::once("posts", move |_| {
+            handle.post(Builtin::remote("posted", |_| ())).unwrap();
+        }));
+    });
+    world.lp.auto_tick().unwrap();
+    assert_eq!(reasons(&world), [PollReason::NonBlock], "a post");
+    world.lp.tick();
+    world.sim.signal_at(ms(1), 10);
+    world.lp.auto_tick().unwrap();
+    assert_eq!(reasons(&world), [PollReason::Idle]);
+    world.lp.auto_tick().unwrap();
+    assert_eq!(reasons(&world), [PollReason::NonBlock], "the signal waits in its ring");
+}
+
+/// A script engine with jobs of its own.
+struct Jobs(u32);
+
+impl Host<Builtin> for Jobs {
+    fn has_microtasks(&self) -> bool {
+        self.0 > 0
+    }
+
+    fn run_microtask(&mut self, _cx: &mut Cx<'_>) -> bool {
+        self.0 -= 1;
+        true
+    }
+}
+
+#[test]
+fn b02_a_poll_does_not_wait_where_the_host_has_microtasks() {
+    let mut policy = Policy::bun();
+    policy.microtasks_per_checkpoint = Some(1);
+    let mut world = World::build(|builder| builder.policy(policy).host(Jobs(2)));
+    world.lp.with(|cx| cx.hold("test"));
+    world.turn();
+    assert_eq!(reasons(&world), [PollReason::NonBlock]);
+}
+
+#[test]
+fn b05_a_callback_that_nests_in_another_owes_no_drain_of_its_own() {
+    let mut policy = Policy::bun();
+    policy.validation = Validation::Record;
+    let mut world = World::with_policy(policy);
+    world.lp.enter();
+    world.lp.enter();
+    world.lp.call("nested", |_| ());
+    world.lp.tick();
+    world.lp.exit();
+    world.lp.exit();
+    assert_eq!(pick!(world.events(), Event::Violation { .. } => ()).len(), 0);
+}
+
+#[test]
+fn b15_a_signal_that_came_with_the_last_timer_is_still_delivered() {
+    let mut world = World::new();
+    let log = world.log.clone();
+    world.lp.with(|cx| {
+        cx.on_signal(10, log.repeat("signal", |_| ())).unwrap();
+        cx.set_timeout(ms(1), log.task("timer"));
+    });
+    world.sim.signal_at(ms(1), 10);
+    assert_eq!(world.run(), ["timer", "signal"]);
+}
+
+#[test]
+fn l07_a_source_that_takes_the_place_of_a_removed_one_does_not_get_its_readiness() {
+    let mut world = World::new();
+    let (log, first, second) = (world.log.clone(), SimSource::new(), SimSource::new());
+    world.lp.with(|cx| {
+        let (inner, late) = (log.clone(), Rc::new(Cell::new(None)));
+        let removed = Rc::clone(&late);
+        let io = log.repeat("first", move |cx| {
+            let own = cx.ready().unwrap().source;
+            cx.remove(own).unwrap();
+            cx.remove(removed.get().unwrap()).unwrap();
+            for _ in 0..2 {
+                let new =
+                    cx.register(SimSource::new(), Interest::READABLE, inner.repeat("new", |_| ())).unwrap();
+                cx.set_source_referenced(new, false).unwrap();
+            }
+        });
+        cx.register(first.clone(), Interest::READABLE, io).unwrap();
+        late.set(Some(
+            cx.register(second.clone(), Interest::READABLE, log.repeat("second", |_| ())).unwrap(),
+        ));
+    });
+    for source in [&first, &second] {
+        world.sim.ready_at(ms(1), source, Readiness::READABLE);
+    }
+    assert_eq!(world.run(), ["first"]);
+}
+
+#[test]
+fn b23_a_source_that_is_removed_while_unreferenced_gives_nothing_back_twice() {
+    let mut world = World::new();
+    world.lp.with(|cx| {
+        cx.hold("test");
+        let io = cx.register(SimSource::new(), Interest::READABLE, Builtin::repeat("io", |_| ())).unwrap();
+        cx.set_source_referenced(io, false).unwrap();
+        cx.remove(io).unwrap();
+    });
+    let changes = pick!(world.events(), Event::RefChanged { what, delta, alive } => (what, delta, alive));
+    assert_eq!(changes, [(RefKind::Handle, 1, 1), (RefKind::Io, 1, 2), (RefKind::Io, -1, 1)]);
+}

@@ -1,0 +1,386 @@
+//! The record is enough to decide again: timers and the GC controller, rebuilt from a snapshot in the middle of a
+//! stream and fed with nothing but the inputs behind it, come to every decision that the loop came to.
+
+use std::cell::{Cell, RefCell};
+use std::num::NonZeroU64;
+use std::rc::Rc;
+
+use loop_core::gc::{GcConfig, GcController, GcDecision, GcModeChange, GcState, Heap};
+use loop_core::timer::{Finished, Pass, TimerQueue};
+use loop_core::{Builtin, HeapHost, Policy};
+use loop_probes::event::{ClockPoint, Event, GcAction, GcReason, Phase, PollReason};
+use loop_probes::ids::{Tag, Ticks, TimerId, Timestamp};
+
+use crate::kit::{Cx, World, ms, pick};
+
+/// What is rebuilt.
+struct Rebuilt {
+    timers: TimerQueue<Tag>,
+    gc: GcController,
+    until: Option<Timestamp>,
+    before_poll: Timestamp,
+    /// The reading that the next look at the heap belongs to, and whether the controller's timers are due by it.
+    reading: (Timestamp, bool),
+    gc_reading: Timestamp,
+    collecting: bool,
+    decision: Option<GcDecision>,
+    mode: Option<GcModeChange>,
+    /// What was due and armed when the poll returned, until the pass begins.
+    due: Option<Pass>,
+    pass: Option<Pass>,
+    firing: Option<(TimerId, Timestamp)>,
+    decided: Decided,
+}
+
+/// How much was decided again, so that nothing passes for want of events.
+#[derive(Debug, Default)]
+struct Decided {
+    fired: u32,
+    skipped: u32,
+    waits: u32,
+    checks: Vec<(GcAction, GcReason)>,
+    modes: u32,
+    snapshots: u32,
+}
+
+/// The state that a snapshot holds; `events` begins with its first part.
+fn restore(config: GcConfig, next_timer: TimerId, events: &[Event<Ticks>]) -> (Rebuilt, usize) {
+    let mut timers = TimerQueue::new();
+    let mut gc = GcController::new(config, Timestamp(0));
+    let mut until = None;
+    for (index, event) in events.iter().enumerate() {
+        match *event {
+            Event::SnapshotGc { .. } => gc = GcController::restore(config, gc_state(event).unwrap()),
+            Event::InputGc { reason } => tell(&mut gc, reason),
+            Event::InputRun { until_ns } => until = until_ns.map(Timestamp),
+            Event::SnapshotTimer { timer, tag, due, period_ns, referenced } => {
+                assert!(timers.restore(timer, due, period_ns.and_then(NonZeroU64::new), referenced, tag));
+            }
+            Event::SnapshotEnd { left_out, .. } => {
+                assert_eq!(left_out, 0);
+                timers.skip_ids_to(next_timer);
+                let rebuilt = Rebuilt {
+                    timers,
+                    gc,
+                    until,
+                    before_poll: Timestamp(0),
+                    reading: (Timestamp(0), false),
+                    gc_reading: Timestamp(0),
+                    collecting: false,
+                    decision: None,
+                    mode: None,
+                    due: None,
+                    pass: None,
+                    firing: None,
+                    decided: Decided::default(),
+                };
+                return (rebuilt, index + 1);
+            }
+            _ => {}
+        }
+    }
+    panic!("the snapshot has no end");
+}
+
+fn gc_state(event: &Event<Ticks>) -> Option<GcState> {
+    let Event::SnapshotGc {
+        mode,
+        unchanged_ticks,
+        heap_bytes,
+        periodic_due_ns,
+        one_shot_due_ns,
+        one_shot_fired,
+    } = *event
+    else {
+        return None;
+    };
+    Some(GcState {
+        mode,
+        unchanged_ticks,
+        heap_bytes,
+        periodic_due: periodic_due_ns.map(Timestamp),
+        one_shot_due: one_shot_due_ns.map(Timestamp),
+        one_shot_fired,
+    })
+}
+
+fn tell(gc: &mut GcController, reason: GcReason) {
+    match reason {
+        GcReason::Requested => gc.request(),
+        GcReason::Pressure => gc.pressure(),
+        other => panic!("{other} is no notice"),
+    }
+}
+
+impl Rebuilt {
+    fn feed(&mut self, event: &Event<Ticks>) {
+        match *event {
+            Event::InputRun { until_ns } => self.until = until_ns.map(Timestamp),
+            Event::InputClock { point, now } => self.clock(point, now),
+            Event::InputGc { reason } => tell(&mut self.gc, reason),
+            Event::InputHeap { heap_bytes } => self.heap(heap_bytes),
+            Event::GcDecision { action, reason, heap_bytes, threshold_bytes } => {
+                let told = GcDecision { action, reason, heap_bytes, threshold_bytes };
+                assert_eq!(self.decision.take(), Some(told));
+                self.decided.checks.push((action, reason));
+            }
+            Event::GcMode { mode, unchanged_ticks } => {
+                assert_eq!(self.mode.take(), Some(GcModeChange { mode, unchanged_ticks }));
+                self.decided.modes += 1;
+            }
+            Event::TimerArmed { timer, tag, due, period_ns } => {
+                let period_ns = period_ns.and_then(NonZeroU64::new);
+                if self.timers.value(timer).is_none() {
+                    assert_eq!(self.timers.arm(due, period_ns, tag), timer);
+                } else {
+                    assert!(self.timers.rearm(timer, due, period_ns));
+                }
+            }
+            Event::TimerCleared { timer } => assert!(self.timers.clear(timer).is_some()),
+            Event::TimerRef { timer, referenced } => {
+                assert_eq!(self.timers.set_referenced(timer, referenced), Some(true));
+            }
+            Event::TimerFired { .. } => self.fired(event),
+            Event::Phase { phase: Phase::Timers, .. } => {
+                self.finish();
+                let mut pass = self.pass.take().expect("a timer fired");
+                assert_eq!(self.timers.pop_due(&mut pass), None, "the loop left one out");
+            }
+            Event::Poll { reason, timeout_ns, .. } => self.polled(reason, timeout_ns),
+            Event::TickEnd { .. } => {
+                if let Some(mut due) = self.due.take() {
+                    assert_eq!(self.timers.pop_due(&mut due), None, "the loop fired nothing");
+                }
+                assert_eq!((self.decision, self.mode, self.collecting), (None, None, false));
+            }
+            _ => {}
+        }
+    }
+
+    fn clock(&mut self, point: ClockPoint, now: Timestamp) {
+        let gc_is_due = self.gc.next_due().is_some_and(|due| due <= now);
+        match point {
+            ClockPoint::Tick => self.reading = (now, gc_is_due),
+            ClockPoint::BeforePoll => (self.reading, self.before_poll) = ((now, false), now),
+            ClockPoint::AfterPoll => {
+                self.reading = (now, gc_is_due);
+                self.due = Some(self.timers.begin_pass(now));
+            }
+            ClockPoint::Interval => self.firing.as_mut().expect("an interval fires").1 = now,
+            ClockPoint::Gc => self.gc_reading = now,
+            ClockPoint::Until => assert!(self.until.is_some()),
+            ClockPoint::Arm => {}
+        }
+    }
+
+    fn heap(&mut self, heap_bytes: u64) {
+        if std::mem::take(&mut self.collecting) {
+            self.gc.collected(self.gc_reading, heap_bytes);
+        } else {
+            let (now, timers_are_due) = self.reading;
+            self.reading.1 = false;
+            self.decision = if timers_are_due {
+                self.gc.on_timers(now, heap_bytes)
+            } else {
+                Some(self.gc.check(now, heap_bytes))
+            };
+            self.collecting = self.decision.is_some_and(|decision| decision.action == GcAction::Collect);
+        }
+        if !self.collecting {
+            self.mode = self.gc.take_mode_change();
+        }
+    }
+
+    fn fired(&mut self, event: &Event<Ticks>) {
+        let Event::TimerFired { timer, tag, due, fired, skipped, .. } = *event else { return };
+        self.finish();
+        if self.due.take().is_some() {
+            // Readiness callbacks ran since, and may have armed something that is due already.
+            self.pass = Some(self.timers.begin_pass(fired));
+        }
+        let pass = self.pass.as_mut().expect("timers fire after a poll");
+        let popped = self.timers.pop_due(pass).expect("something is due");
+        assert_eq!((popped.timer, popped.due, popped.fired), (timer, due, fired));
+        assert_eq!((popped.skipped, self.timers.value(timer)), (u64::from(skipped), Some(&tag)));
+        self.firing = Some((timer, fired));
+        self.decided.fired += 1;
+        self.decided.skipped += skipped;
+    }
+
+    fn finish(&mut self) {
+        if let Some((timer, started)) = self.firing.take() {
+            let _: Finished<Tag> = self.timers.finish(timer, started);
+        }
+    }
+
+    fn polled(&mut self, reason: PollReason, timeout_ns: Option<u64>) {
+        let nearest = [self.timers.next_due(), self.gc.next_due(), self.until].into_iter().flatten().min();
+        match reason {
+            PollReason::Timer => {
+                let deadline = nearest.expect("something ends the wait");
+                assert_eq!(timeout_ns, Some(deadline.ns_since(self.before_poll)));
+                self.decided.waits += 1;
+            }
+            PollReason::NonBlock => assert_eq!(timeout_ns, Some(0)),
+            PollReason::Idle | PollReason::Default => panic!("the GC controller always has something due"),
+        }
+    }
+
+    /// A later snapshot says the same.
+    fn compare(&mut self, parts: &[Event<Ticks>]) {
+        let told = pick!(parts, Event::SnapshotTimer { timer, tag, due, period_ns, referenced }
+            => (timer, tag, due, period_ns, referenced));
+        let own = self.timers.armed().into_iter().map(|armed| {
+            (armed.timer, *armed.value, armed.due, armed.period_ns.map(NonZeroU64::get), armed.referenced)
+        });
+        assert_eq!(own.collect::<Vec<_>>(), told, "in arming order");
+        assert_eq!(parts.iter().find_map(gc_state), Some(self.gc.state()));
+        let notices = pick!(parts, Event::InputGc { reason } => reason);
+        assert_eq!(self.gc.notices().collect::<Vec<_>>(), notices);
+        self.decided.snapshots += 1;
+    }
+}
+
+/// Rebuilds from the snapshot that begins at `from`, and decides everything behind it again.
+fn decide_again(config: GcConfig, events: &[Event<Ticks>], from: usize) -> Decided {
+    let Event::SnapshotBegin { next_timer, .. } = events[from] else { panic!("{:?}", events[from]) };
+    let (mut rebuilt, parts) = restore(config, next_timer, &events[from + 1..]);
+    let mut next = from + 1 + parts;
+    while let Some(event) = events.get(next) {
+        next += 1;
+        if matches!(event, Event::SnapshotBegin { .. }) {
+            let end = events[next..].iter().position(|event| matches!(event, Event::SnapshotEnd { .. }));
+            let end = next + end.expect("a snapshot has an end");
+            rebuilt.compare(&events[next..end]);
+            next = end;
+        } else {
+            rebuilt.feed(event);
+        }
+    }
+    rebuilt.decided
+}
+
+#[derive(Clone, Default)]
+struct Cache(Rc<Cell<u64>>);
+
+impl Heap for Cache {
+    fn bytes(&self) -> u64 {
+        self.0.get()
+    }
+
+    fn collect(&mut self) {
+        self.0.set(self.0.get().min(1_000));
+    }
+}
+
+/// Numbers that look random and are the same each time.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+}
+
+/// A program that does everything with timers and the heap that a program can do.
+struct Churn {
+    dice: Dice,
+    heap: Rc<Cell<u64>>,
+    timers: Vec<TimerId>,
+    sim: loop_core::sim::Sim,
+    is_quiet: bool,
+}
+
+fn churn(state: &Rc<RefCell<Churn>>, cx: &mut Cx<'_>) {
+    let mut this = state.borrow_mut();
+    let this = &mut *this;
+    this.sim.advance(std::time::Duration::from_micros(this.dice.roll(400)));
+    if this.is_quiet {
+        return;
+    }
+    let again = Rc::clone(state);
+    let one_shot = move || Builtin::once("one-shot", move |cx| churn(&again, cx));
+    let index = this.dice.roll(this.timers.len() as u64 + 1) as usize;
+    let picked = this.timers.get(index).copied();
+    match this.dice.roll(40) {
+        0 | 1 => this.timers.push(cx.set_timeout(ms(this.dice.roll(9)), one_shot())),
+        2 if this.timers.len() < 8 => {
+            let again = Rc::clone(state);
+            let interval = Builtin::repeat("interval", move |cx| churn(&again, cx));
+            this.timers.push(cx.set_interval(ms(2 + this.dice.roll(5)), interval).unwrap());
+        }
+        3 | 4 => {
+            if let Some(timer) = picked {
+                cx.clear_timer(timer);
+                this.timers.swap_remove(index);
+            }
+        }
+        5 => {
+            let _ = picked.map(|timer| cx.refresh_timer(timer));
+        }
+        6 => {
+            let referenced = this.dice.roll(2) == 0;
+            let _ = picked.map(|timer| cx.set_timer_referenced(timer, referenced));
+        }
+        7 => cx.request_gc(),
+        8 => cx.memory_pressure(),
+        9 => this.sim.advance(ms(this.dice.roll(12))),
+        _ => this.heap.set(this.heap.get() + this.dice.roll(3) * this.dice.roll(900)),
+    }
+}
+
+fn record(policy: Policy) -> Vec<Event<Ticks>> {
+    let cache = Cache::default();
+    let heap = Rc::clone(&cache.0);
+    let mut world = World::build(|builder| builder.policy(policy).host(HeapHost(cache)));
+    let sim = world.sim.clone();
+    let state =
+        Rc::new(RefCell::new(Churn { dice: Dice(7), heap, timers: Vec::new(), sim, is_quiet: false }));
+    for _ in 0..6 {
+        let state = Rc::clone(&state);
+        let beat = Builtin::repeat("beat", move |cx| churn(&state, cx));
+        world.lp.with(|cx| cx.set_interval(ms(3), beat)).unwrap();
+    }
+    world.lp.run_for(ms(700)).unwrap();
+    // Quiet for a while: the controller slows down, and hurries again.
+    state.borrow_mut().is_quiet = true;
+    world.lp.run_for(ms(200)).unwrap();
+    state.borrow_mut().is_quiet = false;
+    world.lp.run_for(ms(200)).unwrap();
+    world.events()
+}
+
+#[test]
+fn timers_and_the_collector_decide_again_from_a_snapshot_in_the_middle() {
+    let mut policy = Policy::bun();
+    policy.snapshot_interval = ms(90);
+    policy.gc.fast_ns = 7_000_000;
+    policy.gc.slow_ns = 40_000_000;
+    policy.gc.one_shot_ns = 3_000_000;
+    policy.gc.unchanged_max = 1;
+    let config = policy.gc;
+    let events = record(policy);
+    let begins = (0..events.len()).filter(|at| matches!(events[*at], Event::SnapshotBegin { .. }));
+    let begins: Vec<usize> = begins.collect();
+    assert!(begins.len() > 8, "{} snapshots", begins.len());
+    for from in &begins {
+        decide_again(config, &events, *from);
+    }
+    let middle = decide_again(config, &events, begins[begins.len() / 2]);
+    assert!(middle.fired > 200 && middle.waits > 50 && middle.snapshots > 3, "{middle:?}");
+    let whole = decide_again(config, &events, begins[0]);
+    assert!(whole.skipped > 0 && whole.modes > 1, "{whole:?}");
+    for reason in [
+        GcReason::Doubled,
+        GcReason::Changed,
+        GcReason::Unchanged,
+        GcReason::OneShot,
+        GcReason::Periodic,
+        GcReason::Pressure,
+        GcReason::Pending,
+        GcReason::Requested,
+    ] {
+        assert!(whole.checks.iter().any(|(_, told)| *told == reason), "{reason} never came up");
+    }
+}

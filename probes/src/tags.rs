@@ -1,0 +1,100 @@
+//! Tags: what kind a task is, as one small number, the same in the whole process for the same name.
+//!
+//! A trace has one table of tags, and several loops and probes may write into one trace. So nobody numbers tags
+//! of their own: a name has its number here, whoever asks first.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use crate::ids::Tag;
+
+/// Most tags of a process, the last of which stands for all names that found no place.
+pub const TAGS_MAX: usize = u16::MAX as usize;
+
+/// The name of the last tag.
+const REST: &str = "(other tags)";
+
+#[derive(Default)]
+struct Table {
+    /// Name of the tag `index + 1`: 0 is "untagged".
+    names: Vec<&'static str>,
+    numbers: HashMap<&'static str, Tag>,
+}
+
+impl Table {
+    fn tag(&mut self, name: &str, max: usize) -> Tag {
+        if let Some(tag) = self.numbers.get(name) {
+            return *tag;
+        }
+        let name = match max - self.names.len() {
+            0 => return Tag(max as u16),
+            1 => REST,
+            // The table is never dropped, and it is bounded.
+            _ => String::leak(name.to_owned()),
+        };
+        self.names.push(name);
+        let tag = Tag(self.names.len() as u16);
+        self.numbers.insert(name, tag);
+        tag
+    }
+}
+
+fn with_table<R>(f: impl FnOnce(&mut Table) -> R) -> R {
+    static TABLE: OnceLock<Mutex<Table>> = OnceLock::new();
+    // A panic while it is held leaves a table that is whole: each step is one push.
+    let mut table = TABLE.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    f(&mut table)
+}
+
+/// The tag that stands for `label`: the same label always has the same one. Takes a lock; not for hot paths.
+#[must_use]
+pub fn tag_of_label(label: &str) -> Tag {
+    with_table(|table| table.tag(label, TAGS_MAX))
+}
+
+/// The name of `tag`, where it has one.
+#[must_use]
+pub fn name(tag: Tag) -> Option<&'static str> {
+    with_table(|table| table.names.get(usize::from(tag.0).checked_sub(1)?).copied())
+}
+
+/// All tags above `known`, with their names: what an emitter has to tell its recorder before it uses them.
+#[must_use]
+pub fn named_after(known: Tag) -> Vec<(Tag, &'static str)> {
+    with_table(|table| {
+        let new = table.names.iter().enumerate().skip(usize::from(known.0));
+        new.map(|(index, name)| (Tag(index as u16 + 1), *name)).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_keeps_its_tag_and_its_name() {
+        let first = tag_of_label("tag-test-one");
+        let second = tag_of_label("tag-test-two");
+        assert_ne!(first, second);
+        assert_eq!(tag_of_label("tag-test-one"), first);
+        assert_eq!(name(second), Some("tag-test-two"));
+        assert_eq!(name(Tag(0)), None);
+    }
+
+    #[test]
+    fn new_names_are_those_after_the_known_ones() {
+        let known = tag_of_label("tag-test-known");
+        let later = tag_of_label("tag-test-later");
+        assert!(named_after(known).contains(&(later, "tag-test-later")));
+        assert!(named_after(known).iter().all(|(tag, _)| *tag > known));
+    }
+
+    #[test]
+    fn names_that_find_no_place_share_the_last_tag() {
+        let mut table = Table::default();
+        let tags: Vec<u16> = (0..5).map(|name| table.tag(&name.to_string(), 3).0).collect();
+        assert_eq!(tags, [1, 2, 3, 3, 3]);
+        assert_eq!(table.names, ["0", "1", REST]);
+        assert_eq!(table.tag("1", 3), Tag(2));
+    }
+}
