@@ -6,14 +6,14 @@
 mod program;
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use loop_probes::event::Event;
 use loop_probes::session::Session;
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource as _, SourceState};
-use program::{Place, text, wait_for};
+use program::{Place, Running, text, wait_for};
 use serde_json::Value;
 
 /// The example, built beside the binary under test.
@@ -39,16 +39,6 @@ fn epoll_loop() -> PathBuf {
     profile.join("examples/epoll_loop")
 }
 
-/// A process that ends with the test.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 fn count(summary: &Value, what: &str) -> u64 {
     summary[what]["count"].as_u64().unwrap_or_else(|| panic!("no {what} in {summary}"))
 }
@@ -58,11 +48,11 @@ fn a_hand_written_epoll_loop_is_watched_like_ours() {
     let place = Place::new();
     let mut example = Command::new(epoll_loop());
     example.arg("120").env("LOOPSCOPE_DIR", place.rings()).stdout(Stdio::null());
-    let mut example = Ended(example.spawn().expect("the example starts"));
-    let pid = example.0.id().to_string();
+    let mut example = Running::start(&mut example);
+    let pid = example.pid().to_string();
     wait_for("its loop to be listed", || place.loops().iter().any(|found| found["state"] == "alive"));
     let listed = &place.loops()[0];
-    assert_eq!((&listed["program"], &listed["pid"]), (&"epoll_loop".into(), &example.0.id().into()));
+    assert_eq!((&listed["program"], &listed["pid"]), (&"epoll_loop".into(), &example.pid().into()));
 
     let watched = place.json(&["attach", &pid, "--json", "--duration", "1s"]);
     assert!(count(&watched, "ticks") > 10 && watched["timers"]["fired"].as_u64() > Some(10), "{watched}");
@@ -83,8 +73,7 @@ fn a_hand_written_epoll_loop_is_watched_like_ours() {
     let tasks = exported["traceEvents"].as_array().unwrap().iter().filter(|event| event["cat"] == "task");
     assert_eq!(tasks.count() as u64, count(&report, "tasks"));
 
-    example.0.kill().unwrap();
-    example.0.wait().unwrap();
+    example.kill();
     assert_eq!(place.loops()[0]["state"], "crashed");
     assert!(count(&place.json(&["report", &pid, "--json"]), "ticks") > 10);
 }

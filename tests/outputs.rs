@@ -1,13 +1,19 @@
 //! What is written where: nothing that somebody needs is overwritten, and what was begun is readable or gone.
 
-#[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/program.rs"]
 mod program;
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use program::{Place, text, wait_for};
+use loop_probes::event::Event;
+use loop_probes::process::ProcessReader;
+use loop_probes::ring::Start;
+use loop_probes::stamped::Stamped;
+use loop_traces::reader::TraceReader;
+use loop_traces::source::{EventSource as _, SourceState};
+use program::{Place, Running, text, wait_for};
 
 /// Runs the binary where no file may grow beyond `kib`: what a full disk does, for any user.
 fn run_cramped(place: &Place, kib: u32, arguments: &[&str]) -> Output {
@@ -76,8 +82,7 @@ fn a_file_has_one_recorder() {
     let demo = place.demo(&[]);
     let pid = demo.pid().to_string();
     let trace = place.file("a.looptrace");
-    let first = place.command(&["record", &pid, "-o", text(&trace)]).stdout(Stdio::null()).spawn();
-    let mut first = first.unwrap();
+    let mut first = record(&place, &pid, &trace);
     wait_for("the first recorder to write", || fs::metadata(&trace).is_ok_and(|found| found.len() > 0));
     let line = place.fail(3, &["record", &pid, "-o", text(&trace), "--duration", "1s"]);
     assert!(line.contains(text(&trace)), "{line}");
@@ -85,10 +90,47 @@ fn a_file_has_one_recorder() {
     wait_for("whole blocks", || {
         place.json(&["report", text(&trace), "--json"])["ticks"]["count"].as_u64() > Some(0)
     });
-    Command::new("kill").args(["-s", "TERM", &first.id().to_string()]).status().unwrap();
-    assert!(first.wait().unwrap().success());
+    first.signal("TERM");
+    assert!(first.wait().success());
     let report = place.run(&["report", text(&trace), "--json"]);
     assert!(report.stderr.is_empty(), "closed and whole: {}", told(&report));
+}
+
+fn record(place: &Place, pid: &str, trace: &Path) -> Running {
+    let mut command = place.command(&["record", pid, "-o", text(trace)]);
+    Running::start(command.stdout(Stdio::null()).stderr(Stdio::null()))
+}
+
+#[test]
+fn a_loop_that_falls_silent_is_saved_before_its_recorder_dies() {
+    let place = Place::new();
+    let demo = place.demo(&[]);
+    let pid = demo.pid().to_string();
+    let trace = place.file("a.looptrace");
+    let mut recorder = record(&place, &pid, &trace);
+    wait_for("the recorder to write", || fs::metadata(&trace).is_ok_and(|found| found.len() > 10_000));
+    demo.signal("STOP");
+    let ring = place.loops()[0]["ring"].as_str().unwrap().to_owned();
+    let mut events = Vec::new();
+    ProcessReader::open(Path::new(&ring), Start::Oldest).unwrap().flush(&mut events).unwrap();
+    let last = last_tick(&events).expect("the ring holds ticks");
+    wait_for("the last tick to be saved", || last_tick(&saved(&trace)) == Some(last));
+    recorder.kill();
+    assert_eq!(last_tick(&saved(&trace)), Some(last));
+}
+
+fn saved(trace: &Path) -> Vec<Stamped> {
+    let mut reader = TraceReader::open(trace).expect("a trace that is being written can be read");
+    let mut events = Vec::new();
+    while reader.poll(&mut events).expect("the file is there") != SourceState::Ended {}
+    events
+}
+
+fn last_tick(events: &[Stamped]) -> Option<u64> {
+    events.iter().rev().find_map(|stamped| match stamped.event {
+        Event::TickStart { tick } => Some(tick),
+        _ => None,
+    })
 }
 
 #[test]
