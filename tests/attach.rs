@@ -61,6 +61,10 @@ fn after_a_kill_the_ring_tells_the_last_ticks() {
     assert!(place.succeed(&["replay", &pid, "--no-tui"]).contains("demo"));
     let ring = listed[0]["ring"].as_str().unwrap();
     assert_eq!(place.json(&["report", ring, "--json"])["ticks"], report["ticks"]);
+    // A range counts from the first event that is left, as in a trace.
+    let chrome = place.file("dead.json");
+    place.succeed(&["export", &pid, "--from", "0s", "--to", "300ms", "-o", text(&chrome)]);
+    assert!(fs::read_to_string(chrome).unwrap().contains(r#""cat":"tick""#));
     // Attaching to the dead gives the page at once instead of waiting.
     place.succeed(&["attach", &pid, "--no-tui"]);
 }

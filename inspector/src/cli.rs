@@ -95,7 +95,7 @@ pub struct Live {
     /// Stop after this long, for example 10s or 1m30s
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub duration: Option<Duration>,
-    /// Save everything to FILE meanwhile
+    /// Save everything to FILE meanwhile; a file that exists is replaced
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
     /// Frames a second, at most
@@ -115,13 +115,14 @@ pub struct DemoArgs {
     #[command(flatten)]
     pub live: Live,
     /// Fixes what arrives and when
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
     pub seed: u64,
     /// Requests a second, or `max` to saturate the loop
     #[arg(long, value_name = "RATE|max", default_value = "600", value_parser = Load::parse)]
+    #[arg(allow_negative_numbers = true)]
     pub load: Load,
-    /// Let one handler block this long, once a second
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    /// Let one handler block this long, at most 10s, once a second
+    #[arg(long, value_name = "TIME", value_parser = stall)]
     pub stall: Option<Duration>,
     /// Make every task of a tag this much slower (repeatable)
     #[arg(long, value_name = "TAG=FACTOR", value_parser = Scale::parse)]
@@ -166,7 +167,7 @@ pub struct RecordArgs {
     /// A process id, or the path of a ring
     #[arg(value_name = "PID|RING")]
     pub target: String,
-    /// The trace to write
+    /// The trace to write; a file that exists is replaced
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
     /// Stop after this long
@@ -188,6 +189,7 @@ pub struct ReplayArgs {
     pub input: String,
     /// How fast, for example 2x or 0.1x
     #[arg(long, value_name = "FACTOR", default_value = "1x", value_parser = speed)]
+    #[arg(allow_negative_numbers = true)]
     pub speed: f64,
     /// Where to begin, from the trace's start
     #[arg(long, value_name = "TIME", value_parser = duration)]
@@ -238,7 +240,7 @@ pub struct ExportArgs {
     /// What to write
     #[arg(long, value_name = "FORMAT", default_value = "chrome")]
     pub format: ExportFormat,
-    /// The file to write, - for standard output
+    /// The file to write, - for standard output; a file that exists is replaced
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,
     /// Leave out what ended before this, from the trace's start
@@ -259,9 +261,16 @@ pub enum ExportFormat {
 fn duration(text: &str) -> Result<Duration, String> {
     let fractional = text.strip_suffix('s').and_then(|seconds| seconds.parse::<f64>().ok());
     if let Some(seconds) = fractional.filter(|seconds| seconds.is_finite() && *seconds >= 0.0) {
-        return Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string());
+        return Duration::try_from_secs_f64(seconds).map_err(|_| format!("{text} is too long for any clock"));
     }
     humantime::parse_duration(text).map_err(|error| format!("{error}; write it as 10s, 1.5s, 40ms or 1m30s"))
+}
+
+/// A demo that is told to stop waits for the handler that blocks.
+fn stall(text: &str) -> Result<Duration, String> {
+    let most = Duration::from_secs(10);
+    let stall = duration(text)?;
+    if stall > most { Err(format!("a handler of the demo blocks {most:?} at most")) } else { Ok(stall) }
 }
 
 fn speed(text: &str) -> Result<f64, String> {

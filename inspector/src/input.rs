@@ -1,13 +1,14 @@
 //! What a command reads: the word on the command line becomes a ring or a trace.
 
-use std::fs::File;
-use std::io::{Read as _, Write};
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use loop_probes::discover;
 use loop_probes::ids::Timestamp;
-use loop_probes::process::ProcessReader;
+use loop_probes::process::{ProcessReader, ProcessState};
 use loop_probes::ring::Start;
 use loop_traces::chrome::export::{ExportError, ExportOptions, ExportStats, export};
 use loop_traces::reader::TraceReader;
@@ -23,8 +24,8 @@ const RING_MAGIC: &[u8; 8] = b"LOOPRING";
 pub enum Input {
     /// A saved trace.
     Trace(PathBuf, Box<TraceReader>),
-    /// What the ring of a process, dead or alive, held when it was opened.
-    Ring(Box<MemorySource>),
+    /// What the ring of a process, dead or alive, held when it was opened, and its [warnings](ring_warnings).
+    Ring(Box<MemorySource>, Vec<String>),
 }
 
 impl Input {
@@ -35,9 +36,12 @@ impl Input {
     /// [`Failure::Input`] where it cannot be read.
     pub fn open(word: &str) -> Result<Self, Failure> {
         let path = Path::new(word);
-        if !path.exists()
-            && let Ok(pid) = word.parse()
-        {
+        if fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            let pid = word.parse().map_err(|_| {
+                Failure::Input(format!(
+                    "there is no file {word:?}; `loopscope ps` lists the loops on this machine"
+                ))
+            })?;
             return Self::read_ring(&path_of(pid)?);
         }
         if starts_as_ring(path) {
@@ -49,14 +53,15 @@ impl Input {
 
     fn read_ring(path: &Path) -> Result<Self, Failure> {
         let mut ring = open_ring(path, Start::Oldest)?;
-        MemorySource::read(&mut ring).map(|kept| Self::Ring(Box::new(kept))).map_err(Failure::input)
+        let kept = MemorySource::read(&mut ring).map_err(Failure::input)?;
+        Ok(Self::Ring(Box::new(kept), ring_warnings(&ring)))
     }
 
     /// The stream of its events.
     pub fn source(&mut self) -> &mut dyn EventSource {
         match self {
             Self::Trace(_, trace) => &mut **trace,
-            Self::Ring(ring) => &mut **ring,
+            Self::Ring(ring, _) => &mut **ring,
         }
     }
 
@@ -65,7 +70,7 @@ impl Input {
     pub fn into_rewind(self) -> Box<dyn Rewind> {
         match self {
             Self::Trace(_, trace) => trace,
-            Self::Ring(ring) => ring,
+            Self::Ring(ring, _) => ring,
         }
     }
 
@@ -74,7 +79,17 @@ impl Input {
     pub fn warnings(&self) -> Vec<String> {
         match self {
             Self::Trace(_, trace) => trace.warnings(),
-            Self::Ring(_) => Vec::new(),
+            Self::Ring(_, warnings) => warnings.clone(),
+        }
+    }
+
+    /// Whether `path` is the trace that this reads.
+    #[must_use]
+    pub fn is_read_from(&self, path: &Path) -> bool {
+        let inode = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+        match self {
+            Self::Trace(own, _) => inode(own).is_some_and(|own| inode(path) == Some(own)),
+            Self::Ring(..) => false,
         }
     }
 
@@ -83,7 +98,7 @@ impl Input {
     pub fn at(&self, after: Duration) -> Timestamp {
         let begin = match self {
             Self::Trace(_, trace) => trace.extent().map(|(begin, _)| begin),
-            Self::Ring(ring) => ring.first_at(),
+            Self::Ring(ring, _) => ring.first_at(),
         };
         begin.unwrap_or_default().plus_ns(u64::try_from(after.as_nanos()).unwrap_or(u64::MAX))
     }
@@ -98,7 +113,7 @@ impl Input {
             Self::Trace(path, _) => {
                 export(|| TraceReader::open(path).map_err(SourceError::from), options, out)
             }
-            Self::Ring(ring) => export(|| Ok((**ring).clone()), options, out),
+            Self::Ring(ring, _) => export(|| Ok((**ring).clone()), options, out),
         }
     }
 }
@@ -127,12 +142,52 @@ pub fn open_ring(path: &Path, start: Start) -> Result<ProcessReader, Failure> {
     ProcessReader::open(path, start).map_err(Failure::input)
 }
 
+/// What people should know before they trust the numbers of a ring, a line each.
+#[must_use]
+pub fn ring_warnings(ring: &ProcessReader) -> Vec<String> {
+    let pid = ring.metadata().pid;
+    let mut lines = Vec::new();
+    match ring.dropped_sources() {
+        0 => {}
+        rings => lines.push(format!(
+            "process {pid}: {rings} rings found no room, and what their threads did is missing here; make room in its \
+             folder for rings, or set LOOPSCOPE_DIR, and start it anew"
+        )),
+    }
+    match ring.dropped_labels() {
+        0 => {}
+        names => {
+            lines.push(format!("process {pid}: {names} names found no room, so that numbers stand for them"))
+        }
+    }
+    lines
+}
+
+/// Why nothing more comes from the process of a ring, where that is so.
+#[must_use]
+pub fn state_warning(ring: &ProcessReader) -> Option<String> {
+    let pid = ring.metadata().pid;
+    match ring.state() {
+        ProcessState::Stopped => Some(format!(
+            "process {pid} is stopped, by SIGSTOP or a debugger: nothing happens in its loop until it goes on"
+        )),
+        ProcessState::Crashed => {
+            Some(format!("process {pid} crashed: `loopscope report {pid}` shows what its ring still holds"))
+        }
+        _ => None,
+    }
+}
+
 fn path_of(pid: u32) -> Result<PathBuf, Failure> {
     discover::find(pid).map(|found| found.path).map_err(Failure::input)
 }
 
 fn starts_as_ring(path: &Path) -> bool {
     let mut magic = [0; RING_MAGIC.len()];
+    // A FIFO that nobody writes to must not keep us here.
+    if !path.is_file() {
+        return false;
+    }
     // What cannot be opened fails again, with its reason, when it is opened as a trace.
     File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == *RING_MAGIC
 }

@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -22,6 +22,7 @@ use loop_traces::writer::{TraceWriter, WriteStats};
 
 use crate::dashboard::{Keeper, Recording};
 use crate::exit::Failure;
+use crate::exporting;
 use crate::input::Input;
 
 /// Reads again what is shown, from the oldest event that is still there.
@@ -173,6 +174,11 @@ impl Keeper for Keeping {
         let writer = TraceWriter::new(file, &path, reader.metadata(), Default::default());
         let writer = writer.map_err(|error| error.to_string())?;
         inner.writing = Some(Writing { writer, reader: Some(reader) });
+        // What the ring held goes first: where there is no room for it, that is the answer to the key.
+        inner.write(&[]);
+        if let Some(failed) = inner.failed.take() {
+            return Err(failed.to_string());
+        }
         Ok(Recording { on: true, text: format!("saving to {}, what the ring held included", path.display()) })
     }
 
@@ -195,17 +201,17 @@ impl Keeper for Keeping {
         let inner = self.0.borrow();
         let mut input = match &inner.again {
             Again::Ring(open) => {
-                Input::Ring(Box::new(MemorySource::read(&mut open()?).map_err(|error| error.to_string())?))
+                let kept = MemorySource::read(&mut open()?).map_err(|error| error.to_string())?;
+                Input::Ring(Box::new(kept), Vec::new())
             }
             Again::Saved(word) => Input::open(word).map_err(|failure| failure.to_string())?,
         };
         let (path, file) = new_file(input.source().metadata(), "json")?;
         let options =
             ExportOptions { range: TimeRange { from: Some(from), to: Some(to) }, ..Default::default() };
-        let mut out = BufWriter::new(file);
-        let stats = input.export_chrome(options, &mut out).map_err(|error| error.to_string())?;
-        out.flush().map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-        // A ring goes on while the picture stands still, and attaching later than it began counts from there.
+        let stats =
+            exporting::to_file(&input, options, file, &path).map_err(|failure| failure.to_string())?;
+        // A ring goes on while the picture stands still, and may hold less than was seen.
         let forgotten_ns = first_tick(&input).map_or(0, |oldest| oldest.ns_since(from));
         let missing = if forgotten_ns < FORGOTTEN_NS_TOLD {
             String::new()
@@ -221,7 +227,7 @@ const FORGOTTEN_NS_TOLD: u64 = 500_000_000;
 
 /// When the first tick began that a ring still holds; `None` for a trace, which forgets nothing.
 fn first_tick(input: &Input) -> Option<Timestamp> {
-    let Input::Ring(kept) = input else { return None };
+    let Input::Ring(kept, _) = input else { return None };
     let (mut kept, mut events) = ((**kept).clone(), Vec::new());
     while let Ok(SourceState::More) = kept.poll(&mut events) {}
     events.iter().find(|stamped| matches!(stamped.event, Event::TickStart { .. })).map(|stamped| stamped.at)

@@ -13,6 +13,7 @@
 //! | `cli`, `commands` | the command line; its verbs, one file each |
 //! | `input` | what a verb reads: a ring or a trace |
 //! | `recording`, `sink` | recording the own process without loss; folding and saving the same stream |
+//! | `exporting` | an export into a file, whole or not there |
 //! | `keeping` | saving and exporting from within the dashboard |
 //! | `exit`, `stdout`, `interrupt`, `diagnostics` | how a command ends, prints, is interrupted, and logs |
 //! | `app` | the state, and what changes it: no terminal, no colours |
@@ -30,6 +31,7 @@ pub mod commands;
 pub mod dashboard;
 pub mod diagnostics;
 pub mod exit;
+pub mod exporting;
 pub mod input;
 pub mod interrupt;
 pub mod keeping;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use loop_probes::clock::monotonic_now;
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
 use loop_traces::source::SourceCounts;
@@ -16,6 +17,8 @@ pub struct Sink {
     timeline: Timeline,
     writer: Option<TraceWriter>,
     failed: Option<WriteError>,
+    /// Without the file there is no point in going on.
+    is_for_the_file: bool,
 }
 
 impl Sink {
@@ -33,7 +36,19 @@ impl Sink {
     /// A sink that saves nothing.
     #[must_use]
     pub fn empty(metadata: &Metadata) -> Self {
-        Self { timeline: Timeline::of(metadata), writer: None, failed: None }
+        Self { timeline: Timeline::of(metadata), writer: None, failed: None, is_for_the_file: false }
+    }
+
+    /// Says that saving is what all this is for.
+    #[must_use]
+    pub fn for_the_file(self) -> Self {
+        Self { is_for_the_file: true, ..self }
+    }
+
+    /// Whether there is no point in going on.
+    #[must_use]
+    pub const fn is_pointless(&self) -> bool {
+        self.is_for_the_file && self.failed.is_some()
     }
 
     /// Takes events, in the order of their stream. When the file takes no more, the fold goes on.
@@ -42,7 +57,8 @@ impl Sink {
         self.timeline.counts = counts;
         if let Some(writer) = &mut self.writer {
             writer.set_counts(counts);
-            if let Err(error) = writer.append(events) {
+            // A loop that falls silent is saved too.
+            if let Err(error) = writer.append(events).and_then(|()| writer.flush_due(monotonic_now())) {
                 tracing::error!(%error, "recording stopped");
                 self.failed = Some(error);
                 self.writer = None;

@@ -80,6 +80,9 @@ pub enum FindError {
     /// Its ring is there and cannot be read.
     #[error(transparent)]
     Unreadable(#[from] OpenError),
+    /// A folder where it may be cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
 }
 
 /// Everything in the [runtime folders](runtime_folders).
@@ -128,14 +131,15 @@ pub fn find_in(folders: &[PathBuf], pid: u32) -> Result<RingInfo, FindError> {
     let prefix = format!("{pid}-");
     let named =
         |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix));
+    let mut folder = None;
     for problem in listing.problems {
-        if let Problem::File(error) = problem
-            && named(error.path())
-        {
-            return Err(error.into());
+        match problem {
+            Problem::File(error) if named(error.path()) => return Err(error.into()),
+            Problem::File(_) => {}
+            Problem::Folder(error) => folder = Some(error),
         }
     }
-    Err(FindError::NoSuchPid { pid })
+    Err(folder.map_or(FindError::NoSuchPid { pid }, FindError::from))
 }
 
 /// The one ring whose process runs.
@@ -154,9 +158,14 @@ pub fn only() -> Result<RingInfo, FindError> {
 /// As [`only`].
 pub fn only_in(folders: &[PathBuf]) -> Result<RingInfo, FindError> {
     let runs = |ring: &RingInfo| matches!(ring.state, ProcessState::Alive | ProcessState::Stopped);
-    let mut rings: Vec<RingInfo> = list_in(folders).rings.into_iter().filter(runs).collect();
+    let Listing { rings, problems } = list_in(folders);
+    let mut rings: Vec<RingInfo> = rings.into_iter().filter(runs).collect();
     match (rings.pop(), rings.is_empty()) {
-        (None, _) => Err(FindError::None),
+        (None, _) => Err(match problems.into_iter().next() {
+            None => FindError::None,
+            Some(Problem::Folder(error)) => error.into(),
+            Some(Problem::File(error)) => error.into(),
+        }),
         (Some(only), true) => Ok(only),
         (Some(last), false) => {
             rings.push(last);

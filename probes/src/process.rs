@@ -22,6 +22,7 @@ use crate::event::{Event, LabelKind};
 use crate::ids::{SourceId, Ticks, Timestamp};
 use crate::merge::Merge;
 use crate::metadata::Metadata;
+use crate::record::Packed;
 use crate::recorder::Running;
 use crate::ring::Start;
 use crate::session::Session;
@@ -93,6 +94,11 @@ pub struct ProcessReader {
     untold: Vec<Stamped>,
     dropped_sources: u64,
     dropped_labels: u64,
+    /// Where the stream begins. A worker's ring reaches back further than that of a busy loop; what it has from
+    /// before would make the stream look as if the loop had done nothing meanwhile.
+    begin: Option<Ticks>,
+    /// Records from before it.
+    passed_over: u64,
 }
 
 impl ProcessReader {
@@ -148,6 +154,9 @@ impl ProcessReader {
             untold: Vec::new(),
             dropped_sources: 0,
             dropped_labels: 0,
+            // From "newest" on, every ring is read from the same moment.
+            begin: (start == Start::Newest).then_some(Ticks(0)),
+            passed_over: 0,
             image,
             metadata,
         };
@@ -187,6 +196,7 @@ impl ProcessReader {
         let is_over = matches!(self.state, ProcessState::Ended | ProcessState::Crashed);
         let gathered = self.gather(gently && !is_over, out);
         let more = matches!(gathered, Ok(true));
+        self.begin.get_or_insert(self.rings.loops_since().unwrap_or_default());
         let watermark = if is_over && !more || self.rings.active() < 2 {
             Ticks(u64::MAX)
         } else {
@@ -248,16 +258,17 @@ impl ProcessReader {
         self.rings.lost()
     }
 
-    /// Records that were overwritten, or passed over, before the first read.
+    /// Records that were overwritten before the first read, or passed over because they are older than what is
+    /// left of any loop.
     #[must_use]
     pub fn before_attach(&self) -> u64 {
-        self.rings.before_attach()
+        self.rings.before_attach().saturating_add(self.passed_over)
     }
 
     /// Records that were read, parts counted each.
     #[must_use]
     pub fn records_read(&self) -> u64 {
-        self.rings.read()
+        self.rings.read() - self.passed_over
     }
 
     /// Of the records that were read, those that are no event this version knows.
@@ -336,7 +347,8 @@ impl ProcessReader {
 
     fn read_labels(&mut self, out: &mut Vec<Stamped>) -> Result<(), ReadError> {
         let Words([used, dropped, sources]) = self.image.words(head::LABELS_USED)?;
-        (self.dropped_labels, self.dropped_sources) = (dropped, sources);
+        (self.dropped_labels, self.dropped_sources) =
+            (dropped, sources.saturating_sub(self.image.unshared()));
         let used = usize::try_from(used).unwrap_or(usize::MAX).min(self.image.plan().labels_max);
         while self.labels_read < used {
             let label = self.image.label(self.labels_read)?;
@@ -364,7 +376,12 @@ impl ProcessReader {
 
     fn release(&mut self, watermark: Ticks, out: &mut Vec<Stamped>) {
         let mut merge = std::mem::take(&mut self.merge);
+        let begin = self.begin.unwrap_or_default();
         merge.release(watermark, |ring, raw| {
+            if raw.at < begin && !matches!(raw.event, Event::Label { .. } | Event::Lost { .. }) {
+                self.passed_over += Packed::new(raw.at, raw.event).parts() as u64;
+                return;
+            }
             let at = self.map.convert(raw.at);
             self.last_at = self.last_at.max(at);
             if let Event::Label { kind, id, text } = raw.event

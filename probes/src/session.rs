@@ -47,7 +47,7 @@ pub enum SessionError {
     #[error(transparent)]
     Folder(#[from] FolderError),
     /// The file cannot be made, most often because the filesystem is full.
-    #[error("no ring file of {bytes} bytes can be made in {}; free some space or set LOOPSCOPE_DIR", .folder.display())]
+    #[error("no ring file of {bytes} bytes can be made in {}: {source}; set LOOPSCOPE_DIR to a folder with room", .folder.display())]
     File {
         /// The folder.
         folder: PathBuf,
@@ -125,8 +125,9 @@ impl Session {
         self.handle.is_some()
     }
 
-    /// A ring for the calling thread's events, shown as `name`. When all places are taken or there is no
-    /// memory, the recorder is a disabled one, and readers see that one was left out.
+    /// A ring for the calling thread's events, shown as `name`. When all places are taken, the
+    /// recorder is a disabled one, and readers see that one was left out. Where the file finds no room for the
+    /// ring, only readers of this process see it, and others see that one is missing: [`unshared`](Self::unshared).
     #[must_use]
     pub fn recorder(&self, name: &str) -> Recorder {
         self.open(name, self.handle.as_ref().map_or(0, |handle| handle.capacity))
@@ -183,6 +184,12 @@ impl Session {
         self.handle.as_ref()?.file.as_ref().map(SharedFile::path)
     }
 
+    /// Rings that found no room in the file: readers of this process see them, other processes do not.
+    #[must_use]
+    pub fn unshared(&self) -> u64 {
+        self.handle.as_ref().map_or(0, |handle| handle.unshared())
+    }
+
     /// The clock whose [`ticks`](crate::clock::Clock::ticks) records of this session carry.
     #[must_use]
     pub fn clock(&self) -> SystemClock {
@@ -206,6 +213,11 @@ impl Inner {
 
     pub(crate) fn close(&self, place: usize, written: u64) {
         self.registry().close(&self.header, place, written);
+    }
+
+    /// Rings that are not in the file.
+    pub(crate) fn unshared(&self) -> u64 {
+        self.registry().unshared()
     }
 
     /// The slots of a place, for readers of the same process.

@@ -53,7 +53,13 @@ fn as_recording_process() {
                 signal_hook::flag::register(signal_hook::consts::SIGXFSZ, ignored).unwrap();
                 let limit = rustix::process::Rlimit { current: Some(bytes), maximum: Some(bytes) };
                 rustix::process::setrlimit(rustix::process::Resource::Fsize, limit).unwrap();
-                assert!(!session.recorder("no room").is_enabled());
+                // Its ring is in this process's memory: seen here, and missed elsewhere.
+                let unshared = session.recorder("no room");
+                unshared.record_now(Event::TickStart { tick: 7 });
+                let mut reader = session.reader(Start::Oldest);
+                reader.flush(&mut Vec::new()).unwrap();
+                assert_eq!((session.unshared(), reader.dropped_sources()), (1, 0));
+                assert_eq!(reader.records_read(), recorder.written() + unshared.written());
                 let error = Session::builder("no room").shared_in(&folder).unwrap_err();
                 assert!(error.to_string().contains("LOOPSCOPE_DIR"), "{error}");
             }

@@ -1,7 +1,7 @@
 //! The real binary for end-to-end tests: each test has a runtime folder of its own, and no process outlives it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -73,8 +73,7 @@ impl Place {
     /// Starts a demo without a dashboard and waits until its loop is listed.
     pub(crate) fn demo(&self, arguments: &[&str]) -> Running {
         let mut command = self.command(&["demo", "--no-tui", "--duration", "120s"]);
-        let child = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let demo = Running { child: child.expect("the demo starts") };
+        let demo = Running::start(command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()));
         let pid = demo.pid();
         wait_for("the demo's loop to be listed", || {
             self.loops().iter().any(|found| found["pid"] == pid && found["state"] == "alive")
@@ -95,6 +94,16 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// Starts `command`.
+    pub(crate) fn start(command: &mut Command) -> Self {
+        Self { child: command.spawn().expect("the program starts") }
+    }
+
+    /// Waits for it to end by itself.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.child.wait().expect("a process can be waited for")
+    }
+
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()

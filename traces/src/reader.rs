@@ -12,8 +12,9 @@ pub use error::{Damage, DamageKind, ReadError};
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use loop_probes::event::{DecodeError, Event, LabelKind};
@@ -21,6 +22,8 @@ use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::metadata::Metadata;
 use loop_probes::record::{Record, RecordError, Stamp, unpack};
 use loop_probes::stamped::Stamped;
+use loop_probes::text::InlineText;
+use rustix::fs::OFlags;
 
 use crate::format::columns::decode;
 use crate::format::{BLOCK_HEADER_BYTES, BlockHeader, BlockKind, Codec, Version, u32_at, u64_at};
@@ -29,6 +32,9 @@ use crate::source::{EventSource, SourceCounts, SourceError, SourceKind, SourceSt
 
 /// Most damages listed; further ones are only counted.
 const DAMAGES_MAX: usize = 256;
+
+/// Most names that are kept to be told again.
+const UNTOLD_MAX: usize = 1 << 17;
 
 /// Most emitters that a gap is announced for.
 const SOURCES_MAX: usize = 1024;
@@ -59,6 +65,8 @@ pub struct TraceReader<R = File> {
     counted: BTreeSet<usize>,
     counting: bool,
     labels: Labels,
+    /// Names from labels blocks whose records block, which would tell them, has not been read yet.
+    untold: Vec<Event>,
     recorded_counts: SourceCounts,
     counts: SourceCounts,
     sources: Vec<SourceId>,
@@ -82,9 +90,11 @@ impl TraceReader<File> {
     /// [`ReadError`] when it cannot be opened or does not begin as a trace of a version that this crate reads.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
         let io = |source| ReadError::Io { path: path.to_owned(), offset: 0, source };
-        let file = File::open(path).map_err(io)?;
-        if file.metadata().map_err(io)?.is_dir() {
-            return Err(io(std::io::ErrorKind::IsADirectory.into()));
+        // A FIFO that nobody writes to must not keep us here; the blocks of a pipe or a device cannot be sought.
+        let file = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path);
+        let file = file.map_err(io)?;
+        if !file.metadata().map_err(io)?.is_file() {
+            return Err(ReadError::NotAFile { path: path.to_owned() });
         }
         Self::new(file, path)
     }
@@ -118,6 +128,7 @@ impl<R: Read + Seek> TraceReader<R> {
             counted: BTreeSet::new(),
             counting: true,
             labels: Labels::default(),
+            untold: Vec::new(),
             recorded_counts: SourceCounts::default(),
             counts: SourceCounts::default(),
             sources: Vec::new(),
@@ -210,6 +221,7 @@ impl<R: Read + Seek> TraceReader<R> {
         // Merged order: the blocks' ends never go back in a file that a writer wrote.
         self.next = self.blocks.partition_point(|block| block.header.last < at);
         self.labels = Labels::default();
+        self.untold.clear();
         self.last_at = None;
         for place in 0..self.next {
             if self.blocks[place].header.kind == BlockKind::LABELS {
@@ -270,7 +282,7 @@ impl<R: Read + Seek> TraceReader<R> {
             Err(kind) => Some(kind),
             Ok(payload) if block.header.kind == BlockKind::LABELS => {
                 let payload = payload.to_vec();
-                (!learn_labels(&payload, &mut self.labels)).then_some(DamageKind::Labels)
+                (!self.learn_labels(&payload)).then_some(DamageKind::Labels)
             }
             Ok(payload) => {
                 decode(payload, block.header.records as usize, &mut records).err().map(DamageKind::Columns)
@@ -278,7 +290,12 @@ impl<R: Read + Seek> TraceReader<R> {
         };
         match broken {
             Some(kind) => self.missing(block, kind, out),
-            None => self.unpack_all(&records, out),
+            None => {
+                if block.header.kind == BlockKind::RECORDS {
+                    self.untold.clear();
+                }
+                self.unpack_all(&records, out);
+            }
         }
         self.records = records;
         Ok(())
@@ -329,8 +346,31 @@ impl<R: Read + Seek> TraceReader<R> {
                 out.push(Stamped { at, source: *source, event: Event::Lost { count, from } });
                 count = 0;
             }
+            // The block would have told them.
+            for event in self.untold.drain(..) {
+                out.push(Stamped { at, source: SourceId(0), event });
+            }
             self.last_at = Some(at);
         }
+    }
+
+    /// Whether `bytes` is a list of labels.
+    fn learn_labels(&mut self, mut bytes: &[u8]) -> bool {
+        while !bytes.is_empty() {
+            let Some((head, rest)) = bytes.split_at_checked(6) else { return false };
+            let Some((text, rest)) = rest.split_at_checked(usize::from(head[5])) else { return false };
+            let Ok(text) = std::str::from_utf8(text) else { return false };
+            // A kind of label that a newer writer knows names nothing that this reader shows.
+            if let Some(kind) = LabelKind::from_code(head[0]) {
+                let id = u32_at(head, 1);
+                self.labels.learn(kind, id, text);
+                if self.untold.len() < UNTOLD_MAX {
+                    self.untold.push(Event::Label { kind, id, text: InlineText::new(text) });
+                }
+            }
+            bytes = rest;
+        }
+        true
     }
 
     fn unpack_all(&mut self, records: &[Record], out: &mut Vec<Stamped>) {
@@ -364,21 +404,6 @@ impl<R: Read + Seek> TraceReader<R> {
             }
         }
     }
-}
-
-/// Whether `bytes` is a list of labels.
-fn learn_labels(mut bytes: &[u8], labels: &mut Labels) -> bool {
-    while !bytes.is_empty() {
-        let Some((head, rest)) = bytes.split_at_checked(6) else { return false };
-        let Some((text, rest)) = rest.split_at_checked(usize::from(head[5])) else { return false };
-        let Ok(text) = std::str::from_utf8(text) else { return false };
-        // A kind of label that a newer writer knows names nothing that this reader shows.
-        if let Some(kind) = LabelKind::from_code(head[0]) {
-            labels.learn(kind, u32_at(head, 1), text);
-        }
-        bytes = rest;
-    }
-    true
 }
 
 impl<R: Read + Seek> EventSource for TraceReader<R> {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::histogram::Percentiles;
 use crate::summary::{StallSummary, Summary};
-use crate::units::{count, duration, percent, position, rate};
+use crate::units::{count, counted, duration, percent, position, rate};
 
 /// Stalls shown.
 const STALLS_SHOWN: usize = 10;
@@ -50,8 +50,8 @@ fn head(out: &mut String, summary: &Summary) {
     if summary.ticks.incomplete > 0 {
         line!(
             out,
-            "{} ticks are incomplete (records before or around them are missing) and count nowhere else",
-            count(summary.ticks.incomplete)
+            "{} left out of all figures: records before or around it are missing",
+            counted(summary.ticks.incomplete, "incomplete tick is", "incomplete ticks are")
         );
     }
     if summary.unknown_kinds > 0 {
@@ -87,9 +87,9 @@ fn totals(out: &mut String, summary: &Summary) {
         );
     };
     let over = format!(
-        "run · busy {} · {} stalls over {}",
+        "run · busy {} · {} over {}",
         percent(ticks.utilization),
-        count(ticks.stalls),
+        counted(ticks.stalls, "stall", "stalls"),
         duration(ticks.stall_limit_ns)
     );
     row(out, "ticks", ticks.count, &ticks.run_ns, &over);

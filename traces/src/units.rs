@@ -41,6 +41,12 @@ pub fn count(count: u64) -> String {
     out
 }
 
+/// A count and what it counts: `1 stall`, `1,204 stalls`.
+#[must_use]
+pub fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
+}
+
 /// A position in a recording: `00:11.2`, `1:02:11.2`.
 #[must_use]
 pub fn position(ns: u64) -> String {
@@ -83,6 +89,12 @@ fn three_digits(value: u64, unit: u64, name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_not_many() {
+        assert_eq!(counted(1, "stall", "stalls"), "1 stall");
+        assert_eq!(counted(1204, "stall", "stalls"), "1,204 stalls");
+    }
 
     #[test]
     fn durations_have_three_digits() {

@@ -5,9 +5,13 @@
 //! (a full disk), the file is cut back to its last whole block and the writer refuses everything that
 //! follows, so that the file never ends in the middle.
 
+mod output;
+
+pub use output::{TraceOutput, create};
+
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use loop_probes::event::{Event, LabelKind};
@@ -21,36 +25,6 @@ use crate::format::{
     BLOCKS_MAX, BlockHeader, BlockKind, Codec, FILE_MAGIC, METADATA_BYTES_MAX, RECORDS_MAX, Version, trailer,
 };
 use crate::source::SourceCounts;
-
-/// Where a trace is written to.
-pub trait TraceOutput: Write {
-    /// Cuts the output back to its first `len` bytes and goes on writing there.
-    ///
-    /// # Errors
-    ///
-    /// What the output says.
-    fn truncate(&mut self, len: u64) -> io::Result<()>;
-}
-
-impl TraceOutput for File {
-    fn truncate(&mut self, len: u64) -> io::Result<()> {
-        self.set_len(len)?;
-        self.seek(SeekFrom::Start(len)).map(|_| ())
-    }
-}
-
-impl<W: TraceOutput> TraceOutput for &mut W {
-    fn truncate(&mut self, len: u64) -> io::Result<()> {
-        (**self).truncate(len)
-    }
-}
-
-impl TraceOutput for Vec<u8> {
-    fn truncate(&mut self, len: u64) -> io::Result<()> {
-        Self::truncate(self, usize::try_from(len).unwrap_or(usize::MAX));
-        Ok(())
-    }
-}
 
 /// When a block is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +54,18 @@ pub enum WriteError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// The file is the ring of a process: to empty it would crash the process, or lose what it left behind.
+    #[error("{path} is the ring file of a process, which must not be overwritten: choose another name")]
+    IsRing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Somebody writes to the file already.
+    #[error("{path} is being written by another loopscope: choose another name, or wait until it ends")]
+    Busy {
+        /// The file.
+        path: PathBuf,
     },
     /// Writing failed, for example because the disk is full.
     #[error(
@@ -162,15 +148,13 @@ impl<W: TraceOutput> fmt::Debug for TraceWriter<W> {
 }
 
 impl TraceWriter<File> {
-    /// Creates the file, or empties it where it exists.
+    /// Creates the file, or empties it where it exists; see [`create`].
     ///
     /// # Errors
     ///
-    /// [`WriteError`] when it cannot be created or written.
+    /// [`WriteError`] when it cannot be created or written, or is not to be overwritten.
     pub fn create(path: &Path, metadata: &Metadata) -> Result<Self, WriteError> {
-        let created = File::create(path);
-        let out = created.map_err(|source| WriteError::Create { path: path.to_owned(), source })?;
-        Self::new(out, path, metadata, WriteOptions::default())
+        Self::new(create(path)?, path, metadata, WriteOptions::default())
     }
 }
 

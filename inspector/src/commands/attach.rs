@@ -28,7 +28,8 @@ pub(super) fn run(args: &AttachArgs, global: &Global) -> Result<(), Failure> {
     let mut sink = Sink::new(source.metadata(), live.record.as_deref())?;
     let followed = follow(&mut source, &mut sink, &interrupt);
     let (timeline, written) = sink.finish();
+    // What was seen is told, however it ended.
+    summary::print(&timeline, &source, live.json)?;
     followed?;
-    written?;
-    summary::print(&timeline, &source, live.json)
+    written.map(drop)
 }

@@ -1,5 +1,6 @@
 //! `loopscope demo`: the embedded loop under a real load.
 
+use std::path::Path;
 use std::time::Duration;
 
 use loop_probes::ring::Start;
@@ -42,6 +43,7 @@ pub(super) fn run(args: &DemoArgs, global: &Global) -> Result<(), Failure> {
     session.finish();
     let source = recording.source();
     let (timeline, written) = recording.finish();
+    warn_unshared(&session);
     summary::print_demo(&Summary::new(&source, &timeline), &served, args.live.json)?;
     written.map(drop)
 }
@@ -57,10 +59,22 @@ fn draw(args: &DemoArgs, global: &Global, session: &Session) -> Result<(), Failu
     let stopped = workload.stop().map_err(failure);
     session.finish();
     let (_timeline, written) = recording.finish();
+    warn_unshared(session);
     drawn?;
     let served = stopped?;
     written?;
     stdout::print(&format!("{served}\n"))
+}
+
+/// The rings did not fit into the folder: only this process could read them.
+fn warn_unshared(session: &Session) {
+    let folder = session.path().and_then(Path::parent);
+    if let (rings @ 1.., Some(folder)) = (session.unshared(), folder) {
+        warn(&format!(
+            "nobody else could see {rings} rings of this demo: {} has no room; set LOOPSCOPE_DIR to a folder with room",
+            folder.display()
+        ));
+    }
 }
 
 fn options(args: &DemoArgs) -> WorkloadOptions {

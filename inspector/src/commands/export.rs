@@ -1,29 +1,40 @@
 //! `loopscope export`: a trace or a ring as a file for other viewers.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::path::Path;
 
 use loop_traces::chrome::export::{ExportError, ExportOptions, ExportStats};
 use loop_traces::chrome::survey::TimeRange;
+use loop_traces::writer::create;
 
 use super::warn;
 use crate::cli::{ExportArgs, ExportFormat};
 use crate::exit::Failure;
+use crate::exporting;
 use crate::input::Input;
 use crate::stdout::settle;
 
 pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
+    if let (Some(from), Some(to)) = (args.from, args.to)
+        && from > to
+    {
+        return Err(Failure::Usage(format!(
+            "nothing lies between --from {from:?} and --to {to:?}: swap them"
+        )));
+    }
     let input = Input::open(&args.input)?;
     let range = TimeRange { from: args.from.map(|from| input.at(from)), to: args.to.map(|to| input.at(to)) };
     let options = ExportOptions { range, ..ExportOptions::default() };
-    let stats = if args.output == Path::new("-") {
-        write(&input, args.format, options, io::stdout().lock(), "standard output")?
-    } else {
-        let place = args.output.display().to_string();
-        let file = File::create(&args.output);
-        let file = file.map_err(|error| Failure::Input(format!("cannot create {place}: {error}")))?;
-        write(&input, args.format, options, file, &place)?
+    let stats = match args.format {
+        ExportFormat::Chrome if args.output == Path::new("-") => to_stdout(&input, options)?,
+        ExportFormat::Chrome => {
+            if input.is_read_from(&args.output) {
+                let place = args.output.display();
+                return Err(Failure::Usage(format!("-o {place} is the trace itself: name another file")));
+            }
+            let file = create(&args.output).map_err(Failure::input)?;
+            Some(exporting::to_file(&input, options, file, &args.output)?)
+        }
     };
     for warning in input.warnings() {
         warn(&warning);
@@ -38,21 +49,11 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Exports to `out`, called `place`. Nothing is said of a reader that had enough.
-fn write(
-    input: &Input,
-    format: ExportFormat,
-    options: ExportOptions,
-    out: impl Write,
-    place: &str,
-) -> Result<Option<ExportStats>, Failure> {
-    let mut out = BufWriter::with_capacity(256 * 1024, out);
-    let exported = match format {
-        ExportFormat::Chrome => input.export_chrome(options, &mut out),
-    };
-    match exported.and_then(|stats| out.flush().map(|()| stats).map_err(ExportError::Write)) {
+/// Nothing is said of a reader that had enough.
+fn to_stdout(input: &Input, options: ExportOptions) -> Result<Option<ExportStats>, Failure> {
+    match exporting::to(input, options, io::stdout().lock()) {
         Ok(stats) => Ok(Some(stats)),
-        Err(ExportError::Write(error)) => settle(Err(error), place).map(|()| None),
+        Err(ExportError::Write(error)) => settle(Err(error), "standard output").map(|()| None),
         Err(error) => Err(Failure::input(error)),
     }
 }

@@ -4,11 +4,13 @@ use loop_probes::process::ProcessReader;
 use loop_probes::stamped::Stamped;
 use loop_traces::source::{EventSource, SourceState};
 
+use super::warn;
 use crate::exit::Failure;
+use crate::input;
 use crate::interrupt::Interrupt;
 use crate::sink::Sink;
 
-/// Moves everything from `source` to `sink`.
+/// Moves everything from `source` to `sink`, and says what people should know before they trust its numbers.
 ///
 /// # Errors
 ///
@@ -18,6 +20,15 @@ pub(super) fn follow(
     sink: &mut Sink,
     interrupt: &Interrupt,
 ) -> Result<(), Failure> {
+    let followed = until_the_end(source, sink, interrupt);
+    let why_silent = followed.is_ok().then(|| input::state_warning(source)).flatten();
+    for warning in input::ring_warnings(source).into_iter().chain(why_silent) {
+        warn(&warning);
+    }
+    followed
+}
+
+fn until_the_end(source: &mut ProcessReader, sink: &mut Sink, interrupt: &Interrupt) -> Result<(), Failure> {
     let mut batch: Vec<Stamped> = Vec::new();
     loop {
         batch.clear();
@@ -30,6 +41,7 @@ pub(super) fn follow(
         sink.absorb(&batch, source.counts());
         match state.map_err(Failure::input)? {
             SourceState::Ended => return Ok(()),
+            _ if sink.is_pointless() => return Ok(()),
             SourceState::More => {}
             _ => interrupt.nap(source.suggested_period()),
         }

@@ -61,7 +61,7 @@ fn table(rings: &[RingInfo]) -> String {
         );
     }
     if rings.iter().any(|ring| ring.state == ProcessState::Crashed) {
-        text.push_str("\ncrashed: the ring is kept; `loopscope report PID` shows what happened last\n");
+        text.push_str("\ncrashed: the ring stays until its file is deleted; `loopscope report PID` shows what happened last\n");
     }
     text
 }

@@ -1,9 +1,11 @@
 //! `loopscope record`: save what a running loop does, without a dashboard.
 
+use std::path::Path;
+
 use loop_probes::ring::Start;
 
 use super::follow::follow;
-use super::summary;
+use super::{summary, warn};
 use crate::cli::RecordArgs;
 use crate::exit::Failure;
 use crate::input;
@@ -11,22 +13,20 @@ use crate::interrupt::Interrupt;
 use crate::sink::Sink;
 
 pub(super) fn run(args: &RecordArgs) -> Result<(), Failure> {
+    if args.output == Path::new("-") {
+        return Err(Failure::Usage("a trace is saved to a file: name one with -o, not -".to_owned()));
+    }
     let interrupt = Interrupt::new(args.duration)?;
     // What the ring holds already is part of the recording.
     let mut source = input::open_ring(&input::ring(Some(&args.target))?, Start::Oldest)?;
-    let mut sink = Sink::new(source.metadata(), Some(&args.output))?;
+    let mut sink = Sink::new(source.metadata(), Some(&args.output))?.for_the_file();
     let followed = follow(&mut source, &mut sink, &interrupt);
     let (timeline, written) = sink.finish();
-    followed?;
-    let stats = written?;
+    // What was seen is told, however it ended.
     summary::print(&timeline, &source, args.json)?;
-    if let Some(stats) = stats {
-        super::warn(&format!(
-            "saved {} events in {} bytes to {}",
-            stats.events,
-            stats.bytes,
-            args.output.display()
-        ));
+    followed?;
+    if let Some(stats) = written? {
+        warn(&format!("saved {} events in {} bytes to {}", stats.events, stats.bytes, args.output.display()));
     }
     Ok(())
 }

@@ -46,6 +46,9 @@ fn a_folder_that_is_not_ours_to_trust_is_a_problem() {
     let scratch = tempfile::tempdir().unwrap();
     let link = scratch.path().join("link");
     std::os::unix::fs::symlink(scratch.path(), &link).unwrap();
-    let listing = list_in(&[link]);
+    let folders = [link];
+    let listing = list_in(&folders);
     assert!(matches!(listing.problems[..], [Problem::Folder(FolderError::Symlink { .. })]));
+    let is_told = |error| matches!(error, FindError::Folder(FolderError::Symlink { .. }));
+    assert!(is_told(only_in(&folders).unwrap_err()) && is_told(find_in(&folders, 1).unwrap_err()));
 }

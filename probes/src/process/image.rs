@@ -106,6 +106,14 @@ impl Image {
         Ok(kind.zip(InlineText::from_words(text)).map(|(kind, text)| (kind, first as u32, text)))
     }
 
+    /// Rings that are missing in the file and can be read here all the same.
+    pub(super) fn unshared(&self) -> u64 {
+        match self {
+            Self::Local { session, .. } => session.unshared(),
+            Self::Nothing | Self::File(_) => 0,
+        }
+    }
+
     /// Whether the process has said that it ended. Cheap.
     pub(super) fn has_ended(&self) -> Result<bool, ReadError> {
         match self {

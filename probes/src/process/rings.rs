@@ -40,6 +40,10 @@ struct Ring {
     gap: u64,
     /// When the last event before it was.
     last_at: Option<Ticks>,
+    /// When its first event was.
+    first_at: Option<Ticks>,
+    /// A loop writes it: ticks were found.
+    is_loop: bool,
     unknown: u64,
     polled_at: Option<Timestamp>,
     /// Records in 2^20 ns, lately.
@@ -91,6 +95,10 @@ impl Rings {
                 Some(known) => self.rings[known].generation = generation,
                 None => {
                     let Some(slots) = SlotsAt::find(image, index, slots_at, capacity) else { continue };
+                    // Rings that share slots would give more records than the file has bytes.
+                    if self.rings.iter().any(|ring| slots.overlaps(capacity, &ring.slots, ring.capacity)) {
+                        continue;
+                    }
                     // A ring that is new since we attached is read from its beginning.
                     let start = if self.changes.is_none() { self.start } else { Start::Oldest };
                     self.rings.push(Ring {
@@ -101,6 +109,8 @@ impl Rings {
                         reader: Reader::new(start),
                         gap: 0,
                         last_at: None,
+                        first_at: None,
+                        is_loop: false,
                         unknown: 0,
                         polled_at: None,
                         rate: 0,
@@ -150,6 +160,13 @@ impl Rings {
 
     pub(super) fn before_attach(&self) -> u64 {
         self.rings.iter().fold(0, |sum, ring| sum.saturating_add(ring.reader.before_attach()))
+    }
+
+    /// Since when anything is left of a loop, where the records before were overwritten.
+    pub(super) fn loops_since(&self) -> Option<Ticks> {
+        let loops = self.rings.iter().filter(|ring| ring.is_loop);
+        let whole = |ring: &Ring| ring.reader.before_attach() == 0;
+        loops.map(|ring| ring.first_at.filter(|_| !whole(ring)).unwrap_or_default()).min()
     }
 
     pub(super) fn unknown(&self) -> u64 {
@@ -209,10 +226,19 @@ impl SlotsAt {
             }
             Image::File(_) => {
                 let end = offset.checked_add(capacity * RECORD_BYTES as u64)?;
-                (end <= i64::MAX as u64 && offset.is_multiple_of(RECORD_BYTES as u64))
+                let inside = offset >= image.plan().fixed_bytes as u64 && end <= i64::MAX as u64;
+                (inside && offset.is_multiple_of(RECORD_BYTES as u64))
                     .then(|| Self::File { offset, shift: capacity.trailing_zeros() })
             }
         }
+    }
+
+    fn overlaps(&self, capacity: u64, other: &Self, other_capacity: u64) -> bool {
+        let (Self::File { offset: ours, .. }, Self::File { offset: theirs, .. }) = (self, other) else {
+            return false;
+        };
+        let bytes = |capacity: u64| capacity * RECORD_BYTES as u64;
+        *ours < theirs + bytes(other_capacity) && *theirs < ours + bytes(capacity)
     }
 }
 
@@ -227,9 +253,13 @@ impl Ring {
     ) -> Result<bool, ReadError> {
         let before = self.reader.next();
         let (lane, gap, last_at, unknown) = (self.place, &mut self.gap, &mut self.last_at, &mut self.unknown);
+        let (first_at, is_loop) = (&mut self.first_at, &mut self.is_loop);
         let emit = |item: Item<'_>| match item {
             Item::Lost(count) => *gap = gap.saturating_add(count),
-            Item::Event(records) => take(records, lane, gap, last_at, unknown, merge),
+            Item::Event(records) => {
+                first_at.get_or_insert(Ticks(records[0][0]));
+                *is_loop |= take(records, lane, gap, last_at, unknown, merge);
+            }
         };
         let more = match (&self.slots, image) {
             (SlotsAt::Memory(slots, gate), Image::Local { drains, .. }) => {
@@ -265,7 +295,7 @@ impl Ring {
     }
 }
 
-/// Decodes one event and sends it on, its gap before it.
+/// Decodes one event and sends it on, its gap before it. Whether it is a tick's.
 fn take(
     records: &[Record],
     lane: usize,
@@ -273,7 +303,7 @@ fn take(
     last_at: &mut Option<Ticks>,
     unknown: &mut u64,
     merge: &mut Merge,
-) {
+) -> bool {
     let at = Ticks(records[0][0]);
     if *gap > 0 {
         let lost = Event::Lost { count: std::mem::take(gap), from: last_at.unwrap_or(at) };
@@ -283,7 +313,11 @@ fn take(
         Ok((at, event)) => {
             *last_at = Some(at);
             merge.push(lane, RawEvent { at, event });
+            matches!(event, Event::TickStart { .. } | Event::TickEnd { .. })
         }
-        Err(_) => *unknown += records.len() as u64,
+        Err(_) => {
+            *unknown += records.len() as u64;
+            false
+        }
     }
 }

@@ -117,6 +117,31 @@ fn newest_passes_over_what_is_there() {
 }
 
 #[test]
+fn the_stream_begins_where_the_loop_does() {
+    let session = session();
+    let (worker, busy) = (session.recorder("worker"), session.recorder("loop"));
+    let ran = |at: u64| worker.record(Ticks(at), Event::Mark { label: crate::ids::LabelId(1) });
+    (1..=20).for_each(|at| ran(at * 100));
+    // Of the loop's 300 ticks, one a nanosecond from 1001 on, the last 128 are left.
+    (1001..=1300).for_each(|at| mark(&busy, at));
+    let mut reader = session.reader(Start::Oldest);
+    let events = flush(&mut reader);
+    let first = events.iter().find(|stamped| !matches!(stamped.event, Event::Label { .. })).unwrap();
+    assert_eq!(first.at, Timestamp(1300 - 127));
+    let marks = events.iter().filter(|stamped| matches!(stamped.event, Event::Mark { .. }));
+    assert_eq!(marks.count(), 9, "from 1200 to 2000");
+    assert_eq!((reader.records_read(), reader.before_attach()), (128 + 9, 300 - 128 + 11));
+
+    // A loop that is whole begins where it began, and so does everything else.
+    let session = self::session();
+    let (worker, idle) = (session.recorder("worker"), session.recorder("loop"));
+    worker.record(Ticks(5), Event::Mark { label: crate::ids::LabelId(1) });
+    mark(&idle, 1000);
+    let mut reader = session.reader(Start::Oldest);
+    assert_eq!(flush(&mut reader).iter().filter(|stamped| stamped.at == Timestamp(5)).count(), 1);
+}
+
+#[test]
 fn a_place_is_used_again_and_says_so() {
     let session = Session::builder("test").capacity(128).recorders_max(2).private();
     let mut reader = session.reader(Start::Oldest);

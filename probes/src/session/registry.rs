@@ -9,6 +9,7 @@ use crate::memory::Region;
 use crate::record::RECORD_BYTES;
 use crate::ring::{RECORD_WORDS, RingSlots};
 use crate::shared::header::{Header, NewPlace};
+use crate::shared::layout::UNSHARED_AT;
 use crate::text::InlineText;
 
 /// What stands for the texts of a kind that came after [`texts_max`] others.
@@ -34,6 +35,8 @@ pub(super) struct Registry {
     last_label: u32,
     /// Bytes of rings behind the file's fixed part.
     ring_bytes: usize,
+    /// Rings that found no room in the file, so that only this process reads them.
+    unshared: u64,
     /// Writers wait for the draining reader.
     held: bool,
 }
@@ -102,15 +105,24 @@ impl Registry {
     fn add(&mut self, session: &Inner, name: InlineText, capacity: u32) -> Option<()> {
         let offset = session.header.plan().fixed_bytes + self.ring_bytes;
         let bytes = capacity as usize * RECORD_BYTES;
-        let region = match &session.file {
-            Some(file) => file.extend(offset, bytes).ok()?,
-            None => Region::heap(capacity as usize * RECORD_WORDS),
+        let private = || Region::heap(capacity as usize * RECORD_WORDS);
+        let (region, slots_at) = match session.file.as_ref().map(|file| file.extend(offset, bytes)) {
+            None => (private(), offset),
+            Some(Ok(region)) => (region, offset),
+            // The filesystem is full: this process need not go blind for that. Others are told that one is missing.
+            Some(Err(_)) => {
+                self.unshared += 1;
+                session.header.add_dropped_source();
+                (private(), UNSHARED_AT)
+            }
         };
-        self.ring_bytes += bytes;
+        if slots_at != UNSHARED_AT {
+            self.ring_bytes += bytes;
+        }
         self.places.push(Place {
             slots: RingSlots::new(Arc::new(region)),
             gate: Arc::new(Gate::new(u64::from(capacity), self.held)),
-            slots_at: offset as u64,
+            slots_at: slots_at as u64,
             capacity,
             name,
             generation: 0,
@@ -130,6 +142,10 @@ impl Registry {
 
     pub(super) fn slots(&self, index: usize) -> Option<(RingSlots, Arc<Gate>)> {
         self.places.get(index).map(|place| (place.slots.clone(), Arc::clone(&place.gate)))
+    }
+
+    pub(super) const fn unshared(&self) -> u64 {
+        self.unshared
     }
 
     /// From now on writers wait for the draining reader.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum FolderError {
     /// It cannot be made or looked at.
-    #[error("the folder {} for rings cannot be used; set LOOPSCOPE_DIR to one that can be written", .path.display())]
+    #[error("the folder {} for rings cannot be used: {source}; set LOOPSCOPE_DIR to one that can be written", .path.display())]
     Io {
         /// The folder.
         path: PathBuf,

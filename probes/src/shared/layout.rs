@@ -58,6 +58,9 @@ pub(crate) const PLACE_OPEN: u64 = 1;
 /// A place whose recorder is gone; its records can still be read.
 pub(crate) const PLACE_CLOSED: u64 = 2;
 
+/// Where a ring is said to be that is not in the file: readers of the file pass it over.
+pub(crate) const UNSHARED_AT: usize = 0;
+
 /// Places in the table of rings that we make.
 pub(crate) const PLACES_DEFAULT: usize = 64;
 /// Places in the table of rings that we accept.

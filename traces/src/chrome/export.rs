@@ -12,6 +12,7 @@ use loop_probes::event::{Event, Queue};
 use loop_probes::ids::Timestamp;
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
+use loop_probes::text::printable;
 
 use super::json::JsonOut;
 use super::layout::{Entry, Row, Spot};
@@ -176,15 +177,16 @@ impl<W: Write> ChromeWriter<W> {
         let base = self.survey.base.unwrap_or_default();
         let other = serde_json::json!({
             "recorder": concat!("loopscope ", env!("CARGO_PKG_VERSION")),
-            "program": metadata.program, "host": metadata.host, "command": metadata.command.join(" "),
-            "build": metadata.build, "policy": metadata.policy, "machine": metadata.machine,
+            "program": printable(&metadata.program), "host": printable(&metadata.host),
+            "command": printable(&metadata.command.join(" ")), "build": printable(&metadata.build),
+            "policy": printable(&metadata.policy), "machine": printable(&metadata.machine),
             "stall_limit_ns": metadata.stall_limit_ns.to_string(),
             "started_wall_ns": metadata.started.wall_ns.to_string(),
             "zero_monotonic_ns": base.as_ns().to_string(),
         });
         self.out.raw("{\"displayTimeUnit\":\"ns\",\"otherData\":").raw(&other.to_string());
         self.out.raw(",\"traceEvents\":[");
-        let program = format!("{} ({})", metadata.program, metadata.policy);
+        let program = printable(&format!("{} ({})", metadata.program, metadata.policy));
         self.name_row("process_name", 1, "name", &program);
         let threads = std::mem::take(&mut self.survey.threads);
         for (place, thread) in threads.iter().enumerate() {

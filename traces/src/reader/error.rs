@@ -22,6 +22,12 @@ pub enum ReadError {
         /// Why.
         source: io::Error,
     },
+    /// A folder, a pipe or a device.
+    #[error("{path} is no regular file, and a trace is read from one: save it to a file first")]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
     /// The file has no bytes.
     #[error("{path} is empty: nothing was recorded into it")]
     Empty {

@@ -104,7 +104,7 @@ impl<R: Read + Seek> Scan<'_, R> {
         let Some(at) = self.len.checked_sub(TRAILER_BYTES as u64) else { return Ok(None) };
         let trailer = self.bytes(at, TRAILER_BYTES)?;
         let offset = <&[u8; TRAILER_BYTES]>::try_from(&trailer[..]).ok().and_then(parse_trailer);
-        let Some(offset) = offset.filter(|offset| *offset >= begin) else { return Ok(None) };
+        let Some(offset) = offset.filter(|offset| (begin..at).contains(offset)) else { return Ok(None) };
         let Some(header) = self.block_header(offset)?.and_then(Result::ok) else { return Ok(None) };
         let end = offset.saturating_add(BLOCK_HEADER_BYTES as u64 + u64::from(header.stored_bytes));
         if header.kind != BlockKind::INDEX || end != at {
@@ -212,7 +212,8 @@ impl<R: Read + Seek> Scan<'_, R> {
     }
 }
 
-/// The entries of an index, where every one of them can be: in order, before the index, with a whole header.
+/// The entries of an index, where they are what a writer writes: block after block from the file header to the
+/// index, so that no block is left out.
 fn entries(raw: &[u8], begin: u64, end: u64) -> Option<Vec<BlockPlace>> {
     let mut blocks: Vec<BlockPlace> = Vec::with_capacity(raw.len() / INDEX_ENTRY_BYTES);
     let mut free = begin;
@@ -223,11 +224,11 @@ fn entries(raw: &[u8], begin: u64, end: u64) -> Option<Vec<BlockPlace>> {
         let offset = u64_at(entry, 0);
         let header = BlockHeader::parse(<&[u8; BLOCK_HEADER_BYTES]>::try_from(&entry[8..]).ok()?).ok()?;
         let past = offset.checked_add(BLOCK_HEADER_BYTES as u64 + u64::from(header.stored_bytes))?;
-        if offset < free || past > end {
+        if offset != free {
             return None;
         }
         free = past;
         blocks.push(BlockPlace { offset, header });
     }
-    Some(blocks)
+    (free == end).then_some(blocks)
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use loop_probes::event::Event;
 use loop_probes::ids::Timestamp;
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
@@ -50,10 +51,11 @@ impl MemorySource {
         self
     }
 
-    /// The time of the first event.
+    /// The time of the first event that is not a name: names of a ring carry the time of its process's start.
     #[must_use]
     pub fn first_at(&self) -> Option<Timestamp> {
-        self.events.first().map(|stamped| stamped.at)
+        let mut events = self.events.iter();
+        events.find(|stamped| !matches!(stamped.event, Event::Label { .. })).map(|stamped| stamped.at)
     }
 
     /// From the next poll on, gives the events from `at` on.

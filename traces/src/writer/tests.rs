@@ -1,6 +1,6 @@
 //! Tests of the writer: what it writes is what is read, and a full disk leaves a whole file.
 
-use std::io::Cursor;
+use std::io::{Cursor, Write};
 
 use super::*;
 use crate::reader::TraceReader;

@@ -95,7 +95,7 @@ fn any_size_that_a_header_claims_is_harmless() {
 }
 
 #[test]
-fn a_table_of_a_thousand_claimed_rings_takes_bounded_memory() {
+fn rings_that_share_slots_are_read_once() {
     let (_folder, path, mut bytes) = whole();
     // Every place of the table says what the first says.
     let first = bytes[4096..4096 + 256].to_vec();
@@ -104,7 +104,7 @@ fn a_table_of_a_thousand_claimed_rings_takes_bounded_memory() {
     }
     fs::write(&path, &bytes).unwrap();
     let events = read(&path).unwrap();
-    assert_eq!(times(&events).len(), 64 * 128);
+    assert_eq!(times(&events).len(), 128, "more records than the file has would be a way to fill memory");
 }
 
 proptest! {

@@ -1,0 +1,127 @@
+//! Loops that are not ours: a hand-written epoll loop with ten lines of probes, and a program whose ring is
+//! overwritten far faster than anybody reads.
+
+#[expect(dead_code, reason = "each test file uses its part")]
+#[path = "support/program.rs"]
+mod program;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use loop_probes::event::Event;
+use loop_probes::session::Session;
+use loop_traces::reader::TraceReader;
+use loop_traces::source::{EventSource as _, SourceState};
+use program::{Place, Running, text, wait_for};
+use serde_json::Value;
+
+/// The example, built beside the binary under test.
+fn epoll_loop() -> PathBuf {
+    let profile = Path::new(env!("CARGO_BIN_EXE_loopscope")).parent().expect("the binary lies in a folder");
+    let target = profile.parent().expect("the profile lies in the target folder");
+    let mut build = Command::new(env!("CARGO"));
+    build.args([
+        "build",
+        "--quiet",
+        "--offline",
+        "-p",
+        "loop-probes",
+        "--example",
+        "epoll_loop",
+        "--target-dir",
+    ]);
+    build.arg(target).current_dir(env!("CARGO_MANIFEST_DIR"));
+    if profile.ends_with("release") {
+        build.arg("--release");
+    }
+    assert!(build.status().expect("cargo runs").success(), "the example does not build");
+    profile.join("examples/epoll_loop")
+}
+
+fn count(summary: &Value, what: &str) -> u64 {
+    summary[what]["count"].as_u64().unwrap_or_else(|| panic!("no {what} in {summary}"))
+}
+
+#[test]
+fn a_hand_written_epoll_loop_is_watched_like_ours() {
+    let place = Place::new();
+    let mut example = Command::new(epoll_loop());
+    example.arg("120").env("LOOPSCOPE_DIR", place.rings()).stdout(Stdio::null());
+    let mut example = Running::start(&mut example);
+    let pid = example.pid().to_string();
+    wait_for("its loop to be listed", || place.loops().iter().any(|found| found["state"] == "alive"));
+    let listed = &place.loops()[0];
+    assert_eq!((&listed["program"], &listed["pid"]), (&"epoll_loop".into(), &example.pid().into()));
+
+    let watched = place.json(&["attach", &pid, "--json", "--duration", "1s"]);
+    assert!(count(&watched, "ticks") > 10 && watched["timers"]["fired"].as_u64() > Some(10), "{watched}");
+    let tags: Vec<&str> = watched["tasks"]["by_tag"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tag| tag["tag"].as_str().unwrap())
+        .collect();
+    assert!(tags.contains(&"Echo") && tags.contains(&"Heartbeat"), "{tags:?}");
+
+    let (trace, chrome) = (place.file("e.looptrace"), place.file("e.json"));
+    let live = place.json(&["record", &pid, "-o", text(&trace), "--duration", "500ms", "--json"]);
+    let report = place.json(&["report", text(&trace), "--json"]);
+    assert_eq!((&live["tasks"], &live["ticks"]), (&report["tasks"], &report["ticks"]));
+    place.succeed(&["export", text(&trace), "-o", text(&chrome)]);
+    let exported: Value = serde_json::from_slice(&std::fs::read(&chrome).unwrap()).unwrap();
+    let tasks = exported["traceEvents"].as_array().unwrap().iter().filter(|event| event["cat"] == "task");
+    assert_eq!(tasks.count() as u64, count(&report, "tasks"));
+
+    example.kill();
+    assert_eq!(place.loops()[0]["state"], "crashed");
+    assert!(count(&place.json(&["report", &pid, "--json"]), "ticks") > 10);
+}
+
+#[test]
+fn what_a_slow_reader_loses_is_counted_to_the_record() {
+    let place = Place::new();
+    let session = Session::builder("torrent").capacity(1024).shared_in(&place.rings()).unwrap();
+    let trace = place.file("t.looptrace");
+    let stop = AtomicBool::new(false);
+    let (ticks, summary) = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let recorder = session.recorder("loop");
+            let mut tick = 0;
+            while !stop.load(Ordering::Relaxed) {
+                tick += 1;
+                recorder.record_now(Event::TickStart { tick });
+            }
+            tick
+        });
+        let ring = session.path().unwrap().to_owned();
+        let summary = place.json(&["record", text(&ring), "-o", text(&trace), "--duration", "1s", "--json"]);
+        stop.store(true, Ordering::Relaxed);
+        (writer.join().unwrap(), summary)
+    });
+    let lost = summary["lost_records"].as_u64().unwrap();
+    assert!(lost > 0 && ticks > lost, "{lost} of {ticks} were lost");
+    assert_eq!(place.json(&["report", text(&trace), "--json"])["lost_records"], lost);
+
+    let mut reader = TraceReader::open(&trace).unwrap();
+    let mut events = Vec::new();
+    while reader.poll(&mut events).unwrap() != SourceState::Ended {}
+    let (mut said, mut missing, mut last, mut others) = (0, 0, None, 0);
+    for stamped in &events {
+        match stamped.event {
+            Event::TickStart { tick } => {
+                missing += last.map_or(0, |last| tick - last - 1);
+                last = Some(tick);
+            }
+            Event::Lost { count, .. } => said += count,
+            _ => others += 1,
+        }
+    }
+    assert_eq!(said, lost);
+    // The recorder's own few calibrations may be among the lost; every tick that is missing is.
+    assert!(
+        (missing..=missing + 200).contains(&lost),
+        "{lost} lost, {missing} ticks missing, {others} others"
+    );
+    assert!(others < 200, "{others}");
+}

@@ -1,0 +1,201 @@
+//! What is written where: nothing that somebody needs is overwritten, and what was begun is readable or gone.
+
+#[path = "support/program.rs"]
+mod program;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use loop_probes::event::Event;
+use loop_probes::process::ProcessReader;
+use loop_probes::ring::Start;
+use loop_probes::stamped::Stamped;
+use loop_traces::reader::TraceReader;
+use loop_traces::source::{EventSource as _, SourceState};
+use program::{Place, Running, text, wait_for};
+
+/// Runs the binary where no file may grow beyond `kib`: what a full disk does, for any user.
+fn run_cramped(place: &Place, kib: u32, arguments: &[&str]) -> Output {
+    cramped(place, kib, arguments).output().expect("a shell runs")
+}
+
+fn cramped(place: &Place, kib: u32, arguments: &[&str]) -> Command {
+    let mut command = Command::new("bash");
+    command
+        .args(["-c", "trap '' XFSZ; ulimit -f \"$0\"; exec \"$@\"", &kib.to_string()])
+        .arg(env!("CARGO_BIN_EXE_loopscope"))
+        .args(arguments)
+        .env("LOOPSCOPE_DIR", place.rings())
+        .stdin(Stdio::null());
+    command
+}
+
+fn told(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn an_export_does_not_overwrite_its_input() {
+    let place = Place::new();
+    let (trace, link) = (place.file("a.looptrace"), place.file("link.looptrace"));
+    place.succeed(&["demo", "--duration", "500ms", "--no-tui", "--record", text(&trace)]);
+    fs::hard_link(&trace, &link).unwrap();
+    let before = fs::read(&trace).unwrap();
+    for output in [&trace, &link] {
+        let told = place.fail(2, &["export", text(&trace), "-o", text(output)]);
+        assert!(told.contains(text(output)), "{told}");
+    }
+    assert_eq!(fs::read(&trace).unwrap(), before);
+    // Any other file that exists is replaced.
+    let json = place.file("a.json");
+    fs::write(&json, "x".repeat(10_000_000)).unwrap();
+    place.succeed(&["export", text(&trace), "-o", text(&json)]);
+    let exported: serde_json::Value = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
+    assert!(exported["traceEvents"].is_array());
+}
+
+#[test]
+fn a_ring_is_never_overwritten() {
+    let place = Place::new();
+    let demo = place.demo(&[]);
+    let ring = place.loops()[0]["ring"].as_str().unwrap().to_owned();
+    let trace = place.file("a.looptrace");
+    place.succeed(&["record", &ring, "-o", text(&trace), "--duration", "200ms"]);
+    for arguments in [
+        &["record", &ring, "-o", &ring, "--duration", "1s"][..],
+        &["attach", &ring, "--no-tui", "--record", &ring, "--duration", "1s"],
+        &["demo", "--no-tui", "--record", &ring, "--duration", "1s"],
+        &["export", text(&trace), "-o", &ring],
+    ] {
+        assert!(place.fail(3, arguments).contains(&ring));
+    }
+    // An emptied ring would have killed the process that maps it.
+    assert_eq!(place.json(&["ps", "--json"])[0]["state"], "alive");
+    assert!(place.json(&["report", &ring, "--json"])["ticks"]["count"].as_u64() > Some(0));
+    drop(demo);
+}
+
+#[test]
+fn a_file_has_one_recorder() {
+    let place = Place::new();
+    let demo = place.demo(&[]);
+    let pid = demo.pid().to_string();
+    let trace = place.file("a.looptrace");
+    let mut first = record(&place, &pid, &trace);
+    wait_for("the first recorder to write", || fs::metadata(&trace).is_ok_and(|found| found.len() > 0));
+    let line = place.fail(3, &["record", &pid, "-o", text(&trace), "--duration", "1s"]);
+    assert!(line.contains(text(&trace)), "{line}");
+    // Nobody needs to wait for the end to look at it.
+    wait_for("whole blocks", || {
+        place.json(&["report", text(&trace), "--json"])["ticks"]["count"].as_u64() > Some(0)
+    });
+    first.signal("TERM");
+    assert!(first.wait().success());
+    let report = place.run(&["report", text(&trace), "--json"]);
+    assert!(report.stderr.is_empty(), "closed and whole: {}", told(&report));
+}
+
+fn record(place: &Place, pid: &str, trace: &Path) -> Running {
+    let mut command = place.command(&["record", pid, "-o", text(trace)]);
+    Running::start(command.stdout(Stdio::null()).stderr(Stdio::null()))
+}
+
+#[test]
+fn a_loop_that_falls_silent_is_saved_before_its_recorder_dies() {
+    let place = Place::new();
+    let demo = place.demo(&[]);
+    let pid = demo.pid().to_string();
+    let trace = place.file("a.looptrace");
+    let mut recorder = record(&place, &pid, &trace);
+    wait_for("the recorder to write", || fs::metadata(&trace).is_ok_and(|found| found.len() > 10_000));
+    demo.signal("STOP");
+    let ring = place.loops()[0]["ring"].as_str().unwrap().to_owned();
+    let mut events = Vec::new();
+    ProcessReader::open(Path::new(&ring), Start::Oldest).unwrap().flush(&mut events).unwrap();
+    let last = last_tick(&events).expect("the ring holds ticks");
+    wait_for("the last tick to be saved", || last_tick(&saved(&trace)) == Some(last));
+    recorder.kill();
+    assert_eq!(last_tick(&saved(&trace)), Some(last));
+}
+
+fn saved(trace: &Path) -> Vec<Stamped> {
+    let mut reader = TraceReader::open(trace).expect("a trace that is being written can be read");
+    let mut events = Vec::new();
+    while reader.poll(&mut events).expect("the file is there") != SourceState::Ended {}
+    events
+}
+
+fn last_tick(events: &[Stamped]) -> Option<u64> {
+    events.iter().rev().find_map(|stamped| match stamped.event {
+        Event::TickStart { tick } => Some(tick),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_recording_that_finds_no_room_ends_and_stays_readable() {
+    let place = Place::new();
+    let demo = place.demo(&["--load", "3000"]);
+    let pid = demo.pid().to_string();
+    let trace = place.file("a.looptrace");
+    // Without a time: it must end because there is no room.
+    let recorded = run_cramped(&place, 100, &["record", &pid, "-o", text(&trace), "--json"]);
+    assert_eq!(recorded.status.code(), Some(3), "{}", told(&recorded));
+    assert_eq!(told(&recorded).lines().count(), 1, "{}", told(&recorded));
+    assert!(told(&recorded).contains(text(&trace)));
+    let live: serde_json::Value = serde_json::from_slice(&recorded.stdout).unwrap();
+    assert_eq!(live["schema"], 1, "what was seen is told all the same");
+    let report = place.run(&["report", text(&trace), "--json"]);
+    assert_eq!(report.status.code(), Some(0), "{}", told(&report));
+    assert!(told(&report).contains("not closed"), "{}", told(&report));
+    let kept: serde_json::Value = serde_json::from_slice(&report.stdout).unwrap();
+    assert!(kept["ticks"]["count"].as_u64() > Some(0), "{kept}");
+}
+
+#[test]
+fn an_export_that_finds_no_room_leaves_nothing_half() {
+    let place = Place::new();
+    let (trace, json) = (place.file("a.looptrace"), place.file("a.json"));
+    place.succeed(&["demo", "--duration", "1s", "--no-tui", "--record", text(&trace)]);
+    let exported = run_cramped(&place, 100, &["export", text(&trace), "-o", text(&json)]);
+    assert_eq!(exported.status.code(), Some(3), "{}", told(&exported));
+    assert_eq!(told(&exported).lines().count(), 1);
+    assert!(!json.exists(), "half a document helps nobody");
+}
+
+#[test]
+fn rings_without_room_are_read_inside_and_missed_outside() {
+    let place = Place::new();
+    // Room for the ring file's head, not for the rings behind it.
+    let mut demo = cramped(&place, 600, &["demo", "--no-tui", "--json", "--duration", "4s"]);
+    let demo = demo.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for("the demo's loop to be listed", || !place.loops().is_empty());
+    let pid = demo.id().to_string();
+    wait_for("somebody to miss the rings", || told(&place.run(&["report", &pid])).contains("found no room"));
+    let watched = place.run(&["attach", &pid, "--json", "--duration", "300ms"]);
+    assert!(watched.status.success() && told(&watched).contains("found no room"), "{}", told(&watched));
+    let ended = demo.wait_with_output().unwrap();
+    assert!(ended.status.success() && told(&ended).contains("no room"), "{}", told(&ended));
+    let live: serde_json::Value = serde_json::from_slice(&ended.stdout).unwrap();
+    assert!(live["ticks"]["count"].as_u64() > Some(100), "the process itself sees everything: {live}");
+    assert_eq!(live["lost_records"], 0);
+}
+
+#[test]
+fn what_is_no_file_is_neither_waited_for_nor_read() {
+    let place = Place::new();
+    let fifo = place.file("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    for arguments in [
+        &["report", text(&fifo)][..],
+        &["replay", text(&fifo), "--no-tui"],
+        &["export", text(&fifo), "-o", "/dev/null"],
+        &["report", "/dev/zero"],
+        &["attach", text(&fifo), "--no-tui"],
+        &["demo", "--no-tui", "--duration", "1s", "--record", text(&fifo)],
+    ] {
+        place.fail(3, arguments);
+    }
+    assert!(place.fail(2, &["record", "1", "-o", "-"]).contains("-o"));
+}
