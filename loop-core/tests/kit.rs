@@ -110,8 +110,8 @@ impl World {
 }
 
 /// The name of a tag.
-pub(crate) fn name(of: Tag) -> &'static str {
-    tag::name(of).unwrap_or("untagged")
+pub(crate) fn name(of: Tag) -> String {
+    tag::name(of).map_or_else(|| "untagged".to_owned(), |name| name.to_string())
 }
 
 /// What an event says, where it says it: `pick!(events, Event::Poll { reason, .. } => reason)`.

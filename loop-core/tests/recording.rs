@@ -32,7 +32,7 @@ fn a_reader_sees_the_task_that_runs_now_and_the_poll_with_its_deadline() {
     }));
     event_loop.run().unwrap();
     let Some(Running::Task { task: running, tag }) = seen.get() else { panic!("{:?}", seen.get()) };
-    assert_eq!((running, name(tag)), (task, "looks"));
+    assert_eq!((running, name(tag)), (task, "looks".to_owned()));
 
     let mut reader = session.reader(Start::Oldest);
     let handle = event_loop.handle();

@@ -78,7 +78,7 @@ fn b00_io_runs_after_the_poll_and_before_due_timers() {
     let events = world.events();
     assert_eq!(pick!(events, Event::Phase { phase, .. } => phase), [Phase::Io, Phase::Timers]);
     let ready = pick!(events, Event::IoReady { tag, readiness, .. } => (name(tag), readiness));
-    assert_eq!(ready, [("io", 1)]);
+    assert_eq!(ready, [("io".to_owned(), 1)]);
 }
 
 #[test]

@@ -54,6 +54,7 @@ fn a_task_over_its_limit_is_slow_by_the_machines_own_clocks() {
     event_loop.run().unwrap();
     let events: Vec<_> = capture.take().into_iter().map(|(_, event)| event).collect();
     let slow = pick!(events, Event::SlowTask { tag, limit_ns, .. } => (name(tag), limit_ns));
+    let slow: Vec<(&str, u64)> = slow.iter().map(|(tag, limit)| (tag.as_str(), *limit)).collect();
     assert_eq!(slow, [("slow first", 10_000_000), ("slow second", 10_000_000)]);
 }
 

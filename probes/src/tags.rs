@@ -4,7 +4,7 @@
 //! of their own: a name has its number here, whoever asks first.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::ids::Tag;
 
@@ -17,8 +17,8 @@ const REST: &str = "(other tags)";
 #[derive(Default)]
 struct Table {
     /// Name of the tag `index + 1`: 0 is "untagged".
-    names: Vec<&'static str>,
-    numbers: HashMap<&'static str, Tag>,
+    names: Vec<Arc<str>>,
+    numbers: HashMap<Arc<str>, Tag>,
 }
 
 impl Table {
@@ -29,10 +29,10 @@ impl Table {
         let name = match max - self.names.len() {
             0 => return Tag(max as u16),
             1 => REST,
-            // The table is never dropped, and it is bounded.
-            _ => String::leak(name.to_owned()),
+            _ => name,
         };
-        self.names.push(name);
+        let name: Arc<str> = name.into();
+        self.names.push(Arc::clone(&name));
         let tag = Tag(self.names.len() as u16);
         self.numbers.insert(name, tag);
         tag
@@ -54,16 +54,16 @@ pub fn tag_of_label(label: &str) -> Tag {
 
 /// The name of `tag`, where it has one.
 #[must_use]
-pub fn name(tag: Tag) -> Option<&'static str> {
-    with_table(|table| table.names.get(usize::from(tag.0).checked_sub(1)?).copied())
+pub fn name(tag: Tag) -> Option<Arc<str>> {
+    with_table(|table| table.names.get(usize::from(tag.0).checked_sub(1)?).cloned())
 }
 
 /// All tags above `known`, with their names: what an emitter has to tell its recorder before it uses them.
 #[must_use]
-pub fn named_after(known: Tag) -> Vec<(Tag, &'static str)> {
+pub fn named_after(known: Tag) -> Vec<(Tag, Arc<str>)> {
     with_table(|table| {
         let new = table.names.iter().enumerate().skip(usize::from(known.0));
-        new.map(|(index, name)| (Tag(index as u16 + 1), *name)).collect()
+        new.map(|(index, name)| (Tag(index as u16 + 1), Arc::clone(name))).collect()
     })
 }
 
@@ -77,7 +77,7 @@ mod tests {
         let second = tag_of_label("tag-test-two");
         assert_ne!(first, second);
         assert_eq!(tag_of_label("tag-test-one"), first);
-        assert_eq!(name(second), Some("tag-test-two"));
+        assert_eq!(name(second).as_deref(), Some("tag-test-two"));
         assert_eq!(name(Tag(0)), None);
     }
 
@@ -85,7 +85,7 @@ mod tests {
     fn new_names_are_those_after_the_known_ones() {
         let known = tag_of_label("tag-test-known");
         let later = tag_of_label("tag-test-later");
-        assert!(named_after(known).contains(&(later, "tag-test-later")));
+        assert!(named_after(known).contains(&(later, "tag-test-later".into())));
         assert!(named_after(known).iter().all(|(tag, _)| *tag > known));
     }
 
@@ -94,7 +94,7 @@ mod tests {
         let mut table = Table::default();
         let tags: Vec<u16> = (0..5).map(|name| table.tag(&name.to_string(), 3).0).collect();
         assert_eq!(tags, [1, 2, 3, 3, 3]);
-        assert_eq!(table.names, ["0", "1", REST]);
+        assert_eq!(table.names.iter().map(|name| &**name).collect::<Vec<_>>(), ["0", "1", REST]);
         assert_eq!(table.tag("1", 3), Tag(2));
     }
 }

@@ -87,6 +87,6 @@ impl<T: Task> Context<'_, T> {
             return Ok(());
         }
         let tag = self.core.tag(task);
-        Err(LoopError::RunsOnce { tag: tag::name(tag).unwrap_or("untagged").to_owned(), what })
+        Err(LoopError::RunsOnce { tag: tag::name(tag).as_deref().unwrap_or("untagged").to_owned(), what })
     }
 }

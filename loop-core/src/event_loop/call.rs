@@ -62,7 +62,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.core.metrics.panics += 1;
         self.core.exception(current.task, &message);
         if self.policy().panics == PanicRule::Stop && self.failed.is_none() {
-            let tag = tag::name(current.tag).unwrap_or("untagged").to_owned();
+            let tag = tag::name(current.tag).as_deref().unwrap_or("untagged").to_owned();
             self.failed = Some(LoopError::Panicked { tag, message });
             self.core.scheduler.stop();
         }

@@ -154,7 +154,7 @@ impl<T: Task> Core<T> {
     #[cold]
     pub(crate) fn name_tags(&mut self) {
         for (tag, name) in tags::named_after(self.tags_named) {
-            self.recorder.name_tag(self.at, tag, name);
+            self.recorder.name_tag(self.at, tag, &name);
             self.tags_named = tag;
         }
     }

@@ -43,5 +43,5 @@ impl<T: Task> Scheduler<T> {
 
 /// A tag's name, for lists.
 pub(crate) fn name(of: Tag) -> String {
-    tag::name(of).map_or_else(|| format!("tag {of}"), str::to_owned)
+    tag::name(of).map_or_else(|| format!("tag {of}"), |name| name.to_string())
 }
