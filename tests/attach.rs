@@ -65,6 +65,8 @@ fn after_a_kill_the_ring_tells_the_last_ticks() {
     let chrome = place.file("dead.json");
     place.succeed(&["export", &pid, "--from", "0s", "--to", "300ms", "-o", text(&chrome)]);
     assert!(fs::read_to_string(chrome).unwrap().contains(r#""cat":"tick""#));
+    let told = String::from_utf8(place.run(&["report", &pid]).stderr).unwrap();
+    assert!(told.contains("crashed") && told.contains("last seen "), "{told}");
     // Attaching to the dead gives the page at once instead of waiting.
     place.succeed(&["attach", &pid, "--no-tui"]);
 }

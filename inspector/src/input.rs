@@ -12,8 +12,10 @@ use loop_probes::process::{ProcessReader, ProcessState};
 use loop_probes::ring::Start;
 use loop_traces::chrome::export::{ExportError, ExportOptions, ExportStats, export};
 use loop_traces::reader::TraceReader;
-use loop_traces::source::{EventSource, MemorySource, SourceError};
+use loop_traces::source::{EventSource, MemorySource, SourceError, SourceState};
+use loop_traces::timeline::Timeline;
 
+use crate::app::describe;
 use crate::exit::Failure;
 use crate::playback::Rewind;
 
@@ -54,7 +56,9 @@ impl Input {
     fn read_ring(path: &Path) -> Result<Self, Failure> {
         let mut ring = open_ring(path, Start::Oldest)?;
         let kept = MemorySource::read(&mut ring).map_err(Failure::input)?;
-        Ok(Self::Ring(Box::new(kept), ring_warnings(&ring)))
+        let mut warnings = ring_warnings(&ring);
+        warnings.extend(last_seen(&mut ring, &kept));
+        Ok(Self::Ring(Box::new(kept), warnings))
     }
 
     /// The stream of its events.
@@ -176,6 +180,24 @@ pub fn state_warning(ring: &ProcessReader) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// What the loop of a process that is gone, or that somebody stopped, was last seen in.
+fn last_seen(ring: &mut ProcessReader, kept: &MemorySource) -> Option<String> {
+    let state = match ring.state() {
+        ProcessState::Crashed => "crashed",
+        ProcessState::Stopped => "is stopped",
+        _ => return None,
+    };
+    let mut timeline = Timeline::of(kept.metadata());
+    let (mut again, mut batch) = (kept.clone(), Vec::new());
+    while let Ok(SourceState::More) = again.poll(&mut batch) {}
+    timeline.extend(&batch);
+    let of_the_loop = timeline.ticks.recent.newest().map(|tick| tick.source);
+    let running = EventSource::running(ring);
+    let running = running.iter().find(|now| Some(now.source) == of_the_loop).or_else(|| running.first())?;
+    let doing = describe::doing(running, &timeline.labels);
+    Some(format!("process {} {state}; its loop was last seen {doing}", kept.metadata().pid))
 }
 
 fn path_of(pid: u32) -> Result<PathBuf, Failure> {
