@@ -317,3 +317,26 @@ fn a_ring_that_was_left_behind_is_shown_at_its_end() {
     assert_eq!(number_after(&end, "fired "), last, "{end}");
     leave(terminal);
 }
+
+#[test]
+fn what_is_drawn_and_recorded_is_saved_at_once_and_says_what_came_before() {
+    let place = Place::new();
+    let demo = place.demo(&[]);
+    let (pid, trace) = (demo.pid().to_string(), place.file("drawn.looptrace"));
+    wait_for("records before the attach", || {
+        place.json(&["report", &pid, "--json"])["timers"]["fired"].as_u64() > Some(200)
+    });
+    let terminal = start(&place, &["attach", &pid, "--record", text(&trace)], &[]);
+    terminal.wait_for("the attached loop", |text| number_after(text, "fired ") > Some(200));
+    demo.signal("STOP");
+    terminal.wait_for("the stopped process", |text| text.contains("stopped"));
+    // Nothing more comes, and what came is in the file before anybody leaves.
+    wait_for("the file to hold what the screen shows", || {
+        let saved = place.json(&["report", text(&trace), "--json"])["timers"]["fired"].as_u64();
+        saved > Some(200) && saved == number_after(&terminal.text(), "fired ")
+    });
+    leave(terminal);
+    let report = place.json(&["report", text(&trace), "--json"]);
+    assert!(report["before_attach"].as_u64() > Some(0), "{}", report["before_attach"]);
+    assert_eq!(report["lost_records"], 0);
+}

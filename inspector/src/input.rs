@@ -12,7 +12,7 @@ use loop_probes::process::{ProcessReader, ProcessState};
 use loop_probes::ring::Start;
 use loop_traces::chrome::export::{ExportError, ExportOptions, ExportStats, export};
 use loop_traces::reader::TraceReader;
-use loop_traces::source::{EventSource, MemorySource, SourceError, SourceState};
+use loop_traces::source::{EventSource, MemorySource, SourceError};
 use loop_traces::timeline::Timeline;
 
 use crate::app::describe;
@@ -190,9 +190,7 @@ fn last_seen(ring: &mut ProcessReader, kept: &MemorySource) -> Option<String> {
         _ => return None,
     };
     let mut timeline = Timeline::of(kept.metadata());
-    let (mut again, mut batch) = (kept.clone(), Vec::new());
-    while let Ok(SourceState::More) = again.poll(&mut batch) {}
-    timeline.extend(&batch);
+    timeline.extend(kept.events());
     let of_the_loop = timeline.ticks.recent.newest().map(|tick| tick.source);
     let running = EventSource::running(ring);
     let running = running.iter().find(|now| Some(now.source) == of_the_loop).or_else(|| running.first())?;

@@ -17,13 +17,14 @@ use loop_probes::process::ProcessReader;
 use loop_probes::stamped::Stamped;
 use loop_traces::chrome::export::ExportOptions;
 use loop_traces::chrome::survey::TimeRange;
-use loop_traces::source::{EventSource, MemorySource, SourceState};
+use loop_traces::source::{EventSource, MemorySource, SourceCounts};
 use loop_traces::writer::{TraceWriter, WriteStats};
 
 use crate::dashboard::{Keeper, Recording};
 use crate::exit::Failure;
 use crate::exporting;
 use crate::input::Input;
+use crate::sink::save;
 
 /// Reads again what is shown, from the oldest event that is still there.
 pub enum Again {
@@ -110,19 +111,18 @@ impl Inner {
         }
     }
 
-    fn write(&mut self, events: &[Stamped]) {
-        let Some(writing) = &mut self.writing else { return };
-        let appended = match &mut writing.reader {
-            None => writing.writer.append(events),
+    fn write(&mut self, events: &[Stamped], counts: SourceCounts) {
+        let Some(Writing { writer, reader }) = &mut self.writing else { return };
+        let saved = match reader {
+            None => save(writer, events, counts),
             Some(reader) => {
                 let mut batch = Vec::new();
                 // What cannot be read any more is told by the dashboard, which reads the same ring.
                 let _ = EventSource::poll(reader, &mut batch);
-                writing.writer.set_counts(reader.counts());
-                writing.writer.append(&batch)
+                save(writer, &batch, reader.counts())
             }
         };
-        if let Err(error) = appended {
+        if let Err(error) = saved {
             tracing::error!(%error, "saving stopped");
             self.failed = Some(Failure::input(error));
             self.writing = None;
@@ -134,6 +134,7 @@ impl Inner {
         let mut last = Vec::new();
         if let Some(mut reader) = reader {
             let _ = reader.flush(&mut last);
+            writer.set_counts(reader.counts());
         }
         let path = writer.path().to_owned();
         match writer.append(&last).and_then(|()| writer.finish()) {
@@ -151,8 +152,8 @@ impl Inner {
 }
 
 impl Keeper for Keeping {
-    fn events(&mut self, events: &[Stamped]) {
-        self.0.borrow_mut().write(events);
+    fn events(&mut self, events: &[Stamped], counts: SourceCounts) {
+        self.0.borrow_mut().write(events, counts);
     }
 
     fn is_recording(&self) -> bool {
@@ -175,7 +176,7 @@ impl Keeper for Keeping {
         let writer = writer.map_err(|error| error.to_string())?;
         inner.writing = Some(Writing { writer, reader: Some(reader) });
         // What the ring held goes first: where there is no room for it, that is the answer to the key.
-        inner.write(&[]);
+        inner.write(&[], SourceCounts::default());
         if let Some(failed) = inner.failed.take() {
             return Err(failed.to_string());
         }
@@ -189,7 +190,10 @@ impl Keeper for Keeping {
         reader.flush(&mut events).map_err(|error| error.to_string())?;
         let (path, file) = new_file(reader.metadata(), "looptrace")?;
         let written = TraceWriter::new(file, &path, reader.metadata(), Default::default())
-            .and_then(|mut writer| writer.append(&events).and_then(|()| writer.finish()))
+            .and_then(|mut writer| {
+                save(&mut writer, &events, reader.counts())?;
+                writer.finish()
+            })
             .map_err(|error| error.to_string())?;
         let span_ns = events.last().zip(events.first()).map_or(0, |(last, first)| last.at.ns_since(first.at));
         let text = format!("saved the last {:.1} s to {}", span_ns as f64 / 1e9, path.display());
@@ -228,9 +232,10 @@ const FORGOTTEN_NS_TOLD: u64 = 500_000_000;
 /// When the first tick began that a ring still holds; `None` for a trace, which forgets nothing.
 fn first_tick(input: &Input) -> Option<Timestamp> {
     let Input::Ring(kept, _) = input else { return None };
-    let (mut kept, mut events) = ((**kept).clone(), Vec::new());
-    while let Ok(SourceState::More) = kept.poll(&mut events) {}
-    events.iter().find(|stamped| matches!(stamped.event, Event::TickStart { .. })).map(|stamped| stamped.at)
+    kept.events()
+        .iter()
+        .find(|stamped| matches!(stamped.event, Event::TickStart { .. }))
+        .map(|stamped| stamped.at)
 }
 
 /// A file that was not there before, named after the recorded program, in the current folder.

@@ -11,6 +11,18 @@ use loop_traces::writer::{TraceWriter, WriteError, WriteStats};
 
 use crate::exit::Failure;
 
+/// Saves a batch, and what its source could not give so far. To be called at every poll, with an empty batch
+/// too: a loop that falls silent is saved all the same.
+///
+/// # Errors
+///
+/// [`WriteError`] where the file takes no more.
+pub fn save(writer: &mut TraceWriter, events: &[Stamped], counts: SourceCounts) -> Result<(), WriteError> {
+    writer.set_counts(counts);
+    writer.append(events)?;
+    writer.flush_due(monotonic_now())
+}
+
 /// Folds and saves the same events, so that a report of the file says what was said live.
 #[derive(Debug)]
 pub struct Sink {
@@ -55,14 +67,12 @@ impl Sink {
     pub fn absorb(&mut self, events: &[Stamped], counts: SourceCounts) {
         self.timeline.extend(events);
         self.timeline.counts = counts;
-        if let Some(writer) = &mut self.writer {
-            writer.set_counts(counts);
-            // A loop that falls silent is saved too.
-            if let Err(error) = writer.append(events).and_then(|()| writer.flush_due(monotonic_now())) {
-                tracing::error!(%error, "recording stopped");
-                self.failed = Some(error);
-                self.writer = None;
-            }
+        if let Some(writer) = &mut self.writer
+            && let Err(error) = save(writer, events, counts)
+        {
+            tracing::error!(%error, "recording stopped");
+            self.failed = Some(error);
+            self.writer = None;
         }
     }
 

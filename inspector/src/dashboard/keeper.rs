@@ -2,6 +2,7 @@
 
 use loop_probes::ids::Timestamp;
 use loop_probes::stamped::Stamped;
+use loop_traces::source::SourceCounts;
 
 /// Saving to a file began or ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,9 +15,10 @@ pub struct Recording {
 
 /// Saves and exports. Texts come in the bottom row, an `Err` as a failure.
 pub trait Keeper: std::fmt::Debug {
-    /// Sees every batch of a live source before it is shown.
-    fn events(&mut self, events: &[Stamped]) {
-        let _ = events;
+    /// Sees every batch of a live source before it is shown, empty ones too, and what the source could not give
+    /// so far.
+    fn events(&mut self, events: &[Stamped], counts: SourceCounts) {
+        let _ = (events, counts);
     }
 
     /// Everything is being saved to a file already.

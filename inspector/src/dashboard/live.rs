@@ -52,8 +52,8 @@ impl<S: EventSource> Live<S> {
         loop {
             self.batch.clear();
             let polled = self.source.poll(&mut self.batch);
+            keeper.events(&self.batch, self.source.counts());
             if !self.batch.is_empty() {
-                keeper.events(&self.batch);
                 update(state, Message::Events(&self.batch));
                 came = true;
             }

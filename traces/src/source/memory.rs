@@ -9,7 +9,7 @@ use loop_probes::stamped::Stamped;
 
 use super::{EventSource, SourceCounts, SourceError, SourceKind, SourceState};
 
-/// Events given at a time, where nobody said otherwise.
+/// Events given at a time.
 const BATCH: usize = 4096;
 
 /// Events that can be read again and again. Clones share them.
@@ -21,7 +21,6 @@ pub struct MemorySource {
     counts: SourceCounts,
     events: Arc<[Stamped]>,
     next: usize,
-    batch: usize,
 }
 
 impl MemorySource {
@@ -29,7 +28,7 @@ impl MemorySource {
     #[must_use]
     pub fn new(name: &str, kind: SourceKind, metadata: Metadata, events: Vec<Stamped>) -> Self {
         let (name, events) = (name.to_owned(), events.into());
-        Self { name, kind, metadata, counts: SourceCounts::default(), events, next: 0, batch: BATCH }
+        Self { name, kind, metadata, counts: SourceCounts::default(), events, next: 0 }
     }
 
     /// Reads `source` until it ends, or has nothing more for now.
@@ -44,11 +43,10 @@ impl MemorySource {
         Ok(Self { counts: source.counts(), ..read })
     }
 
-    /// The same in batches of at most `events` (at least 1).
+    /// All its events, whatever was polled already.
     #[must_use]
-    pub fn with_batch(mut self, events: usize) -> Self {
-        self.batch = events.max(1);
-        self
+    pub fn events(&self) -> &[Stamped] {
+        &self.events
     }
 
     /// The time of the first event that is not a name: names of a ring carry the time of its process's start.
@@ -79,7 +77,7 @@ impl EventSource for MemorySource {
     }
 
     fn poll(&mut self, out: &mut Vec<Stamped>) -> Result<SourceState, SourceError> {
-        let end = (self.next + self.batch).min(self.events.len());
+        let end = (self.next + BATCH).min(self.events.len());
         out.extend_from_slice(&self.events[self.next..end]);
         self.next = end;
         Ok(if end < self.events.len() { SourceState::More } else { SourceState::Ended })
