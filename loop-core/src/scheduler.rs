@@ -176,12 +176,6 @@ impl<T: Task> Scheduler<T> {
         self.stop = true;
     }
 
-    /// Whether somebody asked to stop.
-    #[must_use]
-    pub const fn is_stopping(&self) -> bool {
-        self.stop
-    }
-
     /// The run ends: the request is used up, the next run goes on.
     pub const fn take_stop(&mut self) -> bool {
         std::mem::replace(&mut self.stop, false)

@@ -86,12 +86,6 @@ impl Time for Timestamp {
 }
 
 impl Timestamp {
-    /// The time at `ns` nanoseconds of the monotonic clock.
-    #[must_use]
-    pub const fn from_ns(ns: u64) -> Self {
-        Self(ns)
-    }
-
     /// Nanoseconds since the monotonic clock's zero.
     #[must_use]
     pub const fn as_ns(self) -> u64 {

@@ -43,12 +43,6 @@ impl Stamp {
         (self.0 >> 32) as u32
     }
 
-    /// The same stamp at another place.
-    #[must_use]
-    pub const fn at_place(self, place: u32) -> Self {
-        Self((place as u64) << 32 | self.0 & 0xffff_ffff)
-    }
-
     /// The event's kind.
     #[must_use]
     pub const fn kind(self) -> u8 {

@@ -107,7 +107,6 @@ pub struct Timeline {
     /// What the source could not give, as the source says.
     pub counts: SourceCounts,
     config: TimelineConfig,
-    by_kind: Vec<u64>,
     first: Option<Timestamp>,
     last: Option<Timestamp>,
     open: Vec<OpenTick>,
@@ -144,7 +143,6 @@ impl Timeline {
             lost_records: 0,
             counts: SourceCounts::default(),
             config,
-            by_kind: vec![0; 256],
             first: None,
             last: None,
             open: Vec::new(),
@@ -196,12 +194,6 @@ impl Timeline {
             (Some(first), Some(last)) => last.ns_since(first),
             _ => 0,
         }
-    }
-
-    /// Events of a kind, by its wire code.
-    #[must_use]
-    pub fn events_of_kind(&self, code: u8) -> u64 {
-        self.by_kind[usize::from(code)]
     }
 
     /// The tick that goes on now, its emitter and its start, where one does: the one that began last.

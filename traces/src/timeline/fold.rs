@@ -18,7 +18,6 @@ use crate::analysis::attribution::ledger;
 pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
     let Stamped { at, source, event } = *stamped;
     timeline.events += 1;
-    timeline.by_kind[usize::from(event.code())] += 1;
     if let Event::Label { .. } = event {
         // A name is told when it is first needed, with whatever time is at hand: it says nothing about when.
         timeline.labels.learn_event(&event);

@@ -45,12 +45,6 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Scheduled and not settled yet, as far as events since the attach say.
-    #[must_use]
-    pub const fn in_flight(&self) -> u64 {
-        self.queued.saturating_sub(self.settled)
-    }
-
     pub(crate) fn queued(&mut self, depth: u32) {
         self.queued += 1;
         self.depth = depth;
