@@ -160,6 +160,7 @@ impl Theme {
             Phase::Pump => 187,
             Phase::Agenda => 110,
             Phase::Recorder => 250,
+            Phase::Shutdown => 174,
         }))
     }
 

@@ -24,6 +24,8 @@ pub struct KeepAlive {
     io: u32,
     work: u32,
     signal: u32,
+    agenda: u32,
+    future: u32,
     /// Signed: another thread's release may arrive before the reference that it releases.
     handles: BTreeMap<&'static str, i64>,
     handles_sum: i64,
@@ -44,7 +46,9 @@ impl KeepAlive {
             RefKind::Io => &mut self.io,
             RefKind::Work => &mut self.work,
             RefKind::Signal => &mut self.signal,
-            RefKind::Task | RefKind::Timer | RefKind::Immediate | RefKind::Handle | RefKind::Agenda => {
+            RefKind::Agenda => &mut self.agenda,
+            RefKind::Future => &mut self.future,
+            RefKind::Task | RefKind::Timer | RefKind::Immediate | RefKind::Handle => {
                 debug_assert!(false, "{what} references are counted elsewhere");
                 return;
             }
@@ -85,14 +89,17 @@ impl KeepAlive {
             RefKind::Work => self.work,
             RefKind::Signal => self.signal,
             RefKind::Handle => u32::try_from(self.handles_sum.max(0)).unwrap_or(u32::MAX),
-            RefKind::Task | RefKind::Timer | RefKind::Immediate | RefKind::Agenda => 0,
+            RefKind::Agenda => self.agenda,
+            RefKind::Future => self.future,
+            RefKind::Task | RefKind::Timer | RefKind::Immediate => 0,
         }
     }
 
     /// Everything counted here that keeps a loop alive. Signal handlers alone do not.
     #[must_use]
     pub fn alive(&self) -> u32 {
-        self.io.saturating_add(self.work).saturating_add(self.count(RefKind::Handle))
+        let counts = [self.io, self.work, self.agenda, self.future, self.count(RefKind::Handle)];
+        counts.into_iter().fold(0, u32::saturating_add)
     }
 
     /// The references that the program holds, by label.

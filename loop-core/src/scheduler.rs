@@ -214,9 +214,12 @@ impl<T: Task> Scheduler<T> {
             RefKind::Task => (self.tasks.len() + self.microtasks.len() + self.after_loop.len()) as u32,
             RefKind::Timer => self.timers.referenced() as u32,
             RefKind::Immediate => self.immediates.referenced() as u32,
-            RefKind::Io | RefKind::Work | RefKind::Signal | RefKind::Handle | RefKind::Agenda => {
-                self.refs.count(what)
-            }
+            RefKind::Io
+            | RefKind::Work
+            | RefKind::Signal
+            | RefKind::Handle
+            | RefKind::Agenda
+            | RefKind::Future => self.refs.count(what),
         }
     }
 

@@ -61,7 +61,7 @@ pub struct Version {
 
 impl Version {
     /// What this crate writes.
-    pub const CURRENT: Self = Self { major: Major(1), minor: Minor(0) };
+    pub const CURRENT: Self = Self { major: Major(1), minor: Minor(1) };
 
     /// A newer minor version than this crate knows: some of it may be skipped.
     #[must_use]

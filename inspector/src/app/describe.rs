@@ -139,6 +139,16 @@ pub fn event(at: Timestamp, event: &Event, labels: &Labels) -> String {
         Event::InputClock { point, .. } => point.to_string(),
         Event::InputBatch { queue, taken } => format!("{queue}  {taken} taken"),
         Event::InputHeap { heap_bytes } => bytes(*heap_bytes),
+        Event::IoLabel { source, label } => format!("{} is {}", labels.io(*source), labels.text(*label)),
+        Event::Pumped { handled, ready, timeout_ns, start } => {
+            let why = if *ready { "ready" } else { "polled" };
+            let what = if *handled { "handled" } else { "nothing" };
+            format!("{what}  {why}  up to {}  {}", duration(*timeout_ns), ran(start))
+        }
+        Event::ShutdownBegan { deadline } => format!("due in {}", duration(deadline.ns_since(at))),
+        Event::ShutdownEnded { finished, cancelled, left, start } => {
+            format!("{finished} finished  {cancelled} cancelled  {left} left  {}", ran(start))
+        }
         other => fields_of(other),
     }
 }

@@ -17,7 +17,7 @@ pub(super) const SAMPLED: usize = QUEUES.len() + 1;
 const QUEUES: [Queue; 6] =
     [Queue::Tasks, Queue::Immediates, Queue::Deferred, Queue::Timers, Queue::Signals, Queue::Work];
 
-const REFS: [RefKind; 7] = [
+const REFS: [RefKind; 9] = [
     RefKind::Task,
     RefKind::Timer,
     RefKind::Immediate,
@@ -25,6 +25,8 @@ const REFS: [RefKind; 7] = [
     RefKind::Work,
     RefKind::Signal,
     RefKind::Handle,
+    RefKind::Agenda,
+    RefKind::Future,
 ];
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
@@ -113,6 +115,8 @@ impl<T: Task> Core<T> {
             Queue::AfterLoop => self.scheduler.waiting_after_loop().len() as u32,
             // Other threads' until its batch is taken.
             Queue::Concurrent => 0,
+            // The agenda's own, which its recorder tells with each tasklet.
+            Queue::Agenda => 0,
         }
     }
 

@@ -69,6 +69,8 @@ words! {
         12 Agenda = "agenda",
         /// The loop itself saving records because the recording thread fell behind.
         13 Recorder = "recorder",
+        /// Ending the loop: what is left is finished or cancelled.
+        14 Shutdown = "shutdown",
     }
     /// A queue of the loop.
     Queue {
@@ -90,6 +92,8 @@ words! {
         8 Work = "work",
         /// Callbacks that run once, at the end of the tick.
         9 AfterLoop = "after-loop",
+        /// Tasklets that wait for a worker of the agenda.
+        10 Agenda = "agenda",
     }
     /// Where a task came from.
     Origin {
@@ -109,6 +113,8 @@ words! {
         6 Immediate = "immediate",
         /// A callback that entered from outside (`run_callback`).
         7 Callback = "callback",
+        /// A future that was woken.
+        8 Future = "future",
     }
     /// How a task ended.
     Outcome {
@@ -122,6 +128,8 @@ words! {
         3 Reload = "reload",
         /// It was cancelled before it ran.
         4 Cancelled = "cancelled",
+        /// A future was polled and is not ready yet.
+        5 Pending = "pending",
     }
     /// Why the poll had the timeout it had.
     PollReason {
@@ -181,8 +189,10 @@ words! {
         3 Failed = "failed",
         /// The policy's own exit rule.
         4 Policy = "policy",
-        /// A shutdown reached its deadline.
+        /// The time was up at which the caller wanted the loop back.
         5 Deadline = "deadline",
+        /// A shutdown is complete.
+        6 Shutdown = "shutdown",
     }
     /// What keeps a loop alive.
     RefKind {
@@ -202,6 +212,8 @@ words! {
         7 Handle = "handle",
         /// A tasklet of the agenda.
         8 Agenda = "agenda",
+        /// A spawned future.
+        9 Future = "future",
     }
     /// What an agenda worker does.
     WorkerPhase {
@@ -252,5 +264,9 @@ words! {
         6 Interval = "interval",
         /// Before a turn: whether the time is up at which the caller wants the loop back.
         7 Until = "until",
+        /// When a turn looks at due timers before its poll.
+        8 Timers = "timers",
+        /// When a shutdown looks at its deadline.
+        9 Shutdown = "shutdown",
     }
 }
