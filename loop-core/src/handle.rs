@@ -1,24 +1,35 @@
 //! The handle: how other threads reach a loop.
 //!
-//! Pushes and wake-ups coalesce: whoever finds one on its way already does not pay for another.
+//! Everything here goes through one queue and one [wake-up](crate::wake_up): a loop that is awake is not woken, and
+//! one that waits is woken once, whatever comes meanwhile.
+
+mod kept;
+#[cfg(test)]
+#[cfg(loom)]
+mod loom_tests;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 
 use loop_probes::ids::{SourceId, Ticks};
 
 use crate::poller::Waker;
-use crate::queue::concurrent::{Closed, ConcurrentQueue, Wakeup};
+use crate::queue::concurrent::{Closed, ConcurrentQueue};
+use crate::sync::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use crate::task::Task;
+use crate::wake_up::WakeUp;
 use crate::work_pool::Finished;
+pub use kept::{Kept, KeptPost};
+pub(crate) use kept::Node;
 
 /// What comes from other threads.
 pub(crate) enum Inbound<R> {
     /// Somebody posted it.
     Post(R),
-    /// A worker finished a job.
-    Work(Finished<R>),
+    /// Somebody posted what they keep.
+    Kept(Arc<Node<R>>),
+    /// A worker finished a job. Boxed: every slot of the queue's ring has room for the largest.
+    Work(Box<Finished<R>>),
 }
 
 type RecordClock = Box<dyn Fn() -> Ticks + Send + Sync>;
@@ -26,7 +37,7 @@ type RecordClock = Box<dyn Fn() -> Ticks + Send + Sync>;
 /// What the loop and its handles share.
 pub(crate) struct Shared<R> {
     pub(crate) queue: ConcurrentQueue<Inbound<R>>,
-    waker: Waker,
+    wake_up: WakeUp,
     clock: RecordClock,
     /// Posts carry their time only while somebody records.
     recording: AtomicBool,
@@ -40,7 +51,7 @@ impl<R> Shared<R> {
     pub(crate) fn new(waker: Waker, clock: RecordClock, recording: bool) -> Self {
         Self {
             queue: ConcurrentQueue::new(),
-            waker,
+            wake_up: WakeUp::new(waker),
             clock,
             recording: AtomicBool::new(recording),
             stop: AtomicBool::new(false),
@@ -54,22 +65,34 @@ impl<R> Shared<R> {
     }
 
     /// The time of a post, where anybody wants to know it.
+    #[inline]
     pub(crate) fn ticks(&self) -> Ticks {
         if self.recording.load(Ordering::Relaxed) { (self.clock)() } else { Ticks(0) }
     }
 
+    #[inline]
     pub(crate) fn push(&self, item: Inbound<R>, from: Option<SourceId>) -> Result<(), Closed<Inbound<R>>> {
-        match self.queue.push(item, from, self.ticks())? {
-            Wakeup::Needed => self.waker.wake(),
-            Wakeup::Coalesced => {}
-        }
+        self.queue.push(item, from, self.ticks())?;
+        self.wake_up.wake();
         Ok(())
     }
 
+    /// The counter is the news, and puts what was stored before it in.
     fn wake(&self) {
-        if self.wakes.fetch_add(1, Ordering::AcqRel) == 0 {
-            self.waker.wake();
-        }
+        self.wakes.fetch_add(1, Ordering::SeqCst);
+        self.wake_up.wake();
+    }
+
+    /// Says that the loop is about to wait, and whether something came that it has not looked at: then it must
+    /// not wait. Ends with [`awake`](Self::awake).
+    pub(crate) fn about_to_wait(&self) -> bool {
+        self.wake_up.announce();
+        self.has_news()
+    }
+
+    /// The loop runs: nobody needs to wake it.
+    pub(crate) fn awake(&self) {
+        self.wake_up.withdraw();
     }
 
     pub(crate) fn take_wakes(&self) -> u32 {
@@ -86,10 +109,10 @@ impl<R> Shared<R> {
 
     /// Whether something came that the loop has not looked at.
     pub(crate) fn has_news(&self) -> bool {
-        !self.queue.is_empty()
+        self.wakes.load(Ordering::SeqCst) != 0
+            || !self.queue.is_empty()
             || self.stop.load(Ordering::Acquire)
             || self.refs.load(Ordering::Acquire) != 0
-            || self.wakes.load(Ordering::Acquire) != 0
     }
 }
 
@@ -118,9 +141,17 @@ impl<T: Task> Handle<T> {
     /// [`Closed`] hands it back where the loop has ended.
     pub fn post(&self, remote: T::Remote) -> Result<(), Closed<T::Remote>> {
         match self.shared.push(Inbound::Post(remote), self.source) {
-            Ok(()) | Err(Closed(Inbound::Work(_))) => Ok(()),
             Err(Closed(Inbound::Post(remote))) => Err(Closed(remote)),
+            // What is refused is what was pushed.
+            Ok(()) | Err(Closed(Inbound::Kept(_) | Inbound::Work(_))) => Ok(()),
         }
+    }
+
+    /// A post that its owner keeps: each time it is [posted](Kept::post), the loop runs what `make` makes then, on
+    /// the loop thread.
+    #[must_use]
+    pub fn keep(&self, make: impl Fn() -> T::Remote + Send + Sync + 'static) -> Kept<T> {
+        Kept::new(self.clone(), Box::new(make))
     }
 
     /// Ends the current wait, or the next one.

@@ -24,7 +24,7 @@
 //! | `task.rs`, `task/` | the task trait, tags, boxed tasks |
 //! | `policy.rs` | what differs between loop designs, as data |
 //! | `queue/`, `microtask.rs`, `timer.rs`, `keep_alive.rs` | what waits, one kind a file |
-//! | `handle.rs` | the way in from other threads |
+//! | `handle.rs`, `handle/`, `wake_up.rs` | the way in from other threads |
 //! | `signal.rs`, `poller.rs`, `work_pool.rs` | the outside: traits, and the machine's own |
 //! | `host.rs`, `gc.rs` | whose heap and microtasks these are, and when to collect |
 //! | `sim.rs`, `sim/` | a virtual world: clock, poller, signals, pool |
@@ -57,11 +57,12 @@ pub mod validate;
 pub mod work_pool;
 
 mod sync;
+mod wake_up;
 
 pub use context::{Context, IoReadiness};
 pub use error::LoopError;
 pub use event_loop::{Builder, EventLoop, Metrics};
-pub use handle::Handle;
+pub use handle::{Handle, Kept, KeptPost};
 pub use host::{HeapHost, Host, NativeHost};
 pub use keep_alive::Pending;
 pub use policy::Policy;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use loop_probes::clock::Clock;
 use loop_probes::event::{Event, Origin, Phase, Queue, RefKind};
-use loop_probes::ids::TaskId;
+use loop_probes::ids::{TaskId, Ticks};
 
 use super::EventLoop;
 use super::core::{Core, Current, Outstanding};
@@ -79,7 +79,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         if wakes == 0 && shared.queue.is_empty() {
             return 0;
         }
-        let batch = Arc::clone(&self.core.shared).queue.take_batch();
+        let shared = Arc::clone(shared);
+        let batch = shared.queue.take_batch();
         let taken = batch.len() as u32;
         if wakes == 0 && taken == 0 {
             return 0;
@@ -93,12 +94,14 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         for Posted { item, poster, queued } in batch {
             woken_by = woken_by.or(poster);
             let (queued, parent) = match item {
-                Inbound::Post(remote) => {
-                    let task = T::from_remote(remote);
-                    let (id, tag) = (self.core.scheduler.new_id(), self.core.tag(&task));
-                    (Queued { task, id, tag, origin: Origin::Concurrent, signo: 0, queued }, None)
+                Inbound::Post(remote) => (self.posted(T::from_remote(remote), queued), None),
+                Inbound::Kept(node) => {
+                    let made = self.invoke_unmarked(Current::NONE, |_| T::from_remote(node.taken()));
+                    // It panicked, which was recorded: this time there is nothing to run.
+                    let (_, Some(task)) = made else { continue };
+                    (self.posted(task, queued), None)
                 }
-                Inbound::Work(finished) => match self.completed(finished) {
+                Inbound::Work(finished) => match self.completed(*finished) {
                     Some(completed) => completed,
                     None => continue,
                 },
@@ -112,6 +115,11 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.end_phase();
         }
         taken
+    }
+
+    fn posted(&mut self, task: T, queued: Ticks) -> Queued<T> {
+        let (id, tag) = (self.core.scheduler.new_id(), self.core.tag(&task));
+        Queued { task, id, tag, origin: Origin::Concurrent, signo: 0, queued }
     }
 
     /// The task that a finished job becomes, and the task that had scheduled it.
@@ -152,6 +160,11 @@ impl<T: Task> Core<T> {
         }
         let posted = self.shared.queue.close().filter_map(|posted| match posted.item {
             Inbound::Post(remote) => Some(remote),
+            // Its owner has it.
+            Inbound::Kept(node) => {
+                node.is_taken();
+                None
+            }
             Inbound::Work(_) => None,
         });
         let posted = posted.collect();

@@ -33,19 +33,25 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     }
 
     fn wait(&mut self, now: Timestamp, watches_heap: bool) -> Result<Timestamp, LoopError> {
-        let outside = Outside {
+        let mut outside = Outside {
             posted: self.core.shared.has_news(),
             signals: self.core.signals.as_ref().is_some_and(|signals| signals.pending() > 0),
             host: self.host.as_ref().is_some_and(|host| host.has_microtasks()),
             until: self.until,
         };
-        let plan = self.core.scheduler.plan_poll(now, outside, watches_heap);
+        let mut plan = self.core.scheduler.plan_poll(now, outside, watches_heap);
+        // Other threads wake a loop only once it said that it waits: what came before that is looked for here.
+        if plan.timeout != Some(Duration::ZERO) && self.core.shared.about_to_wait() {
+            outside.posted = true;
+            plan = self.core.scheduler.plan_poll(now, outside, watches_heap);
+        }
         let start = self.mark();
         if self.core.on {
             let deadline = if plan.reason == PollReason::Idle { None } else { plan.deadline };
             self.core.recorder.set_running(start, Running::Poll { deadline });
         }
         let waited = self.poller.wait(plan.timeout, &mut self.ready);
+        self.core.shared.awake();
         self.mark();
         let metrics = &mut self.core.metrics;
         metrics.polls += 1;
