@@ -19,8 +19,8 @@ use crate::sync::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use crate::task::Task;
 use crate::wake_up::WakeUp;
 use crate::work_pool::Finished;
-pub use kept::{Kept, KeptPost};
 pub(crate) use kept::Node;
+pub use kept::{Kept, KeptPost};
 
 /// What comes from other threads.
 pub(crate) enum Inbound<R> {
@@ -81,6 +81,16 @@ impl<R> Shared<R> {
     fn wake(&self) {
         self.wakes.fetch_add(1, Ordering::SeqCst);
         self.wake_up.wake();
+    }
+
+    fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    fn hold(&self, delta: i64) {
+        self.refs.fetch_add(delta, Ordering::AcqRel);
+        self.wake();
     }
 
     /// Says that the loop is about to wait, and whether something came that it has not looked at: then it must
@@ -161,20 +171,17 @@ impl<T: Task> Handle<T> {
 
     /// Asks the loop to end its run after the current turn.
     pub fn stop(&self) {
-        self.shared.stop.store(true, Ordering::Release);
-        self.wake();
+        self.shared.stop();
     }
 
     /// Keeps the loop alive until [`release`](Self::release). Takes effect at the start of the next tick.
     pub fn hold(&self) {
-        self.shared.refs.fetch_add(1, Ordering::AcqRel);
-        self.wake();
+        self.shared.hold(1);
     }
 
     /// Takes back one [`hold`](Self::hold); the two may come from different threads.
     pub fn release(&self) {
-        self.shared.refs.fetch_sub(1, Ordering::AcqRel);
-        self.wake();
+        self.shared.hold(-1);
     }
 
     /// Whether the loop has ended and refuses posts.

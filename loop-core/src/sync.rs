@@ -40,3 +40,12 @@ impl<T> UnsafeCell<T> {
         f(self.0.get())
     }
 }
+
+/// Every interleaving of `model` with at most so many preemptions: all of them would take hours.
+#[cfg(test)]
+#[cfg(loom)]
+pub(crate) fn model_bounded(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.check(model);
+}

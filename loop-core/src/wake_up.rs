@@ -23,7 +23,7 @@ use crate::sync::{AtomicBool, Ordering, seq_cst_edge};
 
 #[cfg(test)]
 #[cfg(loom)]
-mod loom_tests;
+pub(crate) mod loom_tests;
 
 /// Who wakes the loop, and whether it has to be woken. See the [module](self).
 pub(crate) struct WakeUp {
@@ -49,7 +49,8 @@ impl WakeUp {
 
     #[cold]
     fn wake_sleeper(&self) {
-        if self.announced.swap(false, Ordering::AcqRel) {
+        // An exchange, so that who is too late leaves no trace.
+        if self.announced.compare_exchange(true, false, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
             self.waker.wake();
         }
     }

@@ -42,7 +42,7 @@ mod loom_tests;
 mod tests;
 
 /// Slots of a queue's ring: what arrives while a loop runs some tasks, and a fraction of a second-level cache.
-pub const SLOTS: usize = 1024;
+pub const SLOTS: usize = if cfg!(loom) { 2 } else { 1024 };
 
 /// How often a take looks again at an overflow that others push onto, before it leaves it to the next take.
 const LOOKS: u32 = 16;
@@ -123,7 +123,11 @@ impl<T> ConcurrentQueue<T> {
     ///
     /// `link` is a [`Link::kept`] that nothing is in, and lives until the item was taken: the item may be what
     /// keeps it alive.
-    pub(crate) unsafe fn push_kept(&self, posted: Posted<T>, link: NonNull<Link<T>>) -> Result<(), Closed<T>> {
+    pub(crate) unsafe fn push_kept(
+        &self,
+        posted: Posted<T>,
+        link: NonNull<Link<T>>,
+    ) -> Result<(), Closed<T>> {
         let refused = match self.push_to_ring(posted) {
             Ok(()) => return Ok(()),
             // SAFETY: the caller's promise is the one asked for.

@@ -34,7 +34,9 @@ fn loom_slots_change_hands_lap_after_lap() {
         let ring = Arc::new(Bounded::starting_at(u64::MAX, 2));
         let producer = {
             let (ring, drops) = (Arc::clone(&ring), Arc::clone(&drops));
-            thread::spawn(move || (0..4).filter(|number| push(&ring, *number, &drops).is_ok()).collect::<Vec<_>>())
+            thread::spawn(move || {
+                (0..4).filter(|number| push(&ring, *number, &drops).is_ok()).collect::<Vec<_>>()
+            })
         };
         let mut got = take(&ring);
         got.extend(ring.pop().map(|item| item.0));
@@ -58,7 +60,8 @@ fn loom_a_close_is_final_and_every_item_is_taken_or_refused() {
             .collect();
         let claims = ring.close();
         assert_eq!(push(&ring, 9, &drops), Err(Refused::Closed));
-        let kept = producers.into_iter().map(|producer| producer.join().unwrap()).filter(|kept| *kept).count();
+        let kept =
+            producers.into_iter().map(|producer| producer.join().unwrap()).filter(|kept| *kept).count();
         assert_eq!(ring.claims(), claims);
         assert_eq!(take(&ring).len(), kept);
     });

@@ -34,12 +34,12 @@ unsafe impl<T: Send> Send for Link<T> {}
 unsafe impl<T: Send> Sync for Link<T> {}
 
 impl<T> Link<T> {
-    const fn new(posted: MaybeUninit<Posted<T>>, is_kept: bool) -> Self {
+    fn new(posted: MaybeUninit<Posted<T>>, is_kept: bool) -> Self {
         Self { body: UnsafeCell::new(Body { other: ptr::null_mut(), posted }), is_kept }
     }
 
     /// A link that is part of something that lives on; nothing is in it.
-    pub(crate) const fn kept() -> Self {
+    pub(crate) fn kept() -> Self {
         Self::new(MaybeUninit::uninit(), true)
     }
 }
@@ -113,7 +113,11 @@ impl<T> Overflow<T> {
     ///
     /// `link` is a [`Link::kept`] that nothing is in, and lives until `posted` has been taken: what is posted
     /// may be what keeps it alive.
-    pub(super) unsafe fn push_kept(&self, posted: Posted<T>, link: NonNull<Link<T>>) -> Result<(), Posted<T>> {
+    pub(super) unsafe fn push_kept(
+        &self,
+        posted: Posted<T>,
+        link: NonNull<Link<T>>,
+    ) -> Result<(), Posted<T>> {
         let link = link.as_ptr();
         // SAFETY: the caller gives us the link, with nothing in it, to nobody else's knowledge.
         unsafe { (*link).body.with_mut(|body| (*body).posted.write(posted)) };

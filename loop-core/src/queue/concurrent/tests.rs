@@ -143,7 +143,11 @@ fn b08_the_overflow_waits_for_a_push_that_is_under_way() {
     for number in 1..4 {
         queue.push(number, None, Ticks(0)).unwrap();
     }
-    assert_eq!(queue.take_batch().len(), 0, "the first is not in yet, and nothing may overtake what came before");
+    assert_eq!(
+        queue.take_batch().len(),
+        0,
+        "the first is not in yet, and nothing may overtake what came before"
+    );
     assert!(!queue.is_empty());
     interrupted.publish(Posted { item: 0, poster: None, queued: Ticks(0) });
     queue.push(4, None, Ticks(0)).unwrap();

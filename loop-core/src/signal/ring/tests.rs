@@ -36,10 +36,7 @@ fn b14_all_slots_are_usable_and_the_rest_is_refused_and_counted() {
 #[test]
 fn b15_positions_wrap_past_16_32_and_64_bits() {
     for edge in [1 << 16, 1 << 32, 0_u64] {
-        for ring in [
-            starting_at(edge.wrapping_sub(3), 4),
-            starting_at(edge.wrapping_sub(5), SLOTS),
-        ] {
+        for ring in [starting_at(edge.wrapping_sub(3), 4), starting_at(edge.wrapping_sub(5), SLOTS)] {
             for round in 0..5_u64 {
                 for number in 0..3 {
                     assert!(ring.push(arrival(round * 3 + number)));
