@@ -20,6 +20,8 @@ mod io;
 #[cfg(test)]
 mod keep_alive;
 #[cfg(test)]
+mod kept;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod order;
@@ -35,5 +37,7 @@ mod tick;
 mod timers;
 #[cfg(test)]
 mod trouble;
+#[cfg(test)]
+mod wake_ups;
 #[cfg(test)]
 mod work;

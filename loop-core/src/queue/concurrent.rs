@@ -176,7 +176,7 @@ impl<T> ConcurrentQueue<T> {
     /// Refuses every push from now on, and takes what is in. Waits for pushes that are under way.
     #[must_use = "the items are dropped with the batch"]
     pub fn close(&self) -> Batch<'_, T> {
-        // The overflow first: a producer that was refused is refused from then on.
+        // The overflow first: what the closed ring refuses is refused there, too.
         let overflow = self.overflow.close();
         let claims = self.ring.close();
         let mut ring = self.ring.begin_take();
