@@ -46,15 +46,15 @@ fn b09_what_is_posted_is_freed_after_it_ran_once() {
     let mut world = World::new();
     let (handle, counts) = (world.lp.handle(), Counts::default());
     // More than the ring has slots: some go through the overflow.
-    for _ in 0..3_000 {
+    for _ in 0..40_000 {
         let payload = counts.payload();
         handle.post(Builtin::remote("posted", move |_| payload.run())).unwrap();
     }
     assert_eq!(counts.get(), (0, 0));
     world.lp.run().unwrap();
-    assert_eq!(counts.get(), (3_000, 3_000));
+    assert_eq!(counts.get(), (40_000, 40_000));
     drop(world);
-    assert_eq!(counts.get(), (3_000, 3_000));
+    assert_eq!(counts.get(), (40_000, 40_000));
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn b09_a_kept_post_can_be_posted_again_by_its_own_task() {
 
 #[test]
 fn b09_dropping_the_owner_while_it_is_queued_runs_it_once_and_frees_it() {
-    for ahead in [0, 2_000] {
+    for ahead in [0, 40_000] {
         let mut world = World::new();
         let (handle, counts) = (world.lp.handle(), Counts::default());
         // A full ring sends it through the overflow.
@@ -126,7 +126,7 @@ fn b09_dropping_the_owner_while_it_is_queued_runs_it_once_and_frees_it() {
 
 #[test]
 fn b09_b10_a_kept_post_is_refused_after_the_end_and_still_its_owners() {
-    for ahead in [0, 2_000] {
+    for ahead in [0, 40_000] {
         let mut world = World::new();
         let (handle, counts) = (world.lp.handle(), Counts::default());
         for _ in 0..ahead {

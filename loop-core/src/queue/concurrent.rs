@@ -29,7 +29,7 @@ use std::ptr::NonNull;
 
 use loop_probes::ids::{SourceId, Ticks};
 
-use super::bounded::{Bounded, Refused, Taken};
+use super::bounded::{Bounded, Refused, Slot, Taken};
 use crate::sync::yield_now;
 pub(crate) use overflow::Link;
 use overflow::{Chain, Overflow};
@@ -41,8 +41,9 @@ mod loom_tests;
 #[cfg(not(loom))]
 mod tests;
 
-/// Slots of a queue's ring: what arrives while a loop runs some tasks, and a fraction of a second-level cache.
-pub const SLOTS: usize = if cfg!(loom) { 2 } else { 1024 };
+/// Bytes of a queue's ring: a share of a second-level cache. It holds what arrives while the loop is kept from its
+/// core for a moment; the system gives the pages as they are used, and none to a loop that nobody posts to.
+const RING_BYTES: usize = 1 << 20;
 
 /// How often a take looks again at an overflow that others push onto, before it leaves it to the next take.
 const LOOKS: u32 = 16;
@@ -90,10 +91,17 @@ impl<T> fmt::Debug for Closed<T> {
 }
 
 impl<T> ConcurrentQueue<T> {
-    /// An empty queue, with a ring of [`SLOTS`].
+    /// Slots of a queue's ring: a mebibyte of them, at least 64.
+    pub const SLOTS: usize = {
+        let fitting = RING_BYTES / size_of::<Slot<Posted<T>>>();
+        let slots = if fitting < 64 { 64 } else { 1 << fitting.ilog2() };
+        if cfg!(loom) { 2 } else { slots }
+    };
+
+    /// An empty queue, with a ring of [`SLOTS`](Self::SLOTS).
     #[must_use]
     pub fn new() -> Self {
-        Self::with_slots(SLOTS)
+        Self::with_slots(Self::SLOTS)
     }
 
     /// An empty queue whose ring has at least so many slots.

@@ -43,6 +43,8 @@ impl SignalRing {
     }
 
     fn of(arrivals: Bounded<Arrival>) -> Self {
+        // A handler must not allocate.
+        arrivals.allocate();
         Self { arrivals, dropped: AtomicU64::new(0) }
     }
 
