@@ -13,6 +13,7 @@ use crate::poller::Poller;
 use crate::queue::concurrent::Posted;
 use crate::queue::fifo::Queued;
 use crate::task::Task;
+use crate::task::body::Body;
 use crate::work_pool::{Finished, Pending as PendingJobs};
 
 /// The label under which references of other threads are listed.
@@ -50,7 +51,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                 self.core.record(Event::SignalArrived { signo: arrival.signo, depth: left, arrived });
             }
             let Some(handler) = self.core.handlers.get(&arrival.signo) else { continue };
-            let (tag, task) = (handler.tag, handler.task.again());
+            let (tag, task) = (handler.tag, handler.task.again().map(Body::Task));
             let Some(task) = task else { continue };
             let id = self.core.scheduler.new_id();
             let queued =
@@ -96,6 +97,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                 Inbound::Post(remote) => {
                     let task = T::from_remote(remote);
                     let (id, tag) = (self.core.scheduler.new_id(), self.core.tag(&task));
+                    let task = Body::Task(task);
                     (Queued { task, id, tag, origin: Origin::Concurrent, signo: 0, queued }, None)
                 }
                 Inbound::Work(finished) => match self.completed(finished) {
@@ -130,6 +132,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.settle(id);
             return None;
         };
+        let task = Body::Task(task);
         Some((Queued { task, id, tag, origin: Origin::Work, signo: 0, queued: end }, parent))
     }
 
