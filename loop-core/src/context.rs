@@ -178,7 +178,9 @@ impl<T: Task> Context<'_, T> {
         self.core.exception(self.core.current.task, &message.to_string());
     }
 
-    /// The running task reloads the program: the pass returns at once, without a drain, and does not count it.
+    /// The running task reloads the program: its batch (the pass over the queue, the due timers, the immediates, the
+    /// ready sources) ends at once, without a drain, and it is not counted. The rest of the batch comes in the next
+    /// turn, in order.
     pub fn reload(&mut self) {
         self.core.current.outcome = Outcome::Reload;
     }
