@@ -18,6 +18,7 @@ use crate::poller::Poller;
 use crate::queue::fifo::Queued;
 use crate::signal::Arrival;
 use crate::task::Task;
+use crate::task::body::Body;
 
 /// What a running task can do with its loop. It lives as long as the call that gave it.
 pub struct Context<'a, T: Task> {
@@ -51,6 +52,7 @@ impl<T: Task> Context<'_, T> {
         let queued = self.stamp();
         let id = self.core.scheduler.new_id();
         let (origin, parent) = (self.core.current.origin, self.core.current.task);
+        let task = Body::Task(task);
         self.core.queue(Queued { task, id, tag, origin, signo: 0, queued }, parent, None)
     }
 
@@ -89,7 +91,7 @@ impl<T: Task> Context<'_, T> {
         let tag = self.core.tag(&task);
         let queued = self.stamp();
         let id = self.core.scheduler.new_id();
-        let origin = Origin::Immediate;
+        let (origin, task) = (Origin::Immediate, Body::Task(task));
         self.core.scheduler.immediates.set(Queued { task, id, tag, origin, signo: 0, queued });
         if self.core.on {
             let depth = self.core.scheduler.immediates.len() as u32;
@@ -126,7 +128,7 @@ impl<T: Task> Context<'_, T> {
         let tag = self.core.tag(&task);
         let queued = self.stamp();
         let id = self.core.scheduler.new_id();
-        let origin = self.core.current.origin;
+        let (origin, task) = (self.core.current.origin, Body::Task(task));
         let depth = self.core.scheduler.after_loop(Queued { task, id, tag, origin, signo: 0, queued });
         if self.core.on {
             let place = Placement { queue: Queue::AfterLoop, origin, depth };

@@ -38,6 +38,7 @@
 mod context;
 mod error;
 pub mod event_loop;
+mod future;
 pub mod gc;
 mod handle;
 mod host;

@@ -8,6 +8,7 @@ use crate::error::LoopError;
 use crate::event_loop::core::{Registration, Subscription};
 use crate::poller::{Interest, Source};
 use crate::task::Task;
+use crate::task::body::Body;
 
 impl<T: Task> Context<'_, T> {
     /// Runs `task` whenever `source` is ready; [`ready`](Self::ready) tells it for what. The loop holds `source`
@@ -24,6 +25,7 @@ impl<T: Task> Context<'_, T> {
         self.poller.add(Source::clone(&source), interest, id.0 as usize)?;
         self.core.calls += 1;
         let called = [self.core.calls; 2];
+        let task = Body::Task(task);
         let registration = Registration { task, tag, referenced: true, fd: source, interest, called };
         self.core.sources.insert(id.0, registration);
         if self.core.on {

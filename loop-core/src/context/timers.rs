@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use loop_probes::event::{ClockPoint, Event, RefKind};
-use loop_probes::ids::TimerId;
+use loop_probes::ids::{Tag, TimerId};
 
 use super::Context;
 use crate::error::LoopError;
 use crate::scheduler::{Delay, TimerGone};
+use crate::task::body::Body;
 use crate::task::{Task, tag};
 
 impl<T: Task> Context<'_, T> {
     /// Runs `task` once, not before `delay` has passed.
     pub fn set_timeout(&mut self, delay: Duration, task: T) -> TimerId {
-        self.arm(Delay::Once(delay), task)
+        let tag = self.core.tag(&task);
+        self.arm(Delay::Once(delay), Body::Task(task), tag)
     }
 
     /// Runs `task` again and again. The next period begins when a callback starts, so a slow one does not pile
@@ -24,11 +26,11 @@ impl<T: Task> Context<'_, T> {
     /// [`LoopError::RunsOnce`] where [`Task::again`] has no copy.
     pub fn set_interval(&mut self, period: Duration, task: T) -> Result<TimerId, LoopError> {
         self.check_again(&task, RefKind::Timer)?;
-        Ok(self.arm(Delay::Every(period), task))
+        let tag = self.core.tag(&task);
+        Ok(self.arm(Delay::Every(period), Body::Task(task), tag))
     }
 
-    fn arm(&mut self, delay: Delay, task: T) -> TimerId {
-        let tag = self.core.tag(&task);
+    pub(crate) fn arm(&mut self, delay: Delay, task: Body<T>, tag: Tag) -> TimerId {
         self.stamp();
         let now = self.read(ClockPoint::Arm);
         let (timer, due) = self.core.scheduler.arm(now, delay, task, tag);

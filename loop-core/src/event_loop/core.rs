@@ -13,6 +13,7 @@ use crate::poller::{Interest, Readiness, Source};
 use crate::queue::fifo::Queued;
 use crate::scheduler::Scheduler;
 use crate::signal::{Arrival, SignalSource};
+use crate::task::body::Body;
 use crate::task::{TagOf, Task};
 use crate::work_pool::{Finished, Pool, Rejected, Sink};
 
@@ -58,7 +59,7 @@ impl Current {
 
 /// A registered source of readiness.
 pub(crate) struct Registration<T> {
-    pub task: T,
+    pub task: Body<T>,
     pub tag: Tag,
     pub referenced: bool,
     pub fd: Source,

@@ -14,6 +14,7 @@ use crate::poller::Poller;
 use crate::queue::concurrent::Posted;
 use crate::queue::fifo::Queued;
 use crate::task::Task;
+use crate::task::body::Body;
 use crate::work_pool::{Finished, Pending as PendingJobs};
 
 /// The label under which references of other threads are listed.
@@ -54,7 +55,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                 self.core.record(Event::SignalArrived { signo: arrival.signo, depth: left, arrived });
             }
             let Some(handler) = self.core.handlers.get(&arrival.signo) else { continue };
-            let (tag, task) = (handler.tag, handler.task.again());
+            let (tag, task) = (handler.tag, handler.task.again().map(Body::Task));
             let Some(task) = task else { continue };
             let id = self.core.scheduler.new_id();
             let queued =
@@ -101,6 +102,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                 Inbound::Post(remote) => {
                     let Some(task) = self.received(remote) else { continue };
                     let (id, tag) = (self.core.scheduler.new_id(), self.core.tag(&task));
+                    let task = Body::Task(task);
                     (Queued { task, id, tag, origin: Origin::Concurrent, signo: 0, queued }, None)
                 }
                 Inbound::Work(finished) if self.core.puts_jobs_aside => {
@@ -167,6 +169,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.settle(id);
             return None;
         };
+        let task = Body::Task(task);
         Some((Queued { task, id, tag, origin: Origin::Work, signo: 0, queued: end }, parent))
     }
 

@@ -8,6 +8,7 @@ use loop_probes::ids::{Tag, TimerId, Timestamp};
 use super::Scheduler;
 use crate::policy::TimerRule;
 use crate::task::Task;
+use crate::task::body::Body;
 use crate::timer::{Finished, Fired, Pass, due_after};
 
 /// When a timer is due, from now on.
@@ -46,7 +47,7 @@ pub struct TimerGone(pub TimerId);
 #[derive(Debug)]
 pub struct TimerEntry<T> {
     /// `None` while a task that runs only once is running.
-    task: Option<T>,
+    task: Option<Body<T>>,
     tag: Tag,
     delay: Delay,
 }
@@ -57,7 +58,7 @@ pub struct Due<T> {
     /// Which, when it was due, what it skipped.
     pub fired: Fired,
     /// What it runs now.
-    pub task: T,
+    pub(crate) task: Body<T>,
     /// The tag of its task.
     pub tag: Tag,
 }
@@ -74,7 +75,13 @@ pub(crate) struct ArmedTimer {
 
 impl<T: Task> Scheduler<T> {
     /// Arms a timer; `now` is when. Returns its id and when it is due.
-    pub fn arm(&mut self, now: Timestamp, delay: Delay, task: T, tag: Tag) -> (TimerId, Timestamp) {
+    pub(crate) fn arm(
+        &mut self,
+        now: Timestamp,
+        delay: Delay,
+        task: Body<T>,
+        tag: Tag,
+    ) -> (TimerId, Timestamp) {
         let due = due_after(now, delay.first());
         let timer = self.timers.arm(due, delay.period_ns(), TimerEntry { task: Some(task), tag, delay });
         (timer, due)
@@ -141,7 +148,7 @@ impl<T: Task> Scheduler<T> {
             let fired = self.timers.pop_due(pass)?;
             let Some(entry) = self.timers.value_mut(fired.timer) else { continue };
             // What can run again stays, so that its own callback may refresh it.
-            let copy = entry.task.as_ref().and_then(Task::again);
+            let copy = entry.task.as_ref().and_then(Body::again);
             if let Some(task) = copy.or_else(|| entry.task.take()) {
                 return Some(Due { fired, task, tag: entry.tag });
             }
