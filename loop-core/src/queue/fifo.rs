@@ -1,4 +1,4 @@
-//! The task queue: first in, first out, with what the recorder wants to know about each entry.
+//! First in, first out; and a task that waits somewhere, with what the recorder wants to know about it.
 
 use std::collections::VecDeque;
 
