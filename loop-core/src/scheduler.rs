@@ -154,12 +154,19 @@ impl<T: Task> Scheduler<T> {
     /// The next task, while the tick's budget lasts.
     #[inline]
     pub(crate) fn next_task(&mut self) -> Option<Next<T>> {
+        let (task, id, is_noted) = self.take_task()?;
+        Some(if is_noted { self.tasks.pop_note(task, id) } else { Next::Plain(task, id) })
+    }
+
+    /// The same without its note, and whether it has one.
+    #[inline]
+    pub(crate) fn take_task(&mut self) -> Option<(Body<T>, TaskId, bool)> {
         if self.budget == 0 {
             return None;
         }
-        let next = self.tasks.pop()?;
+        let taken = self.tasks.pop()?;
         self.budget -= 1;
-        Some(next)
+        Some(taken)
     }
 
     /// Tasks that this tick may still run.

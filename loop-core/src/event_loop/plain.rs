@@ -74,11 +74,10 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 fn batch<T: Task>(cx: &mut Context<'_, T>, drains: bool) -> End<T> {
     let depth = cx.core.depth;
     loop {
-        let (task, id) = match cx.core.scheduler.next_task() {
-            Some(Next::Plain(task, id)) => (task, id),
-            Some(noted) => return End::Noted(noted),
-            None => return End::Empty,
-        };
+        let Some((task, id, is_noted)) = cx.core.scheduler.take_task() else { return End::Empty };
+        if is_noted {
+            return End::Noted(cx.core.scheduler.tasks.pop_note(task, id));
+        }
         cx.core.current.task = Some(id);
         task.run(cx);
         cx.core.depth = depth;

@@ -49,7 +49,7 @@ pub(crate) struct Tasks<T> {
 }
 
 impl<T> Tasks<T> {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { entries: Fifo::new(), notes: VecDeque::new(), noted: NOBODY }
     }
 
@@ -70,20 +70,22 @@ impl<T> Tasks<T> {
         self.entries.push(Entry { task, id });
     }
 
-    /// Takes the first.
+    /// Takes the first, and says whether there is a note about it, which is to be taken next.
     #[inline]
-    pub(crate) fn pop(&mut self) -> Option<Next<T>> {
+    pub(crate) fn pop(&mut self) -> Option<(Body<T>, TaskId, bool)> {
         let Entry { task, id } = self.entries.pop()?;
-        if id != self.noted {
-            return Some(Next::Plain(task, id));
-        }
-        self.pop_note(task, id)
+        Some((task, id, id == self.noted))
     }
 
-    fn pop_note(&mut self, task: Body<T>, id: TaskId) -> Option<Next<T>> {
-        let Note { tag, origin, signo, queued, .. } = self.notes.pop_front()?;
+    /// The note about the task that was taken last.
+    #[inline]
+    pub(crate) fn pop_note(&mut self, task: Body<T>, id: TaskId) -> Next<T> {
+        let Some(Note { tag, origin, signo, queued, .. }) = self.notes.pop_front() else {
+            debug_assert!(false, "a noted task has a note");
+            return Next::Plain(task, id);
+        };
         self.noted = self.notes.front().map_or(NOBODY, |note| note.id);
-        Some(Next::Noted(Queued { task, id, tag, origin, signo, queued }))
+        Next::Noted(Queued { task, id, tag, origin, signo, queued })
     }
 
     #[inline]
@@ -128,15 +130,15 @@ mod tests {
         assert_eq!(listed, [(1, None), (9, Some(9)), (2, None), (4, Some(4))]);
         assert_eq!(tasks.len(), 4);
         let mut order = Vec::new();
-        while let Some(next) = tasks.pop() {
-            order.push(match next {
-                Next::Plain(_, id) => (id.0, 0),
-                Next::Noted(queued) => (queued.id.0, queued.signo),
+        while let Some((task, id, is_noted)) = tasks.pop() {
+            order.push(match is_noted.then(|| tasks.pop_note(task, id)) {
+                Some(Next::Noted(queued)) => (queued.id.0, queued.signo),
+                _ => (id.0, 0),
             });
         }
         assert_eq!(order, [(1, 0), (9, 3), (2, 0), (4, 3)]);
         tasks.push(Body::Task(5), TaskId(5));
-        assert!(matches!(tasks.pop(), Some(Next::Plain(_, TaskId(5)))));
+        assert!(matches!(tasks.pop(), Some((_, TaskId(5), false))));
         assert!(tasks.pop().is_none() && tasks.is_empty());
     }
 }
