@@ -49,6 +49,10 @@ impl<T: Task> Context<'_, T> {
     /// Queues a task behind all that wait.
     #[inline]
     pub fn post(&mut self, task: T) -> TaskId {
+        if self.core.on { self.post_recorded(task) } else { self.core.scheduler.queue_plain(task) }
+    }
+
+    fn post_recorded(&mut self, task: T) -> TaskId {
         let tag = self.core.tag(&task);
         let queued = self.stamp();
         let id = self.core.scheduler.new_id();

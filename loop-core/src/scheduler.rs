@@ -13,7 +13,7 @@ pub use timers::{Delay, Due, TimerEntry, TimerGone};
 use std::time::Duration;
 
 use loop_probes::event::{PollReason, RefKind};
-use loop_probes::ids::{TaskId, Timestamp};
+use loop_probes::ids::{Tag, TaskId, Timestamp};
 
 use crate::context::Context;
 use crate::gc::GcController;
@@ -21,9 +21,11 @@ use crate::keep_alive::KeepAlive;
 use crate::microtask::Microtasks;
 use crate::policy::{ExitRule, Policy};
 use crate::queue::deferred::Deferred;
-use crate::queue::fifo::{Fifo, Queued};
+use crate::queue::fifo::Queued;
 use crate::queue::immediate::Immediates;
-use crate::task::Task;
+use crate::queue::tasks::{Next, Tasks};
+use crate::task::body::Body;
+use crate::task::{TagOf, Task, tag};
 use crate::timer::TimerQueue;
 
 /// A callback of the deferred queue: true keeps it for the next drain.
@@ -56,7 +58,7 @@ pub struct Outside {
 /// Everything that waits. See the [module](self).
 pub struct Scheduler<T: Task> {
     /// Tasks ready to run.
-    pub tasks: Fifo<Queued<T>>,
+    pub(crate) tasks: Tasks<T>,
     /// What runs at the next checkpoint.
     pub microtasks: Microtasks<T>,
     /// What runs after the microtasks.
@@ -70,6 +72,8 @@ pub struct Scheduler<T: Task> {
     timers: TimerQueue<TimerEntry<T>>,
     after_loop: Vec<Queued<T>>,
     policy: Policy,
+    /// The tags of [`Task::TAGS`].
+    own_tags: Box<[Tag]>,
     next_task: u64,
     tick: u64,
     /// Tasks that this tick may still run.
@@ -82,7 +86,7 @@ impl<T: Task> Scheduler<T> {
     #[must_use]
     pub fn new(policy: Policy, now: Timestamp) -> Self {
         Self {
-            tasks: Fifo::new(),
+            tasks: Tasks::new(),
             microtasks: Microtasks::new(policy.microtasks_per_checkpoint),
             deferred: Deferred::new(),
             immediates: Immediates::new(),
@@ -90,6 +94,7 @@ impl<T: Task> Scheduler<T> {
             gc: GcController::new(policy.gc, now),
             timers: TimerQueue::new(),
             after_loop: Vec::new(),
+            own_tags: tag::own_tags::<T>(),
             next_task: 1,
             tick: 0,
             budget: policy.tasks_per_tick,
@@ -134,19 +139,59 @@ impl<T: Task> Scheduler<T> {
     /// Queues a task; returns how deep the queue is with it.
     #[inline]
     pub fn queue(&mut self, queued: Queued<T>) -> u32 {
-        self.tasks.push(queued);
+        self.tasks.push_noted(queued);
         self.tasks.len() as u32
+    }
+
+    /// Queues a task about which nobody wants to know more than that it runs; returns its id.
+    #[inline]
+    pub fn queue_plain(&mut self, task: T) -> TaskId {
+        let id = self.new_id();
+        self.tasks.push(Body::Task(task), id);
+        id
     }
 
     /// The next task, while the tick's budget lasts.
     #[inline]
-    pub fn next_task(&mut self) -> Option<Queued<T>> {
+    pub(crate) fn next_task(&mut self) -> Option<Next<T>> {
+        let (task, id, is_noted) = self.take_task()?;
+        Some(if is_noted { self.tasks.pop_note(task, id) } else { Next::Plain(task, id) })
+    }
+
+    /// The same without its note, and whether it has one.
+    #[inline]
+    pub(crate) fn take_task(&mut self) -> Option<(Body<T>, TaskId, bool)> {
         if self.budget == 0 {
             return None;
         }
-        let queued = self.tasks.pop()?;
+        let taken = self.tasks.pop()?;
         self.budget -= 1;
-        Some(queued)
+        Some(taken)
+    }
+
+    /// Tasks that this tick may still run.
+    #[inline]
+    #[must_use]
+    pub const fn budget(&self) -> u32 {
+        self.budget
+    }
+
+    /// The tag of `task` in this process's table.
+    #[inline]
+    pub(crate) fn tag_of(&self, task: &Body<T>) -> Tag {
+        match task {
+            Body::Task(task) => self.resolve(task.tag()),
+            // What is not the application's own is queued with its tag.
+            Body::Poll(_) | Body::Wake(_) => Tag(0),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn resolve(&self, tag: TagOf) -> Tag {
+        match tag {
+            TagOf::Own(index) => self.own_tags.get(usize::from(index)).copied().unwrap_or_default(),
+            TagOf::Global(tag) => tag,
+        }
     }
 
     /// Whether this tick may run no more tasks.
@@ -229,6 +274,13 @@ impl<T: Task> Scheduler<T> {
             | RefKind::Agenda
             | RefKind::Future => self.refs.count(what),
         }
+    }
+
+    /// Whether a drain would find something.
+    #[inline]
+    #[must_use]
+    pub fn needs_drain(&self) -> bool {
+        !self.microtasks.is_empty() || !self.deferred.is_empty()
     }
 
     /// Whether something is queued that could run at once.
