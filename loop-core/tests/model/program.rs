@@ -12,9 +12,14 @@ pub(super) const HANDLED: usize = 2;
 /// Sources that a program starts with.
 pub(super) const SOURCES: usize = 2;
 
+/// Happenings that callbacks may bring about: a handler that raises its own signal would never end.
+pub(super) const HAPPENINGS_MAX: u32 = 40;
+
 /// A whole program.
 #[derive(Clone, Debug)]
 pub(super) struct Program {
+    /// Somebody records: a loop that nobody watches takes shorter ways.
+    pub(super) recorded: bool,
     /// Posted before the first turn.
     pub(super) start: Vec<Node>,
     /// What each handled signal runs.
@@ -133,8 +138,15 @@ fn happening(depth: u32) -> BoxedStrategy<Happening> {
 /// Any program.
 pub(super) fn any_program() -> BoxedStrategy<Program> {
     let world = prop::collection::vec((0..40_u64, happening(2)), 0..8);
-    (prop::collection::vec(node(3), 1..4), [node(2), node(2)], [node(2), node(2)], world)
-        .prop_map(|(start, handlers, sources, world)| Program { start, handlers, sources, world })
+    let start = prop::collection::vec(node(3), 1..4);
+    (any::<bool>(), start, [node(2), node(2)], [node(2), node(2)], world)
+        .prop_map(|(recorded, start, handlers, sources, world)| Program {
+            recorded,
+            start,
+            handlers,
+            sources,
+            world,
+        })
         .boxed()
 }
 

@@ -11,7 +11,7 @@ use loop_probes::event::{Event, StopReason};
 use loop_probes::ids::{IoSource, TaskId, Ticks};
 use loop_probes::recorder::{Capture, Recorder};
 
-use super::program::{Act, HANDLED, Happening, Node, Program, SIGNALS, pick};
+use super::program::{Act, HANDLED, HAPPENINGS_MAX, Happening, Node, Program, SIGNALS, pick};
 use super::reference::Ended;
 use crate::kit::ms;
 
@@ -72,6 +72,7 @@ struct Real {
     timers: Rc<RefCell<Vec<Timer>>>,
     immediates: Rc<RefCell<Vec<TaskId>>>,
     sources: Rc<[(IoSource, std::sync::Arc<SimSource>)]>,
+    brought_about: Rc<Cell<u32>>,
     handle: Handle<Call>,
     sim: Sim,
 }
@@ -91,7 +92,7 @@ impl Real {
     fn act(&self, cx: &mut Context<'_, Call>, act: &Act) {
         let task = |node: &Node| Call::Once(node.clone());
         match act {
-            Act::Post(node) => drop(cx.post(task(node))),
+            Act::Post(node) => _ = cx.post(task(node)),
             Act::Micro(node) => cx.microtask(task(node)),
             Act::Defer(key, node) => {
                 let (real, node) = (self.clone(), node.clone());
@@ -100,32 +101,32 @@ impl Real {
                     false
                 });
             }
-            Act::Undefer(key) => drop(cx.undefer(*key)),
+            Act::Undefer(key) => _ = cx.undefer(*key),
             Act::Immediate(node) => self.immediates.borrow_mut().push(cx.immediate(task(node))),
-            Act::AfterLoop(node) => drop(cx.after_loop(task(node))),
+            Act::AfterLoop(node) => _ = cx.after_loop(task(node)),
             Act::Timer(delay, node) => self.timers.borrow_mut().push(cx.set_timeout(ms(*delay), task(node))),
             Act::Interval(period, times, node) => {
                 let task = Call::Interval(node.clone(), Rc::new(Cell::new(*times)));
                 self.timers.borrow_mut().push(cx.set_interval(ms(*period), task).unwrap());
             }
             // One that fired or was cleared has nothing to clear, to refresh or to reference.
-            Act::Clear(timer) => drop(pick(*timer, &self.timers).map(|timer| cx.clear_timer(timer))),
-            Act::Refresh(timer) => drop(pick(*timer, &self.timers).map(|timer| cx.refresh_timer(timer))),
+            Act::Clear(timer) => _ = pick(*timer, &self.timers).map(|timer| cx.clear_timer(timer)),
+            Act::Refresh(timer) => _ = pick(*timer, &self.timers).map(|timer| cx.refresh_timer(timer)),
             Act::Reference(timer, on) => {
-                drop(pick(*timer, &self.timers).map(|timer| cx.set_timer_referenced(timer, *on)));
+                _ = pick(*timer, &self.timers).map(|timer| cx.set_timer_referenced(timer, *on));
             }
             Act::ClearImmediate(which) => {
-                drop(pick(*which, &self.immediates).map(|immediate| cx.clear_immediate(immediate)));
+                _ = pick(*which, &self.immediates).map(|immediate| cx.clear_immediate(immediate));
             }
             Act::ReferenceImmediate(which, on) => {
                 let immediate = pick(*which, &self.immediates);
-                drop(immediate.map(|immediate| cx.set_immediate_referenced(immediate, *on)));
+                _ = immediate.map(|immediate| cx.set_immediate_referenced(immediate, *on));
             }
             // One that was removed has nothing to reference or to remove.
             Act::ReferenceSource(source, on) => {
                 let _ = cx.set_source_referenced(self.sources[*source].0, *on);
             }
-            Act::RemoveSource(source) => drop(cx.remove(self.sources[*source].0)),
+            Act::RemoveSource(source) => _ = cx.remove(self.sources[*source].0),
             Act::Job(took, node) => {
                 self.sim.job_durations([ms(*took)]);
                 let node = node.clone();
@@ -134,7 +135,11 @@ impl Real {
             Act::Hold => cx.hold("program"),
             Act::Release => cx.release("program"),
             Act::ReleaseLater => cx.release_later("program"),
-            Act::World(happening) => self.plan(self.sim.elapsed().as_millis() as u64, happening),
+            Act::World(happening) if self.brought_about.get() < HAPPENINGS_MAX => {
+                self.brought_about.set(self.brought_about.get() + 1);
+                self.plan(self.sim.elapsed().as_millis() as u64, happening);
+            }
+            Act::World(_) => {}
             Act::Works(took) => self.sim.advance(ms(*took)),
             Act::Reload => cx.reload(),
             Act::Stop => cx.stop(),
@@ -171,7 +176,8 @@ impl Running {
     pub(super) fn new(policy: Policy, program: &Program) -> Self {
         let sim = Sim::new();
         let (recorder, capture) = Recorder::capture();
-        let mut event_loop = sim.build(EventLoop::<Call>::builder().policy(policy).recorder(recorder));
+        let builder = EventLoop::<Call>::builder().policy(policy);
+        let mut event_loop = sim.build(if program.recorded { builder.recorder(recorder) } else { builder });
         let sources = event_loop.with(|cx| {
             for (signal, node) in SIGNALS.iter().zip(&program.handlers).take(HANDLED) {
                 cx.on_signal(i32::from(*signal), Call::Again(node.clone())).unwrap();
@@ -187,8 +193,15 @@ impl Running {
             registered.collect()
         });
         let handle = event_loop.handle();
-        let real =
-            Real { log: Rc::default(), timers: Rc::default(), immediates: Rc::default(), sources, handle, sim };
+        let real = Real {
+            log: Rc::default(),
+            timers: Rc::default(),
+            immediates: Rc::default(),
+            sources,
+            brought_about: Rc::default(),
+            handle,
+            sim,
+        };
         REAL.set(Some(real.clone()));
         for node in &program.start {
             event_loop.post(Call::Once(node.clone()));

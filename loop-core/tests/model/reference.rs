@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use loop_core::Policy;
 use loop_core::policy::{DrainRule, ExitRule, PollRule, SignalRule, SourceRule, Step, TimerRule};
 
-use super::program::{Act, HANDLED, Happening, Node, Program, SOURCES};
+use super::program::{Act, HANDLED, HAPPENINGS_MAX, Happening, Node, Program, SOURCES};
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +94,8 @@ pub(super) struct Model {
     reload: bool,
     world: BTreeMap<(u64, u64), World>,
     happenings: u64,
+    /// Of those, by callbacks.
+    brought_about: u32,
 }
 
 impl Model {
@@ -136,6 +138,7 @@ impl Model {
             reload: false,
             world: BTreeMap::new(),
             happenings: 0,
+            brought_about: 0,
             policy,
         };
         for (at, happening) in &program.world {
@@ -156,7 +159,8 @@ impl Model {
 
     /// References of every kind.
     pub(super) fn alive(&self) -> u32 {
-        let timers = self.timers.iter().filter(|timer| timer.referenced && (timer.armed.is_some() || timer.firing));
+        let timers =
+            self.timers.iter().filter(|timer| timer.referenced && (timer.armed.is_some() || timer.firing));
         let immediates = self.immediates.iter().filter(|immediate| immediate.referenced);
         let sources = self.sources.iter().filter(|source| source.registered && source.referenced);
         let queued = self.tasks.len() + self.micro.len() + self.after_loop.len();
@@ -228,7 +232,9 @@ impl Model {
 
     fn take_signals(&mut self) {
         for _ in 0..self.signals.len() {
-            let Some(node) = self.signals.pop_front().and_then(|signal| self.handlers.get(signal)) else { continue };
+            let Some(node) = self.signals.pop_front().and_then(|signal| self.handlers.get(signal)) else {
+                continue;
+            };
             self.tasks.push_back(Entry { node: node.clone(), job: false });
             if self.policy.signals == SignalRule::OnePerTurn {
                 break;
@@ -387,7 +393,8 @@ impl Model {
     fn fire(&mut self) {
         let (reading, before) = (self.reading.take().unwrap_or(self.now), self.armings);
         loop {
-            let due = |timer: &Timer| timer.due <= reading && timer.armed.is_some_and(|armed| armed <= before);
+            let due =
+                |timer: &Timer| timer.due <= reading && timer.armed.is_some_and(|armed| armed <= before);
             let due: Vec<_> = (0..self.timers.len()).filter(|index| due(&self.timers[*index])).collect();
             let one_per_turn = self.policy.timers == TimerRule::OnePerTurn;
             let place = |index: &usize| {
@@ -541,7 +548,11 @@ impl Model {
             Act::Hold => self.holds += 1,
             Act::Release => self.holds -= 1,
             Act::ReleaseLater => self.releases_later += 1,
-            Act::World(happening) => self.plan(self.now, World::Happens(happening.clone())),
+            Act::World(happening) if self.brought_about < HAPPENINGS_MAX => {
+                self.brought_about += 1;
+                self.plan(self.now, World::Happens(happening.clone()));
+            }
+            Act::World(_) => {}
             Act::Works(took) => self.now += took,
             Act::Reload => self.reload = true,
             Act::Stop => self.stop = true,
