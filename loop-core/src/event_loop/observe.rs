@@ -109,9 +109,9 @@ impl<T: Task> Core<T> {
         match queue {
             Queue::Tasks => self.scheduler.tasks.len() as u32,
             Queue::Immediates => self.scheduler.immediates.len() as u32,
-            Queue::Deferred => self.scheduler.deferred.len() as u32,
+            Queue::Deferred => self.scheduler.deferred().len() as u32,
             Queue::Timers => self.scheduler.timer_count() as u32,
-            Queue::Microtasks => self.scheduler.microtasks.len() as u32,
+            Queue::Microtasks => self.scheduler.microtasks().len() as u32,
             Queue::Signals => self.signals.as_ref().map_or(0, |signals| signals.pending()),
             Queue::Work => self.pool.as_ref().map_or(0, |pool| pool.depth()),
             Queue::AfterLoop => self.scheduler.waiting_after_loop().len() as u32,
@@ -160,7 +160,7 @@ impl<T: Task> Core<T> {
                 part(Event::SnapshotQueue { queue, depth });
             }
         }
-        self.scheduler.deferred.keys().for_each(|key| part(Event::SnapshotDeferred { key }));
+        self.scheduler.deferred().keys().for_each(|key| part(Event::SnapshotDeferred { key }));
         for timer in self.scheduler.armed() {
             part(Event::SnapshotTimer {
                 timer: timer.timer,

@@ -81,8 +81,10 @@ fn batch<T: Task>(cx: &mut Context<'_, T>, drains: bool) -> End<T> {
         cx.core.current.task = Some(id);
         task.run(cx);
         cx.core.depth = depth;
-        let core = &cx.core;
-        if core.current.outcome != Outcome::Done || drains && core.scheduler.needs_drain() {
+        let outcome = cx.core.current.outcome;
+        if (outcome != Outcome::Done || cx.core.scheduler.may_drain())
+            && (outcome != Outcome::Done || drains && cx.core.scheduler.needs_drain())
+        {
             return End::Attention;
         }
     }

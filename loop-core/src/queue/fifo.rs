@@ -70,27 +70,33 @@ impl<E> Fifo<E> {
     /// Takes the first.
     #[inline]
     pub fn pop(&mut self) -> Option<E> {
-        if self.len == 0 {
+        let place = self.place(self.head);
+        let Some(entry) = self.slots.get_mut(place).and_then(Option::take) else {
             if self.slots.len() > SLOTS_KEPT {
                 self.resize(SLOTS_KEPT);
             }
             return None;
-        }
-        let place = self.place(self.head);
+        };
         self.head = self.head.wrapping_add(1);
         self.len -= 1;
-        self.slots.get_mut(place)?.take()
+        Some(entry)
     }
 
     #[cold]
     #[inline(never)]
     fn resize(&mut self, slots: usize) {
-        let mut moved = empty(slots);
-        for (count, slot) in moved.iter_mut().enumerate().take(self.len) {
-            let place = self.place(self.head.wrapping_add(count));
-            *slot = self.slots[place].take();
+        let mut old = std::mem::replace(&mut self.slots, empty(slots));
+        for count in (0..self.len).map(|count| self.head.wrapping_add(count)) {
+            let (from, to) = (count & (old.len() - 1), self.place(count));
+            self.slots[to] = old[from].take();
         }
-        (self.slots, self.head) = (moved, 0);
+    }
+
+    /// Entries that were ever taken, modulo `usize`.
+    #[inline]
+    #[must_use]
+    pub const fn taken(&self) -> usize {
+        self.head
     }
 
     /// Entries that wait.

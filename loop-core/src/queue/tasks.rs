@@ -93,6 +93,12 @@ impl<T> Tasks<T> {
         self.entries.len()
     }
 
+    /// Tasks that were ever taken, modulo `usize`.
+    #[inline]
+    pub(crate) const fn taken(&self) -> usize {
+        self.entries.taken()
+    }
+
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
