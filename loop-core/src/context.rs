@@ -9,7 +9,7 @@ use std::fmt;
 
 use loop_probes::clock::Clock;
 use loop_probes::event::{ClockPoint, Event, Origin, Outcome, Placement, Queue, RefKind};
-use loop_probes::ids::{TaskId, Ticks, TimerId, Timestamp};
+use loop_probes::ids::{TaskId, Ticks, Timestamp};
 
 use crate::event_loop::core::Core;
 pub use crate::event_loop::core::IoReadiness;
@@ -19,6 +19,7 @@ use crate::queue::fifo::Queued;
 use crate::signal::Arrival;
 use crate::task::Task;
 use crate::task::body::Body;
+use crate::timer::Timer;
 
 /// What a running task can do with its loop. It lives as long as the call that gave it.
 pub struct Context<'a, T: Task> {
@@ -199,7 +200,7 @@ impl<T: Task> Context<'_, T> {
 
     /// The timer whose task this is.
     #[must_use]
-    pub fn timer(&self) -> Option<TimerId> {
+    pub fn timer(&self) -> Option<Timer> {
         self.core.current.timer
     }
 

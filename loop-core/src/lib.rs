@@ -70,3 +70,4 @@ pub use queue::concurrent::Closed;
 pub use scheduler::Scheduler;
 pub use task::tag::TagOf;
 pub use task::{Any, AnyRemote, Builtin, BuiltinRemote, Task};
+pub use timer::Timer;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use loop_probes::event::{Event, LabelKind, Origin, Outcome, Placement, Queue, RefKind};
-use loop_probes::ids::{IoSource, LabelId, Tag, TaskId, Ticks, TimerId};
+use loop_probes::ids::{IoSource, LabelId, Tag, TaskId, Ticks};
 use loop_probes::recorder::Recorder;
 use loop_probes::tags;
 
@@ -15,6 +15,7 @@ use crate::scheduler::Scheduler;
 use crate::signal::{Arrival, SignalSource};
 use crate::task::body::Body;
 use crate::task::{TagOf, Task};
+use crate::timer::Timer;
 use crate::work_pool::{Finished, Pool, Rejected, Sink};
 
 /// Makes the work pool, when the first job comes.
@@ -40,7 +41,7 @@ pub(crate) struct Current {
     /// What a post from here is said to come from.
     pub origin: Origin,
     pub outcome: Outcome,
-    pub timer: Option<TimerId>,
+    pub timer: Option<Timer>,
     pub ready: Option<IoReadiness>,
     pub signal: Option<Arrival>,
 }

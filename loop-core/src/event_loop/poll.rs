@@ -88,7 +88,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             let id = self.core.scheduler.new_id();
             if self.core.on {
                 self.core.record(Event::TimerFired {
-                    timer: fired.timer,
+                    timer: fired.timer.id(),
                     tag,
                     task: id,
                     due: fired.due,
