@@ -99,6 +99,13 @@ impl<E> Fifo<E> {
         self.head
     }
 
+    /// The first.
+    #[inline]
+    #[must_use]
+    pub fn first(&self) -> Option<&E> {
+        self.slots.get(self.place(self.head))?.as_ref()
+    }
+
     /// Entries that wait.
     #[inline]
     #[must_use]
