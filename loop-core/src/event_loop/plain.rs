@@ -137,8 +137,7 @@ fn batch<T: Task, C: Clock, const RECORDED: bool>(
                 return End::Attention;
             }
         }
-        let left = outcome != Outcome::Done;
-        if (left || core.scheduler.may_drain()) && (left || drains && core.scheduler.needs_drain()) {
+        if outcome != Outcome::Done || core.scheduler.may_drain() && drains && core.scheduler.needs_drain() {
             return End::Attention;
         }
     }

@@ -61,7 +61,7 @@ impl<E> Fifo<E> {
             return std::mem::forget(entry);
         };
         // There is nothing in it to drop.
-        std::mem::forget(std::mem::replace(slot, Some(entry)));
+        std::mem::forget(slot.replace(entry));
         self.tail = self.tail.wrapping_add(1);
         if self.len() == self.slots.len() {
             self.resize(2 * self.len());
