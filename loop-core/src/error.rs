@@ -51,6 +51,22 @@ pub enum LoopError {
         /// What it was given to.
         what: RefKind,
     },
+    /// The loop shuts down, and takes nothing new.
+    #[error("the loop is shutting down and takes no new {what}: ask `is_shutting_down` first")]
+    ShuttingDown {
+        /// What it was to take.
+        what: RefKind,
+    },
+    /// A source or a future failed whose owner said that the loop cannot do without it.
+    #[error("{what} {name} failed: {message}")]
+    Failed {
+        /// What it is.
+        what: RefKind,
+        /// Its name.
+        name: String,
+        /// What the error said.
+        message: String,
+    },
     /// A callback panicked, and the policy says that this ends the loop.
     #[error("task {tag} panicked: {message}")]
     Panicked {

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use loop_probes::clock::Clock;
-use loop_probes::event::{ClockPoint, Event, Origin, Phase, PollReason};
+use loop_probes::event::{ClockPoint, Event, Origin, Outcome, Phase, PollReason, RefKind};
 use loop_probes::ids::{IoSource, Timestamp};
 use loop_probes::recorder::Running;
 
 use super::EventLoop;
 use super::core::{Current, IoReadiness};
 use crate::error::LoopError;
+use crate::owner::OnError;
 use crate::poller::{Poller, Ready};
 use crate::scheduler::Outside;
 use crate::task::Task;
@@ -33,11 +34,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     }
 
     fn wait(&mut self, now: Timestamp, watches_heap: bool) -> Result<Timestamp, LoopError> {
+        let woken = self.core.futures.in_use && self.begin_wait();
         let outside = Outside {
-            posted: self.core.shared.has_news(),
+            posted: woken || self.core.shared.has_news(),
             signals: self.core.signals.as_ref().is_some_and(|signals| signals.pending() > 0),
             host: self.host.as_ref().is_some_and(|host| host.has_microtasks()),
-            until: self.until,
+            until: self.wait_until(),
         };
         let plan = self.core.scheduler.plan_poll(now, outside, watches_heap);
         let start = self.mark();
@@ -46,6 +48,9 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.core.recorder.set_running(start, Running::Poll { deadline });
         }
         let waited = self.poller.wait(plan.timeout, &mut self.ready);
+        if self.core.futures.in_use {
+            self.core.futures.woken.end_wait();
+        }
         self.mark();
         let metrics = &mut self.core.metrics;
         metrics.polls += 1;
@@ -62,6 +67,13 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
         waited.map_err(|source| LoopError::Wait { tick: self.core.scheduler.tick(), source })?;
         Ok(after)
+    }
+
+    /// Settles what futures want before the wait. True where one of them is to be polled first.
+    fn begin_wait(&mut self) -> bool {
+        self.settle_futures(Current::NONE);
+        self.context().settle_interest();
+        self.core.futures.woken.begin_wait()
     }
 
     fn run_ready(&mut self) {
@@ -90,19 +102,43 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             if self.core.on {
                 self.core.recorder.set_running(start, Running::Task { task: id, tag });
             }
-            let _ = self.invoke(current, |cx| task.run(cx));
+            let (outcome, _) = self.invoke(current, |cx| task.run(cx));
             self.core.metrics.io_ready += 1;
             if self.core.on {
                 let readiness = readiness.bits();
                 self.core.record(Event::IoReady { source, tag, readiness, task: id, start });
                 self.check_slow(id, tag, start);
             }
+            if matches!(outcome, Outcome::Failed | Outcome::Panicked) {
+                self.source_failed(source, current);
+            }
             self.drain_after(id);
+            if self.core.futures.in_use {
+                self.settle_futures(current);
+            }
             self.relieve();
         }
         self.ready = ready;
         self.ready.clear();
         self.end_phase();
+    }
+
+    /// The callback of a source failed: its owner's rule is applied.
+    #[cold]
+    fn source_failed(&mut self, source: IoSource, current: Current) {
+        let message = self.core.failure.take().unwrap_or_default();
+        let Some(registration) = self.core.sources.get_mut(&source.0) else { return };
+        let (name, rule) = (registration.name(), std::mem::take(&mut registration.on_error));
+        let close = matches!(rule, OnError::Close);
+        let _ = self.invoke_unmarked(current, |cx| {
+            let rule = cx.apply_rule(rule, RefKind::Io, || name, &message);
+            if close {
+                // The poller may have lost it already: gone is gone.
+                let _ = cx.remove(source);
+            } else if let Some(registration) = cx.core.sources.get_mut(&source.0) {
+                registration.on_error = rule;
+            }
+        });
     }
 
     fn run_timers(&mut self, now: Timestamp) {
