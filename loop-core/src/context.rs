@@ -12,7 +12,7 @@ use std::fmt;
 
 use loop_probes::clock::Clock;
 use loop_probes::event::{ClockPoint, Event, Origin, Outcome, Placement, Queue, RefKind};
-use loop_probes::ids::{TaskId, Ticks, TimerId, Timestamp};
+use loop_probes::ids::{TaskId, Ticks, Timestamp};
 
 pub use self::io_options::IoOptions;
 use crate::event_loop::core::Core;
@@ -23,6 +23,7 @@ use crate::queue::fifo::Queued;
 use crate::signal::Arrival;
 use crate::task::Task;
 use crate::task::body::Body;
+use crate::timer::Timer;
 
 /// What a running task can do with its loop. It lives as long as the call that gave it.
 pub struct Context<'a, T: Task> {
@@ -186,7 +187,9 @@ impl<T: Task> Context<'_, T> {
         self.core.failure = Some(message);
     }
 
-    /// The running task reloads the program: the pass returns at once, without a drain, and does not count it.
+    /// The running task reloads the program: its batch (the pass over the queue, the due timers, the immediates, the
+    /// ready sources) ends at once, without a drain, and it is not counted. The rest of the batch comes in the next
+    /// turn, in order.
     pub fn reload(&mut self) {
         self.core.current.outcome = Outcome::Reload;
     }
@@ -199,7 +202,7 @@ impl<T: Task> Context<'_, T> {
 
     /// The timer whose task this is.
     #[must_use]
-    pub fn timer(&self) -> Option<TimerId> {
+    pub fn timer(&self) -> Option<Timer> {
         self.core.current.timer
     }
 

@@ -5,6 +5,7 @@ use std::io;
 use loop_probes::event::RefKind;
 use loop_probes::ids::IoSource;
 
+use crate::policy::PolicyError;
 use crate::poller::PollerError;
 use crate::scheduler::TimerGone;
 use crate::signal::SignalError;
@@ -17,6 +18,9 @@ pub enum LoopError {
     /// The operating system has no poller for us.
     #[error("cannot open the poller of the loop")]
     OpenPoller(#[source] io::Error),
+    /// No loop could live by its policy.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// Waiting for readiness failed; the loop cannot go on.
     #[error("cannot wait for readiness in tick {tick}")]
     Wait {
@@ -28,6 +32,12 @@ pub enum LoopError {
     /// A source of readiness could not be registered, changed or removed.
     #[error(transparent)]
     Poller(#[from] PollerError),
+    /// The policy allows no more sources at a time.
+    #[error("the loop has {limit} sources already, the limit of its policy: raise `Policy::sources_max`")]
+    TooManySources {
+        /// The limit.
+        limit: u32,
+    },
     /// There is no such source.
     #[error("source {0} is not registered: it was removed, or belongs to another loop")]
     SourceGone(IoSource),

@@ -75,3 +75,4 @@ pub use scheduler::Scheduler;
 pub use shutdown::{OnShutdown, Shutdown, ShutdownReport};
 pub use task::tag::TagOf;
 pub use task::{Any, AnyRemote, Builtin, BuiltinRemote, Task};
+pub use timer::Timer;

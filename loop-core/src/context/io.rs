@@ -1,7 +1,7 @@
 //! Sources of readiness and signals, from a running task.
 
 use loop_probes::event::{Event, LabelKind, RefKind};
-use loop_probes::ids::IoSource;
+use loop_probes::ids::{IoSource, Tag};
 
 use super::{Context, IoOptions};
 use crate::error::LoopError;
@@ -56,29 +56,48 @@ impl<T: Task> Context<'_, T> {
     ) -> Result<IoSource, LoopError> {
         self.check_open(RefKind::Io)?;
         self.check_again(&task, RefKind::Io)?;
-        let IoOptions { explanation, referenced, on_error, on_shutdown } = options.into();
         let (tag, task) = (self.core.tag(&task), Body::Task(task));
-        let registration =
-            Registration { task, tag, referenced, fd: source, explanation, on_error, on_shutdown };
-        self.add_source(interest, registration)
+        self.add_source(options.into(), source, interest, task, tag)
     }
 
     pub(crate) fn add_source(
         &mut self,
+        options: IoOptions<T>,
+        source: Source,
         interest: Interest,
-        registration: Registration<T>,
+        task: Body<T>,
+        tag: Tag,
     ) -> Result<IoSource, LoopError> {
+        let sources = self.core.sources.len();
+        if let Some(limit) =
+            self.core.scheduler.policy().sources_max.filter(|limit| sources >= *limit as usize)
+        {
+            return Err(LoopError::TooManySources { limit });
+        }
         let id = self.core.new_source();
-        self.poller.add(Source::clone(&registration.fd), interest, id.0 as usize)?;
+        self.poller.add(Source::clone(&source), interest, id.0 as usize)?;
+        self.core.calls += 1;
+        let called = [self.core.calls; 2];
+        let IoOptions { explanation, referenced, on_error, on_shutdown } = options;
         if self.core.on {
             self.stamp();
-            self.core.record(Event::IoRegistered { source: id, tag: registration.tag });
-            if let Some(explanation) = &registration.explanation {
+            self.core.record(Event::IoRegistered { source: id, tag });
+            if let Some(explanation) = &explanation {
                 let label = self.core.recorder.intern(self.core.at, LabelKind::Text, explanation);
                 self.core.record(Event::IoLabel { source: id, label });
             }
         }
-        let referenced = registration.referenced;
+        let registration = Registration {
+            task,
+            tag,
+            referenced,
+            fd: source,
+            interest,
+            called,
+            explanation,
+            on_error,
+            on_shutdown,
+        };
         self.core.sources.insert(id.0, registration);
         if referenced {
             self.core.add_ref(RefKind::Io, 1);
@@ -92,10 +111,9 @@ impl<T: Task> Context<'_, T> {
     ///
     /// [`LoopError::SourceGone`] where it is not registered.
     pub fn modify(&mut self, source: IoSource, interest: Interest) -> Result<(), LoopError> {
-        if !self.core.sources.contains_key(&source.0) {
-            return Err(LoopError::SourceGone(source));
-        }
+        let entry = self.core.sources.get_mut(&source.0).ok_or(LoopError::SourceGone(source))?;
         self.poller.modify(source.0 as usize, interest)?;
+        entry.interest = interest;
         if self.core.on {
             self.stamp();
             self.core.record(Event::IoModified { source, interest: interest.bits() });

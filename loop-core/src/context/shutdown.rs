@@ -1,7 +1,7 @@
 //! Shutting down and errors with owners, from a running task.
 
 use loop_probes::event::{Origin, RefKind};
-use loop_probes::ids::{TaskId, TimerId};
+use loop_probes::ids::TaskId;
 
 use super::Context;
 use crate::error::LoopError;
@@ -11,6 +11,7 @@ use crate::scheduler::TimerGone;
 use crate::shutdown::{OnShutdown, Shutdown};
 use crate::task::Task;
 use crate::task::body::{Body, Told};
+use crate::timer::Timer;
 
 impl<T: Task> Context<'_, T> {
     /// Asks the loop to shut down, after the current turn. A second request with a nearer deadline shortens the
@@ -31,7 +32,7 @@ impl<T: Task> Context<'_, T> {
     /// # Errors
     ///
     /// [`TimerGone`] where it is not armed.
-    pub fn set_timer_on_shutdown(&mut self, timer: TimerId, rule: OnShutdown) -> Result<(), TimerGone> {
+    pub fn set_timer_on_shutdown(&mut self, timer: Timer, rule: OnShutdown) -> Result<(), TimerGone> {
         self.core.scheduler.set_timer_on_shutdown(timer, rule)?;
         if self.is_shutting_down() {
             self.set_timer_referenced(timer, rule == OnShutdown::Finish)?;

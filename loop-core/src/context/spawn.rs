@@ -8,11 +8,9 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use loop_probes::event::{Event, Origin, Outcome, RefKind};
-use loop_probes::ids::TimerId;
 
-use super::Context;
+use super::{Context, IoOptions};
 use crate::error::LoopError;
-use crate::event_loop::core::Registration;
 use crate::future::join::{JoinError, JoinHandle, Joined};
 use crate::future::local::{Inbox, LocalHandle, Op, Plain};
 use crate::future::table::{Entry, NewFuture};
@@ -207,7 +205,7 @@ impl<T: Task> Context<'_, T> {
 
     fn arm_awaited(&mut self, delay: Delay, wait: Rc<Wait>) {
         let tag = self.core.current.tag;
-        let timer: TimerId = self.arm(delay, Body::Wake(Rc::clone(&wait)), tag);
+        let timer = self.arm(delay, Body::Wake(Rc::clone(&wait)), tag);
         wait.timer.set(Some(timer));
         // Its future keeps the loop alive, where it does.
         let _ = self.set_timer_referenced(timer, false);
@@ -251,17 +249,10 @@ impl<T: Task> Context<'_, T> {
 
     fn register_watched(&mut self, registry: &Rc<Registry>) -> Result<(), LoopError> {
         let (wanted, tag) = (registry.wanted(), registry.tag.get().unwrap_or_default());
-        let registration = Registration {
-            task: Body::Ready(Rc::clone(registry)),
-            tag,
-            // Its future keeps the loop alive, where it does.
-            referenced: false,
-            fd: Source::clone(&registry.source),
-            explanation: None,
-            on_error: OnError::Report,
-            on_shutdown: OnShutdown::Finish,
-        };
-        let source = self.add_source(wanted, registration)?;
+        // Its future keeps the loop alive, where it does.
+        let options = IoOptions::default().unreferenced().on_shutdown(OnShutdown::Finish);
+        let (source, task) = (Source::clone(&registry.source), Body::Ready(Rc::clone(registry)));
+        let source = self.add_source(options, source, wanted, task, tag)?;
         registry.registered.set(Some((source, wanted)));
         Ok(())
     }

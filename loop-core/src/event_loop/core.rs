@@ -1,11 +1,11 @@
 //! What a loop holds that does not depend on its clock and poller: what a running task gets at.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use loop_probes::event::{Event, LabelKind, Origin, Outcome, Placement, Queue, RefKind};
-use loop_probes::ids::{IoSource, LabelId, Tag, TaskId, Ticks, TimerId};
+use loop_probes::ids::{IoSource, LabelId, Tag, TaskId, Ticks};
 use loop_probes::recorder::Recorder;
 use loop_probes::tags;
 
@@ -14,14 +14,15 @@ use crate::future::table::Futures;
 use crate::future::work::JobWait;
 use crate::handle::Shared;
 use crate::owner::{Failure, OnError};
-use crate::poller::{Readiness, Source};
+use crate::poller::{Interest, Readiness, Source};
 use crate::queue::fifo::Queued;
 use crate::scheduler::{Scheduler, name_of};
 use crate::shutdown::{OnShutdown, Progress};
 use crate::signal::{Arrival, SignalSource};
 use crate::task::body::Body;
 use crate::task::{TagOf, Task};
-use crate::work_pool::{Pool, Rejected, Sink};
+use crate::timer::Timer;
+use crate::work_pool::{Finished, Pool, Rejected, Sink};
 
 /// Makes the work pool, when the first job comes.
 pub(crate) type PoolFactory<R> =
@@ -46,7 +47,7 @@ pub(crate) struct Current {
     /// What a post from here is said to come from.
     pub origin: Origin,
     pub outcome: Outcome,
-    pub timer: Option<TimerId>,
+    pub timer: Option<Timer>,
     pub ready: Option<IoReadiness>,
     pub signal: Option<Arrival>,
 }
@@ -73,6 +74,9 @@ pub(crate) struct Registration<T> {
     pub explanation: Option<Box<str>>,
     pub on_error: OnError<T>,
     pub on_shutdown: OnShutdown,
+    pub interest: Interest,
+    /// When each direction was called last, reading first, as the loop counts its calls.
+    pub called: [u64; 2],
 }
 
 impl<T> Registration<T> {
@@ -153,12 +157,19 @@ pub(crate) struct Core<T: Task> {
     pub shared: Arc<Shared<T::Remote>>,
     pub sources: HashMap<u32, Registration<T>>,
     pub next_source: u32,
+    /// Sources registered and directions called: what "waited longest" is told by.
+    pub calls: u64,
     pub signals: Option<Box<dyn SignalSource>>,
     pub signal_factory: Option<SignalFactory>,
     pub handlers: BTreeMap<u8, Subscription<T>>,
     pub pool: Option<Box<dyn Pool<Option<T::Remote>>>>,
     pub pool_factory: Option<PoolFactory<Option<T::Remote>>>,
     pub work: HashMap<TaskId, Outstanding<T>>,
+    /// Finished jobs that wait for their step, where the policy has one.
+    pub finished: VecDeque<Finished<Option<T::Remote>>>,
+    pub puts_jobs_aside: bool,
+    /// The policy looks after the heap.
+    pub serves_heap: bool,
     pub labels: HashMap<&'static str, LabelId>,
     pub futures: Futures<T>,
     pub shutdown: Progress,

@@ -7,7 +7,9 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use loop_probes::ids::{TaskId, TimerId};
+use loop_probes::ids::TaskId;
+
+use crate::timer::Timer;
 
 /// Something that a future waits for.
 #[derive(Debug, Default)]
@@ -16,7 +18,7 @@ pub(crate) struct Wait {
     fired: Cell<u32>,
     waker: RefCell<Option<Waker>>,
     /// The timer that fires it, where one does.
-    pub(crate) timer: Cell<Option<TimerId>>,
+    pub(crate) timer: Cell<Option<Timer>>,
     /// The job that fires it, where one does.
     pub(crate) job: Cell<Option<TaskId>>,
 }

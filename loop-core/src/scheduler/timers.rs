@@ -10,7 +10,7 @@ use crate::policy::TimerRule;
 use crate::shutdown::OnShutdown;
 use crate::task::Task;
 use crate::task::body::Body;
-use crate::timer::{Finished, Fired, Pass, due_after};
+use crate::timer::{Finished, Fired, Pass, Timer, due_after};
 
 /// When a timer is due, from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,14 +76,14 @@ pub(crate) struct ArmedTimer {
 }
 
 impl<T: Task> Scheduler<T> {
-    /// Arms a timer; `now` is when. Returns its id and when it is due.
+    /// Arms a timer; `now` is when. Returns its key and when it is due.
     pub(crate) fn arm(
         &mut self,
         now: Timestamp,
         delay: Delay,
         task: Body<T>,
         tag: Tag,
-    ) -> (TimerId, Timestamp) {
+    ) -> (Timer, Timestamp) {
         let due = due_after(now, delay.first());
         let timer = self.timers.arm(due, delay.period_ns(), {
             let on_shutdown = OnShutdown::Cancel;
@@ -100,20 +100,21 @@ impl<T: Task> Scheduler<T> {
     pub fn refresh(
         &mut self,
         now: Timestamp,
-        timer: TimerId,
+        timer: Timer,
     ) -> Result<(Tag, Timestamp, Option<u64>), TimerGone> {
-        let entry = self.timers.value(timer).filter(|entry| entry.task.is_some()).ok_or(TimerGone(timer))?;
+        let entry =
+            self.timers.value(timer).filter(|entry| entry.task.is_some()).ok_or(TimerGone(timer.id()))?;
         let (tag, delay) = (entry.tag, entry.delay);
         let due = due_after(now, delay.first());
         if self.timers.rearm(timer, due, delay.period_ns()) {
             Ok((tag, due, delay.period_ns().map(NonZeroU64::get)))
         } else {
-            Err(TimerGone(timer))
+            Err(TimerGone(timer.id()))
         }
     }
 
     /// Clears a timer; true where it was armed or is firing. It never fires again.
-    pub fn clear(&mut self, timer: TimerId) -> bool {
+    pub fn clear(&mut self, timer: Timer) -> bool {
         self.timers.clear(timer).is_some()
     }
 
@@ -122,8 +123,8 @@ impl<T: Task> Scheduler<T> {
     /// # Errors
     ///
     /// [`TimerGone`] where it is not armed.
-    pub fn set_timer_referenced(&mut self, timer: TimerId, referenced: bool) -> Result<bool, TimerGone> {
-        self.timers.set_referenced(timer, referenced).ok_or(TimerGone(timer))
+    pub fn set_timer_referenced(&mut self, timer: Timer, referenced: bool) -> Result<bool, TimerGone> {
+        self.timers.set_referenced(timer, referenced).ok_or(TimerGone(timer.id()))
     }
 
     /// Says what a shutdown does with a timer.
@@ -131,13 +132,13 @@ impl<T: Task> Scheduler<T> {
     /// # Errors
     ///
     /// [`TimerGone`] where it is not armed.
-    pub fn set_timer_on_shutdown(&mut self, timer: TimerId, rule: OnShutdown) -> Result<(), TimerGone> {
-        self.timers.value_mut(timer).ok_or(TimerGone(timer))?.on_shutdown = rule;
+    pub fn set_timer_on_shutdown(&mut self, timer: Timer, rule: OnShutdown) -> Result<(), TimerGone> {
+        self.timers.value_mut(timer).ok_or(TimerGone(timer.id()))?.on_shutdown = rule;
         Ok(())
     }
 
     /// Timers that a shutdown clears. Those that a future awaits go with that.
-    pub(crate) fn timers_to_cancel(&self) -> Vec<TimerId> {
+    pub(crate) fn timers_to_cancel(&self) -> Vec<Timer> {
         let armed = self.timers.armed().into_iter();
         let cancelled = armed.filter(|armed| {
             let TimerEntry { task, on_shutdown, .. } = armed.value;
@@ -153,7 +154,7 @@ impl<T: Task> Scheduler<T> {
     }
 
     /// Every armed timer.
-    pub(crate) fn timer_ids(&self) -> Vec<TimerId> {
+    pub(crate) fn timer_ids(&self) -> Vec<Timer> {
         self.timers.armed().into_iter().map(|armed| armed.timer).collect()
     }
 
@@ -193,7 +194,7 @@ impl<T: Task> Scheduler<T> {
     }
 
     /// The callback of a timer is over; `started` is when it began. Returns when it is due next.
-    pub fn timer_ran(&mut self, timer: TimerId, started: Timestamp) -> Option<Timestamp> {
+    pub fn timer_ran(&mut self, timer: Timer, started: Timestamp) -> Option<Timestamp> {
         match self.timers.finish(timer, started) {
             Finished::Armed(due) => Some(due),
             Finished::Done(_) | Finished::Cleared => None,
@@ -205,7 +206,7 @@ impl<T: Task> Scheduler<T> {
         let armed = self.timers.armed().into_iter();
         armed
             .map(|armed| ArmedTimer {
-                timer: armed.timer,
+                timer: armed.timer.id(),
                 tag: armed.value.tag,
                 due: armed.due,
                 period_ns: armed.period_ns.map(NonZeroU64::get),
