@@ -181,7 +181,7 @@ impl<T: Task> Scheduler<T> {
         match task {
             Body::Task(task) => self.resolve(task.tag()),
             // What is not the application's own is queued with its tag.
-            Body::Poll(_) | Body::Wake(_) => Tag(0),
+            Body::Poll(_) | Body::Wake(_) | Body::Ready(_) | Body::Told(_) => Tag(0),
         }
     }
 

@@ -90,6 +90,9 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                 break Err(Pass::Reload);
             }
             self.drain_after(id);
+            if self.core.futures.in_use {
+                self.settle_futures(current);
+            }
             self.relieve();
         };
         self.core.current = outer;
@@ -137,7 +140,10 @@ fn batch<T: Task, C: Clock, const RECORDED: bool>(
                 return End::Attention;
             }
         }
-        if outcome != Outcome::Done || core.scheduler.may_drain() && drains && core.scheduler.needs_drain() {
+        if outcome != Outcome::Done
+            || core.scheduler.may_drain() && drains && core.scheduler.needs_drain()
+            || core.futures.has_news()
+        {
             return End::Attention;
         }
     }

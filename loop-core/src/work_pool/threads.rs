@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use loop_probes::clock::{Clock, SystemClock};
 use loop_probes::event::{Event, LabelKind};
+use loop_probes::ids::TaskId;
 use loop_probes::recorder::{Recorder, Running};
 
 use super::{Finished, Job, Pending, Pool, Rejected, Shutdown, Sink, Worker};
@@ -184,6 +185,12 @@ impl<R: Send + 'static> Pool<R> for WorkPool<R> {
         state.jobs.push_back(job);
         self.shared.changed.notify_one();
         Ok(state.jobs.len() as u32)
+    }
+
+    fn take_back(&mut self, task: TaskId) -> Option<Job<R>> {
+        let mut state = self.shared.lock();
+        let index = state.jobs.iter().position(|job| job.task == task)?;
+        state.jobs.remove(index)
     }
 
     fn depth(&self) -> u32 {
