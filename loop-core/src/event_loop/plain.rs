@@ -140,13 +140,15 @@ fn batch<T: Task, C: Clock, const RECORDED: bool>(
                 return End::Attention;
             }
         }
-        if outcome != Outcome::Done
-            || core.scheduler.may_drain() && drains && core.scheduler.needs_drain()
-            || core.futures.has_news()
-        {
+        if (outcome != Outcome::Done || core.scheduler.attention()) && left_something(core, outcome, drains) {
             return End::Attention;
         }
     }
+}
+
+fn left_something<T: Task>(core: &mut Core<T>, outcome: Outcome, drains: bool) -> bool {
+    core.scheduler.attend(core.futures.in_use);
+    outcome != Outcome::Done || drains && core.scheduler.needs_drain() || core.futures.has_news()
 }
 
 /// Records that a task ran until now.
