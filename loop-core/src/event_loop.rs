@@ -12,6 +12,7 @@ mod gc;
 mod inbound;
 mod observe;
 mod pending;
+mod plain;
 mod poll;
 mod ready;
 mod shutdown;

@@ -32,6 +32,10 @@ mod order;
 #[cfg(test)]
 mod owners;
 #[cfg(test)]
+mod policies;
+#[cfg(test)]
+mod quickjs;
+#[cfg(test)]
 mod rebuild;
 #[cfg(test)]
 mod recording;

@@ -25,7 +25,7 @@ use crate::scheduler::Scheduler;
 use crate::shutdown::Progress;
 use crate::signal::{SignalSource, Signals};
 use crate::slow::SlowLimit;
-use crate::task::{Task, tag};
+use crate::task::Task;
 use crate::validate::Validator;
 use crate::work_pool::threads::{PoolError, RecorderFactory, WorkPool};
 use crate::work_pool::{Pool, Sink};
@@ -203,7 +203,6 @@ impl<T: Task> Builder<T> {
             failure: None,
             told: None,
             metrics: Metrics::default(),
-            own_tags: tag::own_tags::<T>(),
             tags_named: Tag(0),
         };
         core.name_tags();

@@ -123,7 +123,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                 let asked = direction.interests.iter().any(|interest| source.interest.contains(*interest));
                 // A trouble that nobody asked about is told as reading is.
                 let told = asked || (index == 0 && source.interest.is_empty());
-                if !told || !(readiness.contains(direction.report) || !trouble.is_empty()) {
+                if !told || !readiness.contains(direction.report) && trouble.is_empty() {
                     continue;
                 }
                 let one = Ready { key, readiness: direction.report | trouble };

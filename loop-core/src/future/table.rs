@@ -217,6 +217,7 @@ impl<T: Task> Futures<T> {
     }
 
     /// Whether something was asked for or woken that the loop has not looked at.
+    #[inline]
     pub(crate) fn has_news(&self) -> bool {
         self.in_use && (self.local.has_ops() || self.woken.has_some())
     }
