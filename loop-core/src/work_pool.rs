@@ -171,4 +171,7 @@ pub trait Pool<R> {
     /// jobs last). What could not be finished by then comes back. A second shutdown finds nothing left to do
     /// but to wait again.
     fn shutdown(&mut self, pending: Pending, timeout: Option<Duration>) -> Shutdown<R>;
+
+    /// Waits no more for workers that a shutdown left in a job, not even when the pool is dropped.
+    fn let_go(&mut self);
 }

@@ -44,7 +44,10 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let watches_heap = self.watches_heap();
         let woken = self.core.futures.in_use && self.begin_wait();
         let outside = Outside {
-            posted: woken || self.core.shared.has_news() || !self.core.finished.is_empty(),
+            posted: woken
+                || self.shutdown_is_due()
+                || self.core.shared.has_news()
+                || !self.core.finished.is_empty(),
             signals: self.core.signals.as_ref().is_some_and(|signals| signals.pending() > 0),
             host: self.host.as_ref().is_some_and(|host| host.has_microtasks()),
             until: self.wait_until(),

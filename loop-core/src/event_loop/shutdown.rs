@@ -49,6 +49,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         None
     }
 
+    /// Whether the next look at the shutdown begins or ends it: no poll waits for that.
+    pub(super) fn shutdown_is_due(&self) -> bool {
+        let shutdown = &self.core.shutdown;
+        shutdown.is_asked() || (shutdown.running().is_some() && !self.core.scheduler.is_alive())
+    }
+
     /// When the wait of a poll has to end at the latest.
     pub(super) fn wait_until(&self) -> Option<Timestamp> {
         let deadline = self.core.shutdown.running().map(|running| running.deadline);
@@ -166,6 +172,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         if let Some(pool) = &mut self.core.pool {
             let ended = pool.shutdown(PendingJobs::HandBack, Some(time_left));
             (unjoined_workers, jobs_handed_back) = (ended.unjoined as u32, ended.handed_back.len() as u32);
+            // The deadline is one: the drop of the loop must not wait for what it did not.
+            pool.let_go();
         }
         let posts_dropped = self.close().len() as u32;
         let ended = self.read(ClockPoint::Shutdown);

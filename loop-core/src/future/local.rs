@@ -7,7 +7,9 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::Future;
+use std::os::fd::AsFd;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -22,7 +24,6 @@ use super::wait::Wait;
 use super::watched::{Registry, Watched};
 use super::work::{JobWait, WorkHandle};
 use crate::handle::Handle;
-use crate::poller::Source;
 use crate::scheduler::Delay;
 use crate::shutdown::Shutdown;
 use crate::task::{TagOf, Task};
@@ -272,11 +273,15 @@ impl<T: Task> LocalHandle<T> {
     /// Lets futures wait for `source`, which is anything with a descriptor. It is made non-blocking, asked about
     /// only while somebody waits, and closed when the [`Watched`] is dropped.
     #[must_use = "dropping it closes the source"]
-    pub fn watch<S: std::os::fd::AsFd + Send + Sync + 'static>(&self, source: S) -> Watched<S> {
-        Watched::new(self.inbox(), std::sync::Arc::new(source), |source| {
-            let source: Source = source;
-            source
-        })
+    pub fn watch<S: AsFd + Send + Sync + 'static>(&self, source: S) -> Watched<S> {
+        Watched::owned(self.inbox(), source)
+    }
+
+    /// The same for a source that others hold too: it is closed when nobody does any more. It has to be non-blocking
+    /// already: others may rely on what it is.
+    #[must_use = "dropping it ends the registration"]
+    pub fn watch_shared<S: AsFd + Send + Sync + 'static>(&self, source: Arc<S>) -> Watched<S> {
+        Watched::shared(self.inbox(), source)
     }
 
     /// Runs `job` on the work pool, at once; await what this returns for the job's result. Dropping that takes the

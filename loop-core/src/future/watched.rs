@@ -110,11 +110,17 @@ pub struct Watched<S> {
     unfit: Option<io::Error>,
 }
 
-impl<S: AsFd> Watched<S> {
-    pub(super) fn new(inbox: Rc<dyn Inbox>, source: Arc<S>, erase: impl FnOnce(Arc<S>) -> Source) -> Self {
+impl<S: AsFd + Send + Sync + 'static> Watched<S> {
+    pub(super) fn owned(inbox: Rc<dyn Inbox>, source: S) -> Self {
         let unfit = rustix::io::ioctl_fionbio(source.as_fd(), true).err().map(io::Error::from);
-        let registry = Registry::new(erase(Arc::clone(&source)));
-        Self { source, registry, inbox, unfit }
+        let mut watched = Self::shared(inbox, Arc::new(source));
+        watched.unfit = unfit;
+        watched
+    }
+
+    pub(super) fn shared(inbox: Rc<dyn Inbox>, source: Arc<S>) -> Self {
+        let registry = Registry::new(Arc::<S>::clone(&source));
+        Self { source, registry, inbox, unfit: None }
     }
 }
 
@@ -224,7 +230,7 @@ impl<S> Watched<S> {
         let accepted = accepted.await;
         state.forget(&waiting);
         let Some((stream, address)) = accepted.transpose()? else { return Ok(None) };
-        let stream = Watched::new(Rc::clone(&self.inbox), Arc::new(stream), |source| source);
+        let stream = Watched::owned(Rc::clone(&self.inbox), stream);
         Ok(Some((stream, address)))
     }
 }
