@@ -60,9 +60,11 @@ pub struct Scheduler<T: Task> {
     /// Tasks ready to run.
     pub(crate) tasks: Tasks<T>,
     /// What runs at the next checkpoint.
-    pub microtasks: Microtasks<T>,
+    microtasks: Microtasks<T>,
     /// What runs after the microtasks.
-    pub deferred: Deferred<DeferredCallback<T>>,
+    deferred: Deferred<DeferredCallback<T>>,
+    /// Something may be in one of the two, or futures are in use: what a task looks at instead of all of them.
+    attention: bool,
     /// What runs before the next poll.
     pub immediates: Immediates<T>,
     /// References that no queue counts.
@@ -76,8 +78,9 @@ pub struct Scheduler<T: Task> {
     own_tags: Box<[Tag]>,
     next_task: u64,
     tick: u64,
-    /// Tasks that this tick may still run.
-    budget: u32,
+    /// What the queue's count of tasks that it gave will be when the tick's budget is spent: so a task costs one
+    /// count, not two.
+    budget_end: usize,
     stop: bool,
 }
 
@@ -89,6 +92,7 @@ impl<T: Task> Scheduler<T> {
             tasks: Tasks::new(),
             microtasks: Microtasks::new(policy.microtasks_per_checkpoint),
             deferred: Deferred::new(),
+            attention: false,
             immediates: Immediates::new(),
             refs: KeepAlive::new(),
             gc: GcController::new(policy.gc, now),
@@ -97,7 +101,7 @@ impl<T: Task> Scheduler<T> {
             own_tags: tag::own_tags::<T>(),
             next_task: 1,
             tick: 0,
-            budget: policy.tasks_per_tick,
+            budget_end: policy.tasks_per_tick as usize,
             stop: false,
             policy,
         }
@@ -112,7 +116,8 @@ impl<T: Task> Scheduler<T> {
     /// A new tick: its number, from 1. The budget is full again.
     pub fn begin_tick(&mut self) -> u64 {
         self.tick += 1;
-        self.budget = self.policy.tasks_per_tick.max(1);
+        self.tasks.rewind();
+        self.budget_end = self.tasks.taken().wrapping_add(self.policy.tasks_per_tick.max(1) as usize);
         self.tick
     }
 
@@ -161,19 +166,14 @@ impl<T: Task> Scheduler<T> {
     /// The same without its note, and whether it has one.
     #[inline]
     pub(crate) fn take_task(&mut self) -> Option<(Body<T>, TaskId, bool)> {
-        if self.budget == 0 {
-            return None;
-        }
-        let taken = self.tasks.pop()?;
-        self.budget -= 1;
-        Some(taken)
+        if self.budget_spent() { None } else { self.tasks.pop() }
     }
 
     /// Tasks that this tick may still run.
     #[inline]
     #[must_use]
     pub const fn budget(&self) -> u32 {
-        self.budget
+        self.budget_end.wrapping_sub(self.tasks.taken()) as u32
     }
 
     /// The tag of `task` in this process's table.
@@ -182,7 +182,7 @@ impl<T: Task> Scheduler<T> {
         match task {
             Body::Task(task) => self.resolve(task.tag()),
             // What is not the application's own is queued with its tag.
-            Body::Poll(_) | Body::Wake(_) => Tag(0),
+            Body::Poll(_) | Body::Wake(_) | Body::Ready(_) | Body::Told(_) => Tag(0),
         }
     }
 
@@ -195,9 +195,10 @@ impl<T: Task> Scheduler<T> {
     }
 
     /// Whether this tick may run no more tasks.
+    #[inline]
     #[must_use]
     pub const fn budget_spent(&self) -> bool {
-        self.budget == 0
+        self.tasks.taken() == self.budget_end
     }
 
     /// Runs a task once, after the poll and the timers of this turn; returns how many wait for that with it.
@@ -274,6 +275,44 @@ impl<T: Task> Scheduler<T> {
             | RefKind::Agenda
             | RefKind::Future => self.refs.count(what),
         }
+    }
+
+    /// What runs at the next checkpoint.
+    #[must_use]
+    pub const fn microtasks(&self) -> &Microtasks<T> {
+        &self.microtasks
+    }
+
+    /// The same, to change it.
+    #[inline]
+    pub const fn microtasks_mut(&mut self) -> &mut Microtasks<T> {
+        self.attention = true;
+        &mut self.microtasks
+    }
+
+    /// What runs after the microtasks.
+    #[must_use]
+    pub const fn deferred(&self) -> &Deferred<DeferredCallback<T>> {
+        &self.deferred
+    }
+
+    /// The same, to change it.
+    #[inline]
+    pub const fn deferred_mut(&mut self) -> &mut Deferred<DeferredCallback<T>> {
+        self.attention = true;
+        &mut self.deferred
+    }
+
+    /// Whether a task may have left something to do, and has to look.
+    #[inline]
+    pub(crate) const fn attention(&self) -> bool {
+        self.attention
+    }
+
+    /// Says whether later tasks have to look too, where a drain finds nothing.
+    #[inline]
+    pub(crate) fn attend(&mut self, always: bool) {
+        self.attention = always || self.needs_drain();
     }
 
     /// Whether a drain would find something.

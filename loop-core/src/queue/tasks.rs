@@ -1,8 +1,6 @@
 //! The task queue: first in, first out. A plain entry is a task and its id and nothing else; what only a recorder or
 //! the loop itself wants to know about an entry is a note beside the queue, so that a plain task pays for none of it.
 
-use std::collections::VecDeque;
-
 use loop_probes::event::Origin;
 use loop_probes::ids::{Tag, TaskId, Ticks};
 
@@ -43,14 +41,14 @@ const NOBODY: TaskId = TaskId(0);
 pub(crate) struct Tasks<T> {
     entries: Fifo<Entry<T>>,
     /// Of some of the entries, in their order.
-    notes: VecDeque<Note>,
+    notes: Fifo<Note>,
     /// Whose note is the first.
     noted: TaskId,
 }
 
 impl<T> Tasks<T> {
     pub(crate) fn new() -> Self {
-        Self { entries: Fifo::new(), notes: VecDeque::new(), noted: NOBODY }
+        Self { entries: Fifo::new(), notes: Fifo::new(), noted: NOBODY }
     }
 
     /// Adds a task about which there is nothing to be known.
@@ -66,7 +64,7 @@ impl<T> Tasks<T> {
         if self.notes.is_empty() {
             self.noted = id;
         }
-        self.notes.push_back(Note { id, tag, origin, signo, queued });
+        self.notes.push(Note { id, tag, origin, signo, queued });
         self.entries.push(Entry { task, id });
     }
 
@@ -77,20 +75,49 @@ impl<T> Tasks<T> {
         Some((task, id, id == self.noted))
     }
 
+    /// Whether only a recorder wants to know what the note about the task that was taken last says.
+    #[inline]
+    pub(crate) fn is_next_note_for_the_record(&self) -> bool {
+        self.notes.first().is_some_and(|note| note.signo == 0 && note.origin != Origin::Work)
+    }
+
+    /// The tag of the task that was taken last, and when it was queued, where there is a note about it.
+    #[inline]
+    pub(crate) fn skip_note(&mut self) -> (Tag, Ticks) {
+        let Some(Note { tag, queued, .. }) = self.notes.pop() else {
+            debug_assert!(false, "a noted task has a note");
+            return (Tag(0), Ticks(0));
+        };
+        self.noted = self.notes.first().map_or(NOBODY, |note| note.id);
+        (tag, queued)
+    }
+
     /// The note about the task that was taken last.
     #[inline]
     pub(crate) fn pop_note(&mut self, task: Body<T>, id: TaskId) -> Next<T> {
-        let Some(Note { tag, origin, signo, queued, .. }) = self.notes.pop_front() else {
+        let Some(Note { tag, origin, signo, queued, .. }) = self.notes.pop() else {
             debug_assert!(false, "a noted task has a note");
             return Next::Plain(task, id);
         };
-        self.noted = self.notes.front().map_or(NOBODY, |note| note.id);
+        self.noted = self.notes.first().map_or(NOBODY, |note| note.id);
         Next::Noted(Queued { task, id, tag, origin, signo, queued })
     }
 
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// As [`Fifo::rewind`].
+    pub(crate) fn rewind(&mut self) {
+        self.entries.rewind();
+        self.notes.rewind();
+    }
+
+    /// Tasks that were taken since the last rewind, modulo `usize`.
+    #[inline]
+    pub(crate) const fn taken(&self) -> usize {
+        self.entries.taken()
     }
 
     #[inline]
