@@ -88,7 +88,7 @@ impl<T: Task> Scheduler<T> {
             immediates: Immediates::new(),
             refs: KeepAlive::new(),
             gc: GcController::new(policy.gc, now),
-            timers: TimerQueue::new(),
+            timers: timers::queue(&policy, now),
             after_loop: Vec::new(),
             next_task: 1,
             tick: 0,
@@ -225,7 +225,7 @@ impl<T: Task> Scheduler<T> {
 
     /// How long the next poll may wait. `watches_heap` brings the GC controller's timers in.
     #[must_use]
-    pub fn plan_poll(&self, now: Timestamp, outside: Outside, watches_heap: bool) -> PollPlan {
+    pub fn plan_poll(&mut self, now: Timestamp, outside: Outside, watches_heap: bool) -> PollPlan {
         let has_work = !self.tasks.is_empty()
             || !self.microtasks.is_empty()
             || !self.immediates.is_empty()

@@ -151,13 +151,13 @@ impl Rebuilt {
             Event::TimerFired { .. } => self.fired(event),
             Event::Phase { phase: Phase::Timers, .. } => {
                 self.finish();
-                let mut pass = self.pass.take().expect("a timer fired");
-                assert_eq!(self.timers.pop_due(&mut pass), None, "the loop left one out");
+                let pass = self.pass.take().expect("a timer fired");
+                assert_eq!(self.timers.pop_due(&pass), None, "the loop left one out");
             }
             Event::Poll { reason, timeout_ns, .. } => self.polled(reason, timeout_ns),
             Event::TickEnd { .. } => {
-                if let Some(mut due) = self.due.take() {
-                    assert_eq!(self.timers.pop_due(&mut due), None, "the loop fired nothing");
+                if let Some(due) = self.due.take() {
+                    assert_eq!(self.timers.pop_due(&due), None, "the loop fired nothing");
                 }
                 assert_eq!((self.decision, self.mode, self.collecting), (None, None, false));
             }
@@ -206,7 +206,7 @@ impl Rebuilt {
             // Readiness callbacks ran since, and may have armed something that is due already.
             self.pass = Some(self.timers.begin_pass(fired));
         }
-        let pass = self.pass.as_mut().expect("timers fire after a poll");
+        let pass = self.pass.as_ref().expect("timers fire after a poll");
         let popped = self.timers.pop_due(pass).expect("something is due");
         assert_eq!((popped.timer.id(), popped.due, popped.fired), (timer, due, fired));
         assert_eq!((popped.skipped, self.timers.value(popped.timer)), (u64::from(skipped), Some(&tag)));

@@ -6,9 +6,9 @@ use std::time::Duration;
 use loop_probes::ids::{Tag, TimerId, Timestamp};
 
 use super::Scheduler;
-use crate::policy::TimerRule;
+use crate::policy::{Policy, TimerRule};
 use crate::task::Task;
-use crate::timer::{Finished, Fired, Pass, Timer, due_after};
+use crate::timer::{Finished, Fired, Order, Pass, Timer, TimerQueue, due_after};
 
 /// When a timer is due, from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +72,16 @@ pub(crate) struct ArmedTimer {
     pub referenced: bool,
 }
 
+/// The queue that the policy's timers wait in; `now` is when.
+pub(super) fn queue<T>(policy: &Policy, now: Timestamp) -> TimerQueue<TimerEntry<T>> {
+    let mut timers = TimerQueue::in_order(match policy.timers {
+        TimerRule::AllDue => Order::Due,
+        TimerRule::OnePerTurn => Order::Arming,
+    });
+    timers.advance(now);
+    timers
+}
+
 impl<T: Task> Scheduler<T> {
     /// Arms a timer; `now` is when. Returns its key and when it is due.
     pub fn arm(&mut self, now: Timestamp, delay: Delay, task: T, tag: Tag) -> (Timer, Timestamp) {
@@ -129,12 +139,16 @@ impl<T: Task> Scheduler<T> {
 
     /// Begins a pass over the timers that are due at `now`. `None` where none is.
     #[must_use]
-    pub fn begin_timers(&self, now: Timestamp) -> Option<Pass> {
-        self.timers.next_due().filter(|due| *due <= now).map(|_| self.timers.begin_pass(now))
+    pub fn begin_timers(&mut self, now: Timestamp) -> Option<Pass> {
+        if self.timers.next_due().is_some_and(|due| due <= now) {
+            return Some(self.timers.begin_pass(now));
+        }
+        self.timers.advance(now);
+        None
     }
 
     /// The next due timer of the pass; `ran` counts those that it gave already.
-    pub fn next_due(&mut self, pass: &mut Pass, ran: u32) -> Option<Due<T>> {
+    pub fn next_due(&mut self, pass: &Pass, ran: u32) -> Option<Due<T>> {
         if self.policy.timers == TimerRule::OnePerTurn && ran > 0 {
             return None;
         }
