@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use loop_probes::event::{ClockPoint, Event, RefKind};
+use loop_probes::ids::Timestamp;
 
 use super::Context;
 use crate::error::LoopError;
@@ -27,10 +28,23 @@ impl<T: Task> Context<'_, T> {
         Ok(self.arm(Delay::Every(period), task))
     }
 
-    fn arm(&mut self, delay: Delay, task: T) -> Timer {
-        let tag = self.core.tag(&task);
+    /// Arms many timers, each to run its task once, at one reading of the clock: no delay begins before that, and
+    /// the timers of one call cost one reading, which is most of what arming one costs.
+    pub fn set_timeouts(&mut self, timers: impl IntoIterator<Item = (Duration, T)>) -> Vec<Timer> {
         self.stamp();
         let now = self.read(ClockPoint::Arm);
+        let timers = timers.into_iter();
+        timers.map(|(delay, task)| self.arm_at(now, Delay::Once(delay), task)).collect()
+    }
+
+    fn arm(&mut self, delay: Delay, task: T) -> Timer {
+        self.stamp();
+        let now = self.read(ClockPoint::Arm);
+        self.arm_at(now, delay, task)
+    }
+
+    fn arm_at(&mut self, now: Timestamp, delay: Delay, task: T) -> Timer {
+        let tag = self.core.tag(&task);
         let (timer, due) = self.core.scheduler.arm(now, delay, task, tag);
         if self.core.on {
             let period_ns = match delay {
