@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use loop_core::policy::TimerRule;
 use loop_core::sim::{Sim, SimLoop};
-use loop_core::timer::{Finished, TimerQueue};
+use loop_core::timer::{Finished, NEVER, TimerQueue};
 use loop_core::{Context, EventLoop, Policy, TagOf, Task, Timer};
 use loop_probes::clock::monotonic_now;
 use loop_probes::ids::Timestamp;
@@ -184,15 +184,18 @@ fn round<S: Subject>(subject: &mut S, count: usize, dice: &mut Dice, now: &mut u
 
 fn stores(count: usize) {
     let rounds = (2_000_000 / count).clamp(7, 101);
-    let mut wheel = TimerQueue::new();
+    let (mut wheel, mut shuffled) = (TimerQueue::new(), TimerQueue::new());
+    // One that stays keeps the places in the order in which they were given back.
+    shuffled.arm(NEVER, None, 0);
     let (mut heap, mut tree) = (Heap::default(), Tree::default());
-    let (mut dice, mut nows) = (Dice(0x9E37_79B9_7F4A_7C15), [1; 3]);
-    let mut figures: [[Vec<f64>; COLUMNS.len()]; 3] = Default::default();
+    let (mut dice, mut nows) = (Dice(0x9E37_79B9_7F4A_7C15), [1; 4]);
+    let mut figures: [[Vec<f64>; COLUMNS.len()]; 4] = Default::default();
     for number in 0..=rounds {
         let rows = [
             round(&mut wheel, count, &mut dice, &mut nows[0]),
-            round(&mut heap, count, &mut dice, &mut nows[1]),
-            round(&mut tree, count, &mut dice, &mut nows[2]),
+            round(&mut shuffled, count, &mut dice, &mut nows[1]),
+            round(&mut heap, count, &mut dice, &mut nows[2]),
+            round(&mut tree, count, &mut dice, &mut nows[3]),
         ];
         // The first one warms pages and capacities.
         if number > 0 {
@@ -202,7 +205,8 @@ fn stores(count: usize) {
     }
     println!("{count} timers, ns each (median of {rounds} rounds)");
     println!("  {:<28}{}", "", COLUMNS.map(|name| format!("{name:>18}")).concat());
-    for (name, columns) in ["wheel", "BinaryHeap, lazy clear", "BTreeMap"].iter().zip(&mut figures) {
+    let names = ["wheel", "wheel, places at random", "BinaryHeap, lazy clear", "BTreeMap"];
+    for (name, columns) in names.iter().zip(&mut figures) {
         println!(
             "  {name:<28}{}",
             columns.each_mut().map(|column| format!("{:18.1}", median(column))).concat()

@@ -38,6 +38,7 @@
 mod context;
 mod error;
 pub mod event_loop;
+mod future;
 pub mod gc;
 mod handle;
 mod host;
@@ -66,7 +67,7 @@ pub use host::{HeapHost, Host, NativeHost};
 pub use keep_alive::Pending;
 pub use policy::Policy;
 pub use queue::concurrent::Closed;
-pub use scheduler::Scheduler;
+pub use scheduler::{Scheduler, TimerHandle};
 pub use task::tag::TagOf;
 pub use task::{Any, AnyRemote, Builtin, BuiltinRemote, Task};
 pub use timer::Timer;

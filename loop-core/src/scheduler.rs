@@ -5,10 +5,12 @@
 //! [`EventLoop`](crate::EventLoop) makes the calls, and records each argument that came from outside.
 
 mod pending;
+mod timer_handle;
 mod timers;
 
 pub(crate) use pending::name as name_of;
-pub use timers::{Delay, Due, TimerEntry, TimerGone};
+pub use timer_handle::TimerHandle;
+pub use timers::{Delay, Due, Refreshed, TimerEntry, TimerGone};
 
 use std::time::Duration;
 
@@ -25,6 +27,7 @@ use crate::queue::fifo::{Fifo, Queued};
 use crate::queue::immediate::Immediates;
 use crate::task::Task;
 use crate::timer::TimerQueue;
+use timer_handle::Released;
 
 /// A callback of the deferred queue: true keeps it for the next drain.
 pub type DeferredCallback<T> = Box<dyn FnMut(&mut Context<'_, T>) -> bool>;
@@ -68,6 +71,8 @@ pub struct Scheduler<T: Task> {
     /// When to collect.
     pub gc: GcController,
     timers: TimerQueue<TimerEntry<T>>,
+    /// Timers that fired and whose handles went since.
+    released: Released,
     after_loop: Vec<Queued<T>>,
     policy: Policy,
     next_task: u64,
@@ -89,6 +94,7 @@ impl<T: Task> Scheduler<T> {
             refs: KeepAlive::new(),
             gc: GcController::new(policy.gc, now),
             timers: timers::queue(&policy, now),
+            released: Released::default(),
             after_loop: Vec::new(),
             next_task: 1,
             tick: 0,
@@ -107,7 +113,7 @@ impl<T: Task> Scheduler<T> {
     /// A new tick: its number, from 1. The budget is full again.
     pub fn begin_tick(&mut self) -> u64 {
         self.tick += 1;
-        self.budget = self.policy.tasks_per_tick;
+        self.budget = self.policy.tasks_per_tick.max(1);
         self.tick
     }
 
@@ -171,6 +177,14 @@ impl<T: Task> Scheduler<T> {
         std::mem::take(&mut self.after_loop)
     }
 
+    /// Puts callbacks back that were taken and did not run, in front of those that came since.
+    pub fn put_back_after_loop(&mut self, callbacks: impl ExactSizeIterator<Item = Queued<T>>) {
+        if callbacks.len() > 0 {
+            let added = std::mem::take(&mut self.after_loop);
+            self.after_loop = callbacks.chain(added).collect();
+        }
+    }
+
     /// Asks the run to end after this turn.
     pub const fn stop(&mut self) {
         self.stop = true;
@@ -223,25 +237,39 @@ impl<T: Task> Scheduler<T> {
         }
     }
 
+    /// Whether something is queued that could run at once.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        !self.tasks.is_empty()
+            || !self.microtasks.is_empty()
+            || !self.immediates.is_empty()
+            || !self.after_loop.is_empty()
+    }
+
     /// How long the next poll may wait. `watches_heap` brings the GC controller's timers in.
     #[must_use]
     pub fn plan_poll(&mut self, now: Timestamp, outside: Outside, watches_heap: bool) -> PollPlan {
-        let has_work = !self.tasks.is_empty()
-            || !self.microtasks.is_empty()
-            || !self.immediates.is_empty()
-            || !self.after_loop.is_empty();
-        if has_work || outside.posted || outside.signals || outside.host || self.stop || self.is_drained() {
+        if self.has_work()
+            || outside.posted
+            || outside.signals
+            || outside.host
+            || self.stop
+            || self.is_drained()
+        {
             let timeout = Some(Duration::ZERO);
             return PollPlan { timeout, reason: PollReason::NonBlock, deadline: Some(now) };
         }
         let gc_due = if watches_heap { self.gc.next_due() } else { None };
-        let nearest = [self.timers.next_due(), gc_due, outside.until].into_iter().flatten().min();
-        let default = self.policy.poll_timeout_default.map(|wait| crate::timer::due_after(now, wait));
-        let (deadline, reason) = match (nearest, default) {
-            (Some(due), Some(default)) if default < due => (Some(default), PollReason::Default),
+        let timer = [self.timers.next_due(), gc_due].into_iter().flatten().min();
+        let (nearest, reason) = match (timer, self.policy.poll_timeout_default) {
             (Some(due), _) => (Some(due), PollReason::Timer),
-            (None, Some(default)) => (Some(default), PollReason::Default),
+            (None, Some(wait)) => (Some(crate::timer::due_after(now, wait)), PollReason::Default),
             (None, None) => (None, PollReason::Idle),
+        };
+        let (deadline, reason) = match (nearest, outside.until) {
+            (Some(due), Some(until)) if due <= until => (Some(due), reason),
+            (_, Some(until)) => (Some(until), PollReason::Timer),
+            (nearest, None) => (nearest, reason),
         };
         let timeout = deadline.map(|deadline| Duration::from_nanos(deadline.ns_since(now)));
         PollPlan { timeout, reason, deadline }

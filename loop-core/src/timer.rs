@@ -16,6 +16,7 @@
 //! | `timer/fired.rs` | what the queue answers |
 //! | `timer/nodes.rs` | where timers are kept and linked into lists |
 //! | `timer/wheel.rs`, `timer/crowd.rs` | due order: a hierarchical wheel; the minimum of a crowded slot |
+//! | `timer/script.rs` | the delays of scripts |
 //! | `timer/due.rs` | what a pass took from the wheel, sorted |
 
 mod crowd;
@@ -23,6 +24,7 @@ mod due;
 mod fired;
 mod key;
 mod nodes;
+mod script;
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests;
@@ -37,6 +39,7 @@ use due::DueNow;
 pub use fired::{Armed, Finished, Fired, Pass};
 pub use key::Timer;
 use nodes::{Arming, LATE, LISTS, Nodes};
+pub use script::{DELAY_MS_MAX, DelayWarning, ScriptDelay};
 use wheel::Wheel;
 
 /// The end of time: a timer that is due then never fires. So a delay that overflows the clock is never early.
@@ -423,7 +426,7 @@ impl<T> TimerQueue<T> {
     /// The armed timers, in arming order. Sorts: for snapshots and listings, not for every tick.
     #[must_use]
     pub fn armed(&self) -> Vec<Armed<'_, T>> {
-        let armed = (LISTS..).zip(&self.entries).filter_map(|(slot, entry)| {
+        let armed = (LISTS..self.nodes.end()).zip(&self.entries).filter_map(|(slot, entry)| {
             let (arming, value) = (self.nodes.arming(slot)?, entry.value.as_ref()?);
             Some((arming, entry, value))
         });

@@ -44,6 +44,7 @@ struct Decided {
     checks: Vec<(GcAction, GcReason)>,
     modes: u32,
     snapshots: u32,
+    armed_again: u32,
 }
 
 /// The state that a snapshot holds; `events` begins with its first part.
@@ -139,9 +140,15 @@ impl Rebuilt {
                 if let Some(key) = self.keys.get(&timer).filter(|key| self.timers.value(**key).is_some()) {
                     assert!(self.timers.rearm(*key, due, period_ns));
                 } else {
-                    let key = self.timers.arm(due, period_ns, tag);
+                    // New, or one that fired and that a handle kept.
+                    let is_kept = self.keys.contains_key(&timer);
+                    let key = match is_kept {
+                        true => self.timers.restore(timer, due, period_ns, true, tag),
+                        false => self.timers.arm(due, period_ns, tag),
+                    };
                     assert_eq!(key.id(), timer);
                     self.keys.insert(timer, key);
+                    self.decided.armed_again += u32::from(is_kept);
                 }
             }
             Event::TimerCleared { timer } => assert!(self.timers.clear(self.keys[&timer]).is_some()),

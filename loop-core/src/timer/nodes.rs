@@ -18,8 +18,6 @@ pub(super) const NEVER: u32 = super::wheel::SLOTS + 1;
 const UNARMED: u64 = 0;
 /// The sequence of a place that has no timer.
 const FREE: u64 = u64::MAX;
-/// The end of the list of free places.
-const NONE: u32 = u32::MAX;
 
 #[derive(Clone, Copy, Debug)]
 struct Node {
@@ -45,23 +43,22 @@ pub(super) struct Arming {
 #[derive(Debug)]
 pub(super) struct Nodes {
     nodes: Vec<Node>,
-    /// The first free place; the others follow by `next`.
-    free: u32,
+    /// Places without a timer, the last one to be taken first. Beside the nodes: to follow them through the nodes
+    /// would make each arming wait for the memory of the one before.
+    free: Vec<u32>,
 }
 
 impl Nodes {
     pub(super) fn new() -> Self {
         let head = |list| Node { due: 0, sequence: FREE, id: u64::from(list), next: list, prev: list };
-        Self { nodes: (0..LISTS).map(head).collect(), free: NONE }
+        Self { nodes: (0..LISTS).map(head).collect(), free: Vec::new() }
     }
 
     /// A node for a new timer, in no list.
     #[inline]
     pub(super) fn take(&mut self, id: u64) -> u32 {
-        let node = self.free;
-        if let Some(place) = self.nodes.get_mut(node as usize) {
-            self.free = place.next;
-            *place = Node { due: 0, sequence: UNARMED, id, next: node, prev: node };
+        if let Some(node) = self.free.pop() {
+            self.nodes[node as usize] = Node { due: 0, sequence: UNARMED, id, next: node, prev: node };
             return node;
         }
         let node = u32::try_from(self.nodes.len()).expect("2^32 timers do not fit into memory");
@@ -69,18 +66,27 @@ impl Nodes {
         node
     }
 
-    /// Gives back the node of a timer that is in no list.
+    /// Gives back the node of a timer that is in no list. With the last timer all places go, so that the next ones
+    /// are side by side in the order of their arming again.
     #[inline]
     pub(super) fn free(&mut self, node: u32) {
-        let place = &mut self.nodes[node as usize];
-        (place.sequence, place.next) = (FREE, self.free);
-        self.free = node;
+        self.nodes[node as usize].sequence = FREE;
+        self.free.push(node);
+        if self.free.len() + LISTS as usize == self.nodes.len() {
+            self.nodes.truncate(LISTS as usize);
+            self.free.clear();
+        }
     }
 
     /// Whether `node` is the place of the timer with this id.
     #[inline]
     pub(super) fn is(&self, node: u32, id: u64) -> bool {
         self.nodes.get(node as usize).is_some_and(|place| place.id == id && place.sequence != FREE)
+    }
+
+    /// The place behind the last.
+    pub(super) fn end(&self) -> u32 {
+        self.nodes.len() as u32
     }
 
     #[inline]
@@ -98,7 +104,7 @@ impl Nodes {
     /// Whether that arming still stands.
     #[inline]
     pub(super) fn stands(&self, arming: Arming) -> bool {
-        self.nodes[arming.node as usize].sequence == arming.sequence
+        self.nodes.get(arming.node as usize).is_some_and(|place| place.sequence == arming.sequence)
     }
 
     /// Notes the arming of a timer that is in no list.
