@@ -12,9 +12,8 @@ use std::thread;
 use std::time::Duration;
 
 use loop_core::task::tag;
-use loop_core::{Builtin, BuiltinRemote, Context, EventLoop, Handle, Kept, KeptPost, TagOf};
+use loop_core::{Builtin, BuiltinRemote, Context, EventLoop, Handle, Kept, KeptPost, TagOf, Timer};
 use loop_probes::event::StopReason;
-use loop_probes::ids::TimerId;
 use loop_probes::session::Session;
 
 /// SIGUSR1, on Linux.
@@ -125,7 +124,7 @@ fn produce(handle: &Handle<Builtin>, kept: &[Kept<Builtin>], counts: &Arc<Counts
 }
 
 /// Lets go of what keeps the loop alive, once all signals that were raised are through.
-fn finish(cx: &mut Context<'_, Builtin>, counts: Arc<Counts>, interval: TimerId) {
+fn finish(cx: &mut Context<'_, Builtin>, counts: Arc<Counts>, interval: Timer) {
     if get(&counts.signals_run) < get(&counts.raised) {
         let again = Builtin::once("last", move |cx| finish(cx, counts, interval));
         cx.set_timeout(Duration::from_micros(200), again);

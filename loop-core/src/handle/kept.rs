@@ -52,6 +52,9 @@ impl<R> Shared<R> {
         node: &Arc<Node<R>>,
         from: Option<SourceId>,
     ) -> Result<KeptPost, Closed<()>> {
+        if self.refusing.load(Ordering::Acquire) {
+            return Err(Closed(()));
+        }
         if node.is_queued.swap(true, Ordering::AcqRel) {
             return Ok(KeptPost::AlreadyQueued);
         }
@@ -113,7 +116,7 @@ impl<T: Task> Kept<T> {
     ///
     /// # Errors
     ///
-    /// [`Closed`] where the loop has ended; there is nothing to hand back.
+    /// [`Closed`] where the loop has ended, or shuts down; there is nothing to hand back.
     pub fn post(&self) -> Result<KeptPost, Closed<()>> {
         self.handle.shared.push_kept(&self.node, self.handle.source)
     }
