@@ -12,7 +12,7 @@ use super::core::Current;
 use crate::error::LoopError;
 use crate::policy::PollRule;
 use crate::poller::Poller;
-use crate::scheduler::Outside;
+use crate::scheduler::{Outside, PollPlan};
 use crate::task::Task;
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
@@ -40,7 +40,9 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             && self.polled.is_some_and(|polled| u128::from(now.ns_since(polled)) < gap_ns)
     }
 
-    fn wait(&mut self, now: Timestamp) -> Result<Timestamp, LoopError> {
+    /// How long the loop may be left alone. Where that is any time at all, it counts as waiting from here on: who
+    /// brings news wakes the poller.
+    fn plan_wait(&mut self, now: Timestamp) -> PollPlan {
         let watches_heap = self.watches_heap();
         let woken = self.core.futures.in_use && self.begin_wait();
         let mut outside = Outside {
@@ -52,12 +54,17 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             host: self.host.as_ref().is_some_and(|host| host.has_microtasks()),
             until: self.wait_until(),
         };
-        let mut plan = self.core.scheduler.plan_poll(now, outside, watches_heap);
+        let plan = self.core.scheduler.plan_poll(now, outside, watches_heap);
         // Other threads wake a loop only once it said that it waits: what came before that is looked for here.
-        if plan.timeout != Some(Duration::ZERO) && self.core.shared.about_to_wait() {
-            outside.posted = true;
-            plan = self.core.scheduler.plan_poll(now, outside, watches_heap);
+        if plan.timeout == Some(Duration::ZERO) || !self.core.shared.about_to_wait() {
+            return plan;
         }
+        outside.posted = true;
+        self.core.scheduler.plan_poll(now, outside, watches_heap)
+    }
+
+    fn wait(&mut self, now: Timestamp) -> Result<Timestamp, LoopError> {
+        let plan = self.plan_wait(now);
         let start = self.mark();
         if self.core.on {
             let deadline = if plan.reason == PollReason::Idle { None } else { plan.deadline };
