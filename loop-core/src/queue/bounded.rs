@@ -177,6 +177,13 @@ impl<T> Bounded<T> {
         self.tail.0.load(Ordering::SeqCst) & !MARK
     }
 
+    /// Whether all that was claimed is taken. What this thread does next comes after those takes.
+    #[inline]
+    pub(crate) fn is_drained(&self) -> bool {
+        let claims = self.tail.0.load(Ordering::Relaxed) & !MARK;
+        self.head.0.load(Ordering::Acquire) == claims
+    }
+
     /// Items that are in, those not published yet included.
     pub(crate) fn pending(&self) -> usize {
         let head = self.head.0.load(Ordering::Relaxed);
@@ -307,8 +314,9 @@ impl<T> Taken<'_, T> {
                 end = end.wrapping_add(STEP);
             }
         }
-        // Only a claim makes these slots this take's own. Where another take was faster, the rest is its.
-        if head.compare_exchange(self.end, end, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+        // Only a claim makes these slots this take's own. Where another take was faster, the rest is its. Release:
+        // who then finds the ring drained comes after this.
+        if head.compare_exchange(self.end, end, Ordering::Release, Ordering::Relaxed).is_err() {
             return true;
         }
         self.end = end;
