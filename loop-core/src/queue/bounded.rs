@@ -22,7 +22,7 @@ use std::iter::FusedIterator;
 use std::mem::MaybeUninit;
 use std::ptr;
 
-use crate::sync::{AtomicPtr, AtomicU64, Ordering, UnsafeCell};
+use crate::sync::{AtomicPtr, AtomicU64, Ordering, UnsafeCell, look};
 
 #[cfg(test)]
 #[cfg(loom)]
@@ -174,14 +174,14 @@ impl<T> Bounded<T> {
     /// The position after the last one that was claimed. One total order has this and every claim in it.
     #[inline]
     pub(crate) fn claims(&self) -> u64 {
-        self.tail.0.load(Ordering::SeqCst) & !MARK
+        look(&self.tail.0, Ordering::SeqCst) & !MARK
     }
 
     /// Whether all that was claimed is taken. What this thread does next comes after those takes.
     #[inline]
     pub(crate) fn is_drained(&self) -> bool {
         let claims = self.tail.0.load(Ordering::Relaxed) & !MARK;
-        self.head.0.load(Ordering::Acquire) == claims
+        look(&self.head.0, Ordering::Acquire) == claims
     }
 
     /// Items that are in, those not published yet included.
