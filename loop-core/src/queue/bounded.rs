@@ -324,6 +324,15 @@ impl<T> Taken<'_, T> {
     }
 }
 
+impl<T> Taken<'_, T> {
+    /// Takes what is published, a whole ring at most, as far as no unpublished one is in the way.
+    #[inline]
+    pub(crate) fn extend_by_a_lap(&mut self) {
+        let lap = self.ring.capacity as u64 * STEP;
+        let _ = self.extend(self.end.wrapping_add(lap));
+    }
+}
+
 impl<T> Iterator for Taken<'_, T> {
     type Item = T;
 

@@ -181,16 +181,17 @@ impl<T> ConcurrentQueue<T> {
         let mut batch =
             Batch { ring: self.ring.begin_take(), spill: self.spill.begin_take(), overflow: Chain::empty() };
         let seen = self.overflow.look();
+        if seen.is_empty() && self.spill.is_drained() {
+            // Nothing can overtake: what is published is taken, and the word that producers fight for left alone.
+            batch.ring.extend_by_a_lap();
+            return batch;
+        }
         let spilled = self.spill.claims();
         // Each only if nothing is left in the places before.
         let took_all = batch.ring.extend(self.ring.claims()) && batch.spill.extend(spilled);
         if took_all && !seen.is_empty() {
             // Where others push meanwhile, it is left to the next take. That one has little to take before.
             batch.overflow = self.overflow.take(&seen).unwrap_or_else(Chain::empty);
-        }
-        if batch.len() == 0 && !self.is_empty() {
-            // A producer was interrupted in the middle of its push: let it finish.
-            yield_now();
         }
         batch
     }
