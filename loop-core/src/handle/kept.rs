@@ -2,7 +2,7 @@
 //!
 //! What [`Handle::post`] sends goes with its task: it runs once, and its storage is free after that. A [`Kept`] stays
 //! its owner's: it is made once and posted any number of times, and posting it allocates nothing, not even while
-//! the queue's ring is full, because it has a place in the overflow with it. The design comes from Bun, whose
+//! the queue's rings are full, because it has a place in the overflow with it. The design comes from Bun, whose
 //! concurrent tasks are freed after they ran when they are marked `auto_delete`, and are their owner's otherwise.
 #![expect(unsafe_code, reason = "a kept node is its own link in the queue's overflow")]
 

@@ -211,7 +211,7 @@ impl<T> ConcurrentQueue<T> {
     }
 
     /// Whether nothing is in, at this very moment. For a loop that announced its wait, nothing comes in after
-    /// this without finding that announcement: see [`crate::wake_up`].
+    /// this without finding that announcement.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ring.pending() == 0 && self.spill.pending() == 0 && self.overflow.is_empty()

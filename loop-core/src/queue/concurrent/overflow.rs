@@ -1,4 +1,4 @@
-//! Where posts go while the ring is full: a stack of links that is taken whole.
+//! Where posts go while both rings are full: a stack of links that is taken whole.
 //!
 //! Any thread pushes with one compare-and-swap, and the taker takes everything with another, if it is still what
 //! it saw. Nobody ever takes a single link off a stack that others push onto, which is where such stacks go
