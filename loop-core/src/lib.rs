@@ -22,7 +22,7 @@
 //! | `scheduler.rs`, `scheduler/` | what waits and what is next, pure: time comes in, decisions go out |
 //! | `context.rs`, `context/` | what a running task can do |
 //! | `task.rs`, `task/` | the task trait, tags, boxed tasks |
-//! | `policy.rs` | what differs between loop designs, as data |
+//! | `policy.rs`, `policy/` | what differs between loop designs, as data: the order of a turn too |
 //! | `queue/`, `microtask.rs`, `timer.rs`, `keep_alive.rs` | what waits, one kind a file |
 //! | `handle.rs` | the way in from other threads |
 //! | `signal.rs`, `poller.rs`, `work_pool.rs` | the outside: traits, and the machine's own |

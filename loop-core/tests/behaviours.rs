@@ -46,6 +46,8 @@ mod shutdown;
 #[cfg(test)]
 mod signals;
 #[cfg(test)]
+mod silent;
+#[cfg(test)]
 mod tick;
 #[cfg(test)]
 mod timer_handles;

@@ -326,5 +326,13 @@ proptest! {
         }
         prop_assert!(!model.alive());
         invariants::check(&world.stamped());
+
+        let mut silent = World::silent(Policy::bun());
+        let unrecorded = Real { log: Rc::default(), timers: Rc::default(), sim: silent.sim.clone() };
+        for node in &program {
+            silent.post(unrecorded.task(node));
+        }
+        while silent.lp.run().unwrap() != StopReason::Drained {}
+        prop_assert_eq!(&*unrecorded.log.borrow(), &model.log);
     }
 }
