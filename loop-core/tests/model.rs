@@ -16,7 +16,7 @@ use real::Running;
 use reference::{Ended, Model};
 
 /// Programs a policy, unless somebody asks for more.
-const PROGRAMS: u32 = 300;
+const PROGRAMS: u32 = 150;
 
 /// When a loop is stopped that might not end by itself: a reference that nobody gives back keeps it looking.
 const LAST_STOP_MS: u64 = 1_000;

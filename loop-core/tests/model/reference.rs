@@ -90,6 +90,8 @@ pub(super) struct Model {
     /// Of other threads, until the loop looks.
     held_outside: i64,
     stop_outside: bool,
+    /// Another thread woke the loop, which has not looked at its posts since.
+    woken: bool,
     stop: bool,
     reload: bool,
     world: BTreeMap<(u64, u64), World>,
@@ -134,6 +136,7 @@ impl Model {
             releases_later: 0,
             held_outside: 0,
             stop_outside: false,
+            woken: false,
             stop: false,
             reload: false,
             world: BTreeMap::new(),
@@ -173,7 +176,8 @@ impl Model {
     }
 
     fn has_news(&self) -> bool {
-        !self.posted.is_empty() || !self.signals.is_empty() || self.held_outside != 0 || self.stop_outside
+        let came = !self.posted.is_empty() || !self.signals.is_empty();
+        came || self.held_outside != 0 || self.stop_outside || self.woken
     }
 
     pub(super) fn run(&mut self) -> Ended {
@@ -244,6 +248,7 @@ impl Model {
 
     fn take_posted(&mut self) {
         let puts_aside = self.policy.has(Step::Work);
+        self.woken = false;
         for entry in std::mem::take(&mut self.posted) {
             if entry.job && puts_aside {
                 self.finished.push_back(entry.node);
@@ -352,9 +357,11 @@ impl Model {
                 self.sources[source].ready[usize::from(writes)] = true;
                 return false;
             }
-            World::Happens(Happening::Hold(true)) => self.held_outside += 1,
-            World::Happens(Happening::Hold(false)) => self.held_outside -= 1,
-            World::Happens(Happening::Stop) => self.stop_outside = true,
+            World::Happens(Happening::Hold(on)) => {
+                self.held_outside += if on { 1 } else { -1 };
+                self.woken = true;
+            }
+            World::Happens(Happening::Stop) => (self.stop_outside, self.woken) = (true, true),
         }
         true
     }
