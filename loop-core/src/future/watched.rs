@@ -191,7 +191,7 @@ impl<S> Watched<S> {
         self.io(Interest::WRITABLE, |mut source| source.write(bytes)).await
     }
 
-    /// Writes all of `bytes`.
+    /// Writes all of `bytes`. Dropped before it is done, it has written some of them.
     ///
     /// # Errors
     ///
