@@ -173,6 +173,7 @@ impl<T: Task> Context<'_, T> {
                 match op {
                     Op::Plain(op) => self.carry_out_plain(op),
                     Op::Post(task) => drop(self.post(task)),
+                    Op::Microtask(task) => self.microtask(task),
                     Op::Spawn(new) => self.spawn_new(new),
                     Op::Work(tag, job, run) => self.work_awaited(tag, job, run),
                 }

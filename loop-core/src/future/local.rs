@@ -58,6 +58,7 @@ pub(crate) enum Plain {
 pub(crate) enum Op<T: Task> {
     Plain(Plain),
     Post(T),
+    Microtask(T),
     Spawn(NewFuture<T>),
     Work(TagOf, Rc<JobWait>, Job<T>),
 }
@@ -341,6 +342,11 @@ impl<T: Task> LocalHandle<T> {
     /// Queues a task.
     pub fn post(&self, task: T) {
         self.local.op(Op::Post(task));
+    }
+
+    /// Queues a microtask: from a future, it runs right after the poll, before any other task.
+    pub fn microtask(&self, task: T) {
+        self.local.op(Op::Microtask(task));
     }
 
     /// The running poll failed: it is recorded as failed with this message, and goes to the future's
