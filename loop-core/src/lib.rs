@@ -25,6 +25,8 @@
 //! | `policy.rs`, `policy/` | what differs between loop designs, as data: the order of a turn too |
 //! | `queue/`, `microtask.rs`, `timer.rs`, `keep_alive.rs` | what waits, one kind a file |
 //! | `handle.rs` | the way in from other threads |
+//! | `future.rs`, `future/` | futures: spawned, polled as tasks, woken from anywhere |
+//! | `owner.rs`, `shutdown.rs` | what becomes of errors, and of everything at the end |
 //! | `signal.rs`, `poller.rs`, `work_pool.rs` | the outside: traits, and the machine's own |
 //! | `host.rs`, `gc.rs` | whose heap and microtasks these are, and when to collect |
 //! | `sim.rs`, `sim/` | a virtual world: clock, poller, signals, pool |
@@ -60,6 +62,13 @@ pub mod validate;
 pub mod work_pool;
 
 mod sync;
+
+/// The Rust examples of the book that are about this crate, compiled and run.
+#[cfg(doctest)]
+mod book {
+    #[doc = include_str!("../../docs/src/writing-a-loop.md")]
+    struct WritingALoop;
+}
 
 pub use context::{Context, IoOptions, IoReadiness};
 pub use error::LoopError;

@@ -1,6 +1,7 @@
 //! Wakers, and the list of futures that were woken.
 //!
-//! A waker may be used on any thread, at any time, also when its loop is long gone. It marks its future as woken;
+//! A waker may be used on any thread, at any time, also when its loop is long gone; not in a signal handler, for it
+//! takes a lock. It marks its future as woken;
 //! the first mark since the last poll puts the future on the list, all further ones find it there, so a future that
 //! is woken often is polled once. The loop says when it is about to wait: only then does a wake-up cost a system
 //! call, and only the first of them.
