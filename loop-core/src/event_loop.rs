@@ -7,6 +7,7 @@ mod builder;
 mod call;
 pub(crate) mod core;
 mod drain;
+mod embed;
 mod gc;
 mod inbound;
 mod observe;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loop_probes::clock::{Clock, SystemClock};
-use loop_probes::event::{ClockPoint, Event, Origin, Phase, StopReason};
+use loop_probes::event::{ClockPoint, Event, Origin, StopReason};
 use loop_probes::ids::{TaskId, Ticks, Timestamp};
 use loop_probes::recorder::{Recorder, Running};
 
@@ -73,8 +74,6 @@ pub struct EventLoop<T: Task, C: Clock = SystemClock, P: Poller = OsPoller> {
     signals_dropped: u64,
     /// A panic that ends the loop.
     failed: Option<LoopError>,
-    /// The phase that began last, and when.
-    phase: (Phase, Ticks),
 }
 
 impl<T: Task> EventLoop<T> {

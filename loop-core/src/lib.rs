@@ -47,6 +47,7 @@ mod panic_message;
 pub mod policy;
 pub mod poller;
 pub mod queue;
+pub mod run_loop;
 pub mod scheduler;
 pub mod signal;
 pub mod sim;

@@ -181,6 +181,12 @@ pub trait Poller {
     /// The system's, when it can no longer wait at all.
     fn wait(&mut self, timeout: Option<Duration>, out: &mut Vec<Ready>) -> io::Result<()>;
 
+    /// A descriptor that is readable while a source is ready or a [`Waker`] was used, where there is one: another
+    /// poller can wait for this one by it.
+    fn readiness(&self) -> Option<Source> {
+        None
+    }
+
     /// A handle that ends a wait, now or the next one.
     fn waker(&self) -> Waker;
 }

@@ -6,6 +6,7 @@
 
 mod pending;
 mod timers;
+mod wait;
 
 pub(crate) use pending::name as name_of;
 pub use timers::{Delay, Due, TimerEntry, TimerGone};
@@ -226,11 +227,13 @@ impl<T: Task> Scheduler<T> {
     /// How long the next poll may wait. `watches_heap` brings the GC controller's timers in.
     #[must_use]
     pub fn plan_poll(&self, now: Timestamp, outside: Outside, watches_heap: bool) -> PollPlan {
-        let has_work = !self.tasks.is_empty()
-            || !self.microtasks.is_empty()
-            || !self.immediates.is_empty()
-            || !self.after_loop.is_empty();
-        if has_work || outside.posted || outside.signals || outside.host || self.stop || self.is_drained() {
+        if self.has_work()
+            || outside.posted
+            || outside.signals
+            || outside.host
+            || self.stop
+            || self.is_drained()
+        {
             let timeout = Some(Duration::ZERO);
             return PollPlan { timeout, reason: PollReason::NonBlock, deadline: Some(now) };
         }

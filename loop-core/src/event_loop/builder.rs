@@ -167,6 +167,7 @@ impl<T: Task> Builder<T> {
             on,
             at,
             current: Current::NONE,
+            phase: (Phase::Tasks, at),
             depth: 0,
             shared: Arc::new(shared),
             sources: HashMap::new(),
@@ -197,7 +198,6 @@ impl<T: Task> Builder<T> {
             until: None,
             signals_dropped: 0,
             failed: None,
-            phase: (Phase::Tasks, at),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use loop_probes::event::{Event, LabelKind, Origin, Outcome, Placement, Queue, RefKind};
+use loop_probes::event::{Event, LabelKind, Origin, Outcome, Phase, Placement, Queue, RefKind};
 use loop_probes::ids::{IoSource, LabelId, Tag, TaskId, Ticks, TimerId};
 use loop_probes::recorder::Recorder;
 use loop_probes::tags;
@@ -108,6 +108,8 @@ pub(crate) struct Core<T: Task> {
     /// The latest reading of the record clock: the end of one thing and the start of the next.
     pub at: Ticks,
     pub current: Current,
+    /// The phase that began last, and when.
+    pub phase: (Phase, Ticks),
     /// How deep `enter` is nested; a tick is one level.
     pub depth: u32,
     pub shared: Arc<Shared<T::Remote>>,

@@ -99,6 +99,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             }
             self.drain_after(id);
             self.relieve();
+            self.resume_phase(Phase::Io);
         }
         self.ready = ready;
         self.ready.clear();
@@ -128,6 +129,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             let started = if fired.period_ns.is_some() { self.read(ClockPoint::Interval) } else { now };
             let current = Current { task: Some(id), tag, timer: Some(fired.timer), ..Current::NONE };
             self.run_as(current, found_due, task);
+            self.resume_phase(Phase::Timers);
             self.core.scheduler.timer_ran(fired.timer, started);
         }
         if ran > 0 {
