@@ -9,13 +9,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use loop_probes::event::{Event, Phase};
-use loop_probes::ids::{IoSource, TimerId};
+use loop_probes::ids::IoSource;
 
 use super::{ForeignLoop, PumpError, RunLoop};
 use crate::context::Context;
 use crate::error::LoopError;
 use crate::poller::{Interest, Source};
 use crate::task::{Any, Task};
+use crate::timer::Timer;
 
 /// The tag of the tasks that pump.
 const PUMP: &str = "pump";
@@ -44,7 +45,7 @@ pub(super) struct Running {
 struct Registered {
     /// The loop, by the address of what it shares with its handles.
     home: usize,
-    timer: Option<TimerId>,
+    timer: Option<Timer>,
     source: Option<IoSource>,
 }
 
@@ -226,7 +227,7 @@ fn register_timer<T: Task>(
     cx: &mut Context<'_, T>,
     interval: Duration,
     task: T,
-) -> Result<TimerId, LoopError> {
+) -> Result<Timer, LoopError> {
     let timer = cx.set_interval(interval, task)?;
     cx.set_timer_referenced(timer, false)?;
     Ok(timer)

@@ -8,15 +8,6 @@ use super::Scheduler;
 use crate::task::Task;
 
 impl<T: Task> Scheduler<T> {
-    /// Whether something waits that needs no more than a turn.
-    #[must_use]
-    pub fn has_work(&self) -> bool {
-        !self.tasks.is_empty()
-            || !self.microtasks.is_empty()
-            || !self.immediates.is_empty()
-            || !self.after_loop.is_empty()
-    }
-
     /// How long from `now` until there is something to do: zero where work waits, `None` where nothing is due.
     /// `watches_heap` brings the GC controller's timers in.
     #[must_use]
