@@ -40,6 +40,7 @@ use crate::poller::os::OsPoller;
 use crate::poller::{Poller, Ready};
 use crate::scheduler::Scheduler;
 use crate::slow::SlowLimit;
+use crate::surroundings::Surroundings;
 use crate::task::Task;
 use crate::validate::Validator;
 
@@ -111,7 +112,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// [`LoopError::Wait`] where the poller fails, [`LoopError::Panicked`] where the policy ends the loop on a
     /// panic.
     pub fn run(&mut self) -> Result<StopReason, LoopError> {
-        self.run_while(None)
+        self.run_while(None, &mut || false)
     }
 
     /// Runs at most until `until`; [`StopReason::Deadline`] when that is why it came back.
@@ -120,7 +121,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     ///
     /// As [`run`](Self::run).
     pub fn run_until(&mut self, until: Timestamp) -> Result<StopReason, LoopError> {
-        self.run_while(Some(until))
+        self.run_while(Some(until), &mut || false)
     }
 
     /// Runs at most for `limit`, as [`run_until`](Self::run_until).
@@ -133,14 +134,29 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.run_until(until)
     }
 
-    fn run_while(&mut self, until: Option<Timestamp>) -> Result<StopReason, LoopError> {
+    /// Runs until `done` says so, which is asked before each turn; false where the loop ended before that: nothing
+    /// referenced was pending any more, or somebody asked it to stop.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub fn tick_until(&mut self, mut done: impl FnMut() -> bool) -> Result<bool, LoopError> {
+        Ok(self.run_while(None, &mut done)? == StopReason::Deadline)
+    }
+
+    /// Runs until `until`, or until `done` wants the loop back; [`StopReason::Deadline`] for both.
+    fn run_while(
+        &mut self,
+        until: Option<Timestamp>,
+        done: &mut dyn FnMut() -> bool,
+    ) -> Result<StopReason, LoopError> {
         self.until = until;
         self.core.on = self.core.recorder.is_enabled();
         self.mark();
         if self.core.on {
             self.core.record(Event::InputRun { until_ns: until.map(Timestamp::as_ns) });
         }
-        let ended = self.turn_until();
+        let ended = self.turn_until(done);
         self.until = None;
         self.core.on = self.core.recorder.is_enabled();
         self.mark();
@@ -155,7 +171,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         ended
     }
 
-    fn turn_until(&mut self) -> Result<StopReason, LoopError> {
+    fn turn_until(&mut self, done: &mut dyn FnMut() -> bool) -> Result<StopReason, LoopError> {
         loop {
             if self.core.shared.take_stop() {
                 self.core.scheduler.stop();
@@ -166,6 +182,9 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             }
             if self.core.scheduler.take_stop() {
                 return Ok(StopReason::Stopped);
+            }
+            if done() {
+                return Ok(StopReason::Deadline);
             }
             if let Some(until) = self.until
                 && self.read(ClockPoint::Until) >= until
@@ -303,6 +322,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     #[must_use]
     pub const fn scheduler(&self) -> &Scheduler<T> {
         &self.core.scheduler
+    }
+
+    /// Environment variables and streams of the tools that run on it.
+    #[must_use]
+    pub fn surroundings(&self) -> &Surroundings {
+        self.core.surroundings()
     }
 
     /// The recorder.

@@ -35,6 +35,7 @@
 //! Whatever depends on the system or on an id that somebody gives us returns a [`LoopError`]. Panics of callbacks
 //! do not leave the loop. The loop itself panics only where [`policy::Validation::Panic`] asks for it.
 
+pub mod any;
 mod context;
 mod error;
 pub mod event_loop;
@@ -44,6 +45,7 @@ mod handle;
 mod host;
 pub mod keep_alive;
 pub mod microtask;
+pub mod mini;
 mod panic_message;
 pub mod policy;
 pub mod poller;
@@ -53,6 +55,7 @@ pub mod scheduler;
 pub mod signal;
 pub mod sim;
 mod slow;
+pub mod surroundings;
 pub mod task;
 pub mod timer;
 pub mod validate;
@@ -60,15 +63,19 @@ pub mod work_pool;
 
 mod sync;
 
+pub use any::{AnyEventLoop, EventLoopHandle, Face, OnlyOn};
 pub use context::{Context, IoReadiness};
 pub use error::LoopError;
 pub use event_loop::{Builder, EventLoop, Metrics};
 pub use handle::Handle;
 pub use host::{HeapHost, Host, NativeHost};
 pub use keep_alive::Pending;
+pub use mini::MiniEventLoop;
 pub use policy::Policy;
 pub use queue::concurrent::Closed;
+pub use run_loop::RunLoop;
 pub use scheduler::Scheduler;
+pub use surroundings::Surroundings;
 pub use task::tag::TagOf;
 pub use task::{Any, AnyRemote, Builtin, BuiltinRemote, Task};
 pub use timer::Timer;

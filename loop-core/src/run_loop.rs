@@ -169,7 +169,12 @@ impl<F: ForeignLoop> RunLoop<F> {
     ///
     /// [`PumpError::Reentered`] from within one of its own callbacks.
     pub fn with<R>(&self, f: impl FnOnce(&mut F) -> R) -> Result<R, PumpError> {
-        Ok(f(&mut *self.enter()?))
+        let mut foreign = self.enter()?;
+        let returned = f(&mut foreign);
+        if self.is_running() {
+            foreign.wake();
+        }
+        Ok(returned)
     }
 
     fn enter(&self) -> Result<RefMut<'_, F>, PumpError> {

@@ -1,5 +1,6 @@
 //! What a loop holds that does not depend on its clock and poller: what a running task gets at.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -8,11 +9,13 @@ use loop_probes::ids::{IoSource, LabelId, Tag, TaskId, Ticks};
 use loop_probes::recorder::Recorder;
 use loop_probes::tags;
 
+use crate::any::Face;
 use crate::handle::Shared;
 use crate::poller::{Interest, Readiness, Source};
 use crate::queue::fifo::Queued;
 use crate::scheduler::Scheduler;
 use crate::signal::{Arrival, SignalSource};
+use crate::surroundings::Surroundings;
 use crate::task::body::Body;
 use crate::task::{TagOf, Task};
 use crate::timer::Timer;
@@ -135,6 +138,10 @@ pub(crate) struct Core<T: Task> {
     pub serves_heap: bool,
     pub labels: HashMap<&'static str, LabelId>,
     pub metrics: Metrics,
+    /// What the loop is to who runs on it.
+    pub face: Face,
+    /// Those of the process until somebody asks.
+    pub surroundings: OnceCell<Surroundings>,
     /// The tags of [`Task::TAGS`].
     pub own_tags: Box<[Tag]>,
     /// The last tag that the recorder knows by name already.
@@ -195,6 +202,10 @@ impl<T: Task> Core<T> {
         let source = IoSource(self.next_source);
         self.next_source = self.next_source.wrapping_add(1);
         source
+    }
+
+    pub(crate) fn surroundings(&self) -> &Surroundings {
+        self.surroundings.get_or_init(Surroundings::default)
     }
 
     /// References of a kind were taken or given back.

@@ -79,6 +79,9 @@ pub trait ForeignLoop: 'static {
     /// [`PumpError`] where it cannot go on.
     fn next_wait(&mut self) -> Result<Option<Duration>, PumpError>;
 
+    /// Somebody changed it between two pumps: makes its [`readiness`](Self::readiness) say so, where it has one.
+    fn wake(&mut self) {}
+
     /// A descriptor that is readable while it has something to do, where it has one. The same one each time.
     fn readiness(&self) -> Option<Source> {
         None

@@ -25,6 +25,10 @@ impl<T: Task, C: Clock + 'static, P: Poller + 'static> ForeignLoop for EventLoop
         Ok(EventLoop::next_wait(self))
     }
 
+    fn wake(&mut self) {
+        self.handle().wake();
+    }
+
     fn readiness(&self) -> Option<Source> {
         EventLoop::readiness(self)
     }

@@ -223,11 +223,7 @@ impl<F: ForeignLoop> RunLoop<F> {
     }
 }
 
-fn register_timer<T: Task>(
-    cx: &mut Context<'_, T>,
-    interval: Duration,
-    task: T,
-) -> Result<Timer, LoopError> {
+fn register_timer<T: Task>(cx: &mut Context<'_, T>, interval: Duration, task: T) -> Result<Timer, LoopError> {
     let timer = cx.set_interval(interval, task)?;
     cx.set_timer_referenced(timer, false)?;
     Ok(timer)
