@@ -10,6 +10,8 @@ mod deferred;
 #[cfg(test)]
 mod determinism;
 #[cfg(test)]
+mod faces;
+#[cfg(test)]
 mod gc;
 #[cfg(test)]
 mod immediates;
@@ -27,6 +29,8 @@ mod order;
 mod rebuild;
 #[cfg(test)]
 mod recording;
+#[cfg(test)]
+mod run_loop;
 #[cfg(test)]
 mod signals;
 #[cfg(test)]

@@ -1,6 +1,10 @@
 //! The descriptors that a foreign loop wants polled, gathered in one that can be waited for: a poller of ours that
 //! nobody ever waits on, but whose own descriptor others watch.
 
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
