@@ -46,11 +46,15 @@ fn b24_the_mini_loop_polls_only_when_no_task_is_queued() {
         let task = || Builtin::once("task", |_| ());
         if mini {
             let mut event_loop = sim.build_mini(builder()).unwrap();
-            (0..5).for_each(|_| drop(event_loop.post(task())));
+            for _ in 0..5 {
+                event_loop.post(task());
+            }
             event_loop.run().unwrap();
         } else {
             let mut event_loop = sim.build(builder());
-            (0..5).for_each(|_| drop(event_loop.post(task())));
+            for _ in 0..5 {
+                event_loop.post(task());
+            }
             event_loop.run().unwrap();
         }
         let events: Vec<_> = capture.take().into_iter().map(|(_, event)| event).collect();
@@ -354,5 +358,5 @@ fn b24_a_builder_makes_either() {
     let made: fn(Builder<Builtin>) -> AnyEventLoop<Builtin> = |builder| builder.build_mini().unwrap().into();
     let mut event_loop = made(EventLoop::builder().workers(1));
     assert_eq!(event_loop.as_mini().unwrap().as_event_loop().policy().name, "mini");
-    assert_eq!(event_loop.handle().is_closed(), false);
+    assert!(!event_loop.handle().is_closed());
 }
