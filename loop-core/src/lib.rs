@@ -24,6 +24,8 @@
 //! | `task.rs`, `task/` | the task trait, tags, boxed tasks |
 //! | `policy.rs` | what differs between loop designs, as data |
 //! | `queue/`, `microtask.rs`, `timer.rs`, `keep_alive.rs` | what waits, one kind a file |
+//! | `mini.rs`, `any.rs`, `any/`, `surroundings.rs` | the loop without a host, either loop, what tools find around them |
+//! | `run_loop.rs`, `run_loop/` | a foreign loop pumped from ours (GLib's, a second one of ours), and ours from others |
 //! | `handle.rs` | the way in from other threads |
 //! | `signal.rs`, `poller.rs`, `work_pool.rs` | the outside: traits, and the machine's own |
 //! | `host.rs`, `gc.rs` | whose heap and microtasks these are, and when to collect |

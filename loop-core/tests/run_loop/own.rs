@@ -12,6 +12,7 @@ use loop_core::poller::Interest;
 use loop_core::run_loop::RunLoop;
 use loop_core::{Builtin, EventLoop};
 use loop_probes::clock::monotonic_now;
+use loop_probes::event::StopReason;
 
 use crate::kit::{Cx, ms};
 
@@ -23,12 +24,12 @@ fn inner(set_up: impl FnOnce(&mut Cx<'_>)) -> Inner {
     RunLoop::new(inner)
 }
 
-/// A host that lives until somebody releases it, or for ten seconds, which no test takes.
+/// A host that lives until somebody releases it; after ten seconds, which no test takes, it stops.
 fn host() -> EventLoop<Builtin> {
     let mut host = EventLoop::<Builtin>::new().unwrap();
     host.with(|cx| {
         cx.hold("the test");
-        let late = cx.set_timeout(ms(10_000), Builtin::once("late", |_| panic!("nothing ended the test")));
+        let late = cx.set_timeout(ms(10_000), Builtin::once("late", |cx| cx.stop()));
         cx.set_timer_referenced(late, false).unwrap();
     });
     host
@@ -63,18 +64,13 @@ fn r01_a_pump_waits_for_the_second_loop_and_no_longer_than_it_was_told() {
 fn r07_a_second_loop_runs_from_a_timer_of_ours() {
     let (mut host, ran) = (host(), Rc::new(Cell::new(0)));
     let (task, timer) = (ends(&host, &ran), ends(&host, &ran));
-    host.with(|cx| cx.hold("both"));
+    host.with(|cx| cx.hold("the second task"));
     let inner = inner(|cx| {
         cx.post(task);
         cx.set_timeout(ms(5), timer);
     });
-    host.with(|cx| {
-        inner.run(cx, ms(1)).unwrap();
-        cx.release("both");
-    });
-    while ran.get() < 2 {
-        host.turn().unwrap();
-    }
+    host.with(|cx| inner.run(cx, ms(1))).unwrap();
+    assert!(host.tick_until(|| ran.get() == 2).unwrap());
 }
 
 #[test]
@@ -87,7 +83,7 @@ fn r07_a_post_from_another_thread_wakes_the_host_of_the_second_loop() {
         thread::sleep(ms(20));
         posts_to.post(Builtin::remote("posted", move |_| releases.release())).unwrap();
     });
-    host.run().unwrap();
+    assert_eq!(host.run().unwrap(), StopReason::Drained);
     poster.join().unwrap();
     ran.set(inner.with(|inner| inner.metrics().tasks_run as u32).unwrap());
     assert_eq!(ran.get(), 1);
@@ -99,7 +95,7 @@ fn r07_timers_and_sources_of_the_second_loop_are_ours() {
     let (mut host, ran) = (host(), Rc::new(Cell::new(0)));
     let (mut near, far) = UnixStream::pair().unwrap();
     let (timer, second) = (ends(&host, &ran), ends(&host, &ran));
-    host.with(|cx| cx.hold("both"));
+    host.with(|cx| cx.hold("the second task"));
     let inner = inner(move |cx| {
         let far = Arc::new(far);
         let stream = Arc::clone(&far);
@@ -117,11 +113,8 @@ fn r07_timers_and_sources_of_the_second_loop_are_ours() {
     host.with(|cx| {
         inner.run_ready(cx).unwrap();
         cx.set_timeout(ms(10), Builtin::once("writes", move |_| near.write_all(b"!").unwrap()));
-        cx.release("both");
     });
-    while ran.get() < 2 {
-        host.turn().unwrap();
-    }
+    assert!(host.tick_until(|| ran.get() == 2).unwrap());
     assert!(host.metrics().polls < 50, "{:?}", host.metrics());
 }
 
@@ -137,7 +130,7 @@ fn r06_what_is_changed_between_two_pumps_is_noticed() {
         });
         cx.set_timeout(ms(5), late);
     });
-    host.run().unwrap();
+    assert_eq!(host.run().unwrap(), StopReason::Drained);
     assert_eq!(ran.get(), 1);
 }
 
@@ -150,7 +143,7 @@ fn r03_a_stop_of_the_second_loop_ends_a_pump_and_not_the_run() {
         cx.post(task);
     });
     host.with(|cx| inner.run_ready(cx)).unwrap();
-    host.run().unwrap();
+    assert_eq!(host.run().unwrap(), StopReason::Drained);
     assert_eq!((ran.get(), inner.is_running()), (1, true));
 }
 
@@ -165,7 +158,7 @@ fn r05_the_second_loop_cannot_pump_itself() {
     });
     inner.with(|inner| inner.post(reentering)).unwrap();
     host.with(|cx| inner.run(cx, ms(1))).unwrap();
-    host.run().unwrap();
+    assert_eq!(host.run().unwrap(), StopReason::Drained);
     assert_eq!(ran.get(), 1);
     assert_eq!(inner.with(|inner| inner.metrics().panics).unwrap(), 0);
 }
