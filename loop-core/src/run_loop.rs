@@ -36,6 +36,13 @@ use pump::{Driver, Running};
 /// It stays on its thread: the type system refuses to send it elsewhere, and a foreign loop that belongs to
 /// another thread is refused with an error.
 ///
+/// ```compile_fail,E0277
+/// # use std::time::Duration;
+/// # use loop_core::run_loop::{GlibLoop, RunLoop};
+/// let glib = RunLoop::new(GlibLoop::new());
+/// std::thread::spawn(move || glib.pump(Duration::ZERO));
+/// ```
+///
 /// # Examples
 ///
 /// A second loop of ours is a foreign loop too:
@@ -99,7 +106,9 @@ impl<F: ForeignLoop> RunLoop<F> {
     /// [`PumpError::Missing`] and [`PumpError::WrongThread`] where the loop cannot be had,
     /// [`PumpError::Reentered`] from within one of its own callbacks, and whatever it fails with.
     pub fn pump(&self, timeout: Duration) -> Result<bool, PumpError> {
-        self.started()?.iterate(timeout)
+        let handled = self.turn(timeout);
+        self.tell_readiness();
+        handled
     }
 
     /// The same from a task of ours: it waits no longer than until our loop has something to do, and is recorded.
@@ -109,7 +118,9 @@ impl<F: ForeignLoop> RunLoop<F> {
     /// As [`pump`](Self::pump).
     pub fn pump_from<T: Task>(&self, cx: &mut Context<'_, T>, timeout: Duration) -> Result<bool, PumpError> {
         let timeout = cx.next_wait().map_or(timeout, |wait| wait.min(timeout));
-        self.recorded(cx, timeout, false)
+        let handled = self.recorded(cx, timeout, false);
+        self.tell_readiness();
+        handled
     }
 
     /// Pumps every `interval` from a timer of `cx`'s loop that keeps nothing alive, until the handle stops it. A
@@ -169,12 +180,22 @@ impl<F: ForeignLoop> RunLoop<F> {
     ///
     /// [`PumpError::Reentered`] from within one of its own callbacks.
     pub fn with<R>(&self, f: impl FnOnce(&mut F) -> R) -> Result<R, PumpError> {
-        let mut foreign = self.enter()?;
-        let returned = f(&mut foreign);
-        if self.is_running() {
+        let returned = f(&mut *self.enter()?);
+        self.tell_readiness();
+        Ok(returned)
+    }
+
+    fn turn(&self, timeout: Duration) -> Result<bool, PumpError> {
+        self.started()?.iterate(timeout)
+    }
+
+    /// The foreign loop changed behind the back of a run that waits for its readiness.
+    fn tell_readiness(&self) {
+        if self.shared.running.is_by_readiness()
+            && let Ok(mut foreign) = self.enter()
+        {
             foreign.wake();
         }
-        Ok(returned)
     }
 
     fn enter(&self) -> Result<RefMut<'_, F>, PumpError> {

@@ -95,6 +95,11 @@ impl<'a, T: Task> EventLoopHandle<'a, T> {
         self.cx.immediate(task)
     }
 
+    /// Posts `callback` to the deferred queue, as [`Context::defer`].
+    pub fn defer(&mut self, key: u64, callback: impl FnMut(&mut Context<'_, T>) -> bool + 'static) -> bool {
+        self.cx.defer(key, callback)
+    }
+
     /// Runs `task` once, not before `delay` has passed.
     pub fn set_timeout(&mut self, delay: Duration, task: T) -> Timer {
         self.cx.set_timeout(delay, task)

@@ -23,10 +23,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     }
 
     /// How long until the loop has something to do without a word from [`readiness`](Self::readiness): zero where
-    /// work waits, `None` where nothing is due or nothing keeps it alive.
+    /// work waits, `None` where nothing is due or nothing keeps it alive. To be asked after each turn: from then on
+    /// other threads that post make the descriptor readable.
     #[must_use]
     pub fn next_wait(&mut self) -> Option<Duration> {
-        if self.has_news() {
+        // From here on somebody else waits for the loop: other threads have to wake it.
+        if self.core.shared.about_to_wait() || self.has_news() || !self.core.finished.is_empty() {
             return Some(Duration::ZERO);
         }
         if self.core.scheduler.is_drained() {

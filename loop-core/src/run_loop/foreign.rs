@@ -79,7 +79,8 @@ pub trait ForeignLoop: 'static {
     /// [`PumpError`] where it cannot go on.
     fn next_wait(&mut self) -> Result<Option<Duration>, PumpError>;
 
-    /// Somebody changed it between two pumps: makes its [`readiness`](Self::readiness) say so, where it has one.
+    /// Somebody changed it, or pumped it by hand, while others wait for its [`readiness`](Self::readiness): makes that
+    /// say so, where it has one.
     fn wake(&mut self) {}
 
     /// A descriptor that is readable while it has something to do, where it has one. The same one each time.

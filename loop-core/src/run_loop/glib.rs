@@ -224,6 +224,12 @@ impl ForeignLoop for GlibLoop {
         Ok(if ready || !all_watched { Some(Duration::ZERO) } else { wait })
     }
 
+    fn wake(&mut self) {
+        if let Some(started) = self.inner.started.get() {
+            started.owned.context().wake();
+        }
+    }
+
     fn readiness(&self) -> Option<Source> {
         self.started().ok().and_then(|started| started.ready.borrow().source())
     }

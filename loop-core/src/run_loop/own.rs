@@ -26,6 +26,8 @@ impl<T: Task, C: Clock + 'static, P: Poller + 'static> ForeignLoop for EventLoop
     }
 
     fn wake(&mut self) {
+        // Whoever pumped it by hand left it awake, and nobody wakes a loop that is.
+        let _ = EventLoop::next_wait(self);
         self.handle().wake();
     }
 

@@ -54,6 +54,10 @@ impl Running {
         self.on.get().is_some()
     }
 
+    pub(super) fn is_by_readiness(&self) -> bool {
+        self.is_on() && self.registered.borrow().source.is_some()
+    }
+
     pub(super) fn take_error(&self) -> Option<PumpError> {
         self.failed.borrow_mut().take()
     }
@@ -213,7 +217,7 @@ impl<F: ForeignLoop> RunLoop<F> {
         ready: bool,
     ) -> Result<bool, PumpError> {
         let start = cx.stamp();
-        let handled = self.pump(timeout)?;
+        let handled = self.turn(timeout)?;
         if cx.core.on {
             cx.stamp();
             let timeout_ns = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);

@@ -135,6 +135,33 @@ fn r06_what_is_changed_between_two_pumps_is_noticed() {
 }
 
 #[test]
+fn r06_a_pump_by_hand_takes_nothing_from_a_run_by_readiness() {
+    let (mut host, ran) = (host(), Rc::new(Cell::new(0)));
+    let inner = inner(|_| ());
+    host.with(|cx| inner.run_ready(cx)).unwrap();
+    host.turn_within(Duration::ZERO).unwrap();
+    // By hand it learns of a timer of its own, and is left there.
+    let task = ends(&host, &ran);
+    let sets = Builtin::once("sets", move |cx: &mut Cx<'_>| {
+        cx.set_timeout(ms(2), task);
+    });
+    inner.with(|inner| inner.post(sets)).unwrap();
+    while inner.with(|inner| inner.metrics().tasks_run).unwrap() == 0 {
+        inner.pump(Duration::ZERO).unwrap();
+    }
+    let (posts_to, releases) = (inner.with(|inner| inner.handle()).unwrap(), host.handle());
+    host.with(|cx| cx.hold("the post"));
+    inner.pump(Duration::ZERO).unwrap();
+    let poster = thread::spawn(move || {
+        thread::sleep(ms(20));
+        posts_to.post(Builtin::remote("posted", move |_| releases.release())).unwrap();
+    });
+    assert_eq!(host.run().unwrap(), StopReason::Drained);
+    poster.join().unwrap();
+    assert_eq!(ran.get(), 1);
+}
+
+#[test]
 fn r03_a_stop_of_the_second_loop_ends_a_pump_and_not_the_run() {
     let (mut host, ran) = (host(), Rc::new(Cell::new(0)));
     let task = ends(&host, &ran);

@@ -307,12 +307,18 @@ impl Owned {
 
     /// Attaches a source whose closure stays on this thread; true from it keeps it.
     pub(super) fn attach(&self, kind: Kind, callback: BoxedCallback) -> RawSource {
-        let mut local = self.local.borrow_mut();
-        local.retain(|source| !source.is_destroyed());
         // SAFETY: only this thread iterates the context while it owns it, and before it lets go the source is
         // destroyed, and the closure with it.
         let source = unsafe { self.context.attach(kind, callback) };
+        let mut local = self.local.borrow_mut();
         local.push(source.clone());
+        if local.len().is_power_of_two() {
+            let (over, on): (Vec<_>, _) = local.drain(..).partition(RawSource::is_destroyed);
+            *local = on;
+            drop(local);
+            // What their closures held may attach something when it goes.
+            drop(over);
+        }
         source
     }
 }

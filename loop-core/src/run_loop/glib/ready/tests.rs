@@ -1,3 +1,5 @@
+//! On real descriptors.
+
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsRawFd;
