@@ -7,6 +7,9 @@
 mod embed;
 mod ready;
 mod sys;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;
 
 pub use embed::Embedded;
 
@@ -296,6 +299,8 @@ impl GlibHandle {
     /// Runs `callback` once, on the thread that pumps the context, as `g_main_context_invoke` does from another one.
     pub fn invoke(&self, callback: impl FnOnce() + Send + 'static) {
         self.context.invoke(callback);
+        // GLib wakes nobody for what the owner of the process's context sends to himself.
+        self.context.wake();
     }
 
     /// Ends the context's wait; somebody who waits for it from outside looks at it anew.

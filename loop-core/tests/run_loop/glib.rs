@@ -130,6 +130,20 @@ fn r06_glib_drives_our_loop_by_events_its_timers_and_its_other_threads() {
 }
 
 #[test]
+fn r06_what_the_pumping_thread_sends_to_glib_itself_is_noticed() {
+    let Some(glib) = glib() else { return };
+    let mut host = EventLoop::<Builtin>::new().unwrap();
+    host.with(|cx| RunLoop::new(glib.clone()).run_ready(cx)).unwrap();
+    let invoke = glib.handle().unwrap();
+    let (sender, receiver) = mpsc::channel();
+    host.with(|cx| {
+        let sends = Builtin::once("sends", move |_| invoke.invoke(move || sender.send(()).unwrap()));
+        cx.set_timeout(ms(5), sends);
+    });
+    turn_until(&mut host, || receiver.try_recv().is_ok());
+}
+
+#[test]
 fn r06_a_context_that_goes_silent_costs_no_pump() {
     let Some(glib) = glib() else { return };
     let mut host = EventLoop::<Builtin>::new().unwrap();
