@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use loop_core::poller::{Interest, Readiness, Source};
 use loop_core::run_loop::{ForeignLoop, PumpError, RunLoop, StopHandle};
-use loop_core::sim::SimSource;
+use loop_core::sim::{Sim, SimSource};
 use loop_core::{Builtin, EventLoop};
 use loop_probes::event::{Event, Phase, RefKind, StopReason};
 
@@ -32,6 +32,8 @@ struct Asked {
     callback: RefCell<Option<Box<dyn FnMut()>>>,
     readiness: RefCell<Option<Source>>,
     thread: Cell<Option<ThreadId>>,
+    /// It waits as long as it may, in this world.
+    world: RefCell<Option<Sim>>,
 }
 
 impl Asked {
@@ -64,6 +66,9 @@ impl ForeignLoop for Counting {
 
     fn iterate(&mut self, timeout: Duration) -> Result<bool, PumpError> {
         self.0.timeouts.borrow_mut().push(timeout);
+        if let Some(sim) = &*self.0.world.borrow() {
+            sim.advance(timeout);
+        }
         if self.0.fails.get() {
             return Err(PumpError::Foreign("it broke".into()));
         }
@@ -273,6 +278,7 @@ fn r05_reentering_from_a_pumped_callback_is_refused() {
 fn r05_a_pump_from_our_loop_waits_no_longer_than_our_next_timer() {
     let mut world = World::new();
     let (asked, foreign) = counting();
+    *asked.world.borrow_mut() = Some(world.sim.clone());
     let pump = |foreign: &RunLoop<Counting>| {
         let foreign = foreign.clone();
         Builtin::once("pump", move |cx: &mut Cx<'_>| {
@@ -282,6 +288,7 @@ fn r05_a_pump_from_our_loop_waits_no_longer_than_our_next_timer() {
     // Nothing else to do: as long as was asked for.
     world.post(pump(&foreign));
     world.run();
+    assert_eq!(world.sim.elapsed(), ms(100));
     // A timer is due before that.
     world.lp.with(|cx| cx.set_timeout(ms(7), Builtin::once("timer", |_| ())));
     world.post(pump(&foreign));
@@ -291,15 +298,18 @@ fn r05_a_pump_from_our_loop_waits_no_longer_than_our_next_timer() {
     world.post(Builtin::once("task", |_| ()));
     world.run();
     assert_eq!(*asked.timeouts.borrow(), [ms(100), ms(7), Duration::ZERO]);
-    let pumped = pick!(world.events(), Event::Pumped { timeout_ns, ready, .. } => (timeout_ns, ready));
+    let events = world.events();
+    let pumped = pick!(events, Event::Pumped { timeout_ns, ready, .. } => (timeout_ns, ready));
     assert_eq!(pumped, [(100_000_000, false), (7_000_000, false), (0, false)]);
+    assert_eq!(pick!(events, Event::TimerFired { due, fired, .. } => fired.ns_since(due)), [0]);
 }
 
 #[test]
 fn r05_a_run_delays_no_timer_of_our_loop() {
     let mut world = World::new();
     let (asked, foreign) = counting();
-    asked.ready.set(u32::MAX);
+    *asked.world.borrow_mut() = Some(world.sim.clone());
+    asked.deadline.set(Some(ms(50)));
     world.lp.with(|cx| foreign.run(cx, ms(1))).unwrap();
     for due in [3, 8, 13] {
         world.lp.with(|cx| cx.set_timeout(ms(due), Builtin::once("timer", |_| ())));
