@@ -16,7 +16,7 @@ pub struct Microtasks<T> {
 impl<T> Microtasks<T> {
     /// An empty queue whose checkpoints run at most `budget`; `None` is to the end.
     #[must_use]
-    pub const fn new(budget: Option<u32>) -> Self {
+    pub fn new(budget: Option<u32>) -> Self {
         Self { queue: Fifo::new(), budget, left_of_budget: 0 }
     }
 
@@ -24,6 +24,13 @@ impl<T> Microtasks<T> {
     #[inline]
     pub fn push(&mut self, task: T) {
         self.queue.push(task);
+    }
+
+    /// Whether a checkpoint ends only when none is left.
+    #[inline]
+    #[must_use]
+    pub const fn is_unbounded(&self) -> bool {
+        self.budget.is_none()
     }
 
     /// Starts a checkpoint.
@@ -43,10 +50,10 @@ impl<T> Microtasks<T> {
         may
     }
 
-    /// The next one.
+    /// The next one, while the checkpoint may run another.
     #[inline]
-    pub fn pop(&mut self) -> Option<T> {
-        self.queue.pop()
+    pub fn take(&mut self) -> Option<T> {
+        if self.is_empty() || !self.spend() { None } else { self.queue.pop() }
     }
 
     /// Those that wait.

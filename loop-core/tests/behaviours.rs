@@ -4,6 +4,8 @@
 mod kit;
 
 #[cfg(test)]
+mod busy;
+#[cfg(test)]
 mod concurrent;
 #[cfg(test)]
 mod deferred;
@@ -11,6 +13,10 @@ mod deferred;
 mod determinism;
 #[cfg(test)]
 mod faces;
+#[cfg(test)]
+mod futures;
+#[cfg(test)]
+mod futures_work;
 #[cfg(test)]
 mod gc;
 #[cfg(test)]
@@ -26,15 +32,27 @@ mod model;
 #[cfg(test)]
 mod order;
 #[cfg(test)]
+mod owners;
+#[cfg(test)]
+mod policies;
+#[cfg(test)]
+mod quickjs;
+#[cfg(test)]
 mod rebuild;
 #[cfg(test)]
 mod recording;
 #[cfg(test)]
 mod run_loop;
 #[cfg(test)]
+mod script_timers;
+#[cfg(test)]
+mod shutdown;
+#[cfg(test)]
 mod signals;
 #[cfg(test)]
 mod tick;
+#[cfg(test)]
+mod timer_handles;
 #[cfg(test)]
 mod timers;
 #[cfg(test)]

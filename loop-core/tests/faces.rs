@@ -310,6 +310,21 @@ fn b25_the_handle_reaches_sources_timers_and_other_threads() {
 }
 
 #[test]
+fn b25_a_future_spawned_on_the_handle_runs_on_both() {
+    for (mut event_loop, printed) in both() {
+        event_loop.with(|on| {
+            let mut stdout = on.stdout();
+            on.spawn("future", |local| async move {
+                local.sleep(ms(1)).await;
+                stdout.write_all(b"awaited").unwrap();
+            });
+        });
+        assert_eq!(event_loop.run().unwrap(), StopReason::Drained);
+        assert_eq!(printed.text(), "awaited");
+    }
+}
+
+#[test]
 fn b25_what_needs_a_host_is_a_typed_error_on_the_mini_loop() {
     let ask = |on: &mut EventLoopHandle<'_, Builtin>| {
         [on.microtask(Builtin::once("microtask", |_| ())), on.request_gc(), on.memory_pressure(), on.reload()]

@@ -12,6 +12,7 @@ use loop_probes::ids::{IoSource, TaskId, Timestamp};
 use super::{Face, OnlyOn};
 use crate::context::Context;
 use crate::error::LoopError;
+use crate::future::{FutureOptions, JoinHandle, LocalHandle};
 use crate::handle::Handle;
 use crate::poller::{Interest, Source};
 use crate::scheduler::TimerGone;
@@ -149,6 +150,24 @@ impl<'a, T: Task> EventLoopHandle<'a, T> {
         rejected: impl FnOnce(Rejected) -> T + 'static,
     ) -> Result<TaskId, LoopError> {
         self.cx.work(tag, run, rejected)
+    }
+
+    /// Spawns a future on the loop, as [`Context::spawn`].
+    pub fn spawn<F, R>(
+        &mut self,
+        options: impl Into<FutureOptions<T>>,
+        make: impl FnOnce(LocalHandle<T>) -> F,
+    ) -> JoinHandle<R>
+    where
+        F: Future<Output = R> + 'static,
+        R: 'static,
+    {
+        self.cx.spawn(options, make)
+    }
+
+    /// The handle for futures and whatever else lives on the loop's thread.
+    pub fn local(&mut self) -> LocalHandle<T> {
+        self.cx.local()
     }
 
     /// Runs `task` whenever `source` is ready, as [`Context::register`].

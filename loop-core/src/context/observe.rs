@@ -43,7 +43,7 @@ impl<T: Task> Context<'_, T> {
     }
 
     /// How long until the loop has something to do: zero where work waits, `None` where nothing is due.
-    pub(crate) fn next_wait(&self) -> Option<Duration> {
+    pub(crate) fn next_wait(&mut self) -> Option<Duration> {
         if self.core.shared.has_news() {
             return Some(Duration::ZERO);
         }

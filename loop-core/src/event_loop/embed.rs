@@ -27,19 +27,13 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// other threads that post make the descriptor readable.
     #[must_use]
     pub fn next_wait(&mut self) -> Option<Duration> {
-        // From here on somebody else waits for the loop: other threads have to wake it.
-        if self.core.shared.about_to_wait() || self.has_news() || !self.core.finished.is_empty() {
-            return Some(Duration::ZERO);
-        }
-        if self.core.scheduler.is_drained() {
-            return None;
-        }
-        let watches_heap = self.watches_heap();
-        self.core.scheduler.next_wait(self.clock.now(), watches_heap)
+        let now = self.clock.now();
+        let plan = self.plan_wait(now);
+        if self.may_end() || self.core.shutdown.report().is_some() { None } else { plan.timeout }
     }
 
     /// One [`turn`](Self::turn) whose poll waits at most for `timeout`; true where something ran. A stop that the
-    /// loop is asked for is used up by it.
+    /// loop is asked for is used up by it; a shutdown that it is asked for goes on from turn to turn.
     ///
     /// # Errors
     ///
@@ -50,16 +44,16 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let until = crate::timer::due_after(self.clock.now(), timeout);
         self.until = Some(until);
         self.core.on = self.core.recorder.is_enabled();
+        self.mark();
         if self.core.on {
-            self.mark();
             self.core.record(Event::InputRun { until_ns: Some(Timestamp::as_ns(until)) });
         }
-        let turned = self.turn();
+        let turned = if self.advance_shutdown().is_some() { Ok(()) } else { self.turn() };
         self.until = None;
         self.core.shared.take_stop();
         self.core.scheduler.take_stop();
         turned?;
-        match self.failed.take() {
+        match self.core.failed.take() {
             Some(failed) => Err(failed),
             None => Ok(ran(self) > before),
         }

@@ -12,7 +12,7 @@ use super::core::Current;
 use crate::error::LoopError;
 use crate::policy::PollRule;
 use crate::poller::Poller;
-use crate::scheduler::Outside;
+use crate::scheduler::{Outside, PollPlan};
 use crate::task::Task;
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
@@ -40,21 +40,33 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             && self.polled.is_some_and(|polled| u128::from(now.ns_since(polled)) < gap_ns)
     }
 
-    fn wait(&mut self, now: Timestamp) -> Result<Timestamp, LoopError> {
+    /// How long the loop may be left alone. From here on it counts as waiting: who brings news wakes the poller.
+    pub(super) fn plan_wait(&mut self, now: Timestamp) -> PollPlan {
         let watches_heap = self.watches_heap();
+        let woken = self.core.futures.in_use && self.begin_wait();
         let outside = Outside {
-            posted: self.core.shared.has_news() || !self.core.finished.is_empty(),
+            posted: woken
+                || self.shutdown_is_due()
+                || self.core.shared.about_to_wait()
+                || !self.core.finished.is_empty(),
             signals: self.core.signals.as_ref().is_some_and(|signals| signals.pending() > 0),
             host: self.host.as_ref().is_some_and(|host| host.has_microtasks()),
-            until: self.until,
+            until: self.wait_until(),
         };
-        let plan = self.core.scheduler.plan_poll(now, outside, watches_heap);
+        self.core.scheduler.plan_poll(now, outside, watches_heap)
+    }
+
+    fn wait(&mut self, now: Timestamp) -> Result<Timestamp, LoopError> {
+        let plan = self.plan_wait(now);
         let start = self.mark();
         if self.core.on {
             let deadline = if plan.reason == PollReason::Idle { None } else { plan.deadline };
             self.core.recorder.set_running(start, Running::Poll { deadline });
         }
         let waited = self.poller.wait(plan.timeout, &mut self.ready);
+        if self.core.futures.in_use {
+            self.core.futures.woken.end_wait();
+        }
         self.mark();
         let metrics = &mut self.core.metrics;
         metrics.polls += 1;
@@ -73,16 +85,23 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         Ok(after)
     }
 
+    /// Settles what futures want before the wait. True where one of them is to be polled first.
+    fn begin_wait(&mut self) -> bool {
+        self.settle_futures(Current::NONE);
+        self.context().settle_interest();
+        self.core.futures.woken.begin_wait()
+    }
+
     pub(super) fn run_timers(&mut self) {
         if self.core.scheduler.timer_count() == 0 {
             return;
         }
         let now = self.pass_time(ClockPoint::Timers);
-        let Some(mut pass) = self.core.scheduler.begin_timers(now) else { return };
+        let Some(pass) = self.core.scheduler.begin_timers(now) else { return };
         let found_due = self.core.at;
         self.begin_phase(Phase::Timers);
         let mut ran = 0;
-        while let Some(due) = self.core.scheduler.next_due(&mut pass, ran) {
+        while let Some(due) = self.core.scheduler.next_due(&pass, ran) {
             ran += 1;
             let (fired, tag, task) = (due.fired, due.tag, due.task);
             let id = self.core.scheduler.new_id();

@@ -12,7 +12,7 @@ use loop_probes::event::{Event, Phase};
 use loop_probes::ids::IoSource;
 
 use super::{ForeignLoop, PumpError, RunLoop};
-use crate::context::Context;
+use crate::context::{Context, IoOptions};
 use crate::error::LoopError;
 use crate::poller::{Interest, Source};
 use crate::task::{Any, Task};
@@ -140,7 +140,11 @@ impl<F: ForeignLoop> RunLoop<F> {
             Driver::Interval(interval) => register_timer(cx, interval, task).map(|timer| {
                 running.registered.borrow_mut().timer = Some(timer);
             }),
-            Driver::Readiness(source) => register_source(cx, source, task).map(|source| {
+            Driver::Readiness(source) => {
+                let options = IoOptions::new(self.shared.name.as_str()).unreferenced();
+                cx.register_with(options, source, Interest::READABLE, task)
+            }
+            .map(|source| {
                 running.registered.borrow_mut().source = Some(source);
             }),
         };
@@ -231,12 +235,6 @@ fn register_timer<T: Task>(cx: &mut Context<'_, T>, interval: Duration, task: T)
     let timer = cx.set_interval(interval, task)?;
     cx.set_timer_referenced(timer, false)?;
     Ok(timer)
-}
-
-fn register_source<T: Task>(cx: &mut Context<'_, T>, source: Source, task: T) -> Result<IoSource, LoopError> {
-    let source = cx.register(source, Interest::READABLE, task)?;
-    cx.set_source_referenced(source, false)?;
-    Ok(source)
 }
 
 /// Takes back the registration whose callback this is: its run was replaced from another loop.

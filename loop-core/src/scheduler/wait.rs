@@ -11,7 +11,7 @@ impl<T: Task> Scheduler<T> {
     /// How long from `now` until there is something to do: zero where work waits, `None` where nothing is due.
     /// `watches_heap` brings the GC controller's timers in.
     #[must_use]
-    pub fn next_wait(&self, now: Timestamp, watches_heap: bool) -> Option<Duration> {
+    pub fn next_wait(&mut self, now: Timestamp, watches_heap: bool) -> Option<Duration> {
         if self.has_work() {
             return Some(Duration::ZERO);
         }

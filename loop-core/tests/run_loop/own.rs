@@ -1,16 +1,19 @@
 //! A second loop of ours, on the same thread, driven by the first.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
 use loop_core::poller::Interest;
 use loop_core::run_loop::RunLoop;
-use loop_core::{Builtin, EventLoop};
+use loop_core::{Builtin, EventLoop, Shutdown};
 use loop_probes::clock::monotonic_now;
 use loop_probes::event::StopReason;
 
@@ -159,6 +162,61 @@ fn r06_a_pump_by_hand_takes_nothing_from_a_run_by_readiness() {
     assert_eq!(host.run().unwrap(), StopReason::Drained);
     poster.join().unwrap();
     assert_eq!(ran.get(), 1);
+}
+
+#[test]
+fn r07_a_waker_in_another_thread_wakes_the_host_of_the_second_loop() {
+    let (mut host, ran) = (host(), Rc::new(Cell::new(0)));
+    let (sender, wakers) = mpsc::channel::<Waker>();
+    let is_set = Arc::new(AtomicBool::new(false));
+    let (set, releases, seen) = (Arc::clone(&is_set), host.handle(), Rc::clone(&ran));
+    let inner = inner(move |cx| {
+        cx.spawn("awaits", move |_| async move {
+            poll_fn(|task| match is_set.load(Ordering::Acquire) {
+                true => Poll::Ready(()),
+                false => {
+                    sender.send(task.waker().clone()).unwrap();
+                    Poll::Pending
+                }
+            })
+            .await;
+            seen.set(1);
+            releases.release();
+        });
+    });
+    host.with(|cx| inner.run_ready(cx)).unwrap();
+    let other = thread::spawn(move || {
+        let waker = wakers.recv().unwrap();
+        thread::sleep(ms(20));
+        set.store(true, Ordering::Release);
+        waker.wake();
+    });
+    assert_eq!(host.run().unwrap(), StopReason::Drained);
+    other.join().unwrap();
+    assert_eq!(ran.get(), 1);
+    assert!(host.metrics().polls < 20, "{:?}", host.metrics());
+}
+
+#[test]
+fn r07_a_shutdown_of_the_second_loop_is_carried_out_by_its_host() {
+    let (mut host, inner) = (host(), inner(|cx| cx.hold("for ever")));
+    host.with(|cx| {
+        inner.run_ready(cx).unwrap();
+        let asks = inner.clone();
+        let ask = Builtin::once("asks", move |_: &mut Cx<'_>| {
+            asks.with(|inner| inner.shutdown(Shutdown::within(ms(10)))).unwrap();
+        });
+        cx.set_timeout(ms(5), ask);
+    });
+    let over = Rc::new(Cell::new(false));
+    let (sees, looked_at) = (Rc::clone(&over), inner.clone());
+    let look = Builtin::repeat("looks", move |_| {
+        sees.set(looked_at.with(|inner| inner.shutdown_report().is_some()).unwrap());
+    });
+    host.with(|cx| cx.set_interval(ms(5), look)).unwrap();
+    assert!(host.tick_until(|| over.get()).unwrap());
+    assert!(!inner.pump(Duration::ZERO).unwrap(), "it is over");
+    assert!(host.metrics().polls < 50, "{:?}", host.metrics());
 }
 
 #[test]
