@@ -10,6 +10,7 @@ use loop_probes::event::Event;
 use loop_probes::ids::Timestamp;
 
 use super::EventLoop;
+use super::tick::Half;
 use crate::error::LoopError;
 use crate::poller::{Poller, Source};
 use crate::task::Task;
@@ -29,7 +30,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     pub fn next_wait(&mut self) -> Option<Duration> {
         let now = self.clock.now();
         let plan = self.plan_wait(now);
-        if self.may_end() || self.core.shutdown.report().is_some() { None } else { plan.timeout }
+        if self.may_end() || self.shutdown_report().is_some() { None } else { plan.timeout }
     }
 
     /// One [`turn`](Self::turn) whose poll waits at most for `timeout`; true where something ran. A stop that the
@@ -48,7 +49,15 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         if self.core.on {
             self.core.record(Event::InputRun { until_ns: Some(Timestamp::as_ns(until)) });
         }
-        let turned = if self.advance_shutdown().is_some() { Ok(()) } else { self.turn() };
+        let turned = match self.advance_shutdown() {
+            Some(_) => Ok(()),
+            // What an exit check says is for a run. Who drives this loop waits for its poller, and that has to be
+            // asked for its wake-ups to be over.
+            None => self.ticked(|this| {
+                this.run_steps(Half::Tick)?;
+                this.run_steps(Half::AutoTick).map(drop)
+            }),
+        };
         self.until = None;
         self.core.shared.take_stop();
         self.core.scheduler.take_stop();

@@ -115,6 +115,12 @@ pub enum PumpError {
         /// What the loop is called.
         name: String,
     },
+    /// It was shut down. A run that finds this ends, and its task did not fail.
+    #[error("{name} was shut down: there is nothing left to pump")]
+    Ended {
+        /// What the loop is called.
+        name: String,
+    },
     /// It has no descriptor to wait for.
     #[error("{name} has no descriptor that tells its readiness: pump it by interval, with `run`")]
     NoReadiness {

@@ -11,17 +11,19 @@ use crate::task::Task;
 
 /// A second loop of ours, on the same thread, with a policy, tasks and a pool of its own. It is turned while
 /// something keeps it alive, and when other threads post to it. A stop that it is asked for ends the pump and not
-/// the run.
+/// the run; a shutdown ends both.
 impl<T: Task, C: Clock + 'static, P: Poller + 'static> ForeignLoop for EventLoop<T, C, P> {
     fn name(&self) -> &str {
         "the second event loop"
     }
 
     fn iterate(&mut self, timeout: Duration) -> Result<bool, PumpError> {
+        not_over(self)?;
         Ok(self.turn_within(timeout)?)
     }
 
     fn next_wait(&mut self) -> Result<Option<Duration>, PumpError> {
+        not_over(self)?;
         Ok(EventLoop::next_wait(self))
     }
 
@@ -33,5 +35,14 @@ impl<T: Task, C: Clock + 'static, P: Poller + 'static> ForeignLoop for EventLoop
 
     fn readiness(&self) -> Option<Source> {
         EventLoop::readiness(self)
+    }
+}
+
+fn not_over<T: Task, C: Clock + 'static, P: Poller + 'static>(
+    event_loop: &EventLoop<T, C, P>,
+) -> Result<(), PumpError> {
+    match event_loop.shutdown_report() {
+        Some(_) => Err(PumpError::Ended { name: event_loop.name().to_owned() }),
+        None => Ok(()),
     }
 }

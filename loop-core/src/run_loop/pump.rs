@@ -180,7 +180,9 @@ impl<F: ForeignLoop> RunLoop<F> {
                 None => Ok(()),
             };
             if let Err(error) = goes_on {
-                cx.fail(&error);
+                if !matches!(error, PumpError::Ended { .. }) {
+                    cx.fail(&error);
+                }
                 *running.failed.borrow_mut() = Some(error);
                 running.stop(cx);
             }

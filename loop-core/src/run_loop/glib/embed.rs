@@ -68,9 +68,10 @@ impl GlibLoop {
 }
 
 impl<T: Task, C: Clock, P: Poller> Inner<T, C, P> {
-    /// False where the loop failed: then it is over.
+    /// False where the loop failed or was shut down: then it is over.
     fn turn(&self) -> bool {
         let turned = match self.event_loop.try_borrow_mut() {
+            Ok(event_loop) if event_loop.shutdown_report().is_some() => return false,
             Ok(mut event_loop) => event_loop.turn_within(Duration::ZERO),
             // Somebody iterates the context from one of our own tasks: that turn goes on when it returns.
             Err(_) => return true,
