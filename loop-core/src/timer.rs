@@ -14,15 +14,17 @@
 //! | `timer.rs` | the queue: what a timer's life is, whatever the order |
 //! | `timer/key.rs` | the key of a timer |
 //! | `timer/fired.rs` | what the queue answers |
-//! | `timer/nodes.rs` | where timers are kept and linked into lists |
-//! | `timer/wheel.rs`, `timer/crowd.rs` | due order: a hierarchical wheel; the minimum of a crowded slot |
+//! | `timer/nodes.rs` | where timers are kept |
+//! | `timer/wheel.rs`, `timer/bag.rs` | due order: a hierarchical wheel; what a slot of it holds |
+//! | `timer/line.rs` | arming order |
 //! | `timer/script.rs` | the delays of scripts |
-//! | `timer/due.rs` | what a pass took from the wheel, sorted |
+//! | `timer/due.rs` | due order: the wheel, and what the running pass took from it, sorted |
 
-mod crowd;
+mod bag;
 mod due;
 mod fired;
 mod key;
+mod line;
 mod nodes;
 mod script;
 #[cfg(test)]
@@ -35,12 +37,12 @@ use std::time::Duration;
 
 use loop_probes::ids::{TimerId, Timestamp};
 
-use due::DueNow;
+use due::ByDue;
 pub use fired::{Armed, Finished, Fired, Pass};
 pub use key::Timer;
-use nodes::{Arming, LATE, LISTS, Nodes};
+use line::Line;
+use nodes::{Arming, Nodes};
 pub use script::{DELAY_MS_MAX, DelayWarning, ScriptDelay};
-use wheel::Wheel;
 
 /// The end of time: a timer that is due then never fires. So a delay that overflows the clock is never early.
 pub const NEVER: Timestamp = Timestamp(u64::MAX);
@@ -74,15 +76,11 @@ pub fn due_after(now: Timestamp, delay: Duration) -> Timestamp {
 #[derive(Debug)]
 pub struct TimerQueue<T> {
     nodes: Nodes,
-    /// What the nodes' timers are beside their times: the first timer's node is the first behind the lists' heads.
+    /// What the nodes' timers are beside their times, by node.
     entries: Vec<Entry<T>>,
-    order: Waiting,
-    /// What the running pass took from the wheel.
-    due: DueNow,
+    waiting: Waiting,
     /// Passes begun. Only the last one gives timers out.
     passes: u64,
-    /// While a pass runs: what is armed and due before this time waits for the next pass.
-    late_before: u64,
     next_id: u64,
     next_sequence: u64,
     existing: usize,
@@ -103,13 +101,9 @@ pub enum Order {
 /// How the armed timers wait.
 #[derive(Debug)]
 enum Waiting {
-    Wheel(Wheel),
-    /// All in the first list.
-    Line,
+    ByDue(Box<ByDue>),
+    ByArming(Line),
 }
-
-/// The list of [`Waiting::Line`].
-const LINE: u32 = 0;
 
 #[derive(Debug)]
 struct Entry<T> {
@@ -132,15 +126,13 @@ impl<T> TimerQueue<T> {
     #[must_use]
     pub fn in_order(order: Order) -> Self {
         Self {
-            nodes: Nodes::new(),
+            nodes: Nodes::default(),
             entries: Vec::new(),
-            order: match order {
-                Order::Due => Waiting::Wheel(Wheel::new()),
-                Order::Arming => Waiting::Line,
+            waiting: match order {
+                Order::Due => Waiting::ByDue(Box::default()),
+                Order::Arming => Waiting::ByArming(Line::default()),
             },
-            due: DueNow::default(),
             passes: 0,
-            late_before: 0,
             next_id: 1,
             next_sequence: 1,
             existing: 0,
@@ -176,8 +168,7 @@ impl<T> TimerQueue<T> {
         let slot = self.nodes.take(id);
         self.existing += 1;
         self.referenced += usize::from(entry.referenced);
-        let index = (slot - LISTS) as usize;
-        match self.entries.get_mut(index) {
+        match self.entries.get_mut(slot as usize) {
             Some(place) => *place = entry,
             None => self.entries.push(entry),
         }
@@ -190,28 +181,31 @@ impl<T> TimerQueue<T> {
     fn wait(&mut self, slot: u32, due: Timestamp) {
         let arming = self.nodes.arm(slot, due.0, self.next_sequence);
         self.next_sequence += 1;
-        match &mut self.order {
-            Waiting::Line => self.nodes.push(LINE, arming),
-            Waiting::Wheel(wheel) => {
-                if arming.due < self.late_before {
-                    self.nodes.push(LATE, arming);
-                } else if due < NEVER {
-                    wheel.insert(&mut self.nodes, arming);
-                } else {
-                    self.nodes.push(nodes::NEVER, arming);
-                }
-            }
+        match &mut self.waiting {
+            Waiting::ByDue(waiting) => waiting.push(&self.nodes, arming),
+            Waiting::ByArming(line) => line.push(arming),
+        }
+    }
+
+    /// Takes back the arming of a timer that may be armed.
+    #[inline]
+    fn disarm(&mut self, slot: u32) {
+        let Some(arming) = self.nodes.arming(slot) else { return };
+        self.nodes.disarm(slot);
+        match &mut self.waiting {
+            Waiting::ByDue(waiting) => waiting.lose(arming),
+            Waiting::ByArming(line) => line.lose(&self.nodes),
         }
     }
 
     #[inline]
     fn entry(&self, timer: Timer) -> Option<&Entry<T>> {
-        self.nodes.is(timer.slot, timer.id.0).then(|| &self.entries[(timer.slot - LISTS) as usize])
+        self.nodes.is(timer.slot, timer.id.0).then(|| &self.entries[timer.slot as usize])
     }
 
     #[inline]
     fn entry_mut(&mut self, timer: Timer) -> Option<&mut Entry<T>> {
-        self.nodes.is(timer.slot, timer.id.0).then(|| &mut self.entries[(timer.slot - LISTS) as usize])
+        self.nodes.is(timer.slot, timer.id.0).then(|| &mut self.entries[timer.slot as usize])
     }
 
     /// Arms `timer` again, whether it is armed, is parked, or its callback runs now: behind its peers, with its
@@ -224,7 +218,7 @@ impl<T> TimerQueue<T> {
             self.existing += 1;
             self.referenced += usize::from(referenced);
         }
-        self.nodes.disarm(timer.slot);
+        self.disarm(timer.slot);
         self.wait(timer.slot, due);
         true
     }
@@ -238,7 +232,7 @@ impl<T> TimerQueue<T> {
         let (exists, referenced) = (!entry.parked, entry.referenced && !entry.parked);
         self.existing -= usize::from(exists);
         self.referenced -= usize::from(referenced);
-        self.nodes.disarm(timer.slot);
+        self.disarm(timer.slot);
         self.nodes.free(timer.slot);
         value
     }
@@ -247,18 +241,9 @@ impl<T> TimerQueue<T> {
     /// ([`Order::Due`]).
     #[inline]
     pub fn next_due(&mut self) -> Option<Timestamp> {
-        let due = match &mut self.order {
-            Waiting::Line => self.nodes.min(LINE).map(|arming| arming.due),
-            Waiting::Wheel(wheel) => {
-                let waiting = wheel.next_due(&mut self.nodes);
-                if self.late_before == 0 {
-                    waiting
-                } else {
-                    let taken = self.due.first(&self.nodes).map(|arming| arming.due);
-                    let late = self.nodes.min(LATE).map(|arming| arming.due);
-                    [waiting, taken, late].into_iter().flatten().min()
-                }
-            }
+        let due = match &mut self.waiting {
+            Waiting::ByDue(waiting) => waiting.next_due(&self.nodes),
+            Waiting::ByArming(line) => line.min(&self.nodes).map(|arming| arming.due),
         };
         due.map(Timestamp).filter(|due| *due < NEVER)
     }
@@ -266,31 +251,19 @@ impl<T> TimerQueue<T> {
     /// Takes note of the time, so that the wheel stays fine where timers are: for the turns in which none is due.
     #[inline]
     pub fn advance(&mut self, now: Timestamp) {
-        if let Waiting::Wheel(wheel) = &mut self.order
-            && self.late_before == 0
-        {
-            wheel.advance(&mut self.nodes, now.0);
+        if let Waiting::ByDue(waiting) = &mut self.waiting {
+            waiting.advance(&self.nodes, now.0);
         }
     }
 
     /// A pass over what is due at `now` and armed by now. An earlier pass is over: what it did not give out is
     /// armed as before.
     pub fn begin_pass(&mut self, now: Timestamp) -> Pass {
-        self.end_pass();
         self.passes += 1;
-        self.late_before = now.0.saturating_add(1);
-        Pass { now, armed_before: self.next_sequence, number: self.passes }
-    }
-
-    /// What the pass took or kept off waits in the wheel again.
-    fn end_pass(&mut self) {
-        let Waiting::Wheel(wheel) = &mut self.order else { return };
-        if std::mem::take(&mut self.late_before) > 0 {
-            while let Some(arming) = self.due.pop(&self.nodes) {
-                wheel.insert(&mut self.nodes, arming);
-            }
-            self.nodes.drain(LATE, |nodes, arming| wheel.insert(nodes, arming));
+        if let Waiting::ByDue(waiting) = &mut self.waiting {
+            waiting.begin_pass(&self.nodes, now.0, self.next_sequence);
         }
+        Pass { now, armed_before: self.next_sequence, number: self.passes }
     }
 
     /// The next due timer of `pass`, `None` at its end. The timer counts as existing, and as referenced, until
@@ -299,29 +272,18 @@ impl<T> TimerQueue<T> {
         if pass.number != self.passes {
             return None;
         }
-        let arming = match &mut self.order {
-            Waiting::Line => {
-                let mut waiting = self.nodes.iter(LINE).take_while(|one| one.sequence < pass.armed_before);
-                waiting.find(|one| one.due <= pass.now.0 && one.due < NEVER.0)
+        let arming = match &mut self.waiting {
+            Waiting::ByDue(waiting) => waiting.pop(&self.nodes, pass.now.0)?,
+            Waiting::ByArming(line) => {
+                let arming = line.first_due(&self.nodes, pass.now.0, pass.armed_before)?;
+                line.lose(&self.nodes);
+                arming
             }
-            Waiting::Wheel(wheel) => loop {
-                if let Some(arming) = self.due.pop(&self.nodes) {
-                    break Some(arming);
-                }
-                if self.late_before == 0
-                    || !self.due.refill(|due| wheel.expire(&mut self.nodes, pass.now.0, due))
-                {
-                    break None;
-                }
-            },
         };
-        let Some(Arming { due, node: slot, .. }) = arming else {
-            self.end_pass();
-            return None;
-        };
+        let Arming { due, node: slot, .. } = arming;
         let due = Timestamp(due);
         self.nodes.disarm(slot);
-        let entry = &self.entries[(slot - LISTS) as usize];
+        let entry = &self.entries[slot as usize];
         Some(Fired {
             timer: Timer { id: TimerId(self.nodes.id(slot)), slot },
             due,
@@ -355,7 +317,7 @@ impl<T> TimerQueue<T> {
         let Some(referenced) = self.entry(timer).filter(fires).map(|entry| entry.referenced) else {
             return false;
         };
-        self.entries[(timer.slot - LISTS) as usize].parked = true;
+        self.entries[timer.slot as usize].parked = true;
         self.existing -= 1;
         self.referenced -= usize::from(referenced);
         true
@@ -426,7 +388,7 @@ impl<T> TimerQueue<T> {
     /// The armed timers, in arming order. Sorts: for snapshots and listings, not for every tick.
     #[must_use]
     pub fn armed(&self) -> Vec<Armed<'_, T>> {
-        let armed = (LISTS..self.nodes.end()).zip(&self.entries).filter_map(|(slot, entry)| {
+        let armed = (0..self.nodes.len() as u32).zip(&self.entries).filter_map(|(slot, entry)| {
             let (arming, value) = (self.nodes.arming(slot)?, entry.value.as_ref()?);
             Some((arming, entry, value))
         });

@@ -53,9 +53,9 @@ pub struct TimerEntry<T> {
     pub(super) task: Option<Body<T>>,
     tag: Tag,
     pub(super) delay: Delay,
+    pub(super) on_shutdown: OnShutdown,
     /// What its handles share, while there are any.
     pub(super) handle: Option<Weak<Kept<T>>>,
-    on_shutdown: OnShutdown,
 }
 
 /// A timer that was armed again.
@@ -113,7 +113,7 @@ impl<T: Task> Scheduler<T> {
     ) -> (Timer, Timestamp) {
         let due = due_after(now, delay.first());
         let on_shutdown = OnShutdown::Cancel;
-        let entry = TimerEntry { task: Some(task), tag, delay, handle: None, on_shutdown };
+        let entry = TimerEntry { task: Some(task), tag, delay, on_shutdown, handle: None };
         let timer = self.timers.arm(due, delay.period_ns(), entry);
         (timer, due)
     }

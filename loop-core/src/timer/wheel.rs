@@ -1,144 +1,190 @@
-//! The hierarchical timing wheel: which list a timer waits in, and which list is next.
+//! The hierarchical timing wheel: which slot a timer waits in, and which slot is next.
 //!
 //! Eleven levels of 64 slots cover all 64 bits of a due time, to the nanosecond. A timer waits in the level of the
 //! highest bit in which its due time differs from the wheel's *base*, a time that nothing in the wheel is due
 //! before; its slot is that level's six bits of the due time. So the first occupied slot of the lowest occupied
 //! level holds what is due first. When the time comes to that slot, the base moves into it and what is left of it
 //! is spread over the levels below: at most ten moves in a timer's life. Kernels and tokio keep their timers so.
-//! Two things differ:
+//! Three things differ:
 //!
+//! - A slot is a [bag](super::bag) and not a linked list: a slot that moves is read from front to back.
 //! - A slot of few timers is not spread: whatever is due is picked out of it. So a timer seldom moves down to the
 //!   level of nanoseconds, and nothing is gained by a coarser clock.
-//! - The minimum is exact. A slot's head knows it nearly always; where it was cleared, few are looked through, and
-//!   a crowded slot gets a heap for the rest of its life.
+//! - The minimum is exact, not a slot's beginning.
+//!
+//! The clock never goes back. If it did, no timer would be early or lost, but what is armed for a time before the
+//! base would be looked through in each pass.
 
-use super::crowd::Crowds;
+use super::bag::Bag;
 use super::nodes::{Arming, Nodes};
 
 const BITS: u32 = 6;
-const PER_LEVEL: u32 = 1 << BITS;
-const LEVELS: u32 = u64::BITS.div_ceil(BITS);
-/// Lists of the wheel, from 0.
-pub(super) const SLOTS: u32 = LEVELS * PER_LEVEL;
+const SLOTS: usize = 1 << BITS;
+const LEVELS: usize = u64::BITS.div_ceil(BITS) as usize;
 /// Timers of a slot that are looked through rather than spread.
 const FEW: usize = 8;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Wheel {
     base: u64,
     /// Levels that may have timers, a bit each.
-    levels: u32,
+    occupied: u32,
+    /// Each made when the first timer comes: a program uses few.
+    levels: [Option<Box<Level>>; LEVELS],
+}
+
+#[derive(Debug)]
+struct Level {
     /// Slots that may have timers, a bit each: a timer that is cleared leaves the bit.
-    occupied: [u64; LEVELS as usize],
-    crowds: Crowds,
+    occupied: u64,
+    slots: [Bag; SLOTS],
+}
+
+impl Level {
+    fn new() -> Box<Self> {
+        Box::new(Self { occupied: 0, slots: std::array::from_fn(|_| Bag::default()) })
+    }
+}
+
+/// Where a slot is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    level: usize,
+    slot: usize,
 }
 
 impl Wheel {
-    pub(super) fn new() -> Self {
-        Self { base: 0, levels: 0, occupied: [0; LEVELS as usize], crowds: Crowds::default() }
-    }
-
-    /// Puts an armed timer where it belongs; what is due before the base goes to the base's own slot.
+    /// Where what is due then waits. What is due before the base waits in the base's own slot.
     #[inline]
-    pub(super) fn insert(&mut self, nodes: &mut Nodes, arming: Arming) {
-        let due = arming.due.max(self.base);
+    fn place(&self, due: u64) -> Place {
+        let due = due.max(self.base);
         let level = ((due ^ self.base) | 1).ilog2() / BITS;
-        let slot = (due >> (level * BITS)) as u32 % PER_LEVEL;
-        self.levels |= 1 << level;
-        self.occupied[level as usize] |= 1 << slot;
-        let list = level * PER_LEVEL + slot;
-        nodes.push(list, arming);
-        self.crowds.push(list, nodes, arming);
+        Place { level: level as usize, slot: (due >> (level * BITS)) as usize % SLOTS }
     }
 
-    #[cfg(test)]
-    #[cfg(not(loom))]
-    pub(super) fn crowd_entries(&self) -> usize {
-        self.crowds.entries()
-    }
-
-    /// The list with the minimum.
     #[inline]
-    fn front(&mut self, nodes: &Nodes) -> Option<u32> {
-        while self.levels != 0 {
-            let level = self.levels.trailing_zeros();
-            let slots = &mut self.occupied[level as usize];
-            while *slots != 0 {
-                let list = level * PER_LEVEL + slots.trailing_zeros();
-                if !nodes.is_empty(list) {
-                    return Some(list);
+    fn bag(&mut self, place: Place) -> Option<&mut Bag> {
+        self.levels[place.level].as_deref_mut().map(|level| &mut level.slots[place.slot])
+    }
+
+    /// Puts an arming where it belongs.
+    #[inline]
+    pub(super) fn insert(&mut self, nodes: &Nodes, arming: Arming) {
+        let Place { level, slot } = self.place(arming.due);
+        self.occupied |= 1 << level;
+        let level = self.levels[level].get_or_insert_with(Level::new);
+        level.occupied |= 1 << slot;
+        level.slots[slot].push(nodes, arming);
+    }
+
+    /// What was due then does not stand any more.
+    #[inline]
+    pub(super) fn lose(&mut self, due: u64) {
+        let place = self.place(due);
+        if let Some(bag) = self.bag(place) {
+            bag.lose();
+        }
+    }
+
+    /// What is due first, and where.
+    #[inline]
+    fn front(&mut self, nodes: &Nodes) -> Option<(Place, Arming)> {
+        while self.occupied != 0 {
+            let number = self.occupied.trailing_zeros() as usize;
+            if let Some(level) = self.levels[number].as_deref_mut() {
+                while level.occupied != 0 {
+                    let slot = level.occupied.trailing_zeros() as usize;
+                    if let Some(min) = level.slots[slot].min(nodes) {
+                        return Some((Place { level: number, slot }, min));
+                    }
+                    level.occupied &= level.occupied - 1;
                 }
-                *slots &= *slots - 1;
-                self.crowds.end(list);
             }
-            self.levels &= self.levels - 1;
+            self.occupied &= self.occupied - 1;
         }
         None
     }
 
-    /// The first and the last time of a list. The base's own slot begins with time: it has what is overdue.
-    fn extent(&self, list: u32) -> (u64, u64) {
-        let (level, slot) = (list / PER_LEVEL, u64::from(list % PER_LEVEL));
-        if level == 0 && slot == self.base % u64::from(PER_LEVEL) {
+    /// The first and the last time of a slot. The base's own slot begins with time: it has what is overdue.
+    fn extent(&self, Place { level, slot }: Place) -> (u64, u64) {
+        let (shift, slot) = (level as u32 * BITS, slot as u64);
+        if level == 0 && slot == self.base % SLOTS as u64 {
             return (0, self.base);
         }
-        let width = 1_u64 << (level * BITS);
-        let above = u64::MAX.checked_shl((level + 1) * BITS).unwrap_or(0);
-        let first = (self.base & above) | (slot * width);
-        (first, first + (width - 1))
+        let above = u64::MAX.checked_shl(shift + BITS).unwrap_or(0);
+        let first = (self.base & above) | (slot << shift);
+        (first, first + ((1 << shift) - 1))
     }
 
     /// When the first timer is due.
     #[inline]
-    pub(super) fn next_due(&mut self, nodes: &mut Nodes) -> Option<u64> {
-        let list = self.front(nodes)?;
-        match nodes.known_min(list) {
-            Some(arming) => Some(arming.due),
-            None => self.crowds.find_min(list, nodes).map(|arming| arming.due),
-        }
+    pub(super) fn next_due(&mut self, nodes: &Nodes) -> Option<u64> {
+        self.front(nodes).map(|(_, min)| min.due)
     }
 
-    /// The time is `now`: the base comes as near as it may. Returns the first list where something in it may be
-    /// due.
-    pub(super) fn advance(&mut self, nodes: &mut Nodes, now: u64) -> Option<u32> {
+    /// The time is `now`: the base comes as near as it may.
+    pub(super) fn advance(&mut self, nodes: &Nodes, now: u64) {
+        let _ = self.come_to(nodes, now);
+    }
+
+    /// The same; where something is due, says in which slot first.
+    fn come_to(&mut self, nodes: &Nodes, now: u64) -> Option<Place> {
         loop {
-            let list = self.front(nodes);
-            let (first, last) = list.map_or((u64::MAX, u64::MAX), |list| self.extent(list));
+            let Some((place, min)) = self.front(nodes) else {
+                self.base = self.base.max(now);
+                return None;
+            };
+            let (first, last) = self.extent(place);
             if now < first {
                 // In front of the first slot, every slot is where it would be from there.
                 self.base = self.base.max(now);
                 return None;
             }
-            let is_spread =
-                last <= now || list.is_none_or(|list| list < PER_LEVEL || !nodes.is_longer(list, FEW));
-            if is_spread {
-                return list;
+            let is_fine = last <= now || place.level == 0;
+            if is_fine || !self.bag(place)?.is_more_than(FEW, nodes) {
+                return (min.due <= now).then_some(place);
             }
-            self.spread(nodes, list?, now);
+            self.spread(nodes, place, now);
         }
     }
 
     /// Moves a stretch of what is due at `now` from the wheel to `due`, unsorted; later stretches are due later.
     /// False: nothing is due.
-    pub(super) fn expire(&mut self, nodes: &mut Nodes, now: u64, due: &mut Vec<Arming>) -> bool {
-        let Some(list) = self.advance(nodes, now) else { return false };
-        self.crowds.end(list);
-        nodes.drain(list, |nodes, arming| {
+    pub(super) fn expire(&mut self, nodes: &Nodes, now: u64, due: &mut Vec<Arming>) -> bool {
+        let Some(place) = self.come_to(nodes, now) else { return false };
+        let Some(bag) = self.bag(place) else { return false };
+        let taken = bag.take();
+        for arming in taken.iter().copied().filter(|arming| nodes.stands(*arming)) {
             if arming.due <= now {
                 due.push(arming);
             } else {
-                nodes.push(list, arming);
+                bag.push(nodes, arming);
             }
-        });
-        !due.is_empty()
+        }
+        bag.empty(taken);
+        true
     }
 
-    /// The time came into the middle of the first list: the base moves there, and the list's timers move to the
+    /// The time came into the middle of the first slot: the base moves there, and the slot's timers move to the
     /// levels below, which are empty.
-    fn spread(&mut self, nodes: &mut Nodes, list: u32, now: u64) {
-        self.crowds.end(list);
-        self.occupied[(list / PER_LEVEL) as usize] &= !(1 << (list % PER_LEVEL));
+    fn spread(&mut self, nodes: &Nodes, place: Place, now: u64) {
+        let Some(bag) = self.bag(place) else { return };
+        let taken = bag.take();
         self.base = now;
-        nodes.drain(list, |nodes, arming| self.insert(nodes, arming));
+        for arming in &taken {
+            self.insert(nodes, *arming);
+        }
+        if let Some(bag) = self.bag(place) {
+            bag.empty(taken);
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+impl Wheel {
+    /// Armings in it, those included that do not stand.
+    pub(super) fn len(&self) -> usize {
+        self.levels.iter().flatten().flat_map(|level| &level.slots).map(Bag::len).sum()
     }
 }
