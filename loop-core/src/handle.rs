@@ -109,6 +109,12 @@ impl<R> Shared<R> {
         self.stop.load(Ordering::Relaxed) && self.stop.swap(false, Ordering::AcqRel)
     }
 
+    /// The loop is about to wait, or somebody else for it: whether something came that it has not looked at, so that
+    /// it must not. What comes from now on wakes the poller.
+    pub(crate) fn about_to_wait(&self) -> bool {
+        self.has_news()
+    }
+
     /// Whether something came that the loop has not looked at.
     pub(crate) fn has_news(&self) -> bool {
         !self.queue.is_empty()

@@ -24,6 +24,8 @@
 //! | `task.rs`, `task/` | the task trait, tags, boxed tasks |
 //! | `policy.rs`, `policy/` | what differs between loop designs, as data: the order of a turn too |
 //! | `queue/`, `microtask.rs`, `timer.rs`, `keep_alive.rs` | what waits, one kind a file |
+//! | `mini.rs`, `any.rs`, `any/`, `surroundings.rs` | the loop without a host, either loop, what tools find around them |
+//! | `run_loop.rs`, `run_loop/` | a foreign loop pumped from ours (GLib's, a second one of ours), and ours from others |
 //! | `handle.rs` | the way in from other threads |
 //! | `future.rs`, `future/` | futures: spawned, polled as tasks, woken from anywhere |
 //! | `owner.rs`, `shutdown.rs` | what becomes of errors, and of everything at the end |
@@ -37,6 +39,7 @@
 //! Whatever depends on the system or on an id that somebody gives us returns a [`LoopError`]. Panics of callbacks
 //! do not leave the loop. The loop itself panics only where [`policy::Validation::Panic`] asks for it.
 
+pub mod any;
 mod context;
 mod error;
 pub mod event_loop;
@@ -46,16 +49,19 @@ mod handle;
 mod host;
 pub mod keep_alive;
 pub mod microtask;
+pub mod mini;
 mod owner;
 mod panic_message;
 pub mod policy;
 pub mod poller;
 pub mod queue;
+pub mod run_loop;
 pub mod scheduler;
 pub mod shutdown;
 pub mod signal;
 pub mod sim;
 mod slow;
+pub mod surroundings;
 pub mod task;
 pub mod timer;
 pub mod validate;
@@ -70,6 +76,7 @@ mod book {
     struct WritingALoop;
 }
 
+pub use any::{AnyEventLoop, EventLoopHandle, Face, OnlyOn};
 pub use context::{Context, IoOptions, IoReadiness};
 pub use error::LoopError;
 pub use event_loop::{Builder, EventLoop, Metrics};
@@ -77,11 +84,14 @@ pub use future::{FutureOptions, JoinHandle, LocalHandle};
 pub use handle::Handle;
 pub use host::{HeapHost, Host, NativeHost};
 pub use keep_alive::Pending;
+pub use mini::MiniEventLoop;
 pub use owner::{Failure, OnError};
 pub use policy::Policy;
 pub use queue::concurrent::Closed;
+pub use run_loop::RunLoop;
 pub use scheduler::{Scheduler, TimerHandle};
 pub use shutdown::{OnShutdown, Shutdown, ShutdownReport};
+pub use surroundings::Surroundings;
 pub use task::tag::TagOf;
 pub use task::{Any, AnyRemote, Builtin, BuiltinRemote, Task};
 pub use timer::Timer;

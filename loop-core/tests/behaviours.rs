@@ -12,6 +12,8 @@ mod deferred;
 #[cfg(test)]
 mod determinism;
 #[cfg(test)]
+mod faces;
+#[cfg(test)]
 mod futures;
 #[cfg(test)]
 mod futures_work;
@@ -39,6 +41,8 @@ mod quickjs;
 mod rebuild;
 #[cfg(test)]
 mod recording;
+#[cfg(test)]
+mod run_loop;
 #[cfg(test)]
 mod script_timers;
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::core::Current;
 use crate::error::LoopError;
 use crate::policy::PollRule;
 use crate::poller::Poller;
-use crate::scheduler::Outside;
+use crate::scheduler::{Outside, PollPlan};
 use crate::task::Task;
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
@@ -40,19 +40,24 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             && self.polled.is_some_and(|polled| u128::from(now.ns_since(polled)) < gap_ns)
     }
 
-    fn wait(&mut self, now: Timestamp) -> Result<Timestamp, LoopError> {
+    /// How long the loop may be left alone. From here on it counts as waiting: who brings news wakes the poller.
+    pub(super) fn plan_wait(&mut self, now: Timestamp) -> PollPlan {
         let watches_heap = self.watches_heap();
         let woken = self.core.futures.in_use && self.begin_wait();
         let outside = Outside {
             posted: woken
                 || self.shutdown_is_due()
-                || self.core.shared.has_news()
+                || self.core.shared.about_to_wait()
                 || !self.core.finished.is_empty(),
             signals: self.core.signals.as_ref().is_some_and(|signals| signals.pending() > 0),
             host: self.host.as_ref().is_some_and(|host| host.has_microtasks()),
             until: self.wait_until(),
         };
-        let plan = self.core.scheduler.plan_poll(now, outside, watches_heap);
+        self.core.scheduler.plan_poll(now, outside, watches_heap)
+    }
+
+    fn wait(&mut self, now: Timestamp) -> Result<Timestamp, LoopError> {
+        let plan = self.plan_wait(now);
         let start = self.mark();
         if self.core.on {
             let deadline = if plan.reason == PollReason::Idle { None } else { plan.deadline };
@@ -114,6 +119,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             let started = if fired.period_ns.is_some() { self.read(ClockPoint::Interval) } else { now };
             let current = Current { task: Some(id), tag, timer: Some(fired.timer), ..Current::NONE };
             let outcome = self.run_as(current, found_due, task);
+            self.resume_phase(Phase::Timers);
             self.core.scheduler.timer_ran(fired.timer, started);
             if outcome == Outcome::Reload {
                 break;
