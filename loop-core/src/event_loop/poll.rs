@@ -34,7 +34,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     fn wait(&mut self, now: Timestamp, watches_heap: bool) -> Result<Timestamp, LoopError> {
         let outside = Outside {
-            posted: self.core.shared.has_news(),
+            posted: self.core.shared.has_news() || self.core.agenda_has_news(),
             signals: self.core.signals.as_ref().is_some_and(|signals| signals.pending() > 0),
             host: self.host.as_ref().is_some_and(|host| host.has_microtasks()),
             until: self.until,
