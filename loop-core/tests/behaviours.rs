@@ -4,6 +4,8 @@
 mod kit;
 
 #[cfg(test)]
+mod agenda;
+#[cfg(test)]
 mod concurrent;
 #[cfg(test)]
 mod deferred;

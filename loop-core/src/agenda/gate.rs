@@ -43,11 +43,11 @@ impl Gate {
     /// There is work after all.
     pub(crate) fn cancel(&self) {
         let mut permits = lock(&self.permits);
-        if *permits > 0 {
-            // Woken already, or another one was: whose wake-up it is does not matter, who looks does.
-            *permits -= 1;
-        } else {
-            self.sleepers.store(self.sleepers.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+        match self.sleepers.load(Ordering::Relaxed) {
+            // All were woken: one wake-up is its own.
+            0 => *permits -= 1,
+            // It takes no wake-up away from who sleeps already.
+            sleepers => self.sleepers.store(sleepers - 1, Ordering::Relaxed),
         }
     }
 

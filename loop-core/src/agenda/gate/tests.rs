@@ -33,6 +33,16 @@ fn who_cancels_leaves_nothing_behind() {
 }
 
 #[test]
+fn who_cancels_takes_no_wake_up_from_who_sleeps() {
+    let gate = Gate::new();
+    gate.prepare();
+    gate.wake_all();
+    gate.prepare();
+    gate.cancel();
+    gate.sleep();
+}
+
+#[test]
 fn every_piece_of_work_is_found_by_sleepers_that_come_and_go() {
     const WORK: u32 = 20_000;
     let shared = Arc::new((Gate::new(), AtomicU32::new(0), AtomicU32::new(0)));
