@@ -1,7 +1,10 @@
 //! The context: what a running task can do with its loop.
 
 mod io;
+mod io_options;
 mod observe;
+mod shutdown;
+mod spawn;
 mod timers;
 mod work;
 
@@ -9,8 +12,9 @@ use std::fmt;
 
 use loop_probes::clock::Clock;
 use loop_probes::event::{ClockPoint, Event, Origin, Outcome, Placement, Queue, RefKind};
-use loop_probes::ids::{TaskId, Ticks, TimerId, Timestamp};
+use loop_probes::ids::{TaskId, Ticks, Timestamp};
 
+pub use self::io_options::IoOptions;
 use crate::event_loop::core::Core;
 pub use crate::event_loop::core::IoReadiness;
 use crate::handle::Handle;
@@ -18,6 +22,8 @@ use crate::poller::Poller;
 use crate::queue::fifo::Queued;
 use crate::signal::Arrival;
 use crate::task::Task;
+use crate::task::body::Body;
+use crate::timer::Timer;
 
 /// What a running task can do with its loop. It lives as long as the call that gave it.
 pub struct Context<'a, T: Task> {
@@ -47,17 +53,22 @@ impl<T: Task> Context<'_, T> {
     /// Queues a task behind all that wait.
     #[inline]
     pub fn post(&mut self, task: T) -> TaskId {
+        if self.core.on { self.post_recorded(task) } else { self.core.scheduler.queue_plain(task) }
+    }
+
+    fn post_recorded(&mut self, task: T) -> TaskId {
         let tag = self.core.tag(&task);
         let queued = self.stamp();
         let id = self.core.scheduler.new_id();
         let (origin, parent) = (self.core.current.origin, self.core.current.task);
+        let task = Body::Task(task);
         self.core.queue(Queued { task, id, tag, origin, signo: 0, queued }, parent, None)
     }
 
     /// Queues a microtask: it runs at the checkpoint after the current task, before any other task.
     #[inline]
     pub fn microtask(&mut self, task: T) {
-        self.core.scheduler.microtasks.push(task);
+        self.core.scheduler.microtasks_mut().push(task);
     }
 
     /// Posts `callback` to the deferred queue, where `key` runs once per drain however often it was posted:
@@ -65,7 +76,7 @@ impl<T: Task> Context<'_, T> {
     /// brings that about: a kept callback wakes nothing and keeps nothing alive. The answer is true where
     /// the key waits already: then `callback` is dropped and the first one stays.
     pub fn defer(&mut self, key: u64, callback: impl FnMut(&mut Context<'_, T>) -> bool + 'static) -> bool {
-        let existed = self.core.scheduler.deferred.post_with(key, || Box::new(callback));
+        let existed = self.core.scheduler.deferred_mut().post_with(key, || Box::new(callback));
         if self.core.on {
             // The latest boundary will do: nobody asks how long a key waits, and a reading costs more than a record.
             self.core.record(Event::DeferredPosted { key, existed });
@@ -75,7 +86,7 @@ impl<T: Task> Context<'_, T> {
 
     /// Takes a key back from the deferred queue; false where it does not wait there.
     pub fn undefer(&mut self, key: u64) -> bool {
-        let removed = self.core.scheduler.deferred.remove(key);
+        let removed = self.core.scheduler.deferred_mut().remove(key);
         if removed && self.core.on {
             self.stamp();
             self.core.record(Event::DeferredRemoved { key });
@@ -89,7 +100,7 @@ impl<T: Task> Context<'_, T> {
         let tag = self.core.tag(&task);
         let queued = self.stamp();
         let id = self.core.scheduler.new_id();
-        let origin = Origin::Immediate;
+        let (origin, task) = (Origin::Immediate, Body::Task(task));
         self.core.scheduler.immediates.set(Queued { task, id, tag, origin, signo: 0, queued });
         if self.core.on {
             let depth = self.core.scheduler.immediates.len() as u32;
@@ -126,7 +137,7 @@ impl<T: Task> Context<'_, T> {
         let tag = self.core.tag(&task);
         let queued = self.stamp();
         let id = self.core.scheduler.new_id();
-        let origin = self.core.current.origin;
+        let (origin, task) = (self.core.current.origin, Body::Task(task));
         let depth = self.core.scheduler.after_loop(Queued { task, id, tag, origin, signo: 0, queued });
         if self.core.on {
             let place = Placement { queue: Queue::AfterLoop, origin, depth };
@@ -175,10 +186,14 @@ impl<T: Task> Context<'_, T> {
     pub fn fail(&mut self, message: impl fmt::Display) {
         self.core.current.outcome = Outcome::Failed;
         self.stamp();
-        self.core.exception(self.core.current.task, &message.to_string());
+        let message = message.to_string();
+        self.core.exception(self.core.current.task, &message);
+        self.core.failure = Some(message);
     }
 
-    /// The running task reloads the program: the pass returns at once, without a drain, and does not count it.
+    /// The running task reloads the program: its batch (the pass over the queue, the due timers, the immediates, the
+    /// ready sources) ends at once, without a drain, and it is not counted. The rest of the batch comes in the next
+    /// turn, in order.
     pub fn reload(&mut self) {
         self.core.current.outcome = Outcome::Reload;
     }
@@ -191,7 +206,7 @@ impl<T: Task> Context<'_, T> {
 
     /// The timer whose task this is.
     #[must_use]
-    pub fn timer(&self) -> Option<TimerId> {
+    pub fn timer(&self) -> Option<Timer> {
         self.core.current.timer
     }
 

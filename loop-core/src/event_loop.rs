@@ -3,6 +3,7 @@
 //! It asks the [`Scheduler`] what is next, does it, and records each boundary: one
 //! reading of the record clock serves the end of one thing and the start of the next.
 
+mod batches;
 mod builder;
 mod call;
 pub(crate) mod core;
@@ -10,7 +11,11 @@ mod drain;
 mod gc;
 mod inbound;
 mod observe;
+mod pending;
+mod plain;
 mod poll;
+mod ready;
+mod shutdown;
 mod tick;
 
 pub use builder::Builder;
@@ -26,8 +31,10 @@ use loop_probes::ids::{TaskId, Ticks, Timestamp};
 use loop_probes::recorder::{Recorder, Running};
 
 use self::core::{Core, Current};
+use self::tick::{Flow, Half};
 use crate::context::Context;
 use crate::error::LoopError;
+use crate::future::{FutureOptions, JoinHandle, LocalHandle};
 use crate::handle::Handle;
 use crate::host::Host;
 use crate::keep_alive::Pending;
@@ -68,11 +75,15 @@ pub struct EventLoop<T: Task, C: Clock = SystemClock, P: Poller = OsPoller> {
     snapshot_due: Option<Timestamp>,
     /// The scheduler's latest reading of the monotonic clock, until the next tick has looked at it.
     latest: Option<Timestamp>,
+    /// The reading that the steps of this tick go by, until something ran.
+    now: Option<Timestamp>,
+    /// When the poller was asked last.
+    polled: Option<Timestamp>,
+    /// The policy has an exit check of its own in the turn.
+    exits_in_turn: bool,
     /// When `run_until` wants the loop back.
     until: Option<Timestamp>,
     signals_dropped: u64,
-    /// A panic that ends the loop.
-    failed: Option<LoopError>,
     /// The phase that began last, and when.
     phase: (Phase, Ticks),
 }
@@ -152,9 +163,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             if self.core.shared.take_stop() {
                 self.core.scheduler.stop();
             }
-            if let Some(failed) = self.failed.take() {
+            if let Some(failed) = self.core.failed.take() {
                 self.core.scheduler.take_stop();
                 return Err(failed);
+            }
+            if let Some(over) = self.advance_shutdown() {
+                return Ok(over);
             }
             if self.core.scheduler.take_stop() {
                 return Ok(StopReason::Stopped);
@@ -164,11 +178,18 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             {
                 return Ok(StopReason::Deadline);
             }
-            if self.core.scheduler.is_drained() && !self.has_news() {
+            if !self.exits_in_turn && self.may_end() {
                 return Ok(StopReason::Drained);
             }
-            self.turn()?;
+            if self.whole_turn()? == Flow::Exit {
+                return Ok(StopReason::Drained);
+            }
         }
+    }
+
+    /// Whether the exit rule ends the run now. While the loop shuts down, the deadline decides, and not this rule.
+    fn may_end(&self) -> bool {
+        self.core.shutdown.running().is_none() && self.core.scheduler.is_drained() && !self.has_news()
     }
 
     /// One turn: [`tick`](Self::tick), then [`auto_tick`](Self::auto_tick), recorded as one tick.
@@ -177,26 +198,31 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     ///
     /// [`LoopError::Wait`] where the poller fails.
     pub fn turn(&mut self) -> Result<(), LoopError> {
-        self.ticked(|this| {
-            this.do_tick();
-            this.do_auto_tick()
+        self.whole_turn().map(|_| ())
+    }
+
+    fn whole_turn(&mut self) -> Result<Flow, LoopError> {
+        self.ticked(|this| match this.run_steps(Half::Tick)? {
+            Flow::Next => this.run_steps(Half::AutoTick),
+            Flow::Exit => Ok(Flow::Exit),
         })
     }
 
-    /// The first half of a turn: what came from outside, then the task queue until it is empty or the tick's
-    /// budget is spent. Never waits.
+    /// The first half of a turn, as the policy lists it; with Bun's, what came from outside, then the task queue
+    /// until it is empty or the tick's budget is spent. Never waits.
     pub fn tick(&mut self) {
-        self.ticked(Self::do_tick);
+        // Only a poll fails, and no policy polls here.
+        let _ = self.ticked(|this| this.run_steps(Half::Tick));
     }
 
-    /// The second half of a turn: immediates, the poll, readiness callbacks, due timers. Waits while something
-    /// keeps the loop alive and nothing is there to do.
+    /// The second half of a turn, as the policy lists it; with Bun's, immediates, the poll, readiness callbacks, due
+    /// timers. Waits while something keeps the loop alive and nothing is there to do.
     ///
     /// # Errors
     ///
     /// [`LoopError::Wait`] where the poller fails.
     pub fn auto_tick(&mut self) -> Result<(), LoopError> {
-        self.ticked(Self::do_auto_tick)
+        self.ticked(|this| this.run_steps(Half::AutoTick)).map(|_| ())
     }
 
     /// Asks the run to end after the current turn; before a run, that run returns at once.
@@ -254,6 +280,33 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.with(|cx| cx.post(task))
     }
 
+    /// Spawns a future; see [`Context::spawn`].
+    pub fn spawn<F, R>(
+        &mut self,
+        options: impl Into<FutureOptions<T>>,
+        make: impl FnOnce(LocalHandle<T>) -> F,
+    ) -> JoinHandle<R>
+    where
+        F: Future<Output = R> + 'static,
+        R: 'static,
+    {
+        self.with(|cx| cx.spawn(options, make))
+    }
+
+    /// Spawns a future that can fail; see [`Context::spawn_checked`].
+    pub fn spawn_checked<F, R, E>(
+        &mut self,
+        options: impl Into<FutureOptions<T>>,
+        make: impl FnOnce(LocalHandle<T>) -> F,
+    ) -> JoinHandle<Result<R, E>>
+    where
+        F: Future<Output = Result<R, E>> + 'static,
+        R: 'static,
+        E: fmt::Display + 'static,
+    {
+        self.with(|cx| cx.spawn_checked(options, make))
+    }
+
     /// A handle for other threads.
     #[must_use]
     pub fn handle(&self) -> Handle<T> {
@@ -305,6 +358,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Ends the loop: from here on posts are refused and handed back. What other threads had posted and the
     /// loop had not taken is returned. Dropping the loop does the same.
     pub fn close(&mut self) -> Vec<T::Remote> {
+        self.end_futures();
         self.core.close()
     }
 
@@ -334,6 +388,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     fn has_news(&self) -> bool {
         self.core.shared.has_news()
             || self.core.agenda_has_news()
+            || self.core.futures.has_news()
+            || self.core.shutdown.is_asked()
             || self.core.signals.as_ref().is_some_and(|signals| signals.pending() > 0)
             || self.host.as_ref().is_some_and(|host| host.has_microtasks())
     }

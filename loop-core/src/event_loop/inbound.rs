@@ -1,5 +1,6 @@
 //! What comes from outside at the start of a tick: references, signals, and what other threads posted.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use loop_probes::clock::Clock;
@@ -7,12 +8,14 @@ use loop_probes::event::{Event, Origin, Phase, Queue, RefKind};
 use loop_probes::ids::TaskId;
 
 use super::EventLoop;
-use super::core::{Core, Current, Outstanding};
+use super::core::{Core, Current, Outstanding, Then};
 use crate::handle::Inbound;
+use crate::policy::SignalRule;
 use crate::poller::Poller;
 use crate::queue::concurrent::Posted;
 use crate::queue::fifo::Queued;
 use crate::task::Task;
+use crate::task::body::Body;
 use crate::work_pool::{Finished, Pending as PendingJobs};
 
 /// The label under which references of other threads are listed.
@@ -38,13 +41,16 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
     }
 
-    /// Turns the signals in the ring into tasks.
+    /// Turns signals in the ring into tasks, as many as the policy says.
     pub(super) fn drain_signals(&mut self) {
         let Some(mut signals) = self.core.signals.take() else { return };
-        let mut taken = 0;
+        let (mut taken, mut delivered) = (0, false);
         // What arrives meanwhile waits for the next tick: a storm must not hold up the rest.
         let waiting = signals.pending();
         for left in (1..=waiting).rev() {
+            if delivered && self.policy().signals == SignalRule::OnePerTurn {
+                break;
+            }
             let Some(arrival) = signals.take() else { break };
             if taken == 0 {
                 self.begin_phase(Phase::Signals);
@@ -57,12 +63,13 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                 self.core.record(Event::SignalArrived { signo: arrival.signo, depth: left, arrived });
             }
             let Some(handler) = self.core.handlers.get(&arrival.signo) else { continue };
-            let (tag, task) = (handler.tag, handler.task.again());
+            let (tag, task) = (handler.tag, handler.task.again().map(Body::Task));
             let Some(task) = task else { continue };
             let id = self.core.scheduler.new_id();
             let queued =
                 Queued { task, id, tag, origin: Origin::Signal, signo: arrival.signo, queued: arrived };
             self.core.queue(queued, None, None);
+            delivered = true;
         }
         let dropped = signals.dropped();
         self.core.signals = Some(signals);
@@ -81,6 +88,9 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     /// Takes the whole batch that other threads posted. Returns how many.
     pub(super) fn take_concurrent(&mut self) -> u32 {
+        if self.core.futures.in_use {
+            self.settle_futures(Current::NONE);
+        }
         let shared = &self.core.shared;
         let wakes = shared.take_wakes();
         if wakes == 0 && shared.queue.is_empty() {
@@ -101,9 +111,14 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             woken_by = woken_by.or(poster);
             let (queued, parent) = match item {
                 Inbound::Post(remote) => {
-                    let task = T::from_remote(remote);
+                    let Some(task) = self.received(remote) else { continue };
                     let (id, tag) = (self.core.scheduler.new_id(), self.core.tag(&task));
+                    let task = Body::Task(task);
                     (Queued { task, id, tag, origin: Origin::Concurrent, signo: 0, queued }, None)
+                }
+                Inbound::Work(finished) if self.core.puts_jobs_aside => {
+                    self.core.finished.push_back(finished);
+                    continue;
                 }
                 Inbound::Work(finished) => match self.completed(finished) {
                     Some(completed) => completed,
@@ -121,18 +136,52 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         taken
     }
 
+    /// Turns finished jobs that were put aside into tasks, as many as the policy reads at once.
+    pub(super) fn take_finished(&mut self) {
+        let waiting = self.core.finished.len();
+        let most = self.policy().jobs_per_read.map_or(waiting, |most| waiting.min(most as usize));
+        if most == 0 {
+            return;
+        }
+        self.begin_phase(Phase::Concurrent);
+        self.mark();
+        if self.core.on {
+            self.core.record(Event::InputBatch { queue: Queue::Work, taken: most as u32 });
+        }
+        for _ in 0..most {
+            let Some(finished) = self.core.finished.pop_front() else { break };
+            if let Some((queued, parent)) = self.completed(finished) {
+                self.core.queue(queued, parent, None);
+            }
+        }
+        self.mark();
+        self.end_phase();
+    }
+
+    /// The task that a post becomes; `None` where making it panicked.
+    fn received(&mut self, remote: T::Remote) -> Option<T> {
+        let current = Current { origin: Origin::Concurrent, ..Current::NONE };
+        self.invoke_unmarked(current, |_| T::from_remote(remote)).1
+    }
+
     /// The task that a finished job becomes, and the task that had scheduled it.
-    fn completed(&mut self, finished: Finished<T::Remote>) -> Option<(Queued<T>, Option<TaskId>)> {
+    fn completed(&mut self, finished: Finished<Option<T::Remote>>) -> Option<(Queued<T>, Option<TaskId>)> {
         let Finished { task: id, end, result, .. } = finished;
         // Stays in the table until its task has run: it keeps the loop alive, and is listed, until then.
-        let Outstanding { tag, parent, rejected } = self.core.work.get_mut(&id)?;
-        let (tag, parent, rejected) = (*tag, *parent, rejected.take()?);
+        let Outstanding { tag, parent, then, .. } = self.core.work.get_mut(&id)?;
+        let (tag, parent, then) = (*tag, *parent, then.take()?);
         let current = Current { task: Some(id), tag, ..Current::NONE };
-        let (_, task) = self.invoke_unmarked(current, |_| match result {
-            Ok(remote) => T::from_remote(remote),
-            Err(reason) => rejected(reason),
+        let (_, task) = self.invoke_unmarked(current, |_| match (result, then) {
+            (Ok(Some(remote)), _) => Some(Body::Task(T::from_remote(remote))),
+            (Err(reason), Then::Task(rejected)) => Some(Body::Task(rejected(reason))),
+            (Err(reason), Then::Future(job)) => {
+                job.reject(reason);
+                Some(Body::Wake(Rc::clone(&job.wait)))
+            }
+            (Ok(None), Then::Future(job)) => Some(Body::Wake(Rc::clone(&job.wait))),
+            (Ok(None), Then::Task(_)) => None,
         });
-        let Some(task) = task else {
+        let Some(task) = task.flatten() else {
             // It panicked, and there is nothing left that could run.
             self.settle(id);
             return None;
@@ -142,21 +191,27 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     /// A task ran that may have been a job's completion.
     pub(super) fn settle(&mut self, task: TaskId) {
-        if let Some(Outstanding { tag, .. }) = self.core.work.remove(&task) {
-            if self.core.on {
-                self.core.record(Event::WorkSettled { task, tag });
-            }
-            self.core.add_ref(RefKind::Work, -1);
-        }
+        self.core.settle_work(task);
     }
 }
 
 impl<T: Task> Core<T> {
+    pub(crate) fn settle_work(&mut self, task: TaskId) {
+        if let Some(Outstanding { tag, .. }) = self.work.remove(&task) {
+            if self.on {
+                self.record(Event::WorkSettled { task, tag });
+            }
+            self.add_ref(RefKind::Work, -1);
+        }
+    }
+
     /// Closes the way in, ends the pool without waiting, gives the signals back.
     pub(super) fn close(&mut self) -> Vec<T::Remote> {
         if self.shared.queue.is_closed() {
             return Vec::new();
         }
+        self.futures.woken.close();
+        self.futures.local.close();
         let posted = self.shared.queue.close().filter_map(|posted| match posted.item {
             Inbound::Post(remote) => Some(remote),
             Inbound::Work(_) => None,

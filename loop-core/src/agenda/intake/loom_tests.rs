@@ -6,7 +6,7 @@ use loom::thread;
 
 use super::*;
 use crate::agenda::gate::Gate;
-use crate::sync::{Mutex, lock};
+use crate::sync::{Mutex, locked};
 
 /// A queue behind the door. The real ones have no place in a model; what matters is that a push is not at once
 /// seen by who looks.
@@ -20,14 +20,14 @@ impl Place {
     fn add(&self) -> bool {
         let entered = self.intake.enter(Priority::Normal).is_some();
         if entered {
-            *lock(&self.queue) += 1;
+            *locked(&self.queue) += 1;
         }
         entered
     }
 
     fn take(&self) -> bool {
         let taken = {
-            let mut queue = lock(&self.queue);
+            let mut queue = locked(&self.queue);
             let taken = *queue > 0;
             *queue -= u32::from(taken);
             taken
