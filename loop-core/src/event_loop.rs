@@ -411,6 +411,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     fn has_news(&self) -> bool {
         self.core.shared.has_news()
+            || self.core.agenda_has_news()
             || self.core.futures.has_news()
             || self.core.shutdown.is_asked()
             || self.core.signals.as_ref().is_some_and(|signals| signals.pending() > 0)

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use loop_probes::ids::{SourceId, Ticks};
 
+use crate::agenda::keep::Keep;
 use crate::poller::Waker;
 use crate::queue::concurrent::{Closed, ConcurrentQueue, Wakeup};
 use crate::shutdown::Shutdown;
@@ -31,6 +32,8 @@ const NOT_ASKED: u64 = u64::MAX;
 /// What the loop and its handles share.
 pub(crate) struct Shared<R> {
     pub(crate) queue: ConcurrentQueue<Inbound<R>>,
+    /// Tasklets that keep the loop alive.
+    pub(crate) agenda: Arc<Keep>,
     waker: Waker,
     clock: RecordClock,
     /// Posts carry their time only while somebody records.
@@ -49,6 +52,7 @@ impl<R> Shared<R> {
     pub(crate) fn new(waker: Waker, clock: RecordClock, recording: bool) -> Self {
         Self {
             queue: ConcurrentQueue::new(),
+            agenda: Arc::new(Keep::new(waker.clone())),
             waker,
             clock,
             recording: AtomicBool::new(recording),
@@ -186,6 +190,11 @@ impl<T: Task> Handle<T> {
     pub fn release(&self) {
         self.shared.refs.fetch_sub(1, Ordering::AcqRel);
         self.wake();
+    }
+
+    /// What its agendas count their tasklets in.
+    pub(crate) fn keep(&self) -> Arc<Keep> {
+        Arc::clone(&self.shared.agenda)
     }
 
     /// Whether the loop refuses posts: it has ended, or shuts down.

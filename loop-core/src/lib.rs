@@ -30,6 +30,7 @@
 //! | `future.rs`, `future/` | futures: spawned, polled as tasks, woken from anywhere |
 //! | `owner.rs`, `shutdown.rs` | what becomes of errors, and of everything at the end |
 //! | `signal.rs`, `poller.rs`, `work_pool.rs` | the outside: traits, and the machine's own |
+//! | `agenda.rs`, `agenda/`, `self_pipe.rs` | the face of RefPerSys: tasklets on workers, commands through a pipe |
 //! | `host.rs`, `gc.rs` | whose heap and microtasks these are, and when to collect |
 //! | `sim.rs`, `sim/` | a virtual world: clock, poller, signals, pool |
 //! | `validate.rs`, `slow.rs` | watching the drain rule, watching for slow tasks |
@@ -39,6 +40,7 @@
 //! Whatever depends on the system or on an id that somebody gives us returns a [`LoopError`]. Panics of callbacks
 //! do not leave the loop. The loop itself panics only where [`policy::Validation::Panic`] asks for it.
 
+pub mod agenda;
 pub mod any;
 mod context;
 mod error;
@@ -57,6 +59,7 @@ pub mod poller;
 pub mod queue;
 pub mod run_loop;
 pub mod scheduler;
+pub mod self_pipe;
 pub mod shutdown;
 pub mod signal;
 pub mod sim;

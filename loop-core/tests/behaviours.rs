@@ -4,6 +4,8 @@
 mod kit;
 
 #[cfg(test)]
+mod agenda;
+#[cfg(test)]
 mod busy;
 #[cfg(test)]
 mod concurrent;

@@ -48,6 +48,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             posted: woken
                 || self.shutdown_is_due()
                 || self.core.shared.about_to_wait()
+                || self.core.agenda_has_news()
                 || !self.core.finished.is_empty(),
             signals: self.core.signals.as_ref().is_some_and(|signals| signals.pending() > 0),
             host: self.host.as_ref().is_some_and(|host| host.has_microtasks()),
