@@ -1,27 +1,39 @@
 //! The handle: how other threads reach a loop.
 //!
-//! Pushes and wake-ups coalesce: whoever finds one on its way already does not pay for another.
+//! Everything here goes through one queue and one [wake-up](crate::wake_up): a loop that is awake is not woken, and
+//! one that waits is woken once, whatever comes meanwhile.
+
+mod kept;
+#[cfg(test)]
+#[cfg(loom)]
+mod loom_tests;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use loop_probes::ids::{SourceId, Ticks};
 
 use crate::agenda::keep::Keep;
 use crate::poller::Waker;
-use crate::queue::concurrent::{Closed, ConcurrentQueue, Wakeup};
+use crate::queue::concurrent::{Closed, ConcurrentQueue};
 use crate::shutdown::Shutdown;
+use crate::sync::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use crate::task::Task;
+use crate::wake_up::WakeUp;
 use crate::work_pool::Finished;
+pub(crate) use kept::Node;
+pub use kept::{Kept, KeptPost};
 
 /// What comes from other threads.
 pub(crate) enum Inbound<R> {
     /// Somebody posted it.
     Post(R),
-    /// A worker finished a job; one that a future awaits keeps its result for that.
-    Work(Finished<Option<R>>),
+    /// Somebody posted what they keep.
+    Kept(Arc<Node<R>>),
+    /// A worker finished a job; one that a future awaits keeps its result for that. Boxed: every slot of the
+    /// queue's ring has room for the largest.
+    Work(Box<Finished<Option<R>>>),
 }
 
 type RecordClock = Box<dyn Fn() -> Ticks + Send + Sync>;
@@ -34,7 +46,8 @@ pub(crate) struct Shared<R> {
     pub(crate) queue: ConcurrentQueue<Inbound<R>>,
     /// Tasklets that keep the loop alive.
     pub(crate) agenda: Arc<Keep>,
-    waker: Waker,
+    /// Shared with whatever else brings news: the agenda, wakers of futures.
+    pub(crate) wake_up: Arc<WakeUp>,
     clock: RecordClock,
     /// Posts carry their time only while somebody records.
     recording: AtomicBool,
@@ -50,10 +63,11 @@ pub(crate) struct Shared<R> {
 
 impl<R> Shared<R> {
     pub(crate) fn new(waker: Waker, clock: RecordClock, recording: bool) -> Self {
+        let wake_up = Arc::new(WakeUp::new(waker));
         Self {
             queue: ConcurrentQueue::new(),
-            agenda: Arc::new(Keep::new(waker.clone())),
-            waker,
+            agenda: Arc::new(Keep::new(Arc::clone(&wake_up))),
+            wake_up,
             clock,
             recording: AtomicBool::new(recording),
             stop: AtomicBool::new(false),
@@ -69,22 +83,43 @@ impl<R> Shared<R> {
     }
 
     /// The time of a post, where anybody wants to know it.
+    #[inline]
     pub(crate) fn ticks(&self) -> Ticks {
         if self.recording.load(Ordering::Relaxed) { (self.clock)() } else { Ticks(0) }
     }
 
+    #[inline]
     pub(crate) fn push(&self, item: Inbound<R>, from: Option<SourceId>) -> Result<(), Closed<Inbound<R>>> {
-        match self.queue.push(item, from, self.ticks())? {
-            Wakeup::Needed => self.waker.wake(),
-            Wakeup::Coalesced => {}
-        }
+        self.queue.push(item, from, self.ticks())?;
+        self.wake_up.wake();
         Ok(())
     }
 
+    /// The counter is the news, and puts what was stored before it in.
     fn wake(&self) {
-        if self.wakes.fetch_add(1, Ordering::AcqRel) == 0 {
-            self.waker.wake();
-        }
+        self.wakes.fetch_add(1, Ordering::SeqCst);
+        self.wake_up.wake();
+    }
+
+    fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    fn hold(&self, delta: i64) {
+        self.refs.fetch_add(delta, Ordering::AcqRel);
+        self.wake();
+    }
+
+    /// The loop is about to wait, or somebody else for it. It looks for news after this, and does not wait if there
+    /// are any; what comes from now on wakes the poller. Ends with [`awake`](Self::awake).
+    pub(crate) fn announce_wait(&self) {
+        self.wake_up.announce();
+    }
+
+    /// The loop runs: nobody needs to wake it.
+    pub(crate) fn awake(&self) {
+        self.wake_up.withdraw();
     }
 
     pub(crate) fn take_wakes(&self) -> u32 {
@@ -113,18 +148,12 @@ impl<R> Shared<R> {
         self.stop.load(Ordering::Relaxed) && self.stop.swap(false, Ordering::AcqRel)
     }
 
-    /// The loop is about to wait, or somebody else for it: whether something came that it has not looked at, so that
-    /// it must not. What comes from now on wakes the poller.
-    pub(crate) fn about_to_wait(&self) -> bool {
-        self.has_news()
-    }
-
     /// Whether something came that the loop has not looked at.
     pub(crate) fn has_news(&self) -> bool {
-        !self.queue.is_empty()
+        self.wakes.load(Ordering::SeqCst) != 0
+            || !self.queue.is_empty()
             || self.stop.load(Ordering::Acquire)
             || self.refs.load(Ordering::Acquire) != 0
-            || self.wakes.load(Ordering::Acquire) != 0
             || self.shutdown_ns.load(Ordering::Acquire) != NOT_ASKED
     }
 }
@@ -157,9 +186,17 @@ impl<T: Task> Handle<T> {
             return Err(Closed(remote));
         }
         match self.shared.push(Inbound::Post(remote), self.source) {
-            Ok(()) | Err(Closed(Inbound::Work(_))) => Ok(()),
             Err(Closed(Inbound::Post(remote))) => Err(Closed(remote)),
+            // What is refused is what was pushed.
+            Ok(()) | Err(Closed(Inbound::Kept(_) | Inbound::Work(_))) => Ok(()),
         }
+    }
+
+    /// A post that its owner keeps: each time it is [posted](Kept::post), the loop runs what `make` makes then, on
+    /// the loop thread.
+    #[must_use]
+    pub fn keep(&self, make: impl Fn() -> T::Remote + Send + Sync + 'static) -> Kept<T> {
+        Kept::new(self.clone(), Box::new(make))
     }
 
     /// Ends the current wait, or the next one.
@@ -169,8 +206,7 @@ impl<T: Task> Handle<T> {
 
     /// Asks the loop to end its run after the current turn.
     pub fn stop(&self) {
-        self.shared.stop.store(true, Ordering::Release);
-        self.wake();
+        self.shared.stop();
     }
 
     /// Asks the loop to shut down. Of several requests the nearest deadline counts.
@@ -182,18 +218,16 @@ impl<T: Task> Handle<T> {
 
     /// Keeps the loop alive until [`release`](Self::release). Takes effect at the start of the next tick.
     pub fn hold(&self) {
-        self.shared.refs.fetch_add(1, Ordering::AcqRel);
-        self.wake();
+        self.shared.hold(1);
     }
 
     /// Takes back one [`hold`](Self::hold); the two may come from different threads.
     pub fn release(&self) {
-        self.shared.refs.fetch_sub(1, Ordering::AcqRel);
-        self.wake();
+        self.shared.hold(-1);
     }
 
     /// What its agendas count their tasklets in.
-    pub(crate) fn keep(&self) -> Arc<Keep> {
+    pub(crate) fn agenda_keep(&self) -> Arc<Keep> {
         Arc::clone(&self.shared.agenda)
     }
 

@@ -26,7 +26,7 @@
 //! | `queue/`, `microtask.rs`, `timer.rs`, `keep_alive.rs` | what waits, one kind a file |
 //! | `mini.rs`, `any.rs`, `any/`, `surroundings.rs` | the loop without a host, either loop, what tools find around them |
 //! | `run_loop.rs`, `run_loop/` | a foreign loop pumped from ours (GLib's, a second one of ours), and ours from others |
-//! | `handle.rs` | the way in from other threads |
+//! | `handle.rs`, `handle/`, `wake_up.rs` | the way in from other threads |
 //! | `future.rs`, `future/` | futures: spawned, polled as tasks, woken from anywhere |
 //! | `owner.rs`, `shutdown.rs` | what becomes of errors, and of everything at the end |
 //! | `signal.rs`, `poller.rs`, `work_pool.rs` | the outside: traits, and the machine's own |
@@ -71,6 +71,7 @@ pub mod validate;
 pub mod work_pool;
 
 mod sync;
+mod wake_up;
 
 /// The Rust examples of the book that are about this crate, compiled and run.
 #[cfg(doctest)]
@@ -84,7 +85,7 @@ pub use context::{Context, IoOptions, IoReadiness};
 pub use error::LoopError;
 pub use event_loop::{Builder, EventLoop, Metrics};
 pub use future::{FutureOptions, JoinHandle, LocalHandle};
-pub use handle::Handle;
+pub use handle::{Handle, Kept, KeptPost};
 pub use host::{HeapHost, Host, NativeHost};
 pub use keep_alive::Pending;
 pub use mini::MiniEventLoop;

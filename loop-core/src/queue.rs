@@ -1,5 +1,6 @@
 //! The queues of the loop, one file for each.
 
+pub(crate) mod bounded;
 pub mod concurrent;
 pub mod deferred;
 pub mod fifo;

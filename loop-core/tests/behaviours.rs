@@ -30,6 +30,8 @@ mod io;
 #[cfg(test)]
 mod keep_alive;
 #[cfg(test)]
+mod kept;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod order;
@@ -61,5 +63,7 @@ mod timer_handles;
 mod timers;
 #[cfg(test)]
 mod trouble;
+#[cfg(test)]
+mod wake_ups;
 #[cfg(test)]
 mod work;

@@ -63,7 +63,7 @@ impl AgendaBuilder {
 
     /// The loop that its tasklets keep alive while they wait or run, and that lists them by label.
     pub fn attach<T: Task>(mut self, handle: &Handle<T>) -> Self {
-        self.keep = Some(handle.keep());
+        self.keep = Some(handle.agenda_keep());
         self
     }
 

@@ -13,25 +13,25 @@ use loop_probes::event::RefKind;
 use loop_probes::ids::Tag;
 
 use crate::keep_alive::Named;
-use crate::poller::Waker;
+use crate::wake_up::WakeUp;
 
 /// What a loop and its agendas share.
 pub(crate) struct Keep {
     /// Tasklets that wait or run, of all agendas.
     pending: AtomicU64,
-    waker: Waker,
+    wake_up: Arc<WakeUp>,
     ledgers: Mutex<Vec<Weak<Ledger>>>,
 }
 
 impl Keep {
-    pub(crate) fn new(waker: Waker) -> Self {
-        Self { pending: AtomicU64::new(0), waker, ledgers: Mutex::default() }
+    pub(crate) fn new(wake_up: Arc<WakeUp>) -> Self {
+        Self { pending: AtomicU64::new(0), wake_up, ledgers: Mutex::default() }
     }
 
     /// Tasklets that keep the loop alive.
     #[inline]
     pub(crate) fn pending(&self) -> u32 {
-        u32::try_from(self.pending.load(Ordering::Acquire)).unwrap_or(u32::MAX)
+        u32::try_from(self.pending.load(Ordering::SeqCst)).unwrap_or(u32::MAX)
     }
 
     pub(super) fn register(&self, ledger: &Arc<Ledger>) {
@@ -100,9 +100,9 @@ impl Ledger {
     pub(super) fn end(&self, tag: Tag) {
         self.count(tag).fetch_sub(1, Ordering::Relaxed);
         if let Some(keep) = &self.keep
-            && keep.pending.fetch_sub(1, Ordering::AcqRel) == 1
+            && keep.pending.fetch_sub(1, Ordering::SeqCst) == 1
         {
-            keep.waker.wake();
+            keep.wake_up.wake();
         }
     }
 

@@ -84,7 +84,7 @@ impl<T: Task> Context<'_, T> {
             let shared = Arc::clone(&self.core.shared);
             let sink: Sink<Option<T::Remote>> = Box::new(move |finished| {
                 // Refused only after the loop has ended: then nobody waits for the result.
-                let _ = shared.push(Inbound::Work(finished), None);
+                let _ = shared.push(Inbound::Work(Box::new(finished)), None);
             });
             self.core.pool = Some(make(sink)?);
         }

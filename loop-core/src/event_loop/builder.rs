@@ -190,7 +190,7 @@ impl<T: Task> Builder<T> {
         let remote_clock = clock.clone();
         let shared = Arc::new(Shared::new(poller.waker(), Box::new(move || remote_clock.ticks()), on));
         let stamp = Arc::clone(&shared);
-        let woken = WakeList::new(poller.waker(), Box::new(move || stamp.ticks()));
+        let woken = WakeList::new(Arc::clone(&shared.wake_up), Box::new(move || stamp.ticks()));
         let local = Local::new(Box::new(clock.clone()), Handle::new(Arc::clone(&shared)));
         let futures = Futures::new(local, woken);
         let slow = SlowLimit::new(policy.slow_task_limit, at, now);

@@ -30,7 +30,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     pub fn next_wait(&mut self) -> Option<Duration> {
         let now = self.clock.now();
         let plan = self.plan_wait(now);
-        if self.may_end() || self.shutdown_report().is_some() { None } else { plan.timeout }
+        if self.shutdown_report().is_some() {
+            return None;
+        }
+        // Where nothing keeps it alive it plans no wait, and yet only a post will bring it back.
+        self.core.shared.announce_wait();
+        if self.may_end() { None } else { plan.timeout }
     }
 
     /// One [`turn`](Self::turn) whose poll waits at most for `timeout`; true where something ran. A stop that the

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use loop_probes::clock::Clock;
 use loop_probes::event::{Event, Origin, Phase, Queue, RefKind};
-use loop_probes::ids::TaskId;
+use loop_probes::ids::{TaskId, Ticks};
 
 use super::EventLoop;
 use super::core::{Core, Current, Outstanding, Then};
@@ -96,7 +96,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         if wakes == 0 && shared.queue.is_empty() {
             return 0;
         }
-        let batch = Arc::clone(&self.core.shared).queue.take_batch();
+        let shared = Arc::clone(shared);
+        let batch = shared.queue.take_batch();
         let taken = batch.len() as u32;
         if wakes == 0 && taken == 0 {
             return 0;
@@ -110,17 +111,19 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         for Posted { item, poster, queued } in batch {
             woken_by = woken_by.or(poster);
             let (queued, parent) = match item {
-                Inbound::Post(remote) => {
-                    let Some(task) = self.received(remote) else { continue };
-                    let (id, tag) = (self.core.scheduler.new_id(), self.core.tag(&task));
-                    let task = Body::Task(task);
-                    (Queued { task, id, tag, origin: Origin::Concurrent, signo: 0, queued }, None)
-                }
+                Inbound::Post(remote) => match self.received(queued, || remote) {
+                    Some(received) => (received, None),
+                    None => continue,
+                },
+                Inbound::Kept(node) => match self.received(queued, || node.taken()) {
+                    Some(received) => (received, None),
+                    None => continue,
+                },
                 Inbound::Work(finished) if self.core.puts_jobs_aside => {
-                    self.core.finished.push_back(finished);
+                    self.core.finished.push_back(*finished);
                     continue;
                 }
-                Inbound::Work(finished) => match self.completed(finished) {
+                Inbound::Work(finished) => match self.completed(*finished) {
                     Some(completed) => completed,
                     None => continue,
                 },
@@ -158,10 +161,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.end_phase();
     }
 
-    /// The task that a post becomes; `None` where making it panicked.
-    fn received(&mut self, remote: T::Remote) -> Option<T> {
+    /// The task that a post becomes; `None` where making it panicked, which was recorded.
+    fn received(&mut self, queued: Ticks, make: impl FnOnce() -> T::Remote) -> Option<Queued<T>> {
         let current = Current { origin: Origin::Concurrent, ..Current::NONE };
-        self.invoke_unmarked(current, |_| T::from_remote(remote)).1
+        let task = self.invoke_unmarked(current, |_| T::from_remote(make())).1?;
+        let (id, tag) = (self.core.scheduler.new_id(), self.core.tag(&task));
+        Some(Queued { task: Body::Task(task), id, tag, origin: Origin::Concurrent, signo: 0, queued })
     }
 
     /// The task that a finished job becomes, and the task that had scheduled it.
@@ -214,6 +219,11 @@ impl<T: Task> Core<T> {
         self.futures.local.close();
         let posted = self.shared.queue.close().filter_map(|posted| match posted.item {
             Inbound::Post(remote) => Some(remote),
+            // Its owner has it.
+            Inbound::Kept(node) => {
+                node.is_taken();
+                None
+            }
             Inbound::Work(_) => None,
         });
         let posted = posted.collect();

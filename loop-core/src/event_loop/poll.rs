@@ -43,18 +43,36 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// How long the loop may be left alone. From here on it counts as waiting: who brings news wakes the poller.
     pub(super) fn plan_wait(&mut self, now: Timestamp) -> PollPlan {
         let watches_heap = self.watches_heap();
-        let woken = self.core.futures.in_use && self.begin_wait();
+        if self.core.futures.in_use {
+            self.settle_futures(Current::NONE);
+            self.context().settle_interest();
+        }
         let outside = Outside {
-            posted: woken
-                || self.shutdown_is_due()
-                || self.core.shared.about_to_wait()
-                || self.core.agenda_has_news()
-                || !self.core.finished.is_empty(),
+            posted: self.has_posts(),
             signals: self.core.signals.as_ref().is_some_and(|signals| signals.pending() > 0),
             host: self.host.as_ref().is_some_and(|host| host.has_microtasks()),
             until: self.wait_until(),
         };
-        self.core.scheduler.plan_poll(now, outside, watches_heap)
+        let plan = self.core.scheduler.plan_poll(now, outside, watches_heap);
+        if plan.timeout == Some(Duration::ZERO) {
+            return plan;
+        }
+        // Other threads wake a loop only once it said that it waits: what came before that is looked for here.
+        self.core.shared.announce_wait();
+        if self.has_posts() {
+            let outside = Outside { posted: true, ..outside };
+            return self.core.scheduler.plan_poll(now, outside, watches_heap);
+        }
+        plan
+    }
+
+    /// Whether something came from other threads, or is put aside, that a wait would hold up.
+    fn has_posts(&self) -> bool {
+        self.shutdown_is_due()
+            || self.core.shared.has_news()
+            || self.core.futures.woken.has_some()
+            || self.core.agenda_has_news()
+            || !self.core.finished.is_empty()
     }
 
     fn wait(&mut self, now: Timestamp) -> Result<Timestamp, LoopError> {
@@ -65,9 +83,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.core.recorder.set_running(start, Running::Poll { deadline });
         }
         let waited = self.poller.wait(plan.timeout, &mut self.ready);
-        if self.core.futures.in_use {
-            self.core.futures.woken.end_wait();
-        }
+        self.core.shared.awake();
         self.mark();
         let metrics = &mut self.core.metrics;
         metrics.polls += 1;
@@ -84,13 +100,6 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
         waited.map_err(|source| LoopError::Wait { tick: self.core.scheduler.tick(), source })?;
         Ok(after)
-    }
-
-    /// Settles what futures want before the wait. True where one of them is to be polled first.
-    fn begin_wait(&mut self) -> bool {
-        self.settle_futures(Current::NONE);
-        self.context().settle_interest();
-        self.core.futures.woken.begin_wait()
     }
 
     pub(super) fn run_timers(&mut self) {

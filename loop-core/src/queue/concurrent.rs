@@ -1,24 +1,38 @@
 //! The queue through which other threads post to the loop.
 //!
-//! A stack that any thread pushes onto with one compare-and-swap, and that the loop empties with another: the
-//! batch is then reversed, so that each producer's items come out in the order it pushed them. Two things
-//! follow from the loop taking everything at once. The push that finds the queue empty is the only one that
-//! has to wake the loop, so wake-ups coalesce to one a batch with no flag beside the queue that could
-//! disagree with it. And nobody ever takes a single node off a stack that others push onto, which is where
-//! such stacks go wrong (the ABA problem).
+//! A bounded ring is the fast path: a push is one compare-and-swap and allocates nothing. While the ring is full,
+//! pushes go to an unbounded overflow, so nobody ever waits and nothing is lost. The loop takes everything at
+//! once: what is published in the ring, then the overflow.
 //!
-//! Every item lives in a node of its own, which goes with its item. Nodes that stay their owner's would be
-//! a second way to make a node and a mark in it that says who frees it; nothing else here would change.
-#![expect(unsafe_code, reason = "nodes change hands between threads as raw pointers")]
+//! # Order
+//!
+//! The items of one producer come out as it pushed them. Two rules make it so. A producer pushes to the ring
+//! only when it finds the overflow empty. The taker looks at the newest link of the overflow *first*, then takes
+//! the ring up to the claims that it sees, and takes the overflow only if all of those were published and that
+//! link is still the newest. So, for a producer that pushes `a` to the ring, then `b` to the overflow, then `c` to
+//! the ring:
+//!
+//! - *a before b*: the taker's look acquired `b`'s push, and `a` was claimed before that. So the claims that
+//!   the taker saw afterwards contain `a`, and it took the ring that far before it took `b`.
+//! - *b before c*: `c` was pushed because its producer found the overflow empty, after its own `b`: it acquired
+//!   the take that took `b`. The claims of that take were read before, so they do not contain `c`.
+//!
+//! This holds with one taker at a time, as a loop is. Two that take at the same time would each get a part, no
+//! item twice and none lost.
+#![expect(unsafe_code, reason = "links change hands between threads as raw pointers")]
+
+mod overflow;
 
 use std::fmt;
 use std::iter::FusedIterator;
-use std::marker::PhantomData;
-use std::ptr;
+use std::ptr::NonNull;
 
 use loop_probes::ids::{SourceId, Ticks};
 
-use crate::sync::{AtomicPtr, Ordering};
+use super::bounded::{Bounded, Refused, Slot, Taken};
+use crate::sync::yield_now;
+pub(crate) use overflow::Link;
+use overflow::{Chain, Overflow};
 
 #[cfg(test)]
 #[cfg(loom)]
@@ -27,30 +41,31 @@ mod loom_tests;
 #[cfg(not(loom))]
 mod tests;
 
+/// Bytes of a queue's ring: a share of a second-level cache. It holds what arrives while the loop is kept from its
+/// core for a moment; the system gives the pages as they are used, and none to a loop that nobody posts to.
+const RING_BYTES: usize = 1 << 20;
+
+/// How often a take looks again at an overflow that others push onto, before it leaves it to the next take.
+const LOOKS: u32 = 16;
+
 /// Many threads push, one loop takes. See the [module](self).
 ///
 /// # Examples
 ///
 /// ```
-/// use loop_core::queue::concurrent::{ConcurrentQueue, Wakeup};
+/// use loop_core::queue::concurrent::ConcurrentQueue;
 /// use loop_probes::ids::Ticks;
 ///
 /// let queue = ConcurrentQueue::new();
-/// assert_eq!(queue.push("first", None, Ticks(1)), Ok(Wakeup::Needed));
-/// assert_eq!(queue.push("second", None, Ticks(2)), Ok(Wakeup::Coalesced));
+/// queue.push("first", None, Ticks(1))?;
+/// queue.push("second", None, Ticks(2))?;
 /// let items: Vec<_> = queue.take_batch().map(|posted| posted.item).collect();
 /// assert_eq!(items, ["first", "second"]);
+/// # Ok::<(), loop_core::Closed<&str>>(())
 /// ```
 pub struct ConcurrentQueue<T> {
-    /// The newest node; null when the queue is empty, [`closed`] when it takes no more.
-    newest: AtomicPtr<Node<T>>,
-    /// An `AtomicPtr` is `Send` whatever it points to, and this queue is not.
-    _items: PhantomData<*mut T>,
-}
-
-struct Node<T> {
-    posted: Posted<T>,
-    older: *mut Node<T>,
+    ring: Bounded<Posted<T>>,
+    overflow: Overflow<T>,
 }
 
 /// An item as it was posted.
@@ -64,16 +79,6 @@ pub struct Posted<T> {
     pub queued: Ticks,
 }
 
-/// Whether the one who pushed has to wake the loop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "a loop that is not woken sleeps on a full queue"]
-pub enum Wakeup {
-    /// The queue was empty: wake the loop, now that the item is in.
-    Needed,
-    /// An earlier push of the same batch wakes it.
-    Coalesced,
-}
-
 /// The push came after the loop ended. Hands the item back.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the queue is closed: the loop that it belongs to has ended")]
@@ -85,101 +90,127 @@ impl<T> fmt::Debug for Closed<T> {
     }
 }
 
-// SAFETY: the queue owns its items and gives them away whole; it never gives out a reference to one. Moving it
-// to another thread moves its items there.
-unsafe impl<T: Send> Send for ConcurrentQueue<T> {}
-// SAFETY: all that a shared queue does is to move items in and out, through one atomic word.
-unsafe impl<T: Send> Sync for ConcurrentQueue<T> {}
-
-/// The word of a closed queue: no node has an odd address.
-fn closed<T>() -> *mut Node<T> {
-    ptr::without_provenance_mut(1)
-}
-
 impl<T> ConcurrentQueue<T> {
-    /// An empty queue.
+    /// Slots of a queue's ring: a mebibyte of them, at least 64.
+    pub const SLOTS: usize = {
+        let fitting = RING_BYTES / size_of::<Slot<Posted<T>>>();
+        let slots = if fitting < 64 { 64 } else { 1 << fitting.ilog2() };
+        if cfg!(loom) { 2 } else { slots }
+    };
+
+    /// An empty queue, with a ring of [`SLOTS`](Self::SLOTS).
     #[must_use]
     pub fn new() -> Self {
-        Self { newest: AtomicPtr::new(ptr::null_mut()), _items: PhantomData }
+        Self::with_slots(Self::SLOTS)
     }
 
-    /// Puts `item` in, as posted by `poster` at `queued`. Never blocks; allocates the item's node.
+    /// An empty queue whose ring has at least so many slots.
+    #[must_use]
+    pub fn with_slots(slots: usize) -> Self {
+        Self { ring: Bounded::new(slots.next_power_of_two()), overflow: Overflow::new() }
+    }
+
+    /// Puts `item` in, as posted by `poster` at `queued`. Never blocks; allocates only while the ring is full.
     ///
     /// # Errors
     ///
     /// [`Closed`] with the item, once the queue was closed.
-    pub fn push(&self, item: T, poster: Option<SourceId>, queued: Ticks) -> Result<Wakeup, Closed<T>> {
-        let mut found = self.newest.load(Ordering::Relaxed);
-        if found == closed() {
-            return Err(Closed(item));
+    #[inline]
+    pub fn push(&self, item: T, poster: Option<SourceId>, queued: Ticks) -> Result<(), Closed<T>> {
+        let posted = Posted { item, poster, queued };
+        let refused = match self.push_to_ring(posted) {
+            Ok(()) => return Ok(()),
+            Err(posted) => self.overflow.push(posted),
+        };
+        refused.map_err(|posted| Closed(posted.item))
+    }
+
+    /// The same for an item that brings its own link: never allocates.
+    ///
+    /// # Safety
+    ///
+    /// `link` is a [`Link::kept`] that nothing is in, and lives until the item was taken: the item may be what
+    /// keeps it alive.
+    pub(crate) unsafe fn push_kept(
+        &self,
+        posted: Posted<T>,
+        link: NonNull<Link<T>>,
+    ) -> Result<(), Closed<T>> {
+        let refused = match self.push_to_ring(posted) {
+            Ok(()) => return Ok(()),
+            // SAFETY: the caller's promise is the one asked for.
+            Err(posted) => unsafe { self.overflow.push_kept(posted, link) },
+        };
+        refused.map_err(|posted| Closed(posted.item))
+    }
+
+    /// Hands it back where the overflow has to decide: it knows whether the queue is closed, too.
+    #[inline]
+    fn push_to_ring(&self, posted: Posted<T>) -> Result<(), Posted<T>> {
+        if self.overflow.is_in_use() {
+            return Err(posted);
         }
-        let node = Box::into_raw(Box::new(Node { posted: Posted { item, poster, queued }, older: found }));
-        loop {
-            // Release hands the node over. An older node was released by its own push, and this exchange
-            // continues that release sequence, so that one acquire at the taker covers the whole stack.
-            match self.newest.compare_exchange_weak(found, node, Ordering::Release, Ordering::Relaxed) {
-                Ok(_) if found.is_null() => return Ok(Wakeup::Needed),
-                Ok(_) => return Ok(Wakeup::Coalesced),
-                Err(now) if now == closed() => {
-                    // SAFETY: `node` came out of a box above and was never published: it is still ours.
-                    let node = unsafe { Box::from_raw(node) };
-                    return Err(Closed(node.posted.item));
-                }
-                Err(now) => {
-                    found = now;
-                    // SAFETY: as above, nobody else has `node`.
-                    unsafe { (*node).older = found };
-                }
+        match self.ring.claim() {
+            Ok(claim) => {
+                claim.publish(posted);
+                Ok(())
+            }
+            Err(Refused::Full | Refused::Closed) => Err(posted),
+        }
+    }
+
+    /// Takes everything that is in, oldest first. Behind an item whose producer is in the middle of pushing it,
+    /// what follows waits for the next take.
+    #[must_use = "the items are dropped with the batch"]
+    pub fn take_batch(&self) -> Batch<'_, T> {
+        let mut ring = self.ring.begin_take();
+        for _ in 0..LOOKS {
+            let seen = self.overflow.look();
+            let is_whole = ring.extend(self.ring.claims());
+            if seen.is_empty() || !is_whole {
+                break;
+            }
+            if let Some(overflow) = self.overflow.take(&seen) {
+                return Batch { ring, overflow };
             }
         }
-    }
-
-    /// Takes everything that is in, oldest first. What is pushed from now on is the next batch, and its first
-    /// push says [`Wakeup::Needed`].
-    #[must_use = "the items are dropped with the batch"]
-    pub fn take_batch(&self) -> Batch<T> {
-        let mut found = self.newest.load(Ordering::Relaxed);
-        // Not a plain swap: that would open a closed queue again.
-        while !found.is_null() && found != closed() {
-            let empty = ptr::null_mut();
-            match self.newest.compare_exchange_weak(found, empty, Ordering::Acquire, Ordering::Relaxed) {
-                Ok(_) => return Batch::from_newest(found),
-                Err(now) => found = now,
-            }
+        if ring.len() == 0 && !self.is_empty() {
+            // A producer was interrupted in the middle of its push: let it finish.
+            yield_now();
         }
-        Batch::empty()
+        Batch { ring, overflow: Chain::empty() }
     }
 
-    /// Refuses every push from now on, and takes what is in.
+    /// Refuses every push from now on, and takes what is in. Waits for pushes that are under way.
     #[must_use = "the items are dropped with the batch"]
-    pub fn close(&self) -> Batch<T> {
-        let found = self.newest.swap(closed(), Ordering::Acquire);
-        if found == closed() { Batch::empty() } else { Batch::from_newest(found) }
+    pub fn close(&self) -> Batch<'_, T> {
+        // The overflow first: what the closed ring refuses is refused there, too.
+        let overflow = self.overflow.close();
+        let claims = self.ring.close();
+        let mut ring = self.ring.begin_take();
+        while !ring.extend(claims) {
+            yield_now();
+        }
+        Batch { ring, overflow }
     }
 
-    /// Whether nothing is in, at this very moment.
+    /// Whether nothing is in, at this very moment. For a loop that announced its wait, nothing comes in after
+    /// this without finding that announcement: see [`crate::wake_up`].
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let found = self.newest.load(Ordering::Relaxed);
-        found.is_null() || found == closed()
+        self.ring.pending() == 0 && self.overflow.is_empty()
     }
 
     /// Whether pushes are refused.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.newest.load(Ordering::Relaxed) == closed()
+        self.overflow.is_closed()
     }
 }
 
 impl<T> Default for ConcurrentQueue<T> {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl<T> Drop for ConcurrentQueue<T> {
-    fn drop(&mut self) {
-        drop(self.close());
     }
 }
 
@@ -193,66 +224,30 @@ impl<T> fmt::Debug for ConcurrentQueue<T> {
 }
 
 /// What one [`ConcurrentQueue::take_batch`] took, oldest first. Its length is the depth that the queue had.
-pub struct Batch<T> {
-    /// The oldest node that is left; its `older` was turned around and points to the next newer one.
-    oldest: *mut Node<T>,
-    len: usize,
+pub struct Batch<'a, T> {
+    ring: Taken<'a, Posted<T>>,
+    overflow: Chain<T>,
 }
 
-// SAFETY: a batch owns its nodes alone; sending it sends the items.
-unsafe impl<T: Send> Send for Batch<T> {}
-
-impl<T> Batch<T> {
-    const fn empty() -> Self {
-        Self { oldest: ptr::null_mut(), len: 0 }
-    }
-
-    /// Owns the nodes from `newest` on, which must have been taken off a queue with acquire ordering.
-    fn from_newest(newest: *mut Node<T>) -> Self {
-        let mut batch = Self::empty();
-        let mut next = newest;
-        while !next.is_null() {
-            let node = next;
-            // SAFETY: `node` was published by a push and taken off the queue by the caller, so it is alive
-            // and this function alone has it.
-            next = unsafe { std::mem::replace(&mut (*node).older, batch.oldest) };
-            batch.oldest = node;
-            batch.len += 1;
-        }
-        batch
-    }
-}
-
-impl<T> Iterator for Batch<T> {
+impl<T> Iterator for Batch<'_, T> {
     type Item = Posted<T>;
 
+    #[inline]
     fn next(&mut self) -> Option<Posted<T>> {
-        if self.oldest.is_null() {
-            return None;
-        }
-        // SAFETY: the batch owns its nodes, each came out of a box, and each leaves the list here, once.
-        let node = unsafe { Box::from_raw(self.oldest) };
-        self.oldest = node.older;
-        self.len -= 1;
-        Some(node.posted)
+        self.ring.next().or_else(|| self.overflow.next())
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.len, Some(self.len))
+        let len = self.ring.len() + self.overflow.len();
+        (len, Some(len))
     }
 }
 
-impl<T> ExactSizeIterator for Batch<T> {}
-impl<T> FusedIterator for Batch<T> {}
+impl<T> ExactSizeIterator for Batch<'_, T> {}
+impl<T> FusedIterator for Batch<'_, T> {}
 
-impl<T> Drop for Batch<T> {
-    fn drop(&mut self) {
-        self.for_each(drop);
-    }
-}
-
-impl<T> fmt::Debug for Batch<T> {
+impl<T> fmt::Debug for Batch<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batch").field("len", &self.len).finish_non_exhaustive()
+        f.debug_struct("Batch").field("len", &self.len()).finish_non_exhaustive()
     }
 }

@@ -1,14 +1,13 @@
-//! Every interleaving of a few pushes, takes and a close.
+//! Every interleaving of a few pushes, takes and a close, through a ring so small that items overflow.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use loom::cell::UnsafeCell;
-use loom::sync::Notify;
 use loom::thread;
 use loop_probes::ids::Ticks;
 
-use super::{Closed, ConcurrentQueue, Wakeup};
+use super::{Closed, ConcurrentQueue};
+use crate::sync::model_bounded;
 
 /// Counts how often it is dropped.
 #[derive(Debug)]
@@ -20,114 +19,87 @@ impl Drop for Counted {
     }
 }
 
-/// A lost wake-up is a deadlock here, and loom reports it.
-#[test]
-fn loom_no_wake_up_is_lost() {
-    loom::model(|| {
-        let shared = Arc::new((ConcurrentQueue::new(), Notify::new()));
-        let producers: Vec<_> = (0..2)
-            .map(|number| {
-                let shared = Arc::clone(&shared);
-                thread::spawn(move || {
-                    if shared.0.push(number, None, Ticks(0)).unwrap() == Wakeup::Needed {
-                        shared.1.notify();
-                    }
-                })
-            })
-            .collect();
-        let mut seen = Vec::new();
-        while seen.len() < 2 {
-            shared.1.wait();
-            seen.extend(shared.0.take_batch().map(|posted| posted.item));
+type Item = (usize, u32);
+
+/// Pushes `count` items as `producer`.
+fn producer(queue: &Arc<ConcurrentQueue<Item>>, producer: usize, count: u32) -> thread::JoinHandle<()> {
+    let queue = Arc::clone(queue);
+    thread::spawn(move || {
+        for number in 0..count {
+            queue.push((producer, number), None, Ticks(0)).unwrap();
         }
-        for producer in producers {
-            producer.join().unwrap();
+    })
+}
+
+/// Takes until so many of each producer are there, and holds them to their order.
+fn take_in_order(queue: &ConcurrentQueue<Item>, wanted: &[u32]) {
+    let mut seen = vec![0; wanted.len()];
+    while seen != wanted {
+        let mut taken = 0;
+        for posted in queue.take_batch() {
+            let (producer, number) = posted.item;
+            assert_eq!(number, seen[producer]);
+            seen[producer] += 1;
+            taken += 1;
         }
-        seen.sort_unstable();
-        assert_eq!(seen, [0, 1]);
-    });
-}
-
-#[expect(unsafe_code, reason = "loom's cell gives a raw pointer")]
-fn read(item: *const u32) -> u32 {
-    // SAFETY: the pointer comes from a live cell that loom guards.
-    unsafe { *item }
-}
-
-#[expect(unsafe_code, reason = "loom's cell gives a raw pointer")]
-fn write(item: *mut u32, number: u32) {
-    // SAFETY: as above, and loom checks that nobody else has it.
-    unsafe { *item = number };
-}
-
-#[test]
-fn loom_a_producer_stays_in_order_across_batches() {
-    loom::model(|| {
-        let queue = Arc::new(ConcurrentQueue::new());
-        let producer = {
-            let queue = Arc::clone(&queue);
-            thread::spawn(move || {
-                for number in 0..3 {
-                    let item = UnsafeCell::new(0);
-                    // loom fails the model when the taker's read is not ordered after this write.
-                    item.with_mut(|item| write(item, number));
-                    let _ = queue.push(item, None, Ticks(0));
-                }
-            })
-        };
-        let mut seen = Vec::new();
-        while seen.len() < 3 {
-            seen.extend(queue.take_batch().map(|posted| posted.item.with(|item| read(item))));
+        if taken == 0 {
             thread::yield_now();
         }
+    }
+}
+
+/// From the ring to the overflow and back.
+#[test]
+fn loom_a_producer_stays_in_order_from_ring_to_overflow_and_back() {
+    loom::model(|| {
+        let queue = Arc::new(ConcurrentQueue::with_slots(1));
+        let producer = producer(&queue, 0, 4);
+        take_in_order(&queue, &[4]);
         producer.join().unwrap();
-        assert_eq!(seen, [0, 1, 2]);
+        assert!(queue.is_empty());
     });
 }
 
-/// Between two takes, exactly the first push says that the loop must be woken.
 #[test]
-fn loom_a_batch_has_one_wake_up() {
-    loom::model(|| {
-        let queue = Arc::new(ConcurrentQueue::new());
-        let producers: Vec<_> = (0..2)
-            .map(|n| {
-                let queue = Arc::clone(&queue);
-                thread::spawn(move || queue.push(n, None, Ticks(0)).unwrap() == Wakeup::Needed)
-            })
-            .collect();
-        let early = queue.take_batch().len();
-        let woken = producers.into_iter().map(|p| p.join().unwrap()).filter(|woke| *woke).count();
-        let late = queue.take_batch().len();
-        assert_eq!(early + late, 2);
-        assert_eq!(woken, usize::from(early > 0) + usize::from(late > 0));
+fn loom_two_producers_stay_in_order_in_a_ring_that_overflows() {
+    model_bounded(2, || {
+        let queue = Arc::new(ConcurrentQueue::with_slots(1));
+        let producers = [producer(&queue, 0, 2), producer(&queue, 1, 2)];
+        take_in_order(&queue, &[2, 2]);
+        producers.into_iter().for_each(|producer| producer.join().unwrap());
+        assert!(queue.is_empty());
     });
 }
 
 #[test]
 fn loom_a_push_is_taken_or_handed_back_never_both() {
-    loom::model(|| {
+    model_bounded(3, || {
         let drops = Arc::new(AtomicUsize::new(0));
-        let queue = Arc::new(ConcurrentQueue::new());
+        let queue = Arc::new(ConcurrentQueue::with_slots(1));
         let producers: Vec<_> = (0..2)
             .map(|_| {
-                let (queue, item) = (Arc::clone(&queue), Counted(Arc::clone(&drops)));
-                thread::spawn(move || match queue.push(item, None, Ticks(0)) {
-                    Ok(_) => 0,
-                    Err(Closed(item)) => {
-                        drop(item);
-                        1
-                    }
+                let (queue, drops) = (Arc::clone(&queue), Arc::clone(&drops));
+                thread::spawn(move || {
+                    let push = |_| match queue.push(Counted(Arc::clone(&drops)), None, Ticks(0)) {
+                        Ok(()) => true,
+                        Err(Closed(item)) => {
+                            drop(item);
+                            false
+                        }
+                    };
+                    let (first, second) = (push(0), push(1));
+                    assert!(first || !second, "once refused, always refused");
+                    usize::from(!first) + usize::from(!second)
                 })
             })
             .collect();
         let taken = queue.take_batch().len();
         let left = queue.close().len();
         let back: usize = producers.into_iter().map(|producer| producer.join().unwrap()).sum();
-        assert_eq!(taken + left + back, 2);
+        assert_eq!(taken + left + back, 4);
         assert!(queue.is_closed());
         assert_eq!(queue.take_batch().len(), 0);
-        assert_eq!(drops.load(Ordering::SeqCst), 2);
+        assert_eq!(drops.load(Ordering::SeqCst), 4);
     });
 }
 
@@ -135,7 +107,7 @@ fn loom_a_push_is_taken_or_handed_back_never_both() {
 fn loom_items_that_nobody_took_are_dropped_once() {
     loom::model(|| {
         let drops = Arc::new(AtomicUsize::new(0));
-        let queue = Arc::new(ConcurrentQueue::new());
+        let queue = Arc::new(ConcurrentQueue::with_slots(1));
         let producer = {
             let (queue, item) = (Arc::clone(&queue), Counted(Arc::clone(&drops)));
             thread::spawn(move || drop(queue.push(item, None, Ticks(0))))

@@ -22,7 +22,7 @@ fn push_on_threads(ring: &Arc<SignalRing>) -> Vec<thread::JoinHandle<bool>> {
 #[test]
 fn loom_two_handlers_lose_nothing_and_tear_nothing() {
     loom::model(|| {
-        let ring = Arc::new(SignalRing::starting_at(u64::MAX, 2));
+        let ring = Arc::new(SignalRing::of(Bounded::starting_at(u64::MAX, 2)));
         let handlers = push_on_threads(&ring);
         let mut seen = Vec::new();
         while seen.len() < 2 {
@@ -41,7 +41,7 @@ fn loom_two_handlers_lose_nothing_and_tear_nothing() {
 #[test]
 fn loom_a_full_ring_refuses_and_counts_what_it_refused() {
     loom::model(|| {
-        let ring = Arc::new(SignalRing::starting_at(7, 2));
+        let ring = Arc::new(SignalRing::of(Bounded::starting_at(7, 2)));
         assert!(ring.push(arrival(9)));
         let handlers = push_on_threads(&ring);
         let mut seen: Vec<_> = ring.pop().into_iter().collect();

@@ -1,0 +1,252 @@
+//! Where posts go while the ring is full: a stack of links that is taken whole.
+//!
+//! Any thread pushes with one compare-and-swap, and the taker takes everything with another, if it is still what
+//! it saw. Nobody ever takes a single link off a stack that others push onto, which is where such stacks go
+//! wrong (the ABA problem); and a link that the taker saw is freed by that taker alone, so while it looks, no
+//! other link can have that address.
+//!
+//! A link is a box that goes with its item, or part of a node that its owner keeps and that the item itself keeps
+//! alive.
+
+use std::iter::FusedIterator;
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::ptr::{self, NonNull};
+
+use super::Posted;
+use crate::sync::{AtomicPtr, Ordering, UnsafeCell};
+
+/// One place in the overflow.
+pub(crate) struct Link<T> {
+    body: UnsafeCell<Body<T>>,
+    is_kept: bool,
+}
+
+struct Body<T> {
+    /// The link that was pushed before; once taken, the one after.
+    other: *mut Link<T>,
+    posted: MaybeUninit<Posted<T>>,
+}
+
+// SAFETY: a link's body is touched by its pusher until it is in the stack, and by its taker from then on.
+unsafe impl<T: Send> Send for Link<T> {}
+// SAFETY: as above; no reference to the body is given out.
+unsafe impl<T: Send> Sync for Link<T> {}
+
+impl<T> Link<T> {
+    fn new(posted: MaybeUninit<Posted<T>>, is_kept: bool) -> Self {
+        Self { body: UnsafeCell::new(Body { other: ptr::null_mut(), posted }), is_kept }
+    }
+
+    /// A link that is part of something that lives on; nothing is in it.
+    pub(crate) fn kept() -> Self {
+        Self::new(MaybeUninit::uninit(), true)
+    }
+}
+
+/// See the [module](self).
+pub(super) struct Overflow<T> {
+    /// The newest link; null when nothing overflowed, [`closed`] when nothing is taken in any more.
+    newest: AtomicPtr<Link<T>>,
+    /// An `AtomicPtr` is `Send` whatever it points to, and this is not.
+    _items: PhantomData<*mut T>,
+}
+
+// SAFETY: the stack owns its items and gives them away whole; moving it moves them.
+unsafe impl<T: Send> Send for Overflow<T> {}
+// SAFETY: all that a shared stack does is to move items in and out, through one atomic word.
+unsafe impl<T: Send> Sync for Overflow<T> {}
+
+/// What was the newest link when the taker looked.
+#[derive(Debug)]
+pub(super) struct Seen<T>(*mut Link<T>);
+
+impl<T> Seen<T> {
+    /// Nothing to take.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_null() || self.0 == closed()
+    }
+}
+
+/// The word of a closed stack: no link has an odd address.
+fn closed<T>() -> *mut Link<T> {
+    ptr::without_provenance_mut(1)
+}
+
+impl<T> Overflow<T> {
+    pub(super) fn new() -> Self {
+        Self { newest: AtomicPtr::new(ptr::null_mut()), _items: PhantomData }
+    }
+
+    /// Whether a post has to go here, or nowhere. Acquire: see the order in [`super`].
+    #[inline]
+    pub(super) fn is_in_use(&self) -> bool {
+        !self.newest.load(Ordering::Acquire).is_null()
+    }
+
+    /// Whether nothing is in. One total order has this and every push in it.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        Seen(self.newest.load(Ordering::SeqCst)).is_empty()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.newest.load(Ordering::Acquire) == closed()
+    }
+
+    /// Pushes `posted` in a link of its own.
+    pub(super) fn push(&self, posted: Posted<T>) -> Result<(), Posted<T>> {
+        let link = Box::into_raw(Box::new(Link::new(MaybeUninit::new(posted), false)));
+        // SAFETY: the box is ours, and filled.
+        if unsafe { self.push_link(link) } {
+            return Ok(());
+        }
+        // SAFETY: it was refused: the box is ours again.
+        let link = unsafe { Box::from_raw(link) };
+        // SAFETY: and still filled.
+        Err(link.body.with_mut(|body| unsafe { (*body).posted.assume_init_read() }))
+    }
+
+    /// Pushes `posted` in `link`.
+    ///
+    /// # Safety
+    ///
+    /// `link` is a [`Link::kept`] that nothing is in, and lives until `posted` has been taken: what is posted
+    /// may be what keeps it alive.
+    pub(super) unsafe fn push_kept(
+        &self,
+        posted: Posted<T>,
+        link: NonNull<Link<T>>,
+    ) -> Result<(), Posted<T>> {
+        let link = link.as_ptr();
+        // SAFETY: the caller gives us the link, with nothing in it, to nobody else's knowledge.
+        unsafe { (*link).body.with_mut(|body| (*body).posted.write(posted)) };
+        // SAFETY: it is ours, and filled.
+        if unsafe { self.push_link(link) } {
+            return Ok(());
+        }
+        // SAFETY: it was refused: it is ours still, and filled.
+        Err(unsafe { (*link).body.with_mut(|body| (*body).posted.assume_init_read()) })
+    }
+
+    /// False: the stack is closed.
+    ///
+    /// # Safety
+    ///
+    /// `link` is the caller's alone and filled, and stays alive in the stack.
+    unsafe fn push_link(&self, link: *mut Link<T>) -> bool {
+        let mut found = self.newest.load(Ordering::Relaxed);
+        loop {
+            if found == closed() {
+                return false;
+            }
+            // SAFETY: until the exchange succeeds, the link is the caller's.
+            unsafe { (*link).body.with_mut(|body| (*body).other = found) };
+            // Release hands the link over. An older one was released by its own push, and this exchange
+            // continues that release sequence: one acquire at the taker covers the whole stack.
+            match self.newest.compare_exchange_weak(found, link, Ordering::SeqCst, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(now) => found = now,
+            }
+        }
+    }
+
+    /// What there is to take.
+    #[inline]
+    pub(super) fn look(&self) -> Seen<T> {
+        Seen(self.newest.load(Ordering::Acquire))
+    }
+
+    /// Takes all links, if the newest is still the one that was seen.
+    pub(super) fn take(&self, seen: &Seen<T>) -> Option<Chain<T>> {
+        let newest = seen.0;
+        // Release, for who then finds the stack empty: see the order in `super`.
+        self.newest
+            .compare_exchange(newest, ptr::null_mut(), Ordering::AcqRel, Ordering::Relaxed)
+            // SAFETY: the acquire covers every link, and the exchange took them off the stack.
+            .map(|taken| unsafe { Chain::from_newest(taken) })
+            .ok()
+    }
+
+    /// Refuses every push from now on, and takes what is in.
+    pub(super) fn close(&self) -> Chain<T> {
+        let found = self.newest.swap(closed(), Ordering::SeqCst);
+        // SAFETY: as in `take`.
+        if Seen(found).is_empty() { Chain::empty() } else { unsafe { Chain::from_newest(found) } }
+    }
+}
+
+impl<T> Drop for Overflow<T> {
+    fn drop(&mut self) {
+        drop(self.close());
+    }
+}
+
+/// Links that were taken, oldest first.
+pub(super) struct Chain<T> {
+    /// The oldest link that is left; its `other` was turned around.
+    oldest: *mut Link<T>,
+    len: usize,
+}
+
+// SAFETY: a chain owns its items alone.
+unsafe impl<T: Send> Send for Chain<T> {}
+
+impl<T> Chain<T> {
+    pub(super) const fn empty() -> Self {
+        Self { oldest: ptr::null_mut(), len: 0 }
+    }
+
+    /// # Safety
+    ///
+    /// The links from `newest` on were taken off the stack with acquire ordering, and are the caller's.
+    unsafe fn from_newest(newest: *mut Link<T>) -> Self {
+        let mut chain = Self::empty();
+        let mut next = newest;
+        while !next.is_null() {
+            let link = next;
+            let newer = chain.oldest;
+            // SAFETY: the link was published by its push and is alive: its item was not taken out yet.
+            next = unsafe { (*link).body.with_mut(|body| std::mem::replace(&mut (*body).other, newer)) };
+            chain.oldest = link;
+            chain.len += 1;
+        }
+        chain
+    }
+}
+
+impl<T> Iterator for Chain<T> {
+    type Item = Posted<T>;
+
+    fn next(&mut self) -> Option<Posted<T>> {
+        if self.oldest.is_null() {
+            return None;
+        }
+        let link = self.oldest;
+        // SAFETY: the chain owns the link, which is alive as long as its item was not taken out.
+        let is_kept = unsafe { (*link).is_kept };
+        // SAFETY: as above; each item is taken out here, once.
+        let (newer, posted) =
+            unsafe { (*link).body.with_mut(|body| ((*body).other, (*body).posted.assume_init_read())) };
+        if !is_kept {
+            // SAFETY: it came out of a box, and leaves the chain here, once.
+            drop(unsafe { Box::from_raw(link) });
+        }
+        self.oldest = newer;
+        self.len -= 1;
+        Some(posted)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.len, Some(self.len))
+    }
+}
+
+impl<T> ExactSizeIterator for Chain<T> {}
+impl<T> FusedIterator for Chain<T> {}
+
+impl<T> Drop for Chain<T> {
+    fn drop(&mut self) {
+        self.for_each(drop);
+    }
+}

@@ -1,0 +1,85 @@
+//! Every interleaving of producers and a loop that waits, with nothing between them but a counter.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering as Std};
+
+use loom::sync::Notify;
+use loom::sync::atomic::AtomicU32;
+use loom::thread;
+
+use super::*;
+use crate::poller::Wake;
+use crate::sync::model_bounded;
+
+/// What a loop waits on. Counts how often it was woken.
+pub(crate) struct Bell {
+    notify: Notify,
+    calls: AtomicUsize,
+}
+
+impl Bell {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { notify: Notify::new(), calls: AtomicUsize::new(0) })
+    }
+
+    pub(crate) fn wait(&self) {
+        self.notify.wait();
+    }
+
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.load(Std::SeqCst)
+    }
+}
+
+impl Wake for Bell {
+    fn wake(&self) {
+        self.calls.fetch_add(1, Std::SeqCst);
+        self.notify.notify();
+    }
+}
+
+/// A lost wake-up is a deadlock here, and loom reports it.
+#[test]
+fn loom_l08_no_wake_up_is_lost_and_each_announcement_is_answered_once() {
+    model_bounded(4, || {
+        let bell = Bell::new();
+        let shared = Arc::new((AtomicU32::new(0), WakeUp::new(Waker::new(bell.clone()))));
+        let producers: Vec<_> = (0..2)
+            .map(|_| {
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || {
+                    shared.0.fetch_add(1, Ordering::SeqCst);
+                    shared.1.wake();
+                })
+            })
+            .collect();
+        let (news, wake_up) = &*shared;
+        let mut announced = 0;
+        while news.load(Ordering::SeqCst) < 2 {
+            wake_up.announce();
+            announced += 1;
+            if news.load(Ordering::SeqCst) < 2 {
+                bell.wait();
+            }
+            wake_up.withdraw();
+        }
+        producers.into_iter().for_each(|producer| producer.join().unwrap());
+        assert!(bell.calls() <= announced);
+    });
+}
+
+#[test]
+fn loom_b08_a_loop_that_is_awake_is_not_woken() {
+    loom::model(|| {
+        let bell = Bell::new();
+        let wake_up = Arc::new(WakeUp::new(Waker::new(bell.clone())));
+        wake_up.announce();
+        wake_up.withdraw();
+        let producer = {
+            let wake_up = Arc::clone(&wake_up);
+            thread::spawn(move || wake_up.wake())
+        };
+        producer.join().unwrap();
+        assert_eq!(bell.calls(), 0);
+    });
+}

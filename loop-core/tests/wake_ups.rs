@@ -1,0 +1,213 @@
+//! What a wake-up costs in system calls: one for any number of posts to a loop that waits, none for a loop that is
+//! awake. Counted at the poller's wake-up, which is where the system call is.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use loop_core::poller::os::OsPoller;
+use loop_core::poller::{Interest, Poller, PollerError, Ready, Source, Wake, Waker};
+use loop_core::{Builtin, EventLoop, Handle, KeptPost};
+use loop_probes::clock::SystemClock;
+use loop_probes::event::Event;
+use loop_probes::recorder::{Capture, Recorder};
+
+use crate::kit::{ms, pick};
+
+/// Counts what is woken, and passes it on.
+struct Counted {
+    inner: Waker,
+    calls: Arc<AtomicU32>,
+}
+
+impl Wake for Counted {
+    fn wake(&self) {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        self.inner.wake();
+    }
+}
+
+/// The machine's poller, which says when a wait begins and does not let it end before it may.
+struct Gate {
+    inner: OsPoller,
+    calls: Arc<AtomicU32>,
+    /// Gets the timeout of each wait that is none of zero.
+    waits: mpsc::Sender<Option<Duration>>,
+    may_end: mpsc::Receiver<()>,
+}
+
+impl Poller for Gate {
+    fn add(&mut self, source: Source, interest: Interest, key: usize) -> Result<(), PollerError> {
+        self.inner.add(source, interest, key)
+    }
+
+    fn modify(&mut self, key: usize, interest: Interest) -> Result<(), PollerError> {
+        self.inner.modify(key, interest)
+    }
+
+    fn delete(&mut self, key: usize) -> Result<Source, PollerError> {
+        self.inner.delete(key)
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>, out: &mut Vec<Ready>) -> io::Result<()> {
+        if timeout != Some(Duration::ZERO) {
+            self.waits.send(timeout).unwrap();
+            self.may_end.recv().unwrap();
+        }
+        self.inner.wait(timeout, out)
+    }
+
+    fn waker(&self) -> Waker {
+        Waker::new(Arc::new(Counted { inner: self.inner.waker(), calls: Arc::clone(&self.calls) }))
+    }
+}
+
+/// A loop on a thread of its own, held at the start of each of its waits.
+struct Held {
+    handle: Handle<Builtin>,
+    calls: Arc<AtomicU32>,
+    waits: mpsc::Receiver<Option<Duration>>,
+    may_end: mpsc::Sender<()>,
+    thread: thread::JoinHandle<Capture>,
+}
+
+impl Held {
+    fn start() -> Self {
+        let (waits_from, waits) = mpsc::channel();
+        let (may_end, may_end_at) = mpsc::channel();
+        let (handle_from, handle_at) = mpsc::channel();
+        let calls = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&calls);
+        let thread = thread::spawn(move || {
+            let inner = OsPoller::new().unwrap();
+            let poller = Gate { inner, calls: counted, waits: waits_from, may_end: may_end_at };
+            let (recorder, capture) = Recorder::capture();
+            let builder = EventLoop::<Builtin>::builder().recorder(recorder);
+            let mut event_loop = builder.build_on(SystemClock::new(), poller);
+            event_loop.with(|cx| cx.hold("test"));
+            handle_from.send(event_loop.handle()).unwrap();
+            event_loop.run().unwrap();
+            capture
+        });
+        Self { handle: handle_at.recv().unwrap(), calls, waits, may_end, thread }
+    }
+
+    fn calls(&self) -> u32 {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    fn wait_begins(&self) {
+        assert_eq!(self.waits.recv().unwrap(), None, "nothing but a wake-up ends this wait");
+    }
+
+    /// Ends the loop, and says how many pushes each wake-up stood for.
+    fn end(self) -> Vec<u32> {
+        self.handle.post(Builtin::remote("end", |cx| cx.release("test"))).unwrap();
+        self.may_end.send(()).unwrap();
+        let events: Vec<_> = self.thread.join().unwrap().take().into_iter().map(|(_, event)| event).collect();
+        pick!(events, Event::Wake { coalesced, .. } => coalesced + 1)
+    }
+}
+
+/// Calls `f` on so many threads at once.
+fn on_threads(threads: u32, f: impl Fn(u32) + Sync) {
+    thread::scope(|scope| {
+        for number in 0..threads {
+            let f = &f;
+            scope.spawn(move || f(number));
+        }
+    });
+}
+
+#[test]
+fn b08_any_number_of_posts_to_a_loop_that_waits_is_one_system_call() {
+    let held = Held::start();
+    held.wait_begins();
+    let post = |_| {
+        // More than the ring has slots: those that overflow cost none, either.
+        for _ in 0..10_000 {
+            held.handle.post(Builtin::remote("posted", |_| ())).unwrap();
+        }
+        held.handle.wake();
+        held.handle.hold();
+        held.handle.release();
+    };
+    on_threads(4, post);
+    assert_eq!(held.calls(), 1);
+    held.may_end.send(()).unwrap();
+    held.wait_begins();
+    assert_eq!(held.calls(), 1);
+    let pushes = held.end();
+    assert_eq!(pushes[0], 4 * 10_003);
+    assert_eq!(pushes.len(), 2);
+}
+
+#[test]
+fn b08_posts_to_a_loop_that_is_awake_are_no_system_call() {
+    let held = Held::start();
+    held.wait_begins();
+    let (started, is_awake) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel();
+    let busy = Builtin::remote("busy", move |_| {
+        started.send(()).unwrap();
+        may_go_on.recv().unwrap();
+    });
+    held.handle.post(busy).unwrap();
+    held.may_end.send(()).unwrap();
+    is_awake.recv().unwrap();
+    assert_eq!(held.calls(), 1);
+    on_threads(4, |_| {
+        for _ in 0..100 {
+            held.handle.post(Builtin::remote("posted", |_| ())).unwrap();
+            held.handle.wake();
+        }
+    });
+    go_on.send(()).unwrap();
+    // The next wait begins only after all of them ran: nothing was left behind.
+    held.wait_begins();
+    assert_eq!(held.calls(), 1);
+    let pushes = held.end();
+    assert_eq!(pushes.iter().sum::<u32>(), 1 + 4 * 200 + 1);
+}
+
+#[test]
+fn l05_l08_stop_wake_hold_and_a_kept_post_each_end_a_wait() {
+    let held = Held::start();
+    let kept = held.handle.keep(|| Builtin::remote("kept", |_| ()));
+    let mut calls = 0;
+    for end in
+        [&(|| held.handle.wake()) as &dyn Fn(), &|| held.handle.hold(), &|| held.handle.release(), &|| {
+            assert_eq!(kept.post().unwrap(), KeptPost::Queued)
+        }]
+    {
+        held.wait_begins();
+        end();
+        calls += 1;
+        assert_eq!(held.calls(), calls);
+        held.may_end.send(()).unwrap();
+    }
+    held.wait_begins();
+    held.handle.stop();
+    held.may_end.send(()).unwrap();
+    held.thread.join().unwrap();
+}
+
+/// The completions of a pool come in through the same queue.
+#[test]
+fn b08_b11_a_finished_job_wakes_a_loop_that_waits() {
+    let mut event_loop = EventLoop::<Builtin>::new().unwrap();
+    let tag = loop_core::TagOf::Global(loop_core::task::tag::tag_of_label("job"));
+    event_loop.with(|cx| {
+        let run = |_: &loop_core::work_pool::Worker<'_>| {
+            thread::sleep(ms(5));
+            Builtin::remote("done", |_| ())
+        };
+        cx.work(tag, run, |_| unreachable!("the job does not panic")).unwrap();
+    });
+    event_loop.run().unwrap();
+    assert_eq!(event_loop.metrics().tasks_run, 1);
+    assert!(event_loop.metrics().polls <= 4, "{:?}", event_loop.metrics());
+}
