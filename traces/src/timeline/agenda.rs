@@ -9,8 +9,9 @@ mod workers;
 
 pub use workers::{AgendaWorker, Rendezvous, RendezvousStats};
 
-use loop_probes::event::{Outcome, Priority, WorkerPhase};
+use loop_probes::event::{Event, Outcome, Priority};
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
+use loop_probes::stamped::Stamped;
 
 use super::config::TimelineConfig;
 use super::failed;
@@ -22,14 +23,14 @@ use workers::AgendaWorkers;
 
 /// A tasklet that a worker ran.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct TaskletRun {
-    pub(crate) task: TaskId,
-    pub(crate) tag: Tag,
-    pub(crate) priority: Priority,
-    pub(crate) outcome: Outcome,
-    pub(crate) queued: Timestamp,
-    pub(crate) start: Timestamp,
-    pub(crate) end: Timestamp,
+struct TaskletRun {
+    task: TaskId,
+    tag: Tag,
+    priority: Priority,
+    outcome: Outcome,
+    queued: Timestamp,
+    start: Timestamp,
+    end: Timestamp,
 }
 
 /// The tasklet that has waited longest in its priority.
@@ -198,8 +199,25 @@ impl Agenda {
         self.priorities[..place(priority)].iter().map(|higher| higher.ran).fold(0, u64::saturating_add)
     }
 
-    /// A tasklet was added; gives how many wait in all priorities.
-    pub(crate) fn added_one(&mut self, at: Timestamp, task: TaskId, priority: Priority, depth: u32) -> u64 {
+    /// Takes in what `stamped` says of the agenda, if anything.
+    pub(crate) fn see(&mut self, stamped: &Stamped) {
+        let Stamped { at, source, event } = *stamped;
+        match event {
+            Event::AgendaAdded { task, priority, depth, .. } => self.added_one(at, task, priority, depth),
+            Event::AgendaRan { task, tag, priority, worker, outcome, queued, start } => {
+                let run = TaskletRun { task, tag, priority, outcome, queued, start, end: at };
+                self.ran_one(source, worker, run);
+            }
+            Event::WorkerState { worker, from, to } => self.workers.changed(source, worker, from, to, at),
+            Event::GcRendezvous { arrived, expected, start } => {
+                self.rendezvous.add(Rendezvous { at, arrived, expected, waited_ns: at.ns_since(start) });
+            }
+            Event::Lost { .. } => self.lost(),
+            _ => {}
+        }
+    }
+
+    fn added_one(&mut self, at: Timestamp, task: TaskId, priority: Priority, depth: u32) {
         let higher_ran = self.higher_ran(priority);
         let stats = &mut self.priorities[place(priority)];
         let before = stats.waiting.depth();
@@ -207,10 +225,9 @@ impl Agenda {
         stats.waiting.added(at, task, depth, higher_ran);
         stats.depth_max = stats.depth_max.max(depth);
         stats.sample(at, before);
-        self.waiting()
     }
 
-    pub(crate) fn ran_one(&mut self, source: SourceId, worker: u16, run: TaskletRun) {
+    fn ran_one(&mut self, source: SourceId, worker: u16, run: TaskletRun) {
         let TaskletRun { task, priority, outcome, queued, start, end, .. } = run;
         let higher_ran = self.higher_ran(priority);
         let stats = &mut self.priorities[place(priority)];
@@ -230,19 +247,8 @@ impl Agenda {
         self.workers.ran(source, worker, &run);
     }
 
-    pub(crate) fn worker_changed(
-        &mut self,
-        source: SourceId,
-        worker: u16,
-        from: WorkerPhase,
-        to: WorkerPhase,
-        at: Timestamp,
-    ) {
-        self.workers.changed(source, worker, from, to, at);
-    }
-
     /// Records are missing: nobody knows what still waits until something is added.
-    pub(crate) fn lost(&mut self) {
+    fn lost(&mut self) {
         for priority in &mut self.priorities {
             priority.waiting.forget();
         }

@@ -5,7 +5,6 @@ use loop_probes::event::{Event, Origin, Outcome, Queue, RefKind};
 use loop_probes::ids::SourceId;
 use loop_probes::stamped::Stamped;
 
-use super::agenda::{Rendezvous, TaskletRun};
 use super::gc::{GcLook, GcRun};
 use super::open_tick::OpenTick;
 use super::program::{Trouble, TroubleKind};
@@ -122,13 +121,13 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
             timeline.worked(tag, run, outcome);
         }
         Event::WorkSettled { .. } => timeline.work.settled += 1,
-        Event::AgendaAdded { task, priority, depth, .. } => {
-            let waiting = timeline.agenda.added_one(at, task, priority, depth);
-            timeline.queues.queue_mut(Queue::Agenda).reached(u32::try_from(waiting).unwrap_or(u32::MAX));
+        Event::AgendaAdded { .. } => {
+            timeline.agenda.see(stamped);
+            let waiting = u32::try_from(timeline.agenda.waiting()).unwrap_or(u32::MAX);
+            timeline.queues.queue_mut(Queue::Agenda).reached(waiting);
         }
-        Event::AgendaRan { task, tag, priority, worker, outcome, queued, start } => {
-            let tasklet = TaskletRun { task, tag, priority, outcome, queued, start, end: at };
-            timeline.agenda.ran_one(source, worker, tasklet);
+        Event::AgendaRan { task, tag, outcome, queued, start, .. } => {
+            timeline.agenda.see(stamped);
             let run =
                 WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns: start.ns_since(queued) };
             // What was cancelled never ran.
@@ -136,13 +135,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
                 timeline.worked(tag, run, outcome);
             }
         }
-        Event::WorkerState { worker, from, to } => {
-            timeline.agenda.worker_changed(source, worker, from, to, at);
-        }
-        Event::GcRendezvous { arrived, expected, start } => {
-            let waited_ns = at.ns_since(start);
-            timeline.agenda.rendezvous.add(Rendezvous { at, arrived, expected, waited_ns });
-        }
+        Event::WorkerState { .. } | Event::GcRendezvous { .. } => timeline.agenda.see(stamped),
         Event::Wake { coalesced, .. } => {
             timeline.wakes.count += 1;
             timeline.wakes.coalesced += u64::from(coalesced);
@@ -196,7 +189,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         }
         Event::Lost { count, .. } => {
             timeline.lost_records = timeline.lost_records.saturating_add(count);
-            timeline.agenda.lost();
+            timeline.agenda.see(stamped);
             if let Some(place) = place {
                 timeline.open[place].lost();
             }

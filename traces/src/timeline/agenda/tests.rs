@@ -1,5 +1,7 @@
 //! Tests of the agenda's fold: who waits, who starves, what races and gaps between emitters do to it.
 
+use loop_probes::event::WorkerPhase;
+
 use super::*;
 
 const LOW: Priority = Priority::Low;
@@ -110,7 +112,8 @@ fn depth_is_sampled_by_tenths_of_a_second_with_the_empty_ones_between() {
 fn workers_have_a_state_a_share_and_stops() {
     let mut agenda = agenda();
     let change = |agenda: &mut Agenda, at, from, to| {
-        agenda.worker_changed(SourceId(7), 2, from, to, Timestamp(at));
+        let event = Event::WorkerState { worker: 2, from, to };
+        agenda.see(&Stamped { at: Timestamp(at), source: SourceId(7), event });
     };
     change(&mut agenda, 100, WorkerPhase::Idle, WorkerPhase::Run);
     agenda.ran_one(SourceId(7), 2, ran(1, LOW, 90, 100, 150));

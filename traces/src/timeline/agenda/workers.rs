@@ -149,7 +149,7 @@ impl RendezvousStats {
         Self { count: 0, failed: 0, waited_ns: Histogram::new(), recent }
     }
 
-    pub(crate) fn add(&mut self, rendezvous: Rendezvous) {
+    pub(super) fn add(&mut self, rendezvous: Rendezvous) {
         self.count += 1;
         self.failed += u64::from(rendezvous.is_failed());
         self.waited_ns.record(rendezvous.waited_ns);
