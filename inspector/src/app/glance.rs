@@ -3,6 +3,12 @@
 //! Not for every frame: quantiles, sums and sorting would cost more than drawing does, and numbers that
 //! change thirty times a second cannot be read. The strip of ticks does not wait for this.
 
+mod agenda;
+mod alive;
+
+pub use agenda::{AgendaFigures, PriorityRow, Starving, WorkerRow};
+pub use alive::{AliveFigures, HeldRow};
+
 use std::cmp::Ordering;
 
 use loop_probes::event::{GcAction, GcMode, Queue};
@@ -240,6 +246,10 @@ pub struct Glance {
     pub signal_latency_ns_p99: u64,
     /// Signals dropped.
     pub signals_dropped: u64,
+    /// The agenda, where there is one.
+    pub agenda: Option<AgendaFigures>,
+    /// What keeps the loop alive.
+    pub alive: AliveFigures,
 }
 
 impl Glance {
@@ -257,6 +267,8 @@ impl Glance {
             microtasks: microtasks(timeline),
             gc: gc(timeline),
             signals_dropped: timeline.signals.dropped,
+            agenda: AgendaFigures::read(timeline, now),
+            alive: AliveFigures::read(timeline),
             ..Self::default()
         };
         glance.read_signals(timeline);

@@ -6,7 +6,7 @@ use loop_traces::timeline::TickSummary;
 
 use super::fold::Fold;
 use super::glance::{Glance, Order};
-use super::layout::Pane;
+use super::layout::{Extras, Pane};
 use super::lists::LateRow;
 use super::message::Process;
 use super::playback_info::PlaybackInfo;
@@ -59,6 +59,10 @@ pub enum View {
     Timers,
     /// The events themselves.
     Log,
+    /// What keeps the loop alive, and what comes to it from outside.
+    Loop,
+    /// The agenda.
+    Agenda,
 }
 
 impl View {
@@ -71,6 +75,8 @@ impl View {
             Self::Tasks => "tasks",
             Self::Timers => "timers",
             Self::Log => "log",
+            Self::Loop => "loop",
+            Self::Agenda => "agenda",
         }
     }
 }
@@ -205,6 +211,12 @@ impl State {
     #[must_use]
     pub fn picture(&self) -> &Fold {
         self.frozen.as_deref().map_or(&self.fold, |frozen| &frozen.fold)
+    }
+
+    /// The panes of the overview beyond those of every loop.
+    #[must_use]
+    pub const fn extras(&self) -> Extras {
+        Extras { agenda: self.glance.agenda.is_some(), alive: !self.glance.alive.held.is_empty() }
     }
 
     /// The moment that is drawn.

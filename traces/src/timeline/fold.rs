@@ -123,7 +123,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         Event::WorkSettled { .. } => timeline.work.settled += 1,
         Event::AgendaAdded { .. } => {
             timeline.agenda.see(stamped);
-            let waiting = u32::try_from(timeline.agenda.waiting()).unwrap_or(u32::MAX);
+            let waiting = timeline.agenda_waiting();
             timeline.queues.queue_mut(Queue::Agenda).reached(waiting);
         }
         Event::AgendaRan { task, tag, outcome, queued, start, .. } => {
@@ -225,6 +225,11 @@ impl Timeline {
     }
 
     fn tick_started(&mut self, place: Option<usize>, tick: u64, stamped: &Stamped) {
+        if self.agenda.is_seen() {
+            // Nobody else samples it: the agenda is not the loop's own queue.
+            let waiting = self.agenda_waiting();
+            self.queues.queue_mut(Queue::Agenda).sampled(waiting);
+        }
         let Some(place) = place else { return };
         let open = &mut self.open[place];
         if open.open {
@@ -256,6 +261,10 @@ impl Timeline {
             self.stalls.add(Stall { tick: summary, blame, spans: spans.into() });
         }
         self.ticks.add(summary, spans);
+    }
+
+    fn agenda_waiting(&self) -> u32 {
+        u32::try_from(self.agenda.waiting()).unwrap_or(u32::MAX)
     }
 
     fn worked(&mut self, tag: loop_probes::ids::Tag, run: WorstRun, outcome: Outcome) {

@@ -1,0 +1,55 @@
+//! What keeps the loop alive, by name, and how fresh that list is.
+
+use loop_probes::event::RefKind;
+use loop_probes::ids::Timestamp;
+use loop_traces::timeline::Timeline;
+
+/// So many references of one name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldRow {
+    /// What they are.
+    pub what: RefKind,
+    /// Their name.
+    pub name: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// What keeps the loop alive.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AliveFigures {
+    /// By kind, then most of a name first.
+    pub held: Vec<HeldRow>,
+    /// References of each kind of which there are any.
+    pub kinds: Vec<(RefKind, u64)>,
+    /// When the snapshot was taken with which the list begins.
+    pub as_of: Option<Timestamp>,
+    /// Parts for which the snapshot had no room.
+    pub left_out: u64,
+}
+
+impl AliveFigures {
+    /// What is referenced now.
+    #[must_use]
+    pub fn read(timeline: &Timeline) -> Self {
+        let keep_alive = &timeline.keep_alive;
+        let held = keep_alive.held().into_iter().map(|held| HeldRow {
+            what: held.name.what,
+            name: held.name.describe(&timeline.labels),
+            count: held.count,
+        });
+        let kinds = RefKind::ALL.iter().filter_map(|what| Some((*what, keep_alive.kind(*what)?)));
+        Self {
+            held: held.collect(),
+            kinds: kinds.filter(|(_, count)| *count > 0).collect(),
+            as_of: keep_alive.as_of(),
+            left_out: keep_alive.left_out(),
+        }
+    }
+
+    /// All references together.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.kinds.iter().map(|(_, count)| *count).fold(0, u64::saturating_add)
+    }
+}
