@@ -71,15 +71,6 @@ impl<T> Recent<T> {
         self.kept.back_mut()
     }
 
-    /// Forgets the newest entry that equals `entry`; false where there is none.
-    pub(crate) fn take(&mut self, entry: &T) -> bool
-    where
-        T: PartialEq,
-    {
-        let place = self.kept.iter().rposition(|kept| kept == entry);
-        place.and_then(|place| self.kept.remove(place)).is_some()
-    }
-
     pub(crate) fn remove(&mut self, index: usize) -> Option<T> {
         self.kept.remove(index)
     }

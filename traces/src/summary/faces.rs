@@ -46,7 +46,7 @@ pub struct PrioritySummary {
     pub waiting: u64,
     /// Most tasklets that waited.
     pub depth_max: u64,
-    /// How long the oldest of those that waited at the end had waited by then; absent where none waited.
+    /// How long the oldest of those that waited at the end had waited at least; absent where none waited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_waiting_ns: Option<u64>,
     /// Most tasklets of a higher priority that ran while one of these waited.
@@ -208,7 +208,7 @@ fn priorities(agenda: &Agenda, end: Timestamp) -> Vec<PrioritySummary> {
         cancelled: stats.cancelled,
         waiting: u64::from(stats.waiting()),
         depth_max: u64::from(stats.depth_max),
-        oldest_waiting_ns: agenda.oldest(stats.priority).map(|oldest| end.ns_since(oldest.added)),
+        oldest_waiting_ns: agenda.oldest(stats.priority).map(|oldest| oldest.waited_ns(end)),
         passed_by_max: stats.passed_by_max,
         queue_wait_ns: stats.queue_wait_ns.percentiles(),
         run_ns: stats.run_ns.percentiles(),

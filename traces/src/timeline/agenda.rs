@@ -42,6 +42,17 @@ pub struct OldestWaiting {
     pub added: Timestamp,
     /// Tasklets of a higher priority that ran since.
     pub passed_by: u64,
+    /// A worker has been in something since then, which may be this one: what a worker took is told when it is
+    /// done.
+    pub taken_after: Option<Timestamp>,
+}
+
+impl OldestWaiting {
+    /// For how long it has waited at least.
+    #[must_use]
+    pub fn waited_ns(&self, now: Timestamp) -> u64 {
+        self.taken_after.map_or(now, |taken| taken.min(now)).ns_since(self.added)
+    }
 }
 
 /// One priority.
@@ -186,7 +197,8 @@ impl Agenda {
     pub fn oldest(&self, priority: Priority) -> Option<OldestWaiting> {
         let oldest = self.priority(priority).waiting.oldest()?;
         let passed_by = self.higher_ran(priority).saturating_sub(oldest.higher_ran);
-        Some(OldestWaiting { task: oldest.task, added: oldest.added, passed_by })
+        let taken_after = self.workers.longest_run_since();
+        Some(OldestWaiting { task: oldest.task, added: oldest.added, passed_by, taken_after })
     }
 
     /// Workers by number; those never heard of are empty.

@@ -135,7 +135,7 @@ fn priority_row(agenda: &Agenda, stats: &PriorityStats) -> PriorityRow {
 
 fn starving(row: &PriorityRow, now: Timestamp) -> Option<Starving> {
     let oldest = row.oldest?;
-    let waited_ns = now.ns_since(oldest.added);
+    let waited_ns = oldest.waited_ns(now);
     let starves = waited_ns > STARVING_NS && oldest.passed_by >= STARVING_PASSED_BY;
     starves.then_some(Starving { priority: row.priority, waited_ns, passed_by: oldest.passed_by })
 }

@@ -91,6 +91,9 @@ fn a_starving_priority_has_its_sentence() {
         let ran = Event::AgendaRan { task: TaskId(task), tag, priority, worker: 0, outcome, queued, start };
         events.push(stamped(at + 500, ran));
     }
+    // Idle, so that nobody can be in the one that waits.
+    let state_of = Event::WorkerState { worker: 0, from: WorkerPhase::Run, to: WorkerPhase::Idle };
+    events.push(stamped(400_600, state_of));
     update(&mut state, Message::Events(&events));
     frame(&mut state, Timestamp(90_001_000));
     press(&mut state, &[Key::Char('7')]);

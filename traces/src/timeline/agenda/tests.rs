@@ -31,8 +31,9 @@ fn a_low_tasklet_that_is_passed_over_is_seen_while_it_waits() {
         add(&mut agenda, 10 + task, task, Priority::High, 1);
         run(&mut agenda, ran(task, Priority::High, 10 + task, 11 + task, 12 + task));
     }
-    let oldest = OldestWaiting { task: TaskId(1), added: Timestamp(10), passed_by: 3 };
-    assert_eq!(agenda.oldest(LOW), Some(oldest));
+    let oldest = agenda.oldest(LOW).unwrap();
+    assert_eq!((oldest.task, oldest.added, oldest.passed_by), (TaskId(1), Timestamp(10), 3));
+    assert_eq!(oldest.waited_ns(Timestamp(500)), 6, "the worker's next may be it");
     assert_eq!((agenda.oldest(Priority::High), agenda.waiting()), (None, 1));
     run(&mut agenda, ran(1, LOW, 10, 40, 45));
     assert_eq!((agenda.oldest(LOW), agenda.waiting()), (None, 0));
@@ -55,12 +56,34 @@ fn the_depth_of_an_addition_corrects_what_a_gap_hid() {
 }
 
 #[test]
-fn a_run_that_is_told_before_its_addition_leaves_nothing_behind() {
+fn one_that_runs_again_waits_again() {
     let mut agenda = agenda();
-    run(&mut agenda, ran(1, LOW, 5, 6, 7));
-    add(&mut agenda, 8, 1, LOW, 1);
+    add(&mut agenda, 1, 1, LOW, 1);
+    // The same number is in its queue again before its first run is told.
+    add(&mut agenda, 9, 1, LOW, 1);
+    run(&mut agenda, ran(1, LOW, 1, 3, 9));
+    assert_eq!((agenda.waiting(), agenda.oldest(LOW).map(|oldest| oldest.added)), (1, Some(Timestamp(9))));
+    run(&mut agenda, ran(1, LOW, 9, 10, 12));
     assert_eq!((agenda.waiting(), agenda.oldest(LOW)), (0, None));
-    assert_eq!((agenda.added(), agenda.ran()), (1, 1));
+}
+
+#[test]
+fn what_may_be_running_has_waited_no_longer_than_until_it_may_have_been_taken() {
+    let mut agenda = agenda();
+    let change = |agenda: &mut Agenda, at, worker, from, to| {
+        let event = Event::WorkerState { worker, from, to };
+        agenda.see(&Stamped { at: Timestamp(at), source: SourceId(7), event });
+    };
+    add(&mut agenda, 10, 1, LOW, 1);
+    change(&mut agenda, 30, 0, WorkerPhase::Idle, WorkerPhase::Run);
+    let waited = |agenda: &Agenda| agenda.oldest(LOW).map(|oldest| oldest.waited_ns(Timestamp(500)));
+    assert_eq!(waited(&agenda), Some(20), "worker 0 may have it since 30");
+    change(&mut agenda, 60, 0, WorkerPhase::Run, WorkerPhase::Gc);
+    assert_eq!(waited(&agenda), Some(20), "a collection in the middle of it changes nothing");
+    run(&mut agenda, ran(7, Priority::High, 20, 30, 100));
+    assert_eq!(waited(&agenda), Some(90), "it was another one; the next may be it");
+    change(&mut agenda, 120, 0, WorkerPhase::Run, WorkerPhase::Idle);
+    assert_eq!(waited(&agenda), Some(490));
 }
 
 #[test]

@@ -1,17 +1,11 @@
 //! Tasklets of one priority that wait, the oldest first, as far as several emitters' records tell it.
 //!
-//! An addition and a run come from different threads, so a run may be told before its addition, and a gap may
-//! swallow either. An addition carries the true depth: entries beyond it must have gone, the oldest first,
-//! because a priority is first in, first out.
+//! A run is told when it is over, so until then nobody knows that its tasklet waits no more. An addition carries
+//! the true depth: entries beyond it have been taken, the oldest first, because a priority is first in, first out.
 
 use std::collections::VecDeque;
 
 use loop_probes::ids::{TaskId, Timestamp};
-
-use crate::recent::Recent;
-
-/// Runs remembered whose addition was not told yet.
-const EARLY_MAX: usize = 32;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -27,13 +21,11 @@ pub(super) struct Waiting {
     limit: usize,
     depth: u32,
     last_added: Timestamp,
-    early: Recent<TaskId>,
 }
 
 impl Waiting {
     pub(super) fn new(limit: usize) -> Self {
-        let (entries, early) = (VecDeque::new(), Recent::new(EARLY_MAX));
-        Self { entries, limit, depth: 0, last_added: Timestamp(0), early }
+        Self { entries: VecDeque::new(), limit, depth: 0, last_added: Timestamp(0) }
     }
 
     pub(super) const fn depth(&self) -> u32 {
@@ -46,27 +38,24 @@ impl Waiting {
 
     pub(super) fn added(&mut self, at: Timestamp, task: TaskId, depth: u32, higher_ran: u64) {
         self.last_added = self.last_added.max(at);
-        let ran_already = self.early.take(&task);
-        self.depth = depth.saturating_sub(u32::from(ran_already));
-        let others = self.depth.saturating_sub(u32::from(!ran_already)) as usize;
-        while self.entries.len() > others {
+        self.depth = depth;
+        while self.entries.len() > depth.saturating_sub(1) as usize {
             self.entries.pop_front();
         }
         // Beyond the limit the oldest stay: they are what somebody looks for.
-        if !ran_already && self.entries.len() < self.limit {
+        if self.entries.len() < self.limit {
             self.entries.push_back(Entry { task, added: at, higher_ran });
         }
     }
 
     /// A worker took the tasklet at `start`. Gives how many of a higher priority had run when it was added.
     pub(super) fn taken(&mut self, task: TaskId, start: Timestamp) -> Option<u64> {
-        let place = self.entries.iter().position(|entry| entry.task == task);
-        let entry = place.and_then(|place| self.entries.remove(place));
+        // One that runs again and again keeps its number: an entry from after the start is its next run's.
+        let is_it = |entry: &Entry| entry.task == task && entry.added <= start;
+        let entry = self.entries.iter().position(is_it).and_then(|place| self.entries.remove(place));
         // One that was taken before the last addition is not in the depth that this one told.
-        if entry.is_some() || (start >= self.last_added && self.depth > 0) {
+        if entry.is_some() || start >= self.last_added {
             self.depth = self.depth.saturating_sub(1);
-        } else {
-            self.early.push(task);
         }
         entry.map(|entry| entry.higher_ran)
     }

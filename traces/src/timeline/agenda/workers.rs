@@ -31,6 +31,8 @@ pub struct AgendaWorker {
     /// The emitter that told of it last: its own ring, or the loop's.
     pub source: Option<SourceId>,
     first_at: Option<Timestamp>,
+    /// Since when it has been in a tasklet of which nothing is told yet.
+    run_since: Option<Timestamp>,
 }
 
 impl AgendaWorker {
@@ -58,6 +60,11 @@ impl AgendaWorker {
 pub(super) struct AgendaWorkers(Vec<AgendaWorker>);
 
 impl AgendaWorkers {
+    /// Since when the worker that finished nothing for longest has been in a tasklet.
+    pub(super) fn longest_run_since(&self) -> Option<Timestamp> {
+        self.0.iter().filter_map(|worker| worker.run_since).min()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -86,6 +93,9 @@ impl AgendaWorkers {
         worker.busy_ns = worker.busy_ns.saturating_add(run_ns);
         worker.run_ns_max = worker.run_ns_max.max(run_ns);
         worker.last = Some((run.task, run.tag, run.end));
+        // Without a word of its state it is taken to go on with the next one.
+        let is_idle = worker.state.is_some_and(|(state, _)| state == WorkerPhase::Idle);
+        worker.run_since = (!is_idle).then_some(run.end);
     }
 
     pub(super) fn changed(
@@ -105,6 +115,12 @@ impl AgendaWorkers {
             worker.stopped_ns = worker.stopped_ns.saturating_add(at.ns_since(since));
         }
         worker.state = Some((to, at));
+        match to {
+            WorkerPhase::Idle => worker.run_since = None,
+            WorkerPhase::Run => drop(worker.run_since.get_or_insert(at)),
+            // It may stop in the middle of a tasklet.
+            WorkerPhase::Gc | WorkerPhase::EndGc => {}
+        }
     }
 }
 
