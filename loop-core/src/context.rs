@@ -49,6 +49,10 @@ impl<T: Task> Context<'_, T> {
     /// Queues a task behind all that wait.
     #[inline]
     pub fn post(&mut self, task: T) -> TaskId {
+        if self.core.on { self.post_recorded(task) } else { self.core.scheduler.queue_plain(task) }
+    }
+
+    fn post_recorded(&mut self, task: T) -> TaskId {
         let tag = self.core.tag(&task);
         let queued = self.stamp();
         let id = self.core.scheduler.new_id();
@@ -60,7 +64,7 @@ impl<T: Task> Context<'_, T> {
     /// Queues a microtask: it runs at the checkpoint after the current task, before any other task.
     #[inline]
     pub fn microtask(&mut self, task: T) {
-        self.core.scheduler.microtasks.push(task);
+        self.core.scheduler.microtasks_mut().push(task);
     }
 
     /// Posts `callback` to the deferred queue, where `key` runs once per drain however often it was posted:
@@ -68,7 +72,7 @@ impl<T: Task> Context<'_, T> {
     /// brings that about: a kept callback wakes nothing and keeps nothing alive. The answer is true where
     /// the key waits already: then `callback` is dropped and the first one stays.
     pub fn defer(&mut self, key: u64, callback: impl FnMut(&mut Context<'_, T>) -> bool + 'static) -> bool {
-        let existed = self.core.scheduler.deferred.post_with(key, || Box::new(callback));
+        let existed = self.core.scheduler.deferred_mut().post_with(key, || Box::new(callback));
         if self.core.on {
             // The latest boundary will do: nobody asks how long a key waits, and a reading costs more than a record.
             self.core.record(Event::DeferredPosted { key, existed });
@@ -78,7 +82,7 @@ impl<T: Task> Context<'_, T> {
 
     /// Takes a key back from the deferred queue; false where it does not wait there.
     pub fn undefer(&mut self, key: u64) -> bool {
-        let removed = self.core.scheduler.deferred.remove(key);
+        let removed = self.core.scheduler.deferred_mut().remove(key);
         if removed && self.core.on {
             self.stamp();
             self.core.record(Event::DeferredRemoved { key });

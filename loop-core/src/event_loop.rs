@@ -11,6 +11,7 @@ mod drain;
 mod gc;
 mod inbound;
 mod observe;
+mod plain;
 mod poll;
 mod ready;
 mod tick;

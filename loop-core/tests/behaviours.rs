@@ -24,6 +24,10 @@ mod model;
 #[cfg(test)]
 mod order;
 #[cfg(test)]
+mod policies;
+#[cfg(test)]
+mod quickjs;
+#[cfg(test)]
 mod rebuild;
 #[cfg(test)]
 mod recording;

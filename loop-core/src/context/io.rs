@@ -25,8 +25,8 @@ impl<T: Task> Context<'_, T> {
         self.poller.add(Source::clone(&source), interest, id.0 as usize)?;
         self.core.calls += 1;
         let called = [self.core.calls; 2];
-        let registration =
-            Registration { task: Body::Task(task), tag, referenced: true, fd: source, interest, called };
+        let task = Body::Task(task);
+        let registration = Registration { task, tag, referenced: true, fd: source, interest, called };
         self.core.sources.insert(id.0, registration);
         if self.core.on {
             self.stamp();

@@ -21,7 +21,7 @@ use crate::poller::{Poller, Waker};
 use crate::scheduler::Scheduler;
 use crate::signal::{SignalSource, Signals};
 use crate::slow::SlowLimit;
-use crate::task::{Task, tag};
+use crate::task::Task;
 use crate::validate::Validator;
 use crate::work_pool::threads::{PoolError, RecorderFactory, WorkPool};
 use crate::work_pool::{Pool, Sink};
@@ -188,7 +188,6 @@ impl<T: Task> Builder<T> {
             work: HashMap::new(),
             labels: HashMap::new(),
             metrics: Metrics::default(),
-            own_tags: tag::own_tags::<T>(),
             tags_named: Tag(0),
         };
         core.name_tags();

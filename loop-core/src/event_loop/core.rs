@@ -133,8 +133,6 @@ pub(crate) struct Core<T: Task> {
     pub serves_heap: bool,
     pub labels: HashMap<&'static str, LabelId>,
     pub metrics: Metrics,
-    /// The tags of [`Task::TAGS`].
-    pub own_tags: Box<[Tag]>,
     /// The last tag that the recorder knows by name already.
     pub tags_named: Tag,
 }
@@ -153,14 +151,24 @@ impl<T: Task> Core<T> {
 
     #[inline]
     pub(crate) fn resolve(&mut self, tag: TagOf) -> Tag {
-        let tag = match tag {
-            TagOf::Own(index) => self.own_tags.get(usize::from(index)).copied().unwrap_or_default(),
-            TagOf::Global(tag) => tag,
-        };
+        let tag = self.scheduler.resolve(tag);
+        self.name_tag(tag);
+        tag
+    }
+
+    /// The tag of what is about to run, made known to the recorder.
+    #[inline]
+    pub(crate) fn tag_of(&mut self, task: &Body<T>) -> Tag {
+        let tag = self.scheduler.tag_of(task);
+        self.name_tag(tag);
+        tag
+    }
+
+    #[inline]
+    fn name_tag(&mut self, tag: Tag) {
         if tag > self.tags_named {
             self.name_tags();
         }
-        tag
     }
 
     #[cold]
@@ -174,7 +182,12 @@ impl<T: Task> Core<T> {
     /// Queues `task` and says so.
     #[inline]
     pub(crate) fn queue(&mut self, queued: Queued<T>, parent: Option<TaskId>, poster: Poster) -> TaskId {
-        let Queued { id, tag, origin, queued: since, .. } = queued;
+        let Queued { id, tag, origin, signo, queued: since, .. } = queued;
+        if !self.on && signo == 0 && origin != Origin::Work && matches!(queued.task, Body::Task(_)) {
+            // Nobody wants to know more.
+            self.scheduler.tasks.push(queued.task, id);
+            return id;
+        }
         let depth = self.scheduler.queue(queued);
         if self.on {
             let place = Placement { queue: Queue::Tasks, origin, depth };

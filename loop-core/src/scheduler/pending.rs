@@ -16,7 +16,9 @@ impl<T: Task> Scheduler<T> {
     pub fn pending(&self) -> Vec<Pending> {
         let mut counts: BTreeMap<(RefKind, Tag), u32> = BTreeMap::new();
         let mut count = |what, tag| *counts.entry((what, tag)).or_default() += 1;
-        self.tasks.iter().for_each(|queued| count(RefKind::Task, queued.tag));
+        self.tasks.iter().for_each(|(task, _, note)| {
+            count(RefKind::Task, note.map_or_else(|| self.tag_of(task), |(tag, _)| tag));
+        });
         self.after_loop.iter().for_each(|queued| count(RefKind::Task, queued.tag));
         self.immediates
             .iter()
