@@ -350,6 +350,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     fn has_news(&self) -> bool {
         self.core.shared.has_news()
+            || self.core.agenda_has_news()
             || self.core.signals.as_ref().is_some_and(|signals| signals.pending() > 0)
             || self.host.as_ref().is_some_and(|host| host.has_microtasks())
     }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 
 use loop_probes::ids::{SourceId, Ticks};
 
+use crate::agenda::keep::Keep;
 use crate::poller::Waker;
 use crate::queue::concurrent::{Closed, ConcurrentQueue, Wakeup};
 use crate::task::Task;
@@ -26,6 +27,8 @@ type RecordClock = Box<dyn Fn() -> Ticks + Send + Sync>;
 /// What the loop and its handles share.
 pub(crate) struct Shared<R> {
     pub(crate) queue: ConcurrentQueue<Inbound<R>>,
+    /// Tasklets that keep the loop alive.
+    pub(crate) agenda: Arc<Keep>,
     waker: Waker,
     clock: RecordClock,
     /// Posts carry their time only while somebody records.
@@ -40,6 +43,7 @@ impl<R> Shared<R> {
     pub(crate) fn new(waker: Waker, clock: RecordClock, recording: bool) -> Self {
         Self {
             queue: ConcurrentQueue::new(),
+            agenda: Arc::new(Keep::new(waker.clone())),
             waker,
             clock,
             recording: AtomicBool::new(recording),
@@ -144,6 +148,11 @@ impl<T: Task> Handle<T> {
     pub fn release(&self) {
         self.shared.refs.fetch_sub(1, Ordering::AcqRel);
         self.wake();
+    }
+
+    /// What its agendas count their tasklets in.
+    pub(crate) fn keep(&self) -> Arc<Keep> {
+        Arc::clone(&self.shared.agenda)
     }
 
     /// Whether the loop has ended and refuses posts.

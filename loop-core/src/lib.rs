@@ -26,6 +26,7 @@
 //! | `queue/`, `microtask.rs`, `timer.rs`, `keep_alive.rs` | what waits, one kind a file |
 //! | `handle.rs` | the way in from other threads |
 //! | `signal.rs`, `poller.rs`, `work_pool.rs` | the outside: traits, and the machine's own |
+//! | `agenda.rs`, `agenda/`, `self_pipe.rs` | the face of RefPerSys: tasklets on workers, commands through a pipe |
 //! | `host.rs`, `gc.rs` | whose heap and microtasks these are, and when to collect |
 //! | `sim.rs`, `sim/` | a virtual world: clock, poller, signals, pool |
 //! | `validate.rs`, `slow.rs` | watching the drain rule, watching for slow tasks |
@@ -35,6 +36,7 @@
 //! Whatever depends on the system or on an id that somebody gives us returns a [`LoopError`]. Panics of callbacks
 //! do not leave the loop. The loop itself panics only where [`policy::Validation::Panic`] asks for it.
 
+pub mod agenda;
 mod context;
 mod error;
 pub mod event_loop;

@@ -220,6 +220,11 @@ impl<T: Task> Core<T> {
         self.ref_changed(what, delta);
     }
 
+    /// Whether tasklets began or ceased to keep the loop alive since it looked last.
+    pub(crate) fn agenda_has_news(&self) -> bool {
+        (self.shared.agenda.pending() == 0) != (self.scheduler.count(RefKind::Agenda) == 0)
+    }
+
     /// The label's id, looked up in the recorder once.
     pub(crate) fn label(&mut self, text: &'static str) -> LabelId {
         let (recorder, at) = (&self.recorder, self.at);

@@ -31,6 +31,13 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.core.scheduler.refs.hold(OTHER_THREADS, delta);
             self.core.ref_changed(RefKind::Handle, i32::try_from(delta).unwrap_or(i32::MAX));
         }
+        let (tasklets, known) =
+            (self.core.shared.agenda.pending(), self.core.scheduler.count(RefKind::Agenda));
+        if tasklets != known {
+            let delta = i64::from(tasklets) - i64::from(known);
+            let delta = delta.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+            self.core.add_ref(RefKind::Agenda, delta);
+        }
     }
 
     /// Turns signals in the ring into tasks, as many as the policy says.

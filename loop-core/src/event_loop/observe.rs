@@ -194,6 +194,7 @@ impl<T: Task> Core<T> {
         let io = self.sources.values().filter(|source| source.referenced);
         count_by_tag(&mut pending, RefKind::Io, io.map(|source| source.tag));
         count_by_tag(&mut pending, RefKind::Work, self.work.values().map(|work| work.tag));
+        self.shared.agenda.list(&mut pending);
         pending.sort();
         pending
     }

@@ -43,7 +43,9 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     fn wait(&mut self, now: Timestamp) -> Result<Timestamp, LoopError> {
         let watches_heap = self.watches_heap();
         let outside = Outside {
-            posted: self.core.shared.has_news() || !self.core.finished.is_empty(),
+            posted: self.core.shared.has_news()
+                || !self.core.finished.is_empty()
+                || self.core.agenda_has_news(),
             signals: self.core.signals.as_ref().is_some_and(|signals| signals.pending() > 0),
             host: self.host.as_ref().is_some_and(|host| host.has_microtasks()),
             until: self.until,
