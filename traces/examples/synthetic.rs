@@ -20,7 +20,9 @@ use loop_traces::writer::TraceWriter;
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     let (Some(trace), Some(json)) = (args.next(), args.next()) else {
-        return Err("usage: synthetic OUT.looptrace OUT.json [TICKS] [SEED] [details] [frozen] [agenda]".into());
+        return Err(
+            "usage: synthetic OUT.looptrace OUT.json [TICKS] [SEED] [details] [frozen] [agenda]".into()
+        );
     };
     let mut script = Script { lost_every: 170, ..Script::default() };
     if let Some(ticks) = args.next() {

@@ -22,7 +22,6 @@ struct Picture {
     by_kind: [i64; KINDS],
     names: BTreeMap<RefName, i64>,
     timers: HashMap<TimerId, Armed>,
-    sources: HashMap<IoSource, RefName>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +32,8 @@ pub(super) struct Refs {
     now: Picture,
     /// A snapshot of which the end has not come yet.
     gathering: Option<Picture>,
+    /// What sources were registered as: no snapshot says it.
+    sources: HashMap<IoSource, RefName>,
     limit: usize,
 }
 
@@ -47,6 +48,7 @@ pub(super) const fn concerns(event: &Event) -> bool {
             | Event::TimerCleared { .. }
             | Event::TimerRef { .. }
             | Event::IoRegistered { .. }
+            | Event::IoLabel { .. }
             | Event::IoRemoved { .. }
             | Event::WorkQueued { .. }
             | Event::WorkSettled { .. }
@@ -62,8 +64,8 @@ pub(super) const fn concerns(event: &Event) -> bool {
 
 impl Refs {
     pub(super) fn new(limit: usize) -> Self {
-        let now = Picture::default();
-        Self { alive: None, as_of: None, left_out: 0, now, gathering: None, limit }
+        let (now, sources) = (Picture::default(), HashMap::new());
+        Self { alive: None, as_of: None, left_out: 0, now, gathering: None, sources, limit }
     }
 
     pub(super) fn kind(&self, what: RefKind) -> Option<u64> {
@@ -119,22 +121,31 @@ impl Refs {
                 let count = &mut self.now.by_kind[place(what)];
                 *count = count.saturating_add(i64::from(delta));
             }
+            Event::IoRegistered { source, tag } => {
+                let name = RefName { what: RefKind::Io, tag, label: None };
+                keep(&mut self.sources, source, name, self.limit);
+                self.name(name, 1);
+            }
+            Event::IoLabel { source, label } => {
+                if let Some(name) = self.sources.get_mut(&source) {
+                    let before = *name;
+                    name.label = Some(label);
+                    let after = *name;
+                    self.name(before, -1);
+                    self.name(after, 1);
+                }
+            }
+            Event::IoRemoved { source } => {
+                if let Some(name) = self.sources.remove(&source) {
+                    self.name(name, -1);
+                }
+            }
             // Without a snapshot nobody knows what was there before.
             _ if self.as_of.is_none() => {}
             Event::TimerArmed { timer, tag, period_ns, .. } => self.armed(timer, tag, period_ns.is_some()),
             Event::TimerFired { timer, .. } => self.fired(timer),
             Event::TimerCleared { timer } => self.disarmed(timer),
             Event::TimerRef { timer, referenced } => self.timer_referenced(timer, referenced),
-            Event::IoRegistered { source, tag } => {
-                let name = RefName { what: RefKind::Io, tag, label: None };
-                keep(&mut self.now.sources, source, name, self.limit);
-                self.name(name, 1);
-            }
-            Event::IoRemoved { source } => {
-                if let Some(name) = self.now.sources.remove(&source) {
-                    self.name(name, -1);
-                }
-            }
             Event::WorkQueued { tag, .. } => self.name(work(tag), 1),
             Event::WorkSettled { tag, .. } => self.name(work(tag), -1),
             Event::QueueDepth { queue, depth } => {

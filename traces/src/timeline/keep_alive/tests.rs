@@ -93,6 +93,21 @@ fn sources_and_jobs_come_and_go_by_name() {
 }
 
 #[test]
+fn a_source_goes_by_its_explanation_and_is_remembered_through_snapshots() {
+    let (source, tag) = (IoSource(8), Tag(3));
+    let io = |delta| Event::RefChanged { what: RefKind::Io, delta, alive: 0 };
+    let mut refs = seen(&[Event::IoRegistered { source, tag }, io(1)]);
+    see(&mut refs, &snapshot(&pending(RefKind::Io, 3, 1)));
+    assert_eq!(list(&refs), [(RefKind::Io, 3, 1)]);
+    let label = LabelId(70);
+    see(&mut refs, &[Event::IoLabel { source, label }]);
+    let explained = RefName { what: RefKind::Io, tag, label: Some(label) };
+    assert_eq!(refs.held(), [Held { name: explained, count: 1 }]);
+    see(&mut refs, &[Event::IoRemoved { source }, io(-1)]);
+    assert!(refs.held().is_empty());
+}
+
+#[test]
 fn what_has_no_name_is_counted_all_the_same() {
     let mut refs = seen(&snapshot(&pending(RefKind::Handle, 0, 1)));
     let handle = |delta| Event::RefChanged { what: RefKind::Handle, delta, alive: 0 };
