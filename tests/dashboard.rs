@@ -60,6 +60,27 @@ fn the_demo_shows_all_six_families() {
 }
 
 #[test]
+fn an_agenda_is_seen_at_work() {
+    let place = Place::new();
+    let mut terminal = start(&place, &["demo", "--policy", "agenda"], &[]);
+    let seen = terminal.wait_for("the agenda's pane and all six families", |text| {
+        let panes = ["╭─ agenda", "of 3 run", "RUN p50", "a checkpoint", "timer lag", "collect", "USR1"];
+        panes.iter().all(|pane| text.contains(pane))
+    });
+    assert!(seen.contains("policy agenda"), "{seen}");
+    terminal.send("7").unwrap();
+    let page = terminal.wait_for("a collection and tasklets of every priority", |text| {
+        let row = |name: &str| text.lines().any(|line| line.trim_start_matches("│ ").starts_with(name));
+        text.contains("3 met after") && ["high", "normal", "low"].iter().all(|name| row(name))
+    });
+    let ran = number_after(&page, "ran ").expect("a count of tasklets");
+    terminal.wait_for("the count to move", |text| number_after(text, "ran ").is_some_and(|now| now > ran));
+    terminal.send("6").unwrap();
+    terminal.wait_for("what keeps it alive", |text| text.contains("listed ") && text.contains("timer"));
+    leave(terminal);
+}
+
+#[test]
 fn freezing_holds_the_picture_while_recording_goes_on() {
     let place = Place::new();
     let mut terminal = start(&place, &["demo"], &[]);

@@ -6,7 +6,10 @@
 //!        │ posts, signals ──►   │ timers 1, 10, 100 ms     files ◄──► work pool
 //!        └ schedule (seed)      └ cache: the heap of the GC controller
 //! ```
+//!
+//! Under the policy `agenda` part of the work goes to an [`agenda`] beside the loop.
 
+pub mod agenda;
 pub mod cache;
 pub mod client;
 pub mod connection;
@@ -23,6 +26,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use loop_core::agenda::AgendaError;
 use loop_core::gc::GcConfigError;
 use loop_core::{EventLoop, Handle, HeapHost, LoopError, Policy, Task as _};
 use loop_probes::clock::monotonic_now;
@@ -32,6 +36,7 @@ use rustix::process::Signal;
 
 pub use load::{Load, Scale};
 
+use agenda::DemoAgenda;
 use cache::SharedCache;
 use client::{ClientOptions, Clients};
 use server::Server;
@@ -40,9 +45,14 @@ use task::{DemoRemote, DemoTask};
 /// Workers of the demo's pool: enough to see that files are read in parallel.
 const WORKERS: u16 = 2;
 
+/// The policies that the demo runs under, the default first. Loops without a heap to watch are not among them.
+pub const POLICIES: [&str; 3] = ["bun", "quickjs", "agenda"];
+
 /// What the demo runs.
 #[derive(Clone, Debug)]
 pub struct WorkloadOptions {
+    /// One of [`POLICIES`].
+    pub policy: String,
     /// Fixes what arrives and when.
     pub seed: u64,
     /// How much arrives.
@@ -63,9 +73,18 @@ pub enum WorkloadError {
         /// What it named.
         tag: String,
     },
+    /// `--policy` names one that the demo does not run under.
+    #[error("--policy {name}: the demo runs under {}", POLICIES.join(", "))]
+    UnknownPolicy {
+        /// What it named.
+        name: String,
+    },
     /// A variable of the environment that the loop's policy reads.
     #[error(transparent)]
     Environment(#[from] GcConfigError),
+    /// The agenda could not be started.
+    #[error(transparent)]
+    Agenda(#[from] AgendaError),
     /// The loop failed.
     #[error("the demo's loop failed: {0}")]
     Loop(#[from] LoopError),
@@ -77,6 +96,16 @@ pub enum WorkloadError {
         /// The system's word.
         source: io::Error,
     },
+}
+
+/// The policy of that name.
+///
+/// # Errors
+///
+/// [`WorkloadError::UnknownPolicy`] where it is none of [`POLICIES`].
+pub fn policy(name: &str) -> Result<Policy, WorkloadError> {
+    let known = POLICIES.contains(&name).then(|| Policy::by_name(name).ok()).flatten();
+    known.ok_or_else(|| WorkloadError::UnknownPolicy { name: name.to_owned() })
 }
 
 fn system(what: &'static str) -> impl FnOnce(io::Error) -> WorkloadError {
@@ -148,7 +177,7 @@ impl Workload {
         write_files(files.path()).map_err(system("make its files"))?;
         let (tell, told) = mpsc::sync_channel(1);
         let setup = Setup {
-            policy: Policy::bun().with_env()?,
+            policy: policy(&options.policy)?.with_env()?,
             session: session.clone(),
             scales,
             files: files.path().to_owned(),
@@ -246,6 +275,7 @@ type Told = (Handle<DemoTask>, std::net::SocketAddr, std::net::SocketAddr);
 fn run_loop(setup: Setup, tell: &mpsc::SyncSender<Told>) -> Result<(), WorkloadError> {
     let Setup { policy, session, scales, files, stall } = setup;
     let cache = SharedCache::default();
+    let with_agenda = policy.name == Policy::agenda().name;
     let mut event_loop = EventLoop::<DemoTask>::builder()
         .policy(policy)
         .session(&session, "loop")
@@ -254,13 +284,19 @@ fn run_loop(setup: Setup, tell: &mpsc::SyncSender<Told>) -> Result<(), WorkloadE
         .build()?;
     // The handlers' `tracing` spans go to the loop's own ring.
     event_loop.recorder().adopt_thread();
-    let server = Server::listen(cache, scales, files).map_err(system("listen"))?;
+    let agenda = with_agenda.then(|| DemoAgenda::start(&session, event_loop.handle(), files.clone()));
+    let agenda = agenda.transpose()?;
+    let desk = agenda.as_ref().map(DemoAgenda::desk);
+    let server = Server::listen(cache, scales, files, desk).map_err(system("listen"))?;
     let (echo, http) = server.addresses().map_err(system("listen"))?;
     event_loop.with(|cx| {
         server.start(cx)?;
         cx.set_interval(Duration::from_millis(1), DemoTask::Heartbeat)?;
         cx.set_interval(Duration::from_millis(10), DemoTask::Average)?;
         cx.set_interval(Duration::from_millis(100), DemoTask::Sweep)?;
+        if with_agenda {
+            cx.set_interval(Duration::from_millis(500), DemoTask::Collect)?;
+        }
         if let Some(stall) = stall {
             cx.set_interval(Duration::from_secs(1), DemoTask::Report(None, stall))?;
         }
@@ -272,6 +308,8 @@ fn run_loop(setup: Setup, tell: &mpsc::SyncSender<Told>) -> Result<(), WorkloadE
     // Nobody listens only where the starter is gone already.
     let _ = tell.send((event_loop.handle(), echo, http));
     let ended = event_loop.run();
+    // Before the loop's own end: what its workers still say goes into the same recording.
+    agenda.into_iter().for_each(DemoAgenda::end);
     drop(event_loop);
     server::forget();
     ended.map(drop).map_err(WorkloadError::Loop)

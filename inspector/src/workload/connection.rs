@@ -34,8 +34,8 @@ pub enum Request {
 }
 
 /// A place for one answer, in the order of requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slot(u64);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Slot(pub(super) u64);
 
 /// One connection. See the [module](self).
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use loop_core::agenda::Round;
 use loop_core::{Context, TagOf, Task};
 
 use super::connection::{Protocol, Slot};
@@ -42,6 +43,14 @@ pub enum DemoTask {
     Average,
     /// The interval of 100 ms: idle connections.
     Sweep,
+    /// A request that the agenda has checked is answered.
+    Checked(ConnectionId, Slot, Option<Route>, u64),
+    /// A tasklet failed.
+    Failed(String),
+    /// The interval of 500 ms: the agenda's workers stop and its index is collected.
+    Collect,
+    /// The workers had long enough to come to a collection.
+    GiveUp(Round),
 }
 
 /// What other threads send to the demo's loop.
@@ -51,6 +60,10 @@ pub enum DemoRemote {
     Metric(u32),
     /// A file, read on the work pool.
     FileRead(ConnectionId, Slot, io::Result<Vec<u8>>),
+    /// A request, checked by the agenda, and its token.
+    Checked(ConnectionId, Slot, Option<Route>, u64),
+    /// What a tasklet failed with.
+    Failed(String),
 }
 
 /// The tag under which files are read on the work pool and come back.
@@ -75,6 +88,10 @@ impl Task for DemoTask {
         "Average10ms",
         "Sweep100ms",
         "IndexSection",
+        "Checked",
+        "Failed",
+        "Collect500ms",
+        "GiveUp",
     ];
 
     fn tag(&self) -> TagOf {
@@ -94,6 +111,10 @@ impl Task for DemoTask {
             Self::Average => 12,
             Self::Sweep => 13,
             Self::IndexSection(..) => 14,
+            Self::Checked(..) => 15,
+            Self::Failed(..) => 16,
+            Self::Collect => 17,
+            Self::GiveUp(..) => 18,
         })
     }
 
@@ -115,6 +136,12 @@ impl Task for DemoTask {
             Self::Heartbeat => server::heartbeat(cx),
             Self::Average => server::average(),
             Self::Sweep => server::sweep(cx),
+            Self::Checked(connection, slot, route, token) => {
+                server::checked(cx, connection, slot, route, token);
+            }
+            Self::Failed(message) => cx.fail(message),
+            Self::Collect => server::collect(cx),
+            Self::GiveUp(round) => server::give_up(round),
         });
     }
 
@@ -122,6 +149,10 @@ impl Task for DemoTask {
         match remote {
             DemoRemote::Metric(value) => Self::Metric(value),
             DemoRemote::FileRead(connection, slot, read) => Self::ReadFile(connection, slot, read),
+            DemoRemote::Checked(connection, slot, route, token) => {
+                Self::Checked(connection, slot, route, token)
+            }
+            DemoRemote::Failed(message) => Self::Failed(message),
         }
     }
 
@@ -134,6 +165,7 @@ impl Task for DemoTask {
             Self::Heartbeat => Some(Self::Heartbeat),
             Self::Average => Some(Self::Average),
             Self::Sweep => Some(Self::Sweep),
+            Self::Collect => Some(Self::Collect),
             Self::Echo(..)
             | Self::HttpRequest(..)
             | Self::ReadFile(..)
@@ -142,7 +174,10 @@ impl Task for DemoTask {
             | Self::AccessLog(..)
             | Self::IndexSection(..)
             | Self::Tidy(..)
-            | Self::Metric(..) => None,
+            | Self::Metric(..)
+            | Self::Checked(..)
+            | Self::Failed(..)
+            | Self::GiveUp(..) => None,
         }
     }
 }
