@@ -277,6 +277,28 @@ fn the_strip_zooms_live_and_replayed() {
 }
 
 #[test]
+fn a_recording_that_finds_no_more_room_says_so_at_once() {
+    let place = Place::new();
+    let demo = place.demo(&["--load", "2000"]);
+    let folder = place.file("saved");
+    std::fs::create_dir(&folder).unwrap();
+    let environment = [("LOOPSCOPE_DIR".to_owned(), text(&place.rings()).to_owned())];
+    // No file may grow beyond so many KiB: what a full disk does, for any user.
+    let cramped = "trap '' XFSZ; ulimit -f 2000; exec \"$0\" attach \"$1\"";
+    let pid = demo.pid().to_string();
+    let arguments = ["-c", cramped, env!("CARGO_BIN_EXE_loopscope"), &pid].map(str::to_owned);
+    let mut terminal = Terminal::start_in(&folder, "bash", &arguments, &environment, SIZE).unwrap();
+    terminal.wait_for("the attached loop", |text| number_after(text, "fired ") > Some(50));
+    terminal.send("r").unwrap();
+    terminal.wait_for("the recording", |text| text.contains("● rec"));
+    terminal.wait_for("the end of it, and why", |text| {
+        !text.contains("● rec") && text.contains("cannot write") && text.contains(".looptrace")
+    });
+    terminal.send("q").unwrap();
+    assert!(!terminal.wait().success(), "the exit code says it too");
+}
+
+#[test]
 fn keys_in_one_burst_all_count() {
     let place = Place::new();
     let mut terminal = start(&place, &["demo", "--stall", "40ms"], &[]);

@@ -88,6 +88,12 @@ pub struct Frozen {
     pub fold: Fold,
     /// When, by the loop's clock.
     pub at: Timestamp,
+    /// What each emitter did then.
+    pub running: Vec<NowRunning>,
+    /// When that was read.
+    pub running_at: Timestamp,
+    /// How the watched process was.
+    pub process: Process,
 }
 
 /// A sentence in the bottom row, for a while.
@@ -223,6 +229,15 @@ impl State {
     #[must_use]
     pub fn picture_at(&self) -> Timestamp {
         self.frozen.as_deref().map_or(self.now, |frozen| frozen.at)
+    }
+
+    /// What each emitter does in the picture, when that was read, and how the process is in it.
+    #[must_use]
+    pub fn picture_running(&self) -> (&[NowRunning], Timestamp, Process) {
+        match self.frozen.as_deref() {
+            Some(frozen) => (&frozen.running, frozen.running_at, frozen.process),
+            None => (&self.running, self.running_at, self.process),
+        }
     }
 
     /// The end of the trace's or the recording's time that elapsed in the picture, in nanoseconds.

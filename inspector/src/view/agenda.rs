@@ -230,13 +230,13 @@ const STATE_WIDTH: u16 = 15;
 
 /// What a worker is in, as its ring's *now running* cell says; else the last that it finished.
 fn tasklet(state: &State, theme: Theme, worker: &WorkerRow) -> (String, Style) {
-    let now = state.frozen.is_none().then_some(worker.source).flatten();
-    let running = now.and_then(|source| state.running.iter().find(|running| running.source == source));
+    let (all, running_at, _) = state.picture_running();
+    let running = all.iter().find(|running| worker.source == Some(running.source));
     if let Some(running) = running
         && matches!(running.running, Running::Task { .. })
     {
-        let labels = &state.fold.timeline.labels;
-        return (describe::running(running, labels, state.running_at), theme.text());
+        let labels = &state.picture().timeline.labels;
+        return (describe::running(running, labels, running_at), theme.text());
     }
     match &worker.last {
         Some((name, _)) => (format!("last {name}"), theme.dim()),

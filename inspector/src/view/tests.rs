@@ -168,6 +168,19 @@ fn a_frozen_picture_says_how_far_behind_it_is() {
 }
 
 #[test]
+fn freezing_a_hang_keeps_it_in_sight() {
+    let now = end(&script().events()).plus_ns(3_200_000_000);
+    let since = Timestamp(now.as_ns() - 3_200_000_000);
+    let mut state = live();
+    watched(&mut state, Running::Task { task: TaskId(8_812), tag: Tag(3) }, since, now, Process::Running);
+    press(&mut state, &[Key::Char(' ')]);
+    // The loop goes on behind the picture.
+    let later = now.plus_ns(2_000_000_000);
+    watched(&mut state, Running::Poll { deadline: None }, later, later, Process::Running);
+    snapshot!("hung_and_frozen", state, 100 x 30, COLOR);
+}
+
+#[test]
 fn replay_has_a_scrubber() {
     snapshot!("replay_playing", replay(true), 100 x 30, COLOR);
     snapshot!("replay_paused", replay(false), 80 x 24, COLOR);
