@@ -72,7 +72,8 @@ pub use self::worker::Worker;
 /// agenda.add(
 ///     Tasklet::once("look it up", move |worker| {
 ///         let worker = worker.index();
-///         handle.post(Builtin::remote("found", move |_| assert!(worker < 2)))
+///         let found = Builtin::remote("found", move |_| assert!(worker < 2));
+///         handle.post(found).map_err(|closed| closed.to_string())
 ///     })
 ///     .priority(Priority::High),
 /// )?;

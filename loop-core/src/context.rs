@@ -1,7 +1,10 @@
 //! The context: what a running task can do with its loop.
 
 mod io;
+mod io_options;
 mod observe;
+mod shutdown;
+mod spawn;
 mod timers;
 mod work;
 
@@ -11,6 +14,7 @@ use loop_probes::clock::Clock;
 use loop_probes::event::{ClockPoint, Event, Origin, Outcome, Placement, Queue, RefKind};
 use loop_probes::ids::{TaskId, Ticks, Timestamp};
 
+pub use self::io_options::IoOptions;
 use crate::event_loop::core::Core;
 pub use crate::event_loop::core::IoReadiness;
 use crate::handle::Handle;
@@ -182,7 +186,9 @@ impl<T: Task> Context<'_, T> {
     pub fn fail(&mut self, message: impl fmt::Display) {
         self.core.current.outcome = Outcome::Failed;
         self.stamp();
-        self.core.exception(self.core.current.task, &message.to_string());
+        let message = message.to_string();
+        self.core.exception(self.core.current.task, &message);
+        self.core.failure = Some(message);
     }
 
     /// The running task reloads the program: its batch (the pass over the queue, the due timers, the immediates, the

@@ -63,8 +63,8 @@ pub struct Scheduler<T: Task> {
     microtasks: Microtasks<T>,
     /// What runs after the microtasks.
     deferred: Deferred<DeferredCallback<T>>,
-    /// Something may be in one of the two: what a task looks at instead of both.
-    may_drain: bool,
+    /// Something may be in one of the two, or futures are in use: what a task looks at instead of all of them.
+    attention: bool,
     /// What runs before the next poll.
     pub immediates: Immediates<T>,
     /// References that no queue counts.
@@ -92,7 +92,7 @@ impl<T: Task> Scheduler<T> {
             tasks: Tasks::new(),
             microtasks: Microtasks::new(policy.microtasks_per_checkpoint),
             deferred: Deferred::new(),
-            may_drain: false,
+            attention: false,
             immediates: Immediates::new(),
             refs: KeepAlive::new(),
             gc: GcController::new(policy.gc, now),
@@ -116,6 +116,7 @@ impl<T: Task> Scheduler<T> {
     /// A new tick: its number, from 1. The budget is full again.
     pub fn begin_tick(&mut self) -> u64 {
         self.tick += 1;
+        self.tasks.rewind();
         self.budget_end = self.tasks.taken().wrapping_add(self.policy.tasks_per_tick.max(1) as usize);
         self.tick
     }
@@ -181,7 +182,7 @@ impl<T: Task> Scheduler<T> {
         match task {
             Body::Task(task) => self.resolve(task.tag()),
             // What is not the application's own is queued with its tag.
-            Body::Poll(_) | Body::Wake(_) => Tag(0),
+            Body::Poll(_) | Body::Wake(_) | Body::Ready(_) | Body::Told(_) => Tag(0),
         }
     }
 
@@ -285,7 +286,7 @@ impl<T: Task> Scheduler<T> {
     /// The same, to change it.
     #[inline]
     pub const fn microtasks_mut(&mut self) -> &mut Microtasks<T> {
-        self.may_drain = true;
+        self.attention = true;
         &mut self.microtasks
     }
 
@@ -298,21 +299,27 @@ impl<T: Task> Scheduler<T> {
     /// The same, to change it.
     #[inline]
     pub const fn deferred_mut(&mut self) -> &mut Deferred<DeferredCallback<T>> {
-        self.may_drain = true;
+        self.attention = true;
         &mut self.deferred
     }
 
-    /// Whether a drain may find something; exact after [`needs_drain`](Self::needs_drain).
+    /// Whether a task may have left something to do, and has to look.
     #[inline]
-    #[must_use]
-    pub const fn may_drain(&self) -> bool {
-        self.may_drain
+    pub(crate) const fn attention(&self) -> bool {
+        self.attention
+    }
+
+    /// Says whether later tasks have to look too, where a drain finds nothing.
+    #[inline]
+    pub(crate) fn attend(&mut self, always: bool) {
+        self.attention = always || self.needs_drain();
     }
 
     /// Whether a drain would find something.
-    pub fn needs_drain(&mut self) -> bool {
-        self.may_drain = !self.microtasks.is_empty() || !self.deferred.is_empty();
-        self.may_drain
+    #[inline]
+    #[must_use]
+    pub fn needs_drain(&self) -> bool {
+        !self.microtasks.is_empty() || !self.deferred.is_empty()
     }
 
     /// Whether something is queued that could run at once.

@@ -4,11 +4,19 @@
 mod kit;
 
 #[cfg(test)]
+mod agenda;
+#[cfg(test)]
+mod busy;
+#[cfg(test)]
 mod concurrent;
 #[cfg(test)]
 mod deferred;
 #[cfg(test)]
 mod determinism;
+#[cfg(test)]
+mod futures;
+#[cfg(test)]
+mod futures_work;
 #[cfg(test)]
 mod gc;
 #[cfg(test)]
@@ -24,6 +32,8 @@ mod model;
 #[cfg(test)]
 mod order;
 #[cfg(test)]
+mod owners;
+#[cfg(test)]
 mod policies;
 #[cfg(test)]
 mod quickjs;
@@ -31,6 +41,8 @@ mod quickjs;
 mod rebuild;
 #[cfg(test)]
 mod recording;
+#[cfg(test)]
+mod shutdown;
 #[cfg(test)]
 mod signals;
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use loop_probes::ids::TaskId;
 
@@ -42,8 +42,23 @@ pub enum Cause {
 
 /// The agenda takes nothing more. Hands the tasklet back.
 #[derive(Debug, thiserror::Error)]
-#[error("the agenda takes no more tasklets: it was shut down before {} came", .0.label())]
-pub struct Refused(pub Tasklet);
+#[error("the agenda takes no more tasklets: it was shut down before {label} came")]
+pub struct Refused {
+    label: &'static str,
+    /// Nobody locks it. It lets an error be shared, as errors are, whose tasklet cannot.
+    tasklet: Mutex<Tasklet>,
+}
+
+impl Refused {
+    pub(super) const fn new(tasklet: Tasklet) -> Self {
+        Self { label: tasklet.label(), tasklet: Mutex::new(tasklet) }
+    }
+
+    /// The tasklet.
+    pub fn into_tasklet(self) -> Tasklet {
+        self.tasklet.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Why there is no agenda.
 #[derive(Debug, thiserror::Error)]

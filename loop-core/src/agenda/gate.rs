@@ -14,7 +14,7 @@ mod tests;
 
 use std::sync::PoisonError;
 
-use crate::sync::{AtomicU32, Condvar, Mutex, Ordering, fence, lock};
+use crate::sync::{AtomicU32, Condvar, Mutex, Ordering, fence, locked};
 
 /// The place where workers sleep.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Gate {
     /// Registers a sleeper. It then looks for work once more, and either [`cancel`](Self::cancel)s or
     /// [`sleep`](Self::sleep)s.
     pub(crate) fn prepare(&self) {
-        let permits = lock(&self.permits);
+        let permits = locked(&self.permits);
         self.sleepers.store(self.sleepers.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         drop(permits);
         fence(Ordering::SeqCst);
@@ -42,18 +42,18 @@ impl Gate {
 
     /// There is work after all.
     pub(crate) fn cancel(&self) {
-        let mut permits = lock(&self.permits);
-        if *permits > 0 {
-            // Woken already, or another one was: whose wake-up it is does not matter, who looks does.
-            *permits -= 1;
-        } else {
-            self.sleepers.store(self.sleepers.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+        let mut permits = locked(&self.permits);
+        match self.sleepers.load(Ordering::Relaxed) {
+            // All were woken: one wake-up is its own.
+            0 => *permits -= 1,
+            // It takes no wake-up away from who sleeps already.
+            sleepers => self.sleepers.store(sleepers - 1, Ordering::Relaxed),
         }
     }
 
     /// Sleeps until woken.
     pub(crate) fn sleep(&self) {
-        let mut permits = lock(&self.permits);
+        let mut permits = locked(&self.permits);
         while *permits == 0 {
             permits = self.woken.wait(permits).unwrap_or_else(PoisonError::into_inner);
         }
@@ -76,7 +76,7 @@ impl Gate {
 
     #[cold]
     fn wake(&self, most: u32) {
-        let mut permits = lock(&self.permits);
+        let mut permits = locked(&self.permits);
         let sleepers = self.sleepers.load(Ordering::Relaxed);
         let woken = sleepers.min(most);
         if woken == 0 {

@@ -19,7 +19,7 @@ use super::rendezvous::Rendezvous;
 use super::scribe::Scribe;
 use super::statistics::{PriorityStatistics, Scale, Slot, Statistics, WorkerStatistics, sum};
 use super::tasklet::{Entry, Tasklet};
-use crate::sync::{Condvar, Mutex as SyncMutex, lock};
+use crate::sync::{Condvar, Mutex as SyncMutex};
 use crate::work_pool::threads::RecorderFactory;
 
 thread_local! {
@@ -88,7 +88,7 @@ impl Inner {
 
     /// Adds from any thread.
     pub(super) fn add(&self, tasklet: Tasklet) -> Result<TaskId, Refused> {
-        let Some(depth) = self.intake.enter(tasklet.priority) else { return Err(Refused(tasklet)) };
+        let Some(depth) = self.intake.enter(tasklet.priority) else { return Err(Refused::new(tasklet)) };
         let mut entry = self.entry(tasklet);
         if self.is_recorded {
             self.at_desk(|at, desk| {
@@ -111,7 +111,7 @@ impl Inner {
         local: &Local,
         scribe: &Scribe,
     ) -> Result<TaskId, Refused> {
-        let Some(depth) = self.intake.enter(tasklet.priority) else { return Err(Refused(tasklet)) };
+        let Some(depth) = self.intake.enter(tasklet.priority) else { return Err(Refused::new(tasklet)) };
         let mut entry = self.entry(tasklet);
         entry.stamp(self.clock.ticks());
         let task = entry.about.task;

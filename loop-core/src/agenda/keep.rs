@@ -12,9 +12,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use loop_probes::event::RefKind;
 use loop_probes::ids::Tag;
 
-use crate::keep_alive::Pending;
+use crate::keep_alive::Named;
 use crate::poller::Waker;
-use crate::scheduler::name_of;
 
 /// What a loop and its agendas share.
 pub(crate) struct Keep {
@@ -42,7 +41,7 @@ impl Keep {
     }
 
     /// What keeps the loop alive, by label.
-    pub(crate) fn list(&self, pending: &mut Vec<Pending>) {
+    pub(crate) fn list(&self, named: &mut Vec<Named>) {
         if self.pending() == 0 {
             return;
         }
@@ -51,8 +50,8 @@ impl Keep {
         for ledger in ledgers.iter().filter_map(Weak::upgrade) {
             ledger.counts().for_each(|(tag, count)| *counts.entry(tag).or_default() += count);
         }
-        let named = |(tag, count)| Pending { what: RefKind::Agenda, name: name_of(tag), count };
-        pending.extend(counts.into_iter().map(named));
+        let by_tag = |(tag, count)| Named { what: RefKind::Agenda, tag, label: None, count };
+        named.extend(counts.into_iter().map(by_tag));
     }
 }
 

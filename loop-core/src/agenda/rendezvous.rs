@@ -14,7 +14,7 @@ mod tests;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use crate::sync::{AtomicU32, Condvar, Mutex, MutexGuard, Ordering, lock};
+use crate::sync::{AtomicU32, Condvar, Mutex, MutexGuard, Ordering, locked};
 
 /// The number of a meeting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,7 +86,7 @@ impl<J> Rendezvous<J> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<J>> {
-        lock(&self.state)
+        locked(&self.state)
     }
 
     /// Asks all workers to come. Those that sleep must be woken by the caller then.

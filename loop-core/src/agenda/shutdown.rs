@@ -11,7 +11,7 @@ use super::failure::Missing;
 use super::inner::Inner;
 use super::intake::Door;
 use super::tasklet::{Entry, Tasklet};
-use crate::sync::lock;
+use crate::sync::locked;
 use crate::work_pool::Pending;
 
 /// What a shutdown left.
@@ -33,14 +33,14 @@ pub(super) struct Alive {
 
 impl Alive {
     pub(super) fn new(inner: &Arc<Inner>, worker: u16) -> Self {
-        lock(&inner.alive)[usize::from(worker)] = true;
+        locked(&inner.alive)[usize::from(worker)] = true;
         Self { inner: Arc::clone(inner), worker }
     }
 }
 
 impl Drop for Alive {
     fn drop(&mut self) {
-        lock(&self.inner.alive)[usize::from(self.worker)] = false;
+        locked(&self.inner.alive)[usize::from(self.worker)] = false;
         self.inner.ended.notify_all();
     }
 }
@@ -76,7 +76,7 @@ impl Inner {
     fn wait_for_workers(&self, timeout: Option<Duration>) -> Vec<u16> {
         let until = timeout.map(|timeout| crate::timer::due_after(self.clock.now(), timeout));
         let own = usize::from(self.is_on_worker());
-        let mut alive = lock(&self.alive);
+        let mut alive = locked(&self.alive);
         while alive.iter().filter(|alive| **alive).count() > own {
             alive = match until {
                 None => self.ended.wait(alive).unwrap_or_else(PoisonError::into_inner),

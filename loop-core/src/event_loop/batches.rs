@@ -116,7 +116,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
         self.begin_phase(Phase::Tasks);
         let mut callbacks = callbacks.into_iter();
-        while let Some(queued) = callbacks.next() {
+        for queued in callbacks.by_ref() {
             if self.run_task(queued) == Outcome::Reload {
                 break;
             }

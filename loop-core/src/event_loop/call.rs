@@ -63,9 +63,10 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let message = panic_message(panic);
         self.core.metrics.panics += 1;
         self.core.exception(current.task, &message);
-        if self.policy().panics == PanicRule::Stop && self.failed.is_none() {
+        self.core.failure = Some(message.clone());
+        if self.policy().panics == PanicRule::Stop && self.core.failed.is_none() {
             let tag = tag::name(current.tag).as_deref().unwrap_or("untagged").to_owned();
-            self.failed = Some(LoopError::Panicked { tag, message });
+            self.core.failed = Some(LoopError::Panicked { tag, message });
             self.core.scheduler.stop();
         }
     }
@@ -125,8 +126,22 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.core.metrics.tasks_run += 1;
             self.drain_after(id);
         }
+        if self.core.futures.in_use {
+            self.settle_futures(current);
+        }
         self.relieve();
         outcome
+    }
+
+    /// Does what futures asked for, and queues those that were woken, after `trigger` ran.
+    #[inline(never)]
+    pub(super) fn settle_futures(&mut self, trigger: Current) {
+        if self.core.futures.local.has_ops() {
+            let _ = self.invoke_unmarked(trigger, |cx| cx.carry_out());
+        }
+        if self.core.futures.woken.has_some() {
+            self.context().queue_woken(trigger.task);
+        }
     }
 
     #[inline]

@@ -2,14 +2,12 @@
 
 use loop_probes::clock::Clock;
 use loop_probes::event::{Event, Phase, Queue, RefKind};
-use loop_probes::ids::{Tag, Timestamp};
+use loop_probes::ids::Timestamp;
 use loop_probes::recorder::Running;
 
 use super::EventLoop;
 use super::core::Core;
-use crate::keep_alive::Pending;
 use crate::poller::Poller;
-use crate::scheduler::name_of;
 use crate::task::Task;
 
 /// Queues whose depth is sampled.
@@ -186,22 +184,8 @@ impl<T: Task> Core<T> {
                 part(Event::ImmediateRef { task, referenced });
             }
         }
+        // Last: what is left out is least missed here.
+        self.snapshot_pending().into_iter().for_each(&mut part);
         self.record(Event::SnapshotEnd { parts, left_out });
     }
-
-    pub(crate) fn pending(&self) -> Vec<Pending> {
-        let mut pending = self.scheduler.pending();
-        let io = self.sources.values().filter(|source| source.referenced);
-        count_by_tag(&mut pending, RefKind::Io, io.map(|source| source.tag));
-        count_by_tag(&mut pending, RefKind::Work, self.work.values().map(|work| work.tag));
-        self.shared.agenda.list(&mut pending);
-        pending.sort();
-        pending
-    }
-}
-
-fn count_by_tag(pending: &mut Vec<Pending>, what: RefKind, tags: impl Iterator<Item = Tag>) {
-    let mut counts = std::collections::BTreeMap::<Tag, u32>::new();
-    tags.for_each(|tag| *counts.entry(tag).or_default() += 1);
-    pending.extend(counts.into_iter().map(|(tag, count)| Pending { what, name: name_of(tag), count }));
 }

@@ -90,6 +90,9 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                 break Err(Pass::Reload);
             }
             self.drain_after(id);
+            if self.core.futures.in_use {
+                self.settle_futures(current);
+            }
             self.relieve();
         };
         self.core.current = outer;
@@ -137,11 +140,15 @@ fn batch<T: Task, C: Clock, const RECORDED: bool>(
                 return End::Attention;
             }
         }
-        let left = outcome != Outcome::Done;
-        if (left || core.scheduler.may_drain()) && (left || drains && core.scheduler.needs_drain()) {
+        if (outcome != Outcome::Done || core.scheduler.attention()) && left_something(core, outcome, drains) {
             return End::Attention;
         }
     }
+}
+
+fn left_something<T: Task>(core: &mut Core<T>, outcome: Outcome, drains: bool) -> bool {
+    core.scheduler.attend(core.futures.in_use);
+    outcome != Outcome::Done || drains && core.scheduler.needs_drain() || core.futures.has_news()
 }
 
 /// Records that a task ran until now.

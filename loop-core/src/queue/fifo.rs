@@ -34,16 +34,17 @@ const SLOTS_KEPT: usize = 16_384;
 pub struct Fifo<E> {
     /// A power of two of them.
     slots: Vec<Option<E>>,
-    /// Counts what was taken: the first entry is here, modulo the slots.
+    /// Counts what was taken since the last rewind: the first entry is here, modulo the slots.
     head: usize,
-    len: usize,
+    /// Counts what was added.
+    tail: usize,
 }
 
 impl<E> Fifo<E> {
     /// An empty queue.
     #[must_use]
     pub fn new() -> Self {
-        Self { slots: empty(1), head: 0, len: 0 }
+        Self { slots: empty(1), head: 0, tail: 0 }
     }
 
     #[inline]
@@ -54,16 +55,16 @@ impl<E> Fifo<E> {
     /// Adds at the end.
     #[inline]
     pub fn push(&mut self, entry: E) {
-        let place = self.place(self.head.wrapping_add(self.len));
+        let place = self.place(self.tail);
         let Some(slot) = self.slots.get_mut(place) else {
             debug_assert!(false, "a place is less than the slots");
             return std::mem::forget(entry);
         };
         // There is nothing in it to drop.
-        std::mem::forget(std::mem::replace(slot, Some(entry)));
-        self.len += 1;
-        if self.len == self.slots.len() {
-            self.resize(2 * self.len);
+        std::mem::forget(slot.replace(entry));
+        self.tail = self.tail.wrapping_add(1);
+        if self.len() == self.slots.len() {
+            self.resize(2 * self.len());
         }
     }
 
@@ -78,7 +79,6 @@ impl<E> Fifo<E> {
             return None;
         };
         self.head = self.head.wrapping_add(1);
-        self.len -= 1;
         Some(entry)
     }
 
@@ -86,13 +86,21 @@ impl<E> Fifo<E> {
     #[inline(never)]
     fn resize(&mut self, slots: usize) {
         let mut old = std::mem::replace(&mut self.slots, empty(slots));
-        for count in (0..self.len).map(|count| self.head.wrapping_add(count)) {
+        for count in (0..self.len()).map(|count| self.head.wrapping_add(count)) {
             let (from, to) = (count & (old.len() - 1), self.place(count));
             self.slots[to] = old[from].take();
         }
     }
 
-    /// Entries that were ever taken, modulo `usize`.
+    /// Begins at the first slot again, where nothing waits: what was used last is still in the cache. The count of
+    /// what was [`taken`](Self::taken) begins again too.
+    pub fn rewind(&mut self) {
+        if self.is_empty() {
+            (self.head, self.tail) = (0, 0);
+        }
+    }
+
+    /// Entries that were taken since the last rewind, modulo `usize`.
     #[inline]
     #[must_use]
     pub const fn taken(&self) -> usize {
@@ -109,20 +117,20 @@ impl<E> Fifo<E> {
     /// Entries that wait.
     #[inline]
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.len
+    pub const fn len(&self) -> usize {
+        self.tail.wrapping_sub(self.head)
     }
 
     /// Whether nothing waits.
     #[inline]
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// The entries in queue order.
     pub fn iter(&self) -> impl Iterator<Item = &E> {
-        let counts = 0..self.len;
+        let counts = 0..self.len();
         counts.filter_map(|count| self.slots[self.place(self.head.wrapping_add(count))].as_ref())
     }
 }

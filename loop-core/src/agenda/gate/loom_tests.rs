@@ -53,7 +53,7 @@ fn loom_no_wake_up_is_lost() {
         place.next();
         adder.join().unwrap();
         assert_eq!(place.work.load(Ordering::Relaxed), 0);
-        assert_eq!(*lock(&place.gate.permits), 0);
+        assert_eq!(*locked(&place.gate.permits), 0);
     });
 }
 

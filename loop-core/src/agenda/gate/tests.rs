@@ -18,7 +18,7 @@ fn nobody_sleeps_nobody_is_woken() {
     let gate = Gate::new();
     gate.wake_one();
     gate.wake_all();
-    assert_eq!(*lock(&gate.permits), 0, "a wake-up for nobody must not wake the next one");
+    assert_eq!(*locked(&gate.permits), 0, "a wake-up for nobody must not wake the next one");
 }
 
 #[test]
@@ -29,7 +29,17 @@ fn who_cancels_leaves_nothing_behind() {
     gate.prepare();
     gate.wake_all();
     gate.cancel();
-    assert_eq!((*lock(&gate.permits), gate.sleepers.load(Ordering::Relaxed)), (0, 0));
+    assert_eq!((*locked(&gate.permits), gate.sleepers.load(Ordering::Relaxed)), (0, 0));
+}
+
+#[test]
+fn who_cancels_takes_no_wake_up_from_who_sleeps() {
+    let gate = Gate::new();
+    gate.prepare();
+    gate.wake_all();
+    gate.prepare();
+    gate.cancel();
+    gate.sleep();
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Every interleaving of two workers, who asks, and who gives up. A worker that is left behind is a deadlock here.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use loom::thread;
 
-use super::*;
+use super::{Joined, Rendezvous};
 
 fn check(model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
@@ -22,7 +22,7 @@ fn safe_point(place: &Rendezvous<u32>, worker: u16, inside: &AtomicUsize) -> boo
             false
         }
         Joined::Last(round, _job) => {
-            inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            inside.fetch_add(1, Ordering::SeqCst);
             place.finish(round);
             true
         }
@@ -48,9 +48,9 @@ fn loom_exactly_one_collects_and_all_go_on() {
         let round = place.ask(7).unwrap();
         let workers = [0, 1].map(|number| worker(Arc::clone(&place), number, Arc::clone(&inside)));
         place.wait(round, None);
-        let did = workers.into_iter().filter(|_| true).map(|worker| worker.join().unwrap());
+        let did = workers.into_iter().map(|worker| worker.join().unwrap());
         assert_eq!(did.filter(|did| *did).count(), 1);
-        assert_eq!(inside.load(std::sync::atomic::Ordering::SeqCst), 1);
+        assert_eq!(inside.load(Ordering::SeqCst), 1);
     });
 }
 
@@ -61,8 +61,10 @@ fn loom_given_up_or_collected_never_both() {
         let round = place.ask(7).unwrap();
         let workers = [0, 1].map(|number| worker(Arc::clone(&place), number, Arc::clone(&inside)));
         let given_up = place.give_up(round).is_some();
-        workers.into_iter().for_each(|worker| drop(worker.join().unwrap()));
-        let collected = inside.load(std::sync::atomic::Ordering::SeqCst) == 1;
+        for worker in workers {
+            let _ = worker.join().unwrap();
+        }
+        let collected = inside.load(Ordering::SeqCst) == 1;
         assert!(given_up != collected);
         assert!(place.wait(round, None), "whoever asked does not wait for ever");
     });
@@ -106,6 +108,6 @@ fn loom_the_end_leaves_nobody_waiting() {
         one.join().unwrap();
         let asked = asker.join().unwrap();
         assert_eq!(given_up, asked.is_ok());
-        assert_eq!(inside.load(std::sync::atomic::Ordering::SeqCst), 0, "one of two never collects");
+        assert_eq!(inside.load(Ordering::SeqCst), 0, "one of two never collects");
     });
 }
