@@ -2,6 +2,7 @@
 //! the socket did not take yet.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -20,6 +21,15 @@ pub enum Protocol {
     Echo,
     /// HTTP/1.1 with keep-alive and pipelining.
     Http,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Echo => "echo",
+            Self::Http => "HTTP",
+        })
+    }
 }
 
 /// A request as the server took it apart.

@@ -119,7 +119,8 @@ impl Server {
     pub fn start(self, cx: Cx<'_, '_>) -> Result<(), loop_core::LoopError> {
         for (listener, protocol) in [(&self.echo, Protocol::Echo), (&self.http, Protocol::Http)] {
             let source: Source = Arc::clone(listener) as Source;
-            cx.register(source, Interest::READABLE, DemoTask::Accept(protocol))?;
+            let explanation = format!("{protocol} listener");
+            cx.register_with(explanation.as_str(), source, Interest::READABLE, DemoTask::Accept(protocol))?;
         }
         SERVER.set(Some(Rc::new(self)));
         Ok(())
@@ -203,7 +204,13 @@ pub fn accept(cx: Cx<'_, '_>, protocol: Protocol) {
         let id = ConnectionId(server.next_connection.replace(server.next_connection.get() + 1));
         let stream = Arc::new(stream);
         let source = Arc::clone(&stream) as Source;
-        match cx.register(source, Interest::READABLE, DemoTask::Socket(id, protocol)) {
+        let explanation = format!("{protocol} connection");
+        match cx.register_with(
+            explanation.as_str(),
+            source,
+            Interest::READABLE,
+            DemoTask::Socket(id, protocol),
+        ) {
             Ok(source) => {
                 server.connections.borrow_mut().insert(id, Connection::new(stream, source, protocol));
             }

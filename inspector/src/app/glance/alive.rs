@@ -20,8 +20,6 @@ pub struct HeldRow {
 pub struct AliveFigures {
     /// By kind, then most of a name first.
     pub held: Vec<HeldRow>,
-    /// References of each kind of which there are any.
-    pub kinds: Vec<(RefKind, u64)>,
     /// When the snapshot was taken with which the list begins.
     pub as_of: Option<Timestamp>,
     /// Parts for which the snapshot had no room.
@@ -38,18 +36,12 @@ impl AliveFigures {
             name: held.name.describe(&timeline.labels),
             count: held.count,
         });
-        let kinds = RefKind::ALL.iter().filter_map(|what| Some((*what, keep_alive.kind(*what)?)));
-        Self {
-            held: held.collect(),
-            kinds: kinds.filter(|(_, count)| *count > 0).collect(),
-            as_of: keep_alive.as_of(),
-            left_out: keep_alive.left_out(),
-        }
+        Self { held: held.collect(), as_of: keep_alive.as_of(), left_out: keep_alive.left_out() }
     }
 
     /// All references together.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.kinds.iter().map(|(_, count)| *count).fold(0, u64::saturating_add)
+        self.held.iter().map(|held| held.count).fold(0, u64::saturating_add)
     }
 }

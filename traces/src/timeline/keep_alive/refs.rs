@@ -88,7 +88,8 @@ impl Refs {
                 named().for_each(|(name, count)| tell(name, count));
             }
             let rest = if sum <= count { count - sum } else { count };
-            if rest > 0 {
+            // A handler of a signal is counted, but waits without keeping anything alive.
+            if rest > 0 && *what != RefKind::Signal {
                 tell(RefName::unnamed(*what), rest);
             }
         }

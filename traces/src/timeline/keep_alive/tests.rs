@@ -122,6 +122,13 @@ fn what_has_no_name_is_counted_all_the_same() {
 }
 
 #[test]
+fn signal_handlers_keep_nothing_alive() {
+    let refs = seen(&snapshot(&[Event::SnapshotRef { what: RefKind::Signal, count: 2 }]));
+    assert!(refs.held().is_empty());
+    assert_eq!(refs.kind(RefKind::Signal), Some(2));
+}
+
+#[test]
 fn tasks_are_as_many_as_their_queue_is_deep() {
     let mut refs = seen(&snapshot(&pending(RefKind::Task, 1, 7)));
     assert_eq!(list(&refs), [(RefKind::Task, 1, 7)]);
