@@ -4,23 +4,17 @@
 #[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/program.rs"]
 mod program;
+#[path = "support/totals.rs"]
+mod totals;
 
 use program::{Place, text};
 use serde_json::Value;
+use totals::totals;
 
 /// Records a demo of three seconds under `policy`; gives what it said.
 fn recorded(place: &Place, policy: &str) -> Value {
     let trace = place.file("a.looptrace");
     place.json(&["demo", "--policy", policy, "--duration", "3s", "--json", "--record", text(&trace)])
-}
-
-/// What must not differ between the live summary and those of the file.
-fn totals(summary: &Value) -> Value {
-    let mut totals = summary.clone();
-    let object = totals.as_object_mut().expect("a summary is an object");
-    object.remove("source");
-    object.remove("workload");
-    totals
 }
 
 fn serves_and_moves_everything(policy: &str) -> (Place, Value) {
