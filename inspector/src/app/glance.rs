@@ -103,8 +103,10 @@ pub enum Ran {
     Tasks,
     /// As readiness callbacks.
     Io,
-    /// On workers.
-    Workers,
+    /// On workers of the pool.
+    Pool,
+    /// On workers of the agenda.
+    Agenda,
 }
 
 /// A row of the tasks' table.
@@ -324,13 +326,16 @@ fn compare(a: &TagRow, b: &TagRow, column: Column) -> Ordering {
     }
 }
 
-/// The runs that stand for a tag: its tasks, else its readiness callbacks, else its work.
+/// The runs that stand for a tag: its tasks, else its readiness callbacks, else its work, else its tasklets.
 #[must_use]
 pub fn runs(stats: &TagStats) -> Option<(Ran, &RunStats)> {
-    let tasks = (stats.tasks.count() > 0).then_some((Ran::Tasks, &stats.tasks));
-    let io = || stats.io.as_deref().filter(|runs| runs.count() > 0).map(|runs| (Ran::Io, runs));
-    let work = || stats.work.as_deref().filter(|runs| runs.count() > 0).map(|runs| (Ran::Workers, runs));
-    tasks.or_else(io).or_else(work)
+    let all = [
+        (Ran::Tasks, Some(&stats.tasks)),
+        (Ran::Io, stats.io.as_deref()),
+        (Ran::Pool, stats.work.as_deref()),
+        (Ran::Agenda, stats.tasklets.as_deref()),
+    ];
+    all.into_iter().find_map(|(ran, runs)| Some((ran, runs.filter(|runs| runs.count() > 0)?)))
 }
 
 fn row(timeline: &Timeline, stats: &TagStats) -> Option<TagRow> {

@@ -2,7 +2,7 @@
 //! says so.
 
 use loop_probes::event::{Event, Origin, Outcome, Queue, RefKind};
-use loop_probes::ids::SourceId;
+use loop_probes::ids::{SourceId, Tag};
 use loop_probes::stamped::Stamped;
 
 use super::gc::{GcLook, GcRun};
@@ -13,7 +13,7 @@ use super::span::TickSpan;
 use super::stalls::Stall;
 use super::tags::WorstRun;
 use super::timers::LateTimer;
-use super::{RunStats, Timeline, failed};
+use super::{RunStats, TagStats, Timeline, failed};
 use crate::analysis::attribution::ledger;
 
 pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
@@ -118,7 +118,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
             let run =
                 WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns: start.ns_since(queued) };
             timeline.work.ran(worker, run.queue_wait_ns, run.run_ns, failed(outcome));
-            timeline.worked(tag, run, outcome);
+            timeline.worked(tag, |tag| &mut tag.work, run, outcome);
         }
         Event::WorkSettled { .. } => timeline.work.settled += 1,
         Event::AgendaAdded { .. } => {
@@ -132,7 +132,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
                 WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns: start.ns_since(queued) };
             // What was cancelled never ran.
             if outcome != Outcome::Cancelled {
-                timeline.worked(tag, run, outcome);
+                timeline.worked(tag, |tag| &mut tag.tasklets, run, outcome);
             }
         }
         Event::WorkerState { .. } | Event::GcRendezvous { .. } => timeline.agenda.see(stamped),
@@ -267,11 +267,17 @@ impl Timeline {
         u32::try_from(self.agenda.waiting()).unwrap_or(u32::MAX)
     }
 
-    fn worked(&mut self, tag: loop_probes::ids::Tag, run: WorstRun, outcome: Outcome) {
+    /// A worker of the pool or of the agenda ran something.
+    fn worked(
+        &mut self,
+        tag: Tag,
+        runs: fn(&mut TagStats) -> &mut Option<Box<RunStats>>,
+        run: WorstRun,
+        outcome: Outcome,
+    ) {
         let keep = self.config.worst_runs_kept;
         if let Some(tag) = self.tags.entry(tag) {
-            let work: &mut RunStats = tag.work.get_or_insert_with(Box::default);
-            work.add(run, true, failed(outcome), keep);
+            runs(tag).get_or_insert_with(Box::default).add(run, true, failed(outcome), keep);
         }
     }
 
