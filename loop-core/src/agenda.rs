@@ -23,6 +23,7 @@
 //! stays alive and lists it by its label. The agenda is not stopped by a loop that ends: it has its own
 //! [`shutdown`](Agenda::shutdown).
 
+mod agenda_loop;
 mod builder;
 mod collect;
 mod failure;
@@ -49,6 +50,7 @@ use loop_probes::ids::TaskId;
 use self::inner::Inner;
 use self::intake::Door;
 
+pub use self::agenda_loop::{AgendaLoop, AgendaLoopBuilder, AgendaLoopError};
 pub use self::builder::AgendaBuilder;
 pub use self::collect::CollectError;
 pub use self::failure::{AgendaError, Cause, Current, Failure, Missing, Refused};

@@ -52,6 +52,7 @@ pub mod policy;
 pub mod poller;
 pub mod queue;
 pub mod scheduler;
+pub mod self_pipe;
 pub mod shutdown;
 pub mod signal;
 pub mod sim;
