@@ -70,6 +70,10 @@ fn agenda_gives_part_of_the_work_to_its_workers() {
     assert_eq!(workers.iter().map(|worker| number(&worker["ran"])).sum::<u64>(), ran);
     assert!(number(&agenda["added"]) >= ran);
     assert!(number(&agenda["rendezvous"]["count"]) >= 2, "{agenda}");
+    // Collections are commands to the loop itself; an operator's come in between.
+    let commands = live["commands"]["by_byte"].as_array().unwrap();
+    let collect = commands.iter().find(|command| command["byte"] == "G").unwrap();
+    assert!(number(&collect["count"]) >= 2 && collect["known"] == true, "{commands:?}");
 
     let (trace, chrome) = (place.file("a.looptrace"), place.file("a.json"));
     let page = place.succeed(&["report", text(&trace)]);

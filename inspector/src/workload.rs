@@ -21,6 +21,7 @@ pub mod task;
 use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -28,6 +29,7 @@ use std::time::Duration;
 
 use loop_core::agenda::AgendaError;
 use loop_core::gc::GcConfigError;
+use loop_core::self_pipe::{CommandSender, SelfPipeError};
 use loop_core::{EventLoop, Handle, HeapHost, LoopError, Policy, Task as _};
 use loop_probes::clock::monotonic_now;
 use loop_probes::ids::Timestamp;
@@ -85,6 +87,9 @@ pub enum WorkloadError {
     /// The agenda could not be started.
     #[error(transparent)]
     Agenda(#[from] AgendaError),
+    /// The loop takes no commands.
+    #[error(transparent)]
+    SelfPipe(#[from] SelfPipeError),
     /// The loop failed.
     #[error("the demo's loop failed: {0}")]
     Loop(#[from] LoopError),
@@ -187,7 +192,7 @@ impl Workload {
             .name("loop".to_owned())
             .spawn(move || run_loop(setup, &tell))
             .map_err(system("start a thread"))?;
-        let Ok((handle, echo, http)) = told.recv() else {
+        let Ok(Told { handle, echo, http, commands }) = told.recv() else {
             return Err(match thread.join() {
                 Ok(Err(error)) => error,
                 _ => system("start its loop")(io::Error::other("the thread ended early")),
@@ -199,6 +204,7 @@ impl Workload {
             load: options.load,
             seed: options.seed,
             post: poster(handle.clone()),
+            command: commander(commands),
         });
         let clients = clients.map_err(system("start its clients"))?;
         Ok(Self {
@@ -262,6 +268,15 @@ fn poster(handle: Handle<DemoTask>) -> Box<dyn FnMut(u32) + Send> {
     })
 }
 
+fn commander(commands: Option<CommandSender>) -> Box<dyn FnMut(u8) + Send> {
+    Box::new(move |byte| {
+        if let Some(commands) = &commands {
+            // Refused only where the loop has ended, or has not read for long: its report says so.
+            let _ = commands.send_byte(byte);
+        }
+    })
+}
+
 struct Setup {
     policy: Policy,
     session: Session,
@@ -270,7 +285,13 @@ struct Setup {
     stall: Option<Duration>,
 }
 
-type Told = (Handle<DemoTask>, std::net::SocketAddr, std::net::SocketAddr);
+/// What a loop that runs tells its starter.
+struct Told {
+    handle: Handle<DemoTask>,
+    echo: SocketAddr,
+    http: SocketAddr,
+    commands: Option<CommandSender>,
+}
 
 fn run_loop(setup: Setup, tell: &mpsc::SyncSender<Told>) -> Result<(), WorkloadError> {
     let Setup { policy, session, scales, files, stall } = setup;
@@ -287,16 +308,13 @@ fn run_loop(setup: Setup, tell: &mpsc::SyncSender<Told>) -> Result<(), WorkloadE
     let agenda = with_agenda.then(|| DemoAgenda::start(&session, event_loop.handle(), files.clone()));
     let agenda = agenda.transpose()?;
     let desk = agenda.as_ref().map(DemoAgenda::desk);
-    let server = Server::listen(cache, scales, files, desk).map_err(system("listen"))?;
+    let server = Server::listen(cache, scales, files, desk.clone()).map_err(system("listen"))?;
     let (echo, http) = server.addresses().map_err(system("listen"))?;
     event_loop.with(|cx| {
         server.start(cx)?;
         cx.set_interval(Duration::from_millis(1), DemoTask::Heartbeat)?;
         cx.set_interval(Duration::from_millis(10), DemoTask::Average)?;
         cx.set_interval(Duration::from_millis(100), DemoTask::Sweep)?;
-        if with_agenda {
-            cx.set_interval(Duration::from_millis(500), DemoTask::Collect)?;
-        }
         if let Some(stall) = stall {
             cx.set_interval(Duration::from_secs(1), DemoTask::Report(None, stall))?;
         }
@@ -305,8 +323,16 @@ fn run_loop(setup: Setup, tell: &mpsc::SyncSender<Told>) -> Result<(), WorkloadE
         }
         Ok::<(), LoopError>(())
     })?;
+    let commands = desk.map(|desk| {
+        event_loop.with(|cx| {
+            let commands = desk.open_pipe(cx)?;
+            agenda::collect_regularly(cx, &commands)?;
+            Ok::<CommandSender, WorkloadError>(commands)
+        })
+    });
+    let commands = commands.transpose()?;
     // Nobody listens only where the starter is gone already.
-    let _ = tell.send((event_loop.handle(), echo, http));
+    let _ = tell.send(Told { handle: event_loop.handle(), echo, http, commands });
     let ended = event_loop.run();
     // Before the loop's own end: what its workers still say goes into the same recording.
     agenda.into_iter().for_each(DemoAgenda::end);

@@ -2,7 +2,8 @@
 //!
 //! Requests are checked before they are answered (high); averages and the checksums of a new log come next
 //! (normal); the served files are indexed when nothing else is to be done (low). The index is what collections
-//! are for: all workers stop, and what occurred only once is forgotten.
+//! are for: all workers stop, and what occurred only once is forgotten. They, and all else that an operator may
+//! ask for, come as commands through the loop's self-pipe.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -12,20 +13,23 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use loop_core::agenda::{Agenda, AgendaError, AgendaHandle, CollectError, Priority, Round, Tasklet, Worker};
+use loop_core::agenda::{Agenda, AgendaError, AgendaHandle, Priority, Tasklet, Worker};
+use loop_core::self_pipe::{Command, CommandSender, SelfPipe, SelfPipeError};
 use loop_core::work_pool::Pending;
-use loop_core::{Context, Handle};
+use loop_core::{Any, Context, Handle};
 use loop_probes::session::Session;
 
 use super::connection::Slot;
 use super::schedule::{FILES, Route};
-use super::server::ConnectionId;
+use super::server::{self, ConnectionId};
 use super::task::{DemoRemote, DemoTask};
 
 /// Workers: enough to see that they share the work, few enough to see it wait.
 const WORKERS: u16 = 3;
 /// How long the workers have to come to a collection.
-pub const COLLECT_WITHIN: Duration = Duration::from_millis(50);
+const COLLECT_WITHIN: Duration = Duration::from_millis(50);
+/// How often it is collected.
+const COLLECT_EVERY: Duration = Duration::from_millis(500);
 /// How long the agenda's end may take.
 const END_WITHIN: Duration = Duration::from_secs(2);
 /// Rounds of a request's keyed hash: guessing a token is to be slow.
@@ -139,18 +143,22 @@ impl Desk {
         self.add(index_file.priority(Priority::Low));
     }
 
-    /// Asks all workers to stop and has the index collected. Gives the round to be given up when they are late;
-    /// `None` where there is a collection already, or the agenda has ended.
-    #[must_use]
-    pub fn collect(&self) -> Option<Round> {
+    /// Opens the loop's self-pipe: whoever has its sender may command the loop and its agenda.
+    ///
+    /// # Errors
+    ///
+    /// [`SelfPipeError`] where the system gives no pipe.
+    pub fn open_pipe(&self, cx: &mut Context<'_, DemoTask>) -> Result<CommandSender, SelfPipeError> {
         let index = Arc::clone(&self.index);
-        let collect = move || lock(&index).retain(|_, count| *count > 1);
-        self.agenda.begin_collect(collect, |collected| collected.unwrap_or_else(|error| late(&error))).ok()
-    }
-
-    /// Waits no longer for the workers of a collection.
-    pub fn give_up(&self, round: Round) {
-        self.agenda.give_up(round);
+        let pipe = SelfPipe::new(DemoTask::Any).agenda(self.agenda.clone()).collect_within(COLLECT_WITHIN);
+        pipe.collector(move || lock(&index).retain(|_, count| *count > 1))
+            .on_collected(|collected| match collected {
+                Ok(()) => {}
+                Err(error) => tracing::warn!(%error, "no collection"),
+            })
+            .on_dump(|_, report| server::log(&report.to_string()))
+            .on_unknown(|_, byte| tracing::warn!(byte, "no such command"))
+            .open(cx)
     }
 
     fn add(&self, tasklet: Tasklet) {
@@ -163,15 +171,17 @@ impl Desk {
     }
 }
 
-fn late(error: &CollectError) {
-    tracing::warn!(%error, "no collection");
-}
-
-/// A collection asked for from the loop, with a timer that gives it up.
-pub fn collect(cx: &mut Context<'_, DemoTask>, desk: &Desk) {
-    if let Some(round) = desk.collect() {
-        cx.set_timeout(COLLECT_WITHIN, DemoTask::GiveUp(round));
-    }
+/// Twice a second: a command to itself, to collect.
+pub fn collect_regularly(
+    cx: &mut Context<'_, DemoTask>,
+    commands: &CommandSender,
+) -> Result<(), loop_core::LoopError> {
+    let commands = commands.clone();
+    let collect = Any::repeat("Collect500ms", move |_| {
+        // A pipe that is full has commands to collect in it already.
+        let _ = commands.send(Command::Collect);
+    });
+    cx.set_interval(COLLECT_EVERY, DemoTask::Any(collect)).map(drop)
 }
 
 fn lock(index: &Mutex<Index>) -> MutexGuard<'_, Index> {

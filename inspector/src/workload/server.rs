@@ -13,13 +13,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use loop_core::agenda::Round;
 use loop_core::poller::{Interest, Readiness, Source};
 use loop_core::{Context, TagOf};
 use loop_probes::clock::monotonic_now;
 use loop_probes::ids::Timestamp;
 
-use super::agenda::{self, Desk};
+use super::agenda::Desk;
 use super::cache::SharedCache;
 use super::connection::{Connection, Protocol, Request, Slot, http_answer};
 use super::schedule::Route;
@@ -377,15 +376,20 @@ pub fn report(cx: Cx<'_, '_>, asked_by: Option<(ConnectionId, Slot)>, takes: Dur
     }
 }
 
-/// Appends to the access log, which is kept in memory and bounded.
+/// Appends an answer to the access log.
 pub fn log_access(bytes: usize) {
+    log(&format!("{} {bytes}", server().answered.get()));
+}
+
+/// Appends to the log, which is kept in memory and bounded.
+pub fn log(text: &str) {
     let server = server();
     let mut log = server.log.borrow_mut();
     if log.len() > 256 * 1024 {
         log.clear();
     }
-    // Writing to a string cannot fail.
-    let _ = writeln!(log, "{} {bytes}", server.answered.get());
+    log.push_str(text);
+    log.push('\n');
 }
 
 /// Gives back a connection's idle memory.
@@ -459,19 +463,5 @@ pub fn sweep(cx: Cx<'_, '_>) {
     if let Some(desk) = &server.desk {
         let swept = server.swept.replace(server.swept.get().wrapping_add(FILES_A_SWEEP));
         (swept..swept.wrapping_add(FILES_A_SWEEP)).for_each(|file| desk.index_file(file));
-    }
-}
-
-/// Every 500 ms: the agenda's workers stop, and its index is collected.
-pub fn collect(cx: Cx<'_, '_>) {
-    if let Some(desk) = &server().desk {
-        agenda::collect(cx, desk);
-    }
-}
-
-/// Waits no longer for the agenda's workers.
-pub fn give_up(round: Round) {
-    if let Some(desk) = &server().desk {
-        desk.give_up(round);
     }
 }

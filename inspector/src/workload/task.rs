@@ -3,8 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use loop_core::agenda::Round;
-use loop_core::{Context, TagOf, Task};
+use loop_core::{Any, Context, TagOf, Task};
 
 use super::connection::{Protocol, Slot};
 use super::schedule::Route;
@@ -47,10 +46,8 @@ pub enum DemoTask {
     Checked(ConnectionId, Slot, Option<Route>, u64),
     /// A tasklet failed.
     Failed(String),
-    /// The interval of 500 ms: the agenda's workers stop and its index is collected.
-    Collect,
-    /// The workers had long enough to come to a collection.
-    GiveUp(Round),
+    /// A command that came through the self-pipe, and what else is too rare for a variant of its own.
+    Any(Any<Self>),
 }
 
 /// What other threads send to the demo's loop.
@@ -90,8 +87,6 @@ impl Task for DemoTask {
         "IndexSection",
         "Checked",
         "Failed",
-        "Collect500ms",
-        "GiveUp",
     ];
 
     fn tag(&self) -> TagOf {
@@ -113,8 +108,7 @@ impl Task for DemoTask {
             Self::IndexSection(..) => 14,
             Self::Checked(..) => 15,
             Self::Failed(..) => 16,
-            Self::Collect => 17,
-            Self::GiveUp(..) => 18,
+            Self::Any(any) => return any.tag(),
         })
     }
 
@@ -140,8 +134,7 @@ impl Task for DemoTask {
                 server::checked(cx, connection, slot, route, token);
             }
             Self::Failed(message) => cx.fail(message),
-            Self::Collect => server::collect(cx),
-            Self::GiveUp(round) => server::give_up(round),
+            Self::Any(any) => any.run(cx),
         });
     }
 
@@ -165,7 +158,7 @@ impl Task for DemoTask {
             Self::Heartbeat => Some(Self::Heartbeat),
             Self::Average => Some(Self::Average),
             Self::Sweep => Some(Self::Sweep),
-            Self::Collect => Some(Self::Collect),
+            Self::Any(any) => any.again().map(Self::Any),
             Self::Echo(..)
             | Self::HttpRequest(..)
             | Self::ReadFile(..)
@@ -176,8 +169,7 @@ impl Task for DemoTask {
             | Self::Tidy(..)
             | Self::Metric(..)
             | Self::Checked(..)
-            | Self::Failed(..)
-            | Self::GiveUp(..) => None,
+            | Self::Failed(..) => None,
         }
     }
 }

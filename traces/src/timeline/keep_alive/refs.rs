@@ -32,8 +32,10 @@ pub(super) struct Refs {
     now: Picture,
     /// A snapshot of which the end has not come yet.
     gathering: Option<Picture>,
-    /// What sources were registered as: no snapshot says it.
-    sources: HashMap<IoSource, RefName>,
+    /// What sources were registered as, which no snapshot says, and whether they keep the loop alive.
+    sources: HashMap<IoSource, (RefName, bool)>,
+    /// The source that was registered last, until it is said to be referenced.
+    registered: Option<IoSource>,
     limit: usize,
 }
 
@@ -65,7 +67,7 @@ pub(super) const fn concerns(event: &Event) -> bool {
 impl Refs {
     pub(super) fn new(limit: usize) -> Self {
         let (now, sources) = (Picture::default(), HashMap::new());
-        Self { alive: None, as_of: None, left_out: 0, now, gathering: None, sources, limit }
+        Self { alive: None, as_of: None, left_out: 0, now, gathering: None, sources, registered: None, limit }
     }
 
     pub(super) fn kind(&self, what: RefKind) -> Option<u64> {
@@ -121,23 +123,18 @@ impl Refs {
                 self.alive = Some(alive);
                 let count = &mut self.now.by_kind[place(what)];
                 *count = count.saturating_add(i64::from(delta));
+                if (what, delta) == (RefKind::Io, 1) {
+                    self.source_referenced();
+                }
             }
             Event::IoRegistered { source, tag } => {
                 let name = RefName { what: RefKind::Io, tag, label: None };
-                keep(&mut self.sources, source, name, self.limit);
-                self.name(name, 1);
+                keep(&mut self.sources, source, (name, false), self.limit);
+                self.registered = Some(source);
             }
-            Event::IoLabel { source, label } => {
-                if let Some(name) = self.sources.get_mut(&source) {
-                    let before = *name;
-                    name.label = Some(label);
-                    let after = *name;
-                    self.name(before, -1);
-                    self.name(after, 1);
-                }
-            }
+            Event::IoLabel { source, label } => self.explained(source, label),
             Event::IoRemoved { source } => {
-                if let Some(name) = self.sources.remove(&source) {
+                if let Some((name, true)) = self.sources.remove(&source) {
                     self.name(name, -1);
                 }
             }
@@ -163,6 +160,24 @@ impl Refs {
 
     fn name(&mut self, name: RefName, delta: i64) {
         add(&mut self.now.names, name, delta, self.limit);
+    }
+
+    /// The source that was just registered keeps the loop alive; of another one nobody said which.
+    fn source_referenced(&mut self) {
+        let registered = self.registered.take().and_then(|source| self.sources.get_mut(&source));
+        if let Some((name, referenced @ false)) = registered {
+            *referenced = true;
+            let name = *name;
+            self.name(name, 1);
+        }
+    }
+
+    fn explained(&mut self, source: IoSource, label: LabelId) {
+        let Some((name, referenced)) = self.sources.get_mut(&source) else { return };
+        let before = std::mem::replace(name, RefName { label: Some(label), ..*name });
+        let (after, count) = (*name, i64::from(*referenced));
+        self.name(before, -count);
+        self.name(after, count);
     }
 
     /// Timers have no other word for their references: their names and their count move together.

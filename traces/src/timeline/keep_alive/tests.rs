@@ -108,6 +108,16 @@ fn a_source_goes_by_its_explanation_and_is_remembered_through_snapshots() {
 }
 
 #[test]
+fn an_unreferenced_source_comes_and_goes_unnoticed() {
+    let mut refs = seen(&snapshot(&pending(RefKind::Io, 2, 1)));
+    let (source, tag) = (IoSource(8), Tag(2));
+    see(&mut refs, &[Event::IoRegistered { source, tag }]);
+    assert_eq!(list(&refs), [(RefKind::Io, 2, 1)]);
+    see(&mut refs, &[Event::IoRemoved { source }]);
+    assert_eq!(list(&refs), [(RefKind::Io, 2, 1)]);
+}
+
+#[test]
 fn what_has_no_name_is_counted_all_the_same() {
     let mut refs = seen(&snapshot(&pending(RefKind::Handle, 0, 1)));
     let handle = |delta| Event::RefChanged { what: RefKind::Handle, delta, alive: 0 };
