@@ -10,14 +10,20 @@
 //! floors and libuv) and `traced.rs` (counting system calls). A package of its own, outside of the workspace:
 //! nobody compiles tokio to test loopscope.
 
+mod idle;
+mod lag;
 mod measure;
 mod os;
 mod page;
 mod peers;
+mod posts;
+mod spans;
 mod table;
 mod tasks;
 mod timers;
+mod traced;
 mod uv;
+mod wake;
 
 use std::process::ExitCode;
 
@@ -28,9 +34,14 @@ use table::Report;
 
 type Part = fn(Effort, &mut Report) -> Result<()>;
 
-const PARTS: [(&str, Part); 2] = [
+const PARTS: [(&str, Part); 7] = [
     ("tasks", tasks::run),
     ("timers", timers::run),
+    ("wake", wake::run),
+    ("posts", posts::run),
+    ("lag", lag::run),
+    ("idle", idle::run),
+    ("spans", spans::run),
 ];
 
 fn main() -> ExitCode {
@@ -43,10 +54,28 @@ fn main() -> ExitCode {
     }
 }
 
+/// What this program does when a part of it runs it again, in a process of its own.
+fn second_run(words: &[String]) -> Result<()> {
+    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["coalesced", name] => wake::coalesced(name),
+        ["idle", name, delay_ms] => {
+            page::answer(idle::wait(name, delay_ms)?);
+            Ok(())
+        }
+        _ => bail!("a second run is for this program alone"),
+    }
+}
+
 fn run() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some((first, words)) = arguments.split_first()
+        && first == traced::SECOND_RUN
+    {
+        return second_run(words);
+    }
     let mut effort = Effort { quick: false };
     let mut only = Vec::new();
-    for argument in std::env::args().skip(1) {
+    for argument in arguments {
         match argument.as_str() {
             "--quick" => effort.quick = true,
             // `cargo bench` says so.

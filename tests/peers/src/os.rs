@@ -5,6 +5,8 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
+use crate::traced::MARK;
+
 /// Makes an error of a call's −1.
 fn checked(returned: libc::c_int) -> io::Result<libc::c_int> {
     if returned < 0 { Err(io::Error::last_os_error()) } else { Ok(returned) }
@@ -91,9 +93,12 @@ impl TimerFd {
             tv_sec: delay.as_secs() as libc::time_t,
             tv_nsec: libc::c_long::from(delay.subsec_nanos()),
         };
-        let once = libc::itimerspec { it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
+        let once =
+            libc::itimerspec { it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
         // SAFETY: the times live as long as the call, which takes a null for what was set before.
-        checked(unsafe { libc::timerfd_settime(self.0.as_raw_fd(), 0, &raw const once, std::ptr::null_mut()) })?;
+        checked(unsafe {
+            libc::timerfd_settime(self.0.as_raw_fd(), 0, &raw const once, std::ptr::null_mut())
+        })?;
         let mut expired = [0_u8; 8];
         // SAFETY: eight bytes that live as long as the call.
         let read = unsafe { libc::read(self.0.as_raw_fd(), expired.as_mut_ptr().cast(), expired.len()) };
@@ -124,4 +129,10 @@ pub(crate) fn cpu_time_ns() -> u64 {
     // SAFETY: the clock exists on every Linux, and the time lives as long as the call.
     unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// Marks a moment for who traces this process ([`crate::traced`]).
+pub(crate) fn marker() {
+    // SAFETY: asks for the process group of a process that cannot be: it only fails.
+    unsafe { libc::syscall(MARK.0, MARK.1) };
 }

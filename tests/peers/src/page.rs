@@ -12,6 +12,11 @@ pub(crate) fn say(what: &str) {
     eprintln!("{what}");
 }
 
+/// What a second run tells the first.
+pub(crate) fn answer(number: u64) {
+    println!("{number}");
+}
+
 /// Prints the page, or some of its sections.
 pub(crate) fn print(effort: Effort, whole: bool, report: &Report) {
     if whole {

@@ -3,7 +3,8 @@
 use crate::uv;
 
 /// What a section says where libuv's rows are missing.
-pub(crate) const NO_LIBUV: &str = "libuv is not installed here (Debian: `apt install libuv1`): its rows are missing.";
+pub(crate) const NO_LIBUV: &str =
+    "libuv is not installed here (Debian: `apt install libuv1`): its rows are missing.";
 
 const LOCK: &str = include_str!("../Cargo.lock");
 
@@ -26,7 +27,8 @@ const CRATES: [&str; 13] = [
 
 /// All of them with their versions, as one sentence lists them.
 pub(crate) fn versions() -> String {
-    let libuv = uv::version().map_or_else(|| "libuv not installed".to_owned(), |version| format!("libuv {version}"));
+    let libuv =
+        uv::version().map_or_else(|| "libuv not installed".to_owned(), |version| format!("libuv {version}"));
     let crates = CRATES.into_iter().map(|name| format!("{name} {}", version(name).unwrap_or("?")));
     crates.chain([libuv]).collect::<Vec<_>>().join(", ")
 }

@@ -78,7 +78,24 @@ fn two_readings(clock: SystemClock) -> Subject<'static> {
 fn libuv_queued() -> Option<Subject<'static>> {
     let uv_loop = uv::Loop::new()?;
     let handles = uv_loop.handles(uv::Kind::Idle, BATCH, uv::count);
-    Some(Subject::new("libuv: `uv_idle_start`, call, `uv_idle_stop`", move || {
+    // The first turn only closes what has never run.
+    handles.iter().for_each(|handle| handle.start_idle(uv::close));
+    uv_loop.turn();
+    Some(Subject::new("libuv: an idle handle each, used once (init, start, call, close)", move || {
+        let before = uv::called();
+        let ns = ns_each(BATCH, || {
+            handles.iter().for_each(|handle| handle.start_idle_once(&uv_loop));
+            uv_loop.turn();
+        });
+        assert_eq!(uv::called() - before, BATCH as u64, "each handle ran, and closed");
+        ns
+    }))
+}
+
+fn libuv_restarted() -> Option<Subject<'static>> {
+    let uv_loop = uv::Loop::new()?;
+    let handles = uv_loop.handles(uv::Kind::Idle, BATCH, uv::count);
+    Some(Subject::new("libuv: the same handles again and again (start, call, stop)", move || {
         let before = uv::called();
         let ns = ns_each(BATCH, || {
             handles.iter().for_each(|handle| handle.start_idle(uv::count_and_stop));
@@ -119,8 +136,8 @@ fn queued(effort: Effort, report: &mut Report) -> Result<()> {
     let session = ours::session();
     let mut subjects = vec![floor(), boxed(), two_readings(session.clock())];
     subjects.extend(ours::queued(&session)?);
-    // Two more subjects where libuv is installed, in this order.
-    let libuv: Vec<_> = [libuv_queued(), libuv_idle()].into_iter().flatten().collect();
+    // Three more subjects where libuv is installed, in this order.
+    let libuv: Vec<_> = [libuv_queued(), libuv_restarted(), libuv_idle()].into_iter().flatten().collect();
     let has_libuv = !libuv.is_empty();
     subjects.extend(libuv);
     subjects.push(calloop_idle()?);
@@ -129,16 +146,16 @@ fn queued(effort: Effort, report: &mut Report) -> Result<()> {
     let [floor, _, readings, inside, outside, inside_recorded, outside_recorded, ..] = &columns[..] else {
         unreachable!("the subjects above");
     };
-    let libuv = has_libuv.then(|| &columns[7]);
-    let head = ["what", "ns", "the first", "libuv's queue"];
+    let libuv = has_libuv.then(|| (&columns[7], &columns[8]));
+    let head = ["what", "ns", "beside the first", "beside libuv, used once"];
     let text = format!(
         "Samples of {BATCH} callbacks that add a number. Ours are variants of an enum, so they allocate nothing; \
          *within* is from a running task, *outside* from between two turns. A sample includes the one turn that \
-         runs it."
+         runs it. libuv has no queue of callbacks: what comes nearest is an idle handle for each."
     );
     let mut section = Section::new("A queued callback", text, &head);
     for column in &columns {
-        let to_libuv = libuv.map_or(f64::NAN, |libuv| column.ratio(libuv));
+        let to_libuv = libuv.map_or(f64::NAN, |(once, _)| column.ratio(once));
         section.row(&column.name, [figure(column.median()), times(column.ratio(floor)), times(to_libuv)]);
     }
     if !has_libuv {
@@ -151,8 +168,10 @@ fn queued(effort: Effort, report: &mut Report) -> Result<()> {
     };
     for (place, task) in [("within", inside), ("outside", outside)] {
         aim(2.0, &format!("a task posted {place}, beside the queue of function pointers"), task.ratio(floor));
-        let to_libuv = libuv.map_or(f64::NAN, |libuv| task.ratio(libuv));
-        aim(1.0, "the same, beside libuv's queue", to_libuv);
+        let (once, again) =
+            libuv.map_or((f64::NAN, f64::NAN), |(once, again)| (task.ratio(once), task.ratio(again)));
+        aim(1.0, "the same, beside libuv's handles that are used once", once);
+        aim(1.0, "the same, beside libuv's handles that are used again", again);
     }
     let recording = |on: &Samples, off: &Samples| on.less(off).ratio(readings);
     aim(1.2, "recording it, beside two readings of the clock (within)", recording(inside_recorded, inside));

@@ -56,10 +56,10 @@ calls! {
     uv_loop_init: fn(Raw) -> c_int;
     uv_run: fn(Raw, c_int) -> c_int;
     uv_update_time: fn(Raw) -> ();
-    uv_stop: fn(Raw) -> ();
     uv_idle_init: fn(Raw, Raw) -> c_int;
     uv_idle_start: fn(Raw, Callback) -> c_int;
     uv_idle_stop: fn(Raw) -> c_int;
+    uv_close: fn(Raw, Callback) -> ();
     uv_timer_init: fn(Raw, Raw) -> c_int;
     uv_timer_start: fn(Raw, Callback, u64, u64) -> c_int;
     uv_timer_stop: fn(Raw) -> c_int;
@@ -134,7 +134,7 @@ impl Loop {
         self.run_mode(RUN_ONCE);
     }
 
-    /// Runs until it is stopped, or nothing is active.
+    /// Runs until nothing is active.
     pub(crate) fn run(&self) {
         self.run_mode(RUN_DEFAULT);
     }
@@ -149,12 +149,6 @@ impl Loop {
         // SAFETY: as above.
         unsafe { (self.calls.uv_update_time)(self.raw) };
     }
-
-    /// Ends a run.
-    pub(crate) fn stop(&self) {
-        // SAFETY: as above.
-        unsafe { (self.calls.uv_stop)(self.raw) };
-    }
 }
 
 /// A handle of a [`Loop`].
@@ -168,6 +162,14 @@ impl Handle {
     pub(crate) fn start_idle(self, callback: Callback) {
         // SAFETY: an initialised idle handle that never goes away.
         unsafe { (self.calls.uv_idle_start)(self.raw, callback) };
+    }
+
+    /// As new, once its close callback ran: for a handle that is used once.
+    pub(crate) fn start_idle_once(self, of: &Loop) {
+        // SAFETY: closed before, or never used; the loop has the library's size and stays where it is.
+        let failed = unsafe { (self.calls.uv_idle_init)(of.raw, self.raw) };
+        assert_eq!(failed, 0, "libuv refuses a handle");
+        self.start_idle(close);
     }
 
     pub(crate) fn start_timer(self, callback: Callback, delay_ms: u64) {
@@ -222,3 +224,10 @@ pub(crate) unsafe extern "C" fn count_and_stop(handle: Raw) {
     }
 }
 
+/// A callback that closes its handle; [`count`] runs when it is closed.
+pub(crate) unsafe extern "C" fn close(handle: Raw) {
+    if let Some(calls) = calls() {
+        // SAFETY: libuv calls back with the handle, which is open.
+        unsafe { (calls.uv_close)(handle, count) };
+    }
+}

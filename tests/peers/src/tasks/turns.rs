@@ -26,10 +26,7 @@ fn polls() -> Result<Vec<Subject<'static>>> {
     let mut found = mio::Events::with_capacity(64);
     Ok(vec![
         Subject::new("`epoll_wait` without a timeout", repeat(Box::new(move || epoll.wait(0).map(drop)))),
-        Subject::new(
-            "mio: `poll`",
-            repeat(Box::new(move || mio.poll(&mut found, Some(Duration::ZERO)))),
-        ),
+        Subject::new("mio: `poll`", repeat(Box::new(move || mio.poll(&mut found, Some(Duration::ZERO))))),
         Subject::new(
             "polling: `wait`",
             repeat(Box::new(move || {

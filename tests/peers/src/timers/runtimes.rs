@@ -5,14 +5,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use loop_probes::clock::monotonic_now;
 use tokio::runtime::Runtime;
 use tokio::time::Sleep;
 
-use super::{MS, Timers};
+use super::{MS, SOON_NS, Timers};
 use crate::measure::sleep_until;
 use crate::os::cpu_time_ns;
 
@@ -93,7 +93,7 @@ impl Timers for Tokio {
 
 /// So that none is due before the last is inserted: it would fire at once, on a thread of async-io's own.
 const fn head_start_ns(count: usize) -> u64 {
-    count as u64 * 2_000
+    count as u64 * 2_000 + MS
 }
 
 #[derive(Default)]
@@ -109,12 +109,16 @@ impl Timers for AsyncIo {
         self.timers.resize_with(count, || None);
     }
 
+    #[expect(clippy::disallowed_methods, reason = "async-io takes the standard library's time")]
     fn insert(&mut self, delays_ns: &[u64]) {
         let waker = Waker::from(Arc::clone(&self.woken));
-        let head_start_ns = head_start_ns(delays_ns.len());
+        let now = Instant::now();
+        let fires = delays_ns.iter().all(|delay_ns| *delay_ns <= SOON_NS.1);
         for (timer, delay_ns) in self.timers.iter_mut().zip(delays_ns) {
-            let delay = Duration::from_nanos(delay_ns + head_start_ns);
-            register(Pin::new(timer.insert(async_io::Timer::after(delay))), &waker);
+            // Those that fire are due within some microseconds, so that they fire in few passes, as the others'.
+            let delay_ns = if fires { delay_ns / 1_000 + head_start_ns(delays_ns.len()) } else { *delay_ns };
+            let due = now + Duration::from_nanos(delay_ns);
+            register(Pin::new(timer.insert(async_io::Timer::at(due))), &waker);
         }
     }
 
