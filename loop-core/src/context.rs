@@ -9,7 +9,7 @@ use std::fmt;
 
 use loop_probes::clock::Clock;
 use loop_probes::event::{ClockPoint, Event, Origin, Outcome, Placement, Queue, RefKind};
-use loop_probes::ids::{TaskId, Ticks, TimerId, Timestamp};
+use loop_probes::ids::{TaskId, Ticks, Timestamp};
 
 use crate::event_loop::core::Core;
 pub use crate::event_loop::core::IoReadiness;
@@ -18,6 +18,8 @@ use crate::poller::Poller;
 use crate::queue::fifo::Queued;
 use crate::signal::Arrival;
 use crate::task::Task;
+use crate::task::body::Body;
+use crate::timer::Timer;
 
 /// What a running task can do with its loop. It lives as long as the call that gave it.
 pub struct Context<'a, T: Task> {
@@ -51,6 +53,7 @@ impl<T: Task> Context<'_, T> {
         let queued = self.stamp();
         let id = self.core.scheduler.new_id();
         let (origin, parent) = (self.core.current.origin, self.core.current.task);
+        let task = Body::Task(task);
         self.core.queue(Queued { task, id, tag, origin, signo: 0, queued }, parent, None)
     }
 
@@ -89,7 +92,7 @@ impl<T: Task> Context<'_, T> {
         let tag = self.core.tag(&task);
         let queued = self.stamp();
         let id = self.core.scheduler.new_id();
-        let origin = Origin::Immediate;
+        let (origin, task) = (Origin::Immediate, Body::Task(task));
         self.core.scheduler.immediates.set(Queued { task, id, tag, origin, signo: 0, queued });
         if self.core.on {
             let depth = self.core.scheduler.immediates.len() as u32;
@@ -126,7 +129,7 @@ impl<T: Task> Context<'_, T> {
         let tag = self.core.tag(&task);
         let queued = self.stamp();
         let id = self.core.scheduler.new_id();
-        let origin = self.core.current.origin;
+        let (origin, task) = (self.core.current.origin, Body::Task(task));
         let depth = self.core.scheduler.after_loop(Queued { task, id, tag, origin, signo: 0, queued });
         if self.core.on {
             let place = Placement { queue: Queue::AfterLoop, origin, depth };
@@ -178,7 +181,9 @@ impl<T: Task> Context<'_, T> {
         self.core.exception(self.core.current.task, &message.to_string());
     }
 
-    /// The running task reloads the program: the pass returns at once, without a drain, and does not count it.
+    /// The running task reloads the program: its batch (the pass over the queue, the due timers, the immediates, the
+    /// ready sources) ends at once, without a drain, and it is not counted. The rest of the batch comes in the next
+    /// turn, in order.
     pub fn reload(&mut self) {
         self.core.current.outcome = Outcome::Reload;
     }
@@ -191,7 +196,7 @@ impl<T: Task> Context<'_, T> {
 
     /// The timer whose task this is.
     #[must_use]
-    pub fn timer(&self) -> Option<TimerId> {
+    pub fn timer(&self) -> Option<Timer> {
         self.core.current.timer
     }
 

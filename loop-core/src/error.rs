@@ -5,6 +5,7 @@ use std::io;
 use loop_probes::event::RefKind;
 use loop_probes::ids::IoSource;
 
+use crate::policy::PolicyError;
 use crate::poller::PollerError;
 use crate::scheduler::TimerGone;
 use crate::signal::SignalError;
@@ -17,6 +18,9 @@ pub enum LoopError {
     /// The operating system has no poller for us.
     #[error("cannot open the poller of the loop")]
     OpenPoller(#[source] io::Error),
+    /// No loop could live by its policy.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// Waiting for readiness failed; the loop cannot go on.
     #[error("cannot wait for readiness in tick {tick}")]
     Wait {

@@ -3,6 +3,7 @@
 //! It asks the [`Scheduler`] what is next, does it, and records each boundary: one
 //! reading of the record clock serves the end of one thing and the start of the next.
 
+mod batches;
 mod builder;
 mod call;
 pub(crate) mod core;
@@ -11,6 +12,7 @@ mod gc;
 mod inbound;
 mod observe;
 mod poll;
+mod ready;
 mod tick;
 
 pub use builder::Builder;
@@ -26,6 +28,7 @@ use loop_probes::ids::{TaskId, Ticks, Timestamp};
 use loop_probes::recorder::{Recorder, Running};
 
 use self::core::{Core, Current};
+use self::tick::{Flow, Half};
 use crate::context::Context;
 use crate::error::LoopError;
 use crate::handle::Handle;
@@ -68,6 +71,12 @@ pub struct EventLoop<T: Task, C: Clock = SystemClock, P: Poller = OsPoller> {
     snapshot_due: Option<Timestamp>,
     /// The scheduler's latest reading of the monotonic clock, until the next tick has looked at it.
     latest: Option<Timestamp>,
+    /// The reading that the steps of this tick go by, until something ran.
+    now: Option<Timestamp>,
+    /// When the poller was asked last.
+    polled: Option<Timestamp>,
+    /// The policy has an exit check of its own in the turn.
+    exits_in_turn: bool,
     /// When `run_until` wants the loop back.
     until: Option<Timestamp>,
     signals_dropped: u64,
@@ -164,10 +173,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             {
                 return Ok(StopReason::Deadline);
             }
-            if self.core.scheduler.is_drained() && !self.has_news() {
+            if !self.exits_in_turn && self.core.scheduler.is_drained() && !self.has_news() {
                 return Ok(StopReason::Drained);
             }
-            self.turn()?;
+            if self.whole_turn()? == Flow::Exit {
+                return Ok(StopReason::Drained);
+            }
         }
     }
 
@@ -177,26 +188,31 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     ///
     /// [`LoopError::Wait`] where the poller fails.
     pub fn turn(&mut self) -> Result<(), LoopError> {
-        self.ticked(|this| {
-            this.do_tick();
-            this.do_auto_tick()
+        self.whole_turn().map(|_| ())
+    }
+
+    fn whole_turn(&mut self) -> Result<Flow, LoopError> {
+        self.ticked(|this| match this.run_steps(Half::Tick)? {
+            Flow::Next => this.run_steps(Half::AutoTick),
+            Flow::Exit => Ok(Flow::Exit),
         })
     }
 
-    /// The first half of a turn: what came from outside, then the task queue until it is empty or the tick's
-    /// budget is spent. Never waits.
+    /// The first half of a turn, as the policy lists it; with Bun's, what came from outside, then the task queue
+    /// until it is empty or the tick's budget is spent. Never waits.
     pub fn tick(&mut self) {
-        self.ticked(Self::do_tick);
+        // Only a poll fails, and no policy polls here.
+        let _ = self.ticked(|this| this.run_steps(Half::Tick));
     }
 
-    /// The second half of a turn: immediates, the poll, readiness callbacks, due timers. Waits while something
-    /// keeps the loop alive and nothing is there to do.
+    /// The second half of a turn, as the policy lists it; with Bun's, immediates, the poll, readiness callbacks, due
+    /// timers. Waits while something keeps the loop alive and nothing is there to do.
     ///
     /// # Errors
     ///
     /// [`LoopError::Wait`] where the poller fails.
     pub fn auto_tick(&mut self) -> Result<(), LoopError> {
-        self.ticked(Self::do_auto_tick)
+        self.ticked(|this| this.run_steps(Half::AutoTick)).map(|_| ())
     }
 
     /// Asks the run to end after the current turn; before a run, that run returns at once.

@@ -38,6 +38,7 @@
 mod context;
 mod error;
 pub mod event_loop;
+mod future;
 pub mod gc;
 mod handle;
 mod host;
@@ -69,3 +70,4 @@ pub use queue::concurrent::Closed;
 pub use scheduler::Scheduler;
 pub use task::tag::TagOf;
 pub use task::{Any, AnyRemote, Builtin, BuiltinRemote, Task};
+pub use timer::Timer;

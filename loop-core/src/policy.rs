@@ -1,23 +1,51 @@
-//! Policies are data: what two loop designs do differently is a value here, not a second loop.
+//! Policies are data: what two loop designs do differently is a value here, not a second loop. The order of a turn
+//! is data too: a list of [`Step`]s, which one function carries out.
 
+mod builder;
+mod presets;
+mod step;
+
+pub use builder::{PolicyBuilder, PolicyError};
+pub use step::Step;
+
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::gc::{GcConfig, GcConfigError};
 
-/// How a loop behaves. [`Policy::bun`] is the default; change single fields from there.
+/// How a loop behaves. [`Policy::bun`] is the default; change single fields from there, or set one up with
+/// [`Policy::builder`], which checks it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Policy {
     /// Its name, for traces and the inspector's header.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
+    /// The steps of `tick()`.
+    tick: Cow<'static, [Step]>,
+    /// The steps of `auto_tick()`.
+    auto_tick: Cow<'static, [Step]>,
     /// Which due timers run in one turn.
     pub timers: TimerRule,
+    /// How many signals are delivered in one turn.
+    pub signals: SignalRule,
+    /// Which ready sources are called in one turn.
+    pub sources: SourceRule,
+    /// Finished jobs that one [`Step::Work`] takes; `None` is all. Where the turn has no such step, they come with
+    /// what other threads posted.
+    pub jobs_per_read: Option<u32>,
     /// When microtasks and the deferred queue are drained.
     pub drain: DrainRule,
     /// When [`run`](crate::EventLoop::run) ends by itself.
     pub exit: ExitRule,
-    /// The longest that a poll waits when no timer is due; `None` is for ever.
+    /// Whether a turn polls while tasks are queued.
+    pub poll: PollRule,
+    /// How long a poll waits where no timer is armed; `None` is for ever.
     pub poll_timeout_default: Option<Duration>,
+    /// While something waits to be done, a poll that would only look is left out where the last one is less than
+    /// this ago; zero polls in each turn.
+    pub poll_gap: Duration,
+    /// Sources that may be registered at a time; `None` is as many as the system takes.
+    pub sources_max: Option<u32>,
     /// Tasks that one tick runs before it polls without waiting, so that self-posting never starves I/O.
     pub tasks_per_tick: u32,
     /// Microtasks that one checkpoint runs; `None` drains to the end, as the HTML standard says.
@@ -42,8 +70,40 @@ pub struct Policy {
 pub enum TimerRule {
     /// All, in one pass against one reading of the clock (Bun, libuv).
     AllDue,
-    /// The first that is due; the others wait for the following turns.
+    /// Exactly one: the first in the order in which they were armed that is due (QuickJS). The others wait for the
+    /// following turns.
     OnePerTurn,
+}
+
+/// How many signals are delivered in one turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SignalRule {
+    /// All that had arrived (Bun).
+    AllPending,
+    /// The first that has a handler (QuickJS).
+    OnePerTurn,
+}
+
+/// Which ready sources are called in one turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SourceRule {
+    /// All, each once for everything that it is ready for (Bun, libuv).
+    AllReady,
+    /// One, for one direction: the one that has waited longest for its turn, read before write. Errors and
+    /// hang-ups count as ready for both (QuickJS). What was left out is reported again by the next poll.
+    OnePerTurn,
+}
+
+/// Whether a turn polls while tasks are queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PollRule {
+    /// It does, without waiting, so that tasks that post themselves starve no source.
+    EveryTurn,
+    /// It does not: the queue comes first (Bun's mini loop).
+    WhenNoTask,
 }
 
 /// When microtasks and the deferred queue are drained.
@@ -89,34 +149,24 @@ pub enum Validation {
 }
 
 impl Policy {
-    /// As Bun's event loop behaves, with bounded queue passes (10,000 tasks), so that I/O stays alive.
+    /// The steps of [`tick`](crate::EventLoop::tick), in their order.
     #[must_use]
-    pub const fn bun() -> Self {
-        Self {
-            name: "bun",
-            timers: TimerRule::AllDue,
-            drain: DrainRule::AfterEveryTask,
-            exit: ExitRule::Unreferenced,
-            poll_timeout_default: None,
-            tasks_per_tick: 10_000,
-            microtasks_per_checkpoint: None,
-            gc: GcConfig {
-                enabled: true,
-                fast_ns: 1_000_000_000,
-                slow_ns: 30_000_000_000,
-                one_shot_ns: 16_000_000,
-                unchanged_max: 30,
-            },
-            panics: PanicRule::Continue,
-            validation: if cfg!(debug_assertions) { Validation::Panic } else { Validation::Record },
-            slow_task_limit: Duration::from_millis(10),
-            snapshot_interval: Duration::from_secs(2),
-            snapshot_parts_max: 4096,
-        }
+    pub fn tick_steps(&self) -> &[Step] {
+        &self.tick
     }
-}
 
-impl Policy {
+    /// The steps of [`auto_tick`](crate::EventLoop::auto_tick), in their order.
+    #[must_use]
+    pub fn auto_tick_steps(&self) -> &[Step] {
+        &self.auto_tick
+    }
+
+    /// Whether its turn has this step.
+    #[must_use]
+    pub fn has(&self, step: Step) -> bool {
+        self.tick.contains(&step) || self.auto_tick.contains(&step)
+    }
+
     /// The same with what the environment says about the GC controller (`LOOP_GC_TIMER_INTERVAL`,
     /// `LOOP_GC_TIMER_DISABLE`).
     ///

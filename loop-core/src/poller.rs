@@ -181,6 +181,12 @@ pub trait Poller {
     /// The system's, when it can no longer wait at all.
     fn wait(&mut self, timeout: Option<Duration>, out: &mut Vec<Ready>) -> io::Result<()>;
 
+    /// The caller did not get round to what the last wait reported here, and wants to hear of it again. A
+    /// level-triggered poller says so anyway and does nothing, the default.
+    fn hand_back(&mut self, ready: &[Ready]) {
+        let _ = ready;
+    }
+
     /// A handle that ends a wait, now or the next one.
     fn waker(&self) -> Waker;
 }

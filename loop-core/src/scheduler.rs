@@ -107,7 +107,7 @@ impl<T: Task> Scheduler<T> {
     /// A new tick: its number, from 1. The budget is full again.
     pub fn begin_tick(&mut self) -> u64 {
         self.tick += 1;
-        self.budget = self.policy.tasks_per_tick;
+        self.budget = self.policy.tasks_per_tick.max(1);
         self.tick
     }
 
@@ -171,6 +171,14 @@ impl<T: Task> Scheduler<T> {
         std::mem::take(&mut self.after_loop)
     }
 
+    /// Puts callbacks back that were taken and did not run, in front of those that came since.
+    pub fn put_back_after_loop(&mut self, callbacks: impl ExactSizeIterator<Item = Queued<T>>) {
+        if callbacks.len() > 0 {
+            let added = std::mem::take(&mut self.after_loop);
+            self.after_loop = callbacks.chain(added).collect();
+        }
+    }
+
     /// Asks the run to end after this turn.
     pub const fn stop(&mut self) {
         self.stop = true;
@@ -223,25 +231,39 @@ impl<T: Task> Scheduler<T> {
         }
     }
 
+    /// Whether something is queued that could run at once.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        !self.tasks.is_empty()
+            || !self.microtasks.is_empty()
+            || !self.immediates.is_empty()
+            || !self.after_loop.is_empty()
+    }
+
     /// How long the next poll may wait. `watches_heap` brings the GC controller's timers in.
     #[must_use]
     pub fn plan_poll(&self, now: Timestamp, outside: Outside, watches_heap: bool) -> PollPlan {
-        let has_work = !self.tasks.is_empty()
-            || !self.microtasks.is_empty()
-            || !self.immediates.is_empty()
-            || !self.after_loop.is_empty();
-        if has_work || outside.posted || outside.signals || outside.host || self.stop || self.is_drained() {
+        if self.has_work()
+            || outside.posted
+            || outside.signals
+            || outside.host
+            || self.stop
+            || self.is_drained()
+        {
             let timeout = Some(Duration::ZERO);
             return PollPlan { timeout, reason: PollReason::NonBlock, deadline: Some(now) };
         }
         let gc_due = if watches_heap { self.gc.next_due() } else { None };
-        let nearest = [self.timers.next_due(), gc_due, outside.until].into_iter().flatten().min();
-        let default = self.policy.poll_timeout_default.map(|wait| crate::timer::due_after(now, wait));
-        let (deadline, reason) = match (nearest, default) {
-            (Some(due), Some(default)) if default < due => (Some(default), PollReason::Default),
+        let timer = [self.timers.next_due(), gc_due].into_iter().flatten().min();
+        let (nearest, reason) = match (timer, self.policy.poll_timeout_default) {
             (Some(due), _) => (Some(due), PollReason::Timer),
-            (None, Some(default)) => (Some(default), PollReason::Default),
+            (None, Some(wait)) => (Some(crate::timer::due_after(now, wait)), PollReason::Default),
             (None, None) => (None, PollReason::Idle),
+        };
+        let (deadline, reason) = match (nearest, outside.until) {
+            (Some(due), Some(until)) if due <= until => (Some(due), reason),
+            (_, Some(until)) => (Some(until), PollReason::Timer),
+            (nearest, None) => (nearest, reason),
         };
         let timeout = deadline.map(|deadline| Duration::from_nanos(deadline.ns_since(now)));
         PollPlan { timeout, reason, deadline }

@@ -6,6 +6,7 @@
 //! [`Builtin`].
 
 mod any;
+pub(crate) mod body;
 mod builtin;
 pub mod tag;
 

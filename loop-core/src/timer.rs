@@ -14,6 +14,7 @@ mod order;
 mod tests;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
@@ -27,6 +28,34 @@ pub const NEVER: Timestamp = Timestamp(u64::MAX);
 #[must_use]
 pub fn due_after(now: Timestamp, delay: Duration) -> Timestamp {
     now.plus_ns(u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// The key of a timer, as arming it gave it out: its id, and where the loop keeps it. Once the timer is gone the
+/// place may be another's; the key then names nobody, and whoever asks with it is told that the timer is gone.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Timer {
+    id: TimerId,
+    slot: u32,
+}
+
+impl Timer {
+    /// Its id, which traces know it by: counts up from 1, is never used again, stays when it is armed again.
+    #[must_use]
+    pub const fn id(self) -> TimerId {
+        self.id
+    }
+}
+
+impl fmt::Display for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.id, f)
+    }
+}
+
+impl fmt::Debug for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Timer").field(&self.id.0).finish()
+    }
 }
 
 /// All timers of a loop, each with a value of the caller's (what it runs). See the [module](self).
@@ -52,14 +81,14 @@ pub fn due_after(now: Timestamp, delay: Duration) -> Timestamp {
 #[derive(Debug)]
 pub struct TimerQueue<T> {
     order: Order,
-    timers: HashMap<TimerId, Timer<T>>,
+    timers: HashMap<TimerId, Entry<T>>,
     next_id: u64,
     next_sequence: u64,
     referenced: usize,
 }
 
 #[derive(Debug)]
-struct Timer<T> {
+struct Entry<T> {
     /// Where it stands in the order; `None` while it fires.
     key: Option<Key>,
     period_ns: Option<NonZeroU64>,
@@ -79,7 +108,7 @@ pub struct Pass {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fired {
     /// Which.
-    pub timer: TimerId,
+    pub timer: Timer,
     /// When it was due.
     pub due: Timestamp,
     /// The pass's reading of the clock. The timer lag is this less `due`.
@@ -96,7 +125,7 @@ pub struct Fired {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Armed<'a, T> {
     /// Which.
-    pub timer: TimerId,
+    pub timer: Timer,
     /// When it is due.
     pub due: Timestamp,
     /// The period of an interval.
@@ -126,32 +155,26 @@ impl<T> TimerQueue<T> {
     }
 
     /// Arms a new timer, referenced. Ids count up and are never used again.
-    pub fn arm(&mut self, due: Timestamp, period_ns: Option<NonZeroU64>, value: T) -> TimerId {
-        let timer = TimerId(self.next_id);
-        let is_new = self.restore(timer, due, period_ns, true, value);
-        debug_assert!(is_new, "ids count up");
-        timer
+    pub fn arm(&mut self, due: Timestamp, period_ns: Option<NonZeroU64>, value: T) -> Timer {
+        self.restore(TimerId(self.next_id), due, period_ns, true, value)
     }
 
-    /// Arms a timer under the id that a snapshot has for it; new ids continue above it. To be called in the
-    /// snapshot's order, which is the arming order. False: the id is in use, nothing was done.
-    #[must_use = "false says that the snapshot names a timer twice"]
+    /// Arms a timer under the id that a record has for it; new ids continue above it. The timers of a snapshot are
+    /// restored in its order, which is the arming order. Whoever restores needs a map from ids to keys, which also
+    /// says whether a file names a timer twice: two timers of one id are two timers here.
     pub fn restore(
         &mut self,
-        timer: TimerId,
+        id: TimerId,
         due: Timestamp,
         period_ns: Option<NonZeroU64>,
         referenced: bool,
         value: T,
-    ) -> bool {
-        if self.timers.contains_key(&timer) {
-            return false;
-        }
-        let key = self.place(timer, due);
-        self.next_id = self.next_id.max(timer.0.saturating_add(1));
+    ) -> Timer {
+        let key = self.place(id, due);
+        self.next_id = self.next_id.max(id.0.saturating_add(1));
         self.referenced += usize::from(referenced);
-        self.timers.insert(timer, Timer { key: Some(key), period_ns, referenced, value });
-        true
+        self.timers.insert(id, Entry { key: Some(key), period_ns, referenced, value });
+        Timer { id, slot: 0 }
     }
 
     /// Puts `timer` into the order, behind everything that is due at the same time.
@@ -164,13 +187,13 @@ impl<T> TimerQueue<T> {
 
     /// Arms `timer` again, whether it is armed or its callback runs now: behind its peers, with its value and
     /// reference as they are. False: there is no such timer.
-    pub fn rearm(&mut self, timer: TimerId, due: Timestamp, period_ns: Option<NonZeroU64>) -> bool {
-        let Some(entry) = self.timers.get(&timer) else { return false };
+    pub fn rearm(&mut self, timer: Timer, due: Timestamp, period_ns: Option<NonZeroU64>) -> bool {
+        let Some(entry) = self.timers.get(&timer.id) else { return false };
         if let Some(key) = entry.key {
             self.order.remove(key);
         }
-        let key = self.place(timer, due);
-        if let Some(entry) = self.timers.get_mut(&timer) {
+        let key = self.place(timer.id, due);
+        if let Some(entry) = self.timers.get_mut(&timer.id) {
             (entry.key, entry.period_ns) = (Some(key), period_ns);
         }
         true
@@ -178,8 +201,8 @@ impl<T> TimerQueue<T> {
 
     /// Removes `timer`, whether it is armed or its callback runs now: it never fires again. Its value comes
     /// back; `None`: there is no such timer.
-    pub fn clear(&mut self, timer: TimerId) -> Option<T> {
-        let entry = self.timers.remove(&timer)?;
+    pub fn clear(&mut self, timer: Timer) -> Option<T> {
+        let entry = self.timers.remove(&timer.id)?;
         if let Some(key) = entry.key {
             self.order.remove(key);
         }
@@ -202,14 +225,15 @@ impl<T> TimerQueue<T> {
     /// The next due timer of `pass`, `None` at its end. The timer counts as existing, and as referenced, until
     /// [`finish`](Self::finish).
     pub fn pop_due(&mut self, pass: &mut Pass) -> Option<Fired> {
-        let (key, timer) = self
+        let (key, id) = self
             .order
             .after(pass.last)
             .take_while(|(key, _)| key.due <= pass.now && key.due < NEVER)
             .find(|(key, _)| key.sequence < pass.armed_before)?;
         pass.last = Some(key);
         self.order.remove(key);
-        let entry = self.timers.get_mut(&timer)?;
+        let timer = Timer { id, slot: 0 };
+        let entry = self.timers.get_mut(&timer.id)?;
         entry.key = None;
         let lag_ns = pass.now.ns_since(key.due);
         Some(Fired {
@@ -224,8 +248,8 @@ impl<T> TimerQueue<T> {
 
     /// Ends the firing of `timer`, whose callback started at `started`: an interval is armed again, for
     /// `started` + its period, unless its callback armed or cleared it.
-    pub fn finish(&mut self, timer: TimerId, started: Timestamp) -> Finished<T> {
-        let Some(entry) = self.timers.get(&timer) else { return Finished::Cleared };
+    pub fn finish(&mut self, timer: Timer, started: Timestamp) -> Finished<T> {
+        let Some(entry) = self.timers.get(&timer.id) else { return Finished::Cleared };
         match (entry.key, entry.period_ns) {
             (Some(key), _) => Finished::Armed(key.due),
             (None, Some(period)) => {
@@ -239,18 +263,18 @@ impl<T> TimerQueue<T> {
 
     /// What `timer` was armed with.
     #[must_use]
-    pub fn value(&self, timer: TimerId) -> Option<&T> {
-        self.timers.get(&timer).map(|entry| &entry.value)
+    pub fn value(&self, timer: Timer) -> Option<&T> {
+        self.timers.get(&timer.id).map(|entry| &entry.value)
     }
 
     /// What `timer` was armed with.
-    pub fn value_mut(&mut self, timer: TimerId) -> Option<&mut T> {
-        self.timers.get_mut(&timer).map(|entry| &mut entry.value)
+    pub fn value_mut(&mut self, timer: Timer) -> Option<&mut T> {
+        self.timers.get_mut(&timer.id).map(|entry| &mut entry.value)
     }
 
     /// Whether `timer` is to keep the loop alive. Says whether that is a change; `None`: there is no such timer.
-    pub fn set_referenced(&mut self, timer: TimerId, referenced: bool) -> Option<bool> {
-        let entry = self.timers.get_mut(&timer)?;
+    pub fn set_referenced(&mut self, timer: Timer, referenced: bool) -> Option<bool> {
+        let entry = self.timers.get_mut(&timer.id)?;
         let was = std::mem::replace(&mut entry.referenced, referenced);
         self.referenced = self.referenced - usize::from(was) + usize::from(referenced);
         Some(was != referenced)
@@ -291,8 +315,8 @@ impl<T> TimerQueue<T> {
         let mut armed: Vec<_> =
             self.timers.iter().filter_map(|(timer, entry)| Some((entry.key?, *timer, entry))).collect();
         armed.sort_unstable_by_key(|(key, ..)| key.sequence);
-        let listed = armed.into_iter().map(|(key, timer, entry)| Armed {
-            timer,
+        let listed = armed.into_iter().map(|(key, id, entry)| Armed {
+            timer: Timer { id, slot: 0 },
             due: key.due,
             period_ns: entry.period_ns,
             referenced: entry.referenced,

@@ -6,7 +6,6 @@ use std::rc::Rc;
 
 use loop_core::{Builtin, Policy};
 use loop_probes::event::StopReason;
-use loop_probes::ids::TimerId;
 use proptest::prelude::*;
 
 use crate::invariants;
@@ -227,7 +226,7 @@ impl Model {
 #[derive(Clone)]
 struct Real {
     log: Rc<RefCell<Vec<(u64, u32)>>>,
-    timers: Rc<RefCell<Vec<TimerId>>>,
+    timers: Rc<RefCell<Vec<loop_core::Timer>>>,
     sim: loop_core::sim::Sim,
 }
 

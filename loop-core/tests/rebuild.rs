@@ -2,12 +2,13 @@
 //! stream and fed with nothing but the inputs behind it, come to every decision that the loop came to.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::num::NonZeroU64;
 use std::rc::Rc;
 
 use loop_core::gc::{GcConfig, GcController, GcDecision, GcModeChange, GcState, Heap};
 use loop_core::timer::{Finished, Pass, TimerQueue};
-use loop_core::{Builtin, HeapHost, Policy};
+use loop_core::{Builtin, HeapHost, Policy, Timer};
 use loop_probes::event::{ClockPoint, Event, GcAction, GcReason, Phase, PollReason};
 use loop_probes::ids::{Tag, Ticks, TimerId, Timestamp};
 
@@ -16,6 +17,8 @@ use crate::kit::{Cx, World, ms, pick};
 /// What is rebuilt.
 struct Rebuilt {
     timers: TimerQueue<Tag>,
+    /// The record knows timers by their ids.
+    keys: HashMap<TimerId, Timer>,
     gc: GcController,
     until: Option<Timestamp>,
     before_poll: Timestamp,
@@ -28,7 +31,7 @@ struct Rebuilt {
     /// What was due and armed when the poll returned, until the pass begins.
     due: Option<Pass>,
     pass: Option<Pass>,
-    firing: Option<(TimerId, Timestamp)>,
+    firing: Option<(Timer, Timestamp)>,
     decided: Decided,
 }
 
@@ -46,6 +49,7 @@ struct Decided {
 /// The state that a snapshot holds; `events` begins with its first part.
 fn restore(config: GcConfig, next_timer: TimerId, events: &[Event<Ticks>]) -> (Rebuilt, usize) {
     let mut timers = TimerQueue::new();
+    let mut keys = HashMap::new();
     let mut gc = GcController::new(config, Timestamp(0));
     let mut until = None;
     for (index, event) in events.iter().enumerate() {
@@ -54,13 +58,15 @@ fn restore(config: GcConfig, next_timer: TimerId, events: &[Event<Ticks>]) -> (R
             Event::InputGc { reason } => tell(&mut gc, reason),
             Event::InputRun { until_ns } => until = until_ns.map(Timestamp),
             Event::SnapshotTimer { timer, tag, due, period_ns, referenced } => {
-                assert!(timers.restore(timer, due, period_ns.and_then(NonZeroU64::new), referenced, tag));
+                let key = timers.restore(timer, due, period_ns.and_then(NonZeroU64::new), referenced, tag);
+                assert_eq!(keys.insert(timer, key), None, "a snapshot names a timer once");
             }
             Event::SnapshotEnd { left_out, .. } => {
                 assert_eq!(left_out, 0);
                 timers.skip_ids_to(next_timer);
                 let rebuilt = Rebuilt {
                     timers,
+                    keys,
                     gc,
                     until,
                     before_poll: Timestamp(0),
@@ -130,15 +136,17 @@ impl Rebuilt {
             }
             Event::TimerArmed { timer, tag, due, period_ns } => {
                 let period_ns = period_ns.and_then(NonZeroU64::new);
-                if self.timers.value(timer).is_none() {
-                    assert_eq!(self.timers.arm(due, period_ns, tag), timer);
+                if let Some(key) = self.keys.get(&timer).filter(|key| self.timers.value(**key).is_some()) {
+                    assert!(self.timers.rearm(*key, due, period_ns));
                 } else {
-                    assert!(self.timers.rearm(timer, due, period_ns));
+                    let key = self.timers.arm(due, period_ns, tag);
+                    assert_eq!(key.id(), timer);
+                    self.keys.insert(timer, key);
                 }
             }
-            Event::TimerCleared { timer } => assert!(self.timers.clear(timer).is_some()),
+            Event::TimerCleared { timer } => assert!(self.timers.clear(self.keys[&timer]).is_some()),
             Event::TimerRef { timer, referenced } => {
-                assert_eq!(self.timers.set_referenced(timer, referenced), Some(true));
+                assert_eq!(self.timers.set_referenced(self.keys[&timer], referenced), Some(true));
             }
             Event::TimerFired { .. } => self.fired(event),
             Event::Phase { phase: Phase::Timers, .. } => {
@@ -200,9 +208,9 @@ impl Rebuilt {
         }
         let pass = self.pass.as_mut().expect("timers fire after a poll");
         let popped = self.timers.pop_due(pass).expect("something is due");
-        assert_eq!((popped.timer, popped.due, popped.fired), (timer, due, fired));
-        assert_eq!((popped.skipped, self.timers.value(timer)), (u64::from(skipped), Some(&tag)));
-        self.firing = Some((timer, fired));
+        assert_eq!((popped.timer.id(), popped.due, popped.fired), (timer, due, fired));
+        assert_eq!((popped.skipped, self.timers.value(popped.timer)), (u64::from(skipped), Some(&tag)));
+        self.firing = Some((popped.timer, fired));
         self.decided.fired += 1;
         self.decided.skipped += skipped;
     }
@@ -231,7 +239,13 @@ impl Rebuilt {
         let told = pick!(parts, Event::SnapshotTimer { timer, tag, due, period_ns, referenced }
             => (timer, tag, due, period_ns, referenced));
         let own = self.timers.armed().into_iter().map(|armed| {
-            (armed.timer, *armed.value, armed.due, armed.period_ns.map(NonZeroU64::get), armed.referenced)
+            (
+                armed.timer.id(),
+                *armed.value,
+                armed.due,
+                armed.period_ns.map(NonZeroU64::get),
+                armed.referenced,
+            )
         });
         assert_eq!(own.collect::<Vec<_>>(), told, "in arming order");
         assert_eq!(parts.iter().find_map(gc_state), Some(self.gc.state()));
@@ -287,7 +301,7 @@ impl Dice {
 struct Churn {
     dice: Dice,
     heap: Rc<Cell<u64>>,
-    timers: Vec<TimerId>,
+    timers: Vec<Timer>,
     sim: loop_core::sim::Sim,
     is_quiet: bool,
 }

@@ -9,7 +9,6 @@ use loop_core::poller::{Interest, Readiness};
 use loop_core::sim::SimSource;
 use loop_core::{Builtin, LoopError, Policy};
 use loop_probes::event::{Event, PollReason, StopReason};
-use loop_probes::ids::TimerId;
 
 use crate::kit::{Cx, World, ms, pick};
 
@@ -93,7 +92,10 @@ fn b23_an_unreferenced_timer_fires_while_something_else_keeps_the_loop_alive() {
     assert_eq!(world.run(), ["unref", "unref", "keeps"]);
     let refs = pick!(world.events(), Event::TimerRef { referenced, .. } => referenced);
     assert_eq!(refs, [false]);
-    assert!(world.lp.with(|cx| cx.set_timer_referenced(TimerId(999), true)).is_err());
+    world.lp.with(|cx| {
+        assert!(cx.clear_timer(timer));
+        assert!(cx.set_timer_referenced(timer, true).is_err());
+    });
 }
 
 #[test]

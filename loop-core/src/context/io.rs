@@ -8,6 +8,7 @@ use crate::error::LoopError;
 use crate::event_loop::core::{Registration, Subscription};
 use crate::poller::{Interest, Source};
 use crate::task::Task;
+use crate::task::body::Body;
 
 impl<T: Task> Context<'_, T> {
     /// Runs `task` whenever `source` is ready; [`ready`](Self::ready) tells it for what. The loop holds `source`
@@ -22,7 +23,10 @@ impl<T: Task> Context<'_, T> {
         let tag = self.core.tag(&task);
         let id = self.core.new_source();
         self.poller.add(Source::clone(&source), interest, id.0 as usize)?;
-        let registration = Registration { task, tag, referenced: true, fd: source };
+        self.core.calls += 1;
+        let called = [self.core.calls; 2];
+        let registration =
+            Registration { task: Body::Task(task), tag, referenced: true, fd: source, interest, called };
         self.core.sources.insert(id.0, registration);
         if self.core.on {
             self.stamp();
@@ -38,10 +42,10 @@ impl<T: Task> Context<'_, T> {
     ///
     /// [`LoopError::SourceGone`] where it is not registered.
     pub fn modify(&mut self, source: IoSource, interest: Interest) -> Result<(), LoopError> {
-        if !self.core.sources.contains_key(&source.0) {
-            return Err(LoopError::SourceGone(source));
-        }
-        Ok(self.poller.modify(source.0 as usize, interest)?)
+        let entry = self.core.sources.get_mut(&source.0).ok_or(LoopError::SourceGone(source))?;
+        self.poller.modify(source.0 as usize, interest)?;
+        entry.interest = interest;
+        Ok(())
     }
 
     /// Removes a source and gives it back. Its callback is never called again, even where it was ready in the

@@ -3,17 +3,20 @@
 use std::time::Duration;
 
 use loop_probes::event::{ClockPoint, Event, RefKind};
-use loop_probes::ids::TimerId;
+use loop_probes::ids::Tag;
 
 use super::Context;
 use crate::error::LoopError;
 use crate::scheduler::{Delay, TimerGone};
+use crate::task::body::Body;
 use crate::task::{Task, tag};
+use crate::timer::Timer;
 
 impl<T: Task> Context<'_, T> {
     /// Runs `task` once, not before `delay` has passed.
-    pub fn set_timeout(&mut self, delay: Duration, task: T) -> TimerId {
-        self.arm(Delay::Once(delay), task)
+    pub fn set_timeout(&mut self, delay: Duration, task: T) -> Timer {
+        let tag = self.core.tag(&task);
+        self.arm(Delay::Once(delay), Body::Task(task), tag)
     }
 
     /// Runs `task` again and again. The next period begins when a callback starts, so a slow one does not pile
@@ -22,13 +25,13 @@ impl<T: Task> Context<'_, T> {
     /// # Errors
     ///
     /// [`LoopError::RunsOnce`] where [`Task::again`] has no copy.
-    pub fn set_interval(&mut self, period: Duration, task: T) -> Result<TimerId, LoopError> {
+    pub fn set_interval(&mut self, period: Duration, task: T) -> Result<Timer, LoopError> {
         self.check_again(&task, RefKind::Timer)?;
-        Ok(self.arm(Delay::Every(period), task))
+        let tag = self.core.tag(&task);
+        Ok(self.arm(Delay::Every(period), Body::Task(task), tag))
     }
 
-    fn arm(&mut self, delay: Delay, task: T) -> TimerId {
-        let tag = self.core.tag(&task);
+    pub(crate) fn arm(&mut self, delay: Delay, task: Body<T>, tag: Tag) -> Timer {
         self.stamp();
         let now = self.read(ClockPoint::Arm);
         let (timer, due) = self.core.scheduler.arm(now, delay, task, tag);
@@ -37,17 +40,17 @@ impl<T: Task> Context<'_, T> {
                 Delay::Once(_) => None,
                 Delay::Every(period) => Some(u64::try_from(period.as_nanos()).unwrap_or(u64::MAX).max(1)),
             };
-            self.core.record(Event::TimerArmed { timer, tag, due, period_ns });
+            self.core.record(Event::TimerArmed { timer: timer.id(), tag, due, period_ns });
         }
         timer
     }
 
     /// Clears a timer: it never fires again. False where it fired, was cleared, or never was.
-    pub fn clear_timer(&mut self, timer: TimerId) -> bool {
+    pub fn clear_timer(&mut self, timer: Timer) -> bool {
         let cleared = self.core.scheduler.clear(timer);
         if cleared && self.core.on {
             self.stamp();
-            self.core.record(Event::TimerCleared { timer });
+            self.core.record(Event::TimerCleared { timer: timer.id() });
         }
         cleared
     }
@@ -58,12 +61,12 @@ impl<T: Task> Context<'_, T> {
     /// # Errors
     ///
     /// [`TimerGone`] where it is not armed.
-    pub fn refresh_timer(&mut self, timer: TimerId) -> Result<(), TimerGone> {
+    pub fn refresh_timer(&mut self, timer: Timer) -> Result<(), TimerGone> {
         self.stamp();
         let now = self.read(ClockPoint::Arm);
         let (tag, due, period_ns) = self.core.scheduler.refresh(now, timer)?;
         if self.core.on {
-            self.core.record(Event::TimerArmed { timer, tag, due, period_ns });
+            self.core.record(Event::TimerArmed { timer: timer.id(), tag, due, period_ns });
         }
         Ok(())
     }
@@ -73,11 +76,11 @@ impl<T: Task> Context<'_, T> {
     /// # Errors
     ///
     /// [`TimerGone`] where it is not armed.
-    pub fn set_timer_referenced(&mut self, timer: TimerId, referenced: bool) -> Result<(), TimerGone> {
+    pub fn set_timer_referenced(&mut self, timer: Timer, referenced: bool) -> Result<(), TimerGone> {
         let changed = self.core.scheduler.set_timer_referenced(timer, referenced)?;
         if changed && self.core.on {
             self.stamp();
-            self.core.record(Event::TimerRef { timer, referenced });
+            self.core.record(Event::TimerRef { timer: timer.id(), referenced });
         }
         Ok(())
     }

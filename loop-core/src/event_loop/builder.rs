@@ -1,6 +1,6 @@
 //! Setting up a loop.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use super::{EventLoop, Metrics, observe};
 use crate::error::LoopError;
 use crate::handle::Shared;
 use crate::host::Host;
-use crate::policy::Policy;
+use crate::policy::{Policy, Step};
 use crate::poller::os::OsPoller;
 use crate::poller::{Poller, Waker};
 use crate::scheduler::Scheduler;
@@ -136,8 +136,10 @@ impl<T: Task> Builder<T> {
     ///
     /// # Errors
     ///
-    /// [`LoopError::OpenPoller`] where the system gives no poller.
+    /// [`LoopError::OpenPoller`] where the system gives no poller, [`LoopError::Policy`] where no loop could live by
+    /// the policy.
     pub fn build(self) -> Result<EventLoop<T>, LoopError> {
+        self.policy.check()?;
         let poller = OsPoller::new().map_err(LoopError::OpenPoller)?;
         let clock = self.clock;
         Ok(self.build_on(clock, poller))
@@ -161,7 +163,14 @@ impl<T: Task> Builder<T> {
         let remote_clock = clock.clone();
         let shared = Shared::new(poller.waker(), Box::new(move || remote_clock.ticks()), on);
         let slow = SlowLimit::new(policy.slow_task_limit, at, now);
+        let exits_in_turn = policy.has(Step::Exit);
         let mut core = Core {
+            puts_jobs_aside: policy.has(Step::Work),
+            serves_heap: policy.has(Step::GcTimers)
+                || policy.has(Step::GcCheck)
+                || policy.has(Step::GcCheckIfAlive),
+            finished: VecDeque::new(),
+            calls: 0,
             scheduler: Scheduler::new(policy, now),
             recorder,
             on,
@@ -194,6 +203,9 @@ impl<T: Task> Builder<T> {
             depths: [0; observe::SAMPLED],
             snapshot_due: None,
             latest: None,
+            now: None,
+            polled: None,
+            exits_in_turn,
             until: None,
             signals_dropped: 0,
             failed: None,

@@ -17,6 +17,7 @@ use crate::policy::{DrainRule, PanicRule};
 use crate::poller::Poller;
 use crate::queue::fifo::Queued;
 use crate::signal::Arrival;
+use crate::task::body::Body;
 use crate::task::{Task, tag};
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
@@ -85,7 +86,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     /// Runs `task` as `current`, records it, and drains.
     #[inline]
-    pub(super) fn run_as(&mut self, current: Current, queued: Ticks, task: T) -> Outcome {
+    pub(super) fn run_as(&mut self, current: Current, queued: Ticks, task: Body<T>) -> Outcome {
         let Current { task: Some(id), tag, .. } = current else {
             debug_assert!(false, "every task has an id");
             return Outcome::Cancelled;

@@ -1,20 +1,22 @@
 //! What a loop holds that does not depend on its clock and poller: what a running task gets at.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use loop_probes::event::{Event, LabelKind, Origin, Outcome, Placement, Queue, RefKind};
-use loop_probes::ids::{IoSource, LabelId, Tag, TaskId, Ticks, TimerId};
+use loop_probes::ids::{IoSource, LabelId, Tag, TaskId, Ticks};
 use loop_probes::recorder::Recorder;
 use loop_probes::tags;
 
 use crate::handle::Shared;
-use crate::poller::{Readiness, Source};
+use crate::poller::{Interest, Readiness, Source};
 use crate::queue::fifo::Queued;
 use crate::scheduler::Scheduler;
 use crate::signal::{Arrival, SignalSource};
+use crate::task::body::Body;
 use crate::task::{TagOf, Task};
-use crate::work_pool::{Pool, Rejected, Sink};
+use crate::timer::Timer;
+use crate::work_pool::{Finished, Pool, Rejected, Sink};
 
 /// Makes the work pool, when the first job comes.
 pub(crate) type PoolFactory<R> =
@@ -39,7 +41,7 @@ pub(crate) struct Current {
     /// What a post from here is said to come from.
     pub origin: Origin,
     pub outcome: Outcome,
-    pub timer: Option<TimerId>,
+    pub timer: Option<Timer>,
     pub ready: Option<IoReadiness>,
     pub signal: Option<Arrival>,
 }
@@ -58,10 +60,13 @@ impl Current {
 
 /// A registered source of readiness.
 pub(crate) struct Registration<T> {
-    pub task: T,
+    pub task: Body<T>,
     pub tag: Tag,
     pub referenced: bool,
     pub fd: Source,
+    pub interest: Interest,
+    /// When each direction was called last, reading first, as the loop counts its calls.
+    pub called: [u64; 2],
 }
 
 /// What a signal runs.
@@ -113,12 +118,19 @@ pub(crate) struct Core<T: Task> {
     pub shared: Arc<Shared<T::Remote>>,
     pub sources: HashMap<u32, Registration<T>>,
     pub next_source: u32,
+    /// Sources registered and directions called: what "waited longest" is told by.
+    pub calls: u64,
     pub signals: Option<Box<dyn SignalSource>>,
     pub signal_factory: Option<SignalFactory>,
     pub handlers: BTreeMap<u8, Subscription<T>>,
     pub pool: Option<Box<dyn Pool<T::Remote>>>,
     pub pool_factory: Option<PoolFactory<T::Remote>>,
     pub work: HashMap<TaskId, Outstanding<T>>,
+    /// Finished jobs that wait for their step, where the policy has one.
+    pub finished: VecDeque<Finished<T::Remote>>,
+    pub puts_jobs_aside: bool,
+    /// The policy looks after the heap.
+    pub serves_heap: bool,
     pub labels: HashMap<&'static str, LabelId>,
     pub metrics: Metrics,
     /// The tags of [`Task::TAGS`].

@@ -5,6 +5,7 @@ use loop_probes::event::{ClockPoint, Event, GcAction, Phase};
 use loop_probes::ids::Timestamp;
 
 use super::EventLoop;
+use super::core::Current;
 use crate::gc::GcDecision;
 use crate::poller::Poller;
 use crate::task::Task;
@@ -15,11 +16,27 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     }
 
     pub(super) fn watches_heap(&mut self) -> bool {
-        self.host.as_mut().is_some_and(|host| host.heap().is_some())
+        self.core.serves_heap && self.host.as_mut().is_some_and(|host| host.heap().is_some())
+    }
+
+    pub(super) fn gc_timers_step(&mut self) {
+        if self.watches_heap() {
+            let now = self.pass_time(ClockPoint::Tick);
+            self.gc_timers(now);
+        }
+    }
+
+    pub(super) fn gc_check_step(&mut self, point: ClockPoint) {
+        if self.watches_heap() {
+            let now = self.pass_time(point);
+            if self.gc_check(now) {
+                self.now = None;
+            }
+        }
     }
 
     /// The controller's own timers, where one is due at `now`. True where it collected.
-    pub(super) fn gc_timers(&mut self, now: Timestamp) -> bool {
+    fn gc_timers(&mut self, now: Timestamp) -> bool {
         if self.core.scheduler.gc.next_due().is_none_or(|due| due > now) {
             return false;
         }
@@ -28,7 +45,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     }
 
     /// The check of a turn against a reading of the clock. True where it collected.
-    pub(super) fn gc_check(&mut self, now: Timestamp) -> bool {
+    fn gc_check(&mut self, now: Timestamp) -> bool {
         let Some(heap_bytes) = self.heap_bytes() else { return false };
         self.gc_phase(heap_bytes, |this| Some(this.core.scheduler.gc.check(now, heap_bytes)))
     }
@@ -62,10 +79,15 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     fn collect(&mut self, heap_bytes_before: u64) {
         let start = self.mark();
-        let Some(heap) = self.host.as_mut().and_then(|host| host.heap()) else { return };
-        heap.collect();
-        let heap_bytes_after = heap.bytes();
-        self.mark();
+        let Some(mut host) = self.host.take() else { return };
+        let (_, collected) = self.invoke(Current::NONE, |_| {
+            let heap = host.heap()?;
+            heap.collect();
+            Some(heap.bytes())
+        });
+        self.host = Some(host);
+        // A collection that panicked freed nothing that anybody knows of.
+        let heap_bytes_after = collected.flatten().unwrap_or(heap_bytes_before);
         let now = self.read(ClockPoint::Gc);
         self.core.scheduler.gc.collected(now, heap_bytes_after);
         if self.core.on {

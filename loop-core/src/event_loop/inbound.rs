@@ -9,10 +9,12 @@ use loop_probes::ids::TaskId;
 use super::EventLoop;
 use super::core::{Core, Current, Outstanding};
 use crate::handle::Inbound;
+use crate::policy::SignalRule;
 use crate::poller::Poller;
 use crate::queue::concurrent::Posted;
 use crate::queue::fifo::Queued;
 use crate::task::Task;
+use crate::task::body::Body;
 use crate::work_pool::{Finished, Pending as PendingJobs};
 
 /// The label under which references of other threads are listed.
@@ -31,13 +33,16 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
     }
 
-    /// Turns the signals in the ring into tasks.
+    /// Turns signals in the ring into tasks, as many as the policy says.
     pub(super) fn drain_signals(&mut self) {
         let Some(mut signals) = self.core.signals.take() else { return };
-        let mut taken = 0;
+        let (mut taken, mut delivered) = (0, false);
         // What arrives meanwhile waits for the next tick: a storm must not hold up the rest.
         let waiting = signals.pending();
         for left in (1..=waiting).rev() {
+            if delivered && self.policy().signals == SignalRule::OnePerTurn {
+                break;
+            }
             let Some(arrival) = signals.take() else { break };
             if taken == 0 {
                 self.begin_phase(Phase::Signals);
@@ -50,12 +55,13 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                 self.core.record(Event::SignalArrived { signo: arrival.signo, depth: left, arrived });
             }
             let Some(handler) = self.core.handlers.get(&arrival.signo) else { continue };
-            let (tag, task) = (handler.tag, handler.task.again());
+            let (tag, task) = (handler.tag, handler.task.again().map(Body::Task));
             let Some(task) = task else { continue };
             let id = self.core.scheduler.new_id();
             let queued =
                 Queued { task, id, tag, origin: Origin::Signal, signo: arrival.signo, queued: arrived };
             self.core.queue(queued, None, None);
+            delivered = true;
         }
         let dropped = signals.dropped();
         self.core.signals = Some(signals);
@@ -94,9 +100,14 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             woken_by = woken_by.or(poster);
             let (queued, parent) = match item {
                 Inbound::Post(remote) => {
-                    let task = T::from_remote(remote);
+                    let Some(task) = self.received(remote) else { continue };
                     let (id, tag) = (self.core.scheduler.new_id(), self.core.tag(&task));
+                    let task = Body::Task(task);
                     (Queued { task, id, tag, origin: Origin::Concurrent, signo: 0, queued }, None)
+                }
+                Inbound::Work(finished) if self.core.puts_jobs_aside => {
+                    self.core.finished.push_back(finished);
+                    continue;
                 }
                 Inbound::Work(finished) => match self.completed(finished) {
                     Some(completed) => completed,
@@ -112,6 +123,34 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.end_phase();
         }
         taken
+    }
+
+    /// Turns finished jobs that were put aside into tasks, as many as the policy reads at once.
+    pub(super) fn take_finished(&mut self) {
+        let waiting = self.core.finished.len();
+        let most = self.policy().jobs_per_read.map_or(waiting, |most| waiting.min(most as usize));
+        if most == 0 {
+            return;
+        }
+        self.begin_phase(Phase::Concurrent);
+        self.mark();
+        if self.core.on {
+            self.core.record(Event::InputBatch { queue: Queue::Work, taken: most as u32 });
+        }
+        for _ in 0..most {
+            let Some(finished) = self.core.finished.pop_front() else { break };
+            if let Some((queued, parent)) = self.completed(finished) {
+                self.core.queue(queued, parent, None);
+            }
+        }
+        self.mark();
+        self.end_phase();
+    }
+
+    /// The task that a post becomes; `None` where making it panicked.
+    fn received(&mut self, remote: T::Remote) -> Option<T> {
+        let current = Current { origin: Origin::Concurrent, ..Current::NONE };
+        self.invoke_unmarked(current, |_| T::from_remote(remote)).1
     }
 
     /// The task that a finished job becomes, and the task that had scheduled it.
@@ -130,6 +169,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.settle(id);
             return None;
         };
+        let task = Body::Task(task);
         Some((Queued { task, id, tag, origin: Origin::Work, signo: 0, queued: end }, parent))
     }
 

@@ -1,40 +1,49 @@
-//! The poll, and what it brings: readiness callbacks, then due timers.
+//! The poll, and the timers that are due.
 
 use std::time::Duration;
 
 use loop_probes::clock::Clock;
-use loop_probes::event::{ClockPoint, Event, Origin, Phase, PollReason};
-use loop_probes::ids::{IoSource, Timestamp};
+use loop_probes::event::{ClockPoint, Event, Outcome, Phase, PollReason};
+use loop_probes::ids::Timestamp;
 use loop_probes::recorder::Running;
 
 use super::EventLoop;
-use super::core::{Current, IoReadiness};
+use super::core::Current;
 use crate::error::LoopError;
-use crate::poller::{Poller, Ready};
+use crate::policy::PollRule;
+use crate::poller::Poller;
 use crate::scheduler::Outside;
 use crate::task::Task;
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
-    /// Polls, runs the callbacks of ready sources, then all due timers.
-    pub(super) fn poll_and_fire(&mut self) -> Result<(), LoopError> {
-        let mut now = self.read(ClockPoint::BeforePoll);
-        self.slow.observe(self.core.at, now);
-        let watches_heap = self.watches_heap();
-        if watches_heap && self.core.scheduler.is_alive() && self.gc_check(now) {
-            now = self.read(ClockPoint::BeforePoll);
+    /// Waits for readiness, or looks, or leaves that out where the policy says so.
+    pub(super) fn poll(&mut self) -> Result<(), LoopError> {
+        if self.policy().poll == PollRule::WhenNoTask && !self.core.scheduler.tasks.is_empty() {
+            return Ok(());
         }
-        let after = self.wait(now, watches_heap)?;
-        self.run_ready();
-        if watches_heap {
-            self.gc_timers(after);
+        let now = self.pass_time(ClockPoint::BeforePoll);
+        if self.looked_just_now(now) {
+            return Ok(());
         }
-        self.run_timers(after);
+        let after = self.wait(now)?;
+        (self.now, self.polled) = (Some(after), Some(after));
         Ok(())
     }
 
-    fn wait(&mut self, now: Timestamp, watches_heap: bool) -> Result<Timestamp, LoopError> {
+    /// Whether there is work to go on with, and the last poll is so recent that another look can wait. Never after a
+    /// tick that spent its budget: whoever posts without end must not put off the sources for long.
+    fn looked_just_now(&self, now: Timestamp) -> bool {
+        let gap_ns = self.policy().poll_gap.as_nanos();
+        gap_ns > 0
+            && self.core.scheduler.has_work()
+            && !self.core.scheduler.budget_spent()
+            && self.polled.is_some_and(|polled| u128::from(now.ns_since(polled)) < gap_ns)
+    }
+
+    fn wait(&mut self, now: Timestamp) -> Result<Timestamp, LoopError> {
+        let watches_heap = self.watches_heap();
         let outside = Outside {
-            posted: self.core.shared.has_news(),
+            posted: self.core.shared.has_news() || !self.core.finished.is_empty(),
             signals: self.core.signals.as_ref().is_some_and(|signals| signals.pending() > 0),
             host: self.host.as_ref().is_some_and(|host| host.has_microtasks()),
             until: self.until,
@@ -64,48 +73,11 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         Ok(after)
     }
 
-    fn run_ready(&mut self) {
-        if self.ready.is_empty() {
+    pub(super) fn run_timers(&mut self) {
+        if self.core.scheduler.timer_count() == 0 {
             return;
         }
-        self.begin_phase(Phase::Io);
-        let ready = std::mem::take(&mut self.ready);
-        for Ready { key, readiness } in &ready {
-            // Removed since, by a callback of this very pass: never called again.
-            let Some(registration) = u32::try_from(*key).ok().and_then(|key| self.core.sources.get(&key))
-            else {
-                continue;
-            };
-            let (tag, Some(task)) = (registration.tag, registration.task.again()) else { continue };
-            let source = IoSource(*key as u32);
-            let id = self.core.scheduler.new_id();
-            let start = self.core.at;
-            let current = Current {
-                task: Some(id),
-                tag,
-                origin: Origin::Io,
-                ready: Some(IoReadiness { source, readiness: *readiness }),
-                ..Current::NONE
-            };
-            if self.core.on {
-                self.core.recorder.set_running(start, Running::Task { task: id, tag });
-            }
-            let _ = self.invoke(current, |cx| task.run(cx));
-            self.core.metrics.io_ready += 1;
-            if self.core.on {
-                let readiness = readiness.bits();
-                self.core.record(Event::IoReady { source, tag, readiness, task: id, start });
-                self.check_slow(id, tag, start);
-            }
-            self.drain_after(id);
-            self.relieve();
-        }
-        self.ready = ready;
-        self.ready.clear();
-        self.end_phase();
-    }
-
-    fn run_timers(&mut self, now: Timestamp) {
+        let now = self.pass_time(ClockPoint::Timers);
         let Some(mut pass) = self.core.scheduler.begin_timers(now) else { return };
         let found_due = self.core.at;
         self.begin_phase(Phase::Timers);
@@ -116,7 +88,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             let id = self.core.scheduler.new_id();
             if self.core.on {
                 self.core.record(Event::TimerFired {
-                    timer: fired.timer,
+                    timer: fired.timer.id(),
                     tag,
                     task: id,
                     due: fired.due,
@@ -127,11 +99,15 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             // The next period of an interval begins where its callback starts; a one-shot needs no reading.
             let started = if fired.period_ns.is_some() { self.read(ClockPoint::Interval) } else { now };
             let current = Current { task: Some(id), tag, timer: Some(fired.timer), ..Current::NONE };
-            self.run_as(current, found_due, task);
+            let outcome = self.run_as(current, found_due, task);
             self.core.scheduler.timer_ran(fired.timer, started);
+            if outcome == Outcome::Reload {
+                break;
+            }
         }
         if ran > 0 {
             self.end_phase();
+            self.now = None;
         }
     }
 }

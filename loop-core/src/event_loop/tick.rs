@@ -1,14 +1,31 @@
-//! The order of a tick. Which step comes when is here; what a step does is in the files beside.
+//! A tick: the steps of the policy, carried out one after the other. What a step does is in the files beside.
 
 use loop_probes::clock::Clock;
-use loop_probes::event::{ClockPoint, Event, LabelKind, Outcome, Phase};
+use loop_probes::event::{ClockPoint, Event};
+use loop_probes::ids::Timestamp;
 use loop_probes::recorder::Running;
 
 use super::EventLoop;
 use crate::error::LoopError;
-use crate::policy::{DrainRule, Validation};
+use crate::policy::Step;
 use crate::poller::Poller;
 use crate::task::Task;
+
+/// One of the two lists of steps that a policy has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Half {
+    Tick,
+    AutoTick,
+}
+
+/// What comes after a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flow {
+    /// The next one.
+    Next,
+    /// Nothing: the run is over.
+    Exit,
+}
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Brackets `steps` as one tick of the record.
@@ -25,6 +42,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.sample_queues();
             self.snapshot_when_due(tick);
         }
+        self.now = None;
         let returned = steps(self);
         if self.core.on {
             let tasks_run = (self.core.metrics.tasks_run - ran_before) as u32;
@@ -35,152 +53,77 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         returned
     }
 
-    pub(super) fn do_tick(&mut self) {
+    /// Carries out the steps of a half, up to its end, an error, or the end of the run.
+    pub(super) fn run_steps(&mut self, half: Half) -> Result<Flow, LoopError> {
         self.core.depth += 1;
-        self.apply_refs();
-        self.drain_signals();
-        if self.watches_heap() {
-            let now = self.read(ClockPoint::Tick);
-            self.gc_timers(now);
-            let taken = self.take_concurrent();
-            self.sample_concurrent(taken);
-            self.gc_check(now);
-        } else {
-            let taken = self.take_concurrent();
-            self.sample_concurrent(taken);
-        }
-        loop {
-            let pass = self.run_pass();
-            self.take_concurrent();
-            self.report_rejections();
-            if pass == Pass::Reload || self.core.scheduler.budget_spent() {
-                break;
+        let mut index = 0;
+        let flow = loop {
+            let policy = self.policy();
+            let steps = match half {
+                Half::Tick => policy.tick_steps(),
+                Half::AutoTick => policy.auto_tick_steps(),
+            };
+            let Some(step) = steps.get(index).copied() else { break Ok(Flow::Next) };
+            match self.run_step(step) {
+                Ok(Flow::Next) => index += 1,
+                ended => break ended,
             }
-            if !self.core.scheduler.tasks.is_empty() {
-                continue;
-            }
-            self.drain_as_phases();
-            self.take_concurrent();
-            if self.core.scheduler.tasks.is_empty() {
-                break;
-            }
-        }
+        };
         self.core.depth -= 1;
+        flow
     }
 
-    /// Runs the task queue until it is empty, the tick's budget is spent, or a task asks to reload.
-    fn run_pass(&mut self) -> Pass {
-        self.validate();
-        self.begin_phase(Phase::Tasks);
-        let mut ran = 0_u32;
-        let mut ended = Pass::Empty;
-        while let Some(queued) = self.core.scheduler.next_task() {
-            let id = queued.id;
-            let outcome = self.run_task(queued);
-            ran += 1;
-            if !self.core.work.is_empty() {
-                self.settle(id);
+    /// Carries out one step. One that ran something ends what the last reading of the clock is good for, but for
+    /// readiness callbacks: what a poll found ready and what is due when it returns are one moment.
+    fn run_step(&mut self, step: Step) -> Result<Flow, LoopError> {
+        match step {
+            Step::References => self.apply_refs(),
+            Step::Signals => self.drain_signals(),
+            Step::GcTimers => self.gc_timers_step(),
+            Step::Concurrent => {
+                let taken = self.take_concurrent();
+                self.sample_concurrent(taken);
             }
-            if outcome == Outcome::Reload {
-                ended = Pass::Reload;
-                break;
+            Step::Work => self.take_finished(),
+            Step::GcCheck => self.gc_check_step(ClockPoint::Tick),
+            Step::GcCheckIfAlive if self.core.scheduler.is_alive() => {
+                self.gc_check_step(ClockPoint::BeforePoll);
             }
-        }
-        if ran > 0 {
-            if self.policy().drain == DrainRule::AfterEveryPass && ended == Pass::Empty {
-                self.drain(None);
+            Step::GcCheckIfAlive => {}
+            Step::Tasks => {
+                self.run_pass();
+                self.now = None;
             }
-            self.end_phase();
-        }
-        ended
-    }
-
-    fn validate(&mut self) {
-        if self.policy().validation == Validation::Off {
-            return;
-        }
-        if let Err(broken) = self.validator.pass() {
-            let message = broken.to_string();
-            if self.core.on {
-                let rule = self.core.recorder.intern(self.core.at, LabelKind::Text, &message);
-                self.core.record(Event::Violation { rule });
+            Step::Passes => {
+                self.run_passes();
+                self.now = None;
             }
-            assert!(self.policy().validation != Validation::Panic, "{message}");
+            Step::Immediates => self.run_immediates(),
+            Step::Drain => self.drain_after_pass(),
+            Step::LastDrain => {
+                self.drain_as_phases();
+                self.now = None;
+            }
+            Step::Exit if self.core.scheduler.is_drained() && !self.has_news() => return Ok(Flow::Exit),
+            Step::Exit => {}
+            Step::Releases => self.apply_pending_releases(),
+            Step::Poll => self.poll()?,
+            Step::Io => self.run_ready(),
+            Step::Timers => self.run_timers(),
+            Step::AfterLoop => self.run_after_loop(),
+            Step::Rejections => self.report_rejections(),
         }
+        Ok(Flow::Next)
     }
 
-    pub(super) fn do_auto_tick(&mut self) -> Result<(), LoopError> {
-        self.core.depth += 1;
-        self.run_immediates();
-        self.drain_after_pass();
-        self.apply_pending_releases();
-        let polled = self.poll_and_fire();
-        if polled.is_ok() {
-            self.run_after_loop();
-            self.drain_after_pass();
-            self.report_rejections();
+    /// The reading that the steps go by, taken where none is good any more.
+    pub(super) fn pass_time(&mut self, point: ClockPoint) -> Timestamp {
+        if let Some(now) = self.now {
+            return now;
         }
-        self.core.depth -= 1;
-        polled
+        let now = self.read(point);
+        self.slow.observe(self.core.at, now);
+        self.now = Some(now);
+        now
     }
-
-    fn run_immediates(&mut self) {
-        if self.core.scheduler.immediates.is_empty() {
-            return;
-        }
-        let start = self.core.at;
-        self.begin_phase(Phase::Immediates);
-        self.core.scheduler.immediates.begin_batch();
-        let mut ran = 0;
-        while let Some(queued) = self.core.scheduler.immediates.next_of_batch() {
-            self.run_task(queued);
-            ran += 1;
-        }
-        if self.core.on {
-            let moved_to_next = self.core.scheduler.immediates.len() as u32;
-            self.core.record(Event::Immediates { ran, moved_to_next, start });
-        }
-        self.end_phase();
-    }
-
-    /// What the policy drains once for many callbacks must not wait for the next poll to end.
-    fn drain_after_pass(&mut self) {
-        if self.policy().drain == DrainRule::AfterEveryPass {
-            self.drain_as_phases();
-        }
-    }
-
-    fn apply_pending_releases(&mut self) {
-        let released = self.core.scheduler.refs.apply_later();
-        self.core.ref_changed(loop_probes::event::RefKind::Handle, -(released as i32));
-    }
-
-    fn run_after_loop(&mut self) {
-        let callbacks = self.core.scheduler.take_after_loop();
-        if callbacks.is_empty() {
-            return;
-        }
-        self.begin_phase(Phase::Tasks);
-        for queued in callbacks {
-            self.run_task(queued);
-        }
-        self.end_phase();
-    }
-
-    fn report_rejections(&mut self) {
-        if let Some(mut host) = self.host.take() {
-            let current = super::core::Current::NONE;
-            let _ = self.invoke_unmarked(current, |cx| host.report_rejections(cx));
-            self.host = Some(host);
-        }
-    }
-}
-
-/// How a pass over the task queue ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pass {
-    /// The queue is empty, or the budget spent.
-    Empty,
-    /// A task asked to reload the program.
-    Reload,
 }

@@ -5,11 +5,13 @@ use std::collections::VecDeque;
 use loop_probes::event::Origin;
 use loop_probes::ids::{Tag, TaskId, Ticks};
 
+use crate::task::body::Body;
+
 /// A task and where it came from.
 #[derive(Debug)]
 pub struct Queued<T> {
-    /// The task.
-    pub task: T,
+    /// What runs.
+    pub(crate) task: Body<T>,
     /// Its id.
     pub id: TaskId,
     /// Its tag, looked up once.

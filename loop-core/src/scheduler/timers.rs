@@ -8,7 +8,8 @@ use loop_probes::ids::{Tag, TimerId, Timestamp};
 use super::Scheduler;
 use crate::policy::TimerRule;
 use crate::task::Task;
-use crate::timer::{Finished, Fired, Pass, due_after};
+use crate::task::body::Body;
+use crate::timer::{Finished, Fired, Pass, Timer, due_after};
 
 /// When a timer is due, from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +47,7 @@ pub struct TimerGone(pub TimerId);
 #[derive(Debug)]
 pub struct TimerEntry<T> {
     /// `None` while a task that runs only once is running.
-    task: Option<T>,
+    task: Option<Body<T>>,
     tag: Tag,
     delay: Delay,
 }
@@ -57,7 +58,7 @@ pub struct Due<T> {
     /// Which, when it was due, what it skipped.
     pub fired: Fired,
     /// What it runs now.
-    pub task: T,
+    pub(crate) task: Body<T>,
     /// The tag of its task.
     pub tag: Tag,
 }
@@ -73,8 +74,14 @@ pub(crate) struct ArmedTimer {
 }
 
 impl<T: Task> Scheduler<T> {
-    /// Arms a timer; `now` is when. Returns its id and when it is due.
-    pub fn arm(&mut self, now: Timestamp, delay: Delay, task: T, tag: Tag) -> (TimerId, Timestamp) {
+    /// Arms a timer; `now` is when. Returns its key and when it is due.
+    pub(crate) fn arm(
+        &mut self,
+        now: Timestamp,
+        delay: Delay,
+        task: Body<T>,
+        tag: Tag,
+    ) -> (Timer, Timestamp) {
         let due = due_after(now, delay.first());
         let timer = self.timers.arm(due, delay.period_ns(), TimerEntry { task: Some(task), tag, delay });
         (timer, due)
@@ -88,20 +95,21 @@ impl<T: Task> Scheduler<T> {
     pub fn refresh(
         &mut self,
         now: Timestamp,
-        timer: TimerId,
+        timer: Timer,
     ) -> Result<(Tag, Timestamp, Option<u64>), TimerGone> {
-        let entry = self.timers.value(timer).filter(|entry| entry.task.is_some()).ok_or(TimerGone(timer))?;
+        let entry =
+            self.timers.value(timer).filter(|entry| entry.task.is_some()).ok_or(TimerGone(timer.id()))?;
         let (tag, delay) = (entry.tag, entry.delay);
         let due = due_after(now, delay.first());
         if self.timers.rearm(timer, due, delay.period_ns()) {
             Ok((tag, due, delay.period_ns().map(NonZeroU64::get)))
         } else {
-            Err(TimerGone(timer))
+            Err(TimerGone(timer.id()))
         }
     }
 
     /// Clears a timer; true where it was armed or is firing. It never fires again.
-    pub fn clear(&mut self, timer: TimerId) -> bool {
+    pub fn clear(&mut self, timer: Timer) -> bool {
         self.timers.clear(timer).is_some()
     }
 
@@ -110,8 +118,8 @@ impl<T: Task> Scheduler<T> {
     /// # Errors
     ///
     /// [`TimerGone`] where it is not armed.
-    pub fn set_timer_referenced(&mut self, timer: TimerId, referenced: bool) -> Result<bool, TimerGone> {
-        self.timers.set_referenced(timer, referenced).ok_or(TimerGone(timer))
+    pub fn set_timer_referenced(&mut self, timer: Timer, referenced: bool) -> Result<bool, TimerGone> {
+        self.timers.set_referenced(timer, referenced).ok_or(TimerGone(timer.id()))
     }
 
     /// Armed timers.
@@ -141,7 +149,7 @@ impl<T: Task> Scheduler<T> {
             let fired = self.timers.pop_due(pass)?;
             let Some(entry) = self.timers.value_mut(fired.timer) else { continue };
             // What can run again stays, so that its own callback may refresh it.
-            let copy = entry.task.as_ref().and_then(Task::again);
+            let copy = entry.task.as_ref().and_then(Body::again);
             if let Some(task) = copy.or_else(|| entry.task.take()) {
                 return Some(Due { fired, task, tag: entry.tag });
             }
@@ -150,7 +158,7 @@ impl<T: Task> Scheduler<T> {
     }
 
     /// The callback of a timer is over; `started` is when it began. Returns when it is due next.
-    pub fn timer_ran(&mut self, timer: TimerId, started: Timestamp) -> Option<Timestamp> {
+    pub fn timer_ran(&mut self, timer: Timer, started: Timestamp) -> Option<Timestamp> {
         match self.timers.finish(timer, started) {
             Finished::Armed(due) => Some(due),
             Finished::Done(_) | Finished::Cleared => None,
@@ -162,7 +170,7 @@ impl<T: Task> Scheduler<T> {
         let armed = self.timers.armed().into_iter();
         armed
             .map(|armed| ArmedTimer {
-                timer: armed.timer,
+                timer: armed.timer.id(),
                 tag: armed.value.tag,
                 due: armed.due,
                 period_ns: armed.period_ns.map(NonZeroU64::get),

@@ -132,6 +132,15 @@ impl Poller for SimPoller {
         }
     }
 
+    fn hand_back(&mut self, ready: &[Ready]) {
+        let mut script = self.sim.script.borrow_mut();
+        for Ready { key, readiness } in ready {
+            if let Some((source, _)) = self.sources.get(key) {
+                *script.ready.entry(Arc::as_ptr(source).addr()).or_default() |= *readiness;
+            }
+        }
+    }
+
     fn waker(&self) -> Waker {
         self.sim.waker()
     }

@@ -1,0 +1,142 @@
+//! What runs in batches: the task queue, immediates, what was put off to the end of the turn. A task that reloads
+//! the program ends its batch at once; the rest of it runs in the next turn, in order.
+
+use loop_probes::clock::Clock;
+use loop_probes::event::{Event, LabelKind, Outcome, Phase};
+
+use super::EventLoop;
+use crate::policy::{DrainRule, Validation};
+use crate::poller::Poller;
+use crate::task::Task;
+
+impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
+    /// Passes over the task queue until nothing is queued, the tick's budget is spent, or a task asks to reload.
+    pub(super) fn run_passes(&mut self) {
+        loop {
+            let pass = self.run_pass();
+            self.take_concurrent();
+            self.report_rejections();
+            if pass == Pass::Reload || self.core.scheduler.budget_spent() {
+                break;
+            }
+            if !self.core.scheduler.tasks.is_empty() {
+                continue;
+            }
+            self.drain_as_phases();
+            self.take_concurrent();
+            if self.core.scheduler.tasks.is_empty() {
+                break;
+            }
+        }
+    }
+
+    /// Runs the task queue until it is empty, the tick's budget is spent, or a task asks to reload.
+    pub(super) fn run_pass(&mut self) -> Pass {
+        self.validate();
+        self.begin_phase(Phase::Tasks);
+        let mut ran = 0_u32;
+        let mut ended = Pass::Empty;
+        while let Some(queued) = self.core.scheduler.next_task() {
+            let id = queued.id;
+            let outcome = self.run_task(queued);
+            ran += 1;
+            if !self.core.work.is_empty() {
+                self.settle(id);
+            }
+            if outcome == Outcome::Reload {
+                ended = Pass::Reload;
+                break;
+            }
+        }
+        if ran > 0 {
+            if self.policy().drain == DrainRule::AfterEveryPass && ended == Pass::Empty {
+                self.drain(None);
+            }
+            self.end_phase();
+        }
+        ended
+    }
+
+    fn validate(&mut self) {
+        if self.policy().validation == Validation::Off {
+            return;
+        }
+        if let Err(broken) = self.validator.pass() {
+            let message = broken.to_string();
+            if self.core.on {
+                let rule = self.core.recorder.intern(self.core.at, LabelKind::Text, &message);
+                self.core.record(Event::Violation { rule });
+            }
+            assert!(self.policy().validation != Validation::Panic, "{message}");
+        }
+    }
+
+    pub(super) fn run_immediates(&mut self) {
+        if self.core.scheduler.immediates.is_empty() {
+            return;
+        }
+        let start = self.core.at;
+        self.begin_phase(Phase::Immediates);
+        self.core.scheduler.immediates.begin_batch();
+        let mut ran = 0;
+        while let Some(queued) = self.core.scheduler.immediates.next_of_batch() {
+            ran += 1;
+            if self.run_task(queued) == Outcome::Reload {
+                break;
+            }
+        }
+        if self.core.on {
+            let moved_to_next = self.core.scheduler.immediates.len() as u32;
+            self.core.record(Event::Immediates { ran, moved_to_next, start });
+        }
+        self.end_phase();
+        self.now = None;
+    }
+
+    /// What the policy drains once for many callbacks must not wait for the next poll to end.
+    pub(super) fn drain_after_pass(&mut self) {
+        if self.policy().drain == DrainRule::AfterEveryPass {
+            self.drain_as_phases();
+            self.now = None;
+        }
+    }
+
+    pub(super) fn apply_pending_releases(&mut self) {
+        let released = self.core.scheduler.refs.apply_later();
+        self.core.ref_changed(loop_probes::event::RefKind::Handle, -(released as i32));
+    }
+
+    pub(super) fn run_after_loop(&mut self) {
+        let callbacks = self.core.scheduler.take_after_loop();
+        if callbacks.is_empty() {
+            return;
+        }
+        self.begin_phase(Phase::Tasks);
+        let mut callbacks = callbacks.into_iter();
+        while let Some(queued) = callbacks.next() {
+            if self.run_task(queued) == Outcome::Reload {
+                break;
+            }
+        }
+        self.core.scheduler.put_back_after_loop(callbacks);
+        self.end_phase();
+        self.now = None;
+    }
+
+    pub(super) fn report_rejections(&mut self) {
+        if let Some(mut host) = self.host.take() {
+            let current = super::core::Current::NONE;
+            let _ = self.invoke_unmarked(current, |cx| host.report_rejections(cx));
+            self.host = Some(host);
+        }
+    }
+}
+
+/// How a pass over the task queue ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pass {
+    /// The queue is empty, or the budget spent.
+    Empty,
+    /// A task asked to reload the program.
+    Reload,
+}

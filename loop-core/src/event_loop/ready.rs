@@ -1,0 +1,121 @@
+//! Readiness callbacks: what the poll found ready is called, all of it or one direction of one source.
+//!
+//! What is left out goes back to the poller, which reports it again. Nobody is left out for ever: of those that are
+//! ready, the direction is called that was called longest ago.
+
+use loop_probes::clock::Clock;
+use loop_probes::event::{Event, Origin, Outcome, Phase};
+use loop_probes::ids::IoSource;
+use loop_probes::recorder::Running;
+
+use super::EventLoop;
+use super::core::{Current, IoReadiness};
+use crate::policy::SourceRule;
+use crate::poller::{Interest, Poller, Readiness, Ready};
+use crate::task::Task;
+
+/// One way to call a source: what is reported, and what asks for it.
+struct Direction {
+    report: Readiness,
+    interests: [Interest; 2],
+}
+
+/// Reading first: it goes first where both have waited as long.
+const DIRECTIONS: [Direction; 2] = [
+    Direction { report: Readiness::READABLE, interests: [Interest::READABLE, Interest::PRIORITY] },
+    Direction { report: Readiness::WRITABLE, interests: [Interest::WRITABLE, Interest::WRITABLE] },
+];
+
+impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
+    pub(super) fn run_ready(&mut self) {
+        if self.ready.is_empty() {
+            return;
+        }
+        let mut ready = std::mem::take(&mut self.ready);
+        if self.policy().sources == SourceRule::OnePerTurn {
+            self.keep_longest_waiting(&mut ready);
+        }
+        self.begin_phase(Phase::Io);
+        let mut called = 0;
+        for Ready { key, readiness } in &ready {
+            called += 1;
+            if self.run_source(*key, *readiness) == Outcome::Reload {
+                break;
+            }
+        }
+        if called < ready.len() {
+            self.poller.hand_back(&ready[called..]);
+        }
+        self.ready = ready;
+        self.ready.clear();
+        self.end_phase();
+    }
+
+    fn run_source(&mut self, key: usize, readiness: Readiness) -> Outcome {
+        // Removed since, by a callback of this very pass: never called again.
+        let registration = u32::try_from(key).ok().and_then(|key| self.core.sources.get(&key));
+        let Some((tag, Some(task))) = registration.map(|source| (source.tag, source.task.again())) else {
+            return Outcome::Cancelled;
+        };
+        let source = IoSource(key as u32);
+        let id = self.core.scheduler.new_id();
+        let start = self.core.at;
+        let current = Current {
+            task: Some(id),
+            tag,
+            origin: Origin::Io,
+            ready: Some(IoReadiness { source, readiness }),
+            ..Current::NONE
+        };
+        if self.core.on {
+            self.core.recorder.set_running(start, Running::Task { task: id, tag });
+        }
+        let (outcome, _) = self.invoke(current, |cx| task.run(cx));
+        self.core.metrics.io_ready += 1;
+        if self.core.on {
+            let readiness = readiness.bits();
+            self.core.record(Event::IoReady { source, tag, readiness, task: id, start });
+            self.check_slow(id, tag, start);
+        }
+        if outcome != Outcome::Reload {
+            self.drain_after(id);
+        }
+        self.relieve();
+        outcome
+    }
+
+    /// Leaves one direction of one source in `ready`, and hands the rest back to the poller.
+    fn keep_longest_waiting(&mut self, ready: &mut Vec<Ready>) {
+        let mut next: Option<(u64, usize, usize, Ready)> = None;
+        let mut rest = Vec::new();
+        for Ready { key, readiness } in ready.drain(..) {
+            let Some(source) = u32::try_from(key).ok().and_then(|key| self.core.sources.get(&key)) else {
+                continue;
+            };
+            let troubles = Readiness::ERROR | Readiness::HANG_UP;
+            let trouble = Readiness::from_bits_truncate(readiness.bits() & troubles.bits());
+            for (index, direction) in DIRECTIONS.iter().enumerate() {
+                let asked = direction.interests.iter().any(|interest| source.interest.contains(*interest));
+                // A trouble that nobody asked about is told as reading is.
+                let told = asked || (index == 0 && source.interest.is_empty());
+                if !told || !(readiness.contains(direction.report) || !trouble.is_empty()) {
+                    continue;
+                }
+                let one = Ready { key, readiness: direction.report | trouble };
+                let place = (source.called[index], index, rest.len(), one);
+                if next.is_none_or(|(called, first, ..)| (place.0, place.1) < (called, first)) {
+                    next = Some(place);
+                }
+                rest.push(Ready { key, readiness: direction.report });
+            }
+        }
+        let Some((_, index, at, one)) = next else { return };
+        rest.remove(at);
+        self.poller.hand_back(&rest);
+        ready.push(one);
+        self.core.calls += 1;
+        if let Some(source) = u32::try_from(one.key).ok().and_then(|key| self.core.sources.get_mut(&key)) {
+            source.called[index] = self.core.calls;
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! A policy of one's own, checked: what a loop could not live by is an error here and not a hang later.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use super::{
+    DrainRule, ExitRule, PanicRule, Policy, PollRule, SignalRule, SourceRule, Step, TimerRule, Validation,
+};
+use crate::gc::GcConfig;
+
+/// Why a policy is impossible.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// No policy has that name.
+    #[error("there is no policy \"{name}\": take one of {}", Policy::NAMES.join(", "))]
+    UnknownName {
+        /// The name, made printable.
+        name: String,
+    },
+    /// It has no name to show.
+    #[error("a policy needs a name: traces and the inspector show it")]
+    Unnamed,
+    /// A step that every turn needs.
+    #[error("policy {policy} has no step {step}: what it serves would wait for ever; add it to the turn")]
+    Missing {
+        /// The policy.
+        policy: String,
+        /// The step.
+        step: Step,
+    },
+    /// No step runs the task queue.
+    #[error("policy {policy} never runs its task queue: add step tasks or passes to the turn")]
+    NoTasks {
+        /// The policy.
+        policy: String,
+    },
+    /// No step drains what belongs to no task.
+    #[error("policy {policy} leaves microtasks for ever: add step {step} to the turn")]
+    NoDrain {
+        /// The policy.
+        policy: String,
+        /// What would do it.
+        step: Step,
+    },
+    /// A step twice that makes sense once a turn.
+    #[error("policy {policy} has step {step} twice in its turn: leave one out")]
+    Twice {
+        /// The policy.
+        policy: String,
+        /// The step.
+        step: Step,
+    },
+    /// A step in front of what it needs.
+    #[error("policy {policy} has step {step} before step {needs}: put it behind")]
+    TooEarly {
+        /// The policy.
+        policy: String,
+        /// The step.
+        step: Step,
+        /// What has to be done first.
+        needs: Step,
+    },
+    /// `tick()` never waits.
+    #[error("policy {policy} polls in tick(), which never waits: move step poll to auto_tick()")]
+    PollInTick {
+        /// The policy.
+        policy: String,
+    },
+    /// A limit of nothing: the loop would turn and never do anything.
+    #[error("policy {policy} has {limit} 0: take at least 1")]
+    Zero {
+        /// The policy.
+        policy: String,
+        /// The field.
+        limit: &'static str,
+    },
+}
+
+/// Sets up a policy of one's own.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use loop_core::policy::{Step, TimerRule};
+/// use loop_core::Policy;
+///
+/// let policy = Policy::builder("mine").timers(TimerRule::OnePerTurn).tasks_per_tick(100).build()?;
+/// assert_eq!(policy.tasks_per_tick, 100);
+///
+/// let refused = Policy::builder("blind").auto_tick(vec![Step::Immediates]).build();
+/// assert!(refused.is_err());
+/// # Ok::<(), loop_core::policy::PolicyError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct PolicyBuilder {
+    policy: Policy,
+}
+
+/// One method a field.
+macro_rules! fields {
+    ($($(#[$doc:meta])* $field:ident: $kind:ty;)+) => {
+        $($(#[$doc])*
+        pub const fn $field(mut self, $field: $kind) -> Self {
+            self.policy.$field = $field;
+            self
+        })+
+    };
+}
+
+impl PolicyBuilder {
+    /// Everything but the name as in `other`.
+    pub fn like(self, other: Policy) -> Self {
+        Self { policy: Policy { name: self.policy.name, ..other } }
+    }
+
+    /// The steps of `tick()`, in their order.
+    pub fn tick(mut self, steps: impl Into<Cow<'static, [Step]>>) -> Self {
+        self.policy.tick = steps.into();
+        self
+    }
+
+    /// The steps of `auto_tick()`, in their order.
+    pub fn auto_tick(mut self, steps: impl Into<Cow<'static, [Step]>>) -> Self {
+        self.policy.auto_tick = steps.into();
+        self
+    }
+
+    fields! {
+        /// As [`Policy::timers`].
+        timers: TimerRule;
+        /// As [`Policy::signals`].
+        signals: SignalRule;
+        /// As [`Policy::sources`].
+        sources: SourceRule;
+        /// As [`Policy::jobs_per_read`].
+        jobs_per_read: Option<u32>;
+        /// As [`Policy::drain`].
+        drain: DrainRule;
+        /// As [`Policy::exit`].
+        exit: ExitRule;
+        /// As [`Policy::poll`].
+        poll: PollRule;
+        /// As [`Policy::poll_timeout_default`].
+        poll_timeout_default: Option<Duration>;
+        /// As [`Policy::poll_gap`].
+        poll_gap: Duration;
+        /// As [`Policy::sources_max`].
+        sources_max: Option<u32>;
+        /// As [`Policy::tasks_per_tick`].
+        tasks_per_tick: u32;
+        /// As [`Policy::microtasks_per_checkpoint`].
+        microtasks_per_checkpoint: Option<u32>;
+        /// As [`Policy::gc`].
+        gc: GcConfig;
+        /// As [`Policy::panics`].
+        panics: PanicRule;
+        /// As [`Policy::validation`].
+        validation: Validation;
+        /// As [`Policy::slow_task_limit`].
+        slow_task_limit: Duration;
+        /// As [`Policy::snapshot_interval`].
+        snapshot_interval: Duration;
+        /// As [`Policy::snapshot_parts_max`].
+        snapshot_parts_max: u32;
+    }
+
+    /// The policy, where a loop can live by it.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError`] names what is impossible.
+    pub fn build(self) -> Result<Policy, PolicyError> {
+        self.policy.check()?;
+        Ok(self.policy)
+    }
+}
+
+impl Policy {
+    /// Sets up a policy of one's own, from [`bun`](Self::bun).
+    pub fn builder(name: impl Into<Cow<'static, str>>) -> PolicyBuilder {
+        PolicyBuilder { policy: Self { name: name.into(), ..Self::bun() } }
+    }
+
+    /// Whether a loop can live by it. [`PolicyBuilder::build`] and [`Builder::build`](crate::Builder::build) ask;
+    /// fields that were changed since may break it.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError`] names what is impossible.
+    pub fn check(&self) -> Result<(), PolicyError> {
+        let policy = || self.name.to_string();
+        if self.name.trim().is_empty() {
+            return Err(PolicyError::Unnamed);
+        }
+        for (limit, value) in [
+            ("tasks_per_tick", Some(self.tasks_per_tick)),
+            ("jobs_per_read", self.jobs_per_read),
+            ("microtasks_per_checkpoint", self.microtasks_per_checkpoint),
+        ] {
+            if value == Some(0) {
+                return Err(PolicyError::Zero { policy: policy(), limit });
+            }
+        }
+        if self.tick.contains(&Step::Poll) {
+            return Err(PolicyError::PollInTick { policy: policy() });
+        }
+        let turn: Vec<Step> = self.tick.iter().chain(self.auto_tick.iter()).copied().collect();
+        let times = |step| turn.iter().filter(|other| **other == step).count();
+        for step in Step::ALL {
+            match times(step) {
+                0 if step.is_needed() => return Err(PolicyError::Missing { policy: policy(), step }),
+                2.. if !step.may_repeat() => return Err(PolicyError::Twice { policy: policy(), step }),
+                _ => {}
+            }
+        }
+        if times(Step::Tasks) + times(Step::Passes) == 0 {
+            return Err(PolicyError::NoTasks { policy: policy() });
+        }
+        if times(Step::Passes) + times(Step::LastDrain) == 0 {
+            return Err(PolicyError::NoDrain { policy: policy(), step: Step::LastDrain });
+        }
+        if self.drain == DrainRule::AfterEveryPass && times(Step::Drain) + times(Step::LastDrain) == 0 {
+            return Err(PolicyError::NoDrain { policy: policy(), step: Step::Drain });
+        }
+        if self.jobs_per_read.is_some() && times(Step::Work) == 0 {
+            return Err(PolicyError::Missing { policy: policy(), step: Step::Work });
+        }
+        let place = |step| turn.iter().position(|other| *other == step);
+        if place(Step::Io) < place(Step::Poll) {
+            return Err(PolicyError::TooEarly { policy: policy(), step: Step::Io, needs: Step::Poll });
+        }
+        Ok(())
+    }
+}

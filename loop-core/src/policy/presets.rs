@@ -1,0 +1,191 @@
+//! The loop designs that come with their names, and the order of a turn in each.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use super::{
+    DrainRule, ExitRule, PanicRule, Policy, PolicyError, PollRule, SignalRule, SourceRule, Step, TimerRule,
+    Validation,
+};
+use crate::gc::GcConfig;
+
+/// Bun's `tick()`.
+const BUN_TICK: &[Step] =
+    &[Step::References, Step::Signals, Step::GcTimers, Step::Concurrent, Step::GcCheck, Step::Passes];
+
+/// Bun's `autoTick()`.
+const BUN_AUTO_TICK: &[Step] = &[
+    Step::Immediates,
+    Step::Drain,
+    Step::Releases,
+    Step::GcCheckIfAlive,
+    Step::Poll,
+    Step::Io,
+    Step::GcTimers,
+    Step::Timers,
+    Step::AfterLoop,
+    Step::Drain,
+    Step::Rejections,
+];
+
+/// QuickJS's `js_os_poll` down to its timers.
+const QUICKJS_TICK: &[Step] = &[
+    Step::References,
+    Step::Signals,
+    Step::Tasks,
+    Step::LastDrain,
+    Step::Exit,
+    Step::GcTimers,
+    Step::GcCheck,
+    Step::Timers,
+];
+
+/// The rest of it: its `select`, then descriptors, message ports, workers.
+const QUICKJS_AUTO_TICK: &[Step] = &[
+    Step::Immediates,
+    Step::Drain,
+    Step::Releases,
+    Step::Poll,
+    Step::Io,
+    Step::Concurrent,
+    Step::Tasks,
+    Step::Work,
+    Step::Tasks,
+    Step::AfterLoop,
+    Step::LastDrain,
+    Step::Rejections,
+];
+
+/// The mini loop's: nobody to collect for, nobody who rejects.
+const MINI_TICK: &[Step] = &[Step::References, Step::Signals, Step::Concurrent, Step::Passes];
+
+/// The mini loop's second half.
+const MINI_AUTO_TICK: &[Step] = &[
+    Step::Immediates,
+    Step::Drain,
+    Step::Releases,
+    Step::Poll,
+    Step::Io,
+    Step::Timers,
+    Step::AfterLoop,
+    Step::Drain,
+];
+
+impl Policy {
+    /// The names that [`by_name`](Self::by_name) knows.
+    pub const NAMES: [&str; 4] = ["bun", "quickjs", "agenda", "mini"];
+
+    /// The policy of that name.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError::UnknownName`] where there is none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use loop_core::Policy;
+    ///
+    /// for name in Policy::NAMES {
+    ///     assert_eq!(Policy::by_name(name)?.name, name);
+    /// }
+    /// assert!(Policy::by_name("tokio").is_err());
+    /// # Ok::<(), loop_core::policy::PolicyError>(())
+    /// ```
+    pub fn by_name(name: &str) -> Result<Self, PolicyError> {
+        match name {
+            "bun" => Ok(Self::bun()),
+            "quickjs" => Ok(Self::quickjs()),
+            "agenda" => Ok(Self::agenda()),
+            "mini" => Ok(Self::mini()),
+            _ => Err(PolicyError::UnknownName { name: loop_probes::text::printable(name) }),
+        }
+    }
+
+    /// As Bun's event loop behaves, with bounded queue passes (10,000 tasks), so that I/O stays alive.
+    #[must_use]
+    pub const fn bun() -> Self {
+        Self {
+            name: Cow::Borrowed("bun"),
+            tick: Cow::Borrowed(BUN_TICK),
+            auto_tick: Cow::Borrowed(BUN_AUTO_TICK),
+            timers: TimerRule::AllDue,
+            signals: SignalRule::AllPending,
+            sources: SourceRule::AllReady,
+            jobs_per_read: None,
+            drain: DrainRule::AfterEveryTask,
+            exit: ExitRule::Unreferenced,
+            poll: PollRule::EveryTurn,
+            poll_timeout_default: None,
+            poll_gap: Duration::ZERO,
+            sources_max: None,
+            tasks_per_tick: 10_000,
+            microtasks_per_checkpoint: None,
+            gc: GcConfig {
+                enabled: true,
+                fast_ns: 1_000_000_000,
+                slow_ns: 30_000_000_000,
+                one_shot_ns: 16_000_000,
+                unchanged_max: 30,
+            },
+            panics: PanicRule::Continue,
+            validation: if cfg!(debug_assertions) { Validation::Panic } else { Validation::Record },
+            slow_task_limit: Duration::from_millis(10),
+            snapshot_interval: Duration::from_secs(2),
+            snapshot_parts_max: 4096,
+        }
+    }
+
+    /// As the poll of QuickJS's `os` module behaves: one signal, one timer (the first expired in insertion order),
+    /// one direction of one ready source a turn, jobs drained after each; finished workers are read sixteen at a
+    /// time; it waits 10 s where it has no timer; the exit check comes after the signal, so that a handler may give
+    /// the loop something to live for. The run ends as [`Drained`](loop_probes::event::StopReason::Drained): "no
+    /// handlers, timers, ports or workers" is just that.
+    ///
+    /// Two deviations, both on purpose. The original returns from its poll after the first handler of any kind and
+    /// begins again with the signals, so that timers that keep expiring starve descriptors for ever: here a turn
+    /// goes through all its steps. And it always takes the first ready descriptor of its list: here it is the
+    /// direction (read, write) of a source that has waited longest for its turn, read before write where both have
+    /// waited as long.
+    #[must_use]
+    pub fn quickjs() -> Self {
+        Self {
+            name: Cow::Borrowed("quickjs"),
+            tick: Cow::Borrowed(QUICKJS_TICK),
+            auto_tick: Cow::Borrowed(QUICKJS_AUTO_TICK),
+            timers: TimerRule::OnePerTurn,
+            signals: SignalRule::OnePerTurn,
+            sources: SourceRule::OnePerTurn,
+            jobs_per_read: Some(16),
+            poll_timeout_default: Some(Duration::from_secs(10)),
+            ..Self::bun()
+        }
+    }
+
+    /// As the loop of RefPerSys behaves, the one that stands beside an agenda: it runs until somebody stops it,
+    /// looks up every 1.6 s where it has no timer, and takes 128 sources (raise
+    /// [`sources_max`](Self::sources_max) for more).
+    #[must_use]
+    pub fn agenda() -> Self {
+        Self {
+            name: Cow::Borrowed("agenda"),
+            exit: ExitRule::OnlyStopped,
+            poll_timeout_default: Some(Duration::from_millis(1600)),
+            sources_max: Some(128),
+            ..Self::bun()
+        }
+    }
+
+    /// As Bun's `MiniEventLoop` behaves: no script host, so no heap is watched and no rejection reported, and it
+    /// polls only when no task is queued.
+    #[must_use]
+    pub fn mini() -> Self {
+        Self {
+            name: Cow::Borrowed("mini"),
+            tick: Cow::Borrowed(MINI_TICK),
+            auto_tick: Cow::Borrowed(MINI_AUTO_TICK),
+            poll: PollRule::WhenNoTask,
+            ..Self::bun()
+        }
+    }
+}
