@@ -1,5 +1,6 @@
 //! What a timer costs: armed, cleared, fired; from a thousand to a million of them.
 
+mod crowded;
 mod heaps;
 mod loops;
 mod ours;
@@ -141,6 +142,7 @@ pub(crate) fn run(effort: Effort, report: &mut Report) -> Result<()> {
         }
         report.sections.push(section);
     }
+    crowded::run(effort, report)?;
     let (Some(few), Some(many)) = (by_count.first(), by_count.last()) else { return Ok(()) };
     let (Some(few), Some(many)) = (find(few, KINDS[0].name), find(many, KINDS[0].name)) else {
         return Ok(());

@@ -3,16 +3,15 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use loop_core::timer::{Finished, TimerQueue};
+use loop_core::timer::{Finished, Timer, TimerQueue};
 use loop_core::{Context, EventLoop, TagOf, Task};
 use loop_probes::clock::monotonic_now;
-use loop_probes::ids::TimerId;
 
 use super::Timers;
 
 pub(super) struct Alone {
     timers: TimerQueue<u64>,
-    armed: Vec<TimerId>,
+    armed: Vec<Timer>,
 }
 
 impl Alone {
@@ -76,7 +75,7 @@ impl Task for Add {
 
 pub(super) struct OnLoop {
     event_loop: EventLoop<Add>,
-    armed: Vec<TimerId>,
+    armed: Vec<Timer>,
 }
 
 impl OnLoop {
