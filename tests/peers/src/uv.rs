@@ -37,10 +37,9 @@ macro_rules! calls {
 
         impl Calls {
             fn load() -> Option<Self> {
+                let mut names = ["libuv.so.1", "libuv.so", "libuv.dylib"].into_iter();
                 // SAFETY: libuv has no initialiser that asks for anything.
-                let library = ["libuv.so.1", "libuv.so", "libuv.dylib"]
-                    .into_iter()
-                    .find_map(|name| unsafe { Library::new(name) }.ok())?;
+                let library = names.find_map(|name| unsafe { Library::new(name) }.ok())?;
                 // SAFETY: each type is that of the function in uv.h, which has not changed since 1.0.
                 $(let $name = unsafe { *library.get(concat!(stringify!($name), "\0").as_bytes()).ok()? };)+
                 Some(Self { $($name,)+ _library: library })
