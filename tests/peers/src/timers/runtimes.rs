@@ -93,7 +93,7 @@ impl Timers for Tokio {
 
 /// So that none is due before the last is inserted: it would fire at once, on a thread of async-io's own.
 const fn head_start_ns(count: usize) -> u64 {
-    count as u64 * 2_000 + MS
+    count as u64 * 4_000 + MS
 }
 
 #[derive(Default)]
