@@ -31,16 +31,22 @@ fn add(number: u64) {
 enum Work {
     Add(u64),
     Then(u64),
+    /// Posts so many of the first.
+    Fan(u64),
+    /// Posts itself until so many ran.
+    Chain(u64),
 }
 
 impl Task for Work {
     type Remote = Self;
-    const TAGS: &'static [&'static str] = &["Add", "Then"];
+    const TAGS: &'static [&'static str] = &["Add", "Then", "Fan", "Chain"];
 
     fn tag(&self) -> TagOf {
         TagOf::Own(match self {
             Self::Add(_) => 0,
             Self::Then(_) => 1,
+            Self::Fan(_) => 2,
+            Self::Chain(_) => 3,
         })
     }
 
@@ -48,6 +54,15 @@ impl Task for Work {
         match self {
             Self::Add(number) => add(number),
             Self::Then(number) => cx.microtask(Self::Add(number)),
+            Self::Fan(tasks) => (0..tasks).for_each(|number| {
+                cx.post(Self::Add(number));
+            }),
+            Self::Chain(left) => {
+                add(left);
+                if left > 1 {
+                    cx.post(Self::Chain(left - 1));
+                }
+            }
         }
     }
 
@@ -64,21 +79,45 @@ fn sample(work: impl FnOnce()) -> f64 {
 }
 
 /// What the floor queues: a function and its argument.
-type Call = (fn(u64), u64);
+#[derive(Clone, Copy)]
+struct Call(fn(&mut VecDeque<Call>, u64), u64);
+
+fn floor_add(_: &mut VecDeque<Call>, number: u64) {
+    add(number);
+}
+
+fn floor_chain(queue: &mut VecDeque<Call>, left: u64) {
+    add(left);
+    if left > 1 {
+        queue.push_back(Call(black_box(floor_chain), left - 1));
+    }
+}
+
+fn run_floor(queue: &mut VecDeque<Call>) {
+    while let Some(Call(run, number)) = queue.pop_front() {
+        run(queue, number);
+    }
+}
 
 /// The floor: a queue of function pointers.
 fn floor(queue: &mut VecDeque<Call>) -> f64 {
     sample(|| {
         for number in 0..BATCH {
-            queue.push_back((black_box(add as fn(u64)), number));
+            queue.push_back(Call(black_box(floor_add), number));
         }
-        while let Some((run, number)) = queue.pop_front() {
-            run(number);
-        }
+        run_floor(queue);
     })
 }
 
-/// The same on a loop.
+/// The same, each call queues the next.
+fn floor_of_chain(queue: &mut VecDeque<Call>) -> f64 {
+    sample(|| {
+        queue.push_back(Call(black_box(floor_chain), BATCH));
+        run_floor(queue);
+    })
+}
+
+/// The same on a loop, posted from outside.
 fn on_loop(event_loop: &mut EventLoop<Work>, work: fn(u64) -> Work) -> f64 {
     sample(|| {
         event_loop.with(|cx| {
@@ -86,6 +125,14 @@ fn on_loop(event_loop: &mut EventLoop<Work>, work: fn(u64) -> Work) -> f64 {
                 cx.post(work(number));
             }
         });
+        event_loop.turn().expect("a loop can poll");
+    })
+}
+
+/// The same, posted from inside a task.
+fn from_a_task(event_loop: &mut EventLoop<Work>, first: fn(u64) -> Work) -> f64 {
+    sample(|| {
+        event_loop.post(first(BATCH));
         event_loop.turn().expect("a loop can poll");
     })
 }
@@ -103,6 +150,20 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
+/// Each with the number of its floor.
+const SUBJECTS: [(&str, usize); 10] = [
+    ("a VecDeque of fn pointers", 0),
+    ("a task, nobody records", 0),
+    ("a task posted from a task, nobody records", 0),
+    ("fn pointers, each queues the next", 3),
+    ("a task that posts the next, nobody records", 3),
+    ("a task with a microtask, nobody records", 0),
+    ("two clock readings", 0),
+    ("a task, private ring", 0),
+    ("a task that posts the next, private ring", 3),
+    ("a task with a microtask, private ring", 0),
+];
+
 fn main() {
     let session = Session::builder("bench").private();
     let build = |recorder: Recorder| {
@@ -112,23 +173,19 @@ fn main() {
     let mut queue = VecDeque::new();
     let mut silent = build(Recorder::disabled());
     let mut recorded = build(session.recorder("loop"));
-    const SUBJECTS: [&str; 6] = [
-        "a VecDeque of fn pointers",
-        "a task, recording disabled",
-        "a task, private ring",
-        "a task with a microtask, disabled",
-        "a task with a microtask, private ring",
-        "two clock readings",
-    ];
     let mut columns: [Vec<f64>; SUBJECTS.len()] = Default::default();
     for round in 0..ROUNDS + 20 {
         let row = [
             floor(&mut queue),
             on_loop(&mut silent, Work::Add),
-            on_loop(&mut recorded, Work::Add),
+            from_a_task(&mut silent, Work::Fan),
+            floor_of_chain(&mut queue),
+            from_a_task(&mut silent, Work::Chain),
             on_loop(&mut silent, Work::Then),
-            on_loop(&mut recorded, Work::Then),
             two_readings(session.clock()),
+            on_loop(&mut recorded, Work::Add),
+            from_a_task(&mut recorded, Work::Chain),
+            on_loop(&mut recorded, Work::Then),
         ];
         // The first ones warm pages, capacities and the frequency.
         if round >= 20 {
@@ -136,12 +193,16 @@ fn main() {
         }
     }
     println!("one task, posted and run, ns (median of {ROUNDS} samples of {BATCH})");
-    let [fn_pointers, ..] = &columns;
-    for (name, column) in SUBJECTS.iter().zip(&columns) {
-        let ratios = column.iter().zip(fn_pointers).map(|(value, floor)| value / floor).collect();
-        println!("  {name:<40} {:8.2}   {:6.2} x the first", median(column.clone()), median(ratios));
+    for ((name, floor), column) in SUBJECTS.iter().zip(&columns) {
+        let ratios = column.iter().zip(&columns[*floor]).map(|(value, floor)| value / floor).collect();
+        println!(
+            "  {name:<44} {:8.2}   {:6.2} x {}",
+            median(column.clone()),
+            median(ratios),
+            SUBJECTS[*floor].0
+        );
     }
-    let recording = columns[2].iter().zip(&columns[1]).zip(&columns[5]);
+    let recording = columns[7].iter().zip(&columns[1]).zip(&columns[6]);
     let in_readings = recording.map(|((with, without), readings)| (with - without) / readings).collect();
     println!("  recording a task costs {:.2} x two clock readings", median(in_readings));
 }

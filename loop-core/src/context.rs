@@ -1,7 +1,10 @@
 //! The context: what a running task can do with its loop.
 
 mod io;
+mod io_options;
 mod observe;
+mod shutdown;
+mod spawn;
 mod timers;
 mod work;
 
@@ -11,6 +14,7 @@ use loop_probes::clock::Clock;
 use loop_probes::event::{ClockPoint, Event, Origin, Outcome, Placement, Queue, RefKind};
 use loop_probes::ids::{TaskId, Ticks, Timestamp};
 
+pub use self::io_options::IoOptions;
 use crate::event_loop::core::Core;
 pub use crate::event_loop::core::IoReadiness;
 use crate::handle::Handle;
@@ -49,6 +53,10 @@ impl<T: Task> Context<'_, T> {
     /// Queues a task behind all that wait.
     #[inline]
     pub fn post(&mut self, task: T) -> TaskId {
+        if self.core.on { self.post_recorded(task) } else { self.core.scheduler.queue_plain(task) }
+    }
+
+    fn post_recorded(&mut self, task: T) -> TaskId {
         let tag = self.core.tag(&task);
         let queued = self.stamp();
         let id = self.core.scheduler.new_id();
@@ -60,7 +68,7 @@ impl<T: Task> Context<'_, T> {
     /// Queues a microtask: it runs at the checkpoint after the current task, before any other task.
     #[inline]
     pub fn microtask(&mut self, task: T) {
-        self.core.scheduler.microtasks.push(task);
+        self.core.scheduler.microtasks_mut().push(task);
     }
 
     /// Posts `callback` to the deferred queue, where `key` runs once per drain however often it was posted:
@@ -68,7 +76,7 @@ impl<T: Task> Context<'_, T> {
     /// brings that about: a kept callback wakes nothing and keeps nothing alive. The answer is true where
     /// the key waits already: then `callback` is dropped and the first one stays.
     pub fn defer(&mut self, key: u64, callback: impl FnMut(&mut Context<'_, T>) -> bool + 'static) -> bool {
-        let existed = self.core.scheduler.deferred.post_with(key, || Box::new(callback));
+        let existed = self.core.scheduler.deferred_mut().post_with(key, || Box::new(callback));
         if self.core.on {
             // The latest boundary will do: nobody asks how long a key waits, and a reading costs more than a record.
             self.core.record(Event::DeferredPosted { key, existed });
@@ -78,7 +86,7 @@ impl<T: Task> Context<'_, T> {
 
     /// Takes a key back from the deferred queue; false where it does not wait there.
     pub fn undefer(&mut self, key: u64) -> bool {
-        let removed = self.core.scheduler.deferred.remove(key);
+        let removed = self.core.scheduler.deferred_mut().remove(key);
         if removed && self.core.on {
             self.stamp();
             self.core.record(Event::DeferredRemoved { key });
@@ -178,7 +186,9 @@ impl<T: Task> Context<'_, T> {
     pub fn fail(&mut self, message: impl fmt::Display) {
         self.core.current.outcome = Outcome::Failed;
         self.stamp();
-        self.core.exception(self.core.current.task, &message.to_string());
+        let message = message.to_string();
+        self.core.exception(self.core.current.task, &message);
+        self.core.failure = Some(message);
     }
 
     /// The running task reloads the program: its batch (the pass over the queue, the due timers, the immediates, the

@@ -32,6 +32,12 @@ pub enum LoopError {
     /// A source of readiness could not be registered, changed or removed.
     #[error(transparent)]
     Poller(#[from] PollerError),
+    /// The policy allows no more sources at a time.
+    #[error("the loop has {limit} sources already, the limit of its policy: raise `Policy::sources_max`")]
+    TooManySources {
+        /// The limit.
+        limit: u32,
+    },
     /// There is no such source.
     #[error("source {0} is not registered: it was removed, or belongs to another loop")]
     SourceGone(IoSource),
@@ -54,6 +60,22 @@ pub enum LoopError {
         tag: String,
         /// What it was given to.
         what: RefKind,
+    },
+    /// The loop shuts down, and takes nothing new.
+    #[error("the loop is shutting down and takes no new {what}: ask `is_shutting_down` first")]
+    ShuttingDown {
+        /// What it was to take.
+        what: RefKind,
+    },
+    /// A source or a future failed whose owner said that the loop cannot do without it.
+    #[error("{what} {name} failed: {message}")]
+    Failed {
+        /// What it is.
+        what: RefKind,
+        /// Its name.
+        name: String,
+        /// What the error said.
+        message: String,
     },
     /// A callback panicked, and the policy says that this ends the loop.
     #[error("task {tag} panicked: {message}")]

@@ -11,8 +11,11 @@ mod drain;
 mod gc;
 mod inbound;
 mod observe;
+mod pending;
+mod plain;
 mod poll;
 mod ready;
+mod shutdown;
 mod tick;
 
 pub use builder::Builder;
@@ -31,6 +34,7 @@ use self::core::{Core, Current};
 use self::tick::{Flow, Half};
 use crate::context::Context;
 use crate::error::LoopError;
+use crate::future::{FutureOptions, JoinHandle, LocalHandle};
 use crate::handle::Handle;
 use crate::host::Host;
 use crate::keep_alive::Pending;
@@ -80,8 +84,6 @@ pub struct EventLoop<T: Task, C: Clock = SystemClock, P: Poller = OsPoller> {
     /// When `run_until` wants the loop back.
     until: Option<Timestamp>,
     signals_dropped: u64,
-    /// A panic that ends the loop.
-    failed: Option<LoopError>,
     /// The phase that began last, and when.
     phase: (Phase, Ticks),
 }
@@ -161,9 +163,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             if self.core.shared.take_stop() {
                 self.core.scheduler.stop();
             }
-            if let Some(failed) = self.failed.take() {
+            if let Some(failed) = self.core.failed.take() {
                 self.core.scheduler.take_stop();
                 return Err(failed);
+            }
+            if let Some(over) = self.advance_shutdown() {
+                return Ok(over);
             }
             if self.core.scheduler.take_stop() {
                 return Ok(StopReason::Stopped);
@@ -173,10 +178,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             {
                 return Ok(StopReason::Deadline);
             }
-            if !self.exits_in_turn && self.core.scheduler.is_drained() && !self.has_news() {
+            // While it shuts down, the deadline decides, and not the exit rule.
+            let may_end = self.core.shutdown.running().is_none();
+            if may_end && !self.exits_in_turn && self.core.scheduler.is_drained() && !self.has_news() {
                 return Ok(StopReason::Drained);
             }
-            if self.whole_turn()? == Flow::Exit {
+            if self.whole_turn()? == Flow::Exit && may_end {
                 return Ok(StopReason::Drained);
             }
         }
@@ -270,6 +277,33 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.with(|cx| cx.post(task))
     }
 
+    /// Spawns a future; see [`Context::spawn`].
+    pub fn spawn<F, R>(
+        &mut self,
+        options: impl Into<FutureOptions<T>>,
+        make: impl FnOnce(LocalHandle<T>) -> F,
+    ) -> JoinHandle<R>
+    where
+        F: Future<Output = R> + 'static,
+        R: 'static,
+    {
+        self.with(|cx| cx.spawn(options, make))
+    }
+
+    /// Spawns a future that can fail; see [`Context::spawn_checked`].
+    pub fn spawn_checked<F, R, E>(
+        &mut self,
+        options: impl Into<FutureOptions<T>>,
+        make: impl FnOnce(LocalHandle<T>) -> F,
+    ) -> JoinHandle<Result<R, E>>
+    where
+        F: Future<Output = Result<R, E>> + 'static,
+        R: 'static,
+        E: fmt::Display + 'static,
+    {
+        self.with(|cx| cx.spawn_checked(options, make))
+    }
+
     /// A handle for other threads.
     #[must_use]
     pub fn handle(&self) -> Handle<T> {
@@ -321,6 +355,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Ends the loop: from here on posts are refused and handed back. What other threads had posted and the
     /// loop had not taken is returned. Dropping the loop does the same.
     pub fn close(&mut self) -> Vec<T::Remote> {
+        self.end_futures();
         self.core.close()
     }
 
@@ -349,6 +384,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     fn has_news(&self) -> bool {
         self.core.shared.has_news()
+            || self.core.futures.has_news()
+            || self.core.shutdown.is_asked()
             || self.core.signals.as_ref().is_some_and(|signals| signals.pending() > 0)
             || self.host.as_ref().is_some_and(|host| host.has_microtasks())
     }

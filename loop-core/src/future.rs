@@ -1,18 +1,46 @@
-//! Futures on the loop.
+//! Futures on the loop: spawned, polled as tasks, woken from any thread.
+//!
+//! A spawned future belongs to the loop and runs on its thread, so it need not be `Send`. Each poll is a task: it
+//! waits in the task queue with [`Origin::Future`](loop_probes::event::Origin::Future), is recorded, and is
+//! followed by microtasks and the deferred queue like any other. What a future asks of its loop (a timer, a
+//! source, a job, another future) it asks through a [`LocalHandle`], which writes it down; the loop carries it out
+//! right after the poll. So nothing here borrows the loop, and no future can re-enter it.
+//!
+//! ```text
+//!  future ──ops──▶ inbox ──after the poll──▶ loop: timers, poller, pool
+//!    ▲                                          │ fires
+//!    └── poll ◀── task queue ◀── woken list ◀───┴── wakers, from any thread
+//! ```
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `local.rs` | the handle that futures use, and the inbox behind it |
+//! | `table.rs` | the spawned futures |
+//! | `wake.rs` | wakers and the list of those that were woken |
+//! | `wait.rs` | something that a future waits for |
+//! | `join.rs` | what a spawner holds |
+//! | `time.rs`, `watched.rs`, `work.rs` | timers, sources and jobs as futures |
 
+pub(crate) mod join;
+pub(crate) mod local;
+mod options;
+pub(crate) mod table;
+mod time;
 pub(crate) mod wait;
+pub(crate) mod wake;
+pub(crate) mod watched;
+pub(crate) mod work;
 
-use crate::context::Context;
-use crate::task::Task;
+pub use join::{JoinError, JoinHandle};
+pub use local::LocalHandle;
+pub use options::FutureOptions;
+pub use time::{Elapsed, Interval, Sleep};
+pub use watched::{Readable, Watched};
+pub use work::WorkHandle;
 
 /// A spawned future, for as long as it is spawned: its place, and how often the place was used before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct FutureKey {
     pub(crate) index: u32,
     pub(crate) generation: u32,
-}
-
-impl<T: Task> Context<'_, T> {
-    /// Polls a future whose turn it is.
-    pub(crate) fn poll_future(&mut self, _future: FutureKey) {}
 }

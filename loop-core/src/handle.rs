@@ -4,12 +4,14 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use loop_probes::ids::{SourceId, Ticks};
 
 use crate::poller::Waker;
 use crate::queue::concurrent::{Closed, ConcurrentQueue, Wakeup};
+use crate::shutdown::Shutdown;
 use crate::task::Task;
 use crate::work_pool::Finished;
 
@@ -17,11 +19,14 @@ use crate::work_pool::Finished;
 pub(crate) enum Inbound<R> {
     /// Somebody posted it.
     Post(R),
-    /// A worker finished a job.
-    Work(Finished<R>),
+    /// A worker finished a job; one that a future awaits keeps its result for that.
+    Work(Finished<Option<R>>),
 }
 
 type RecordClock = Box<dyn Fn() -> Ticks + Send + Sync>;
+
+/// No deadline is as far away as this one: `Shutdown`s are cut one nanosecond below.
+const NOT_ASKED: u64 = u64::MAX;
 
 /// What the loop and its handles share.
 pub(crate) struct Shared<R> {
@@ -31,6 +36,10 @@ pub(crate) struct Shared<R> {
     /// Posts carry their time only while somebody records.
     recording: AtomicBool,
     stop: AtomicBool,
+    /// A shutdown begins or has begun: posts are refused, results of jobs are not.
+    refusing: AtomicBool,
+    /// The nearest deadline in nanoseconds that somebody asked a shutdown for; [`NOT_ASKED`] where nobody did.
+    shutdown_ns: AtomicU64,
     refs: AtomicI64,
     /// Calls of `wake` since the loop looked last.
     wakes: AtomicU32,
@@ -44,6 +53,8 @@ impl<R> Shared<R> {
             clock,
             recording: AtomicBool::new(recording),
             stop: AtomicBool::new(false),
+            refusing: AtomicBool::new(false),
+            shutdown_ns: AtomicU64::new(NOT_ASKED),
             refs: AtomicI64::new(0),
             wakes: AtomicU32::new(0),
         }
@@ -80,6 +91,20 @@ impl<R> Shared<R> {
         if self.refs.load(Ordering::Relaxed) == 0 { 0 } else { self.refs.swap(0, Ordering::AcqRel) }
     }
 
+    /// From here on posts are refused.
+    pub(crate) fn refuse_posts(&self) {
+        self.refusing.store(true, Ordering::Release);
+    }
+
+    /// The nearest deadline that other threads asked for since this was asked last.
+    pub(crate) fn take_shutdown(&self) -> Option<Duration> {
+        if self.shutdown_ns.load(Ordering::Relaxed) == NOT_ASKED {
+            return None;
+        }
+        let asked = self.shutdown_ns.swap(NOT_ASKED, Ordering::AcqRel);
+        (asked != NOT_ASKED).then(|| Duration::from_nanos(asked))
+    }
+
     pub(crate) fn take_stop(&self) -> bool {
         self.stop.load(Ordering::Relaxed) && self.stop.swap(false, Ordering::AcqRel)
     }
@@ -90,6 +115,7 @@ impl<R> Shared<R> {
             || self.stop.load(Ordering::Acquire)
             || self.refs.load(Ordering::Acquire) != 0
             || self.wakes.load(Ordering::Acquire) != 0
+            || self.shutdown_ns.load(Ordering::Acquire) != NOT_ASKED
     }
 }
 
@@ -115,8 +141,11 @@ impl<T: Task> Handle<T> {
     ///
     /// # Errors
     ///
-    /// [`Closed`] hands it back where the loop has ended.
+    /// [`Closed`] hands it back where the loop has ended, or shuts down.
     pub fn post(&self, remote: T::Remote) -> Result<(), Closed<T::Remote>> {
+        if self.shared.refusing.load(Ordering::Acquire) {
+            return Err(Closed(remote));
+        }
         match self.shared.push(Inbound::Post(remote), self.source) {
             Ok(()) | Err(Closed(Inbound::Work(_))) => Ok(()),
             Err(Closed(Inbound::Post(remote))) => Err(Closed(remote)),
@@ -134,6 +163,13 @@ impl<T: Task> Handle<T> {
         self.wake();
     }
 
+    /// Asks the loop to shut down. Of several requests the nearest deadline counts.
+    pub fn shutdown(&self, shutdown: Shutdown) {
+        let deadline_ns = u64::try_from(shutdown.deadline.as_nanos()).unwrap_or(NOT_ASKED).min(NOT_ASKED - 1);
+        self.shared.shutdown_ns.fetch_min(deadline_ns, Ordering::AcqRel);
+        self.wake();
+    }
+
     /// Keeps the loop alive until [`release`](Self::release). Takes effect at the start of the next tick.
     pub fn hold(&self) {
         self.shared.refs.fetch_add(1, Ordering::AcqRel);
@@ -146,10 +182,10 @@ impl<T: Task> Handle<T> {
         self.wake();
     }
 
-    /// Whether the loop has ended and refuses posts.
+    /// Whether the loop refuses posts: it has ended, or shuts down.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.shared.queue.is_closed()
+        self.shared.refusing.load(Ordering::Acquire) || self.shared.queue.is_closed()
     }
 }
 

@@ -6,16 +6,36 @@
 use std::collections::BTreeMap;
 
 use loop_probes::event::RefKind;
+use loop_probes::ids::Tag;
+
+use crate::scheduler::name_of;
 
 /// Something that keeps the loop alive.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pending {
     /// What it is.
     pub what: RefKind,
-    /// Its name: a tag's, a signal's, or the label of a reference the program holds.
+    /// Its name: the explanation of a source, the label of a future or of a reference that the program holds, a tag's.
     pub name: String,
     /// How many of that name.
     pub count: u32,
+}
+
+/// The same before its name was looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Named {
+    pub(crate) what: RefKind,
+    pub(crate) tag: Tag,
+    /// Its name, where that is no tag's.
+    pub(crate) label: Option<String>,
+    pub(crate) count: u32,
+}
+
+impl Named {
+    pub(crate) fn into_pending(self) -> Pending {
+        let Self { what, tag, label, count } = self;
+        Pending { what, name: label.unwrap_or_else(|| name_of(tag)), count }
+    }
 }
 
 /// The references that are counted here: those that no queue counts itself.

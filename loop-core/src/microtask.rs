@@ -16,7 +16,7 @@ pub struct Microtasks<T> {
 impl<T> Microtasks<T> {
     /// An empty queue whose checkpoints run at most `budget`; `None` is to the end.
     #[must_use]
-    pub const fn new(budget: Option<u32>) -> Self {
+    pub fn new(budget: Option<u32>) -> Self {
         Self { queue: Fifo::new(), budget, left_of_budget: 0 }
     }
 

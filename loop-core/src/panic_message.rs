@@ -5,13 +5,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use loop_probes::text::printable;
 
-/// What a panic said, made printable.
-pub(crate) fn panic_message(payload: Box<dyn Any + Send>) -> String {
-    let message = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+/// The same of a panic that goes on.
+pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> String {
+    match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
         (Some(text), _) => printable(text),
         (_, Some(text)) => printable(text),
         _ => String::from("a panic without a message"),
-    };
+    }
+}
+
+/// What a panic said, made printable.
+pub(crate) fn panic_message(payload: Box<dyn Any + Send>) -> String {
+    let message = panic_text(&*payload);
     // A payload may panic again when it is dropped.
     if catch_unwind(AssertUnwindSafe(|| drop(payload))).is_err() {
         return message + " (and its payload panicked)";

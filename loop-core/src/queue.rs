@@ -4,3 +4,4 @@ pub mod concurrent;
 pub mod deferred;
 pub mod fifo;
 pub mod immediate;
+pub(crate) mod tasks;

@@ -13,7 +13,7 @@ pub use timers::{Delay, Due, TimerEntry, TimerGone};
 use std::time::Duration;
 
 use loop_probes::event::{PollReason, RefKind};
-use loop_probes::ids::{TaskId, Timestamp};
+use loop_probes::ids::{Tag, TaskId, Timestamp};
 
 use crate::context::Context;
 use crate::gc::GcController;
@@ -21,9 +21,11 @@ use crate::keep_alive::KeepAlive;
 use crate::microtask::Microtasks;
 use crate::policy::{ExitRule, Policy};
 use crate::queue::deferred::Deferred;
-use crate::queue::fifo::{Fifo, Queued};
+use crate::queue::fifo::Queued;
 use crate::queue::immediate::Immediates;
-use crate::task::Task;
+use crate::queue::tasks::{Next, Tasks};
+use crate::task::body::Body;
+use crate::task::{TagOf, Task, tag};
 use crate::timer::TimerQueue;
 
 /// A callback of the deferred queue: true keeps it for the next drain.
@@ -56,11 +58,13 @@ pub struct Outside {
 /// Everything that waits. See the [module](self).
 pub struct Scheduler<T: Task> {
     /// Tasks ready to run.
-    pub tasks: Fifo<Queued<T>>,
+    pub(crate) tasks: Tasks<T>,
     /// What runs at the next checkpoint.
-    pub microtasks: Microtasks<T>,
+    microtasks: Microtasks<T>,
     /// What runs after the microtasks.
-    pub deferred: Deferred<DeferredCallback<T>>,
+    deferred: Deferred<DeferredCallback<T>>,
+    /// Something may be in one of the two: what a task looks at instead of both.
+    may_drain: bool,
     /// What runs before the next poll.
     pub immediates: Immediates<T>,
     /// References that no queue counts.
@@ -70,10 +74,13 @@ pub struct Scheduler<T: Task> {
     timers: TimerQueue<TimerEntry<T>>,
     after_loop: Vec<Queued<T>>,
     policy: Policy,
+    /// The tags of [`Task::TAGS`].
+    own_tags: Box<[Tag]>,
     next_task: u64,
     tick: u64,
-    /// Tasks that this tick may still run.
-    budget: u32,
+    /// What the queue's count of tasks that it gave will be when the tick's budget is spent: so a task costs one
+    /// count, not two.
+    budget_end: usize,
     stop: bool,
 }
 
@@ -82,17 +89,19 @@ impl<T: Task> Scheduler<T> {
     #[must_use]
     pub fn new(policy: Policy, now: Timestamp) -> Self {
         Self {
-            tasks: Fifo::new(),
+            tasks: Tasks::new(),
             microtasks: Microtasks::new(policy.microtasks_per_checkpoint),
             deferred: Deferred::new(),
+            may_drain: false,
             immediates: Immediates::new(),
             refs: KeepAlive::new(),
             gc: GcController::new(policy.gc, now),
             timers: TimerQueue::new(),
             after_loop: Vec::new(),
+            own_tags: tag::own_tags::<T>(),
             next_task: 1,
             tick: 0,
-            budget: policy.tasks_per_tick,
+            budget_end: policy.tasks_per_tick as usize,
             stop: false,
             policy,
         }
@@ -107,7 +116,7 @@ impl<T: Task> Scheduler<T> {
     /// A new tick: its number, from 1. The budget is full again.
     pub fn begin_tick(&mut self) -> u64 {
         self.tick += 1;
-        self.budget = self.policy.tasks_per_tick.max(1);
+        self.budget_end = self.tasks.taken().wrapping_add(self.policy.tasks_per_tick.max(1) as usize);
         self.tick
     }
 
@@ -134,25 +143,61 @@ impl<T: Task> Scheduler<T> {
     /// Queues a task; returns how deep the queue is with it.
     #[inline]
     pub fn queue(&mut self, queued: Queued<T>) -> u32 {
-        self.tasks.push(queued);
+        self.tasks.push_noted(queued);
         self.tasks.len() as u32
+    }
+
+    /// Queues a task about which nobody wants to know more than that it runs; returns its id.
+    #[inline]
+    pub fn queue_plain(&mut self, task: T) -> TaskId {
+        let id = self.new_id();
+        self.tasks.push(Body::Task(task), id);
+        id
     }
 
     /// The next task, while the tick's budget lasts.
     #[inline]
-    pub fn next_task(&mut self) -> Option<Queued<T>> {
-        if self.budget == 0 {
-            return None;
+    pub(crate) fn next_task(&mut self) -> Option<Next<T>> {
+        let (task, id, is_noted) = self.take_task()?;
+        Some(if is_noted { self.tasks.pop_note(task, id) } else { Next::Plain(task, id) })
+    }
+
+    /// The same without its note, and whether it has one.
+    #[inline]
+    pub(crate) fn take_task(&mut self) -> Option<(Body<T>, TaskId, bool)> {
+        if self.budget_spent() { None } else { self.tasks.pop() }
+    }
+
+    /// Tasks that this tick may still run.
+    #[inline]
+    #[must_use]
+    pub const fn budget(&self) -> u32 {
+        self.budget_end.wrapping_sub(self.tasks.taken()) as u32
+    }
+
+    /// The tag of `task` in this process's table.
+    #[inline]
+    pub(crate) fn tag_of(&self, task: &Body<T>) -> Tag {
+        match task {
+            Body::Task(task) => self.resolve(task.tag()),
+            // What is not the application's own is queued with its tag.
+            Body::Poll(_) | Body::Wake(_) | Body::Ready(_) | Body::Told(_) => Tag(0),
         }
-        let queued = self.tasks.pop()?;
-        self.budget -= 1;
-        Some(queued)
+    }
+
+    #[inline]
+    pub(crate) fn resolve(&self, tag: TagOf) -> Tag {
+        match tag {
+            TagOf::Own(index) => self.own_tags.get(usize::from(index)).copied().unwrap_or_default(),
+            TagOf::Global(tag) => tag,
+        }
     }
 
     /// Whether this tick may run no more tasks.
+    #[inline]
     #[must_use]
     pub const fn budget_spent(&self) -> bool {
-        self.budget == 0
+        self.tasks.taken() == self.budget_end
     }
 
     /// Runs a task once, after the poll and the timers of this turn; returns how many wait for that with it.
@@ -229,6 +274,45 @@ impl<T: Task> Scheduler<T> {
             | RefKind::Agenda
             | RefKind::Future => self.refs.count(what),
         }
+    }
+
+    /// What runs at the next checkpoint.
+    #[must_use]
+    pub const fn microtasks(&self) -> &Microtasks<T> {
+        &self.microtasks
+    }
+
+    /// The same, to change it.
+    #[inline]
+    pub const fn microtasks_mut(&mut self) -> &mut Microtasks<T> {
+        self.may_drain = true;
+        &mut self.microtasks
+    }
+
+    /// What runs after the microtasks.
+    #[must_use]
+    pub const fn deferred(&self) -> &Deferred<DeferredCallback<T>> {
+        &self.deferred
+    }
+
+    /// The same, to change it.
+    #[inline]
+    pub const fn deferred_mut(&mut self) -> &mut Deferred<DeferredCallback<T>> {
+        self.may_drain = true;
+        &mut self.deferred
+    }
+
+    /// Whether a drain may find something; exact after [`needs_drain`](Self::needs_drain).
+    #[inline]
+    #[must_use]
+    pub const fn may_drain(&self) -> bool {
+        self.may_drain
+    }
+
+    /// Whether a drain would find something.
+    pub fn needs_drain(&mut self) -> bool {
+        self.may_drain = !self.microtasks.is_empty() || !self.deferred.is_empty();
+        self.may_drain
     }
 
     /// Whether something is queued that could run at once.

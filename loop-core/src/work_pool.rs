@@ -98,6 +98,15 @@ pub enum Rejected {
         /// What the panic said, made printable.
         message: String,
     },
+    /// It was taken back before a worker had begun it, or its loop ended.
+    #[error("the job was cancelled")]
+    Cancelled,
+    /// The pool did not take it.
+    #[error("the job was refused: {message}")]
+    Refused {
+        /// Why.
+        message: String,
+    },
 }
 
 /// A job is over.
@@ -149,6 +158,9 @@ pub trait Pool<R> {
     /// The job itself, once the pool is shut down.
     fn submit(&mut self, job: Job<R>) -> Result<u32, Job<R>>;
 
+    /// Gives a job back that no worker has begun; `None` where one has, or there is no such job.
+    fn take_back(&mut self, task: TaskId) -> Option<Job<R>>;
+
     /// Jobs that wait for a worker.
     fn depth(&self) -> u32;
 
@@ -159,4 +171,7 @@ pub trait Pool<R> {
     /// jobs last). What could not be finished by then comes back. A second shutdown finds nothing left to do
     /// but to wait again.
     fn shutdown(&mut self, pending: Pending, timeout: Option<Duration>) -> Shutdown<R>;
+
+    /// Waits no more for workers that a shutdown left in a job, not even when the pool is dropped.
+    fn let_go(&mut self);
 }

@@ -4,11 +4,17 @@
 mod kit;
 
 #[cfg(test)]
+mod busy;
+#[cfg(test)]
 mod concurrent;
 #[cfg(test)]
 mod deferred;
 #[cfg(test)]
 mod determinism;
+#[cfg(test)]
+mod futures;
+#[cfg(test)]
+mod futures_work;
 #[cfg(test)]
 mod gc;
 #[cfg(test)]
@@ -24,9 +30,17 @@ mod model;
 #[cfg(test)]
 mod order;
 #[cfg(test)]
+mod owners;
+#[cfg(test)]
+mod policies;
+#[cfg(test)]
+mod quickjs;
+#[cfg(test)]
 mod rebuild;
 #[cfg(test)]
 mod recording;
+#[cfg(test)]
+mod shutdown;
 #[cfg(test)]
 mod signals;
 #[cfg(test)]

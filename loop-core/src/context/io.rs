@@ -1,12 +1,13 @@
 //! Sources of readiness and signals, from a running task.
 
-use loop_probes::event::{Event, RefKind};
-use loop_probes::ids::IoSource;
+use loop_probes::event::{Event, LabelKind, RefKind};
+use loop_probes::ids::{IoSource, Tag};
 
-use super::Context;
+use super::{Context, IoOptions};
 use crate::error::LoopError;
 use crate::event_loop::core::{Registration, Subscription};
 use crate::poller::{Interest, Source};
+use crate::shutdown::OnShutdown;
 use crate::task::Task;
 use crate::task::body::Body;
 
@@ -14,25 +15,93 @@ impl<T: Task> Context<'_, T> {
     /// Runs `task` whenever `source` is ready; [`ready`](Self::ready) tells it for what. The loop holds `source`
     /// open until it is removed, and is kept alive by it. First asked about in the next poll.
     ///
+    /// What is registered is the loop's as long as it is registered, so nothing that is only borrowed can be:
+    ///
+    /// ```compile_fail,E0597
+    /// use std::sync::Arc;
+    /// use loop_core::poller::Interest;
+    /// use loop_core::{Builtin, EventLoop};
+    ///
+    /// let mut event_loop = EventLoop::<Builtin>::new()?;
+    /// {
+    ///     let (near, _far) = std::os::unix::net::UnixStream::pair()?;
+    ///     event_loop.with(|cx| {
+    ///         // `near` would be closed at the end of this block, and its number given to somebody else.
+    ///         cx.register(Arc::new(&near), Interest::READABLE, Builtin::repeat("io", |_| ()))
+    ///     })?;
+    /// }
+    /// event_loop.run()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`LoopError::RunsOnce`] where [`Task::again`] has no copy, [`LoopError::Poller`] where the system
-    /// cannot wait for such a source.
+    /// cannot wait for such a source, [`LoopError::ShuttingDown`] where the loop does.
     pub fn register(&mut self, source: Source, interest: Interest, task: T) -> Result<IoSource, LoopError> {
+        self.register_with(IoOptions::default(), source, interest, task)
+    }
+
+    /// The same with what its owner says about it: [`IoOptions`], or just an explanation of what it is for.
+    ///
+    /// # Errors
+    ///
+    /// As [`register`](Self::register).
+    pub fn register_with(
+        &mut self,
+        options: impl Into<IoOptions<T>>,
+        source: Source,
+        interest: Interest,
+        task: T,
+    ) -> Result<IoSource, LoopError> {
+        self.check_open(RefKind::Io)?;
         self.check_again(&task, RefKind::Io)?;
-        let tag = self.core.tag(&task);
+        let (tag, task) = (self.core.tag(&task), Body::Task(task));
+        self.add_source(options.into(), source, interest, task, tag)
+    }
+
+    pub(crate) fn add_source(
+        &mut self,
+        options: IoOptions<T>,
+        source: Source,
+        interest: Interest,
+        task: Body<T>,
+        tag: Tag,
+    ) -> Result<IoSource, LoopError> {
+        let sources = self.core.sources.len();
+        if let Some(limit) =
+            self.core.scheduler.policy().sources_max.filter(|limit| sources >= *limit as usize)
+        {
+            return Err(LoopError::TooManySources { limit });
+        }
         let id = self.core.new_source();
         self.poller.add(Source::clone(&source), interest, id.0 as usize)?;
         self.core.calls += 1;
         let called = [self.core.calls; 2];
-        let registration =
-            Registration { task: Body::Task(task), tag, referenced: true, fd: source, interest, called };
-        self.core.sources.insert(id.0, registration);
+        let IoOptions { explanation, referenced, on_error, on_shutdown } = options;
         if self.core.on {
             self.stamp();
             self.core.record(Event::IoRegistered { source: id, tag });
+            if let Some(explanation) = &explanation {
+                let label = self.core.recorder.intern(self.core.at, LabelKind::Text, explanation);
+                self.core.record(Event::IoLabel { source: id, label });
+            }
         }
-        self.core.add_ref(RefKind::Io, 1);
+        let registration = Registration {
+            task,
+            tag,
+            referenced,
+            fd: source,
+            interest,
+            called,
+            explanation,
+            on_error,
+            on_shutdown,
+        };
+        self.core.sources.insert(id.0, registration);
+        if referenced {
+            self.core.add_ref(RefKind::Io, 1);
+        }
         Ok(id)
     }
 
@@ -45,6 +114,10 @@ impl<T: Task> Context<'_, T> {
         let entry = self.core.sources.get_mut(&source.0).ok_or(LoopError::SourceGone(source))?;
         self.poller.modify(source.0 as usize, interest)?;
         entry.interest = interest;
+        if self.core.on {
+            self.stamp();
+            self.core.record(Event::IoModified { source, interest: interest.bits() });
+        }
         Ok(())
     }
 
@@ -79,6 +152,16 @@ impl<T: Task> Context<'_, T> {
             self.stamp();
             self.core.add_ref(RefKind::Io, if referenced { 1 } else { -1 });
         }
+        Ok(())
+    }
+
+    /// Says what a shutdown does with a source: removed at once, unless said otherwise.
+    ///
+    /// # Errors
+    ///
+    /// [`LoopError::SourceGone`] where it is not registered.
+    pub fn set_source_on_shutdown(&mut self, source: IoSource, rule: OnShutdown) -> Result<(), LoopError> {
+        self.core.sources.get_mut(&source.0).ok_or(LoopError::SourceGone(source))?.on_shutdown = rule;
         Ok(())
     }
 

@@ -42,6 +42,10 @@ impl<T: Task> Context<'_, T> {
             };
             self.core.record(Event::TimerArmed { timer: timer.id(), tag, due, period_ns });
         }
+        if self.core.shutdown.has_begun() {
+            // A loop that shuts down waits for those alone whose owner says so.
+            let _ = self.set_timer_referenced(timer, false);
+        }
         timer
     }
 

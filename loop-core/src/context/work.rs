@@ -1,5 +1,6 @@
 //! The work pool and the heap, from a running task.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use loop_probes::event::{Event, GcReason, RefKind};
@@ -7,10 +8,13 @@ use loop_probes::ids::TaskId;
 
 use super::Context;
 use crate::error::LoopError;
-use crate::event_loop::core::Outstanding;
+use crate::event_loop::core::{Outstanding, Then};
+use crate::future::wait::Wait;
+use crate::future::work::JobWait;
 use crate::handle::Inbound;
+use crate::shutdown::OnShutdown;
 use crate::task::{TagOf, Task};
-use crate::work_pool::{Job, Rejected, Sink, Worker};
+use crate::work_pool::{Job, Rejected, Run, Sink, Worker};
 
 impl<T: Task> Context<'_, T> {
     /// Runs `run` on the work pool, and what it returns as a task of this loop. Keeps the loop alive until that
@@ -19,23 +23,55 @@ impl<T: Task> Context<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`LoopError::Pool`] where the pool cannot start, [`LoopError::PoolClosed`] where it was shut down.
+    /// [`LoopError::Pool`] where the pool cannot start, [`LoopError::PoolClosed`] where it was shut down,
+    /// [`LoopError::ShuttingDown`] where the loop is.
     pub fn work(
         &mut self,
         tag: TagOf,
         run: impl FnOnce(&Worker<'_>) -> T::Remote + Send + 'static,
         rejected: impl FnOnce(Rejected) -> T + 'static,
     ) -> Result<TaskId, LoopError> {
+        let run = Box::new(move |worker: &Worker<'_>| Some(run(worker)));
+        self.submit(tag, run, Then::Task(Box::new(rejected)))
+    }
+
+    /// The same for a job that a future awaits: where it is refused, the future learns of it.
+    pub(crate) fn work_awaited(&mut self, tag: TagOf, job: Rc<JobWait>, run: Run<Option<T::Remote>>) {
+        match self.submit(tag, run, Then::Future(Rc::clone(&job))) {
+            Ok(task) => job.wait.job.set(Some(task)),
+            Err(error) => {
+                job.reject(Rejected::Refused { message: error.to_string() });
+                job.wait.fire();
+            }
+        }
+    }
+
+    /// Nobody awaits a job any more: it is taken back where no worker has begun it.
+    pub(crate) fn cancel_awaited(&mut self, wait: &Wait) {
+        let Some(task) = wait.job.take() else { return };
+        let taken = self.core.pool.as_mut().and_then(|pool| pool.take_back(task));
+        if taken.is_some() {
+            self.core.settle_work(task);
+        }
+    }
+
+    fn submit(
+        &mut self,
+        tag: TagOf,
+        run: Run<Option<T::Remote>>,
+        then: Then<T>,
+    ) -> Result<TaskId, LoopError> {
+        self.check_open(RefKind::Work)?;
         self.start_pool()?;
         let tag = self.core.resolve(tag);
         let queued = self.stamp();
         let pool = self.core.pool.as_mut().ok_or(LoopError::PoolClosed)?;
         let task = self.core.scheduler.new_id();
-        let depth = pool
-            .submit(Job { task, tag, queued, run: Box::new(run) })
-            .map_err(|_refused| LoopError::PoolClosed)?;
+        let depth = pool.submit(Job { task, tag, queued, run }).map_err(|_refused| LoopError::PoolClosed)?;
         let parent = self.core.current.task;
-        self.core.work.insert(task, Outstanding { tag, parent, rejected: Some(Box::new(rejected)) });
+        let (awaited, on_shutdown) = (matches!(then, Then::Future(_)), OnShutdown::Finish);
+        let job = Outstanding { tag, parent, on_shutdown, then: Some(then), awaited };
+        self.core.work.insert(task, job);
         if self.core.on {
             self.core.record(Event::WorkQueued { task, tag, depth, parent });
         }
@@ -46,7 +82,7 @@ impl<T: Task> Context<'_, T> {
     fn start_pool(&mut self) -> Result<(), LoopError> {
         if let Some(make) = self.core.pool_factory.take() {
             let shared = Arc::clone(&self.core.shared);
-            let sink: Sink<T::Remote> = Box::new(move |finished| {
+            let sink: Sink<Option<T::Remote>> = Box::new(move |finished| {
                 // Refused only after the loop has ended: then nobody waits for the result.
                 let _ = shared.push(Inbound::Work(finished), None);
             });

@@ -34,20 +34,23 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     pub(super) fn run_pass(&mut self) -> Pass {
         self.validate();
         self.begin_phase(Phase::Tasks);
-        let mut ran = 0_u32;
-        let mut ended = Pass::Empty;
-        while let Some(queued) = self.core.scheduler.next_task() {
-            let id = queued.id;
-            let outcome = self.run_task(queued);
-            ran += 1;
-            if !self.core.work.is_empty() {
-                self.settle(id);
+        let before = self.core.scheduler.budget();
+        let takes_plain = self.runs_plain();
+        let ended = loop {
+            let next = if takes_plain {
+                self.run_plain()
+            } else {
+                self.core.scheduler.next_task().ok_or(Pass::Empty)
+            };
+            let next = match next {
+                Ok(next) => next,
+                Err(pass) => break pass,
+            };
+            if self.run_next(next) == Outcome::Reload {
+                break Pass::Reload;
             }
-            if outcome == Outcome::Reload {
-                ended = Pass::Reload;
-                break;
-            }
-        }
+        };
+        let ran = before - self.core.scheduler.budget();
         if ran > 0 {
             if self.policy().drain == DrainRule::AfterEveryPass && ended == Pass::Empty {
                 self.drain(None);
@@ -113,7 +116,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
         self.begin_phase(Phase::Tasks);
         let mut callbacks = callbacks.into_iter();
-        while let Some(queued) = callbacks.next() {
+        for queued in callbacks.by_ref() {
             if self.run_task(queued) == Outcome::Reload {
                 break;
             }

@@ -13,15 +13,19 @@ use loop_probes::session::Session;
 use super::core::{Core, Current, PoolFactory, SignalFactory};
 use super::{EventLoop, Metrics, observe};
 use crate::error::LoopError;
-use crate::handle::Shared;
+use crate::future::local::Local;
+use crate::future::table::Futures;
+use crate::future::wake::WakeList;
+use crate::handle::{Handle, Shared};
 use crate::host::Host;
 use crate::policy::{Policy, Step};
 use crate::poller::os::OsPoller;
 use crate::poller::{Poller, Waker};
 use crate::scheduler::Scheduler;
+use crate::shutdown::Progress;
 use crate::signal::{SignalSource, Signals};
 use crate::slow::SlowLimit;
-use crate::task::{Task, tag};
+use crate::task::Task;
 use crate::validate::Validator;
 use crate::work_pool::threads::{PoolError, RecorderFactory, WorkPool};
 use crate::work_pool::{Pool, Sink};
@@ -46,7 +50,7 @@ pub struct Builder<T: Task> {
     clock: SystemClock,
     workers: Option<u16>,
     worker_recorders: RecorderFactory,
-    pool: Option<PoolFactory<T::Remote>>,
+    pool: Option<PoolFactory<Option<T::Remote>>>,
     signals: Option<SignalFactory>,
 }
 
@@ -115,11 +119,13 @@ impl<T: Task> Builder<T> {
         self
     }
 
-    /// Another work pool, made when the first job comes.
+    /// Another work pool, made when the first job comes. A job that a future awaits returns `None`: its result is
+    /// where the future looks for it.
     #[must_use]
     pub fn pool(
         mut self,
-        make: impl FnOnce(Sink<T::Remote>) -> Result<Box<dyn Pool<T::Remote>>, PoolError> + 'static,
+        make: impl FnOnce(Sink<Option<T::Remote>>) -> Result<Box<dyn Pool<Option<T::Remote>>>, PoolError>
+        + 'static,
     ) -> Self {
         self.pool = Some(Box::new(make));
         self
@@ -161,7 +167,11 @@ impl<T: Task> Builder<T> {
         let (on, now) = (recorder.is_enabled(), clock.now());
         let at = if on { clock.ticks() } else { Ticks(0) };
         let remote_clock = clock.clone();
-        let shared = Shared::new(poller.waker(), Box::new(move || remote_clock.ticks()), on);
+        let shared = Arc::new(Shared::new(poller.waker(), Box::new(move || remote_clock.ticks()), on));
+        let stamp = Arc::clone(&shared);
+        let woken = WakeList::new(poller.waker(), Box::new(move || stamp.ticks()));
+        let local = Local::new(Box::new(clock.clone()), Handle::new(Arc::clone(&shared)));
+        let futures = Futures::new(local, woken);
         let slow = SlowLimit::new(policy.slow_task_limit, at, now);
         let exits_in_turn = policy.has(Step::Exit);
         let mut core = Core {
@@ -177,7 +187,7 @@ impl<T: Task> Builder<T> {
             at,
             current: Current::NONE,
             depth: 0,
-            shared: Arc::new(shared),
+            shared,
             sources: HashMap::new(),
             next_source: 0,
             signals: None,
@@ -187,8 +197,12 @@ impl<T: Task> Builder<T> {
             pool_factory: Some(pool),
             work: HashMap::new(),
             labels: HashMap::new(),
+            futures,
+            shutdown: Progress::default(),
+            failed: None,
+            failure: None,
+            told: None,
             metrics: Metrics::default(),
-            own_tags: tag::own_tags::<T>(),
             tags_named: Tag(0),
         };
         core.name_tags();
@@ -208,7 +222,6 @@ impl<T: Task> Builder<T> {
             exits_in_turn,
             until: None,
             signals_dropped: 0,
-            failed: None,
             phase: (Phase::Tasks, at),
         }
     }

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use loop_probes::clock::Clock;
-use loop_probes::event::{Event, Outcome};
+use loop_probes::event::{Event, Origin, Outcome};
 use loop_probes::ids::{Tag, TaskId, Ticks};
 use loop_probes::recorder::Running;
 
@@ -16,6 +16,7 @@ use crate::panic_message::panic_message;
 use crate::policy::{DrainRule, PanicRule};
 use crate::poller::Poller;
 use crate::queue::fifo::Queued;
+use crate::queue::tasks::Next;
 use crate::signal::Arrival;
 use crate::task::body::Body;
 use crate::task::{Task, tag};
@@ -58,14 +59,34 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     }
 
     #[cold]
-    fn panicked(&mut self, current: Current, panic: Box<dyn Any + Send>) {
+    pub(super) fn panicked(&mut self, current: Current, panic: Box<dyn Any + Send>) {
         let message = panic_message(panic);
         self.core.metrics.panics += 1;
         self.core.exception(current.task, &message);
-        if self.policy().panics == PanicRule::Stop && self.failed.is_none() {
+        self.core.failure = Some(message.clone());
+        if self.policy().panics == PanicRule::Stop && self.core.failed.is_none() {
             let tag = tag::name(current.tag).as_deref().unwrap_or("untagged").to_owned();
-            self.failed = Some(LoopError::Panicked { tag, message });
+            self.core.failed = Some(LoopError::Panicked { tag, message });
             self.core.scheduler.stop();
+        }
+    }
+
+    /// Runs a task of the task queue, and does what comes after it.
+    pub(super) fn run_next(&mut self, next: Next<T>) -> Outcome {
+        match next {
+            Next::Plain(task, id) => {
+                // It was queued when nobody recorded, or is run by a policy that wants to know about each.
+                let current = Current { task: Some(id), tag: self.core.tag_of(&task), ..Current::NONE };
+                self.run_as(current, self.core.at, task)
+            }
+            Next::Noted(queued) => {
+                let completes = (queued.origin == Origin::Work).then_some(queued.id);
+                let outcome = self.run_task(queued);
+                if let Some(job) = completes {
+                    self.settle(job);
+                }
+                outcome
+            }
         }
     }
 
@@ -105,8 +126,22 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.core.metrics.tasks_run += 1;
             self.drain_after(id);
         }
+        if self.core.futures.in_use {
+            self.settle_futures(current);
+        }
         self.relieve();
         outcome
+    }
+
+    /// Does what futures asked for, and queues those that were woken, after `trigger` ran.
+    #[inline(never)]
+    pub(super) fn settle_futures(&mut self, trigger: Current) {
+        if self.core.futures.local.has_ops() {
+            let _ = self.invoke_unmarked(trigger, |cx| cx.carry_out());
+        }
+        if self.core.futures.woken.has_some() {
+            self.context().queue_woken(trigger.task);
+        }
     }
 
     #[inline]

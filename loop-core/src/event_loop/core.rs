@@ -1,6 +1,7 @@
 //! What a loop holds that does not depend on its clock and poller: what a running task gets at.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use loop_probes::event::{Event, LabelKind, Origin, Outcome, Placement, Queue, RefKind};
@@ -8,10 +9,15 @@ use loop_probes::ids::{IoSource, LabelId, Tag, TaskId, Ticks};
 use loop_probes::recorder::Recorder;
 use loop_probes::tags;
 
+use crate::error::LoopError;
+use crate::future::table::Futures;
+use crate::future::work::JobWait;
 use crate::handle::Shared;
+use crate::owner::{Failure, OnError};
 use crate::poller::{Interest, Readiness, Source};
 use crate::queue::fifo::Queued;
-use crate::scheduler::Scheduler;
+use crate::scheduler::{Scheduler, name_of};
+use crate::shutdown::{OnShutdown, Progress};
 use crate::signal::{Arrival, SignalSource};
 use crate::task::body::Body;
 use crate::task::{TagOf, Task};
@@ -64,9 +70,25 @@ pub(crate) struct Registration<T> {
     pub tag: Tag,
     pub referenced: bool,
     pub fd: Source,
+    /// What it is for, in words.
+    pub explanation: Option<Box<str>>,
+    pub on_error: OnError<T>,
+    pub on_shutdown: OnShutdown,
     pub interest: Interest,
     /// When each direction was called last, reading first, as the loop counts its calls.
     pub called: [u64; 2],
+}
+
+impl<T> Registration<T> {
+    /// A future's: it goes with that.
+    pub(crate) const fn is_awaited(&self) -> bool {
+        matches!(self.task, Body::Ready(_))
+    }
+
+    /// What lists call it.
+    pub(crate) fn name(&self) -> String {
+        self.explanation.as_deref().map_or_else(|| name_of(self.tag), str::to_owned)
+    }
 }
 
 /// What a signal runs.
@@ -79,8 +101,25 @@ pub(crate) struct Subscription<T> {
 pub(crate) struct Outstanding<T> {
     pub tag: Tag,
     pub parent: Option<TaskId>,
+    pub on_shutdown: OnShutdown,
     /// Taken when the job came back.
-    pub rejected: Option<Box<dyn FnOnce(Rejected) -> T>>,
+    pub then: Option<Then<T>>,
+    /// Its completion wakes a future, which it belongs to.
+    pub awaited: bool,
+}
+
+/// What becomes of a job's result.
+pub(crate) enum Then<T> {
+    /// It is a task, or where there is none, this makes one.
+    Task(Box<dyn FnOnce(Rejected) -> T>),
+    /// It is where the future looks for it.
+    Future(Rc<JobWait>),
+}
+
+impl<T> Outstanding<T> {
+    pub(crate) const fn is_awaited(&self) -> bool {
+        self.awaited
+    }
 }
 
 /// Counters since the loop began, as libuv's metrics have them.
@@ -123,18 +162,24 @@ pub(crate) struct Core<T: Task> {
     pub signals: Option<Box<dyn SignalSource>>,
     pub signal_factory: Option<SignalFactory>,
     pub handlers: BTreeMap<u8, Subscription<T>>,
-    pub pool: Option<Box<dyn Pool<T::Remote>>>,
-    pub pool_factory: Option<PoolFactory<T::Remote>>,
+    pub pool: Option<Box<dyn Pool<Option<T::Remote>>>>,
+    pub pool_factory: Option<PoolFactory<Option<T::Remote>>>,
     pub work: HashMap<TaskId, Outstanding<T>>,
     /// Finished jobs that wait for their step, where the policy has one.
-    pub finished: VecDeque<Finished<T::Remote>>,
+    pub finished: VecDeque<Finished<Option<T::Remote>>>,
     pub puts_jobs_aside: bool,
     /// The policy looks after the heap.
     pub serves_heap: bool,
     pub labels: HashMap<&'static str, LabelId>,
+    pub futures: Futures<T>,
+    pub shutdown: Progress,
+    /// What ends the loop: a panic where the policy says so, or an error whose owner does.
+    pub failed: Option<LoopError>,
+    /// The latest error that was reported, for its owner's rule.
+    pub failure: Option<String>,
+    /// What the running task was told of, where it was told of something.
+    pub told: Option<(TaskId, Failure)>,
     pub metrics: Metrics,
-    /// The tags of [`Task::TAGS`].
-    pub own_tags: Box<[Tag]>,
     /// The last tag that the recorder knows by name already.
     pub tags_named: Tag,
 }
@@ -153,14 +198,24 @@ impl<T: Task> Core<T> {
 
     #[inline]
     pub(crate) fn resolve(&mut self, tag: TagOf) -> Tag {
-        let tag = match tag {
-            TagOf::Own(index) => self.own_tags.get(usize::from(index)).copied().unwrap_or_default(),
-            TagOf::Global(tag) => tag,
-        };
+        let tag = self.scheduler.resolve(tag);
+        self.name_tag(tag);
+        tag
+    }
+
+    /// The tag of what is about to run, made known to the recorder.
+    #[inline]
+    pub(crate) fn tag_of(&mut self, task: &Body<T>) -> Tag {
+        let tag = self.scheduler.tag_of(task);
+        self.name_tag(tag);
+        tag
+    }
+
+    #[inline]
+    fn name_tag(&mut self, tag: Tag) {
         if tag > self.tags_named {
             self.name_tags();
         }
-        tag
     }
 
     #[cold]
@@ -174,7 +229,12 @@ impl<T: Task> Core<T> {
     /// Queues `task` and says so.
     #[inline]
     pub(crate) fn queue(&mut self, queued: Queued<T>, parent: Option<TaskId>, poster: Poster) -> TaskId {
-        let Queued { id, tag, origin, queued: since, .. } = queued;
+        let Queued { id, tag, origin, signo, queued: since, .. } = queued;
+        if !self.on && signo == 0 && origin != Origin::Work && matches!(queued.task, Body::Task(_)) {
+            // Nobody wants to know more.
+            self.scheduler.tasks.push(queued.task, id);
+            return id;
+        }
         let depth = self.scheduler.queue(queued);
         if self.on {
             let place = Placement { queue: Queue::Tasks, origin, depth };

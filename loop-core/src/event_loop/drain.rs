@@ -20,7 +20,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             host.release_weak();
         }
         self.checkpoint(trigger);
-        if !self.core.scheduler.deferred.is_empty() {
+        if !self.core.scheduler.deferred().is_empty() {
             self.run_deferred(trigger);
             // What the deferred callbacks promised must not wait for another task.
             self.checkpoint(trigger);
@@ -33,7 +33,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             host.release_weak();
         }
         self.checkpoint_phase();
-        if !self.core.scheduler.deferred.is_empty() {
+        if !self.core.scheduler.deferred().is_empty() {
             self.begin_phase(Phase::Deferred);
             self.run_deferred(None);
             self.end_phase();
@@ -51,7 +51,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     #[inline]
     fn has_microtasks(&self) -> bool {
-        !self.core.scheduler.microtasks.is_empty()
+        !self.core.scheduler.microtasks().is_empty()
             || self.host.as_ref().is_some_and(|host| host.has_microtasks())
     }
 
@@ -66,9 +66,9 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let start = self.core.at;
         let current = Current { task: trigger, ..Current::NONE };
         let mut ran = 0_u32;
-        self.core.scheduler.microtasks.begin_checkpoint();
-        while self.has_microtasks() && self.core.scheduler.microtasks.spend() {
-            match self.core.scheduler.microtasks.pop() {
+        self.core.scheduler.microtasks_mut().begin_checkpoint();
+        while self.has_microtasks() && self.core.scheduler.microtasks_mut().spend() {
+            match self.core.scheduler.microtasks_mut().pop() {
                 Some(task) => {
                     let _ = self.invoke_unmarked(current, |cx| task.run(cx));
                 }
@@ -77,7 +77,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             }
             ran += 1;
         }
-        let left = self.core.scheduler.microtasks.len() as u32;
+        let left = self.core.scheduler.microtasks().len() as u32;
         self.mark();
         if self.core.on {
             self.core.record(Event::Microtasks { trigger, ran, left, start });
@@ -96,8 +96,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let start = self.core.at;
         let current = Current { task: trigger, ..Current::NONE };
         let (mut ran, mut kept) = (0, 0);
-        self.core.scheduler.deferred.begin_drain();
-        while let Some((key, mut callback)) = self.core.scheduler.deferred.take() {
+        self.core.scheduler.deferred_mut().begin_drain();
+        while let Some((key, mut callback)) = self.core.scheduler.deferred_mut().take() {
             let (_, keep) = self.invoke_unmarked(current, |cx| callback(cx));
             // One that panicked is not asked again.
             let keep = keep.unwrap_or(false);
@@ -109,7 +109,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                     let task = trigger.unwrap_or_default();
                     self.core.record(Event::InputReturned { task, value: ran });
                 }
-                self.core.scheduler.deferred.keep(key, callback);
+                self.core.scheduler.deferred_mut().keep(key, callback);
             }
         }
         self.mark();

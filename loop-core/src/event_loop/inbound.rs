@@ -1,5 +1,6 @@
 //! What comes from outside at the start of a tick: references, signals, and what other threads posted.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use loop_probes::clock::Clock;
@@ -7,7 +8,7 @@ use loop_probes::event::{Event, Origin, Phase, Queue, RefKind};
 use loop_probes::ids::TaskId;
 
 use super::EventLoop;
-use super::core::{Core, Current, Outstanding};
+use super::core::{Core, Current, Outstanding, Then};
 use crate::handle::Inbound;
 use crate::policy::SignalRule;
 use crate::poller::Poller;
@@ -80,6 +81,9 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     /// Takes the whole batch that other threads posted. Returns how many.
     pub(super) fn take_concurrent(&mut self) -> u32 {
+        if self.core.futures.in_use {
+            self.settle_futures(Current::NONE);
+        }
         let shared = &self.core.shared;
         let wakes = shared.take_wakes();
         if wakes == 0 && shared.queue.is_empty() {
@@ -154,42 +158,53 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     }
 
     /// The task that a finished job becomes, and the task that had scheduled it.
-    fn completed(&mut self, finished: Finished<T::Remote>) -> Option<(Queued<T>, Option<TaskId>)> {
+    fn completed(&mut self, finished: Finished<Option<T::Remote>>) -> Option<(Queued<T>, Option<TaskId>)> {
         let Finished { task: id, end, result, .. } = finished;
         // Stays in the table until its task has run: it keeps the loop alive, and is listed, until then.
-        let Outstanding { tag, parent, rejected } = self.core.work.get_mut(&id)?;
-        let (tag, parent, rejected) = (*tag, *parent, rejected.take()?);
+        let Outstanding { tag, parent, then, .. } = self.core.work.get_mut(&id)?;
+        let (tag, parent, then) = (*tag, *parent, then.take()?);
         let current = Current { task: Some(id), tag, ..Current::NONE };
-        let (_, task) = self.invoke_unmarked(current, |_| match result {
-            Ok(remote) => T::from_remote(remote),
-            Err(reason) => rejected(reason),
+        let (_, task) = self.invoke_unmarked(current, |_| match (result, then) {
+            (Ok(Some(remote)), _) => Some(Body::Task(T::from_remote(remote))),
+            (Err(reason), Then::Task(rejected)) => Some(Body::Task(rejected(reason))),
+            (Err(reason), Then::Future(job)) => {
+                job.reject(reason);
+                Some(Body::Wake(Rc::clone(&job.wait)))
+            }
+            (Ok(None), Then::Future(job)) => Some(Body::Wake(Rc::clone(&job.wait))),
+            (Ok(None), Then::Task(_)) => None,
         });
-        let Some(task) = task else {
+        let Some(task) = task.flatten() else {
             // It panicked, and there is nothing left that could run.
             self.settle(id);
             return None;
         };
-        let task = Body::Task(task);
         Some((Queued { task, id, tag, origin: Origin::Work, signo: 0, queued: end }, parent))
     }
 
     /// A task ran that may have been a job's completion.
     pub(super) fn settle(&mut self, task: TaskId) {
-        if let Some(Outstanding { tag, .. }) = self.core.work.remove(&task) {
-            if self.core.on {
-                self.core.record(Event::WorkSettled { task, tag });
-            }
-            self.core.add_ref(RefKind::Work, -1);
-        }
+        self.core.settle_work(task);
     }
 }
 
 impl<T: Task> Core<T> {
+    pub(crate) fn settle_work(&mut self, task: TaskId) {
+        if let Some(Outstanding { tag, .. }) = self.work.remove(&task) {
+            if self.on {
+                self.record(Event::WorkSettled { task, tag });
+            }
+            self.add_ref(RefKind::Work, -1);
+        }
+    }
+
     /// Closes the way in, ends the pool without waiting, gives the signals back.
     pub(super) fn close(&mut self) -> Vec<T::Remote> {
         if self.shared.queue.is_closed() {
             return Vec::new();
         }
+        self.futures.woken.close();
+        self.futures.local.close();
         let posted = self.shared.queue.close().filter_map(|posted| match posted.item {
             Inbound::Post(remote) => Some(remote),
             Inbound::Work(_) => None,

@@ -2,14 +2,12 @@
 
 use loop_probes::clock::Clock;
 use loop_probes::event::{Event, Phase, Queue, RefKind};
-use loop_probes::ids::{Tag, Timestamp};
+use loop_probes::ids::Timestamp;
 use loop_probes::recorder::Running;
 
 use super::EventLoop;
 use super::core::Core;
-use crate::keep_alive::Pending;
 use crate::poller::Poller;
-use crate::scheduler::name_of;
 use crate::task::Task;
 
 /// Queues whose depth is sampled.
@@ -98,6 +96,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             return;
         }
         self.snapshot_due = Some(crate::timer::due_after(now, self.policy().snapshot_interval));
+        // Tasks that were queued while nobody recorded have tags that nobody named.
+        self.core.name_tags();
         self.core.snapshot(tick, self.until);
     }
 }
@@ -107,9 +107,9 @@ impl<T: Task> Core<T> {
         match queue {
             Queue::Tasks => self.scheduler.tasks.len() as u32,
             Queue::Immediates => self.scheduler.immediates.len() as u32,
-            Queue::Deferred => self.scheduler.deferred.len() as u32,
+            Queue::Deferred => self.scheduler.deferred().len() as u32,
             Queue::Timers => self.scheduler.timer_count() as u32,
-            Queue::Microtasks => self.scheduler.microtasks.len() as u32,
+            Queue::Microtasks => self.scheduler.microtasks().len() as u32,
             Queue::Signals => self.signals.as_ref().map_or(0, |signals| signals.pending()),
             Queue::Work => self.pool.as_ref().map_or(0, |pool| pool.depth()),
             Queue::AfterLoop => self.scheduler.waiting_after_loop().len() as u32,
@@ -158,7 +158,7 @@ impl<T: Task> Core<T> {
                 part(Event::SnapshotQueue { queue, depth });
             }
         }
-        self.scheduler.deferred.keys().for_each(|key| part(Event::SnapshotDeferred { key }));
+        self.scheduler.deferred().keys().for_each(|key| part(Event::SnapshotDeferred { key }));
         for timer in self.scheduler.armed() {
             part(Event::SnapshotTimer {
                 timer: timer.timer,
@@ -168,33 +168,24 @@ impl<T: Task> Core<T> {
                 referenced: timer.referenced,
             });
         }
-        let tasks = self.scheduler.tasks.iter().map(|queued| (queued, Queue::Tasks, true));
+        for (task, id, note) in self.scheduler.tasks.iter() {
+            // One that was queued while nobody recorded waits since nobody knows when.
+            let (tag, since) = note.unwrap_or_else(|| (self.scheduler.tag_of(task), self.at));
+            part(Event::SnapshotTask { task: id, tag, queue: Queue::Tasks, queued: since.min(self.at) });
+        }
         let immediates = self.scheduler.immediates.iter();
         let immediates = immediates.map(|(queued, referenced)| (queued, Queue::Immediates, referenced));
         let after_loop = self.scheduler.waiting_after_loop().iter();
         let after_loop = after_loop.map(|queued| (queued, Queue::AfterLoop, true));
-        for (queued, queue, referenced) in tasks.chain(immediates).chain(after_loop) {
+        for (queued, queue, referenced) in immediates.chain(after_loop) {
             let (task, since) = (queued.id, queued.queued.min(self.at));
             part(Event::SnapshotTask { task, tag: queued.tag, queue, queued: since });
             if !referenced {
                 part(Event::ImmediateRef { task, referenced });
             }
         }
+        // Last: what is left out is least missed here.
+        self.snapshot_pending().into_iter().for_each(&mut part);
         self.record(Event::SnapshotEnd { parts, left_out });
     }
-
-    pub(crate) fn pending(&self) -> Vec<Pending> {
-        let mut pending = self.scheduler.pending();
-        let io = self.sources.values().filter(|source| source.referenced);
-        count_by_tag(&mut pending, RefKind::Io, io.map(|source| source.tag));
-        count_by_tag(&mut pending, RefKind::Work, self.work.values().map(|work| work.tag));
-        pending.sort();
-        pending
-    }
-}
-
-fn count_by_tag(pending: &mut Vec<Pending>, what: RefKind, tags: impl Iterator<Item = Tag>) {
-    let mut counts = std::collections::BTreeMap::<Tag, u32>::new();
-    tags.for_each(|tag| *counts.entry(tag).or_default() += 1);
-    pending.extend(counts.into_iter().map(|(tag, count)| Pending { what, name: name_of(tag), count }));
 }

@@ -42,11 +42,15 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     fn wait(&mut self, now: Timestamp) -> Result<Timestamp, LoopError> {
         let watches_heap = self.watches_heap();
+        let woken = self.core.futures.in_use && self.begin_wait();
         let outside = Outside {
-            posted: self.core.shared.has_news() || !self.core.finished.is_empty(),
+            posted: woken
+                || self.shutdown_is_due()
+                || self.core.shared.has_news()
+                || !self.core.finished.is_empty(),
             signals: self.core.signals.as_ref().is_some_and(|signals| signals.pending() > 0),
             host: self.host.as_ref().is_some_and(|host| host.has_microtasks()),
-            until: self.until,
+            until: self.wait_until(),
         };
         let plan = self.core.scheduler.plan_poll(now, outside, watches_heap);
         let start = self.mark();
@@ -55,6 +59,9 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.core.recorder.set_running(start, Running::Poll { deadline });
         }
         let waited = self.poller.wait(plan.timeout, &mut self.ready);
+        if self.core.futures.in_use {
+            self.core.futures.woken.end_wait();
+        }
         self.mark();
         let metrics = &mut self.core.metrics;
         metrics.polls += 1;
@@ -71,6 +78,13 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
         waited.map_err(|source| LoopError::Wait { tick: self.core.scheduler.tick(), source })?;
         Ok(after)
+    }
+
+    /// Settles what futures want before the wait. True where one of them is to be polled first.
+    fn begin_wait(&mut self) -> bool {
+        self.settle_futures(Current::NONE);
+        self.context().settle_interest();
+        self.core.futures.woken.begin_wait()
     }
 
     pub(super) fn run_timers(&mut self) {

@@ -4,12 +4,13 @@
 //! ready, the direction is called that was called longest ago.
 
 use loop_probes::clock::Clock;
-use loop_probes::event::{Event, Origin, Outcome, Phase};
+use loop_probes::event::{Event, Origin, Outcome, Phase, RefKind};
 use loop_probes::ids::IoSource;
 use loop_probes::recorder::Running;
 
 use super::EventLoop;
 use super::core::{Current, IoReadiness};
+use crate::owner::OnError;
 use crate::policy::SourceRule;
 use crate::poller::{Interest, Poller, Readiness, Ready};
 use crate::task::Task;
@@ -71,6 +72,9 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.core.recorder.set_running(start, Running::Task { task: id, tag });
         }
         let (outcome, _) = self.invoke(current, |cx| task.run(cx));
+        if matches!(outcome, Outcome::Failed | Outcome::Panicked) {
+            self.source_failed(source, current);
+        }
         self.core.metrics.io_ready += 1;
         if self.core.on {
             let readiness = readiness.bits();
@@ -80,8 +84,29 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         if outcome != Outcome::Reload {
             self.drain_after(id);
         }
+        if self.core.futures.in_use {
+            self.settle_futures(current);
+        }
         self.relieve();
         outcome
+    }
+
+    /// The callback of a source failed: its owner's rule is applied.
+    #[cold]
+    fn source_failed(&mut self, source: IoSource, current: Current) {
+        let message = self.core.failure.take().unwrap_or_default();
+        let Some(registration) = self.core.sources.get_mut(&source.0) else { return };
+        let (name, rule) = (registration.name(), std::mem::take(&mut registration.on_error));
+        let close = matches!(rule, OnError::Close);
+        let _ = self.invoke_unmarked(current, |cx| {
+            let rule = cx.apply_rule(rule, RefKind::Io, || name, &message);
+            if close {
+                // The poller may have lost it already: gone is gone.
+                let _ = cx.remove(source);
+            } else if let Some(registration) = cx.core.sources.get_mut(&source.0) {
+                registration.on_error = rule;
+            }
+        });
     }
 
     /// Leaves one direction of one source in `ready`, and hands the rest back to the poller.
@@ -98,7 +123,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                 let asked = direction.interests.iter().any(|interest| source.interest.contains(*interest));
                 // A trouble that nobody asked about is told as reading is.
                 let told = asked || (index == 0 && source.interest.is_empty());
-                if !told || !(readiness.contains(direction.report) || !trouble.is_empty()) {
+                if !told || !readiness.contains(direction.report) && trouble.is_empty() {
                     continue;
                 }
                 let one = Ready { key, readiness: direction.report | trouble };

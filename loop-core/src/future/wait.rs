@@ -1,7 +1,15 @@
 //! What a future waits for: it happens some day, and wakes the future.
+//!
+//! The future and the loop share one `Wait`. The loop keeps it where it keeps its tasks (in a timer, in a job),
+//! and fires it when their turn comes.
 
 use std::cell::{Cell, RefCell};
-use std::task::Waker;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use loop_probes::ids::TaskId;
+
+use crate::timer::Timer;
 
 /// Something that a future waits for.
 #[derive(Debug, Default)]
@@ -9,9 +17,17 @@ pub(crate) struct Wait {
     /// How often it happened since somebody looked.
     fired: Cell<u32>,
     waker: RefCell<Option<Waker>>,
+    /// The timer that fires it, where one does.
+    pub(crate) timer: Cell<Option<Timer>>,
+    /// The job that fires it, where one does.
+    pub(crate) job: Cell<Option<TaskId>>,
 }
 
 impl Wait {
+    pub(crate) fn new() -> Rc<Self> {
+        Rc::default()
+    }
+
     /// It happened.
     pub(crate) fn fire(&self) {
         self.fired.set(self.fired.get().saturating_add(1));
@@ -19,5 +35,42 @@ impl Wait {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// How often it happened since this was asked last; where not at all, `cx` is woken when it does.
+    pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<u32> {
+        match self.fired.take() {
+            0 => {
+                self.wake_with(cx.waker());
+                Poll::Pending
+            }
+            fired => Poll::Ready(fired),
+        }
+    }
+
+    fn wake_with(&self, waker: &Waker) {
+        let mut slot = self.waker.borrow_mut();
+        if slot.as_ref().is_none_or(|old| !old.will_wake(waker)) {
+            let old = slot.replace(waker.clone());
+            // A waker is somebody else's code: its drop may come back here.
+            drop(slot);
+            drop(old);
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_happened_before_anybody_asked_is_not_lost() {
+        let wait = Wait::new();
+        wait.fire();
+        wait.fire();
+        let cx = Context::from_waker(Waker::noop());
+        assert_eq!(wait.poll(&cx), Poll::Ready(2));
+        assert_eq!(wait.poll(&cx), Poll::Pending);
     }
 }

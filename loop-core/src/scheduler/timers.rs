@@ -7,6 +7,7 @@ use loop_probes::ids::{Tag, TimerId, Timestamp};
 
 use super::Scheduler;
 use crate::policy::TimerRule;
+use crate::shutdown::OnShutdown;
 use crate::task::Task;
 use crate::task::body::Body;
 use crate::timer::{Finished, Fired, Pass, Timer, due_after};
@@ -50,6 +51,7 @@ pub struct TimerEntry<T> {
     task: Option<Body<T>>,
     tag: Tag,
     delay: Delay,
+    on_shutdown: OnShutdown,
 }
 
 /// A timer that is due, and its task.
@@ -83,7 +85,10 @@ impl<T: Task> Scheduler<T> {
         tag: Tag,
     ) -> (Timer, Timestamp) {
         let due = due_after(now, delay.first());
-        let timer = self.timers.arm(due, delay.period_ns(), TimerEntry { task: Some(task), tag, delay });
+        let timer = self.timers.arm(due, delay.period_ns(), {
+            let on_shutdown = OnShutdown::Cancel;
+            TimerEntry { task: Some(task), tag, delay, on_shutdown }
+        });
         (timer, due)
     }
 
@@ -120,6 +125,37 @@ impl<T: Task> Scheduler<T> {
     /// [`TimerGone`] where it is not armed.
     pub fn set_timer_referenced(&mut self, timer: Timer, referenced: bool) -> Result<bool, TimerGone> {
         self.timers.set_referenced(timer, referenced).ok_or(TimerGone(timer.id()))
+    }
+
+    /// Says what a shutdown does with a timer.
+    ///
+    /// # Errors
+    ///
+    /// [`TimerGone`] where it is not armed.
+    pub fn set_timer_on_shutdown(&mut self, timer: Timer, rule: OnShutdown) -> Result<(), TimerGone> {
+        self.timers.value_mut(timer).ok_or(TimerGone(timer.id()))?.on_shutdown = rule;
+        Ok(())
+    }
+
+    /// Timers that a shutdown clears. Those that a future awaits go with that.
+    pub(crate) fn timers_to_cancel(&self) -> Vec<Timer> {
+        let armed = self.timers.armed().into_iter();
+        let cancelled = armed.filter(|armed| {
+            let TimerEntry { task, on_shutdown, .. } = armed.value;
+            *on_shutdown == OnShutdown::Cancel && !matches!(task, Some(Body::Wake(_)))
+        });
+        cancelled.map(|armed| armed.timer).collect()
+    }
+
+    /// How many timers may finish.
+    pub(crate) fn timers_to_finish(&self) -> u32 {
+        let armed = self.timers.armed().into_iter();
+        armed.filter(|armed| armed.value.on_shutdown == OnShutdown::Finish).count() as u32
+    }
+
+    /// Every armed timer.
+    pub(crate) fn timer_ids(&self) -> Vec<Timer> {
+        self.timers.armed().into_iter().map(|armed| armed.timer).collect()
     }
 
     /// Armed timers.

@@ -1,13 +1,14 @@
 //! The virtual work pool: a job runs on the loop thread, at the moment at which it ends.
 
-use std::collections::VecDeque;
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
 use loop_probes::clock::Clock;
 use loop_probes::event::Event;
-use loop_probes::ids::{Ticks, Timestamp};
+use loop_probes::ids::{TaskId, Ticks, Timestamp};
 use loop_probes::recorder::Recorder;
 
 use super::Sim;
@@ -41,11 +42,15 @@ pub struct SimPool<R> {
     sim: Sim,
     sink: Rc<Sink<R>>,
     closed: bool,
+    /// Jobs that are not done, and when a worker takes each.
+    jobs: Jobs<R>,
 }
+
+type Jobs<R> = Rc<RefCell<HashMap<TaskId, (Job<R>, Timestamp)>>>;
 
 impl<R> SimPool<R> {
     pub(super) fn new(sim: Sim, sink: Sink<R>) -> Self {
-        Self { sim, sink: Rc::new(sink), closed: false }
+        Self { sim, sink: Rc::new(sink), closed: false, jobs: Rc::default() }
     }
 }
 
@@ -69,9 +74,30 @@ impl<R: 'static> Pool<R> for SimPool<R> {
         let depth = plan.waiting.len() as u32;
         drop(plan);
         let (sim, sink) = (self.sim.clone(), Rc::clone(&self.sink));
-        let run = move || sink(execute(&sim, job, worker as u16, Ticks(start.0)));
+        let (task, jobs) = (job.task, Rc::clone(&self.jobs));
+        self.jobs.borrow_mut().insert(task, (job, start));
+        let run = move || {
+            // One that was taken back leaves its worker idle.
+            let job = jobs.borrow_mut().remove(&task);
+            if let Some((job, _)) = job {
+                sink(execute(&sim, job, worker as u16, Ticks(start.0)));
+            }
+        };
         self.sim.at_time(end, run);
         Ok(depth)
+    }
+
+    fn take_back(&mut self, task: TaskId) -> Option<Job<R>> {
+        let (now, mut jobs) = (self.sim.clock.now(), self.jobs.borrow_mut());
+        if jobs.get(&task)?.1 <= now {
+            return None;
+        }
+        let (job, taken) = jobs.remove(&task)?;
+        let waiting = &mut self.sim.pool.borrow_mut().waiting;
+        if let Some(index) = waiting.iter().position(|other| *other == taken) {
+            waiting.remove(index);
+        }
+        Some(job)
     }
 
     fn depth(&self) -> u32 {
@@ -88,6 +114,8 @@ impl<R: 'static> Pool<R> for SimPool<R> {
         self.closed = true;
         Shutdown { handed_back: Vec::new(), unjoined: 0 }
     }
+
+    fn let_go(&mut self) {}
 }
 
 fn execute<R>(sim: &Sim, job: Job<R>, worker: u16, start: Ticks) -> Finished<R> {

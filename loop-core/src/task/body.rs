@@ -1,7 +1,7 @@
 //! The body: what a queue, a timer or a source of readiness runs when its turn comes.
 //!
 //! Nearly always the application's own task. The rest is what futures need: the poll of one, and waking whoever
-//! awaits a timer or a source. One enum, so that all of them wait in the same queues, in one order; the
+//! awaits a timer, a job or a source. One enum, so that all of them wait in the same queues, in one order; the
 //! application's own stays the first arm of a `match`, one branch that is always taken.
 
 use std::rc::Rc;
@@ -10,6 +10,8 @@ use super::Task;
 use crate::context::Context;
 use crate::future::FutureKey;
 use crate::future::wait::Wait;
+use crate::future::watched::Registry;
+use crate::owner::Failure;
 
 /// What runs.
 #[derive(Debug)]
@@ -18,8 +20,19 @@ pub(crate) enum Body<T> {
     Task(T),
     /// Polls a spawned future.
     Poll(FutureKey),
-    /// Wakes whoever awaits this timer or source.
+    /// Wakes whoever awaits this timer or job.
     Wake(Rc<Wait>),
+    /// Wakes those who await what this source is ready for.
+    Ready(Rc<Registry>),
+    /// The application's task, told of an error.
+    Told(Box<Told<T>>),
+}
+
+/// A task and the error that it is told of.
+#[derive(Debug)]
+pub(crate) struct Told<T> {
+    pub(crate) task: T,
+    pub(crate) failure: Failure,
 }
 
 impl<T: Task> Body<T> {
@@ -37,6 +50,8 @@ impl<T: Task> Body<T> {
             Self::Task(task) => task.run(cx),
             Self::Poll(future) => cx.poll_future(future),
             Self::Wake(wait) => wait.fire(),
+            Self::Ready(registry) => cx.source_ready(&registry),
+            Self::Told(told) => cx.run_told(*told),
         }
     }
 
@@ -46,7 +61,8 @@ impl<T: Task> Body<T> {
         match self {
             Self::Task(task) => task.again().map(Self::Task),
             Self::Wake(wait) => Some(Self::Wake(Rc::clone(wait))),
-            Self::Poll(_) => None,
+            Self::Ready(registry) => Some(Self::Ready(Rc::clone(registry))),
+            Self::Poll(_) | Self::Told(_) => None,
         }
     }
 }

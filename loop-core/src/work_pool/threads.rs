@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use loop_probes::clock::{Clock, SystemClock};
 use loop_probes::event::{Event, LabelKind};
+use loop_probes::ids::TaskId;
 use loop_probes::recorder::{Recorder, Running};
 
 use super::{Finished, Job, Pending, Pool, Rejected, Shutdown, Sink, Worker};
@@ -63,6 +64,8 @@ struct State<R> {
     jobs: VecDeque<Job<R>>,
     is_closed: bool,
     alive: usize,
+    /// Workers in a job.
+    busy: usize,
 }
 
 impl<R: Send + 'static> WorkPool<R> {
@@ -83,7 +86,7 @@ impl<R: Send + 'static> WorkPool<R> {
         if workers == 0 {
             return Err(PoolError::NoWorkers);
         }
-        let state = State { jobs: VecDeque::new(), is_closed: false, alive: 0 };
+        let state = State { jobs: VecDeque::new(), is_closed: false, alive: 0, busy: 0 };
         let shared = Shared {
             state: Mutex::new(state),
             changed: Condvar::new(),
@@ -141,6 +144,7 @@ impl<R> Shared<R> {
         let recorder = (self.recorders)(worker);
         while let Some(job) = self.next_job() {
             let finished = self.run(worker, &recorder, job);
+            self.lock().busy -= 1;
             // The sink is the caller's: its panic must not end a worker.
             let _ = catch_unwind(AssertUnwindSafe(|| (self.sink)(finished)));
         }
@@ -150,6 +154,7 @@ impl<R> Shared<R> {
         let mut state = self.lock();
         loop {
             if let Some(job) = state.jobs.pop_front() {
+                state.busy += 1;
                 return Some(job);
             }
             if state.is_closed {
@@ -186,6 +191,12 @@ impl<R: Send + 'static> Pool<R> for WorkPool<R> {
         Ok(state.jobs.len() as u32)
     }
 
+    fn take_back(&mut self, task: TaskId) -> Option<Job<R>> {
+        let mut state = self.shared.lock();
+        let index = state.jobs.iter().position(|job| job.task == task)?;
+        state.jobs.remove(index)
+    }
+
     fn depth(&self) -> u32 {
         self.shared.lock().jobs.len() as u32
     }
@@ -206,7 +217,8 @@ impl<R: Send + 'static> Pool<R> for WorkPool<R> {
             }
         };
         handed_back.extend(state.jobs.drain(..));
-        let unjoined = state.alive;
+        // One without a job ends now, whenever it gets to it.
+        let unjoined = state.busy;
         drop(state);
         if unjoined == 0 {
             for thread in self.threads.drain(..) {
@@ -215,6 +227,10 @@ impl<R: Send + 'static> Pool<R> for WorkPool<R> {
             }
         }
         Shutdown { handed_back, unjoined }
+    }
+
+    fn let_go(&mut self) {
+        self.threads.clear();
     }
 }
 

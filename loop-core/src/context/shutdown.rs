@@ -1,0 +1,106 @@
+//! Shutting down and errors with owners, from a running task.
+
+use loop_probes::event::{Origin, RefKind};
+use loop_probes::ids::TaskId;
+
+use super::Context;
+use crate::error::LoopError;
+use crate::owner::{Failure, OnError};
+use crate::queue::fifo::Queued;
+use crate::scheduler::TimerGone;
+use crate::shutdown::{OnShutdown, Shutdown};
+use crate::task::Task;
+use crate::task::body::{Body, Told};
+use crate::timer::Timer;
+
+impl<T: Task> Context<'_, T> {
+    /// Asks the loop to shut down, after the current turn. A second request with a nearer deadline shortens the
+    /// first, one with a later deadline changes nothing.
+    pub fn shutdown(&mut self, shutdown: Shutdown) {
+        self.core.shutdown.ask(shutdown.deadline);
+    }
+
+    /// Whether a shutdown has begun.
+    #[must_use]
+    pub fn is_shutting_down(&self) -> bool {
+        self.core.shutdown.has_begun()
+    }
+
+    /// Says what a shutdown does with a timer: cleared, unless said otherwise. One that may finish still fires;
+    /// an interval fires on until the deadline.
+    ///
+    /// # Errors
+    ///
+    /// [`TimerGone`] where it is not armed.
+    pub fn set_timer_on_shutdown(&mut self, timer: Timer, rule: OnShutdown) -> Result<(), TimerGone> {
+        self.core.scheduler.set_timer_on_shutdown(timer, rule)?;
+        if self.is_shutting_down() {
+            self.set_timer_referenced(timer, rule == OnShutdown::Finish)?;
+        }
+        Ok(())
+    }
+
+    /// Says what a shutdown does with a job: finished, unless said otherwise. False where it is done or never was.
+    pub fn set_work_on_shutdown(&mut self, job: TaskId, rule: OnShutdown) -> bool {
+        let job = self.core.work.get_mut(&job);
+        job.map(|job| job.on_shutdown = rule).is_some()
+    }
+
+    /// What failed, where the running task is the one that its owner is [told](OnError::Tell) with.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Failure> {
+        let (task, failure) = self.core.told.as_ref()?;
+        (self.core.current.task == Some(*task)).then_some(failure)
+    }
+
+    /// Refuses what is new while the loop shuts down.
+    pub(super) fn check_open(&self, what: RefKind) -> Result<(), LoopError> {
+        if self.core.shutdown.has_begun() { Err(LoopError::ShuttingDown { what }) } else { Ok(()) }
+    }
+
+    /// Does what `rule` says about an error, and returns the rule for the next one.
+    pub(crate) fn apply_rule(
+        &mut self,
+        rule: OnError<T>,
+        what: RefKind,
+        name: impl FnOnce() -> String,
+        message: &str,
+    ) -> OnError<T> {
+        match rule {
+            OnError::Report | OnError::Close => rule,
+            OnError::Stop => {
+                let failed = LoopError::Failed { what, name: name(), message: message.to_owned() };
+                self.core.failed.get_or_insert(failed);
+                self.core.scheduler.stop();
+                rule
+            }
+            OnError::Tell(task) => {
+                let failure = Failure { what, name: name(), message: message.to_owned() };
+                match task.again() {
+                    Some(copy) => {
+                        self.tell(copy, failure);
+                        OnError::Tell(task)
+                    }
+                    None => {
+                        self.tell(task, failure);
+                        OnError::Report
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, task: T, failure: Failure) {
+        let (tag, queued) = (self.core.tag(&task), self.stamp());
+        let (id, parent) = (self.core.scheduler.new_id(), self.core.current.task);
+        let task = Body::Told(Box::new(Told { task, failure }));
+        let queued = Queued { task, id, tag, origin: Origin::Local, signo: 0, queued };
+        self.core.queue(queued, parent, None);
+    }
+
+    /// Runs a task with what it is told of.
+    pub(crate) fn run_told(&mut self, told: Told<T>) {
+        self.core.told = self.core.current.task.map(|task| (task, told.failure));
+        told.task.run(self);
+    }
+}

@@ -1,0 +1,286 @@
+//! Futures, from a running task; and what futures asked for, carried out.
+
+use std::fmt;
+use std::future::Future;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::rc::Rc;
+use std::task::Poll;
+
+use loop_probes::event::{Event, Origin, Outcome, RefKind};
+
+use super::{Context, IoOptions};
+use crate::error::LoopError;
+use crate::future::join::{JoinError, JoinHandle, Joined};
+use crate::future::local::{Inbox, LocalHandle, Op, Plain};
+use crate::future::table::{Entry, NewFuture};
+use crate::future::wait::Wait;
+use crate::future::watched::Registry;
+use crate::future::{FutureKey, FutureOptions};
+use crate::owner::OnError;
+use crate::panic_message::panic_text;
+use crate::poller::Source;
+use crate::queue::fifo::Queued;
+use crate::scheduler::Delay;
+use crate::shutdown::OnShutdown;
+use crate::task::Task;
+use crate::task::body::Body;
+
+impl<T: Task> Context<'_, T> {
+    /// The handle for futures and whatever else lives on the loop's thread.
+    pub fn local(&mut self) -> LocalHandle<T> {
+        self.core.futures.in_use = true;
+        LocalHandle::new(Rc::clone(&self.core.futures.local))
+    }
+
+    /// Spawns the future that `make` makes: it is polled as a task of this loop, first behind all that wait now,
+    /// and keeps the loop alive until it is done. `options` are a [`FutureOptions`], or just a label.
+    ///
+    /// Dropping the returned handle detaches the future. While the loop shuts down nothing is spawned any more:
+    /// awaiting the handle gives [`JoinError::Refused`].
+    pub fn spawn<F, R>(
+        &mut self,
+        options: impl Into<FutureOptions<T>>,
+        make: impl FnOnce(LocalHandle<T>) -> F,
+    ) -> JoinHandle<R>
+    where
+        F: Future<Output = R> + 'static,
+        R: 'static,
+    {
+        let handle = self.local().spawn(options, make);
+        self.carry_out();
+        handle
+    }
+
+    /// The same for a future that can fail: its `Err` is recorded as the failure of its last poll, and goes to the
+    /// future's [`OnError`] rule. The handle has it too.
+    pub fn spawn_checked<F, R, E>(
+        &mut self,
+        options: impl Into<FutureOptions<T>>,
+        make: impl FnOnce(LocalHandle<T>) -> F,
+    ) -> JoinHandle<Result<R, E>>
+    where
+        F: Future<Output = Result<R, E>> + 'static,
+        R: 'static,
+        E: fmt::Display + 'static,
+    {
+        let handle = self.local().spawn_checked(options, make);
+        self.carry_out();
+        handle
+    }
+
+    fn spawn_new(&mut self, new: NewFuture<T>) {
+        if self.core.shutdown.has_begun() {
+            new.refuse();
+            return;
+        }
+        let tag =
+            self.core.resolve(crate::task::TagOf::Global(crate::task::tag::tag_of_label(new.options.label)));
+        let referenced = new.options.referenced;
+        let future = self.core.futures.insert(new, tag);
+        if referenced {
+            self.core.add_ref(RefKind::Future, 1);
+        }
+        let (queued, id, parent) = (self.core.at, self.core.scheduler.new_id(), self.core.current.task);
+        let task = Body::Poll(future);
+        self.core.queue(Queued { task, id, tag, origin: Origin::Future, signo: 0, queued }, parent, None);
+    }
+
+    /// Polls a future whose turn it is; or drops it, where it was cancelled.
+    pub(crate) fn poll_future(&mut self, key: FutureKey) {
+        let Some((mut future, waker)) = self.core.futures.begin_poll(key) else {
+            self.core.current.outcome = Outcome::Cancelled;
+            return;
+        };
+        if self.core.futures.get_mut(key).is_some_and(|entry| entry.cancelled) {
+            self.core.current.outcome = Outcome::Cancelled;
+            if let Some(entry) = self.take_future(key) {
+                entry.end(JoinError::Cancelled);
+            }
+            // Last: it is somebody else's code, and may panic.
+            return drop(future);
+        }
+        let inbox = Rc::clone(&self.core.futures.local);
+        let local = inbox.state();
+        local.begin_poll();
+        let mut cx = std::task::Context::from_waker(&waker);
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx)));
+        let reported = local.take_failed();
+        let (failed, done) = match polled {
+            Ok(Poll::Pending) => {
+                self.core.current.outcome = Outcome::Pending;
+                self.core.futures.end_poll(key, future);
+                (reported, None)
+            }
+            Ok(Poll::Ready(ended)) => (ended.err().or(reported), Some(future)),
+            Err(payload) => {
+                let message = panic_text(&*payload);
+                self.future_failed(key, &message);
+                if let Some(entry) = self.take_future(key) {
+                    entry.end(JoinError::Panicked { message });
+                }
+                // Its own drop must not panic into this one.
+                let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
+                // The loop's own guard records it as it records every panic.
+                resume_unwind(payload)
+            }
+        };
+        if let Some(message) = failed {
+            self.fail(&message);
+            self.future_failed(key, &message);
+        }
+        if done.is_some() {
+            // Its result is with its handle.
+            self.take_future(key);
+        }
+        self.carry_out();
+        drop(done);
+    }
+
+    /// Takes a future off the table, and gives its reference back.
+    pub(crate) fn take_future(&mut self, key: FutureKey) -> Option<Entry<T>> {
+        let entry = self.core.futures.remove(key)?;
+        if entry.referenced {
+            self.core.add_ref(RefKind::Future, -1);
+        }
+        Some(entry)
+    }
+
+    /// Applies the rule of a future's owner.
+    fn future_failed(&mut self, key: FutureKey, message: &str) {
+        let Some(entry) = self.core.futures.get_mut(key) else { return };
+        let (tag, rule) = (entry.tag, mem::take(&mut entry.on_error));
+        let close = matches!(rule, OnError::Close);
+        let rule = self.apply_rule(rule, RefKind::Future, || crate::scheduler::name_of(tag), message);
+        if let Some(entry) = self.core.futures.get_mut(key) {
+            entry.on_error = rule;
+            if close {
+                entry.cancelled = true;
+                entry.waker().wake();
+            }
+        }
+    }
+
+    /// Does what futures asked for since the last time, in order.
+    pub(crate) fn carry_out(&mut self) {
+        while self.core.futures.local.has_ops() {
+            for op in self.core.futures.local.take_ops() {
+                match op {
+                    Op::Plain(op) => self.carry_out_plain(op),
+                    Op::Post(task) => drop(self.post(task)),
+                    Op::Spawn(new) => self.spawn_new(new),
+                    Op::Work(tag, job, run) => self.work_awaited(tag, job, run),
+                }
+            }
+        }
+    }
+
+    fn carry_out_plain(&mut self, op: Plain) {
+        match op {
+            Plain::Arm(delay, wait) => self.arm_awaited(delay, wait),
+            Plain::Clear(wait) => {
+                if let Some(timer) = wait.timer.take() {
+                    self.clear_timer(timer);
+                }
+            }
+            Plain::Watch(registry) => {
+                if registry.tag.get().is_none() {
+                    registry.tag.set(Some(self.core.current.tag));
+                }
+                self.core.futures.changed.push(registry);
+            }
+            Plain::Unwatch(registry) => {
+                if let Some((source, _)) = registry.registered.take() {
+                    // It is gone either way, and there is nobody left to tell.
+                    let _ = self.remove(source);
+                }
+            }
+            Plain::CancelWork(wait) => self.cancel_awaited(&wait),
+            Plain::Cancel(joined) => self.cancel_future(&*joined),
+            Plain::Reference(joined, referenced) => self.reference_future(&*joined, referenced),
+            Plain::Stop => self.stop(),
+            Plain::Shutdown(shutdown) => self.shutdown(shutdown),
+        }
+    }
+
+    fn arm_awaited(&mut self, delay: Delay, wait: Rc<Wait>) {
+        let tag = self.core.current.tag;
+        let timer = self.arm(delay, Body::Wake(Rc::clone(&wait)), tag);
+        wait.timer.set(Some(timer));
+        // Its future keeps the loop alive, where it does.
+        let _ = self.set_timer_referenced(timer, false);
+    }
+
+    fn cancel_future(&mut self, joined: &dyn Joined) {
+        let Some(key) = joined.key().get() else { return joined.end(JoinError::Cancelled) };
+        if let Some(entry) = self.core.futures.get_mut(key) {
+            entry.cancelled = true;
+            entry.waker().wake();
+        }
+    }
+
+    fn reference_future(&mut self, joined: &dyn Joined, referenced: bool) {
+        let entry = joined.key().get().and_then(|key| self.core.futures.get_mut(key));
+        if let Some(entry) = entry
+            && mem::replace(&mut entry.referenced, referenced) != referenced
+        {
+            self.core.add_ref(RefKind::Future, if referenced { 1 } else { -1 });
+        }
+    }
+
+    /// Asks the poller about what somebody waits for now, where that changed.
+    pub(crate) fn settle_interest(&mut self) {
+        for registry in mem::take(&mut self.core.futures.changed) {
+            registry.changed.set(false);
+            let wanted = registry.wanted();
+            let settled = match registry.registered.get() {
+                None if wanted.is_empty() => Ok(()),
+                None => self.register_watched(&registry),
+                Some((_, asked)) if asked == wanted => Ok(()),
+                Some((source, _)) => self.modify(source, wanted).inspect(|()| {
+                    registry.registered.set(Some((source, wanted)));
+                }),
+            };
+            if let Err(error) = settled {
+                registry.refuse(error);
+            }
+        }
+    }
+
+    fn register_watched(&mut self, registry: &Rc<Registry>) -> Result<(), LoopError> {
+        let (wanted, tag) = (registry.wanted(), registry.tag.get().unwrap_or_default());
+        // Its future keeps the loop alive, where it does.
+        let options = IoOptions::default().unreferenced().on_shutdown(OnShutdown::Finish);
+        let (source, task) = (Source::clone(&registry.source), Body::Ready(Rc::clone(registry)));
+        let source = self.add_source(options, source, wanted, task, tag)?;
+        registry.registered.set(Some((source, wanted)));
+        Ok(())
+    }
+
+    /// A source is ready that futures wait for.
+    pub(crate) fn source_ready(&mut self, registry: &Rc<Registry>) {
+        if let Some(ready) = self.core.current.ready {
+            // Who was waiting no longer is.
+            if !registry.changed.replace(true) {
+                self.core.futures.changed.push(Rc::clone(registry));
+            }
+            registry.fire(ready.readiness);
+        }
+    }
+
+    /// Queues the polls of the futures that were woken. `trigger` is the task that ran last.
+    pub(crate) fn queue_woken(&mut self, trigger: Option<loop_probes::ids::TaskId>) {
+        let mut from_elsewhere = 0_u32;
+        for woken in self.core.futures.woken.take() {
+            let Some(tag) = self.core.futures.get_mut(woken.future).map(|entry| entry.tag) else { continue };
+            from_elsewhere += u32::from(!woken.here);
+            let (id, queued) = (self.core.scheduler.new_id(), woken.at);
+            let task = Body::Poll(woken.future);
+            let parent = trigger.filter(|_| woken.here);
+            self.core.queue(Queued { task, id, tag, origin: Origin::Future, signo: 0, queued }, parent, None);
+        }
+        if self.core.on && from_elsewhere > 0 {
+            self.core.record(Event::Wake { from: None, coalesced: from_elsewhere - 1 });
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The fast path of the task queue, for tasks that nothing special is to be done about.
+//!
+//! While nobody records, such a task costs its place in the queue, its call, and a look at whether it left something
+//! to do; while somebody does, its two records on top. The guard against panics stands around the whole batch and is
+//! put up again behind a task that panicked. A host that has to be asked after each task, a completion that has to be
+//! settled, a signal that has to be delivered: those take the long way ([`run_next`](EventLoop::run_next)).
+
+use std::mem::replace;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use loop_probes::clock::Clock;
+use loop_probes::event::{Event, Outcome};
+use loop_probes::ids::{Tag, TaskId, Ticks};
+use loop_probes::recorder::Running;
+
+use super::EventLoop;
+use super::batches::Pass;
+use super::core::{Core, Current};
+use crate::context::Context;
+use crate::policy::{DrainRule, PanicRule};
+use crate::poller::Poller;
+use crate::queue::tasks::Next;
+use crate::slow::SlowLimit;
+use crate::task::Task;
+
+/// Why a batch of plain tasks is over.
+enum End<T> {
+    /// The queue is empty, or the budget spent.
+    Empty,
+    /// The next task is not plain.
+    Special(Next<T>),
+    /// The last one left something to do.
+    Attention,
+}
+
+/// What the record of a task needs to know from before it ran.
+#[derive(Clone, Copy, Default)]
+struct Begun {
+    tag: Tag,
+    queued: Ticks,
+    start: Ticks,
+}
+
+impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
+    /// Whether plain tasks may take the fast path.
+    pub(super) fn runs_plain(&self) -> bool {
+        self.host.is_none() && self.policy().panics == PanicRule::Continue
+    }
+
+    /// Runs plain tasks, up to the first that is not plain: that one is returned, or how the pass ended.
+    pub(super) fn run_plain(&mut self) -> Result<Next<T>, Pass> {
+        // Good for a pass: each tick asks once whether somebody records.
+        if self.core.on { self.run_plain_as::<true>() } else { self.run_plain_as::<false>() }
+    }
+
+    fn run_plain_as<const RECORDED: bool>(&mut self) -> Result<Next<T>, Pass> {
+        let drains = self.policy().drain == DrainRule::AfterEveryTask;
+        let (depth, budget) = (self.core.depth, self.core.scheduler.budget());
+        let outer = replace(&mut self.core.current, Current::NONE);
+        let mut not_counted = 0;
+        let ended = loop {
+            self.core.depth = depth + 1;
+            let mut begun = Begun::default();
+            let Self { core, clock, poller, slow, .. } = self;
+            let mut context = Context { core, clock, poller };
+            let ended = catch_unwind(AssertUnwindSafe(|| {
+                batch::<T, C, RECORDED>(&mut context, clock, slow, drains, &mut begun)
+            }));
+            // Levels that a task opened and did not close are its own.
+            self.core.depth = depth;
+            let current = replace(&mut self.core.current, Current::NONE);
+            let id = current.task.unwrap_or(TaskId(0));
+            match ended {
+                Ok(End::Empty) => break Err(Pass::Empty),
+                Ok(End::Special(next)) => {
+                    not_counted = 1;
+                    break Ok(next);
+                }
+                Ok(End::Attention) => {}
+                Err(panic) => {
+                    self.panicked(current, panic);
+                    if RECORDED {
+                        self.core.at = self.clock.ticks();
+                        ran(&self.core, id, begun, Outcome::Panicked, &mut self.slow, &self.clock);
+                    }
+                }
+            }
+            if current.outcome == Outcome::Reload {
+                not_counted = 1;
+                break Err(Pass::Reload);
+            }
+            self.drain_after(id);
+            if self.core.futures.in_use {
+                self.settle_futures(current);
+            }
+            self.relieve();
+        };
+        self.core.current = outer;
+        self.core.metrics.tasks_run += u64::from(budget - self.core.scheduler.budget() - not_counted);
+        ended
+    }
+}
+
+#[inline]
+fn batch<T: Task, C: Clock, const RECORDED: bool>(
+    cx: &mut Context<'_, T>,
+    clock: &C,
+    slow: &mut SlowLimit,
+    drains: bool,
+    begun: &mut Begun,
+) -> End<T> {
+    let depth = cx.core.depth;
+    loop {
+        let core = &mut *cx.core;
+        let Some((task, id, is_noted)) = core.scheduler.take_task() else { return End::Empty };
+        if is_noted && !(RECORDED && core.scheduler.tasks.is_next_note_for_the_record()) {
+            return End::Special(core.scheduler.tasks.pop_note(task, id));
+        }
+        if RECORDED {
+            let start = core.at;
+            let (tag, queued) = if is_noted {
+                core.scheduler.tasks.skip_note()
+            } else {
+                // It was queued when nobody recorded.
+                (core.tag_of(&task), start)
+            };
+            *begun = Begun { tag, queued, start };
+            core.recorder.set_running(start, Running::Task { task: id, tag });
+            core.current.tag = tag;
+        }
+        core.current.task = Some(id);
+        task.run(cx);
+        let core = &mut *cx.core;
+        core.depth = depth;
+        let outcome = core.current.outcome;
+        if RECORDED {
+            core.at = clock.ticks();
+            ran(core, id, *begun, outcome, slow, clock);
+            if core.recorder.pressure() {
+                return End::Attention;
+            }
+        }
+        if outcome != Outcome::Done
+            || core.scheduler.may_drain() && drains && core.scheduler.needs_drain()
+            || core.futures.has_news()
+        {
+            return End::Attention;
+        }
+    }
+}
+
+/// Records that a task ran until now.
+#[inline]
+fn ran<T: Task, C: Clock>(
+    core: &Core<T>,
+    task: TaskId,
+    begun: Begun,
+    outcome: Outcome,
+    slow: &mut SlowLimit,
+    clock: &C,
+) {
+    let Begun { tag, queued, start } = begun;
+    core.record(Event::TaskRan { task, tag, outcome, queued: queued.min(start), start });
+    if slow.is_exceeded(start, core.at, clock) {
+        core.record(Event::SlowTask { task, tag, limit_ns: slow.limit_ns(), start });
+    }
+}

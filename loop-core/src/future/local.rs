@@ -1,0 +1,405 @@
+//! The local handle: how futures reach their loop, and the inbox behind it.
+//!
+//! A future cannot borrow the loop that polls it. It writes down what it wants, and the loop carries that out right
+//! after the poll, in order; what is asked from elsewhere on the loop's thread is carried out after that callback,
+//! or before the next poll of the poller at the latest.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::future::Future;
+use std::os::fd::AsFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use loop_probes::clock::Clock;
+use loop_probes::ids::Timestamp;
+
+use super::join::{JoinHandle, Joined};
+use super::options::FutureOptions;
+use super::table::{Fallible, NewFuture, Total};
+use super::time::{Elapsed, Interval, Sleep, with_limit};
+use super::wait::Wait;
+use super::watched::{Registry, Watched};
+use super::work::{JobWait, WorkHandle};
+use crate::handle::Handle;
+use crate::scheduler::Delay;
+use crate::shutdown::Shutdown;
+use crate::task::{TagOf, Task};
+use crate::work_pool::Worker;
+
+/// How often a poll of a future may succeed with I/O at once: then it yields, so that a connection that always has
+/// something to read starves nobody.
+const IO_PER_POLL: u32 = 64;
+
+/// What a future can ask for that has nothing to do with the task type.
+pub(crate) enum Plain {
+    /// Arm a timer that fires the wait.
+    Arm(Delay, Rc<Wait>),
+    /// Clear its timer.
+    Clear(Rc<Wait>),
+    /// Who waits for a source changed.
+    Watch(Rc<Registry>),
+    /// Forget a source.
+    Unwatch(Rc<Registry>),
+    /// Nobody awaits a job any more.
+    CancelWork(Rc<Wait>),
+    /// Drop a future.
+    Cancel(Rc<dyn Joined>),
+    /// Say whether a future keeps the loop alive.
+    Reference(Rc<dyn Joined>, bool),
+    Stop,
+    Shutdown(Shutdown),
+}
+
+/// What a future can ask for.
+pub(crate) enum Op<T: Task> {
+    Plain(Plain),
+    Post(T),
+    Spawn(NewFuture<T>),
+    Work(TagOf, Rc<JobWait>, Job<T>),
+}
+
+type Job<T> = Box<dyn FnOnce(&Worker<'_>) -> Option<<T as Task>::Remote> + Send>;
+
+/// Where futures write down what they want.
+pub(crate) trait Inbox {
+    fn push(&self, op: Plain);
+    fn state(&self) -> &State;
+}
+
+/// What the loop and its futures share beside the inbox.
+pub(crate) struct State {
+    clock: Box<dyn Clock>,
+    /// I/O that the running poll may still do at once.
+    io_left: Cell<u32>,
+    /// The error that the running poll reported.
+    failed: RefCell<Option<String>>,
+    shutting_down: Cell<bool>,
+    /// Who wants to know when a shutdown begins.
+    until_shutdown: RefCell<Vec<Rc<Wait>>>,
+    /// The loop has ended: nothing is carried out any more.
+    closed: Cell<bool>,
+}
+
+impl State {
+    /// A poll begins.
+    pub(crate) fn begin_poll(&self) {
+        self.io_left.set(IO_PER_POLL);
+        self.failed.replace(None);
+    }
+
+    /// The error that the poll reported.
+    pub(crate) fn take_failed(&self) -> Option<String> {
+        self.failed.borrow_mut().take()
+    }
+
+    pub(crate) fn is_shutting_down(&self) -> bool {
+        self.shutting_down.get()
+    }
+
+    /// A shutdown begins.
+    pub(crate) fn begin_shutdown(&self) {
+        self.shutting_down.set(true);
+        let waiting = self.until_shutdown.take();
+        waiting.iter().for_each(|wait| wait.fire());
+    }
+
+    /// `wait` is fired when a shutdown begins, at once where one began.
+    pub(crate) fn at_shutdown(&self, wait: &Rc<Wait>) {
+        if self.is_shutting_down() {
+            wait.fire();
+        } else {
+            self.until_shutdown.borrow_mut().push(Rc::clone(wait));
+        }
+    }
+
+    pub(crate) fn forget(&self, wait: &Rc<Wait>) {
+        self.until_shutdown.borrow_mut().retain(|other| !Rc::ptr_eq(other, wait));
+    }
+
+    /// Pending, and woken for the next turn, where the poll did enough I/O.
+    pub(crate) fn spend_io(&self, cx: &Context<'_>) -> Poll<()> {
+        match self.io_left.get().checked_sub(1) {
+            Some(left) => {
+                self.io_left.set(left);
+                Poll::Ready(())
+            }
+            None => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// The inbox of one loop.
+pub(crate) struct Local<T: Task> {
+    ops: RefCell<Vec<Op<T>>>,
+    state: State,
+    handle: Handle<T>,
+}
+
+impl<T: Task> Local<T> {
+    pub(crate) fn new(clock: Box<dyn Clock>, handle: Handle<T>) -> Rc<Self> {
+        let state = State {
+            clock,
+            io_left: Cell::new(IO_PER_POLL),
+            failed: RefCell::new(None),
+            shutting_down: Cell::new(false),
+            until_shutdown: RefCell::default(),
+            closed: Cell::new(false),
+        };
+        Rc::new(Self { ops: RefCell::default(), state, handle })
+    }
+
+    fn op(&self, op: Op<T>) {
+        if self.state.closed.get() {
+            // Outside of the borrow: what it holds may come back here when it is dropped.
+            drop(op);
+        } else {
+            self.ops.borrow_mut().push(op);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn has_ops(&self) -> bool {
+        !self.ops.borrow().is_empty()
+    }
+
+    pub(crate) fn take_ops(&self) -> Vec<Op<T>> {
+        self.ops.take()
+    }
+
+    /// The loop has ended.
+    pub(crate) fn close(&self) {
+        self.state.closed.set(true);
+        for op in self.ops.take() {
+            if let Op::Spawn(new) = op {
+                new.refuse();
+            }
+        }
+        self.state.until_shutdown.take();
+    }
+}
+
+impl<T: Task> Inbox for Local<T> {
+    fn push(&self, op: Plain) {
+        self.op(Op::Plain(op));
+    }
+
+    fn state(&self) -> &State {
+        &self.state
+    }
+}
+
+/// Reaches a loop from its own thread, above all from the futures that it runs: timers, sources, jobs, other
+/// futures. Cheap to clone; does not keep the loop alive. Other threads have a [`Handle`].
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use loop_core::sim::Sim;
+/// use loop_core::{Builtin, EventLoop};
+///
+/// let sim = Sim::new();
+/// let mut event_loop = sim.build(EventLoop::<Builtin>::builder());
+/// let mut answer = event_loop.spawn("answer", |lp| async move {
+///     lp.sleep(Duration::from_secs(3600)).await;
+///     let slow = lp.timeout(Duration::from_secs(1), std::future::pending::<()>()).await;
+///     assert!(slow.is_err());
+///     lp.work("sum", |_worker| (1..=10).sum::<u32>()).await
+/// });
+/// event_loop.run()?; // takes no time: the clock is a virtual one
+/// assert_eq!(answer.take(), Some(Ok(Ok(55))));
+/// assert_eq!(sim.elapsed(), Duration::from_secs(3601));
+/// # Ok::<(), loop_core::LoopError>(())
+/// ```
+pub struct LocalHandle<T: Task> {
+    local: Rc<Local<T>>,
+}
+
+impl<T: Task> LocalHandle<T> {
+    pub(crate) const fn new(local: Rc<Local<T>>) -> Self {
+        Self { local }
+    }
+
+    pub(crate) fn inbox(&self) -> Rc<dyn Inbox> {
+        Rc::<Local<T>>::clone(&self.local)
+    }
+
+    /// The monotonic time, read from the loop's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.local.state.clock.now()
+    }
+
+    /// Done when `delay` has passed, counted from the first poll. Dropping it clears its timer.
+    #[must_use = "a future does nothing unless it is awaited"]
+    pub fn sleep(&self, delay: Duration) -> Sleep {
+        Sleep::new(self.inbox(), delay)
+    }
+
+    /// Ticks every `period`, from the first time it is awaited on.
+    #[must_use = "an interval does nothing unless its ticks are awaited"]
+    pub fn interval(&self, period: Duration) -> Interval {
+        Interval::new(self.inbox(), period)
+    }
+
+    /// What `future` returns, or that `limit` was over first: then it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Elapsed`] where it took longer.
+    pub async fn timeout<F: Future>(&self, limit: Duration, future: F) -> Result<F::Output, Elapsed> {
+        with_limit(self.sleep(limit), limit, future).await
+    }
+
+    /// Lets everything that is queued run first.
+    pub async fn yield_now(&self) {
+        let mut yielded = false;
+        std::future::poll_fn(|cx| {
+            if std::mem::replace(&mut yielded, true) {
+                return Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Lets futures wait for `source`, which is anything with a descriptor. It is made non-blocking, asked about
+    /// only while somebody waits, and closed when the [`Watched`] is dropped.
+    #[must_use = "dropping it closes the source"]
+    pub fn watch<S: AsFd + Send + Sync + 'static>(&self, source: S) -> Watched<S> {
+        Watched::owned(self.inbox(), source)
+    }
+
+    /// The same for a source that others hold too: it is closed when nobody does any more. It has to be non-blocking
+    /// already: others may rely on what it is.
+    #[must_use = "dropping it ends the registration"]
+    pub fn watch_shared<S: AsFd + Send + Sync + 'static>(&self, source: Arc<S>) -> Watched<S> {
+        Watched::shared(self.inbox(), source)
+    }
+
+    /// Runs `job` on the work pool, at once; await what this returns for the job's result. Dropping that takes the
+    /// job back where no worker has begun it.
+    pub fn work<R: Send + 'static>(
+        &self,
+        label: &'static str,
+        job: impl FnOnce(&Worker<'_>) -> R + Send + 'static,
+    ) -> WorkHandle<R> {
+        let (handle, wait, run) = WorkHandle::new::<T::Remote>(self.inbox(), job);
+        let tag = TagOf::Global(crate::task::tag::tag_of_label(label));
+        self.local.op(Op::Work(tag, wait, run));
+        handle
+    }
+
+    /// Spawns another future; see [`Context::spawn`](crate::Context::spawn).
+    pub fn spawn<F, R>(
+        &self,
+        options: impl Into<FutureOptions<T>>,
+        make: impl FnOnce(Self) -> F,
+    ) -> JoinHandle<R>
+    where
+        F: Future<Output = R> + 'static,
+        R: 'static,
+    {
+        let (new, handle) = NewFuture::new(options.into(), self.inbox(), Total(make(self.clone())));
+        self.spawn_new(new);
+        handle
+    }
+
+    /// Spawns a future whose `Err` is an error of its own; see
+    /// [`Context::spawn_checked`](crate::Context::spawn_checked).
+    pub fn spawn_checked<F, R, E>(
+        &self,
+        options: impl Into<FutureOptions<T>>,
+        make: impl FnOnce(Self) -> F,
+    ) -> JoinHandle<Result<R, E>>
+    where
+        F: Future<Output = Result<R, E>> + 'static,
+        R: 'static,
+        E: fmt::Display + 'static,
+    {
+        let (new, handle) = NewFuture::new(options.into(), self.inbox(), Fallible(make(self.clone())));
+        self.spawn_new(new);
+        handle
+    }
+
+    fn spawn_new(&self, new: NewFuture<T>) {
+        if self.local.state.closed.get() {
+            new.refuse();
+        } else {
+            self.local.op(Op::Spawn(new));
+        }
+    }
+
+    /// Queues a task.
+    pub fn post(&self, task: T) {
+        self.local.op(Op::Post(task));
+    }
+
+    /// The running poll failed: it is recorded as failed with this message, and goes to the future's
+    /// [`OnError`](crate::OnError) rule.
+    pub fn fail(&self, message: impl fmt::Display) {
+        self.local.state.failed.replace(Some(message.to_string()));
+    }
+
+    /// Asks the loop to end its run after the current turn.
+    pub fn stop(&self) {
+        self.local.push(Plain::Stop);
+    }
+
+    /// Asks the loop to shut down; see [`Shutdown`].
+    pub fn shutdown(&self, shutdown: Shutdown) {
+        self.local.push(Plain::Shutdown(shutdown));
+    }
+
+    /// Whether a shutdown has begun.
+    #[must_use]
+    pub fn is_shutting_down(&self) -> bool {
+        self.local.state.is_shutting_down()
+    }
+
+    /// Done when a shutdown begins; at once where one has.
+    pub async fn shutting_down(&self) {
+        let waiting = UntilShutdown { inbox: self.inbox(), wait: Wait::new() };
+        self.local.state.at_shutdown(&waiting.wait);
+        std::future::poll_fn(|cx| waiting.wait.poll(cx).map(drop)).await;
+    }
+
+    /// A handle for other threads.
+    #[must_use]
+    pub fn handle(&self) -> Handle<T> {
+        self.local.handle.clone()
+    }
+}
+
+/// Takes its wait off the list.
+struct UntilShutdown {
+    inbox: Rc<dyn Inbox>,
+    wait: Rc<Wait>,
+}
+
+impl Drop for UntilShutdown {
+    fn drop(&mut self) {
+        self.inbox.state().forget(&self.wait);
+    }
+}
+
+impl<T: Task> Clone for LocalHandle<T> {
+    fn clone(&self) -> Self {
+        Self { local: Rc::clone(&self.local) }
+    }
+}
+
+impl<T: Task> fmt::Debug for LocalHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalHandle")
+            .field("is_shutting_down", &self.is_shutting_down())
+            .finish_non_exhaustive()
+    }
+}

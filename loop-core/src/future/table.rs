@@ -1,0 +1,224 @@
+//! The spawned futures of a loop: each in a place of its own, with what its spawner said about it.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Waker;
+
+use loop_probes::ids::Tag;
+
+use super::FutureKey;
+use super::join::{JoinError, JoinHandle, JoinState, Joined};
+use super::local::{Inbox, Local};
+use super::options::FutureOptions;
+use super::wake::{FutureWaker, WakeList};
+use super::watched::Registry;
+use crate::owner::OnError;
+use crate::shutdown::OnShutdown;
+use crate::task::Task;
+
+/// How a spawned future ended: with an error of its own, or without.
+type Ended = Result<(), String>;
+
+/// A spawned future: its result goes to its handle, its end to the loop.
+pub(crate) type Spawned = Pin<Box<dyn Future<Output = Ended>>>;
+
+/// A future that is any other than a checked one.
+pub(crate) struct Total<F>(pub(crate) F);
+/// A future whose `Err` is an error of its own.
+pub(crate) struct Fallible<F>(pub(crate) F);
+
+/// What of a future's output is an error.
+pub(crate) trait Checked {
+    type Output: 'static;
+    type Future: Future<Output = Self::Output> + 'static;
+    fn future(self) -> Self::Future;
+    fn check(output: &Self::Output) -> Ended;
+}
+
+impl<F: Future<Output: 'static> + 'static> Checked for Total<F> {
+    type Output = F::Output;
+    type Future = F;
+    fn future(self) -> F {
+        self.0
+    }
+    fn check(_: &F::Output) -> Ended {
+        Ok(())
+    }
+}
+
+impl<F, R: 'static, E: fmt::Display + 'static> Checked for Fallible<F>
+where
+    F: Future<Output = Result<R, E>> + 'static,
+{
+    type Output = Result<R, E>;
+    type Future = F;
+    fn future(self) -> F {
+        self.0
+    }
+    fn check(output: &Result<R, E>) -> Ended {
+        output.as_ref().map(drop).map_err(E::to_string)
+    }
+}
+
+/// A future that is about to be spawned.
+pub(crate) struct NewFuture<T: Task> {
+    pub(crate) options: FutureOptions<T>,
+    future: Spawned,
+    joined: Rc<dyn Joined>,
+}
+
+impl<T: Task> NewFuture<T> {
+    pub(crate) fn new<C: Checked>(
+        options: FutureOptions<T>,
+        inbox: Rc<dyn Inbox>,
+        future: C,
+    ) -> (Self, JoinHandle<C::Output>) {
+        let state = JoinState::new();
+        let (joined, future) = (Rc::clone(&state), future.future());
+        let to_handle = Rc::clone(&state);
+        let spawned = Box::pin(async move {
+            let output = future.await;
+            let ended = C::check(&output);
+            to_handle.finish(Ok(output));
+            ended
+        });
+        (Self { options, future: spawned, joined }, JoinHandle::new(state, inbox))
+    }
+
+    /// It is not spawned after all.
+    pub(crate) fn refuse(self) {
+        self.joined.end(JoinError::Refused);
+    }
+}
+
+/// A spawned future in its place.
+pub(crate) struct Entry<T> {
+    /// `None` while it is polled.
+    future: Option<Spawned>,
+    waker: Arc<FutureWaker>,
+    joined: Rc<dyn Joined>,
+    pub(crate) tag: Tag,
+    pub(crate) referenced: bool,
+    pub(crate) on_error: OnError<T>,
+    pub(crate) on_shutdown: OnShutdown,
+    /// It is dropped instead of being polled again.
+    pub(crate) cancelled: bool,
+}
+
+impl<T> Entry<T> {
+    /// It has ended without a result: it is dropped, and whoever awaits it learns why.
+    pub(crate) fn end(self, error: JoinError) {
+        drop(self.future);
+        self.joined.end(error);
+    }
+
+    /// Its waker, to have it polled once more.
+    pub(crate) fn waker(&self) -> Waker {
+        Waker::from(Arc::clone(&self.waker))
+    }
+}
+
+struct Place<T> {
+    generation: u32,
+    entry: Option<Entry<T>>,
+}
+
+/// All spawned futures of a loop.
+pub(crate) struct Futures<T: Task> {
+    /// Somebody has a local handle: from here on the loop looks here after each callback.
+    pub(crate) in_use: bool,
+    pub(crate) local: Rc<Local<T>>,
+    pub(crate) woken: Arc<WakeList>,
+    /// Sources whose waiters changed since the last poll.
+    pub(crate) changed: Vec<Rc<Registry>>,
+    places: Vec<Place<T>>,
+    free: Vec<u32>,
+}
+
+impl<T: Task> Futures<T> {
+    pub(crate) fn new(local: Rc<Local<T>>, woken: WakeList) -> Self {
+        let (woken, changed) = (Arc::new(woken), Vec::new());
+        Self { in_use: false, local, woken, changed, places: Vec::new(), free: Vec::new() }
+    }
+
+    /// Gives a future a place. Its first poll is to be queued by the caller.
+    pub(crate) fn insert(&mut self, new: NewFuture<T>, tag: Tag) -> FutureKey {
+        let NewFuture { options, future, joined } = new;
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.places.push(Place { generation: 0, entry: None });
+            (self.places.len() - 1) as u32
+        });
+        let place = &mut self.places[index as usize];
+        let key = FutureKey { index, generation: place.generation };
+        joined.key().set(Some(key));
+        place.entry = Some(Entry {
+            future: Some(future),
+            waker: FutureWaker::queued(key, Arc::clone(&self.woken)),
+            joined,
+            tag,
+            referenced: options.referenced,
+            on_error: options.on_error,
+            on_shutdown: options.on_shutdown,
+            cancelled: false,
+        });
+        key
+    }
+
+    pub(crate) fn get_mut(&mut self, key: FutureKey) -> Option<&mut Entry<T>> {
+        let place = self.places.get_mut(key.index as usize)?;
+        place.entry.as_mut().filter(|_| place.generation == key.generation)
+    }
+
+    /// Takes a future out of its place for good.
+    pub(crate) fn remove(&mut self, key: FutureKey) -> Option<Entry<T>> {
+        let place = self.places.get_mut(key.index as usize)?;
+        let entry = place.entry.take_if(|_| place.generation == key.generation)?;
+        place.generation = place.generation.wrapping_add(1);
+        self.free.push(key.index);
+        Some(entry)
+    }
+
+    /// Takes a future out of its place to be polled; with the waker that the poll gets.
+    pub(crate) fn begin_poll(&mut self, key: FutureKey) -> Option<(Spawned, Waker)> {
+        let entry = self.get_mut(key)?;
+        entry.waker.begin_poll();
+        Some((entry.future.take()?, entry.waker()))
+    }
+
+    /// Puts it back.
+    pub(crate) fn end_poll(&mut self, key: FutureKey, future: Spawned) {
+        if let Some(entry) = self.get_mut(key) {
+            entry.future = Some(future);
+        }
+    }
+
+    /// All of them, by place.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry<T>> {
+        self.places.iter().filter_map(|place| place.entry.as_ref())
+    }
+
+    /// Does something with each, by place.
+    pub(crate) fn each(&mut self, f: impl FnMut(&mut Entry<T>)) {
+        self.places.iter_mut().filter_map(|place| place.entry.as_mut()).for_each(f);
+    }
+
+    /// One that is left.
+    pub(crate) fn first(&self) -> Option<FutureKey> {
+        let index = self.places.iter().position(|place| place.entry.is_some())?;
+        Some(FutureKey { index: index as u32, generation: self.places[index].generation })
+    }
+
+    /// A shutdown begins: whoever awaits that is woken.
+    pub(crate) fn begin_shutdown(&self) {
+        self.local.state().begin_shutdown();
+    }
+
+    /// Whether something was asked for or woken that the loop has not looked at.
+    #[inline]
+    pub(crate) fn has_news(&self) -> bool {
+        self.in_use && (self.local.has_ops() || self.woken.has_some())
+    }
+}

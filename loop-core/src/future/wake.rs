@@ -1,0 +1,160 @@
+//! Wakers, and the list of futures that were woken.
+//!
+//! A waker may be used on any thread, at any time, also when its loop is long gone. It marks its future as woken;
+//! the first mark since the last poll puts the future on the list, all further ones find it there, so a future that
+//! is woken often is polled once. The loop says when it is about to wait: only then does a wake-up cost a system
+//! call, and only the first of them.
+//!
+//! Why no wake-up is lost: the list and "the loop waits" are under one lock. Either the push comes before the
+//! loop's last look and is seen by it, or it comes after and finds the loop waiting. A future's mark is taken off
+//! before it is polled: what is woken from then on is on the list again.
+
+#[cfg(test)]
+#[cfg(loom)]
+mod loom_tests;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::Wake;
+use std::thread::{self, ThreadId};
+
+use loop_probes::ids::Ticks;
+
+use super::FutureKey;
+use crate::poller::Waker;
+use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, locked};
+
+/// A future that was woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Woken {
+    pub(crate) future: FutureKey,
+    /// When.
+    pub(crate) at: Ticks,
+    /// On the loop's own thread.
+    pub(crate) here: bool,
+}
+
+/// Reads the record clock while somebody records.
+pub(crate) type Stamp = Box<dyn Fn() -> Ticks + Send + Sync>;
+
+/// The futures of one loop that were woken and not queued yet.
+pub(crate) struct WakeList {
+    state: Mutex<State>,
+    /// Whether the list has entries: a hint that needs no lock.
+    any: AtomicBool,
+    poller: Waker,
+    stamp: Stamp,
+    thread: ThreadId,
+}
+
+#[derive(Default)]
+struct State {
+    woken: Vec<Woken>,
+    /// The loop waits, or is about to: it has to be woken too.
+    waiting: bool,
+    /// The loop has ended.
+    closed: bool,
+}
+
+impl WakeList {
+    /// The list of a loop on this thread.
+    pub(crate) fn new(poller: Waker, stamp: Stamp) -> Self {
+        let thread = thread::current().id();
+        Self { state: Mutex::new(State::default()), any: AtomicBool::new(false), poller, stamp, thread }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        locked(&self.state)
+    }
+
+    fn push(&self, future: FutureKey) {
+        let (at, here) = ((self.stamp)(), thread::current().id() == self.thread);
+        let mut state = self.lock();
+        if state.closed {
+            return;
+        }
+        state.woken.push(Woken { future, at, here });
+        self.any.store(true, Ordering::Relaxed);
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
+        if waiting {
+            self.poller.wake();
+        }
+    }
+
+    /// Whether something is on the list; what another thread puts there at this moment may be missed.
+    #[inline]
+    pub(crate) fn has_some(&self) -> bool {
+        self.any.load(Ordering::Relaxed)
+    }
+
+    /// Takes the list, oldest first.
+    pub(crate) fn take(&self) -> Vec<Woken> {
+        let mut state = self.lock();
+        self.any.store(false, Ordering::Relaxed);
+        std::mem::take(&mut state.woken)
+    }
+
+    /// The loop is about to wait. True where it must not, because something is on the list.
+    pub(crate) fn begin_wait(&self) -> bool {
+        let mut state = self.lock();
+        state.waiting = state.woken.is_empty();
+        !state.waiting
+    }
+
+    /// The loop waits no more.
+    pub(crate) fn end_wait(&self) {
+        self.lock().waiting = false;
+    }
+
+    /// The loop has ended: from here on a wake-up does nothing.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.woken.clear();
+        self.any.store(false, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for WakeList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WakeList").field("any", &self.has_some()).finish_non_exhaustive()
+    }
+}
+
+/// The waker of one future.
+#[derive(Debug)]
+pub(crate) struct FutureWaker {
+    future: FutureKey,
+    /// It is on the list, or in the task queue.
+    woken: AtomicBool,
+    list: Arc<WakeList>,
+}
+
+impl FutureWaker {
+    /// The waker of a future whose first poll is queued.
+    pub(crate) fn queued(future: FutureKey, list: Arc<WakeList>) -> Arc<Self> {
+        Arc::new(Self { future, woken: AtomicBool::new(true), list })
+    }
+
+    /// The future is about to be polled: from here on it can be woken again. Sees everything that was done before
+    /// any wake-up that this poll stands for.
+    pub(crate) fn begin_poll(&self) {
+        self.woken.swap(false, Ordering::AcqRel);
+    }
+}
+
+impl Wake for FutureWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.woken.swap(true, Ordering::AcqRel) {
+            self.list.push(self.future);
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! Sources of readiness as futures.
+//!
+//! A source is registered with the poller once, when somebody first has to wait for it, and asked about only what
+//! somebody waits for: before each poll, and only where that changed. So a connection that is read, answered and
+//! read again costs no system call beside its own.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use loop_probes::ids::{IoSource, Tag};
+
+use super::local::{Inbox, Plain};
+use super::wait::Wait;
+use crate::error::LoopError;
+use crate::poller::{Interest, Readiness, Source};
+
+/// What the loop and a [`Watched`] share: who waits for what.
+pub(crate) struct Registry {
+    pub(crate) source: Source,
+    /// Its number and what it is asked about, once it is registered.
+    pub(crate) registered: Cell<Option<(IoSource, Interest)>>,
+    /// The tag of the future that first waited for it.
+    pub(crate) tag: Cell<Option<Tag>>,
+    /// Somebody came or went: to be looked at before the next poll.
+    pub(crate) changed: Cell<bool>,
+    waiting: RefCell<Vec<(Interest, Rc<Wait>)>>,
+    /// Why it cannot be waited for.
+    refused: RefCell<Option<LoopError>>,
+}
+
+impl Registry {
+    fn new(source: Source) -> Rc<Self> {
+        Rc::new(Self {
+            source,
+            registered: Cell::new(None),
+            tag: Cell::new(None),
+            changed: Cell::new(false),
+            waiting: RefCell::default(),
+            refused: RefCell::default(),
+        })
+    }
+
+    /// What somebody waits for.
+    pub(crate) fn wanted(&self) -> Interest {
+        self.waiting.borrow().iter().fold(Interest::NONE, |all, (interest, _)| all | *interest)
+    }
+
+    /// It is ready: whoever waits for that is woken. Errors and hang-ups concern everybody.
+    pub(crate) fn fire(&self, readiness: Readiness) {
+        let is_for = |interest: Interest| {
+            let trouble = Readiness::ERROR | Readiness::HANG_UP;
+            readiness.bits() & trouble.bits() != 0
+                || (interest == Interest::READABLE && readiness.contains(Readiness::READABLE))
+                || (interest == Interest::WRITABLE && readiness.contains(Readiness::WRITABLE))
+        };
+        let fired: Vec<_> = self.waiting.borrow_mut().extract_if(.., |(of, _)| is_for(*of)).collect();
+        fired.iter().for_each(|(_, wait)| wait.fire());
+    }
+
+    /// It cannot be waited for: whoever does learns why.
+    pub(crate) fn refuse(&self, error: LoopError) {
+        self.refused.replace(Some(error));
+        self.waiting.take().iter().for_each(|(_, wait)| wait.fire());
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("registered", &self.registered).finish_non_exhaustive()
+    }
+}
+
+/// A source that futures wait for. Dropping it ends its registration, and so closes it.
+///
+/// Whatever reads and writes through a shared reference can be read and written here; sockets of the standard
+/// library can, and listeners accept. Two futures may wait for one source at once, one to read, one to write.
+///
+/// # Examples
+///
+/// ```
+/// use std::os::unix::net::UnixStream;
+/// use loop_core::{Builtin, EventLoop};
+///
+/// let (near, far) = UnixStream::pair()?;
+/// let mut event_loop = EventLoop::<Builtin>::new()?;
+/// event_loop.spawn_checked("writer", |lp| async move { lp.watch(near).write_all(b"hello").await });
+/// let mut got = event_loop.spawn("reader", |lp| async move {
+///     let mut buffer = [0; 16];
+///     let bytes = lp.watch(far).read(&mut buffer).await?;
+///     Ok::<_, std::io::Error>(buffer[..bytes].to_vec())
+/// });
+/// event_loop.run()?;
+/// assert!(matches!(got.take(), Some(Ok(Ok(bytes))) if bytes == b"hello"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Watched<S> {
+    source: Arc<S>,
+    registry: Rc<Registry>,
+    inbox: Rc<dyn Inbox>,
+    /// Why it could not be made non-blocking.
+    unfit: Option<io::Error>,
+}
+
+impl<S: AsFd + Send + Sync + 'static> Watched<S> {
+    pub(super) fn owned(inbox: Rc<dyn Inbox>, source: S) -> Self {
+        let unfit = rustix::io::ioctl_fionbio(source.as_fd(), true).err().map(io::Error::from);
+        let mut watched = Self::shared(inbox, Arc::new(source));
+        watched.unfit = unfit;
+        watched
+    }
+
+    pub(super) fn shared(inbox: Rc<dyn Inbox>, source: Arc<S>) -> Self {
+        let registry = Registry::new(Arc::<S>::clone(&source));
+        Self { source, registry, inbox, unfit: None }
+    }
+}
+
+impl<S> Watched<S> {
+    /// The source itself.
+    #[must_use]
+    pub fn source(&self) -> &S {
+        &self.source
+    }
+
+    /// Done when there is something to read or to accept, or the source failed. It may be done for nothing.
+    ///
+    /// # Errors
+    ///
+    /// Where the system cannot wait for such a source, or the loop's limit of sources is reached.
+    pub fn readable(&self) -> Readable<'_, S> {
+        Readable { watched: self, interest: Interest::READABLE, waiting: None }
+    }
+
+    /// The same for room to write.
+    ///
+    /// # Errors
+    ///
+    /// As [`readable`](Self::readable).
+    pub fn writable(&self) -> Readable<'_, S> {
+        Readable { watched: self, interest: Interest::WRITABLE, waiting: None }
+    }
+
+    /// Does `op` as soon as it would not block, waiting for `interest` between tries.
+    ///
+    /// # Errors
+    ///
+    /// What `op` returns, except "would block" and "interrupted".
+    pub async fn io<R>(&self, interest: Interest, mut op: impl FnMut(&S) -> io::Result<R>) -> io::Result<R> {
+        poll_fn(|cx| self.inbox.state().spend_io(cx)).await;
+        loop {
+            match op(&self.source) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    Readable { watched: self, interest, waiting: None }.await?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Reads what there is into `buffer`; 0 is the end.
+    ///
+    /// # Errors
+    ///
+    /// The source's.
+    pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize>
+    where
+        for<'a> &'a S: Read,
+    {
+        self.io(Interest::READABLE, |mut source| source.read(buffer)).await
+    }
+
+    /// Writes some of `bytes`, and says how much.
+    ///
+    /// # Errors
+    ///
+    /// The source's.
+    pub async fn write(&self, bytes: &[u8]) -> io::Result<usize>
+    where
+        for<'a> &'a S: Write,
+    {
+        self.io(Interest::WRITABLE, |mut source| source.write(bytes)).await
+    }
+
+    /// Writes all of `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// The source's; [`io::ErrorKind::WriteZero`] where it takes no more.
+    pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()>
+    where
+        for<'a> &'a S: Write,
+    {
+        while !bytes.is_empty() {
+            match self.write(bytes).await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                written => bytes = &bytes[written..],
+            }
+        }
+        Ok(())
+    }
+
+    async fn accept_with<C: AsFd + Send + Sync + 'static, A>(
+        &self,
+        accept: impl Fn(&S) -> io::Result<(C, A)>,
+    ) -> io::Result<Option<(Watched<C>, A)>> {
+        let state = self.inbox.state();
+        let waiting = Wait::new();
+        state.at_shutdown(&waiting);
+        let mut accepting = std::pin::pin!(self.io(Interest::READABLE, |source| match accept(source) {
+            // The other side is gone again: that is no failure of the listener.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {
+                Err(io::ErrorKind::Interrupted.into())
+            }
+            result => result,
+        }));
+        let accepted = poll_fn(|cx| match waiting.poll(cx) {
+            Poll::Ready(_) => Poll::Ready(None),
+            Poll::Pending => accepting.as_mut().poll(cx).map(Some),
+        });
+        let accepted = accepted.await;
+        state.forget(&waiting);
+        let Some((stream, address)) = accepted.transpose()? else { return Ok(None) };
+        let stream = Watched::owned(Rc::clone(&self.inbox), stream);
+        Ok(Some((stream, address)))
+    }
+}
+
+impl Watched<TcpListener> {
+    /// The next connection; `None` as soon as the loop shuts down, which takes nothing new:
+    /// `while let Some((stream, peer)) = listener.accept().await? { … }` ends with its loop.
+    ///
+    /// # Errors
+    ///
+    /// The listener's, as when the process has no descriptor left.
+    pub async fn accept(&self) -> io::Result<Option<(Watched<TcpStream>, SocketAddr)>> {
+        self.accept_with(TcpListener::accept).await
+    }
+}
+
+impl Watched<UnixListener> {
+    /// The next connection; `None` as soon as the loop shuts down.
+    ///
+    /// # Errors
+    ///
+    /// The listener's, as when the process has no descriptor left.
+    pub async fn accept(&self) -> io::Result<Option<(Watched<UnixStream>, std::os::unix::net::SocketAddr)>> {
+        self.accept_with(UnixListener::accept).await
+    }
+}
+
+impl<S> Drop for Watched<S> {
+    fn drop(&mut self) {
+        self.inbox.push(Plain::Unwatch(Rc::clone(&self.registry)));
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Watched<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watched").field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
+/// Done when a source is ready. See [`Watched::readable`] and [`Watched::writable`].
+#[must_use = "a future does nothing unless it is awaited"]
+#[derive(Debug)]
+pub struct Readable<'a, S> {
+    watched: &'a Watched<S>,
+    interest: Interest,
+    waiting: Option<Rc<Wait>>,
+}
+
+impl<S> Readable<'_, S> {
+    fn changed(&self) {
+        let registry = &self.watched.registry;
+        if !registry.changed.replace(true) {
+            self.watched.inbox.push(Plain::Watch(Rc::clone(registry)));
+        }
+    }
+}
+
+impl<S> Future for Readable<'_, S> {
+    type Output = io::Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let watched = self.watched;
+        if let Some(unfit) = &watched.unfit {
+            return Poll::Ready(Err(unfit.kind().into()));
+        }
+        if let Some(wait) = &self.waiting {
+            if wait.poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            self.waiting = None;
+            let refused = watched.registry.refused.borrow_mut().take();
+            return Poll::Ready(refused.map_or(Ok(()), |error| Err(io::Error::other(error))));
+        }
+        let wait = Wait::new();
+        let _ = wait.poll(cx);
+        watched.registry.waiting.borrow_mut().push((self.interest, Rc::clone(&wait)));
+        self.waiting = Some(wait);
+        self.changed();
+        Poll::Pending
+    }
+}
+
+impl<S> Drop for Readable<'_, S> {
+    fn drop(&mut self) {
+        if let Some(wait) = self.waiting.take() {
+            let waiting = &self.watched.registry.waiting;
+            waiting.borrow_mut().retain(|(_, other)| !Rc::ptr_eq(other, &wait));
+            self.changed();
+        }
+    }
+}

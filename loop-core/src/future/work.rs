@@ -1,0 +1,86 @@
+//! Jobs on the work pool as futures.
+//!
+//! The result crosses threads in a slot of its own type, so that it need not be a task of the application.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use super::local::{Inbox, Plain};
+use super::wait::Wait;
+use crate::work_pool::{Rejected, Worker};
+
+/// What the loop and a [`WorkHandle`] share.
+#[derive(Debug, Default)]
+pub(crate) struct JobWait {
+    pub(crate) wait: Rc<Wait>,
+    rejected: RefCell<Option<Rejected>>,
+}
+
+impl JobWait {
+    /// The job has no result. Whoever awaits it learns why when the wait fires.
+    pub(crate) fn reject(&self, reason: Rejected) {
+        self.rejected.replace(Some(reason));
+    }
+}
+
+type Slot<R> = Arc<Mutex<Option<R>>>;
+
+/// A job on the pool: await it for what it returns.
+///
+/// Dropping it takes the job back where no worker has begun it; one that runs goes on, and its result is dropped.
+#[must_use = "dropping it takes the job back"]
+pub struct WorkHandle<R> {
+    inbox: Rc<dyn Inbox>,
+    job: Rc<JobWait>,
+    slot: Slot<R>,
+    is_done: bool,
+}
+
+impl<R: Send + 'static> WorkHandle<R> {
+    /// The handle, what the loop keeps, and what the worker runs.
+    #[expect(clippy::type_complexity, reason = "three halves of one thing, named where they go")]
+    pub(super) fn new<Remote>(
+        inbox: Rc<dyn Inbox>,
+        job: impl FnOnce(&Worker<'_>) -> R + Send + 'static,
+    ) -> (Self, Rc<JobWait>, Box<dyn FnOnce(&Worker<'_>) -> Option<Remote> + Send>) {
+        let (wait, slot) = (Rc::<JobWait>::default(), Slot::<R>::default());
+        let results = Arc::clone(&slot);
+        let run = move |worker: &Worker<'_>| {
+            let result = job(worker);
+            *results.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+            None
+        };
+        (Self { inbox, job: Rc::clone(&wait), slot, is_done: false }, wait, Box::new(run))
+    }
+}
+
+impl<R> Future for WorkHandle<R> {
+    type Output = Result<R, Rejected>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        ready!(self.job.wait.poll(cx));
+        self.is_done = true;
+        let result = self.slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let rejected = || self.job.rejected.borrow_mut().take().unwrap_or(Rejected::Cancelled);
+        Poll::Ready(result.ok_or_else(rejected))
+    }
+}
+
+impl<R> Drop for WorkHandle<R> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.inbox.push(Plain::CancelWork(Rc::clone(&self.job.wait)));
+        }
+    }
+}
+
+impl<R> fmt::Debug for WorkHandle<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkHandle").field("is_done", &self.is_done).finish_non_exhaustive()
+    }
+}

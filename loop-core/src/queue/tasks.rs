@@ -1,0 +1,165 @@
+//! The task queue: first in, first out. A plain entry is a task and its id and nothing else; what only a recorder or
+//! the loop itself wants to know about an entry is a note beside the queue, so that a plain task pays for none of it.
+
+use loop_probes::event::Origin;
+use loop_probes::ids::{Tag, TaskId, Ticks};
+
+use super::fifo::{Fifo, Queued};
+use crate::task::body::Body;
+
+/// A task that waits.
+#[derive(Debug)]
+struct Entry<T> {
+    task: Body<T>,
+    id: TaskId,
+}
+
+/// What is to be known about a task that waits.
+#[derive(Clone, Copy, Debug)]
+struct Note {
+    id: TaskId,
+    tag: Tag,
+    origin: Origin,
+    signo: u8,
+    queued: Ticks,
+}
+
+/// The next task.
+#[derive(Debug)]
+pub(crate) enum Next<T> {
+    /// There is nothing to be known about it.
+    Plain(Body<T>, TaskId),
+    /// There is.
+    Noted(Queued<T>),
+}
+
+/// No task: ids count from 1.
+const NOBODY: TaskId = TaskId(0);
+
+/// The task queue.
+#[derive(Debug)]
+pub(crate) struct Tasks<T> {
+    entries: Fifo<Entry<T>>,
+    /// Of some of the entries, in their order.
+    notes: Fifo<Note>,
+    /// Whose note is the first.
+    noted: TaskId,
+}
+
+impl<T> Tasks<T> {
+    pub(crate) fn new() -> Self {
+        Self { entries: Fifo::new(), notes: Fifo::new(), noted: NOBODY }
+    }
+
+    /// Adds a task about which there is nothing to be known.
+    #[inline]
+    pub(crate) fn push(&mut self, task: Body<T>, id: TaskId) {
+        self.entries.push(Entry { task, id });
+    }
+
+    /// Adds a task and a note about it.
+    #[inline]
+    pub(crate) fn push_noted(&mut self, queued: Queued<T>) {
+        let Queued { task, id, tag, origin, signo, queued } = queued;
+        if self.notes.is_empty() {
+            self.noted = id;
+        }
+        self.notes.push(Note { id, tag, origin, signo, queued });
+        self.entries.push(Entry { task, id });
+    }
+
+    /// Takes the first, and says whether there is a note about it, which is to be taken next.
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Option<(Body<T>, TaskId, bool)> {
+        let Entry { task, id } = self.entries.pop()?;
+        Some((task, id, id == self.noted))
+    }
+
+    /// Whether only a recorder wants to know what the note about the task that was taken last says.
+    #[inline]
+    pub(crate) fn is_next_note_for_the_record(&self) -> bool {
+        self.notes.first().is_some_and(|note| note.signo == 0 && note.origin != Origin::Work)
+    }
+
+    /// The tag of the task that was taken last, and when it was queued, where there is a note about it.
+    #[inline]
+    pub(crate) fn skip_note(&mut self) -> (Tag, Ticks) {
+        let Some(Note { tag, queued, .. }) = self.notes.pop() else {
+            debug_assert!(false, "a noted task has a note");
+            return (Tag(0), Ticks(0));
+        };
+        self.noted = self.notes.first().map_or(NOBODY, |note| note.id);
+        (tag, queued)
+    }
+
+    /// The note about the task that was taken last.
+    #[inline]
+    pub(crate) fn pop_note(&mut self, task: Body<T>, id: TaskId) -> Next<T> {
+        let Some(Note { tag, origin, signo, queued, .. }) = self.notes.pop() else {
+            debug_assert!(false, "a noted task has a note");
+            return Next::Plain(task, id);
+        };
+        self.noted = self.notes.first().map_or(NOBODY, |note| note.id);
+        Next::Noted(Queued { task, id, tag, origin, signo, queued })
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Tasks that were ever taken, modulo `usize`.
+    #[inline]
+    pub(crate) const fn taken(&self) -> usize {
+        self.entries.taken()
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The tasks in queue order, each with its tag and when it was queued, where that is known.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Body<T>, TaskId, Option<(Tag, Ticks)>)> {
+        let mut notes = self.notes.iter().peekable();
+        self.entries.iter().map(move |entry| {
+            let note = notes.next_if(|note| note.id == entry.id);
+            (&entry.task, entry.id, note.map(|note| (note.tag, note.queued)))
+        })
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    fn note(id: u64) -> Queued<u64> {
+        let queued = Ticks(id);
+        Queued { task: Body::Task(id), id: TaskId(id), tag: Tag(7), origin: Origin::Signal, signo: 3, queued }
+    }
+
+    #[test]
+    fn notes_stay_with_their_tasks() {
+        let mut tasks = Tasks::new();
+        tasks.push(Body::Task(1), TaskId(1));
+        tasks.push_noted(note(9));
+        tasks.push(Body::Task(2), TaskId(2));
+        tasks.push_noted(note(4));
+        let listed: Vec<_> =
+            tasks.iter().map(|(_, id, note)| (id.0, note.map(|(_, since)| since.0))).collect();
+        assert_eq!(listed, [(1, None), (9, Some(9)), (2, None), (4, Some(4))]);
+        assert_eq!(tasks.len(), 4);
+        let mut order = Vec::new();
+        while let Some((task, id, is_noted)) = tasks.pop() {
+            order.push(match is_noted.then(|| tasks.pop_note(task, id)) {
+                Some(Next::Noted(queued)) => (queued.id.0, queued.signo),
+                _ => (id.0, 0),
+            });
+        }
+        assert_eq!(order, [(1, 0), (9, 3), (2, 0), (4, 3)]);
+        tasks.push(Body::Task(5), TaskId(5));
+        assert!(matches!(tasks.pop(), Some((_, TaskId(5), false))));
+        assert!(tasks.pop().is_none() && tasks.is_empty());
+    }
+}

@@ -1,0 +1,173 @@
+//! Shutting down: nothing new is taken, what waits is finished or cancelled as its owner chose, all of it within a
+//! deadline, and what the deadline cut off is reported.
+//!
+//! From the request on:
+//!
+//! 1. Posts of other threads are refused and handed back; new jobs, sources and futures are refused with
+//!    [`LoopError::ShuttingDown`](crate::LoopError::ShuttingDown). Tasks that are queued, and those that they
+//!    post, still run.
+//! 2. What its owner marked [`OnShutdown::Cancel`] is cancelled, the rest may finish. Unless said otherwise:
+//!
+//!    | what | default | because |
+//!    |---|---|---|
+//!    | a source of readiness | `Cancel`: removed, and so closed | a listener closes at once |
+//!    | a timer, an interval | `Cancel`: cleared | an interval would never end |
+//!    | a job of the pool | `Finish` | somebody asked for its result |
+//!    | a future | `Finish` | a connection answers what it has read |
+//!
+//!    Futures learn of it: [`LocalHandle::shutting_down`](crate::future::LocalHandle::shutting_down) is done, an
+//!    interval's `tick` is false, a listener's `accept` is `None`. A source that a future watches and a timer that
+//!    it awaits belong to that future.
+//! 3. The loop turns until nothing referenced is left, or the deadline is there.
+//! 4. What is left is dropped, the workers are joined within what is left of the deadline, signals are given
+//!    back, the recorder catches up, and [`run`](crate::EventLoop::run) returns
+//!    [`StopReason::Shutdown`](loop_probes::event::StopReason::Shutdown).
+
+use std::time::Duration;
+
+use loop_probes::ids::{Ticks, Timestamp};
+
+use crate::keep_alive::Pending;
+
+/// What a shutdown is asked for.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use loop_core::sim::Sim;
+/// use loop_core::{Builtin, EventLoop, Shutdown};
+/// use loop_probes::event::StopReason;
+///
+/// let sim = Sim::new();
+/// let mut event_loop = sim.build(EventLoop::<Builtin>::builder());
+/// event_loop.spawn("polite", |lp| async move {
+///     lp.shutting_down().await;
+///     lp.sleep(Duration::from_millis(20)).await; // says goodbye
+/// });
+/// event_loop.spawn("stubborn", |lp| async move { lp.sleep(Duration::MAX).await });
+/// event_loop.with(|cx| cx.shutdown(Shutdown::within(Duration::from_secs(1))));
+/// assert_eq!(event_loop.run()?, StopReason::Shutdown);
+///
+/// let report = event_loop.shutdown_report().expect("it was shut down");
+/// assert_eq!((report.finished, report.left.len()), (1, 1));
+/// assert_eq!(report.left[0].name, "stubborn");
+/// assert_eq!(sim.elapsed(), Duration::from_secs(1));
+/// # Ok::<(), loop_core::LoopError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Shutdown {
+    /// How long it may take, by the loop's clock, from when the loop sees the request.
+    pub deadline: Duration,
+}
+
+impl Shutdown {
+    /// It may take so long.
+    #[must_use]
+    pub const fn within(deadline: Duration) -> Self {
+        Self { deadline }
+    }
+}
+
+/// What a shutdown does with something that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnShutdown {
+    /// It may finish, until the deadline.
+    Finish,
+    /// It is cancelled at once.
+    Cancel,
+}
+
+/// What became of a loop that was shut down.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Futures, jobs, timers and sources that finished meanwhile.
+    pub finished: u32,
+    /// Those that were cancelled, as their owners had chosen or because they did not keep the loop alive.
+    pub cancelled: u32,
+    /// What the deadline cut off, by name.
+    pub left: Vec<Pending>,
+    /// Workers of the pool that were still in a job when the deadline was over.
+    pub unjoined_workers: u32,
+    /// Jobs that no worker had begun.
+    pub jobs_handed_back: u32,
+    /// Posts of other threads that the loop had accepted and not taken.
+    pub posts_dropped: u32,
+    /// How long it took, by the loop's clock.
+    pub elapsed: Duration,
+}
+
+impl ShutdownReport {
+    /// Whether the deadline cut nothing off.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        let Self { left, unjoined_workers, jobs_handed_back, posts_dropped, .. } = self;
+        left.is_empty() && (*unjoined_workers, *jobs_handed_back, *posts_dropped) == (0, 0, 0)
+    }
+}
+
+/// How far a shutdown is.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// A request that the loop has not looked at: the nearest deadline.
+    asked: Option<Duration>,
+    running: Option<Running>,
+    report: Option<ShutdownReport>,
+}
+
+/// A shutdown that has begun.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Running {
+    pub(crate) began: Timestamp,
+    pub(crate) start: Ticks,
+    pub(crate) deadline: Timestamp,
+    pub(crate) cancelled: u32,
+    /// Pieces of work that may finish.
+    pub(crate) waited_for: u32,
+}
+
+impl Progress {
+    /// Asks; of several requests the nearest deadline counts.
+    pub(crate) fn ask(&mut self, deadline: Duration) {
+        self.asked = Some(self.asked.map_or(deadline, |asked| asked.min(deadline)));
+    }
+
+    pub(crate) fn is_asked(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    pub(crate) fn take_asked(&mut self) -> Option<Duration> {
+        self.asked.take()
+    }
+
+    /// Nothing new is taken.
+    #[inline]
+    pub(crate) fn has_begun(&self) -> bool {
+        self.running.is_some() || self.report.is_some()
+    }
+
+    pub(crate) fn begin(&mut self, running: Running) {
+        self.running = Some(running);
+    }
+
+    pub(crate) fn running(&self) -> Option<Running> {
+        self.running
+    }
+
+    /// A further request: it shortens the deadline, and never extends it.
+    pub(crate) fn shorten(&mut self, deadline: Timestamp) {
+        if let Some(running) = &mut self.running {
+            running.deadline = running.deadline.min(deadline);
+        }
+    }
+
+    pub(crate) fn end(&mut self, report: ShutdownReport) {
+        (self.running, self.report) = (None, Some(report));
+    }
+
+    pub(crate) fn report(&self) -> Option<&ShutdownReport> {
+        self.report.as_ref()
+    }
+}

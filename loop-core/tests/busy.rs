@@ -1,0 +1,100 @@
+//! A loop whose workers, or whose own thread, are busy.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use loop_core::{Builtin, EventLoop, Policy};
+use loop_probes::event::Event;
+use loop_probes::recorder::{Recorder, Running};
+use loop_probes::ring::Start;
+use loop_probes::session::Session;
+
+use crate::kit::{ms, name, pick};
+
+#[test]
+fn e02_the_loop_ticks_on_while_all_workers_are_busy() {
+    const WORKERS: u16 = 2;
+    let (recorder, capture) = Recorder::capture();
+    let mut event_loop = EventLoop::<Builtin>::builder().workers(WORKERS).recorder(recorder).build().unwrap();
+    let mut fired = event_loop.spawn("busy", |lp| async move {
+        let (mut releases, mut jobs) = (Vec::new(), Vec::new());
+        let (began, begun) = mpsc::channel();
+        for _ in 0..WORKERS {
+            let (release, wait) = mpsc::channel::<()>();
+            let began = began.clone();
+            releases.push(release);
+            jobs.push(lp.work("blocks", move |_| {
+                let _ = began.send(());
+                let _ = wait.recv();
+            }));
+        }
+        lp.yield_now().await;
+        for _ in 0..WORKERS {
+            begun.recv().unwrap();
+        }
+        // All workers are in a job from here on, until the timers have fired.
+        let mut interval = lp.interval(ms(1));
+        let mut fired = 0;
+        while fired < 20 && interval.tick().await {
+            fired += 1;
+        }
+        drop((interval, releases));
+        for job in jobs {
+            job.await.unwrap();
+        }
+        fired
+    });
+    event_loop.run().unwrap();
+    assert_eq!(fired.take(), Some(Ok(20)));
+    let events: Vec<_> = capture.take().into_iter().map(|(_, event)| event).collect();
+    let fired = events.iter().rposition(|event| matches!(event, Event::TimerFired { .. })).unwrap();
+    let settled = events.iter().position(|event| matches!(event, Event::WorkSettled { .. })).unwrap();
+    assert!(fired < settled, "every timer fired while no job was done");
+}
+
+#[test]
+fn e05_a_task_past_its_limit_is_seen_while_it_still_runs() {
+    let limit = ms(5);
+    let session = Session::builder("slow").private();
+    let mut reader = session.reader(Start::Oldest);
+    let (seen, wait) = mpsc::channel();
+    // What somebody sees who looks from outside, as an attached inspector does.
+    let watcher = std::thread::spawn(move || {
+        let mut events = Vec::new();
+        loop {
+            reader.poll(&mut events).unwrap();
+            let running = reader.running().unwrap();
+            let now = running.iter().find_map(|cell| match cell.running {
+                Running::Task { tag, .. } if name(tag) == "stuck in a loop" => Some(cell.since),
+                _ => None,
+            });
+            if let Some(since) = now {
+                // The cell stands since when: how long that is, whoever looks can tell.
+                let running_for = loop_probes::clock::Clock::now(&loop_probes::clock::SystemClock::new());
+                if running_for.ns_since(since) > limit.as_nanos() as u64 {
+                    let slow_yet = events.iter().any(|one| matches!(one.event, Event::SlowTask { .. }));
+                    seen.send(()).unwrap();
+                    return slow_yet;
+                }
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
+    let mut policy = Policy::bun();
+    policy.slow_task_limit = limit;
+    let mut event_loop =
+        EventLoop::<Builtin>::builder().policy(policy).session(&session, "loop").build().unwrap();
+    // It goes on until it was seen: were it visible only at its end, this would never end.
+    event_loop.post(Builtin::once("stuck in a loop", move |_| wait.recv().unwrap()));
+    event_loop.run().unwrap();
+    assert!(!watcher.join().unwrap(), "the event comes when the task is over");
+    let mut events = Vec::new();
+    session.reader(Start::Oldest).flush(&mut events).unwrap();
+    let slow = events.iter().filter_map(|one| match one.event {
+        Event::SlowTask { tag, limit_ns, .. } => Some((name(tag), limit_ns)),
+        _ => None,
+    });
+    assert_eq!(slow.collect::<Vec<_>>(), [("stuck in a loop".to_owned(), limit.as_nanos() as u64)]);
+    let events: Vec<_> = events.iter().map(|one| one.event).collect();
+    assert_eq!(pick!(events, Event::TaskRan { .. } => ()).len(), 1);
+}

@@ -1,0 +1,394 @@
+//! Policies: the presets, what a policy of one's own may be, and what differs where a field differs.
+
+use std::time::Duration;
+
+use loop_core::gc::Heap;
+use loop_core::policy::{
+    DrainRule, ExitRule, PolicyBuilder, PolicyError, PollRule, SignalRule, SourceRule, Step, TimerRule,
+};
+use loop_core::poller::{Interest, Readiness};
+use loop_core::sim::SimSource;
+use loop_core::{Builtin, Context, EventLoop, HeapHost, LoopError, Policy, TagOf, Task};
+use loop_probes::event::{ClockPoint, Event, Outcome, Phase, PollReason, StopReason};
+
+use crate::kit::{Cx, World, ms, pick};
+
+#[test]
+fn every_preset_has_a_name_and_passes_its_own_check() {
+    for name in Policy::NAMES {
+        let policy = Policy::by_name(name).unwrap();
+        assert_eq!(policy.name, name);
+        policy.check().unwrap();
+    }
+    assert_eq!(Policy::by_name("bun").unwrap(), Policy::default());
+    let unknown = Policy::by_name("node\u{1b}").unwrap_err();
+    assert_eq!(
+        unknown.to_string(),
+        "there is no policy \"node\\u{1b}\": take one of bun, quickjs, agenda, mini"
+    );
+}
+
+#[test]
+fn a_policy_of_ones_own_sets_every_field() {
+    let mine = Policy::builder("mine")
+        .like(Policy::quickjs())
+        .timers(TimerRule::AllDue)
+        .signals(SignalRule::AllPending)
+        .sources(SourceRule::AllReady)
+        .jobs_per_read(Some(3))
+        .drain(DrainRule::AfterEveryPass)
+        .exit(ExitRule::OnlyStopped)
+        .poll(PollRule::WhenNoTask)
+        .poll_timeout_default(Some(ms(5)))
+        .poll_gap(ms(1))
+        .sources_max(Some(7))
+        .tasks_per_tick(9)
+        .microtasks_per_checkpoint(Some(4))
+        .build()
+        .unwrap();
+    assert_eq!(mine.name, "mine");
+    assert_eq!(mine.tick_steps(), Policy::quickjs().tick_steps());
+    assert_eq!((mine.tasks_per_tick, mine.sources_max, mine.poll_gap), (9, Some(7), ms(1)));
+    assert_eq!(
+        (mine.poll, mine.exit, mine.drain),
+        (PollRule::WhenNoTask, ExitRule::OnlyStopped, DrainRule::AfterEveryPass)
+    );
+}
+
+fn refused(builder: PolicyBuilder) -> PolicyError {
+    builder.build().unwrap_err()
+}
+
+/// Bun's second half with one step left out.
+fn without(step: Step) -> PolicyBuilder {
+    let steps: Vec<Step> =
+        Policy::bun().auto_tick_steps().iter().copied().filter(|other| *other != step).collect();
+    Policy::builder("mine").auto_tick(steps)
+}
+
+#[test]
+fn a_turn_that_leaves_somebody_waiting_for_ever_is_refused() {
+    let policy = || "mine".to_owned();
+    for step in [Step::Poll, Step::Io, Step::Timers, Step::Immediates, Step::AfterLoop, Step::Releases] {
+        assert_eq!(refused(without(step)), PolicyError::Missing { policy: policy(), step });
+    }
+    for (missing, tick) in [
+        (Step::References, vec![Step::Signals, Step::Concurrent, Step::Passes]),
+        (Step::Signals, vec![Step::References, Step::Concurrent, Step::Passes]),
+        (Step::Concurrent, vec![Step::References, Step::Signals, Step::Passes]),
+    ] {
+        assert_eq!(
+            refused(Policy::builder("mine").tick(tick)),
+            PolicyError::Missing { policy: policy(), step: missing }
+        );
+    }
+    let no_tasks = Policy::builder("mine").tick(vec![Step::References, Step::Signals, Step::Concurrent]);
+    assert_eq!(refused(no_tasks), PolicyError::NoTasks { policy: policy() });
+    let tasks = vec![Step::References, Step::Signals, Step::Concurrent, Step::Tasks];
+    let no_drain = Policy::builder("mine").tick(tasks);
+    assert_eq!(refused(no_drain), PolicyError::NoDrain { policy: policy(), step: Step::LastDrain });
+    let passes = without(Step::Drain).drain(DrainRule::AfterEveryPass);
+    assert_eq!(refused(passes), PolicyError::NoDrain { policy: policy(), step: Step::Drain });
+    let no_read = Policy::builder("mine").jobs_per_read(Some(16));
+    assert_eq!(refused(no_read), PolicyError::Missing { policy: policy(), step: Step::Work });
+}
+
+#[test]
+fn an_order_that_makes_no_sense_is_refused() {
+    let policy = || "mine".to_owned();
+    let bun = Policy::bun();
+    let mut twice = bun.auto_tick_steps().to_vec();
+    twice.push(Step::Poll);
+    let twice = refused(Policy::builder("mine").auto_tick(twice));
+    assert_eq!(twice, PolicyError::Twice { policy: policy(), step: Step::Poll });
+    let mut early = bun.auto_tick_steps().to_vec();
+    early.retain(|step| *step != Step::Io);
+    early.insert(0, Step::Io);
+    let early = refused(Policy::builder("mine").auto_tick(early));
+    assert_eq!(early, PolicyError::TooEarly { policy: policy(), step: Step::Io, needs: Step::Poll });
+    assert_eq!(early.to_string(), "policy mine has step io before step poll: put it behind");
+    let mut waits = bun.tick_steps().to_vec();
+    waits.push(Step::Poll);
+    let waits = refused(without(Step::Poll).tick(waits));
+    assert_eq!(waits, PolicyError::PollInTick { policy: policy() });
+}
+
+#[test]
+fn a_limit_of_nothing_is_refused() {
+    let zero = |limit| PolicyError::Zero { policy: "mine".to_owned(), limit };
+    let mine = || Policy::builder("mine");
+    assert_eq!(refused(mine().tasks_per_tick(0)), zero("tasks_per_tick"));
+    assert_eq!(refused(mine().like(Policy::quickjs()).jobs_per_read(Some(0))), zero("jobs_per_read"));
+    assert_eq!(refused(mine().microtasks_per_checkpoint(Some(0))), zero("microtasks_per_checkpoint"));
+    assert_eq!(refused(Policy::builder(" ")), PolicyError::Unnamed);
+}
+
+#[test]
+fn a_loop_refuses_a_policy_that_was_broken_after_it_was_made() {
+    let mut policy = Policy::bun();
+    policy.tasks_per_tick = 0;
+    let refused = EventLoop::<Builtin>::builder().policy(policy).build().unwrap_err();
+    assert!(matches!(refused, LoopError::Policy(PolicyError::Zero { limit: "tasks_per_tick", .. })));
+}
+
+#[test]
+fn the_order_of_a_turn_is_what_the_policy_lists() {
+    let mut backwards = Policy::bun().auto_tick_steps().to_vec();
+    backwards.retain(|step| *step != Step::Immediates);
+    backwards.push(Step::Immediates);
+    for (steps, order) in [
+        (Policy::bun().auto_tick_steps().to_vec(), ["immediate", "timer", "after loop"]),
+        (backwards, ["timer", "after loop", "immediate"]),
+    ] {
+        let policy = Policy::builder("mine").auto_tick(steps).build().unwrap();
+        let mut world = World::with_policy(policy);
+        let log = world.log.clone();
+        world.lp.with(|cx| {
+            cx.after_loop(log.task("after loop"));
+            cx.set_timeout(ms(0), log.task("timer"));
+            cx.immediate(log.task("immediate"));
+        });
+        assert_eq!(world.turn(), order);
+    }
+}
+
+#[test]
+fn agenda_runs_until_it_is_stopped_and_looks_up_every_1600_ms() {
+    let mut world = World::with_policy(Policy::agenda());
+    assert_eq!(world.lp.run_for(ms(2000)).unwrap(), StopReason::Deadline, "nothing keeps it alive");
+    let handle = world.lp.handle();
+    world.sim.at(ms(5000), move || handle.stop());
+    assert_eq!(world.lp.run().unwrap(), StopReason::Stopped);
+    assert_eq!(world.sim.elapsed(), ms(5000));
+    let waits =
+        pick!(world.events(), Event::Poll { reason: PollReason::Default, timeout_ns, .. } => timeout_ns);
+    assert_eq!(waits, [Some(1_600_000_000); 3]);
+    assert_eq!(world.lp.policy().sources_max, Some(128));
+}
+
+#[test]
+fn agenda_fires_all_due_timers_in_one_turn() {
+    let mut world = World::with_policy(Policy::agenda());
+    let log = world.log.clone();
+    world.lp.with(|cx| {
+        for (at, timer) in [(3, "third"), (1, "first"), (2, "second")] {
+            cx.set_timeout(ms(at), log.task(timer));
+        }
+    });
+    world.sim.advance(ms(4));
+    assert_eq!(world.turn(), ["first", "second", "third"]);
+}
+
+/// Posts itself so many times.
+fn again(cx: &mut Cx<'_>, left: u32) {
+    if left > 0 {
+        cx.post(Builtin::once("again", move |cx| again(cx, left - 1)));
+    }
+}
+
+#[test]
+fn mini_polls_only_when_no_task_is_queued() {
+    let mini = |poll| {
+        let policy = Policy::builder("mini").like(Policy::mini()).tasks_per_tick(10).poll(poll).build();
+        let mut world = World::with_policy(policy.unwrap());
+        world.lp.with(|cx| again(cx, 25));
+        world.run();
+        pick!(world.events(), Event::Poll { .. } => ()).len()
+    };
+    assert_eq!(mini(PollRule::WhenNoTask), 1, "after the third turn, which emptied the queue");
+    assert_eq!(mini(PollRule::EveryTurn), 3);
+}
+
+#[test]
+fn mini_fires_timers_while_tasks_keep_it_from_polling() {
+    let mut world =
+        World::with_policy(Policy::builder("mini").like(Policy::mini()).tasks_per_tick(1).build().unwrap());
+    let log = world.log.clone();
+    world.lp.with(|cx| {
+        cx.set_timeout(ms(0), log.task("timer"));
+        again(cx, 5);
+    });
+    assert_eq!(world.turn(), ["timer"]);
+    let events = world.events();
+    assert_eq!(pick!(events, Event::Poll { .. } => ()).len(), 0);
+    let points = pick!(events, Event::InputClock { point, .. } => point);
+    assert_eq!(
+        points,
+        [ClockPoint::Arm, ClockPoint::Timers],
+        "the reading that they were judged by is recorded"
+    );
+}
+
+/// Polls of a loop whose immediates set the next one, each of which takes a millisecond, for ten of them.
+fn polls_of_ten_turns(gap: Duration, tasks_per_tick: u32) -> usize {
+    fn next(sim: loop_core::sim::Sim, left: u32) -> Builtin {
+        Builtin::once("immediate", move |cx| {
+            sim.advance(ms(1));
+            cx.post(Builtin::once("task", |_| ()));
+            if left > 1 {
+                cx.immediate(next(sim, left - 1));
+            }
+        })
+    }
+    let policy = Policy::builder("mine").poll_gap(gap).tasks_per_tick(tasks_per_tick).build().unwrap();
+    let mut world = World::with_policy(policy);
+    let first = next(world.sim.clone(), 10);
+    world.lp.with(|cx| cx.immediate(first));
+    for _ in 0..10 {
+        world.turn();
+    }
+    pick!(world.events(), Event::Poll { .. } => ()).len()
+}
+
+#[test]
+fn a_poll_gap_leaves_out_looks_that_come_too_soon_while_there_is_work() {
+    assert_eq!(polls_of_ten_turns(Duration::ZERO, 10_000), 10);
+    assert_eq!(polls_of_ten_turns(ms(4), 10_000), 3, "in the turns that end at 1, 5 and 9 ms");
+    assert_eq!(polls_of_ten_turns(ms(4), 1), 10, "not where the budget was spent");
+}
+
+#[test]
+fn a_poll_gap_never_keeps_a_loop_from_waiting_and_puts_off_no_timer() {
+    let mut world = World::with_policy(Policy::builder("mine").poll_gap(ms(1000)).build().unwrap());
+    let log = world.log.clone();
+    world.turn();
+    world.lp.with(|cx| {
+        cx.set_timeout(ms(3), log.task("timer"));
+        cx.immediate(log.then("immediate", {
+            let sim = world.sim.clone();
+            let late = log.task("posted");
+            move |cx| {
+                sim.advance(ms(3));
+                cx.post(late);
+            }
+        }));
+    });
+    let _ = world.events();
+    assert_eq!(world.turn(), ["immediate", "timer"], "the poll was left out, the timer was not");
+    assert_eq!(pick!(world.events(), Event::Poll { .. } => ()).len(), 0);
+    assert_eq!(world.turn(), ["posted"]);
+    world.lp.with(|cx| cx.set_timeout(ms(2), log.task("waited for")));
+    assert_eq!(world.run(), ["waited for"]);
+    assert_eq!(world.sim.elapsed(), ms(5));
+}
+
+/// Reloads, and logs its name.
+fn reloads(log: &crate::kit::Log, name: &'static str) -> Builtin {
+    log.then(name, |cx| cx.reload())
+}
+
+#[test]
+fn b03_a_reload_ends_the_batch_of_timers_and_the_rest_fires_next_turn_in_order() {
+    let mut world = World::new();
+    let log = world.log.clone();
+    world.lp.with(|cx| {
+        cx.set_timeout(ms(1), log.task("a"));
+        cx.set_timeout(ms(1), reloads(&log, "reload"));
+        cx.set_timeout(ms(1), log.task("b"));
+        cx.set_timeout(ms(1), log.task("c"));
+    });
+    world.sim.advance(ms(1));
+    assert_eq!(world.turn(), ["a", "reload"]);
+    let events = world.events();
+    assert_eq!(pick!(events, Event::TickEnd { tasks_run, .. } => tasks_run), [1], "it is not counted");
+    assert_eq!(world.turn(), ["b", "c"]);
+}
+
+#[test]
+fn b03_a_reload_ends_the_batch_of_immediates_and_the_rest_runs_next_turn_in_order() {
+    let mut world = World::new();
+    let log = world.log.clone();
+    world.lp.with(|cx| {
+        let (micro, late) = (log.task("micro"), log.task("set by the reload"));
+        cx.immediate(log.task("a"));
+        cx.immediate(log.then("reload", move |cx| {
+            cx.microtask(micro);
+            cx.immediate(late);
+            cx.reload();
+        }));
+        cx.immediate(log.task("b"));
+        cx.after_loop(reloads(&log, "after loop"));
+        cx.after_loop(log.task("after that"));
+    });
+    assert_eq!(world.turn(), ["a", "reload", "after loop"], "no drain, and the next batch ends too");
+    assert_eq!(world.turn(), ["micro", "b", "set by the reload", "after that"]);
+}
+
+#[test]
+fn b03_a_reload_ends_the_batch_of_ready_sources_and_the_rest_is_reported_again() {
+    let mut world = World::new();
+    let log = world.log.clone();
+    let sources = [SimSource::new(), SimSource::new()];
+    world.lp.with(|cx| {
+        for (source, label) in sources.iter().zip(["first", "second"]) {
+            let io = log.repeat(label, |cx| cx.reload());
+            cx.register(source.clone(), Interest::READABLE, io).unwrap();
+            world.sim.ready_at(ms(1), source, Readiness::READABLE);
+        }
+    });
+    assert_eq!((world.turn(), world.turn()), (vec!["first".to_owned()], vec!["second".to_owned()]));
+}
+
+/// A heap that cannot be collected.
+struct Broken;
+
+impl Heap for Broken {
+    fn bytes(&self) -> u64 {
+        1000
+    }
+
+    fn collect(&mut self) {
+        panic!("the heap is broken");
+    }
+}
+
+#[test]
+fn a_collection_that_panics_does_not_leave_the_loop() {
+    let mut world = World::with_host(HeapHost(Broken));
+    world.post(world.log.task("task"));
+    assert_eq!(world.run(), ["task"]);
+    let events = world.events();
+    assert_eq!(pick!(events, Event::Exception { task, .. } => task), [None]);
+    let ran = pick!(events, Event::GcRan { heap_bytes_before, heap_bytes_after, .. } => (heap_bytes_before, heap_bytes_after));
+    assert_eq!(ran, [(1000, 1000)]);
+    assert_eq!(pick!(events, Event::Phase { phase, .. } => phase), [Phase::Gc, Phase::Tasks]);
+    assert_eq!(world.lp.metrics().panics, 1);
+}
+
+/// A task that some posts cannot become.
+struct Picky(u32);
+
+impl Task for Picky {
+    type Remote = u32;
+    const TAGS: &'static [&'static str] = &["Picky"];
+
+    fn tag(&self) -> TagOf {
+        TagOf::Own(0)
+    }
+
+    fn run(self, _: &mut Context<'_, Self>) {}
+
+    fn from_remote(remote: u32) -> Self {
+        assert!(remote != 2, "two is not a task");
+        Self(remote)
+    }
+
+    fn again(&self) -> Option<Self> {
+        Some(Self(self.0))
+    }
+}
+
+#[test]
+fn a_post_that_panics_on_its_way_in_is_one_post_lost_and_recorded() {
+    let (recorder, capture) = loop_probes::recorder::Recorder::capture();
+    let sim = loop_core::sim::Sim::new();
+    let mut event_loop = sim.build(EventLoop::<Picky>::builder().recorder(recorder));
+    let handle = event_loop.handle();
+    (1..=3).for_each(|number| handle.post(number).unwrap());
+    assert_eq!(event_loop.run().unwrap(), StopReason::Drained);
+    let events: Vec<_> = capture.take().into_iter().map(|(_, event)| event).collect();
+    let outcomes = pick!(events, Event::TaskRan { outcome, .. } => outcome);
+    assert_eq!(outcomes, [Outcome::Done, Outcome::Done]);
+    assert_eq!(pick!(events, Event::Exception { .. } => ()).len(), 1);
+    assert_eq!(event_loop.metrics().panics, 1);
+}
