@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use anyhow::Result;
 use async_executor::{LocalExecutor, StaticLocalExecutor};
 use futures_lite::future::{block_on, yield_now};
+use loop_core::{Builtin, EventLoop};
 
 use super::{BATCH, add, ours};
 use crate::measure::{Effort, Subject, interleave_one, ns_each};
@@ -28,6 +29,43 @@ impl Future for SelfWake {
         cx.waker().wake_by_ref();
         Poll::Pending
     }
+}
+
+/// One sample: `start` spawns on the loop, which then runs until nothing is left.
+fn on_our_loop(start: impl Fn(&mut loop_core::Context<'_, Builtin>)) -> Result<impl FnMut() -> f64> {
+    let mut event_loop = EventLoop::<Builtin>::new()?;
+    Ok(move || {
+        ns_each(BATCH, || {
+            event_loop.with(&start);
+            event_loop.run().expect("a loop can poll");
+        })
+    })
+}
+
+fn our_self_wake() -> Result<Subject<'static>> {
+    let sample = on_our_loop(|cx| drop(cx.spawn("self-wake", |_local| SelfWake(BATCH))))?;
+    Ok(Subject::new("**a future that wakes itself**", sample))
+}
+
+fn our_yield() -> Result<Subject<'static>> {
+    let sample = on_our_loop(|cx| {
+        let yielding = cx.spawn("yield", async move |local| {
+            for _ in 0..BATCH {
+                local.yield_now().await;
+            }
+        });
+        drop(yielding);
+    })?;
+    Ok(Subject::new("**`yield_now`**", sample))
+}
+
+fn our_spawn() -> Result<Subject<'static>> {
+    let sample = on_our_loop(|cx| {
+        for number in 0..BATCH as u64 {
+            drop(cx.spawn("spawned", async move |_local| add(number)));
+        }
+    })?;
+    Ok(Subject::new("**`spawn` and run**", sample))
 }
 
 fn tokio_runtime() -> Result<tokio::runtime::Runtime> {
@@ -143,9 +181,12 @@ fn static_executor_spawn() -> Subject<'static> {
 pub(super) fn run(effort: Effort, report: &mut Report) -> Result<()> {
     let subjects = vec![
         ours::again()?,
+        our_self_wake()?,
         tokio_self_wake()?,
+        our_yield()?,
         tokio_yield()?,
         executor_yield(),
+        our_spawn()?,
         tokio_spawn()?,
         tokio_spawn_send()?,
         executor_spawn(),
@@ -156,7 +197,7 @@ pub(super) fn run(effort: Effort, report: &mut Report) -> Result<()> {
         "Samples of {BATCH}: polls of one future that goes to the back of the queue each time, or futures that \
          are spawned, polled once and gone."
     );
-    let mut section = Section::new("A future", text, &["what", "ns", "the first"]);
+    let mut section = Section::new("A future", text, &["what", "ns", "beside the first"]);
     let Some(first) = columns.first() else { return Ok(()) };
     for column in &columns {
         section.row(&column.name, [figure(column.median()), times(column.ratio(first))]);
