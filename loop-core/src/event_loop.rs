@@ -178,15 +178,18 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             {
                 return Ok(StopReason::Deadline);
             }
-            // While it shuts down, the deadline decides, and not the exit rule.
-            let may_end = self.core.shutdown.running().is_none();
-            if may_end && !self.exits_in_turn && self.core.scheduler.is_drained() && !self.has_news() {
+            if !self.exits_in_turn && self.may_end() {
                 return Ok(StopReason::Drained);
             }
-            if self.whole_turn()? == Flow::Exit && may_end {
+            if self.whole_turn()? == Flow::Exit {
                 return Ok(StopReason::Drained);
             }
         }
+    }
+
+    /// Whether the exit rule ends the run now. While the loop shuts down, the deadline decides, and not this rule.
+    fn may_end(&self) -> bool {
+        self.core.shutdown.running().is_none() && self.core.scheduler.is_drained() && !self.has_news()
     }
 
     /// One turn: [`tick`](Self::tick), then [`auto_tick`](Self::auto_tick), recorded as one tick.

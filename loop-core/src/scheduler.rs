@@ -5,10 +5,12 @@
 //! [`EventLoop`](crate::EventLoop) makes the calls, and records each argument that came from outside.
 
 mod pending;
+mod timer_handle;
 mod timers;
 
 pub(crate) use pending::name as name_of;
-pub use timers::{Delay, Due, TimerEntry, TimerGone};
+pub use timer_handle::TimerHandle;
+pub use timers::{Delay, Due, Refreshed, TimerEntry, TimerGone};
 
 use std::time::Duration;
 
@@ -27,6 +29,7 @@ use crate::queue::tasks::{Next, Tasks};
 use crate::task::body::Body;
 use crate::task::{TagOf, Task, tag};
 use crate::timer::TimerQueue;
+use timer_handle::Released;
 
 /// A callback of the deferred queue: true keeps it for the next drain.
 pub type DeferredCallback<T> = Box<dyn FnMut(&mut Context<'_, T>) -> bool>;
@@ -63,8 +66,8 @@ pub struct Scheduler<T: Task> {
     microtasks: Microtasks<T>,
     /// What runs after the microtasks.
     deferred: Deferred<DeferredCallback<T>>,
-    /// Something may be in one of the two: what a task looks at instead of both.
-    may_drain: bool,
+    /// Something may be in one of the two, or futures are in use: what a task looks at instead of all of them.
+    attention: bool,
     /// What runs before the next poll.
     pub immediates: Immediates<T>,
     /// References that no queue counts.
@@ -72,6 +75,8 @@ pub struct Scheduler<T: Task> {
     /// When to collect.
     pub gc: GcController,
     timers: TimerQueue<TimerEntry<T>>,
+    /// Timers that fired and whose handles went since.
+    released: Released,
     after_loop: Vec<Queued<T>>,
     policy: Policy,
     /// The tags of [`Task::TAGS`].
@@ -92,11 +97,12 @@ impl<T: Task> Scheduler<T> {
             tasks: Tasks::new(),
             microtasks: Microtasks::new(policy.microtasks_per_checkpoint),
             deferred: Deferred::new(),
-            may_drain: false,
+            attention: false,
             immediates: Immediates::new(),
             refs: KeepAlive::new(),
             gc: GcController::new(policy.gc, now),
-            timers: TimerQueue::new(),
+            timers: timers::queue(&policy, now),
+            released: Released::default(),
             after_loop: Vec::new(),
             own_tags: tag::own_tags::<T>(),
             next_task: 1,
@@ -116,6 +122,7 @@ impl<T: Task> Scheduler<T> {
     /// A new tick: its number, from 1. The budget is full again.
     pub fn begin_tick(&mut self) -> u64 {
         self.tick += 1;
+        self.tasks.rewind();
         self.budget_end = self.tasks.taken().wrapping_add(self.policy.tasks_per_tick.max(1) as usize);
         self.tick
     }
@@ -285,7 +292,7 @@ impl<T: Task> Scheduler<T> {
     /// The same, to change it.
     #[inline]
     pub const fn microtasks_mut(&mut self) -> &mut Microtasks<T> {
-        self.may_drain = true;
+        self.attention = true;
         &mut self.microtasks
     }
 
@@ -298,21 +305,27 @@ impl<T: Task> Scheduler<T> {
     /// The same, to change it.
     #[inline]
     pub const fn deferred_mut(&mut self) -> &mut Deferred<DeferredCallback<T>> {
-        self.may_drain = true;
+        self.attention = true;
         &mut self.deferred
     }
 
-    /// Whether a drain may find something; exact after [`needs_drain`](Self::needs_drain).
+    /// Whether a task may have left something to do, and has to look.
     #[inline]
-    #[must_use]
-    pub const fn may_drain(&self) -> bool {
-        self.may_drain
+    pub(crate) const fn attention(&self) -> bool {
+        self.attention
+    }
+
+    /// Says whether later tasks have to look too, where a drain finds nothing.
+    #[inline]
+    pub(crate) fn attend(&mut self, always: bool) {
+        self.attention = always || self.needs_drain();
     }
 
     /// Whether a drain would find something.
-    pub fn needs_drain(&mut self) -> bool {
-        self.may_drain = !self.microtasks.is_empty() || !self.deferred.is_empty();
-        self.may_drain
+    #[inline]
+    #[must_use]
+    pub fn needs_drain(&self) -> bool {
+        !self.microtasks.is_empty() || !self.deferred.is_empty()
     }
 
     /// Whether something is queued that could run at once.
@@ -326,7 +339,7 @@ impl<T: Task> Scheduler<T> {
 
     /// How long the next poll may wait. `watches_heap` brings the GC controller's timers in.
     #[must_use]
-    pub fn plan_poll(&self, now: Timestamp, outside: Outside, watches_heap: bool) -> PollPlan {
+    pub fn plan_poll(&mut self, now: Timestamp, outside: Outside, watches_heap: bool) -> PollPlan {
         if self.has_work()
             || outside.posted
             || outside.signals

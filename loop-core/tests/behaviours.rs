@@ -40,11 +40,15 @@ mod rebuild;
 #[cfg(test)]
 mod recording;
 #[cfg(test)]
+mod script_timers;
+#[cfg(test)]
 mod shutdown;
 #[cfg(test)]
 mod signals;
 #[cfg(test)]
 mod tick;
+#[cfg(test)]
+mod timer_handles;
 #[cfg(test)]
 mod timers;
 #[cfg(test)]

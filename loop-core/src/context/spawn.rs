@@ -30,6 +30,7 @@ impl<T: Task> Context<'_, T> {
     /// The handle for futures and whatever else lives on the loop's thread.
     pub fn local(&mut self) -> LocalHandle<T> {
         self.core.futures.in_use = true;
+        self.core.scheduler.attend(true);
         LocalHandle::new(Rc::clone(&self.core.futures.local))
     }
 

@@ -34,7 +34,7 @@ const SLOTS_KEPT: usize = 16_384;
 pub struct Fifo<E> {
     /// A power of two of them.
     slots: Vec<Option<E>>,
-    /// Counts what was taken: the first entry is here, modulo the slots.
+    /// Counts what was taken since the last rewind: the first entry is here, modulo the slots.
     head: usize,
     /// Counts what was added.
     tail: usize,
@@ -92,7 +92,15 @@ impl<E> Fifo<E> {
         }
     }
 
-    /// Entries that were ever taken, modulo `usize`.
+    /// Begins at the first slot again, where nothing waits: what was used last is still in the cache. The count of
+    /// what was [`taken`](Self::taken) begins again too.
+    pub fn rewind(&mut self) {
+        if self.is_empty() {
+            (self.head, self.tail) = (0, 0);
+        }
+    }
+
+    /// Entries that were taken since the last rewind, modulo `usize`.
     #[inline]
     #[must_use]
     pub const fn taken(&self) -> usize {

@@ -108,7 +108,13 @@ impl<T> Tasks<T> {
         self.entries.len()
     }
 
-    /// Tasks that were ever taken, modulo `usize`.
+    /// As [`Fifo::rewind`].
+    pub(crate) fn rewind(&mut self) {
+        self.entries.rewind();
+        self.notes.rewind();
+    }
+
+    /// Tasks that were taken since the last rewind, modulo `usize`.
     #[inline]
     pub(crate) const fn taken(&self) -> usize {
         self.entries.taken()
