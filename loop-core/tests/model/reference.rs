@@ -382,7 +382,7 @@ impl Model {
         }
         let told: Vec<_> = ready.into_iter().filter(|source| self.sources[*source].registered).collect();
         let mut told = told.into_iter();
-        while let Some(source) = told.next() {
+        for source in told.by_ref() {
             self.sources[source].ready = [false; 2];
             if !self.sources[source].registered {
                 continue;
