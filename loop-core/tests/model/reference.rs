@@ -219,11 +219,8 @@ impl Model {
                 Step::LastDrain => self.drain(),
                 Step::Exit if self.is_drained() && !self.has_news() => return Some(Ended::Drained),
                 Step::Releases => self.holds -= std::mem::take(&mut self.releases_later),
-                Step::Poll => {
-                    if !self.poll() {
-                        return Some(Ended::Stuck);
-                    }
-                }
+                Step::Poll if !self.poll() => return Some(Ended::Stuck),
+                Step::Poll => {}
                 Step::Io => self.call_sources(),
                 Step::Timers => self.fire(),
                 Step::AfterLoop => self.run_after_loop(),
@@ -385,7 +382,7 @@ impl Model {
         }
         let told: Vec<_> = ready.into_iter().filter(|source| self.sources[*source].registered).collect();
         let mut told = told.into_iter();
-        while let Some(source) = told.next() {
+        for source in told.by_ref() {
             self.sources[source].ready = [false; 2];
             if !self.sources[source].registered {
                 continue;
