@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::mpsc;
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
@@ -102,6 +103,33 @@ const INTERVAL: Duration = RunLoop::<Counting>::INTERVAL;
 fn run_for(world: &mut World, time: Duration) {
     world.lp.with(|cx| cx.set_timeout(time, Builtin::once("end", |_| ())));
     assert_eq!(world.lp.run().unwrap(), StopReason::Drained);
+}
+
+/// Another thread asks the foreign loop by `send`, and asks again when it was answered: nothing but the wake-up of
+/// the one question brings the host back. Stops the host in the end.
+fn answer_one_at_a_time(
+    host: &mut EventLoop<Builtin>,
+    send: impl Fn(Box<dyn FnOnce() + Send>) + Send + 'static,
+) {
+    const QUESTIONS: u32 = 3000;
+    let done = host.handle();
+    let asker = thread::spawn(move || {
+        let (answer, answered) = mpsc::channel();
+        for question in 0..QUESTIONS {
+            // Now the host is still awake, now it waits.
+            (0..question % 500).for_each(|_| std::hint::spin_loop());
+            let answer = answer.clone();
+            send(Box::new(move || answer.send(()).unwrap()));
+            if answered.recv_timeout(Duration::from_secs(20)).is_err() {
+                done.stop();
+                return question;
+            }
+        }
+        done.stop();
+        QUESTIONS
+    });
+    assert_eq!(host.run().unwrap(), StopReason::Stopped);
+    assert_eq!(asker.join().unwrap(), QUESTIONS, "one was never answered");
 }
 
 #[test]

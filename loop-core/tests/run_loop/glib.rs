@@ -144,6 +144,19 @@ fn r06_what_the_pumping_thread_sends_to_glib_itself_is_noticed() {
 }
 
 #[test]
+fn r06_no_wake_up_of_glib_is_lost() {
+    let Some(glib) = glib() else { return };
+    let mut host = EventLoop::<Builtin>::new().unwrap();
+    host.with(|cx| {
+        cx.hold("the other thread");
+        RunLoop::new(glib.clone()).run_ready(cx)
+    })
+    .unwrap();
+    let handle = glib.handle().unwrap();
+    super::answer_one_at_a_time(&mut host, move |answer| handle.invoke(answer));
+}
+
+#[test]
 fn r06_a_context_that_goes_silent_costs_no_pump() {
     let Some(glib) = glib() else { return };
     let mut host = EventLoop::<Builtin>::new().unwrap();

@@ -49,12 +49,12 @@ fn ends(host: &EventLoop<Builtin>, ran: &Rc<Cell<u32>>) -> Builtin {
 
 #[test]
 fn r01_a_pump_waits_for_the_second_loop_and_no_longer_than_it_was_told() {
+    let start = monotonic_now();
     let ran = Rc::new(Cell::new(0));
     let seen = Rc::clone(&ran);
     let inner = inner(move |cx| {
         cx.set_timeout(ms(30), Builtin::once("timer", move |_| seen.set(1)));
     });
-    let start = monotonic_now();
     assert!(!inner.pump(Duration::ZERO).unwrap());
     assert!(!inner.pump(Duration::from_micros(2500)).unwrap());
     assert!(monotonic_now().ns_since(start) >= 2_500_000);
@@ -162,6 +162,17 @@ fn r06_a_pump_by_hand_takes_nothing_from_a_run_by_readiness() {
     assert_eq!(host.run().unwrap(), StopReason::Drained);
     poster.join().unwrap();
     assert_eq!(ran.get(), 1);
+}
+
+#[test]
+fn r06_no_wake_up_of_the_second_loop_is_lost() {
+    let (mut host, inner) = (host(), inner(|_| ()));
+    host.with(|cx| inner.run_ready(cx)).unwrap();
+    let posts_to = inner.with(|inner| inner.handle()).unwrap();
+    let send = move |answer: Box<dyn FnOnce() + Send>| {
+        posts_to.post(Builtin::remote("asked", move |_| answer())).unwrap();
+    };
+    super::answer_one_at_a_time(&mut host, send);
 }
 
 #[test]
