@@ -42,6 +42,8 @@ mod rebuild;
 #[cfg(test)]
 mod recording;
 #[cfg(test)]
+mod self_pipe;
+#[cfg(test)]
 mod shutdown;
 #[cfg(test)]
 mod signals;

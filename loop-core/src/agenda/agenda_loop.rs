@@ -214,7 +214,7 @@ impl<T: Task> AgendaLoopBuilder<T> {
         let self_pipe = self_pipe.agenda(agenda.handle()).processes(processes.clone(), at_once, on_end);
         let commands = event_loop.with(|cx| {
             for (signo, label) in [(SIGINT, "signal INT"), (SIGTERM, "signal TERM")] {
-                cx.on_signal(signo, wrap(Any::repeat(label, Context::stop)))?;
+                cx.on_signal(signo, wrap(Any::repeat(label, |cx| cx.stop())))?;
             }
             self_pipe.open(cx)
         })?;
