@@ -2,7 +2,7 @@
 
 mod collect;
 mod end;
-mod kit;
+pub(crate) mod kit;
 mod with_loop;
 
 use std::sync::mpsc::channel;

@@ -50,6 +50,8 @@ mod run_loop;
 #[cfg(test)]
 mod script_timers;
 #[cfg(test)]
+mod self_pipe;
+#[cfg(test)]
 mod shutdown;
 #[cfg(test)]
 mod signals;

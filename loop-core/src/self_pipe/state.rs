@@ -25,6 +25,9 @@ const COLLECT_WITHIN: Duration = Duration::from_millis(100);
 type OnDump<T> = Box<dyn FnMut(&mut Context<'_, T>, &Report)>;
 type OnUnknown<T> = Box<dyn FnMut(&mut Context<'_, T>, u8)>;
 
+/// Hears how a collection ended.
+type Hear = Arc<dyn Fn(&Result<(), CollectError>) + Send + Sync>;
+
 /// What the builder gathers.
 pub(super) struct State<T: Task> {
     wrap: Wrap<T>,
@@ -39,7 +42,7 @@ pub(super) struct State<T: Task> {
 /// How a collection goes.
 pub(super) struct Collector {
     pub(super) collect: Arc<dyn Fn() + Send + Sync>,
-    pub(super) hear: Arc<dyn Fn(&Result<(), CollectError>) + Send + Sync>,
+    pub(super) hear: Hear,
     pub(super) bound: Duration,
 }
 
