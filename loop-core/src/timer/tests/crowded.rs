@@ -13,7 +13,7 @@ fn dice(seed: u64) -> impl FnMut(u64) -> u64 {
 
 /// Armings in the wheel, those included that do not stand.
 fn waiting(timers: &TimerQueue<u32>) -> usize {
-    let Waiting::ByDue(waiting) = &timers.waiting else { unreachable!("the default") };
+    let Store::ByDue(waiting) = &timers.waiting else { unreachable!("the default") };
     waiting.wheel.len()
 }
 
@@ -89,5 +89,5 @@ fn places_are_used_again() {
         }
         fire(&mut timers, now);
     }
-    assert!(timers.entries.len() <= 66, "{} places", timers.entries.len());
+    assert!(timers.slab.len() <= 66, "{} places", timers.slab.len());
 }
