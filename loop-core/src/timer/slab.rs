@@ -9,7 +9,9 @@ const UNARMED: u64 = 0;
 /// The sequence of a place that has no timer.
 const FREE: u64 = u64::MAX;
 
+/// In whole cache lines, so that no timer lies across more of them than it needs.
 #[derive(Debug)]
+#[repr(align(64))]
 struct Place<E> {
     id: u64,
     due: u64,

@@ -175,8 +175,8 @@ impl Wheel {
 #[cfg(test)]
 #[cfg(not(loom))]
 impl Wheel {
-    /// Armings in it, those included that do not stand.
-    pub(super) fn len(&self) -> usize {
-        self.levels.iter().flatten().flat_map(|level| &level.slots).map(Bag::len).sum()
+    /// How many armings each slot has, those included that do not stand.
+    pub(super) fn lengths(&self) -> impl Iterator<Item = usize> {
+        self.levels.iter().flatten().flat_map(|level| &level.slots).map(Bag::len)
     }
 }

@@ -11,10 +11,14 @@ fn dice(seed: u64) -> impl FnMut(u64) -> u64 {
     }
 }
 
+fn by_due(timers: &TimerQueue<u32>) -> &ByDue {
+    let Store::ByDue(waiting) = &timers.waiting else { unreachable!("the default") };
+    waiting
+}
+
 /// Armings in the wheel, those included that do not stand.
 fn waiting(timers: &TimerQueue<u32>) -> usize {
-    let Store::ByDue(waiting) = &timers.waiting else { unreachable!("the default") };
-    waiting.wheel.len()
+    by_due(timers).wheel.lengths().sum()
 }
 
 #[test]
@@ -75,6 +79,23 @@ fn a_timer_that_is_armed_again_and_again_leaves_nothing_behind() {
         assert!(timers.rearm(timer, at((1 << 40) + n), None));
     }
     assert!(waiting(&timers) < 64, "{} armings", waiting(&timers));
+}
+
+#[test]
+fn a_crowded_slot_is_spread_when_its_time_comes() {
+    let mut timers = TimerQueue::new();
+    for n in 0..1_000 {
+        timers.arm(at((1 << 40) + (n << 20)), None, 0);
+    }
+    assert_eq!(by_due(&timers).wheel.lengths().max().unwrap(), 1_000, "far away all are in one slot");
+    timers.advance(at((1 << 40) - 1));
+    assert_eq!(
+        by_due(&timers).wheel.lengths().max().unwrap(),
+        1_000,
+        "and stay there until the time comes into it"
+    );
+    fire(&mut timers, (1 << 40) + (500 << 20));
+    assert_eq!((timers.len(), by_due(&timers).wheel.lengths().max().unwrap()), (499, 16));
 }
 
 #[test]
