@@ -74,7 +74,7 @@ pub use keep_alive::Pending;
 pub use owner::{Failure, OnError};
 pub use policy::Policy;
 pub use queue::concurrent::Closed;
-pub use scheduler::Scheduler;
+pub use scheduler::{Scheduler, TimerHandle};
 pub use shutdown::{OnShutdown, Shutdown, ShutdownReport};
 pub use task::tag::TagOf;
 pub use task::{Any, AnyRemote, Builtin, BuiltinRemote, Task};

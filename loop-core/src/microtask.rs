@@ -26,6 +26,13 @@ impl<T> Microtasks<T> {
         self.queue.push(task);
     }
 
+    /// Whether a checkpoint ends only when none is left.
+    #[inline]
+    #[must_use]
+    pub const fn is_unbounded(&self) -> bool {
+        self.budget.is_none()
+    }
+
     /// Starts a checkpoint.
     #[inline]
     pub fn begin_checkpoint(&mut self) {
@@ -43,10 +50,10 @@ impl<T> Microtasks<T> {
         may
     }
 
-    /// The next one.
+    /// The next one, while the checkpoint may run another.
     #[inline]
-    pub fn pop(&mut self) -> Option<T> {
-        self.queue.pop()
+    pub fn take(&mut self) -> Option<T> {
+        if self.is_empty() || !self.spend() { None } else { self.queue.pop() }
     }
 
     /// Those that wait.

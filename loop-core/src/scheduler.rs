@@ -5,10 +5,12 @@
 //! [`EventLoop`](crate::EventLoop) makes the calls, and records each argument that came from outside.
 
 mod pending;
+mod timer_handle;
 mod timers;
 
 pub(crate) use pending::name as name_of;
-pub use timers::{Delay, Due, TimerEntry, TimerGone};
+pub use timer_handle::TimerHandle;
+pub use timers::{Delay, Due, Refreshed, TimerEntry, TimerGone};
 
 use std::time::Duration;
 
@@ -27,6 +29,7 @@ use crate::queue::tasks::{Next, Tasks};
 use crate::task::body::Body;
 use crate::task::{TagOf, Task, tag};
 use crate::timer::TimerQueue;
+use timer_handle::Released;
 
 /// A callback of the deferred queue: true keeps it for the next drain.
 pub type DeferredCallback<T> = Box<dyn FnMut(&mut Context<'_, T>) -> bool>;
@@ -72,6 +75,8 @@ pub struct Scheduler<T: Task> {
     /// When to collect.
     pub gc: GcController,
     timers: TimerQueue<TimerEntry<T>>,
+    /// Timers that fired and whose handles went since.
+    released: Released,
     after_loop: Vec<Queued<T>>,
     policy: Policy,
     /// The tags of [`Task::TAGS`].
@@ -96,7 +101,8 @@ impl<T: Task> Scheduler<T> {
             immediates: Immediates::new(),
             refs: KeepAlive::new(),
             gc: GcController::new(policy.gc, now),
-            timers: TimerQueue::new(),
+            timers: timers::queue(&policy, now),
+            released: Released::default(),
             after_loop: Vec::new(),
             own_tags: tag::own_tags::<T>(),
             next_task: 1,
@@ -333,7 +339,7 @@ impl<T: Task> Scheduler<T> {
 
     /// How long the next poll may wait. `watches_heap` brings the GC controller's timers in.
     #[must_use]
-    pub fn plan_poll(&self, now: Timestamp, outside: Outside, watches_heap: bool) -> PollPlan {
+    pub fn plan_poll(&mut self, now: Timestamp, outside: Outside, watches_heap: bool) -> PollPlan {
         if self.has_work()
             || outside.posted
             || outside.signals

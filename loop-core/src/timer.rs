@@ -3,23 +3,46 @@
 //! Timers are ordered by (due, arming sequence): equal due times fire in the order they were armed, and one
 //! that is armed again goes behind its peers. A pass fires what was due at one reading of the clock *and*
 //! armed before the pass began, so a zero-delay timer that its own callback arms again waits for the next
-//! pass and starves nobody. How the order is kept is the business of `timer::order` alone.
+//! pass and starves nobody. [`Order::Arming`] is the other order, QuickJS's: what was armed first and is due.
 //!
 //! A timer's life: [`arm`](TimerQueue::arm) → [`pop_due`](TimerQueue::pop_due) (it fires: its callback may
-//! arm it again or clear it) → [`finish`](TimerQueue::finish) (an interval is armed again, a one-shot is gone).
+//! arm it again or clear it) → [`finish`](TimerQueue::finish) (an interval is armed again, a one-shot is gone) or
+//! [`park`](TimerQueue::park) (a one-shot stays, unarmed, to be armed again).
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `timer.rs` | the queue: what a timer's life is, whatever the order |
+//! | `timer/key.rs` | the key of a timer |
+//! | `timer/fired.rs` | what the queue answers |
+//! | `timer/nodes.rs` | where timers are kept |
+//! | `timer/wheel.rs`, `timer/bag.rs` | due order: a hierarchical wheel; what a slot of it holds |
+//! | `timer/line.rs` | arming order |
+//! | `timer/script.rs` | the delays of scripts |
+//! | `timer/due.rs` | due order: the wheel, and what the running pass took from it, sorted |
 
-mod order;
+mod bag;
+mod due;
+mod fired;
+mod key;
+mod line;
+mod nodes;
+mod script;
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests;
+mod wheel;
 
-use std::collections::HashMap;
-use std::fmt;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
 use loop_probes::ids::{TimerId, Timestamp};
-use order::{Key, Order};
+
+use due::ByDue;
+pub use fired::{Armed, Finished, Fired, Pass};
+pub use key::Timer;
+use line::Line;
+use nodes::{Arming, Nodes};
+pub use script::{DELAY_MS_MAX, DelayWarning, ScriptDelay};
 
 /// The end of time: a timer that is due then never fires. So a delay that overflows the clock is never early.
 pub const NEVER: Timestamp = Timestamp(u64::MAX);
@@ -28,34 +51,6 @@ pub const NEVER: Timestamp = Timestamp(u64::MAX);
 #[must_use]
 pub fn due_after(now: Timestamp, delay: Duration) -> Timestamp {
     now.plus_ns(u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX))
-}
-
-/// The key of a timer, as arming it gave it out: its id, and where the loop keeps it. Once the timer is gone the
-/// place may be another's; the key then names nobody, and whoever asks with it is told that the timer is gone.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Timer {
-    id: TimerId,
-    slot: u32,
-}
-
-impl Timer {
-    /// Its id, which traces know it by: counts up from 1, is never used again, stays when it is armed again.
-    #[must_use]
-    pub const fn id(self) -> TimerId {
-        self.id
-    }
-}
-
-impl fmt::Display for Timer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.id, f)
-    }
-}
-
-impl fmt::Debug for Timer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Timer").field(&self.id.0).finish()
-    }
 }
 
 /// All timers of a loop, each with a value of the caller's (what it runs). See the [module](self).
@@ -71,8 +66,8 @@ impl fmt::Debug for Timer {
 /// let mut timers = TimerQueue::new();
 /// let timer = timers.arm(due_after(start, Duration::from_millis(5)), None, "hello");
 /// let now = timers.next_due().expect("a timer is armed");
-/// let mut pass = timers.begin_pass(now);
-/// while let Some(fired) = timers.pop_due(&mut pass) {
+/// let pass = timers.begin_pass(now);
+/// while let Some(fired) = timers.pop_due(&pass) {
 ///     assert_eq!(timers.value(fired.timer), Some(&"hello"));
 ///     assert!(matches!(timers.finish(timer, now), Finished::Done("hello")));
 /// }
@@ -80,83 +75,77 @@ impl fmt::Debug for Timer {
 /// ```
 #[derive(Debug)]
 pub struct TimerQueue<T> {
-    order: Order,
-    timers: HashMap<TimerId, Entry<T>>,
+    nodes: Nodes,
+    /// What the nodes' timers are beside their times, by node.
+    entries: Vec<Entry<T>>,
+    waiting: Waiting,
+    /// Passes begun. Only the last one gives timers out.
+    passes: u64,
     next_id: u64,
     next_sequence: u64,
+    existing: usize,
     referenced: usize,
+}
+
+/// In which order due timers fire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// By due time, equal ones in the order in which they were armed: a timing wheel, all operations O(1) amortised.
+    #[default]
+    Due,
+    /// In the order in which they were armed, whatever is due (QuickJS). Each firing looks through the timers from
+    /// the first on, so it is O(n): meant for one firing a turn.
+    Arming,
+}
+
+/// How the armed timers wait.
+#[derive(Debug)]
+enum Waiting {
+    ByDue(Box<ByDue>),
+    ByArming(Line),
 }
 
 #[derive(Debug)]
 struct Entry<T> {
-    /// Where it stands in the order; `None` while it fires.
-    key: Option<Key>,
+    /// `None`: there is no timer.
+    value: Option<T>,
     period_ns: Option<NonZeroU64>,
     referenced: bool,
-    value: T,
-}
-
-/// One pass over the due timers: one reading of the clock, and only what was armed before it began.
-#[derive(Debug)]
-pub struct Pass {
-    now: Timestamp,
-    armed_before: u64,
-    last: Option<Key>,
-}
-
-/// A timer fires. Its callback runs next, then [`TimerQueue::finish`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fired {
-    /// Which.
-    pub timer: Timer,
-    /// When it was due.
-    pub due: Timestamp,
-    /// The pass's reading of the clock. The timer lag is this less `due`.
-    pub fired: Timestamp,
-    /// Whole periods that a late interval skips: the lag over the period, rounded down.
-    pub skipped: u64,
-    /// The period of an interval.
-    pub period_ns: Option<NonZeroU64>,
-    /// It keeps the loop alive.
-    pub referenced: bool,
-}
-
-/// An armed timer, as a snapshot lists it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Armed<'a, T> {
-    /// Which.
-    pub timer: Timer,
-    /// When it is due.
-    pub due: Timestamp,
-    /// The period of an interval.
-    pub period_ns: Option<NonZeroU64>,
-    /// It keeps the loop alive.
-    pub referenced: bool,
-    /// What it was armed with.
-    pub value: &'a T,
-}
-
-/// What became of a timer that fired.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finished<T> {
-    /// It was a one-shot and is gone: its value comes back.
-    Done(T),
-    /// It is armed, as an interval or because its callback armed it; due then.
-    Armed(Timestamp),
-    /// It is gone: its callback cleared it.
-    Cleared,
+    /// It fired and was kept: it counts neither as existing nor as a reference.
+    parked: bool,
 }
 
 impl<T> TimerQueue<T> {
-    /// No timers. The first will be number 1.
+    /// No timers, by [`Order::Due`]. The first will be number 1.
     #[must_use]
     pub fn new() -> Self {
-        Self { order: Order::default(), timers: HashMap::new(), next_id: 1, next_sequence: 0, referenced: 0 }
+        Self::in_order(Order::Due)
+    }
+
+    /// No timers. The first will be number 1.
+    #[must_use]
+    pub fn in_order(order: Order) -> Self {
+        Self {
+            nodes: Nodes::default(),
+            entries: Vec::new(),
+            waiting: match order {
+                Order::Due => Waiting::ByDue(Box::default()),
+                Order::Arming => Waiting::ByArming(Line::default()),
+            },
+            passes: 0,
+            next_id: 1,
+            next_sequence: 1,
+            existing: 0,
+            referenced: 0,
+        }
     }
 
     /// Arms a new timer, referenced. Ids count up and are never used again.
+    #[inline]
     pub fn arm(&mut self, due: Timestamp, period_ns: Option<NonZeroU64>, value: T) -> Timer {
-        self.restore(TimerId(self.next_id), due, period_ns, true, value)
+        let id = self.next_id;
+        self.next_id = id.saturating_add(1);
+        self.insert(id, due, Entry { value: Some(value), period_ns, referenced: true, parked: false })
     }
 
     /// Arms a timer under the id that a record has for it; new ids continue above it. The timers of a snapshot are
@@ -170,77 +159,136 @@ impl<T> TimerQueue<T> {
         referenced: bool,
         value: T,
     ) -> Timer {
-        let key = self.place(id, due);
-        self.next_id = self.next_id.max(id.0.saturating_add(1));
-        self.referenced += usize::from(referenced);
-        self.timers.insert(id, Entry { key: Some(key), period_ns, referenced, value });
-        Timer { id, slot: 0 }
+        self.skip_ids_to(TimerId(id.0.saturating_add(1)));
+        self.insert(id.0, due, Entry { value: Some(value), period_ns, referenced, parked: false })
     }
 
-    /// Puts `timer` into the order, behind everything that is due at the same time.
-    fn place(&mut self, timer: TimerId, due: Timestamp) -> Key {
-        let key = Key { due, sequence: self.next_sequence };
+    #[inline]
+    fn insert(&mut self, id: u64, due: Timestamp, entry: Entry<T>) -> Timer {
+        let slot = self.nodes.take(id);
+        self.existing += 1;
+        self.referenced += usize::from(entry.referenced);
+        match self.entries.get_mut(slot as usize) {
+            Some(place) => *place = entry,
+            None => self.entries.push(entry),
+        }
+        self.wait(slot, due);
+        Timer { id: TimerId(id), slot }
+    }
+
+    /// Lets the timer wait until it is due, behind everything that is due at the same time.
+    #[inline]
+    fn wait(&mut self, slot: u32, due: Timestamp) {
+        let arming = self.nodes.arm(slot, due.0, self.next_sequence);
         self.next_sequence += 1;
-        self.order.insert(key, timer);
-        key
+        match &mut self.waiting {
+            Waiting::ByDue(waiting) => waiting.push(&self.nodes, arming),
+            Waiting::ByArming(line) => line.push(arming),
+        }
     }
 
-    /// Arms `timer` again, whether it is armed or its callback runs now: behind its peers, with its value and
-    /// reference as they are. False: there is no such timer.
+    /// Takes back the arming of a timer that may be armed.
+    #[inline]
+    fn disarm(&mut self, slot: u32) {
+        let Some(arming) = self.nodes.arming(slot) else { return };
+        self.nodes.disarm(slot);
+        match &mut self.waiting {
+            Waiting::ByDue(waiting) => waiting.lose(arming),
+            Waiting::ByArming(line) => line.lose(&self.nodes),
+        }
+    }
+
+    #[inline]
+    fn entry(&self, timer: Timer) -> Option<&Entry<T>> {
+        self.nodes.is(timer.slot, timer.id.0).then(|| &self.entries[timer.slot as usize])
+    }
+
+    #[inline]
+    fn entry_mut(&mut self, timer: Timer) -> Option<&mut Entry<T>> {
+        self.nodes.is(timer.slot, timer.id.0).then(|| &mut self.entries[timer.slot as usize])
+    }
+
+    /// Arms `timer` again, whether it is armed, is parked, or its callback runs now: behind its peers, with its
+    /// value and reference as they are. False: there is no such timer.
     pub fn rearm(&mut self, timer: Timer, due: Timestamp, period_ns: Option<NonZeroU64>) -> bool {
-        let Some(entry) = self.timers.get(&timer.id) else { return false };
-        if let Some(key) = entry.key {
-            self.order.remove(key);
+        let Some(entry) = self.entry_mut(timer) else { return false };
+        entry.period_ns = period_ns;
+        if std::mem::take(&mut entry.parked) {
+            let referenced = entry.referenced;
+            self.existing += 1;
+            self.referenced += usize::from(referenced);
         }
-        let key = self.place(timer.id, due);
-        if let Some(entry) = self.timers.get_mut(&timer.id) {
-            (entry.key, entry.period_ns) = (Some(key), period_ns);
-        }
+        self.disarm(timer.slot);
+        self.wait(timer.slot, due);
         true
     }
 
-    /// Removes `timer`, whether it is armed or its callback runs now: it never fires again. Its value comes
-    /// back; `None`: there is no such timer.
+    /// Removes `timer`, whether it is armed, is parked, or its callback runs now: it never fires again. Its value
+    /// comes back; `None`: there is no such timer.
+    #[inline]
     pub fn clear(&mut self, timer: Timer) -> Option<T> {
-        let entry = self.timers.remove(&timer.id)?;
-        if let Some(key) = entry.key {
-            self.order.remove(key);
+        let entry = self.entry_mut(timer)?;
+        let value = entry.value.take();
+        let (exists, referenced) = (!entry.parked, entry.referenced && !entry.parked);
+        self.existing -= usize::from(exists);
+        self.referenced -= usize::from(referenced);
+        self.disarm(timer.slot);
+        self.nodes.free(timer.slot);
+        value
+    }
+
+    /// When the first timer is due; `None` where none ever will be. Exact; it may tidy up, and is O(1) amortised
+    /// ([`Order::Due`]).
+    #[inline]
+    pub fn next_due(&mut self) -> Option<Timestamp> {
+        let due = match &mut self.waiting {
+            Waiting::ByDue(waiting) => waiting.next_due(&self.nodes),
+            Waiting::ByArming(line) => line.min(&self.nodes).map(|arming| arming.due),
+        };
+        due.map(Timestamp).filter(|due| *due < NEVER)
+    }
+
+    /// Takes note of the time, so that the wheel stays fine where timers are: for the turns in which none is due.
+    #[inline]
+    pub fn advance(&mut self, now: Timestamp) {
+        if let Waiting::ByDue(waiting) = &mut self.waiting {
+            waiting.advance(&self.nodes, now.0);
         }
-        self.referenced -= usize::from(entry.referenced);
-        Some(entry.value)
     }
 
-    /// When the first timer is due; `None` where none ever will be.
-    #[must_use]
-    pub fn next_due(&self) -> Option<Timestamp> {
-        self.order.first().map(|key| key.due).filter(|due| *due < NEVER)
-    }
-
-    /// A pass over what is due at `now` and armed by now.
-    #[must_use]
-    pub fn begin_pass(&self, now: Timestamp) -> Pass {
-        Pass { now, armed_before: self.next_sequence, last: None }
+    /// A pass over what is due at `now` and armed by now. An earlier pass is over: what it did not give out is
+    /// armed as before.
+    pub fn begin_pass(&mut self, now: Timestamp) -> Pass {
+        self.passes += 1;
+        if let Waiting::ByDue(waiting) = &mut self.waiting {
+            waiting.begin_pass(&self.nodes, now.0, self.next_sequence);
+        }
+        Pass { now, armed_before: self.next_sequence, number: self.passes }
     }
 
     /// The next due timer of `pass`, `None` at its end. The timer counts as existing, and as referenced, until
     /// [`finish`](Self::finish).
-    pub fn pop_due(&mut self, pass: &mut Pass) -> Option<Fired> {
-        let (key, id) = self
-            .order
-            .after(pass.last)
-            .take_while(|(key, _)| key.due <= pass.now && key.due < NEVER)
-            .find(|(key, _)| key.sequence < pass.armed_before)?;
-        pass.last = Some(key);
-        self.order.remove(key);
-        let timer = Timer { id, slot: 0 };
-        let entry = self.timers.get_mut(&timer.id)?;
-        entry.key = None;
-        let lag_ns = pass.now.ns_since(key.due);
+    pub fn pop_due(&mut self, pass: &Pass) -> Option<Fired> {
+        if pass.number != self.passes {
+            return None;
+        }
+        let arming = match &mut self.waiting {
+            Waiting::ByDue(waiting) => waiting.pop(&self.nodes, pass.now.0)?,
+            Waiting::ByArming(line) => {
+                let arming = line.first_due(&self.nodes, pass.now.0, pass.armed_before)?;
+                line.lose(&self.nodes);
+                arming
+            }
+        };
+        let Arming { due, node: slot, .. } = arming;
+        let due = Timestamp(due);
+        self.nodes.disarm(slot);
+        let entry = &self.entries[slot as usize];
         Some(Fired {
-            timer,
-            due: key.due,
+            timer: Timer { id: TimerId(self.nodes.id(slot)), slot },
+            due,
             fired: pass.now,
-            skipped: entry.period_ns.map_or(0, |period| lag_ns / period),
+            skipped: entry.period_ns.map_or(0, |period| pass.now.ns_since(due) / period),
             period_ns: entry.period_ns,
             referenced: entry.referenced,
         })
@@ -249,58 +297,86 @@ impl<T> TimerQueue<T> {
     /// Ends the firing of `timer`, whose callback started at `started`: an interval is armed again, for
     /// `started` + its period, unless its callback armed or cleared it.
     pub fn finish(&mut self, timer: Timer, started: Timestamp) -> Finished<T> {
-        let Some(entry) = self.timers.get(&timer.id) else { return Finished::Cleared };
-        match (entry.key, entry.period_ns) {
-            (Some(key), _) => Finished::Armed(key.due),
+        let Some(entry) = self.entry(timer) else { return Finished::Cleared };
+        match (self.nodes.arming(timer.slot), entry.period_ns) {
+            (Some(arming), _) => Finished::Armed(Timestamp(arming.due)),
             (None, Some(period)) => {
                 let due = started.plus_ns(period.get());
-                self.rearm(timer, due, Some(period));
+                self.wait(timer.slot, due);
                 Finished::Armed(due)
             }
             (None, None) => self.clear(timer).map_or(Finished::Cleared, Finished::Done),
         }
     }
 
+    /// Ends the firing of a one-shot that somebody may arm again: it stays with its value, but no longer counts as
+    /// existing or as a reference, until [`rearm`](Self::rearm) or [`clear`](Self::clear). False, and nothing was
+    /// done: there is no such timer, or it is armed.
+    pub fn park(&mut self, timer: Timer) -> bool {
+        let fires = |entry: &&Entry<T>| !entry.parked && self.nodes.arming(timer.slot).is_none();
+        let Some(referenced) = self.entry(timer).filter(fires).map(|entry| entry.referenced) else {
+            return false;
+        };
+        self.entries[timer.slot as usize].parked = true;
+        self.existing -= 1;
+        self.referenced -= usize::from(referenced);
+        true
+    }
+
+    /// Whether `timer` is parked.
+    #[must_use]
+    pub fn is_parked(&self, timer: Timer) -> bool {
+        self.entry(timer).is_some_and(|entry| entry.parked)
+    }
+
     /// What `timer` was armed with.
     #[must_use]
     pub fn value(&self, timer: Timer) -> Option<&T> {
-        self.timers.get(&timer.id).map(|entry| &entry.value)
+        self.entry(timer).and_then(|entry| entry.value.as_ref())
     }
 
     /// What `timer` was armed with.
     pub fn value_mut(&mut self, timer: Timer) -> Option<&mut T> {
-        self.timers.get_mut(&timer.id).map(|entry| &mut entry.value)
+        self.entry_mut(timer).and_then(|entry| entry.value.as_mut())
+    }
+
+    /// Whether `timer` keeps the loop alive while it is armed; `None`: there is no such timer.
+    #[must_use]
+    pub fn is_referenced(&self, timer: Timer) -> Option<bool> {
+        self.entry(timer).map(|entry| entry.referenced)
     }
 
     /// Whether `timer` is to keep the loop alive. Says whether that is a change; `None`: there is no such timer.
     pub fn set_referenced(&mut self, timer: Timer, referenced: bool) -> Option<bool> {
-        let entry = self.timers.get_mut(&timer.id)?;
+        let entry = self.entry_mut(timer)?;
         let was = std::mem::replace(&mut entry.referenced, referenced);
-        self.referenced = self.referenced - usize::from(was) + usize::from(referenced);
+        if !entry.parked {
+            self.referenced = self.referenced - usize::from(was) + usize::from(referenced);
+        }
         Some(was != referenced)
     }
 
     /// Timers that keep the loop alive, one that fires now included.
     #[must_use]
-    pub fn referenced(&self) -> usize {
+    pub const fn referenced(&self) -> usize {
         self.referenced
     }
 
     /// Timers, one that fires now included.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.timers.len()
+    pub const fn len(&self) -> usize {
+        self.existing
     }
 
     /// No timers.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.timers.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.existing == 0
     }
 
     /// The id that the next new timer gets.
     #[must_use]
-    pub fn next_id(&self) -> TimerId {
+    pub const fn next_id(&self) -> TimerId {
         TimerId(self.next_id)
     }
 
@@ -312,15 +388,18 @@ impl<T> TimerQueue<T> {
     /// The armed timers, in arming order. Sorts: for snapshots and listings, not for every tick.
     #[must_use]
     pub fn armed(&self) -> Vec<Armed<'_, T>> {
-        let mut armed: Vec<_> =
-            self.timers.iter().filter_map(|(timer, entry)| Some((entry.key?, *timer, entry))).collect();
-        armed.sort_unstable_by_key(|(key, ..)| key.sequence);
-        let listed = armed.into_iter().map(|(key, id, entry)| Armed {
-            timer: Timer { id, slot: 0 },
-            due: key.due,
+        let armed = (0..self.nodes.len() as u32).zip(&self.entries).filter_map(|(slot, entry)| {
+            let (arming, value) = (self.nodes.arming(slot)?, entry.value.as_ref()?);
+            Some((arming, entry, value))
+        });
+        let mut armed: Vec<_> = armed.collect();
+        armed.sort_unstable_by_key(|(arming, ..)| arming.sequence);
+        let listed = armed.into_iter().map(|(arming, entry, value)| Armed {
+            timer: Timer { id: TimerId(self.nodes.id(arming.node)), slot: arming.node },
+            due: Timestamp(arming.due),
             period_ns: entry.period_ns,
             referenced: entry.referenced,
-            value: &entry.value,
+            value,
         });
         listed.collect()
     }

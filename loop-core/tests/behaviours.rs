@@ -42,6 +42,8 @@ mod rebuild;
 #[cfg(test)]
 mod recording;
 #[cfg(test)]
+mod script_timers;
+#[cfg(test)]
 mod self_pipe;
 #[cfg(test)]
 mod shutdown;
@@ -49,6 +51,8 @@ mod shutdown;
 mod signals;
 #[cfg(test)]
 mod tick;
+#[cfg(test)]
+mod timer_handles;
 #[cfg(test)]
 mod timers;
 #[cfg(test)]

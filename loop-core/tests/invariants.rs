@@ -63,6 +63,11 @@ fn tasks_run_once(record: &Record) {
                 assert!(matches!(place.queue, Queue::Tasks | Queue::Immediates | Queue::AfterLoop));
             }
             Event::TimerFired { task, .. } => assert!(waiting.insert(task)),
+            // A loop may end without it.
+            Event::ImmediateRef { task, referenced: false } => drop(waiting.remove(&task)),
+            Event::ImmediateRef { task, referenced: true } if !ended.contains(&task) => {
+                waiting.insert(task);
+            }
             Event::TaskRan { task, .. } => {
                 waiting.remove(&task);
                 assert!(ended.insert(task), "{task} ran twice");

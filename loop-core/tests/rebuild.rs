@@ -44,6 +44,7 @@ struct Decided {
     checks: Vec<(GcAction, GcReason)>,
     modes: u32,
     snapshots: u32,
+    armed_again: u32,
 }
 
 /// The state that a snapshot holds; `events` begins with its first part.
@@ -139,9 +140,15 @@ impl Rebuilt {
                 if let Some(key) = self.keys.get(&timer).filter(|key| self.timers.value(**key).is_some()) {
                     assert!(self.timers.rearm(*key, due, period_ns));
                 } else {
-                    let key = self.timers.arm(due, period_ns, tag);
+                    // New, or one that fired and that a handle kept.
+                    let is_kept = self.keys.contains_key(&timer);
+                    let key = match is_kept {
+                        true => self.timers.restore(timer, due, period_ns, true, tag),
+                        false => self.timers.arm(due, period_ns, tag),
+                    };
                     assert_eq!(key.id(), timer);
                     self.keys.insert(timer, key);
+                    self.decided.armed_again += u32::from(is_kept);
                 }
             }
             Event::TimerCleared { timer } => assert!(self.timers.clear(self.keys[&timer]).is_some()),
@@ -151,13 +158,13 @@ impl Rebuilt {
             Event::TimerFired { .. } => self.fired(event),
             Event::Phase { phase: Phase::Timers, .. } => {
                 self.finish();
-                let mut pass = self.pass.take().expect("a timer fired");
-                assert_eq!(self.timers.pop_due(&mut pass), None, "the loop left one out");
+                let pass = self.pass.take().expect("a timer fired");
+                assert_eq!(self.timers.pop_due(&pass), None, "the loop left one out");
             }
             Event::Poll { reason, timeout_ns, .. } => self.polled(reason, timeout_ns),
             Event::TickEnd { .. } => {
-                if let Some(mut due) = self.due.take() {
-                    assert_eq!(self.timers.pop_due(&mut due), None, "the loop fired nothing");
+                if let Some(due) = self.due.take() {
+                    assert_eq!(self.timers.pop_due(&due), None, "the loop fired nothing");
                 }
                 assert_eq!((self.decision, self.mode, self.collecting), (None, None, false));
             }
@@ -206,7 +213,7 @@ impl Rebuilt {
             // Readiness callbacks ran since, and may have armed something that is due already.
             self.pass = Some(self.timers.begin_pass(fired));
         }
-        let pass = self.pass.as_mut().expect("timers fire after a poll");
+        let pass = self.pass.as_ref().expect("timers fire after a poll");
         let popped = self.timers.pop_due(pass).expect("something is due");
         assert_eq!((popped.timer.id(), popped.due, popped.fired), (timer, due, fired));
         assert_eq!((popped.skipped, self.timers.value(popped.timer)), (u64::from(skipped), Some(&tag)));

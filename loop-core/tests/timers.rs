@@ -8,7 +8,7 @@ use loop_core::policy::TimerRule;
 use loop_core::poller::{Interest, Readiness};
 use loop_core::sim::SimSource;
 use loop_core::{Builtin, LoopError, Policy};
-use loop_probes::event::{Event, PollReason, StopReason};
+use loop_probes::event::{ClockPoint, Event, PollReason, StopReason};
 
 use crate::kit::{Cx, World, ms, pick};
 
@@ -195,17 +195,91 @@ fn an_interval_needs_a_task_that_can_run_again() {
     assert!(!world.lp.is_alive());
 }
 
-#[test]
-fn one_timer_per_turn_is_the_other_policy() {
+fn one_per_turn() -> World {
     let mut policy = Policy::bun();
     policy.timers = TimerRule::OnePerTurn;
-    let mut world = World::with_policy(policy);
+    World::with_policy(policy)
+}
+
+#[test]
+fn q02_one_timer_a_turn_in_insertion_order_and_a_refreshed_one_goes_last() {
+    let mut world = one_per_turn();
     let log = world.log.clone();
     world.lp.with(|cx| {
-        cx.set_timeout(ms(1), log.task("a"));
-        cx.set_timeout(ms(1), log.task("b"));
+        let refreshed = cx.set_timeout(ms(1), log.task("refreshed"));
+        cx.set_timeout(ms(9), log.task("late"));
+        cx.set_timeout(ms(2), log.task("early"));
+        cx.refresh_timer(refreshed).unwrap();
     });
-    assert_eq!((world.turn(), world.turn()), (vec!["a".to_owned()], vec!["b".to_owned()]));
+    world.sim.advance(ms(5));
+    let turns: Vec<Vec<String>> = (0..3).map(|_| world.turn()).collect();
+    assert_eq!(
+        turns,
+        [["early"], ["refreshed"], ["late"]],
+        "late is first in line, but not due before its time"
+    );
+    assert_eq!(world.sim.elapsed(), ms(9));
+}
+
+#[test]
+fn q02_an_interval_lines_up_again_behind_the_others() {
+    let mut world = one_per_turn();
+    let log = world.log.clone();
+    let interval = world.lp.with(|cx| {
+        let interval = cx.set_interval(ms(1), log.repeat("interval", |_| ())).unwrap();
+        cx.set_timeout(ms(1), log.task("one-shot"));
+        interval
+    });
+    world.sim.advance(ms(10));
+    assert_eq!((world.turn(), world.turn()), (vec!["interval".to_owned()], vec!["one-shot".to_owned()]));
+    assert!(world.lp.with(|cx| cx.clear_timer(interval)));
+}
+
+#[test]
+fn q09_ten_thousand_timers_fire_in_either_order() {
+    // What a turn costs under each is measured by `benches/timers.rs`.
+    const TIMERS: usize = 10_000;
+    let delays = || (0..TIMERS).map(|n| ms(1 + (n as u64 * 7_919) % 1_000));
+    for is_one_per_turn in [true, false] {
+        let mut world = if is_one_per_turn { one_per_turn() } else { World::new() };
+        let fired = Rc::new(RefCell::new(Vec::new()));
+        world.lp.with(|cx| {
+            let timers = delays().enumerate().map(|(n, delay)| {
+                let fired = Rc::clone(&fired);
+                (delay, Builtin::once("timer", move |_| fired.borrow_mut().push(n)))
+            });
+            cx.set_timeouts(timers);
+        });
+        world.sim.advance(ms(1_000));
+        let mut turns = 0;
+        while fired.borrow().len() < TIMERS {
+            world.lp.turn().unwrap();
+            turns += 1;
+        }
+        let mut wanted: Vec<(Duration, usize)> = delays().zip(0..).collect();
+        if is_one_per_turn {
+            assert_eq!(turns, TIMERS);
+        } else {
+            assert_eq!(turns, 1);
+            wanted.sort();
+        }
+        assert_eq!(*fired.borrow(), wanted.into_iter().map(|(_, n)| n).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn many_timers_are_armed_at_one_reading_and_none_is_early() {
+    let mut world = World::new();
+    let log = world.log.clone();
+    let timers = world
+        .lp
+        .with(|cx| cx.set_timeouts([(ms(3), log.task("c")), (ms(1), log.task("a")), (ms(2), log.task("b"))]));
+    assert!(world.lp.with(|cx| cx.clear_timer(timers[1])));
+    assert_eq!(world.run(), ["b", "c"]);
+    let events = world.events();
+    assert_eq!(pick!(events, Event::InputClock { point: ClockPoint::Arm, .. } => ()).len(), 1);
+    assert_eq!(pick!(events, Event::TimerArmed { .. } => ()).len(), 3);
+    assert!(pick!(events, Event::TimerFired { due, fired, .. } => fired >= due).into_iter().all(|late| late));
 }
 
 #[test]

@@ -67,15 +67,27 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let current = Current { task: trigger, ..Current::NONE };
         let mut ran = 0_u32;
         self.core.scheduler.microtasks_mut().begin_checkpoint();
-        while self.has_microtasks() && self.core.scheduler.microtasks_mut().spend() {
-            match self.core.scheduler.microtasks_mut().pop() {
-                Some(task) => {
-                    let _ = self.invoke_unmarked(current, |cx| task.run(cx));
-                }
-                None if !self.run_host_microtask(current) => break,
-                None => {}
+        loop {
+            let before = ran;
+            if !self.core.scheduler.microtasks().is_empty() {
+                // One guard for many: one that panics ends this call, and the rest run in the next.
+                let _ = self.invoke_unmarked(current, |cx| {
+                    let depth = cx.core.depth;
+                    while let Some(task) = cx.core.scheduler.microtasks_mut().take() {
+                        ran += 1;
+                        task.run(cx);
+                        cx.core.depth = depth;
+                    }
+                });
+            } else if self.host.as_ref().is_some_and(|host| host.has_microtasks())
+                && self.core.scheduler.microtasks_mut().spend()
+                && self.run_host_microtask(current)
+            {
+                ran += 1;
             }
-            ran += 1;
+            if ran == before {
+                break;
+            }
         }
         let left = self.core.scheduler.microtasks().len() as u32;
         self.mark();

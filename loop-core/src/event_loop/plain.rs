@@ -140,12 +140,31 @@ fn batch<T: Task, C: Clock, const RECORDED: bool>(
                 return End::Attention;
             }
         }
-        if (outcome != Outcome::Done || core.scheduler.attention()) && left_something(core, outcome, drains) {
-            return End::Attention;
+        if outcome != Outcome::Done || core.scheduler.attention() {
+            if !RECORDED && drains && outcome == Outcome::Done && core.scheduler.microtasks().is_unbounded() {
+                run_microtasks(cx);
+            }
+            if left_something(cx.core, outcome, drains) {
+                return End::Attention;
+            }
         }
     }
 }
 
+/// The checkpoint of a task, where nobody wants to know how long it took: one that panics looks like its task, and the
+/// rest run in the drain that follows.
+#[inline(never)]
+fn run_microtasks<T: Task>(cx: &mut Context<'_, T>) {
+    let depth = cx.core.depth;
+    while let Some(task) = cx.core.scheduler.microtasks_mut().take() {
+        task.run(cx);
+        cx.core.depth = depth;
+        // The task is done; what its microtasks say is not about it.
+        cx.core.current.outcome = Outcome::Done;
+    }
+}
+
+#[inline(never)]
 fn left_something<T: Task>(core: &mut Core<T>, outcome: Outcome, drains: bool) -> bool {
     core.scheduler.attend(core.futures.in_use);
     outcome != Outcome::Done || drains && core.scheduler.needs_drain() || core.futures.has_news()

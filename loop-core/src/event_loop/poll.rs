@@ -93,11 +93,11 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             return;
         }
         let now = self.pass_time(ClockPoint::Timers);
-        let Some(mut pass) = self.core.scheduler.begin_timers(now) else { return };
+        let Some(pass) = self.core.scheduler.begin_timers(now) else { return };
         let found_due = self.core.at;
         self.begin_phase(Phase::Timers);
         let mut ran = 0;
-        while let Some(due) = self.core.scheduler.next_due(&mut pass, ran) {
+        while let Some(due) = self.core.scheduler.next_due(&pass, ran) {
             ran += 1;
             let (fired, tag, task) = (due.fired, due.tag, due.task);
             let id = self.core.scheduler.new_id();

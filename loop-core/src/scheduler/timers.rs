@@ -1,16 +1,18 @@
 //! The scheduler's timers: delays to due times, due timers to tasks.
 
 use std::num::NonZeroU64;
+use std::rc::Weak;
 use std::time::Duration;
 
 use loop_probes::ids::{Tag, TimerId, Timestamp};
 
 use super::Scheduler;
-use crate::policy::TimerRule;
+use super::timer_handle::Kept;
+use crate::policy::{Policy, TimerRule};
 use crate::shutdown::OnShutdown;
 use crate::task::Task;
 use crate::task::body::Body;
-use crate::timer::{Finished, Fired, Pass, Timer, due_after};
+use crate::timer::{Finished, Fired, Order, Pass, Timer, TimerQueue, due_after};
 
 /// When a timer is due, from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,11 +49,26 @@ pub struct TimerGone(pub TimerId);
 /// What the scheduler keeps with a timer.
 #[derive(Debug)]
 pub struct TimerEntry<T> {
-    /// `None` while a task that runs only once is running.
-    task: Option<Body<T>>,
+    /// `None` while a task that runs only once is running, and while the handle has it.
+    pub(super) task: Option<Body<T>>,
     tag: Tag,
-    delay: Delay,
-    on_shutdown: OnShutdown,
+    pub(super) delay: Delay,
+    pub(super) on_shutdown: OnShutdown,
+    /// What its handles share, while there are any.
+    pub(super) handle: Option<Weak<Kept<T>>>,
+}
+
+/// A timer that was armed again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refreshed {
+    /// The tag of its task.
+    pub tag: Tag,
+    /// When it is due.
+    pub due: Timestamp,
+    /// The period of an interval.
+    pub period_ns: Option<u64>,
+    /// It had fired, and only its handle kept it; and it keeps nothing alive.
+    pub unreferenced_anew: bool,
 }
 
 /// A timer that is due, and its task.
@@ -75,6 +92,16 @@ pub(crate) struct ArmedTimer {
     pub referenced: bool,
 }
 
+/// The queue that the policy's timers wait in; `now` is when.
+pub(super) fn queue<T>(policy: &Policy, now: Timestamp) -> TimerQueue<TimerEntry<T>> {
+    let mut timers = TimerQueue::in_order(match policy.timers {
+        TimerRule::AllDue => Order::Due,
+        TimerRule::OnePerTurn => Order::Arming,
+    });
+    timers.advance(now);
+    timers
+}
+
 impl<T: Task> Scheduler<T> {
     /// Arms a timer; `now` is when. Returns its key and when it is due.
     pub(crate) fn arm(
@@ -85,37 +112,46 @@ impl<T: Task> Scheduler<T> {
         tag: Tag,
     ) -> (Timer, Timestamp) {
         let due = due_after(now, delay.first());
-        let timer = self.timers.arm(due, delay.period_ns(), {
-            let on_shutdown = OnShutdown::Cancel;
-            TimerEntry { task: Some(task), tag, delay, on_shutdown }
-        });
+        let on_shutdown = OnShutdown::Cancel;
+        let entry = TimerEntry { task: Some(task), tag, delay, on_shutdown, handle: None };
+        let timer = self.timers.arm(due, delay.period_ns(), entry);
         (timer, due)
     }
 
-    /// Restarts a timer as it was armed first, behind its peers. Returns its tag, due time and period.
+    /// Restarts a timer as it was armed first, behind its peers: also one that fired, where a handle kept it.
     ///
     /// # Errors
     ///
-    /// [`TimerGone`] where it is not armed, and not running a task that can run again.
-    pub fn refresh(
-        &mut self,
-        now: Timestamp,
-        timer: Timer,
-    ) -> Result<(Tag, Timestamp, Option<u64>), TimerGone> {
-        let entry =
-            self.timers.value(timer).filter(|entry| entry.task.is_some()).ok_or(TimerGone(timer.id()))?;
+    /// [`TimerGone`] where it is not armed, not kept, and not running a task that can run again.
+    pub fn refresh(&mut self, now: Timestamp, timer: Timer) -> Result<Refreshed, TimerGone> {
+        let gone = TimerGone(timer.id());
+        let was_parked = self.timers.is_parked(timer);
+        let is_referenced = self.timers.is_referenced(timer).ok_or(gone)?;
+        let entry = self.timers.value_mut(timer).ok_or(gone)?;
+        if was_parked {
+            entry.task = entry.kept().and_then(|kept| kept.take());
+        }
+        if entry.task.is_none() {
+            return Err(gone);
+        }
         let (tag, delay) = (entry.tag, entry.delay);
         let due = due_after(now, delay.first());
-        if self.timers.rearm(timer, due, delay.period_ns()) {
-            Ok((tag, due, delay.period_ns().map(NonZeroU64::get)))
-        } else {
-            Err(TimerGone(timer.id()))
+        if !self.timers.rearm(timer, due, delay.period_ns()) {
+            return Err(gone);
         }
+        let period_ns = delay.period_ns().map(NonZeroU64::get);
+        Ok(Refreshed { tag, due, period_ns, unreferenced_anew: was_parked && !is_referenced })
     }
 
     /// Clears a timer; true where it was armed or is firing. It never fires again.
+    #[inline]
     pub fn clear(&mut self, timer: Timer) -> bool {
-        self.timers.clear(timer).is_some()
+        let was_parked = self.timers.is_parked(timer);
+        let Some(entry) = self.timers.clear(timer) else { return false };
+        if was_parked {
+            drop(entry.kept().and_then(|kept| kept.take()));
+        }
+        !was_parked
     }
 
     /// Says whether a timer keeps the loop alive; true where that changed something.
@@ -172,12 +208,17 @@ impl<T: Task> Scheduler<T> {
 
     /// Begins a pass over the timers that are due at `now`. `None` where none is.
     #[must_use]
-    pub fn begin_timers(&self, now: Timestamp) -> Option<Pass> {
-        self.timers.next_due().filter(|due| *due <= now).map(|_| self.timers.begin_pass(now))
+    pub fn begin_timers(&mut self, now: Timestamp) -> Option<Pass> {
+        self.reclaim();
+        if self.timers.next_due().is_some_and(|due| due <= now) {
+            return Some(self.timers.begin_pass(now));
+        }
+        self.timers.advance(now);
+        None
     }
 
     /// The next due timer of the pass; `ran` counts those that it gave already.
-    pub fn next_due(&mut self, pass: &mut Pass, ran: u32) -> Option<Due<T>> {
+    pub fn next_due(&mut self, pass: &Pass, ran: u32) -> Option<Due<T>> {
         if self.policy.timers == TimerRule::OnePerTurn && ran > 0 {
             return None;
         }
@@ -195,6 +236,9 @@ impl<T: Task> Scheduler<T> {
 
     /// The callback of a timer is over; `started` is when it began. Returns when it is due next.
     pub fn timer_ran(&mut self, timer: Timer, started: Timestamp) -> Option<Timestamp> {
+        if self.park(timer) {
+            return None;
+        }
         match self.timers.finish(timer, started) {
             Finished::Armed(due) => Some(due),
             Finished::Done(_) | Finished::Cleared => None,

@@ -1,6 +1,7 @@
-//! The timer rules one by one, then all of them against a plain list.
+//! The timer rules one by one.
 
-use proptest::prelude::*;
+mod crowded;
+mod model;
 
 use super::*;
 
@@ -14,9 +15,9 @@ fn period(ns: u64) -> Option<NonZeroU64> {
 
 /// Fires everything due at `now`, one callback after the other, each starting at `now`.
 fn fire(timers: &mut TimerQueue<u32>, now: u64) -> Vec<(u64, u64)> {
-    let mut pass = timers.begin_pass(at(now));
+    let pass = timers.begin_pass(at(now));
     let mut fired = Vec::new();
-    while let Some(one) = timers.pop_due(&mut pass) {
+    while let Some(one) = timers.pop_due(&pass) {
         fired.push((one.timer.id().0, one.skipped));
         timers.finish(one.timer, at(now));
     }
@@ -39,8 +40,8 @@ fn b19_equal_due_times_fire_in_arming_order_and_a_refreshed_one_goes_behind() {
 fn b21_an_interval_is_due_a_period_after_its_callback_started() {
     let mut timers = TimerQueue::new();
     let timer = timers.arm(at(100), period(100), 0);
-    let mut pass = timers.begin_pass(at(100));
-    assert_eq!(timers.pop_due(&mut pass).unwrap().skipped, 0);
+    let pass = timers.begin_pass(at(100));
+    assert_eq!(timers.pop_due(&pass).unwrap().skipped, 0);
     assert_eq!(timers.finish(timer, at(130)), Finished::Armed(at(230)));
     assert_eq!(timers.next_due(), Some(at(230)));
 }
@@ -58,8 +59,8 @@ fn b21_an_interval_says_what_it_skipped() {
 fn b21_an_interval_can_be_cleared_in_its_own_callback() {
     let mut timers = TimerQueue::new();
     let timer = timers.arm(at(1), period(1), 7);
-    let mut pass = timers.begin_pass(at(1));
-    timers.pop_due(&mut pass);
+    let pass = timers.begin_pass(at(1));
+    timers.pop_due(&pass);
     assert_eq!(timers.clear(timer), Some(7));
     assert_eq!(timers.finish(timer, at(1)), Finished::Cleared);
     assert_eq!((timers.len(), timers.next_due(), timers.referenced()), (0, None, 0));
@@ -88,15 +89,15 @@ fn l02_a_zero_delay_timer_armed_again_in_its_callback_waits_for_the_next_pass() 
     let mut timers = TimerQueue::new();
     let timer = timers.arm(at(10), None, 0);
     let other = timers.arm(at(12), None, 0);
-    let mut pass = timers.begin_pass(at(20));
-    assert_eq!(timers.pop_due(&mut pass).unwrap().timer, timer);
+    let pass = timers.begin_pass(at(20));
+    assert_eq!(timers.pop_due(&pass).unwrap().timer, timer);
     // Both due before what is left of this pass: one by the clock, one in the past.
     assert!(timers.rearm(timer, at(11), None));
     let new = timers.arm(at(0), None, 0);
     assert_eq!(timers.finish(timer, at(20)), Finished::Armed(at(11)));
-    assert_eq!(timers.pop_due(&mut pass).unwrap().timer, other);
+    assert_eq!(timers.pop_due(&pass).unwrap().timer, other);
     timers.finish(other, at(20));
-    assert_eq!(timers.pop_due(&mut pass), None);
+    assert_eq!(timers.pop_due(&pass), None);
     assert_eq!(fire(&mut timers, 20), [(new.id().0, 0), (timer.id().0, 0)]);
 }
 
@@ -104,11 +105,11 @@ fn l02_a_zero_delay_timer_armed_again_in_its_callback_waits_for_the_next_pass() 
 fn l03_a_cleared_timer_never_fires_also_when_cleared_in_the_same_pass() {
     let mut timers = TimerQueue::new();
     let ids: Vec<_> = (0..3).map(|n| timers.arm(at(n), None, 0)).collect();
-    let mut pass = timers.begin_pass(at(9));
-    assert_eq!(timers.pop_due(&mut pass).unwrap().timer, ids[0]);
+    let pass = timers.begin_pass(at(9));
+    assert_eq!(timers.pop_due(&pass).unwrap().timer, ids[0]);
     assert!(timers.clear(ids[1]).is_some());
     timers.finish(ids[0], at(9));
-    assert_eq!(timers.pop_due(&mut pass).unwrap().timer, ids[2]);
+    assert_eq!(timers.pop_due(&pass).unwrap().timer, ids[2]);
     timers.finish(ids[2], at(9));
     assert_eq!(timers.clear(ids[0]), None);
     assert!(!timers.rearm(ids[0], at(1), None));
@@ -136,193 +137,106 @@ fn b23_references_are_counted_once() {
     assert_eq!(timers.referenced(), 1);
 }
 
+fn listed_ids(timers: &TimerQueue<u32>) -> Vec<(u64, u64)> {
+    timers.armed().iter().map(|armed| (armed.timer.id().0, armed.due.0)).collect()
+}
+
 #[test]
 fn a_snapshot_lists_in_arming_order_and_restores() {
     let mut timers = TimerQueue::new();
     let first = timers.arm(at(9), None, 1);
     timers.arm(at(3), period(4), 2);
     timers.rearm(first, at(3), None);
-    let listed: Vec<_> = timers.armed().iter().map(|armed| (armed.timer.id().0, armed.due.0)).collect();
-    assert_eq!(listed, [(2, 3), (1, 3)]);
+    assert_eq!(listed_ids(&timers), [(2, 3), (1, 3)]);
     let mut copy = TimerQueue::new();
     for one in timers.armed() {
         copy.restore(one.timer.id(), one.due, one.period_ns, one.referenced, *one.value);
     }
-    assert_eq!((copy.armed(), copy.next_id()), (timers.armed(), timers.next_id()));
+    assert_eq!((listed_ids(&copy), copy.next_id()), (listed_ids(&timers), timers.next_id()));
     assert_eq!(fire(&mut copy, 3), fire(&mut timers, 3));
     copy.skip_ids_to(TimerId(50));
     assert_eq!(copy.arm(at(1), None, 0).id(), TimerId(50));
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Step {
-    Arm {
-        delay: u64,
-        period: u64,
-    },
-    Rearm {
-        which: u64,
-        delay: u64,
-    },
-    Clear {
-        which: u64,
-    },
-    Reference {
-        which: u64,
-        on: bool,
-    },
-    /// Fires what is due `by` later; every callback does this to that timer.
-    Fire {
-        by: u64,
-        inner: Inner,
-        which: u64,
-    },
+#[test]
+fn a_key_whose_place_another_timer_has_names_nobody() {
+    let mut timers = TimerQueue::new();
+    let old = timers.arm(at(1), None, 1);
+    assert_eq!(timers.clear(old), Some(1));
+    let new = timers.arm(at(2), None, 2);
+    assert_eq!(new.slot, old.slot, "the place is used again");
+    assert_eq!(timers.value(old), None);
+    assert_eq!(timers.clear(old), None);
+    assert!(!timers.rearm(old, at(5), None) && !timers.park(old) && !timers.is_parked(old));
+    assert_eq!(timers.finish(old, at(5)), Finished::Cleared);
+    assert_eq!((timers.next_due(), timers.len()), (Some(at(2)), 1));
+    let far = Timer { id: TimerId(1), slot: u32::MAX };
+    assert!(timers.clear(far).is_none() && !timers.park(far));
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Inner {
-    Nothing,
-    ArmNow,
-    RearmNow,
-    Clear,
+#[test]
+fn q07_a_parked_one_shot_counts_for_nothing_and_can_be_armed_again() {
+    let mut timers = TimerQueue::new();
+    let timer = timers.arm(at(1), None, 7);
+    assert!(!timers.park(timer), "it is armed");
+    let pass = timers.begin_pass(at(1));
+    assert_eq!(timers.pop_due(&pass).unwrap().timer, timer);
+    assert!(timers.park(timer) && !timers.park(timer));
+    assert_eq!((timers.len(), timers.referenced(), timers.value(timer).copied()), (0, 0, Some(7)));
+    assert_eq!(timers.set_referenced(timer, false), Some(true));
+    assert!(timers.rearm(timer, at(5), None));
+    assert_eq!((timers.len(), timers.referenced(), timers.next_due()), (1, 0, Some(at(5))));
+    let pass = timers.begin_pass(at(5));
+    timers.pop_due(&pass).unwrap();
+    assert!(timers.park(timer));
+    assert_eq!(timers.clear(timer), Some(7));
+    assert_eq!(timers.clear(timer), None, "twice is harmless");
+    assert_eq!((timers.len(), timers.referenced()), (0, 0));
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    let inner =
-        prop_oneof![Just(Inner::Nothing), Just(Inner::ArmNow), Just(Inner::RearmNow), Just(Inner::Clear)];
-    prop_oneof![
-        4 => (0..20_u64, 0..8_u64).prop_map(|(delay, period)| Step::Arm { delay, period }),
-        2 => (1..30_u64, 0..20_u64).prop_map(|(which, delay)| Step::Rearm { which, delay }),
-        1 => (1..30_u64).prop_map(|which| Step::Clear { which }),
-        1 => (1..30_u64, any::<bool>()).prop_map(|(which, on)| Step::Reference { which, on }),
-        3 => (0..15_u64, inner, 1..30_u64).prop_map(|(by, inner, which)| Step::Fire { by, inner, which }),
-    ]
+#[test]
+fn q02_arming_order_fires_what_was_armed_first_and_is_due() {
+    let mut timers = TimerQueue::in_order(Order::Arming);
+    let ids: Vec<_> = [30, 10, 20].into_iter().map(|due| timers.arm(at(due), None, 0)).collect();
+    assert_eq!(timers.next_due(), Some(at(10)));
+    assert_eq!(fire(&mut timers, 20), [(2, 0), (3, 0)]);
+    let fourth = timers.arm(at(25), None, 0);
+    assert!(timers.rearm(ids[0], at(24), None), "armed again: behind the fourth");
+    assert_eq!(timers.next_due(), Some(at(24)));
+    assert_eq!(fire(&mut timers, 30), [(fourth.id().0, 0), (1, 0)]);
 }
 
-/// A timer of the plain list: (id, due, sequence, period, referenced, fires now).
-#[derive(Clone, Copy, Debug)]
-struct Plain {
-    id: u64,
-    due: u64,
-    sequence: u64,
-    period: u64,
-    referenced: bool,
-    fires: bool,
-}
-
-#[derive(Default)]
-struct Model {
-    timers: Vec<Plain>,
-    made: u64,
-    sequence: u64,
-}
-
-impl Model {
-    fn arm(&mut self, due: u64, period: u64) {
-        self.made += 1;
-        self.sequence += 1;
-        let (id, sequence) = (self.made, self.sequence);
-        self.timers.push(Plain { id, due, sequence, period, referenced: true, fires: false });
+#[test]
+fn a_later_pass_ends_an_earlier_one() {
+    let mut timers = TimerQueue::new();
+    for due in 1..=4 {
+        timers.arm(at(due), None, 0);
     }
-
-    fn find(&mut self, id: u64) -> Option<&mut Plain> {
-        self.timers.iter_mut().find(|timer| timer.id == id)
-    }
-
-    fn rearm(&mut self, id: u64, due: u64, period: u64) -> bool {
-        self.sequence += 1;
-        let sequence = self.sequence;
-        let found = self.find(id);
-        found.map(|timer| *timer = Plain { due, sequence, period, fires: false, ..*timer }).is_some()
-    }
-
-    fn clear(&mut self, id: u64) -> bool {
-        let before = self.timers.len();
-        self.timers.retain(|timer| timer.id != id);
-        self.timers.len() < before
-    }
-
-    /// What fires next in a pass at `now` that began when `bound` armings had been made.
-    fn next(&self, now: u64, bound: u64) -> Option<Plain> {
-        let due = self.timers.iter().filter(|t| !t.fires && t.due <= now && t.sequence <= bound);
-        due.min_by_key(|timer| (timer.due, timer.sequence)).copied()
-    }
+    let first = timers.begin_pass(at(3));
+    assert_eq!(timers.pop_due(&first).map(|fired| fired.due), Some(at(1)));
+    timers.arm(at(2), None, 0);
+    assert_eq!(timers.next_due(), Some(at(2)));
+    let second = timers.begin_pass(at(3));
+    assert_eq!(timers.pop_due(&first), None);
+    let due: Vec<_> =
+        std::iter::from_fn(|| timers.pop_due(&second)).map(|fired| fired.timer.id().0).collect();
+    assert_eq!(due, [2, 5, 3], "what the first left, and what was armed during it");
+    assert_eq!(timers.next_due(), Some(at(4)));
 }
 
-/// The key of the timer with this id, or one that never was.
-fn key(keys: &[Timer], id: u64) -> Timer {
-    keys.get(id as usize).copied().unwrap_or(keys[0])
-}
-
-proptest! {
-    #[test]
-    fn behaves_like_a_plain_list(steps in proptest::collection::vec(step(), 0..80)) {
-        let (mut timers, mut model, mut now) = (TimerQueue::new(), Model::default(), 0);
-        let mut keys = vec![Timer { id: TimerId(0), slot: u32::MAX }];
-        for step in steps {
-            match step {
-                Step::Arm { delay, period: ns } => {
-                    model.arm(now + delay, ns);
-                    keys.push(timers.arm(at(now + delay), period(ns), 0));
-                    prop_assert_eq!(keys[model.made as usize].id().0, model.made);
-                }
-                Step::Rearm { which, delay } => {
-                    let wanted = model.rearm(which, now + delay, 0);
-                    prop_assert_eq!(timers.rearm(key(&keys, which), at(now + delay), None), wanted);
-                }
-                Step::Clear { which } => {
-                    prop_assert_eq!(timers.clear(key(&keys, which)).is_some(), model.clear(which));
-                }
-                Step::Reference { which, on } => {
-                    let wanted = model.find(which).map(|timer| std::mem::replace(&mut timer.referenced, on) != on);
-                    prop_assert_eq!(timers.set_referenced(key(&keys, which), on), wanted);
-                }
-                Step::Fire { by, inner, which } => {
-                    now += by;
-                    let bound = model.sequence;
-                    let mut pass = timers.begin_pass(at(now));
-                    while let Some(plain) = model.next(now, bound) {
-                        let fired = timers.pop_due(&mut pass);
-                        prop_assert_eq!(fired.map(|one| (one.timer.id().0, one.due.0)), Some((plain.id, plain.due)));
-                        let skipped = (now - plain.due).checked_div(plain.period).unwrap_or(0);
-                        prop_assert_eq!(fired.map(|one| one.skipped), Some(skipped));
-                        model.find(plain.id).unwrap().fires = true;
-                        match inner {
-                            Inner::Nothing => {}
-                            Inner::ArmNow if model.made < 40 => {
-                                model.arm(now, 0);
-                                keys.push(timers.arm(at(now), None, 0));
-                            }
-                            Inner::ArmNow => {}
-                            Inner::RearmNow => {
-                                prop_assert_eq!(timers.rearm(key(&keys, which), at(now), None), model.rearm(which, now, 0));
-                            }
-                            Inner::Clear => {
-                                prop_assert_eq!(timers.clear(key(&keys, which)).is_some(), model.clear(which));
-                            }
-                        }
-                        timers.finish(key(&keys, plain.id), at(now));
-                        match model.find(plain.id) {
-                            Some(timer) if timer.fires && timer.period > 0 => {
-                                let period = timer.period;
-                                model.rearm(plain.id, now + period, period);
-                            }
-                            Some(timer) if timer.fires => {
-                                model.clear(plain.id);
-                            }
-                            _ => {}
-                        }
-                    }
-                    prop_assert_eq!(timers.pop_due(&mut pass), None);
-                }
-            }
-            let mut listed = model.timers.clone();
-            listed.sort_by_key(|timer| timer.sequence);
-            let wanted: Vec<_> = listed.iter().map(|timer| (timer.id, timer.due, timer.referenced)).collect();
-            let got: Vec<_> = timers.armed().iter().map(|t| (t.timer.id().0, t.due.0, t.referenced)).collect();
-            prop_assert_eq!(got, wanted);
-            prop_assert_eq!(timers.referenced(), model.timers.iter().filter(|timer| timer.referenced).count());
-            prop_assert_eq!(timers.next_due().map(|due| due.0), model.timers.iter().map(|timer| timer.due).min());
-        }
-    }
+#[test]
+fn a_base_that_moves_by_years_in_one_step_changes_nothing() {
+    const YEAR: u64 = 31_536_000_000_000_000;
+    let mut timers = TimerQueue::new();
+    timers.arm(at(500 * YEAR), None, 0);
+    timers.arm(at(7), None, 0);
+    timers.arm(at(100 * YEAR + 1), None, 0);
+    assert_eq!(fire(&mut timers, 99 * YEAR), [(2, 0)]);
+    timers.arm(at(3), None, 0);
+    timers.arm(at(100 * YEAR), None, 0);
+    assert_eq!(timers.next_due(), Some(at(3)), "due in the past");
+    assert_eq!(fire(&mut timers, 100 * YEAR), [(4, 0), (5, 0)]);
+    timers.advance(at(300 * YEAR));
+    assert_eq!(timers.next_due(), Some(at(100 * YEAR + 1)), "it is late, not lost");
+    assert_eq!(fire(&mut timers, 500 * YEAR), [(3, 0), (1, 0)]);
 }

@@ -1,0 +1,357 @@
+//! What a timer costs: armed, cleared, fired, among a thousand and among a million, beside floors in the same run.
+//!
+//! `cargo bench -p loop-core --bench timers [-- LARGEST]`. Delays are random, up to an hour; what is cleared is
+//! cleared in random order; each subject is filled and emptied once before it is measured, so that no figure is the
+//! kernel's for fresh pages. Times are the thread's own. Rounds are interleaved and a figure is the median of its rounds, because a shared
+//! machine drifts.
+
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::hint::black_box;
+use std::time::Duration;
+
+use loop_core::policy::TimerRule;
+use loop_core::sim::{Sim, SimLoop};
+use loop_core::timer::{Finished, NEVER, TimerQueue};
+use loop_core::{Context, EventLoop, Policy, TagOf, Task, Timer};
+use loop_probes::ids::Timestamp;
+use rustix::time::{ClockId, clock_gettime};
+
+const HOUR_NS: u64 = 3_600_000_000_000;
+
+/// Numbers that look random and are the same each time.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+
+    fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.roll(last as u64 + 1) as usize);
+        }
+    }
+}
+
+/// What this thread has computed so far: nothing here waits, and a sample of a million is so long that a busy
+/// machine would take the core away in the middle of it.
+fn computed() -> Duration {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+}
+
+/// Nanoseconds of each of `count` things that `work` does.
+fn each(count: usize, work: impl FnOnce()) -> f64 {
+    let start = computed();
+    work();
+    (computed() - start).as_nanos() as f64 / count as f64
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// A store of timers.
+trait Subject {
+    type Key: Copy;
+    fn arm(&mut self, due: u64, value: u64) -> Self::Key;
+    fn clear(&mut self, key: Self::Key);
+    /// Fires what is due first, after a look at when that is; false: nothing is left.
+    fn fire_next(&mut self) -> bool;
+    /// Fires all that is due at `now`.
+    fn fire_all(&mut self, now: u64);
+}
+
+impl Subject for TimerQueue<u64> {
+    type Key = Timer;
+
+    fn arm(&mut self, due: u64, value: u64) -> Timer {
+        Self::arm(self, Timestamp(due), None, value)
+    }
+
+    fn clear(&mut self, key: Timer) {
+        black_box(Self::clear(self, key));
+    }
+
+    fn fire_next(&mut self) -> bool {
+        let Some(due) = self.next_due() else { return false };
+        self.fire_all(due.0);
+        true
+    }
+
+    fn fire_all(&mut self, now: u64) {
+        let pass = self.begin_pass(Timestamp(now));
+        while let Some(fired) = self.pop_due(&pass) {
+            if let Finished::Done(value) = self.finish(fired.timer, Timestamp(now)) {
+                black_box(value);
+            }
+        }
+    }
+}
+
+/// A binary heap whose cleared entries stay until they come up.
+#[derive(Default)]
+struct Heap {
+    heap: BinaryHeap<Reverse<(u64, u64, u32)>>,
+    values: Vec<Option<u64>>,
+    free: Vec<u32>,
+    sequence: u64,
+}
+
+impl Subject for Heap {
+    type Key = u32;
+
+    fn arm(&mut self, due: u64, value: u64) -> u32 {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.values.push(None);
+            self.values.len() as u32 - 1
+        });
+        self.values[slot as usize] = Some(value);
+        self.sequence += 1;
+        self.heap.push(Reverse((due, self.sequence, slot)));
+        slot
+    }
+
+    fn clear(&mut self, key: u32) {
+        black_box(self.values[key as usize].take());
+    }
+
+    fn fire_next(&mut self) -> bool {
+        let Some(Reverse((_, _, slot))) = self.heap.pop() else { return false };
+        black_box(self.values[slot as usize].take());
+        self.free.push(slot);
+        true
+    }
+
+    fn fire_all(&mut self, _now: u64) {
+        while self.fire_next() {}
+    }
+}
+
+/// A tree by (due, sequence), which is the key too.
+#[derive(Default)]
+struct Tree {
+    tree: BTreeMap<(u64, u64), u64>,
+    sequence: u64,
+}
+
+impl Subject for Tree {
+    type Key = (u64, u64);
+
+    fn arm(&mut self, due: u64, value: u64) -> (u64, u64) {
+        self.sequence += 1;
+        self.tree.insert((due, self.sequence), value);
+        (due, self.sequence)
+    }
+
+    fn clear(&mut self, key: (u64, u64)) {
+        black_box(self.tree.remove(&key));
+    }
+
+    fn fire_next(&mut self) -> bool {
+        self.tree.pop_first().map(black_box).is_some()
+    }
+
+    fn fire_all(&mut self, _now: u64) {
+        while self.fire_next() {}
+    }
+}
+
+const COLUMNS: [&str; 4] = ["arm", "clear", "fire, one a pass", "fire, one pass"];
+
+/// One round of a subject: nanoseconds by column. Time goes on by three hours.
+fn round<S: Subject>(subject: &mut S, count: usize, dice: &mut Dice, now: &mut u64) -> [f64; COLUMNS.len()] {
+    let delays: Vec<u64> = (0..count).map(|_| dice.roll(HOUR_NS)).collect();
+    let mut keys = Vec::with_capacity(count);
+    let mut fill = |subject: &mut S, now: u64| {
+        keys.clear();
+        each(count, || keys.extend(delays.iter().map(|delay| subject.arm(now + delay, *delay))))
+    };
+    fill(subject, *now);
+    let one_a_pass = each(count, || while subject.fire_next() {});
+    *now += HOUR_NS;
+    fill(subject, *now);
+    *now += HOUR_NS;
+    let one_pass = each(count, || subject.fire_all(*now));
+    let arm = fill(subject, *now);
+    dice.shuffle(&mut keys);
+    let clear = each(count, || keys.iter().for_each(|key| subject.clear(*key)));
+    *now += HOUR_NS;
+    // A lazy one still has to throw away what was cleared.
+    subject.fire_all(*now);
+    [arm, clear, one_a_pass, one_pass]
+}
+
+fn stores(count: usize) {
+    let rounds = (2_000_000 / count).clamp(7, 101);
+    let (mut wheel, mut shuffled) = (TimerQueue::new(), TimerQueue::new());
+    // One that stays keeps the places in the order in which they were given back.
+    shuffled.arm(NEVER, None, 0);
+    let (mut heap, mut tree) = (Heap::default(), Tree::default());
+    let (mut dice, mut nows) = (Dice(0x9E37_79B9_7F4A_7C15), [1; 4]);
+    let mut figures: [[Vec<f64>; COLUMNS.len()]; 4] = Default::default();
+    for number in 0..=rounds {
+        let rows = [
+            round(&mut wheel, count, &mut dice, &mut nows[0]),
+            round(&mut shuffled, count, &mut dice, &mut nows[1]),
+            round(&mut heap, count, &mut dice, &mut nows[2]),
+            round(&mut tree, count, &mut dice, &mut nows[3]),
+        ];
+        // The first one warms pages and capacities.
+        if number > 0 {
+            let cells = figures.iter_mut().flatten().zip(rows.into_iter().flatten());
+            cells.for_each(|(column, value)| column.push(value));
+        }
+    }
+    println!("{count} timers, ns each (median of {rounds} rounds)");
+    println!("  {:<28}{}", "", COLUMNS.map(|name| format!("{name:>18}")).concat());
+    let names = ["wheel", "wheel, places at random", "BinaryHeap, lazy clear", "BTreeMap"];
+    for (name, columns) in names.iter().zip(&mut figures) {
+        println!(
+            "  {name:<28}{}",
+            columns.each_mut().map(|column| format!("{:18.1}", median(column))).concat()
+        );
+    }
+}
+
+/// Clears the first timer again and again, with a look at which is next each time, while others come.
+fn cleared_minimum(count: usize) {
+    let mut dice = Dice(11);
+    let mut wheel = TimerQueue::new();
+    let mut armed = BTreeMap::new();
+    let due = |dice: &mut Dice| (1 << 52) + dice.roll(HOUR_NS);
+    for _ in 0..count {
+        let at = due(&mut dice);
+        armed.insert((at, wheel.next_id()), wheel.arm(Timestamp(at), None, 0));
+    }
+    let mut tree: BTreeMap<_, _> = armed.keys().map(|key| (*key, 0_u64)).collect();
+    let steps: Vec<u64> = (0..200_000).map(|_| due(&mut dice)).collect();
+    let with_tree = each(steps.len(), || {
+        for (number, at) in (0_u64..).zip(&steps) {
+            tree.insert((*at, loop_probes::ids::TimerId(u64::MAX / 2 + number)), 0);
+            black_box(tree.pop_first());
+        }
+    });
+    // The model keeps the order, so that only the wheel's part is the difference.
+    let with_wheel = each(steps.len(), || {
+        for at in &steps {
+            let timer = wheel.arm(Timestamp(*at), None, 0);
+            armed.insert((*at, timer.id()), timer);
+            let first = armed.pop_first().map(|(_, timer)| timer);
+            first.map(|timer| wheel.clear(timer));
+            black_box(wheel.next_due());
+        }
+    });
+    println!(
+        "  {count:>9} timers, one armed, the first cleared, the next asked for: {:8.1} ns (a tree alone {with_tree:.1})",
+        with_wheel - with_tree
+    );
+}
+
+enum Work {
+    Nothing,
+}
+
+impl Task for Work {
+    type Remote = Self;
+    const TAGS: &'static [&'static str] = &["Nothing"];
+
+    fn tag(&self) -> TagOf {
+        TagOf::Own(0)
+    }
+
+    fn run(self, _: &mut Context<'_, Self>) {}
+
+    fn from_remote(remote: Self) -> Self {
+        remote
+    }
+}
+
+/// The same through a loop's public interface, nobody recording: on the machine's clock, fired in virtual time.
+fn through_a_loop(count: usize) {
+    let rounds = (2_000_000 / count).clamp(5, 51);
+    let mut real = EventLoop::<Work>::new().expect("the system has a poller");
+    let sim = Sim::new();
+    let mut virtual_time: SimLoop<Work> = sim.build(EventLoop::builder());
+    let mut dice = Dice(5);
+    let mut figures: [Vec<f64>; 5] = Default::default();
+    for number in 0..=rounds {
+        let delays: Vec<Duration> = (0..count).map(|_| Duration::from_nanos(dice.roll(HOUR_NS))).collect();
+        let row = real.with(|cx| {
+            let readings = each(count, || {
+                (0..count).for_each(|_| {
+                    black_box(cx.now());
+                })
+            });
+            let mut keys = Vec::with_capacity(count);
+            let arm =
+                each(count, || keys.extend(delays.iter().map(|delay| cx.set_timeout(*delay, Work::Nothing))));
+            dice.shuffle(&mut keys);
+            let clear = each(count, || keys.drain(..).for_each(|key| assert!(cx.clear_timer(key))));
+            let timers = delays.iter().map(|delay| (*delay, Work::Nothing));
+            let many = each(count, || keys = cx.set_timeouts(timers));
+            keys.drain(..).for_each(|key| assert!(cx.clear_timer(key)));
+            [arm, many, clear, readings]
+        });
+        virtual_time.with(|cx| cx.set_timeouts(delays.iter().map(|delay| (*delay, Work::Nothing))));
+        sim.advance(Duration::from_secs(3_600));
+        let fire = each(count, || {
+            virtual_time.turn().expect("a virtual poller");
+        });
+        if number > 0 {
+            figures
+                .iter_mut()
+                .zip(row.into_iter().chain([fire]))
+                .for_each(|(column, value)| column.push(value));
+        }
+    }
+    let [arm, many, clear, readings, fire] = figures.each_mut().map(|column| median(column));
+    println!(
+        "  {count:>9} timers: set_timeout {arm:7.1} (a clock reading alone {readings:.1})   set_timeouts {many:6.1}   \
+         clear_timer {clear:6.1}   fired in one turn {fire:6.1}"
+    );
+}
+
+/// What a turn costs with so many timers armed, one of which is due.
+fn a_turn(policy: Policy, count: u64) -> f64 {
+    let sim = Sim::new();
+    let mut event_loop: SimLoop<Work> = sim.build(EventLoop::builder().policy(policy));
+    event_loop
+        .with(|cx| cx.set_timeouts((0..count).map(|n| (Duration::from_secs(3_600 + n), Work::Nothing))));
+    let mut turns: Vec<f64> = (0..301)
+        .map(|_| {
+            event_loop.with(|cx| cx.set_timeout(Duration::ZERO, Work::Nothing));
+            each(1, || {
+                event_loop.turn().expect("a virtual poller");
+            })
+        })
+        .collect();
+    median(&mut turns)
+}
+
+fn main() {
+    let largest = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(1_000_000);
+    let sizes = || [1_000, 10_000, 100_000, 1_000_000].into_iter().filter(move |size| *size <= largest);
+    sizes().for_each(stores);
+    println!("the first timer cleared again and again, in a slot of all");
+    sizes().for_each(cleared_minimum);
+    println!("through a loop, nobody recording, ns each");
+    sizes().for_each(through_a_loop);
+    println!("a turn that fires one of many timers, ns (virtual time)");
+    for count in [0, 10, 1_000, 10_000] {
+        let mut one = Policy::bun();
+        one.timers = TimerRule::OnePerTurn;
+        println!(
+            "  {count:>9} timers: due order {:8.0}   arming order, one a turn {:8.0}",
+            a_turn(Policy::bun(), count),
+            a_turn(one, count)
+        );
+    }
+}

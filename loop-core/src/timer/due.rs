@@ -1,0 +1,109 @@
+//! Timers in due order: most wait in the wheel; while a pass runs, some are with it.
+//!
+//! A pass takes what is due from the wheel one stretch at a time and sorts it, so that its first timer does not wait
+//! until a million others are in order. What is armed meanwhile and is due in this pass is kept off the wheel until
+//! the pass is over, or it would come round again.
+
+use super::nodes::{Arming, Nodes};
+use super::wheel::Wheel;
+
+#[derive(Debug, Default)]
+pub(super) struct ByDue {
+    pub(super) wheel: Wheel,
+    /// The stretch that the pass took last, by (due, sequence).
+    taken: Vec<Arming>,
+    /// How many of them were given out.
+    given: usize,
+    /// What was armed while the pass ran and is due in it.
+    late: Vec<Arming>,
+    /// The running pass.
+    pass: Option<Running>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Running {
+    now: u64,
+    armed_before: u64,
+    /// Up to here, the pass took from the wheel what had been armed before it.
+    taken_until: Option<u64>,
+}
+
+impl ByDue {
+    #[inline]
+    pub(super) fn push(&mut self, nodes: &Nodes, arming: Arming) {
+        if arming.due == u64::MAX {
+            // It never fires, so it need not wait anywhere.
+        } else if self.pass.is_some_and(|pass| arming.due <= pass.now) {
+            self.late.push(arming);
+        } else {
+            self.wheel.insert(nodes, arming);
+        }
+    }
+
+    /// An arming does not stand any more.
+    #[inline]
+    pub(super) fn lose(&mut self, arming: Arming) {
+        let is_with_the_pass = self.pass.is_some_and(|pass| {
+            let is_late = arming.sequence >= pass.armed_before && arming.due <= pass.now;
+            is_late || pass.taken_until.is_some_and(|until| arming.due <= until)
+        });
+        if !is_with_the_pass && arming.due < u64::MAX {
+            self.wheel.lose(arming.due);
+        }
+    }
+
+    /// When the first timer is due.
+    #[inline]
+    pub(super) fn next_due(&mut self, nodes: &Nodes) -> Option<u64> {
+        let waiting = self.wheel.next_due(nodes);
+        if self.pass.is_none() {
+            return waiting;
+        }
+        let with_the_pass = self.taken[self.given..].iter().chain(&self.late);
+        let standing = with_the_pass.filter(|arming| nodes.stands(**arming)).map(|arming| arming.due);
+        standing.min().into_iter().chain(waiting).min()
+    }
+
+    #[inline]
+    pub(super) fn advance(&mut self, nodes: &Nodes, now: u64) {
+        if self.pass.is_none() {
+            self.wheel.advance(nodes, now);
+        }
+    }
+
+    pub(super) fn begin_pass(&mut self, nodes: &Nodes, now: u64, armed_before: u64) {
+        self.end_pass(nodes);
+        self.pass = Some(Running { now, armed_before, taken_until: None });
+    }
+
+    /// What the pass took and did not give out, or kept off, waits in the wheel again.
+    fn end_pass(&mut self, nodes: &Nodes) {
+        if self.pass.take().is_some() {
+            let left = self.taken.drain(..).skip(self.given).chain(self.late.drain(..));
+            left.filter(|arming| nodes.stands(*arming)).for_each(|arming| self.wheel.insert(nodes, arming));
+            self.given = 0;
+        }
+    }
+
+    /// The next due timer of the running pass, which is over where there is none.
+    #[inline]
+    pub(super) fn pop(&mut self, nodes: &Nodes, now: u64) -> Option<Arming> {
+        loop {
+            while let Some(arming) = self.taken.get(self.given) {
+                self.given += 1;
+                if nodes.stands(*arming) {
+                    return Some(*arming);
+                }
+            }
+            let pass = self.pass.as_mut()?;
+            self.given = 0;
+            self.taken.clear();
+            if !self.wheel.expire(nodes, now, &mut self.taken) {
+                self.end_pass(nodes);
+                return None;
+            }
+            self.taken.sort_unstable_by_key(|arming| (arming.due, arming.sequence));
+            pass.taken_until = self.taken.last().map(|arming| arming.due).or(pass.taken_until);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Random programs: trees of callbacks, and what the world does to them.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+/// Signals that a program has a handler for, and one that it has none for.
+pub(super) const SIGNALS: [u8; 3] = [10, 12, 14];
+/// Signals with a handler.
+pub(super) const HANDLED: usize = 2;
+/// Sources that a program starts with.
+pub(super) const SOURCES: usize = 2;
+
+/// Happenings that callbacks may bring about: a handler that raises its own signal would never end.
+pub(super) const HAPPENINGS_MAX: u32 = 40;
+
+/// A whole program.
+#[derive(Clone, Debug)]
+pub(super) struct Program {
+    /// Somebody records: a loop that nobody watches takes shorter ways.
+    pub(super) recorded: bool,
+    /// Posted before the first turn.
+    pub(super) start: Vec<Node>,
+    /// What each handled signal runs.
+    pub(super) handlers: [Node; HANDLED],
+    /// What each source runs.
+    pub(super) sources: [Node; SOURCES],
+    /// What the world does, by milliseconds since the start.
+    pub(super) world: Vec<(u64, Happening)>,
+}
+
+/// A callback. Its name goes into the log.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub(super) name: u32,
+    pub(super) acts: Arc<Vec<Act>>,
+}
+
+/// What a callback does.
+#[derive(Clone, Debug)]
+pub(super) enum Act {
+    Post(Node),
+    Micro(Node),
+    Defer(u64, Node),
+    Undefer(u64),
+    Immediate(Node),
+    AfterLoop(Node),
+    Timer(u64, Node),
+    /// Fires so many times, then clears itself.
+    Interval(u64, u32, Node),
+    /// Clears the timer with this number, modulo how many there were.
+    Clear(usize),
+    /// Restarts a timer with its whole delay.
+    Refresh(usize),
+    Reference(usize, bool),
+    ClearImmediate(usize),
+    ReferenceImmediate(usize, bool),
+    ReferenceSource(usize, bool),
+    RemoveSource(usize),
+    /// A job that takes so long, and what its completion runs.
+    Job(u64, Node),
+    Hold,
+    Release,
+    ReleaseLater,
+    /// The world does it while the loop polls next.
+    World(Happening),
+    Works(u64),
+    Reload,
+    Stop,
+}
+
+/// What the world does.
+#[derive(Clone, Debug)]
+pub(super) enum Happening {
+    /// Another thread posts.
+    Post(Node),
+    /// A signal arrives.
+    Signal(usize),
+    /// A source becomes ready: to read, to write.
+    Ready(usize, bool),
+    /// Another thread takes a reference, or gives it back.
+    Hold(bool),
+    /// Another thread asks the loop to stop.
+    Stop,
+}
+
+fn node(depth: u32) -> BoxedStrategy<Node> {
+    let acts = if depth == 0 {
+        Just(Vec::new()).boxed()
+    } else {
+        prop::collection::vec(act(depth - 1), 0..5).boxed()
+    };
+    (any::<u32>(), acts).prop_map(|(name, acts)| Node { name, acts: Arc::new(acts) }).boxed()
+}
+
+fn act(depth: u32) -> BoxedStrategy<Act> {
+    let inner = || node(depth);
+    prop_oneof![
+        6 => inner().prop_map(Act::Post),
+        5 => inner().prop_map(Act::Micro),
+        4 => (0..3_u64, inner()).prop_map(|(key, node)| Act::Defer(key, node)),
+        1 => (0..3_u64).prop_map(Act::Undefer),
+        5 => inner().prop_map(Act::Immediate),
+        2 => inner().prop_map(Act::AfterLoop),
+        8 => (0..6_u64, inner()).prop_map(|(delay, node)| Act::Timer(delay, node)),
+        2 => (1..6_u64, 1..4_u32, inner()).prop_map(|(period, times, node)| Act::Interval(period, times, node)),
+        3 => any::<usize>().prop_map(Act::Clear),
+        3 => any::<usize>().prop_map(Act::Refresh),
+        3 => (any::<usize>(), any::<bool>()).prop_map(|(timer, on)| Act::Reference(timer, on)),
+        1 => any::<usize>().prop_map(Act::ClearImmediate),
+        1 => (any::<usize>(), any::<bool>()).prop_map(|(which, on)| Act::ReferenceImmediate(which, on)),
+        1 => (0..SOURCES, any::<bool>()).prop_map(|(source, on)| Act::ReferenceSource(source, on)),
+        1 => (0..SOURCES).prop_map(Act::RemoveSource),
+        3 => (0..6_u64, inner()).prop_map(|(took, node)| Act::Job(took, node)),
+        1 => Just(Act::Hold),
+        1 => Just(Act::Release),
+        1 => Just(Act::ReleaseLater),
+        3 => happening(depth).prop_map(Act::World),
+        4 => (0..8_u64).prop_map(Act::Works),
+        1 => Just(Act::Reload),
+        1 => Just(Act::Stop),
+    ]
+    .boxed()
+}
+
+fn happening(depth: u32) -> BoxedStrategy<Happening> {
+    prop_oneof![
+        4 => node(depth).prop_map(Happening::Post),
+        3 => (0..SIGNALS.len()).prop_map(Happening::Signal),
+        4 => (0..SOURCES, any::<bool>()).prop_map(|(source, writes)| Happening::Ready(source, writes)),
+        1 => any::<bool>().prop_map(Happening::Hold),
+        1 => Just(Happening::Stop),
+    ]
+    .boxed()
+}
+
+/// Any program.
+pub(super) fn any_program() -> BoxedStrategy<Program> {
+    let world = prop::collection::vec((0..40_u64, happening(2)), 0..8);
+    let start = prop::collection::vec(node(3), 1..4);
+    (any::<bool>(), start, [node(2), node(2)], [node(2), node(2)], world)
+        .prop_map(|(recorded, start, handlers, sources, world)| Program {
+            recorded,
+            start,
+            handlers,
+            sources,
+            world,
+        })
+        .boxed()
+}
+
+/// Timers, immediates and holds by number, modulo how many there are.
+pub(super) fn pick<T: Clone>(number: usize, of: &Rc<std::cell::RefCell<Vec<T>>>) -> Option<T> {
+    let of = of.borrow();
+    (!of.is_empty()).then(|| of[number % of.len()].clone())
+}

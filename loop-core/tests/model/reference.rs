@@ -1,0 +1,568 @@
+//! The model: lists, and what each step of a turn does to them, written down once more without any speed.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use loop_core::Policy;
+use loop_core::policy::{DrainRule, ExitRule, PollRule, SignalRule, SourceRule, Step, TimerRule};
+
+use super::program::{Act, HANDLED, HAPPENINGS_MAX, Happening, Node, Program, SOURCES};
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    Drained,
+    Stopped,
+    /// It would wait for ever.
+    Stuck,
+}
+
+/// What a task, an immediate or a completion is to the model.
+#[derive(Clone)]
+struct Entry {
+    node: Node,
+    /// It is the completion of a job.
+    job: bool,
+}
+
+struct Timer {
+    due: u64,
+    /// Later armings come later; `None` is "not armed".
+    armed: Option<u64>,
+    firing: bool,
+    referenced: bool,
+    interval: Option<(u64, u32)>,
+    delay: u64,
+    node: Node,
+}
+
+struct Deferred {
+    number: usize,
+    key: u64,
+    node: Node,
+}
+
+struct Immediate {
+    number: usize,
+    node: Node,
+    referenced: bool,
+}
+
+struct Source {
+    node: Node,
+    registered: bool,
+    referenced: bool,
+    /// Ready to read, to write; and when each direction was called last.
+    ready: [bool; 2],
+    called: [u64; 2],
+}
+
+enum World {
+    Happens(Happening),
+    JobEnds(Node),
+}
+
+pub(super) struct Model {
+    policy: Policy,
+    pub(super) log: Vec<(u64, u32)>,
+    now: u64,
+    /// The reading that a poll ended with, for the timers right after it.
+    reading: Option<u64>,
+    tasks: VecDeque<Entry>,
+    budget: u32,
+    micro: VecDeque<Node>,
+    deferred: Vec<Deferred>,
+    deferred_posted: usize,
+    immediates: Vec<Immediate>,
+    immediates_set: usize,
+    after_loop: Vec<Node>,
+    timers: Vec<Timer>,
+    armings: u64,
+    sources: Vec<Source>,
+    calls: u64,
+    handlers: [Node; HANDLED],
+    signals: VecDeque<usize>,
+    posted: VecDeque<Entry>,
+    finished: VecDeque<Node>,
+    jobs: u32,
+    worker_free: u64,
+    holds: i64,
+    releases_later: i64,
+    /// Of other threads, until the loop looks.
+    held_outside: i64,
+    stop_outside: bool,
+    /// Another thread woke the loop, which has not looked at its posts since.
+    woken: bool,
+    stop: bool,
+    reload: bool,
+    world: BTreeMap<(u64, u64), World>,
+    happenings: u64,
+    /// Of those, by callbacks.
+    brought_about: u32,
+}
+
+impl Model {
+    pub(super) fn new(policy: Policy, program: &Program) -> Self {
+        let source = |node: &Node, place: usize| Source {
+            node: node.clone(),
+            registered: true,
+            referenced: false,
+            ready: [false; 2],
+            called: [place as u64 + 1; 2],
+        };
+        let start = program.start.iter().map(|node| Entry { node: node.clone(), job: false });
+        let mut model = Self {
+            log: Vec::new(),
+            now: 0,
+            reading: None,
+            tasks: start.collect(),
+            budget: policy.tasks_per_tick,
+            micro: VecDeque::new(),
+            deferred: Vec::new(),
+            deferred_posted: 0,
+            immediates: Vec::new(),
+            immediates_set: 0,
+            after_loop: Vec::new(),
+            timers: Vec::new(),
+            armings: 0,
+            sources: (0..SOURCES).map(|place| source(&program.sources[place], place)).collect(),
+            calls: SOURCES as u64,
+            handlers: program.handlers.clone(),
+            signals: VecDeque::new(),
+            posted: VecDeque::new(),
+            finished: VecDeque::new(),
+            jobs: 0,
+            worker_free: 0,
+            holds: 0,
+            releases_later: 0,
+            held_outside: 0,
+            stop_outside: false,
+            woken: false,
+            stop: false,
+            reload: false,
+            world: BTreeMap::new(),
+            happenings: 0,
+            brought_about: 0,
+            policy,
+        };
+        for (at, happening) in &program.world {
+            model.plan(*at, World::Happens(happening.clone()));
+        }
+        model
+    }
+
+    fn plan(&mut self, at: u64, what: World) {
+        self.happenings += 1;
+        self.world.insert((at, self.happenings), what);
+    }
+
+    /// Milliseconds since the world began.
+    pub(super) fn elapsed_ms(&self) -> u64 {
+        self.now
+    }
+
+    /// References of every kind.
+    pub(super) fn alive(&self) -> u32 {
+        let timers =
+            self.timers.iter().filter(|timer| timer.referenced && (timer.armed.is_some() || timer.firing));
+        let immediates = self.immediates.iter().filter(|immediate| immediate.referenced);
+        let sources = self.sources.iter().filter(|source| source.registered && source.referenced);
+        let queued = self.tasks.len() + self.micro.len() + self.after_loop.len();
+        let counted = timers.count() + immediates.count() + sources.count() + queued;
+        counted as u32 + self.jobs + self.holds.max(0) as u32
+    }
+
+    fn is_drained(&self) -> bool {
+        self.policy.exit == ExitRule::Unreferenced && self.alive() == 0
+    }
+
+    fn has_news(&self) -> bool {
+        let came = !self.posted.is_empty() || !self.signals.is_empty();
+        came || self.held_outside != 0 || self.stop_outside || self.woken
+    }
+
+    pub(super) fn run(&mut self) -> Ended {
+        let exits_in_turn = self.policy.has(Step::Exit);
+        loop {
+            self.stop |= std::mem::take(&mut self.stop_outside);
+            if std::mem::take(&mut self.stop) {
+                return Ended::Stopped;
+            }
+            if !exits_in_turn && self.is_drained() && !self.has_news() {
+                return Ended::Drained;
+            }
+            if let Some(ended) = self.turn() {
+                return ended;
+            }
+        }
+    }
+
+    fn turn(&mut self) -> Option<Ended> {
+        (self.budget, self.reading) = (self.policy.tasks_per_tick, None);
+        let policy = self.policy.clone();
+        for step in policy.tick_steps().iter().chain(policy.auto_tick_steps()) {
+            match step {
+                Step::References => {
+                    self.stop |= std::mem::take(&mut self.stop_outside);
+                    self.holds += std::mem::take(&mut self.held_outside);
+                }
+                Step::Signals => self.take_signals(),
+                Step::Concurrent => self.take_posted(),
+                Step::Work => {
+                    let most = policy.jobs_per_read.map_or(usize::MAX, |most| most as usize);
+                    let taken: Vec<_> = self.finished.drain(..self.finished.len().min(most)).collect();
+                    self.tasks.extend(taken.into_iter().map(|node| Entry { node, job: true }));
+                }
+                Step::Tasks => drop(self.pass()),
+                Step::Passes => self.passes(),
+                Step::Immediates => self.run_immediates(),
+                Step::Drain if policy.drain == DrainRule::AfterEveryPass => self.drain(),
+                Step::LastDrain => self.drain(),
+                Step::Exit if self.is_drained() && !self.has_news() => return Some(Ended::Drained),
+                Step::Releases => self.holds -= std::mem::take(&mut self.releases_later),
+                Step::Poll => {
+                    if !self.poll() {
+                        return Some(Ended::Stuck);
+                    }
+                }
+                Step::Io => self.call_sources(),
+                Step::Timers => self.fire(),
+                Step::AfterLoop => self.run_after_loop(),
+                // Nothing to collect, nobody who rejects.
+                _ => {}
+            }
+        }
+        None
+    }
+
+    fn take_signals(&mut self) {
+        for _ in 0..self.signals.len() {
+            let Some(node) = self.signals.pop_front().and_then(|signal| self.handlers.get(signal)) else {
+                continue;
+            };
+            self.tasks.push_back(Entry { node: node.clone(), job: false });
+            if self.policy.signals == SignalRule::OnePerTurn {
+                break;
+            }
+        }
+    }
+
+    fn take_posted(&mut self) {
+        let puts_aside = self.policy.has(Step::Work);
+        self.woken = false;
+        for entry in std::mem::take(&mut self.posted) {
+            if entry.job && puts_aside {
+                self.finished.push_back(entry.node);
+            } else {
+                self.tasks.push_back(entry);
+            }
+        }
+    }
+
+    /// True where a task reloaded.
+    fn pass(&mut self) -> bool {
+        let mut ran = false;
+        while self.budget > 0 {
+            let Some(Entry { node, job }) = self.tasks.pop_front() else { break };
+            self.budget -= 1;
+            ran = true;
+            let reloaded = self.run_node(&node);
+            self.jobs -= u32::from(job);
+            if reloaded {
+                return true;
+            }
+        }
+        if ran && self.policy.drain == DrainRule::AfterEveryPass {
+            self.drain();
+        }
+        false
+    }
+
+    fn passes(&mut self) {
+        loop {
+            let reloaded = self.pass();
+            self.take_posted();
+            if reloaded || self.budget == 0 {
+                return;
+            }
+            if self.tasks.is_empty() {
+                self.drain();
+                self.take_posted();
+            }
+            if self.tasks.is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn run_immediates(&mut self) {
+        let set_before = self.immediates_set;
+        while let Some(first) = self.immediates.first()
+            && first.number < set_before
+        {
+            let immediate = self.immediates.remove(0);
+            if self.run_node(&immediate.node) {
+                return;
+            }
+        }
+    }
+
+    fn run_after_loop(&mut self) {
+        let mut callbacks: VecDeque<_> = std::mem::take(&mut self.after_loop).into();
+        while let Some(node) = callbacks.pop_front() {
+            if self.run_node(&node) {
+                break;
+            }
+        }
+        let added = std::mem::take(&mut self.after_loop);
+        self.after_loop = callbacks.into_iter().chain(added).collect();
+    }
+
+    /// False where it would wait for ever.
+    fn poll(&mut self) -> bool {
+        if self.policy.poll == PollRule::WhenNoTask && !self.tasks.is_empty() {
+            return true;
+        }
+        let queued = !self.tasks.is_empty()
+            || !self.micro.is_empty()
+            || !self.immediates.is_empty()
+            || !self.after_loop.is_empty();
+        let looks = queued || self.has_news() || !self.finished.is_empty() || self.stop || self.is_drained();
+        let nearest = self.timers.iter().filter(|timer| timer.armed.is_some()).map(|timer| timer.due).min();
+        let default = self.policy.poll_timeout_default.map(|wait| self.now + wait.as_millis() as u64);
+        let deadline = if looks { Some(self.now) } else { nearest.or(default) };
+        loop {
+            let mut woken = false;
+            while let Some(entry) = self.world.first_entry().filter(|entry| entry.key().0 <= self.now) {
+                let what = entry.remove();
+                woken |= self.happen(what);
+            }
+            let ready = self.sources.iter().any(|source| source.registered && source.ready != [false; 2]);
+            if woken || ready || deadline.is_some_and(|deadline| deadline <= self.now) {
+                self.reading = Some(self.now);
+                return true;
+            }
+            let next = self.world.keys().next().map(|(at, _)| *at);
+            let Some(next) = [next, deadline].into_iter().flatten().min() else { return false };
+            self.now = self.now.max(next);
+        }
+    }
+
+    /// True where it wakes the loop.
+    fn happen(&mut self, what: World) -> bool {
+        match what {
+            World::JobEnds(node) => self.posted.push_back(Entry { node, job: true }),
+            World::Happens(Happening::Post(node)) => self.posted.push_back(Entry { node, job: false }),
+            World::Happens(Happening::Signal(signal)) => self.signals.push_back(signal),
+            World::Happens(Happening::Ready(source, writes)) => {
+                self.sources[source].ready[usize::from(writes)] = true;
+                return false;
+            }
+            World::Happens(Happening::Hold(on)) => {
+                self.held_outside += if on { 1 } else { -1 };
+                self.woken = true;
+            }
+            World::Happens(Happening::Stop) => (self.stop_outside, self.woken) = (true, true),
+        }
+        true
+    }
+
+    fn call_sources(&mut self) {
+        // What was ready when the poll returned; each call takes both directions, or one.
+        let ready: Vec<_> = (0..SOURCES).filter(|source| self.sources[*source].ready != [false; 2]).collect();
+        if self.policy.sources == SourceRule::OnePerTurn {
+            let directions = ready.iter().flat_map(|source| [(*source, 0), (*source, 1)]);
+            let waiting = directions.filter(|(source, way)| {
+                self.sources[*source].registered && self.sources[*source].ready[*way]
+            });
+            let next = waiting.min_by_key(|(source, way)| (self.sources[*source].called[*way], *way));
+            let Some((source, way)) = next else { return };
+            self.calls += 1;
+            self.sources[source].called[way] = self.calls;
+            self.sources[source].ready[way] = false;
+            let node = self.sources[source].node.clone();
+            self.run_node(&node);
+            return;
+        }
+        let told: Vec<_> = ready.into_iter().filter(|source| self.sources[*source].registered).collect();
+        let mut told = told.into_iter();
+        while let Some(source) = told.next() {
+            self.sources[source].ready = [false; 2];
+            if !self.sources[source].registered {
+                continue;
+            }
+            let node = self.sources[source].node.clone();
+            if self.run_node(&node) {
+                return;
+            }
+        }
+    }
+
+    fn fire(&mut self) {
+        let (reading, before) = (self.reading.take().unwrap_or(self.now), self.armings);
+        loop {
+            let due =
+                |timer: &Timer| timer.due <= reading && timer.armed.is_some_and(|armed| armed <= before);
+            let due: Vec<_> = (0..self.timers.len()).filter(|index| due(&self.timers[*index])).collect();
+            let one_per_turn = self.policy.timers == TimerRule::OnePerTurn;
+            let place = |index: &usize| {
+                let timer = &self.timers[*index];
+                (if one_per_turn { 0 } else { timer.due }, timer.armed)
+            };
+            let Some(index) = due.into_iter().min_by_key(place) else { return };
+            if self.fire_one(index) || one_per_turn {
+                return;
+            }
+        }
+    }
+
+    /// True where its callback reloaded.
+    fn fire_one(&mut self, index: usize) -> bool {
+        let timer = &mut self.timers[index];
+        (timer.armed, timer.firing) = (None, true);
+        let (node, started) = (timer.node.clone(), self.now);
+        let last = timer.interval.as_mut().is_some_and(|(_, left)| {
+            *left = left.saturating_sub(1);
+            *left == 0
+        });
+        self.call(&node);
+        if last {
+            // Its callback ends with clearing it, whatever it armed before.
+            (self.timers[index].armed, self.timers[index].firing) = (None, false);
+        }
+        let reloaded = std::mem::take(&mut self.reload);
+        if !reloaded {
+            self.drain_after_task();
+        }
+        let timer = &mut self.timers[index];
+        if let (true, None, Some((period, _))) = (timer.firing, timer.armed, timer.interval) {
+            self.armings += 1;
+            (timer.due, timer.armed) = (started + period, Some(self.armings));
+        }
+        timer.firing = false;
+        reloaded
+    }
+
+    /// Calls `node` as a task, and drains. True where it reloaded: then it did not drain.
+    fn run_node(&mut self, node: &Node) -> bool {
+        self.call(node);
+        let reloaded = std::mem::take(&mut self.reload);
+        if !reloaded {
+            self.drain_after_task();
+        }
+        reloaded
+    }
+
+    fn drain_after_task(&mut self) {
+        if self.policy.drain == DrainRule::AfterEveryTask {
+            self.drain();
+        }
+    }
+
+    fn drain(&mut self) {
+        self.checkpoint();
+        if self.deferred.is_empty() {
+            return;
+        }
+        let posted_before = self.deferred_posted;
+        while let Some(first) = self.deferred.first()
+            && first.number < posted_before
+        {
+            let deferred = self.deferred.remove(0);
+            self.call(&deferred.node);
+            self.reload = false;
+        }
+        self.checkpoint();
+    }
+
+    fn checkpoint(&mut self) {
+        let mut left = self.policy.microtasks_per_checkpoint.unwrap_or(u32::MAX);
+        while left > 0 {
+            let Some(node) = self.micro.pop_front() else { break };
+            left -= 1;
+            self.call(&node);
+            self.reload = false;
+        }
+    }
+
+    fn call(&mut self, node: &Node) {
+        self.log.push((self.now, node.name));
+        for act in node.acts.iter() {
+            self.act(act);
+        }
+    }
+
+    fn arm(&mut self, delay: u64, interval: Option<(u64, u32)>, node: &Node) {
+        self.armings += 1;
+        let (due, armed) = (self.now + delay, Some(self.armings));
+        let node = node.clone();
+        self.timers.push(Timer { due, armed, firing: false, referenced: true, interval, delay, node });
+    }
+
+    fn act(&mut self, act: &Act) {
+        let timers = self.timers.len();
+        match act {
+            Act::Post(node) => self.tasks.push_back(Entry { node: node.clone(), job: false }),
+            Act::Micro(node) => self.micro.push_back(node.clone()),
+            Act::Defer(key, node) => {
+                if self.deferred.iter().all(|other| other.key != *key) {
+                    let number = self.deferred_posted;
+                    self.deferred_posted += 1;
+                    self.deferred.push(Deferred { number, key: *key, node: node.clone() });
+                }
+            }
+            Act::Undefer(key) => self.deferred.retain(|other| other.key != *key),
+            Act::Immediate(node) => {
+                let number = self.immediates_set;
+                self.immediates_set += 1;
+                self.immediates.push(Immediate { number, node: node.clone(), referenced: true });
+            }
+            Act::AfterLoop(node) => self.after_loop.push(node.clone()),
+            Act::Timer(delay, node) => self.arm(*delay, None, node),
+            Act::Interval(period, times, node) => self.arm(*period, Some((*period, *times)), node),
+            Act::Clear(timer) if timers > 0 => {
+                let timer = &mut self.timers[timer % timers];
+                (timer.armed, timer.firing) = (None, false);
+            }
+            Act::Refresh(timer) if timers > 0 => {
+                let timer = &mut self.timers[timer % timers];
+                // What runs once has nothing left to run while it fires.
+                if timer.armed.is_some() || (timer.firing && timer.interval.is_some()) {
+                    self.armings += 1;
+                    (timer.due, timer.armed) = (self.now + timer.delay, Some(self.armings));
+                }
+            }
+            Act::Reference(timer, on) if timers > 0 => self.timers[timer % timers].referenced = *on,
+            Act::Clear(_) | Act::Refresh(_) | Act::Reference(..) => {}
+            Act::ClearImmediate(number) if self.immediates_set > 0 => {
+                let number = number % self.immediates_set;
+                self.immediates.retain(|immediate| immediate.number != number);
+            }
+            Act::ReferenceImmediate(number, on) if self.immediates_set > 0 => {
+                let number = number % self.immediates_set;
+                let immediate = self.immediates.iter_mut().find(|immediate| immediate.number == number);
+                if let Some(immediate) = immediate {
+                    immediate.referenced = *on;
+                }
+            }
+            Act::ClearImmediate(_) | Act::ReferenceImmediate(..) => {}
+            Act::ReferenceSource(source, on) => self.sources[*source].referenced = *on,
+            Act::RemoveSource(source) => self.sources[*source].registered = false,
+            Act::Job(took, node) => {
+                self.jobs += 1;
+                self.worker_free = self.worker_free.max(self.now) + took;
+                self.plan(self.worker_free, World::JobEnds(node.clone()));
+            }
+            Act::Hold => self.holds += 1,
+            Act::Release => self.holds -= 1,
+            Act::ReleaseLater => self.releases_later += 1,
+            Act::World(happening) if self.brought_about < HAPPENINGS_MAX => {
+                self.brought_about += 1;
+                self.plan(self.now, World::Happens(happening.clone()));
+            }
+            Act::World(_) => {}
+            Act::Works(took) => self.now += took,
+            Act::Reload => self.reload = true,
+            Act::Stop => self.stop = true,
+        }
+    }
+}
