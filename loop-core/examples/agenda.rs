@@ -60,7 +60,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     tidy_up(&agenda)?;
     let mut number = 0_u64;
     let tick = Builtin::repeat("new pages", move |cx| {
-        for _ in 0..4 {
+        for _ in 0..2 {
             number += 1;
             if let Err(refused) = agenda.add(fetch(number, &handle)) {
                 cx.fail(refused);

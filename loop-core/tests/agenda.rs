@@ -193,6 +193,7 @@ fn a04a_a_failure_without_an_owner_is_recorded_and_counted() {
 fn a04a_a_failure_goes_to_its_owner_with_what_is_known() {
     let (sender, failures) = channel();
     let mut agenda = one_worker();
+    let held = hold(&agenda.handle());
     let told = sender.clone();
     let fails = Tasklet::repeat("fails at last", |worker| match worker.about().runs {
         2 => Err("no such page"),
@@ -200,13 +201,12 @@ fn a04a_a_failure_goes_to_its_owner_with_what_is_known() {
     });
     agenda.add(fails.on_failure(move |failure| told.send(failure).is_ok()).priority(Low)).unwrap();
     let panics = Tasklet::once("panics", |_| -> Done { panic!("out of bounds") });
-    let held = hold(&agenda.handle());
     agenda.add(panics.on_failure(move |failure| sender.send(failure).is_ok())).unwrap();
     held.let_go();
     let failure = next(&failures);
     assert!(matches!(&failure.cause, Cause::Panicked { message } if message == "out of bounds"), "{failure}");
     let failure = next(&failures);
-    let text = "tasklet fails at last #1 failed in run 2 on worker 0: no such page";
+    let text = "tasklet fails at last #2 failed in run 2 on worker 0: no such page";
     assert_eq!(failure.to_string(), text);
     assert_eq!((failure.about.priority, failure.worker), (Low, 0));
     finish(&mut agenda);

@@ -22,6 +22,11 @@ use super::tasklet::{About, Body, Entry, Next, TaskletError};
 use super::worker::Worker;
 use crate::panic_message::panic_message;
 
+/// Looks for work before a sleep, each after a pause twice as long as the one before.
+const SPINS: u32 = 7;
+/// Looks after those, each after other threads had their turn.
+const YIELDS: u32 = 3;
+
 /// A worker's thread.
 pub(super) struct Station {
     pub(super) inner: Arc<Inner>,
@@ -87,6 +92,9 @@ impl Station {
 
     /// There is nothing to do: sleeps until there is. False where there will never be.
     fn rest(&self) -> bool {
+        if self.looks_longer() {
+            return true;
+        }
         if self.state.get() != WorkerPhase::Idle {
             self.change(WorkerPhase::Idle);
             self.now_running(Running::Outside);
@@ -110,6 +118,21 @@ impl Station {
             gate.sleep();
         }
         true
+    }
+
+    /// Looks for work a few microseconds longer: being woken costs more, for both sides. True where there is some.
+    fn looks_longer(&self) -> bool {
+        for step in 0..SPINS + YIELDS {
+            if !self.inner.intake.is_empty() {
+                return true;
+            }
+            if step < SPINS {
+                (0..1 << step).for_each(|_| std::hint::spin_loop());
+            } else {
+                std::thread::yield_now();
+            }
+        }
+        false
     }
 
     fn run(&self, mut entry: Entry) {

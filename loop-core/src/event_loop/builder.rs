@@ -212,6 +212,7 @@ impl<T: Task> Builder<T> {
             phase: (Phase::Tasks, at),
             depth: 0,
             shared,
+            woken: false,
             sources: HashMap::new(),
             next_source: 0,
             signals: None,

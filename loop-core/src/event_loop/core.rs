@@ -160,6 +160,8 @@ pub(crate) struct Core<T: Task> {
     /// How deep `enter` is nested; a tick is one level.
     pub depth: u32,
     pub shared: Arc<Shared<T::Remote>>,
+    /// Somebody woke the loop since its last poll: the next one does not wait.
+    pub woken: bool,
     pub sources: HashMap<u32, Registration<T>>,
     pub next_source: u32,
     /// Sources registered and directions called: what "waited longest" is told by.

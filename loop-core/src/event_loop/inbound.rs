@@ -102,6 +102,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         if wakes == 0 && taken == 0 {
             return 0;
         }
+        self.core.woken |= wakes > 0;
         self.begin_phase(Phase::Concurrent);
         self.mark();
         if self.core.on && taken > 0 {

@@ -69,6 +69,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Whether something came from other threads, or is put aside, that a wait would hold up.
     fn has_posts(&self) -> bool {
         self.shutdown_is_due()
+            || self.core.woken
             || self.core.shared.has_news()
             || self.core.futures.woken.has_some()
             || self.core.agenda_has_news()
@@ -84,6 +85,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
         let waited = self.poller.wait(plan.timeout, &mut self.ready);
         self.core.shared.awake();
+        self.core.woken = false;
         self.mark();
         let metrics = &mut self.core.metrics;
         metrics.polls += 1;

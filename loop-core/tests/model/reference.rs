@@ -94,6 +94,8 @@ pub(super) struct Model {
     stop_outside: bool,
     /// Another thread woke the loop, which has not looked at its posts since.
     woken: bool,
+    /// It was woken since its last poll: the next one does not wait.
+    looks: bool,
     stop: bool,
     reload: bool,
     world: BTreeMap<(u64, u64), World>,
@@ -139,6 +141,7 @@ impl Model {
             held_outside: 0,
             stop_outside: false,
             woken: false,
+            looks: false,
             stop: false,
             reload: false,
             world: BTreeMap::new(),
@@ -247,7 +250,7 @@ impl Model {
 
     fn take_posted(&mut self) {
         let puts_aside = self.policy.has(Step::Work);
-        self.woken = false;
+        self.looks |= std::mem::take(&mut self.woken);
         for entry in std::mem::take(&mut self.posted) {
             if entry.job && puts_aside {
                 self.finished.push_back(entry.node);
@@ -325,7 +328,8 @@ impl Model {
             || !self.micro.is_empty()
             || !self.immediates.is_empty()
             || !self.after_loop.is_empty();
-        let looks = queued || self.has_news() || !self.finished.is_empty() || self.stop || self.is_drained();
+        let looked_for = std::mem::take(&mut self.looks) || self.has_news();
+        let looks = queued || looked_for || !self.finished.is_empty() || self.stop || self.is_drained();
         let nearest = self.timers.iter().filter(|timer| timer.armed.is_some()).map(|timer| timer.due).min();
         let default = self.policy.poll_timeout_default.map(|wait| self.now + wait.as_millis() as u64);
         let deadline = if looks { Some(self.now) } else { nearest.or(default) };

@@ -42,7 +42,7 @@ impl Place {
 #[test]
 fn loom_what_was_let_in_is_run_or_handed_back_and_nothing_is_left() {
     let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(2);
+    model.preemption_bound = Some(3);
     model.check(|| {
         let place = Arc::new(Place { intake: Intake::new(), queue: Mutex::new(0) });
         let adders: Vec<_> = (0..2)
@@ -72,7 +72,7 @@ fn loom_what_was_let_in_is_run_or_handed_back_and_nothing_is_left() {
 #[test]
 fn loom_a_worker_ends_when_the_door_is_closed_and_nothing_waits() {
     let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(2);
+    model.preemption_bound = Some(3);
     model.check(|| {
         let place = Arc::new(Place { intake: Intake::new(), queue: Mutex::new(0) });
         let gate = Arc::new(Gate::new());
