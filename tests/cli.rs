@@ -40,6 +40,10 @@ fn wrong_usage_exits_2_and_names_the_flag() {
     }
     let told = place.fail(2, &["demo", "--no-tui", "--duration", "1s", "--scale", "Nothing=2"]);
     assert!(told.contains("Nothing") && told.contains("ReadFile"), "{told}");
+    let told = place.fail(2, &["demo", "--no-tui", "--duration", "1s", "--policy", "tokio"]);
+    for name in ["--policy tokio", "bun", "quickjs", "agenda"] {
+        assert!(told.contains(name), "{told}");
+    }
 }
 
 #[test]
@@ -70,9 +74,11 @@ fn an_empty_machine_says_how_to_begin() {
 fn scripts_and_the_manual_come_out_whole() {
     let place = Place::new();
     for shell in ["bash", "zsh", "fish"] {
-        assert!(place.succeed(&["completions", shell]).contains("loopscope"));
+        let script = place.succeed(&["completions", shell]);
+        assert!(script.contains("loopscope") && script.contains("quickjs"), "{shell} completes policies");
     }
     assert!(place.succeed(&["man"]).contains(".TH loopscope"));
+    assert!(place.succeed(&["demo", "--help"]).contains("[possible values: bun, quickjs, agenda]"));
 }
 
 #[test]

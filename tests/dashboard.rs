@@ -60,6 +60,27 @@ fn the_demo_shows_all_six_families() {
 }
 
 #[test]
+fn an_agenda_is_seen_at_work() {
+    let place = Place::new();
+    let mut terminal = start(&place, &["demo", "--policy", "agenda"], &[]);
+    let seen = terminal.wait_for("the agenda's pane and all six families", |text| {
+        let panes = ["╭─ agenda", "of 3 run", "RUN p50", "a checkpoint", "timer lag", "collect", "USR1"];
+        panes.iter().all(|pane| text.contains(pane))
+    });
+    assert!(seen.contains("policy agenda"), "{seen}");
+    terminal.send("7").unwrap();
+    let page = terminal.wait_for("a collection and tasklets of every priority", |text| {
+        let row = |name: &str| text.lines().any(|line| line.trim_start_matches("│ ").starts_with(name));
+        text.contains("3 met after") && ["high", "normal", "low"].iter().all(|name| row(name))
+    });
+    let ran = number_after(&page, "ran ").expect("a count of tasklets");
+    terminal.wait_for("the count to move", |text| number_after(text, "ran ").is_some_and(|now| now > ran));
+    terminal.send("6").unwrap();
+    terminal.wait_for("what keeps it alive", |text| text.contains("listed ") && text.contains("timer"));
+    leave(terminal);
+}
+
+#[test]
 fn freezing_holds_the_picture_while_recording_goes_on() {
     let place = Place::new();
     let mut terminal = start(&place, &["demo"], &[]);
@@ -256,6 +277,28 @@ fn the_strip_zooms_live_and_replayed() {
 }
 
 #[test]
+fn a_recording_that_finds_no_more_room_says_so_at_once() {
+    let place = Place::new();
+    let demo = place.demo(&["--load", "2000"]);
+    let folder = place.file("saved");
+    std::fs::create_dir(&folder).unwrap();
+    let environment = [("LOOPSCOPE_DIR".to_owned(), text(&place.rings()).to_owned())];
+    // No file may grow beyond so many KiB: what a full disk does, for any user.
+    let cramped = "trap '' XFSZ; ulimit -f 2000; exec \"$0\" attach \"$1\"";
+    let pid = demo.pid().to_string();
+    let arguments = ["-c", cramped, env!("CARGO_BIN_EXE_loopscope"), &pid].map(str::to_owned);
+    let mut terminal = Terminal::start_in(&folder, "bash", &arguments, &environment, SIZE).unwrap();
+    terminal.wait_for("the attached loop", |text| number_after(text, "fired ") > Some(50));
+    terminal.send("r").unwrap();
+    terminal.wait_for("the recording", |text| text.contains("● rec"));
+    terminal.wait_for("the end of it, and why", |text| {
+        !text.contains("● rec") && text.contains("cannot write") && text.contains(".looptrace")
+    });
+    terminal.send("q").unwrap();
+    assert!(!terminal.wait().success(), "the exit code says it too");
+}
+
+#[test]
 fn keys_in_one_burst_all_count() {
     let place = Place::new();
     let mut terminal = start(&place, &["demo", "--stall", "40ms"], &[]);
@@ -313,8 +356,10 @@ fn a_ring_that_was_left_behind_is_shown_at_its_end() {
     demo.kill();
     let last = place.json(&["report", &pid, "--json"])["timers"]["fired"].as_u64();
     let terminal = start(&place, &["replay", &pid], &[]);
-    let end = terminal.wait_for("the end of the ring", |text| text.contains("■ end"));
-    assert_eq!(number_after(&end, "fired "), last, "{end}");
+    // A frame comes in pieces: its head may be there before its figures.
+    terminal.wait_for("the end of the ring, with the ring's figures", |text| {
+        text.contains("■ end") && number_after(text, "fired ") == last
+    });
     leave(terminal);
 }
 

@@ -33,15 +33,20 @@ fn rust_files() -> Vec<(String, String)> {
     .collect()
 }
 
-#[test]
-fn crates_know_only_whom_the_design_lets_them_know() {
+/// What cargo says about the packages of `folder`.
+fn metadata(folder: &Path) -> serde_json::Value {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version=1", "--no-deps", "--offline"])
-        .current_dir(root())
+        .current_dir(folder)
         .output()
         .expect("cargo runs");
     assert!(output.status.success(), "cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr));
-    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("cargo prints JSON");
+    serde_json::from_slice(&output.stdout).expect("cargo prints JSON")
+}
+
+#[test]
+fn crates_know_only_whom_the_design_lets_them_know() {
+    let metadata = metadata(&root());
     let packages = metadata["packages"].as_array().expect("packages");
     let ours: Vec<&str> = packages.iter().filter_map(|package| package["name"].as_str()).collect();
     let mut arrows: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -62,6 +67,44 @@ fn crates_know_only_whom_the_design_lets_them_know() {
         ("loopscope", vec!["loop-core", "loop-probes", "loop-traces"]),
     ]);
     assert_eq!(arrows, drawn, "an arrow between crates that the architecture does not draw");
+}
+
+/// What the workspace uses too, of the libraries that it is measured beside.
+const SHARED: [&str; 8] =
+    ["anyhow", "libc", "libloading", "loop-core", "loop-probes", "polling", "tracing", "tracing-subscriber"];
+/// The terminal library's own; nobody of us calls it.
+const UNDER_CROSSTERM: &str = "mio";
+
+#[test]
+fn nobody_builds_the_peers_to_test_us() {
+    let peers = root().join("tests/peers");
+    let metadata = metadata(&peers);
+    let package = &metadata["packages"].as_array().expect("packages")[0];
+    assert_eq!(package["publish"].as_array().map(Vec::len), Some(0), "tests/peers is not to be published");
+    let known = package["dependencies"].as_array().expect("dependencies").iter();
+    let beside: Vec<&str> =
+        known.filter_map(|d| d["name"].as_str()).filter(|name| !SHARED.contains(name)).collect();
+    for expected in ["tokio", "calloop", "async-io", "flume", UNDER_CROSSTERM] {
+        assert!(
+            beside.contains(&expected),
+            "{expected} is no peer any more: this test looks at the wrong list"
+        );
+    }
+    let locked = std::fs::read_to_string(root().join("Cargo.lock")).expect("there is a Cargo.lock");
+    for name in beside.iter().filter(|name| **name != UNDER_CROSSTERM) {
+        let entry = format!("name = \"{name}\"\n");
+        assert!(
+            !locked.contains(&entry),
+            "{name} is in Cargo.lock: the workspace builds what only tests/peers may"
+        );
+    }
+    let metadata = self::metadata(&root());
+    for package in metadata["packages"].as_array().expect("packages") {
+        for dependency in package["dependencies"].as_array().expect("dependencies") {
+            let name = dependency["name"].as_str().expect("a name");
+            assert!(!beside.contains(&name), "{}: {name} belongs to tests/peers", package["name"]);
+        }
+    }
 }
 
 #[test]

@@ -3,20 +3,14 @@
 #[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/program.rs"]
 mod program;
+#[path = "support/totals.rs"]
+mod totals;
 
 use std::collections::BTreeMap;
 
 use program::{Place, text};
 use serde_json::Value;
-
-/// What must not differ between the live summary and those of the file.
-fn totals(summary: &Value) -> Value {
-    let mut totals = summary.clone();
-    let object = totals.as_object_mut().expect("a summary is an object");
-    object.remove("source");
-    object.remove("workload");
-    totals
-}
+use totals::totals;
 
 #[test]
 fn live_report_replay_and_export_agree() {

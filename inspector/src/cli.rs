@@ -1,11 +1,13 @@
 //! The command line: every verb, every flag, their help and their examples. No behaviour.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::workload::{Load, Scale};
+use crate::workload::{Load, POLICIES, Scale};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -109,6 +111,7 @@ pub struct Live {
   loopscope demo --seed 7 --duration 10s --record a.looptrace
   loopscope demo --stall 40ms                one handler blocks 40 ms, once a second
   loopscope demo --scale ReadFile=1.2        every ReadFile task takes 20% longer
+  loopscope demo --policy agenda             ... with part of its work on an agenda
   loopscope demo --load max --no-tui --duration 5s")]
 pub struct DemoArgs {
     /// What every live verb takes.
@@ -117,6 +120,9 @@ pub struct DemoArgs {
     /// Fixes what arrives and when
     #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
     pub seed: u64,
+    /// How the loop takes its turns: as Bun's, as QuickJS's, or beside an agenda with workers
+    #[arg(long, value_name = "NAME", default_value = POLICIES[0], value_parser = PolicyName)]
+    pub policy: String,
     /// Requests a second, or `max` to saturate the loop
     #[arg(long, value_name = "RATE|max", default_value = "600", value_parser = Load::parse)]
     #[arg(allow_negative_numbers = true)]
@@ -256,6 +262,28 @@ pub struct ExportArgs {
 pub enum ExportFormat {
     /// Chrome-trace JSON: Perfetto, chrome://tracing, speedscope.
     Chrome,
+}
+
+/// Lists the demo's policies for the help and the completions. Another name is taken as it is: the demo refuses it
+/// in one line, as it does a tag that it does not have.
+#[derive(Clone, Debug)]
+struct PolicyName;
+
+impl TypedValueParser for PolicyName {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        clap::builder::StringValueParser::new().parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(POLICIES.into_iter().map(PossibleValue::new)))
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -111,8 +111,8 @@ impl Inner {
         }
     }
 
-    fn write(&mut self, events: &[Stamped], counts: SourceCounts) {
-        let Some(Writing { writer, reader }) = &mut self.writing else { return };
+    fn write(&mut self, events: &[Stamped], counts: SourceCounts) -> Result<(), String> {
+        let Some(Writing { writer, reader }) = &mut self.writing else { return Ok(()) };
         let saved = match reader {
             None => save(writer, events, counts),
             Some(reader) => {
@@ -122,11 +122,15 @@ impl Inner {
                 save(writer, &batch, reader.counts())
             }
         };
-        if let Err(error) = saved {
+        saved.map_err(|error| {
             tracing::error!(%error, "saving stopped");
-            self.failed = Some(Failure::input(error));
             self.writing = None;
-        }
+            // Told now, in the bottom row, and again when the dashboard is left: the exit code says it too.
+            let failure = Failure::input(error);
+            let text = failure.to_string();
+            self.failed = Some(failure);
+            text
+        })
     }
 
     fn stop_writing(&mut self) -> Option<String> {
@@ -152,8 +156,8 @@ impl Inner {
 }
 
 impl Keeper for Keeping {
-    fn events(&mut self, events: &[Stamped], counts: SourceCounts) {
-        self.0.borrow_mut().write(events, counts);
+    fn events(&mut self, events: &[Stamped], counts: SourceCounts) -> Result<(), String> {
+        self.0.borrow_mut().write(events, counts)
     }
 
     fn is_recording(&self) -> bool {
@@ -176,10 +180,11 @@ impl Keeper for Keeping {
         let writer = writer.map_err(|error| error.to_string())?;
         inner.writing = Some(Writing { writer, reader: Some(reader) });
         // What the ring held goes first: where there is no room for it, that is the answer to the key.
-        inner.write(&[], SourceCounts::default());
-        if let Some(failed) = inner.failed.take() {
-            return Err(failed.to_string());
+        let written = inner.write(&[], SourceCounts::default());
+        if written.is_err() {
+            inner.failed = None;
         }
+        written?;
         Ok(Recording { on: true, text: format!("saving to {}, what the ring held included", path.display()) })
     }
 

@@ -78,6 +78,10 @@ pub enum Action {
     ViewTimers,
     /// Show the events.
     ViewLog,
+    /// Show what keeps the loop alive.
+    ViewLoop,
+    /// Show the agenda.
+    ViewAgenda,
     /// Type a filter.
     Filter,
     /// Sort by the next column.
@@ -245,6 +249,8 @@ pub const BINDINGS: &[Binding] = &[
     bind(&[Char('3')], "3", Action::ViewTasks, "one tag in full", Show, Always),
     bind(&[Char('4')], "4", Action::ViewTimers, "timers", Show, Always),
     bind(&[Char('5')], "5", Action::ViewLog, "the events themselves", Show, Always),
+    bind(&[Char('6')], "6", Action::ViewLoop, "what keeps the loop alive", Show, Always),
+    bind(&[Char('7')], "7", Action::ViewAgenda, "the agenda, its workers", Show, Always),
     bind(&[Char('r')], "r", Action::Record, "save to a file, or stop", Keep, Live).hint("record"),
     bind(&[Char('w')], "w", Action::Save, "save the last seconds", Keep, Live),
     bind(&[Char('e')], "e", Action::Export, "export as a Chrome trace", Keep, Always).hint("export"),

@@ -49,6 +49,8 @@ pub mod workload;
 /// The Rust examples of the book, compiled and run.
 #[cfg(doctest)]
 mod book {
+    #[doc = include_str!("../../docs/src/faces.md")]
+    struct Faces;
     #[doc = include_str!("../../docs/src/instrumenting.md")]
     struct Instrumenting;
 }

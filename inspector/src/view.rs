@@ -2,6 +2,8 @@
 //!
 //! The view imports the state and never the other way round. It draws what is there and decides nothing.
 
+mod agenda;
+mod alive;
 mod families;
 mod footer;
 mod header;
@@ -61,6 +63,8 @@ fn page(canvas: &mut Canvas<'_>, state: &State, width: u16, height: u16) {
         View::Tasks => tag::draw(canvas, state, page.body),
         View::Timers => timers::draw(canvas, state, page.body),
         View::Log => log::draw(canvas, state, page.body),
+        View::Loop => alive::draw(canvas, state, page.body),
+        View::Agenda => agenda::draw(canvas, state, page.body),
     }
     if let Some(scrubber) = page.scrubber {
         footer::scrubber(canvas, state, scrubber);
@@ -72,11 +76,13 @@ fn page(canvas: &mut Canvas<'_>, state: &State, width: u16, height: u16) {
 }
 
 fn overview(canvas: &mut Canvas<'_>, state: &State, body: Area) {
-    let panes = layout::overview(body);
+    let panes = layout::overview(body, state.extras());
     let focused = |pane: Pane| state.focus == pane;
     strip::draw(canvas, state, panes.ticks, focused(Pane::Ticks));
     tasks::draw(canvas, state, panes.tasks, focused(Pane::Tasks));
     histogram::lag(canvas, state, panes.lag, focused(Pane::Lag));
     families::draw(canvas, state, &panes);
+    agenda::glance(canvas, state, &panes);
+    alive::pane(canvas, state, panes.alive);
     stalls::draw(canvas, state, panes.stalls, focused(Pane::Stalls));
 }

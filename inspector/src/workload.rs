@@ -6,7 +6,10 @@
 //!        │ posts, signals ──►   │ timers 1, 10, 100 ms     files ◄──► work pool
 //!        └ schedule (seed)      └ cache: the heap of the GC controller
 //! ```
+//!
+//! Under the policy `agenda` part of the work goes to an [`agenda`] beside the loop.
 
+pub mod agenda;
 pub mod cache;
 pub mod client;
 pub mod connection;
@@ -18,12 +21,15 @@ pub mod task;
 use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use loop_core::agenda::AgendaError;
 use loop_core::gc::GcConfigError;
+use loop_core::self_pipe::{CommandSender, SelfPipeError};
 use loop_core::{EventLoop, Handle, HeapHost, LoopError, Policy, Task as _};
 use loop_probes::clock::monotonic_now;
 use loop_probes::ids::Timestamp;
@@ -32,6 +38,7 @@ use rustix::process::Signal;
 
 pub use load::{Load, Scale};
 
+use agenda::DemoAgenda;
 use cache::SharedCache;
 use client::{ClientOptions, Clients};
 use server::Server;
@@ -40,9 +47,14 @@ use task::{DemoRemote, DemoTask};
 /// Workers of the demo's pool: enough to see that files are read in parallel.
 const WORKERS: u16 = 2;
 
+/// The policies that the demo runs under, the default first. Loops without a heap to watch are not among them.
+pub const POLICIES: [&str; 3] = ["bun", "quickjs", "agenda"];
+
 /// What the demo runs.
 #[derive(Clone, Debug)]
 pub struct WorkloadOptions {
+    /// One of [`POLICIES`].
+    pub policy: String,
     /// Fixes what arrives and when.
     pub seed: u64,
     /// How much arrives.
@@ -63,9 +75,21 @@ pub enum WorkloadError {
         /// What it named.
         tag: String,
     },
+    /// `--policy` names one that the demo does not run under.
+    #[error("--policy {name}: the demo runs under {}", POLICIES.join(", "))]
+    UnknownPolicy {
+        /// What it named.
+        name: String,
+    },
     /// A variable of the environment that the loop's policy reads.
     #[error(transparent)]
     Environment(#[from] GcConfigError),
+    /// The agenda could not be started.
+    #[error(transparent)]
+    Agenda(#[from] AgendaError),
+    /// The loop takes no commands.
+    #[error(transparent)]
+    SelfPipe(#[from] SelfPipeError),
     /// The loop failed.
     #[error("the demo's loop failed: {0}")]
     Loop(#[from] LoopError),
@@ -77,6 +101,16 @@ pub enum WorkloadError {
         /// The system's word.
         source: io::Error,
     },
+}
+
+/// The policy of that name.
+///
+/// # Errors
+///
+/// [`WorkloadError::UnknownPolicy`] where it is none of [`POLICIES`].
+pub fn policy(name: &str) -> Result<Policy, WorkloadError> {
+    let known = POLICIES.contains(&name).then(|| Policy::by_name(name).ok()).flatten();
+    known.ok_or_else(|| WorkloadError::UnknownPolicy { name: name.to_owned() })
 }
 
 fn system(what: &'static str) -> impl FnOnce(io::Error) -> WorkloadError {
@@ -148,7 +182,7 @@ impl Workload {
         write_files(files.path()).map_err(system("make its files"))?;
         let (tell, told) = mpsc::sync_channel(1);
         let setup = Setup {
-            policy: Policy::bun().with_env()?,
+            policy: policy(&options.policy)?.with_env()?,
             session: session.clone(),
             scales,
             files: files.path().to_owned(),
@@ -158,7 +192,7 @@ impl Workload {
             .name("loop".to_owned())
             .spawn(move || run_loop(setup, &tell))
             .map_err(system("start a thread"))?;
-        let Ok((handle, echo, http)) = told.recv() else {
+        let Ok(Told { handle, echo, http, commands }) = told.recv() else {
             return Err(match thread.join() {
                 Ok(Err(error)) => error,
                 _ => system("start its loop")(io::Error::other("the thread ended early")),
@@ -170,6 +204,7 @@ impl Workload {
             load: options.load,
             seed: options.seed,
             post: poster(handle.clone()),
+            command: commander(commands),
         });
         let clients = clients.map_err(system("start its clients"))?;
         Ok(Self {
@@ -233,6 +268,15 @@ fn poster(handle: Handle<DemoTask>) -> Box<dyn FnMut(u32) + Send> {
     })
 }
 
+fn commander(commands: Option<CommandSender>) -> Box<dyn FnMut(u8) + Send> {
+    Box::new(move |byte| {
+        if let Some(commands) = &commands {
+            // Refused only where the loop has ended, or has not read for long: its report says so.
+            let _ = commands.send_byte(byte);
+        }
+    })
+}
+
 struct Setup {
     policy: Policy,
     session: Session,
@@ -241,11 +285,18 @@ struct Setup {
     stall: Option<Duration>,
 }
 
-type Told = (Handle<DemoTask>, std::net::SocketAddr, std::net::SocketAddr);
+/// What a loop that runs tells its starter.
+struct Told {
+    handle: Handle<DemoTask>,
+    echo: SocketAddr,
+    http: SocketAddr,
+    commands: Option<CommandSender>,
+}
 
 fn run_loop(setup: Setup, tell: &mpsc::SyncSender<Told>) -> Result<(), WorkloadError> {
     let Setup { policy, session, scales, files, stall } = setup;
     let cache = SharedCache::default();
+    let with_agenda = policy.name == Policy::agenda().name;
     let mut event_loop = EventLoop::<DemoTask>::builder()
         .policy(policy)
         .session(&session, "loop")
@@ -254,7 +305,10 @@ fn run_loop(setup: Setup, tell: &mpsc::SyncSender<Told>) -> Result<(), WorkloadE
         .build()?;
     // The handlers' `tracing` spans go to the loop's own ring.
     event_loop.recorder().adopt_thread();
-    let server = Server::listen(cache, scales, files).map_err(system("listen"))?;
+    let agenda = with_agenda.then(|| DemoAgenda::start(&session, event_loop.handle(), files.clone()));
+    let agenda = agenda.transpose()?;
+    let desk = agenda.as_ref().map(DemoAgenda::desk);
+    let server = Server::listen(cache, scales, files, desk.clone()).map_err(system("listen"))?;
     let (echo, http) = server.addresses().map_err(system("listen"))?;
     event_loop.with(|cx| {
         server.start(cx)?;
@@ -269,9 +323,19 @@ fn run_loop(setup: Setup, tell: &mpsc::SyncSender<Told>) -> Result<(), WorkloadE
         }
         Ok::<(), LoopError>(())
     })?;
+    let commands = desk.map(|desk| {
+        event_loop.with(|cx| {
+            let commands = desk.open_pipe(cx)?;
+            agenda::collect_regularly(cx, &commands)?;
+            Ok::<CommandSender, WorkloadError>(commands)
+        })
+    });
+    let commands = commands.transpose()?;
     // Nobody listens only where the starter is gone already.
-    let _ = tell.send((event_loop.handle(), echo, http));
+    let _ = tell.send(Told { handle: event_loop.handle(), echo, http, commands });
     let ended = event_loop.run();
+    // Before the loop's own end: what its workers still say goes into the same recording.
+    agenda.into_iter().for_each(DemoAgenda::end);
     drop(event_loop);
     server::forget();
     ended.map(drop).map_err(WorkloadError::Loop)

@@ -1,153 +1,59 @@
-//! An echo server on the loop, with its task enum: `cargo run -p loop-core --example echo -- 127.0.0.1:7007`.
-//!
-//! What a connection received in one callback goes back in one write, through the deferred queue.
+//! An echo server: `cargo run -p loop-core --example echo -- 127.0.0.1:7007`, watched by `loopscope attach`.
 #![expect(clippy::print_stderr, reason = "a program on a terminal says what it does")]
 
-use std::collections::HashMap;
-use std::error::Error;
-use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
 use std::time::Duration;
+use std::{error::Error, io};
 
-use loop_core::poller::{Interest, Readiness};
-use loop_core::{Context, EventLoop, TagOf, Task};
-use loop_probes::ids::IoSource;
+use loop_core::future::Watched;
+use loop_core::{Builtin, EventLoop, FutureOptions, LocalHandle, OnError, Shutdown};
+use loop_probes::session::Session;
 
-/// Everything that this program does on its loop.
-#[derive(Clone)]
-enum App {
-    Accept(Arc<TcpListener>),
-    Echo,
-    Report,
-    Quit,
-}
+/// Who says nothing, or takes nothing, for so long is hung up on.
+const IDLE: Duration = Duration::from_secs(10);
+/// What a shutdown gives those who are being answered.
+const GRACE: Duration = Duration::from_secs(5);
 
-struct Connection {
-    stream: Arc<TcpStream>,
-    unsent: Vec<u8>,
-}
-
-thread_local! {
-    static CONNECTIONS: std::cell::RefCell<HashMap<IoSource, Connection>> = std::cell::RefCell::default();
-}
-
-impl Task for App {
-    type Remote = Self;
-    const TAGS: &'static [&'static str] = &["Accept", "Echo", "Report", "Quit"];
-
-    fn tag(&self) -> TagOf {
-        TagOf::Own(match self {
-            Self::Accept(_) => 0,
-            Self::Echo => 1,
-            Self::Report => 2,
-            Self::Quit => 3,
-        })
+// ANCHOR: listen
+/// Takes connections until the loop shuts down; dropping the listener then closes it.
+async fn listen(lp: LocalHandle<Builtin>, listener: TcpListener) -> io::Result<()> {
+    let listener = lp.watch(listener);
+    while let Some((stream, _peer)) = listener.accept().await? {
+        lp.spawn_checked("connection", |lp| echo(lp, stream));
     }
-
-    fn run(self, cx: &mut Context<'_, Self>) {
-        match self {
-            Self::Accept(listener) => accept(cx, &listener),
-            Self::Echo => echo(cx),
-            Self::Report => eprintln!("{} connections", CONNECTIONS.with_borrow(HashMap::len)),
-            Self::Quit => cx.stop(),
-        }
-    }
-
-    fn from_remote(remote: Self) -> Self {
-        remote
-    }
-
-    fn again(&self) -> Option<Self> {
-        Some(self.clone())
-    }
-}
-
-fn accept(cx: &mut Context<'_, App>, listener: &TcpListener) {
-    while let Ok((stream, _)) = listener.accept() {
-        let registered = stream.set_nonblocking(true).map_err(Box::<dyn Error>::from).and_then(|()| {
-            let stream = Arc::new(stream);
-            let source = cx.register(Arc::<TcpStream>::clone(&stream), Interest::READABLE, App::Echo)?;
-            Ok((source, Connection { stream, unsent: Vec::new() }))
-        });
-        match registered {
-            Ok((source, connection)) => {
-                CONNECTIONS.with_borrow_mut(|all| all.insert(source, connection));
-            }
-            Err(error) => cx.fail(error),
-        }
-    }
-}
-
-fn echo(cx: &mut Context<'_, App>) {
-    let Some(ready) = cx.ready() else { return };
-    let mut buffer = [0; 16 * 1024];
-    let open = CONNECTIONS.with_borrow_mut(|all| {
-        let Some(connection) = all.get_mut(&ready.source) else { return false };
-        if ready.readiness == Readiness::WRITABLE {
-            return true;
-        }
-        match (&*connection.stream).read(&mut buffer) {
-            Ok(0) => return false,
-            Ok(bytes) => connection.unsent.extend_from_slice(&buffer[..bytes]),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(_) => return false,
-        }
-        true
-    });
-    if open {
-        cx.defer(u64::from(ready.source.0), move |cx| flush(cx, ready.source));
-    } else {
-        close(cx, ready.source);
-    }
-}
-
-/// Sends what is unsent. Where the peer reads slowly, reads nothing more until there is room again.
-fn flush(cx: &mut Context<'_, App>, source: IoSource) -> bool {
-    let sent = CONNECTIONS.with_borrow_mut(|all| {
-        let Some(connection) = all.get_mut(&source) else { return Ok(true) };
-        while !connection.unsent.is_empty() {
-            match (&*connection.stream).write(&connection.unsent) {
-                Ok(bytes) => connection.unsent.drain(..bytes),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-                Err(error) => return Err(error),
-            };
-        }
-        Ok(true)
-    });
-    let interest = match sent {
-        Ok(true) => Interest::READABLE,
-        Ok(false) => Interest::WRITABLE,
-        Err(_) => {
-            close(cx, source);
-            return false;
-        }
-    };
-    // One that was closed meanwhile needs no interest.
-    let _ = cx.modify(source, interest);
-    false
-}
-
-fn close(cx: &mut Context<'_, App>, source: IoSource) {
-    CONNECTIONS.with_borrow_mut(|all| all.remove(&source));
-    let _ = cx.remove(source);
-}
-
-fn main() -> Result<(), Box<dyn Error>> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:7007".to_owned());
-    let listener = Arc::new(TcpListener::bind(address)?);
-    listener.set_nonblocking(true)?;
-    eprintln!("echo on {}; Ctrl-C ends it", listener.local_addr()?);
-
-    let mut event_loop = EventLoop::<App>::new()?;
-    event_loop.with(|cx| {
-        cx.register(Arc::<TcpListener>::clone(&listener), Interest::READABLE, App::Accept(listener))?;
-        let report = cx.set_interval(Duration::from_secs(10), App::Report)?;
-        cx.set_timer_referenced(report, false)?;
-        // SIGINT.
-        cx.on_signal(2, App::Quit)?;
-        Ok::<(), Box<dyn Error>>(())
-    })?;
-    event_loop.run()?;
     Ok(())
 }
+// ANCHOR_END: listen
+
+// ANCHOR: echo
+/// One connection: its error closes it and nothing else. A shutdown ends it between two answers.
+async fn echo(lp: LocalHandle<Builtin>, stream: Watched<TcpStream>) -> io::Result<()> {
+    let mut buffer = [0; 16 * 1024];
+    while let Some(Ok(read)) = lp.until_shutdown(lp.timeout(IDLE, stream.read(&mut buffer))).await {
+        match read? {
+            0 => break,
+            bytes => lp.timeout(IDLE, stream.write_all(&buffer[..bytes])).await??,
+        }
+    }
+    Ok(())
+}
+// ANCHOR_END: echo
+
+// ANCHOR: main
+fn main() -> Result<(), Box<dyn Error>> {
+    let listener = TcpListener::bind(std::env::args().nth(1).as_deref().unwrap_or("127.0.0.1:7007"))?;
+    eprintln!("echo on {}; Ctrl-C ends it", listener.local_addr()?);
+    let session = Session::builder("echo").policy("bun").shared()?;
+    let mut event_loop = EventLoop::builder().session(&session, "echo").build()?;
+    let options = FutureOptions::new("listener").on_error(OnError::Stop);
+    event_loop.spawn_checked(options, |lp| listen(lp, listener));
+    for signo in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        let shutdown = Builtin::repeat("shutdown", |cx| cx.shutdown(Shutdown::within(GRACE)));
+        event_loop.with(|cx| cx.on_signal(signo, shutdown))?;
+    }
+    event_loop.run()?;
+    event_loop.shutdown_report().inspect(|report| eprintln!("{report}"));
+    session.finish();
+    Ok(())
+}
+// ANCHOR_END: main

@@ -5,6 +5,7 @@ use std::io;
 use loop_probes::event::RefKind;
 use loop_probes::ids::IoSource;
 
+use crate::any::OnlyOn;
 use crate::policy::PolicyError;
 use crate::poller::PollerError;
 use crate::scheduler::TimerGone;
@@ -53,6 +54,9 @@ pub enum LoopError {
     /// The work pool takes nothing more.
     #[error("the work pool takes no more jobs: it was shut down")]
     PoolClosed,
+    /// The other kind of loop can do that.
+    #[error(transparent)]
+    OnlyOn(#[from] OnlyOn),
     /// A task that runs only once was given to something that runs it again and again.
     #[error("task {tag} runs only once, a {what} runs its task again and again: let `Task::again` copy it")]
     RunsOnce {

@@ -8,6 +8,7 @@ mod builder;
 mod call;
 pub(crate) mod core;
 mod drain;
+mod embed;
 mod gc;
 mod inbound;
 mod observe;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loop_probes::clock::{Clock, SystemClock};
-use loop_probes::event::{ClockPoint, Event, Origin, Phase, StopReason};
+use loop_probes::event::{ClockPoint, Event, Origin, StopReason};
 use loop_probes::ids::{TaskId, Ticks, Timestamp};
 use loop_probes::recorder::{Recorder, Running};
 
@@ -43,6 +44,7 @@ use crate::poller::os::OsPoller;
 use crate::poller::{Poller, Ready};
 use crate::scheduler::Scheduler;
 use crate::slow::SlowLimit;
+use crate::surroundings::Surroundings;
 use crate::task::Task;
 use crate::validate::Validator;
 
@@ -84,8 +86,6 @@ pub struct EventLoop<T: Task, C: Clock = SystemClock, P: Poller = OsPoller> {
     /// When `run_until` wants the loop back.
     until: Option<Timestamp>,
     signals_dropped: u64,
-    /// The phase that began last, and when.
-    phase: (Phase, Ticks),
 }
 
 impl<T: Task> EventLoop<T> {
@@ -114,7 +114,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// [`LoopError::Wait`] where the poller fails, [`LoopError::Panicked`] where the policy ends the loop on a
     /// panic.
     pub fn run(&mut self) -> Result<StopReason, LoopError> {
-        self.run_while(None)
+        self.run_while(None, &mut || false)
     }
 
     /// Runs at most until `until`; [`StopReason::Deadline`] when that is why it came back.
@@ -123,7 +123,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     ///
     /// As [`run`](Self::run).
     pub fn run_until(&mut self, until: Timestamp) -> Result<StopReason, LoopError> {
-        self.run_while(Some(until))
+        self.run_while(Some(until), &mut || false)
     }
 
     /// Runs at most for `limit`, as [`run_until`](Self::run_until).
@@ -136,14 +136,29 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.run_until(until)
     }
 
-    fn run_while(&mut self, until: Option<Timestamp>) -> Result<StopReason, LoopError> {
+    /// Runs until `done` says so, which is asked before each turn; false where the loop ended before that: nothing
+    /// referenced was pending any more, or somebody asked it to stop.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub fn tick_until(&mut self, mut done: impl FnMut() -> bool) -> Result<bool, LoopError> {
+        Ok(self.run_while(None, &mut done)? == StopReason::Deadline)
+    }
+
+    /// Runs until `until`, or until `done` wants the loop back; [`StopReason::Deadline`] for both.
+    fn run_while(
+        &mut self,
+        until: Option<Timestamp>,
+        done: &mut dyn FnMut() -> bool,
+    ) -> Result<StopReason, LoopError> {
         self.until = until;
         self.core.on = self.core.recorder.is_enabled();
         self.mark();
         if self.core.on {
             self.core.record(Event::InputRun { until_ns: until.map(Timestamp::as_ns) });
         }
-        let ended = self.turn_until();
+        let ended = self.turn_until(done);
         self.until = None;
         self.core.on = self.core.recorder.is_enabled();
         self.mark();
@@ -158,7 +173,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         ended
     }
 
-    fn turn_until(&mut self) -> Result<StopReason, LoopError> {
+    fn turn_until(&mut self, done: &mut dyn FnMut() -> bool) -> Result<StopReason, LoopError> {
         loop {
             if self.core.shared.take_stop() {
                 self.core.scheduler.stop();
@@ -172,6 +187,9 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             }
             if self.core.scheduler.take_stop() {
                 return Ok(StopReason::Stopped);
+            }
+            if done() {
+                return Ok(StopReason::Deadline);
             }
             if let Some(until) = self.until
                 && self.read(ClockPoint::Until) >= until
@@ -343,6 +361,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         &self.core.scheduler
     }
 
+    /// Environment variables and streams of the tools that run on it.
+    #[must_use]
+    pub fn surroundings(&self) -> &Surroundings {
+        self.core.surroundings()
+    }
+
     /// The recorder.
     #[must_use]
     pub const fn recorder(&self) -> &Recorder {
@@ -387,6 +411,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     fn has_news(&self) -> bool {
         self.core.shared.has_news()
+            || self.core.agenda_has_news()
             || self.core.futures.has_news()
             || self.core.shutdown.is_asked()
             || self.core.signals.as_ref().is_some_and(|signals| signals.pending() > 0)

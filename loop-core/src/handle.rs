@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use loop_probes::ids::{SourceId, Ticks};
 
+use crate::agenda::keep::Keep;
 use crate::poller::Waker;
 use crate::queue::concurrent::{Closed, ConcurrentQueue};
 use crate::shutdown::Shutdown;
@@ -43,7 +44,10 @@ const NOT_ASKED: u64 = u64::MAX;
 /// What the loop and its handles share.
 pub(crate) struct Shared<R> {
     pub(crate) queue: ConcurrentQueue<Inbound<R>>,
-    wake_up: WakeUp,
+    /// Tasklets that keep the loop alive.
+    pub(crate) agenda: Arc<Keep>,
+    /// Shared with whatever else brings news: the agenda, wakers of futures.
+    pub(crate) wake_up: Arc<WakeUp>,
     clock: RecordClock,
     /// Posts carry their time only while somebody records.
     recording: AtomicBool,
@@ -59,9 +63,11 @@ pub(crate) struct Shared<R> {
 
 impl<R> Shared<R> {
     pub(crate) fn new(waker: Waker, clock: RecordClock, recording: bool) -> Self {
+        let wake_up = Arc::new(WakeUp::new(waker));
         Self {
             queue: ConcurrentQueue::new(),
-            wake_up: WakeUp::new(waker),
+            agenda: Arc::new(Keep::new(Arc::clone(&wake_up))),
+            wake_up,
             clock,
             recording: AtomicBool::new(recording),
             stop: AtomicBool::new(false),
@@ -105,11 +111,10 @@ impl<R> Shared<R> {
         self.wake();
     }
 
-    /// Says that the loop is about to wait, and whether something came that it has not looked at: then it must
-    /// not wait. Ends with [`awake`](Self::awake).
-    pub(crate) fn about_to_wait(&self) -> bool {
+    /// The loop is about to wait, or somebody else for it. It looks for news after this, and does not wait if there
+    /// are any; what comes from now on wakes the poller. Ends with [`awake`](Self::awake).
+    pub(crate) fn announce_wait(&self) {
         self.wake_up.announce();
-        self.has_news()
     }
 
     /// The loop runs: nobody needs to wake it.
@@ -219,6 +224,11 @@ impl<T: Task> Handle<T> {
     /// Takes back one [`hold`](Self::hold); the two may come from different threads.
     pub fn release(&self) {
         self.shared.hold(-1);
+    }
+
+    /// What its agendas count their tasklets in.
+    pub(crate) fn agenda_keep(&self) -> Arc<Keep> {
+        Arc::clone(&self.shared.agenda)
     }
 
     /// Whether the loop refuses posts: it has ended, or shuts down.

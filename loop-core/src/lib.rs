@@ -22,10 +22,15 @@
 //! | `scheduler.rs`, `scheduler/` | what waits and what is next, pure: time comes in, decisions go out |
 //! | `context.rs`, `context/` | what a running task can do |
 //! | `task.rs`, `task/` | the task trait, tags, boxed tasks |
-//! | `policy.rs` | what differs between loop designs, as data |
+//! | `policy.rs`, `policy/` | what differs between loop designs, as data: the order of a turn too |
 //! | `queue/`, `microtask.rs`, `timer.rs`, `keep_alive.rs` | what waits, one kind a file |
+//! | `mini.rs`, `any.rs`, `any/`, `surroundings.rs` | the loop without a host, either loop, what tools find around them |
+//! | `run_loop.rs`, `run_loop/` | a foreign loop pumped from ours (GLib's, a second one of ours), and ours from others |
 //! | `handle.rs`, `handle/`, `wake_up.rs` | the way in from other threads |
+//! | `future.rs`, `future/` | futures: spawned, polled as tasks, woken from anywhere |
+//! | `owner.rs`, `shutdown.rs` | what becomes of errors, and of everything at the end |
 //! | `signal.rs`, `poller.rs`, `work_pool.rs` | the outside: traits, and the machine's own |
+//! | `agenda.rs`, `agenda/`, `self_pipe.rs` | the face of RefPerSys: tasklets on workers, commands through a pipe |
 //! | `host.rs`, `gc.rs` | whose heap and microtasks these are, and when to collect |
 //! | `sim.rs`, `sim/` | a virtual world: clock, poller, signals, pool |
 //! | `validate.rs`, `slow.rs` | watching the drain rule, watching for slow tasks |
@@ -35,6 +40,8 @@
 //! Whatever depends on the system or on an id that somebody gives us returns a [`LoopError`]. Panics of callbacks
 //! do not leave the loop. The loop itself panics only where [`policy::Validation::Panic`] asks for it.
 
+pub mod agenda;
+pub mod any;
 mod context;
 mod error;
 pub mod event_loop;
@@ -44,16 +51,20 @@ mod handle;
 mod host;
 pub mod keep_alive;
 pub mod microtask;
+pub mod mini;
 mod owner;
 mod panic_message;
 pub mod policy;
 pub mod poller;
 pub mod queue;
+pub mod run_loop;
 pub mod scheduler;
+pub mod self_pipe;
 pub mod shutdown;
 pub mod signal;
 pub mod sim;
 mod slow;
+pub mod surroundings;
 pub mod task;
 pub mod timer;
 pub mod validate;
@@ -62,6 +73,14 @@ pub mod work_pool;
 mod sync;
 mod wake_up;
 
+/// The Rust examples of the book that are about this crate, compiled and run.
+#[cfg(doctest)]
+mod book {
+    #[doc = include_str!("../../docs/src/writing-a-loop.md")]
+    struct WritingALoop;
+}
+
+pub use any::{AnyEventLoop, EventLoopHandle, Face, OnlyOn};
 pub use context::{Context, IoOptions, IoReadiness};
 pub use error::LoopError;
 pub use event_loop::{Builder, EventLoop, Metrics};
@@ -69,11 +88,14 @@ pub use future::{FutureOptions, JoinHandle, LocalHandle};
 pub use handle::{Handle, Kept, KeptPost};
 pub use host::{HeapHost, Host, NativeHost};
 pub use keep_alive::Pending;
+pub use mini::MiniEventLoop;
 pub use owner::{Failure, OnError};
 pub use policy::Policy;
 pub use queue::concurrent::Closed;
+pub use run_loop::RunLoop;
 pub use scheduler::{Scheduler, TimerHandle};
 pub use shutdown::{OnShutdown, Shutdown, ShutdownReport};
+pub use surroundings::Surroundings;
 pub use task::tag::TagOf;
 pub use task::{Any, AnyRemote, Builtin, BuiltinRemote, Task};
 pub use timer::Timer;

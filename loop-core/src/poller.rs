@@ -187,6 +187,12 @@ pub trait Poller {
         let _ = ready;
     }
 
+    /// A descriptor that is readable while a source is ready or a [`Waker`] was used, where there is one: another
+    /// poller can wait for this one by it.
+    fn readiness(&self) -> Option<Source> {
+        None
+    }
+
     /// A handle that ends a wait, now or the next one.
     fn waker(&self) -> Waker;
 }

@@ -7,6 +7,7 @@
 mod pending;
 mod timer_handle;
 mod timers;
+mod wait;
 
 pub(crate) use pending::name as name_of;
 pub use timer_handle::TimerHandle;

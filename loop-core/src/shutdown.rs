@@ -23,6 +23,7 @@
 //!    back, the recorder catches up, and [`run`](crate::EventLoop::run) returns
 //!    [`StopReason::Shutdown`](loop_probes::event::StopReason::Shutdown).
 
+use std::fmt;
 use std::time::Duration;
 
 use loop_probes::ids::{Ticks, Timestamp};
@@ -105,6 +106,26 @@ impl ShutdownReport {
     pub fn is_clean(&self) -> bool {
         let Self { left, unjoined_workers, jobs_handed_back, posts_dropped, .. } = self;
         left.is_empty() && (*unjoined_workers, *jobs_handed_back, *posts_dropped) == (0, 0, 0)
+    }
+}
+
+impl fmt::Display for ShutdownReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { finished, cancelled, left, unjoined_workers, jobs_handed_back, posts_dropped, elapsed } =
+            self;
+        write!(f, "shut down in {elapsed:.1?}: {finished} finished, {cancelled} cancelled")?;
+        for Pending { what, name, count } in left {
+            write!(f, ", left: {count} {what} {name}")?;
+        }
+        let counts = [
+            (*unjoined_workers, "workers not joined"),
+            (*jobs_handed_back, "jobs not begun"),
+            (*posts_dropped, "posts not taken"),
+        ];
+        counts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .try_for_each(|(count, what)| write!(f, ", {count} {what}"))
     }
 }
 

@@ -25,12 +25,17 @@ use std::time::Duration;
 use loop_probes::ids::Timestamp;
 use loop_probes::recorder::Recorder;
 
+use crate::error::LoopError;
 use crate::event_loop::{Builder, EventLoop};
+use crate::mini::MiniEventLoop;
 use crate::poller::{Readiness, Wake, Waker};
 use crate::task::Task;
 
 /// A loop in a virtual world.
 pub type SimLoop<T> = EventLoop<T, SimClock, SimPoller>;
+
+/// A mini loop in a virtual world.
+pub type SimMiniLoop<T> = MiniEventLoop<T, SimClock, SimPoller>;
 
 type Action = Box<dyn FnOnce()>;
 
@@ -170,11 +175,23 @@ impl Sim {
     /// Builds a loop that lives in this world.
     #[must_use]
     pub fn build<T: Task>(&self, builder: Builder<T>) -> SimLoop<T> {
+        self.furnish(builder).build_on(self.clock.clone(), self.poller())
+    }
+
+    /// Builds a mini loop that lives in this world.
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::build_mini_on`].
+    pub fn build_mini<T: Task>(&self, builder: Builder<T>) -> Result<SimMiniLoop<T>, LoopError> {
+        self.furnish(builder).build_mini_on(self.clock.clone(), self.poller())
+    }
+
+    fn furnish<T: Task>(&self, builder: Builder<T>) -> Builder<T> {
         let (for_pool, for_signals) = (self.clone(), self.clone());
         builder
             .pool(move |sink| Ok(Box::new(SimPool::new(for_pool, sink))))
             .signals(move |_waker| Box::new(SimSignals::new(for_signals)))
-            .build_on(self.clock.clone(), self.poller())
     }
 
     fn waker(&self) -> Waker {

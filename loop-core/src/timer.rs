@@ -14,7 +14,7 @@
 //! | `timer.rs` | the queue: what a timer's life is, whatever the order |
 //! | `timer/key.rs` | the key of a timer |
 //! | `timer/fired.rs` | what the queue answers |
-//! | `timer/nodes.rs` | where timers are kept |
+//! | `timer/slab.rs` | where timers are kept |
 //! | `timer/wheel.rs`, `timer/bag.rs` | due order: a hierarchical wheel; what a slot of it holds |
 //! | `timer/line.rs` | arming order |
 //! | `timer/script.rs` | the delays of scripts |
@@ -25,8 +25,8 @@ mod due;
 mod fired;
 mod key;
 mod line;
-mod nodes;
 mod script;
+mod slab;
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests;
@@ -41,8 +41,8 @@ use due::ByDue;
 pub use fired::{Armed, Finished, Fired, Pass};
 pub use key::Timer;
 use line::Line;
-use nodes::{Arming, Nodes};
 pub use script::{DELAY_MS_MAX, DelayWarning, ScriptDelay};
+use slab::{Arming, Slab};
 
 /// The end of time: a timer that is due then never fires. So a delay that overflows the clock is never early.
 pub const NEVER: Timestamp = Timestamp(u64::MAX);
@@ -75,10 +75,8 @@ pub fn due_after(now: Timestamp, delay: Duration) -> Timestamp {
 /// ```
 #[derive(Debug)]
 pub struct TimerQueue<T> {
-    nodes: Nodes,
-    /// What the nodes' timers are beside their times, by node.
-    entries: Vec<Entry<T>>,
-    waiting: Waiting,
+    slab: Slab<Entry<T>>,
+    waiting: Store,
     /// Passes begun. Only the last one gives timers out.
     passes: u64,
     next_id: u64,
@@ -100,7 +98,7 @@ pub enum Order {
 
 /// How the armed timers wait.
 #[derive(Debug)]
-enum Waiting {
+enum Store {
     ByDue(Box<ByDue>),
     ByArming(Line),
 }
@@ -126,11 +124,10 @@ impl<T> TimerQueue<T> {
     #[must_use]
     pub fn in_order(order: Order) -> Self {
         Self {
-            nodes: Nodes::default(),
-            entries: Vec::new(),
+            slab: Slab::default(),
             waiting: match order {
-                Order::Due => Waiting::ByDue(Box::default()),
-                Order::Arming => Waiting::ByArming(Line::default()),
+                Order::Due => Store::ByDue(Box::default()),
+                Order::Arming => Store::ByArming(Line::default()),
             },
             passes: 0,
             next_id: 1,
@@ -165,13 +162,9 @@ impl<T> TimerQueue<T> {
 
     #[inline]
     fn insert(&mut self, id: u64, due: Timestamp, entry: Entry<T>) -> Timer {
-        let slot = self.nodes.take(id);
         self.existing += 1;
         self.referenced += usize::from(entry.referenced);
-        match self.entries.get_mut(slot as usize) {
-            Some(place) => *place = entry,
-            None => self.entries.push(entry),
-        }
+        let slot = self.slab.take(id, entry);
         self.wait(slot, due);
         Timer { id: TimerId(id), slot }
     }
@@ -179,33 +172,33 @@ impl<T> TimerQueue<T> {
     /// Lets the timer wait until it is due, behind everything that is due at the same time.
     #[inline]
     fn wait(&mut self, slot: u32, due: Timestamp) {
-        let arming = self.nodes.arm(slot, due.0, self.next_sequence);
+        let arming = self.slab.arm(slot, due.0, self.next_sequence);
         self.next_sequence += 1;
         match &mut self.waiting {
-            Waiting::ByDue(waiting) => waiting.push(&self.nodes, arming),
-            Waiting::ByArming(line) => line.push(arming),
+            Store::ByDue(waiting) => waiting.push(&self.slab, arming),
+            Store::ByArming(line) => line.push(arming),
         }
     }
 
     /// Takes back the arming of a timer that may be armed.
     #[inline]
     fn disarm(&mut self, slot: u32) {
-        let Some(arming) = self.nodes.arming(slot) else { return };
-        self.nodes.disarm(slot);
+        let Some(arming) = self.slab.arming(slot) else { return };
+        self.slab.disarm(slot);
         match &mut self.waiting {
-            Waiting::ByDue(waiting) => waiting.lose(arming),
-            Waiting::ByArming(line) => line.lose(&self.nodes),
+            Store::ByDue(waiting) => waiting.lose(arming),
+            Store::ByArming(line) => line.lose(&self.slab),
         }
     }
 
     #[inline]
     fn entry(&self, timer: Timer) -> Option<&Entry<T>> {
-        self.nodes.is(timer.slot, timer.id.0).then(|| &self.entries[timer.slot as usize])
+        self.slab.is(timer.slot, timer.id.0).then(|| self.slab.entry(timer.slot))
     }
 
     #[inline]
     fn entry_mut(&mut self, timer: Timer) -> Option<&mut Entry<T>> {
-        self.nodes.is(timer.slot, timer.id.0).then(|| &mut self.entries[timer.slot as usize])
+        self.slab.is(timer.slot, timer.id.0).then(|| self.slab.entry_mut(timer.slot))
     }
 
     /// Arms `timer` again, whether it is armed, is parked, or its callback runs now: behind its peers, with its
@@ -233,7 +226,7 @@ impl<T> TimerQueue<T> {
         self.existing -= usize::from(exists);
         self.referenced -= usize::from(referenced);
         self.disarm(timer.slot);
-        self.nodes.free(timer.slot);
+        self.slab.free(timer.slot);
         value
     }
 
@@ -242,8 +235,8 @@ impl<T> TimerQueue<T> {
     #[inline]
     pub fn next_due(&mut self) -> Option<Timestamp> {
         let due = match &mut self.waiting {
-            Waiting::ByDue(waiting) => waiting.next_due(&self.nodes),
-            Waiting::ByArming(line) => line.min(&self.nodes).map(|arming| arming.due),
+            Store::ByDue(waiting) => waiting.next_due(&self.slab),
+            Store::ByArming(line) => line.min(&self.slab).map(|arming| arming.due),
         };
         due.map(Timestamp).filter(|due| *due < NEVER)
     }
@@ -251,8 +244,8 @@ impl<T> TimerQueue<T> {
     /// Takes note of the time, so that the wheel stays fine where timers are: for the turns in which none is due.
     #[inline]
     pub fn advance(&mut self, now: Timestamp) {
-        if let Waiting::ByDue(waiting) = &mut self.waiting {
-            waiting.advance(&self.nodes, now.0);
+        if let Store::ByDue(waiting) = &mut self.waiting {
+            waiting.advance(&self.slab, now.0);
         }
     }
 
@@ -260,8 +253,8 @@ impl<T> TimerQueue<T> {
     /// armed as before.
     pub fn begin_pass(&mut self, now: Timestamp) -> Pass {
         self.passes += 1;
-        if let Waiting::ByDue(waiting) = &mut self.waiting {
-            waiting.begin_pass(&self.nodes, now.0, self.next_sequence);
+        if let Store::ByDue(waiting) = &mut self.waiting {
+            waiting.begin_pass(&self.slab, now.0, self.next_sequence);
         }
         Pass { now, armed_before: self.next_sequence, number: self.passes }
     }
@@ -273,19 +266,19 @@ impl<T> TimerQueue<T> {
             return None;
         }
         let arming = match &mut self.waiting {
-            Waiting::ByDue(waiting) => waiting.pop(&self.nodes, pass.now.0)?,
-            Waiting::ByArming(line) => {
-                let arming = line.first_due(&self.nodes, pass.now.0, pass.armed_before)?;
-                line.lose(&self.nodes);
+            Store::ByDue(waiting) => waiting.pop(&self.slab, pass.now.0)?,
+            Store::ByArming(line) => {
+                let arming = line.first_due(&self.slab, pass.now.0, pass.armed_before)?;
+                line.lose(&self.slab);
                 arming
             }
         };
         let Arming { due, node: slot, .. } = arming;
         let due = Timestamp(due);
-        self.nodes.disarm(slot);
-        let entry = &self.entries[slot as usize];
+        self.slab.disarm(slot);
+        let entry = self.slab.entry(slot);
         Some(Fired {
-            timer: Timer { id: TimerId(self.nodes.id(slot)), slot },
+            timer: Timer { id: TimerId(self.slab.id(slot)), slot },
             due,
             fired: pass.now,
             skipped: entry.period_ns.map_or(0, |period| pass.now.ns_since(due) / period),
@@ -298,7 +291,7 @@ impl<T> TimerQueue<T> {
     /// `started` + its period, unless its callback armed or cleared it.
     pub fn finish(&mut self, timer: Timer, started: Timestamp) -> Finished<T> {
         let Some(entry) = self.entry(timer) else { return Finished::Cleared };
-        match (self.nodes.arming(timer.slot), entry.period_ns) {
+        match (self.slab.arming(timer.slot), entry.period_ns) {
             (Some(arming), _) => Finished::Armed(Timestamp(arming.due)),
             (None, Some(period)) => {
                 let due = started.plus_ns(period.get());
@@ -313,11 +306,11 @@ impl<T> TimerQueue<T> {
     /// existing or as a reference, until [`rearm`](Self::rearm) or [`clear`](Self::clear). False, and nothing was
     /// done: there is no such timer, or it is armed.
     pub fn park(&mut self, timer: Timer) -> bool {
-        let fires = |entry: &&Entry<T>| !entry.parked && self.nodes.arming(timer.slot).is_none();
+        let fires = |entry: &&Entry<T>| !entry.parked && self.slab.arming(timer.slot).is_none();
         let Some(referenced) = self.entry(timer).filter(fires).map(|entry| entry.referenced) else {
             return false;
         };
-        self.entries[timer.slot as usize].parked = true;
+        self.slab.entry_mut(timer.slot).parked = true;
         self.existing -= 1;
         self.referenced -= usize::from(referenced);
         true
@@ -388,14 +381,15 @@ impl<T> TimerQueue<T> {
     /// The armed timers, in arming order. Sorts: for snapshots and listings, not for every tick.
     #[must_use]
     pub fn armed(&self) -> Vec<Armed<'_, T>> {
-        let armed = (0..self.nodes.len() as u32).zip(&self.entries).filter_map(|(slot, entry)| {
-            let (arming, value) = (self.nodes.arming(slot)?, entry.value.as_ref()?);
+        let armed = (0..self.slab.len() as u32).filter_map(|slot| {
+            let (arming, entry) = (self.slab.arming(slot)?, self.slab.entry(slot));
+            let value = entry.value.as_ref()?;
             Some((arming, entry, value))
         });
         let mut armed: Vec<_> = armed.collect();
         armed.sort_unstable_by_key(|(arming, ..)| arming.sequence);
         let listed = armed.into_iter().map(|(arming, entry, value)| Armed {
-            timer: Timer { id: TimerId(self.nodes.id(arming.node)), slot: arming.node },
+            timer: Timer { id: TimerId(self.slab.id(arming.node)), slot: arming.node },
             due: Timestamp(arming.due),
             period_ns: entry.period_ns,
             referenced: entry.referenced,

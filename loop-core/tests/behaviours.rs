@@ -4,6 +4,8 @@
 mod kit;
 
 #[cfg(test)]
+mod agenda;
+#[cfg(test)]
 mod busy;
 #[cfg(test)]
 mod concurrent;
@@ -11,6 +13,8 @@ mod concurrent;
 mod deferred;
 #[cfg(test)]
 mod determinism;
+#[cfg(test)]
+mod faces;
 #[cfg(test)]
 mod futures;
 #[cfg(test)]
@@ -42,11 +46,17 @@ mod rebuild;
 #[cfg(test)]
 mod recording;
 #[cfg(test)]
+mod run_loop;
+#[cfg(test)]
 mod script_timers;
+#[cfg(test)]
+mod self_pipe;
 #[cfg(test)]
 mod shutdown;
 #[cfg(test)]
 mod signals;
+#[cfg(test)]
+mod silent;
 #[cfg(test)]
 mod tick;
 #[cfg(test)]

@@ -73,15 +73,17 @@ fn e04_microtasks_drain_after_each_poll() {
     let log = world.log.clone();
     let inner = log.clone();
     world.lp.spawn("future", |lp| async move {
-        lp.post(inner.then("posts a microtask", {
-            let inner = inner.clone();
-            move |cx| cx.microtask(inner.task("micro"))
-        }));
         lp.post(inner.task("next"));
+        lp.microtask(inner.task("micro"));
         lp.yield_now().await;
-        inner.add("polled again");
+        lp.microtask(inner.task("micro again"));
     });
-    assert_eq!(world.run(), ["posts a microtask", "micro", "next", "polled again"]);
+    world.post(log.task("queued behind"));
+    assert_eq!(world.run(), ["micro", "queued behind", "next", "micro again"]);
+    let events = world.events();
+    let polls =
+        pick!(events, Event::TaskQueued { task, place, .. } if place.origin == Origin::Future => Some(task));
+    assert_eq!(pick!(events, Event::Microtasks { trigger, .. } => trigger), polls);
 }
 
 #[test]

@@ -239,3 +239,9 @@ fn e04_while_shutting_down_a_spawn_is_refused() {
     assert_eq!(*refused.borrow(), Some(Err(JoinError::Refused)));
     assert_eq!(world.lp.scheduler().count(RefKind::Future), 0);
 }
+
+#[test]
+fn e04_the_echo_example_is_under_sixty_lines() {
+    let lines = include_str!("../examples/echo.rs").lines().count();
+    assert!(lines < 60, "the book promises it: {lines}");
+}

@@ -75,6 +75,14 @@ impl World {
         Self::build(|builder| builder.host(host))
     }
 
+    /// A world that nobody records.
+    pub(crate) fn silent(policy: Policy) -> Self {
+        let sim = Sim::new();
+        let (_, capture) = Recorder::capture();
+        let lp = sim.build(EventLoop::builder().policy(policy));
+        Self { sim, lp, log: Log::default(), capture }
+    }
+
     pub(crate) fn build(set_up: impl FnOnce(Builder<Builtin>) -> Builder<Builtin>) -> Self {
         let sim = Sim::new();
         let (recorder, capture) = Recorder::capture();

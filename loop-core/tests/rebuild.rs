@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use loop_core::gc::{GcConfig, GcController, GcDecision, GcModeChange, GcState, Heap};
 use loop_core::timer::{Finished, Pass, TimerQueue};
-use loop_core::{Builtin, HeapHost, Policy, Timer};
+use loop_core::{Builtin, HeapHost, Policy, Timer, TimerHandle};
 use loop_probes::event::{ClockPoint, Event, GcAction, GcReason, Phase, PollReason};
 use loop_probes::ids::{Tag, Ticks, TimerId, Timestamp};
 
@@ -141,7 +141,7 @@ impl Rebuilt {
                     assert!(self.timers.rearm(*key, due, period_ns));
                 } else {
                     // New, or one that fired and that a handle kept.
-                    let is_kept = self.keys.contains_key(&timer);
+                    let is_kept = timer < self.timers.next_id();
                     let key = match is_kept {
                         true => self.timers.restore(timer, due, period_ns, true, tag),
                         false => self.timers.arm(due, period_ns, tag),
@@ -309,6 +309,7 @@ struct Churn {
     dice: Dice,
     heap: Rc<Cell<u64>>,
     timers: Vec<Timer>,
+    handles: Vec<TimerHandle<Builtin>>,
     sim: loop_core::sim::Sim,
     is_quiet: bool,
 }
@@ -330,6 +331,17 @@ fn churn(state: &Rc<RefCell<Churn>>, cx: &mut Cx<'_>) {
             let again = Rc::clone(state);
             let interval = Builtin::repeat("interval", move |cx| churn(&again, cx));
             this.timers.push(cx.set_interval(ms(2 + this.dice.roll(5)), interval).unwrap());
+        }
+        10 if this.handles.len() < 4 => {
+            let again = Rc::clone(state);
+            let kept = Builtin::repeat("kept", move |cx| churn(&again, cx));
+            let timer = cx.set_timeout(ms(this.dice.roll(9)), kept);
+            this.timers.push(timer);
+            this.handles.push(cx.timer_handle(timer).unwrap());
+        }
+        11 => {
+            let index = this.dice.roll(4) as usize;
+            let _ = this.handles.get(index).map(|handle| cx.refresh_timer(handle.timer()));
         }
         3 | 4 => {
             if let Some(timer) = picked {
@@ -356,8 +368,14 @@ fn record(policy: Policy) -> Vec<Event<Ticks>> {
     let heap = Rc::clone(&cache.0);
     let mut world = World::build(|builder| builder.policy(policy).host(HeapHost(cache)));
     let sim = world.sim.clone();
-    let state =
-        Rc::new(RefCell::new(Churn { dice: Dice(7), heap, timers: Vec::new(), sim, is_quiet: false }));
+    let state = Rc::new(RefCell::new(Churn {
+        dice: Dice(7),
+        heap,
+        timers: Vec::new(),
+        handles: Vec::new(),
+        sim,
+        is_quiet: false,
+    }));
     for _ in 0..6 {
         let state = Rc::clone(&state);
         let beat = Builtin::repeat("beat", move |cx| churn(&state, cx));
@@ -391,7 +409,7 @@ fn timers_and_the_collector_decide_again_from_a_snapshot_in_the_middle() {
     let middle = decide_again(config, &events, begins[begins.len() / 2]);
     assert!(middle.fired > 200 && middle.waits > 50 && middle.snapshots > 3, "{middle:?}");
     let whole = decide_again(config, &events, begins[0]);
-    assert!(whole.skipped > 0 && whole.modes > 1, "{whole:?}");
+    assert!(whole.skipped > 0 && whole.modes > 1 && whole.armed_again > 0, "{whole:?}");
     for reason in [
         GcReason::Doubled,
         GcReason::Changed,

@@ -171,4 +171,11 @@ fn b23_an_unreferenced_timer_that_is_armed_again_keeps_nothing_alive_and_the_rec
     assert!(!world.lp.is_alive());
     let refs = pick!(world.events(), Event::TimerRef { referenced, .. } => referenced);
     assert_eq!(refs, [false, false], "once for each life of the timer");
+    world.lp.with(|cx| cx.set_timeout(ms(6), Builtin::once("keeps", |_| ())));
+    world.run();
+    world.lp.with(|cx| cx.set_timer_referenced(timer, true)).unwrap();
+    let refs = pick!(world.events(), Event::TimerRef { .. } => ());
+    assert!(refs.is_empty(), "it is not armed: nothing changed yet");
+    world.lp.with(|cx| cx.refresh_timer(timer)).unwrap();
+    assert!(world.lp.is_alive());
 }

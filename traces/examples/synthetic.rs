@@ -20,7 +20,9 @@ use loop_traces::writer::TraceWriter;
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     let (Some(trace), Some(json)) = (args.next(), args.next()) else {
-        return Err("usage: synthetic OUT.looptrace OUT.json [TICKS] [SEED] [details] [frozen]".into());
+        return Err(
+            "usage: synthetic OUT.looptrace OUT.json [TICKS] [SEED] [details] [frozen] [agenda]".into()
+        );
     };
     let mut script = Script { lost_every: 170, ..Script::default() };
     if let Some(ticks) = args.next() {
@@ -30,6 +32,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         script.seed = seed.parse()?;
     }
     let flags: Vec<String> = args.collect();
+    if flags.iter().any(|flag| flag == "agenda") {
+        (script.agenda_workers, script.faces) = (3, true);
+    }
     script.frozen = flags.iter().any(|flag| flag == "frozen");
     let options = ExportOptions { details: flags.iter().any(|flag| flag == "details"), ..Default::default() };
 

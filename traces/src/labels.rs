@@ -18,6 +18,8 @@ pub const LABELS_MAX: usize = 1 << 16;
 pub struct Labels {
     tags: Vec<Option<Box<str>>>,
     others: HashMap<(LabelKind, u32), Box<str>>,
+    /// What sources of readiness are for, as the program explained it.
+    explained: HashMap<IoSource, LabelId>,
     refused: u64,
 }
 
@@ -38,10 +40,18 @@ impl Labels {
         }
     }
 
-    /// Learns from `event` where it is a label.
+    /// Learns from `event` where it is a label or explains a source of readiness.
     pub fn learn_event(&mut self, event: &Event) {
-        if let Event::Label { kind, id, text } = event {
-            self.learn(*kind, *id, text.as_str());
+        match event {
+            Event::Label { kind, id, text } => self.learn(*kind, *id, text.as_str()),
+            Event::IoLabel { source, label } => {
+                if self.explained.len() < LABELS_MAX || self.explained.contains_key(source) {
+                    self.explained.insert(*source, *label);
+                } else {
+                    self.refused += 1;
+                }
+            }
+            _ => {}
         }
     }
 
@@ -73,10 +83,22 @@ impl Labels {
         self.other(LabelKind::Source, source.0, "source")
     }
 
-    /// The name of a source of readiness.
+    /// What a source of readiness is for, where the program explained it, else its name.
     #[must_use]
     pub fn io(&self, source: IoSource) -> Cow<'_, str> {
-        self.other(LabelKind::Io, source.0, "io")
+        let explained = self.explained.get(&source).and_then(|label| self.interned(*label));
+        explained.map_or_else(|| self.other(LabelKind::Io, source.0, "io"), Cow::Borrowed)
+    }
+
+    /// An interned text, whatever it names: its number is unique within its program.
+    #[must_use]
+    pub fn any(&self, label: LabelId) -> Cow<'_, str> {
+        self.interned(label).map_or_else(|| Cow::Owned(format!("label {label}")), Cow::Borrowed)
+    }
+
+    fn interned(&self, label: LabelId) -> Option<&str> {
+        let kinds = [LabelKind::Text, LabelKind::Span];
+        kinds.into_iter().find_map(|kind| self.known(kind, label.0))
     }
 
     /// The name where one is known.
@@ -116,6 +138,19 @@ mod tests {
         assert_eq!(labels.tag(Tag(0)), "untagged");
         assert_eq!(labels.span(LabelId(9)), "parse");
         assert_eq!(labels.text(LabelId(9)), "text 9");
+    }
+
+    #[test]
+    fn a_source_is_called_by_its_explanation() {
+        let mut labels = Labels::default();
+        labels.learn_event(&Event::IoLabel { source: IoSource(3), label: LabelId(8) });
+        assert_eq!(labels.io(IoSource(3)), "io 3", "the text did not come");
+        labels.learn(LabelKind::Text, 8, "HTTP listener");
+        assert_eq!((labels.io(IoSource(3)), labels.io(IoSource(4))), ("HTTP listener".into(), "io 4".into()));
+        assert_eq!(
+            (labels.any(LabelId(8)), labels.any(LabelId(9))),
+            ("HTTP listener".into(), "label 9".into())
+        );
     }
 
     #[test]

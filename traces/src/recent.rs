@@ -67,6 +67,10 @@ impl<T> Recent<T> {
         self.limit
     }
 
+    pub(crate) fn newest_mut(&mut self) -> Option<&mut T> {
+        self.kept.back_mut()
+    }
+
     pub(crate) fn remove(&mut self, index: usize) -> Option<T> {
         self.kept.remove(index)
     }

@@ -1,5 +1,7 @@
 //! The report: a summary as one page of text, the worst first.
 
+mod faces;
+
 use std::fmt::Write as _;
 
 use crate::histogram::Percentiles;
@@ -24,6 +26,8 @@ pub fn text(summary: &Summary) -> String {
     stalls(&mut out, summary);
     tags(&mut out, summary);
     queues(&mut out, summary);
+    faces::agenda(&mut out, summary);
+    faces::rest(&mut out, summary);
     out
 }
 
@@ -31,6 +35,7 @@ pub fn text(summary: &Summary) -> String {
 macro_rules! line {
     ($out:expr, $($args:tt)*) => { let _ = writeln!($out, $($args)*); };
 }
+use line;
 
 fn head(out: &mut String, summary: &Summary) {
     let source = &summary.source;
@@ -223,6 +228,21 @@ mod tests {
         assert!(lines[stall + 1].contains("unattributed "));
         assert!(lines.iter().any(|line| line.starts_with("HttpRequest")));
         assert!(lines.iter().all(|line| line.chars().count() < 200 && !line.chars().any(char::is_control)));
+    }
+
+    #[test]
+    fn an_agenda_its_starvation_and_the_rest_have_their_lines() {
+        let text = report(&Script { ticks: 700, agenda_workers: 2, faces: true, ..Script::default() });
+        println!("{text}");
+        let line = |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap_or_default();
+        assert!(line("low").contains("passed by"), "{text}");
+        assert!(line("worker 1").contains('%'), "{text}");
+        assert!(line("rendezvous").contains("failed"), "{text}");
+        assert!(line("kept alive by").contains("Heartbeat"), "{text}");
+        assert!(line("commands").contains("D ×"), "{text}");
+        assert!(line("pumps").contains("handled") && line("futures").contains("woken"), "{text}");
+        assert!(line("shutdown").contains("1 left"), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() < 200 && !line.chars().any(char::is_control)));
     }
 
     #[test]

@@ -3,6 +3,13 @@
 //! Times are nanoseconds, sizes bytes. Fields are only ever added; a change of meaning is a new
 //! [`SCHEMA`] number.
 
+mod faces;
+
+pub use faces::{
+    AgendaSummary, AgendaWorkerSummary, CommandSummary, CommandsSummary, FuturesSummary, HeldSummary,
+    PrioritySummary, PumpsSummary, RendezvousSummary, ShutdownSummary,
+};
+
 use serde::{Deserialize, Serialize};
 
 use crate::histogram::Percentiles;
@@ -44,6 +51,27 @@ pub struct Summary {
     pub gc: GcSummary,
     /// Signals.
     pub signals: SignalsSummary,
+    /// The agenda, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agenda: Option<AgendaSummary>,
+    /// What kept the loop alive at the end, by kind and name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keep_alive: Vec<HeldSummary>,
+    /// How old the snapshot was at the end with which that list begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_alive_age_ns: Option<u64>,
+    /// Commands through the self-pipe, where any came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commands: Option<CommandsSummary>,
+    /// Pumps of a foreign loop, where there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pumps: Option<PumpsSummary>,
+    /// Spawned futures, where there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub futures: Option<FuturesSummary>,
+    /// The last shutdown, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shutdown: Option<ShutdownSummary>,
     /// Stalls, newest first: the last ones, and the worst of all.
     pub stalls: Vec<StallSummary>,
 }
@@ -272,6 +300,13 @@ impl Summary {
                 delivered: signals.delivered(),
                 dropped: signals.dropped,
             },
+            agenda: faces::agenda(timeline),
+            keep_alive: faces::keep_alive(timeline),
+            keep_alive_age_ns: faces::keep_alive_age_ns(timeline),
+            commands: faces::commands(timeline),
+            pumps: faces::pumps(timeline),
+            futures: faces::futures(timeline),
+            shutdown: faces::shutdown(timeline),
             stalls: stalls(timeline),
         }
     }
@@ -319,79 +354,4 @@ fn stalls(timeline: &Timeline) -> Vec<StallSummary> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::synthetic::Script;
-
-    fn summary() -> Summary {
-        let script = Script { ticks: 700, ..Script::default() };
-        let mut timeline = Timeline::of(&script.metadata());
-        timeline.extend(&script.events());
-        Summary::new(&script.source(), &timeline)
-    }
-
-    #[test]
-    fn it_has_the_fields_that_the_schema_names() {
-        let json = serde_json::to_value(summary()).unwrap();
-        let paths = [
-            "/schema",
-            "/source/kind",
-            "/source/name",
-            "/source/pid",
-            "/source/policy",
-            "/span_ns",
-            "/lost_records",
-            "/ticks/count",
-            "/ticks/busy_ns",
-            "/ticks/poll_wait_ns",
-            "/ticks/utilization",
-            "/ticks/run_ns/p50",
-            "/ticks/run_ns/p90",
-            "/ticks/run_ns/p99",
-            "/ticks/run_ns/max",
-            "/tasks/count",
-            "/tasks/by_tag/0/tag",
-            "/tasks/by_tag/0/count",
-            "/tasks/by_tag/0/run_ns/p99",
-            "/tasks/by_tag/0/queue_wait_ns/p50",
-            "/microtasks/checkpoints",
-            "/microtasks/ran",
-            "/microtasks/run_ns/max",
-            "/timers/armed",
-            "/timers/fired",
-            "/timers/cleared",
-            "/timers/lag_ns/p50",
-            "/queues/0/queue",
-            "/queues/0/depth/p50",
-            "/queues/0/depth/max",
-            "/gc/collect",
-            "/gc/defer",
-            "/gc/skip",
-            "/gc/run_ns/p50",
-            "/signals/arrived",
-            "/signals/delivered",
-            "/signals/dropped",
-            "/stalls/0/tick",
-            "/stalls/0/at_ns",
-            "/stalls/0/run_ns",
-            "/stalls/0/blame/0/what",
-            "/stalls/0/blame/0/ns",
-        ];
-        for path in paths {
-            assert!(json.pointer(path).is_some(), "{path}");
-        }
-        assert_eq!(json["source"]["kind"], "ring");
-        assert_eq!(serde_json::from_value::<Summary>(json).unwrap(), summary());
-    }
-
-    #[test]
-    fn blame_sums_to_the_stall() {
-        let summary = summary();
-        assert_eq!(summary.stalls.len() as u64, summary.ticks.stalls);
-        for stall in &summary.stalls {
-            assert_eq!(stall.blame.iter().map(|blame| blame.ns).sum::<u64>(), stall.run_ns);
-            assert_eq!(stall.blame.last().unwrap().what, "unattributed");
-            assert!(stall.at_ns < summary.span_ns);
-        }
-    }
-}
+mod tests;

@@ -1,9 +1,12 @@
 //! An imagined loop: event streams as a real one would write them, from a seed.
 //!
 //! For tests and benches, of this crate and of what is built on it (feature `synthetic`): ticks with all
-//! their phases, tasks queued and run, timers, signals, collections, a work pool, stalls and gaps, in merged
-//! order with plausible times. The same [`Script`] always gives the same events.
+//! their phases, tasks queued and run, timers, signals, collections, a work pool, stalls and gaps, where wanted an
+//! agenda and the loop's other faces, in merged order with plausible times. The same [`Script`] always gives the same events.
 
+mod agenda;
+mod faces;
+mod random;
 mod stage;
 
 use loop_probes::metadata::Metadata;
@@ -42,6 +45,10 @@ pub struct Script {
     pub lost_every: u32,
     /// The program has `tracing` spans.
     pub spans: bool,
+    /// Worker threads of the agenda; 0 where there is none.
+    pub agenda_workers: u16,
+    /// Snapshots with names, commands, pumps, futures and a shutdown.
+    pub faces: bool,
     /// All extents are zero, as under a virtual clock that nobody moves within a tick.
     pub frozen: bool,
 }
@@ -56,6 +63,8 @@ impl Default for Script {
             stall_every: 300,
             lost_every: 0,
             spans: true,
+            agenda_workers: 0,
+            faces: false,
             frozen: false,
         }
     }
@@ -84,6 +93,22 @@ pub struct Expected {
     pub signals_delivered: u64,
     /// Decisions of the GC controller.
     pub gc_decisions: u64,
+    /// Tasklets added to the agenda.
+    pub tasklets_added: u64,
+    /// Tasklets that ran, the failed ones included.
+    pub tasklets_run: u64,
+    /// Tasklets that failed.
+    pub tasklets_failed: u64,
+    /// Tasklets that nobody had taken by the last addition.
+    pub tasklets_waiting: u64,
+    /// Collections for which all workers of the agenda were to stop.
+    pub rendezvous: u64,
+    /// Command bytes.
+    pub commands: u64,
+    /// Pumps of a foreign loop.
+    pub pumps: u64,
+    /// Futures woken.
+    pub futures_woken: u64,
     /// Records lost.
     pub lost_records: u64,
 }
@@ -94,7 +119,7 @@ impl Script {
     pub fn metadata(&self) -> Metadata {
         let json = serde_json::json!({
             "program": "synthetic", "pid": 4121, "host": "nowhere", "command": ["synthetic", self.seed.to_string()],
-            "build": "0", "policy": "bun", "machine": "imagined", "tick_unit": "monotonic",
+            "build": "0", "policy": if self.agenda_workers > 0 { "agenda" } else { "bun" }, "machine": "imagined", "tick_unit": "monotonic",
             "started": {"ticks": stage::START_NS, "monotonic": stage::START_NS, "wall_ns": 1_700_000_000_000_000_000u64},
             "stall_limit_ns": stage::STALL_LIMIT_NS, "settings": {"seed": self.seed.to_string()},
         });
@@ -149,9 +174,12 @@ pub(crate) mod strategy {
     /// Any small script.
     pub(crate) fn scripts() -> impl Strategy<Value = Script> {
         let numbers = (any::<u64>(), 1u32..60, 1u32..9, 0u16..4, 0u32..12, 0u32..12);
-        (numbers, any::<bool>(), prop::bool::weighted(0.1)).prop_map(|(numbers, spans, frozen)| {
+        let faces = (0u16..4, any::<bool>());
+        let all = (numbers, any::<bool>(), prop::bool::weighted(0.1), faces);
+        all.prop_map(|(numbers, spans, frozen, (agenda_workers, faces))| {
             let (seed, ticks, tasks_max, workers, stall_every, lost_every) = numbers;
-            Script { seed, ticks, tasks_max, workers, stall_every, lost_every, spans, frozen }
+            let whole = Script { seed, ticks, tasks_max, workers, stall_every, ..Script::default() };
+            Script { lost_every, spans, agenda_workers, faces, frozen, ..whole }
         })
     }
 }

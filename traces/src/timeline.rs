@@ -6,13 +6,17 @@
 //!
 //! ```text
 //! Stamped ──> fold ──┬─> open tick of its emitter ──(TickEnd)──> ticks ──> stalls
-//!                    ├─> tags · timers · queues · microtasks · gc · signals · pool · …
+//!                    ├─> tags · timers · queues · microtasks · gc · signals · pool · agenda · keep-alive · …
 //!                    └─> labels
 //! ```
 
+mod agenda;
+mod commands;
 mod config;
 mod fold;
+mod futures;
 mod gc;
+mod keep_alive;
 mod microtasks;
 mod open_tick;
 mod opened;
@@ -20,6 +24,7 @@ mod pool;
 mod program;
 mod queues;
 mod rates;
+mod shutdown;
 mod signals;
 mod span;
 mod stalls;
@@ -27,14 +32,19 @@ mod tags;
 mod ticks;
 mod timers;
 
+pub use agenda::{Agenda, AgendaWorker, OldestWaiting, PriorityStats, Rendezvous, RendezvousStats};
+pub use commands::{CommandStats, Commands, Pumps, Wakes, command_name};
 pub use config::TimelineConfig;
+pub use futures::Futures;
 pub use gc::{Gc, GcLook, GcRun};
+pub use keep_alive::{Held, KeepAlive, RefName};
 pub use microtasks::{Batches, Microtasks};
 pub use opened::{OpenedSpan, OpenedTick};
 pub use pool::{WorkerStats, Workers};
-pub use program::{KeepAlive, LabelStats, Spans, Stopped, Trouble, TroubleKind, Troubles, Wakes};
+pub use program::{LabelStats, Spans, Trouble, TroubleKind, Troubles};
 pub use queues::{QueueStats, Queues};
 pub use rates::{PerSecond, Rates, SLOT_NS, Slot};
+pub use shutdown::{Shutdown, ShutdownEnd, Stopped};
 pub use signals::{SignalStats, Signals, signal_name};
 pub use span::{SpanKind, TickSpan};
 pub use stalls::{Stall, Stalls};
@@ -42,6 +52,7 @@ pub use tags::{RunStats, TagStats, Tags, WorstRun};
 pub use ticks::{LongestRun, PhaseTimes, TickSummary, Ticks, utilization};
 pub use timers::{LateTimer, Timers};
 
+use loop_probes::event::Outcome;
 use loop_probes::ids::Timestamp;
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
@@ -87,17 +98,25 @@ pub struct Timeline {
     /// The work pool.
     pub work: Workers,
     /// The agenda.
-    pub agenda: Workers,
+    pub agenda: Agenda,
     /// Rates over a sliding window.
     pub rates: Rates,
     /// Spans and marks.
     pub spans: Spans,
     /// What went wrong.
     pub troubles: Troubles,
-    /// Wake-ups and commands.
+    /// Wake-ups.
     pub wakes: Wakes,
+    /// Commands through the self-pipe.
+    pub commands: Commands,
+    /// Pumps of a foreign loop.
+    pub pumps: Pumps,
+    /// Spawned futures.
+    pub futures: Futures,
     /// What keeps the loop alive.
     pub keep_alive: KeepAlive,
+    /// The last shutdown, from its beginning on.
+    pub shutdown: Option<Shutdown>,
     /// The loop's end, once it said so.
     pub stopped: Option<Stopped>,
     /// Events folded.
@@ -132,12 +151,16 @@ impl Timeline {
             signals: Signals::default(),
             stalls: Stalls::new(&config),
             work: Workers::default(),
-            agenda: Workers::default(),
+            agenda: Agenda::new(&config),
             rates: Rates::new(config.rate_window),
             spans: Spans::default(),
             troubles: Troubles::new(&config),
             wakes: Wakes::default(),
-            keep_alive: KeepAlive::default(),
+            commands: Commands::default(),
+            pumps: Pumps::default(),
+            futures: Futures::default(),
+            keep_alive: KeepAlive::new(&config),
+            shutdown: None,
             stopped: None,
             events: 0,
             lost_records: 0,
@@ -214,6 +237,11 @@ impl Timeline {
         };
         Some(OpenedTick::new(*tick, spans))
     }
+}
+
+/// The run came to nothing.
+pub(crate) const fn failed(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Failed | Outcome::Panicked)
 }
 
 #[cfg(test)]

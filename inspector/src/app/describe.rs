@@ -1,14 +1,18 @@
 //! Events, emitters and blame in words. Names come from the label table, which made them printable already.
 
-use loop_probes::event::{Event, LabelKind};
+mod event;
+mod faces;
+
+pub use event::event;
+
+use loop_probes::event::Event;
 use loop_probes::ids::{Tag, Timestamp};
 use loop_probes::recorder::Running;
-use loop_probes::text::printable;
 use loop_traces::labels::Labels;
 use loop_traces::source::NowRunning;
 use loop_traces::timeline::{SpanKind, signal_name};
 
-use crate::units::{bytes, count, duration};
+use crate::units::{bytes, duration};
 
 /// The tag that an event is about.
 #[must_use]
@@ -27,147 +31,10 @@ pub const fn tag_of(event: &Event) -> Option<Tag> {
         | Event::IoReady { tag, .. }
         | Event::SlowTask { tag, .. }
         | Event::SnapshotTimer { tag, .. }
-        | Event::SnapshotTask { tag, .. } => Some(*tag),
+        | Event::SnapshotTask { tag, .. }
+        | Event::SnapshotPending { tag, .. } => Some(*tag),
         _ => None,
     }
-}
-
-/// What an event that was recorded at `at` says, without its kind.
-#[must_use]
-pub fn event(at: Timestamp, event: &Event, labels: &Labels) -> String {
-    let ran = |start: &Timestamp| duration(at.ns_since(*start));
-    match event {
-        Event::TickStart { tick } => format!("tick {}", count(*tick)),
-        Event::TickEnd { tick, tasks_run, start } => {
-            let noun = if *tasks_run == 1 { "task" } else { "tasks" };
-            format!("tick {}  {tasks_run} {noun}  {}", count(*tick), ran(start))
-        }
-        Event::Phase { phase, start } => format!("{phase}  {}", ran(start)),
-        Event::Poll { reason, ready, timeout_ns, start } => {
-            let timeout = timeout_ns.map_or_else(|| "for ever".to_owned(), duration);
-            format!("{reason}  timeout {timeout}  waited {}  {ready} ready", ran(start))
-        }
-        Event::TaskQueued { task, tag, place, parent, .. } => {
-            let parent = parent.map_or_else(String::new, |parent| format!("  by #{parent}"));
-            let (queue, origin, depth) = (place.queue, place.origin, place.depth);
-            format!("{} #{task}  in {queue} from {origin}  depth {depth}{parent}", labels.tag(*tag))
-        }
-        Event::TaskRan { task, tag, outcome, queued, start } => format!(
-            "{} #{task}  {outcome}  run {}  waited {}",
-            labels.tag(*tag),
-            ran(start),
-            duration(start.ns_since(*queued))
-        ),
-        Event::Microtasks { trigger, ran: microtasks, left, start } => {
-            let after = trigger.map_or_else(String::new, |task| format!("  after #{task}"));
-            let left = if *left > 0 { format!("  {left} left") } else { String::new() };
-            format!("{microtasks} ran{left}  {}{after}", ran(start))
-        }
-        Event::DeferredPosted { key, existed } => {
-            format!("key {key:#x}{}", if *existed { "  existed" } else { "" })
-        }
-        Event::DeferredRan { ran: entries, kept, start } => {
-            format!("{entries} ran  {kept} kept  {}", ran(start))
-        }
-        Event::Immediates { ran: entries, moved_to_next, start } => {
-            format!("{entries} ran  {moved_to_next} moved to next  {}", ran(start))
-        }
-        Event::TimerArmed { timer, tag, due, period_ns } => {
-            let period = period_ns.map_or_else(String::new, |period| format!("  every {}", duration(period)));
-            format!("timer {timer} {}  due in {}{period}", labels.tag(*tag), duration(due.ns_since(at)))
-        }
-        Event::TimerFired { timer, tag, task, due, fired, skipped } => {
-            let skipped = if *skipped > 0 { format!("  skipped {skipped}") } else { String::new() };
-            let lag = duration(fired.ns_since(*due));
-            format!("timer {timer} {} #{task}  lag {lag}{skipped}", labels.tag(*tag))
-        }
-        Event::TimerCleared { timer } => format!("timer {timer}"),
-        Event::TimerRef { timer, referenced } => {
-            format!("timer {timer}  {}", if *referenced { "referenced" } else { "unreferenced" })
-        }
-        Event::ImmediateRef { task, referenced } => {
-            format!("#{task}  {}", if *referenced { "referenced" } else { "unreferenced" })
-        }
-        Event::DeferredRemoved { key } | Event::SnapshotDeferred { key } => format!("key {key:#x}"),
-        Event::InputGc { reason } => reason.to_string(),
-        Event::QueueDepth { queue, depth } => format!("{queue}  {depth}"),
-        Event::SignalArrived { signo, depth, .. } => format!("{}  depth {depth}", signal_name(*signo)),
-        Event::SignalDelivered { signo, task, arrived } => {
-            format!("{} #{task}  latency {}", signal_name(*signo), ran(arrived))
-        }
-        Event::SignalDropped { total } => format!("{} in all", count(*total)),
-        Event::GcDecision { action, reason, heap_bytes, threshold_bytes } => {
-            format!("{action}  {reason}  heap {} of {}", bytes(*heap_bytes), bytes(*threshold_bytes))
-        }
-        Event::GcRan { heap_bytes_before, heap_bytes_after, start } => {
-            format!("{} to {}  {}", bytes(*heap_bytes_before), bytes(*heap_bytes_after), ran(start))
-        }
-        Event::GcMode { mode, unchanged_ticks } => format!("{mode}  after {unchanged_ticks} unchanged"),
-        Event::WorkQueued { task, tag, depth, parent } => {
-            let parent = parent.map_or_else(String::new, |parent| format!("  by #{parent}"));
-            format!("{} #{task}  depth {depth}{parent}", labels.tag(*tag))
-        }
-        Event::WorkRan { task, tag, worker, outcome, queued, start } => format!(
-            "{} #{task}  {outcome}  worker {worker}  run {}  waited {}",
-            labels.tag(*tag),
-            ran(start),
-            duration(start.ns_since(*queued))
-        ),
-        Event::WorkSettled { task, tag } => format!("{} #{task}", labels.tag(*tag)),
-        Event::IoRegistered { source, tag } => format!("{} on {}", labels.tag(*tag), labels.io(*source)),
-        Event::IoReady { source, tag, task, start, .. } => {
-            format!("{} #{task} on {}  {}", labels.tag(*tag), labels.io(*source), ran(start))
-        }
-        Event::IoRemoved { source } => labels.io(*source).into_owned(),
-        Event::Exception { task, message } => {
-            let task = task.map_or_else(String::new, |task| format!("#{task}  "));
-            format!("{task}{}", labels.text(*message))
-        }
-        Event::Violation { rule } => labels.text(*rule).into_owned(),
-        Event::SlowTask { task, tag, limit_ns, start } => {
-            format!("{} #{task}  {} of {}", labels.tag(*tag), ran(start), duration(*limit_ns))
-        }
-        Event::Span { label, start } => format!("{}  {}", labels.span(*label), ran(start)),
-        Event::Mark { label } => labels.span(*label).into_owned(),
-        Event::Lost { count: lost, .. } => format!("{} records", count(*lost)),
-        Event::Label { kind, id, text } => {
-            format!("{} {id} is {}", label_noun(*kind), printable(text.as_str()))
-        }
-        Event::LoopStopped { reason } => reason.to_string(),
-        Event::Wake { coalesced, .. } => format!("{coalesced} coalesced"),
-        Event::RefChanged { what, delta, alive } => format!("{what} {delta:+}  alive {alive}"),
-        Event::InputClock { point, .. } => point.to_string(),
-        Event::InputBatch { queue, taken } => format!("{queue}  {taken} taken"),
-        Event::InputHeap { heap_bytes } => bytes(*heap_bytes),
-        Event::IoLabel { source, label } => format!("{} is {}", labels.io(*source), labels.text(*label)),
-        Event::Pumped { handled, ready, timeout_ns, start } => {
-            let why = if *ready { "ready" } else { "polled" };
-            let what = if *handled { "handled" } else { "nothing" };
-            format!("{what}  {why}  up to {}  {}", duration(*timeout_ns), ran(start))
-        }
-        Event::ShutdownBegan { deadline } => format!("due in {}", duration(deadline.ns_since(at))),
-        Event::ShutdownEnded { finished, cancelled, left, start } => {
-            format!("{finished} finished  {cancelled} cancelled  {left} left  {}", ran(start))
-        }
-        other => fields_of(other),
-    }
-}
-
-const fn label_noun(kind: LabelKind) -> &'static str {
-    match kind {
-        LabelKind::Tag => "tag",
-        LabelKind::Span => "span",
-        LabelKind::Source => "source",
-        LabelKind::Io => "io",
-        LabelKind::Text => "text",
-    }
-}
-
-/// The rarer kinds as their fields say it.
-fn fields_of(event: &Event) -> String {
-    let text = format!("{event:?}");
-    let fields = text.split_once('{').map_or("", |(_, fields)| fields);
-    printable(fields.trim_end_matches('}').trim())
 }
 
 /// A span of an opened tick: its name, and what else there is to say of it.
@@ -198,6 +65,9 @@ pub fn span(kind: &SpanKind, labels: &Labels) -> (String, String) {
             "collection".to_owned(),
             format!("{} to {}", bytes(*heap_bytes_before), bytes(*heap_bytes_after)),
         ),
+        SpanKind::Pump { handled, ready, timeout_ns } => {
+            ("pump".to_owned(), faces::pumped(*handled, *ready, *timeout_ns))
+        }
         SpanKind::Span { label } => (labels.span(*label).into_owned(), "span".to_owned()),
         SpanKind::Timer { timer, tag, lag_ns, skipped, .. } => {
             let skipped = if *skipped > 0 { format!(", skipped {skipped}") } else { String::new() };
@@ -249,7 +119,7 @@ pub fn doing(now_running: &NowRunning, labels: &Labels) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use loop_probes::event::Phase;
+    use loop_probes::event::{LabelKind, Phase};
     use loop_probes::ids::{SourceId, TaskId};
 
     #[test]

@@ -15,7 +15,7 @@ pub(crate) fn state(script: &Script) -> State {
     let about = About {
         name: "demo".to_owned(),
         pid: 4121,
-        policy: "bun".to_owned(),
+        policy: script.metadata().policy,
         kind: SourceKind::Ring,
         since_attach: false,
         stall_limit_ns: config.stall_limit_ns,

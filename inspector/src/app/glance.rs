@@ -3,6 +3,12 @@
 //! Not for every frame: quantiles, sums and sorting would cost more than drawing does, and numbers that
 //! change thirty times a second cannot be read. The strip of ticks does not wait for this.
 
+mod agenda;
+mod alive;
+
+pub use agenda::{AgendaFigures, PriorityRow, Starving, WorkerRow};
+pub use alive::{AliveFigures, HeldRow};
+
 use std::cmp::Ordering;
 
 use loop_probes::event::{GcAction, GcMode, Queue};
@@ -97,8 +103,10 @@ pub enum Ran {
     Tasks,
     /// As readiness callbacks.
     Io,
-    /// On workers.
-    Workers,
+    /// On workers of the pool.
+    Pool,
+    /// On workers of the agenda.
+    Agenda,
 }
 
 /// A row of the tasks' table.
@@ -240,6 +248,10 @@ pub struct Glance {
     pub signal_latency_ns_p99: u64,
     /// Signals dropped.
     pub signals_dropped: u64,
+    /// The agenda, where there is one.
+    pub agenda: Option<AgendaFigures>,
+    /// What keeps the loop alive.
+    pub alive: AliveFigures,
 }
 
 impl Glance {
@@ -257,6 +269,8 @@ impl Glance {
             microtasks: microtasks(timeline),
             gc: gc(timeline),
             signals_dropped: timeline.signals.dropped,
+            agenda: AgendaFigures::read(timeline, now),
+            alive: AliveFigures::read(timeline),
             ..Self::default()
         };
         glance.read_signals(timeline);
@@ -312,13 +326,16 @@ fn compare(a: &TagRow, b: &TagRow, column: Column) -> Ordering {
     }
 }
 
-/// The runs that stand for a tag: its tasks, else its readiness callbacks, else its work.
+/// The runs that stand for a tag: its tasks, else its readiness callbacks, else its work, else its tasklets.
 #[must_use]
 pub fn runs(stats: &TagStats) -> Option<(Ran, &RunStats)> {
-    let tasks = (stats.tasks.count() > 0).then_some((Ran::Tasks, &stats.tasks));
-    let io = || stats.io.as_deref().filter(|runs| runs.count() > 0).map(|runs| (Ran::Io, runs));
-    let work = || stats.work.as_deref().filter(|runs| runs.count() > 0).map(|runs| (Ran::Workers, runs));
-    tasks.or_else(io).or_else(work)
+    let all = [
+        (Ran::Tasks, Some(&stats.tasks)),
+        (Ran::Io, stats.io.as_deref()),
+        (Ran::Pool, stats.work.as_deref()),
+        (Ran::Agenda, stats.tasklets.as_deref()),
+    ];
+    all.into_iter().find_map(|(ran, runs)| Some((ran, runs.filter(|runs| runs.count() > 0)?)))
 }
 
 fn row(timeline: &Timeline, stats: &TagStats) -> Option<TagRow> {

@@ -26,34 +26,37 @@ pub struct Hang {
 /// The emitter that stands for the loop: the one whose tick ended last, else the first that says anything.
 #[must_use]
 pub fn loop_running(state: &State) -> Option<&NowRunning> {
-    let newest = state.fold.timeline.ticks.recent.newest().map(|tick| tick.source);
-    let own = state.running.iter().find(|running| Some(running.source) == newest);
-    own.or_else(|| state.running.first())
+    let newest = state.picture().timeline.ticks.recent.newest().map(|tick| tick.source);
+    let (all, ..) = state.picture_running();
+    let own = all.iter().find(|running| Some(running.source) == newest);
+    own.or_else(|| all.first())
 }
 
 /// For how long the loop has been in what it is in, where that is busy time, in nanoseconds.
 #[must_use]
 pub fn busy_now_ns(state: &State) -> u64 {
-    let running = loop_running(state).filter(|_| state.process == Process::Running && !state.is_replay());
+    let (_, running_at, process) = state.picture_running();
+    let running = loop_running(state).filter(|_| process == Process::Running && !state.is_replay());
     running.map_or(0, |running| match running.running {
         Running::Outside | Running::Poll { .. } => 0,
-        Running::Phase(_) | Running::Task { .. } => state.running_at.ns_since(running.since),
+        Running::Phase(_) | Running::Task { .. } => running_at.ns_since(running.since),
     })
 }
 
-/// Whether the loop hangs, stands still or is gone, and in what.
+/// Whether the loop hangs, stands still or is gone, and in what; in a frozen picture: did then.
 #[must_use]
 pub fn hang(state: &State) -> Option<Hang> {
-    if state.is_replay() || state.frozen.is_some() {
+    if state.is_replay() {
         return None;
     }
-    let timeline = &state.fold.timeline;
+    let (_, running_at, process) = state.picture_running();
+    let timeline = &state.picture().timeline;
     let last = timeline.last_at().unwrap_or_default();
     let running = loop_running(state);
-    let doing = running.map(|running| describe::running(running, &timeline.labels, state.running_at));
+    let doing = running.map(|running| describe::running(running, &timeline.labels, running_at));
     let since = |at| units::position(state.since_start_ns(at));
     let and_doing = doing.as_ref().map_or_else(String::new, |doing| format!(": {doing}"));
-    match state.process {
+    match process {
         Process::Ended => {
             let text = format!("the process ended at {}", since(last));
             return Some(Hang { text, over: false, live: false });
@@ -75,8 +78,8 @@ pub fn hang(state: &State) -> Option<Hang> {
     let running = running?;
     let lasted = match running.running {
         Running::Outside | Running::Poll { deadline: None } => return None,
-        Running::Poll { deadline: Some(deadline) } => state.running_at.ns_since(deadline),
-        Running::Phase(_) | Running::Task { .. } => state.running_at.ns_since(running.since),
+        Running::Poll { deadline: Some(deadline) } => running_at.ns_since(deadline),
+        Running::Phase(_) | Running::Task { .. } => running_at.ns_since(running.since),
     };
     let limit = state.about.stall_limit_ns.max(HANG_NS);
     (lasted > limit).then(|| Hang { text: doing.unwrap_or_default(), over: true, live: true })

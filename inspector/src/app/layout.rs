@@ -27,6 +27,12 @@ impl Area {
         Self { x, y, width, height }
     }
 
+    /// Whether it has no cell.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.width == 0 || self.height == 0
+    }
+
     /// Whether the cell lies in it.
     #[must_use]
     pub const fn contains(&self, x: u16, y: u16) -> bool {
@@ -84,13 +90,17 @@ pub enum Pane {
     Gc,
     /// The signals.
     Signals,
+    /// The agenda, where there is one.
+    Agenda,
+    /// What keeps the loop alive, where there is room.
+    Alive,
     /// The stalls.
     Stalls,
 }
 
 impl Pane {
     /// Every pane, in the order of Tab.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Ticks,
         Self::Tasks,
         Self::Lag,
@@ -98,12 +108,12 @@ impl Pane {
         Self::Microtasks,
         Self::Gc,
         Self::Signals,
+        Self::Agenda,
+        Self::Alive,
         Self::Stalls,
     ];
 
-    /// The next pane, or the one before.
-    #[must_use]
-    pub fn step(self, forward: bool) -> Self {
+    fn step(self, forward: bool) -> Self {
         let place = Self::ALL.iter().position(|pane| *pane == self).unwrap_or(0);
         let count = Self::ALL.len();
         Self::ALL[(place + if forward { 1 } else { count - 1 }) % count]
@@ -142,8 +152,21 @@ pub struct Overview {
     pub gc: Area,
     /// The signals.
     pub signals: Area,
+    /// The agenda; nothing where there is none.
+    pub agenda: Area,
+    /// What keeps the loop alive; nothing where there is no room.
+    pub alive: Area,
     /// The stalls.
     pub stalls: Area,
+}
+
+/// Panes that the overview has only where the loop has something for them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// It has an agenda.
+    pub agenda: bool,
+    /// It said what keeps it alive.
+    pub alive: bool,
 }
 
 /// Whether the dashboard fits at all.
@@ -164,28 +187,78 @@ pub fn page(width: u16, height: u16, replay: bool) -> Page {
 
 /// The panes of the overview within `body`.
 #[must_use]
-pub fn overview(body: Area) -> Overview {
+pub fn overview(body: Area, extras: Extras) -> Overview {
     let compact = body.height < 25 || body.width < 96;
     let mut left = body;
     if compact {
         let ticks = left.take_top(5);
         let stalls = left.take_bottom(4 + left.height.saturating_sub(16) / 3);
+        let agenda = left.take_bottom(u16::from(extras.agenda));
         let mut line = || left.take_bottom(1);
         let (signals, gc, microtasks, queues) = (line(), line(), line(), line());
         let tasks = left.take_left(tasks_width(body.width));
-        return Overview { compact, ticks, tasks, lag: left, queues, microtasks, gc, signals, stalls };
+        let (lag, alive) = (left, Area::default());
+        return Overview {
+            compact,
+            ticks,
+            tasks,
+            lag,
+            queues,
+            microtasks,
+            gc,
+            signals,
+            agenda,
+            alive,
+            stalls,
+        };
     }
     let tall = body.height >= 40;
     let ticks = left.take_top(if tall { 9 } else { 6 });
-    let families = if tall { 8 } else { 6 };
-    let stalls = left.take_bottom(((left.height - families) / 3).clamp(4, 14));
-    let mut families = left.take_bottom(families);
+    let height = if tall { 8 } else { 6 };
+    let stalls = left.take_bottom(((left.height - height) / 3).clamp(4, 14));
+    let families = families(left.take_bottom(height), extras);
     let tasks = left.take_left(tasks_width(body.width));
-    let share = |percent: u16| (u32::from(body.width) * u32::from(percent) / 100) as u16;
-    let queues = families.take_left(share(25));
-    let microtasks = families.take_left(share(20));
-    let gc = families.take_left(share(27));
-    Overview { compact, ticks, tasks, lag: left, queues, microtasks, gc, signals: families, stalls }
+    Overview { compact, ticks, tasks, lag: left, stalls, ..families }
+}
+
+/// From this width on every family has a pane of its own.
+const ROOMY: u16 = 150;
+
+/// The row of families; the other panes are left to the caller.
+fn families(row: Area, extras: Extras) -> Overview {
+    let mut left = row;
+    let share = |percent: u16| (u32::from(row.width) * u32::from(percent) / 100) as u16;
+    let roomy = row.width >= ROOMY;
+    let (with_agenda, with_alive) = (extras.agenda, extras.alive && roomy);
+    let widths = match (roomy, with_agenda, with_alive) {
+        (false, false, _) | (true, false, false) => [25, 20, 27, 0, 0],
+        (false, true, _) => [23, 23, 23, 31, 0],
+        (true, true, false) => [21, 16, 21, 23, 0],
+        (true, false, true) => [21, 15, 22, 0, 21],
+        (true, true, true) => [17, 12, 17, 19, 18],
+    }
+    .map(share);
+    let [queues, microtasks, gc, agenda, alive] = widths;
+    // Where there is little room, microtasks and signals stand one above the other.
+    let stacked = with_agenda && !roomy;
+    let queues = left.take_left(queues);
+    let beside = if stacked { Area::default() } else { left.take_left(microtasks) };
+    let (gc, agenda, alive) = (left.take_left(gc), left.take_left(agenda), left.take_left(alive));
+    let microtasks = if stacked { left.take_top(row.height / 2) } else { beside };
+    let rest = Area::default();
+    Overview {
+        compact: false,
+        ticks: rest,
+        tasks: rest,
+        lag: rest,
+        queues,
+        microtasks,
+        gc,
+        signals: left,
+        agenda,
+        alive,
+        stalls: rest,
+    }
 }
 
 /// The tasks' table takes 58 cells in a hundred, and what names of a dozen letters need where there are few.
@@ -205,8 +278,20 @@ impl Overview {
             Pane::Microtasks => self.microtasks,
             Pane::Gc => self.gc,
             Pane::Signals => self.signals,
+            Pane::Agenda => self.agenda,
+            Pane::Alive => self.alive,
             Pane::Stalls => self.stalls,
         }
+    }
+
+    /// The next pane that is there, or the one before.
+    #[must_use]
+    pub fn step(&self, from: Pane, forward: bool) -> Pane {
+        let mut pane = from.step(forward);
+        while pane != from && self.area(pane).is_empty() {
+            pane = pane.step(forward);
+        }
+        pane
     }
 
     /// The pane under a cell.
@@ -332,80 +417,4 @@ pub fn list_and_detail(body: Area) -> (Area, Area) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn overlap(a: Area, b: Area) -> bool {
-        a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height
-    }
-
-    #[test]
-    fn panes_fill_the_body_and_never_overlap() {
-        for (width, height) in (80..220).step_by(7).flat_map(|w| (24..70).map(move |h| (w, h))) {
-            for replay in [false, true] {
-                let page = page(width, height, replay);
-                let panes = overview(page.body);
-                let mut cells = 0;
-                for (place, pane) in Pane::ALL.into_iter().enumerate() {
-                    let area = panes.area(pane);
-                    assert!(area.width > 0 && area.height > 0, "{pane:?} is empty at {width}x{height}");
-                    cells += u32::from(area.width) * u32::from(area.height);
-                    for other in &Pane::ALL[..place] {
-                        assert!(!overlap(area, panes.area(*other)), "{pane:?} {other:?} at {width}x{height}");
-                    }
-                }
-                assert_eq!(cells, u32::from(page.body.width) * u32::from(page.body.height));
-            }
-        }
-    }
-
-    #[test]
-    fn the_smallest_screen_keeps_what_the_sketch_promises() {
-        let panes = overview(page(80, 24, false).body);
-        assert!(panes.compact);
-        assert_eq!(strip(panes.ticks).height, 2);
-        assert_eq!(rows(panes.stalls, false).height, 2);
-        assert!(rows(panes.tasks, true).height >= 4);
-        assert_eq!((panes.queues.height, panes.signals.height), (1, 1));
-    }
-
-    #[test]
-    fn no_size_breaks_it() {
-        for (width, height) in [(0, 0), (1, 1), (0, 50), (200, 0), (79, 23), (u16::MAX, u16::MAX)] {
-            for replay in [false, true] {
-                let page = page(width, height, replay);
-                if fits(width, height) {
-                    let _ = overview(page.body);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn the_strip_shows_the_newest_ticks_unless_one_is_marked() {
-        assert_eq!(window(3, 10, None), Window { first: 0, count: 3, indent: 7 });
-        assert_eq!(window(100, 10, None), Window { first: 90, count: 10, indent: 0 });
-        assert_eq!(window(100, 10, Some(99)), Window { first: 90, count: 10, indent: 0 });
-        assert_eq!(window(100, 10, Some(50)), Window { first: 42, count: 10, indent: 0 });
-        assert_eq!(window(100, 10, Some(0)), Window { first: 0, count: 10, indent: 0 });
-        assert_eq!(window(0, 0, None), Window { first: 0, count: 0, indent: 0 });
-    }
-
-    #[test]
-    fn headings_are_found_by_their_column() {
-        let pane = Area::new(0, 7, 60, 10);
-        assert_eq!(column_at(pane, 1), Some(Column::Tag));
-        assert_eq!(column_at(pane, 57), Some(Column::WaitP99));
-        assert_eq!(column_at(pane, 0), None);
-    }
-
-    #[test]
-    fn tab_comes_round() {
-        let mut pane = Pane::Ticks;
-        for _ in Pane::ALL {
-            pane = pane.step(true);
-        }
-        assert_eq!(pane, Pane::Ticks);
-        assert_eq!(Pane::Ticks.step(false), Pane::Stalls);
-    }
-}
+mod tests;

@@ -6,7 +6,7 @@ use loop_traces::timeline::TickSummary;
 
 use super::fold::Fold;
 use super::glance::{Glance, Order};
-use super::layout::Pane;
+use super::layout::{Extras, Pane};
 use super::lists::LateRow;
 use super::message::Process;
 use super::playback_info::PlaybackInfo;
@@ -59,6 +59,10 @@ pub enum View {
     Timers,
     /// The events themselves.
     Log,
+    /// What keeps the loop alive, and what comes to it from outside.
+    Loop,
+    /// The agenda.
+    Agenda,
 }
 
 impl View {
@@ -71,6 +75,8 @@ impl View {
             Self::Tasks => "tasks",
             Self::Timers => "timers",
             Self::Log => "log",
+            Self::Loop => "loop",
+            Self::Agenda => "agenda",
         }
     }
 }
@@ -82,6 +88,12 @@ pub struct Frozen {
     pub fold: Fold,
     /// When, by the loop's clock.
     pub at: Timestamp,
+    /// What each emitter did then.
+    pub running: Vec<NowRunning>,
+    /// When that was read.
+    pub running_at: Timestamp,
+    /// How the watched process was.
+    pub process: Process,
 }
 
 /// A sentence in the bottom row, for a while.
@@ -207,10 +219,25 @@ impl State {
         self.frozen.as_deref().map_or(&self.fold, |frozen| &frozen.fold)
     }
 
+    /// The panes of the overview beyond those of every loop.
+    #[must_use]
+    pub const fn extras(&self) -> Extras {
+        Extras { agenda: self.glance.agenda.is_some(), alive: !self.glance.alive.held.is_empty() }
+    }
+
     /// The moment that is drawn.
     #[must_use]
     pub fn picture_at(&self) -> Timestamp {
         self.frozen.as_deref().map_or(self.now, |frozen| frozen.at)
+    }
+
+    /// What each emitter does in the picture, when that was read, and how the process is in it.
+    #[must_use]
+    pub fn picture_running(&self) -> (&[NowRunning], Timestamp, Process) {
+        match self.frozen.as_deref() {
+            Some(frozen) => (&frozen.running, frozen.running_at, frozen.process),
+            None => (&self.running, self.running_at, self.process),
+        }
     }
 
     /// The end of the trace's or the recording's time that elapsed in the picture, in nanoseconds.

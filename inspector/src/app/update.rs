@@ -119,7 +119,9 @@ fn freeze(state: &mut State) -> Vec<Effect> {
         return vec![Effect::Pause];
     }
     if state.frozen.is_none() {
-        state.frozen = Some(Box::new(Frozen { fold: state.fold.clone(), at: state.now }));
+        let State { running_at, process, now: at, .. } = *state;
+        let (fold, running) = (state.fold.clone(), state.running.clone());
+        state.frozen = Some(Box::new(Frozen { fold, at, running, running_at, process }));
         read_glance(state);
     }
     Vec::new()

@@ -15,7 +15,7 @@ use crate::interrupt::Interrupt;
 use crate::keeping::{Again, Keeping};
 use crate::recording::Recording;
 use crate::stdout;
-use crate::workload::{Load, Workload, WorkloadError, WorkloadOptions};
+use crate::workload::{self, Load, Workload, WorkloadError, WorkloadOptions};
 
 /// How long a demo runs that nobody looks at and nobody gave a time.
 const UNWATCHED: Duration = Duration::from_secs(5);
@@ -27,6 +27,7 @@ const GLANCE: Duration = Duration::from_millis(20);
 const ENVIRONMENT: [&str; 2] = ["LOOP_GC_TIMER_INTERVAL", "LOOP_GC_TIMER_DISABLE"];
 
 pub(super) fn run(args: &DemoArgs, global: &Global) -> Result<(), Failure> {
+    workload::policy(&args.policy).map_err(failure)?;
     let session = if args.no_ring { Session::disabled() } else { session(args) };
     diagnostics::start(global.log.as_deref(), session.is_enabled().then_some(&session))?;
     if drawing::is_wanted(&args.live) && !args.no_ring {
@@ -78,7 +79,13 @@ fn warn_unshared(session: &Session) {
 }
 
 fn options(args: &DemoArgs) -> WorkloadOptions {
-    WorkloadOptions { seed: args.seed, load: args.load, stall: args.stall, scales: args.scale.clone() }
+    WorkloadOptions {
+        policy: args.policy.clone(),
+        seed: args.seed,
+        load: args.load,
+        stall: args.stall,
+        scales: args.scale.clone(),
+    }
 }
 
 /// A session that others can attach to, or, where no ring file can be made, one that only this process sees.
@@ -91,7 +98,7 @@ fn session(args: &DemoArgs) -> Session {
         args.scale.iter().map(|scale| format!("{}={}", scale.tag, scale.factor)).collect();
     let build = if cfg!(debug_assertions) { "debug" } else { "release" };
     let builder = Session::builder("demo")
-        .policy("bun")
+        .policy(args.policy.as_str())
         .build(format!("{} {build}", env!("CARGO_PKG_VERSION")))
         .stall_limit_ns(u64::try_from(args.stall_limit.as_nanos()).unwrap_or(u64::MAX))
         .setting("seed", args.seed)
@@ -111,7 +118,9 @@ fn session(args: &DemoArgs) -> Session {
 
 fn failure(error: WorkloadError) -> Failure {
     match error {
-        WorkloadError::UnknownTag { .. } | WorkloadError::Environment(_) => Failure::Usage(error.to_string()),
+        WorkloadError::UnknownTag { .. }
+        | WorkloadError::UnknownPolicy { .. }
+        | WorkloadError::Environment(_) => Failure::Usage(error.to_string()),
         error => Failure::Input(error.to_string()),
     }
 }

@@ -17,8 +17,13 @@ pub struct Recording {
 pub trait Keeper: std::fmt::Debug {
     /// Sees every batch of a live source before it is shown, empty ones too, and what the source could not give
     /// so far.
-    fn events(&mut self, events: &[Stamped], counts: SourceCounts) {
+    ///
+    /// # Errors
+    ///
+    /// Why it saves no more, as a sentence for people; told once.
+    fn events(&mut self, events: &[Stamped], counts: SourceCounts) -> Result<(), String> {
         let _ = (events, counts);
+        Ok(())
     }
 
     /// Everything is being saved to a file already.

@@ -52,7 +52,10 @@ impl<S: EventSource> Live<S> {
         loop {
             self.batch.clear();
             let polled = self.source.poll(&mut self.batch);
-            keeper.events(&self.batch, self.source.counts());
+            if let Err(text) = keeper.events(&self.batch, self.source.counts()) {
+                update(state, Message::Done(Err(text)));
+                came = true;
+            }
             if !self.batch.is_empty() {
                 update(state, Message::Events(&self.batch));
                 came = true;

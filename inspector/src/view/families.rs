@@ -23,7 +23,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, panes: &Overview) {
     }
 }
 
-/// The order in which queues are shown: those that a tick works through first.
+/// The order in which queues are shown: those that a tick works through first. The agenda has a pane of its own.
 const QUEUE_ORDER: [Queue; 9] = [
     Queue::Tasks,
     Queue::Concurrent,
@@ -43,12 +43,12 @@ fn queues_in_order(state: &State) -> Vec<&QueueRow> {
 
 /// So many samples stand behind each cell of a queue's sparkline, the deepest of them: a tick's depth alone
 /// would pass by too fast to be seen.
-fn deepest(samples: &[u64], cells: usize) -> Vec<u64> {
+pub(super) fn deepest(samples: &[u64], cells: usize) -> Vec<u64> {
     let per_cell = samples.len().div_ceil(cells.max(1)).max(1);
     samples.rchunks(per_cell).rev().map(|chunk| chunk.iter().copied().max().unwrap_or(0)).collect()
 }
 
-fn line<'c, 'a>(
+pub(super) fn line<'c, 'a>(
     canvas: &'c mut Canvas<'a>,
     state: &State,
     area: Area,
@@ -86,10 +86,10 @@ fn queues_line(canvas: &mut Canvas<'_>, state: &State, area: Area) {
 }
 
 /// Cells of a depth, with the blank before it.
-const DEPTH_WIDTH: u16 = 5;
+pub(super) const DEPTH_WIDTH: u16 = 5;
 
 /// A depth in four cells: `7`, `1204`, `12k`.
-fn depth(depth: u32) -> String {
+pub(super) fn depth(depth: u32) -> String {
     match depth {
         0..10_000 => depth.to_string(),
         10_000..10_000_000 => format!("{}k", depth / 1_000),
@@ -278,6 +278,10 @@ fn signals_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let glance = &state.glance;
     let remark = if area.width >= 36 { "latency p50, p99" } else { "p50, p99" };
     let inner = canvas.pane(area, "signals", remark, state.focus == Pane::Signals);
+    if inner.height == 1 {
+        signals_briefly(canvas, state, inner);
+        return;
+    }
     let rows = usize::from(inner.height.saturating_sub(1));
     if glance.signals.is_empty() {
         canvas.pen(inner, 0).gap(1).put("none yet", theme.dim());
@@ -301,6 +305,25 @@ fn signals_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let hidden = glance.signals.len().saturating_sub(rows);
     if hidden > 0 {
         pen.whole(&format!("  {hidden} more"), theme.dim());
+    }
+}
+
+/// All of them in one row: the most frequent ones, and what was dropped where anything was.
+fn signals_briefly(canvas: &mut Canvas<'_>, state: &State, area: Area) {
+    let theme = canvas.theme;
+    let glance = &state.glance;
+    let mut pen = canvas.pen(area, 0);
+    pen.gap(1);
+    if glance.signals.is_empty() {
+        pen.put("none yet", theme.dim());
+    }
+    if glance.signals_dropped > 0 {
+        let dropped = units::short_count(glance.signals_dropped);
+        pen.put(&format!("dropped {dropped} "), theme.held());
+    }
+    for signal in &glance.signals {
+        let arrived = format!(" ×{}  ", units::short_count(signal.arrived));
+        pen.group(&[(&signal.name, theme.text()), (&arrived, theme.dim())]);
     }
 }
 

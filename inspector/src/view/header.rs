@@ -164,6 +164,6 @@ fn doing(state: &State) -> String {
     let long = busy_now_ns(state) > state.about.stall_limit_ns;
     let now_running = loop_running(state).filter(|_| long);
     now_running.map_or_else(String::new, |now_running| {
-        describe::running(now_running, &state.fold.timeline.labels, state.running_at)
+        describe::running(now_running, &state.picture().timeline.labels, state.picture_running().1)
     })
 }

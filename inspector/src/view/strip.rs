@@ -215,7 +215,7 @@ fn legend(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     }
 }
 
-/// The tick that is not over.
+/// The tick that is not over, in a frozen picture as it was then.
 #[derive(Clone, Copy)]
 struct Live {
     ns: u64,
@@ -223,19 +223,20 @@ struct Live {
 }
 
 fn live(state: &State) -> Option<Live> {
-    let gone = matches!(state.process, Process::Ended | Process::Crashed);
-    if state.frozen.is_some() || state.is_replay() || gone {
+    let (_, running_at, process) = state.picture_running();
+    let gone = matches!(process, Process::Ended | Process::Crashed);
+    if state.is_replay() || gone {
         return None;
     }
     let running = loop_running(state)?;
-    let lasted = state.running_at.ns_since(running.since);
+    let lasted = running_at.ns_since(running.since);
     Some(match running.running {
         Running::Outside => return None,
         Running::Phase(phase) => Live { ns: lasted, phase: Some(phase) },
         Running::Task { .. } => Live { ns: lasted, phase: Some(Phase::Tasks) },
         // Waiting is not running: a poll has a height only from its deadline on.
         Running::Poll { deadline } => Live {
-            ns: deadline.map_or(0, |deadline| state.running_at.ns_since(deadline)),
+            ns: deadline.map_or(0, |deadline| running_at.ns_since(deadline)),
             phase: Some(Phase::Poll),
         },
     })

@@ -66,18 +66,22 @@ fn heading(canvas: &mut Canvas<'_>, inner: Area, columns: &TaskColumns, order: O
 
 fn row(canvas: &mut Canvas<'_>, state: &State, rows: Area, line: u16, columns: &TaskColumns, row: &TagRow) {
     let theme = canvas.theme;
-    let over = row.run_ns.max > state.about.stall_limit_ns && row.ran != Ran::Workers;
+    let over = row.run_ns.max > state.about.stall_limit_ns && matches!(row.ran, Ran::Tasks | Ran::Io);
     let max_style = if over { theme.over() } else { theme.text() };
     let seconds = state.elapsed_ns() as f64 / 1e9;
     let mut pen = canvas.pen(rows, line);
     let kind = match row.ran {
         Ran::Tasks => "",
         Ran::Io => " io",
-        Ran::Workers => " pool",
+        Ran::Pool => " pool",
+        Ran::Agenda => " agenda",
     };
-    let name = super::paint::cut(&row.name, columns.tag.saturating_sub(1 + kind.len() as u16));
+    // The name comes first, and what it is only where both find room.
+    let room = columns.tag.saturating_sub(1);
     let start = pen.gap(1).at();
-    pen.put(&name, theme.text()).whole(kind, theme.dim()).to(start + columns.tag.saturating_sub(1));
+    pen.put(&super::paint::cut(&row.name, room), theme.text());
+    let kind = if pen.at() - start + kind.len() as u16 <= room { kind } else { "" };
+    pen.put(kind, theme.dim()).to(start + room);
     pen.number(&units::short_count(row.run_ns.count), columns.count, theme.text());
     if columns.rate > 0 {
         let rate = if seconds > 0.0 { row.run_ns.count as f64 / seconds } else { 0.0 };

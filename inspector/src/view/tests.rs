@@ -41,9 +41,9 @@ fn frame(state: &mut State, now: Timestamp) {
 }
 
 /// A live dashboard at the end of the script, fed in batches of `batch` events with a frame after each.
-fn live_in_batches(batch: usize) -> State {
-    let events = script().events();
-    let mut state = empty();
+fn live_in_batches(script: &Script, batch: usize) -> State {
+    let events = script.events();
+    let mut state = fixture::state(script);
     for events in events.chunks(batch) {
         update(&mut state, Message::Events(events));
         update(&mut state, Message::Frame { now: end(events), elapsed_ns: 0 });
@@ -55,7 +55,7 @@ fn live_in_batches(batch: usize) -> State {
 }
 
 fn live() -> State {
-    live_in_batches(usize::MAX)
+    live_in_batches(&script(), usize::MAX)
 }
 
 fn watched(state: &mut State, running: Running, since: Timestamp, at: Timestamp, process: Process) {
@@ -119,6 +119,9 @@ macro_rules! snapshot {
     };
 }
 
+// Below the macro that it uses.
+mod faces;
+
 #[test]
 fn the_overview_fits_every_size() {
     let mut state = live();
@@ -165,6 +168,19 @@ fn a_frozen_picture_says_how_far_behind_it_is() {
 }
 
 #[test]
+fn freezing_a_hang_keeps_it_in_sight() {
+    let now = end(&script().events()).plus_ns(3_200_000_000);
+    let since = Timestamp(now.as_ns() - 3_200_000_000);
+    let mut state = live();
+    watched(&mut state, Running::Task { task: TaskId(8_812), tag: Tag(3) }, since, now, Process::Running);
+    press(&mut state, &[Key::Char(' ')]);
+    // The loop goes on behind the picture.
+    let later = now.plus_ns(2_000_000_000);
+    watched(&mut state, Running::Poll { deadline: None }, later, later, Process::Running);
+    snapshot!("hung_and_frozen", state, 100 x 30, COLOR);
+}
+
+#[test]
 fn replay_has_a_scrubber() {
     snapshot!("replay_playing", replay(true), 100 x 30, COLOR);
     snapshot!("replay_paused", replay(false), 80 x 24, COLOR);
@@ -185,7 +201,7 @@ fn without_colour_no_cell_has_any() {
     let mut state = live();
     press(&mut state, &[Key::Down, Key::Down]);
     snapshot!("mono", state, 80 x 24, MONO);
-    for key in "12345?".chars() {
+    for key in "1234567?".chars() {
         press(&mut state, &[Key::Char(key)]);
         let buffer = buffer(&mut state, 100, 30, MONO);
         let plain = |color| color == Color::Reset;
@@ -197,7 +213,7 @@ fn without_colour_no_cell_has_any() {
 fn ascii_is_ascii() {
     let mut state = replay(true);
     snapshot!("ascii", state, 80 x 24, ASCII);
-    for key in "12345?".chars() {
+    for key in "1234567?".chars() {
         press(&mut state, &[Key::Char(key)]);
         let buffer = buffer(&mut state, 120, 40, ASCII);
         let strange = buffer
@@ -218,7 +234,7 @@ fn only_what_is_over_its_limit_is_red() {
     assert!(calm.fold.timeline.timers.lag_ns.max() < calm.about.stall_limit_ns);
     let red = COLOR.over().fg.unwrap();
     let is_red = |buffer: &Buffer| buffer.content.iter().any(|cell| cell.fg == red && cell.symbol() != " ");
-    for key in "12345".chars() {
+    for key in "1234567".chars() {
         press(&mut calm, &[Key::Char(key)]);
         assert!(!is_red(&buffer(&mut calm, 100, 30, COLOR)), "page {key}");
     }
@@ -227,14 +243,21 @@ fn only_what_is_over_its_limit_is_red() {
 
 #[test]
 fn live_equals_replayed_cell_by_cell() {
-    for (width, height) in [(80, 24), (100, 30), (200, 50)] {
-        let at_once = buffer(&mut live(), width, height, COLOR);
+    let faces = Script { agenda_workers: 2, faces: true, ..script() };
+    for (script, (width, height)) in [script(), faces]
+        .iter()
+        .flat_map(|script| [(80, 24), (100, 30), (200, 50)].map(|size| (script, size)))
+    {
+        let drawn = |batch| {
+            let mut state = live_in_batches(script, batch);
+            ["1", "6", "7"].map(|key| {
+                press(&mut state, &key.chars().map(Key::Char).collect::<Vec<_>>());
+                buffer(&mut state, width, height, COLOR)
+            })
+        };
+        let at_once = drawn(usize::MAX);
         for batch in [1_000, 333, 17] {
-            assert_eq!(
-                buffer(&mut live_in_batches(batch), width, height, COLOR),
-                at_once,
-                "batches of {batch}"
-            );
+            assert_eq!(drawn(batch), at_once, "batches of {batch}");
         }
     }
 }
@@ -247,7 +270,7 @@ fn hostile_names_do_not_reach_the_terminal() {
     state.about.name = "evil\x1b]0;title\x07".to_owned();
     let now = state.now.plus_ns(1_000_000_000);
     frame(&mut state, now);
-    for key in "12345".chars() {
+    for key in "1234567".chars() {
         press(&mut state, &[Key::Char(key)]);
         for (width, height) in [(80, 24), (100, 30)] {
             let buffer = buffer(&mut state, width, height, COLOR);
@@ -301,7 +324,8 @@ fn a_zoomed_strip_shows_the_busiest_of_each_column() {
     // So many stalls stand in the strip as are kept, each in a column of its own.
     let red = COLOR.over().fg.unwrap();
     let buffer = buffer(&mut state, 200, 50, COLOR);
-    let strip = layout::strip(layout::overview(layout::page(200, 50, false).body).ticks);
+    let strip =
+        layout::strip(layout::overview(layout::page(200, 50, false).body, layout::Extras::default()).ticks);
     let is_red = |x: u16| (strip.y..strip.y + strip.height).any(|y| buffer[(x, y)].fg == red);
     let columns = (strip.x..strip.x + strip.width).filter(|x| is_red(*x)).count();
     assert_eq!(columns as u64, state.fold.timeline.stalls.count);
@@ -311,13 +335,13 @@ fn a_zoomed_strip_shows_the_busiest_of_each_column() {
 fn no_size_and_no_page_breaks_the_drawing() {
     let mut one = empty();
     update(&mut one, Message::Events(&Script { ticks: 1, ..script() }.events()));
-    for (key, column_ticks) in "12345".chars().zip([1, 2, 50, 200, 1]) {
+    for (key, column_ticks) in "1234567".chars().zip([1, 2, 50, 200, 1, 1, 1]) {
         one.column_ticks = column_ticks;
         press(&mut one, &[Key::Char(key)]);
         buffer(&mut one, 80, 24, COLOR);
     }
     let mut state = live();
-    for key in "12345?".chars() {
+    for key in "1234567?".chars() {
         press(&mut state, &[Key::Char(key)]);
         for (width, height) in [(1, 1), (80, 23), (80, 24), (95, 33), (96, 25), (97, 41), (300, 100)] {
             buffer(&mut state, width, height, COLOR);

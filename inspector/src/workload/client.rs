@@ -47,6 +47,8 @@ pub struct ClientOptions {
     pub seed: u64,
     /// Posts this many tasks to the loop, from the client's thread.
     pub post: Box<dyn FnMut(u32) + Send>,
+    /// Sends a command byte to the loop, where it takes any.
+    pub command: Box<dyn FnMut(u8) + Send>,
 }
 
 /// The running clients. Dropping them stops the thread.
@@ -105,6 +107,7 @@ struct Outside {
     rng: Rng,
     load: Load,
     post: Box<dyn FnMut(u32) + Send>,
+    command: Box<dyn FnMut(u8) + Send>,
     counters: Arc<Counters>,
 }
 
@@ -126,7 +129,8 @@ impl Outside {
         };
         let schedule = Schedule::new(options.seed, rate);
         let rng = Rng::with_seed(options.seed);
-        Ok(Self { poller, connections, schedule, rng, load: options.load, post: options.post, counters })
+        let ClientOptions { load, post, command, .. } = options;
+        Ok(Self { poller, connections, schedule, rng, load, post, command, counters })
     }
 
     fn run(mut self, stop: &AtomicBool) -> io::Result<()> {
@@ -179,6 +183,10 @@ impl Outside {
             }
             Arrival::Posts { count } => {
                 (self.post)(count);
+                Ok(())
+            }
+            Arrival::Command { byte } => {
+                (self.command)(byte);
                 Ok(())
             }
             Arrival::Signal { usr1 } => {

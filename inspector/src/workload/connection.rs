@@ -2,6 +2,7 @@
 //! the socket did not take yet.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -22,6 +23,15 @@ pub enum Protocol {
     Http,
 }
 
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Echo => "echo",
+            Self::Http => "HTTP",
+        })
+    }
+}
+
 /// A request as the server took it apart.
 #[derive(Debug)]
 pub enum Request {
@@ -34,8 +44,8 @@ pub enum Request {
 }
 
 /// A place for one answer, in the order of requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slot(u64);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Slot(pub(super) u64);
 
 /// One connection. See the [module](self).
 #[derive(Debug)]

@@ -15,6 +15,9 @@ pub const HTTP_CONNECTIONS: usize = 8;
 /// Files that the demo serves.
 pub const FILES: usize = 24;
 
+/// What an operator asks for: mostly a report, now and then a collection, once in a while help that there is none.
+const COMMANDS: [u8; 6] = *b"DDDDG?";
+
 /// Something that the outside does to the loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Arrival {
@@ -42,6 +45,11 @@ pub enum Arrival {
         /// `true` for `SIGUSR1`, `false` for `SIGUSR2`.
         usr1: bool,
     },
+    /// What an operator types into the loop's self-pipe, where it has one.
+    Command {
+        /// The byte.
+        byte: u8,
+    },
 }
 
 /// The HTTP routes of the demo.
@@ -68,9 +76,10 @@ enum Stream {
     Posts,
     Usr1,
     Usr2,
+    Command,
 }
 
-const STREAMS: [Stream; 8] = [
+const STREAMS: [Stream; 9] = [
     Stream::Echo,
     Stream::Index,
     Stream::File,
@@ -79,6 +88,7 @@ const STREAMS: [Stream; 8] = [
     Stream::Posts,
     Stream::Usr1,
     Stream::Usr2,
+    Stream::Command,
 ];
 
 impl Stream {
@@ -93,6 +103,7 @@ impl Stream {
             Self::Posts => 25.0,
             Self::Usr1 => 2.0,
             Self::Usr2 => 0.5,
+            Self::Command => 1.0,
         }
     }
 
@@ -109,6 +120,7 @@ impl Stream {
             Self::Posts => Arrival::Posts { count: rng.u32(1..6) },
             Self::Usr1 => Arrival::Signal { usr1: true },
             Self::Usr2 => Arrival::Signal { usr1: false },
+            Self::Command => Arrival::Command { byte: COMMANDS[rng.usize(..COMMANDS.len())] },
         }
     }
 }

@@ -4,7 +4,7 @@
 //! tasks carry only what is theirs and those that come back from other threads stay `Send`.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fmt::Write as _;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -18,6 +18,7 @@ use loop_core::{Context, TagOf};
 use loop_probes::clock::monotonic_now;
 use loop_probes::ids::Timestamp;
 
+use super::agenda::Desk;
 use super::cache::SharedCache;
 use super::connection::{Connection, Protocol, Request, Slot, http_answer};
 use super::schedule::Route;
@@ -31,6 +32,10 @@ type Cx<'a, 'b> = &'a mut Context<'b, DemoTask>;
 
 /// Most sections in the index.
 const INDEX_MAX: usize = 10_000;
+/// Files that are indexed anew with each sweep.
+const FILES_A_SWEEP: usize = 8;
+/// Gaps of the watchdog that are kept for its averages.
+const GAPS_MAX: usize = 2_000;
 
 /// The state behind the handlers.
 pub struct Server {
@@ -52,6 +57,10 @@ pub struct Server {
     answered_before: Cell<u64>,
     rate: Cell<f64>,
     metrics: Cell<u64>,
+    /// Where part of the work goes, where there is an agenda.
+    desk: Option<Desk>,
+    gaps_ns: RefCell<VecDeque<u64>>,
+    swept: Cell<usize>,
 }
 
 thread_local! {
@@ -64,7 +73,12 @@ impl Server {
     /// # Errors
     ///
     /// Where it cannot listen.
-    pub fn listen(cache: SharedCache, scales: HashMap<u16, f64>, files: PathBuf) -> io::Result<Self> {
+    pub fn listen(
+        cache: SharedCache,
+        scales: HashMap<u16, f64>,
+        files: PathBuf,
+        desk: Option<Desk>,
+    ) -> io::Result<Self> {
         Ok(Self {
             cache,
             scales,
@@ -81,6 +95,9 @@ impl Server {
             answered_before: Cell::new(0),
             rate: Cell::new(0.0),
             metrics: Cell::new(0),
+            desk,
+            gaps_ns: RefCell::default(),
+            swept: Cell::new(0),
         })
     }
 
@@ -101,7 +118,8 @@ impl Server {
     pub fn start(self, cx: Cx<'_, '_>) -> Result<(), loop_core::LoopError> {
         for (listener, protocol) in [(&self.echo, Protocol::Echo), (&self.http, Protocol::Http)] {
             let source: Source = Arc::clone(listener) as Source;
-            cx.register(source, Interest::READABLE, DemoTask::Accept(protocol))?;
+            let explanation = format!("{protocol} listener");
+            cx.register_with(explanation.as_str(), source, Interest::READABLE, DemoTask::Accept(protocol))?;
         }
         SERVER.set(Some(Rc::new(self)));
         Ok(())
@@ -185,7 +203,13 @@ pub fn accept(cx: Cx<'_, '_>, protocol: Protocol) {
         let id = ConnectionId(server.next_connection.replace(server.next_connection.get() + 1));
         let stream = Arc::new(stream);
         let source = Arc::clone(&stream) as Source;
-        match cx.register(source, Interest::READABLE, DemoTask::Socket(id, protocol)) {
+        let explanation = format!("{protocol} connection");
+        match cx.register_with(
+            explanation.as_str(),
+            source,
+            Interest::READABLE,
+            DemoTask::Socket(id, protocol),
+        ) {
             Ok(source) => {
                 server.connections.borrow_mut().insert(id, Connection::new(stream, source, protocol));
             }
@@ -249,8 +273,22 @@ fn flush(cx: Cx<'_, '_>, id: ConnectionId) {
     }
 }
 
-/// Answers a request at once, or starts what its answer needs.
+/// Has a request checked by the agenda, where there is one, before it is answered.
 pub fn http_request(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, route: Option<Route>) {
+    let checked = server().desk.as_ref().is_some_and(|desk| desk.check(id, slot, route));
+    if !checked {
+        respond(cx, id, slot, route);
+    }
+}
+
+/// Answers a request that came back from its check.
+pub fn checked(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, route: Option<Route>, token: u64) {
+    metric(token as u32);
+    respond(cx, id, slot, route);
+}
+
+/// Answers a request at once, or starts what its answer needs.
+fn respond(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, route: Option<Route>) {
     let server = server();
     match route {
         None => answer(cx, id, slot, http_answer("404 Not Found", b"no such page\n")),
@@ -338,15 +376,20 @@ pub fn report(cx: Cx<'_, '_>, asked_by: Option<(ConnectionId, Slot)>, takes: Dur
     }
 }
 
-/// Appends to the access log, which is kept in memory and bounded.
+/// Appends an answer to the access log.
 pub fn log_access(bytes: usize) {
+    log(&format!("{} {bytes}", server().answered.get()));
+}
+
+/// Appends to the log, which is kept in memory and bounded.
+pub fn log(text: &str) {
     let server = server();
     let mut log = server.log.borrow_mut();
     if log.len() > 256 * 1024 {
         log.clear();
     }
-    // Writing to a string cannot fail.
-    let _ = writeln!(log, "{} {bytes}", server.answered.get());
+    log.push_str(text);
+    log.push('\n');
 }
 
 /// Gives back a connection's idle memory.
@@ -372,6 +415,9 @@ pub fn signal(cx: Cx<'_, '_>) {
     } else {
         log.clear();
         tracing::info!("new access log");
+        if let Some(desk) = &server.desk {
+            desk.checksum_files();
+        }
     }
 }
 
@@ -380,7 +426,13 @@ pub fn heartbeat(cx: Cx<'_, '_>) {
     let server = server();
     let now = cx.now();
     if let Some(last) = server.last_beat.replace(Some(now)) {
-        server.worst_gap_ns.set(server.worst_gap_ns.get().max(now.ns_since(last)));
+        let gap_ns = now.ns_since(last);
+        server.worst_gap_ns.set(server.worst_gap_ns.get().max(gap_ns));
+        if server.desk.is_some() {
+            let mut gaps_ns = server.gaps_ns.borrow_mut();
+            gaps_ns.truncate(GAPS_MAX - 1);
+            gaps_ns.push_front(gap_ns);
+        }
     }
 }
 
@@ -390,6 +442,9 @@ pub fn average() {
     let answered = server.answered.get();
     let now = (answered - server.answered_before.replace(answered)) as f64 * 100.0;
     server.rate.set(server.rate.get() * 0.98 + now * 0.02);
+    if let Some(desk) = &server.desk {
+        desk.average(server.gaps_ns.borrow().iter().copied().collect());
+    }
 }
 
 /// Every 100 ms: connections whose peer has gone are closed.
@@ -404,5 +459,9 @@ pub fn sweep(cx: Cx<'_, '_>) {
     };
     for id in gone {
         server.close(cx, id);
+    }
+    if let Some(desk) = &server.desk {
+        let swept = server.swept.replace(server.swept.get().wrapping_add(FILES_A_SWEEP));
+        (swept..swept.wrapping_add(FILES_A_SWEEP)).for_each(|file| desk.index_file(file));
     }
 }

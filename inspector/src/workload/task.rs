@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use loop_core::{Context, TagOf, Task};
+use loop_core::{Any, Context, TagOf, Task};
 
 use super::connection::{Protocol, Slot};
 use super::schedule::Route;
@@ -42,6 +42,12 @@ pub enum DemoTask {
     Average,
     /// The interval of 100 ms: idle connections.
     Sweep,
+    /// A request that the agenda has checked is answered.
+    Checked(ConnectionId, Slot, Option<Route>, u64),
+    /// A tasklet failed.
+    Failed(String),
+    /// A command that came through the self-pipe, and what else is too rare for a variant of its own.
+    Any(Any<Self>),
 }
 
 /// What other threads send to the demo's loop.
@@ -51,6 +57,10 @@ pub enum DemoRemote {
     Metric(u32),
     /// A file, read on the work pool.
     FileRead(ConnectionId, Slot, io::Result<Vec<u8>>),
+    /// A request, checked by the agenda, and its token.
+    Checked(ConnectionId, Slot, Option<Route>, u64),
+    /// What a tasklet failed with.
+    Failed(String),
 }
 
 /// The tag under which files are read on the work pool and come back.
@@ -75,6 +85,8 @@ impl Task for DemoTask {
         "Average10ms",
         "Sweep100ms",
         "IndexSection",
+        "Checked",
+        "Failed",
     ];
 
     fn tag(&self) -> TagOf {
@@ -94,6 +106,9 @@ impl Task for DemoTask {
             Self::Average => 12,
             Self::Sweep => 13,
             Self::IndexSection(..) => 14,
+            Self::Checked(..) => 15,
+            Self::Failed(..) => 16,
+            Self::Any(any) => return any.tag(),
         })
     }
 
@@ -115,6 +130,11 @@ impl Task for DemoTask {
             Self::Heartbeat => server::heartbeat(cx),
             Self::Average => server::average(),
             Self::Sweep => server::sweep(cx),
+            Self::Checked(connection, slot, route, token) => {
+                server::checked(cx, connection, slot, route, token);
+            }
+            Self::Failed(message) => cx.fail(message),
+            Self::Any(any) => any.run(cx),
         });
     }
 
@@ -122,6 +142,10 @@ impl Task for DemoTask {
         match remote {
             DemoRemote::Metric(value) => Self::Metric(value),
             DemoRemote::FileRead(connection, slot, read) => Self::ReadFile(connection, slot, read),
+            DemoRemote::Checked(connection, slot, route, token) => {
+                Self::Checked(connection, slot, route, token)
+            }
+            DemoRemote::Failed(message) => Self::Failed(message),
         }
     }
 
@@ -134,6 +158,7 @@ impl Task for DemoTask {
             Self::Heartbeat => Some(Self::Heartbeat),
             Self::Average => Some(Self::Average),
             Self::Sweep => Some(Self::Sweep),
+            Self::Any(any) => any.again().map(Self::Any),
             Self::Echo(..)
             | Self::HttpRequest(..)
             | Self::ReadFile(..)
@@ -142,7 +167,9 @@ impl Task for DemoTask {
             | Self::AccessLog(..)
             | Self::IndexSection(..)
             | Self::Tidy(..)
-            | Self::Metric(..) => None,
+            | Self::Metric(..)
+            | Self::Checked(..)
+            | Self::Failed(..) => None,
         }
     }
 }

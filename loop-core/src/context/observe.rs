@@ -1,6 +1,9 @@
 //! Marks, spans and lists, from a running task.
 
-use loop_probes::event::Event;
+use std::sync::Arc;
+use std::time::Duration;
+
+use loop_probes::event::{Event, Phase};
 use loop_probes::recorder::Recorder;
 
 use super::Context;
@@ -27,6 +30,29 @@ impl<T: Task> Context<'_, T> {
             self.core.record(Event::Span { label, start });
         }
         returned
+    }
+
+    /// Makes what is left of the running callback a phase of its own. To be called first in a callback, and only in
+    /// one of a timer or a source: phases and tasks nest.
+    pub(crate) fn claim_phase(&mut self, phase: Phase) {
+        if self.core.on {
+            let (outer, start) = self.core.phase;
+            self.core.record(Event::Phase { phase: outer, start });
+            self.core.phase = (phase, self.core.at);
+        }
+    }
+
+    /// How long until the loop has something to do: zero where work waits, `None` where nothing is due.
+    pub(crate) fn next_wait(&mut self) -> Option<Duration> {
+        if self.core.shared.has_news() {
+            return Some(Duration::ZERO);
+        }
+        self.core.scheduler.next_wait(self.clock.now(), true)
+    }
+
+    /// Which loop this is.
+    pub(crate) fn identity(&self) -> usize {
+        Arc::as_ptr(&self.core.shared).addr()
     }
 
     /// The loop's recorder.

@@ -93,7 +93,11 @@ impl<T: Task> Context<'_, T> {
             self.core.current.outcome = Outcome::Cancelled;
             return;
         };
-        if self.core.futures.get_mut(key).is_some_and(|entry| entry.cancelled) {
+        let entry = self.core.futures.get_mut(key).map(|entry| (entry.tag, entry.cancelled));
+        let (tag, is_cancelled) = entry.unwrap_or_default();
+        // What it asks for is called by its label; a loop that nobody records does not look up what it runs.
+        self.core.current.tag = tag;
+        if is_cancelled {
             self.core.current.outcome = Outcome::Cancelled;
             if let Some(entry) = self.take_future(key) {
                 entry.end(JoinError::Cancelled);
@@ -169,6 +173,7 @@ impl<T: Task> Context<'_, T> {
                 match op {
                     Op::Plain(op) => self.carry_out_plain(op),
                     Op::Post(task) => drop(self.post(task)),
+                    Op::Microtask(task) => self.microtask(task),
                     Op::Spawn(new) => self.spawn_new(new),
                     Op::Work(tag, job, run) => self.work_awaited(tag, job, run),
                 }

@@ -1,5 +1,6 @@
 //! Setting up a loop.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use loop_probes::session::Session;
 
 use super::core::{Core, Current, PoolFactory, SignalFactory};
 use super::{EventLoop, Metrics, observe};
+use crate::any::Face;
 use crate::error::LoopError;
 use crate::future::local::Local;
 use crate::future::table::Futures;
@@ -25,6 +27,7 @@ use crate::scheduler::Scheduler;
 use crate::shutdown::Progress;
 use crate::signal::{SignalSource, Signals};
 use crate::slow::SlowLimit;
+use crate::surroundings::Surroundings;
 use crate::task::Task;
 use crate::validate::Validator;
 use crate::work_pool::threads::{PoolError, RecorderFactory, WorkPool};
@@ -44,7 +47,10 @@ use crate::work_pool::{Pool, Sink};
 /// # Ok::<(), loop_core::LoopError>(())
 /// ```
 pub struct Builder<T: Task> {
-    policy: Policy,
+    /// The face's own unless said otherwise.
+    pub(crate) policy: Option<Policy>,
+    pub(crate) face: Face,
+    surroundings: OnceCell<Surroundings>,
     recorder: Recorder,
     host: Option<Box<dyn Host<T>>>,
     clock: SystemClock,
@@ -57,7 +63,9 @@ pub struct Builder<T: Task> {
 impl<T: Task> Builder<T> {
     pub(super) fn new() -> Self {
         Self {
-            policy: Policy::bun(),
+            policy: None,
+            face: Face::EventLoop,
+            surroundings: OnceCell::new(),
             recorder: Recorder::disabled(),
             host: None,
             clock: SystemClock::new(),
@@ -71,7 +79,14 @@ impl<T: Task> Builder<T> {
     /// How the loop behaves; [`Policy::bun`] unless said otherwise.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = policy;
+        self.policy = Some(policy);
+        self
+    }
+
+    /// Environment variables and streams; those of the process unless said otherwise.
+    #[must_use]
+    pub fn surroundings(mut self, surroundings: Surroundings) -> Self {
+        self.surroundings = surroundings.into();
         self
     }
 
@@ -96,6 +111,10 @@ impl<T: Task> Builder<T> {
     pub fn host(mut self, host: impl Host<T> + 'static) -> Self {
         self.host = Some(Box::new(host));
         self
+    }
+
+    pub(crate) fn has_host(&self) -> bool {
+        self.host.is_some()
     }
 
     /// The clock of a real loop: the record clock must be the one its recorder's ring was made with.
@@ -145,7 +164,7 @@ impl<T: Task> Builder<T> {
     /// [`LoopError::OpenPoller`] where the system gives no poller, [`LoopError::Policy`] where no loop could live by
     /// the policy.
     pub fn build(self) -> Result<EventLoop<T>, LoopError> {
-        self.policy.check()?;
+        self.policy.as_ref().map_or(Ok(()), Policy::check)?;
         let poller = OsPoller::new().map_err(LoopError::OpenPoller)?;
         let clock = self.clock;
         Ok(self.build_on(clock, poller))
@@ -159,7 +178,9 @@ impl<T: Task> Builder<T> {
         C: Clock + Clone + Send + Sync + 'static,
         P: Poller,
     {
-        let Self { policy, recorder, host, clock: system, workers, worker_recorders, pool, signals } = self;
+        let Self { policy, face, surroundings, recorder, host, clock: system, .. } = self;
+        let Self { workers, worker_recorders, pool, signals, .. } = self;
+        let policy = policy.unwrap_or_default();
         let pool = pool.unwrap_or_else(|| {
             Box::new(move |sink| Ok(Box::new(WorkPool::new(workers, system, worker_recorders, sink)?)))
         });
@@ -169,7 +190,7 @@ impl<T: Task> Builder<T> {
         let remote_clock = clock.clone();
         let shared = Arc::new(Shared::new(poller.waker(), Box::new(move || remote_clock.ticks()), on));
         let stamp = Arc::clone(&shared);
-        let woken = WakeList::new(poller.waker(), Box::new(move || stamp.ticks()));
+        let woken = WakeList::new(Arc::clone(&shared.wake_up), Box::new(move || stamp.ticks()));
         let local = Local::new(Box::new(clock.clone()), Handle::new(Arc::clone(&shared)));
         let futures = Futures::new(local, woken);
         let slow = SlowLimit::new(policy.slow_task_limit, at, now);
@@ -179,6 +200,8 @@ impl<T: Task> Builder<T> {
             serves_heap: policy.has(Step::GcTimers)
                 || policy.has(Step::GcCheck)
                 || policy.has(Step::GcCheckIfAlive),
+            face,
+            surroundings,
             finished: VecDeque::new(),
             calls: 0,
             scheduler: Scheduler::new(policy, now),
@@ -186,8 +209,10 @@ impl<T: Task> Builder<T> {
             on,
             at,
             current: Current::NONE,
+            phase: (Phase::Tasks, at),
             depth: 0,
             shared,
+            woken: false,
             sources: HashMap::new(),
             next_source: 0,
             signals: None,
@@ -222,7 +247,6 @@ impl<T: Task> Builder<T> {
             exits_in_turn,
             until: None,
             signals_dropped: 0,
-            phase: (Phase::Tasks, at),
         }
     }
 }

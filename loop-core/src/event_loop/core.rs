@@ -1,14 +1,16 @@
 //! What a loop holds that does not depend on its clock and poller: what a running task gets at.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use loop_probes::event::{Event, LabelKind, Origin, Outcome, Placement, Queue, RefKind};
+use loop_probes::event::{Event, LabelKind, Origin, Outcome, Phase, Placement, Queue, RefKind};
 use loop_probes::ids::{IoSource, LabelId, Tag, TaskId, Ticks};
 use loop_probes::recorder::Recorder;
 use loop_probes::tags;
 
+use crate::any::Face;
 use crate::error::LoopError;
 use crate::future::table::Futures;
 use crate::future::work::JobWait;
@@ -19,6 +21,7 @@ use crate::queue::fifo::Queued;
 use crate::scheduler::{Scheduler, name_of};
 use crate::shutdown::{OnShutdown, Progress};
 use crate::signal::{Arrival, SignalSource};
+use crate::surroundings::Surroundings;
 use crate::task::body::Body;
 use crate::task::{TagOf, Task};
 use crate::timer::Timer;
@@ -152,9 +155,13 @@ pub(crate) struct Core<T: Task> {
     /// The latest reading of the record clock: the end of one thing and the start of the next.
     pub at: Ticks,
     pub current: Current,
+    /// The phase that began last, and when.
+    pub phase: (Phase, Ticks),
     /// How deep `enter` is nested; a tick is one level.
     pub depth: u32,
     pub shared: Arc<Shared<T::Remote>>,
+    /// Somebody woke the loop since its last poll: the next one does not wait.
+    pub woken: bool,
     pub sources: HashMap<u32, Registration<T>>,
     pub next_source: u32,
     /// Sources registered and directions called: what "waited longest" is told by.
@@ -180,6 +187,10 @@ pub(crate) struct Core<T: Task> {
     /// What the running task was told of, where it was told of something.
     pub told: Option<(TaskId, Failure)>,
     pub metrics: Metrics,
+    /// What the loop is to who runs on it.
+    pub face: Face,
+    /// Those of the process until somebody asks.
+    pub surroundings: OnceCell<Surroundings>,
     /// The last tag that the recorder knows by name already.
     pub tags_named: Tag,
 }
@@ -255,6 +266,10 @@ impl<T: Task> Core<T> {
         source
     }
 
+    pub(crate) fn surroundings(&self) -> &Surroundings {
+        self.surroundings.get_or_init(Surroundings::default)
+    }
+
     /// References of a kind were taken or given back.
     pub(crate) fn ref_changed(&self, what: RefKind, delta: i32) {
         if self.on && delta != 0 {
@@ -265,6 +280,11 @@ impl<T: Task> Core<T> {
     pub(crate) fn add_ref(&mut self, what: RefKind, delta: i32) {
         self.scheduler.refs.add(what, delta);
         self.ref_changed(what, delta);
+    }
+
+    /// Whether tasklets began or ceased to keep the loop alive since it looked last.
+    pub(crate) fn agenda_has_news(&self) -> bool {
+        (self.shared.agenda.pending() == 0) != (self.scheduler.count(RefKind::Agenda) == 0)
     }
 
     /// The label's id, looked up in the recorder once.

@@ -33,6 +33,13 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.core.scheduler.refs.hold(OTHER_THREADS, delta);
             self.core.ref_changed(RefKind::Handle, i32::try_from(delta).unwrap_or(i32::MAX));
         }
+        let (tasklets, known) =
+            (self.core.shared.agenda.pending(), self.core.scheduler.count(RefKind::Agenda));
+        if tasklets != known {
+            let delta = i64::from(tasklets) - i64::from(known);
+            let delta = delta.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+            self.core.add_ref(RefKind::Agenda, delta);
+        }
     }
 
     /// Turns signals in the ring into tasks, as many as the policy says.
@@ -98,6 +105,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             yield_now();
             return 0;
         }
+        self.core.woken |= wakes > 0;
         self.begin_phase(Phase::Concurrent);
         self.mark();
         if self.core.on && taken > 0 {
@@ -107,12 +115,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         for Posted { item, poster, queued } in batch {
             woken_by = woken_by.or(poster);
             let (queued, parent) = match item {
-                Inbound::Post(remote) => match self.received(queued, || T::from_remote(remote)) {
-                    Some(queued) => (queued, None),
+                Inbound::Post(remote) => match self.received(queued, || remote) {
+                    Some(received) => (received, None),
                     None => continue,
                 },
-                Inbound::Kept(node) => match self.received(queued, || T::from_remote(node.taken())) {
-                    Some(queued) => (queued, None),
+                Inbound::Kept(node) => match self.received(queued, || node.taken()) {
+                    Some(received) => (received, None),
                     None => continue,
                 },
                 Inbound::Work(finished) if self.core.puts_jobs_aside => {
@@ -157,13 +165,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.end_phase();
     }
 
-    /// The task that a post becomes; `None` where making it panicked.
-    fn received(&mut self, queued: Ticks, make: impl FnOnce() -> T) -> Option<Queued<T>> {
+    /// The task that a post becomes; `None` where making it panicked, which was recorded.
+    fn received(&mut self, queued: Ticks, make: impl FnOnce() -> T::Remote) -> Option<Queued<T>> {
         let current = Current { origin: Origin::Concurrent, ..Current::NONE };
-        let task = self.invoke_unmarked(current, |_| make()).1?;
+        let task = self.invoke_unmarked(current, |_| T::from_remote(make())).1?;
         let (id, tag) = (self.core.scheduler.new_id(), self.core.tag(&task));
-        let task = Body::Task(task);
-        Some(Queued { task, id, tag, origin: Origin::Concurrent, signo: 0, queued })
+        Some(Queued { task: Body::Task(task), id, tag, origin: Origin::Concurrent, signo: 0, queued })
     }
 
     /// The task that a finished job becomes, and the task that had scheduled it.

@@ -32,7 +32,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     #[inline]
     pub(super) fn begin_phase(&mut self, phase: Phase) {
         if self.core.on {
-            self.phase = (phase, self.core.at);
+            self.core.phase = (phase, self.core.at);
             self.core.recorder.set_running(self.core.at, Running::Phase(phase));
         }
     }
@@ -41,8 +41,17 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     #[inline]
     pub(super) fn end_phase(&mut self) {
         if self.core.on {
-            let (phase, start) = self.phase;
+            let (phase, start) = self.core.phase;
             self.core.record(Event::Phase { phase, start });
+        }
+    }
+
+    /// A callback that made itself a phase is over: `phase` goes on.
+    #[inline]
+    pub(super) fn resume_phase(&mut self, phase: Phase) {
+        if self.core.on && self.core.phase.0 != phase {
+            self.end_phase();
+            self.begin_phase(phase);
         }
     }
 
@@ -57,7 +66,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     #[cold]
     fn run_relief(&mut self) {
         // Phases do not overlap: the running one is cut in two.
-        let (phase, start) = self.phase;
+        let (phase, start) = self.core.phase;
         self.core.record(Event::Phase { phase, start });
         let start = self.core.at;
         self.core.recorder.set_running(start, Running::Phase(Phase::Recorder));

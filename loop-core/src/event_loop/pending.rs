@@ -35,6 +35,7 @@ impl<T: Task> Core<T> {
             label: label.map(str::to_owned),
             count,
         }));
+        self.shared.agenda.list(&mut named);
         named
     }
 

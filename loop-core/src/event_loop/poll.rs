@@ -40,27 +40,40 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             && self.polled.is_some_and(|polled| u128::from(now.ns_since(polled)) < gap_ns)
     }
 
-    /// How long the loop may be left alone. Where that is any time at all, it counts as waiting from here on: who
-    /// brings news wakes the poller.
-    fn plan_wait(&mut self, now: Timestamp) -> PollPlan {
+    /// How long the loop may be left alone. From here on it counts as waiting: who brings news wakes the poller.
+    pub(super) fn plan_wait(&mut self, now: Timestamp) -> PollPlan {
         let watches_heap = self.watches_heap();
-        let woken = self.core.futures.in_use && self.begin_wait();
-        let mut outside = Outside {
-            posted: woken
-                || self.shutdown_is_due()
-                || self.core.shared.has_news()
-                || !self.core.finished.is_empty(),
+        if self.core.futures.in_use {
+            self.settle_futures(Current::NONE);
+            self.context().settle_interest();
+        }
+        let outside = Outside {
+            posted: self.has_posts(),
             signals: self.core.signals.as_ref().is_some_and(|signals| signals.pending() > 0),
             host: self.host.as_ref().is_some_and(|host| host.has_microtasks()),
             until: self.wait_until(),
         };
         let plan = self.core.scheduler.plan_poll(now, outside, watches_heap);
-        // Other threads wake a loop only once it said that it waits: what came before that is looked for here.
-        if plan.timeout == Some(Duration::ZERO) || !self.core.shared.about_to_wait() {
+        if plan.timeout == Some(Duration::ZERO) {
             return plan;
         }
-        outside.posted = true;
-        self.core.scheduler.plan_poll(now, outside, watches_heap)
+        // Other threads wake a loop only once it said that it waits: what came before that is looked for here.
+        self.core.shared.announce_wait();
+        if self.has_posts() {
+            let outside = Outside { posted: true, ..outside };
+            return self.core.scheduler.plan_poll(now, outside, watches_heap);
+        }
+        plan
+    }
+
+    /// Whether something came from other threads, or is put aside, that a wait would hold up.
+    fn has_posts(&self) -> bool {
+        self.shutdown_is_due()
+            || self.core.woken
+            || self.core.shared.has_news()
+            || self.core.futures.woken.has_some()
+            || self.core.agenda_has_news()
+            || !self.core.finished.is_empty()
     }
 
     fn wait(&mut self, now: Timestamp) -> Result<Timestamp, LoopError> {
@@ -72,9 +85,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
         let waited = self.poller.wait(plan.timeout, &mut self.ready);
         self.core.shared.awake();
-        if self.core.futures.in_use {
-            self.core.futures.woken.end_wait();
-        }
+        self.core.woken = false;
         self.mark();
         let metrics = &mut self.core.metrics;
         metrics.polls += 1;
@@ -91,13 +102,6 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
         waited.map_err(|source| LoopError::Wait { tick: self.core.scheduler.tick(), source })?;
         Ok(after)
-    }
-
-    /// Settles what futures want before the wait. True where one of them is to be polled first.
-    fn begin_wait(&mut self) -> bool {
-        self.settle_futures(Current::NONE);
-        self.context().settle_interest();
-        self.core.futures.woken.begin_wait()
     }
 
     pub(super) fn run_timers(&mut self) {
@@ -127,6 +131,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             let started = if fired.period_ns.is_some() { self.read(ClockPoint::Interval) } else { now };
             let current = Current { task: Some(id), tag, timer: Some(fired.timer), ..Current::NONE };
             let outcome = self.run_as(current, found_due, task);
+            self.resume_phase(Phase::Timers);
             self.core.scheduler.timer_ran(fired.timer, started);
             if outcome == Outcome::Reload {
                 break;

@@ -88,6 +88,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.settle_futures(current);
         }
         self.relieve();
+        self.resume_phase(Phase::Io);
         outcome
     }
 

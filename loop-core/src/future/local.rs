@@ -6,8 +6,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::os::fd::AsFd;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -57,6 +58,7 @@ pub(crate) enum Plain {
 pub(crate) enum Op<T: Task> {
     Plain(Plain),
     Post(T),
+    Microtask(T),
     Spawn(NewFuture<T>),
     Work(TagOf, Rc<JobWait>, Job<T>),
 }
@@ -260,7 +262,7 @@ impl<T: Task> LocalHandle<T> {
     /// Lets everything that is queued run first.
     pub async fn yield_now(&self) {
         let mut yielded = false;
-        std::future::poll_fn(|cx| {
+        poll_fn(|cx| {
             if std::mem::replace(&mut yielded, true) {
                 return Poll::Ready(());
             }
@@ -342,6 +344,11 @@ impl<T: Task> LocalHandle<T> {
         self.local.op(Op::Post(task));
     }
 
+    /// Queues a microtask: from a future, it runs right after the poll, before any other task.
+    pub fn microtask(&self, task: T) {
+        self.local.op(Op::Microtask(task));
+    }
+
     /// The running poll failed: it is recorded as failed with this message, and goes to the future's
     /// [`OnError`](crate::OnError) rule.
     pub fn fail(&self, message: impl fmt::Display) {
@@ -366,9 +373,12 @@ impl<T: Task> LocalHandle<T> {
 
     /// Done when a shutdown begins; at once where one has.
     pub async fn shutting_down(&self) {
-        let waiting = UntilShutdown { inbox: self.inbox(), wait: Wait::new() };
-        self.local.state.at_shutdown(&waiting.wait);
-        std::future::poll_fn(|cx| waiting.wait.poll(cx).map(drop)).await;
+        until_shutdown(&*self.local, std::future::pending::<()>()).await;
+    }
+
+    /// What `future` returns; `None` as soon as the loop shuts down: then it is dropped.
+    pub async fn until_shutdown<F: Future>(&self, future: F) -> Option<F::Output> {
+        until_shutdown(&*self.local, future).await
     }
 
     /// A handle for other threads.
@@ -378,16 +388,25 @@ impl<T: Task> LocalHandle<T> {
     }
 }
 
-/// Takes its wait off the list.
-struct UntilShutdown {
-    inbox: Rc<dyn Inbox>,
-    wait: Rc<Wait>,
-}
+/// What `future` returns, or `None` as soon as the loop shuts down.
+pub(super) async fn until_shutdown<F: Future>(inbox: &dyn Inbox, future: F) -> Option<F::Output> {
+    /// Takes its wait off the list.
+    struct Listed<'a>(&'a State, Rc<Wait>);
 
-impl Drop for UntilShutdown {
-    fn drop(&mut self) {
-        self.inbox.state().forget(&self.wait);
+    impl Drop for Listed<'_> {
+        fn drop(&mut self) {
+            self.0.forget(&self.1);
+        }
     }
+
+    let listed = Listed(inbox.state(), Wait::new());
+    listed.0.at_shutdown(&listed.1);
+    let mut future = pin!(future);
+    poll_fn(|cx| match listed.1.poll(cx) {
+        Poll::Ready(_) => Poll::Ready(None),
+        Poll::Pending => future.as_mut().poll(cx).map(Some),
+    })
+    .await
 }
 
 impl<T: Task> Clone for LocalHandle<T> {

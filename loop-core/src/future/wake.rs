@@ -1,13 +1,10 @@
 //! Wakers, and the list of futures that were woken.
 //!
-//! A waker may be used on any thread, at any time, also when its loop is long gone. It marks its future as woken;
+//! A waker may be used on any thread, at any time, also when its loop is long gone; not in a signal handler, for it
+//! takes a lock. It marks its future as woken;
 //! the first mark since the last poll puts the future on the list, all further ones find it there, so a future that
-//! is woken often is polled once. The loop says when it is about to wait: only then does a wake-up cost a system
-//! call, and only the first of them.
-//!
-//! Why no wake-up is lost: the list and "the loop waits" are under one lock. Either the push comes before the
-//! loop's last look and is seen by it, or it comes after and finds the loop waiting. A future's mark is taken off
-//! before it is polled: what is woken from then on is on the list again.
+//! is woken often is polled once. The list is news of the loop's one [wake-up](crate::wake_up), which says why none
+//! is lost. A future's mark is taken off before it is polled: what is woken from then on is on the list again.
 
 #[cfg(test)]
 #[cfg(loom)]
@@ -24,8 +21,8 @@ use std::thread::{self, ThreadId};
 use loop_probes::ids::Ticks;
 
 use super::FutureKey;
-use crate::poller::Waker;
 use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, locked};
+use crate::wake_up::WakeUp;
 
 /// A future that was woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,9 +40,9 @@ pub(crate) type Stamp = Box<dyn Fn() -> Ticks + Send + Sync>;
 /// The futures of one loop that were woken and not queued yet.
 pub(crate) struct WakeList {
     state: Mutex<State>,
-    /// Whether the list has entries: a hint that needs no lock.
+    /// Whether the list has entries: the news that a loop looks for, without a lock.
     any: AtomicBool,
-    poller: Waker,
+    wake_up: Arc<WakeUp>,
     stamp: Stamp,
     thread: ThreadId,
 }
@@ -53,17 +50,15 @@ pub(crate) struct WakeList {
 #[derive(Default)]
 struct State {
     woken: Vec<Woken>,
-    /// The loop waits, or is about to: it has to be woken too.
-    waiting: bool,
     /// The loop has ended.
     closed: bool,
 }
 
 impl WakeList {
     /// The list of a loop on this thread.
-    pub(crate) fn new(poller: Waker, stamp: Stamp) -> Self {
+    pub(crate) fn new(wake_up: Arc<WakeUp>, stamp: Stamp) -> Self {
         let thread = thread::current().id();
-        Self { state: Mutex::new(State::default()), any: AtomicBool::new(false), poller, stamp, thread }
+        Self { state: Mutex::new(State::default()), any: AtomicBool::new(false), wake_up, stamp, thread }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -77,18 +72,15 @@ impl WakeList {
             return;
         }
         state.woken.push(Woken { future, at, here });
-        self.any.store(true, Ordering::Relaxed);
-        let waiting = std::mem::take(&mut state.waiting);
+        self.any.swap(true, Ordering::SeqCst);
         drop(state);
-        if waiting {
-            self.poller.wake();
-        }
+        self.wake_up.wake();
     }
 
-    /// Whether something is on the list; what another thread puts there at this moment may be missed.
+    /// Whether something is on the list.
     #[inline]
     pub(crate) fn has_some(&self) -> bool {
-        self.any.load(Ordering::Relaxed)
+        self.any.load(Ordering::SeqCst)
     }
 
     /// Takes the list, oldest first.
@@ -96,18 +88,6 @@ impl WakeList {
         let mut state = self.lock();
         self.any.store(false, Ordering::Relaxed);
         std::mem::take(&mut state.woken)
-    }
-
-    /// The loop is about to wait. True where it must not, because something is on the list.
-    pub(crate) fn begin_wait(&self) -> bool {
-        let mut state = self.lock();
-        state.waiting = state.woken.is_empty();
-        !state.waiting
-    }
-
-    /// The loop waits no more.
-    pub(crate) fn end_wait(&self) {
-        self.lock().waiting = false;
     }
 
     /// The loop has ended: from here on a wake-up does nothing.

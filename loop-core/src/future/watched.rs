@@ -18,7 +18,7 @@ use std::task::{Context, Poll};
 
 use loop_probes::ids::{IoSource, Tag};
 
-use super::local::{Inbox, Plain};
+use super::local::{Inbox, Plain, until_shutdown};
 use super::wait::Wait;
 use crate::error::LoopError;
 use crate::poller::{Interest, Readiness, Source};
@@ -191,7 +191,7 @@ impl<S> Watched<S> {
         self.io(Interest::WRITABLE, |mut source| source.write(bytes)).await
     }
 
-    /// Writes all of `bytes`.
+    /// Writes all of `bytes`. Dropped before it is done, it has written some of them.
     ///
     /// # Errors
     ///
@@ -213,22 +213,14 @@ impl<S> Watched<S> {
         &self,
         accept: impl Fn(&S) -> io::Result<(C, A)>,
     ) -> io::Result<Option<(Watched<C>, A)>> {
-        let state = self.inbox.state();
-        let waiting = Wait::new();
-        state.at_shutdown(&waiting);
-        let mut accepting = std::pin::pin!(self.io(Interest::READABLE, |source| match accept(source) {
+        let accepting = self.io(Interest::READABLE, |source| match accept(source) {
             // The other side is gone again: that is no failure of the listener.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {
                 Err(io::ErrorKind::Interrupted.into())
             }
             result => result,
-        }));
-        let accepted = poll_fn(|cx| match waiting.poll(cx) {
-            Poll::Ready(_) => Poll::Ready(None),
-            Poll::Pending => accepting.as_mut().poll(cx).map(Some),
         });
-        let accepted = accepted.await;
-        state.forget(&waiting);
+        let accepted = until_shutdown(&*self.inbox, accepting).await;
         let Some((stream, address)) = accepted.transpose()? else { return Ok(None) };
         let stream = Watched::owned(Rc::clone(&self.inbox), stream);
         Ok(Some((stream, address)))

@@ -20,7 +20,8 @@ fn shared() -> (TestShared, Arc<Bell>) {
 /// Waits as a loop does, until `turn` says that it has seen enough. A lost wake-up is a deadlock.
 fn run(shared: &TestShared, bell: &Bell, mut turn: impl FnMut() -> bool) {
     while !turn() {
-        if !shared.about_to_wait() {
+        shared.announce_wait();
+        if !shared.has_news() {
             bell.wait();
         }
         shared.awake();

@@ -173,6 +173,10 @@ impl Poller for OsPoller {
         Ok(())
     }
 
+    fn readiness(&self) -> Option<Source> {
+        Some(Arc::<polling::Poller>::clone(&self.system))
+    }
+
     fn waker(&self) -> Waker {
         Waker::new(Arc::new(Notify(Arc::clone(&self.system))))
     }

@@ -154,13 +154,15 @@ impl<T: Task> Scheduler<T> {
         !was_parked
     }
 
-    /// Says whether a timer keeps the loop alive; true where that changed something.
+    /// Says whether a timer keeps the loop alive; true where that changed something now. One that only its handle
+    /// keeps takes note for when it is armed again.
     ///
     /// # Errors
     ///
-    /// [`TimerGone`] where it is not armed.
+    /// [`TimerGone`] where it is not armed and nobody kept it.
     pub fn set_timer_referenced(&mut self, timer: Timer, referenced: bool) -> Result<bool, TimerGone> {
-        self.timers.set_referenced(timer, referenced).ok_or(TimerGone(timer.id()))
+        let changed = self.timers.set_referenced(timer, referenced).ok_or(TimerGone(timer.id()))?;
+        Ok(changed && !self.timers.is_parked(timer))
     }
 
     /// Says what a shutdown does with a timer.

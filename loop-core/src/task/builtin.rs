@@ -54,6 +54,18 @@ impl Builtin {
     }
 }
 
+impl From<Any<Self>> for Builtin {
+    fn from(any: Any<Self>) -> Self {
+        Self::Any(any)
+    }
+}
+
+impl From<AnyRemote<Builtin>> for BuiltinRemote {
+    fn from(any: AnyRemote<Builtin>) -> Self {
+        Self::Any(any)
+    }
+}
+
 impl Task for Builtin {
     type Remote = BuiltinRemote;
     const TAGS: &'static [&'static str] = &[];

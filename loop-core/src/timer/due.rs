@@ -4,7 +4,7 @@
 //! until a million others are in order. What is armed meanwhile and is due in this pass is kept off the wheel until
 //! the pass is over, or it would come round again.
 
-use super::nodes::{Arming, Nodes};
+use super::slab::{Arming, Slab};
 use super::wheel::Wheel;
 
 #[derive(Debug, Default)]
@@ -30,13 +30,13 @@ struct Running {
 
 impl ByDue {
     #[inline]
-    pub(super) fn push(&mut self, nodes: &Nodes, arming: Arming) {
+    pub(super) fn push<E>(&mut self, slab: &Slab<E>, arming: Arming) {
         if arming.due == u64::MAX {
             // It never fires, so it need not wait anywhere.
         } else if self.pass.is_some_and(|pass| arming.due <= pass.now) {
             self.late.push(arming);
         } else {
-            self.wheel.insert(nodes, arming);
+            self.wheel.insert(slab, arming.waiting());
         }
     }
 
@@ -54,52 +54,53 @@ impl ByDue {
 
     /// When the first timer is due.
     #[inline]
-    pub(super) fn next_due(&mut self, nodes: &Nodes) -> Option<u64> {
-        let waiting = self.wheel.next_due(nodes);
+    pub(super) fn next_due<E>(&mut self, slab: &Slab<E>) -> Option<u64> {
+        let waiting = self.wheel.next_due(slab);
         if self.pass.is_none() {
             return waiting;
         }
         let with_the_pass = self.taken[self.given..].iter().chain(&self.late);
-        let standing = with_the_pass.filter(|arming| nodes.stands(**arming)).map(|arming| arming.due);
+        let standing = with_the_pass.filter(|arming| slab.stands(**arming)).map(|arming| arming.due);
         standing.min().into_iter().chain(waiting).min()
     }
 
     #[inline]
-    pub(super) fn advance(&mut self, nodes: &Nodes, now: u64) {
+    pub(super) fn advance<E>(&mut self, slab: &Slab<E>, now: u64) {
         if self.pass.is_none() {
-            self.wheel.advance(nodes, now);
+            self.wheel.advance(slab, now);
         }
     }
 
-    pub(super) fn begin_pass(&mut self, nodes: &Nodes, now: u64, armed_before: u64) {
-        self.end_pass(nodes);
+    pub(super) fn begin_pass<E>(&mut self, slab: &Slab<E>, now: u64, armed_before: u64) {
+        self.end_pass(slab);
         self.pass = Some(Running { now, armed_before, taken_until: None });
     }
 
     /// What the pass took and did not give out, or kept off, waits in the wheel again.
-    fn end_pass(&mut self, nodes: &Nodes) {
+    fn end_pass<E>(&mut self, slab: &Slab<E>) {
         if self.pass.take().is_some() {
             let left = self.taken.drain(..).skip(self.given).chain(self.late.drain(..));
-            left.filter(|arming| nodes.stands(*arming)).for_each(|arming| self.wheel.insert(nodes, arming));
+            left.filter(|arming| slab.stands(*arming))
+                .for_each(|arming| self.wheel.insert(slab, arming.waiting()));
             self.given = 0;
         }
     }
 
     /// The next due timer of the running pass, which is over where there is none.
     #[inline]
-    pub(super) fn pop(&mut self, nodes: &Nodes, now: u64) -> Option<Arming> {
+    pub(super) fn pop<E>(&mut self, slab: &Slab<E>, now: u64) -> Option<Arming> {
         loop {
             while let Some(arming) = self.taken.get(self.given) {
                 self.given += 1;
-                if nodes.stands(*arming) {
+                if slab.stands(*arming) {
                     return Some(*arming);
                 }
             }
             let pass = self.pass.as_mut()?;
             self.given = 0;
             self.taken.clear();
-            if !self.wheel.expire(nodes, now, &mut self.taken) {
-                self.end_pass(nodes);
+            if !self.wheel.expire(slab, now, &mut self.taken) {
+                self.end_pass(slab);
                 return None;
             }
             self.taken.sort_unstable_by_key(|arming| (arming.due, arming.sequence));

@@ -3,7 +3,7 @@
 //! Numbers of armings only grow, so a line is sorted by itself. One that does not stand any more is passed over,
 //! and thrown out with the others when half of the line is gone.
 
-use super::nodes::{Arming, Nodes};
+use super::slab::{Arming, Slab};
 
 #[derive(Debug, Default)]
 pub(super) struct Line {
@@ -25,24 +25,24 @@ impl Line {
 
     /// One of its armings does not stand any more.
     #[inline]
-    pub(super) fn lose(&mut self, nodes: &Nodes) {
+    pub(super) fn lose<E>(&mut self, slab: &Slab<E>) {
         self.gone += 1;
         if self.gone * 2 > self.armings.len() {
-            self.armings.retain(|arming| nodes.stands(*arming));
+            self.armings.retain(|arming| slab.stands(*arming));
             self.gone = 0;
         }
     }
 
     /// The first that is due at `now` and was armed before the arming with this number.
-    pub(super) fn first_due(&self, nodes: &Nodes, now: u64, armed_before: u64) -> Option<Arming> {
+    pub(super) fn first_due<E>(&self, slab: &Slab<E>, now: u64, armed_before: u64) -> Option<Arming> {
         let armings = self.armings.iter().take_while(|arming| arming.sequence < armed_before);
-        armings.copied().find(|arming| arming.due <= now && arming.due < u64::MAX && nodes.stands(*arming))
+        armings.copied().find(|arming| arming.due <= now && arming.due < u64::MAX && slab.stands(*arming))
     }
 
     /// What is due first.
-    pub(super) fn min(&mut self, nodes: &Nodes) -> Option<Arming> {
-        if self.min.is_none_or(|min| !nodes.stands(min)) {
-            let standing = self.armings.iter().filter(|arming| nodes.stands(**arming));
+    pub(super) fn min<E>(&mut self, slab: &Slab<E>) -> Option<Arming> {
+        if self.min.is_none_or(|min| !slab.stands(min)) {
+            let standing = self.armings.iter().filter(|arming| slab.stands(**arming));
             self.min = standing.min().copied();
         }
         self.min

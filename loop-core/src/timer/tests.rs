@@ -85,6 +85,17 @@ fn l01_a_timer_never_fires_early_and_huge_delays_do_not_overflow() {
 }
 
 #[test]
+fn l01_what_never_fires_does_not_fire_at_the_end_of_time() {
+    let mut timers = TimerQueue::new();
+    let pass = timers.begin_pass(NEVER);
+    let timer = timers.arm(NEVER, None, 0);
+    assert_eq!(timers.pop_due(&pass), None);
+    assert_eq!((timers.next_due(), fire(&mut timers, u64::MAX)), (None, vec![]));
+    assert!(timers.rearm(timer, at(1), None));
+    assert_eq!(fire(&mut timers, u64::MAX), [(timer.id().0, 0)]);
+}
+
+#[test]
 fn l02_a_zero_delay_timer_armed_again_in_its_callback_waits_for_the_next_pass() {
     let mut timers = TimerQueue::new();
     let timer = timers.arm(at(10), None, 0);

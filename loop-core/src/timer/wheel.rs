@@ -15,8 +15,8 @@
 //! The clock never goes back. If it did, no timer would be early or lost, but what is armed for a time before the
 //! base would be looked through in each pass.
 
-use super::bag::Bag;
-use super::nodes::{Arming, Nodes};
+use super::bag::{Bag, Chunks};
+use super::slab::{Arming, Slab, Waiting};
 
 const BITS: u32 = 6;
 const SLOTS: usize = 1 << BITS;
@@ -31,6 +31,9 @@ pub(super) struct Wheel {
     occupied: u32,
     /// Each made when the first timer comes: a program uses few.
     levels: [Option<Box<Level>>; LEVELS],
+    chunks: Chunks,
+    /// Room for what moves.
+    moving: Vec<Waiting>,
 }
 
 #[derive(Debug)]
@@ -62,39 +65,34 @@ impl Wheel {
         Place { level: level as usize, slot: (due >> (level * BITS)) as usize % SLOTS }
     }
 
-    #[inline]
-    fn bag(&mut self, place: Place) -> Option<&mut Bag> {
-        self.levels[place.level].as_deref_mut().map(|level| &mut level.slots[place.slot])
-    }
-
     /// Puts an arming where it belongs.
     #[inline]
-    pub(super) fn insert(&mut self, nodes: &Nodes, arming: Arming) {
+    pub(super) fn insert<E>(&mut self, slab: &Slab<E>, arming: Waiting) {
         let Place { level, slot } = self.place(arming.due);
         self.occupied |= 1 << level;
         let level = self.levels[level].get_or_insert_with(Level::new);
         level.occupied |= 1 << slot;
-        level.slots[slot].push(nodes, arming);
+        level.slots[slot].push(&mut self.chunks, slab, arming);
     }
 
     /// What was due then does not stand any more.
     #[inline]
     pub(super) fn lose(&mut self, due: u64) {
-        let place = self.place(due);
-        if let Some(bag) = self.bag(place) {
-            bag.lose();
+        let Place { level, slot } = self.place(due);
+        if let Some(level) = &mut self.levels[level] {
+            level.slots[slot].lose();
         }
     }
 
     /// What is due first, and where.
     #[inline]
-    fn front(&mut self, nodes: &Nodes) -> Option<(Place, Arming)> {
+    fn front<E>(&mut self, slab: &Slab<E>) -> Option<(Place, u64)> {
         while self.occupied != 0 {
             let number = self.occupied.trailing_zeros() as usize;
             if let Some(level) = self.levels[number].as_deref_mut() {
                 while level.occupied != 0 {
                     let slot = level.occupied.trailing_zeros() as usize;
-                    if let Some(min) = level.slots[slot].min(nodes) {
+                    if let Some(min) = level.slots[slot].min(&mut self.chunks, slab) {
                         return Some((Place { level: number, slot }, min));
                     }
                     level.occupied &= level.occupied - 1;
@@ -118,19 +116,19 @@ impl Wheel {
 
     /// When the first timer is due.
     #[inline]
-    pub(super) fn next_due(&mut self, nodes: &Nodes) -> Option<u64> {
-        self.front(nodes).map(|(_, min)| min.due)
+    pub(super) fn next_due<E>(&mut self, slab: &Slab<E>) -> Option<u64> {
+        self.front(slab).map(|(_, min)| min)
     }
 
     /// The time is `now`: the base comes as near as it may.
-    pub(super) fn advance(&mut self, nodes: &Nodes, now: u64) {
-        let _ = self.come_to(nodes, now);
+    pub(super) fn advance<E>(&mut self, slab: &Slab<E>, now: u64) {
+        let _ = self.come_to(slab, now);
     }
 
     /// The same; where something is due, says in which slot first.
-    fn come_to(&mut self, nodes: &Nodes, now: u64) -> Option<Place> {
+    fn come_to<E>(&mut self, slab: &Slab<E>, now: u64) -> Option<Place> {
         loop {
-            let Some((place, min)) = self.front(nodes) else {
+            let Some((place, min)) = self.front(slab) else {
                 self.base = self.base.max(now);
                 return None;
             };
@@ -140,51 +138,45 @@ impl Wheel {
                 self.base = self.base.max(now);
                 return None;
             }
+            let level = self.levels[place.level].as_mut()?;
+            let bag = &mut level.slots[place.slot];
             let is_fine = last <= now || place.level == 0;
-            if is_fine || !self.bag(place)?.is_more_than(FEW, nodes) {
-                return (min.due <= now).then_some(place);
+            if is_fine || !bag.is_more_than(FEW, &mut self.chunks, slab) {
+                return (min <= now).then_some(place);
             }
-            self.spread(nodes, place, now);
+            let bag = std::mem::take(bag);
+            self.spread(slab, bag, now);
         }
     }
 
     /// Moves a stretch of what is due at `now` from the wheel to `due`, unsorted; later stretches are due later.
     /// False: nothing is due.
-    pub(super) fn expire(&mut self, nodes: &Nodes, now: u64, due: &mut Vec<Arming>) -> bool {
-        let Some(place) = self.come_to(nodes, now) else { return false };
-        let Some(bag) = self.bag(place) else { return false };
-        let taken = bag.take();
-        for arming in taken.iter().copied().filter(|arming| nodes.stands(*arming)) {
-            if arming.due <= now {
-                due.push(arming);
-            } else {
-                bag.push(nodes, arming);
-            }
-        }
-        bag.empty(taken);
+    pub(super) fn expire<E>(&mut self, slab: &Slab<E>, now: u64, due: &mut Vec<Arming>) -> bool {
+        let Some(Place { level, slot }) = self.come_to(slab, now) else { return false };
+        let Some(level) = &mut self.levels[level] else { return false };
+        level.slots[slot].pick(&mut self.chunks, slab, Some(now), due);
         true
     }
 
     /// The time came into the middle of the first slot: the base moves there, and the slot's timers move to the
     /// levels below, which are empty.
-    fn spread(&mut self, nodes: &Nodes, place: Place, now: u64) {
-        let Some(bag) = self.bag(place) else { return };
-        let taken = bag.take();
+    fn spread<E>(&mut self, slab: &Slab<E>, mut bag: Bag, now: u64) {
         self.base = now;
-        for arming in &taken {
-            self.insert(nodes, *arming);
+        let mut moving = std::mem::take(&mut self.moving);
+        while bag.pop_chunk(&mut self.chunks, &mut moving) {
+            for arming in &moving {
+                self.insert(slab, *arming);
+            }
         }
-        if let Some(bag) = self.bag(place) {
-            bag.empty(taken);
-        }
+        self.moving = moving;
     }
 }
 
 #[cfg(test)]
 #[cfg(not(loom))]
 impl Wheel {
-    /// Armings in it, those included that do not stand.
-    pub(super) fn len(&self) -> usize {
-        self.levels.iter().flatten().flat_map(|level| &level.slots).map(Bag::len).sum()
+    /// How many armings each slot has, those included that do not stand.
+    pub(super) fn lengths(&self) -> impl Iterator<Item = usize> {
+        self.levels.iter().flatten().flat_map(|level| &level.slots).map(Bag::len)
     }
 }

@@ -39,6 +39,11 @@ pub enum PoolError {
     },
 }
 
+/// A worker a core.
+pub(crate) fn cores() -> u16 {
+    thread::available_parallelism().map_or(1, |cores| cores.get().min(0xffff) as u16)
+}
+
 /// Makes the recorder of a worker, given its number, on its thread.
 pub type RecorderFactory = Box<dyn Fn(u16) -> Recorder + Send + Sync>;
 
@@ -81,7 +86,6 @@ impl<R: Send + 'static> WorkPool<R> {
         recorders: RecorderFactory,
         sink: Sink<R>,
     ) -> Result<Self, PoolError> {
-        let cores = || thread::available_parallelism().map_or(1, |cores| cores.get().min(0xffff) as u16);
         let workers = workers.unwrap_or_else(cores);
         if workers == 0 {
             return Err(PoolError::NoWorkers);

@@ -1,11 +1,13 @@
 //! The model: lists, and what each step of a turn does to them, written down once more without any speed.
 
+mod acts;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use loop_core::Policy;
 use loop_core::policy::{DrainRule, ExitRule, PollRule, SignalRule, SourceRule, Step, TimerRule};
 
-use super::program::{Act, HANDLED, HAPPENINGS_MAX, Happening, Node, Program, SOURCES};
+use super::program::{HANDLED, Happening, Node, Program, SOURCES};
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +94,8 @@ pub(super) struct Model {
     stop_outside: bool,
     /// Another thread woke the loop, which has not looked at its posts since.
     woken: bool,
+    /// It was woken since its last poll: the next one does not wait.
+    looks: bool,
     stop: bool,
     reload: bool,
     world: BTreeMap<(u64, u64), World>,
@@ -137,6 +141,7 @@ impl Model {
             held_outside: 0,
             stop_outside: false,
             woken: false,
+            looks: false,
             stop: false,
             reload: false,
             world: BTreeMap::new(),
@@ -219,11 +224,8 @@ impl Model {
                 Step::LastDrain => self.drain(),
                 Step::Exit if self.is_drained() && !self.has_news() => return Some(Ended::Drained),
                 Step::Releases => self.holds -= std::mem::take(&mut self.releases_later),
-                Step::Poll => {
-                    if !self.poll() {
-                        return Some(Ended::Stuck);
-                    }
-                }
+                Step::Poll if !self.poll() => return Some(Ended::Stuck),
+                Step::Poll => {}
                 Step::Io => self.call_sources(),
                 Step::Timers => self.fire(),
                 Step::AfterLoop => self.run_after_loop(),
@@ -248,7 +250,7 @@ impl Model {
 
     fn take_posted(&mut self) {
         let puts_aside = self.policy.has(Step::Work);
-        self.woken = false;
+        self.looks |= std::mem::take(&mut self.woken);
         for entry in std::mem::take(&mut self.posted) {
             if entry.job && puts_aside {
                 self.finished.push_back(entry.node);
@@ -326,7 +328,8 @@ impl Model {
             || !self.micro.is_empty()
             || !self.immediates.is_empty()
             || !self.after_loop.is_empty();
-        let looks = queued || self.has_news() || !self.finished.is_empty() || self.stop || self.is_drained();
+        let looked_for = std::mem::take(&mut self.looks) || self.has_news();
+        let looks = queued || looked_for || !self.finished.is_empty() || self.stop || self.is_drained();
         let nearest = self.timers.iter().filter(|timer| timer.armed.is_some()).map(|timer| timer.due).min();
         let default = self.policy.poll_timeout_default.map(|wait| self.now + wait.as_millis() as u64);
         let deadline = if looks { Some(self.now) } else { nearest.or(default) };
@@ -385,7 +388,7 @@ impl Model {
         }
         let told: Vec<_> = ready.into_iter().filter(|source| self.sources[*source].registered).collect();
         let mut told = told.into_iter();
-        while let Some(source) = told.next() {
+        for source in told.by_ref() {
             self.sources[source].ready = [false; 2];
             if !self.sources[source].registered {
                 continue;
@@ -481,88 +484,6 @@ impl Model {
             left -= 1;
             self.call(&node);
             self.reload = false;
-        }
-    }
-
-    fn call(&mut self, node: &Node) {
-        self.log.push((self.now, node.name));
-        for act in node.acts.iter() {
-            self.act(act);
-        }
-    }
-
-    fn arm(&mut self, delay: u64, interval: Option<(u64, u32)>, node: &Node) {
-        self.armings += 1;
-        let (due, armed) = (self.now + delay, Some(self.armings));
-        let node = node.clone();
-        self.timers.push(Timer { due, armed, firing: false, referenced: true, interval, delay, node });
-    }
-
-    fn act(&mut self, act: &Act) {
-        let timers = self.timers.len();
-        match act {
-            Act::Post(node) => self.tasks.push_back(Entry { node: node.clone(), job: false }),
-            Act::Micro(node) => self.micro.push_back(node.clone()),
-            Act::Defer(key, node) => {
-                if self.deferred.iter().all(|other| other.key != *key) {
-                    let number = self.deferred_posted;
-                    self.deferred_posted += 1;
-                    self.deferred.push(Deferred { number, key: *key, node: node.clone() });
-                }
-            }
-            Act::Undefer(key) => self.deferred.retain(|other| other.key != *key),
-            Act::Immediate(node) => {
-                let number = self.immediates_set;
-                self.immediates_set += 1;
-                self.immediates.push(Immediate { number, node: node.clone(), referenced: true });
-            }
-            Act::AfterLoop(node) => self.after_loop.push(node.clone()),
-            Act::Timer(delay, node) => self.arm(*delay, None, node),
-            Act::Interval(period, times, node) => self.arm(*period, Some((*period, *times)), node),
-            Act::Clear(timer) if timers > 0 => {
-                let timer = &mut self.timers[timer % timers];
-                (timer.armed, timer.firing) = (None, false);
-            }
-            Act::Refresh(timer) if timers > 0 => {
-                let timer = &mut self.timers[timer % timers];
-                // What runs once has nothing left to run while it fires.
-                if timer.armed.is_some() || (timer.firing && timer.interval.is_some()) {
-                    self.armings += 1;
-                    (timer.due, timer.armed) = (self.now + timer.delay, Some(self.armings));
-                }
-            }
-            Act::Reference(timer, on) if timers > 0 => self.timers[timer % timers].referenced = *on,
-            Act::Clear(_) | Act::Refresh(_) | Act::Reference(..) => {}
-            Act::ClearImmediate(number) if self.immediates_set > 0 => {
-                let number = number % self.immediates_set;
-                self.immediates.retain(|immediate| immediate.number != number);
-            }
-            Act::ReferenceImmediate(number, on) if self.immediates_set > 0 => {
-                let number = number % self.immediates_set;
-                let immediate = self.immediates.iter_mut().find(|immediate| immediate.number == number);
-                if let Some(immediate) = immediate {
-                    immediate.referenced = *on;
-                }
-            }
-            Act::ClearImmediate(_) | Act::ReferenceImmediate(..) => {}
-            Act::ReferenceSource(source, on) => self.sources[*source].referenced = *on,
-            Act::RemoveSource(source) => self.sources[*source].registered = false,
-            Act::Job(took, node) => {
-                self.jobs += 1;
-                self.worker_free = self.worker_free.max(self.now) + took;
-                self.plan(self.worker_free, World::JobEnds(node.clone()));
-            }
-            Act::Hold => self.holds += 1,
-            Act::Release => self.holds -= 1,
-            Act::ReleaseLater => self.releases_later += 1,
-            Act::World(happening) if self.brought_about < HAPPENINGS_MAX => {
-                self.brought_about += 1;
-                self.plan(self.now, World::Happens(happening.clone()));
-            }
-            Act::World(_) => {}
-            Act::Works(took) => self.now += took,
-            Act::Reload => self.reload = true,
-            Act::Stop => self.stop = true,
         }
     }
 }

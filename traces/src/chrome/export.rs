@@ -1,18 +1,22 @@
 //! The export: a recording as Chrome-trace JSON.
 //!
 //! Each emitter is a thread: its ticks, phases and tasks are nested slices, workers have threads of their
-//! own; queue depths and the heap are counters; signals, decisions of the GC controller and stalls are
-//! instants with their numbers. Times are microseconds with three decimals, printed from integers, counted
+//! own, with what they ran and what they stood still for; queue depths, what waits on the agenda and the heap are
+//! counters; signals, commands, decisions of the GC controller and stalls are instants with their numbers. Times are microseconds with three decimals, printed from integers, counted
 //! from the recording's first moment. Memory is bounded: a thread's events wait for the end of their tick,
 //! at most [`WAITING_MAX`] of them.
 
+mod agenda;
+
 use std::io::{self, Write};
 
-use loop_probes::event::{Event, Queue};
+use loop_probes::event::{Event, Outcome, Queue};
 use loop_probes::ids::Timestamp;
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
 use loop_probes::text::printable;
+
+use agenda::{AgendaTracks, Waiting};
 
 use super::json::JsonOut;
 use super::layout::{Entry, Row, Spot};
@@ -119,6 +123,7 @@ enum Item {
     Stall { tick: u64, busy_ns: u64, poll_wait_ns: u64, tasks_run: u32 },
     Depth { queue: Queue, depth: u32 },
     Bytes { name: &'static str, bytes: u64 },
+    Waiting(Waiting),
 }
 
 #[derive(Debug, Default)]
@@ -138,6 +143,7 @@ pub struct ChromeWriter<W: Write> {
     stall_limit_ns: u64,
     lanes: Vec<Lane>,
     heap: [Option<u64>; 2],
+    agenda: AgendaTracks,
     any: bool,
     stats: ExportStats,
 }
@@ -165,6 +171,7 @@ impl<W: Write> ChromeWriter<W> {
             stall_limit_ns: metadata.stall_limit_ns,
             lanes,
             heap: [None; 2],
+            agenda: AgendaTracks::default(),
             any: false,
             stats,
         };
@@ -238,6 +245,13 @@ impl<W: Write> ChromeWriter<W> {
                     self.add(place, stamped.at, stamped.at, false, Item::Depth { queue, depth });
                 }
             }
+            Event::WorkerState { .. } => {
+                if let Some(since) = self.agenda.stood_since(place, stamped) {
+                    self.add(place, since, stamped.at, true, Item::Event(*stamped));
+                }
+            }
+            // What was cancelled never ran.
+            Event::AgendaRan { outcome: Outcome::Cancelled, .. } => {}
             event => {
                 if slice_category(&event).is_some() {
                     self.add(place, start, stamped.at, true, Item::Event(*stamped));
@@ -247,6 +261,15 @@ impl<W: Write> ChromeWriter<W> {
                 self.heap_counters(place, stamped);
             }
         }
+        if let Some(waiting) = self.agenda.waiting(stamped) {
+            // A counter belongs to the process: one row has all of its values, in their order.
+            self.add(0, stamped.at, stamped.at, false, Item::Waiting(waiting));
+            self.flush_when_full(0)?;
+        }
+        self.flush_when_full(place)
+    }
+
+    fn flush_when_full(&mut self, place: usize) -> Result<(), ExportError> {
         let lane = &self.lanes[place];
         let limit = if lane.in_tick { WAITING_MAX } else { WAITING_OUTSIDE };
         if lane.row.len() >= limit { self.flush(place) } else { Ok(()) }
@@ -324,10 +347,15 @@ impl<W: Write> ChromeWriter<W> {
                 self.stats.stalls += 1;
             }
             (Spot::Point { at }, Item::Depth { queue, depth }) => {
-                self.counter(tid, at, "queue ", queue.name(), "depth", u64::from(*depth));
+                self.counter(tid, at, ["queue ", queue.name()], &[("depth", u64::from(*depth))]);
             }
             (Spot::Point { at }, Item::Bytes { name, bytes }) => {
-                self.counter(tid, at, "", name, "bytes", *bytes)
+                self.counter(tid, at, ["", name], &[("bytes", *bytes)]);
+            }
+            (Spot::Point { at }, Item::Waiting([high, normal, low])) => {
+                let [high, normal, low] = [*high, *normal, *low].map(u64::from);
+                let series = [("high", high), ("normal", normal), ("low", low)];
+                self.counter(tid, at, ["agenda ", "waiting"], &series);
             }
             // Only events have extents.
             (Spot::Slice { .. } | Spot::Async { .. }, _) => {}
@@ -374,12 +402,17 @@ impl<W: Write> ChromeWriter<W> {
         self.stats.instants += 1;
     }
 
-    fn counter(&mut self, tid: u64, at: u64, noun: &str, name: &str, unit: &str, value: u64) {
+    fn counter(&mut self, tid: u64, at: u64, name: [&str; 2], series: &[(&str, u64)]) {
         self.begin_event();
-        self.out.raw("{\"ph\":\"C\",\"name\":\"").raw(noun).raw(name).raw("\"");
+        self.out.raw("{\"ph\":\"C\",\"name\":\"").raw(name[0]).raw(name[1]).raw("\"");
         self.place(tid, at);
-        // A counter's values are numbers; a double is near enough for a curve.
-        self.out.raw(",\"args\":{\"").raw(unit).raw("\":").number(value.min(1 << 53)).raw("}}");
+        let mut args = Args::new(&mut self.out);
+        for (name, value) in series {
+            // A counter's values are numbers; a double is near enough for a curve.
+            args.number(name, (*value).min(1 << 53));
+        }
+        args.end();
+        self.out.raw("}");
         self.stats.counters += 1;
     }
 

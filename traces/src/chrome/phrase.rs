@@ -10,7 +10,7 @@ use loop_probes::ids::Timestamp;
 
 use super::json::JsonOut;
 use crate::labels::Labels;
-use crate::timeline::signal_name;
+use crate::timeline::{command_name, signal_name};
 
 /// The category of a slice; `None` where the event is none.
 pub(super) const fn slice_category(event: &Event) -> Option<&'static str> {
@@ -23,9 +23,12 @@ pub(super) const fn slice_category(event: &Event) -> Option<&'static str> {
         Event::DeferredRan { .. } => "deferred",
         Event::Immediates { .. } => "immediates",
         Event::IoReady { .. } => "io",
-        Event::GcRan { .. } | Event::GcRendezvous { .. } => "gc",
+        // A worker that goes on: the slice is what it stood still for.
+        Event::GcRan { .. } | Event::GcRendezvous { .. } | Event::WorkerState { .. } => "gc",
         Event::WorkRan { .. } => "work",
         Event::AgendaRan { .. } => "agenda",
+        Event::Pumped { .. } => "pump",
+        Event::ShutdownEnded { .. } => "shutdown",
         Event::Span { .. } => "span",
         _ => return None,
     })
@@ -40,6 +43,7 @@ pub(super) const fn instant_category(event: &Event) -> Option<&'static str> {
         Event::Lost { .. } => "recorder",
         Event::Exception { .. } | Event::Violation { .. } | Event::SlowTask { .. } => "trouble",
         Event::Command { .. } => "command",
+        Event::ShutdownBegan { .. } => "shutdown",
         Event::LoopStopped { .. } => "loop",
         Event::Mark { .. } => "mark",
         _ => return None,
@@ -61,6 +65,10 @@ pub(super) fn name<W: Write>(out: &mut JsonOut<W>, event: &Event, labels: &Label
         Event::IoReady { tag, .. } => out.raw("\"io ").escaped(&labels.tag(*tag)).raw("\""),
         Event::GcRan { .. } => out.string("gc"),
         Event::GcRendezvous { .. } => out.string("gc rendezvous"),
+        Event::WorkerState { from, .. } => out.raw("\"stopped: ").raw(from.name()).raw("\""),
+        Event::Pumped { .. } => out.string("pump"),
+        Event::ShutdownBegan { .. } => out.string("shutdown began"),
+        Event::ShutdownEnded { .. } => out.string("shutdown"),
         Event::Span { label, .. } | Event::Mark { label } => out.string(&labels.span(*label)),
         Event::SignalArrived { signo, .. } => out.raw("\"").raw(&signal_name(*signo)).raw(" arrived\""),
         Event::SignalDelivered { signo, .. } => out.raw("\"").raw(&signal_name(*signo)).raw(" delivered\""),
@@ -72,7 +80,7 @@ pub(super) fn name<W: Write>(out: &mut JsonOut<W>, event: &Event, labels: &Label
         Event::Exception { .. } => out.string("exception"),
         Event::Violation { .. } => out.string("violation"),
         Event::SlowTask { .. } => out.string("slow task"),
-        Event::Command { .. } => out.string("command"),
+        Event::Command { byte, .. } => out.string(&format!("command {}", command_name(*byte))),
         Event::LoopStopped { .. } => out.string("loop stopped"),
         other => out.string(other.name()),
     };
@@ -119,6 +127,10 @@ impl<'a, W: Write> Args<'a, W> {
     }
 }
 
+const fn yes_or_no(is: bool) -> &'static str {
+    if is { "yes" } else { "no" }
+}
+
 /// The arguments of a slice.
 pub(super) fn slice_args<W: Write>(out: &mut JsonOut<W>, event: &Event, details: bool) {
     let mut args = Args::new(out);
@@ -132,6 +144,12 @@ pub(super) fn slice_args<W: Write>(out: &mut JsonOut<W>, event: &Event, details:
         }
         Event::Poll { reason, .. } => {
             args.text("reason", reason.name());
+        }
+        Event::Pumped { handled, ready, .. } => {
+            args.text("handled", yes_or_no(handled)).text("because", if ready { "ready" } else { "time" });
+        }
+        Event::ShutdownEnded { finished, cancelled, left, .. } => {
+            args.number("finished", finished).number("cancelled", cancelled).number("left", left);
         }
         _ => {}
     }
@@ -166,6 +184,9 @@ pub(super) fn slice_args<W: Write>(out: &mut JsonOut<W>, event: &Event, details:
             Event::GcRan { heap_bytes_before, heap_bytes_after, .. } => {
                 args.number("heap_bytes_before", heap_bytes_before)
                     .number("heap_bytes_after", heap_bytes_after);
+            }
+            Event::Pumped { timeout_ns, .. } => {
+                args.micros("timeout_us", timeout_ns);
             }
             Event::GcRendezvous { arrived, expected, .. } => {
                 args.number("arrived", arrived).number("expected", expected);
@@ -216,8 +237,11 @@ pub(super) fn instant_args<W: Write>(out: &mut JsonOut<W>, at: Timestamp, event:
             args.text("tag", &labels.tag(tag)).number("task", task.0);
             args.micros("run_us", at.ns_since(start)).micros("limit_us", limit_ns);
         }
-        Event::Command { byte, .. } => {
-            args.number("byte", byte);
+        Event::Command { byte, known } => {
+            args.number("byte", byte).text("known", yes_or_no(known));
+        }
+        Event::ShutdownBegan { deadline } => {
+            args.micros("limit_us", deadline.ns_since(at));
         }
         Event::LoopStopped { reason } => {
             args.text("reason", reason.name());

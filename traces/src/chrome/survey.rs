@@ -29,14 +29,30 @@ impl TimeRange {
     }
 }
 
+/// A worker of the pool or of the agenda.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Runner {
+    Pool(u16),
+    Agenda(u16),
+}
+
+impl Runner {
+    fn name(self) -> String {
+        match self {
+            Self::Pool(worker) => format!("worker {worker}"),
+            Self::Agenda(worker) => format!("agenda worker {worker}"),
+        }
+    }
+}
+
 /// A row of the viewer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Thread {
     pub(super) source: SourceId,
     /// A worker whose runs another emitter wrote: a row of its own.
-    pub(super) worker: Option<u16>,
+    pub(super) worker: Option<Runner>,
     pub(super) is_loop: bool,
-    runs_as: Option<u16>,
+    runs_as: Option<Runner>,
 }
 
 /// What the first pass saw.
@@ -48,10 +64,11 @@ pub struct Survey {
     pub(super) base: Option<Timestamp>,
 }
 
-/// The worker that ran what `event` tells of.
-pub(super) const fn worker_of(event: &Event) -> Option<u16> {
+/// The worker that did what `event` tells of.
+const fn worker_of(event: &Event) -> Option<Runner> {
     match event {
-        Event::WorkRan { worker, .. } | Event::AgendaRan { worker, .. } => Some(*worker),
+        Event::WorkRan { worker, .. } => Some(Runner::Pool(*worker)),
+        Event::AgendaRan { worker, .. } | Event::WorkerState { worker, .. } => Some(Runner::Agenda(*worker)),
         _ => None,
     }
 }
@@ -71,6 +88,8 @@ pub(super) fn start_of(stamped: &Stamped) -> Timestamp {
         | Event::AgendaRan { start, .. }
         | Event::IoReady { start, .. }
         | Event::Span { start, .. }
+        | Event::Pumped { start, .. }
+        | Event::ShutdownEnded { start, .. }
         | Event::GcRendezvous { start, .. } => start,
         _ => stamped.at,
     };
@@ -109,7 +128,7 @@ impl Survey {
         }
     }
 
-    fn split(&mut self, source: SourceId, worker: Option<u16>) {
+    fn split(&mut self, source: SourceId, worker: Option<Runner>) {
         if self.threads.len() < THREADS_MAX {
             self.threads.push(Thread { source, worker, is_loop: false, runs_as: worker });
         }
@@ -131,15 +150,15 @@ impl Survey {
     pub(super) fn name(&self, thread: &Thread) -> String {
         use loop_probes::event::LabelKind;
         match (self.labels.known(LabelKind::Source, thread.source.0), thread.worker.or(thread.runs_as)) {
-            (_, Some(worker)) if thread.worker.is_some() => format!("worker {worker}"),
+            (_, Some(worker)) if thread.worker.is_some() => worker.name(),
             (Some(name), _) => name.to_owned(),
-            (None, Some(worker)) => format!("worker {worker}"),
+            (None, Some(worker)) => worker.name(),
             (None, None) if thread.is_loop => format!("loop {}", thread.source),
             (None, None) => format!("thread {}", thread.source),
         }
     }
 
-    fn place(&self, source: SourceId, worker: Option<u16>) -> Option<usize> {
+    fn place(&self, source: SourceId, worker: Option<Runner>) -> Option<usize> {
         self.threads.iter().position(|thread| thread.source == source && thread.worker == worker)
     }
 }

@@ -2,17 +2,19 @@
 
 use loop_probes::event::{
     ClockPoint, Event, GcAction, GcReason, LabelKind, Origin, Outcome, Phase, Placement, PollReason, Queue,
-    RefKind, StopReason,
+    RefKind,
 };
 use loop_probes::ids::{IoSource, LabelId, SourceId, Tag, TaskId, TimerId, Timestamp};
 use loop_probes::stamped::Stamped;
 use loop_probes::text::InlineText;
 
+use super::agenda::AgendaScene;
+use super::random::Random;
 use super::{Expected, Script, TAGS};
 
 pub(super) const START_NS: u64 = 86_400_000_000_000;
 pub(super) const STALL_LIMIT_NS: u64 = 10_000_000;
-const LOOP: SourceId = SourceId(1);
+pub(super) const LOOP: SourceId = SourceId(1);
 const TIMER_PERIODS_NS: [u64; 3] = [1_000_000, 10_000_000, 100_000_000];
 
 struct Queued {
@@ -22,9 +24,11 @@ struct Queued {
 }
 
 pub(super) struct Stage<'a> {
-    script: &'a Script,
-    random: u64,
-    now: Timestamp,
+    pub(super) script: &'a Script,
+    random: Random,
+    pub(super) faces_random: Random,
+    agenda: AgendaScene,
+    pub(super) now: Timestamp,
     emitted: Vec<Stamped>,
     tasks: Vec<Queued>,
     timers: [Timestamp; 3],
@@ -35,7 +39,7 @@ pub(super) struct Stage<'a> {
     polled_ns: u64,
     tasks_run: u32,
     damaged: bool,
-    expected: Expected,
+    pub(super) expected: Expected,
 }
 
 impl<'a> Stage<'a> {
@@ -43,7 +47,9 @@ impl<'a> Stage<'a> {
         let now = Timestamp(START_NS);
         Self {
             script,
-            random: script.seed,
+            random: Random::new(script.seed),
+            faces_random: Random::new(script.seed ^ 0xface),
+            agenda: AgendaScene::new(script.seed, script.agenda_workers, now),
             now,
             emitted: Vec::new(),
             tasks: Vec::new(),
@@ -64,30 +70,26 @@ impl<'a> Stage<'a> {
         for tick in 1..=u64::from(self.script.ticks) {
             self.tick(tick);
         }
-        self.emit(Event::LoopStopped { reason: StopReason::Stopped });
+        self.stop();
         // Workers write rings of their own; a merged stream is sorted by time.
         self.emitted.sort_by_key(|stamped| stamped.at);
         (self.emitted, self.expected)
     }
 
-    /// Uniform below `limit` (SplitMix64).
+    /// Uniform below `limit`.
     fn below(&mut self, limit: u64) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.random;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ mixed >> 31) % limit.max(1)
+        self.random.below(limit)
     }
 
     /// Time passes: `ns`, give or take a half.
-    fn pass(&mut self, ns: u64) {
+    pub(super) fn pass(&mut self, ns: u64) {
         if !self.script.frozen {
             let ns = ns / 2 + self.below(ns);
             self.now = self.now.plus_ns(ns.max(1));
         }
     }
 
-    fn emit(&mut self, event: Event) {
+    pub(super) fn emit(&mut self, event: Event) {
         self.emitted.push(Stamped { at: self.now, source: LOOP, event });
     }
 
@@ -103,6 +105,13 @@ impl<'a> Stage<'a> {
         }
         self.emit(Event::Label { kind: LabelKind::Span, id: 1, text: InlineText::new("parse \"header\"") });
         self.emit(Event::Label { kind: LabelKind::Io, id: 3, text: InlineText::new("listener") });
+        for (source, name) in self.agenda.sources().collect::<Vec<_>>() {
+            let text = InlineText::new(&name);
+            self.emit(Event::Label { kind: LabelKind::Source, id: source.0, text });
+        }
+        if self.script.faces {
+            self.name_faces();
+        }
         self.emit(Event::RefChanged { what: RefKind::Io, delta: 1, alive: 4 });
     }
 
@@ -114,6 +123,8 @@ impl<'a> Stage<'a> {
         let concurrent = self.below(4) as u32;
         self.emit(Event::QueueDepth { queue: Queue::Concurrent, depth: concurrent });
         self.emit(Event::QueueDepth { queue: Queue::Timers, depth: 3 });
+        self.faces(tick);
+        self.agenda.tick(tick, self.now, &mut self.emitted, &mut self.expected);
         self.signals();
         self.concurrent(concurrent);
         self.gc_check();

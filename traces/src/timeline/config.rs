@@ -29,6 +29,10 @@ pub struct TimelineConfig {
     pub labels_max: usize,
     /// Emitters whose ticks are followed; those of further ones are not.
     pub sources_max: usize,
+    /// Tasklets followed per priority while they wait for a worker of the agenda; further ones are only counted.
+    pub tasklets_followed: usize,
+    /// Names of what keeps a loop alive, its armed timers and its sources, of each and per loop.
+    pub names_kept: usize,
     /// Worst runs kept per tag.
     pub worst_runs_kept: usize,
     /// The sliding window of the rates, in tenths of a second.
@@ -50,6 +54,8 @@ impl Default for TimelineConfig {
             tags_max: 1024,
             labels_max: 1024,
             sources_max: 256,
+            tasklets_followed: 1024,
+            names_kept: 1 << 14,
             worst_runs_kept: 5,
             rate_window: 100,
         }

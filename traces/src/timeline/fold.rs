@@ -1,18 +1,19 @@
 //! One event into the timeline. An exhaustive `match`: a new kind of event is a line here, or the compiler
 //! says so.
 
-use loop_probes::event::{Event, Outcome, Queue};
-use loop_probes::ids::SourceId;
+use loop_probes::event::{Event, Origin, Outcome, Queue, RefKind};
+use loop_probes::ids::{SourceId, Tag};
 use loop_probes::stamped::Stamped;
 
 use super::gc::{GcLook, GcRun};
 use super::open_tick::OpenTick;
-use super::program::{Stopped, Trouble, TroubleKind};
+use super::program::{Trouble, TroubleKind};
+use super::shutdown::{Shutdown, ShutdownEnd, Stopped};
 use super::span::TickSpan;
 use super::stalls::Stall;
 use super::tags::WorstRun;
 use super::timers::LateTimer;
-use super::{RunStats, Timeline};
+use super::{RunStats, TagStats, Timeline, failed};
 use crate::analysis::attribution::ledger;
 
 pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
@@ -36,6 +37,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         }
     }
 
+    timeline.keep_alive.see(at, source, &event);
     match event {
         Event::TickStart { tick } => timeline.tick_started(place, tick, stamped),
         Event::TickEnd { tick, tasks_run, start } => {
@@ -43,6 +45,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         }
         Event::TaskQueued { tag, place: placement, .. } => {
             timeline.queues.queue_mut(placement.queue).reached(placement.depth);
+            timeline.futures.woken += u64::from(placement.origin == Origin::Future);
             if let Some(tag) = timeline.tags.entry(tag) {
                 tag.queued += 1;
             }
@@ -53,6 +56,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         }
         Event::TaskRan { task, tag, outcome, queued, start } => {
             timeline.tasks_run += 1;
+            timeline.futures.pending += u64::from(outcome == Outcome::Pending);
             timeline.rates.slot(at).tasks += 1;
             let run =
                 WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns: start.ns_since(queued) };
@@ -114,30 +118,44 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
             let run =
                 WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns: start.ns_since(queued) };
             timeline.work.ran(worker, run.queue_wait_ns, run.run_ns, failed(outcome));
-            timeline.worked(tag, run, outcome);
+            timeline.worked(tag, |tag| &mut tag.work, run, outcome);
         }
         Event::WorkSettled { .. } => timeline.work.settled += 1,
-        Event::AgendaAdded { depth, .. } => timeline.agenda.queued(depth),
-        Event::AgendaRan { task, tag, worker, outcome, queued, start, .. } => {
+        Event::AgendaAdded { .. } => {
+            timeline.agenda.see(stamped);
+            let waiting = timeline.agenda_waiting();
+            timeline.queues.queue_mut(Queue::Agenda).reached(waiting);
+        }
+        Event::AgendaRan { task, tag, outcome, queued, start, .. } => {
+            timeline.agenda.see(stamped);
             let run =
                 WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns: start.ns_since(queued) };
-            timeline.agenda.ran(worker, run.queue_wait_ns, run.run_ns, failed(outcome));
-            timeline.worked(tag, run, outcome);
-        }
-        Event::WorkerState { worker, to, .. } => {
-            if let Some(worker) = timeline.agenda.worker(worker) {
-                worker.state = Some((to, at));
+            // What was cancelled never ran.
+            if outcome != Outcome::Cancelled {
+                timeline.worked(tag, |tag| &mut tag.tasklets, run, outcome);
             }
         }
+        Event::WorkerState { .. } | Event::GcRendezvous { .. } => timeline.agenda.see(stamped),
         Event::Wake { coalesced, .. } => {
             timeline.wakes.count += 1;
             timeline.wakes.coalesced += u64::from(coalesced);
         }
-        Event::Command { known, .. } => {
-            timeline.wakes.commands += 1;
-            timeline.wakes.commands_unknown += u64::from(!known);
+        Event::Command { byte, known } => timeline.commands.came(at, byte, known),
+        Event::Pumped { handled, ready, start, .. } => {
+            timeline.pumps.add(at, handled, ready, at.ns_since(start));
         }
-        Event::RefChanged { what, delta, alive } => timeline.keep_alive.changed(what, delta, alive),
+        Event::RefChanged { what: RefKind::Future, delta, .. } => timeline.futures.referenced(delta),
+        Event::ShutdownBegan { deadline } => {
+            timeline.shutdown = Some(Shutdown { began: at, deadline: Some(deadline), ended: None });
+        }
+        Event::ShutdownEnded { finished, cancelled, left, start } => {
+            let run_ns = at.ns_since(start);
+            let ended = Some(ShutdownEnd { at, run_ns, finished, cancelled, left });
+            let going_on = timeline.shutdown.filter(|shutdown| shutdown.ended.is_none());
+            let deadline = going_on.and_then(|shutdown| shutdown.deadline);
+            timeline.shutdown = Some(Shutdown { began: start, deadline, ended });
+        }
+        Event::IoLabel { .. } => timeline.labels.learn_event(&event),
         Event::LoopStopped { reason } => timeline.stopped = Some(Stopped { at, reason }),
         Event::IoReady { tag, task, start, .. } => {
             let run = WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns: 0 };
@@ -171,23 +189,18 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         }
         Event::Lost { count, .. } => {
             timeline.lost_records = timeline.lost_records.saturating_add(count);
+            timeline.agenda.see(stamped);
             if let Some(place) = place {
                 timeline.open[place].lost();
             }
         }
-        Event::SnapshotBegin { .. } => timeline.keep_alive.snapshot(),
-        Event::SnapshotRef { what, count } => timeline.keep_alive.counted(what, count),
         Event::SnapshotGc { mode, unchanged_ticks, .. } => {
             timeline.gc.mode = Some(mode);
             timeline.gc.unchanged_ticks = unchanged_ticks;
         }
-        // Part of the open tick, or inputs that only re-execution needs; counted by kind above.
+        // Part of the open tick, told above, or inputs that only re-execution needs.
         Event::Phase { .. } | Event::Poll { .. } | _ => {}
     }
-}
-
-const fn failed(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::Failed | Outcome::Panicked)
 }
 
 impl Timeline {
@@ -212,6 +225,11 @@ impl Timeline {
     }
 
     fn tick_started(&mut self, place: Option<usize>, tick: u64, stamped: &Stamped) {
+        if self.agenda.is_seen() {
+            // Nobody else samples it: the agenda is not the loop's own queue.
+            let waiting = self.agenda_waiting();
+            self.queues.queue_mut(Queue::Agenda).sampled(waiting);
+        }
         let Some(place) = place else { return };
         let open = &mut self.open[place];
         if open.open {
@@ -245,11 +263,21 @@ impl Timeline {
         self.ticks.add(summary, spans);
     }
 
-    fn worked(&mut self, tag: loop_probes::ids::Tag, run: WorstRun, outcome: Outcome) {
+    fn agenda_waiting(&self) -> u32 {
+        u32::try_from(self.agenda.waiting()).unwrap_or(u32::MAX)
+    }
+
+    /// A worker of the pool or of the agenda ran something.
+    fn worked(
+        &mut self,
+        tag: Tag,
+        runs: fn(&mut TagStats) -> &mut Option<Box<RunStats>>,
+        run: WorstRun,
+        outcome: Outcome,
+    ) {
         let keep = self.config.worst_runs_kept;
         if let Some(tag) = self.tags.entry(tag) {
-            let work: &mut RunStats = tag.work.get_or_insert_with(Box::default);
-            work.add(run, true, failed(outcome), keep);
+            runs(tag).get_or_insert_with(Box::default).add(run, true, failed(outcome), keep);
         }
     }
 

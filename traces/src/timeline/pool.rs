@@ -1,34 +1,29 @@
-//! Workers: the work pool's jobs and the agenda's tasklets.
-
-use loop_probes::event::WorkerPhase;
-use loop_probes::ids::Timestamp;
+//! The work pool: its jobs, and the workers that run them.
 
 use crate::histogram::Histogram;
 
-/// Most workers with figures of their own.
-const WORKERS_MAX: usize = 1024;
+/// Most workers with figures of their own, of the pool and of the agenda.
+pub(crate) const WORKERS_MAX: usize = 1024;
 
 /// One worker.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorkerStats {
-    /// Jobs or tasklets that it ran.
+    /// Jobs that it ran.
     pub ran: u64,
     /// Time it spent in them.
     pub busy_ns: u64,
-    /// What it does, where it said so, and since when.
-    pub state: Option<(WorkerPhase, Timestamp)>,
 }
 
-/// Jobs, or tasklets, and those who run them.
+/// Jobs, and those who run them.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Workers {
-    /// Scheduled, or added.
+    /// Scheduled.
     pub queued: u64,
     /// Run by a worker.
     pub ran: u64,
-    /// Completed on the loop thread (work pool only).
+    /// Completed on the loop thread.
     pub settled: u64,
     /// Failed or panicked.
     pub failed: u64,
@@ -62,7 +57,7 @@ impl Workers {
         }
     }
 
-    pub(crate) fn worker(&mut self, worker: u16) -> Option<&mut WorkerStats> {
+    fn worker(&mut self, worker: u16) -> Option<&mut WorkerStats> {
         let place = usize::from(worker);
         if place >= WORKERS_MAX {
             return None;

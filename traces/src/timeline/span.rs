@@ -84,6 +84,15 @@ pub enum SpanKind {
         /// Bytes after.
         heap_bytes_after: u64,
     },
+    /// A pump of a foreign loop.
+    Pump {
+        /// It handled a source of the foreign loop.
+        handled: bool,
+        /// The foreign loop was ready; otherwise time had passed.
+        ready: bool,
+        /// The longest that it was to wait.
+        timeout_ns: u64,
+    },
     /// A labelled stretch of the program.
     Span {
         /// Its name.
@@ -150,6 +159,9 @@ impl SpanKind {
                 format!("io {} #{task} on {}", labels.tag(*tag), labels.io(*source))
             }
             Self::Gc { .. } => "gc".to_owned(),
+            Self::Pump { handled, .. } => {
+                format!("pump ({})", if *handled { "handled" } else { "nothing to do" })
+            }
             Self::Span { label } => format!("span {}", labels.span(*label)),
             Self::Timer { timer, tag, .. } => format!("timer {timer} fired for {}", labels.tag(*tag)),
             Self::Signal { signo, .. } => format!("signal {signo} delivered"),
@@ -184,6 +196,9 @@ impl TickSpan {
             }
             Event::GcRan { heap_bytes_before, heap_bytes_after, start } => {
                 (start, SpanKind::Gc { heap_bytes_before, heap_bytes_after })
+            }
+            Event::Pumped { handled, ready, timeout_ns, start } => {
+                (start, SpanKind::Pump { handled, ready, timeout_ns })
             }
             Event::Span { label, start } => (start, SpanKind::Span { label }),
             Event::TimerFired { timer, tag, task, due, fired, skipped } => {

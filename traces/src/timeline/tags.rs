@@ -69,13 +69,15 @@ pub struct TagStats {
     pub queued: u64,
     /// Its readiness callbacks.
     pub io: Option<Box<RunStats>>,
-    /// Its jobs on the work pool and its tasklets on the agenda's workers.
+    /// Its jobs on the work pool.
     pub work: Option<Box<RunStats>>,
+    /// Its tasklets on the agenda's workers.
+    pub tasklets: Option<Box<RunStats>>,
 }
 
 impl TagStats {
     fn new(tag: Tag) -> Self {
-        Self { tag, tasks: RunStats::default(), queued: 0, io: None, work: None }
+        Self { tag, tasks: RunStats::default(), queued: 0, io: None, work: None, tasklets: None }
     }
 }
 

@@ -4,7 +4,7 @@ use super::pick;
 use super::{catch_up, freeze, note, read_glance};
 use crate::app::columns::next_column_ticks;
 use crate::app::effect::Effect;
-use crate::app::layout::Pane;
+use crate::app::layout::{self, Pane};
 use crate::app::playback_info::next_speed;
 use crate::app::state::{State, View};
 use crate::keymap::{self, Action, Key};
@@ -82,6 +82,8 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::ViewTasks => open_tag(state),
         Action::ViewTimers => show(state, View::Timers),
         Action::ViewLog => show(state, View::Log),
+        Action::ViewLoop => show(state, View::Loop),
+        Action::ViewAgenda => show(state, View::Agenda),
         Action::Filter => state.typing = Some(state.filter.clone()),
         Action::Sort => {
             state.order.column = state.order.column.next();
@@ -159,7 +161,8 @@ fn end(state: &mut State, last: bool) -> Vec<Effect> {
 
 fn focus(state: &mut State, forward: bool) {
     if state.view == View::Overview {
-        state.focus = state.focus.step(forward);
+        let page = layout::page(state.width, state.height, state.is_replay());
+        state.focus = layout::overview(page.body, state.extras()).step(state.focus, forward);
     } else {
         show(state, View::Overview);
     }
@@ -200,7 +203,9 @@ pub(super) fn open(state: &mut State) -> Vec<Effect> {
         (View::Overview, Pane::Queues | Pane::Microtasks | Pane::Gc | Pane::Signals) => {
             show(state, View::Log);
         }
-        (View::Tick, _) => {}
+        (View::Overview, Pane::Agenda) => show(state, View::Agenda),
+        (View::Overview, Pane::Alive) => show(state, View::Loop),
+        (View::Tick | View::Loop | View::Agenda, _) => {}
         (View::Tasks | View::Timers | View::Log, _) => return pick::open_row(state),
     }
     Vec::new()

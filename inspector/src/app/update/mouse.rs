@@ -23,7 +23,7 @@ pub(super) fn moved(state: &mut State, mouse: Mouse) -> Vec<Effect> {
     if let Some(effects) = on_scrubber(state, mouse, page.scrubber) {
         return effects;
     }
-    let panes = (state.view == View::Overview).then(|| layout::overview(page.body));
+    let panes = (state.view == View::Overview).then(|| layout::overview(page.body, state.extras()));
     match (mouse.kind, panes) {
         (MouseKind::Drag, _) => Vec::new(),
         (MouseKind::Click, Some(panes)) => click(state, mouse, &panes),

@@ -70,6 +70,14 @@ pub(super) fn step(state: &mut State, by: i64) -> Vec<Effect> {
             let last = opened.map_or(0, |opened| opened.spans.len().saturating_sub(1));
             state.row = moved(state.row, by, last);
         }
+        (View::Loop, _) => {
+            let last = state.glance.alive.held.len().saturating_sub(1);
+            state.row = moved(state.row, by, last);
+        }
+        (View::Agenda, _) => {
+            let workers = state.glance.agenda.as_ref().map_or(0, |agenda| agenda.workers.len());
+            state.row = moved(state.row, by, workers.saturating_sub(1));
+        }
         (View::Timers, _) => {
             let effects = freeze(state);
             let last = lists::late_shown(state).count().saturating_sub(1);
@@ -103,9 +111,10 @@ fn step_tag(state: &mut State, by: i64) {
 /// Rows of a page of the list that has the focus.
 pub(super) fn page_rows(state: &State) -> i64 {
     let page = layout::page(state.width, state.height, state.is_replay());
+    let panes = layout::overview(page.body, state.extras());
     let rows = match (state.view, state.focus) {
-        (View::Overview, Pane::Stalls) => layout::rows(layout::overview(page.body).stalls, false).height,
-        (View::Overview, _) => layout::rows(layout::overview(page.body).tasks, true).height,
+        (View::Overview, Pane::Stalls) => layout::rows(panes.stalls, false).height,
+        (View::Overview, _) => layout::rows(panes.tasks, true).height,
         _ => layout::rows(page.body, true).height,
     };
     i64::from(rows.max(1))
@@ -188,7 +197,7 @@ pub(super) fn open_row(state: &mut State) -> Vec<Effect> {
             }),
         View::Timers => lists::late_shown(state).map(|row| row.late.fired).nth(state.row),
         View::Log => lists::log_from_newest(state).nth(state.row).map(|event| event.at),
-        View::Overview | View::Tick => None,
+        View::Overview | View::Tick | View::Loop | View::Agenda => None,
     };
     let Some(tick) = at.and_then(|at| picture.tick_at(at)).copied() else {
         note(state, "its tick is no longer kept, or not over yet".to_owned(), false);

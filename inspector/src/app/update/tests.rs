@@ -168,7 +168,8 @@ fn a_column_stands_for_more_ticks_and_steps_stay_ticks() {
 fn a_click_on_a_column_of_several_ticks_takes_the_busiest() {
     let (mut state, _) = live();
     press_all(&mut state, "zzz");
-    let strip = layout::strip(layout::overview(layout::page(100, 30, false).body).ticks);
+    let strip =
+        layout::strip(layout::overview(layout::page(100, 30, false).body, layout::Extras::default()).ticks);
     let recent = &state.fold.timeline.ticks.recent;
     // The last column but one is whole, and the one before the gap is the last.
     let last = (recent.len() - 1) / 10 * 10;
@@ -184,7 +185,8 @@ fn a_click_on_a_column_of_several_ticks_takes_the_busiest() {
 #[test]
 fn in_replay_steps_go_on_from_the_tick_that_was_clicked() {
     let mut state = replay(false);
-    let strip = layout::strip(layout::overview(layout::page(100, 30, true).body).ticks);
+    let strip =
+        layout::strip(layout::overview(layout::page(100, 30, true).body, layout::Extras::default()).ticks);
     let x = strip.x + u16::try_from(layout::tick_columns(strip)).unwrap() - 6;
     assert_eq!(update(&mut state, at(MouseKind::Click, x, strip.y)), [Effect::Pause]);
     assert_eq!(press(&mut state, Key::Left), [Effect::StepTicks(-6)]);
@@ -428,7 +430,7 @@ fn a_paused_replay_marks_its_last_tick() {
 #[test]
 fn a_click_selects_and_a_second_one_opens() {
     let (mut state, _) = live();
-    let panes = layout::overview(layout::page(100, 30, false).body);
+    let panes = layout::overview(layout::page(100, 30, false).body, layout::Extras::default());
     let strip = layout::strip(panes.ticks);
     let column = strip.x + 40;
     update(&mut state, at(MouseKind::Click, column, strip.y));

@@ -1,43 +1,21 @@
 //! Models of the wake-up: none is lost, and none is polled twice for.
 
 use std::sync::Arc;
-use std::task::{Wake, Waker};
+use std::task::{Wake as _, Waker};
 
-use loom::sync::Condvar;
 use loom::thread;
 
 use super::*;
-use crate::poller::{Wake as WakePoller, Waker as PollerWaker};
-
-/// A poller that can be woken and nothing else.
-struct Bell {
-    rung: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl WakePoller for Bell {
-    fn wake(&self) {
-        *locked(&self.rung) = true;
-        self.changed.notify_one();
-    }
-}
-
-impl Bell {
-    /// A wait without a timeout: a lost wake-up is a deadlock, which loom reports.
-    fn wait(&self) {
-        let mut rung = locked(&self.rung);
-        while !std::mem::take(&mut *rung) {
-            rung = self.changed.wait(rung).unwrap();
-        }
-    }
-}
+use crate::poller::Waker as PollerWaker;
+use crate::sync::model_bounded;
+use crate::wake_up::loom_tests::Bell;
 
 const FUTURE: FutureKey = FutureKey { index: 0, generation: 0 };
 
 fn list() -> (Arc<Bell>, Arc<WakeList>) {
-    let bell = Arc::new(Bell { rung: Mutex::new(false), changed: Condvar::new() });
-    let poller: Arc<dyn WakePoller> = bell.clone();
-    (bell, Arc::new(WakeList::new(PollerWaker::new(poller), Box::new(|| Ticks(0)))))
+    let bell = Bell::new();
+    let wake_up = Arc::new(WakeUp::new(PollerWaker::new(bell.clone())));
+    (bell, Arc::new(WakeList::new(wake_up, Box::new(|| Ticks(0)))))
 }
 
 /// Waits until the future is on the list, as a loop does.
@@ -47,16 +25,17 @@ fn wait_until_woken(bell: &Bell, list: &WakeList) -> usize {
         if !woken.is_empty() {
             return woken.len();
         }
-        if !list.begin_wait() {
+        list.wake_up.announce();
+        if !list.has_some() {
             bell.wait();
         }
-        list.end_wait();
+        list.wake_up.withdraw();
     }
 }
 
 #[test]
 fn loom_a_wake_up_ends_a_wait_that_is_about_to_begin() {
-    loom::model(|| {
+    model_bounded(3, || {
         let (bell, list) = list();
         let waker = FutureWaker::queued(FUTURE, Arc::clone(&list));
         waker.begin_poll();
@@ -69,7 +48,7 @@ fn loom_a_wake_up_ends_a_wait_that_is_about_to_begin() {
 
 #[test]
 fn loom_two_wake_ups_are_one_poll_or_two_and_the_last_one_sees_both() {
-    loom::model(|| {
+    model_bounded(3, || {
         let (bell, list) = list();
         let waker = FutureWaker::queued(FUTURE, Arc::clone(&list));
         waker.begin_poll();

@@ -22,7 +22,8 @@ const FUTURE: FutureKey = FutureKey { index: 3, generation: 7 };
 fn list() -> (Arc<Count>, Arc<WakeList>) {
     let count = Arc::new(Count::default());
     let poller: Arc<dyn WakePoller> = count.clone();
-    (count, Arc::new(WakeList::new(PollerWaker::new(poller), Box::new(|| Ticks(5)))))
+    let wake_up = Arc::new(WakeUp::new(PollerWaker::new(poller)));
+    (count, Arc::new(WakeList::new(wake_up, Box::new(|| Ticks(5)))))
 }
 
 #[test]
@@ -44,7 +45,7 @@ fn a_future_that_is_woken_often_is_on_the_list_once() {
 #[test]
 fn a_loop_that_waits_is_woken_once() {
     let (count, list) = list();
-    assert!(!list.begin_wait());
+    list.wake_up.announce();
     let wakers: Vec<_> = (0..4).map(|_| FutureWaker::queued(FUTURE, Arc::clone(&list))).collect();
     thread::scope(|scope| {
         for waker in &wakers {
@@ -52,10 +53,10 @@ fn a_loop_that_waits_is_woken_once() {
             scope.spawn(|| Arc::clone(waker).wake());
         }
     });
-    list.end_wait();
+    list.wake_up.withdraw();
     assert_eq!(count.0.load(Ordering::SeqCst), 1);
     assert_eq!(list.take().iter().filter(|woken| !woken.here).count(), 4);
-    assert!(!list.begin_wait());
+    assert!(!list.has_some());
 }
 
 #[test]
@@ -63,7 +64,7 @@ fn after_the_end_a_wake_up_does_nothing() {
     let (count, list) = list();
     let waker = FutureWaker::queued(FUTURE, Arc::clone(&list));
     waker.begin_poll();
-    assert!(!list.begin_wait());
+    list.wake_up.announce();
     list.close();
     waker.wake();
     assert!(list.take().is_empty());

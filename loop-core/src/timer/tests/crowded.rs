@@ -11,10 +11,14 @@ fn dice(seed: u64) -> impl FnMut(u64) -> u64 {
     }
 }
 
+fn by_due(timers: &TimerQueue<u32>) -> &ByDue {
+    let Store::ByDue(waiting) = &timers.waiting else { unreachable!("the default") };
+    waiting
+}
+
 /// Armings in the wheel, those included that do not stand.
 fn waiting(timers: &TimerQueue<u32>) -> usize {
-    let Waiting::ByDue(waiting) = &timers.waiting else { unreachable!("the default") };
-    waiting.wheel.len()
+    by_due(timers).wheel.lengths().sum()
 }
 
 #[test]
@@ -78,6 +82,23 @@ fn a_timer_that_is_armed_again_and_again_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_crowded_slot_is_spread_when_its_time_comes() {
+    let mut timers = TimerQueue::new();
+    for n in 0..1_000 {
+        timers.arm(at((1 << 40) + (n << 20)), None, 0);
+    }
+    assert_eq!(by_due(&timers).wheel.lengths().max().unwrap(), 1_000, "far away all are in one slot");
+    timers.advance(at((1 << 40) - 1));
+    assert_eq!(
+        by_due(&timers).wheel.lengths().max().unwrap(),
+        1_000,
+        "and stay there until the time comes into it"
+    );
+    fire(&mut timers, (1 << 40) + (500 << 20));
+    assert_eq!((timers.len(), by_due(&timers).wheel.lengths().max().unwrap()), (499, 16));
+}
+
+#[test]
 fn places_are_used_again() {
     let (mut timers, mut roll) = (TimerQueue::new(), dice(2));
     let mut armed = Vec::new();
@@ -89,5 +110,5 @@ fn places_are_used_again() {
         }
         fire(&mut timers, now);
     }
-    assert!(timers.entries.len() <= 66, "{} places", timers.entries.len());
+    assert!(timers.slab.len() <= 66, "{} places", timers.slab.len());
 }

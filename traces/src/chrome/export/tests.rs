@@ -84,6 +84,12 @@ proptest! {
         let events = json["traceEvents"].as_array().unwrap();
         let tasks = events.iter().filter(|event| event["cat"] == "task" && event["ph"] == "X").count();
         prop_assert_eq!(tasks as u64, expected.tasks_run);
+        // A pair is written as its two ends.
+        let drawn = |cat: &str| events.iter().filter(|it| it["cat"] == cat && it["ph"] != "e").count() as u64;
+        prop_assert_eq!(drawn("agenda"), expected.tasklets_run);
+        prop_assert_eq!((drawn("pump"), drawn("command")), (expected.pumps, expected.commands));
+        let met = events.iter().filter(|it| it["name"] == "gc rendezvous" && it["ph"] != "e").count() as u64;
+        prop_assert_eq!(met, expected.rendezvous);
     }
 }
 
@@ -136,7 +142,7 @@ fn a_worker_that_another_emitter_speaks_for_has_a_row_of_its_own() {
         task: Default::default(),
         tag: Default::default(),
         worker,
-        outcome: loop_probes::event::Outcome::Done,
+        outcome: Outcome::Done,
         queued: at(0),
         start: at(start),
     };
@@ -151,6 +157,34 @@ fn a_worker_that_another_emitter_speaks_for_has_a_row_of_its_own() {
     let stats = export(|| Ok(source.clone()), ExportOptions::default(), &mut out).unwrap();
     assert_eq!((stats.threads, stats.slices, stats.async_pairs), (3, 3, 0));
     check(&serde_json::from_slice(&out).unwrap());
+}
+
+#[test]
+fn agenda_workers_are_threads_that_run_and_stop() {
+    let script = Script { ticks: 200, agenda_workers: 2, faces: true, ..Script::default() };
+    let (json, _) = exported(&script, ExportOptions::default());
+    let (_, expected) = script.play();
+    check(&json);
+    let events = json["traceEvents"].as_array().unwrap();
+    let thread = |name: &str| {
+        let named = events.iter().find(|event| event["ph"] == "M" && event["args"]["name"] == name);
+        named.map(|event| event["tid"].as_u64().unwrap()).unwrap()
+    };
+    let on = |tid: u64, cat: &str| {
+        let these = events.iter().filter(|event| event["tid"] == tid && event["cat"] == cat);
+        these.filter(|event| event["ph"] == "X").count() as u64
+    };
+    let workers = [thread("agenda 0"), thread("agenda 1")];
+    assert_eq!(workers.iter().map(|tid| on(*tid, "agenda")).sum::<u64>(), expected.tasklets_run);
+    // Each stops twice a collection: for it, and leaving it.
+    let stops = events.iter().filter(|event| event["name"].as_str().unwrap().starts_with("stopped: "));
+    assert_eq!(stops.count() as u64, 2 * 2 * expected.rendezvous);
+    let last = events.iter().rfind(|event| event["name"] == "agenda waiting").unwrap();
+    let waiting: u64 = last["args"].as_object().unwrap().values().map(|value| value.as_u64().unwrap()).sum();
+    assert_eq!(waiting, expected.tasklets_waiting);
+    for name in ["shutdown began", "shutdown", "command D", "pump"] {
+        assert!(events.iter().any(|event| event["name"] == name), "{name}");
+    }
 }
 
 #[test]

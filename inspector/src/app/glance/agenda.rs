@@ -1,0 +1,159 @@
+//! The agenda's figures: what waits in each priority, who starves, what each worker does.
+
+use loop_probes::event::{Priority, WorkerPhase};
+use loop_probes::ids::{SourceId, Timestamp};
+use loop_traces::histogram::Percentiles;
+use loop_traces::timeline::{Agenda, OldestWaiting, PriorityStats, Rendezvous, Timeline};
+
+/// A tasklet that has waited longer than this while others overtook it starves, in nanoseconds.
+const STARVING_NS: u64 = 100_000_000;
+/// So many of a higher priority must have overtaken it: a burst alone starves nobody.
+const STARVING_PASSED_BY: u64 = 20;
+
+/// A priority's figures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PriorityRow {
+    /// Which.
+    pub priority: Priority,
+    /// Tasklets that wait.
+    pub waiting: u32,
+    /// Most that waited.
+    pub depth_max: u32,
+    /// Tasklets added.
+    pub added: u64,
+    /// Tasklets that ran.
+    pub ran: u64,
+    /// Of these, failed or panicked.
+    pub failed: u64,
+    /// From added to taken by a worker.
+    pub wait_ns: Percentiles,
+    /// From taken to done.
+    pub run_ns: Percentiles,
+    /// The one that has waited longest.
+    pub oldest: Option<OldestWaiting>,
+    /// Most of a higher priority that ran while one of these waited.
+    pub passed_by_max: u64,
+    /// The deepest of each tenth of a second.
+    pub samples: Vec<u64>,
+}
+
+/// A priority of which a tasklet waits while others are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Starving {
+    /// Which.
+    pub priority: Priority,
+    /// For how long its oldest tasklet has waited, in nanoseconds.
+    pub waited_ns: u64,
+    /// Tasklets of a higher priority that ran meanwhile.
+    pub passed_by: u64,
+}
+
+/// A worker's figures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkerRow {
+    /// Its number.
+    pub worker: usize,
+    /// What it does, where it said so, and since when.
+    pub state: Option<(WorkerPhase, Timestamp)>,
+    /// Tasklets that it ran.
+    pub ran: u64,
+    /// Of these, failed or panicked.
+    pub failed: u64,
+    /// Busy share of its time (0 to 1).
+    pub busy: f64,
+    /// Its longest tasklet.
+    pub run_ns_max: u64,
+    /// Time it stood still for collections.
+    pub stopped_ns: u64,
+    /// The last tasklet that it finished: its name, and when.
+    pub last: Option<(String, Timestamp)>,
+    /// The emitter that is its own; `None` where several workers share one.
+    pub source: Option<SourceId>,
+}
+
+/// The agenda's figures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AgendaFigures {
+    /// By priority, the highest first.
+    pub priorities: Vec<PriorityRow>,
+    /// The lowest priority that starves.
+    pub starving: Option<Starving>,
+    /// The workers that were heard of.
+    pub workers: Vec<WorkerRow>,
+    /// Collections for which all had to stop: tried, and of these failed.
+    pub rendezvous: [u64; 2],
+    /// From asked to met, or given up.
+    pub rendezvous_ns: Percentiles,
+    /// The last ones, newest first.
+    pub last_met: Vec<Rendezvous>,
+}
+
+/// Collections kept for the page, at most.
+const MET_ROWS: usize = 16;
+
+impl AgendaFigures {
+    /// The figures at `now`; `None` where no agenda was seen.
+    #[must_use]
+    pub fn read(timeline: &Timeline, now: Timestamp) -> Option<Self> {
+        let agenda = Some(&timeline.agenda).filter(|agenda| agenda.is_seen())?;
+        let priorities: Vec<PriorityRow> =
+            agenda.priorities.iter().map(|stats| priority_row(agenda, stats)).collect();
+        let met = &agenda.rendezvous;
+        Some(Self {
+            starving: priorities.iter().rev().find_map(|row| starving(row, now)),
+            priorities,
+            workers: workers(timeline, now),
+            rendezvous: [met.count, met.failed],
+            rendezvous_ns: met.waited_ns.percentiles(),
+            last_met: met.recent.iter().rev().take(MET_ROWS).copied().collect(),
+        })
+    }
+
+    /// Workers that run a tasklet now, as they said.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        let runs = |worker: &&WorkerRow| matches!(worker.state, Some((WorkerPhase::Run, _)));
+        self.workers.iter().filter(runs).count()
+    }
+}
+
+fn priority_row(agenda: &Agenda, stats: &PriorityStats) -> PriorityRow {
+    PriorityRow {
+        priority: stats.priority,
+        waiting: stats.waiting(),
+        depth_max: stats.depth_max,
+        added: stats.added,
+        ran: stats.ran,
+        failed: stats.failed,
+        wait_ns: stats.queue_wait_ns.percentiles(),
+        run_ns: stats.run_ns.percentiles(),
+        oldest: agenda.oldest(stats.priority),
+        passed_by_max: stats.passed_by_max,
+        samples: stats.samples.iter().map(|depth| u64::from(*depth)).collect(),
+    }
+}
+
+fn starving(row: &PriorityRow, now: Timestamp) -> Option<Starving> {
+    let oldest = row.oldest?;
+    let waited_ns = oldest.waited_ns(now);
+    let starves = waited_ns > STARVING_NS && oldest.passed_by >= STARVING_PASSED_BY;
+    starves.then_some(Starving { priority: row.priority, waited_ns, passed_by: oldest.passed_by })
+}
+
+fn workers(timeline: &Timeline, now: Timestamp) -> Vec<WorkerRow> {
+    let all = timeline.agenda.workers();
+    let own = |source: SourceId| all.iter().filter(|worker| worker.source == Some(source)).count() == 1;
+    let seen = all.iter().enumerate().filter(|(_, worker)| worker.is_seen());
+    seen.map(|(number, worker)| WorkerRow {
+        worker: number,
+        state: worker.state,
+        ran: worker.ran,
+        failed: worker.failed,
+        busy: worker.busy_share(now),
+        run_ns_max: worker.run_ns_max,
+        stopped_ns: worker.stopped_ns,
+        last: worker.last.map(|(task, tag, at)| (format!("{} #{task}", timeline.labels.tag(tag)), at)),
+        source: worker.source.filter(|source| own(*source)),
+    })
+    .collect()
+}

@@ -1,0 +1,102 @@
+//! Tests of the geometry: every cell belongs to one pane, at every size.
+
+use super::*;
+
+const PLAIN: Extras = Extras { agenda: false, alive: false };
+const ALL: Extras = Extras { agenda: true, alive: true };
+const EXTRAS: [Extras; 4] =
+    [PLAIN, Extras { agenda: true, alive: false }, Extras { agenda: false, alive: true }, ALL];
+
+fn overlap(a: Area, b: Area) -> bool {
+    a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height
+}
+
+#[test]
+fn panes_fill_the_body_and_never_overlap() {
+    for (width, height) in (80..220).step_by(7).flat_map(|w| (24..70).map(move |h| (w, h))) {
+        for (replay, extras) in [false, true].into_iter().flat_map(|replay| EXTRAS.map(|it| (replay, it))) {
+            let page = page(width, height, replay);
+            let panes = overview(page.body, extras);
+            let mut cells = 0;
+            for (place, pane) in Pane::ALL.into_iter().enumerate() {
+                let area = panes.area(pane);
+                let is_there = match pane {
+                    Pane::Agenda => extras.agenda,
+                    Pane::Alive => extras.alive && !panes.compact && width >= ROOMY,
+                    _ => true,
+                };
+                assert_eq!(!area.is_empty(), is_there, "{pane:?} at {width}x{height}");
+                cells += u32::from(area.width) * u32::from(area.height);
+                for other in &Pane::ALL[..place] {
+                    assert!(!overlap(area, panes.area(*other)), "{pane:?} {other:?} at {width}x{height}");
+                }
+            }
+            assert_eq!(cells, u32::from(page.body.width) * u32::from(page.body.height));
+        }
+    }
+}
+
+#[test]
+fn the_smallest_screen_keeps_what_the_sketch_promises() {
+    for extras in EXTRAS {
+        keeps_what_the_sketch_promises(extras);
+    }
+}
+
+fn keeps_what_the_sketch_promises(extras: Extras) {
+    let panes = overview(page(80, 24, false).body, extras);
+    assert!(panes.compact);
+    assert_eq!(strip(panes.ticks).height, 2);
+    assert_eq!(rows(panes.stalls, false).height, 2);
+    assert!(rows(panes.tasks, true).height >= 4);
+    assert_eq!((panes.queues.height, panes.signals.height), (1, 1));
+}
+
+#[test]
+fn no_size_breaks_it() {
+    for (width, height) in [(0, 0), (1, 1), (0, 50), (200, 0), (79, 23), (u16::MAX, u16::MAX)] {
+        for replay in [false, true] {
+            let page = page(width, height, replay);
+            if fits(width, height) {
+                let _ = overview(page.body, ALL);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_strip_shows_the_newest_ticks_unless_one_is_marked() {
+    assert_eq!(window(3, 10, None), Window { first: 0, count: 3, indent: 7 });
+    assert_eq!(window(100, 10, None), Window { first: 90, count: 10, indent: 0 });
+    assert_eq!(window(100, 10, Some(99)), Window { first: 90, count: 10, indent: 0 });
+    assert_eq!(window(100, 10, Some(50)), Window { first: 42, count: 10, indent: 0 });
+    assert_eq!(window(100, 10, Some(0)), Window { first: 0, count: 10, indent: 0 });
+    assert_eq!(window(0, 0, None), Window { first: 0, count: 0, indent: 0 });
+}
+
+#[test]
+fn headings_are_found_by_their_column() {
+    let pane = Area::new(0, 7, 60, 10);
+    assert_eq!(column_at(pane, 1), Some(Column::Tag));
+    assert_eq!(column_at(pane, 57), Some(Column::WaitP99));
+    assert_eq!(column_at(pane, 0), None);
+}
+
+#[test]
+fn tab_comes_round_and_skips_what_is_not_there() {
+    let seen = |extras, width| {
+        let panes = overview(page(width, 30, false).body, extras);
+        let mut pane = Pane::Ticks;
+        let mut seen = Vec::new();
+        loop {
+            let next = panes.step(pane, true);
+            assert_eq!(panes.step(next, false), pane);
+            seen.push(next);
+            pane = next;
+            if pane == Pane::Ticks {
+                return seen.len();
+            }
+        }
+    };
+    assert_eq!((seen(PLAIN, 100), seen(ALL, 100), seen(ALL, 160)), (8, 9, 10));
+}

@@ -1,0 +1,234 @@
+//! The demo's agenda: what `--policy agenda` gives to worker threads beside the loop.
+//!
+//! Requests are checked before they are answered (high); averages and the checksums of a new log come next
+//! (normal); the served files are indexed when nothing else is to be done (low). The index is what collections
+//! are for: all workers stop, and what occurred only once is forgotten. They, and all else that an operator may
+//! ask for, come as commands through the loop's self-pipe.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::hash::{BuildHasher as _, DefaultHasher, Hash as _, Hasher as _, RandomState};
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use loop_core::agenda::{Agenda, AgendaError, AgendaHandle, Priority, Tasklet, Worker};
+use loop_core::self_pipe::{Command, CommandSender, SelfPipe, SelfPipeError};
+use loop_core::work_pool::Pending;
+use loop_core::{Any, Context, Handle};
+use loop_probes::session::Session;
+
+use super::connection::Slot;
+use super::schedule::{FILES, Route};
+use super::server::{self, ConnectionId};
+use super::task::{DemoRemote, DemoTask};
+
+/// Workers: enough to see that they share the work, few enough to see it wait.
+const WORKERS: u16 = 3;
+/// How long the workers have to come to a collection.
+const COLLECT_WITHIN: Duration = Duration::from_millis(50);
+/// How often it is collected.
+const COLLECT_EVERY: Duration = Duration::from_millis(500);
+/// How long the agenda's end may take.
+const END_WITHIN: Duration = Duration::from_secs(2);
+/// Rounds of a request's keyed hash: guessing a token is to be slow.
+const HASH_ROUNDS: u32 = 4_000;
+/// Lines of a file between two moments at which a collection may come.
+const LINES_A_STEP: usize = 64;
+/// Most words in the index between two collections.
+const WORDS_MAX: usize = 500_000;
+
+/// How often each word occurs, by its hash.
+type Index = HashMap<u64, u32>;
+
+/// The running agenda.
+#[derive(Debug)]
+pub struct DemoAgenda {
+    agenda: Agenda,
+    desk: Desk,
+}
+
+impl DemoAgenda {
+    /// Starts the workers; what they find out is posted to the loop behind `posts`.
+    ///
+    /// # Errors
+    ///
+    /// [`AgendaError`] where the system gives no threads.
+    pub fn start(session: &Session, posts: Handle<DemoTask>, files: PathBuf) -> Result<Self, AgendaError> {
+        let agenda = Agenda::builder().workers(WORKERS).attach(&posts).session(session).build()?;
+        let desk = Desk {
+            agenda: agenda.handle(),
+            posts,
+            files: files.into(),
+            index: Arc::default(),
+            words: RandomState::new(),
+        };
+        Ok(Self { agenda, desk })
+    }
+
+    /// Where handlers bring their work.
+    #[must_use]
+    pub fn desk(&self) -> Desk {
+        self.desk.clone()
+    }
+
+    /// Ends the workers: their loop has ended, and nobody waits for what they had still to do.
+    pub fn end(mut self) {
+        let left = self.agenda.shutdown(Pending::HandBack, Some(END_WITHIN));
+        let (handed_back, unjoined) = (left.handed_back.len(), left.unjoined.len());
+        tracing::info!(handed_back, unjoined, "the agenda has ended");
+    }
+}
+
+/// Takes work for the agenda, on any thread.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    agenda: AgendaHandle,
+    posts: Handle<DemoTask>,
+    files: Arc<std::path::Path>,
+    index: Arc<Mutex<Index>>,
+    words: RandomState,
+}
+
+impl Desk {
+    /// Has a request checked, after which it comes back to the loop. False where the agenda has ended.
+    #[must_use]
+    pub fn check(&self, id: ConnectionId, slot: Slot, route: Option<Route>) -> bool {
+        let posts = self.posts.clone();
+        let check = Tasklet::once("CheckRequest", move |_| {
+            let token = stretched(id.0, slot, HASH_ROUNDS);
+            // Refused only once the loop has ended, and then nobody waits for an answer.
+            let _ = posts.post(DemoRemote::Checked(id, slot, route, token));
+            Ok::<(), Infallible>(())
+        });
+        self.agenda.add(check.priority(Priority::High)).is_ok()
+    }
+
+    /// Has the watchdog's gaps summed up: their 99th percentile becomes a measurement.
+    pub fn average(&self, mut gaps_ns: Vec<u64>) {
+        let posts = self.posts.clone();
+        self.add(Tasklet::once("Average", move |_| {
+            gaps_ns.sort_unstable();
+            let p99 = gaps_ns.get(gaps_ns.len() * 99 / 100).copied().unwrap_or(0);
+            let _ = posts.post(DemoRemote::Metric(u32::try_from(p99 / 1_000).unwrap_or(u32::MAX)));
+            Ok::<(), Infallible>(())
+        }));
+    }
+
+    /// Has every served file's checksum computed, for the first lines of a new log.
+    pub fn checksum_files(&self) {
+        for file in 0..FILES {
+            let (path, posts) = (self.file(file), self.posts.clone());
+            let checksum = Tasklet::once("ChecksumFile", move |_| {
+                let sum = std::fs::read(path)?
+                    .iter()
+                    .fold(0u32, |sum, byte| sum.rotate_left(3).wrapping_mul(0x0100_0193) ^ u32::from(*byte));
+                let _ = posts.post(DemoRemote::Metric(sum));
+                Ok::<(), io::Error>(())
+            });
+            // Who asked for the log hears why it is not complete.
+            self.add(checksum.owner(&self.posts, move |failure| DemoRemote::Failed(failure.to_string())));
+        }
+    }
+
+    /// Has a served file's words indexed, when nothing else is to be done.
+    pub fn index_file(&self, file: usize) {
+        let (path, index, words) = (self.file(file % FILES), Arc::clone(&self.index), self.words.clone());
+        let index_file = Tasklet::once("IndexFile", move |worker| {
+            let text = std::fs::read_to_string(path)?;
+            index_text(&text, worker, &index, &words);
+            Ok::<(), io::Error>(())
+        });
+        self.add(index_file.priority(Priority::Low));
+    }
+
+    /// Opens the loop's self-pipe: whoever has its sender may command the loop and its agenda.
+    ///
+    /// # Errors
+    ///
+    /// [`SelfPipeError`] where the system gives no pipe.
+    pub fn open_pipe(&self, cx: &mut Context<'_, DemoTask>) -> Result<CommandSender, SelfPipeError> {
+        let index = Arc::clone(&self.index);
+        let pipe = SelfPipe::new(DemoTask::Any).agenda(self.agenda.clone()).collect_within(COLLECT_WITHIN);
+        pipe.collector(move || lock(&index).retain(|_, count| *count > 1))
+            .on_collected(|collected| match collected {
+                Ok(()) => {}
+                Err(error) => tracing::warn!(%error, "no collection"),
+            })
+            .on_dump(|_, report| server::log(&report.to_string()))
+            .on_unknown(|_, byte| tracing::warn!(byte, "no such command"))
+            .open(cx)
+    }
+
+    fn add(&self, tasklet: Tasklet) {
+        // Refused only once the agenda has ended, and then nobody waits for it.
+        let _ = self.agenda.add(tasklet);
+    }
+
+    fn file(&self, file: usize) -> PathBuf {
+        self.files.join(format!("{file}.txt"))
+    }
+}
+
+/// Twice a second: a command to itself, to collect.
+pub fn collect_regularly(
+    cx: &mut Context<'_, DemoTask>,
+    commands: &CommandSender,
+) -> Result<(), loop_core::LoopError> {
+    let commands = commands.clone();
+    let collect = Any::repeat("Collect500ms", move |_| {
+        // A pipe that is full has commands to collect in it already.
+        let _ = commands.send(Command::Collect);
+    });
+    cx.set_interval(COLLECT_EVERY, DemoTask::Any(collect)).map(drop)
+}
+
+fn lock(index: &Mutex<Index>) -> MutexGuard<'_, Index> {
+    // A panic in between leaves counts that are a little off.
+    index.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A keyed hash of a request's place, computed again and again.
+fn stretched(connection: u64, slot: Slot, rounds: u32) -> u64 {
+    let mut token = connection;
+    for round in 0..rounds {
+        let mut hasher = DefaultHasher::new();
+        (token, slot, round).hash(&mut hasher);
+        token = hasher.finish();
+    }
+    token
+}
+
+fn index_text(text: &str, worker: &Worker<'_>, index: &Mutex<Index>, words: &RandomState) {
+    let lines: Vec<&str> = text.lines().collect();
+    for lines in lines.chunks(LINES_A_STEP) {
+        let mut found = Index::new();
+        for word in lines.iter().flat_map(|line| line.split_whitespace()) {
+            *found.entry(words.hash_one(word)).or_default() += 1;
+        }
+        let mut index = lock(index);
+        if index.len() < WORDS_MAX {
+            for (word, count) in found {
+                *index.entry(word).or_default() += count;
+            }
+        }
+        drop(index);
+        worker.safe_point();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_depends_on_everything_that_it_is_made_of() {
+        let token = |connection, slot, rounds| stretched(connection, Slot(slot), rounds);
+        assert_eq!(token(1, 2, 100), token(1, 2, 100));
+        let tokens = [token(1, 2, 100), token(2, 2, 100), token(1, 3, 100), token(1, 2, 101)];
+        for (place, one) in tokens.iter().enumerate() {
+            assert!(!tokens[..place].contains(one));
+        }
+    }
+}

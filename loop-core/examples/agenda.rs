@@ -1,0 +1,82 @@
+//! An agenda at work, to be watched: `cargo run -p loop-core --example agenda`, and `loopscope attach` beside it.
+//!
+//! Pages are fetched (high), indexed (normal), tidied up (low); now and then one fails, and all workers stop for a
+//! collection. `kill -TERM` ends it; what a byte does that is sent through the pipe, `loop_core::self_pipe` tells.
+#![expect(clippy::print_stderr, reason = "a program on a terminal says what it does")]
+
+use std::error::Error;
+use std::time::Duration;
+
+use loop_core::Builtin;
+use loop_core::agenda::{AgendaHandle, AgendaLoop, Failure, Next, Priority, Tasklet};
+use loop_core::self_pipe::Command;
+use loop_core::work_pool::Pending;
+use loop_probes::clock::monotonic_now;
+use loop_probes::session::Session;
+
+/// Works for so long.
+fn work(micros: u64) {
+    let until = monotonic_now().plus_ns(micros * 1000);
+    while monotonic_now() < until {
+        std::hint::spin_loop();
+    }
+}
+
+fn fetch(number: u64, loop_handle: &loop_core::Handle<Builtin>) -> Tasklet {
+    let tasklet = Tasklet::once("fetch page", move |worker| {
+        work(200);
+        if number.is_multiple_of(40) {
+            return Err("no such page".into());
+        }
+        worker.add(Tasklet::once("index page", |_| {
+            work(900);
+            Ok::<_, std::convert::Infallible>(())
+        }))?;
+        Ok::<_, Box<dyn Error + Send + Sync>>(())
+    });
+    tasklet
+        .priority(Priority::High)
+        .owner(loop_handle, |failure: Failure| Builtin::remote("page failed", move |cx| cx.fail(failure)))
+}
+
+fn tidy_up(agenda: &AgendaHandle) -> Result<(), Box<dyn Error>> {
+    let tidy = Tasklet::repeat("tidy up", |worker| {
+        work(400);
+        Ok::<_, std::convert::Infallible>(if worker.is_closing() { Next::Done } else { Next::Again })
+    });
+    agenda.add(tidy.priority(Priority::Low))?;
+    Ok(())
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let session = Session::builder("agenda").policy("agenda").shared()?;
+    let mut main = AgendaLoop::builder(Builtin::Any)
+        .workers(2)
+        .session(&session, "loop")
+        .collector(|| work(2_000))
+        .on_dump(|_, report| eprint!("{report}"))
+        .build()?;
+    let (agenda, handle, commands) = (main.agenda(), main.event_loop().handle(), main.commands().clone());
+    tidy_up(&agenda)?;
+    let mut number = 0_u64;
+    let tick = Builtin::repeat("new pages", move |cx| {
+        for _ in 0..2 {
+            number += 1;
+            if let Err(refused) = agenda.add(fetch(number, &handle)) {
+                cx.fail(refused);
+            }
+        }
+        // A full pipe is counted.
+        let _ = match number % 2_000 {
+            0 => commands.send(Command::Dump),
+            1_000 => commands.send(Command::Collect),
+            _ => Ok(()),
+        };
+    });
+    main.event_loop().with(|cx| cx.set_interval(Duration::from_millis(5), tick))?;
+    eprintln!("process {}; Ctrl-C ends it", std::process::id());
+    main.run()?;
+    let end = main.shutdown(Pending::Finish, Some(Duration::from_secs(1)));
+    eprintln!("{} tasklets handed back, {} workers not joined", end.handed_back.len(), end.unjoined.len());
+    Ok(())
+}

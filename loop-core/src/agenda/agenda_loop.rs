@@ -1,0 +1,238 @@
+//! The loop of RefPerSys, set up with one call: a loop, its agenda, its self-pipe, its signals.
+//!
+//! `INT` and `TERM` stop it, `CHLD` tells of the processes that it started, commands come through the pipe; other
+//! signals go to whom the application names. Its timers are the loop's own, of nanoseconds.
+
+use std::time::Duration;
+
+use loop_probes::event::StopReason;
+use loop_probes::session::Session;
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use super::{Agenda, AgendaBuilder, AgendaError, AgendaHandle, CollectError, Shutdown};
+use crate::context::Context;
+use crate::error::LoopError;
+use crate::event_loop::{Builder, EventLoop};
+use crate::policy::Policy;
+use crate::self_pipe::{CommandSender, ProcessEnd, ProcessQueue, Report, SelfPipe, SelfPipeError};
+use crate::task::{Any, Task};
+use crate::work_pool::Pending;
+
+/// Why there is no such loop.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AgendaLoopError {
+    /// The loop.
+    #[error(transparent)]
+    Loop(#[from] LoopError),
+    /// Its agenda.
+    #[error(transparent)]
+    Agenda(#[from] AgendaError),
+    /// Its self-pipe.
+    #[error(transparent)]
+    SelfPipe(#[from] SelfPipeError),
+}
+
+/// Sets up an [`AgendaLoop`].
+#[must_use = "a builder does nothing until `build`"]
+pub struct AgendaLoopBuilder<T: Task> {
+    wrap: fn(Any<T>) -> T,
+    event_loop: Builder<T>,
+    agenda: AgendaBuilder,
+    self_pipe: SelfPipe<T>,
+    processes: ProcessQueue,
+    at_once: usize,
+    on_end: OnEnd<T>,
+}
+
+type OnEnd<T> = Box<dyn FnMut(&mut Context<'_, T>, &ProcessEnd)>;
+
+/// A loop with an agenda, commands and processes, that runs until somebody stops it.
+///
+/// # Examples
+///
+/// ```
+/// use loop_core::Builtin;
+/// use loop_core::agenda::{AgendaLoop, Tasklet};
+/// use loop_core::self_pipe::Command;
+/// use loop_core::work_pool::Pending;
+/// use loop_probes::event::StopReason;
+///
+/// let mut main = AgendaLoop::builder(Builtin::Any).workers(2).build()?;
+/// let commands = main.commands().clone();
+/// main.agenda().add(Tasklet::once("ends it", move |_| commands.send(Command::Quit)))?;
+/// assert_eq!(main.run()?, StopReason::Stopped);
+/// assert!(main.shutdown(Pending::Finish, None).unjoined.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct AgendaLoop<T: Task> {
+    wrap: fn(Any<T>) -> T,
+    event_loop: EventLoop<T>,
+    agenda: Agenda,
+    commands: CommandSender,
+    processes: ProcessQueue,
+}
+
+impl<T: Task> AgendaLoop<T> {
+    /// Sets up a loop with [`Policy::agenda`]. `wrap` is the variant of the task enum that holds an [`Any`].
+    pub fn builder(wrap: fn(Any<T>) -> T) -> AgendaLoopBuilder<T> {
+        AgendaLoopBuilder {
+            wrap,
+            event_loop: EventLoop::builder().policy(Policy::agenda()),
+            agenda: Agenda::builder(),
+            self_pipe: SelfPipe::new(wrap),
+            processes: ProcessQueue::new(),
+            at_once: 1,
+            on_end: Box::new(|_, _| ()),
+        }
+    }
+
+    /// Runs until a command, a signal or somebody else stops it. Another run goes on.
+    ///
+    /// # Errors
+    ///
+    /// As [`EventLoop::run`].
+    pub fn run(&mut self) -> Result<StopReason, LoopError> {
+        self.event_loop.run()
+    }
+
+    /// The loop.
+    pub const fn event_loop(&mut self) -> &mut EventLoop<T> {
+        &mut self.event_loop
+    }
+
+    /// A handle on the agenda.
+    #[must_use]
+    pub fn agenda(&self) -> AgendaHandle {
+        self.agenda.handle()
+    }
+
+    /// The way in for commands.
+    #[must_use]
+    pub const fn commands(&self) -> &CommandSender {
+        &self.commands
+    }
+
+    /// Processes that wait for [`Command::StartProcess`](crate::self_pipe::Command::StartProcess).
+    #[must_use]
+    pub const fn processes(&self) -> &ProcessQueue {
+        &self.processes
+    }
+
+    /// Runs `handle` for each arrival of signal `signo`, as a task of this label. For `INT` and `TERM` it takes the
+    /// place of stopping; `CHLD` belongs to the processes and is better left alone.
+    ///
+    /// # Errors
+    ///
+    /// [`LoopError::Signal`] where the signal cannot be caught.
+    pub fn on_signal(
+        &mut self,
+        signo: i32,
+        label: &'static str,
+        handle: impl FnMut(&mut Context<'_, T>) + 'static,
+    ) -> Result<(), LoopError> {
+        let task = (self.wrap)(Any::repeat(label, handle));
+        self.event_loop.with(|cx| cx.on_signal(signo, task))
+    }
+
+    /// Ends the agenda, as [`Agenda::shutdown`] does. The loop itself ends when it is dropped.
+    pub fn shutdown(&mut self, pending: Pending, timeout: Option<Duration>) -> Shutdown {
+        self.agenda.shutdown(pending, timeout)
+    }
+}
+
+impl<T: Task> AgendaLoopBuilder<T> {
+    /// Threads that work for the agenda; one a core unless said otherwise.
+    pub fn workers(mut self, workers: u16) -> Self {
+        self.agenda = self.agenda.workers(workers);
+        self
+    }
+
+    /// Another policy than [`Policy::agenda`].
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.event_loop = self.event_loop.policy(policy);
+        self
+    }
+
+    /// Records into `session`: the loop as `name`, additions to the agenda and each of its workers in rings of
+    /// their own.
+    pub fn session(mut self, session: &Session, name: &str) -> Self {
+        self.event_loop = self.event_loop.session(session, name);
+        self.agenda = self.agenda.session(session);
+        self
+    }
+
+    /// As [`SelfPipe::collector`].
+    pub fn collector(mut self, collect: impl Fn() + Send + Sync + 'static) -> Self {
+        self.self_pipe = self.self_pipe.collector(collect);
+        self
+    }
+
+    /// As [`SelfPipe::collect_within`].
+    pub fn collect_within(mut self, bound: Duration) -> Self {
+        self.self_pipe = self.self_pipe.collect_within(bound);
+        self
+    }
+
+    /// As [`SelfPipe::on_collected`].
+    pub fn on_collected(mut self, hear: impl Fn(&Result<(), CollectError>) + Send + Sync + 'static) -> Self {
+        self.self_pipe = self.self_pipe.on_collected(hear);
+        self
+    }
+
+    /// As [`SelfPipe::on_dump`].
+    pub fn on_dump(mut self, write: impl FnMut(&mut Context<'_, T>, &Report) + 'static) -> Self {
+        self.self_pipe = self.self_pipe.on_dump(write);
+        self
+    }
+
+    /// As [`SelfPipe::on_unknown`].
+    pub fn on_unknown(mut self, warn: impl FnMut(&mut Context<'_, T>, u8) + 'static) -> Self {
+        self.self_pipe = self.self_pipe.on_unknown(warn);
+        self
+    }
+
+    /// How many processes may run at once, and who hears of their ends; one, and nobody, unless said otherwise.
+    pub fn processes(
+        mut self,
+        at_once: usize,
+        on_end: impl FnMut(&mut Context<'_, T>, &ProcessEnd) + 'static,
+    ) -> Self {
+        (self.at_once, self.on_end) = (at_once, Box::new(on_end));
+        self
+    }
+
+    /// Starts the workers, opens the pipe, catches `INT`, `TERM` and `CHLD`.
+    ///
+    /// # Errors
+    ///
+    /// [`AgendaLoopError`] where the system does not give one of these.
+    pub fn build(self) -> Result<AgendaLoop<T>, AgendaLoopError> {
+        let Self { wrap, event_loop, agenda, self_pipe, processes, at_once, on_end } = self;
+        let mut event_loop = event_loop.build()?;
+        let agenda = agenda.attach(&event_loop.handle()).build()?;
+        let self_pipe = self_pipe.agenda(agenda.handle()).processes(processes.clone(), at_once, on_end);
+        let commands = event_loop.with(|cx| {
+            for (signo, label) in [(SIGINT, "signal INT"), (SIGTERM, "signal TERM")] {
+                cx.on_signal(signo, wrap(Any::repeat(label, |cx| cx.stop())))?;
+            }
+            self_pipe.open(cx)
+        })?;
+        Ok(AgendaLoop { wrap, event_loop, agenda, commands, processes })
+    }
+}
+
+impl<T: Task> std::fmt::Debug for AgendaLoop<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AgendaLoop")
+            .field("event_loop", &self.event_loop)
+            .field("agenda", &self.agenda)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: Task> std::fmt::Debug for AgendaLoopBuilder<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AgendaLoopBuilder").field("agenda", &self.agenda).finish_non_exhaustive()
+    }
+}

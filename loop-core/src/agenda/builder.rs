@@ -1,0 +1,143 @@
+//! Setting up an agenda.
+
+use std::fmt;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use loop_probes::clock::SystemClock;
+use loop_probes::recorder::Recorder;
+use loop_probes::session::Session;
+
+use super::failure::AgendaError;
+use super::inner::{Inner, Parts};
+use super::keep::{Keep, Ledger};
+use super::scribe::Scribe;
+use super::shutdown::Alive;
+use super::station::Station;
+use super::{Agenda, AgendaHandle};
+use crate::handle::Handle;
+use crate::task::Task;
+use crate::work_pool::threads::{RecorderFactory, cores};
+
+/// How long a dropped agenda waits for its workers.
+const DROP_WAIT: Duration = Duration::from_secs(1);
+
+/// Sets up an [`Agenda`].
+#[must_use = "a builder does nothing until `build`"]
+pub struct AgendaBuilder {
+    name: String,
+    workers: Option<u16>,
+    clock: SystemClock,
+    recorder: Recorder,
+    worker_recorders: RecorderFactory,
+    keep: Option<Arc<Keep>>,
+    drop_wait: Duration,
+}
+
+impl AgendaBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            name: "agenda".to_owned(),
+            workers: None,
+            clock: SystemClock::new(),
+            recorder: Recorder::disabled(),
+            worker_recorders: Box::new(|_worker| Recorder::disabled()),
+            keep: None,
+            drop_wait: DROP_WAIT,
+        }
+    }
+
+    /// Its name, for errors, reports and rings; `agenda` unless said otherwise. To be set before
+    /// [`session`](Self::session).
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Threads that work; one a core unless said otherwise.
+    pub const fn workers(mut self, workers: u16) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// The loop that its tasklets keep alive while they wait or run, and that lists them by label.
+    pub fn attach<T: Task>(mut self, handle: &Handle<T>) -> Self {
+        self.keep = Some(handle.agenda_keep());
+        self
+    }
+
+    /// Records into `session`: additions as the agenda's name, each worker as `NAME worker N`, all by its clock.
+    pub fn session(self, session: &Session) -> Self {
+        let (workers, name) = (session.clone(), self.name.clone());
+        let recorder = session.recorder(&name);
+        self.clock(session.clock())
+            .recorder(recorder)
+            .worker_recorders(Box::new(move |worker| workers.recorder(&format!("{name} worker {worker}"))))
+    }
+
+    /// The record clock: the one that its recorders' rings were made with.
+    pub const fn clock(mut self, clock: SystemClock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Where additions go, and what else no worker says; nowhere unless said otherwise.
+    pub fn recorder(mut self, recorder: Recorder) -> Self {
+        self.recorder = recorder;
+        self
+    }
+
+    /// Makes the recorder of each worker, on its own thread.
+    pub fn worker_recorders(mut self, make: RecorderFactory) -> Self {
+        self.worker_recorders = make;
+        self
+    }
+
+    /// How long dropping the agenda waits for workers that are in a tasklet; one second unless said otherwise.
+    pub const fn drop_wait(mut self, limit: Duration) -> Self {
+        self.drop_wait = limit;
+        self
+    }
+
+    /// Starts the workers.
+    ///
+    /// # Errors
+    ///
+    /// [`AgendaError`] where there would be no worker, or the system refuses a thread.
+    pub fn build(self) -> Result<Agenda, AgendaError> {
+        let Self { name, workers, clock, recorder, worker_recorders, keep, drop_wait } = self;
+        let workers = workers.unwrap_or_else(cores);
+        if workers == 0 {
+            return Err(AgendaError::NoWorkers);
+        }
+        let (desk, ledger) = (Scribe::new(recorder), Ledger::new(keep));
+        let (inner, locals) =
+            Inner::new(Parts { name, clock, workers, desk, recorders: worker_recorders, ledger });
+        // An agenda from the start, so that its drop ends the workers that started before one could not.
+        let mut agenda = Agenda { handle: AgendaHandle { inner }, threads: Vec::new(), drop_wait };
+        for (worker, local) in (0..workers).zip(locals) {
+            let inner = Arc::clone(&agenda.handle.inner);
+            let alive = Alive::new(&inner, worker);
+            let work = move || {
+                let _alive = alive;
+                Station::new(inner, worker, local).work();
+            };
+            let thread = thread::Builder::new().name(format!("agenda-{worker}")).spawn(work);
+            let agenda_name = || agenda.handle.inner.name.clone();
+            let spawn = |source| AgendaError::Spawn { agenda: agenda_name(), worker, source };
+            let thread = thread.map_err(spawn)?;
+            agenda.threads.push(thread);
+        }
+        Ok(agenda)
+    }
+}
+
+impl fmt::Debug for AgendaBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AgendaBuilder")
+            .field("name", &self.name)
+            .field("workers", &self.workers)
+            .finish_non_exhaustive()
+    }
+}

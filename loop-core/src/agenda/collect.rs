@@ -1,0 +1,259 @@
+//! A collection while all workers stand still (RefPerSys' garbage collection).
+//!
+//! Somebody asks; every worker comes to its next safe point, which is between two tasklets or where a long one
+//! says so; the last to come collects, and all go on. Whoever asked waits for a limited time only. Then it is told
+//! which worker did not come, and in which tasklet it is, and the others go on without a collection.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use loop_probes::clock::Clock;
+use loop_probes::event::Event;
+use loop_probes::ids::Ticks;
+
+use super::AgendaHandle;
+use super::failure::{Missing, listed};
+use super::inner::Inner;
+use super::rendezvous::{GivenUp, Refusal, Round};
+use crate::panic_message::panic_message;
+
+/// Why there was no collection.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CollectError {
+    /// Not all workers came in time.
+    #[error(
+        "{arrived} of {expected} workers of agenda {agenda} came to the collection, not {}: \
+         let long tasklets call `Worker::safe_point`",
+        listed(.missing)
+    )]
+    Late {
+        /// The agenda.
+        agenda: String,
+        /// Workers that came.
+        arrived: u16,
+        /// Workers that should have come.
+        expected: u16,
+        /// Those that did not, and what keeps them.
+        missing: Vec<Missing>,
+    },
+    /// One collection at a time.
+    #[error("agenda {agenda} is about to collect already: wait for that collection")]
+    Busy {
+        /// The agenda.
+        agenda: String,
+    },
+    /// The agenda was shut down.
+    #[error("agenda {agenda} collects no more: it was shut down")]
+    Closed {
+        /// The agenda.
+        agenda: String,
+    },
+    /// A tasklet would have waited for its own worker.
+    #[error("a tasklet of agenda {agenda} cannot wait for its own worker: collect through `Worker::collect`")]
+    OnWorker {
+        /// The agenda.
+        agenda: String,
+    },
+    /// The collection itself panicked. All workers went on.
+    #[error("the collection of agenda {agenda} panicked: {message}")]
+    Panicked {
+        /// The agenda.
+        agenda: String,
+        /// What the panic said, made printable.
+        message: String,
+    },
+}
+
+type Done = Box<dyn FnOnce(Result<(), CollectError>) + Send>;
+
+/// What the last worker to come does, and who is told.
+pub(super) struct Collection {
+    run: Box<dyn FnOnce() + Send>,
+    done: Done,
+    /// When it was asked for.
+    pub(super) start: Ticks,
+}
+
+impl Collection {
+    /// Collects. The workers still stand.
+    pub(super) fn run(self, agenda: &str) -> Collected {
+        let Self { run, done, .. } = self;
+        let result = catch_unwind(AssertUnwindSafe(run)).map_err(|panic| CollectError::Panicked {
+            agenda: agenda.to_owned(),
+            message: panic_message(panic),
+        });
+        Collected { done, result }
+    }
+
+    fn refused(self, error: CollectError) {
+        Collected { done: self.done, result: Err(error) }.tell();
+    }
+}
+
+/// A collection that is over, one way or the other.
+pub(super) struct Collected {
+    done: Done,
+    result: Result<(), CollectError>,
+}
+
+impl Collected {
+    /// Tells who asked.
+    pub(super) fn tell(self) {
+        let Self { done, result } = self;
+        // Somebody else's callback: its panic ends no worker.
+        let _ = catch_unwind(AssertUnwindSafe(|| done(result)));
+    }
+}
+
+impl Inner {
+    /// Asks all workers to meet.
+    pub(super) fn begin_collect(
+        &self,
+        run: Box<dyn FnOnce() + Send>,
+        done: Done,
+    ) -> Result<Round, CollectError> {
+        let collection = Collection { run, done, start: self.clock.ticks() };
+        let round =
+            self.rendezvous.ask(collection).map_err(|(refusal, _collection)| self.refusal(refusal))?;
+        self.gate.wake_all();
+        Ok(round)
+    }
+
+    fn refusal(&self, refusal: Refusal) -> CollectError {
+        let agenda = self.name.clone();
+        match refusal {
+            Refusal::Busy => CollectError::Busy { agenda },
+            Refusal::Closed => CollectError::Closed { agenda },
+        }
+    }
+
+    /// Whoever asked waits no longer. False where all came, or it is over.
+    pub(super) fn give_up(&self, round: Round) -> bool {
+        let Some(GivenUp { job, missing }) = self.rendezvous.give_up(round) else { return false };
+        let (expected, start) = (self.rendezvous.expected(), job.start);
+        let arrived = expected - missing.len() as u16;
+        let missing = self.missing(missing);
+        self.at_desk(|at, desk| {
+            let start = start.min(at);
+            desk.record(
+                at,
+                Event::GcRendezvous { arrived: arrived.into(), expected: expected.into(), start },
+            );
+        });
+        job.refused(CollectError::Late { agenda: self.name.clone(), arrived, expected, missing });
+        true
+    }
+
+    /// There will be no more collections.
+    pub(super) fn close_rendezvous(&self) {
+        if let Some(GivenUp { job, .. }) = self.rendezvous.close() {
+            job.refused(CollectError::Closed { agenda: self.name.clone() });
+        }
+    }
+
+    /// The same with a channel for what it returns.
+    pub(super) fn begin_returning<R: Send + 'static>(
+        &self,
+        collect: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<(Round, Returning<R>), CollectError> {
+        let (sender, returned) = mpsc::channel();
+        let (told, receiver) = mpsc::channel();
+        let run = Box::new(move || {
+            // Who asked waits for it.
+            let _ = sender.send(collect());
+        });
+        let done = Box::new(move |result| {
+            let _ = told.send(result);
+        });
+        let round = self.begin_collect(run, done)?;
+        Ok((round, Returning { returned, told: receiver }))
+    }
+}
+
+/// What a collection will return.
+pub(super) struct Returning<R> {
+    returned: Receiver<R>,
+    told: Receiver<Result<(), CollectError>>,
+}
+
+impl<R> Returning<R> {
+    /// Waits at most so long; `None` is "not yet".
+    fn wait(&self, inner: &Inner, limit: Duration) -> Option<Result<R, CollectError>> {
+        match self.told.recv_timeout(limit) {
+            Ok(result) => Some(self.result(inner, result)),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Err(inner.refusal(Refusal::Closed))),
+        }
+    }
+
+    /// Waits for the end.
+    pub(super) fn end(&self, inner: &Inner) -> Result<R, CollectError> {
+        let result = self.told.recv().unwrap_or_else(|_| Err(inner.refusal(Refusal::Closed)));
+        self.result(inner, result)
+    }
+
+    fn result(&self, inner: &Inner, result: Result<(), CollectError>) -> Result<R, CollectError> {
+        result?;
+        self.returned.recv().map_err(|_| inner.refusal(Refusal::Closed))
+    }
+}
+
+impl AgendaHandle {
+    /// Runs `collect` on one worker while all of them stand still, and waits for it. The workers have `bound` to
+    /// come; how long the collection itself takes is its own affair.
+    ///
+    /// # Errors
+    ///
+    /// [`CollectError`] where a worker does not come in time (it is named, with its tasklet), where there is a
+    /// collection already, or the agenda was shut down. A worker that comes later goes on with its work: it joins no
+    /// later collection half-way.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use loop_core::agenda::Agenda;
+    ///
+    /// let agenda = Agenda::builder().workers(2).build()?;
+    /// assert_eq!(agenda.handle().collect(Duration::from_secs(5), || "collected")?, "collected");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn collect<R: Send + 'static>(
+        &self,
+        bound: Duration,
+        collect: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R, CollectError> {
+        let inner = &self.inner;
+        if inner.is_on_worker() {
+            return Err(CollectError::OnWorker { agenda: inner.name.clone() });
+        }
+        let (round, returning) = inner.begin_returning(collect)?;
+        if let Some(result) = returning.wait(inner, bound) {
+            return result;
+        }
+        inner.give_up(round);
+        returning.end(inner)
+    }
+
+    /// The same for who must not wait, as a loop: asks, and `done` hears how it ended, on some thread. When the
+    /// time is up, [`give_up`](Self::give_up).
+    ///
+    /// # Errors
+    ///
+    /// [`CollectError::Busy`] or [`CollectError::Closed`]; then `done` is not called.
+    pub fn begin_collect(
+        &self,
+        collect: impl FnOnce() + Send + 'static,
+        done: impl FnOnce(Result<(), CollectError>) + Send + 'static,
+    ) -> Result<Round, CollectError> {
+        self.inner.begin_collect(Box::new(collect), Box::new(done))
+    }
+
+    /// Waits no longer for the workers of a collection: those that came go on, and its `done` hears
+    /// [`CollectError::Late`]. False where all had come, or it is over.
+    pub fn give_up(&self, round: Round) -> bool {
+        self.inner.give_up(round)
+    }
+}

@@ -1,0 +1,94 @@
+//! Where workers without work wait, and how they are woken.
+//!
+//! The two sides look at two things in opposite order. Who adds work first publishes it and then looks for
+//! sleepers; who goes to sleep first registers as one and then looks for work once more. A fence between each
+//! pair makes sure that at least one of them sees the other, so that no wake-up is lost, and that an addition
+//! finds no lock to take while all workers are busy.
+
+#[cfg(test)]
+#[cfg(loom)]
+mod loom_tests;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;
+
+use std::sync::PoisonError;
+
+use crate::sync::{AtomicU32, Condvar, Mutex, Ordering, fence, locked};
+
+/// The place where workers sleep.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    /// Workers that registered and that nobody has woken: written under the lock, read without it.
+    sleepers: AtomicU32,
+    /// Wake-ups that nobody has used yet. Sleepers and these are together all who registered.
+    permits: Mutex<u32>,
+    woken: Condvar,
+}
+
+impl Gate {
+    pub(crate) fn new() -> Self {
+        Self { sleepers: AtomicU32::new(0), permits: Mutex::new(0), woken: Condvar::new() }
+    }
+
+    /// Registers a sleeper. It then looks for work once more, and either [`cancel`](Self::cancel)s or
+    /// [`sleep`](Self::sleep)s.
+    pub(crate) fn prepare(&self) {
+        let permits = locked(&self.permits);
+        self.sleepers.store(self.sleepers.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        drop(permits);
+        fence(Ordering::SeqCst);
+    }
+
+    /// There is work after all.
+    pub(crate) fn cancel(&self) {
+        let mut permits = locked(&self.permits);
+        match self.sleepers.load(Ordering::Relaxed) {
+            // All were woken: one wake-up is its own.
+            0 => *permits -= 1,
+            // It takes no wake-up away from who sleeps already.
+            sleepers => self.sleepers.store(sleepers - 1, Ordering::Relaxed),
+        }
+    }
+
+    /// Sleeps until woken.
+    pub(crate) fn sleep(&self) {
+        let mut permits = locked(&self.permits);
+        while *permits == 0 {
+            permits = self.woken.wait(permits).unwrap_or_else(PoisonError::into_inner);
+        }
+        *permits -= 1;
+    }
+
+    /// Wakes one sleeper, where there is one. To be called after the work was published.
+    pub(crate) fn wake_one(&self) {
+        fence(Ordering::SeqCst);
+        if self.sleepers.load(Ordering::Relaxed) > 0 {
+            self.wake(1);
+        }
+    }
+
+    /// Wakes all sleepers. To be called after what they are woken for was published.
+    pub(crate) fn wake_all(&self) {
+        fence(Ordering::SeqCst);
+        self.wake(u32::MAX);
+    }
+
+    #[cold]
+    fn wake(&self, most: u32) {
+        let mut permits = locked(&self.permits);
+        let sleepers = self.sleepers.load(Ordering::Relaxed);
+        let woken = sleepers.min(most);
+        if woken == 0 {
+            return;
+        }
+        self.sleepers.store(sleepers - woken, Ordering::Relaxed);
+        *permits += woken;
+        drop(permits);
+        if woken == 1 {
+            self.woken.notify_one();
+        } else {
+            self.woken.notify_all();
+        }
+    }
+}

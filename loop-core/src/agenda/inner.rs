@@ -1,0 +1,215 @@
+//! What the agenda, its handles and its workers share, and how a tasklet gets in.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use loop_probes::clock::{Anchor, Clock, SystemClock};
+use loop_probes::event::Priority;
+use loop_probes::ids::{Tag, TaskId, Ticks};
+use loop_probes::tags;
+
+use super::collect::Collection;
+use super::failure::{Missing, Refused};
+use super::gate::Gate;
+use super::intake::Intake;
+use super::keep::Ledger;
+use super::queues::{Local, Queues};
+use super::rendezvous::Rendezvous;
+use super::scribe::Scribe;
+use super::statistics::{PriorityStatistics, Scale, Slot, Statistics, WorkerStatistics, sum};
+use super::tasklet::{Entry, Tasklet};
+use crate::sync::{Condvar, Mutex as SyncMutex};
+use crate::work_pool::threads::RecorderFactory;
+
+thread_local! {
+    /// The agenda whose worker this thread is, by its address; 0 is none.
+    static WORKER_OF: Cell<usize> = const { Cell::new(0) };
+}
+
+pub(super) struct Inner {
+    pub(super) name: String,
+    pub(super) clock: SystemClock,
+    first: Anchor,
+    pub(super) queues: Queues,
+    pub(super) intake: Intake,
+    pub(super) gate: Gate,
+    pub(super) rendezvous: Rendezvous<Collection>,
+    pub(super) slots: Box<[Slot]>,
+    pub(super) ledger: Arc<Ledger>,
+    added: [AtomicU64; Priority::ALL.len()],
+    last_task: AtomicU64,
+    /// Where everybody writes who is no worker. A lock, because there may be many of them.
+    desk: Mutex<Scribe>,
+    is_recorded: bool,
+    pub(super) recorders: RecorderFactory,
+    /// Tasklets that asked to run again when the door was closed.
+    pub(super) returned: Mutex<Vec<Entry>>,
+    /// Workers whose threads go on.
+    pub(super) alive: SyncMutex<Vec<bool>>,
+    pub(super) ended: Condvar,
+}
+
+/// What an agenda is made of.
+pub(super) struct Parts {
+    pub(super) name: String,
+    pub(super) clock: SystemClock,
+    pub(super) workers: u16,
+    pub(super) desk: Scribe,
+    pub(super) recorders: RecorderFactory,
+    pub(super) ledger: Arc<Ledger>,
+}
+
+impl Inner {
+    pub(super) fn new(parts: Parts) -> (Arc<Self>, Vec<Local>) {
+        let Parts { name, clock, workers, desk, recorders, ledger } = parts;
+        let (queues, locals) = Queues::new(workers);
+        let inner = Self {
+            name,
+            clock,
+            first: clock.anchor(),
+            queues,
+            intake: Intake::new(),
+            gate: Gate::new(),
+            rendezvous: Rendezvous::new(workers),
+            slots: (0..workers).map(|_| Slot::new()).collect(),
+            ledger,
+            added: Default::default(),
+            last_task: AtomicU64::new(0),
+            is_recorded: desk.is_on(),
+            desk: Mutex::new(desk),
+            recorders,
+            returned: Mutex::default(),
+            alive: SyncMutex::new(vec![false; usize::from(workers)]),
+            ended: Condvar::new(),
+        };
+        (Arc::new(inner), locals)
+    }
+
+    /// Adds from any thread.
+    pub(super) fn add(&self, tasklet: Tasklet) -> Result<TaskId, Refused> {
+        let Some(depth) = self.intake.enter(tasklet.priority) else { return Err(Refused::new(tasklet)) };
+        let mut entry = self.entry(tasklet);
+        if self.is_recorded {
+            self.at_desk(|at, desk| {
+                entry.stamp(at);
+                desk.added(at, &entry.about, entry.tag, depth);
+            });
+        } else {
+            entry.stamp(self.clock.ticks());
+        }
+        let task = entry.about.task;
+        self.queues.push(entry);
+        self.gate.wake_one();
+        Ok(task)
+    }
+
+    /// Adds on a worker, to its own queue.
+    pub(super) fn add_local(
+        &self,
+        tasklet: Tasklet,
+        local: &Local,
+        scribe: &Scribe,
+    ) -> Result<TaskId, Refused> {
+        let Some(depth) = self.intake.enter(tasklet.priority) else { return Err(Refused::new(tasklet)) };
+        let mut entry = self.entry(tasklet);
+        entry.stamp(self.clock.ticks());
+        let task = entry.about.task;
+        scribe.added(entry.about.queued, &entry.about, entry.tag, depth);
+        self.queues.push_local(local, entry);
+        self.gate.wake_one();
+        Ok(task)
+    }
+
+    /// Puts a tasklet that ran back into the queue, at `now`. Its worker is awake and about to look, so that
+    /// nobody is woken for it.
+    pub(super) fn add_again(
+        &self,
+        mut entry: Entry,
+        now: Ticks,
+        local: &Local,
+        scribe: &Scribe,
+    ) -> Result<(), Box<Entry>> {
+        let Some(depth) = self.intake.enter(entry.about.priority) else { return Err(Box::new(entry)) };
+        entry.about.queued = now;
+        self.count_added(entry.about.priority);
+        scribe.added(now, &entry.about, entry.tag, depth);
+        self.queues.push_local(local, entry);
+        Ok(())
+    }
+
+    fn entry(&self, tasklet: Tasklet) -> Entry {
+        self.ledger.begin(tasklet.tag);
+        self.count_added(tasklet.priority);
+        let task = TaskId(self.last_task.fetch_add(1, Ordering::Relaxed) + 1);
+        Entry::new(tasklet, task)
+    }
+
+    fn count_added(&self, priority: Priority) {
+        self.added[usize::from(priority.code())].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Writes into the shared ring: with the time that is read there, since the times of a ring do not go back.
+    pub(super) fn at_desk<R>(&self, write: impl FnOnce(Ticks, &Scribe) -> R) -> R {
+        let desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
+        write(self.clock.ticks(), &desk)
+    }
+
+    /// A tasklet is over that left its queue, however it ended.
+    pub(super) fn over(&self, tag: Tag) {
+        self.ledger.end(tag);
+    }
+
+    /// What keeps each of `workers`.
+    pub(super) fn missing(&self, workers: impl IntoIterator<Item = u16>) -> Vec<Missing> {
+        let current = |worker| self.slots.get(usize::from(worker)).and_then(Slot::current);
+        workers.into_iter().map(|worker| Missing { worker, tasklet: current(worker) }).collect()
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// From now on the calling thread is a worker of this agenda.
+    pub(super) fn enlist(&self) {
+        WORKER_OF.set(self.address());
+    }
+
+    /// Whether the calling thread is a worker of this agenda.
+    pub(super) fn is_on_worker(&self) -> bool {
+        WORKER_OF.get() == self.address()
+    }
+
+    pub(super) fn statistics(&self) -> Statistics {
+        let scale = Scale::since(self.first, self.clock);
+        let of_priority = |priority: Priority| PriorityStatistics {
+            priority,
+            added: self.added[usize::from(priority.code())].load(Ordering::Relaxed),
+            waiting: self.intake.waiting(priority),
+            tally: sum(self.slots.iter().map(|slot| slot.tally(priority, &scale))),
+        };
+        let of_worker = |(worker, slot): (usize, &Slot)| WorkerStatistics {
+            worker: worker as u16,
+            state: slot.state(),
+            current: slot.current(),
+            tally: sum(Priority::ALL.iter().map(|priority| slot.tally(*priority, &scale))),
+        };
+        let priorities: Vec<_> = Priority::ALL.iter().rev().copied().map(of_priority).collect();
+        let workers: Vec<_> = self.slots.iter().enumerate().map(of_worker).collect();
+        let mut pending: Vec<_> = self
+            .ledger
+            .counts()
+            .map(|(tag, count)| (tags::name(tag).unwrap_or_else(|| "untagged".into()), count))
+            .collect();
+        pending.sort();
+        Statistics {
+            agenda: self.name.clone(),
+            added: priorities.iter().map(|of| of.added).sum(),
+            tally: sum(priorities.iter().map(|of| of.tally)),
+            unheard: self.slots.iter().map(Slot::unheard_count).sum(),
+            pending,
+            priorities,
+            workers,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Every interleaving of additions and the end: what was let in is found, whoever takes it.
+
+use std::sync::Arc;
+
+use loom::thread;
+
+use super::*;
+use crate::agenda::gate::Gate;
+use crate::sync::{Mutex, locked};
+
+/// A queue behind the door. The real ones have no place in a model; what matters is that a push is not at once
+/// seen by who looks.
+struct Place {
+    intake: Intake,
+    queue: Mutex<u32>,
+}
+
+impl Place {
+    /// Whether it was let in.
+    fn add(&self) -> bool {
+        let entered = self.intake.enter(Priority::Normal).is_some();
+        if entered {
+            *locked(&self.queue) += 1;
+        }
+        entered
+    }
+
+    fn take(&self) -> bool {
+        let taken = {
+            let mut queue = locked(&self.queue);
+            let taken = *queue > 0;
+            *queue -= u32::from(taken);
+            taken
+        };
+        if taken {
+            self.intake.left(Priority::Normal);
+        }
+        taken
+    }
+}
+
+#[test]
+fn loom_what_was_let_in_is_run_or_handed_back_and_nothing_is_left() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let place = Arc::new(Place { intake: Intake::new(), queue: Mutex::new(0) });
+        let adders: Vec<_> = (0..2)
+            .map(|_| {
+                let place = Arc::clone(&place);
+                thread::spawn(move || place.add())
+            })
+            .collect();
+        let ran = u32::from(place.take());
+        place.intake.close(Door::Shut);
+        let mut handed_back = 0;
+        while !place.intake.is_empty() {
+            if place.take() {
+                handed_back += 1;
+            } else {
+                thread::yield_now();
+            }
+        }
+        let entered = adders.into_iter().map(|adder| u32::from(adder.join().unwrap())).sum::<u32>();
+        assert_eq!(ran + handed_back, entered);
+        assert!(place.intake.is_empty());
+    });
+}
+
+/// The steps of a worker that has nothing to do, in their order: nobody sleeps through the end, and nobody ends
+/// while something waits.
+#[test]
+fn loom_a_worker_ends_when_the_door_is_closed_and_nothing_waits() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let place = Arc::new(Place { intake: Intake::new(), queue: Mutex::new(0) });
+        let gate = Arc::new(Gate::new());
+        let worker = {
+            let (place, gate) = (Arc::clone(&place), Arc::clone(&gate));
+            thread::spawn(move || {
+                let mut ran = 0;
+                loop {
+                    if place.take() {
+                        ran += 1;
+                        continue;
+                    }
+                    gate.prepare();
+                    let door = place.intake.door();
+                    if place.take() {
+                        gate.cancel();
+                        ran += 1;
+                    } else if door == Door::Finishing {
+                        gate.cancel();
+                        if place.intake.is_empty() {
+                            return ran;
+                        }
+                        thread::yield_now();
+                    } else {
+                        gate.sleep();
+                    }
+                }
+            })
+        };
+        let adder = {
+            let (place, gate) = (Arc::clone(&place), Arc::clone(&gate));
+            thread::spawn(move || {
+                let entered = place.add();
+                if entered {
+                    gate.wake_one();
+                }
+                u32::from(entered)
+            })
+        };
+        place.intake.close(Door::Finishing);
+        gate.wake_all();
+        assert_eq!(worker.join().unwrap(), adder.join().unwrap());
+    });
+}

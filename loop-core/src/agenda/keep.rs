@@ -1,0 +1,122 @@
+//! How pending tasklets keep a loop alive, and how it lists them by name.
+//!
+//! The loop reads a count: nobody tells it of each tasklet. It has to be woken only by the last one, because only
+//! that one can end its run. A tasklet that is added to an agenda with nothing to do need not wake it, since a
+//! loop looks at the count before it ends.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+
+use loop_probes::event::RefKind;
+use loop_probes::ids::Tag;
+
+use crate::keep_alive::Named;
+use crate::wake_up::WakeUp;
+
+/// What a loop and its agendas share.
+pub(crate) struct Keep {
+    /// Tasklets that wait or run, of all agendas.
+    pending: AtomicU64,
+    wake_up: Arc<WakeUp>,
+    ledgers: Mutex<Vec<Weak<Ledger>>>,
+}
+
+impl Keep {
+    pub(crate) fn new(wake_up: Arc<WakeUp>) -> Self {
+        Self { pending: AtomicU64::new(0), wake_up, ledgers: Mutex::default() }
+    }
+
+    /// Tasklets that keep the loop alive.
+    #[inline]
+    pub(crate) fn pending(&self) -> u32 {
+        u32::try_from(self.pending.load(Ordering::SeqCst)).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn register(&self, ledger: &Arc<Ledger>) {
+        let mut ledgers = self.ledgers.lock().unwrap_or_else(PoisonError::into_inner);
+        ledgers.retain(|known| known.strong_count() > 0);
+        ledgers.push(Arc::downgrade(ledger));
+    }
+
+    /// What keeps the loop alive, by label.
+    pub(crate) fn list(&self, named: &mut Vec<Named>) {
+        if self.pending() == 0 {
+            return;
+        }
+        let mut counts = BTreeMap::<Tag, u32>::new();
+        let ledgers = self.ledgers.lock().unwrap_or_else(PoisonError::into_inner);
+        for ledger in ledgers.iter().filter_map(Weak::upgrade) {
+            ledger.counts().for_each(|(tag, count)| *counts.entry(tag).or_default() += count);
+        }
+        let by_tag = |(tag, count)| Named { what: RefKind::Agenda, tag, label: None, count };
+        named.extend(counts.into_iter().map(by_tag));
+    }
+}
+
+impl fmt::Debug for Keep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keep").field("pending", &self.pending()).finish_non_exhaustive()
+    }
+}
+
+/// Counts that one allocation holds.
+const CHUNK: usize = 256;
+
+type Chunk = Box<[AtomicU32; CHUNK]>;
+
+/// Tasklets of one agenda that wait or run, by tag. Chunks come with their first tag, so that a count is one atomic
+/// addition.
+pub(crate) struct Ledger {
+    chunks: [OnceLock<Chunk>; CHUNK],
+    /// The loop that they keep alive.
+    keep: Option<Arc<Keep>>,
+}
+
+impl Ledger {
+    pub(super) fn new(keep: Option<Arc<Keep>>) -> Arc<Self> {
+        let ledger = Arc::new(Self { chunks: std::array::from_fn(|_| OnceLock::new()), keep });
+        if let Some(keep) = &ledger.keep {
+            keep.register(&ledger);
+        }
+        ledger
+    }
+
+    fn count(&self, tag: Tag) -> &AtomicU32 {
+        let (chunk, place) = (usize::from(tag.0) / CHUNK, usize::from(tag.0) % CHUNK);
+        &self.chunks[chunk].get_or_init(|| Box::new(std::array::from_fn(|_| AtomicU32::new(0))))[place]
+    }
+
+    /// A tasklet was added.
+    pub(super) fn begin(&self, tag: Tag) {
+        self.count(tag).fetch_add(1, Ordering::Relaxed);
+        if let Some(keep) = &self.keep {
+            keep.pending.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A tasklet is over, however it ended.
+    pub(super) fn end(&self, tag: Tag) {
+        self.count(tag).fetch_sub(1, Ordering::Relaxed);
+        if let Some(keep) = &self.keep
+            && keep.pending.fetch_sub(1, Ordering::SeqCst) == 1
+        {
+            keep.wake_up.wake();
+        }
+    }
+
+    /// How many wait or run, by tag.
+    pub(super) fn counts(&self) -> impl Iterator<Item = (Tag, u32)> {
+        let chunks = self.chunks.iter().enumerate();
+        let counts =
+            chunks.filter_map(|(index, chunk)| Some((index, chunk.get()?))).flat_map(|(index, chunk)| {
+                let tag = move |place| Tag((index * CHUNK + place) as u16);
+                chunk
+                    .iter()
+                    .enumerate()
+                    .map(move |(place, count)| (tag(place), count.load(Ordering::Relaxed)))
+            });
+        counts.filter(|(_, count)| *count > 0)
+    }
+}

@@ -1,0 +1,113 @@
+//! Every interleaving of two workers, who asks, and who gives up. A worker that is left behind is a deadlock here.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use loom::thread;
+
+use super::{Joined, Rendezvous};
+
+fn check(model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(model);
+}
+
+/// A worker's safe point; whether it did the job.
+fn safe_point(place: &Rendezvous<u32>, worker: u16, inside: &AtomicUsize) -> bool {
+    match place.join(worker) {
+        Joined::Nothing => false,
+        Joined::Wait(round) => {
+            place.wait(round, None);
+            false
+        }
+        Joined::Last(round, _job) => {
+            inside.fetch_add(1, Ordering::SeqCst);
+            place.finish(round);
+            true
+        }
+    }
+}
+
+/// A worker between tasklets until the meeting that it knows of is over.
+fn worker(place: Arc<Rendezvous<u32>>, worker: u16, inside: Arc<AtomicUsize>) -> thread::JoinHandle<bool> {
+    thread::spawn(move || {
+        let mut did = false;
+        while place.is_asked() {
+            did |= safe_point(&place, worker, &inside);
+            thread::yield_now();
+        }
+        did
+    })
+}
+
+#[test]
+fn loom_exactly_one_collects_and_all_go_on() {
+    check(|| {
+        let (place, inside) = (Arc::new(Rendezvous::new(2)), Arc::new(AtomicUsize::new(0)));
+        let round = place.ask(7).unwrap();
+        let workers = [0, 1].map(|number| worker(Arc::clone(&place), number, Arc::clone(&inside)));
+        place.wait(round, None);
+        let did = workers.into_iter().map(|worker| worker.join().unwrap());
+        assert_eq!(did.filter(|did| *did).count(), 1);
+        assert_eq!(inside.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
+fn loom_given_up_or_collected_never_both() {
+    check(|| {
+        let (place, inside) = (Arc::new(Rendezvous::new(2)), Arc::new(AtomicUsize::new(0)));
+        let round = place.ask(7).unwrap();
+        let workers = [0, 1].map(|number| worker(Arc::clone(&place), number, Arc::clone(&inside)));
+        let given_up = place.give_up(round).is_some();
+        for worker in workers {
+            let _ = worker.join().unwrap();
+        }
+        let collected = inside.load(Ordering::SeqCst) == 1;
+        assert!(given_up != collected);
+        assert!(place.wait(round, None), "whoever asked does not wait for ever");
+    });
+}
+
+#[test]
+fn loom_a_late_worker_joins_no_later_meeting_half_way() {
+    check(|| {
+        let (place, inside) = (Arc::new(Rendezvous::new(2)), Arc::new(AtomicUsize::new(0)));
+        let first = place.ask(1).unwrap();
+        let late = {
+            let (place, inside) = (Arc::clone(&place), Arc::clone(&inside));
+            thread::spawn(move || safe_point(&place, 1, &inside))
+        };
+        let (Joined::Wait(_) | Joined::Last(..)) = place.join(0) else { panic!("it was asked") };
+        let gave_up = place.give_up(first).is_some();
+        if !gave_up {
+            place.finish(first);
+        }
+        // The next one is whole: it has its job until both came to this one.
+        let joined_late = late.join().unwrap();
+        let second = place.ask(2).unwrap();
+        let Joined::Wait(round) = place.join(0) else { panic!("the other one is not here yet") };
+        assert_eq!(round, second);
+        assert!(!joined_late || !gave_up);
+        assert!(matches!(place.join(1), Joined::Last(_, 2)));
+        place.finish(second);
+    });
+}
+
+#[test]
+fn loom_the_end_leaves_nobody_waiting() {
+    check(|| {
+        let (place, inside) = (Arc::new(Rendezvous::new(2)), Arc::new(AtomicUsize::new(0)));
+        let asker = {
+            let place = Arc::clone(&place);
+            thread::spawn(move || place.ask(1).map(|_| ()).map_err(|(refusal, _)| refusal))
+        };
+        let one = worker(Arc::clone(&place), 0, Arc::clone(&inside));
+        let given_up = place.close().is_some();
+        one.join().unwrap();
+        let asked = asker.join().unwrap();
+        assert_eq!(given_up, asked.is_ok());
+        assert_eq!(inside.load(Ordering::SeqCst), 0, "one of two never collects");
+    });
+}

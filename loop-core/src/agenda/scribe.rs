@@ -1,0 +1,84 @@
+//! Who writes the agenda's events: each worker into a ring of its own, everybody else into one that they share.
+
+use std::cell::Cell;
+
+use loop_probes::event::{Event, LabelKind, WorkerPhase};
+use loop_probes::ids::{Tag, TaskId, Ticks};
+use loop_probes::recorder::{Recorder, Running};
+use loop_probes::tags;
+
+use super::tasklet::About;
+
+/// A recorder that names a tag before it first uses it.
+#[derive(Debug)]
+pub(super) struct Scribe {
+    recorder: Recorder,
+    on: bool,
+    /// The last tag that the recorder knows by name.
+    named: Cell<Tag>,
+}
+
+impl Scribe {
+    pub(super) fn new(recorder: Recorder) -> Self {
+        Self { on: recorder.is_enabled(), recorder, named: Cell::new(Tag(0)) }
+    }
+
+    /// Whether anything is kept.
+    pub(super) const fn is_on(&self) -> bool {
+        self.on
+    }
+
+    pub(super) const fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    pub(super) fn record(&self, at: Ticks, event: Event<Ticks>) {
+        if self.on {
+            self.recorder.record(at, event);
+        }
+    }
+
+    pub(super) fn added(&self, at: Ticks, about: &About, tag: Tag, depth: u32) {
+        if self.on {
+            self.name(at, tag);
+            self.recorder
+                .record(at, Event::AgendaAdded { task: about.task, tag, priority: about.priority, depth });
+        }
+    }
+
+    pub(super) fn running(&self, at: Ticks, running: Running) {
+        if self.on {
+            if let Running::Task { tag, .. } = running {
+                self.name(at, tag);
+            }
+            self.recorder.set_running(at, running);
+        }
+    }
+
+    pub(super) fn state(&self, at: Ticks, worker: u16, from: WorkerPhase, to: WorkerPhase) {
+        self.record(at, Event::WorkerState { worker, from, to });
+    }
+
+    /// What a tasklet said that failed.
+    #[cold]
+    pub(super) fn failed(&self, at: Ticks, task: TaskId, message: &str) {
+        if self.on {
+            let message = self.recorder.intern(at, LabelKind::Text, message);
+            self.recorder.record(at, Event::Exception { task: Some(task), message });
+        }
+    }
+
+    fn name(&self, at: Ticks, tag: Tag) {
+        if tag > self.named.get() {
+            self.name_new(at);
+        }
+    }
+
+    #[cold]
+    fn name_new(&self, at: Ticks) {
+        for (tag, name) in tags::named_after(self.named.get()) {
+            self.recorder.name_tag(at, tag, &name);
+            self.named.set(tag);
+        }
+    }
+}

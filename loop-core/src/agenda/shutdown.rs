@@ -1,0 +1,134 @@
+//! The end of an agenda: what waits runs or comes back, workers end, and those that do not are named.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use loop_probes::clock::Clock;
+use loop_probes::event::Priority;
+
+use super::Agenda;
+use super::failure::Missing;
+use super::inner::Inner;
+use super::intake::Door;
+use super::tasklet::{Entry, Tasklet};
+use crate::sync::locked;
+use crate::work_pool::Pending;
+
+/// What a shutdown left.
+#[derive(Debug)]
+#[non_exhaustive]
+#[must_use = "it says what did not run"]
+pub struct Shutdown {
+    /// Tasklets that never ran, or asked to run again, oldest first.
+    pub handed_back: Vec<Tasklet>,
+    /// Workers that were still in a tasklet when the time was up. They end with it.
+    pub unjoined: Vec<Missing>,
+}
+
+/// A worker that counts as alive, however its thread ends.
+pub(super) struct Alive {
+    inner: Arc<Inner>,
+    worker: u16,
+}
+
+impl Alive {
+    pub(super) fn new(inner: &Arc<Inner>, worker: u16) -> Self {
+        locked(&inner.alive)[usize::from(worker)] = true;
+        Self { inner: Arc::clone(inner), worker }
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        locked(&self.inner.alive)[usize::from(self.worker)] = false;
+        self.inner.ended.notify_all();
+    }
+}
+
+impl Inner {
+    /// Lets nothing in from now on, and wakes all workers so that they see it.
+    fn close(&self, door: Door) {
+        self.intake.close(door);
+        self.gate.wake_all();
+        self.close_rendezvous();
+    }
+
+    /// Takes everything that waits. To be called when nothing comes in any more; a push that is on its way is
+    /// waited for.
+    fn drain(&self) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        while !self.intake.is_empty() {
+            let before = entries.len();
+            for priority in Priority::ALL {
+                entries.extend(std::iter::from_fn(|| self.queues.drain(*priority, &self.intake)));
+            }
+            if entries.len() == before {
+                std::thread::yield_now();
+            }
+        }
+        entries.iter().for_each(|entry| self.over(entry.tag));
+        entries.append(&mut self.returned.lock().unwrap_or_else(PoisonError::into_inner));
+        entries
+    }
+
+    /// Waits for the workers' threads, at most for `timeout`, and says which go on. A worker that asks does not
+    /// wait for itself.
+    fn wait_for_workers(&self, timeout: Option<Duration>) -> Vec<u16> {
+        let until = timeout.map(|timeout| crate::timer::due_after(self.clock.now(), timeout));
+        let own = usize::from(self.is_on_worker());
+        let mut alive = locked(&self.alive);
+        while alive.iter().filter(|alive| **alive).count() > own {
+            alive = match until {
+                None => self.ended.wait(alive).unwrap_or_else(PoisonError::into_inner),
+                Some(until) => {
+                    let left = Duration::from_nanos(until.ns_since(self.clock.now()));
+                    if left.is_zero() {
+                        break;
+                    }
+                    self.ended.wait_timeout(alive, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+        (0..).zip(alive.iter()).filter(|(_, alive)| **alive).map(|(worker, _)| worker).collect()
+    }
+}
+
+impl Agenda {
+    /// Takes no more tasklets, ends the workers and waits for them, at most for `timeout` (`None`: as long as their
+    /// tasklets last). What waits runs first, or comes back, as `pending` says; what could not be run in time comes
+    /// back in any case, and so does what asks to run again meanwhile. A second shutdown finds what the first one
+    /// left.
+    pub fn shutdown(&mut self, pending: Pending, timeout: Option<Duration>) -> Shutdown {
+        let inner = &self.handle.inner;
+        inner.close(match pending {
+            Pending::Finish => Door::Finishing,
+            Pending::HandBack => Door::Shut,
+        });
+        let mut entries = match pending {
+            Pending::Finish => Vec::new(),
+            Pending::HandBack => inner.drain(),
+        };
+        let unjoined = inner.wait_for_workers(timeout);
+        inner.close(Door::Shut);
+        entries.extend(inner.drain());
+        entries.sort_by_key(|entry| entry.about.task);
+        if unjoined.is_empty() {
+            for thread in self.threads.drain(..) {
+                // A worker catches every panic of its tasklets: there is nothing to say.
+                let _ = thread.join();
+            }
+        }
+        let handed_back = entries.into_iter().map(Entry::into_tasklet).collect();
+        Shutdown { handed_back, unjoined: inner.missing(unjoined) }
+    }
+}
+
+impl Drop for Agenda {
+    /// Discards what waits, and waits a little for what runs: a tasklet that hangs goes on alone.
+    fn drop(&mut self) {
+        if !self.threads.is_empty() {
+            let limit = if self.handle.inner.is_on_worker() { Duration::ZERO } else { self.drop_wait };
+            drop(self.shutdown(Pending::HandBack, Some(limit)));
+        }
+    }
+}

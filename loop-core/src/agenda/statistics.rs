@@ -1,0 +1,261 @@
+//! Statistics: what was added, what ran, how long it waited, on which worker.
+//!
+//! Each worker writes counters of its own, which nobody else writes, so that counting costs no lock and no
+//! contention; whoever asks adds them up. Once nothing is pending the sums are exact.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use loop_probes::clock::{Anchor, SystemClock, TickUnit};
+use loop_probes::event::{Priority, WorkerPhase};
+use loop_probes::ids::{Tag, TaskId, Ticks};
+use loop_probes::tags;
+
+use super::failure::Current;
+
+/// What was counted of some tasklets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tally {
+    /// Runs that ended.
+    pub run: u64,
+    /// Those of them that returned an error or panicked.
+    pub failed: u64,
+    /// Nanoseconds between queued and started, over all runs.
+    pub waited_ns: u64,
+    /// Nanoseconds between started and ended, over all runs.
+    pub ran_ns: u64,
+}
+
+impl Tally {
+    fn plus(self, other: Self) -> Self {
+        Self {
+            run: self.run + other.run,
+            failed: self.failed + other.failed,
+            waited_ns: self.waited_ns + other.waited_ns,
+            ran_ns: self.ran_ns + other.ran_ns,
+        }
+    }
+}
+
+/// One priority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PriorityStatistics {
+    /// Which.
+    pub priority: Priority,
+    /// Tasklets that were put into the queue; one that asked to run again is put in again.
+    pub added: u64,
+    /// Tasklets that wait now.
+    pub waiting: u32,
+    /// What ran.
+    pub tally: Tally,
+}
+
+/// One worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WorkerStatistics {
+    /// Its number, from 0.
+    pub worker: u16,
+    /// What it does.
+    pub state: WorkerPhase,
+    /// The tasklet that it is in.
+    pub current: Option<Current>,
+    /// What it ran.
+    pub tally: Tally,
+}
+
+/// What an agenda counted since it began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Statistics {
+    /// The agenda's name.
+    pub agenda: String,
+    /// Tasklets that were put into a queue.
+    pub added: u64,
+    /// What ran.
+    pub tally: Tally,
+    /// Failures that no owner heard of.
+    pub unheard: u64,
+    /// Tasklets that wait or run now, by label.
+    pub pending: Vec<(Arc<str>, u32)>,
+    /// From the highest to the lowest.
+    pub priorities: Vec<PriorityStatistics>,
+    /// By number.
+    pub workers: Vec<WorkerStatistics>,
+}
+
+impl Statistics {
+    /// What was counted of one priority.
+    #[must_use]
+    pub fn of(&self, priority: Priority) -> Option<&PriorityStatistics> {
+        self.priorities.iter().find(|of| of.priority == priority)
+    }
+}
+
+impl fmt::Display for Statistics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = |ns: u64| ns as f64 / 1e3;
+        let Tally { run, failed, waited_ns, .. } = self.tally;
+        let waited = micros(waited_ns);
+        writeln!(
+            f,
+            "agenda {}: {} added, {run} run, {failed} failed, waited {waited:.1} us",
+            self.agenda, self.added
+        )?;
+        for of in &self.priorities {
+            let Tally { run, failed, waited_ns, .. } = of.tally;
+            let (added, waiting, waited) = (of.added, of.waiting, micros(waited_ns));
+            let name = of.priority;
+            writeln!(
+                f,
+                "  {name:<6} {added} added, {waiting} waiting, {run} run, {failed} failed, waited {waited:.1} us"
+            )?;
+        }
+        for worker in &self.workers {
+            let Tally { run, failed, ran_ns, .. } = worker.tally;
+            write!(
+                f,
+                "  worker {} {}: {run} run, {failed} failed, busy {:.1} us",
+                worker.worker,
+                worker.state,
+                micros(ran_ns)
+            )?;
+            match &worker.current {
+                Some(Current { task, label }) => writeln!(f, ", in {label} #{task}")?,
+                None => writeln!(f)?,
+            }
+        }
+        for (label, count) in &self.pending {
+            writeln!(f, "  pending {label} {count}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The counters of one worker and one priority; times in ticks of the record clock.
+#[derive(Debug, Default)]
+struct Counters {
+    run: AtomicU64,
+    failed: AtomicU64,
+    waited: AtomicU64,
+    ran: AtomicU64,
+}
+
+/// Adds to a counter that only this thread writes.
+fn bump(counter: &AtomicU64, by: u64) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+}
+
+/// What one worker says about itself, on cache lines of its own.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(super) struct Slot {
+    counters: [Counters; Priority::ALL.len()],
+    unheard: AtomicU64,
+    /// The tag and, below it, the number of the tasklet that it is in; 0 in none.
+    current: AtomicU64,
+    state: AtomicU64,
+}
+
+const TASK_BITS: u32 = 48;
+
+impl Slot {
+    pub(super) fn new() -> Self {
+        Self {
+            counters: Default::default(),
+            unheard: AtomicU64::new(0),
+            current: AtomicU64::new(0),
+            state: AtomicU64::new(u64::from(WorkerPhase::Idle.code())),
+        }
+    }
+
+    pub(super) fn enter(&self, task: TaskId, tag: Tag) {
+        let task = task.0 & ((1 << TASK_BITS) - 1);
+        self.current.store(u64::from(tag.0) << TASK_BITS | task, Ordering::Release);
+    }
+
+    pub(super) fn leave(&self) {
+        self.current.store(0, Ordering::Release);
+    }
+
+    pub(super) fn ran(&self, priority: Priority, failed: bool, waited: u64, ran: u64) {
+        let counters = &self.counters[usize::from(priority.code())];
+        bump(&counters.run, 1);
+        bump(&counters.failed, u64::from(failed));
+        bump(&counters.waited, waited);
+        bump(&counters.ran, ran);
+    }
+
+    pub(super) fn unheard(&self) {
+        bump(&self.unheard, 1);
+    }
+
+    pub(super) fn unheard_count(&self) -> u64 {
+        self.unheard.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_state(&self, state: WorkerPhase) {
+        self.state.store(u64::from(state.code()), Ordering::Release);
+    }
+
+    pub(super) fn state(&self) -> WorkerPhase {
+        let code = self.state.load(Ordering::Acquire) as u8;
+        WorkerPhase::from_code(code).unwrap_or(WorkerPhase::Idle)
+    }
+
+    /// The tasklet that it is in.
+    pub(super) fn current(&self) -> Option<Current> {
+        let word = self.current.load(Ordering::Acquire);
+        if word == 0 {
+            return None;
+        }
+        let tag = Tag((word >> TASK_BITS) as u16);
+        let label = tags::name(tag).unwrap_or_else(|| "untagged".into());
+        Some(Current { task: TaskId(word & ((1 << TASK_BITS) - 1)), label })
+    }
+
+    pub(super) fn tally(&self, priority: Priority, scale: &Scale) -> Tally {
+        let counters = &self.counters[usize::from(priority.code())];
+        Tally {
+            run: counters.run.load(Ordering::Relaxed),
+            failed: counters.failed.load(Ordering::Relaxed),
+            waited_ns: scale.ns(counters.waited.load(Ordering::Relaxed)),
+            ran_ns: scale.ns(counters.ran.load(Ordering::Relaxed)),
+        }
+    }
+}
+
+/// The sum of some tallies.
+pub(super) fn sum(tallies: impl Iterator<Item = Tally>) -> Tally {
+    tallies.fold(Tally::default(), Tally::plus)
+}
+
+/// How long a tick of the record clock is, measured between two readings of all clocks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scale {
+    ns: u64,
+    ticks: u64,
+}
+
+impl Scale {
+    pub(super) fn since(first: Anchor, clock: SystemClock) -> Self {
+        if clock.unit() == TickUnit::Monotonic {
+            return Self { ns: 1, ticks: 1 };
+        }
+        let now = clock.anchor();
+        let ticks = now.ticks.0.saturating_sub(first.ticks.0).max(1);
+        Self { ns: now.monotonic.ns_since(first.monotonic).max(1), ticks }
+    }
+
+    fn ns(&self, ticks: u64) -> u64 {
+        u64::try_from(u128::from(ticks) * u128::from(self.ns) / u128::from(self.ticks)).unwrap_or(u64::MAX)
+    }
+}
+
+/// What lies between two readings of the record clock, 0 where they come from clocks that disagree.
+pub(super) const fn between(from: Ticks, to: Ticks) -> u64 {
+    to.0.saturating_sub(from.0)
+}

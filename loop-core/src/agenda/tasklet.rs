@@ -1,0 +1,163 @@
+//! The tasklet: a piece of work for a worker of the agenda, with what is known about it.
+
+use std::error::Error;
+use std::fmt;
+
+pub use loop_probes::event::Priority;
+use loop_probes::ids::{Tag, TaskId, Ticks};
+
+use super::failure::{Failure, Owner};
+use super::worker::Worker;
+use crate::handle::Handle;
+use crate::task::Task;
+use crate::task::tag::tag_of_label;
+
+/// What a tasklet says that ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// It is done.
+    Done,
+    /// It wants to run again, behind those of its priority that wait.
+    Again,
+}
+
+/// An error of a tasklet, of any kind.
+pub type TaskletError = Box<dyn Error + Send + Sync>;
+
+type Once = Box<dyn FnOnce(&Worker<'_>) -> Result<(), TaskletError> + Send>;
+type Repeat = Box<dyn FnMut(&Worker<'_>) -> Result<Next, TaskletError> + Send>;
+
+pub(super) enum Body {
+    Once(Once),
+    Repeat(Repeat),
+}
+
+/// A piece of work for a worker of the [`Agenda`](super::Agenda).
+///
+/// # Examples
+///
+/// ```
+/// use loop_core::agenda::{Agenda, Next, Priority, Tasklet};
+///
+/// let (sender, receiver) = std::sync::mpsc::channel();
+/// let agenda = Agenda::builder().workers(1).build()?;
+/// agenda.add(Tasklet::repeat("three times", move |worker| {
+///     sender.send(worker.about().runs)?;
+///     Ok::<_, std::sync::mpsc::SendError<u32>>(if worker.about().runs < 3 { Next::Again } else { Next::Done })
+/// }).priority(Priority::High))?;
+/// assert_eq!(receiver.iter().collect::<Vec<_>>(), [1, 2, 3]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a tasklet runs once it was added to an agenda"]
+pub struct Tasklet {
+    pub(super) label: &'static str,
+    pub(super) tag: Tag,
+    pub(super) priority: Priority,
+    pub(super) body: Body,
+    pub(super) owner: Option<Owner>,
+}
+
+impl Tasklet {
+    /// Runs once. The label becomes its tag: the inspector tells one kind from another by it.
+    pub fn once<E: Into<TaskletError>>(
+        label: &'static str,
+        run: impl FnOnce(&Worker<'_>) -> Result<(), E> + Send + 'static,
+    ) -> Self {
+        Self::new(label, Body::Once(Box::new(|worker| run(worker).map_err(Into::into))))
+    }
+
+    /// Runs as often as it asks for.
+    pub fn repeat<E: Into<TaskletError>>(
+        label: &'static str,
+        mut run: impl FnMut(&Worker<'_>) -> Result<Next, E> + Send + 'static,
+    ) -> Self {
+        Self::new(label, Body::Repeat(Box::new(move |worker| run(worker).map_err(Into::into))))
+    }
+
+    fn new(label: &'static str, body: Body) -> Self {
+        Self { label, tag: tag_of_label(label), priority: Priority::Normal, body, owner: None }
+    }
+
+    /// When workers look for it; [`Priority::Normal`] unless said otherwise.
+    pub const fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Who hears of its failure: the loop behind `handle` runs what `make` makes of it. Without an owner (and where
+    /// that loop has ended) a failure is recorded and counted, and that is all.
+    pub fn owner<T: Task>(
+        self,
+        handle: &Handle<T>,
+        make: impl FnOnce(Failure) -> T::Remote + Send + 'static,
+    ) -> Self {
+        let handle = handle.clone();
+        self.on_failure(move |failure| handle.post(make(failure)).is_ok())
+    }
+
+    /// Who hears of its failure, on the worker that it failed on. False says that nobody did after all.
+    pub fn on_failure(mut self, hear: impl FnOnce(Failure) -> bool + Send + 'static) -> Self {
+        self.owner = Some(Box::new(hear));
+        self
+    }
+
+    /// Its label.
+    #[must_use]
+    pub const fn label(&self) -> &'static str {
+        self.label
+    }
+}
+
+impl fmt::Debug for Tasklet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tasklet")
+            .field("label", &self.label)
+            .field("priority", &self.priority)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is known about a tasklet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct About {
+    /// Its number, from 1 within its agenda.
+    pub task: TaskId,
+    /// Its label.
+    pub label: &'static str,
+    /// Its priority.
+    pub priority: Priority,
+    /// When it was first added, by the agenda's record clock.
+    pub created: Ticks,
+    /// When it was put into its queue the last time, by the same clock.
+    pub queued: Ticks,
+    /// Runs, the running one included.
+    pub runs: u32,
+}
+
+/// A tasklet in a queue.
+pub(super) struct Entry {
+    pub(super) about: About,
+    pub(super) tag: Tag,
+    pub(super) body: Body,
+    pub(super) owner: Option<Owner>,
+}
+
+impl Entry {
+    /// Still without its time.
+    pub(super) fn new(tasklet: Tasklet, task: TaskId) -> Self {
+        let Tasklet { label, tag, priority, body, owner } = tasklet;
+        let about = About { task, label, priority, created: Ticks(0), queued: Ticks(0), runs: 0 };
+        Self { about, tag, body, owner }
+    }
+
+    /// It is added at `now`, for the first time.
+    pub(super) fn stamp(&mut self, now: Ticks) {
+        (self.about.created, self.about.queued) = (now, now);
+    }
+
+    pub(super) fn into_tasklet(self) -> Tasklet {
+        let Self { about, tag, body, owner } = self;
+        Tasklet { label: about.label, tag, priority: about.priority, body, owner }
+    }
+}

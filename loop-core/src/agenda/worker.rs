@@ -1,0 +1,99 @@
+//! The worker, as a tasklet sees it.
+
+use std::time::Duration;
+
+use loop_probes::clock::Clock;
+use loop_probes::ids::TaskId;
+use loop_probes::recorder::Recorder;
+
+use super::AgendaHandle;
+use super::collect::CollectError;
+use super::failure::Refused;
+use super::intake::Door;
+use super::station::Station;
+use super::tasklet::{About, Tasklet};
+
+/// The worker that a tasklet runs on. It lives as long as the run.
+pub struct Worker<'a> {
+    station: &'a Station,
+    about: About,
+}
+
+impl<'a> Worker<'a> {
+    pub(super) const fn new(station: &'a Station, about: About) -> Self {
+        Self { station, about }
+    }
+
+    /// Its number, from 0.
+    #[must_use]
+    pub fn index(&self) -> u16 {
+        self.station.index
+    }
+
+    /// What is known about the running tasklet.
+    #[must_use]
+    pub const fn about(&self) -> &About {
+        &self.about
+    }
+
+    /// Its way into the ring.
+    #[must_use]
+    pub fn recorder(&self) -> &'a Recorder {
+        self.station.scribe.recorder()
+    }
+
+    /// Adds a tasklet, to the worker's own queue: it runs here, or where a worker without work steals it.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] hands it back where the agenda was shut down.
+    pub fn add(&self, tasklet: Tasklet) -> Result<TaskId, Refused> {
+        self.station.inner.add_local(tasklet, &self.station.local, &self.station.scribe)
+    }
+
+    /// Where a collection is waiting for the workers, takes part in it here. For tasklets that run long: nothing
+    /// that a collection may move or free must be held across it.
+    pub fn safe_point(&self) {
+        if self.station.inner.rendezvous.is_asked() {
+            self.station.meet();
+        }
+    }
+
+    /// As [`AgendaHandle::collect`], where this worker stands still here.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn collect<R: Send + 'static>(
+        &self,
+        bound: Duration,
+        collect: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R, CollectError> {
+        let inner = &self.station.inner;
+        let until = crate::timer::due_after(inner.clock.now(), bound);
+        let (round, returning) = inner.begin_returning(collect)?;
+        self.station.meet_until(round, until);
+        returning.end(inner)
+    }
+
+    /// Whether the agenda is being shut down: a long tasklet may want to end early.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.station.inner.intake.door() != Door::Open
+    }
+
+    /// A handle on its agenda.
+    #[must_use]
+    pub fn agenda(&self) -> AgendaHandle {
+        AgendaHandle { inner: self.station.inner.clone() }
+    }
+}
+
+impl std::fmt::Debug for Worker<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker")
+            .field("index", &self.index())
+            .field("about", &self.about)
+            .finish_non_exhaustive()
+    }
+}

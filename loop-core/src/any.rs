@@ -1,0 +1,198 @@
+//! Either loop: what is written against these runs on an [`EventLoop`] and on a [`MiniEventLoop`].
+//!
+//! [`AnyEventLoop`] owns one of the two, [`EventLoopHandle`] borrows whichever it is. What only one of them can do
+//! answers [`OnlyOn`] on the other.
+
+mod handle;
+
+pub use handle::EventLoopHandle;
+
+use std::fmt;
+
+use loop_probes::clock::{Clock, SystemClock};
+use loop_probes::event::StopReason;
+
+use crate::error::LoopError;
+use crate::event_loop::EventLoop;
+use crate::handle::Handle;
+use crate::mini::MiniEventLoop;
+use crate::poller::Poller;
+use crate::poller::os::OsPoller;
+use crate::surroundings::Surroundings;
+use crate::task::Task;
+
+/// Which loop it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Face {
+    /// An [`EventLoop`], with a host.
+    EventLoop,
+    /// A [`MiniEventLoop`], without one.
+    Mini,
+}
+
+impl fmt::Display for Face {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::EventLoop => "event loop",
+            Self::Mini => "mini event loop",
+        })
+    }
+}
+
+/// The other loop can do that, this one cannot. Nothing was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what} needs an {needs}, and this is a {got}")]
+pub struct OnlyOn {
+    /// What was asked for.
+    pub what: &'static str,
+    /// The loop that it needs.
+    pub needs: Face,
+    /// The loop that it was asked of.
+    pub got: Face,
+}
+
+/// Either loop, owned.
+///
+/// # Examples
+///
+/// ```
+/// use loop_core::{AnyEventLoop, Builtin, EventLoop, MiniEventLoop};
+///
+/// fn count(event_loop: &mut AnyEventLoop<Builtin>) -> Result<u64, loop_core::LoopError> {
+///     event_loop.with(|on| on.post(Builtin::once("one", |_| ())));
+///     event_loop.run()?;
+///     Ok(event_loop.metrics().tasks_run)
+/// }
+///
+/// assert_eq!(count(&mut EventLoop::new()?.into())?, 1);
+/// assert_eq!(count(&mut MiniEventLoop::new()?.into())?, 1);
+/// # Ok::<(), loop_core::LoopError>(())
+/// ```
+#[derive(Debug)]
+pub enum AnyEventLoop<T: Task, C: Clock = SystemClock, P: Poller = OsPoller> {
+    /// With a host.
+    EventLoop(Box<EventLoop<T, C, P>>),
+    /// Without one.
+    Mini(Box<MiniEventLoop<T, C, P>>),
+}
+
+impl<T: Task, C: Clock, P: Poller> AnyEventLoop<T, C, P> {
+    /// Which it is.
+    #[must_use]
+    pub const fn face(&self) -> Face {
+        match self {
+            Self::EventLoop(_) => Face::EventLoop,
+            Self::Mini(_) => Face::Mini,
+        }
+    }
+
+    /// Gives access to the loop from outside, as a running task has it.
+    pub fn with<R>(&mut self, f: impl FnOnce(&mut EventLoopHandle<'_, T>) -> R) -> R {
+        match self {
+            Self::EventLoop(event_loop) => event_loop.with(|cx| f(&mut cx.event_loop())),
+            Self::Mini(mini) => mini.with(|cx| f(&mut cx.event_loop())),
+        }
+    }
+
+    /// Turns until `done` says so, as [`EventLoop::tick_until`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn tick_until(&mut self, done: impl FnMut() -> bool) -> Result<bool, LoopError> {
+        match self {
+            Self::EventLoop(event_loop) => event_loop.tick_until(done),
+            Self::Mini(mini) => mini.tick_until(done),
+        }
+    }
+
+    /// Runs until nothing referenced is pending or somebody asks to stop, as [`EventLoop::run`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn run(&mut self) -> Result<StopReason, LoopError> {
+        match self {
+            Self::EventLoop(event_loop) => event_loop.run(),
+            Self::Mini(mini) => mini.run(),
+        }
+    }
+
+    /// One turn.
+    ///
+    /// # Errors
+    ///
+    /// As [`EventLoop::turn`].
+    pub fn turn(&mut self) -> Result<(), LoopError> {
+        match self {
+            Self::EventLoop(event_loop) => event_loop.turn(),
+            Self::Mini(mini) => mini.turn(),
+        }
+    }
+
+    /// A handle for other threads.
+    #[must_use]
+    pub fn handle(&self) -> Handle<T> {
+        self.core().handle()
+    }
+
+    /// Its environment variables and streams.
+    #[must_use]
+    pub fn surroundings(&self) -> &Surroundings {
+        self.core().surroundings()
+    }
+
+    /// Counters since the loop began.
+    #[must_use]
+    pub const fn metrics(&self) -> crate::Metrics {
+        self.core().metrics()
+    }
+
+    /// The event loop.
+    ///
+    /// # Errors
+    ///
+    /// [`OnlyOn`] where it is a mini one.
+    pub fn as_event_loop(&mut self) -> Result<&mut EventLoop<T, C, P>, OnlyOn> {
+        match self {
+            Self::EventLoop(event_loop) => Ok(event_loop),
+            Self::Mini(_) => {
+                Err(OnlyOn { what: "the whole interface", needs: Face::EventLoop, got: Face::Mini })
+            }
+        }
+    }
+
+    /// The mini loop.
+    ///
+    /// # Errors
+    ///
+    /// [`OnlyOn`] where it is the other one.
+    pub fn as_mini(&mut self) -> Result<&mut MiniEventLoop<T, C, P>, OnlyOn> {
+        match self {
+            Self::Mini(mini) => Ok(mini),
+            Self::EventLoop(_) => {
+                Err(OnlyOn { what: "the mini interface", needs: Face::Mini, got: Face::EventLoop })
+            }
+        }
+    }
+
+    const fn core(&self) -> &EventLoop<T, C, P> {
+        match self {
+            Self::EventLoop(event_loop) => event_loop,
+            Self::Mini(mini) => mini.as_event_loop(),
+        }
+    }
+}
+
+impl<T: Task, C: Clock, P: Poller> From<EventLoop<T, C, P>> for AnyEventLoop<T, C, P> {
+    fn from(event_loop: EventLoop<T, C, P>) -> Self {
+        Self::EventLoop(Box::new(event_loop))
+    }
+}
+
+impl<T: Task, C: Clock, P: Poller> From<MiniEventLoop<T, C, P>> for AnyEventLoop<T, C, P> {
+    fn from(mini: MiniEventLoop<T, C, P>) -> Self {
+        Self::Mini(Box::new(mini))
+    }
+}

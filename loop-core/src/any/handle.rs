@@ -1,0 +1,311 @@
+//! The handle that algorithms are written against: borrows whichever loop there is, for as long as a call lasts.
+//!
+//! What both loops can do is passed on. What needs a host is checked here, so that an algorithm that asks a mini
+//! loop for it learns so by an error and not by nothing happening.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::time::Duration;
+
+use loop_probes::ids::{IoSource, TaskId, Timestamp};
+
+use super::{Face, OnlyOn};
+use crate::context::Context;
+use crate::error::LoopError;
+use crate::future::{FutureOptions, JoinHandle, LocalHandle};
+use crate::handle::Handle;
+use crate::poller::{Interest, Source};
+use crate::scheduler::TimerGone;
+use crate::surroundings::{Stream, Surroundings};
+use crate::task::{TagOf, Task};
+use crate::timer::Timer;
+use crate::work_pool::{Rejected, Worker};
+
+/// Whichever loop there is, borrowed: from [`AnyEventLoop::with`](super::AnyEventLoop::with) for who owns it, from
+/// [`Context::event_loop`] for a running task.
+///
+/// # Examples
+///
+/// One algorithm, written once:
+///
+/// ```
+/// use std::io::Write;
+/// use std::time::Duration;
+/// use loop_core::surroundings::{Captured, Stream, Surroundings};
+/// use loop_core::{AnyEventLoop, Any, Builtin, EventLoop, EventLoopHandle, Task};
+///
+/// fn count_down<T: Task + From<Any<T>>>(on: &mut EventLoopHandle<'_, T>, from: u32) {
+///     let _ = writeln!(on.stdout(), "{from}");
+///     if let Some(next) = from.checked_sub(1) {
+///         let task = Any::once("count down", move |cx| count_down(&mut cx.event_loop(), next));
+///         on.set_timeout(Duration::from_millis(1), task.into());
+///     }
+/// }
+///
+/// let printed = Captured::default();
+/// let builder = || {
+///     let stdout = Stream::new(printed.clone());
+///     EventLoop::<Builtin>::builder().surroundings(Surroundings { stdout, ..Surroundings::default() })
+/// };
+/// let both: [AnyEventLoop<Builtin>; 2] = [builder().build()?.into(), builder().build_mini()?.into()];
+/// for mut event_loop in both {
+///     event_loop.with(|on| count_down(on, 1));
+///     event_loop.run()?;
+/// }
+/// assert_eq!(printed.text(), "1\n0\n1\n0\n");
+/// # Ok::<(), loop_core::LoopError>(())
+/// ```
+pub struct EventLoopHandle<'a, T: Task> {
+    cx: Context<'a, T>,
+}
+
+impl<T: Task> Context<'_, T> {
+    /// This loop, as an algorithm that runs on either loop wants it.
+    pub fn event_loop(&mut self) -> EventLoopHandle<'_, T> {
+        let Self { core, clock, poller } = self;
+        EventLoopHandle { cx: Context { core, clock: *clock, poller: &mut **poller } }
+    }
+
+    /// Which loop this is.
+    #[must_use]
+    pub fn face(&self) -> Face {
+        self.core.face
+    }
+
+    /// Environment variables and streams of this loop.
+    #[must_use]
+    pub fn surroundings(&self) -> &Surroundings {
+        self.core.surroundings()
+    }
+}
+
+impl<'a, T: Task> EventLoopHandle<'a, T> {
+    /// Which loop it is.
+    #[must_use]
+    pub fn face(&self) -> Face {
+        self.cx.face()
+    }
+
+    /// Queues a task behind all that wait.
+    pub fn post(&mut self, task: T) -> TaskId {
+        self.cx.post(task)
+    }
+
+    /// Runs `task` in the batch before the next poll, as [`Context::immediate`].
+    pub fn immediate(&mut self, task: T) -> TaskId {
+        self.cx.immediate(task)
+    }
+
+    /// Posts `callback` to the deferred queue, as [`Context::defer`].
+    pub fn defer(&mut self, key: u64, callback: impl FnMut(&mut Context<'_, T>) -> bool + 'static) -> bool {
+        self.cx.defer(key, callback)
+    }
+
+    /// Runs `task` once, not before `delay` has passed.
+    pub fn set_timeout(&mut self, delay: Duration, task: T) -> Timer {
+        self.cx.set_timeout(delay, task)
+    }
+
+    /// Runs `task` again and again, as [`Context::set_interval`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn set_interval(&mut self, period: Duration, task: T) -> Result<Timer, LoopError> {
+        self.cx.set_interval(period, task)
+    }
+
+    /// Clears a timer; false where it fired, was cleared, or never was.
+    pub fn clear_timer(&mut self, timer: Timer) -> bool {
+        self.cx.clear_timer(timer)
+    }
+
+    /// Restarts a timer, as [`Context::refresh_timer`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn refresh_timer(&mut self, timer: Timer) -> Result<(), TimerGone> {
+        self.cx.refresh_timer(timer)
+    }
+
+    /// Says whether a timer keeps the loop alive.
+    ///
+    /// # Errors
+    ///
+    /// [`TimerGone`] where it is not armed.
+    pub fn set_timer_referenced(&mut self, timer: Timer, referenced: bool) -> Result<(), TimerGone> {
+        self.cx.set_timer_referenced(timer, referenced)
+    }
+
+    /// Runs `run` on the work pool and what it returns on the loop, as [`Context::work`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn work(
+        &mut self,
+        tag: TagOf,
+        run: impl FnOnce(&Worker<'_>) -> T::Remote + Send + 'static,
+        rejected: impl FnOnce(Rejected) -> T + 'static,
+    ) -> Result<TaskId, LoopError> {
+        self.cx.work(tag, run, rejected)
+    }
+
+    /// Spawns a future on the loop, as [`Context::spawn`].
+    pub fn spawn<F, R>(
+        &mut self,
+        options: impl Into<FutureOptions<T>>,
+        make: impl FnOnce(LocalHandle<T>) -> F,
+    ) -> JoinHandle<R>
+    where
+        F: Future<Output = R> + 'static,
+        R: 'static,
+    {
+        self.cx.spawn(options, make)
+    }
+
+    /// The handle for futures and whatever else lives on the loop's thread.
+    pub fn local(&mut self) -> LocalHandle<T> {
+        self.cx.local()
+    }
+
+    /// Runs `task` whenever `source` is ready, as [`Context::register`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn register(&mut self, source: Source, interest: Interest, task: T) -> Result<IoSource, LoopError> {
+        self.cx.register(source, interest, task)
+    }
+
+    /// Changes what a source is asked about.
+    ///
+    /// # Errors
+    ///
+    /// [`LoopError::SourceGone`] where it is not registered.
+    pub fn modify(&mut self, source: IoSource, interest: Interest) -> Result<(), LoopError> {
+        self.cx.modify(source, interest)
+    }
+
+    /// Removes a source and gives it back.
+    ///
+    /// # Errors
+    ///
+    /// [`LoopError::SourceGone`] where it is not registered.
+    pub fn remove(&mut self, source: IoSource) -> Result<Source, LoopError> {
+        self.cx.remove(source)
+    }
+
+    /// Runs `task` for each arrival of signal `signo`, as [`Context::on_signal`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn on_signal(&mut self, signo: i32, task: T) -> Result<(), LoopError> {
+        self.cx.on_signal(signo, task)
+    }
+
+    /// Keeps the loop alive until as many [`release`](Self::release)s of the same label.
+    pub fn hold(&mut self, label: &'static str) {
+        self.cx.hold(label);
+    }
+
+    /// Takes back one [`hold`](Self::hold).
+    pub fn release(&mut self, label: &'static str) {
+        self.cx.release(label);
+    }
+
+    /// Asks the loop to end its run after this turn.
+    pub fn stop(&mut self) {
+        self.cx.stop();
+    }
+
+    /// The running task failed, as [`Context::fail`].
+    pub fn fail(&mut self, message: impl fmt::Display) {
+        self.cx.fail(message);
+    }
+
+    /// The monotonic time, read from the loop's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.cx.now()
+    }
+
+    /// A handle for other threads.
+    #[must_use]
+    pub fn remote(&self) -> Handle<T> {
+        self.cx.handle()
+    }
+
+    /// An environment variable, where it is set.
+    #[must_use]
+    pub fn env(&self, name: impl AsRef<OsStr>) -> Option<&OsStr> {
+        self.cx.surroundings().env(name)
+    }
+
+    /// Where results go.
+    #[must_use]
+    pub fn stdout(&self) -> Stream {
+        self.cx.surroundings().stdout.clone()
+    }
+
+    /// Where complaints go.
+    #[must_use]
+    pub fn stderr(&self) -> Stream {
+        self.cx.surroundings().stderr.clone()
+    }
+
+    /// Queues a microtask: it runs at the checkpoint after the current task.
+    ///
+    /// # Errors
+    ///
+    /// [`OnlyOn`] on a mini loop: microtasks belong to a host.
+    pub fn microtask(&mut self, task: T) -> Result<(), OnlyOn> {
+        self.with_host("a microtask")?.microtask(task);
+        Ok(())
+    }
+
+    /// Asks for a collection at the next check of the GC controller.
+    ///
+    /// # Errors
+    ///
+    /// [`OnlyOn`] on a mini loop: it watches no heap.
+    pub fn request_gc(&mut self) -> Result<(), OnlyOn> {
+        self.with_host("a collection")?.request_gc();
+        Ok(())
+    }
+
+    /// Tells the GC controller that memory is short.
+    ///
+    /// # Errors
+    ///
+    /// [`OnlyOn`] on a mini loop: it watches no heap.
+    pub fn memory_pressure(&mut self) -> Result<(), OnlyOn> {
+        self.with_host("a notice of memory pressure")?.memory_pressure();
+        Ok(())
+    }
+
+    /// The running task reloads the program, as [`Context::reload`].
+    ///
+    /// # Errors
+    ///
+    /// [`OnlyOn`] on a mini loop: there is no program to reload.
+    pub fn reload(&mut self) -> Result<(), OnlyOn> {
+        self.with_host("a reload")?.reload();
+        Ok(())
+    }
+
+    fn with_host(&mut self, what: &'static str) -> Result<&mut Context<'a, T>, OnlyOn> {
+        match self.face() {
+            Face::EventLoop => Ok(&mut self.cx),
+            got @ Face::Mini => Err(OnlyOn { what, needs: Face::EventLoop, got }),
+        }
+    }
+}
+
+impl<T: Task> fmt::Debug for EventLoopHandle<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventLoopHandle").field("face", &self.face()).finish_non_exhaustive()
+    }
+}

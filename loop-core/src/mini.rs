@@ -1,0 +1,182 @@
+//! The mini event loop: the same core without a script host, for tools that have tasks, timers, sources and a pool,
+//! and nothing that microtasks or a heap would belong to. Bun runs its installer and its shell on one.
+//!
+//! It polls only when no task is queued. Everything else is the [`EventLoop`]'s: there is one core.
+
+use std::fmt;
+use std::time::Duration;
+
+use loop_probes::clock::{Clock, SystemClock};
+use loop_probes::event::StopReason;
+use loop_probes::ids::{TaskId, Timestamp};
+
+use crate::any::{Face, OnlyOn};
+use crate::context::Context;
+use crate::error::LoopError;
+use crate::event_loop::{Builder, EventLoop};
+use crate::handle::Handle;
+use crate::policy::PollRule;
+use crate::poller::Poller;
+use crate::poller::os::OsPoller;
+use crate::surroundings::Surroundings;
+use crate::task::Task;
+
+/// A loop without a script host. See the [module](self).
+///
+/// # Examples
+///
+/// ```
+/// use std::cell::Cell;
+/// use std::rc::Rc;
+/// use std::time::Duration;
+/// use loop_core::{Builtin, MiniEventLoop};
+///
+/// let mut tool = MiniEventLoop::<Builtin>::new()?;
+/// let fetched = Rc::new(Cell::new(false));
+/// let done = Rc::clone(&fetched);
+/// tool.with(|cx| cx.set_timeout(Duration::from_millis(1), Builtin::once("fetch", move |_| done.set(true))));
+/// assert!(tool.tick_until(|| fetched.get())?);
+/// # Ok::<(), loop_core::LoopError>(())
+/// ```
+pub struct MiniEventLoop<T: Task, C: Clock = SystemClock, P: Poller = OsPoller> {
+    event_loop: EventLoop<T, C, P>,
+}
+
+impl<T: Task> MiniEventLoop<T> {
+    /// A mini loop of this thread, in the surroundings of the process, which records nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`LoopError::OpenPoller`] where the system gives no poller.
+    pub fn new() -> Result<Self, LoopError> {
+        EventLoop::builder().build_mini()
+    }
+}
+
+impl<T: Task> Builder<T> {
+    /// A mini loop on the machine's own clock, poller, signals and threads. Its policy is
+    /// [`Policy::mini`](crate::Policy::mini) unless said otherwise, and polls only when no task is queued
+    /// whatever was said.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build), and [`LoopError::OnlyOn`] where a host was given.
+    pub fn build_mini(self) -> Result<MiniEventLoop<T>, LoopError> {
+        Ok(MiniEventLoop { event_loop: self.mini()?.build()? })
+    }
+
+    /// A mini loop on another clock and poller, as [`build_on`](Self::build_on).
+    ///
+    /// # Errors
+    ///
+    /// [`LoopError::OnlyOn`] where a host was given.
+    pub fn build_mini_on<C, P>(self, clock: C, poller: P) -> Result<MiniEventLoop<T, C, P>, LoopError>
+    where
+        C: Clock + Clone + Send + Sync + 'static,
+        P: Poller,
+    {
+        Ok(MiniEventLoop { event_loop: self.mini()?.build_on(clock, poller) })
+    }
+
+    fn mini(mut self) -> Result<Self, LoopError> {
+        if self.has_host() {
+            let what = "a script host";
+            return Err(OnlyOn { what, needs: Face::EventLoop, got: Face::Mini }.into());
+        }
+        self.face = Face::Mini;
+        self.policy.get_or_insert_with(crate::Policy::mini).poll = PollRule::WhenNoTask;
+        Ok(self)
+    }
+}
+
+impl<T: Task, C: Clock, P: Poller> MiniEventLoop<T, C, P> {
+    /// Turns until `done` says so; false where it stopped before that: nothing referenced was pending any more, or
+    /// somebody asked it to stop. Asks before each turn, and waits in between.
+    ///
+    /// # Errors
+    ///
+    /// As [`EventLoop::run`].
+    pub fn tick_until(&mut self, done: impl FnMut() -> bool) -> Result<bool, LoopError> {
+        self.event_loop.tick_until(done)
+    }
+
+    /// Runs until nothing referenced is pending or somebody asks to stop, as [`EventLoop::run`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn run(&mut self) -> Result<StopReason, LoopError> {
+        self.event_loop.run()
+    }
+
+    /// Runs at most until `until`, as [`EventLoop::run_until`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn run_until(&mut self, until: Timestamp) -> Result<StopReason, LoopError> {
+        self.event_loop.run_until(until)
+    }
+
+    /// Runs at most for `limit`, as [`EventLoop::run_for`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn run_for(&mut self, limit: Duration) -> Result<StopReason, LoopError> {
+        self.event_loop.run_for(limit)
+    }
+
+    /// One turn, which polls only where it leaves no task in the queue.
+    ///
+    /// # Errors
+    ///
+    /// As [`EventLoop::turn`].
+    pub fn turn(&mut self) -> Result<(), LoopError> {
+        self.event_loop.turn()
+    }
+
+    /// Gives access to the loop from outside, to set it up.
+    pub fn with<R>(&mut self, f: impl FnOnce(&mut Context<'_, T>) -> R) -> R {
+        self.event_loop.with(f)
+    }
+
+    /// Queues a task.
+    pub fn post(&mut self, task: T) -> TaskId {
+        self.event_loop.post(task)
+    }
+
+    /// Asks the run to end after the current turn.
+    pub fn stop(&mut self) {
+        self.event_loop.stop();
+    }
+
+    /// A handle for other threads.
+    #[must_use]
+    pub fn handle(&self) -> Handle<T> {
+        self.event_loop.handle()
+    }
+
+    /// Its environment variables and streams.
+    #[must_use]
+    pub fn surroundings(&self) -> &Surroundings {
+        self.event_loop.surroundings()
+    }
+
+    /// The loop that it is, to look at: what is pending, counters, clock, recorder.
+    #[must_use]
+    pub const fn as_event_loop(&self) -> &EventLoop<T, C, P> {
+        &self.event_loop
+    }
+
+    /// Ends the loop, as [`EventLoop::close`].
+    pub fn close(&mut self) -> Vec<T::Remote> {
+        self.event_loop.close()
+    }
+}
+
+impl<T: Task, C: Clock, P: Poller> fmt::Debug for MiniEventLoop<T, C, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("MiniEventLoop").field(&self.event_loop).finish()
+    }
+}

@@ -1,0 +1,234 @@
+//! The run loop: drives somebody else's event loop from ours, and lets ours be driven by others.
+//!
+//! A program that needs a library with a loop of its own (a user interface, a message bus) has two loops and one
+//! thread. [`RunLoop::pump`] gives the foreign one a turn; [`RunLoop::run`] does so from a timer of ours, every
+//! ten milliseconds, as objc-js' `RunLoop` does for AppKit; [`RunLoop::run_ready`] does so when the foreign loop's
+//! descriptor is ready or its own deadline has come, and costs nothing in between.
+//!
+//! ```text
+//!   our EventLoop ──timer, or readiness + deadline──▶ RunLoop ──iterate──▶ ForeignLoop: GlibLoop, EventLoop, yours
+//!   GlibLoop::embed ──our readiness + deadline──▶ EventLoop::turn_within(0)
+//! ```
+//!
+//! The pump from a timer never waits, and a timer that drives a pump keeps nothing alive.
+
+mod foreign;
+mod glib;
+mod own;
+mod pump;
+
+use std::cell::{Cell, RefCell, RefMut};
+use std::fmt;
+use std::rc::Rc;
+use std::thread;
+use std::time::Duration;
+
+pub use foreign::{ForeignLoop, PumpError};
+pub use glib::{Embedded, GlibHandle, GlibLoop, GlibSource};
+pub use pump::StopHandle;
+
+use crate::context::Context;
+use crate::task::{Any, Task};
+use pump::{Driver, Running};
+
+/// A foreign loop that ours pumps. Clones pump the same one.
+///
+/// It stays on its thread: the type system refuses to send it elsewhere, and a foreign loop that belongs to
+/// another thread is refused with an error.
+///
+/// ```compile_fail,E0277
+/// # use std::time::Duration;
+/// # use loop_core::run_loop::{GlibLoop, RunLoop};
+/// let glib = RunLoop::new(GlibLoop::new());
+/// std::thread::spawn(move || glib.pump(Duration::ZERO));
+/// ```
+///
+/// # Examples
+///
+/// A second loop of ours is a foreign loop too:
+///
+/// ```
+/// use std::time::Duration;
+/// use loop_core::run_loop::RunLoop;
+/// use loop_core::{Builtin, EventLoop};
+///
+/// let mut inner = EventLoop::<Builtin>::new()?;
+/// inner.post(Builtin::once("inner", |_| ()));
+/// let inner = RunLoop::new(inner);
+///
+/// let mut host = EventLoop::<Builtin>::new()?;
+/// host.with(|cx| {
+///     cx.set_timeout(Duration::from_millis(20), Builtin::once("end", |_| ()));
+///     inner.run(cx, RunLoop::<EventLoop<Builtin>>::INTERVAL)
+/// })?;
+/// host.run()?;
+/// assert_eq!(inner.with(|inner| inner.metrics().tasks_run)?, 1);
+/// # Ok::<(), loop_core::run_loop::PumpError>(())
+/// ```
+pub struct RunLoop<F: ForeignLoop> {
+    shared: Rc<Shared<F>>,
+}
+
+struct Shared<F> {
+    /// Borrowed for as long as it is being pumped.
+    foreign: RefCell<F>,
+    name: String,
+    started: Cell<bool>,
+    running: Rc<Running>,
+}
+
+impl<F: ForeignLoop> RunLoop<F> {
+    /// How often [`run`](Self::run) pumps in the design that it comes from.
+    pub const INTERVAL: Duration = Duration::from_millis(10);
+
+    /// Pumps `foreign`, which is started by the first pump.
+    #[must_use]
+    pub fn new(foreign: F) -> Self {
+        let name = foreign.name().to_owned();
+        let running = Rc::new(Running::default());
+        Self {
+            shared: Rc::new(Shared {
+                foreign: RefCell::new(foreign),
+                name,
+                started: Cell::new(false),
+                running,
+            }),
+        }
+    }
+
+    /// Gives the foreign loop one turn, which waits at most for `timeout`; zero returns at once. True where it
+    /// handled a source.
+    ///
+    /// From a task of ours, [`pump_from`](Self::pump_from) is the better one: it delays none of our timers.
+    ///
+    /// # Errors
+    ///
+    /// [`PumpError::Missing`] and [`PumpError::WrongThread`] where the loop cannot be had,
+    /// [`PumpError::Reentered`] from within one of its own callbacks, and whatever it fails with.
+    pub fn pump(&self, timeout: Duration) -> Result<bool, PumpError> {
+        let handled = self.turn(timeout);
+        self.tell_readiness();
+        handled
+    }
+
+    /// The same from a task of ours: it waits no longer than until our loop has something to do, and is recorded.
+    ///
+    /// # Errors
+    ///
+    /// As [`pump`](Self::pump).
+    pub fn pump_from<T: Task>(&self, cx: &mut Context<'_, T>, timeout: Duration) -> Result<bool, PumpError> {
+        let timeout = cx.next_wait().map_or(timeout, |wait| wait.min(timeout));
+        let handled = self.recorded(cx, timeout, false);
+        self.tell_readiness();
+        handled
+    }
+
+    /// Pumps every `interval` from a timer of `cx`'s loop that keeps nothing alive, until the handle stops it. A
+    /// pump does not wait. Another run, of either kind, takes the place of this one.
+    ///
+    /// Where a pump fails, the run is over: its task fails with the error, which [`take_error`](Self::take_error)
+    /// gives out.
+    ///
+    /// # Errors
+    ///
+    /// As [`pump`](Self::pump), for a loop that cannot be started; [`PumpError::Loop`] where the task that `T`
+    /// makes of a repeating [`Any`] runs only once.
+    pub fn run<T: Task + From<Any<T>>>(
+        &self,
+        cx: &mut Context<'_, T>,
+        interval: Duration,
+    ) -> Result<StopHandle, PumpError> {
+        drop(self.started()?);
+        self.drive(cx, Driver::Interval(interval))
+    }
+
+    /// Pumps when the foreign loop is ready: its descriptor is a source of `cx`'s loop, its next deadline a timer.
+    /// Neither keeps anything alive. Otherwise as [`run`](Self::run).
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run), and [`PumpError::NoReadiness`] where it has no descriptor.
+    pub fn run_ready<T: Task + From<Any<T>>>(
+        &self,
+        cx: &mut Context<'_, T>,
+    ) -> Result<StopHandle, PumpError> {
+        let readiness = self.started()?.readiness();
+        let readiness = readiness.ok_or_else(|| PumpError::NoReadiness { name: self.shared.name.clone() })?;
+        self.drive(cx, Driver::Readiness(readiness))
+    }
+
+    /// Ends the run, whichever it is; false where none is on. As often as one likes.
+    pub fn stop<T: Task>(&self, cx: &mut Context<'_, T>) -> bool {
+        self.shared.running.stop(cx)
+    }
+
+    /// Whether a run is on.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.shared.running.is_on()
+    }
+
+    /// The error that ended the latest run, once.
+    #[must_use]
+    pub fn take_error(&self) -> Option<PumpError> {
+        self.shared.running.take_error()
+    }
+
+    /// Gives access to the foreign loop between two pumps.
+    ///
+    /// # Errors
+    ///
+    /// [`PumpError::Reentered`] from within one of its own callbacks.
+    pub fn with<R>(&self, f: impl FnOnce(&mut F) -> R) -> Result<R, PumpError> {
+        let returned = f(&mut *self.enter()?);
+        self.tell_readiness();
+        Ok(returned)
+    }
+
+    fn turn(&self, timeout: Duration) -> Result<bool, PumpError> {
+        self.started()?.iterate(timeout)
+    }
+
+    /// The foreign loop changed behind the back of a run that waits for its readiness.
+    fn tell_readiness(&self) {
+        if self.shared.running.is_by_readiness()
+            && let Ok(mut foreign) = self.enter()
+        {
+            foreign.wake();
+        }
+    }
+
+    fn enter(&self) -> Result<RefMut<'_, F>, PumpError> {
+        let entered = self.shared.foreign.try_borrow_mut();
+        entered.map_err(|_| PumpError::Reentered { name: self.shared.name.clone() })
+    }
+
+    /// The foreign loop, on its own thread and started.
+    fn started(&self) -> Result<RefMut<'_, F>, PumpError> {
+        let mut foreign = self.enter()?;
+        if foreign.thread().is_some_and(|thread| thread != thread::current().id()) {
+            return Err(PumpError::WrongThread { name: self.shared.name.clone() });
+        }
+        if !self.shared.started.get() {
+            foreign.start()?;
+            self.shared.started.set(true);
+        }
+        Ok(foreign)
+    }
+}
+
+impl<F: ForeignLoop> Clone for RunLoop<F> {
+    fn clone(&self) -> Self {
+        Self { shared: Rc::clone(&self.shared) }
+    }
+}
+
+impl<F: ForeignLoop> fmt::Debug for RunLoop<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunLoop")
+            .field("foreign", &self.shared.name)
+            .field("started", &self.shared.started.get())
+            .field("running", &self.is_running())
+            .finish()
+    }
+}

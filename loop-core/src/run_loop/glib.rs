@@ -1,0 +1,316 @@
+//! GLib's main context as a foreign loop: what GTK, GStreamer and D-Bus libraries run on.
+//!
+//! The library is opened when the loop is first used. A pump is one iteration in GLib's own steps (prepare, query,
+//! poll, check, dispatch), with a timeout in nanoseconds; for readiness, the descriptors that GLib would poll are
+//! gathered in a poller of ours, which has a descriptor itself.
+
+mod embed;
+mod ready;
+mod sys;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;
+
+pub use embed::Embedded;
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::ffi::c_void;
+use std::fmt;
+use std::io;
+use std::panic::resume_unwind;
+use std::rc::Rc;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use super::{ForeignLoop, PumpError};
+use crate::error::LoopError;
+use crate::poller::Source;
+use ready::ReadySet;
+use sys::{Kind, Lib, MainContext, Owned, RawSource};
+
+/// What it is called in errors.
+const NAME: &str = "GLib's main context";
+/// Where the library is, on the systems that have it.
+const LIBRARIES: [&str; 3] = ["libglib-2.0.so.0", "libglib-2.0.0.dylib", "libglib-2.0.so"];
+
+/// GLib's main context. Clones are the same one; it stays on its thread, which owns the context from its first use
+/// until the last clone is gone.
+///
+/// Sources that others attach on the same thread are noticed at the next pump; in a context of ours (GLib 2.72 and
+/// later) and after [`wake`](GlibHandle::wake) at once.
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use loop_core::run_loop::{GlibLoop, RunLoop};
+/// use loop_core::{Builtin, EventLoop};
+///
+/// let glib = GlibLoop::new();
+/// glib.timeout(Duration::from_secs(1), || true)?; // GLib's own timer
+///
+/// let mut event_loop = EventLoop::<Builtin>::new()?;
+/// event_loop.with(|cx| RunLoop::new(glib).run_ready(cx))?;
+/// event_loop.run()?;
+/// # Ok::<(), loop_core::run_loop::PumpError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct GlibLoop {
+    inner: Rc<Inner>,
+}
+
+struct Inner {
+    find: Find,
+    /// Set by the first use.
+    started: OnceCell<Started>,
+    /// Used again by each pump; taken out while GLib calls back.
+    wanted: Cell<Vec<sys::PollFd>>,
+}
+
+/// Where the context comes from.
+#[derive(Debug)]
+struct Find {
+    names: Vec<String>,
+    of_process: bool,
+}
+
+#[derive(Debug)]
+struct Started {
+    owned: Owned,
+    ready: RefCell<ReadySet>,
+}
+
+impl GlibLoop {
+    /// A main context of its own.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::find(&LIBRARIES, false)
+    }
+
+    /// The main context of the process, `g_main_context_default`, which libraries use that are given no other.
+    #[must_use]
+    pub fn of_process() -> Self {
+        Self::find(&LIBRARIES, true)
+    }
+
+    /// A main context of its own, of the first of `names` that is there: for a GLib that is not where others are.
+    ///
+    /// # Safety
+    ///
+    /// What is found under these names is GLib 2.36 or later.
+    #[expect(unsafe_code, reason = "opening a library runs its code")]
+    #[must_use]
+    pub unsafe fn from_library(names: &[&str]) -> Self {
+        Self::find(names, false)
+    }
+
+    fn find(names: &[&str], of_process: bool) -> Self {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        let find = Find { names, of_process };
+        Self { inner: Rc::new(Inner { find, started: OnceCell::new(), wanted: Cell::default() }) }
+    }
+
+    /// Calls `callback` every `interval`, in milliseconds as GLib counts, until it returns false.
+    ///
+    /// # Errors
+    ///
+    /// [`PumpError`] where the context cannot be had.
+    pub fn timeout(
+        &self,
+        interval: Duration,
+        callback: impl FnMut() -> bool + 'static,
+    ) -> Result<GlibSource, PumpError> {
+        let ms = interval.as_nanos().div_ceil(1_000_000);
+        self.attach(Kind::Timeout(u32::try_from(ms).unwrap_or(u32::MAX)), callback)
+    }
+
+    /// Calls `callback` in each iteration, until it returns false.
+    ///
+    /// # Errors
+    ///
+    /// [`PumpError`] where the context cannot be had.
+    pub fn idle(&self, callback: impl FnMut() -> bool + 'static) -> Result<GlibSource, PumpError> {
+        self.attach(Kind::Idle, callback)
+    }
+
+    /// A handle for other threads.
+    ///
+    /// # Errors
+    ///
+    /// [`PumpError`] where the context cannot be had.
+    pub fn handle(&self) -> Result<GlibHandle, PumpError> {
+        Ok(GlibHandle { context: self.started()?.owned.context().clone() })
+    }
+
+    fn attach(&self, kind: Kind, callback: impl FnMut() -> bool + 'static) -> Result<GlibSource, PumpError> {
+        let owned = &self.started()?.owned;
+        let source = owned.attach(kind, Box::new(callback));
+        // Who waits for our descriptor learns of it, whichever GLib this is.
+        owned.context().wake();
+        Ok(GlibSource { source })
+    }
+
+    fn started(&self) -> Result<&Started, PumpError> {
+        if let Some(started) = self.inner.started.get() {
+            return Ok(started);
+        }
+        let started = Started::new(&self.inner.find)?;
+        Ok(self.inner.started.get_or_init(|| started))
+    }
+}
+
+impl Started {
+    fn new(find: &Find) -> Result<Self, PumpError> {
+        let names: Vec<&str> = find.names.iter().map(String::as_str).collect();
+        let missing = |looked_for| PumpError::Missing {
+            what: "GLib",
+            looked_for,
+            hint: "install it (Debian: libglib2.0-0, Fedora: glib2, Homebrew: glib)",
+        };
+        #[expect(unsafe_code, reason = "opening a library runs its code")]
+        // SAFETY: the names are GLib's own, or `from_library`'s caller vouches for them.
+        let lib = unsafe { Lib::open(&names) }.map_err(missing)?;
+        let context = if find.of_process { MainContext::of_process(lib) } else { MainContext::new(lib) };
+        let context = context.ok_or_else(|| refused("make a context")(io::ErrorKind::OutOfMemory.into()))?;
+        let owned =
+            Owned::acquire(context).ok_or_else(|| PumpError::WrongThread { name: NAME.to_owned() })?;
+        let ready = ReadySet::new().map_err(refused("open a poller"))?;
+        Ok(Self { owned, ready: RefCell::new(ready) })
+    }
+}
+
+fn refused(action: &'static str) -> impl FnOnce(io::Error) -> PumpError {
+    move |source| PumpError::System { name: NAME.to_owned(), action, source }
+}
+
+/// What GLib asks for, in its own unit.
+fn at_most(timeout_ms: i32) -> Option<Duration> {
+    u64::try_from(timeout_ms).ok().map(Duration::from_millis)
+}
+
+impl ForeignLoop for GlibLoop {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn start(&mut self) -> Result<(), PumpError> {
+        self.started().map(drop)
+    }
+
+    fn iterate(&mut self, timeout: Duration) -> Result<bool, PumpError> {
+        let owned = &self.started()?.owned;
+        let mut wanted = self.inner.wanted.take();
+        let (ready, priority) = owned.prepare();
+        let limit = at_most(owned.query(priority, &mut wanted));
+        let limit = if ready { Duration::ZERO } else { limit.map_or(timeout, |limit| limit.min(timeout)) };
+        let waited = wait(&mut wanted, limit);
+        let ready = owned.check(priority, &mut wanted);
+        self.inner.wanted.set(wanted);
+        waited.map_err(refused("wait"))?;
+        if ready {
+            owned.dispatch().unwrap_or_else(|panic| resume_unwind(panic));
+        }
+        Ok(ready)
+    }
+
+    fn next_wait(&mut self) -> Result<Option<Duration>, PumpError> {
+        let started = self.started()?;
+        let mut wanted = self.inner.wanted.take();
+        let (ready, priority) = started.owned.prepare();
+        let wait = at_most(started.owned.query(priority, &mut wanted));
+        // What is ready is dispatched first, and then this is asked again.
+        let watched = if ready { Ok(true) } else { started.ready.borrow_mut().watch(&wanted) };
+        self.inner.wanted.set(wanted);
+        let all_watched = watched.map_err(LoopError::from)?;
+        Ok(if ready || !all_watched { Some(Duration::ZERO) } else { wait })
+    }
+
+    fn wake(&mut self) {
+        if let Some(started) = self.inner.started.get() {
+            started.owned.context().wake();
+        }
+    }
+
+    fn readiness(&self) -> Option<Source> {
+        self.started().ok().and_then(|started| started.ready.borrow().source())
+    }
+}
+
+/// Polls `wanted` at most for `limit`. A signal ends it early.
+fn wait(wanted: &mut [sys::PollFd], limit: Duration) -> io::Result<()> {
+    let limit = Timespec::try_from(limit).ok();
+    let descriptors: Vec<_> = wanted.iter().filter_map(sys::PollFd::descriptor).collect();
+    let polled = wanted.iter_mut().filter(|fd| fd.fd >= 0);
+    let events = polled.map(|fd| PollFlags::from_bits_retain(fd.events.cast_signed()));
+    let mut fds: Vec<_> =
+        descriptors.iter().zip(events).map(|(fd, events)| PollFd::new(fd, events)).collect();
+    match poll(&mut fds, limit.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let polled = wanted.iter_mut().filter(|fd| fd.fd >= 0);
+    polled.zip(&fds).for_each(|(fd, found)| fd.revents = found.revents().bits().cast_unsigned());
+    Ok(())
+}
+
+impl Default for GlibLoop {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GlibLoop")
+            .field("find", &self.find)
+            .field("started", &self.started)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A source in GLib's main context. Dropping it leaves the source there.
+#[derive(Debug)]
+pub struct GlibSource {
+    source: RawSource,
+}
+
+impl GlibSource {
+    /// Takes it out of the context: it is not called again.
+    pub fn remove(self) {
+        self.source.destroy();
+    }
+
+    /// Whether it is over: removed, or ended by its own callback.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.source.is_destroyed()
+    }
+}
+
+/// Reaches GLib's main context from any thread.
+#[derive(Clone, Debug)]
+pub struct GlibHandle {
+    context: MainContext,
+}
+
+impl GlibHandle {
+    /// Runs `callback` once, on the thread that pumps the context, as `g_main_context_invoke` does from another one.
+    pub fn invoke(&self, callback: impl FnOnce() + Send + 'static) {
+        self.context.invoke(callback);
+        // GLib wakes nobody for what the owner of the process's context sends to himself.
+        self.context.wake();
+    }
+
+    /// Ends the context's wait; somebody who waits for it from outside looks at it anew.
+    pub fn wake(&self) {
+        self.context.wake();
+    }
+
+    /// The `GMainContext`, for bindings to GLib that want one. It lives as long as this handle.
+    #[must_use]
+    pub fn as_ptr(&self) -> *mut c_void {
+        self.context.as_ptr()
+    }
+}

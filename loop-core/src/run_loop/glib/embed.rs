@@ -1,0 +1,127 @@
+//! The other way round: our loop as a source in GLib's main context.
+//!
+//! The source watches our poller's descriptor, and its ready time is our next deadline; dispatching it is one turn
+//! that does not wait. So a program whose main loop is GTK's runs ours beside it.
+
+use std::cell::{OnceCell, RefCell};
+use std::fmt;
+use std::os::fd::AsRawFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+use loop_probes::clock::{Clock, SystemClock, monotonic_now};
+
+use super::sys::{Kind, RawSource};
+use super::{GlibLoop, NAME};
+use crate::error::LoopError;
+use crate::event_loop::EventLoop;
+use crate::poller::os::OsPoller;
+use crate::poller::{Poller, Source};
+use crate::run_loop::PumpError;
+use crate::task::Task;
+
+/// A loop of ours that GLib's main context drives, until this is dropped.
+pub struct Embedded<T: Task, C: Clock = SystemClock, P: Poller = OsPoller> {
+    inner: Rc<Inner<T, C, P>>,
+}
+
+struct Inner<T: Task, C: Clock, P: Poller> {
+    event_loop: RefCell<EventLoop<T, C, P>>,
+    /// Open for as long as GLib watches it.
+    _readiness: Source,
+    source: OnceCell<RawSource>,
+    failed: RefCell<Option<LoopError>>,
+}
+
+impl GlibLoop {
+    /// Lets GLib's main context drive `event_loop`: whoever iterates the context turns the loop when it is ready or
+    /// its next deadline has come.
+    ///
+    /// # Errors
+    ///
+    /// [`PumpError`] where the context cannot be had, [`PumpError::NoReadiness`] where the loop's poller has no
+    /// descriptor.
+    pub fn embed<T: Task, C: Clock + 'static, P: Poller + 'static>(
+        &self,
+        event_loop: EventLoop<T, C, P>,
+    ) -> Result<Embedded<T, C, P>, PumpError> {
+        let readiness = event_loop.readiness();
+        let readiness =
+            readiness.ok_or_else(|| PumpError::NoReadiness { name: "the event loop".to_owned() })?;
+        let fd = readiness.as_fd().as_raw_fd();
+        let inner = Rc::new(Inner {
+            event_loop: RefCell::new(event_loop),
+            _readiness: readiness,
+            source: OnceCell::new(),
+            failed: RefCell::new(None),
+        });
+        let weak = Rc::downgrade(&inner);
+        let source = self
+            .started()?
+            .owned
+            .attach(Kind::Readable(fd), Box::new(move || weak.upgrade().is_some_and(|inner| inner.turn())));
+        let _ = inner.source.set(source);
+        inner.arm();
+        self.started()?.owned.context().wake();
+        Ok(Embedded { inner })
+    }
+}
+
+impl<T: Task, C: Clock, P: Poller> Inner<T, C, P> {
+    /// False where the loop failed or was shut down: then it is over.
+    fn turn(&self) -> bool {
+        let turned = match self.event_loop.try_borrow_mut() {
+            Ok(event_loop) if event_loop.shutdown_report().is_some() => return false,
+            Ok(mut event_loop) => event_loop.turn_within(Duration::ZERO),
+            // Somebody iterates the context from one of our own tasks: that turn goes on when it returns.
+            Err(_) => return true,
+        };
+        self.arm();
+        turned.map_err(|error| *self.failed.borrow_mut() = Some(error)).is_ok()
+    }
+
+    /// Tells GLib of our next deadline.
+    fn arm(&self) {
+        if let (Some(source), Ok(mut event_loop)) = (self.source.get(), self.event_loop.try_borrow_mut()) {
+            let wait = event_loop.next_wait();
+            let at = wait.map(|wait| crate::timer::due_after(monotonic_now(), wait).as_ns().div_ceil(1_000));
+            source.set_ready_time(at.map_or(-1, |at_us| i64::try_from(at_us).unwrap_or(i64::MAX)));
+        }
+    }
+}
+
+impl<T: Task, C: Clock, P: Poller> Embedded<T, C, P> {
+    /// Gives access to the loop between two turns; what was armed meanwhile is known to GLib afterwards.
+    ///
+    /// # Errors
+    ///
+    /// [`PumpError::Reentered`] from within one of the loop's own tasks.
+    pub fn with<R>(&self, f: impl FnOnce(&mut EventLoop<T, C, P>) -> R) -> Result<R, PumpError> {
+        let returned = match self.inner.event_loop.try_borrow_mut() {
+            Ok(mut event_loop) => f(&mut event_loop),
+            Err(_) => return Err(PumpError::Reentered { name: format!("the loop in {NAME}") }),
+        };
+        self.inner.arm();
+        Ok(returned)
+    }
+
+    /// The error that ended the loop, once: GLib turns it no more.
+    #[must_use]
+    pub fn take_error(&self) -> Option<LoopError> {
+        self.inner.failed.borrow_mut().take()
+    }
+}
+
+impl<T: Task, C: Clock, P: Poller> Drop for Embedded<T, C, P> {
+    fn drop(&mut self) {
+        if let Some(source) = self.inner.source.get() {
+            source.destroy();
+        }
+    }
+}
+
+impl<T: Task, C: Clock, P: Poller> fmt::Debug for Embedded<T, C, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Embedded").field("source", &self.inner.source).finish_non_exhaustive()
+    }
+}

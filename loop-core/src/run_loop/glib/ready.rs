@@ -1,0 +1,97 @@
+//! The descriptors that a foreign loop wants polled, gathered in one that can be waited for: a poller of ours that
+//! nobody ever waits on, but whose own descriptor others watch.
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+use rustix::io::Errno;
+
+use super::sys::PollFd;
+use crate::poller::os::OsPoller;
+use crate::poller::{Interest, Poller, PollerError, Source};
+
+/// A set of descriptors that changes with every iteration.
+#[derive(Debug)]
+pub(super) struct ReadySet {
+    poller: OsPoller,
+    /// What is watched for what, by descriptor.
+    watched: BTreeMap<usize, Interest>,
+}
+
+impl ReadySet {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self { poller: OsPoller::new()?, watched: BTreeMap::new() })
+    }
+
+    /// Readable while one of the descriptors is ready.
+    pub(super) fn source(&self) -> Option<Source> {
+        self.poller.readiness()
+    }
+
+    /// Watches `wanted` and nothing else. False where the system cannot wait for one of them, as for a regular
+    /// file, which is always ready.
+    pub(super) fn watch(&mut self, wanted: &[PollFd]) -> Result<bool, PollerError> {
+        let mut next = BTreeMap::<usize, Interest>::new();
+        let mut all = true;
+        for fd in wanted {
+            let Ok(key) = usize::try_from(fd.fd) else { continue };
+            *next.entry(key).or_default() |= interest(fd.events);
+        }
+        let gone: Vec<usize> = self.watched.keys().copied().filter(|key| !next.contains_key(key)).collect();
+        for key in gone {
+            let _ = self.poller.delete(key);
+            self.watched.remove(&key);
+        }
+        for fd in wanted {
+            let Ok(key) = usize::try_from(fd.fd) else { continue };
+            if let Some(interest) = next.remove(&key) {
+                all &= self.watch_one(fd, key, interest)?;
+            }
+        }
+        Ok(all)
+    }
+
+    /// Changing comes first: a number may stand for another descriptor than the last time, of which the system
+    /// knows nothing.
+    fn watch_one(&mut self, wanted: &PollFd, key: usize, interest: Interest) -> Result<bool, PollerError> {
+        let Some(descriptor) = wanted.descriptor() else { return Ok(true) };
+        if self.watched.contains_key(&key) {
+            if self.poller.modify(key, interest).is_ok() {
+                self.watched.insert(key, interest);
+                return Ok(true);
+            }
+            let _ = self.poller.delete(key);
+            self.watched.remove(&key);
+        }
+        match self.poller.add(Arc::new(descriptor), interest, key) {
+            Ok(()) => {
+                self.watched.insert(key, interest);
+                Ok(true)
+            }
+            Err(PollerError::System { source, .. }) if is(&source, Errno::PERM) => Ok(false),
+            // Closed by its owner, who has yet to tell the loop.
+            Err(PollerError::System { source, .. }) if is(&source, Errno::BADF) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn is(error: &io::Error, what: Errno) -> bool {
+    error.raw_os_error() == Some(what.raw_os_error())
+}
+
+/// Bits as `poll` has them. Errors and hang-ups alone come with any interest.
+fn interest(events: u16) -> Interest {
+    let mut interest = Interest::NONE;
+    for (bit, wanted) in [(1, Interest::READABLE), (4, Interest::WRITABLE)] {
+        if events & bit != 0 {
+            interest |= wanted;
+        }
+    }
+    if interest.is_empty() || events & 2 != 0 { interest | Interest::PRIORITY } else { interest }
+}

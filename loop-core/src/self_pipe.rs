@@ -1,0 +1,209 @@
+//! Commands to a running loop, one byte each, through a pipe to itself (RefPerSys).
+//!
+//! Anybody who has the sender may command the loop: another thread, a signal handler, a debugger's shell. A byte
+//! is read when the loop polls, becomes an event, and runs as a task with a tag of its own.
+//!
+//! | byte | command | what it does |
+//! |---|---|---|
+//! | `D` | [`Dump`](Command::Dump) | a report of the loop, its agenda and its processes, as text |
+//! | `G` | [`Collect`](Command::Collect) | all workers of the agenda meet, one collects; the heap is collected at its next check |
+//! | `Q` | [`Quit`](Command::Quit) | the run ends after this turn |
+//! | `X` | [`DumpAndQuit`](Command::DumpAndQuit) | both, in this order |
+//! | `P` | [`StartProcess`](Command::StartProcess) | starts the next process of the queue |
+//!
+//! Any other byte is counted, recorded as a command that is not known, and told to whoever wants to know. The pipe
+//! does not keep the loop alive.
+
+mod pipe;
+mod processes;
+mod report;
+mod state;
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use loop_probes::ids::IoSource;
+
+pub use self::pipe::{CommandSender, SendError};
+pub use self::processes::{ProcessEnd, ProcessQueue};
+pub use self::report::Report;
+
+use self::processes::Processes;
+use self::state::State;
+use crate::agenda::{AgendaHandle, CollectError};
+use crate::context::{Context, IoOptions};
+use crate::error::LoopError;
+use crate::poller::Interest;
+use crate::task::{Any, Task};
+
+/// What a byte asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Command {
+    /// Tell what you are at.
+    Dump = b'D',
+    /// Collect.
+    Collect = b'G',
+    /// End the run.
+    Quit = b'Q',
+    /// Tell, and end the run.
+    DumpAndQuit = b'X',
+    /// Start the next process of the queue.
+    StartProcess = b'P',
+}
+
+impl Command {
+    /// Every command.
+    pub const ALL: [Self; 5] = [Self::Dump, Self::Collect, Self::Quit, Self::DumpAndQuit, Self::StartProcess];
+
+    /// Its byte.
+    #[must_use]
+    pub const fn byte(self) -> u8 {
+        self as u8
+    }
+
+    /// The command of a byte, where it has one.
+    #[must_use]
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|command| command.byte() == byte)
+    }
+
+    /// The label of its task.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Dump => "command dump",
+            Self::Collect => "command collect",
+            Self::Quit => "command quit",
+            Self::DumpAndQuit => "command dump and quit",
+            Self::StartProcess => "command start process",
+        }
+    }
+}
+
+/// Why a loop has no self-pipe.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SelfPipeError {
+    /// The system gives no pipe.
+    #[error("cannot open the self-pipe of the loop")]
+    Open(#[source] io::Error),
+    /// The loop cannot take its source, or the signal of ended processes.
+    #[error(transparent)]
+    Loop(#[from] LoopError),
+}
+
+/// What runs on the loop as a task, given the boxed closure.
+type Wrap<T> = Rc<dyn Fn(Any<T>) -> T>;
+
+/// Sets up the self-pipe of a loop.
+///
+/// # Examples
+///
+/// ```
+/// use loop_core::self_pipe::{Command, SelfPipe};
+/// use loop_core::{Builtin, EventLoop};
+/// use loop_probes::event::StopReason;
+///
+/// let mut event_loop = EventLoop::<Builtin>::new()?;
+/// let commands = event_loop.with(|cx| {
+///     cx.hold("the program");
+///     SelfPipe::new(Builtin::Any).on_dump(|_, report| assert!(report.to_string().contains("the program"))).open(cx)
+/// })?;
+/// std::thread::spawn(move || commands.send(Command::DumpAndQuit));
+/// assert_eq!(event_loop.run()?, StopReason::Stopped);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a self-pipe takes commands once it is open"]
+pub struct SelfPipe<T: Task> {
+    wrap: Wrap<T>,
+    state: State<T>,
+    processes: Option<Processes<T>>,
+}
+
+impl<T: Task> SelfPipe<T> {
+    /// A pipe whose commands run as what `wrap` makes of them: the variant of the task enum that holds an [`Any`].
+    pub fn new(wrap: impl Fn(Any<T>) -> T + 'static) -> Self {
+        let wrap: Wrap<T> = Rc::new(wrap);
+        Self { state: State::new(Rc::clone(&wrap)), wrap, processes: None }
+    }
+
+    /// The agenda that a report tells of, and that meets for a collection.
+    pub fn agenda(mut self, agenda: AgendaHandle) -> Self {
+        self.state.agenda = Some(agenda);
+        self
+    }
+
+    /// What one worker does while all stand still, for [`Command::Collect`]; nothing unless said otherwise.
+    pub fn collector(mut self, collect: impl Fn() + Send + Sync + 'static) -> Self {
+        self.state.collector.collect = Arc::new(collect);
+        self
+    }
+
+    /// How long workers have to come to a collection; 100 ms unless said otherwise.
+    pub const fn collect_within(mut self, bound: Duration) -> Self {
+        self.state.collector.bound = bound;
+        self
+    }
+
+    /// Hears how each collection ended, on some thread.
+    pub fn on_collected(mut self, hear: impl Fn(&Result<(), CollectError>) + Send + Sync + 'static) -> Self {
+        self.state.collector.hear = Arc::new(hear);
+        self
+    }
+
+    /// Gets the reports of [`Command::Dump`] and [`Command::DumpAndQuit`].
+    pub fn on_dump(mut self, write: impl FnMut(&mut Context<'_, T>, &Report) + 'static) -> Self {
+        self.state.on_dump = Box::new(write);
+        self
+    }
+
+    /// Hears of bytes that are no command.
+    pub fn on_unknown(mut self, warn: impl FnMut(&mut Context<'_, T>, u8) + 'static) -> Self {
+        self.state.on_unknown = Box::new(warn);
+        self
+    }
+
+    /// The processes that [`Command::StartProcess`] starts, at most `at_once` at a time; more requests wait for one
+    /// to end. Whoever hears of their ends does so on the loop. It takes the signal `CHLD` of the loop for itself.
+    pub fn processes(
+        mut self,
+        queue: ProcessQueue,
+        at_once: usize,
+        on_end: impl FnMut(&mut Context<'_, T>, &ProcessEnd) + 'static,
+    ) -> Self {
+        self.processes = Some(Processes::new(Rc::clone(&self.wrap), queue, at_once.max(1), Box::new(on_end)));
+        self
+    }
+
+    /// Opens the pipe on the loop. It is listed as source `self-pipe`.
+    ///
+    /// # Errors
+    ///
+    /// [`SelfPipeError`] where the system gives no pipe, or the loop cannot take it.
+    pub fn open(self, cx: &mut Context<'_, T>) -> Result<CommandSender, SelfPipeError> {
+        let Self { wrap, mut state, processes } = self;
+        let (reader, sender) = pipe::open().map_err(SelfPipeError::Open)?;
+        let reader = Arc::new(reader);
+        if let Some(processes) = processes {
+            let processes = Rc::new(processes);
+            processes.watch(cx)?;
+            state.processes = Some(processes);
+        }
+        state.sender = Some(sender.clone());
+        let state = Rc::new(state.into_shared());
+        let source = Arc::clone(&reader);
+        let task = Any::repeat("self-pipe", move |cx| state.read(cx, &reader));
+        let options = IoOptions::new("self-pipe").unreferenced();
+        let _: IoSource = cx.register_with(options, source, Interest::READABLE, wrap(task))?;
+        Ok(sender)
+    }
+}
+
+impl<T: Task> std::fmt::Debug for SelfPipe<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SelfPipe").field("agenda", &self.state.agenda).finish_non_exhaustive()
+    }
+}

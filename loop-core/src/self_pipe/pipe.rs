@@ -1,0 +1,131 @@
+//! The pipe itself. Both ends never block: a full pipe refuses a byte, and that is counted.
+//!
+//! The sender holds both ends, so that a write to a loop that has ended is an error and no `SIGPIPE`.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use super::Command;
+
+/// Why a command did not get through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The loop has not read for long: the pipe is full.
+    #[error("the self-pipe is full: the loop has not read its commands for long")]
+    Full,
+    /// The loop has ended.
+    #[error("the self-pipe is closed: the loop that it belongs to has ended")]
+    Closed,
+}
+
+#[derive(Debug)]
+struct Pipe {
+    read: OwnedFd,
+    write: OwnedFd,
+    sent: AtomicU64,
+    refused: AtomicU64,
+    is_closed: AtomicBool,
+}
+
+/// Sends commands to a loop, from any thread and from a signal handler. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct CommandSender(Arc<Pipe>);
+
+impl CommandSender {
+    /// Sends a command. Never blocks.
+    ///
+    /// It is one `write` and an atomic addition, and so async-signal-safe. It may change `errno`: a handler that
+    /// the system calls directly has to keep that, one of `signal-hook` does.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Full`] where the pipe is full, which is [counted](Self::refused); [`SendError::Closed`] where
+    /// the loop has ended.
+    pub fn send(&self, command: Command) -> Result<(), SendError> {
+        self.send_byte(command.byte())
+    }
+
+    /// Sends a byte that may be no command, as one of [`send`](Self::send)'s.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn send_byte(&self, byte: u8) -> Result<(), SendError> {
+        let pipe = &*self.0;
+        if pipe.is_closed.load(Ordering::Acquire) {
+            return Err(SendError::Closed);
+        }
+        loop {
+            match rustix::io::write(&pipe.write, &[byte]) {
+                Ok(1..) => {
+                    pipe.sent.fetch_add(1, Ordering::Relaxed);
+                    return Ok(());
+                }
+                Err(Errno::INTR) => {}
+                // Nothing but "no room" is possible: both ends are open as long as this sender is.
+                Ok(0) | Err(_) => {
+                    pipe.refused.fetch_add(1, Ordering::Relaxed);
+                    return Err(SendError::Full);
+                }
+            }
+        }
+    }
+
+    /// Bytes that got through.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.0.sent.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that the full pipe refused.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.0.refused.load(Ordering::Relaxed)
+    }
+
+    /// Whether the loop has ended.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed.load(Ordering::Acquire)
+    }
+}
+
+/// The end that the loop reads. It goes with its registration.
+#[derive(Debug)]
+pub(super) struct Reader(Arc<Pipe>);
+
+impl Reader {
+    /// What is in the pipe, as far as it fits.
+    pub(super) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match rustix::io::read(&self.0.read, buffer) {
+            Ok(bytes) => Ok(bytes),
+            Err(Errno::AGAIN | Errno::INTR) => Ok(0),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl AsFd for Reader {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.read.as_fd()
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.0.is_closed.store(true, Ordering::Release);
+    }
+}
+
+pub(super) fn open() -> io::Result<(Reader, CommandSender)> {
+    let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    let (sent, refused) = (AtomicU64::new(0), AtomicU64::new(0));
+    let pipe = Arc::new(Pipe { read, write, sent, refused, is_closed: AtomicBool::new(false) });
+    Ok((Reader(Arc::clone(&pipe)), CommandSender(pipe)))
+}

@@ -1,0 +1,164 @@
+//! Processes that wait to be started, and those that run.
+//!
+//! `SIGCHLD` says that some child ended, not which; several of them merge into one. So each of them has the loop
+//! look at every process that it started, without waiting, and at no other child of this program.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::process::{Child, Command as Process, ExitStatus};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use signal_hook::consts::SIGCHLD;
+
+use super::Wrap;
+use crate::context::Context;
+use crate::error::LoopError;
+use crate::task::{Any, Task};
+
+/// What the loop is kept alive by while processes run.
+const HOLD: &str = "process";
+
+/// How a process ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ProcessEnd {
+    /// What was started.
+    pub program: String,
+    /// Its process id; `None` where it could not be started.
+    pub pid: Option<u32>,
+    /// Its exit status, or why there is none.
+    pub status: io::Result<ExitStatus>,
+}
+
+/// Processes that wait to be started, oldest first. Cheap to clone; any thread may add.
+#[derive(Clone, Debug, Default)]
+pub struct ProcessQueue(Arc<Mutex<VecDeque<Process>>>);
+
+impl ProcessQueue {
+    /// An empty queue.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a process behind those that wait. It starts when a command says so.
+    pub fn add(&self, process: Process) {
+        self.lock().push_back(process);
+    }
+
+    /// Processes that wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Whether none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    fn take(&self) -> Option<Process> {
+        self.lock().pop_front()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Process>> {
+        // Nothing panics under the lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+type OnEnd<T> = Box<dyn FnMut(&mut Context<'_, T>, &ProcessEnd)>;
+
+struct Running {
+    child: Child,
+    program: String,
+}
+
+/// The processes of one loop.
+pub(super) struct Processes<T: Task> {
+    wrap: Wrap<T>,
+    pub(super) queue: ProcessQueue,
+    at_once: usize,
+    running: RefCell<Vec<Running>>,
+    /// Requests that wait for a process to end.
+    owed: Cell<usize>,
+    pub(super) ended: Cell<u64>,
+    on_end: Rc<RefCell<OnEnd<T>>>,
+}
+
+impl<T: Task> Processes<T> {
+    pub(super) fn new(wrap: Wrap<T>, queue: ProcessQueue, at_once: usize, on_end: OnEnd<T>) -> Self {
+        Self {
+            wrap,
+            queue,
+            at_once,
+            running: RefCell::default(),
+            owed: Cell::new(0),
+            ended: Cell::new(0),
+            on_end: Rc::new(RefCell::new(on_end)),
+        }
+    }
+
+    /// From now on the loop hears of processes that end.
+    pub(super) fn watch(self: &Rc<Self>, cx: &mut Context<'_, T>) -> Result<(), LoopError> {
+        let this = Rc::clone(self);
+        cx.on_signal(SIGCHLD, (self.wrap)(Any::repeat("signal CHLD", move |cx| this.reap(cx))))
+    }
+
+    /// Program and process id of those that run.
+    pub(super) fn running(&self) -> Vec<(String, u32)> {
+        let running = self.running.borrow();
+        running.iter().map(|process| (process.program.clone(), process.child.id())).collect()
+    }
+
+    /// Starts the next one, or remembers that one is to be started.
+    pub(super) fn start(&self, cx: &mut Context<'_, T>) {
+        if self.running.borrow().len() >= self.at_once {
+            self.owed.set(self.owed.get() + 1);
+            return;
+        }
+        let Some(mut process) = self.queue.take() else {
+            return cx.fail("no process waits to be started");
+        };
+        let program = process.get_program().to_string_lossy().into_owned();
+        match process.spawn() {
+            Ok(child) => {
+                cx.hold(HOLD);
+                self.running.borrow_mut().push(Running { child, program });
+            }
+            Err(error) => self.tell(cx, ProcessEnd { program, pid: None, status: Err(error) }),
+        }
+    }
+
+    /// Looks at all that run.
+    fn reap(&self, cx: &mut Context<'_, T>) {
+        let mut ended = Vec::new();
+        self.running.borrow_mut().retain_mut(|Running { child, program }| {
+            let status = match child.try_wait() {
+                Ok(None) => return true,
+                Ok(Some(status)) => Ok(status),
+                Err(error) => Err(error),
+            };
+            ended.push(ProcessEnd { program: std::mem::take(program), pid: Some(child.id()), status });
+            false
+        });
+        for end in ended {
+            // The task of its end keeps the loop alive from here on.
+            self.tell(cx, end);
+            cx.release(HOLD);
+        }
+        while self.owed.get() > 0 && self.running.borrow().len() < self.at_once {
+            self.owed.set(self.owed.get() - 1);
+            self.start(cx);
+        }
+    }
+
+    fn tell(&self, cx: &mut Context<'_, T>, end: ProcessEnd) {
+        self.ended.set(self.ended.get() + 1);
+        let on_end = Rc::clone(&self.on_end);
+        cx.post((self.wrap)(Any::once("process ended", move |cx| (on_end.borrow_mut())(cx, &end))));
+    }
+}

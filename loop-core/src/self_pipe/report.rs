@@ -1,0 +1,99 @@
+//! The report of `D`: what the loop is at, in words.
+
+use std::fmt;
+use std::sync::atomic::Ordering;
+
+use super::state::Shared;
+use crate::agenda::Statistics;
+use crate::context::Context;
+use crate::event_loop::Metrics;
+use crate::keep_alive::Pending;
+use crate::task::Task;
+
+/// What a loop is at. Its text is for people; the fields are for programs.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Report {
+    /// The name of its policy.
+    pub policy: String,
+    /// The running tick.
+    pub tick: u64,
+    /// Counters since it began.
+    pub metrics: Metrics,
+    /// What keeps it alive, by name.
+    pub pending: Vec<Pending>,
+    /// Its agenda.
+    pub agenda: Option<Statistics>,
+    /// Commands that it took, unknown ones included.
+    pub commands: u64,
+    /// Bytes that were no command.
+    pub commands_unknown: u64,
+    /// Bytes that the full pipe refused.
+    pub commands_refused: u64,
+    /// Collections of the agenda that commands brought about.
+    pub collections: u64,
+    /// Those that failed.
+    pub collections_failed: u64,
+    /// Commands to collect that came while a collection was about to be made.
+    pub collections_joined: u64,
+    /// Programs and process ids of the processes that run.
+    pub running: Vec<(String, u32)>,
+    /// Processes that wait to be started.
+    pub waiting: usize,
+    /// Processes that ended, or could not be started.
+    pub ended: u64,
+}
+
+pub(super) fn gather<T: Task>(cx: &Context<'_, T>, state: &Shared<T>) -> Report {
+    let processes = state.processes.as_ref();
+    Report {
+        policy: cx.core.scheduler.policy().name.to_string(),
+        tick: cx.core.scheduler.tick(),
+        metrics: cx.core.metrics,
+        pending: cx.pending(),
+        agenda: state.agenda.as_ref().map(crate::agenda::AgendaHandle::statistics),
+        commands: state.taken.get(),
+        commands_unknown: state.unknown.get(),
+        commands_refused: state.sender.as_ref().map_or(0, super::CommandSender::refused),
+        collections: state.collections.done.load(Ordering::Relaxed),
+        collections_failed: state.collections.failed.load(Ordering::Relaxed),
+        collections_joined: state.collections.joined.load(Ordering::Relaxed),
+        running: processes.map_or_else(Vec::new, |processes| processes.running()),
+        waiting: processes.map_or(0, |processes| processes.queue.len()),
+        ended: processes.map_or(0, |processes| processes.ended.get()),
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Metrics { tasks_run, io_ready, panics, polls, idle_ns, .. } = self.metrics;
+        writeln!(f, "loop: policy {}, tick {}", self.policy, self.tick)?;
+        let idle_ms = idle_ns as f64 / 1e6;
+        writeln!(
+            f,
+            "  {tasks_run} tasks run, {io_ready} sources called, {panics} panics, {polls} polls, idle {idle_ms:.1} ms"
+        )?;
+        for Pending { what, name, count } in &self.pending {
+            writeln!(f, "  kept alive by {what} {name} {count}")?;
+        }
+        let (commands, unknown, refused) = (self.commands, self.commands_unknown, self.commands_refused);
+        writeln!(f, "commands: {commands} taken, {unknown} unknown, {refused} refused by a full pipe")?;
+        let (collections, failed, joined) =
+            (self.collections, self.collections_failed, self.collections_joined);
+        writeln!(f, "collections: {collections} done, {failed} failed, {joined} joined another")?;
+        writeln!(
+            f,
+            "processes: {} running, {} waiting, {} ended",
+            self.running.len(),
+            self.waiting,
+            self.ended
+        )?;
+        for (program, pid) in &self.running {
+            writeln!(f, "  running {program} {pid}")?;
+        }
+        match &self.agenda {
+            Some(agenda) => agenda.fmt(f),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What the commands do, on the loop.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use loop_probes::event::Event;
+
+use super::pipe::{CommandSender, Reader};
+use super::processes::Processes;
+use super::report::{Report, gather};
+use super::{Command, Wrap};
+use crate::agenda::{AgendaHandle, CollectError, Round};
+use crate::context::Context;
+use crate::task::{Any, Task};
+
+/// Bytes of one read. What is left is read in the next turn: a flood of commands does not hold up the loop.
+const READ_MAX: usize = 1024;
+
+/// How long workers have to come to a collection.
+const COLLECT_WITHIN: Duration = Duration::from_millis(100);
+
+type OnDump<T> = Box<dyn FnMut(&mut Context<'_, T>, &Report)>;
+type OnUnknown<T> = Box<dyn FnMut(&mut Context<'_, T>, u8)>;
+
+/// Hears how a collection ended.
+type Hear = Arc<dyn Fn(&Result<(), CollectError>) + Send + Sync>;
+
+/// What the builder gathers.
+pub(super) struct State<T: Task> {
+    wrap: Wrap<T>,
+    pub(super) agenda: Option<AgendaHandle>,
+    pub(super) collector: Collector,
+    pub(super) on_dump: OnDump<T>,
+    pub(super) on_unknown: OnUnknown<T>,
+    pub(super) processes: Option<Rc<Processes<T>>>,
+    pub(super) sender: Option<CommandSender>,
+}
+
+/// How a collection goes.
+pub(super) struct Collector {
+    pub(super) collect: Arc<dyn Fn() + Send + Sync>,
+    pub(super) hear: Hear,
+    pub(super) bound: Duration,
+}
+
+/// Collections of [`Command::Collect`].
+#[derive(Debug, Default)]
+pub(super) struct Collections {
+    pub(super) done: AtomicU64,
+    pub(super) failed: AtomicU64,
+    /// Asked for while one was about to be made: that one serves them too.
+    pub(super) joined: AtomicU64,
+}
+
+impl<T: Task> State<T> {
+    pub(super) fn new(wrap: Wrap<T>) -> Self {
+        let collector = Collector { collect: Arc::new(|| ()), hear: Arc::new(|_| ()), bound: COLLECT_WITHIN };
+        Self {
+            wrap,
+            agenda: None,
+            collector,
+            on_dump: Box::new(|_, _| ()),
+            on_unknown: Box::new(|_, _| ()),
+            processes: None,
+            sender: None,
+        }
+    }
+
+    pub(super) fn into_shared(self) -> Shared<T> {
+        let Self { wrap, agenda, collector, on_dump, on_unknown, processes, sender } = self;
+        Shared {
+            wrap,
+            agenda,
+            collector,
+            on_dump: RefCell::new(on_dump),
+            on_unknown: RefCell::new(on_unknown),
+            processes,
+            sender,
+            taken: Cell::new(0),
+            unknown: Cell::new(0),
+            collections: Arc::default(),
+        }
+    }
+}
+
+/// What the tasks of the commands share.
+pub(super) struct Shared<T: Task> {
+    wrap: Wrap<T>,
+    pub(super) agenda: Option<AgendaHandle>,
+    collector: Collector,
+    on_dump: RefCell<OnDump<T>>,
+    on_unknown: RefCell<OnUnknown<T>>,
+    pub(super) processes: Option<Rc<Processes<T>>>,
+    pub(super) sender: Option<CommandSender>,
+    /// Bytes that were read.
+    pub(super) taken: Cell<u64>,
+    /// Those that are no command.
+    pub(super) unknown: Cell<u64>,
+    pub(super) collections: Arc<Collections>,
+}
+
+impl<T: Task> Shared<T> {
+    /// Reads what is in the pipe. Each byte becomes a task, in their order.
+    pub(super) fn read(self: &Rc<Self>, cx: &mut Context<'_, T>, reader: &Reader) {
+        let mut buffer = [0; READ_MAX];
+        let bytes = match reader.read(&mut buffer) {
+            Ok(bytes) => &buffer[..bytes],
+            Err(error) => return cx.fail(format_args!("cannot read the self-pipe: {error}")),
+        };
+        for byte in bytes.iter().copied() {
+            let command = Command::from_byte(byte);
+            self.taken.set(self.taken.get() + 1);
+            if cx.core.on {
+                cx.stamp();
+                cx.core.record(Event::Command { byte, known: command.is_some() });
+            }
+            let this = Rc::clone(self);
+            let task = match command {
+                Some(command) => Any::once(command.label(), move |cx| this.run(cx, command)),
+                None => {
+                    self.unknown.set(self.unknown.get() + 1);
+                    Any::once("command unknown", move |cx| (this.on_unknown.borrow_mut())(cx, byte))
+                }
+            };
+            cx.post((self.wrap)(task));
+        }
+    }
+
+    fn run(&self, cx: &mut Context<'_, T>, command: Command) {
+        match command {
+            Command::Dump => self.dump(cx),
+            Command::Collect => self.collect(cx),
+            Command::Quit => cx.stop(),
+            Command::DumpAndQuit => {
+                // Whatever becomes of the report: it quits.
+                cx.stop();
+                self.dump(cx);
+            }
+            Command::StartProcess => match &self.processes {
+                Some(processes) => processes.start(cx),
+                None => cx.fail("no queue of processes belongs to this self-pipe"),
+            },
+        }
+    }
+
+    fn dump(&self, cx: &mut Context<'_, T>) {
+        let report = gather(cx, self);
+        (self.on_dump.borrow_mut())(cx, &report);
+    }
+
+    fn collect(&self, cx: &mut Context<'_, T>) {
+        cx.request_gc();
+        let Some(agenda) = &self.agenda else { return };
+        let (collect, hear) = (Arc::clone(&self.collector.collect), Arc::clone(&self.collector.hear));
+        let collections = Arc::clone(&self.collections);
+        let done = move |result: Result<(), CollectError>| {
+            let count = if result.is_ok() { &collections.done } else { &collections.failed };
+            count.fetch_add(1, Ordering::Relaxed);
+            hear(&result);
+        };
+        match agenda.begin_collect(move || collect(), done) {
+            Ok(round) => self.limit(cx, agenda.clone(), round),
+            Err(CollectError::Busy { .. }) => {
+                self.collections.joined.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(error) => {
+                self.collections.failed.fetch_add(1, Ordering::Relaxed);
+                cx.fail(error);
+            }
+        }
+    }
+
+    /// Gives the collection up when its time is over. It is nothing to stay alive for.
+    fn limit(&self, cx: &mut Context<'_, T>, agenda: AgendaHandle, round: Round) {
+        let over = Any::once("collection limit", move |_| {
+            agenda.give_up(round);
+        });
+        let timer = cx.set_timeout(self.collector.bound, (self.wrap)(over));
+        // It was armed right now.
+        let _ = cx.set_timer_referenced(timer, false);
+    }
+}

@@ -1,0 +1,118 @@
+//! What the tests of the agenda share: workers that are held, a log, and what each ring was told.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use loop_core::agenda::{Agenda, AgendaBuilder, AgendaHandle, Priority, Shutdown, Tasklet, TaskletError};
+use loop_core::work_pool::Pending;
+use loop_probes::clock::{SystemClock, TickUnit};
+use loop_probes::event::Event;
+use loop_probes::ids::Ticks;
+use loop_probes::recorder::{Capture, Recorder};
+
+/// Longer than any test may take: what waits so long hangs.
+pub(crate) const FOREVER: Duration = Duration::from_secs(60);
+
+pub(crate) type Done = Result<(), TaskletError>;
+
+/// A worker that stands in a tasklet until it is let go.
+pub(crate) struct Held {
+    pub(crate) worker: u16,
+    go: Sender<()>,
+}
+
+impl Held {
+    pub(crate) fn let_go(self) {
+        self.go.send(()).unwrap();
+    }
+}
+
+/// Brings one worker to a stand.
+pub(crate) fn hold(agenda: &AgendaHandle) -> Held {
+    let (entered, inside) = channel();
+    let (go, wait) = channel::<()>();
+    let tasklet = Tasklet::once("held", move |worker| -> Done {
+        entered.send(worker.index())?;
+        // A test that fails drops its end.
+        let _ = wait.recv();
+        Ok(())
+    });
+    agenda.add(tasklet.priority(Priority::High)).unwrap();
+    Held { worker: inside.recv_timeout(FOREVER).unwrap(), go }
+}
+
+/// What ran, in order, and on which worker.
+#[derive(Clone, Default)]
+pub(crate) struct Ran(Arc<Mutex<Vec<(String, u16)>>>);
+
+impl Ran {
+    /// A tasklet that logs its name.
+    pub(crate) fn tasklet(&self, name: impl Into<String>, priority: Priority) -> Tasklet {
+        let (ran, name) = (self.clone(), name.into());
+        let run = move |worker: &loop_core::agenda::Worker<'_>| -> Done {
+            ran.0.lock().unwrap().push((name, worker.index()));
+            Ok(())
+        };
+        Tasklet::once("logged", run).priority(priority)
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.0.lock().unwrap().iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    pub(crate) fn workers(&self) -> Vec<u16> {
+        self.0.lock().unwrap().iter().map(|(_, worker)| *worker).collect()
+    }
+}
+
+/// Lets everything run, and ends the agenda.
+pub(crate) fn finish(agenda: &mut Agenda) {
+    let Shutdown { handed_back, unjoined, .. } = agenda.shutdown(Pending::Finish, Some(FOREVER));
+    assert!(handed_back.is_empty() && unjoined.is_empty(), "{handed_back:?} {unjoined:?}");
+}
+
+/// What an agenda and each of its workers recorded.
+pub(crate) struct Recorded {
+    desk: Capture,
+    workers: Vec<Capture>,
+}
+
+/// An agenda that is watched, by a clock of nanoseconds.
+pub(crate) fn recorded(workers: u16) -> (AgendaBuilder, Recorded) {
+    let (desk_recorder, desk) = Recorder::capture();
+    let (recorders, captures): (Vec<_>, Vec<_>) = (0..workers).map(|_| Recorder::capture()).unzip();
+    let recorders = Mutex::new(recorders.into_iter().map(Some).collect::<Vec<_>>());
+    let take = move |worker: u16| {
+        recorders.lock().unwrap()[usize::from(worker)].take().unwrap_or_else(Recorder::disabled)
+    };
+    let builder = Agenda::builder()
+        .workers(workers)
+        .clock(SystemClock::with_unit(TickUnit::Monotonic))
+        .recorder(desk_recorder)
+        .worker_recorders(Box::new(take));
+    (builder, Recorded { desk, workers: captures })
+}
+
+fn events(capture: &Capture) -> Vec<Event<Ticks>> {
+    capture.take().into_iter().map(|(_, event)| event).collect()
+}
+
+impl Recorded {
+    pub(crate) fn desk(&self) -> Vec<Event<Ticks>> {
+        events(&self.desk)
+    }
+
+    pub(crate) fn worker(&self, worker: u16) -> Vec<Event<Ticks>> {
+        events(&self.workers[usize::from(worker)])
+    }
+
+    pub(crate) fn stamped_worker(&self, worker: u16) -> Vec<(Ticks, Event<Ticks>)> {
+        self.workers[usize::from(worker)].take()
+    }
+}
+
+/// The next message, or a test that hangs.
+pub(crate) fn next<M>(receiver: &Receiver<M>) -> M {
+    receiver.recv_timeout(FOREVER).unwrap()
+}

@@ -1,0 +1,119 @@
+//! Queues without a way to wait for them. The receiver looks again and again.
+
+use std::sync::mpsc;
+
+use anyhow::Result;
+use crossbeam_queue::{ArrayQueue, SegQueue};
+use loop_core::queue::concurrent::ConcurrentQueue;
+use loop_probes::ids::Ticks;
+
+use super::{Sender, sample};
+use crate::measure::Subject;
+use crate::tasks::add;
+
+/// More than a receiver lets come together, so that hardly anybody finds it full.
+const CAPACITY: usize = 1 << 16;
+/// Looks in vain before others may run.
+const SPINS: u32 = 64;
+
+/// Calls `take`, which returns how many it got, until there are `count`.
+fn take_all(count: usize, mut take: impl FnMut() -> usize) {
+    let (mut got, mut spins) = (0, 0);
+    while got < count {
+        match take() {
+            0 if spins < SPINS => {
+                spins += 1;
+                std::hint::spin_loop();
+            }
+            0 => std::thread::yield_now(),
+            taken => {
+                got += taken;
+                spins = 0;
+            }
+        }
+    }
+}
+
+/// One at a time, as queues that know no batches are emptied.
+fn one(item: Option<u64>) -> usize {
+    item.map_or(0, |number| {
+        add(number);
+        1
+    })
+}
+
+impl Sender for ArrayQueue<u64> {
+    fn send(&self, number: u64) {
+        while self.push(number).is_err() {
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Sender for SegQueue<u64> {
+    fn send(&self, number: u64) {
+        self.push(number);
+    }
+}
+
+impl Sender for ConcurrentQueue<u64> {
+    fn send(&self, number: u64) {
+        let _nobody_sleeps = self.push(number, None, Ticks(0)).expect("it is open");
+    }
+}
+
+impl Sender for mpsc::Sender<u64> {
+    fn send(&self, number: u64) {
+        mpsc::Sender::send(self, number).expect("the receiver is there");
+    }
+}
+
+impl Sender for flume::Sender<u64> {
+    fn send(&self, number: u64) {
+        flume::Sender::send(self, number).expect("the receiver is there");
+    }
+}
+
+impl Sender for tokio::sync::mpsc::UnboundedSender<u64> {
+    fn send(&self, number: u64) {
+        tokio::sync::mpsc::UnboundedSender::send(self, number).expect("the receiver is there");
+    }
+}
+
+/// The two of crossbeam first, then ours.
+pub(super) fn subjects(producers: usize, count: usize) -> Result<Vec<Subject<'static>>> {
+    let array = ArrayQueue::new(CAPACITY);
+    let segments = SegQueue::new();
+    let ours = ConcurrentQueue::new();
+    let (std_sender, std_receiver) = mpsc::channel();
+    let (flume_sender, flume_receiver) = flume::unbounded();
+    let (tokio_sender, mut tokio_receiver) = tokio::sync::mpsc::unbounded_channel();
+    Ok(vec![
+        Subject::new("crossbeam: `ArrayQueue`", move || {
+            sample(producers, count, &array, |count| take_all(count, || one(array.pop())))
+        }),
+        Subject::new("crossbeam: `SegQueue`", move || {
+            sample(producers, count, &segments, |count| take_all(count, || one(segments.pop())))
+        }),
+        Subject::new("**`ConcurrentQueue`, taken in batches**", move || {
+            sample(producers, count, &ours, |count| {
+                take_all(count, || ours.take_batch().map(|posted| add(posted.item)).count());
+            })
+        }),
+        Subject::new("std: `mpsc`", move || {
+            sample(producers, count, &std_sender, |count| {
+                take_all(count, || one(std_receiver.try_recv().ok()))
+            })
+        }),
+        Subject::new("flume", move || {
+            sample(producers, count, &flume_sender, |count| {
+                take_all(count, || one(flume_receiver.try_recv().ok()))
+            })
+        }),
+        Subject::new("tokio: `mpsc`, unbounded", move || {
+            sample(producers, count, &tokio_sender, |count| {
+                take_all(count, || one(tokio_receiver.try_recv().ok()))
+            })
+        }),
+    ])
+}

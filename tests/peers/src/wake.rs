@@ -1,0 +1,271 @@
+//! What it takes to wake a loop that waits: how long until it runs, what that costs the sender, and how many
+//! system calls many wake-ups in a row are.
+
+mod bare;
+mod loops;
+mod runtimes;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use loop_probes::clock::monotonic_now;
+
+use crate::measure::{Effort, Samples, Subject, interleave};
+use crate::os::{marker, pin, yield_to_everybody};
+use crate::table::{Report, Section, Target, figure, times};
+use crate::{peers, traced, uv};
+
+/// The core of who sends, and the one of the loops.
+const CORES: (usize, usize) = (0, 1);
+/// For the loop to wait, and its core to halt, before it is woken again.
+const PAUSE: Duration = Duration::from_micros(300);
+/// Posts in a row, to see whether they coalesce.
+const POSTS: usize = 1_000;
+
+/// What a loop does when it is woken, and how it is told to end.
+#[derive(Default)]
+pub(crate) struct Woken {
+    /// When it ran; 0 until then.
+    at_ns: AtomicU64,
+    /// It stays in its callback.
+    held: AtomicBool,
+    ended: AtomicBool,
+}
+
+impl Woken {
+    /// The callback.
+    fn mark(&self) {
+        self.at_ns.store(monotonic_now().as_ns(), Ordering::Release);
+        while self.held.load(Ordering::Acquire) {
+            std::hint::spin_loop();
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// Sleeps until the loop has run; returns when that was.
+    fn wait(&self) -> u64 {
+        loop {
+            match self.at_ns.load(Ordering::Acquire) {
+                0 => std::thread::sleep(Duration::from_micros(50)),
+                at_ns => return at_ns,
+            }
+        }
+    }
+}
+
+/// Wakes a loop from another thread.
+type WayIn = Box<dyn FnMut() + Send>;
+
+/// Where a loop gives away its way in, before it waits.
+struct Ready(mpsc::Sender<WayIn>);
+
+impl Ready {
+    fn give(self, way_in: impl FnMut() + Send + 'static) {
+        // Somebody waits for it, or the whole part has failed.
+        let _ = self.0.send(Box::new(way_in));
+    }
+}
+
+/// Runs a loop on the calling thread until [`Woken::has_ended`], after it gave away its way in.
+type Body = fn(Arc<Woken>, Ready) -> Result<()>;
+
+/// The loops, the floor first, then ours.
+const KINDS: [(&str, Body); 9] = [
+    ("eventfd and epoll, bare", bare::eventfd),
+    ("**`Handle::post`**", loops::ours),
+    ("mio: `Waker`", bare::mio),
+    ("polling: `notify`", bare::polling),
+    ("tokio, one thread: `Notify`", runtimes::tokio),
+    ("async-executor on async-io: a waker", runtimes::smol),
+    ("libuv: `uv_async_send`", loops::libuv),
+    ("calloop: `ping`", loops::calloop_ping),
+    ("calloop: `channel`", loops::calloop_channel),
+];
+
+/// A loop on a thread of its own, and the way to wake it.
+struct Sleeper {
+    woken: Arc<Woken>,
+    send: WayIn,
+    thread: Option<JoinHandle<Result<()>>>,
+}
+
+impl Sleeper {
+    /// `None` where the library is missing.
+    fn start(body: Body) -> Result<Option<Self>> {
+        let (ready, made) = mpsc::channel();
+        let woken = Arc::new(Woken::default());
+        let given = Arc::clone(&woken);
+        let thread = std::thread::spawn(move || {
+            pin(CORES.1);
+            body(given, Ready(ready))
+        });
+        match made.recv() {
+            Ok(send) => Ok(Some(Self { woken, send, thread: Some(thread) })),
+            Err(_) => thread.join().map_err(|_| anyhow!("a loop panicked"))?.map(|()| None),
+        }
+    }
+
+    /// Microseconds until the loop ran, and until the sender could go on.
+    fn sample(&mut self) -> [f64; 2] {
+        self.woken.at_ns.store(0, Ordering::Release);
+        std::thread::sleep(PAUSE);
+        let start = monotonic_now();
+        (self.send)();
+        let sent = monotonic_now();
+        let latency_ns = self.woken.wait().saturating_sub(start.as_ns());
+        [latency_ns as f64 / 1e3, sent.ns_since(start) as f64 / 1e3]
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        self.woken.ended.store(true, Ordering::Release);
+        (self.send)();
+        if let Some(Err(_) | Ok(Err(_))) = self.thread.take().map(JoinHandle::join) {
+            crate::page::say("a loop did not end well");
+        }
+    }
+}
+
+/// Keeps the loops' core from halting, and takes no time from anybody.
+struct Awake {
+    ended: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Awake {
+    fn start() -> Self {
+        let ended = Arc::new(AtomicBool::new(false));
+        let given = Arc::clone(&ended);
+        let thread = std::thread::spawn(move || {
+            if pin(CORES.1) && yield_to_everybody() {
+                while !given.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            }
+        });
+        Self { ended, thread: Some(thread) }
+    }
+}
+
+impl Drop for Awake {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+fn measured(rounds: usize) -> Result<Vec<[Samples; 2]>> {
+    let mut subjects = Vec::new();
+    for (name, body) in KINDS {
+        if let Some(mut sleeper) = Sleeper::start(body)? {
+            subjects.push(Subject::of(name, move || sleeper.sample()));
+        }
+    }
+    Ok(interleave(rounds, subjects))
+}
+
+pub(crate) fn run(effort: Effort, report: &mut Report) -> Result<()> {
+    // On a thread of its own: who is pinned stays so, and with it all that it starts.
+    let measured = std::thread::spawn(move || -> Result<_> {
+        pin(CORES.0);
+        let rounds = effort.rounds(60, 2_001);
+        let halted = measured(rounds)?;
+        let awake = Awake::start();
+        let kept_awake = measured(rounds)?;
+        drop(awake);
+        Ok((halted, kept_awake))
+    });
+    let (halted, awake) = measured.join().map_err(|_| anyhow!("the sender panicked"))??;
+    let text = format!(
+        "All loops wait, each on a thread of core {}; core {} wakes one at a time, with {} µs of rest before. \
+         Microseconds from before the call until the first statement of what it runs; *awake* is with a thread of \
+         the lowest priority that keeps the loops' core from halting. System calls of the sender: while the loop is \
+         busy in a callback, {POSTS} more (counted with ptrace).",
+        CORES.1,
+        CORES.0,
+        PAUSE.as_micros(),
+    );
+    let head = [
+        "µs",
+        "halted p50",
+        "p99",
+        "beside the first",
+        "awake p50",
+        "p99",
+        "beside the first",
+        "sender",
+        "calls",
+    ];
+    let mut section = Section::new("Waking a loop that waits", text, &head);
+    let (Some([halted_floor, _]), Some([awake_floor, _])) = (halted.first(), awake.first()) else {
+        return Ok(());
+    };
+    for ([latency, sender], [awake, _]) in halted.iter().zip(&awake) {
+        let calls = coalesced_calls(&latency.name);
+        let mut cells = Vec::new();
+        for (samples, floor) in [(latency, halted_floor), (awake, awake_floor)] {
+            cells.extend([
+                figure(samples.median()),
+                figure(samples.quantile(0.99)),
+                times(samples.ratio(floor)),
+            ]);
+        }
+        let count = calls.as_ref().map_or_else(|error| format!("– ({error:#})"), ToString::to_string);
+        cells.extend([figure(sender.median()), count]);
+        section.row(&latency.name, cells);
+        if latency.name == KINDS[1].0 {
+            let mut aim = |limit, unit, what: &str, measured: f64| {
+                report.targets.push(Target::at_most(limit, unit, what, measured));
+            };
+            aim(
+                1.1,
+                " ×",
+                "waking a loop that waits, beside a bare eventfd (halted)",
+                latency.ratio(halted_floor),
+            );
+            aim(1.1, " ×", "the same (awake)", awake.ratio(awake_floor));
+            aim(
+                1.0,
+                " calls",
+                "system calls of 1000 posts to a busy loop",
+                calls.map_or(f64::NAN, |count| count as f64),
+            );
+        }
+    }
+    if uv::version().is_none() {
+        section.note(peers::NO_LIBUV);
+    }
+    report.sections.push(section);
+    Ok(())
+}
+
+/// System calls that this many posts to a busy loop make, all together.
+fn coalesced_calls(name: &str) -> Result<usize> {
+    let calls = traced::run(&["coalesced", name])?;
+    Ok(calls.iter().filter(|call| call.by_main).count())
+}
+
+/// The traced process: posts to a loop that is held in its callback.
+pub(crate) fn coalesced(name: &str) -> Result<()> {
+    let (_, body) =
+        KINDS.iter().find(|(kind, _)| *kind == name).ok_or_else(|| anyhow!("no loop is {name}"))?;
+    let mut sleeper = Sleeper::start(*body)?.ok_or_else(|| anyhow!("{name} is missing"))?;
+    // It waits by then: what is sent before that is a wake-up which nobody has used.
+    std::thread::sleep(Duration::from_millis(50));
+    sleeper.woken.held.store(true, Ordering::Release);
+    (sleeper.send)();
+    sleeper.woken.wait();
+    marker();
+    (0..POSTS).for_each(|_| (sleeper.send)());
+    marker();
+    sleeper.woken.held.store(false, Ordering::Release);
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! The demo under each of its policies: the same load is served, every family of events moves, and what is told
+//! live is told again by the file.
+
+#[expect(dead_code, reason = "each test file uses its part")]
+#[path = "support/program.rs"]
+mod program;
+#[path = "support/totals.rs"]
+mod totals;
+
+use program::{Place, text};
+use serde_json::Value;
+use totals::totals;
+
+/// Records a demo of three seconds under `policy`; gives what it said.
+fn recorded(place: &Place, policy: &str) -> Value {
+    let trace = place.file("a.looptrace");
+    place.json(&["demo", "--policy", policy, "--duration", "3s", "--json", "--record", text(&trace)])
+}
+
+fn serves_and_moves_everything(policy: &str) -> (Place, Value) {
+    let place = Place::new();
+    let live = recorded(&place, policy);
+    assert_eq!(live["source"]["policy"], policy);
+    assert!(live["workload"]["answered"].as_u64() > Some(500), "{policy}: {}", live["workload"]);
+    assert_eq!(live["lost_records"], 0);
+    assert!(live["tasks"]["count"].as_u64() > Some(1_000), "{policy}: {live}");
+    assert!(live["microtasks"]["ran"].as_u64() > Some(100), "{policy}: {live}");
+    assert!(live["timers"]["fired"].as_u64() > Some(500), "{policy}: {live}");
+    assert!(live["gc"]["collect"].as_u64() > Some(0), "{policy}: {live}");
+    assert!(live["signals"]["delivered"].as_u64() > Some(0), "{policy}: {live}");
+    assert!(live["queues"].as_array().is_some_and(|queues| queues.len() >= 3), "{policy}: {live}");
+    assert!(live["keep_alive"].as_array().is_some_and(|held| !held.is_empty()), "{policy}: {live}");
+    let trace = place.file("a.looptrace");
+    let report = place.json(&["report", text(&trace), "--json"]);
+    assert_eq!(totals(&live), totals(&report), "{policy}");
+    assert_eq!(totals(&report), totals(&place.json(&["replay", text(&trace), "--json"])), "{policy}");
+    assert_eq!(report["source"]["policy"], policy);
+    (place, live)
+}
+
+#[test]
+fn bun_is_the_default_and_has_no_agenda() {
+    let (place, live) = serves_and_moves_everything("bun");
+    assert!(live.get("agenda").is_none(), "{}", live["agenda"]);
+    let plain = place.json(&["demo", "--duration", "500ms", "--json"]);
+    assert_eq!(plain["source"]["policy"], "bun");
+}
+
+#[test]
+fn quickjs_serves_the_same_load_one_timer_a_turn() {
+    let (_place, live) = serves_and_moves_everything("quickjs");
+    assert!(live.get("agenda").is_none());
+    // A turn fires one timer and delivers one signal, so there are at least as many turns.
+    assert!(live["ticks"]["count"].as_u64() >= live["timers"]["fired"].as_u64(), "{live}");
+}
+
+#[test]
+fn agenda_gives_part_of_the_work_to_its_workers() {
+    let (place, live) = serves_and_moves_everything("agenda");
+    let agenda = &live["agenda"];
+    let number = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("no number in {agenda}"));
+    let ran = number(&agenda["ran"]);
+    let priorities = agenda["priorities"].as_array().unwrap();
+    let names: Vec<&str> = priorities.iter().map(|priority| priority["priority"].as_str().unwrap()).collect();
+    assert_eq!(names, ["high", "normal", "low"]);
+    assert!(priorities.iter().all(|priority| number(&priority["ran"]) > 0), "{agenda}");
+    assert_eq!(priorities.iter().map(|priority| number(&priority["ran"])).sum::<u64>(), ran);
+    let workers = agenda["workers"].as_array().unwrap();
+    assert_eq!(workers.len(), 3, "{agenda}");
+    assert_eq!(workers.iter().map(|worker| number(&worker["ran"])).sum::<u64>(), ran);
+    assert!(number(&agenda["added"]) >= ran);
+    assert!(number(&agenda["rendezvous"]["count"]) >= 2, "{agenda}");
+    // Collections are commands to the loop itself; an operator's come in between.
+    let commands = live["commands"]["by_byte"].as_array().unwrap();
+    let collect = commands.iter().find(|command| command["byte"] == "G").unwrap();
+    assert!(number(&collect["count"]) >= 2 && collect["known"] == true, "{commands:?}");
+
+    let (trace, chrome) = (place.file("a.looptrace"), place.file("a.json"));
+    let page = place.succeed(&["report", text(&trace)]);
+    assert!(page.contains("AGENDA") && page.contains("worker 2") && page.contains("rendezvous"), "{page}");
+    place.succeed(&["export", text(&trace), "-o", text(&chrome)]);
+    let exported: Value = serde_json::from_slice(&std::fs::read(chrome).unwrap()).unwrap();
+    let events = exported["traceEvents"].as_array().unwrap();
+    // A slice, or the two ends of a pair.
+    let tasklets = events.iter().filter(|event| event["cat"] == "agenda" && event["ph"] != "e").count();
+    assert_eq!(tasklets as u64, ran);
+    assert!(events.iter().any(|event| event["name"] == "gc rendezvous"));
+    let threads = events.iter().filter(|event| event["name"] == "thread_name");
+    let threads = threads.filter(|event| event["args"]["name"].as_str().unwrap().contains("agenda worker"));
+    assert_eq!(threads.count(), 3);
+}

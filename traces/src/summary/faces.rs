@@ -1,0 +1,275 @@
+//! The summary of what only some loops have: an agenda, commands, pumps, futures, a shutdown, and a list of
+//! what keeps them alive. Each is there only where something of it happened.
+
+use loop_probes::event::Priority;
+use loop_probes::ids::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::histogram::Percentiles;
+use crate::timeline::{Agenda, Timeline, command_name};
+
+/// The agenda.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AgendaSummary {
+    /// Tasklets added.
+    pub added: u64,
+    /// Tasklets that ran, the failed ones included.
+    pub ran: u64,
+    /// Of these, failed or panicked.
+    pub failed: u64,
+    /// Tasklets that waited at the end.
+    pub waiting: u64,
+    /// By priority, the highest first.
+    pub priorities: Vec<PrioritySummary>,
+    /// By worker.
+    pub workers: Vec<AgendaWorkerSummary>,
+    /// Collections for which all workers had to stop.
+    pub rendezvous: RendezvousSummary,
+}
+
+/// One priority.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PrioritySummary {
+    /// Which.
+    pub priority: Priority,
+    /// Tasklets added.
+    pub added: u64,
+    /// Tasklets that ran, the failed ones included.
+    pub ran: u64,
+    /// Of these, failed or panicked.
+    pub failed: u64,
+    /// Tasklets that were cancelled before they ran.
+    pub cancelled: u64,
+    /// Tasklets that waited at the end.
+    pub waiting: u64,
+    /// Most tasklets that waited.
+    pub depth_max: u64,
+    /// How long the oldest of those that waited at the end had waited at least; absent where none waited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_waiting_ns: Option<u64>,
+    /// Most tasklets of a higher priority that ran while one of these waited.
+    pub passed_by_max: u64,
+    /// From added to taken by a worker.
+    pub queue_wait_ns: Percentiles,
+    /// From taken to done.
+    pub run_ns: Percentiles,
+}
+
+/// One worker of the agenda.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AgendaWorkerSummary {
+    /// Its number, from 0.
+    pub worker: u64,
+    /// Tasklets that it ran, the failed ones included.
+    pub ran: u64,
+    /// Of these, failed or panicked.
+    pub failed: u64,
+    /// Time it spent in them.
+    pub busy_ns: u64,
+    /// The longest of them.
+    pub run_ns_max: u64,
+    /// Time it stood still for collections.
+    pub stopped_ns: u64,
+}
+
+/// Collections for which all workers had to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RendezvousSummary {
+    /// How many were tried.
+    pub count: u64,
+    /// Of these, somebody did not come.
+    pub failed: u64,
+    /// From asked to met, or given up.
+    pub waited_ns: Percentiles,
+}
+
+/// So many references of one name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct HeldSummary {
+    /// What they are: `timer`, `io`, `work`, …
+    pub what: String,
+    /// Their name; `unnamed` where only their kind is known.
+    pub name: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// Command bytes through the self-pipe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct CommandsSummary {
+    /// Bytes that came.
+    pub count: u64,
+    /// Of these, named no command.
+    pub unknown: u64,
+    /// By byte.
+    pub by_byte: Vec<CommandSummary>,
+}
+
+/// One command byte.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct CommandSummary {
+    /// The character, or its number as `0x07`.
+    pub byte: String,
+    /// It names a command.
+    pub known: bool,
+    /// How often it came.
+    pub count: u64,
+}
+
+/// Pumps of a foreign loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PumpsSummary {
+    /// Pumps.
+    pub count: u64,
+    /// Of these, handled a source of the foreign loop.
+    pub handled: u64,
+    /// Of these, because the foreign loop was ready; the others came because time had passed.
+    pub ready: u64,
+    /// Their extents.
+    pub run_ns: Percentiles,
+}
+
+/// Spawned futures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct FuturesSummary {
+    /// Spawned.
+    pub spawned: u64,
+    /// Ended or cancelled.
+    pub ended: u64,
+    /// Wake-ups that queued one for its next poll.
+    pub woken: u64,
+    /// Polls after which one was not ready yet.
+    pub pending: u64,
+}
+
+/// The last shutdown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ShutdownSummary {
+    /// When it began, after the first event.
+    pub at_ns: u64,
+    /// What it was given; absent where its beginning was not seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_ns: Option<u64>,
+    /// What it took; absent while it went on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_ns: Option<u64>,
+    /// Pieces of work that ran to their end meanwhile.
+    pub finished: u64,
+    /// Pieces of work that were cancelled.
+    pub cancelled: u64,
+    /// Pieces of work that the deadline cut off.
+    pub left: u64,
+}
+
+pub(super) fn agenda(timeline: &Timeline) -> Option<AgendaSummary> {
+    let agenda = Some(&timeline.agenda).filter(|agenda| agenda.is_seen())?;
+    let end = timeline.last_at().unwrap_or_default();
+    let workers = agenda.workers().iter().enumerate().filter(|(_, worker)| worker.is_seen());
+    Some(AgendaSummary {
+        added: agenda.added(),
+        ran: agenda.ran(),
+        failed: agenda.failed(),
+        waiting: agenda.waiting(),
+        priorities: priorities(agenda, end),
+        workers: workers
+            .map(|(number, worker)| AgendaWorkerSummary {
+                worker: number as u64,
+                ran: worker.ran,
+                failed: worker.failed,
+                busy_ns: worker.busy_ns,
+                run_ns_max: worker.run_ns_max,
+                stopped_ns: worker.stopped_ns,
+            })
+            .collect(),
+        rendezvous: RendezvousSummary {
+            count: agenda.rendezvous.count,
+            failed: agenda.rendezvous.failed,
+            waited_ns: agenda.rendezvous.waited_ns.percentiles(),
+        },
+    })
+}
+
+fn priorities(agenda: &Agenda, end: Timestamp) -> Vec<PrioritySummary> {
+    let priority = |stats: &crate::timeline::PriorityStats| PrioritySummary {
+        priority: stats.priority,
+        added: stats.added,
+        ran: stats.ran,
+        failed: stats.failed,
+        cancelled: stats.cancelled,
+        waiting: u64::from(stats.waiting()),
+        depth_max: u64::from(stats.depth_max),
+        oldest_waiting_ns: agenda.oldest(stats.priority).map(|oldest| oldest.waited_ns(end)),
+        passed_by_max: stats.passed_by_max,
+        queue_wait_ns: stats.queue_wait_ns.percentiles(),
+        run_ns: stats.run_ns.percentiles(),
+    };
+    agenda.priorities.iter().map(priority).collect()
+}
+
+pub(super) fn keep_alive(timeline: &Timeline) -> Vec<HeldSummary> {
+    let held = timeline.keep_alive.held().into_iter();
+    held.map(|held| HeldSummary {
+        what: held.name.what.name().to_owned(),
+        name: held.name.describe(&timeline.labels),
+        count: held.count,
+    })
+    .collect()
+}
+
+/// How old the snapshot was at the end with which the list begins.
+pub(super) fn keep_alive_age_ns(timeline: &Timeline) -> Option<u64> {
+    let end = timeline.last_at()?;
+    timeline.keep_alive.as_of().map(|as_of| end.ns_since(as_of))
+}
+
+pub(super) fn commands(timeline: &Timeline) -> Option<CommandsSummary> {
+    let commands = Some(&timeline.commands).filter(|commands| commands.count() > 0)?;
+    let by_byte = commands.by_byte.iter().map(|command| CommandSummary {
+        byte: command_name(command.byte),
+        known: command.known,
+        count: command.count,
+    });
+    Some(CommandsSummary { count: commands.count(), unknown: commands.unknown(), by_byte: by_byte.collect() })
+}
+
+pub(super) fn pumps(timeline: &Timeline) -> Option<PumpsSummary> {
+    let pumps = Some(&timeline.pumps).filter(|pumps| pumps.count() > 0)?;
+    Some(PumpsSummary {
+        count: pumps.count(),
+        handled: pumps.handled,
+        ready: pumps.ready,
+        run_ns: pumps.run_ns.percentiles(),
+    })
+}
+
+pub(super) fn futures(timeline: &Timeline) -> Option<FuturesSummary> {
+    let futures = Some(timeline.futures).filter(crate::timeline::Futures::is_seen)?;
+    let crate::timeline::Futures { spawned, ended, woken, pending } = futures;
+    Some(FuturesSummary { spawned, ended, woken, pending })
+}
+
+pub(super) fn shutdown(timeline: &Timeline) -> Option<ShutdownSummary> {
+    let shutdown = timeline.shutdown?;
+    let first = timeline.first_at().unwrap_or_default();
+    let counted = |of: fn(&crate::timeline::ShutdownEnd) -> u32| {
+        shutdown.ended.as_ref().map_or(0, |ended| u64::from(of(ended)))
+    };
+    Some(ShutdownSummary {
+        at_ns: shutdown.began.ns_since(first),
+        limit_ns: shutdown.deadline.map(|deadline| deadline.ns_since(shutdown.began)),
+        run_ns: shutdown.ended.map(|ended| ended.run_ns),
+        finished: counted(|ended| ended.finished),
+        cancelled: counted(|ended| ended.cancelled),
+        left: counted(|ended| ended.left),
+    })
+}

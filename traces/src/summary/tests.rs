@@ -1,0 +1,133 @@
+//! Tests of the summary: the fields that its schema names, and sums that add up.
+
+use super::*;
+use crate::synthetic::Script;
+
+fn summary() -> Summary {
+    of(&Script { ticks: 700, agenda_workers: 2, faces: true, ..Script::default() })
+}
+
+fn of(script: &Script) -> Summary {
+    let mut timeline = Timeline::of(&script.metadata());
+    timeline.extend(&script.events());
+    Summary::new(&script.source(), &timeline)
+}
+
+#[test]
+fn it_has_the_fields_that_the_schema_names() {
+    let json = serde_json::to_value(summary()).unwrap();
+    let paths = [
+        "/schema",
+        "/source/kind",
+        "/source/name",
+        "/source/pid",
+        "/source/policy",
+        "/span_ns",
+        "/lost_records",
+        "/ticks/count",
+        "/ticks/busy_ns",
+        "/ticks/poll_wait_ns",
+        "/ticks/utilization",
+        "/ticks/run_ns/p50",
+        "/ticks/run_ns/p90",
+        "/ticks/run_ns/p99",
+        "/ticks/run_ns/max",
+        "/tasks/count",
+        "/tasks/by_tag/0/tag",
+        "/tasks/by_tag/0/count",
+        "/tasks/by_tag/0/run_ns/p99",
+        "/tasks/by_tag/0/queue_wait_ns/p50",
+        "/microtasks/checkpoints",
+        "/microtasks/ran",
+        "/microtasks/run_ns/max",
+        "/timers/armed",
+        "/timers/fired",
+        "/timers/cleared",
+        "/timers/lag_ns/p50",
+        "/queues/0/queue",
+        "/queues/0/depth/p50",
+        "/queues/0/depth/max",
+        "/gc/collect",
+        "/gc/defer",
+        "/gc/skip",
+        "/gc/run_ns/p50",
+        "/agenda/added",
+        "/agenda/ran",
+        "/agenda/failed",
+        "/agenda/waiting",
+        "/agenda/priorities/0/priority",
+        "/agenda/priorities/2/queue_wait_ns/p99",
+        "/agenda/priorities/2/run_ns/p50",
+        "/agenda/priorities/2/passed_by_max",
+        "/agenda/workers/1/worker",
+        "/agenda/workers/1/busy_ns",
+        "/agenda/rendezvous/count",
+        "/agenda/rendezvous/failed",
+        "/agenda/rendezvous/waited_ns/max",
+        "/keep_alive/0/what",
+        "/keep_alive/0/name",
+        "/keep_alive/0/count",
+        "/keep_alive_age_ns",
+        "/commands/count",
+        "/commands/unknown",
+        "/commands/by_byte/0/byte",
+        "/pumps/count",
+        "/pumps/handled",
+        "/pumps/ready",
+        "/pumps/run_ns/p50",
+        "/futures/spawned",
+        "/futures/ended",
+        "/futures/woken",
+        "/futures/pending",
+        "/shutdown/at_ns",
+        "/shutdown/limit_ns",
+        "/shutdown/run_ns",
+        "/shutdown/left",
+        "/signals/arrived",
+        "/signals/delivered",
+        "/signals/dropped",
+        "/stalls/0/tick",
+        "/stalls/0/at_ns",
+        "/stalls/0/run_ns",
+        "/stalls/0/blame/0/what",
+        "/stalls/0/blame/0/ns",
+    ];
+    for path in paths {
+        assert!(json.pointer(path).is_some(), "{path}");
+    }
+    assert_eq!(json["source"]["kind"], "ring");
+    assert_eq!(serde_json::from_value::<Summary>(json).unwrap(), summary());
+}
+
+#[test]
+fn blame_sums_to_the_stall() {
+    let summary = summary();
+    assert_eq!(summary.stalls.len() as u64, summary.ticks.stalls);
+    for stall in &summary.stalls {
+        assert_eq!(stall.blame.iter().map(|blame| blame.ns).sum::<u64>(), stall.run_ns);
+        assert_eq!(stall.blame.last().unwrap().what, "unattributed");
+        assert!(stall.at_ns < summary.span_ns);
+    }
+}
+
+#[test]
+fn what_a_loop_does_not_have_is_not_there() {
+    let plain = of(&Script { ticks: 100, ..Script::default() });
+    let json = serde_json::to_value(&plain).unwrap();
+    for field in ["agenda", "keep_alive", "keep_alive_age_ns", "commands", "pumps", "futures", "shutdown"] {
+        assert!(json.get(field).is_none(), "{field}");
+    }
+    assert_eq!(serde_json::from_value::<Summary>(json).unwrap(), plain);
+}
+
+#[test]
+fn names_and_priorities_are_words() {
+    let json = serde_json::to_value(summary()).unwrap();
+    assert_eq!(json["agenda"]["priorities"][0]["priority"], "high");
+    let held = json["keep_alive"].as_array().unwrap();
+    let is = |what: &str, name: &str| held.iter().any(|it| it["what"] == what && it["name"] == name);
+    assert!(is("timer", "Heartbeat") && is("handle", "config watcher"), "{held:?}");
+    let bytes = json["commands"]["by_byte"].as_array().unwrap();
+    assert!(bytes.iter().any(|it| it["byte"] == "D" && it["known"] == true), "{bytes:?}");
+    assert!(bytes.iter().any(|it| it["byte"] == "0x07" && it["known"] == false), "{bytes:?}");
+}

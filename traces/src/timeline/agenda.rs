@@ -1,0 +1,279 @@
+//! The agenda: its three priorities, its workers, its collections.
+//!
+//! What waits is followed by id, so that a tasklet that is passed over again and again can be seen while it
+//! waits and not only once it ran. The list is bounded; an addition says how deep its priority is, which
+//! corrects whatever a gap or a race between emitters left in it.
+
+mod waiting;
+mod workers;
+
+pub use workers::{AgendaWorker, Rendezvous, RendezvousStats};
+
+use loop_probes::event::{Event, Outcome, Priority};
+use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
+use loop_probes::stamped::Stamped;
+
+use super::config::TimelineConfig;
+use super::failed;
+use super::rates::SLOT_NS;
+use crate::histogram::Histogram;
+use crate::recent::Recent;
+use waiting::Waiting;
+use workers::AgendaWorkers;
+
+/// A tasklet that a worker ran.
+#[derive(Clone, Copy, Debug)]
+struct TaskletRun {
+    task: TaskId,
+    tag: Tag,
+    priority: Priority,
+    outcome: Outcome,
+    queued: Timestamp,
+    start: Timestamp,
+    end: Timestamp,
+}
+
+/// The tasklet that has waited longest in its priority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OldestWaiting {
+    /// The tasklet.
+    pub task: TaskId,
+    /// When it was added.
+    pub added: Timestamp,
+    /// Tasklets of a higher priority that ran since.
+    pub passed_by: u64,
+    /// A worker has been in something since then, which may be this one: what a worker took is told when it is
+    /// done.
+    pub taken_after: Option<Timestamp>,
+}
+
+impl OldestWaiting {
+    /// For how long it has waited at least.
+    #[must_use]
+    pub fn waited_ns(&self, now: Timestamp) -> u64 {
+        self.taken_after.map_or(now, |taken| taken.min(now)).ns_since(self.added)
+    }
+}
+
+/// One priority.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct PriorityStats {
+    /// Which.
+    pub priority: Priority,
+    /// Tasklets added.
+    pub added: u64,
+    /// Tasklets that ran, the failed ones included.
+    pub ran: u64,
+    /// Tasklets that failed or panicked.
+    pub failed: u64,
+    /// Tasklets that were cancelled before they ran.
+    pub cancelled: u64,
+    /// From added to taken by a worker.
+    pub queue_wait_ns: Histogram,
+    /// From taken to done.
+    pub run_ns: Histogram,
+    /// The deepest that it was.
+    pub depth_max: u32,
+    /// The deepest of each of the last tenths of a second in which anything of this priority happened, and of
+    /// those between.
+    pub samples: Recent<u32>,
+    /// Most tasklets of a higher priority that ran while one of these waited.
+    pub passed_by_max: u64,
+    waiting: Waiting,
+    slot: u64,
+}
+
+impl PriorityStats {
+    fn new(priority: Priority, config: &TimelineConfig) -> Self {
+        Self {
+            priority,
+            added: 0,
+            ran: 0,
+            failed: 0,
+            cancelled: 0,
+            queue_wait_ns: Histogram::new(),
+            run_ns: Histogram::new(),
+            depth_max: 0,
+            samples: Recent::new(config.rate_window),
+            passed_by_max: 0,
+            waiting: Waiting::new(config.tasklets_followed),
+            slot: 0,
+        }
+    }
+
+    /// Tasklets that wait now, as far as the stream says: one that a worker runs counts until it is done,
+    /// where nothing was added since it was taken.
+    #[must_use]
+    pub const fn waiting(&self) -> u32 {
+        self.waiting.depth()
+    }
+
+    fn sample(&mut self, at: Timestamp, before: u32) {
+        let slot = at.as_ns() / SLOT_NS;
+        let depth = self.waiting.depth();
+        if self.samples.is_empty() {
+            self.samples.push(depth);
+            self.slot = slot;
+        }
+        // Nothing happened in the tenths between: the depth stayed.
+        let ahead = slot.saturating_sub(self.slot);
+        for _ in 0..ahead.min(self.samples.limit() as u64) {
+            self.samples.push(before);
+        }
+        self.slot = self.slot.max(slot);
+        if let Some(deepest) = self.samples.newest_mut() {
+            *deepest = (*deepest).max(depth);
+        }
+        self.depth_max = self.depth_max.max(depth);
+    }
+}
+
+/// The agenda.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Agenda {
+    /// Its priorities, the highest first.
+    pub priorities: [PriorityStats; 3],
+    /// Collections for which all workers had to stop.
+    pub rendezvous: RendezvousStats,
+    workers: AgendaWorkers,
+}
+
+/// The order in which priorities are shown and looked at.
+const HIGHEST_FIRST: [Priority; 3] = [Priority::High, Priority::Normal, Priority::Low];
+
+impl Agenda {
+    pub(crate) fn new(config: &TimelineConfig) -> Self {
+        Self {
+            priorities: HIGHEST_FIRST.map(|priority| PriorityStats::new(priority, config)),
+            rendezvous: RendezvousStats::new(config),
+            workers: AgendaWorkers::default(),
+        }
+    }
+
+    /// Anything of an agenda was seen.
+    #[must_use]
+    pub fn is_seen(&self) -> bool {
+        self.added() > 0 || self.ran() > 0 || !self.workers.is_empty() || self.rendezvous.count > 0
+    }
+
+    /// One priority.
+    #[must_use]
+    pub fn priority(&self, priority: Priority) -> &PriorityStats {
+        &self.priorities[place(priority)]
+    }
+
+    /// Tasklets added.
+    #[must_use]
+    pub fn added(&self) -> u64 {
+        self.sum(|priority| priority.added)
+    }
+
+    /// Tasklets that ran.
+    #[must_use]
+    pub fn ran(&self) -> u64 {
+        self.sum(|priority| priority.ran)
+    }
+
+    /// Tasklets that failed or panicked.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.sum(|priority| priority.failed)
+    }
+
+    /// Tasklets that wait.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.sum(|priority| u64::from(priority.waiting()))
+    }
+
+    fn sum(&self, of: impl Fn(&PriorityStats) -> u64) -> u64 {
+        self.priorities.iter().map(of).fold(0, u64::saturating_add)
+    }
+
+    /// The tasklet of this priority that has waited longest, where the stream says which.
+    #[must_use]
+    pub fn oldest(&self, priority: Priority) -> Option<OldestWaiting> {
+        let oldest = self.priority(priority).waiting.oldest()?;
+        let passed_by = self.higher_ran(priority).saturating_sub(oldest.higher_ran);
+        let taken_after = self.workers.longest_run_since();
+        Some(OldestWaiting { task: oldest.task, added: oldest.added, passed_by, taken_after })
+    }
+
+    /// Workers by number; those never heard of are empty.
+    #[must_use]
+    pub fn workers(&self) -> &[AgendaWorker] {
+        self.workers.all()
+    }
+
+    fn higher_ran(&self, priority: Priority) -> u64 {
+        self.priorities[..place(priority)].iter().map(|higher| higher.ran).fold(0, u64::saturating_add)
+    }
+
+    /// Takes in what `stamped` says of the agenda, if anything.
+    pub(crate) fn see(&mut self, stamped: &Stamped) {
+        let Stamped { at, source, event } = *stamped;
+        match event {
+            Event::AgendaAdded { task, priority, depth, .. } => self.added_one(at, task, priority, depth),
+            Event::AgendaRan { task, tag, priority, worker, outcome, queued, start } => {
+                let run = TaskletRun { task, tag, priority, outcome, queued, start, end: at };
+                self.ran_one(source, worker, run);
+            }
+            Event::WorkerState { worker, from, to } => self.workers.changed(source, worker, from, to, at),
+            Event::GcRendezvous { arrived, expected, start } => {
+                self.rendezvous.add(Rendezvous { at, arrived, expected, waited_ns: at.ns_since(start) });
+            }
+            Event::Lost { .. } => self.lost(),
+            _ => {}
+        }
+    }
+
+    fn added_one(&mut self, at: Timestamp, task: TaskId, priority: Priority, depth: u32) {
+        let higher_ran = self.higher_ran(priority);
+        let stats = &mut self.priorities[place(priority)];
+        let before = stats.waiting.depth();
+        stats.added += 1;
+        stats.waiting.added(at, task, depth, higher_ran);
+        stats.depth_max = stats.depth_max.max(depth);
+        stats.sample(at, before);
+    }
+
+    fn ran_one(&mut self, source: SourceId, worker: u16, run: TaskletRun) {
+        let TaskletRun { task, priority, outcome, queued, start, end, .. } = run;
+        let higher_ran = self.higher_ran(priority);
+        let stats = &mut self.priorities[place(priority)];
+        let before = stats.waiting.depth();
+        if let Some(then) = stats.waiting.taken(task, start) {
+            stats.passed_by_max = stats.passed_by_max.max(higher_ran.saturating_sub(then));
+        }
+        stats.sample(end, before);
+        if outcome == Outcome::Cancelled {
+            stats.cancelled += 1;
+            return;
+        }
+        stats.ran += 1;
+        stats.failed += u64::from(failed(outcome));
+        stats.queue_wait_ns.record(start.ns_since(queued));
+        stats.run_ns.record(end.ns_since(start));
+        self.workers.ran(source, worker, &run);
+    }
+
+    /// Records are missing: nobody knows what still waits until something is added.
+    fn lost(&mut self) {
+        for priority in &mut self.priorities {
+            priority.waiting.forget();
+        }
+    }
+}
+
+const fn place(priority: Priority) -> usize {
+    match priority {
+        Priority::High => 0,
+        Priority::Normal => 1,
+        Priority::Low => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests;

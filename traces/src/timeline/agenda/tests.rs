@@ -1,0 +1,166 @@
+//! Tests of the agenda's fold: who waits, who starves, what races and gaps between emitters do to it.
+
+use loop_probes::event::WorkerPhase;
+
+use super::*;
+
+const LOW: Priority = Priority::Low;
+
+fn agenda() -> Agenda {
+    Agenda::new(&TimelineConfig { tasklets_followed: 4, ..TimelineConfig::default() })
+}
+
+fn add(agenda: &mut Agenda, at: u64, task: u64, priority: Priority, depth: u32) {
+    agenda.added_one(Timestamp(at), TaskId(task), priority, depth);
+}
+
+fn ran(task: u64, priority: Priority, queued: u64, start: u64, end: u64) -> TaskletRun {
+    let (queued, start, end) = (Timestamp(queued), Timestamp(start), Timestamp(end));
+    TaskletRun { task: TaskId(task), tag: Tag(1), priority, outcome: Outcome::Done, queued, start, end }
+}
+
+fn run(agenda: &mut Agenda, run: TaskletRun) {
+    agenda.ran_one(SourceId(7), 0, run);
+}
+
+#[test]
+fn a_low_tasklet_that_is_passed_over_is_seen_while_it_waits() {
+    let mut agenda = agenda();
+    add(&mut agenda, 10, 1, LOW, 1);
+    for task in 2..5 {
+        add(&mut agenda, 10 + task, task, Priority::High, 1);
+        run(&mut agenda, ran(task, Priority::High, 10 + task, 11 + task, 12 + task));
+    }
+    let oldest = agenda.oldest(LOW).unwrap();
+    assert_eq!((oldest.task, oldest.added, oldest.passed_by), (TaskId(1), Timestamp(10), 3));
+    assert_eq!(oldest.waited_ns(Timestamp(500)), 6, "the worker's next may be it");
+    assert_eq!((agenda.oldest(Priority::High), agenda.waiting()), (None, 1));
+    run(&mut agenda, ran(1, LOW, 10, 40, 45));
+    assert_eq!((agenda.oldest(LOW), agenda.waiting()), (None, 0));
+    let low = agenda.priority(LOW);
+    assert_eq!((low.passed_by_max, low.queue_wait_ns.max(), low.run_ns.max()), (3, 30, 5));
+}
+
+#[test]
+fn the_depth_of_an_addition_corrects_what_a_gap_hid() {
+    let mut agenda = agenda();
+    for task in 1..4 {
+        add(&mut agenda, task, task, LOW, task as u32);
+    }
+    // The runs of 1 and 2 are missing; 4 says that it is the second one that waits.
+    add(&mut agenda, 9, 4, LOW, 2);
+    assert_eq!(agenda.oldest(LOW).map(|oldest| oldest.task), Some(TaskId(3)));
+    assert_eq!(agenda.waiting(), 2);
+    agenda.lost();
+    assert_eq!((agenda.waiting(), agenda.oldest(LOW)), (0, None));
+}
+
+#[test]
+fn one_that_runs_again_waits_again() {
+    let mut agenda = agenda();
+    add(&mut agenda, 1, 1, LOW, 1);
+    // The same number is in its queue again before its first run is told.
+    add(&mut agenda, 9, 1, LOW, 1);
+    run(&mut agenda, ran(1, LOW, 1, 3, 9));
+    assert_eq!((agenda.waiting(), agenda.oldest(LOW).map(|oldest| oldest.added)), (1, Some(Timestamp(9))));
+    run(&mut agenda, ran(1, LOW, 9, 10, 12));
+    assert_eq!((agenda.waiting(), agenda.oldest(LOW)), (0, None));
+}
+
+#[test]
+fn what_may_be_running_has_waited_no_longer_than_until_it_may_have_been_taken() {
+    let mut agenda = agenda();
+    let change = |agenda: &mut Agenda, at, worker, from, to| {
+        let event = Event::WorkerState { worker, from, to };
+        agenda.see(&Stamped { at: Timestamp(at), source: SourceId(7), event });
+    };
+    add(&mut agenda, 10, 1, LOW, 1);
+    change(&mut agenda, 30, 0, WorkerPhase::Idle, WorkerPhase::Run);
+    let waited = |agenda: &Agenda| agenda.oldest(LOW).map(|oldest| oldest.waited_ns(Timestamp(500)));
+    assert_eq!(waited(&agenda), Some(20), "worker 0 may have it since 30");
+    change(&mut agenda, 60, 0, WorkerPhase::Run, WorkerPhase::Gc);
+    assert_eq!(waited(&agenda), Some(20), "a collection in the middle of it changes nothing");
+    run(&mut agenda, ran(7, Priority::High, 20, 30, 100));
+    assert_eq!(waited(&agenda), Some(90), "it was another one; the next may be it");
+    change(&mut agenda, 120, 0, WorkerPhase::Run, WorkerPhase::Idle);
+    assert_eq!(waited(&agenda), Some(490));
+}
+
+#[test]
+fn one_that_runs_was_not_in_the_depth_of_a_later_addition() {
+    let mut agenda = agenda();
+    add(&mut agenda, 1, 1, LOW, 1);
+    // Taken at 2, done at 20; meanwhile another one comes, alone in its queue.
+    add(&mut agenda, 10, 2, LOW, 1);
+    run(&mut agenda, ran(1, LOW, 1, 2, 20));
+    assert_eq!((agenda.waiting(), agenda.oldest(LOW).map(|oldest| oldest.task)), (1, Some(TaskId(2))));
+}
+
+#[test]
+fn beyond_the_limit_they_are_counted_and_the_oldest_stay() {
+    let mut agenda = agenda();
+    for task in 1..=100 {
+        add(&mut agenda, task, task, LOW, task as u32);
+    }
+    assert_eq!((agenda.waiting(), agenda.oldest(LOW).map(|oldest| oldest.task)), (100, Some(TaskId(1))));
+    for task in 1..=100 {
+        run(&mut agenda, ran(task, LOW, task, 200 + task, 201 + task));
+    }
+    assert_eq!((agenda.waiting(), agenda.oldest(LOW), agenda.ran()), (0, None, 100));
+}
+
+#[test]
+fn the_cancelled_wait_no_more_and_ran_never() {
+    let mut agenda = agenda();
+    add(&mut agenda, 1, 1, LOW, 1);
+    run(&mut agenda, TaskletRun { outcome: Outcome::Cancelled, ..ran(1, LOW, 1, 5, 5) });
+    let low = agenda.priority(LOW);
+    assert_eq!((low.cancelled, low.ran, low.waiting(), low.run_ns.count()), (1, 0, 0, 0));
+}
+
+#[test]
+fn depth_is_sampled_by_tenths_of_a_second_with_the_empty_ones_between() {
+    let mut agenda = agenda();
+    add(&mut agenda, 0, 1, LOW, 1);
+    add(&mut agenda, 1, 2, LOW, 2);
+    run(&mut agenda, ran(1, LOW, 0, 2, 3));
+    add(&mut agenda, 3 * SLOT_NS, 3, LOW, 2);
+    let samples: Vec<u32> = agenda.priority(LOW).samples.iter().copied().collect();
+    assert_eq!(samples, [2, 1, 1, 2]);
+    add(&mut agenda, u64::MAX, 4, LOW, 3);
+    assert_eq!(agenda.priority(LOW).samples.len(), TimelineConfig::default().rate_window);
+}
+
+#[test]
+fn workers_have_a_state_a_share_and_stops() {
+    let mut agenda = agenda();
+    let change = |agenda: &mut Agenda, at, from, to| {
+        let event = Event::WorkerState { worker: 2, from, to };
+        agenda.see(&Stamped { at: Timestamp(at), source: SourceId(7), event });
+    };
+    change(&mut agenda, 100, WorkerPhase::Idle, WorkerPhase::Run);
+    agenda.ran_one(SourceId(7), 2, ran(1, LOW, 90, 100, 150));
+    change(&mut agenda, 150, WorkerPhase::Run, WorkerPhase::Gc);
+    change(&mut agenda, 170, WorkerPhase::Gc, WorkerPhase::EndGc);
+    change(&mut agenda, 175, WorkerPhase::EndGc, WorkerPhase::Idle);
+    let workers = agenda.workers();
+    assert_eq!((workers.len(), workers[0].is_seen()), (3, false));
+    let worker = &workers[2];
+    assert_eq!((worker.ran, worker.busy_ns, worker.run_ns_max, worker.stopped_ns), (1, 50, 50, 25));
+    assert_eq!(worker.state, Some((WorkerPhase::Idle, Timestamp(175))));
+    assert_eq!(worker.last, Some((TaskId(1), Tag(1), Timestamp(150))));
+    assert!((worker.busy_share(Timestamp(300)) - 0.25).abs() < 1e-9);
+    agenda.ran_one(SourceId(7), u16::MAX, ran(2, LOW, 90, 100, 150));
+    assert_eq!(agenda.workers().len(), 3, "no worker has such a number");
+}
+
+#[test]
+fn a_rendezvous_that_somebody_missed_has_failed() {
+    let mut agenda = agenda();
+    let met = |arrived, waited_ns| Rendezvous { at: Timestamp(9), arrived, expected: 4, waited_ns };
+    agenda.rendezvous.add(met(4, 70));
+    agenda.rendezvous.add(met(3, 90));
+    let all = &agenda.rendezvous;
+    assert_eq!((all.count, all.failed, all.waited_ns.max()), (2, 1, 90));
+    assert!(all.recent.newest().is_some_and(Rendezvous::is_failed));
+}

@@ -1,0 +1,67 @@
+//! Tasklets of one priority that wait, the oldest first, as far as several emitters' records tell it.
+//!
+//! A run is told when it is over, so until then nobody knows that its tasklet waits no more. An addition carries
+//! the true depth: entries beyond it have been taken, the oldest first, because a priority is first in, first out.
+
+use std::collections::VecDeque;
+
+use loop_probes::ids::{TaskId, Timestamp};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) task: TaskId,
+    pub(super) added: Timestamp,
+    /// Tasklets of a higher priority that had run by then.
+    pub(super) higher_ran: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Waiting {
+    entries: VecDeque<Entry>,
+    limit: usize,
+    depth: u32,
+    last_added: Timestamp,
+}
+
+impl Waiting {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { entries: VecDeque::new(), limit, depth: 0, last_added: Timestamp(0) }
+    }
+
+    pub(super) const fn depth(&self) -> u32 {
+        self.depth
+    }
+
+    pub(super) fn oldest(&self) -> Option<Entry> {
+        self.entries.front().copied()
+    }
+
+    pub(super) fn added(&mut self, at: Timestamp, task: TaskId, depth: u32, higher_ran: u64) {
+        self.last_added = self.last_added.max(at);
+        self.depth = depth;
+        while self.entries.len() > depth.saturating_sub(1) as usize {
+            self.entries.pop_front();
+        }
+        // Beyond the limit the oldest stay: they are what somebody looks for.
+        if self.entries.len() < self.limit {
+            self.entries.push_back(Entry { task, added: at, higher_ran });
+        }
+    }
+
+    /// A worker took the tasklet at `start`. Gives how many of a higher priority had run when it was added.
+    pub(super) fn taken(&mut self, task: TaskId, start: Timestamp) -> Option<u64> {
+        // One that runs again and again keeps its number: an entry from after the start is its next run's.
+        let is_it = |entry: &Entry| entry.task == task && entry.added <= start;
+        let entry = self.entries.iter().position(is_it).and_then(|place| self.entries.remove(place));
+        // One that was taken before the last addition is not in the depth that this one told.
+        if entry.is_some() || start >= self.last_added {
+            self.depth = self.depth.saturating_sub(1);
+        }
+        entry.map(|entry| entry.higher_ran)
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.entries.clear();
+        self.depth = 0;
+    }
+}

@@ -1,0 +1,104 @@
+//! What comes to the loop from outside of its tasks: wake-ups of other threads, commands through the self-pipe,
+//! pumps of a foreign loop.
+
+use loop_probes::ids::Timestamp;
+
+use crate::histogram::Histogram;
+
+/// Other threads' knocks on the loop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Wakes {
+    /// Wake-ups that reached the loop.
+    pub count: u64,
+    /// Further ones that these stood for.
+    pub coalesced: u64,
+}
+
+/// One command byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CommandStats {
+    /// The byte.
+    pub byte: u8,
+    /// It names a command.
+    pub known: bool,
+    /// How often it came.
+    pub count: u64,
+    /// When it came last.
+    pub last_at: Timestamp,
+}
+
+/// Command bytes through the self-pipe.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Commands {
+    /// By byte, in the order in which they first came.
+    pub by_byte: Vec<CommandStats>,
+}
+
+impl Commands {
+    /// Bytes that came.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.by_byte.iter().map(|command| command.count).sum()
+    }
+
+    /// Bytes that name no command.
+    #[must_use]
+    pub fn unknown(&self) -> u64 {
+        self.by_byte.iter().filter(|command| !command.known).map(|command| command.count).sum()
+    }
+
+    pub(crate) fn came(&mut self, at: Timestamp, byte: u8, known: bool) {
+        let same = |command: &CommandStats| (command.byte, command.known) == (byte, known);
+        let place = self.by_byte.iter().position(same).unwrap_or_else(|| {
+            self.by_byte.push(CommandStats { byte, known, count: 0, last_at: at });
+            self.by_byte.len() - 1
+        });
+        let command = &mut self.by_byte[place];
+        command.count += 1;
+        command.last_at = at;
+    }
+}
+
+/// A command byte as it is written: the character where it is one, else its number.
+#[must_use]
+pub fn command_name(byte: u8) -> String {
+    if byte.is_ascii_graphic() { char::from(byte).to_string() } else { format!("0x{byte:02x}") }
+}
+
+/// Pumps of a foreign loop.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Pumps {
+    /// Pumps that handled a source of the foreign loop.
+    pub handled: u64,
+    /// Pumps because the foreign loop was ready; the others came because time had passed.
+    pub ready: u64,
+    /// Extents of pumps. Its count is the number of pumps.
+    pub run_ns: Histogram,
+    /// When the last one returned.
+    pub last_at: Option<Timestamp>,
+}
+
+impl Pumps {
+    /// Pumps.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.run_ns.count()
+    }
+
+    /// Pumps because time had passed.
+    #[must_use]
+    pub fn polled(&self) -> u64 {
+        self.count().saturating_sub(self.ready)
+    }
+
+    pub(crate) fn add(&mut self, at: Timestamp, handled: bool, ready: bool, run_ns: u64) {
+        self.handled += u64::from(handled);
+        self.ready += u64::from(ready);
+        self.run_ns.record(run_ns);
+        self.last_at = Some(at);
+    }
+}

@@ -1,0 +1,246 @@
+//! One loop's references: the last snapshot, and what the stream said since.
+
+use std::collections::{BTreeMap, HashMap};
+
+use loop_probes::event::{Event, Queue, RefKind};
+use loop_probes::ids::{IoSource, LabelId, Tag, TimerId, Timestamp};
+
+use super::RefName;
+
+const KINDS: usize = RefKind::ALL.len();
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Armed {
+    tag: Tag,
+    referenced: bool,
+    repeats: bool,
+}
+
+/// What one moment looked like.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Picture {
+    by_kind: [i64; KINDS],
+    names: BTreeMap<RefName, i64>,
+    timers: HashMap<TimerId, Armed>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Refs {
+    pub(super) alive: Option<u32>,
+    pub(super) as_of: Option<Timestamp>,
+    pub(super) left_out: u32,
+    now: Picture,
+    /// A snapshot of which the end has not come yet.
+    gathering: Option<Picture>,
+    /// What sources were registered as, which no snapshot says, and whether they keep the loop alive.
+    sources: HashMap<IoSource, (RefName, bool)>,
+    /// The source that was registered last, until it is said to be referenced.
+    registered: Option<IoSource>,
+    limit: usize,
+}
+
+/// Whether an event says anything of references. Most do not.
+#[inline]
+pub(super) const fn concerns(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::RefChanged { .. }
+            | Event::TimerArmed { .. }
+            | Event::TimerFired { .. }
+            | Event::TimerCleared { .. }
+            | Event::TimerRef { .. }
+            | Event::IoRegistered { .. }
+            | Event::IoLabel { .. }
+            | Event::IoRemoved { .. }
+            | Event::WorkQueued { .. }
+            | Event::WorkSettled { .. }
+            | Event::QueueDepth { queue: Queue::Tasks | Queue::Immediates, .. }
+            | Event::SnapshotBegin { .. }
+            | Event::SnapshotTimer { .. }
+            | Event::SnapshotRef { .. }
+            | Event::SnapshotPending { .. }
+            | Event::SnapshotEnd { .. }
+            | Event::Lost { .. }
+    )
+}
+
+impl Refs {
+    pub(super) fn new(limit: usize) -> Self {
+        let (now, sources) = (Picture::default(), HashMap::new());
+        Self { alive: None, as_of: None, left_out: 0, now, gathering: None, sources, registered: None, limit }
+    }
+
+    pub(super) fn kind(&self, what: RefKind) -> Option<u64> {
+        self.as_of.map(|_| self.now.by_kind[place(what)].max(0).cast_unsigned())
+    }
+
+    /// Every name with its count. A kind whose names do not add up to its count has its count without names.
+    pub(super) fn each_held(&self, mut tell: impl FnMut(RefName, u64)) {
+        if self.as_of.is_none() {
+            return;
+        }
+        for what in RefKind::ALL {
+            let count = self.now.by_kind[place(*what)].max(0).cast_unsigned();
+            let named = || {
+                let names = self.now.names.iter().filter(|(name, count)| name.what == *what && **count > 0);
+                names.map(|(name, count)| (*name, count.cast_unsigned()))
+            };
+            let sum = named().map(|(_, count)| count).fold(0, u64::saturating_add);
+            if sum <= count {
+                named().for_each(|(name, count)| tell(name, count));
+            }
+            let rest = if sum <= count { count - sum } else { count };
+            // A handler of a signal is counted, but waits without keeping anything alive.
+            if rest > 0 && *what != RefKind::Signal {
+                tell(RefName::unnamed(*what), rest);
+            }
+        }
+    }
+
+    pub(super) fn see(&mut self, at: Timestamp, event: &Event) {
+        match *event {
+            Event::SnapshotBegin { .. } => self.gathering = Some(Picture::default()),
+            Event::SnapshotEnd { left_out, .. } => {
+                if let Some(picture) = self.gathering.take() {
+                    (self.now, self.as_of, self.left_out) = (picture, Some(at), left_out);
+                }
+            }
+            Event::SnapshotRef { what, count } => self.gather(|picture| {
+                picture.by_kind[place(what)] = i64::from(count);
+            }),
+            Event::SnapshotPending { what, tag, label, count } => {
+                let (name, limit) = (RefName { what, tag, label }, self.limit);
+                self.gather(|picture| add(&mut picture.names, name, i64::from(count), limit));
+            }
+            Event::SnapshotTimer { timer, tag, period_ns, referenced, .. } => {
+                let (armed, limit) = (Armed { tag, referenced, repeats: period_ns.is_some() }, self.limit);
+                self.gather(|picture| keep(&mut picture.timers, timer, armed, limit));
+            }
+            Event::Lost { .. } => {
+                (self.now, self.gathering, self.as_of) = (Picture::default(), None, None);
+            }
+            Event::RefChanged { what, delta, alive } => {
+                self.alive = Some(alive);
+                let count = &mut self.now.by_kind[place(what)];
+                *count = count.saturating_add(i64::from(delta));
+                if (what, delta) == (RefKind::Io, 1) {
+                    self.source_referenced();
+                }
+            }
+            Event::IoRegistered { source, tag } => {
+                let name = RefName { what: RefKind::Io, tag, label: None };
+                keep(&mut self.sources, source, (name, false), self.limit);
+                self.registered = Some(source);
+            }
+            Event::IoLabel { source, label } => self.explained(source, label),
+            Event::IoRemoved { source } => {
+                if let Some((name, true)) = self.sources.remove(&source) {
+                    self.name(name, -1);
+                }
+            }
+            // Without a snapshot nobody knows what was there before.
+            _ if self.as_of.is_none() => {}
+            Event::TimerArmed { timer, tag, period_ns, .. } => self.armed(timer, tag, period_ns.is_some()),
+            Event::TimerFired { timer, .. } => self.fired(timer),
+            Event::TimerCleared { timer } => self.disarmed(timer),
+            Event::TimerRef { timer, referenced } => self.timer_referenced(timer, referenced),
+            Event::WorkQueued { tag, .. } => self.name(work(tag), 1),
+            Event::WorkSettled { tag, .. } => self.name(work(tag), -1),
+            Event::QueueDepth { queue, depth } => {
+                let what = if queue == Queue::Tasks { RefKind::Task } else { RefKind::Immediate };
+                self.now.by_kind[place(what)] = i64::from(depth);
+            }
+            _ => {}
+        }
+    }
+
+    fn gather(&mut self, part: impl FnOnce(&mut Picture)) {
+        self.gathering.as_mut().map(part);
+    }
+
+    fn name(&mut self, name: RefName, delta: i64) {
+        add(&mut self.now.names, name, delta, self.limit);
+    }
+
+    /// The source that was just registered keeps the loop alive; of another one nobody said which.
+    fn source_referenced(&mut self) {
+        let registered = self.registered.take().and_then(|source| self.sources.get_mut(&source));
+        if let Some((name, referenced @ false)) = registered {
+            *referenced = true;
+            let name = *name;
+            self.name(name, 1);
+        }
+    }
+
+    fn explained(&mut self, source: IoSource, label: LabelId) {
+        let Some((name, referenced)) = self.sources.get_mut(&source) else { return };
+        let before = std::mem::replace(name, RefName { label: Some(label), ..*name });
+        let (after, count) = (*name, i64::from(*referenced));
+        self.name(before, -count);
+        self.name(after, count);
+    }
+
+    /// Timers have no other word for their references: their names and their count move together.
+    fn timer(&mut self, tag: Tag, delta: i64) {
+        self.name(RefName { what: RefKind::Timer, tag, label: None }, delta);
+        self.now.by_kind[place(RefKind::Timer)] += delta;
+    }
+
+    fn armed(&mut self, timer: TimerId, tag: Tag, repeats: bool) {
+        let before = self.now.timers.get(&timer).copied();
+        let referenced = before.is_none_or(|armed| armed.referenced);
+        keep(&mut self.now.timers, timer, Armed { tag, referenced, repeats }, self.limit);
+        // One beyond the limit is counted when it is armed and missed when it goes, so it is not counted at all.
+        if before.is_none() && self.now.timers.contains_key(&timer) {
+            self.timer(tag, 1);
+        }
+    }
+
+    /// An interval is armed for its next period already.
+    fn fired(&mut self, timer: TimerId) {
+        if self.now.timers.get(&timer).is_some_and(|armed| !armed.repeats) {
+            self.disarmed(timer);
+        }
+    }
+
+    fn disarmed(&mut self, timer: TimerId) {
+        if let Some(armed) = self.now.timers.remove(&timer)
+            && armed.referenced
+        {
+            self.timer(armed.tag, -1);
+        }
+    }
+
+    fn timer_referenced(&mut self, timer: TimerId, referenced: bool) {
+        let Some(armed) = self.now.timers.get_mut(&timer) else { return };
+        if std::mem::replace(&mut armed.referenced, referenced) != referenced {
+            let tag = armed.tag;
+            self.timer(tag, if referenced { 1 } else { -1 });
+        }
+    }
+}
+
+const fn work(tag: Tag) -> RefName {
+    RefName { what: RefKind::Work, tag, label: None::<LabelId> }
+}
+
+const fn place(what: RefKind) -> usize {
+    what.code() as usize - 1
+}
+
+fn add(names: &mut BTreeMap<RefName, i64>, name: RefName, delta: i64, limit: usize) {
+    if names.len() >= limit && !names.contains_key(&name) {
+        return;
+    }
+    let count = names.entry(name).or_default();
+    *count = count.saturating_add(delta);
+    if *count == 0 {
+        names.remove(&name);
+    }
+}
+
+fn keep<K: Eq + std::hash::Hash, V>(kept: &mut HashMap<K, V>, key: K, value: V, limit: usize) {
+    if kept.len() < limit || kept.contains_key(&key) {
+        kept.insert(key, value);
+    }
+}

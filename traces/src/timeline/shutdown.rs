@@ -1,0 +1,50 @@
+//! The loop's end: a shutdown from its beginning to what it left, and why the loop stopped.
+
+use loop_probes::event::StopReason;
+use loop_probes::ids::Timestamp;
+
+/// Why and when the loop stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: StopReason,
+}
+
+/// The end of a shutdown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShutdownEnd {
+    /// When.
+    pub at: Timestamp,
+    /// From its beginning, in nanoseconds.
+    pub run_ns: u64,
+    /// Pieces of work that ran to their end meanwhile.
+    pub finished: u32,
+    /// Pieces of work that were cancelled, as their owners had chosen.
+    pub cancelled: u32,
+    /// Pieces of work that the deadline cut off.
+    pub left: u32,
+}
+
+/// A shutdown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Shutdown {
+    /// When it began.
+    pub began: Timestamp,
+    /// When it has to be over; `None` where its beginning was not seen.
+    pub deadline: Option<Timestamp>,
+    /// How it ended, once it did.
+    pub ended: Option<ShutdownEnd>,
+}
+
+impl Shutdown {
+    /// It ended after its deadline.
+    #[must_use]
+    pub fn is_overdue(&self, now: Timestamp) -> bool {
+        let until = self.ended.map_or(now, |ended| ended.at);
+        self.deadline.is_some_and(|deadline| until > deadline)
+    }
+}
