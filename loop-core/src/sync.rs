@@ -22,7 +22,7 @@ pub(crate) use std::{
 #[inline]
 pub(crate) fn seq_cst_edge() {
     #[cfg(loom)]
-    loom::sync::atomic::fence(Ordering::SeqCst);
+    fence(Ordering::SeqCst);
 }
 
 /// A load whose place among the accesses of others loom is to try. Of an exchange that its thread began with a load,
