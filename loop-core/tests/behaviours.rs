@@ -14,6 +14,8 @@ mod deferred;
 #[cfg(test)]
 mod determinism;
 #[cfg(test)]
+mod dispatch;
+#[cfg(test)]
 mod faces;
 #[cfg(test)]
 mod futures;
