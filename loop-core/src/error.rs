@@ -34,7 +34,10 @@ pub enum LoopError {
     #[error(transparent)]
     Poller(#[from] PollerError),
     /// The policy allows no more sources at a time.
-    #[error("the loop has {limit} sources already and cannot take {name}: raise `Policy::sources_max`")]
+    #[error(
+        "the loop has {limit} sources already, the limit of its policy, and cannot take {name}: raise \
+         `Policy::sources_max`"
+    )]
     TooManySources {
         /// The limit.
         limit: u32,

@@ -60,6 +60,8 @@ mod signals;
 #[cfg(test)]
 mod silent;
 #[cfg(test)]
+mod statements;
+#[cfg(test)]
 mod tick;
 #[cfg(test)]
 mod timer_handles;

@@ -15,7 +15,7 @@ use loop_core::{Builtin, EventLoop, Policy, TagOf};
 use loop_probes::clock::{Clock, SystemClock};
 use loop_probes::event::{ClockPoint, Event, Phase, PollReason, RefKind, StopReason};
 
-use crate::kit::{Cx, Log, World, ms, name, pick};
+use crate::kit::{Cx, Log, World, ms, name, pick, rust_sources};
 
 fn world() -> World {
     World::with_policy(Policy::quickjs())
@@ -363,18 +363,6 @@ fn q08_the_clock_is_monotonic() {
     assert!(readings.windows(2).all(|pair| pair[0] < pair[1]) && readings[99] <= after);
 }
 
-/// All Rust sources below a folder.
-fn sources(folder: &Path, out: &mut Vec<std::path::PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            sources(&path, out);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            out.push(path);
-        }
-    }
-}
-
 #[test]
 fn q08_the_clock_is_read_in_one_place() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -382,8 +370,8 @@ fn q08_the_clock_is_read_in_one_place() {
     let manifest = std::fs::read_to_string(root.join("Cargo.toml")).unwrap();
     assert!(manifest.contains("disallowed_methods = \"deny\""));
     let mut files = Vec::new();
-    sources(&root.join("loop-core/src"), &mut files);
-    sources(&root.join("probes/src"), &mut files);
+    rust_sources(&root.join("loop-core/src"), &mut files);
+    rust_sources(&root.join("probes/src"), &mut files);
     assert!(files.len() > 50, "{} files", files.len());
     let place = root.join("probes/src/clock.rs");
     assert!(files.contains(&place));
