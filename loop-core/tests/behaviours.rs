@@ -40,6 +40,8 @@ mod order;
 #[cfg(test)]
 mod owners;
 #[cfg(test)]
+mod pictures;
+#[cfg(test)]
 mod policies;
 #[cfg(test)]
 mod quickjs;
