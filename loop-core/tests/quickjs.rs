@@ -315,6 +315,41 @@ fn q06_ends_when_no_handler_timer_port_or_worker_remains() {
 }
 
 #[test]
+fn q06_each_of_them_alone_keeps_it_and_its_end_ends_it() {
+    type Alone = fn(&mut World);
+    let alone: [(&str, Alone); 4] = [
+        ("handler", |world| {
+            let source = SimSource::new();
+            let io = Builtin::repeat("fd", |cx| {
+                let ready = cx.ready().unwrap();
+                cx.remove(ready.source).unwrap();
+            });
+            world.lp.with(|cx| cx.register(source.clone(), Interest::READABLE, io)).unwrap();
+            world.sim.ready_at(ms(7), &source, Readiness::READABLE);
+        }),
+        ("timer", |world| {
+            world.lp.with(|cx| cx.set_timeout(ms(7), Builtin::once("timer", |_| ())));
+        }),
+        ("port", |world| {
+            let port = world.lp.handle();
+            port.hold();
+            world.sim.at(ms(7), move || port.release());
+        }),
+        ("worker", |world| {
+            world.sim.job_durations([ms(7)]);
+            let done = |_: &loop_core::work_pool::Worker<'_>| Builtin::remote("then", |_| ());
+            world.lp.with(|cx| cx.work(job(), done, |reason| panic!("{reason}"))).unwrap();
+        }),
+    ];
+    for (what, set_up) in alone {
+        let mut world = world();
+        set_up(&mut world);
+        assert_eq!(world.lp.run().unwrap(), StopReason::Drained, "{what}");
+        assert_eq!(world.sim.elapsed(), ms(7), "{what}");
+    }
+}
+
+#[test]
 fn a_turn_goes_through_all_its_steps_so_that_timers_starve_no_source() {
     let mut world = world();
     let (log, source) = (world.log.clone(), SimSource::new());
