@@ -14,6 +14,8 @@ mod deferred;
 #[cfg(test)]
 mod determinism;
 #[cfg(test)]
+mod dispatch;
+#[cfg(test)]
 mod faces;
 #[cfg(test)]
 mod futures;
@@ -59,6 +61,8 @@ mod shutdown;
 mod signals;
 #[cfg(test)]
 mod silent;
+#[cfg(test)]
+mod statements;
 #[cfg(test)]
 mod tick;
 #[cfg(test)]
