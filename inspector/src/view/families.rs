@@ -174,8 +174,8 @@ fn microtasks_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
             theme.phase(loop_probes::event::Phase::Microtasks),
         );
     }
-    let mut pen = canvas.pen(inner, 4);
-    pen.gap(1).put(&units::short_count(figures.checkpoints), theme.text()).put(" checkpoints", theme.dim());
+    let count = units::short_count(figures.checkpoints);
+    canvas.pen(inner, 4).gap(1).group(&[(&count, theme.text()), (" checkpoints", theme.dim())]);
 }
 
 /// The heap and what it may grow to: `18.2 / 40.0 MiB`.
