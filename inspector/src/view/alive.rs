@@ -73,7 +73,9 @@ fn list(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     }
     let rows = layout::rows(area, true);
     if alive.held.is_empty() {
-        canvas.pen(rows, 0).gap(1).put("nothing: the loop may end", theme.dim());
+        let ended = state.picture().timeline.stopped.is_some();
+        let text = if ended { "nothing" } else { "nothing: the loop may end" };
+        canvas.pen(rows, 0).gap(1).put(text, theme.dim());
     }
     let first = layout::first_row(state.row, rows.height);
     let shown = alive.held.iter().enumerate().skip(first).take(usize::from(rows.height));
