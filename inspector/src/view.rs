@@ -49,7 +49,9 @@ pub fn draw(buffer: &mut Buffer, state: &State, theme: Theme) {
 
 fn too_small(canvas: &mut Canvas<'_>, width: u16, height: u16) {
     let (need_width, need_height) = (layout::WIDTH_MIN, layout::HEIGHT_MIN);
-    let text = format!("{width}x{height} is too small: needs {need_width}x{need_height}");
+    let need = format!("needs {need_width}x{need_height}");
+    let whole = format!("{width}x{height} is too small: {need}");
+    let text = if whole.len() <= usize::from(width) { whole } else { need };
     let style = canvas.theme.text();
     canvas.pen(Area::new(0, height / 2, width, 1), 0).put(&text, style);
 }

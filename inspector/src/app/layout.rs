@@ -224,10 +224,14 @@ pub fn overview(body: Area, extras: Extras) -> Overview {
 /// From this width on every family has a pane of its own.
 const ROOMY: u16 = 150;
 
+/// So many hundredths of a width.
+fn share(width: u16, percent: u16) -> u16 {
+    (u32::from(width) * u32::from(percent) / 100) as u16
+}
+
 /// The row of families; the other panes are left to the caller.
 fn families(row: Area, extras: Extras) -> Overview {
     let mut left = row;
-    let share = |percent: u16| (u32::from(row.width) * u32::from(percent) / 100) as u16;
     let roomy = row.width >= ROOMY;
     let (with_agenda, with_alive) = (extras.agenda, extras.alive && roomy);
     let widths = match (roomy, with_agenda, with_alive) {
@@ -235,9 +239,9 @@ fn families(row: Area, extras: Extras) -> Overview {
         (false, true, _) => [23, 23, 23, 31, 0],
         (true, true, false) => [21, 16, 21, 23, 0],
         (true, false, true) => [21, 15, 22, 0, 21],
-        (true, true, true) => [17, 12, 17, 19, 18],
+        (true, true, true) => [17, 13, 17, 19, 18],
     }
-    .map(share);
+    .map(|percent| share(row.width, percent));
     let [queues, microtasks, gc, agenda, alive] = widths;
     // Where there is little room, microtasks and signals stand one above the other.
     let stacked = with_agenda && !roomy;
@@ -412,7 +416,7 @@ pub fn column_at(pane: Area, x: u16) -> Option<Column> {
 #[must_use]
 pub fn list_and_detail(body: Area) -> (Area, Area) {
     let mut left = body;
-    let list = left.take_left((body.width / 2).max(54).min(body.width));
+    let list = left.take_left(share(body.width, 58).max(54).min(body.width));
     (list, left)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use loop_probes::event::{Event, Origin};
-use loop_probes::ids::{Tag, TaskId};
+use loop_probes::ids::{SourceId, Tag, TaskId};
 use loop_probes::stamped::Stamped;
 use loop_traces::analysis::attribution::{Ledger, ledger};
 use loop_traces::timeline::{LateTimer, TickSpan, TickSummary};
@@ -44,16 +44,25 @@ const fn is_noise(event: &Event) -> bool {
 /// Who queued the tasks of a tag, and how often, as far as the log goes back: most frequent first.
 #[must_use]
 pub fn queued_by(fold: &Fold, tag: Tag) -> Vec<(String, u64)> {
-    let mut parents: HashMap<TaskId, u64> = HashMap::new();
+    // Every loop and every agenda counts its tasks from 1.
+    let mut parents: HashMap<(SourceId, TaskId), u64> = HashMap::new();
+    let mut emitters: BTreeMap<SourceId, u64> = BTreeMap::new();
     let mut origins: BTreeMap<Origin, u64> = BTreeMap::new();
     for stamped in fold.log() {
+        let source = stamped.source;
         match stamped.event {
-            Event::TaskQueued { tag: its, parent, place, .. } if its == tag => match parent {
-                Some(parent) => *parents.entry(parent).or_default() += 1,
-                None => *origins.entry(place.origin).or_default() += 1,
-            },
+            Event::TaskQueued { tag: its, parent, poster, place, .. } if its == tag => {
+                match (parent, poster) {
+                    (Some(parent), _) => *parents.entry((source, parent)).or_default() += 1,
+                    (None, Some(poster)) => *emitters.entry(poster).or_default() += 1,
+                    (None, None) => *origins.entry(place.origin).or_default() += 1,
+                }
+            }
             Event::WorkQueued { tag: its, parent: Some(parent), .. } if its == tag => {
-                *parents.entry(parent).or_default() += 1;
+                *parents.entry((source, parent)).or_default() += 1;
+            }
+            Event::AgendaAdded { tag: its, .. } if its == tag => {
+                *emitters.entry(source).or_default() += 1;
             }
             _ => {}
         }
@@ -66,17 +75,18 @@ pub fn queued_by(fold: &Fold, tag: Tag) -> Vec<(String, u64)> {
         };
         // The last run of an id is enough: a task runs once.
         if let Some((task, tag)) = ran
-            && let Some(count) = parents.remove(&task)
+            && let Some(count) = parents.remove(&(stamped.source, task))
         {
             *tags.entry(tag).or_default() += count;
         }
     }
     let labels = &fold.timeline.labels;
     let named = tags.into_iter().map(|(tag, count)| (labels.tag(tag).into_owned(), count));
+    let elsewhere = emitters.into_iter().map(|(source, count)| (labels.source(source).into_owned(), count));
     let outside = origins.into_iter().map(|(origin, count)| (format!("from {origin}"), count));
     let unknown = parents.values().sum::<u64>();
     let unknown = (unknown > 0).then(|| ("tasks before the log".to_owned(), unknown));
-    let mut all: Vec<(String, u64)> = named.chain(outside).chain(unknown).collect();
+    let mut all: Vec<(String, u64)> = named.chain(elsewhere).chain(outside).chain(unknown).collect();
     all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     all
 }
@@ -135,3 +145,6 @@ fn blame(fold: &Fold, late: &LateTimer) -> Option<Ledger> {
     }
     Some(ledger(late.due, late.fired, &spans, BLAME_LINES))
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,7 +33,10 @@ pub fn update(state: &mut State, message: Message<'_>) -> Vec<Effect> {
             state.running.extend_from_slice(watched.running);
             state.running_at = watched.at;
             state.counts = watched.counts;
-            state.process = watched.process;
+            // Nothing follows an end, so no later frame would bring figures that are behind up to date.
+            if std::mem::replace(&mut state.process, watched.process) != watched.process {
+                state.glance_until_ns = 0;
+            }
         }
         Message::Playback(playback) => {
             let moved = state.playback.as_ref().is_none_or(|before| before.position != playback.position);

@@ -108,16 +108,19 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     };
     let upper = Area { height: UPPER_ROWS.min(body.height), ..body };
     priorities(canvas, state, upper, agenda);
-    let lower = MET_ROWS.min((body.height - upper.height) / 3);
-    let middle = Area { y: upper.y + upper.height, height: body.height - upper.height - lower, ..body };
+    let left = body.height - upper.height;
+    // Workers take what they need, the collections what is left; but neither without the other.
+    let needed = u16::try_from(agenda.workers.len()).unwrap_or(u16::MAX).saturating_add(WORKERS_FRAME);
+    let middle = Area { y: upper.y + upper.height, height: needed.min(left - left / 3), ..body };
     workers(canvas, state, middle, agenda);
-    collections(canvas, state, Area { y: middle.y + middle.height, height: lower, ..body }, agenda);
+    let lower = Area { y: middle.y + middle.height, height: left - middle.height, ..body };
+    collections(canvas, state, lower, agenda);
 }
 
 /// Rows of the priorities: a frame, a heading, three of them, a sentence.
 const UPPER_ROWS: u16 = 7;
-/// Most rows of the collections, with their frame.
-const MET_ROWS: u16 = 8;
+/// Rows of the workers beside one for each: a frame and a heading.
+const WORKERS_FRAME: u16 = 3;
 
 fn priorities(canvas: &mut Canvas<'_>, state: &State, area: Area, agenda: &AgendaFigures) {
     let theme = canvas.theme;
@@ -196,6 +199,8 @@ fn workers(canvas: &mut Canvas<'_>, state: &State, area: Area, agenda: &AgendaFi
     pen.gap(2).put("TASKLET", theme.dim());
     let rows = layout::rows(area, true);
     let first = layout::first_row(state.row, rows.height);
+    let last = first + usize::from(rows.height).min(agenda.workers.len() - first);
+    canvas.more_below(area, agenda.workers.len() - last);
     let shown = agenda.workers.iter().enumerate().skip(first).take(usize::from(rows.height));
     for (line, (place, worker)) in shown.enumerate() {
         let line = line as u16;
@@ -244,6 +249,9 @@ fn tasklet(state: &State, theme: Theme, worker: &WorkerRow) -> (String, Style) {
     }
 }
 
+/// From this width on there is room for an explanation.
+const WIDE: u16 = 100;
+
 fn collections(canvas: &mut Canvas<'_>, state: &State, area: Area, agenda: &AgendaFigures) {
     let theme = canvas.theme;
     let [tried, failed] = agenda.rendezvous;
@@ -259,7 +267,8 @@ fn collections(canvas: &mut Canvas<'_>, state: &State, area: Area, agenda: &Agen
             )
         }
     };
-    let inner = canvas.pane(area, "collections: all workers stop", &remark, false);
+    let title = if area.width < WIDE { "collections" } else { "collections: all workers stop" };
+    let inner = canvas.pane(area, title, &remark, false);
     if tried == 0 {
         canvas.pen(inner, 0).gap(1).put("none so far", theme.dim());
     }

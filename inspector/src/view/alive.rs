@@ -73,10 +73,14 @@ fn list(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     }
     let rows = layout::rows(area, true);
     if alive.held.is_empty() {
-        canvas.pen(rows, 0).gap(1).put("nothing: the loop may end", theme.dim());
+        let ended = state.picture().timeline.stopped.is_some();
+        let text = if ended { "nothing" } else { "nothing: the loop may end" };
+        canvas.pen(rows, 0).gap(1).put(text, theme.dim());
     }
     let first = layout::first_row(state.row, rows.height);
     let shown = alive.held.iter().enumerate().skip(first).take(usize::from(rows.height));
+    let last = first + usize::from(rows.height).min(alive.held.len() - first);
+    canvas.more_below(area, alive.held.len() - last);
     let mut above = None;
     for (line, (place, held)) in shown.enumerate() {
         let line = line as u16;
@@ -138,7 +142,7 @@ fn commands(canvas: &Canvas<'_>, state: &State, timeline: &Timeline) -> Vec<Line
             (format!("{:<5}", command_name(command.byte)), style),
             (format!("{:>7}", units::short_count(command.count)), theme.strong()),
             (unknown.to_owned(), style),
-            (format!("  last at {last}"), theme.dim()),
+            (format!("  last {last}"), theme.dim()),
         ]
     };
     commands.iter().map(line).collect()
@@ -197,7 +201,7 @@ fn end(canvas: &Canvas<'_>, state: &State, timeline: &Timeline) -> Vec<Line> {
     }
     match timeline.stopped {
         Some(stopped) => lines.push(vec![
-            (format!("stopped at {}: ", units::position(state.since_start_ns(stopped.at))), theme.dim()),
+            (format!("ended at {}: ", units::position(state.since_start_ns(stopped.at))), theme.dim()),
             (stopped.reason.to_string(), theme.strong()),
         ]),
         None if lines.is_empty() => lines.push(vec![("not in sight".to_owned(), theme.dim())]),

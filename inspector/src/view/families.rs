@@ -68,7 +68,7 @@ fn queues_line(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let mut pen = line(canvas, state, area, Pane::Queues, "queues");
     let queues = queues_in_order(state);
     if queues.is_empty() {
-        pen.put("none was sampled yet", theme.dim());
+        pen.put(none_sampled(state), theme.dim());
     }
     for (place, queue) in queues.into_iter().enumerate() {
         let depth = depth(queue.depth);
@@ -109,7 +109,7 @@ fn queues_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let inner = canvas.pane(area, "queues", remark, state.focus == Pane::Queues);
     let queues = queues_in_order(state);
     if queues.is_empty() {
-        canvas.pen(inner, 0).gap(1).put("none was sampled yet", theme.dim());
+        canvas.pen(inner, 0).gap(1).put(none_sampled(state), theme.dim());
         return;
     }
     let rows = usize::from(inner.height);
@@ -133,6 +133,11 @@ fn queues_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
             ("  ", theme.dim()),
         ]);
     }
+}
+
+/// Depths are told when they change.
+fn none_sampled(state: &State) -> &'static str {
+    if state.about.since_attach { "no change since attach" } else { "none was sampled yet" }
 }
 
 fn microtasks_line(canvas: &mut Canvas<'_>, state: &State, area: Area) {
@@ -174,8 +179,8 @@ fn microtasks_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
             theme.phase(loop_probes::event::Phase::Microtasks),
         );
     }
-    let mut pen = canvas.pen(inner, 4);
-    pen.gap(1).put(&units::short_count(figures.checkpoints), theme.text()).put(" checkpoints", theme.dim());
+    let count = units::short_count(figures.checkpoints);
+    canvas.pen(inner, 4).gap(1).group(&[(&count, theme.text()), (" checkpoints", theme.dim())]);
 }
 
 /// The heap and what it may grow to: `18.2 / 40.0 MiB`.

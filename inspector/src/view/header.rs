@@ -29,6 +29,9 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     }
 }
 
+/// What the key for it is for.
+const HELP: &str = " help";
+
 fn who(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let theme = canvas.theme;
     let about = &state.about;
@@ -37,11 +40,6 @@ fn who(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let lost = format!("lost {}", units::count(lost(state)));
     let lost_style = if self::lost(state) > 0 { theme.held() } else { theme.dim() };
     let recording = if state.recording { "● rec  " } else { "" };
-    let right = [&status, "  ", &clock, "  ", recording, &lost, "  ", "? help", " "];
-    let right_width: usize = right.iter().map(|part| part.width()).sum();
-    let left_width = area.width.saturating_sub(right_width as u16 + 2);
-
-    let mut pen = canvas.pen(Area { width: left_width, ..area }, 0);
     let pid = if about.pid > 0 { format!("pid {}", about.pid) } else { String::new() };
     let policy = printable(&about.policy);
     // A loop of another kind has none.
@@ -49,9 +47,18 @@ fn who(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         "" | "unknown" => String::new(),
         policy => format!("policy {policy}"),
     };
-    // The name gives way before the numbers do.
     let rest: usize =
         [&pid, &policy].iter().filter(|part| !part.is_empty()).map(|part| part.width() + 3).sum();
+    let right = [&status, "  ", &clock, "  ", recording, &lost, "  ", "?", " "];
+    let right_width: usize = right.iter().map(|part| part.width()).sum();
+    // The key is explained where that takes nothing from who is watched.
+    let told = about.name.width() + 1 + rest + 2 + right_width + HELP.len() <= usize::from(area.width);
+    let help = if told { HELP } else { "" };
+    let right_width = right_width + help.len();
+    let left_width = area.width.saturating_sub(right_width as u16 + 2);
+
+    let mut pen = canvas.pen(Area { width: left_width, ..area }, 0);
+    // The name gives way before the numbers do.
     let room = left_width.saturating_sub(rest as u16 + 1).max(8);
     let name = printable(&about.name);
     // Of a path that does not fit, its end says most.
@@ -68,7 +75,7 @@ fn who(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let mut pen = canvas.pen(Area { width: right_width.min(usize::from(area.width)) as u16, ..start }, 0);
     pen.put(&status, status_style).gap(2).put(&clock, theme.text()).gap(2);
     pen.put(recording, theme.held()).put(&lost, lost_style).gap(2);
-    pen.put("?", theme.key()).put(" help", theme.dim());
+    pen.put("?", theme.key()).put(help, theme.dim());
 }
 
 fn lost(state: &State) -> u64 {

@@ -1,12 +1,14 @@
 //! The events themselves, the newest at the foot, those of the filter's tags only.
 
-use super::paint::Canvas;
+use super::paint::{self, Canvas};
 use crate::app::describe;
 use crate::app::layout::Area;
 use crate::app::lists;
 use crate::app::state::State;
 use crate::units;
 
+/// Cells of an emitter's name, on screens that have room for it; and where there are an agenda's workers.
+const SOURCE_WIDTHS: [u16; 2] = [12, 15];
 /// Cells of the kind's name.
 const KIND_WIDTH: u16 = 17;
 
@@ -30,12 +32,14 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
         return;
     }
     let sources = body.width >= 100;
+    let source_width = SOURCE_WIDTHS[usize::from(timeline.agenda.is_seen())];
     for (up, stamped) in shown.iter().enumerate() {
         let line = (shown.len() - 1 - up) as u16;
         let mut pen = canvas.pen(inner, line);
         pen.gap(1).put(&units::position_us(state.since_start_ns(stamped.at)), theme.dim()).gap(2);
         if sources {
-            pen.left(&timeline.labels.source(stamped.source), 12, theme.dim()).gap(1);
+            let name = timeline.labels.source(stamped.source);
+            pen.left(&paint::cut_middle(&name, source_width), source_width, theme.dim()).gap(1);
         }
         pen.left(stamped.event.name(), KIND_WIDTH, theme.strong()).gap(1);
         pen.put(&describe::event(stamped.at, &stamped.event, &timeline.labels), theme.text());

@@ -8,6 +8,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::app::layout::Area;
 use crate::theme::Theme;
+use crate::units;
 
 /// Bars by eighths of a cell's height, empty to full.
 pub(super) const COLUMNS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
@@ -79,6 +80,15 @@ impl<'a> Canvas<'a> {
             self.pen(top, 0).right(&format!(" {remark} "), dim);
         }
         area.inner()
+    }
+
+    /// Says at a frame's foot how many rows of its list are below those in sight.
+    pub(super) fn more_below(&mut self, area: Area, rows: usize) {
+        if rows > 0 && area.height > 1 {
+            let foot = Area::new(area.x + 2, area.y + area.height - 1, area.width.saturating_sub(4), 1);
+            let dim = self.theme.dim();
+            self.pen(foot, 0).right(&format!(" {} more below ", units::count(rows as u64)), dim);
+        }
     }
 
     /// A bar of `share` (0 to 1) of `width` cells; what is more than nothing shows at least a sliver.
@@ -230,6 +240,17 @@ pub(super) fn cut(text: &str, width: u16) -> String {
     kept
 }
 
+/// The same with what is missing in the middle: of names that end in a number, the number stays.
+pub(super) fn cut_middle(text: &str, width: u16) -> String {
+    let cells = text.width();
+    if cells <= usize::from(width) {
+        return text.to_owned();
+    }
+    let end: String =
+        text.chars().skip(text.chars().count().saturating_sub(usize::from(width) / 3)).collect();
+    format!("{}{end}", cut(text, width.saturating_sub(end.width() as u16)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -287,5 +308,15 @@ mod tests {
             }),
             "    "
         );
+    }
+
+    #[test]
+    fn a_cut_name_keeps_its_number() {
+        assert_eq!(cut_middle("agenda worker 0", 15), "agenda worker 0");
+        assert_eq!(cut_middle("agenda worker 128", 15), "agenda wo…r 128");
+        assert_eq!(cut_middle("日本語日本語日本語 7", 9), "日本…語 7");
+        for width in 0..9 {
+            assert!(cut_middle("worker 日本", width).width() <= usize::from(width));
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::app::state::State;
 use crate::units;
 
 /// Cells of a task's id.
-const TASK_WIDTH: u16 = 12;
+const TASK_WIDTH: u16 = 9;
 /// Runs below a microsecond are one bucket.
 const FLOOR_NS: u64 = 1_000;
 

@@ -111,13 +111,15 @@ fn row(
         (SpanKind::Phase(phase), false) => theme.phase(*phase),
         _ => theme.text(),
     };
+    let poll = matches!(span.what, SpanKind::Poll { .. });
     let indent = (opened.depth as u16 * 2).min(12);
     let at = clock.busy_until(span.start);
     let mut pen = canvas.pen(rows, line);
     pen.gap(1).number(&format!("+{}", units::duration(at)), Columns::AT - 1, theme.dim()).gap(2 + indent);
     pen.left(&name, columns.name - indent - 1, name_style).gap(1);
     if columns.detail > 0 {
-        pen.left(&detail, columns.detail, theme.dim());
+        // A poll has no bar: what is to be said of it stands in its place.
+        pen.left(if poll { "" } else { &detail }, columns.detail, theme.dim());
     }
     if span.what.is_point() {
         pen.gap(Columns::RUN + 1);
@@ -127,13 +129,14 @@ fn row(
         return;
     }
     let run_ns = span.run_ns();
-    let poll = matches!(span.what, SpanKind::Poll { .. });
     let over = run_ns > state.about.stall_limit_ns && !poll && !matches!(span.what, SpanKind::Phase(_));
     let style = if over { theme.over() } else { theme.text() };
     let style = if held_back || poll { theme.dim() } else { style };
     pen.number(&units::duration(run_ns), Columns::RUN, style).gap(1);
     if poll {
-        pen.put(&format!("waited: {detail}"), theme.dim());
+        let told = format!("waited: {detail}");
+        let fits = told.len() <= usize::from(pen.room());
+        pen.put(if fits { &told } else { &detail }, theme.dim());
         return;
     }
     let (from, to) = clock.cells(span.start, span.end, columns.bar);

@@ -37,7 +37,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         }
     }
 
-    timeline.keep_alive.see(at, source, &event);
+    timeline.keep_alive.see(at, source, &stamped.event);
     match event {
         Event::TickStart { tick } => timeline.tick_started(place, tick, stamped),
         Event::TickEnd { tick, tasks_run, start } => {
@@ -46,6 +46,9 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         Event::TaskQueued { tag, place: placement, .. } => {
             timeline.queues.queue_mut(placement.queue).reached(placement.depth);
             timeline.futures.woken += u64::from(placement.origin == Origin::Future);
+            if placement.queue == Queue::Tasks {
+                timeline.keep_alive.task_queued(source, placement.depth);
+            }
             if let Some(tag) = timeline.tags.entry(tag) {
                 tag.queued += 1;
             }
@@ -56,6 +59,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         }
         Event::TaskRan { task, tag, outcome, queued, start } => {
             timeline.tasks_run += 1;
+            timeline.keep_alive.task_ran(source, task);
             timeline.futures.pending += u64::from(outcome == Outcome::Pending);
             timeline.rates.slot(at).tasks += 1;
             let run =

@@ -9,7 +9,7 @@ mod refs;
 use std::collections::BTreeMap;
 
 use loop_probes::event::{Event, RefKind};
-use loop_probes::ids::{LabelId, SourceId, Tag, Timestamp};
+use loop_probes::ids::{LabelId, SourceId, Tag, TaskId, Timestamp};
 
 use super::config::TimelineConfig;
 use crate::labels::Labels;
@@ -33,11 +33,12 @@ impl RefName {
         Self { what, tag: Tag(0), label: None }
     }
 
-    /// The name: a label's text, a tag's, or `unnamed`.
+    /// The name: a label's text, a tag's, or `unnamed`; of a task, which is not followed by name, `queued`.
     #[must_use]
     pub fn describe(&self, labels: &Labels) -> String {
         match self.label {
             Some(label) => labels.any(label).into_owned(),
+            None if self.tag == Tag(0) && self.what == RefKind::Task => "queued".to_owned(),
             None if self.tag == Tag(0) => "unnamed".to_owned(),
             None => labels.tag(self.tag).into_owned(),
         }
@@ -57,13 +58,15 @@ pub struct Held {
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeepAlive {
     loops: Vec<(SourceId, Refs)>,
+    /// The place of the one that spoke last: events come in runs of one emitter.
+    last: usize,
     loops_max: usize,
     names_max: usize,
 }
 
 impl KeepAlive {
     pub(crate) fn new(config: &TimelineConfig) -> Self {
-        Self { loops: Vec::new(), loops_max: config.sources_max, names_max: config.names_kept }
+        Self { loops: Vec::new(), last: 0, loops_max: config.sources_max, names_max: config.names_kept }
     }
 
     /// References of every kind, as the last changes said; `None` before the first.
@@ -90,7 +93,12 @@ impl KeepAlive {
             refs.each_held(|name, count| *all.entry(name).or_default() += count);
         }
         let mut held: Vec<Held> = all.into_iter().map(|(name, count)| Held { name, count }).collect();
-        held.sort_by(|a, b| a.name.what.cmp(&b.name.what).then(b.count.cmp(&a.count)));
+        // What has no name says least.
+        let key = |held: &Held| {
+            let unnamed = held.name == RefName::unnamed(held.name.what);
+            (held.name.what, unnamed, std::cmp::Reverse(held.count))
+        };
+        held.sort_by_key(key);
         held
     }
 
@@ -107,6 +115,7 @@ impl KeepAlive {
     }
 
     /// Takes in what `event` says of references, if anything.
+    #[inline]
     pub(crate) fn see(&mut self, at: Timestamp, source: SourceId, event: &Event) {
         if refs::concerns(event)
             && let Some(refs) = self.refs(source)
@@ -115,17 +124,36 @@ impl KeepAlive {
         }
     }
 
+    /// A task was queued: so many wait now.
+    #[inline]
+    pub(crate) fn task_queued(&mut self, source: SourceId, depth: u32) {
+        if let Some(refs) = self.refs(source) {
+            refs.queued(i64::from(depth));
+        }
+    }
+
+    /// A task ran.
+    #[inline]
+    pub(crate) fn task_ran(&mut self, source: SourceId, task: TaskId) {
+        if let Some(refs) = self.refs(source) {
+            refs.ran(task);
+        }
+    }
+
+    #[inline]
     fn refs(&mut self, source: SourceId) -> Option<&mut Refs> {
-        let found = self.loops.iter().position(|(its, _)| *its == source);
-        let place = match found {
-            Some(place) => place,
-            None if self.loops.len() < self.loops_max => {
-                self.loops.push((source, Refs::new(self.names_max)));
-                self.loops.len() - 1
-            }
-            None => return None,
-        };
-        self.loops.get_mut(place).map(|(_, refs)| refs)
+        if self.loops.get(self.last).is_none_or(|(its, _)| *its != source) {
+            let found = self.loops.iter().position(|(its, _)| *its == source);
+            self.last = match found {
+                Some(place) => place,
+                None if self.loops.len() < self.loops_max => {
+                    self.loops.push((source, Refs::new(self.names_max)));
+                    self.loops.len() - 1
+                }
+                None => return None,
+            };
+        }
+        self.loops.get_mut(self.last).map(|(_, refs)| refs)
     }
 }
 

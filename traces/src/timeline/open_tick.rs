@@ -97,6 +97,8 @@ impl OpenTick {
         self.damaged = true;
     }
 
+    // Inlined, both: a span handed over through memory is read back before it has arrived there.
+    #[inline]
     pub(crate) fn add(&mut self, span: TickSpan, config: &TimelineConfig) {
         let run_ns = span.run_ns();
         match span.what {
@@ -119,6 +121,7 @@ impl OpenTick {
     }
 
     /// Phases and polls are the frame of the tick and always kept; of the rest the longest.
+    #[inline]
     fn keep(&mut self, span: TickSpan, run_ns: u64, limit: usize) {
         if !is_frame(&span) && run_ns < self.shortest_kept_ns {
             self.left_out = self.left_out.saturating_add(1);

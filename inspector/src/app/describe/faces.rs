@@ -73,7 +73,11 @@ pub(super) fn event(at: Timestamp, event: &Event, labels: &Labels) -> Option<Str
 pub(super) fn pumped(handled: bool, ready: bool, timeout_ns: u64) -> String {
     let why = if ready { "it was ready" } else { "time had passed" };
     let what = if handled { "handled" } else { "nothing to do" };
-    format!("{what}, {why}, up to {}", duration(timeout_ns))
+    let waited = match timeout_ns {
+        0 => "without waiting".to_owned(),
+        _ => format!("up to {}", duration(timeout_ns)),
+    };
+    format!("{what}, {why}, {waited}")
 }
 
 fn interests(bits: u8) -> String {

@@ -38,6 +38,12 @@ fn figures_are_read_a_few_times_a_second_and_at_every_step_of_a_replay() {
     assert_eq!(read_at(&state), first);
     update(&mut state, Message::Frame { now, elapsed_ns: 250_000_000 });
     assert_eq!(read_at(&state), Some(now));
+    // Nothing comes after an end: what happened in its last moments is read at once.
+    let (counts, process, running) = (SourceCounts::default(), Process::Ended, &[][..]);
+    let now = now.plus_ns(1);
+    update(&mut state, Message::Watched(Watched { at: now, running, counts, process }));
+    update(&mut state, Message::Frame { now, elapsed_ns: 251_000_000 });
+    assert_eq!(read_at(&state), Some(now));
 
     let mut state = replay(false);
     let mut playback = state.playback.clone().unwrap();

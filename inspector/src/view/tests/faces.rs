@@ -2,8 +2,10 @@
 //! their own at every size.
 
 use super::*;
-use loop_probes::event::{Event, Outcome, Priority, WorkerPhase};
+use loop_probes::event::{Event, Outcome, Priority, RefKind, WorkerPhase};
+use loop_probes::ids::TimerId;
 use loop_probes::stamped::Stamped;
+use loop_probes::text::InlineText;
 
 fn agenda_script() -> Script {
     Script { ticks: 1_500, stall_every: 130, agenda_workers: 2, faces: true, ..Script::default() }
@@ -164,4 +166,45 @@ fn enter_opens_the_pages_from_the_overview() {
     };
     assert_eq!(open(&mut state, layout::Pane::Agenda), crate::app::state::View::Agenda);
     assert_eq!(open(&mut state, layout::Pane::Alive), crate::app::state::View::Loop);
+}
+
+#[test]
+fn a_long_list_says_how_much_of_it_is_below() {
+    let mut state = empty();
+    let stamped = |event| Stamped { at: Timestamp(1_000), source: SourceId(1), event };
+    let mut events =
+        vec![stamped(Event::SnapshotBegin { tick: 1, next_task: TaskId(1), next_timer: TimerId(1) })];
+    events.push(stamped(Event::SnapshotRef { what: RefKind::Io, count: 400 }));
+    for number in 0..200 {
+        let (tag, label) = (Tag(number + 100), None);
+        events.push(stamped(Event::SnapshotPending { what: RefKind::Io, tag, label, count: 2 }));
+    }
+    events.push(stamped(Event::SnapshotEnd { parts: 201, left_out: 0 }));
+    update(&mut state, Message::Events(&events));
+    frame(&mut state, Timestamp(2_000));
+    press(&mut state, &[Key::Char('6')]);
+    let page = text(&mut state, 80, 24);
+    assert!(page.contains("400 in all") && page.contains(" 182 more below "), "{page}");
+    press(&mut state, &[Key::Char('G')]);
+    let page = text(&mut state, 80, 24);
+    assert!(page.contains("299") && !page.contains("more below"), "{page}");
+}
+
+#[test]
+fn the_log_tells_workers_apart() {
+    let mut state = empty();
+    let label = |id, text: &str| Event::Label { kind: LabelKind::Source, id, text: InlineText::new(text) };
+    let mut events = Vec::new();
+    for worker in 0..2 {
+        let (source, name) = (SourceId(worker + 2), format!("agenda worker {worker}"));
+        events.push(Stamped { at: Timestamp(1), source, event: label(source.0, &name) });
+        let (task, tag, priority) = (TaskId(7), Tag(3), Priority::Low);
+        let event = Event::AgendaAdded { task, tag, priority, depth: 1 };
+        events.push(Stamped { at: Timestamp(1_000), source, event });
+    }
+    update(&mut state, Message::Events(&events));
+    frame(&mut state, Timestamp(2_000));
+    press(&mut state, &[Key::Char('5')]);
+    let page = text(&mut state, 100, 30);
+    assert!(page.contains("agenda worker 0 agenda_added") && page.contains("agenda worker 1"), "{page}");
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use loop_probes::event::{Event, Queue, RefKind};
-use loop_probes::ids::{IoSource, LabelId, Tag, TimerId, Timestamp};
+use loop_probes::ids::{IoSource, LabelId, Tag, TaskId, TimerId, Timestamp};
 
 use super::RefName;
 
@@ -21,6 +21,8 @@ struct Armed {
 struct Picture {
     by_kind: [i64; KINDS],
     names: BTreeMap<RefName, i64>,
+    /// Whether tasks are among the names.
+    tasks_named: bool,
     timers: HashMap<TimerId, Armed>,
 }
 
@@ -36,6 +38,8 @@ pub(super) struct Refs {
     sources: HashMap<IoSource, (RefName, bool)>,
     /// The source that was registered last, until it is said to be referenced.
     registered: Option<IoSource>,
+    /// The task of the timer that fired last: it runs without having been queued.
+    fired_task: Option<TaskId>,
     limit: usize,
 }
 
@@ -45,6 +49,7 @@ pub(super) const fn concerns(event: &Event) -> bool {
     matches!(
         event,
         Event::RefChanged { .. }
+            | Event::Immediates { .. }
             | Event::TimerArmed { .. }
             | Event::TimerFired { .. }
             | Event::TimerCleared { .. }
@@ -66,8 +71,17 @@ pub(super) const fn concerns(event: &Event) -> bool {
 
 impl Refs {
     pub(super) fn new(limit: usize) -> Self {
-        let (now, sources) = (Picture::default(), HashMap::new());
-        Self { alive: None, as_of: None, left_out: 0, now, gathering: None, sources, registered: None, limit }
+        Self {
+            alive: None,
+            as_of: None,
+            left_out: 0,
+            now: Picture::default(),
+            gathering: None,
+            sources: HashMap::new(),
+            registered: None,
+            fired_task: None,
+            limit,
+        }
     }
 
     pub(super) fn kind(&self, what: RefKind) -> Option<u64> {
@@ -110,7 +124,10 @@ impl Refs {
             }),
             Event::SnapshotPending { what, tag, label, count } => {
                 let (name, limit) = (RefName { what, tag, label }, self.limit);
-                self.gather(|picture| add(&mut picture.names, name, i64::from(count), limit));
+                self.gather(|picture| {
+                    picture.tasks_named |= what == RefKind::Task;
+                    add(&mut picture.names, name, i64::from(count), limit);
+                });
             }
             Event::SnapshotTimer { timer, tag, period_ns, referenced, .. } => {
                 let (armed, limit) = (Armed { tag, referenced, repeats: period_ns.is_some() }, self.limit);
@@ -141,16 +158,40 @@ impl Refs {
             // Without a snapshot nobody knows what was there before.
             _ if self.as_of.is_none() => {}
             Event::TimerArmed { timer, tag, period_ns, .. } => self.armed(timer, tag, period_ns.is_some()),
-            Event::TimerFired { timer, .. } => self.fired(timer),
+            Event::TimerFired { timer, task, .. } => {
+                self.fired_task = Some(task);
+                self.fired(timer);
+            }
+            Event::Immediates { moved_to_next, .. } => {
+                self.now.by_kind[place(RefKind::Immediate)] = i64::from(moved_to_next);
+            }
             Event::TimerCleared { timer } => self.disarmed(timer),
             Event::TimerRef { timer, referenced } => self.timer_referenced(timer, referenced),
             Event::WorkQueued { tag, .. } => self.name(work(tag), 1),
             Event::WorkSettled { tag, .. } => self.name(work(tag), -1),
-            Event::QueueDepth { queue, depth } => {
-                let what = if queue == Queue::Tasks { RefKind::Task } else { RefKind::Immediate };
-                self.now.by_kind[place(what)] = i64::from(depth);
+            Event::QueueDepth { queue: Queue::Tasks, depth } => self.queued(i64::from(depth)),
+            Event::QueueDepth { queue: Queue::Immediates, depth } => {
+                self.now.by_kind[place(RefKind::Immediate)] = i64::from(depth);
             }
             _ => {}
+        }
+    }
+
+    /// A task ran, which had been queued unless it is a timer's.
+    #[inline]
+    pub(super) fn ran(&mut self, task: TaskId) {
+        if self.fired_task.take() != Some(task) {
+            self.queued((self.now.by_kind[place(RefKind::Task)] - 1).max(0));
+        }
+    }
+
+    /// So many tasks are queued now. They come and go too fast to be followed by name.
+    #[inline]
+    pub(super) fn queued(&mut self, depth: i64) {
+        let before = std::mem::replace(&mut self.now.by_kind[place(RefKind::Task)], depth);
+        if before != depth && self.now.tasks_named {
+            self.now.tasks_named = false;
+            self.now.names.retain(|name, _| name.what != RefKind::Task);
         }
     }
 

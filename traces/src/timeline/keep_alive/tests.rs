@@ -147,6 +147,36 @@ fn tasks_are_as_many_as_their_queue_is_deep() {
 }
 
 #[test]
+fn tasks_are_followed_by_number_between_two_samples() {
+    let mut refs = seen(&snapshot(&pending(RefKind::Task, 1, 1)));
+    refs.task_queued(LOOP, 2);
+    assert_eq!(list(&refs), [(RefKind::Task, 0, 2)], "which they are is not known any more");
+    refs.task_ran(LOOP, TaskId(1));
+    see(&mut refs, &[fired(7, 5)]);
+    refs.task_ran(LOOP, TaskId(9));
+    assert_eq!(list(&refs), [(RefKind::Task, 0, 1)], "a timer's task was never queued");
+    refs.task_ran(LOOP, TaskId(2));
+    refs.task_ran(LOOP, TaskId(3));
+    assert!(refs.held().is_empty());
+    refs.task_queued(SourceId(2), 5);
+    assert!(refs.held().is_empty(), "of another loop nothing is known before its snapshot");
+}
+
+#[test]
+fn immediates_are_those_that_the_last_batch_left() {
+    let mut refs = seen(&snapshot(&pending(RefKind::Immediate, 1, 3)));
+    see(&mut refs, &[Event::Immediates { ran: 3, moved_to_next: 2, start: AT }]);
+    assert_eq!(refs.kind(RefKind::Immediate), Some(2));
+}
+
+#[test]
+fn what_has_no_name_comes_last_of_its_kind() {
+    let mut refs = seen(&snapshot(&pending(RefKind::Future, 4, 1)));
+    see(&mut refs, &[Event::RefChanged { what: RefKind::Future, delta: 5, alive: 6 }]);
+    assert_eq!(list(&refs), [(RefKind::Future, 4, 1), (RefKind::Future, 0, 5)]);
+}
+
+#[test]
 fn half_a_snapshot_and_a_gap_say_nothing() {
     let whole = snapshot(&pending(RefKind::Io, 2, 1));
     let mut refs = seen(&whole);
@@ -191,4 +221,5 @@ fn names_are_tags_labels_or_nothing() {
     assert_eq!(name(5, None), "Heartbeat");
     assert_eq!(name(0, Some(LabelId(8))), "config watcher");
     assert_eq!(name(0, None), "unnamed");
+    assert_eq!(RefName::unnamed(RefKind::Task).describe(&labels), "queued");
 }
