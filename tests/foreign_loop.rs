@@ -5,7 +5,6 @@
 #[path = "support/program.rs"]
 mod program;
 
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,31 +12,8 @@ use loop_probes::event::Event;
 use loop_probes::session::Session;
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource as _, SourceState};
-use program::{Place, Running, text, wait_for};
+use program::{Place, Running, example, text, wait_for};
 use serde_json::Value;
-
-/// The example, built beside the binary under test.
-fn epoll_loop() -> PathBuf {
-    let profile = Path::new(env!("CARGO_BIN_EXE_loopscope")).parent().expect("the binary lies in a folder");
-    let target = profile.parent().expect("the profile lies in the target folder");
-    let mut build = Command::new(env!("CARGO"));
-    build.args([
-        "build",
-        "--quiet",
-        "--offline",
-        "-p",
-        "loop-probes",
-        "--example",
-        "epoll_loop",
-        "--target-dir",
-    ]);
-    build.arg(target).current_dir(env!("CARGO_MANIFEST_DIR"));
-    if profile.ends_with("release") {
-        build.arg("--release");
-    }
-    assert!(build.status().expect("cargo runs").success(), "the example does not build");
-    profile.join("examples/epoll_loop")
-}
 
 fn count(summary: &Value, what: &str) -> u64 {
     summary[what]["count"].as_u64().unwrap_or_else(|| panic!("no {what} in {summary}"))
@@ -46,7 +22,7 @@ fn count(summary: &Value, what: &str) -> u64 {
 #[test]
 fn a_hand_written_epoll_loop_is_watched_like_ours() {
     let place = Place::new();
-    let mut example = Command::new(epoll_loop());
+    let mut example = Command::new(example("loop-probes", "epoll_loop"));
     example.arg("120").env("LOOPSCOPE_DIR", place.rings()).stdout(Stdio::null());
     let mut example = Running::start(&mut example);
     let pid = example.pid().to_string();

@@ -1,5 +1,6 @@
 //! What is written where: nothing that somebody needs is overwritten, and what was begun is readable or gone.
 
+#[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/program.rs"]
 mod program;
 

@@ -15,6 +15,8 @@ use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use loop_core::poller::os::OsPoller;
+use loop_core::poller::{Poller, Waker};
 use loop_core::queue::concurrent::ConcurrentQueue;
 use loop_core::{Context, EventLoop, Handle, TagOf, Task};
 use loop_probes::clock::monotonic_now;
@@ -25,6 +27,8 @@ use rustix::event::{EventfdFlags, epoll, eventfd};
 const MESSAGES: u64 = 100_000;
 const ROUNDS: usize = 31;
 const WAKE_UPS: usize = 2_000;
+/// No time.
+const NOTHING: u64 = u64::MAX;
 
 /// Sends and takes numbers.
 trait Channel: Sync {
@@ -242,6 +246,41 @@ impl Sleeper for BareEventfd {
     }
 }
 
+/// The loop's poller without the loop: what of a wake-up is `polling`'s.
+struct PollerAlone {
+    waker: Waker,
+    since: Arc<AtomicU64>,
+}
+
+impl PollerAlone {
+    /// Waits until it is woken with a time of 0.
+    fn start(reply: Arc<AtomicU64>) -> (Self, thread::JoinHandle<()>) {
+        let mut poller = OsPoller::new().expect("the system has a poller");
+        let this = Self { waker: poller.waker(), since: Arc::default() };
+        let since = Arc::clone(&this.since);
+        let thread = thread::spawn(move || {
+            let mut ready = Vec::new();
+            loop {
+                poller.wait(None, &mut ready).expect("it can wait");
+                match since.swap(NOTHING, Ordering::AcqRel) {
+                    0 => break,
+                    // A late end of the last wake-up.
+                    NOTHING => {}
+                    since => reply.store(monotonic_now().as_ns() - since, Ordering::Release),
+                }
+            }
+        });
+        (this, thread)
+    }
+}
+
+impl Sleeper for PollerAlone {
+    fn wake(&self, _reply: &Arc<AtomicU64>) {
+        self.since.store(monotonic_now().as_ns(), Ordering::Release);
+        self.waker.wake();
+    }
+}
+
 impl Sleeper for Handle<Work> {
     fn wake(&self, reply: &Arc<AtomicU64>) {
         assert!(self.post(Work::Woken(Arc::clone(reply), monotonic_now().as_ns())).is_ok());
@@ -265,6 +304,7 @@ fn wake(sleeper: &impl Sleeper, reply: &Arc<AtomicU64>, pause: Duration) -> f64 
 fn wake_ups() {
     let reply = Arc::new(AtomicU64::new(0));
     let (bare, bare_thread) = BareEventfd::start(Arc::clone(&reply));
+    let (poller, poller_thread) = PollerAlone::start(Arc::clone(&reply));
     let (send, receive) = mpsc::channel();
     let loop_thread = thread::spawn(move || {
         let mut event_loop = EventLoop::<Work>::new().expect("the system has a poller");
@@ -274,28 +314,31 @@ fn wake_ups() {
     });
     let handle = receive.recv().expect("the thread sends it");
     let pause = Duration::from_micros(200);
-    let mut columns: [Vec<f64>; 2] = Default::default();
+    let mut columns: [Vec<f64>; 3] = Default::default();
     for _ in 0..WAKE_UPS {
         columns[0].push(wake(&bare, &reply, pause));
-        columns[1].push(wake(&handle, &reply, pause));
+        columns[1].push(wake(&poller, &reply, pause));
+        columns[2].push(wake(&handle, &reply, pause));
     }
-    bare.since.store(0, Ordering::Release);
+    for sleeper in [&bare.since, &poller.since] {
+        sleeper.store(0, Ordering::Release);
+    }
     bare.write();
+    poller.waker.wake();
     assert!(handle.post(Work::Stop).is_ok());
-    bare_thread.join().expect("it does not panic");
-    loop_thread.join().expect("it does not panic");
+    for thread in [bare_thread, poller_thread, loop_thread] {
+        thread.join().expect("it does not panic");
+    }
     println!("waking who waits, µs ({WAKE_UPS} times each, in turn)");
-    let [bare, ours] = columns.map(|mut column| {
+    let names = ["a bare eventfd under epoll", "the loop's poller alone", "a loop, until its task runs"];
+    let quantiles = columns.map(|mut column| {
         column.sort_by(f64::total_cmp);
-        [column[WAKE_UPS / 2], column[WAKE_UPS * 99 / 100]]
+        [column[WAKE_UPS / 10], column[WAKE_UPS / 2], column[WAKE_UPS * 99 / 100]]
     });
-    println!("  a bare eventfd under epoll    p50 {:6.2}   p99 {:6.2}", bare[0], bare[1]);
-    println!("  a loop, until its task runs   p50 {:6.2}   p99 {:6.2}", ours[0], ours[1]);
-    println!(
-        "  the loop takes {:.2} x the eventfd at p50, {:.2} x at p99",
-        ours[0] / bare[0],
-        ours[1] / bare[1]
-    );
+    for (name, [p10, p50, p99]) in names.iter().zip(quantiles) {
+        let ratio = p50 / quantiles[0][1];
+        println!("  {name:<30} p10 {p10:6.2}   p50 {p50:6.2}   p99 {p99:6.2}   p50 {ratio:5.2} x the first");
+    }
 }
 
 fn main() {

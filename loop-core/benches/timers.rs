@@ -164,29 +164,35 @@ impl Subject for Tree {
     }
 }
 
-const COLUMNS: [&str; 4] = ["arm", "clear", "fire, one a pass", "fire, one pass"];
+const COLUMNS: [&str; 5] = ["arm", "clear as armed", "clear at random", "fire, one a pass", "fire, one pass"];
 
 /// One round of a subject: nanoseconds by column. Time goes on by three hours.
 fn round<S: Subject>(subject: &mut S, count: usize, dice: &mut Dice, now: &mut u64) -> [f64; COLUMNS.len()] {
     let delays: Vec<u64> = (0..count).map(|_| dice.roll(HOUR_NS)).collect();
     let mut keys = Vec::with_capacity(count);
-    let mut fill = |subject: &mut S, now: u64| {
+    let fill = |subject: &mut S, keys: &mut Vec<S::Key>, now: u64| {
         keys.clear();
         each(count, || keys.extend(delays.iter().map(|delay| subject.arm(now + delay, *delay))))
     };
-    fill(subject, *now);
+    fill(subject, &mut keys, *now);
     let one_a_pass = each(count, || while subject.fire_next() {});
     *now += HOUR_NS;
-    fill(subject, *now);
+    fill(subject, &mut keys, *now);
     *now += HOUR_NS;
     let one_pass = each(count, || subject.fire_all(*now));
-    let arm = fill(subject, *now);
-    dice.shuffle(&mut keys);
-    let clear = each(count, || keys.iter().for_each(|key| subject.clear(*key)));
+    let arm = fill(subject, &mut keys, *now);
+    let clear_all =
+        |subject: &mut S, keys: &[S::Key]| each(count, || keys.iter().for_each(|key| subject.clear(*key)));
+    let as_armed = clear_all(subject, &keys);
     *now += HOUR_NS;
     // A lazy one still has to throw away what was cleared.
     subject.fire_all(*now);
-    [arm, clear, one_a_pass, one_pass]
+    fill(subject, &mut keys, *now);
+    dice.shuffle(&mut keys);
+    let at_random = clear_all(subject, &keys);
+    *now += HOUR_NS;
+    subject.fire_all(*now);
+    [arm, as_armed, at_random, one_a_pass, one_pass]
 }
 
 fn stores(count: usize) {

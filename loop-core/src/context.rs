@@ -132,7 +132,8 @@ impl<T: Task> Context<'_, T> {
         changed.is_some()
     }
 
-    /// Runs `task` once at the end of this turn, after the poll and its timers.
+    /// Runs `task` once at the end of this turn, after the poll and its timers. The poll does not wait meanwhile: the
+    /// end of this turn is soon. (Bun's poll does wait, and its callback with it.)
     pub fn after_loop(&mut self, task: T) -> TaskId {
         let tag = self.core.tag(&task);
         let queued = self.stamp();

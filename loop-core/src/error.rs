@@ -34,10 +34,15 @@ pub enum LoopError {
     #[error(transparent)]
     Poller(#[from] PollerError),
     /// The policy allows no more sources at a time.
-    #[error("the loop has {limit} sources already, the limit of its policy: raise `Policy::sources_max`")]
+    #[error(
+        "the loop has {limit} sources already, the limit of its policy, and cannot take {name}: raise \
+         `Policy::sources_max`"
+    )]
     TooManySources {
         /// The limit.
         limit: u32,
+        /// The one too many: its explanation, or its tag.
+        name: String,
     },
     /// There is no such source.
     #[error("source {0} is not registered: it was removed, or belongs to another loop")]
@@ -64,6 +69,12 @@ pub enum LoopError {
         tag: String,
         /// What it was given to.
         what: RefKind,
+    },
+    /// A task was registered or queued whose tag must never be dispatched. It was not run.
+    #[error("task {tag} must never be dispatched, so says its `Task::is_never_dispatched`: queue another")]
+    NeverDispatched {
+        /// The task's tag.
+        tag: String,
     },
     /// The loop shuts down, and takes nothing new.
     #[error("the loop is shutting down and takes no new {what}: ask `is_shutting_down` first")]

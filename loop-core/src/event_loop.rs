@@ -169,6 +169,10 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                 self.core.record(Event::LoopStopped { reason });
             }
             self.core.recorder.set_running(self.core.at, Running::Outside);
+            if reason == StopReason::Shutdown {
+                // Nothing of it is left in the ring, whatever becomes of the process now.
+                self.core.recorder.relieve();
+            }
         }
         ended
     }

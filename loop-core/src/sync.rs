@@ -22,7 +22,29 @@ pub(crate) use std::{
 #[inline]
 pub(crate) fn seq_cst_edge() {
     #[cfg(loom)]
-    loom::sync::atomic::fence(Ordering::SeqCst);
+    fence(Ordering::SeqCst);
+}
+
+/// A load whose place among the accesses of others loom is to try. Of an exchange that its thread began with a load,
+/// loom sees no conflict with somebody else's load in front of that. An exchange that fails is a load that conflicts.
+#[inline]
+pub(crate) fn look(word: &AtomicU64, order: Ordering) -> u64 {
+    #[cfg(loom)]
+    return word.compare_exchange(u64::MAX / 3, 0, Ordering::SeqCst, order).unwrap_or_else(|found| found);
+    #[cfg(not(loom))]
+    word.load(order)
+}
+
+/// The same for a pointer.
+#[inline]
+pub(crate) fn look_ptr<T>(word: &AtomicPtr<T>, order: Ordering) -> *mut T {
+    #[cfg(loom)]
+    {
+        let nowhere = std::ptr::without_provenance_mut(usize::MAX);
+        word.compare_exchange(nowhere, nowhere, Ordering::SeqCst, order).unwrap_or_else(|found| found)
+    }
+    #[cfg(not(loom))]
+    word.load(order)
 }
 
 /// The cell of the standard library, with loom's interface.

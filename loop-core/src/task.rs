@@ -84,4 +84,13 @@ pub trait Task: Sized + 'static {
     fn again(&self) -> Option<Self> {
         None
     }
+
+    /// Whether its tag must never be dispatched: one that only marks a place, or that belongs to another queue.
+    /// Such a task is never run. Where it is registered, that is refused with [`LoopError::NeverDispatched`]; where
+    /// it was queued all the same, it fails when its turn comes, and the run ends with that error.
+    ///
+    /// [`LoopError::NeverDispatched`]: crate::LoopError::NeverDispatched
+    fn is_never_dispatched(&self) -> bool {
+        false
+    }
 }

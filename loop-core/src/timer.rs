@@ -183,11 +183,9 @@ impl<T> TimerQueue<T> {
     /// Takes back the arming of a timer that may be armed.
     #[inline]
     fn disarm(&mut self, slot: u32) {
-        let Some(arming) = self.slab.arming(slot) else { return };
-        self.slab.disarm(slot);
-        match &mut self.waiting {
-            Store::ByDue(waiting) => waiting.lose(arming),
-            Store::ByArming(line) => line.lose(&self.slab),
+        let was_armed = self.slab.disarm(slot);
+        if let (true, Store::ByArming(line)) = (was_armed, &mut self.waiting) {
+            line.lose(&self.slab);
         }
     }
 
@@ -254,7 +252,7 @@ impl<T> TimerQueue<T> {
     pub fn begin_pass(&mut self, now: Timestamp) -> Pass {
         self.passes += 1;
         if let Store::ByDue(waiting) = &mut self.waiting {
-            waiting.begin_pass(&self.slab, now.0, self.next_sequence);
+            waiting.begin_pass(&self.slab, now.0);
         }
         Pass { now, armed_before: self.next_sequence, number: self.passes }
     }

@@ -14,6 +14,8 @@ mod deferred;
 #[cfg(test)]
 mod determinism;
 #[cfg(test)]
+mod dispatch;
+#[cfg(test)]
 mod faces;
 #[cfg(test)]
 mod futures;
@@ -38,6 +40,8 @@ mod order;
 #[cfg(test)]
 mod owners;
 #[cfg(test)]
+mod pictures;
+#[cfg(test)]
 mod policies;
 #[cfg(test)]
 mod quickjs;
@@ -57,6 +61,8 @@ mod shutdown;
 mod signals;
 #[cfg(test)]
 mod silent;
+#[cfg(test)]
+mod statements;
 #[cfg(test)]
 mod tick;
 #[cfg(test)]

@@ -3,13 +3,15 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
+use loop_core::poller::{Interest, Readiness};
+use loop_core::sim::SimSource;
 use loop_core::{Builtin, EventLoop, Policy};
 use loop_probes::event::Event;
 use loop_probes::recorder::{Recorder, Running};
 use loop_probes::ring::Start;
 use loop_probes::session::Session;
 
-use crate::kit::{ms, name, pick};
+use crate::kit::{World, ms, name, pick};
 
 #[test]
 fn e02_the_loop_ticks_on_while_all_workers_are_busy() {
@@ -50,6 +52,35 @@ fn e02_the_loop_ticks_on_while_all_workers_are_busy() {
     let fired = events.iter().rposition(|event| matches!(event, Event::TimerFired { .. })).unwrap();
     let settled = events.iter().position(|event| matches!(event, Event::WorkSettled { .. })).unwrap();
     assert!(fired < settled, "every timer fired while no job was done");
+}
+
+#[test]
+fn e05_whatever_handler_runs_past_its_limit_is_flagged() {
+    let mut world = World::new();
+    let source = SimSource::new();
+    let sim = world.sim.clone();
+    let slow = |label| {
+        let sim = sim.clone();
+        Builtin::repeat(label, move |_| sim.advance(ms(11)))
+    };
+    world.lp.with(|cx| {
+        cx.post(slow("task"));
+        cx.immediate(slow("immediate"));
+        cx.set_timeout(ms(1), slow("timer"));
+        cx.on_signal(10, slow("signal")).unwrap();
+        let io = cx.register(source.clone(), Interest::READABLE, slow("io")).unwrap();
+        cx.set_source_referenced(io, false).unwrap();
+        cx.after_loop(slow("after loop"));
+    });
+    let clock = world.sim.clone();
+    world.lp.spawn("future", |_| async move { clock.advance(ms(11)) });
+    world.sim.ready_at(ms(1), &source, Readiness::READABLE);
+    world.sim.signal_at(ms(1), 10);
+    world.lp.turn().unwrap();
+    world.lp.turn().unwrap();
+    let mut flagged = pick!(world.events(), Event::SlowTask { tag, .. } => name(tag));
+    flagged.sort_unstable();
+    assert_eq!(flagged, ["after loop", "future", "immediate", "io", "signal", "task", "timer"]);
 }
 
 #[test]

@@ -149,6 +149,23 @@ fn e04_cancelling_drops_the_future_before_it_is_polled_again() {
 }
 
 #[test]
+fn e04_awaiting_the_handle_gives_the_result_before_and_after_it_is_done() {
+    let mut world = World::new();
+    let mut sum = world.lp.spawn("sum", |lp| async move {
+        let slow = lp.spawn("slow", |lp| async move {
+            lp.sleep(ms(5)).await;
+            40
+        });
+        let quick = lp.spawn("quick", |_| async { 2 });
+        let slow = slow.await.unwrap();
+        assert!(quick.is_finished());
+        slow + quick.await.unwrap()
+    });
+    world.lp.run().unwrap();
+    assert_eq!((sum.take(), world.sim.elapsed()), (Some(Ok(42)), ms(5)));
+}
+
+#[test]
 fn e04_cancelling_what_is_done_keeps_its_result() {
     let mut world = World::new();
     let mut handle = world.lp.spawn("done", |_| async { 1 });

@@ -130,6 +130,28 @@ fn b16_it_can_be_switched_off() {
     assert_eq!(cache.bytes.get(), 1000);
 }
 
+/// In a process of its own: the environment belongs to all tests of this one.
+#[test]
+fn b16_the_environment_sets_the_interval_and_the_switch() {
+    const TOLD: &str = "LOOP_CORE_TEST_TOLD";
+    if let Some(told) = std::env::var_os(TOLD) {
+        let policy = Policy::bun().with_env().unwrap();
+        assert_eq!((policy.gc.fast_ns, policy.gc.enabled), (250_000_000, told != "off"));
+        return;
+    }
+    for told in ["on", "off"] {
+        let own = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "gc::b16_the_environment_sets_the_interval_and_the_switch"])
+            .env(TOLD, told)
+            .env("LOOP_GC_TIMER_INTERVAL", "250")
+            .env("LOOP_GC_TIMER_DISABLE", if told == "off" { "1" } else { "" })
+            .output()
+            .unwrap();
+        let out = String::from_utf8_lossy(&own.stdout);
+        assert!(own.status.success() && out.contains("1 passed"), "{out}");
+    }
+}
+
 #[test]
 fn b17_memory_pressure_and_requests_bring_the_check_forward() {
     let cache = Cache::default();

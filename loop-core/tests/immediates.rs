@@ -57,6 +57,21 @@ fn b22_one_that_panics_does_not_stop_the_others() {
 }
 
 #[test]
+fn b22_one_that_fails_does_not_stop_the_others() {
+    let mut world = World::new();
+    let log = world.log.clone();
+    world.lp.with(|cx| {
+        cx.immediate(Builtin::once("throws", |cx| cx.fail("TypeError: x is not a function")));
+        cx.immediate(log.task("good"));
+    });
+    assert_eq!(world.turn(), ["good"]);
+    let events = world.events();
+    let outcomes = pick!(events, Event::TaskRan { outcome, .. } => outcome);
+    assert_eq!(outcomes, [Outcome::Failed, Outcome::Done]);
+    assert_eq!(pick!(events, Event::Exception { .. } => ()).len(), 1);
+}
+
+#[test]
 fn b22_one_that_is_cleared_does_not_run_not_even_in_its_batch() {
     let mut world = World::new();
     let log = world.log.clone();

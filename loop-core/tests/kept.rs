@@ -45,16 +45,16 @@ impl Drop for Payload {
 fn b09_what_is_posted_is_freed_after_it_ran_once() {
     let mut world = World::new();
     let (handle, counts) = (world.lp.handle(), Counts::default());
-    // More than the ring has slots: some go through the overflow.
-    for _ in 0..40_000 {
+    // More than both rings have slots: some go through the overflow.
+    for _ in 0..150_000 {
         let payload = counts.payload();
         handle.post(Builtin::remote("posted", move |_| payload.run())).unwrap();
     }
     assert_eq!(counts.get(), (0, 0));
     world.lp.run().unwrap();
-    assert_eq!(counts.get(), (40_000, 40_000));
+    assert_eq!(counts.get(), (150_000, 150_000));
     drop(world);
-    assert_eq!(counts.get(), (40_000, 40_000));
+    assert_eq!(counts.get(), (150_000, 150_000));
 }
 
 #[test]
@@ -104,10 +104,10 @@ fn b09_a_kept_post_can_be_posted_again_by_its_own_task() {
 
 #[test]
 fn b09_dropping_the_owner_while_it_is_queued_runs_it_once_and_frees_it() {
-    for ahead in [0, 40_000] {
+    for ahead in [0, 150_000] {
         let mut world = World::new();
         let (handle, counts) = (world.lp.handle(), Counts::default());
-        // A full ring sends it through the overflow.
+        // Full rings send it through the overflow.
         for _ in 0..ahead {
             handle.post(Builtin::remote("ahead", |_| ())).unwrap();
         }
@@ -126,7 +126,7 @@ fn b09_dropping_the_owner_while_it_is_queued_runs_it_once_and_frees_it() {
 
 #[test]
 fn b09_b10_a_kept_post_is_refused_after_the_end_and_still_its_owners() {
-    for ahead in [0, 40_000] {
+    for ahead in [0, 150_000] {
         let mut world = World::new();
         let (handle, counts) = (world.lp.handle(), Counts::default());
         for _ in 0..ahead {

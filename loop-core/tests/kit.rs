@@ -1,6 +1,7 @@
 //! What the tests share: a loop in a virtual world, a log of what ran, the events it recorded.
 
 use std::cell::RefCell;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -120,6 +121,18 @@ impl World {
 /// The name of a tag.
 pub(crate) fn name(of: Tag) -> String {
     tag::name(of).map_or_else(|| "untagged".to_owned(), |name| name.to_string())
+}
+
+/// All Rust sources below a folder.
+pub(crate) fn rust_sources(folder: &Path, out: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust_sources(&path, out);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            out.push(path);
+        }
+    }
 }
 
 /// What an event says, where it says it: `pick!(events, Event::Poll { reason, .. } => reason)`.

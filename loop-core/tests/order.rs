@@ -6,10 +6,11 @@ use std::rc::Rc;
 use loop_core::gc::Heap;
 use loop_core::policy::Validation;
 use loop_core::poller::{Interest, Readiness};
-use loop_core::sim::SimSource;
-use loop_core::{Builtin, HeapHost, Host, Policy};
-use loop_probes::event::{Event, GcReason, PollReason, Queue, RefKind};
+use loop_core::sim::{Sim, SimSource};
+use loop_core::{Builtin, EventLoop, HeapHost, Host, Policy};
+use loop_probes::event::{Event, GcReason, LabelKind, PollReason, Queue, RefKind};
 use loop_probes::ids::Ticks;
+use loop_probes::recorder::Recorder;
 
 use crate::kit::{Cx, Log, World, ms, name, pick};
 
@@ -114,6 +115,90 @@ fn b04a_the_last_drain_releases_what_was_held_weakly_too() {
     assert_eq!(log.take(), ["release", "micro"]);
 }
 
+/// A host with a heap that says in the record when it is asked about rejections.
+struct Watching(Cache);
+
+impl Host<Builtin> for Watching {
+    fn heap(&mut self) -> Option<&mut dyn Heap> {
+        Some(&mut self.0)
+    }
+
+    fn report_rejections(&mut self, cx: &mut Cx<'_>) {
+        cx.mark("rejections");
+    }
+}
+
+#[test]
+fn b02_each_step_in_its_place() {
+    let mut world = World::with_host(Watching(Cache::default()));
+    let source = SimSource::new();
+    world.lp.with(|cx| {
+        cx.hold("socket");
+        cx.immediate(Builtin::once("immediate", |cx| cx.release_later("socket")));
+        cx.set_timeout(ms(3), Builtin::once("timer", |_| ()));
+        let io = Builtin::repeat("io", |cx| {
+            cx.after_loop(Builtin::once("after loop", |_| ()));
+        });
+        cx.register(source.clone(), Interest::READABLE, io).unwrap();
+    });
+    world.sim.ready_at(ms(3), &source, Readiness::READABLE);
+    let steps_of = |world: &World| -> Vec<String> {
+        let step = |event: Event<Ticks>| match event {
+            Event::TaskRan { tag, .. } | Event::IoReady { tag, .. } => Some(name(tag)),
+            Event::RefChanged { what: RefKind::Handle, delta: -1, .. } => Some("release".to_owned()),
+            Event::GcDecision { .. } => Some("collector's check".to_owned()),
+            Event::Poll { reason, .. } => Some(format!("poll {reason}")),
+            Event::Mark { .. } => Some("rejections".to_owned()),
+            _ => None,
+        };
+        world.events().into_iter().filter_map(step).collect()
+    };
+    let _ = world.events();
+    world.lp.auto_tick().unwrap();
+    let expected = [
+        "immediate",
+        "release",
+        "collector's check",
+        "poll timer",
+        "io",
+        "timer",
+        "after loop",
+        "rejections",
+    ];
+    assert_eq!(steps_of(&world), expected);
+    // What comes after the loop comes once.
+    world.lp.with(|cx| cx.set_timeout(ms(1), Builtin::once("timer", |_| ())));
+    let _ = world.events();
+    world.lp.auto_tick().unwrap();
+    assert_eq!(steps_of(&world), ["collector's check", "poll timer", "timer", "rejections"]);
+}
+
+/// A deviation: "at the end of this turn" is soon, whatever else the turn could wait for.
+#[test]
+fn b02_what_comes_after_the_loop_lets_no_poll_wait() {
+    let mut world = World::new();
+    world.lp.with(|cx| {
+        cx.set_timeout(ms(5), Builtin::once("timer", |_| ()));
+        cx.after_loop(Builtin::once("after loop", |_| ()));
+    });
+    world.lp.auto_tick().unwrap();
+    assert_eq!((reasons(&world), world.sim.elapsed()), (vec![PollReason::NonBlock], ms(0)));
+    assert_eq!(world.lp.metrics().tasks_run, 1);
+}
+
+#[test]
+fn b02_immediates_that_remain_let_no_poll_wait() {
+    let mut world = World::new();
+    world.lp.with(|cx| {
+        cx.set_timeout(ms(5), Builtin::once("timer", |_| ()));
+        cx.immediate(Builtin::once("first", |cx| {
+            cx.immediate(Builtin::once("remains", |_| ()));
+        }));
+    });
+    world.lp.auto_tick().unwrap();
+    assert_eq!((reasons(&world), world.sim.elapsed()), (vec![PollReason::NonBlock], ms(0)));
+}
+
 fn reasons(world: &World) -> Vec<PollReason> {
     pick!(world.events(), Event::Poll { reason, .. } => reason)
 }
@@ -194,6 +279,26 @@ fn b02_a_poll_does_not_wait_where_the_host_has_microtasks() {
     world.lp.with(|cx| cx.hold("test"));
     world.turn();
     assert_eq!(reasons(&world), [PollReason::NonBlock]);
+}
+
+#[test]
+fn b05_the_event_names_the_last_callback_and_debug_builds_panic_unless_told_otherwise() {
+    let by_default = if cfg!(debug_assertions) { Validation::Panic } else { Validation::Record };
+    assert!(Policy::NAMES.iter().all(|name| Policy::by_name(name).unwrap().validation == by_default));
+    let (recorder, capture) = Recorder::capture();
+    let mut policy = Policy::bun();
+    policy.validation = Validation::Record;
+    let mut event_loop = Sim::new().build(EventLoop::<Builtin>::builder().policy(policy).recorder(recorder));
+    for label in ["careful", "careless"] {
+        event_loop.call(label, |_| ());
+    }
+    event_loop.tick();
+    event_loop.tick();
+    let events: Vec<_> = capture.take().into_iter().map(|(_, event)| event).collect();
+    let said = pick!(events, Event::Violation { rule } => capture.label(LabelKind::Text, rule.0).unwrap());
+    assert_eq!(said.len(), 1, "the account is closed at each pass");
+    assert!(said[0].contains("2 callbacks ran outside a tick but only 0 drains followed"), "{said:?}");
+    assert!(said[0].contains("the last callback was careless"), "{said:?}");
 }
 
 #[test]

@@ -253,8 +253,12 @@ fn a01_the_128_sources_of_the_agenda_are_a_limit_that_can_be_raised() {
                 || cx.register(SimSource::new(), Interest::READABLE, Builtin::repeat("io", |_| ()));
             let sources: Vec<_> = (0..limit).map(|_| register().unwrap()).collect();
             let error = register().unwrap_err();
-            assert!(matches!(error, LoopError::TooManySources { limit: named } if named == limit));
+            assert!(matches!(error, LoopError::TooManySources { limit: named, .. } if named == limit));
             assert!(error.to_string().contains(&format!("{limit} sources")), "{error}");
+            let io = Builtin::repeat("io", |_| ());
+            let named =
+                cx.register_with("one too many", SimSource::new(), Interest::READABLE, io).unwrap_err();
+            assert!(named.to_string().contains("cannot take one too many"), "{named}");
             cx.remove(sources[0]).unwrap();
             cx.register(SimSource::new(), Interest::READABLE, Builtin::repeat("io", |_| ())).unwrap();
         });

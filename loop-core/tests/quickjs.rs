@@ -15,7 +15,7 @@ use loop_core::{Builtin, EventLoop, Policy, TagOf};
 use loop_probes::clock::{Clock, SystemClock};
 use loop_probes::event::{ClockPoint, Event, Phase, PollReason, RefKind, StopReason};
 
-use crate::kit::{Cx, Log, World, ms, name, pick};
+use crate::kit::{Cx, Log, World, ms, name, pick, rust_sources};
 
 fn world() -> World {
     World::with_policy(Policy::quickjs())
@@ -315,6 +315,41 @@ fn q06_ends_when_no_handler_timer_port_or_worker_remains() {
 }
 
 #[test]
+fn q06_each_of_them_alone_keeps_it_and_its_end_ends_it() {
+    type Alone = fn(&mut World);
+    let alone: [(&str, Alone); 4] = [
+        ("handler", |world| {
+            let source = SimSource::new();
+            let io = Builtin::repeat("fd", |cx| {
+                let ready = cx.ready().unwrap();
+                cx.remove(ready.source).unwrap();
+            });
+            world.lp.with(|cx| cx.register(source.clone(), Interest::READABLE, io)).unwrap();
+            world.sim.ready_at(ms(7), &source, Readiness::READABLE);
+        }),
+        ("timer", |world| {
+            world.lp.with(|cx| cx.set_timeout(ms(7), Builtin::once("timer", |_| ())));
+        }),
+        ("port", |world| {
+            let port = world.lp.handle();
+            port.hold();
+            world.sim.at(ms(7), move || port.release());
+        }),
+        ("worker", |world| {
+            world.sim.job_durations([ms(7)]);
+            let done = |_: &loop_core::work_pool::Worker<'_>| Builtin::remote("then", |_| ());
+            world.lp.with(|cx| cx.work(job(), done, |reason| panic!("{reason}"))).unwrap();
+        }),
+    ];
+    for (what, set_up) in alone {
+        let mut world = world();
+        set_up(&mut world);
+        assert_eq!(world.lp.run().unwrap(), StopReason::Drained, "{what}");
+        assert_eq!(world.sim.elapsed(), ms(7), "{what}");
+    }
+}
+
+#[test]
 fn a_turn_goes_through_all_its_steps_so_that_timers_starve_no_source() {
     let mut world = world();
     let (log, source) = (world.log.clone(), SimSource::new());
@@ -363,18 +398,6 @@ fn q08_the_clock_is_monotonic() {
     assert!(readings.windows(2).all(|pair| pair[0] < pair[1]) && readings[99] <= after);
 }
 
-/// All Rust sources below a folder.
-fn sources(folder: &Path, out: &mut Vec<std::path::PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            sources(&path, out);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            out.push(path);
-        }
-    }
-}
-
 #[test]
 fn q08_the_clock_is_read_in_one_place() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -382,8 +405,8 @@ fn q08_the_clock_is_read_in_one_place() {
     let manifest = std::fs::read_to_string(root.join("Cargo.toml")).unwrap();
     assert!(manifest.contains("disallowed_methods = \"deny\""));
     let mut files = Vec::new();
-    sources(&root.join("loop-core/src"), &mut files);
-    sources(&root.join("probes/src"), &mut files);
+    rust_sources(&root.join("loop-core/src"), &mut files);
+    rust_sources(&root.join("probes/src"), &mut files);
     assert!(files.len() > 50, "{} files", files.len());
     let place = root.join("probes/src/clock.rs");
     assert!(files.contains(&place));

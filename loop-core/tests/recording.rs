@@ -4,11 +4,12 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use loop_core::sim::{Sim, SimClock};
-use loop_core::{Builtin, EventLoop, TagOf};
+use loop_core::{Builtin, EventLoop, Shutdown, TagOf};
 use loop_probes::clock::Clock;
-use loop_probes::event::{Event, LabelKind, Phase};
+use loop_probes::event::{Event, LabelKind, Phase, StopReason};
 use loop_probes::ids::{Ticks, Timestamp};
 use loop_probes::instrument::LoopProbe;
 use loop_probes::process::ProcessReader;
@@ -95,6 +96,31 @@ fn a_lossless_recording_is_given_time_between_tasks_as_a_phase_of_its_own() {
         }
     }
     assert!(given > 0, "the loop gave it time");
+}
+
+#[test]
+fn e03_a_shutdown_flushes_the_recorder_to_its_last_record() {
+    let session = Session::builder("test").private();
+    let saved: Saved = Arc::new(Mutex::new((session.draining_reader(), Vec::new())));
+    let hook = Arc::clone(&saved);
+    session.on_full(Arc::new(move || {
+        let (reader, out) = &mut *hook.lock().unwrap();
+        reader.flush(out).unwrap();
+    }));
+    let builder = EventLoop::<Builtin>::builder().session(&session, "loop").workers(1);
+    let mut event_loop = builder.build().unwrap();
+    event_loop.spawn("job", |lp| async move {
+        lp.work("recorded job", |_| ()).await.unwrap();
+        lp.shutdown(Shutdown::within(Duration::from_secs(60)));
+    });
+    assert_eq!(event_loop.run().unwrap(), StopReason::Shutdown);
+    // Neither the loop nor the session has ended, and nobody asks for what is left.
+    let (reader, events) = &*saved.lock().unwrap();
+    assert_eq!(reader.lost_records(), 0);
+    let events: Vec<_> = events.iter().map(|stamped| stamped.event).collect();
+    assert_eq!(pick!(events, Event::WorkRan { .. } => ()).len(), 1, "its worker's ring too");
+    assert_eq!(pick!(events, Event::ShutdownEnded { left, .. } => left), [0]);
+    assert!(matches!(events.last(), Some(Event::LoopStopped { reason: StopReason::Shutdown })), "{events:?}");
 }
 
 #[test]

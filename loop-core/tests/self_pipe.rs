@@ -74,6 +74,16 @@ fn a02_each_command_is_an_event_and_a_task_with_a_tag_of_its_own() {
 }
 
 #[test]
+fn a02_x_dumps_before_it_quits_and_q_only_quits() {
+    for (byte, told) in [(b"X", vec!["dump"]), (b"Q", vec![])] {
+        let mut world = commanded(|pipe| pipe);
+        world.send(byte);
+        assert_eq!(world.event_loop.run().unwrap(), StopReason::Stopped);
+        assert_eq!(world.log.take(), told);
+    }
+}
+
+#[test]
 fn a02_many_bytes_in_one_read_are_handled_in_order() {
     let mut world = commanded(|pipe| pipe);
     world.send(b"D1D2DD3Q");

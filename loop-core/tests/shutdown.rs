@@ -208,9 +208,33 @@ fn e03_a_nearer_deadline_shortens_and_a_later_one_does_not_extend() {
 }
 
 #[test]
-fn e03_it_can_be_asked_for_from_a_task_a_timer_a_signal_a_future_and_before_the_run() {
+fn e03_it_can_be_asked_for_from_every_kind_of_callback_and_before_the_run() {
     type Ask = fn(&mut World);
-    let asks: [Ask; 5] = [
+    fn task(label: &'static str) -> Builtin {
+        Builtin::once(label, |cx| cx.shutdown(Shutdown::within(ms(50))))
+    }
+    let asks: [Ask; 10] = [
+        |world| world.lp.with(|cx| cx.microtask(task("microtask"))),
+        |world| {
+            world.lp.with(|cx| {
+                cx.defer(1, |cx| {
+                    cx.shutdown(Shutdown::within(ms(50)));
+                    false
+                });
+            });
+        },
+        |world| {
+            world.lp.with(|cx| cx.immediate(task("immediate")));
+        },
+        |world| {
+            world.lp.with(|cx| cx.after_loop(task("after loop")));
+        },
+        |world| {
+            let source = SimSource::new();
+            let asks = Builtin::repeat("io", |cx| cx.shutdown(Shutdown::within(ms(50))));
+            world.lp.with(|cx| cx.register(source.clone(), Interest::READABLE, asks)).unwrap();
+            world.sim.ready_at(ms(5), &source, Readiness::READABLE);
+        },
         |world| world.lp.shutdown(Shutdown::within(ms(50))),
         |world| world.post(Builtin::once("asks", |cx| cx.shutdown(Shutdown::within(ms(50))))),
         |world| {

@@ -7,8 +7,9 @@ use std::time::Duration;
 use loop_core::policy::TimerRule;
 use loop_core::poller::{Interest, Readiness};
 use loop_core::sim::SimSource;
-use loop_core::{Builtin, LoopError, Policy};
+use loop_core::{Builtin, EventLoop, LoopError, Policy};
 use loop_probes::event::{ClockPoint, Event, PollReason, StopReason};
+use loop_probes::recorder::Recorder;
 
 use crate::kit::{Cx, World, ms, pick};
 
@@ -122,6 +123,30 @@ fn l01_huge_delays_do_not_overflow() {
     assert!(world.lp.is_alive());
     assert!(world.lp.with(|cx| cx.clear_timer(huge)));
     assert_eq!(world.run(), Vec::<String>::new());
+}
+
+#[test]
+fn l01_by_the_machines_own_clock_neither() {
+    let (recorder, capture) = Recorder::capture();
+    let mut event_loop = EventLoop::<Builtin>::builder().recorder(recorder).build().unwrap();
+    event_loop.with(|cx| {
+        for delay_us in [1, 90, 1_000, 1_001, 2_500] {
+            cx.set_timeout(Duration::from_micros(delay_us), Builtin::once("timer", |_| ()));
+        }
+        // No wait of the system's poller is as long as that.
+        cx.set_timeout(Duration::MAX, Builtin::once("never", |_| ()));
+        cx.set_timeout(Duration::from_nanos(u64::MAX - 1), Builtin::once("never", |_| ()));
+    });
+    let handle = event_loop.handle();
+    while event_loop.scheduler().timer_count() > 2 {
+        event_loop.turn().unwrap();
+    }
+    let stopper = std::thread::spawn(move || handle.stop());
+    assert_eq!(event_loop.run().unwrap(), StopReason::Stopped, "it waits, and can be woken");
+    stopper.join().unwrap();
+    let events: Vec<_> = capture.take().into_iter().map(|(_, event)| event).collect();
+    let late = pick!(events, Event::TimerFired { due, fired, .. } => fired >= due);
+    assert_eq!(late, [true; 5]);
 }
 
 #[test]

@@ -62,6 +62,48 @@ fn b11_jobs_of_several_workers_come_back_in_the_order_in_which_they_end() {
     assert_eq!(world.sim.elapsed(), ms(9));
 }
 
+#[test]
+fn b11_run_is_on_a_thread_of_the_pool_and_then_on_the_loops_own() {
+    let mut event_loop = EventLoop::<Builtin>::builder().workers(1).build().unwrap();
+    let (sender, threads) = std::sync::mpsc::channel();
+    event_loop.with(|cx| {
+        let run = move |_: &loop_core::work_pool::Worker<'_>| {
+            sender.send(std::thread::current().id()).unwrap();
+            Builtin::remote("then", move |_| sender.send(std::thread::current().id()).unwrap())
+        };
+        cx.work(job(), run, not_rejected).unwrap();
+    });
+    event_loop.run().unwrap();
+    let threads: Vec<_> = threads.iter().collect();
+    let here = std::thread::current().id();
+    assert!(threads[0] != here && threads[1..] == [here], "{threads:?}");
+}
+
+/// What Bun calls a `ConcurrentPromiseTask`: the promise is a future.
+#[test]
+fn b11_a_job_settles_its_promise_with_its_result_or_with_its_panic() {
+    let mut world = World::new();
+    world.sim.job_durations([ms(3), ms(4)]);
+    let mut promises = ["resolves", "rejects"].map(|which| {
+        world.lp.spawn(which, move |lp| async move {
+            let promise = lp.work("job", move |_| if which == "rejects" { panic!("disk full") } else { 42 });
+            promise.await
+        })
+    });
+    world.lp.tick();
+    let waiting: Vec<_> =
+        world.lp.pending().into_iter().map(|pending| (pending.what, pending.count)).collect();
+    assert!(waiting.contains(&(RefKind::Work, 2)), "{waiting:?}");
+    assert!(promises.iter_mut().all(|promise| promise.take().is_none()));
+    assert_eq!(world.lp.run().unwrap(), StopReason::Drained);
+    let settled = promises.map(|mut promise| promise.take().unwrap().unwrap());
+    assert_eq!(settled[0], Ok(42));
+    assert!(matches!(&settled[1], Err(Rejected::Panicked { message }) if message == "disk full"));
+    let events = world.events();
+    let refs = pick!(events, Event::RefChanged { what: RefKind::Work, delta, .. } => delta);
+    assert_eq!(refs, [1, 1, -1, -1], "held from when it was asked for until the promise was settled");
+}
+
 fn a_panic_becomes_a_rejection(mut event_loop: EventLoop<Builtin>) {
     let rejected = Rc::new(Cell::new(false));
     let seen = Rc::clone(&rejected);

@@ -1,7 +1,7 @@
 //! The real binary for end-to-end tests: each test has a runtime folder of its own, and no process outlives it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -109,6 +109,11 @@ impl Running {
         self.child.id()
     }
 
+    /// What it says on standard error, where that is piped and nobody has taken it.
+    pub(crate) fn stderr(&mut self) -> ChildStderr {
+        self.child.stderr.take().expect("standard error is piped")
+    }
+
     /// Sends it a signal by name, for example `STOP`.
     pub(crate) fn signal(&self, name: &str) {
         let sent =
@@ -128,6 +133,20 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The example of a package, built beside the binary under test.
+pub(crate) fn example(package: &str, name: &str) -> PathBuf {
+    let profile = Path::new(env!("CARGO_BIN_EXE_loopscope")).parent().expect("the binary lies in a folder");
+    let target = profile.parent().expect("the profile lies in the target folder");
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--quiet", "--offline", "-p", package, "--example", name, "--target-dir"]);
+    build.arg(target).current_dir(env!("CARGO_MANIFEST_DIR"));
+    if profile.ends_with("release") {
+        build.arg("--release");
+    }
+    assert!(build.status().expect("cargo runs").success(), "example {name} of {package} does not build");
+    profile.join("examples").join(name)
 }
 
 /// Waits until `wanted` holds.

@@ -7,6 +7,7 @@ use super::{Context, IoOptions};
 use crate::error::LoopError;
 use crate::event_loop::core::{Registration, Subscription};
 use crate::poller::{Interest, Source};
+use crate::scheduler::name_of;
 use crate::shutdown::OnShutdown;
 use crate::task::Task;
 use crate::task::body::Body;
@@ -36,8 +37,9 @@ impl<T: Task> Context<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`LoopError::RunsOnce`] where [`Task::again`] has no copy, [`LoopError::Poller`] where the system
-    /// cannot wait for such a source, [`LoopError::ShuttingDown`] where the loop does.
+    /// [`LoopError::RunsOnce`] where [`Task::again`] has no copy, [`LoopError::NeverDispatched`] where it must not
+    /// run, [`LoopError::Poller`] where the system cannot wait for such a source, [`LoopError::TooManySources`]
+    /// where the policy allows no more, [`LoopError::ShuttingDown`] where the loop does.
     pub fn register(&mut self, source: Source, interest: Interest, task: T) -> Result<IoSource, LoopError> {
         self.register_with(IoOptions::default(), source, interest, task)
     }
@@ -72,7 +74,8 @@ impl<T: Task> Context<'_, T> {
         if let Some(limit) =
             self.core.scheduler.policy().sources_max.filter(|limit| sources >= *limit as usize)
         {
-            return Err(LoopError::TooManySources { limit });
+            let name = options.explanation.map_or_else(|| name_of(tag), String::from);
+            return Err(LoopError::TooManySources { limit, name });
         }
         let id = self.core.new_source();
         self.poller.add(Source::clone(&source), interest, id.0 as usize)?;
@@ -170,8 +173,8 @@ impl<T: Task> Context<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`LoopError::RunsOnce`] where [`Task::again`] has no copy, [`LoopError::Signal`] where the signal
-    /// cannot be caught.
+    /// [`LoopError::RunsOnce`] where [`Task::again`] has no copy, [`LoopError::NeverDispatched`] where it must not
+    /// run, [`LoopError::Signal`] where the signal cannot be caught.
     pub fn on_signal(&mut self, signo: i32, task: T) -> Result<(), LoopError> {
         self.check_again(&task, RefKind::Signal)?;
         let tag = self.core.tag(&task);

@@ -10,7 +10,7 @@ use crate::queue::fifo::Queued;
 use crate::scheduler::TimerGone;
 use crate::shutdown::{OnShutdown, Shutdown};
 use crate::task::Task;
-use crate::task::body::{Body, Told};
+use crate::task::body::{Body, Told, dispatch};
 use crate::timer::Timer;
 
 impl<T: Task> Context<'_, T> {
@@ -101,6 +101,6 @@ impl<T: Task> Context<'_, T> {
     /// Runs a task with what it is told of.
     pub(crate) fn run_told(&mut self, told: Told<T>) {
         self.core.told = self.core.current.task.map(|task| (task, told.failure));
-        told.task.run(self);
+        dispatch(told.task, self);
     }
 }

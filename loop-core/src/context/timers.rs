@@ -7,9 +7,9 @@ use loop_probes::ids::{Tag, Timestamp};
 
 use super::Context;
 use crate::error::LoopError;
-use crate::scheduler::{Delay, Refreshed, TimerGone, TimerHandle};
+use crate::scheduler::{Delay, Refreshed, TimerGone, TimerHandle, name_of};
+use crate::task::Task;
 use crate::task::body::Body;
-use crate::task::{Task, tag};
 use crate::timer::{ScriptDelay, Timer};
 
 impl<T: Task> Context<'_, T> {
@@ -24,7 +24,8 @@ impl<T: Task> Context<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`LoopError::RunsOnce`] where [`Task::again`] has no copy.
+    /// [`LoopError::RunsOnce`] where [`Task::again`] has no copy, [`LoopError::NeverDispatched`] where it must not
+    /// run.
     pub fn set_interval(&mut self, period: Duration, task: T) -> Result<Timer, LoopError> {
         self.check_again(&task, RefKind::Timer)?;
         let tag = self.core.tag(&task);
@@ -167,10 +168,25 @@ impl<T: Task> Context<'_, T> {
     }
 
     pub(super) fn check_again(&mut self, task: &T, what: RefKind) -> Result<(), LoopError> {
+        if task.is_never_dispatched() {
+            return Err(self.never_dispatched(task));
+        }
         if task.again().is_some() {
             return Ok(());
         }
-        let tag = self.core.tag(task);
-        Err(LoopError::RunsOnce { tag: tag::name(tag).as_deref().unwrap_or("untagged").to_owned(), what })
+        Err(LoopError::RunsOnce { tag: name_of(self.core.tag(task)), what })
+    }
+
+    fn never_dispatched(&mut self, task: &T) -> LoopError {
+        LoopError::NeverDispatched { tag: name_of(self.core.tag(task)) }
+    }
+
+    /// A task was to run that must never: it fails, and the run ends with the error.
+    #[cold]
+    pub(crate) fn refuse_dispatch(&mut self, task: &T) {
+        let refused = self.never_dispatched(task);
+        self.fail(&refused);
+        self.core.failed.get_or_insert(refused);
+        self.core.scheduler.stop();
     }
 }

@@ -11,6 +11,7 @@ use super::EventLoop;
 use super::core::Current;
 use crate::poller::Poller;
 use crate::task::Task;
+use crate::task::body::dispatch;
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Drains after `trigger`, or for no task.
@@ -75,7 +76,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                     let depth = cx.core.depth;
                     while let Some(task) = cx.core.scheduler.microtasks_mut().take() {
                         ran += 1;
-                        task.run(cx);
+                        dispatch(task, cx);
                         cx.core.depth = depth;
                     }
                 });

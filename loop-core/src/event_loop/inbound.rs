@@ -14,6 +14,7 @@ use crate::policy::SignalRule;
 use crate::poller::Poller;
 use crate::queue::concurrent::Posted;
 use crate::queue::fifo::Queued;
+use crate::sync::yield_now;
 use crate::task::Task;
 use crate::task::body::Body;
 use crate::work_pool::{Finished, Pending as PendingJobs};
@@ -100,6 +101,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let batch = shared.queue.take_batch();
         let taken = batch.len() as u32;
         if wakes == 0 && taken == 0 {
+            // A producer was interrupted in the middle of its push: let it finish.
+            yield_now();
             return 0;
         }
         self.core.woken |= wakes > 0;

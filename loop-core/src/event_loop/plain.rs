@@ -22,6 +22,7 @@ use crate::poller::Poller;
 use crate::queue::tasks::Next;
 use crate::slow::SlowLimit;
 use crate::task::Task;
+use crate::task::body::dispatch;
 
 /// Why a batch of plain tasks is over.
 enum End<T> {
@@ -157,7 +158,7 @@ fn batch<T: Task, C: Clock, const RECORDED: bool>(
 fn run_microtasks<T: Task>(cx: &mut Context<'_, T>) {
     let depth = cx.core.depth;
     while let Some(task) = cx.core.scheduler.microtasks_mut().take() {
-        task.run(cx);
+        dispatch(task, cx);
         cx.core.depth = depth;
         // The task is done; what its microtasks say is not about it.
         cx.core.current.outcome = Outcome::Done;

@@ -192,7 +192,6 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             let (finished, cancelled) = (report.finished, report.cancelled);
             let start = running.start;
             self.core.record(Event::ShutdownEnded { finished, cancelled, left: left_count, start });
-            self.core.recorder.relieve();
         }
         self.core.shutdown.end(report);
     }

@@ -2,7 +2,7 @@
 //!
 //! What [`Handle::post`] sends goes with its task: it runs once, and its storage is free after that. A [`Kept`] stays
 //! its owner's: it is made once and posted any number of times, and posting it allocates nothing, not even while
-//! the queue's ring is full, because it has a place in the overflow with it. The design comes from Bun, whose
+//! the queue's rings are full, because it has a place in the overflow with it. The design comes from Bun, whose
 //! concurrent tasks are freed after they ran when they are marked `auto_delete`, and are their owner's otherwise.
 #![expect(unsafe_code, reason = "a kept node is its own link in the queue's overflow")]
 
@@ -52,6 +52,9 @@ impl<R> Shared<R> {
         node: &Arc<Node<R>>,
         from: Option<SourceId>,
     ) -> Result<KeptPost, Closed<()>> {
+        if self.refusing.load(Ordering::Acquire) {
+            return Err(Closed(()));
+        }
         if node.is_queued.swap(true, Ordering::AcqRel) {
             return Ok(KeptPost::AlreadyQueued);
         }
@@ -113,7 +116,7 @@ impl<T: Task> Kept<T> {
     ///
     /// # Errors
     ///
-    /// [`Closed`] where the loop has ended; there is nothing to hand back.
+    /// [`Closed`] where the loop has ended, or shuts down; there is nothing to hand back.
     pub fn post(&self) -> Result<KeptPost, Closed<()>> {
         self.handle.shared.push_kept(&self.node, self.handle.source)
     }

@@ -22,7 +22,7 @@ use std::iter::FusedIterator;
 use std::mem::MaybeUninit;
 use std::ptr;
 
-use crate::sync::{AtomicPtr, AtomicU64, Ordering, UnsafeCell};
+use crate::sync::{AtomicPtr, AtomicU64, Ordering, UnsafeCell, look};
 
 #[cfg(test)]
 #[cfg(loom)]
@@ -174,7 +174,14 @@ impl<T> Bounded<T> {
     /// The position after the last one that was claimed. One total order has this and every claim in it.
     #[inline]
     pub(crate) fn claims(&self) -> u64 {
-        self.tail.0.load(Ordering::SeqCst) & !MARK
+        look(&self.tail.0, Ordering::SeqCst) & !MARK
+    }
+
+    /// Whether all that was claimed is taken. What this thread does next comes after those takes.
+    #[inline]
+    pub(crate) fn is_drained(&self) -> bool {
+        let claims = self.tail.0.load(Ordering::Relaxed) & !MARK;
+        look(&self.head.0, Ordering::Acquire) == claims
     }
 
     /// Items that are in, those not published yet included.
@@ -307,12 +314,22 @@ impl<T> Taken<'_, T> {
                 end = end.wrapping_add(STEP);
             }
         }
-        // Only a claim makes these slots this take's own. Where another take was faster, the rest is its.
-        if head.compare_exchange(self.end, end, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+        // Only a claim makes these slots this take's own. Where another take was faster, the rest is its. Release:
+        // who then finds the ring drained comes after this.
+        if head.compare_exchange(self.end, end, Ordering::Release, Ordering::Relaxed).is_err() {
             return true;
         }
         self.end = end;
         !is_left(end)
+    }
+}
+
+impl<T> Taken<'_, T> {
+    /// Takes what is published, a whole ring at most, as far as no unpublished one is in the way.
+    #[inline]
+    pub(crate) fn extend_by_a_lap(&mut self) {
+        let lap = self.ring.capacity as u64 * STEP;
+        let _ = self.extend(self.end.wrapping_add(lap));
     }
 }
 

@@ -1,21 +1,22 @@
 //! The queue through which other threads post to the loop.
 //!
-//! A bounded ring is the fast path: a push is one compare-and-swap and allocates nothing. While the ring is full,
-//! pushes go to an unbounded overflow, so nobody ever waits and nothing is lost. The loop takes everything at
-//! once: what is published in the ring, then the overflow.
+//! There are three places, and an item goes to the first that has room: a small bounded *ring*, which stays in the
+//! cache; a large one, the *spill*, which has no memory until it is needed; an unbounded *overflow*. A push to a ring
+//! is one compare-and-swap and allocates nothing; only the overflow does. So nobody ever waits, nothing is lost, and
+//! a loop that is kept from its core for a moment makes its producers no slower. The loop takes everything at once.
 //!
 //! # Order
 //!
-//! The items of one producer come out as it pushed them. Two rules make it so. A producer pushes to the ring
-//! only when it finds the overflow empty. The taker looks at the newest link of the overflow *first*, then takes
-//! the ring up to the claims that it sees, and takes the overflow only if all of those were published and that
-//! link is still the newest. So, for a producer that pushes `a` to the ring, then `b` to the overflow, then `c` to
-//! the ring:
+//! The items of one producer come out as it pushed them. Two rules make it so. A producer pushes to a place only
+//! when it finds all later places empty. The taker looks at the last place *first*, then at the one before, then at
+//! the ring; and it takes from the ring first, then from the others, each only up to what it saw and only if it took
+//! all it saw in the places before. So, for a producer that pushes `a` to one place, then `b` to a later one, then
+//! `c` to the first again:
 //!
-//! - *a before b*: the taker's look acquired `b`'s push, and `a` was claimed before that. So the claims that
-//!   the taker saw afterwards contain `a`, and it took the ring that far before it took `b`.
-//! - *b before c*: `c` was pushed because its producer found the overflow empty, after its own `b`: it acquired
-//!   the take that took `b`. The claims of that take were read before, so they do not contain `c`.
+//! - *a before b*: the taker's look at the later place acquired `b`'s push, and `a` was claimed before that. So
+//!   what the taker saw in the first place afterwards contains `a`, and it took that before it took `b`.
+//! - *b before c*: `c` was pushed because its producer found the later place empty, after its own `b`: it acquired
+//!   the take that took `b`. What that take saw in the first place it saw before, so `c` is not part of it.
 //!
 //! This holds with one taker at a time, as a loop is. Two that take at the same time would each get a part, no
 //! item twice and none lost.
@@ -41,12 +42,11 @@ mod loom_tests;
 #[cfg(not(loom))]
 mod tests;
 
-/// Bytes of a queue's ring: a share of a second-level cache. It holds what arrives while the loop is kept from its
-/// core for a moment; the system gives the pages as they are used, and none to a loop that nobody posts to.
-const RING_BYTES: usize = 1 << 20;
+/// Bytes of the ring: a fraction of a second-level cache.
+const RING_BYTES: usize = 1 << 18;
 
-/// How often a take looks again at an overflow that others push onto, before it leaves it to the next take.
-const LOOKS: u32 = 16;
+/// Bytes of the spill: what producers push while a loop is kept from its core for some milliseconds.
+const SPILL_BYTES: usize = 1 << 23;
 
 /// Many threads push, one loop takes. See the [module](self).
 ///
@@ -65,6 +65,7 @@ const LOOKS: u32 = 16;
 /// ```
 pub struct ConcurrentQueue<T> {
     ring: Bounded<Posted<T>>,
+    spill: Bounded<Posted<T>>,
     overflow: Overflow<T>,
 }
 
@@ -91,26 +92,29 @@ impl<T> fmt::Debug for Closed<T> {
 }
 
 impl<T> ConcurrentQueue<T> {
-    /// Slots of a queue's ring: a mebibyte of them, at least 64.
-    pub const SLOTS: usize = {
-        let fitting = RING_BYTES / size_of::<Slot<Posted<T>>>();
-        let slots = if fitting < 64 { 64 } else { 1 << fitting.ilog2() };
-        if cfg!(loom) { 2 } else { slots }
-    };
-
-    /// An empty queue, with a ring of [`SLOTS`](Self::SLOTS).
+    /// An empty queue.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_slots(Self::SLOTS)
+        if cfg!(loom) {
+            return Self::with_slots(2, 1);
+        }
+        let slots_in = |bytes: usize| 1 << (bytes / size_of::<Slot<Posted<T>>>()).max(16).ilog2();
+        Self::with_slots(slots_in(RING_BYTES), slots_in(SPILL_BYTES))
     }
 
-    /// An empty queue whose ring has at least so many slots.
-    #[must_use]
-    pub fn with_slots(slots: usize) -> Self {
-        Self { ring: Bounded::new(slots.next_power_of_two()), overflow: Overflow::new() }
+    /// An empty queue with so many slots in its ring and in its spill, both powers of two.
+    fn with_slots(ring: usize, spill: usize) -> Self {
+        let (ring, spill) = (Bounded::new(ring), Bounded::new(spill));
+        if cfg!(loom) {
+            // Who gets the slots is a model of the ring's; here it would only multiply the interleavings.
+            ring.allocate();
+            spill.allocate();
+        }
+        Self { ring, spill, overflow: Overflow::new() }
     }
 
-    /// Puts `item` in, as posted by `poster` at `queued`. Never blocks; allocates only while the ring is full.
+    /// Puts `item` in, as posted by `poster` at `queued`. Never blocks; allocates only while both rings are
+    /// full.
     ///
     /// # Errors
     ///
@@ -150,7 +154,18 @@ impl<T> ConcurrentQueue<T> {
         if self.overflow.is_in_use() {
             return Err(posted);
         }
-        match self.ring.claim() {
+        if self.spill.is_drained()
+            && let Ok(claim) = self.ring.claim()
+        {
+            claim.publish(posted);
+            return Ok(());
+        }
+        self.push_to_spill(posted)
+    }
+
+    #[cold]
+    fn push_to_spill(&self, posted: Posted<T>) -> Result<(), Posted<T>> {
+        match self.spill.claim() {
             Ok(claim) => {
                 claim.publish(posted);
                 Ok(())
@@ -163,42 +178,43 @@ impl<T> ConcurrentQueue<T> {
     /// what follows waits for the next take.
     #[must_use = "the items are dropped with the batch"]
     pub fn take_batch(&self) -> Batch<'_, T> {
-        let mut ring = self.ring.begin_take();
-        for _ in 0..LOOKS {
-            let seen = self.overflow.look();
-            let is_whole = ring.extend(self.ring.claims());
-            if seen.is_empty() || !is_whole {
-                break;
-            }
-            if let Some(overflow) = self.overflow.take(&seen) {
-                return Batch { ring, overflow };
-            }
+        let mut batch =
+            Batch { ring: self.ring.begin_take(), spill: self.spill.begin_take(), overflow: Chain::empty() };
+        let seen = self.overflow.look();
+        if seen.is_empty() && self.spill.is_drained() {
+            // Nothing can overtake: what is published is taken, and the word that producers fight for left alone.
+            batch.ring.extend_by_a_lap();
+            return batch;
         }
-        if ring.len() == 0 && !self.is_empty() {
-            // A producer was interrupted in the middle of its push: let it finish.
-            yield_now();
+        let spilled = self.spill.claims();
+        // Each only if nothing is left in the places before.
+        let took_all = batch.ring.extend(self.ring.claims()) && batch.spill.extend(spilled);
+        if took_all && !seen.is_empty() {
+            // Where others push meanwhile, it is left to the next take. That one has little to take before.
+            batch.overflow = self.overflow.take(&seen).unwrap_or_else(Chain::empty);
         }
-        Batch { ring, overflow: Chain::empty() }
+        batch
     }
 
     /// Refuses every push from now on, and takes what is in. Waits for pushes that are under way.
     #[must_use = "the items are dropped with the batch"]
     pub fn close(&self) -> Batch<'_, T> {
-        // The overflow first: what the closed ring refuses is refused there, too.
+        // The last place first: what a closed ring refuses is refused there, too.
         let overflow = self.overflow.close();
+        let spilled = self.spill.close();
         let claims = self.ring.close();
-        let mut ring = self.ring.begin_take();
-        while !ring.extend(claims) {
+        let (mut ring, mut spill) = (self.ring.begin_take(), self.spill.begin_take());
+        while !(ring.extend(claims) && spill.extend(spilled)) {
             yield_now();
         }
-        Batch { ring, overflow }
+        Batch { ring, spill, overflow }
     }
 
     /// Whether nothing is in, at this very moment. For a loop that announced its wait, nothing comes in after
-    /// this without finding that announcement: see [`crate::wake_up`].
+    /// this without finding that announcement.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.ring.pending() == 0 && self.overflow.is_empty()
+        self.ring.pending() == 0 && self.spill.pending() == 0 && self.overflow.is_empty()
     }
 
     /// Whether pushes are refused.
@@ -226,6 +242,7 @@ impl<T> fmt::Debug for ConcurrentQueue<T> {
 /// What one [`ConcurrentQueue::take_batch`] took, oldest first. Its length is the depth that the queue had.
 pub struct Batch<'a, T> {
     ring: Taken<'a, Posted<T>>,
+    spill: Taken<'a, Posted<T>>,
     overflow: Chain<T>,
 }
 
@@ -234,11 +251,11 @@ impl<T> Iterator for Batch<'_, T> {
 
     #[inline]
     fn next(&mut self) -> Option<Posted<T>> {
-        self.ring.next().or_else(|| self.overflow.next())
+        self.ring.next().or_else(|| self.spill.next()).or_else(|| self.overflow.next())
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let len = self.ring.len() + self.overflow.len();
+        let len = self.ring.len() + self.spill.len() + self.overflow.len();
         (len, Some(len))
     }
 }

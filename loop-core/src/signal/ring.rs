@@ -1,8 +1,7 @@
 //! The ring between signal handlers and their loop.
 //!
-//! Handlers interrupt each other and run on any thread; what makes that safe is the [`bounded`](crate::queue::bounded)
-//! ring: nobody in it waits for anybody. All [`SLOTS`] slots are usable. A full ring refuses, and counts what it
-//! refused.
+//! Handlers interrupt each other and run on any thread; what makes that safe is the ring of `queue::bounded`, in which
+//! nobody waits for anybody. All [`SLOTS`] slots are usable. A full ring refuses, and counts what it refused.
 
 #[cfg(test)]
 #[cfg(loom)]

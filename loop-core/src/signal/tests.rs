@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use loop_probes::ids::Ticks;
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGKILL, SIGSEGV, SIGUSR1, SIGUSR2, SIGWINCH};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGKILL, SIGSEGV, SIGURG, SIGUSR1, SIGUSR2, SIGWINCH};
 use signal_hook::low_level::raise;
 
 use super::*;
@@ -31,6 +31,26 @@ fn b14_a_signal_wakes_the_loop_and_comes_with_its_arrival_time() {
     assert_eq!(i32::from(arrival.signo), SIGUSR1);
     assert!((before..=after).contains(&arrival.arrived));
     assert_eq!(signals.take(), None);
+}
+
+#[test]
+fn b14_a_handler_keeps_errno() {
+    let (mut signals, _poller) = signals();
+    signals.install(SIGURG).unwrap();
+    #[expect(unsafe_code, reason = "a handler that spoils errno, beside the loop's")]
+    // SAFETY: nobody else raises that signal: it runs inside `raise` below, on this thread.
+    let spoils = unsafe {
+        signal_hook::low_level::register(SIGURG, || {
+            let _ = std::fs::read_link("/");
+        })
+    };
+    // Fails with another error than the one that the handler's call fails with.
+    assert!(std::fs::metadata("/nobody/is/here").is_err());
+    let before = io::Error::last_os_error().raw_os_error();
+    raise(SIGURG).unwrap();
+    assert_eq!(io::Error::last_os_error().raw_os_error(), before);
+    assert!(signals.pending() > 0);
+    assert!(signal_hook::low_level::unregister(spoils.unwrap()));
 }
 
 #[test]

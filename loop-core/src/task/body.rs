@@ -28,6 +28,12 @@ pub(crate) enum Body<T> {
     Told(Box<Told<T>>),
 }
 
+/// Runs `task`, unless its tag must never be.
+#[inline]
+pub(crate) fn dispatch<T: Task>(task: T, cx: &mut Context<'_, T>) {
+    if task.is_never_dispatched() { cx.refuse_dispatch(&task) } else { task.run(cx) }
+}
+
 /// A task and the error that it is told of.
 #[derive(Debug)]
 pub(crate) struct Told<T> {
@@ -39,7 +45,7 @@ impl<T: Task> Body<T> {
     #[inline]
     pub(crate) fn run(self, cx: &mut Context<'_, T>) {
         match self {
-            Self::Task(task) => task.run(cx),
+            Self::Task(task) => dispatch(task, cx),
             other => other.run_rare(cx),
         }
     }
@@ -47,7 +53,7 @@ impl<T: Task> Body<T> {
     #[cold]
     fn run_rare(self, cx: &mut Context<'_, T>) {
         match self {
-            Self::Task(task) => task.run(cx),
+            Self::Task(task) => dispatch(task, cx),
             Self::Poll(future) => cx.poll_future(future),
             Self::Wake(wait) => wait.fire(),
             Self::Ready(registry) => cx.source_ready(&registry),

@@ -1,7 +1,7 @@
 //! `Builtin`: the enum of what the loop brings itself, and a ready task type for who has none of their own.
 //!
-//! An application that has an enum wraps this one as a variant. So far it brings the boxed rest; the families
-//! (filesystem, network, process, …) become variants here.
+//! So far it brings the boxed rest, which an application with an enum of its own has as a variant [`Any`]; the
+//! families (filesystem, network, process, …) become variants here.
 
 use super::tag::TagOf;
 use super::{Any, AnyRemote, Task};

@@ -16,16 +16,8 @@ pub(super) struct ByDue {
     given: usize,
     /// What was armed while the pass ran and is due in it.
     late: Vec<Arming>,
-    /// The running pass.
-    pass: Option<Running>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Running {
-    now: u64,
-    armed_before: u64,
-    /// Up to here, the pass took from the wheel what had been armed before it.
-    taken_until: Option<u64>,
+    /// What is due by then belongs to the running pass.
+    pass: Option<u64>,
 }
 
 impl ByDue {
@@ -33,22 +25,10 @@ impl ByDue {
     pub(super) fn push<E>(&mut self, slab: &Slab<E>, arming: Arming) {
         if arming.due == u64::MAX {
             // It never fires, so it need not wait anywhere.
-        } else if self.pass.is_some_and(|pass| arming.due <= pass.now) {
+        } else if self.pass.is_some_and(|now| arming.due <= now) {
             self.late.push(arming);
         } else {
             self.wheel.insert(slab, arming.waiting());
-        }
-    }
-
-    /// An arming does not stand any more.
-    #[inline]
-    pub(super) fn lose(&mut self, arming: Arming) {
-        let is_with_the_pass = self.pass.is_some_and(|pass| {
-            let is_late = arming.sequence >= pass.armed_before && arming.due <= pass.now;
-            is_late || pass.taken_until.is_some_and(|until| arming.due <= until)
-        });
-        if !is_with_the_pass && arming.due < u64::MAX {
-            self.wheel.lose(arming.due);
         }
     }
 
@@ -71,9 +51,9 @@ impl ByDue {
         }
     }
 
-    pub(super) fn begin_pass<E>(&mut self, slab: &Slab<E>, now: u64, armed_before: u64) {
+    pub(super) fn begin_pass<E>(&mut self, slab: &Slab<E>, now: u64) {
         self.end_pass(slab);
-        self.pass = Some(Running { now, armed_before, taken_until: None });
+        self.pass = Some(now);
     }
 
     /// What the pass took and did not give out, or kept off, waits in the wheel again.
@@ -96,7 +76,7 @@ impl ByDue {
                     return Some(*arming);
                 }
             }
-            let pass = self.pass.as_mut()?;
+            self.pass?;
             self.given = 0;
             self.taken.clear();
             if !self.wheel.expire(slab, now, &mut self.taken) {
@@ -104,7 +84,6 @@ impl ByDue {
                 return None;
             }
             self.taken.sort_unstable_by_key(|arming| (arming.due, arming.sequence));
-            pass.taken_until = self.taken.last().map(|arming| arming.due).or(pass.taken_until);
         }
     }
 }

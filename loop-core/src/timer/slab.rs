@@ -56,11 +56,13 @@ pub(super) struct Slab<E> {
     /// Places without a timer, the last one to be taken first. Not in the places: to follow them from place to place
     /// would make each arming wait for the memory of the one before.
     free: Vec<u32>,
+    /// Timers that are armed.
+    armed: usize,
 }
 
 impl<E> Default for Slab<E> {
     fn default() -> Self {
-        Self { places: Vec::new(), free: Vec::new() }
+        Self { places: Vec::new(), free: Vec::new(), armed: 0 }
     }
 }
 
@@ -111,6 +113,12 @@ impl<E> Slab<E> {
         self.places[node as usize].id
     }
 
+    /// Timers that are armed.
+    #[inline]
+    pub(super) fn armed(&self) -> usize {
+        self.armed
+    }
+
     /// Places, with and without a timer.
     pub(super) fn len(&self) -> usize {
         self.places.len()
@@ -141,13 +149,17 @@ impl<E> Slab<E> {
     #[inline]
     pub(super) fn arm(&mut self, node: u32, due: u64, sequence: u64) -> Arming {
         let place = &mut self.places[node as usize];
+        self.armed += usize::from(place.sequence == UNARMED);
         (place.due, place.sequence) = (due, sequence);
         Arming { due, sequence, node }
     }
 
-    /// Takes back the arming of a timer.
+    /// Takes back the arming of a timer; false where it was not armed.
     #[inline]
-    pub(super) fn disarm(&mut self, node: u32) {
-        self.places[node as usize].sequence = UNARMED;
+    pub(super) fn disarm(&mut self, node: u32) -> bool {
+        let was = std::mem::replace(&mut self.places[node as usize].sequence, UNARMED);
+        let was_armed = was != UNARMED && was != FREE;
+        self.armed -= usize::from(was_armed);
+        was_armed
     }
 }

@@ -75,15 +75,6 @@ impl Wheel {
         level.slots[slot].push(&mut self.chunks, slab, arming);
     }
 
-    /// What was due then does not stand any more.
-    #[inline]
-    pub(super) fn lose(&mut self, due: u64) {
-        let Place { level, slot } = self.place(due);
-        if let Some(level) = &mut self.levels[level] {
-            level.slots[slot].lose();
-        }
-    }
-
     /// What is due first, and where.
     #[inline]
     fn front<E>(&mut self, slab: &Slab<E>) -> Option<(Place, u64)> {

@@ -80,6 +80,8 @@ pub(super) struct Model {
     timers: Vec<Timer>,
     armings: u64,
     sources: Vec<Source>,
+    /// Sources that the last poll reported ready.
+    told: Vec<usize>,
     calls: u64,
     handlers: [Node; HANDLED],
     signals: VecDeque<usize>,
@@ -129,6 +131,7 @@ impl Model {
             timers: Vec::new(),
             armings: 0,
             sources: (0..SOURCES).map(|place| source(&program.sources[place], place)).collect(),
+            told: Vec::new(),
             calls: SOURCES as u64,
             handlers: program.handlers.clone(),
             signals: VecDeque::new(),
@@ -340,6 +343,7 @@ impl Model {
                 woken |= self.happen(what);
             }
             let ready = self.sources.iter().any(|source| source.registered && source.ready != [false; 2]);
+            self.told = (0..SOURCES).filter(|source| self.sources[*source].ready != [false; 2]).collect();
             if woken || ready || deadline.is_some_and(|deadline| deadline <= self.now) {
                 self.reading = Some(self.now);
                 return true;
@@ -370,8 +374,8 @@ impl Model {
     }
 
     fn call_sources(&mut self) {
-        // What was ready when the poll returned; each call takes both directions, or one.
-        let ready: Vec<_> = (0..SOURCES).filter(|source| self.sources[*source].ready != [false; 2]).collect();
+        // Each call takes both directions, or one. What is left out waits for the next poll.
+        let ready = std::mem::take(&mut self.told);
         if self.policy.sources == SourceRule::OnePerTurn {
             let directions = ready.iter().flat_map(|source| [(*source, 0), (*source, 1)]);
             let waiting = directions.filter(|(source, way)| {

@@ -71,7 +71,7 @@ pub(crate) fn run(effort: Effort, report: &mut Report) -> Result<()> {
     let text = "Nanoseconds of one message from its sender to the one thread that takes them. The receiver of a bare \
         queue never sleeps: it looks again, and lets others run when it found nothing. *Alone* is without another \
         thread: 500 sent, 500 taken, and so on, the cost without any contention. `ArrayQueue` holds 65,536 and \
-        makes its senders wait; the others take whatever comes.";
+        makes its senders wait; the others take whatever comes. All carry the same: a number, who posted it, when.";
     section(
         report,
         "Messages from other threads, the queue",
@@ -82,6 +82,9 @@ pub(crate) fn run(effort: Effort, report: &mut Report) -> Result<()> {
     );
     for ((columns, best), producers) in bare.iter().zip(&best).skip(1).zip(PRODUCERS) {
         let ratio = columns[2].ratio(best);
+        let unbounded = columns[2].ratio(&columns[1]);
+        let what = format!("the queue, {producers} at once, beside crossbeam's unbounded one");
+        report.targets.push(Target::at_most(1.5, " ×", what, unbounded));
         let what = format!("the queue, {producers} at once, beside the best of crossbeam");
         report.targets.push(Target::at_most(1.5, " ×", what, ratio));
     }

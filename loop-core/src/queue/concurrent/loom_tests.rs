@@ -48,13 +48,13 @@ fn take_in_order(queue: &ConcurrentQueue<Item>, wanted: &[u32]) {
     }
 }
 
-/// From the ring to the overflow and back.
+/// From the ring to the spill and to the overflow, and back.
 #[test]
 fn loom_a_producer_stays_in_order_from_ring_to_overflow_and_back() {
-    loom::model(|| {
-        let queue = Arc::new(ConcurrentQueue::with_slots(1));
-        let producer = producer(&queue, 0, 4);
-        take_in_order(&queue, &[4]);
+    model_bounded(3, || {
+        let queue = Arc::new(ConcurrentQueue::with_slots(1, 1));
+        let producer = producer(&queue, 0, 5);
+        take_in_order(&queue, &[5]);
         producer.join().unwrap();
         assert!(queue.is_empty());
     });
@@ -63,9 +63,9 @@ fn loom_a_producer_stays_in_order_from_ring_to_overflow_and_back() {
 #[test]
 fn loom_two_producers_stay_in_order_in_a_ring_that_overflows() {
     model_bounded(2, || {
-        let queue = Arc::new(ConcurrentQueue::with_slots(1));
-        let producers = [producer(&queue, 0, 2), producer(&queue, 1, 2)];
-        take_in_order(&queue, &[2, 2]);
+        let queue = Arc::new(ConcurrentQueue::with_slots(1, 1));
+        let producers = [producer(&queue, 0, 3), producer(&queue, 1, 1)];
+        take_in_order(&queue, &[3, 1]);
         producers.into_iter().for_each(|producer| producer.join().unwrap());
         assert!(queue.is_empty());
     });
@@ -73,9 +73,9 @@ fn loom_two_producers_stay_in_order_in_a_ring_that_overflows() {
 
 #[test]
 fn loom_a_push_is_taken_or_handed_back_never_both() {
-    model_bounded(3, || {
+    model_bounded(2, || {
         let drops = Arc::new(AtomicUsize::new(0));
-        let queue = Arc::new(ConcurrentQueue::with_slots(1));
+        let queue = Arc::new(ConcurrentQueue::with_slots(1, 1));
         let producers: Vec<_> = (0..2)
             .map(|_| {
                 let (queue, drops) = (Arc::clone(&queue), Arc::clone(&drops));
@@ -107,7 +107,7 @@ fn loom_a_push_is_taken_or_handed_back_never_both() {
 fn loom_items_that_nobody_took_are_dropped_once() {
     loom::model(|| {
         let drops = Arc::new(AtomicUsize::new(0));
-        let queue = Arc::new(ConcurrentQueue::with_slots(1));
+        let queue = Arc::new(ConcurrentQueue::with_slots(1, 1));
         let producer = {
             let (queue, item) = (Arc::clone(&queue), Counted(Arc::clone(&drops)));
             thread::spawn(move || drop(queue.push(item, None, Ticks(0))))

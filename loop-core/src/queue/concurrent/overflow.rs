@@ -1,4 +1,4 @@
-//! Where posts go while the ring is full: a stack of links that is taken whole.
+//! Where posts go while both rings are full: a stack of links that is taken whole.
 //!
 //! Any thread pushes with one compare-and-swap, and the taker takes everything with another, if it is still what
 //! it saw. Nobody ever takes a single link off a stack that others push onto, which is where such stacks go
@@ -14,7 +14,7 @@ use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
 use super::Posted;
-use crate::sync::{AtomicPtr, Ordering, UnsafeCell};
+use crate::sync::{AtomicPtr, Ordering, UnsafeCell, look_ptr};
 
 /// One place in the overflow.
 pub(crate) struct Link<T> {
@@ -154,7 +154,7 @@ impl<T> Overflow<T> {
     /// What there is to take.
     #[inline]
     pub(super) fn look(&self) -> Seen<T> {
-        Seen(self.newest.load(Ordering::Acquire))
+        Seen(look_ptr(&self.newest, Ordering::Acquire))
     }
 
     /// Takes all links, if the newest is still the one that was seen.

@@ -40,11 +40,11 @@ impl Drop for Item {
 proptest! {
     #[test]
     fn b08_behaves_like_a_vec_that_is_taken_whole(
-        slots in 1..8_usize,
+        (ring, spill) in (0..4_u32, 0..4_u32),
         steps in proptest::collection::vec(step(), 0..60),
     ) {
         let drops = Rc::new(Cell::new(0));
-        let queue = ConcurrentQueue::with_slots(slots);
+        let queue = ConcurrentQueue::with_slots(1_usize << ring, 1_usize << spill);
         let (mut model, mut is_closed, mut made) = (Vec::new(), false, 0);
         for step in steps {
             match step {
@@ -106,8 +106,8 @@ fn b10_a_push_after_the_close_hands_the_item_back() {
 fn b08_l09_many_producers_lose_nothing_and_stay_in_order() {
     // Enough for thousands of races; valgrind runs this test too, one thread at a time.
     const EACH: u32 = 5_000;
-    for (producers, slots) in [(1, 1), (2, 4), (3, 64), (4, 1024)] {
-        let queue = Arc::new(ConcurrentQueue::with_slots(slots));
+    for (producers, ring, spill) in [(1, 1, 1), (2, 4, 1), (3, 16, 64), (4, 64, 1024)] {
+        let queue = Arc::new(ConcurrentQueue::with_slots(ring, spill));
         let threads: Vec<_> = (0..producers)
             .map(|producer: u32| {
                 let queue = Arc::clone(&queue);
@@ -137,29 +137,36 @@ fn b08_l09_many_producers_lose_nothing_and_stay_in_order() {
 }
 
 #[test]
-fn b08_the_overflow_waits_for_a_push_that_is_under_way() {
-    let queue = ConcurrentQueue::with_slots(2);
-    let interrupted = queue.ring.claim().ok().unwrap();
-    for number in 1..4 {
-        queue.push(number, None, Ticks(0)).unwrap();
+fn b08_what_came_later_waits_for_a_push_that_is_under_way() {
+    let posted = |item| Posted { item, poster: None, queued: Ticks(0) };
+    // In the ring, or in the spill.
+    for in_spill in [false, true] {
+        let queue = ConcurrentQueue::with_slots(2, 2);
+        let (place, number) = if in_spill { (&queue.spill, 2) } else { (&queue.ring, 0) };
+        push_all(&queue, 0..number);
+        let interrupted = place.claim().ok().unwrap();
+        // The rest goes to the ring, the spill and the overflow.
+        push_all(&queue, number + 1..7);
+        let items: Vec<i32> = queue.take_batch().map(|posted| posted.item).collect();
+        assert_eq!(items, (0..number).collect::<Vec<_>>(), "nothing may overtake what came before");
+        assert!(!queue.is_empty());
+        interrupted.publish(posted(number));
+        push_all(&queue, 7..8);
+        let items: Vec<i32> = queue.take_batch().map(|posted| posted.item).collect();
+        assert_eq!(items, (number..8).collect::<Vec<_>>());
+        assert!(queue.is_empty());
     }
-    assert_eq!(
-        queue.take_batch().len(),
-        0,
-        "the first is not in yet, and nothing may overtake what came before"
-    );
-    assert!(!queue.is_empty());
-    interrupted.publish(Posted { item: 0, poster: None, queued: Ticks(0) });
-    queue.push(4, None, Ticks(0)).unwrap();
-    let items: Vec<i32> = queue.take_batch().map(|posted| posted.item).collect();
-    assert_eq!(items, [0, 1, 2, 3, 4]);
+}
+
+fn push_all(queue: &ConcurrentQueue<i32>, numbers: std::ops::Range<i32>) {
+    numbers.for_each(|number| queue.push(number, None, Ticks(0)).unwrap());
 }
 
 #[test]
 fn b10_closing_under_load_takes_or_refuses_every_item() {
     const EACH: usize = 2_000;
-    for slots in [1, 16, 1024] {
-        let queue = Arc::new(ConcurrentQueue::with_slots(slots));
+    for (ring, spill) in [(1, 1), (4, 16), (64, 1024)] {
+        let queue = Arc::new(ConcurrentQueue::with_slots(ring, spill));
         let threads: Vec<_> = (0..3)
             .map(|_| {
                 let queue = Arc::clone(&queue);

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 
 use anyhow::Result;
 use crossbeam_queue::{ArrayQueue, SegQueue};
-use loop_core::queue::concurrent::ConcurrentQueue;
+use loop_core::queue::concurrent::{ConcurrentQueue, Posted};
 use loop_probes::ids::Ticks;
 
 use super::{Sender, sample};
@@ -13,6 +13,8 @@ use crate::tasks::add;
 
 /// More than a receiver lets come together, so that hardly anybody finds it full.
 const CAPACITY: usize = 1 << 16;
+/// What all of them carry, because ours does: a number, who posted it, when.
+type Message = Posted<u64>;
 /// Looks in vain before others may run.
 const SPINS: u32 = 64;
 
@@ -35,48 +37,52 @@ fn take_all(count: usize, mut take: impl FnMut() -> usize) {
 }
 
 /// One at a time, as queues that know no batches are emptied.
-fn one(item: Option<u64>) -> usize {
-    item.map_or(0, |number| {
-        add(number);
+fn one(item: Option<Message>) -> usize {
+    item.map_or(0, |message| {
+        add(message.item);
         1
     })
 }
 
-impl Sender for ArrayQueue<u64> {
+const fn message(number: u64) -> Message {
+    Posted { item: number, poster: None, queued: Ticks(0) }
+}
+
+impl Sender for ArrayQueue<Message> {
     fn send(&self, number: u64) {
-        while self.push(number).is_err() {
+        while self.push(message(number)).is_err() {
             std::thread::yield_now();
         }
     }
 }
 
-impl Sender for SegQueue<u64> {
+impl Sender for SegQueue<Message> {
     fn send(&self, number: u64) {
-        self.push(number);
+        self.push(message(number));
     }
 }
 
 impl Sender for ConcurrentQueue<u64> {
     fn send(&self, number: u64) {
-        let _nobody_sleeps = self.push(number, None, Ticks(0)).expect("it is open");
+        self.push(number, None, Ticks(0)).expect("it is open");
     }
 }
 
-impl Sender for mpsc::Sender<u64> {
+impl Sender for mpsc::Sender<Message> {
     fn send(&self, number: u64) {
-        mpsc::Sender::send(self, number).expect("the receiver is there");
+        mpsc::Sender::send(self, message(number)).expect("the receiver is there");
     }
 }
 
-impl Sender for flume::Sender<u64> {
+impl Sender for flume::Sender<Message> {
     fn send(&self, number: u64) {
-        flume::Sender::send(self, number).expect("the receiver is there");
+        flume::Sender::send(self, message(number)).expect("the receiver is there");
     }
 }
 
-impl Sender for tokio::sync::mpsc::UnboundedSender<u64> {
+impl Sender for tokio::sync::mpsc::UnboundedSender<Message> {
     fn send(&self, number: u64) {
-        tokio::sync::mpsc::UnboundedSender::send(self, number).expect("the receiver is there");
+        tokio::sync::mpsc::UnboundedSender::send(self, message(number)).expect("the receiver is there");
     }
 }
 

@@ -74,7 +74,7 @@ fn std_mpsc(producers: usize, count: usize) -> Subject<'static> {
     let (sender, receiver) = mpsc::channel();
     Subject::new("std: `mpsc`, blocking", move || {
         sample(producers, count, &sender, |count| {
-            (0..count).for_each(|_| add(receiver.recv().expect("the senders are there")));
+            (0..count).for_each(|_| add(receiver.recv().expect("the senders are there").item));
         })
     })
 }
@@ -83,7 +83,7 @@ fn flume(producers: usize, count: usize) -> Subject<'static> {
     let (sender, receiver) = flume::unbounded();
     Subject::new("flume, blocking", move || {
         sample(producers, count, &sender, |count| {
-            (0..count).for_each(|_| add(receiver.recv().expect("the senders are there")));
+            (0..count).for_each(|_| add(receiver.recv().expect("the senders are there").item));
         })
     })
 }
@@ -95,7 +95,7 @@ fn tokio(producers: usize, count: usize) -> Result<Subject<'static>> {
         sample(producers, count, &sender, |count| {
             runtime.block_on(async {
                 for _ in 0..count {
-                    add(receiver.recv().await.expect("the senders are there"));
+                    add(receiver.recv().await.expect("the senders are there").item);
                 }
             });
         })

@@ -42,8 +42,8 @@ impl Timers for Alone {
     fn fire(&mut self, count: usize) {
         let now = monotonic_now();
         let (mut fired, mut sum) = (0, 0_u64);
-        let mut pass = self.timers.begin_pass(now);
-        while let Some(due) = self.timers.pop_due(&mut pass) {
+        let pass = self.timers.begin_pass(now);
+        while let Some(due) = self.timers.pop_due(&pass) {
             if let Finished::Done(number) = self.timers.finish(due.timer, now) {
                 sum = sum.wrapping_add(number);
                 fired += 1;

@@ -1,0 +1,81 @@
+//! Each statement of what the loop promises has a test that is named after it. A test that is renamed, ignored or
+//! lost must not take its statement with it unseen.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use crate::kit::rust_sources;
+
+/// The statements, by family: how they are numbered, and the ones in between.
+///
+/// b: Bun's event loop (0 to 25), e: errors, shutdown, futures, r: the run loop over a foreign loop, q: QuickJS's
+/// poll, a: the agenda and RefPerSys's loop, l: what users of loop libraries expect.
+const FAMILIES: [(&str, std::ops::RangeInclusive<u32>); 6] =
+    [("b", 0..=25), ("e", 1..=6), ("r", 1..=7), ("q", 1..=9), ("a", 1..=9), ("l", 1..=10)];
+const BETWEEN: [&str; 2] = ["b04a", "a04a"];
+
+fn statements() -> BTreeSet<String> {
+    let numbered = FAMILIES.into_iter().flat_map(|(family, numbers)| {
+        numbers.map(move |number| format!("{family}{number:02}")).collect::<Vec<_>>()
+    });
+    numbered.chain(BETWEEN.map(str::to_owned)).collect()
+}
+
+/// The names of the tests in a source, without those that are ignored.
+fn tests(text: &str) -> Vec<String> {
+    let (mut names, mut is_test) = (Vec::new(), false);
+    for line in text.lines().map(str::trim) {
+        match line {
+            "#[test]" => is_test = true,
+            _ if line.starts_with("#[ignore") => is_test = false,
+            _ if line.starts_with("#[") || line.starts_with("//") => {}
+            _ => {
+                let name = line.strip_prefix("fn ").and_then(|line| line.split(['(', '<']).next());
+                names.extend(name.filter(|_| is_test).map(str::to_owned));
+                is_test = false;
+            }
+        }
+    }
+    names
+}
+
+/// The statements at the head of a test's name: `b21_l04_an_overdue_interval` holds two.
+fn held(name: &str) -> impl Iterator<Item = &str> {
+    name.split('_').take_while(|part| {
+        let number = part.trim_start_matches(|c: char| c.is_ascii_lowercase());
+        part.len() - number.len() == 1 && number.trim_end_matches('a').parse::<u32>().is_ok()
+    })
+}
+
+#[test]
+fn every_statement_has_a_test_that_is_named_after_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    rust_sources(&root.join("src"), &mut files);
+    rust_sources(&root.join("tests"), &mut files);
+    let mut tests_of: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for file in files {
+        for test in tests(&std::fs::read_to_string(file).unwrap()) {
+            for statement in held(&test) {
+                tests_of.entry(statement.to_owned()).or_default().push(test.clone());
+            }
+        }
+    }
+    let statements = statements();
+    let untested: Vec<_> = statements.iter().filter(|statement| !tests_of.contains_key(*statement)).collect();
+    assert!(untested.is_empty(), "no test is named after {untested:?}");
+    let unknown: Vec<_> = tests_of.iter().filter(|(statement, _)| !statements.contains(*statement)).collect();
+    assert!(unknown.is_empty(), "tests of statements that nobody made: {unknown:?}");
+}
+
+#[test]
+fn only_what_runs_counts_and_only_at_the_head_of_a_name() {
+    let attributes = ["#[test]", "#[should_panic(expected = \"!\")]", "#[ignore = \"slow\"]"];
+    let source = |attributes: &[&str]| format!("{}\nfn b01_b02_a_b03() {{\n", attributes.join("\n"));
+    assert_eq!(tests(&source(&attributes[..1])), ["b01_b02_a_b03"]);
+    assert_eq!(tests(&source(&attributes[..2])), ["b01_b02_a_b03"]);
+    assert!(tests(&source(&attributes)).is_empty() && tests(&source(&attributes[1..2])).is_empty());
+    assert_eq!(held("b01_b02_a_b03").collect::<Vec<_>>(), ["b01", "b02"]);
+    assert_eq!(held("b04a_each_drain").collect::<Vec<_>>(), ["b04a"]);
+    assert_eq!(held("a_post_ends_a_wait").count(), 0);
+}

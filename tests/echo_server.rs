@@ -1,0 +1,76 @@
+//! The echo server of the book, as its reader starts it: it answers, is watched from outside, and ends in order.
+
+#[expect(dead_code, reason = "each test file uses its part")]
+#[path = "support/program.rs"]
+mod program;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use program::{Place, Running, example};
+use serde_json::Value;
+
+fn say(stream: &mut TcpStream, words: &str) -> String {
+    stream.write_all(words.as_bytes()).expect("the server takes it");
+    let mut answer = vec![0; words.len()];
+    stream.read_exact(&mut answer).expect("the server answers");
+    String::from_utf8(answer).expect("what was sent was text")
+}
+
+/// Sets it when it goes, also where a panic is the reason.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn it_echoes_while_it_is_watched_and_shuts_down_when_it_is_told() {
+    let place = Place::new();
+    let mut server = Command::new(example("loop-core", "echo"));
+    server.arg("127.0.0.1:0").env("LOOPSCOPE_DIR", place.rings()).stderr(Stdio::piped());
+    let mut server = Running::start(&mut server);
+    let mut told = BufReader::new(server.stderr()).lines();
+    let line = told.next().unwrap().unwrap();
+    let address = line.strip_prefix("echo on ").and_then(|line| line.split(';').next());
+    let address = address.unwrap_or_else(|| panic!("{line}")).to_owned();
+
+    let mut streams: Vec<_> = (0..3).map(|_| TcpStream::connect(&address).unwrap()).collect();
+    for (number, stream) in streams.iter_mut().enumerate() {
+        let words = format!("hello from {number}");
+        assert_eq!(say(stream, &words), words);
+    }
+    let pid = server.pid().to_string();
+    let over = AtomicBool::new(false);
+    let watched: Value = std::thread::scope(|scope| {
+        // What is watched goes on meanwhile: who is there talks, and others come and go.
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                assert_eq!(say(&mut streams[0], "ping"), "ping");
+                assert_eq!(say(&mut TcpStream::connect(&address).unwrap(), "a guest"), "a guest");
+            }
+        });
+        let _over = Over(&over);
+        place.json(&["attach", &pid, "--json", "--duration", "500ms"])
+    });
+    assert_eq!((&watched["source"]["policy"], &watched["lost_records"]), (&"bun".into(), &0.into()));
+    let tags: Vec<&str> =
+        watched["tasks"]["by_tag"].as_array().unwrap().iter().filter_map(|tag| tag["tag"].as_str()).collect();
+    assert!(tags.contains(&"connection") && tags.contains(&"listener"), "{tags:?}");
+
+    assert_eq!(say(&mut streams[0], "still there?"), "still there?");
+    server.signal("TERM");
+    for stream in &mut streams {
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).unwrap();
+        assert!(rest.is_empty(), "a shutdown ends a connection between two answers");
+    }
+    let report = told.next().unwrap().unwrap();
+    assert!(report.starts_with("shut down in ") && report.ends_with(" finished, 0 cancelled"), "{report}");
+    assert!(server.wait().success());
+    assert!(TcpStream::connect(&address).is_err());
+}
