@@ -390,7 +390,7 @@ pub struct TaskColumns {
 pub const fn task_columns(pane: Area) -> TaskColumns {
     let width = pane.inner().width;
     let rate = if width >= 64 { 8 } else { 0 };
-    let share = if width >= 84 { 16 } else { 0 };
+    let share = if width >= 84 { 14 } else { 0 };
     let (count, p50, p99, max, wait) = if width >= 72 { (9, 9, 9, 9, 11) } else { (7, 8, 7, 8, 9) };
     let figures = count + rate + p50 + p99 + max + wait + share;
     TaskColumns { tag: width.saturating_sub(figures), count, rate, p50, p99, max, wait, share }

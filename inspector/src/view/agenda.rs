@@ -4,6 +4,7 @@
 
 use loop_probes::event::{Phase, WorkerPhase};
 use loop_probes::recorder::Running;
+use loop_traces::source::NowRunning;
 use ratatui::style::Style;
 
 use super::families::{DEPTH_WIDTH, deepest, depth, line};
@@ -82,19 +83,35 @@ fn workers_briefly(pen: &mut Pen<'_, '_>, theme: Theme, agenda: &AgendaFigures) 
         if usize::from(pen.room()) <= told.len() {
             break;
         }
-        let (glyph, style) = glyph(theme, worker);
+        let (glyph, style) = glyph(theme, worker.state.map(|(phase, _)| phase));
         pen.put(glyph, style);
     }
     pen.whole(&told, theme.dim());
 }
 
 /// What a worker does, as one cell.
-const fn glyph(theme: Theme, worker: &WorkerRow) -> (&'static str, Style) {
-    match worker.state {
-        Some((WorkerPhase::Run, _)) => ("▶", theme.phase(Phase::Agenda)),
-        Some((WorkerPhase::Gc | WorkerPhase::EndGc, _)) => ("■", theme.phase(Phase::Gc)),
-        Some((WorkerPhase::Idle, _)) | None => ("·", theme.dim()),
+const fn glyph(theme: Theme, phase: Option<WorkerPhase>) -> (&'static str, Style) {
+    match phase {
+        Some(WorkerPhase::Run) => ("▶", theme.phase(Phase::Agenda)),
+        Some(WorkerPhase::Gc | WorkerPhase::EndGc) => ("■", theme.phase(Phase::Gc)),
+        Some(WorkerPhase::Idle) | None => ("·", theme.dim()),
     }
+}
+
+/// What a worker does now. Its ring's cell is ahead of its events: who is in a tasklet is not idle.
+fn phase(state: &State, worker: &WorkerRow) -> Option<WorkerPhase> {
+    let told = worker.state.map(|(phase, _)| phase);
+    match told {
+        Some(WorkerPhase::Idle) | None if running(state, worker).is_some() => Some(WorkerPhase::Run),
+        _ => told,
+    }
+}
+
+/// The tasklet that a worker is in, as its ring's *now running* cell says.
+fn running<'s>(state: &'s State, worker: &WorkerRow) -> Option<&'s NowRunning> {
+    let (all, ..) = state.picture_running();
+    let running = all.iter().find(|running| worker.source == Some(running.source));
+    running.filter(|running| matches!(running.running, Running::Task { .. }))
 }
 
 /// The page.
@@ -189,7 +206,8 @@ fn calm(agenda: &AgendaFigures) -> String {
 
 fn workers(canvas: &mut Canvas<'_>, state: &State, area: Area, agenda: &AgendaFigures) {
     let theme = canvas.theme;
-    let remark = format!("{} of {} run", agenda.running(), agenda.workers.len());
+    let run = agenda.workers.iter().filter(|worker| phase(state, worker) == Some(WorkerPhase::Run)).count();
+    let remark = format!("{run} of {} run", agenda.workers.len());
     let inner = canvas.pane(area, "workers", &remark, true);
     let mut pen = canvas.pen(inner, 0);
     pen.gap(1).number("#", 3, theme.dim()).gap(2).left("STATE", STATE_WIDTH, theme.dim());
@@ -204,17 +222,15 @@ fn workers(canvas: &mut Canvas<'_>, state: &State, area: Area, agenda: &AgendaFi
     let shown = agenda.workers.iter().enumerate().skip(first).take(usize::from(rows.height));
     for (line, (place, worker)) in shown.enumerate() {
         let line = line as u16;
-        let (glyph, style) = glyph(theme, worker);
+        let now = phase(state, worker);
+        let (glyph, style) = glyph(theme, now);
         let mut pen = canvas.pen(rows, line);
         pen.gap(1).number(&worker.worker.to_string(), 3, theme.text()).gap(1).put(glyph, style).gap(1);
         let at = pen.at();
-        match worker.state {
-            Some((phase, since)) => {
-                pen.left(phase.name(), 6, style);
-                let lasted = units::duration(state.picture_at().ns_since(since));
-                pen.number(&lasted, STATE_WIDTH - 8, theme.dim());
-            }
-            None => drop(pen.put("not told", theme.dim())),
+        pen.left(now.map_or("not told", WorkerPhase::name), if now.is_some() { 6 } else { 8 }, style);
+        if let Some((_, since)) = worker.state.filter(|(told, _)| Some(*told) == now) {
+            let lasted = units::duration(state.picture_at().ns_since(since));
+            pen.number(&lasted, STATE_WIDTH - 8, theme.dim());
         }
         pen.to(at + STATE_WIDTH - 1);
         pen.number(&units::short_count(worker.ran), 8, theme.text());
@@ -233,13 +249,10 @@ fn workers(canvas: &mut Canvas<'_>, state: &State, area: Area, agenda: &AgendaFi
 /// Cells of a worker's state and of how long it has been in it.
 const STATE_WIDTH: u16 = 15;
 
-/// What a worker is in, as its ring's *now running* cell says; else the last that it finished.
+/// What a worker is in; else the last that it finished.
 fn tasklet(state: &State, theme: Theme, worker: &WorkerRow) -> (String, Style) {
-    let (all, running_at, _) = state.picture_running();
-    let running = all.iter().find(|running| worker.source == Some(running.source));
-    if let Some(running) = running
-        && matches!(running.running, Running::Task { .. })
-    {
+    let (_, running_at, _) = state.picture_running();
+    if let Some(running) = running(state, worker) {
         let labels = &state.picture().timeline.labels;
         return (describe::running(running, labels, running_at), theme.text());
     }

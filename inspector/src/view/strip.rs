@@ -15,6 +15,7 @@ use crate::app::hang::{hang, loop_running};
 use crate::app::layout::{self, Area};
 use crate::app::message::Process;
 use crate::app::state::{State, TickKey};
+use crate::theme::Theme;
 use crate::units;
 
 /// The foot of the scale: a tick that takes less does next to nothing.
@@ -42,7 +43,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: 
     let from = ticks.at(columns.places(window.first).start);
     let to = ticks.at(columns.places(window.first + window.count).start.saturating_sub(1));
     let wide_ns = to.zip(from).map_or(0, |(to, from)| to.end.ns_since(from.start));
-    canvas.pane(area, "ticks", &remark(state, area.width, wide_ns), focused);
+    canvas.pane(area, "ticks", &remark(canvas.theme, state, area.width, wide_ns), focused);
     axis(canvas, &scale, strip);
     for (column, tick) in shown.iter().enumerate() {
         let x = strip.x + (window.indent + column) as u16;
@@ -177,13 +178,14 @@ fn about(state: &State, tick: &TickSummary) -> String {
 }
 
 /// How to read the strip, and how much time it spans. What changes has its cells, so that nothing jumps.
-fn remark(state: &State, width: u16, wide_ns: u64) -> String {
+fn remark(theme: Theme, state: &State, width: u16, wide_ns: u64) -> String {
     if wide_ns == 0 {
         return String::new();
     }
     let wide = format!("{:>6} wide", units::duration(wide_ns));
     match (state.column_ticks, width) {
         (1, 0..96) => format!("a column a tick, height = run time (log) ─ {wide}"),
+        (1, _) if !theme.has_color() => format!("a column a tick, height = run time (log) ─ {wide}"),
         (1, _) => format!("a column a tick, height = run time (log), colour = largest phase ─ {wide}"),
         (ticks, 0..96) => format!("a column {ticks} ticks: the busiest ─ {wide}"),
         (ticks, _) => {

@@ -210,6 +210,8 @@ fn without_colour_no_cell_has_any() {
         let buffer = buffer(&mut state, 100, 30, MONO);
         let plain = |color| color == Color::Reset;
         assert!(buffer.content.iter().all(|cell| plain(cell.fg) && plain(cell.bg)), "page {key}");
+        let text: String = buffer.content.iter().map(ratatui::buffer::Cell::symbol).collect();
+        assert!(!text.contains("colour"), "page {key} speaks of colours");
     }
 }
 

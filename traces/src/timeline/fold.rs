@@ -37,7 +37,9 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         }
     }
 
-    timeline.keep_alive.see(at, source, &stamped.event);
+    if let Some(place) = place {
+        timeline.keep_alive.see(at, place, &stamped.event);
+    }
     match event {
         Event::TickStart { tick } => timeline.tick_started(place, tick, stamped),
         Event::TickEnd { tick, tasks_run, start } => {
@@ -46,20 +48,22 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         Event::TaskQueued { tag, place: placement, .. } => {
             timeline.queues.queue_mut(placement.queue).reached(placement.depth);
             timeline.futures.woken += u64::from(placement.origin == Origin::Future);
-            if placement.queue == Queue::Tasks {
-                timeline.keep_alive.task_queued(source, placement.depth);
-            }
             if let Some(tag) = timeline.tags.entry(tag) {
                 tag.queued += 1;
             }
             if let Some(place) = place {
                 let open = &mut timeline.open[place];
                 open.tasks_queued = open.tasks_queued.saturating_add(1);
+                if placement.queue == Queue::Tasks {
+                    timeline.keep_alive.task_queued(place, placement.depth);
+                }
             }
         }
         Event::TaskRan { task, tag, outcome, queued, start } => {
             timeline.tasks_run += 1;
-            timeline.keep_alive.task_ran(source, task);
+            if let Some(place) = place {
+                timeline.keep_alive.task_ran(place, task);
+            }
             timeline.futures.pending += u64::from(outcome == Outcome::Pending);
             timeline.rates.slot(at).tasks += 1;
             let run =

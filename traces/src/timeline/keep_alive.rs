@@ -9,7 +9,7 @@ mod refs;
 use std::collections::BTreeMap;
 
 use loop_probes::event::{Event, RefKind};
-use loop_probes::ids::{LabelId, SourceId, Tag, TaskId, Timestamp};
+use loop_probes::ids::{LabelId, Tag, TaskId, Timestamp};
 
 use super::config::TimelineConfig;
 use crate::labels::Labels;
@@ -57,16 +57,14 @@ pub struct Held {
 /// What keeps the loops of a program alive, as far as they said.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeepAlive {
-    loops: Vec<(SourceId, Refs)>,
-    /// The place of the one that spoke last: events come in runs of one emitter.
-    last: usize,
-    loops_max: usize,
+    /// By the place of their emitter.
+    loops: Vec<Refs>,
     names_max: usize,
 }
 
 impl KeepAlive {
     pub(crate) fn new(config: &TimelineConfig) -> Self {
-        Self { loops: Vec::new(), last: 0, loops_max: config.sources_max, names_max: config.names_kept }
+        Self { loops: Vec::new(), names_max: config.names_kept }
     }
 
     /// References of every kind, as the last changes said; `None` before the first.
@@ -82,14 +80,14 @@ impl KeepAlive {
     }
 
     fn sum(&self, of: impl Fn(&Refs) -> Option<u64>) -> Option<u64> {
-        self.loops.iter().filter_map(|(_, refs)| of(refs)).reduce(u64::saturating_add)
+        self.loops.iter().filter_map(of).reduce(u64::saturating_add)
     }
 
     /// What is referenced, by kind and name; empty before the first snapshot.
     #[must_use]
     pub fn held(&self) -> Vec<Held> {
         let mut all: BTreeMap<RefName, u64> = BTreeMap::new();
-        for (_, refs) in &self.loops {
+        for refs in &self.loops {
             refs.each_held(|name, count| *all.entry(name).or_default() += count);
         }
         let mut held: Vec<Held> = all.into_iter().map(|(name, count)| Held { name, count }).collect();
@@ -105,55 +103,42 @@ impl KeepAlive {
     /// When the oldest of the loops' last snapshots was taken: names are as fresh as that and what followed.
     #[must_use]
     pub fn as_of(&self) -> Option<Timestamp> {
-        self.loops.iter().filter_map(|(_, refs)| refs.as_of).min()
+        self.loops.iter().filter_map(|refs| refs.as_of).min()
     }
 
     /// Parts for which the last snapshots had no room: names are missing.
     #[must_use]
     pub fn left_out(&self) -> u64 {
-        self.loops.iter().map(|(_, refs)| u64::from(refs.left_out)).sum()
+        self.loops.iter().map(|refs| u64::from(refs.left_out)).sum()
     }
 
-    /// Takes in what `event` says of references, if anything.
+    /// Takes in what `event`, of the emitter at `place`, says of references, if anything.
     #[inline]
-    pub(crate) fn see(&mut self, at: Timestamp, source: SourceId, event: &Event) {
-        if refs::concerns(event)
-            && let Some(refs) = self.refs(source)
-        {
-            refs.see(at, event);
+    pub(crate) fn see(&mut self, at: Timestamp, place: usize, event: &Event) {
+        if refs::concerns(event) {
+            self.refs(place).see(at, event);
         }
     }
 
     /// A task was queued: so many wait now.
     #[inline]
-    pub(crate) fn task_queued(&mut self, source: SourceId, depth: u32) {
-        if let Some(refs) = self.refs(source) {
-            refs.queued(i64::from(depth));
-        }
+    pub(crate) fn task_queued(&mut self, place: usize, depth: u32) {
+        self.refs(place).queued(i64::from(depth));
     }
 
     /// A task ran.
     #[inline]
-    pub(crate) fn task_ran(&mut self, source: SourceId, task: TaskId) {
-        if let Some(refs) = self.refs(source) {
-            refs.ran(task);
-        }
+    pub(crate) fn task_ran(&mut self, place: usize, task: TaskId) {
+        self.refs(place).ran(task);
     }
 
     #[inline]
-    fn refs(&mut self, source: SourceId) -> Option<&mut Refs> {
-        if self.loops.get(self.last).is_none_or(|(its, _)| *its != source) {
-            let found = self.loops.iter().position(|(its, _)| *its == source);
-            self.last = match found {
-                Some(place) => place,
-                None if self.loops.len() < self.loops_max => {
-                    self.loops.push((source, Refs::new(self.names_max)));
-                    self.loops.len() - 1
-                }
-                None => return None,
-            };
+    fn refs(&mut self, place: usize) -> &mut Refs {
+        if place >= self.loops.len() {
+            let names_max = self.names_max;
+            self.loops.resize_with(place + 1, || Refs::new(names_max));
         }
-        self.loops.get_mut(self.last).map(|(_, refs)| refs)
+        &mut self.loops[place]
     }
 }
 

@@ -127,7 +127,13 @@ fn a_worker_shows_the_tasklet_that_it_is_in() {
     update(&mut state, Message::Watched(Watched { at: now, running: &running, counts, process }));
     frame(&mut state, now);
     press(&mut state, &[Key::Char('7')]);
-    assert!(text(&mut state, 100, 30).contains("in ReadFile #77 for 3.0ms"));
+    let page = text(&mut state, 100, 30);
+    assert!(page.contains("in ReadFile #77 for 3.0ms"));
+    let row = page.lines().find(|line| line.contains("in ReadFile #77")).unwrap();
+    assert!(
+        row.contains("▶ run") && page.contains("1 of 2 run"),
+        "its last event says that it is idle: {row}"
+    );
     press(&mut state, &[Key::Char(' ')]);
     let later = now.plus_ns(9_000_000_000);
     update(&mut state, Message::Watched(Watched { at: later, running: &[], counts, process }));

@@ -228,11 +228,14 @@ impl Refs {
     }
 
     fn armed(&mut self, timer: TimerId, tag: Tag, repeats: bool) {
-        let before = self.now.timers.get(&timer).copied();
-        let referenced = before.is_none_or(|armed| armed.referenced);
-        keep(&mut self.now.timers, timer, Armed { tag, referenced, repeats }, self.limit);
+        // An interval is armed anew with each firing: that is one look.
+        if let Some(armed) = self.now.timers.get_mut(&timer) {
+            (armed.tag, armed.repeats) = (tag, repeats);
+            return;
+        }
         // One beyond the limit is counted when it is armed and missed when it goes, so it is not counted at all.
-        if before.is_none() && self.now.timers.contains_key(&timer) {
+        if self.now.timers.len() < self.limit {
+            self.now.timers.insert(timer, Armed { tag, referenced: true, repeats });
             self.timer(tag, 1);
         }
     }

@@ -5,7 +5,9 @@ use loop_probes::ids::{IoSource, TaskId, TimerId};
 
 use super::*;
 
-const LOOP: SourceId = SourceId(1);
+/// The places of two loops.
+const LOOP: usize = 0;
+const OTHER: usize = 2;
 const AT: Timestamp = Timestamp(500);
 
 fn seen(events: &[Event]) -> KeepAlive {
@@ -158,7 +160,7 @@ fn tasks_are_followed_by_number_between_two_samples() {
     refs.task_ran(LOOP, TaskId(2));
     refs.task_ran(LOOP, TaskId(3));
     assert!(refs.held().is_empty());
-    refs.task_queued(SourceId(2), 5);
+    refs.task_queued(OTHER, 5);
     assert!(refs.held().is_empty(), "of another loop nothing is known before its snapshot");
 }
 
@@ -194,7 +196,7 @@ fn half_a_snapshot_and_a_gap_say_nothing() {
 fn two_loops_add_up() {
     let mut refs = seen(&snapshot(&pending(RefKind::Io, 2, 1)));
     for event in snapshot(&pending(RefKind::Io, 2, 3)) {
-        refs.see(Timestamp(900), SourceId(2), &event);
+        refs.see(Timestamp(900), OTHER, &event);
     }
     assert_eq!((list(&refs), refs.as_of()), (vec![(RefKind::Io, 2, 4)], Some(AT)));
 }
