@@ -114,24 +114,17 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let mut woken_by = None;
         for Posted { item, poster, queued } in batch {
             woken_by = woken_by.or(poster);
-            let (queued, parent) = match item {
-                Inbound::Post(remote) => match self.received(queued, || remote) {
-                    Some(received) => (received, None),
-                    None => continue,
-                },
-                Inbound::Kept(node) => match self.received(queued, || node.taken()) {
-                    Some(received) => (received, None),
-                    None => continue,
-                },
+            let task = match item {
+                Inbound::Post(remote) => self.received(queued, || remote),
+                Inbound::Kept(node) => self.received(queued, || node.taken()),
                 Inbound::Work(finished) if self.core.puts_jobs_aside => {
                     self.core.finished.push_back(*finished);
                     continue;
                 }
-                Inbound::Work(finished) => match self.completed(*finished) {
-                    Some(completed) => completed,
-                    None => continue,
-                },
+                Inbound::Work(finished) => self.completed(*finished),
             };
+            // Where making it panicked there is none.
+            let Some((queued, parent)) = task else { continue };
             self.core.queue(queued, parent, poster);
         }
         if self.core.on {
@@ -165,12 +158,18 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.end_phase();
     }
 
-    /// The task that a post becomes; `None` where making it panicked, which was recorded.
-    fn received(&mut self, queued: Ticks, make: impl FnOnce() -> T::Remote) -> Option<Queued<T>> {
+    /// The task that a post becomes, which no task of the loop scheduled; `None` where making it panicked, which was
+    /// recorded.
+    fn received(
+        &mut self,
+        queued: Ticks,
+        make: impl FnOnce() -> T::Remote,
+    ) -> Option<(Queued<T>, Option<TaskId>)> {
         let current = Current { origin: Origin::Concurrent, ..Current::NONE };
         let task = self.invoke_unmarked(current, |_| T::from_remote(make())).1?;
         let (id, tag) = (self.core.scheduler.new_id(), self.core.tag(&task));
-        Some(Queued { task: Body::Task(task), id, tag, origin: Origin::Concurrent, signo: 0, queued })
+        let task = Body::Task(task);
+        Some((Queued { task, id, tag, origin: Origin::Concurrent, signo: 0, queued }, None))
     }
 
     /// The task that a finished job becomes, and the task that had scheduled it.

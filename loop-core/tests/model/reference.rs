@@ -390,16 +390,14 @@ impl Model {
             self.run_node(&node);
             return;
         }
-        let told: Vec<_> = ready.into_iter().filter(|source| self.sources[*source].registered).collect();
-        let mut told = told.into_iter();
-        for source in told.by_ref() {
-            self.sources[source].ready = [false; 2];
-            if !self.sources[source].registered {
-                continue;
-            }
-            let node = self.sources[source].node.clone();
-            if self.run_node(&node) {
-                return;
+        for source in ready {
+            // One that was removed meanwhile is not called.
+            if self.sources[source].registered {
+                self.sources[source].ready = [false; 2];
+                let node = self.sources[source].node.clone();
+                if self.run_node(&node) {
+                    return;
+                }
             }
         }
     }
