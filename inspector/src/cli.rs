@@ -7,6 +7,10 @@ use std::time::Duration;
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod export;
+
+pub use export::{ExportArgs, ExportFormat};
+
 use crate::workload::{Load, POLICIES, Scale};
 
 const EXAMPLES: &str = "\
@@ -74,7 +78,7 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Say what happened in a trace or a ring, in one page
     Report(ReportArgs),
-    /// Turn a trace or a ring into a file for other viewers
+    /// Turn a trace or a ring into a file for other programs
     Export(ExportArgs),
     /// Print a completion script for a shell
     Completions {
@@ -232,36 +236,6 @@ pub enum ReportFormat {
     Text,
     /// The summary schema.
     Json,
-}
-
-/// `loopscope export`
-#[derive(Clone, Debug, Args)]
-#[command(after_help = "Examples:
-  loopscope export a.looptrace --format chrome -o a.json
-  loopscope export a.looptrace --from 2s --to 2.5s -o - | gzip > a.json.gz")]
-pub struct ExportArgs {
-    /// A trace, the path of a ring, or the process id of one
-    #[arg(value_name = "FILE|RING")]
-    pub input: String,
-    /// What to write
-    #[arg(long, value_name = "FORMAT", default_value = "chrome")]
-    pub format: ExportFormat,
-    /// The file to write, - for standard output; a file that exists is replaced
-    #[arg(short, long, value_name = "OUT")]
-    pub output: PathBuf,
-    /// Leave out what ended before this, from the trace's start
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub from: Option<Duration>,
-    /// Leave out what began after this
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub to: Option<Duration>,
-}
-
-/// What an export writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ExportFormat {
-    /// Chrome-trace JSON: Perfetto, chrome://tracing, speedscope.
-    Chrome,
 }
 
 /// Lists the demo's policies for the help and the completions. Another name is taken as it is: the demo refuses it

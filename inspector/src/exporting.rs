@@ -1,10 +1,16 @@
-//! An export into a file: it is whole, or it is not there. Half a JSON document helps nobody.
+//! An export into a file: it is whole, or it is not there. Half a document helps nobody.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use loop_traces::chrome::export::{ExportError, ExportOptions, ExportStats};
+use loop_traces::chrome::export as chrome;
+use loop_traces::export::csv::{self, CsvStats};
+use loop_traces::export::folded::{self, FoldedOptions, FoldedStats};
+use loop_traces::export::speedscope::{self, SpeedscopeStats};
+use loop_traces::export::{ExportError, TimeRange};
+use loop_traces::source::{EventSource, SourceError};
 
 use crate::exit::Failure;
 use crate::input::Input;
@@ -12,19 +18,100 @@ use crate::input::Input;
 /// Bytes gathered for one write.
 const BUFFER_BYTES: usize = 256 * 1024;
 
+/// What to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Export {
+    /// Chrome-trace JSON.
+    Chrome(chrome::ExportOptions),
+    /// A row an event.
+    Csv(TimeRange),
+    /// Folded stacks.
+    Folded(FoldedOptions),
+    /// speedscope's own file.
+    Speedscope(TimeRange),
+}
+
+/// What was written. Shown, it says how much of what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exported {
+    /// Chrome-trace JSON.
+    Chrome(chrome::ExportStats),
+    /// A row an event.
+    Csv(CsvStats),
+    /// Folded stacks.
+    Folded(FoldedStats),
+    /// speedscope's own file.
+    Speedscope(SpeedscopeStats),
+}
+
+impl Export {
+    /// Reads a recording, as often as need be, and writes it.
+    ///
+    /// # Errors
+    ///
+    /// [`ExportError`] where it cannot be read, or `out` not be written.
+    pub fn write<S: EventSource>(
+        self,
+        open: impl FnMut() -> Result<S, SourceError>,
+        out: impl Write,
+    ) -> Result<Exported, ExportError> {
+        Ok(match self {
+            Self::Chrome(options) => Exported::Chrome(chrome::export(open, options, out)?),
+            Self::Csv(range) => Exported::Csv(csv::export(open, range, out)?),
+            Self::Folded(options) => Exported::Folded(folded::export(open, options, out)?),
+            Self::Speedscope(range) => Exported::Speedscope(speedscope::export(open, range, out)?),
+        })
+    }
+}
+
+impl Exported {
+    /// Bytes written.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        match self {
+            Self::Chrome(stats) => stats.bytes,
+            Self::Csv(stats) => stats.bytes,
+            Self::Folded(stats) => stats.bytes,
+            Self::Speedscope(stats) => stats.bytes,
+        }
+    }
+
+    /// Spans that found no place, because they overlap others without nesting.
+    #[must_use]
+    pub const fn left_out(&self) -> u64 {
+        match self {
+            Self::Folded(stats) => stats.left_out,
+            Self::Speedscope(stats) => stats.left_out,
+            Self::Chrome(_) | Self::Csv(_) => 0,
+        }
+    }
+}
+
+impl fmt::Display for Exported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Chrome(stats) => write!(
+                f,
+                "{} slices ({} of them tasks), {} instants and {} counter samples",
+                stats.slices, stats.task_slices, stats.instants, stats.counters
+            ),
+            Self::Csv(stats) => write!(f, "{} rows", stats.rows),
+            Self::Folded(stats) => write!(f, "{} stacks of {} ns together", stats.stacks, stats.total_ns),
+            Self::Speedscope(stats) => {
+                write!(f, "{} slices in {} profiles", stats.slices, stats.profiles)
+            }
+        }
+    }
+}
+
 /// Exports `input` to `file`, which is `path`, and removes it when that fails.
 ///
 /// # Errors
 ///
 /// [`Failure::Input`] where the input cannot be read or the file not be written.
-pub fn to_file(
-    input: &Input,
-    options: ExportOptions,
-    file: File,
-    path: &Path,
-) -> Result<ExportStats, Failure> {
+pub fn to_file(input: &Input, what: Export, file: File, path: &Path) -> Result<Exported, Failure> {
     let is_regular = file.metadata().is_ok_and(|found| found.is_file());
-    to(input, options, file).map_err(|error| {
+    to(input, what, file).map_err(|error| {
         // A device or a pipe stays as it is.
         let removed = is_regular && fs::remove_file(path).is_ok();
         let rest = if removed { "; the unfinished file was removed" } else { "" };
@@ -42,9 +129,9 @@ pub fn to_file(
 /// # Errors
 ///
 /// [`ExportError`] where the input cannot be read or `out` not be written.
-pub fn to(input: &Input, options: ExportOptions, out: impl Write) -> Result<ExportStats, ExportError> {
+pub fn to(input: &Input, what: Export, out: impl Write) -> Result<Exported, ExportError> {
     let mut out = BufWriter::with_capacity(BUFFER_BYTES, out);
-    let stats = input.export_chrome(options, &mut out)?;
+    let exported = input.export(what, &mut out)?;
     out.flush().map_err(ExportError::Write)?;
-    Ok(stats)
+    Ok(exported)
 }

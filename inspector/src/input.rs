@@ -10,13 +10,14 @@ use loop_probes::discover;
 use loop_probes::ids::Timestamp;
 use loop_probes::process::{ProcessReader, ProcessState};
 use loop_probes::ring::Start;
-use loop_traces::chrome::export::{ExportError, ExportOptions, ExportStats, export};
+use loop_traces::export::ExportError;
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource, MemorySource, SourceError};
 use loop_traces::timeline::Timeline;
 
 use crate::app::describe;
 use crate::exit::Failure;
+use crate::exporting::{Export, Exported};
 use crate::playback::Rewind;
 
 /// The first bytes of a ring file.
@@ -107,17 +108,15 @@ impl Input {
         begin.unwrap_or_default().plus_ns(u64::try_from(after.as_nanos()).unwrap_or(u64::MAX))
     }
 
-    /// Writes it as Chrome-trace JSON.
+    /// Writes it as a file for other programs.
     ///
     /// # Errors
     ///
     /// [`ExportError`] where it cannot be read, or `out` not be written.
-    pub fn export_chrome(&self, options: ExportOptions, out: impl Write) -> Result<ExportStats, ExportError> {
+    pub fn export(&self, what: Export, out: impl Write) -> Result<Exported, ExportError> {
         match self {
-            Self::Trace(path, _) => {
-                export(|| TraceReader::open(path).map_err(SourceError::from), options, out)
-            }
-            Self::Ring(ring, _) => export(|| Ok((**ring).clone()), options, out),
+            Self::Trace(path, _) => what.write(|| TraceReader::open(path).map_err(SourceError::from), out),
+            Self::Ring(ring, _) => what.write(|| Ok((**ring).clone()), out),
         }
     }
 }

@@ -16,13 +16,13 @@ use loop_probes::metadata::Metadata;
 use loop_probes::process::ProcessReader;
 use loop_probes::stamped::Stamped;
 use loop_traces::chrome::export::ExportOptions;
-use loop_traces::chrome::survey::TimeRange;
+use loop_traces::export::TimeRange;
 use loop_traces::source::{EventSource, MemorySource, SourceCounts};
 use loop_traces::writer::{TraceWriter, WriteStats};
 
 use crate::dashboard::{Keeper, Recording};
 use crate::exit::Failure;
-use crate::exporting;
+use crate::exporting::{self, Export};
 use crate::input::Input;
 use crate::sink::save;
 
@@ -218,8 +218,8 @@ impl Keeper for Keeping {
         let (path, file) = new_file(input.source().metadata(), "json")?;
         let options =
             ExportOptions { range: TimeRange { from: Some(from), to: Some(to) }, ..Default::default() };
-        let stats =
-            exporting::to_file(&input, options, file, &path).map_err(|failure| failure.to_string())?;
+        let exported = exporting::to_file(&input, Export::Chrome(options), file, &path)
+            .map_err(|failure| failure.to_string())?;
         // A ring goes on while the picture stands still, and may hold less than was seen.
         let forgotten_ns = first_tick(&input).map_or(0, |oldest| oldest.ns_since(from));
         let missing = if forgotten_ns < FORGOTTEN_NS_TOLD {
@@ -227,7 +227,7 @@ impl Keeper for Keeping {
         } else {
             format!("; its first {:.1} s are no longer in the ring", forgotten_ns as f64 / 1e9)
         };
-        Ok(format!("exported {} slices to {}{missing}", stats.slices, path.display()))
+        Ok(format!("exported {exported} to {}{missing}", path.display()))
     }
 }
 

@@ -5,11 +5,13 @@
 //! that they add up. New kinds come at the end, with a new code; codes are never reused.
 
 mod field;
+mod value;
 #[macro_use]
 mod vocabulary;
 mod words;
 
 pub use field::{FIELDS_MAX, Fields, Placement};
+pub use value::FieldValue;
 pub use vocabulary::DecodeError;
 pub use words::*;
 

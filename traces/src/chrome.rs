@@ -1,7 +1,4 @@
 //! Chrome traces: the JSON that Perfetto, chrome://tracing, speedscope and the Firefox Profiler open.
 
 pub mod export;
-mod json;
-mod layout;
 mod phrase;
-pub mod survey;

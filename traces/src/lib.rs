@@ -10,7 +10,7 @@
 //!  file ───┼─> EventSource ──────┤       ▲  └────> dashboard
 //!  import ─┘   (Stamped events)  │     Replay (any position, back and forth)
 //!                                ├──> TraceWriter ──> .looptrace ──> TraceReader ─┐
-//!                                └──> Chrome export           (an EventSource) <──┘
+//!                                └──> exports                 (an EventSource) <──┘
 //! ```
 //!
 //! | file | what it is |
@@ -21,6 +21,7 @@
 //! | [`timeline`] | the fold; `timeline/*` has one file for each of its parts |
 //! | [`analysis`] | pure functions: who used up a stretch of time |
 //! | [`summary`], [`report`] | what it all amounts to, as JSON and as a page of text |
+//! | [`export`] | the recording as a file for other programs: CSV, folded stacks, speedscope |
 //! | [`chrome`] | Chrome-trace JSON for the viewers that people already have |
 //! | [`labels`], [`histogram`], [`recent`], [`units`] | what the others are made of |
 //!
@@ -70,6 +71,7 @@
 
 pub mod analysis;
 pub mod chrome;
+pub mod export;
 pub mod format;
 pub mod histogram;
 pub mod labels;

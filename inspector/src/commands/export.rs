@@ -1,16 +1,17 @@
-//! `loopscope export`: a trace or a ring as a file for other viewers.
+//! `loopscope export`: a trace or a ring as a file for other programs.
 
 use std::io;
 use std::path::Path;
 
-use loop_traces::chrome::export::{ExportError, ExportOptions, ExportStats};
-use loop_traces::chrome::survey::TimeRange;
+use loop_traces::chrome::export::ExportOptions;
+use loop_traces::export::folded::FoldedOptions;
+use loop_traces::export::{ExportError, TimeRange};
 use loop_traces::writer::create;
 
 use super::warn;
 use crate::cli::{ExportArgs, ExportFormat};
 use crate::exit::Failure;
-use crate::exporting;
+use crate::exporting::{self, Export, Exported};
 use crate::input::Input;
 use crate::stdout::settle;
 
@@ -22,37 +23,48 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
             "nothing lies between --from {from:?} and --to {to:?}: swap them"
         )));
     }
+    if args.poll && args.format != ExportFormat::Folded {
+        return Err(Failure::Usage(
+            "--poll goes with --format folded: the others have polls anyway".to_owned(),
+        ));
+    }
     let input = Input::open(&args.input)?;
     let range = TimeRange { from: args.from.map(|from| input.at(from)), to: args.to.map(|to| input.at(to)) };
-    let options = ExportOptions { range, ..ExportOptions::default() };
-    let stats = match args.format {
-        ExportFormat::Chrome if args.output == Path::new("-") => to_stdout(&input, options)?,
-        ExportFormat::Chrome => {
-            if input.is_read_from(&args.output) {
-                let place = args.output.display();
-                return Err(Failure::Usage(format!("-o {place} is the trace itself: name another file")));
-            }
-            let file = create(&args.output).map_err(Failure::input)?;
-            Some(exporting::to_file(&input, options, file, &args.output)?)
+    let what = match args.format {
+        ExportFormat::Chrome => Export::Chrome(ExportOptions { range, ..ExportOptions::default() }),
+        ExportFormat::Csv => Export::Csv(range),
+        ExportFormat::Folded => Export::Folded(FoldedOptions { range, poll: args.poll }),
+        ExportFormat::Speedscope => Export::Speedscope(range),
+    };
+    let exported = if args.output == Path::new("-") {
+        to_stdout(&input, what)?
+    } else {
+        if input.is_read_from(&args.output) {
+            let place = args.output.display();
+            return Err(Failure::Usage(format!("-o {place} is the trace itself: name another file")));
         }
+        let file = create(&args.output).map_err(Failure::input)?;
+        Some(exporting::to_file(&input, what, file, &args.output)?)
     };
     for warning in input.warnings() {
         warn(&warning);
     }
-    if let Some(ExportStats { task_slices, slices, instants, counters, bytes, .. }) = stats {
-        warn(&format!(
-            "{slices} slices ({task_slices} of them tasks), {instants} instants and {counters} counter samples in \
-             {bytes} bytes to {}",
-            args.output.display()
-        ));
+    if let Some(exported) = exported {
+        warn(&format!("{exported} in {} bytes to {}", exported.bytes(), args.output.display()));
+        if exported.left_out() > 0 {
+            warn(&format!(
+                "{} spans overlap others without nesting and are in no stack; --format chrome has them",
+                exported.left_out()
+            ));
+        }
     }
     Ok(())
 }
 
 /// Nothing is said of a reader that had enough.
-fn to_stdout(input: &Input, options: ExportOptions) -> Result<Option<ExportStats>, Failure> {
-    match exporting::to(input, options, io::stdout().lock()) {
-        Ok(stats) => Ok(Some(stats)),
+fn to_stdout(input: &Input, what: Export) -> Result<Option<Exported>, Failure> {
+    match exporting::to(input, what, io::stdout().lock()) {
+        Ok(exported) => Ok(Some(exported)),
         Err(ExportError::Write(error)) => settle(Err(error), "standard output").map(|()| None),
         Err(error) => Err(Failure::input(error)),
     }

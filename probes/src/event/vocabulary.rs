@@ -83,5 +83,18 @@ macro_rules! vocabulary {
                 }
             }
         }
+
+        impl Event {
+            /// Tells every field by its name, the times with which its extent begins last.
+            #[inline]
+            pub fn each_field(self, mut told: impl FnMut(&'static str, FieldValue)) {
+                match self {
+                    $(Self::$kind { $($field,)* $($time,)* } => {
+                        $(told(stringify!($field), $field.into());)*
+                        $(told(stringify!($time), $time.into());)*
+                    })+
+                }
+            }
+        }
     };
 }

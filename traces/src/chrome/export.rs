@@ -6,9 +6,7 @@
 //! from the recording's first moment. Memory is bounded: a thread's events wait for the end of their tick,
 //! at most [`WAITING_MAX`] of them.
 
-mod agenda;
-
-use std::io::{self, Write};
+use std::io::Write;
 
 use loop_probes::event::{Event, Outcome, Queue};
 use loop_probes::ids::Timestamp;
@@ -16,13 +14,13 @@ use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
 use loop_probes::text::printable;
 
-use agenda::{AgendaTracks, Waiting};
-
-use super::json::JsonOut;
-use super::layout::{Entry, Row, Spot};
 use super::phrase::{Args, instant_args, instant_category, name, slice_args, slice_category};
-use super::survey::{Survey, TimeRange, start_of};
-use crate::source::{EventSource, SourceError, SourceState};
+use crate::export::agenda::{AgendaTracks, Waiting};
+use crate::export::json::JsonOut;
+use crate::export::layout::{Entry, Row, Spot};
+use crate::export::survey::{Survey, start_of};
+use crate::export::{ExportError, TimeRange, each_event, surveyed};
+use crate::source::{EventSource, SourceError};
 use crate::timeline::PollWait;
 
 /// Most events of a thread that wait for the end of their tick.
@@ -65,18 +63,6 @@ pub struct ExportStats {
     pub bytes: u64,
 }
 
-/// Why an export failed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ExportError {
-    /// The recording cannot be read.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// The output cannot be written.
-    #[error("cannot write the export: {0}")]
-    Write(#[from] io::Error),
-}
-
 /// Exports a recording in two passes; `open` is called for each and must give the same events both times.
 ///
 /// # Errors
@@ -87,34 +73,12 @@ pub fn export<S: EventSource, W: Write>(
     options: ExportOptions,
     out: W,
 ) -> Result<ExportStats, ExportError> {
-    let mut survey = Survey::new(options.range);
-    let mut first = open()?;
-    each_event(&mut first, |stamped| {
-        survey.see(stamped);
-        Ok(())
-    })?;
-    drop(first);
+    let survey = surveyed(&mut open, options.range)?;
     let mut source = open()?;
     let metadata = source.metadata().clone();
     let mut writer = ChromeWriter::new(out, &metadata, survey, options)?;
     each_event(&mut source, |stamped| writer.push(stamped))?;
     writer.finish()
-}
-
-fn each_event(
-    source: &mut impl EventSource,
-    mut visit: impl FnMut(&Stamped) -> Result<(), ExportError>,
-) -> Result<(), ExportError> {
-    let mut batch = Vec::new();
-    loop {
-        let state = source.poll(&mut batch)?;
-        batch.iter().try_for_each(&mut visit)?;
-        batch.clear();
-        // A live ring is exported as far as it goes.
-        if state != SourceState::More {
-            return Ok(());
-        }
-    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -317,7 +281,8 @@ impl<W: Write> ChromeWriter<W> {
     fn add(&mut self, place: usize, start: Timestamp, end: Timestamp, is_slice: bool, what: Item) {
         let base = self.survey.base.unwrap_or_default();
         let (start, end) = (start.ns_since(base), end.ns_since(base));
-        self.lanes[place].row.add(Entry { start, end, is_slice, what });
+        let gives_way = matches!(&what, Item::Event(stamped) if matches!(stamped.event, Event::Span { .. }));
+        self.lanes[place].row.add(Entry { start, end, is_slice, gives_way, what });
     }
 
     fn flush(&mut self, place: usize) -> Result<(), ExportError> {

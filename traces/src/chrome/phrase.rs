@@ -8,7 +8,8 @@ use std::io::Write;
 use loop_probes::event::{Event, Outcome};
 use loop_probes::ids::Timestamp;
 
-use super::json::JsonOut;
+use crate::export::json::JsonOut;
+use crate::export::name::Frame;
 use crate::labels::Labels;
 use crate::timeline::{command_name, signal_name};
 
@@ -52,24 +53,14 @@ pub(super) const fn instant_category(event: &Event) -> Option<&'static str> {
 
 /// The name of a slice or an instant, as a JSON string.
 pub(super) fn name<W: Write>(out: &mut JsonOut<W>, event: &Event, labels: &Labels) {
+    if let Some(frame) = Frame::of(event) {
+        let (prefix, name) = frame.name(labels);
+        out.raw("\"").raw(prefix).escaped(&name).raw("\"");
+        return;
+    }
     match event {
-        Event::TickEnd { .. } => out.string("tick"),
-        Event::Phase { phase, .. } => out.raw("\"phase ").raw(phase.name()).raw("\""),
-        Event::Poll { .. } => out.string("poll"),
-        Event::TaskRan { tag, .. } | Event::WorkRan { tag, .. } | Event::AgendaRan { tag, .. } => {
-            out.string(&labels.tag(*tag))
-        }
-        Event::Microtasks { .. } => out.string("microtasks"),
-        Event::DeferredRan { .. } => out.string("deferred"),
-        Event::Immediates { .. } => out.string("immediates"),
-        Event::IoReady { tag, .. } => out.raw("\"io ").escaped(&labels.tag(*tag)).raw("\""),
-        Event::GcRan { .. } => out.string("gc"),
-        Event::GcRendezvous { .. } => out.string("gc rendezvous"),
-        Event::WorkerState { from, .. } => out.raw("\"stopped: ").raw(from.name()).raw("\""),
-        Event::Pumped { .. } => out.string("pump"),
         Event::ShutdownBegan { .. } => out.string("shutdown began"),
-        Event::ShutdownEnded { .. } => out.string("shutdown"),
-        Event::Span { label, .. } | Event::Mark { label } => out.string(&labels.span(*label)),
+        Event::Mark { label } => out.string(&labels.span(*label)),
         Event::SignalArrived { signo, .. } => out.raw("\"").raw(&signal_name(*signo)).raw(" arrived\""),
         Event::SignalDelivered { signo, .. } => out.raw("\"").raw(&signal_name(*signo)).raw(" delivered\""),
         Event::SignalDropped { .. } => out.string("signals dropped"),

@@ -7,7 +7,7 @@
 
 /// Where something ended up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Spot {
+pub(crate) enum Spot {
     /// A slice, from its start for so long, in nanoseconds.
     Slice { start: u64, dur: u64 },
     /// A pair of asynchronous events.
@@ -18,11 +18,13 @@ pub(super) enum Spot {
 
 /// Something that happened, in nanoseconds from the start of the trace.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Entry<T> {
-    pub(super) start: u64,
-    pub(super) end: u64,
-    pub(super) is_slice: bool,
-    pub(super) what: T,
+pub(crate) struct Entry<T> {
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    pub(crate) is_slice: bool,
+    /// It becomes asynchronous where something else would have to, because the two overlap without nesting.
+    pub(crate) gives_way: bool,
+    pub(crate) what: T,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -37,35 +39,43 @@ struct Open {
 
 /// A row being filled.
 #[derive(Debug)]
-pub(super) struct Row<T> {
+pub(crate) struct Row<T> {
     entries: Vec<Entry<T>>,
     open: Vec<Open>,
     /// The end of what was drawn before, as it was and as it was drawn.
     flushed: u64,
     taken: u64,
+    /// The least that a slice is drawn long.
+    least_ns: u64,
 }
 
 impl<T> Default for Row<T> {
+    /// A viewer turns slices without an extent inside out: they are drawn 1 ns long.
     fn default() -> Self {
-        Self { entries: Vec::new(), open: Vec::new(), flushed: 0, taken: 0 }
+        Self { entries: Vec::new(), open: Vec::new(), flushed: 0, taken: 0, least_ns: 1 }
     }
 }
 
 impl<T: Copy> Row<T> {
-    pub(super) fn add(&mut self, entry: Entry<T>) {
+    /// A row in which nothing is drawn longer than it was.
+    pub(crate) fn exact() -> Self {
+        Self { least_ns: 0, ..Self::default() }
+    }
+
+    pub(crate) fn add(&mut self, entry: Entry<T>) {
         self.entries.push(entry);
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry<T>> {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry<T>> {
         self.entries.iter()
     }
 
     /// Draws all entries, in the order in which they began, and forgets them.
-    pub(super) fn flush<E>(&mut self, mut draw: impl FnMut(Spot, &T) -> Result<(), E>) -> Result<(), E> {
+    pub(crate) fn flush<E>(&mut self, mut draw: impl FnMut(Spot, &T) -> Result<(), E>) -> Result<(), E> {
         let mut entries = std::mem::take(&mut self.entries);
         // Of equal extents the later one in the stream is the outer one.
         entries.reverse();
@@ -74,7 +84,14 @@ impl<T: Copy> Row<T> {
             let order = a.start.cmp(&b.start).then(b.is_slice.cmp(&a.is_slice));
             if a.is_slice { order.then(b.end.cmp(&a.end)) } else { order }
         });
-        let drawn = entries.iter().try_for_each(|entry| draw(self.place(entry), &entry.what));
+        let yielding =
+            if entries.iter().any(|entry| entry.gives_way) { yielding(&entries) } else { Vec::new() };
+        let drawn = entries.iter().enumerate().try_for_each(|(place, entry)| {
+            let Entry { start, end, .. } = *entry;
+            let yields = yielding.get(place).is_some_and(|yields| *yields);
+            let spot = if yields { Spot::Async { start, end } } else { self.place(entry) };
+            draw(spot, &entry.what)
+        });
         while let Some(open) = self.open.pop() {
             self.close(open);
         }
@@ -101,9 +118,9 @@ impl<T: Copy> Row<T> {
         if end > limit {
             return Spot::Async { start, end };
         }
-        // A slice is at least 1 ns long, which can push its neighbours by as much, never out of their parent.
+        // A slice of a least length can push its neighbours by as much, never out of their parent.
         let start = start.max(taken).min(drawn_limit);
-        let drawn_end = end.max(start.saturating_add(1)).min(drawn_limit);
+        let drawn_end = end.max(start.saturating_add(self.least_ns)).min(drawn_limit);
         self.open.push(Open { end, drawn_end, taken: start });
         Spot::Slice { start, dur: drawn_end - start }
     }
@@ -119,6 +136,31 @@ impl<T: Copy> Row<T> {
     }
 }
 
+/// Which of the sorted entries make way for others.
+fn yielding<T>(entries: &[Entry<T>]) -> Vec<bool> {
+    let mut yielding = vec![false; entries.len()];
+    let mut open: Vec<usize> = Vec::new();
+    for (place, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.is_slice) {
+        while open.last().is_some_and(|outer| entries[*outer].end <= entry.start) {
+            open.pop();
+        }
+        while let Some(outer) = open.last().copied().filter(|outer| entries[*outer].end < entry.end) {
+            if entry.gives_way || !entries[outer].gives_way {
+                break;
+            }
+            yielding[outer] = true;
+            open.pop();
+        }
+        if open.last().is_some_and(|outer| entries[*outer].end < entry.end) {
+            // Either it gives way, or nobody does and it is placed as it comes.
+            yielding[place] = entry.gives_way;
+        } else {
+            open.push(place);
+        }
+    }
+    yielding
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -128,7 +170,7 @@ mod tests {
     fn drawn(extents: &[(u64, u64)]) -> Vec<Spot> {
         let mut row = Row::default();
         for (start, end) in extents {
-            row.add(Entry { start: *start, end: *end, is_slice: true, what: () });
+            row.add(Entry { start: *start, end: *end, is_slice: true, gives_way: false, what: () });
         }
         let mut spots = Vec::new();
         row.flush(|spot, ()| {
@@ -153,11 +195,28 @@ mod tests {
     }
 
     #[test]
+    fn a_span_makes_way_for_the_task_that_it_overlaps() {
+        let mut row = Row::exact();
+        let entry = |start, end, gives_way| Entry { start, end, is_slice: true, gives_way, what: gives_way };
+        for it in [entry(12, 30, true), entry(20, 40, false), entry(21, 22, true), entry(0, 50, false)] {
+            row.add(it);
+        }
+        let mut spots = Vec::new();
+        row.flush(|spot, _| {
+            spots.push(spot);
+            Ok::<(), ()>(())
+        })
+        .unwrap();
+        let slice = |start, dur| Spot::Slice { start, dur };
+        assert_eq!(spots, [slice(0, 50), Spot::Async { start: 12, end: 30 }, slice(20, 20), slice(21, 1)]);
+    }
+
+    #[test]
     fn what_began_before_the_last_flush_is_asynchronous() {
         let mut row = Row::default();
         let mut spots = Vec::new();
         for (start, end) in [(10, 20), (12, 40)] {
-            row.add(Entry { start, end, is_slice: true, what: () });
+            row.add(Entry { start, end, is_slice: true, gives_way: false, what: () });
             row.flush(|spot, ()| {
                 spots.push(spot);
                 Ok::<(), ()>(())

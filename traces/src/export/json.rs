@@ -10,28 +10,28 @@ const EXACT_MAX: u64 = 1 << 53;
 
 /// Gathers text and hands it on in large pieces.
 #[derive(Debug)]
-pub(super) struct JsonOut<W> {
+pub(crate) struct JsonOut<W> {
     out: W,
     buffer: Vec<u8>,
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 impl<W: Write> JsonOut<W> {
-    pub(super) fn new(out: W) -> Self {
+    pub(crate) fn new(out: W) -> Self {
         let buffer = Vec::with_capacity(BUFFER_BYTES + 4096);
         Self { out, buffer, bytes: 0 }
     }
 
     /// Text as it is: it must be JSON already.
     #[inline]
-    pub(super) fn raw(&mut self, text: &str) -> &mut Self {
+    pub(crate) fn raw(&mut self, text: &str) -> &mut Self {
         self.buffer.extend_from_slice(text.as_bytes());
         self
     }
 
     /// An integer as a number of JSON, a string where it is too large for one.
     #[inline]
-    pub(super) fn number(&mut self, value: u64) -> &mut Self {
+    pub(crate) fn number(&mut self, value: u64) -> &mut Self {
         let exact = value <= EXACT_MAX;
         if !exact {
             self.buffer.push(b'"');
@@ -43,9 +43,26 @@ impl<W: Write> JsonOut<W> {
         self
     }
 
+    /// An integer as a number of JSON, however large: for readers that have no other form.
+    #[inline]
+    pub(crate) fn plain(&mut self, value: u64) -> &mut Self {
+        self.buffer.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+        self
+    }
+
+    /// What `other` gathered.
+    pub(crate) fn append<V>(&mut self, other: &JsonOut<V>) {
+        self.buffer.extend_from_slice(&other.buffer);
+    }
+
+    /// Bytes gathered and not yet handed on.
+    pub(crate) fn gathered(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// Nanoseconds as microseconds with three decimals.
     #[inline]
-    pub(super) fn micros(&mut self, ns: u64) -> &mut Self {
+    pub(crate) fn micros(&mut self, ns: u64) -> &mut Self {
         let rest = (ns % 1_000) as u16;
         self.buffer.extend_from_slice(itoa::Buffer::new().format(ns / 1_000).as_bytes());
         let digit = |value: u16| b'0' + (value % 10) as u8;
@@ -54,7 +71,7 @@ impl<W: Write> JsonOut<W> {
     }
 
     /// Text as a JSON string.
-    pub(super) fn string(&mut self, text: &str) -> &mut Self {
+    pub(crate) fn string(&mut self, text: &str) -> &mut Self {
         self.buffer.push(b'"');
         self.escaped(text);
         self.buffer.push(b'"');
@@ -62,7 +79,7 @@ impl<W: Write> JsonOut<W> {
     }
 
     /// Text for the inside of a JSON string.
-    pub(super) fn escaped(&mut self, text: &str) -> &mut Self {
+    pub(crate) fn escaped(&mut self, text: &str) -> &mut Self {
         for byte in text.bytes() {
             match byte {
                 b'"' | b'\\' => self.buffer.extend_from_slice(&[b'\\', byte]),
@@ -79,11 +96,11 @@ impl<W: Write> JsonOut<W> {
     }
 
     /// Hands on what was gathered once it is much.
-    pub(super) fn settle(&mut self) -> io::Result<()> {
+    pub(crate) fn settle(&mut self) -> io::Result<()> {
         if self.buffer.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
     }
 
-    pub(super) fn flush(&mut self) -> io::Result<()> {
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.out.write_all(&self.buffer)?;
         self.bytes += self.buffer.len() as u64;
         self.buffer.clear();

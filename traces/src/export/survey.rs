@@ -7,31 +7,15 @@ use loop_probes::event::Event;
 use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::stamped::Stamped;
 
+use super::TimeRange;
 use crate::labels::Labels;
 
 /// Most threads told apart; further ones share the last.
 const THREADS_MAX: usize = 4096;
 
-/// Which part of a recording to export.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TimeRange {
-    /// What ended before is left out.
-    pub from: Option<Timestamp>,
-    /// What began after is left out.
-    pub to: Option<Timestamp>,
-}
-
-impl TimeRange {
-    /// Whether any of the stretch from `start` to `end` lies in it.
-    #[must_use]
-    pub fn touches(&self, start: Timestamp, end: Timestamp) -> bool {
-        self.from.is_none_or(|from| end >= from) && self.to.is_none_or(|to| start <= to)
-    }
-}
-
 /// A worker of the pool or of the agenda.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Runner {
+pub(crate) enum Runner {
     Pool(u16),
     Agenda(u16),
 }
@@ -47,11 +31,11 @@ impl Runner {
 
 /// A row of the viewer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Thread {
-    pub(super) source: SourceId,
+pub(crate) struct Thread {
+    pub(crate) source: SourceId,
     /// A worker whose runs another emitter wrote: a row of its own.
-    pub(super) worker: Option<Runner>,
-    pub(super) is_loop: bool,
+    pub(crate) worker: Option<Runner>,
+    pub(crate) is_loop: bool,
     runs_as: Option<Runner>,
 }
 
@@ -59,9 +43,12 @@ pub(super) struct Thread {
 #[derive(Clone, Debug, Default)]
 pub struct Survey {
     range: TimeRange,
-    pub(super) labels: Labels,
-    pub(super) threads: Vec<Thread>,
-    pub(super) base: Option<Timestamp>,
+    pub(crate) labels: Labels,
+    pub(crate) threads: Vec<Thread>,
+    /// When what is exported began.
+    pub(crate) base: Option<Timestamp>,
+    /// The recording's first event.
+    pub(crate) first: Option<Timestamp>,
 }
 
 /// The worker that did what `event` tells of.
@@ -74,7 +61,7 @@ const fn worker_of(event: &Event) -> Option<Runner> {
 }
 
 /// When what `stamped` tells of began.
-pub(super) fn start_of(stamped: &Stamped) -> Timestamp {
+pub(crate) fn start_of(stamped: &Stamped) -> Timestamp {
     let start = match stamped.event {
         Event::TickEnd { start, .. }
         | Event::Phase { start, .. }
@@ -106,6 +93,7 @@ impl Survey {
     /// Looks at one event, in the order of the stream.
     pub fn see(&mut self, stamped: &Stamped) {
         self.labels.learn_event(&stamped.event);
+        self.first.get_or_insert(stamped.at);
         let start = start_of(stamped);
         if matches!(stamped.event, Event::Label { .. }) || !self.range.touches(start, stamped.at) {
             return;
@@ -141,13 +129,13 @@ impl Survey {
     }
 
     /// The row of what `stamped` tells of.
-    pub(super) fn row(&self, stamped: &Stamped) -> usize {
+    pub(crate) fn row(&self, stamped: &Stamped) -> usize {
         let own = worker_of(&stamped.event).and_then(|worker| self.place(stamped.source, Some(worker)));
         own.or_else(|| self.place(stamped.source, None)).unwrap_or(self.threads.len().saturating_sub(1))
     }
 
     /// The name of a row.
-    pub(super) fn name(&self, thread: &Thread) -> String {
+    pub(crate) fn name(&self, thread: &Thread) -> String {
         use loop_probes::event::LabelKind;
         match (self.labels.known(LabelKind::Source, thread.source.0), thread.worker.or(thread.runs_as)) {
             (_, Some(worker)) if thread.worker.is_some() => worker.name(),

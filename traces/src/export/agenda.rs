@@ -10,10 +10,10 @@ use loop_probes::stamped::Stamped;
 use crate::timeline::{Agenda, TimelineConfig};
 
 /// Tasklets that wait, by priority, the highest first.
-pub(super) type Waiting = [u32; 3];
+pub(crate) type Waiting = [u32; 3];
 
 #[derive(Debug)]
-pub(super) struct AgendaTracks {
+pub(crate) struct AgendaTracks {
     fold: Agenda,
     told: Option<Waiting>,
     /// By row and worker.
@@ -28,7 +28,7 @@ impl Default for AgendaTracks {
 
 impl AgendaTracks {
     /// How many wait now, where that changed with `stamped`.
-    pub(super) fn waiting(&mut self, stamped: &Stamped) -> Option<Waiting> {
+    pub(crate) fn waiting(&mut self, stamped: &Stamped) -> Option<Waiting> {
         self.fold.see(stamped);
         if !self.fold.is_seen() {
             return None;
@@ -38,7 +38,7 @@ impl AgendaTracks {
     }
 
     /// Since when the worker of this row stood still, where it goes on now.
-    pub(super) fn stood_since(&mut self, row: usize, stamped: &Stamped) -> Option<Timestamp> {
+    pub(crate) fn stood_since(&mut self, row: usize, stamped: &Stamped) -> Option<Timestamp> {
         let Event::WorkerState { worker, from, to } = stamped.event else { return None };
         let before = self.still.remove(&(row, worker));
         if matches!(to, WorkerPhase::Gc | WorkerPhase::EndGc) {

@@ -1,0 +1,50 @@
+//! `loopscope export`, as it is written on the command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::duration;
+
+/// `loopscope export`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  loopscope export a.looptrace --format chrome -o a.json
+  loopscope export a.looptrace --from 2s --to 2.5s -o - | gzip > a.json.gz
+  loopscope export a.looptrace --format speedscope -o a.speedscope.json
+  loopscope export a.looptrace --format folded -o - | inferno-flamegraph --countname ns > a.svg
+  loopscope export a.looptrace --format csv -o a.csv && duckdb -c \"SELECT tag, max(run_ns) FROM 'a.csv' GROUP BY tag\"")]
+pub struct ExportArgs {
+    /// A trace, the path of a ring, or the process id of one
+    #[arg(value_name = "FILE|RING")]
+    pub input: String,
+    /// What to write
+    #[arg(long, value_name = "FORMAT", default_value = "chrome")]
+    pub format: ExportFormat,
+    /// The file to write, - for standard output; a file that exists is replaced
+    #[arg(short, long, value_name = "OUT")]
+    pub output: PathBuf,
+    /// Leave out what ended before this, from the trace's start
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub from: Option<Duration>,
+    /// Leave out what began after this
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub to: Option<Duration>,
+    /// Of folded stacks: also what loops waited in their polls, under a root `poll`
+    #[arg(long)]
+    pub poll: bool,
+}
+
+/// What an export writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// Chrome-trace JSON: Perfetto, chrome://tracing, the Firefox Profiler.
+    Chrome,
+    /// A row an event: data frames, databases, spreadsheets.
+    Csv,
+    /// A line a stack with its own nanoseconds: flame graphs.
+    Folded,
+    /// speedscope's own file: its time order, left-heavy and sandwich views.
+    Speedscope,
+}

@@ -1,0 +1,102 @@
+//! What a field of an event holds, for readers that list fields without knowing them: exports, logs.
+
+use super::field::Placement;
+use super::words::{
+    ClockPoint, GcAction, GcMode, GcReason, LabelKind, Origin, Outcome, Phase, PollReason, Priority, Queue,
+    RefKind, StopReason, WorkerPhase,
+};
+use crate::ids::{IoSource, LabelId, SourceId, Tag, TaskId, Ticks, TimerId, Timestamp};
+use crate::text::InlineText;
+
+/// A field's value, in the widest type of its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FieldValue {
+    /// Nothing: an optional field that is absent.
+    Absent,
+    /// A number, or an identity that is nothing else here.
+    Number(u64),
+    /// A number that can be negative.
+    Signed(i64),
+    /// Yes or no.
+    Flag(bool),
+    /// A word of a closed enumeration.
+    Word(&'static str),
+    /// A tag.
+    Tag(Tag),
+    /// An interned text.
+    Label(LabelId),
+    /// An emitter.
+    Source(SourceId),
+    /// A source of readiness.
+    Io(IoSource),
+    /// Where a task was queued.
+    Placement(Placement),
+    /// A point in time.
+    Time(Timestamp),
+    /// A text.
+    Text(InlineText),
+}
+
+macro_rules! values {
+    ($($type:ty: |$it:ident| $value:expr;)+) => {$(
+        impl From<$type> for FieldValue {
+            #[inline]
+            fn from($it: $type) -> Self {
+                $value
+            }
+        }
+    )+};
+}
+values! {
+    u64: |it| Self::Number(it);
+    u32: |it| Self::Number(u64::from(it));
+    u16: |it| Self::Number(u64::from(it));
+    u8: |it| Self::Number(u64::from(it));
+    i32: |it| Self::Signed(i64::from(it));
+    bool: |it| Self::Flag(it);
+    TaskId: |it| Self::Number(it.0);
+    TimerId: |it| Self::Number(it.0);
+    Ticks: |it| Self::Number(it.0);
+    Tag: |it| Self::Tag(it);
+    LabelId: |it| Self::Label(it);
+    SourceId: |it| Self::Source(it);
+    IoSource: |it| Self::Io(it);
+    Timestamp: |it| Self::Time(it);
+    Placement: |it| Self::Placement(it);
+    InlineText: |it| Self::Text(it);
+}
+
+macro_rules! word_values {
+    ($($type:ident),+) => {$(
+        impl From<$type> for FieldValue {
+            #[inline]
+            fn from(word: $type) -> Self {
+                Self::Word(word.name())
+            }
+        }
+    )+};
+}
+word_values!(
+    ClockPoint,
+    GcAction,
+    GcMode,
+    GcReason,
+    LabelKind,
+    Origin,
+    Outcome,
+    Phase,
+    PollReason,
+    Priority,
+    Queue,
+    RefKind,
+    StopReason,
+    WorkerPhase
+);
+
+impl<V: Into<Self>> From<Option<V>> for FieldValue {
+    #[inline]
+    fn from(value: Option<V>) -> Self {
+        value.map_or(Self::Absent, Into::into)
+    }
+}

@@ -1,0 +1,91 @@
+//! Exports: a recording as a file for other programs.
+//!
+//! All of them take two passes: the first learns what things are called and where time begins, because a name may
+//! come after what it names. All of them stream, so that a long recording needs no more memory than a short one.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`chrome`](crate::chrome::export) | Chrome-trace JSON: everything there is, for Perfetto and its like |
+//! | [`csv`] | a row an event, for data frames and databases |
+//! | [`folded`] | a line a stack with its own time, for flame graphs |
+//! | [`speedscope`] | speedscope's own file, an evented profile an emitter |
+//! | [`survey`] | the first pass |
+//! | `slices`, `layout` | what ran, outer before inner, as it nests |
+//! | `json` | JSON by hand |
+
+pub(crate) mod agenda;
+pub mod csv;
+pub mod folded;
+pub(crate) mod json;
+pub(crate) mod layout;
+pub(crate) mod name;
+pub(crate) mod slices;
+pub mod speedscope;
+pub mod survey;
+
+use std::io;
+
+use loop_probes::ids::Timestamp;
+use loop_probes::stamped::Stamped;
+
+use crate::source::{EventSource, SourceError, SourceState};
+use survey::Survey;
+
+/// Which part of a recording to export.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TimeRange {
+    /// What ended before is left out.
+    pub from: Option<Timestamp>,
+    /// What began after is left out.
+    pub to: Option<Timestamp>,
+}
+
+impl TimeRange {
+    /// Whether any of the stretch from `start` to `end` lies in it.
+    #[must_use]
+    pub fn touches(&self, start: Timestamp, end: Timestamp) -> bool {
+        self.from.is_none_or(|from| end >= from) && self.to.is_none_or(|to| start <= to)
+    }
+}
+
+/// Why an export failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// The recording cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The output cannot be written.
+    #[error("cannot write the export: {0}")]
+    Write(#[from] io::Error),
+}
+
+/// The first pass.
+pub(crate) fn surveyed<S: EventSource>(
+    open: &mut impl FnMut() -> Result<S, SourceError>,
+    range: TimeRange,
+) -> Result<Survey, ExportError> {
+    let mut survey = Survey::new(range);
+    each_event(&mut open()?, |stamped| {
+        survey.see(stamped);
+        Ok(())
+    })?;
+    Ok(survey)
+}
+
+/// Visits what `source` holds now.
+pub(crate) fn each_event(
+    source: &mut impl EventSource,
+    mut visit: impl FnMut(&Stamped) -> Result<(), ExportError>,
+) -> Result<(), ExportError> {
+    let mut batch = Vec::new();
+    loop {
+        let state = source.poll(&mut batch)?;
+        batch.iter().try_for_each(&mut visit)?;
+        batch.clear();
+        // A live ring is exported as far as it goes.
+        if state != SourceState::More {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Comma-separated values: a row an event, in the order of the recording, for data frames and databases.
+//!
+//! What many kinds of events have is a column; the rest is a JSON object in the last one, so that a new kind of event
+//! changes no header. Times are nanoseconds since the recording's first event, as `--from` counts them; what happened
+//! before it (a task queued before anybody recorded) is negative. RFC 4180, but for its line ends: a line feed.
+
+mod row;
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+
+use loop_probes::event::{Event, LabelKind};
+use loop_probes::ids::SourceId;
+use loop_probes::stamped::Stamped;
+
+use super::survey::{Survey, start_of};
+use super::{ExportError, TimeRange, each_event, surveyed};
+use crate::source::{EventSource, SourceError};
+use row::Row;
+
+/// Bytes gathered before they are handed on.
+const BUFFER_BYTES: usize = 1 << 16;
+
+/// The columns, in order, each with what it holds. Empty is "does not apply".
+pub const COLUMNS: [(&str, &str); 17] = [
+    ("time_ns", "when; of an event with an extent, its end"),
+    ("emitter", "the thread or loop that recorded it"),
+    ("kind", "the event, as the trace format calls it"),
+    ("tick", "the emitter's tick in which it lies"),
+    ("task", "the task, job or tasklet, by its number"),
+    ("tag", "what kind of task or callback"),
+    ("name", "the phase, the label of a span or mark, the text of trouble, the source of readiness"),
+    ("start_ns", "when its extent began"),
+    ("run_ns", "how long its extent was: time_ns less start_ns"),
+    ("queue_wait_ns", "from queued to started"),
+    ("timer", "the timer, by its number"),
+    ("lag_ns", "of a timer that fired: fired less due"),
+    ("queue", "the queue"),
+    ("depth", "how many are in the queue"),
+    ("worker", "the worker, from 0"),
+    ("outcome", "how a task ended"),
+    ("fields", "every other field of the event, as a JSON object"),
+];
+
+/// What was exported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CsvStats {
+    /// Rows, the header not counted.
+    pub rows: u64,
+    /// Bytes written.
+    pub bytes: u64,
+}
+
+/// Exports a recording; `open` is called twice and must give the same events both times.
+///
+/// # Errors
+///
+/// [`ExportError`] when the recording cannot be read or the output cannot be written.
+pub fn export<S: EventSource>(
+    mut open: impl FnMut() -> Result<S, SourceError>,
+    range: TimeRange,
+    out: impl Write,
+) -> Result<CsvStats, ExportError> {
+    let survey = surveyed(&mut open, range)?;
+    let mut writer = CsvWriter::new(&survey, out);
+    each_event(&mut open()?, |stamped| Ok(writer.push(stamped)?))?;
+    Ok(writer.finish()?)
+}
+
+/// What is known of an emitter.
+#[derive(Debug)]
+struct Emitter {
+    /// Its name, as a value.
+    name: Vec<u8>,
+    tick: Option<u64>,
+}
+
+struct CsvWriter<'a, W> {
+    out: W,
+    buffer: Vec<u8>,
+    survey: &'a Survey,
+    emitters: HashMap<SourceId, Emitter>,
+    stats: CsvStats,
+}
+
+impl<'a, W: Write> CsvWriter<'a, W> {
+    fn new(survey: &'a Survey, out: W) -> Self {
+        let mut buffer = Vec::with_capacity(BUFFER_BYTES + 4096);
+        buffer.extend_from_slice(COLUMNS.map(|(name, _)| name).join(",").as_bytes());
+        buffer.push(b'\n');
+        Self { out, buffer, survey, emitters: HashMap::new(), stats: CsvStats::default() }
+    }
+
+    fn push(&mut self, stamped: &Stamped) -> io::Result<()> {
+        let emitter = self.emitters.entry(stamped.source).or_insert_with(|| {
+            let known = self.survey.labels.known(LabelKind::Source, stamped.source.0);
+            let thread = self.survey.threads.iter().find(|thread| thread.source == stamped.source);
+            let name = match (known, thread) {
+                (Some(known), _) => known.to_owned(),
+                (None, Some(thread)) => self.survey.name(thread),
+                (None, None) => format!("thread {}", stamped.source),
+            };
+            let mut value = Vec::new();
+            row::text(&mut value, &name);
+            Emitter { name: value, tick: None }
+        });
+        match stamped.event {
+            Event::TickStart { tick } => emitter.tick = Some(tick),
+            Event::TickEnd { .. } => emitter.tick = None,
+            _ => {}
+        }
+        if !self.survey.range().touches(start_of(stamped), stamped.at) {
+            return Ok(());
+        }
+        let zero = self.survey.first.unwrap_or_default();
+        Row { stamped, zero, labels: &self.survey.labels }.write(
+            &mut self.buffer,
+            &emitter.name,
+            emitter.tick,
+        );
+        self.stats.rows += 1;
+        if self.buffer.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.write_all(&self.buffer)?;
+        self.stats.bytes += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    fn finish(mut self) -> io::Result<CsvStats> {
+        self.flush()?;
+        self.out.flush()?;
+        Ok(self.stats)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,246 @@
+//! Folded stacks: a line a stack with the time spent in it and in nothing below, for flame graphs.
+//!
+//! ```text
+//! loop;phase tasks;ReadFile 12345
+//! ```
+//!
+//! Times are whole nanoseconds. A tick is no frame: what a loop did in no phase is its own time, so that everything
+//! under a loop, but for what stands in brackets, sums to its busy time, as the report has it.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::io::{self, Write};
+
+use super::name::Frame;
+use super::slices::{Slices, Stacks, Stretch};
+use super::survey::Survey;
+use super::{ExportError, TimeRange, each_event, surveyed};
+use crate::source::{EventSource, SourceError};
+
+/// Most stacks told apart; further ones count for the stack that they are in.
+const STACKS_MAX: usize = 1 << 20;
+
+/// Most frames of a stack; what is deeper counts for the last.
+const DEPTH_MAX: usize = 256;
+
+/// What to export.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FoldedOptions {
+    /// Which part.
+    pub range: TimeRange,
+    /// Also what the loops waited in their polls, under a root `poll`.
+    pub poll: bool,
+}
+
+/// What was exported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FoldedStats {
+    /// Lines.
+    pub stacks: u64,
+    /// Their sum.
+    pub total_ns: u64,
+    /// Spans that overlapped without nesting: in no stack.
+    pub left_out: u64,
+    /// Bytes written.
+    pub bytes: u64,
+}
+
+/// Exports a recording; `open` is called twice and must give the same events both times.
+///
+/// # Errors
+///
+/// [`ExportError`] when the recording cannot be read or the output cannot be written.
+pub fn export<S: EventSource>(
+    mut open: impl FnMut() -> Result<S, SourceError>,
+    options: FoldedOptions,
+    mut out: impl Write,
+) -> Result<FoldedStats, ExportError> {
+    let survey = surveyed(&mut open, options.range)?;
+    let mut slices = Slices::new(&survey);
+    let mut fold = Fold::new(&survey, options.poll);
+    each_event(&mut open()?, |stamped| Ok(slices.push(stamped, &mut fold)?))?;
+    slices.finish(&mut fold)?;
+    let stats = FoldedStats { left_out: slices.left_out, ..FoldedStats::default() };
+    Ok(fold.write(stats, &mut out)?)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Step {
+    Row(usize),
+    In(Frame),
+    Group(&'static str),
+}
+
+/// A stack, by the one around it.
+#[derive(Debug)]
+struct Stack {
+    outer: usize,
+    step: Step,
+    depth: usize,
+    own_ns: u64,
+}
+
+/// What a row is in.
+#[derive(Clone, Debug, Default)]
+struct Lane {
+    /// `None` is what is counted nowhere.
+    open: Vec<Option<usize>>,
+    since: u64,
+}
+
+struct Fold<'a> {
+    survey: &'a Survey,
+    poll: bool,
+    stacks: Vec<Stack>,
+    places: HashMap<(usize, Step), usize>,
+    lanes: Vec<Lane>,
+}
+
+const ROOT: usize = 0;
+
+impl<'a> Fold<'a> {
+    fn new(survey: &'a Survey, poll: bool) -> Self {
+        let root = Stack { outer: ROOT, step: Step::Group(""), depth: 0, own_ns: 0 };
+        let lanes = vec![Lane::default(); survey.threads.len()];
+        Self { survey, poll, stacks: vec![root], places: HashMap::new(), lanes }
+    }
+
+    fn inside(&mut self, outer: usize, step: Step) -> usize {
+        let depth = self.stacks[outer].depth + 1;
+        if let Some(place) = self.places.get(&(outer, step)) {
+            return *place;
+        }
+        if self.stacks.len() >= STACKS_MAX || depth > DEPTH_MAX {
+            return outer;
+        }
+        self.stacks.push(Stack { outer, step, depth, own_ns: 0 });
+        self.places.insert((outer, step), self.stacks.len() - 1);
+        self.stacks.len() - 1
+    }
+
+    /// The stack around the outermost slice of a row.
+    fn base(&mut self, row: usize, stretch: Stretch) -> usize {
+        let own = self.inside(ROOT, Step::Row(row));
+        match stretch {
+            Stretch::Tick => own,
+            Stretch::Incomplete => self.inside(own, Step::Group("(incomplete ticks)")),
+            Stretch::Outside if self.survey.threads[row].is_loop => {
+                self.inside(own, Step::Group("(outside ticks)"))
+            }
+            Stretch::Outside => own,
+        }
+    }
+
+    /// Counts the time until `at` for what the row is in.
+    fn count(&mut self, row: usize, at: u64) {
+        let lane = &mut self.lanes[row];
+        if let Some(Some(stack)) = lane.open.last() {
+            self.stacks[*stack].own_ns += at - lane.since;
+        }
+        lane.since = at;
+    }
+
+    fn write(&self, mut stats: FoldedStats, out: &mut impl Write) -> io::Result<FoldedStats> {
+        let mut inner: Vec<Vec<usize>> = vec![Vec::new(); self.stacks.len()];
+        for (place, stack) in self.stacks.iter().enumerate().skip(1) {
+            inner[stack.outer].push(place);
+        }
+        let mut line = String::new();
+        let mut waiting: Vec<(usize, usize)> = inner[ROOT].iter().rev().map(|place| (*place, 0)).collect();
+        while let Some((place, prefix)) = waiting.pop() {
+            let stack = &self.stacks[place];
+            line.truncate(prefix);
+            if prefix > 0 {
+                line.push(';');
+            }
+            self.name(stack.step, &mut line);
+            let prefix = line.len();
+            if stack.own_ns > 0 {
+                line.push(' ');
+                line.push_str(itoa::Buffer::new().format(stack.own_ns));
+                line.push('\n');
+                out.write_all(line.as_bytes())?;
+                stats.stacks += 1;
+                stats.total_ns += stack.own_ns;
+                stats.bytes += line.len() as u64;
+                line.truncate(prefix);
+            }
+            waiting.extend(inner[place].iter().rev().map(|place| (*place, prefix)));
+        }
+        out.flush()?;
+        Ok(stats)
+    }
+
+    fn name(&self, step: Step, line: &mut String) {
+        let (prefix, name) = match step {
+            Step::Row(row) => ("", Cow::Owned(self.survey.name(&self.survey.threads[row]))),
+            Step::In(frame) => frame.name(&self.survey.labels),
+            Step::Group(name) => ("", name.into()),
+        };
+        line.push_str(prefix);
+        escape(&name, line);
+    }
+}
+
+/// A frame may hold no `;`, which parts frames, and not end in a space and a number, which would be a second count.
+/// Control characters are shown already.
+fn escape(name: &str, line: &mut String) {
+    let number = name.bytes().rev().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
+    let (text, number) = name.split_at(name.len() - number);
+    let text = if number.is_empty() { text } else { text.strip_suffix(' ').map_or(text, |text| text) };
+    let bare = text.len() + number.len() < name.len();
+    for character in text.chars() {
+        match character {
+            ';' => line.push_str("\\u{3b}"),
+            character if character.is_control() || character == '\u{2028}' || character == '\u{2029}' => {
+                line.extend(character.escape_unicode());
+            }
+            character => line.push(character),
+        }
+    }
+    if bare {
+        line.push('_');
+    }
+    line.push_str(number);
+}
+
+impl Stacks for Fold<'_> {
+    fn enter(&mut self, row: usize, at: u64, frame: Frame, stretch: Stretch) -> io::Result<()> {
+        self.count(row, at);
+        let outer = match self.lanes[row].open.last() {
+            Some(outer) => *outer,
+            None => Some(self.base(row, stretch)),
+        };
+        let within = match (outer, frame) {
+            // Whatever lies in a poll is wait, as busy time has it.
+            (None, _) => None,
+            (Some(stack), _) if self.stacks[stack].outer == self.polls() => Some(stack),
+            (Some(_), Frame::Poll) if self.poll => {
+                let polls = self.inside(ROOT, Step::Group("poll"));
+                Some(self.inside(polls, Step::Row(row)))
+            }
+            (Some(_), Frame::Poll | Frame::Stopped(_)) => None,
+            (Some(stack), Frame::Tick) => Some(stack),
+            (Some(stack), frame) => Some(self.inside(stack, Step::In(frame))),
+        };
+        self.lanes[row].open.push(within);
+        Ok(())
+    }
+
+    fn leave(&mut self, row: usize, at: u64, _: Frame) -> io::Result<()> {
+        self.count(row, at);
+        self.lanes[row].open.pop();
+        Ok(())
+    }
+}
+
+impl Fold<'_> {
+    /// The root of what was waited; a place that no stack has where there is none.
+    fn polls(&self) -> usize {
+        self.places.get(&(ROOT, Step::Group("poll"))).copied().unwrap_or(usize::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+//! What a slice is called: the same in every export.
+
+use std::borrow::Cow;
+
+use loop_probes::event::{Event, Phase, WorkerPhase};
+use loop_probes::ids::{LabelId, Tag};
+
+use crate::labels::Labels;
+
+/// What a slice is, before anybody looks up its name: slices of the same frame are of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Frame {
+    /// One of the loop's own.
+    Own(&'static str),
+    /// A wait for readiness: nobody is busy in it.
+    Poll,
+    /// A whole tick.
+    Tick,
+    /// A phase of a tick.
+    Phase(Phase),
+    /// A task, a job or a tasklet.
+    Task(Tag),
+    /// A readiness callback.
+    Io(Tag),
+    /// What an agenda worker stood still for.
+    Stopped(WorkerPhase),
+    /// The program's own.
+    Span(LabelId),
+}
+
+impl Frame {
+    /// The frame of an event with an extent; `None` where it has none.
+    pub(crate) const fn of(event: &Event) -> Option<Self> {
+        Some(match event {
+            Event::TickEnd { .. } => Self::Tick,
+            Event::Phase { phase, .. } => Self::Phase(*phase),
+            Event::Poll { .. } => Self::Poll,
+            Event::TaskRan { tag, .. } | Event::WorkRan { tag, .. } | Event::AgendaRan { tag, .. } => {
+                Self::Task(*tag)
+            }
+            Event::Microtasks { .. } => Self::Own("microtasks"),
+            Event::DeferredRan { .. } => Self::Own("deferred"),
+            Event::Immediates { .. } => Self::Own("immediates"),
+            Event::IoReady { tag, .. } => Self::Io(*tag),
+            Event::GcRan { .. } => Self::Own("gc"),
+            Event::GcRendezvous { .. } => Self::Own("gc rendezvous"),
+            // A worker that goes on: the slice is what it stood still for.
+            Event::WorkerState { from, .. } => Self::Stopped(*from),
+            Event::Pumped { .. } => Self::Own("pump"),
+            Event::ShutdownEnded { .. } => Self::Own("shutdown"),
+            Event::Span { label, .. } => Self::Span(*label),
+            _ => return None,
+        })
+    }
+
+    /// Its name in two pieces, so that nothing is put together millions of times.
+    pub(crate) fn name(self, labels: &Labels) -> (&'static str, Cow<'_, str>) {
+        match self {
+            Self::Own(name) => ("", name.into()),
+            Self::Poll => ("", "poll".into()),
+            Self::Tick => ("", "tick".into()),
+            Self::Phase(phase) => ("phase ", phase.name().into()),
+            Self::Task(tag) => ("", labels.tag(tag)),
+            Self::Io(tag) => ("io ", labels.tag(tag)),
+            Self::Stopped(phase) => ("stopped: ", phase.name().into()),
+            Self::Span(label) => ("", labels.span(label)),
+        }
+    }
+
+    /// Whether it gives way to what it overlaps without nesting: a program's own spans follow no tick.
+    pub(crate) const fn gives_way(self) -> bool {
+        matches!(self, Self::Span(_))
+    }
+}

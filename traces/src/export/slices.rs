@@ -1,0 +1,161 @@
+//! What ran, outer before inner: the stream of what ended, turned into what began and ended, row by row.
+//!
+//! A row is told at the end of each tick, as it nests. What overlaps without nesting is left out and counted: stacks
+//! have no place for it. Extents are told as they were, cut where the exported part begins and ends.
+
+use std::io;
+
+use loop_probes::event::{Event, Outcome};
+use loop_probes::ids::Timestamp;
+use loop_probes::stamped::Stamped;
+
+use super::agenda::AgendaTracks;
+use super::layout::{Entry, Row, Spot};
+use super::name::Frame;
+use super::survey::{Survey, start_of};
+
+/// Most slices of a row that wait for the end of their tick.
+const WAITING_MAX: usize = 1 << 18;
+
+/// Most slices of a row without ticks that wait to be sorted.
+const WAITING_OUTSIDE: usize = 1 << 13;
+
+/// Where in a loop's life a slice lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stretch {
+    /// In a tick of which everything is known.
+    Tick,
+    /// In a tick of which records are missing.
+    Incomplete,
+    /// In none.
+    Outside,
+}
+
+/// Who is told. Times are nanoseconds since [`Slices::zero`], and never go backwards within a row.
+pub(crate) trait Stacks {
+    /// Something began, inside what is open in its row.
+    fn enter(&mut self, row: usize, at: u64, frame: Frame, stretch: Stretch) -> io::Result<()>;
+
+    /// What began last in this row is over.
+    fn leave(&mut self, row: usize, at: u64, frame: Frame) -> io::Result<()>;
+}
+
+#[derive(Debug)]
+struct Lane {
+    row: Row<Frame>,
+    /// The tick that is open, and since when.
+    tick: Option<(u64, Timestamp)>,
+    damaged: bool,
+}
+
+/// The second pass of an export that tells stacks.
+#[derive(Debug)]
+pub(crate) struct Slices<'a> {
+    survey: &'a Survey,
+    lanes: Vec<Lane>,
+    tracks: AgendaTracks,
+    open: Vec<(u64, Frame)>,
+    /// What overlapped without nesting.
+    pub(crate) left_out: u64,
+}
+
+impl<'a> Slices<'a> {
+    pub(crate) fn new(survey: &'a Survey) -> Self {
+        let lane = |_| Lane { row: Row::exact(), tick: None, damaged: false };
+        let lanes = survey.threads.iter().map(lane).collect();
+        Self { survey, lanes, tracks: AgendaTracks::default(), open: Vec::new(), left_out: 0 }
+    }
+
+    /// Where time begins.
+    pub(crate) fn zero(survey: &Survey) -> Timestamp {
+        survey.base.unwrap_or_default().max(survey.range().from.unwrap_or_default())
+    }
+
+    /// Takes the next event of the stream.
+    pub(crate) fn push(&mut self, stamped: &Stamped, told: &mut impl Stacks) -> io::Result<()> {
+        if self.lanes.is_empty() {
+            return Ok(());
+        }
+        let place = self.survey.row(stamped);
+        match stamped.event {
+            Event::TickStart { tick } => {
+                let before =
+                    if self.lanes[place].tick.is_some() { Stretch::Incomplete } else { Stretch::Outside };
+                self.flush(place, before, told)?;
+                let lane = &mut self.lanes[place];
+                (lane.tick, lane.damaged) = (Some((tick, stamped.at)), false);
+            }
+            Event::TickEnd { tick, start, .. } => {
+                self.add(place, start, stamped);
+                let lane = &mut self.lanes[place];
+                let whole = lane.tick.take() == Some((tick, start)) && !lane.damaged;
+                self.flush(place, if whole { Stretch::Tick } else { Stretch::Incomplete }, told)?;
+            }
+            Event::Lost { .. } => self.lanes[place].damaged = true,
+            Event::WorkerState { .. } => {
+                if let Some(since) = self.tracks.stood_since(place, stamped) {
+                    self.add(place, since, stamped);
+                }
+            }
+            // What was cancelled never ran.
+            Event::AgendaRan { outcome: Outcome::Cancelled, .. } => {}
+            _ => self.add(place, start_of(stamped), stamped),
+        }
+        let lane = &mut self.lanes[place];
+        let (limit, stretch) = match lane.tick {
+            Some(_) => (WAITING_MAX, Stretch::Incomplete),
+            None => (WAITING_OUTSIDE, Stretch::Outside),
+        };
+        if lane.row.len() >= limit {
+            lane.damaged = true;
+            self.flush(place, stretch, told)?;
+        }
+        Ok(())
+    }
+
+    /// Tells what still waits.
+    pub(crate) fn finish(&mut self, told: &mut impl Stacks) -> io::Result<()> {
+        for place in 0..self.lanes.len() {
+            let open = self.lanes[place].tick.is_some();
+            self.flush(place, if open { Stretch::Incomplete } else { Stretch::Outside }, told)?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, place: usize, start: Timestamp, stamped: &Stamped) {
+        let (range, start) = (self.survey.range(), start.min(stamped.at));
+        let Some(what) = Frame::of(&stamped.event) else { return };
+        if !range.touches(start, stamped.at) {
+            return;
+        }
+        let zero = Self::zero(self.survey);
+        let end = range.to.map_or(stamped.at, |to| stamped.at.min(to)).ns_since(zero);
+        let entry = Entry {
+            start: start.ns_since(zero).min(end),
+            end,
+            is_slice: true,
+            gives_way: what.gives_way(),
+            what,
+        };
+        self.lanes[place].row.add(entry);
+    }
+
+    fn flush(&mut self, place: usize, stretch: Stretch, told: &mut impl Stacks) -> io::Result<()> {
+        let (open, left_out) = (&mut self.open, &mut self.left_out);
+        self.lanes[place].row.flush(|spot, frame| {
+            let Spot::Slice { start, dur } = spot else {
+                *left_out += 1;
+                return Ok(());
+            };
+            while let Some((end, ended)) = open.pop_if(|(end, _)| *end <= start) {
+                told.leave(place, end, ended)?;
+            }
+            open.push((start + dur, *frame));
+            told.enter(place, start, *frame, stretch)
+        })?;
+        while let Some((end, ended)) = open.pop() {
+            told.leave(place, end, ended)?;
+        }
+        Ok(())
+    }
+}
