@@ -4,4 +4,5 @@ pub mod export;
 mod json;
 mod layout;
 mod phrase;
+pub mod read;
 pub mod survey;
