@@ -2,3 +2,4 @@
 
 pub mod export;
 mod phrase;
+pub mod read;

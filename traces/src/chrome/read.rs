@@ -1,0 +1,398 @@
+//! The reader of Chrome-trace JSON that others wrote: one event after another, in bounded memory.
+//!
+//! Files are larger than memory, are cut off in the middle, and begin with their events or with anything else.
+//! So the text is split by a small scanner, which only knows strings and brackets, and each event is parsed by
+//! itself: a damaged one costs itself and not the file. Both forms are read (`[…]`, and `{"traceEvents":[…]}`
+//! with its keys in any order), plain or gzip, from anything that can be read once.
+
+mod event;
+mod input;
+mod looks;
+mod number;
+mod split;
+
+use std::io::{self, Read};
+
+pub use event::{ChromeEvent, EventId, Flaw};
+pub use number::Micros;
+
+use input::Input;
+use split::Splitter;
+
+/// Most bytes of one event, or of one other value of the file: longer ones are skipped.
+pub const VALUE_BYTES_MAX: usize = 16 << 20;
+
+/// Deepest nesting of brackets within one event.
+pub const DEPTH_MAX: u32 = 100;
+
+/// Most keys of the file's object that are named when it is refused.
+const KEYS_KEPT: usize = 8;
+
+/// Where something stands in the text, which is the unpacked one where the file is compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Bytes before it.
+    pub offset: u64,
+    /// Its line, from 1.
+    pub line: u64,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "line {}, byte {}", self.line, self.offset)
+    }
+}
+
+/// How the file holds its events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// `[…]`, which viewers take cut off too.
+    Array,
+    /// `{"traceEvents":[…]}`.
+    Object,
+}
+
+/// How the file ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ending {
+    /// It goes on.
+    Unread,
+    /// As it should.
+    Whole,
+    /// After a whole event, but without the bracket that ends the list, or the object.
+    Unclosed(Place),
+    /// In the middle of what begins at this place.
+    CutOff(Place),
+}
+
+/// What a file is made of, in its order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Item<'a> {
+    /// An event: an object, as text. [`ChromeEvent::parse`] reads it.
+    Event {
+        /// Where it begins.
+        place: Place,
+        /// Its text, brackets included.
+        text: &'a [u8],
+    },
+    /// Another value of the file's object.
+    Other {
+        /// Where the value begins.
+        place: Place,
+        /// Its key, with its quotes.
+        key: &'a [u8],
+        /// The value's text.
+        text: &'a [u8],
+    },
+    /// Something that is skipped.
+    Skipped {
+        /// Where it begins.
+        place: Place,
+        /// Why.
+        why: Skip,
+    },
+}
+
+/// Why a value was skipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Skip {
+    /// It has more than [`VALUE_BYTES_MAX`].
+    TooLong,
+    /// It nests deeper than [`DEPTH_MAX`].
+    TooDeep,
+    /// It stands among the events and is no object.
+    NoObject,
+    /// It follows the end of the file's JSON.
+    Trailing,
+}
+
+/// Why a file cannot be read, or not further.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// Reading failed.
+    #[error("cannot be read beyond {place}: {source}")]
+    Io {
+        /// How far it was read.
+        place: Place,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is no Chrome trace.
+    #[error("is no Chrome trace: {0}")]
+    Foreign(String),
+    /// Something else stands where JSON goes on.
+    #[error("is damaged at {place}: {found} where {expected} should be")]
+    Damaged {
+        /// Where.
+        place: Place,
+        /// What is there.
+        found: String,
+        /// What should be there.
+        expected: &'static str,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Events,
+    Keys,
+    Tail,
+    Ended,
+}
+
+/// Reads one file. See the [module](self).
+#[derive(Debug)]
+pub struct ChromeReader<R: Read> {
+    input: Input<R>,
+    form: Form,
+    state: State,
+    ending: Ending,
+    bom: bool,
+    events_seen: bool,
+    keys: Vec<String>,
+    trailing_comma: bool,
+    key: Vec<u8>,
+}
+
+impl<R: Read> ChromeReader<R> {
+    /// Looks at the beginning of `input`.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] when it cannot be read, or begins as no Chrome trace does: the error says what it looks like.
+    pub fn new(input: R) -> Result<Self, ReadError> {
+        let mut input = Input::new(input)?;
+        let bom = input.skip_bom()?;
+        if let Some(what) = looks::foreign(input.ahead(512)?) {
+            return Err(ReadError::Foreign(what));
+        }
+        let first = input.peek()?;
+        let (form, state) = match first {
+            Some(b'[') => (Form::Array, State::Events),
+            Some(b'{') => (Form::Object, State::Keys),
+            Some(byte) => return Err(ReadError::Foreign(looks::beginning(byte))),
+            None => return Err(ReadError::Foreign("it is empty".to_owned())),
+        };
+        input.advance(1);
+        Ok(Self {
+            input,
+            form,
+            state,
+            ending: Ending::Unread,
+            bom,
+            events_seen: form == Form::Array,
+            keys: Vec::new(),
+            trailing_comma: false,
+            key: Vec::new(),
+        })
+    }
+
+    /// How the file holds its events.
+    #[must_use]
+    pub const fn form(&self) -> Form {
+        self.form
+    }
+
+    /// How the file ended, once [`read`](Self::read) gave `None`.
+    #[must_use]
+    pub const fn ending(&self) -> Ending {
+        self.ending
+    }
+
+    /// It begins with a byte order mark, which JSON forbids.
+    #[must_use]
+    pub const fn has_bom(&self) -> bool {
+        self.bom
+    }
+
+    /// The list of events ends with a comma.
+    #[must_use]
+    pub const fn has_trailing_comma(&self) -> bool {
+        self.trailing_comma
+    }
+
+    /// It is compressed.
+    #[must_use]
+    pub const fn is_gzip(&self) -> bool {
+        self.input.is_gzip()
+    }
+
+    /// Bytes taken from the input so far, packed where it is packed.
+    #[must_use]
+    pub fn bytes_taken(&self) -> u64 {
+        self.input.bytes_taken()
+    }
+
+    /// How far the text was read.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.input.place()
+    }
+
+    /// The next thing; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] when the file cannot be read further. What was read before stays valid.
+    pub fn read(&mut self) -> Result<Option<Item<'_>>, ReadError> {
+        loop {
+            match self.state {
+                State::Ended => return Ok(None),
+                State::Events => match self.input.peek()? {
+                    None => return self.end(Ending::Unclosed(self.input.place())),
+                    Some(b',') => {
+                        self.trailing_comma = true;
+                        self.input.advance(1);
+                    }
+                    Some(b']') => {
+                        self.input.advance(1);
+                        self.state = if self.form == Form::Array { State::Tail } else { State::Keys };
+                    }
+                    Some(byte @ (b'}' | b':')) => return Err(self.damaged(byte, "an event")),
+                    Some(byte) => {
+                        self.trailing_comma = false;
+                        return self.value(byte, true);
+                    }
+                },
+                State::Keys => match self.input.peek()? {
+                    None => return self.end(Ending::Unclosed(self.input.place())),
+                    Some(b',') => self.input.advance(1),
+                    Some(b'}') => {
+                        self.input.advance(1);
+                        self.state = State::Tail;
+                    }
+                    Some(b'"') => {
+                        if let Some(byte) = self.key()? {
+                            return self.value(byte, false);
+                        }
+                    }
+                    Some(byte) => return Err(self.damaged(byte, "a key")),
+                },
+                State::Tail => {
+                    if !self.events_seen {
+                        return Err(ReadError::Foreign(looks::object(&self.keys)));
+                    }
+                    let rest = self.input.peek()?;
+                    self.state = State::Ended;
+                    self.ending = Ending::Whole;
+                    if rest.is_some() {
+                        let place = self.input.place();
+                        return Ok(Some(Item::Skipped { place, why: Skip::Trailing }));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads a key up to its value, and gives the value's first byte; `None` where the events begin or the
+    /// file ends.
+    fn key(&mut self) -> Result<Option<u8>, ReadError> {
+        let place = self.input.place();
+        let Some(split) = self.split()? else {
+            return self.end(Ending::CutOff(place)).map(|_| None);
+        };
+        self.key.clear();
+        if split.kept && split.len <= 1 << 10 {
+            self.key.extend_from_slice(self.input.taken(split.len));
+        }
+        match self.input.peek()? {
+            None => return self.end(Ending::CutOff(place)).map(|_| None),
+            Some(b':') => self.input.advance(1),
+            Some(byte) => return Err(self.damaged(byte, "a colon")),
+        }
+        let name = String::from_utf8_lossy(&self.key);
+        let name = name.trim_matches('"');
+        let is_events = name == "traceEvents";
+        if self.keys.len() < KEYS_KEPT && !is_events {
+            self.keys.push(loop_probes::text::printable(name).chars().take(40).collect());
+        }
+        let first = self.input.peek()?;
+        match first {
+            None => self.end(Ending::CutOff(place)).map(|_| None),
+            Some(b'[') if is_events => {
+                self.input.advance(1);
+                self.events_seen = true;
+                self.state = State::Events;
+                Ok(None)
+            }
+            Some(byte) if is_events => Err(self.damaged(byte, "the list of events")),
+            Some(byte @ (b',' | b'}' | b']' | b':')) => Err(self.damaged(byte, "a value")),
+            Some(byte) => Ok(Some(byte)),
+        }
+    }
+
+    fn value(&mut self, first: u8, is_event: bool) -> Result<Option<Item<'_>>, ReadError> {
+        let place = self.input.place();
+        let Some(split) = self.split()? else { return self.end(Ending::CutOff(place)) };
+        let skipped = if !split.kept {
+            Some(Skip::TooLong)
+        } else if split.depth > DEPTH_MAX {
+            Some(Skip::TooDeep)
+        } else if is_event && first != b'{' {
+            Some(Skip::NoObject)
+        } else {
+            None
+        };
+        Ok(Some(match skipped {
+            Some(why) => Item::Skipped { place, why },
+            None if is_event => Item::Event { place, text: self.input.taken(split.len) },
+            None => Item::Other { place, key: &self.key, text: self.input.taken(split.len) },
+        }))
+    }
+
+    /// Takes one value. `None` where the file ends within it.
+    fn split(&mut self) -> Result<Option<Split>, ReadError> {
+        let mut splitter = Splitter::default();
+        let (mut len, mut kept) = (0_usize, true);
+        loop {
+            let ahead = self.input.rest(len);
+            let (used, done) = splitter.feed(ahead);
+            len += used;
+            if done {
+                break;
+            }
+            if len > VALUE_BYTES_MAX {
+                // Go on to its end, and keep nothing of it.
+                kept = false;
+                self.input.advance(len);
+                len = 0;
+            }
+            if !self.input.more()? {
+                if splitter.ends_with_input() {
+                    break;
+                }
+                self.input.advance(len);
+                return Ok(None);
+            }
+        }
+        self.input.advance(len);
+        Ok(Some(Split { len, kept, depth: splitter.depth_max() }))
+    }
+
+    fn end(&mut self, ending: Ending) -> Result<Option<Item<'_>>, ReadError> {
+        self.state = State::Ended;
+        self.ending = ending;
+        if !self.events_seen {
+            let cut = ", and it is cut off";
+            return Err(ReadError::Foreign(looks::object(&self.keys) + cut));
+        }
+        Ok(None)
+    }
+
+    fn damaged(&self, byte: u8, expected: &'static str) -> ReadError {
+        ReadError::Damaged { place: self.input.place(), found: looks::byte(byte), expected }
+    }
+}
+
+struct Split {
+    len: usize,
+    kept: bool,
+    depth: u32,
+}
+
+#[cfg(test)]
+mod tests;

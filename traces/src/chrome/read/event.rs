@@ -1,0 +1,358 @@
+//! One event: the fields that viewers know, out of its own small text. Nothing in it is trusted.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::number::Micros;
+
+/// A field that others wrote differently than the format says, and that was understood all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Flaw {
+    /// A time stands in quotes.
+    TimeAsText,
+    /// A process or a thread stands in quotes.
+    ThreadAsText,
+    /// A time is no number, or out of range: it counts as missing.
+    BadTime,
+    /// A key comes twice: the last one counts.
+    DuplicateKey,
+    /// Another field has a type that it cannot have: it counts as missing.
+    WrongType,
+    /// Text that is no UTF-8, half of a surrogate pair, or control characters: replaced.
+    InvalidText,
+}
+
+impl Flaw {
+    const ALL: [Self; 6] = [
+        Self::TimeAsText,
+        Self::ThreadAsText,
+        Self::BadTime,
+        Self::DuplicateKey,
+        Self::WrongType,
+        Self::InvalidText,
+    ];
+}
+
+/// An id: of a process, a thread, a flow or an asynchronous stretch.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum EventId<'a> {
+    /// A whole number, also one that stands in quotes.
+    Number(i64),
+    /// Anything else, as it is written.
+    Text(Cow<'a, str>),
+}
+
+impl EventId<'_> {
+    /// The same, holding its own text.
+    #[must_use]
+    pub fn into_owned(self) -> EventId<'static> {
+        match self {
+            Self::Number(number) => EventId::Number(number),
+            Self::Text(text) => EventId::Text(Cow::Owned(text.into_owned())),
+        }
+    }
+}
+
+impl fmt::Display for EventId<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+/// An event of a Chrome trace. What is missing or unreadable is `None`.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ChromeEvent<'a> {
+    /// `ph`, 0 where it is missing or longer than a character.
+    pub phase: u8,
+    /// `name`.
+    pub name: Option<Cow<'a, str>>,
+    /// `cat`.
+    pub category: Option<Cow<'a, str>>,
+    /// `ts`.
+    pub ts: Option<Micros>,
+    /// `dur`.
+    pub dur: Option<Micros>,
+    /// `pid`.
+    pub pid: Option<EventId<'a>>,
+    /// `tid`.
+    pub tid: Option<EventId<'a>>,
+    /// `id`, or what `id2` has.
+    pub id: Option<EventId<'a>>,
+    /// The id is one of its process alone (`id2` with `local`).
+    pub id_is_local: bool,
+    /// `bind_id`.
+    pub bind_id: Option<EventId<'a>>,
+    /// `flow_in`.
+    pub flow_in: bool,
+    /// `flow_out`.
+    pub flow_out: bool,
+    /// `bp` is `e`: a flow ends in the slice around it, and not in the next one.
+    pub bind_enclosing: bool,
+    /// `args`, as text.
+    pub args: Option<&'a RawValue>,
+    /// What an export of loopscope adds for its own import.
+    pub own: Option<&'a RawValue>,
+    flaws: u8,
+}
+
+/// Why an event cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct EventError(#[from] serde_json::Error);
+
+impl<'a> ChromeEvent<'a> {
+    /// Reads an event. `scratch` holds its text where that has to be mended first.
+    ///
+    /// # Errors
+    ///
+    /// [`EventError`] when it is not JSON.
+    pub fn parse(text: &'a [u8], scratch: &'a mut String) -> Result<Self, EventError> {
+        let first = std::str::from_utf8(text).ok().and_then(|text| serde_json::from_str(text).ok());
+        if let Some(event) = first {
+            return Ok(event);
+        }
+        // Control characters and bytes that are no UTF-8 are mended; what is wrong then is wrong.
+        *scratch = String::from_utf8_lossy(text).into_owned();
+        let is_mended = scratch.contains('\u{fffd}') || scratch.bytes().any(|byte| byte < 0x20);
+        if is_mended {
+            *scratch = scratch.replace(|character: char| character < ' ', " ");
+        }
+        let mut event: Self = serde_json::from_str(scratch)?;
+        event.flaw(Flaw::InvalidText);
+        Ok(event)
+    }
+
+    /// What was wrong with it.
+    pub fn flaws(&self) -> impl Iterator<Item = Flaw> + '_ {
+        Flaw::ALL.into_iter().filter(|flaw| self.flaws & 1 << *flaw as u8 != 0)
+    }
+
+    fn flaw(&mut self, flaw: Flaw) {
+        self.flaws |= 1 << flaw as u8;
+    }
+
+    fn text(&mut self, raw: &'a RawValue) -> Option<Cow<'a, str>> {
+        let text = raw.get();
+        if !text.starts_with('"') {
+            if text != "null" {
+                self.flaw(Flaw::WrongType);
+            }
+            return None;
+        }
+        let inside = &text[1..text.len() - 1];
+        if !inside.contains('\\') {
+            return Some(Cow::Borrowed(inside));
+        }
+        if let Ok(text) = serde_json::from_str::<String>(text) {
+            return Some(Cow::Owned(text));
+        }
+        self.flaw(Flaw::InvalidText);
+        let bytes: Option<Bytes> = serde_json::from_str(text).ok();
+        bytes.map(|Bytes(bytes)| Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    fn time(&mut self, raw: &'a RawValue) -> Option<Micros> {
+        let text = raw.get();
+        if text == "null" {
+            return None;
+        }
+        let number = match text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+            Some(inside) => {
+                self.flaw(Flaw::TimeAsText);
+                inside.trim()
+            }
+            None => text,
+        };
+        let time = Micros::parse(number);
+        if time.is_none() {
+            self.flaw(Flaw::BadTime);
+        }
+        time
+    }
+
+    fn id(&mut self, raw: &'a RawValue, is_thread: bool) -> Option<EventId<'a>> {
+        let text = raw.get();
+        if text.starts_with('"') {
+            let text = self.text(raw)?;
+            if is_thread {
+                self.flaw(Flaw::ThreadAsText);
+            }
+            return Some(text.parse().map_or(EventId::Text(text), EventId::Number));
+        }
+        match text.as_bytes().first() {
+            Some(b'0'..=b'9' | b'-') => {
+                Some(text.parse().map_or(EventId::Text(Cow::Borrowed(text)), EventId::Number))
+            }
+            Some(b'n') => None,
+            _ => {
+                self.flaw(Flaw::WrongType);
+                None
+            }
+        }
+    }
+
+    fn id2(&mut self, raw: &'a RawValue) {
+        #[derive(serde::Deserialize)]
+        struct Id2<'a> {
+            #[serde(borrow)]
+            local: Option<&'a RawValue>,
+            #[serde(borrow)]
+            global: Option<&'a RawValue>,
+        }
+        match serde_json::from_str::<Id2<'a>>(raw.get()) {
+            Ok(Id2 { local: Some(local), .. }) => {
+                self.id = self.id(local, false);
+                self.id_is_local = true;
+            }
+            Ok(Id2 { global: Some(global), .. }) => self.id = self.id(global, false),
+            _ => self.flaw(Flaw::WrongType),
+        }
+    }
+
+    fn yes(&mut self, raw: &'a RawValue) -> bool {
+        match raw.get() {
+            "true" => true,
+            "false" | "null" => false,
+            number => number.parse::<f64>().is_ok_and(|number| number != 0.0),
+        }
+    }
+
+    fn set(&mut self, key: &str, raw: &'a RawValue) -> bool {
+        macro_rules! replace {
+            ($field:ident, $value:expr) => {{
+                let value = $value;
+                std::mem::replace(&mut self.$field, value).is_some()
+            }};
+        }
+        match key {
+            "ph" => {
+                let phase = self.text(raw);
+                let phase = phase.as_deref().map_or(&[][..], str::as_bytes);
+                let before = std::mem::replace(&mut self.phase, if phase.len() == 1 { phase[0] } else { 0 });
+                before != 0
+            }
+            "name" => replace!(name, self.text(raw)),
+            "cat" => replace!(category, self.text(raw)),
+            "ts" => replace!(ts, self.time(raw)),
+            "dur" => replace!(dur, self.time(raw)),
+            "pid" => replace!(pid, self.id(raw, true)),
+            "tid" => replace!(tid, self.id(raw, true)),
+            "id" => replace!(id, self.id(raw, false)),
+            "bind_id" => replace!(bind_id, self.id(raw, false)),
+            "args" => replace!(args, Some(raw)),
+            "loopscope" => replace!(own, Some(raw)),
+            "id2" => {
+                self.id2(raw);
+                false
+            }
+            "flow_in" => {
+                self.flow_in = self.yes(raw);
+                false
+            }
+            "flow_out" => {
+                self.flow_out = self.yes(raw);
+                false
+            }
+            "bp" => {
+                self.bind_enclosing = raw.get() == "\"e\"";
+                false
+            }
+            _ => false,
+        }
+    }
+}
+
+const KNOWN: [&str; 15] = [
+    "ph", "name", "cat", "ts", "dur", "pid", "tid", "id", "bind_id", "args", "loopscope", "id2", "flow_in",
+    "flow_out", "bp",
+];
+
+impl<'de: 'a, 'a> Deserialize<'de> for ChromeEvent<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct EventVisitor;
+
+        impl<'de> Visitor<'de> for EventVisitor {
+            type Value = ChromeEvent<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an event")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut event = ChromeEvent::default();
+                while let Some(Key(key)) = map.next_key()? {
+                    let Some(key) = key else {
+                        map.next_value::<IgnoredAny>()?;
+                        continue;
+                    };
+                    let raw: &'de RawValue = map.next_value()?;
+                    if event.set(key, raw) {
+                        event.flaw(Flaw::DuplicateKey);
+                    }
+                }
+                Ok(event)
+            }
+        }
+
+        deserializer.deserialize_map(EventVisitor)
+    }
+}
+
+/// A key that is known.
+struct Key(Option<&'static str>);
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+
+        impl Visitor<'_> for KeyVisitor {
+            type Value = Key;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<Key, E> {
+                self.visit_bytes(key.as_bytes())
+            }
+
+            fn visit_bytes<E>(self, key: &[u8]) -> Result<Key, E> {
+                Ok(Key(KNOWN.into_iter().find(|known| known.as_bytes() == key)))
+            }
+        }
+
+        // As bytes, so that a key with half of a surrogate pair in it is merely unknown.
+        deserializer.deserialize_bytes(KeyVisitor)
+    }
+}
+
+/// Text whose surrogates may come without their pair.
+struct Bytes(Vec<u8>);
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct BytesVisitor;
+
+        impl Visitor<'_> for BytesVisitor {
+            type Value = Bytes;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("text")
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Bytes, E> {
+                Ok(Bytes(bytes.to_vec()))
+            }
+        }
+
+        deserializer.deserialize_bytes(BytesVisitor)
+    }
+}

@@ -1,0 +1,158 @@
+//! The text of a trace: a window that moves over it, unpacked where it is packed, and the place it stands at.
+
+use std::cell::Cell;
+use std::io::{self, BufReader, Cursor, Read};
+use std::rc::Rc;
+
+use flate2::bufread::MultiGzDecoder;
+
+use super::{Place, ReadError};
+
+/// Bytes read at once.
+const PIECE_BYTES: usize = 256 << 10;
+
+/// Counts what is taken from the input as it lies there.
+struct Counted<R> {
+    inner: R,
+    taken: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(out)?;
+        self.taken.set(self.taken.get() + count as u64);
+        Ok(count)
+    }
+}
+
+type Whole<R> = io::Chain<Cursor<Vec<u8>>, Counted<R>>;
+
+enum Source<R: Read> {
+    Plain(Whole<R>),
+    Gzip(Box<MultiGzDecoder<BufReader<Whole<R>>>>),
+}
+
+pub(super) struct Input<R: Read> {
+    source: Source<R>,
+    taken: Rc<Cell<u64>>,
+    buffer: Vec<u8>,
+    /// What lies before it in the buffer is done with.
+    at: usize,
+    place: Place,
+    ended: bool,
+}
+
+impl<R: Read> std::fmt::Debug for Input<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Input").field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+impl<R: Read> Input<R> {
+    pub(super) fn new(inner: R) -> Result<Self, ReadError> {
+        let taken = Rc::new(Cell::new(0));
+        let mut counted = Counted { inner, taken: Rc::clone(&taken) };
+        let mut magic = Vec::new();
+        let place = Place { offset: 0, line: 1 };
+        (&mut counted)
+            .take(2)
+            .read_to_end(&mut magic)
+            .map_err(|source| ReadError::Io { place, source })?;
+        let is_gzip = magic == [0x1f, 0x8b];
+        let whole = Cursor::new(magic).chain(counted);
+        let source = if is_gzip {
+            Source::Gzip(Box::new(MultiGzDecoder::new(BufReader::with_capacity(PIECE_BYTES, whole))))
+        } else {
+            Source::Plain(whole)
+        };
+        Ok(Self { source, taken, buffer: Vec::new(), at: 0, place, ended: false })
+    }
+
+    pub(super) const fn is_gzip(&self) -> bool {
+        matches!(self.source, Source::Gzip(_))
+    }
+
+    pub(super) fn bytes_taken(&self) -> u64 {
+        self.taken.get()
+    }
+
+    pub(super) const fn place(&self) -> Place {
+        self.place
+    }
+
+    /// The bytes from `skip` bytes ahead on, as far as they are at hand.
+    pub(super) fn rest(&self, skip: usize) -> &[u8] {
+        self.buffer.get(self.at + skip..).unwrap_or(&[])
+    }
+
+    /// The `len` bytes that were passed last. They stay until the next read.
+    pub(super) fn taken(&self, len: usize) -> &[u8] {
+        &self.buffer[self.at - len..self.at]
+    }
+
+    /// Passes `len` bytes that are at hand.
+    pub(super) fn advance(&mut self, len: usize) {
+        let passed = &self.buffer[self.at..self.at + len];
+        self.place.line += memchr::memchr_iter(b'\n', passed).count() as u64;
+        self.place.offset += len as u64;
+        self.at += len;
+    }
+
+    /// Gets more; `false` at the end.
+    pub(super) fn more(&mut self) -> Result<bool, ReadError> {
+        if self.ended {
+            return Ok(false);
+        }
+        self.buffer.drain(..self.at);
+        self.at = 0;
+        let before = self.buffer.len();
+        self.buffer.resize(before + PIECE_BYTES, 0);
+        let read = loop {
+            let piece = &mut self.buffer[before..];
+            let read = match &mut self.source {
+                Source::Plain(plain) => plain.read(piece),
+                Source::Gzip(gzip) => gzip.read(piece),
+            };
+            match read {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Packed text that ends too early is cut off, as plain text is.
+                Err(error) if self.is_gzip() && error.kind() == io::ErrorKind::UnexpectedEof => break Ok(0),
+                other => break other,
+            }
+        };
+        let place = self.place;
+        let count = read.map_err(|source| ReadError::Io { place, source })?;
+        self.buffer.truncate(before + count);
+        self.ended = count == 0;
+        Ok(count > 0)
+    }
+
+    /// At least `count` bytes, where there are so many.
+    pub(super) fn ahead(&mut self, count: usize) -> Result<&[u8], ReadError> {
+        while self.rest(0).len() < count && self.more()? {}
+        let rest = self.rest(0);
+        Ok(&rest[..rest.len().min(count)])
+    }
+
+    /// The next byte that is no white space.
+    pub(super) fn peek(&mut self) -> Result<Option<u8>, ReadError> {
+        loop {
+            let rest = self.rest(0);
+            let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+            let blanks = rest.iter().take_while(|byte| blank(byte)).count();
+            let found = rest.get(blanks).copied();
+            self.advance(blanks);
+            if found.is_some() || !self.more()? {
+                return Ok(found);
+            }
+        }
+    }
+
+    pub(super) fn skip_bom(&mut self) -> Result<bool, ReadError> {
+        let bom = self.ahead(3)? == [0xef, 0xbb, 0xbf];
+        if bom {
+            self.advance(3);
+        }
+        Ok(bom)
+    }
+}

@@ -1,0 +1,68 @@
+//! What a file that is no Chrome trace looks like: the reader refuses it by that name.
+
+use crate::format::FILE_MAGIC;
+
+/// A file that is something else, by its first bytes.
+pub(super) fn foreign(head: &[u8]) -> Option<String> {
+    let text = head.trim_ascii_start();
+    let known = if head.starts_with(&FILE_MAGIC) {
+        "it is a trace of loopscope already: look at it with `loopscope replay`"
+    } else if head.starts_with(b"LOOPRING") {
+        "it is the ring of a process: save it with `loopscope record`"
+    } else if text.is_empty() {
+        "it is empty"
+    } else if text.starts_with(b"<") {
+        "it looks like a page of HTML or XML"
+    } else if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        "it is packed with zstd: unpack it first"
+    } else if head.starts_with(b"PK\x03\x04") {
+        "it is a ZIP archive: unpack it first"
+    } else if head.starts_with(b"BZh") || head.starts_with(b"\xfd7zXZ") {
+        "it is packed with bzip2 or xz: unpack it first"
+    } else if head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]) {
+        "it is text in UTF-16: turn it into UTF-8 first"
+    } else if head.starts_with(b"\x0a") && head.iter().any(|byte| *byte < 9) {
+        "it looks like Perfetto's own protobuf: turn it into JSON with its `traceconv json`"
+    } else if head.contains(&0) {
+        "it is binary"
+    } else {
+        return None;
+    };
+    Some(known.to_owned())
+}
+
+/// A file that begins with another character than JSON's lists and objects do.
+pub(super) fn beginning(first: u8) -> String {
+    format!("it begins with {} and not with [ or {{", byte(first))
+}
+
+/// A byte for people.
+pub(super) fn byte(byte: u8) -> String {
+    if byte.is_ascii_graphic() { format!("`{}`", char::from(byte)) } else { format!("byte 0x{byte:02x}") }
+}
+
+/// An object that has no list of events.
+pub(super) fn object(keys: &[String]) -> String {
+    let has = |key: &str| keys.iter().any(|known| known == key);
+    let known = if has("traceId") && has("spans") {
+        ", as a trace of Google Cloud has"
+    } else if has("resourceSpans") {
+        ", as a trace of OpenTelemetry has"
+    } else if has("nodes") && has("samples") {
+        ", as a CPU profile of V8 has"
+    } else if has("$schema") && has("profiles") {
+        ", as a profile of speedscope has"
+    } else if has("snapshot") && has("nodes") {
+        ", as a heap snapshot of V8 has"
+    } else if has("meta") && has("threads") {
+        ", as a profile of Firefox has"
+    } else if has("ph") {
+        ": a single event, where a list of events is needed"
+    } else {
+        ""
+    };
+    if keys.is_empty() {
+        return "it is an object without traceEvents".to_owned();
+    }
+    format!("it is an object without traceEvents, but with {}{known}", keys.join(", "))
+}
