@@ -8,8 +8,10 @@ use clap::builder::{PossibleValue, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod export;
+mod lint;
 
 pub use export::{ExportArgs, ExportFormat};
+pub use lint::{LintArgs, Viewer};
 
 use crate::workload::{Load, POLICIES, Scale};
 
@@ -80,6 +82,8 @@ pub enum Command {
     Report(ReportArgs),
     /// Turn a trace or a ring into a file for other programs
     Export(ExportArgs),
+    /// Say what viewers will make of a Chrome trace
+    Lint(LintArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell

@@ -1,6 +1,6 @@
 //! Numbers as people read them, in as few cells as a table has: the unit that fits, never cut in the middle.
 
-pub use loop_traces::units::{bytes, count, position};
+pub use loop_traces::units::{bytes, count, counted, position};
 
 /// Nanoseconds in at most six cells: `850ns`, `3.1µs`, `31µs`, `1.2ms`, `38.2ms`, `2.1s`, `2m05s`, `3h20m`.
 #[must_use]

@@ -1,5 +1,6 @@
 //! Chrome traces: the JSON that Perfetto, chrome://tracing, speedscope and the Firefox Profiler open.
 
 pub mod export;
+pub mod lint;
 mod phrase;
 pub mod read;

@@ -155,6 +155,9 @@ pub struct ChromeReader<R: Read> {
     events_seen: bool,
     keys: Vec<String>,
     trailing_comma: bool,
+    /// The list goes on behind a value.
+    after_value: bool,
+    bad_comma: Option<Place>,
     key: Vec<u8>,
 }
 
@@ -187,6 +190,8 @@ impl<R: Read> ChromeReader<R> {
             events_seen: form == Form::Array,
             keys: Vec::new(),
             trailing_comma: false,
+            after_value: false,
+            bad_comma: None,
             key: Vec::new(),
         })
     }
@@ -213,6 +218,12 @@ impl<R: Read> ChromeReader<R> {
     #[must_use]
     pub const fn has_trailing_comma(&self) -> bool {
         self.trailing_comma
+    }
+
+    /// Where a comma is missing between two events, or stands where none belongs: the first such place.
+    #[must_use]
+    pub const fn bad_comma(&self) -> Option<Place> {
+        self.bad_comma
     }
 
     /// It is compressed.
@@ -245,6 +256,9 @@ impl<R: Read> ChromeReader<R> {
                 State::Events => match self.input.peek()? {
                     None => return self.end(Ending::Unclosed(self.input.place())),
                     Some(b',') => {
+                        if self.trailing_comma || !self.after_value {
+                            self.bad_comma.get_or_insert(self.input.place());
+                        }
                         self.trailing_comma = true;
                         self.input.advance(1);
                     }
@@ -254,7 +268,10 @@ impl<R: Read> ChromeReader<R> {
                     }
                     Some(byte @ (b'}' | b':')) => return Err(self.damaged(byte, "an event")),
                     Some(byte) => {
-                        self.trailing_comma = false;
+                        if self.after_value && !self.trailing_comma {
+                            self.bad_comma.get_or_insert(self.input.place());
+                        }
+                        (self.trailing_comma, self.after_value) = (false, true);
                         return self.value(byte, true);
                     }
                 },

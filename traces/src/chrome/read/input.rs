@@ -54,10 +54,7 @@ impl<R: Read> Input<R> {
         let mut counted = Counted { inner, taken: Rc::clone(&taken) };
         let mut magic = Vec::new();
         let place = Place { offset: 0, line: 1 };
-        (&mut counted)
-            .take(2)
-            .read_to_end(&mut magic)
-            .map_err(|source| ReadError::Io { place, source })?;
+        (&mut counted).take(2).read_to_end(&mut magic).map_err(|source| ReadError::Io { place, source })?;
         let is_gzip = magic == [0x1f, 0x8b];
         let whole = Cursor::new(magic).chain(counted);
         let source = if is_gzip {

@@ -1,0 +1,53 @@
+//! `loopscope lint`, as it is written on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use loop_traces::chrome::lint::Viewer as Known;
+
+/// `loopscope lint`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  loopscope lint a.json                      every viewer
+  loopscope lint a.json.gz --viewer perfetto
+  loopscope lint a.json --json | jq '.findings[] | select(.rule == \"overlap\")'
+
+Exit codes: 0 no viewer loses anything (what is worth a warning is listed), 1 one would, 3 no Chrome trace.")]
+pub struct LintArgs {
+    /// A Chrome trace, also one that is packed with gzip
+    #[arg(value_name = "TRACE.json[.gz]")]
+    pub input: PathBuf,
+    /// Only what this viewer minds (repeatable)
+    #[arg(long, value_name = "NAME")]
+    pub viewer: Vec<Viewer>,
+    /// Print every finding, and not the first five of a rule only
+    #[arg(long)]
+    pub all: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Whose importer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Viewer {
+    /// ui.perfetto.dev and its trace processor.
+    Perfetto,
+    /// chrome://tracing.
+    Catapult,
+    /// speedscope.app.
+    Speedscope,
+    /// profiler.firefox.com.
+    Firefox,
+}
+
+impl From<Viewer> for Known {
+    fn from(viewer: Viewer) -> Self {
+        match viewer {
+            Viewer::Perfetto => Self::Perfetto,
+            Viewer::Catapult => Self::Catapult,
+            Viewer::Speedscope => Self::Speedscope,
+            Viewer::Firefox => Self::Firefox,
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! `loopscope lint`: what viewers will make of a Chrome trace, a line a finding and a table of all.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+
+use loop_probes::text::printable;
+use loop_traces::chrome::lint::{Effect, Finding, LintReport, RULES, Rule, Viewer, lint};
+use serde_json::{Value, json};
+
+use crate::cli::LintArgs;
+use crate::exit::Failure;
+use crate::stdout::settle;
+use crate::units;
+
+/// Findings of a rule that are printed unless all are asked for.
+const PRINTED_MAX: u64 = 5;
+
+pub(super) fn run(args: &LintArgs) -> Result<(), Failure> {
+    let name = printable(&args.input.display().to_string());
+    let cannot = |error: &dyn std::fmt::Display| Failure::Input(format!("{name} {error}"));
+    let opened = File::open(&args.input).and_then(|file| {
+        // A FIFO that nobody writes to must not keep us here.
+        let is_file = file.metadata()?.is_file();
+        if is_file { Ok(file) } else { Err(io::Error::other("it is no file")) }
+    });
+    let file = opened.map_err(|error| cannot(&format_args!("cannot be read: {error}")))?;
+    let viewers: Vec<Viewer> = if args.viewer.is_empty() {
+        Viewer::ALL.to_vec()
+    } else {
+        args.viewer.iter().map(|viewer| Viewer::from(*viewer)).collect()
+    };
+    let out = BufWriter::new(io::stdout().lock());
+    let mut page = Page {
+        out,
+        name: &name,
+        viewers,
+        json: args.json,
+        counts: HashMap::new(),
+        kept: Vec::new(),
+        begun: false,
+    };
+    let mut written = Ok(());
+    let report = lint(file, |finding| {
+        if written.is_ok() {
+            written = page.take(finding, args.all);
+        }
+    })
+    .map_err(|error| cannot(&error))?;
+    let written = written.and_then(|()| page.finish(&report)).and_then(|()| page.out.flush());
+    settle(written, "standard output")?;
+    let losers = page.losers();
+    if losers.is_empty() {
+        return Ok(());
+    }
+    let verb = if losers.len() == 1 { "loses" } else { "lose" };
+    let names: Vec<&str> = losers.iter().map(|viewer| viewer.name()).collect();
+    Err(Failure::Check(format!("{} {verb} something of {name}", names.join(", "))))
+}
+
+struct Page<'a, W> {
+    out: W,
+    name: &'a str,
+    viewers: Vec<Viewer>,
+    json: bool,
+    counts: HashMap<&'static str, u64>,
+    /// What is printed at the end, in the order of the file.
+    kept: Vec<Finding>,
+    begun: bool,
+}
+
+impl<W: Write> Page<'_, W> {
+    fn take(&mut self, finding: Finding, all: bool) -> io::Result<()> {
+        if self.worst(finding.rule) == Effect::Fine {
+            return Ok(());
+        }
+        let count = self.counts.entry(finding.rule.id).or_default();
+        *count += 1;
+        if all {
+            // At once: a file can have more of them than memory has room for.
+            return self.print(&finding);
+        }
+        if *count <= PRINTED_MAX {
+            self.kept.push(finding);
+        }
+        Ok(())
+    }
+
+    fn worst(&self, rule: &Rule) -> Effect {
+        self.viewers.iter().map(|viewer| rule.effect(*viewer)).max().unwrap_or(Effect::Fine)
+    }
+
+    fn print(&mut self, finding: &Finding) -> io::Result<()> {
+        let Finding { rule, place, detail } = finding;
+        if self.json {
+            write!(self.out, "{}", if self.begun { ",\n  " } else { "{\"findings\":[\n  " })?;
+            self.begun = true;
+            let line = json!({
+                "rule": rule.id, "line": place.line, "byte": place.offset, "what": rule.what, "detail": detail,
+                "effects": self.effects(rule),
+            });
+            return write!(self.out, "{line}");
+        }
+        let more = if detail.is_empty() { String::new() } else { format!(": {detail}") };
+        writeln!(
+            self.out,
+            "{}:{}:{} {} {}: {}{more}",
+            self.name,
+            place.line,
+            place.offset,
+            rule.id,
+            self.minding(rule),
+            rule.what
+        )
+    }
+
+    /// Who minds most, else who minds at all.
+    fn minding(&self, rule: &Rule) -> String {
+        let loses = |viewer: &&Viewer| rule.effect(**viewer).loses();
+        let minds = |viewer: &&Viewer| rule.effect(**viewer) != Effect::Fine;
+        let names = |chosen: Vec<&Viewer>| chosen.iter().map(|it| it.name()).collect::<Vec<_>>().join(",");
+        let losers: Vec<&Viewer> = self.viewers.iter().filter(loses).collect();
+        if losers.is_empty() {
+            return format!("{} (warning)", names(self.viewers.iter().filter(minds).collect()));
+        }
+        names(losers)
+    }
+
+    fn effects(&self, rule: &Rule) -> Value {
+        let minding = self.viewers.iter().filter(|viewer| rule.effect(**viewer) != Effect::Fine);
+        minding
+            .map(|viewer| (viewer.name().to_owned(), json!(rule.effect(*viewer))))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    }
+
+    fn broken(&self) -> impl Iterator<Item = (&'static Rule, u64)> + '_ {
+        RULES.iter().filter_map(|rule| self.counts.get(rule.id).map(|count| (rule, *count)))
+    }
+
+    fn losers(&self) -> Vec<Viewer> {
+        let loses = |viewer: &Viewer| self.broken().any(|(rule, _)| rule.effect(*viewer).loses());
+        self.viewers.iter().copied().filter(loses).collect()
+    }
+
+    fn finish(&mut self, report: &LintReport) -> io::Result<()> {
+        let mut kept = std::mem::take(&mut self.kept);
+        kept.sort_by_key(|finding| (finding.place.offset, finding.rule.id));
+        for finding in &kept {
+            self.print(finding)?;
+        }
+        if self.json {
+            return self.end_json(report);
+        }
+        let mut text = String::new();
+        let events = units::counted(report.events, "event", "events");
+        if self.counts.is_empty() {
+            let _ = writeln!(text, "{}: {events}, nothing to mend", self.name);
+        } else {
+            self.table(&mut text);
+        }
+        self.notes(report, &mut text);
+        self.out.write_all(text.as_bytes())
+    }
+
+    fn table(&self, text: &mut String) {
+        let width = self.broken().map(|(rule, _)| rule.id.len()).max().unwrap_or(0);
+        let _ = write!(text, "\n{:<width$}  {:>9}", "rule", "found");
+        for viewer in &self.viewers {
+            let _ = write!(text, "  {:<10}", viewer.name());
+        }
+        trim_line(text);
+        for (rule, count) in self.broken() {
+            let _ = write!(text, "{:<width$}  {count:>9}", rule.id);
+            for viewer in &self.viewers {
+                let _ = write!(text, "  {:<10}", rule.effect(*viewer).word());
+            }
+            trim_line(text);
+        }
+        text.push_str("\nto mend:\n");
+        for (rule, _) in self.broken() {
+            let _ = writeln!(text, "  {:<width$}  {}", rule.id, rule.mend);
+        }
+    }
+
+    fn notes(&self, report: &LintReport, text: &mut String) {
+        let mut note = |viewer: Viewer, count: u64, what: &str| {
+            if count > 0 && self.viewers.contains(&viewer) {
+                let count = units::counted(count, "event", "events");
+                let _ = writeln!(text, "{} shows nothing of {count}: {what}", viewer.name());
+            }
+        };
+        note(Viewer::Speedscope, report.not_in_speedscope, "it knows slices only (X, B, E)");
+        note(Viewer::Firefox, report.not_in_firefox, "it knows no counters and no flows");
+        if report.unchecked > 0 {
+            let count = units::counted(report.unchecked, "event was", "events were");
+            let _ =
+                writeln!(text, "{count} not checked: too many at once, too large or too late in the file");
+        }
+    }
+
+    fn end_json(&mut self, report: &LintReport) -> io::Result<()> {
+        let rules: Vec<Value> = self
+            .broken()
+            .map(|(rule, count)| {
+                let (what, mend) = (rule.what, rule.mend);
+                json!({"rule": rule.id, "count": count, "what": what, "mend": mend, "effects": self.effects(rule)})
+            })
+            .collect();
+        let viewers: Vec<&str> = self.viewers.iter().map(|viewer| viewer.name()).collect();
+        let losers: Vec<&str> = self.losers().iter().map(|viewer| viewer.name()).collect();
+        let rest = json!({
+            "file": self.name, "events": report.events, "bytes": report.bytes, "unchecked": report.unchecked,
+            "not_in_speedscope": report.not_in_speedscope, "not_in_firefox": report.not_in_firefox,
+            "rules": rules, "viewers": viewers, "losing": losers,
+        })
+        .to_string();
+        write!(self.out, "{}],\n{}\n", if self.begun { "\n" } else { "{\"findings\":[" }, &rest[1..])
+    }
+}
+
+/// Ends a line of the table, without the blanks of its last cell.
+fn trim_line(text: &mut String) {
+    text.truncate(text.trim_end().len());
+    text.push('\n');
+}

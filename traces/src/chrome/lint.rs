@@ -1,0 +1,163 @@
+//! Lint: what viewers will make of a Chrome trace, before anybody opens it in one.
+//!
+//! The file is read once, as it streams in, by the reader of the import. What one event breaks is told at once; what
+//! only its neighbours show (nesting, pairs, flows) is replayed in the order of time, as the viewers sort it, within
+//! bounds: [`LintReport::unchecked`] counts what found no room.
+//!
+//! Source: the importers of the viewers themselves; `rules` says which versions.
+
+mod event;
+mod pairs;
+mod replay;
+mod rules;
+
+use std::io::Read;
+
+pub use rules::{Effect, RULES, Rule, Viewer};
+
+use super::read::{ChromeEvent, ChromeReader, Ending, Form, Item, Place, ReadError, Skip};
+use event::Events;
+use rules::Check;
+
+/// Above this Catapult's viewer stops.
+const LARGE_BYTES: u64 = 256 << 20;
+
+/// Above this Perfetto stops, in a browser.
+const LARGE_BY_FAR_BYTES: u64 = 2 << 30;
+
+/// The Firefox Profiler looks so far for a line that folded stacks would have.
+const FIRST_LINE_BYTES: u64 = 4096;
+
+/// One place where a rule is broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The rule.
+    pub rule: &'static Rule,
+    /// Where: the event that breaks it, in the unpacked text.
+    pub place: Place,
+    /// What exactly, where there is more to say than the rule does; printable.
+    pub detail: String,
+}
+
+/// What was looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LintReport {
+    /// Events.
+    pub events: u64,
+    /// Events that speedscope shows nothing of, by design: it knows slices only.
+    pub not_in_speedscope: u64,
+    /// Events that the Firefox Profiler shows nothing of, by design: counters and flows.
+    pub not_in_firefox: u64,
+    /// Events whose nesting, pair or flow was not checked: there were too many, or they came too late.
+    pub unchecked: u64,
+    /// Bytes of text.
+    pub bytes: u64,
+}
+
+/// Who is told of findings, in no order.
+trait Tell: FnMut(Check, Place, String) {}
+impl<F: FnMut(Check, Place, String)> Tell for F {}
+
+/// Looks at one file; `told` gets every finding, not quite in the order of the file.
+///
+/// # Errors
+///
+/// [`ReadError`] when it cannot be read, or is no Chrome trace at all. A damaged one is a finding.
+pub fn lint(input: impl Read, mut told: impl FnMut(Finding)) -> Result<LintReport, ReadError> {
+    let mut tell = |check: Check, place, detail| told(Finding { rule: check.rule(), place, detail });
+    let mut reader = ChromeReader::new(input)?;
+    let start = Place { offset: 0, line: 1 };
+    if reader.has_bom() {
+        tell(Check::ByteOrderMark, start, String::new());
+    }
+    let mut events = Events::default();
+    let mut first_line = FirstLine::default();
+    let mut scratch = String::new();
+    let damaged = loop {
+        match reader.read() {
+            Ok(Some(Item::Event { place, text })) => {
+                first_line.see(place, text);
+                match ChromeEvent::parse(text, &mut scratch) {
+                    Ok(event) => events.see(&event, text, place, &mut tell),
+                    Err(_) => event::no_json(text, place, &mut tell),
+                }
+            }
+            Ok(Some(Item::Other { place, key, text })) => event::other(key, text, place, &mut tell),
+            Ok(Some(Item::Skipped { place, why })) => match why {
+                Skip::NoObject => tell(Check::NoObject, place, String::new()),
+                Skip::Trailing => tell(Check::Trailing, place, String::new()),
+                _ => events.unchecked += 1,
+            },
+            Ok(None) => break false,
+            Err(ReadError::Damaged { place, found, expected }) => {
+                tell(Check::NotJson, place, format!("{found} where {expected} should be"));
+                break true;
+            }
+            Err(error) => return Err(error),
+        }
+    };
+    if let Some(place) = reader.bad_comma() {
+        tell(Check::CommaMissing, place, String::new());
+    }
+    if reader.has_trailing_comma() && reader.ending() == Ending::Whole {
+        tell(Check::CommaLast, reader.place(), String::new());
+    }
+    match (reader.ending(), reader.form()) {
+        (Ending::CutOff(place) | Ending::Unclosed(place), Form::Object) => {
+            tell(Check::ObjectCut, place, String::new());
+        }
+        (Ending::CutOff(place), Form::Array) => tell(Check::ArrayCut, place, String::new()),
+        (Ending::Unclosed(place), Form::Array) => tell(Check::ArrayOpen, place, String::new()),
+        _ => {}
+    }
+    let end = reader.place();
+    if end.offset > LARGE_BY_FAR_BYTES {
+        tell(Check::TooLargeByFar, start, format!("{} bytes", end.offset));
+    } else if end.offset > LARGE_BYTES {
+        tell(Check::TooLarge, start, format!("{} bytes", end.offset));
+    }
+    if let Some(place) = first_line.suspect.filter(|_| reader.form() == Form::Array)
+        && first_line.breaks(end)
+    {
+        tell(Check::FirstLine, place, String::new());
+    }
+    let mut report = events.finish(!damaged, start, &mut tell);
+    report.bytes = end.offset;
+    Ok(report)
+}
+
+/// Whether the Firefox Profiler takes the file for folded stacks.
+#[derive(Default)]
+struct FirstLine {
+    /// The event on the first line in which a digit follows a space.
+    suspect: Option<Place>,
+    /// Where the first line is known to be over.
+    over: Option<u64>,
+}
+
+impl FirstLine {
+    fn see(&mut self, place: Place, text: &[u8]) {
+        if self.over.is_some() {
+            return;
+        }
+        if place.line > 1 {
+            self.over = Some(place.offset);
+            return;
+        }
+        let line_end = text.iter().position(|byte| *byte == b'\n');
+        let line = &text[..line_end.unwrap_or(text.len())];
+        if line.windows(2).any(|pair| pair[0] == b' ' && pair[1].is_ascii_digit()) {
+            self.suspect.get_or_insert(place);
+        }
+        self.over = line_end.map(|at| place.offset + at as u64);
+    }
+
+    fn breaks(&self, end: Place) -> bool {
+        let over = self.over.or((end.line > 1).then_some(end.offset));
+        over.is_some_and(|over| over <= FIRST_LINE_BYTES)
+    }
+}
+
+#[cfg(test)]
+mod tests;

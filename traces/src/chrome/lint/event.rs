@@ -1,0 +1,364 @@
+//! What an event breaks by itself, and what is counted over all of them.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hasher as _};
+
+use loop_probes::text::printable;
+use serde_json::value::RawValue;
+
+use super::pairs::Pairs;
+use super::replay::{Kind, Replay, Step};
+use super::rules::Check;
+use super::{LintReport, Place, Tell};
+use crate::chrome::read::{ChromeEvent, EventId, Flaw};
+
+/// Above this a double does not hold every integer.
+const EXACT_MAX: u64 = 1 << 53;
+
+/// Above so many nanoseconds a double of microseconds does not hold three decimals.
+const FAR_NS: u64 = (1 << 43) * 1_000;
+
+/// Most names and counters told apart.
+const NAMES_MAX: usize = 1 << 14;
+
+/// Most different args of a name that are told apart.
+const ARGS_MAX: usize = 64;
+
+/// Slices of a name before anything is said of their args.
+const ARGS_MIN: u64 = 16;
+
+pub(super) fn hash(parts: impl std::hash::Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    parts.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The args that slices of one name have.
+struct NameArgs {
+    slices: u64,
+    different: HashSet<u64>,
+    place: Place,
+    name: String,
+}
+
+#[derive(Default)]
+pub(super) struct Events {
+    report: LintReport,
+    pub(super) unchecked: u64,
+    replay: Replay,
+    pairs: Pairs,
+    counters: HashMap<u64, u64>,
+    names: HashMap<u64, NameArgs>,
+    /// Events that make a thread of the Firefox Profiler.
+    shown: u64,
+}
+
+impl Events {
+    pub(super) fn see(&mut self, event: &ChromeEvent<'_>, text: &[u8], place: Place, tell: &mut impl Tell) {
+        self.report.events += 1;
+        let quoted = || event.name.as_deref().map(|name| format!("\"{}\"", cut(name))).unwrap_or_default();
+        let is_slice = matches!(event.phase, b'X' | b'B' | b'E');
+        self.flaws(event, text, place, is_slice, tell);
+        self.phase(event, place, &quoted(), tell);
+        self.report.not_in_speedscope += u64::from(!is_slice && event.phase != b'M');
+        self.report.not_in_firefox += u64::from(matches!(event.phase, b'C' | b's' | b't' | b'f'));
+        if event.phase == b'M' {
+            let names =
+                event.name.as_deref().is_some_and(|name| name == "process_name" || name == "thread_name");
+            if names && !event.args.is_some_and(|args| args.get().starts_with('{')) {
+                tell(Check::NameRow, place, quoted());
+            }
+            if event.pid.is_none() {
+                tell(Check::PidMissing, place, quoted());
+            }
+            return;
+        }
+        let Some(ts) = self.time(event, place, &quoted(), tell) else { return };
+        if event.pid.is_none() {
+            tell(Check::PidMissing, place, quoted());
+        }
+        if is_slice {
+            if event.tid.is_none() {
+                tell(Check::TidMissing, place, quoted());
+            }
+            let is_text = |id: &Option<EventId<'_>>| matches!(id, Some(EventId::Text(_)));
+            if is_text(&event.tid) || is_text(&event.pid) {
+                tell(Check::TidText, place, quoted());
+            }
+        }
+        if let Some(args) = event.args
+            && let Some(number) = large_number(args.get())
+        {
+            tell(Check::NumberLarge, place, number.to_owned());
+        }
+        let thread = hash((&event.pid, &event.tid));
+        let name = event.name.as_deref().map_or(0, |name| hash(name) | 1);
+        let mut step = Step { ts, end: ts, kind: Kind::Begin, name, place };
+        match event.phase {
+            b'X' => {
+                self.args(event, name, place);
+                match event.dur.map(|dur| dur.ns()) {
+                    None => tell(Check::DurMissing, place, quoted()),
+                    Some(dur) if dur < 0 => tell(Check::DurNegative, place, quoted()),
+                    Some(dur) => {
+                        if dur == 0 {
+                            tell(Check::DurZero, place, quoted());
+                        }
+                        step = Step { kind: Kind::Whole, end: ts.saturating_add(dur), ..step };
+                        self.replay.push(thread, step, tell);
+                    }
+                }
+            }
+            b'B' => {
+                self.args(event, name, place);
+                self.replay.push(thread, step, tell);
+            }
+            b'E' => self.replay.push(thread, Step { kind: Kind::End, ..step }, tell),
+            b'i' | b'I' => self.instant(text, place, &quoted(), tell),
+            b'C' => self.counter(event, place, &quoted(), tell),
+            b'b' | b'n' | b'e' => self.pairs.asynchronous(event, ts, place, tell),
+            b's' | b't' | b'f' => {
+                self.pairs.flow(event, place, tell);
+                let to_next = event.phase == b'f' && !event.bind_enclosing;
+                let kind = if to_next { Kind::FlowToNext } else { Kind::Flow };
+                self.replay.push(thread, Step { kind, ..step }, tell);
+            }
+            _ => {}
+        }
+        self.shown +=
+            u64::from(matches!(event.phase, b'X' | b'B' | b'E' | b'b' | b'n' | b'e' | b'i' | b'I' | b'R'));
+    }
+
+    fn flaws(
+        &self,
+        event: &ChromeEvent<'_>,
+        text: &[u8],
+        place: Place,
+        is_slice: bool,
+        tell: &mut impl Tell,
+    ) {
+        for flaw in event.flaws() {
+            match flaw {
+                Flaw::TimeAsText => tell(Check::TimeText, place, String::new()),
+                Flaw::BadTime => tell(Check::TimeBad, place, String::new()),
+                Flaw::DuplicateKey => tell(Check::DuplicateKey, place, String::new()),
+                Flaw::InvalidText => no_json(text, place, tell),
+                // Of a thread it matters only where it is no number, which the id itself says.
+                _ => {}
+            }
+        }
+        if event.name.is_none() {
+            let check = match event.phase {
+                b'E' => Check::EndNameless,
+                _ if is_slice || matches!(event.phase, b'i' | b'I' | b'R') => {
+                    if event.flaws().any(|flaw| flaw == Flaw::WrongType) {
+                        Check::NameNoText
+                    } else {
+                        Check::NameMissing
+                    }
+                }
+                _ => Check::OtherNameless,
+            };
+            tell(check, place, String::new());
+        }
+    }
+
+    fn phase(&self, event: &ChromeEvent<'_>, place: Place, name: &str, tell: &mut impl Tell) {
+        let check = match event.phase {
+            b'X' | b'B' | b'E' | b'i' | b'I' | b'C' | b'M' | b'b' | b'n' | b'e' | b's' | b't' | b'f' => {
+                return;
+            }
+            // Marks, clocks, objects, samples and memory: nobody is the worse for them.
+            b'R' | b'c' | b'N' | b'O' | b'D' | b'P' | b'v' | b'V' | b'(' | b')' | b'=' | b'm' => return,
+            b'S' | b'T' | b'F' | b'p' => Check::PhaseObsolete,
+            0 => Check::PhaseMissing,
+            _ => Check::PhaseUnknown,
+        };
+        tell(check, place, name.to_owned());
+    }
+
+    fn time(&self, event: &ChromeEvent<'_>, place: Place, name: &str, tell: &mut impl Tell) -> Option<i64> {
+        let Some(ts) = event.ts else {
+            if !event.flaws().any(|flaw| flaw == Flaw::BadTime) {
+                tell(Check::TimeMissing, place, name.to_owned());
+            }
+            return None;
+        };
+        let ns = ts.ns();
+        if ns < 0 {
+            tell(Check::TimeNegative, place, name.to_owned());
+        } else if ns.unsigned_abs() >= FAR_NS && ns % 1_000 != 0 {
+            tell(Check::TimeFar, place, name.to_owned());
+        }
+        Some(ns)
+    }
+
+    fn instant(&self, text: &[u8], place: Place, name: &str, tell: &mut impl Tell) {
+        #[derive(serde::Deserialize)]
+        struct Scope<'a> {
+            #[serde(borrow)]
+            s: Option<&'a RawValue>,
+        }
+        let scope = serde_json::from_slice::<Scope<'_>>(text).ok().and_then(|it| it.s);
+        if let Some(scope) = scope
+            && !matches!(scope.get(), "\"t\"" | "\"p\"" | "\"g\"")
+        {
+            tell(Check::Scope, place, format!("{name} has {}", cut(scope.get())));
+        }
+    }
+
+    fn counter(&mut self, event: &ChromeEvent<'_>, place: Place, name: &str, tell: &mut impl Tell) {
+        let args = event.args.and_then(|args| {
+            serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(args.get()).ok()
+        });
+        let Some(args) = args.filter(|args| !args.is_empty()) else {
+            tell(Check::CounterEmpty, place, name.to_owned());
+            return;
+        };
+        let is_number = |value: &serde_json::Value| {
+            value.is_number() || value.as_str().is_some_and(|text| text.trim().parse::<f64>().is_ok())
+        };
+        if let Some((series, _)) = args.iter().find(|(_, value)| !is_number(value)) {
+            tell(Check::CounterText, place, format!("{name}: {}", cut(series)));
+        }
+        let mut series: Vec<&String> = args.keys().collect();
+        series.sort_unstable();
+        let series = hash(series);
+        let counter = hash((&event.pid, &event.name, &event.id));
+        if self.counters.len() < NAMES_MAX || self.counters.contains_key(&counter) {
+            let first = *self.counters.entry(counter).or_insert(series);
+            if first != series {
+                tell(Check::CounterSeries, place, name.to_owned());
+            }
+        } else {
+            self.unchecked += 1;
+        }
+    }
+
+    /// speedscope groups slices whose names and args are the same.
+    fn args(&mut self, event: &ChromeEvent<'_>, name: u64, place: Place) {
+        let Some(args) = event.args else { return };
+        if self.names.len() >= NAMES_MAX && !self.names.contains_key(&name) {
+            return;
+        }
+        let of_name = self.names.entry(name).or_insert_with(|| NameArgs {
+            slices: 0,
+            different: HashSet::new(),
+            place,
+            name: event.name.as_deref().map(cut).unwrap_or_default(),
+        });
+        if of_name.different.len() < ARGS_MAX {
+            of_name.slices += 1;
+            of_name.different.insert(hash(args.get()));
+        }
+    }
+
+    pub(super) fn finish(mut self, is_whole: bool, start: Place, tell: &mut impl Tell) -> LintReport {
+        let unchecked = self.unchecked + self.replay.finish(tell) + self.pairs.finish(tell);
+        let mut names: Vec<NameArgs> = self.names.into_values().collect();
+        names.sort_by_key(|name| name.place.offset);
+        for NameArgs { slices, different, place, name } in names {
+            if slices >= ARGS_MIN && different.len() as u64 * 2 > slices {
+                tell(Check::ArgsUnique, place, format!("\"{name}\""));
+            }
+        }
+        if is_whole && self.report.events == 0 {
+            tell(Check::Empty, start, String::new());
+        } else if is_whole && self.shown == 0 {
+            tell(Check::NothingShown, start, String::new());
+        }
+        LintReport { unchecked, ..self.report }
+    }
+}
+
+/// An event, or another part of the file, that JSON does not allow as it stands.
+pub(super) fn no_json(text: &[u8], place: Place, tell: &mut impl Tell) {
+    let Ok(valid) = std::str::from_utf8(text) else {
+        tell(Check::NotUtf8, place, String::new());
+        return;
+    };
+    let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(valid) else { return };
+    if has_control_character(text) {
+        tell(Check::ControlCharacter, place, String::new());
+        return;
+    }
+    if error.to_string().starts_with("invalid escape") {
+        tell(Check::BadEscape, place, String::new());
+        return;
+    }
+    // Longest first: what is left over of a shorter one is no JSON either.
+    let replaced = ["-Infinity", "Infinity", "-NaN", "NaN"];
+    let mended = replaced.iter().fold(valid.to_owned(), |text, word| {
+        [": ", ":", "[", ",", ", "]
+            .iter()
+            .fold(text, |text, before| text.replace(&format!("{before}{word}"), &format!("{before}null")))
+    });
+    let mut scratch = String::new();
+    match ChromeEvent::parse(mended.as_bytes(), &mut scratch) {
+        Ok(event) => {
+            let in_time =
+                event.phase != b'M' && (event.ts.is_none() || (event.phase == b'X' && event.dur.is_none()));
+            tell(if in_time { Check::NotNumberTime } else { Check::NotNumber }, place, String::new());
+        }
+        Err(_) => tell(Check::NotJson, place, printable(&error.to_string())),
+    }
+}
+
+fn has_control_character(text: &[u8]) -> bool {
+    let (mut in_string, mut escaped) = (false, false);
+    for byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            0..0x20 if in_string => return true,
+            _ => {}
+        }
+    }
+    false
+}
+
+/// A value of the file's object that is not the list of events.
+pub(super) fn other(key: &[u8], text: &[u8], place: Place, tell: &mut impl Tell) {
+    if std::str::from_utf8(text).is_err() || serde_json::from_slice::<serde::de::IgnoredAny>(text).is_err() {
+        no_json(text, place, tell);
+    } else if key == b"\"displayTimeUnit\"" && !matches!(text, b"\"ms\"" | b"\"ns\"") {
+        tell(Check::Unit, place, cut(&String::from_utf8_lossy(text)));
+    }
+}
+
+/// The first integer in JSON that a double does not hold.
+fn large_number(json: &str) -> Option<&str> {
+    let bytes = json.as_bytes();
+    let (mut at, mut in_string) = (0, false);
+    while at < bytes.len() {
+        match bytes[at] {
+            b'\\' if in_string => at += 1,
+            b'"' => in_string = !in_string,
+            b'0'..=b'9' if !in_string => {
+                let len = bytes[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+                let ends = !matches!(bytes.get(at + len), Some(b'.' | b'e' | b'E'));
+                let begins = at == 0 || bytes[at - 1] != b'.';
+                let digits = &json[at..at + len];
+                if len >= 16 && ends && begins && digits.parse::<u64>().is_ok_and(|it| it > EXACT_MAX) {
+                    return Some(digits);
+                }
+                at += len;
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    None
+}
+
+/// Text of a file, for people.
+pub(super) fn cut(text: &str) -> String {
+    const CHARS_MAX: usize = 40;
+    let mut shown: String = text.chars().take(CHARS_MAX).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    printable(&shown)
+}

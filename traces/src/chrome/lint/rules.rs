@@ -1,0 +1,197 @@
+//! The rules, as a table: what is wrong, what each viewer then does, how to mend it.
+//!
+//! Every effect was seen: a small file with that one fault, in the viewer's own importer (Perfetto's trace processor
+//! v52, Catapult's `trace_event_importer`, speedscope 1.25, the Firefox Profiler of August 2026).
+
+use serde::Serialize;
+
+/// A program that opens Chrome traces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Viewer {
+    /// ui.perfetto.dev and `trace_processor`.
+    Perfetto,
+    /// chrome://tracing and whatever else is built on Catapult's viewer.
+    Catapult,
+    /// speedscope.app.
+    Speedscope,
+    /// profiler.firefox.com.
+    Firefox,
+}
+
+impl Viewer {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Perfetto, Self::Catapult, Self::Speedscope, Self::Firefox];
+
+    /// The name that is printed.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Perfetto => "perfetto",
+            Self::Catapult => "catapult",
+            Self::Speedscope => "speedscope",
+            Self::Firefox => "firefox",
+        }
+    }
+}
+
+/// What a viewer does about a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effect {
+    /// Nothing: it is shown as it was meant.
+    Fine,
+    /// It is shown, but with less than was meant, or with a complaint.
+    Warns,
+    /// It is shown wrongly, and nobody is told.
+    Wrong,
+    /// It is not shown, and nobody is told.
+    Drops,
+    /// It is not shown; a warning or a count of errors says so.
+    Reports,
+    /// The whole file is refused.
+    Refuses,
+}
+
+impl Effect {
+    /// Something of the file is lost.
+    #[must_use]
+    pub const fn loses(self) -> bool {
+        !matches!(self, Self::Fine | Self::Warns)
+    }
+
+    /// What the viewer does, as the end of a sentence that begins with its name.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Fine => "takes it",
+            Self::Warns => "shows it, with less",
+            Self::Wrong => "shows it wrongly",
+            Self::Drops => "drops it silently",
+            Self::Reports => "drops it and says so",
+            Self::Refuses => "refuses the file",
+        }
+    }
+
+    /// The same in a word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Fine => "",
+            Self::Warns => "warns",
+            Self::Wrong => "wrong",
+            Self::Drops => "drops",
+            Self::Reports => "reports",
+            Self::Refuses => "refuses",
+        }
+    }
+}
+
+/// A rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Its name.
+    pub id: &'static str,
+    /// What is wrong where it is broken.
+    pub what: &'static str,
+    /// How to mend it.
+    pub mend: &'static str,
+    effects: [Effect; 4],
+}
+
+impl Rule {
+    /// What `viewer` does where it is broken.
+    #[must_use]
+    pub const fn effect(&self, viewer: Viewer) -> Effect {
+        self.effects[viewer as usize]
+    }
+}
+
+macro_rules! rules {
+    ($($check:ident $id:literal [$p:ident $c:ident $s:ident $f:ident] $what:literal, $mend:literal;)+) => {
+        /// The rules, by name.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub(super) enum Check { $($check,)+ }
+
+        /// Every rule, in the order of the documentation.
+        pub const RULES: &[Rule] = &[$(Rule {
+            id: $id,
+            what: $what,
+            mend: $mend,
+            effects: [Effect::$p, Effect::$c, Effect::$s, Effect::$f],
+        },)+];
+    };
+}
+
+impl Check {
+    pub(super) const fn rule(self) -> &'static Rule {
+        &RULES[self as usize]
+    }
+}
+
+// Perfetto, Catapult, speedscope, Firefox.
+rules! {
+    TimeText "time-text" [Fine Fine Wrong Drops] "a time in quotes", "write ts and dur as numbers";
+    TimeBad "time-bad" [Reports Wrong Wrong Drops] "a time that is no number", "write ts and dur as decimal microseconds";
+    TimeMissing "time-missing" [Reports Wrong Refuses Drops] "an event without ts", "give every event but metadata a ts";
+    TimeNegative "time-negative" [Reports Fine Fine Fine] "a time before zero", "subtract the first time from all";
+    TimeFar "time-far" [Warns Warns Warns Warns] "a time so far from zero that a double loses its nanoseconds", "subtract the first time from all";
+    NumberLarge "number-large" [Fine Wrong Wrong Wrong] "an integer above 2^53 among the args", "write it as text";
+    Unit "display-unit" [Fine Refuses Fine Fine] "displayTimeUnit is neither ms nor ns", "write \"ms\" or \"ns\": it changes the display only";
+    ObjectCut "object-cut" [Refuses Refuses Refuses Refuses] "the object ends too early", "write the array form while recording, and close it";
+    ArrayCut "array-cut" [Warns Refuses Refuses Refuses] "the list ends in the middle of an event", "write whole events at a time";
+    ArrayOpen "array-open" [Fine Fine Fine Refuses] "the list has no ] at its end", "close it on exit";
+    CommaLast "comma-last" [Fine Refuses Refuses Refuses] "a comma before the ] of the list", "write commas before events, not behind";
+    CommaMissing "comma-missing" [Fine Refuses Refuses Refuses] "no comma between two events, or one too many", "write one comma between two events";
+    Trailing "trailing-text" [Fine Refuses Refuses Refuses] "text behind the end of the JSON", "cut it off";
+    NoObject "no-object" [Refuses Refuses Refuses Refuses] "something among the events that is no object", "take it out";
+    NotJson "not-json" [Refuses Refuses Refuses Refuses] "text that is no JSON", "write it with a library";
+    BadEscape "bad-escape" [Fine Refuses Refuses Refuses] "an escape that JSON does not have", "escape with \\\\ and \\u only";
+    NotNumber "not-a-number" [Fine Refuses Refuses Refuses] "NaN or Infinity among the args", "write null or text";
+    NotNumberTime "not-a-number-time" [Refuses Refuses Refuses Refuses] "NaN or Infinity as a time", "leave the event out";
+    ControlCharacter "control-character" [Fine Refuses Refuses Refuses] "a control character in a text", "escape it as \\u00XX";
+    NotUtf8 "not-utf8" [Fine Warns Warns Refuses] "a text that is no UTF-8", "write UTF-8";
+    ByteOrderMark "byte-order-mark" [Refuses Fine Fine Fine] "the file begins with a byte order mark", "take it off";
+    FirstLine "first-line" [Fine Fine Fine Refuses] "a list whose first line has a space before a digit: it is taken for folded stacks", "break no line in the first 4 KiB, or write no spaces, or use the object form";
+    Empty "no-events" [Refuses Warns Refuses Refuses] "no events", "record some";
+    NothingShown "no-slices" [Fine Fine Warns Refuses] "neither slices nor instants", "record some";
+    TooLarge "too-large" [Fine Refuses Fine Fine] "more than 256 MiB", "export a part of it";
+    TooLargeByFar "too-large-by-far" [Refuses Refuses Refuses Refuses] "more than 2 GiB", "export a part of it";
+    DuplicateKey "duplicate-key" [Warns Warns Warns Warns] "a key that comes twice: the last one counts", "write it once";
+    NameMissing "name-missing" [Warns Refuses Warns Refuses] "a slice or an instant without a name", "give every event a name";
+    EndNameless "end-nameless" [Fine Fine Wrong Refuses] "an E without a name", "repeat the name of its B";
+    OtherNameless "other-nameless" [Drops Reports Fine Refuses] "an event without a name", "give every event a name";
+    NameNoText "name-no-text" [Warns Refuses Fine Refuses] "a name that is no text", "write it in quotes";
+    PhaseMissing "phase-missing" [Reports Reports Refuses Drops] "an event without ph", "give every event a ph of one letter";
+    PhaseUnknown "phase-unknown" [Drops Reports Fine Fine] "a ph that nobody knows", "use X, B, E, i, C, M, b, n, e, s, t or f";
+    PhaseObsolete "phase-obsolete" [Drops Fine Fine Fine] "an obsolete ph (S, T, F, p)", "write b, n and e";
+    PidMissing "pid-missing" [Fine Refuses Refuses Warns] "an event without pid", "give every event a pid";
+    TidMissing "tid-missing" [Fine Fine Refuses Warns] "a slice without tid", "give every event a tid";
+    TidText "tid-text" [Fine Fine Refuses Fine] "a slice whose pid or tid is text and no number", "number the threads, and name them with thread_name";
+    DurMissing "dur-missing" [Reports Wrong Wrong Drops] "an X without dur", "give it a dur, or write B and E";
+    DurNegative "dur-negative" [Wrong Wrong Wrong Wrong] "an X that ends before it begins", "take both ends from one clock";
+    DurZero "dur-zero" [Fine Fine Warns Fine] "a slice without an extent: no width in a flame graph", "make it 1 ns long";
+    Overlap "overlap" [Reports Wrong Wrong Fine] "an X that overlaps another of its thread without nesting (rounded to ns)", "write b and e, or another tid; round both ends before subtracting";
+    Crossing "crossing" [Fine Fine Wrong Fine] "an E while an X inside is not over", "end what is inside first";
+    EndOther "end-other" [Wrong Warns Wrong Wrong] "an E with another name than the slice it ends", "repeat the name of its B; at equal times write the E first";
+    EndAlone "end-alone" [Drops Reports Drops Wrong] "an E without a B", "write both, or X";
+    BeginOpen "begin-open" [Warns Warns Warns Warns] "a B that never ends", "end what is open on exit";
+    Backwards "backwards" [Fine Reports Fine Fine] "a B or E earlier than the slice that is open, in the order of the file", "sort the events of a thread by ts";
+    Scope "instant-scope" [Fine Reports Fine Fine] "an instant whose s is not t, p or g", "write \"s\":\"t\"";
+    CounterEmpty "counter-empty" [Reports Reports Fine Fine] "a counter without values", "give it numeric args";
+    CounterText "counter-no-number" [Reports Wrong Fine Fine] "a counter with a value that is no number", "give it numeric args";
+    CounterSeries "counter-series" [Fine Wrong Fine Fine] "a counter with other series than its first event", "write all series in every event";
+    NameRow "metadata-empty" [Fine Refuses Fine Refuses] "a process or thread name without args", "give it args.name";
+    AsyncId "async-id" [Reports Reports Fine Fine] "a b, n or e without id", "give it the id of its b";
+    AsyncCategory "async-category" [Fine Reports Fine Fine] "a b, n or e without cat", "give it the cat of its b";
+    AsyncEnd "async-end-alone" [Drops Warns Fine Wrong] "an e without a b of its pid, cat, id and name", "repeat all four";
+    AsyncOpen "async-open" [Warns Warns Fine Warns] "a b without an e of its pid, cat, id and name", "end what is open on exit, repeating all four";
+    FlowId "flow-id" [Reports Reports Fine Fine] "a flow without id", "give it one";
+    FlowIdText "flow-id-text" [Reports Fine Fine Fine] "a flow whose id is text and no hexadecimal number", "number the flows";
+    FlowEnd "flow-end-alone" [Reports Reports Fine Fine] "a flow that goes on or ends without a start of its id, cat and name", "write the start, repeating all three";
+    FlowStart "flow-start-alone" [Drops Drops Fine Fine] "a flow that starts and never arrives", "write its end";
+    FlowAgain "flow-id-again" [Wrong Warns Fine Fine] "a flow whose id was used before: its ends are bound to the first start", "use each id once";
+    FlowOutside "flow-outside" [Warns Reports Fine Fine] "a flow that touches no slice of its thread", "write it inside a slice";
+    FlowNext "flow-next" [Drops Reports Fine Fine] "an f without bp:\"e\", and no slice that begins behind it", "write \"bp\":\"e\"";
+    ArgsUnique "args-unique" [Fine Fine Warns Fine] "slices of one name with args that are never the same: they are not grouped", "leave numbers of single runs out of the args of slices";
+}
