@@ -412,7 +412,7 @@ impl<R: Read + Seek> EventSource for TraceReader<R> {
     }
 
     fn kind(&self) -> SourceKind {
-        SourceKind::Trace
+        SourceKind::of_trace(&self.metadata)
     }
 
     fn name(&self) -> &str {

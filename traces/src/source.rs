@@ -35,7 +35,19 @@ pub enum SourceKind {
     Chrome,
 }
 
+/// The setting of a trace's metadata that says what it was made from.
+pub(crate) const IMPORTED_FROM: &str = "imported_from";
+
 impl SourceKind {
+    /// What a saved trace says that its events come from: [`Chrome`](Self::Chrome) where it was imported.
+    #[must_use]
+    pub fn of_trace(metadata: &Metadata) -> Self {
+        match metadata.settings.get(IMPORTED_FROM).map(String::as_str) {
+            Some("chrome") => Self::Chrome,
+            _ => Self::Trace,
+        }
+    }
+
     /// The name in summaries.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -98,6 +98,8 @@ pub struct ChromeEvent<'a> {
     pub bind_enclosing: bool,
     /// `args`, as text.
     pub args: Option<&'a RawValue>,
+    /// `s`: of an instant, `t` for its thread, `p` for its process, `g` for everything; 0 where it is missing.
+    pub scope: u8,
     /// What an export of loopscope adds for its own import.
     pub own: Option<&'a RawValue>,
     flaws: u8,
@@ -261,6 +263,10 @@ impl<'a> ChromeEvent<'a> {
                 self.flow_out = self.yes(raw);
                 false
             }
+            "s" => {
+                self.scope = raw.get().as_bytes().get(1).copied().unwrap_or(0);
+                false
+            }
             "bp" => {
                 self.bind_enclosing = raw.get() == "\"e\"";
                 false
@@ -270,22 +276,9 @@ impl<'a> ChromeEvent<'a> {
     }
 }
 
-const KNOWN: [&str; 15] = [
-    "ph",
-    "name",
-    "cat",
-    "ts",
-    "dur",
-    "pid",
-    "tid",
-    "id",
-    "bind_id",
-    "args",
-    "loopscope",
-    "id2",
-    "flow_in",
-    "flow_out",
-    "bp",
+const KNOWN: [&str; 16] = [
+    "ph", "name", "cat", "ts", "dur", "pid", "tid", "id", "bind_id", "args", "loopscope", "id2", "flow_in",
+    "flow_out", "bp", "s",
 ];
 
 impl<'de: 'a, 'a> Deserialize<'de> for ChromeEvent<'a> {

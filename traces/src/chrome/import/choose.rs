@@ -1,0 +1,183 @@
+//! The second pass: how the slices of every thread nest, how many there are, and which threads are loops.
+
+use std::io;
+
+use super::gather::Gathered;
+use super::nest::{Nest, Nested, Slice};
+use super::record::{EventRecord, Kind, WORDS};
+use super::role::{Role, Roles};
+use super::sorted::Sorted;
+use super::tally::{dropped, repaired};
+use super::threads::Threads;
+use super::{ImportError, Progress};
+
+/// Names that main threads of known loops have.
+const LOOP_NAMES: [&str; 5] =
+    ["CrRendererMain", "CrBrowserMain", "JavaScriptMainThread", "node", "MainThread"];
+
+/// Most threads that an error lists.
+const LISTED_MAX: usize = 20;
+
+/// Slices and instants, as Perfetto's table of slices has them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) slices: u64,
+    pub(super) instants: u64,
+}
+
+/// Goes through all records once.
+pub(super) fn survey(
+    gathered: &mut Gathered,
+    records: &Sorted<WORDS>,
+    progress: &mut dyn FnMut(Progress),
+) -> io::Result<Counts> {
+    let mut counts = Counts::default();
+    let mut roles = Roles::new(gathered.producer);
+    let mut nests: Vec<Nest> = gathered.threads.all().iter().map(|_| Nest::default()).collect();
+    let (mut overlapping, mut too_deep, mut lost_ends) = (0, 0, 0);
+    for (done, words) in records.iter()?.enumerate() {
+        if done % (1 << 16) == 0 {
+            progress(Progress::Sorting { records: done as u64 });
+        }
+        let Some(record) = EventRecord::from_words(words?) else { continue };
+        let nest = &mut nests[record.thread as usize];
+        let role = roles.of(&gathered.names, record.name, record.category);
+        let thread = gathered.threads.get_mut(record.thread);
+        thread.last = thread.last.max(record.ts);
+        match record.kind {
+            Kind::Begin | Kind::Complete | Kind::Instant => match nest.begin(slice_of(&record), &mut |_, _| {}) {
+                Nested::At(_) if record.kind == Kind::Instant => {
+                    counts.instants += 1;
+                    thread.instants += 1;
+                }
+                Nested::At(depth) => {
+                    counts.slices += 1;
+                    thread.slices += 1;
+                    // Instants stand on the stack, but are nothing that a slice could lie in.
+                    let around = &nest.open()[..depth];
+                    thread.top_level += u64::from(around.iter().all(|open| open.dur == Some(0)));
+                    thread.turns += u64::from(role == Role::Turn);
+                }
+                Nested::Overlaps => overlapping += 1,
+                Nested::TooDeep => too_deep += 1,
+            },
+            Kind::End => {
+                let found = nest.end(record.ts, record.name, record.category, 0, &mut |_, _| {});
+                lost_ends += u64::from(!found);
+            }
+            Kind::AsyncBegin => {
+                counts.slices += 1;
+                if role == Role::Callback {
+                    thread.callbacks += 1;
+                }
+            }
+            Kind::Point => counts.instants += 1,
+            Kind::AsyncEnd | Kind::FlowOut | Kind::FlowIn | Kind::FlowNext | Kind::Depth => {}
+        }
+    }
+    let (mut unfinished, mut cut) = (0, 0);
+    for nest in &mut nests {
+        unfinished += nest.finish(0, &mut |_, _| {});
+        cut += nest.cut;
+    }
+    gathered.dropped.add(dropped::OVERLAPPING, overlapping);
+    gathered.dropped.add(dropped::NESTED_TOO_DEEP, too_deep);
+    gathered.dropped.add(dropped::END_WITHOUT_BEGIN, lost_ends);
+    gathered.repaired.add(repaired::BEGIN_WITHOUT_END, unfinished);
+    gathered.repaired.add(repaired::CUT_TO_NEST, cut);
+    Ok(counts)
+}
+
+pub(super) fn slice_of(record: &EventRecord) -> Slice {
+    let dur = match record.kind {
+        Kind::Complete => Some(i64::try_from(record.value).unwrap_or(i64::MAX)),
+        Kind::Instant => Some(0),
+        _ => None,
+    };
+    Slice { start: record.ts, dur, name: record.name, category: record.category, extra: 0 }
+}
+
+/// Why a thread was taken for a loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Chosen {
+    /// It was asked for.
+    Asked,
+    /// It has the turns of a loop that is known.
+    Turns,
+    /// It has the name that main threads of such programs have.
+    Name,
+    /// No thread is known as a loop; this one has the most slices that lie in no other.
+    MostSlices,
+}
+
+impl Chosen {
+    /// In words.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Asked => "asked for",
+            Self::Turns => "has the turns of a loop",
+            Self::Name => "has the name of a main thread",
+            Self::MostSlices => "a guess: it has the most top-level slices",
+        }
+    }
+}
+
+/// Which threads become loops, by number.
+pub(super) fn choose(threads: &Threads, asked: &[String]) -> Result<Vec<(u32, Chosen)>, ImportError> {
+    let all = threads.all();
+    let numbered = |what: Chosen, is: &dyn Fn(usize) -> bool| -> Vec<(u32, Chosen)> {
+        (0..all.len()).filter(|place| is(*place)).map(|place| (place as u32, what)).collect()
+    };
+    if !asked.is_empty() {
+        let is = |word: &str, place: usize| {
+            let thread = &all[place];
+            thread.name.as_deref() == Some(word)
+                || thread.tid.to_string() == word
+                || format!("{}/{}", thread.pid, thread.tid) == word
+        };
+        if let Some(missing) = asked.iter().find(|word| !(0..all.len()).any(|place| is(word, place))) {
+            return Err(ImportError::NoThread { asked: missing.clone(), known: list(threads) });
+        }
+        return Ok(numbered(Chosen::Asked, &|place| asked.iter().any(|word| is(word, place))));
+    }
+    let by_turns = numbered(Chosen::Turns, &|place| all[place].turns > 0);
+    if !by_turns.is_empty() {
+        return Ok(by_turns);
+    }
+    let by_name = numbered(Chosen::Name, &|place| {
+        let thread = &all[place];
+        let named = thread.name.as_deref().is_some_and(|name| LOOP_NAMES.contains(&name));
+        named && thread.top_level + thread.callbacks > 0
+    });
+    if !by_name.is_empty() {
+        return Ok(by_name);
+    }
+    let weight = |place: usize| all[place].top_level + all[place].callbacks;
+    let most = (0..all.len()).filter(|place| weight(*place) > 0).min_by_key(|place| std::cmp::Reverse(weight(*place)));
+    Ok(most.map(|place| (place as u32, Chosen::MostSlices)).into_iter().collect())
+}
+
+/// The threads with slices, those with the most first, for people who have to choose.
+pub(super) fn list(threads: &Threads) -> String {
+    let mut places: Vec<u32> = (0..threads.all().len() as u32)
+        .filter(|place| threads.get(*place).slices + threads.get(*place).callbacks > 0)
+        .collect();
+    places.sort_by_key(|place| std::cmp::Reverse(threads.get(*place).top_level));
+    let more = places.len().saturating_sub(LISTED_MAX);
+    let mut listed: Vec<String> = places
+        .iter()
+        .take(LISTED_MAX)
+        .map(|place| {
+            let thread = threads.get(*place);
+            let name = thread.name.as_deref().unwrap_or("unnamed");
+            format!("{name} ({}/{})", thread.pid, thread.tid)
+        })
+        .collect();
+    if more > 0 {
+        listed.push(format!("and {more} more"));
+    }
+    if listed.is_empty() { "none".to_owned() } else { listed.join(", ") }
+}

@@ -1,0 +1,379 @@
+//! The first pass: every event of the file becomes a record, or is counted under what is wrong with it.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Read};
+
+use base64::Engine as _;
+use loop_probes::event::Queue;
+use serde::Deserialize;
+
+use super::names::Names;
+use super::record::{EventRecord, Kind, Records};
+use super::sorted::Pieces;
+use super::tally::{Tally, dropped, repaired};
+use super::threads::Threads;
+use super::{ImportError, Producer, Progress};
+use crate::chrome::read::{ChromeEvent, ChromeReader, Ending, EventId, Flaw, Item, Micros, Place, Skip};
+
+/// What the file holds.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    pub(super) records: Records,
+    pub(super) names: Names,
+    pub(super) threads: Threads,
+    pub(super) producer: Option<Producer>,
+    pub(super) repaired: Tally,
+    pub(super) dropped: Tally,
+    pub(super) events: u64,
+    pub(super) counters: u64,
+    pub(super) own: Option<Pieces>,
+    /// Slices and instants that the export says it has.
+    pub(super) own_counts: Option<(u64, u64)>,
+    /// A record of the heap before and after each collection that says so, by where its slice begins or ends.
+    pub(super) heaps: HashMap<u64, u64>,
+    last: Option<i64>,
+}
+
+/// Most collections whose heap is kept.
+const HEAPS_MAX: usize = 1 << 20;
+
+/// Reads the whole input.
+pub(super) fn gather<R: Read>(
+    input: R,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Gathered, ImportError> {
+    let mut reader = ChromeReader::new(input)?;
+    let mut gathered = Gathered::default();
+    let start = reader.place();
+    if reader.has_bom() {
+        gathered.repaired.one(repaired::BYTE_ORDER_MARK, start);
+    }
+    let mut scratch = String::new();
+    let mut until_told = 0_u32;
+    loop {
+        if until_told == 0 {
+            until_told = 4096;
+            progress(Progress::Reading { bytes: reader.bytes_taken(), events: gathered.events });
+        }
+        until_told -= 1;
+        match reader.read()? {
+            None => break,
+            Some(Item::Event { place, text }) => {
+                gathered.events += 1;
+                match ChromeEvent::parse(text, &mut scratch) {
+                    Ok(event) => gathered.event(&event, place).map_err(ImportError::Temporary)?,
+                    Err(_) => gathered.dropped.one(dropped::MALFORMED, place),
+                }
+            }
+            Some(Item::Other { key, text, .. }) => gathered.other(key, text)?,
+            Some(Item::Skipped { place, why }) => {
+                let kind = match why {
+                    Skip::TooLong => dropped::TOO_LONG,
+                    Skip::TooDeep => dropped::TOO_DEEP,
+                    Skip::NoObject => dropped::NO_OBJECT,
+                    Skip::Trailing => dropped::TRAILING,
+                };
+                gathered.dropped.one(kind, place);
+            }
+        }
+    }
+    match reader.ending() {
+        Ending::CutOff(place) => gathered.repaired.one(repaired::CUT_OFF, place),
+        Ending::Unclosed(place) => gathered.repaired.one(repaired::UNCLOSED_LIST, place),
+        Ending::Whole | Ending::Unread => {}
+    }
+    if reader.has_trailing_comma() {
+        gathered.repaired.one(repaired::TRAILING_COMMA, reader.place());
+    }
+    let bad = gathered.dropped.count(dropped::MALFORMED) + gathered.dropped.count(dropped::UNKNOWN_PHASE);
+    if bad > 0 && bad == gathered.events {
+        let what = format!("none of its {bad} objects is an event (they have no valid `ph`)");
+        return Err(ImportError::Read(crate::chrome::read::ReadError::Foreign(what)));
+    }
+    gathered.repaired.add(repaired::TOO_MANY_NAMES, gathered.names.refused);
+    progress(Progress::Reading { bytes: reader.bytes_taken(), events: gathered.events });
+    Ok(gathered)
+}
+
+impl Gathered {
+    fn other(&mut self, key: &[u8], text: &[u8]) -> Result<(), ImportError> {
+        match key {
+            b"\"viztracer_metadata\"" => self.producer = Some(Producer::Viztracer),
+            b"\"loopscope\"" => self.piece(text).map_err(ImportError::Temporary)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A piece of the recording that an export of our own carries.
+    fn piece(&mut self, text: &[u8]) -> io::Result<()> {
+        #[derive(Deserialize)]
+        struct Piece<'a> {
+            at: u64,
+            bytes: &'a str,
+            /// With the last piece: the slices and instants that the export has.
+            counts: Option<(u64, u64)>,
+        }
+        let pieces = match &mut self.own {
+            Some(pieces) => pieces,
+            None => self.own.insert(Pieces::new()?),
+        };
+        let decoded = serde_json::from_slice::<Piece<'_>>(text).ok().and_then(|piece| {
+            let bytes = base64::engine::general_purpose::STANDARD.decode(piece.bytes).ok()?;
+            self.own_counts = self.own_counts.or(piece.counts);
+            Some((piece.at, bytes))
+        });
+        match decoded {
+            Some((at, bytes)) => pieces.put(at, &bytes),
+            None => {
+                pieces.is_broken = true;
+                Ok(())
+            }
+        }
+    }
+
+    fn event(&mut self, event: &ChromeEvent<'_>, place: Place) -> io::Result<()> {
+        for flaw in event.flaws() {
+            let kind = match flaw {
+                Flaw::TimeAsText => repaired::TIME_AS_TEXT,
+                Flaw::ThreadAsText => repaired::THREAD_AS_TEXT,
+                Flaw::DuplicateKey => repaired::DUPLICATE_KEY,
+                Flaw::InvalidText => repaired::INVALID_TEXT,
+                Flaw::WrongType => repaired::WRONG_TYPE,
+                // It counts by what its event then lacks.
+                Flaw::BadTime => continue,
+            };
+            self.repaired.one(kind, place);
+        }
+        if let Some(own) = event.own {
+            self.piece(own.get().as_bytes())?;
+        }
+        match event.phase {
+            b'M' => {
+                self.metadata(event);
+                return Ok(());
+            }
+            b'O' | b'N' | b'D' | b'v' | b'V' => {
+                self.dropped.one(dropped::OBJECT, place);
+                return Ok(());
+            }
+            b'P' => {
+                self.dropped.one(dropped::SAMPLE, place);
+                return Ok(());
+            }
+            b'S' | b'T' | b'p' | b'F' => {
+                self.dropped.one(dropped::LEGACY_ASYNC, place);
+                return Ok(());
+            }
+            b'c' | b'(' | b')' | b'=' => {
+                self.dropped.one(dropped::BOOKKEEPING, place);
+                return Ok(());
+            }
+            b'B' | b'E' | b'X' | b'i' | b'I' | b'R' | b'b' | b'e' | b'n' | b's' | b't' | b'f' | b'C' => {}
+            _ => {
+                self.dropped.one(dropped::UNKNOWN_PHASE, place);
+                return Ok(());
+            }
+        }
+        let Some(at) = event.ts else {
+            self.dropped.one(dropped::NO_TIME, place);
+            return Ok(());
+        };
+        if at.is_negative() {
+            self.dropped.one(dropped::NEGATIVE_TIME, place);
+            return Ok(());
+        }
+        let ts = at.ns();
+        if self.last.is_some_and(|last| ts < last) {
+            self.repaired.one(repaired::OUT_OF_ORDER, place);
+        }
+        self.last = Some(ts);
+        self.timed(event, at, place)
+    }
+
+    /// The thread of an event, as Perfetto reads it: 0 is the process of what has none, and its main thread the
+    /// thread.
+    fn thread_of(&mut self, event: &ChromeEvent<'_>) -> u32 {
+        let pid = event.pid.clone().unwrap_or(EventId::Number(0));
+        let tid = event.tid.clone().unwrap_or_else(|| pid.clone());
+        self.threads.number(&pid, &tid)
+    }
+
+    fn metadata(&mut self, event: &ChromeEvent<'_>) {
+        #[derive(Deserialize)]
+        struct Named {
+            name: String,
+        }
+        let named = || serde_json::from_str::<Named>(event.args?.get()).ok();
+        match event.name.as_deref() {
+            Some("thread_name") => {
+                if let Some(Named { name }) = named() {
+                    let number = self.thread_of(event);
+                    self.producer = self.producer.or_else(|| Producer::of_thread(&name));
+                    self.threads.name_thread(number, &name);
+                }
+            }
+            Some("process_name") => {
+                if let (Some(Named { name }), Some(pid)) = (named(), &event.pid) {
+                    self.threads.name_process(pid, &name);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn timed(&mut self, event: &ChromeEvent<'_>, at: Micros, place: Place) -> io::Result<()> {
+        let thread = self.thread_of(event);
+        if event.pid.is_none() || (event.tid.is_none() && !matches!(event.phase, b'C' | b'b' | b'e' | b'n')) {
+            self.repaired.one(repaired::NO_THREAD, place);
+        }
+        let mut record = EventRecord {
+            ts: at.ns(),
+            kind: Kind::Begin,
+            thread,
+            name: event.name.as_deref().map_or(0, |name| self.names.number(name)),
+            category: event.category.as_deref().map_or(0, |name| self.names.number(name)),
+            value: 0,
+            place: place.offset,
+        };
+        if record.name == 0 && matches!(event.phase, b'B' | b'X' | b'i' | b'I' | b'R' | b'b' | b'n') {
+            self.repaired.one(repaired::NO_NAME, place);
+        }
+        record.kind = match event.phase {
+            b'B' => Kind::Begin,
+            b'E' => Kind::End,
+            b'X' => {
+                let Some(dur) = event.dur else {
+                    self.dropped.one(dropped::NO_DURATION, place);
+                    return Ok(());
+                };
+                if dur.is_negative() {
+                    self.repaired.one(repaired::NEGATIVE_DURATION, place);
+                }
+                record.value = (at.plus(dur).ns() - record.ts).max(0) as u64;
+                Kind::Complete
+            }
+            b'i' | b'I' | b'R' => match self.instant(event, place) {
+                Some(kind) => kind,
+                None => return Ok(()),
+            },
+            b'b' | b'e' | b'n' => {
+                if event.id.is_none() || event.pid.is_none() {
+                    self.dropped.one(dropped::NO_ID, place);
+                    return Ok(());
+                }
+                record.value = id_of(event, true);
+                match event.phase {
+                    b'b' => Kind::AsyncBegin,
+                    b'e' => Kind::AsyncEnd,
+                    _ => Kind::Point,
+                }
+            }
+            b's' | b't' | b'f' => {
+                if event.id.is_none() {
+                    self.dropped.one(dropped::NO_ID, place);
+                    return Ok(());
+                }
+                record.value = id_of(event, false);
+                if event.phase == b't' {
+                    self.records.push(EventRecord { kind: Kind::FlowIn, ..record }.to_words())?;
+                }
+                match event.phase {
+                    b's' | b't' => Kind::FlowOut,
+                    _ if event.bind_enclosing => Kind::FlowIn,
+                    _ => Kind::FlowNext,
+                }
+            }
+            _ => return self.counter(event, record, place),
+        };
+        self.heap(event, place);
+        self.records.push(record.to_words())?;
+        self.bound(event, record)
+    }
+
+    /// Flows that begin or end at a slice itself.
+    fn bound(&mut self, event: &ChromeEvent<'_>, record: EventRecord) -> io::Result<()> {
+        let Some(id) = &event.bind_id else { return Ok(()) };
+        let mut hasher = DefaultHasher::new();
+        ("bind", id).hash(&mut hasher);
+        // Odd: such a flow may end in many slices.
+        let value = hasher.finish() | 1;
+        // The end first: a slice does not lead to itself.
+        for (is, kind) in [(event.flow_in, Kind::FlowIn), (event.flow_out, Kind::FlowOut)] {
+            if is && matches!(event.phase, b'X' | b'B') {
+                self.records.push(EventRecord { kind, value, ..record }.to_words())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn instant(&mut self, event: &ChromeEvent<'_>, place: Place) -> Option<Kind> {
+        let known = match event.scope {
+            b'g' => Some(Kind::Point),
+            b'p' => event.pid.is_some().then_some(Kind::Point),
+            _ => event.tid.is_some().then_some(Kind::Instant),
+        };
+        if known.is_none() {
+            self.dropped.one(dropped::NO_SCOPE, place);
+        }
+        known
+    }
+
+    /// Depths of queues, as an export of our own has them.
+    fn counter(&mut self, event: &ChromeEvent<'_>, record: EventRecord, place: Place) -> io::Result<()> {
+        #[derive(Deserialize)]
+        struct Depth {
+            depth: u32,
+        }
+        self.counters += 1;
+        let name = event.name.as_deref().unwrap_or("");
+        let queue = name.strip_prefix("queue ").and_then(|name| {
+            Queue::ALL.iter().find(|queue| queue.name() == name)
+        });
+        let depth = event.args.and_then(|args| serde_json::from_str::<Depth>(args.get()).ok());
+        match (queue, depth) {
+            (Some(queue), Some(Depth { depth })) => {
+                let (name, value) = (u32::from(queue.code()), u64::from(depth));
+                self.records.push(EventRecord { kind: Kind::Depth, name, value, ..record }.to_words())
+            }
+            _ => {
+                self.dropped.one(dropped::COUNTER, place);
+                Ok(())
+            }
+        }
+    }
+
+    /// What V8 says of its heap around a collection.
+    fn heap(&mut self, event: &ChromeEvent<'_>, place: Place) {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Heap {
+            used_heap_size_before: Option<u64>,
+            used_heap_size_after: Option<u64>,
+        }
+        if !matches!(event.name.as_deref(), Some("MinorGC" | "MajorGC")) || self.heaps.len() >= HEAPS_MAX {
+            return;
+        }
+        let Some(args) = event.args else { return };
+        if let Ok(heap) = serde_json::from_str::<Heap>(args.get())
+            && let Some(bytes) = heap.used_heap_size_before.or(heap.used_heap_size_after)
+        {
+            self.heaps.insert(place.offset, bytes);
+        }
+    }
+}
+
+/// The id of an asynchronous stretch, or of a flow, as one number.
+fn id_of(event: &ChromeEvent<'_>, is_async: bool) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    event.category.hash(&mut hasher);
+    if !is_async {
+        event.name.hash(&mut hasher);
+    }
+    event.id.hash(&mut hasher);
+    if event.id_is_local {
+        event.pid.hash(&mut hasher);
+    }
+    hasher.finish() & !1
+}

@@ -1,0 +1,262 @@
+//! The third pass: the loops' records become events of a trace.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+
+use loop_probes::event::{Event, LabelKind, Origin};
+use loop_probes::ids::{LabelId, SourceId, Tag, Timestamp};
+use loop_probes::stamped::Stamped;
+use loop_probes::text::InlineText;
+
+use super::choose::slice_of;
+use super::gather::Gathered;
+use super::made::{Made, PlacementOf, WORDS as MADE_WORDS};
+use super::names::{Names, label_text};
+use super::record::{EventRecord, Kind, WORDS};
+use super::role::{Role, Roles};
+use super::sorted::Sorted;
+use super::tally::{dropped, repaired};
+use super::turning::{LoopCounts, Making, Post, Turning};
+
+/// Most flows that are open at once.
+const FLOWS_MAX: usize = 1 << 20;
+
+/// Most tags: a trace has 16 bits for them.
+const TAGS_MAX: u32 = 4096;
+
+/// Most labels of spans and marks.
+const LABELS_MAX: u32 = 60_000;
+
+#[derive(Debug, Default)]
+struct Flows {
+    open: HashMap<u64, (Post, bool)>,
+    linked: u64,
+    starts_lost: u64,
+    ends_lost: u64,
+    refused: u64,
+}
+
+impl Flows {
+    fn begin(&mut self, id: u64, post: Post) {
+        if self.open.len() >= FLOWS_MAX && !self.open.contains_key(&id) {
+            self.refused += 1;
+            return;
+        }
+        if let Some((_, used)) = self.open.insert(id, (post, false)) {
+            self.starts_lost += u64::from(!used);
+        }
+    }
+
+    fn end(&mut self, id: u64) -> Option<Post> {
+        // Flows that slices name themselves may lead to many; the others lead to one.
+        let found = if id & 1 == 1 {
+            self.open.get_mut(&id).map(|(post, used)| {
+                *used = true;
+                *post
+            })
+        } else {
+            self.open.remove(&id).map(|(post, _)| post)
+        };
+        if found.is_some() {
+            self.linked += 1;
+        } else {
+            self.ends_lost += 1;
+        }
+        found
+    }
+}
+
+/// What the pass gives.
+#[derive(Debug)]
+pub(super) struct MadeLoops {
+    pub(super) events: Sorted<MADE_WORDS>,
+    pub(super) loops: Vec<LoopCounts>,
+    pub(super) flows: u64,
+}
+
+/// `loops` are the threads that are loops.
+pub(super) fn make(
+    gathered: &mut Gathered,
+    records: &Sorted<WORDS>,
+    loops: &[u32],
+) -> io::Result<MadeLoops> {
+    let names = std::mem::take(&mut gathered.names);
+    let mut making = Making::new(&names, Roles::new(gathered.producer));
+    let mut turning: Vec<Turning> = loops
+        .iter()
+        .enumerate()
+        .map(|(place, thread)| Turning::new(place as u32 + 1, gathered.threads.get(*thread).turns > 0))
+        .collect();
+    let mut place_of: Vec<Option<usize>> = vec![None; gathered.threads.all().len()];
+    for (place, thread) in loops.iter().enumerate() {
+        place_of[*thread as usize] = Some(place);
+    }
+    let mut flows = Flows::default();
+    let mut posts: HashMap<u64, Post> = HashMap::new();
+    let (mut other_instants, mut asynchronous) = (0, 0);
+    for words in records.iter()? {
+        let Some(record) = EventRecord::from_words(words?) else { continue };
+        let own = place_of[record.thread as usize];
+        let post = Post {
+            at: record.ts,
+            task: own.map_or(0, |place| turning[place].running(record.ts)),
+            source: own.map_or(0, |place| turning[place].source),
+        };
+        match record.kind {
+            Kind::FlowOut => flows.begin(record.value, post),
+            Kind::FlowIn | Kind::FlowNext => {
+                if let (Some(post), Some(place)) = (flows.end(record.value), own) {
+                    match record.kind {
+                        Kind::FlowNext => turning[place].next = Some(post),
+                        _ => turning[place].arrived(post, record.ts),
+                    }
+                }
+            }
+            _ => {}
+        }
+        let Some(place) = own else {
+            other_instants += u64::from(matches!(record.kind, Kind::Instant | Kind::Point));
+            asynchronous += u64::from(record.kind == Kind::AsyncBegin);
+            continue;
+        };
+        let turning = &mut turning[place];
+        let role = making.roles.of(&names, record.name, record.category);
+        let heap = || gathered.heaps.get(&record.place).copied();
+        match record.kind {
+            Kind::Begin | Kind::Complete => {
+                let mut slice = slice_of(&record);
+                slice.extra = if role == Role::Gc { heap().unwrap_or(0) } else { 0 };
+                turning.begin(&mut making, slice, role);
+            }
+            Kind::End => turning.end(&mut making, record.ts, record.name, record.category, heap()),
+            Kind::Instant | Kind::Point => turning.mark(&mut making, record.ts, record.name),
+            Kind::Depth => turning.depth(&mut making, record.ts, record.name, record.value),
+            Kind::AsyncBegin if role == Role::Callback => {
+                turning.begin(&mut making, slice_of(&record), role);
+                if let Some(post) = posts.remove(&post_id(&record)) {
+                    turning.arrived(post, record.ts);
+                }
+            }
+            Kind::AsyncEnd if role == Role::Callback => {
+                turning.end(&mut making, record.ts, record.name, record.category, None);
+            }
+            Kind::AsyncBegin => {
+                asynchronous += 1;
+                if role == Role::Posts && posts.len() < FLOWS_MAX {
+                    posts.insert(post_id(&record), post);
+                }
+            }
+            Kind::AsyncEnd | Kind::FlowIn | Kind::FlowOut | Kind::FlowNext => {}
+        }
+        making.check()?;
+    }
+    for (turning, thread) in turning.iter_mut().zip(loops) {
+        turning.finish(&mut making, gathered.threads.get(*thread).last);
+    }
+    making.check()?;
+    let other_slices: u64 = gathered
+        .threads
+        .all()
+        .iter()
+        .zip(&place_of)
+        .filter(|(_, place)| place.is_none())
+        .map(|(thread, _)| thread.slices)
+        .sum();
+    flows.starts_lost += flows.open.values().filter(|(_, used)| !used).count() as u64;
+    gathered.dropped.add(dropped::FLOW_START, flows.starts_lost);
+    gathered.dropped.add(dropped::FLOW_END, flows.ends_lost);
+    gathered.dropped.add(dropped::OTHER_THREADS, other_slices);
+    gathered.dropped.add(dropped::OTHER_INSTANTS, other_instants);
+    gathered.dropped.add(dropped::ASYNC, asynchronous);
+    gathered.repaired.add(repaired::FORGOTTEN, flows.refused);
+    let loops = turning.iter().map(|turning| turning.counts).collect();
+    let events = std::mem::take(&mut making.out).finish()?;
+    drop(making);
+    gathered.names = names;
+    Ok(MadeLoops { events, loops, flows: flows.linked })
+}
+
+/// The id of something that Node queues, within its thread.
+fn post_id(record: &EventRecord) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (record.value, record.thread).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Turns what was made into the events of a trace, in order, and names before they are needed.
+#[derive(Debug)]
+pub(super) struct Telling<'a> {
+    names: &'a Names,
+    tags: HashMap<u32, Tag>,
+    labels: HashMap<u32, LabelId>,
+    waiting: HashMap<u32, u32>,
+}
+
+impl<'a> Telling<'a> {
+    pub(super) fn new(names: &'a Names) -> Self {
+        Self { names, tags: HashMap::new(), labels: HashMap::new(), waiting: HashMap::new() }
+    }
+
+    /// Appends the events of one record.
+    pub(super) fn tell(&mut self, words: [u64; MADE_WORDS], out: &mut Vec<Stamped>) {
+        let (at, source, made) = Made::from_words(words);
+        let (at, source_id) = (Timestamp(at), SourceId(source));
+        let (mut tag, mut label, mut origin) = (Tag(0), LabelId(0), Origin::Local);
+        match made {
+            Made::Queued { name, poster, .. } => {
+                tag = self.tag(name, at, source_id, out);
+                *self.waiting.entry(source).or_default() += 1;
+                if poster > 0 {
+                    origin = Origin::Concurrent;
+                }
+            }
+            Made::Started => {
+                let waiting = self.waiting.entry(source).or_default();
+                *waiting = waiting.saturating_sub(1);
+            }
+            Made::Ran { name, .. } => tag = self.tag(name, at, source_id, out),
+            Made::Span { name, .. } | Made::Mark { name } => label = self.label(name, at, source_id, out),
+            _ => {}
+        }
+        let depth = self.waiting.get(&source).copied().unwrap_or(0);
+        if let Some(event) = made.event(tag, label, depth, PlacementOf(origin)) {
+            out.push(Stamped { at, source: source_id, event });
+        }
+    }
+
+    fn tag(&mut self, name: u32, at: Timestamp, source: SourceId, out: &mut Vec<Stamped>) -> Tag {
+        if let Some(tag) = self.tags.get(&name) {
+            return *tag;
+        }
+        let number = self.tags.len() as u32 + 1;
+        // The last one stands for all that follow.
+        let tag = Tag(number.min(TAGS_MAX) as u16);
+        self.tags.insert(name, tag);
+        if number <= TAGS_MAX {
+            let text = if number == TAGS_MAX { "(others)" } else { self.names.text(name) };
+            out.push(named(LabelKind::Tag, u32::from(tag.0), text, at, source));
+        }
+        tag
+    }
+
+    fn label(&mut self, name: u32, at: Timestamp, source: SourceId, out: &mut Vec<Stamped>) -> LabelId {
+        if let Some(label) = self.labels.get(&name) {
+            return *label;
+        }
+        let number = self.labels.len() as u32 + 1;
+        let label = LabelId(number.min(LABELS_MAX));
+        self.labels.insert(name, label);
+        if number <= LABELS_MAX {
+            let text = if number == LABELS_MAX { "(others)" } else { self.names.text(name) };
+            out.push(named(LabelKind::Span, label.0, text, at, source));
+        }
+        label
+    }
+}
+
+/// The event that names something.
+pub(super) fn named(kind: LabelKind, id: u32, text: &str, at: Timestamp, source: SourceId) -> Stamped {
+    let text = if text.is_empty() { "(no name)".to_owned() } else { label_text(text) };
+    Stamped { at, source, event: Event::Label { kind, id, text: InlineText::new(&text) } }
+}

@@ -1,0 +1,208 @@
+//! How the slices of one thread nest: the rules of Perfetto's trace processor, so that what is counted here is
+//! what people see there.
+//!
+//! Its rules (`slice_tracker.cc`): a slice is closed by whatever begins at its end or later; a begin without an
+//! end stays open; an end closes the innermost open begin of its name and category; a complete slice that
+//! begins within another and ends after it is dropped; deeper than 512 nothing is kept.
+
+/// Deepest nesting that is kept.
+pub(super) const DEPTH_MAX: usize = 512;
+
+/// A slice, from its begin on. Times are nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Slice {
+    pub(super) start: i64,
+    /// `None` where its end has not come.
+    pub(super) dur: Option<i64>,
+    /// 0 is "none".
+    pub(super) name: u32,
+    /// 0 is "none".
+    pub(super) category: u32,
+    /// Whatever the user of the stack keeps with it.
+    pub(super) extra: u64,
+}
+
+impl Slice {
+    pub(super) fn end(&self) -> Option<i64> {
+        self.dur.map(|dur| self.start.saturating_add(dur))
+    }
+}
+
+/// What became of a slice or of an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Nested {
+    /// It was taken, at this depth.
+    At(usize),
+    /// It overlaps another without nesting.
+    Overlaps,
+    /// It is too deep.
+    TooDeep,
+}
+
+/// The open slices of one thread.
+#[derive(Debug, Default)]
+pub(super) struct Nest {
+    stack: Vec<Slice>,
+    /// Ends that did not come in order: slices were cut at the end of what they are in.
+    pub(super) cut: u64,
+}
+
+impl Nest {
+    /// The slices that are open, the outermost first.
+    pub(super) fn open(&self) -> &[Slice] {
+        &self.stack
+    }
+
+    pub(super) fn open_mut(&mut self) -> &mut [Slice] {
+        &mut self.stack
+    }
+
+    /// A slice begins. `closed` gets those that are over, with their depth, the innermost first.
+    pub(super) fn begin(&mut self, slice: Slice, closed: &mut impl FnMut(Slice, usize)) -> Nested {
+        if !self.close(slice.start, slice.dur, closed) {
+            return Nested::Overlaps;
+        }
+        if self.stack.len() >= DEPTH_MAX {
+            return Nested::TooDeep;
+        }
+        self.stack.push(slice);
+        Nested::At(self.stack.len() - 1)
+    }
+
+    /// An end comes. `false` where nothing that is open fits.
+    pub(super) fn end(
+        &mut self,
+        at: i64,
+        name: u32,
+        category: u32,
+        extra: u64,
+        closed: &mut impl FnMut(Slice, usize),
+    ) -> bool {
+        self.close(at, None, closed);
+        let fits = |open: &Slice| {
+            open.dur.is_none()
+                && (category == 0 || open.category == category)
+                && (name == 0 || open.name == 0 || open.name == name)
+        };
+        let Some(place) = self.stack.iter().rposition(fits) else { return false };
+        self.stack[place].dur = Some(at.saturating_sub(self.stack[place].start));
+        if extra != 0 {
+            self.stack[place].extra = extra;
+        }
+        if place + 1 == self.stack.len() {
+            self.pop(closed);
+        }
+        true
+    }
+
+    /// The trace is over at `at`. How many slices had no end.
+    pub(super) fn finish(&mut self, at: i64, closed: &mut impl FnMut(Slice, usize)) -> u64 {
+        let mut unfinished = 0;
+        while let Some(open) = self.stack.last_mut() {
+            if open.dur.is_none() {
+                unfinished += 1;
+                open.dur = Some(at.saturating_sub(open.start).max(0));
+            }
+            self.pop(closed);
+        }
+        unfinished
+    }
+
+    fn pop(&mut self, closed: &mut impl FnMut(Slice, usize)) {
+        let Some(mut slice) = self.stack.pop() else { return };
+        // An end that comes too early leaves children that are longer than what they are in.
+        if let Some((end, around)) = slice.end().zip(self.stack.last().and_then(Slice::end))
+            && end > around
+            && around >= slice.start
+        {
+            slice.dur = Some(around - slice.start);
+        }
+        closed(slice, self.stack.len());
+    }
+
+    fn close(&mut self, at: i64, dur: Option<i64>, closed: &mut impl FnMut(Slice, usize)) -> bool {
+        let mut open_inside = false;
+        for place in (0..self.stack.len()).rev() {
+            let slice = self.stack[place];
+            let Some(end) = slice.end() else {
+                open_inside = true;
+                continue;
+            };
+            if open_inside {
+                if at <= end {
+                    continue;
+                }
+                self.cut += 1;
+                while self.stack.len() > place + 1 {
+                    if let Some(child) = self.stack.last_mut() {
+                        child.dur = Some(end.saturating_sub(child.start));
+                    }
+                    self.pop(closed);
+                }
+                self.pop(closed);
+                open_inside = false;
+                continue;
+            }
+            // Slices are open at their right end; points only stand upon each other.
+            let points = slice.dur == Some(0) && dur == Some(0);
+            if end < at || (end == at && !points) {
+                self.pop(closed);
+                continue;
+            }
+            if let Some(dur) = dur
+                && at < end
+                && at.saturating_add(dur) > end
+            {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slice(start: i64, dur: Option<i64>) -> Slice {
+        Slice { start, dur, name: 0, category: 0, extra: 0 }
+    }
+
+    fn begin(nest: &mut Nest, start: i64, dur: Option<i64>) -> Nested {
+        nest.begin(slice(start, dur), &mut |_, _| {})
+    }
+
+    #[test]
+    fn what_touches_does_not_overlap() {
+        let mut nest = Nest::default();
+        assert_eq!(begin(&mut nest, 0, Some(10)), Nested::At(0));
+        assert_eq!(begin(&mut nest, 0, Some(5)), Nested::At(1));
+        assert_eq!(begin(&mut nest, 5, Some(5)), Nested::At(1));
+        assert_eq!(begin(&mut nest, 7, Some(5)), Nested::Overlaps);
+        assert_eq!(begin(&mut nest, 10, Some(5)), Nested::At(0));
+    }
+
+    #[test]
+    fn an_end_closes_the_innermost_of_its_name() {
+        let (mut nest, mut seen) = (Nest::default(), Vec::new());
+        for (start, name) in [(0, 1), (1, 2)] {
+            nest.begin(Slice { name, ..slice(start, None) }, &mut |_, _| {});
+        }
+        let mut closed = |slice: Slice, depth| seen.push((slice.name, slice.start, slice.end(), depth));
+        assert!(!nest.end(3, 3, 0, 0, &mut closed), "nothing of that name is open");
+        // The outer one ends first: the inner one ends with it.
+        assert!(nest.end(4, 1, 0, 0, &mut closed));
+        nest.begin(slice(9, None), &mut closed);
+        assert_eq!((nest.cut, nest.finish(12, &mut closed)), (1, 1));
+        assert_eq!(seen, [(2, 1, Some(4), 1), (1, 0, Some(4), 0), (0, 9, Some(12), 0)]);
+    }
+
+    #[test]
+    fn depth_has_a_limit() {
+        let mut nest = Nest::default();
+        for _ in 0..DEPTH_MAX {
+            begin(&mut nest, 0, None);
+        }
+        assert_eq!(begin(&mut nest, 1, None), Nested::TooDeep);
+    }
+}

@@ -1,0 +1,81 @@
+//! The recording that an export of our own carries: it comes back as it was, where the export was not changed.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use loop_probes::metadata::Metadata;
+
+use super::choose::Counts;
+use super::gather::Gathered;
+use super::tally::repaired;
+use super::{ImportError, Progress};
+use crate::chrome::import::Producer;
+use crate::reader::TraceReader;
+use crate::source::{EventSource, SourceError, SourceState};
+use crate::writer::{TraceOutput, TraceWriter};
+
+/// The recording within an export.
+#[derive(Debug)]
+pub(super) struct OwnRecording {
+    reader: TraceReader<File>,
+}
+
+impl OwnRecording {
+    /// Takes it out of what was gathered. `None` where there is none, where it does not fit the slices that the
+    /// file has, or where certain threads are asked for: then the slices count.
+    pub(super) fn open(
+        gathered: &mut Gathered,
+        counts: Counts,
+        asked: &[String],
+    ) -> io::Result<Option<Self>> {
+        let Some(pieces) = gathered.own.take() else { return Ok(None) };
+        gathered.producer = Some(Producer::Loopscope);
+        let cut = gathered.repaired.count(repaired::CUT_OFF) > 0
+            || gathered.repaired.count(repaired::UNCLOSED_LIST) > 0;
+        // What was cut off has lost the numbers, which come last.
+        let fits = match gathered.own_counts {
+            Some(told) => told == (counts.slices, counts.instants),
+            None => cut,
+        };
+        if pieces.is_broken || !fits || !asked.is_empty() {
+            gathered.repaired.add(repaired::OWN_RECORDING_UNUSED, 1);
+            return Ok(None);
+        }
+        let reader = TraceReader::new(pieces.into_file()?, Path::new("the recording in the export"));
+        match reader {
+            Ok(reader) if cut || reader.damage().is_empty() => Ok(Some(Self { reader })),
+            _ => {
+                gathered.repaired.add(repaired::OWN_RECORDING_UNUSED, 1);
+                Ok(None)
+            }
+        }
+    }
+
+    pub(super) fn metadata(&self) -> Metadata {
+        self.reader.metadata().clone()
+    }
+
+    pub(super) fn write<W: TraceOutput>(
+        mut self,
+        writer: &mut TraceWriter<W>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(), ImportError> {
+        let mut batch = Vec::new();
+        let mut events = 0;
+        loop {
+            batch.clear();
+            let state = self.reader.poll(&mut batch).map_err(|error| match error {
+                SourceError::Read(error) => ImportError::Temporary(io::Error::other(error)),
+                other => ImportError::Temporary(io::Error::other(other)),
+            })?;
+            writer.append(&batch)?;
+            writer.set_counts(self.reader.counts());
+            events += batch.len() as u64;
+            progress(Progress::Writing { events });
+            if state != SourceState::More {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! An event as a row of words that can be sorted, put aside and merged: by time, and at equal times so that
+//! slices nest.
+
+use super::sorted::Sorter;
+
+/// Words of a record.
+pub(super) const WORDS: usize = 6;
+
+/// Records of a trace.
+pub(super) type Records = Sorter<WORDS>;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $code:literal $name:ident),+ $(,)?) => {
+        /// What an event is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub(super) enum Kind { $($(#[$doc])* $name = $code),+ }
+
+        impl Kind {
+            fn from_code(code: u64) -> Option<Self> {
+                match code { $($code => Some(Self::$name),)+ _ => None }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// `E`.
+    0 End,
+    /// `X`; the value is its duration.
+    1 Complete,
+    /// `B`.
+    2 Begin,
+    /// `i` of a thread.
+    3 Instant,
+    /// `b`; the value is its id.
+    4 AsyncBegin,
+    /// `e`.
+    5 AsyncEnd,
+    /// `n`, and `i` of a process or of everything.
+    6 Point,
+    /// `s`, `t`, and slices that a flow leaves; the value is its id.
+    7 FlowOut,
+    /// `f` and `t`: a flow ends in the slice that is open.
+    8 FlowIn,
+    /// `f` without `bp`: a flow ends in the next slice.
+    9 FlowNext,
+    /// A sample of a queue's depth; the value is the depth, the name the queue's code.
+    10 Depth,
+}
+
+/// An event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct EventRecord {
+    pub(super) ts: i64,
+    pub(super) kind: Kind,
+    pub(super) thread: u32,
+    pub(super) name: u32,
+    pub(super) category: u32,
+    pub(super) value: u64,
+    /// Where it stands in the file.
+    pub(super) place: u64,
+}
+
+const THREAD_BITS: u32 = 32;
+
+impl EventRecord {
+    pub(super) fn to_words(self) -> [u64; WORDS] {
+        // At equal times: flows that look ahead, complete slices (the longest first), the rest as in the file,
+        // flows that look at what is open.
+        let rank = match self.kind {
+            Kind::FlowNext => 0,
+            Kind::Complete => (1 << 62) | (u64::MAX >> 2) - (self.value >> 2).min(u64::MAX >> 2),
+            Kind::FlowIn | Kind::FlowOut => 3 << 62,
+            _ => 2 << 62,
+        };
+        [
+            self.ts as u64 ^ 1 << 63,
+            rank,
+            self.place,
+            u64::from(self.thread) | (self.kind as u64) << THREAD_BITS,
+            u64::from(self.name) << 32 | u64::from(self.category),
+            self.value,
+        ]
+    }
+
+    /// `None` where the words are no record: never, for what was sorted here.
+    pub(super) fn from_words(words: [u64; WORDS]) -> Option<Self> {
+        let [ts, _, place, thread, names, value] = words;
+        Some(Self {
+            ts: (ts ^ 1 << 63) as i64,
+            kind: Kind::from_code(thread >> THREAD_BITS)?,
+            thread: thread as u32,
+            name: (names >> 32) as u32,
+            category: names as u32,
+            value,
+            place,
+        })
+    }
+}

@@ -1,0 +1,96 @@
+//! What the slices of a loop's thread are: found by their names, where a producer's loop is known.
+//!
+//! An event loop of Python is one long call, and its turns are slices within it; elsewhere the loop itself
+//! leaves no slice, and what lies in no other slice is a task.
+
+use super::names::Names;
+use super::Producer;
+
+/// What a slice is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// A turn of the loop.
+    Turn,
+    /// The loop waits.
+    Poll,
+    /// A task, within a turn.
+    Task,
+    /// A call that only leads to the task's own code: it names no task.
+    Wrapper,
+    /// A callback that Node tells as an asynchronous pair, although it runs on its thread.
+    Callback,
+    /// Something that Node queues, by the id that its callback has too.
+    Posts,
+    /// A collection of V8 that says what it did to the heap.
+    Gc,
+    /// Anything else.
+    Plain,
+}
+
+fn role(name: &str, category: &str, producer: Option<Producer>) -> Role {
+    if producer == Some(Producer::Loopscope) {
+        return match category {
+            "tick" => Role::Turn,
+            "poll" => Role::Poll,
+            "task" => Role::Task,
+            _ => Role::Plain,
+        };
+    }
+    if name.starts_with("BaseEventLoop._run_once") {
+        Role::Turn
+    } else if name.contains("Selector.select (") || name.starts_with("IocpProactor.select (") {
+        Role::Poll
+    } else if name.starts_with("Handle._run (") || name.starts_with("TimerHandle._run (") {
+        Role::Task
+    } else if name.ends_with("Context.run") {
+        Role::Wrapper
+    } else if matches!(name, "MinorGC" | "MajorGC") {
+        Role::Gc
+    } else if category.split(',').any(|category| category == "node.async_hooks") {
+        match name {
+            "Immediate" | "TickObject" => Role::Posts,
+            _ if name.ends_with("_CALLBACK") => Role::Callback,
+            _ => Role::Plain,
+        }
+    } else {
+        Role::Plain
+    }
+}
+
+/// Roles by name and category, found once for each.
+#[derive(Debug)]
+pub(super) struct Roles {
+    producer: Option<Producer>,
+    known: std::collections::HashMap<(u32, u32), Role>,
+}
+
+impl Roles {
+    pub(super) fn new(producer: Option<Producer>) -> Self {
+        Self { producer, known: std::collections::HashMap::new() }
+    }
+
+    pub(super) fn of(&mut self, names: &Names, name: u32, category: u32) -> Role {
+        let producer = self.producer;
+        *self
+            .known
+            .entry((name, category))
+            .or_insert_with(|| role(names.text(name), names.text(category), producer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_are_those_of_their_producers() {
+        let of = |name, category| role(name, category, None);
+        assert_eq!(of("BaseEventLoop._run_once (/usr/lib/python3.12/asyncio/base_events.py:1922)", "fee"), Role::Turn);
+        assert_eq!(of("EpollSelector.select (/usr/lib/python3.12/selectors.py:451)", "fee"), Role::Poll);
+        assert_eq!(of("Handle._run (/usr/lib/python3.12/asyncio/events.py:86)", "fee"), Role::Task);
+        assert_eq!(of("Timeout_CALLBACK", "node,node.async_hooks"), Role::Callback);
+        assert_eq!(of("Timeout_CALLBACK", "mine"), Role::Plain);
+        assert_eq!(of("MessageLoop::RunTask", "task"), Role::Plain);
+        assert_eq!(role("Echo", "task", Some(Producer::Loopscope)), Role::Task);
+    }
+}

@@ -1,0 +1,147 @@
+//! What was repaired and what was dropped, counted by kind: nothing disappears in silence.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::chrome::read::Place;
+
+/// Something that was understood although it is not as the format says.
+pub mod repaired {
+    /// Events that stand before one with an earlier time.
+    pub const OUT_OF_ORDER: &str = "out_of_order";
+    /// Times in quotes.
+    pub const TIME_AS_TEXT: &str = "time_as_text";
+    /// Processes and threads in quotes.
+    pub const THREAD_AS_TEXT: &str = "thread_as_text";
+    /// Events without a process or a thread.
+    pub const NO_THREAD: &str = "no_thread";
+    /// Slices and instants without a name.
+    pub const NO_NAME: &str = "no_name";
+    /// Keys that come twice: the last one counts.
+    pub const DUPLICATE_KEY: &str = "duplicate_key";
+    /// Fields of another type than they can have: as if they were missing.
+    pub const WRONG_TYPE: &str = "wrong_type";
+    /// Text that is no UTF-8, or has half of a surrogate pair or control characters.
+    pub const INVALID_TEXT: &str = "invalid_text";
+    /// Begins without an end: they end with the last event of their thread.
+    pub const BEGIN_WITHOUT_END: &str = "begin_without_end";
+    /// Slices that were not nested properly: cut at the end of what they are in.
+    pub const CUT_TO_NEST: &str = "cut_to_nest";
+    /// Negative durations: taken for 0.
+    pub const NEGATIVE_DURATION: &str = "negative_duration";
+    /// The file is cut off: what is whole was read.
+    pub const CUT_OFF: &str = "cut_off";
+    /// The list of events is not closed.
+    pub const UNCLOSED_LIST: &str = "unclosed_list";
+    /// The list of events ends with a comma.
+    pub const TRAILING_COMMA: &str = "trailing_comma";
+    /// The file begins with a byte order mark.
+    pub const BYTE_ORDER_MARK: &str = "byte_order_mark";
+    /// Flows and ids of which too many were open at once: the oldest were forgotten.
+    pub const FORGOTTEN: &str = "forgotten";
+    /// The recording that an export of ours carries does not fit the slices around it, or threads were asked
+    /// for: the slices counted.
+    pub const OWN_RECORDING_UNUSED: &str = "own_recording_unused";
+    /// Names beyond the limit: shown as one.
+    pub const TOO_MANY_NAMES: &str = "too_many_names";
+}
+
+/// Something of which the result has nothing.
+pub mod dropped {
+    /// Events that are no valid JSON.
+    pub const MALFORMED: &str = "malformed_event";
+    /// Events longer than the limit.
+    pub const TOO_LONG: &str = "event_too_long";
+    /// Events nested deeper than the limit.
+    pub const TOO_DEEP: &str = "event_too_deep";
+    /// Values among the events that are no objects.
+    pub const NO_OBJECT: &str = "no_event";
+    /// What follows the end of the JSON.
+    pub const TRAILING: &str = "after_the_end";
+    /// Events without a phase, or of one that the format does not have.
+    pub const UNKNOWN_PHASE: &str = "unknown_phase";
+    /// Events that need a time and have none.
+    pub const NO_TIME: &str = "no_time";
+    /// Events before zero.
+    pub const NEGATIVE_TIME: &str = "negative_time";
+    /// Complete slices without a duration.
+    pub const NO_DURATION: &str = "no_duration";
+    /// Asynchronous events without an id, or without a process.
+    pub const NO_ID: &str = "no_id";
+    /// Instants of a thread or a process that do not say of which.
+    pub const NO_SCOPE: &str = "no_scope";
+    /// Complete slices that overlap another of their thread.
+    pub const OVERLAPPING: &str = "overlapping_slice";
+    /// Slices nested deeper than 512.
+    pub const NESTED_TOO_DEEP: &str = "nested_too_deep";
+    /// Ends without a begin.
+    pub const END_WITHOUT_BEGIN: &str = "end_without_begin";
+    /// Ends of flows without a start.
+    pub const FLOW_END: &str = "flow_without_start";
+    /// Starts of flows without an end.
+    pub const FLOW_START: &str = "flow_without_end";
+    /// Slices of threads that are no loops.
+    pub const OTHER_THREADS: &str = "slice_of_other_thread";
+    /// Instants of threads that are no loops.
+    pub const OTHER_INSTANTS: &str = "instant_of_other_thread";
+    /// Asynchronous slices: they belong to no thread.
+    pub const ASYNC: &str = "async_slice";
+    /// Samples of counters that are no queue of a loop.
+    pub const COUNTER: &str = "counter";
+    /// Objects, their snapshots, memory dumps.
+    pub const OBJECT: &str = "object";
+    /// Samples of a CPU profile.
+    pub const SAMPLE: &str = "profile_sample";
+    /// The asynchronous phases S, T, p and F of before 2014, which Perfetto does not show either.
+    pub const LEGACY_ASYNC: &str = "legacy_async";
+    /// Clock synchronization, context and links between ids.
+    pub const BOOKKEEPING: &str = "bookkeeping";
+}
+
+/// Counts by kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Tally {
+    counts: BTreeMap<String, u64>,
+    /// Where the first of a kind stands, where it was seen while reading.
+    #[serde(skip)]
+    first: BTreeMap<String, Place>,
+}
+
+impl Tally {
+    /// How many of a kind.
+    #[must_use]
+    pub fn count(&self, kind: &str) -> u64 {
+        self.counts.get(kind).copied().unwrap_or(0)
+    }
+
+    /// Every kind that came, its count, and the place of its first where that is known.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, u64, Option<Place>)> + '_ {
+        self.counts.iter().map(|(kind, count)| (&**kind, *count, self.first.get(kind).copied()))
+    }
+
+    /// Nothing came.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+
+    pub(super) fn add(&mut self, kind: &'static str, count: u64) {
+        if count > 0 {
+            match self.counts.get_mut(kind) {
+                Some(before) => *before += count,
+                None => {
+                    self.counts.insert(kind.to_owned(), count);
+                }
+            }
+        }
+    }
+
+    pub(super) fn one(&mut self, kind: &'static str, place: Place) {
+        if !self.counts.contains_key(kind) {
+            self.first.insert(kind.to_owned(), place);
+        }
+        self.add(kind, 1);
+    }
+}

@@ -1,0 +1,270 @@
+//! One loop in the third pass: its slices become ticks, tasks, waits and spans.
+
+use std::io;
+
+use super::made::{Made, MadeRecords};
+use super::names::Names;
+use super::nest::{Nest, Nested, Slice};
+use super::role::{Role, Roles};
+
+/// Where and when something was posted that runs later.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Post {
+    pub(super) at: i64,
+    /// The task that posted it, 0 where none is known.
+    pub(super) task: u64,
+    /// The loop that it was posted from, 0 where that is none.
+    pub(super) source: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct OpenTask {
+    id: u64,
+    depth: usize,
+    name: u32,
+    start: i64,
+    post: Option<Post>,
+    /// Its own name only leads to it: the first call within says what it is.
+    wants_name: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct OpenTick {
+    number: u64,
+    start: i64,
+    /// Where its slice lies; `None` where the tick has no slice of its own.
+    depth: Option<usize>,
+    tasks_run: u32,
+}
+
+/// What all loops share while they are made.
+#[derive(Debug)]
+pub(super) struct Making<'a> {
+    pub(super) names: &'a Names,
+    pub(super) roles: Roles,
+    pub(super) out: MadeRecords,
+    pub(super) tasks: u64,
+    order: u64,
+    failed: Option<io::Error>,
+}
+
+impl<'a> Making<'a> {
+    pub(super) fn new(names: &'a Names, roles: Roles) -> Self {
+        Self { names, roles, out: MadeRecords::default(), tasks: 0, order: 0, failed: None }
+    }
+
+    fn make(&mut self, source: u32, at: i64, made: Made) {
+        self.order += 1;
+        let words = made.to_words(at.max(0) as u64, self.order, source);
+        if let Err(error) = self.out.push(words) {
+            self.failed.get_or_insert(error);
+        }
+    }
+
+    /// What went wrong on the way, once.
+    pub(super) fn check(&mut self) -> io::Result<()> {
+        self.failed.take().map_or(Ok(()), Err)
+    }
+}
+
+/// What a loop amounts to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
+pub struct LoopCounts {
+    /// Ticks.
+    pub ticks: u64,
+    /// Tasks.
+    pub tasks: u64,
+    /// Tasks of which the file says when they were queued.
+    pub queue_waits_known: u64,
+    /// Slices within tasks, or around the loop.
+    pub spans: u64,
+    /// Instants.
+    pub marks: u64,
+}
+
+/// One loop.
+#[derive(Debug)]
+pub(super) struct Turning {
+    pub(super) source: u32,
+    has_turns: bool,
+    nest: Nest,
+    tick: Option<OpenTick>,
+    ticks: u64,
+    task: Option<OpenTask>,
+    last_end: i64,
+    /// Flows that end in the next slice.
+    pub(super) next: Option<Post>,
+    /// What V8 said of the heap where the slice that ends now ended.
+    heap_after: Option<u64>,
+    pub(super) counts: LoopCounts,
+}
+
+impl Turning {
+    pub(super) fn new(source: u32, has_turns: bool) -> Self {
+        Self {
+            source,
+            has_turns,
+            nest: Nest::default(),
+            tick: None,
+            ticks: 0,
+            task: None,
+            last_end: 0,
+            next: None,
+            heap_after: None,
+            counts: LoopCounts::default(),
+        }
+    }
+
+    /// The task that runs at this time, 0 where none does.
+    pub(super) fn running(&self, at: i64) -> u64 {
+        let goes_on = |task: &OpenTask| {
+            self.nest.open().get(task.depth).and_then(Slice::end).is_none_or(|end| at <= end)
+        };
+        self.task.filter(goes_on).map_or(0, |task| task.id)
+    }
+
+    pub(super) fn begin(&mut self, making: &mut Making<'_>, slice: Slice, role: Role) {
+        let mut nest = std::mem::take(&mut self.nest);
+        let nested = nest.begin(slice, &mut |closed, depth| self.closed(making, closed, depth));
+        self.nest = nest;
+        if let Nested::At(depth) = nested {
+            self.opened(making, slice, depth, role);
+        }
+    }
+
+    /// The end of a begun slice; `heap` is what V8 said with it.
+    pub(super) fn end(&mut self, making: &mut Making<'_>, at: i64, name: u32, category: u32, heap: Option<u64>) {
+        let mut nest = std::mem::take(&mut self.nest);
+        nest.end(at, name, category, 0, &mut |closed, depth| {
+            // What is closed before this end has another end.
+            self.heap_after = heap.filter(|_| closed.end() == Some(at) && closed.name == name);
+            self.closed(making, closed, depth);
+            self.heap_after = None;
+        });
+        self.nest = nest;
+    }
+
+    /// Something that was posted runs in the slice that is open at this time. It says something of the task only
+    /// where that slice is the task's own.
+    pub(super) fn arrived(&mut self, post: Post, at: i64) {
+        let innermost = self.nest.open().len();
+        let goes_on = self.running(at) > 0;
+        if let Some(task) = &mut self.task
+            && goes_on
+            && task.post.is_none()
+            && task.depth + 1 == innermost
+            && post.at <= task.start
+        {
+            task.post = Some(post);
+        }
+    }
+
+    pub(super) fn mark(&mut self, making: &mut Making<'_>, at: i64, name: u32) {
+        self.counts.marks += 1;
+        making.make(self.source, at, Made::Mark { name });
+    }
+
+    pub(super) fn depth(&mut self, making: &mut Making<'_>, at: i64, queue: u32, depth: u64) {
+        let depth = u32::try_from(depth).unwrap_or(u32::MAX);
+        making.make(self.source, at, Made::Depth { queue: queue as u8, depth });
+    }
+
+    pub(super) fn finish(&mut self, making: &mut Making<'_>, last: i64) {
+        let mut nest = std::mem::take(&mut self.nest);
+        nest.finish(last, &mut |closed, depth| self.closed(making, closed, depth));
+        self.end_tick(making, self.last_end);
+    }
+
+    fn opened(&mut self, making: &mut Making<'_>, slice: Slice, depth: usize, role: Role) {
+        let post = self.next.take();
+        let is_task = if self.has_turns {
+            if role == Role::Turn && self.tick.is_none() {
+                self.begin_tick(making, slice.start, Some(depth));
+            }
+            role == Role::Task && self.tick.is_some() && self.task.is_none()
+        } else {
+            if depth == 0 {
+                self.top_level(making, slice.start);
+            }
+            depth == 0
+        };
+        if is_task {
+            making.tasks += 1;
+            let (id, start, name) = (making.tasks, slice.start, slice.name);
+            let wants_name = role == Role::Task && making.names.text(name).contains("Handle._run (");
+            self.task = Some(OpenTask { id, depth, name, start, post, wants_name });
+        } else if let Some(task) = &mut self.task {
+            if task.wants_name && role != Role::Wrapper {
+                task.name = slice.name;
+                task.wants_name = false;
+            }
+        }
+    }
+
+    /// A slice that lies in no other: the time since the last one was waiting, and a tick ends with its wait.
+    fn top_level(&mut self, making: &mut Making<'_>, start: i64) {
+        if self.tick.is_some() {
+            if start <= self.last_end {
+                return;
+            }
+            making.make(self.source, start, Made::Poll { start: self.last_end.max(0) as u64 });
+            self.end_tick(making, start);
+        }
+        self.begin_tick(making, start, None);
+    }
+
+    fn begin_tick(&mut self, making: &mut Making<'_>, start: i64, depth: Option<usize>) {
+        self.ticks += 1;
+        self.tick = Some(OpenTick { number: self.ticks, start, depth, tasks_run: 0 });
+        making.make(self.source, start, Made::TickStart { tick: self.ticks });
+    }
+
+    fn end_tick(&mut self, making: &mut Making<'_>, at: i64) {
+        if let Some(OpenTick { number, start, tasks_run, .. }) = self.tick.take() {
+            self.counts.ticks += 1;
+            let start = start.max(0) as u64;
+            making.make(self.source, at, Made::TickEnd { tick: number, start, tasks_run });
+        }
+    }
+
+    fn closed(&mut self, making: &mut Making<'_>, slice: Slice, depth: usize) {
+        let end = slice.end().unwrap_or(slice.start).max(slice.start);
+        let start = slice.start.max(0) as u64;
+        let role = making.roles.of(making.names, slice.name, slice.category);
+        if let Some(task) = self.task.filter(|task| task.depth == depth) {
+            self.task = None;
+            self.ran(making, task, end);
+        } else if self.tick.is_some_and(|tick| tick.depth == Some(depth)) {
+            self.end_tick(making, end);
+        } else if self.has_turns && role == Role::Poll && self.tick.is_some() {
+            making.make(self.source, end, Made::Poll { start });
+        } else if let (Role::Gc, Some(after)) = (role, self.heap_after) {
+            making.make(self.source, end, Made::Gc { start, before: slice.extra, after });
+        } else {
+            self.counts.spans += 1;
+            making.make(self.source, end, Made::Span { name: slice.name, start });
+        }
+        if depth == 0 {
+            self.last_end = self.last_end.max(end);
+        }
+    }
+
+    fn ran(&mut self, making: &mut Making<'_>, task: OpenTask, end: i64) {
+        let OpenTask { id, name, start, post, .. } = task;
+        self.counts.tasks += 1;
+        if let Some(tick) = &mut self.tick {
+            tick.tasks_run = tick.tasks_run.saturating_add(1);
+        }
+        let queued = post.map_or(start, |post| post.at.min(start)).max(0) as u64;
+        if let Some(post) = post {
+            self.counts.queue_waits_known += 1;
+            let (parent, poster) = (post.task, if post.source == self.source { 0 } else { post.source });
+            let made = Made::Queued { task: id, name, queued, parent, poster };
+            making.make(self.source, queued as i64, made);
+            making.make(self.source, start, Made::Started);
+        }
+        let start = start.max(0) as u64;
+        making.make(self.source, end, Made::Ran { task: id, name, start, queued });
+    }
+}
