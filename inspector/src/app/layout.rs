@@ -1,5 +1,9 @@
 //! Where everything stands: plain geometry from the size alone, shared by the drawing and by the mouse.
 
+mod pages;
+
+pub use pages::{LEDGER_HEAD, TagPage, TimersPage, has_two_lists, ledger_lines, list, tag, timers};
+
 use super::glance::Column;
 
 /// Smallest width that everything fits in.

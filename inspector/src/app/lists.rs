@@ -10,7 +10,8 @@ use loop_traces::timeline::{LateTimer, TickSpan, TickSummary};
 
 use super::describe;
 use super::fold::Fold;
-use super::state::State;
+use super::glance;
+use super::state::{Part, State, View};
 
 /// The events of the log that the filter lets through, newest first.
 pub fn log_from_newest(state: &State) -> impl Iterator<Item = &Stamped> + '_ {
@@ -39,6 +40,21 @@ const fn is_noise(event: &Event) -> bool {
             | Event::QueueDepth { .. }
             | Event::Calibration { .. }
     )
+}
+
+/// The rows of the list that has the focus, on the pages whose rows are chosen one by one.
+#[must_use]
+pub fn rows(state: &State) -> usize {
+    let timeline = &state.picture().timeline;
+    match (state.view, state.part) {
+        (View::Ledger, _) => state.account.as_ref().map_or(0, |account| account.lines() + 1),
+        (View::Timers, Part::First) => late_shown(state).count(),
+        (View::Tag, Part::First) => {
+            let stats = state.tag.and_then(|tag| timeline.tags.tag(tag));
+            stats.and_then(glance::runs).map_or(0, |(_, runs)| runs.worst().len())
+        }
+        _ => 0,
+    }
 }
 
 /// Who queued the tasks of a tag, and how often, as far as the log goes back: most frequent first.
