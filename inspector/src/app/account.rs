@@ -3,12 +3,14 @@
 //! It is a copy of what the timeline said when it was opened. What happened does not change any more, so a page
 //! of it stays true while the loop goes on and while a replay moves.
 
-use loop_probes::ids::{Tag, Timestamp};
+use loop_probes::ids::{SourceId, Tag, Timestamp};
 use loop_traces::analysis::attribution::{Ledger, What};
-use loop_traces::timeline::{LateTimer, Stall, TickSummary};
+use loop_traces::labels::Labels;
+use loop_traces::timeline::{LateSignal, LateTimer, SlowTask, TickSummary, signal_name};
 
-use super::lists::LateRow;
+use super::fold::Fold;
 use super::state::TickKey;
+use crate::units;
 
 /// What a ledger is of.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,6 +19,58 @@ pub enum Subject {
     Tick(TickSummary),
     /// A timer that fired too late.
     Timer(LateTimer),
+    /// A signal that was delivered too late.
+    Signal(LateSignal),
+    /// A task that ran for too long.
+    Slow(SlowTask),
+}
+
+impl Subject {
+    /// When it came to its end.
+    #[must_use]
+    pub const fn end(&self) -> Timestamp {
+        match self {
+            Self::Tick(tick) => tick.end,
+            Self::Timer(late) => late.fired,
+            Self::Signal(late) => late.delivered,
+            Self::Slow(slow) => slow.end,
+        }
+    }
+
+    /// What its ledger sums to, in nanoseconds.
+    #[must_use]
+    pub const fn lasted_ns(&self) -> u64 {
+        match self {
+            Self::Tick(tick) => tick.busy_ns,
+            Self::Timer(late) => late.lag_ns(),
+            Self::Signal(late) => late.latency_ns(),
+            Self::Slow(slow) => slow.run_ns(),
+        }
+    }
+
+    /// Its name in a list: the tag's, the signal's.
+    #[must_use]
+    pub fn name(&self, labels: &Labels) -> String {
+        match self {
+            Self::Tick(tick) => format!("tick {}", units::count(tick.tick)),
+            Self::Timer(late) => labels.tag(late.tag).into_owned(),
+            Self::Signal(late) => format!("signal {}", signal_name(late.signo)),
+            Self::Slow(slow) => format!("{} #{}", labels.tag(slow.tag), slow.task),
+        }
+    }
+
+    /// The title of its page.
+    #[must_use]
+    pub fn title(&self, labels: &Labels) -> String {
+        let name = self.name(labels);
+        match self {
+            Self::Tick(tick) if tick.stall => format!("stall: {name}"),
+            Self::Tick(_) => name,
+            Self::Timer(late) => format!("late timer: {name} #{}", late.task),
+            Self::Signal(late) => format!("late {name} #{}", late.task),
+            Self::Slow(_) => format!("slow task: {name}"),
+        }
+    }
 }
 
 /// An open ledger.
@@ -24,10 +78,10 @@ pub enum Subject {
 pub struct Account {
     /// What it is of.
     pub subject: Subject,
+    /// Who used the time.
+    pub ledger: Ledger,
     /// The tick in which it came to its end, where that is kept, and when that tick ended.
     pub tick: Option<(TickKey, Timestamp)>,
-    /// Who used the time; `None` where what ran then is no longer kept.
-    pub ledger: Option<Ledger>,
 }
 
 /// Where a line of a ledger leads.
@@ -40,39 +94,29 @@ pub enum Lead {
 }
 
 impl Account {
-    /// The ledger of a stall.
+    /// Opens a ledger in `picture`.
     #[must_use]
-    pub fn of_stall(stall: &Stall) -> Self {
-        let tick = stall.tick;
-        Self {
-            subject: Subject::Tick(tick),
-            tick: Some((TickKey::of(&tick), tick.end)),
-            ledger: Some(stall.blame.clone()),
-        }
+    pub fn new(subject: Subject, ledger: Ledger, picture: &Fold) -> Self {
+        let tick = match subject {
+            Subject::Tick(tick) => Some(tick),
+            _ => picture.tick_at(subject.end()).copied(),
+        };
+        Self { subject, ledger, tick: tick.map(|tick| (TickKey::of(&tick), tick.end)) }
     }
 
-    /// The ledger of a timer that fired late in `tick`.
+    /// Its rows: the lines and their sum.
     #[must_use]
-    pub fn of_late(row: &LateRow, tick: Option<&TickSummary>) -> Self {
-        Self {
-            subject: Subject::Timer(row.late),
-            tick: tick.map(|tick| (TickKey::of(tick), tick.end)),
-            ledger: row.blame.clone(),
-        }
+    pub const fn rows(&self) -> usize {
+        self.ledger.shares.len() + 1
     }
 
-    /// Its lines; the sum is one more.
-    #[must_use]
-    pub fn lines(&self) -> usize {
-        self.ledger.as_ref().map_or(0, |ledger| ledger.shares.len())
-    }
-
-    /// Where a line leads.
+    /// Where a row leads.
     #[must_use]
     pub fn lead(&self, row: usize) -> Lead {
-        let share = self.ledger.as_ref().and_then(|ledger| ledger.shares.get(row));
-        match share.map(|share| share.what) {
-            Some(What::Task { tag, .. } | What::Io { tag, .. }) => Lead::Tag(tag),
+        match self.ledger.shares.get(row).map(|share| share.what) {
+            Some(
+                What::Task { tag, .. } | What::Io { tag, .. } | What::Microtasks { after: Some((_, tag)) },
+            ) => Lead::Tag(tag),
             _ => Lead::Tick,
         }
     }
