@@ -7,6 +7,8 @@
 use hdrhistogram::Histogram as Buckets;
 use serde::{Deserialize, Serialize};
 
+use crate::analysis::loss::{Bounds, quantile_bounds};
+
 /// Values above are counted in the last bucket (the maximum stays exact): 13 days in nanoseconds.
 const BUCKETED_MAX: u64 = 1 << 50;
 
@@ -98,7 +100,15 @@ impl Histogram {
             p90: self.quantile(0.9),
             p99: self.quantile(0.99),
             max: self.max,
+            p99_bounds: None,
         }
+    }
+
+    /// As [`percentiles`](Self::percentiles), where up to `missing` samples were lost.
+    #[must_use]
+    pub fn percentiles_missing(&self, missing: u64) -> Percentiles {
+        let p99_bounds = (missing > 0).then(|| quantile_bounds(self, 0.99, missing));
+        Percentiles { p99_bounds, ..self.percentiles() }
     }
 }
 
@@ -121,6 +131,9 @@ pub struct Percentiles {
     pub p99: u64,
     /// The largest, exactly.
     pub max: u64,
+    /// Where samples may be missing: between which values the true `p99` lies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p99_bounds: Option<Bounds>,
 }
 
 #[cfg(test)]

@@ -11,11 +11,13 @@
 //! ```
 
 mod agenda;
+mod blame;
 mod commands;
 mod config;
 mod fold;
 mod futures;
 mod gc;
+mod harm;
 mod keep_alive;
 mod microtasks;
 mod open_tick;
@@ -33,10 +35,12 @@ mod ticks;
 mod timers;
 
 pub use agenda::{Agenda, AgendaWorker, OldestWaiting, PriorityStats, Rendezvous, RendezvousStats};
+pub use blame::{Blamed, LateSignal, SlowTask};
 pub use commands::{CommandStats, Commands, Pumps, Wakes, command_name};
 pub use config::TimelineConfig;
 pub use futures::Futures;
 pub use gc::{Gc, GcLook, GcRun};
+pub use harm::{Cause, Harm, Waiter, WorstHarm};
 pub use keep_alive::{Held, KeepAlive, RefName};
 pub use microtasks::{Batches, Microtasks};
 pub use opened::{OpenedSpan, OpenedTick};

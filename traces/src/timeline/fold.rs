@@ -87,7 +87,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         Event::TimerArmed { .. } => timeline.timers.armed += 1,
         Event::TimerFired { timer, tag, task, due, fired, skipped } => {
             let tick = place.and_then(|place| timeline.open[place].number());
-            let fired = LateTimer { timer, tag, task, due, fired, tick, skipped };
+            let fired = LateTimer { source, timer, tag, task, due, fired, tick, skipped };
             let late = timeline.timers.fired(fired, timeline.config.late_timer_ns);
             if let Some(place) = place {
                 timeline.open[place].timers_fired += 1;

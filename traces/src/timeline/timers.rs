@@ -1,6 +1,6 @@
 //! Timers: how many were armed and fired, how late, and the late ones themselves.
 
-use loop_probes::ids::{Tag, TaskId, TimerId, Timestamp};
+use loop_probes::ids::{SourceId, Tag, TaskId, TimerId, Timestamp};
 
 use super::config::TimelineConfig;
 use crate::histogram::Histogram;
@@ -9,6 +9,8 @@ use crate::recent::Recent;
 /// A timer that fired too late.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LateTimer {
+    /// The loop on which it fired.
+    pub source: SourceId,
     /// The timer.
     pub timer: TimerId,
     /// The tag of its task.

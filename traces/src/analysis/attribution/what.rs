@@ -1,0 +1,111 @@
+//! Who used time: the names of a ledger's lines.
+
+use loop_probes::event::Phase;
+use loop_probes::ids::{IoSource, LabelId, Tag, TaskId};
+
+use crate::labels::Labels;
+use crate::units::counted;
+
+/// Who used time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum What {
+    /// One task.
+    Task {
+        /// The task.
+        task: TaskId,
+        /// Its tag.
+        tag: Tag,
+    },
+    /// One readiness callback.
+    Io {
+        /// Its source.
+        source: IoSource,
+        /// Its tag.
+        tag: Tag,
+        /// Its own id.
+        task: TaskId,
+    },
+    /// Microtask checkpoints.
+    Microtasks {
+        /// The task after which most of them came, where it is one and is known.
+        after: Option<(TaskId, Tag)>,
+    },
+    /// The deferred queue.
+    Deferred,
+    /// Batches of immediates, less the tasks in them.
+    Immediates,
+    /// Collections.
+    Gc,
+    /// A labelled span outside of any task; in the ledger of a slow task, one within it.
+    Span {
+        /// Its name.
+        label: LabelId,
+    },
+    /// A phase, less what ran in it.
+    Phase(Phase),
+    /// A phase, less those runs in it that are kept: there were so many that the shortest are not.
+    ShortRuns(Phase),
+    /// Polling, as long as the loop had meant to: it was asleep when the wait began.
+    Poll,
+    /// Polling past the deadline: the poll came back late.
+    PollLate,
+    /// Several small parts.
+    Others {
+        /// How many.
+        parts: u32,
+    },
+    /// Before the first event of the recording.
+    BeforeRecording,
+    /// Longer ago than what is kept goes back.
+    NotKept,
+    /// Records of this time were lost.
+    Unknown {
+        /// How many; 0 where it is not known.
+        lost: u64,
+    },
+    /// Time of which nothing is known.
+    Unattributed,
+}
+
+impl What {
+    /// What it is called: `task ReadFile #12`, `phase timers`, `unattributed`.
+    #[must_use]
+    pub fn describe(&self, labels: &Labels) -> String {
+        match self {
+            Self::Task { task, tag } => format!("task {} #{task}", labels.tag(*tag)),
+            Self::Io { source, tag, task } => {
+                format!("io {} #{task} on {}", labels.tag(*tag), labels.io(*source))
+            }
+            Self::Microtasks { after: None } => "microtasks".to_owned(),
+            Self::Microtasks { after: Some((task, tag)) } => {
+                format!("microtasks after {} #{task}", labels.tag(*tag))
+            }
+            Self::Deferred => "deferred".to_owned(),
+            Self::Immediates => "immediates".to_owned(),
+            Self::Gc => "gc".to_owned(),
+            Self::Span { label } => format!("span {}", labels.span(*label)),
+            Self::Phase(phase) => format!("phase {phase}"),
+            Self::ShortRuns(phase) => format!("phase {phase} and its short runs"),
+            Self::Poll => "poll".to_owned(),
+            Self::PollLate => "poll late".to_owned(),
+            Self::Others { parts } => format!("{parts} smaller"),
+            Self::BeforeRecording => "before the recording".to_owned(),
+            Self::NotKept => "not kept".to_owned(),
+            Self::Unknown { lost: 0 } => "unknown (records lost)".to_owned(),
+            Self::Unknown { lost } => {
+                format!("unknown ({} lost)", counted(*lost, "record", "records"))
+            }
+            Self::Unattributed => "unattributed".to_owned(),
+        }
+    }
+
+    /// It says what is not known, and nobody is to blame for it.
+    #[must_use]
+    pub const fn is_ignorance(&self) -> bool {
+        matches!(
+            self,
+            Self::BeforeRecording | Self::NotKept | Self::Unknown { .. } | Self::Unattributed
+        )
+    }
+}
