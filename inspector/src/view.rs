@@ -4,8 +4,10 @@
 
 mod agenda;
 mod alive;
+mod bounds;
 mod families;
 mod footer;
+mod harm;
 mod header;
 mod help;
 mod histogram;

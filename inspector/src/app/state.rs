@@ -8,7 +8,7 @@ use super::account::Account;
 use super::fold::Fold;
 use super::glance::{Glance, Order};
 use super::layout::{Extras, Pane};
-use super::lists::LateRow;
+use super::lists::{LateRow, Victim};
 use super::message::Process;
 use super::playback_info::PlaybackInfo;
 use super::trail::Trail;
@@ -152,10 +152,12 @@ pub struct State {
     pub now: Timestamp,
     /// The figures as they were last read off.
     pub glance: Glance,
-    /// The late timers, read with the figures while their page is shown.
+    /// The late timers and signals, read with the figures while their page is shown.
     pub late: Vec<LateRow>,
     /// Who queued the selected tag's tasks, read with the figures while its page is shown.
     pub queued_by: Vec<(String, u64)>,
+    /// Whom the selected tag made late, read with the figures while its page is shown.
+    pub victims: Vec<Victim>,
     /// Frames' time at which the figures are old, in nanoseconds; 0 when they are void.
     pub glance_until_ns: u64,
     /// The page that is shown.
@@ -211,6 +213,7 @@ impl State {
             glance: Glance::default(),
             late: Vec::new(),
             queued_by: Vec::new(),
+            victims: Vec::new(),
             glance_until_ns: 0,
             view: View::Overview,
             trail: Trail::default(),
@@ -302,7 +305,13 @@ impl State {
     /// Whether the filter lets a tag through.
     #[must_use]
     pub fn lets_through(&self, tag: Tag) -> bool {
-        self.filter.is_empty() || contains(&self.picture().timeline.labels.tag(tag), &self.filter)
+        self.filter.is_empty() || self.lets_through_name(&self.picture().timeline.labels.tag(tag))
+    }
+
+    /// Whether the filter lets a name through.
+    #[must_use]
+    pub fn lets_through_name(&self, name: &str) -> bool {
+        self.filter.is_empty() || contains(name, &self.filter)
     }
 }
 

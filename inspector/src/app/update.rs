@@ -112,8 +112,12 @@ fn read_glance(state: &mut State) {
 /// Reads what only the page that is shown needs.
 fn read_page(state: &mut State) {
     state.late = if state.view == View::Timers { lists::late(state.picture()) } else { Vec::new() };
+    state.victims = match (state.view, state.tag) {
+        (View::Tag, Some(tag)) => lists::victims(state.picture(), tag),
+        _ => Vec::new(),
+    };
     state.queued_by = match (state.view, state.tag) {
-        (View::Tasks | View::Tag, Some(tag)) => lists::queued_by(state.picture(), tag),
+        (View::Tag, Some(tag)) => lists::queued_by(state.picture(), tag),
         _ => Vec::new(),
     };
 }

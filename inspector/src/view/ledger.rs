@@ -1,11 +1,11 @@
 //! A ledger in full: who used a stretch of time, each line with its share and a bar to scale, and their sum.
 
-use loop_probes::event::Phase;
-use loop_traces::analysis::attribution::{Ledger, Share, What};
+use loop_traces::analysis::attribution::{Ledger, Share};
+use loop_traces::timeline::Cause;
 use ratatui::style::Style;
 
 use super::paint::{Canvas, Pen};
-use super::stalls;
+use super::{harm, stalls};
 use crate::app::account::{Account, Subject};
 use crate::app::layout::{self, Area};
 use crate::app::state::State;
@@ -16,22 +16,18 @@ use crate::units;
 const EXACT_FROM: u16 = 96;
 
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
-    let Some(account) = &state.account else {
+    let Some(Account { subject, ledger, .. }) = &state.account else {
         let inner = canvas.pane(body, "ledger", "", true);
         let dim = canvas.theme.dim();
-        canvas.pen(inner, 0).gap(1).put("no ledger is open: Enter on a stall or on a late timer opens one", dim);
+        canvas.pen(inner, 0).gap(1).put("none is open: Enter on a stall or on a late timer opens one", dim);
         return;
     };
-    let inner = canvas.pane(body, &title(state, account), "Enter opens a line's tag, or the tick", true);
-    about(canvas, state, account, inner);
-    let rows = below_heading(inner, layout::LEDGER_HEAD - 1);
-    match &account.ledger {
-        Some(ledger) => lines(canvas, state, rows, ledger, Some(state.row)),
-        None => {
-            let dim = canvas.theme.dim();
-            canvas.pen(rows, 0).gap(1).put("what ran then is no longer kept", dim);
-        }
-    }
+    let title = subject.title(&state.picture().timeline.labels);
+    let remark =
+        if body.width >= 96 { "Enter opens a line's tag, else the tick" } else { "Enter opens a line" };
+    let inner = canvas.pane(body, &title, remark, true);
+    about(canvas, state, subject, inner);
+    lines(canvas, state, below(inner, layout::LEDGER_HEAD - 1), ledger, Some(state.row));
 }
 
 /// The columns of the lines: who, how long, to the nanosecond where there is room, of how much, the bar.
@@ -66,7 +62,7 @@ pub(super) fn lines(
     let mut pen = canvas.pen(area, 0);
     pen.gap(3).left("WHO", columns.name, theme.dim()).number("TIME", Columns::TIME, theme.dim());
     pen.number("EXACTLY", columns.exact, theme.dim()).number("SHARE", Columns::SHARE, theme.dim());
-    let rows = below_heading(area, 1);
+    let rows = below(area, 1);
     let count = ledger.shares.len() + 1;
     let first = layout::first_row(selected.unwrap_or(0), rows.height);
     for (line, place) in (first..count).take(usize::from(rows.height)).enumerate() {
@@ -81,7 +77,8 @@ pub(super) fn lines(
     }
 }
 
-fn below_heading(area: Area, rows: u16) -> Area {
+/// What is left of `area` below its first rows.
+pub(super) fn below(area: Area, rows: u16) -> Area {
     let rows = rows.min(area.height);
     Area { y: area.y + rows, height: area.height - rows, ..area }
 }
@@ -95,11 +92,9 @@ fn one(
     share: &Share,
 ) {
     let theme = canvas.theme;
-    let style = style_of(theme, &share.what);
-    let (name_style, mark) = match share.what {
-        What::Unattributed => (theme.dim(), "·"),
-        _ => (theme.text(), "■"),
-    };
+    let style = harm::style_of(theme, Cause::of(&share.what));
+    let known = !share.what.is_ignorance();
+    let (name_style, mark) = if known { (theme.text(), "■") } else { (theme.dim(), "·") };
     let name = stalls::name(&share.what, &state.picture().timeline.labels);
     let part = share.ns as f64 / ledger.total_ns.max(1) as f64;
     let mut pen = canvas.pen(rows, line);
@@ -124,56 +119,42 @@ fn figures(pen: &mut Pen<'_, '_>, columns: &Columns, ns: u64, style: Style, them
     }
 }
 
-/// A line's colour: its phase's, as everywhere.
-fn style_of(theme: Theme, what: &What) -> Style {
-    theme.phase(match what {
-        What::Task { .. } => Phase::Tasks,
-        What::Io { .. } => Phase::Io,
-        What::Microtasks => Phase::Microtasks,
-        What::Deferred => Phase::Deferred,
-        What::Immediates => Phase::Immediates,
-        What::Gc => Phase::Gc,
-        What::Phase(phase) => *phase,
-        What::Span { .. } => return theme.bar(),
-        _ => return theme.unattributed(),
-    })
-}
-
-fn title(state: &State, account: &Account) -> String {
-    let labels = &state.picture().timeline.labels;
-    match &account.subject {
-        Subject::Tick(tick) if tick.stall => format!("stall: tick {}", units::count(tick.tick)),
-        Subject::Tick(tick) => format!("tick {}", units::count(tick.tick)),
-        Subject::Timer(late) => format!("late timer: {} #{}", labels.tag(late.tag), late.task),
-    }
-}
-
-/// The rows above the lines: what happened, and when.
-fn about(canvas: &mut Canvas<'_>, state: &State, account: &Account, inner: Area) {
+/// What happened, and when: one row.
+pub(super) fn about(canvas: &mut Canvas<'_>, state: &State, subject: &Subject, inner: Area) {
     let theme = canvas.theme;
     let (dim, text) = (theme.dim(), theme.strong());
-    let at = |at| units::position_us(state.since_start_ns(at));
     let limit = state.about.stall_limit_ns;
-    let over = |ns: u64| if ns > limit { theme.over() } else { text };
+    let lasted_ns = subject.lasted_ns();
+    let (lasted, began, ended) = match subject {
+        Subject::Tick(_) => ("busy ", "  began ", "  ended "),
+        Subject::Timer(_) => ("lag ", "  due ", "  fired "),
+        Subject::Signal { .. } => ("latency ", "  arrived ", "  delivered "),
+        Subject::Slow { .. } => ("ran ", "  from ", "  to "),
+        Subject::Wait { .. } => ("waited ", "  queued ", "  started "),
+    };
     let mut pen = canvas.pen(inner, 0);
-    pen.gap(1);
-    match &account.subject {
+    let style = if lasted_ns > limit { theme.over() } else { text };
+    pen.gap(1).put(lasted, dim).put(&units::duration(lasted_ns), style);
+    let (from, to) = subject.extent();
+    for (name, at) in [(began, from), (ended, to)] {
+        pen.put(name, dim).put(&units::position_us(state.since_start_ns(at)), text);
+    }
+    match subject {
         Subject::Tick(tick) => {
-            pen.put("busy ", dim).put(&units::duration(tick.busy_ns), over(tick.busy_ns));
-            pen.put("  limit ", dim).put(&units::duration(limit), text);
-            pen.put("  began ", dim).put(&at(tick.start), text);
+            pen.group(&[("  limit ", dim), (&units::duration(limit).replace(".0", ""), text)]);
             pen.group(&[("  polled ", dim), (&units::duration(tick.poll_wait_ns), text)]);
             for (name, count) in [("tasks", tick.tasks_run), ("late timers", tick.timers_late)] {
                 pen.group(&[(&format!("  {name} "), dim), (&units::count(u64::from(count)), text)]);
             }
         }
         Subject::Timer(late) => {
-            let lag_ns = late.lag_ns();
-            pen.put("lag ", dim).put(&units::duration(lag_ns), over(lag_ns));
-            pen.put("  due ", dim).put(&at(late.due), text).put("  fired ", dim).put(&at(late.fired), text);
             if let Some(tick) = late.tick {
                 pen.group(&[("  in tick ", dim), (&units::count(tick), text)]);
             }
+            if late.skipped > 0 {
+                pen.group(&[("  skipped ", dim), (&units::count(u64::from(late.skipped)), text)]);
+            }
         }
+        Subject::Signal { .. } | Subject::Slow { .. } | Subject::Wait { .. } => {}
     }
 }

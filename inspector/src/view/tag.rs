@@ -2,8 +2,9 @@
 
 use loop_traces::timeline::{RunStats, TagStats};
 
+use super::ledger::below;
 use super::paint::Canvas;
-use super::{histogram, tasks};
+use super::{bounds, harm, histogram, tasks};
 use crate::app::glance;
 use crate::app::layout::{self, Area};
 use crate::app::state::{Part, State};
@@ -31,7 +32,9 @@ pub(super) fn beside(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     let upper = Area { height: (histogram_rows + 3).min(detail.height), ..detail };
     distribution(canvas, state, upper, stats, runs);
     let lower = Area { y: upper.y + upper.height, height: detail.height - upper.height, ..detail };
-    worst(canvas, state, lower, runs, None);
+    let harm_rows = if lower.height >= 14 { 7 } else { 6 };
+    harm::of_tag(canvas, state, Area { height: harm_rows.min(lower.height), ..lower }, stats.tag);
+    worst(canvas, state, below(lower, harm_rows), runs, None);
 }
 
 /// The page of the selected tag.
@@ -43,6 +46,8 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     distribution(canvas, state, page.histogram, stats, runs);
     worst(canvas, state, page.worst, runs, (state.part == Part::First).then_some(state.row));
     queued_by(canvas, state, page.queued_by);
+    harm::of_tag(canvas, state, page.harm, stats.tag);
+    harm::victims(canvas, state, page.victims, (state.part == Part::Second).then_some(state.row));
 }
 
 fn none(canvas: &mut Canvas<'_>, area: Area, remedy: &str) {
@@ -54,10 +59,11 @@ fn none(canvas: &mut Canvas<'_>, area: Area, remedy: &str) {
 /// Its figures and its histogram.
 fn distribution(canvas: &mut Canvas<'_>, state: &State, area: Area, stats: &TagStats, runs: &RunStats) {
     let theme = canvas.theme;
-    let name = super::paint::cut(&state.picture().timeline.labels.tag(stats.tag), area.width.saturating_sub(8));
+    let name =
+        super::paint::cut(&state.picture().timeline.labels.tag(stats.tag), area.width.saturating_sub(8));
     let inner = canvas.pane(area, &name, "run time", false);
     let mut pen = canvas.pen(inner, 0);
-    let shown = runs.run_ns.percentiles();
+    let shown = runs.run_ns.percentiles_missing(state.glance.lost_records);
     let noun = if shown.count == 1 { " run" } else { " runs" };
     pen.gap(1).put(&units::short_count(shown.count), theme.strong()).put(noun, theme.dim());
     let figures = [(" p50 ", shown.p50), (" p99 ", shown.p99), (" max ", shown.max)];
@@ -67,14 +73,16 @@ fn distribution(canvas: &mut Canvas<'_>, state: &State, area: Area, stats: &TagS
     if runs.failed > 0 {
         pen.whole(&format!(" failed {}", units::short_count(runs.failed)), theme.held());
     }
-    let rows = Area { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
+    let head = 1 + u16::from(bounds::row(canvas, state, &shown, inner, 1));
+    let rows = below(inner, head);
     histogram::buckets(canvas, state, rows, &glance::buckets(&runs.run_ns), FLOOR_NS);
 }
 
 /// Its longest runs; `selected` is one of them on the page where they can be opened.
 fn worst(canvas: &mut Canvas<'_>, state: &State, area: Area, runs: &RunStats, selected: Option<usize>) {
     let theme = canvas.theme;
-    let inner = canvas.pane(area, "worst runs", "Enter opens the tick", selected.is_some());
+    let remark = if selected.is_some() { "Enter opens the tick" } else { "" };
+    let inner = canvas.pane(area, "worst runs", remark, selected.is_some());
     let first = layout::first_row(selected.unwrap_or(0), inner.height);
     let shown = runs.worst().iter().enumerate().skip(first);
     for (line, (place, run)) in shown.enumerate() {

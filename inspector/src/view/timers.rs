@@ -1,9 +1,11 @@
 //! The timers: how many, how late, who made whom late, and the ledger of the selected one.
 
 use loop_probes::event::Queue;
+use loop_traces::labels::Labels;
 
 use super::paint::Canvas;
-use super::{harm, histogram, ledger, stalls};
+use super::{bounds, harm, histogram, ledger, stalls};
+use crate::app::account::Subject;
 use crate::app::layout::{self, Area};
 use crate::app::lists::{self, LateRow};
 use crate::app::state::{Part, State};
@@ -30,7 +32,7 @@ fn figures(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let armed_now = timeline.queues.queue(Queue::Timers).samples.newest();
     let lag = state.glance.lag_ns;
     let over = lag.max > state.about.stall_limit_ns;
-    let rows = [
+    let mut rows = [
         ("fired", units::count(timers.fired)),
         ("late", units::count(timers.late)),
         ("periods skipped", units::count(timers.skipped)),
@@ -41,11 +43,18 @@ fn figures(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         ("armed", units::count(timers.armed)),
         ("cleared", units::count(timers.cleared)),
     ];
-    let value_width = inner.width.saturating_sub(1 + 15 + 1);
+    let open = bounds::words(&lag).map(|words| rows[3].1 = words).is_some();
+    if open {
+        rows[4].0 = "lag max at least";
+    }
+    let inner = Area { width: inner.width.saturating_sub(1), ..inner };
     for (row, (name, value)) in rows.iter().enumerate() {
-        let style = if over && *name == "lag max" { theme.over() } else { theme.strong() };
-        let mut pen = canvas.pen(inner, row as u16);
-        pen.gap(1).left(name, 15, theme.dim()).number(value, value_width, style);
+        let style = match row {
+            3 if open => theme.held(),
+            4 if over => theme.over(),
+            _ => theme.strong(),
+        };
+        canvas.pen(inner, row as u16).gap(1).put(name, theme.dim()).right(value, style);
     }
 }
 
@@ -73,11 +82,11 @@ fn late(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         if left >= inner.height {
             break;
         }
-        let (at, lag_ns) = (row.subject.end(), row.subject.lasted_ns());
+        let (at, lag_ns) = (row.subject.extent().1, row.subject.lasted_ns());
         let over = lag_ns > state.about.stall_limit_ns;
         let mut pen = canvas.pen(inner, left);
         pen.gap(1).put(&units::position(state.since_start_ns(at)), theme.dim()).gap(2);
-        pen.left(&row.subject.name(labels), 16, theme.text()).gap(1);
+        pen.left(&late_name(&row.subject, labels), 16, theme.text()).gap(1);
         pen.number(&units::duration(lag_ns), 7, if over { theme.over() } else { theme.text() });
         pen.put(" = ", theme.dim());
         stalls::shares(&mut pen, &row.ledger.shares, labels, (theme.text(), theme.dim()));
@@ -87,6 +96,12 @@ fn late(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         left += 1;
     }
     canvas.more_below(area, lists::late_shown(state).count().saturating_sub(first + usize::from(left)));
+}
+
+/// A signal says that it is one: a tag may be called `CHLD`.
+pub(super) fn late_name(subject: &Subject, labels: &Labels) -> String {
+    let name = subject.name(labels);
+    if matches!(subject, Subject::Signal { .. }) { format!("signal {name}") } else { name }
 }
 
 /// The selected late one; while the other list has the focus, the worst.

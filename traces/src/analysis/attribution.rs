@@ -59,7 +59,14 @@ pub fn waiting(start: Timestamp, end: Timestamp, spans: &[TickSpan], lines: usiz
 /// The ledger of one run, from `start` to `end`: the labelled spans, collections and the like within it. The
 /// run's time outside of them is `unattributed`. `spans` are in the order in which they ended.
 #[must_use]
-pub fn run(task: TaskId, tag: Tag, start: Timestamp, end: Timestamp, spans: &[TickSpan], lines: usize) -> Ledger {
+pub fn run(
+    task: TaskId,
+    tag: Tag,
+    start: Timestamp,
+    end: Timestamp,
+    spans: &[TickSpan],
+    lines: usize,
+) -> Ledger {
     let mut nodes = Nodes::default();
     nodes.add(spans, false);
     let itself = What::Task { task, tag };

@@ -1,7 +1,7 @@
 //! What each key does.
 
-use super::{open, pick};
 use super::{catch_up, freeze, note, read_glance, read_page};
+use super::{open, pick};
 use crate::app::columns::next_column_ticks;
 use crate::app::effect::Effect;
 use crate::app::layout::{self, Pane};

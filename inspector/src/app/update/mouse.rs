@@ -5,8 +5,8 @@ use crate::app::columns::{Columns, busiest};
 use crate::app::effect::Effect;
 use crate::app::glance::{Column, Order};
 use crate::app::layout::{self, Area, Overview, Pane};
-use crate::app::message::{Mouse, MouseKind};
 use crate::app::lists;
+use crate::app::message::{Mouse, MouseKind};
 use crate::app::state::{Part, State, TickKey, View};
 
 /// Rows that one notch of the wheel moves by, in lists.
@@ -114,7 +114,7 @@ fn click_tick(state: &mut State, mouse: Mouse, pane: Area) -> Vec<Effect> {
 fn click_tag(state: &mut State, mouse: Mouse, pane: Area) -> Vec<Effect> {
     let rows = layout::rows(pane, true);
     if mouse.y + 1 == rows.y {
-        if let Some(column) = layout::column_at(pane, mouse.x) {
+        if let Some(column) = layout::column_at(pane, mouse.x, state.order.column) {
             sort_by(state, column);
         }
         return Vec::new();

@@ -1,12 +1,13 @@
 //! What Enter opens: the selected row's ledger, its tag, its tick.
 
-use loop_probes::ids::Timestamp;
+use loop_probes::ids::{Tag, Timestamp};
+use loop_traces::timeline::{OpenedSpan, SpanKind};
 
 use super::{freeze, keys, note, pick};
-use crate::app::account::{Account, Lead};
+use crate::app::account::{Account, Lead, Subject};
 use crate::app::effect::Effect;
 use crate::app::glance;
-use crate::app::lists;
+use crate::app::lists::{self, LateRow};
 use crate::app::state::{Part, State, TickKey, View};
 
 /// What is said where there is nothing to open.
@@ -16,10 +17,11 @@ const GONE: &str = "its tick is no longer kept, or not over yet";
 pub(super) fn stall(state: &mut State) -> Vec<Effect> {
     // The row is looked up before the picture stands still: it is what the person saw.
     let stalls = &state.picture().timeline.stalls;
-    let Some(account) = stalls.newest_first().nth(state.stall_row).map(Account::of_stall) else {
+    let Some(stall) = stalls.newest_first().nth(state.stall_row) else {
         note(state, "no stall so far".to_owned(), false);
         return Vec::new();
     };
+    let account = Account::new(Subject::Tick(stall.tick), stall.blame.clone(), state.picture());
     ledger(state, account)
 }
 
@@ -39,22 +41,63 @@ pub(super) fn row(state: &mut State) -> Vec<Effect> {
     match (state.view, state.part) {
         (View::Ledger, _) => line(state),
         (View::Tag, Part::First) => worst_run(state),
-        (View::Timers, Part::First) => late(state),
-        (View::Log, _) => {
-            let at = lists::log_from_newest(state).nth(state.row).map(|event| event.at);
-            let Some(at) = at else { return nothing(state) };
-            tick_at(state, at)
+        (View::Tag, Part::Second) => {
+            let victim = state.victims.get(state.row).map(|victim| victim.row.clone());
+            late(state, victim)
         }
+        (View::Timers, Part::First) => {
+            let row = lists::late_shown(state).nth(state.row).cloned();
+            late(state, row)
+        }
+        (View::Timers, Part::Second) => {
+            let cause = lists::harm_shown(state).nth(state.row).map(|harm| harm.cause);
+            cause.and_then(lists::cause_tag).map_or_else(Vec::new, |tag| open_tag(state, tag))
+        }
+        (View::Tick, _) => span(state),
+        (View::Log, _) => event(state),
         _ => Vec::new(),
     }
 }
 
-fn late(state: &mut State) -> Vec<Effect> {
-    let row = lists::late_shown(state).nth(state.row);
-    let Some(account) = row.map(|row| Account::of_late(row, state.picture().tick_at(row.late.fired))) else {
-        return nothing(state);
+fn late(state: &mut State, row: Option<LateRow>) -> Vec<Effect> {
+    let Some(LateRow { subject, ledger: shares }) = row else {
+        note(state, "nobody was late".to_owned(), false);
+        return Vec::new();
     };
+    let account = Account::new(subject, shares, state.picture());
     ledger(state, account)
+}
+
+/// What ran in a tick: its ledger where it waited or was slow, else its tag.
+fn span(state: &mut State) -> Vec<Effect> {
+    let picture = state.picture();
+    let tick = state.shown_tick();
+    let opened = tick.and_then(|tick| picture.timeline.opened(tick));
+    let selected =
+        opened.as_ref().and_then(|opened| Some((opened.tick.source, opened.spans.get(state.row)?)));
+    let Some((source, OpenedSpan { span, .. })) = selected else { return nothing(state) };
+    if let Some(account) = Account::of_span(span, source, picture) {
+        return ledger(state, account);
+    }
+    match span.what {
+        SpanKind::Task { tag, .. } | SpanKind::Io { tag, .. } => open_tag(state, tag),
+        _ => Vec::new(),
+    }
+}
+
+/// An event: its ledger where it tells of somebody who was late or slow, else its tick.
+fn event(state: &mut State) -> Vec<Effect> {
+    let Some(event) = lists::log_from_newest(state).nth(state.row).copied() else { return nothing(state) };
+    match Account::of_event(&event, state.picture()) {
+        Some(account) => ledger(state, account),
+        None => tick_at(state, event.at),
+    }
+}
+
+fn open_tag(state: &mut State, tag: Tag) -> Vec<Effect> {
+    state.tag = Some(tag);
+    keys::open_tag(state, View::Tag);
+    Vec::new()
 }
 
 fn nothing(state: &mut State) -> Vec<Effect> {
@@ -66,11 +109,7 @@ fn nothing(state: &mut State) -> Vec<Effect> {
 fn line(state: &mut State) -> Vec<Effect> {
     let Some(account) = &state.account else { return Vec::new() };
     match (account.lead(state.row), account.tick) {
-        (Lead::Tag(tag), _) => {
-            state.tag = Some(tag);
-            keys::open_tag(state, View::Tag);
-            Vec::new()
-        }
+        (Lead::Tag(tag), _) => open_tag(state, tag),
         (Lead::Tick, Some((key, end))) => tick(state, key, end),
         (Lead::Tick, None) => nothing(state),
     }

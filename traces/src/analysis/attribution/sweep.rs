@@ -92,7 +92,8 @@ impl Nodes {
             SpanKind::Phase(phase) if thinned => What::ShortRuns(phase),
             SpanKind::Phase(phase) => What::Phase(phase),
             // A look that was not to wait cannot be late.
-            SpanKind::Poll { reason: PollReason::NonBlock, .. } | SpanKind::Poll { timeout_ns: Some(0), .. } => {
+            SpanKind::Poll { reason: PollReason::NonBlock, .. }
+            | SpanKind::Poll { timeout_ns: Some(0), .. } => {
                 return Some((What::Poll, Layer::Polled));
             }
             SpanKind::Poll { .. } => return Some((What::PollLate, Layer::Polled)),
@@ -124,9 +125,7 @@ impl Nodes {
             let layer = &mut open[node.layer as usize];
             pop_ended(layer, node.start);
             let what = match (node.what, layer.last()) {
-                (What::Span { .. }, Some((_, outer)))
-                    if labels == Spans::AreTheTasks && !is_frame(outer) =>
-                {
+                (What::Span { .. }, Some((_, outer))) if labels == Spans::AreTheTasks && !is_frame(outer) => {
                     *outer
                 }
                 (what, _) => what,

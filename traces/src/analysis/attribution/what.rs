@@ -103,9 +103,6 @@ impl What {
     /// It says what is not known, and nobody is to blame for it.
     #[must_use]
     pub const fn is_ignorance(&self) -> bool {
-        matches!(
-            self,
-            Self::BeforeRecording | Self::NotKept | Self::Unknown { .. } | Self::Unattributed
-        )
+        matches!(self, Self::BeforeRecording | Self::NotKept | Self::Unknown { .. } | Self::Unattributed)
     }
 }
