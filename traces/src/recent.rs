@@ -67,6 +67,11 @@ impl<T> Recent<T> {
         self.limit
     }
 
+    /// How many entries at the front fulfil `first`, where those that do come first.
+    pub(crate) fn partition_point(&self, first: impl FnMut(&T) -> bool) -> usize {
+        self.kept.partition_point(first)
+    }
+
     pub(crate) fn newest_mut(&mut self) -> Option<&mut T> {
         self.kept.back_mut()
     }

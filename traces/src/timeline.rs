@@ -16,6 +16,7 @@ mod commands;
 mod config;
 mod fold;
 mod futures;
+mod gaps;
 mod gc;
 mod harm;
 mod keep_alive;
@@ -33,6 +34,7 @@ mod stalls;
 mod tags;
 mod ticks;
 mod timers;
+mod worst;
 
 pub use agenda::{Agenda, AgendaWorker, OldestWaiting, PriorityStats, Rendezvous, RendezvousStats};
 pub use blame::{Blamed, LateSignal, SlowTask};
@@ -64,6 +66,9 @@ use loop_probes::stamped::Stamped;
 use crate::histogram::Histogram;
 use crate::labels::Labels;
 use crate::source::SourceCounts;
+use blame::Blame;
+use gaps::Gaps;
+use harm::Harms;
 use open_tick::OpenTick;
 pub(crate) use open_tick::PollWait;
 
@@ -133,6 +138,10 @@ pub struct Timeline {
     first: Option<Timestamp>,
     last: Option<Timestamp>,
     open: Vec<OpenTick>,
+    /// By the place of its emitter in `open`.
+    gaps: Vec<Gaps>,
+    blame: Blame,
+    harms: Harms,
     last_open: usize,
 }
 
@@ -169,10 +178,13 @@ impl Timeline {
             events: 0,
             lost_records: 0,
             counts: SourceCounts::default(),
+            blame: Blame::new(&config),
+            harms: Harms::new(&config),
             config,
             first: None,
             last: None,
             open: Vec::new(),
+            gaps: Vec::new(),
             last_open: 0,
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! There are three kinds of stretches. A *busy* one ([`ledger`]) stands still while the loop polls: it is what a
 //! tick's busy time went into. A *wait* ([`waiting`]) is on the wall clock, as one who waited saw it: polling
-//! counts, because it ought to have come back. A *run* ([`run`]) is one task's own time, by its labelled spans.
+//! counts, because it ought to have come back. A
+//! slow task's *run* is its own time, by its labelled spans.
 //!
 //! Each nanosecond goes to the innermost thing that happened then ([`sweep`] has the rule); what lies in a phase
 //! but in nothing else is the phase's, what lies in no phase is `unattributed`. What cannot be known (records
@@ -56,24 +57,6 @@ pub fn waiting(start: Timestamp, end: Timestamp, spans: &[TickSpan], lines: usiz
     waited(start, end, nodes, lines)
 }
 
-/// The ledger of one run, from `start` to `end`: the labelled spans, collections and the like within it. The
-/// run's time outside of them is `unattributed`. `spans` are in the order in which they ended.
-#[must_use]
-pub fn run(
-    task: TaskId,
-    tag: Tag,
-    start: Timestamp,
-    end: Timestamp,
-    spans: &[TickSpan],
-    lines: usize,
-) -> Ledger {
-    let mut nodes = Nodes::default();
-    nodes.add(spans, false);
-    let itself = What::Task { task, tag };
-    nodes.list.retain(|node| node.what != itself && !matches!(node.what, What::Phase(_)));
-    book(start, end, nodes, Spans::AreParts, lines, |_| true)
-}
-
 pub(crate) fn busy(start: Timestamp, end: Timestamp, nodes: Nodes, lines: usize) -> Ledger {
     let is_busy = |piece: &Piece| !matches!(piece.what, What::Poll | What::PollLate);
     book(start, end, nodes, Spans::AreTheTasks, lines, is_busy)
@@ -81,6 +64,24 @@ pub(crate) fn busy(start: Timestamp, end: Timestamp, nodes: Nodes, lines: usize)
 
 pub(crate) fn waited(start: Timestamp, end: Timestamp, nodes: Nodes, lines: usize) -> Ledger {
     book(start, end, nodes, Spans::AreTheTasks, lines, |_| true)
+}
+
+/// The ledger of one run, from `start` to `end`: the labelled spans, collections and the like within it. The
+/// run's time outside of them is unattributed.
+pub(crate) fn ran(
+    task: TaskId,
+    tag: Tag,
+    start: Timestamp,
+    end: Timestamp,
+    mut nodes: Nodes,
+    lines: usize,
+) -> Ledger {
+    let itself = What::Task { task, tag };
+    let is_part = |what: What| what != itself && !matches!(what, What::Phase(_) | What::ShortRuns(_));
+    // What only touches the run is none of its parts.
+    let within = |node: &sweep::Node| node.start >= start && node.end <= end;
+    nodes.list.retain(|node| node.layer == sweep::Layer::Missing || is_part(node.what) && within(node));
+    book(start, end, nodes, Spans::AreParts, lines, |_| true)
 }
 
 fn book(

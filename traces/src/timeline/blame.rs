@@ -2,8 +2,12 @@
 
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 
-use super::{Harm, LateTimer, Timeline};
-use crate::analysis::attribution::{Ledger, waiting};
+use super::config::TimelineConfig;
+use super::ticks::Mark;
+use super::worst::Worst;
+use super::{LateTimer, Timeline};
+use crate::analysis::attribution::sweep::Nodes;
+use crate::analysis::attribution::{self, Ledger, waited};
 
 /// Something that was late or slow, and who made it so.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +16,12 @@ pub struct Blamed<T> {
     pub what: T,
     /// Who used that time: sums exactly to it.
     pub blame: Ledger,
+}
+
+impl<T> Blamed<T> {
+    fn new(what: T, blame: Option<&Ledger>, make: impl FnOnce() -> Ledger) -> Self {
+        Self { what, blame: blame.cloned().unwrap_or_else(make) }
+    }
 }
 
 /// A signal that was delivered too late.
@@ -66,36 +76,122 @@ impl SlowTask {
     }
 }
 
+/// The worst of each kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Blame {
+    timers: Worst<LateTimer>,
+    signals: Worst<LateSignal>,
+    tasks: Worst<SlowTask>,
+    lines: usize,
+}
+
+impl Blame {
+    pub(crate) fn new(config: &TimelineConfig) -> Self {
+        Self {
+            timers: Worst::new(config.late_kept),
+            signals: Worst::new(config.late_kept),
+            tasks: Worst::new(config.late_kept),
+            lines: config.ledger_lines,
+        }
+    }
+}
+
 impl Timeline {
     /// Who used the time from `from` to `to` on the emitter `source`, as one who waited then saw it, in at most
     /// `lines` lines besides those of what is not known.
     #[must_use]
     pub fn waited(&self, source: SourceId, from: Timestamp, to: Timestamp, lines: usize) -> Ledger {
-        let _ = source;
-        waiting(from, to, &[], lines)
+        waited(from, to, self.gathered(source, from, to), lines)
     }
 
     /// The worst late timers, worst first, each with its ledger.
     #[must_use]
     pub fn late_timers(&self) -> Vec<Blamed<LateTimer>> {
-        Vec::new()
+        let all = self.blame.timers.iter();
+        all.map(|(late, blame)| Blamed::new(*late, blame, || self.blame_timer(late))).collect()
     }
 
     /// The worst late signals, worst first, each with its ledger.
     #[must_use]
     pub fn late_signals(&self) -> Vec<Blamed<LateSignal>> {
-        Vec::new()
+        let all = self.blame.signals.iter();
+        all.map(|(late, blame)| Blamed::new(*late, blame, || self.blame_signal(late))).collect()
     }
 
     /// The slowest tasks, slowest first, each with the ledger of its own run.
     #[must_use]
     pub fn slow_tasks(&self) -> Vec<Blamed<SlowTask>> {
-        Vec::new()
+        let all = self.blame.tasks.iter();
+        all.map(|(slow, blame)| Blamed::new(*slow, blame, || self.blame_task(slow))).collect()
     }
 
-    /// Who caused how much lateness, worst first; at the end what is not known.
-    #[must_use]
-    pub fn harm(&self) -> Vec<Harm> {
-        Vec::new()
+    /// Everything that happened on `source` between `from` and `to`, and what is missing of it.
+    pub(super) fn gathered(&self, source: SourceId, from: Timestamp, to: Timestamp) -> Nodes {
+        let mut nodes = Nodes::default();
+        let Some(place) = self.open.iter().position(|open| open.source == source) else { return nodes };
+        self.ticks.gather(source, from, to, &mut nodes);
+        self.open[place].gather(&mut nodes);
+        nodes.list.extend(self.gaps[place].missing(from, to));
+        nodes
+    }
+
+    fn blame_timer(&self, late: &LateTimer) -> Ledger {
+        self.waited(late.source, late.due, late.fired, self.blame.lines)
+    }
+
+    fn blame_signal(&self, late: &LateSignal) -> Ledger {
+        self.waited(late.source, late.arrived, late.delivered, self.blame.lines)
+    }
+
+    fn blame_task(&self, slow: &SlowTask) -> Ledger {
+        let nodes = self.gathered(slow.source, slow.start, slow.end);
+        attribution::ran(slow.task, slow.tag, slow.start, slow.end, nodes, self.blame.lines)
+    }
+
+    /// A timer was late.
+    pub(super) fn timer_was_late(&mut self, late: LateTimer) {
+        if self.blame.timers.takes(late.lag_ns()) {
+            let needs = self.ticks.mark(late.due);
+            self.blame.timers.add(late.lag_ns(), late, needs);
+        }
+    }
+
+    /// A signal was late.
+    pub(super) fn signal_was_late(&mut self, late: LateSignal) {
+        if self.blame.signals.takes(late.latency_ns()) {
+            let needs = self.ticks.mark(late.arrived);
+            self.blame.signals.add(late.latency_ns(), late, needs);
+        }
+    }
+
+    /// A task was slow.
+    pub(super) fn task_was_slow(&mut self, slow: SlowTask) {
+        if self.blame.tasks.takes(slow.run_ns()) {
+            let needs = self.ticks.mark(slow.start);
+            self.blame.tasks.add(slow.run_ns(), slow, needs);
+        }
+    }
+
+    /// A tick with `spans` spans is about to be kept, and others to be forgotten for it.
+    #[inline]
+    pub(super) fn settle_blame(&mut self, spans: usize) {
+        let kept_from = self.ticks.kept_from_after(spans);
+        let blame = &self.blame;
+        if blame.timers.is_urgent(kept_from)
+            || blame.signals.is_urgent(kept_from)
+            || blame.tasks.is_urgent(kept_from)
+        {
+            self.settle_all(kept_from);
+        }
+    }
+
+    #[cold]
+    fn settle_all(&mut self, kept_from: Mark) {
+        let mut blame = std::mem::replace(&mut self.blame, Blame::new(&self.config));
+        self.blame.lines = blame.lines;
+        blame.timers.settle(kept_from, |late| self.blame_timer(late));
+        blame.signals.settle(kept_from, |late| self.blame_signal(late));
+        blame.tasks.settle(kept_from, |slow| self.blame_task(slow));
+        self.blame = blame;
     }
 }

@@ -9,6 +9,19 @@ pub struct TimelineConfig {
     pub stall_limit_ns: u64,
     /// A timer that fires later than this counts as late, in nanoseconds.
     pub late_timer_ns: u64,
+    /// A signal that is delivered later than this counts as late, in nanoseconds.
+    pub late_signal_ns: u64,
+    /// A task that was queued for longer counts as one that others made wait, in nanoseconds.
+    pub late_task_ns: u64,
+    /// A task that runs for longer is slow, in nanoseconds.
+    pub slow_task_ns: u64,
+    /// Worst late timers, late signals and slow tasks kept with their ledgers, of each.
+    pub late_kept: usize,
+    /// Stretches of the last ticks, per loop, of which is kept who waits for them; of a wait that began before,
+    /// the rest is nobody's.
+    pub stretches_kept: usize,
+    /// Causes of lateness that are told apart; further ones are counted together.
+    pub causes_max: usize,
     /// Last ticks kept as [`TickSummary`](super::TickSummary).
     pub ticks_kept: usize,
     /// Spans kept of the last ticks, all together: so many can be opened in full.
@@ -44,6 +57,12 @@ impl Default for TimelineConfig {
         Self {
             stall_limit_ns: STALL_LIMIT_NS_DEFAULT,
             late_timer_ns: 1_000_000,
+            late_signal_ns: 1_000_000,
+            late_task_ns: 1_000_000,
+            slow_task_ns: 10_000_000,
+            late_kept: 100,
+            stretches_kept: 1 << 14,
+            causes_max: 1024,
             ticks_kept: 4096,
             spans_kept: 1 << 16,
             spans_per_tick: 4096,

@@ -2,10 +2,12 @@
 //! says so.
 
 use loop_probes::event::{Event, Origin, Outcome, Queue, RefKind};
-use loop_probes::ids::{SourceId, Tag};
+use loop_probes::ids::Tag;
 use loop_probes::stamped::Stamped;
 
+use super::gaps::Gaps;
 use super::gc::{GcLook, GcRun};
+use super::harm::Wait;
 use super::open_tick::OpenTick;
 use super::program::{Trouble, TroubleKind};
 use super::shutdown::{Shutdown, ShutdownEnd, Stopped};
@@ -13,7 +15,7 @@ use super::span::TickSpan;
 use super::stalls::Stall;
 use super::tags::WorstRun;
 use super::timers::LateTimer;
-use super::{RunStats, TagStats, Timeline, failed};
+use super::{LateSignal, RunStats, SlowTask, TagStats, Timeline, Waiter, failed};
 use crate::analysis::attribution::ledger;
 
 pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
@@ -29,7 +31,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         timeline.first = Some(TickSpan::of(stamped).map_or(at, |span| span.start));
     }
 
-    let place = timeline.place_of(source);
+    let place = timeline.place_of(stamped);
     if let (Some(place), Some(span)) = (place, TickSpan::of(stamped)) {
         let open = &mut timeline.open[place];
         if open.open {
@@ -63,18 +65,38 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
             timeline.tasks_run += 1;
             if let Some(place) = place {
                 timeline.keep_alive.task_ran(place, task);
+                timeline.open[place].last_run = Some((task, tag));
             }
             timeline.futures.pending += u64::from(outcome == Outcome::Pending);
             timeline.rates.slot(at).tasks += 1;
             let run =
                 WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns: start.ns_since(queued) };
             timeline.tasks_run_ns.record(run.run_ns);
+            if run.run_ns > timeline.config.slow_task_ns {
+                timeline.task_was_slow(SlowTask {
+                    source,
+                    task,
+                    tag,
+                    start,
+                    end: at,
+                    tick: timeline.tick_of(place),
+                });
+            }
+            if run.queue_wait_ns > timeline.config.late_task_ns {
+                timeline.kept_waiting(place, Wait { kind: Waiter::Task, from: queued, to: start });
+            }
             if let Some(tag) = timeline.tags.entry(tag) {
                 tag.tasks.add(run, true, failed(outcome), timeline.config.worst_runs_kept);
             }
         }
-        Event::Microtasks { ran, left, start, .. } => {
+        Event::Microtasks { trigger, ran, left, start } => {
             timeline.microtasks.add(ran, left, at.ns_since(start));
+            let last = place.and_then(|place| timeline.open[place].last_run);
+            if let Some((_, tag)) = last.filter(|(task, _)| Some(*task) == trigger)
+                && let Some(tag) = timeline.tags.entry(tag)
+            {
+                tag.microtasks_ns = tag.microtasks_ns.saturating_add(at.ns_since(start));
+            }
         }
         Event::DeferredPosted { existed, .. } => {
             timeline.deferred.posted += 1;
@@ -86,9 +108,13 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         }
         Event::TimerArmed { .. } => timeline.timers.armed += 1,
         Event::TimerFired { timer, tag, task, due, fired, skipped } => {
-            let tick = place.and_then(|place| timeline.open[place].number());
+            let tick = timeline.tick_of(place);
             let fired = LateTimer { source, timer, tag, task, due, fired, tick, skipped };
             let late = timeline.timers.fired(fired, timeline.config.late_timer_ns);
+            if late {
+                timeline.timer_was_late(fired);
+                timeline.kept_waiting(place, Wait { kind: Waiter::Timer, from: due, to: fired.fired });
+            }
             if let Some(place) = place {
                 timeline.open[place].timers_fired += 1;
                 timeline.open[place].timers_late += u32::from(late);
@@ -102,10 +128,15 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
             timeline.signals.signal(signo).arrived += 1;
             timeline.signals.depth_max = timeline.signals.depth_max.max(depth);
         }
-        Event::SignalDelivered { signo, arrived, .. } => {
+        Event::SignalDelivered { signo, task, arrived } => {
             let signal = timeline.signals.signal(signo);
             signal.delivered += 1;
             signal.latency_ns.record(at.ns_since(arrived));
+            if at.ns_since(arrived) > timeline.config.late_signal_ns {
+                let tick = timeline.tick_of(place);
+                timeline.signal_was_late(LateSignal { source, signo, task, arrived, delivered: at, tick });
+                timeline.kept_waiting(place, Wait { kind: Waiter::Signal, from: arrived, to: at });
+            }
         }
         Event::SignalDropped { total } => timeline.signals.dropped = timeline.signals.dropped.max(total),
         Event::GcDecision { action, reason, heap_bytes, threshold_bytes } => {
@@ -167,6 +198,9 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         Event::LoopStopped { reason } => timeline.stopped = Some(Stopped { at, reason }),
         Event::IoReady { tag, task, start, .. } => {
             let run = WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns: 0 };
+            if let Some(place) = place {
+                timeline.open[place].last_run = Some((task, tag));
+            }
             let keep = timeline.config.worst_runs_kept;
             if let Some(tag) = timeline.tags.entry(tag) {
                 tag.io.get_or_insert_with(Box::default).add(run, false, false, keep);
@@ -195,11 +229,12 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
                 label.marks += 1;
             }
         }
-        Event::Lost { count, .. } => {
+        Event::Lost { count, from } => {
             timeline.lost_records = timeline.lost_records.saturating_add(count);
             timeline.agenda.see(stamped);
             if let Some(place) = place {
                 timeline.open[place].lost();
+                timeline.gaps[place].lost(from, at, count);
             }
         }
         Event::SnapshotGc { mode, unchanged_ticks, .. } => {
@@ -214,7 +249,8 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
 impl Timeline {
     /// The place of an emitter's open tick; `None` for those beyond the limit.
     #[inline]
-    fn place_of(&mut self, source: SourceId) -> Option<usize> {
+    fn place_of(&mut self, stamped: &Stamped) -> Option<usize> {
+        let source = stamped.source;
         // Events come in runs of one emitter.
         if self.open.get(self.last_open).is_some_and(|open| open.source == source) {
             return Some(self.last_open);
@@ -224,6 +260,8 @@ impl Timeline {
             Some(place) => place,
             None if self.open.len() < self.config.sources_max => {
                 self.open.push(OpenTick::new(source));
+                let first_at = TickSpan::of(stamped).map_or(stamped.at, |span| span.start);
+                self.gaps.push(Gaps::new(first_at, self.config.entries_kept));
                 self.open.len() - 1
             }
             None => return None,
@@ -243,6 +281,9 @@ impl Timeline {
         if open.open {
             // Its end was lost.
             self.ticks.incomplete += 1;
+            if let Some((_, _, start)) = open.going_on() {
+                self.gaps[place].without_end(start, stamped.at);
+            }
         }
         open.begin(tick, stamped.at);
     }
@@ -256,8 +297,9 @@ impl Timeline {
         stamped: &Stamped,
     ) {
         let Some(place) = place else { return };
+        self.settle_blame(self.open[place].spans_kept());
         let open = &mut self.open[place];
-        let (summary, spans) = open.end(tick, tasks_run, start, stamped.at, self.config.stall_limit_ns);
+        let (summary, spans, seen) = open.end(tick, tasks_run, start, stamped.at, self.config.stall_limit_ns);
         if !summary.incomplete {
             let slot = self.rates.slot(stamped.at);
             slot.ticks += 1;
@@ -269,6 +311,13 @@ impl Timeline {
             self.stalls.add(Stall { tick: summary, blame, spans: spans.into() });
         }
         self.ticks.add(summary, spans);
+        self.gaps[place].ended(summary.start, summary.end, seen);
+        self.charge(place, summary.end);
+    }
+
+    /// The number of the tick that an emitter is in.
+    fn tick_of(&self, place: Option<usize>) -> Option<u64> {
+        place.and_then(|place| self.open[place].number())
     }
 
     fn agenda_waiting(&self) -> u32 {

@@ -1,12 +1,24 @@
 //! Harm: who *caused* how much lateness of others, in total. What a ledger says of one wait, summed over all
 //! late ones: late timers ([due, fired]), late signals ([arrived, delivered]) and tasks that waited for longer
-//! than the limit ([queued, start]).
+//! than the limit ([queued, start]). So the sum over all causes is the sum of all those waits.
+//!
+//! A wait is known when it is over, and may reach over many ticks and thousands of runs; so may thousands of waits
+//! over the same runs. Therefore [`lane`] cuts the last ticks into stretches, each somebody's, and a wait only
+//! marks its first and its last one. Ticks in which nobody was late are never cut.
+
+mod lane;
+
+use std::collections::BTreeMap;
 
 use loop_probes::event::Phase;
-use loop_probes::ids::{LabelId, Tag, TaskId, Timestamp};
+use loop_probes::ids::{LabelId, SourceId, Tag, TaskId, Timestamp};
 
+use super::Timeline;
+use super::config::TimelineConfig;
 use crate::analysis::attribution::What;
+use crate::analysis::attribution::sweep::Spans;
 use crate::labels::Labels;
+use lane::Lane;
 
 /// Who caused lateness: what a ledger's lines have in common over many ledgers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -160,3 +172,192 @@ impl Harm {
         self.victims.iter().fold(0, |sum, count| sum.saturating_add(*count))
     }
 }
+
+/// Loops whose waits are charged to somebody; further ones are rare, and theirs are nobody's.
+const LANES_MAX: usize = 8;
+
+/// Waits that may end in one tick; those of further ones are nobody's.
+const WAITS_MAX: usize = 1 << 14;
+
+/// One wait that was too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wait {
+    pub(crate) kind: Waiter,
+    pub(crate) from: Timestamp,
+    pub(crate) to: Timestamp,
+}
+
+/// What is charged to one cause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Charge {
+    lateness_ns: [u64; 3],
+    victims: [u64; 3],
+    worst: Option<WorstHarm>,
+}
+
+/// What is charged to all causes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Charges {
+    by_cause: BTreeMap<Cause, Charge>,
+    limit: usize,
+}
+
+impl Charges {
+    fn new(limit: usize) -> Self {
+        Self { by_cause: BTreeMap::new(), limit }
+    }
+
+    fn of(&mut self, cause: Cause) -> &mut Charge {
+        let room = self.by_cause.len() < self.limit || self.by_cause.contains_key(&cause);
+        // What is not known is never put together with what is.
+        let cause = if room || cause.is_ignorance() { cause } else { Cause::Others };
+        self.by_cause.entry(cause).or_default()
+    }
+
+    fn add(&mut self, cause: Cause, lateness_ns: [u64; 3], victims: [u64; 3]) {
+        let charge = self.of(cause);
+        for kind in 0..3 {
+            charge.lateness_ns[kind] = charge.lateness_ns[kind].saturating_add(lateness_ns[kind]);
+            charge.victims[kind] = charge.victims[kind].saturating_add(victims[kind]);
+        }
+    }
+
+    fn worst(&mut self, cause: Cause, run: WorstHarm) {
+        let worst = &mut self.of(cause).worst;
+        if worst.is_none_or(|worst| worst.lateness_ns < run.lateness_ns) {
+            *worst = Some(run);
+        }
+    }
+
+    fn nobody(&mut self, cause: Cause, kind: Waiter, ns: u64) {
+        if ns > 0 {
+            let (mut lateness_ns, mut victims) = ([0; 3], [0; 3]);
+            (lateness_ns[kind as usize], victims[kind as usize]) = (ns, 1);
+            self.add(cause, lateness_ns, victims);
+        }
+    }
+}
+
+/// Everything that is charged, and what is not yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Harms {
+    charges: Charges,
+    lanes: Vec<(SourceId, Lane)>,
+    stretches_kept: usize,
+}
+
+impl Harms {
+    pub(crate) fn new(config: &TimelineConfig) -> Self {
+        let charges = Charges::new(config.causes_max);
+        Self { charges, lanes: Vec::new(), stretches_kept: config.stretches_kept.max(1) }
+    }
+
+    fn lane(&mut self, source: SourceId) -> Option<(&mut Lane, &mut Charges)> {
+        let place = match self.lanes.iter().position(|(its, _)| *its == source) {
+            Some(place) => place,
+            None if self.lanes.len() < LANES_MAX => {
+                self.lanes.push((source, Lane::new(self.stretches_kept)));
+                self.lanes.len() - 1
+            }
+            None => return None,
+        };
+        Some((&mut self.lanes[place].1, &mut self.charges))
+    }
+}
+
+impl Timeline {
+    /// Who caused how much lateness, worst first; at the end what is not known.
+    #[must_use]
+    pub fn harm(&self) -> Vec<Harm> {
+        let mut charges = self.harms.charges.clone();
+        for (_, lane) in &self.harms.lanes {
+            lane.count(&mut charges);
+        }
+        let mut all: Vec<Harm> =
+            charges.by_cause.iter().map(|(cause, charge)| self.harm_of(*cause, charge)).collect();
+        all.sort_by(|a, b| {
+            let known = a.cause.is_ignorance().cmp(&b.cause.is_ignorance());
+            known.then(b.total_ns().cmp(&a.total_ns())).then(a.cause.cmp(&b.cause))
+        });
+        all
+    }
+
+    fn harm_of(&self, cause: Cause, charge: &Charge) -> Harm {
+        let Charge { lateness_ns, victims, worst } = *charge;
+        Harm { cause, lateness_ns, victims, worst, run_ns: self.run_ns_of(cause) }
+    }
+
+    /// What all runs of a cause took.
+    fn run_ns_of(&self, cause: Cause) -> Option<u64> {
+        let tag = |tag| self.tags.tag(tag);
+        match cause {
+            Cause::Tasks(its) => tag(its).map(|tag| tag.tasks.run_ns.total()),
+            Cause::Io(its) => tag(its)?.io.as_ref().map(|io| io.run_ns.total()),
+            Cause::Microtasks(Some(its)) => tag(its).map(|tag| tag.microtasks_ns),
+            Cause::Microtasks(None) => {
+                let named: u64 = self.tags.iter().map(|tag| tag.microtasks_ns).sum();
+                Some(self.microtasks.run_ns.total().saturating_sub(named))
+            }
+            Cause::Deferred => Some(self.deferred.run_ns.total()),
+            Cause::Immediates => Some(self.immediates.run_ns.total()),
+            Cause::Gc => Some(self.gc.run_ns.total()),
+            Cause::Spans(label) => self.spans.by_label.get(&label)?.run_ns.as_ref().map(|ns| ns.total()),
+            Cause::Phase(phase) => Some(self.ticks.phases.of(phase)),
+            _ => None,
+        }
+    }
+
+    /// Somebody waited for too long: charged when the tick is over, because only then all that ran is known.
+    pub(super) fn kept_waiting(&mut self, place: Option<usize>, wait: Wait) {
+        let ns = wait.to.ns_since(wait.from);
+        match place {
+            Some(place) if self.open[place].open && self.open[place].waits.len() < WAITS_MAX => {
+                self.open[place].waits.push(wait);
+            }
+            Some(place) if !self.open[place].open => {
+                self.harms.charges.nobody(Cause::Unattributed, wait.kind, ns)
+            }
+            _ => self.harms.charges.nobody(Cause::NotKept, wait.kind, ns),
+        }
+    }
+
+    /// A tick is over and kept: charges the waits that ended in it.
+    #[inline]
+    pub(super) fn charge(&mut self, place: usize, end: Timestamp) {
+        if !self.open[place].waits.is_empty() {
+            self.charge_waits(place, end);
+        }
+    }
+
+    #[cold]
+    fn charge_waits(&mut self, place: usize, end: Timestamp) {
+        let source = self.open[place].source;
+        let mut waits = std::mem::take(&mut self.open[place].waits);
+        let from = waits.iter().map(|wait| wait.from).min().unwrap_or(end);
+        let mut harms =
+            std::mem::replace(&mut self.harms, Harms { lanes: Vec::new(), ..Harms::new(&self.config) });
+        match harms.lane(source) {
+            Some((lane, charges)) => {
+                let begin = lane.begin(from, charges);
+                if begin < end {
+                    let nodes = self.gathered(source, begin, end);
+                    nodes.pieces(begin, end, Spans::AreTheTasks, |piece| lane.push(piece, charges));
+                }
+                for wait in &waits {
+                    lane.charge(wait, charges);
+                }
+            }
+            None => {
+                for wait in &waits {
+                    harms.charges.nobody(Cause::NotKept, wait.kind, wait.to.ns_since(wait.from));
+                }
+            }
+        }
+        self.harms = harms;
+        waits.clear();
+        self.open[place].waits = waits;
+    }
+}
+
+#[cfg(test)]
+mod tests;

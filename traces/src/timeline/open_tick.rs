@@ -2,11 +2,13 @@
 //! so that the fold allocates nothing once it has seen its largest tick.
 
 use loop_probes::event::Phase;
-use loop_probes::ids::{SourceId, Timestamp};
+use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 
 use super::config::TimelineConfig;
+use super::harm::Wait;
 use super::span::{SpanKind, TickSpan};
 use super::ticks::{LongestRun, PhaseTimes, SpanRange, TickSummary};
+use crate::analysis::attribution::sweep::Nodes;
 
 /// The union of poll extents, added in the order in which they end: overlapping ones are not counted twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,12 +41,16 @@ pub(crate) struct OpenTick {
     poll_phase: PollWait,
     phases: PhaseTimes,
     longest: Option<LongestRun>,
+    /// The last task or readiness callback.
+    pub(crate) last_run: Option<(TaskId, Tag)>,
     pub(crate) tasks_queued: u32,
     pub(crate) timers_fired: u32,
     pub(crate) timers_late: u32,
     microtasks_run: u32,
     gc_runs: u32,
     gc_run_ns: u64,
+    /// Waits that were too long and ended in it.
+    pub(crate) waits: Vec<Wait>,
     spans: Vec<TickSpan>,
     left_out: u32,
     shortest_kept_ns: u64,
@@ -62,12 +68,14 @@ impl OpenTick {
             poll_phase: PollWait::default(),
             phases: PhaseTimes::default(),
             longest: None,
+            last_run: None,
             tasks_queued: 0,
             timers_fired: 0,
             timers_late: 0,
             microtasks_run: 0,
             gc_runs: 0,
             gc_run_ns: 0,
+            waits: Vec::new(),
             spans: Vec::new(),
             left_out: 0,
             shortest_kept_ns: 0,
@@ -77,7 +85,9 @@ impl OpenTick {
     pub(crate) fn begin(&mut self, tick: u64, start: Timestamp) {
         let mut spans = std::mem::take(&mut self.spans);
         spans.clear();
-        *self = Self { open: true, tick, start, spans, ..Self::new(self.source) };
+        // Those of a tick whose end was lost are charged with this one's.
+        let waits = std::mem::take(&mut self.waits);
+        *self = Self { open: true, tick, start, waits, spans, ..Self::new(self.source) };
         self.polls = PollWait::since(start);
         self.poll_phase = PollWait::since(start);
     }
@@ -90,6 +100,18 @@ impl OpenTick {
     /// Whose, which, and since when, while it is open.
     pub(crate) fn going_on(&self) -> Option<(SourceId, u64, Timestamp)> {
         self.open.then_some((self.source, self.tick, self.start))
+    }
+
+    /// Adds to `nodes` what has happened so far, while it is open.
+    pub(crate) fn gather(&self, nodes: &mut Nodes) {
+        if self.open {
+            nodes.add(&self.spans, self.left_out > 0);
+        }
+    }
+
+    /// Spans kept so far.
+    pub(crate) fn spans_kept(&self) -> usize {
+        self.spans.len()
     }
 
     /// Records of this emitter are missing.
@@ -158,7 +180,7 @@ impl OpenTick {
         start: Timestamp,
         end: Timestamp,
         stall_limit_ns: u64,
-    ) -> (TickSummary, &[TickSpan]) {
+    ) -> (TickSummary, &[TickSpan], bool) {
         let seen = self.open && self.tick == tick && self.start == start;
         if !seen {
             self.begin(tick, start);
@@ -190,7 +212,7 @@ impl OpenTick {
             spans_left_out: self.left_out,
             spans: SpanRange::default(),
         };
-        (summary, &self.spans)
+        (summary, &self.spans, seen)
     }
 }
 

@@ -67,6 +67,8 @@ pub struct TagStats {
     pub tasks: RunStats,
     /// Its tasks that were queued.
     pub queued: u64,
+    /// The microtasks right after its tasks, in nanoseconds.
+    pub microtasks_ns: u64,
     /// Its readiness callbacks.
     pub io: Option<Box<RunStats>>,
     /// Its jobs on the work pool.
@@ -77,7 +79,15 @@ pub struct TagStats {
 
 impl TagStats {
     fn new(tag: Tag) -> Self {
-        Self { tag, tasks: RunStats::default(), queued: 0, io: None, work: None, tasklets: None }
+        Self {
+            tag,
+            tasks: RunStats::default(),
+            queued: 0,
+            microtasks_ns: 0,
+            io: None,
+            work: None,
+            tasklets: None,
+        }
     }
 }
 

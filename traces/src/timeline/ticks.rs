@@ -5,6 +5,8 @@ use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 
 use super::config::TimelineConfig;
 use super::span::TickSpan;
+use crate::analysis::attribution::What;
+use crate::analysis::attribution::sweep::{Node, Nodes};
 use crate::histogram::Histogram;
 use crate::recent::Recent;
 
@@ -101,6 +103,28 @@ pub(crate) struct SpanRange {
     pub(crate) count: u32,
 }
 
+/// A place in the store of ticks: what lies before it may be forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    tick: u64,
+    span: u64,
+}
+
+impl Mark {
+    /// After everything.
+    pub(crate) const NEVER: Self = Self { tick: u64::MAX, span: u64::MAX };
+
+    pub(crate) fn min(self, other: Self) -> Self {
+        Self { tick: self.tick.min(other.tick), span: self.span.min(other.span) }
+    }
+
+    /// What is kept begins after it.
+    #[inline]
+    pub(crate) const fn is_lost_at(self, kept_from: Self) -> bool {
+        self.tick < kept_from.tick || self.span < kept_from.span
+    }
+}
+
 /// All ticks.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -123,6 +147,9 @@ pub struct Ticks {
     pub recent: Recent<TickSummary>,
     spans: Recent<TickSpan>,
     spans_added: u64,
+    added: u64,
+    /// The end of the last tick that is no longer kept.
+    forgotten_until: Timestamp,
 }
 
 impl Ticks {
@@ -138,6 +165,8 @@ impl Ticks {
             recent: Recent::new(config.ticks_kept),
             spans: Recent::new(config.spans_kept),
             spans_added: 0,
+            added: 0,
+            forgotten_until: Timestamp(0),
         }
     }
 
@@ -166,15 +195,58 @@ impl Ticks {
                 self.phases.add(*phase, tick.phases.of(*phase));
             }
         }
-        self.recent.push(tick);
+        self.added += 1;
+        if let Some(forgotten) = self.recent.push(tick) {
+            self.forgotten_until = self.forgotten_until.max(forgotten.end);
+        }
+    }
+
+    /// Where what is kept will begin once a tick with `spans` spans is added.
+    pub(crate) fn kept_from_after(&self, spans: usize) -> Mark {
+        let span = (self.spans_added + spans as u64).saturating_sub(self.spans.limit() as u64);
+        let tick = (self.added + 1).saturating_sub(self.recent.limit() as u64);
+        Mark { tick, span }
+    }
+
+    /// Where the ticks begin that were not over at `from`.
+    pub(crate) fn mark(&self, from: Timestamp) -> Mark {
+        let place = self.recent.partition_point(|tick| tick.end <= from);
+        let tick = self.added - (self.recent.len() - place) as u64;
+        let span = self.recent.at(place).map_or(self.spans_added, |tick| tick.spans.first);
+        Mark { tick, span }
+    }
+
+    /// Adds to `nodes` what happened on `source` between `from` and `to`, and what is no longer kept of it.
+    pub(crate) fn gather(&self, source: SourceId, from: Timestamp, to: Timestamp, nodes: &mut Nodes) {
+        let mut known_from = self.forgotten_until;
+        let mut any = false;
+        let place = self.recent.partition_point(|tick| tick.end <= from);
+        for tick in self.recent.iter().skip(place).filter(|tick| tick.source == source && tick.start < to) {
+            match self.range_of(tick) {
+                Some(spans) => {
+                    if !any {
+                        known_from = known_from.min(tick.start);
+                    }
+                    any = true;
+                    nodes.add(spans, tick.spans_left_out > 0);
+                }
+                None => known_from = known_from.max(tick.end),
+            }
+        }
+        if from < known_from {
+            nodes.list.push(Node::missing(from, known_from, What::NotKept));
+        }
     }
 
     /// The spans of a tick in the order in which they ended; `None` where they are no longer kept.
     pub(crate) fn spans_of(&self, tick: &TickSummary) -> Option<Vec<TickSpan>> {
+        Some(self.range_of(tick)?.copied().collect())
+    }
+
+    fn range_of(&self, tick: &TickSummary) -> Option<impl Iterator<Item = &TickSpan> + '_> {
         let oldest = self.spans_added - self.spans.len() as u64;
         let from = usize::try_from(tick.spans.first.checked_sub(oldest)?).ok()?;
-        let spans = self.spans.iter().skip(from).take(tick.spans.count as usize);
-        Some(spans.copied().collect())
+        Some(self.spans.iter().skip(from).take(tick.spans.count as usize))
     }
 }
 

@@ -115,7 +115,8 @@ impl Nodes {
         labels: Spans,
         mut give: impl FnMut(Piece),
     ) {
-        self.list.retain(|node| node.start < end && node.end > start);
+        // What ended before `start` may still be what a labelled span is part of.
+        self.list.retain(|node| node.start < end);
         self.list.reverse();
         self.list.sort_by(|a, b| a.start.cmp(&b.start).then(b.end.cmp(&a.end)));
         let mut open: [Vec<(Timestamp, What)>; LAYERS] = Default::default();

@@ -1,9 +1,11 @@
 //! Tests of attribution: the sums, the nesting, and arbitrary overlaps.
 
-use loop_probes::event::{Outcome, PollReason};
+use loop_probes::event::{Outcome, Phase, PollReason};
+use loop_probes::ids::{LabelId, Tag, TaskId, Timestamp};
 use proptest::prelude::*;
 
 use super::*;
+use crate::timeline::SpanKind;
 
 fn span(start: u64, end: u64, what: SpanKind) -> TickSpan {
     TickSpan { start: Timestamp(start), end: Timestamp(end), what }
@@ -73,7 +75,103 @@ fn a_stretch_that_cuts_through_a_task_takes_its_part() {
     assert_eq!(ledger.shares, [line(A, 20), line(What::Unattributed, 10)]);
 }
 
+#[test]
+fn one_who_waits_waits_for_the_poll_too() {
+    let look = SpanKind::Poll { reason: PollReason::NonBlock, ready: 0, timeout_ns: Some(0) };
+    let spans = [poll(20, 70), task(1, 75, 90), span(92, 95, look)];
+    let ledger = waiting(Timestamp(60), Timestamp(100), &spans, 9);
+    let lines = [line(A, 15), line(What::PollLate, 10), line(What::Poll, 3), line(What::Unattributed, 12)];
+    assert_eq!(ledger.shares, lines);
+    assert_eq!(ledger.total_ns, 40);
+}
+
+fn microtasks(trigger: u64, start: u64, end: u64) -> TickSpan {
+    span(start, end, SpanKind::Microtasks { trigger: Some(TaskId(trigger)), ran: 1, left: 0 })
+}
+
+#[test]
+fn microtasks_are_of_the_task_that_made_most_of_them() {
+    let spans = [task(1, 0, 10), microtasks(1, 10, 40), task(2, 40, 50), microtasks(2, 50, 55)];
+    let shares = ledger(Timestamp(0), Timestamp(55), &spans, 9).shares;
+    assert_eq!(shares[0], line(What::Microtasks { after: Some((TaskId(1), Tag(1))) }, 30));
+    assert!(shares.contains(&line(What::Microtasks { after: None }, 5)));
+    // Of three alike none is the culprit.
+    let spans: Vec<_> =
+        (0..3).flat_map(|n| [task(n, n * 20, n * 20 + 5), microtasks(n, n * 20 + 5, n * 20 + 20)]).collect();
+    let shares = ledger(Timestamp(0), Timestamp(60), &spans, 9).shares;
+    assert_eq!(shares[0], line(What::Microtasks { after: None }, 45));
+}
+
+#[test]
+fn a_slow_task_is_told_by_its_own_parts() {
+    let label = |id, start, end| span(start, end, SpanKind::Span { label: LabelId(id) });
+    let spans = [label(1, 10, 30), label(2, 5, 60), gc(70, 80), task(1, 0, 100), microtasks(1, 100, 130)];
+    let mut nodes = Nodes::default();
+    nodes.add(&spans, false);
+    let ledger = ran(TaskId(1), Tag(1), Timestamp(0), Timestamp(100), nodes, 9);
+    let of = |label| What::Span { label: LabelId(label) };
+    let lines = [line(of(2), 35), line(of(1), 20), line(What::Gc, 10), line(What::Unattributed, 35)];
+    assert_eq!((ledger.shares.as_slice(), ledger.total_ns), (&lines[..], 100));
+}
+
+/// Who has a nanosecond, by the rule's words: missing before polled before ran; of those the one that began
+/// last, then the one that ended first, then the one that came first.
+fn owner(nodes: &[sweep::Node], at: u64) -> What {
+    let covers = |node: &sweep::Node| node.start.0 <= at && at < node.end.0;
+    let all = nodes.iter().enumerate().filter(|(_, node)| covers(node));
+    let best = all.min_by_key(|(place, node)| {
+        (std::cmp::Reverse(node.layer as u8), std::cmp::Reverse(node.start), node.end, *place)
+    });
+    let Some((place, node)) = best else { return What::Unattributed };
+    if let What::Span { .. } = node.what {
+        // Within what it began: the same rule, without what came in later.
+        let is_outer = |(its, outer): &(usize, &sweep::Node)| {
+            outer.layer == node.layer
+                && outer.start <= node.start
+                && (outer.start < node.start || (outer.end, *its) > (node.end, place))
+        };
+        let outer: Vec<sweep::Node> =
+            nodes.iter().enumerate().filter(is_outer).map(|(_, outer)| *outer).collect();
+        return match owner(&outer, node.start.0) {
+            What::Unattributed | What::Phase(_) => node.what,
+            outer => outer,
+        };
+    }
+    node.what
+}
+
 proptest! {
+    #[test]
+    fn each_nanosecond_goes_where_the_rule_says(
+        extents in prop::collection::vec((0u64..60, 0u64..60, 0u8..7), 0..24),
+        start in 0u64..40, len in 0u64..50,
+    ) {
+        let mut nodes = Nodes::default();
+        for (n, (from, to, kind)) in extents.iter().enumerate() {
+            let (from, to) = (*from.min(to), *from.max(to));
+            match kind {
+                0 => nodes.add(&[poll(from, to)], false),
+                1 => nodes.add(&[gc(from, to)], false),
+                2 => nodes.add(&[span(from, to, SpanKind::Phase(Phase::Io))], false),
+                3 => nodes.add(&[span(from, to, SpanKind::Span { label: LabelId(n as u32) })], false),
+                4 => nodes.list.push(sweep::Node::missing(Timestamp(from), Timestamp(to), What::Unknown { lost: 3 })),
+                _ => nodes.add(&[task(n as u64, from, to)], false),
+            }
+        }
+        nodes.list.retain(|node| node.start < node.end);
+        let all = nodes.list.clone();
+        let mut expected: std::collections::BTreeMap<What, u64> = std::collections::BTreeMap::new();
+        for at in start..start + len {
+            *expected.entry(owner(&all, at)).or_default() += 1;
+        }
+        let ledger = waited(Timestamp(start), Timestamp(start + len), nodes, 99);
+        for share in &ledger.shares {
+            prop_assert_eq!(share.ns, expected.remove(&share.what).unwrap_or(0), "{:?}", share.what);
+        }
+        prop_assert!(expected.is_empty(), "{:?}", expected);
+        prop_assert_eq!(ledger.total_ns, len);
+    }
+
     #[test]
     fn whatever_overlaps_the_sum_is_exact(
         extents in prop::collection::vec((0u64..200, 0u64..200, 0u8..4), 0..60),

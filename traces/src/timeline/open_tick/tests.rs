@@ -23,7 +23,7 @@ fn polls_that_overlap_are_not_counted_twice() {
     for span in [poll(50, 150), poll(120, 160), poll(170, 180)] {
         open.add(span, &config);
     }
-    let (tick, _) = open.end(1, 0, Timestamp(100), Timestamp(200), u64::MAX);
+    let (tick, _, _) = open.end(1, 0, Timestamp(100), Timestamp(200), u64::MAX);
     assert_eq!((tick.poll_wait_ns, tick.busy_ns), (70, 30));
     assert!(!tick.incomplete);
 }
@@ -39,7 +39,7 @@ fn the_longest_tasks_of_a_crowded_tick_are_kept() {
         open.add(task(at, at + run_ns), &config);
         at += run_ns;
     }
-    let (tick, spans) = open.end(1, 100_000, Timestamp(0), Timestamp(at), u64::MAX);
+    let (tick, spans, _) = open.end(1, 100_000, Timestamp(0), Timestamp(at), u64::MAX);
     let long = spans.iter().filter(|span| span.run_ns() == 5_000).count();
     assert_eq!(long, 10);
     assert!(spans.len() <= 64);
@@ -49,9 +49,9 @@ fn the_longest_tasks_of_a_crowded_tick_are_kept() {
 #[test]
 fn a_tick_whose_start_was_not_seen_is_incomplete() {
     let mut open = OpenTick::new(SourceId(1));
-    let (tick, spans) = open.end(7, 3, Timestamp(100), Timestamp(90_000_000), 10);
+    let (tick, spans, _) = open.end(7, 3, Timestamp(100), Timestamp(90_000_000), 10);
     assert!(tick.incomplete && !tick.stall && spans.is_empty());
     open.begin(8, Timestamp(90_000_001));
-    let (tick, _) = open.end(8, 0, Timestamp(90_000_001), Timestamp(90_000_002), 10);
+    let (tick, _, _) = open.end(8, 0, Timestamp(90_000_001), Timestamp(90_000_002), 10);
     assert!(!tick.incomplete);
 }

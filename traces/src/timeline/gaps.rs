@@ -1,0 +1,77 @@
+//! Gaps: which times of an emitter nobody can speak of, because records were lost or the recording had not begun.
+
+use loop_probes::ids::Timestamp;
+
+use crate::analysis::attribution::What;
+use crate::analysis::attribution::sweep::Node;
+use crate::recent::Recent;
+
+/// A time of which records were lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gap {
+    from: Timestamp,
+    to: Timestamp,
+    lost: u64,
+}
+
+/// What is missing of one emitter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Gaps {
+    /// Nothing is known of the time before.
+    known_from: Timestamp,
+    any_tick: bool,
+    kept: Recent<Gap>,
+    /// Gaps up to here are forgotten, so that what lies before is not known.
+    forgotten_until: Timestamp,
+}
+
+impl Gaps {
+    pub(crate) fn new(first_at: Timestamp, keep: usize) -> Self {
+        let forgotten_until = Timestamp(0);
+        Self { known_from: first_at, any_tick: false, kept: Recent::new(keep.max(1)), forgotten_until }
+    }
+
+    /// `lost` records between `from` and `to` are missing.
+    pub(crate) fn lost(&mut self, from: Timestamp, to: Timestamp, lost: u64) {
+        if let Some(forgotten) = self.kept.push(Gap { from: from.min(to), to, lost }) {
+            self.forgotten_until = self.forgotten_until.max(forgotten.to);
+        }
+    }
+
+    /// What was recorded between `from` and `to` was of no use: the tick around it is not whole.
+    fn widen(&mut self, from: Timestamp, to: Timestamp) {
+        match self.kept.newest_mut() {
+            Some(gap) if gap.to >= from => {
+                gap.from = gap.from.min(from);
+                gap.to = gap.to.max(to);
+            }
+            _ => self.lost(from, to, 0),
+        }
+    }
+
+    /// A tick began at `start` and its end never came.
+    pub(crate) fn without_end(&mut self, start: Timestamp, now: Timestamp) {
+        self.widen(start, now);
+    }
+
+    /// A tick ended; its beginning was not `seen`.
+    pub(crate) fn ended(&mut self, start: Timestamp, end: Timestamp, seen: bool) {
+        if !seen && !self.any_tick && self.kept.is_empty() {
+            self.known_from = self.known_from.max(end);
+        } else if !seen {
+            self.widen(start, end);
+        }
+        self.any_tick = true;
+    }
+
+    /// What is missing between `from` and `to`.
+    pub(crate) fn missing(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = Node> + '_ {
+        let touches = move |gap: &&Gap| gap.from < to && gap.to > from;
+        let lost = self.kept.iter().filter(touches).fold(0u64, |sum, gap| sum.saturating_add(gap.lost));
+        let gaps = self.kept.iter().filter(touches);
+        let gaps = gaps.map(move |gap| Node::missing(gap.from, gap.to, What::Unknown { lost }));
+        let before = [(self.known_from, What::BeforeRecording), (self.forgotten_until, What::NotKept)];
+        let before = before.into_iter().filter(move |(until, _)| from < *until);
+        gaps.chain(before.map(move |(until, what)| Node::missing(from, until, what)))
+    }
+}

@@ -1,0 +1,164 @@
+//! The last ticks of one loop, cut into stretches, each somebody's, and how many waited for each.
+//!
+//! A wait marks the stretch after the one in which it began and the one in which it ended; how many wait for a
+//! stretch is the sum of the marks up to it. The two ends, which a wait has only in part, are written down as
+//! they are. A stretch is charged when it leaves: nobody who waited then is charged afterwards.
+
+use std::collections::VecDeque;
+
+use loop_probes::ids::{TaskId, Timestamp};
+
+use super::{Cause, Charges, Wait, WorstHarm};
+use crate::analysis::attribution::What;
+use crate::analysis::attribution::sweep::Piece;
+
+/// Runs that may be interrupted by one another and still be known as one.
+const RUNS_OPEN: usize = 4;
+
+/// A stretch and who waited for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stretch {
+    piece: Piece,
+    /// By how many more waits than the stretch before it this one was waited for from end to end.
+    more: [i64; 3],
+    /// What waits had of it that began or ended within it.
+    partly_ns: [u64; 3],
+    partly: [u64; 3],
+}
+
+/// See the [module](self).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Lane {
+    stretches: VecDeque<Stretch>,
+    limit: usize,
+    /// Some have left for want of room: a wait that began before is not charged in full.
+    overflowed: bool,
+    tally: Tally,
+}
+
+/// How far the stretches that left have been counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Tally {
+    /// Waits for the last one.
+    waiting: [i64; 3],
+    /// Runs that may go on.
+    runs: Vec<(What, WorstHarm)>,
+}
+
+impl Lane {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { stretches: VecDeque::new(), limit, overflowed: false, tally: Tally::default() }
+    }
+
+    /// Waits from `from` on are to be charged: from where on it needs stretches for that.
+    pub(super) fn begin(&mut self, from: Timestamp, charges: &mut Charges) -> Timestamp {
+        let ends = self.stretches.front().zip(self.stretches.back());
+        let kept = ends.map(|(first, last)| (first.piece.start, last.piece.end));
+        match kept {
+            Some((first, end)) if from <= end && (from >= first || self.overflowed) => end,
+            // Ticks in between were never cut, nor those before: all anew.
+            _ => {
+                self.count(charges);
+                self.stretches.clear();
+                (self.overflowed, self.tally) = (false, Tally::default());
+                from
+            }
+        }
+    }
+
+    /// Adds the next stretch.
+    pub(super) fn push(&mut self, piece: Piece, charges: &mut Charges) {
+        if self.stretches.len() >= self.limit
+            && let Some(first) = self.stretches.pop_front()
+        {
+            self.overflowed = true;
+            self.tally.leave(&first, charges);
+        }
+        let stretch = Stretch { piece, more: [0; 3], partly_ns: [0; 3], partly: [0; 3] };
+        self.stretches.push_back(stretch);
+    }
+
+    /// Charges a wait to the stretches that it lies over.
+    pub(super) fn charge(&mut self, wait: &Wait, charges: &mut Charges) {
+        let kind = wait.kind as usize;
+        let ends = self.stretches.front().zip(self.stretches.back());
+        let Some((begin, end)) = ends.map(|(first, last)| (first.piece.start, last.piece.end)) else {
+            charges.nobody(Cause::NotKept, wait.kind, wait.to.ns_since(wait.from));
+            return;
+        };
+        let (from, to) = (wait.from.clamp(begin, end), wait.to.clamp(begin, end));
+        charges.nobody(Cause::NotKept, wait.kind, from.min(wait.to).ns_since(wait.from));
+        // It says itself that it ended after the tick: nothing is known of that.
+        charges.nobody(Cause::Unattributed, wait.kind, wait.to.ns_since(to.max(wait.from)));
+        if from >= to {
+            return;
+        }
+        let first = self.stretches.partition_point(|stretch| stretch.piece.end <= from);
+        let last = self.stretches.partition_point(|stretch| stretch.piece.end < to);
+        for place in [first, last] {
+            let stretch = &mut self.stretches[place];
+            stretch.partly_ns[kind] += to.min(stretch.piece.end).ns_since(from.max(stretch.piece.start));
+            stretch.partly[kind] += 1;
+            if first == last {
+                return;
+            }
+        }
+        self.stretches[first + 1].more[kind] += 1;
+        self.stretches[last].more[kind] -= 1;
+    }
+
+    /// Charges what is not charged yet, as if everything left now.
+    pub(super) fn count(&self, charges: &mut Charges) {
+        let mut tally = self.tally.clone();
+        for stretch in &self.stretches {
+            tally.leave(stretch, charges);
+        }
+    }
+}
+
+impl Tally {
+    fn leave(&mut self, stretch: &Stretch, charges: &mut Charges) {
+        let Piece { start, end, what } = stretch.piece;
+        let (mut lateness_ns, mut victims) = ([0; 3], [0; 3]);
+        for kind in 0..3 {
+            self.waiting[kind] += stretch.more[kind];
+            let whole = u64::try_from(self.waiting[kind]).unwrap_or(0);
+            let whole_ns = whole.saturating_mul(end.ns_since(start));
+            lateness_ns[kind] = whole_ns.saturating_add(stretch.partly_ns[kind]);
+            victims[kind] = whole + stretch.partly[kind];
+        }
+        if victims == [0; 3] {
+            return;
+        }
+        let cause = Cause::of(&what);
+        charges.add(cause, lateness_ns, victims);
+        if cause.is_ignorance() {
+            return;
+        }
+        let place = self.runs.iter().position(|(its, _)| *its == what).unwrap_or_else(|| {
+            if self.runs.len() == RUNS_OPEN {
+                self.runs.remove(0);
+            }
+            let task = task_of(&what);
+            self.runs.push((what, WorstHarm { task, at: start, lateness_ns: 0, victims: 0 }));
+            self.runs.len() - 1
+        });
+        let run = &mut self.runs[place].1;
+        // Only tasks and callbacks are known as one run when something lay in between.
+        if run.task.is_none() {
+            (run.at, run.lateness_ns, run.victims) = (start, 0, 0);
+        }
+        run.lateness_ns = lateness_ns.iter().fold(run.lateness_ns, |sum, ns| sum.saturating_add(*ns));
+        run.victims = victims.iter().fold(run.victims, |sum, count| sum.saturating_add(*count));
+        charges.worst(cause, *run);
+    }
+}
+
+const fn task_of(what: &What) -> Option<TaskId> {
+    match *what {
+        What::Task { task, .. } | What::Io { task, .. } | What::Microtasks { after: Some((task, _)) } => {
+            Some(task)
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,179 @@
+//! Tests of harm: who is charged with what, against a count of every nanosecond of every wait.
+
+use std::collections::BTreeMap;
+
+use loop_probes::event::{Event, Outcome};
+use loop_probes::ids::TimerId;
+use loop_probes::stamped::Stamped;
+use proptest::prelude::*;
+
+use super::*;
+use crate::synthetic::Script;
+use crate::synthetic::strategy::scripts;
+
+const LOOP: SourceId = SourceId(1);
+
+fn at(at: u64, event: Event) -> Stamped {
+    Stamped { at: Timestamp(at), source: LOOP, event }
+}
+
+fn ran(task: u64, tag: u16, queued: u64, start: u64, end: u64) -> Stamped {
+    let (queued, start) = (Timestamp(queued), Timestamp(start));
+    at(end, Event::TaskRan { task: TaskId(task), tag: Tag(tag), outcome: Outcome::Done, queued, start })
+}
+
+fn begin(tick: u64, start: u64) -> Stamped {
+    at(start, Event::TickStart { tick })
+}
+
+fn end(tick: u64, start: u64, end: u64) -> Stamped {
+    at(end, Event::TickEnd { tick, tasks_run: 0, start: Timestamp(start) })
+}
+
+/// Everything that waits at all is late.
+fn strict() -> TimelineConfig {
+    TimelineConfig { late_timer_ns: 0, late_signal_ns: 0, late_task_ns: 0, ..TimelineConfig::default() }
+}
+
+fn of(timeline: &Timeline, cause: Cause) -> Option<Harm> {
+    timeline.harm().into_iter().find(|harm| harm.cause == cause)
+}
+
+#[test]
+fn one_slow_task_harms_all_that_waited_behind_it_and_a_timer() {
+    let (timer, task, due, fired) = (TimerId(1), TaskId(9), Timestamp(50), Timestamp(110));
+    let fired = Event::TimerFired { timer, tag: Tag(5), task, due, fired, skipped: 0 };
+    let mut timeline = Timeline::new(strict());
+    timeline.extend(&[
+        begin(1, 0),
+        ran(1, 1, 10, 10, 100),
+        ran(2, 2, 10, 100, 101),
+        ran(3, 2, 20, 101, 102),
+        at(110, fired),
+        end(1, 0, 120),
+    ]);
+    let slow = of(&timeline, Cause::Tasks(Tag(1))).unwrap();
+    assert_eq!(slow.lateness_ns, [50, 0, 90 + 80]);
+    assert_eq!(slow.victims, [1, 0, 2]);
+    assert_eq!(slow.run_ns, Some(90));
+    let worst = WorstHarm { task: Some(TaskId(1)), at: Timestamp(10), lateness_ns: 220, victims: 3 };
+    assert_eq!(slow.worst, Some(worst));
+    // The second made the third wait by its own 1 ns, and the timer with it.
+    assert_eq!(of(&timeline, Cause::Tasks(Tag(2))).unwrap().lateness_ns, [2, 0, 1]);
+    assert_eq!(of(&timeline, Cause::Unattributed).unwrap().lateness_ns, [8, 0, 0]);
+}
+
+#[test]
+fn a_wait_over_ticks_that_nobody_else_waited_in_is_charged_for_them_too() {
+    let mut timeline = Timeline::new(strict());
+    for tick in 0..9 {
+        let start = tick * 100;
+        timeline.extend(&[begin(tick, start), ran(tick, 1, start + 10, start + 10, start + 40)]);
+        if tick == 2 || tick == 8 {
+            timeline.extend(&[ran(100 + tick, 2, 15, start + 50, start + 51)]);
+        }
+        timeline.extend(&[end(tick, start, start + 90)]);
+    }
+    // Ticks 0 to 2, then 0 to 8: the first 25 of the first run, then 30 each.
+    let harm = of(&timeline, Cause::Tasks(Tag(1))).unwrap();
+    assert_eq!(harm.lateness_ns, [0, 0, (25 + 2 * 30) + (25 + 8 * 30)]);
+    assert_eq!(harm.total_ns(), 350);
+}
+
+#[test]
+fn memory_is_bounded_and_what_is_forgotten_is_said() {
+    let config = TimelineConfig { stretches_kept: 10, causes_max: 3, ..strict() };
+    let mut timeline = Timeline::new(config);
+    let mut waited = 0;
+    for tick in 0..50u64 {
+        let start = tick * 100;
+        timeline.extend(&[
+            begin(tick, start),
+            ran(tick, 1 + tick as u16 % 7, start + 10, start + 10, start + 40),
+        ]);
+        timeline.extend(&[ran(100 + tick, 8, start.saturating_sub(900), start + 50, start + 51)]);
+        waited += start + 50 - start.saturating_sub(900);
+        timeline.extend(&[end(tick, start, start + 90)]);
+    }
+    let all = timeline.harm();
+    assert!(all.iter().any(|harm| harm.cause == Cause::NotKept), "{all:?}");
+    assert!(all.iter().filter(|harm| !harm.cause.is_ignorance()).count() <= 4, "{all:?}");
+    assert_eq!(all.iter().map(Harm::total_ns).sum::<u64>(), waited);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Small ticks one after another, each with tasks that waited since any time before: each nanosecond of each
+    /// wait belongs to the task that ran then, or to nobody.
+    #[test]
+    fn every_nanosecond_of_every_wait_is_somebodys(
+        ticks in prop::collection::vec(prop::collection::vec((0u64..4, 0u64..9, 0u64..60, 0u16..3), 0..6), 1..9),
+    ) {
+        let mut timeline = Timeline::new(strict());
+        let (mut now, mut task) = (100, 0);
+        let mut owners: BTreeMap<u64, Cause> = BTreeMap::new();
+        let mut waits = Vec::new();
+        for (tick, tasks) in ticks.iter().enumerate() {
+            let start = now;
+            timeline.extend(&[begin(tick as u64, start)]);
+            for (pause, run, waited, tag) in tasks {
+                (now, task) = (now + pause, task + 1);
+                let queued = (now - waited).max(100);
+                timeline.extend(&[ran(task, *tag, queued, now, now + run)]);
+                owners.extend((now..now + run).map(|at| (at, Cause::Tasks(Tag(*tag)))));
+                waits.push((queued, now));
+                now += run;
+            }
+            timeline.extend(&[end(tick as u64, start, now)]);
+            now += 1;
+        }
+        let mut expected: BTreeMap<Cause, u64> = BTreeMap::new();
+        for at in waits.iter().flat_map(|(from, to)| *from..*to) {
+            *expected.entry(owners.get(&at).copied().unwrap_or(Cause::Unattributed)).or_default() += 1;
+        }
+        let charged: BTreeMap<Cause, u64> =
+            timeline.harm().iter().map(|harm| (harm.cause, harm.total_ns())).collect();
+        prop_assert_eq!(charged, expected);
+    }
+
+    /// Harm is what the ledgers of all waits say, summed up.
+    #[test]
+    fn harm_is_the_sum_of_the_ledgers(script in scripts()) {
+        let mut timeline = Timeline::new(TimelineConfig { late_kept: 10_000, ..strict() });
+        timeline.extend(&script.events());
+        let mut expected: BTreeMap<Cause, u64> = BTreeMap::new();
+        for late in timeline.late_timers() {
+            // In as many lines as there are: nothing is put together.
+            let ledger = timeline.waited(late.what.source, late.what.due, late.what.fired, usize::MAX);
+            prop_assert_eq!(ledger.total_ns, late.what.lag_ns());
+            for share in ledger.shares.iter().filter(|share| share.ns > 0) {
+                let cause = match Cause::of(&share.what) {
+                    // A ledger puts them together.
+                    Cause::Microtasks(_) => Cause::Microtasks(None),
+                    cause => cause,
+                };
+                *expected.entry(cause).or_default() += share.ns;
+            }
+        }
+        let mut charged: BTreeMap<Cause, u64> = BTreeMap::new();
+        for harm in timeline.harm().iter().filter(|harm| harm.lateness_ns[0] > 0) {
+            let cause = if matches!(harm.cause, Cause::Microtasks(_)) { Cause::Microtasks(None) } else { harm.cause };
+            *charged.entry(cause).or_default() += harm.lateness_ns[0];
+        }
+        // A gap after a wait was charged can widen what is unknown of it afterwards.
+        if script.lost_every == 0 {
+            prop_assert_eq!(charged, expected);
+        }
+    }
+}
+
+#[test]
+fn a_stalling_handler_is_the_worst() {
+    let script = Script { ticks: 3_000, stall_every: 100, ..Script::default() };
+    let mut timeline = Timeline::of(&script.metadata());
+    timeline.extend(&script.events());
+    let harm = timeline.harm();
+    assert_eq!(harm[0].cause.describe(&timeline.labels), "ReadFile", "{harm:?}");
+    assert!(harm[0].total_ns() > harm[1].total_ns());
+}
