@@ -3,6 +3,7 @@
 //! [`State`] is plain data, [`update`](update::update) is the only function that changes it, and nothing in
 //! here knows of colours, cells or a terminal, so that every key can be tried in a test.
 
+pub mod account;
 pub mod columns;
 pub mod describe;
 pub mod effect;
@@ -16,6 +17,7 @@ pub mod lists;
 pub mod message;
 pub mod playback_info;
 pub mod state;
+pub mod trail;
 pub mod update;
 
 pub use effect::Effect;

@@ -4,11 +4,14 @@
 
 mod agenda;
 mod alive;
+mod bounds;
 mod families;
 mod footer;
+mod harm;
 mod header;
 mod help;
 mod histogram;
+mod ledger;
 mod log;
 mod paint;
 mod stalls;
@@ -62,7 +65,9 @@ fn page(canvas: &mut Canvas<'_>, state: &State, width: u16, height: u16) {
     match state.view {
         View::Overview => overview(canvas, state, page.body),
         View::Tick => tick::draw(canvas, state, page.body),
-        View::Tasks => tag::draw(canvas, state, page.body),
+        View::Tasks => tag::beside(canvas, state, page.body),
+        View::Tag => tag::draw(canvas, state, page.body),
+        View::Ledger => ledger::draw(canvas, state, page.body),
         View::Timers => timers::draw(canvas, state, page.body),
         View::Log => log::draw(canvas, state, page.body),
         View::Loop => alive::draw(canvas, state, page.body),

@@ -67,6 +67,17 @@ impl Columns {
     }
 }
 
+/// Whether records are missing of one of a column's ticks, or whole ticks before one of them. `before` is the tick
+/// before the first, where there is one.
+pub fn has_gap<'a>(before: Option<&TickSummary>, ticks: impl Iterator<Item = &'a TickSummary>) -> bool {
+    let mut before = before.map(|tick| (tick.source, tick.tick));
+    ticks.into_iter().any(|tick| {
+        let follows = before.is_none_or(|(source, number)| source != tick.source || number + 1 >= tick.tick);
+        before = Some((tick.source, tick.tick));
+        tick.incomplete || !follows
+    })
+}
+
 /// What a column shows: the busiest of its ticks, the first of equals.
 pub fn busiest<'a>(ticks: impl Iterator<Item = &'a TickSummary>) -> Option<&'a TickSummary> {
     ticks.reduce(|busiest, tick| if tick.busy_ns > busiest.busy_ns { tick } else { busiest })

@@ -15,10 +15,11 @@ use loop_probes::event::{GcAction, GcMode, Queue};
 use loop_probes::ids::{Tag, Timestamp};
 use loop_traces::histogram::{Histogram, Percentiles};
 use loop_traces::timeline::{
-    GcLook, PerSecond, RunStats, SLOT_NS, Slot, TagStats, Timeline, signal_name, utilization,
+    GcLook, Harm, PerSecond, RunStats, SLOT_NS, Slot, TagStats, Timeline, signal_name, utilization,
 };
 
 use super::fold::Fold;
+use super::lists;
 
 /// How long figures stay as they are, in nanoseconds of the person who reads them.
 pub const GLANCE_NS: u64 = 200_000_000;
@@ -59,12 +60,14 @@ pub enum Column {
     RunMax,
     /// The wait in the queue that 99 in a hundred do not exceed.
     WaitP99,
+    /// The lateness of others that it caused.
+    Caused,
 }
 
 impl Column {
     /// Every column, from left to right.
-    pub const ALL: [Self; 6] =
-        [Self::Tag, Self::Count, Self::RunP50, Self::RunP99, Self::RunMax, Self::WaitP99];
+    pub const ALL: [Self; 7] =
+        [Self::Tag, Self::Count, Self::RunP50, Self::RunP99, Self::RunMax, Self::WaitP99, Self::Caused];
 
     /// Its name in a title.
     #[must_use]
@@ -76,6 +79,7 @@ impl Column {
             Self::RunP99 => "run p99",
             Self::RunMax => "run max",
             Self::WaitP99 => "wait p99",
+            Self::Caused => "lateness caused",
         }
     }
 
@@ -124,6 +128,8 @@ pub struct TagRow {
     pub wait_ns_p99: Option<u64>,
     /// All of its runs together, in nanoseconds.
     pub run_ns_total: u64,
+    /// The lateness of others that it caused, in nanoseconds.
+    pub caused_ns: u64,
 }
 
 /// A queue's figures.
@@ -228,10 +234,14 @@ pub struct Glance {
     pub rate: PerSecond,
     /// Ticks of each tenth of a second.
     pub ticks: Vec<u64>,
+    /// Records that are missing: as many samples may be, of anything.
+    pub lost_records: u64,
     /// Timer lag.
     pub lag_ns: Percentiles,
     /// Timers per bucket of [`EDGES_NS`].
     pub lag_buckets: Vec<u64>,
+    /// Who made others late, the worst first.
+    pub harm: Vec<Harm>,
     /// The tasks by tag, in order.
     pub tags: Vec<TagRow>,
     /// Tags that the filter holds back.
@@ -263,8 +273,10 @@ impl Glance {
             at: Some(now),
             rate: rate(timeline, now, pace),
             ticks: timeline.rates.series(now).iter().map(|slot| u64::from(slot.ticks)).collect(),
-            lag_ns: timeline.timers.lag_ns.percentiles(),
+            lost_records: lost_records(timeline),
+            lag_ns: timeline.timers.lag_ns.percentiles_missing(lost_records(timeline)),
             lag_buckets: buckets(&timeline.timers.lag_ns),
+            harm: timeline.harm(),
             queues: queues(timeline),
             microtasks: microtasks(timeline),
             gc: gc(timeline),
@@ -279,7 +291,8 @@ impl Glance {
     }
 
     fn read_tags(&mut self, timeline: &Timeline, order: Order, filter: &str) {
-        let all = timeline.tags.iter().filter_map(|stats| row(timeline, stats));
+        let harm = &self.harm;
+        let all = timeline.tags.iter().filter_map(|stats| row(timeline, stats, harm));
         let mut held_back = 0;
         let wanted = |row: &TagRow| filter.is_empty() || super::state::contains(&row.name, filter);
         self.tags = all
@@ -323,6 +336,7 @@ fn compare(a: &TagRow, b: &TagRow, column: Column) -> Ordering {
         Column::RunP99 => b.run_ns.p99.cmp(&a.run_ns.p99),
         Column::RunMax => b.run_ns.max.cmp(&a.run_ns.max),
         Column::WaitP99 => b.wait_ns_p99.cmp(&a.wait_ns_p99),
+        Column::Caused => b.caused_ns.cmp(&a.caused_ns),
     }
 }
 
@@ -338,7 +352,13 @@ pub fn runs(stats: &TagStats) -> Option<(Ran, &RunStats)> {
     all.into_iter().find_map(|(ran, runs)| Some((ran, runs.filter(|runs| runs.count() > 0)?)))
 }
 
-fn row(timeline: &Timeline, stats: &TagStats) -> Option<TagRow> {
+/// Records that are missing, as the stream itself or its source says.
+#[must_use]
+pub fn lost_records(timeline: &Timeline) -> u64 {
+    timeline.lost_records.max(timeline.counts.lost_records)
+}
+
+fn row(timeline: &Timeline, stats: &TagStats, harm: &[Harm]) -> Option<TagRow> {
     let (ran, runs) = runs(stats)?;
     Some(TagRow {
         tag: stats.tag,
@@ -347,6 +367,7 @@ fn row(timeline: &Timeline, stats: &TagStats) -> Option<TagRow> {
         run_ns: runs.run_ns.percentiles(),
         wait_ns_p99: (!runs.queue_wait_ns.is_empty()).then(|| runs.queue_wait_ns.quantile(0.99)),
         run_ns_total: runs.run_ns.total(),
+        caused_ns: lists::caused(harm, stats.tag).total_ns(),
     })
 }
 

@@ -1,5 +1,9 @@
 //! Where everything stands: plain geometry from the size alone, shared by the drawing and by the mouse.
 
+mod pages;
+
+pub use pages::{LEDGER_HEAD, TagPage, TimersPage, has_two_lists, ledger_lines, list, tag, timers};
+
 use super::glance::Column;
 
 /// Smallest width that everything fits in.
@@ -381,28 +385,36 @@ pub struct TaskColumns {
     pub max: u16,
     /// The wait.
     pub wait: u16,
+    /// The lateness of others that it caused: on narrow screens in the place of the wait, where it is the order.
+    pub caused: u16,
     /// The bar of the tag's share of all runs, on wide screens.
     pub share: u16,
 }
 
-/// The widths of the tasks' table in a pane.
+/// The widths of the tasks' table in a pane, in the order of `by`.
 #[must_use]
-pub const fn task_columns(pane: Area) -> TaskColumns {
+pub fn task_columns(pane: Area, by: Column) -> TaskColumns {
     let width = pane.inner().width;
-    let rate = if width >= 64 { 8 } else { 0 };
-    let share = if width >= 84 { 14 } else { 0 };
+    let rate = if width >= 80 { 8 } else { 0 };
+    let share = if width >= 94 { 14 } else { 0 };
     let (count, p50, p99, max, wait) = if width >= 72 { (9, 9, 9, 9, 11) } else { (7, 8, 7, 8, 9) };
-    let figures = count + rate + p50 + p99 + max + wait + share;
-    TaskColumns { tag: width.saturating_sub(figures), count, rate, p50, p99, max, wait, share }
+    let (wait, caused) = match (width >= 60, by == Column::Caused) {
+        (true, _) => (wait, 9),
+        (false, true) => (0, wait),
+        (false, false) => (wait, 0),
+    };
+    let figures = count + rate + p50 + p99 + max + wait + caused + share;
+    TaskColumns { tag: width.saturating_sub(figures), count, rate, p50, p99, max, wait, caused, share }
 }
 
 /// The column under a cell of the table's heading.
 #[must_use]
-pub fn column_at(pane: Area, x: u16) -> Option<Column> {
-    let columns = task_columns(pane);
+pub fn column_at(pane: Area, x: u16, by: Column) -> Option<Column> {
+    let columns = task_columns(pane, by);
     let mut left = x.checked_sub(pane.inner().x)?;
     let count = columns.count + columns.rate;
-    let widths = [columns.tag, count, columns.p50, columns.p99, columns.max, columns.wait];
+    let TaskColumns { tag, p50, p99, max, wait, caused, .. } = columns;
+    let widths = [tag, count, p50, p99, max, wait, caused];
     for (column, width) in Column::ALL.into_iter().zip(widths) {
         if left < width {
             return Some(column);

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, HashMap};
 
 use loop_probes::event::{Event, Origin};
-use loop_probes::ids::{SourceId, Tag, TaskId};
+use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 use loop_probes::stamped::Stamped;
-use loop_traces::analysis::attribution::{Ledger, ledger};
-use loop_traces::timeline::{LateTimer, TickSpan, TickSummary};
+use loop_traces::analysis::attribution::Ledger;
+use loop_traces::timeline::{Cause, Harm, TickSummary, WorstHarm};
 
+use super::account::{Account, Subject};
 use super::describe;
 use super::fold::Fold;
-use super::state::State;
+use super::glance;
+use super::state::{Part, State, View};
 
 /// The events of the log that the filter lets through, newest first.
 pub fn log_from_newest(state: &State) -> impl Iterator<Item = &Stamped> + '_ {
@@ -39,6 +41,23 @@ const fn is_noise(event: &Event) -> bool {
             | Event::QueueDepth { .. }
             | Event::Calibration { .. }
     )
+}
+
+/// The rows of the list that has the focus, on the pages whose rows are chosen one by one.
+#[must_use]
+pub fn rows(state: &State) -> usize {
+    let timeline = &state.picture().timeline;
+    match (state.view, state.part) {
+        (View::Ledger, _) => state.account.as_ref().map_or(0, Account::rows),
+        (View::Timers, Part::First) => late_shown(state).count(),
+        (View::Timers, Part::Second) => harm_shown(state).count(),
+        (View::Tag, Part::Second) => state.victims.len(),
+        (View::Tag, Part::First) => {
+            let stats = state.tag.and_then(|tag| timeline.tags.tag(tag));
+            stats.and_then(glance::runs).map_or(0, |(_, runs)| runs.worst().len())
+        }
+        _ => 0,
+    }
 }
 
 /// Who queued the tasks of a tag, and how often, as far as the log goes back: most frequent first.
@@ -107,43 +126,125 @@ pub fn queued_meanwhile(fold: &Fold, tick: &TickSummary) -> Vec<(Tag, u64)> {
     all
 }
 
-/// A late timer, and who used the time between its due time and its firing.
+/// Where records of a tick were lost, as far as the log goes back: from when to when, and how many.
+#[must_use]
+pub fn lost_in(fold: &Fold, tick: &TickSummary) -> Vec<(Timestamp, Timestamp, u64)> {
+    if !tick.incomplete {
+        return Vec::new();
+    }
+    let log = fold.log().iter().rev().take_while(|stamped| stamped.at >= tick.start);
+    let within = log.filter(|stamped| stamped.source == tick.source);
+    let lost = within.filter_map(|stamped| match stamped.event {
+        Event::Lost { count, from } if from <= tick.end => Some((from, stamped.at, count)),
+        _ => None,
+    });
+    lost.collect()
+}
+
+/// A timer or a signal that was late, and who used the time meanwhile.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LateRow {
-    /// The timer.
-    pub late: LateTimer,
-    /// Who made it late; `None` where the ticks of that time are no longer kept.
-    pub blame: Option<Ledger>,
+    /// The timer or the signal.
+    pub subject: Subject,
+    /// Who made it late.
+    pub ledger: Ledger,
 }
 
-/// Shares that a late timer names.
-const BLAME_LINES: usize = 4;
-
-/// The late timers, newest first.
+/// The late timers and signals that are kept, the worst first.
 #[must_use]
 pub fn late(fold: &Fold) -> Vec<LateRow> {
-    let late = fold.timeline.timers.recent_late.iter().rev();
-    late.map(|late| LateRow { late: *late, blame: blame(fold, late) }).collect()
+    let (timers, signals) = (fold.timeline.late_timers(), fold.timeline.late_signals());
+    let timers =
+        timers.into_iter().map(|late| LateRow { subject: Subject::Timer(late.what), ledger: late.blame });
+    let signals = signals.into_iter().map(|late| LateRow { subject: late.what.into(), ledger: late.blame });
+    let mut all: Vec<LateRow> = timers.chain(signals).collect();
+    all.sort_by_key(|row| std::cmp::Reverse(row.subject.lasted_ns()));
+    all
 }
 
-/// The late timers of the page that the filter lets through, newest first.
+/// Those of the page that the filter lets through.
 pub fn late_shown(state: &State) -> impl Iterator<Item = &LateRow> + '_ {
-    state.late.iter().filter(|row| state.lets_through(row.late.tag))
+    state
+        .late
+        .iter()
+        .filter(|row| state.lets_through_name(&row.subject.name(&state.picture().timeline.labels)))
 }
 
-fn blame(fold: &Fold, late: &LateTimer) -> Option<Ledger> {
-    let own = fold.tick_at(late.fired)?;
-    let ticks = fold.timeline.ticks.recent.iter().rev();
-    let then = ticks
-        .skip_while(|tick| tick.start > late.fired)
-        .take_while(|tick| tick.end >= late.due || tick.source != own.source)
-        .filter(|tick| tick.source == own.source && tick.end >= late.due);
-    let mut spans: Vec<TickSpan> = Vec::new();
-    for tick in then {
-        // In the order in which they ended: of equal extents the later one is the outer one.
-        spans.extend(fold.timeline.opened(tick)?.spans.iter().rev().map(|opened| opened.span));
+/// The causes of the ranking that the filter lets through, the worst first.
+pub fn harm_shown(state: &State) -> impl Iterator<Item = &Harm> + '_ {
+    let labels = &state.picture().timeline.labels;
+    state.glance.harm.iter().filter(|harm| state.lets_through_name(&harm.cause.describe(labels)))
+}
+
+/// Somebody whom a tag made late.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Victim {
+    /// Who, and the whole ledger.
+    pub row: LateRow,
+    /// So much of it is the tag's, in nanoseconds.
+    pub ns: u64,
+}
+
+/// Whom a tag made late, of those that are kept: most first.
+#[must_use]
+pub fn victims(fold: &Fold, tag: Tag) -> Vec<Victim> {
+    let of_tag = |row: LateRow| {
+        let own = row.ledger.shares.iter().filter(|share| is_of(Cause::of(&share.what), tag));
+        let ns = own.map(|share| share.ns).sum();
+        (ns > 0).then_some(Victim { row, ns })
+    };
+    let mut all: Vec<Victim> = late(fold).into_iter().filter_map(of_tag).collect();
+    all.sort_by_key(|victim| std::cmp::Reverse(victim.ns));
+    all
+}
+
+/// The lateness that a tag caused, all of it together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Caused {
+    /// By [`Waiter`](loop_traces::timeline::Waiter), in nanoseconds.
+    pub lateness_ns: [u64; 3],
+    /// How many waited, likewise.
+    pub victims: [u64; 3],
+    /// The run that did most harm.
+    pub worst: Option<WorstHarm>,
+}
+
+impl Caused {
+    /// Of all kinds together, in nanoseconds.
+    #[must_use]
+    pub fn total_ns(&self) -> u64 {
+        self.lateness_ns.into_iter().fold(0, u64::saturating_add)
     }
-    Some(ledger(late.due, late.fired, &spans, BLAME_LINES))
+}
+
+/// The lateness that a tag caused, by a ranking.
+#[must_use]
+pub fn caused(harm: &[Harm], tag: Tag) -> Caused {
+    let mut caused = Caused::default();
+    for harm in harm.iter().filter(|harm| is_of(harm.cause, tag)) {
+        for kind in 0..caused.lateness_ns.len() {
+            caused.lateness_ns[kind] = caused.lateness_ns[kind].saturating_add(harm.lateness_ns[kind]);
+            caused.victims[kind] = caused.victims[kind].saturating_add(harm.victims[kind]);
+        }
+        let worse = |worst: WorstHarm| caused.worst.is_none_or(|kept| kept.lateness_ns < worst.lateness_ns);
+        caused.worst = harm.worst.filter(|worst| worse(*worst)).or(caused.worst);
+    }
+    caused
+}
+
+/// What a tag is to blame for: its tasks, its readiness callbacks, the microtasks after them.
+#[must_use]
+pub fn is_of(cause: Cause, tag: Tag) -> bool {
+    cause_tag(cause) == Some(tag)
+}
+
+/// The tag that a cause belongs to.
+#[must_use]
+pub const fn cause_tag(cause: Cause) -> Option<Tag> {
+    match cause {
+        Cause::Tasks(tag) | Cause::Io(tag) | Cause::Microtasks(Some(tag)) => Some(tag),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -4,12 +4,14 @@ use loop_probes::ids::{SourceId, Tag, Timestamp};
 use loop_traces::source::{NowRunning, SourceCounts, SourceKind};
 use loop_traces::timeline::TickSummary;
 
+use super::account::Account;
 use super::fold::Fold;
 use super::glance::{Glance, Order};
 use super::layout::{Extras, Pane};
-use super::lists::LateRow;
+use super::lists::{LateRow, Victim};
 use super::message::Process;
 use super::playback_info::PlaybackInfo;
+use super::trail::Trail;
 
 /// Who is watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,10 +55,14 @@ pub enum View {
     Overview,
     /// One tick in full.
     Tick,
-    /// One tag in full.
+    /// The tags, the selected one beside them.
     Tasks,
+    /// One tag in full.
+    Tag,
     /// Timers and who made them late.
     Timers,
+    /// Who used a stretch of time.
+    Ledger,
     /// The events themselves.
     Log,
     /// What keeps the loop alive, and what comes to it from outside.
@@ -73,12 +79,24 @@ impl View {
             Self::Overview => "overview",
             Self::Tick => "tick",
             Self::Tasks => "tasks",
+            Self::Tag => "tag",
+            Self::Ledger => "ledger",
             Self::Timers => "timers",
             Self::Log => "log",
             Self::Loop => "loop",
             Self::Agenda => "agenda",
         }
     }
+}
+
+/// Which of a page's lists has the focus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Part {
+    /// The only one, or the first.
+    #[default]
+    First,
+    /// The second.
+    Second,
 }
 
 /// A picture that stands still while recording goes on.
@@ -134,16 +152,22 @@ pub struct State {
     pub now: Timestamp,
     /// The figures as they were last read off.
     pub glance: Glance,
-    /// The late timers, read with the figures while their page is shown.
+    /// The late timers and signals, read with the figures while their page is shown.
     pub late: Vec<LateRow>,
     /// Who queued the selected tag's tasks, read with the figures while its page is shown.
     pub queued_by: Vec<(String, u64)>,
+    /// Whom the selected tag made late, read with the figures while its page is shown.
+    pub victims: Vec<Victim>,
     /// Frames' time at which the figures are old, in nanoseconds; 0 when they are void.
     pub glance_until_ns: u64,
     /// The page that is shown.
     pub view: View,
-    /// The page that Esc goes back to.
-    pub came_from: View,
+    /// The pages that Esc goes back through.
+    pub trail: Trail,
+    /// The list of the page that has the focus.
+    pub part: Part,
+    /// The ledger that is open, where one is.
+    pub account: Option<Account>,
     /// The pane of the overview that has the focus.
     pub focus: Pane,
     /// The selected tick; always one of the frozen picture or of the replay.
@@ -189,9 +213,12 @@ impl State {
             glance: Glance::default(),
             late: Vec::new(),
             queued_by: Vec::new(),
+            victims: Vec::new(),
             glance_until_ns: 0,
             view: View::Overview,
-            came_from: View::Overview,
+            trail: Trail::default(),
+            part: Part::First,
+            account: None,
             focus: Pane::Ticks,
             tick: None,
             tag: None,
@@ -278,7 +305,13 @@ impl State {
     /// Whether the filter lets a tag through.
     #[must_use]
     pub fn lets_through(&self, tag: Tag) -> bool {
-        self.filter.is_empty() || contains(&self.picture().timeline.labels.tag(tag), &self.filter)
+        self.filter.is_empty() || self.lets_through_name(&self.picture().timeline.labels.tag(tag))
+    }
+
+    /// Whether the filter lets a name through.
+    #[must_use]
+    pub fn lets_through_name(&self, name: &str) -> bool {
+        self.filter.is_empty() || contains(name, &self.filter)
     }
 }
 

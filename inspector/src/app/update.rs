@@ -2,6 +2,7 @@
 
 mod keys;
 mod mouse;
+mod open;
 mod pick;
 #[cfg(test)]
 mod tests;
@@ -101,17 +102,22 @@ fn age_note(state: &mut State, elapsed_ns: u64) {
 fn read_glance(state: &mut State) {
     let pace = Pace { hangs: hang(state).is_some(), busy_now_ns: busy_now_ns(state) };
     state.glance = Glance::read(state.picture(), state.picture_at(), pace, state.order, &state.filter);
-    state.late = if state.view == View::Timers { lists::late(state.picture()) } else { Vec::new() };
-    read_queued_by(state);
+    read_page(state);
     let known = |tag| state.glance.tags.iter().any(|row| row.tag == tag);
     if state.tag.is_some_and(|tag| !known(tag)) {
         state.tag = None;
     }
 }
 
-fn read_queued_by(state: &mut State) {
+/// Reads what only the page that is shown needs.
+fn read_page(state: &mut State) {
+    state.late = if state.view == View::Timers { lists::late(state.picture()) } else { Vec::new() };
+    state.victims = match (state.view, state.tag) {
+        (View::Tag, Some(tag)) => lists::victims(state.picture(), tag),
+        _ => Vec::new(),
+    };
     state.queued_by = match (state.view, state.tag) {
-        (View::Tasks, Some(tag)) => lists::queued_by(state.picture(), tag),
+        (View::Tag, Some(tag)) => lists::queued_by(state.picture(), tag),
         _ => Vec::new(),
     };
 }

@@ -7,6 +7,7 @@ use crate::app::message::Process;
 use crate::app::state::{State, View};
 use crate::units;
 
+use super::bounds;
 use super::paint::{Canvas, cut};
 use loop_probes::text::printable;
 use loop_traces::source::SourceKind;
@@ -136,15 +137,16 @@ fn how(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         (format!("{:>share$}", units::percent(glance.rate.utilization)), strong),
         (format!("{gap}lag p50 "), dim),
         (format!("{:>5}", units::duration(lag.p50)), strong),
-        (if wide { "  p99 " } else { " p99 " }.to_owned(), dim),
+        (if wide { "  p99" } else { " p99" }.to_owned(), dim),
+        (if bounds::is_open(&lag) { bounds::MARK } else { " " }.to_owned(), theme.held()),
         (format!("{:>6}", units::duration(lag.p99)), strong),
         (if wide { "  max " } else { " max " }.to_owned(), dim),
         (max, if late { theme.over() } else { strong }),
         (format!("{}stalls ", if wide { "  " } else { " " }), dim),
-        (units::count(stalls), if stalled { theme.over() } else { strong }),
+        (at_least(state, stalls), if stalled { theme.over() } else { strong }),
     ];
     if lag.count == 0 {
-        parts.splice(2..8, [(format!("{gap}no timer fired yet "), dim)]);
+        parts.splice(2..9, [(format!("{gap}no timer fired yet "), dim)]);
     }
     let rate = format!("{:>5}", units::rate(glance.rate.ticks));
     let width: usize = parts.iter().map(|(text, _)| text.width()).sum();
@@ -164,6 +166,12 @@ fn how(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         let doing = doing(state);
         pen.right(&format!(" {doing} "), theme.over());
     }
+}
+
+/// A count to which lost records could add: `3+`.
+fn at_least(state: &State, count: u64) -> String {
+    let more = if state.glance.lost_records > 0 { "+" } else { "" };
+    format!("{}{more}", units::count(count))
 }
 
 /// What the loop does now, where it does it for long enough to be read.

@@ -14,6 +14,9 @@ use crate::units;
 pub(super) const COLUMNS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 const ROWS: [&str; 9] = [" ", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"];
 
+/// Time of which records are missing.
+pub(super) const HATCH: &str = "░";
+
 /// What is drawn on, and how it looks.
 pub(super) struct Canvas<'a> {
     pub(super) buffer: &'a mut Buffer,

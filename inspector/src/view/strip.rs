@@ -9,8 +9,8 @@ use loop_probes::recorder::Running;
 use loop_traces::timeline::TickSummary;
 use ratatui::style::Style;
 
-use super::paint::{COLUMNS, Canvas};
-use crate::app::columns::{Columns, busiest};
+use super::paint::{COLUMNS, Canvas, HATCH};
+use crate::app::columns::{Columns, busiest, has_gap};
 use crate::app::hang::{hang, loop_running};
 use crate::app::layout::{self, Area};
 use crate::app::message::Process;
@@ -32,12 +32,17 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: 
     let place = marked.and_then(|tick| picture.place(TickKey::of(tick)));
     let columns = Columns::new(&picture.timeline.ticks, state.column_ticks);
     let window = columns.window(layout::tick_columns(strip), place);
-    let shown: Vec<&TickSummary> = (window.first..window.first + window.count)
+    let shown: Vec<(&TickSummary, bool)> = (window.first..window.first + window.count)
         .map(|column| columns.places(column))
-        .filter_map(|places| busiest(ticks.iter().skip(places.start).take(places.len())))
+        .filter_map(|places| {
+            let own = || ticks.iter().skip(places.start).take(places.len());
+            let before = places.start.checked_sub(1).and_then(|place| ticks.at(place));
+            Some((busiest(own())?, has_gap(before, own())))
+        })
         .collect();
     let live = live(state);
-    let tallest = shown.iter().map(|tick| tick.busy_ns).chain(live.map(|live| live.ns)).max().unwrap_or(0);
+    let tallest =
+        shown.iter().map(|(tick, _)| tick.busy_ns).chain(live.map(|live| live.ns)).max().unwrap_or(0);
     let scale = Scale::new(tallest.max(state.about.stall_limit_ns), strip.height);
 
     let from = ticks.at(columns.places(window.first).start);
@@ -45,8 +50,13 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: 
     let wide_ns = to.zip(from).map_or(0, |(to, from)| to.end.ns_since(from.start));
     canvas.pane(area, "ticks", &remark(canvas.theme, state, area.width, wide_ns), focused);
     axis(canvas, &scale, strip);
-    for (column, tick) in shown.iter().enumerate() {
+    for (column, (tick, gap)) in shown.iter().enumerate() {
         let x = strip.x + (window.indent + column) as u16;
+        if *gap {
+            // Nobody knows how tall it was: a hatch over all rows, and before it what was seen.
+            let style = canvas.theme.held();
+            (0..strip.height).for_each(|row| canvas.cell(x, strip.y + row, HATCH, style));
+        }
         let phase = tick.phases.largest().map(|(phase, _)| phase);
         let style = phase.map_or(canvas.theme.unattributed(), |phase| canvas.theme.phase(phase));
         bar(canvas, state, &scale, (x, strip), tick.busy_ns, style, None);

@@ -1,10 +1,13 @@
-//! One tag in full: its histogram, its worst runs, who queued it.
+//! One tag: its histogram, its worst runs, who queued it. Beside the table the most of it, on its own page all.
 
+use loop_traces::timeline::{RunStats, TagStats};
+
+use super::ledger::below;
 use super::paint::Canvas;
-use super::{histogram, tasks};
+use super::{bounds, harm, histogram, tasks};
 use crate::app::glance;
 use crate::app::layout::{self, Area};
-use crate::app::state::State;
+use crate::app::state::{Part, State};
 use crate::units;
 
 /// Cells of a task's id.
@@ -12,23 +15,55 @@ const TASK_WIDTH: u16 = 9;
 /// Runs below a microsecond are one bucket.
 const FLOOR_NS: u64 = 1_000;
 
-pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
+/// The selected tag and its runs.
+fn selected(state: &State) -> Option<(&TagStats, &RunStats)> {
+    let stats = state.tag.and_then(|tag| state.picture().timeline.tags.tag(tag))?;
+    Some((stats, glance::runs(stats)?.1))
+}
+
+/// The table of the tags, and the selected one beside it.
+pub(super) fn beside(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     let (list, detail) = layout::list_and_detail(body);
     tasks::draw(canvas, state, list, true);
-    let theme = canvas.theme;
-    let timeline = &state.picture().timeline;
-    let stats = state.tag.and_then(|tag| timeline.tags.tag(tag));
-    let Some((stats, (_, runs))) = stats.and_then(|stats| Some((stats, glance::runs(stats)?))) else {
-        let inner = canvas.pane(detail, "no tag selected", "", false);
-        canvas.pen(inner, 0).gap(1).put("↑↓ select one", theme.dim());
-        return;
+    let Some((stats, runs)) = selected(state) else {
+        return none(canvas, detail, "↑↓ select one");
     };
-    let name = super::paint::cut(&timeline.labels.tag(stats.tag), detail.width.saturating_sub(8));
     let histogram_rows = (detail.height.saturating_sub(6) / 2).clamp(8, 20);
     let upper = Area { height: (histogram_rows + 3).min(detail.height), ..detail };
-    let inner = canvas.pane(upper, &name, "run time", false);
+    distribution(canvas, state, upper, stats, runs);
+    let lower = Area { y: upper.y + upper.height, height: detail.height - upper.height, ..detail };
+    let harm_rows = if lower.height >= 14 { 7 } else { 6 };
+    harm::of_tag(canvas, state, Area { height: harm_rows.min(lower.height), ..lower }, stats.tag);
+    worst(canvas, state, below(lower, harm_rows), runs, None);
+}
+
+/// The page of the selected tag.
+pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
+    let Some((stats, runs)) = selected(state) else {
+        return none(canvas, body, "Esc goes back, 3 shows the tags");
+    };
+    let page = layout::tag(body);
+    distribution(canvas, state, page.histogram, stats, runs);
+    worst(canvas, state, page.worst, runs, (state.part == Part::First).then_some(state.row));
+    queued_by(canvas, state, page.queued_by);
+    harm::of_tag(canvas, state, page.harm, stats.tag);
+    harm::victims(canvas, state, page.victims, (state.part == Part::Second).then_some(state.row));
+}
+
+fn none(canvas: &mut Canvas<'_>, area: Area, remedy: &str) {
+    let inner = canvas.pane(area, "no tag selected", "", false);
+    let dim = canvas.theme.dim();
+    canvas.pen(inner, 0).gap(1).put(remedy, dim);
+}
+
+/// Its figures and its histogram.
+fn distribution(canvas: &mut Canvas<'_>, state: &State, area: Area, stats: &TagStats, runs: &RunStats) {
+    let theme = canvas.theme;
+    let name =
+        super::paint::cut(&state.picture().timeline.labels.tag(stats.tag), area.width.saturating_sub(8));
+    let inner = canvas.pane(area, &name, "run time", false);
     let mut pen = canvas.pen(inner, 0);
-    let shown = runs.run_ns.percentiles();
+    let shown = runs.run_ns.percentiles_missing(state.glance.lost_records);
     let noun = if shown.count == 1 { " run" } else { " runs" };
     pen.gap(1).put(&units::short_count(shown.count), theme.strong()).put(noun, theme.dim());
     let figures = [(" p50 ", shown.p50), (" p99 ", shown.p99), (" max ", shown.max)];
@@ -38,13 +73,20 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     if runs.failed > 0 {
         pen.whole(&format!(" failed {}", units::short_count(runs.failed)), theme.held());
     }
-    let rows = Area { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
+    let head = 1 + u16::from(bounds::row(canvas, state, &shown, inner, 1));
+    let rows = below(inner, head);
     histogram::buckets(canvas, state, rows, &glance::buckets(&runs.run_ns), FLOOR_NS);
+}
 
-    let lower = Area { y: upper.y + upper.height, height: detail.height - upper.height, ..detail };
-    let inner = canvas.pane(lower, "worst runs", "Enter opens the worst", false);
-    let mut line = 0;
-    for run in runs.worst() {
+/// Its longest runs; `selected` is one of them on the page where they can be opened.
+fn worst(canvas: &mut Canvas<'_>, state: &State, area: Area, runs: &RunStats, selected: Option<usize>) {
+    let theme = canvas.theme;
+    let remark = if selected.is_some() { "Enter opens the tick" } else { "" };
+    let inner = canvas.pane(area, "worst runs", remark, selected.is_some());
+    let first = layout::first_row(selected.unwrap_or(0), inner.height);
+    let shown = runs.worst().iter().enumerate().skip(first);
+    for (line, (place, run)) in shown.enumerate() {
+        let line = line as u16;
         let mut pen = canvas.pen(inner, line);
         let over = run.run_ns > state.about.stall_limit_ns;
         let style = if over { theme.over() } else { theme.text() };
@@ -52,26 +94,34 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
         pen.number(&units::duration(run.run_ns), 7, style).gap(1);
         pen.left(&format!("#{}", run.task), TASK_WIDTH, theme.text());
         if !runs.queue_wait_ns.is_empty() {
-            pen.group(&[
-                ("waited ", theme.dim()),
-                (&format!("{:>6}", units::duration(run.queue_wait_ns)), theme.dim()),
-            ]);
+            let waited = units::duration(run.queue_wait_ns);
+            pen.group(&[("waited ", theme.dim()), (&format!("{waited:>6}"), theme.dim())]);
         }
-        line += 1;
+        if selected == Some(place) {
+            canvas.tint(inner, line, theme.selected());
+        }
     }
+}
+
+/// Who queued its tasks, as far as the log knows.
+fn queued_by(canvas: &mut Canvas<'_>, state: &State, area: Area) {
+    let theme = canvas.theme;
+    let log = state.picture().log();
+    let back_ns = log.back().zip(log.front()).map_or(0, |(last, first)| last.at.ns_since(first.at));
+    let remark = format!("in the last {}", units::duration(back_ns));
+    let inner = canvas.pane(area, "queued by", &remark, false);
+    let mut line = 0;
     let mut pen = canvas.pen(inner, line);
-    pen.gap(1).put("queued by ", theme.dim());
+    pen.gap(1);
     if state.queued_by.is_empty() {
-        let log = state.picture().log();
-        let back_ns = log.back().zip(log.front()).map_or(0, |(last, first)| last.at.ns_since(first.at));
-        pen.put(&format!("nobody in the log's last {}", units::duration(back_ns)), theme.dim());
+        pen.put("nobody that the log still knows", theme.dim());
     }
     for (place, (who, count)) in state.queued_by.iter().enumerate() {
         let text = format!("{who} ×{}", units::short_count(*count));
         if usize::from(pen.room()) < text.chars().count() + 2 && place > 0 {
             line += 1;
             pen = canvas.pen(inner, line);
-            pen.gap(11);
+            pen.gap(1);
         }
         pen.put(who, theme.text()).put(&format!(" ×{}  ", units::short_count(*count)), theme.dim());
     }

@@ -17,7 +17,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: 
     let hidden = tags.len().saturating_sub(usize::from(rows.height));
     let more = if hidden > 0 { format!("{hidden} more ─ ") } else { String::new() };
     canvas.pane(area, &title, &format!("{more}by {} {arrow}", column.name()), focused);
-    let columns = layout::task_columns(area);
+    let columns = layout::task_columns(area, state.order.column);
     heading(canvas, area.inner(), &columns, state.order);
 
     let theme = canvas.theme;
@@ -59,6 +59,7 @@ fn heading(canvas: &mut Canvas<'_>, inner: Area, columns: &TaskColumns, order: O
     pen.number("p99", columns.p99, style(Column::RunP99));
     pen.number("MAX", columns.max - 1, style(Column::RunMax)).gap(1);
     pen.number("WAIT p99", columns.wait, style(Column::WaitP99));
+    pen.number("CAUSED", columns.caused, style(Column::Caused));
     if columns.share > 0 {
         pen.gap(1).put("OF ALL RUNS", theme.dim());
     }
@@ -94,8 +95,12 @@ fn row(canvas: &mut Canvas<'_>, state: &State, rows: Area, line: u16, columns: &
     time(row.run_ns.p99, columns.p99, theme.text());
     time(row.run_ns.max, columns.max - 1, max_style);
     pen.put(if over { "▲" } else { " " }, max_style);
-    match row.wait_ns_p99 {
-        Some(wait) => pen.number(&units::duration(wait), columns.wait, theme.text()),
-        None => pen.number("-", columns.wait, theme.dim()),
+    let mut optional = |ns: Option<u64>, width: u16| {
+        match ns {
+            Some(ns) => pen.number(&units::duration(ns), width, theme.text()),
+            None => pen.number("-", width, theme.dim()),
+        };
     };
+    optional(row.wait_ns_p99, columns.wait);
+    optional(Some(row.caused_ns).filter(|ns| *ns > 0), columns.caused);
 }

@@ -8,7 +8,7 @@ use loop_probes::ids::Timestamp;
 use loop_traces::timeline::{OpenedSpan, OpenedTick, SpanKind, TickSummary};
 use ratatui::style::Style;
 
-use super::paint::Canvas;
+use super::paint::{Canvas, HATCH};
 use super::stalls;
 use crate::app::describe;
 use crate::app::layout::{self, Area};
@@ -76,6 +76,7 @@ fn spans(canvas: &mut Canvas<'_>, state: &State, inner: Area, opened: &OpenedTic
     // The selected row in the middle, so that what led to it and what came of it are in sight.
     let height = usize::from(rows.height);
     let first = state.row.saturating_sub(height / 2).min(opened.spans.len().saturating_sub(height));
+    hatch(canvas, state, rows, &columns, &clock, &opened.tick);
     let shown = opened.spans.iter().enumerate().skip(first).take(usize::from(rows.height));
     for (line, (place, span)) in shown.enumerate() {
         let line = line as u16;
@@ -89,6 +90,26 @@ fn spans(canvas: &mut Canvas<'_>, state: &State, inner: Area, opened: &OpenedTic
         let text = format!(" and {} shorter ones ", units::count(u64::from(left_out)));
         let foot = Area { y: inner.y + inner.height, height: 1, ..inner };
         canvas.pen(foot, 0).right(&text, theme.dim());
+    }
+}
+
+/// Time of which records were lost, over all rows: whatever ran then is not in the list.
+fn hatch(
+    canvas: &mut Canvas<'_>,
+    state: &State,
+    rows: Area,
+    columns: &Columns,
+    clock: &BusyClock,
+    tick: &TickSummary,
+) {
+    let left = rows.x + Columns::AT + 2 + columns.name + columns.detail + Columns::RUN + 1;
+    let style = canvas.theme.held();
+    for (from, to, _) in lists::lost_in(state.picture(), tick) {
+        let (from, to) = clock.cells(from, to, columns.bar);
+        let last = columns.bar.saturating_sub(1);
+        for cell in from.min(last)..to.max(from + 1).min(columns.bar.max(1)).max(from.min(last) + 1) {
+            (0..rows.height).for_each(|row| canvas.cell(left + cell, rows.y + row, HATCH, style));
+        }
     }
 }
 
@@ -255,7 +276,14 @@ fn summary(
     }
     let mut pen = canvas.pen(inner, 4);
     if tick.incomplete {
-        pen.gap(1).put("records of this tick are missing: its figures are lower bounds", theme.held());
+        let lost = lists::lost_in(state.picture(), tick);
+        let count = lost.iter().fold(0u64, |sum, (.., count)| sum.saturating_add(*count));
+        let how_many = match count {
+            0 => "records of this tick are missing".to_owned(),
+            1 => "a record of this tick was lost".to_owned(),
+            _ => format!("{} records of this tick were lost", units::count(count)),
+        };
+        pen.gap(1).put(&format!("{how_many}: its figures are lower bounds"), theme.held());
     } else if let Some(longest) = tick.longest {
         pen.gap(1).put("longest ", dim).put(&format!("{} #{}", labels.tag(longest.tag), longest.task), text);
         pen.put(&format!(" {}", units::duration(longest.run_ns)), text);

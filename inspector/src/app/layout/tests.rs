@@ -77,9 +77,14 @@ fn the_strip_shows_the_newest_ticks_unless_one_is_marked() {
 #[test]
 fn headings_are_found_by_their_column() {
     let pane = Area::new(0, 7, 60, 10);
-    assert_eq!(column_at(pane, 1), Some(Column::Tag));
-    assert_eq!(column_at(pane, 57), Some(Column::WaitP99));
-    assert_eq!(column_at(pane, 0), None);
+    let at = |x, by| column_at(pane, x, by);
+    assert_eq!(at(1, Column::Tag), Some(Column::Tag));
+    assert_eq!(at(57, Column::Tag), Some(Column::WaitP99));
+    assert_eq!(at(57, Column::Caused), Some(Column::Caused), "takes the place of the wait");
+    assert_eq!(at(0, Column::Tag), None);
+    let wide = Area::new(0, 7, 70, 10);
+    assert_eq!(column_at(wide, 67, Column::Tag), Some(Column::Caused));
+    assert_eq!(column_at(wide, 57, Column::Caused), Some(Column::WaitP99));
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! What each key does.
 
-use super::pick;
-use super::{catch_up, freeze, note, read_glance};
+use super::{catch_up, freeze, note, read_glance, read_page};
+use super::{open, pick};
 use crate::app::columns::next_column_ticks;
 use crate::app::effect::Effect;
 use crate::app::layout::{self, Pane};
 use crate::app::playback_info::next_speed;
-use crate::app::state::{State, View};
+use crate::app::state::{Part, State, View};
+use crate::app::trail;
 use crate::keymap::{self, Action, Key};
 
 /// A replay's `<` and `>` move by this, in nanoseconds.
@@ -79,7 +80,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::PreviousPane => focus(state, false),
         Action::ViewOverview => show(state, View::Overview),
         Action::ViewTick => return open_tick(state),
-        Action::ViewTasks => open_tag(state),
+        Action::ViewTasks => open_tag(state, View::Tasks),
         Action::ViewTimers => show(state, View::Timers),
         Action::ViewLog => show(state, View::Log),
         Action::ViewLoop => show(state, View::Loop),
@@ -164,27 +165,30 @@ fn focus(state: &mut State, forward: bool) {
         let page = layout::page(state.width, state.height, state.is_replay());
         state.focus = layout::overview(page.body, state.extras()).step(state.focus, forward);
     } else {
-        show(state, View::Overview);
-    }
-}
-
-pub(super) fn show(state: &mut State, view: View) {
-    if state.view != view {
-        state.came_from = if view == View::Overview { View::Overview } else { state.view };
-        state.view = view;
-        state.row = 0;
-        if matches!(view, View::Timers | View::Tasks) {
-            read_glance(state);
+        match (layout::has_two_lists(state.view), state.part) {
+            (true, Part::First) => (state.part, state.row) = (Part::Second, 0),
+            (true, Part::Second) => (state.part, state.row) = (Part::First, 0),
+            (false, _) => show(state, View::Overview),
         }
     }
 }
 
+pub(super) fn show(state: &mut State, view: View) {
+    if state.view == view {
+        return;
+    }
+    match view {
+        View::Overview => state.trail.clear(),
+        _ => trail::leave(state),
+    }
+    (state.view, state.part, state.row) = (view, Part::First, 0);
+    read_page(state);
+}
+
 fn back(state: &mut State) {
     if state.view != View::Overview {
-        let to = if state.came_from == state.view { View::Overview } else { state.came_from };
-        state.view = to;
-        state.came_from = View::Overview;
-        pick::aim(state);
+        trail::go_back(state);
+        read_page(state);
     } else if !state.filter.is_empty() {
         state.filter.clear();
         read_glance(state);
@@ -197,16 +201,18 @@ fn back(state: &mut State) {
 pub(super) fn open(state: &mut State) -> Vec<Effect> {
     match (state.view, state.focus) {
         (View::Overview, Pane::Ticks) => return open_tick(state),
-        (View::Overview, Pane::Tasks) => open_tag(state),
+        (View::Overview, Pane::Tasks) | (View::Tasks, _) => open_tag(state, View::Tag),
         (View::Overview, Pane::Lag) => show(state, View::Timers),
-        (View::Overview, Pane::Stalls) => return pick::open_stall(state),
+        (View::Overview, Pane::Stalls) => return open::stall(state),
         (View::Overview, Pane::Queues | Pane::Microtasks | Pane::Gc | Pane::Signals) => {
             show(state, View::Log);
         }
         (View::Overview, Pane::Agenda) => show(state, View::Agenda),
         (View::Overview, Pane::Alive) => show(state, View::Loop),
-        (View::Tick | View::Loop | View::Agenda, _) => {}
-        (View::Tasks | View::Timers | View::Log, _) => return pick::open_row(state),
+        (View::Loop | View::Agenda, _) => {}
+        (View::Tick | View::Tag | View::Timers | View::Ledger | View::Log, _) => {
+            return open::row(state);
+        }
     }
     Vec::new()
 }
@@ -224,11 +230,11 @@ pub(super) fn open_tick(state: &mut State) -> Vec<Effect> {
     effects
 }
 
-fn open_tag(state: &mut State) {
+pub(super) fn open_tag(state: &mut State, view: View) {
     if state.tag.is_none() {
         state.tag = state.glance.tags.first().map(|row| row.tag);
     }
-    show(state, View::Tasks);
+    show(state, view);
 }
 
 fn speed(state: &State, faster: bool) -> Vec<Effect> {

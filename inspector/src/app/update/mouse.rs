@@ -5,8 +5,9 @@ use crate::app::columns::{Columns, busiest};
 use crate::app::effect::Effect;
 use crate::app::glance::{Column, Order};
 use crate::app::layout::{self, Area, Overview, Pane};
+use crate::app::lists;
 use crate::app::message::{Mouse, MouseKind};
-use crate::app::state::{State, TickKey, View};
+use crate::app::state::{Part, State, TickKey, View};
 
 /// Rows that one notch of the wheel moves by, in lists.
 const WHEEL_ROWS: i64 = 3;
@@ -113,7 +114,7 @@ fn click_tick(state: &mut State, mouse: Mouse, pane: Area) -> Vec<Effect> {
 fn click_tag(state: &mut State, mouse: Mouse, pane: Area) -> Vec<Effect> {
     let rows = layout::rows(pane, true);
     if mouse.y + 1 == rows.y {
-        if let Some(column) = layout::column_at(pane, mouse.x) {
+        if let Some(column) = layout::column_at(pane, mouse.x, state.order.column) {
             sort_by(state, column);
         }
         return Vec::new();
@@ -142,9 +143,32 @@ fn tag_row(state: &State) -> usize {
 }
 
 fn click_list(state: &mut State, mouse: Mouse, body: Area) -> Vec<Effect> {
-    if state.view != View::Tasks {
-        return Vec::new();
+    if state.view == View::Tasks {
+        let (list, _) = layout::list_and_detail(body);
+        return if list.contains(mouse.x, mouse.y) { click_tag(state, mouse, list) } else { Vec::new() };
     }
-    let (list, _) = layout::list_and_detail(body);
-    if list.contains(mouse.x, mouse.y) { click_tag(state, mouse, list) } else { Vec::new() }
+    for part in [Part::First, Part::Second] {
+        let list = layout::list(state.view, part, body).filter(|list| list.contains(mouse.x, mouse.y));
+        if let Some(list) = list {
+            return click_row(state, part, list, mouse.y);
+        }
+    }
+    Vec::new()
+}
+
+/// Selects a row of a list, or opens it where it is the selected one.
+fn click_row(state: &mut State, part: Part, list: Area, y: u16) -> Vec<Effect> {
+    let had_focus = state.part == part || !layout::has_two_lists(state.view);
+    let scrolled = if had_focus { layout::first_row(state.row, list.height) } else { 0 };
+    let row = scrolled + usize::from(y - list.y);
+    if had_focus && row == state.row {
+        return keys::open(state);
+    }
+    let before = std::mem::replace(&mut state.part, part);
+    if row < lists::rows(state) {
+        state.row = row;
+        return freeze(state);
+    }
+    state.part = before;
+    Vec::new()
 }

@@ -3,7 +3,7 @@
 use loop_probes::ids::Timestamp;
 use loop_traces::timeline::SpanKind;
 
-use super::{freeze, keys, note};
+use super::{freeze, note};
 use crate::app::effect::Effect;
 use crate::app::layout::{self, Pane};
 use crate::app::lists;
@@ -80,10 +80,10 @@ pub(super) fn step(state: &mut State, by: i64) -> Vec<Effect> {
         }
         (View::Timers, _) => {
             let effects = freeze(state);
-            let last = lists::late_shown(state).count().saturating_sub(1);
-            state.row = moved(state.row, by, last);
+            step_row(state, by);
             return effects;
         }
+        (View::Tag | View::Ledger, _) => step_row(state, by),
         (View::Log, _) => {
             // The newest event is the lowest row: up is into the past, and the past stands still.
             let effects = freeze(state);
@@ -93,6 +93,10 @@ pub(super) fn step(state: &mut State, by: i64) -> Vec<Effect> {
         }
     }
     Vec::new()
+}
+
+fn step_row(state: &mut State, by: i64) {
+    state.row = moved(state.row, by, lists::rows(state).saturating_sub(1));
 }
 
 fn step_tag(state: &mut State, by: i64) {
@@ -105,7 +109,7 @@ fn step_tag(state: &mut State, by: i64) {
         None => 0,
     };
     state.tag = tags.get(place).map(|row| row.tag);
-    super::read_queued_by(state);
+    super::read_page(state);
 }
 
 /// Rows of a page of the list that has the focus.
@@ -115,7 +119,9 @@ pub(super) fn page_rows(state: &State) -> i64 {
     let rows = match (state.view, state.focus) {
         (View::Overview, Pane::Stalls) => layout::rows(panes.stalls, false).height,
         (View::Overview, _) => layout::rows(panes.tasks, true).height,
-        _ => layout::rows(page.body, true).height,
+        (view, _) => {
+            layout::list(view, state.part, page.body).unwrap_or(layout::rows(page.body, true)).height
+        }
     };
     i64::from(rows.max(1))
 }
@@ -171,49 +177,4 @@ fn select_stall(state: &mut State, key: TickKey) {
     if state.view == View::Overview {
         state.focus = Pane::Ticks;
     }
-}
-
-/// Opens the selected stall.
-pub(super) fn open_stall(state: &mut State) -> Vec<Effect> {
-    // The row is looked up before the picture stands still: it is what the person saw.
-    let stalls = &state.picture().timeline.stalls;
-    let Some(tick) = stalls.newest_first().nth(state.stall_row).map(|stall| stall.tick) else {
-        note(state, "no stall so far".to_owned(), false);
-        return Vec::new();
-    };
-    open_at(state, TickKey::of(&tick), tick.end)
-}
-
-/// Opens the tick of the selected row: a tag's worst run, a late timer, an event.
-pub(super) fn open_row(state: &mut State) -> Vec<Effect> {
-    let picture = state.picture();
-    let at = match state.view {
-        View::Tasks => state
-            .tag
-            .and_then(|tag| picture.timeline.tags.tag(tag))
-            .and_then(crate::app::glance::runs)
-            .and_then(|(_, runs)| {
-                runs.worst().iter().map(|run| run.at).find(|at| picture.tick_at(*at).is_some())
-            }),
-        View::Timers => lists::late_shown(state).map(|row| row.late.fired).nth(state.row),
-        View::Log => lists::log_from_newest(state).nth(state.row).map(|event| event.at),
-        View::Overview | View::Tick | View::Loop | View::Agenda => None,
-    };
-    let Some(tick) = at.and_then(|at| picture.tick_at(at)).copied() else {
-        note(state, "its tick is no longer kept, or not over yet".to_owned(), false);
-        return Vec::new();
-    };
-    open_at(state, TickKey::of(&tick), tick.end)
-}
-
-fn open_at(state: &mut State, key: TickKey, end: Timestamp) -> Vec<Effect> {
-    let mut effects = freeze(state);
-    if state.is_replay() {
-        effects.push(Effect::Seek(end));
-    } else {
-        state.tick = Some(key);
-    }
-    keys::show(state, View::Tick);
-    aim(state);
-    effects
 }

@@ -17,6 +17,8 @@ use crate::app::state::{State, TickKey, View};
 use crate::app::{Effect, Message, Mouse, MouseKind, Process};
 use crate::keymap::Key;
 
+mod opening;
+
 fn script() -> Script {
     Script { ticks: 1_000, stall_every: 100, ..Script::default() }
 }
@@ -136,26 +138,6 @@ fn arrows_step_through_ticks_and_freeze() {
 }
 
 #[test]
-fn enter_opens_what_has_the_focus_and_esc_goes_back() {
-    let (mut state, _) = live();
-    press(&mut state, Key::Enter);
-    assert_eq!((state.view, state.frozen.is_some(), state.tick.is_some()), (View::Tick, true, true));
-    press(&mut state, Key::Esc);
-    assert_eq!(state.view, View::Overview);
-    for (tabs, view) in [(1, View::Tasks), (1, View::Timers), (1, View::Log), (4, View::Tick)] {
-        for _ in 0..tabs {
-            press(&mut state, Key::Tab);
-        }
-        press(&mut state, Key::Enter);
-        assert_eq!(state.view, view);
-        press(&mut state, Key::Esc);
-    }
-    assert_eq!(state.focus, Pane::Stalls);
-    press(&mut state, Key::BackTab);
-    assert_eq!(state.focus, Pane::Signals);
-}
-
-#[test]
 fn a_column_stands_for_more_ticks_and_steps_stay_ticks() {
     let (mut state, _) = live();
     press_all(&mut state, "zzz");
@@ -214,16 +196,6 @@ fn a_selected_stall_stays_selected_when_newer_ones_come() {
 }
 
 #[test]
-fn a_filtered_list_of_late_timers_opens_what_it_shows() {
-    let (mut state, _) = live();
-    press_all(&mut state, "4/no such tag");
-    press(&mut state, Key::Enter);
-    press(&mut state, Key::Enter);
-    assert_eq!(state.view, View::Timers, "there is nothing to open");
-    assert!(state.note.is_some());
-}
-
-#[test]
 fn a_hanging_loop_is_busy_and_does_not_turn() {
     let (mut state, _) = live();
     let since = state.now;
@@ -269,30 +241,6 @@ fn stalls_are_walked_through_in_time_and_round() {
 }
 
 #[test]
-fn an_opened_tick_selects_its_longest_run() {
-    let (mut state, _) = live();
-    press_all(&mut state, "n");
-    press(&mut state, Key::Enter);
-    let tick = *state.shown_tick().unwrap();
-    let opened = state.picture().timeline.opened(&tick).unwrap();
-    let longest = opened.spans[state.row].span;
-    assert_eq!(longest.run_ns(), tick.longest.unwrap().run_ns);
-    assert!(state.row > 0, "phases come before it");
-    press(&mut state, Key::Up);
-    assert_eq!(opened.spans[state.row + 1].span, longest);
-}
-
-#[test]
-fn a_stall_opens_from_its_list() {
-    let (mut state, _) = live();
-    press(&mut state, Key::BackTab);
-    press(&mut state, Key::Down);
-    press(&mut state, Key::Enter);
-    let second = state.picture().timeline.stalls.newest_first().nth(1).map(|stall| TickKey::of(&stall.tick));
-    assert_eq!((state.view, state.tick), (View::Tick, second));
-}
-
-#[test]
 fn the_filter_is_typed_live_and_taken_back() {
     let (mut state, _) = live();
     let all = state.glance.tags.len();
@@ -323,6 +271,9 @@ fn tasks_are_sorted_by_any_column_and_turned_round() {
     press_all(&mut state, "is");
     assert!(state.glance.tags.is_sorted_by_key(|row| std::cmp::Reverse(row.wait_ns_p99)));
     press_all(&mut state, "s");
+    assert!(state.glance.tags.is_sorted_by_key(|row| std::cmp::Reverse(row.caused_ns)));
+    assert!(state.glance.tags[0].caused_ns > 0, "somebody made others late");
+    press_all(&mut state, "s");
     assert!(state.glance.tags.is_sorted_by_key(|row| row.name.to_lowercase()));
     press_all(&mut state, "s");
     assert!(state.glance.tags.is_sorted_by_key(|row| std::cmp::Reverse(row.run_ns.count)));
@@ -348,19 +299,6 @@ fn lists_move_by_rows_and_pages() {
     assert!(state.frozen.is_some() && state.row == 1, "the past stands still");
     press(&mut state, Key::End);
     assert_eq!(state.row, 0);
-}
-
-#[test]
-fn a_row_opens_its_tick() {
-    let (mut state, _) = live();
-    press_all(&mut state, "4");
-    assert!(!state.late.is_empty());
-    let fired = state.late[0].late.fired;
-    press(&mut state, Key::Enter);
-    let tick = state.shown_tick().unwrap();
-    assert!(state.view == View::Tick && tick.start <= fired && fired <= tick.end);
-    press(&mut state, Key::Esc);
-    assert_eq!(state.view, View::Timers);
 }
 
 #[test]

@@ -1,0 +1,255 @@
+//! A ledger that is open: of what, and where its lines lead.
+//!
+//! It is a copy of what the timeline said when it was opened. What happened does not change any more, so a page
+//! of it stays true while the loop goes on and while a replay moves.
+
+use loop_probes::event::Event;
+use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
+use loop_probes::stamped::Stamped;
+use loop_traces::analysis::attribution::{Ledger, What};
+use loop_traces::labels::Labels;
+use loop_traces::timeline::{
+    LateSignal, LateTimer, SlowTask, SpanKind, TickSpan, TickSummary, Timeline, signal_name,
+};
+
+use super::fold::Fold;
+use super::state::TickKey;
+use crate::units;
+
+/// What a ledger is of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Subject {
+    /// A tick: a stall, more often than not.
+    Tick(TickSummary),
+    /// A timer that fired late.
+    Timer(LateTimer),
+    /// A signal that was delivered late.
+    Signal {
+        /// Its number.
+        signo: u8,
+        /// The task that ran for it.
+        task: TaskId,
+        /// When its handler ran.
+        arrived: Timestamp,
+        /// When it was delivered.
+        delivered: Timestamp,
+    },
+    /// A task that ran for too long: its own run.
+    Slow {
+        /// The task.
+        task: TaskId,
+        /// Its tag.
+        tag: Tag,
+        /// When it started.
+        start: Timestamp,
+        /// When it ended.
+        end: Timestamp,
+    },
+    /// A task that waited: until it started.
+    Wait {
+        /// The task.
+        task: TaskId,
+        /// Its tag.
+        tag: Tag,
+        /// When it was queued.
+        queued: Timestamp,
+        /// When it started.
+        start: Timestamp,
+    },
+}
+
+impl Subject {
+    /// From when to when.
+    #[must_use]
+    pub const fn extent(&self) -> (Timestamp, Timestamp) {
+        match self {
+            Self::Tick(tick) => (tick.start, tick.end),
+            Self::Timer(late) => (late.due, late.fired),
+            Self::Signal { arrived, delivered, .. } => (*arrived, *delivered),
+            Self::Slow { start, end, .. } => (*start, *end),
+            Self::Wait { queued, start, .. } => (*queued, *start),
+        }
+    }
+
+    /// What its ledger sums to, in nanoseconds.
+    #[must_use]
+    pub const fn lasted_ns(&self) -> u64 {
+        let (from, to) = self.extent();
+        match self {
+            Self::Tick(tick) => tick.busy_ns,
+            _ => to.ns_since(from),
+        }
+    }
+
+    /// Its name in a list: the tag's, the signal's.
+    #[must_use]
+    pub fn name(&self, labels: &Labels) -> String {
+        match self {
+            Self::Tick(tick) => format!("tick {}", units::count(tick.tick)),
+            Self::Timer(late) => labels.tag(late.tag).into_owned(),
+            Self::Signal { signo, .. } => signal_name(*signo),
+            Self::Slow { tag, task, .. } | Self::Wait { tag, task, .. } => {
+                format!("{} #{task}", labels.tag(*tag))
+            }
+        }
+    }
+
+    /// The title of its page.
+    #[must_use]
+    pub fn title(&self, labels: &Labels) -> String {
+        let name = self.name(labels);
+        match self {
+            Self::Tick(tick) if tick.stall => format!("stall: {name}"),
+            Self::Tick(_) => name,
+            Self::Timer(late) => format!("late timer: {name} #{}", late.task),
+            Self::Signal { task, .. } => format!("late signal: {name} #{task}"),
+            Self::Slow { .. } => format!("slow task: {name}"),
+            Self::Wait { .. } => format!("task that waited: {name}"),
+        }
+    }
+}
+
+impl From<LateSignal> for Subject {
+    fn from(late: LateSignal) -> Self {
+        let LateSignal { signo, task, arrived, delivered, .. } = late;
+        Self::Signal { signo, task, arrived, delivered }
+    }
+}
+
+impl From<SlowTask> for Subject {
+    fn from(slow: SlowTask) -> Self {
+        let SlowTask { task, tag, start, end, .. } = slow;
+        Self::Slow { task, tag, start, end }
+    }
+}
+
+/// An open ledger.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Account {
+    /// What it is of.
+    pub subject: Subject,
+    /// Who used the time.
+    pub ledger: Ledger,
+    /// The tick in which it came to its end, where that is kept, and when that tick ended.
+    pub tick: Option<(TickKey, Timestamp)>,
+}
+
+/// Where a line of a ledger leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lead {
+    /// To a tag in full.
+    Tag(Tag),
+    /// To the tick in which it came to its end.
+    Tick,
+}
+
+impl Account {
+    /// Opens a ledger in `picture`.
+    #[must_use]
+    pub fn new(subject: Subject, ledger: Ledger, picture: &Fold) -> Self {
+        let tick = match subject {
+            Subject::Tick(tick) => Some(tick),
+            _ => picture.tick_at(subject.extent().1).copied(),
+        };
+        Self { subject, ledger, tick: tick.map(|tick| (TickKey::of(&tick), tick.end)) }
+    }
+
+    /// The ledger of what `stamped` tells: a timer that fired, a signal that was delivered, a slow task, a task
+    /// that waited for longer than a late timer may. `None` of everything else.
+    #[must_use]
+    pub fn of_event(stamped: &Stamped, picture: &Fold) -> Option<Self> {
+        let (timeline, source, at) = (&picture.timeline, stamped.source, stamped.at);
+        let subject = match stamped.event {
+            Event::TimerFired { timer, tag, task, due, fired, skipped } => {
+                let tick = picture.tick_at(fired).map(|tick| tick.tick);
+                Subject::Timer(LateTimer { source, timer, tag, task, due, fired, tick, skipped })
+            }
+            Event::SignalDelivered { signo, task, arrived } => {
+                Subject::Signal { signo, task, arrived, delivered: at }
+            }
+            Event::SlowTask { task, .. } => return Self::of_slow(source, task, picture),
+            Event::TaskRan { task, tag, queued, start, .. } => {
+                let slow = Self::of_slow(source, task, picture);
+                if slow.is_some() || start.ns_since(queued) <= timeline.config().late_timer_ns {
+                    return slow;
+                }
+                Subject::Wait { task, tag, queued, start }
+            }
+            _ => return None,
+        };
+        Some(Self::new(subject, waited(timeline, source, &subject), picture))
+    }
+
+    /// The ledger of a span of an opened tick.
+    #[must_use]
+    pub fn of_span(span: &TickSpan, source: SourceId, picture: &Fold) -> Option<Self> {
+        let at = span.end;
+        let event = match span.what {
+            SpanKind::Task { task, tag, outcome, queue_wait_ns } => {
+                let queued = Timestamp(span.start.as_ns().saturating_sub(queue_wait_ns));
+                Event::TaskRan { task, tag, outcome, queued, start: span.start }
+            }
+            SpanKind::Signal { signo, task, latency_ns } => {
+                let arrived = Timestamp(at.as_ns().saturating_sub(latency_ns));
+                Event::SignalDelivered { signo, task, arrived }
+            }
+            // The span does not say when it was due: the event and the list of the late ones do.
+            SpanKind::Timer { timer, task, .. } => {
+                let is_it = |stamped: &&Stamped| {
+                    stamped.source == source && TickSpan::of(stamped).as_ref() == Some(span)
+                };
+                if let Some(fired) = picture.log().iter().rev().find(is_it) {
+                    return Self::of_event(fired, picture);
+                }
+                let mut late = picture.timeline.late_timers().into_iter();
+                let late = late.find(|late| {
+                    (late.what.source, late.what.timer, late.what.task) == (source, timer, task)
+                });
+                return late.map(|late| Self::new(Subject::Timer(late.what), late.blame, picture));
+            }
+            _ => return None,
+        };
+        Self::of_event(&Stamped { at, source, event }, picture)
+    }
+
+    fn of_slow(source: SourceId, task: TaskId, picture: &Fold) -> Option<Self> {
+        let mut slow = picture.timeline.slow_tasks().into_iter();
+        let slow = slow.find(|slow| (slow.what.source, slow.what.task) == (source, task))?;
+        Some(Self::new(slow.what.into(), slow.blame, picture))
+    }
+
+    /// Its rows: the lines and their sum.
+    #[must_use]
+    pub const fn rows(&self) -> usize {
+        self.ledger.shares.len() + 1
+    }
+
+    /// Where a row leads.
+    #[must_use]
+    pub fn lead(&self, row: usize) -> Lead {
+        match self.ledger.shares.get(row).map(|share| share.what) {
+            Some(
+                What::Task { tag, .. } | What::Io { tag, .. } | What::Microtasks { after: Some((_, tag)) },
+            ) => Lead::Tag(tag),
+            _ => Lead::Tick,
+        }
+    }
+}
+
+/// Who used the time of a wait: as the timeline said when it was over, where it is one of the worst; else what
+/// is still kept of it.
+fn waited(timeline: &Timeline, source: SourceId, subject: &Subject) -> Ledger {
+    let kept = match subject {
+        Subject::Timer(late) => {
+            let mut all = timeline.late_timers().into_iter();
+            all.find(|kept| kept.what == *late).map(|kept| kept.blame)
+        }
+        Subject::Signal { .. } => {
+            let mut all = timeline.late_signals().into_iter();
+            all.find(|kept| Subject::from(kept.what) == *subject).map(|kept| kept.blame)
+        }
+        _ => None,
+    };
+    let (from, to) = subject.extent();
+    kept.unwrap_or_else(|| timeline.waited(source, from, to, timeline.config().ledger_lines))
+}

@@ -1,0 +1,102 @@
+//! The pages that have two lists: where each part of them stands.
+
+use super::{Area, rows, share};
+use crate::app::state::{Part, View};
+
+/// The page of the timers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimersPage {
+    /// How many, how late.
+    pub figures: Area,
+    /// The lag's histogram; nothing on narrow screens.
+    pub lag: Area,
+    /// Who made others late: a list, below a heading.
+    pub harm: Area,
+    /// Who was late: a list.
+    pub late: Area,
+    /// The ledger of the selected one.
+    pub ledger: Area,
+}
+
+/// From this width on the histogram stands beside the figures.
+const LAG_FROM: u16 = 110;
+
+/// The parts of the page of the timers.
+#[must_use]
+pub fn timers(body: Area) -> TimersPage {
+    let mut left = body;
+    let mut upper = left.take_top(match body.height {
+        0..24 => 7,
+        24..40 => 9,
+        _ => 13,
+    });
+    let ledger = left.take_bottom((left.height / 2).max(7));
+    let figures = upper.take_left(if body.width < LAG_FROM { 27 } else { 30 });
+    let lag = if body.width < LAG_FROM { Area::default() } else { upper.take_left(share(body.width, 32)) };
+    TimersPage { figures, lag, harm: upper, late: left, ledger }
+}
+
+/// The page of one tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TagPage {
+    /// Its histogram, below its figures.
+    pub histogram: Area,
+    /// Its worst runs: a list, below a heading.
+    pub worst: Area,
+    /// Who queued its tasks.
+    pub queued_by: Area,
+    /// The lateness that it caused: the figures.
+    pub harm: Area,
+    /// Whom it made late most: a list, below a heading.
+    pub victims: Area,
+}
+
+/// The parts of the page of one tag.
+#[must_use]
+pub fn tag(body: Area) -> TagPage {
+    let mut lower = body;
+    let mut upper = lower.take_top((body.height / 2 + 1).min(20));
+    let histogram = upper.take_left(share(body.width, 46));
+    let queued_by = upper.take_bottom(if upper.height < 14 { 3 } else { 4 });
+    let harm = lower.take_left(share(body.width, 36).max(32));
+    TagPage { histogram, worst: upper, queued_by, harm, victims: lower }
+}
+
+/// Whether a page has two lists that Tab goes to and fro between.
+#[must_use]
+pub const fn has_two_lists(view: View) -> bool {
+    matches!(view, View::Timers | View::Tag)
+}
+
+/// The list that has the focus on a page whose rows are chosen one by one: its rows, without what stands above
+/// them. `None` on the other pages.
+#[must_use]
+pub fn list(view: View, part: Part, body: Area) -> Option<Area> {
+    let page = |first: (Area, bool), second: (Area, bool)| {
+        let (area, heading) = if part == Part::First { first } else { second };
+        rows(area, heading)
+    };
+    match view {
+        View::Timers => {
+            let parts = timers(body);
+            Some(page((parts.late, false), (parts.harm, true)))
+        }
+        View::Tag => {
+            let parts = tag(body);
+            Some(page((parts.worst, false), (parts.victims, true)))
+        }
+        View::Ledger => Some(ledger_lines(body)),
+        View::Overview | View::Tick | View::Tasks | View::Log | View::Loop | View::Agenda => None,
+    }
+}
+
+/// Rows of a ledger's page above its lines: what it is of, a blank, the heading.
+pub const LEDGER_HEAD: u16 = 3;
+
+/// The lines of the ledger's page.
+#[must_use]
+pub fn ledger_lines(body: Area) -> Area {
+    let inner = body.inner();
+    let head = LEDGER_HEAD.min(inner.height);
+    Area { y: inner.y + head, height: inner.height - head, ..inner }
+}

@@ -1,0 +1,64 @@
+//! The way back: the pages that were left for the one that is shown, each with what was selected on it.
+//!
+//! Who follows a stall into its ledger, from there to a tag, and from its worst run to a tick, comes back the same
+//! way, page by page.
+
+use loop_probes::ids::{Tag, Timestamp};
+
+use super::account::Account;
+use super::state::{Part, State, TickKey, View};
+
+/// Pages that are remembered; of a longer way the beginning is forgotten.
+const PAGES_MAX: usize = 32;
+
+/// A page that was left.
+#[derive(Clone, Debug)]
+struct Visited {
+    view: View,
+    part: Part,
+    row: usize,
+    tag: Option<Tag>,
+    tick: Option<TickKey>,
+    account: Option<Account>,
+    /// The moment of its picture: at another one its rows are others.
+    at: Timestamp,
+}
+
+/// The pages that Esc goes back through.
+#[derive(Clone, Debug, Default)]
+pub struct Trail(Vec<Visited>);
+
+impl Trail {
+    /// Forgets it.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// Remembers the page that is shown.
+pub fn leave(state: &mut State) {
+    let at = state.picture_at();
+    let State { view, part, row, tag, tick, .. } = *state;
+    let account = state.account.clone();
+    if state.trail.0.len() == PAGES_MAX {
+        state.trail.0.remove(0);
+    }
+    state.trail.0.push(Visited { view, part, row, tag, tick, account, at });
+}
+
+/// Shows the page that was left last, as it was; without one, the overview.
+pub fn go_back(state: &mut State) {
+    let Some(visited) = state.trail.0.pop() else {
+        (state.view, state.row) = (View::Overview, 0);
+        return;
+    };
+    let same_picture = visited.at == state.picture_at();
+    // A ledger is a copy: its lines are what they were.
+    let same_rows = same_picture || visited.view == View::Ledger;
+    (state.view, state.part, state.account) = (visited.view, visited.part, visited.account);
+    state.tag = visited.tag.or(state.tag);
+    state.row = if same_rows { visited.row } else { 0 };
+    if same_picture && visited.tick.is_some() {
+        state.tick = visited.tick;
+    }
+}

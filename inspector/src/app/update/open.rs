@@ -1,0 +1,154 @@
+//! What Enter opens: the selected row's ledger, its tag, its tick.
+
+use loop_probes::ids::{Tag, Timestamp};
+use loop_traces::timeline::{OpenedSpan, SpanKind};
+
+use super::{freeze, keys, note, pick};
+use crate::app::account::{Account, Lead, Subject};
+use crate::app::effect::Effect;
+use crate::app::glance;
+use crate::app::lists::{self, LateRow};
+use crate::app::state::{Part, State, TickKey, View};
+
+/// What is said where there is nothing to open.
+const GONE: &str = "its tick is no longer kept, or not over yet";
+
+/// Opens the selected stall into its ledger.
+pub(super) fn stall(state: &mut State) -> Vec<Effect> {
+    // The row is looked up before the picture stands still: it is what the person saw.
+    let stalls = &state.picture().timeline.stalls;
+    let Some(stall) = stalls.newest_first().nth(state.stall_row) else {
+        note(state, "no stall so far".to_owned(), false);
+        return Vec::new();
+    };
+    let account = Account::new(Subject::Tick(stall.tick), stall.blame.clone(), state.picture());
+    ledger(state, account)
+}
+
+/// Opens a ledger; the picture stands still, on the tick in which it came to its end.
+fn ledger(state: &mut State, account: Account) -> Vec<Effect> {
+    let effects = freeze(state);
+    keys::show(state, View::Ledger);
+    if let Some((key, _)) = account.tick {
+        state.tick = Some(key);
+    }
+    state.account = Some(account);
+    effects
+}
+
+/// Opens the selected row of a page.
+pub(super) fn row(state: &mut State) -> Vec<Effect> {
+    match (state.view, state.part) {
+        (View::Ledger, _) => line(state),
+        (View::Tag, Part::First) => worst_run(state),
+        (View::Tag, Part::Second) => {
+            let victim = state.victims.get(state.row).map(|victim| victim.row.clone());
+            late(state, victim)
+        }
+        (View::Timers, Part::First) => {
+            let row = lists::late_shown(state).nth(state.row).cloned();
+            late(state, row)
+        }
+        (View::Timers, Part::Second) => {
+            let cause = lists::harm_shown(state).nth(state.row).map(|harm| harm.cause);
+            cause.and_then(lists::cause_tag).map_or_else(Vec::new, |tag| open_tag(state, tag))
+        }
+        (View::Tick, _) => span(state),
+        (View::Log, _) => event(state),
+        _ => Vec::new(),
+    }
+}
+
+fn late(state: &mut State, row: Option<LateRow>) -> Vec<Effect> {
+    let Some(LateRow { subject, ledger: shares }) = row else {
+        note(state, "nobody was late".to_owned(), false);
+        return Vec::new();
+    };
+    let account = Account::new(subject, shares, state.picture());
+    ledger(state, account)
+}
+
+/// What ran in a tick: its ledger where it waited or was slow, else its tag.
+fn span(state: &mut State) -> Vec<Effect> {
+    let picture = state.picture();
+    let tick = state.shown_tick();
+    let opened = tick.and_then(|tick| picture.timeline.opened(tick));
+    let selected =
+        opened.as_ref().and_then(|opened| Some((opened.tick.source, opened.spans.get(state.row)?)));
+    let Some((source, OpenedSpan { span, .. })) = selected else { return nothing(state) };
+    if let Some(account) = Account::of_span(span, source, picture) {
+        return ledger(state, account);
+    }
+    match span.what {
+        SpanKind::Task { tag, .. } | SpanKind::Io { tag, .. } => open_tag(state, tag),
+        _ => Vec::new(),
+    }
+}
+
+/// An event: its ledger where it tells of somebody who was late or slow, else its tick.
+fn event(state: &mut State) -> Vec<Effect> {
+    let Some(event) = lists::log_from_newest(state).nth(state.row).copied() else { return nothing(state) };
+    match Account::of_event(&event, state.picture()) {
+        Some(account) => ledger(state, account),
+        None => tick_at(state, event.at),
+    }
+}
+
+fn open_tag(state: &mut State, tag: Tag) -> Vec<Effect> {
+    state.tag = Some(tag);
+    keys::open_tag(state, View::Tag);
+    Vec::new()
+}
+
+fn nothing(state: &mut State) -> Vec<Effect> {
+    note(state, GONE.to_owned(), false);
+    Vec::new()
+}
+
+/// Follows a line of the open ledger.
+fn line(state: &mut State) -> Vec<Effect> {
+    let Some(account) = &state.account else { return Vec::new() };
+    match (account.lead(state.row), account.tick) {
+        (Lead::Tag(tag), _) => open_tag(state, tag),
+        (Lead::Tick, Some((key, end))) => tick(state, key, end),
+        (Lead::Tick, None) => nothing(state),
+    }
+}
+
+fn worst_run(state: &mut State) -> Vec<Effect> {
+    let stats = state.tag.and_then(|tag| state.picture().timeline.tags.tag(tag));
+    let run = stats.and_then(glance::runs).and_then(|(_, runs)| runs.worst().get(state.row));
+    match run.map(|run| run.at) {
+        Some(at) => tick_at(state, at),
+        None => nothing(state),
+    }
+}
+
+/// Opens the tick in which something ended at `at`.
+fn tick_at(state: &mut State, at: Timestamp) -> Vec<Effect> {
+    match state.picture().tick_at(at).copied() {
+        Some(found) => tick(state, TickKey::of(&found), found.end),
+        // A replay has all ticks, those that the picture forgot too.
+        None if state.is_replay() => {
+            let mut effects = freeze(state);
+            effects.extend([Effect::Seek(at), Effect::StepTicks(1)]);
+            keys::show(state, View::Tick);
+            effects
+        }
+        None => nothing(state),
+    }
+}
+
+fn tick(state: &mut State, key: TickKey, end: Timestamp) -> Vec<Effect> {
+    let mut effects = freeze(state);
+    if state.is_replay() {
+        effects.push(Effect::Seek(end));
+    } else if state.picture().tick(key).is_none() {
+        return nothing(state);
+    } else {
+        state.tick = Some(key);
+    }
+    keys::show(state, View::Tick);
+    pick::aim(state);
+    effects
+}

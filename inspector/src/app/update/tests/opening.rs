@@ -1,0 +1,214 @@
+//! What Enter opens, and the way back.
+
+use super::*;
+use crate::app::account::{Account, Lead, Subject};
+use crate::app::state::Part;
+use loop_traces::analysis::attribution::What;
+
+fn account(state: &State) -> &Account {
+    state.account.as_ref().unwrap()
+}
+
+fn opened_stall(row: usize) -> State {
+    let (mut state, _) = live();
+    press(&mut state, Key::BackTab);
+    (0..row).for_each(|_| drop(press(&mut state, Key::Down)));
+    press(&mut state, Key::Enter);
+    state
+}
+
+#[test]
+fn enter_opens_what_has_the_focus_and_esc_goes_back() {
+    let (mut state, _) = live();
+    press(&mut state, Key::Enter);
+    assert_eq!((state.view, state.frozen.is_some(), state.tick.is_some()), (View::Tick, true, true));
+    press(&mut state, Key::Esc);
+    assert_eq!(state.view, View::Overview);
+    for (tabs, view) in [(1, View::Tag), (1, View::Timers), (1, View::Log), (4, View::Ledger)] {
+        for _ in 0..tabs {
+            press(&mut state, Key::Tab);
+        }
+        press(&mut state, Key::Enter);
+        assert_eq!(state.view, view);
+        press(&mut state, Key::Esc);
+    }
+    assert_eq!(state.focus, Pane::Stalls);
+    press(&mut state, Key::BackTab);
+    assert_eq!(state.focus, Pane::Signals);
+}
+
+#[test]
+fn a_filtered_list_of_late_timers_opens_what_it_shows() {
+    let (mut state, _) = live();
+    press_all(&mut state, "4/no such tag");
+    press(&mut state, Key::Enter);
+    press(&mut state, Key::Enter);
+    assert_eq!(state.view, View::Timers, "there is nothing to open");
+    assert!(state.note.is_some());
+}
+
+#[test]
+fn an_opened_tick_selects_its_longest_run() {
+    let (mut state, _) = live();
+    press_all(&mut state, "n");
+    press(&mut state, Key::Enter);
+    let tick = *state.shown_tick().unwrap();
+    let opened = state.picture().timeline.opened(&tick).unwrap();
+    let longest = opened.spans[state.row].span;
+    assert_eq!(longest.run_ns(), tick.longest.unwrap().run_ns);
+    assert!(state.row > 0, "phases come before it");
+    press(&mut state, Key::Up);
+    assert_eq!(opened.spans[state.row + 1].span, longest);
+}
+
+#[test]
+fn a_stall_opens_into_its_ledger() {
+    let state = opened_stall(1);
+    let second = state.picture().timeline.stalls.newest_first().nth(1).unwrap();
+    assert_eq!((state.view, state.tick), (View::Ledger, Some(TickKey::of(&second.tick))));
+    let Account { subject, ledger, .. } = account(&state);
+    assert_eq!((subject.lasted_ns(), ledger), (second.tick.busy_ns, &second.blame));
+    assert_eq!(ledger.shares.iter().map(|share| share.ns).sum::<u64>(), second.tick.busy_ns);
+    assert_eq!(ledger.shares.last().map(|share| share.what), Some(What::Unattributed));
+}
+
+#[test]
+fn a_line_of_a_ledger_leads_to_its_tag_and_the_sum_to_the_tick() {
+    let mut state = opened_stall(0);
+    let (key, longest) = (state.tick.unwrap(), account(&state).ledger.shares[0].what);
+    let What::Task { tag, .. } = longest else { panic!("a handler blocked: {longest:?}") };
+    press(&mut state, Key::Enter);
+    assert_eq!((state.view, state.tag), (View::Tag, Some(tag)));
+    press(&mut state, Key::Esc);
+    assert_eq!((state.view, state.row), (View::Ledger, 0));
+    press(&mut state, Key::End);
+    assert_eq!(state.row, account(&state).rows() - 1);
+    assert_eq!(account(&state).lead(state.row), Lead::Tick);
+    press(&mut state, Key::Enter);
+    assert_eq!((state.view, state.tick), (View::Tick, Some(key)));
+    press(&mut state, Key::Esc);
+    assert_eq!((state.view, state.row), (View::Ledger, account(&state).rows() - 1), "where it was left");
+    press(&mut state, Key::Esc);
+    assert_eq!((state.view, state.focus), (View::Overview, Pane::Stalls));
+}
+
+#[test]
+fn in_a_replay_a_ledger_stays_while_its_tick_is_sought() {
+    let mut state = replay(false);
+    press(&mut state, Key::BackTab);
+    assert_eq!(press(&mut state, Key::Enter), [Effect::Pause]);
+    let (end, before) = (account(&state).tick.unwrap().1, state.account.clone());
+    press(&mut state, Key::End);
+    assert_eq!(press(&mut state, Key::Enter), [Effect::Pause, Effect::Seek(end)]);
+    let mut playback = state.playback.clone().unwrap();
+    playback.position = end;
+    update(&mut state, Message::Playback(playback));
+    press(&mut state, Key::Esc);
+    assert_eq!((state.view, &state.account), (View::Ledger, &before));
+}
+
+#[test]
+fn a_late_timer_opens_into_its_ledger_and_from_there_into_its_tick() {
+    let (mut state, _) = live();
+    press_all(&mut state, "4");
+    let worst = state.late.first().cloned().unwrap();
+    assert!(state.late.is_sorted_by_key(|row| std::cmp::Reverse(row.subject.lasted_ns())));
+    press(&mut state, Key::Enter);
+    assert_eq!((state.view, account(&state).subject), (View::Ledger, worst.subject));
+    let sum: u64 = account(&state).ledger.shares.iter().map(|share| share.ns).sum();
+    assert_eq!(sum, worst.subject.lasted_ns());
+    press(&mut state, Key::End);
+    press(&mut state, Key::Enter);
+    let (tick, at) = (state.shown_tick().unwrap(), worst.subject.extent().1);
+    assert!(state.view == View::Tick && tick.start <= at && at <= tick.end);
+    press(&mut state, Key::Esc);
+    press(&mut state, Key::Esc);
+    assert_eq!(state.view, View::Timers);
+}
+
+#[test]
+fn who_made_timers_late_opens_into_its_tag() {
+    let (mut state, _) = live();
+    press_all(&mut state, "4");
+    press(&mut state, Key::Tab);
+    assert_eq!(state.part, Part::Second);
+    let worst = crate::app::lists::harm_shown(&state).next().unwrap();
+    let tag = crate::app::lists::cause_tag(worst.cause);
+    assert!(tag.is_some(), "a handler blocks: {worst:?}");
+    press(&mut state, Key::Enter);
+    assert_eq!((state.view, state.tag), (View::Tag, tag));
+    assert!(!state.victims.is_empty(), "it made somebody late");
+    press(&mut state, Key::Tab);
+    press(&mut state, Key::Enter);
+    assert_eq!(state.view, View::Ledger);
+    let ledger = &account(&state).ledger;
+    assert!(
+        ledger
+            .shares
+            .iter()
+            .any(|share| matches!(share.what, What::Task { tag: its, .. } if Some(its) == tag))
+    );
+    for view in [View::Tag, View::Timers, View::Overview] {
+        press(&mut state, Key::Esc);
+        assert_eq!(state.view, view);
+    }
+}
+
+#[test]
+fn each_of_the_worst_runs_opens_its_tick() {
+    let mut state = opened_stall(0);
+    press(&mut state, Key::Enter);
+    let runs = |state: &State| {
+        let stats = state.picture().timeline.tags.tag(state.tag.unwrap()).unwrap();
+        stats.tasks.worst().to_vec()
+    };
+    assert!(runs(&state).len() > 1);
+    press(&mut state, Key::Down);
+    let at = runs(&state)[1].at;
+    press(&mut state, Key::Enter);
+    let tick = state.shown_tick().unwrap();
+    assert!(state.view == View::Tick && tick.start <= at && at <= tick.end);
+    press(&mut state, Key::Esc);
+    assert_eq!((state.view, state.row), (View::Tag, 1));
+}
+
+#[test]
+fn what_was_late_or_slow_opens_from_its_tick_and_from_the_log() {
+    let mut state = opened_stall(0);
+    press_all(&mut state, "2");
+    press(&mut state, Key::Enter);
+    let slow = account(&state).subject;
+    assert!(matches!(slow, Subject::Slow { .. }), "the longest run is selected: {slow:?}");
+    press(&mut state, Key::Esc);
+    press(&mut state, Key::Home);
+    assert_eq!(press(&mut state, Key::Enter), []);
+    assert_eq!(state.view, View::Tick, "of a phase there is nothing more");
+    press_all(&mut state, "5");
+    let rows = crate::app::lists::log_rows(&state);
+    let is_late = |state: &State| {
+        let event = crate::app::lists::log_from_newest(state).nth(state.row).unwrap().event;
+        matches!(event, loop_probes::event::Event::TimerFired { .. })
+    };
+    let fired = (0..rows).find(|_| {
+        press(&mut state, Key::Up);
+        is_late(&state)
+    });
+    assert!(fired.is_some());
+    press(&mut state, Key::Enter);
+    assert!(matches!(account(&state).subject, Subject::Timer(_)));
+}
+
+#[test]
+fn rows_are_clicked_on_and_clicked_open() {
+    let (mut state, _) = live();
+    press_all(&mut state, "4");
+    let page = layout::timers(layout::page(100, 30, false).body);
+    let late = layout::rows(page.late, false);
+    update(&mut state, at(MouseKind::Click, late.x + 3, late.y + 1));
+    assert_eq!((state.part, state.row, state.view), (Part::First, 1, View::Timers));
+    let harm = layout::rows(page.harm, true);
+    update(&mut state, at(MouseKind::Click, harm.x + 3, harm.y));
+    assert_eq!((state.part, state.row, state.view), (Part::Second, 0, View::Timers));
+    update(&mut state, at(MouseKind::Click, harm.x + 3, harm.y));
+    assert_eq!(state.view, View::Tag, "a second click opens it");
+}

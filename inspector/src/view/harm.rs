@@ -1,0 +1,169 @@
+//! Harm: who made others late, and by how much in total. The other way round than a ledger, which says of one
+//! wait who used it.
+
+use loop_probes::event::Phase;
+use loop_probes::ids::Tag;
+use loop_traces::timeline::{Cause, Harm, Waiter};
+use ratatui::style::Style;
+
+use super::paint::Canvas;
+use super::timers;
+use crate::app::layout::{self, Area};
+use crate::app::lists;
+use crate::app::state::State;
+use crate::theme::Theme;
+use crate::units;
+
+/// Cells of a figure, with the blank before it.
+const FIGURE: u16 = 8;
+/// From these widths on, of the columns beyond the total: timers, signals and tasks apart; the bar.
+const APART_FROM: u16 = 62;
+const BAR_FROM: u16 = 40;
+
+/// The ranking: the worst first.
+pub(super) fn ranking(canvas: &mut Canvas<'_>, state: &State, area: Area, selected: Option<usize>) {
+    let theme = canvas.theme;
+    let remark =
+        if area.width >= 64 { "lateness of others, in total, Enter opens the tag" } else { "in total" };
+    let inner = canvas.pane(area, "who made others late", remark, selected.is_some());
+    let rows = layout::rows(area, true);
+    let harm: Vec<&Harm> = lists::harm_shown(state).collect();
+    if harm.is_empty() {
+        canvas.pen(inner, 0).gap(1).put("nobody so far", theme.dim());
+        return;
+    }
+    let apart = if inner.width >= APART_FROM { 3 } else { 0 };
+    let figures = FIGURE * (2 + apart);
+    let bar = if inner.width >= BAR_FROM { (inner.width - figures) / 4 } else { 0 };
+    let name = inner.width.saturating_sub(figures + bar + 2);
+    let mut pen = canvas.pen(inner, 0);
+    pen.gap(1).left("WHO", name, theme.dim()).number("CAUSED", FIGURE, theme.strong());
+    pen.gap(if bar > 0 { bar + 1 } else { 0 });
+    for title in ["TIMERS", "SIGNALS", "TASKS"].iter().take(usize::from(apart)) {
+        pen.number(title, FIGURE, theme.dim());
+    }
+    pen.number("RAN", FIGURE, theme.dim());
+
+    let most = harm.iter().map(|harm| harm.total_ns()).max().unwrap_or(0).max(1);
+    let labels = &state.picture().timeline.labels;
+    let first = layout::first_row(selected.unwrap_or(0), rows.height);
+    let shown = harm.iter().enumerate().skip(first).take(usize::from(rows.height));
+    for (line, (place, harm)) in shown.enumerate() {
+        let line = line as u16;
+        let style = if harm.cause.is_ignorance() { theme.dim() } else { theme.text() };
+        let mut pen = canvas.pen(rows, line);
+        pen.gap(1).left(&harm.cause.describe(labels), name, style);
+        pen.number(&units::duration(harm.total_ns()), FIGURE, style).gap(1);
+        let at = pen.at() - rows.x;
+        pen.gap(if bar > 0 { bar } else { 0 });
+        for ns in harm.lateness_ns.iter().take(usize::from(apart)) {
+            let text = if *ns > 0 { units::duration(*ns) } else { "·".to_owned() };
+            pen.number(&text, FIGURE, theme.dim());
+        }
+        let ran = harm.run_ns.map_or_else(|| "·".to_owned(), units::duration);
+        pen.number(&ran, FIGURE, theme.dim());
+        let share = harm.total_ns() as f64 / most as f64;
+        canvas.bar(rows, line, at, bar, share, style_of(theme, harm.cause));
+        if selected == Some(place) {
+            canvas.tint(rows, line, theme.selected());
+        }
+    }
+    canvas.more_below(area, harm.len().saturating_sub(first + usize::from(rows.height)));
+}
+
+/// A cause's colour: its phase's, as everywhere.
+pub(super) fn style_of(theme: Theme, cause: Cause) -> Style {
+    theme.phase(match cause {
+        Cause::Tasks(_) => Phase::Tasks,
+        Cause::Io(_) => Phase::Io,
+        Cause::Microtasks(_) => Phase::Microtasks,
+        Cause::Deferred => Phase::Deferred,
+        Cause::Immediates => Phase::Immediates,
+        Cause::Gc => Phase::Gc,
+        Cause::Phase(phase) | Cause::ShortRuns(phase) => phase,
+        Cause::Poll | Cause::PollLate => Phase::Poll,
+        Cause::Spans(_) => return theme.bar(),
+        _ => return theme.unattributed(),
+    })
+}
+
+/// The lateness that the selected tag caused: in all, by who waited, by its worst run.
+pub(super) fn of_tag(canvas: &mut Canvas<'_>, state: &State, area: Area, tag: Tag) {
+    let theme = canvas.theme;
+    let (dim, text) = (theme.dim(), theme.text());
+    let harm = &state.glance.harm;
+    let caused = lists::caused(harm, tag);
+    let inner = canvas.pane(area, "lateness it caused", "of others", false);
+    if caused.total_ns() == 0 {
+        canvas.pen(inner, 0).gap(1).put("none that is known", dim);
+        return;
+    }
+    let all_ns = harm.iter().map(Harm::total_ns).fold(0, u64::saturating_add);
+    let share = caused.total_ns() as f64 / all_ns.max(1) as f64;
+    let mut pen = canvas.pen(inner, 0);
+    pen.gap(1).put(&units::duration(caused.total_ns()), theme.strong());
+    pen.put(&format!(" = {}", units::percent(share)), text).group(&[(" of all lateness", dim)]);
+    let mut line = 1;
+    for (place, waiter) in Waiter::ALL.into_iter().enumerate().filter(|(place, _)| caused.victims[*place] > 0)
+    {
+        let mut pen = canvas.pen(inner, line);
+        let count = units::short_count(caused.victims[place]);
+        pen.gap(1).left(name(waiter), 8, dim).number(&units::duration(caused.lateness_ns[place]), 7, text);
+        pen.number(&count, 7, text).group(&[(" waited", dim)]);
+        line += 1;
+    }
+    if let Some(worst) = caused.worst {
+        let run = worst.task.map_or_else(|| "one run".to_owned(), |task| format!("#{task}"));
+        let mut pen = canvas.pen(inner, line);
+        pen.gap(1).put("worst ", dim).put(&run, text);
+        pen.put(&format!(" {}", units::duration(worst.lateness_ns)), text);
+        pen.group(&[(" at ", dim), (&units::position(state.since_start_ns(worst.at)), dim)]);
+        pen.group(&[(" for ", dim), (&units::count(worst.victims), text), (" that waited", dim)]);
+    }
+}
+
+const fn name(waiter: Waiter) -> &'static str {
+    match waiter {
+        Waiter::Timer => "timers",
+        Waiter::Signal => "signals",
+        Waiter::Task => "tasks",
+    }
+}
+
+/// Whom the selected tag made late, of those whose ledgers are kept: most first.
+pub(super) fn victims(canvas: &mut Canvas<'_>, state: &State, area: Area, selected: Option<usize>) {
+    let theme = canvas.theme;
+    let remark = if area.width >= 60 {
+        "of the worst that are kept, Enter opens the ledger"
+    } else {
+        "Enter opens the ledger"
+    };
+    canvas.pane(area, "made late most", remark, selected.is_some());
+    let rows = layout::rows(area, true);
+    if state.victims.is_empty() {
+        canvas.pen(area.inner(), 0).gap(1).put("none of those whose ledgers are kept", theme.dim());
+        return;
+    }
+    let name_width = rows.width.saturating_sub(1 + 8 + 2 * FIGURE + 2);
+    let mut pen = canvas.pen(area.inner(), 0);
+    pen.gap(1).left("WHEN", 9, theme.dim()).left("WHO", name_width, theme.dim());
+    pen.number("BY IT", FIGURE, theme.strong()).number("OF", FIGURE, theme.dim());
+    let labels = &state.picture().timeline.labels;
+    let first = layout::first_row(selected.unwrap_or(0), rows.height);
+    let shown = state.victims.iter().enumerate().skip(first).take(usize::from(rows.height));
+    for (line, (place, victim)) in shown.enumerate() {
+        let line = line as u16;
+        let subject = &victim.row.subject;
+        let (lasted_ns, at) = (subject.lasted_ns(), subject.extent().1);
+        let over = lasted_ns > state.about.stall_limit_ns;
+        let mut pen = canvas.pen(rows, line);
+        pen.gap(1).left(&units::position(state.since_start_ns(at)), 9, theme.dim());
+        pen.left(&timers::late_name(subject, labels), name_width, theme.text());
+        pen.number(&units::duration(victim.ns), FIGURE, theme.text());
+        pen.number(&units::duration(lasted_ns), FIGURE, if over { theme.over() } else { theme.dim() });
+        if selected == Some(place) {
+            canvas.tint(rows, line, theme.selected());
+        }
+    }
+    canvas.more_below(area, state.victims.len().saturating_sub(first + usize::from(rows.height)));
+}

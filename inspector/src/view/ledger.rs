@@ -1,0 +1,160 @@
+//! A ledger in full: who used a stretch of time, each line with its share and a bar to scale, and their sum.
+
+use loop_traces::analysis::attribution::{Ledger, Share};
+use loop_traces::timeline::Cause;
+use ratatui::style::Style;
+
+use super::paint::{Canvas, Pen};
+use super::{harm, stalls};
+use crate::app::account::{Account, Subject};
+use crate::app::layout::{self, Area};
+use crate::app::state::State;
+use crate::theme::Theme;
+use crate::units;
+
+/// From this width on times stand there to the nanosecond, too.
+const EXACT_FROM: u16 = 96;
+
+pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
+    let Some(Account { subject, ledger, .. }) = &state.account else {
+        let inner = canvas.pane(body, "ledger", "", true);
+        let dim = canvas.theme.dim();
+        canvas.pen(inner, 0).gap(1).put("none is open: Enter on a stall or on a late timer opens one", dim);
+        return;
+    };
+    let title = subject.title(&state.picture().timeline.labels);
+    let remark =
+        if body.width >= 96 { "Enter opens a line's tag, else the tick" } else { "Enter opens a line" };
+    let inner = canvas.pane(body, &title, remark, true);
+    about(canvas, state, subject, inner);
+    lines(canvas, state, below(inner, layout::LEDGER_HEAD - 1), ledger, Some(state.row));
+}
+
+/// The columns of the lines: who, how long, to the nanosecond where there is room, of how much, the bar.
+struct Columns {
+    name: u16,
+    exact: u16,
+    bar: u16,
+}
+
+impl Columns {
+    const TIME: u16 = 8;
+    const SHARE: u16 = 7;
+
+    fn new(width: u16) -> Self {
+        let exact = if width >= EXACT_FROM { 18 } else { 0 };
+        let left = width.saturating_sub(3 + Self::TIME + Self::SHARE + 2 + exact);
+        let name = (left / 2).clamp(22, 44).min(left);
+        Self { name, exact, bar: left - name }
+    }
+}
+
+/// Draws the lines of `ledger` and their sum, the selected one in sight.
+pub(super) fn lines(
+    canvas: &mut Canvas<'_>,
+    state: &State,
+    area: Area,
+    ledger: &Ledger,
+    selected: Option<usize>,
+) {
+    let theme = canvas.theme;
+    let columns = Columns::new(area.width);
+    let mut pen = canvas.pen(area, 0);
+    pen.gap(3).left("WHO", columns.name, theme.dim()).number("TIME", Columns::TIME, theme.dim());
+    pen.number("EXACTLY", columns.exact, theme.dim()).number("SHARE", Columns::SHARE, theme.dim());
+    let rows = below(area, 1);
+    let count = ledger.shares.len() + 1;
+    let first = layout::first_row(selected.unwrap_or(0), rows.height);
+    for (line, place) in (first..count).take(usize::from(rows.height)).enumerate() {
+        let line = line as u16;
+        match ledger.shares.get(place) {
+            Some(share) => one(canvas, state, (rows, line), &columns, ledger, share),
+            None => sum(canvas, (rows, line), &columns, ledger),
+        }
+        if selected == Some(place) {
+            canvas.tint(rows, line, theme.selected());
+        }
+    }
+}
+
+/// What is left of `area` below its first rows.
+pub(super) fn below(area: Area, rows: u16) -> Area {
+    let rows = rows.min(area.height);
+    Area { y: area.y + rows, height: area.height - rows, ..area }
+}
+
+fn one(
+    canvas: &mut Canvas<'_>,
+    state: &State,
+    (rows, line): (Area, u16),
+    columns: &Columns,
+    ledger: &Ledger,
+    share: &Share,
+) {
+    let theme = canvas.theme;
+    let style = harm::style_of(theme, Cause::of(&share.what));
+    let known = !share.what.is_ignorance();
+    let (name_style, mark) = if known { (theme.text(), "■") } else { (theme.dim(), "·") };
+    let name = stalls::name(&share.what, &state.picture().timeline.labels);
+    let part = share.ns as f64 / ledger.total_ns.max(1) as f64;
+    let mut pen = canvas.pen(rows, line);
+    pen.gap(1).put(mark, style).gap(1).left(&name, columns.name, name_style);
+    figures(&mut pen, columns, share.ns, theme.text(), theme);
+    pen.number(&units::percent(part), Columns::SHARE, theme.text());
+    let at = 3 + columns.name + Columns::TIME + columns.exact + Columns::SHARE + 1;
+    canvas.bar(rows, line, at, columns.bar, part, style);
+}
+
+fn sum(canvas: &mut Canvas<'_>, (rows, line): (Area, u16), columns: &Columns, ledger: &Ledger) {
+    let theme = canvas.theme;
+    let mut pen = canvas.pen(rows, line);
+    pen.gap(1).put("=", theme.strong()).gap(1).left("the sum", columns.name, theme.strong());
+    figures(&mut pen, columns, ledger.total_ns, theme.strong(), theme);
+}
+
+fn figures(pen: &mut Pen<'_, '_>, columns: &Columns, ns: u64, style: Style, theme: Theme) {
+    pen.number(&units::duration(ns), Columns::TIME, style);
+    if columns.exact > 0 {
+        pen.number(&format!("{} ns", units::count(ns)), columns.exact, theme.dim());
+    }
+}
+
+/// What happened, and when: one row.
+pub(super) fn about(canvas: &mut Canvas<'_>, state: &State, subject: &Subject, inner: Area) {
+    let theme = canvas.theme;
+    let (dim, text) = (theme.dim(), theme.strong());
+    let limit = state.about.stall_limit_ns;
+    let lasted_ns = subject.lasted_ns();
+    let (lasted, began, ended) = match subject {
+        Subject::Tick(_) => ("busy ", "  began ", "  ended "),
+        Subject::Timer(_) => ("lag ", "  due ", "  fired "),
+        Subject::Signal { .. } => ("latency ", "  arrived ", "  delivered "),
+        Subject::Slow { .. } => ("ran ", "  from ", "  to "),
+        Subject::Wait { .. } => ("waited ", "  queued ", "  started "),
+    };
+    let mut pen = canvas.pen(inner, 0);
+    let style = if lasted_ns > limit { theme.over() } else { text };
+    pen.gap(1).put(lasted, dim).put(&units::duration(lasted_ns), style);
+    let (from, to) = subject.extent();
+    for (name, at) in [(began, from), (ended, to)] {
+        pen.put(name, dim).put(&units::position_us(state.since_start_ns(at)), text);
+    }
+    match subject {
+        Subject::Tick(tick) => {
+            pen.group(&[("  limit ", dim), (&units::duration(limit).replace(".0", ""), text)]);
+            pen.group(&[("  polled ", dim), (&units::duration(tick.poll_wait_ns), text)]);
+            for (name, count) in [("tasks", tick.tasks_run), ("late timers", tick.timers_late)] {
+                pen.group(&[(&format!("  {name} "), dim), (&units::count(u64::from(count)), text)]);
+            }
+        }
+        Subject::Timer(late) => {
+            if let Some(tick) = late.tick {
+                pen.group(&[("  in tick ", dim), (&units::count(tick), text)]);
+            }
+            if late.skipped > 0 {
+                pen.group(&[("  skipped ", dim), (&units::count(u64::from(late.skipped)), text)]);
+            }
+        }
+        Subject::Signal { .. } | Subject::Slow { .. } | Subject::Wait { .. } => {}
+    }
+}
