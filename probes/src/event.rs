@@ -432,4 +432,10 @@ vocabulary! {
         /** Somebody other than a callback did. */ outside: bool,
         /** How long it may take. */ within_ns: u64, ;
     }
+    /// Part of a snapshot: where a queued task came from, where what comes after it depends on that.
+    77 SnapshotOrigin = "snapshot_origin" {
+        /** The task. */ task: TaskId,
+        /** The completion of a job, or a signal. */ origin: Origin,
+        /** The signal's number, 0 where it is none. */ signo: u8, ;
+    }
 }

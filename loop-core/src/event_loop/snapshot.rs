@@ -29,6 +29,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         // What the last turn read is good enough for "every few seconds".
         let now = match self.latest.take() {
             Some(latest) => latest,
+            // The first one says itself when the next is due.
+            None if self.snapshot_due.is_none() => self.clock.now(),
             None => self.read(ClockPoint::Tick),
         };
         self.latest = None;
@@ -73,8 +75,11 @@ impl<T: Task> Core<T> {
     fn snapshot(&self, tick: u64, until: Option<Timestamp>, of_the_loop: Event<Ticks>) {
         let (next_task, next_timer) = (self.scheduler.next_id(), self.scheduler.next_timer_id());
         self.record(Event::SnapshotBegin { tick, next_task, next_timer });
-        let parts_max = self.scheduler.policy().snapshot_parts_max;
-        let (mut parts, mut left_out) = (0, 0);
+        // Of a bounded number, and all that follows is worth nothing without them.
+        self.record(of_the_loop);
+        let policy = self.policy_parts().inspect(|part| self.record(*part)).count() as u32;
+        let parts_max = self.scheduler.policy().snapshot_parts_max.saturating_add(policy + 1);
+        let (mut parts, mut left_out) = (policy + 1, 0);
         let mut part = |event| {
             if parts < parts_max {
                 parts += 1;
@@ -86,8 +91,6 @@ impl<T: Task> Core<T> {
         if let Some(until) = until {
             part(Event::InputRun { until_ns: Some(until.as_ns()) });
         }
-        part(of_the_loop);
-        self.policy_parts().for_each(&mut part);
         for what in REFS {
             let count = self.scheduler.count(what);
             if count > 0 {
@@ -124,6 +127,9 @@ impl<T: Task> Core<T> {
             // One that was queued while nobody recorded waits since nobody knows when.
             let (tag, since) = note.unwrap_or_else(|| (self.scheduler.tag_of(task), self.at));
             part(Event::SnapshotTask { task: id, tag, queue: Queue::Tasks, queued: since.min(self.at) });
+        }
+        for (task, origin, signo) in self.scheduler.tasks.special() {
+            part(Event::SnapshotOrigin { task, origin, signo });
         }
         let immediates = self.scheduler.immediates.iter();
         let immediates = immediates.map(|(queued, referenced)| (queued, Queue::Immediates, referenced));
