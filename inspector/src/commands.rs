@@ -10,6 +10,7 @@ mod ps;
 mod record;
 mod replay;
 mod report;
+mod rerun;
 mod summary;
 
 use clap::CommandFactory as _;
@@ -37,6 +38,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Ps(args) => ps::run(&args),
         Command::Record(args) => record::run(&args),
         Command::Replay(args) => replay::run(&args, &global),
+        Command::Rerun(args) => rerun::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Lint(args) => lint::run(&args),
