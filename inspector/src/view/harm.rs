@@ -16,6 +16,8 @@ use crate::units;
 
 /// Cells of a figure, with the blank before it.
 const FIGURE: u16 = 8;
+/// Cells of a name, where there is room for a bar, too.
+const NAME_MAX: u16 = 32;
 /// From these widths on, of the columns beyond the total: timers, signals and tasks apart; the bar.
 const APART_FROM: u16 = 62;
 const BAR_FROM: u16 = 40;
@@ -144,7 +146,10 @@ pub(super) fn victims(canvas: &mut Canvas<'_>, state: &State, area: Area, select
         canvas.pen(area.inner(), 0).gap(1).put("none of those whose ledgers are kept", theme.dim());
         return;
     }
-    let name_width = rows.width.saturating_sub(1 + 8 + 2 * FIGURE + 2);
+    let left = rows.width.saturating_sub(1 + 9 + 2 * FIGURE + 1);
+    let name_width = if left > NAME_MAX + 10 { NAME_MAX } else { left };
+    let bar_width = (left - name_width).saturating_sub(2);
+    let most = state.victims.iter().map(|victim| victim.ns).max().unwrap_or(0).max(1);
     let mut pen = canvas.pen(area.inner(), 0);
     pen.gap(1).left("WHEN", 9, theme.dim()).left("WHO", name_width, theme.dim());
     pen.number("BY IT", FIGURE, theme.strong()).number("OF", FIGURE, theme.dim());
@@ -161,6 +166,8 @@ pub(super) fn victims(canvas: &mut Canvas<'_>, state: &State, area: Area, select
         pen.left(&timers::late_name(subject, labels), name_width, theme.text());
         pen.number(&units::duration(victim.ns), FIGURE, theme.text());
         pen.number(&units::duration(lasted_ns), FIGURE, if over { theme.over() } else { theme.dim() });
+        let bar = pen.at() + 2 - rows.x;
+        canvas.bar(rows, line, bar, bar_width, victim.ns as f64 / most as f64, theme.bar());
         if selected == Some(place) {
             canvas.tint(rows, line, theme.selected());
         }
