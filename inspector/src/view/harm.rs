@@ -46,7 +46,9 @@ pub(super) fn ranking(canvas: &mut Canvas<'_>, state: &State, area: Area, select
     }
     pen.number("RAN", FIGURE, theme.dim());
 
-    let most = harm.iter().map(|harm| harm.total_ns()).max().unwrap_or(0).max(1);
+    // What nobody is to blame for sets no scale.
+    let known = harm.iter().filter(|harm| !harm.cause.is_ignorance());
+    let most = known.map(|harm| harm.total_ns()).max().unwrap_or(0).max(1);
     let labels = &state.picture().timeline.labels;
     let first = layout::first_row(selected.unwrap_or(0), rows.height);
     let shown = harm.iter().enumerate().skip(first).take(usize::from(rows.height));
@@ -111,7 +113,7 @@ pub(super) fn of_tag(canvas: &mut Canvas<'_>, state: &State, area: Area, tag: Ta
         let mut pen = canvas.pen(inner, line);
         let count = units::short_count(caused.victims[place]);
         pen.gap(1).left(name(waiter), 8, dim).number(&units::duration(caused.lateness_ns[place]), 7, text);
-        pen.number(&count, 7, text).group(&[(" waited", dim)]);
+        pen.number(&count, 7, text).group(&[(" times", dim)]);
         line += 1;
     }
     if let Some(worst) = caused.worst {

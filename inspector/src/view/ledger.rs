@@ -1,6 +1,6 @@
 //! A ledger in full: who used a stretch of time, each line with its share and a bar to scale, and their sum.
 
-use loop_traces::analysis::attribution::{Ledger, Share};
+use loop_traces::analysis::attribution::{Ledger, Share, What};
 use loop_traces::timeline::Cause;
 use ratatui::style::Style;
 
@@ -123,7 +123,11 @@ fn one(
     figures(&mut pen, columns, share.ns, theme.text(), theme);
     pen.number(&units::percent(part), Columns::SHARE, theme.text());
     let at = 3 + columns.name + Columns::TIME + columns.exact + Columns::SHARE + 1;
-    canvas.bar(rows, line, at, columns.bar, part, style);
+    if matches!(share.what, What::Unknown { .. } | What::BeforeRecording | What::NotKept) {
+        canvas.hatch(rows, line, at, columns.bar, part);
+    } else {
+        canvas.bar(rows, line, at, columns.bar, part, style);
+    }
 }
 
 fn sum(canvas: &mut Canvas<'_>, (rows, line): (Area, u16), columns: &Columns, ledger: &Ledger, more: usize) {
