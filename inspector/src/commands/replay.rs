@@ -1,5 +1,7 @@
 //! `loopscope replay`: a saved trace, or a ring, in the dashboard.
 
+use loop_traces::timeline::TimelineConfig;
+
 use super::{drawing, report};
 use crate::cli::{Global, ReplayArgs};
 use crate::exit::Failure;
