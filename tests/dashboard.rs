@@ -385,3 +385,70 @@ fn what_is_drawn_and_recorded_is_saved_at_once_and_says_what_came_before() {
     assert!(report["before_attach"].as_u64() > Some(0), "{}", report["before_attach"]);
     assert_eq!(report["lost_records"], 0);
 }
+
+/// The nanoseconds of each line of the ledger on the screen, and of their sum.
+fn ledger_of(page: &str) -> (Vec<(String, u64)>, u64) {
+    let exact = |line: &str| -> Option<u64> {
+        let before = line.split(" ns ").next().filter(|before| before.len() < line.len())?;
+        before.rsplit(' ').next()?.replace(',', "").parse().ok()
+    };
+    let rows = page.lines().filter_map(|line| {
+        let line = line.trim_start_matches("│ ");
+        let name = line.trim_start_matches(['■', '·', '=', ' ']).split("  ").next()?.to_owned();
+        Some((line.starts_with('='), name, exact(line)?))
+    });
+    let (mut lines, mut sum) = (Vec::new(), 0);
+    for (is_sum, name, ns) in rows {
+        if is_sum { sum = ns } else { lines.push((name, ns)) }
+    }
+    (lines, sum)
+}
+
+#[test]
+fn a_stall_opens_into_its_ledger_and_its_tag_into_the_harm_it_did() {
+    let place = Place::new();
+    let mut terminal = start(&place, &["demo", "--stall", "40ms"], &[]);
+    terminal.resize(100, 60).unwrap();
+    terminal.wait_for("a stall", |text| text.contains("Report #") && text.contains("by run max"));
+    terminal.send("\x1b[Z").unwrap();
+    // The newest stall may be one of a machine that has other things to do.
+    let page = loop {
+        terminal.send("\r").unwrap();
+        let page =
+            terminal.wait_for("a ledger", |text| text.contains("stall: tick") && text.contains("= the sum"));
+        let blocked = |(name, ns): &(String, u64)| name.starts_with("Report #") && *ns > 39_500_000;
+        if ledger_of(&page).0.first().is_some_and(blocked) {
+            break page;
+        }
+        terminal.send("\x1b").unwrap();
+        terminal.wait_for("the overview", |text| text.contains("a checkpoint"));
+        terminal.send(" ").unwrap();
+        terminal.wait_for("the picture to catch up", |text| text.contains("● live"));
+    };
+    let (lines, sum) = ledger_of(&page);
+    assert_eq!(lines.last().map(|(name, _)| name.as_str()), Some("unattributed"));
+    assert_eq!(lines.iter().map(|(_, ns)| ns).sum::<u64>(), sum, "to the nanosecond: {page}");
+
+    terminal.send("\r").unwrap();
+    let tag = terminal.wait_for("the tag and the harm it did", |text| {
+        text.contains("╭─ Report ") && text.contains("of all lateness") && text.contains("BY IT")
+    });
+    assert!(tag.contains("worst runs") && tag.contains(" waited"), "{tag}");
+    terminal.send("\t\r").unwrap();
+    let late = terminal
+        .wait_for("whom it made late", |text| text.contains("╭─ late ") && text.contains("= the sum"));
+    let (lines, sum) = ledger_of(&late);
+    assert!(lines.iter().any(|(name, _)| name.starts_with("Report #")), "{late}");
+    assert_eq!(lines.iter().map(|(_, ns)| ns).sum::<u64>(), sum, "to the nanosecond: {late}");
+    terminal.send("\x1b").unwrap();
+    terminal.wait_for("the tag again", |text| text.contains("BY IT"));
+    terminal.send("4").unwrap();
+    let timers = terminal.wait_for("the timers", |text| text.contains("who made others late"));
+    assert!(timers.contains("Report") && timers.contains("CAUSED"), "{timers}");
+    terminal.send("1ss").unwrap();
+    terminal.wait_for("the tasks by the lateness that they caused", |text| {
+        let first = text.lines().skip_while(|line| !line.contains("CAUSED")).nth(1);
+        text.contains("by lateness caused") && first.is_some_and(|row| row.contains("Report"))
+    });
+    leave(terminal);
+}

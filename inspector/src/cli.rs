@@ -237,6 +237,9 @@ pub struct ReportArgs {
     /// The same as --format json
     #[arg(long)]
     pub json: bool,
+    /// Late timers, late signals and slow tasks to name with their ledgers, the worst of each
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(0..=10_000))]
+    pub late_timers: u16,
 }
 
 /// How to print a report.

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use loop_probes::clock::monotonic_now;
 use loop_probes::ids::Timestamp;
+use loop_probes::metadata::Metadata;
 use loop_traces::source::{EventSource, SourceError, SourceKind};
 use loop_traces::timeline::TimelineConfig;
 use rustix::io::Errno;
@@ -135,9 +136,21 @@ fn about(source: &impl EventSource, options: &Options, config: &TimelineConfig) 
         pid: metadata.pid,
         policy: metadata.policy.clone(),
         kind: source.kind(),
+        made: made(metadata),
         since_attach: options.since_attach,
         stall_limit_ns: config.stall_limit_ns,
     }
+}
+
+/// What a trace says of its making: one that was imported, or that re-execution wrote.
+fn made(metadata: &Metadata) -> Option<String> {
+    let setting = |name: &str| metadata.settings.get(name);
+    let re_executed = |changes: &String| match changes.as_str() {
+        "" => "re-executed".to_owned(),
+        changes => format!("re-executed: {changes}"),
+    };
+    let imported = |from: &String| format!("imported from {from}");
+    setting("rerun").map(re_executed).or_else(|| setting("imported_from").map(imported))
 }
 
 fn drive(state: State, feed: impl Feed, options: Options) -> Result<Exit, DashboardError> {

@@ -1,21 +1,16 @@
 //! The report: a summary as one page of text, the worst first.
 
+mod blame;
 mod faces;
 
 use std::fmt::Write as _;
 
 use crate::histogram::Percentiles;
-use crate::summary::{StallSummary, Summary};
-use crate::units::{count, counted, duration, percent, position, rate};
-
-/// Stalls shown.
-const STALLS_SHOWN: usize = 10;
+use crate::summary::Summary;
+use crate::units::{count, counted, duration, percent, rate};
 
 /// Tags shown.
 const TAGS_SHOWN: usize = 24;
-
-/// Lines of blame shown per stall.
-const BLAME_SHOWN: usize = 4;
 
 /// The summary as text: aligned columns, no colours, ends with a line break.
 #[must_use]
@@ -23,7 +18,10 @@ pub fn text(summary: &Summary) -> String {
     let mut out = String::new();
     head(&mut out, summary);
     totals(&mut out, summary);
-    stalls(&mut out, summary);
+    blame::losses(&mut out, summary);
+    blame::stalls(&mut out, summary);
+    blame::late(&mut out, summary);
+    blame::harm(&mut out, summary);
     tags(&mut out, summary);
     queues(&mut out, summary);
     faces::agenda(&mut out, summary);
@@ -94,7 +92,7 @@ fn totals(out: &mut String, summary: &Summary) {
     let over = format!(
         "run · busy {} · {} over {}",
         percent(ticks.utilization),
-        counted(ticks.stalls, "stall", "stalls"),
+        blame::at_least(summary, counted(ticks.stalls, "stall", "stalls")),
         duration(ticks.stall_limit_ns)
     );
     row(out, "ticks", ticks.count, &ticks.run_ns, &over);
@@ -120,41 +118,6 @@ fn totals(out: &mut String, summary: &Summary) {
         count(signals.delivered),
         count(signals.dropped)
     );
-}
-
-fn stalls(out: &mut String, summary: &Summary) {
-    let mut worst: Vec<&StallSummary> = summary.stalls.iter().collect();
-    worst.sort_by_key(|stall| std::cmp::Reverse(stall.run_ns));
-    if worst.is_empty() {
-        line!(out, "\nno stall");
-        return;
-    }
-    line!(out, "\nstalls, worst first");
-    for stall in worst.iter().take(STALLS_SHOWN) {
-        let mut blame = String::new();
-        let (shown, rest) = stall.blame.split_at(stall.blame.len().saturating_sub(1).min(BLAME_SHOWN));
-        for share in shown {
-            let _ = write!(blame, "{} {} + ", share.what, duration(share.ns));
-        }
-        // The last line of a ledger is what nobody is known to have used; the others are summed up.
-        let (unknown, smaller) = rest.split_last().map_or((0, rest), |(last, smaller)| (last.ns, smaller));
-        if !smaller.is_empty() {
-            let ns = smaller.iter().map(|share| share.ns).sum();
-            let _ = write!(blame, "{} smaller {} + ", smaller.len(), duration(ns));
-        }
-        let _ = write!(blame, "unattributed {}", duration(unknown));
-        line!(
-            out,
-            "  {}  tick {:<9} {:>7} = {blame}",
-            position(stall.at_ns),
-            count(stall.tick),
-            duration(stall.run_ns)
-        );
-    }
-    let more = summary.ticks.stalls.saturating_sub(worst.len().min(STALLS_SHOWN) as u64);
-    if more > 0 {
-        line!(out, "  and {} more", count(more));
-    }
 }
 
 fn tags(out: &mut String, summary: &Summary) {
@@ -224,7 +187,7 @@ mod tests {
         assert!(text.starts_with("synthetic · ring · pid 4121 · policy bun · "));
         let lines: Vec<&str> = text.lines().collect();
         let stall = lines.iter().position(|line| line.starts_with("stalls, worst first")).unwrap();
-        assert!(lines[stall + 1].contains(" = task ReadFile #"), "{}", lines[stall + 1]);
+        assert!(lines[stall + 1].contains(" = ReadFile #"), "{}", lines[stall + 1]);
         assert!(lines[stall + 1].contains("unattributed "));
         assert!(lines.iter().any(|line| line.starts_with("HttpRequest")));
         assert!(lines.iter().all(|line| line.chars().count() < 200 && !line.chars().any(char::is_control)));

@@ -3,8 +3,13 @@
 //! Times are nanoseconds, sizes bytes. Fields are only ever added; a change of meaning is a new
 //! [`SCHEMA`] number.
 
+mod blame;
 mod faces;
 
+pub use blame::{
+    BlameSummary, HarmSummary, LateSignalSummary, LateTimerSummary, SlowTaskSummary, StallSummary,
+    WorstHarmSummary,
+};
 pub use faces::{
     AgendaSummary, AgendaWorkerSummary, CommandSummary, CommandsSummary, FuturesSummary, HeldSummary,
     PrioritySummary, PumpsSummary, RendezvousSummary, ShutdownSummary,
@@ -74,6 +79,18 @@ pub struct Summary {
     pub shutdown: Option<ShutdownSummary>,
     /// Stalls, newest first: the last ones, and the worst of all.
     pub stalls: Vec<StallSummary>,
+    /// The worst late timers, worst first.
+    #[serde(default)]
+    pub late_timers: Vec<LateTimerSummary>,
+    /// The worst late signals, worst first.
+    #[serde(default)]
+    pub late_signals: Vec<LateSignalSummary>,
+    /// The slowest tasks, slowest first.
+    #[serde(default)]
+    pub slow_tasks: Vec<SlowTaskSummary>,
+    /// Who caused how much lateness of others, worst first; at the end what is not known.
+    #[serde(default)]
+    pub harm: Vec<HarmSummary>,
 }
 
 /// What was watched.
@@ -164,6 +181,12 @@ pub struct TimersSummary {
     pub fired: u64,
     /// Cleared before they fired.
     pub cleared: u64,
+    /// Fired later than the limit, also those that are not listed.
+    #[serde(default)]
+    pub late: u64,
+    /// A timer that fires later than this is late.
+    #[serde(default)]
+    pub late_limit_ns: u64,
     /// Fired less due.
     pub lag_ns: Percentiles,
 }
@@ -214,30 +237,6 @@ pub struct SignalsSummary {
     pub dropped: u64,
 }
 
-/// One stall.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct StallSummary {
-    /// The tick's number.
-    pub tick: u64,
-    /// When it began, after the first event.
-    pub at_ns: u64,
-    /// Its busy time.
-    pub run_ns: u64,
-    /// Who used it: sums exactly to `run_ns`; `unattributed` is last.
-    pub blame: Vec<BlameSummary>,
-}
-
-/// One line of a stall's ledger.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct BlameSummary {
-    /// Who.
-    pub what: String,
-    /// How much.
-    pub ns: u64,
-}
-
 impl Summary {
     /// The summary of what was folded from `source`.
     #[must_use]
@@ -254,7 +253,8 @@ impl Summary {
     }
 
     fn of(source: SourceSummary, timeline: &Timeline) -> Self {
-        let Timeline { ticks, timers, microtasks, gc, signals, .. } = timeline;
+        let Timeline { ticks, timers, microtasks, gc, signals, lost_records: lost, .. } = timeline;
+        let lost = *lost;
         Self {
             schema: SCHEMA,
             source,
@@ -270,30 +270,32 @@ impl Summary {
                 busy_ns: ticks.busy_ns,
                 poll_wait_ns: ticks.poll_wait_ns,
                 utilization: ticks.utilization(),
-                run_ns: ticks.run_ns.percentiles(),
+                run_ns: ticks.run_ns.percentiles_missing(lost.saturating_add(ticks.incomplete)),
             },
             tasks: TasksSummary {
                 count: timeline.tasks_run,
-                run_ns: timeline.tasks_run_ns.percentiles(),
+                run_ns: timeline.tasks_run_ns.percentiles_missing(lost),
                 by_tag: by_tag(timeline),
             },
             microtasks: MicrotasksSummary {
                 checkpoints: microtasks.checkpoints(),
                 ran: microtasks.ran,
-                run_ns: microtasks.run_ns.percentiles(),
+                run_ns: microtasks.run_ns.percentiles_missing(lost),
             },
             timers: TimersSummary {
                 armed: timers.armed,
                 fired: timers.fired,
                 cleared: timers.cleared,
-                lag_ns: timers.lag_ns.percentiles(),
+                late: timers.late,
+                late_limit_ns: timeline.config().late_timer_ns,
+                lag_ns: timers.lag_ns.percentiles_missing(lost),
             },
             queues: queues(timeline),
             gc: GcSummary {
                 collect: gc.collect,
                 defer: gc.defer,
                 skip: gc.skip,
-                run_ns: gc.run_ns.percentiles(),
+                run_ns: gc.run_ns.percentiles_missing(lost),
             },
             signals: SignalsSummary {
                 arrived: signals.arrived(),
@@ -307,19 +309,24 @@ impl Summary {
             pumps: faces::pumps(timeline),
             futures: faces::futures(timeline),
             shutdown: faces::shutdown(timeline),
-            stalls: stalls(timeline),
+            stalls: blame::stalls(timeline),
+            late_timers: blame::late_timers(timeline),
+            late_signals: blame::late_signals(timeline),
+            slow_tasks: blame::slow_tasks(timeline),
+            harm: blame::harm(timeline),
         }
     }
 }
 
 fn by_tag(timeline: &Timeline) -> Vec<TagSummary> {
+    let lost = timeline.lost_records;
     let ran = timeline.tags.iter().filter(|tag| tag.tasks.count() > 0);
     let mut tags: Vec<TagSummary> = ran
         .map(|tag| TagSummary {
             tag: timeline.labels.tag(tag.tag).into_owned(),
             count: tag.tasks.count(),
-            run_ns: tag.tasks.run_ns.percentiles(),
-            queue_wait_ns: tag.tasks.queue_wait_ns.percentiles(),
+            run_ns: tag.tasks.run_ns.percentiles_missing(lost),
+            queue_wait_ns: tag.tasks.queue_wait_ns.percentiles_missing(lost),
         })
         .collect();
     tags.sort_by(|a, b| b.run_ns.max.cmp(&a.run_ns.max).then_with(|| a.tag.cmp(&b.tag)));
@@ -333,24 +340,6 @@ fn queues(timeline: &Timeline) -> Vec<QueueSummary> {
         depth: DepthSummary { p50: queue.depth.quantile(0.5), max: u64::from(queue.depth_max) },
     })
     .collect()
-}
-
-fn stalls(timeline: &Timeline) -> Vec<StallSummary> {
-    let first = timeline.first_at().unwrap_or_default();
-    let stalls = timeline.stalls.newest_first();
-    stalls
-        .map(|stall| StallSummary {
-            tick: stall.tick.tick,
-            at_ns: stall.tick.start.ns_since(first),
-            run_ns: stall.tick.busy_ns,
-            blame: stall
-                .blame
-                .shares
-                .iter()
-                .map(|share| BlameSummary { what: share.what.describe(&timeline.labels), ns: share.ns })
-                .collect(),
-        })
-        .collect()
 }
 
 #[cfg(test)]

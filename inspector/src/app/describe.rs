@@ -2,8 +2,10 @@
 
 mod event;
 mod faces;
+mod ledger;
 
 pub use event::event;
+pub use ledger::{SUM, what};
 
 use loop_probes::event::Event;
 use loop_probes::ids::{Tag, Timestamp};

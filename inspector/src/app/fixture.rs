@@ -17,6 +17,7 @@ pub(crate) fn state(script: &Script) -> State {
         pid: 4121,
         policy: script.metadata().policy,
         kind: SourceKind::Ring,
+        made: None,
         since_attach: false,
         stall_limit_ns: config.stall_limit_ns,
     };

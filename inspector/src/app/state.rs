@@ -24,6 +24,8 @@ pub struct About {
     pub policy: String,
     /// Where the events come from.
     pub kind: SourceKind,
+    /// What was done to make them, where they are not as a loop recorded them: `imported from chrome`.
+    pub made: Option<String>,
     /// Totals count since this dashboard attached, not since the loop began.
     pub since_attach: bool,
     /// A tick busier than this is a stall, in nanoseconds.

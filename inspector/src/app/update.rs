@@ -50,6 +50,9 @@ pub fn update(state: &mut State, message: Message<'_>) -> Vec<Effect> {
                 }
             }
             state.playback = Some(playback);
+            if moved && state.view == View::Ledger {
+                open::marked_stall(state);
+            }
         }
         Message::Rewound(fold) => {
             state.fold = *fold;

@@ -1,5 +1,7 @@
 //! `loopscope replay`: a saved trace, or a ring, in the dashboard.
 
+use loop_traces::timeline::TimelineConfig;
+
 use super::{drawing, report};
 use crate::cli::{Global, ReplayArgs};
 use crate::exit::Failure;
@@ -9,7 +11,7 @@ use crate::stdout;
 
 pub(super) fn run(args: &ReplayArgs, global: &Global) -> Result<(), Failure> {
     if args.no_tui || args.json || !stdout::is_terminal() {
-        return report::print(&args.input, args.json);
+        return report::print(&args.input, args.json, TimelineConfig::default().late_kept);
     }
     let input = Input::open(&args.input)?;
     for warning in input.warnings() {

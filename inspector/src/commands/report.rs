@@ -1,7 +1,7 @@
 //! `loopscope report`: what happened in a trace or a ring, in one page.
 
 use loop_traces::source::{EventSource, SourceState};
-use loop_traces::timeline::Timeline;
+use loop_traces::timeline::{Timeline, TimelineConfig};
 
 use super::{summary, warn};
 use crate::cli::{ReportArgs, ReportFormat};
@@ -9,13 +9,16 @@ use crate::exit::Failure;
 use crate::input::Input;
 
 pub(super) fn run(args: &ReportArgs) -> Result<(), Failure> {
-    print(&args.input, args.json || args.format == ReportFormat::Json)
+    let late_kept = usize::from(args.late_timers);
+    print(&args.input, args.json || args.format == ReportFormat::Json, late_kept)
 }
 
-/// Reads `input` to its end and prints its summary.
-pub(super) fn print(input: &str, json: bool) -> Result<(), Failure> {
+/// Reads `input` to its end and prints its summary, with so many of what was late or slow.
+pub(super) fn print(input: &str, json: bool, late_kept: usize) -> Result<(), Failure> {
     let mut input = Input::open(input)?;
-    let timeline = fold(input.source())?;
+    let source = input.source();
+    let config = TimelineConfig { late_kept, ..TimelineConfig::of(source.metadata()) };
+    let timeline = fold(source, config)?;
     for warning in input.warnings() {
         warn(&warning);
     }
@@ -23,8 +26,8 @@ pub(super) fn print(input: &str, json: bool) -> Result<(), Failure> {
 }
 
 /// Everything that `source` holds now.
-fn fold(source: &mut dyn EventSource) -> Result<Timeline, Failure> {
-    let mut timeline = Timeline::of(source.metadata());
+fn fold(source: &mut dyn EventSource, config: TimelineConfig) -> Result<Timeline, Failure> {
+    let mut timeline = Timeline::new(config);
     let mut batch = Vec::new();
     loop {
         batch.clear();

@@ -16,6 +16,8 @@ use crate::units;
 
 /// Cells of a figure, with the blank before it.
 const FIGURE: u16 = 8;
+/// Cells of a name, where there is room for a bar, too.
+const NAME_MAX: u16 = 32;
 /// From these widths on, of the columns beyond the total: timers, signals and tasks apart; the bar.
 const APART_FROM: u16 = 62;
 const BAR_FROM: u16 = 40;
@@ -44,7 +46,9 @@ pub(super) fn ranking(canvas: &mut Canvas<'_>, state: &State, area: Area, select
     }
     pen.number("RAN", FIGURE, theme.dim());
 
-    let most = harm.iter().map(|harm| harm.total_ns()).max().unwrap_or(0).max(1);
+    // What nobody is to blame for sets no scale.
+    let known = harm.iter().filter(|harm| !harm.cause.is_ignorance());
+    let most = known.map(|harm| harm.total_ns()).max().unwrap_or(0).max(1);
     let labels = &state.picture().timeline.labels;
     let first = layout::first_row(selected.unwrap_or(0), rows.height);
     let shown = harm.iter().enumerate().skip(first).take(usize::from(rows.height));
@@ -109,7 +113,7 @@ pub(super) fn of_tag(canvas: &mut Canvas<'_>, state: &State, area: Area, tag: Ta
         let mut pen = canvas.pen(inner, line);
         let count = units::short_count(caused.victims[place]);
         pen.gap(1).left(name(waiter), 8, dim).number(&units::duration(caused.lateness_ns[place]), 7, text);
-        pen.number(&count, 7, text).group(&[(" waited", dim)]);
+        pen.number(&count, 7, text).group(&[(" times", dim)]);
         line += 1;
     }
     if let Some(worst) = caused.worst {
@@ -144,7 +148,10 @@ pub(super) fn victims(canvas: &mut Canvas<'_>, state: &State, area: Area, select
         canvas.pen(area.inner(), 0).gap(1).put("none of those whose ledgers are kept", theme.dim());
         return;
     }
-    let name_width = rows.width.saturating_sub(1 + 8 + 2 * FIGURE + 2);
+    let left = rows.width.saturating_sub(1 + 9 + 2 * FIGURE + 1);
+    let name_width = if left > NAME_MAX + 10 { NAME_MAX } else { left };
+    let bar_width = (left - name_width).saturating_sub(2);
+    let most = state.victims.iter().map(|victim| victim.ns).max().unwrap_or(0).max(1);
     let mut pen = canvas.pen(area.inner(), 0);
     pen.gap(1).left("WHEN", 9, theme.dim()).left("WHO", name_width, theme.dim());
     pen.number("BY IT", FIGURE, theme.strong()).number("OF", FIGURE, theme.dim());
@@ -161,6 +168,8 @@ pub(super) fn victims(canvas: &mut Canvas<'_>, state: &State, area: Area, select
         pen.left(&timers::late_name(subject, labels), name_width, theme.text());
         pen.number(&units::duration(victim.ns), FIGURE, theme.text());
         pen.number(&units::duration(lasted_ns), FIGURE, if over { theme.over() } else { theme.dim() });
+        let bar = pen.at() + 2 - rows.x;
+        canvas.bar(rows, line, bar, bar_width, victim.ns as f64 / most as f64, theme.bar());
         if selected == Some(place) {
             canvas.tint(rows, line, theme.selected());
         }

@@ -30,6 +30,8 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     }
 }
 
+/// Cells of what was done to make a trace.
+const MADE_MAX: u16 = 32;
 /// What the key for it is for.
 const HELP: &str = " help";
 
@@ -48,8 +50,9 @@ fn who(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         "" | "unknown" => String::new(),
         policy => format!("policy {policy}"),
     };
+    let made = about.made.as_deref().map_or_else(String::new, |made| cut(&printable(made), MADE_MAX));
     let rest: usize =
-        [&pid, &policy].iter().filter(|part| !part.is_empty()).map(|part| part.width() + 3).sum();
+        [&made, &pid, &policy].iter().filter(|part| !part.is_empty()).map(|part| part.width() + 3).sum();
     let right = [&status, "  ", &clock, "  ", recording, &lost, "  ", "?", " "];
     let right_width: usize = right.iter().map(|part| part.width()).sum();
     // The key is explained where that takes nothing from who is watched.
@@ -67,7 +70,7 @@ fn who(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         if name.width() > usize::from(room) { name.rsplit('/').next().unwrap_or(&name) } else { &name };
     let name = cut(name, room);
     pen.gap(1).put(&name, theme.strong());
-    for part in [&pid, &policy] {
+    for part in [&made, &pid, &policy] {
         if !part.is_empty() {
             pen.whole(&format!(" · {part}"), theme.dim());
         }

@@ -1,12 +1,13 @@
 //! A ledger in full: who used a stretch of time, each line with its share and a bar to scale, and their sum.
 
-use loop_traces::analysis::attribution::{Ledger, Share};
+use loop_traces::analysis::attribution::{Ledger, Share, What};
 use loop_traces::timeline::Cause;
 use ratatui::style::Style;
 
 use super::paint::{Canvas, Pen};
 use super::{harm, stalls};
 use crate::app::account::{Account, Subject};
+use crate::app::describe;
 use crate::app::layout::{self, Area};
 use crate::app::state::State;
 use crate::theme::Theme;
@@ -27,7 +28,20 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
         if body.width >= 96 { "Enter opens a line's tag, else the tick" } else { "Enter opens a line" };
     let inner = canvas.pane(body, &title, remark, true);
     about(canvas, state, subject, inner);
-    lines(canvas, state, below(inner, layout::LEDGER_HEAD - 1), ledger, Some(state.row));
+    let list = layout::ledger_lines(body);
+    let heading = layout::LEDGER_HEAD - 1;
+    let list = Area { y: inner.y + heading, height: list.height + 1, ..list };
+    lines(canvas, state, list, ledger, Some(state.row));
+    let below = (ledger.shares.len() + 1)
+        .saturating_sub(layout::first_row(state.row, list.height - 1) + usize::from(list.height - 1));
+    canvas.more_below(body, below);
+    let explained = match ledger.shares.get(state.row) {
+        Some(share) => describe::what(&share.what),
+        None => describe::SUM,
+    };
+    let foot = Area { y: inner.y + inner.height.saturating_sub(1), height: 1, ..inner };
+    let dim = canvas.theme.dim();
+    canvas.pen(foot, 0).gap(1).put(explained, dim);
 }
 
 /// The columns of the lines: who, how long, to the nanosecond where there is room, of how much, the bar.
@@ -49,7 +63,8 @@ impl Columns {
     }
 }
 
-/// Draws the lines of `ledger` and their sum, the selected one in sight.
+/// Draws the lines of `ledger` and their sum, the selected one in sight. Where none is selected and there is too
+/// little room, the sum tells how many lines it stands for.
 pub(super) fn lines(
     canvas: &mut Canvas<'_>,
     state: &State,
@@ -63,16 +78,22 @@ pub(super) fn lines(
     pen.gap(3).left("WHO", columns.name, theme.dim()).number("TIME", Columns::TIME, theme.dim());
     pen.number("EXACTLY", columns.exact, theme.dim()).number("SHARE", Columns::SHARE, theme.dim());
     let rows = below(area, 1);
-    let count = ledger.shares.len() + 1;
+    let (all, height) = (ledger.shares.len(), usize::from(rows.height));
     let first = layout::first_row(selected.unwrap_or(0), rows.height);
-    for (line, place) in (first..count).take(usize::from(rows.height)).enumerate() {
-        let line = line as u16;
+    for line in 0..height {
+        let (place, row) = (first + line, line as u16);
+        let last = line + 1 == height && selected.is_none();
         match ledger.shares.get(place) {
-            Some(share) => one(canvas, state, (rows, line), &columns, ledger, share),
-            None => sum(canvas, (rows, line), &columns, ledger),
+            Some(share) if !last => one(canvas, state, (rows, row), &columns, ledger, share),
+            _ => {
+                sum(canvas, (rows, row), &columns, ledger, all.saturating_sub(place));
+            }
         }
         if selected == Some(place) {
-            canvas.tint(rows, line, theme.selected());
+            canvas.tint(rows, row, theme.selected());
+        }
+        if place >= all || last {
+            break;
         }
     }
 }
@@ -102,13 +123,22 @@ fn one(
     figures(&mut pen, columns, share.ns, theme.text(), theme);
     pen.number(&units::percent(part), Columns::SHARE, theme.text());
     let at = 3 + columns.name + Columns::TIME + columns.exact + Columns::SHARE + 1;
-    canvas.bar(rows, line, at, columns.bar, part, style);
+    if matches!(share.what, What::Unknown { .. } | What::BeforeRecording | What::NotKept) {
+        canvas.hatch(rows, line, at, columns.bar, part);
+    } else {
+        canvas.bar(rows, line, at, columns.bar, part, style);
+    }
 }
 
-fn sum(canvas: &mut Canvas<'_>, (rows, line): (Area, u16), columns: &Columns, ledger: &Ledger) {
+fn sum(canvas: &mut Canvas<'_>, (rows, line): (Area, u16), columns: &Columns, ledger: &Ledger, more: usize) {
     let theme = canvas.theme;
+    let name = match more {
+        0 => "the sum".to_owned(),
+        1 => "the sum, of one more line".to_owned(),
+        _ => format!("the sum, of {more} more lines"),
+    };
     let mut pen = canvas.pen(rows, line);
-    pen.gap(1).put("=", theme.strong()).gap(1).left("the sum", columns.name, theme.strong());
+    pen.gap(1).put("=", theme.strong()).gap(1).left(&name, columns.name, theme.strong());
     figures(&mut pen, columns, ledger.total_ns, theme.strong(), theme);
 }
 
@@ -132,7 +162,7 @@ pub(super) fn about(canvas: &mut Canvas<'_>, state: &State, subject: &Subject, i
         Subject::Slow { .. } => ("ran ", "  from ", "  to "),
         Subject::Wait { .. } => ("waited ", "  queued ", "  started "),
     };
-    let mut pen = canvas.pen(inner, 0);
+    let mut pen = canvas.pen(Area { width: inner.width.saturating_sub(1), ..inner }, 0);
     let style = if lasted_ns > limit { theme.over() } else { text };
     pen.gap(1).put(lasted, dim).put(&units::duration(lasted_ns), style);
     let (from, to) = subject.extent();

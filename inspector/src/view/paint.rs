@@ -109,6 +109,16 @@ impl<'a> Canvas<'a> {
             self.cell(x + eighths / 8, y, ROWS[usize::from(eighths % 8)], style);
         }
     }
+
+    /// The same of time that nobody knows of: hatched, by whole cells.
+    pub(super) fn hatch(&mut self, area: Area, row: u16, column: u16, width: u16, share: f64) {
+        let width = width.min(area.width.saturating_sub(column));
+        if row < area.height && share > 0.0 {
+            let cells = ((share.min(1.0) * f64::from(width)).round() as u16).max(1).min(width);
+            let style = self.theme.held();
+            (0..cells).for_each(|cell| self.cell(area.x + column + cell, area.y + row, HATCH, style));
+        }
+    }
 }
 
 impl Pen<'_, '_> {

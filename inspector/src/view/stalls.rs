@@ -21,14 +21,17 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: 
     let stalls = &timeline.stalls;
     let rows = layout::rows(area, false);
     let limit = units::duration(state.about.stall_limit_ns).replace(".0", "");
-    let remark = match area.width {
-        0..96 => format!("busier than {limit}, newest first"),
-        _ => format!("ticks busier than {limit}, newest first, Enter opens"),
+    let lost = state.glance.lost_records > 0;
+    let remark = match (lost, area.width) {
+        (true, _) => format!("at least {}: records were lost, newest first", units::count(stalls.count)),
+        (false, 0..96) => format!("busier than {limit}, newest first"),
+        (false, _) => format!("ticks busier than {limit}, newest first, Enter opens the ledger"),
     };
     canvas.pane(area, "stalls", &remark, focused);
     let theme = canvas.theme;
     if stalls.count == 0 {
-        canvas.pen(rows, 0).gap(1).put("none so far", theme.dim());
+        let text = if lost { "none seen; lost records may have held some" } else { "none so far" };
+        canvas.pen(rows, 0).gap(1).put(text, theme.dim());
         return;
     }
     let first = layout::first_row(state.stall_row, rows.height);

@@ -53,9 +53,9 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: 
     for (column, (tick, gap)) in shown.iter().enumerate() {
         let x = strip.x + (window.indent + column) as u16;
         if *gap {
-            // Nobody knows how tall it was: a hatch over all rows, and before it what was seen.
+            // Nobody knows how tall it was: a hatch over all rows and below, and before it what was seen.
             let style = canvas.theme.held();
-            (0..strip.height).for_each(|row| canvas.cell(x, strip.y + row, HATCH, style));
+            (0..=strip.height).for_each(|row| canvas.cell(x, strip.y + row, HATCH, style));
         }
         let phase = tick.phases.largest().map(|(phase, _)| phase);
         let style = phase.map_or(canvas.theme.unattributed(), |phase| canvas.theme.phase(phase));

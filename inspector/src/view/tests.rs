@@ -120,6 +120,7 @@ macro_rules! snapshot {
 }
 
 // Below the macro that it uses.
+mod blame;
 mod faces;
 
 #[test]

@@ -32,7 +32,11 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     let title = format!("tick {}", units::count(tick.tick));
     let opened = state.picture().timeline.opened(tick);
     let at = units::position(state.since_start_ns(tick.start));
-    let inner = canvas.pane(list, &title, &format!("at {at} ── ←→ the ticks before and after"), true);
+    let remark = match body.width {
+        0..96 => format!("at {at} ── ←→ the ticks before and after"),
+        _ => format!("at {at} ── ←→ the ticks before and after, Enter opens a line"),
+    };
+    let inner = canvas.pane(list, &title, &remark, true);
     match &opened {
         Some(opened) => spans(canvas, state, inner, opened),
         None => {

@@ -2,8 +2,8 @@
 
 use super::field::Placement;
 use super::words::{
-    ClockPoint, GcAction, GcMode, GcReason, LabelKind, Origin, Outcome, Phase, PollReason, Priority, Queue,
-    RefKind, StopReason, WorkerPhase,
+    ClockPoint, GcAction, GcMode, GcReason, LabelKind, Origin, Outcome, Phase, PolicyField, PollReason,
+    Priority, Queue, RefKind, StopReason, WorkerPhase,
 };
 use crate::ids::{IoSource, LabelId, SourceId, Tag, TaskId, Ticks, TimerId, Timestamp};
 use crate::text::InlineText;
@@ -86,6 +86,7 @@ word_values!(
     Origin,
     Outcome,
     Phase,
+    PolicyField,
     PollReason,
     Priority,
     Queue,

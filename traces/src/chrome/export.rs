@@ -6,6 +6,8 @@
 //! from the recording's first moment. Memory is bounded: a thread's events wait for the end of their tick,
 //! at most [`WAITING_MAX`] of them.
 
+mod blame;
+
 use std::io::Write;
 
 use loop_probes::event::{Event, Outcome, Queue};
@@ -13,6 +15,8 @@ use loop_probes::ids::Timestamp;
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
 use loop_probes::text::printable;
+
+use blame::{Blamer, TickId};
 
 use super::phrase::{Args, instant_args, instant_category, name, slice_args, slice_category};
 use crate::export::agenda::{AgendaTracks, Waiting};
@@ -84,7 +88,7 @@ pub fn export<S: EventSource, W: Write>(
 #[derive(Clone, Copy, Debug)]
 enum Item {
     Event(Stamped),
-    Stall { tick: u64, busy_ns: u64, poll_wait_ns: u64, tasks_run: u32 },
+    Stall { at: TickId, busy_ns: u64, poll_wait_ns: u64, tasks_run: u32 },
     Depth { queue: Queue, depth: u32 },
     Bytes { name: &'static str, bytes: u64 },
     Waiting(Waiting),
@@ -108,6 +112,7 @@ pub struct ChromeWriter<W: Write> {
     lanes: Vec<Lane>,
     heap: [Option<u64>; 2],
     agenda: AgendaTracks,
+    blamer: Blamer,
     any: bool,
     stats: ExportStats,
 }
@@ -136,6 +141,7 @@ impl<W: Write> ChromeWriter<W> {
             lanes,
             heap: [None; 2],
             agenda: AgendaTracks::default(),
+            blamer: Blamer::new(metadata),
             any: false,
             stats,
         };
@@ -186,6 +192,8 @@ impl<W: Write> ChromeWriter<W> {
     ///
     /// [`ExportError::Write`] when the output cannot be written.
     pub fn push(&mut self, stamped: &Stamped) -> Result<(), ExportError> {
+        // Also what is not exported: it may have made late what is.
+        self.blamer.see(stamped);
         let start = start_of(stamped);
         if self.lanes.is_empty() || !self.survey.range().touches(start, stamped.at) {
             return Ok(());
@@ -198,7 +206,8 @@ impl<W: Write> ChromeWriter<W> {
             }
             Event::TickEnd { tick, tasks_run, .. } => {
                 self.add(place, start, stamped.at, true, Item::Event(*stamped));
-                self.stall(place, tick, tasks_run, start, stamped.at);
+                let at = TickId { source: stamped.source, tick, start };
+                self.stall(place, at, tasks_run, stamped.at);
                 self.flush(place)?;
                 self.lanes[place].in_tick = false;
             }
@@ -257,7 +266,8 @@ impl<W: Write> ChromeWriter<W> {
     }
 
     /// A tick is over: was it a stall?
-    fn stall(&mut self, place: usize, tick: u64, tasks_run: u32, start: Timestamp, end: Timestamp) {
+    fn stall(&mut self, place: usize, at: TickId, tasks_run: u32, end: Timestamp) {
+        let start = at.start;
         if !self.lanes[place].in_tick {
             return;
         }
@@ -274,7 +284,7 @@ impl<W: Write> ChromeWriter<W> {
         let poll_wait_ns = polls.wait_ns.min(extent_ns);
         let busy_ns = extent_ns - poll_wait_ns;
         if busy_ns > self.stall_limit_ns && !damaged {
-            self.add(place, start, start, false, Item::Stall { tick, busy_ns, poll_wait_ns, tasks_run });
+            self.add(place, start, start, false, Item::Stall { at, busy_ns, poll_wait_ns, tasks_run });
         }
     }
 
@@ -300,13 +310,19 @@ impl<W: Write> ChromeWriter<W> {
             (Spot::Slice { start, dur }, Item::Event(stamped)) => self.slice(tid, start, dur, stamped),
             (Spot::Async { start, end }, Item::Event(stamped)) => self.pair(tid, start, end, stamped),
             (Spot::Point { at }, Item::Event(stamped)) => self.instant(tid, at, stamped),
-            (Spot::Point { at }, Item::Stall { tick, busy_ns, poll_wait_ns, tasks_run }) => {
+            (Spot::Point { at }, Item::Stall { at: tick, busy_ns, poll_wait_ns, tasks_run }) => {
                 self.begin_event();
                 self.out.raw("{\"ph\":\"i\",\"s\":\"t\",\"name\":\"stall\",\"cat\":\"stall\"");
                 self.place(tid, at);
                 let mut args = Args::new(&mut self.out);
-                args.number("tick", *tick).micros("busy_us", *busy_ns).micros("poll_wait_us", *poll_wait_ns);
-                args.micros("limit_us", self.stall_limit_ns).number("tasks_run", *tasks_run).end();
+                args.number("tick", tick.tick)
+                    .micros("busy_us", *busy_ns)
+                    .micros("poll_wait_us", *poll_wait_ns);
+                args.micros("limit_us", self.stall_limit_ns).number("tasks_run", *tasks_run);
+                if let Some(blame) = self.blamer.stall(tick) {
+                    args.ledger(blame, &self.survey.labels);
+                }
+                args.end();
                 self.out.raw("}");
                 self.stats.instants += 1;
                 self.stats.stalls += 1;
@@ -362,7 +378,8 @@ impl<W: Write> ChromeWriter<W> {
         name(&mut self.out, event, &self.survey.labels);
         self.out.raw(",\"cat\":\"").raw(instant_category(event).unwrap_or("")).raw("\"");
         self.place(tid, at);
-        instant_args(&mut self.out, stamped.at, event, &self.survey.labels);
+        let blame = self.blamer.late(stamped);
+        instant_args(&mut self.out, stamped.at, event, &self.survey.labels, blame.as_ref());
         self.out.raw("}");
         self.stats.instants += 1;
     }

@@ -207,8 +207,7 @@ impl Import {
     ) -> Result<Self, ImportError> {
         let mut gathered = gather::gather(input, progress)?;
         let records = std::mem::take(&mut gathered.records).finish().map_err(ImportError::Temporary)?;
-        let counts =
-            choose::survey(&mut gathered, &records, progress).map_err(ImportError::Temporary)?;
+        let counts = choose::survey(&mut gathered, &records, progress).map_err(ImportError::Temporary)?;
         let own = OwnRecording::open(&mut gathered, counts, threads).map_err(ImportError::Temporary)?;
         let mut import = Self {
             own,

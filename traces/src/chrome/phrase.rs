@@ -8,6 +8,7 @@ use std::io::Write;
 use loop_probes::event::{Event, Outcome};
 use loop_probes::ids::Timestamp;
 
+use crate::analysis::attribution::Ledger;
 use crate::export::json::JsonOut;
 use crate::export::name::Frame;
 use crate::labels::Labels;
@@ -111,6 +112,17 @@ impl<'a, W: Write> Args<'a, W> {
         self
     }
 
+    /// A ledger: its lines in their order, each with its name and its microseconds.
+    pub(super) fn ledger(&mut self, ledger: &Ledger, labels: &Labels) -> &mut Self {
+        self.key("blame");
+        for (place, share) in ledger.shares.iter().enumerate() {
+            self.out.raw(if place == 0 { "[" } else { "," }).raw("{\"what\":");
+            self.out.string(&share.what.describe(labels)).raw(",\"us\":").micros(share.ns).raw("}");
+        }
+        self.out.raw("]");
+        self
+    }
+
     pub(super) fn end(&mut self) {
         if self.any {
             self.out.raw("}");
@@ -188,8 +200,14 @@ pub(super) fn slice_args<W: Write>(out: &mut JsonOut<W>, event: &Event, details:
     args.end();
 }
 
-/// The arguments of an instant.
-pub(super) fn instant_args<W: Write>(out: &mut JsonOut<W>, at: Timestamp, event: &Event, labels: &Labels) {
+/// The arguments of an instant; of what was late its ledger too.
+pub(super) fn instant_args<W: Write>(
+    out: &mut JsonOut<W>,
+    at: Timestamp,
+    event: &Event,
+    labels: &Labels,
+    blame: Option<&Ledger>,
+) {
     let mut args = Args::new(out);
     match *event {
         Event::SignalArrived { signo, depth, arrived } => {
@@ -238,6 +256,9 @@ pub(super) fn instant_args<W: Write>(out: &mut JsonOut<W>, at: Timestamp, event:
             args.text("reason", reason.name());
         }
         _ => {}
+    }
+    if let Some(blame) = blame {
+        args.ledger(blame, labels);
     }
     args.end();
 }

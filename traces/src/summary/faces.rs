@@ -180,7 +180,7 @@ pub(super) fn agenda(timeline: &Timeline) -> Option<AgendaSummary> {
         ran: agenda.ran(),
         failed: agenda.failed(),
         waiting: agenda.waiting(),
-        priorities: priorities(agenda, end),
+        priorities: priorities(agenda, end, timeline.lost_records),
         workers: workers
             .map(|(number, worker)| AgendaWorkerSummary {
                 worker: number as u64,
@@ -194,12 +194,12 @@ pub(super) fn agenda(timeline: &Timeline) -> Option<AgendaSummary> {
         rendezvous: RendezvousSummary {
             count: agenda.rendezvous.count,
             failed: agenda.rendezvous.failed,
-            waited_ns: agenda.rendezvous.waited_ns.percentiles(),
+            waited_ns: agenda.rendezvous.waited_ns.percentiles_missing(timeline.lost_records),
         },
     })
 }
 
-fn priorities(agenda: &Agenda, end: Timestamp) -> Vec<PrioritySummary> {
+fn priorities(agenda: &Agenda, end: Timestamp, lost: u64) -> Vec<PrioritySummary> {
     let priority = |stats: &crate::timeline::PriorityStats| PrioritySummary {
         priority: stats.priority,
         added: stats.added,
@@ -210,8 +210,8 @@ fn priorities(agenda: &Agenda, end: Timestamp) -> Vec<PrioritySummary> {
         depth_max: u64::from(stats.depth_max),
         oldest_waiting_ns: agenda.oldest(stats.priority).map(|oldest| oldest.waited_ns(end)),
         passed_by_max: stats.passed_by_max,
-        queue_wait_ns: stats.queue_wait_ns.percentiles(),
-        run_ns: stats.run_ns.percentiles(),
+        queue_wait_ns: stats.queue_wait_ns.percentiles_missing(lost),
+        run_ns: stats.run_ns.percentiles_missing(lost),
     };
     agenda.priorities.iter().map(priority).collect()
 }
@@ -248,7 +248,7 @@ pub(super) fn pumps(timeline: &Timeline) -> Option<PumpsSummary> {
         count: pumps.count(),
         handled: pumps.handled,
         ready: pumps.ready,
-        run_ns: pumps.run_ns.percentiles(),
+        run_ns: pumps.run_ns.percentiles_missing(timeline.lost_records),
     })
 }
 

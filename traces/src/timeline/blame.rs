@@ -195,3 +195,6 @@ impl Timeline {
         self.blame = blame;
     }
 }
+
+#[cfg(test)]
+mod tests;

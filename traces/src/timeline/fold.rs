@@ -299,6 +299,12 @@ impl Timeline {
         let Some(place) = place else { return };
         self.settle_blame(self.open[place].spans_kept());
         let open = &mut self.open[place];
+        if let Some((_, _, begun)) = open.going_on()
+            && begun != start
+        {
+            // Another one's: its own end was lost.
+            self.gaps[place].without_end(begun, stamped.at);
+        }
         let (summary, spans, seen) = open.end(tick, tasks_run, start, stamped.at, self.config.stall_limit_ns);
         if !summary.incomplete {
             let slot = self.rates.slot(stamped.at);

@@ -93,10 +93,13 @@ pub fn list(view: View, part: Part, body: Area) -> Option<Area> {
 /// Rows of a ledger's page above its lines: what it is of, a blank, the heading.
 pub const LEDGER_HEAD: u16 = 3;
 
+/// Rows below its lines: a blank, and what the selected line means.
+const LEDGER_FOOT: u16 = 2;
+
 /// The lines of the ledger's page.
 #[must_use]
 pub fn ledger_lines(body: Area) -> Area {
     let inner = body.inner();
-    let head = LEDGER_HEAD.min(inner.height);
-    Area { y: inner.y + head, height: inner.height - head, ..inner }
+    let height = inner.height.saturating_sub(LEDGER_HEAD + LEDGER_FOOT);
+    Area { y: inner.y + LEDGER_HEAD, height, ..inner }
 }

@@ -122,6 +122,10 @@ pub(super) fn step_ticks(state: &mut State, by: i64) -> Vec<Effect> {
     if state.view == View::Overview {
         state.focus = Pane::Ticks;
     }
+    // Of the ticks before and after there is no ledger yet.
+    if state.view == View::Ledger {
+        show(state, View::Tick);
+    }
     if state.is_replay() {
         // From the tick that was clicked on, where one was: the player counts from its own position.
         let picture = state.picture();
@@ -202,9 +206,9 @@ pub(super) fn open(state: &mut State) -> Vec<Effect> {
     match (state.view, state.focus) {
         (View::Overview, Pane::Ticks) => return open_tick(state),
         (View::Overview, Pane::Tasks) | (View::Tasks, _) => open_tag(state, View::Tag),
-        (View::Overview, Pane::Lag) => show(state, View::Timers),
+        (View::Overview, Pane::Lag | Pane::Signals) => show(state, View::Timers),
         (View::Overview, Pane::Stalls) => return open::stall(state),
-        (View::Overview, Pane::Queues | Pane::Microtasks | Pane::Gc | Pane::Signals) => {
+        (View::Overview, Pane::Queues | Pane::Microtasks | Pane::Gc) => {
             show(state, View::Log);
         }
         (View::Overview, Pane::Agenda) => show(state, View::Agenda),

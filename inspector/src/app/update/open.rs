@@ -25,6 +25,19 @@ pub(super) fn stall(state: &mut State) -> Vec<Effect> {
     ledger(state, account)
 }
 
+/// On the page of a ledger, the one of the stall that was gone to.
+pub(super) fn marked_stall(state: &mut State) {
+    let marked = state.marked_tick().map(TickKey::of);
+    let mut stalls = state.picture().timeline.stalls.newest_first();
+    let stall = stalls.find(|stall| Some(TickKey::of(&stall.tick)) == marked);
+    let account =
+        stall.map(|stall| Account::new(Subject::Tick(stall.tick), stall.blame.clone(), state.picture()));
+    drop(stalls);
+    if account.is_some() {
+        (state.account, state.row) = (account, 0);
+    }
+}
+
 /// Opens a ledger; the picture stands still, on the tick in which it came to its end.
 fn ledger(state: &mut State, account: Account) -> Vec<Effect> {
     let effects = freeze(state);

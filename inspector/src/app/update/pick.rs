@@ -3,7 +3,7 @@
 use loop_probes::ids::Timestamp;
 use loop_traces::timeline::SpanKind;
 
-use super::{freeze, note};
+use super::{freeze, note, open};
 use crate::app::effect::Effect;
 use crate::app::layout::{self, Pane};
 use crate::app::lists;
@@ -78,12 +78,12 @@ pub(super) fn step(state: &mut State, by: i64) -> Vec<Effect> {
             let workers = state.glance.agenda.as_ref().map_or(0, |agenda| agenda.workers.len());
             state.row = moved(state.row, by, workers.saturating_sub(1));
         }
-        (View::Timers, _) => {
+        (View::Timers | View::Tag, _) => {
             let effects = freeze(state);
             step_row(state, by);
             return effects;
         }
-        (View::Tag | View::Ledger, _) => step_row(state, by),
+        (View::Ledger, _) => step_row(state, by),
         (View::Log, _) => {
             // The newest event is the lowest row: up is into the past, and the past stands still.
             let effects = freeze(state);
@@ -174,7 +174,9 @@ fn select_stall(state: &mut State, key: TickKey) {
     state.stall_row = row;
     state.tick = Some(key);
     aim(state);
-    if state.view == View::Overview {
-        state.focus = Pane::Ticks;
+    match state.view {
+        View::Overview => state.focus = Pane::Ticks,
+        View::Ledger => open::marked_stall(state),
+        _ => {}
     }
 }

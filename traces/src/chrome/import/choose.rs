@@ -45,22 +45,24 @@ pub(super) fn survey(
         let thread = gathered.threads.get_mut(record.thread);
         thread.last = thread.last.max(record.ts);
         match record.kind {
-            Kind::Begin | Kind::Complete | Kind::Instant => match nest.begin(slice_of(&record), &mut |_, _| {}) {
-                Nested::At(_) if record.kind == Kind::Instant => {
-                    counts.instants += 1;
-                    thread.instants += 1;
+            Kind::Begin | Kind::Complete | Kind::Instant => {
+                match nest.begin(slice_of(&record), &mut |_, _| {}) {
+                    Nested::At(_) if record.kind == Kind::Instant => {
+                        counts.instants += 1;
+                        thread.instants += 1;
+                    }
+                    Nested::At(depth) => {
+                        counts.slices += 1;
+                        thread.slices += 1;
+                        // Instants stand on the stack, but are nothing that a slice could lie in.
+                        let around = &nest.open()[..depth];
+                        thread.top_level += u64::from(around.iter().all(|open| open.dur == Some(0)));
+                        thread.turns += u64::from(role == Role::Turn);
+                    }
+                    Nested::Overlaps => overlapping += 1,
+                    Nested::TooDeep => too_deep += 1,
                 }
-                Nested::At(depth) => {
-                    counts.slices += 1;
-                    thread.slices += 1;
-                    // Instants stand on the stack, but are nothing that a slice could lie in.
-                    let around = &nest.open()[..depth];
-                    thread.top_level += u64::from(around.iter().all(|open| open.dur == Some(0)));
-                    thread.turns += u64::from(role == Role::Turn);
-                }
-                Nested::Overlaps => overlapping += 1,
-                Nested::TooDeep => too_deep += 1,
-            },
+            }
             Kind::End => {
                 let found = nest.end(record.ts, record.name, record.category, 0, &mut |_, _| {});
                 lost_ends += u64::from(!found);
@@ -156,7 +158,9 @@ pub(super) fn choose(threads: &Threads, asked: &[String]) -> Result<Vec<(u32, Ch
         return Ok(by_name);
     }
     let weight = |place: usize| all[place].top_level + all[place].callbacks;
-    let most = (0..all.len()).filter(|place| weight(*place) > 0).min_by_key(|place| std::cmp::Reverse(weight(*place)));
+    let most = (0..all.len())
+        .filter(|place| weight(*place) > 0)
+        .min_by_key(|place| std::cmp::Reverse(weight(*place)));
     Ok(most.map(|place| (place as u32, Chosen::MostSlices)).into_iter().collect())
 }
 

@@ -39,10 +39,7 @@ pub(super) struct Gathered {
 const HEAPS_MAX: usize = 1 << 20;
 
 /// Reads the whole input.
-pub(super) fn gather<R: Read>(
-    input: R,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Gathered, ImportError> {
+pub(super) fn gather<R: Read>(input: R, progress: &mut dyn FnMut(Progress)) -> Result<Gathered, ImportError> {
     let mut reader = ChromeReader::new(input)?;
     let mut gathered = Gathered::default();
     let start = reader.place();
@@ -328,9 +325,8 @@ impl Gathered {
         }
         self.counters += 1;
         let name = event.name.as_deref().unwrap_or("");
-        let queue = name.strip_prefix("queue ").and_then(|name| {
-            Queue::ALL.iter().find(|queue| queue.name() == name)
-        });
+        let queue =
+            name.strip_prefix("queue ").and_then(|name| Queue::ALL.iter().find(|queue| queue.name() == name));
         let depth = event.args.and_then(|args| serde_json::from_str::<Depth>(args.get()).ok());
         match (queue, depth) {
             (Some(queue), Some(Depth { depth })) => {

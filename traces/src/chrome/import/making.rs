@@ -76,11 +76,7 @@ pub(super) struct MadeLoops {
 }
 
 /// `loops` are the threads that are loops.
-pub(super) fn make(
-    gathered: &mut Gathered,
-    records: &Sorted<WORDS>,
-    loops: &[u32],
-) -> io::Result<MadeLoops> {
+pub(super) fn make(gathered: &mut Gathered, records: &Sorted<WORDS>, loops: &[u32]) -> io::Result<MadeLoops> {
     let names = std::mem::take(&mut gathered.names);
     let mut making = Making::new(&names, Roles::new(gathered.producer));
     let mut turning: Vec<Turning> = loops

@@ -134,7 +134,14 @@ impl Turning {
     }
 
     /// The end of a begun slice; `heap` is what V8 said with it.
-    pub(super) fn end(&mut self, making: &mut Making<'_>, at: i64, name: u32, category: u32, heap: Option<u64>) {
+    pub(super) fn end(
+        &mut self,
+        making: &mut Making<'_>,
+        at: i64,
+        name: u32,
+        category: u32,
+        heap: Option<u64>,
+    ) {
         let mut nest = std::mem::take(&mut self.nest);
         nest.end(at, name, category, 0, &mut |closed, depth| {
             // What is closed before this end has another end.

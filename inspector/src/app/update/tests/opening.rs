@@ -212,3 +212,40 @@ fn rows_are_clicked_on_and_clicked_open() {
     update(&mut state, at(MouseKind::Click, harm.x + 3, harm.y));
     assert_eq!(state.view, View::Tag, "a second click opens it");
 }
+
+#[test]
+fn the_next_stall_opens_into_its_ledger_too() {
+    let mut state = opened_stall(0);
+    let first = account(&state).subject;
+    press_all(&mut state, "N");
+    let second = state.picture().timeline.stalls.newest_first().nth(1).unwrap().tick;
+    assert_eq!((state.view, account(&state).subject), (View::Ledger, Subject::Tick(second)));
+    assert_ne!(first, Subject::Tick(second));
+    press(&mut state, Key::Left);
+    assert_eq!(state.view, View::Tick);
+    assert_eq!(state.tick.map(|key| key.tick), Some(second.tick - 1));
+}
+
+#[test]
+fn in_a_replay_the_ledger_follows_the_stall_that_is_sought() {
+    let mut state = replay(false);
+    press(&mut state, Key::BackTab);
+    press(&mut state, Key::Down);
+    press(&mut state, Key::Enter);
+    assert_eq!(press(&mut state, Key::Char('n')), [Effect::SeekStall { forward: true }]);
+    // The player plays up to the end of the next stall.
+    let events = script().events();
+    let seen = usize::try_from(state.fold.timeline.events).unwrap();
+    let before = state.fold.timeline.stalls.count;
+    for event in &events[seen..] {
+        update(&mut state, Message::Events(std::slice::from_ref(event)));
+        if state.fold.timeline.stalls.count > before {
+            break;
+        }
+    }
+    let newest = state.fold.timeline.stalls.newest_first().next().unwrap().tick;
+    let mut playback = state.playback.clone().unwrap();
+    playback.position = newest.end;
+    update(&mut state, Message::Playback(playback));
+    assert_eq!((state.view, account(&state).subject), (View::Ledger, Subject::Tick(newest)));
+}

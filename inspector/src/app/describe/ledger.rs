@@ -1,0 +1,33 @@
+//! What a line of a ledger means, for one who reads it for the first time.
+
+use loop_traces::analysis::attribution::What;
+
+/// What the sum is.
+pub const SUM: &str = "the lines add up to the nanosecond; Enter opens the tick";
+
+/// What a line stands for.
+#[must_use]
+pub const fn what(what: &What) -> &'static str {
+    match what {
+        What::Task { .. } => "a task; Enter opens all of its tag",
+        What::Io { .. } => "a readiness callback; Enter opens all of its tag",
+        What::Microtasks { after: Some(_) } => {
+            "microtasks; Enter opens the tag after whose task most of them ran"
+        }
+        What::Microtasks { after: None } => "microtasks, after no task in particular",
+        What::Deferred => "entries of the deferred queue",
+        What::Immediates => "immediates, less the tasks that ran for them",
+        What::Gc => "collections",
+        What::Span { .. } => "a labelled span of the program",
+        What::Phase(_) => "the phase itself, less what ran in it",
+        What::ShortRuns(_) => "a phase and runs in it that were too short and too many to be kept",
+        What::Poll => "asleep as long as it was meant to be when the wait began",
+        What::PollLate => "asleep past its deadline: the system woke the loop late",
+        What::Others { .. } => "the smallest parts, together",
+        What::BeforeRecording => "before the first event of the recording: nobody knows",
+        What::NotKept => "longer ago than is still kept: read the saved trace to know",
+        What::Unknown { .. } => "records of this time were lost: nobody knows",
+        What::Unattributed => "of this time the events say nothing",
+        _ => "",
+    }
+}

@@ -1,0 +1,221 @@
+//! Blame: ledgers, the harm that a tag did, who was late, and what lost records leave of it.
+
+use super::*;
+use loop_probes::event::{Event, Outcome};
+use loop_probes::stamped::Stamped;
+use loop_traces::analysis::attribution::What;
+
+/// A dashboard over records that were lost now and then.
+fn lossy() -> State {
+    live_in_batches(&Script { lost_every: 90, ..script() }, usize::MAX)
+}
+
+/// The rows of the screen as text.
+fn text(state: &mut State, width: u16, height: u16) -> String {
+    let buffer = buffer(state, width, height, COLOR);
+    let row = |y: u16| (0..width).map(|x| buffer[(x, y)].symbol().to_owned()).collect::<String>();
+    (0..height).map(row).collect::<Vec<_>>().join("\n")
+}
+
+fn opened(mut state: State) -> State {
+    update(&mut state, Message::Resize { width: 100, height: 30 });
+    press(&mut state, &[Key::BackTab, Key::Enter]);
+    state
+}
+
+#[test]
+fn a_stall_has_its_ledger_at_every_size() {
+    let mut state = opened(live());
+    snapshot!("ledger_80x24", state, 80 x 24, COLOR);
+    snapshot!("ledger_100x30", state, 100 x 30, COLOR);
+    snapshot!("ledger_200x60", state, 200 x 60, COLOR);
+    snapshot!("ledger_ascii", state, 80 x 24, ASCII);
+    snapshot!("ledger_mono", state, 80 x 24, MONO);
+}
+
+#[test]
+fn every_line_of_a_ledger_comes_into_sight_and_the_sum_is_last() {
+    let mut state = opened(live());
+    let account = state.account.clone().unwrap();
+    let labels = &state.fold.timeline.labels.clone();
+    for share in &account.ledger.shares {
+        let name = super::super::stalls::name(&share.what, labels);
+        let page = text(&mut state, 100, 30);
+        assert!(page.contains(&format!("{} ns", crate::units::count(share.ns))), "{name} is missing: {page}");
+        press(&mut state, &[Key::Down]);
+    }
+    press(&mut state, &[Key::End]);
+    let page = text(&mut state, 80, 24);
+    assert!(page.contains("= the sum") && page.contains("· unattributed"), "{page}");
+}
+
+#[test]
+fn who_is_to_blame_is_coloured_by_its_phase() {
+    let mut state = opened(live());
+    let What::Task { .. } = state.account.as_ref().unwrap().ledger.shares[0].what else { panic!() };
+    let buffer = buffer(&mut state, 100, 30, COLOR);
+    let tasks = COLOR.phase(loop_probes::event::Phase::Tasks).fg.unwrap();
+    let bar = (0..100).filter(|x| buffer[(*x, 6)].symbol() == "█" && buffer[(*x, 6)].fg == tasks).count();
+    assert!(bar > 15, "the largest line has the longest bar: {bar}");
+}
+
+#[test]
+fn a_tag_has_a_page_with_the_harm_it_did() {
+    let mut state = opened(live());
+    press(&mut state, &[Key::Enter]);
+    assert_eq!(state.view, crate::app::state::View::Tag);
+    snapshot!("page_tag_80x24", state, 80 x 24, COLOR);
+    snapshot!("page_tag_100x30", state, 100 x 30, COLOR);
+    snapshot!("page_tag_200x60", state, 200 x 60, COLOR);
+    press(&mut state, &[Key::Tab]);
+    snapshot!("page_tag_ascii", state, 80 x 24, ASCII);
+}
+
+#[test]
+fn the_timers_name_who_made_them_late() {
+    let mut state = live();
+    press(&mut state, &[Key::Char('4')]);
+    snapshot!("page_timers_80x24", state, 80 x 24, COLOR);
+    snapshot!("page_timers_200x60", state, 200 x 60, COLOR);
+    press(&mut state, &[Key::Down, Key::Tab]);
+    snapshot!("page_timers_ascii", state, 80 x 24, ASCII);
+    let mut calm = empty();
+    press(&mut calm, &[Key::Char('4')]);
+    let page = text(&mut calm, 80, 24);
+    assert!(page.contains("nobody so far") && page.contains("none so far"), "{page}");
+}
+
+#[test]
+fn the_table_has_the_lateness_that_each_tag_caused() {
+    let mut state = live();
+    press(&mut state, &[Key::Char('s'), Key::Char('s')]);
+    for (width, height) in [(80, 24), (100, 30), (200, 50)] {
+        let page = text(&mut state, width, height);
+        assert!(page.contains("CAUSED") && page.contains("by lateness caused"), "{page}");
+        assert_eq!(page.contains("WAIT p99"), width > 100, "{page}");
+    }
+    press(&mut state, &[Key::Char('s')]);
+    assert!(text(&mut state, 200, 50).contains("CAUSED"), "wide screens have room for it");
+    assert!(!text(&mut state, 80, 24).contains("CAUSED"));
+}
+
+#[test]
+fn lost_records_are_seen_in_the_strip_and_in_words() {
+    let mut state = lossy();
+    snapshot!("lost_80x24", state, 80 x 24, COLOR);
+    snapshot!("lost_ascii", state, 80 x 24, ASCII);
+    press(&mut state, &[Key::Char('4')]);
+    snapshot!("lost_timers", state, 100 x 30, COLOR);
+    let calm = text(&mut live(), 100, 30);
+    assert!(!calm.contains('░') && !calm.contains("at least"), "{calm}");
+}
+
+#[test]
+fn a_tick_of_which_records_were_lost_says_so() {
+    let mut state = lossy();
+    let incomplete = state.fold.timeline.ticks.recent.iter().rev().find(|tick| tick.incomplete).copied();
+    press(&mut state, &[Key::Char(' '), Key::Char('2')]);
+    state.tick = incomplete.as_ref().map(crate::app::state::TickKey::of);
+    let page = text(&mut state, 100, 30);
+    assert!(page.contains("records of this tick were lost: its figures are lower bounds"), "{page}");
+    assert!(page.contains('░'), "{page}");
+    let plain = text_ascii(&mut state);
+    assert!(plain.contains('/'), "{plain}\n{page}");
+}
+
+fn text_ascii(state: &mut State) -> String {
+    let buffer = buffer(state, 100, 30, ASCII);
+    (50..99).map(|x| buffer[(x, 6)].symbol().to_owned()).collect()
+}
+
+#[test]
+fn percentiles_have_bounds_where_records_were_lost() {
+    let mut state = lossy();
+    let header = text(&mut state, 100, 30);
+    assert!(header.contains("p99~") && header.contains('+'), "{header}");
+    press(&mut state, &[Key::Down, Key::Enter]);
+    let page = text(&mut state, 100, 30);
+    assert!(page.contains("p99 is ") && page.contains("records lost"), "{page}");
+    let mut whole = live();
+    press(&mut whole, &[Key::Down, Key::Enter]);
+    let page = text(&mut whole, 100, 30);
+    assert!(!page.contains("p99 is ") && !page.contains("p99~"), "{page}");
+}
+
+#[test]
+fn a_late_signal_says_that_it_is_one() {
+    let mut state = empty();
+    let stamped = |at_ns, event| Stamped { at: Timestamp(at_ns), source: SourceId(1), event };
+    let (task, tag, outcome, queued) = (TaskId(1), Tag(3), Outcome::Done, Timestamp(1_000));
+    let ran = Event::TaskRan { task, tag, outcome, queued, start: Timestamp(2_000) };
+    let delivered = Event::SignalDelivered { signo: 10, task: TaskId(2), arrived: Timestamp(10_000_000) };
+    update(
+        &mut state,
+        Message::Events(&[
+            stamped(1_000, Event::TickStart { tick: 1 }),
+            stamped(40_000_000, ran),
+            stamped(40_000_500, delivered),
+            stamped(40_001_000, Event::TickEnd { tick: 1, tasks_run: 1, start: Timestamp(1_000) }),
+        ]),
+    );
+    frame(&mut state, Timestamp(40_002_000));
+    press(&mut state, &[Key::Char('4')]);
+    let page = text(&mut state, 100, 30);
+    for words in ["signal USR1", "30.0ms = ", "late signal: USR1 #2", "arrived ", "30,000,500 ns"] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    press(&mut state, &[Key::Enter]);
+    assert!(text(&mut state, 100, 30).contains("╭─ late signal: "));
+}
+
+#[test]
+fn the_header_says_how_a_trace_was_made() {
+    let mut state = live();
+    for (made, width) in [("imported from chrome", 100), ("re-executed: --policy quickjs\u{1b}[31m", 200)] {
+        state.about.made = Some(made.to_owned());
+        let page = text(&mut state, width, 30);
+        let header = page.lines().next().unwrap();
+        assert!(header.contains(made.split('\u{1b}').next().unwrap()), "{header}");
+        assert!(!header.contains('\u{1b}'));
+    }
+}
+
+#[test]
+fn new_pages_stay_plain_whatever_the_names() {
+    let mut state = opened(live());
+    let labels = &mut state.fold.timeline.labels;
+    for tag in 0..9 {
+        labels.learn(LabelKind::Tag, tag, "\u{1b}[31mred\u{202e}\u{7}日本語日本語日本語日本語日本語日本語");
+    }
+    state.frozen = None;
+    for keys in [&[][..], &[Key::Enter], &[Key::Tab], &[Key::Char('4')], &[Key::Tab]] {
+        press(&mut state, keys);
+        let now = state.now.plus_ns(1_000_000_000);
+        frame(&mut state, now);
+        for (width, height) in [(80, 24), (81, 25), (100, 30), (109, 41), (200, 60), (1, 1), (300, 100)] {
+            let buffer = buffer(&mut state, width, height, COLOR);
+            assert!(buffer.content.iter().all(|cell| !cell.symbol().chars().any(char::is_control)));
+        }
+    }
+}
+
+#[test]
+fn ledgers_and_harm_are_the_same_however_the_events_came() {
+    let drawn = |batch| {
+        let mut state = live_in_batches(&script(), batch);
+        let keys: [&[Key]; 4] = [
+            &[Key::Char('4')],
+            &[Key::Enter],
+            &[Key::Enter],
+            &[Key::Char('1'), Key::Char('s'), Key::Char('s')],
+        ];
+        keys.map(|keys| {
+            press(&mut state, keys);
+            buffer(&mut state, 100, 30, COLOR)
+        })
+    };
+    let at_once = drawn(usize::MAX);
+    for batch in [1_000, 17] {
+        assert_eq!(drawn(batch), at_once, "batches of {batch}");
+    }
+}

@@ -1,0 +1,170 @@
+//! Who made it late: the ledgers of a demo with a handler that blocks, against the recorded events themselves.
+
+#[expect(dead_code, reason = "each test file uses its part")]
+#[path = "support/program.rs"]
+mod program;
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use loop_probes::event::{Event, LabelKind};
+use loop_probes::stamped::Stamped;
+use loop_traces::reader::TraceReader;
+use loop_traces::source::{EventSource as _, SourceState};
+use program::{Place, text};
+use serde_json::Value;
+
+/// A demo in which a report blocks the loop for 40 ms once a second.
+fn blocked(place: &Place) -> PathBuf {
+    let trace = place.file("blocked.looptrace");
+    let demo =
+        ["demo", "--stall", "40ms", "--seed", "7", "--duration", "3s", "--no-tui", "--record", text(&trace)];
+    place.succeed(&demo);
+    trace
+}
+
+fn events(trace: &Path) -> Vec<Stamped> {
+    let mut reader = TraceReader::open(trace).expect("the demo closed it");
+    let mut events = Vec::new();
+    while reader.poll(&mut events).expect("it is whole") != SourceState::Ended {}
+    events
+}
+
+/// The recorded runs of the handler that blocks: its task, from when to when.
+fn reports(events: &[Stamped]) -> Vec<(u64, u64, u64)> {
+    let report = events.iter().find_map(|stamped| match stamped.event {
+        Event::Label { kind: LabelKind::Tag, id, text } if text.as_str() == "Report" => Some(id),
+        _ => None,
+    });
+    let runs = events.iter().filter_map(|stamped| match stamped.event {
+        Event::TaskRan { task, tag, start, .. } if Some(u32::from(tag.0)) == report => {
+            Some((task.0, start.as_ns(), stamped.at.as_ns()))
+        }
+        _ => None,
+    });
+    runs.collect()
+}
+
+fn list<'a>(json: &'a Value, field: &str) -> &'a Vec<Value> {
+    json[field].as_array().unwrap_or_else(|| panic!("{field} is a list in {json}"))
+}
+
+fn number(json: &Value, field: &str) -> u64 {
+    json[field].as_u64().unwrap_or_else(|| panic!("{field} is a number in {json}"))
+}
+
+fn sum(ledger: &Value) -> u64 {
+    list(ledger, "blame").iter().map(|line| number(line, "ns")).sum()
+}
+
+#[test]
+fn a_blocking_handler_is_named_by_all_that_it_made_late_with_its_exact_part() {
+    let place = Place::new();
+    let trace = blocked(&place);
+    let events = events(&trace);
+    let reports = reports(&events);
+    assert!(!reports.is_empty(), "the demo ran it");
+    let summary = place.json(&["report", text(&trace), "--json", "--late-timers", "10000"]);
+
+    // Each late timer by what was recorded of it.
+    let mut overlaps: HashMap<(u64, u64, u64), Vec<(u64, u64)>> = HashMap::new();
+    for stamped in &events {
+        if let Event::TimerFired { timer, task, due, fired, .. } = stamped.event
+            && fired.ns_since(due) > 1_000_000
+        {
+            let of = |(report, start, end): &(u64, u64, u64)| {
+                let ns = (*end).min(fired.as_ns()).saturating_sub((*start).max(due.as_ns()));
+                (ns > 0).then_some((*report, ns))
+            };
+            let found = reports.iter().filter_map(of).collect();
+            overlaps.insert((timer.0, task.0, fired.ns_since(due)), found);
+        }
+    }
+    let late = list(&summary, "late_timers");
+    assert_eq!(late.len(), overlaps.len(), "each late timer has its ledger");
+    let (mut named, mut caused_ns) = (0, 0);
+    for timer in late {
+        let lag_ns = number(timer, "lag_ns");
+        assert_eq!(sum(timer), lag_ns, "{timer}");
+        let times = ["fired_ns", "due_ns"].map(|field| timer[field].as_i64().expect("a time"));
+        assert_eq!(u64::try_from(times[0] - times[1]).ok(), Some(lag_ns), "{timer}");
+        for (report, ns) in &overlaps[&(number(timer, "timer"), number(timer, "task"), lag_ns)] {
+            let blame = list(timer, "blame");
+            let name = format!("task Report #{report}");
+            // On a busy machine a poll may be later than all: then it comes first.
+            if 2 * ns > lag_ns {
+                assert_eq!(
+                    (blame[0]["what"].as_str(), number(&blame[0], "ns")),
+                    (Some(&*name), *ns),
+                    "{timer}"
+                );
+                named += 1;
+            }
+            caused_ns += ns;
+        }
+    }
+    assert!(named > 0, "somebody was made late by it");
+    let harm = list(&summary, "harm").iter().find(|harm| harm["tag"] == "Report").expect("it did harm");
+    assert_eq!(number(harm, "timers_ns"), caused_ns, "{harm}");
+    let run_ns: u64 = reports.iter().map(|(_, start, end)| end - start).sum();
+    assert_eq!(number(harm, "run_ns"), run_ns);
+
+    for (report, start, end) in &reports {
+        let name = format!("task Report #{report}");
+        let line = list(&summary, "stalls").iter().find_map(|stall| {
+            assert_eq!(sum(stall), number(stall, "run_ns"), "{stall}");
+            list(stall, "blame").iter().find(|line| line["what"] == name)
+        });
+        assert_eq!(line.map(|line| number(line, "ns")), Some(end - start), "its own stall names it");
+        assert!(end - start >= 39_500_000);
+    }
+    for (field, total) in [("late_signals", "latency_ns"), ("slow_tasks", "run_ns")] {
+        for ledger in list(&summary, field) {
+            assert_eq!(sum(ledger), number(ledger, total), "{ledger}");
+        }
+    }
+    let slow = list(&summary, "slow_tasks").iter().filter(|slow| slow["tag"] == "Report");
+    assert_eq!(slow.count(), reports.len());
+}
+
+#[test]
+fn the_page_the_export_and_the_option_agree() {
+    let place = Place::new();
+    let trace = blocked(&place);
+    let summary = place.json(&["report", text(&trace), "--json"]);
+    let three = place.json(&["report", text(&trace), "--json", "--late-timers", "1"]);
+    assert_eq!(list(&three, "late_timers")[..], list(&summary, "late_timers")[..1], "the worst");
+    assert_eq!(three["timers"], summary["timers"], "all are counted");
+    assert_eq!(place.run(&["report", text(&trace), "--late-timers", "10001"]).status.code(), Some(2));
+
+    let page = place.succeed(&["report", text(&trace)]);
+    assert!(page.contains("timers later than 1.00ms, worst first"), "{page}");
+    assert!(page.contains("\nMADE OTHERS LATE"), "{page}");
+    assert!(page.contains(" = Report #"), "{page}");
+
+    let json = place.file("blocked.json");
+    place.succeed(&["export", text(&trace), "--format", "chrome", "-o", text(&json)]);
+    let exported: Value =
+        serde_json::from_slice(&fs::read(&json).expect("it was written")).expect("it is JSON");
+    let micros = |value: &Value| (value.as_f64().expect("microseconds") * 1_000.0).round() as u64;
+    let total = |args: &Value| list(args, "blame").iter().map(|line| micros(&line["us"])).sum::<u64>();
+    let (mut timers, mut stalls) = (0, 0);
+    for event in list(&exported, "traceEvents") {
+        let args = &event["args"];
+        assert!(
+            event["ph"] == "i" || args["blame"].is_null(),
+            "only instants have numbers of their own: {event}"
+        );
+        if event["cat"] == "timer" && micros(&args["lag_us"]) > 1_000_000 {
+            assert_eq!(total(args), micros(&args["lag_us"]), "{event}");
+            timers += 1;
+        }
+        if event["cat"] == "stall" {
+            assert_eq!(total(args), micros(&args["busy_us"]), "{event}");
+            stalls += 1;
+        }
+    }
+    assert_eq!(timers, number(&summary["timers"], "late"));
+    assert_eq!(stalls, number(&summary["ticks"], "stalls"));
+}

@@ -1,0 +1,70 @@
+//! The ledgers in an export: stalls, late timers and late signals carry theirs as arguments. They are instants,
+//! so that no slice gets numbers of its own.
+
+use loop_probes::event::Event;
+use loop_probes::ids::{SourceId, Timestamp};
+use loop_probes::metadata::Metadata;
+use loop_probes::stamped::Stamped;
+
+use crate::analysis::attribution::Ledger;
+use crate::timeline::{TickSummary, Timeline, TimelineConfig};
+
+/// Lines of a ledger besides those of what is not known.
+const LINES: usize = 8;
+
+/// One tick of one loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TickId {
+    pub(super) source: SourceId,
+    pub(super) tick: u64,
+    pub(super) start: Timestamp,
+}
+
+/// Folds along with the export, so that it can say who made late what is being written.
+#[derive(Debug)]
+pub(super) struct Blamer {
+    timeline: Timeline,
+    late_timer_ns: u64,
+    late_signal_ns: u64,
+}
+
+impl Blamer {
+    pub(super) fn new(metadata: &Metadata) -> Self {
+        let TimelineConfig { late_timer_ns, late_signal_ns, .. } = TimelineConfig::of(metadata);
+        // Nobody asks it for the worst, nor for harm.
+        let never = u64::MAX;
+        let config = TimelineConfig {
+            late_timer_ns: never,
+            late_signal_ns: never,
+            late_task_ns: never,
+            late_kept: 0,
+            ledger_lines: LINES,
+            ..TimelineConfig::of(metadata)
+        };
+        Self { timeline: Timeline::new(config), late_timer_ns, late_signal_ns }
+    }
+
+    pub(super) fn see(&mut self, stamped: &Stamped) {
+        self.timeline.fold(stamped);
+    }
+
+    /// Who made a tick so long that has just ended.
+    pub(super) fn stall(&self, id: &TickId) -> Option<&Ledger> {
+        let mut stalls = self.timeline.stalls.newest_first();
+        let found = stalls.find(|stall| {
+            let TickSummary { source, tick, start, .. } = stall.tick;
+            TickId { source, tick, start } == *id
+        });
+        found.map(|stall| &stall.blame)
+    }
+
+    /// Who made late a timer or a signal that has just come.
+    pub(super) fn late(&self, stamped: &Stamped) -> Option<Ledger> {
+        let (from, to, limit_ns) = match stamped.event {
+            Event::TimerFired { due, fired, .. } => (due, fired, self.late_timer_ns),
+            Event::SignalDelivered { arrived, .. } => (arrived, stamped.at, self.late_signal_ns),
+            _ => return None,
+        };
+        (to.ns_since(from) > limit_ns).then(|| self.timeline.waited(stamped.source, from, to, LINES))
+    }
+}

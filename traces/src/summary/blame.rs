@@ -1,0 +1,223 @@
+//! The part of the summary that says who is to blame: ledgers of what was late or slow, and who caused how much.
+
+use loop_probes::ids::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::analysis::attribution::Ledger;
+use crate::labels::Labels;
+use crate::timeline::{Timeline, signal_name};
+
+/// One line of a ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct BlameSummary {
+    /// Who.
+    pub what: String,
+    /// How much.
+    pub ns: u64,
+}
+
+/// One stall.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct StallSummary {
+    /// The tick's number.
+    pub tick: u64,
+    /// When it began, after the first event.
+    pub at_ns: u64,
+    /// Its busy time.
+    pub run_ns: u64,
+    /// Who used it: sums exactly to `run_ns`; `unattributed` is last.
+    pub blame: Vec<BlameSummary>,
+}
+
+/// One late timer. Times count from the first event; what was due before it has a negative one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LateTimerSummary {
+    /// The timer's number.
+    pub timer: u64,
+    /// The tag of its task.
+    pub tag: String,
+    /// The task that ran for it.
+    pub task: u64,
+    /// When it fired: where to look.
+    pub at_ns: i64,
+    /// When it was due.
+    pub due_ns: i64,
+    /// When it fired.
+    pub fired_ns: i64,
+    /// Fired less due.
+    pub lag_ns: u64,
+    /// Who used that time: sums exactly to `lag_ns`; `unattributed` is last.
+    pub blame: Vec<BlameSummary>,
+}
+
+/// One late signal. Times as in [`LateTimerSummary`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LateSignalSummary {
+    /// Its name.
+    pub signal: String,
+    /// Its number.
+    pub signo: u8,
+    /// The task that ran for it.
+    pub task: u64,
+    /// When it was delivered: where to look.
+    pub at_ns: i64,
+    /// When its handler ran.
+    pub arrived_ns: i64,
+    /// When its task was about to run.
+    pub delivered_ns: i64,
+    /// Delivered less arrived.
+    pub latency_ns: u64,
+    /// Who used that time: sums exactly to `latency_ns`; `unattributed` is last.
+    pub blame: Vec<BlameSummary>,
+}
+
+/// One slow task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SlowTaskSummary {
+    /// The task.
+    pub task: u64,
+    /// Its tag.
+    pub tag: String,
+    /// When it started, after the first event.
+    pub at_ns: i64,
+    /// From start to end.
+    pub run_ns: u64,
+    /// Its labelled parts: sums exactly to `run_ns`; `unattributed` is last.
+    pub blame: Vec<BlameSummary>,
+}
+
+/// How much lateness of others somebody caused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct HarmSummary {
+    /// Whose runs: a tag, or what else a ledger's line can be.
+    pub tag: String,
+    /// Lateness caused, of timers, signals and tasks together.
+    pub lateness_caused_ns: u64,
+    /// Of timers, between due and fired.
+    pub timers_ns: u64,
+    /// Of signals, between arrived and delivered.
+    pub signals_ns: u64,
+    /// Of tasks, between queued and started.
+    pub tasks_ns: u64,
+    /// How many waited for it.
+    pub victims: u64,
+    /// What all its runs took; null where it has none of its own.
+    pub run_ns: Option<u64>,
+    /// The run that did most harm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worst: Option<WorstHarmSummary>,
+}
+
+/// The run that did most harm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct WorstHarmSummary {
+    /// The task or callback, where it was one.
+    pub task: Option<u64>,
+    /// When it began to, after the first event.
+    pub at_ns: i64,
+    /// Lateness caused.
+    pub lateness_caused_ns: u64,
+    /// How many waited for it.
+    pub victims: u64,
+}
+
+fn lines(ledger: &Ledger, labels: &Labels) -> Vec<BlameSummary> {
+    let lines = ledger.shares.iter();
+    lines.map(|share| BlameSummary { what: share.what.describe(labels), ns: share.ns }).collect()
+}
+
+/// Nanoseconds after the first event.
+fn since(timeline: &Timeline) -> impl Fn(Timestamp) -> i64 {
+    let first = timeline.first_at().unwrap_or_default();
+    let pinned = |ns: u64| i64::try_from(ns).unwrap_or(i64::MAX);
+    move |at| if at < first { -pinned(first.ns_since(at)) } else { pinned(at.ns_since(first)) }
+}
+
+pub(super) fn stalls(timeline: &Timeline) -> Vec<StallSummary> {
+    let first = timeline.first_at().unwrap_or_default();
+    let stalls = timeline.stalls.newest_first();
+    stalls
+        .map(|stall| StallSummary {
+            tick: stall.tick.tick,
+            at_ns: stall.tick.start.ns_since(first),
+            run_ns: stall.tick.busy_ns,
+            blame: lines(&stall.blame, &timeline.labels),
+        })
+        .collect()
+}
+
+pub(super) fn late_timers(timeline: &Timeline) -> Vec<LateTimerSummary> {
+    let (labels, since) = (&timeline.labels, since(timeline));
+    let all = timeline.late_timers().into_iter();
+    all.map(|late| LateTimerSummary {
+        timer: late.what.timer.0,
+        tag: labels.tag(late.what.tag).into_owned(),
+        task: late.what.task.0,
+        at_ns: since(late.what.fired),
+        due_ns: since(late.what.due),
+        fired_ns: since(late.what.fired),
+        lag_ns: late.what.lag_ns(),
+        blame: lines(&late.blame, labels),
+    })
+    .collect()
+}
+
+pub(super) fn late_signals(timeline: &Timeline) -> Vec<LateSignalSummary> {
+    let since = since(timeline);
+    let all = timeline.late_signals().into_iter();
+    all.map(|late| LateSignalSummary {
+        signal: signal_name(late.what.signo),
+        signo: late.what.signo,
+        task: late.what.task.0,
+        at_ns: since(late.what.delivered),
+        arrived_ns: since(late.what.arrived),
+        delivered_ns: since(late.what.delivered),
+        latency_ns: late.what.latency_ns(),
+        blame: lines(&late.blame, &timeline.labels),
+    })
+    .collect()
+}
+
+pub(super) fn slow_tasks(timeline: &Timeline) -> Vec<SlowTaskSummary> {
+    let (labels, since) = (&timeline.labels, since(timeline));
+    let all = timeline.slow_tasks().into_iter();
+    all.map(|slow| SlowTaskSummary {
+        task: slow.what.task.0,
+        tag: labels.tag(slow.what.tag).into_owned(),
+        at_ns: since(slow.what.start),
+        run_ns: slow.what.run_ns(),
+        blame: lines(&slow.blame, labels),
+    })
+    .collect()
+}
+
+pub(super) fn harm(timeline: &Timeline) -> Vec<HarmSummary> {
+    let since = since(timeline);
+    let all = timeline.harm().into_iter();
+    all.map(|harm| {
+        let [timers_ns, signals_ns, tasks_ns] = harm.lateness_ns;
+        HarmSummary {
+            tag: harm.cause.describe(&timeline.labels),
+            lateness_caused_ns: harm.total_ns(),
+            timers_ns,
+            signals_ns,
+            tasks_ns,
+            victims: harm.victims(),
+            run_ns: harm.run_ns,
+            worst: harm.worst.map(|worst| WorstHarmSummary {
+                task: worst.task.map(|task| task.0),
+                at_ns: since(worst.at),
+                lateness_caused_ns: worst.lateness_ns,
+                victims: worst.victims,
+            }),
+        }
+    })
+    .collect()
+}

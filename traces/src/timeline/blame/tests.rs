@@ -1,0 +1,203 @@
+//! Tests of the worst ones and their ledgers: over ticks, over gaps, beyond what is kept, and always exact.
+
+use loop_probes::event::{Event, Outcome, PollReason};
+use loop_probes::ids::{LabelId, TimerId};
+use loop_probes::stamped::Stamped;
+use proptest::prelude::*;
+
+use super::*;
+use crate::analysis::attribution::What;
+use crate::synthetic::strategy::{hostile_events, scripts};
+
+const LOOP: SourceId = SourceId(1);
+const MS: u64 = 1_000_000;
+
+fn at(at: u64, event: Event) -> Stamped {
+    Stamped { at: Timestamp(at), source: LOOP, event }
+}
+
+fn begin(tick: u64, start: u64) -> Stamped {
+    at(start, Event::TickStart { tick })
+}
+
+fn end(tick: u64, start: u64, end: u64) -> Stamped {
+    at(end, Event::TickEnd { tick, tasks_run: 1, start: Timestamp(start) })
+}
+
+fn ran(task: u64, start: u64, end: u64) -> Stamped {
+    let start = Timestamp(start);
+    at(end, Event::TaskRan { task: TaskId(task), tag: Tag(1), outcome: Outcome::Done, queued: start, start })
+}
+
+fn fired(due: u64, fired: u64) -> Stamped {
+    let (due, at_fired) = (Timestamp(due), Timestamp(fired));
+    let (timer, task) = (TimerId(1), TaskId(900));
+    at(fired, Event::TimerFired { timer, tag: Tag(5), task, due, fired: at_fired, skipped: 0 })
+}
+
+fn folded(config: TimelineConfig, events: &[Stamped]) -> Timeline {
+    let mut timeline = Timeline::new(config);
+    timeline.extend(events);
+    timeline
+}
+
+fn shares(ledger: &Ledger) -> Vec<(What, u64)> {
+    ledger.shares.iter().map(|share| (share.what, share.ns)).collect()
+}
+
+const fn task(id: u64) -> What {
+    What::Task { task: TaskId(id), tag: Tag(1) }
+}
+
+#[test]
+fn a_timer_is_late_by_what_ran_in_all_ticks_since_and_by_a_poll_that_came_back_late() {
+    let (reason, timeout_ns) = (PollReason::Timer, Some(MS));
+    let poll = Event::Poll { reason, ready: 0, timeout_ns, start: Timestamp(41 * MS) };
+    let events = [
+        begin(1, 0),
+        ran(1, 0, 30 * MS),
+        end(1, 0, 31 * MS),
+        begin(2, 32 * MS),
+        ran(2, 32 * MS, 40 * MS),
+        at(45 * MS, poll),
+        fired(10 * MS, 46 * MS),
+        end(2, 32 * MS, 47 * MS),
+    ];
+    let late = folded(TimelineConfig::default(), &events).late_timers();
+    assert_eq!(late.len(), 1);
+    let expected =
+        [(task(1), 20 * MS), (task(2), 8 * MS), (What::PollLate, 4 * MS), (What::Unattributed, 4 * MS)];
+    assert_eq!(shares(&late[0].blame), expected);
+    assert_eq!((late[0].blame.total_ns, late[0].what.lag_ns()), (36 * MS, 36 * MS));
+}
+
+#[test]
+fn what_is_no_longer_kept_is_named_so() {
+    let events = |ticks: u64| {
+        let tick = |n: u64| [begin(n, n * MS), ran(n, n * MS, n * MS + MS / 2), end(n, n * MS, n * MS + MS)];
+        let last =
+            [begin(ticks, ticks * MS), fired(0, ticks * MS + 5), end(ticks, ticks * MS, ticks * MS + 9)];
+        (0..ticks).flat_map(tick).chain(last).collect::<Vec<_>>()
+    };
+    for config in [
+        TimelineConfig { ticks_kept: 4, ..TimelineConfig::default() },
+        TimelineConfig { spans_kept: 4, ..TimelineConfig::default() },
+    ] {
+        let late = folded(config, &events(20)).late_timers();
+        let blame = &late[0].blame;
+        // The timer's own tick is not over when its ledger is asked for, or it is among those that are kept.
+        assert!((15 * MS..=17 * MS).contains(&blame.of(&What::NotKept)), "{blame:?}");
+        assert_eq!(blame.total_ns, 20 * MS + 5);
+    }
+}
+
+#[test]
+fn a_ledger_is_made_before_its_spans_are_forgotten() {
+    let config = TimelineConfig { ticks_kept: 4, ..TimelineConfig::default() };
+    let mut events = vec![begin(1, 0), ran(1, 0, 30 * MS), fired(10 * MS, 30 * MS), end(1, 0, 31 * MS)];
+    for tick in 2..50 {
+        let start = tick * 32 * MS;
+        events.extend([begin(tick, start), end(tick, start, start + 1)]);
+    }
+    let late = folded(config, &events).late_timers();
+    assert_eq!(shares(&late[0].blame), [(task(1), 20 * MS), (What::Unattributed, 0)]);
+}
+
+#[test]
+fn the_time_of_a_gap_is_unknown_whatever_lies_over_it() {
+    let lost = |from, to, count| at(to, Event::Lost { count, from: Timestamp(from) });
+    let within = [
+        begin(1, 0),
+        lost(10 * MS, 15 * MS, 7),
+        ran(1, 5 * MS, 30 * MS),
+        fired(8 * MS, 30 * MS),
+        end(1, 0, 31 * MS),
+    ];
+    let late = folded(TimelineConfig::default(), &within).late_timers();
+    let unknown = What::Unknown { lost: 7 };
+    assert_eq!(shares(&late[0].blame), [(task(1), 17 * MS), (unknown, 5 * MS), (What::Unattributed, 0)]);
+
+    // The end of one tick and the beginning of the next are gone: nothing is known of what they held.
+    let across = [
+        begin(1, 0),
+        ran(1, 0, 10 * MS),
+        lost(10 * MS, 12 * MS, 2),
+        ran(2, 12 * MS, 20 * MS),
+        end(2, 11 * MS, 21 * MS),
+        begin(3, 21 * MS),
+        ran(3, 21 * MS, 25 * MS),
+        fired(5 * MS, 25 * MS),
+        end(3, 21 * MS, 26 * MS),
+    ];
+    let late = folded(TimelineConfig::default(), &across).late_timers();
+    let unknown = What::Unknown { lost: 2 };
+    assert_eq!(shares(&late[0].blame), [(task(3), 4 * MS), (unknown, 16 * MS), (What::Unattributed, 0)]);
+}
+
+#[test]
+fn before_the_recording_nothing_is_known() {
+    let events = [
+        begin(5, 100 * MS),
+        ran(1, 100 * MS, 101 * MS),
+        fired(90 * MS, 101 * MS),
+        end(5, 100 * MS, 102 * MS),
+    ];
+    let late = folded(TimelineConfig::default(), &events).late_timers();
+    let expected = [(task(1), MS), (What::BeforeRecording, 10 * MS), (What::Unattributed, 0)];
+    assert_eq!(shares(&late[0].blame), expected);
+}
+
+#[test]
+fn a_slow_task_and_a_late_signal_have_theirs() {
+    let label = Event::Span { label: LabelId(3), start: Timestamp(2 * MS) };
+    let signal = Event::SignalDelivered { signo: 10, task: TaskId(4), arrived: Timestamp(15 * MS) };
+    let events =
+        [begin(1, 0), at(9 * MS, label), ran(1, MS, 21 * MS), at(22 * MS, signal), end(1, 0, 23 * MS)];
+    let timeline = folded(TimelineConfig::default(), &events);
+    let slow = timeline.slow_tasks();
+    assert_eq!(slow[0].what.run_ns(), 20 * MS);
+    let parts = [(What::Span { label: LabelId(3) }, 7 * MS), (What::Unattributed, 13 * MS)];
+    assert_eq!(shares(&slow[0].blame), parts);
+    let late = timeline.late_signals();
+    assert_eq!((late[0].what.signo, late[0].what.tick), (10, Some(1)));
+    assert_eq!(shares(&late[0].blame), [(task(1), 6 * MS), (What::Unattributed, MS)]);
+}
+
+fn exact(timeline: &Timeline) -> Result<(), TestCaseError> {
+    let sums = |ledger: &Ledger| ledger.shares.iter().map(|share| share.ns).sum::<u64>();
+    for late in timeline.late_timers() {
+        prop_assert_eq!((sums(&late.blame), late.blame.total_ns), (late.what.lag_ns(), late.what.lag_ns()));
+    }
+    for late in timeline.late_signals() {
+        prop_assert_eq!(sums(&late.blame), late.what.latency_ns());
+    }
+    for slow in timeline.slow_tasks() {
+        prop_assert_eq!(sums(&slow.blame), slow.what.run_ns());
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn every_ledger_sums_to_its_wait(script in scripts(), kept in 1usize..30, late_kept in 0usize..40) {
+        let strict = TimelineConfig {
+            late_timer_ns: 0, late_signal_ns: 0, late_task_ns: 0, slow_task_ns: 0, late_kept, ..TimelineConfig::default()
+        };
+        let events = script.events();
+        exact(&folded(strict.clone(), &events))?;
+        exact(&folded(TimelineConfig { ticks_kept: kept, spans_kept: kept * 9, ..strict }, &events))?;
+    }
+
+    #[test]
+    fn a_hostile_stream_has_exact_ledgers_too(events in hostile_events(), kept in 1usize..9) {
+        let config = TimelineConfig {
+            late_timer_ns: 0, late_signal_ns: 0, late_task_ns: 0, slow_task_ns: 0,
+            ticks_kept: kept, spans_kept: kept * 3, entries_kept: 2, stretches_kept: 5, ..TimelineConfig::default()
+        };
+        let timeline = folded(config, &events);
+        exact(&timeline)?;
+        prop_assert!(timeline.harm().iter().all(|harm| harm.victims() > 0));
+    }
+}
