@@ -38,6 +38,7 @@ pub mod keeping;
 pub mod keymap;
 pub mod playback;
 pub mod recording;
+pub mod rerun;
 pub mod sink;
 pub mod stdout;
 pub mod terminal;
