@@ -7,7 +7,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use loop_probes::event::{ClockPoint, Event, Origin, Outcome, Queue};
-use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
+use loop_probes::ids::{SourceId, TaskId, Timestamp};
 use loop_probes::stamped::Stamped;
 use loop_traces::labels::Labels;
 use loop_traces::source::{EventSource, SourceState};
@@ -48,7 +48,6 @@ pub(super) enum Kind {
 #[derive(Clone, Debug)]
 pub(super) struct Frame {
     pub(super) kind: Kind,
-    pub(super) tag: Tag,
     pub(super) outcome: Outcome,
     pub(super) acts: VecDeque<Done>,
     /// References that it gave back for the end of the turn.
@@ -280,13 +279,13 @@ impl Recorded {
     fn end(&mut self, place: u64, event: &Event) {
         let mut acts = self.acts.take();
         let mut places = std::mem::take(&mut self.places);
-        let (kind, tag, outcome) = match *event {
-            Event::TaskRan { task, tag, outcome, .. } => (Kind::Callback(task), tag, outcome),
-            Event::IoReady { task, tag, .. } => (Kind::Callback(task), tag, Outcome::Done),
+        let (kind, outcome) = match *event {
+            Event::TaskRan { task, outcome, .. } => (Kind::Callback(task), outcome),
+            Event::IoReady { task, .. } => (Kind::Callback(task), Outcome::Done),
             Event::Microtasks { ran, left, .. } => {
-                (Kind::Microtasks(u64::from(ran) + u64::from(left)), Tag(0), Outcome::Done)
+                (Kind::Microtasks(u64::from(ran) + u64::from(left)), Outcome::Done)
             }
-            _ => (Kind::Deferred, Tag(0), Outcome::Done),
+            _ => (Kind::Deferred, Outcome::Done),
         };
         if let Kind::Callback(task) = kind {
             // Futures that the callback before this one woke are queued after its drains.
@@ -295,12 +294,12 @@ impl Recorded {
             self.loose.extend(places.drain(..count).zip(acts.drain(..count)));
         } else if !self.reading.in_tick && !acts.is_empty() {
             // A callback from outside, and what it left to be drained.
-            let frame = Frame::new(Kind::Outside(true), Tag(0), Outcome::Done, acts, place);
+            let frame = Frame::new(Kind::Outside(true), Outcome::Done, acts, place);
             self.frames.push_back(frame);
             acts = Vec::new();
         }
         self.immediates_ran(event);
-        self.frames.push_back(Frame::new(kind, tag, outcome, acts, place));
+        self.frames.push_back(Frame::new(kind, outcome, acts, place));
     }
 
     fn immediates_ran(&mut self, event: &Event) {
@@ -319,7 +318,7 @@ impl Recorded {
             let is_callback = |done: &Done| matches!(done.act, Act::Post { origin: Origin::Callback, .. });
             let kind = Kind::Outside(acts.iter().any(is_callback));
             let end = self.place + self.window.len() as u64;
-            self.frames.push_back(Frame::new(kind, Tag(0), Outcome::Done, acts, end));
+            self.frames.push_back(Frame::new(kind, Outcome::Done, acts, end));
             return;
         }
         for (place, done) in places.into_iter().zip(acts) {
@@ -335,8 +334,8 @@ impl Recorded {
 }
 
 impl Frame {
-    fn new(kind: Kind, tag: Tag, outcome: Outcome, acts: Vec<Done>, end: u64) -> Self {
-        Self { kind, tag, outcome, acts: acts.into(), releases: 0, begun: 0, end }
+    fn new(kind: Kind, outcome: Outcome, acts: Vec<Done>, end: u64) -> Self {
+        Self { kind, outcome, acts: acts.into(), releases: 0, begun: 0, end }
     }
 }
 

@@ -68,6 +68,8 @@ pub(super) struct Stage {
     signals_dropped: u64,
     /// Whether the depths of signals and of the pool are asked for the record.
     samples: [bool; 2],
+    /// The depths that were told last.
+    told: [u32; 2],
     prepared: Option<u64>,
     history: VecDeque<Entry>,
 }
@@ -117,6 +119,7 @@ impl Stage {
             agenda: start.agenda,
             signals_dropped: start.signals_dropped,
             samples: [false; 2],
+            told: [NEVER; 2],
             prepared: None,
             history: VecDeque::new(),
         }
@@ -201,6 +204,8 @@ impl Stage {
                 self.seen.last_tick = tick;
                 self.seen.span_ns = entry.at.ns_since(self.began);
             }
+            Event::QueueDepth { queue: Queue::Signals, depth } => self.told[0] = depth,
+            Event::QueueDepth { queue: Queue::Work, depth } => self.told[1] = depth,
             Event::TaskRan { .. } => self.seen.tasks += 1,
             Event::IoReady { .. } => self.seen.ready += 1,
             Event::TimerFired { .. } => self.seen.timers += 1,
@@ -363,7 +368,7 @@ impl Stage {
         let samples = std::mem::take(&mut self.samples[0]);
         match self.next() {
             Some(Event::QueueDepth { queue: Queue::Signals, depth }) if samples => depth,
-            _ if samples => NEVER,
+            _ if samples => self.told[0],
             Some(Event::SnapshotQueue { queue: Queue::Signals, depth }) => depth,
             Some(Event::SignalArrived { depth, .. }) => depth.min(MOST),
             Some(Event::InputNews {}) => 1,
@@ -390,7 +395,7 @@ impl Stage {
         let samples = std::mem::take(&mut self.samples[1]);
         match self.next() {
             Some(Event::QueueDepth { queue: Queue::Work, depth }) if samples => depth,
-            _ if samples => NEVER,
+            _ if samples => self.told[1],
             Some(Event::SnapshotQueue { queue: Queue::Work, depth } | Event::WorkQueued { depth, .. }) => {
                 depth
             }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use loop_core::OnShutdown;
 use loop_core::gc::GcState;
-use loop_core::policy::{Policy, SourceRule, Step, Validation};
+use loop_core::policy::{Policy, Step, Validation};
 use loop_core::poller::Interest;
 use loop_core::replay::{Flags, QueuedState, SourceState, State, TimerState};
 use loop_core::sim::SimSource;
@@ -270,9 +270,4 @@ pub(super) fn put_aside(jobs: Vec<TaskId>) -> Vec<(TaskId, Option<Remote>)> {
 /// Whether finished jobs wait for a step of their own.
 pub(super) fn puts_aside(policy: &Policy) -> bool {
     policy.has(Step::Work)
-}
-
-/// Whether what each source is asked about is told.
-pub(super) fn one_source(policy: &Policy) -> bool {
-    policy.sources == SourceRule::OnePerTurn
 }
