@@ -1,8 +1,10 @@
 //! The command line: every verb, every flag, their help and their examples. No behaviour.
 
 mod rerun;
+mod what_if;
 
 pub use rerun::RerunArgs;
+pub use what_if::{Switch, WhatIfArgs};
 
 use std::ffi::OsStr;
 use std::path::PathBuf;

@@ -12,6 +12,7 @@ mod replay;
 mod report;
 mod rerun;
 mod summary;
+mod what_if;
 
 use clap::CommandFactory as _;
 use loop_probes::text::printable;
@@ -38,7 +39,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Ps(args) => ps::run(&args),
         Command::Record(args) => record::run(&args),
         Command::Replay(args) => replay::run(&args, &global),
-        Command::Rerun(args) => rerun::run(&args),
+        Command::Rerun(args) => rerun::run(&args, &global),
         Command::Report(args) => report::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Lint(args) => lint::run(&args),

@@ -1,12 +1,19 @@
-//! Re-execution: the program of a trace runs again on the real loop, under a virtual clock.
+//! Re-execution: a recording drives the real loop again, under a virtual clock.
 //!
 //! ```text
-//!  trace ─▶ act.rs: what callbacks did ─▶ program.rs: callbacks, costs, arrivals ─▶ what if (another rule)
-//!                                     └─▶ check.rs: fed with exactly what the loop saw ─▶ the same decisions?
+//!  trace ─▶ what_if/: arrivals by their time, another rule        what would have been?
+//!        └▶ act.rs ─▶ check/: fed with exactly what the loop saw   does it decide the same?
 //! ```
 //!
 //! There is no second scheduler here: the loop that runs is `loop_core`'s, and what runs on it does what the trace
 //! says.
 
 pub mod act;
-pub mod program;
+pub mod check;
+pub mod what_if;
+
+mod error;
+
+pub use check::{Checked, Divergence, check};
+pub use error::RerunError;
+pub use what_if::{Answer, Changes, Filter, Recorded, what_if};

@@ -203,6 +203,24 @@ impl<T: Task> Replay<'_, '_, T> {
         self.cx.core.scheduler.alive_count()
     }
 
+    /// Microtasks that wait.
+    #[must_use]
+    pub fn microtasks(&self) -> usize {
+        self.cx.core.scheduler.microtasks().len()
+    }
+
+    /// The number that the next new timer gets.
+    #[must_use]
+    pub fn next_timer(&self) -> TimerId {
+        self.cx.core.scheduler.next_timer_id()
+    }
+
+    /// Whether a timer is armed, or its callback runs now.
+    #[must_use]
+    pub fn is_armed(&self, timer: Timer) -> bool {
+        self.cx.core.scheduler.has_timer(timer)
+    }
+
     /// Whether `key` waits in the deferred queue.
     #[must_use]
     pub fn is_deferred(&self, key: u64) -> bool {

@@ -1,12 +1,11 @@
 //! `loopscope rerun`: a trace is executed again, on the real loop under a virtual clock.
 
-use crate::cli::RerunArgs;
+mod check;
+
+use super::what_if;
+use crate::cli::{Global, RerunArgs};
 use crate::exit::Failure;
 
-pub(super) fn run(args: &RerunArgs) -> Result<(), Failure> {
-    if args.check { check(args) } else { Err(Failure::Usage("say what to do: --check".to_owned())) }
-}
-
-fn check(_args: &RerunArgs) -> Result<(), Failure> {
-    Err(Failure::Usage("not yet".to_owned()))
+pub(super) fn run(args: &RerunArgs, global: &Global) -> Result<(), Failure> {
+    if args.check { check::run(args) } else { what_if::run(args, global) }
 }

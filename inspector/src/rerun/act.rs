@@ -71,6 +71,8 @@ pub enum Act {
         tag: Tag,
         /// It keeps the loop alive.
         referenced: bool,
+        /// What it is asked about, where that was told.
+        interest: Option<u8>,
     },
     /// Changed what a source is asked about.
     Modify(IoSource, u8),
@@ -121,6 +123,8 @@ pub enum Role {
 /// Reads acts out of a loop's stream, event by event.
 #[derive(Clone, Debug, Default)]
 pub struct Acts {
+    /// What a new source is asked about is told behind it: the policy has to choose among sources.
+    tells_interest: bool,
     done: Vec<Done>,
     /// The reading that the next timers are armed at.
     reading: Option<Timestamp>,
@@ -131,6 +135,12 @@ pub struct Acts {
 }
 
 impl Acts {
+    /// No acts yet; `tells_interest` where the loop calls one source a turn, and so tells what each is asked about.
+    #[must_use]
+    pub fn new(tells_interest: bool) -> Self {
+        Self { tells_interest, ..Self::default() }
+    }
+
     /// Takes the next event into account and says what it was. `is_immediate` tells immediates from other tasks.
     pub fn feed(&mut self, at: Timestamp, event: &Event, is_immediate: impl FnOnce(TaskId) -> bool) -> Role {
         let owed = self.owes.take();
@@ -178,13 +188,26 @@ impl Acts {
             }
             Event::IoRegistered { source, tag } => {
                 self.owes = Some(RefKind::Io);
-                Act::Register { source, tag, referenced: false }
+                Act::Register { source, tag, referenced: false, interest: None }
             }
             Event::IoLabel { .. } => {
                 self.owes = owed;
                 return Role::Aside;
             }
-            Event::IoModified { source, interest } => Act::Modify(source, interest),
+            Event::IoModified { source, interest } => {
+                if self.tells_interest
+                    && let Some(Done {
+                        act: Act::Register { source: last, interest: told @ None, .. }, ..
+                    }) = self.done.last_mut()
+                    && *last == source
+                    && owed == Some(RefKind::Io)
+                {
+                    *told = Some(interest);
+                    self.owes = owed;
+                    return Role::Aside;
+                }
+                Act::Modify(source, interest)
+            }
             Event::IoRemoved { source } => {
                 self.owes = Some(RefKind::Io);
                 Act::Remove(source)

@@ -4,8 +4,8 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use loop_probes::clock::Clock;
-use loop_probes::event::{GcReason, Outcome, RefKind};
-use loop_probes::ids::Ticks;
+use loop_probes::event::{GcReason, Outcome, RefKind, StopReason};
+use loop_probes::ids::{Ticks, Timestamp};
 
 use super::EventLoop;
 use super::core::Core;
@@ -109,6 +109,19 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.depths[index] = depth;
         }
         Ok(restored)
+    }
+
+    /// Runs as the recorded loop ran: at most until `until`, or until `done`, which is asked before each turn.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub fn run_as_recorded(
+        &mut self,
+        until: Option<Timestamp>,
+        mut done: impl FnMut() -> bool,
+    ) -> Result<StopReason, LoopError> {
+        self.run_while(until, &mut done)
     }
 
     fn restore_source(&mut self, source: SourceState<T>) -> Result<(), LoopError> {

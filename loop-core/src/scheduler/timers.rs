@@ -159,6 +159,11 @@ impl<T: Task> Scheduler<T> {
         self.timers.skip_ids_to(next);
     }
 
+    /// Whether a timer is armed, or its callback runs now.
+    pub(crate) fn has_timer(&self, timer: Timer) -> bool {
+        self.timers.value(timer).is_some()
+    }
+
     /// The delay with which a timer is armed the next time.
     pub(crate) fn set_delay(&mut self, timer: Timer, delay: Delay) {
         if let Some(entry) = self.timers.value_mut(timer) {
