@@ -25,11 +25,18 @@ fn main() {
     let (file, written) = write(&script, &events);
     let (per_event, per_record) = (events.len() as f64, written.records as f64);
     println!("{} events, {} records, {} bytes", events.len(), written.records, written.bytes);
-    println!("{:<44}{:>9.2} bytes", "file, per record", written.bytes as f64 / per_record);
+    println!("{:<48}{:>9.2} bytes", "file, per record", written.bytes as f64 / per_record);
 
     line("fold, per event", per_event, || {
         let mut timeline = Timeline::of(&script.metadata());
         timeline.extend(black_box(&events));
+        black_box(timeline);
+    });
+    let crowded = Script { ticks: 400, tasks_max: 600, stall_every: 0, ..Script::default() };
+    let late = crowded.events();
+    line("fold where most tasks wait too long, per event", late.len() as f64, || {
+        let mut timeline = Timeline::of(&crowded.metadata());
+        timeline.extend(black_box(&late));
         black_box(timeline);
     });
     line("write (columns + zstd 1), per record", per_record, || drop(black_box(write(&script, &events))));
@@ -55,7 +62,7 @@ fn line(what: &str, units: f64, mut run: impl FnMut()) {
         })
         .collect();
     rounds.sort_unstable();
-    println!("{what:<44}{:>9.1} ns", rounds[ROUNDS / 2] as f64 / units);
+    println!("{what:<48}{:>9.1} ns", rounds[ROUNDS / 2] as f64 / units);
 }
 
 fn write(script: &Script, events: &[Stamped]) -> (Vec<u8>, WriteStats) {

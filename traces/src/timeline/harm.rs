@@ -214,18 +214,16 @@ impl Charges {
         self.by_cause.entry(cause).or_default()
     }
 
-    fn add(&mut self, cause: Cause, lateness_ns: [u64; 3], victims: [u64; 3]) {
+    fn add(&mut self, cause: Cause, lateness_ns: [u64; 3], victims: [u64; 3], run: Option<WorstHarm>) {
         let charge = self.of(cause);
         for kind in 0..3 {
             charge.lateness_ns[kind] = charge.lateness_ns[kind].saturating_add(lateness_ns[kind]);
             charge.victims[kind] = charge.victims[kind].saturating_add(victims[kind]);
         }
-    }
-
-    fn worst(&mut self, cause: Cause, run: WorstHarm) {
-        let worst = &mut self.of(cause).worst;
-        if worst.is_none_or(|worst| worst.lateness_ns < run.lateness_ns) {
-            *worst = Some(run);
+        if let Some(run) = run
+            && charge.worst.is_none_or(|worst| worst.lateness_ns < run.lateness_ns)
+        {
+            charge.worst = Some(run);
         }
     }
 
@@ -233,7 +231,7 @@ impl Charges {
         if ns > 0 {
             let (mut lateness_ns, mut victims) = ([0; 3], [0; 3]);
             (lateness_ns[kind as usize], victims[kind as usize]) = (ns, 1);
-            self.add(cause, lateness_ns, victims);
+            self.add(cause, lateness_ns, victims, None);
         }
     }
 }
@@ -308,6 +306,8 @@ impl Timeline {
     }
 
     /// Somebody waited for too long: charged when the tick is over, because only then all that ran is known.
+    #[cold]
+    #[inline(never)]
     pub(super) fn kept_waiting(&mut self, place: Option<usize>, wait: Wait) {
         let ns = wait.to.ns_since(wait.from);
         match place {

@@ -131,10 +131,13 @@ impl Tally {
             return;
         }
         let cause = Cause::of(&what);
-        charges.add(cause, lateness_ns, victims);
-        if cause.is_ignorance() {
-            return;
-        }
+        let run = (!cause.is_ignorance()).then(|| self.run(stretch.piece, lateness_ns, victims));
+        charges.add(cause, lateness_ns, victims, run);
+    }
+
+    /// The run that a stretch is part of, so far.
+    fn run(&mut self, piece: Piece, lateness_ns: [u64; 3], victims: [u64; 3]) -> WorstHarm {
+        let Piece { start, what, .. } = piece;
         let place = self.runs.iter().position(|(its, _)| *its == what).unwrap_or_else(|| {
             if self.runs.len() == RUNS_OPEN {
                 self.runs.remove(0);
@@ -150,7 +153,7 @@ impl Tally {
         }
         run.lateness_ns = lateness_ns.iter().fold(run.lateness_ns, |sum, ns| sum.saturating_add(*ns));
         run.victims = victims.iter().fold(run.victims, |sum, count| sum.saturating_add(*count));
-        charges.worst(cause, *run);
+        *run
     }
 }
 
