@@ -64,7 +64,9 @@ fn a_blocking_handler_is_named_by_all_that_it_made_late_with_its_exact_part() {
     let trace = blocked(&place);
     let events = events(&trace);
     let reports = reports(&events);
-    assert!(!reports.is_empty(), "the demo ran it");
+    // Its clients ask for shorter ones too.
+    let injected = |(_, start, end): &(u64, u64, u64)| end - start >= 39_500_000;
+    assert!(reports.iter().any(injected), "the demo ran it: {reports:?}");
     let summary = place.json(&["report", text(&trace), "--json", "--late-timers", "10000"]);
 
     // Each late timer by what was recorded of it.
@@ -110,15 +112,18 @@ fn a_blocking_handler_is_named_by_all_that_it_made_late_with_its_exact_part() {
     let run_ns: u64 = reports.iter().map(|(_, start, end)| end - start).sum();
     assert_eq!(number(harm, "run_ns"), run_ns);
 
-    for (report, start, end) in &reports {
-        let name = format!("task Report #{report}");
-        let line = list(&summary, "stalls").iter().find_map(|stall| {
-            assert_eq!(sum(stall), number(stall, "run_ns"), "{stall}");
-            list(stall, "blame").iter().find(|line| line["what"] == name)
-        });
-        assert_eq!(line.map(|line| number(line, "ns")), Some(end - start), "its own stall names it");
-        assert!(end - start >= 39_500_000);
+    let mut named = 0;
+    for stall in list(&summary, "stalls") {
+        assert_eq!(sum(stall), number(stall, "run_ns"), "{stall}");
+        for (report, start, end) in &reports {
+            let name = format!("task Report #{report}");
+            if let Some(line) = list(stall, "blame").iter().find(|line| line["what"] == name) {
+                assert_eq!(number(line, "ns"), end - start, "{stall}");
+                named += 1;
+            }
+        }
     }
+    assert!(named > 0, "its stalls name it");
     for (field, total) in [("late_signals", "latency_ns"), ("slow_tasks", "run_ns")] {
         for ledger in list(&summary, field) {
             assert_eq!(sum(ledger), number(ledger, total), "{ledger}");

@@ -5,7 +5,7 @@
 //! counts, because it ought to have come back. A
 //! slow task's *run* is its own time, by its labelled spans.
 //!
-//! Each nanosecond goes to the innermost thing that happened then ([`sweep`] has the rule); what lies in a phase
+//! Each nanosecond goes to the innermost thing that happened then (`sweep` has the rule); what lies in a phase
 //! but in nothing else is the phase's, what lies in no phase is `unattributed`. What cannot be known (records
 //! lost, spans no longer kept) has a line that says so.
 

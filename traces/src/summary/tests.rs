@@ -91,6 +91,30 @@ fn it_has_the_fields_that_the_schema_names() {
         "/stalls/0/run_ns",
         "/stalls/0/blame/0/what",
         "/stalls/0/blame/0/ns",
+        "/timers/late",
+        "/timers/late_limit_ns",
+        "/late_timers/0/timer",
+        "/late_timers/0/tag",
+        "/late_timers/0/task",
+        "/late_timers/0/at_ns",
+        "/late_timers/0/due_ns",
+        "/late_timers/0/fired_ns",
+        "/late_timers/0/lag_ns",
+        "/late_timers/0/blame/0/what",
+        "/late_signals",
+        "/slow_tasks/0/task",
+        "/slow_tasks/0/tag",
+        "/slow_tasks/0/at_ns",
+        "/slow_tasks/0/run_ns",
+        "/slow_tasks/0/blame/0/ns",
+        "/harm/0/tag",
+        "/harm/0/lateness_caused_ns",
+        "/harm/0/timers_ns",
+        "/harm/0/signals_ns",
+        "/harm/0/tasks_ns",
+        "/harm/0/victims",
+        "/harm/0/run_ns",
+        "/harm/0/worst/at_ns",
     ];
     for path in paths {
         assert!(json.pointer(path).is_some(), "{path}");
@@ -108,6 +132,38 @@ fn blame_sums_to_the_stall() {
         assert_eq!(stall.blame.last().unwrap().what, "unattributed");
         assert!(stall.at_ns < summary.span_ns);
     }
+}
+
+#[test]
+fn the_worst_late_timers_come_first_and_sum_up() {
+    let summary = summary();
+    assert_eq!(summary.late_timers.len() as u64, summary.timers.late.min(100));
+    assert!(summary.late_timers.is_sorted_by(|a, b| a.lag_ns >= b.lag_ns));
+    assert_eq!(summary.late_timers[0].lag_ns, summary.timers.lag_ns.max);
+    for late in &summary.late_timers {
+        assert_eq!(late.blame.iter().map(|line| line.ns).sum::<u64>(), late.lag_ns);
+        assert_eq!(late.blame.last().unwrap().what, "unattributed");
+        assert_eq!(u64::try_from(late.fired_ns - late.due_ns), Ok(late.lag_ns));
+    }
+    let by_timers: u64 = summary.harm.iter().map(|harm| harm.timers_ns).sum();
+    assert_eq!(by_timers, summary.late_timers.iter().map(|late| late.lag_ns).sum::<u64>());
+}
+
+#[test]
+fn where_records_were_lost_percentiles_have_bounds() {
+    let lossy = of(&Script { ticks: 700, lost_every: 300, ..Script::default() });
+    assert!(lossy.lost_records > 0);
+    for unit in
+        [&lossy.ticks.run_ns, &lossy.tasks.run_ns, &lossy.timers.lag_ns, &lossy.tasks.by_tag[0].run_ns]
+    {
+        let bounds = unit.p99_bounds.unwrap();
+        assert!(bounds.lo <= unit.p99 && bounds.hi.is_none_or(|hi| unit.p99 <= hi), "{unit:?}");
+    }
+    let json = serde_json::to_value(&lossy).unwrap();
+    assert!(json["timers"]["lag_ns"]["p99_bounds"].is_array(), "{json}");
+    assert!(serde_json::to_value(summary()).unwrap()["timers"]["lag_ns"].get("p99_bounds").is_none());
+    let page = crate::report::text(&lossy);
+    assert!(page.contains("records were lost") && page.contains("at least"), "{page}");
 }
 
 #[test]

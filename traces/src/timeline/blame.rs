@@ -149,6 +149,8 @@ impl Timeline {
     }
 
     /// A timer was late.
+    #[cold]
+    #[inline(never)]
     pub(super) fn timer_was_late(&mut self, late: LateTimer) {
         if self.blame.timers.takes(late.lag_ns()) {
             let needs = self.ticks.mark(late.due);
@@ -157,6 +159,8 @@ impl Timeline {
     }
 
     /// A signal was late.
+    #[cold]
+    #[inline(never)]
     pub(super) fn signal_was_late(&mut self, late: LateSignal) {
         if self.blame.signals.takes(late.latency_ns()) {
             let needs = self.ticks.mark(late.arrived);
@@ -165,6 +169,8 @@ impl Timeline {
     }
 
     /// A task was slow.
+    #[cold]
+    #[inline(never)]
     pub(super) fn task_was_slow(&mut self, slow: SlowTask) {
         if self.blame.tasks.takes(slow.run_ns()) {
             let needs = self.ticks.mark(slow.start);

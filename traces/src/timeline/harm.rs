@@ -308,6 +308,8 @@ impl Timeline {
     }
 
     /// Somebody waited for too long: charged when the tick is over, because only then all that ran is known.
+    #[cold]
+    #[inline(never)]
     pub(super) fn kept_waiting(&mut self, place: Option<usize>, wait: Wait) {
         let ns = wait.to.ns_since(wait.from);
         match place {
