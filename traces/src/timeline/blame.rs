@@ -127,10 +127,18 @@ impl Timeline {
 
     /// The ledger of one run, of a task that need not be one of the slowest: as far as what ran then is kept.
     #[must_use]
-    pub fn run_of(&self, source: SourceId, task: TaskId, tag: Tag, start: Timestamp, end: Timestamp) -> Ledger {
+    pub fn run_of(
+        &self,
+        source: SourceId,
+        task: TaskId,
+        tag: Tag,
+        start: Timestamp,
+        end: Timestamp,
+    ) -> Ledger {
         let slow = SlowTask { source, task, tag, start, end, tick: None };
         let is_it = |kept: &SlowTask| SlowTask { tick: None, ..*kept } == slow;
-        let kept = self.blame.tasks.iter().find(|(kept, _)| is_it(kept)).and_then(|(_, blame)| blame.cloned());
+        let kept =
+            self.blame.tasks.iter().find(|(kept, _)| is_it(kept)).and_then(|(_, blame)| blame.cloned());
         kept.unwrap_or_else(|| self.blame_task(&slow))
     }
 
