@@ -167,12 +167,17 @@ impl Account {
             Event::SignalDelivered { signo, task, arrived } => {
                 Subject::Signal { signo, task, arrived, delivered: at }
             }
-            Event::SlowTask { task, .. } => return Self::of_slow(source, task, picture),
-            Event::TaskRan { task, tag, queued, start, .. } => {
-                let slow = Self::of_slow(source, task, picture);
-                if slow.is_some() || start.ns_since(queued) <= timeline.config().late_timer_ns {
-                    return slow;
-                }
+            Event::SlowTask { task, tag, start, .. } => {
+                return Some(Self::of_slow(source, (task, tag), (start, at), picture));
+            }
+            Event::TaskRan { task, tag, start, .. }
+                if at.ns_since(start) > timeline.config().slow_task_ns =>
+            {
+                return Some(Self::of_slow(source, (task, tag), (start, at), picture));
+            }
+            Event::TaskRan { task, tag, queued, start, .. }
+                if start.ns_since(queued) > timeline.config().late_task_ns =>
+            {
                 Subject::Wait { task, tag, queued, start }
             }
             _ => return None,
@@ -212,10 +217,14 @@ impl Account {
         Self::of_event(&Stamped { at, source, event }, picture)
     }
 
-    fn of_slow(source: SourceId, task: TaskId, picture: &Fold) -> Option<Self> {
-        let mut slow = picture.timeline.slow_tasks().into_iter();
-        let slow = slow.find(|slow| (slow.what.source, slow.what.task) == (source, task))?;
-        Some(Self::new(slow.what.into(), slow.blame, picture))
+    fn of_slow(
+        source: SourceId,
+        (task, tag): (TaskId, Tag),
+        (start, end): (Timestamp, Timestamp),
+        picture: &Fold,
+    ) -> Self {
+        let ledger = picture.timeline.run_of(source, task, tag, start, end);
+        Self::new(Subject::Slow { task, tag, start, end }, ledger, picture)
     }
 
     /// Its rows: the lines and their sum.

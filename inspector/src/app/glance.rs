@@ -273,8 +273,8 @@ impl Glance {
             at: Some(now),
             rate: rate(timeline, now, pace),
             ticks: timeline.rates.series(now).iter().map(|slot| u64::from(slot.ticks)).collect(),
-            lost_records: lost_records(timeline),
-            lag_ns: timeline.timers.lag_ns.percentiles_missing(lost_records(timeline)),
+            lost_records: timeline.lost_records,
+            lag_ns: timeline.timers.lag_ns.percentiles_missing(timeline.lost_records),
             lag_buckets: buckets(&timeline.timers.lag_ns),
             harm: timeline.harm(),
             queues: queues(timeline),
@@ -350,12 +350,6 @@ pub fn runs(stats: &TagStats) -> Option<(Ran, &RunStats)> {
         (Ran::Agenda, stats.tasklets.as_deref()),
     ];
     all.into_iter().find_map(|(ran, runs)| Some((ran, runs.filter(|runs| runs.count() > 0)?)))
-}
-
-/// Records that are missing, as the stream itself or its source says.
-#[must_use]
-pub fn lost_records(timeline: &Timeline) -> u64 {
-    timeline.lost_records.max(timeline.counts.lost_records)
 }
 
 fn row(timeline: &Timeline, stats: &TagStats, harm: &[Harm]) -> Option<TagRow> {

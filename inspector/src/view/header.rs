@@ -43,7 +43,9 @@ fn who(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let lost = format!("lost {}", units::count(lost(state)));
     let lost_style = if self::lost(state) > 0 { theme.held() } else { theme.dim() };
     let recording = if state.recording { "● rec  " } else { "" };
-    let pid = if about.pid > 0 { format!("pid {}", about.pid) } else { String::new() };
+    // What was made from a trace has no process that anybody could look for.
+    let pid =
+        if about.pid > 0 && about.made.is_none() { format!("pid {}", about.pid) } else { String::new() };
     let policy = printable(&about.policy);
     // A loop of another kind has none.
     let policy = match policy.as_str() {

@@ -113,6 +113,13 @@ fn buffer(state: &mut State, width: u16, height: u16, theme: Theme) -> Buffer {
     drawn(state, width, height, theme).backend().buffer().clone()
 }
 
+/// The rows of the screen as text.
+fn text(state: &mut State, width: u16, height: u16) -> String {
+    let buffer = buffer(state, width, height, COLOR);
+    let row = |y: u16| (0..width).map(|x| buffer[(x, y)].symbol().to_owned()).collect::<String>();
+    (0..height).map(row).collect::<Vec<_>>().join("\n")
+}
+
 macro_rules! snapshot {
     ($name:literal, $state:expr, $width:literal x $height:literal, $theme:expr) => {
         insta::assert_snapshot!($name, drawn(&mut $state, $width, $height, $theme).backend())

@@ -125,6 +125,23 @@ impl Timeline {
         all.map(|(slow, blame)| Blamed::new(*slow, blame, || self.blame_task(slow))).collect()
     }
 
+    /// The ledger of one run, of a task that need not be one of the slowest: as far as what ran then is kept.
+    #[must_use]
+    pub fn run_of(
+        &self,
+        source: SourceId,
+        task: TaskId,
+        tag: Tag,
+        start: Timestamp,
+        end: Timestamp,
+    ) -> Ledger {
+        let slow = SlowTask { source, task, tag, start, end, tick: None };
+        let is_it = |kept: &SlowTask| SlowTask { tick: None, ..*kept } == slow;
+        let kept =
+            self.blame.tasks.iter().find(|(kept, _)| is_it(kept)).and_then(|(_, blame)| blame.cloned());
+        kept.unwrap_or_else(|| self.blame_task(&slow))
+    }
+
     /// Everything that happened on `source` between `from` and `to`, and what is missing of it.
     pub(super) fn gathered(&self, source: SourceId, from: Timestamp, to: Timestamp) -> Nodes {
         let mut nodes = Nodes::default();

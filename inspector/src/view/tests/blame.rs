@@ -10,13 +10,6 @@ fn lossy() -> State {
     live_in_batches(&Script { lost_every: 90, ..script() }, usize::MAX)
 }
 
-/// The rows of the screen as text.
-fn text(state: &mut State, width: u16, height: u16) -> String {
-    let buffer = buffer(state, width, height, COLOR);
-    let row = |y: u16| (0..width).map(|x| buffer[(x, y)].symbol().to_owned()).collect::<String>();
-    (0..height).map(row).collect::<Vec<_>>().join("\n")
-}
-
 fn opened(mut state: State) -> State {
     update(&mut state, Message::Resize { width: 100, height: 30 });
     press(&mut state, &[Key::BackTab, Key::Enter]);
@@ -166,6 +159,10 @@ fn a_late_signal_says_that_it_is_one() {
     }
     press(&mut state, &[Key::Enter]);
     assert!(text(&mut state, 100, 30).contains("╭─ late signal: "));
+    // The log ends with the tick's end, the signal and, above them, the task.
+    press(&mut state, &[Key::Char('5'), Key::Up, Key::Up, Key::Enter]);
+    let page = text(&mut state, 100, 30);
+    assert!(page.contains("╭─ slow task: tag 3 #1 ") && page.contains("39,998,000 ns"), "{page}");
 }
 
 #[test]

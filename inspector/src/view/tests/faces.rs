@@ -15,13 +15,6 @@ fn agenda() -> State {
     live_in_batches(&agenda_script(), usize::MAX)
 }
 
-/// The rows of the screen as text.
-fn text(state: &mut State, width: u16, height: u16) -> String {
-    let buffer = buffer(state, width, height, COLOR);
-    let row = |y: u16| (0..width).map(|x| buffer[(x, y)].symbol().to_owned()).collect::<String>();
-    (0..height).map(row).collect::<Vec<_>>().join("\n")
-}
-
 #[test]
 fn the_overview_has_an_agenda_where_the_loop_has_one() {
     let mut state = agenda();
