@@ -196,7 +196,7 @@ rules! {
     FlowEnd "flow-end-alone" [Reports Reports Fine Fine] "a flow that goes on or ends without a start of its id, cat and name", "write the start, repeating all three";
     FlowStart "flow-start-alone" [Drops Drops Fine Fine] "a flow that starts and never arrives", "write its end";
     FlowAgain "flow-id-again" [Wrong Warns Fine Fine] "a flow whose id was used before: its ends are bound to the first start", "use each id once";
-    FlowOutside "flow-outside" [Warns Reports Fine Fine] "a flow that touches no slice of its thread", "write it inside a slice";
+    FlowOutside "flow-outside" [Reports Reports Fine Fine] "a flow that touches no slice of its thread", "write it inside a slice";
     FlowNext "flow-next" [Drops Reports Fine Fine] "an f without bp:\"e\", and no slice that begins behind it", "write \"bp\":\"e\"";
     ArgsUnique "args-unique" [Fine Fine Warns Fine] "slices of one name with args that are never the same: they are not grouped", "leave numbers of single runs out of the args of slices";
 }
