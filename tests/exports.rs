@@ -7,7 +7,7 @@ mod program;
 use std::collections::HashMap;
 use std::fs;
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use loop_traces::export::csv::COLUMNS;
@@ -20,7 +20,7 @@ fn recorded(place: &Place) -> PathBuf {
     trace
 }
 
-fn exported(place: &Place, trace: &PathBuf, arguments: &[&str]) -> String {
+fn exported(place: &Place, trace: &Path, arguments: &[&str]) -> String {
     let output = place.file("out");
     let mut all = vec!["export", text(trace), "-o", text(&output)];
     all.extend(arguments);
