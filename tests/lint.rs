@@ -15,7 +15,7 @@ const OVERLAP: &str = "[\n{\"ph\":\"X\",\"name\":\"a\",\"pid\":1,\"tid\":2,\"ts\
 
 fn written(place: &Place, name: &str, content: &str) -> PathBuf {
     let path = place.file(name);
-    fs::write(&path, content).unwrap();
+    fs::write(&path, content).expect("a temporary folder can be written to");
     path
 }
 

@@ -271,21 +271,8 @@ impl<'a> ChromeEvent<'a> {
 }
 
 const KNOWN: [&str; 15] = [
-    "ph",
-    "name",
-    "cat",
-    "ts",
-    "dur",
-    "pid",
-    "tid",
-    "id",
-    "bind_id",
-    "args",
-    "loopscope",
-    "id2",
-    "flow_in",
-    "flow_out",
-    "bp",
+    "ph", "name", "cat", "ts", "dur", "pid", "tid", "id", "bind_id", "args", "loopscope", "id2", "flow_in",
+    "flow_out", "bp",
 ];
 
 impl<'de: 'a, 'a> Deserialize<'de> for ChromeEvent<'a> {
