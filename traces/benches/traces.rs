@@ -10,6 +10,9 @@ use std::path::Path;
 use loop_probes::clock::monotonic_now;
 use loop_probes::stamped::Stamped;
 use loop_traces::chrome::export::{ExportOptions, export};
+use loop_traces::chrome::lint::lint;
+use loop_traces::export::folded::{self, FoldedOptions};
+use loop_traces::export::{TimeRange, csv, speedscope};
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource, SourceState};
 use loop_traces::summary::Summary;
@@ -46,6 +49,25 @@ fn main() {
     let source = script.source();
     line("Chrome export (two passes), per event", per_event, || {
         black_box(export(|| Ok(source.clone()), ExportOptions::default(), sink()).expect("nothing can fail"));
+    });
+    line("CSV export (two passes), per event", per_event, || {
+        black_box(
+            csv::export(|| Ok(source.clone()), TimeRange::default(), sink()).expect("nothing can fail"),
+        );
+    });
+    line("folded export (two passes), per event", per_event, || {
+        let options = FoldedOptions::default();
+        black_box(folded::export(|| Ok(source.clone()), options, sink()).expect("nothing can fail"));
+    });
+    line("speedscope export (two passes), per event", per_event, || {
+        let range = TimeRange::default();
+        black_box(speedscope::export(|| Ok(source.clone()), range, sink()).expect("nothing can fail"));
+    });
+    let mut chrome = Vec::new();
+    export(|| Ok(source.clone()), ExportOptions::default(), &mut chrome).expect("nothing can fail");
+    let linted = lint(&chrome[..], |finding| panic!("{finding:?}")).expect("it is our own").events;
+    line("lint of the Chrome export, per event of it", linted as f64, || {
+        black_box(lint(&chrome[..], |_| ()).expect("it is our own"));
     });
     let mut timeline = Timeline::of(&script.metadata());
     timeline.extend(&events);

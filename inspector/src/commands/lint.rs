@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 
 use loop_probes::text::printable;
@@ -20,11 +20,11 @@ const PRINTED_MAX: u64 = 5;
 pub(super) fn run(args: &LintArgs) -> Result<(), Failure> {
     let name = printable(&args.input.display().to_string());
     let cannot = |error: &dyn std::fmt::Display| Failure::Input(format!("{name} {error}"));
-    let opened = File::open(&args.input).and_then(|file| {
-        // A FIFO that nobody writes to must not keep us here.
-        let is_file = file.metadata()?.is_file();
-        if is_file { Ok(file) } else { Err(io::Error::other("it is no file")) }
-    });
+    // A FIFO that nobody writes to must not keep us here.
+    let opened = match fs::metadata(&args.input) {
+        Ok(found) if !found.is_file() => Err(io::Error::other("it is no file")),
+        _ => File::open(&args.input),
+    };
     let file = opened.map_err(|error| cannot(&format_args!("cannot be read: {error}")))?;
     let viewers: Vec<Viewer> = if args.viewer.is_empty() {
         Viewer::ALL.to_vec()

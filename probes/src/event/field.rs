@@ -1,5 +1,6 @@
 //! How one field of an event becomes 64-bit words and comes back: every field type states it once.
 
+use super::value::FieldValue;
 use super::words::{
     ClockPoint, GcAction, GcMode, GcReason, LabelKind, Origin, Outcome, Phase, PolicyField, PollReason,
     Priority, Queue, RefKind, StopReason, WorkerPhase,
@@ -122,6 +123,13 @@ macro_rules! word_fields {
             }
             fn take(from: &mut Reading<'_>) -> Option<Self> {
                 Self::from_code(u8::try_from(from.word()).ok()?)
+            }
+        }
+
+        impl From<$type> for FieldValue {
+            #[inline]
+            fn from(word: $type) -> Self {
+                Self::Word(word.name())
             }
         }
     )+};

@@ -1,10 +1,6 @@
 //! What a field of an event holds, for readers that list fields without knowing them: exports, logs.
 
 use super::field::Placement;
-use super::words::{
-    ClockPoint, GcAction, GcMode, GcReason, LabelKind, Origin, Outcome, Phase, PolicyField, PollReason,
-    Priority, Queue, RefKind, StopReason, WorkerPhase,
-};
 use crate::ids::{IoSource, LabelId, SourceId, Tag, TaskId, Ticks, TimerId, Timestamp};
 use crate::text::InlineText;
 
@@ -66,34 +62,6 @@ values! {
     Placement: |it| Self::Placement(it);
     InlineText: |it| Self::Text(it);
 }
-
-macro_rules! word_values {
-    ($($type:ident),+) => {$(
-        impl From<$type> for FieldValue {
-            #[inline]
-            fn from(word: $type) -> Self {
-                Self::Word(word.name())
-            }
-        }
-    )+};
-}
-word_values!(
-    ClockPoint,
-    GcAction,
-    GcMode,
-    GcReason,
-    LabelKind,
-    Origin,
-    Outcome,
-    Phase,
-    PolicyField,
-    PollReason,
-    Priority,
-    Queue,
-    RefKind,
-    StopReason,
-    WorkerPhase
-);
 
 impl<V: Into<Self>> From<Option<V>> for FieldValue {
     #[inline]

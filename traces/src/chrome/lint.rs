@@ -71,7 +71,7 @@ pub fn lint(input: impl Read, mut told: impl FnMut(Finding)) -> Result<LintRepor
     if reader.has_bom() {
         tell(Check::ByteOrderMark, start, String::new());
     }
-    let mut events = Events::default();
+    let mut events = Events::of(reader.form());
     let mut first_line = FirstLine::default();
     let mut scratch = String::new();
     let damaged = loop {

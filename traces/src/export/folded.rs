@@ -78,6 +78,8 @@ struct Stack {
     outer: usize,
     step: Step,
     depth: usize,
+    /// Nobody was busy in it.
+    is_wait: bool,
     own_ns: u64,
 }
 
@@ -99,9 +101,12 @@ struct Fold<'a> {
 
 const ROOT: usize = 0;
 
+/// The root of what was waited.
+const POLLS: Step = Step::Group("poll");
+
 impl<'a> Fold<'a> {
     fn new(survey: &'a Survey, poll: bool) -> Self {
-        let root = Stack { outer: ROOT, step: Step::Group(""), depth: 0, own_ns: 0 };
+        let root = Stack { outer: ROOT, step: Step::Group(""), depth: 0, is_wait: false, own_ns: 0 };
         let lanes = vec![Lane::default(); survey.threads.len()];
         Self { survey, poll, stacks: vec![root], places: HashMap::new(), lanes }
     }
@@ -114,14 +119,15 @@ impl<'a> Fold<'a> {
         if self.stacks.len() >= STACKS_MAX || depth > DEPTH_MAX {
             return outer;
         }
-        self.stacks.push(Stack { outer, step, depth, own_ns: 0 });
+        let is_wait = self.stacks[outer].is_wait || (outer, step) == (ROOT, POLLS);
+        self.stacks.push(Stack { outer, step, depth, is_wait, own_ns: 0 });
         self.places.insert((outer, step), self.stacks.len() - 1);
         self.stacks.len() - 1
     }
 
     /// The stack around the outermost slice of a row.
-    fn base(&mut self, row: usize, stretch: Stretch) -> usize {
-        let own = self.inside(ROOT, Step::Row(row));
+    fn base(&mut self, root: usize, row: usize, stretch: Stretch) -> usize {
+        let own = self.inside(root, Step::Row(row));
         match stretch {
             Stretch::Tick => own,
             Stretch::Incomplete => self.inside(own, Step::Group("(incomplete ticks)")),
@@ -210,15 +216,15 @@ impl Stacks for Fold<'_> {
         self.count(row, at);
         let outer = match self.lanes[row].open.last() {
             Some(outer) => *outer,
-            None => Some(self.base(row, stretch)),
+            None => Some(self.base(ROOT, row, stretch)),
         };
         let within = match (outer, frame) {
             // Whatever lies in a poll is wait, as busy time has it.
             (None, _) => None,
-            (Some(stack), _) if self.stacks[stack].outer == self.polls() => Some(stack),
+            (Some(stack), _) if self.stacks[stack].is_wait => Some(stack),
             (Some(_), Frame::Poll) if self.poll => {
-                let polls = self.inside(ROOT, Step::Group("poll"));
-                Some(self.inside(polls, Step::Row(row)))
+                let polls = self.inside(ROOT, POLLS);
+                Some(self.base(polls, row, stretch))
             }
             (Some(_), Frame::Poll | Frame::Stopped(_)) => None,
             (Some(stack), Frame::Tick) => Some(stack),
@@ -232,13 +238,6 @@ impl Stacks for Fold<'_> {
         self.count(row, at);
         self.lanes[row].open.pop();
         Ok(())
-    }
-}
-
-impl Fold<'_> {
-    /// The root of what was waited; a place that no stack has where there is none.
-    fn polls(&self) -> usize {
-        self.places.get(&(ROOT, Step::Group("poll"))).copied().unwrap_or(usize::MAX)
     }
 }
 

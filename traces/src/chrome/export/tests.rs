@@ -1,6 +1,7 @@
 //! Tests of the export: valid JSON, sorted and nested per thread, as many slices as there were tasks.
 
 use std::collections::HashMap;
+use std::io;
 
 use loop_probes::ids::SourceId;
 use proptest::prelude::*;

@@ -10,7 +10,7 @@ use super::pairs::Pairs;
 use super::replay::{Kind, Replay, Step};
 use super::rules::Check;
 use super::{LintReport, Place, Tell};
-use crate::chrome::read::{ChromeEvent, EventId, Flaw};
+use crate::chrome::read::{ChromeEvent, EventId, Flaw, Form};
 
 /// Above this a double does not hold every integer.
 const EXACT_MAX: u64 = 1 << 53;
@@ -26,6 +26,9 @@ const ARGS_MAX: usize = 64;
 
 /// Slices of a name before anything is said of their args.
 const ARGS_MIN: u64 = 16;
+
+/// The Firefox Profiler knows a list by so many first events.
+const LOOKED_AT: u64 = 5;
 
 pub(super) fn hash(parts: impl std::hash::Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -49,17 +52,23 @@ pub(super) struct Events {
     pairs: Pairs,
     counters: HashMap<u64, u64>,
     names: HashMap<u64, NameArgs>,
+    /// The file is a list, and no object.
+    in_list: bool,
     /// Events that make a thread of the Firefox Profiler.
     shown: u64,
 }
 
 impl Events {
+    pub(super) fn of(form: Form) -> Self {
+        Self { in_list: form == Form::Array, ..Self::default() }
+    }
+
     pub(super) fn see(&mut self, event: &ChromeEvent<'_>, text: &[u8], place: Place, tell: &mut impl Tell) {
         self.report.events += 1;
         let quoted = || event.name.as_deref().map(|name| format!("\"{}\"", cut(name))).unwrap_or_default();
         let is_slice = matches!(event.phase, b'X' | b'B' | b'E');
         self.flaws(event, text, place, is_slice, tell);
-        self.phase(event, place, &quoted(), tell);
+        self.phase(event, text, place, &quoted(), tell);
         self.report.not_in_speedscope += u64::from(!is_slice && event.phase != b'M');
         self.report.not_in_firefox += u64::from(matches!(event.phase, b'C' | b's' | b't' | b'f'));
         if event.phase == b'M' {
@@ -78,10 +87,10 @@ impl Events {
             tell(Check::PidMissing, place, quoted());
         }
         if is_slice {
-            if event.tid.is_none() {
-                tell(Check::TidMissing, place, quoted());
+            if event.tid.is_none() || event.pid.is_none() {
+                tell(Check::ThreadMissing, place, quoted());
             }
-            let is_text = |id: &Option<EventId<'_>>| matches!(id, Some(EventId::Text(_)));
+            let is_text = |id: &Option<EventId<'_>>| matches!(id, Some(EventId::Text(it)) if it.parse::<f64>().is_err());
             if is_text(&event.tid) || is_text(&event.pid) {
                 tell(Check::TidText, place, quoted());
             }
@@ -139,6 +148,7 @@ impl Events {
     ) {
         for flaw in event.flaws() {
             match flaw {
+                Flaw::TimeAsText if event.flaws().any(|flaw| flaw == Flaw::BadTime) => {}
                 Flaw::TimeAsText => tell(Check::TimeText, place, String::new()),
                 Flaw::BadTime => tell(Check::TimeBad, place, String::new()),
                 Flaw::DuplicateKey => tell(Check::DuplicateKey, place, String::new()),
@@ -157,13 +167,14 @@ impl Events {
                         Check::NameMissing
                     }
                 }
+                b'b' | b'n' | b'e' | b's' | b't' | b'f' => Check::PairNameless,
                 _ => Check::OtherNameless,
             };
             tell(check, place, String::new());
         }
     }
 
-    fn phase(&self, event: &ChromeEvent<'_>, place: Place, name: &str, tell: &mut impl Tell) {
+    fn phase(&self, event: &ChromeEvent<'_>, text: &[u8], place: Place, name: &str, tell: &mut impl Tell) {
         let check = match event.phase {
             b'X' | b'B' | b'E' | b'i' | b'I' | b'C' | b'M' | b'b' | b'n' | b'e' | b's' | b't' | b'f' => {
                 return;
@@ -171,6 +182,8 @@ impl Events {
             // Marks, clocks, objects, samples and memory: nobody is the worse for them.
             b'R' | b'c' | b'N' | b'O' | b'D' | b'P' | b'v' | b'V' | b'(' | b')' | b'=' | b'm' => return,
             b'S' | b'T' | b'F' | b'p' => Check::PhaseObsolete,
+            0 if has_phase(text) => Check::PhaseUnknown,
+            0 if self.in_list && self.report.events <= LOOKED_AT => Check::PhaseMissingEarly,
             0 => Check::PhaseMissing,
             _ => Check::PhaseUnknown,
         };
@@ -180,7 +193,9 @@ impl Events {
     fn time(&self, event: &ChromeEvent<'_>, place: Place, name: &str, tell: &mut impl Tell) -> Option<i64> {
         let Some(ts) = event.ts else {
             if !event.flaws().any(|flaw| flaw == Flaw::BadTime) {
-                tell(Check::TimeMissing, place, name.to_owned());
+                let is_slice = matches!(event.phase, b'X' | b'B' | b'E');
+                let check = if is_slice { Check::TimeMissing } else { Check::TimeMissingElse };
+                tell(check, place, name.to_owned());
             }
             return None;
         };
@@ -323,8 +338,19 @@ pub(super) fn other(key: &[u8], text: &[u8], place: Place, tell: &mut impl Tell)
     if std::str::from_utf8(text).is_err() || serde_json::from_slice::<serde::de::IgnoredAny>(text).is_err() {
         no_json(text, place, tell);
     } else if key == b"\"displayTimeUnit\"" && !matches!(text, b"\"ms\"" | b"\"ns\"") {
-        tell(Check::Unit, place, cut(&String::from_utf8_lossy(text)));
+        let check = if text.starts_with(b"\"") { Check::Unit } else { Check::UnitNoText };
+        tell(check, place, cut(&String::from_utf8_lossy(text)));
     }
+}
+
+/// Whether there is a `ph`, of whatever kind.
+fn has_phase(text: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Phase<'a> {
+        #[serde(borrow)]
+        ph: Option<&'a RawValue>,
+    }
+    serde_json::from_slice::<Phase<'_>>(text).is_ok_and(|it| it.ph.is_some())
 }
 
 /// The first integer in JSON that a double does not hold.

@@ -211,7 +211,22 @@ impl Thread {
             let inner = self.open[self.open.len() - 1].place.line;
             tell(Check::Crossing, step.place, format!("the one in line {inner} goes on"));
         }
-        let begun = self.open.remove(place);
+        let begun = self.open[place];
+        // At equal times all but the strictest sort it out by the names.
+        let meant = |open: &Open| open.end.is_none() && open.name == step.name;
+        if step.name != 0
+            && step.name != begun.name
+            && begun.start == step.ts
+            && let Some(meant) = self.open.iter().rposition(meant)
+        {
+            self.open.remove(meant);
+            tell(Check::EndOrder, step.place, String::new());
+            return;
+        }
+        self.open.remove(place);
+        if begun.start == step.ts {
+            tell(Check::DurZero, begun.place, String::new());
+        }
         if step.name != 0 && step.name != begun.name {
             let line = begun.place.line;
             tell(Check::EndOther, step.place, format!("the B is in line {line}"));

@@ -133,11 +133,13 @@ impl Check {
 rules! {
     TimeText "time-text" [Fine Fine Wrong Drops] "a time in quotes", "write ts and dur as numbers";
     TimeBad "time-bad" [Reports Wrong Wrong Drops] "a time that is no number", "write ts and dur as decimal microseconds";
-    TimeMissing "time-missing" [Reports Wrong Refuses Drops] "an event without ts", "give every event but metadata a ts";
+    TimeMissing "time-missing" [Reports Wrong Refuses Drops] "a slice without ts", "give every event but metadata a ts";
+    TimeMissingElse "time-missing-else" [Reports Wrong Fine Drops] "an event without ts", "give every event but metadata a ts";
     TimeNegative "time-negative" [Reports Fine Fine Fine] "a time before zero", "subtract the first time from all";
     TimeFar "time-far" [Warns Warns Warns Warns] "a time so far from zero that a double loses its nanoseconds", "subtract the first time from all";
     NumberLarge "number-large" [Fine Wrong Wrong Wrong] "an integer above 2^53 among the args", "write it as text";
     Unit "display-unit" [Fine Refuses Fine Fine] "displayTimeUnit is neither ms nor ns", "write \"ms\" or \"ns\": it changes the display only";
+    UnitNoText "display-unit-no-text" [Refuses Refuses Fine Fine] "displayTimeUnit is no text", "write \"ms\" or \"ns\": it changes the display only";
     ObjectCut "object-cut" [Refuses Refuses Refuses Refuses] "the object ends too early", "write the array form while recording, and close it";
     ArrayCut "array-cut" [Warns Refuses Refuses Refuses] "the list ends in the middle of an event", "write whole events at a time";
     ArrayOpen "array-open" [Fine Fine Fine Refuses] "the list has no ] at its end", "close it on exit";
@@ -160,20 +162,23 @@ rules! {
     DuplicateKey "duplicate-key" [Warns Warns Warns Warns] "a key that comes twice: the last one counts", "write it once";
     NameMissing "name-missing" [Warns Refuses Warns Refuses] "a slice or an instant without a name", "give every event a name";
     EndNameless "end-nameless" [Fine Fine Wrong Refuses] "an E without a name", "repeat the name of its B";
-    OtherNameless "other-nameless" [Drops Reports Fine Refuses] "an event without a name", "give every event a name";
+    PairNameless "pair-nameless" [Warns Reports Fine Refuses] "a b, n, e, s, t or f without a name", "give every event a name";
+    OtherNameless "other-nameless" [Warns Warns Fine Refuses] "an event without a name", "give every event a name";
     NameNoText "name-no-text" [Warns Refuses Fine Refuses] "a name that is no text", "write it in quotes";
     PhaseMissing "phase-missing" [Reports Reports Refuses Drops] "an event without ph", "give every event a ph of one letter";
+    PhaseMissingEarly "phase-missing-early" [Reports Reports Refuses Refuses] "one of a list's first five events without ph", "give every event a ph of one letter";
     PhaseUnknown "phase-unknown" [Drops Reports Fine Fine] "a ph that nobody knows", "use X, B, E, i, C, M, b, n, e, s, t or f";
     PhaseObsolete "phase-obsolete" [Drops Fine Fine Fine] "an obsolete ph (S, T, F, p)", "write b, n and e";
-    PidMissing "pid-missing" [Fine Refuses Refuses Warns] "an event without pid", "give every event a pid";
-    TidMissing "tid-missing" [Fine Fine Refuses Warns] "a slice without tid", "give every event a tid";
+    PidMissing "pid-missing" [Fine Refuses Fine Warns] "an event without pid", "give every event a pid";
+    ThreadMissing "thread-missing" [Fine Fine Refuses Warns] "a slice without pid or tid", "give every slice both";
     TidText "tid-text" [Fine Fine Refuses Fine] "a slice whose pid or tid is text and no number", "number the threads, and name them with thread_name";
     DurMissing "dur-missing" [Reports Wrong Wrong Drops] "an X without dur", "give it a dur, or write B and E";
     DurNegative "dur-negative" [Wrong Wrong Wrong Wrong] "an X that ends before it begins", "take both ends from one clock";
     DurZero "dur-zero" [Fine Fine Warns Fine] "a slice without an extent: no width in a flame graph", "make it 1 ns long";
     Overlap "overlap" [Reports Wrong Wrong Fine] "an X that overlaps another of its thread without nesting (rounded to ns)", "write b and e, or another tid; round both ends before subtracting";
     Crossing "crossing" [Fine Fine Wrong Fine] "an E while an X inside is not over", "end what is inside first";
-    EndOther "end-other" [Wrong Warns Wrong Wrong] "an E with another name than the slice it ends", "repeat the name of its B; at equal times write the E first";
+    EndOther "end-other" [Wrong Warns Wrong Wrong] "an E with another name than the slice it ends", "repeat the name of its B";
+    EndOrder "end-order" [Reports Warns Fine Fine] "an E behind a B of its own time", "at equal times write the E first";
     EndAlone "end-alone" [Drops Reports Drops Wrong] "an E without a B", "write both, or X";
     BeginOpen "begin-open" [Warns Warns Warns Warns] "a B that never ends", "end what is open on exit";
     Backwards "backwards" [Fine Reports Fine Fine] "a B or E earlier than the slice that is open, in the order of the file", "sort the events of a thread by ts";
@@ -191,7 +196,7 @@ rules! {
     FlowEnd "flow-end-alone" [Reports Reports Fine Fine] "a flow that goes on or ends without a start of its id, cat and name", "write the start, repeating all three";
     FlowStart "flow-start-alone" [Drops Drops Fine Fine] "a flow that starts and never arrives", "write its end";
     FlowAgain "flow-id-again" [Wrong Warns Fine Fine] "a flow whose id was used before: its ends are bound to the first start", "use each id once";
-    FlowOutside "flow-outside" [Warns Reports Fine Fine] "a flow that touches no slice of its thread", "write it inside a slice";
+    FlowOutside "flow-outside" [Reports Reports Fine Fine] "a flow that touches no slice of its thread", "write it inside a slice";
     FlowNext "flow-next" [Drops Reports Fine Fine] "an f without bp:\"e\", and no slice that begins behind it", "write \"bp\":\"e\"";
     ArgsUnique "args-unique" [Fine Fine Warns Fine] "slices of one name with args that are never the same: they are not grouped", "leave numbers of single runs out of the args of slices";
 }

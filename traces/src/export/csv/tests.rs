@@ -1,1 +1,140 @@
-//! Tests.
+//! Tests of the CSV export: read back by a parser of our own reading of RFC 4180, every event is there, once.
+
+use loop_probes::ids::{SourceId, Timestamp};
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+use crate::source::{MemorySource, SourceKind};
+use crate::synthetic::Script;
+use crate::synthetic::strategy::{hostile_events, scripts};
+
+fn exported(source: &MemorySource, range: TimeRange) -> (String, CsvStats) {
+    let mut out = Vec::new();
+    let stats = export(|| Ok(source.clone()), range, &mut out).unwrap();
+    assert_eq!(stats.bytes, out.len() as u64);
+    (String::from_utf8(out).unwrap(), stats)
+}
+
+/// The rows of RFC 4180, and nothing more lenient.
+fn rows(text: &str) -> Vec<Vec<String>> {
+    let mut rows = vec![vec![String::new()]];
+    let mut characters = text.chars().peekable();
+    let mut quoted = false;
+    while let Some(character) = characters.next() {
+        let row = rows.last_mut().unwrap();
+        let value = row.last_mut().unwrap();
+        match character {
+            '"' if quoted && characters.peek() == Some(&'"') => value.push(characters.next().unwrap()),
+            '"' if quoted => {
+                quoted = false;
+                assert!(matches!(characters.peek(), Some(',' | '\n')), "text behind a quoted value");
+            }
+            '"' => {
+                assert!(value.is_empty(), "a quote within a bare value");
+                quoted = true;
+            }
+            ',' if !quoted => row.push(String::new()),
+            '\n' if !quoted => rows.push(vec![String::new()]),
+            character => value.push(character),
+        }
+    }
+    assert!(!quoted);
+    assert_eq!(rows.pop().unwrap(), [""], "the last line ends");
+    rows
+}
+
+fn column(name: &str) -> usize {
+    COLUMNS.iter().position(|(column, _)| *column == name).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn an_event_is_a_row(script in scripts()) {
+        let (source, events) = (script.source(), script.events());
+        let (text, stats) = exported(&source, TimeRange::default());
+        let rows = rows(&text);
+        prop_assert_eq!(rows[0].join(","), COLUMNS.map(|(name, _)| name).join(","));
+        prop_assert_eq!((rows.len() - 1, stats.rows as usize), (events.len(), events.len()));
+        let [kind, time, start, run, tick, lag] =
+            ["kind", "time_ns", "start_ns", "run_ns", "tick", "lag_ns"].map(column);
+        for (row, stamped) in rows[1..].iter().zip(&events) {
+            prop_assert_eq!(row.len(), COLUMNS.len());
+            prop_assert_eq!(&row[kind], stamped.event.name());
+            let number = |column: usize| row[column].parse::<i64>().unwrap();
+            prop_assert_eq!(number(time), stamped.at.0 as i64 - events[0].at.0 as i64);
+            if let Event::TaskRan { task, start: began, .. } = stamped.event {
+                prop_assert_eq!(number(run), stamped.at.ns_since(began) as i64);
+                prop_assert_eq!(number(start) + number(run), number(time));
+                prop_assert_eq!(number(column("task")), task.0 as i64);
+                prop_assert!(!row[tick].is_empty() || script.lost_every > 0);
+            }
+            if let Event::TimerFired { due, fired, .. } = stamped.event {
+                prop_assert_eq!(number(lag), fired.ns_since(due) as i64);
+            }
+            let fields = row.last().unwrap();
+            if !fields.is_empty() {
+                let is_object = serde_json::from_str::<Value>(fields).is_ok_and(|fields| fields.is_object());
+                prop_assert!(is_object, "{}", fields);
+            }
+        }
+    }
+
+    #[test]
+    fn hostile_events_make_valid_rows(events in hostile_events()) {
+        let count = events.len();
+        let source = MemorySource::new("t", SourceKind::Ring, Script::default().metadata(), events);
+        let (text, _) = exported(&source, TimeRange::default());
+        let rows = rows(&text);
+        prop_assert_eq!(rows.len(), count + 1);
+        prop_assert!(rows.iter().all(|row| row.len() == COLUMNS.len()));
+        prop_assert!(!text.chars().any(|it| it.is_control() && it != '\n'));
+    }
+}
+
+#[test]
+fn values_are_quoted_where_they_must_be() {
+    let shown = |text: &str| {
+        let mut out = Vec::new();
+        row::text(&mut out, text);
+        String::from_utf8(out).unwrap()
+    };
+    assert_eq!(shown("ReadFile"), "ReadFile");
+    assert_eq!(shown("a,b"), "\"a,b\"");
+    assert_eq!(shown("say \"hi\""), "\"say \"\"hi\"\"\"");
+}
+
+#[test]
+fn every_field_of_an_event_is_in_its_row() {
+    let at = Timestamp(5_000);
+    let armed = Event::TimerArmed {
+        timer: loop_probes::ids::TimerId(3),
+        tag: loop_probes::ids::Tag(0),
+        due: Timestamp(4_000),
+        period_ns: Some(250),
+    };
+    let events = vec![
+        Stamped { at: Timestamp(4_500), source: SourceId(1), event: Event::TickStart { tick: 7 } },
+        Stamped { at, source: SourceId(1), event: armed },
+    ];
+    let source = MemorySource::new("t", SourceKind::Ring, Script::default().metadata(), events);
+    let (text, _) = exported(&source, TimeRange::default());
+    let last = text.lines().last().unwrap();
+    let expected =
+        "500,loop 1,timer_armed,7,,untagged,,,,,3,,,,,,\"{\"\"period_ns\"\":250,\"\"due_ns\"\":-500}\"";
+    assert_eq!(last, expected);
+}
+
+#[test]
+fn a_range_leaves_out_what_does_not_touch_it() {
+    let script = Script::default();
+    let events = script.events();
+    let middle = events[events.len() / 2].at;
+    let (text, stats) = exported(&script.source(), TimeRange { from: Some(middle), to: Some(middle) });
+    assert!(stats.rows > 0 && stats.rows < events.len() as u64 / 10, "{stats:?}");
+    // Times stay those of the whole recording.
+    let first: i64 = rows(&text)[1][0].parse().unwrap();
+    assert!(first >= middle.ns_since(events[0].at) as i64);
+}

@@ -1,1 +1,125 @@
-//! Tests.
+//! Tests of the folded stacks: their sums are the report's, their lines are what flame graph programs read.
+
+use std::collections::HashMap;
+
+use loop_probes::event::{Event, Outcome};
+use proptest::prelude::*;
+
+use super::*;
+use crate::source::{MemorySource, SourceKind};
+use crate::synthetic::Script;
+use crate::synthetic::strategy::{hostile_events, scripts};
+use crate::timeline::Timeline;
+
+fn folded(source: &MemorySource, options: FoldedOptions) -> (String, FoldedStats) {
+    let mut out = Vec::new();
+    let stats = export(|| Ok(source.clone()), options, &mut out).unwrap();
+    assert_eq!(stats.bytes, out.len() as u64);
+    (String::from_utf8(out).unwrap(), stats)
+}
+
+/// Stacks and their times, as flame graph programs take lines apart: at the last blank, and a number before it
+/// would be a second count.
+fn stacks(text: &str) -> Vec<(Vec<&str>, u64)> {
+    let lines = text.lines().map(|line| {
+        let (stack, ns) = line.rsplit_once(' ').unwrap();
+        let second = stack.rsplit_once(' ').is_some_and(|(_, last)| last.parse::<f64>().is_ok());
+        assert!(!second, "{line}");
+        (stack.split(';').collect(), ns.parse().unwrap())
+    });
+    lines.collect()
+}
+
+fn sum(stacks: &[(Vec<&str>, u64)], wanted: impl Fn(&[&str]) -> bool) -> u64 {
+    stacks.iter().filter(|(stack, _)| wanted(stack)).map(|(_, ns)| ns).sum()
+}
+
+fn in_brackets(stack: &[&str]) -> bool {
+    stack.get(1).is_some_and(|frame| frame.starts_with('('))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn a_loop_sums_to_its_busy_time(script in scripts()) {
+        let source = script.source();
+        let mut timeline = Timeline::of(&script.metadata());
+        timeline.extend(&script.events());
+        let (text, stats) = folded(&source, FoldedOptions { poll: true, ..FoldedOptions::default() });
+        let stacks = stacks(&text);
+        let busy = sum(&stacks, |stack| stack[0] == "loop" && !in_brackets(stack));
+        prop_assert_eq!(busy, timeline.ticks.busy_ns);
+        let waited = sum(&stacks, |stack| stack[0] == "poll" && !in_brackets(&stack[1..]));
+        prop_assert_eq!(waited, timeline.ticks.poll_wait_ns);
+        prop_assert_eq!(stats.total_ns, sum(&stacks, |_| true));
+        let (without, fewer) = folded(&source, FoldedOptions::default());
+        prop_assert!(!without.contains("poll;") && fewer.total_ns <= stats.total_ns);
+    }
+
+    #[test]
+    fn workers_sum_to_what_they_ran(script in scripts()) {
+        let mut expected: HashMap<&str, u64> = HashMap::new();
+        for stamped in script.events() {
+            match stamped.event {
+                Event::WorkRan { start, .. } => *expected.entry("pool").or_default() += stamped.at.ns_since(start),
+                Event::AgendaRan { start, outcome, .. } if outcome != Outcome::Cancelled => {
+                    *expected.entry("agenda").or_default() += stamped.at.ns_since(start);
+                }
+                _ => {}
+            }
+        }
+        let (text, stats) = folded(&script.source(), FoldedOptions::default());
+        let stacks = stacks(&text);
+        prop_assume!(stats.left_out == 0);
+        let ran = sum(&stacks, |stack| stack[0] != "loop" && stack.len() > 1 && stack[1] != "gc");
+        prop_assert!(ran >= expected.values().sum::<u64>(), "{ran} {expected:?}");
+    }
+
+    #[test]
+    fn hostile_events_make_lines(events in hostile_events()) {
+        let source = MemorySource::new("t", SourceKind::Ring, Script::default().metadata(), events);
+        let (text, _) = folded(&source, FoldedOptions { poll: true, ..FoldedOptions::default() });
+        stacks(&text);
+        prop_assert!(!text.chars().any(|it| it.is_control() && it != '\n'));
+    }
+
+    #[test]
+    fn any_name_is_one_frame(name in ".{0,12}( [0-9.]{1,3})?") {
+        let mut line = String::from("loop;");
+        escape(&name, &mut line);
+        line.push_str(" 17");
+        let stacks = stacks(&line);
+        prop_assert_eq!((stacks[0].0.len(), stacks[0].1), (2, 17));
+        prop_assert!(!line.chars().any(char::is_control));
+    }
+}
+
+#[test]
+fn parts_sum_to_the_whole() {
+    let script = Script { lost_every: 0, ..Script::default() };
+    let (source, events) = (script.source(), script.events());
+    let middle = events[events.len() / 2].at;
+    let total = |range| {
+        let (text, _) = folded(&source, FoldedOptions { range, poll: true });
+        sum(&stacks(&text), |stack| stack.first() == Some(&"loop") || stack.first() == Some(&"poll"))
+    };
+    let (before, after) = (
+        total(TimeRange { from: None, to: Some(middle) }),
+        total(TimeRange { from: Some(middle), to: None }),
+    );
+    assert_eq!(before + after, total(TimeRange::default()));
+}
+
+#[test]
+fn names_that_would_be_misread_are_escaped() {
+    let shown = |name: &str| {
+        let mut line = String::new();
+        escape(name, &mut line);
+        line
+    };
+    assert_eq!(shown("a;b"), "a\\u{3b}b");
+    assert_eq!(shown("worker 1"), "worker_1");
+    assert_eq!(shown("GET /users/12"), "GET /users/12");
+    assert_eq!(shown("ReadFile"), "ReadFile");
+}
