@@ -7,6 +7,7 @@
 //! at most [`WAITING_MAX`] of them.
 
 mod agenda;
+mod carried;
 
 use std::io::{self, Write};
 
@@ -17,6 +18,7 @@ use loop_probes::stamped::Stamped;
 use loop_probes::text::printable;
 
 use agenda::{AgendaTracks, Waiting};
+use carried::Carried;
 
 use super::json::JsonOut;
 use super::layout::{Entry, Row, Spot};
@@ -98,6 +100,7 @@ pub fn export<S: EventSource, W: Write>(
     let metadata = source.metadata().clone();
     let mut writer = ChromeWriter::new(out, &metadata, survey, options)?;
     each_event(&mut source, |stamped| writer.push(stamped))?;
+    writer.carried.set_counts(source.counts());
     writer.finish()
 }
 
@@ -144,6 +147,7 @@ pub struct ChromeWriter<W: Write> {
     lanes: Vec<Lane>,
     heap: [Option<u64>; 2],
     agenda: AgendaTracks,
+    carried: Carried,
     any: bool,
     stats: ExportStats,
 }
@@ -172,6 +176,7 @@ impl<W: Write> ChromeWriter<W> {
             lanes,
             heap: [None; 2],
             agenda: AgendaTracks::default(),
+            carried: Carried::new(metadata),
             any: false,
             stats,
         };
@@ -223,6 +228,9 @@ impl<W: Write> ChromeWriter<W> {
     /// [`ExportError::Write`] when the output cannot be written.
     pub fn push(&mut self, stamped: &Stamped) -> Result<(), ExportError> {
         let start = start_of(stamped);
+        if matches!(stamped.event, Event::Label { .. }) || self.survey.range().touches(start, stamped.at) {
+            self.carried.push(stamped);
+        }
         if self.lanes.is_empty() || !self.survey.range().touches(start, stamped.at) {
             return Ok(());
         }
@@ -371,6 +379,7 @@ impl<W: Write> ChromeWriter<W> {
         self.place(tid, start);
         self.out.raw(",\"dur\":").micros(dur);
         slice_args(&mut self.out, event, self.options.details);
+        self.carried.put(&mut self.out, None);
         self.out.raw("}");
         self.stats.slices += 1;
         self.stats.tick_slices += u64::from(matches!(event, Event::TickEnd { .. }));
@@ -434,7 +443,11 @@ impl<W: Write> ChromeWriter<W> {
         for place in 0..self.lanes.len() {
             self.flush(place)?;
         }
-        self.out.raw("\n]}\n");
+        self.out.raw("\n]");
+        self.carried.finish();
+        let ExportStats { slices, async_pairs, instants, .. } = self.stats;
+        self.carried.put(&mut self.out, Some((slices + async_pairs, instants)));
+        self.out.raw("}\n");
         self.out.flush()?;
         self.stats.bytes = self.out.bytes;
         Ok(self.stats)

@@ -207,8 +207,7 @@ impl Import {
     ) -> Result<Self, ImportError> {
         let mut gathered = gather::gather(input, progress)?;
         let records = std::mem::take(&mut gathered.records).finish().map_err(ImportError::Temporary)?;
-        let counts =
-            choose::survey(&mut gathered, &records, progress).map_err(ImportError::Temporary)?;
+        let counts = choose::survey(&mut gathered, &records, progress).map_err(ImportError::Temporary)?;
         let own = OwnRecording::open(&mut gathered, counts, threads).map_err(ImportError::Temporary)?;
         let mut import = Self {
             own,
@@ -233,6 +232,10 @@ impl Import {
         import.report.instants = counts.instants;
         import.report.repaired = repaired.clone();
         import.report.dropped = dropped.clone();
+        if import.report.own_recording {
+            // It has what the counters were made of.
+            import.report.dropped.forget(tally::dropped::COUNTER);
+        }
         import.report.threads = threads.all().iter().filter(|thread| thread.slices > 0).count() as u64;
         Ok(import)
     }

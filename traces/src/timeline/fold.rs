@@ -70,7 +70,8 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
                 WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns: start.ns_since(queued) };
             timeline.tasks_run_ns.record(run.run_ns);
             if let Some(tag) = timeline.tags.entry(tag) {
-                tag.tasks.add(run, true, failed(outcome), timeline.config.worst_runs_kept);
+                let told = queued < start || !timeline.config.queue_waits_in_part;
+                tag.tasks.add(run, told, failed(outcome), timeline.config.worst_runs_kept);
             }
         }
         Event::Microtasks { ran, left, start, .. } => {

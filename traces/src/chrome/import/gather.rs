@@ -32,17 +32,18 @@ pub(super) struct Gathered {
     pub(super) own_counts: Option<(u64, u64)>,
     /// A record of the heap before and after each collection that says so, by where its slice begins or ends.
     pub(super) heaps: HashMap<u64, u64>,
+    /// From this time on, Perfetto sorts; before, it takes events as they come.
+    pub(super) sorted_from: Option<i64>,
     last: Option<i64>,
+    max: Option<i64>,
+    pub(super) any_complete: bool,
 }
 
 /// Most collections whose heap is kept.
 const HEAPS_MAX: usize = 1 << 20;
 
 /// Reads the whole input.
-pub(super) fn gather<R: Read>(
-    input: R,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Gathered, ImportError> {
+pub(super) fn gather<R: Read>(input: R, progress: &mut dyn FnMut(Progress)) -> Result<Gathered, ImportError> {
     let mut reader = ChromeReader::new(input)?;
     let mut gathered = Gathered::default();
     let start = reader.place();
@@ -100,6 +101,17 @@ impl Gathered {
     fn other(&mut self, key: &[u8], text: &[u8]) -> Result<(), ImportError> {
         match key {
             b"\"viztracer_metadata\"" => self.producer = Some(Producer::Viztracer),
+            b"\"otherData\"" => {
+                #[derive(Deserialize)]
+                struct Other<'a> {
+                    #[serde(borrow)]
+                    recorder: Option<std::borrow::Cow<'a, str>>,
+                }
+                let told = serde_json::from_slice::<Other<'_>>(text).ok().and_then(|other| other.recorder);
+                if told.is_some_and(|told| told.starts_with("loopscope ")) {
+                    self.producer = Some(Producer::Loopscope);
+                }
+            }
             b"\"loopscope\"" => self.piece(text).map_err(ImportError::Temporary)?,
             _ => {}
         }
@@ -189,6 +201,13 @@ impl Gathered {
             self.repaired.one(repaired::OUT_OF_ORDER, place);
         }
         self.last = Some(ts);
+        self.any_complete |= event.phase == b'X';
+        match self.max {
+            Some(max) if ts < max || (ts == max && self.any_complete) => {
+                self.sorted_from = Some(self.sorted_from.map_or(ts, |from| from.min(ts)));
+            }
+            _ => self.max = Some(ts),
+        }
         self.timed(event, at, place)
     }
 
@@ -241,7 +260,11 @@ impl Gathered {
             self.repaired.one(repaired::NO_NAME, place);
         }
         record.kind = match event.phase {
-            b'B' => Kind::Begin,
+            b'B' => {
+                self.threads.get_mut(thread).begun(record.ts);
+                Kind::Begin
+            }
+            b'E' if self.threads.get_mut(thread).ends_at_begin(record.ts) => Kind::EndAtBegin,
             b'E' => Kind::End,
             b'X' => {
                 let Some(dur) = event.dur else {
@@ -328,9 +351,8 @@ impl Gathered {
         }
         self.counters += 1;
         let name = event.name.as_deref().unwrap_or("");
-        let queue = name.strip_prefix("queue ").and_then(|name| {
-            Queue::ALL.iter().find(|queue| queue.name() == name)
-        });
+        let queue =
+            name.strip_prefix("queue ").and_then(|name| Queue::ALL.iter().find(|queue| queue.name() == name));
         let depth = event.args.and_then(|args| serde_json::from_str::<Depth>(args.get()).ok());
         match (queue, depth) {
             (Some(queue), Some(Depth { depth })) => {

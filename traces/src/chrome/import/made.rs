@@ -15,17 +15,48 @@ pub(super) type MadeRecords = Sorter<WORDS>;
 /// names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Made {
-    TickStart { tick: u64 },
-    TickEnd { tick: u64, start: u64, tasks_run: u32 },
-    Poll { start: u64 },
-    Queued { task: u64, name: u32, queued: u64, parent: u64, poster: u32 },
+    TickStart {
+        tick: u64,
+    },
+    TickEnd {
+        tick: u64,
+        start: u64,
+        tasks_run: u32,
+    },
+    Poll {
+        start: u64,
+    },
+    Queued {
+        task: u64,
+        name: u32,
+        queued: u64,
+        parent: u64,
+        poster: u32,
+    },
     /// The task leaves its queue: no event, but the depth of the queue changes.
     Started,
-    Ran { task: u64, name: u32, start: u64, queued: u64 },
-    Span { name: u32, start: u64 },
-    Mark { name: u32 },
-    Depth { queue: u8, depth: u32 },
-    Gc { start: u64, before: u64, after: u64 },
+    Ran {
+        task: u64,
+        name: u32,
+        start: u64,
+        queued: u64,
+    },
+    Span {
+        name: u32,
+        start: u64,
+    },
+    Mark {
+        name: u32,
+    },
+    Depth {
+        queue: u8,
+        depth: u32,
+    },
+    Gc {
+        start: u64,
+        before: u64,
+        after: u64,
+    },
 }
 
 impl Made {
@@ -98,11 +129,9 @@ impl Made {
             Self::Span { start, .. } => Event::Span { label, start: Timestamp(start) },
             Self::Mark { .. } => Event::Mark { label },
             Self::Depth { queue, depth } => Event::QueueDepth { queue: Queue::from_code(queue)?, depth },
-            Self::Gc { start, before, after } => Event::GcRan {
-                heap_bytes_before: before,
-                heap_bytes_after: after,
-                start: Timestamp(start),
-            },
+            Self::Gc { start, before, after } => {
+                Event::GcRan { heap_bytes_before: before, heap_bytes_after: after, start: Timestamp(start) }
+            }
         })
     }
 }

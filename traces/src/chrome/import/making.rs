@@ -76,11 +76,7 @@ pub(super) struct MadeLoops {
 }
 
 /// `loops` are the threads that are loops.
-pub(super) fn make(
-    gathered: &mut Gathered,
-    records: &Sorted<WORDS>,
-    loops: &[u32],
-) -> io::Result<MadeLoops> {
+pub(super) fn make(gathered: &mut Gathered, records: &Sorted<WORDS>, loops: &[u32]) -> io::Result<MadeLoops> {
     let names = std::mem::take(&mut gathered.names);
     let mut making = Making::new(&names, Roles::new(gathered.producer));
     let mut turning: Vec<Turning> = loops
@@ -129,7 +125,9 @@ pub(super) fn make(
                 slice.extra = if role == Role::Gc { heap().unwrap_or(0) } else { 0 };
                 turning.begin(&mut making, slice, role);
             }
-            Kind::End => turning.end(&mut making, record.ts, record.name, record.category, heap()),
+            Kind::End | Kind::EndAtBegin => {
+                turning.end(&mut making, record.ts, record.name, record.category, heap())
+            }
             Kind::Instant | Kind::Point => turning.mark(&mut making, record.ts, record.name),
             Kind::Depth => turning.depth(&mut making, record.ts, record.name, record.value),
             Kind::AsyncBegin if role == Role::Callback => {

@@ -3,8 +3,8 @@
 //! An event loop of Python is one long call, and its turns are slices within it; elsewhere the loop itself
 //! leaves no slice, and what lies in no other slice is a task.
 
-use super::names::Names;
 use super::Producer;
+use super::names::Names;
 
 /// What a slice is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +85,10 @@ mod tests {
     #[test]
     fn roles_are_those_of_their_producers() {
         let of = |name, category| role(name, category, None);
-        assert_eq!(of("BaseEventLoop._run_once (/usr/lib/python3.12/asyncio/base_events.py:1922)", "fee"), Role::Turn);
+        assert_eq!(
+            of("BaseEventLoop._run_once (/usr/lib/python3.12/asyncio/base_events.py:1922)", "fee"),
+            Role::Turn
+        );
         assert_eq!(of("EpollSelector.select (/usr/lib/python3.12/selectors.py:451)", "fee"), Role::Poll);
         assert_eq!(of("Handle._run (/usr/lib/python3.12/asyncio/events.py:86)", "fee"), Role::Task);
         assert_eq!(of("Timeout_CALLBACK", "node,node.async_hooks"), Role::Callback);

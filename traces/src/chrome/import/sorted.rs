@@ -107,7 +107,12 @@ impl<const N: usize> Sorted<N> {
     pub(super) fn iter(&self) -> io::Result<Merged<'_, N>> {
         match &self.file {
             Some(file) => Merged::new(&self.gathered, file, &self.runs),
-            None => Ok(Merged { gathered: self.gathered.iter(), runs: Vec::new(), heads: BinaryHeap::new(), next: None }),
+            None => Ok(Merged {
+                gathered: self.gathered.iter(),
+                runs: Vec::new(),
+                heads: BinaryHeap::new(),
+                next: None,
+            }),
         }
     }
 }
@@ -151,12 +156,8 @@ pub(super) struct Merged<'a, const N: usize> {
 
 impl<'a, const N: usize> Merged<'a, N> {
     fn new(gathered: &'a [[u64; N]], file: &Arc<File>, runs: &[(u64, u64)]) -> io::Result<Self> {
-        let mut merged = Self {
-            gathered: gathered.iter(),
-            runs: Vec::new(),
-            heads: BinaryHeap::new(),
-            next: None,
-        };
+        let mut merged =
+            Self { gathered: gathered.iter(), runs: Vec::new(), heads: BinaryHeap::new(), next: None };
         for (at, records) in runs {
             let end = at + records * size_of::<[u64; N]>() as u64;
             let window = Window { file: Arc::clone(file), at: *at, end };

@@ -23,6 +23,7 @@ struct OpenTask {
     depth: usize,
     name: u32,
     start: i64,
+    dur: Option<i64>,
     post: Option<Post>,
     /// Its own name only leads to it: the first call within says what it is.
     wants_name: bool,
@@ -134,9 +135,16 @@ impl Turning {
     }
 
     /// The end of a begun slice; `heap` is what V8 said with it.
-    pub(super) fn end(&mut self, making: &mut Making<'_>, at: i64, name: u32, category: u32, heap: Option<u64>) {
+    pub(super) fn end(
+        &mut self,
+        making: &mut Making<'_>,
+        at: i64,
+        name: u32,
+        category: u32,
+        heap: Option<u64>,
+    ) {
         let mut nest = std::mem::take(&mut self.nest);
-        nest.end(at, name, category, 0, &mut |closed, depth| {
+        nest.end(at, name, category, &mut |closed, depth| {
             // What is closed before this end has another end.
             self.heap_after = heap.filter(|_| closed.end() == Some(at) && closed.name == name);
             self.closed(making, closed, depth);
@@ -193,9 +201,12 @@ impl Turning {
             making.tasks += 1;
             let (id, start, name) = (making.tasks, slice.start, slice.name);
             let wants_name = role == Role::Task && making.names.text(name).contains("Handle._run (");
-            self.task = Some(OpenTask { id, depth, name, start, post, wants_name });
+            self.task = Some(OpenTask { id, depth, name, start, dur: slice.dur, post, wants_name });
         } else if let Some(task) = &mut self.task {
-            if task.wants_name && role != Role::Wrapper {
+            // The first call that fills the task is what it is for; coroutines that a trace has elsewhere leave
+            // only small helpers here.
+            let fills = slice.dur.is_none_or(|dur| dur.saturating_mul(2) >= task.dur.unwrap_or(0));
+            if task.wants_name && role != Role::Wrapper && fills {
                 task.name = slice.name;
                 task.wants_name = false;
             }

@@ -277,8 +277,22 @@ impl<'a> ChromeEvent<'a> {
 }
 
 const KNOWN: [&str; 16] = [
-    "ph", "name", "cat", "ts", "dur", "pid", "tid", "id", "bind_id", "args", "loopscope", "id2", "flow_in",
-    "flow_out", "bp", "s",
+    "ph",
+    "name",
+    "cat",
+    "ts",
+    "dur",
+    "pid",
+    "tid",
+    "id",
+    "bind_id",
+    "args",
+    "loopscope",
+    "id2",
+    "flow_in",
+    "flow_out",
+    "bp",
+    "s",
 ];
 
 impl<'de: 'a, 'a> Deserialize<'de> for ChromeEvent<'a> {

@@ -98,7 +98,9 @@ mod tests {
 
     #[test]
     fn what_is_no_number_or_too_large_is_none() {
-        for text in ["", "-", ".", "NaN", "1e99", "1e999999999999", "12a", "0x10", "1.2.3", "9999999999999999999"] {
+        for text in
+            ["", "-", ".", "NaN", "1e99", "1e999999999999", "12a", "0x10", "1.2.3", "9999999999999999999"]
+        {
             assert_eq!(ns(text), None, "{text}");
         }
         assert_eq!(ns(&"9".repeat(400)), None);
