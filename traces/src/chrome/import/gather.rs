@@ -14,7 +14,9 @@ use super::sorted::Pieces;
 use super::tally::{Tally, dropped, repaired};
 use super::threads::Threads;
 use super::{ImportError, Producer, Progress};
-use crate::chrome::read::{ChromeEvent, ChromeReader, Ending, EventId, Flaw, Item, Micros, Place, Skip};
+use crate::chrome::read::{
+    ChromeEvent, ChromeReader, Ending, EventId, Flaw, Item, Micros, Place, ReadError, Skip,
+};
 
 /// What the file holds.
 #[derive(Debug, Default)]
@@ -79,6 +81,10 @@ pub(super) fn gather<R: Read>(input: R, progress: &mut dyn FnMut(Progress)) -> R
             }
         }
     }
+    if gathered.events == 0 && matches!(reader.ending(), Ending::CutOff(_) | Ending::Unclosed(_)) {
+        let what = "it is cut off before the end of its first event".to_owned();
+        return Err(ImportError::Read(ReadError::Foreign(what)));
+    }
     match reader.ending() {
         Ending::CutOff(place) => gathered.repaired.one(repaired::CUT_OFF, place),
         Ending::Unclosed(place) => gathered.repaired.one(repaired::UNCLOSED_LIST, place),
@@ -90,7 +96,7 @@ pub(super) fn gather<R: Read>(input: R, progress: &mut dyn FnMut(Progress)) -> R
     let bad = gathered.dropped.count(dropped::MALFORMED) + gathered.dropped.count(dropped::UNKNOWN_PHASE);
     if bad > 0 && bad == gathered.events {
         let what = format!("none of its {bad} objects is an event (they have no valid `ph`)");
-        return Err(ImportError::Read(crate::chrome::read::ReadError::Foreign(what)));
+        return Err(ImportError::Read(ReadError::Foreign(what)));
     }
     gathered.repaired.add(repaired::TOO_MANY_NAMES, gathered.names.refused);
     progress(Progress::Reading { bytes: reader.bytes_taken(), events: gathered.events });

@@ -184,6 +184,29 @@ fn an_asyncio_loop_has_its_own_ticks() {
 }
 
 #[test]
+fn a_loop_of_chromium_runs_its_tasks_while_it_is_awake() {
+    let imported = import(&list(&[
+        r#""ph":"B","name":"ThreadController active","ts":0"#,
+        r#""ph":"X","name":"ThreadControllerImpl::RunTask","ts":1,"dur":5"#,
+        r#""ph":"X","name":"inner","ts":2,"dur":1"#,
+        r#""ph":"X","name":"ThreadControllerImpl::RunTask","ts":7,"dur":2"#,
+        r#""ph":"E","name":"ThreadController active","ts":10"#,
+        r#""ph":"X","name":"ThreadController active","ts":20,"dur":4"#,
+    ]));
+    let expected = [
+        "tick 1 0",
+        "span 2000..3000 inner",
+        "task 1000..6000 ThreadControllerImpl::RunTask +0",
+        "task 7000..9000 ThreadControllerImpl::RunTask +0",
+        "poll 10000..20000",
+        "end 1 0..20000 2",
+        "tick 2 20000",
+        "end 2 20000..24000 0",
+    ];
+    assert_eq!(imported.told(), expected);
+}
+
+#[test]
 fn callbacks_of_node_are_tasks_and_timers_are_not_made_up() {
     let node = |rest: &str| event(&format!("\"cat\":\"node,node.async_hooks\",{rest}"));
     let json = format!(
@@ -277,7 +300,7 @@ proptest! {
     #[test]
     fn the_order_in_the_file_does_not_matter(order in Just((0..30u64).collect::<Vec<_>>()).prop_shuffle()) {
         let text = |n: &u64| {
-            let (ts, dur) = if n % 3 == 0 { (n * 10, 25) } else { (n * 10 + 1, 3) };
+            let (ts, dur) = if n.is_multiple_of(3) { (n * 10, 25) } else { (n * 10 + 1, 3) };
             event(&format!("\"ph\":\"X\",\"name\":\"n{}\",\"ts\":{ts},\"dur\":{dur}", n % 4))
         };
         let shuffled = import(&format!("[{}]", order.iter().map(text).collect::<Vec<_>>().join(",")));

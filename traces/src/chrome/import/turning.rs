@@ -94,6 +94,8 @@ pub(super) struct Turning {
     ticks: u64,
     task: Option<OpenTask>,
     last_end: i64,
+    /// What lies in no other slice now says that the loop is awake, and is no task.
+    awake: bool,
     /// Flows that end in the next slice.
     pub(super) next: Option<Post>,
     /// What V8 said of the heap where the slice that ends now ended.
@@ -111,6 +113,7 @@ impl Turning {
             ticks: 0,
             task: None,
             last_end: 0,
+            awake: false,
             next: None,
             heap_after: None,
             counts: LoopCounts::default(),
@@ -194,8 +197,10 @@ impl Turning {
         } else {
             if depth == 0 {
                 self.top_level(making, slice.start);
+                self.awake = role == Role::Awake;
             }
-            depth == 0
+            let in_awake = self.awake && role == Role::Task && self.task.is_none();
+            if depth == 0 { role != Role::Awake } else { in_awake }
         };
         if is_task {
             making.tasks += 1;
@@ -248,6 +253,8 @@ impl Turning {
             self.ran(making, task, end);
         } else if self.tick.is_some_and(|tick| tick.depth == Some(depth)) {
             self.end_tick(making, end);
+        } else if role == Role::Awake && depth == 0 && !self.has_turns {
+            // It is the tick itself; what it spends outside of its tasks is nobody's.
         } else if self.has_turns && role == Role::Poll && self.tick.is_some() {
             making.make(self.source, end, Made::Poll { start });
         } else if let (Role::Gc, Some(after)) = (role, self.heap_after) {
