@@ -29,14 +29,14 @@ const SMALL: &str = r#"{"displayTimeUnit":"ms","traceEvents":[
 
 fn written(place: &Place, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
     let path = place.file(name);
-    fs::write(&path, bytes).unwrap();
+    fs::write(&path, bytes).expect("the place is ours");
     path
 }
 
 /// Everything of a report but where it comes from.
 fn report(place: &Place, trace: &Path) -> Value {
     let mut report = place.json(&["report", text(trace), "--json"]);
-    report.as_object_mut().unwrap().remove("source");
+    report.as_object_mut().expect("a report is an object").remove("source");
     report
 }
 
