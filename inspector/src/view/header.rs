@@ -47,6 +47,11 @@ fn who(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         "" | "unknown" => String::new(),
         policy => format!("policy {policy}"),
     };
+    let policy = match about.kind {
+        SourceKind::Chrome if policy.is_empty() => "imported".to_owned(),
+        SourceKind::Chrome => format!("imported · {policy}"),
+        _ => policy,
+    };
     let rest: usize =
         [&pid, &policy].iter().filter(|part| !part.is_empty()).map(|part| part.width() + 3).sum();
     let right = [&status, "  ", &clock, "  ", recording, &lost, "  ", "?", " "];

@@ -235,7 +235,7 @@ fn callbacks_of_node_are_tasks_and_timers_are_not_made_up() {
     }
     assert_eq!((imported.timeline.timers.fired, imported.timeline.timers.armed), (0, 0));
     assert_eq!(imported.timeline.gc.heap_bytes_max, 500);
-    assert_eq!(imported.metadata.policy, "Node.js");
+    assert_eq!(imported.metadata.settings["producer"], "Node.js");
     assert_eq!((imported.report.slices, imported.dropped(tally::dropped::ASYNC)), (5, 2));
 }
 
