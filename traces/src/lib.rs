@@ -21,7 +21,7 @@
 //! | [`timeline`] | the fold; `timeline/*` has one file for each of its parts |
 //! | [`analysis`] | pure functions: who used up a stretch of time |
 //! | [`summary`], [`report`] | what it all amounts to, as JSON and as a page of text |
-//! | [`chrome`] | Chrome-trace JSON for the viewers that people already have |
+//! | [`chrome`] | Chrome-trace JSON: for the viewers that people already have, and from other programs |
 //! | [`labels`], [`histogram`], [`recent`], [`units`] | what the others are made of |
 //!
 //! # Examples

@@ -13,7 +13,7 @@ mod split;
 
 use std::io::{self, Read};
 
-pub use event::{ChromeEvent, EventId, Flaw};
+pub use event::{ChromeEvent, EventError, EventId, Flaw};
 pub use number::Micros;
 
 use input::Input;

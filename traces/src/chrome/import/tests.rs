@@ -281,6 +281,8 @@ fn any_event() -> impl Strategy<Value = Any> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn any_events_become_a_trace_that_adds_up(events in prop::collection::vec(any_event(), 1..40)) {
         let texts: Vec<&str> = events.iter().map(|event| &*event.0).collect();
