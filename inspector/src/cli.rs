@@ -1,10 +1,10 @@
 //! The command line: every verb, every flag, their help and their examples. No behaviour.
 
+mod export;
+mod import;
+mod lint;
 mod rerun;
 mod what_if;
-
-pub use rerun::RerunArgs;
-pub use what_if::{Switch, WhatIfArgs};
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -13,11 +13,11 @@ use std::time::Duration;
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-mod export;
-mod lint;
-
 pub use export::{ExportArgs, ExportFormat};
+pub use import::ImportArgs;
 pub use lint::{LintArgs, Viewer};
+pub use rerun::RerunArgs;
+pub use what_if::{Switch, WhatIfArgs};
 
 use crate::workload::{Load, POLICIES, Scale};
 
@@ -92,6 +92,8 @@ pub enum Command {
     Export(ExportArgs),
     /// Say what viewers will make of a Chrome trace
     Lint(LintArgs),
+    /// Turn a Chrome trace by another program into a trace
+    Import(ImportArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell

@@ -5,6 +5,7 @@ mod demo;
 mod drawing;
 mod export;
 mod follow;
+mod import;
 mod lint;
 mod ps;
 mod record;
@@ -43,6 +44,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Report(args) => report::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Lint(args) => lint::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Completions { shell } => completions(shell),
         Command::Man => manual(),
     }

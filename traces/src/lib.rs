@@ -22,7 +22,7 @@
 //! | [`analysis`] | pure functions: who used up a stretch of time |
 //! | [`summary`], [`report`] | what it all amounts to, as JSON and as a page of text |
 //! | [`export`] | the recording as a file for other programs: CSV, folded stacks, speedscope |
-//! | [`chrome`] | Chrome-trace JSON for the viewers that people already have |
+//! | [`chrome`] | Chrome-trace JSON: for the viewers that people already have, and from other programs |
 //! | [`labels`], [`histogram`], [`recent`], [`units`] | what the others are made of |
 //!
 //! # Examples

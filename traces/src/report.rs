@@ -6,6 +6,7 @@ mod faces;
 use std::fmt::Write as _;
 
 use crate::histogram::Percentiles;
+use crate::source::SourceKind;
 use crate::summary::Summary;
 use crate::units::{count, counted, duration, percent, rate};
 
@@ -41,12 +42,21 @@ fn head(out: &mut String, summary: &Summary) {
         out,
         "{} · {} · pid {} · policy {} · {} · lost {}",
         source.name,
-        source.kind.name(),
+        if source.kind == SourceKind::Chrome { "imported" } else { source.kind.name() },
         source.pid,
         source.policy,
         duration(summary.span_ns),
         count(summary.lost_records)
     );
+    if source.kind == SourceKind::Chrome {
+        let known = summary.tasks.by_tag.iter().map(|tag| tag.queue_wait_ns.count).sum();
+        line!(
+            out,
+            "imported: queue waits are told for {} of {} tasks",
+            count(known),
+            count(summary.tasks.count)
+        );
+    }
     if summary.before_attach > 0 {
         line!(out, "totals count since the attach; {} records came before it", count(summary.before_attach));
     }
@@ -138,7 +148,9 @@ fn tags(out: &mut String, summary: &Summary) {
         "MAX"
     );
     for tag in tags.iter().take(TAGS_SHOWN) {
-        let (run, wait) = (&tag.run_ns, &tag.queue_wait_ns);
+        let run = &tag.run_ns;
+        // Where no wait is known, none is shown: 0 would be an answer.
+        let wait = |ns| if tag.queue_wait_ns.count > 0 { duration(ns) } else { "–".to_owned() };
         line!(
             out,
             "{:<wide$.wide$}{:>11}  {:>9}{:>9}{:>9}{:>9}  {:>9}{:>9}{:>9}",
@@ -148,9 +160,9 @@ fn tags(out: &mut String, summary: &Summary) {
             duration(run.p90),
             duration(run.p99),
             duration(run.max),
-            duration(wait.p50),
-            duration(wait.p99),
-            duration(wait.max)
+            wait(tag.queue_wait_ns.p50),
+            wait(tag.queue_wait_ns.p99),
+            wait(tag.queue_wait_ns.max)
         );
     }
     if tags.len() > TAGS_SHOWN {

@@ -7,6 +7,7 @@
 //! at most [`WAITING_MAX`] of them.
 
 mod blame;
+mod carried;
 
 use std::io::Write;
 
@@ -17,6 +18,7 @@ use loop_probes::stamped::Stamped;
 use loop_probes::text::printable;
 
 use blame::{Blamer, TickId};
+use carried::Carried;
 
 use super::phrase::{Args, instant_args, instant_category, name, slice_args, slice_category};
 use crate::export::agenda::{AgendaTracks, Waiting};
@@ -82,6 +84,7 @@ pub fn export<S: EventSource, W: Write>(
     let metadata = source.metadata().clone();
     let mut writer = ChromeWriter::new(out, &metadata, survey, options)?;
     each_event(&mut source, |stamped| writer.push(stamped))?;
+    writer.carried.set_counts(source.counts());
     writer.finish()
 }
 
@@ -113,6 +116,7 @@ pub struct ChromeWriter<W: Write> {
     heap: [Option<u64>; 2],
     agenda: AgendaTracks,
     blamer: Blamer,
+    carried: Carried,
     any: bool,
     stats: ExportStats,
 }
@@ -142,6 +146,7 @@ impl<W: Write> ChromeWriter<W> {
             heap: [None; 2],
             agenda: AgendaTracks::default(),
             blamer: Blamer::new(metadata),
+            carried: Carried::new(metadata),
             any: false,
             stats,
         };
@@ -195,6 +200,9 @@ impl<W: Write> ChromeWriter<W> {
         // Also what is not exported: it may have made late what is.
         self.blamer.see(stamped);
         let start = start_of(stamped);
+        if matches!(stamped.event, Event::Label { .. }) || self.survey.range().touches(start, stamped.at) {
+            self.carried.push(stamped);
+        }
         if self.lanes.is_empty() || !self.survey.range().touches(start, stamped.at) {
             return Ok(());
         }
@@ -352,6 +360,7 @@ impl<W: Write> ChromeWriter<W> {
         self.place(tid, start);
         self.out.raw(",\"dur\":").micros(dur);
         slice_args(&mut self.out, event, self.options.details);
+        self.carried.put(&mut self.out, None);
         self.out.raw("}");
         self.stats.slices += 1;
         self.stats.tick_slices += u64::from(matches!(event, Event::TickEnd { .. }));
@@ -416,7 +425,11 @@ impl<W: Write> ChromeWriter<W> {
         for place in 0..self.lanes.len() {
             self.flush(place)?;
         }
-        self.out.raw("\n]}\n");
+        self.out.raw("\n]");
+        self.carried.finish();
+        let ExportStats { slices, async_pairs, instants, .. } = self.stats;
+        self.carried.put(&mut self.out, Some((slices + async_pairs, instants)));
+        self.out.raw("}\n");
         self.out.flush()?;
         self.stats.bytes = self.out.bytes;
         Ok(self.stats)

@@ -232,6 +232,10 @@ impl Import {
         import.report.instants = counts.instants;
         import.report.repaired = repaired.clone();
         import.report.dropped = dropped.clone();
+        if import.report.own_recording {
+            // It has what the counters were made of.
+            import.report.dropped.forget(tally::dropped::COUNTER);
+        }
         import.report.threads = threads.all().iter().filter(|thread| thread.slices > 0).count() as u64;
         Ok(import)
     }
@@ -278,7 +282,9 @@ impl Import {
         metadata.settings.insert(IMPORTED_FROM.to_owned(), "chrome".to_owned());
         if self.own.is_none() {
             metadata.pid = self.pid;
-            self.report.producer.map_or("unknown", Producer::name).clone_into(&mut metadata.policy);
+            if let Some(producer) = self.report.producer {
+                metadata.settings.insert("producer".to_owned(), producer.name().to_owned());
+            }
             metadata.settings.insert(QUEUE_WAITS.to_owned(), "where told".to_owned());
         }
         metadata

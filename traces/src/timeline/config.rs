@@ -2,6 +2,8 @@
 
 use loop_probes::metadata::{Metadata, STALL_LIMIT_NS_DEFAULT};
 
+use crate::chrome::import::QUEUE_WAITS;
+
 /// The limits of a [`Timeline`](super::Timeline). Totals and histograms cover everything, whatever is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimelineConfig {
@@ -50,6 +52,9 @@ pub struct TimelineConfig {
     pub worst_runs_kept: usize,
     /// The sliding window of the rates, in tenths of a second.
     pub rate_window: usize,
+    /// Where a task was queued at its very start, nobody knows when it was queued: an imported trace tells it
+    /// of some tasks only.
+    pub queue_waits_in_part: bool,
 }
 
 impl Default for TimelineConfig {
@@ -77,14 +82,19 @@ impl Default for TimelineConfig {
             names_kept: 1 << 14,
             worst_runs_kept: 5,
             rate_window: 100,
+            queue_waits_in_part: false,
         }
     }
 }
 
 impl TimelineConfig {
-    /// The default limits, with the stall limit that the recording was made with.
+    /// The default limits, with the stall limit that the recording was made with, and what its source can know.
     #[must_use]
     pub fn of(metadata: &Metadata) -> Self {
-        Self { stall_limit_ns: metadata.stall_limit_ns, ..Self::default() }
+        Self {
+            stall_limit_ns: metadata.stall_limit_ns,
+            queue_waits_in_part: metadata.settings.contains_key(QUEUE_WAITS),
+            ..Self::default()
+        }
     }
 }

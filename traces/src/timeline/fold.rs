@@ -86,7 +86,8 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
                 timeline.kept_waiting(place, Wait { kind: Waiter::Task, from: queued, to: start });
             }
             if let Some(tag) = timeline.tags.entry(tag) {
-                tag.tasks.add(run, true, failed(outcome), timeline.config.worst_runs_kept);
+                let told = queued < start || !timeline.config.queue_waits_in_part;
+                tag.tasks.add(run, told, failed(outcome), timeline.config.worst_runs_kept);
             }
         }
         Event::Microtasks { trigger, ran, left, start } => {

@@ -8,7 +8,7 @@ use super::record::{EventRecord, Kind, WORDS};
 use super::role::{Role, Roles};
 use super::sorted::Sorted;
 use super::tally::{dropped, repaired};
-use super::threads::Threads;
+use super::threads::{Thread, Threads};
 use super::{ImportError, Progress};
 
 /// Names that main threads of known loops have.
@@ -25,69 +25,104 @@ pub(super) struct Counts {
     pub(super) instants: u64,
 }
 
-/// Goes through all records once.
+/// Most records of one time that are put into Perfetto's order.
+const EQUAL_MAX: usize = 1 << 16;
+
+/// What the pass counts.
+#[derive(Debug, Default)]
+struct Survey {
+    counts: Counts,
+    overlapping: u64,
+    too_deep: u64,
+    lost_ends: u64,
+}
+
+/// Goes through all records once, in the order that Perfetto gives them.
 pub(super) fn survey(
     gathered: &mut Gathered,
     records: &Sorted<WORDS>,
     progress: &mut dyn FnMut(Progress),
 ) -> io::Result<Counts> {
-    let mut counts = Counts::default();
+    let mut survey = Survey::default();
     let mut roles = Roles::new(gathered.producer);
     let mut nests: Vec<Nest> = gathered.threads.all().iter().map(|_| Nest::default()).collect();
-    let (mut overlapping, mut too_deep, mut lost_ends) = (0, 0, 0);
+    let mut equal: Vec<EventRecord> = Vec::new();
     for (done, words) in records.iter()?.enumerate() {
         if done % (1 << 16) == 0 {
             progress(Progress::Sorting { records: done as u64 });
         }
         let Some(record) = EventRecord::from_words(words?) else { continue };
-        let nest = &mut nests[record.thread as usize];
-        let role = roles.of(&gathered.names, record.name, record.category);
-        let thread = gathered.threads.get_mut(record.thread);
+        if equal.first().is_some_and(|first| first.ts != record.ts) || equal.len() >= EQUAL_MAX {
+            survey.take(&mut equal, gathered, &mut nests, &mut roles);
+        }
+        equal.push(record);
+    }
+    survey.take(&mut equal, gathered, &mut nests, &mut roles);
+    let (mut unfinished, mut cut) = (0, 0);
+    for nest in &mut nests {
+        unfinished += nest.finish(0, &mut |_, _| {});
+        cut += nest.cut;
+    }
+    gathered.dropped.add(dropped::OVERLAPPING, survey.overlapping);
+    gathered.dropped.add(dropped::NESTED_TOO_DEEP, survey.too_deep);
+    gathered.dropped.add(dropped::END_WITHOUT_BEGIN, survey.lost_ends);
+    gathered.repaired.add(repaired::BEGIN_WITHOUT_END, unfinished);
+    gathered.repaired.add(repaired::CUT_TO_NEST, cut);
+    Ok(survey.counts)
+}
+
+impl Survey {
+    /// Takes records of one time.
+    fn take(
+        &mut self,
+        equal: &mut Vec<EventRecord>,
+        gathered: &mut Gathered,
+        nests: &mut [Nest],
+        roles: &mut Roles,
+    ) {
+        let sorts = gathered.any_complete
+            && equal.first().is_some_and(|first| gathered.sorted_from.is_some_and(|from| first.ts >= from));
+        equal.sort_by_key(|record| (if sorts { record.rank_of_perfetto() } else { 0 }, record.place));
+        for record in equal.drain(..) {
+            let role = roles.of(&gathered.names, record.name, record.category);
+            let thread = gathered.threads.get_mut(record.thread);
+            self.see(&record, role, thread, &mut nests[record.thread as usize]);
+        }
+    }
+
+    fn see(&mut self, record: &EventRecord, role: Role, thread: &mut Thread, nest: &mut Nest) {
         thread.last = thread.last.max(record.ts);
         match record.kind {
             Kind::Begin | Kind::Complete | Kind::Instant => {
-                match nest.begin(slice_of(&record), &mut |_, _| {}) {
+                match nest.begin(slice_of(record), &mut |_, _| {}) {
                     Nested::At(_) if record.kind == Kind::Instant => {
-                        counts.instants += 1;
+                        self.counts.instants += 1;
                         thread.instants += 1;
                     }
                     Nested::At(depth) => {
-                        counts.slices += 1;
+                        self.counts.slices += 1;
                         thread.slices += 1;
                         // Instants stand on the stack, but are nothing that a slice could lie in.
                         let around = &nest.open()[..depth];
                         thread.top_level += u64::from(around.iter().all(|open| open.dur == Some(0)));
                         thread.turns += u64::from(role == Role::Turn);
                     }
-                    Nested::Overlaps => overlapping += 1,
-                    Nested::TooDeep => too_deep += 1,
+                    Nested::Overlaps => self.overlapping += 1,
+                    Nested::TooDeep => self.too_deep += 1,
                 }
             }
-            Kind::End => {
-                let found = nest.end(record.ts, record.name, record.category, 0, &mut |_, _| {});
-                lost_ends += u64::from(!found);
+            Kind::End | Kind::EndAtBegin => {
+                let found = nest.end(record.ts, record.name, record.category, &mut |_, _| {});
+                self.lost_ends += u64::from(!found);
             }
             Kind::AsyncBegin => {
-                counts.slices += 1;
-                if role == Role::Callback {
-                    thread.callbacks += 1;
-                }
+                self.counts.slices += 1;
+                thread.callbacks += u64::from(role == Role::Callback);
             }
-            Kind::Point => counts.instants += 1,
+            Kind::Point => self.counts.instants += 1,
             Kind::AsyncEnd | Kind::FlowOut | Kind::FlowIn | Kind::FlowNext | Kind::Depth => {}
         }
     }
-    let (mut unfinished, mut cut) = (0, 0);
-    for nest in &mut nests {
-        unfinished += nest.finish(0, &mut |_, _| {});
-        cut += nest.cut;
-    }
-    gathered.dropped.add(dropped::OVERLAPPING, overlapping);
-    gathered.dropped.add(dropped::NESTED_TOO_DEEP, too_deep);
-    gathered.dropped.add(dropped::END_WITHOUT_BEGIN, lost_ends);
-    gathered.repaired.add(repaired::BEGIN_WITHOUT_END, unfinished);
-    gathered.repaired.add(repaired::CUT_TO_NEST, cut);
-    Ok(counts)
 }
 
 pub(super) fn slice_of(record: &EventRecord) -> Slice {

@@ -14,7 +14,9 @@ use super::sorted::Pieces;
 use super::tally::{Tally, dropped, repaired};
 use super::threads::Threads;
 use super::{ImportError, Producer, Progress};
-use crate::chrome::read::{ChromeEvent, ChromeReader, Ending, EventId, Flaw, Item, Micros, Place, Skip};
+use crate::chrome::read::{
+    ChromeEvent, ChromeReader, Ending, EventId, Flaw, Item, Micros, Place, ReadError, Skip,
+};
 
 /// What the file holds.
 #[derive(Debug, Default)]
@@ -32,7 +34,11 @@ pub(super) struct Gathered {
     pub(super) own_counts: Option<(u64, u64)>,
     /// A record of the heap before and after each collection that says so, by where its slice begins or ends.
     pub(super) heaps: HashMap<u64, u64>,
+    /// From this time on, Perfetto sorts; before, it takes events as they come.
+    pub(super) sorted_from: Option<i64>,
     last: Option<i64>,
+    max: Option<i64>,
+    pub(super) any_complete: bool,
 }
 
 /// Most collections whose heap is kept.
@@ -75,6 +81,10 @@ pub(super) fn gather<R: Read>(input: R, progress: &mut dyn FnMut(Progress)) -> R
             }
         }
     }
+    if gathered.events == 0 && matches!(reader.ending(), Ending::CutOff(_) | Ending::Unclosed(_)) {
+        let what = "it is cut off before the end of its first event".to_owned();
+        return Err(ImportError::Read(ReadError::Foreign(what)));
+    }
     match reader.ending() {
         Ending::CutOff(place) => gathered.repaired.one(repaired::CUT_OFF, place),
         Ending::Unclosed(place) => gathered.repaired.one(repaired::UNCLOSED_LIST, place),
@@ -86,7 +96,7 @@ pub(super) fn gather<R: Read>(input: R, progress: &mut dyn FnMut(Progress)) -> R
     let bad = gathered.dropped.count(dropped::MALFORMED) + gathered.dropped.count(dropped::UNKNOWN_PHASE);
     if bad > 0 && bad == gathered.events {
         let what = format!("none of its {bad} objects is an event (they have no valid `ph`)");
-        return Err(ImportError::Read(crate::chrome::read::ReadError::Foreign(what)));
+        return Err(ImportError::Read(ReadError::Foreign(what)));
     }
     gathered.repaired.add(repaired::TOO_MANY_NAMES, gathered.names.refused);
     progress(Progress::Reading { bytes: reader.bytes_taken(), events: gathered.events });
@@ -97,6 +107,17 @@ impl Gathered {
     fn other(&mut self, key: &[u8], text: &[u8]) -> Result<(), ImportError> {
         match key {
             b"\"viztracer_metadata\"" => self.producer = Some(Producer::Viztracer),
+            b"\"otherData\"" => {
+                #[derive(Deserialize)]
+                struct Other<'a> {
+                    #[serde(borrow)]
+                    recorder: Option<std::borrow::Cow<'a, str>>,
+                }
+                let told = serde_json::from_slice::<Other<'_>>(text).ok().and_then(|other| other.recorder);
+                if told.is_some_and(|told| told.starts_with("loopscope ")) {
+                    self.producer = Some(Producer::Loopscope);
+                }
+            }
             b"\"loopscope\"" => self.piece(text).map_err(ImportError::Temporary)?,
             _ => {}
         }
@@ -186,6 +207,13 @@ impl Gathered {
             self.repaired.one(repaired::OUT_OF_ORDER, place);
         }
         self.last = Some(ts);
+        self.any_complete |= event.phase == b'X';
+        match self.max {
+            Some(max) if ts < max || (ts == max && self.any_complete) => {
+                self.sorted_from = Some(self.sorted_from.map_or(ts, |from| from.min(ts)));
+            }
+            _ => self.max = Some(ts),
+        }
         self.timed(event, at, place)
     }
 
@@ -238,7 +266,11 @@ impl Gathered {
             self.repaired.one(repaired::NO_NAME, place);
         }
         record.kind = match event.phase {
-            b'B' => Kind::Begin,
+            b'B' => {
+                self.threads.get_mut(thread).begun(record.ts);
+                Kind::Begin
+            }
+            b'E' if self.threads.get_mut(thread).ends_at_begin(record.ts) => Kind::EndAtBegin,
             b'E' => Kind::End,
             b'X' => {
                 let Some(dur) = event.dur else {

@@ -125,7 +125,9 @@ pub(super) fn make(gathered: &mut Gathered, records: &Sorted<WORDS>, loops: &[u3
                 slice.extra = if role == Role::Gc { heap().unwrap_or(0) } else { 0 };
                 turning.begin(&mut making, slice, role);
             }
-            Kind::End => turning.end(&mut making, record.ts, record.name, record.category, heap()),
+            Kind::End | Kind::EndAtBegin => {
+                turning.end(&mut making, record.ts, record.name, record.category, heap())
+            }
             Kind::Instant | Kind::Point => turning.mark(&mut making, record.ts, record.name),
             Kind::Depth => turning.depth(&mut making, record.ts, record.name, record.value),
             Kind::AsyncBegin if role == Role::Callback => {

@@ -53,10 +53,6 @@ impl Nest {
         &self.stack
     }
 
-    pub(super) fn open_mut(&mut self) -> &mut [Slice] {
-        &mut self.stack
-    }
-
     /// A slice begins. `closed` gets those that are over, with their depth, the innermost first.
     pub(super) fn begin(&mut self, slice: Slice, closed: &mut impl FnMut(Slice, usize)) -> Nested {
         if !self.close(slice.start, slice.dur, closed) {
@@ -75,7 +71,6 @@ impl Nest {
         at: i64,
         name: u32,
         category: u32,
-        extra: u64,
         closed: &mut impl FnMut(Slice, usize),
     ) -> bool {
         self.close(at, None, closed);
@@ -86,9 +81,6 @@ impl Nest {
         };
         let Some(place) = self.stack.iter().rposition(fits) else { return false };
         self.stack[place].dur = Some(at.saturating_sub(self.stack[place].start));
-        if extra != 0 {
-            self.stack[place].extra = extra;
-        }
         if place + 1 == self.stack.len() {
             self.pop(closed);
         }
@@ -189,9 +181,9 @@ mod tests {
             nest.begin(Slice { name, ..slice(start, None) }, &mut |_, _| {});
         }
         let mut closed = |slice: Slice, depth| seen.push((slice.name, slice.start, slice.end(), depth));
-        assert!(!nest.end(3, 3, 0, 0, &mut closed), "nothing of that name is open");
+        assert!(!nest.end(3, 3, 0, &mut closed), "nothing of that name is open");
         // The outer one ends first: the inner one ends with it.
-        assert!(nest.end(4, 1, 0, 0, &mut closed));
+        assert!(nest.end(4, 1, 0, &mut closed));
         nest.begin(slice(9, None), &mut closed);
         assert_eq!((nest.cut, nest.finish(12, &mut closed)), (1, 1));
         assert_eq!(seen, [(2, 1, Some(4), 1), (1, 0, Some(4), 0), (0, 9, Some(12), 0)]);

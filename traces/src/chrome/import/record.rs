@@ -47,6 +47,8 @@ kinds! {
     9 FlowNext,
     /// A sample of a queue's depth; the value is the depth, the name the queue's code.
     10 Depth,
+    /// `E` of a slice that began at the same time.
+    11 EndAtBegin,
 }
 
 /// An event.
@@ -66,11 +68,12 @@ const THREAD_BITS: u32 = 32;
 
 impl EventRecord {
     pub(super) fn to_words(self) -> [u64; WORDS] {
-        // At equal times: flows that look ahead, complete slices (the longest first), the rest as in the file,
-        // flows that look at what is open.
+        // At equal times: ends, flows that look ahead, complete slices (the longest first), the rest as in the
+        // file, flows that look at what is open.
         let rank = match self.kind {
-            Kind::FlowNext => 0,
-            Kind::Complete => (1 << 62) | (u64::MAX >> 2) - (self.value >> 2).min(u64::MAX >> 2),
+            Kind::End => 0,
+            Kind::FlowNext => 1,
+            Kind::Complete => 1 << 62 | u64::MAX >> 2 ^ self.value.min(u64::MAX >> 2),
             Kind::FlowIn | Kind::FlowOut => 3 << 62,
             _ => 2 << 62,
         };
@@ -82,6 +85,15 @@ impl EventRecord {
             u64::from(self.name) << 32 | u64::from(self.category),
             self.value,
         ]
+    }
+
+    /// The order that Perfetto gives to events of equal times, where it has to sort them.
+    pub(super) fn rank_of_perfetto(&self) -> u64 {
+        match self.kind {
+            Kind::End | Kind::EndAtBegin => 0,
+            Kind::Complete => u64::MAX - self.value,
+            _ => u64::MAX,
+        }
     }
 
     /// `None` where the words are no record: never, for what was sorted here.

@@ -13,7 +13,9 @@ pub(super) enum Role {
     Turn,
     /// The loop waits.
     Poll,
-    /// A task, within a turn.
+    /// The loop is awake: what it runs lies in this slice, and until the next one it waits.
+    Awake,
+    /// A task, within a turn or while the loop is awake.
     Task,
     /// A call that only leads to the task's own code: it names no task.
     Wrapper,
@@ -41,6 +43,10 @@ fn role(name: &str, category: &str, producer: Option<Producer>) -> Role {
     } else if name.contains("Selector.select (") || name.starts_with("IocpProactor.select (") {
         Role::Poll
     } else if name.starts_with("Handle._run (") || name.starts_with("TimerHandle._run (") {
+        Role::Task
+    } else if name == "ThreadController active" {
+        Role::Awake
+    } else if name == "ThreadControllerImpl::RunTask" {
         Role::Task
     } else if name.ends_with("Context.run") {
         Role::Wrapper
@@ -94,6 +100,7 @@ mod tests {
         assert_eq!(of("Timeout_CALLBACK", "node,node.async_hooks"), Role::Callback);
         assert_eq!(of("Timeout_CALLBACK", "mine"), Role::Plain);
         assert_eq!(of("MessageLoop::RunTask", "task"), Role::Plain);
+        assert_eq!(of("ThreadController active", "base"), Role::Awake);
         assert_eq!(role("Echo", "task", Some(Producer::Loopscope)), Role::Task);
     }
 }

@@ -138,6 +138,10 @@ impl Tally {
         }
     }
 
+    pub(super) fn forget(&mut self, kind: &str) {
+        self.counts.remove(kind);
+    }
+
     pub(super) fn one(&mut self, kind: &'static str, place: Place) {
         if !self.counts.contains_key(kind) {
             self.first.insert(kind.to_owned(), place);

@@ -24,6 +24,24 @@ pub(super) struct Thread {
     /// Slices that a known loop has for its turns.
     pub(super) turns: u64,
     pub(super) last: i64,
+    /// The time of the last begin, and the begins at that time whose end did not come yet.
+    open_begins: (i64, u32),
+}
+
+impl Thread {
+    /// A slice begins, as the file has it.
+    pub(super) fn begun(&mut self, at: i64) {
+        let (last, open) = &mut self.open_begins;
+        (*last, *open) = (at, if *last == at { open.saturating_add(1) } else { 1 });
+    }
+
+    /// Whether an end ends what began at the same time.
+    pub(super) fn ends_at_begin(&mut self, at: i64) -> bool {
+        let (last, open) = &mut self.open_begins;
+        let ends = *last == at && *open > 0;
+        *open -= u32::from(ends);
+        ends
+    }
 }
 
 /// All threads.
@@ -60,6 +78,7 @@ impl Threads {
                     callbacks: 0,
                     turns: 0,
                     last: 0,
+                    open_begins: (0, 0),
                 });
                 self.numbers.insert(key.clone(), number);
                 number

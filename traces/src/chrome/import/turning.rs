@@ -23,6 +23,7 @@ struct OpenTask {
     depth: usize,
     name: u32,
     start: i64,
+    dur: Option<i64>,
     post: Option<Post>,
     /// Its own name only leads to it: the first call within says what it is.
     wants_name: bool,
@@ -93,6 +94,8 @@ pub(super) struct Turning {
     ticks: u64,
     task: Option<OpenTask>,
     last_end: i64,
+    /// What lies in no other slice now says that the loop is awake, and is no task.
+    awake: bool,
     /// Flows that end in the next slice.
     pub(super) next: Option<Post>,
     /// What V8 said of the heap where the slice that ends now ended.
@@ -110,6 +113,7 @@ impl Turning {
             ticks: 0,
             task: None,
             last_end: 0,
+            awake: false,
             next: None,
             heap_after: None,
             counts: LoopCounts::default(),
@@ -143,7 +147,7 @@ impl Turning {
         heap: Option<u64>,
     ) {
         let mut nest = std::mem::take(&mut self.nest);
-        nest.end(at, name, category, 0, &mut |closed, depth| {
+        nest.end(at, name, category, &mut |closed, depth| {
             // What is closed before this end has another end.
             self.heap_after = heap.filter(|_| closed.end() == Some(at) && closed.name == name);
             self.closed(making, closed, depth);
@@ -193,16 +197,21 @@ impl Turning {
         } else {
             if depth == 0 {
                 self.top_level(making, slice.start);
+                self.awake = role == Role::Awake;
             }
-            depth == 0
+            let in_awake = self.awake && role == Role::Task && self.task.is_none();
+            if depth == 0 { role != Role::Awake } else { in_awake }
         };
         if is_task {
             making.tasks += 1;
             let (id, start, name) = (making.tasks, slice.start, slice.name);
             let wants_name = role == Role::Task && making.names.text(name).contains("Handle._run (");
-            self.task = Some(OpenTask { id, depth, name, start, post, wants_name });
+            self.task = Some(OpenTask { id, depth, name, start, dur: slice.dur, post, wants_name });
         } else if let Some(task) = &mut self.task {
-            if task.wants_name && role != Role::Wrapper {
+            // The first call that fills the task is what it is for; coroutines that a trace has elsewhere leave
+            // only small helpers here.
+            let fills = slice.dur.is_none_or(|dur| dur.saturating_mul(2) >= task.dur.unwrap_or(0));
+            if task.wants_name && role != Role::Wrapper && fills {
                 task.name = slice.name;
                 task.wants_name = false;
             }
@@ -244,6 +253,8 @@ impl Turning {
             self.ran(making, task, end);
         } else if self.tick.is_some_and(|tick| tick.depth == Some(depth)) {
             self.end_tick(making, end);
+        } else if role == Role::Awake && depth == 0 && !self.has_turns {
+            // It is the tick itself; what it spends outside of its tasks is nobody's.
         } else if self.has_turns && role == Role::Poll && self.tick.is_some() {
             making.make(self.source, end, Made::Poll { start });
         } else if let (Role::Gc, Some(after)) = (role, self.heap_after) {

@@ -36,6 +36,8 @@ pub(super) struct Input<R: Read> {
     source: Source<R>,
     taken: Rc<Cell<u64>>,
     buffer: Vec<u8>,
+    /// Up to here the buffer holds text.
+    filled: usize,
     /// What lies before it in the buffer is done with.
     at: usize,
     place: Place,
@@ -62,7 +64,7 @@ impl<R: Read> Input<R> {
         } else {
             Source::Plain(whole)
         };
-        Ok(Self { source, taken, buffer: Vec::new(), at: 0, place, ended: false })
+        Ok(Self { source, taken, buffer: Vec::new(), filled: 0, at: 0, place, ended: false })
     }
 
     pub(super) const fn is_gzip(&self) -> bool {
@@ -79,7 +81,7 @@ impl<R: Read> Input<R> {
 
     /// The bytes from `skip` bytes ahead on, as far as they are at hand.
     pub(super) fn rest(&self, skip: usize) -> &[u8] {
-        self.buffer.get(self.at + skip..).unwrap_or(&[])
+        self.buffer.get(self.at + skip..self.filled).unwrap_or(&[])
     }
 
     /// The `len` bytes that were passed last. They stay until the next read.
@@ -100,12 +102,14 @@ impl<R: Read> Input<R> {
         if self.ended {
             return Ok(false);
         }
-        self.buffer.drain(..self.at);
+        self.buffer.copy_within(self.at..self.filled, 0);
+        self.filled -= self.at;
         self.at = 0;
-        let before = self.buffer.len();
-        self.buffer.resize(before + PIECE_BYTES, 0);
+        if self.buffer.len() < self.filled + PIECE_BYTES {
+            self.buffer.resize(self.filled + PIECE_BYTES, 0);
+        }
         let read = loop {
-            let piece = &mut self.buffer[before..];
+            let piece = &mut self.buffer[self.filled..];
             let read = match &mut self.source {
                 Source::Plain(plain) => plain.read(piece),
                 Source::Gzip(gzip) => gzip.read(piece),
@@ -119,7 +123,7 @@ impl<R: Read> Input<R> {
         };
         let place = self.place;
         let count = read.map_err(|source| ReadError::Io { place, source })?;
-        self.buffer.truncate(before + count);
+        self.filled += count;
         self.ended = count == 0;
         Ok(count > 0)
     }

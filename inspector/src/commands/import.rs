@@ -1,0 +1,92 @@
+//! `loopscope import`: a Chrome trace that another program wrote becomes a trace.
+
+mod progress;
+mod text;
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use loop_traces::chrome::import::{Import, ImportError, ImportReport};
+use loop_traces::writer::{TraceWriter, WriteOptions, create};
+
+use self::progress::Bar;
+use super::warn;
+use crate::cli::ImportArgs;
+use crate::exit::Failure;
+use crate::stdout;
+
+pub(super) fn run(args: &ImportArgs) -> Result<(), Failure> {
+    if args.output == Path::new("-") {
+        return Err(Failure::Usage("a trace is saved to a file: name one with -o, not -".to_owned()));
+    }
+    let from_stdin = args.input == Path::new("-");
+    let shown = if from_stdin { "standard input".to_owned() } else { args.input.display().to_string() };
+    let unreadable = |error: io::Error| Failure::Input(format!("cannot read {shown}: {error}"));
+    let (input, size): (Box<dyn Read>, Option<u64>) = if from_stdin {
+        (Box::new(io::stdin().lock()), None)
+    } else {
+        let file = File::open(&args.input).map_err(unreadable)?;
+        let found = file.metadata().map_err(unreadable)?;
+        if found.is_dir() {
+            return Err(Failure::Input(format!("cannot read {shown}: it is a folder")));
+        }
+        if is_same(&found, &args.output) {
+            let place = args.output.display();
+            return Err(Failure::Usage(format!("-o {place} is the input itself: name another file")));
+        }
+        (Box::new(file), found.is_file().then_some(found.len()))
+    };
+    let bar = Bar::new(size);
+    let name =
+        args.input.file_name().map_or_else(|| shown.clone(), |name| name.to_string_lossy().into_owned());
+    let import = Import::read(input, &name, &args.thread, &mut |progress| bar.show(progress))
+        .map_err(|error| failure(error, &shown))?;
+    let (report, bytes) = write(import, &args.output, &bar)?;
+    bar.finish();
+    if let Some(line) = text::warning(&report, &shown) {
+        warn(&line);
+    }
+    let told = if args.json {
+        serde_json::to_string_pretty(&report).map_err(Failure::input)? + "\n"
+    } else {
+        text::page(&report, &shown, &args.output.display().to_string(), bytes)
+    };
+    stdout::print(&told)
+}
+
+fn is_same(found: &fs::Metadata, path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|other| (other.dev(), other.ino()) == (found.dev(), found.ino()))
+}
+
+fn failure(error: ImportError, shown: &str) -> Failure {
+    match error {
+        ImportError::Read(error) => Failure::Input(format!("{shown} {error}")),
+        ImportError::NoThread { .. } => Failure::Usage(format!("--thread: {shown}: {error}")),
+        error => Failure::input(error),
+    }
+}
+
+/// Writes the trace; one that fails is removed, so that none is taken for whole that is not.
+fn write(import: Import, path: &Path, bar: &Bar) -> Result<(ImportReport, u64), Failure> {
+    let file = create(path).map_err(Failure::input)?;
+    let is_regular = file.metadata().is_ok_and(|found| found.is_file());
+    let written = || -> Result<(ImportReport, u64), ImportError> {
+        let metadata = import.metadata();
+        let mut writer = TraceWriter::new(file, path, &metadata, WriteOptions::default())?;
+        let report = import.write(&mut writer, &mut |progress| bar.show(progress))?;
+        Ok((report, writer.finish()?.bytes))
+    };
+    written().map_err(|error| {
+        let removed = is_regular && fs::remove_file(path).is_ok();
+        let cause = match error {
+            // Of a trace that is removed nothing is readable.
+            ImportError::Write(loop_traces::writer::WriteError::Write { path, source, .. }) => {
+                format!("cannot write {}: {source}", path.display())
+            }
+            error => error.to_string(),
+        };
+        Failure::Input(format!("{cause}{}", if removed { "; the unfinished file was removed" } else { "" }))
+    })
+}

@@ -1,0 +1,49 @@
+//! The progress of an import: a bar on a terminal, nothing elsewhere.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use loop_traces::chrome::import::Progress;
+
+use crate::units;
+
+/// Shows how far it is, on standard error.
+pub(super) struct Bar {
+    bar: ProgressBar,
+    size: Option<u64>,
+}
+
+impl Bar {
+    /// A bar for an input of so many bytes, where that is known.
+    pub(super) fn new(size: Option<u64>) -> Self {
+        // Hidden by itself where standard error is no terminal.
+        let bar = ProgressBar::with_draw_target(size, ProgressDrawTarget::stderr_with_hz(10));
+        let template = if size.is_some() {
+            "{msg:12} {wide_bar} {percent:>3}%  {bytes_per_sec:>12}  {eta:>4} left"
+        } else {
+            "{msg:12} {spinner} {bytes}"
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("━╸ "));
+        }
+        Self { bar, size }
+    }
+
+    pub(super) fn show(&self, progress: Progress) {
+        match progress {
+            Progress::Reading { bytes, .. } => {
+                self.bar.set_message("reading");
+                self.bar.set_position(self.size.map_or(bytes, |size| bytes.min(size)));
+            }
+            Progress::Sorting { records } => {
+                self.bar.set_message(format!("sorting {}", units::count(records)));
+            }
+            Progress::Writing { events } => {
+                self.bar.set_message(format!("writing {}", units::count(events)));
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}

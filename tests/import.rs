@@ -1,0 +1,215 @@
+//! Foreign Chrome traces through the binary: what comes in, what is refused, and our own exports coming back.
+
+#[expect(dead_code, reason = "each test file uses its part")]
+#[path = "support/program.rs"]
+mod program;
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use program::{Place, text};
+use serde_json::Value;
+
+/// A loop of three tasks, one posted by another thread, in the object form, out of order.
+const SMALL: &str = r#"{"displayTimeUnit":"ms","traceEvents":[
+{"ph":"X","name":"Second","pid":7,"tid":70,"ts":2000,"dur":500},
+{"ph":"X","name":"First","pid":7,"tid":70,"ts":1000,"dur":300.25},
+{"ph":"M","name":"thread_name","pid":7,"tid":70,"args":{"name":"CrRendererMain"}},
+{"ph":"M","name":"process_name","pid":7,"tid":70,"args":{"name":"Renderer"}},
+{"ph":"X","name":"post","pid":7,"tid":71,"ts":1500,"dur":100},
+{"ph":"s","name":"f","cat":"c","id":"0x1","pid":7,"tid":71,"ts":1550},
+{"ph":"f","bp":"e","name":"f","cat":"c","id":"0x1","pid":7,"tid":70,"ts":3000},
+{"ph":"X","name":"Third","pid":7,"tid":70,"ts":3000,"dur":20000},
+{"ph":"E","name":"nobody","pid":7,"tid":70,"ts":30000}
+]}"#;
+
+fn written(place: &Place, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+    let path = place.file(name);
+    fs::write(&path, bytes).expect("the place is ours");
+    path
+}
+
+/// Everything of a report but where it comes from.
+fn report(place: &Place, trace: &Path) -> Value {
+    let mut report = place.json(&["report", text(trace), "--json"]);
+    report.as_object_mut().expect("a report is an object").remove("source");
+    report
+}
+
+#[test]
+fn a_foreign_trace_becomes_a_trace_with_its_loop() {
+    let place = Place::new();
+    let (json, trace) = (written(&place, "small.json", SMALL), place.file("small.looptrace"));
+    let page = place.succeed(&["import", text(&json), "-o", text(&trace)]);
+    println!("{page}");
+    for expected in ["9 events", "Renderer · CrRendererMain (7/70)", "out of order", "end without begin"] {
+        assert!(page.contains(expected), "{expected} in {page}");
+    }
+    assert!(page.contains(&format!("next: loopscope replay {}", text(&trace))), "{page}");
+    assert!(page.lines().all(|line| line.chars().count() < 160), "{page}");
+    let told = place.json(&["import", text(&json), "-o", text(&trace), "--json"]);
+    assert_eq!((&told["events_read"], &told["slices"], &told["instants"]), (&9.into(), &4.into(), &0.into()));
+    assert_eq!((&told["flows"], &told["counters"]), (&1.into(), &0.into()));
+    assert_eq!(told["dropped"]["end_without_begin"], 1);
+    assert_eq!(told["dropped"]["slice_of_other_thread"], 1);
+    let summary = place.json(&["report", text(&trace), "--json"]);
+    assert_eq!((&summary["source"]["kind"], &summary["source"]["pid"]), (&"chrome".into(), &7.into()));
+    assert_eq!(
+        (&summary["tasks"]["count"], &summary["stalls"][0]["run_ns"]),
+        (&3.into(), &20_000_000.into())
+    );
+    let third =
+        summary["tasks"]["by_tag"].as_array().unwrap().iter().find(|tag| tag["tag"] == "Third").unwrap();
+    assert_eq!(third["queue_wait_ns"]["max"], 1_450_000);
+    let page = place.succeed(&["report", text(&trace)]);
+    assert!(page.contains("· imported ·") && page.contains("queue waits are told for 1 of 3"), "{page}");
+    // The other verbs take it as they take any trace.
+    place.succeed(&["replay", text(&trace), "--no-tui"]);
+    place.succeed(&["export", text(&trace), "-o", text(&place.file("again.json"))]);
+}
+
+#[test]
+fn packed_and_piped_is_the_same() {
+    let place = Place::new();
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(SMALL.as_bytes()).unwrap();
+    let packed = written(&place, "small.json.gz", encoder.finish().unwrap());
+    let plain = written(&place, "small.json", SMALL);
+    let told = |input: &Path| place.json(&["import", text(input), "-o", text(&place.file("o")), "--json"]);
+    assert_eq!(told(&packed), told(&plain));
+    let mut piped = place
+        .command(&["import", "-", "-o", text(&place.file("o")), "--json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    piped.stdin.take().unwrap().write_all(&fs::read(&packed).unwrap()).unwrap();
+    let output = piped.wait_with_output().unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap(), told(&plain));
+}
+
+#[test]
+fn our_own_export_comes_back_with_the_same_summary() {
+    let place = Place::new();
+    for (policy, seed) in [("bun", "3"), ("agenda", "4")] {
+        let (trace, json, back) =
+            (place.file("a.looptrace"), place.file("a.json"), place.file("b.looptrace"));
+        place.succeed(&[
+            "demo",
+            "--duration",
+            "1500ms",
+            "--no-tui",
+            "--policy",
+            policy,
+            "--seed",
+            seed,
+            "--stall",
+            "20ms",
+            "--record",
+            text(&trace),
+        ]);
+        place.succeed(&["export", text(&trace), "-o", text(&json)]);
+        let told = place.json(&["import", text(&json), "-o", text(&back), "--json"]);
+        assert_eq!(told["own_recording"], true);
+        assert_eq!(report(&place, &back), report(&place, &trace), "{policy}");
+        let exported: Value = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
+        let slices = exported["traceEvents"].as_array().unwrap().iter();
+        let phases = slices.filter(|event| ["X", "b", "i"].contains(&event["ph"].as_str().unwrap())).count();
+        assert_eq!(told["slices"].as_u64().unwrap() + told["instants"].as_u64().unwrap(), phases as u64);
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_one_line_and_leaves_nothing() {
+    let place = Place::new();
+    let output = place.file("o.looptrace");
+    for (name, bytes, says) in [
+        ("empty.json", &b""[..], "it is empty"),
+        ("page.html", b"<!doctype html><p>404", "HTML"),
+        ("cloud.json", br#"{"projectId":"p","traceId":"1","spans":[]}"#, "a trace of Google Cloud"),
+        ("damaged.json", b"{\"traceEvents\":[{},}]}", "line 1, byte 19"),
+        ("other.json", b"[{\"a\":1}]", "none of its 1 objects is an event"),
+        ("nested.json", b"[[[[[[[[", "cut off before the end of its first event"),
+        ("binary.json", b"\x00\x01\x02", "binary"),
+        ("cut.json.gz", b"\x1f\x8b\x08\x00\x00\x00", "empty"),
+    ] {
+        let input = written(&place, name, bytes);
+        let told = place.fail(3, &["import", text(&input), "-o", text(&output)]);
+        assert!(told.contains(says) && told.contains(name), "{told}");
+        assert_eq!(told.lines().count(), 1, "{told}");
+        assert!(!output.exists());
+    }
+    let trace = written(&place, "small.json", SMALL);
+    let told = place.fail(2, &["import", text(&trace), "-o", text(&trace)]);
+    assert!(told.contains("the input itself"), "{told}");
+    let told = place.fail(2, &["import", text(&trace), "-o", text(&output), "--thread", "Nobody"]);
+    assert!(told.contains("Nobody") && told.contains("CrRendererMain (7/70)"), "{told}");
+    place.fail(3, &["import", "no-such-file.json", "-o", text(&output)]);
+    assert_eq!(place.run(&["import", text(&trace)]).status.code(), Some(2), "-o is missing");
+    assert_eq!(fs::read_to_string(&trace).unwrap(), SMALL);
+}
+
+#[test]
+fn a_cut_file_is_read_as_far_as_it_is_whole() {
+    let place = Place::new();
+    let cut = written(&place, "cut.json", &SMALL[..SMALL.find("\"post\"").unwrap()]);
+    let output = place.run(&["import", text(&cut), "-o", text(&place.file("o.looptrace")), "--json"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && told.lines().count() == 1, "{told}");
+    assert!(told.contains("cut off at line 6, byte ") && told.contains("the 4 whole events"), "{told}");
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&told["slices"], &told["repaired"]["cut_off"]), (&2.into(), &1.into()));
+}
+
+#[test]
+fn a_full_disk_leaves_no_half_trace() {
+    let place = Place::new();
+    let mut events: Vec<String> = (0..60_000)
+        .map(|n| {
+            format!(
+                "{{\"ph\":\"X\",\"name\":\"n{}\",\"pid\":1,\"tid\":1,\"ts\":{},\"dur\":1}}",
+                n * 7919 % 5003,
+                n * 3
+            )
+        })
+        .collect();
+    events.insert(0, "[{}".to_owned());
+    let input = written(&place, "many.json", events.join(",\n"));
+    let output = place.file("o.looptrace");
+    let told = Command::new("bash")
+        .args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" import \"$1\" -o \"$2\""])
+        .args([env!("CARGO_BIN_EXE_loopscope"), text(&input), text(&output)])
+        .output()
+        .unwrap();
+    assert_eq!(told.status.code(), Some(3));
+    let told = String::from_utf8(told.stderr).unwrap();
+    assert!(told.lines().count() == 1 && told.contains("the unfinished file was removed"), "{told}");
+    assert!(!output.exists());
+}
+
+/// Files that other programs wrote, where somebody put them beside the checkout.
+#[test]
+fn real_files_beside_the_checkout_come_in() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
+    // What Perfetto's trace processor counts in its table of slices.
+    let known = [
+        ("catapult-flow.json", 1625),
+        ("catapult-main_thread_has_unclosed_slices.json", 1684),
+        ("node20-immediate-queue.json", 28),
+        ("viztracer-async_simple.json", 656),
+    ];
+    let place = Place::new();
+    for (name, slices) in known {
+        let path = folder.join(name);
+        if !path.exists() {
+            println!("{name} is not beside the checkout: not tried");
+            continue;
+        }
+        let told = place.json(&["import", text(&path), "-o", text(&place.file("o.looptrace")), "--json"]);
+        assert_eq!(told["slices"].as_u64().unwrap() + told["instants"].as_u64().unwrap(), slices, "{name}");
+    }
+}

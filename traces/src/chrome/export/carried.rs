@@ -1,0 +1,120 @@
+//! The recording itself within its export: viewers skip it, and an import takes it back as it was.
+//!
+//! Slices and instants say less than the events they are made of (when a task was queued, how deep each queue
+//! was at every tick), and numbers that differ from slice to slice would keep viewers from grouping them. So the
+//! recording travels in pieces, packed as in a `.looptrace`, under a key of its own that every viewer ignores:
+//! on a slice whenever a block is complete, and behind the events at the end.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use loop_probes::metadata::Metadata;
+use loop_probes::stamped::Stamped;
+
+use super::JsonOut;
+use crate::source::SourceCounts;
+use crate::writer::{TraceOutput, TraceWriter, WriteOptions};
+
+/// Events that are handed on together.
+const BATCH: usize = 512;
+
+/// Blocks as they come out of the writer, until they are put into the export.
+#[derive(Clone, Debug, Default)]
+struct Waiting(Arc<Mutex<Vec<u8>>>);
+
+impl Waiting {
+    fn bytes(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Write for Waiting {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl TraceOutput for Waiting {
+    fn truncate(&mut self, _: u64) -> io::Result<()> {
+        // Only after a write that failed, and those into memory do not.
+        Err(io::Error::other("what was put into the export stays there"))
+    }
+}
+
+/// The recording, on its way into the export.
+#[derive(Debug)]
+pub(super) struct Carried {
+    writer: Option<TraceWriter<Waiting>>,
+    waiting: Waiting,
+    batch: Vec<Stamped>,
+    /// Bytes that were put already.
+    at: u64,
+}
+
+impl Carried {
+    pub(super) fn new(metadata: &Metadata) -> Self {
+        let waiting = Waiting::default();
+        // Few large blocks: they are packed better, and each costs a viewer one key to skip.
+        let options = WriteOptions { flush_ns: u64::MAX, level: 6, ..WriteOptions::default() };
+        let path = Path::new("the recording in the export");
+        // Metadata that is too long for a trace travels nowhere: then there is no recording in the export.
+        let writer = TraceWriter::new(waiting.clone(), path, metadata, options).ok();
+        Self { writer, waiting, batch: Vec::new(), at: 0 }
+    }
+
+    pub(super) fn push(&mut self, stamped: &Stamped) {
+        self.batch.push(*stamped);
+        if self.batch.len() >= BATCH {
+            self.hand_on();
+        }
+    }
+
+    /// What the source could not give.
+    pub(super) fn set_counts(&mut self, counts: SourceCounts) {
+        if let Some(writer) = &mut self.writer {
+            writer.set_counts(counts);
+        }
+    }
+
+    /// Everything was pushed.
+    pub(super) fn finish(&mut self) {
+        self.hand_on();
+        if let Some(writer) = self.writer.take() {
+            // A trace that has too many blocks ends here, and an import goes by the slices.
+            let _ = writer.finish();
+        }
+    }
+
+    /// Puts what is ready behind the last key of an object. The last piece has the slices and the instants that
+    /// the export has, so that an import sees whether somebody changed them.
+    pub(super) fn put<W: Write>(&mut self, out: &mut JsonOut<W>, counts: Option<(u64, u64)>) {
+        let bytes = std::mem::take(&mut *self.waiting.bytes());
+        if bytes.is_empty() {
+            return;
+        }
+        out.raw(",\"loopscope\":{\"at\":").number(self.at).raw(",\"bytes\":\"");
+        out.raw(&STANDARD.encode(&bytes)).raw("\"");
+        if let Some((slices, instants)) = counts {
+            out.raw(",\"counts\":[").number(slices).raw(",").number(instants).raw("]");
+        }
+        out.raw("}");
+        self.at += bytes.len() as u64;
+    }
+
+    fn hand_on(&mut self) {
+        if let Some(writer) = &mut self.writer
+            && writer.append(&self.batch).is_err()
+        {
+            self.writer = None;
+        }
+        self.batch.clear();
+    }
+}

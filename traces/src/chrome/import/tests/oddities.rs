@@ -1,0 +1,107 @@
+//! Each fault of a file by itself: counted by its kind, and no more lost than must be.
+
+use super::super::tally::{dropped, repaired};
+use super::*;
+
+/// A file with one good slice around something odd: how often `kind` is counted, and slices with instants.
+fn odd(rest: &str, kind: &str) -> (u64, u64) {
+    let imported = import(&list(&[r#""ph":"X","name":"good","ts":100,"dur":5"#, rest]));
+    let Imported { report, .. } = &imported;
+    (imported.dropped(kind) + imported.repaired(kind), report.slices + report.instants)
+}
+
+#[test]
+fn each_oddity_is_counted_by_its_kind() {
+    for (rest, kind, shown) in [
+        (r#""ph":"E","name":"a","ts":1"#, dropped::END_WITHOUT_BEGIN, 1),
+        (r#""ph":"B","name":"a","ts":1"#, repaired::BEGIN_WITHOUT_END, 2),
+        (r#""ph":"X","name":"a","ts":103,"dur":9"#, dropped::OVERLAPPING, 1),
+        (r#""ph":"X","name":"a","ts":1"#, dropped::NO_DURATION, 1),
+        (r#""ph":"X","name":"a","ts":1,"dur":-5"#, repaired::NEGATIVE_DURATION, 2),
+        (r#""ph":"X","name":"a","ts":-1,"dur":5"#, dropped::NEGATIVE_TIME, 1),
+        (r#""ph":"X","name":"a","dur":5"#, dropped::NO_TIME, 1),
+        (r#""ph":"X","name":"a","ts":1e99,"dur":5"#, dropped::NO_TIME, 1),
+        (r#""ph":"X","name":"a","ts":"1","dur":"5""#, repaired::TIME_AS_TEXT, 2),
+        (r#""ph":"X","ts":1,"dur":5"#, repaired::NO_NAME, 2),
+        (r#""ph":"X","name":"a","ts":1,"dur":5,"ts":2"#, repaired::DUPLICATE_KEY, 2),
+        (r#""ph":"X","name":7,"ts":1,"dur":5"#, repaired::WRONG_TYPE, 2),
+        (r#""ph":"X","name":"a\udc00","ts":1,"dur":5"#, repaired::INVALID_TEXT, 2),
+        (r#""ph":"X","name":"a","ts":NaN,"dur":5"#, dropped::MALFORMED, 1),
+        (r#""ph":"b","name":"a","ts":1"#, dropped::NO_ID, 1),
+        (r#""ph":"b","name":"a","id":1,"ts":1"#, dropped::ASYNC, 2),
+        (r#""ph":"n","name":"a","id2":{"local":"0x1"},"ts":1"#, "none", 2),
+        (r#""ph":"S","name":"a","id":1,"ts":1"#, dropped::LEGACY_ASYNC, 1),
+        (r#""ph":"T","name":"a","id":1,"ts":1"#, dropped::LEGACY_ASYNC, 1),
+        (r#""ph":"F","name":"a","id":1,"ts":1"#, dropped::LEGACY_ASYNC, 1),
+        (r#""ph":"P","name":"a","ts":1"#, dropped::SAMPLE, 1),
+        (r#""ph":"R","name":"a","ts":1"#, "none", 2),
+        (r#""ph":"O","name":"a","id":1,"ts":1,"args":{"snapshot":{}}"#, dropped::OBJECT, 1),
+        (r#""ph":"N","name":"a","id":1,"ts":1"#, dropped::OBJECT, 1),
+        (r#""ph":"D","name":"a","id":1,"ts":1"#, dropped::OBJECT, 1),
+        (r#""ph":"c","name":"a","ts":1"#, dropped::BOOKKEEPING, 1),
+        (r#""ph":"C","name":"memory","ts":1,"args":{"mb":3}"#, dropped::COUNTER, 1),
+        (r#""ph":"f","name":"a","id":1,"ts":1"#, dropped::FLOW_END, 1),
+        (r#""ph":"s","name":"a","id":1,"ts":1"#, dropped::FLOW_START, 1),
+        (r#""name":"a","ts":1"#, dropped::UNKNOWN_PHASE, 1),
+    ] {
+        let counted = u64::from(kind != "none");
+        assert_eq!(odd(rest, kind), (counted, shown), "{rest}: {kind}");
+    }
+}
+
+#[test]
+fn events_without_a_thread_belong_to_their_process() {
+    let imported =
+        import(r#"[{"ph":"X","name":"a","pid":"main","ts":1,"dur":2},{"ph":"X","name":"b","ts":1,"dur":2}]"#);
+    assert_eq!((imported.report.slices, imported.repaired(repaired::NO_THREAD)), (2, 2));
+    assert_eq!(imported.repaired(repaired::THREAD_AS_TEXT), 1);
+}
+
+#[test]
+fn slices_that_end_in_the_wrong_order_are_cut() {
+    let imported = import(&list(&[
+        r#""ph":"B","name":"a","ts":0"#,
+        r#""ph":"X","name":"x","ts":2,"dur":5"#,
+        r#""ph":"E","name":"a","ts":4"#,
+        r#""ph":"X","name":"z","ts":8,"dur":4"#,
+    ]));
+    let told = imported.told();
+    assert!(told.contains(&"span 2000..4000 x".to_owned()), "{told:#?}");
+    assert!(told.contains(&"task 0..4000 a +0".to_owned()), "{told:#?}");
+}
+
+#[test]
+fn a_slice_of_no_length_ends_where_it_begins() {
+    let imported = import(&list(&[
+        r#""ph":"B","name":"a","ts":5"#,
+        r#""ph":"E","name":"a","ts":5"#,
+        r#""ph":"B","name":"b","ts":5"#,
+        r#""ph":"E","name":"b","ts":7"#,
+        r#""ph":"X","name":"c","ts":7,"dur":1"#,
+    ]));
+    let tasks: Vec<String> = imported.told().into_iter().filter(|line| line.starts_with("task")).collect();
+    assert_eq!(tasks, ["task 5000..5000 a +0", "task 5000..7000 b +0", "task 7000..8000 c +0"]);
+    assert!(imported.report.dropped.is_empty());
+}
+
+#[test]
+fn a_cut_file_says_so_and_an_empty_one_is_a_trace_too() {
+    let cut = import(r#"{"traceEvents":[{"ph":"X","name":"a","pid":1,"tid":1,"ts":0,"dur":1},{"ph":"X","na"#);
+    assert_eq!((cut.report.slices, cut.repaired(repaired::CUT_OFF)), (1, 1));
+    let object = import(&list(&[r#""ph":"O","name":"a","id":1,"ts":1,"args":{"snapshot":{}}"#]));
+    assert_eq!((object.report.loops.len(), object.events.len()), (0, 0));
+    assert_eq!(import("[]").report.events_read, 0);
+    let other = try_import(br#"[{"a":1},{"b":2}]"#, &[]).unwrap_err().to_string();
+    assert!(other.contains("none of its 2 objects is an event"), "{other}");
+}
+
+#[test]
+fn text_of_a_file_steers_no_terminal() {
+    let json = list(&[
+        "\"ph\":\"M\",\"name\":\"thread_name\",\"args\":{\"name\":\"\\u001b[2Jmain\"}",
+        "\"ph\":\"X\",\"name\":\"\\u001b]0;x\\u0007\",\"ts\":0,\"dur\":1",
+    ]);
+    let imported = import(&json);
+    assert!(!imported.report.loops[0].name.chars().any(char::is_control));
+    assert!(!imported.told().concat().chars().any(char::is_control));
+}
