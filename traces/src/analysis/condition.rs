@@ -191,6 +191,12 @@ fn number(unit: Unit, text: &str) -> Option<f64> {
     Some(if whole { value.round() } else { value }).filter(|value| value.is_finite())
 }
 
+/// Reads a share: `0.1` or `10%`. `None` where it is none.
+#[must_use]
+pub fn share(text: &str) -> Option<f64> {
+    number(Unit::Ratio, text.trim())
+}
+
 /// A bound as reports show it.
 #[must_use]
 pub fn shown(metric: &Metric, bound: f64) -> String {

@@ -75,6 +75,41 @@ fn a_mistake_is_told_the_nearest() {
     }
 }
 
+/// The table of metrics in the book.
+const BOOK: &str = include_str!("../../../../docs/src/compare.md");
+
+#[test]
+fn the_book_has_the_same_list() {
+    let row = |name: String, is_spread: bool, unit: Unit, sense: Sense, what: &str| {
+        let statistic = if is_spread { ".STAT" } else { "" };
+        let unit = match unit {
+            Unit::Ns => "ns",
+            Unit::Count => "count",
+            Unit::Ratio => "ratio",
+            Unit::Bytes => "bytes",
+            Unit::PerSecond => "per second",
+        };
+        let sense = match sense {
+            Sense::MoreIsWorse => "worse",
+            Sense::MoreIsBetter => "better",
+            Sense::Neither => "neither",
+        };
+        format!("| `{name}{statistic}` | {unit} | {sense} | {what} |")
+    };
+    let plain = FIGURES.iter().map(|figure| {
+        row(figure.name.to_owned(), figure.is_distribution(), figure.unit, figure.sense, figure.what)
+    });
+    let named = NAMED.iter().map(|named| {
+        let whose = if named.before == "agenda" { "PRIORITY" } else { "NAME" };
+        let name = format!("{}.{whose}.{}", named.before, named.after);
+        row(name, named.is_distribution(), named.unit, named.sense, named.what)
+    });
+    let ours: Vec<String> = plain.chain(named).collect();
+    let table = BOOK.lines().skip_while(|line| *line != "| metric | unit | more is | what |").skip(2);
+    let theirs: Vec<&str> = table.take_while(|line| line.starts_with('|')).collect();
+    assert_eq!(theirs, ours);
+}
+
 #[test]
 fn any_is_each_of_them() {
     let summary = summary(&Script::default());
