@@ -2,6 +2,7 @@
 
 mod attach;
 mod demo;
+mod diff;
 mod drawing;
 mod export;
 mod follow;
@@ -36,7 +37,8 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Ps(args) => ps::run(&args),
         Command::Record(args) => record::run(&args),
         Command::Replay(args) => replay::run(&args, &global),
-        Command::Report(args) => report::run(&args),
+        Command::Report(args) => report::run(&args, &global),
+        Command::Diff(args) => diff::run(&args, &global),
         Command::Export(args) => export::run(&args),
         Command::Completions { shell } => completions(shell),
         Command::Man => manual(),

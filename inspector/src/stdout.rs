@@ -10,6 +10,13 @@ pub fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
+/// How many cells a line has: the terminal's, at most 120, and 80 where there is none.
+#[must_use]
+pub fn width() -> usize {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
+    size.filter(|size| size.ws_col > 0).map_or(80, |size| usize::from(size.ws_col).clamp(60, 120))
+}
+
 /// Writes `text` and flushes. A closed pipe is success: the reader had enough.
 ///
 /// # Errors

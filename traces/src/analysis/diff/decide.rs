@@ -9,9 +9,9 @@
 use serde::Serialize;
 use statrs::distribution::{ContinuousCDF as _, Normal};
 
+use super::Run;
 use super::any::{Many, Most};
 use super::effect::{self, Effect, Sides};
-use super::{Run, any};
 use crate::analysis::metric::{Metric, Sense, Unit};
 use crate::analysis::statistics::splits::Splits;
 
@@ -219,10 +219,4 @@ impl std::fmt::Display for MoreRuns {
         };
         write!(f, "{words} {number} more {} a side", if *number == 1 { "run" } else { "runs" })
     }
-}
-
-/// The tag of a metric of any, for people: what all have in common has no quotes.
-#[must_use]
-pub fn is_every_tag(tag: &str) -> bool {
-    tag == any::EVERY_TAG
 }

@@ -1,5 +1,7 @@
 //! Comparisons of imagined runs: every verdict, and every reason to refuse.
 
+use std::sync::OnceLock;
+
 use super::comparable::check;
 use super::decide::MoreRuns;
 use super::*;
@@ -18,11 +20,8 @@ pub(crate) struct Imagined {
 
 /// A run with these figures.
 pub(crate) fn run(imagined: &Imagined) -> Run {
-    let script = Script { ticks: 1, ..Script::default() };
-    let source = script.source();
-    let mut timeline = Timeline::of(source.metadata());
-    timeline.extend(source.events());
-    let mut summary = Summary::new(&source, &timeline);
+    static TEMPLATE: OnceLock<Run> = OnceLock::new();
+    let Run { mut summary, metadata, .. } = TEMPLATE.get_or_init(template).clone();
     let all = |ns: f64| {
         let ns = ns.round() as u64;
         Percentiles { count: 100, mean: Some(ns), gmean: Some(ns), p50: ns, p90: ns, p99: ns, max: ns }
@@ -37,9 +36,16 @@ pub(crate) fn run(imagined: &Imagined) -> Run {
     summary.timers.lag_ns = all(imagined.lag_ns);
     summary.ticks.run_ns = all(imagined.tick_ns);
     (summary.span_ns, summary.tasks.count) = (3_000_000_000, 3_000);
-    let mut metadata = script.metadata();
+    Run { name: "imagined".to_owned(), summary, metadata }
+}
+
+fn template() -> Run {
+    let source = Script { ticks: 1, ..Script::default() }.source();
+    let mut timeline = Timeline::of(source.metadata());
+    timeline.extend(source.events());
+    let mut metadata = source.metadata().clone();
     metadata.started.wall_ns = 0;
-    Run { name: "imagined".to_owned(), summary, metadata: Some(metadata) }
+    Run { name: String::new(), summary: Summary::new(&source, &timeline), metadata: Some(metadata) }
 }
 
 /// Runs whose tags, lag and ticks take so long, give or take what is given.
