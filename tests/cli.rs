@@ -9,11 +9,12 @@ use program::Place;
 #[test]
 fn help_shows_every_verb_and_examples() {
     let help = Place::new().succeed(&["--help"]);
-    for verb in ["demo", "attach", "ps", "record", "replay", "report", "export", "completions", "man"] {
+    for verb in ["demo", "attach", "ps", "record", "replay", "report", "diff", "export", "completions", "man"]
+    {
         assert!(help.contains(&format!("  {verb} ")), "{verb} is missing in\n{help}");
     }
     assert!(help.contains("Examples:") && help.contains("Exit codes:"), "{help}");
-    for verb in ["demo", "attach", "record", "replay", "export"] {
+    for verb in ["demo", "attach", "record", "replay", "report", "diff", "export"] {
         assert!(
             Place::new().succeed(&[verb, "--help"]).contains("Examples:"),
             "{verb} --help has no examples"

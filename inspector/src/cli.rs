@@ -1,5 +1,6 @@
 //! The command line: every verb, every flag, their help and their examples. No behaviour.
 
+mod diff;
 mod export;
 mod import;
 mod lint;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use diff::{DiffArgs, VerdictFormat};
 pub use export::{ExportArgs, ExportFormat};
 pub use import::ImportArgs;
 pub use lint::{LintArgs, Viewer};
@@ -30,6 +32,7 @@ Examples:
   loopscope record 4121 -o a.looptrace        save it without a dashboard
   loopscope replay a.looptrace --at 1.2s      look at it again
   loopscope export a.looptrace --format chrome -o a.json
+  loopscope diff old*.looptrace -- new*.looptrace
 
 Exit codes: 0 fine, 1 a check failed, 2 wrong usage, 3 the input cannot be read or the output not written.";
 
@@ -88,6 +91,8 @@ pub enum Command {
     Rerun(RerunArgs),
     /// Say what happened in a trace or a ring, in one page
     Report(ReportArgs),
+    /// Say whether runs became better or worse
+    Diff(DiffArgs),
     /// Turn a trace or a ring into a file for other programs
     Export(ExportArgs),
     /// Say what viewers will make of a Chrome trace
@@ -231,6 +236,10 @@ pub struct ReplayArgs {
 
 /// `loopscope report`
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  loopscope report a.looptrace
+  loopscope report a.looptrace --json | jq .timers
+  loopscope report a.looptrace --gate gates.toml --format junit > junit.xml")]
 pub struct ReportArgs {
     /// A trace, the path of a ring, or the process id of one
     #[arg(value_name = "FILE|RING")]
@@ -244,6 +253,12 @@ pub struct ReportArgs {
     /// Late timers, late signals and slow tasks to name with their ledgers, the worst of each
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(0..=10_000))]
     pub late_timers: u16,
+    /// Fail, with exit code 1, where a gate of this TOML file fails
+    #[arg(long, value_name = "FILE")]
+    pub gate: Option<PathBuf>,
+    /// A gate that cannot be decided fails
+    #[arg(long, requires = "gate")]
+    pub strict: bool,
 }
 
 /// How to print a report.
@@ -253,6 +268,10 @@ pub enum ReportFormat {
     Text,
     /// The summary schema.
     Json,
+    /// The gates, for CI systems.
+    Junit,
+    /// The gates, as a table for a pull request.
+    Markdown,
 }
 
 /// Lists the demo's policies for the help and the completions. Another name is taken as it is: the demo refuses it

@@ -2,6 +2,7 @@
 
 mod attach;
 mod demo;
+mod diff;
 mod drawing;
 mod export;
 mod follow;
@@ -41,7 +42,8 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Record(args) => record::run(&args),
         Command::Replay(args) => replay::run(&args, &global),
         Command::Rerun(args) => rerun::run(&args, &global),
-        Command::Report(args) => report::run(&args),
+        Command::Report(args) => report::run(&args, &global),
+        Command::Diff(args) => diff::run(&args, &global),
         Command::Export(args) => export::run(&args),
         Command::Lint(args) => lint::run(&args),
         Command::Import(args) => import::run(&args),

@@ -12,6 +12,9 @@
 //! |---|---|
 //! | `cli`, `commands` | the command line; its verbs, one file each |
 //! | `input` | what a verb reads: a ring or a trace |
+//! | `gates` | gate files |
+//! | `verdict` | a comparison and its gates as text, Markdown, JUnit XML |
+//! | `runs` | what a comparison reads: the same, and saved summaries |
 //! | `recording`, `sink` | recording the own process without loss; folding and saving the same stream |
 //! | `exporting` | an export into a file, whole or not there |
 //! | `keeping` | saving and exporting from within the dashboard |
@@ -32,6 +35,7 @@ pub mod dashboard;
 pub mod diagnostics;
 pub mod exit;
 pub mod exporting;
+pub mod gates;
 pub mod input;
 pub mod interrupt;
 pub mod keeping;
@@ -39,11 +43,13 @@ pub mod keymap;
 pub mod playback;
 pub mod recording;
 pub mod rerun;
+pub mod runs;
 pub mod sink;
 pub mod stdout;
 pub mod terminal;
 pub mod theme;
 pub mod units;
+pub mod verdict;
 pub mod view;
 pub mod workload;
 

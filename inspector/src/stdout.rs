@@ -10,11 +10,11 @@ pub fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
-/// Columns of the screen that standard output is, 100 where it is none.
+/// How many cells a line has: the terminal's, at most 120, and 80 where there is none.
 #[must_use]
-pub fn columns() -> usize {
-    let size = is_terminal().then(|| crossterm::terminal::size().ok()).flatten();
-    size.map_or(100, |(columns, _)| usize::from(columns))
+pub fn width() -> usize {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
+    size.filter(|size| size.ws_col > 0).map_or(80, |size| usize::from(size.ws_col).clamp(60, 120))
 }
 
 /// Writes `text` and flushes. A closed pipe is success: the reader had enough.

@@ -1,4 +1,9 @@
-//! Analysis: pure functions from what was folded to who is to blame, and how far that can be trusted.
+//! Analysis: pure functions from what was folded to who is to blame, to better or worse, and how far to trust that.
 
 pub mod attribution;
+pub mod condition;
+pub mod diff;
+pub mod gate;
 pub mod loss;
+pub mod metric;
+pub mod statistics;

@@ -55,7 +55,7 @@ fn options(global: &Global) -> Options {
     Options { theme: theme(global), ..Options::default() }
 }
 
-/// How things look on standard output.
+/// Colours and glyphs, as the command line, the environment and the terminal have it.
 pub(super) fn theme(global: &Global) -> Theme {
     let flag = match global.color {
         Some(ColorChoice::Always) => Some(true),

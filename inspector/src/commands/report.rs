@@ -1,16 +1,30 @@
-//! `loopscope report`: what happened in a trace or a ring, in one page.
+//! `loopscope report`: what happened in a trace or a ring, in one page, and whether it keeps its gates.
 
-use loop_traces::source::{EventSource, SourceState};
-use loop_traces::timeline::{Timeline, TimelineConfig};
+use std::path::Path;
 
-use super::{summary, warn};
-use crate::cli::{ReportArgs, ReportFormat};
+use loop_traces::analysis::diff::Run;
+use loop_traces::analysis::gate::Judgement;
+use loop_traces::summary::Summary;
+use loop_traces::timeline::TimelineConfig;
+
+use super::{diff, summary, warn};
+use crate::cli::{Global, ReportArgs, ReportFormat, VerdictFormat};
 use crate::exit::Failure;
+use crate::gates;
 use crate::input::Input;
+use crate::runs::{self, fold};
+use crate::stdout;
+use crate::verdict::Page;
 
-pub(super) fn run(args: &ReportArgs) -> Result<(), Failure> {
-    let late_kept = usize::from(args.late_timers);
-    print(&args.input, args.json || args.format == ReportFormat::Json, late_kept)
+pub(super) fn run(args: &ReportArgs, global: &Global) -> Result<(), Failure> {
+    let json = args.json || args.format == ReportFormat::Json;
+    match &args.gate {
+        Some(gates) => gated(args, gates, json, global),
+        None if matches!(args.format, ReportFormat::Junit | ReportFormat::Markdown) && !json => Err(
+            Failure::Usage("--format junit and markdown print gates: name their file with --gate".to_owned()),
+        ),
+        None => print(&args.input, json, usize::from(args.late_timers)),
+    }
 }
 
 /// Reads `input` to its end and prints its summary, with so many of what was late or slow.
@@ -25,17 +39,31 @@ pub(super) fn print(input: &str, json: bool, late_kept: usize) -> Result<(), Fai
     summary::print(&timeline, input.source(), json)
 }
 
-/// Everything that `source` holds now.
-fn fold(source: &mut dyn EventSource, config: TimelineConfig) -> Result<Timeline, Failure> {
-    let mut timeline = Timeline::new(config);
-    let mut batch = Vec::new();
-    loop {
-        batch.clear();
-        let state = source.poll(&mut batch);
-        timeline.extend(&batch);
-        timeline.counts = source.counts();
-        if state.map_err(Failure::input)? != SourceState::More {
-            return Ok(timeline);
-        }
+fn gated(args: &ReportArgs, file: &Path, json: bool, global: &Global) -> Result<(), Failure> {
+    let gates = gates::read(file)?;
+    let read = runs::read(&args.input)?;
+    read.warnings.iter().for_each(|warning| warn(warning));
+    let judged: Result<Vec<Judgement>, _> = gates.iter().map(|gate| gate.judge(&read.run)).collect();
+    let judged = judged.map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?;
+    let page = Page::of_gates(judged, args.strict);
+    stdout::print(&match args.format {
+        _ if json => with_gates(&read.run.summary, &page)?,
+        ReportFormat::Junit => diff::render(&page, VerdictFormat::Junit, global)?,
+        ReportFormat::Markdown => diff::render(&page, VerdictFormat::Markdown, global)?,
+        ReportFormat::Text | ReportFormat::Json => text(&read.run, &page, global)?,
+    })?;
+    page.failure().map_or(Ok(()), |line| Err(Failure::Check(line)))
+}
+
+fn text(run: &Run, page: &Page, global: &Global) -> Result<String, Failure> {
+    let gates = diff::render(page, VerdictFormat::Text, global)?;
+    Ok(format!("{}\n{gates}", loop_traces::report::text(&run.summary)))
+}
+
+fn with_gates(summary: &Summary, page: &Page) -> Result<String, Failure> {
+    let mut value = serde_json::to_value(summary).map_err(Failure::input)?;
+    if let Some(object) = value.as_object_mut() {
+        object.insert("gates".to_owned(), serde_json::to_value(&page.gates).map_err(Failure::input)?);
     }
+    Ok(format!("{value}\n"))
 }

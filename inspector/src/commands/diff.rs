@@ -1,0 +1,72 @@
+//! `loopscope diff`: better or worse.
+
+use loop_traces::analysis::diff::{Comparison, Options, Run, comparable, compare};
+use loop_traces::analysis::gate::Judgement;
+
+use super::{drawing, warn};
+use crate::cli::{DiffArgs, Global, VerdictFormat};
+use crate::exit::Failure;
+use crate::stdout;
+use crate::verdict::{Page, junit, markdown, text};
+use crate::{gates, runs};
+
+pub(super) fn run(args: &DiffArgs, global: &Global) -> Result<(), Failure> {
+    let options = options(args)?;
+    // A gate file with a mistake is told before long traces are read.
+    let gates = args.gate.as_deref().map(gates::read).transpose()?.unwrap_or_default();
+    let (base, candidate) = (side(&args.base)?, side(&args.candidate)?);
+    for refused in comparable::check(&base, &candidate) {
+        if !args.anyway {
+            return Err(Failure::Input(format!("{refused}, or compare --anyway")));
+        }
+        warn(&refused.why);
+    }
+    let comparison = compare(&base, &candidate, &options);
+    let judged: Vec<Judgement> = gates.iter().map(|gate| gate.judge_against(&base, &candidate)).collect();
+    let page = Page::of(&comparison, judged, args.strict);
+    let format = if args.json { VerdictFormat::Json } else { args.format };
+    if format == VerdictFormat::Json {
+        stdout::print(&json(&comparison, &page)?)?;
+    } else {
+        stdout::print(&render(&page, format, global)?)?;
+    }
+    page.failure().map_or(Ok(()), |line| Err(Failure::Check(line)))
+}
+
+/// The page in a format that is not JSON: what that holds differs from command to command.
+pub(super) fn render(page: &Page, format: VerdictFormat, global: &Global) -> Result<String, Failure> {
+    match format {
+        VerdictFormat::Markdown => Ok(markdown::render(page)),
+        VerdictFormat::Junit => junit::render(page).map_err(Failure::input),
+        VerdictFormat::Text | VerdictFormat::Json => {
+            Ok(text::render(page, drawing::theme(global), stdout::width()))
+        }
+    }
+}
+
+fn json(comparison: &Comparison, page: &Page) -> Result<String, Failure> {
+    let mut value = serde_json::to_value(comparison).map_err(Failure::input)?;
+    let gates = serde_json::to_value(&page.gates).map_err(Failure::input)?;
+    if let (false, Some(object)) = (page.gates.is_empty(), value.as_object_mut()) {
+        object.insert("gates".to_owned(), gates);
+    }
+    Ok(format!("{value}\n"))
+}
+
+fn options(args: &DiffArgs) -> Result<Options, Failure> {
+    let options = Options { margin: args.margin, ..Options::default() };
+    if args.primary.is_empty() {
+        return Ok(options);
+    }
+    let chosen = options.with_primaries(args.primary.clone());
+    chosen.map_err(|error| Failure::Usage(format!("--primary: {error}")))
+}
+
+fn side(words: &[String]) -> Result<Vec<Run>, Failure> {
+    let read = words.iter().map(|word| {
+        let read = runs::read(word)?;
+        read.warnings.iter().for_each(|warning| warn(&format!("{word}: {warning}")));
+        Ok(read.run)
+    });
+    read.collect()
+}

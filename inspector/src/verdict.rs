@@ -1,0 +1,296 @@
+//! Verdicts and gates as they are printed: one page, said once here, and written as text, Markdown or JUnit XML.
+
+pub mod junit;
+pub mod markdown;
+pub mod text;
+
+use loop_probes::text::printable;
+use std::collections::HashSet;
+
+use loop_traces::analysis::diff::Comparison;
+use loop_traces::analysis::diff::any::EVERY_TAG;
+use loop_traces::analysis::diff::changes::Change;
+use loop_traces::analysis::diff::decide::{Judged, MoreRuns, Verdict};
+use loop_traces::analysis::gate::{Judgement, Outcome};
+use loop_traces::analysis::metric::{Statistic, Unit, Value};
+use loop_traces::units::counted;
+
+/// What is printed.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// The verdict in one sentence, where there is one.
+    pub headline: Option<(Verdict, String)>,
+    /// Metrics with a verdict.
+    pub rows: Vec<Row>,
+    /// Metrics without, the largest change first.
+    pub changes: Vec<Moved>,
+    /// Gates.
+    pub gates: Vec<Judgement>,
+    /// A gate that cannot be told fails.
+    pub strict: bool,
+    /// What else to know.
+    pub notes: Vec<String>,
+}
+
+/// One metric and its verdict.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The metric.
+    pub metric: String,
+    /// The base's median.
+    pub base: String,
+    /// The candidate's median.
+    pub candidate: String,
+    /// The shift.
+    pub change: String,
+    /// Its interval.
+    pub interval: String,
+    /// The p-value.
+    pub p: String,
+    /// Whose it is, and what would decide.
+    pub details: Vec<String>,
+}
+
+/// One metric without a verdict.
+#[derive(Clone, Debug)]
+pub struct Moved {
+    /// The metric.
+    pub metric: String,
+    /// The base's median.
+    pub base: String,
+    /// The candidate's median.
+    pub candidate: String,
+    /// The change between them.
+    pub change: String,
+}
+
+/// Nothing to show.
+const NONE: &str = "-";
+
+impl Page {
+    /// The page of a comparison and its gates.
+    #[must_use]
+    pub fn of(comparison: &Comparison, gates: Vec<Judgement>, strict: bool) -> Self {
+        let mut notes = comparison.notes.clone();
+        if let Some(speed) = comparison.machine_speed.filter(|speed| *speed >= FASTER) {
+            notes.push(format!("the machine was up to {speed:.1} times as fast in one run as in another"));
+        }
+        Self {
+            headline: Some((comparison.verdict, headline(comparison))),
+            rows: comparison.primary.iter().map(row).collect(),
+            changes: changes(&comparison.descriptive),
+            gates,
+            strict,
+            notes: notes.iter().map(|note| printable(note)).collect(),
+        }
+    }
+
+    /// The page of one run's gates.
+    #[must_use]
+    pub fn of_gates(gates: Vec<Judgement>, strict: bool) -> Self {
+        Self { gates, strict, ..Self::default() }
+    }
+
+    /// The gates that fail the command.
+    pub fn failed(&self) -> impl Iterator<Item = &Judgement> {
+        self.gates.iter().filter(|gate| self.fails(gate.outcome))
+    }
+
+    /// Whether a gate with this outcome fails the command.
+    #[must_use]
+    pub fn fails(&self, outcome: Outcome) -> bool {
+        outcome == Outcome::Failed || (self.strict && outcome == Outcome::CannotTell)
+    }
+
+    /// The line that names each gate that failed, with its numbers; `None` where none did.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        let failed: Vec<String> =
+            self.failed().map(|gate| format!("{}: {}", gate.gate, told(gate))).collect();
+        let first = self.gates_line();
+        (!failed.is_empty()).then(|| format!("{first}: {}", failed.join("; ")))
+    }
+
+    /// How many gates there are and failed.
+    #[must_use]
+    pub fn gates_line(&self) -> String {
+        let all = counted(self.gates.len() as u64, "gate", "gates");
+        let failed = self.failed().count();
+        let open = self.gates.iter().filter(|gate| gate.outcome == Outcome::CannotTell).count();
+        match (failed, open) {
+            (0, 0) => format!("{all} held"),
+            (0, open) => format!("no gate of {} failed, {open} cannot be told", self.gates.len()),
+            (failed, _) => format!("{failed} of {all} failed"),
+        }
+    }
+}
+
+/// A gate's numbers, and why they do not decide.
+#[must_use]
+pub fn told(gate: &Judgement) -> String {
+    let why = gate.why.iter().map(|why| format!("; {why}")).collect::<String>();
+    printable(&format!("{}{why}", gate.numbers))
+}
+
+/// A machine that is that much faster in one run is worth a word.
+const FASTER: f64 = 1.5;
+
+/// What shows in a list of changes: of each distribution the statistic that changed most.
+fn changes(all: &[Change]) -> Vec<Moved> {
+    let mut seen = HashSet::new();
+    let shows = |change: &&Change| {
+        let by = (change.candidate.unwrap_or_default() - change.base.unwrap_or_default()).abs();
+        let grain = if change.unit == Unit::Ns { CLOCK_GRAIN_NS } else { 0.0 };
+        change.change.is_some_and(|share| share.abs() >= 0.005) && by > grain
+    };
+    let shown = all.iter().filter(shows).filter(|change| {
+        let end = change.metric.rsplit_once('.').map_or("", |(_, end)| end);
+        let is_statistic = Statistic::ALL.iter().any(|statistic| statistic.name() == end);
+        let of =
+            if is_statistic { &change.metric[..change.metric.len() - end.len()] } else { &change.metric };
+        seen.insert(of.to_owned())
+    });
+    shown.map(moved).collect()
+}
+
+/// A change by less is the clock's.
+const CLOCK_GRAIN_NS: f64 = 20.0;
+
+fn value(number: Option<f64>, unit: Unit) -> String {
+    number.map_or_else(|| NONE.to_owned(), |number| Value { number, unit }.to_string())
+}
+
+/// A share as a change: `+33%`, `-0.4%`, `x12`.
+#[must_use]
+pub fn change(share: f64) -> String {
+    match share.abs() * 100.0 {
+        percent if share > 0.0 && percent >= 999.5 => format!("×{:.0}", share + 1.0),
+        percent if percent < 0.05 => "0%".to_owned(),
+        percent if percent < 9.95 => format!("{:+.1}%", share * 100.0),
+        _ => format!("{:+.0}%", share * 100.0),
+    }
+}
+
+fn signed(shift: f64, unit: Unit) -> String {
+    let sign = if shift < 0.0 { "-" } else { "+" };
+    if shift == 0.0 { "0".to_owned() } else { format!("{sign}{}", Value { number: shift.abs(), unit }) }
+}
+
+fn row(judged: &Judged) -> Row {
+    let effect = judged.effect.as_ref();
+    let is_common = judged.tag.as_deref() == Some(EVERY_TAG);
+    let shown = |number: Option<f64>| if is_common { NONE.to_owned() } else { value(number, judged.unit) };
+    let interval = effect.and_then(|effect| match (effect.change_interval, effect.shift_interval) {
+        (Some([low, high]), _) => Some(format!("{} … {}", change(low), change(high))),
+        (None, Some([low, high])) => {
+            Some(format!("{} … {}", signed(low, judged.unit), signed(high, judged.unit)))
+        }
+        (None, None) => None,
+    });
+    let by = effect.map(|effect| match effect.change {
+        Some(share) => change(share),
+        None => signed(effect.shift, judged.unit),
+    });
+    Row {
+        verdict: judged.verdict,
+        metric: printable(&judged.metric),
+        base: shown(effect.map(|effect| effect.base)),
+        candidate: shown(effect.map(|effect| effect.candidate)),
+        change: by.unwrap_or_else(|| NONE.to_owned()),
+        interval: interval.unwrap_or_else(|| NONE.to_owned()),
+        p: judged.p.map_or_else(|| NONE.to_owned(), |p| format!("{p:.4}")),
+        details: details(judged),
+    }
+}
+
+fn details(judged: &Judged) -> Vec<String> {
+    let mut details = Vec::new();
+    if let (Some(tag), Some(compared)) = (&judged.tag, judged.tags_compared) {
+        let tags = counted(compared as u64, "tag", "tags");
+        details.push(match tag.as_str() {
+            EVERY_TAG => format!("what all {tags} have in common: this build, or the machine"),
+            tag => format!("{} changed most of {tags}; the machine's speed is taken out", printable(tag)),
+        });
+    }
+    let others: Vec<String> = judged
+        .other_tags
+        .iter()
+        .map(|other| format!("{} {}", printable(&other.tag), change(other.change)))
+        .collect();
+    if !others.is_empty() {
+        details.push(format!("also {}", others.join(", ")));
+    }
+    if judged.effect.is_none() {
+        details.push("nothing was measured on one side".to_owned());
+    }
+    details.extend(judged.more_runs.map(|more| format!("{more} would decide")));
+    details
+}
+
+fn moved(moved: &Change) -> Moved {
+    Moved {
+        metric: printable(&moved.metric),
+        base: value(moved.base, moved.unit),
+        candidate: value(moved.candidate, moved.unit),
+        change: moved.change.map_or_else(|| NONE.to_owned(), change),
+    }
+}
+
+fn headline(comparison: &Comparison) -> String {
+    let of = |verdict: Verdict| {
+        let judged = comparison.primary.iter().filter(move |judged| judged.verdict == verdict);
+        judged.map(sentence).collect::<Vec<String>>().join(", and ")
+    };
+    let one = comparison.candidate.len() == 1;
+    let runs = format!(
+        "{} against {} {}",
+        counted(comparison.candidate.len() as u64, "run", "runs"),
+        comparison.base.len(),
+        if one { "does not decide" } else { "do not decide" }
+    );
+    match comparison.verdict {
+        Verdict::Worse => match of(Verdict::Better) {
+            better if better.is_empty() => of(Verdict::Worse),
+            better => format!("{}; but {better}", of(Verdict::Worse)),
+        },
+        Verdict::Better => of(Verdict::Better),
+        Verdict::Same => {
+            format!("no metric differs by {} or more", change(comparison.margin).trim_start_matches('+'))
+        }
+        Verdict::CannotTell => match nearest(comparison) {
+            Some((metric, more)) => format!("{runs}; {more} would decide {metric}"),
+            None => runs,
+        },
+    }
+}
+
+/// What is decided first, if runs are added.
+fn nearest(comparison: &Comparison) -> Option<(String, MoreRuns)> {
+    let open =
+        comparison.primary.iter().filter_map(|judged| Some((judged.metric.clone(), judged.more_runs?)));
+    open.min_by_key(|(_, more)| match more {
+        MoreRuns::About(runs) | MoreRuns::AtLeast(runs) => *runs,
+        MoreRuns::MoreThan(runs) => runs.saturating_add(1),
+    })
+}
+
+fn sentence(judged: &Judged) -> String {
+    let share = judged.effect.as_ref().and_then(|effect| effect.change);
+    let by = share.map(|share| change(share.abs()).trim_start_matches('+').to_owned());
+    let up = judged.effect.as_ref().is_some_and(|effect| effect.shift > 0.0);
+    let by = by.map_or_else(String::new, |by| format!("{by} "));
+    match &judged.tag {
+        Some(tag) if judged.metric.contains(".run.") => {
+            format!("{} runs {by}{}", printable(tag), if up { "longer" } else { "shorter" })
+        }
+        tag => {
+            let whose = tag.iter().map(|tag| format!("{}: ", printable(tag))).collect::<String>();
+            format!("{whose}{} is {by}{}", printable(&judged.metric), if up { "higher" } else { "lower" })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

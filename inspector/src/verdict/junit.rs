@@ -1,0 +1,117 @@
+//! The page as JUnit XML: a test case for each metric with a verdict, and for each gate.
+//!
+//! Gates fail; a verdict alone does not, as the exit code does not: `worse` is said in the case's output. What cannot
+//! be told is a skipped case. The dialect is the one that Jenkins, GitLab and the GitHub actions read: `testsuites`,
+//! `testsuite` with its counts, `testcase` with `failure` or `skipped`.
+
+use std::io;
+
+use loop_traces::analysis::diff::decide::Verdict;
+use loop_traces::analysis::gate::Outcome;
+use quick_xml::Writer;
+use quick_xml::events::{BytesDecl, BytesText, Event};
+
+use super::{Page, told};
+
+/// A case and how it ended.
+struct Case {
+    name: String,
+    end: End,
+}
+
+enum End {
+    Passed(String),
+    Failed(String),
+    Skipped(String),
+}
+
+/// The page.
+///
+/// # Errors
+///
+/// None that a vector gives.
+pub fn render(page: &Page) -> io::Result<String> {
+    let suites = [("verdicts", verdicts(page)), ("gates", gates(page))];
+    let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
+    writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
+    let all = || suites.iter().flat_map(|(_, cases)| cases);
+    let root = writer.create_element("testsuites").with_attribute(("name", "loopscope"));
+    let root = root.with_attributes(counts(all()).iter().map(|(name, count)| (*name, count.as_str())));
+    root.write_inner_content(|writer| {
+        for (name, cases) in suites.iter().filter(|(_, cases)| !cases.is_empty()) {
+            let suite = writer.create_element("testsuite").with_attribute(("name", *name));
+            let suite = suite
+                .with_attributes(counts(cases.iter()).iter().map(|(name, count)| (*name, count.as_str())));
+            suite
+                .write_inner_content(|writer| cases.iter().try_for_each(|case| write(writer, name, case)))?;
+        }
+        Ok(())
+    })?;
+    let mut xml = String::from_utf8(writer.into_inner()).map_err(io::Error::other)?;
+    xml.push('\n');
+    Ok(xml)
+}
+
+fn counts<'a>(cases: impl Iterator<Item = &'a Case>) -> [(&'static str, String); 4] {
+    let (mut all, mut failed, mut skipped) = (0u32, 0u32, 0u32);
+    for case in cases {
+        all += 1;
+        failed += u32::from(matches!(case.end, End::Failed(_)));
+        skipped += u32::from(matches!(case.end, End::Skipped(_)));
+    }
+    let text = |count: u32| count.to_string();
+    [("tests", text(all)), ("failures", text(failed)), ("errors", text(0)), ("skipped", text(skipped))]
+}
+
+fn write(writer: &mut Writer<Vec<u8>>, suite: &str, case: &Case) -> io::Result<()> {
+    let class = format!("loopscope.{suite}");
+    let element = writer.create_element("testcase").with_attribute(("name", case.name.as_str()));
+    let element = element.with_attribute(("classname", class.as_str())).with_attribute(("time", "0"));
+    element.write_inner_content(|writer| {
+        match &case.end {
+            End::Passed(said) => {
+                writer.create_element("system-out").write_text_content(BytesText::new(said))?;
+            }
+            End::Failed(said) => {
+                let failure = writer.create_element("failure").with_attribute(("message", said.as_str()));
+                failure.with_attribute(("type", "gate")).write_text_content(BytesText::new(said))?;
+            }
+            End::Skipped(said) => {
+                writer.create_element("skipped").with_attribute(("message", said.as_str())).write_empty()?;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+fn verdicts(page: &Page) -> Vec<Case> {
+    let case = |row: &super::Row| {
+        let mut said = vec![format!(
+            "{}: {} to {}, {} ({})",
+            row.verdict.name(),
+            row.base,
+            row.candidate,
+            row.change,
+            row.interval
+        )];
+        said.extend(row.details.iter().cloned());
+        let said = said.join("; ");
+        let end = if row.verdict == Verdict::CannotTell { End::Skipped(said) } else { End::Passed(said) };
+        Case { name: row.metric.clone(), end }
+    };
+    page.rows.iter().map(case).collect()
+}
+
+fn gates(page: &Page) -> Vec<Case> {
+    let cases = page.gates.iter().map(|gate| {
+        let said = told(gate);
+        let end = match gate.outcome {
+            outcome if page.fails(outcome) => End::Failed(said),
+            Outcome::CannotTell => End::Skipped(said),
+            _ => End::Passed(said),
+        };
+        Case { name: loop_probes::text::printable(&gate.gate), end }
+    });
+    cases.collect()
+}

@@ -1,0 +1,48 @@
+//! Pages of imagined comparisons: what a reader sees, and that nothing that is named can break a format.
+
+use super::*;
+use crate::theme::Theme;
+
+fn gate(outcome: Outcome) -> Judgement {
+    let json = loop_traces::analysis::gate::Gate::new(
+        "task.<b>|`x`\u{1b}[2J & \"y\".count".parse().expect("a metric"),
+        loop_traces::analysis::gate::Limit::Max(3.0),
+    );
+    let run =
+        loop_traces::analysis::diff::Run { name: String::new(), summary: summary(outcome), metadata: None };
+    json.expect("a gate").judge(&run).expect("it compares nothing")
+}
+
+/// A summary in which the tag is not, ran often, or may have run.
+fn summary(outcome: Outcome) -> loop_traces::summary::Summary {
+    let source = loop_traces::synthetic::Script { ticks: 1, ..Default::default() }.source();
+    let mut summary = loop_traces::summary::Summary::new(
+        &source,
+        &loop_traces::timeline::Timeline::new(Default::default()),
+    );
+    summary.lost_records = if outcome == Outcome::CannotTell { 9 } else { 0 };
+    summary
+}
+
+#[test]
+fn changes_read_as_people_say_them() {
+    let shown = [0.33, -0.004, 0.0, 0.052, -0.95, 12.4, 9.4].map(change);
+    assert_eq!(shown, ["+33%", "-0.4%", "0%", "+5.2%", "-95%", "×13", "+940%"]);
+}
+
+#[test]
+fn names_cannot_break_a_format() {
+    let page = Page::of_gates(vec![gate(Outcome::Held), gate(Outcome::CannotTell)], true);
+    let text = text::render(&page, Theme::new(false, false), 80);
+    assert!(text.starts_with("1 of 2 gates failed\nheld  "), "{text}");
+    assert!(text.contains("cannot tell") && !text.contains('\u{1b}'), "{text:?}");
+    let markdown = markdown::render(&page);
+    assert!(markdown.contains("&lt;b&gt;\\|\\`x\\`\\\\u{1b}") && !markdown.contains('\u{1b}'), "{markdown}");
+    let xml = junit::render(&page).expect("a vector takes everything");
+    assert!(xml.contains("&lt;b&gt;|`x`\\u{1b}[2J &amp; &quot;y&quot;"), "{xml}");
+    assert!(xml.contains("tests=\"2\" failures=\"1\" errors=\"0\" skipped=\"0\""), "{xml}");
+    assert_eq!(page.failure().expect("strict").matches("at most 3").count(), 1);
+    let lenient = Page::of_gates(vec![gate(Outcome::CannotTell)], false);
+    assert_eq!(lenient.failure(), None);
+    assert!(junit::render(&lenient).expect("a vector").contains("<skipped message="));
+}

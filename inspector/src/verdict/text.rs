@@ -1,0 +1,208 @@
+//! The page as text: the verdict first, then what it rests on, then where else to look.
+
+use std::fmt::Write as _;
+
+use loop_traces::analysis::diff::decide::Verdict;
+use loop_traces::analysis::gate::Outcome;
+use ratatui::style::{Color, Modifier, Style};
+
+use super::{Page, told};
+use crate::theme::{Theme, plain};
+
+/// Changes shown without a verdict.
+const CHANGES_SHOWN: usize = 10;
+
+/// From here on there is room for p-values.
+const WIDE: usize = 100;
+
+/// The page, `width` cells wide where names let it.
+#[must_use]
+pub fn render(page: &Page, theme: Theme, width: usize) -> String {
+    let mut out = Text { out: String::new(), theme, width };
+    if let Some((verdict, sentence)) = &page.headline {
+        out.headline(*verdict, sentence);
+    }
+    if !page.rows.is_empty() {
+        out.rows(page);
+    }
+    if !page.gates.is_empty() {
+        out.gates(page);
+    }
+    if !page.changes.is_empty() {
+        out.changes(page);
+    }
+    out.notes(page);
+    if theme.ascii {
+        out.out.chars().map(|one| plain(one.encode_utf8(&mut [0; 4])).to_owned()).collect()
+    } else {
+        out.out
+    }
+}
+
+struct Text {
+    out: String,
+    theme: Theme,
+    width: usize,
+}
+
+/// Appends a line. Writing to a string cannot fail.
+macro_rules! line {
+    ($out:expr, $($args:tt)*) => { let _ = writeln!($out, $($args)*); };
+}
+
+impl Text {
+    fn verdict(&self, verdict: Verdict) -> Style {
+        match verdict {
+            Verdict::Worse => self.theme.over(),
+            Verdict::Better => self.theme.live(),
+            Verdict::Same => self.theme.text(),
+            Verdict::CannotTell => self.theme.held(),
+        }
+    }
+
+    fn paint(&self, style: Style, text: &str) -> String {
+        if !self.theme.has_color() {
+            return text.to_owned();
+        }
+        let mut codes = Vec::new();
+        if style.add_modifier.contains(Modifier::BOLD) {
+            codes.push("1".to_owned());
+        }
+        if let Some(Color::Indexed(index)) = style.fg {
+            codes.push(format!("38;5;{index}"));
+        }
+        if codes.is_empty() { text.to_owned() } else { format!("\x1b[{}m{text}\x1b[0m", codes.join(";")) }
+    }
+
+    fn headline(&mut self, verdict: Verdict, sentence: &str) {
+        let word = self.paint(self.verdict(verdict), verdict.name());
+        let indent = verdict.name().len() + 2;
+        let wrapped = wrap(sentence, self.width.saturating_sub(indent), indent);
+        line!(self.out, "{word}: {wrapped}");
+    }
+
+    /// How wide names may be beside `others` cells.
+    fn names<'a>(&self, others: usize, names: impl Iterator<Item = &'a str>) -> usize {
+        let longest = names.map(|name| name.chars().count()).max().unwrap_or_default();
+        longest.clamp(12, self.width.saturating_sub(others).max(20))
+    }
+
+    fn rows(&mut self, page: &Page) {
+        let wide = self.width >= WIDE;
+        let interval = page.rows.iter().map(|row| row.interval.chars().count()).max().unwrap_or(0).max(12);
+        let taken = 11 + 2 + 10 + 10 + 8 + 2 + interval + if wide { 8 } else { 0 };
+        let name = self.names(taken, page.rows.iter().map(|row| row.metric.as_str()));
+        let p = if wide { "       P" } else { "" };
+        let head = format!(
+            "{:<11}  {:<name$}{:>10}{:>10}{:>8}  {:<interval$}{p}",
+            "VERDICT", "METRIC", "BASE", "NOW", "CHANGE", "95% INTERVAL"
+        );
+        line!(self.out, "\n{}", self.paint(self.theme.dim(), head.trim_end()));
+        for row in &page.rows {
+            let verdict = self.paint(self.verdict(row.verdict), &format!("{:<11}", row.verdict.name()));
+            let p = if wide { format!("{:>8}", row.p) } else { String::new() };
+            let cells = format!(
+                "{:<name$}{:>10}{:>10}{:>8}  {:<interval$}{p}",
+                shortened(&row.metric, name),
+                row.base,
+                row.candidate,
+                row.change,
+                row.interval
+            );
+            line!(self.out, "{verdict}  {}", cells.trim_end());
+            for detail in &row.details {
+                let detail = wrap(detail, self.width.saturating_sub(13), 13);
+                line!(self.out, "{:13}{}", "", self.paint(self.theme.dim(), &detail));
+            }
+        }
+    }
+
+    fn gates(&mut self, page: &Page) {
+        let style = if page.failed().next().is_some() { self.theme.over() } else { self.theme.strong() };
+        let blank = if self.out.is_empty() { "" } else { "\n" };
+        line!(self.out, "{blank}{}", self.paint(style, &page.gates_line()));
+        let name = self.names(30, page.gates.iter().map(|gate| gate.gate.as_str()));
+        for gate in &page.gates {
+            let style = match gate.outcome {
+                outcome if page.fails(outcome) => self.theme.over(),
+                Outcome::CannotTell => self.theme.held(),
+                _ => self.theme.live(),
+            };
+            let outcome = self.paint(style, &format!("{:<11}", gate.outcome.name()));
+            let wanted = loop_probes::text::printable(&gate.gate);
+            let numbers = wrap(&told(gate), self.width.saturating_sub(name + 15).max(20), name + 15);
+            line!(self.out, "{outcome}  {:<name$}  {numbers}", shortened(&wanted, name));
+        }
+    }
+
+    fn changes(&mut self, page: &Page) {
+        let shown = &page.changes[..page.changes.len().min(CHANGES_SHOWN)];
+        let name = self.names(30, shown.iter().map(|moved| moved.metric.as_str()));
+        let head = format!(
+            "{:<name$}{:>10}{:>10}{:>8}",
+            "CHANGED MOST, NO VERDICT",
+            "BASE",
+            "NOW",
+            "CHANGE",
+            name = name.max(24)
+        );
+        line!(self.out, "\n{}", self.paint(self.theme.dim(), &head));
+        for moved in shown {
+            line!(
+                self.out,
+                "{:<name$}{:>10}{:>10}{:>8}",
+                shortened(&moved.metric, name),
+                moved.base,
+                moved.candidate,
+                moved.change,
+                name = name.max(24)
+            );
+        }
+        if page.changes.len() > shown.len() {
+            let more = format!("and {} more: --format json", page.changes.len() - shown.len());
+            line!(self.out, "{}", self.paint(self.theme.dim(), &more));
+        }
+    }
+
+    fn notes(&mut self, page: &Page) {
+        for (place, note) in page.notes.iter().enumerate() {
+            let blank = if place == 0 { "\n" } else { "" };
+            line!(
+                self.out,
+                "{blank}{} {}",
+                self.paint(self.theme.held(), "note"),
+                wrap(note, self.width.saturating_sub(5), 5)
+            );
+        }
+    }
+}
+
+/// `text` in at most `width` cells, its middle left out: both ends of a metric's name matter.
+fn shortened(text: &str, width: usize) -> String {
+    let letters: Vec<char> = text.chars().collect();
+    if letters.len() <= width {
+        return text.to_owned();
+    }
+    let kept = width.saturating_sub(1);
+    let (head, tail) = (kept - kept / 2, kept / 2);
+    letters[..head].iter().chain(&['…']).chain(&letters[letters.len() - tail..]).collect()
+}
+
+/// Breaks `text` between words into lines of `width`; all but the first are indented.
+fn wrap(text: &str, width: usize, indent: usize) -> String {
+    let mut out = String::new();
+    let mut used = 0;
+    for word in text.split(' ') {
+        let cells = word.chars().count();
+        if used > 0 && used + 1 + cells > width {
+            let _ = write!(out, "\n{:indent$}", "");
+            used = 0;
+        } else if used > 0 {
+            out.push(' ');
+            used += 1;
+        }
+        out.push_str(word);
+        used += cells;
+    }
+    out
+}

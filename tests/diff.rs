@@ -1,0 +1,276 @@
+//! Better or worse, through the real binary: imagined runs as traces, verdicts, refusals, gates, and every format.
+
+#[expect(dead_code, reason = "each test file uses its part")]
+#[path = "support/program.rs"]
+mod program;
+
+use std::path::Path;
+use std::process::Output;
+
+use loop_probes::event::Event;
+use loop_probes::ids::Timestamp;
+use loop_probes::metadata::Metadata;
+use loop_probes::stamped::Stamped;
+use loop_traces::synthetic::{Script, TAGS};
+use loop_traces::writer::TraceWriter;
+use program::{Place, text};
+use serde_json::Value;
+
+/// Ticks of each run.
+const TICKS: u32 = 400;
+
+/// Writes an imagined run, in which the tasks of one tag take `factor` times as long.
+fn write(path: &Path, seed: u64, slower: Option<(&str, f64)>, change: impl Fn(&mut Metadata)) {
+    let script = Script { seed, ticks: TICKS, stall_every: 0, spans: false, ..Script::default() };
+    let mut events = script.events();
+    if let Some((tag, factor)) = slower {
+        let tag = TAGS.iter().position(|name| *name == tag).expect("the script has that tag");
+        for stamped in &mut events {
+            slow_down(stamped, tag as u16, factor);
+        }
+    }
+    let mut metadata = script.metadata();
+    metadata.settings.remove("seed");
+    metadata.started.wall_ns = 0;
+    change(&mut metadata);
+    let mut writer = TraceWriter::create(path, &metadata).expect("a trace can be created");
+    writer.append(&events).expect("a trace can be written");
+    writer.finish().expect("a trace can be closed");
+}
+
+/// It began earlier: nothing that comes after it moves.
+fn slow_down(stamped: &mut Stamped, slow: u16, factor: f64) {
+    if let Event::TaskRan { tag, queued, start, .. } = &mut stamped.event
+        && tag.0 == slow
+    {
+        let run_ns = (stamped.at.ns_since(*start) as f64 * factor) as u64;
+        *start = Timestamp(stamped.at.0 - run_ns);
+        *queued = Timestamp(queued.0.min(start.0));
+    }
+}
+
+/// Five runs a side, those of the candidate with one tag slower.
+struct Sides {
+    place: Place,
+    base: Vec<String>,
+    candidate: Vec<String>,
+}
+
+impl Sides {
+    fn new(slower: Option<(&str, f64)>) -> Self {
+        let place = Place::new();
+        let side = |name: &str, from: u64, slower: Option<(&str, f64)>| {
+            let runs = (0..5).map(|run| {
+                let path = place.file(&format!("{name}{run}.looptrace"));
+                write(&path, from + run, slower, |_| {});
+                text(&path).to_owned()
+            });
+            runs.collect::<Vec<String>>()
+        };
+        let (base, candidate) = (side("old", 10, None), side("new", 20, slower));
+        Self { place, base, candidate }
+    }
+
+    fn arguments<'a>(&'a self, flags: &[&'a str]) -> Vec<&'a str> {
+        let mut arguments = vec!["diff"];
+        arguments.extend(flags);
+        arguments.extend(self.base.iter().map(String::as_str));
+        arguments.push("--");
+        arguments.extend(self.candidate.iter().map(String::as_str));
+        arguments
+    }
+
+    fn run(&self, flags: &[&str]) -> Output {
+        self.place.run(&self.arguments(flags))
+    }
+
+    fn json(&self, flags: &[&str]) -> Value {
+        let flags = [flags, &["--json"]].concat();
+        self.place.json(&self.arguments(&flags))
+    }
+
+    fn gates(&self, gates: &str) -> String {
+        let path = self.place.file("gates.toml");
+        std::fs::write(&path, gates).expect("a file can be written");
+        text(&path).to_owned()
+    }
+}
+
+fn told(output: &Output) -> (String, String) {
+    let of = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("output is UTF-8");
+    (of(&output.stdout), of(&output.stderr))
+}
+
+#[test]
+fn a_slower_tag_is_found_and_named() {
+    let sides = Sides::new(Some(("Echo", 1.5)));
+    let compared = sides.json(&[]);
+    assert_eq!(compared["verdict"], "worse", "{compared}");
+    let tasks = &compared["primary"][0];
+    assert_eq!((tasks["metric"].as_str(), tasks["tag"].as_str()), (Some("task.*.run.gmean"), Some("Echo")));
+    let change = tasks["change"].as_f64().expect("a change");
+    assert!((0.3..0.7).contains(&change), "{tasks}");
+    let (page, _) = told(&sides.run(&[]));
+    assert!(page.starts_with("worse: Echo runs "), "{page}");
+    assert!(page.lines().all(|line| line.chars().count() <= 80), "{page}");
+    assert!(!page.contains('\x1b'), "no colours where nobody looks");
+    let (coloured, _) = told(&sides.run(&["--color", "always"]));
+    assert!(coloured.starts_with("\x1b["), "{coloured:?}");
+    let (plain, _) = told(&sides.run(&["--ascii"]));
+    assert!(plain.is_ascii(), "{plain}");
+}
+
+#[test]
+fn equals_are_not_worse_and_one_run_cannot_tell() {
+    let sides = Sides::new(None);
+    let compared = sides.json(&[]);
+    assert!(
+        compared["primary"].as_array().unwrap().iter().all(|one| one["verdict"] != "worse"),
+        "{compared}"
+    );
+    let one = sides.place.json(&["diff", "--json", &sides.base[0], "--", &sides.candidate[0]]);
+    assert_eq!(one["verdict"], "cannot_tell");
+    assert_eq!(one["primary"][1]["more_runs"]["at_least"], 4);
+    assert!(one["primary"][1]["base"].as_f64() > Some(0.0), "the numbers are shown: {one}");
+    let saved = sides.place.file("saved.json");
+    std::fs::write(&saved, sides.place.succeed(&["report", &sides.base[0], "--json"])).unwrap();
+    let same = sides.place.json(&["diff", "--json", text(&saved), "--", &sides.base[0]]);
+    assert_eq!(
+        same["primary"][1]["base"], same["primary"][1]["candidate"],
+        "a saved summary is the same run"
+    );
+    assert!(same["notes"].to_string().contains("saved summary"), "{same}");
+}
+
+#[test]
+fn what_misleads_is_refused_unless_told() {
+    let place = Place::new();
+    let (old, new) = (place.file("old.looptrace"), place.file("new.looptrace"));
+    write(&old, 1, None, |_| {});
+    for (change, named) in [
+        ((|metadata| metadata.policy = "quickjs".to_owned()) as fn(&mut Metadata), "the policy differs"),
+        (|metadata| metadata.host = "elsewhere".to_owned(), "the host differs"),
+        (|metadata| metadata.build = "1 debug".to_owned(), ""),
+        (|metadata| metadata.stall_limit_ns = 1, "the stall limit differs"),
+        (
+            |metadata| drop(metadata.settings.insert("load".to_owned(), "9".to_owned())),
+            "the setting load differs",
+        ),
+    ] {
+        write(&new, 2, None, change);
+        let arguments = ["diff", text(&old), "--", text(&new)];
+        if named.is_empty() {
+            place.succeed(&arguments);
+            continue;
+        }
+        let line = place.fail(3, &arguments);
+        assert!(line.contains(named) && line.contains("--anyway"), "{line}");
+        let output = place.run(&["diff", "--anyway", text(&old), "--", text(&new)]);
+        let (page, warned) = told(&output);
+        assert!(output.status.success() && page.starts_with("cannot tell"), "{page}");
+        assert!(warned.contains(named), "{warned}");
+    }
+}
+
+const GATES: &str = "[[gate]]\nmetric = \"task.Echo.run.gmean\"\nworse_by = \"10%\"\n\n\
+                     [[gate]]\nmetric = \"stalls\"\nmax = 0\n\n[[gate]]\nmetric = \"ticks.count\"\nmin = 100\n";
+
+#[test]
+fn gates_fail_with_their_numbers_in_every_format() {
+    let sides = Sides::new(Some(("Echo", 1.5)));
+    let gates = sides.gates(GATES);
+    for format in ["text", "json", "markdown", "junit"] {
+        let output = sides.run(&["--gate", &gates, "--format", format]);
+        let (page, line) = told(&output);
+        assert_eq!(output.status.code(), Some(1), "{line}");
+        assert!(line.contains("1 of 3 gates failed: task.Echo.run.gmean at most 10.0% worse: "), "{line}");
+        assert_eq!(line.lines().count(), 1);
+        match format {
+            "json" => {
+                let page: Value = serde_json::from_str(&page).expect("JSON");
+                assert_eq!(page["gates"][0]["outcome"], "failed");
+                assert_eq!(page["gates"][1]["outcome"], "held");
+            }
+            "junit" => {
+                assert!(page.starts_with("<?xml"), "{page}");
+                assert!(page.contains(
+                    "<testsuite name=\"gates\" tests=\"3\" failures=\"1\" errors=\"0\" skipped=\"0\">"
+                ));
+                assert!(page.contains("<failure message=\""), "{page}");
+            }
+            "markdown" => {
+                assert!(page.contains("| 🔴 failed | task.Echo.run.gmean at most 10.0% worse |"), "{page}")
+            }
+            _ => assert!(page.contains("\nfailed       task.Echo.run.gmean at most 10.0% worse"), "{page}"),
+        }
+    }
+}
+
+#[test]
+fn one_run_has_gates_too() {
+    let sides = Sides::new(None);
+    let run = sides.base[0].as_str();
+    let gates = sides.gates("[[gate]]\nmetric = \"timer_lag.p99\"\nmax = \"1ns\"\n");
+    let line = sides.place.run(&["report", run, "--gate", &gates, "--format", "junit"]);
+    assert_eq!(line.status.code(), Some(1));
+    let (page, line) = told(&line);
+    assert!(line.contains("1 of 1 gate failed: timer_lag.p99 at most 1ns: "), "{line}");
+    assert!(page.contains("failures=\"1\""), "{page}");
+    let held = sides.gates("[[gate]]\nmetric = \"ticks.count\"\nmin = 100\n");
+    assert!(
+        sides.place.succeed(&["report", run, "--gate", &held]).ends_with("ticks.count at least 100  400\n")
+    );
+    assert_eq!(sides.place.json(&["report", run, "--gate", &held, "--json"])["gates"][0]["outcome"], "held");
+    let open = sides.gates("[[gate]]\nmetric = \"task.Nobody.run.p99\"\nmax = \"1ms\"\n");
+    sides.place.succeed(&["report", run, "--gate", &open]);
+    assert_eq!(sides.place.run(&["report", run, "--gate", &open, "--strict"]).status.code(), Some(1));
+}
+
+#[test]
+fn mistakes_are_one_line() {
+    let sides = Sides::new(None);
+    let (old, new) = (sides.base[0].as_str(), sides.candidate[0].as_str());
+    let compares = sides.gates(GATES);
+    let line = sides.place.fail(2, &["report", old, "--gate", &compares]);
+    assert!(line.contains("worse_by") && line.contains("diff --gate"), "{line}");
+    let unknown = sides.gates("[[gate]]\nmetric = \"stalls\"\nmaximum = 3\n");
+    for arguments in [&["report", old, "--gate", &unknown][..], &["diff", "--gate", &unknown, old, "--", new]]
+    {
+        let line = sides.place.fail(2, arguments);
+        assert!(line.contains("gates.toml:3: a gate has no key \"maximum\""), "{line}");
+    }
+    assert!(
+        sides.place.fail(3, &["diff", "--gate", "/no/gates.toml", old, "--", new]).contains("/no/gates.toml")
+    );
+    assert!(sides.place.fail(2, &["report", old, "--format", "junit"]).contains("--gate"));
+    assert!(
+        sides
+            .place
+            .fail(2, &["diff", "--primary", "ticks.count", old, "--", new])
+            .contains("neither better nor worse")
+    );
+    let saved = sides.place.file("not.json");
+    std::fs::write(&saved, "{\"schema\": 99}").unwrap();
+    sides.place.fail(3, &["diff", text(&saved), "--", new]);
+    let (_, wrong) = told(&sides.place.run(&["diff", "--primary", "timerlag.p99", old, "--", new]));
+    assert!(wrong.contains("near it are timer_lag.p99"), "{wrong}");
+}
+
+#[test]
+fn a_scaled_demo_is_slower_by_its_factor() {
+    let place = Place::new();
+    let typical = |scale: &[&str]| {
+        let arguments =
+            [&["demo", "--no-tui", "--json", "--duration", "2s", "--load", "1500"][..], scale].concat();
+        let summary = place.json(&arguments);
+        let tags = summary["tasks"]["by_tag"].as_array().expect("tags").clone();
+        let of = |name: &str| {
+            let tag = tags.iter().find(|tag| tag["tag"] == name).unwrap_or_else(|| panic!("no {name}"));
+            tag["run_ns"]["gmean"].as_f64().expect("a geometric mean")
+        };
+        // Beside another tag, so that a machine that changes its speed meanwhile is no difference.
+        of("RenderPage") / of("HttpRequest")
+    };
+    let (as_it_is, scaled) = (typical(&[]), typical(&["--scale", "RenderPage=4"]));
+    assert!((2.0..8.0).contains(&(scaled / as_it_is)), "{as_it_is} became {scaled}");
+}

@@ -1,0 +1,222 @@
+//! Comparisons of imagined runs: every verdict, and every reason to refuse.
+
+use std::sync::OnceLock;
+
+use super::comparable::check;
+use super::decide::MoreRuns;
+use super::*;
+use crate::histogram::Percentiles;
+use crate::source::EventSource as _;
+use crate::summary::TagSummary;
+use crate::synthetic::Script;
+use crate::timeline::Timeline;
+
+/// What a run is made up of.
+pub(crate) struct Imagined {
+    pub(crate) tags: Vec<f64>,
+    pub(crate) lag_ns: f64,
+    pub(crate) tick_ns: f64,
+}
+
+/// A run with these figures.
+pub(crate) fn run(imagined: &Imagined) -> Run {
+    static TEMPLATE: OnceLock<Run> = OnceLock::new();
+    let Run { mut summary, metadata, .. } = TEMPLATE.get_or_init(template).clone();
+    let all = |ns: f64| {
+        let ns = ns.round() as u64;
+        Percentiles { count: 100, mean: Some(ns), gmean: Some(ns), p50: ns, p90: ns, p99: ns, max: ns }
+    };
+    let tag = |(place, ns): (usize, &f64)| TagSummary {
+        tag: format!("tag {place}"),
+        count: 100,
+        run_ns: all(*ns),
+        queue_wait_ns: all(1_000.0),
+    };
+    summary.tasks.by_tag = imagined.tags.iter().enumerate().map(tag).collect();
+    summary.timers.lag_ns = all(imagined.lag_ns);
+    summary.ticks.run_ns = all(imagined.tick_ns);
+    (summary.span_ns, summary.tasks.count) = (3_000_000_000, 3_000);
+    Run { name: "imagined".to_owned(), summary, metadata }
+}
+
+fn template() -> Run {
+    let source = Script { ticks: 1, ..Script::default() }.source();
+    let mut timeline = Timeline::of(source.metadata());
+    timeline.extend(source.events());
+    let mut metadata = source.metadata().clone();
+    metadata.started.wall_ns = 0;
+    Run { name: String::new(), summary: Summary::new(&source, &timeline), metadata: Some(metadata) }
+}
+
+/// Runs whose tags, lag and ticks take so long, give or take what is given.
+fn side(tags: f64, lag_ns: f64, tick_ns: f64, scatter: &[f64]) -> Vec<Run> {
+    let imagined = scatter.iter().enumerate().map(|(place, by)| {
+        let tags = (0..6).map(|tag| tags * (1.0 + by * [1.0, -0.5, 0.3][(tag + place) % 3])).collect();
+        Imagined { tags, lag_ns: lag_ns * (1.0 + by), tick_ns: tick_ns * (1.0 + by) }
+    });
+    imagined.map(|imagined| run(&imagined)).collect()
+}
+
+const SCATTER: [f64; 5] = [0.01, -0.01, 0.004, -0.006, 0.0];
+
+fn verdicts(base: &[Run], candidate: &[Run]) -> (Verdict, Vec<(String, Verdict)>) {
+    let comparison = compare(base, candidate, &Options::default());
+    let primary = comparison.primary.iter().map(|judged| (judged.metric.clone(), judged.verdict));
+    (comparison.verdict, primary.collect())
+}
+
+#[test]
+fn each_verdict_has_its_reason() {
+    let base = side(5_000.0, 1e6, 8e4, &SCATTER);
+    let (all, one) = verdicts(&base, &side(5_000.0, 1.4e6, 8e4, &SCATTER));
+    assert_eq!((all, one[1].1, one[2].1), (Verdict::Worse, Verdict::Worse, Verdict::Same));
+    let (all, one) = verdicts(&base, &side(5_000.0, 0.7e6, 8e4, &SCATTER));
+    assert_eq!((all, one[1].1), (Verdict::Better, Verdict::Better));
+    let (all, one) = verdicts(&base, &side(5_000.0, 1e6, 8e4, &SCATTER));
+    assert_eq!((all, one[0].1), (Verdict::Same, Verdict::Same), "{one:?}");
+    // Significant, and of no matter.
+    let (_, one) = verdicts(&base, &side(5_000.0, 1.03e6, 8e4, &SCATTER));
+    assert_eq!(one[1].1, Verdict::Same);
+    let wide = [0.5, -0.3, 0.1, 0.0, -0.2];
+    let (all, one) = verdicts(&side(5_000.0, 1e6, 8e4, &wide), &side(5_000.0, 1.1e6, 8e4, &wide));
+    assert_eq!((all, one[1].1), (Verdict::CannotTell, Verdict::CannotTell));
+}
+
+#[test]
+fn what_cannot_be_told_says_what_would_tell() {
+    let wide = [0.1, -0.1, 0.05, 0.0, -0.06];
+    let (base, candidate) = (side(5_000.0, 1e6, 8e4, &wide), side(5_000.0, 1.1e6, 8e4, &wide));
+    let comparison = compare(&base, &candidate, &Options::default());
+    let lag = &comparison.primary[1];
+    assert!(matches!(lag.more_runs, Some(MoreRuns::About(runs)) if (3..30).contains(&runs)), "{lag:?}");
+    let one = compare(&base[..1], &candidate[..1], &Options::default());
+    assert_eq!(one.verdict, Verdict::CannotTell);
+    assert!(
+        one.primary.iter().all(|judged| judged.more_runs == Some(MoreRuns::AtLeast(4))),
+        "{:?}",
+        one.primary
+    );
+    assert!(one.primary.iter().all(|judged| judged.effect.is_some()), "the numbers are shown all the same");
+    let wild = [5.0, -0.9, 2.0, 0.0, -0.5];
+    let (base, candidate) = (side(5_000.0, 1e6, 8e4, &wild), side(5_000.0, 1.06e6, 8e4, &wild));
+    let comparison = compare(&base, &candidate, &Options::default());
+    assert_eq!(comparison.primary[1].more_runs, Some(MoreRuns::MoreThan(50)));
+}
+
+#[test]
+fn six_primaries_can_all_be_significant_and_seven_cannot() {
+    let names = [
+        "timer_lag.p50",
+        "timer_lag.p90",
+        "timer_lag.p99",
+        "timer_lag.max",
+        "timer_lag.mean",
+        "ticks.run.p50",
+        "ticks.run.p90",
+    ];
+    let primaries =
+        |count: usize| names[..count].iter().map(|name| name.parse().unwrap()).collect::<Vec<Metric>>();
+    let (base, candidate) = (side(5_000.0, 1e6, 8e4, &SCATTER), side(5_000.0, 1.4e6, 1.2e5, &SCATTER));
+    let worse = |count| {
+        let options = Options::default().with_primaries(primaries(count)).unwrap();
+        let comparison = compare(&base, &candidate, &options);
+        comparison.primary.iter().filter(|judged| judged.verdict == Verdict::Worse).count()
+    };
+    assert_eq!((worse(6), worse(7)), (6, 0));
+    let options = Options::default();
+    let neither = options.clone().with_primaries(vec!["ticks.count".parse().unwrap()]);
+    assert!(matches!(neither, Err(PrimaryError::Senseless { .. })));
+    let twice = options.with_primaries(vec!["stalls".parse().unwrap(), "stalls".parse().unwrap()]);
+    assert!(matches!(twice, Err(PrimaryError::Twice { .. })));
+}
+
+#[test]
+fn what_was_measured_nowhere_costs_nothing() {
+    let (mut base, mut candidate) = (side(5_000.0, 1e6, 8e4, &SCATTER), side(6_500.0, 1e6, 8e4, &SCATTER));
+    for run in base.iter_mut().chain(&mut candidate) {
+        run.summary.timers.lag_ns = Percentiles::default();
+    }
+    let comparison = compare(&base, &candidate, &Options::default());
+    let lag = &comparison.primary[1];
+    assert_eq!((lag.verdict, &lag.effect, lag.p), (Verdict::CannotTell, &None, None));
+    assert_eq!(comparison.primary[0].p_needed, ALPHA * 2.0 / 3.0);
+}
+
+/// Why `change` of one candidate forbids the comparison; empty where it does not.
+fn refused(change: impl Fn(&mut Run)) -> String {
+    let (base, mut candidate) = (side(5_000.0, 1e6, 8e4, &SCATTER), side(5_000.0, 1e6, 8e4, &SCATTER));
+    candidate.iter_mut().for_each(change);
+    check(&base, &candidate).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+fn set(name: &'static str, value: &'static str) -> impl Fn(&mut Run) {
+    move |run| {
+        let settings = run.metadata.as_mut().map(|metadata| &mut metadata.settings);
+        settings.unwrap().insert(name.to_owned(), value.to_owned());
+    }
+}
+
+#[test]
+fn what_misleads_is_refused_with_its_reason() {
+    assert_eq!(refused(|_| {}), "");
+    let metadata = |change: fn(&mut Metadata)| refused(move |run| change(run.metadata.as_mut().unwrap()));
+    assert!(metadata(|metadata| metadata.host = "other".to_owned()).contains("the host differs: nowhere in"));
+    assert!(metadata(|metadata| metadata.machine = "two cores".to_owned()).contains("the machine differs"));
+    assert!(
+        metadata(|metadata| metadata.build = "0.2".to_owned()).is_empty(),
+        "another version is what one compares"
+    );
+    assert!(
+        refused(|run| run.summary.source.policy = "quickjs".to_owned())
+            .contains("the policy differs: bun in")
+    );
+    assert!(refused(|run| run.summary.ticks.stall_limit_ns = 1).contains("the stall limit differs"));
+    assert!(
+        refused(|run| run.summary.tasks.count = 2_000)
+            .contains("the load differs: 1,000 tasks a second against 667")
+    );
+    assert!(
+        refused(|run| run.summary.span_ns = 5_000_000_000)
+            .contains("the length differs: 3.00s against 5.00s")
+    );
+    let lossy = refused(|run| (run.summary.lost_records, run.summary.ticks.incomplete) = (900, 30));
+    assert!(lossy.contains("lost 900 records"), "{lossy}");
+    assert!(refused(set("load", "900")).contains("the setting load differs: none in imagined, 900 in"));
+    assert!(refused(set("LOOP_GC_TIMER_DISABLE", "1")).contains("LOOP_GC_TIMER_DISABLE"));
+    assert!(refused(set("seed", "8")).contains("the seed differs: 7 on one side, 8 on the other"));
+    assert_eq!(refused(set("scale", "ReadFile=1.3")), "", "this is what one compares");
+}
+
+#[test]
+fn what_should_be_known_is_noted() {
+    let (base, mut candidate) = (side(5_000.0, 1e6, 8e4, &SCATTER), side(5_000.0, 1e6, 8e4, &SCATTER));
+    assert_eq!(comparable::notes(&base, &candidate), [""; 0]);
+    candidate.iter_mut().for_each(set("scale", "ReadFile=1.3"));
+    candidate[0].summary.lost_records = 3;
+    candidate[1].metadata = None;
+    let notes = comparable::notes(&base, &candidate).join("\n");
+    for said in [
+        "scale differs: none in imagined, ReadFile=1.3",
+        "3 records were lost in 1 of 10 runs",
+        "saved summary",
+    ] {
+        assert!(notes.contains(said), "{notes}");
+    }
+    let (mut base, mut candidate) = (side(5_000.0, 1e6, 8e4, &SCATTER), side(5_000.0, 1e6, 8e4, &SCATTER));
+    for (at, run) in base.iter_mut().chain(&mut candidate).enumerate() {
+        run.metadata.as_mut().unwrap().started.wall_ns = 1_000 + at as u64;
+    }
+    assert!(comparable::notes(&base, &candidate)[0].starts_with("one side was recorded after the other"));
+    std::mem::swap(&mut base[0], &mut candidate[0]);
+    assert_eq!(comparable::notes(&base, &candidate), [""; 0], "recorded in turn");
+}
+
+#[test]
+fn the_same_runs_give_the_same_comparison() {
+    let (base, candidate) =
+        (side(5_000.0, 1e6, 8e4, &SCATTER), side(5_500.0, 1e6, 8e4, &[0.3, 0.2, 0.1, 0.0, -0.1]));
+    let text = |comparison: &Comparison| serde_json::to_string(comparison).unwrap();
+    let once = compare(&base, &candidate, &Options::default());
+    assert_eq!(text(&once), text(&compare(&base, &candidate, &Options::default())));
+    assert!(text(&once).starts_with("{\"schema\":1,\"verdict\":"));
+}

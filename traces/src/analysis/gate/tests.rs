@@ -1,0 +1,108 @@
+//! Gates over imagined runs: what is known holds or fails, what is not says so.
+
+use super::*;
+use crate::analysis::diff::tests::{Imagined, run};
+
+fn gate(metric: &str, limit: Limit) -> Gate {
+    Gate::new(metric.parse().unwrap(), limit).unwrap()
+}
+
+fn runs(lag_ns: &[f64]) -> Vec<Run> {
+    let imagined =
+        lag_ns.iter().map(|lag_ns| Imagined { tags: vec![2_000.0; 5], lag_ns: *lag_ns, tick_ns: 8e4 });
+    imagined.map(|imagined| run(&imagined)).collect()
+}
+
+const BASE: [f64; 5] = [1.00e6, 1.02e6, 0.98e6, 1.01e6, 0.99e6];
+
+#[test]
+fn one_run_keeps_its_bounds_or_not() {
+    let run = &runs(&[3e6])[0];
+    let judged = |metric: &str, limit| gate(metric, limit).judge(run).unwrap();
+    let failed = judged("timer_lag.p99", Limit::Max(2e6));
+    assert_eq!(
+        (failed.outcome, failed.gate.as_str(), failed.numbers.as_str()),
+        (Outcome::Failed, "timer_lag.p99 at most 2.00ms", "3.00ms")
+    );
+    assert_eq!(judged("timer_lag.p99", Limit::Max(3e6)).outcome, Outcome::Held);
+    assert_eq!(judged("ticks.count", Limit::Min(1e9)).outcome, Outcome::Failed);
+    assert_eq!(judged("task.Nobody.run.p99", Limit::Max(1.0)).outcome, Outcome::CannotTell);
+    let any = judged("task.*.run.max", Limit::Max(1e3));
+    assert_eq!((any.outcome, any.why.as_deref()), (Outcome::Failed, Some("the largest is tag 4")));
+    let error = gate("stalls", Limit::WorseBy(0.1)).judge(run).unwrap_err();
+    assert!(error.to_string().contains("needs a base"));
+    assert!(Gate::new("ticks.count".parse().unwrap(), Limit::WorseBy(0.1)).is_err());
+}
+
+#[test]
+fn losses_leave_open_what_they_could_overturn() {
+    let mut run = runs(&[1e6]).remove(0);
+    run.summary.lost_records = 5;
+    let outcome = |metric: &str, limit| gate(metric, limit).judge(&run).unwrap().outcome;
+    let held = gate("timer_lag.p99", Limit::Max(2e6)).judge(&run).unwrap();
+    assert_eq!(
+        (held.outcome, held.why.as_deref()),
+        (Outcome::CannotTell, Some("5 lost records could overturn it"))
+    );
+    // Five of a hundred cannot move the median beyond the 90th percentile.
+    assert_eq!(outcome("timer_lag.p50", Limit::Max(2e6)), Outcome::Held);
+    // A maximum can only have been larger.
+    assert_eq!(outcome("timer_lag.max", Limit::Max(0.5e6)), Outcome::Failed);
+    assert_eq!(outcome("timer_lag.max", Limit::Max(2e6)), Outcome::CannotTell);
+    assert_eq!(outcome("lost", Limit::Max(0.0)), Outcome::Failed);
+    assert_eq!(outcome("signals.dropped", Limit::Max(4.0)), Outcome::CannotTell);
+    assert_eq!(outcome("signals.dropped", Limit::Max(50.0)), Outcome::Held);
+}
+
+#[test]
+fn worse_by_fails_only_on_what_is_sure() {
+    let base = runs(&BASE);
+    let judged = |lag: &[f64]| gate("timer_lag.p99", Limit::WorseBy(0.1)).judge_against(&base, &runs(lag));
+    let worse = judged(&BASE.map(|lag| lag * 1.3));
+    assert_eq!((worse.outcome, worse.numbers.as_str()), (Outcome::Failed, "1.00ms to 1.30ms, 30.0% worse"));
+    assert_eq!(judged(&BASE).outcome, Outcome::Held);
+    assert_eq!(judged(&BASE.map(|lag| lag * 0.5)).outcome, Outcome::Held);
+    let unsure = judged(&[1.3e6, 0.7e6, 1.4e6, 0.8e6, 2.0e6]);
+    assert_eq!((unsure.outcome, unsure.why.as_deref()), (Outcome::CannotTell, Some("it may be chance")));
+    let wide = judged(&[1.3e6, 0.7e6, 1.0e6, 0.8e6, 2.0e6]);
+    assert_eq!(wide.outcome, Outcome::CannotTell);
+    assert!(wide.why.unwrap().starts_with("it may be "));
+    assert_eq!(judged(&[2e6]).outcome, Outcome::CannotTell, "one run");
+}
+
+#[test]
+fn worse_by_of_nothing_has_no_share() {
+    let gate = gate("stalls", Limit::WorseBy(0.1));
+    let none = runs(&BASE);
+    let mut some = runs(&BASE);
+    let of_none: Vec<Run> = none
+        .iter()
+        .cloned()
+        .map(|mut run| {
+            run.summary.ticks.stalls = 0;
+            run
+        })
+        .collect();
+    some.iter_mut().for_each(|run| run.summary.ticks.stalls = 2);
+    assert_eq!(gate.judge_against(&of_none, &of_none).outcome, Outcome::Held);
+    let open = gate.judge_against(&of_none, &some);
+    assert_eq!(open.outcome, Outcome::CannotTell);
+    assert!(open.why.unwrap().contains("use max"));
+}
+
+#[test]
+fn any_tag_that_is_worse_is_named() {
+    let base = runs(&BASE);
+    let mut candidate = runs(&BASE);
+    let any = gate("task.*.run.gmean", Limit::WorseBy(0.1));
+    assert_eq!(any.judge_against(&base, &candidate).outcome, Outcome::Held);
+    for run in &mut candidate {
+        run.summary.tasks.by_tag[3].run_ns.gmean = Some(2_600);
+    }
+    let judged = any.judge_against(&base, &candidate);
+    assert_eq!((judged.outcome, judged.numbers.as_str()), (Outcome::Failed, "tag 3 30.0% worse"));
+    candidate[0].summary.lost_records = 1;
+    let judged = any.judge_against(&base, &candidate);
+    assert_eq!(judged.outcome, Outcome::CannotTell);
+    assert!(judged.why.unwrap().contains("1 lost records could overturn"));
+}
