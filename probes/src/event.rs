@@ -438,4 +438,9 @@ vocabulary! {
         /** The completion of a job, or a signal. */ origin: Origin,
         /** The signal's number, 0 where it is none. */ signo: u8, ;
     }
+    /// A callback from outside ran, between two ticks.
+    78 CallbackRan = "callback_ran" {
+        /** Its name. */ label: LabelId, ;
+        /** When it started. */ start
+    }
 }

@@ -123,8 +123,6 @@ pub enum Role {
 /// Reads acts out of a loop's stream, event by event.
 #[derive(Clone, Debug, Default)]
 pub struct Acts {
-    /// What a new source is asked about is told behind it: the policy has to choose among sources.
-    tells_interest: bool,
     done: Vec<Done>,
     /// The reading that the next timers are armed at.
     reading: Option<Timestamp>,
@@ -135,12 +133,6 @@ pub struct Acts {
 }
 
 impl Acts {
-    /// No acts yet; `tells_interest` where the loop calls one source a turn, and so tells what each is asked about.
-    #[must_use]
-    pub fn new(tells_interest: bool) -> Self {
-        Self { tells_interest, ..Self::default() }
-    }
-
     /// Takes the next event into account and says what it was. `is_immediate` tells immediates from other tasks.
     pub fn feed(&mut self, at: Timestamp, event: &Event, is_immediate: impl FnOnce(TaskId) -> bool) -> Role {
         let owed = self.owes.take();
@@ -152,7 +144,10 @@ impl Acts {
                 self.completed = Some(task);
                 return Role::End;
             }
-            Event::IoReady { .. } | Event::Microtasks { .. } | Event::DeferredRan { .. } => return Role::End,
+            Event::IoReady { .. }
+            | Event::Microtasks { .. }
+            | Event::DeferredRan { .. }
+            | Event::CallbackRan { .. } => return Role::End,
             Event::TaskQueued { task, tag, place, parent, .. } => match place {
                 Placement { origin: Origin::Concurrent | Origin::Signal | Origin::Work, .. } => {
                     return Role::Own;
@@ -195,10 +190,9 @@ impl Acts {
                 return Role::Aside;
             }
             Event::IoModified { source, interest } => {
-                if self.tells_interest
-                    && let Some(Done {
-                        act: Act::Register { source: last, interest: told @ None, .. }, ..
-                    }) = self.done.last_mut()
+                // What a new source is asked about is told right behind it.
+                if let Some(Done { act: Act::Register { source: last, interest: told @ None, .. }, .. }) =
+                    self.done.last_mut()
                     && *last == source
                     && owed == Some(RefKind::Io)
                 {

@@ -85,6 +85,11 @@ pub(super) fn run_frame(cx: &mut Cx<'_>) {
         perform(cx, done);
     }
     leave_microtasks(cx, u64::from(MOST));
+    release_later(cx);
+}
+
+/// Gives back what the frame gave back for the end of the turn.
+fn release_later(cx: &mut Cx<'_>) {
     let releases = stage::with(|stage| stage.frame().map_or(0, |frame| std::mem::take(&mut frame.releases)));
     for _ in 0..releases.unwrap_or(0).min(MOST) {
         cx.replay().release_later();
@@ -106,13 +111,16 @@ fn run_microtask(cx: &mut Cx<'_>) {
     }) {
         perform(cx, done);
     }
+    release_later(cx);
 }
 
 /// A callback of the deferred queue: true where it wants to be kept.
 pub(super) fn run_deferred(cx: &mut Cx<'_>) -> bool {
     let entered = stage::with(|stage| {
-        let entered = stage
-            .enter(|kind| *kind == Kind::Deferred, || "a callback of the deferred queue is run".to_owned());
+        let entered = stage.enter(
+            |kind| matches!(kind, Kind::Deferred(_)),
+            || "a callback of the deferred queue is run".to_owned(),
+        );
         let begun = stage.frame().filter(|_| entered).map(|frame| {
             frame.begun += 1;
             // Who has to be kept next does all until then.
@@ -120,11 +128,12 @@ pub(super) fn run_deferred(cx: &mut Cx<'_>) -> bool {
                 Act::Kept(number) => Some(number),
                 _ => None,
             });
-            (frame.begun, kept)
+            let is_last = frame.kind == Kind::Deferred(frame.begun);
+            (frame.begun, kept, is_last)
         });
         begun
     });
-    let Some(Some((number, kept))) = entered else { return false };
+    let Some(Some((number, kept, is_last))) = entered else { return false };
     let is_kept = kept == Some(number);
     while let Some(done) = next_act(|done, _| match done.act {
         Act::Kept(_) => false,
@@ -137,7 +146,10 @@ pub(super) fn run_deferred(cx: &mut Cx<'_>) -> bool {
     if is_kept {
         stage::with(|stage| stage.frame().map(|frame| frame.acts.pop_front()));
     }
-    leave_microtasks(cx, u64::from(MOST));
+    if is_last {
+        leave_microtasks(cx, u64::from(MOST));
+    }
+    release_later(cx);
     is_kept
 }
 
