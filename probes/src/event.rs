@@ -384,6 +384,7 @@ vocabulary! {
         /** Sources registered and directions called. */ calls: u64,
         /** The depth of the concurrent queue that was told last. */ concurrent: u32,
         /** Finished jobs that were put aside. */ finished: u32,
+        /** References that the program holds: below 0 where a release came first. */ held: i32,
         /// Bit 0: it was woken since its last poll; 1: a run goes on; 2: it watches a heap; 3: futures are in use;
         /// 4: it was asked to stop.
         flags: u8, ;

@@ -98,6 +98,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.core.handlers.insert(signo, Subscription { task, tag });
         }
         self.core.restore_work(state.work, state.finished);
+        self.core.scheduler.refs.hold("recorded", state.held);
         for (what, count) in state.refs {
             self.core.restore_refs(what, count);
         }
@@ -192,7 +193,6 @@ impl<T: Task> Core<T> {
 
     fn restore_refs(&mut self, what: RefKind, count: u32) {
         match what {
-            RefKind::Handle => self.scheduler.refs.hold("recorded", count.into()),
             RefKind::Agenda => {
                 self.shared.agenda.replay(count);
                 self.scheduler.refs.add(what, i32::try_from(count).unwrap_or(i32::MAX));
@@ -200,8 +200,8 @@ impl<T: Task> Core<T> {
             RefKind::Io | RefKind::Work | RefKind::Signal | RefKind::Future => {
                 self.scheduler.refs.add(what, i32::try_from(count).unwrap_or(i32::MAX));
             }
-            // Their queues count them.
-            RefKind::Task | RefKind::Timer | RefKind::Immediate => {}
+            // Their queues count them; what the program holds is not told by its kind alone.
+            RefKind::Task | RefKind::Timer | RefKind::Immediate | RefKind::Handle => {}
         }
     }
 }

@@ -66,6 +66,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             calls: self.core.calls,
             concurrent: self.depths[SAMPLED - 1],
             finished: self.core.finished.len() as u32,
+            held: self.core.scheduler.refs.held().clamp(i32::MIN.into(), i32::MAX.into()) as i32,
             flags: flags.bits(),
         }
     }

@@ -107,7 +107,9 @@ fn run_microtask(cx: &mut Cx<'_>) {
     let left = cx.replay().microtasks();
     while let Some(done) = next_act(|done, _| {
         // One that was done when fewer microtasks were left waits for them to be gone.
-        done.alive.is_none() || left == 0 || alive_before(done) >= i64::from(cx.replay().alive())
+        done.alive.is_none()
+            || left == 0
+            || alive_before(done, cx.replay().held()) >= i64::from(cx.replay().alive())
     }) {
         perform(cx, done);
     }
@@ -182,11 +184,13 @@ fn leave_microtasks(cx: &mut Cx<'_>, most: u64) {
 }
 
 /// References of every kind before an act that tells how many there are after it.
-fn alive_before(done: &Done) -> i64 {
+fn alive_before(done: &Done, held: i64) -> i64 {
     let change = match done.act {
         Act::Work { .. } | Act::Register { .. } | Act::ReferenceSource(_, true) => 1,
         Act::CancelWork(_) | Act::Remove(_) | Act::ReferenceSource(_, false) => -1,
-        Act::Hold(delta) | Act::Futures(delta) => i64::from(delta),
+        // Releases that came first count for nothing until they are made good.
+        Act::Hold(delta) => held.saturating_add(delta.into()).max(0) - held.max(0),
+        Act::Futures(delta) => i64::from(delta),
         _ => 0,
     };
     done.alive.map_or(i64::MAX, |alive| i64::from(alive) - change)
@@ -201,7 +205,7 @@ pub(super) fn do_loose(cx: &mut Cx<'_>, done: Done) {
 
 fn perform(cx: &mut Cx<'_>, done: Done) {
     if done.alive.is_some() {
-        let before = u64::try_from(alive_before(&done)).unwrap_or(0);
+        let before = u64::try_from(alive_before(&done, cx.replay().held())).unwrap_or(0);
         let missing = before.saturating_sub(u64::from(cx.replay().alive()));
         leave_microtasks(cx, missing);
     }

@@ -133,6 +133,7 @@ pub(super) fn read(recorded: &Recorded) -> Result<Snapshot, RerunError> {
         calls,
         concurrent,
         finished,
+        held,
         flags,
     }) = of_the_loop
     else {
@@ -148,6 +149,7 @@ pub(super) fn read(recorded: &Recorded) -> Result<Snapshot, RerunError> {
     (state.signals_dropped, state.next_source, state.calls) = (signals_dropped, next_source, calls);
     (state.woken, state.futures) = (flags.contains(Flags::WOKEN), true);
     state.depths.push((Queue::Concurrent, concurrent));
+    state.held = held.into();
     let mut until = None;
     let origins: HashMap<TaskId, (Origin, u8)> = parts.iter().filter_map(origin).collect();
     let mut immediates: HashMap<TaskId, usize> = HashMap::new();
