@@ -271,6 +271,7 @@ vocabulary! {
     46 InputReturned = "input_returned" {
         /** The callback's task. */ task: TaskId,
         /// Of a drain of the deferred queue: which callback wants to be kept, from 1. Those that do not are not told.
+        /// 0: the readiness callback that ends now reloads the program.
         value: u32, ;
     }
     /// A snapshot of the scheduler's state begins; its parts follow, then [`SnapshotEnd`](Self::SnapshotEnd).
@@ -406,7 +407,8 @@ vocabulary! {
     /// Part of a snapshot: a job whose completion has not run.
     70 SnapshotWork = "snapshot_work" {
         /** The job. */ task: TaskId,
-        /** Its tag. */ tag: Tag, ;
+        /** Its tag. */ tag: Tag,
+        /** The task that scheduled it. */ parent: Option<TaskId>, ;
     }
     /// Input for re-execution: a signal got a handler, or lost it.
     71 SignalHandler = "signal_handler" {

@@ -23,8 +23,8 @@ pub enum Act {
     },
     /// Set an immediate.
     Immediate(TaskId, Tag),
-    /// Put a task off to the end of the turn.
-    AfterLoop(TaskId, Tag),
+    /// Put a task off to the end of the turn; with where it is said to come from.
+    AfterLoop(TaskId, Tag, Origin),
     /// Took an immediate back.
     ClearImmediate(TaskId),
     /// Referenced an immediate or not.
@@ -88,6 +88,8 @@ pub enum Act {
     OnSignal(u8, Option<Tag>),
     /// Told the GC controller something.
     TellGc(GcReason),
+    /// Reloaded the program, as the callback of a source: of others their outcome says so.
+    Reload,
     /// Asked the run to end.
     Stop,
     /// Asked the loop to shut down within so many nanoseconds.
@@ -153,7 +155,7 @@ impl Acts {
                     return Role::Own;
                 }
                 Placement { queue: Queue::Immediates, .. } => Act::Immediate(task, tag),
-                Placement { queue: Queue::AfterLoop, .. } => Act::AfterLoop(task, tag),
+                Placement { queue: Queue::AfterLoop, origin, .. } => Act::AfterLoop(task, tag, origin),
                 Placement { origin, .. } => Act::Post { task, tag, origin, parent },
             },
             Event::InputClock { point: ClockPoint::Arm, now } => {
@@ -169,6 +171,7 @@ impl Acts {
             Event::ImmediateRef { task, referenced } => Act::ReferenceImmediate(task, referenced),
             Event::DeferredPosted { key, existed } => Act::Defer(key, existed),
             Event::DeferredRemoved { key } => Act::Undefer(key),
+            Event::InputReturned { value: 0, .. } => Act::Reload,
             Event::InputReturned { value, .. } => Act::Kept(value),
             Event::WorkQueued { task, tag, depth, .. } => {
                 self.owes = Some(RefKind::Work);

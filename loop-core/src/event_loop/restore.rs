@@ -169,14 +169,14 @@ impl<T: Task> Core<T> {
 
     fn restore_work(
         &mut self,
-        work: Vec<(loop_probes::ids::TaskId, T)>,
+        work: Vec<(loop_probes::ids::TaskId, T, Option<loop_probes::ids::TaskId>)>,
         finished: Vec<(loop_probes::ids::TaskId, Option<T::Remote>)>,
     ) {
-        for (task, rejected) in work {
+        for (task, rejected, parent) in work {
             let tag = self.tag(&rejected);
             let then = Some(Then::Task(Box::new(move |_| rejected)));
             let on_shutdown = OnShutdown::Finish;
-            self.work.insert(task, Outstanding { tag, parent: None, on_shutdown, then, awaited: false });
+            self.work.insert(task, Outstanding { tag, parent, on_shutdown, then, awaited: false });
         }
         let aside = finished.into_iter().map(|(task, remote)| Finished {
             task,

@@ -108,8 +108,8 @@ pub struct State<T: Task> {
     pub sources: Vec<SourceState<T>>,
     /// What signals run.
     pub handlers: Vec<(u8, T)>,
-    /// Jobs whose completion has not run; the task of each runs where the job is rejected.
-    pub work: Vec<(TaskId, T)>,
+    /// Jobs whose completion has not run, what runs where one is rejected, and the tasks that had scheduled them.
+    pub work: Vec<(TaskId, T, Option<TaskId>)>,
     /// Finished jobs that were put aside, in their order.
     pub finished: Vec<(TaskId, Option<T::Remote>)>,
     /// References that the program holds itself: below 0 where a release came first.

@@ -293,6 +293,15 @@ impl Recorded {
             let count = acts.iter().take_while(of_others).count();
             self.loose.extend(places.drain(..count).zip(acts.drain(..count)));
         }
+        if let Event::CallbackRan { start, .. } = *event {
+            // What was done before the callback was called is none of its own.
+            let before = |done: &Done| done.at < start || of_no_callback(&done.act);
+            let count = acts.iter().rposition(before).map_or(0, |last| last + 1);
+            if count > 0 {
+                let acts = acts.drain(..count).collect();
+                self.frames.push_back(Frame::new(Kind::Outside(false), Outcome::Done, acts, place));
+            }
+        }
         self.immediates_ran(event);
         self.frames.push_back(Frame::new(kind, outcome, acts, place));
     }
@@ -330,6 +339,11 @@ impl Frame {
     fn new(kind: Kind, outcome: Outcome, acts: Vec<Done>, end: u64) -> Self {
         Self { kind, outcome, acts: acts.into(), releases: 0, begun: 0, end }
     }
+}
+
+/// Whether an act says itself that no callback did it.
+const fn of_no_callback(act: &Act) -> bool {
+    matches!(act, Act::Post { origin: Origin::Local, .. } | Act::AfterLoop(_, _, Origin::Local))
 }
 
 /// What a tick begins with.

@@ -226,7 +226,7 @@ fn act(cx: &mut Cx<'_>, done: &Done) -> bool {
             }
         }
         Act::Immediate(_, tag) => drop(cx.immediate(Replayed::Callback(tag))),
-        Act::AfterLoop(_, tag) => drop(cx.after_loop(Replayed::Callback(tag))),
+        Act::AfterLoop(_, tag, _) => drop(cx.after_loop(Replayed::Callback(tag))),
         Act::ClearImmediate(task) => return cx.clear_immediate(task),
         Act::ReferenceImmediate(task, referenced) => return cx.set_immediate_referenced(task, referenced),
         Act::Read => read_and_arm(cx),
@@ -240,6 +240,7 @@ fn act(cx: &mut Cx<'_>, done: &Done) -> bool {
         Act::Undefer(key) => return cx.undefer(key),
         // Told by the drain itself.
         Act::Kept(_) => {}
+        Act::Reload => cx.reload(),
         Act::Work { tag, task, .. } => {
             let given =
                 cx.work(TagOf::Global(tag), move |_| Remote { tag }, move |_| Replayed::Callback(tag));

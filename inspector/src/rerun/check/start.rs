@@ -246,7 +246,7 @@ fn restore_part(part: &Event, state: &mut State<Replayed>) -> Option<()> {
             state.sources.push(restored);
         }
         Event::SnapshotSignal { signo, tag } => state.handlers.push((signo, Replayed::Callback(tag))),
-        Event::SnapshotWork { task, tag } => state.work.push((task, Replayed::Callback(tag))),
+        Event::SnapshotWork { task, tag, parent } => state.work.push((task, Replayed::Callback(tag), parent)),
         _ => {}
     }
     Some(())
