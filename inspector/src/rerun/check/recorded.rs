@@ -38,9 +38,9 @@ pub(super) enum Kind {
     Callback(TaskId),
     /// A checkpoint of so many microtasks, those included that a budget leaves.
     Microtasks(u64),
-    /// A drain of the deferred queue.
-    Deferred,
-    /// Something between two ticks; in a callback from outside, or not.
+    /// A drain of so many entries of the deferred queue.
+    Deferred(u32),
+    /// Something between two ticks: a callback from outside, or not even that.
     Outside(bool),
 }
 
@@ -70,8 +70,6 @@ pub(super) struct Recorded {
     pub(super) frames: VecDeque<Frame>,
     /// What was done outside of all callbacks, and where.
     pub(super) loose: VecDeque<(u64, Done)>,
-    /// References of other threads, and where they were seen.
-    pub(super) references: VecDeque<(u64, i32)>,
     pub(super) labels: Labels,
     ticks_ahead: u32,
     acts: Acts,
@@ -84,8 +82,6 @@ pub(super) struct Recorded {
 #[derive(Clone, Copy, Debug, Default)]
 struct Reading {
     in_tick: bool,
-    /// Nothing of the tick ran yet.
-    in_head: bool,
     in_snapshot: bool,
     /// A shutdown cancels what it cancels.
     in_shutdown: bool,
@@ -103,7 +99,6 @@ impl Recorded {
         mut source: Box<dyn EventSource>,
         emitter: SourceId,
         start: u64,
-        tells_interest: bool,
     ) -> Result<Self, RerunError> {
         let (mut labels, mut batch, mut passed, mut next) = (Labels::default(), Vec::new(), 0, 0);
         let mut state = SourceState::More;
@@ -125,10 +120,9 @@ impl Recorded {
             place: 0,
             frames: VecDeque::new(),
             loose: VecDeque::new(),
-            references: VecDeque::new(),
             labels,
             ticks_ahead: 0,
-            acts: Acts::new(tells_interest),
+            acts: Acts::default(),
             places: Vec::new(),
             immediates: HashSet::new(),
             reading: Reading::default(),
@@ -211,9 +205,6 @@ impl Recorded {
             Role::Own => self.leave_loose(),
             Role::Aside => {}
         }
-        if self.reading.in_head && !is_of_head(event) {
-            self.reading.in_head = false;
-        }
         self.window.push_back(Entry { at, told: *event, event: normal(event.map_time(|_| ())) });
     }
 
@@ -249,7 +240,7 @@ impl Recorded {
             Event::TickStart { .. } => {
                 self.leave_loose();
                 let reading = &mut self.reading;
-                (reading.in_tick, reading.in_head, reading.in_shutdown) = (true, true, false);
+                (reading.in_tick, reading.in_shutdown) = (true, false);
             }
             Event::TickEnd { .. } => {
                 self.leave_loose();
@@ -285,18 +276,23 @@ impl Recorded {
             Event::Microtasks { ran, left, .. } => {
                 (Kind::Microtasks(u64::from(ran) + u64::from(left)), Outcome::Done)
             }
-            _ => (Kind::Deferred, Outcome::Done),
+            Event::DeferredRan { ran, .. } => (Kind::Deferred(ran), Outcome::Done),
+            _ => (Kind::Outside(true), Outcome::Done),
         };
         if let Kind::Callback(task) = kind {
             // Futures that the callback before this one woke are queued after its drains.
             let of_others = |done: &&Done| matches!(done.act, Act::Post { origin: Origin::Future, parent, .. } if parent != Some(task));
             let count = acts.iter().take_while(of_others).count();
             self.loose.extend(places.drain(..count).zip(acts.drain(..count)));
-        } else if !self.reading.in_tick && !acts.is_empty() {
-            // A callback from outside, and what it left to be drained.
-            let frame = Frame::new(Kind::Outside(true), Outcome::Done, acts, place);
-            self.frames.push_back(frame);
-            acts = Vec::new();
+        }
+        if let Event::CallbackRan { start, .. } = *event {
+            // What was done before the callback was called is none of its own.
+            let before = |done: &Done| done.at < start || of_no_callback(&done.act);
+            let count = acts.iter().rposition(before).map_or(0, |last| last + 1);
+            if count > 0 {
+                let acts = acts.drain(..count).collect();
+                self.frames.push_back(Frame::new(Kind::Outside(false), Outcome::Done, acts, place));
+            }
         }
         self.immediates_ran(event);
         self.frames.push_back(Frame::new(kind, outcome, acts, place));
@@ -315,15 +311,12 @@ impl Recorded {
         }
         let (acts, places) = (self.acts.take(), std::mem::take(&mut self.places));
         if !self.reading.in_tick {
-            let is_callback = |done: &Done| matches!(done.act, Act::Post { origin: Origin::Callback, .. });
-            let kind = Kind::Outside(acts.iter().any(is_callback));
             let end = self.place + self.window.len() as u64;
-            self.frames.push_back(Frame::new(kind, Outcome::Done, acts, end));
+            self.frames.push_back(Frame::new(Kind::Outside(false), Outcome::Done, acts, end));
             return;
         }
         for (place, done) in places.into_iter().zip(acts) {
             match (done.act, self.frames.back_mut()) {
-                (Act::Hold(delta), _) if self.reading.in_head => self.references.push_back((place, delta)),
                 (Act::Hold(delta), Some(frame)) if delta < 0 => {
                     frame.releases = frame.releases.saturating_add(delta.unsigned_abs());
                 }
@@ -339,31 +332,7 @@ impl Frame {
     }
 }
 
-/// What a tick begins with.
-const fn is_of_head(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::TickStart { .. }
-            | Event::QueueDepth { .. }
-            | Event::SnapshotBegin { .. }
-            | Event::SnapshotTimer { .. }
-            | Event::SnapshotTask { .. }
-            | Event::SnapshotQueue { .. }
-            | Event::SnapshotGc { .. }
-            | Event::SnapshotRef { .. }
-            | Event::SnapshotEnd { .. }
-            | Event::SnapshotDeferred { .. }
-            | Event::SnapshotPolicy { .. }
-            | Event::SnapshotLoop { .. }
-            | Event::SnapshotIo { .. }
-            | Event::SnapshotSignal { .. }
-            | Event::SnapshotWork { .. }
-            | Event::SnapshotOrigin { .. }
-            | Event::InputRun { .. }
-            | Event::InputGc { .. }
-            | Event::ImmediateRef { .. }
-            | Event::InputStop { .. }
-            | Event::InputClock { .. }
-            | Event::RefChanged { .. }
-    )
+/// Whether an act says itself that no callback did it.
+const fn of_no_callback(act: &Act) -> bool {
+    matches!(act, Act::Post { origin: Origin::Local, .. } | Act::AfterLoop(_, _, Origin::Local))
 }

@@ -50,6 +50,8 @@ pub(super) struct Stage {
     mode: Mode,
     /// The run goes on that the caller had interrupted.
     pub(super) resumes: bool,
+    /// A callback from outside entered the loop and has not left it.
+    pub(super) entered: bool,
     pub(super) diverged: Option<Box<Divergence>>,
     pub(super) failed: Option<RerunError>,
     pub(super) seen: Seen,
@@ -104,6 +106,7 @@ impl Stage {
             recorded,
             mode: Mode::Starting,
             resumes: false,
+            entered: false,
             diverged: None,
             failed: None,
             seen: Seen::default(),
@@ -245,12 +248,9 @@ impl Stage {
             Event::RefChanged { what: RefKind::Agenda, delta, .. } => {
                 outside.agenda(self.agenda.saturating_add_signed(delta));
             }
+            Event::InputRefs { delta } => outside.hold(delta.into()),
             Event::InputStop { outside: true } => outside.stop(),
             _ => {}
-        }
-        while self.recorded.references.front().is_some_and(|(at, _)| *at <= place) {
-            let Some((_, delta)) = self.recorded.references.pop_front() else { break };
-            outside.hold(delta.into());
         }
         while self.recorded.loose.front().is_some_and(|(at, _)| *at <= place) {
             let Some((_, done)) = self.recorded.loose.pop_front() else { break };
