@@ -89,14 +89,6 @@ impl Samples {
         let median_ns = if all.is_empty() { 0 } else { *all.select_nth_unstable(middle).1 };
         Self { samples, median_ns }
     }
-
-    pub(super) fn len(&self) -> usize {
-        self.samples.len()
-    }
-
-    pub(super) const fn median_ns(&self) -> u64 {
-        self.median_ns
-    }
 }
 
 /// A way through measurements in which time only goes forward.

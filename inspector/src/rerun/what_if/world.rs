@@ -241,7 +241,9 @@ impl World {
             Came::Post(run) => {
                 let tag = self.plan.tag_of(self.script.run(run).tag);
                 // Refused only once the loop is over.
-                self.with_handle(|handle| drop(handle.post(Remote { run, tag })));
+                self.with_handle(|handle| {
+                    let _ = handle.post(Remote { run, tag });
+                });
             }
             Came::Signal { signo, run } => {
                 self.signal_runs.borrow_mut().entry(signo).or_default().push_back(run);

@@ -95,7 +95,8 @@ impl Outside {
         let sample = |ns| Sample { at_ns: at.as_ns(), ns };
         match timeout_ns {
             Some(0) => self.waits.look.push(sample(at.ns_since(start))),
-            Some(timeout_ns) if ready == 0 && at.ns_since(start) >= timeout_ns => {
+            // Also where a source became ready in the end: time was up before.
+            Some(timeout_ns) if at.ns_since(start) >= timeout_ns => {
                 self.waits.oversleep.push(sample(at.ns_since(start) - timeout_ns));
             }
             _ => {}
