@@ -20,6 +20,13 @@ pub(super) struct Sample {
     pub(super) ns: u64,
 }
 
+impl Sample {
+    /// What took from `start` to `end`, kept under its start: an interruption comes again where it began.
+    pub(super) const fn between(start: Timestamp, end: Timestamp) -> Self {
+        Self { at_ns: start.as_ns(), ns: end.ns_since(start) }
+    }
+}
+
 /// One collection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Collection {
@@ -43,9 +50,7 @@ pub(super) struct Overheads {
 
 impl Overheads {
     pub(super) fn see(&mut self, at: Timestamp, event: &Event) {
-        let gap = |from: Option<Timestamp>, to: Timestamp| {
-            Some(Sample { at_ns: to.as_ns(), ns: to.ns_since(from?) })
-        };
+        let gap = |from: Option<Timestamp>, to: Timestamp| Some(Sample::between(from?, to));
         match *event {
             Event::TickStart { .. } => {
                 self.between.extend(gap(self.accounted, at));
@@ -56,12 +61,14 @@ impl Overheads {
                 self.polled = true;
             }
             Event::TickEnd { .. } if self.polled => self.after_poll.extend(gap(self.accounted, at)),
-            Event::GcRan { heap_bytes_before, heap_bytes_after, start } => self.collections.push(Collection {
-                at_ns: at.as_ns(),
-                run_ns: at.ns_since(start),
-                before: heap_bytes_before,
-                after: heap_bytes_after,
-            }),
+            Event::GcRan { heap_bytes_before, heap_bytes_after, start } => {
+                self.collections.push(Collection {
+                    at_ns: start.as_ns(),
+                    run_ns: at.ns_since(start),
+                    before: heap_bytes_before,
+                    after: heap_bytes_after,
+                })
+            }
             Event::TickEnd { .. }
             | Event::TaskRan { .. }
             | Event::IoReady { .. }
@@ -109,8 +116,17 @@ impl Cursor {
         }
         self.next.set(next);
         let distance = |place: usize| all.get(place).map(|sample| sample.at_ns.abs_diff(now_ns));
-        let nearest = match (next.checked_sub(1).and_then(|earlier| Some((distance(earlier)?, earlier))), distance(next)) {
-            (Some((before, earlier)), Some(after)) => if before < after { earlier } else { next },
+        let nearest = match (
+            next.checked_sub(1).and_then(|earlier| Some((distance(earlier)?, earlier))),
+            distance(next),
+        ) {
+            (Some((before, earlier)), Some(after)) => {
+                if before < after {
+                    earlier
+                } else {
+                    next
+                }
+            }
             (Some((_, earlier)), None) => earlier,
             (None, Some(_)) => next,
             (None, None) => return 0,
