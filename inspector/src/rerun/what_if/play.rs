@@ -221,7 +221,9 @@ pub(super) fn register(source: u32, world: &World, cx: Cx<'_, '_>) {
     } else {
         Interest::from_bits_truncate(recorded.interest)
     };
-    let explanation = recorded.label.map(|label| world.script.labels.any(label).into_owned());
+    let labels = &world.script.labels;
+    let explanation = recorded.label.map(|label| labels.any(label).into_owned());
+    let explanation = explanation.or_else(|| recorded.id.map(|id| labels.io(id).into_owned()));
     world.register_next(source);
     let task = Replayed::Source { source, tag };
     // More than the policy allows are not registered: they are never called, as they would not be.

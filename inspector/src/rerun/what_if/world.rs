@@ -184,11 +184,6 @@ impl World {
         self.now.get()
     }
 
-    /// Sets the clock while nothing runs yet: what was armed before the beginning is armed at its own time.
-    pub(super) fn set_clock(&self, at_ns: u64) {
-        self.now.set(at_ns);
-    }
-
     /// From here on somebody accounts for the time.
     pub(super) fn begin(&self) {
         self.inside.set(self.inside.get() + 1);

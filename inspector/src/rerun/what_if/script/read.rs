@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use loop_core::gc::GcState;
-use loop_probes::event::{ClockPoint, Event, GcAction, Origin, Outcome, Queue, RefKind};
+use loop_probes::event::{ClockPoint, Event, GcAction, Origin, Outcome, PolicyField, Queue, RefKind};
 use loop_probes::ids::{IoSource, SourceId, Tag, TaskId, TimerId, Timestamp};
 use loop_probes::stamped::Stamped;
 use loop_traces::source::{EventSource, SourceState};
@@ -16,6 +16,9 @@ use super::arrive::{Outside, Worked};
 use super::callback::Deed;
 use super::{Arm, Came, Job, Left, NONE, RUNS_MAX, Run, RunId, Script, Source, What, finish};
 use crate::rerun::RerunError;
+
+/// Most values of a policy that are read.
+const POLICY_MAX: usize = 1024;
 
 /// A timer as the recording numbers it.
 #[derive(Clone, Copy, Debug)]
@@ -204,6 +207,17 @@ impl Reading {
                     one_shot_fired,
                 });
             }
+            Event::SnapshotPolicy { field: PolicyField::Name, .. } => {}
+            Event::SnapshotPolicy { field, value } if self.script.start.policy.len() < POLICY_MAX => {
+                self.script.start.policy.push((field, value));
+            }
+            Event::SnapshotIo { source, tag, interest, .. } => {
+                let place = self.new_source(tag, interest);
+                self.script.sources[place as usize].id = Some(source);
+                self.sources.insert(source, place);
+                self.script.start.sources.push(place);
+            }
+            Event::SnapshotSignal { signo, tag } => self.script.start.signals.push((signo, tag)),
             Event::InputGc { reason } => self.script.start.notices.push(reason),
             Event::SnapshotEnd { left_out, .. } => {
                 self.in_snapshot = false;
@@ -394,7 +408,7 @@ impl Reading {
     }
 
     fn new_source(&mut self, tag: Tag, interest: u8) -> u32 {
-        self.script.sources.push(Source { tag, label: None, interest });
+        self.script.sources.push(Source { tag, id: None, label: None, interest });
         (self.script.sources.len() - 1) as u32
     }
 
