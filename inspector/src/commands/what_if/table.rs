@@ -197,7 +197,9 @@ impl Page {
                 0 => format!("{:>9}{:>9}", "-", "-"),
                 _ => format!("{:>9}{:>9}", duration(p50), duration(p99)),
             };
-            let told = self.verdict(before.p99_ns as f64, after.p99_ns as f64, Better::Less, 10);
+            // Who is not there any more is no better for it.
+            let better = if before.count > 0 && after.count > 0 { Better::Less } else { Better::Neither };
+            let told = self.verdict(before.p99_ns as f64, after.p99_ns as f64, better, 10);
             self.line(&format!(
                 "{name:NAME$}{}  {}{told}",
                 figures(before.count, before.p50_ns, before.p99_ns),

@@ -26,8 +26,11 @@ pub(super) type RunId = u32;
 /// No place.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// Most callbacks of one script.
-pub(super) const RUNS_MAX: usize = 40_000_000;
+/// Most callbacks and acts of one script, all together.
+pub(super) const ENTRIES_MAX: usize = 32_000_000;
+
+/// Most microtasks of a checkpoint that run one by one.
+pub(super) const MICROTASKS_MAX: u32 = 1 << 20;
 
 /// One callback, from its start to its end; of microtasks, all of a checkpoint.
 #[derive(Clone, Copy, Debug)]
