@@ -53,7 +53,7 @@ pub(super) fn text(answer: &Answer, changes: &Changes, theme: Theme, columns: us
     page.rows(&rows(&answer.before, &answer.after));
     page.changed(&answer.changed);
     page.assumptions(&answer.assumptions);
-    if theme.ascii { page.out.chars().map(|glyph| ascii(glyph)).collect() } else { page.out }
+    if theme.ascii { page.out.chars().map(ascii).collect() } else { page.out }
 }
 
 fn ascii(glyph: char) -> char {
