@@ -1,8 +1,9 @@
 //! When what came from outside came.
 //!
 //! Posts and signals carry their own time. Readiness does not: the poll that reports it says when it looked. Where
-//! that poll had waited, the source became ready when it returned. Where it came back at once, the source became ready
-//! some time since the poll before, and nobody knows when: several are spread evenly over that stretch.
+//! that poll had waited, the source became ready when it returned; where its time was up by then, some time since it was
+//! up. Where it came back at once, the source became ready some time since the poll before. Nobody knows when: several
+//! are spread evenly over such a stretch.
 
 use std::collections::VecDeque;
 
@@ -73,15 +74,13 @@ impl Outside {
                 self.signal = Some((signo, arrived));
                 self.wakes(arrived);
             }
-            Event::Wake { coalesced, .. } => {
-                if self.batch == 0 && coalesced == 0 {
-                    let woke = self.poll.filter(|poll| poll.waited).map_or(at, |poll| poll.end);
-                    script.arrivals.push(Arrival { at_ns: woke.as_ns(), what: Came::Wake });
-                }
+            Event::Wake { coalesced: 0, .. } if self.batch == 0 => {
+                let woke = self.poll.filter(|poll| poll.waited).map_or(at, |poll| poll.end);
+                script.arrivals.push(Arrival { at_ns: woke.as_ns(), what: Came::Wake });
             }
             Event::Phase { phase: loop_probes::event::Phase::Concurrent, start } => {
                 if let Some(ns) = at.ns_since(start).checked_div(u64::from(self.batch)) {
-                    self.waits.take.push(Sample { at_ns: at.as_ns(), ns });
+                    self.waits.take.push(Sample { at_ns: start.as_ns(), ns });
                 }
                 self.batch = 0;
             }
@@ -92,11 +91,11 @@ impl Outside {
     fn polled(&mut self, at: Timestamp, ready: u32, timeout_ns: Option<u64>, start: Timestamp) {
         let waited = at.ns_since(start) > AT_ONCE_NS;
         let since = self.poll.map_or(start, |poll| poll.end);
-        let sample = |ns| Sample { at_ns: at.as_ns(), ns };
         match timeout_ns {
-            Some(0) => self.waits.look.push(sample(at.ns_since(start))),
-            Some(timeout_ns) if ready == 0 && at.ns_since(start) >= timeout_ns => {
-                self.waits.oversleep.push(sample(at.ns_since(start) - timeout_ns));
+            Some(0) => self.waits.look.push(Sample::between(start, at)),
+            // Also where a source became ready in the end: time was up before.
+            Some(timeout_ns) if at.ns_since(start) >= timeout_ns => {
+                self.waits.oversleep.push(Sample::between(start.plus_ns(timeout_ns), at));
             }
             _ => {}
         }
@@ -105,14 +104,16 @@ impl Outside {
         self.ready.truncate(ready);
         let new = (ready - self.ready.len()) as u64;
         let waited_for_it = waited && timeout_ns != Some(0);
+        let deadline = start.plus_ns(timeout_ns.unwrap_or(u64::MAX));
+        // When the first of them can have become ready, and the last.
+        let (from, to) = match waited_for_it {
+            true if deadline < at => (deadline, at),
+            true => (at, at),
+            false => (since, start),
+        };
         for number in 1..=new {
-            self.ready.push_back(if waited_for_it {
-                at
-            } else {
-                since.plus_ns(
-                    (u128::from(start.ns_since(since)) * u128::from(number) / u128::from(new + 1)) as u64,
-                )
-            });
+            let share = u128::from(to.ns_since(from)) * u128::from(number) / u128::from(new + 1);
+            self.ready.push_back(from.plus_ns(share as u64));
         }
         self.poll = Some(Poll { start, end: at, waited: waited_for_it });
         self.woken_at = None;
@@ -123,7 +124,7 @@ impl Outside {
         let Some(poll) = self.poll.filter(|poll| poll.waited && self.woken_at.is_none()) else { return };
         if came >= poll.start && came <= poll.end {
             self.woken_at = Some(came);
-            self.waits.wake.push(Sample { at_ns: poll.end.as_ns(), ns: poll.end.ns_since(came) });
+            self.waits.wake.push(Sample::between(came, poll.end));
         }
     }
 
