@@ -1,3 +1,5 @@
-//! Analysis: pure functions from what was folded to who is to blame.
+//! Analysis: pure functions from what was folded to who is to blame, and to better or worse.
 
 pub mod attribution;
+pub mod condition;
+pub mod metric;

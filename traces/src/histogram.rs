@@ -36,6 +36,15 @@ impl Histogram {
         self.total = self.total.saturating_add(value);
     }
 
+    /// Adds all values of `other`.
+    pub fn merge(&mut self, other: &Self) {
+        // Cannot fail: ours grows by itself, and both hold what `record` let in.
+        let merged = self.buckets.add(&other.buckets);
+        debug_assert!(merged.is_ok(), "a distribution within the range was refused");
+        self.max = self.max.max(other.max);
+        self.total = self.total.saturating_add(other.total);
+    }
+
     /// Values recorded.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -94,6 +103,7 @@ impl Histogram {
     pub fn percentiles(&self) -> Percentiles {
         Percentiles {
             count: self.count(),
+            mean: (!self.is_empty()).then(|| self.mean().round() as u64),
             p50: self.quantile(0.5),
             p90: self.quantile(0.9),
             p99: self.quantile(0.99),
@@ -113,6 +123,9 @@ impl Default for Histogram {
 pub struct Percentiles {
     /// Values.
     pub count: u64,
+    /// The mean; absent where there are no values, and in what older versions saved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean: Option<u64>,
     /// The median.
     pub p50: u64,
     /// Nine in ten are at most this.
@@ -162,6 +175,21 @@ mod tests {
         assert_eq!(sum, 5, "all but the zero");
         assert_eq!(histogram.count_between(0, 10), 2);
         assert_eq!(histogram.count_between(10, 100), 2);
+    }
+
+    #[test]
+    fn merged_is_as_if_recorded_in_one() {
+        let (mut some, mut more, mut all) = (Histogram::new(), Histogram::new(), Histogram::new());
+        for value in [3, 900, 70_000] {
+            some.record(value);
+            all.record(value);
+        }
+        for value in [1, 8_000_000_000] {
+            more.record(value);
+            all.record(value);
+        }
+        some.merge(&more);
+        assert_eq!(some.percentiles(), all.percentiles());
     }
 
     #[test]

@@ -19,7 +19,7 @@
 //! | [`format`](mod@format) | the `.looptrace` layout; `docs/src/trace-format.md` specifies it byte by byte |
 //! | [`writer`], [`reader`] | the file, written while recording, read whole or damaged |
 //! | [`timeline`] | the fold; `timeline/*` has one file for each of its parts |
-//! | [`analysis`] | pure functions: who used up a stretch of time |
+//! | [`analysis`] | pure functions: who used up a stretch of time, better or worse |
 //! | [`summary`], [`report`] | what it all amounts to, as JSON and as a page of text |
 //! | [`chrome`] | Chrome-trace JSON for the viewers that people already have |
 //! | [`labels`], [`histogram`], [`recent`], [`units`] | what the others are made of |

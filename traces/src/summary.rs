@@ -12,7 +12,7 @@ pub use faces::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::histogram::Percentiles;
+use crate::histogram::{Histogram, Percentiles};
 use crate::source::{EventSource, SourceKind};
 use crate::timeline::Timeline;
 
@@ -124,6 +124,9 @@ pub struct TasksSummary {
     /// From start to end, of all tags.
     #[serde(default)]
     pub run_ns: Percentiles,
+    /// From queued to start, of all tags that are kept apart.
+    #[serde(default)]
+    pub queue_wait_ns: Percentiles,
     /// By tag, the longest run first.
     pub by_tag: Vec<TagSummary>,
 }
@@ -200,6 +203,9 @@ pub struct GcSummary {
     pub skip: u64,
     /// Extents of collections.
     pub run_ns: Percentiles,
+    /// The largest heap seen, in bytes.
+    #[serde(default)]
+    pub heap_bytes_max: u64,
 }
 
 /// Signals.
@@ -212,6 +218,9 @@ pub struct SignalsSummary {
     pub delivered: u64,
     /// Dropped, since the loop began.
     pub dropped: u64,
+    /// From arrived to delivered.
+    #[serde(default)]
+    pub latency_ns: Percentiles,
 }
 
 /// One stall.
@@ -275,6 +284,7 @@ impl Summary {
             tasks: TasksSummary {
                 count: timeline.tasks_run,
                 run_ns: timeline.tasks_run_ns.percentiles(),
+                queue_wait_ns: queue_wait_ns(timeline),
                 by_tag: by_tag(timeline),
             },
             microtasks: MicrotasksSummary {
@@ -294,11 +304,13 @@ impl Summary {
                 defer: gc.defer,
                 skip: gc.skip,
                 run_ns: gc.run_ns.percentiles(),
+                heap_bytes_max: gc.heap_bytes_max,
             },
             signals: SignalsSummary {
                 arrived: signals.arrived(),
                 delivered: signals.delivered(),
                 dropped: signals.dropped,
+                latency_ns: signals.latency_ns().percentiles(),
             },
             agenda: faces::agenda(timeline),
             keep_alive: faces::keep_alive(timeline),
@@ -310,6 +322,12 @@ impl Summary {
             stalls: stalls(timeline),
         }
     }
+}
+
+fn queue_wait_ns(timeline: &Timeline) -> Percentiles {
+    let mut all = Histogram::new();
+    timeline.tags.iter().for_each(|tag| all.merge(&tag.tasks.queue_wait_ns));
+    all.percentiles()
 }
 
 fn by_tag(timeline: &Timeline) -> Vec<TagSummary> {

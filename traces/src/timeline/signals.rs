@@ -41,6 +41,14 @@ impl Signals {
         self.by_signo.iter().map(|signal| signal.delivered).sum()
     }
 
+    /// From arrived to delivered, all numbers.
+    #[must_use]
+    pub fn latency_ns(&self) -> Histogram {
+        let mut all = Histogram::new();
+        self.by_signo.iter().for_each(|signal| all.merge(&signal.latency_ns));
+        all
+    }
+
     pub(crate) fn signal(&mut self, signo: u8) -> &mut SignalStats {
         let found = self.by_signo.iter().position(|signal| signal.signo == signo);
         let place = found.unwrap_or_else(|| {

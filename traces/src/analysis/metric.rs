@@ -1,0 +1,317 @@
+//! Metrics: the figures of a summary by name, so that gates, comparisons and searches all mean the same one.
+//!
+//! The list is closed ([`catalogue`]): a name that is not on it is an error that names the nearest ones, never a
+//! metric that is silently absent. Distributions are followed by a statistic:
+//!
+//! ```text
+//! timer_lag.p99        ticks.run.max        stalls        utilization
+//! task.ReadFile.run.p99        task.ReadFile.count        task.*.run.p50        queue.tasks.depth.max
+//! ```
+//!
+//! The name of a tag or queue stands between `task.` or `queue.` and what follows, whatever it holds, dots and
+//! spaces too: `task.GET /a.b.run.p99` is the tag `GET /a.b`. Only a name that is empty, begins or ends with a
+//! space, begins with a quote, or is a lone `*` is put in quotes: `task."*".count`. Without quotes `*` is every
+//! tag: the metric is the largest of their figures.
+
+pub mod catalogue;
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::summary::Summary;
+use crate::units;
+
+use catalogue::{FIGURES, Figure, NAMED, Named};
+
+/// One figure of a [`Summary`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Metric {
+    kind: Kind,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    /// A place in [`FIGURES`].
+    Plain(usize, Option<Statistic>),
+    /// A place in [`NAMED`], and whose figure it is.
+    Of(usize, Whose, Option<Statistic>),
+}
+
+/// Whose figure a metric is, where there are many.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Whose {
+    /// The one of that name.
+    One(String),
+    /// Each of them: the metric is the largest.
+    Any,
+}
+
+/// What of a distribution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Statistic {
+    /// The median.
+    P50,
+    /// Nine in ten are at most this.
+    P90,
+    /// Ninety-nine in a hundred are at most this.
+    P99,
+    /// The largest.
+    Max,
+    /// The mean.
+    Mean,
+}
+
+impl Statistic {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::P50, Self::P90, Self::P99, Self::Max, Self::Mean];
+
+    /// As it ends a metric's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::P50 => "p50",
+            Self::P90 => "p90",
+            Self::P99 => "p99",
+            Self::Max => "max",
+            Self::Mean => "mean",
+        }
+    }
+}
+
+/// What a metric counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unit {
+    /// Nanoseconds.
+    Ns,
+    /// A number of things.
+    Count,
+    /// A share of one.
+    Ratio,
+    /// Bytes.
+    Bytes,
+    /// So many a second.
+    PerSecond,
+}
+
+/// What more of a metric means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Sense {
+    /// More is worse.
+    MoreIsWorse,
+    /// More is better.
+    MoreIsBetter,
+    /// More is only more: how much there was to do.
+    Neither,
+}
+
+/// A figure with its unit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Value {
+    /// The number, in `unit`.
+    pub number: f64,
+    /// What it counts.
+    pub unit: Unit,
+}
+
+/// The list does not have that metric.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no metric {name:?}; near it are {}", nearest.join(", "))]
+pub struct UnknownMetric {
+    /// What was written.
+    pub name: String,
+    /// Names that the list has, the nearest first.
+    pub nearest: Vec<String>,
+}
+
+impl Metric {
+    /// Its value in `summary`; `None` where nothing was measured: the median of no timers is not zero.
+    #[must_use]
+    pub fn of(&self, summary: &Summary) -> Option<Value> {
+        let number = match &self.kind {
+            Kind::Plain(place, statistic) => FIGURES[*place].of(summary, *statistic)?,
+            Kind::Of(place, whose, statistic) => NAMED[*place].of(summary, whose, *statistic)?,
+        };
+        Some(Value { number, unit: self.unit() })
+    }
+
+    /// What it counts.
+    #[must_use]
+    pub fn unit(&self) -> Unit {
+        match &self.kind {
+            Kind::Plain(place, _) => FIGURES[*place].unit,
+            Kind::Of(place, ..) => NAMED[*place].unit,
+        }
+    }
+
+    /// What more of it means.
+    #[must_use]
+    pub fn sense(&self) -> Sense {
+        match &self.kind {
+            Kind::Plain(place, _) => FIGURES[*place].sense,
+            Kind::Of(place, ..) => NAMED[*place].sense,
+        }
+    }
+
+    /// What of a distribution it is, where it is of one.
+    #[must_use]
+    pub const fn statistic(&self) -> Option<Statistic> {
+        match &self.kind {
+            Kind::Plain(_, statistic) | Kind::Of(_, _, statistic) => *statistic,
+        }
+    }
+
+    /// It is the largest of many, as `task.*.run.p50`.
+    #[must_use]
+    pub const fn is_of_any(&self) -> bool {
+        matches!(&self.kind, Kind::Of(_, Whose::Any, _))
+    }
+
+    /// For a metric of any: the metric of each that `summary` has. For every other: itself.
+    #[must_use]
+    pub fn each(&self, summary: &Summary) -> Vec<Self> {
+        match &self.kind {
+            Kind::Of(place, Whose::Any, statistic) => {
+                let names = NAMED[*place].names(summary).into_iter();
+                names.map(|name| Self { kind: Kind::Of(*place, Whose::One(name), *statistic) }).collect()
+            }
+            _ => vec![self.clone()],
+        }
+    }
+
+    /// Whose it is, where it is one of many: a tag, a queue, a priority.
+    #[must_use]
+    pub fn whose(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Of(_, Whose::One(name), _) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Every metric that `summary` has a value for, in the order of the list.
+    #[must_use]
+    pub fn all(summary: &Summary) -> Vec<Self> {
+        let plain = FIGURES.iter().enumerate().flat_map(|(place, figure)| {
+            let kinds = statistics(figure.is_distribution()).into_iter();
+            kinds.map(move |statistic| Kind::Plain(place, statistic))
+        });
+        let named = NAMED.iter().enumerate().flat_map(|(place, named)| {
+            let names = named.names(summary).into_iter();
+            names.flat_map(move |name| {
+                let kinds = statistics(named.is_distribution()).into_iter();
+                kinds.map(move |statistic| Kind::Of(place, Whose::One(name.clone()), statistic))
+            })
+        });
+        let all = plain.chain(named).map(|kind| Self { kind });
+        all.filter(|metric| metric.of(summary).is_some()).collect()
+    }
+}
+
+/// What stands behind a name: each statistic, or nothing.
+fn statistics(of_a_distribution: bool) -> Vec<Option<Statistic>> {
+    if of_a_distribution { Statistic::ALL.map(Some).to_vec() } else { vec![None] }
+}
+
+/// A name and what may stand behind it.
+fn ends(name: &str, of_a_distribution: bool) -> impl Iterator<Item = (String, Option<Statistic>)> {
+    statistics(of_a_distribution).into_iter().map(move |statistic| match statistic {
+        Some(statistic) => (format!("{name}.{}", statistic.name()), Some(statistic)),
+        None => (name.to_owned(), None),
+    })
+}
+
+impl FromStr for Metric {
+    type Err = UnknownMetric;
+
+    fn from_str(text: &str) -> Result<Self, UnknownMetric> {
+        let text = text.trim();
+        for (place, figure) in FIGURES.iter().enumerate() {
+            let found = ends(figure.name, figure.is_distribution()).find(|(name, _)| name == text);
+            if let Some((_, statistic)) = found {
+                return Ok(Self { kind: Kind::Plain(place, statistic) });
+            }
+        }
+        for (place, named) in NAMED.iter().enumerate() {
+            let Some(rest) = text.strip_prefix(named.before).and_then(|rest| rest.strip_prefix('.')) else {
+                continue;
+            };
+            for (end, statistic) in ends(named.after, named.is_distribution()) {
+                let name = rest.strip_suffix(&end).and_then(|rest| rest.strip_suffix('.'));
+                if let Some(whose) = name.and_then(|name| named.read(name)) {
+                    return Ok(Self { kind: Kind::Of(place, whose, statistic) });
+                }
+            }
+        }
+        Err(UnknownMetric { name: text.to_owned(), nearest: nearest(text) })
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let statistic = match &self.kind {
+            Kind::Plain(place, statistic) => {
+                f.write_str(FIGURES[*place].name)?;
+                statistic
+            }
+            Kind::Of(place, whose, statistic) => {
+                let Named { before, after, .. } = &NAMED[*place];
+                write!(f, "{before}.{whose}.{after}")?;
+                statistic
+            }
+        };
+        statistic.map_or(Ok(()), |statistic| write!(f, ".{}", statistic.name()))
+    }
+}
+
+impl fmt::Display for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("*"),
+            Self::One(name)
+                if name.is_empty() || name == "*" || name.starts_with('"') || name.trim() != name =>
+            {
+                write!(f, "\"{name}\"")
+            }
+            Self::One(name) => f.write_str(name),
+        }
+    }
+}
+
+/// How many near names an error shows.
+const NEAREST: usize = 3;
+
+fn nearest(text: &str) -> Vec<String> {
+    let plain = FIGURES.iter().flat_map(|Figure { name, .. }| ends_of(name));
+    let named = NAMED.iter().flat_map(|named| {
+        // The name itself is as good as written: the words around it are what was mistaken.
+        let inner = text.split('.').nth(1).filter(|inner| !inner.is_empty()).unwrap_or("NAME");
+        let name = format!("{}.{inner}.{}", named.before, named.after);
+        ends(&name, named.is_distribution()).map(|(name, _)| name).collect::<Vec<_>>()
+    });
+    let mut near: Vec<(f64, String)> =
+        plain.chain(named).map(|name| (strsim::jaro_winkler(text, &name), name)).collect();
+    near.sort_by(|a, b| b.0.total_cmp(&a.0));
+    near.into_iter().take(NEAREST).map(|(_, name)| name).collect()
+}
+
+fn ends_of(name: &str) -> Vec<String> {
+    let figure = FIGURES.iter().find(|figure| figure.name == name);
+    ends(name, figure.is_some_and(Figure::is_distribution)).map(|(name, _)| name).collect()
+}
+
+impl fmt::Display for Value {
+    /// As reports show it: `1.24ms`, `12`, `37.2%`, `18.2 MiB`, `97.1/s`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whole = self.number.max(0.0).round() as u64;
+        match self.unit {
+            Unit::Ns => f.write_str(&units::duration(whole)),
+            Unit::Count if self.number.fract() == 0.0 => f.write_str(&units::count(whole)),
+            Unit::Count => f.write_str(&units::rate(self.number)),
+            Unit::Ratio => f.write_str(&units::percent(self.number)),
+            Unit::Bytes => f.write_str(&units::bytes(whole)),
+            Unit::PerSecond => write!(f, "{}/s", units::rate(self.number)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,261 @@
+//! The list of metrics: what there is, its unit, and whether more of it is worse.
+//!
+//! `docs/src/compare.md` shows the same list to users; a test compares the two.
+
+use crate::histogram::Percentiles;
+use crate::summary::{AgendaSummary, DepthSummary, PrioritySummary, Summary, TagSummary};
+
+use super::Sense::{self, MoreIsBetter, MoreIsWorse, Neither};
+use super::Unit::{self, Bytes, Count, Ns, PerSecond, Ratio};
+use super::{Statistic, Whose};
+
+/// How a figure is found.
+#[derive(Debug)]
+pub(super) enum Source<Of> {
+    /// One number.
+    Number(fn(&Of) -> f64),
+    /// A distribution, of which a statistic is asked for.
+    Spread(fn(&Of) -> Option<Percentiles>),
+}
+
+impl<Of> Source<Of> {
+    fn of(&self, of: &Of, statistic: Option<Statistic>) -> Option<f64> {
+        let spread = match self {
+            Self::Number(number) => return Some(number(of)),
+            Self::Spread(spread) => spread(of).filter(|spread| spread.count > 0)?,
+        };
+        Some(match statistic? {
+            Statistic::P50 => spread.p50,
+            Statistic::P90 => spread.p90,
+            Statistic::P99 => spread.p99,
+            Statistic::Max => spread.max,
+            Statistic::Mean => spread.mean?,
+        } as f64)
+    }
+}
+
+/// A figure that a summary has once.
+#[derive(Debug)]
+pub struct Figure {
+    /// Its name.
+    pub name: &'static str,
+    /// What it counts.
+    pub unit: Unit,
+    /// What more of it means.
+    pub sense: Sense,
+    /// What it is, for people.
+    pub what: &'static str,
+    source: Source<Summary>,
+}
+
+impl Figure {
+    /// A statistic stands behind its name.
+    #[must_use]
+    pub const fn is_distribution(&self) -> bool {
+        matches!(self.source, Source::Spread(_))
+    }
+
+    pub(super) fn of(&self, summary: &Summary, statistic: Option<Statistic>) -> Option<f64> {
+        self.source.of(summary, statistic)
+    }
+}
+
+const fn spread(
+    name: &'static str,
+    sense: Sense,
+    what: &'static str,
+    of: fn(&Summary) -> Option<Percentiles>,
+) -> Figure {
+    Figure { name, unit: Ns, sense, what, source: Source::Spread(of) }
+}
+
+const fn number(
+    name: &'static str,
+    unit: Unit,
+    sense: Sense,
+    what: &'static str,
+    of: fn(&Summary) -> f64,
+) -> Figure {
+    Figure { name, unit, sense, what, source: Source::Number(of) }
+}
+
+/// Figures that a summary has once.
+pub const FIGURES: &[Figure] = &[
+    spread("timer_lag", MoreIsWorse, "fired less due", |s| Some(s.timers.lag_ns)),
+    spread("ticks.run", MoreIsWorse, "busy time of a tick", |s| Some(s.ticks.run_ns)),
+    spread("tasks.run", MoreIsWorse, "run time of a task, all tags", |s| Some(s.tasks.run_ns)),
+    spread("tasks.wait", MoreIsWorse, "from queued to started, all tags", |s| Some(s.tasks.queue_wait_ns)),
+    spread("microtasks.run", MoreIsWorse, "a microtask checkpoint", |s| Some(s.microtasks.run_ns)),
+    spread("gc.run", MoreIsWorse, "a collection", |s| Some(s.gc.run_ns)),
+    spread("signal.latency", MoreIsWorse, "from arrived to delivered", |s| Some(s.signals.latency_ns)),
+    spread("pumps.run", MoreIsWorse, "a pump of a foreign loop", |s| s.pumps.map(|pumps| pumps.run_ns)),
+    spread("agenda.rendezvous", MoreIsWorse, "all workers asked to stop until they did", |s| {
+        s.agenda.as_ref().map(|agenda| agenda.rendezvous.waited_ns)
+    }),
+    number("stalls", Count, MoreIsWorse, "ticks over the stall limit", |s| s.ticks.stalls as f64),
+    number("utilization", Ratio, MoreIsWorse, "busy / (busy + poll wait)", |s| s.ticks.utilization),
+    number("busy", Ns, MoreIsWorse, "busy time of all ticks", |s| s.ticks.busy_ns as f64),
+    number("span", Ns, Neither, "from the first event to the last", |s| s.span_ns as f64),
+    number("lost", Count, MoreIsWorse, "records lost", |s| s.lost_records as f64),
+    number("ticks.count", Count, Neither, "whole ticks", |s| s.ticks.count as f64),
+    number("ticks.rate", PerSecond, Neither, "whole ticks a second", |s| a_second(s, s.ticks.count)),
+    number("ticks.incomplete", Count, MoreIsWorse, "ticks that losses touch", |s| s.ticks.incomplete as f64),
+    number("tasks.count", Count, Neither, "tasks that ran", |s| s.tasks.count as f64),
+    number("tasks.rate", PerSecond, Neither, "tasks a second", |s| a_second(s, s.tasks.count)),
+    number("timers.armed", Count, Neither, "timers armed", |s| s.timers.armed as f64),
+    number("timers.fired", Count, Neither, "timers fired", |s| s.timers.fired as f64),
+    number("timers.cleared", Count, Neither, "timers cleared", |s| s.timers.cleared as f64),
+    number("microtasks.ran", Count, Neither, "microtasks", |s| s.microtasks.ran as f64),
+    number("microtasks.checkpoints", Count, Neither, "checkpoints at which something ran", |s| {
+        s.microtasks.checkpoints as f64
+    }),
+    number("gc.collect", Count, MoreIsWorse, "decisions to collect", |s| s.gc.collect as f64),
+    number("gc.defer", Count, Neither, "decisions to wait", |s| s.gc.defer as f64),
+    number("gc.skip", Count, Neither, "decisions to do nothing", |s| s.gc.skip as f64),
+    number("gc.heap.max", Bytes, MoreIsWorse, "the largest heap seen", |s| s.gc.heap_bytes_max as f64),
+    number("signals.arrived", Count, Neither, "signals taken from the ring", |s| s.signals.arrived as f64),
+    number("signals.delivered", Count, MoreIsBetter, "signals delivered", |s| s.signals.delivered as f64),
+    number("signals.dropped", Count, MoreIsWorse, "signals dropped", |s| s.signals.dropped as f64),
+    number("agenda.ran", Count, Neither, "tasklets that ran", |s| of_agenda(s, |agenda| agenda.ran)),
+    number("agenda.failed", Count, MoreIsWorse, "tasklets that failed", |s| {
+        of_agenda(s, |agenda| agenda.failed)
+    }),
+    number("agenda.waiting", Count, MoreIsWorse, "tasklets that waited at the end", |s| {
+        of_agenda(s, |agenda| agenda.waiting)
+    }),
+    number("shutdown.left", Count, MoreIsWorse, "work that the last shutdown cut off", |s| {
+        s.shutdown.map_or(0.0, |shutdown| shutdown.left as f64)
+    }),
+];
+
+fn a_second(summary: &Summary, count: u64) -> f64 {
+    if summary.span_ns == 0 { 0.0 } else { count as f64 * 1e9 / summary.span_ns as f64 }
+}
+
+fn of_agenda(summary: &Summary, of: fn(&AgendaSummary) -> u64) -> f64 {
+    summary.agenda.as_ref().map_or(0.0, |agenda| of(agenda) as f64)
+}
+
+/// What a summary has many of, each with a name.
+#[derive(Debug)]
+pub(super) enum Family {
+    Tag(Source<TagSummary>),
+    QueueDepth(fn(&DepthSummary) -> u64),
+    Priority(Source<PrioritySummary>),
+}
+
+/// A figure that a summary has once for each name.
+#[derive(Debug)]
+pub struct Named {
+    /// What stands before the name.
+    pub before: &'static str,
+    /// What stands behind it.
+    pub after: &'static str,
+    /// What it counts.
+    pub unit: Unit,
+    /// What more of it means.
+    pub sense: Sense,
+    /// What it is, for people.
+    pub what: &'static str,
+    family: Family,
+}
+
+/// Figures that a summary has once for each tag, queue or priority.
+pub const NAMED: &[Named] = &[
+    tag("run", Ns, MoreIsWorse, "run time of a tag's task", Source::Spread(|tag| Some(tag.run_ns))),
+    tag("wait", Ns, MoreIsWorse, "from queued to started", Source::Spread(|tag| Some(tag.queue_wait_ns))),
+    tag("count", Count, Neither, "tasks of a tag", Source::Number(|tag| tag.count as f64)),
+    queue("depth.p50", "the median depth of a queue", |depth| depth.p50),
+    queue("depth.max", "the largest depth of a queue", |depth| depth.max),
+    priority("run", MoreIsWorse, "run time of a tasklet", Source::Spread(|one| Some(one.run_ns))),
+    priority("wait", MoreIsWorse, "from added to taken", Source::Spread(|one| Some(one.queue_wait_ns))),
+];
+
+const fn tag(
+    after: &'static str,
+    unit: Unit,
+    sense: Sense,
+    what: &'static str,
+    of: Source<TagSummary>,
+) -> Named {
+    Named { before: "task", after, unit, sense, what, family: Family::Tag(of) }
+}
+
+const fn queue(after: &'static str, what: &'static str, of: fn(&DepthSummary) -> u64) -> Named {
+    let family = Family::QueueDepth(of);
+    Named { before: "queue", after, unit: Count, sense: MoreIsWorse, what, family }
+}
+
+const fn priority(
+    after: &'static str,
+    sense: Sense,
+    what: &'static str,
+    of: Source<PrioritySummary>,
+) -> Named {
+    Named { before: "agenda", after, unit: Ns, sense, what, family: Family::Priority(of) }
+}
+
+impl Named {
+    /// A statistic stands behind its name.
+    #[must_use]
+    pub const fn is_distribution(&self) -> bool {
+        matches!(self.family, Family::Tag(Source::Spread(_)) | Family::Priority(Source::Spread(_)))
+    }
+
+    /// Reads the name between `before` and `after`; `None` where it cannot be one.
+    pub(super) fn read(&self, name: &str) -> Option<Whose> {
+        let quoted = name.strip_prefix('"').and_then(|name| name.strip_suffix('"'));
+        match quoted {
+            Some(quoted) => Some(Whose::One(quoted.to_owned())),
+            None if name == "*" => Some(Whose::Any),
+            None if name.is_empty() || name.starts_with('"') || name.trim() != name => None,
+            None => Some(Whose::One(name.to_owned())),
+        }
+    }
+
+    /// The names that `summary` has.
+    pub(super) fn names(&self, summary: &Summary) -> Vec<String> {
+        match &self.family {
+            Family::Tag(_) => summary.tasks.by_tag.iter().map(|tag| tag.tag.clone()).collect(),
+            Family::QueueDepth(_) => summary.queues.iter().map(|queue| queue.queue.clone()).collect(),
+            Family::Priority(_) => {
+                let agenda = summary.agenda.iter().flat_map(|agenda| &agenda.priorities);
+                agenda.map(|priority| priority.priority.name().to_owned()).collect()
+            }
+        }
+    }
+
+    pub(super) fn of(&self, summary: &Summary, whose: &Whose, statistic: Option<Statistic>) -> Option<f64> {
+        match whose {
+            Whose::One(name) => self.of_one(summary, name, statistic),
+            Whose::Any => {
+                let names = self.names(summary);
+                let all = names.iter().filter_map(|name| self.of_one(summary, name, statistic));
+                all.reduce(f64::max)
+            }
+        }
+    }
+
+    fn of_one(&self, summary: &Summary, name: &str, statistic: Option<Statistic>) -> Option<f64> {
+        match &self.family {
+            Family::Tag(source) => {
+                let found = summary.tasks.by_tag.iter().find(|tag| tag.tag == name);
+                match (found, source) {
+                    (Some(tag), source) => source.of(tag, statistic),
+                    // A tag that is not there ran never, and has no run time.
+                    (None, Source::Number(_)) => Some(0.0),
+                    (None, Source::Spread(_)) => None,
+                }
+            }
+            Family::QueueDepth(depth) => {
+                let found = summary.queues.iter().find(|queue| queue.queue == name);
+                Some(found.map_or(0.0, |queue| depth(&queue.depth) as f64))
+            }
+            Family::Priority(source) => {
+                let agenda = summary.agenda.as_ref()?;
+                let found = agenda.priorities.iter().find(|one| one.priority.name() == name)?;
+                source.of(found, statistic)
+            }
+        }
+    }
+}

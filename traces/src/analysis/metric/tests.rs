@@ -1,0 +1,102 @@
+//! Names go in and come out, values are the summary's, mistakes are met with the nearest names.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::source::EventSource as _;
+use crate::synthetic::Script;
+use crate::timeline::Timeline;
+
+fn summary(script: &Script) -> Summary {
+    let source = script.source();
+    let mut timeline = Timeline::of(source.metadata());
+    timeline.extend(source.events());
+    Summary::new(&source, &timeline)
+}
+
+fn value(summary: &Summary, name: &str) -> Option<f64> {
+    let metric: Metric = name.parse().unwrap();
+    assert_eq!(metric.to_string(), name);
+    metric.of(summary).map(|value| value.number)
+}
+
+#[test]
+fn values_are_those_of_the_summary() {
+    let summary = summary(&Script { agenda_workers: 2, faces: true, ..Script::default() });
+    assert_eq!(value(&summary, "timer_lag.p99"), Some(summary.timers.lag_ns.p99 as f64));
+    assert_eq!(value(&summary, "stalls"), Some(summary.ticks.stalls as f64));
+    assert_eq!(value(&summary, "utilization"), Some(summary.ticks.utilization));
+    let echo = summary.tasks.by_tag.iter().find(|tag| tag.tag == "Echo").unwrap();
+    assert_eq!(value(&summary, "task.Echo.run.p99"), Some(echo.run_ns.p99 as f64));
+    assert_eq!(value(&summary, "task.Echo.wait.max"), Some(echo.queue_wait_ns.max as f64));
+    assert_eq!(value(&summary, "task.Echo.count"), Some(echo.count as f64));
+    assert_eq!(value(&summary, "task.Nobody.count"), Some(0.0));
+    assert_eq!(value(&summary, "task.Nobody.run.p50"), None);
+    let longest = summary.tasks.by_tag.iter().map(|tag| tag.run_ns.max).max().unwrap();
+    assert_eq!(value(&summary, "task.*.run.max"), Some(longest as f64));
+    assert!(value(&summary, "queue.tasks.depth.max") > Some(0.0));
+    assert!(value(&summary, "tasks.wait.p50").is_some());
+    assert!(value(&summary, "tasks.run.mean") > Some(0.0));
+    assert!(value(&summary, "signal.latency.p99").is_some());
+    assert!(value(&summary, "agenda.high.wait.max").is_some());
+}
+
+#[test]
+fn what_was_never_measured_has_no_value() {
+    let summary = summary(&Script { ticks: 0, ..Script::default() });
+    assert_eq!(value(&summary, "timer_lag.p50"), None);
+    assert_eq!(value(&summary, "tasks.wait.max"), None);
+    assert_eq!(value(&summary, "agenda.high.wait.max"), None);
+    assert_eq!(value(&summary, "stalls"), Some(0.0));
+}
+
+#[test]
+fn everything_there_is_has_a_name_that_is_read_again() {
+    let summary = summary(&Script { agenda_workers: 2, faces: true, ..Script::default() });
+    let all = Metric::all(&summary);
+    assert!(all.len() > 100, "{}", all.len());
+    for metric in all {
+        assert_eq!(metric.to_string().parse(), Ok(metric));
+    }
+}
+
+#[test]
+fn a_mistake_is_told_the_nearest() {
+    let error = "timerlag.p99".parse::<Metric>().unwrap_err();
+    assert_eq!(error.nearest[0], "timer_lag.p99");
+    let error = "task.ReadFile.runs.p99".parse::<Metric>().unwrap_err();
+    assert_eq!(error.nearest[0], "task.ReadFile.run.p99");
+    assert!(error.to_string().starts_with("there is no metric \"task.ReadFile.runs.p99\"; near it are "));
+    for wrong in
+        ["", ".", "timer_lag", "timer_lag.p98", "task..count", "task. a.count", "stalls.p99", "lost "]
+    {
+        let read = wrong.parse::<Metric>();
+        assert!(read.is_err() || wrong == "lost ", "{wrong:?}: {read:?}");
+    }
+}
+
+#[test]
+fn any_is_each_of_them() {
+    let summary = summary(&Script::default());
+    let any: Metric = "task.*.run.p50".parse().unwrap();
+    assert!(any.is_of_any());
+    let each = any.each(&summary);
+    assert_eq!(each.len(), summary.tasks.by_tag.len());
+    assert!(each.iter().any(|metric| metric.whose() == Some("Echo")));
+    let one: Metric = "task.\"*\".run.p50".parse().unwrap();
+    assert_eq!((one.whose(), one.to_string().as_str()), (Some("*"), "task.\"*\".run.p50"));
+}
+
+proptest! {
+    #[test]
+    fn any_name_survives(name in "\\PC{0,20}|[ .\"*a]{0,6}|run\\.p99|a\\.count") {
+        let place = NAMED.iter().position(|named| named.after == "run").unwrap();
+        let metric = Metric { kind: Kind::Of(place, Whose::One(name), Some(Statistic::P99)) };
+        prop_assert_eq!(metric.to_string().parse::<Metric>(), Ok(metric));
+    }
+
+    #[test]
+    fn nothing_that_is_written_panics(text in "\\PC{0,30}") {
+        let _ = text.parse::<Metric>();
+    }
+}
