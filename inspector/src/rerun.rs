@@ -1,0 +1,8 @@
+//! Re-execution: a recording drives the real loop again, under a virtual clock.
+
+pub mod what_if;
+
+mod error;
+
+pub use error::RerunError;
+pub use what_if::{Answer, Changes, Filter, Recorded, what_if};

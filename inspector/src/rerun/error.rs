@@ -1,0 +1,67 @@
+//! Why a recording cannot be executed again.
+
+use loop_core::LoopError;
+use loop_core::policy::PolicyError;
+use loop_traces::source::SourceError;
+use loop_traces::writer::WriteError;
+
+/// Why a recording cannot be executed again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RerunError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// There is no place to start from.
+    #[error(
+        "{name} has no snapshot of a loop after its last loss, which is where a re-execution starts: record a loop-core \
+         loop without loss (`demo --record`, `record`), for at least one snapshot interval (2 s)"
+    )]
+    NoSnapshot {
+        /// The recording.
+        name: String,
+    },
+    /// It is more than can be held.
+    #[error("{name} holds more than {most} callbacks, the most that a re-execution keeps: record a shorter stretch")]
+    TooLong {
+        /// The recording.
+        name: String,
+        /// The limit.
+        most: usize,
+    },
+    /// It does not say which policy it was recorded under.
+    #[error("{name} was recorded under policy \"{policy}\", which is none of loop-core's: name one with --policy ({})", loop_core::Policy::NAMES.join(", "))]
+    ForeignPolicy {
+        /// The recording.
+        name: String,
+        /// What it says, made printable.
+        policy: String,
+    },
+    /// The policy asked for cannot be.
+    #[error("--policy: {0}")]
+    Policy(#[from] PolicyError),
+    /// `--scale` or `--drop` names a tag of which nothing was recorded.
+    #[error("{option} {tag}: nothing of that tag was recorded; {}", nearest(.near))]
+    UnknownTag {
+        /// Who named it.
+        option: &'static str,
+        /// The name, made printable.
+        tag: String,
+        /// The names most like it.
+        near: Vec<String>,
+    },
+    /// The loop could not go on.
+    #[error("the loop failed in its virtual world: {0}")]
+    Loop(#[from] LoopError),
+    /// The result cannot be saved.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+fn nearest(near: &[String]) -> String {
+    match near {
+        [] => "it has no tags".to_owned(),
+        [one] => format!("the only tag is {one}"),
+        near => format!("the nearest are {}", near.join(", ")),
+    }
+}

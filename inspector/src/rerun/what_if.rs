@@ -1,0 +1,91 @@
+//! What if: the same arrivals, the same work, another rule.
+//!
+//! ```text
+//!  recording ──read──▶ Script: what arrived when, what each callback did and cost
+//!                         │  changes: policy, scale, drop, budget, gc, workers, filter
+//!                         ▼
+//!  World: clock, poller, signals, pool, heap ◀──▶ the real loop-core ──▶ its own recording ──▶ after
+//! ```
+//!
+//! The loop decides everything itself: what runs when, what is polled for how long, which timer fires, when it
+//! collects. The world only says when something arrives and how long a callback takes, both from the recording.
+
+mod answer;
+mod changes;
+mod cost;
+mod heap;
+mod measure;
+mod play;
+mod pool;
+mod run;
+mod script;
+mod signals;
+mod tags;
+mod task;
+#[cfg(test)]
+mod tests;
+mod words;
+mod world;
+
+use std::path::Path;
+use std::rc::Rc;
+
+use loop_traces::source::EventSource;
+
+pub use answer::{Answer, Changed, Figure, Kind, Side};
+pub use changes::{Changes, Filter};
+
+use super::RerunError;
+use script::Script;
+
+/// Executes what `source` recorded again, with `changes`.
+///
+/// # Errors
+///
+/// [`RerunError`] where it cannot be read, holds no snapshot to start from, or `changes` name something that it does
+/// not have.
+pub fn what_if(source: &mut dyn EventSource, changes: &Changes) -> Result<Answer, RerunError> {
+    Recorded::read(source)?.what_if(changes, None)
+}
+
+/// A recording, read once, that can be executed again and again.
+#[derive(Clone, Debug)]
+pub struct Recorded(Rc<Script>);
+
+impl Recorded {
+    /// Reads `source` to its end.
+    ///
+    /// # Errors
+    ///
+    /// [`RerunError`] where it cannot be read, or holds no snapshot to start from.
+    pub fn read(source: &mut dyn EventSource) -> Result<Self, RerunError> {
+        Ok(Self(Rc::new(Script::read(source)?)))
+    }
+
+    /// What arrived from outside: posts of other threads, signals, readiness. [`Filter::arrivals`] counts them from 0.
+    #[must_use]
+    pub fn arrivals(&self) -> usize {
+        self.0.arrivals.len()
+    }
+
+    /// The tags of which something ran, by name.
+    #[must_use]
+    pub fn tags(&self) -> Vec<String> {
+        self.0.tag_names()
+    }
+
+    /// The recorded stretch that is executed again, in nanoseconds.
+    #[must_use]
+    pub fn span_ns(&self) -> u64 {
+        self.0.end_ns.saturating_sub(self.0.begin_ns)
+    }
+
+    /// Executes it again with `changes`, and saves what the loop recorded in `output`, where that is given.
+    ///
+    /// # Errors
+    ///
+    /// [`RerunError`] where `changes` name something that it does not have, or `output` cannot be written.
+    pub fn what_if(&self, changes: &Changes, output: Option<&Path>) -> Result<Answer, RerunError> {
+        run::run(&self.0, changes, output)
+    }
+}

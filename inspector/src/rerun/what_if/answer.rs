@@ -1,0 +1,69 @@
+//! The answer: before, after, what changed most, and what was assumed.
+
+use loop_traces::summary::Summary;
+use loop_traces::timeline::Timeline;
+use serde::Serialize;
+
+/// What a re-execution says.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Answer {
+    /// The recorded stretch.
+    pub before: Side,
+    /// The same stretch, executed again.
+    pub after: Side,
+    /// The timers and tags that changed most, the largest change first.
+    pub changed: Vec<Changed>,
+    /// What was assumed, and what had to be invented, in words.
+    pub assumptions: Vec<String>,
+}
+
+/// One side of the comparison.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Side {
+    /// The fold of the stretch.
+    pub timeline: Timeline,
+    /// Its summary.
+    pub summary: Summary,
+    /// How long tasks waited in a queue, at the 99th percentile, in nanoseconds. Timers do not wait in one.
+    pub queue_wait_ns_p99: u64,
+    /// Most tasks that waited at a time.
+    pub queue_depth_max: u64,
+}
+
+/// What a [`Changed`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// How late the timers of a tag fired.
+    TimerLag,
+    /// How long the tasks of a tag waited.
+    QueueWait,
+}
+
+/// The figures of one side, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Figure {
+    /// How many.
+    pub count: u64,
+    /// The median.
+    pub p50_ns: u64,
+    /// Ninety-nine in a hundred are at most this.
+    pub p99_ns: u64,
+    /// The largest.
+    pub max_ns: u64,
+}
+
+/// A tag that something changed for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Changed {
+    /// What changed.
+    pub what: Kind,
+    /// Whose.
+    pub tag: String,
+    /// As recorded.
+    pub before: Figure,
+    /// As executed again.
+    pub after: Figure,
+}
