@@ -1,11 +1,15 @@
 //! The command line: every verb, every flag, their help and their examples. No behaviour.
 
+mod minimize;
+
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use minimize::MinimizeArgs;
 
 use crate::workload::{Load, POLICIES, Scale};
 
@@ -76,6 +80,8 @@ pub enum Command {
     Report(ReportArgs),
     /// Turn a trace or a ring into a file for other viewers
     Export(ExportArgs),
+    /// Find the smallest part of a trace that still shows something
+    Minimize(MinimizeArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell

@@ -5,6 +5,7 @@ mod demo;
 mod drawing;
 mod export;
 mod follow;
+mod minimize;
 mod ps;
 mod record;
 mod replay;
@@ -38,6 +39,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Replay(args) => replay::run(&args, &global),
         Command::Report(args) => report::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Minimize(args) => minimize::run(&args),
         Command::Completions { shell } => completions(shell),
         Command::Man => manual(),
     }

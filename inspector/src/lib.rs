@@ -23,11 +23,14 @@
 //! | `playback` | a saved trace as a source that plays, pauses and seeks |
 //! | `terminal` | the terminal, always given back as it was found |
 //! | `dashboard` | the run loop that connects them |
+//! | `rerun` | re-execution of a trace on the loop that ships |
+//! | `corpus` | saved regressions, and what must hold of each |
 //! | `workload` | the demo: a program that somebody could have written |
 
 pub mod app;
 pub mod cli;
 pub mod commands;
+pub mod corpus;
 pub mod dashboard;
 pub mod diagnostics;
 pub mod exit;
@@ -38,6 +41,7 @@ pub mod keeping;
 pub mod keymap;
 pub mod playback;
 pub mod recording;
+pub mod rerun;
 pub mod sink;
 pub mod stdout;
 pub mod terminal;

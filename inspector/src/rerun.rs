@@ -1,5 +1,6 @@
 //! Re-execution: a recording drives the real loop again, under a virtual clock.
 
+pub mod minimize;
 pub mod what_if;
 
 mod error;

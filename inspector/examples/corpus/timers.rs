@@ -1,12 +1,12 @@
 //! Timers that starve, drift, crowd, or keep nothing alive.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
 use loop_core::poller::{Interest, Readiness};
 use loop_core::sim::{Sim, SimSource};
-use loop_core::{Builtin, Policy};
+use loop_core::{Builtin, Policy, Timer};
 
 use super::stage::{Cx, Stage, ms, us};
 
@@ -77,31 +77,28 @@ pub(crate) fn unreferenced_timers() -> Stage {
     stage
 }
 
-/// A hundred timers due at three moments, armed in no order, some cleared and some armed anew by others of their
-/// pass.
+/// A hundred timers due at three moments, armed in no order. The first of those due at 20 ms clears three that are
+/// due with it, and one that was armed first and armed anew goes behind its peers.
 pub(crate) fn timers_of_one_pass() -> Stage {
     let mut stage = Stage::new();
-    let sim = stage.sim.clone();
-    stage.lp.with(|cx| {
-        let victims: Vec<_> =
-            (0..3).map(|_| cx.set_timeout(ms(20), Builtin::once("Never", |_| ()))).collect();
-        for n in 0..33 {
-            for (due, name) in [(30, "Third"), (10, "First"), (20, "Second")] {
-                let (sim, victims) = (sim.clone(), victims.clone());
-                let task = Builtin::once(name, move |cx| {
-                    sim.advance(us(100));
-                    if name == "Second" && n == 0 {
-                        for victim in victims {
-                            cx.clear_timer(victim);
-                        }
-                    }
-                });
-                cx.set_timeout(ms(due), task);
-            }
+    let victims: Rc<RefCell<Vec<Timer>>> = Rc::default();
+    let clears = Rc::clone(&victims);
+    let clear = stage.then("Clear", us(100), move |cx| {
+        for victim in clears.borrow_mut().drain(..) {
+            cx.clear_timer(victim);
         }
-        // Armed first, refreshed: behind its peers.
-        let late = sim.clone();
-        let refreshed = cx.set_timeout(ms(30), Builtin::once("Refreshed", move |_| late.advance(us(100))));
+    });
+    let refreshed = stage.task("Refreshed", us(100));
+    let (mut crowd, moments) = (Vec::new(), [(30, "Third"), (10, "First"), (20, "Second")]);
+    for _ in 0..33 {
+        crowd.extend(moments.map(|(due, name)| (ms(due), stage.task(name, us(100)))));
+    }
+    let never: Vec<_> = (0..3).map(|_| (ms(20), stage.task("Never", us(100)))).collect();
+    stage.lp.with(|cx| {
+        let refreshed = cx.set_timeout(ms(30), refreshed);
+        cx.set_timeout(ms(20), clear);
+        cx.set_timeouts(crowd);
+        *victims.borrow_mut() = cx.set_timeouts(never);
         cx.refresh_timer(refreshed).expect("it was just armed");
     });
     stage.run();
