@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use loop_traces::reader::TraceReader;
-use loop_traces::source::{EventSource as _, MemorySource};
+use loop_traces::source::{EventSource as _, MemorySource, SourceKind};
 use loopscope::corpus::{Case, cases};
 
 #[path = "../inspector/examples/corpus/scenarios.rs"]
@@ -43,21 +43,33 @@ fn holds(toml: &Path) -> Result<(), Failed> {
     if broken.is_empty() { Ok(()) } else { Err(format!("{}\n{}", case.about(), broken.join("\n")).into()) }
 }
 
-/// The same events as in the committed trace; how they are compressed is the library's affair.
+/// What the loop of today makes of the scenario is what the TOML says, and the same events as in the committed trace;
+/// how they are compressed is the library's affair.
 fn is_made_again(scenario: &Scenario) -> Result<(), Failed> {
-    let path = folder().join(format!("{}.looptrace", scenario.name));
-    let mut trace = TraceReader::open(&path)?;
+    let case = Case::read(&folder().join(format!("{}.toml", scenario.name)))?;
+    let mut trace = TraceReader::open(&case.trace)?;
     let committed = MemorySource::read(&mut trace)?;
     let again = scenario.record();
+    let (metadata, events) = (again.metadata.clone(), again.events.clone());
+    let broken = case.broken_in(&MemorySource::new(scenario.name, SourceKind::Trace, metadata, events));
+    if !broken.is_empty() {
+        return Err(format!("{}\n{}", case.about(), broken.join("\n")).into());
+    }
     if *committed.metadata() != again.metadata {
-        return Err(format!("it says {:?} about itself, not {:?}", again.metadata, committed.metadata()).into());
+        return Err(
+            format!("it says {:?} about itself, not {:?}", again.metadata, committed.metadata()).into()
+        );
     }
     let differs = committed.events().iter().zip(&again.events).find(|(committed, again)| committed != again);
     if let Some((committed, again)) = differs {
         return Err(format!("recorded {again:?}, committed is {committed:?}{HINT}").into());
     }
     let (there, here) = (committed.events().len(), again.events.len());
-    if there == here { Ok(()) } else { Err(format!("recorded {here} events, committed are {there}{HINT}").into()) }
+    if there == here {
+        Ok(())
+    } else {
+        Err(format!("recorded {here} events, committed are {there}{HINT}").into())
+    }
 }
 
 const HINT: &str = "\nwhere the loop is meant to do this now: cargo run -p loopscope --example corpus";

@@ -22,7 +22,9 @@ pub enum RerunError {
         name: String,
     },
     /// It is more than can be held.
-    #[error("{name} holds more than {most} callbacks, the most that a re-execution keeps: record a shorter stretch")]
+    #[error(
+        "{name} holds more than {most} callbacks, the most that a re-execution keeps: record a shorter stretch"
+    )]
     TooLong {
         /// The recording.
         name: String,
