@@ -15,6 +15,7 @@ mod changes;
 mod cost;
 mod heap;
 mod measure;
+mod outlet;
 mod play;
 mod pool;
 mod run;

@@ -1,0 +1,169 @@
+//! What nobody's callback cost: the loop's own way from one to the next, polls, waking up, collections.
+//!
+//! Each is kept as it was measured, with its time, and what is asked for is the measurement nearest in time: so the
+//! whole distribution comes again, and a slow stretch of the machine stays where it was.
+
+use std::cell::Cell;
+
+use loop_probes::event::Event;
+use loop_probes::ids::Timestamp;
+
+use super::script::arrive::Waits;
+
+/// So many times the median is an interruption by somebody else: it happens once.
+const OUTLIER: u64 = 16;
+
+/// One measurement.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sample {
+    pub(super) at_ns: u64,
+    pub(super) ns: u64,
+}
+
+/// One collection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Collection {
+    pub(super) at_ns: u64,
+    pub(super) run_ns: u64,
+    pub(super) before: u64,
+    pub(super) after: u64,
+}
+
+/// What the loop itself took, gathered while the recording is read.
+#[derive(Debug, Default)]
+pub(super) struct Overheads {
+    /// The end of what was accounted for last: a callback, a poll, a step.
+    accounted: Option<Timestamp>,
+    polled: bool,
+    before_poll: Vec<Sample>,
+    after_poll: Vec<Sample>,
+    between: Vec<Sample>,
+    collections: Vec<Collection>,
+}
+
+impl Overheads {
+    pub(super) fn see(&mut self, at: Timestamp, event: &Event) {
+        let gap = |from: Option<Timestamp>, to: Timestamp| {
+            Some(Sample { at_ns: to.as_ns(), ns: to.ns_since(from?) })
+        };
+        match *event {
+            Event::TickStart { .. } => {
+                self.between.extend(gap(self.accounted, at));
+                self.polled = false;
+            }
+            Event::Poll { start, .. } => {
+                self.before_poll.extend(gap(self.accounted, start));
+                self.polled = true;
+            }
+            Event::TickEnd { .. } if self.polled => self.after_poll.extend(gap(self.accounted, at)),
+            Event::GcRan { heap_bytes_before, heap_bytes_after, start } => self.collections.push(Collection {
+                at_ns: at.as_ns(),
+                run_ns: at.ns_since(start),
+                before: heap_bytes_before,
+                after: heap_bytes_after,
+            }),
+            Event::TickEnd { .. }
+            | Event::TaskRan { .. }
+            | Event::IoReady { .. }
+            | Event::Microtasks { .. }
+            | Event::DeferredRan { .. }
+            | Event::Phase { .. } => {}
+            _ => return,
+        }
+        self.accounted = Some(at);
+    }
+}
+
+/// Measurements of one kind, by time.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Samples {
+    samples: Vec<Sample>,
+    median_ns: u64,
+}
+
+impl Samples {
+    pub(super) fn new(mut samples: Vec<Sample>) -> Self {
+        samples.sort_by_key(|sample| sample.at_ns);
+        let mut all: Vec<u64> = samples.iter().map(|sample| sample.ns).collect();
+        let middle = all.len() / 2;
+        let median_ns = if all.is_empty() { 0 } else { *all.select_nth_unstable(middle).1 };
+        Self { samples, median_ns }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.samples.len()
+    }
+
+    pub(super) const fn median_ns(&self) -> u64 {
+        self.median_ns
+    }
+}
+
+/// A way through measurements in which time only goes forward.
+#[derive(Debug, Default)]
+pub(super) struct Cursor {
+    next: Cell<usize>,
+    /// Interruptions up to here have happened.
+    spent: Cell<usize>,
+}
+
+impl Cursor {
+    /// The measurement nearest to `now_ns`; an interruption only once.
+    pub(super) fn near(&self, samples: &Samples, now_ns: u64) -> u64 {
+        let all = &samples.samples;
+        let mut next = self.next.get();
+        while all.get(next).is_some_and(|sample| sample.at_ns < now_ns) {
+            next += 1;
+        }
+        self.next.set(next);
+        let distance = |place: usize| all.get(place).map(|sample| sample.at_ns.abs_diff(now_ns));
+        let nearest = match (next.checked_sub(1).and_then(|earlier| Some((distance(earlier)?, earlier))), distance(next)) {
+            (Some((before, earlier)), Some(after)) => if before < after { earlier } else { next },
+            (Some((_, earlier)), None) => earlier,
+            (None, Some(_)) => next,
+            (None, None) => return 0,
+        };
+        let ns = all[nearest].ns;
+        let is_outlier = ns / OUTLIER > samples.median_ns;
+        if is_outlier && nearest < self.spent.get() {
+            return samples.median_ns;
+        }
+        if is_outlier {
+            self.spent.set(nearest + 1);
+        }
+        ns
+    }
+}
+
+/// Everything that nobody's callback cost.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Costs {
+    /// From the last callback, or the tick's start, to the poll.
+    pub(super) before_poll: Samples,
+    /// From the poll, or the last callback, to the tick's end.
+    pub(super) after_poll: Samples,
+    /// From one tick to the next.
+    pub(super) between: Samples,
+    pub(super) oversleep: Samples,
+    pub(super) wake: Samples,
+    pub(super) look: Samples,
+    pub(super) take: Samples,
+    /// By time.
+    pub(super) collections: Vec<Collection>,
+}
+
+impl Costs {
+    pub(super) fn new(overheads: Overheads, waits: Waits) -> Self {
+        let Overheads { before_poll, after_poll, between, collections, .. } = overheads;
+        Self {
+            before_poll: Samples::new(before_poll),
+            after_poll: Samples::new(after_poll),
+            between: Samples::new(between),
+            oversleep: Samples::new(waits.oversleep),
+            wake: Samples::new(waits.wake),
+            look: Samples::new(waits.look),
+            take: Samples::new(waits.take),
+            collections,
+        }
+    }
+}

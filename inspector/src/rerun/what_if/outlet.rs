@@ -1,0 +1,170 @@
+//! Where the recording of a re-execution goes: into the fold, and into a file where one is wanted.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use loop_probes::event::{Event, LabelKind};
+use loop_probes::ids::{LabelId, SourceId, Tag, Ticks, Timestamp};
+use loop_probes::metadata::Metadata;
+use loop_probes::recorder::Capture;
+use loop_probes::stamped::Stamped;
+use loop_probes::tags;
+use loop_probes::text::InlineText;
+use loop_traces::writer::{TraceWriter, WriteError};
+
+use super::measure::Measure;
+use super::run::Plan;
+use super::script::Script;
+
+/// See the [module](self).
+pub(super) struct Outlet {
+    /// The loop's, and its workers'.
+    captures: Vec<Capture>,
+    measure: Measure,
+    writer: Option<TraceWriter>,
+    failed: Option<WriteError>,
+    source: SourceId,
+    /// The first tick began: what is before it only sets the stage.
+    begun: bool,
+    begin: Timestamp,
+    named: HashSet<(LabelKind, u32)>,
+    batch: Vec<Stamped>,
+}
+
+impl Outlet {
+    pub(super) fn new(
+        script: &Script,
+        plan: &Plan,
+        metadata: &Metadata,
+        captures: [Capture; 2],
+        output: Option<&Path>,
+    ) -> Result<Self, WriteError> {
+        let writer = output.map(|path| TraceWriter::create(path, metadata)).transpose()?;
+        let mut outlet = Self {
+            captures: captures.into(),
+            measure: Measure::new(metadata),
+            writer,
+            failed: None,
+            source: script.source,
+            begun: false,
+            begin: Timestamp(script.begin_ns),
+            named: HashSet::new(),
+            batch: Vec::new(),
+        };
+        outlet.name(LabelKind::Source, script.source.0, &script.labels.source(script.source));
+        for worker in 0..plan.workers {
+            outlet.name(LabelKind::Source, outlet.worker(worker).0, &format!("worker {worker}"));
+        }
+        for tag in plan.tags().iter().filter(|tag| **tag != Tag(0)) {
+            if let Some(name) = tags::name(*tag) {
+                outlet.name(LabelKind::Tag, u32::from(tag.0), &name);
+            }
+        }
+        Ok(outlet)
+    }
+
+    /// One into which nothing goes any more.
+    pub(super) fn closed(metadata: &Metadata) -> Self {
+        Self {
+            captures: Vec::new(),
+            measure: Measure::new(metadata),
+            writer: None,
+            failed: None,
+            source: SourceId(0),
+            begun: false,
+            begin: Timestamp(0),
+            named: HashSet::new(),
+            batch: Vec::new(),
+        }
+    }
+
+    const fn worker(&self, worker: u16) -> SourceId {
+        SourceId(self.source.0.saturating_add(1 + worker as u32))
+    }
+
+    fn name(&mut self, kind: LabelKind, id: u32, text: &str) {
+        if self.named.insert((kind, id)) {
+            let event = Event::Label { kind, id, text: InlineText::new(text) };
+            self.take(Stamped { at: self.begin, source: self.source, event });
+        }
+    }
+
+    fn take(&mut self, stamped: Stamped) {
+        if let Event::TickStart { .. } = stamped.event {
+            self.begun = true;
+        }
+        if self.begun || matches!(stamped.event, Event::Label { .. }) {
+            self.measure.fold(&stamped);
+        } else {
+            self.measure.timeline.labels.learn_event(&stamped.event);
+        }
+        if self.writer.is_some() {
+            self.batch.push(stamped);
+        }
+    }
+
+    /// Takes what was recorded since the last time, in the order of time.
+    pub(super) fn drain(&mut self) {
+        let [events, jobs] = match &self.captures[..] {
+            [own, workers] => [own.take(), workers.take()],
+            _ => return,
+        };
+        let mut jobs = jobs.into_iter().peekable();
+        for (at, event) in events {
+            while let Some((at, job)) = jobs.next_if(|(earlier, _)| *earlier <= at) {
+                self.take_job(at, job);
+            }
+            self.tell_label(&event);
+            self.take(self.stamp(at, self.source, event));
+        }
+        jobs.for_each(|(at, job)| self.take_job(at, job));
+        if let Some(writer) = &mut self.writer
+            && let Err(error) = writer.append(&self.batch)
+        {
+            self.failed = Some(error);
+            self.writer = None;
+        }
+        self.batch.clear();
+    }
+
+    fn take_job(&mut self, at: Ticks, event: Event<Ticks>) {
+        let worker = if let Event::WorkRan { worker, .. } = event { worker } else { 0 };
+        self.take(self.stamp(at, self.worker(worker), event));
+    }
+
+    /// Timers that are armed at the beginning are armed at their own time, which is before it.
+    fn stamp(&self, at: Ticks, source: SourceId, event: Event<Ticks>) -> Stamped {
+        let at = Timestamp(at.0);
+        let at = if self.begun { at } else { at.max(self.begin) };
+        Stamped { at, source, event: event.map_time(|time| Timestamp(time.0)) }
+    }
+
+    /// Names what the event speaks of, where that has not been done.
+    fn tell_label(&mut self, event: &Event<Ticks>) {
+        let (kind, LabelId(id)) = match *event {
+            Event::Exception { message: label, .. }
+            | Event::Violation { rule: label }
+            | Event::IoLabel { label, .. }
+            | Event::SnapshotPending { label: Some(label), .. } => (LabelKind::Text, label),
+            Event::Mark { label } | Event::Span { label, .. } => (LabelKind::Span, label),
+            _ => return,
+        };
+        if self.named.contains(&(kind, id)) {
+            return;
+        }
+        let text = self.captures.first().and_then(|capture| capture.label(kind, id));
+        if let Some(text) = text {
+            self.name(kind, id, &text);
+        }
+    }
+
+    /// The fold, once everything was taken and saved.
+    pub(super) fn finish(mut self, saves: bool) -> Result<Measure, WriteError> {
+        self.drain();
+        if let Some(error) = self.failed.take().filter(|_| saves) {
+            return Err(error);
+        }
+        self.writer.take().map_or(Ok(()), |writer| writer.finish().map(drop))?;
+        Ok(self.measure)
+    }
+}

@@ -1,0 +1,229 @@
+//! Carrying out what the recording says a callback did, on the real loop.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use loop_core::poller::Interest;
+use loop_core::{Context, TagOf};
+use loop_probes::event::{GcReason, Outcome};
+use loop_probes::ids::Tag;
+
+use super::script::{NONE, RunId, What};
+use super::task::{Remote, Replayed};
+use super::world::{World, world};
+
+type Cx<'a, 'b> = &'a mut Context<'b, Replayed>;
+
+/// The label of references that the program held.
+pub(super) const HELD: &str = "held by the program";
+
+/// A source of readiness that nobody can read.
+#[derive(Debug)]
+struct Imagined;
+
+impl AsFd for Imagined {
+    /// Some descriptor or other: the poller of the world never looks at it.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        rustix::stdio::stdin()
+    }
+}
+
+/// Runs a callback: what it did, after as long as it took then.
+pub(super) fn play(task: Replayed, world: &World, cx: Cx<'_, '_>) {
+    match task {
+        Replayed::Run { run, .. } => perform(run, world, cx),
+        Replayed::Microtask { run } => {
+            let batch = world.script.run(run);
+            let cost_ns = batch.cost_ns / u64::from(batch.count.max(1));
+            world.advance_to(world.now_ns().saturating_add(cost_ns));
+        }
+        Replayed::Timer { timer, tag } => {
+            let run = world.timers.borrow()[timer as usize].next;
+            if run == NONE {
+                world.invented(|invented| invented.firings += 1);
+                world.advance_to(world.now_ns().saturating_add(world.plan.typical_ns(tag)));
+            } else {
+                world.timers.borrow_mut()[timer as usize].next = world.script.run(run).next;
+                perform(run, world, cx);
+            }
+        }
+        Replayed::Source { source, .. } => {
+            let told = cx.ready().map_or(0, |ready| ready.readiness.bits());
+            // What came meanwhile is read with it.
+            for run in world.take_pending(source, told) {
+                perform(run, world, cx);
+            }
+        }
+        Replayed::Signal { signo, .. } => {
+            let run = world.signal_runs.borrow_mut().get_mut(&signo).and_then(|runs| runs.pop_front());
+            if let Some(run) = run {
+                perform(run, world, cx);
+            }
+        }
+    }
+}
+
+fn perform(id: RunId, world: &World, cx: Cx<'_, '_>) {
+    let run = world.script.run(id);
+    let start_ns = world.now_ns();
+    if !run.is_known {
+        world.invented(|invented| invented.callbacks += 1);
+        let typical_ns = world.plan.typical_ns(world.plan.tag_of(run.tag));
+        world.advance_to(start_ns.saturating_add(typical_ns));
+        return;
+    }
+    let scaled = |ns| world.plan.scaled(run.tag, ns);
+    for place in run.acts.0..run.acts.1 {
+        let act = world.script.acts[place as usize];
+        world.advance_to(start_ns.saturating_add(scaled(act.after_ns)));
+        carry_out(act.what, world, cx);
+    }
+    world.advance_to(start_ns.saturating_add(scaled(run.cost_ns)));
+    world.heap.set(world.heap.get().saturating_add(run.heap));
+    let mut drain = run.drain;
+    while drain != NONE {
+        let batch = world.script.run(drain);
+        (0..batch.count).for_each(|_| cx.microtask(Replayed::Microtask { run: drain }));
+        world.heap.set(world.heap.get().saturating_add(batch.heap));
+        drain = batch.drain;
+    }
+    match run.outcome {
+        Outcome::Failed | Outcome::Panicked => cx.fail("failed in the recording too"),
+        Outcome::Reload => cx.reload(),
+        Outcome::Done | Outcome::Cancelled | Outcome::Pending => {}
+    }
+}
+
+fn carry_out(what: What, world: &World, cx: Cx<'_, '_>) {
+    match what {
+        What::Post(run) => {
+            if let Some(task) = task(run, world) {
+                cx.post(task);
+            }
+        }
+        What::Immediate(run) => {
+            if let Some(task) = task(run, world) {
+                let id = cx.immediate(task);
+                if !world.script.run(run).is_known {
+                    world.immediates.borrow_mut().insert(run, id);
+                }
+            }
+        }
+        What::AfterLoop(run) => {
+            if let Some(task) = task(run, world) {
+                cx.after_loop(task);
+            }
+        }
+        What::ClearImmediate(run) => {
+            let immediate = world.immediates.borrow_mut().remove(&run);
+            immediate.map(|immediate| cx.clear_immediate(immediate));
+        }
+        What::Defer { key, run } => defer(key, run, cx),
+        What::Undefer(key) => {
+            cx.undefer(key);
+        }
+        What::Arm(arm) => arm_timer(arm, world, cx),
+        What::Clear(timer) => {
+            let timer = world.timers.borrow_mut()[timer as usize].timer.take();
+            timer.map(|timer| cx.clear_timer(timer));
+        }
+        What::TimerRef { timer, referenced } => {
+            let timer = world.timers.borrow()[timer as usize].timer;
+            // One that fired meanwhile keeps nothing alive.
+            timer.map(|timer| drop(cx.set_timer_referenced(timer, referenced)));
+        }
+        What::Work(job) => work(job, world, cx),
+        What::Register(source) => register(source, world, cx),
+        What::Modify { source, interest } => {
+            let id = world.sources.borrow()[source as usize].id;
+            // One that was removed meanwhile is asked about nothing.
+            id.map(|id| drop(cx.modify(id, Interest::from_bits_truncate(interest))));
+        }
+        What::Remove(source) => {
+            let id = world.sources.borrow()[source as usize].id;
+            id.map(|id| drop(cx.remove(id)));
+        }
+        What::Hold(delta) => {
+            for _ in 0..delta.unsigned_abs().min(1 << 16) {
+                if delta > 0 { cx.hold(HELD) } else { cx.release(HELD) }
+            }
+        }
+        What::Gc(GcReason::Pressure) => cx.memory_pressure(),
+        What::Gc(_) => cx.request_gc(),
+    }
+}
+
+/// The task of a callback; none where its tag is dropped.
+pub(super) fn task(run: RunId, world: &World) -> Option<Replayed> {
+    let tag = world.script.run(run).tag;
+    (!world.plan.is_dropped(tag)).then(|| Replayed::Run { run, tag: world.plan.tag_of(tag) })
+}
+
+/// Posts a deferred callback, which stays for as many drains as it did.
+pub(super) fn defer(key: u64, run: RunId, cx: Cx<'_, '_>) {
+    let mut next = run;
+    cx.defer(key, move |cx| {
+        let Some(world) = world() else { return false };
+        world.begin();
+        let run = world.script.run(next);
+        perform(next, &world, cx);
+        world.end();
+        next = if run.kept { run.next } else { NONE };
+        next != NONE
+    });
+}
+
+pub(super) fn arm_timer(arm: u32, world: &World, cx: Cx<'_, '_>) {
+    let arm = world.script.arms[arm as usize];
+    if world.plan.is_dropped(arm.tag) {
+        return;
+    }
+    let place = arm.timer as usize;
+    let armed = world.timers.borrow()[place].timer;
+    world.timers.borrow_mut()[place].next = arm.first;
+    if armed.is_some_and(|armed| cx.refresh_timer(armed).is_ok()) {
+        return;
+    }
+    let task = Replayed::Timer { timer: arm.timer, tag: world.plan.tag_of(arm.tag) };
+    let timer = match arm.period_ns {
+        Some(period_ns) => cx.set_interval(Duration::from_nanos(period_ns), task).ok(),
+        None => Some(cx.set_timeout(Duration::from_nanos(arm.delay_ns), task)),
+    };
+    if let Some(timer) = timer.filter(|_| !arm.referenced) {
+        // It was armed just now.
+        let _ = cx.set_timer_referenced(timer, false);
+    }
+    world.timers.borrow_mut()[place].timer = timer;
+}
+
+fn work(job: u32, world: &World, cx: Cx<'_, '_>) {
+    let job = world.script.jobs[job as usize];
+    if world.plan.is_dropped(job.tag) {
+        return;
+    }
+    if !job.is_known {
+        world.invented(|invented| invented.jobs += 1);
+    }
+    let (run, tag) = (job.run, world.plan.tag_of(job.tag));
+    world.jobs.announce(job.cost_ns, job.wake_ns);
+    let rejected = move |_| Replayed::Run { run, tag };
+    // Refused only once the loop shuts down, and then its completion never comes.
+    let _ = cx.work(TagOf::Global(tag), move |_worker| Remote { run, tag }, rejected);
+}
+
+pub(super) fn register(source: u32, world: &World, cx: Cx<'_, '_>) {
+    let recorded = world.script.sources[source as usize];
+    let tag: Tag = world.plan.tag_of(recorded.tag);
+    // Asked about reading where nothing shows what it was asked about.
+    let interest = if recorded.interest == 0 { Interest::READABLE } else { Interest::from_bits_truncate(recorded.interest) };
+    let explanation = recorded.label.map(|label| world.script.labels.any(label).into_owned());
+    world.register_next(source);
+    let task = Replayed::Source { source, tag };
+    // More than the policy allows are not registered: they are never called, as they would not be.
+    let _ = match explanation {
+        Some(explanation) => cx.register_with(explanation.as_str(), Arc::new(Imagined), interest, task),
+        None => cx.register(Arc::new(Imagined), interest, task),
+    };
+    world.register_next(NONE);
+}

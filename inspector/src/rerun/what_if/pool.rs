@@ -1,0 +1,148 @@
+//! The virtual work pool: as many workers as asked for, each job as long as its recorded run.
+
+use std::cell::{Cell, RefCell};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::rc::Rc;
+use std::time::Duration;
+
+use loop_core::work_pool::{Finished, Job, Pending, Pool, Shutdown, Sink, Worker};
+use loop_probes::event::Event;
+use loop_probes::ids::{TaskId, Ticks};
+use loop_probes::recorder::Recorder;
+
+use super::task::Remote;
+use super::world::world;
+
+/// What a job gives back.
+type Given = Option<Remote>;
+
+struct Taken {
+    job: Job<Given>,
+    worker: u16,
+    start_ns: u64,
+}
+
+/// Jobs on the way, and who is free when.
+pub(super) struct Jobs {
+    /// By the moment at which a worker is free, and its number.
+    free: RefCell<BinaryHeap<Reverse<(u64, u16)>>>,
+    workers: u16,
+    /// By the moment at which they end, in the order in which they came.
+    taken: RefCell<BTreeMap<(u64, u64), Taken>>,
+    /// When the jobs that wait for a worker are taken.
+    waiting: RefCell<BinaryHeap<Reverse<u64>>>,
+    next: Cell<u64>,
+    /// What the next job costs, and how long an idle worker takes to take it.
+    announced: Cell<(u64, u64)>,
+    sink: RefCell<Option<Rc<Sink<Given>>>>,
+    pub(super) recorder: RefCell<Recorder>,
+}
+
+impl Jobs {
+    pub(super) fn new(workers: u16) -> Self {
+        let workers = workers.max(1);
+        Self {
+            free: RefCell::new((0..workers).map(|worker| Reverse((0, worker))).collect()),
+            workers,
+            taken: RefCell::default(),
+            waiting: RefCell::default(),
+            next: Cell::new(0),
+            announced: Cell::new((0, 0)),
+            sink: RefCell::default(),
+            recorder: RefCell::new(Recorder::disabled()),
+        }
+    }
+
+    /// The job that is submitted next costs so much.
+    pub(super) fn announce(&self, cost_ns: u64, wake_ns: u64) {
+        self.announced.set((cost_ns, wake_ns));
+    }
+
+    /// When the next job ends.
+    pub(super) fn next_end(&self) -> Option<u64> {
+        self.taken.borrow().first_key_value().map(|((end_ns, _), _)| *end_ns)
+    }
+
+    /// The job that ends next ends now.
+    pub(super) fn finish_next(&self, end: Ticks) {
+        let taken = self.taken.borrow_mut().pop_first();
+        let (Some((_, Taken { job, worker, start_ns })), Some(sink)) = (taken, self.sink.borrow().clone()) else {
+            return;
+        };
+        let recorder = self.recorder.borrow();
+        let (Job { task, tag, queued, .. }, start) = (&job, Ticks(start_ns));
+        let (task, tag, queued) = (*task, *tag, *queued);
+        let (outcome, result) = job.execute(&Worker::new(worker, &recorder));
+        recorder.record(end, Event::WorkRan { task, tag, worker, outcome, queued, start });
+        sink(Finished { task, tag, worker, queued, start, end, outcome, result });
+    }
+
+    fn submit(&self, job: Job<Given>, now_ns: u64) -> u32 {
+        let (cost_ns, wake_ns) = self.announced.take();
+        let mut free = self.free.borrow_mut();
+        // Of those who are idle, the one with the lowest number.
+        let idle = free.peek().is_some_and(|Reverse((free_ns, _))| *free_ns <= now_ns);
+        let Reverse((free_ns, worker)) = free.pop().unwrap_or(Reverse((0, 0)));
+        let start_ns = now_ns.max(free_ns).saturating_add(wake_ns);
+        let end_ns = start_ns.saturating_add(cost_ns);
+        free.push(Reverse((end_ns, worker)));
+        if !idle {
+            self.waiting.borrow_mut().push(Reverse(start_ns));
+        }
+        self.next.set(self.next.get() + 1);
+        self.taken.borrow_mut().insert((end_ns, self.next.get()), Taken { job, worker, start_ns });
+        drop(free);
+        self.depth(now_ns).max(1)
+    }
+
+    fn depth(&self, now_ns: u64) -> u32 {
+        let mut waiting = self.waiting.borrow_mut();
+        while waiting.peek().is_some_and(|Reverse(start_ns)| *start_ns <= now_ns) {
+            waiting.pop();
+        }
+        waiting.len() as u32
+    }
+}
+
+/// The pool of this thread's world.
+#[derive(Debug)]
+pub(super) struct WorldPool;
+
+impl WorldPool {
+    pub(super) fn new(sink: Sink<Given>) -> Self {
+        if let Some(world) = world() {
+            *world.jobs.sink.borrow_mut() = Some(Rc::new(sink));
+        }
+        Self
+    }
+}
+
+impl Pool<Given> for WorldPool {
+    fn submit(&mut self, job: Job<Given>) -> Result<u32, Job<Given>> {
+        let Some(world) = world() else { return Err(job) };
+        Ok(world.jobs.submit(job, world.now_ns()))
+    }
+
+    fn take_back(&mut self, _task: TaskId) -> Option<Job<Given>> {
+        // Jobs that were taken back in the recording have no run, and nobody takes one back here.
+        None
+    }
+
+    fn depth(&self) -> u32 {
+        world().map_or(0, |world| world.jobs.depth(world.now_ns()))
+    }
+
+    fn workers(&self) -> u16 {
+        world().map_or(1, |world| world.jobs.workers)
+    }
+
+    fn shutdown(&mut self, _pending: Pending, _timeout: Option<Duration>) -> Shutdown<Given> {
+        if let Some(world) = world() {
+            world.jobs.taken.borrow_mut().clear();
+        }
+        Shutdown { handed_back: Vec::new(), unjoined: 0 }
+    }
+
+    fn let_go(&mut self) {}
+}

@@ -1,0 +1,144 @@
+//! When what came from outside came.
+//!
+//! Posts and signals carry their own time. Readiness does not: the poll that reports it says when it looked. Where
+//! that poll had waited, the source became ready when it returned. Where it came back at once, the source became ready
+//! some time since the poll before, and nobody knows when: several are spread evenly over that stretch.
+
+use std::collections::VecDeque;
+
+use loop_probes::event::{Event, Origin, Queue};
+use loop_probes::ids::Timestamp;
+
+use super::super::cost::Sample;
+use super::{Arrival, Came, RunId, Script};
+
+/// A poll that returned within this did not wait.
+const AT_ONCE_NS: u64 = 5_000;
+
+/// What a worker did with a job.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Worked {
+    pub(super) queued: Timestamp,
+    pub(super) start: Timestamp,
+    pub(super) end: Timestamp,
+    pub(super) worker: u16,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Poll {
+    start: Timestamp,
+    end: Timestamp,
+    waited: bool,
+}
+
+/// How long it takes until the loop goes on.
+#[derive(Clone, Debug, Default)]
+pub(in super::super) struct Waits {
+    /// From a deadline until the poll is back.
+    pub(in super::super) oversleep: Vec<Sample>,
+    /// From a post or a signal until the poll is back.
+    pub(in super::super) wake: Vec<Sample>,
+    /// A poll that does not wait.
+    pub(in super::super) look: Vec<Sample>,
+    /// Turning one post into a task.
+    pub(in super::super) take: Vec<Sample>,
+}
+
+/// What is known about the outside so far.
+#[derive(Debug, Default)]
+pub(super) struct Outside {
+    poll: Option<Poll>,
+    /// Since when sources that were not called yet are ready, oldest first.
+    ready: VecDeque<Timestamp>,
+    /// The signal that was taken last: its task comes next.
+    signal: Option<(u8, Timestamp)>,
+    /// Entries of the batch that is being taken.
+    batch: u32,
+    /// The poll was ended by a post or a signal of this time.
+    woken_at: Option<Timestamp>,
+    waits: Waits,
+}
+
+impl Outside {
+    pub(super) fn see(&mut self, at: Timestamp, event: &Event, script: &mut Script) {
+        match *event {
+            Event::Poll { ready, timeout_ns, start, .. } => self.polled(at, ready, timeout_ns, start),
+            Event::InputBatch { queue: Queue::Concurrent, taken } => self.batch = taken,
+            Event::TaskQueued { place, queued, .. }
+                if matches!(place.origin, Origin::Concurrent | Origin::Work) =>
+            {
+                self.wakes(queued);
+            }
+            Event::SignalArrived { signo, arrived, .. } => {
+                self.signal = Some((signo, arrived));
+                self.wakes(arrived);
+            }
+            Event::Wake { coalesced, .. } => {
+                if self.batch == 0 && coalesced == 0 {
+                    let woke = self.poll.filter(|poll| poll.waited).map_or(at, |poll| poll.end);
+                    script.arrivals.push(Arrival { at_ns: woke.as_ns(), what: Came::Wake });
+                }
+            }
+            Event::Phase { phase: loop_probes::event::Phase::Concurrent, start } => {
+                if let Some(ns) = at.ns_since(start).checked_div(u64::from(self.batch)) {
+                    self.waits.take.push(Sample { at_ns: at.as_ns(), ns });
+                }
+                self.batch = 0;
+            }
+            _ => {}
+        }
+    }
+
+    fn polled(&mut self, at: Timestamp, ready: u32, timeout_ns: Option<u64>, start: Timestamp) {
+        let waited = at.ns_since(start) > AT_ONCE_NS;
+        let since = self.poll.map_or(start, |poll| poll.end);
+        let sample = |ns| Sample { at_ns: at.as_ns(), ns };
+        match timeout_ns {
+            Some(0) => self.waits.look.push(sample(at.ns_since(start))),
+            Some(timeout_ns) if ready == 0 && at.ns_since(start) >= timeout_ns => {
+                self.waits.oversleep.push(sample(at.ns_since(start) - timeout_ns));
+            }
+            _ => {}
+        }
+        // Those that were ready before and left out come first.
+        let ready = ready as usize;
+        self.ready.truncate(ready);
+        let new = (ready - self.ready.len()) as u64;
+        let waited_for_it = waited && timeout_ns != Some(0);
+        for number in 1..=new {
+            self.ready.push_back(if waited_for_it {
+                at
+            } else {
+                since.plus_ns((u128::from(start.ns_since(since)) * u128::from(number) / u128::from(new + 1)) as u64)
+            });
+        }
+        self.poll = Some(Poll { start, end: at, waited: waited_for_it });
+        self.woken_at = None;
+    }
+
+    /// Something of this time was taken: where the poll was waiting then, it is what ended the wait.
+    fn wakes(&mut self, came: Timestamp) {
+        let Some(poll) = self.poll.filter(|poll| poll.waited && self.woken_at.is_none()) else { return };
+        if came >= poll.start && came <= poll.end {
+            self.woken_at = Some(came);
+            self.waits.wake.push(Sample { at_ns: poll.end.as_ns(), ns: poll.end.ns_since(came) });
+        }
+    }
+
+    /// When the source became ready whose callback began at `start`.
+    pub(super) fn ready_at(&mut self, start: Timestamp) -> Timestamp {
+        self.ready.pop_front().unwrap_or_else(|| self.poll.map_or(start, |poll| poll.end))
+    }
+
+    /// The signal that was taken last runs this.
+    pub(super) fn signal_queued(&mut self, run: RunId, script: &mut Script) {
+        if let Some((signo, arrived)) = self.signal.take() {
+            let at_ns = arrived.as_ns().max(script.begin_ns);
+            script.arrivals.push(Arrival { at_ns, what: Came::Signal { signo, run } });
+        }
+    }
+
+    pub(super) fn waits(self) -> Waits {
+        self.waits
+    }
+}

@@ -1,0 +1,106 @@
+//! What can be said about the script once all of the recording was read.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use loop_probes::ids::{SourceId, Timestamp};
+use loop_traces::labels::Labels;
+use loop_traces::source::EventSource;
+
+use super::super::cost::Costs;
+use super::super::measure::Measure;
+use super::arrive::Worked;
+use super::read::Reading;
+use super::{Left, NONE, Run, Script, Start};
+
+/// A script of nothing.
+pub(super) fn blank(source: &(impl EventSource + ?Sized)) -> Script {
+    let metadata = source.metadata().clone();
+    Script {
+        name: loop_probes::text::printable(source.name()),
+        kind: source.kind(),
+        before: Measure::new(&metadata),
+        metadata,
+        labels: Labels::default(),
+        source: SourceId(0),
+        begin_ns: 0,
+        end_ns: 0,
+        ended: None,
+        runs: Vec::new(),
+        acts: Vec::new(),
+        arms: Vec::new(),
+        timers: 0,
+        jobs: Vec::new(),
+        sources: Vec::new(),
+        arrivals: Vec::new(),
+        start: Start::default(),
+        workers: 1,
+        has_heap: false,
+        costs: Costs::default(),
+        typical_ns: Vec::new(),
+        ticks: 0,
+        left: Left::default(),
+    }
+}
+
+pub(super) fn finish(reading: Reading) -> Script {
+    let Reading { source, begin, end, mut script, worked, jobs, .. } = reading;
+    (script.source, script.begin_ns, script.end_ns) = (source, begin.as_ns(), end.as_ns());
+    script.arrivals.iter_mut().for_each(|arrival| arrival.at_ns = arrival.at_ns.max(begin.as_ns()));
+    script.arrivals.sort_by_key(|arrival| arrival.at_ns);
+    let mut ran: Vec<(Worked, u32)> =
+        jobs.iter().filter_map(|(task, job)| Some((*worked.get(task)?, *job))).collect();
+    ran.sort_by_key(|(worked, job)| (worked.queued, *job));
+    script.workers = worked.values().map(|worked| worked.worker.saturating_add(1)).max().unwrap_or(1);
+    wakes(&mut script, &ran);
+    script.typical_ns = typical(&script.runs);
+    jobs_without_end(&mut script);
+    script
+}
+
+/// What each job cost, and how long an idle worker took to take it.
+fn wakes(script: &mut Script, ran: &[(Worked, u32)]) {
+    let mut free: BinaryHeap<Reverse<Timestamp>> =
+        (0..script.workers).map(|_| Reverse(Timestamp(0))).collect();
+    for (worked, job) in ran {
+        let Reverse(idle) = free.pop().unwrap_or(Reverse(Timestamp(0)));
+        let job = &mut script.jobs[*job as usize];
+        job.cost_ns = worked.end.ns_since(worked.start);
+        job.wake_ns = worked.start.ns_since(worked.queued.max(idle));
+        job.is_known = true;
+        free.push(Reverse(worked.end));
+    }
+}
+
+/// Jobs that no worker finished in time cost what such jobs cost in the middle.
+fn jobs_without_end(script: &mut Script) {
+    let mut costs: Vec<(u16, u64)> =
+        script.jobs.iter().filter(|job| job.is_known).map(|job| (job.tag.0, job.cost_ns)).collect();
+    costs.sort_unstable();
+    for job in script.jobs.iter_mut().filter(|job| !job.is_known) {
+        let from = costs.partition_point(|(tag, _)| *tag < job.tag.0);
+        let to = costs.partition_point(|(tag, _)| *tag <= job.tag.0);
+        job.cost_ns = costs[from..to].get((to - from) / 2).map_or(0, |(_, ns)| *ns);
+    }
+}
+
+/// The median cost of each tag's callbacks.
+fn typical(runs: &[Run]) -> Vec<u64> {
+    let tags = runs.iter().map(|run| usize::from(run.tag.0) + 1).max().unwrap_or(0);
+    let mut costs: Vec<Vec<u64>> = vec![Vec::new(); tags];
+    // Checkpoints carry the tag of what they follow.
+    let mut is_checkpoint = vec![false; runs.len()];
+    for run in runs.iter().filter(|run| run.drain != NONE) {
+        is_checkpoint[run.drain as usize] = true;
+    }
+    for (run, _) in runs.iter().zip(is_checkpoint).filter(|(run, checkpoint)| run.is_known && !checkpoint) {
+        costs[usize::from(run.tag.0)].push(run.cost_ns);
+    }
+    costs
+        .into_iter()
+        .map(|mut costs| {
+            let middle = costs.len() / 2;
+            if costs.is_empty() { 0 } else { *costs.select_nth_unstable(middle).1 }
+        })
+        .collect()
+}

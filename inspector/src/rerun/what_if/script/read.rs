@@ -1,0 +1,533 @@
+//! From the stream of events to the script: which callback did what.
+//!
+//! A callback is recorded when it is over, and what it did before that. So what is done gathers until a callback says
+//! that it is over, and is its. What comes between two callbacks belongs to the one that is over.
+
+use std::collections::{HashMap, VecDeque};
+
+use loop_core::gc::GcState;
+use loop_probes::event::{ClockPoint, Event, GcAction, Origin, Outcome, Queue, RefKind};
+use loop_probes::ids::{IoSource, SourceId, Tag, TaskId, TimerId, Timestamp};
+use loop_probes::stamped::Stamped;
+use loop_traces::source::{EventSource, SourceState};
+
+use super::super::cost::{Costs, Overheads};
+use super::super::measure::Measure;
+use super::arrive::{Outside, Worked};
+use super::{
+    Act, Arm, Came, Job, Left, NONE, RUNS_MAX, Run, RunId, Script, Source, What, finish,
+};
+use crate::rerun::RerunError;
+
+/// Callbacks between two readings of a heap; more than that, and nobody reads it.
+const GREW_MAX: usize = 1 << 20;
+
+/// A timer as the recording numbers it.
+#[derive(Clone, Copy, Debug)]
+struct Timer {
+    timer: u32,
+    /// Its latest arming, and that arming's latest firing.
+    arm: u32,
+    fired: RunId,
+}
+
+/// A stretch of the recording, as far as it was read: from the first snapshot after a loss on.
+pub(super) struct Reading {
+    pub(super) source: SourceId,
+    pub(super) begin: Timestamp,
+    pub(super) end: Timestamp,
+    pub(super) script: Script,
+    /// Callbacks that are announced, by the recording's number.
+    expected: HashMap<TaskId, RunId>,
+    timers: HashMap<TimerId, Timer>,
+    sources: HashMap<IoSource, u32>,
+    pub(super) jobs: HashMap<TaskId, u32>,
+    pub(super) worked: HashMap<TaskId, Worked>,
+    /// What was done since the last callback was over.
+    open: Vec<(Timestamp, Option<TaskId>, What)>,
+    /// The callback that was over last, and its number.
+    last: Option<(RunId, Option<TaskId>)>,
+    /// Keys of the deferred queue, and what runs for each.
+    deferred: VecDeque<(u64, RunId)>,
+    /// Which callbacks of the drain want to be kept.
+    kept: Vec<u32>,
+    armed_at: Option<Timestamp>,
+    heap: Option<u64>,
+    is_collecting: bool,
+    /// Who ran since the heap was read last.
+    grew: Vec<RunId>,
+    in_snapshot: bool,
+    /// The snapshot at the beginning is complete.
+    started: bool,
+    over: bool,
+    overheads: Overheads,
+    outside: Outside,
+}
+
+/// Reads `source` to its end.
+pub(super) fn read(source: &mut dyn EventSource) -> Result<Script, RerunError> {
+    let mut blank = finish::blank(source);
+    let mut reading: Option<Box<Reading>> = None;
+    // The tick that may turn out to be the first: a snapshot lies near its start.
+    let mut tick: Vec<Stamped> = Vec::new();
+    let mut batch = Vec::new();
+    let mut left = Left::default();
+    loop {
+        batch.clear();
+        let state = source.poll(&mut batch)?;
+        for stamped in &batch {
+            blank.labels.learn_event(&stamped.event);
+            match (&mut reading, stamped.event) {
+                (Some(begun), Event::Lost { .. }) if stamped.source == begun.source => {
+                    left.lost += 1;
+                    reading = None;
+                    tick.clear();
+                }
+                (Some(begun), _) => begun.see(stamped, &mut left),
+                (None, Event::TickStart { .. }) => {
+                    tick.clear();
+                    tick.push(*stamped);
+                }
+                (None, Event::SnapshotBegin { .. }) if tick.first().is_some_and(|first| first.source == stamped.source) => {
+                    let mut begun = Box::new(Reading::new(tick[0], finish::blank(source)));
+                    tick.drain(..).for_each(|earlier| begun.see(&earlier, &mut left));
+                    begun.see(stamped, &mut left);
+                    reading = Some(begun);
+                }
+                (None, _) if tick.len() < 64 => tick.push(*stamped),
+                (None, _) => {}
+            }
+        }
+        if reading.as_ref().is_some_and(|begun| begun.script.runs.len() > RUNS_MAX) {
+            return Err(RerunError::TooLong { name: blank.name, most: RUNS_MAX });
+        }
+        if state != SourceState::More {
+            break;
+        }
+    }
+    let Some(begun) = reading.filter(|begun| begun.started) else {
+        return Err(RerunError::NoSnapshot { name: blank.name });
+    };
+    let mut script = begun.finish();
+    (script.labels, script.left) = (blank.labels, left);
+    Ok(script)
+}
+
+impl Reading {
+    fn new(first: Stamped, script: Script) -> Self {
+        Self {
+            source: first.source,
+            begin: first.at,
+            end: first.at,
+            script,
+            expected: HashMap::new(),
+            timers: HashMap::new(),
+            sources: HashMap::new(),
+            jobs: HashMap::new(),
+            worked: HashMap::new(),
+            open: Vec::new(),
+            last: None,
+            deferred: VecDeque::new(),
+            kept: Vec::new(),
+            armed_at: None,
+            heap: None,
+            is_collecting: false,
+            grew: Vec::new(),
+            in_snapshot: false,
+            started: false,
+            over: false,
+            overheads: Overheads::default(),
+            outside: Outside::default(),
+        }
+    }
+
+    fn see(&mut self, stamped: &Stamped, left: &mut Left) {
+        if self.over {
+            return;
+        }
+        let Stamped { at, source, event } = *stamped;
+        if let Event::WorkRan { task, queued, start, worker, .. } = event {
+            self.worked.insert(task, Worked { queued, start, end: at, worker });
+        }
+        if source != self.source {
+            left.other_loops |= matches!(event, Event::TickStart { .. });
+            left.agenda += u64::from(matches!(event, Event::AgendaRan { .. }));
+            self.script.before.fold_other(stamped);
+            return;
+        }
+        if let Event::ShutdownBegan { .. } = event {
+            left.shutdown = true;
+            self.over = true;
+            return;
+        }
+        self.end = self.end.max(at);
+        self.script.before.fold(stamped);
+        left.spans += u64::from(matches!(event, Event::Span { .. } | Event::Mark { .. }));
+        left.pumps += u64::from(matches!(event, Event::Pumped { .. }));
+        if self.in_snapshot {
+            self.see_snapshot(event);
+        } else {
+            self.see_own(at, event);
+        }
+    }
+
+    fn see_snapshot(&mut self, event: Event) {
+        match event {
+            Event::SnapshotTimer { timer, tag, due, period_ns, referenced } => {
+                let due_ns = Some(due.as_ns());
+                let arm = self.arm(timer, tag, due.ns_since(self.begin), period_ns, due_ns, referenced);
+                self.script.start.timers.push(arm);
+            }
+            Event::SnapshotTask { task, tag, queue, .. } => {
+                let run = self.expect(task, tag);
+                self.script.start.tasks.push((queue, run));
+            }
+            Event::SnapshotDeferred { key } => {
+                let run = self.new_run(Tag(0));
+                self.deferred.push_back((key, run));
+                self.script.start.deferred.push((key, run));
+            }
+            Event::SnapshotRef { what: RefKind::Handle | RefKind::Future | RefKind::Agenda, count } => {
+                self.script.start.held = self.script.start.held.saturating_add(count);
+            }
+            Event::SnapshotGc {
+                mode, unchanged_ticks, heap_bytes, periodic_due_ns, one_shot_due_ns, one_shot_fired,
+            } => {
+                self.script.start.gc = Some(GcState {
+                    mode,
+                    unchanged_ticks,
+                    heap_bytes,
+                    periodic_due: periodic_due_ns.map(Timestamp),
+                    one_shot_due: one_shot_due_ns.map(Timestamp),
+                    one_shot_fired,
+                });
+            }
+            Event::InputGc { reason } => self.script.start.notices.push(reason),
+            Event::SnapshotEnd { left_out, .. } => {
+                self.in_snapshot = false;
+                if !self.started {
+                    self.started = true;
+                    self.script.start.left_out = left_out;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn see_own(&mut self, at: Timestamp, event: Event) {
+        self.overheads.see(at, &event);
+        self.outside.see(at, &event, &mut self.script);
+        match event {
+            Event::SnapshotBegin { .. } if !self.started => self.in_snapshot = true,
+            Event::TickStart { .. } => self.script.ticks += 1,
+            Event::TaskQueued { task, tag, place, parent, queued, .. } => {
+                let run = self.expect(task, tag);
+                let what = match (place.queue, place.origin) {
+                    (Queue::Immediates, _) => What::Immediate(run),
+                    (Queue::AfterLoop, _) => What::AfterLoop(run),
+                    (_, Origin::Signal) => return self.outside.signal_queued(run, &mut self.script),
+                    (_, Origin::Work) if self.jobs.contains_key(&task) => return self.completes(task, run),
+                    (_, Origin::Concurrent | Origin::Work) => return self.came(queued, Came::Post(run)),
+                    _ if parent.is_none() => return self.came(queued, Came::Post(run)),
+                    _ => What::Post(run),
+                };
+                self.open.push((queued, parent, what));
+            }
+            Event::TaskRan { task, tag, outcome: Outcome::Cancelled, .. } => {
+                let run = self.expect(task, tag);
+                self.open.push((at, None, What::ClearImmediate(run)));
+            }
+            Event::TaskRan { task, tag, outcome, queued, start } => {
+                let run = match self.expected.remove(&task) {
+                    Some(run) => run,
+                    None => {
+                        // Queued before the beginning, and not in the snapshot: it came then.
+                        let run = self.new_run(tag);
+                        self.came(queued, Came::Post(run));
+                        run
+                    }
+                };
+                self.ran(run, Some(task), start, at, outcome);
+            }
+            Event::TimerFired { timer, tag, task, .. } => {
+                let run = self.expect(task, tag);
+                self.fired(timer, tag, run);
+            }
+            Event::IoReady { source, tag, readiness, task, start } => {
+                let run = self.new_run(tag);
+                let source = self.known_source(source, tag, readiness);
+                let ready_at = self.outside.ready_at(start);
+                self.came(ready_at, Came::Ready { source, readiness, run });
+                self.ran(run, Some(task), start, at, Outcome::Done);
+            }
+            Event::Microtasks { ran, start, .. } => self.checkpoint(at, ran, start),
+            Event::DeferredPosted { key, existed } => {
+                // A key that waits keeps its first callback; asking again is an act all the same.
+                let known = self.deferred.iter().find(|(known, _)| *known == key).map(|(_, run)| *run);
+                let run = known.filter(|_| existed).unwrap_or_else(|| self.new_run(Tag(0)));
+                if !existed {
+                    self.deferred.push_back((key, run));
+                }
+                self.open.push((at, None, What::Defer { key, run }));
+            }
+            Event::DeferredRemoved { key } => {
+                self.deferred.retain(|(known, _)| *known != key);
+                self.open.push((at, None, What::Undefer(key)));
+            }
+            Event::InputReturned { value, .. } => self.kept.push(value),
+            Event::DeferredRan { ran, start, .. } => self.deferred_ran(at, ran, start),
+            Event::InputClock { point: ClockPoint::Arm, now } => self.armed_at = Some(now),
+            Event::TimerArmed { timer, tag, due, period_ns } => {
+                let delay_ns = due.ns_since(self.armed_at.unwrap_or(at));
+                let arm = self.arm(timer, tag, delay_ns, period_ns, None, true);
+                self.open.push((at, None, What::Arm(arm)));
+            }
+            Event::TimerCleared { timer } => {
+                if let Some(timer) = self.timers.get(&timer).map(|timer| timer.timer) {
+                    self.open.push((at, None, What::Clear(timer)));
+                }
+            }
+            Event::TimerRef { timer, referenced } => {
+                if let Some(timer) = self.timers.get(&timer).map(|timer| timer.timer) {
+                    self.open.push((at, None, What::TimerRef { timer, referenced }));
+                }
+            }
+            Event::WorkQueued { task, tag, parent, .. } => {
+                let (run, job) = (self.new_run(tag), self.script.jobs.len() as u32);
+                self.script.jobs.push(Job { tag, run, cost_ns: 0, wake_ns: 0, is_known: false });
+                self.jobs.insert(task, job);
+                self.open.push((at, parent, What::Work(job)));
+            }
+            Event::IoRegistered { source, tag } => {
+                let place = self.new_source(tag, 0);
+                self.sources.insert(source, place);
+                self.open.push((at, None, What::Register(place)));
+            }
+            Event::IoLabel { source, label } => {
+                if let Some(source) = self.sources.get(&source) {
+                    self.script.sources[*source as usize].label = Some(label);
+                }
+            }
+            Event::IoModified { source, interest } => {
+                if let Some(source) = self.sources.get(&source).copied() {
+                    self.open.push((at, None, What::Modify { source, interest }));
+                }
+            }
+            Event::IoRemoved { source } => {
+                if let Some(source) = self.sources.remove(&source) {
+                    self.open.push((at, None, What::Remove(source)));
+                }
+            }
+            Event::RefChanged { what: RefKind::Handle | RefKind::Future, delta, .. } => {
+                self.open.push((at, None, What::Hold(delta)));
+            }
+            Event::InputGc { reason } => self.open.push((at, None, What::Gc(reason))),
+            Event::InputHeap { heap_bytes } => self.heap_read(heap_bytes),
+            Event::GcDecision { action: GcAction::Collect, .. } => self.is_collecting = true,
+            Event::LoopStopped { reason } => self.script.ended = Some(reason),
+            _ => {}
+        }
+    }
+
+    /// The place of a callback that is announced.
+    fn expect(&mut self, task: TaskId, tag: Tag) -> RunId {
+        if let Some(run) = self.expected.get(&task) {
+            return *run;
+        }
+        let run = self.new_run(tag);
+        self.expected.insert(task, run);
+        run
+    }
+
+    pub(super) fn new_run(&mut self, tag: Tag) -> RunId {
+        self.script.runs.push(Run::new(tag));
+        (self.script.runs.len() - 1) as RunId
+    }
+
+    fn came(&mut self, at: Timestamp, what: Came) {
+        let at_ns = at.max(self.begin).as_ns();
+        self.script.arrivals.push(super::Arrival { at_ns, what });
+    }
+
+    fn completes(&mut self, task: TaskId, run: RunId) {
+        if let Some(job) = self.jobs.get(&task) {
+            self.script.jobs[*job as usize].run = run;
+        }
+    }
+
+    fn arm(
+        &mut self,
+        id: TimerId,
+        tag: Tag,
+        delay_ns: u64,
+        period_ns: Option<u64>,
+        due_ns: Option<u64>,
+        referenced: bool,
+    ) -> u32 {
+        let arm = self.script.arms.len() as u32;
+        let timer = self.timers.get(&id).map_or_else(
+            || {
+                self.script.timers += 1;
+                self.script.timers - 1
+            },
+            |known| known.timer,
+        );
+        self.timers.insert(id, Timer { timer, arm, fired: NONE });
+        self.script.arms.push(Arm { timer, tag, delay_ns, period_ns, first: NONE, due_ns, referenced });
+        arm
+    }
+
+    fn fired(&mut self, id: TimerId, tag: Tag, run: RunId) {
+        if !self.timers.contains_key(&id) {
+            // Armed before the beginning, and not in the snapshot: as if it had been armed for now.
+            let arm = self.arm(id, tag, 0, None, Some(self.begin.as_ns()), true);
+            self.script.start.timers.push(arm);
+        }
+        let Some(timer) = self.timers.get_mut(&id) else { return };
+        match timer.fired {
+            NONE => self.script.arms[timer.arm as usize].first = run,
+            earlier => self.script.runs[earlier as usize].next = run,
+        }
+        timer.fired = run;
+    }
+
+    fn new_source(&mut self, tag: Tag, interest: u8) -> u32 {
+        self.script.sources.push(Source { tag, label: None, interest });
+        (self.script.sources.len() - 1) as u32
+    }
+
+    fn known_source(&mut self, id: IoSource, tag: Tag, readiness: u8) -> u32 {
+        let place = match self.sources.get(&id) {
+            Some(place) => *place,
+            None => {
+                let place = self.new_source(tag, 0);
+                self.sources.insert(id, place);
+                self.script.start.sources.push(place);
+                place
+            }
+        };
+        self.script.sources[place as usize].interest |= readiness & 3;
+        place
+    }
+
+    /// A callback is over: what was done since its start is its.
+    fn ran(&mut self, run: RunId, task: Option<TaskId>, start: Timestamp, end: Timestamp, outcome: Outcome) {
+        let open = std::mem::take(&mut self.open);
+        let is_earlier = |(at, parent, _): &(Timestamp, Option<TaskId>, What)| {
+            parent.is_none_or(|parent| Some(parent) != task) && *at < start
+        };
+        let own = open.iter().position(|act| !is_earlier(act)).unwrap_or(open.len());
+        self.add_to_last(&open[..own]);
+        let first = self.script.acts.len() as u32;
+        let acts = open[own..].iter().map(|(at, _, what)| Act { after_ns: at.ns_since(start), what: *what });
+        self.script.acts.extend(acts);
+        let acts = (first, self.script.acts.len() as u32);
+        self.script.runs[run as usize] =
+            Run { outcome, is_known: true, cost_ns: end.ns_since(start), acts, ..self.script.run(run) };
+        self.last = Some((run, task));
+        self.grew.push(run);
+        if self.grew.len() > GREW_MAX {
+            self.grew.clear();
+        }
+        self.open = open;
+        self.open.clear();
+    }
+
+    /// What was done since the last callback was over is its all the same, at its end.
+    fn add_to_last(&mut self, acts: &[(Timestamp, Option<TaskId>, What)]) {
+        let Some((last, _)) = self.last.filter(|_| !acts.is_empty()) else { return };
+        let run = &mut self.script.runs[last as usize];
+        if run.acts.1 as usize != self.script.acts.len() {
+            return;
+        }
+        let after_ns = run.cost_ns;
+        self.script.acts.extend(acts.iter().map(|(_, _, what)| Act { after_ns, what: *what }));
+        run.acts.1 = self.script.acts.len() as u32;
+    }
+
+    fn checkpoint(&mut self, at: Timestamp, ran: u32, start: Timestamp) {
+        let open = std::mem::take(&mut self.open);
+        self.add_to_last(&open);
+        let Some((last, _)) = self.last else { return };
+        let drain = self.new_run(self.script.run(last).tag);
+        let (count, cost_ns) = (ran, at.ns_since(start));
+        self.script.runs[drain as usize] =
+            Run { is_known: true, count, cost_ns, ..self.script.run(drain) };
+        // Where a callback has two, the second comes from what follows: it is put behind the first.
+        let mut end = last;
+        while self.script.run(end).drain != NONE {
+            end = self.script.run(end).drain;
+        }
+        self.script.runs[end as usize].drain = drain;
+        self.grew.push(drain);
+    }
+
+    fn deferred_ran(&mut self, at: Timestamp, ran: u32, start: Timestamp) {
+        let open = std::mem::take(&mut self.open);
+        let kept = std::mem::take(&mut self.kept);
+        let cost_ns = at.ns_since(start) / u64::from(ran.max(1));
+        for number in 1..=ran {
+            let Some((key, run)) = self.deferred.pop_front() else { break };
+            let first = self.script.acts.len() as u32;
+            if number == 1 {
+                let acts = open.iter().map(|(at, _, what)| Act { after_ns: at.ns_since(start).min(cost_ns), what: *what });
+                self.script.acts.extend(acts);
+            }
+            let acts = (first, self.script.acts.len() as u32);
+            let is_kept = kept.contains(&number);
+            self.script.runs[run as usize] =
+                Run { is_known: true, kept: is_kept, cost_ns, acts, ..self.script.run(run) };
+            if is_kept {
+                let next = self.new_run(Tag(0));
+                self.script.runs[run as usize].next = next;
+                self.deferred.push_back((key, next));
+            }
+            self.last = Some((run, None));
+            self.grew.push(run);
+        }
+    }
+
+    /// The heap is so large now: who ran since the last reading made it so, each by its time.
+    fn heap_read(&mut self, heap_bytes: u64) {
+        if !self.script.has_heap {
+            (self.script.has_heap, self.script.start.heap_bytes) = (true, heap_bytes);
+        }
+        let before = self.heap.replace(heap_bytes);
+        let was_collected = std::mem::take(&mut self.is_collecting);
+        let Some(before) = before.filter(|_| !was_collected) else {
+            self.grew.clear();
+            return;
+        };
+        let grown = heap_bytes as i64 - before as i64;
+        let total: u64 = self.grew.iter().map(|run| self.script.run(*run).cost_ns.max(1)).sum();
+        let mut rest = grown;
+        let last = self.grew.len().saturating_sub(1);
+        for (place, run) in self.grew.iter().enumerate() {
+            let run = &mut self.script.runs[*run as usize];
+            let share = (i128::from(grown) * i128::from(run.cost_ns.max(1)) / i128::from(total.max(1))) as i64;
+            let share = if place == last { rest } else { share };
+            run.heap = run.heap.saturating_add(share);
+            rest -= share;
+        }
+        if self.grew.is_empty() {
+            // Nobody ran: whoever comes next is credited with it.
+            self.heap = Some(before);
+        }
+        self.grew.clear();
+    }
+
+    fn finish(mut self: Box<Self>) -> Script {
+        let open = std::mem::take(&mut self.open);
+        self.add_to_last(&open);
+        let overheads = std::mem::take(&mut self.overheads);
+        let outside = std::mem::take(&mut self.outside);
+        self.script.costs = Costs::new(overheads, outside.waits());
+        finish::finish(*self)
+    }
+}
+
+impl Default for Measure {
+    fn default() -> Self {
+        Self::new(&loop_probes::metadata::Metadata::new(""))
+    }
+}

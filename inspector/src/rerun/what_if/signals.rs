@@ -1,0 +1,31 @@
+//! Signals of the virtual world: they arrive when the recording says so.
+
+use loop_core::signal::{Arrival, SignalError, SignalSource};
+
+use super::world::world;
+
+/// The signals of this thread's world.
+#[derive(Debug)]
+pub(super) struct WorldSignals;
+
+impl SignalSource for WorldSignals {
+    fn install(&mut self, _signo: i32) -> Result<(), SignalError> {
+        Ok(())
+    }
+
+    fn uninstall(&mut self, _signo: i32) -> bool {
+        true
+    }
+
+    fn pending(&self) -> u32 {
+        world().map_or(0, |world| world.signals.borrow().len() as u32)
+    }
+
+    fn take(&mut self) -> Option<Arrival> {
+        world()?.signals.borrow_mut().pop_front()
+    }
+
+    fn dropped(&self) -> u64 {
+        0
+    }
+}

@@ -1,0 +1,75 @@
+//! Tags by name: those of the recording, those of this process, and the names most like one that is neither.
+
+use loop_probes::ids::Tag;
+use loop_probes::tags::tag_of_label;
+use loop_probes::text::printable;
+
+use super::script::Script;
+use crate::rerun::RerunError;
+
+/// Names that an error offers.
+const OFFERED: usize = 3;
+
+/// The names of the recorded tags, by tag; none where nothing of that tag was recorded.
+pub(super) struct Names(Vec<Option<String>>);
+
+impl Names {
+    pub(super) fn of(script: &Script) -> Self {
+        let mut names = Vec::new();
+        for run in &script.runs {
+            let place = usize::from(run.tag.0);
+            if place >= names.len() {
+                names.resize(place + 1, None);
+            }
+            if names[place].is_none() {
+                names[place] = Some(script.labels.tag(run.tag).into_owned());
+            }
+        }
+        let arms = script.arms.iter().map(|arm| arm.tag);
+        for tag in arms.chain(script.sources.iter().map(|source| source.tag)) {
+            let place = usize::from(tag.0);
+            if place >= names.len() {
+                names.resize(place + 1, None);
+            }
+            names[place].get_or_insert_with(|| script.labels.tag(tag).into_owned());
+        }
+        Self(names)
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &String)> {
+        self.0.iter().enumerate().filter_map(|(place, name)| Some((place, name.as_ref()?)))
+    }
+
+    /// The recorded tags of that name.
+    pub(super) fn find<'a>(
+        &'a self,
+        option: &'static str,
+        name: &'a str,
+    ) -> Result<impl Iterator<Item = usize> + 'a, RerunError> {
+        let mut places = self.iter().filter(move |(_, known)| *known == name).map(|(place, _)| place).peekable();
+        if places.peek().is_some() {
+            return Ok(places);
+        }
+        let mut near: Vec<&String> = self.iter().filter(|(place, _)| *place > 0).map(|(_, known)| known).collect();
+        near.sort_by(|a, b| {
+            let like = |known: &str| strsim::jaro_winkler(&known.to_lowercase(), &name.to_lowercase());
+            like(b).total_cmp(&like(a))
+        });
+        near.dedup();
+        let near = near.into_iter().take(OFFERED).cloned().collect();
+        Err(RerunError::UnknownTag { option, tag: printable(name), near })
+    }
+
+    /// This process's tags of the same names.
+    pub(super) fn in_this_process(&self) -> Vec<Tag> {
+        let tag = |(place, name): (usize, &Option<String>)| match name {
+            Some(name) if place > 0 => tag_of_label(name),
+            _ => Tag(0),
+        };
+        self.0.iter().enumerate().map(tag).collect()
+    }
+}

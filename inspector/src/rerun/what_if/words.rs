@@ -1,0 +1,203 @@
+//! The answer in figures and words: what changed most, what was assumed, what had to be made up.
+
+use std::collections::BTreeMap;
+
+use loop_probes::metadata::Metadata;
+use loop_traces::histogram::Histogram;
+use loop_traces::source::MemorySource;
+use loop_traces::summary::Summary;
+use loop_traces::units::{counted, duration, percent};
+
+use super::answer::{Answer, Changed, Figure, Kind, Side};
+use super::changes::{Changes, Filter};
+use super::measure::Measure;
+use super::run::Plan;
+use super::script::Script;
+use super::world::Invented;
+
+/// Changes that are listed.
+const CHANGED_MAX: usize = 12;
+
+/// How the run itself went.
+pub(super) struct Ran {
+    pub(super) invented: Invented,
+    /// Why it ended before its time.
+    pub(super) cut: Option<&'static str>,
+    /// Tasks that waited at the end.
+    pub(super) waiting: u32,
+    /// How long the last turn lasted beyond the end.
+    pub(super) over_ns: u64,
+}
+
+pub(super) fn answer(
+    script: &Script,
+    changes: &Changes,
+    plan: &Plan,
+    metadata: &Metadata,
+    after: Measure,
+    ran: Ran,
+) -> Answer {
+    let mut before = script.before.clone();
+    before.timeline.labels = script.labels.clone();
+    let changed = changed(&before, &after);
+    let assumptions = assumptions(script, changes, plan, &ran);
+    Answer {
+        before: side(&script.name, script, &script.metadata, before),
+        after: side(&format!("{}, {changes}", script.name), script, metadata, after),
+        changed,
+        assumptions,
+    }
+}
+
+fn side(name: &str, script: &Script, metadata: &Metadata, measure: Measure) -> Side {
+    let source = MemorySource::new(name, script.kind, metadata.clone(), Vec::new());
+    let (queue_wait_ns_p99, queue_depth_max) = (measure.queue_wait_ns.quantile(0.99), measure.queue_depth_max());
+    let summary = Summary::new(&source, &measure.timeline);
+    Side { timeline: measure.timeline, summary, queue_wait_ns_p99, queue_depth_max }
+}
+
+fn figure(histogram: &Histogram) -> Figure {
+    let shown = histogram.percentiles();
+    Figure { count: shown.count, p50_ns: shown.p50, p99_ns: shown.p99, max_ns: shown.max }
+}
+
+/// The figures of one side by what they are about: tags are told by name, their numbers are each side's own.
+fn figures(measure: &Measure) -> BTreeMap<(bool, String), Figure> {
+    let labels = &measure.timeline.labels;
+    let lag = measure.lag_ns.iter().enumerate().filter_map(|(tag, lag)| {
+        let name = labels.tag(loop_probes::ids::Tag(tag as u16)).into_owned();
+        Some(((true, name), figure(lag.as_ref()?)))
+    });
+    let timers: Vec<String> = lag.clone().map(|((_, name), _)| name).collect();
+    let wait = measure.timeline.tags.iter().filter(|tag| tag.tasks.count() > 0).filter_map(|tag| {
+        let name = labels.tag(tag.tag).into_owned();
+        // What a timer runs waits for its turn in the pass alone.
+        let waits = !timers.contains(&name);
+        waits.then(|| ((false, name), figure(&tag.tasks.queue_wait_ns)))
+    });
+    lag.chain(wait).collect()
+}
+
+fn changed(before: &Measure, after: &Measure) -> Vec<Changed> {
+    let (before, after) = (figures(before), figures(after));
+    let mut names: Vec<&(bool, String)> = before.keys().chain(after.keys()).collect();
+    names.sort();
+    names.dedup();
+    let of = |side: &BTreeMap<(bool, String), Figure>, name| side.get(name).copied().unwrap_or_default();
+    let mut changed: Vec<Changed> = names
+        .into_iter()
+        .map(|name| Changed {
+            what: if name.0 { Kind::TimerLag } else { Kind::QueueWait },
+            tag: name.1.clone(),
+            before: of(&before, name),
+            after: of(&after, name),
+        })
+        .filter(|changed| changed.before != changed.after)
+        .collect();
+    // The tail is what people wait for, and it counts by how much longer it is, not by how many times.
+    let moved = |changed: &Changed| changed.before.p99_ns.abs_diff(changed.after.p99_ns);
+    changed.sort_by(|a, b| moved(b).cmp(&moved(a)).then_with(|| a.tag.cmp(&b.tag)));
+    changed.truncate(CHANGED_MAX);
+    changed
+}
+
+fn assumptions(script: &Script, changes: &Changes, plan: &Plan, ran: &Ran) -> Vec<String> {
+    let mut lines = vec![
+        "arrivals unchanged: posts, signals and readiness come when they came, whatever the loop does".to_owned(),
+        if changes.scale.is_empty() {
+            "costs unchanged: each callback takes as long as it took, and does what it did after as long".to_owned()
+        } else {
+            "costs unchanged but for the scaled tags' callbacks on the loop's thread; their jobs on the pool cost what \
+             they cost"
+                .to_owned()
+        },
+        "the loop's own time, late wake-ups and collections cost what they cost nearest in time".to_owned(),
+        "a poll that came back at once found sources that became ready evenly spread since the poll before".to_owned(),
+    ];
+    let policy = &plan.policy.name;
+    if *policy != script.metadata.policy {
+        lines.push(format!("policy {policy} with its own limits, instead of {}", script.metadata.policy));
+    }
+    if let Some(workers) = changes.workers {
+        lines.push(format!(
+            "{} instead of {}, which do not slow each other down",
+            counted(workers.into(), "worker", "workers"),
+            script.workers
+        ));
+    }
+    lines.extend(invented(script, ran));
+    lines.extend(left(script));
+    if changes.filter != Filter::default() {
+        lines.push("only part of what arrived arrives again; before is all of it".to_owned());
+    }
+    if ran.waiting > 0 {
+        lines.push(format!("{} still waiting at the end", counted(ran.waiting.into(), "task was", "tasks were")));
+    }
+    let span_ns = script.end_ns.saturating_sub(script.begin_ns);
+    if ran.over_ns > span_ns / 100 {
+        lines.push(format!("the last turn ended {} after the recorded end", duration(ran.over_ns)));
+    }
+    lines.extend(ran.cut.map(|why| format!("cut short: {why}")));
+    lines
+}
+
+/// What the recording could not say.
+fn invented(script: &Script, ran: &Ran) -> Vec<String> {
+    let Invented { firings, callbacks, jobs } = ran.invented;
+    let mut lines = Vec::new();
+    if firings > 0 {
+        let share = firings as f64 / script.before.timeline.timers.fired.max(1) as f64;
+        lines.push(format!(
+            "invented: {} beyond the recorded ones ({} of those), each at the median cost of its tag",
+            counted(firings, "timer firing", "timer firings"),
+            percent(share)
+        ));
+    }
+    if callbacks > 0 {
+        lines.push(format!(
+            "invented: {} that did not run in the recording, at the median cost of their tags",
+            counted(callbacks, "callback", "callbacks")
+        ));
+    }
+    if jobs > 0 {
+        lines.push(format!(
+            "invented: {} that no worker finished in the recording, at the median cost of their tags",
+            counted(jobs, "job", "jobs")
+        ));
+    }
+    lines
+}
+
+/// What was recorded and is not executed again.
+fn left(script: &Script) -> Vec<String> {
+    let left = script.left;
+    let mut lines = Vec::new();
+    if left.lost > 0 {
+        lines.push(format!(
+            "the stretch begins after the last loss: {} given up",
+            counted(left.lost, "earlier beginning was", "earlier beginnings were")
+        ));
+    }
+    if script.start.left_out > 0 {
+        lines.push(format!(
+            "{} of the first snapshot were left out by its recording",
+            counted(script.start.left_out.into(), "part", "parts")
+        ));
+    }
+    if left.agenda > 0 {
+        lines.push(format!("{} ran beside the loop as they did, and are not in the result", counted(left.agenda, "tasklet", "tasklets")));
+    }
+    if left.spans > 0 {
+        lines.push(format!("{} of the program's own are not in the result", counted(left.spans, "span or mark", "spans and marks")));
+    }
+    if left.other_loops {
+        lines.push("other loops of the process are left out".to_owned());
+    }
+    if left.pumps > 0 {
+        lines.push("what a foreign loop did when it was pumped is part of its callback's cost".to_owned());
+    }
+    if left.shutdown {
+        lines.push("the stretch ends where the recorded loop began to shut down".to_owned());
+    }
+    lines
+}

@@ -1,0 +1,478 @@
+//! The virtual world: a clock that costs move, and a poller that waits for what the recording says.
+//!
+//! Time passes in four ways: a callback takes it, the loop itself takes it between two callbacks, a poll waits, and a
+//! poll comes back late. Whatever arrives meanwhile arrives at its own moment. The loop runs on one thread, and its
+//! world is that thread's: so a clock and a task that cross the loop's `Send` bounds need not carry it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use loop_core::Handle;
+use loop_core::poller::{Interest, Poller, PollerError, Readiness, Ready, Source, Wake, Waker};
+use loop_core::signal::Arrival as Signal;
+use loop_core::timer::Timer;
+use loop_probes::clock::Clock;
+use loop_probes::ids::{IoSource, TaskId, Ticks, Timestamp};
+
+use super::cost::{Cursor, Samples};
+use super::pool::Jobs;
+use super::outlet::Outlet;
+use super::run::Plan;
+use super::script::{Arrival, Came, NONE, RunId, Script};
+use super::task::{Remote, Replayed};
+
+/// A source of readiness in the virtual world.
+#[derive(Debug, Default)]
+pub(super) struct SourceState {
+    pub(super) id: Option<IoSource>,
+    interest: u8,
+    /// What it is ready for, and what its callback does about each.
+    pending: VecDeque<(u8, RunId)>,
+}
+
+/// A timer in the virtual world.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TimerState {
+    pub(super) timer: Option<Timer>,
+    /// What its next firing does.
+    pub(super) next: RunId,
+}
+
+/// What the recording could not say, so that it was made up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Invented {
+    pub(super) firings: u64,
+    pub(super) callbacks: u64,
+    pub(super) jobs: u64,
+}
+
+/// What the loop's next step costs that is nobody's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Toll {
+    BeforePoll,
+    AfterPoll,
+    Between,
+}
+
+#[derive(Debug, Default)]
+struct Cursors {
+    before_poll: Cursor,
+    after_poll: Cursor,
+    between: Cursor,
+    oversleep: Cursor,
+    wake: Cursor,
+    look: Cursor,
+    take: Cursor,
+}
+
+/// The virtual world. See the [module](self).
+pub(super) struct World {
+    pub(super) script: Rc<Script>,
+    pub(super) plan: Plan,
+    now: Cell<u64>,
+    /// Time ends here.
+    limit_ns: u64,
+    polls: Cell<u64>,
+    polls_max: u64,
+    /// Why it ended before its time.
+    pub(super) cut: Cell<Option<&'static str>>,
+    /// Time that somebody accounts for is being spent: so deep.
+    inside: Cell<u32>,
+    /// The next boundary ends what was accounted for.
+    is_accounted: Cell<bool>,
+    toll: Cell<Toll>,
+    cursors: Cursors,
+    arrivals: Vec<Arrival>,
+    next_arrival: Cell<usize>,
+    /// When somebody asks the loop to stop.
+    stop_ns: Cell<Option<u64>>,
+    bell: Arc<Bell>,
+    pub(super) handle: RefCell<Option<Handle<Replayed>>>,
+    pub(super) jobs: Jobs,
+    pub(super) sources: RefCell<Vec<SourceState>>,
+    /// Sources that something is pending for, in the order in which it came.
+    ready: RefCell<Vec<u32>>,
+    /// Poll keys, by place.
+    keys: RefCell<HashMap<usize, (u32, Source)>>,
+    /// Whom the next registration is for.
+    registering: Cell<u32>,
+    pub(super) timers: RefCell<Vec<TimerState>>,
+    pub(super) immediates: RefCell<HashMap<RunId, TaskId>>,
+    pub(super) signals: RefCell<VecDeque<Signal>>,
+    pub(super) signal_runs: RefCell<HashMap<u8, VecDeque<RunId>>>,
+    pub(super) heap: Cell<i64>,
+    pub(super) collected: Cell<usize>,
+    pub(super) invented: Cell<Invented>,
+    pub(super) outlet: RefCell<Outlet>,
+}
+
+#[derive(Debug, Default)]
+struct Bell(AtomicBool);
+
+impl Wake for Bell {
+    fn wake(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+thread_local! {
+    static WORLD: RefCell<Option<Rc<World>>> = const { RefCell::new(None) };
+}
+
+/// The world of this thread. What runs in it has one.
+pub(super) fn world() -> Option<Rc<World>> {
+    WORLD.with_borrow(Clone::clone)
+}
+
+/// Puts `world` in the place of this thread's, for as long as the answer lives.
+pub(super) fn enter(world: &Rc<World>) -> Inhabited {
+    Inhabited(WORLD.replace(Some(Rc::clone(world))))
+}
+
+/// A thread has a world.
+pub(super) struct Inhabited(Option<Rc<World>>);
+
+impl Drop for Inhabited {
+    fn drop(&mut self) {
+        WORLD.set(self.0.take());
+    }
+}
+
+impl World {
+    pub(super) fn new(script: &Rc<Script>, plan: Plan, arrivals: Vec<Arrival>, outlet: Outlet) -> Self {
+        let span_ns = plan.end_ns.saturating_sub(script.begin_ns);
+        Self {
+            script: Rc::clone(script),
+            now: Cell::new(script.begin_ns),
+            limit_ns: plan.end_ns.saturating_add(span_ns).saturating_add(10_000_000_000),
+            polls: Cell::new(0),
+            polls_max: script.ticks.saturating_mul(64).saturating_add(1_000_000),
+            cut: Cell::new(None),
+            inside: Cell::new(0),
+            is_accounted: Cell::new(false),
+            toll: Cell::new(Toll::BeforePoll),
+            cursors: Cursors::default(),
+            arrivals,
+            next_arrival: Cell::new(0),
+            stop_ns: Cell::new(plan.stops.then_some(plan.end_ns)),
+            bell: Arc::default(),
+            handle: RefCell::default(),
+            jobs: Jobs::new(plan.workers),
+            sources: RefCell::new(script.sources.iter().map(|_| SourceState::default()).collect()),
+            ready: RefCell::default(),
+            keys: RefCell::default(),
+            registering: Cell::new(NONE),
+            timers: RefCell::new(vec![TimerState { timer: None, next: NONE }; script.timers as usize]),
+            immediates: RefCell::default(),
+            signals: RefCell::default(),
+            signal_runs: RefCell::default(),
+            heap: Cell::new(0),
+            collected: Cell::new(0),
+            invented: Cell::default(),
+            outlet: RefCell::new(outlet),
+            plan,
+        }
+    }
+
+    pub(super) fn now_ns(&self) -> u64 {
+        self.now.get()
+    }
+
+    /// Sets the clock while nothing runs yet: what was armed before the beginning is armed at its own time.
+    pub(super) fn set_clock(&self, at_ns: u64) {
+        self.now.set(at_ns);
+    }
+
+    /// From here on somebody accounts for the time.
+    pub(super) fn begin(&self) {
+        self.inside.set(self.inside.get() + 1);
+    }
+
+    /// Up to here somebody accounted for the time.
+    pub(super) fn end(&self) {
+        self.inside.set(self.inside.get().saturating_sub(1));
+        self.is_accounted.set(true);
+    }
+
+    /// Lets time pass up to `to_ns`; what arrives meanwhile arrives at its moment.
+    pub(super) fn advance_to(&self, to_ns: u64) {
+        let to_ns = if to_ns > self.limit_ns {
+            self.cut.set(Some("its time ran out: it was given twice the recorded span and 10 s"));
+            self.limit_ns
+        } else {
+            to_ns
+        };
+        while let Some(at_ns) = self.next_at().filter(|at_ns| *at_ns <= to_ns) {
+            self.now.set(self.now.get().max(at_ns));
+            self.inside.set(self.inside.get() + 1);
+            self.deliver(at_ns);
+            self.inside.set(self.inside.get() - 1);
+        }
+        self.now.set(self.now.get().max(to_ns));
+    }
+
+    /// When something happens next.
+    fn next_at(&self) -> Option<u64> {
+        let arrival = self.arrivals.get(self.next_arrival.get()).map(|arrival| arrival.at_ns);
+        [arrival, self.jobs.next_end(), self.stop_ns.get()].into_iter().flatten().min()
+    }
+
+    /// Whether anything is still to come from outside, jobs apart.
+    pub(super) fn expects_more(&self) -> bool {
+        self.next_arrival.get() < self.arrivals.len()
+    }
+
+    fn deliver(&self, at_ns: u64) {
+        if self.jobs.next_end() == Some(at_ns) {
+            return self.jobs.finish_next(Ticks(at_ns));
+        }
+        let Some(arrival) = self.arrivals.get(self.next_arrival.get()).filter(|next| next.at_ns == at_ns) else {
+            self.stop_ns.set(None);
+            self.with_handle(Handle::stop);
+            return;
+        };
+        self.next_arrival.set(self.next_arrival.get() + 1);
+        match arrival.what {
+            Came::Post(run) => {
+                let tag = self.plan.tag_of(self.script.run(run).tag);
+                // Refused only once the loop is over.
+                self.with_handle(|handle| drop(handle.post(Remote { run, tag })));
+            }
+            Came::Signal { signo, run } => {
+                self.signal_runs.borrow_mut().entry(signo).or_default().push_back(run);
+                self.signals.borrow_mut().push_back(Signal { signo, arrived: Ticks(at_ns) });
+                self.bell.wake();
+            }
+            Came::Ready { source, readiness, run } => {
+                let state = &mut self.sources.borrow_mut()[source as usize];
+                if state.pending.is_empty() {
+                    self.ready.borrow_mut().push(source);
+                }
+                state.pending.push_back((readiness, run));
+            }
+            Came::Wake => self.with_handle(Handle::wake),
+        }
+        if !self.expects_more() && !self.plan.stops {
+            self.with_handle(Handle::release);
+        }
+    }
+
+    fn with_handle(&self, f: impl FnOnce(&Handle<Replayed>)) {
+        if let Some(handle) = &*self.handle.borrow() {
+            f(handle);
+        }
+    }
+
+    /// What the loop's own way to the next boundary costs, where nobody accounted for it.
+    fn pay_toll(&self) {
+        if self.inside.get() > 0 || self.is_accounted.take() {
+            return;
+        }
+        let (costs, cursors) = (&self.script.costs, &self.cursors);
+        let (cursor, samples, next): (&Cursor, &Samples, Toll) = match self.toll.get() {
+            Toll::BeforePoll => (&cursors.before_poll, &costs.before_poll, Toll::AfterPoll),
+            Toll::AfterPoll => (&cursors.after_poll, &costs.after_poll, Toll::Between),
+            Toll::Between => (&cursors.between, &costs.between, Toll::BeforePoll),
+        };
+        self.toll.set(next);
+        let now_ns = self.now.get();
+        self.advance_to(now_ns.saturating_add(cursor.near(samples, now_ns)));
+    }
+
+    /// A post is turned into a task.
+    pub(super) fn take_one(&self) {
+        let now_ns = self.now.get();
+        self.begin();
+        self.advance_to(now_ns.saturating_add(self.cursors.take.near(&self.script.costs.take, now_ns)));
+        self.end();
+        self.toll.set(Toll::BeforePoll);
+    }
+
+    fn wait(&self, timeout: Option<Duration>, out: &mut Vec<Ready>) -> io::Result<()> {
+        out.clear();
+        self.polls.set(self.polls.get() + 1);
+        if self.polls.get().is_multiple_of(256) {
+            self.drain();
+        }
+        if self.polls.get() > self.polls_max {
+            self.cut.set(Some("it turned 64 times as often as recorded"));
+            return Err(io::Error::other("the loop turns without end"));
+        }
+        let costs = &self.script.costs;
+        let timeout_ns = timeout.map(|timeout| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX));
+        let begin_ns = self.now.get();
+        self.report(out);
+        if timeout_ns == Some(0) || !out.is_empty() || self.bell.0.load(Ordering::Acquire) {
+            self.advance_to(begin_ns.saturating_add(self.cursors.look.near(&costs.look, begin_ns).max(1)));
+        } else {
+            let deadline_ns = timeout_ns.map(|timeout_ns| begin_ns.saturating_add(timeout_ns));
+            self.sleep(deadline_ns, out)?;
+        }
+        self.bell.0.store(false, Ordering::Release);
+        self.report(out);
+        self.toll.set(Toll::AfterPoll);
+        self.is_accounted.set(true);
+        Ok(())
+    }
+
+    /// Waits until something comes or time is up.
+    fn sleep(&self, deadline_ns: Option<u64>, out: &mut Vec<Ready>) -> io::Result<()> {
+        let costs = &self.script.costs;
+        loop {
+            let late = |cursor: &Cursor, samples, at_ns: u64| {
+                self.advance_to(at_ns.saturating_add(cursor.near(samples, at_ns)));
+            };
+            match (self.next_at(), deadline_ns) {
+                (Some(at_ns), deadline_ns) if deadline_ns.is_none_or(|deadline_ns| at_ns <= deadline_ns) => {
+                    self.advance_to(at_ns);
+                    if self.bell.0.load(Ordering::Acquire) {
+                        late(&self.cursors.wake, &costs.wake, at_ns);
+                        return Ok(());
+                    }
+                    self.report(out);
+                    if !out.is_empty() {
+                        return Ok(());
+                    }
+                }
+                (_, Some(deadline_ns)) => {
+                    late(&self.cursors.oversleep, &costs.oversleep, deadline_ns);
+                    return Ok(());
+                }
+                (_, None) => {
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "nothing will ever end this wait"));
+                }
+            }
+            if self.cut.get().is_some() {
+                return Err(io::Error::other("time ran out"));
+            }
+        }
+    }
+
+    fn report(&self, out: &mut Vec<Ready>) {
+        out.clear();
+        let sources = self.sources.borrow();
+        for place in self.ready.borrow().iter() {
+            let source = &sources[*place as usize];
+            let Some(key) = source.id else { continue };
+            let told = source.pending.iter().fold(0, |bits, (readiness, _)| bits | readiness) & asked(source.interest);
+            if told != 0 {
+                out.push(Ready { key: key.0 as usize, readiness: Readiness::from_bits_truncate(told) });
+            }
+        }
+    }
+
+    /// What the callback of a source does about what it was told.
+    pub(super) fn take_pending(&self, place: u32, told: u8) -> Vec<RunId> {
+        let source = &mut self.sources.borrow_mut()[place as usize];
+        let mut runs = Vec::new();
+        source.pending.retain(|(readiness, run)| {
+            let is_told = readiness & told != 0;
+            if is_told {
+                runs.push(*run);
+            }
+            !is_told
+        });
+        if source.pending.is_empty() {
+            self.ready.borrow_mut().retain(|ready| *ready != place);
+        }
+        runs
+    }
+
+    /// The next registration is that of this source.
+    pub(super) fn register_next(&self, place: u32) {
+        self.registering.set(place);
+    }
+
+    pub(super) fn invented(&self, count: impl FnOnce(&mut Invented)) {
+        let mut invented = self.invented.get();
+        count(&mut invented);
+        self.invented.set(invented);
+    }
+
+    /// Hands on what was recorded.
+    pub(super) fn drain(&self) {
+        self.outlet.borrow_mut().drain();
+    }
+}
+
+/// What somebody with this interest is told of: errors and hang-ups always, priority as reading.
+const fn asked(interest: u8) -> u8 {
+    let read = if interest & (Interest::READABLE.bits() | Interest::PRIORITY.bits()) != 0 { 1 } else { 0 };
+    (Readiness::ERROR.bits() | Readiness::HANG_UP.bits()) | read | (interest & Interest::WRITABLE.bits())
+}
+
+/// The clock of this thread's world.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WorldClock;
+
+impl Clock for WorldClock {
+    fn now(&self) -> Timestamp {
+        WORLD.with_borrow(|world| Timestamp(world.as_ref().map_or(0, |world| world.now.get())))
+    }
+
+    fn ticks(&self) -> Ticks {
+        WORLD.with_borrow(|world| {
+            let Some(world) = world else { return Ticks(0) };
+            world.pay_toll();
+            Ticks(world.now.get())
+        })
+    }
+}
+
+/// The poller of this thread's world.
+#[derive(Clone, Debug)]
+pub(super) struct WorldPoller(Arc<Bell>);
+
+impl WorldPoller {
+    pub(super) fn new(world: &World) -> Self {
+        Self(Arc::clone(&world.bell))
+    }
+}
+
+fn gone() -> io::Error {
+    io::Error::other("the virtual world is gone")
+}
+
+impl Poller for WorldPoller {
+    fn add(&mut self, source: Source, interest: Interest, key: usize) -> Result<(), PollerError> {
+        let Some(world) = world() else { return Ok(()) };
+        let place = world.registering.replace(NONE);
+        if let Some(state) = world.sources.borrow_mut().get_mut(place as usize) {
+            (state.id, state.interest) = (Some(IoSource(key as u32)), interest.bits());
+            world.keys.borrow_mut().insert(key, (place, source));
+        }
+        Ok(())
+    }
+
+    fn modify(&mut self, key: usize, interest: Interest) -> Result<(), PollerError> {
+        let Some(world) = world() else { return Ok(()) };
+        let place = world.keys.borrow().get(&key).map(|(place, _)| *place);
+        let place = place.ok_or(PollerError::UnknownKey { key })?;
+        world.sources.borrow_mut()[place as usize].interest = interest.bits();
+        Ok(())
+    }
+
+    fn delete(&mut self, key: usize) -> Result<Source, PollerError> {
+        let unknown = PollerError::UnknownKey { key };
+        let Some(world) = world() else { return Err(unknown) };
+        let (place, source) = world.keys.borrow_mut().remove(&key).ok_or(unknown)?;
+        let state = &mut world.sources.borrow_mut()[place as usize];
+        *state = SourceState::default();
+        world.ready.borrow_mut().retain(|ready| *ready != place);
+        Ok(source)
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>, out: &mut Vec<Ready>) -> io::Result<()> {
+        world().ok_or_else(gone)?.wait(timeout, out)
+    }
+
+    fn waker(&self) -> Waker {
+        let bell: Arc<dyn Wake> = Arc::<Bell>::clone(&self.0);
+        Waker::new(bell)
+    }
+}
