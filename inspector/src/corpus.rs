@@ -4,10 +4,11 @@
 //! about = "One slow task behind a hundred fast ones makes a timer late."   # what it is, a sentence
 //! made_by = "slow-behind-fast"        # the scenario or the command that made it
 //! check = true                        # re-execution makes the recorded decisions: unless said otherwise
+//! again = true                        # its re-execution is held to the same gates: unless said otherwise
 //! in_order = true                     # tasks run in the order in which they were posted
-//! shows = ["timer_lag.max > 20ms"]    # what it is kept for: the recording shows it, and its re-execution too
+//! shows = ["timer_lag.max > 20ms"]    # what it is kept for
 //!
-//! [[gate]]                            # the same: as in `loopscope report --gate`
+//! [[gate]]                            # as in `loopscope report --gate`
 //! metric = "timer_lag.max"
 //! max = "29ms"
 //!

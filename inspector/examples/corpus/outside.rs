@@ -15,17 +15,22 @@ use super::stage::{Stage, job, ms, us};
 /// Three threads post 200 tasks each within a millisecond, while a task of 4 ms runs and a timer is due.
 pub(crate) fn concurrent_burst() -> Stage {
     let mut stage = Stage::new();
-    let handle = stage.lp.handle();
-    for n in 0..200 {
-        for (source, name) in [(11, "Alpha"), (12, "Beta"), (13, "Gamma")] {
-            let (poster, clock) = (handle.clone().posting_as(SourceId(source)), stage.sim.clock().clone());
-            stage.sim.at(ms(10) + us(5 * n), move || {
+    let (handle, sim) = (stage.lp.handle(), stage.sim.clone());
+    let posters = [(11, "Alpha"), (12, "Beta"), (13, "Gamma")];
+    let posters = posters.map(|(source, name)| (handle.clone().posting_as(SourceId(source)), name));
+    // What other threads do while it runs: virtual time has one thread.
+    let busy = Builtin::once("Busy", move |_| {
+        for _ in 0..200 {
+            sim.advance(us(5));
+            for (poster, name) in &posters {
+                let clock = sim.clock().clone();
                 let posted = poster.post(Builtin::remote(name, move |_| clock.advance(us(15))));
                 posted.expect("the loop takes posts until it ends");
-            });
+            }
         }
-    }
-    let (busy, timer) = (stage.task("Busy", ms(4)), stage.task("Timer", us(50)));
+        sim.advance(ms(3));
+    });
+    let timer = stage.task("Timer", us(50));
     stage.lp.with(|cx| {
         cx.set_timeout(ms(10), busy);
         cx.set_timeout(ms(12), timer);

@@ -137,6 +137,7 @@ impl Recorded {
         }
         // By time; what happened at the same time stays in the order of its emitter, the loop's first.
         events.sort_by_key(|stamped| stamped.at);
+        sort_pending(&mut events);
         let labels = self.renumber_tags(&mut events);
         Recording {
             metadata: metadata(name, self.policy),
@@ -170,6 +171,20 @@ impl Recorded {
         let texts = (1..=64).filter_map(|id| Some((id, self.of_loop.label(LabelKind::Text, id)?)));
         labels.extend(texts.map(|(id, text)| label(LabelKind::Text, id, &text)));
         labels
+    }
+}
+
+/// Sorts what a snapshot says to be pending by name: the loop says it in the order of its tags' numbers, which are the
+/// process's affair.
+fn sort_pending(events: &mut [Stamped]) {
+    let name = |stamped: &Stamped| match stamped.event {
+        Event::SnapshotPending { tag, label, .. } => Some((loop_probes::tags::name(tag), label)),
+        _ => None,
+    };
+    for part in events.chunk_by_mut(|a, b| name(a).is_some() == name(b).is_some()) {
+        if name(&part[0]).is_some() {
+            part.sort_by_key(name);
+        }
     }
 }
 

@@ -59,6 +59,8 @@ struct Says {
     made_by: String,
     #[serde(default = "yes")]
     check: bool,
+    #[serde(default = "yes")]
+    again: bool,
     #[serde(default)]
     in_order: bool,
     #[serde(default, deserialize_with = "conditions")]
@@ -162,10 +164,11 @@ impl Case {
         let mut trace = TraceReader::open(&self.trace).map_err(SourceError::from)?;
         let recorded = MemorySource::read(&mut trace)?;
         let (says, mut broken) = (&self.says, self.broken_in(&recorded));
-        return Ok(broken);
         let again = Recorded::read(&mut recorded.clone())?;
-        let identity = again.what_if(&Changes::default(), None)?;
-        fails(&says.gate, &says.shows, &identity.after.summary, "re-executed", &mut broken);
+        if says.again {
+            let identity = again.what_if(&Changes::default(), None)?;
+            fails(&says.gate, &says.shows, &identity.after.summary, "re-executed", &mut broken);
+        }
         for what_if in &says.what_if {
             let changes = what_if.changes();
             let answer = again.what_if(&changes, None)?;

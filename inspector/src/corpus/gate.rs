@@ -20,6 +20,6 @@ impl Gate {
         };
         let condition: Condition = format!("{} <= {max}", self.metric).parse().expect("a gate");
         (condition.holds(summary) != Some(true))
-            .then(|| format!("{condition} fails: {:?}", condition.metric.of(summary).map(|v| v.to_string())))
+            .then(|| format!("{condition} fails: {:?}", condition.metric.of(summary).map(|v| v.number)))
     }
 }

@@ -69,6 +69,11 @@ impl Recorded {
         self.0.arrivals.len()
     }
 
+    /// When each of them arrived, in their order, in nanoseconds after the beginning of the stretch.
+    pub fn arrival_times_ns(&self) -> impl Iterator<Item = u64> + '_ {
+        self.0.arrivals.iter().map(|arrival| arrival.at_ns.saturating_sub(self.0.begin_ns))
+    }
+
     /// The tags of which something ran, by name.
     #[must_use]
     pub fn tags(&self) -> Vec<String> {

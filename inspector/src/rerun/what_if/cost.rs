@@ -56,12 +56,14 @@ impl Overheads {
                 self.polled = true;
             }
             Event::TickEnd { .. } if self.polled => self.after_poll.extend(gap(self.accounted, at)),
-            Event::GcRan { heap_bytes_before, heap_bytes_after, start } => self.collections.push(Collection {
-                at_ns: at.as_ns(),
-                run_ns: at.ns_since(start),
-                before: heap_bytes_before,
-                after: heap_bytes_after,
-            }),
+            Event::GcRan { heap_bytes_before, heap_bytes_after, start } => {
+                self.collections.push(Collection {
+                    at_ns: at.as_ns(),
+                    run_ns: at.ns_since(start),
+                    before: heap_bytes_before,
+                    after: heap_bytes_after,
+                })
+            }
             Event::TickEnd { .. }
             | Event::TaskRan { .. }
             | Event::IoReady { .. }
@@ -117,8 +119,17 @@ impl Cursor {
         }
         self.next.set(next);
         let distance = |place: usize| all.get(place).map(|sample| sample.at_ns.abs_diff(now_ns));
-        let nearest = match (next.checked_sub(1).and_then(|earlier| Some((distance(earlier)?, earlier))), distance(next)) {
-            (Some((before, earlier)), Some(after)) => if before < after { earlier } else { next },
+        let nearest = match (
+            next.checked_sub(1).and_then(|earlier| Some((distance(earlier)?, earlier))),
+            distance(next),
+        ) {
+            (Some((before, earlier)), Some(after)) => {
+                if before < after {
+                    earlier
+                } else {
+                    next
+                }
+            }
             (Some((_, earlier)), None) => earlier,
             (None, Some(_)) => next,
             (None, None) => return 0,

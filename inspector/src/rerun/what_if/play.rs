@@ -216,7 +216,11 @@ pub(super) fn register(source: u32, world: &World, cx: Cx<'_, '_>) {
     let recorded = world.script.sources[source as usize];
     let tag: Tag = world.plan.tag_of(recorded.tag);
     // Asked about reading where nothing shows what it was asked about.
-    let interest = if recorded.interest == 0 { Interest::READABLE } else { Interest::from_bits_truncate(recorded.interest) };
+    let interest = if recorded.interest == 0 {
+        Interest::READABLE
+    } else {
+        Interest::from_bits_truncate(recorded.interest)
+    };
     let explanation = recorded.label.map(|label| world.script.labels.any(label).into_owned());
     world.register_next(source);
     let task = Replayed::Source { source, tag };

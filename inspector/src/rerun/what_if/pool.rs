@@ -67,7 +67,8 @@ impl Jobs {
     /// The job that ends next ends now.
     pub(super) fn finish_next(&self, end: Ticks) {
         let taken = self.taken.borrow_mut().pop_first();
-        let (Some((_, Taken { job, worker, start_ns })), Some(sink)) = (taken, self.sink.borrow().clone()) else {
+        let (Some((_, Taken { job, worker, start_ns })), Some(sink)) = (taken, self.sink.borrow().clone())
+        else {
             return;
         };
         let recorder = self.recorder.borrow();

@@ -110,6 +110,9 @@ fn policy(script: &Script, changes: &Changes) -> Result<Policy, RerunError> {
     if let Some(on) = changes.gc {
         policy.gc.enabled = on;
     }
+    if changes.snapshot_every_tick {
+        policy.snapshot_interval = std::time::Duration::ZERO;
+    }
     policy.validation = Validation::Record;
     Ok(policy)
 }
@@ -117,9 +120,9 @@ fn policy(script: &Script, changes: &Changes) -> Result<Policy, RerunError> {
 /// What arrives, where not everything does.
 fn arrivals(script: &Script, plan: &Plan, changes: &Changes) -> Vec<Arrival> {
     let filter = &changes.filter;
-    let window_ns = filter.window_ns.map(|(from, to)| {
-        script.begin_ns.saturating_add(from)..=script.begin_ns.saturating_add(to)
-    });
+    let window_ns = filter
+        .window_ns
+        .map(|(from, to)| script.begin_ns.saturating_add(from)..=script.begin_ns.saturating_add(to));
     let is_wanted = |number: usize, arrival: &Arrival| {
         let tag = match arrival.what {
             Came::Post(run) | Came::Signal { run, .. } | Came::Ready { run, .. } => script.run(run).tag,
@@ -143,7 +146,11 @@ fn metadata(script: &Script, plan: &Plan, changes: &Changes) -> Metadata {
 }
 
 /// Executes `script` again with `changes`.
-pub(super) fn run(script: &Rc<Script>, changes: &Changes, output: Option<&Path>) -> Result<Answer, RerunError> {
+pub(super) fn run(
+    script: &Rc<Script>,
+    changes: &Changes,
+    output: Option<&Path>,
+) -> Result<Answer, RerunError> {
     let plan = Plan::new(script, changes)?;
     let arrivals = arrivals(script, &plan, changes);
     let metadata = metadata(script, &plan, changes);

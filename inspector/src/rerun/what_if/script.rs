@@ -126,8 +126,15 @@ pub(super) struct Arrival {
 pub(super) enum Came {
     /// Another thread posted.
     Post(RunId),
-    Signal { signo: u8, run: RunId },
-    Ready { source: u32, readiness: u8, run: RunId },
+    Signal {
+        signo: u8,
+        run: RunId,
+    },
+    Ready {
+        source: u32,
+        readiness: u8,
+        run: RunId,
+    },
     /// Another thread woke the loop, for nothing that shows.
     Wake,
 }

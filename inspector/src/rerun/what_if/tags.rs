@@ -50,11 +50,13 @@ impl Names {
         option: &'static str,
         name: &'a str,
     ) -> Result<impl Iterator<Item = usize> + 'a, RerunError> {
-        let mut places = self.iter().filter(move |(_, known)| *known == name).map(|(place, _)| place).peekable();
+        let mut places =
+            self.iter().filter(move |(_, known)| *known == name).map(|(place, _)| place).peekable();
         if places.peek().is_some() {
             return Ok(places);
         }
-        let mut near: Vec<&String> = self.iter().filter(|(place, _)| *place > 0).map(|(_, known)| known).collect();
+        let mut near: Vec<&String> =
+            self.iter().filter(|(place, _)| *place > 0).map(|(_, known)| known).collect();
         near.sort_by(|a, b| {
             let like = |known: &str| strsim::jaro_winkler(&known.to_lowercase(), &name.to_lowercase());
             like(b).total_cmp(&like(a))

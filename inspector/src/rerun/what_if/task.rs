@@ -11,12 +11,26 @@ use super::world::world;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Replayed {
     /// A task, an immediate, a completed job.
-    Run { run: RunId, tag: Tag },
+    Run {
+        run: RunId,
+        tag: Tag,
+    },
     /// One microtask of a checkpoint.
-    Microtask { run: RunId },
-    Timer { timer: u32, tag: Tag },
-    Source { source: u32, tag: Tag },
-    Signal { signo: u8, tag: Tag },
+    Microtask {
+        run: RunId,
+    },
+    Timer {
+        timer: u32,
+        tag: Tag,
+    },
+    Source {
+        source: u32,
+        tag: Tag,
+    },
+    Signal {
+        signo: u8,
+        tag: Tag,
+    },
 }
 
 /// A callback that another thread asks for.

@@ -51,7 +51,8 @@ pub(super) fn answer(
 
 fn side(name: &str, script: &Script, metadata: &Metadata, measure: Measure) -> Side {
     let source = MemorySource::new(name, script.kind, metadata.clone(), Vec::new());
-    let (queue_wait_ns_p99, queue_depth_max) = (measure.queue_wait_ns.quantile(0.99), measure.queue_depth_max());
+    let (queue_wait_ns_p99, queue_depth_max) =
+        (measure.queue_wait_ns.quantile(0.99), measure.queue_depth_max());
     let summary = Summary::new(&source, &measure.timeline);
     Side { timeline: measure.timeline, summary, queue_wait_ns_p99, queue_depth_max }
 }
@@ -103,16 +104,19 @@ fn changed(before: &Measure, after: &Measure) -> Vec<Changed> {
 
 fn assumptions(script: &Script, changes: &Changes, plan: &Plan, ran: &Ran) -> Vec<String> {
     let mut lines = vec![
-        "arrivals unchanged: posts, signals and readiness come when they came, whatever the loop does".to_owned(),
+        "arrivals unchanged: posts, signals and readiness come when they came, whatever the loop does"
+            .to_owned(),
         if changes.scale.is_empty() {
-            "costs unchanged: each callback takes as long as it took, and does what it did after as long".to_owned()
+            "costs unchanged: each callback takes as long as it took, and does what it did after as long"
+                .to_owned()
         } else {
             "costs unchanged but for the scaled tags' callbacks on the loop's thread; their jobs on the pool cost what \
              they cost"
                 .to_owned()
         },
         "the loop's own time, late wake-ups and collections cost what they cost nearest in time".to_owned(),
-        "a poll that came back at once found sources that became ready evenly spread since the poll before".to_owned(),
+        "a poll that came back at once found sources that became ready evenly spread since the poll before"
+            .to_owned(),
     ];
     let policy = &plan.policy.name;
     if *policy != script.metadata.policy {
@@ -131,7 +135,10 @@ fn assumptions(script: &Script, changes: &Changes, plan: &Plan, ran: &Ran) -> Ve
         lines.push("only part of what arrived arrives again; before is all of it".to_owned());
     }
     if ran.waiting > 0 {
-        lines.push(format!("{} still waiting at the end", counted(ran.waiting.into(), "task was", "tasks were")));
+        lines.push(format!(
+            "{} still waiting at the end",
+            counted(ran.waiting.into(), "task was", "tasks were")
+        ));
     }
     let span_ns = script.end_ns.saturating_sub(script.begin_ns);
     if ran.over_ns > span_ns / 100 {
@@ -185,10 +192,16 @@ fn left(script: &Script) -> Vec<String> {
         ));
     }
     if left.agenda > 0 {
-        lines.push(format!("{} ran beside the loop as they did, and are not in the result", counted(left.agenda, "tasklet", "tasklets")));
+        lines.push(format!(
+            "{} ran beside the loop as they did, and are not in the result",
+            counted(left.agenda, "tasklet", "tasklets")
+        ));
     }
     if left.spans > 0 {
-        lines.push(format!("{} of the program's own are not in the result", counted(left.spans, "span or mark", "spans and marks")));
+        lines.push(format!(
+            "{} of the program's own are not in the result",
+            counted(left.spans, "span or mark", "spans and marks")
+        ));
     }
     if left.other_loops {
         lines.push("other loops of the process are left out".to_owned());

@@ -20,8 +20,8 @@ use loop_probes::clock::Clock;
 use loop_probes::ids::{IoSource, TaskId, Ticks, Timestamp};
 
 use super::cost::{Cursor, Samples};
-use super::pool::Jobs;
 use super::outlet::Outlet;
+use super::pool::Jobs;
 use super::run::Plan;
 use super::script::{Arrival, Came, NONE, RunId, Script};
 use super::task::{Remote, Replayed};
@@ -231,7 +231,8 @@ impl World {
         if self.jobs.next_end() == Some(at_ns) {
             return self.jobs.finish_next(Ticks(at_ns));
         }
-        let Some(arrival) = self.arrivals.get(self.next_arrival.get()).filter(|next| next.at_ns == at_ns) else {
+        let Some(arrival) = self.arrivals.get(self.next_arrival.get()).filter(|next| next.at_ns == at_ns)
+        else {
             self.stop_ns.set(None);
             self.with_handle(Handle::stop);
             return;
@@ -359,7 +360,8 @@ impl World {
         for place in self.ready.borrow().iter() {
             let source = &sources[*place as usize];
             let Some(key) = source.id else { continue };
-            let told = source.pending.iter().fold(0, |bits, (readiness, _)| bits | readiness) & asked(source.interest);
+            let told = source.pending.iter().fold(0, |bits, (readiness, _)| bits | readiness)
+                & asked(source.interest);
             if told != 0 {
                 out.push(Ready { key: key.0 as usize, readiness: Readiness::from_bits_truncate(told) });
             }

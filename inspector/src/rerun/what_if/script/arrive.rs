@@ -109,7 +109,9 @@ impl Outside {
             self.ready.push_back(if waited_for_it {
                 at
             } else {
-                since.plus_ns((u128::from(start.ns_since(since)) * u128::from(number) / u128::from(new + 1)) as u64)
+                since.plus_ns(
+                    (u128::from(start.ns_since(since)) * u128::from(number) / u128::from(new + 1)) as u64,
+                )
             });
         }
         self.poll = Some(Poll { start, end: at, waited: waited_for_it });

@@ -14,9 +14,7 @@ use loop_traces::source::{EventSource, SourceState};
 use super::super::cost::{Costs, Overheads};
 use super::super::measure::Measure;
 use super::arrive::{Outside, Worked};
-use super::{
-    Act, Arm, Came, Job, Left, NONE, RUNS_MAX, Run, RunId, Script, Source, What, finish,
-};
+use super::{Act, Arm, Came, Job, Left, NONE, RUNS_MAX, Run, RunId, Script, Source, What, finish};
 use crate::rerun::RerunError;
 
 /// Callbacks between two readings of a heap; more than that, and nobody reads it.
@@ -88,7 +86,9 @@ pub(super) fn read(source: &mut dyn EventSource) -> Result<Script, RerunError> {
                     tick.clear();
                     tick.push(*stamped);
                 }
-                (None, Event::SnapshotBegin { .. }) if tick.first().is_some_and(|first| first.source == stamped.source) => {
+                (None, Event::SnapshotBegin { .. })
+                    if tick.first().is_some_and(|first| first.source == stamped.source) =>
+                {
                     let mut begun = Box::new(Reading::new(tick[0], finish::blank(source)));
                     tick.drain(..).for_each(|earlier| begun.see(&earlier, &mut left));
                     begun.see(stamped, &mut left);
@@ -191,7 +191,12 @@ impl Reading {
                 self.script.start.held = self.script.start.held.saturating_add(count);
             }
             Event::SnapshotGc {
-                mode, unchanged_ticks, heap_bytes, periodic_due_ns, one_shot_due_ns, one_shot_fired,
+                mode,
+                unchanged_ticks,
+                heap_bytes,
+                periodic_due_ns,
+                one_shot_due_ns,
+                one_shot_fired,
             } => {
                 self.script.start.gc = Some(GcState {
                     mode,
@@ -451,8 +456,7 @@ impl Reading {
         let Some((last, _)) = self.last else { return };
         let drain = self.new_run(self.script.run(last).tag);
         let (count, cost_ns) = (ran, at.ns_since(start));
-        self.script.runs[drain as usize] =
-            Run { is_known: true, count, cost_ns, ..self.script.run(drain) };
+        self.script.runs[drain as usize] = Run { is_known: true, count, cost_ns, ..self.script.run(drain) };
         // Where a callback has two, the second comes from what follows: it is put behind the first.
         let mut end = last;
         while self.script.run(end).drain != NONE {
@@ -470,7 +474,9 @@ impl Reading {
             let Some((key, run)) = self.deferred.pop_front() else { break };
             let first = self.script.acts.len() as u32;
             if number == 1 {
-                let acts = open.iter().map(|(at, _, what)| Act { after_ns: at.ns_since(start).min(cost_ns), what: *what });
+                let acts = open
+                    .iter()
+                    .map(|(at, _, what)| Act { after_ns: at.ns_since(start).min(cost_ns), what: *what });
                 self.script.acts.extend(acts);
             }
             let acts = (first, self.script.acts.len() as u32);
@@ -504,7 +510,8 @@ impl Reading {
         let last = self.grew.len().saturating_sub(1);
         for (place, run) in self.grew.iter().enumerate() {
             let run = &mut self.script.runs[*run as usize];
-            let share = (i128::from(grown) * i128::from(run.cost_ns.max(1)) / i128::from(total.max(1))) as i64;
+            let share =
+                (i128::from(grown) * i128::from(run.cost_ns.max(1)) / i128::from(total.max(1))) as i64;
             let share = if place == last { rest } else { share };
             run.heap = run.heap.saturating_add(share);
             rest -= share;
