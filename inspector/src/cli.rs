@@ -1,6 +1,11 @@
 //! The command line: every verb, every flag, their help and their examples. No behaviour.
 
 mod minimize;
+mod rerun;
+mod what_if;
+
+pub use rerun::RerunArgs;
+pub use what_if::{Switch, WhatIfArgs};
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -76,6 +81,8 @@ pub enum Command {
     Record(RecordArgs),
     /// Look at a saved trace, or at a ring, in the dashboard
     Replay(ReplayArgs),
+    /// Execute a trace again, on the real loop under a virtual clock
+    Rerun(RerunArgs),
     /// Say what happened in a trace or a ring, in one page
     Report(ReportArgs),
     /// Turn a trace or a ring into a file for other viewers

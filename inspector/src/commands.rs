@@ -10,7 +10,9 @@ mod ps;
 mod record;
 mod replay;
 mod report;
+mod rerun;
 mod summary;
+mod what_if;
 
 use clap::CommandFactory as _;
 use loop_probes::text::printable;
@@ -37,6 +39,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Ps(args) => ps::run(&args),
         Command::Record(args) => record::run(&args),
         Command::Replay(args) => replay::run(&args, &global),
+        Command::Rerun(args) => rerun::run(&args, &global),
         Command::Report(args) => report::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Minimize(args) => minimize::run(&args),

@@ -10,6 +10,13 @@ pub fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
+/// Columns of the screen that standard output is, 100 where it is none.
+#[must_use]
+pub fn columns() -> usize {
+    let size = is_terminal().then(|| crossterm::terminal::size().ok()).flatten();
+    size.map_or(100, |(columns, _)| usize::from(columns))
+}
+
 /// Writes `text` and flushes. A closed pipe is success: the reader had enough.
 ///
 /// # Errors

@@ -52,6 +52,11 @@ pub(super) fn replay(
 }
 
 fn options(global: &Global) -> Options {
+    Options { theme: theme(global), ..Options::default() }
+}
+
+/// How things look on standard output.
+pub(super) fn theme(global: &Global) -> Theme {
     let flag = match global.color {
         Some(ColorChoice::Always) => Some(true),
         Some(ColorChoice::Never) => Some(false),
@@ -59,7 +64,7 @@ fn options(global: &Global) -> Options {
     };
     let (no_color, force) = (env::var_os("NO_COLOR"), env::var_os("CLICOLOR_FORCE"));
     let color = wants_color(flag, no_color.as_deref(), force.as_deref(), stdout::is_terminal());
-    Options { theme: Theme::new(color, global.ascii), ..Options::default() }
+    Theme::new(color, global.ascii)
 }
 
 /// The terminal is back: says what was saved meanwhile.

@@ -1,0 +1,93 @@
+//! `loopscope rerun` without `--check`: what is to be different.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::duration;
+use crate::rerun::Changes;
+
+/// What is to be different in a re-execution.
+#[derive(Clone, Debug, Default, Args)]
+#[group(id = "what_if")]
+#[command(next_help_heading = "What if")]
+pub struct WhatIfArgs {
+    /// Under another policy: bun, quickjs, agenda or mini
+    #[arg(long, value_name = "NAME", conflicts_with = "check")]
+    pub policy: Option<String>,
+    /// Every callback of a tag takes so many times as long (repeatable)
+    #[arg(long, value_name = "TAG=FACTOR", value_parser = factor, conflicts_with = "check")]
+    pub scale: Vec<(String, f64)>,
+    /// Callbacks of a tag, and what only they started, never happen (repeatable)
+    #[arg(long, value_name = "TAG", conflicts_with = "check")]
+    pub drop: Vec<String>,
+    /// A tick's task passes end after so much time
+    #[arg(long, value_name = "TIME", value_parser = budget, conflicts_with = "check")]
+    pub budget: Option<Duration>,
+    /// The GC controller, on or off
+    #[arg(long, value_name = "on|off", conflicts_with = "check")]
+    pub gc: Option<Switch>,
+    /// So many workers in the pool
+    #[arg(long, value_name = "N", conflicts_with = "check")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub workers: Option<u16>,
+    /// Save the result as a trace; a file that exists is replaced
+    #[arg(short, long, value_name = "FILE", conflicts_with = "check")]
+    pub output: Option<PathBuf>,
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// On.
+    On,
+    /// Off.
+    Off,
+}
+
+impl WhatIfArgs {
+    /// As a re-execution takes them.
+    #[must_use]
+    pub fn changes(&self) -> Changes {
+        Changes {
+            policy: self.policy.clone(),
+            scale: self.scale.clone(),
+            drop: self.drop.clone(),
+            budget: self.budget,
+            gc: self.gc.map(|switch| switch == Switch::On),
+            workers: self.workers,
+            ..Changes::default()
+        }
+    }
+}
+
+fn factor(text: &str) -> Result<(String, f64), String> {
+    let explain =
+        || "write it as TAG=FACTOR with a factor from 0 to 1000, for example ReadFile=0.5".to_owned();
+    let (tag, factor) = text.rsplit_once('=').ok_or_else(explain)?;
+    let factor = f64::from_str(factor).ok().filter(|factor| (0.0..=1000.0).contains(factor));
+    Ok((tag.to_owned(), factor.ok_or_else(explain)?))
+}
+
+fn budget(text: &str) -> Result<Duration, String> {
+    duration(text)?.checked_sub(Duration::from_nanos(1)).ok_or_else(|| "a tick needs some time for its tasks".to_owned())?;
+    duration(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn factors_are_bounded_and_tags_may_hold_an_equals_sign() {
+        assert_eq!(factor("ReadFile=0.5"), Ok(("ReadFile".to_owned(), 0.5)));
+        assert_eq!(factor("a=b=2"), Ok(("a=b".to_owned(), 2.0)));
+        for wrong in ["ReadFile", "ReadFile=", "ReadFile=-1", "ReadFile=NaN", "ReadFile=1e9"] {
+            assert!(factor(wrong).is_err(), "{wrong}");
+        }
+        assert!(budget("0s").is_err());
+        assert_eq!(budget("2ms"), Ok(Duration::from_millis(2)));
+    }
+}

@@ -1,0 +1,62 @@
+//! `loopscope rerun` without `--check`: the same arrivals under another rule, before and after.
+
+mod table;
+
+use serde_json::json;
+
+use super::{drawing, warn};
+use crate::cli::{Global, RerunArgs};
+use crate::exit::Failure;
+use crate::input::Input;
+use crate::rerun::{Answer, Recorded, RerunError};
+use crate::stdout;
+
+pub(super) fn run(args: &RerunArgs, global: &Global) -> Result<(), Failure> {
+    let changes = args.what_if.changes();
+    let output = args.what_if.output.as_deref();
+    let mut input = Input::open(&args.input)?;
+    if let Some(output) = output.filter(|output| input.is_read_from(output)) {
+        return Err(Failure::Usage(format!("-o {}: that is the trace itself", output.display())));
+    }
+    let recorded = Recorded::read(input.source()).map_err(failure)?;
+    for warning in input.warnings() {
+        warn(&warning);
+    }
+    let answer = recorded.what_if(&changes, output).map_err(failure)?;
+    if args.json {
+        return stdout::print(&json(&answer)?);
+    }
+    stdout::print(&table::text(&answer, &changes, drawing::theme(global), stdout::columns()))?;
+    match output {
+        Some(output) => stdout::print(&format!("\nsaved to {}\n", output.display())),
+        None => Ok(()),
+    }
+}
+
+fn failure(error: RerunError) -> Failure {
+    match error {
+        RerunError::UnknownTag { .. } | RerunError::Policy(_) => Failure::Usage(error.to_string()),
+        error => Failure::input(error),
+    }
+}
+
+fn json(answer: &Answer) -> Result<String, Failure> {
+    let side = |side: &crate::rerun::what_if::Side| {
+        let mut value = serde_json::to_value(&side.summary)?;
+        if let Some(tasks) = value.get_mut("tasks").and_then(|tasks| tasks.as_object_mut()) {
+            tasks.insert("queue_wait_ns_p99".to_owned(), json!(side.queue_wait_ns_p99));
+            tasks.insert("queue_depth_max".to_owned(), json!(side.queue_depth_max));
+        }
+        Ok(value)
+    };
+    let all = || {
+        serde_json::to_string(&json!({
+            "before": side(&answer.before)?,
+            "after": side(&answer.after)?,
+            "changed": serde_json::to_value(&answer.changed)?,
+            "assumptions": answer.assumptions,
+        }))
+    };
+    let line = all().map_err(|error: serde_json::Error| Failure::Input(format!("cannot print the answer: {error}")))?;
+    Ok(line + "\n")
+}
