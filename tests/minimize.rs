@@ -20,7 +20,7 @@ fn of_a_blocked_loop_the_handler_and_a_late_timer_are_left() {
     assert!(number("after", "span_ns") * 10.0 < number("before", "span_ns"), "{told}");
     assert!(number("after", "tasks") * 100.0 < number("before", "tasks"), "{told}");
     let tags: Vec<&str> =
-        told["after"]["tags"].as_array().unwrap().iter().filter_map(|tag| tag.as_str()).collect();
+        told["after"]["tags"].as_array().unwrap().iter().filter_map(|tag| tag["tag"].as_str()).collect();
     assert!(
         tags.contains(&"Report") && tags.len() <= 3,
         "the handler that blocks, and who it makes late: {tags:?}"

@@ -72,7 +72,9 @@ fn factor(text: &str) -> Result<(String, f64), String> {
 }
 
 fn budget(text: &str) -> Result<Duration, String> {
-    duration(text)?.checked_sub(Duration::from_nanos(1)).ok_or_else(|| "a tick needs some time for its tasks".to_owned())?;
+    duration(text)?
+        .checked_sub(Duration::from_nanos(1))
+        .ok_or_else(|| "a tick needs some time for its tasks".to_owned())?;
     duration(text)
 }
 

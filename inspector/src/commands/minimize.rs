@@ -19,8 +19,8 @@ use crate::interrupt::Interrupt;
 use crate::rerun::minimize::{Limits, MinimizeError, Minimized, Progress, Size, minimize};
 use crate::stdout;
 
-/// Most tags that a line names.
-const TAGS_SHOWN: usize = 6;
+/// Most tags or arrivals that a line names.
+const SHOWN: usize = 6;
 
 pub(super) fn run(args: &MinimizeArgs) -> Result<(), Failure> {
     let input = Input::open(&args.input)?;
@@ -105,13 +105,14 @@ fn page(args: &MinimizeArgs, minimized: &Minimized) -> String {
         "stopped before everything was tried: give it a larger --budget or --tries"
     };
     format!(
-        "before  {}, {metric} {}\nafter   {}, {metric} {}\nkept    {}\nleft    {}\ntried   {}; {end}\nsaved   {} to {}\n",
+        "before  {}, {metric} {}\nafter   {}, {metric} {}\nkept    {}\nran     {}\ncame    {}\ntried   {}; {end}\nsaved   {} to {}\n",
         extent(before),
         value(before),
         extent(after),
         value(after),
         args.keep,
         ran(after),
+        came(minimized),
         units::counted(u64::from(*tries), "re-execution", "re-executions"),
         units::bytes(bytes),
         printable(&args.output.display().to_string()),
@@ -129,9 +130,28 @@ fn extent(size: &Size) -> String {
 }
 
 fn ran(size: &Size) -> String {
-    let shown: Vec<String> = size.tags.iter().take(TAGS_SHOWN).map(|tag| printable(tag)).collect();
-    match size.tags.len().saturating_sub(TAGS_SHOWN) {
-        _ if shown.is_empty() => "no task".to_owned(),
+    let tags = size.tags.iter().map(|(tag, count)| format!("{} ×{}", printable(tag), units::count(*count)));
+    listed(tags, "no task")
+}
+
+/// Those that are told alike, as one.
+fn came(minimized: &Minimized) -> String {
+    let told = |(at, what): &(u64, String)| format!("{} at {}", printable(what), units::duration(*at));
+    let all: Vec<String> = minimized.arrivals.iter().map(told).collect();
+    let alike: Vec<&[String]> = all.chunk_by(|a, b| a == b).collect();
+    let lines = alike.into_iter().map(|alike| match alike.len() {
+        1 => alike[0].clone(),
+        many => format!("{} ×{}", alike[0], units::count(many as u64)),
+    });
+    listed(lines, "nothing")
+}
+
+/// The first few, and how many more.
+fn listed(all: impl ExactSizeIterator<Item = String>, none: &str) -> String {
+    let more = all.len().saturating_sub(SHOWN);
+    let shown: Vec<String> = all.take(SHOWN).collect();
+    match more {
+        _ if shown.is_empty() => none.to_owned(),
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
     }
@@ -143,7 +163,7 @@ fn to_json(args: &MinimizeArgs, minimized: &Minimized) -> serde_json::Value {
             "span_ns": size.span_ns,
             "arrivals": size.arrivals,
             "tasks": size.tasks,
-            "tags": size.tags,
+            "tags": size.tags.iter().map(|(tag, count)| json!({"tag": tag, "count": count})).collect::<Vec<_>>(),
             "value": size.value.map(|value| value.number),
         })
     };
@@ -151,6 +171,7 @@ fn to_json(args: &MinimizeArgs, minimized: &Minimized) -> serde_json::Value {
         "keep": args.keep.to_string(),
         "before": size(&minimized.before),
         "after": size(&minimized.after),
+        "arrivals": minimized.arrivals.iter().map(|(at, what)| json!({"at_ns": at, "what": what})).collect::<Vec<_>>(),
         "tries": minimized.tries,
         "minimal": minimized.is_minimal,
         "output": args.output,

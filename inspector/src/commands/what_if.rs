@@ -57,6 +57,7 @@ fn json(answer: &Answer) -> Result<String, Failure> {
             "assumptions": answer.assumptions,
         }))
     };
-    let line = all().map_err(|error: serde_json::Error| Failure::Input(format!("cannot print the answer: {error}")))?;
+    let line = all()
+        .map_err(|error: serde_json::Error| Failure::Input(format!("cannot print the answer: {error}")))?;
     Ok(line + "\n")
 }

@@ -80,9 +80,9 @@ pub struct Size {
     pub span_ns: u64,
     /// Arrivals from outside.
     pub arrivals: usize,
-    /// Tags of which something ran.
-    pub tags: Vec<String>,
-    /// Callbacks that ran on the loop's thread.
+    /// Tags of which something ran on the loop's thread, and how often, the longest run first.
+    pub tags: Vec<(String, u64)>,
+    /// Tasks that ran on the loop's thread.
     pub tasks: u64,
     /// The metric that was watched.
     pub value: Option<Value>,
@@ -96,6 +96,8 @@ pub struct Minimized {
     pub before: Size,
     /// What is left.
     pub after: Size,
+    /// What is left of the arrivals: when, in nanoseconds after the beginning, and what.
+    pub arrivals: Vec<(u64, String)>,
     /// Re-executions that it took.
     pub tries: u32,
     /// Nothing single can go any more. Otherwise the tries or the time ran out.
@@ -180,17 +182,28 @@ pub fn minimize<'a>(
     } else {
         (begun, filter)
     };
+    let arrivals: Vec<(u64, String)> = arrivals_in(&last, &filter);
     let answer = last.what_if(&Changes { filter, ..Changes::default() }, Some(output))?;
     let result = Recorded::read(&mut TraceReader::open(output).map_err(SourceError::from)?)?;
-    let after = size(&result, &answer.after.summary, keep);
-    Ok(Minimized { before, after, tries: search.tries, is_minimal })
+    // The world in which it ran woke its loop too: that is no arrival.
+    let after = Size { arrivals: arrivals.len(), ..size(&result, &answer.after.summary, keep) };
+    Ok(Minimized { before, after, arrivals, tries: search.tries, is_minimal })
+}
+
+/// What arrives through `filter`, and when after its beginning.
+fn arrivals_in(recorded: &Recorded, filter: &Filter) -> Vec<(u64, String)> {
+    let (from, to) = filter.window_ns.unwrap_or((0, recorded.span_ns()));
+    let kept = |number: &usize| filter.arrivals.as_ref().is_none_or(|kept| kept.contains(number));
+    let times = recorded.arrival_times_ns().enumerate();
+    let inside = times.filter(|(number, at)| (from..=to).contains(at) && kept(number));
+    inside.filter_map(|(number, at)| Some((at, recorded.arrival(number)?))).collect()
 }
 
 fn size(recorded: &Recorded, summary: &Summary, keep: &Condition) -> Size {
     Size {
         span_ns: recorded.span_ns(),
         arrivals: recorded.arrivals(),
-        tags: recorded.tags(),
+        tags: summary.tasks.by_tag.iter().map(|tag| (tag.tag.clone(), tag.count)).collect(),
         tasks: summary.tasks.count,
         value: keep.metric.of(summary),
     }

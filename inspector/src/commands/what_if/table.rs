@@ -128,7 +128,12 @@ impl Page {
 
     fn head(&mut self, answer: &Answer, changes: &Changes) {
         let source = &answer.before.summary.source;
-        let told = format!("{} · policy {} · {}", source.name, source.policy, duration(answer.before.summary.span_ns));
+        let told = format!(
+            "{} · policy {} · {}",
+            source.name,
+            source.policy,
+            duration(answer.before.summary.span_ns)
+        );
         self.line(&told);
         let what = format!("what if: {changes}");
         self.line(&self.style(BOLD, &what));
@@ -165,7 +170,10 @@ impl Page {
             return;
         }
         self.line("");
-        let head = format!("{:NAME$}{:>9}{:>9}  {:>9}{:>9}{:>10}", "CHANGED MOST", "P50", "P99", "P50", "P99", "P99");
+        let head = format!(
+            "{:NAME$}{:>9}{:>9}  {:>9}{:>9}{:>10}",
+            "CHANGED MOST", "P50", "P99", "P50", "P99", "P99"
+        );
         let over = format!("{:NAME$}{:>18}  {:>18}{:>10}", "", "BEFORE", "AFTER", "CHANGE");
         self.line(&self.style(DIM, &over));
         self.line(&self.style(DIM, &head));

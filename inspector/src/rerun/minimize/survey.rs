@@ -15,7 +15,9 @@ use loop_traces::timeline::Timeline;
 pub(super) struct Survey {
     /// What it shows.
     pub(super) summary: Summary,
-    /// Where a re-execution can begin: its whole snapshots behind the last loss.
+    /// Where a part can begin: its whole snapshots behind the last loss at which nothing was late already. What comes
+    /// out of a beginning with an overdue timer would have the lateness and not what made it late. The first one is
+    /// there in any case: that is where the whole begins.
     pub(super) snapshots: Vec<Timestamp>,
     /// When its ticks start.
     pub(super) ticks: Vec<Timestamp>,
@@ -23,11 +25,19 @@ pub(super) struct Survey {
     pub(super) end: Timestamp,
 }
 
+/// A snapshot that is not over.
+#[derive(Clone, Copy, Debug)]
+struct Begun {
+    at: Timestamp,
+    /// A timer of it was due before, or a task had waited.
+    is_late: bool,
+}
+
 impl Survey {
     pub(super) fn of(source: &mut dyn EventSource) -> Result<Self, SourceError> {
         let mut timeline = Timeline::of(source.metadata());
         let (mut snapshots, mut ticks, mut end) = (Vec::new(), Vec::new(), Timestamp(0));
-        let mut begun: BTreeMap<SourceId, Timestamp> = BTreeMap::new();
+        let mut begun: BTreeMap<SourceId, Begun> = BTreeMap::new();
         let mut batch = Vec::new();
         loop {
             batch.clear();
@@ -35,8 +45,19 @@ impl Survey {
             for Stamped { at, source, event } in &batch {
                 match event {
                     Event::TickStart { .. } => ticks.push(*at),
-                    Event::SnapshotBegin { .. } => drop(begun.insert(*source, *at)),
-                    Event::SnapshotEnd { left_out: 0, .. } => snapshots.extend(begun.remove(source)),
+                    Event::SnapshotBegin { .. } => {
+                        begun.insert(*source, Begun { at: *at, is_late: false });
+                    }
+                    Event::SnapshotTimer { due: since, .. } | Event::SnapshotTask { queued: since, .. } => {
+                        if let Some(begun) = begun.get_mut(source) {
+                            begun.is_late |= *since < begun.at;
+                        }
+                    }
+                    Event::SnapshotEnd { left_out, .. } => {
+                        let ended = begun.remove(source).filter(|_| *left_out == 0);
+                        let fit = ended.filter(|ended| !ended.is_late || snapshots.is_empty());
+                        snapshots.extend(fit.map(|ended| ended.at));
+                    }
                     Event::Lost { .. } => snapshots.clear(),
                     Event::Label { .. } => continue,
                     _ => {}
