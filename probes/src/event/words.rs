@@ -268,5 +268,7 @@ words! {
         8 Timers = "timers",
         /// When a shutdown looks at its deadline.
         9 Shutdown = "shutdown",
+        /// Before a task, where a tick has so much time for its tasks and no more.
+        10 Budget = "budget",
     }
 }

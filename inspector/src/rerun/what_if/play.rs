@@ -131,18 +131,18 @@ fn carry_out(what: What, world: &World, cx: Cx<'_, '_>) {
         What::TimerRef { timer, referenced } => {
             let timer = world.timers.borrow()[timer as usize].timer;
             // One that fired meanwhile keeps nothing alive.
-            timer.map(|timer| drop(cx.set_timer_referenced(timer, referenced)));
+            let _ = timer.map(|timer| cx.set_timer_referenced(timer, referenced));
         }
         What::Work(job) => work(job, world, cx),
         What::Register(source) => register(source, world, cx),
         What::Modify { source, interest } => {
             let id = world.sources.borrow()[source as usize].id;
             // One that was removed meanwhile is asked about nothing.
-            id.map(|id| drop(cx.modify(id, Interest::from_bits_truncate(interest))));
+            let _ = id.map(|id| cx.modify(id, Interest::from_bits_truncate(interest)));
         }
         What::Remove(source) => {
             let id = world.sources.borrow()[source as usize].id;
-            id.map(|id| drop(cx.remove(id)));
+            let _ = id.map(|id| cx.remove(id));
         }
         What::Hold(delta) => {
             for _ in 0..delta.unsigned_abs().min(1 << 16) {

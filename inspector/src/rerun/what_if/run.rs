@@ -110,8 +110,8 @@ fn policy(script: &Script, changes: &Changes) -> Result<Policy, RerunError> {
     if let Some(on) = changes.gc {
         policy.gc.enabled = on;
     }
-    if changes.snapshot_every_tick {
-        policy.snapshot_interval = std::time::Duration::ZERO;
+    if changes.budget.is_some() {
+        policy.task_time_per_tick = changes.budget;
     }
     policy.validation = Validation::Record;
     Ok(policy)

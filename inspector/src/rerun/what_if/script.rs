@@ -5,6 +5,7 @@
 //! megabytes.
 
 pub(super) mod arrive;
+mod callback;
 mod finish;
 mod read;
 

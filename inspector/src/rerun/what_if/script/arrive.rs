@@ -81,7 +81,7 @@ impl Outside {
             }
             Event::Phase { phase: loop_probes::event::Phase::Concurrent, start } => {
                 if let Some(ns) = at.ns_since(start).checked_div(u64::from(self.batch)) {
-                    self.waits.take.push(Sample { at_ns: at.as_ns(), ns });
+                    self.waits.take.push(Sample { at_ns: start.as_ns(), ns });
                 }
                 self.batch = 0;
             }
@@ -92,11 +92,11 @@ impl Outside {
     fn polled(&mut self, at: Timestamp, ready: u32, timeout_ns: Option<u64>, start: Timestamp) {
         let waited = at.ns_since(start) > AT_ONCE_NS;
         let since = self.poll.map_or(start, |poll| poll.end);
-        let sample = |ns| Sample { at_ns: at.as_ns(), ns };
         match timeout_ns {
-            Some(0) => self.waits.look.push(sample(at.ns_since(start))),
-            Some(timeout_ns) if ready == 0 && at.ns_since(start) >= timeout_ns => {
-                self.waits.oversleep.push(sample(at.ns_since(start) - timeout_ns));
+            Some(0) => self.waits.look.push(Sample::between(start, at)),
+            // Also where a source became ready in the end: time was up before.
+            Some(timeout_ns) if at.ns_since(start) >= timeout_ns => {
+                self.waits.oversleep.push(Sample::between(start.plus_ns(timeout_ns), at));
             }
             _ => {}
         }
@@ -123,7 +123,7 @@ impl Outside {
         let Some(poll) = self.poll.filter(|poll| poll.waited && self.woken_at.is_none()) else { return };
         if came >= poll.start && came <= poll.end {
             self.woken_at = Some(came);
-            self.waits.wake.push(Sample { at_ns: poll.end.as_ns(), ns: poll.end.ns_since(came) });
+            self.waits.wake.push(Sample::between(came, poll.end));
         }
     }
 
