@@ -1,5 +1,7 @@
 //! The command line: every verb, every flag, their help and their examples. No behaviour.
 
+mod diff;
+
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +10,8 @@ use clap::builder::{PossibleValue, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::workload::{Load, POLICIES, Scale};
+
+pub use diff::{DiffArgs, VerdictFormat};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,6 +22,7 @@ Examples:
   loopscope record 4121 -o a.looptrace        save it without a dashboard
   loopscope replay a.looptrace --at 1.2s      look at it again
   loopscope export a.looptrace --format chrome -o a.json
+  loopscope diff old*.looptrace -- new*.looptrace
 
 Exit codes: 0 fine, 1 a check failed, 2 wrong usage, 3 the input cannot be read or the output not written.";
 
@@ -74,6 +79,8 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Say what happened in a trace or a ring, in one page
     Report(ReportArgs),
+    /// Say whether runs became better or worse
+    Diff(DiffArgs),
     /// Turn a trace or a ring into a file for other viewers
     Export(ExportArgs),
     /// Print a completion script for a shell

@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `cli`, `commands` | the command line; its verbs, one file each |
 //! | `input` | what a verb reads: a ring or a trace |
+//! | `runs` | what a comparison reads: the same, and saved summaries |
 //! | `recording`, `sink` | recording the own process without loss; folding and saving the same stream |
 //! | `exporting` | an export into a file, whole or not there |
 //! | `keeping` | saving and exporting from within the dashboard |
@@ -38,6 +39,7 @@ pub mod keeping;
 pub mod keymap;
 pub mod playback;
 pub mod recording;
+pub mod runs;
 pub mod sink;
 pub mod stdout;
 pub mod terminal;

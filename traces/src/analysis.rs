@@ -2,4 +2,6 @@
 
 pub mod attribution;
 pub mod condition;
+pub mod diff;
 pub mod metric;
+pub mod statistics;

@@ -18,6 +18,8 @@ pub mod catalogue;
 use std::fmt;
 use std::str::FromStr;
 
+use serde::Serialize;
+
 use crate::summary::Summary;
 use crate::units;
 
@@ -59,11 +61,13 @@ pub enum Statistic {
     Max,
     /// The mean.
     Mean,
+    /// The geometric mean: hardly moved by outliers, as the median, but steadier from run to run.
+    Gmean,
 }
 
 impl Statistic {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::P50, Self::P90, Self::P99, Self::Max, Self::Mean];
+    pub const ALL: [Self; 6] = [Self::P50, Self::P90, Self::P99, Self::Max, Self::Mean, Self::Gmean];
 
     /// As it ends a metric's name.
     #[must_use]
@@ -74,12 +78,14 @@ impl Statistic {
             Self::P99 => "p99",
             Self::Max => "max",
             Self::Mean => "mean",
+            Self::Gmean => "gmean",
         }
     }
 }
 
 /// What a metric counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// Nanoseconds.
     Ns,

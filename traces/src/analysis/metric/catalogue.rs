@@ -30,6 +30,7 @@ impl<Of> Source<Of> {
             Statistic::P99 => spread.p99,
             Statistic::Max => spread.max,
             Statistic::Mean => spread.mean?,
+            Statistic::Gmean => spread.gmean?,
         } as f64)
     }
 }
