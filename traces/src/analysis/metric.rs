@@ -13,6 +13,7 @@
 //! space, begins with a quote, or is a lone `*` is put in quotes: `task."*".count`. Without quotes `*` is every
 //! tag: the metric is the largest of their figures.
 
+pub mod bounds;
 pub mod catalogue;
 
 use std::fmt;
@@ -20,6 +21,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use crate::histogram::Percentiles;
 use crate::summary::Summary;
 use crate::units;
 
@@ -163,6 +165,15 @@ impl Metric {
     pub const fn statistic(&self) -> Option<Statistic> {
         match &self.kind {
             Kind::Plain(_, statistic) | Kind::Of(_, _, statistic) => *statistic,
+        }
+    }
+
+    /// The distribution that it is a statistic of.
+    fn spread(&self, summary: &Summary) -> Option<Percentiles> {
+        match &self.kind {
+            Kind::Plain(place, _) => FIGURES[*place].spread(summary),
+            Kind::Of(place, Whose::One(name), _) => NAMED[*place].spread(summary, name),
+            Kind::Of(_, Whose::Any, _) => None,
         }
     }
 

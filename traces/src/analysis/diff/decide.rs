@@ -196,7 +196,9 @@ impl Measured {
         };
         let by = effect.change.unwrap_or(effect.shift).abs();
         // A difference is found by its size; that there is none, by the room that it leaves within the margin.
-        let (error, distance) = if by > tolerated { (p_needed / 2.0, by) } else { (0.025, tolerated - by) };
+        let tests = self.most.as_ref().map_or(1, |most| most.compared.max(1)) as f64;
+        let (error, distance) =
+            if by > tolerated { (p_needed / 2.0 / tests, by) } else { (0.025, tolerated - by) };
         let normal = Normal::standard();
         let quantiles = -normal.inverse_cdf(error) - normal.inverse_cdf(0.2);
         let needed = 2.0 * (quantiles * effect.scatter? / distance.max(1e-9)).powi(2) / 0.955;

@@ -38,9 +38,8 @@ impl Sides {
 
     /// The same on the scale on which they are compared.
     #[must_use]
-    pub fn scaled(&self) -> (Vec<f64>, Vec<f64>) {
-        let scale = |side: &[f64]| side.iter().map(|value| self.scale(*value)).collect();
-        (scale(&self.base), scale(&self.candidate))
+    pub fn scaled(&self) -> [Vec<f64>; 2] {
+        [&self.base, &self.candidate].map(|side| side.iter().map(|value| self.scale(*value)).collect())
     }
 
     fn scale(&self, value: f64) -> f64 {
@@ -80,7 +79,7 @@ impl Effect {
     /// Of the values themselves. `None` where a side has none.
     #[must_use]
     pub fn of(sides: &Sides) -> Option<Self> {
-        let (base, candidate) = sides.scaled();
+        let [base, candidate] = sides.scaled();
         let located = (median(&sides.base)?, median(&sides.candidate)?);
         Self::of_scaled(sides, located, &base, &candidate)
     }
@@ -113,6 +112,12 @@ impl Effect {
             scatter: scatter(base, candidate).map(|scatter| scatter / unit),
             is_count: sides.is_count,
         })
+    }
+
+    /// From median to median, as a share of the base.
+    #[must_use]
+    pub fn median_change(&self) -> Option<f64> {
+        (self.base > 0.0).then(|| self.candidate / self.base - 1.0)
     }
 
     /// The shift in units of what does not matter: beyond 1 it matters. Infinite where anything matters.
