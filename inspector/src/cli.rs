@@ -6,6 +6,7 @@ mod what_if;
 
 pub use rerun::RerunArgs;
 pub use what_if::{Switch, WhatIfArgs};
+mod diff;
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -18,6 +19,8 @@ pub use minimize::MinimizeArgs;
 
 use crate::workload::{Load, POLICIES, Scale};
 
+pub use diff::{DiffArgs, VerdictFormat};
+
 const EXAMPLES: &str = "\
 Examples:
   loopscope demo                              a live loop under a real load, in the dashboard
@@ -27,6 +30,7 @@ Examples:
   loopscope record 4121 -o a.looptrace        save it without a dashboard
   loopscope replay a.looptrace --at 1.2s      look at it again
   loopscope export a.looptrace --format chrome -o a.json
+  loopscope diff old*.looptrace -- new*.looptrace
 
 Exit codes: 0 fine, 1 a check failed, 2 wrong usage, 3 the input cannot be read or the output not written.";
 
@@ -85,6 +89,8 @@ pub enum Command {
     Rerun(RerunArgs),
     /// Say what happened in a trace or a ring, in one page
     Report(ReportArgs),
+    /// Say whether runs became better or worse
+    Diff(DiffArgs),
     /// Turn a trace or a ring into a file for other viewers
     Export(ExportArgs),
     /// Find the smallest part of a trace that still shows something

@@ -2,6 +2,7 @@
 
 mod attach;
 mod demo;
+mod diff;
 mod drawing;
 mod export;
 mod follow;
@@ -41,6 +42,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Replay(args) => replay::run(&args, &global),
         Command::Rerun(args) => rerun::run(&args, &global),
         Command::Report(args) => report::run(&args),
+        Command::Diff(args) => diff::run(&args, &global),
         Command::Export(args) => export::run(&args),
         Command::Minimize(args) => minimize::run(&args),
         Command::Completions { shell } => completions(shell),

@@ -29,9 +29,7 @@
 //!
 //! `traces/corpus/README.md` says how to add one.
 mod case;
-mod gate;
 mod statement;
 
 pub use case::{Case, CorpusError, Switch, WhatIf, cases};
-pub use gate::Gate;
 pub use statement::{Fired, Ran, Span, out_of_order};

@@ -12,6 +12,8 @@
 //! |---|---|
 //! | `cli`, `commands` | the command line; its verbs, one file each |
 //! | `input` | what a verb reads: a ring or a trace |
+//! | `gates` | gate files |
+//! | `runs` | what a comparison reads: the same, and saved summaries |
 //! | `recording`, `sink` | recording the own process without loss; folding and saving the same stream |
 //! | `exporting` | an export into a file, whole or not there |
 //! | `keeping` | saving and exporting from within the dashboard |
@@ -35,6 +37,7 @@ pub mod dashboard;
 pub mod diagnostics;
 pub mod exit;
 pub mod exporting;
+pub mod gates;
 pub mod input;
 pub mod interrupt;
 pub mod keeping;
@@ -42,6 +45,7 @@ pub mod keymap;
 pub mod playback;
 pub mod recording;
 pub mod rerun;
+pub mod runs;
 pub mod sink;
 pub mod stdout;
 pub mod terminal;

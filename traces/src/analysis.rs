@@ -2,4 +2,7 @@
 
 pub mod attribution;
 pub mod condition;
+pub mod diff;
+pub mod gate;
 pub mod metric;
+pub mod statistics;

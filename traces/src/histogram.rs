@@ -75,6 +75,19 @@ impl Histogram {
         if self.is_empty() { 0.0 } else { self.total as f64 / self.count() as f64 }
     }
 
+    /// The geometric mean, within 1 %; 0 when empty, and zeros count as one. No outlier moves it far, as none moves
+    /// the median, but every value moves it: from run to run it scatters less.
+    #[must_use]
+    pub fn geometric_mean(&self) -> f64 {
+        let logarithm =
+            |value: u64| (self.buckets.median_equivalent(value).clamp(1, self.max.max(1)) as f64).ln();
+        let steps = self.buckets.iter_recorded();
+        let sum: f64 = steps
+            .map(|step| step.count_since_last_iteration() as f64 * logarithm(step.value_iterated_to()))
+            .sum();
+        if self.is_empty() { 0.0 } else { (sum / self.count() as f64).exp() }
+    }
+
     /// The value that the share `quantile` (0 to 1) of all values does not exceed, within 1 %.
     #[must_use]
     pub fn quantile(&self, quantile: f64) -> u64 {
@@ -104,6 +117,7 @@ impl Histogram {
         Percentiles {
             count: self.count(),
             mean: (!self.is_empty()).then(|| self.mean().round() as u64),
+            gmean: (!self.is_empty()).then(|| self.geometric_mean().round() as u64),
             p50: self.quantile(0.5),
             p90: self.quantile(0.9),
             p99: self.quantile(0.99),
@@ -126,6 +140,9 @@ pub struct Percentiles {
     /// The mean; absent where there are no values, and in what older versions saved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mean: Option<u64>,
+    /// The geometric mean; absent as `mean` is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gmean: Option<u64>,
     /// The median.
     pub p50: u64,
     /// Nine in ten are at most this.
@@ -175,6 +192,19 @@ mod tests {
         assert_eq!(sum, 5, "all but the zero");
         assert_eq!(histogram.count_between(0, 10), 2);
         assert_eq!(histogram.count_between(10, 100), 2);
+    }
+
+    #[test]
+    fn outliers_hardly_move_the_geometric_mean() {
+        let mut histogram = Histogram::new();
+        for value in [10, 100, 1_000] {
+            histogram.record(value);
+        }
+        assert!((histogram.geometric_mean() - 100.0).abs() < 1.0, "{}", histogram.geometric_mean());
+        (0..997).for_each(|_| histogram.record(100));
+        histogram.record(1_000_000_000);
+        assert!((histogram.geometric_mean() - 101.6).abs() < 1.0, "{}", histogram.geometric_mean());
+        assert!(histogram.mean() > 900_000.0);
     }
 
     #[test]

@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use loop_traces::analysis::condition::Condition;
+use loop_traces::analysis::diff::Run;
+use loop_traces::analysis::gate::{Gate, Limit, Outcome};
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource, MemorySource, SourceError};
 use loop_traces::summary::Summary;
 use loop_traces::timeline::Timeline;
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use super::gate::Gate;
 use super::statement::{Fired, Ran, Span, out_of_order};
 use crate::rerun::{Changes, Recorded, RerunError};
 
@@ -65,7 +67,7 @@ struct Says {
     in_order: bool,
     #[serde(default, deserialize_with = "conditions")]
     shows: Vec<Condition>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "gates")]
     gate: Vec<Gate>,
     #[serde(default)]
     ran: Vec<Ran>,
@@ -93,6 +95,7 @@ pub struct WhatIf {
     pub workers: Option<u16>,
     #[serde(deserialize_with = "conditions")]
     shows: Vec<Condition>,
+    #[serde(deserialize_with = "gates")]
     gate: Vec<Gate>,
 }
 
@@ -112,7 +115,16 @@ const fn yes() -> bool {
 
 fn conditions<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Condition>, D::Error> {
     let texts = Vec::<String>::deserialize(from)?;
-    texts.iter().map(|text| text.parse().map_err(serde::de::Error::custom)).collect()
+    texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
+}
+
+fn gates<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Gate>, D::Error> {
+    let gates =
+        crate::gates::from_tables(Vec::<toml::Table>::deserialize(from)?).map_err(D::Error::custom)?;
+    match gates.iter().find(|gate| matches!(gate.limit, Limit::WorseBy(_))) {
+        Some(gate) => Err(D::Error::custom(format!("{gate}: a corpus has no base; give it max or min"))),
+        None => Ok(gates),
+    }
 }
 
 impl WhatIf {
@@ -196,15 +208,20 @@ impl Case {
 
 /// What of `gates` and `shows` does not hold in `summary`.
 fn fails(gates: &[Gate], shows: &[Condition], summary: &Summary, when: &str, broken: &mut Vec<String>) {
-    for condition in shows {
-        if condition.holds(summary) != Some(true) {
-            let value = condition.metric.of(summary);
-            let value = value.map_or_else(|| "not measured".to_owned(), |value| value.to_string());
-            broken.push(format!("{when}: it does not show {condition}: it is {value}"));
-        }
+    for condition in shows.iter().filter(|condition| condition.holds(summary) != Some(true)) {
+        let value = condition.metric.of(summary);
+        let value = value.map_or_else(|| "not measured".to_owned(), |value| value.to_string());
+        broken.push(format!("{when}: it does not show {condition}: it is {value}"));
     }
+    let run = Run { name: when.to_owned(), summary: summary.clone(), metadata: None };
     for gate in gates {
-        broken.extend(gate.broken(summary).map(|told| format!("{when}: {told}")));
+        match gate.judge(&run) {
+            Ok(judged) if judged.outcome == Outcome::Held => {}
+            Ok(judged) => {
+                broken.push(format!("{when}: {gate}: {}, {}", judged.outcome.name(), judged.numbers))
+            }
+            Err(error) => broken.push(format!("{when}: {error}")),
+        }
     }
 }
 

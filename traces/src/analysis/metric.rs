@@ -13,11 +13,15 @@
 //! space, begins with a quote, or is a lone `*` is put in quotes: `task."*".count`. Without quotes `*` is every
 //! tag: the metric is the largest of their figures.
 
+pub mod bounds;
 pub mod catalogue;
 
 use std::fmt;
 use std::str::FromStr;
 
+use serde::Serialize;
+
+use crate::histogram::Percentiles;
 use crate::summary::Summary;
 use crate::units;
 
@@ -59,11 +63,13 @@ pub enum Statistic {
     Max,
     /// The mean.
     Mean,
+    /// The geometric mean: hardly moved by outliers, as the median, but steadier from run to run.
+    Gmean,
 }
 
 impl Statistic {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::P50, Self::P90, Self::P99, Self::Max, Self::Mean];
+    pub const ALL: [Self; 6] = [Self::P50, Self::P90, Self::P99, Self::Max, Self::Mean, Self::Gmean];
 
     /// As it ends a metric's name.
     #[must_use]
@@ -74,12 +80,14 @@ impl Statistic {
             Self::P99 => "p99",
             Self::Max => "max",
             Self::Mean => "mean",
+            Self::Gmean => "gmean",
         }
     }
 }
 
 /// What a metric counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// Nanoseconds.
     Ns,
@@ -157,6 +165,15 @@ impl Metric {
     pub const fn statistic(&self) -> Option<Statistic> {
         match &self.kind {
             Kind::Plain(_, statistic) | Kind::Of(_, _, statistic) => *statistic,
+        }
+    }
+
+    /// The distribution that it is a statistic of.
+    fn spread(&self, summary: &Summary) -> Option<Percentiles> {
+        match &self.kind {
+            Kind::Plain(place, _) => FIGURES[*place].spread(summary),
+            Kind::Of(place, Whose::One(name), _) => NAMED[*place].spread(summary, name),
+            Kind::Of(_, Whose::Any, _) => None,
         }
     }
 

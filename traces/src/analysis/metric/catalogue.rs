@@ -20,17 +20,25 @@ pub(super) enum Source<Of> {
 
 impl<Of> Source<Of> {
     fn of(&self, of: &Of, statistic: Option<Statistic>) -> Option<f64> {
-        let spread = match self {
-            Self::Number(number) => return Some(number(of)),
-            Self::Spread(spread) => spread(of).filter(|spread| spread.count > 0)?,
-        };
+        if let Self::Number(number) = self {
+            return Some(number(of));
+        }
+        let spread = self.spread(of)?;
         Some(match statistic? {
             Statistic::P50 => spread.p50,
             Statistic::P90 => spread.p90,
             Statistic::P99 => spread.p99,
             Statistic::Max => spread.max,
             Statistic::Mean => spread.mean?,
+            Statistic::Gmean => spread.gmean?,
         } as f64)
+    }
+
+    fn spread(&self, of: &Of) -> Option<Percentiles> {
+        match self {
+            Self::Number(_) => None,
+            Self::Spread(spread) => spread(of).filter(|spread| spread.count > 0),
+        }
     }
 }
 
@@ -57,6 +65,10 @@ impl Figure {
 
     pub(super) fn of(&self, summary: &Summary, statistic: Option<Statistic>) -> Option<f64> {
         self.source.of(summary, statistic)
+    }
+
+    pub(super) fn spread(&self, summary: &Summary) -> Option<Percentiles> {
+        self.source.spread(summary)
     }
 }
 
@@ -255,6 +267,17 @@ impl Named {
                 let agenda = summary.agenda.as_ref()?;
                 let found = agenda.priorities.iter().find(|one| one.priority.name() == name)?;
                 source.of(found, statistic)
+            }
+        }
+    }
+
+    pub(super) fn spread(&self, summary: &Summary, name: &str) -> Option<Percentiles> {
+        match &self.family {
+            Family::Tag(source) => source.spread(summary.tasks.by_tag.iter().find(|tag| tag.tag == name)?),
+            Family::QueueDepth(_) => None,
+            Family::Priority(source) => {
+                let agenda = summary.agenda.as_ref()?;
+                source.spread(agenda.priorities.iter().find(|one| one.priority.name() == name)?)
             }
         }
     }

@@ -1,0 +1,86 @@
+//! `loopscope diff`: its arguments.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use loop_traces::analysis::metric::Metric;
+
+/// `loopscope diff`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  loopscope diff old*.looptrace -- new*.looptrace
+  loopscope diff a.looptrace -- b.looptrace              one run a side: the numbers, no verdicts
+  loopscope diff --primary timer_lag.p99 --primary task.ReadFile.run.gmean old* -- new*
+  loopscope diff --gate gates.toml --format junit old* -- new* > junit.xml
+
+Five runs a side is the least that can give a verdict on six metrics. Record both sides in turn, not one after the
+other. Exit codes: 0 compared, 1 a gate failed, 2 wrong usage, 3 unreadable, or not to be compared.")]
+pub struct DiffArgs {
+    /// Runs to compare with: traces, rings, or saved `report --json`
+    #[arg(value_name = "BASE", required = true)]
+    pub base: Vec<String>,
+    /// Runs to judge
+    #[arg(value_name = "CANDIDATE", required = true, last = true)]
+    pub candidate: Vec<String>,
+    /// Give verdicts on this metric instead of the default six (repeatable)
+    #[arg(long, value_name = "METRIC", value_parser = metric)]
+    pub primary: Vec<Metric>,
+    /// A change by less than this does not matter
+    #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = share)]
+    pub margin: f64,
+    /// Compare although it would mislead; the reasons become warnings
+    #[arg(long)]
+    pub anyway: bool,
+    /// Fail, with exit code 1, where a gate of this TOML file fails
+    #[arg(long, value_name = "FILE")]
+    pub gate: Option<PathBuf>,
+    /// A gate that cannot be decided fails
+    #[arg(long, requires = "gate")]
+    pub strict: bool,
+    /// How to print it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: VerdictFormat,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
+}
+
+/// How to print verdicts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum VerdictFormat {
+    /// For people.
+    Text,
+    /// The comparison schema.
+    Json,
+    /// For CI systems.
+    Junit,
+    /// A table for a pull request.
+    Markdown,
+}
+
+/// Clap shows each error in one line, behind the argument.
+fn metric(text: &str) -> Result<Metric, String> {
+    text.parse::<Metric>().map_err(|error| error.to_string())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = match text.strip_suffix('%') {
+        Some(percent) => percent.trim().parse::<f64>().map(|percent| percent / 100.0),
+        None => text.parse::<f64>(),
+    };
+    let share = share.ok().filter(|share| (0.001..=1.0).contains(share));
+    share.ok_or_else(|| "write a share from 0.1% to 100%, for example 5% or 0.05".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_percents_or_fractions() {
+        assert_eq!((share("5%"), share("0.05"), share("10 %")), (Ok(0.05), Ok(0.05), Ok(0.1)));
+        for wrong in ["0", "-5%", "5", "NaN", "nan%", "much"] {
+            assert!(share(wrong).is_err(), "{wrong}");
+        }
+    }
+}

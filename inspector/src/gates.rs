@@ -1,0 +1,216 @@
+//! Gate files: TOML, read strictly, because a gate that nobody reads holds nothing.
+//!
+//! ```toml
+//! [[gate]]
+//! metric = "timer_lag.p99"
+//! max = "2ms"
+//! ```
+
+use std::fs::File;
+use std::io::Read as _;
+use std::ops::Range;
+use std::path::Path;
+
+use loop_probes::text::printable;
+use loop_traces::analysis::condition::bound;
+use loop_traces::analysis::gate::{Gate, Limit};
+use loop_traces::analysis::metric::Metric;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::exit::Failure;
+
+/// A gate file is not larger, by far.
+const BYTES_MAX: u64 = 1 << 20;
+
+/// What a `[[gate]]` may have.
+const KEYS: &str = "metric, max, min and worse_by";
+
+/// Reads the gates of a file.
+///
+/// # Errors
+///
+/// [`Failure::Input`] where the file cannot be read, [`Failure::Usage`] with its line where it asks for what cannot be.
+pub fn read(path: &Path) -> Result<Vec<Gate>, Failure> {
+    let unreadable =
+        |error: std::io::Error| Failure::Input(format!("cannot read {}: {error}", path.display()));
+    let mut text = String::new();
+    if !path.is_file() {
+        return Err(unreadable(std::io::Error::other("there is no such file")));
+    }
+    File::open(path).and_then(|file| file.take(BYTES_MAX).read_to_string(&mut text)).map_err(unreadable)?;
+    parse(&text).map_err(|Wrong { at, what }| {
+        let line = text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1;
+        Failure::Usage(format!("{}:{line}: {what}", path.display()))
+    })
+}
+
+/// Reads the gates of another file that has some, without what else it has.
+///
+/// # Errors
+///
+/// What is wrong, in words.
+pub fn from_tables(tables: Vec<toml::Table>) -> Result<Vec<Gate>, String> {
+    if tables.is_empty() {
+        return Ok(Vec::new());
+    }
+    let file = toml::Table::from_iter([("gate".to_owned(), tables.into())]);
+    parse(&file.to_string()).map_err(|wrong| wrong.what)
+}
+
+/// What is wrong, and at which byte.
+#[derive(Debug)]
+struct Wrong {
+    at: usize,
+    what: String,
+}
+
+fn wrong(at: &Range<usize>, what: impl Into<String>) -> Wrong {
+    Wrong { at: at.start, what: what.into() }
+}
+
+fn parse(text: &str) -> Result<Vec<Gate>, Wrong> {
+    let document = DeTable::parse(text).map_err(|error| Wrong {
+        at: error.span().map_or(0, |span| span.start),
+        what: format!("this is no TOML: {}", error.message()),
+    })?;
+    let mut gates = Vec::new();
+    for (key, value) in document.get_ref() {
+        match (key.get_ref().as_ref(), value.get_ref()) {
+            ("gate", DeValue::Array(tables)) => {
+                for table in tables {
+                    gates.extend(gate(table)?);
+                }
+            }
+            ("gate", _) => return Err(wrong(&key.span(), "write gates as [[gate]]")),
+            (other, _) => {
+                let other = printable(other);
+                return Err(wrong(
+                    &key.span(),
+                    format!("there is no key {other:?} here; write gates as [[gate]]"),
+                ));
+            }
+        }
+    }
+    if gates.is_empty() { Err(wrong(&(0..0), "there is no [[gate]] in it")) } else { Ok(gates) }
+}
+
+/// One `[[gate]]`: a gate for each bound that it has.
+fn gate(table: &Spanned<DeValue<'_>>) -> Result<Vec<Gate>, Wrong> {
+    let DeValue::Table(keys) = table.get_ref() else {
+        return Err(wrong(&table.span(), "write a gate as [[gate]] and below it its metric and bound"));
+    };
+    let metric = keys.iter().find(|(key, _)| key.get_ref() == "metric").map(|(_, value)| value);
+    let metric = metric.ok_or_else(|| wrong(&table.span(), "this gate has no metric"))?;
+    let DeValue::String(name) = metric.get_ref() else {
+        return Err(wrong(&metric.span(), "write the metric as text: metric = \"timer_lag.p99\""));
+    };
+    let metric: Metric = name.parse().map_err(|error| wrong(&metric.span(), format!("{error}")))?;
+    let mut gates = Vec::new();
+    for (key, value) in keys {
+        let limit = match key.get_ref().as_ref() {
+            "metric" => continue,
+            "max" => Limit::Max(number(&metric, value)?),
+            "min" => Limit::Min(number(&metric, value)?),
+            "worse_by" => Limit::WorseBy(share(value)?),
+            other => {
+                let other = printable(other);
+                return Err(wrong(&key.span(), format!("a gate has no key {other:?}; it has {KEYS}")));
+            }
+        };
+        gates.push(Gate::new(metric.clone(), limit).map_err(|error| wrong(&key.span(), error.to_string()))?);
+    }
+    if gates.is_empty() {
+        return Err(wrong(
+            &table.span(),
+            format!("the gate on {metric} has no bound; give it max, min or worse_by"),
+        ));
+    }
+    Ok(gates)
+}
+
+/// A bound: text with a unit, or a number where the metric has none.
+fn number(metric: &Metric, value: &Spanned<DeValue<'_>>) -> Result<f64, Wrong> {
+    let text = match value.get_ref() {
+        DeValue::String(text) => text.to_string(),
+        DeValue::Integer(number) if number.radix() == 10 => number.as_str().replace('_', ""),
+        DeValue::Float(number) => number.as_str().to_owned(),
+        _ => return Err(wrong(&value.span(), format!("write the bound of {metric} as a number or as text"))),
+    };
+    bound(metric, &text).map_err(|error| wrong(&value.span(), error.to_string()))
+}
+
+fn share(value: &Spanned<DeValue<'_>>) -> Result<f64, Wrong> {
+    let text = match value.get_ref() {
+        DeValue::String(text) => text.to_string(),
+        DeValue::Integer(number) => number.as_str().to_owned(),
+        DeValue::Float(number) => number.as_str().to_owned(),
+        _ => String::new(),
+    };
+    let read = text
+        .strip_suffix('%')
+        .map_or_else(|| text.parse().ok(), |percent| Some(percent.trim().parse::<f64>().ok()? / 100.0));
+    let share = read.filter(|share| (0.0..=1000.0).contains(share));
+    share.ok_or_else(|| wrong(&value.span(), "write worse_by as a share: \"10%\" or 0.1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str) -> String {
+        let Err(Failure::Usage(line)) = read_text(text) else { panic!("{text} was read") };
+        line.rsplit_once("gates.toml:").expect("it names the file").1.to_owned()
+    }
+
+    fn read_text(text: &str) -> Result<Vec<Gate>, Failure> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gates.toml");
+        std::fs::write(&path, text).unwrap();
+        read(&path)
+    }
+
+    #[test]
+    fn gates_are_read() {
+        let text = "# limits\n[[gate]]\nmetric = \"timer_lag.p99\"\nmax = \"2ms\"\n\n[[gate]]\nmetric = \"stalls\"\nmax = 0\n\
+                    [[gate]]\nmetric = \"utilization\"\nmax = 0.8\nmin = \"1%\"\nworse_by = \"10%\"\n";
+        let gates: Vec<String> = read_text(text).unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            gates,
+            [
+                "timer_lag.p99 at most 2.00ms",
+                "stalls at most 0",
+                "utilization at most 80.0%",
+                "utilization at least 1.0%",
+                "utilization at most 10.0% worse"
+            ]
+        );
+    }
+
+    #[test]
+    fn mistakes_have_their_line() {
+        let gate = "[[gate]]\nmetric = \"stalls\"\n";
+        assert_eq!(
+            told(&format!("{gate}maximum = 3\n")),
+            "3: a gate has no key \"maximum\"; it has metric, max, min and worse_by"
+        );
+        assert!(
+            told("\n\n[[gate]]\nmetric = \"timerlag.p99\"\nmax=1")
+                .starts_with("4: there is no metric \"timerlag.p99\"; near it are timer_lag.p99")
+        );
+        assert!(told(&format!("{gate}max = \"2ms\"")).starts_with("3: \"2ms\" is no value of stalls"));
+        assert!(told(&format!("{gate}max = 0x10")).starts_with("3: "));
+        assert!(told(&format!("{gate}max = nan")).starts_with("3: "));
+        assert!(told(gate).starts_with("1: the gate on stalls has no bound"));
+        assert!(told("[[gate]]\nmax = 3").starts_with("1: this gate has no metric"));
+        assert!(told("gate = 3").contains("write gates as [[gate]]"));
+        assert!(told("[[gates]]\nmetric=\"stalls\"").starts_with("1: there is no key \"gates\" here"));
+        assert!(told("[[gate]\n").starts_with("1: this is no TOML"));
+        assert!(told("").contains("there is no [[gate]] in it"));
+        assert!(
+            told("[[gate]]\nmetric = \"ticks.count\"\nworse_by = \"10%\"")
+                .starts_with("3: ticks.count has no worse_by")
+        );
+        assert!(told("[[gate]]\nmetric = \"stalls\"\nworse_by = \"much\"").starts_with("3: write worse_by"));
+    }
+}

@@ -1,0 +1,87 @@
+//! What a comparison reads: traces, rings, and saved summaries, each as one run.
+
+use std::fs::File;
+use std::io::{BufReader, Read as _};
+use std::path::Path;
+
+use loop_probes::text::printable;
+use loop_traces::analysis::diff::Run;
+use loop_traces::source::{EventSource, SourceState};
+use loop_traces::summary::{SCHEMA, Summary};
+use loop_traces::timeline::Timeline;
+
+use crate::exit::Failure;
+use crate::input::Input;
+
+/// A saved summary is not larger, by far.
+const SUMMARY_BYTES_MAX: u64 = 64 << 20;
+
+/// A run and what people should know before they trust it.
+#[derive(Debug)]
+pub struct Read {
+    /// The run.
+    pub run: Run,
+    /// A line each.
+    pub warnings: Vec<String>,
+}
+
+/// Reads the run that `word` names: a trace, a ring, a process id, or what `report --json` printed.
+///
+/// # Errors
+///
+/// [`Failure::Input`] where it cannot be read.
+pub fn read(word: &str) -> Result<Read, Failure> {
+    let path = Path::new(word);
+    if starts_as_json(path) {
+        let run = Run { name: printable(word), summary: saved_summary(path)?, metadata: None };
+        return Ok(Read { run, warnings: Vec::new() });
+    }
+    let mut input = Input::open(word)?;
+    let timeline = fold(input.source())?;
+    let metadata = input.source().metadata().clone();
+    let summary = Summary::new(input.source(), &timeline);
+    let warnings = input.warnings();
+    Ok(Read { run: Run { name: printable(word), summary, metadata: Some(metadata) }, warnings })
+}
+
+/// Everything that `source` holds now.
+///
+/// # Errors
+///
+/// [`Failure::Input`] where it cannot be read on.
+pub fn fold(source: &mut dyn EventSource) -> Result<Timeline, Failure> {
+    let mut timeline = Timeline::of(source.metadata());
+    let mut batch = Vec::new();
+    loop {
+        batch.clear();
+        let state = source.poll(&mut batch);
+        timeline.extend(&batch);
+        timeline.counts = source.counts();
+        if state.map_err(Failure::input)? != SourceState::More {
+            return Ok(timeline);
+        }
+    }
+}
+
+/// Neither a trace nor a ring begins with a brace.
+fn starts_as_json(path: &Path) -> bool {
+    let mut first = [0];
+    // A FIFO that nobody writes to must not keep us here.
+    path.is_file()
+        && File::open(path).and_then(|mut file| file.read_exact(&mut first)).is_ok()
+        && first == *b"{"
+}
+
+fn saved_summary(path: &Path) -> Result<Summary, Failure> {
+    let failed = |error: &dyn std::fmt::Display| {
+        Failure::Input(format!("{} is no summary as `report --json` prints it: {error}", path.display()))
+    };
+    let file = File::open(path).map_err(|error| failed(&error))?;
+    let reader = BufReader::new(file).take(SUMMARY_BYTES_MAX);
+    let summary: Summary = serde_json::from_reader(reader).map_err(|error| failed(&error))?;
+    if summary.schema == SCHEMA {
+        Ok(summary)
+    } else {
+        Err(failed(&format!("its schema is {}, this version reads {SCHEMA}", summary.schema)))
+    }
+}

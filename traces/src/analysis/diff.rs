@@ -1,0 +1,182 @@
+//! Better or worse: runs of one build against runs of another.
+//!
+//! Five runs against five can carry few answers, so verdicts are given on a few declared *primary* metrics only, and
+//! all of them together raise a false alarm in one comparison of twenty at most ([`holm`]). Everything else is shown
+//! as it is, without a verdict.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | [`comparable`] | what forbids a comparison: other machines, other load, losses |
+//! | [`effect`] | one metric on both sides: medians, shift, interval, p-value |
+//! | [`any`] | the one metric that is many: did any tag change, and which |
+//! | [`decide`] | from an effect to better, worse, same or cannot tell, and how many more runs would decide |
+//! | [`changes`] | all other metrics, the largest change first |
+
+pub mod any;
+pub mod changes;
+pub mod comparable;
+pub mod decide;
+pub mod effect;
+
+use loop_probes::metadata::Metadata;
+use serde::Serialize;
+
+use super::metric::{Metric, Sense};
+use super::statistics::holm;
+use crate::summary::Summary;
+
+use changes::Change;
+use decide::{Judged, Verdict};
+
+/// The number of the schema of [`Comparison`].
+pub const SCHEMA: u32 = 1;
+
+/// How often a comparison of equals may raise an alarm.
+pub const ALPHA: f64 = 0.05;
+
+/// What does not matter, as a share: the default of [`Options::margin`].
+pub const MARGIN: f64 = 0.05;
+
+/// The primary metrics where nobody names others: is any task slower, is anybody later, is the loop held up longer?
+///
+/// Three, because with five runs against five the smallest p-values are 2/252 and 4/252: with three metrics both are
+/// significant (below 5%/3), with four to six only the first is, with seven nothing ever.
+pub const PRIMARIES: [&str; 3] = ["task.*.run.gmean", "timer_lag.p99", "ticks.run.p99"];
+
+/// One run.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Its name for people: a path.
+    pub name: String,
+    /// What it amounts to.
+    pub summary: Summary,
+    /// Where it comes from. `None` where only its summary was saved.
+    pub metadata: Option<Metadata>,
+}
+
+/// How to compare.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What to give verdicts on.
+    pub primaries: Vec<Metric>,
+    /// A change by less than this share does not matter: within it runs are the same, and nothing is worse.
+    pub margin: f64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let known = PRIMARIES.iter().filter_map(|name| name.parse().ok());
+        Self { primaries: known.collect(), margin: MARGIN }
+    }
+}
+
+/// Why metrics cannot be primary.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PrimaryError {
+    /// More of it is neither better nor worse.
+    #[error("{metric} cannot be a primary metric: more of it is neither better nor worse")]
+    Senseless {
+        /// Which.
+        metric: String,
+    },
+    /// It is there twice.
+    #[error("{metric} is a primary metric already")]
+    Twice {
+        /// Which.
+        metric: String,
+    },
+    /// None is left.
+    #[error("a comparison needs a primary metric")]
+    None,
+}
+
+impl Options {
+    /// Other primaries.
+    ///
+    /// # Errors
+    ///
+    /// [`PrimaryError`] where one of them can have no verdict.
+    pub fn with_primaries(self, primaries: Vec<Metric>) -> Result<Self, PrimaryError> {
+        if primaries.is_empty() {
+            return Err(PrimaryError::None);
+        }
+        for (place, metric) in primaries.iter().enumerate() {
+            if metric.sense() == Sense::Neither {
+                return Err(PrimaryError::Senseless { metric: metric.to_string() });
+            }
+            if primaries[..place].contains(metric) {
+                return Err(PrimaryError::Twice { metric: metric.to_string() });
+            }
+        }
+        Ok(Self { primaries, ..self })
+    }
+}
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Comparison {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Of all primaries: worse where one is worse, else better where one is better, same where all are the same.
+    pub verdict: Verdict,
+    /// The names of the runs that it was measured against.
+    pub base: Vec<String>,
+    /// The names of the runs that were measured.
+    pub candidate: Vec<String>,
+    /// What does not matter, as a share.
+    pub margin: f64,
+    /// How often all verdicts together may be a false alarm.
+    pub alpha: f64,
+    /// The metrics with a verdict.
+    pub primary: Vec<Judged>,
+    /// All other metrics, the largest change first: no verdicts.
+    pub descriptive: Vec<Change>,
+    /// How much faster or slower the machine was from run to run, by what all tags have in common: the slowest over
+    /// the fastest. Absent where there are too few tags to say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub machine_speed: Option<f64>,
+    /// What differs between the sides and is meant to, and what else people should know.
+    pub notes: Vec<String>,
+}
+
+/// Compares the runs. Whether they can be compared is for [`comparable::check`] to say.
+#[must_use]
+pub fn compare(base: &[Run], candidate: &[Run], options: &Options) -> Comparison {
+    let many = any::Many::of(base, candidate);
+    let mut measured: Vec<decide::Measured> = options
+        .primaries
+        .iter()
+        .map(|metric| match metric.is_of_any() {
+            true => decide::Measured::any(metric, base, candidate, options.margin),
+            false => decide::Measured::one(metric, base, candidate),
+        })
+        .collect();
+    // What was measured on no side can be no false alarm either.
+    let family = measured.iter().filter(|measured| measured.has_values()).count();
+    let p_values: Vec<f64> = measured.iter().filter(|one| one.has_values()).map(|one| one.p).collect();
+    let mut significant = holm(&p_values, ALPHA).into_iter();
+    let primary: Vec<Judged> = measured
+        .drain(..)
+        .map(|one| {
+            let significant = one.has_values() && significant.next().unwrap_or(false);
+            one.judge(significant, ALPHA / family.max(1) as f64, options.margin)
+        })
+        .collect();
+    Comparison {
+        schema: SCHEMA,
+        verdict: Verdict::of_all(primary.iter().map(|judged| judged.verdict)),
+        base: base.iter().map(|run| run.name.clone()).collect(),
+        candidate: candidate.iter().map(|run| run.name.clone()).collect(),
+        margin: options.margin,
+        alpha: ALPHA,
+        descriptive: changes::all(base, candidate, &options.primaries),
+        machine_speed: many.machine_speed(),
+        notes: comparable::notes(base, candidate),
+        primary,
+    }
+}
+
+#[cfg(test)]
+mod tests;

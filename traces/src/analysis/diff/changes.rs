@@ -1,0 +1,74 @@
+//! All other metrics: medians and what changed, without verdicts.
+//!
+//! There are hundreds of them, and of hundreds some always change: they say where to look, not whether.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::Run;
+use super::effect::Sides;
+use crate::analysis::metric::{Metric, Statistic, Unit};
+use crate::analysis::statistics::{cliffs_delta, median, rank_test};
+
+/// One metric, without a verdict.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Change {
+    /// Its name.
+    pub metric: String,
+    /// Its unit.
+    pub unit: Unit,
+    /// The base's median; absent where the base has no value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<f64>,
+    /// The candidate's median.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub candidate: Option<f64>,
+    /// The change of the median as a share of the base.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change: Option<f64>,
+    /// Cliff's delta.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delta: Option<f64>,
+    /// The p-value of the rank test by itself: of so many, one in twenty is below 0.05 without a reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p: Option<f64>,
+}
+
+/// Everything that any run has a value for, but `primaries`; the clearest and largest change first.
+pub(super) fn all(base: &[Run], candidate: &[Run], primaries: &[Metric]) -> Vec<Change> {
+    let runs = base.iter().chain(candidate);
+    let known: BTreeMap<String, Metric> = runs
+        .flat_map(|run| Metric::all(&run.summary))
+        .filter(|metric| !primaries.contains(metric))
+        .map(|metric| (metric.to_string(), metric))
+        .collect();
+    let mut changes: Vec<Change> =
+        known.into_iter().map(|(name, metric)| change(name, &metric, base, candidate)).collect();
+    changes.sort_by(|a, b| weight(b).total_cmp(&weight(a)));
+    changes
+}
+
+fn change(name: String, metric: &Metric, base: &[Run], candidate: &[Run]) -> Change {
+    let sides = Sides::of(metric, base, candidate);
+    let (below, above) = (median(&sides.base), median(&sides.candidate));
+    let change = below.zip(above).filter(|(below, _)| *below > 0.0).map(|(below, above)| above / below - 1.0);
+    let both = below.is_some() && above.is_some();
+    Change {
+        metric: name,
+        unit: metric.unit(),
+        base: below,
+        candidate: above,
+        change,
+        delta: cliffs_delta(&sides.base, &sides.candidate),
+        p: both.then(|| rank_test(&sides.base, &sides.candidate)),
+    }
+}
+
+/// What separates the sides, and by how much; a largest value of few runs changes always.
+fn weight(change: &Change) -> f64 {
+    let largest = change.metric.ends_with(Statistic::Max.name());
+    let by = change.change.map_or(0.0, |change| (1.0 + change).max(1e-3).ln().abs());
+    by * change.delta.unwrap_or_default().powi(2) * if largest { 0.5 } else { 1.0 }
+}

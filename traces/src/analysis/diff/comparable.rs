@@ -1,0 +1,224 @@
+//! What forbids a comparison: what else differs between the sides than the build.
+//!
+//! A difference in what is *meant* to differ is none: another version, and what the demo is told to make worse
+//! (`scale`, `stall_ns`).
+
+use std::collections::BTreeSet;
+
+use super::Run;
+use crate::analysis::statistics::median;
+use crate::units::{duration, percent, rate};
+
+/// By how much the load, or the length, of one side may exceed that of the other.
+const LOAD_RATIO_MAX: f64 = 1.25;
+
+/// The share of ticks that losses may touch.
+const LOST_SHARE_MAX: f64 = 0.01;
+
+/// Settings that are what one compares.
+const TREATMENTS: [&str; 2] = ["scale", "stall_ns"];
+
+/// The setting that fixes what arrives.
+const SEED: &str = "seed";
+
+/// Why runs should not be compared.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}; {way_out}")]
+#[non_exhaustive]
+pub struct Incomparable {
+    /// The reason, with what differs.
+    pub why: String,
+    /// What to do about it.
+    pub way_out: &'static str,
+}
+
+/// Everything that forbids the comparison, the gravest first; empty where nothing does.
+#[must_use]
+pub fn check(base: &[Run], candidate: &[Run]) -> Vec<Incomparable> {
+    let runs: Vec<&Run> = base.iter().chain(candidate).collect();
+    let mut found = Vec::new();
+    found.extend(losses(&runs));
+    found.extend(differs(&runs, "the policy", "record both sides under one policy", |run| {
+        Some(run.summary.source.policy.clone())
+    }));
+    found.extend(differs(&runs, "the kind of source", "record both sides in the same way", |run| {
+        Some(run.summary.source.kind.name().to_owned())
+    }));
+    found.extend(differs(&runs, "the host", "record both sides on one machine", |run| {
+        run.metadata.as_ref().map(|metadata| metadata.host.clone())
+    }));
+    found.extend(differs(&runs, "the machine", "record both sides on one machine and kernel", |run| {
+        run.metadata.as_ref().map(|metadata| metadata.machine.clone())
+    }));
+    found.extend(differs(&runs, "the build profile", "build both sides in the same way", profile));
+    found.extend(differs(&runs, "the stall limit", "record both sides with one limit", |run| {
+        Some(duration(run.summary.ticks.stall_limit_ns))
+    }));
+    found.extend(settings(&runs));
+    found.extend(seeds(base, candidate));
+    found.extend(load(base, candidate));
+    found
+}
+
+fn losses(runs: &[&Run]) -> Option<Incomparable> {
+    let share = |run: &Run| {
+        let ticks = &run.summary.ticks;
+        ticks.incomplete as f64 / (ticks.incomplete + ticks.count).max(1) as f64
+    };
+    let lossy = |run: &&&Run| run.summary.lost_records > 0 && share(run) > LOST_SHARE_MAX;
+    let worst = runs.iter().filter(lossy).max_by(|a, b| share(a).total_cmp(&share(b)))?;
+    Some(Incomparable {
+        why: format!(
+            "{} lost {} records, which touch {} of its ticks",
+            worst.name,
+            worst.summary.lost_records,
+            percent(share(worst))
+        ),
+        way_out: "record it anew with a larger ring or --record",
+    })
+}
+
+/// The last word of the build: `debug` or `release`.
+fn profile(run: &Run) -> Option<String> {
+    let build = &run.metadata.as_ref()?.build;
+    let last = build.split_whitespace().last()?;
+    ["debug", "release"].contains(&last).then(|| last.to_owned())
+}
+
+/// Runs that know it do not agree.
+fn differs(
+    runs: &[&Run],
+    what: &str,
+    way_out: &'static str,
+    of: impl Fn(&Run) -> Option<String>,
+) -> Option<Incomparable> {
+    let known: Vec<(&Run, String)> = runs.iter().filter_map(|run| Some((*run, of(run)?))).collect();
+    let (first, one) = known.first()?;
+    let (second, other) = known.iter().find(|(_, other)| other != one)?;
+    Some(Incomparable {
+        why: format!("{what} differs: {} in {}, {} in {}", shown(one), first.name, shown(other), second.name),
+        way_out,
+    })
+}
+
+fn shown(text: &str) -> String {
+    if text.is_empty() { "none".to_owned() } else { loop_probes::text::printable(text) }
+}
+
+/// Settings but the seed and what one compares: the load, and variables of the environment.
+fn settings(runs: &[&Run]) -> Vec<Incomparable> {
+    let known = runs.iter().filter_map(|run| run.metadata.as_ref());
+    let names: BTreeSet<&String> = known.flat_map(|metadata| metadata.settings.keys()).collect();
+    let meant = |name: &str| name == SEED || TREATMENTS.contains(&name);
+    let judged = names.into_iter().filter(|name| !meant(name)).filter_map(|name| {
+        let what = format!("the setting {}", loop_probes::text::printable(name));
+        differs(runs, &what, "record both sides with the same settings", |run| {
+            Some(run.metadata.as_ref()?.settings.get(name).cloned().unwrap_or_default())
+        })
+    });
+    judged.collect()
+}
+
+/// One arrival schedule against another: the difference is in what arrived.
+fn seeds(base: &[Run], candidate: &[Run]) -> Option<Incomparable> {
+    let of = |side: &[Run]| -> Option<BTreeSet<String>> {
+        let seed = |run: &Run| run.metadata.as_ref()?.settings.get(SEED).cloned();
+        side.iter().map(seed).collect()
+    };
+    let (base, candidate) = (of(base)?, of(candidate)?);
+    let (Some(one), Some(other)) = (base.first(), candidate.first()) else { return None };
+    (base.len() == 1 && candidate.len() == 1 && one != other).then(|| Incomparable {
+        why: format!("the seed differs: {} on one side, {} on the other", shown(one), shown(other)),
+        way_out: "give both sides the same seed, or every run one of its own",
+    })
+}
+
+fn load(base: &[Run], candidate: &[Run]) -> Vec<Incomparable> {
+    let of = |side: &[Run], of: fn(&Run) -> f64| median(&side.iter().map(of).collect::<Vec<f64>>());
+    let span = |run: &Run| run.summary.span_ns as f64;
+    let tasks = |run: &Run| run.summary.tasks.count as f64 * 1e9 / (run.summary.span_ns as f64).max(1.0);
+    let mut found = Vec::new();
+    if let (Some(one), Some(other)) = (of(base, span), of(candidate, span))
+        && is_apart(one, other)
+    {
+        found.push(Incomparable {
+            why: format!(
+                "the length differs: {} against {}; maxima and counts grow with it",
+                duration(one as u64),
+                duration(other as u64)
+            ),
+            way_out: "record both sides for the same time",
+        });
+    }
+    // What saturates the loop shows a slower loop by fewer tasks: there the rate is a result.
+    let saturated = |run: &Run| {
+        let load = run.metadata.as_ref().and_then(|metadata| metadata.settings.get("load"));
+        load.is_some_and(|load| load == "max")
+    };
+    if let (Some(one), Some(other)) = (of(base, tasks), of(candidate, tasks))
+        && is_apart(one, other)
+        && !base.iter().chain(candidate).all(saturated)
+    {
+        found.push(Incomparable {
+            why: format!("the load differs: {} tasks a second against {}", rate(one), rate(other)),
+            way_out: "put the same load on both sides",
+        });
+    }
+    found
+}
+
+fn is_apart(one: f64, other: f64) -> bool {
+    let (less, more) = (one.min(other), one.max(other));
+    more > 0.0 && more > less * LOAD_RATIO_MAX
+}
+
+/// What people should know, and what is no reason to refuse.
+#[must_use]
+pub fn notes(base: &[Run], candidate: &[Run]) -> Vec<String> {
+    let runs: Vec<&Run> = base.iter().chain(candidate).collect();
+    let mut notes = Vec::new();
+    for name in TREATMENTS {
+        let of = |run: &Run| {
+            run.metadata.as_ref().map(|found| found.settings.get(name).cloned().unwrap_or_default())
+        };
+        if let Some(found) = differs(&runs, name, "", of) {
+            notes.push(found.why);
+        }
+    }
+    let lost: u64 = runs.iter().map(|run| run.summary.lost_records).sum();
+    if lost > 0 {
+        let lossy = runs.iter().filter(|run| run.summary.lost_records > 0).count();
+        notes.push(format!("{lost} records were lost in {lossy} of {} runs", runs.len()));
+    }
+    if runs.iter().filter_map(|run| profile(run)).all(|profile| profile == "debug")
+        && runs.iter().any(|run| profile(run).is_some())
+    {
+        notes.push("both sides are debug builds: they say little about release builds".to_owned());
+    }
+    if runs.iter().any(|run| run.metadata.is_none()) {
+        notes.push(
+            "a saved summary does not know its machine, build and settings: these were not compared"
+                .to_owned(),
+        );
+    }
+    notes.extend(one_after_the_other(base, candidate));
+    notes
+}
+
+/// All runs of one side came before all of the other: whatever changed on the machine meanwhile looks like a
+/// difference of the builds.
+fn one_after_the_other(base: &[Run], candidate: &[Run]) -> Option<String> {
+    let times = |side: &[Run]| -> Option<Vec<u64>> {
+        side.iter().map(|run| run.metadata.as_ref().map(|metadata| metadata.started.wall_ns as u64)).collect()
+    };
+    let (base, candidate) = (times(base)?, times(candidate)?);
+    if base.len() < 2 || candidate.len() < 2 || base.iter().chain(&candidate).any(|at| *at == 0) {
+        return None;
+    }
+    let apart = base.iter().max() < candidate.iter().min() || candidate.iter().max() < base.iter().min();
+    apart.then(|| {
+        "one side was recorded after the other: what changed on the machine meanwhile looks like a difference; record \
+         them in turn"
+            .to_owned()
+    })
+}

@@ -1,0 +1,226 @@
+//! From an effect to a verdict, and what it would take to have one.
+//!
+//! - **worse**, **better**: significant among all primaries, and beyond what does not matter;
+//! - **same**: the whole 95% interval lies within what does not matter: equivalence was shown, it is not that nothing
+//!   was found;
+//! - **cannot tell**: everything else, with how many more runs would decide.
+
+use serde::Serialize;
+use statrs::distribution::{ContinuousCDF as _, Normal};
+
+use super::any::{Many, Most};
+use super::effect::{self, Effect, Sides};
+use super::{Run, any};
+use crate::analysis::metric::{Metric, Sense, Unit};
+use crate::analysis::statistics::splits::Splits;
+
+/// Better or worse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The candidate is worse.
+    Worse,
+    /// The candidate is better.
+    Better,
+    /// There is no difference that matters.
+    Same,
+    /// The runs do not say.
+    CannotTell,
+}
+
+impl Verdict {
+    /// In words.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Worse => "worse",
+            Self::Better => "better",
+            Self::Same => "same",
+            Self::CannotTell => "cannot tell",
+        }
+    }
+
+    pub(super) fn of_all(verdicts: impl Iterator<Item = Self>) -> Self {
+        let all: Vec<Self> = verdicts.collect();
+        let first = [Self::Worse, Self::Better, Self::CannotTell].into_iter().find(|one| all.contains(one));
+        first.unwrap_or(if all.is_empty() { Self::CannotTell } else { Self::Same })
+    }
+}
+
+/// How many more runs a side would decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MoreRuns {
+    /// About so many.
+    About(u32),
+    /// More than anybody would make: [`RUNS_MAX`].
+    MoreThan(u32),
+    /// One run a side does not show how runs scatter: so many at least.
+    AtLeast(u32),
+}
+
+/// Runs that are asked for, at most.
+pub const RUNS_MAX: u32 = 50;
+
+/// Another tag whose change is significant.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct OtherTag {
+    /// Which.
+    pub tag: String,
+    /// Its change, as a share.
+    pub change: f64,
+    /// Its p-value among all tags.
+    pub p: f64,
+}
+
+/// A primary metric and its verdict.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Judged {
+    /// Its name.
+    pub metric: String,
+    /// Its unit.
+    pub unit: Unit,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// For a metric of any tag: the tag that changed most, to which the effect belongs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// For a metric of any tag: other tags that changed significantly.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub other_tags: Vec<OtherTag>,
+    /// For a metric of any tag: how many were compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags_compared: Option<usize>,
+    /// The effect. Absent where a side has no value.
+    #[serde(flatten)]
+    pub effect: Option<Effect>,
+    /// The chance that equals differ as much.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p: Option<f64>,
+    /// What it had to be below to be significant whatever the other metrics say.
+    pub p_needed: f64,
+    /// How many more runs a side would decide, where these cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub more_runs: Option<MoreRuns>,
+}
+
+/// A primary metric before its verdict.
+#[derive(Clone, Debug)]
+pub(super) struct Measured {
+    metric: Metric,
+    runs: (usize, usize),
+    effect: Option<Effect>,
+    most: Option<Most>,
+    pub(super) p: f64,
+}
+
+impl Measured {
+    pub(super) fn one(metric: &Metric, base: &[Run], candidate: &[Run]) -> Self {
+        let sides = Sides::of(metric, base, candidate);
+        Self {
+            metric: metric.clone(),
+            runs: (sides.base.len(), sides.candidate.len()),
+            effect: Effect::of(&sides),
+            most: None,
+            p: effect::p_value(&sides),
+        }
+    }
+
+    pub(super) fn any(metric: &Metric, base: &[Run], candidate: &[Run], margin: f64) -> Self {
+        let most = Many::of_metric(metric, base, candidate).most(margin);
+        Self {
+            metric: metric.clone(),
+            runs: (base.len(), candidate.len()),
+            effect: most.as_ref().map(|most| most.effect.clone()),
+            p: most.as_ref().map_or(1.0, |most| most.p),
+            most,
+        }
+    }
+
+    pub(super) const fn has_values(&self) -> bool {
+        self.effect.is_some()
+    }
+
+    pub(super) fn judge(self, significant: bool, p_needed: f64, margin: f64) -> Judged {
+        let verdict = self.verdict(significant, margin);
+        let more_runs = (verdict == Verdict::CannotTell).then(|| self.more_runs(p_needed, margin)).flatten();
+        let other = |(tag, effect, p): &(String, Effect, f64)| {
+            Some(OtherTag { tag: tag.clone(), change: effect.change?, p: *p })
+        };
+        let others = self.most.iter().filter(|_| significant).flat_map(|most| &most.others);
+        Judged {
+            metric: self.metric.to_string(),
+            unit: self.metric.unit(),
+            verdict,
+            tag: self.most.as_ref().map(|most| most.name.clone()),
+            other_tags: others.filter_map(other).collect(),
+            tags_compared: self.most.as_ref().map(|most| most.compared),
+            p: self.has_values().then_some(self.p),
+            effect: self.effect,
+            p_needed,
+            more_runs,
+        }
+    }
+
+    fn verdict(&self, significant: bool, margin: f64) -> Verdict {
+        let Some(effect) = &self.effect else { return Verdict::CannotTell };
+        let by = effect.in_margins(margin);
+        if significant && by.abs() > 1.0 {
+            let is_worse = (by > 0.0) == (self.metric.sense() == Sense::MoreIsWorse);
+            return if is_worse { Verdict::Worse } else { Verdict::Better };
+        }
+        let within = |ends: [f64; 2]| ends.iter().all(|end| end.abs() <= 1.0);
+        let same = match &self.most {
+            Some(most) => most.all_within,
+            None => effect.interval_in_margins(margin).is_some_and(within),
+        };
+        if same { Verdict::Same } else { Verdict::CannotTell }
+    }
+
+    /// Runs a side that find the observed effect, or that show that it is none, four times of five: the normal
+    /// approximation of both tests (Noether 1987 for the rank test's efficiency of 0.955), at the observed scatter.
+    fn more_runs(&self, p_needed: f64, margin: f64) -> Option<MoreRuns> {
+        let effect = self.effect.as_ref()?;
+        let now = self.runs.0.min(self.runs.1) as u32;
+        let fewest =
+            (1..=RUNS_MAX).find(|runs| Splits::new(*runs as usize, *runs as usize).p_min() <= p_needed)?;
+        if now < 2 {
+            return Some(MoreRuns::AtLeast(fewest.saturating_sub(now).max(1)));
+        }
+        let tolerated = match (effect.is_count, effect.change) {
+            (true, _) if effect.base > 0.0 => margin.max(0.5 / effect.base),
+            (true, _) => 0.5,
+            _ => margin,
+        };
+        let by = effect.change.unwrap_or(effect.shift).abs();
+        // A difference is found by its size; that there is none, by the room that it leaves within the margin.
+        let tests = self.most.as_ref().map_or(1, |most| most.compared.max(1)) as f64;
+        let (error, distance) =
+            if by > tolerated { (p_needed / 2.0 / tests, by) } else { (0.025, tolerated - by) };
+        let normal = Normal::standard();
+        let quantiles = -normal.inverse_cdf(error) - normal.inverse_cdf(0.2);
+        let needed = 2.0 * (quantiles * effect.scatter? / distance.max(1e-9)).powi(2) / 0.955;
+        let needed = needed.ceil().min(1e6) as u32;
+        let more = needed.max(fewest).saturating_sub(now).max(1);
+        Some(if more > RUNS_MAX { MoreRuns::MoreThan(RUNS_MAX) } else { MoreRuns::About(more) })
+    }
+}
+
+impl std::fmt::Display for MoreRuns {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (words, number) = match self {
+            Self::About(number) => ("about", number),
+            Self::MoreThan(number) => ("more than", number),
+            Self::AtLeast(number) => ("at least", number),
+        };
+        write!(f, "{words} {number} more {} a side", if *number == 1 { "run" } else { "runs" })
+    }
+}
+
+/// The tag of a metric of any, for people: what all have in common has no quotes.
+#[must_use]
+pub fn is_every_tag(tag: &str) -> bool {
+    tag == any::EVERY_TAG
+}

@@ -1,0 +1,283 @@
+//! Gates: bounds that a run must keep, or that a candidate must keep against a base.
+//!
+//! A gate fails only on what is known: where lost records, or too few runs, leave it open, the answer is
+//! [`Outcome::CannotTell`] and says why.
+
+use serde::Serialize;
+
+use super::condition::shown;
+use super::diff::any::Many;
+use super::diff::effect::{Effect, Sides, p_value};
+use super::diff::{ALPHA, Run};
+use super::metric::bounds::Bounds;
+use super::metric::{Metric, Sense, Value};
+use super::statistics::median;
+use crate::units::percent;
+
+/// A bound for one metric.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gate {
+    /// Of what.
+    pub metric: Metric,
+    /// The bound.
+    pub limit: Limit,
+}
+
+/// What a gate asks for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Limit {
+    /// At most this, in the metric's unit.
+    Max(f64),
+    /// At least this.
+    Min(f64),
+    /// Worse than the base by this share at most.
+    WorseBy(f64),
+}
+
+/// Whether a gate is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It is.
+    Held,
+    /// It is not.
+    Failed,
+    /// The runs do not say.
+    CannotTell,
+}
+
+impl Outcome {
+    /// In words.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Failed => "failed",
+            Self::CannotTell => "cannot tell",
+        }
+    }
+}
+
+/// What became of a gate.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Judgement {
+    /// The gate in words: `timer_lag.p99 at most 2.00ms`.
+    pub gate: String,
+    /// Its metric.
+    pub metric: String,
+    /// Whether it is kept.
+    pub outcome: Outcome,
+    /// The numbers: `3.10ms`, or `2.00ms to 2.60ms, 30.0% worse`.
+    pub numbers: String,
+    /// Why it cannot be told, or whose figure it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// A gate asks for a comparison, and there is only one side.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the gate on {metric} has worse_by, which needs a base: use it with `diff --gate`")]
+pub struct NeedsBase {
+    /// Which.
+    pub metric: String,
+}
+
+/// The metric cannot be worse.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{metric} has no worse_by: more of it is neither better nor worse; give it max or min")]
+pub struct NeverWorse {
+    /// Which.
+    pub metric: String,
+}
+
+impl Gate {
+    /// A gate.
+    ///
+    /// # Errors
+    ///
+    /// [`NeverWorse`] where it asks that a metric be not worse that cannot be.
+    pub fn new(metric: Metric, limit: Limit) -> Result<Self, NeverWorse> {
+        if matches!(limit, Limit::WorseBy(_)) && metric.sense() == Sense::Neither {
+            return Err(NeverWorse { metric: metric.to_string() });
+        }
+        Ok(Self { metric, limit })
+    }
+
+    /// Judges one run.
+    ///
+    /// # Errors
+    ///
+    /// [`NeedsBase`] where the gate compares.
+    pub fn judge(&self, run: &Run) -> Result<Judgement, NeedsBase> {
+        if matches!(self.limit, Limit::WorseBy(_)) {
+            return Err(NeedsBase { metric: self.metric.to_string() });
+        }
+        Ok(self.judge_values(std::slice::from_ref(run)))
+    }
+
+    /// Judges a candidate: its median by `max` and `min`, its median against the base's by `worse_by`.
+    #[must_use]
+    pub fn judge_against(&self, base: &[Run], candidate: &[Run]) -> Judgement {
+        match self.limit {
+            Limit::Max(_) | Limit::Min(_) => self.judge_values(candidate),
+            Limit::WorseBy(share) if self.metric.is_of_any() => self.judge_any(base, candidate, share),
+            Limit::WorseBy(share) => self.judge_change(base, candidate, share),
+        }
+    }
+
+    fn judgement(&self, outcome: Outcome, numbers: String, why: Option<String>) -> Judgement {
+        Judgement { gate: self.to_string(), metric: self.metric.to_string(), outcome, numbers, why }
+    }
+
+    fn unmeasured(&self) -> Judgement {
+        self.judgement(Outcome::CannotTell, "no value".to_owned(), Some("nothing was measured".to_owned()))
+    }
+
+    fn judge_values(&self, runs: &[Run]) -> Judgement {
+        let value = median(&values(&self.metric, runs));
+        let bounds: Vec<Bounds> = runs.iter().filter_map(|run| self.metric.bounds(&run.summary)).collect();
+        let low = median(&bounds.iter().map(|bounds| bounds.low).collect::<Vec<_>>());
+        let highs = bounds.iter().map(|bounds| bounds.high.unwrap_or(f64::INFINITY)).collect::<Vec<_>>();
+        let (Some(value), Some(low), Some(high)) = (value, low, median(&highs)) else {
+            return self.unmeasured();
+        };
+        let keeps = |value: f64| match self.limit {
+            Limit::Max(max) => value <= max,
+            Limit::Min(min) => value >= min,
+            Limit::WorseBy(_) => true,
+        };
+        let outcome = match (keeps(value), keeps(low), keeps(high)) {
+            (true, true, true) => Outcome::Held,
+            (false, false, false) => Outcome::Failed,
+            _ => Outcome::CannotTell,
+        };
+        let lost: u64 = runs.iter().map(|run| run.summary.lost_records).sum();
+        let why = match outcome {
+            Outcome::CannotTell => Some(format!("{lost} lost records could overturn it")),
+            _ => self.whose(runs),
+        };
+        let several = if runs.len() > 1 { " (median)" } else { "" };
+        self.judgement(outcome, self.shown(value) + several, why)
+    }
+
+    /// The one that is the largest, for a metric of any.
+    fn whose(&self, runs: &[Run]) -> Option<String> {
+        let run = runs.first().filter(|_| runs.len() == 1 && self.metric.is_of_any())?;
+        let largest = self.metric.each(&run.summary).into_iter().max_by(|a, b| {
+            let of = |metric: &Metric| metric.of(&run.summary).map_or(0.0, |value| value.number);
+            of(a).total_cmp(&of(b))
+        });
+        largest.and_then(|metric| Some(format!("the largest is {}", metric.whose()?)))
+    }
+
+    fn judge_change(&self, base: &[Run], candidate: &[Run], share: f64) -> Judgement {
+        let sides = Sides::of(&self.metric, base, candidate);
+        let Some(effect) = Effect::of(&sides) else { return self.unmeasured() };
+        let Some(change) = effect.median_change() else {
+            // From nothing to something: no share says how much worse that is.
+            return if effect.candidate == 0.0 {
+                self.judgement(Outcome::Held, self.both(&effect), None)
+            } else {
+                let why = "the base is zero, of which there is no share; use max".to_owned();
+                self.judgement(Outcome::CannotTell, self.both(&effect), Some(why))
+            };
+        };
+        let worse = self.worse(change);
+        let is_sure = p_value(&sides) <= ALPHA;
+        let most = effect.change_interval.map(|[low, high]| self.worse(low).max(self.worse(high)));
+        let (outcome, why) = match most {
+            None => (Outcome::CannotTell, Some("one run a side does not show how runs scatter".to_owned())),
+            Some(_) if worse > share && is_sure => (Outcome::Failed, None),
+            Some(_) if worse > share => (Outcome::CannotTell, Some("it may be chance".to_owned())),
+            Some(most) if most > share => {
+                (Outcome::CannotTell, Some(format!("it may be {} worse", percent(most))))
+            }
+            Some(_) => (Outcome::Held, None),
+        };
+        let numbers = format!("{}, {}", self.both(&effect), by(worse));
+        self.overturned(base, candidate, outcome, numbers, why)
+    }
+
+    fn judge_any(&self, base: &[Run], candidate: &[Run], share: f64) -> Judgement {
+        let Some(most) = Many::of_metric(&self.metric, base, candidate).most(share) else {
+            return self.unmeasured();
+        };
+        let first = (most.name, most.effect, most.p);
+        let all = std::iter::once(first).chain(most.others);
+        let worse = all.filter_map(|(tag, effect, p)| Some((tag, self.worse(effect.change?), p)));
+        let (sure, unsure): (Vec<_>, Vec<_>) =
+            worse.filter(|(_, worse, _)| *worse > share).partition(|(_, _, p)| *p <= ALPHA);
+        let named = |tags: &[(String, f64, f64)]| {
+            let tags: Vec<String> =
+                tags.iter().map(|(tag, worse, _)| format!("{tag} {}", by(*worse))).collect();
+            tags.join(", ")
+        };
+        let (outcome, numbers, why) = if !sure.is_empty() {
+            (Outcome::Failed, named(&sure), None)
+        } else if !unsure.is_empty() {
+            (Outcome::CannotTell, named(&unsure), Some("it may be chance".to_owned()))
+        } else if most.all_within {
+            (Outcome::Held, format!("{} compared", most.compared), None)
+        } else {
+            let why = format!("some may be more than {} worse", percent(share));
+            (Outcome::CannotTell, format!("{} compared", most.compared), Some(why))
+        };
+        self.overturned(base, candidate, outcome, numbers, why)
+    }
+
+    /// Losses leave a comparison open, whatever it came to.
+    fn overturned(
+        &self,
+        base: &[Run],
+        candidate: &[Run],
+        outcome: Outcome,
+        numbers: String,
+        why: Option<String>,
+    ) -> Judgement {
+        let open = |run: &Run| {
+            let bounds = self.metric.bounds(&run.summary);
+            bounds.is_some_and(|bounds| bounds.high != Some(bounds.low))
+        };
+        if outcome != Outcome::CannotTell && base.iter().chain(candidate).any(open) {
+            let lost: u64 = base.iter().chain(candidate).map(|run| run.summary.lost_records).sum();
+            let why = format!("{} but {lost} lost records could overturn it", outcome.name());
+            return self.judgement(Outcome::CannotTell, numbers, Some(why));
+        }
+        self.judgement(outcome, numbers, why)
+    }
+
+    /// A change as how much worse it is.
+    fn worse(&self, change: f64) -> f64 {
+        if self.metric.sense() == Sense::MoreIsBetter { -change } else { change }
+    }
+
+    fn shown(&self, number: f64) -> String {
+        Value { number, unit: self.metric.unit() }.to_string()
+    }
+
+    fn both(&self, effect: &Effect) -> String {
+        format!("{} to {}", self.shown(effect.base), self.shown(effect.candidate))
+    }
+}
+
+fn by(worse: f64) -> String {
+    if worse >= 0.0 { format!("{} worse", percent(worse)) } else { format!("{} better", percent(-worse)) }
+}
+
+fn values(metric: &Metric, runs: &[Run]) -> Vec<f64> {
+    runs.iter().filter_map(|run| metric.of(&run.summary)).map(|value| value.number).collect()
+}
+
+impl std::fmt::Display for Gate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.limit {
+            Limit::Max(max) => write!(f, "{} at most {}", self.metric, shown(&self.metric, max)),
+            Limit::Min(min) => write!(f, "{} at least {}", self.metric, shown(&self.metric, min)),
+            Limit::WorseBy(share) => write!(f, "{} at most {} worse", self.metric, percent(share)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
