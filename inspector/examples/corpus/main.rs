@@ -15,7 +15,8 @@ use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
-use scenarios::{SCENARIOS, Scenario};
+use loop_traces::writer::{TraceWriter, WriteError, WriteOptions, WriteStats, create};
+use scenarios::{Recording, SCENARIOS, Scenario};
 
 fn main() -> anyhow::Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces/corpus");
@@ -28,8 +29,17 @@ fn main() -> anyhow::Result<()> {
     let chosen = |scenario: &&Scenario| wanted.is_empty() || wanted.iter().any(|name| name == scenario.name);
     for scenario in SCENARIOS.iter().filter(chosen) {
         let path = folder.join(format!("{}.looptrace", scenario.name));
-        let stats = scenario.record().save(&path).with_context(|| format!("recording {}", scenario.name))?;
+        let stats =
+            save(&scenario.record(), &path).with_context(|| format!("recording {}", scenario.name))?;
         writeln!(std::io::stdout(), "{:6} events, {:6} bytes  {}", stats.events, stats.bytes, scenario.name)?;
     }
     Ok(())
+}
+
+/// Writes a recording as a trace, in one block: these are small and read whole.
+fn save(recording: &Recording, path: &Path) -> Result<WriteStats, WriteError> {
+    let options = WriteOptions { flush_ns: u64::MAX, level: 19, records_per_block: usize::MAX };
+    let mut writer = TraceWriter::new(create(path)?, path, &recording.metadata, options)?;
+    writer.append(&recording.events)?;
+    writer.finish()
 }

@@ -1,7 +1,6 @@
 //! The stage of a scenario: a loop in a virtual world, recorded; and the trace that comes of it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 use loop_core::sim::{Sim, SimClock, SimLoop};
@@ -15,7 +14,6 @@ use loop_probes::metadata::Metadata;
 use loop_probes::recorder::{Capture, Recorder};
 use loop_probes::stamped::Stamped;
 use loop_probes::text::InlineText;
-use loop_traces::writer::{TraceWriter, WriteError, WriteOptions, WriteStats, create};
 
 /// What a task of a scenario gets.
 pub(crate) type Cx<'a> = Context<'a, Builtin>;
@@ -202,14 +200,4 @@ fn metadata(name: &str, policy: String) -> Metadata {
         ["cargo", "run", "-p", "loopscope", "--example", "corpus", "--", name].map(str::to_owned).into();
     metadata.started = Anchor { ticks: Ticks(SimClock::START.0), monotonic: SimClock::START, wall_ns: 0 };
     metadata
-}
-
-impl Recording {
-    /// Writes it as a trace, in one block: these are small and read whole.
-    pub(crate) fn save(&self, path: &Path) -> Result<WriteStats, WriteError> {
-        let options = WriteOptions { flush_ns: u64::MAX, level: 19, records_per_block: usize::MAX };
-        let mut writer = TraceWriter::new(create(path)?, path, &self.metadata, options)?;
-        writer.append(&self.events)?;
-        writer.finish()
-    }
 }
