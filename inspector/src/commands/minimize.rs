@@ -7,6 +7,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use loop_probes::text::printable;
 use loop_traces::analysis::condition::Condition;
+use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource, SourceError};
 use loop_traces::units;
 use serde_json::json;
@@ -28,10 +29,11 @@ pub(super) fn run(args: &MinimizeArgs) -> Result<(), Failure> {
         let place = args.output.display();
         return Err(Failure::Usage(format!("-o {place} is the trace itself: name another file")));
     }
+    check_place(&args.output)?;
     let interrupt = Interrupt::new(Some(args.budget))?;
     let bar = spinner();
     let result = minimize(
-        &|| open(&input, &args.input),
+        &|| open(&input),
         &args.keep,
         Limits {
             tries: args.tries,
@@ -55,14 +57,18 @@ pub(super) fn run(args: &MinimizeArgs) -> Result<(), Failure> {
 }
 
 /// Reads it once more.
-fn open(input: &Input, word: &str) -> Result<Box<dyn EventSource>, SourceError> {
+fn open(input: &Input) -> Result<Box<dyn EventSource>, SourceError> {
     match input {
-        Input::Trace(path, _) => Ok(Box::new(loop_traces::reader::TraceReader::open(path)?)),
-        Input::Ring(ring, _) => {
-            let _ = word;
-            Ok(Box::new((**ring).clone()))
-        }
+        Input::Trace(path, _) => Ok(Box::new(TraceReader::open(path)?)),
+        Input::Ring(ring, _) => Ok(Box::new((**ring).clone())),
     }
+}
+
+/// A search that cannot save what it found is not worth its time.
+fn check_place(output: &Path) -> Result<(), Failure> {
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let refused = |error| Failure::Input(format!("cannot write {}: {error}", output.display()));
+    tempfile::NamedTempFile::new_in(folder).map(drop).map_err(refused)
 }
 
 fn failure(error: MinimizeError) -> Failure {
@@ -131,7 +137,7 @@ fn extent(size: &Size) -> String {
 
 fn ran(size: &Size) -> String {
     let tags = size.tags.iter().map(|(tag, count)| format!("{} ×{}", printable(tag), units::count(*count)));
-    listed(tags, "no task")
+    listed(tags, size.tags.len().saturating_sub(SHOWN), "no task")
 }
 
 /// Those that are told alike, as one.
@@ -139,21 +145,21 @@ fn came(minimized: &Minimized) -> String {
     let told = |(at, what): &(u64, String)| format!("{} at {}", printable(what), units::duration(*at));
     let all: Vec<String> = minimized.arrivals.iter().map(told).collect();
     let alike: Vec<&[String]> = all.chunk_by(|a, b| a == b).collect();
+    let more = alike.iter().skip(SHOWN).map(|alike| alike.len()).sum();
     let lines = alike.into_iter().map(|alike| match alike.len() {
         1 => alike[0].clone(),
         many => format!("{} ×{}", alike[0], units::count(many as u64)),
     });
-    listed(lines, "nothing")
+    listed(lines, more, "nothing")
 }
 
 /// The first few, and how many more.
-fn listed(all: impl ExactSizeIterator<Item = String>, none: &str) -> String {
-    let more = all.len().saturating_sub(SHOWN);
+fn listed(all: impl Iterator<Item = String>, more: usize, none: &str) -> String {
     let shown: Vec<String> = all.take(SHOWN).collect();
     match more {
         _ if shown.is_empty() => none.to_owned(),
         0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
+        more => format!("{} and {} more", shown.join(", "), units::count(more as u64)),
     }
 }
 
