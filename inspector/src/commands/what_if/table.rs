@@ -197,7 +197,7 @@ impl Page {
                 0 => format!("{:>9}{:>9}", "-", "-"),
                 _ => format!("{:>9}{:>9}", duration(p50), duration(p99)),
             };
-            let told = self.verdict(before.p99_ns as f64, after.p99_ns as f64, Better::Less);
+            let told = self.verdict(before.p99_ns as f64, after.p99_ns as f64, Better::Less, 10);
             self.line(&format!(
                 "{name:NAME$}{}  {}{told}",
                 figures(before.count, before.p50_ns, before.p99_ns),

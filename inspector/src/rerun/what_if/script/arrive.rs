@@ -1,8 +1,9 @@
 //! When what came from outside came.
 //!
 //! Posts and signals carry their own time. Readiness does not: the poll that reports it says when it looked. Where
-//! that poll had waited, the source became ready when it returned. Where it came back at once, the source became ready
-//! some time since the poll before, and nobody knows when: several are spread evenly over that stretch.
+//! that poll had waited, the source became ready when it returned; where its time was up by then, some time since it was
+//! up. Where it came back at once, the source became ready some time since the poll before. Nobody knows when: several
+//! are spread evenly over such a stretch.
 
 use std::collections::VecDeque;
 
@@ -105,14 +106,16 @@ impl Outside {
         self.ready.truncate(ready);
         let new = (ready - self.ready.len()) as u64;
         let waited_for_it = waited && timeout_ns != Some(0);
+        let deadline = start.plus_ns(timeout_ns.unwrap_or(u64::MAX));
+        // When the first of them can have become ready, and the last.
+        let (from, to) = match waited_for_it {
+            true if deadline < at => (deadline, at),
+            true => (at, at),
+            false => (since, start),
+        };
         for number in 1..=new {
-            self.ready.push_back(if waited_for_it {
-                at
-            } else {
-                since.plus_ns(
-                    (u128::from(start.ns_since(since)) * u128::from(number) / u128::from(new + 1)) as u64,
-                )
-            });
+            let share = u128::from(to.ns_since(from)) * u128::from(number) / u128::from(new + 1);
+            self.ready.push_back(from.plus_ns(share as u64));
         }
         self.poll = Some(Poll { start, end: at, waited: waited_for_it });
         self.woken_at = None;
