@@ -151,6 +151,9 @@ impl<T: Task> Context<'_, T> {
     /// Asks the loop to end its run after this turn. Nothing that waits is lost: the next run goes on.
     pub fn stop(&mut self) {
         self.core.scheduler.stop();
+        if self.core.on {
+            self.core.record(Event::InputStop { outside: false });
+        }
     }
 
     /// Keeps the loop alive until as many [`release`](Self::release)s of the same label.

@@ -16,7 +16,9 @@ mod pending;
 mod plain;
 mod poll;
 mod ready;
+mod restore;
 mod shutdown;
+mod snapshot;
 mod tick;
 
 pub use builder::Builder;
@@ -87,6 +89,8 @@ pub struct EventLoop<T: Task, C: Clock = SystemClock, P: Poller = OsPoller> {
     exits_in_turn: bool,
     /// When `run_until` wants the loop back.
     until: Option<Timestamp>,
+    /// A run goes on.
+    running: bool,
     signals_dropped: u64,
 }
 
@@ -154,14 +158,14 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         until: Option<Timestamp>,
         done: &mut dyn FnMut() -> bool,
     ) -> Result<StopReason, LoopError> {
-        self.until = until;
+        (self.until, self.running) = (until, true);
         self.core.on = self.core.recorder.is_enabled();
         self.mark();
         if self.core.on {
             self.core.record(Event::InputRun { until_ns: until.map(Timestamp::as_ns) });
         }
         let ended = self.turn_until(done);
-        self.until = None;
+        (self.until, self.running) = (None, false);
         self.core.on = self.core.recorder.is_enabled();
         self.mark();
         if self.core.on {
@@ -181,9 +185,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     fn turn_until(&mut self, done: &mut dyn FnMut() -> bool) -> Result<StopReason, LoopError> {
         loop {
-            if self.core.shared.take_stop() {
-                self.core.scheduler.stop();
-            }
+            self.core.take_stop();
             if let Some(failed) = self.core.failed.take() {
                 self.core.scheduler.take_stop();
                 return Err(failed);
@@ -202,13 +204,23 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             {
                 return Ok(StopReason::Deadline);
             }
-            if !self.exits_in_turn && self.may_end() {
+            if !self.exits_in_turn && self.ends() {
                 return Ok(StopReason::Drained);
             }
             if self.whole_turn()? == Flow::Exit {
                 return Ok(StopReason::Drained);
             }
         }
+    }
+
+    /// Whether the exit rule ends the run now, and says so where only news from outside are against it.
+    fn ends(&self) -> bool {
+        let ends = self.may_end();
+        if !ends && self.core.on && self.core.shutdown.running().is_none() && self.core.scheduler.is_drained()
+        {
+            self.core.record(Event::InputNews {});
+        }
+        ends
     }
 
     /// Whether the exit rule ends the run now. While the loop shuts down, the deadline decides, and not this rule.
@@ -251,7 +263,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     /// Asks the run to end after the current turn; before a run, that run returns at once.
     pub fn stop(&mut self) {
-        self.core.scheduler.stop();
+        self.core.shared.ask_to_stop();
     }
 
     /// Nests one level deeper: callbacks from outside run between `enter` and [`exit`](Self::exit).

@@ -101,14 +101,35 @@ impl<R> Shared<R> {
         self.wake_up.wake();
     }
 
-    fn stop(&self) {
+    /// Without waking it: for its own thread.
+    pub(crate) fn ask_to_stop(&self) {
         self.stop.store(true, Ordering::Release);
+    }
+
+    fn stop(&self) {
+        self.ask_to_stop();
         self.wake();
+    }
+
+    /// Without waking it: for its own thread.
+    pub(crate) fn ask_to_shut_down(&self, within: Duration) {
+        let deadline_ns = u64::try_from(within.as_nanos()).unwrap_or(NOT_ASKED).min(NOT_ASKED - 1);
+        self.shutdown_ns.fetch_min(deadline_ns, Ordering::AcqRel);
     }
 
     fn hold(&self, delta: i64) {
         self.refs.fetch_add(delta, Ordering::AcqRel);
         self.wake();
+    }
+
+    /// Of a loop that is executed again: so many calls of `wake`.
+    pub(crate) fn replay_wakes(&self, times: u32) {
+        self.wakes.fetch_add(times, Ordering::SeqCst);
+    }
+
+    /// Of a loop that is executed again: what other threads hold changed.
+    pub(crate) fn replay_refs(&self, delta: i64) {
+        self.refs.fetch_add(delta, Ordering::AcqRel);
     }
 
     /// The loop is about to wait, or somebody else for it. It looks for news after this, and does not wait if there
@@ -211,8 +232,7 @@ impl<T: Task> Handle<T> {
 
     /// Asks the loop to shut down. Of several requests the nearest deadline counts.
     pub fn shutdown(&self, shutdown: Shutdown) {
-        let deadline_ns = u64::try_from(shutdown.deadline.as_nanos()).unwrap_or(NOT_ASKED).min(NOT_ASKED - 1);
-        self.shared.shutdown_ns.fetch_min(deadline_ns, Ordering::AcqRel);
+        self.shared.ask_to_shut_down(shutdown.deadline);
         self.wake();
     }
 

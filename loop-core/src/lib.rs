@@ -32,6 +32,7 @@
 //! | `signal.rs`, `poller.rs`, `work_pool.rs` | the outside: traits, and the machine's own |
 //! | `agenda.rs`, `agenda/`, `self_pipe.rs` | the face of RefPerSys: tasklets on workers, commands through a pipe |
 //! | `host.rs`, `gc.rs` | whose heap and microtasks these are, and when to collect |
+//! | `replay.rs`, `replay/` | a loop that begins in a recorded state, and is fed from a record |
 //! | `sim.rs`, `sim/` | a virtual world: clock, poller, signals, pool |
 //! | `validate.rs`, `slow.rs` | watching the drain rule, watching for slow tasks |
 //!
@@ -57,6 +58,7 @@ mod panic_message;
 pub mod policy;
 pub mod poller;
 pub mod queue;
+pub mod replay;
 pub mod run_loop;
 pub mod scheduler;
 pub mod self_pipe;

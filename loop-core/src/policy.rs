@@ -4,6 +4,7 @@
 mod builder;
 mod presets;
 mod step;
+mod values;
 
 pub use builder::{PolicyBuilder, PolicyError};
 pub use step::Step;

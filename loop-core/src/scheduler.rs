@@ -128,6 +128,12 @@ impl<T: Task> Scheduler<T> {
         self.tick
     }
 
+    /// The next tick is number `tick`, the next task `next_task`: of a loop that is put into a recorded state.
+    pub(crate) fn begin_in(&mut self, tick: u64, next_task: TaskId, now: Timestamp) {
+        (self.tick, self.next_task) = (tick.saturating_sub(1), next_task.0);
+        self.timers.advance(now);
+    }
+
     /// The number of the current tick.
     #[must_use]
     pub const fn tick(&self) -> u64 {
@@ -246,6 +252,12 @@ impl<T: Task> Scheduler<T> {
     /// Asks the run to end after this turn.
     pub const fn stop(&mut self) {
         self.stop = true;
+    }
+
+    /// Whether somebody asked the run to end, and it has not.
+    #[must_use]
+    pub const fn is_stopping(&self) -> bool {
+        self.stop
     }
 
     /// The run ends: the request is used up, the next run goes on.

@@ -370,4 +370,72 @@ vocabulary! {
         /** Its name, where that is no tag's. */ label: Option<LabelId>,
         /** How many of that name. */ count: u32, ;
     }
+    /// Part of a snapshot: a value of the policy that the loop runs by. Those of its steps come in their order.
+    66 SnapshotPolicy = "snapshot_policy" {
+        /** Which. */ field: PolicyField,
+        /** Its value; `None` is "no limit", or "for ever". */ value: Option<u64>, ;
+    }
+    /// Part of a snapshot: what the loop knows beside what it queues.
+    67 SnapshotLoop = "snapshot_loop" {
+        /** When the next snapshot is due (monotonic). */ due: Timestamp,
+        /** The reading behind its last poll (monotonic). */ polled_ns: Option<u64>,
+        /** Signals dropped since the loop began. */ signals_dropped: u64,
+        /** The number that it tries first for the next source. */ next_source: u32,
+        /** Sources registered and directions called. */ calls: u64,
+        /** The depth of the concurrent queue that was told last. */ concurrent: u32,
+        /** Finished jobs that were put aside. */ finished: u32,
+        /// Bit 0: it was woken since its last poll; 1: a run goes on; 2: it watches a heap; 3: futures are in use;
+        /// 4: it was asked to stop.
+        flags: u8, ;
+    }
+    /// Part of a snapshot: a registered source of readiness.
+    68 SnapshotIo = "snapshot_io" {
+        /** The source. */ source: IoSource,
+        /** The tag of its callback. */ tag: Tag,
+        /** What it is asked about, by the bits of [`IoModified`](Self::IoModified). */ interest: u8,
+        /** It keeps the loop alive. */ referenced: bool,
+        /** When it was called last for reading, as the loop counts its calls. */ read: u64,
+        /** When it was called last for writing, as the loop counts its calls. */ write: u64, ;
+    }
+    /// Part of a snapshot: a signal that has a handler.
+    69 SnapshotSignal = "snapshot_signal" {
+        /** The signal's number. */ signo: u8,
+        /** The tag of its tasks. */ tag: Tag, ;
+    }
+    /// Part of a snapshot: a job whose completion has not run.
+    70 SnapshotWork = "snapshot_work" {
+        /** The job. */ task: TaskId,
+        /** Its tag. */ tag: Tag, ;
+    }
+    /// Input for re-execution: a signal got a handler, or lost it.
+    71 SignalHandler = "signal_handler" {
+        /** The signal's number. */ signo: u8,
+        /** The tag of its tasks. */ tag: Tag,
+        /** It has one from now on. */ installed: bool, ;
+    }
+    /// Input for re-execution: a source was referenced or unreferenced.
+    72 IoRef = "io_ref" {
+        /** The source. */ source: IoSource,
+        /** It keeps the loop alive from now on. */ referenced: bool, ;
+    }
+    /// Input for re-execution: a poll found this source ready. Told where the policy has to choose among several.
+    73 InputReady = "input_ready" {
+        /** The source. */ source: IoSource,
+        /** By the bits of [`IoReady`](Self::IoReady). */ readiness: u8, ;
+    }
+    /// Input for re-execution: only news from outside keep the loop from waiting, or from ending, now.
+    74 InputNews = "input_news" { ; }
+    /// Input for re-execution: somebody asked the run to end.
+    75 InputStop = "input_stop" { /** Another thread did. */ outside: bool, ; }
+    /// Input for re-execution: somebody asked the loop to shut down.
+    76 InputShutdown = "input_shutdown" {
+        /** Somebody other than a callback did. */ outside: bool,
+        /** How long it may take. */ within_ns: u64, ;
+    }
+    /// Part of a snapshot: where a queued task came from, where what comes after it depends on that.
+    77 SnapshotOrigin = "snapshot_origin" {
+        /** The task. */ task: TaskId,
+        /** The completion of a job, or a signal. */ origin: Origin,
+        /** The signal's number, 0 where it is none. */ signo: u8, ;
+    }
 }

@@ -58,6 +58,16 @@ enum Sink {
     Off,
     Ring(Arc<Pen>),
     Capture(Captured),
+    Tap(Tap),
+}
+
+/// Takes each event at once.
+struct Tap(Box<dyn Fn(Ticks, Event<Ticks>) + Send>);
+
+impl std::fmt::Debug for Tap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tap")
+    }
 }
 
 type Captured = Arc<Mutex<CapturedEvents>>;
@@ -104,6 +114,13 @@ impl Recorder {
         (Self::new(Sink::Capture(Arc::clone(&captured))), Capture(captured))
     }
 
+    /// A recorder that hands each event to `tap` at once, and forgets names: whoever executes a recording again
+    /// compares as they come.
+    #[must_use]
+    pub fn tap(tap: impl Fn(Ticks, Event<Ticks>) + Send + 'static) -> Self {
+        Self::new(Sink::Tap(Tap(Box::new(tap))))
+    }
+
     pub(crate) fn on_ring(pen: Pen) -> Self {
         Self::new(Sink::Ring(Arc::new(pen)))
     }
@@ -125,7 +142,7 @@ impl Recorder {
         match &self.sink {
             Sink::Off => false,
             Sink::Ring(pen) => pen.is_ours(),
-            Sink::Capture(_) => true,
+            Sink::Capture(_) | Sink::Tap(_) => true,
         }
     }
 
@@ -136,6 +153,7 @@ impl Recorder {
             Sink::Off => {}
             Sink::Ring(pen) => pen.record(at, event),
             Sink::Capture(captured) => capture(captured, at, event),
+            Sink::Tap(tap) => tap.0(at, event),
         }
     }
 
@@ -154,6 +172,11 @@ impl Recorder {
                 capture(captured, now, event);
                 now
             }
+            Sink::Tap(tap) => {
+                let now = SystemClock::new().ticks();
+                tap.0(now, event);
+                now
+            }
         }
     }
 
@@ -168,7 +191,7 @@ impl Recorder {
     /// Names a tag, in the label table and in the stream.
     pub fn name_tag(&self, at: Ticks, tag: Tag, text: &str) {
         match &self.sink {
-            Sink::Off => {}
+            Sink::Off | Sink::Tap(_) => {}
             Sink::Ring(pen) => pen.name(at, LabelKind::Tag, u32::from(tag.0), text),
             Sink::Capture(captured) => {
                 locked(captured).labels.insert((LabelKind::Tag, u32::from(tag.0)), text.to_owned());
@@ -180,7 +203,7 @@ impl Recorder {
     /// source of readiness ([`LabelKind::Io`]), or a tag.
     pub fn name(&self, at: Ticks, kind: LabelKind, id: u32, text: &str) {
         match &self.sink {
-            Sink::Off => {}
+            Sink::Off | Sink::Tap(_) => {}
             Sink::Ring(pen) => pen.name(at, kind, id, text),
             Sink::Capture(captured) => {
                 locked(captured).labels.insert((kind, id), text.to_owned());
@@ -193,7 +216,7 @@ impl Recorder {
     /// paths.
     pub fn intern(&self, at: Ticks, kind: LabelKind, text: &str) -> LabelId {
         match &self.sink {
-            Sink::Off => LabelId(0),
+            Sink::Off | Sink::Tap(_) => LabelId(0),
             Sink::Ring(pen) => pen.intern(at, kind, text),
             Sink::Capture(captured) => {
                 let labels = &mut locked(captured).labels;
@@ -210,7 +233,7 @@ impl Recorder {
     pub fn source(&self) -> Option<SourceId> {
         match &self.sink {
             Sink::Ring(pen) => Some(pen.source()),
-            Sink::Off | Sink::Capture(_) => None,
+            Sink::Off | Sink::Capture(_) | Sink::Tap(_) => None,
         }
     }
 
@@ -219,7 +242,7 @@ impl Recorder {
     pub fn session(&self) -> Session {
         match &self.sink {
             Sink::Ring(pen) => Session::from_handle(pen.handle()),
-            Sink::Off | Sink::Capture(_) => Session::disabled(),
+            Sink::Off | Sink::Capture(_) | Sink::Tap(_) => Session::disabled(),
         }
     }
 
@@ -228,7 +251,7 @@ impl Recorder {
     pub fn written(&self) -> u64 {
         match &self.sink {
             Sink::Ring(pen) => pen.written(),
-            Sink::Off | Sink::Capture(_) => 0,
+            Sink::Off | Sink::Capture(_) | Sink::Tap(_) => 0,
         }
     }
 
@@ -239,7 +262,7 @@ impl Recorder {
     pub fn pressure(&self) -> bool {
         match &self.sink {
             Sink::Ring(pen) => pen.pressure(),
-            Sink::Off | Sink::Capture(_) => false,
+            Sink::Off | Sink::Capture(_) | Sink::Tap(_) => false,
         }
     }
 

@@ -15,7 +15,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use super::statement::{Fired, Ran, Span, out_of_order};
-use crate::rerun::{Changes, Recorded, RerunError};
+use crate::rerun::{Changes, Divergence, Recorded, RerunError, check};
 
 /// Why a corpus cannot be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -176,6 +176,9 @@ impl Case {
         let mut trace = TraceReader::open(&self.trace).map_err(SourceError::from)?;
         let recorded = MemorySource::read(&mut trace)?;
         let (says, mut broken) = (&self.says, self.broken_in(&recorded));
+        if says.check {
+            broken.extend(check(&self.trace)?.divergence.map(told));
+        }
         let again = Recorded::read(&mut recorded.clone())?;
         if says.again {
             let identity = again.what_if(&Changes::default(), None)?;
@@ -204,6 +207,11 @@ impl Case {
         fails(&says.gate, &says.shows, &Summary::new(recorded, &timeline), "recorded", &mut broken);
         broken
     }
+}
+
+fn told(divergence: Divergence) -> String {
+    let Divergence { tick, recorded, happened, .. } = divergence;
+    format!("check: in tick {tick} was recorded {recorded}, and {happened} happened")
 }
 
 /// What of `gates` and `shows` does not hold in `summary`.

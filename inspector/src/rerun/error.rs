@@ -12,6 +12,38 @@ pub enum RerunError {
     /// It cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// It is of no loop of loop-core.
+    #[error(
+        "{name} has no ticks of a loop-core loop: only what such a loop recorded can be executed again, and not what was \
+         imported or comes from another loop"
+    )]
+    NoLoop {
+        /// The recording.
+        name: String,
+    },
+    /// It was written before snapshots said all that a check needs.
+    #[error(
+        "{name} was recorded in format 1.1 or earlier: its snapshots lack the policy, the sources and the jobs, so its loop \
+         cannot be put into their state; record it anew"
+    )]
+    Old {
+        /// The recording.
+        name: String,
+    },
+    /// It says what cannot be.
+    #[error("tick {tick}: {what} is damaged or made up")]
+    Damaged {
+        /// The tick.
+        tick: u64,
+        /// What is.
+        what: &'static str,
+    },
+    /// A tick is longer than can be held.
+    #[error("one tick has more than {most} events, the most that a check keeps at a time")]
+    TickTooLong {
+        /// The limit.
+        most: usize,
+    },
     /// There is no place to start from.
     #[error(
         "{name} has no snapshot of a loop after its last loss, which is where a re-execution starts: record a loop-core \

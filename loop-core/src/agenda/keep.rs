@@ -34,6 +34,11 @@ impl Keep {
         u32::try_from(self.pending.load(Ordering::SeqCst)).unwrap_or(u32::MAX)
     }
 
+    /// Of a loop that is executed again: a record says how many there are.
+    pub(crate) fn replay(&self, pending: u32) {
+        self.pending.store(pending.into(), Ordering::SeqCst);
+    }
+
     pub(super) fn register(&self, ledger: &Arc<Ledger>) {
         let mut ledgers = self.ledgers.lock().unwrap_or_else(PoisonError::into_inner);
         ledgers.retain(|known| known.strong_count() > 0);

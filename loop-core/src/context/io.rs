@@ -6,6 +6,7 @@ use loop_probes::ids::{IoSource, Tag};
 use super::{Context, IoOptions};
 use crate::error::LoopError;
 use crate::event_loop::core::{Registration, Subscription};
+use crate::policy::SourceRule;
 use crate::poller::{Interest, Source};
 use crate::scheduler::name_of;
 use crate::shutdown::OnShutdown;
@@ -85,6 +86,10 @@ impl<T: Task> Context<'_, T> {
         if self.core.on {
             self.stamp();
             self.core.record(Event::IoRegistered { source: id, tag });
+            if self.core.scheduler.policy().sources == SourceRule::OnePerTurn {
+                // What it is asked about decides whose turn it is.
+                self.core.record(Event::IoModified { source: id, interest: interest.bits() });
+            }
             if let Some(explanation) = &explanation {
                 let label = self.core.recorder.intern(self.core.at, LabelKind::Text, explanation);
                 self.core.record(Event::IoLabel { source: id, label });
@@ -153,6 +158,9 @@ impl<T: Task> Context<'_, T> {
         let entry = self.core.sources.get_mut(&source.0).ok_or(LoopError::SourceGone(source))?;
         if std::mem::replace(&mut entry.referenced, referenced) != referenced {
             self.stamp();
+            if self.core.on {
+                self.core.record(Event::IoRef { source, referenced });
+            }
             self.core.add_ref(RefKind::Io, if referenced { 1 } else { -1 });
         }
         Ok(())
@@ -188,8 +196,12 @@ impl<T: Task> Context<'_, T> {
         {
             signals.install(signo)?;
         }
-        if self.core.handlers.insert(number, Subscription { task, tag }).is_none() {
-            self.stamp();
+        let is_new = self.core.handlers.insert(number, Subscription { task, tag }).is_none();
+        self.stamp();
+        if self.core.on {
+            self.core.record(Event::SignalHandler { signo: number, tag, installed: true });
+        }
+        if is_new {
             self.core.add_ref(RefKind::Signal, 1);
         }
         Ok(())
@@ -198,13 +210,14 @@ impl<T: Task> Context<'_, T> {
     /// Takes a signal's handler away; false where there was none.
     pub fn remove_signal(&mut self, signo: i32) -> bool {
         let Ok(number) = u8::try_from(signo) else { return false };
-        if self.core.handlers.remove(&number).is_none() {
-            return false;
-        }
+        let Some(Subscription { tag, .. }) = self.core.handlers.remove(&number) else { return false };
         if let Some(signals) = &mut self.core.signals {
             let _ = signals.uninstall(signo);
         }
         self.stamp();
+        if self.core.on {
+            self.core.record(Event::SignalHandler { signo: number, tag, installed: false });
+        }
         self.core.add_ref(RefKind::Signal, -1);
         true
     }

@@ -1,6 +1,6 @@
 //! Shutting down and errors with owners, from a running task.
 
-use loop_probes::event::{Origin, RefKind};
+use loop_probes::event::{Event, Origin, RefKind};
 use loop_probes::ids::TaskId;
 
 use super::Context;
@@ -18,6 +18,10 @@ impl<T: Task> Context<'_, T> {
     /// first, one with a later deadline changes nothing.
     pub fn shutdown(&mut self, shutdown: Shutdown) {
         self.core.shutdown.ask(shutdown.deadline);
+        if self.core.on {
+            let within_ns = u64::try_from(shutdown.deadline.as_nanos()).unwrap_or(u64::MAX);
+            self.core.record(Event::InputShutdown { outside: false, within_ns });
+        }
     }
 
     /// Whether a shutdown has begun.

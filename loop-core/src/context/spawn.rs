@@ -175,6 +175,7 @@ impl<T: Task> Context<'_, T> {
                     Op::Post(task) => drop(self.post(task)),
                     Op::Microtask(task) => self.microtask(task),
                     Op::Spawn(new) => self.spawn_new(new),
+                    Op::With(f) => f(self),
                     Op::Work(tag, job, run) => self.work_awaited(tag, job, run),
                 }
             }

@@ -69,7 +69,7 @@ impl<T: Task> Context<'_, T> {
     }
 
     /// The time at which something is armed.
-    fn arming_time(&mut self) -> Timestamp {
+    pub(crate) fn arming_time(&mut self) -> Timestamp {
         self.stamp();
         self.read(ClockPoint::Arm)
     }
@@ -82,6 +82,12 @@ impl<T: Task> Context<'_, T> {
     #[inline]
     fn arm_at(&mut self, now: Timestamp, delay: Delay, task: Body<T>, tag: Tag) -> Timer {
         let (timer, due) = self.core.scheduler.arm(now, delay, task, tag);
+        self.armed(timer, tag, due, delay);
+        timer
+    }
+
+    #[inline]
+    pub(crate) fn armed(&mut self, timer: Timer, tag: Tag, due: Timestamp, delay: Delay) {
         if self.core.on {
             let period_ns = match delay {
                 Delay::Once(_) => None,
@@ -93,7 +99,6 @@ impl<T: Task> Context<'_, T> {
             // A loop that shuts down waits for those alone whose owner says so.
             let _ = self.set_timer_referenced(timer, false);
         }
-        timer
     }
 
     /// Clears a timer: it never fires again, not even where a handle keeps it. False where it fired, was cleared, or never was.

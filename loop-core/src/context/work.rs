@@ -79,7 +79,7 @@ impl<T: Task> Context<'_, T> {
         Ok(task)
     }
 
-    fn start_pool(&mut self) -> Result<(), LoopError> {
+    pub(crate) fn start_pool(&mut self) -> Result<(), LoopError> {
         if let Some(make) = self.core.pool_factory.take() {
             let shared = Arc::clone(&self.core.shared);
             let sink: Sink<Option<T::Remote>> = Box::new(move |finished| {

@@ -247,6 +247,7 @@ impl<T: Task> Builder<T> {
             polled: None,
             exits_in_turn,
             until: None,
+            running: false,
             signals_dropped: 0,
         }
     }

@@ -29,7 +29,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     #[must_use]
     pub fn next_wait(&mut self) -> Option<Duration> {
         let now = self.clock.now();
-        let plan = self.plan_wait(now);
+        let (plan, _) = self.plan_wait(now);
         if self.shutdown_report().is_some() {
             return None;
         }

@@ -25,9 +25,7 @@ const OTHER_THREADS: &str = "other threads";
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Applies what other threads hold and release.
     pub(super) fn apply_refs(&mut self) {
-        if self.core.shared.take_stop() {
-            self.core.scheduler.stop();
-        }
+        self.core.take_stop();
         let delta = self.core.shared.take_refs();
         if delta != 0 {
             self.core.scheduler.refs.hold(OTHER_THREADS, delta);
@@ -204,6 +202,16 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 }
 
 impl<T: Task> Core<T> {
+    /// A stop that somebody outside of a callback asked for takes effect.
+    pub(super) fn take_stop(&mut self) {
+        if self.shared.take_stop() {
+            self.scheduler.stop();
+            if self.on {
+                self.record(Event::InputStop { outside: true });
+            }
+        }
+    }
+
     pub(crate) fn settle_work(&mut self, task: TaskId) {
         if let Some(Outstanding { tag, .. }) = self.work.remove(&task) {
             if self.on {

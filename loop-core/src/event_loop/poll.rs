@@ -40,45 +40,55 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             && self.polled.is_some_and(|polled| u128::from(now.ns_since(polled)) < gap_ns)
     }
 
-    /// How long the loop may be left alone. From here on it counts as waiting: who brings news wakes the poller.
-    pub(super) fn plan_wait(&mut self, now: Timestamp) -> PollPlan {
+    /// How long the loop may be left alone, and whether only news from outside keep it from waiting. From here on it
+    /// counts as waiting: who brings news wakes the poller.
+    pub(super) fn plan_wait(&mut self, now: Timestamp) -> (PollPlan, bool) {
         let watches_heap = self.watches_heap();
         if self.core.futures.in_use {
             self.settle_futures(Current::NONE);
             self.context().settle_interest();
         }
-        let outside = Outside {
-            posted: self.has_posts(),
-            signals: self.core.signals.as_ref().is_some_and(|signals| signals.pending() > 0),
+        // What the loop itself put aside, or began.
+        let own = Outside {
+            posted: self.shutdown_is_due() || self.core.woken || !self.core.finished.is_empty(),
+            signals: false,
             host: self.host.as_ref().is_some_and(|host| host.has_microtasks()),
             until: self.wait_until(),
         };
-        let plan = self.core.scheduler.plan_poll(now, outside, watches_heap);
-        if plan.timeout == Some(Duration::ZERO) {
-            return plan;
+        let alone = self.core.scheduler.plan_poll(now, own, watches_heap);
+        if alone.reason == PollReason::NonBlock {
+            return (alone, false);
         }
-        // Other threads wake a loop only once it said that it waits: what came before that is looked for here.
-        self.core.shared.announce_wait();
-        if self.has_posts() {
-            let outside = Outside { posted: true, ..outside };
-            return self.core.scheduler.plan_poll(now, outside, watches_heap);
+        let outside = Outside {
+            posted: self.has_posts(),
+            signals: self.core.signals.as_ref().is_some_and(|signals| signals.pending() > 0),
+            ..own
+        };
+        if !outside.posted && !outside.signals {
+            if alone.timeout == Some(Duration::ZERO) {
+                return (alone, false);
+            }
+            // Other threads wake a loop only once it said that it waits: what came before that is looked for here.
+            self.core.shared.announce_wait();
+            if !self.has_posts() {
+                return (alone, false);
+            }
         }
-        plan
+        let outside = Outside { posted: true, ..outside };
+        (self.core.scheduler.plan_poll(now, outside, watches_heap), true)
     }
 
-    /// Whether something came from other threads, or is put aside, that a wait would hold up.
+    /// Whether something came from other threads that a wait would hold up.
     fn has_posts(&self) -> bool {
-        self.shutdown_is_due()
-            || self.core.woken
-            || self.core.shared.has_news()
-            || self.core.futures.woken.has_some()
-            || self.core.agenda_has_news()
-            || !self.core.finished.is_empty()
+        self.core.shared.has_news() || self.core.futures.woken.has_some() || self.core.agenda_has_news()
     }
 
     fn wait(&mut self, now: Timestamp) -> Result<Timestamp, LoopError> {
-        let plan = self.plan_wait(now);
+        let (plan, has_news) = self.plan_wait(now);
         let start = self.mark();
+        if has_news && self.core.on {
+            self.core.record(Event::InputNews {});
+        }
         if self.core.on {
             let deadline = if plan.reason == PollReason::Idle { None } else { plan.deadline };
             self.core.recorder.set_running(start, Running::Poll { deadline });

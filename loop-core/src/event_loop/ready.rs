@@ -34,6 +34,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
         let mut ready = std::mem::take(&mut self.ready);
         if self.policy().sources == SourceRule::OnePerTurn {
+            self.record_ready(&ready);
             self.keep_longest_waiting(&mut ready);
         }
         self.begin_phase(Phase::Io);
@@ -50,6 +51,14 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.ready = ready;
         self.ready.clear();
         self.end_phase();
+    }
+
+    /// What there was to choose from.
+    fn record_ready(&self, ready: &[Ready]) {
+        for Ready { key, readiness } in ready.iter().filter(|_| self.core.on) {
+            let source = IoSource(u32::try_from(*key).unwrap_or(u32::MAX));
+            self.core.record(Event::InputReady { source, readiness: readiness.bits() });
+        }
     }
 
     fn run_source(&mut self, key: usize, readiness: Readiness) -> Outcome {

@@ -19,7 +19,7 @@ use crate::work_pool::Pending as PendingJobs;
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Asks the loop to shut down: the current run does it, or the next one.
     pub fn shutdown(&mut self, shutdown: Shutdown) {
-        self.core.shutdown.ask(shutdown.deadline);
+        self.core.shared.ask_to_shut_down(shutdown.deadline);
     }
 
     /// What became of everything, once the loop was shut down.
@@ -35,12 +35,20 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
         if let Some(within) = self.core.shared.take_shutdown() {
             self.core.shutdown.ask(within);
+            if self.core.on {
+                let within_ns = u64::try_from(within.as_nanos()).unwrap_or(u64::MAX);
+                self.core.record(Event::InputShutdown { outside: true, within_ns });
+            }
         }
         if let Some(within) = self.core.shutdown.take_asked() {
             self.begin_shutdown(within);
         }
         let running = self.core.shutdown.running()?;
-        let idle = !self.core.scheduler.is_alive() && !self.has_news();
+        let is_alive = self.core.scheduler.is_alive();
+        let idle = !is_alive && !self.has_news();
+        if !is_alive && !idle && self.core.on {
+            self.core.record(Event::InputNews {});
+        }
         let now = self.read(ClockPoint::Shutdown);
         if idle || now >= running.deadline {
             self.end_shutdown(running, now);
@@ -161,7 +169,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                 this.context().clear_timer(timer);
             });
         }
-        let sources: Vec<_> = self.core.sources.keys().copied().collect();
+        let mut sources: Vec<_> = self.core.sources.keys().copied().collect();
+        sources.sort_unstable();
         for source in sources {
             self.guarded(|this| {
                 let _ = this.context().remove(loop_probes::ids::IoSource(source));

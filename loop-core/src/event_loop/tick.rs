@@ -104,7 +104,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                 self.drain_as_phases();
                 self.now = None;
             }
-            Step::Exit if self.may_end() => return Ok(Flow::Exit),
+            Step::Exit if self.ends() => return Ok(Flow::Exit),
             Step::Exit => {}
             Step::Releases => self.apply_pending_releases(),
             Step::Poll => self.poll()?,

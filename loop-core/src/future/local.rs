@@ -60,6 +60,8 @@ pub(crate) enum Op<T: Task> {
     Post(T),
     Microtask(T),
     Spawn(NewFuture<T>),
+    /// Do something with the whole context.
+    With(Box<dyn FnOnce(&mut crate::context::Context<'_, T>)>),
     Work(TagOf, Rc<JobWait>, Job<T>),
 }
 
@@ -342,6 +344,12 @@ impl<T: Task> LocalHandle<T> {
     /// Queues a task.
     pub fn post(&self, task: T) {
         self.local.op(Op::Post(task));
+    }
+
+    /// Calls `f` with the loop's context: right after the poll of the running future, or the callback that runs, and
+    /// before the next poll of the poller at the latest.
+    pub fn with(&self, f: impl FnOnce(&mut crate::context::Context<'_, T>) + 'static) {
+        self.local.op(Op::With(Box::new(f)));
     }
 
     /// Queues a microtask: from a future, it runs right after the poll, before any other task.

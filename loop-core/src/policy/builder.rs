@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use loop_probes::event::PolicyField;
+
 use super::{
     DrainRule, ExitRule, PanicRule, Policy, PollRule, SignalRule, SourceRule, Step, TimerRule, Validation,
 };
@@ -66,6 +68,19 @@ pub enum PolicyError {
     PollInTick {
         /// The policy.
         policy: String,
+    },
+    /// A recorded value that it cannot have.
+    #[error(
+        "policy {policy} cannot have {field} {}: the recording is damaged, or newer than this program",
+        value.map_or_else(|| "none".to_owned(), |value| value.to_string())
+    )]
+    Value {
+        /// The policy.
+        policy: String,
+        /// The field.
+        field: PolicyField,
+        /// The value.
+        value: Option<u64>,
     },
     /// A limit of nothing: the loop would turn and never do anything.
     #[error("policy {policy} has {limit} 0: take at least 1")]

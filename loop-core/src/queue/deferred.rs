@@ -62,6 +62,12 @@ impl<F> Deferred<F> {
         self.keys.remove(&key)
     }
 
+    /// Whether `key` waits.
+    #[must_use]
+    pub fn contains(&self, key: u64) -> bool {
+        self.keys.contains(&key)
+    }
+
     /// The keys that wait, in queue order.
     pub fn keys(&self) -> impl Iterator<Item = u64> {
         self.entries.iter().map(|entry| entry.0)

@@ -125,6 +125,12 @@ impl<T> Tasks<T> {
         self.entries.is_empty()
     }
 
+    /// Which of them are completions of jobs or deliver signals.
+    pub(crate) fn special(&self) -> impl Iterator<Item = (TaskId, Origin, u8)> {
+        let special = |note: &&Note| note.signo != 0 || note.origin == Origin::Work;
+        self.notes.iter().filter(special).map(|note| (note.id, note.origin, note.signo))
+    }
+
     /// The tasks in queue order, each with its tag and when it was queued, where that is known.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Body<T>, TaskId, Option<(Tag, Ticks)>)> {
         let mut notes = self.notes.iter().peekable();

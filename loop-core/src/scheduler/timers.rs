@@ -118,6 +118,59 @@ impl<T: Task> Scheduler<T> {
         (timer, due)
     }
 
+    /// Arms a timer under a number that it had before; `now` is when. Returns its key and when it is due.
+    pub(crate) fn arm_as(
+        &mut self,
+        id: TimerId,
+        now: Timestamp,
+        delay: Delay,
+        task: Body<T>,
+        tag: Tag,
+    ) -> (Timer, Timestamp) {
+        let due = due_after(now, delay.first());
+        let entry =
+            TimerEntry { task: Some(task), tag, delay, on_shutdown: OnShutdown::Cancel, handle: None };
+        (self.timers.restore(id, due, delay.period_ns(), true, entry), due)
+    }
+
+    /// Arms a timer as a snapshot has it.
+    #[expect(clippy::too_many_arguments, reason = "all that a snapshot says about a timer")]
+    pub(crate) fn restore_timer(
+        &mut self,
+        id: TimerId,
+        due: Timestamp,
+        period_ns: Option<NonZeroU64>,
+        referenced: bool,
+        task: Body<T>,
+        tag: Tag,
+        on_shutdown: OnShutdown,
+    ) -> Timer {
+        let delay = match period_ns {
+            Some(period) => Delay::Every(Duration::from_nanos(period.get())),
+            // Nobody knows it any more; who arms it again says so.
+            None => Delay::Once(Duration::ZERO),
+        };
+        let entry = TimerEntry { task: Some(task), tag, delay, on_shutdown, handle: None };
+        self.timers.restore(id, due, period_ns, referenced, entry)
+    }
+
+    /// New timers get numbers from `next` on.
+    pub(crate) fn skip_timer_ids_to(&mut self, next: TimerId) {
+        self.timers.skip_ids_to(next);
+    }
+
+    /// Whether a timer is armed, or its callback runs now.
+    pub(crate) fn has_timer(&self, timer: Timer) -> bool {
+        self.timers.value(timer).is_some()
+    }
+
+    /// The delay with which a timer is armed the next time.
+    pub(crate) fn set_delay(&mut self, timer: Timer, delay: Delay) {
+        if let Some(entry) = self.timers.value_mut(timer) {
+            entry.delay = delay;
+        }
+    }
+
     /// Restarts a timer as it was armed first, behind its peers: also one that fired, where a handle kept it.
     ///
     /// # Errors

@@ -1,8 +1,8 @@
 //! How one field of an event becomes 64-bit words and comes back: every field type states it once.
 
 use super::words::{
-    ClockPoint, GcAction, GcMode, GcReason, LabelKind, Origin, Outcome, Phase, PollReason, Priority, Queue,
-    RefKind, StopReason, WorkerPhase,
+    ClockPoint, GcAction, GcMode, GcReason, LabelKind, Origin, Outcome, Phase, PolicyField, PollReason,
+    Priority, Queue, RefKind, StopReason, WorkerPhase,
 };
 use crate::ids::{IoSource, LabelId, SourceId, Tag, TaskId, Ticks, Time, TimerId, Timestamp};
 use crate::text::{InlineText, TEXT_WORDS};
@@ -135,6 +135,7 @@ word_fields!(
     Origin,
     Outcome,
     Phase,
+    PolicyField,
     PollReason,
     Priority,
     Queue,

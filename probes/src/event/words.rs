@@ -271,4 +271,58 @@ words! {
         /// Before a task, where a tick has so much time for its tasks and no more.
         10 Budget = "budget",
     }
+    /// What of a policy a [`SnapshotPolicy`](super::Event::SnapshotPolicy) tells. Rules are told as the place of their
+    /// value in the order in which they are documented, from 0; times in nanoseconds.
+    PolicyField {
+        /// Its name, a text.
+        1 Name = "name",
+        /// A step of the first half of a turn: the place of the step in the list of all steps.
+        2 TickStep = "tick-step",
+        /// A step of the second half.
+        3 AutoTickStep = "auto-tick-step",
+        /// Which due timers run in one turn.
+        4 Timers = "timers",
+        /// How many signals are delivered in one turn.
+        5 Signals = "signals",
+        /// Which ready sources are called in one turn.
+        6 Sources = "sources",
+        /// Finished jobs that one step takes.
+        7 JobsPerRead = "jobs-per-read",
+        /// When microtasks are drained.
+        8 Drain = "drain",
+        /// When a run ends by itself.
+        9 Exit = "exit",
+        /// Whether a turn polls while tasks are queued.
+        10 Poll = "poll",
+        /// How long a poll waits where no timer is armed.
+        11 PollTimeoutDefault = "poll-timeout-default",
+        /// How recent a look makes another one superfluous.
+        12 PollGap = "poll-gap",
+        /// Sources that may be registered at a time.
+        13 SourcesMax = "sources-max",
+        /// Tasks that one tick runs.
+        14 TasksPerTick = "tasks-per-tick",
+        /// Microtasks that one checkpoint runs.
+        15 MicrotasksPerCheckpoint = "microtasks-per-checkpoint",
+        /// The GC controller acts.
+        16 GcEnabled = "gc-enabled",
+        /// The period of its repeating timer at the fast pace.
+        17 GcFast = "gc-fast",
+        /// The same at the slow pace.
+        18 GcSlow = "gc-slow",
+        /// How long a changed heap waits for its collection.
+        19 GcOneShot = "gc-one-shot",
+        /// Firings with an unchanged heap after which the pace is slow.
+        20 GcUnchangedMax = "gc-unchanged-max",
+        /// What a panic in a callback does.
+        21 Panics = "panics",
+        /// What a broken drain rule does.
+        22 Validation = "validation",
+        /// A task that runs longer is slow.
+        23 SlowTaskLimit = "slow-task-limit",
+        /// How often snapshots are taken.
+        24 SnapshotInterval = "snapshot-interval",
+        /// Most parts of a snapshot.
+        25 SnapshotPartsMax = "snapshot-parts-max",
+    }
 }

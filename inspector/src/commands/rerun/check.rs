@@ -1,0 +1,155 @@
+//! `loopscope rerun --check`: does the loop decide again what it decided?
+
+use std::fmt::Write as _;
+
+use loop_probes::text::printable;
+use serde_json::json;
+
+use crate::cli::RerunArgs;
+use crate::commands::warn;
+use crate::exit::Failure;
+use crate::input::Input;
+use crate::rerun::check::{Checked, Divergence, check_source};
+use crate::rerun::{RerunError, check};
+use crate::stdout;
+use crate::units::{count, duration};
+
+pub(super) fn run(args: &RerunArgs) -> Result<(), Failure> {
+    let checked = match Input::open(&args.input)? {
+        Input::Trace(path, trace) => {
+            trace.warnings().iter().for_each(|line| warn(line));
+            drop(trace);
+            check(&path)
+        }
+        Input::Ring(ring, warnings) => {
+            warnings.iter().for_each(|line| warn(line));
+            check_source(|| Ok(Box::new((*ring).clone())))
+        }
+    };
+    let checked = checked.map_err(failure)?;
+    stdout::print(&if args.json { to_json(&checked) } else { to_text(&checked) })?;
+    match &checked.divergence {
+        None => Ok(()),
+        Some(parted) => Err(Failure::Check(format!(
+            "{}: the loop decides otherwise in tick {}",
+            printable(&checked.name),
+            parted.tick
+        ))),
+    }
+}
+
+fn failure(error: RerunError) -> Failure {
+    Failure::input(error)
+}
+
+fn to_text(checked: &Checked) -> String {
+    match &checked.divergence {
+        None => agreed(checked),
+        Some(parted) => parted_in(checked, parted),
+    }
+}
+
+fn noun(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
+}
+
+fn agreed(checked: &Checked) -> String {
+    let seen = &checked.seen;
+    let mut out = format!(
+        "{}: every decision was made again, under policy {}\n",
+        printable(&checked.name),
+        printable(&checked.policy)
+    );
+    let _ = writeln!(
+        out,
+        "  {} from tick {} on: {}, {}, {}, {}, {}",
+        noun(seen.ticks, "tick", "ticks"),
+        count(seen.first_tick.unwrap_or(0)),
+        noun(seen.tasks, "task", "tasks"),
+        noun(seen.ready, "readiness", "readinesses"),
+        noun(seen.timers, "timer", "timers"),
+        noun(seen.polls, "poll", "polls"),
+        noun(seen.gc, "GC decision", "GC decisions"),
+    );
+    let _ = writeln!(
+        out,
+        "  {} compared, {} among them; {} of the loop in {}: {:.0} times real time",
+        noun(seen.decisions, "event", "events"),
+        noun(seen.snapshots, "snapshot", "snapshots"),
+        duration(seen.span_ns),
+        duration(checked.elapsed_ns),
+        checked.speed()
+    );
+    out + &of_several(checked)
+}
+
+fn of_several(checked: &Checked) -> String {
+    match checked.loops {
+        0 | 1 => String::new(),
+        loops => format!("  of {loops} loops in the trace, the one with the most ticks\n"),
+    }
+}
+
+/// The place at which both part, as a block.
+fn parted_in(checked: &Checked, parted: &Divergence) -> String {
+    let mut out = format!(
+        "{}: the loop decides otherwise in tick {}, {} into the check, under policy {}\n\n",
+        printable(&checked.name),
+        count(parted.tick),
+        duration(parted.at_ns),
+        printable(&checked.policy)
+    );
+    for line in &parted.before {
+        let _ = writeln!(out, "    both        {}", printable(line));
+    }
+    let _ = writeln!(out, "  > recorded    {}", printable(&parted.recorded));
+    let _ = writeln!(out, "  > happened    {}", printable(&parted.happened));
+    for line in &parted.after {
+        let _ = writeln!(out, "    recorded    {}", printable(line));
+    }
+    let seen = &checked.seen;
+    let _ = writeln!(
+        out,
+        "\n  before it, {} agreed: {}, {}, {}",
+        noun(seen.decisions, "event", "events"),
+        noun(seen.ticks, "tick", "ticks"),
+        noun(seen.tasks, "task", "tasks"),
+        noun(seen.timers, "timer", "timers"),
+    );
+    out + &of_several(checked)
+}
+
+fn to_json(checked: &Checked) -> String {
+    let seen = &checked.seen;
+    let divergence = checked.divergence.as_ref().map(|parted| {
+        json!({
+            "tick": parted.tick,
+            "at_ns": parted.at_ns,
+            "recorded": parted.recorded,
+            "happened": parted.happened,
+            "before": parted.before,
+            "after": parted.after,
+        })
+    });
+    let value = json!({
+        "schema": 1,
+        "name": checked.name,
+        "policy": checked.policy,
+        "agrees": checked.agrees(),
+        "loops": checked.loops,
+        "first_tick": seen.first_tick,
+        "last_tick": seen.last_tick,
+        "ticks": seen.ticks,
+        "tasks": seen.tasks,
+        "ready": seen.ready,
+        "timers": seen.timers,
+        "polls": seen.polls,
+        "gc": seen.gc,
+        "snapshots": seen.snapshots,
+        "decisions": seen.decisions,
+        "span_ns": seen.span_ns,
+        "elapsed_ns": checked.elapsed_ns,
+        "divergence": divergence,
+    });
+    format!("{value:#}\n")
+}

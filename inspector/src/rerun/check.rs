@@ -1,0 +1,277 @@
+//! The check: does the loop decide again what it decided?
+//!
+//! A new loop is put into the state of a recorded snapshot and fed with exactly what the recorded one saw: each
+//! reading of the clock at its decision point, batches, readiness, heap sizes, what callbacks did and returned,
+//! signals, finished jobs. What it tells is compared, event by event, while it runs. Everything that is not fed is
+//! decided: which task and which timer is next, how long a poll may wait, when to collect, what is left.
+
+mod compared;
+mod fed;
+mod recorded;
+mod replayed;
+mod stage;
+mod start;
+
+use std::path::Path;
+
+use loop_core::replay::{Flags, Outside};
+use loop_core::{EventLoop, HeapHost, LoopError};
+use loop_probes::clock::monotonic_now;
+use loop_probes::event::{Event, StopReason};
+use loop_probes::ids::Timestamp;
+use loop_probes::recorder::Recorder;
+use loop_traces::reader::TraceReader;
+use loop_traces::source::{EventSource, SourceError};
+
+use super::RerunError;
+use fed::{FedClock, FedHeap, FedPoller, FedPool, FedSignals};
+use recorded::{Kind, Recorded};
+use replayed::Replayed;
+use stage::Stage;
+
+type Checking = EventLoop<Replayed, FedClock, FedPoller>;
+
+/// How much was decided again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Seen {
+    /// The first tick.
+    pub first_tick: Option<u64>,
+    /// The last whole tick.
+    pub last_tick: u64,
+    /// Whole ticks.
+    pub ticks: u64,
+    /// Tasks that ran.
+    pub tasks: u64,
+    /// Callbacks of sources that ran.
+    pub ready: u64,
+    /// Timers that fired.
+    pub timers: u64,
+    /// Polls.
+    pub polls: u64,
+    /// Decisions of the GC controller.
+    pub gc: u64,
+    /// Snapshots that were compared part by part.
+    pub snapshots: u64,
+    /// Events that were compared.
+    pub decisions: u64,
+    /// Recorded time from the first to the last tick.
+    pub span_ns: u64,
+}
+
+/// Where the loop decided otherwise than recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Divergence {
+    /// The tick.
+    pub tick: u64,
+    /// From the start of the check, in recorded time.
+    pub at_ns: u64,
+    /// What was recorded.
+    pub recorded: String,
+    /// What happened instead.
+    pub happened: String,
+    /// What both did before, oldest first.
+    pub before: Vec<String>,
+    /// What was recorded next.
+    pub after: Vec<String>,
+}
+
+/// What a check found.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Checked {
+    /// The trace.
+    pub name: String,
+    /// The policy that was executed.
+    pub policy: String,
+    /// How much was decided again.
+    pub seen: Seen,
+    /// Loops in the trace: the one with the most ticks was checked.
+    pub loops: usize,
+    /// Where it parted from the record; `None` where it did not.
+    pub divergence: Option<Divergence>,
+    /// How long the check took.
+    pub elapsed_ns: u64,
+}
+
+impl Checked {
+    /// Whether each decision was made again.
+    #[must_use]
+    pub const fn agrees(&self) -> bool {
+        self.divergence.is_none()
+    }
+
+    /// How many times as fast as the recorded loop it was.
+    #[must_use]
+    pub fn speed(&self) -> f64 {
+        self.seen.span_ns as f64 / self.elapsed_ns.max(1) as f64
+    }
+}
+
+/// Checks the trace at `path`.
+///
+/// # Errors
+///
+/// [`RerunError`] where it cannot be read, is of no loop of ours, or has no snapshot to begin at.
+pub fn check(path: &Path) -> Result<Checked, RerunError> {
+    check_source(|| Ok(Box::new(TraceReader::open(path).map_err(SourceError::from)?)))
+}
+
+/// Checks what `open` gives, which is read twice.
+///
+/// # Errors
+///
+/// As [`check`].
+pub fn check_source(
+    mut open: impl FnMut() -> Result<Box<dyn EventSource>, RerunError>,
+) -> Result<Checked, RerunError> {
+    let began = monotonic_now();
+    let mut source = open()?;
+    let name = source.name().to_owned();
+    let place = start::find(&mut *source)?;
+    drop(source);
+    let recorded = Recorded::new(open()?, place.emitter, place.events, place.policy.one_source)?;
+    let snapshot = start::read(&recorded)?;
+    let (policy, loops) = (snapshot.policy.name.to_string(), place.loops);
+    let stage = Stage::new(
+        recorded,
+        stage::Start {
+            now: snapshot.state.now,
+            agenda: snapshot.agenda,
+            signals_dropped: snapshot.state.signals_dropped,
+            puts_aside: start::puts_aside(&snapshot.policy),
+        },
+    );
+    let outer = stage::put_up(Some(stage));
+    let ran = run(snapshot);
+    let stage = stage::put_up(outer);
+    let Some(stage) = stage else { return Err(RerunError::NoSnapshot { name }) };
+    if let Some(failed) = stage.failed {
+        return Err(failed);
+    }
+    ran?;
+    let divergence = stage.diverged.map(|divergence| *divergence);
+    let elapsed_ns = monotonic_now().ns_since(began);
+    Ok(Checked { name, policy, seen: stage.seen, loops, divergence, elapsed_ns })
+}
+
+fn run(snapshot: start::Snapshot) -> Result<(), RerunError> {
+    let start::Snapshot { policy, mut state, flags, until, finished, .. } = snapshot;
+    let aside = stage::with(|stage| stage.jobs_aside(finished as usize)).unwrap_or_default();
+    state.finished = start::put_aside(aside);
+    let mut builder = EventLoop::<Replayed>::builder()
+        .policy(policy)
+        .recorder(Recorder::tap(|_, event| stage::observe(event)))
+        .pool(|_sink| Ok(Box::new(FedPool)))
+        .signals(|_waker| Box::new(FedSignals));
+    if flags.contains(Flags::HEAP) {
+        builder = builder.host(HeapHost(FedHeap));
+    }
+    let mut event_loop: Checking = builder.build_on(FedClock, FedPoller);
+    let restored = event_loop.restore(state)?;
+    let outside: Outside<Replayed> = event_loop.outside();
+    let local = event_loop.with(|cx| cx.local());
+    stage::with(|stage| {
+        stage.timers = restored.timers;
+        (stage.outside, stage.local) = (Some(outside), Some(local));
+    });
+    if flags.contains(Flags::RUNNING) {
+        run_on(&mut event_loop, until);
+    } else {
+        turn(&mut event_loop);
+    }
+    while !is_over() {
+        if !step(&mut event_loop) {
+            stage::with(|stage| {
+                stage.part_at_end("the loop stands still: nothing of what was recorded comes")
+            });
+        }
+    }
+    // What is left of it has nobody to tell.
+    stage::with(|stage| (stage.outside, stage.local) = (None, None));
+    Ok(())
+}
+
+fn is_over() -> bool {
+    stage::with(|stage| stage.is_over()).unwrap_or(true)
+}
+
+/// Does the next thing that the owner of the loop had done. False where that brought the record no further.
+fn step(event_loop: &mut Checking) -> bool {
+    let place = |stage: &mut Stage| stage.recorded.place;
+    let before = stage::with(place);
+    let next = stage::with(|stage| {
+        let mut ahead = stage.recorded.ahead().map(|entry| entry.event);
+        let next = (ahead.next(), ahead.next());
+        drop(ahead);
+        let outside = stage.frame().filter(|frame| matches!(frame.kind, Kind::Outside(_)));
+        let at_outside = outside.map(|frame| matches!(frame.kind, Kind::Outside(true)));
+        (next, at_outside)
+    });
+    let Some(((Some(event), after), outside)) = next else { return false };
+    let is_run =
+        matches!(event, Event::InputRun { .. } | Event::TickStart { .. } | Event::LoopStopped { .. });
+    match (event, outside) {
+        (_, Some(is_callback)) if !is_run => do_outside(event_loop, is_callback),
+        (Event::InputRun { until_ns: Some(_) }, _) if matches!(after, Some(Event::TickStart { .. })) => {
+            // Its poll waits no longer than the record says; that is told, and compared, as the poll's timeout.
+            let _ = event_loop.turn_within(std::time::Duration::ZERO);
+        }
+        (Event::InputRun { until_ns }, _) => run_on(event_loop, until_ns.map(Timestamp)),
+        (Event::InputShutdown { outside: true, within_ns }, _) => {
+            event_loop.with(|cx| replayed::expect_shutdown(cx));
+            event_loop.outside().shutdown(within_ns);
+            stage::with(|stage| stage.resumes = true);
+            run_on(event_loop, None);
+        }
+        (Event::TickStart { .. }, _) => turn(event_loop),
+        // A drain that nobody's callback came before.
+        (Event::Microtasks { .. } | Event::DeferredRan { .. }, _) => {
+            event_loop.run_callback("recorded", |_| {})
+        }
+        // A failure of the outside, which nobody decided.
+        (Event::LoopStopped { reason: StopReason::Failed }, _) => {
+            stage::with(Stage::skip);
+        }
+        _ => {}
+    }
+    is_over() || stage::with(place) != before
+}
+
+fn do_outside(event_loop: &mut Checking, is_callback: bool) {
+    if is_callback {
+        event_loop.run_callback("recorded", |cx| {
+            replayed::run_frame(cx);
+            stage::with(|stage| stage.recorded.frames.pop_front());
+        });
+    } else {
+        event_loop.with(|cx| {
+            replayed::run_frame(cx);
+            stage::with(|stage| stage.recorded.frames.pop_front());
+        });
+    }
+}
+
+fn turn(event_loop: &mut Checking) {
+    ended(event_loop.turn().map(|()| None));
+}
+
+fn run_on(event_loop: &mut Checking, until: Option<Timestamp>) {
+    let done = || stage::with(|stage| stage.is_over() || stage.is_for_the_caller()).unwrap_or(true);
+    ended(event_loop.run_as_recorded(until, done).map(Some));
+}
+
+/// An error of the loop is one of the surroundings: the record is over, or both have parted.
+fn ended(ended: Result<Option<StopReason>, LoopError>) {
+    if let Err(error) = ended {
+        stage::with(|stage| {
+            let failed = stage.recorded.front().is_some_and(|entry| {
+                matches!(entry.event, Event::LoopStopped { reason: StopReason::Failed })
+            });
+            if !failed {
+                stage.part_at_end(&format!("the loop fails: {error}"));
+            }
+        });
+    }
+}

@@ -1,0 +1,138 @@
+//! The surroundings of the loop that runs again: each answers from what the recorded stream has next.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use loop_core::gc::Heap;
+use loop_core::poller::{Interest, Poller, PollerError, Ready, Source, Wake, Waker};
+use loop_core::signal::{Arrival, SignalError, SignalSource};
+use loop_core::sim::SimSource;
+use loop_core::work_pool::{Job, Pending, Pool, Shutdown};
+use loop_probes::clock::Clock;
+use loop_probes::ids::{TaskId, Ticks, Timestamp};
+
+use super::stage;
+
+/// The clock. How long things took is not compared, so that its record clock stands still.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FedClock;
+
+impl Clock for FedClock {
+    fn now(&self) -> Timestamp {
+        stage::with(|stage| stage.now()).unwrap_or_default()
+    }
+
+    fn ticks(&self) -> Ticks {
+        Ticks(1)
+    }
+}
+
+/// The poller: nothing is waited for.
+#[derive(Debug)]
+pub(super) struct FedPoller;
+
+struct Nobody;
+
+impl Wake for Nobody {
+    fn wake(&self) {}
+}
+
+impl Poller for FedPoller {
+    fn add(&mut self, _source: Source, _interest: Interest, _key: usize) -> Result<(), PollerError> {
+        Ok(())
+    }
+
+    fn modify(&mut self, _key: usize, _interest: Interest) -> Result<(), PollerError> {
+        Ok(())
+    }
+
+    fn delete(&mut self, _key: usize) -> Result<Source, PollerError> {
+        Ok(SimSource::new())
+    }
+
+    /// # Errors
+    ///
+    /// Where nothing more is compared: that ends the run.
+    fn wait(&mut self, _timeout: Option<Duration>, out: &mut Vec<Ready>) -> io::Result<()> {
+        out.clear();
+        let goes_on = stage::with(|stage| {
+            if !stage.is_over() {
+                stage.ready(out);
+            }
+            !stage.is_over()
+        });
+        if goes_on == Some(true) { Ok(()) } else { Err(io::Error::other("the record is over")) }
+    }
+
+    fn waker(&self) -> Waker {
+        Waker::new(Arc::new(Nobody))
+    }
+}
+
+/// The signals.
+#[derive(Debug)]
+pub(super) struct FedSignals;
+
+impl SignalSource for FedSignals {
+    fn pending(&self) -> u32 {
+        stage::with(|stage| stage.signals()).unwrap_or(0)
+    }
+
+    fn take(&mut self) -> Option<Arrival> {
+        let signo = stage::with(|stage| stage.next_signal()).flatten()?;
+        Some(Arrival { signo, arrived: Ticks(1) })
+    }
+
+    fn dropped(&self) -> u64 {
+        stage::with(|stage| stage.signals_dropped()).unwrap_or(0)
+    }
+
+    fn install(&mut self, _signo: i32) -> Result<(), SignalError> {
+        Ok(())
+    }
+
+    fn uninstall(&mut self, _signo: i32) -> bool {
+        true
+    }
+}
+
+/// The pool: what is submitted is dropped, and its result comes when the record has it.
+#[derive(Debug)]
+pub(super) struct FedPool;
+
+impl<R: 'static> Pool<R> for FedPool {
+    fn submit(&mut self, _job: Job<R>) -> Result<u32, Job<R>> {
+        Ok(stage::with(|stage| stage.jobs()).unwrap_or(0))
+    }
+
+    fn take_back(&mut self, _task: TaskId) -> Option<Job<R>> {
+        None
+    }
+
+    fn depth(&self) -> u32 {
+        stage::with(|stage| stage.jobs()).unwrap_or(0)
+    }
+
+    fn workers(&self) -> u16 {
+        1
+    }
+
+    fn shutdown(&mut self, _pending: Pending, _timeout: Option<Duration>) -> Shutdown<R> {
+        Shutdown { handed_back: Vec::new(), unjoined: 0 }
+    }
+
+    fn let_go(&mut self) {}
+}
+
+/// The heap.
+#[derive(Debug)]
+pub(super) struct FedHeap;
+
+impl Heap for FedHeap {
+    fn bytes(&self) -> u64 {
+        stage::with(|stage| stage.heap_bytes()).unwrap_or(0)
+    }
+
+    fn collect(&mut self) {}
+}

@@ -1,0 +1,369 @@
+//! The recorded stream as the check reads it: a window of what comes next, never the whole of it.
+//!
+//! What decides nothing is left out. Events between the start of a callback and its end become a [`Frame`]: what the
+//! callback has to do when the loop comes to it. The window always holds the rest of this tick and the whole next
+//! one, because some of what happened shows only later.
+
+use std::collections::{HashSet, VecDeque};
+
+use loop_probes::event::{ClockPoint, Event, Origin, Outcome, Queue};
+use loop_probes::ids::{SourceId, TaskId, Timestamp};
+use loop_probes::stamped::Stamped;
+use loop_traces::labels::Labels;
+use loop_traces::source::{EventSource, SourceState};
+
+use super::compared::{is_compared, normal};
+use crate::rerun::RerunError;
+use crate::rerun::act::{Act, Acts, Done, Role};
+
+/// Ticks that the window holds beside the current one.
+const TICKS_AHEAD: u32 = 2;
+/// Most events in the window: a tick of more is no tick of a loop that anybody runs.
+const WINDOW_MAX: usize = 1 << 22;
+
+/// An event that counts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    pub(super) at: Timestamp,
+    /// As it was recorded, to be shown.
+    pub(super) told: Event,
+    /// What is compared of it.
+    pub(super) event: Event<()>,
+}
+
+/// What runs in a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A task, or the callback of a source, by its id.
+    Callback(TaskId),
+    /// A checkpoint of so many microtasks, those included that a budget leaves.
+    Microtasks(u64),
+    /// A drain of the deferred queue.
+    Deferred,
+    /// Something between two ticks; in a callback from outside, or not.
+    Outside(bool),
+}
+
+/// What a callback, a checkpoint or a drain has to do.
+#[derive(Clone, Debug)]
+pub(super) struct Frame {
+    pub(super) kind: Kind,
+    pub(super) outcome: Outcome,
+    pub(super) acts: VecDeque<Done>,
+    /// References that it gave back for the end of the turn.
+    pub(super) releases: u32,
+    /// Callbacks of the drain that began.
+    pub(super) begun: u32,
+    /// Where its end is.
+    pub(super) end: u64,
+}
+
+pub(super) struct Recorded {
+    source: Box<dyn EventSource>,
+    emitter: SourceId,
+    batch: Vec<Stamped>,
+    next: usize,
+    state: SourceState,
+    window: VecDeque<Entry>,
+    /// The place of the first event of the window.
+    pub(super) place: u64,
+    pub(super) frames: VecDeque<Frame>,
+    /// What was done outside of all callbacks, and where.
+    pub(super) loose: VecDeque<(u64, Done)>,
+    /// References of other threads, and where they were seen.
+    pub(super) references: VecDeque<(u64, i32)>,
+    pub(super) labels: Labels,
+    ticks_ahead: u32,
+    acts: Acts,
+    places: Vec<u64>,
+    immediates: HashSet<TaskId>,
+    reading: Reading,
+}
+
+/// Where in the stream the reading is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Reading {
+    in_tick: bool,
+    /// Nothing of the tick ran yet.
+    in_head: bool,
+    in_snapshot: bool,
+    /// A shutdown cancels what it cancels.
+    in_shutdown: bool,
+    /// The loop looked at the deadline of its shutdown between two ticks.
+    after_deadline: bool,
+    /// All is given back: nothing is decided any more.
+    in_teardown: bool,
+    /// A future was queued that another thread had woken.
+    woken: bool,
+}
+
+impl Recorded {
+    /// Reads on from `source`, of which `start` events of all emitters were passed over.
+    pub(super) fn new(
+        mut source: Box<dyn EventSource>,
+        emitter: SourceId,
+        start: u64,
+        tells_interest: bool,
+    ) -> Result<Self, RerunError> {
+        let (mut labels, mut batch, mut passed, mut next) = (Labels::default(), Vec::new(), 0, 0);
+        let mut state = SourceState::More;
+        while passed < start && state == SourceState::More {
+            batch.clear();
+            state = source.poll(&mut batch)?;
+            let skipped = usize::try_from(start - passed).unwrap_or(usize::MAX).min(batch.len());
+            batch[..skipped].iter().for_each(|stamped| labels.learn_event(&stamped.event));
+            passed += skipped as u64;
+            next = skipped;
+        }
+        let mut recorded = Self {
+            source,
+            emitter,
+            batch,
+            next,
+            state,
+            window: VecDeque::new(),
+            place: 0,
+            frames: VecDeque::new(),
+            loose: VecDeque::new(),
+            references: VecDeque::new(),
+            labels,
+            ticks_ahead: 0,
+            acts: Acts::new(tells_interest),
+            places: Vec::new(),
+            immediates: HashSet::new(),
+            reading: Reading::default(),
+        };
+        recorded.refill(TICKS_AHEAD)?;
+        Ok(recorded)
+    }
+
+    /// The next event.
+    pub(super) fn front(&self) -> Option<&Entry> {
+        self.window.front()
+    }
+
+    /// What comes next, in order.
+    pub(super) fn ahead(&self) -> impl Iterator<Item = &Entry> {
+        self.window.iter()
+    }
+
+    /// The next event is over.
+    pub(super) fn advance(&mut self) -> Result<Option<Entry>, RerunError> {
+        let Some(entry) = self.window.pop_front() else { return Ok(None) };
+        self.place += 1;
+        if matches!(entry.event, Event::TickEnd { .. }) {
+            self.ticks_ahead = self.ticks_ahead.saturating_sub(1);
+        }
+        if self.ticks_ahead < TICKS_AHEAD {
+            self.refill(TICKS_AHEAD)?;
+        }
+        Ok(Some(entry))
+    }
+
+    /// Reads further than usual; false where there is nothing further.
+    pub(super) fn look_further(&mut self) -> Result<bool, RerunError> {
+        let before = self.window.len();
+        self.refill(self.ticks_ahead.saturating_add(8))?;
+        Ok(self.window.len() > before)
+    }
+
+    fn refill(&mut self, ticks: u32) -> Result<(), RerunError> {
+        while self.ticks_ahead < ticks {
+            let Some(stamped) = self.batch.get(self.next).copied() else {
+                if self.state != SourceState::More {
+                    self.leave_loose();
+                    return Ok(());
+                }
+                self.batch.clear();
+                self.next = 0;
+                self.state = self.source.poll(&mut self.batch)?;
+                continue;
+            };
+            self.next += 1;
+            self.labels.learn_event(&stamped.event);
+            if stamped.source != self.emitter {
+                continue;
+            }
+            self.read(&stamped);
+            if self.window.len() > WINDOW_MAX {
+                return Err(RerunError::TickTooLong { most: WINDOW_MAX });
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, stamped: &Stamped) {
+        let Stamped { at, ref event, .. } = *stamped;
+        if !is_compared(event) || self.is_passed_over(event) {
+            return;
+        }
+        let is_own = self.notice(event);
+        let place = self.place + self.window.len() as u64;
+        let role = if is_own {
+            Role::Own
+        } else {
+            let immediates = &mut self.immediates;
+            self.acts.feed(at, event, |task| immediates.remove(&task))
+        };
+        match role {
+            Role::Act => self.places.push(place),
+            Role::End => self.end(place, event),
+            Role::Own => self.leave_loose(),
+            Role::Aside => {}
+        }
+        if self.reading.in_head && !is_of_head(event) {
+            self.reading.in_head = false;
+        }
+        self.window.push_back(Entry { at, told: *event, event: normal(event.map_time(|_| ())) });
+    }
+
+    /// What is decided by nobody: a wake-up that came with futures, and what is given back at the very end.
+    fn is_passed_over(&mut self, event: &Event) -> bool {
+        let reading = &mut self.reading;
+        let was_woken = std::mem::take(&mut reading.woken);
+        match event {
+            Event::Wake { .. } if was_woken => return true,
+            Event::TaskQueued { place, parent: None, .. } if place.origin == Origin::Future => {
+                reading.woken = true
+            }
+            _ => {}
+        }
+        if std::mem::take(&mut reading.after_deadline)
+            && !matches!(
+                event,
+                Event::TickStart { .. } | Event::ShutdownBegan { .. } | Event::InputClock { .. }
+            )
+        {
+            reading.in_teardown = true;
+        }
+        if reading.in_teardown && matches!(event, Event::LoopStopped { .. }) {
+            reading.in_teardown = false;
+        }
+        reading.in_teardown
+    }
+
+    /// Keeps track of where this is. True where the event can be no act.
+    fn notice(&mut self, event: &Event) -> bool {
+        let reading = &mut self.reading;
+        match *event {
+            Event::TickStart { .. } => {
+                self.leave_loose();
+                let reading = &mut self.reading;
+                (reading.in_tick, reading.in_head, reading.in_shutdown) = (true, true, false);
+            }
+            Event::TickEnd { .. } => {
+                self.leave_loose();
+                self.reading.in_tick = false;
+                self.ticks_ahead += 1;
+            }
+            Event::SnapshotBegin { .. } => reading.in_snapshot = true,
+            Event::SnapshotEnd { .. } => {
+                reading.in_snapshot = false;
+                return true;
+            }
+            Event::TaskQueued { task, place, .. } if place.queue == Queue::Immediates => {
+                self.immediates.insert(task);
+            }
+            Event::SnapshotTask { task, queue: Queue::Immediates, .. } => {
+                self.immediates.insert(task);
+            }
+            Event::ShutdownBegan { .. } => reading.in_shutdown = true,
+            Event::InputClock { point: ClockPoint::Shutdown, .. } => {
+                (reading.in_shutdown, reading.after_deadline) = (false, !reading.in_tick);
+            }
+            _ => {}
+        }
+        self.reading.in_snapshot || self.reading.in_shutdown
+    }
+
+    fn end(&mut self, place: u64, event: &Event) {
+        let mut acts = self.acts.take();
+        let mut places = std::mem::take(&mut self.places);
+        let (kind, outcome) = match *event {
+            Event::TaskRan { task, outcome, .. } => (Kind::Callback(task), outcome),
+            Event::IoReady { task, .. } => (Kind::Callback(task), Outcome::Done),
+            Event::Microtasks { ran, left, .. } => {
+                (Kind::Microtasks(u64::from(ran) + u64::from(left)), Outcome::Done)
+            }
+            _ => (Kind::Deferred, Outcome::Done),
+        };
+        if let Kind::Callback(task) = kind {
+            // Futures that the callback before this one woke are queued after its drains.
+            let of_others = |done: &&Done| matches!(done.act, Act::Post { origin: Origin::Future, parent, .. } if parent != Some(task));
+            let count = acts.iter().take_while(of_others).count();
+            self.loose.extend(places.drain(..count).zip(acts.drain(..count)));
+        } else if !self.reading.in_tick && !acts.is_empty() {
+            // A callback from outside, and what it left to be drained.
+            let frame = Frame::new(Kind::Outside(true), Outcome::Done, acts, place);
+            self.frames.push_back(frame);
+            acts = Vec::new();
+        }
+        self.immediates_ran(event);
+        self.frames.push_back(Frame::new(kind, outcome, acts, place));
+    }
+
+    fn immediates_ran(&mut self, event: &Event) {
+        if let Event::TaskRan { task, .. } = event {
+            self.immediates.remove(task);
+        }
+    }
+
+    /// Acts in front of something that the loop does itself were no callback's.
+    fn leave_loose(&mut self) {
+        if self.acts.is_empty() {
+            return;
+        }
+        let (acts, places) = (self.acts.take(), std::mem::take(&mut self.places));
+        if !self.reading.in_tick {
+            let is_callback = |done: &Done| matches!(done.act, Act::Post { origin: Origin::Callback, .. });
+            let kind = Kind::Outside(acts.iter().any(is_callback));
+            let end = self.place + self.window.len() as u64;
+            self.frames.push_back(Frame::new(kind, Outcome::Done, acts, end));
+            return;
+        }
+        for (place, done) in places.into_iter().zip(acts) {
+            match (done.act, self.frames.back_mut()) {
+                (Act::Hold(delta), _) if self.reading.in_head => self.references.push_back((place, delta)),
+                (Act::Hold(delta), Some(frame)) if delta < 0 => {
+                    frame.releases = frame.releases.saturating_add(delta.unsigned_abs());
+                }
+                _ => self.loose.push_back((place, done)),
+            }
+        }
+    }
+}
+
+impl Frame {
+    fn new(kind: Kind, outcome: Outcome, acts: Vec<Done>, end: u64) -> Self {
+        Self { kind, outcome, acts: acts.into(), releases: 0, begun: 0, end }
+    }
+}
+
+/// What a tick begins with.
+const fn is_of_head(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::TickStart { .. }
+            | Event::QueueDepth { .. }
+            | Event::SnapshotBegin { .. }
+            | Event::SnapshotTimer { .. }
+            | Event::SnapshotTask { .. }
+            | Event::SnapshotQueue { .. }
+            | Event::SnapshotGc { .. }
+            | Event::SnapshotRef { .. }
+            | Event::SnapshotEnd { .. }
+            | Event::SnapshotDeferred { .. }
+            | Event::SnapshotPolicy { .. }
+            | Event::SnapshotLoop { .. }
+            | Event::SnapshotIo { .. }
+            | Event::SnapshotSignal { .. }
+            | Event::SnapshotWork { .. }
+            | Event::SnapshotOrigin { .. }
+            | Event::InputRun { .. }
+            | Event::InputGc { .. }
+            | Event::ImmediateRef { .. }
+            | Event::InputStop { .. }
+            | Event::InputClock { .. }
+            | Event::RefChanged { .. }
+    )
+}

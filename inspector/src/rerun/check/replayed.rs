@@ -1,0 +1,342 @@
+//! The task that stands for every recorded one: when its turn comes, it does what that did.
+
+use std::time::Duration;
+
+use loop_core::poller::Interest;
+use loop_core::scheduler::Delay;
+use loop_core::sim::SimSource;
+use loop_core::{Context, IoOptions, OnShutdown, Shutdown, TagOf, Task};
+use loop_probes::event::{GcReason, Origin, Outcome, RefKind};
+use loop_probes::ids::{Tag, TaskId, TimerId};
+
+use super::recorded::Kind;
+use super::stage::{self, MOST};
+use crate::rerun::act::{Act, Done};
+
+/// Stands for a recorded task.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Replayed {
+    /// A task, a timer's, a source's, a signal's: by its recorded tag.
+    Callback(Tag),
+    /// A microtask: none has a tag.
+    Microtask,
+}
+
+/// What comes from other threads and from the pool: nothing but a tag.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Remote {
+    pub(super) tag: Tag,
+}
+
+type Cx<'a> = Context<'a, Replayed>;
+
+impl Task for Replayed {
+    type Remote = Remote;
+    const TAGS: &'static [&'static str] = &[];
+
+    fn tag(&self) -> TagOf {
+        match self {
+            Self::Callback(tag) => TagOf::Global(*tag),
+            Self::Microtask => TagOf::Global(Tag(0)),
+        }
+    }
+
+    fn run(self, cx: &mut Cx<'_>) {
+        match self {
+            Self::Callback(tag) => run_callback(cx, tag),
+            Self::Microtask => run_microtask(cx),
+        }
+    }
+
+    fn from_remote(remote: Remote) -> Self {
+        Self::Callback(remote.tag)
+    }
+
+    fn again(&self) -> Option<Self> {
+        Some(*self)
+    }
+}
+
+fn run_callback(cx: &mut Cx<'_>, tag: Tag) {
+    let task = cx.task().unwrap_or_default();
+    let entered = stage::with(|stage| {
+        let name = stage.recorded.labels.tag(tag).into_owned();
+        stage.enter(|kind| *kind == Kind::Callback(task), || format!("{name} #{task} is run"))
+    });
+    if entered != Some(true) {
+        return;
+    }
+    run_frame(cx);
+    let ended = stage::with(|stage| stage.frame().map(|frame| frame.outcome)).flatten();
+    match ended.unwrap_or(Outcome::Done) {
+        Outcome::Done => {}
+        Outcome::Reload => cx.reload(),
+        Outcome::Panicked => {
+            // Not a panic of ours: nobody is to hear of it but the loop.
+            std::panic::resume_unwind(Box::new("recorded"));
+        }
+        outcome @ (Outcome::Failed | Outcome::Cancelled | Outcome::Pending) => cx.replay().end_as(outcome),
+    }
+}
+
+/// Does all that the frame did.
+pub(super) fn run_frame(cx: &mut Cx<'_>) {
+    while let Some(done) = next_act(|_, _| true) {
+        perform(cx, done);
+    }
+    leave_microtasks(cx, u64::from(MOST));
+    let releases = stage::with(|stage| stage.frame().map_or(0, |frame| std::mem::take(&mut frame.releases)));
+    for _ in 0..releases.unwrap_or(0).min(MOST) {
+        cx.replay().release_later();
+    }
+}
+
+/// All microtasks of a checkpoint are alike: the first does what any of them did.
+fn run_microtask(cx: &mut Cx<'_>) {
+    let entered = stage::with(|stage| {
+        stage.enter(|kind| matches!(kind, Kind::Microtasks(_)), || "a microtask is run".to_owned())
+    });
+    if entered != Some(true) {
+        return;
+    }
+    let left = cx.replay().microtasks();
+    while let Some(done) = next_act(|done, _| {
+        // One that was done when fewer microtasks were left waits for them to be gone.
+        done.alive.is_none() || left == 0 || alive_before(done) >= i64::from(cx.replay().alive())
+    }) {
+        perform(cx, done);
+    }
+}
+
+/// A callback of the deferred queue: true where it wants to be kept.
+pub(super) fn run_deferred(cx: &mut Cx<'_>) -> bool {
+    let entered = stage::with(|stage| {
+        let entered = stage
+            .enter(|kind| *kind == Kind::Deferred, || "a callback of the deferred queue is run".to_owned());
+        let begun = stage.frame().filter(|_| entered).map(|frame| {
+            frame.begun += 1;
+            // Who has to be kept next does all until then.
+            let kept = frame.acts.iter().find_map(|done| match done.act {
+                Act::Kept(number) => Some(number),
+                _ => None,
+            });
+            (frame.begun, kept)
+        });
+        begun
+    });
+    let Some(Some((number, kept))) = entered else { return false };
+    let is_kept = kept == Some(number);
+    while let Some(done) = next_act(|done, _| match done.act {
+        Act::Kept(_) => false,
+        // Its key is still waiting for its own callback.
+        Act::Defer(key, existed) if !is_kept => cx.replay().is_deferred(key) == existed,
+        _ => true,
+    }) {
+        perform(cx, done);
+    }
+    if is_kept {
+        stage::with(|stage| stage.frame().map(|frame| frame.acts.pop_front()));
+    }
+    leave_microtasks(cx, u64::from(MOST));
+    is_kept
+}
+
+/// The next act of the frame, where it may be done now.
+fn next_act(may: impl FnOnce(&Done, ()) -> bool) -> Option<Done> {
+    let first = stage::with(|stage| {
+        if stage.is_over() {
+            return None;
+        }
+        let frame = stage.frame()?;
+        // The panic itself says that it was one.
+        if frame.outcome == Outcome::Panicked && frame.acts.len() == 1 && frame.acts[0].act == Act::Fail {
+            frame.acts.clear();
+        }
+        frame.acts.front().copied()
+    });
+    let done = first.flatten()?;
+    if !may(&done, ()) {
+        return None;
+    }
+    stage::with(|stage| stage.frame().map(|frame| frame.acts.pop_front()));
+    Some(done)
+}
+
+/// Queues what microtasks the frame has to leave behind, at most so many more.
+fn leave_microtasks(cx: &mut Cx<'_>, most: u64) {
+    let owed = stage::with(|stage| stage.microtasks_owed()).unwrap_or(0);
+    let missing = owed.saturating_sub(cx.replay().microtasks() as u64).min(most);
+    (0..missing).for_each(|_| cx.microtask(Replayed::Microtask));
+}
+
+/// References of every kind before an act that tells how many there are after it.
+fn alive_before(done: &Done) -> i64 {
+    let change = match done.act {
+        Act::Work { .. } | Act::Register { .. } | Act::ReferenceSource(_, true) => 1,
+        Act::CancelWork(_) | Act::Remove(_) | Act::ReferenceSource(_, false) => -1,
+        Act::Hold(delta) | Act::Futures(delta) => i64::from(delta),
+        _ => 0,
+    };
+    done.alive.map_or(i64::MAX, |alive| i64::from(alive) - change)
+}
+
+/// Does what was done outside of all callbacks.
+pub(super) fn do_loose(cx: &mut Cx<'_>, done: Done) {
+    if stage::with(|stage| stage.is_over()) == Some(false) {
+        perform(cx, done);
+    }
+}
+
+fn perform(cx: &mut Cx<'_>, done: Done) {
+    if done.alive.is_some() {
+        let before = u64::try_from(alive_before(&done)).unwrap_or(0);
+        let missing = before.saturating_sub(u64::from(cx.replay().alive()));
+        leave_microtasks(cx, missing);
+    }
+    if !act(cx, &done) {
+        stage::with(|stage| stage.refuse(&done));
+    }
+}
+
+/// False where it could not be done.
+fn act(cx: &mut Cx<'_>, done: &Done) -> bool {
+    match done.act {
+        Act::Post { tag, origin, parent, .. } => {
+            // A poll of a future, or a post from between two ticks, says itself where it is from.
+            if origin == Origin::Future || cx.task() != parent || cx.task().is_none() {
+                cx.replay().queue(Replayed::Callback(tag), origin, parent);
+            } else {
+                cx.post(Replayed::Callback(tag));
+            }
+        }
+        Act::Immediate(_, tag) => drop(cx.immediate(Replayed::Callback(tag))),
+        Act::AfterLoop(_, tag) => drop(cx.after_loop(Replayed::Callback(tag))),
+        Act::ClearImmediate(task) => return cx.clear_immediate(task),
+        Act::ReferenceImmediate(task, referenced) => return cx.set_immediate_referenced(task, referenced),
+        Act::Read => read_and_arm(cx),
+        // Without a reading of its own: what came before it was none of ours.
+        Act::Arm { .. } => return false,
+        Act::ClearTimer(timer) => return key(timer).is_some_and(|timer| cx.clear_timer(timer)),
+        Act::ReferenceTimer(timer, referenced) => {
+            return key(timer).is_some_and(|timer| cx.set_timer_referenced(timer, referenced).is_ok());
+        }
+        Act::Defer(key, _) => drop(cx.defer(key, |cx| run_deferred(cx))),
+        Act::Undefer(key) => return cx.undefer(key),
+        // Told by the drain itself.
+        Act::Kept(_) => {}
+        Act::Work { tag, task, .. } => {
+            let given =
+                cx.work(TagOf::Global(tag), move |_| Remote { tag }, move |_| Replayed::Callback(tag));
+            if stage::with(|stage| stage.cancels.jobs.contains(&task)) == Some(true) {
+                cx.set_work_on_shutdown(task, OnShutdown::Cancel);
+            }
+            return given.is_ok();
+        }
+        Act::CancelWork(task) => return cx.replay().cancel_work(task),
+        Act::Register { source, tag, referenced, interest } => {
+            let cancels = stage::with(|stage| stage.cancels.sources.contains(&source)) == Some(true);
+            let rule = if cancels { OnShutdown::Cancel } else { OnShutdown::Finish };
+            let options = IoOptions::default().on_shutdown(rule);
+            let options = if referenced { options } else { options.unreferenced() };
+            let interest = interest.map_or(Interest::READABLE, Interest::from_bits_truncate);
+            return cx.register_with(options, SimSource::new(), interest, Replayed::Callback(tag)).is_ok();
+        }
+        Act::Modify(source, interest) => {
+            return cx.modify(source, Interest::from_bits_truncate(interest)).is_ok();
+        }
+        Act::Remove(source) => return cx.remove(source).is_ok(),
+        Act::ReferenceSource(Some(source), referenced) => {
+            return cx.set_source_referenced(source, referenced).is_ok();
+        }
+        Act::ReferenceSource(None, _) => return false,
+        Act::Hold(delta) => cx.replay().reference(RefKind::Handle, delta),
+        Act::Futures(delta) => {
+            let _ = cx.local();
+            cx.replay().reference(RefKind::Future, delta);
+        }
+        Act::OnSignal(signo, Some(tag)) => {
+            return cx.on_signal(signo.into(), Replayed::Callback(tag)).is_ok();
+        }
+        Act::OnSignal(signo, None) => return cx.remove_signal(signo.into()),
+        Act::TellGc(GcReason::Pressure) => cx.memory_pressure(),
+        Act::TellGc(_) => cx.request_gc(),
+        Act::Stop => cx.stop(),
+        Act::Shutdown(within_ns) => {
+            expect_shutdown(cx);
+            cx.shutdown(Shutdown::within(Duration::from_nanos(within_ns)));
+        }
+        Act::Fail => cx.fail("recorded"),
+    }
+    true
+}
+
+/// Says of everything whether the shutdown that comes now cancels it.
+pub(super) fn expect_shutdown(cx: &mut Cx<'_>) {
+    let expected = stage::with(|stage| {
+        stage.expect_shutdown();
+        let timers = stage.cancels.timers.iter().filter_map(|timer| stage.timers.get(timer).copied());
+        let sources = stage.cancels.sources.iter().copied();
+        (
+            timers.collect::<Vec<_>>(),
+            sources.collect::<Vec<_>>(),
+            stage.cancels.jobs.iter().copied().collect(),
+        )
+    });
+    let Some((timers, sources, jobs)) = expected else { return };
+    let jobs: Vec<TaskId> = jobs;
+    for timer in timers {
+        // One that is gone by now is not cancelled either.
+        let _ = cx.set_timer_on_shutdown(timer, OnShutdown::Cancel);
+    }
+    for source in sources {
+        let _ = cx.set_source_on_shutdown(source, OnShutdown::Cancel);
+    }
+    for job in jobs {
+        cx.set_work_on_shutdown(job, OnShutdown::Cancel);
+    }
+}
+
+fn key(timer: TimerId) -> Option<loop_core::Timer> {
+    stage::with(|stage| stage.timers.get(&timer).copied()).flatten()
+}
+
+/// The clock is read to arm what comes next: nothing, one timer, one again, or many at one reading.
+fn read_and_arm(cx: &mut Cx<'_>) {
+    let mut arms = Vec::new();
+    while let Some(done) = next_act(|done, ()| matches!(done.act, Act::Arm { .. })) {
+        if let Act::Arm { timer, tag, delay_ns, period_ns } = done.act {
+            arms.push((timer, tag, Duration::from_nanos(delay_ns), period_ns.map(Duration::from_nanos)));
+        }
+    }
+    let next = cx.replay().next_timer();
+    let armed = match arms.as_slice() {
+        [(id, tag, delay, period)] => {
+            let task = Replayed::Callback(*tag);
+            let again = period.map_or(Delay::Once(*delay), Delay::Every);
+            match key(*id).filter(|timer| cx.replay().is_armed(*timer)) {
+                Some(timer) => {
+                    cx.replay().refresh_timer(timer, again);
+                    return;
+                }
+                None if *id < next => vec![cx.replay().arm_again(*id, again, task)],
+                None => match period {
+                    Some(period) => cx.set_interval(*period, task).into_iter().collect(),
+                    None => vec![cx.set_timeout(*delay, task)],
+                },
+            }
+        }
+        arms => {
+            let timers = arms.iter().map(|(_, tag, delay, _)| (*delay, Replayed::Callback(*tag)));
+            cx.set_timeouts(timers.collect::<Vec<_>>())
+        }
+    };
+    for timer in armed {
+        let cancels = stage::with(|stage| {
+            stage.timers.insert(timer.id(), timer);
+            stage.cancels.timers.contains(&timer.id())
+        });
+        if cancels == Some(false) && !cx.is_shutting_down() {
+            let _ = cx.set_timer_on_shutdown(timer, OnShutdown::Finish);
+        }
+    }
+}

@@ -1,0 +1,556 @@
+//! The stage: where the recorded stream and the loop that runs again meet, event by event.
+//!
+//! The loop tells each event at once. Where it is the recorded one, the stage goes on to the next, and brings in what
+//! had come from outside by then; where it is another one, both have parted, and nothing more is compared. Everything
+//! that the loop asks of its surroundings (the time, the heap, readiness, signals) is answered from what the recorded
+//! stream has next.
+//!
+//! It belongs to the thread: the tasks of the loop, its clock and its recorder all reach it, and some of them must
+//! be `Send`.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use loop_core::poller::{Readiness, Ready};
+use loop_core::replay::Outside;
+use loop_core::{LocalHandle, Timer};
+use loop_probes::event::{ClockPoint, Event, Origin, Queue, RefKind};
+use loop_probes::ids::{IoSource, Tag, TaskId, Ticks, TimerId, Timestamp};
+
+use super::compared::{is_compared, normal};
+use super::recorded::{Entry, Frame, Kind, Recorded};
+use super::replayed::{Remote, Replayed};
+use super::{Divergence, Seen};
+use crate::rerun::RerunError;
+use crate::rerun::act::{Act, Done};
+
+/// Events kept to be shown before the one at which both part.
+const HISTORY: usize = 6;
+/// Most that one event may stand for: what says more is damaged.
+pub(super) const MOST: u32 = 1 << 22;
+/// A depth that no queue has.
+const NEVER: u32 = u32::MAX;
+
+thread_local! {
+    static STAGE: RefCell<Option<Stage>> = const { RefCell::new(None) };
+}
+
+/// How far the check is with the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// Until the first tick.
+    Starting,
+    Comparing,
+    /// A shutdown gives everything back: until the run has ended.
+    Ending,
+}
+
+pub(super) struct Stage {
+    pub(super) recorded: Recorded,
+    mode: Mode,
+    /// The run goes on that the caller had interrupted.
+    pub(super) resumes: bool,
+    pub(super) diverged: Option<Box<Divergence>>,
+    pub(super) failed: Option<RerunError>,
+    pub(super) seen: Seen,
+    pub(super) outside: Option<Outside<Replayed>>,
+    pub(super) local: Option<LocalHandle<Replayed>>,
+    pub(super) timers: HashMap<TimerId, Timer>,
+    /// What the shutdown that was asked for will cancel.
+    pub(super) cancels: Cancels,
+    /// Jobs that were brought in and put aside.
+    pub(super) aside: usize,
+    puts_aside: bool,
+    tick: u64,
+    began: Timestamp,
+    latest: Timestamp,
+    agenda: u32,
+    signals_dropped: u64,
+    /// Whether the depths of signals and of the pool are asked for the record.
+    samples: [bool; 2],
+    /// The depths that were told last.
+    told: [u32; 2],
+    prepared: Option<u64>,
+    history: VecDeque<Entry>,
+}
+
+/// What a shutdown cancels, as the record has it.
+#[derive(Debug, Default)]
+pub(super) struct Cancels {
+    pub(super) timers: HashSet<TimerId>,
+    pub(super) sources: HashSet<IoSource>,
+    pub(super) jobs: HashSet<TaskId>,
+}
+
+/// Does something with the stage of this thread; `None` where there is none.
+pub(super) fn with<R>(f: impl FnOnce(&mut Stage) -> R) -> Option<R> {
+    STAGE.with_borrow_mut(|stage| stage.as_mut().map(f))
+}
+
+/// Puts up a stage on this thread, and takes down the one that was there.
+pub(super) fn put_up(stage: Option<Stage>) -> Option<Stage> {
+    STAGE.replace(stage)
+}
+
+/// The loop told an event.
+pub(super) fn observe(event: Event<Ticks>) {
+    with(|stage| stage.observe(event));
+}
+
+impl Stage {
+    pub(super) fn new(recorded: Recorded, start: Start) -> Self {
+        let began = recorded.front().map_or(Timestamp(0), |entry| entry.at);
+        Self {
+            recorded,
+            mode: Mode::Starting,
+            resumes: false,
+            diverged: None,
+            failed: None,
+            seen: Seen::default(),
+            outside: None,
+            local: None,
+            timers: HashMap::new(),
+            cancels: Cancels::default(),
+            aside: 0,
+            puts_aside: start.puts_aside,
+            tick: 0,
+            began,
+            latest: start.now,
+            agenda: start.agenda,
+            signals_dropped: start.signals_dropped,
+            samples: [false; 2],
+            told: [NEVER; 2],
+            prepared: None,
+            history: VecDeque::new(),
+        }
+    }
+
+    /// Nothing more is compared: both parted, or the record is over.
+    pub(super) fn is_over(&self) -> bool {
+        self.diverged.is_some() || self.failed.is_some() || self.recorded.front().is_none()
+    }
+
+    /// Whether what comes next is done by whoever runs the loop.
+    pub(super) fn is_for_the_caller(&self) -> bool {
+        let Some(entry) = self.recorded.front() else { return true };
+        match entry.event {
+            Event::InputRun { .. } | Event::InputShutdown { outside: true, .. } => true,
+            _ => matches!(self.recorded.frames.front(), Some(Frame { kind: Kind::Outside(_), end, .. })
+                if *end >= self.recorded.place && self.is_at_outside()),
+        }
+    }
+
+    /// Whether the next event is what was done between two ticks.
+    fn is_at_outside(&self) -> bool {
+        !self.is_over()
+            && !matches!(
+                self.recorded.front().map(|entry| entry.event),
+                Some(Event::TickStart { .. } | Event::InputClock { .. } | Event::LoopStopped { .. })
+            )
+    }
+
+    fn observe(&mut self, event: Event<Ticks>) {
+        if self.is_over() || !is_compared(&event) {
+            return;
+        }
+        let told = event;
+        let event = normal(event.map_time(|_| ()));
+        match (self.mode, event) {
+            (Mode::Starting, Event::TickStart { .. }) | (Mode::Ending, Event::LoopStopped { .. }) => {
+                self.mode = Mode::Comparing;
+            }
+            (Mode::Starting | Mode::Ending, _) => return,
+            (Mode::Comparing, Event::InputRun { .. }) if std::mem::take(&mut self.resumes) => return,
+            (Mode::Comparing, _) => {}
+        }
+        if self.recorded.front().is_some_and(|entry| entry.event == event) {
+            self.advance();
+        } else {
+            self.part(&self.words(&told.map_time(|ticks| Timestamp(ticks.0))));
+        }
+    }
+
+    fn advance(&mut self) {
+        let place = self.recorded.place;
+        let entry = match self.recorded.advance() {
+            Ok(Some(entry)) => entry,
+            Ok(None) => return,
+            Err(error) => {
+                self.failed = Some(error);
+                return;
+            }
+        };
+        if self.recorded.frames.front().is_some_and(|frame| frame.end <= place) {
+            self.recorded.frames.pop_front();
+        }
+        self.note(&entry);
+        if self.history.len() == HISTORY {
+            self.history.pop_front();
+        }
+        self.history.push_back(entry);
+        self.prepare();
+    }
+
+    fn note(&mut self, entry: &Entry) {
+        self.seen.decisions += 1;
+        match entry.event {
+            Event::TickStart { tick } => {
+                self.tick = tick;
+                self.seen.first_tick.get_or_insert(tick);
+                self.samples = [true; 2];
+            }
+            Event::TickEnd { tick, .. } => {
+                self.seen.ticks += 1;
+                self.seen.last_tick = tick;
+                self.seen.span_ns = entry.at.ns_since(self.began);
+            }
+            Event::QueueDepth { queue: Queue::Signals, depth } => self.told[0] = depth,
+            Event::QueueDepth { queue: Queue::Work, depth } => self.told[1] = depth,
+            Event::TaskRan { .. } => self.seen.tasks += 1,
+            Event::IoReady { .. } => self.seen.ready += 1,
+            Event::TimerFired { .. } => self.seen.timers += 1,
+            Event::GcDecision { .. } => self.seen.gc += 1,
+            Event::Poll { .. } => self.seen.polls += 1,
+            Event::SnapshotEnd { .. } => self.seen.snapshots += 1,
+            Event::InputBatch { queue: Queue::Work, taken } => {
+                self.aside = self.aside.saturating_sub(taken as usize);
+            }
+            Event::RefChanged { what: RefKind::Agenda, delta, .. } => {
+                self.agenda = self.agenda.saturating_add_signed(delta);
+            }
+            Event::InputClock { point, now } => {
+                self.latest = now;
+                let ends =
+                    self.recorded.front().is_some_and(|next| matches!(next.event, Event::LoopStopped { .. }));
+                if point == ClockPoint::Shutdown && ends {
+                    self.mode = Mode::Ending;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Brings in what the loop sees next, where that came from outside.
+    pub(super) fn prepare(&mut self) {
+        let place = self.recorded.place;
+        if self.prepared == Some(place) || self.mode == Mode::Starting {
+            return;
+        }
+        self.prepared = Some(place);
+        let Some(Entry { event, .. }) = self.recorded.front().copied() else { return };
+        let Some(outside) = self.outside.clone() else { return };
+        match event {
+            Event::InputBatch { queue: Queue::Concurrent, taken } => self.bring_batch(&outside, taken),
+            Event::Wake { coalesced, .. } if !self.is_in_batch() => outside.wake(coalesced.saturating_add(1)),
+            Event::RefChanged { what: RefKind::Agenda, delta, .. } => {
+                outside.agenda(self.agenda.saturating_add_signed(delta));
+            }
+            Event::InputStop { outside: true } => outside.stop(),
+            _ => {}
+        }
+        while self.recorded.references.front().is_some_and(|(at, _)| *at <= place) {
+            let Some((_, delta)) = self.recorded.references.pop_front() else { break };
+            outside.hold(delta.into());
+        }
+        while self.recorded.loose.front().is_some_and(|(at, _)| *at <= place) {
+            let Some((_, done)) = self.recorded.loose.pop_front() else { break };
+            if let Some(local) = &self.local {
+                local.with(move |cx| super::replayed::do_loose(cx, done));
+            }
+        }
+    }
+
+    /// The wake-up that ends a batch came with it.
+    fn is_in_batch(&self) -> bool {
+        matches!(
+            self.history.back().map(|entry| entry.event),
+            Some(Event::InputBatch { queue: Queue::Concurrent, .. })
+        ) || matches!(
+            self.history.back().map(|entry| entry.event),
+            Some(Event::TaskQueued { place, .. }) if matches!(place.origin, Origin::Concurrent | Origin::Work)
+        )
+    }
+
+    fn bring_batch(&mut self, outside: &Outside<Replayed>, taken: u32) {
+        if taken > MOST {
+            self.failed = Some(RerunError::Damaged { tick: self.tick, what: "a batch of posts" });
+            return;
+        }
+        let (mut wakes, mut posts) = (0, Vec::new());
+        for entry in self.recorded.ahead().skip(1) {
+            match entry.event {
+                Event::TaskQueued { task, tag, place, poster, .. } => {
+                    posts.push((task, tag, place.origin, poster))
+                }
+                Event::Wake { coalesced, .. } => {
+                    wakes = coalesced.saturating_add(1).saturating_sub(taken);
+                    break;
+                }
+                Event::Exception { .. } => {}
+                _ => break,
+            }
+        }
+        for (task, tag, origin, poster) in &posts {
+            let remote = Remote { tag: *tag };
+            match origin {
+                Origin::Work => outside.finish(*task, Some(remote)),
+                _ => outside.post(remote, *poster),
+            }
+        }
+        let rest = (taken as usize).saturating_sub(posts.len());
+        if self.puts_aside {
+            for job in self.jobs_aside(rest) {
+                outside.finish(job, Some(Remote { tag: Tag(0) }));
+            }
+        } else {
+            // Results of jobs that nobody waits for any more.
+            (0..rest).for_each(|_| outside.finish(TaskId(u64::MAX), None));
+        }
+        outside.wake(wakes);
+    }
+
+    /// The next finished jobs, in the order in which they are taken from where they were put aside.
+    pub(super) fn jobs_aside(&mut self, count: usize) -> Vec<TaskId> {
+        let wanted = self.aside + count;
+        let jobs = loop {
+            let jobs = jobs_taken(self.recorded.ahead(), wanted);
+            if jobs.len() >= wanted {
+                break jobs;
+            }
+            match self.recorded.look_further() {
+                Ok(true) => {}
+                Ok(false) => break jobs,
+                Err(error) => {
+                    self.failed = Some(error);
+                    break jobs;
+                }
+            }
+        };
+        let mut jobs: Vec<_> = jobs.into_iter().skip(self.aside).collect();
+        jobs.resize(count, TaskId(u64::MAX));
+        self.aside = wanted;
+        jobs
+    }
+
+    /// The reading that the loop is given.
+    pub(super) fn now(&self) -> Timestamp {
+        if self.mode == Mode::Starting {
+            return self.latest;
+        }
+        if self.is_over() {
+            return Timestamp(u64::MAX);
+        }
+        let reading = self.recorded.ahead().find_map(|entry| match entry.event {
+            Event::InputClock { now, .. } => Some(now),
+            _ => None,
+        });
+        reading.unwrap_or(self.latest)
+    }
+
+    pub(super) fn heap_bytes(&self) -> u64 {
+        let bytes = self.recorded.ahead().find_map(|entry| match entry.event {
+            Event::InputHeap { heap_bytes } => Some(heap_bytes),
+            _ => None,
+        });
+        bytes.unwrap_or(0)
+    }
+
+    fn next(&self) -> Option<Event<()>> {
+        self.recorded.front().map(|entry| entry.event)
+    }
+
+    /// Signals that wait, as the loop saw it.
+    pub(super) fn signals(&mut self) -> u32 {
+        if self.mode == Mode::Starting {
+            // It went on to its next tick.
+            return 1;
+        }
+        let samples = std::mem::take(&mut self.samples[0]);
+        match self.next() {
+            Some(Event::QueueDepth { queue: Queue::Signals, depth }) if samples => depth,
+            _ if samples => self.told[0],
+            Some(Event::SnapshotQueue { queue: Queue::Signals, depth }) => depth,
+            Some(Event::SignalArrived { depth, .. }) => depth.min(MOST),
+            Some(Event::InputNews {}) => 1,
+            _ => 0,
+        }
+    }
+
+    pub(super) fn next_signal(&self) -> Option<u8> {
+        match self.next() {
+            Some(Event::SignalArrived { signo, .. }) => Some(signo),
+            _ => None,
+        }
+    }
+
+    pub(super) fn signals_dropped(&mut self) -> u64 {
+        if let Some(Event::SignalDropped { total }) = self.next() {
+            self.signals_dropped = total;
+        }
+        self.signals_dropped
+    }
+
+    /// Jobs that wait for a worker, as the loop saw it.
+    pub(super) fn jobs(&mut self) -> u32 {
+        let samples = std::mem::take(&mut self.samples[1]);
+        match self.next() {
+            Some(Event::QueueDepth { queue: Queue::Work, depth }) if samples => depth,
+            _ if samples => self.told[1],
+            Some(Event::SnapshotQueue { queue: Queue::Work, depth } | Event::WorkQueued { depth, .. }) => {
+                depth
+            }
+            _ => 0,
+        }
+    }
+
+    /// What the poll found ready.
+    pub(super) fn ready(&self, out: &mut Vec<Ready>) {
+        let mut found = 0;
+        for entry in self.recorded.ahead() {
+            match entry.event {
+                Event::Poll { ready, .. } => found = ready.min(MOST) as usize,
+                Event::InputReady { source, readiness } => out.push(readied(source, readiness)),
+                Event::TickEnd { .. } => break,
+                _ => {}
+            }
+        }
+        if out.is_empty() && found > 0 {
+            let after =
+                self.recorded.ahead().take_while(|entry| !matches!(entry.event, Event::TickEnd { .. }));
+            out.extend(after.filter_map(|entry| match entry.event {
+                Event::IoReady { source, readiness, .. } => Some(readied(source, readiness)),
+                _ => None,
+            }));
+        }
+        // Those that were ready and removed before their turn came.
+        out.resize(found.max(out.len()), Ready { key: usize::MAX - 1, readiness: Readiness::NONE });
+    }
+
+    /// The frame that the loop is in, where it is this one; otherwise both part.
+    pub(super) fn enter(&mut self, is_it: impl FnOnce(&Kind) -> bool, what: impl FnOnce() -> String) -> bool {
+        if self.is_over() {
+            return false;
+        }
+        if self.recorded.frames.front().is_some_and(|frame| is_it(&frame.kind)) {
+            return true;
+        }
+        let what = what();
+        self.part(&what);
+        false
+    }
+
+    pub(super) fn frame(&mut self) -> Option<&mut Frame> {
+        self.recorded.frames.front_mut()
+    }
+
+    /// Microtasks that the running frame has to leave behind: those of the checkpoint that comes next.
+    pub(super) fn microtasks_owed(&self) -> u64 {
+        match self.recorded.frames.get(1).map(|frame| frame.kind) {
+            Some(Kind::Microtasks(total)) => total.min(u64::from(MOST)),
+            _ => 0,
+        }
+    }
+
+    /// Takes note of what the shutdown that comes now cancels.
+    pub(super) fn expect_shutdown(&mut self) {
+        let mut began = false;
+        let mut cancels = Cancels::default();
+        for entry in self.recorded.ahead() {
+            match entry.event {
+                Event::ShutdownBegan { .. } => began = true,
+                Event::TickStart { .. } | Event::InputClock { .. } if began => break,
+                Event::TimerCleared { timer } if began => drop(cancels.timers.insert(timer)),
+                Event::IoRemoved { source } if began => drop(cancels.sources.insert(source)),
+                Event::WorkSettled { task, .. } if began => drop(cancels.jobs.insert(task)),
+                _ => {}
+            }
+        }
+        self.cancels = cancels;
+    }
+
+    /// An act that could not be done as it was recorded.
+    pub(super) fn refuse(&mut self, done: &Done) {
+        if !self.is_over() {
+            let what = format!("cannot {}", words_of(&done.act));
+            self.part(&what);
+        }
+    }
+
+    pub(super) fn words(&self, event: &Event) -> String {
+        let text = crate::app::describe::event(Timestamp(0), event, &self.recorded.labels);
+        format!("{}  {text}", event.name())
+    }
+
+    fn line(&self, entry: &Entry) -> String {
+        let text = crate::app::describe::event(entry.at, &entry.told, &self.recorded.labels);
+        format!("{}  {text}", entry.told.name())
+    }
+
+    fn part(&mut self, happened: &str) {
+        let Some(entry) = self.recorded.front() else { return };
+        let before = self.history.iter().map(|entry| self.line(entry)).collect();
+        let after = self.recorded.ahead().skip(1).take(2).map(|entry| self.line(entry)).collect();
+        self.diverged = Some(Box::new(Divergence {
+            tick: self.tick,
+            at_ns: entry.at.ns_since(self.began),
+            recorded: self.line(entry),
+            happened: happened.to_owned(),
+            before,
+            after,
+        }));
+    }
+
+    /// The loop ended by itself, or failed, where the record goes on.
+    pub(super) fn part_at_end(&mut self, how: &str) {
+        if !self.is_over() {
+            self.part(how);
+        }
+    }
+
+    /// Passes over an event that nobody can be asked for.
+    pub(super) fn skip(&mut self) {
+        self.advance();
+    }
+}
+
+/// What the stage has to know from the snapshot.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Start {
+    pub(super) now: Timestamp,
+    pub(super) agenda: u32,
+    pub(super) signals_dropped: u64,
+    pub(super) puts_aside: bool,
+}
+
+fn readied(source: IoSource, readiness: u8) -> Ready {
+    Ready { key: source.0 as usize, readiness: Readiness::from_bits_truncate(readiness) }
+}
+
+/// The jobs that are taken from where they were put aside, in order; what was taken and became no task is nobody's.
+fn jobs_taken<'a>(ahead: impl Iterator<Item = &'a Entry>, most: usize) -> Vec<TaskId> {
+    let (mut jobs, mut open) = (Vec::new(), 0_u32);
+    for entry in ahead {
+        match entry.event {
+            Event::TaskQueued { task, place, .. } if open > 0 && place.origin == Origin::Work => {
+                jobs.push(task);
+                open -= 1;
+                continue;
+            }
+            _ => {}
+        }
+        jobs.extend((0..std::mem::take(&mut open).min(MOST)).map(|_| TaskId(u64::MAX)));
+        if jobs.len() >= most {
+            break;
+        }
+        if let Event::InputBatch { queue: Queue::Work, taken } = entry.event {
+            open = taken;
+        }
+    }
+    jobs
+}
+
+fn words_of(act: &Act) -> String {
+    let text = format!("{act:?}");
+    let end = text.find([' ', '(', '{']).unwrap_or(text.len());
+    format!("do what was recorded: {}", text[..end].to_lowercase())
+}

@@ -1,0 +1,273 @@
+//! Where the check begins: the first complete snapshot after the last loss, and the loop's state in it.
+
+use std::collections::HashMap;
+
+use loop_core::OnShutdown;
+use loop_core::gc::GcState;
+use loop_core::policy::{Policy, Step, Validation};
+use loop_core::poller::Interest;
+use loop_core::replay::{Flags, QueuedState, SourceState, State, TimerState};
+use loop_core::sim::SimSource;
+use loop_probes::event::{Event, Origin, PolicyField, Queue, RefKind};
+use loop_probes::ids::{LabelId, SourceId, Tag, TaskId, Timestamp};
+use loop_traces::labels::Labels;
+use loop_traces::source::{EventSource, SourceState as Reading};
+
+use super::recorded::{Entry, Recorded};
+use super::replayed::{Remote, Replayed, run_deferred};
+use super::stage::MOST;
+use crate::rerun::RerunError;
+
+/// Most emitters that are told apart.
+const EMITTERS_MAX: usize = 1024;
+
+/// Which loop is checked, and from where.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) emitter: SourceId,
+    /// Events of all emitters before the tick that it begins with.
+    pub(super) events: u64,
+    /// Loops in the trace.
+    pub(super) loops: usize,
+    pub(super) policy: Policies,
+}
+
+/// What the snapshots of a loop say about its policy, as far as the reading of the stream depends on it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Policies {
+    /// It calls one source a turn.
+    pub(super) one_source: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Emitter {
+    ticks: u64,
+    tick_start: Option<u64>,
+    candidate: Option<u64>,
+    start: Option<u64>,
+    tells_loop: bool,
+    is_old: bool,
+    policy: Policies,
+}
+
+/// Looks for the loop with the most ticks, and where its check begins.
+pub(super) fn find(source: &mut dyn EventSource) -> Result<Place, RerunError> {
+    let mut emitters: HashMap<SourceId, Emitter> = HashMap::new();
+    let (mut batch, mut events, mut state) = (Vec::new(), 0_u64, Reading::More);
+    while state == Reading::More {
+        batch.clear();
+        state = source.poll(&mut batch)?;
+        for stamped in &batch {
+            let known = emitters.len();
+            if known < EMITTERS_MAX || emitters.contains_key(&stamped.source) {
+                emitters.entry(stamped.source).or_default().look(events, &stamped.event);
+            }
+            events += 1;
+        }
+    }
+    let name = || loop_probes::text::printable(source.name());
+    let loops = emitters.values().filter(|emitter| emitter.ticks > 0).count();
+    let most = emitters.into_iter().max_by_key(|(id, emitter)| (emitter.ticks, std::cmp::Reverse(*id)));
+    let Some((id, emitter)) = most.filter(|(_, emitter)| emitter.ticks > 0) else {
+        return Err(RerunError::NoLoop { name: name() });
+    };
+    match emitter.start {
+        Some(events) => Ok(Place { emitter: id, events, loops, policy: emitter.policy }),
+        None if emitter.is_old => Err(RerunError::Old { name: name() }),
+        None => Err(RerunError::NoSnapshot { name: name() }),
+    }
+}
+
+impl Emitter {
+    fn look(&mut self, place: u64, event: &Event) {
+        match *event {
+            Event::TickStart { .. } => {
+                self.ticks += 1;
+                self.tick_start = Some(place);
+            }
+            Event::TickEnd { .. } => self.tick_start = None,
+            Event::Lost { .. } => {
+                (self.start, self.candidate, self.tick_start) = (None, None, None);
+            }
+            Event::SnapshotBegin { .. } => (self.candidate, self.tells_loop) = (self.tick_start, false),
+            Event::SnapshotLoop { .. } => self.tells_loop = true,
+            Event::SnapshotPolicy { field: PolicyField::Sources, value } => {
+                self.policy.one_source = value == Some(1)
+            }
+            Event::SnapshotEnd { left_out: 0, .. } => {
+                let candidate = self.candidate.take();
+                if self.tells_loop {
+                    self.start = self.start.or(candidate);
+                } else {
+                    self.is_old |= candidate.is_some();
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What a snapshot holds, ready to be restored.
+pub(super) struct Snapshot {
+    pub(super) policy: Policy,
+    pub(super) state: State<Replayed>,
+    pub(super) flags: Flags,
+    pub(super) until: Option<Timestamp>,
+    /// Finished jobs that were put aside.
+    pub(super) finished: u32,
+    pub(super) agenda: u32,
+}
+
+/// Reads the snapshot that the stream begins with.
+pub(super) fn read(recorded: &Recorded) -> Result<Snapshot, RerunError> {
+    let mut values = Vec::new();
+    let mut name = None;
+    let mut of_the_loop = None;
+    let mut parts: Vec<Event> = Vec::new();
+    let mut head: Vec<(Queue, u32)> = Vec::new();
+    for Entry { told, .. } in recorded.ahead() {
+        match *told {
+            Event::SnapshotPolicy { field: PolicyField::Name, value } => name = value,
+            Event::SnapshotPolicy { field, value } => values.push((field, value)),
+            Event::SnapshotLoop { .. } => of_the_loop = Some(*told),
+            Event::QueueDepth { queue, depth } => head.push((queue, depth)),
+            Event::SnapshotEnd { .. } => break,
+            part => parts.push(part),
+        }
+    }
+    let mut policy = policy(name, values, &recorded.labels)?;
+    let damaged = |what| RerunError::Damaged { tick: 0, what };
+    let Some(Event::SnapshotLoop {
+        due,
+        polled_ns,
+        signals_dropped,
+        next_source,
+        calls,
+        concurrent,
+        finished,
+        flags,
+    }) = of_the_loop
+    else {
+        return Err(damaged("its snapshot"));
+    };
+    // What is measured is not compared, and a rule of the program's own that it broke is no decision.
+    policy.slow_task_limit = std::time::Duration::MAX;
+    policy.validation = Validation::Off;
+    let interval_ns = u64::try_from(policy.snapshot_interval.as_nanos()).unwrap_or(u64::MAX);
+    let flags = Flags::from_bits_truncate(flags);
+    let mut state = State::new(Timestamp(due.0.saturating_sub(interval_ns)));
+    state.polled = polled_ns.map(Timestamp);
+    (state.signals_dropped, state.next_source, state.calls) = (signals_dropped, next_source, calls);
+    (state.woken, state.futures) = (flags.contains(Flags::WOKEN), true);
+    state.depths.push((Queue::Concurrent, concurrent));
+    let mut until = None;
+    let origins: HashMap<TaskId, (Origin, u8)> = parts.iter().filter_map(origin).collect();
+    let mut immediates: HashMap<TaskId, usize> = HashMap::new();
+    for part in &parts {
+        match *part {
+            Event::InputRun { until_ns } => until = until_ns.map(Timestamp),
+            Event::ImmediateRef { task, referenced } => {
+                if let Some(immediate) =
+                    immediates.get(&task).and_then(|place| state.immediates.get_mut(*place))
+                {
+                    immediate.1 = referenced;
+                }
+            }
+            Event::SnapshotTask { task, tag, queue, .. } => {
+                let (origin, signo) = origins.get(&task).copied().unwrap_or((Origin::Local, 0));
+                let queued = QueuedState { id: task, task: Replayed::Callback(tag), origin, signo };
+                match queue {
+                    Queue::Immediates => {
+                        immediates.insert(task, state.immediates.len());
+                        state.immediates.push((queued, true));
+                    }
+                    Queue::AfterLoop => state.after_loop.push(queued),
+                    _ => state.tasks.push(queued),
+                }
+            }
+            _ => restore_part(part, &mut state).ok_or(damaged("its snapshot"))?,
+        }
+    }
+    // What changed since it was told last is told again.
+    for (queue, depth) in head {
+        state.depths.push((queue, depth.wrapping_add(1)));
+    }
+    for queue in [Queue::Signals, Queue::Work] {
+        state.depths.push((queue, u32::MAX));
+    }
+    let agenda = state.refs.iter().find(|(what, _)| *what == RefKind::Agenda).map_or(0, |(_, count)| *count);
+    Ok(Snapshot { policy, state, flags, until, finished: finished.min(MOST), agenda })
+}
+
+fn policy(
+    name: Option<u64>,
+    values: Vec<(PolicyField, Option<u64>)>,
+    labels: &Labels,
+) -> Result<Policy, RerunError> {
+    let label = LabelId(name.and_then(|name| u32::try_from(name).ok()).unwrap_or(0));
+    let name = labels.text(label).into_owned();
+    Ok(Policy::from_values(name, values)?)
+}
+
+fn origin(part: &Event) -> Option<(TaskId, (Origin, u8))> {
+    match *part {
+        Event::SnapshotOrigin { task, origin, signo } => Some((task, (origin, signo))),
+        _ => None,
+    }
+}
+
+fn restore_part(part: &Event, state: &mut State<Replayed>) -> Option<()> {
+    let on_shutdown = OnShutdown::Finish;
+    match *part {
+        Event::SnapshotBegin { tick, next_task, next_timer } => {
+            (state.tick, state.next_task, state.next_timer) = (tick, next_task, next_timer);
+        }
+        Event::SnapshotGc {
+            mode,
+            unchanged_ticks,
+            heap_bytes,
+            periodic_due_ns,
+            one_shot_due_ns,
+            one_shot_fired,
+        } => {
+            state.gc = Some(GcState {
+                mode,
+                unchanged_ticks,
+                heap_bytes,
+                periodic_due: periodic_due_ns.map(Timestamp),
+                one_shot_due: one_shot_due_ns.map(Timestamp),
+                one_shot_fired,
+            });
+        }
+        Event::InputGc { reason } => state.notices.push(reason),
+        Event::SnapshotTimer { timer, tag, due, period_ns, referenced } => {
+            let task = Replayed::Callback(tag);
+            state.timers.push(TimerState { timer, task, due, period_ns, referenced, on_shutdown });
+        }
+        Event::SnapshotQueue { queue: Queue::Microtasks, depth } => {
+            state.microtasks.resize(depth.min(MOST) as usize, Replayed::Microtask);
+        }
+        Event::SnapshotDeferred { key } => state.deferred.push((key, Box::new(|cx| run_deferred(cx)))),
+        Event::SnapshotRef { what, count } => state.refs.push((what, i32::try_from(count).ok()? as u32)),
+        Event::SnapshotIo { source, tag, interest, referenced, read, write } => {
+            let interest = Interest::from_bits_truncate(interest);
+            let (watched, task, called) = (SimSource::new(), Replayed::Callback(tag), [read, write]);
+            let restored = SourceState { source, watched, task, interest, referenced, called, on_shutdown };
+            state.sources.push(restored);
+        }
+        Event::SnapshotSignal { signo, tag } => state.handlers.push((signo, Replayed::Callback(tag))),
+        Event::SnapshotWork { task, tag } => state.work.push((task, Replayed::Callback(tag))),
+        _ => {}
+    }
+    Some(())
+}
+
+/// The finished jobs that were put aside, as what they become.
+pub(super) fn put_aside(jobs: Vec<TaskId>) -> Vec<(TaskId, Option<Remote>)> {
+    jobs.into_iter().map(|job| (job, Some(Remote { tag: Tag(0) }))).collect()
+}
+
+/// Whether finished jobs wait for a step of their own.
+pub(super) fn puts_aside(policy: &Policy) -> bool {
+    policy.has(Step::Work)
+}

@@ -1,0 +1,207 @@
+//! Putting a new loop into a recorded state. See [`crate::replay`].
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use loop_probes::clock::Clock;
+use loop_probes::event::{GcReason, Outcome, RefKind, StopReason};
+use loop_probes::ids::{Ticks, Timestamp};
+
+use super::EventLoop;
+use super::core::Core;
+use super::core::{Outstanding, Registration, Subscription, Then};
+use super::observe::{QUEUES, SAMPLED};
+use crate::error::LoopError;
+use crate::owner::OnError;
+use crate::poller::Poller;
+use crate::queue::fifo::Queued;
+use crate::replay::{Outside, QueuedState, Restored, SourceState, State, TimerState};
+use crate::shutdown::OnShutdown;
+use crate::task::Task;
+use crate::task::body::Body;
+use crate::work_pool::Finished;
+
+impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
+    /// Brings in what came from outside, of a loop that is executed again.
+    #[must_use]
+    pub fn outside(&self) -> Outside<T> {
+        Outside::new(Arc::clone(&self.core.shared))
+    }
+
+    /// Puts a new loop into a recorded state: its next tick is the one that [`State::tick`] says, and it goes on from
+    /// there as the recorded one did. Nothing is recorded meanwhile. The pool and the source of signals are made at
+    /// once.
+    ///
+    /// # Errors
+    ///
+    /// [`LoopError`] where the poller refuses a source, or the pool does not start.
+    pub fn restore(&mut self, state: State<T>) -> Result<Restored, LoopError> {
+        self.core.on = false;
+        let waker = self.poller.waker();
+        self.core.signals = self.core.signal_factory.take().map(|make| make(waker));
+        self.context().start_pool()?;
+        let State { tick, next_task, next_timer, next_source, calls, now, polled, snapshot_due, .. } = state;
+        self.core.scheduler.begin_in(tick, next_task, now);
+        (self.core.next_source, self.core.calls, self.core.woken) = (next_source, calls, state.woken);
+        (self.polled, self.snapshot_due, self.latest) = (polled, snapshot_due, Some(now));
+        self.signals_dropped = state.signals_dropped;
+        if state.stopping {
+            self.core.scheduler.stop();
+        }
+        if state.futures {
+            let _ = self.context().local();
+        }
+        let mut restored = Restored::default();
+        for TimerState { timer, task, due, period_ns, referenced, on_shutdown } in state.timers {
+            let tag = self.core.tag(&task);
+            let period_ns = period_ns.and_then(NonZeroU64::new);
+            let scheduler = &mut self.core.scheduler;
+            let key = scheduler.restore_timer(
+                timer,
+                due,
+                period_ns,
+                referenced,
+                Body::Task(task),
+                tag,
+                on_shutdown,
+            );
+            restored.timers.insert(timer, key);
+        }
+        self.core.scheduler.skip_timer_ids_to(next_timer);
+        for queued in state.tasks {
+            let queued = self.core.restored(queued);
+            self.core.scheduler.queue(queued);
+        }
+        for (queued, referenced) in state.immediates {
+            let queued = self.core.restored(queued);
+            let id = queued.id;
+            self.core.scheduler.immediates.set(queued);
+            self.core.scheduler.immediates.set_referenced(id, referenced);
+        }
+        for queued in state.after_loop {
+            let queued = self.core.restored(queued);
+            self.core.scheduler.after_loop(queued);
+        }
+        state.microtasks.into_iter().for_each(|task| self.core.scheduler.microtasks_mut().push(task));
+        for (key, callback) in state.deferred {
+            self.core.scheduler.deferred_mut().post_with(key, || callback);
+        }
+        self.core.restore_gc(state.gc, &state.notices);
+        for source in state.sources {
+            self.restore_source(source)?;
+        }
+        for (signo, task) in state.handlers {
+            let tag = self.core.tag(&task);
+            if let Some(signals) = &mut self.core.signals {
+                signals.install(signo.into())?;
+            }
+            self.core.handlers.insert(signo, Subscription { task, tag });
+        }
+        self.core.restore_work(state.work, state.finished);
+        for (what, count) in state.refs {
+            self.core.restore_refs(what, count);
+        }
+        for (index, queue) in QUEUES.into_iter().enumerate() {
+            self.depths[index] = self.core.depth_of(queue);
+        }
+        for (queue, depth) in state.depths {
+            let index = QUEUES.iter().position(|known| *known == queue).unwrap_or(SAMPLED - 1);
+            self.depths[index] = depth;
+        }
+        Ok(restored)
+    }
+
+    /// Runs as the recorded loop ran: at most until `until`, or until `done`, which is asked before each turn.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub fn run_as_recorded(
+        &mut self,
+        until: Option<Timestamp>,
+        mut done: impl FnMut() -> bool,
+    ) -> Result<StopReason, LoopError> {
+        self.run_while(until, &mut done)
+    }
+
+    fn restore_source(&mut self, source: SourceState<T>) -> Result<(), LoopError> {
+        let SourceState { source, watched, task, interest, referenced, called, on_shutdown } = source;
+        self.poller.add(Arc::clone(&watched), interest, source.0 as usize)?;
+        let tag = self.core.tag(&task);
+        let registration = Registration {
+            task: Body::Task(task),
+            tag,
+            referenced,
+            fd: watched,
+            explanation: None,
+            on_error: OnError::default(),
+            on_shutdown,
+            interest,
+            called,
+        };
+        self.core.sources.insert(source.0, registration);
+        Ok(())
+    }
+}
+
+impl<T: Task> Core<T> {
+    fn restored(&mut self, queued: QueuedState<T>) -> Queued<T> {
+        let QueuedState { id, task, origin, signo } = queued;
+        let tag = self.tag(&task);
+        Queued { task: Body::Task(task), id, tag, origin, signo, queued: self.at }
+    }
+
+    fn restore_gc(&mut self, state: Option<crate::gc::GcState>, notices: &[GcReason]) {
+        let config = self.scheduler.policy().gc;
+        if let Some(state) = state {
+            self.scheduler.gc = crate::gc::GcController::restore(config, state);
+        }
+        for notice in notices {
+            match notice {
+                GcReason::Requested => self.scheduler.gc.request(),
+                GcReason::Pressure => self.scheduler.gc.pressure(),
+                // No other reason is a notice.
+                _ => {}
+            }
+        }
+    }
+
+    fn restore_work(
+        &mut self,
+        work: Vec<(loop_probes::ids::TaskId, T)>,
+        finished: Vec<(loop_probes::ids::TaskId, Option<T::Remote>)>,
+    ) {
+        for (task, rejected) in work {
+            let tag = self.tag(&rejected);
+            let then = Some(Then::Task(Box::new(move |_| rejected)));
+            let on_shutdown = OnShutdown::Finish;
+            self.work.insert(task, Outstanding { tag, parent: None, on_shutdown, then, awaited: false });
+        }
+        let aside = finished.into_iter().map(|(task, remote)| Finished {
+            task,
+            tag: loop_probes::ids::Tag(0),
+            worker: 0,
+            queued: Ticks(0),
+            start: Ticks(0),
+            end: Ticks(0),
+            outcome: Outcome::Done,
+            result: Ok(remote),
+        });
+        self.finished.extend(aside);
+    }
+
+    fn restore_refs(&mut self, what: RefKind, count: u32) {
+        match what {
+            RefKind::Handle => self.scheduler.refs.hold("recorded", count.into()),
+            RefKind::Agenda => {
+                self.shared.agenda.replay(count);
+                self.scheduler.refs.add(what, i32::try_from(count).unwrap_or(i32::MAX));
+            }
+            RefKind::Io | RefKind::Work | RefKind::Signal | RefKind::Future => {
+                self.scheduler.refs.add(what, i32::try_from(count).unwrap_or(i32::MAX));
+            }
+            // Their queues count them.
+            RefKind::Task | RefKind::Timer | RefKind::Immediate => {}
+        }
+    }
+}

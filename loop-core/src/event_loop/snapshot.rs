@@ -1,0 +1,178 @@
+//! Snapshots: all that the loop knows, written down at the start and every few seconds. Re-execution begins at one.
+
+use loop_probes::clock::Clock;
+use loop_probes::event::{ClockPoint, Event, LabelKind, PolicyField, Queue, RefKind};
+use loop_probes::ids::{IoSource, Ticks, Timestamp};
+
+use super::EventLoop;
+use super::core::Core;
+use super::observe::SAMPLED;
+use crate::poller::Poller;
+use crate::replay::Flags;
+use crate::task::Task;
+
+const REFS: [RefKind; 9] = [
+    RefKind::Task,
+    RefKind::Timer,
+    RefKind::Immediate,
+    RefKind::Io,
+    RefKind::Work,
+    RefKind::Signal,
+    RefKind::Handle,
+    RefKind::Agenda,
+    RefKind::Future,
+];
+
+impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
+    /// Records the scheduler's state at the start and every few seconds.
+    pub(super) fn snapshot_when_due(&mut self, tick: u64) {
+        // What the last turn read is good enough for "every few seconds".
+        let now = match self.latest.take() {
+            Some(latest) => latest,
+            // The first one says itself when the next is due.
+            None if self.snapshot_due.is_none() => self.clock.now(),
+            None => self.read(ClockPoint::Tick),
+        };
+        self.latest = None;
+        if self.snapshot_due.is_some_and(|due| now < due) {
+            return;
+        }
+        let due = crate::timer::due_after(now, self.policy().snapshot_interval);
+        self.snapshot_due = Some(due);
+        // Tasks that were queued while nobody recorded have tags that nobody named.
+        self.core.name_tags();
+        let of_the_loop = self.snapshot_loop(due);
+        self.core.snapshot(tick, self.until, of_the_loop);
+    }
+
+    fn snapshot_loop(&mut self, due: Timestamp) -> Event<Ticks> {
+        let mut flags = Flags::NONE;
+        for (flag, is_set) in [
+            (Flags::WOKEN, self.core.woken),
+            (Flags::RUNNING, self.running),
+            (Flags::HEAP, self.watches_heap()),
+            (Flags::FUTURES, self.core.futures.in_use),
+            (Flags::STOPPING, self.core.scheduler.is_stopping()),
+        ] {
+            if is_set {
+                flags |= flag;
+            }
+        }
+        Event::SnapshotLoop {
+            due,
+            polled_ns: self.polled.map(Timestamp::as_ns),
+            signals_dropped: self.signals_dropped,
+            next_source: self.core.next_source,
+            calls: self.core.calls,
+            concurrent: self.depths[SAMPLED - 1],
+            finished: self.core.finished.len() as u32,
+            flags: flags.bits(),
+        }
+    }
+}
+
+impl<T: Task> Core<T> {
+    fn snapshot(&self, tick: u64, until: Option<Timestamp>, of_the_loop: Event<Ticks>) {
+        let (next_task, next_timer) = (self.scheduler.next_id(), self.scheduler.next_timer_id());
+        self.record(Event::SnapshotBegin { tick, next_task, next_timer });
+        // Of a bounded number, and all that follows is worth nothing without them.
+        self.record(of_the_loop);
+        let policy = self.policy_parts().inspect(|part| self.record(*part)).count() as u32;
+        let parts_max = self.scheduler.policy().snapshot_parts_max.saturating_add(policy + 1);
+        let (mut parts, mut left_out) = (policy + 1, 0);
+        let mut part = |event| {
+            if parts < parts_max {
+                parts += 1;
+                self.record(event);
+            } else {
+                left_out += 1;
+            }
+        };
+        if let Some(until) = until {
+            part(Event::InputRun { until_ns: Some(until.as_ns()) });
+        }
+        for what in REFS {
+            let count = self.scheduler.count(what);
+            if count > 0 {
+                part(Event::SnapshotRef { what, count });
+            }
+        }
+        let gc = self.scheduler.gc.state();
+        part(Event::SnapshotGc {
+            mode: gc.mode,
+            unchanged_ticks: gc.unchanged_ticks,
+            heap_bytes: gc.heap_bytes,
+            periodic_due_ns: gc.periodic_due.map(|due| due.as_ns()),
+            one_shot_due_ns: gc.one_shot_due.map(|due| due.as_ns()),
+            one_shot_fired: gc.one_shot_fired,
+        });
+        self.scheduler.gc.notices().for_each(|reason| part(Event::InputGc { reason }));
+        for queue in [Queue::Microtasks, Queue::Signals, Queue::Work] {
+            let depth = self.depth_of(queue);
+            if depth > 0 {
+                part(Event::SnapshotQueue { queue, depth });
+            }
+        }
+        self.scheduler.deferred().keys().for_each(|key| part(Event::SnapshotDeferred { key }));
+        for timer in self.scheduler.armed() {
+            part(Event::SnapshotTimer {
+                timer: timer.timer,
+                tag: timer.tag,
+                due: timer.due,
+                period_ns: timer.period_ns,
+                referenced: timer.referenced,
+            });
+        }
+        for (task, id, note) in self.scheduler.tasks.iter() {
+            // One that was queued while nobody recorded waits since nobody knows when.
+            let (tag, since) = note.unwrap_or_else(|| (self.scheduler.tag_of(task), self.at));
+            part(Event::SnapshotTask { task: id, tag, queue: Queue::Tasks, queued: since.min(self.at) });
+        }
+        for (task, origin, signo) in self.scheduler.tasks.special() {
+            part(Event::SnapshotOrigin { task, origin, signo });
+        }
+        let immediates = self.scheduler.immediates.iter();
+        let immediates = immediates.map(|(queued, referenced)| (queued, Queue::Immediates, referenced));
+        let after_loop = self.scheduler.waiting_after_loop().iter();
+        let after_loop = after_loop.map(|queued| (queued, Queue::AfterLoop, true));
+        for (queued, queue, referenced) in immediates.chain(after_loop) {
+            let (task, since) = (queued.id, queued.queued.min(self.at));
+            part(Event::SnapshotTask { task, tag: queued.tag, queue, queued: since });
+            if !referenced {
+                part(Event::ImmediateRef { task, referenced });
+            }
+        }
+        self.source_parts().into_iter().for_each(&mut part);
+        self.handlers.iter().for_each(|(signo, handler)| {
+            part(Event::SnapshotSignal { signo: *signo, tag: handler.tag });
+        });
+        let mut jobs: Vec<_> = self.work.iter().map(|(task, job)| (*task, job.tag)).collect();
+        jobs.sort_unstable();
+        jobs.into_iter().for_each(|(task, tag)| part(Event::SnapshotWork { task, tag }));
+        // Last: what is left out is least missed here.
+        self.snapshot_pending().into_iter().for_each(&mut part);
+        self.record(Event::SnapshotEnd { parts, left_out });
+    }
+
+    fn policy_parts(&self) -> impl Iterator<Item = Event<Ticks>> {
+        let policy = self.scheduler.policy();
+        let name = self.recorder.intern(self.at, LabelKind::Text, &policy.name);
+        let name = (PolicyField::Name, Some(u64::from(name.0)));
+        let values = std::iter::once(name).chain(policy.values());
+        values.map(|(field, value)| Event::SnapshotPolicy { field, value })
+    }
+
+    fn source_parts(&self) -> Vec<Event<Ticks>> {
+        let mut sources: Vec<_> = self.sources.iter().collect();
+        sources.sort_unstable_by_key(|(number, _)| **number);
+        let part = |(number, source): (&u32, &super::core::Registration<T>)| Event::SnapshotIo {
+            source: IoSource(*number),
+            tag: source.tag,
+            interest: source.interest.bits(),
+            referenced: source.referenced,
+            read: source.called[0],
+            write: source.called[1],
+        };
+        sources.into_iter().map(part).collect()
+    }
+}

@@ -1,0 +1,251 @@
+//! Re-execution: what a loop needs to begin in a recorded state and to be fed from a record.
+//!
+//! Nothing here decides anything, and no loop that serves a program needs it. [`State`] is what a snapshot says, with
+//! the tasks that stand for the recorded ones; [`EventLoop::restore`](crate::EventLoop::restore) puts a new loop into
+//! it. [`Outside`] brings in what other threads had brought, at the moment at which the loop had seen it; [`Replay`]
+//! does in a callback the few things that a record tells and [`Context`] has no word for.
+
+mod state;
+
+pub use state::{QueuedState, Restored, SourceState, State, TimerState};
+
+use std::fmt;
+use std::sync::Arc;
+
+use loop_probes::event::{Origin, Outcome, RefKind};
+use loop_probes::ids::{SourceId, TaskId, TimerId};
+
+use crate::context::Context;
+use crate::handle::{Inbound, Shared};
+use crate::queue::fifo::Queued;
+use crate::scheduler::Delay;
+use crate::task::Task;
+use crate::task::body::Body;
+use crate::timer::Timer;
+use crate::work_pool::Finished;
+
+/// The label under which references are listed whose own the record does not have.
+const RECORDED: &str = "recorded";
+
+/// Bits of a [`SnapshotLoop`](loop_probes::event::Event::SnapshotLoop).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags(u8);
+
+impl Flags {
+    /// None.
+    pub const NONE: Self = Self(0);
+    /// Somebody woke the loop since its last poll.
+    pub const WOKEN: Self = Self(1);
+    /// A run goes on.
+    pub const RUNNING: Self = Self(2);
+    /// It watches a heap.
+    pub const HEAP: Self = Self(4);
+    /// Futures are in use.
+    pub const FUTURES: Self = Self(8);
+    /// It was asked to stop.
+    pub const STOPPING: Self = Self(16);
+
+    /// The bits.
+    #[must_use]
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The flags with these bits; unknown ones are left out.
+    #[must_use]
+    pub const fn from_bits_truncate(bits: u8) -> Self {
+        Self(bits & 31)
+    }
+
+    /// Whether `other` is set.
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+impl std::ops::BitOrAssign for Flags {
+    fn bitor_assign(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+}
+
+/// Brings in what came from outside. Nothing of it wakes the loop: it is fed while it runs.
+pub struct Outside<T: Task> {
+    shared: Arc<Shared<T::Remote>>,
+}
+
+impl<T: Task> Outside<T> {
+    pub(crate) const fn new(shared: Arc<Shared<T::Remote>>) -> Self {
+        Self { shared }
+    }
+
+    /// Another thread posted a task.
+    pub fn post(&self, remote: T::Remote, poster: Option<SourceId>) {
+        self.push(Inbound::Post(remote), poster);
+    }
+
+    /// A worker finished the job `task`, which becomes what `remote` does; `None` for a job that nobody waits for.
+    pub fn finish(&self, task: TaskId, remote: Option<T::Remote>) {
+        let ticks = self.shared.ticks();
+        let finished = Finished {
+            task,
+            tag: loop_probes::ids::Tag(0),
+            worker: 0,
+            queued: ticks,
+            start: ticks,
+            end: ticks,
+            outcome: Outcome::Done,
+            result: Ok(remote),
+        };
+        self.push(Inbound::Work(Box::new(finished)), None);
+    }
+
+    fn push(&self, item: Inbound<T::Remote>, poster: Option<SourceId>) {
+        // Refused only once the loop has ended, and then nobody sees the difference.
+        let _ = self.shared.queue.push(item, poster, self.shared.ticks());
+    }
+
+    /// Other threads woke the loop so often.
+    pub fn wake(&self, times: u32) {
+        self.shared.replay_wakes(times);
+    }
+
+    /// Other threads took (or gave back) so many references.
+    pub fn hold(&self, delta: i64) {
+        self.shared.replay_refs(delta);
+    }
+
+    /// So many tasklets of agendas keep the loop alive now.
+    pub fn agenda(&self, pending: u32) {
+        self.shared.agenda.replay(pending);
+    }
+
+    /// Somebody asked the run to end.
+    pub fn stop(&self) {
+        self.shared.ask_to_stop();
+    }
+
+    /// Somebody asked the loop to shut down within so many nanoseconds.
+    pub fn shutdown(&self, within_ns: u64) {
+        self.shared.ask_to_shut_down(std::time::Duration::from_nanos(within_ns));
+    }
+}
+
+impl<T: Task> Clone for Outside<T> {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.shared))
+    }
+}
+
+impl<T: Task> fmt::Debug for Outside<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outside").finish_non_exhaustive()
+    }
+}
+
+/// What a recorded callback did that a [`Context`] has no word for.
+pub struct Replay<'r, 'a, T: Task> {
+    cx: &'r mut Context<'a, T>,
+}
+
+impl<'a, T: Task> Context<'a, T> {
+    /// For re-execution alone: see [`crate::replay`].
+    pub const fn replay(&mut self) -> Replay<'_, 'a, T> {
+        Replay { cx: self }
+    }
+}
+
+impl<T: Task> Replay<'_, '_, T> {
+    /// Queues a task that is said to come from `origin`, queued by `parent`: the poll of a future.
+    pub fn queue(&mut self, task: T, origin: Origin, parent: Option<TaskId>) -> TaskId {
+        let core = &mut *self.cx.core;
+        let (tag, queued, id) = (core.tag(&task), core.at, core.scheduler.new_id());
+        core.queue(Queued { task: Body::Task(task), id, tag, origin, signo: 0, queued }, parent, None)
+    }
+
+    /// Restarts a timer with a delay of its own, behind its peers. False where it is not armed and runs no task.
+    pub fn refresh_timer(&mut self, timer: Timer, delay: Delay) -> bool {
+        self.cx.core.scheduler.set_delay(timer, delay);
+        self.cx.refresh_timer(timer).is_ok()
+    }
+
+    /// Arms a timer that fired and that a handle had kept, under its own number.
+    pub fn arm_again(&mut self, id: TimerId, delay: Delay, task: T) -> Timer {
+        let now = self.cx.arming_time();
+        let tag = self.cx.core.tag(&task);
+        let (timer, due) = self.cx.core.scheduler.arm_as(id, now, delay, Body::Task(task), tag);
+        self.cx.armed(timer, tag, due, delay);
+        timer
+    }
+
+    /// Changes how many references of a kind there are: futures, or what the program holds itself.
+    pub fn reference(&mut self, what: RefKind, delta: i32) {
+        let core = &mut *self.cx.core;
+        match what {
+            RefKind::Handle => {
+                core.scheduler.refs.hold(RECORDED, delta.into());
+                core.ref_changed(what, delta);
+            }
+            RefKind::Future => core.add_ref(what, delta.max(-clamped(core.scheduler.count(what)))),
+            _ => {}
+        }
+    }
+
+    /// Gives back, before the next poll, a reference that the program holds.
+    pub fn release_later(&mut self) {
+        self.cx.core.scheduler.refs.release_later(RECORDED);
+    }
+
+    /// References of every kind.
+    #[must_use]
+    pub fn alive(&self) -> u32 {
+        self.cx.core.scheduler.alive_count()
+    }
+
+    /// Microtasks that wait.
+    #[must_use]
+    pub fn microtasks(&self) -> usize {
+        self.cx.core.scheduler.microtasks().len()
+    }
+
+    /// The number that the next new timer gets.
+    #[must_use]
+    pub fn next_timer(&self) -> TimerId {
+        self.cx.core.scheduler.next_timer_id()
+    }
+
+    /// Whether a timer is armed, or its callback runs now.
+    #[must_use]
+    pub fn is_armed(&self, timer: Timer) -> bool {
+        self.cx.core.scheduler.has_timer(timer)
+    }
+
+    /// Whether `key` waits in the deferred queue.
+    #[must_use]
+    pub fn is_deferred(&self, key: u64) -> bool {
+        self.cx.core.scheduler.deferred().contains(key)
+    }
+
+    /// Takes a job back: whoever waited for it does not any more. False where there is no such job.
+    pub fn cancel_work(&mut self, job: TaskId) -> bool {
+        let is_known = self.cx.core.work.contains_key(&job);
+        self.cx.core.settle_work(job);
+        is_known
+    }
+
+    /// How the running task ends.
+    pub const fn end_as(&mut self, outcome: Outcome) {
+        self.cx.core.current.outcome = outcome;
+    }
+}
+
+fn clamped(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+impl<T: Task> fmt::Debug for Replay<'_, '_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replay").finish_non_exhaustive()
+    }
+}
