@@ -295,9 +295,13 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.validator.callback(label);
         }
         self.core.on = self.core.recorder.is_enabled();
-        self.mark();
+        let start = self.mark();
         let current = Current { origin: Origin::Callback, ..Current::NONE };
         let _ = self.invoke(current, callback);
+        if self.core.on {
+            let label = self.core.label(label);
+            self.core.record(Event::CallbackRan { label, start });
+        }
     }
 
     /// Gives access to the loop from outside, to set it up: no callback, no drain.

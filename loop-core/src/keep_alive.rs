@@ -122,6 +122,12 @@ impl KeepAlive {
         counts.into_iter().fold(0, u32::saturating_add)
     }
 
+    /// The references that the program holds; below 0 where a release came before its reference.
+    #[must_use]
+    pub const fn held(&self) -> i64 {
+        self.handles_sum
+    }
+
     /// The references that the program holds, by label.
     pub fn handles(&self) -> impl Iterator<Item = (&'static str, i64)> {
         self.handles.iter().map(|(label, count)| (*label, *count))

@@ -203,6 +203,12 @@ impl<T: Task> Replay<'_, '_, T> {
         self.cx.core.scheduler.alive_count()
     }
 
+    /// References that the program holds; below 0 where a release came first.
+    #[must_use]
+    pub fn held(&self) -> i64 {
+        self.cx.core.scheduler.refs.held()
+    }
+
     /// Microtasks that wait.
     #[must_use]
     pub fn microtasks(&self) -> usize {

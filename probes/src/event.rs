@@ -271,6 +271,7 @@ vocabulary! {
     46 InputReturned = "input_returned" {
         /** The callback's task. */ task: TaskId,
         /// Of a drain of the deferred queue: which callback wants to be kept, from 1. Those that do not are not told.
+        /// 0: the readiness callback that ends now reloads the program.
         value: u32, ;
     }
     /// A snapshot of the scheduler's state begins; its parts follow, then [`SnapshotEnd`](Self::SnapshotEnd).
@@ -384,6 +385,7 @@ vocabulary! {
         /** Sources registered and directions called. */ calls: u64,
         /** The depth of the concurrent queue that was told last. */ concurrent: u32,
         /** Finished jobs that were put aside. */ finished: u32,
+        /** References that the program holds: below 0 where a release came first. */ held: i32,
         /// Bit 0: it was woken since its last poll; 1: a run goes on; 2: it watches a heap; 3: futures are in use;
         /// 4: it was asked to stop.
         flags: u8, ;
@@ -405,7 +407,8 @@ vocabulary! {
     /// Part of a snapshot: a job whose completion has not run.
     70 SnapshotWork = "snapshot_work" {
         /** The job. */ task: TaskId,
-        /** Its tag. */ tag: Tag, ;
+        /** Its tag. */ tag: Tag,
+        /** The task that scheduled it. */ parent: Option<TaskId>, ;
     }
     /// Input for re-execution: a signal got a handler, or lost it.
     71 SignalHandler = "signal_handler" {
@@ -437,5 +440,10 @@ vocabulary! {
         /** The task. */ task: TaskId,
         /** The completion of a job, or a signal. */ origin: Origin,
         /** The signal's number, 0 where it is none. */ signo: u8, ;
+    }
+    /// A callback from outside ran, between two ticks.
+    78 CallbackRan = "callback_ran" {
+        /** Its name. */ label: LabelId, ;
+        /** When it started. */ start
     }
 }

@@ -23,8 +23,8 @@ pub enum Act {
     },
     /// Set an immediate.
     Immediate(TaskId, Tag),
-    /// Put a task off to the end of the turn.
-    AfterLoop(TaskId, Tag),
+    /// Put a task off to the end of the turn; with where it is said to come from.
+    AfterLoop(TaskId, Tag, Origin),
     /// Took an immediate back.
     ClearImmediate(TaskId),
     /// Referenced an immediate or not.
@@ -88,6 +88,8 @@ pub enum Act {
     OnSignal(u8, Option<Tag>),
     /// Told the GC controller something.
     TellGc(GcReason),
+    /// Reloaded the program, as the callback of a source: of others their outcome says so.
+    Reload,
     /// Asked the run to end.
     Stop,
     /// Asked the loop to shut down within so many nanoseconds.
@@ -123,8 +125,6 @@ pub enum Role {
 /// Reads acts out of a loop's stream, event by event.
 #[derive(Clone, Debug, Default)]
 pub struct Acts {
-    /// What a new source is asked about is told behind it: the policy has to choose among sources.
-    tells_interest: bool,
     done: Vec<Done>,
     /// The reading that the next timers are armed at.
     reading: Option<Timestamp>,
@@ -135,12 +135,6 @@ pub struct Acts {
 }
 
 impl Acts {
-    /// No acts yet; `tells_interest` where the loop calls one source a turn, and so tells what each is asked about.
-    #[must_use]
-    pub fn new(tells_interest: bool) -> Self {
-        Self { tells_interest, ..Self::default() }
-    }
-
     /// Takes the next event into account and says what it was. `is_immediate` tells immediates from other tasks.
     pub fn feed(&mut self, at: Timestamp, event: &Event, is_immediate: impl FnOnce(TaskId) -> bool) -> Role {
         let owed = self.owes.take();
@@ -152,13 +146,16 @@ impl Acts {
                 self.completed = Some(task);
                 return Role::End;
             }
-            Event::IoReady { .. } | Event::Microtasks { .. } | Event::DeferredRan { .. } => return Role::End,
+            Event::IoReady { .. }
+            | Event::Microtasks { .. }
+            | Event::DeferredRan { .. }
+            | Event::CallbackRan { .. } => return Role::End,
             Event::TaskQueued { task, tag, place, parent, .. } => match place {
                 Placement { origin: Origin::Concurrent | Origin::Signal | Origin::Work, .. } => {
                     return Role::Own;
                 }
                 Placement { queue: Queue::Immediates, .. } => Act::Immediate(task, tag),
-                Placement { queue: Queue::AfterLoop, .. } => Act::AfterLoop(task, tag),
+                Placement { queue: Queue::AfterLoop, origin, .. } => Act::AfterLoop(task, tag, origin),
                 Placement { origin, .. } => Act::Post { task, tag, origin, parent },
             },
             Event::InputClock { point: ClockPoint::Arm, now } => {
@@ -174,6 +171,7 @@ impl Acts {
             Event::ImmediateRef { task, referenced } => Act::ReferenceImmediate(task, referenced),
             Event::DeferredPosted { key, existed } => Act::Defer(key, existed),
             Event::DeferredRemoved { key } => Act::Undefer(key),
+            Event::InputReturned { value: 0, .. } => Act::Reload,
             Event::InputReturned { value, .. } => Act::Kept(value),
             Event::WorkQueued { task, tag, depth, .. } => {
                 self.owes = Some(RefKind::Work);
@@ -195,10 +193,9 @@ impl Acts {
                 return Role::Aside;
             }
             Event::IoModified { source, interest } => {
-                if self.tells_interest
-                    && let Some(Done {
-                        act: Act::Register { source: last, interest: told @ None, .. }, ..
-                    }) = self.done.last_mut()
+                // What a new source is asked about is told right behind it.
+                if let Some(Done { act: Act::Register { source: last, interest: told @ None, .. }, .. }) =
+                    self.done.last_mut()
                     && *last == source
                     && owed == Some(RefKind::Io)
                 {

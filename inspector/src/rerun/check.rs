@@ -11,6 +11,8 @@ mod recorded;
 mod replayed;
 mod stage;
 mod start;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 
@@ -131,7 +133,7 @@ pub fn check_source(
     let name = source.name().to_owned();
     let place = start::find(&mut *source)?;
     drop(source);
-    let recorded = Recorded::new(open()?, place.emitter, place.events, place.policy.one_source)?;
+    let recorded = Recorded::new(open()?, place.emitter, place.events)?;
     let snapshot = start::read(&recorded)?;
     let (policy, loops) = (snapshot.policy.name.to_string(), place.loops);
     let stage = Stage::new(
@@ -239,18 +241,30 @@ fn step(event_loop: &mut Checking) -> bool {
     is_over() || stage::with(place) != before
 }
 
+/// A callback from outside enters the loop, and its owner leaves when what it left behind is to be drained.
 fn do_outside(event_loop: &mut Checking, is_callback: bool) {
     if is_callback {
-        event_loop.run_callback("recorded", |cx| {
-            replayed::run_frame(cx);
-            stage::with(|stage| stage.recorded.frames.pop_front());
+        if !stage::with(|stage| std::mem::replace(&mut stage.entered, true)).unwrap_or(true) {
+            event_loop.enter();
+        }
+        event_loop.call("recorded", replayed::run_frame);
+        let drains = stage::with(|stage| {
+            stage.frame().is_some_and(|frame| matches!(frame.kind, Kind::Microtasks(_) | Kind::Deferred(_)))
         });
+        if drains == Some(true) || !event_loop.scheduler().needs_drain() {
+            leave(event_loop);
+        }
     } else {
-        event_loop.with(|cx| {
-            replayed::run_frame(cx);
-            stage::with(|stage| stage.recorded.frames.pop_front());
-        });
+        event_loop.with(replayed::run_frame);
+        stage::with(|stage| stage.recorded.frames.pop_front());
     }
+}
+
+fn leave(event_loop: &mut Checking) {
+    if !stage::with(|stage| std::mem::take(&mut stage.entered)).unwrap_or(false) {
+        event_loop.enter();
+    }
+    event_loop.exit();
 }
 
 fn turn(event_loop: &mut Checking) {

@@ -6,7 +6,6 @@ use loop_probes::ids::{IoSource, Tag};
 use super::{Context, IoOptions};
 use crate::error::LoopError;
 use crate::event_loop::core::{Registration, Subscription};
-use crate::policy::SourceRule;
 use crate::poller::{Interest, Source};
 use crate::scheduler::name_of;
 use crate::shutdown::OnShutdown;
@@ -86,10 +85,7 @@ impl<T: Task> Context<'_, T> {
         if self.core.on {
             self.stamp();
             self.core.record(Event::IoRegistered { source: id, tag });
-            if self.core.scheduler.policy().sources == SourceRule::OnePerTurn {
-                // What it is asked about decides whose turn it is.
-                self.core.record(Event::IoModified { source: id, interest: interest.bits() });
-            }
+            self.core.record(Event::IoModified { source: id, interest: interest.bits() });
             if let Some(explanation) = &explanation {
                 let label = self.core.recorder.intern(self.core.at, LabelKind::Text, explanation);
                 self.core.record(Event::IoLabel { source: id, label });

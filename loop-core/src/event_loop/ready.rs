@@ -86,6 +86,9 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
         self.core.metrics.io_ready += 1;
         if self.core.on {
+            if outcome == Outcome::Reload {
+                self.core.record(Event::InputReturned { task: id, value: 0 });
+            }
             let readiness = readiness.bits();
             self.core.record(Event::IoReady { source, tag, readiness, task: id, start });
             self.check_slow(id, tag, start);

@@ -98,6 +98,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.core.handlers.insert(signo, Subscription { task, tag });
         }
         self.core.restore_work(state.work, state.finished);
+        self.core.scheduler.refs.hold("recorded", state.held);
         for (what, count) in state.refs {
             self.core.restore_refs(what, count);
         }
@@ -168,14 +169,14 @@ impl<T: Task> Core<T> {
 
     fn restore_work(
         &mut self,
-        work: Vec<(loop_probes::ids::TaskId, T)>,
+        work: Vec<(loop_probes::ids::TaskId, T, Option<loop_probes::ids::TaskId>)>,
         finished: Vec<(loop_probes::ids::TaskId, Option<T::Remote>)>,
     ) {
-        for (task, rejected) in work {
+        for (task, rejected, parent) in work {
             let tag = self.tag(&rejected);
             let then = Some(Then::Task(Box::new(move |_| rejected)));
             let on_shutdown = OnShutdown::Finish;
-            self.work.insert(task, Outstanding { tag, parent: None, on_shutdown, then, awaited: false });
+            self.work.insert(task, Outstanding { tag, parent, on_shutdown, then, awaited: false });
         }
         let aside = finished.into_iter().map(|(task, remote)| Finished {
             task,
@@ -192,7 +193,6 @@ impl<T: Task> Core<T> {
 
     fn restore_refs(&mut self, what: RefKind, count: u32) {
         match what {
-            RefKind::Handle => self.scheduler.refs.hold("recorded", count.into()),
             RefKind::Agenda => {
                 self.shared.agenda.replay(count);
                 self.scheduler.refs.add(what, i32::try_from(count).unwrap_or(i32::MAX));
@@ -200,8 +200,8 @@ impl<T: Task> Core<T> {
             RefKind::Io | RefKind::Work | RefKind::Signal | RefKind::Future => {
                 self.scheduler.refs.add(what, i32::try_from(count).unwrap_or(i32::MAX));
             }
-            // Their queues count them.
-            RefKind::Task | RefKind::Timer | RefKind::Immediate => {}
+            // Their queues count them; what the program holds is not told by its kind alone.
+            RefKind::Task | RefKind::Timer | RefKind::Immediate | RefKind::Handle => {}
         }
     }
 }

@@ -66,6 +66,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             calls: self.core.calls,
             concurrent: self.depths[SAMPLED - 1],
             finished: self.core.finished.len() as u32,
+            held: self.core.scheduler.refs.held().clamp(i32::MIN.into(), i32::MAX.into()) as i32,
             flags: flags.bits(),
         }
     }
@@ -146,9 +147,9 @@ impl<T: Task> Core<T> {
         self.handlers.iter().for_each(|(signo, handler)| {
             part(Event::SnapshotSignal { signo: *signo, tag: handler.tag });
         });
-        let mut jobs: Vec<_> = self.work.iter().map(|(task, job)| (*task, job.tag)).collect();
+        let mut jobs: Vec<_> = self.work.iter().map(|(task, job)| (*task, job.tag, job.parent)).collect();
         jobs.sort_unstable();
-        jobs.into_iter().for_each(|(task, tag)| part(Event::SnapshotWork { task, tag }));
+        jobs.into_iter().for_each(|(task, tag, parent)| part(Event::SnapshotWork { task, tag, parent }));
         // Last: what is left out is least missed here.
         self.snapshot_pending().into_iter().for_each(&mut part);
         self.record(Event::SnapshotEnd { parts, left_out });

@@ -108,11 +108,13 @@ pub struct State<T: Task> {
     pub sources: Vec<SourceState<T>>,
     /// What signals run.
     pub handlers: Vec<(u8, T)>,
-    /// Jobs whose completion has not run; the task of each runs where the job is rejected.
-    pub work: Vec<(TaskId, T)>,
+    /// Jobs whose completion has not run, what runs where one is rejected, and the tasks that had scheduled them.
+    pub work: Vec<(TaskId, T, Option<TaskId>)>,
     /// Finished jobs that were put aside, in their order.
     pub finished: Vec<(TaskId, Option<T::Remote>)>,
-    /// References by kind: those of sources, jobs, signals, agendas, futures and of the program itself.
+    /// References that the program holds itself: below 0 where a release came first.
+    pub held: i64,
+    /// References by kind: those of sources, jobs, signals, agendas and futures.
     pub refs: Vec<(RefKind, u32)>,
 }
 
@@ -146,6 +148,7 @@ impl<T: Task> State<T> {
             handlers: Vec::new(),
             work: Vec::new(),
             finished: Vec::new(),
+            held: 0,
             refs: Vec::new(),
         }
     }

@@ -324,5 +324,7 @@ words! {
         24 SnapshotInterval = "snapshot-interval",
         /// Most parts of a snapshot.
         25 SnapshotPartsMax = "snapshot-parts-max",
+        /// Time that one tick has for its tasks.
+        26 TaskTimePerTick = "task-time-per-tick",
     }
 }

@@ -53,7 +53,7 @@ pub(super) fn text(answer: &Answer, changes: &Changes, theme: Theme, columns: us
     page.rows(&rows(&answer.before, &answer.after));
     page.changed(&answer.changed);
     page.assumptions(&answer.assumptions);
-    if theme.ascii { page.out.chars().map(|glyph| ascii(glyph)).collect() } else { page.out }
+    if theme.ascii { page.out.chars().map(ascii).collect() } else { page.out }
 }
 
 fn ascii(glyph: char) -> char {
@@ -197,7 +197,9 @@ impl Page {
                 0 => format!("{:>9}{:>9}", "-", "-"),
                 _ => format!("{:>9}{:>9}", duration(p50), duration(p99)),
             };
-            let told = self.verdict(before.p99_ns as f64, after.p99_ns as f64, Better::Less, 10);
+            // Who is not there any more is no better for it.
+            let better = if before.count > 0 && after.count > 0 { Better::Less } else { Better::Neither };
+            let told = self.verdict(before.p99_ns as f64, after.p99_ns as f64, better, 10);
             self.line(&format!(
                 "{name:NAME$}{}  {}{told}",
                 figures(before.count, before.p50_ns, before.p99_ns),

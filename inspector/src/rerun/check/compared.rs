@@ -33,7 +33,7 @@ pub(super) const fn is_compared<T>(event: &Event<T>) -> bool {
 /// The event without the numbers that stand for names, and without what a check sets itself.
 pub(super) fn normal(mut event: Event<()>) -> Event<()> {
     match &mut event {
-        Event::Exception { message, .. } => *message = LabelId(0),
+        Event::Exception { message: label, .. } | Event::CallbackRan { label, .. } => *label = LabelId(0),
         Event::SnapshotPolicy {
             field: PolicyField::Name | PolicyField::Validation | PolicyField::SlowTaskLimit,
             value,

@@ -38,9 +38,9 @@ pub(super) enum Kind {
     Callback(TaskId),
     /// A checkpoint of so many microtasks, those included that a budget leaves.
     Microtasks(u64),
-    /// A drain of the deferred queue.
-    Deferred,
-    /// Something between two ticks; in a callback from outside, or not.
+    /// A drain of so many entries of the deferred queue.
+    Deferred(u32),
+    /// Something between two ticks: a callback from outside, or not even that.
     Outside(bool),
 }
 
@@ -103,7 +103,6 @@ impl Recorded {
         mut source: Box<dyn EventSource>,
         emitter: SourceId,
         start: u64,
-        tells_interest: bool,
     ) -> Result<Self, RerunError> {
         let (mut labels, mut batch, mut passed, mut next) = (Labels::default(), Vec::new(), 0, 0);
         let mut state = SourceState::More;
@@ -128,7 +127,7 @@ impl Recorded {
             references: VecDeque::new(),
             labels,
             ticks_ahead: 0,
-            acts: Acts::new(tells_interest),
+            acts: Acts::default(),
             places: Vec::new(),
             immediates: HashSet::new(),
             reading: Reading::default(),
@@ -285,18 +284,23 @@ impl Recorded {
             Event::Microtasks { ran, left, .. } => {
                 (Kind::Microtasks(u64::from(ran) + u64::from(left)), Outcome::Done)
             }
-            _ => (Kind::Deferred, Outcome::Done),
+            Event::DeferredRan { ran, .. } => (Kind::Deferred(ran), Outcome::Done),
+            _ => (Kind::Outside(true), Outcome::Done),
         };
         if let Kind::Callback(task) = kind {
             // Futures that the callback before this one woke are queued after its drains.
             let of_others = |done: &&Done| matches!(done.act, Act::Post { origin: Origin::Future, parent, .. } if parent != Some(task));
             let count = acts.iter().take_while(of_others).count();
             self.loose.extend(places.drain(..count).zip(acts.drain(..count)));
-        } else if !self.reading.in_tick && !acts.is_empty() {
-            // A callback from outside, and what it left to be drained.
-            let frame = Frame::new(Kind::Outside(true), Outcome::Done, acts, place);
-            self.frames.push_back(frame);
-            acts = Vec::new();
+        }
+        if let Event::CallbackRan { start, .. } = *event {
+            // What was done before the callback was called is none of its own.
+            let before = |done: &Done| done.at < start || of_no_callback(&done.act);
+            let count = acts.iter().rposition(before).map_or(0, |last| last + 1);
+            if count > 0 {
+                let acts = acts.drain(..count).collect();
+                self.frames.push_back(Frame::new(Kind::Outside(false), Outcome::Done, acts, place));
+            }
         }
         self.immediates_ran(event);
         self.frames.push_back(Frame::new(kind, outcome, acts, place));
@@ -315,10 +319,8 @@ impl Recorded {
         }
         let (acts, places) = (self.acts.take(), std::mem::take(&mut self.places));
         if !self.reading.in_tick {
-            let is_callback = |done: &Done| matches!(done.act, Act::Post { origin: Origin::Callback, .. });
-            let kind = Kind::Outside(acts.iter().any(is_callback));
             let end = self.place + self.window.len() as u64;
-            self.frames.push_back(Frame::new(kind, Outcome::Done, acts, end));
+            self.frames.push_back(Frame::new(Kind::Outside(false), Outcome::Done, acts, end));
             return;
         }
         for (place, done) in places.into_iter().zip(acts) {
@@ -337,6 +339,11 @@ impl Frame {
     fn new(kind: Kind, outcome: Outcome, acts: Vec<Done>, end: u64) -> Self {
         Self { kind, outcome, acts: acts.into(), releases: 0, begun: 0, end }
     }
+}
+
+/// Whether an act says itself that no callback did it.
+const fn of_no_callback(act: &Act) -> bool {
+    matches!(act, Act::Post { origin: Origin::Local, .. } | Act::AfterLoop(_, _, Origin::Local))
 }
 
 /// What a tick begins with.

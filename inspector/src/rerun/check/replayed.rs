@@ -85,6 +85,11 @@ pub(super) fn run_frame(cx: &mut Cx<'_>) {
         perform(cx, done);
     }
     leave_microtasks(cx, u64::from(MOST));
+    release_later(cx);
+}
+
+/// Gives back what the frame gave back for the end of the turn.
+fn release_later(cx: &mut Cx<'_>) {
     let releases = stage::with(|stage| stage.frame().map_or(0, |frame| std::mem::take(&mut frame.releases)));
     for _ in 0..releases.unwrap_or(0).min(MOST) {
         cx.replay().release_later();
@@ -102,17 +107,22 @@ fn run_microtask(cx: &mut Cx<'_>) {
     let left = cx.replay().microtasks();
     while let Some(done) = next_act(|done, _| {
         // One that was done when fewer microtasks were left waits for them to be gone.
-        done.alive.is_none() || left == 0 || alive_before(done) >= i64::from(cx.replay().alive())
+        done.alive.is_none()
+            || left == 0
+            || alive_before(done, cx.replay().held()) >= i64::from(cx.replay().alive())
     }) {
         perform(cx, done);
     }
+    release_later(cx);
 }
 
 /// A callback of the deferred queue: true where it wants to be kept.
 pub(super) fn run_deferred(cx: &mut Cx<'_>) -> bool {
     let entered = stage::with(|stage| {
-        let entered = stage
-            .enter(|kind| *kind == Kind::Deferred, || "a callback of the deferred queue is run".to_owned());
+        let entered = stage.enter(
+            |kind| matches!(kind, Kind::Deferred(_)),
+            || "a callback of the deferred queue is run".to_owned(),
+        );
         let begun = stage.frame().filter(|_| entered).map(|frame| {
             frame.begun += 1;
             // Who has to be kept next does all until then.
@@ -120,11 +130,12 @@ pub(super) fn run_deferred(cx: &mut Cx<'_>) -> bool {
                 Act::Kept(number) => Some(number),
                 _ => None,
             });
-            (frame.begun, kept)
+            let is_last = frame.kind == Kind::Deferred(frame.begun);
+            (frame.begun, kept, is_last)
         });
         begun
     });
-    let Some(Some((number, kept))) = entered else { return false };
+    let Some(Some((number, kept, is_last))) = entered else { return false };
     let is_kept = kept == Some(number);
     while let Some(done) = next_act(|done, _| match done.act {
         Act::Kept(_) => false,
@@ -137,7 +148,10 @@ pub(super) fn run_deferred(cx: &mut Cx<'_>) -> bool {
     if is_kept {
         stage::with(|stage| stage.frame().map(|frame| frame.acts.pop_front()));
     }
-    leave_microtasks(cx, u64::from(MOST));
+    if is_last {
+        leave_microtasks(cx, u64::from(MOST));
+    }
+    release_later(cx);
     is_kept
 }
 
@@ -170,11 +184,13 @@ fn leave_microtasks(cx: &mut Cx<'_>, most: u64) {
 }
 
 /// References of every kind before an act that tells how many there are after it.
-fn alive_before(done: &Done) -> i64 {
+fn alive_before(done: &Done, held: i64) -> i64 {
     let change = match done.act {
         Act::Work { .. } | Act::Register { .. } | Act::ReferenceSource(_, true) => 1,
         Act::CancelWork(_) | Act::Remove(_) | Act::ReferenceSource(_, false) => -1,
-        Act::Hold(delta) | Act::Futures(delta) => i64::from(delta),
+        // Releases that came first count for nothing until they are made good.
+        Act::Hold(delta) => held.saturating_add(delta.into()).max(0) - held.max(0),
+        Act::Futures(delta) => i64::from(delta),
         _ => 0,
     };
     done.alive.map_or(i64::MAX, |alive| i64::from(alive) - change)
@@ -189,7 +205,7 @@ pub(super) fn do_loose(cx: &mut Cx<'_>, done: Done) {
 
 fn perform(cx: &mut Cx<'_>, done: Done) {
     if done.alive.is_some() {
-        let before = u64::try_from(alive_before(&done)).unwrap_or(0);
+        let before = u64::try_from(alive_before(&done, cx.replay().held())).unwrap_or(0);
         let missing = before.saturating_sub(u64::from(cx.replay().alive()));
         leave_microtasks(cx, missing);
     }
@@ -210,7 +226,7 @@ fn act(cx: &mut Cx<'_>, done: &Done) -> bool {
             }
         }
         Act::Immediate(_, tag) => drop(cx.immediate(Replayed::Callback(tag))),
-        Act::AfterLoop(_, tag) => drop(cx.after_loop(Replayed::Callback(tag))),
+        Act::AfterLoop(_, tag, _) => drop(cx.after_loop(Replayed::Callback(tag))),
         Act::ClearImmediate(task) => return cx.clear_immediate(task),
         Act::ReferenceImmediate(task, referenced) => return cx.set_immediate_referenced(task, referenced),
         Act::Read => read_and_arm(cx),
@@ -224,6 +240,7 @@ fn act(cx: &mut Cx<'_>, done: &Done) -> bool {
         Act::Undefer(key) => return cx.undefer(key),
         // Told by the drain itself.
         Act::Kept(_) => {}
+        Act::Reload => cx.reload(),
         Act::Work { tag, task, .. } => {
             let given =
                 cx.work(TagOf::Global(tag), move |_| Remote { tag }, move |_| Replayed::Callback(tag));

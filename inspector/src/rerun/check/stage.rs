@@ -50,6 +50,8 @@ pub(super) struct Stage {
     mode: Mode,
     /// The run goes on that the caller had interrupted.
     pub(super) resumes: bool,
+    /// A callback from outside entered the loop and has not left it.
+    pub(super) entered: bool,
     pub(super) diverged: Option<Box<Divergence>>,
     pub(super) failed: Option<RerunError>,
     pub(super) seen: Seen,
@@ -104,6 +106,7 @@ impl Stage {
             recorded,
             mode: Mode::Starting,
             resumes: false,
+            entered: false,
             diverged: None,
             failed: None,
             seen: Seen::default(),

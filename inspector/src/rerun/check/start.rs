@@ -29,14 +29,6 @@ pub(super) struct Place {
     pub(super) events: u64,
     /// Loops in the trace.
     pub(super) loops: usize,
-    pub(super) policy: Policies,
-}
-
-/// What the snapshots of a loop say about its policy, as far as the reading of the stream depends on it.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Policies {
-    /// It calls one source a turn.
-    pub(super) one_source: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,7 +39,6 @@ struct Emitter {
     start: Option<u64>,
     tells_loop: bool,
     is_old: bool,
-    policy: Policies,
 }
 
 /// Looks for the loop with the most ticks, and where its check begins.
@@ -72,7 +63,7 @@ pub(super) fn find(source: &mut dyn EventSource) -> Result<Place, RerunError> {
         return Err(RerunError::NoLoop { name: name() });
     };
     match emitter.start {
-        Some(events) => Ok(Place { emitter: id, events, loops, policy: emitter.policy }),
+        Some(events) => Ok(Place { emitter: id, events, loops }),
         None if emitter.is_old => Err(RerunError::Old { name: name() }),
         None => Err(RerunError::NoSnapshot { name: name() }),
     }
@@ -91,9 +82,6 @@ impl Emitter {
             }
             Event::SnapshotBegin { .. } => (self.candidate, self.tells_loop) = (self.tick_start, false),
             Event::SnapshotLoop { .. } => self.tells_loop = true,
-            Event::SnapshotPolicy { field: PolicyField::Sources, value } => {
-                self.policy.one_source = value == Some(1)
-            }
             Event::SnapshotEnd { left_out: 0, .. } => {
                 let candidate = self.candidate.take();
                 if self.tells_loop {
@@ -145,6 +133,7 @@ pub(super) fn read(recorded: &Recorded) -> Result<Snapshot, RerunError> {
         calls,
         concurrent,
         finished,
+        held,
         flags,
     }) = of_the_loop
     else {
@@ -160,6 +149,7 @@ pub(super) fn read(recorded: &Recorded) -> Result<Snapshot, RerunError> {
     (state.signals_dropped, state.next_source, state.calls) = (signals_dropped, next_source, calls);
     (state.woken, state.futures) = (flags.contains(Flags::WOKEN), true);
     state.depths.push((Queue::Concurrent, concurrent));
+    state.held = held.into();
     let mut until = None;
     let origins: HashMap<TaskId, (Origin, u8)> = parts.iter().filter_map(origin).collect();
     let mut immediates: HashMap<TaskId, usize> = HashMap::new();
@@ -256,7 +246,7 @@ fn restore_part(part: &Event, state: &mut State<Replayed>) -> Option<()> {
             state.sources.push(restored);
         }
         Event::SnapshotSignal { signo, tag } => state.handlers.push((signo, Replayed::Callback(tag))),
-        Event::SnapshotWork { task, tag } => state.work.push((task, Replayed::Callback(tag))),
+        Event::SnapshotWork { task, tag, parent } => state.work.push((task, Replayed::Callback(tag), parent)),
         _ => {}
     }
     Some(())

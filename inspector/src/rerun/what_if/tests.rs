@@ -43,7 +43,7 @@ fn without_a_change_everything_runs_again_in_its_order_and_at_its_time() {
     let (before, after) = (ran(shop().events()), ran(&saved(&Changes::default())));
     let names = |ran: &[(String, u64, u64)]| ran.iter().map(|(name, ..)| name.clone()).collect::<Vec<_>>();
     assert_eq!(names(&before), names(&after));
-    assert!(before.len() > 100, "the program does something: {}", before.len());
+    assert!(before.len() > 60, "the program does something: {}", before.len());
     for (then, now) in before.iter().zip(&after) {
         // A poll that only looks takes a nanosecond here and none there.
         assert!(then.1.abs_diff(now.1) < 2_000 && then.2.abs_diff(now.2) < 2_000, "{then:?} came as {now:?}");
@@ -99,7 +99,7 @@ fn more_workers_take_jobs_sooner() {
 
 #[test]
 fn a_budget_ends_the_passes_and_the_rest_runs_in_later_ticks() {
-    let budget = Some(Duration::from_micros(500));
+    let budget = Some(Duration::from_micros(200));
     let (whole, cut) = (answer(&Changes::default()), answer(&Changes { budget, ..Changes::default() }));
     assert!(cut.after.summary.ticks.count > whole.after.summary.ticks.count);
     assert_eq!(cut.after.summary.tasks.count, whole.after.summary.tasks.count);

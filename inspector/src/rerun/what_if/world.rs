@@ -27,6 +27,9 @@ use super::run::Plan;
 use super::script::{Arrival, Came, NONE, RunId, Script};
 use super::task::{Remote, Replayed};
 
+/// Most microtasks of one run.
+const MICROTASKS_MAX: u64 = 1 << 26;
+
 /// A source of readiness in the virtual world.
 #[derive(Debug, Default)]
 pub(super) struct SourceState {
@@ -80,6 +83,7 @@ pub(super) struct World {
     limit_ns: u64,
     polls: Cell<u64>,
     polls_max: u64,
+    microtasks: Cell<u64>,
     /// Why it ended before its time.
     pub(super) cut: Cell<Option<&'static str>>,
     /// Time that somebody accounts for is being spent: so deep.
@@ -153,6 +157,7 @@ impl World {
             limit_ns: plan.end_ns.saturating_add(span_ns).saturating_add(10_000_000_000),
             polls: Cell::new(0),
             polls_max: script.ticks.saturating_mul(64).saturating_add(1_000_000),
+            microtasks: Cell::new(0),
             cut: Cell::new(None),
             inside: Cell::new(0),
             is_accounted: Cell::new(false),
@@ -184,11 +189,6 @@ impl World {
         self.now.get()
     }
 
-    /// Sets the clock while nothing runs yet: what was armed before the beginning is armed at its own time.
-    pub(super) fn set_clock(&self, at_ns: u64) {
-        self.now.set(at_ns);
-    }
-
     /// From here on somebody accounts for the time.
     pub(super) fn begin(&self) {
         self.inside.set(self.inside.get() + 1);
@@ -215,6 +215,17 @@ impl World {
             self.inside.set(self.inside.get() - 1);
         }
         self.now.set(self.now.get().max(to_ns));
+    }
+
+    /// How many of so many microtasks may run: all, unless the recording was made up to drown who reads it.
+    pub(super) fn flood(&self, count: u32) -> u32 {
+        let microtasks = self.microtasks.get().saturating_add(count.into());
+        self.microtasks.set(microtasks);
+        if microtasks <= MICROTASKS_MAX {
+            return count;
+        }
+        self.cut.set(Some("it had more microtasks than can be run in reasonable time"));
+        0
     }
 
     /// When something happens next.

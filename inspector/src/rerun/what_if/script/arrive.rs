@@ -74,11 +74,9 @@ impl Outside {
                 self.signal = Some((signo, arrived));
                 self.wakes(arrived);
             }
-            Event::Wake { coalesced, .. } => {
-                if self.batch == 0 && coalesced == 0 {
-                    let woke = self.poll.filter(|poll| poll.waited).map_or(at, |poll| poll.end);
-                    script.arrivals.push(Arrival { at_ns: woke.as_ns(), what: Came::Wake });
-                }
+            Event::Wake { coalesced: 0, .. } if self.batch == 0 => {
+                let woke = self.poll.filter(|poll| poll.waited).map_or(at, |poll| poll.end);
+                script.arrivals.push(Arrival { at_ns: woke.as_ns(), what: Came::Wake });
             }
             Event::Phase { phase: loop_probes::event::Phase::Concurrent, start } => {
                 if let Some(ns) = at.ns_since(start).checked_div(u64::from(self.batch)) {

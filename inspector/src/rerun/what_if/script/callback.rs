@@ -4,7 +4,7 @@ use loop_probes::event::Outcome;
 use loop_probes::ids::{Tag, TaskId, Timestamp};
 
 use super::read::Reading;
-use super::{Act, NONE, Run, RunId, What};
+use super::{Act, MICROTASKS_MAX, NONE, Run, RunId, What};
 
 /// Callbacks between two readings of a heap; more than that, and nobody reads it.
 const GREW_MAX: usize = 1 << 20;
@@ -33,7 +33,7 @@ impl Reading {
         let acts = (first, self.script.acts.len() as u32);
         self.script.runs[run as usize] =
             Run { outcome, is_known: true, cost_ns: end.ns_since(start), acts, ..self.script.run(run) };
-        self.last = Some((run, task));
+        (self.last, self.tail) = (Some((run, task)), NONE);
         self.grew.push(run);
         if self.grew.len() > GREW_MAX {
             self.grew.clear();
@@ -59,14 +59,12 @@ impl Reading {
         self.add_to_last(&open);
         let Some((last, _)) = self.last else { return };
         let drain = self.new_run(self.script.run(last).tag);
-        let (count, cost_ns) = (ran, at.ns_since(start));
+        let (count, cost_ns) = (ran.min(MICROTASKS_MAX), at.ns_since(start));
         self.script.runs[drain as usize] = Run { is_known: true, count, cost_ns, ..self.script.run(drain) };
         // Where a callback has two, the second comes from what follows: it is put behind the first.
-        let mut end = last;
-        while self.script.run(end).drain != NONE {
-            end = self.script.run(end).drain;
-        }
-        self.script.runs[end as usize].drain = drain;
+        let before = if self.tail == NONE { last } else { self.tail };
+        self.script.runs[before as usize].drain = drain;
+        self.tail = drain;
         self.grew.push(drain);
     }
 
@@ -92,7 +90,7 @@ impl Reading {
                 self.script.runs[run as usize].next = next;
                 self.deferred.push_back((key, next));
             }
-            self.last = Some((run, None));
+            (self.last, self.tail) = (Some((run, None)), NONE);
             self.grew.push(run);
         }
     }

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use loop_core::gc::GcState;
-use loop_probes::event::{ClockPoint, Event, GcAction, Origin, Outcome, Queue, RefKind};
+use loop_probes::event::{ClockPoint, Event, GcAction, Origin, Outcome, PolicyField, Queue, RefKind};
 use loop_probes::ids::{IoSource, SourceId, Tag, TaskId, TimerId, Timestamp};
 use loop_probes::stamped::Stamped;
 use loop_traces::source::{EventSource, SourceState};
@@ -14,8 +14,14 @@ use loop_traces::source::{EventSource, SourceState};
 use super::super::cost::{Costs, Overheads};
 use super::arrive::{Outside, Worked};
 use super::callback::Deed;
-use super::{Arm, Came, Job, Left, NONE, RUNS_MAX, Run, RunId, Script, Source, What, finish};
+use super::{Arm, Came, ENTRIES_MAX, Job, Left, NONE, Run, RunId, Script, Source, What, finish};
 use crate::rerun::RerunError;
+
+/// Most keys of the deferred queue that are followed.
+const KEYS_MAX: usize = 4096;
+
+/// Most values of a policy that are read.
+const POLICY_MAX: usize = 1024;
 
 /// A timer as the recording numbers it.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +48,8 @@ pub(super) struct Reading {
     pub(super) open: Vec<Deed>,
     /// The callback that was over last, and its number.
     pub(super) last: Option<(RunId, Option<TaskId>)>,
+    /// The last checkpoint behind it.
+    pub(super) tail: RunId,
     /// Keys of the deferred queue, and what runs for each.
     pub(super) deferred: VecDeque<(u64, RunId)>,
     /// Which callbacks of the drain want to be kept.
@@ -95,8 +103,8 @@ pub(super) fn read(source: &mut dyn EventSource) -> Result<Script, RerunError> {
                 (None, _) => {}
             }
         }
-        if reading.as_ref().is_some_and(|begun| begun.script.runs.len() > RUNS_MAX) {
-            return Err(RerunError::TooLong { name: blank.name, most: RUNS_MAX });
+        if reading.as_ref().is_some_and(|begun| begun.entries() > ENTRIES_MAX) {
+            return Err(RerunError::TooLong { name: blank.name, most: ENTRIES_MAX });
         }
         if state != SourceState::More {
             break;
@@ -124,6 +132,7 @@ impl Reading {
             worked: HashMap::new(),
             open: Vec::new(),
             last: None,
+            tail: NONE,
             deferred: VecDeque::new(),
             kept: Vec::new(),
             armed_at: None,
@@ -136,6 +145,13 @@ impl Reading {
             overheads: Overheads::default(),
             outside: Outside::default(),
         }
+    }
+
+    /// What is kept so far.
+    fn entries(&self) -> usize {
+        let Script { runs, acts, arms, jobs, arrivals, ticks, .. } = &self.script;
+        let script = runs.len() + acts.len() + arms.len() + jobs.len() + arrivals.len();
+        script + self.open.len() + self.worked.len() + usize::try_from(*ticks).unwrap_or(usize::MAX / 2)
     }
 
     fn see(&mut self, stamped: &Stamped, left: &mut Left) {
@@ -204,6 +220,17 @@ impl Reading {
                     one_shot_fired,
                 });
             }
+            Event::SnapshotPolicy { field: PolicyField::Name, .. } => {}
+            Event::SnapshotPolicy { field, value } if self.script.start.policy.len() < POLICY_MAX => {
+                self.script.start.policy.push((field, value));
+            }
+            Event::SnapshotIo { source, tag, interest, .. } => {
+                let place = self.new_source(tag, interest);
+                self.script.sources[place as usize].id = Some(source);
+                self.sources.insert(source, place);
+                self.script.start.sources.push(place);
+            }
+            Event::SnapshotSignal { signo, tag } => self.script.start.signals.push((signo, tag)),
             Event::InputGc { reason } => self.script.start.notices.push(reason),
             Event::SnapshotEnd { left_out, .. } => {
                 self.in_snapshot = false;
@@ -265,9 +292,10 @@ impl Reading {
             Event::Microtasks { ran, start, .. } => self.checkpoint(at, ran, start),
             Event::DeferredPosted { key, existed } => {
                 // A key that waits keeps its first callback; asking again is an act all the same.
-                let known = self.deferred.iter().find(|(known, _)| *known == key).map(|(_, run)| *run);
-                let run = known.filter(|_| existed).unwrap_or_else(|| self.new_run(Tag(0)));
-                if !existed {
+                let mut waiting = self.deferred.iter().filter(|_| existed);
+                let known = waiting.find(|(known, _)| *known == key).map(|(_, run)| *run);
+                let run = known.unwrap_or_else(|| self.new_run(Tag(0)));
+                if !existed && self.deferred.len() < KEYS_MAX {
                     self.deferred.push_back((key, run));
                 }
                 self.open.push((at, None, What::Defer { key, run }));
@@ -394,7 +422,7 @@ impl Reading {
     }
 
     fn new_source(&mut self, tag: Tag, interest: u8) -> u32 {
-        self.script.sources.push(Source { tag, label: None, interest });
+        self.script.sources.push(Source { tag, id: None, label: None, interest });
         (self.script.sources.len() - 1) as u32
     }
 

@@ -72,11 +72,11 @@ pub(super) fn shop() -> MemorySource {
             handle.post(posted).unwrap();
         });
     }
-    for at_us in [2_050, 2_051, 12_100, 15_500, 22_000, 22_700] {
+    for at_us in [2_050, 2_051, 12_530, 15_530, 22_030, 22_730] {
         sim.ready_at(us(at_us), &source, Readiness::READABLE);
     }
     sim.signal_at(us(11_700), 10);
-    sim.at(us(30_050), move || handle.stop());
+    sim.at(us(32_050), move || handle.stop());
     event_loop.with(|cx| set_up(cx, &sim, &source, &store));
     event_loop.run().unwrap();
     drop(event_loop);

@@ -1,0 +1,104 @@
+//! A program that does everything that a program can do with its loop, recorded in a virtual world and checked; and
+//! checks of what was changed afterwards, which must not agree.
+
+mod churn;
+mod edited;
+
+use loop_core::{Policy, policy};
+use loop_probes::event::Event;
+use loop_probes::ids::{SourceId, Ticks, Timestamp};
+use loop_probes::metadata::Metadata;
+use loop_probes::stamped::Stamped;
+use loop_traces::source::{MemorySource, SourceKind};
+
+use super::{Checked, check_source};
+use crate::rerun::RerunError;
+
+type Captured = Vec<(Ticks, Event<Ticks>)>;
+
+/// The loop's number.
+const LOOP: SourceId = SourceId(1);
+
+fn stamped(captured: &Captured) -> Vec<Stamped> {
+    let stamp = |(at, event): &(Ticks, Event<Ticks>)| Stamped {
+        at: Timestamp(at.0),
+        source: LOOP,
+        event: event.map_time(|ticks| Timestamp(ticks.0)),
+    };
+    captured.iter().map(stamp).collect()
+}
+
+fn check(events: &[Stamped]) -> Result<Checked, RerunError> {
+    let source = MemorySource::new("churn", SourceKind::Trace, Metadata::new("churn"), events.to_vec());
+    check_source(|| Ok(Box::new(source.clone())))
+}
+
+#[track_caller]
+fn assert_agrees(events: &[Stamped]) -> Checked {
+    let checked = check(events).unwrap();
+    assert!(checked.agrees(), "{:#?}", checked.divergence);
+    checked
+}
+
+fn policies() -> Vec<Policy> {
+    let mut all: Vec<Policy> = Policy::NAMES.iter().map(|name| Policy::by_name(name).unwrap()).collect();
+    let tight = Policy::builder("tight").tasks_per_tick(3).microtasks_per_checkpoint(Some(2));
+    all.push(tight.snapshot_interval(std::time::Duration::from_millis(7)).build().unwrap());
+    let passes = Policy::builder("passes").drain(policy::DrainRule::AfterEveryPass);
+    all.push(passes.poll_gap(std::time::Duration::from_micros(700)).build().unwrap());
+    all
+}
+
+#[test]
+fn a_program_that_does_everything_is_decided_again_under_every_policy() {
+    for policy in policies() {
+        let name = policy.name.clone();
+        for seed in 0..6 {
+            let events = stamped(&churn::record(policy.clone(), seed));
+            let checked = check(&events).unwrap();
+            assert!(checked.agrees(), "policy {name}, seed {seed}: {:#?}", checked.divergence);
+            assert!(
+                checked.seen.ticks > 100 && checked.seen.tasks > 300,
+                "{name} {seed}: {:?}",
+                checked.seen
+            );
+        }
+    }
+}
+
+#[test]
+fn it_begins_at_any_snapshot() {
+    let mut policy = Policy::bun();
+    policy.snapshot_interval = std::time::Duration::from_millis(5);
+    let events = stamped(&churn::record(policy, 11));
+    let whole = assert_agrees(&events);
+    assert!(whole.seen.snapshots > 10, "{:?}", whole.seen);
+    let starts: Vec<usize> = events
+        .iter()
+        .enumerate()
+        .filter(|(_, stamped)| matches!(stamped.event, Event::TickStart { .. }))
+        .map(|(index, _)| index)
+        .collect();
+    for start in starts.iter().step_by(starts.len() / 12) {
+        let checked = assert_agrees(&events[*start..]);
+        assert!(checked.seen.first_tick > Some(0) && checked.seen.decisions > 0);
+    }
+}
+
+#[test]
+fn it_begins_after_the_last_loss() {
+    let mut policy = Policy::bun();
+    policy.snapshot_interval = std::time::Duration::from_millis(5);
+    let mut events = stamped(&churn::record(policy, 3));
+    let middle = events.len() / 2;
+    let at = events[middle].at;
+    events.drain(middle..middle + 40);
+    events.insert(middle, Stamped { at, source: LOOP, event: Event::Lost { count: 40, from: at } });
+    let lost_in = events[..middle].iter().rev().find_map(|stamped| match stamped.event {
+        Event::TickStart { tick } => Some(tick),
+        _ => None,
+    });
+    assert!(assert_agrees(&events).seen.first_tick > lost_in);
+    events.push(Stamped { at, source: LOOP, event: Event::Lost { count: 1, from: at } });
+    assert!(matches!(check(&events), Err(RerunError::NoSnapshot { .. })));
+}

@@ -1,0 +1,148 @@
+//! What was changed in the record is found, and what is made up ends in an error or a divergence, never in a panic.
+
+use loop_core::Policy;
+use loop_probes::event::{Event, GcReason, Outcome, PollReason};
+use loop_probes::ids::TaskId;
+use loop_probes::stamped::Stamped;
+
+use super::{assert_agrees, check, churn, stamped};
+
+fn recorded() -> Vec<Stamped> {
+    stamped(&churn::record(Policy::bun(), 5))
+}
+
+fn tick_of(events: &[Stamped], index: usize) -> u64 {
+    let tick = events[..index].iter().rev().find_map(|stamped| match stamped.event {
+        Event::TickStart { tick } => Some(tick),
+        _ => None,
+    });
+    tick.unwrap()
+}
+
+/// Changes one event from the middle on, and says in which tick it is.
+fn change(events: &mut [Stamped], mut edit: impl FnMut(&mut Event) -> bool) -> u64 {
+    let middle = events.len() / 2;
+    let index = (middle..events.len()).find(|index| edit(&mut events[*index].event)).unwrap();
+    tick_of(events, index)
+}
+
+fn assert_parts_in(events: &[Stamped], tick: u64) {
+    let checked = check(events).unwrap();
+    let divergence = checked.divergence.expect("it decides otherwise");
+    assert_eq!(divergence.tick, tick, "{divergence:#?}");
+    assert!(!divergence.before.is_empty() && divergence.recorded != divergence.happened, "{divergence:#?}");
+}
+
+#[test]
+fn another_reason_of_the_collector_is_found_in_its_tick() {
+    let mut events = recorded();
+    let tick = change(&mut events, |event| match event {
+        Event::GcDecision { reason, .. } => {
+            *reason = if *reason == GcReason::Doubled { GcReason::Changed } else { GcReason::Doubled };
+            true
+        }
+        _ => false,
+    });
+    assert_parts_in(&events, tick);
+}
+
+#[test]
+fn a_timer_with_another_lag_is_found_in_its_tick() {
+    let mut events = recorded();
+    let tick = change(&mut events, |event| match event {
+        Event::TimerFired { skipped, .. } => {
+            *skipped += 1;
+            true
+        }
+        _ => false,
+    });
+    assert_parts_in(&events, tick);
+}
+
+#[test]
+fn another_timeout_of_a_poll_is_found_in_its_tick() {
+    let mut events = recorded();
+    let tick = change(&mut events, |event| match event {
+        Event::Poll { reason: PollReason::Timer, timeout_ns: Some(timeout), .. } => {
+            *timeout += 1;
+            true
+        }
+        _ => false,
+    });
+    assert_parts_in(&events, tick);
+}
+
+#[test]
+fn two_tasks_in_another_order_are_found_in_their_tick() {
+    let mut events = recorded();
+    let ran = |stamped: &Stamped| matches!(stamped.event, Event::TaskRan { outcome: Outcome::Done, .. });
+    let places: Vec<usize> = (events.len() / 2..events.len()).filter(|place| ran(&events[*place])).collect();
+    let pair = places.windows(2).find(|pair| tick_of(&events, pair[0]) == tick_of(&events, pair[1])).unwrap();
+    let (first, second) = (events[pair[0]].event, events[pair[1]].event);
+    (events[pair[0]].event, events[pair[1]].event) = (second, first);
+    let tick = tick_of(&events, pair[0]);
+    assert_parts_in(&events, tick);
+}
+
+#[test]
+fn a_decision_too_many_or_too_few_is_found() {
+    // Not those that say what a callback did: without them it did something else.
+    for kind in [2, 4, 6, 9, 10, 12, 14, 18, 43, 44] {
+        let mut events = recorded();
+        let middle = events.len() / 2;
+        let place = (middle..events.len()).find(|place| events[*place].event.code() == kind);
+        let place = place.unwrap_or_else(|| panic!("nothing of kind {kind} happened"));
+        let removed = events.remove(place);
+        assert!(!check(&events).unwrap().agrees(), "{removed:?} is missing");
+        events.insert(place, removed);
+        events.insert(place, removed);
+        assert!(!check(&events).unwrap().agrees(), "{removed:?} is there twice");
+    }
+}
+
+#[test]
+fn whatever_is_missing_or_made_up_ends_without_a_panic() {
+    let events = recorded();
+    assert_agrees(&events);
+    let mut dice = fastrand::Rng::with_seed(9);
+    for _ in 0..150 {
+        let mut broken = events.clone();
+        for _ in 0..dice.usize(1..4) {
+            let place = dice.usize(..broken.len());
+            let other = dice.usize(..broken.len());
+            match dice.u8(..5) {
+                0 => drop(broken.remove(place)),
+                1 => broken.swap(place, other),
+                2 => broken.truncate(place.max(events.len() / 8)),
+                3 => broken.insert(place, events[other]),
+                _ => exaggerate(&mut broken[place].event),
+            }
+        }
+        // An error or a divergence, or an agreement where nothing that counts was touched.
+        let _ = check(&broken);
+    }
+}
+
+fn exaggerate(event: &mut Event) {
+    match event {
+        Event::InputBatch { taken, .. } => *taken = u32::MAX,
+        Event::Wake { coalesced, .. } => *coalesced = u32::MAX,
+        Event::Microtasks { ran, left, .. } => (*ran, *left) = (u32::MAX, u32::MAX),
+        Event::Poll { ready, .. } => *ready = u32::MAX,
+        Event::SignalArrived { depth, .. } => *depth = u32::MAX,
+        Event::RefChanged { delta, alive, .. } => (*delta, *alive) = (i32::MIN, u32::MAX),
+        Event::InputClock { now, .. } => now.0 = u64::MAX,
+        Event::InputReturned { value, .. } => *value = 0,
+        Event::TaskRan { task, .. } => *task = TaskId(u64::MAX),
+        Event::TimerArmed { due, period_ns, .. } => (due.0, *period_ns) = (u64::MAX, Some(u64::MAX)),
+        Event::SnapshotQueue { depth, .. } => *depth = u32::MAX,
+        Event::SnapshotRef { count, .. } => *count = u32::MAX,
+        Event::SnapshotBegin { tick, next_task, next_timer } => {
+            (*tick, next_task.0, next_timer.0) = (u64::MAX, u64::MAX, u64::MAX);
+        }
+        Event::SnapshotPolicy { value, .. } => *value = Some(u64::MAX),
+        Event::SnapshotLoop { finished, calls, .. } => (*finished, *calls) = (u32::MAX, u64::MAX),
+        Event::TickStart { tick } => *tick = u64::MAX,
+        _ => {}
+    }
+}
