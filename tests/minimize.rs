@@ -12,12 +12,13 @@ fn of_a_blocked_loop_the_handler_and_a_late_timer_are_left() {
     let place = Place::new();
     let (large, small) = (place.file("night.looptrace"), place.file("small.looptrace"));
     let (large, small) = (text(&large), text(&small));
-    place.succeed(&["demo", "--stall", "40ms", "--duration", "3s", "--no-tui", "--record", large]);
-    let minimize = ["minimize", large, "--keep", "timer_lag.max > 20ms", "-o", small, "--toml", "--json"];
+    // So long that no busy machine makes a timer as late by itself.
+    place.succeed(&["demo", "--stall", "900ms", "--duration", "3s", "--no-tui", "--record", large]);
+    let minimize = ["minimize", large, "--keep", "timer_lag.max > 600ms", "-o", small, "--toml", "--json"];
     let told = place.json(&minimize);
     let number = |side: &str, what: &str| told[side][what].as_f64().unwrap();
-    assert!(number("after", "value") > 20e6, "{told}");
-    assert!(number("after", "span_ns") * 10.0 < number("before", "span_ns"), "{told}");
+    assert!(number("after", "value") > 600e6, "{told}");
+    assert!(number("after", "span_ns") * 2.0 < number("before", "span_ns"), "{told}");
     assert!(number("after", "tasks") * 100.0 < number("before", "tasks"), "{told}");
     let tags: Vec<&str> =
         told["after"]["tags"].as_array().unwrap().iter().filter_map(|tag| tag["tag"].as_str()).collect();
@@ -28,7 +29,7 @@ fn of_a_blocked_loop_the_handler_and_a_late_timer_are_left() {
 
     // It is a recording like any other, and shows what it was kept for.
     let report = place.json(&["report", small, "--json"]);
-    assert!(report["timers"]["lag_ns"]["max"].as_u64() > Some(20_000_000), "{report}");
+    assert!(report["timers"]["lag_ns"]["max"].as_u64() > Some(600_000_000), "{report}");
     place.succeed(&["export", small, "-o", text(&place.file("small.json"))]);
     place.succeed(&["rerun", small, "--check"]);
     // And a case of a corpus.
