@@ -14,7 +14,18 @@ fn of_a_blocked_loop_the_handler_and_a_late_timer_are_left() {
     let (large, small) = (text(&large), text(&small));
     // So long that no busy machine makes a timer as late by itself.
     place.succeed(&["demo", "--stall", "900ms", "--duration", "3s", "--no-tui", "--record", large]);
-    let minimize = ["minimize", large, "--keep", "timer_lag.max > 600ms", "-o", small, "--toml", "--json"];
+    let minimize = [
+        "minimize",
+        large,
+        "--keep",
+        "timer_lag.max > 600ms",
+        "-o",
+        small,
+        "--toml",
+        "--json",
+        "--budget",
+        "10m",
+    ];
     let told = place.json(&minimize);
     let number = |side: &str, what: &str| told[side][what].as_f64().unwrap();
     assert!(number("after", "value") > 600e6, "{told}");
