@@ -4,6 +4,7 @@ mod diff;
 mod export;
 mod import;
 mod lint;
+mod minimize;
 mod rerun;
 mod what_if;
 
@@ -18,6 +19,7 @@ pub use diff::{DiffArgs, VerdictFormat};
 pub use export::{ExportArgs, ExportFormat};
 pub use import::ImportArgs;
 pub use lint::{LintArgs, Viewer};
+pub use minimize::MinimizeArgs;
 pub use rerun::RerunArgs;
 pub use what_if::{Switch, WhatIfArgs};
 
@@ -93,6 +95,8 @@ pub enum Command {
     Report(ReportArgs),
     /// Say whether runs became better or worse
     Diff(DiffArgs),
+    /// Find the smallest part of a trace that still shows something
+    Minimize(MinimizeArgs),
     /// Turn a trace or a ring into a file for other programs
     Export(ExportArgs),
     /// Say what viewers will make of a Chrome trace

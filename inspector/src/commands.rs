@@ -8,6 +8,7 @@ mod export;
 mod follow;
 mod import;
 mod lint;
+mod minimize;
 mod ps;
 mod record;
 mod replay;
@@ -44,6 +45,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Rerun(args) => rerun::run(&args, &global),
         Command::Report(args) => report::run(&args, &global),
         Command::Diff(args) => diff::run(&args, &global),
+        Command::Minimize(args) => minimize::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Lint(args) => lint::run(&args),
         Command::Import(args) => import::run(&args),

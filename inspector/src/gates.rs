@@ -45,6 +45,19 @@ pub fn read(path: &Path) -> Result<Vec<Gate>, Failure> {
     })
 }
 
+/// Reads the gates of another file that has some, without what else it has.
+///
+/// # Errors
+///
+/// What is wrong, in words.
+pub fn from_tables(tables: Vec<toml::Table>) -> Result<Vec<Gate>, String> {
+    if tables.is_empty() {
+        return Ok(Vec::new());
+    }
+    let file = toml::Table::from_iter([("gate".to_owned(), tables.into())]);
+    parse(&file.to_string()).map_err(|wrong| wrong.what)
+}
+
 /// What is wrong, and at which byte.
 #[derive(Debug)]
 struct Wrong {

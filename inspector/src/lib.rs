@@ -26,11 +26,14 @@
 //! | `playback` | a saved trace as a source that plays, pauses and seeks |
 //! | `terminal` | the terminal, always given back as it was found |
 //! | `dashboard` | the run loop that connects them |
+//! | `rerun` | re-execution of a trace on the loop that ships |
+//! | `corpus` | saved regressions, and what must hold of each |
 //! | `workload` | the demo: a program that somebody could have written |
 
 pub mod app;
 pub mod cli;
 pub mod commands;
+pub mod corpus;
 pub mod dashboard;
 pub mod diagnostics;
 pub mod exit;

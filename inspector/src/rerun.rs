@@ -3,6 +3,7 @@
 //! ```text
 //!  trace ─▶ what_if/: arrivals by their time, another rule        what would have been?
 //!        └▶ act.rs ─▶ check/: fed with exactly what the loop saw   does it decide the same?
+//!        minimize/: what_if on ever smaller parts               what of it is enough?
 //! ```
 //!
 //! There is no second scheduler here: the loop that runs is `loop_core`'s, and what runs on it does what the trace
@@ -10,6 +11,7 @@
 
 pub mod act;
 pub mod check;
+pub mod minimize;
 pub mod what_if;
 
 mod error;

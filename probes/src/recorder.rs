@@ -221,7 +221,9 @@ impl Recorder {
             Sink::Capture(captured) => {
                 let labels = &mut locked(captured).labels;
                 let known = labels.iter().find(|(key, known)| key.0 == kind && *known == text);
-                let id = known.map_or(labels.len() as u32 + 1, |(key, _)| key.1);
+                // Each kind is numbered by itself, as in a session: what else was named makes no difference.
+                let last = labels.keys().filter(|key| key.0 == kind).map(|key| key.1).max().unwrap_or(0);
+                let id = known.map_or(last + 1, |(key, _)| key.1);
                 labels.insert((kind, id), text.to_owned());
                 LabelId(id)
             }

@@ -37,7 +37,7 @@ pub use answer::{Answer, Changed, Figure, Kind, Side};
 pub use changes::{Changes, Filter};
 
 use super::RerunError;
-use script::Script;
+use script::{Came, Script};
 
 /// Executes what `source` recorded again, with `changes`.
 ///
@@ -67,6 +67,23 @@ impl Recorded {
     #[must_use]
     pub fn arrivals(&self) -> usize {
         self.0.arrivals.len()
+    }
+
+    /// When each of them arrived, in their order, in nanoseconds after the beginning of the stretch.
+    pub fn arrival_times_ns(&self) -> impl Iterator<Item = u64> + '_ {
+        self.0.arrivals.iter().map(|arrival| arrival.at_ns.saturating_sub(self.0.begin_ns))
+    }
+
+    /// What arrived, in words, by its number: `post Metric`, `signal 10 Signal`, `ready Echo`, `wake`.
+    #[must_use]
+    pub fn arrival(&self, number: usize) -> Option<String> {
+        let tag = |run| self.0.labels.tag(self.0.run(run).tag);
+        Some(match self.0.arrivals.get(number)?.what {
+            Came::Post(run) => format!("post {}", tag(run)),
+            Came::Signal { signo, run } => format!("signal {signo} {}", tag(run)),
+            Came::Ready { run, .. } => format!("ready {}", tag(run)),
+            Came::Wake => "wake".to_owned(),
+        })
     }
 
     /// The tags of which something ran, by name.

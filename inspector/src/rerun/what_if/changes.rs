@@ -22,6 +22,9 @@ pub struct Changes {
     pub gc: Option<bool>,
     /// Workers of the pool.
     pub workers: Option<u16>,
+    /// Its own recording has a snapshot at the start of every tick, and not every few seconds: it can be executed again
+    /// from any of them.
+    pub snapshot_every_tick: bool,
     /// Less than everything arrives.
     pub filter: Filter,
 }

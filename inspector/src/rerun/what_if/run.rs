@@ -121,6 +121,9 @@ fn policy(script: &Script, changes: &Changes) -> Result<Policy, RerunError> {
     if changes.budget.is_some() {
         policy.task_time_per_tick = changes.budget;
     }
+    if changes.snapshot_every_tick {
+        policy.snapshot_interval = std::time::Duration::ZERO;
+    }
     policy.validation = Validation::Record;
     Ok(policy)
 }

@@ -24,7 +24,16 @@ pub(crate) fn run(imagined: &Imagined) -> Run {
     let Run { mut summary, metadata, .. } = TEMPLATE.get_or_init(template).clone();
     let all = |ns: f64| {
         let ns = ns.round() as u64;
-        Percentiles { count: 100, mean: Some(ns), gmean: Some(ns), p50: ns, p90: ns, p99: ns, max: ns }
+        Percentiles {
+            count: 100,
+            mean: Some(ns),
+            gmean: Some(ns),
+            p50: ns,
+            p90: ns,
+            p99: ns,
+            max: ns,
+            p99_bounds: None,
+        }
     };
     let tag = |(place, ns): (usize, &f64)| TagSummary {
         tag: format!("tag {place}"),

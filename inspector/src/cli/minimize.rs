@@ -1,0 +1,45 @@
+//! `loopscope minimize`: its arguments.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use loop_traces::analysis::condition::Condition;
+
+use super::duration;
+
+/// `loopscope minimize`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  loopscope minimize a.looptrace --keep 'timer_lag.max > 20ms' -o small.looptrace
+  loopscope minimize a.looptrace --keep 'stalls >= 1' -o small.looptrace --toml --budget 5m
+  loopscope rerun small.looptrace --check    the result is a recording like any other
+
+Exit codes: 1 when the condition does not hold on the trace, or not on its re-execution.")]
+pub struct MinimizeArgs {
+    /// A trace, the path of a ring, or the process id of one
+    #[arg(value_name = "FILE|RING")]
+    pub input: String,
+    /// What must still be so, for example 'timer_lag.max > 20ms'
+    #[arg(long, value_name = "CONDITION", value_parser = condition)]
+    pub keep: Condition,
+    /// The trace to write; a file that exists is replaced
+    #[arg(short, long, value_name = "SMALL")]
+    pub output: PathBuf,
+    /// Write beside it, as .toml, what it is and what must hold, for a corpus
+    #[arg(long)]
+    pub toml: bool,
+    /// Stop the search after this long and keep the smallest so far
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
+    pub budget: Duration,
+    /// Stop the search after so many re-executions
+    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub tries: u32,
+    /// Print what was tried and what is left as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn condition(text: &str) -> Result<Condition, String> {
+    text.parse().map_err(|error: loop_traces::analysis::condition::ConditionError| error.to_string())
+}

@@ -1,0 +1,203 @@
+//! `loopscope minimize`: the smallest part of a trace that still shows something.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use loop_probes::text::printable;
+use loop_traces::analysis::condition::Condition;
+use loop_traces::reader::TraceReader;
+use loop_traces::source::{EventSource, SourceError};
+use loop_traces::units;
+use serde_json::json;
+
+use super::warn;
+use crate::cli::MinimizeArgs;
+use crate::exit::Failure;
+use crate::input::Input;
+use crate::interrupt::Interrupt;
+use crate::rerun::minimize::{Limits, MinimizeError, Minimized, Progress, Size, minimize};
+use crate::stdout;
+
+/// Most tags or arrivals that a line names.
+const SHOWN: usize = 6;
+
+pub(super) fn run(args: &MinimizeArgs) -> Result<(), Failure> {
+    let input = Input::open(&args.input)?;
+    if input.is_read_from(&args.output) {
+        let place = args.output.display();
+        return Err(Failure::Usage(format!("-o {place} is the trace itself: name another file")));
+    }
+    check_place(&args.output)?;
+    let interrupt = Interrupt::new(Some(args.budget))?;
+    let bar = spinner();
+    let result = minimize(
+        &|| open(&input),
+        &args.keep,
+        Limits {
+            tries: args.tries,
+            is_over: &|| interrupt.is_due(),
+            watch: &mut |progress| bar.set_message(told(progress)),
+        },
+        &args.output,
+    );
+    bar.finish_and_clear();
+    let minimized = result.map_err(failure)?;
+    if args.toml {
+        write_toml(args, &minimized)?;
+    }
+    for warning in input.warnings() {
+        warn(&warning);
+    }
+    if args.json {
+        return stdout::print(&format!("{}\n", to_json(args, &minimized)));
+    }
+    stdout::print(&page(args, &minimized))
+}
+
+/// Reads it once more.
+fn open(input: &Input) -> Result<Box<dyn EventSource>, SourceError> {
+    match input {
+        Input::Trace(path, _) => Ok(Box::new(TraceReader::open(path)?)),
+        Input::Ring(ring, _) => Ok(Box::new((**ring).clone())),
+    }
+}
+
+/// A search that cannot save what it found is not worth its time.
+fn check_place(output: &Path) -> Result<(), Failure> {
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let refused = |error| Failure::Input(format!("cannot write {}: {error}", output.display()));
+    tempfile::NamedTempFile::new_in(folder).map(drop).map_err(refused)
+}
+
+fn failure(error: MinimizeError) -> Failure {
+    match error {
+        MinimizeError::NotThere { .. } | MinimizeError::NotAgain { .. } => Failure::Check(error.to_string()),
+        error => Failure::input(error),
+    }
+}
+
+/// On a terminal only: it draws nothing where standard error is none.
+fn spinner() -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}");
+    let bar = ProgressBar::new_spinner();
+    bar.enable_steady_tick(Duration::from_millis(100));
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+fn told(progress: &Progress) -> String {
+    let Progress { stage, tries, span_ns, arrivals, .. } = progress;
+    format!(
+        "{}: {} so far, {} left in {}",
+        stage.name(),
+        units::counted(u64::from(*tries), "re-execution", "re-executions"),
+        units::counted(*arrivals as u64, "arrival", "arrivals"),
+        units::duration(*span_ns)
+    )
+}
+
+fn page(args: &MinimizeArgs, minimized: &Minimized) -> String {
+    let Minimized { before, after, tries, is_minimal, .. } = minimized;
+    let Condition { metric, .. } = &args.keep;
+    let bytes = fs::metadata(&args.output).map_or(0, |file| file.len());
+    let value = |size: &Size| size.value.map_or_else(|| "not measured".to_owned(), |value| value.to_string());
+    let end = if *is_minimal {
+        "nothing single can go any more"
+    } else {
+        "stopped before everything was tried: give it a larger --budget or --tries"
+    };
+    format!(
+        "before  {}, {metric} {}\nafter   {}, {metric} {}\nkept    {}\nran     {}\ncame    {}\ntried   {}; {end}\nsaved   {} to {}\n",
+        extent(before),
+        value(before),
+        extent(after),
+        value(after),
+        args.keep,
+        ran(after),
+        came(minimized),
+        units::counted(u64::from(*tries), "re-execution", "re-executions"),
+        units::bytes(bytes),
+        printable(&args.output.display().to_string()),
+    )
+}
+
+fn extent(size: &Size) -> String {
+    format!(
+        "{}, {}, {} of {}",
+        units::duration(size.span_ns),
+        units::counted(size.arrivals as u64, "arrival", "arrivals"),
+        units::counted(size.tasks, "task", "tasks"),
+        units::counted(size.tags.len() as u64, "tag", "tags"),
+    )
+}
+
+fn ran(size: &Size) -> String {
+    let tags = size.tags.iter().map(|(tag, count)| format!("{} ×{}", printable(tag), units::count(*count)));
+    listed(tags, size.tags.len().saturating_sub(SHOWN), "no task")
+}
+
+/// Those that are told alike, as one.
+fn came(minimized: &Minimized) -> String {
+    let told = |(at, what): &(u64, String)| format!("{} at {}", printable(what), units::duration(*at));
+    let all: Vec<String> = minimized.arrivals.iter().map(told).collect();
+    let alike: Vec<&[String]> = all.chunk_by(|a, b| a == b).collect();
+    let more = alike.iter().skip(SHOWN).map(|alike| alike.len()).sum();
+    let lines = alike.into_iter().map(|alike| match alike.len() {
+        1 => alike[0].clone(),
+        many => format!("{} ×{}", alike[0], units::count(many as u64)),
+    });
+    listed(lines, more, "nothing")
+}
+
+/// The first few, and how many more.
+fn listed(all: impl Iterator<Item = String>, more: usize, none: &str) -> String {
+    let shown: Vec<String> = all.take(SHOWN).collect();
+    match more {
+        _ if shown.is_empty() => none.to_owned(),
+        0 => shown.join(", "),
+        more => format!("{} and {} more", shown.join(", "), units::count(more as u64)),
+    }
+}
+
+fn to_json(args: &MinimizeArgs, minimized: &Minimized) -> serde_json::Value {
+    let size = |size: &Size| {
+        json!({
+            "span_ns": size.span_ns,
+            "arrivals": size.arrivals,
+            "tasks": size.tasks,
+            "tags": size.tags.iter().map(|(tag, count)| json!({"tag": tag, "count": count})).collect::<Vec<_>>(),
+            "value": size.value.map(|value| value.number),
+        })
+    };
+    json!({
+        "keep": args.keep.to_string(),
+        "before": size(&minimized.before),
+        "after": size(&minimized.after),
+        "arrivals": minimized.arrivals.iter().map(|(at, what)| json!({"at_ns": at, "what": what})).collect::<Vec<_>>(),
+        "tries": minimized.tries,
+        "minimal": minimized.is_minimal,
+        "output": args.output,
+    })
+}
+
+/// The TOML of a corpus, beside the trace.
+fn write_toml(args: &MinimizeArgs, minimized: &Minimized) -> Result<(), Failure> {
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let (small, large) = (name(&args.output), name(Path::new(&args.input)));
+    let mut says = toml::Table::new();
+    says.insert("about".to_owned(), format!("{} in {}", args.keep, extent(&minimized.after)).into());
+    let made_by = format!("loopscope minimize {large} --keep '{}' -o {small}", args.keep);
+    says.insert("made_by".to_owned(), made_by.into());
+    says.insert("shows".to_owned(), toml::Value::Array(vec![args.keep.to_string().into()]));
+    let path = args.output.with_extension("toml");
+    let text = format!(
+        "{says}\n# Once it is mended, what must hold:\n# [[gate]]\n# metric = \"{}\"\n",
+        args.keep.metric
+    );
+    fs::write(&path, text)
+        .map_err(|error| Failure::Input(format!("cannot write {}: {error}", path.display())))
+}

@@ -1,0 +1,132 @@
+//! Statements about single events, which no summary can carry: when the tasks of a tag ran, how late a timer was each
+//! time it fired, who came before whom.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::time::Duration;
+
+use loop_probes::event::{Event, Outcome, Queue};
+use loop_probes::ids::TaskId;
+use loop_probes::stamped::Stamped;
+use loop_traces::labels::Labels;
+use serde::Deserialize;
+
+/// The tasks and callbacks of a tag began then.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ran {
+    /// The tag.
+    pub tag: String,
+    /// When each began, since the first event of the trace.
+    pub at: Vec<Span>,
+}
+
+/// The timers of a tag fired so late.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fired {
+    /// The tag.
+    pub tag: String,
+    /// The lag of each time.
+    pub lag: Vec<Span>,
+    /// Periods that each time skipped; none at any time where it is left out.
+    #[serde(default)]
+    pub skipped: Vec<u32>,
+}
+
+/// A time as people write it: `35ms`, `10ms 50us`.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Span {
+    /// Nanoseconds.
+    pub ns: u64,
+}
+
+impl TryFrom<String> for Span {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let read =
+            humantime::parse_duration(&text).map_err(|error| format!("{text:?} is no time: {error}"))?;
+        let ns = u64::try_from(read.as_nanos()).map_err(|_| format!("{text:?} is too long for any clock"))?;
+        Ok(Self { ns })
+    }
+}
+
+impl fmt::Debug for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // As it is written in the file, so that it can be copied there.
+        write!(f, "\"{}\"", humantime::format_duration(Duration::from_nanos(self.ns)))
+    }
+}
+
+impl Ran {
+    /// What is not so, where it is not.
+    #[must_use]
+    pub fn broken(&self, events: &[Stamped], labels: &Labels) -> Option<String> {
+        let origin = events.iter().find(|stamped| !matches!(stamped.event, Event::Label { .. }))?.at;
+        let starts = events.iter().filter_map(|stamped| match stamped.event {
+            Event::TaskRan { tag, start, outcome, .. } if outcome != Outcome::Cancelled => Some((tag, start)),
+            Event::IoReady { tag, start, .. } => Some((tag, start)),
+            _ => None,
+        });
+        let of_tag = starts.filter(|(tag, _)| labels.tag(*tag) == self.tag);
+        let at: Vec<Span> = of_tag.map(|(_, start)| Span { ns: start.ns_since(origin) }).collect();
+        (at != self.at).then(|| format!("{} ran at {at:?}, not at {:?}", self.tag, self.at))
+    }
+}
+
+impl Fired {
+    /// What is not so, where it is not.
+    #[must_use]
+    pub fn broken(&self, events: &[Stamped], labels: &Labels) -> Option<String> {
+        let fired = events.iter().filter_map(|stamped| match stamped.event {
+            Event::TimerFired { tag, due, fired, skipped, .. } => Some((tag, fired.ns_since(due), skipped)),
+            _ => None,
+        });
+        let of_tag = fired.filter(|(tag, ..)| labels.tag(*tag) == self.tag);
+        let (lag, skipped): (Vec<Span>, Vec<u32>) =
+            of_tag.map(|(_, ns, skipped)| (Span { ns }, skipped)).unzip();
+        let expected = if self.skipped.is_empty() { vec![0; lag.len()] } else { self.skipped.clone() };
+        if lag != self.lag {
+            Some(format!("{} fired late by {lag:?}, not by {:?}", self.tag, self.lag))
+        } else if skipped != expected {
+            Some(format!("{} skipped {skipped:?} periods, not {expected:?}", self.tag))
+        } else {
+            None
+        }
+    }
+}
+
+/// The tasks of the task queue run in the order in which they were posted, those of one emitter at least; what is not
+/// so, where it is not.
+#[must_use]
+pub fn out_of_order(events: &[Stamped], labels: &Labels) -> Option<String> {
+    // Who posted it, and its place among what he posted.
+    let mut places: HashMap<TaskId, (u32, u64)> = HashMap::new();
+    let mut posted: HashMap<u32, u64> = HashMap::new();
+    let mut latest: HashMap<u32, u64> = HashMap::new();
+    for stamped in events {
+        match stamped.event {
+            Event::TaskQueued { task, place, poster, .. }
+                if matches!(place.queue, Queue::Tasks | Queue::Concurrent) =>
+            {
+                let poster = poster.map_or(0, |poster| poster.0);
+                let next = posted.entry(poster).or_default();
+                *next += 1;
+                places.insert(task, (poster, *next));
+            }
+            Event::TaskRan { task, tag, .. } => {
+                let Some((poster, place)) = places.remove(&task) else { continue };
+                let before = latest.entry(poster).or_default();
+                if place < *before {
+                    let name = labels.tag(tag);
+                    return Some(format!("task {name} #{task} ran behind one that was posted later"));
+                }
+                *before = place;
+            }
+            _ => {}
+        }
+    }
+    None
+}

@@ -1,0 +1,121 @@
+//! What of a recording has to be known before it is cut: where it can begin, where its ticks are, what it shows.
+
+use std::collections::BTreeMap;
+
+use loop_probes::event::Event;
+use loop_probes::ids::{SourceId, Timestamp};
+use loop_probes::metadata::Metadata;
+use loop_probes::stamped::Stamped;
+use loop_traces::source::{EventSource, SourceCounts, SourceError, SourceKind, SourceState};
+use loop_traces::summary::Summary;
+use loop_traces::timeline::Timeline;
+
+/// What was seen of a recording.
+#[derive(Debug)]
+pub(super) struct Survey {
+    /// What it shows.
+    pub(super) summary: Summary,
+    /// Where a part can begin: its whole snapshots behind the last loss at which nothing was late already. What comes
+    /// out of a beginning with an overdue timer would have the lateness and not what made it late. The first one is
+    /// there in any case: that is where the whole begins.
+    pub(super) snapshots: Vec<Timestamp>,
+    /// When its ticks start.
+    pub(super) ticks: Vec<Timestamp>,
+    /// The time of its last event.
+    pub(super) end: Timestamp,
+}
+
+/// A snapshot that is not over.
+#[derive(Clone, Copy, Debug)]
+struct Begun {
+    at: Timestamp,
+    /// A timer of it was due before, or a task had waited.
+    is_late: bool,
+}
+
+impl Survey {
+    pub(super) fn of(source: &mut dyn EventSource) -> Result<Self, SourceError> {
+        let mut timeline = Timeline::of(source.metadata());
+        let (mut snapshots, mut ticks, mut end) = (Vec::new(), Vec::new(), Timestamp(0));
+        let mut begun: BTreeMap<SourceId, Begun> = BTreeMap::new();
+        let mut batch = Vec::new();
+        loop {
+            batch.clear();
+            let state = source.poll(&mut batch)?;
+            for Stamped { at, source, event } in &batch {
+                match event {
+                    Event::TickStart { .. } => ticks.push(*at),
+                    Event::SnapshotBegin { .. } => {
+                        begun.insert(*source, Begun { at: *at, is_late: false });
+                    }
+                    Event::SnapshotTimer { due: since, .. } | Event::SnapshotTask { queued: since, .. } => {
+                        if let Some(begun) = begun.get_mut(source) {
+                            begun.is_late |= *since < begun.at;
+                        }
+                    }
+                    Event::SnapshotEnd { left_out, .. } => {
+                        let ended = begun.remove(source).filter(|_| *left_out == 0);
+                        let fit = ended.filter(|ended| !ended.is_late || snapshots.is_empty());
+                        snapshots.extend(fit.map(|ended| ended.at));
+                    }
+                    Event::Lost { .. } => snapshots.clear(),
+                    Event::Label { .. } => continue,
+                    _ => {}
+                }
+                end = end.max(*at);
+            }
+            timeline.extend(&batch);
+            timeline.counts = source.counts();
+            if state != SourceState::More {
+                break;
+            }
+        }
+        let summary = Summary::new(source, &timeline);
+        Ok(Self { summary, snapshots, ticks, end })
+    }
+}
+
+/// A recording from a snapshot on, up to a time: names, and what lies between.
+#[derive(Debug)]
+pub(super) struct Between<S> {
+    inner: S,
+    from: Timestamp,
+    to: Timestamp,
+    batch: Vec<Stamped>,
+}
+
+impl<S: EventSource> Between<S> {
+    pub(super) const fn new(inner: S, from: Timestamp, to: Timestamp) -> Self {
+        Self { inner, from, to, batch: Vec::new() }
+    }
+}
+
+impl<S: EventSource> EventSource for Between<S> {
+    fn metadata(&self) -> &Metadata {
+        self.inner.metadata()
+    }
+
+    fn kind(&self) -> SourceKind {
+        self.inner.kind()
+    }
+
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn poll(&mut self, out: &mut Vec<Stamped>) -> Result<SourceState, SourceError> {
+        self.batch.clear();
+        let state = self.inner.poll(&mut self.batch)?;
+        let inside = |stamped: &&Stamped| {
+            matches!(stamped.event, Event::Label { .. }) || (self.from..=self.to).contains(&stamped.at)
+        };
+        out.extend(self.batch.iter().filter(inside));
+        // Times go back only a little across emitters: a batch that lies behind is the end.
+        let is_over = !self.batch.is_empty() && self.batch.iter().all(|stamped| stamped.at > self.to);
+        Ok(if is_over { SourceState::Ended } else { state })
+    }
+
+    fn counts(&self) -> SourceCounts {
+        self.inner.counts()
+    }
+}

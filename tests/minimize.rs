@@ -1,0 +1,71 @@
+//! `loopscope minimize`, end to end: a recording of the demo is cut down to what makes a timer late.
+
+#[expect(dead_code, reason = "each test file uses its part")]
+#[path = "support/program.rs"]
+mod program;
+
+use loopscope::corpus::Case;
+use program::{Place, text};
+
+#[test]
+fn of_a_blocked_loop_the_handler_and_a_late_timer_are_left() {
+    let place = Place::new();
+    let (large, small) = (place.file("night.looptrace"), place.file("small.looptrace"));
+    let (large, small) = (text(&large), text(&small));
+    // So long that no busy machine makes a timer as late by itself.
+    place.succeed(&["demo", "--stall", "900ms", "--duration", "3s", "--no-tui", "--record", large]);
+    let minimize = [
+        "minimize",
+        large,
+        "--keep",
+        "timer_lag.max > 600ms",
+        "-o",
+        small,
+        "--toml",
+        "--json",
+        "--budget",
+        "10m",
+    ];
+    let told = place.json(&minimize);
+    let number = |side: &str, what: &str| told[side][what].as_f64().unwrap();
+    assert!(number("after", "value") > 600e6, "{told}");
+    assert!(number("after", "span_ns") * 2.0 < number("before", "span_ns"), "{told}");
+    assert!(number("after", "tasks") * 100.0 < number("before", "tasks"), "{told}");
+    let tags: Vec<&str> =
+        told["after"]["tags"].as_array().unwrap().iter().filter_map(|tag| tag["tag"].as_str()).collect();
+    assert!(
+        tags.contains(&"Report") && tags.len() <= 3,
+        "the handler that blocks, and who it makes late: {tags:?}"
+    );
+
+    // It is a recording like any other, and shows what it was kept for.
+    let report = place.json(&["report", small, "--json"]);
+    assert!(report["timers"]["lag_ns"]["max"].as_u64() > Some(600_000_000), "{report}");
+    place.succeed(&["export", small, "-o", text(&place.file("small.json"))]);
+    place.succeed(&["rerun", small, "--check"]);
+    // And a case of a corpus.
+    let case = Case::read(&place.file("small.toml")).unwrap();
+    assert_eq!(case.broken().unwrap(), Vec::<String>::new(), "{}", case.about());
+
+    // The same again, to the last byte.
+    let bytes = std::fs::read(small).unwrap();
+    place.succeed(&minimize);
+    assert!(bytes == std::fs::read(small).unwrap(), "the search is deterministic");
+}
+
+#[test]
+fn what_is_not_there_cannot_be_kept() {
+    let place = Place::new();
+    let (large, small) = (place.file("a.looptrace"), place.file("small.looptrace"));
+    let (large, small) = (text(&large), text(&small));
+    place.succeed(&["demo", "--duration", "1s", "--no-tui", "--record", large]);
+    let told = place.fail(1, &["minimize", large, "--keep", "timer_lag.max > 30s", "-o", small]);
+    assert!(told.contains("timer_lag.max > 30s does not hold"), "{told}");
+    assert!(!place.file("small.looptrace").exists(), "nothing is written");
+    place.fail(3, &["minimize", "/nowhere.looptrace", "--keep", "stalls > 0", "-o", small]);
+    place.fail(2, &["minimize", large, "--keep", "stalls > 0", "-o", large]);
+    let output = place.run(&["minimize", large, "--keep", "timer_lga.max > 1ms", "-o", small]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("timer_lag.max"), "the nearest metric is named: {told}");
+}
