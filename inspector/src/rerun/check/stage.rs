@@ -173,7 +173,8 @@ impl Stage {
         if self.recorded.front().is_some_and(|entry| self.is_same(entry.event, event)) {
             self.advance();
         } else {
-            self.part(&self.words(&told.map_time(|ticks| Timestamp(ticks.0))));
+            let happened = self.words(&told, event);
+            self.part(&happened);
         }
     }
 
@@ -391,9 +392,13 @@ impl Stage {
         }
     }
 
-    pub(super) fn words(&self, event: &Event) -> String {
-        let text = crate::app::describe::event(Timestamp(0), event, &self.recorded.labels);
-        format!("{}  {text}", event.name())
+    /// What happened, told as of the time of what was recorded; with the numbers that words may have rounded away.
+    fn words(&self, told: &Event<Ticks>, event: Event<()>) -> String {
+        let Some(entry) = self.recorded.front() else { return String::new() };
+        let text = crate::app::describe::event(entry.at, &told.map_time(|_| entry.at), &self.recorded.labels);
+        let differs =
+            differences(entry.event, event).map_or_else(String::new, |fields| format!("  ({fields})"));
+        format!("{}  {text}{differs}", told.name())
     }
 
     fn line(&self, entry: &Entry) -> String {
@@ -446,4 +451,21 @@ fn words_of(act: &Act) -> String {
     let text = format!("{act:?}");
     let end = text.find([' ', '(', '{']).unwrap_or(text.len());
     format!("do what was recorded: {}", text[..end].to_lowercase())
+}
+
+/// The fields in which two events of a kind differ, as they happened and as they were recorded.
+fn differences(recorded: Event<()>, happened: Event<()>) -> Option<String> {
+    let (recorded, happened) = (format!("{recorded:?}"), format!("{happened:?}"));
+    let ((kind, recorded), (other, happened)) = (recorded.split_once('{')?, happened.split_once('{')?);
+    let pairs = || happened.split(", ").zip(recorded.split(", "));
+    if kind != other || pairs().count() == 0 {
+        return None;
+    }
+    let clean = |text: &str| text.trim_matches(|sign| " }".contains(sign)).to_owned();
+    let differing = pairs().filter(|(happened, recorded)| happened != recorded);
+    let told = differing.map(|(happened, recorded)| {
+        let recorded = recorded.split_once(": ").map_or(recorded, |(_, value)| value);
+        format!("{}, recorded {}", clean(happened), clean(recorded))
+    });
+    Some(told.collect::<Vec<_>>().join("; "))
 }
