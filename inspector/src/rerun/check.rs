@@ -235,7 +235,7 @@ fn step(event_loop: &mut Checking) -> bool {
         }
         (Event::InputRun { until_ns }, _) => run_on(event_loop, until_ns.map(Timestamp)),
         (Event::InputShutdown { outside: true, within_ns }, _) => {
-            event_loop.with(|cx| replayed::expect_shutdown(cx));
+            event_loop.with(replayed::expect_shutdown);
             event_loop.outside().shutdown(within_ns);
             stage::with(|stage| stage.resumes = true);
             run_on(event_loop, None);

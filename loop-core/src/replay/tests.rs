@@ -32,7 +32,7 @@ fn what_waits_goes_on_in_its_order_and_ids_and_ticks_count_on() {
     let now = SimClock::START;
     let mut state = State::new(now);
     (state.tick, state.next_task, state.next_timer) = (70, TaskId(900), TimerId(31));
-    let timer = |id, what, due_ms| TimerState {
+    let timer = |id, what, due_ms: u64| TimerState {
         timer: TimerId(id),
         task: says(&log, what),
         due: now.plus_ns(due_ms * 1_000_000),

@@ -287,7 +287,7 @@ impl Stage {
             _ if samples => self.told[0],
             Some(Event::SnapshotQueue { queue: Queue::Signals, depth }) => depth,
             Some(Event::SignalArrived { depth, .. }) => depth.min(MOST),
-            Some(Event::InputNews {}) => 1,
+            Some(Event::InputNews { .. }) => 1,
             _ => 0,
         }
     }

@@ -249,7 +249,7 @@ fn restore_part(part: &Event, state: &mut State<Replayed>) -> Option<()> {
         Event::SnapshotQueue { queue: Queue::Microtasks, depth } => {
             state.microtasks.resize(depth.min(MOST) as usize, Replayed::Microtask);
         }
-        Event::SnapshotDeferred { key } => state.deferred.push((key, Box::new(|cx| run_deferred(cx)))),
+        Event::SnapshotDeferred { key } => state.deferred.push((key, Box::new(run_deferred))),
         Event::SnapshotRef { what, count } => state.refs.push((what, i32::try_from(count).ok()? as u32)),
         Event::SnapshotIo { source, tag, interest, referenced, read, write } => {
             let interest = Interest::from_bits_truncate(interest);
