@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `cli`, `commands` | the command line; its verbs, one file each |
 //! | `input` | what a verb reads: a ring or a trace |
+//! | `rerun` | a recording drives the real loop again: what if, and does it decide the same |
 //! | `recording`, `sink` | recording the own process without loss; folding and saving the same stream |
 //! | `exporting` | an export into a file, whole or not there |
 //! | `keeping` | saving and exporting from within the dashboard |

@@ -81,6 +81,8 @@ pub struct EventLoop<T: Task, C: Clock = SystemClock, P: Poller = OsPoller> {
     latest: Option<Timestamp>,
     /// The reading that the steps of this tick go by, until something ran.
     now: Option<Timestamp>,
+    /// When this tick's time for tasks is over, once it has begun.
+    tasks_until: Option<Timestamp>,
     /// When the poller was asked last.
     polled: Option<Timestamp>,
     /// The policy has an exit check of its own in the turn.

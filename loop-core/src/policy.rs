@@ -49,6 +49,9 @@ pub struct Policy {
     pub sources_max: Option<u32>,
     /// Tasks that one tick runs before it polls without waiting, so that self-posting never starves I/O.
     pub tasks_per_tick: u32,
+    /// Time after which a tick's passes over the task queue end likewise, counted from the tick's first task: the task
+    /// that goes on then is the last. `None` is no limit; a limit costs a reading of the clock a task.
+    pub task_time_per_tick: Option<Duration>,
     /// Microtasks that one checkpoint runs; `None` drains to the end, as the HTML standard says.
     pub microtasks_per_checkpoint: Option<u32>,
     /// How the GC controller paces itself; without a heap there is nothing to pace.

@@ -214,6 +214,17 @@ impl<T: Task> Scheduler<T> {
         self.tasks.taken() == self.budget_end
     }
 
+    /// This tick runs no more tasks, whatever is left of its budget.
+    pub const fn spend_budget(&mut self) {
+        self.budget_end = self.tasks.taken();
+    }
+
+    /// Tasks that were taken, modulo `usize`: for differences within a tick.
+    #[inline]
+    pub(crate) const fn tasks_taken(&self) -> usize {
+        self.tasks.taken()
+    }
+
     /// Runs a task once, after the poll and the timers of this turn; returns how many wait for that with it.
     pub fn after_loop(&mut self, queued: Queued<T>) -> u32 {
         self.after_loop.push(queued);

@@ -392,3 +392,22 @@ fn a_post_that_panics_on_its_way_in_is_one_post_lost_and_recorded() {
     assert_eq!(pick!(events, Event::Exception { .. } => ()).len(), 1);
     assert_eq!(event_loop.metrics().panics, 1);
 }
+
+#[test]
+fn a_time_for_tasks_ends_the_passes_of_a_tick_and_the_readings_are_recorded() {
+    let policy = Policy::builder("mine").task_time_per_tick(Some(ms(2))).build().unwrap();
+    let mut world = World::with_policy(policy);
+    for _ in 0..5 {
+        let sim = world.sim.clone();
+        let task = world.log.then("task", move |_| sim.advance(ms(1)));
+        world.post(task);
+    }
+    let ran: Vec<usize> = (0..3).map(|_| world.turn().len()).collect();
+    assert_eq!(ran, [2, 2, 1], "the third would begin when the time is over");
+    let events = world.events();
+    let readings = pick!(events, Event::InputClock { point: ClockPoint::Budget, .. } => ());
+    assert_eq!(readings.len(), 3 + 3 + 1, "one before each task, and one that ends each pass but the last");
+    assert_eq!(pick!(events, Event::Poll { timeout_ns: Some(0), .. } => ()).len(), 3);
+    let refused = Policy::builder("mine").task_time_per_tick(Some(Duration::ZERO)).build();
+    assert!(matches!(refused, Err(PolicyError::Zero { limit: "task_time_per_tick", .. })));
+}

@@ -184,7 +184,7 @@ impl Rebuilt {
             ClockPoint::Interval => self.firing.as_mut().expect("an interval fires").1 = now,
             ClockPoint::Gc => self.gc_reading = now,
             ClockPoint::Until => assert!(self.until.is_some()),
-            ClockPoint::Arm | ClockPoint::Timers | ClockPoint::Shutdown => {}
+            ClockPoint::Arm | ClockPoint::Timers | ClockPoint::Shutdown | ClockPoint::Budget => {}
         }
     }
 

@@ -2,7 +2,7 @@
 //! the program ends its batch at once; the rest of it runs in the next turn, in order.
 
 use loop_probes::clock::Clock;
-use loop_probes::event::{Event, LabelKind, Outcome, Phase};
+use loop_probes::event::{ClockPoint, Event, LabelKind, Outcome, Phase};
 
 use super::EventLoop;
 use crate::policy::{DrainRule, Validation};
@@ -34,9 +34,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     pub(super) fn run_pass(&mut self) -> Pass {
         self.validate();
         self.begin_phase(Phase::Tasks);
-        let before = self.core.scheduler.budget();
+        let before = self.core.scheduler.tasks_taken();
         let takes_plain = self.runs_plain();
         let ended = loop {
+            if self.task_time_is_spent() {
+                self.core.scheduler.spend_budget();
+            }
             let next = if takes_plain {
                 self.run_plain()
             } else {
@@ -50,14 +53,24 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                 break Pass::Reload;
             }
         };
-        let ran = before - self.core.scheduler.budget();
-        if ran > 0 {
+        if self.core.scheduler.tasks_taken() != before {
             if self.policy().drain == DrainRule::AfterEveryPass && ended == Pass::Empty {
                 self.drain(None);
             }
             self.end_phase();
         }
         ended
+    }
+
+    /// Whether a task waits, and this tick's time for tasks is over; it begins with the first that asks.
+    #[inline]
+    fn task_time_is_spent(&mut self) -> bool {
+        let Some(time) = self.policy().task_time_per_tick else { return false };
+        if self.core.scheduler.tasks.is_empty() {
+            return false;
+        }
+        let now = self.read(ClockPoint::Budget);
+        now >= *self.tasks_until.get_or_insert_with(|| crate::timer::due_after(now, time))
     }
 
     fn validate(&mut self) {

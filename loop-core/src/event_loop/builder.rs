@@ -243,6 +243,7 @@ impl<T: Task> Builder<T> {
             snapshot_due: None,
             latest: None,
             now: None,
+            tasks_until: None,
             polled: None,
             exits_in_turn,
             until: None,

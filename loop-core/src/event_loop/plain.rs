@@ -45,7 +45,8 @@ struct Begun {
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Whether plain tasks may take the fast path.
     pub(super) fn runs_plain(&self) -> bool {
-        self.host.is_none() && self.policy().panics == PanicRule::Continue
+        let policy = self.policy();
+        self.host.is_none() && policy.panics == PanicRule::Continue && policy.task_time_per_tick.is_none()
     }
 
     /// Runs plain tasks, up to the first that is not plain: that one is returned, or how the pass ended.

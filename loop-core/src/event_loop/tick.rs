@@ -42,7 +42,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.sample_queues();
             self.snapshot_when_due(tick);
         }
-        self.now = None;
+        (self.now, self.tasks_until) = (None, None);
         let returned = steps(self);
         if self.core.on {
             let tasks_run = (self.core.metrics.tasks_run - ran_before) as u32;

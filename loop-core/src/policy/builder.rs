@@ -166,6 +166,8 @@ impl PolicyBuilder {
         sources_max: Option<u32>;
         /// As [`Policy::tasks_per_tick`].
         tasks_per_tick: u32;
+        /// As [`Policy::task_time_per_tick`].
+        task_time_per_tick: Option<Duration>;
         /// As [`Policy::microtasks_per_checkpoint`].
         microtasks_per_checkpoint: Option<u32>;
         /// As [`Policy::gc`].
@@ -218,6 +220,9 @@ impl Policy {
             if value == Some(0) {
                 return Err(PolicyError::Zero { policy: policy(), limit });
             }
+        }
+        if self.task_time_per_tick == Some(Duration::ZERO) {
+            return Err(PolicyError::Zero { policy: policy(), limit: "task_time_per_tick" });
         }
         if self.tick.contains(&Step::Poll) {
             return Err(PolicyError::PollInTick { policy: policy() });

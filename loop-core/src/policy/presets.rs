@@ -120,6 +120,7 @@ impl Policy {
             poll_gap: Duration::ZERO,
             sources_max: None,
             tasks_per_tick: 10_000,
+            task_time_per_tick: None,
             microtasks_per_checkpoint: None,
             gc: GcConfig {
                 enabled: true,

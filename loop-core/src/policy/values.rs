@@ -95,6 +95,7 @@ impl Policy {
             (Field::SlowTaskLimit, Some(ns(self.slow_task_limit))),
             (Field::SnapshotInterval, Some(ns(self.snapshot_interval))),
             (Field::SnapshotPartsMax, count(self.snapshot_parts_max)),
+            (Field::TaskTimePerTick, self.task_time_per_tick.map(ns)),
         ];
         let (tick, auto_tick) =
             (steps(Field::TickStep, &self.tick), steps(Field::AutoTickStep, &self.auto_tick));
@@ -165,6 +166,7 @@ impl Policy {
             PolicyField::SlowTaskLimit => self.slow_task_limit = Duration::from_nanos(value?),
             PolicyField::SnapshotInterval => self.snapshot_interval = Duration::from_nanos(value?),
             PolicyField::SnapshotPartsMax => self.snapshot_parts_max = count()?,
+            PolicyField::TaskTimePerTick => self.task_time_per_tick = value.map(Duration::from_nanos),
         }
         Some(())
     }
@@ -184,6 +186,7 @@ mod tests {
             policy.poll_gap = Duration::from_micros(3);
             policy.microtasks_per_checkpoint = Some(9);
             policy.panics = PanicRule::Stop;
+            policy.task_time_per_tick = Some(Duration::from_millis(2));
             assert_eq!(Policy::from_values(name, policy.values()).unwrap(), policy);
         }
     }

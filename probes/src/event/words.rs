@@ -268,6 +268,8 @@ words! {
         8 Timers = "timers",
         /// When a shutdown looks at its deadline.
         9 Shutdown = "shutdown",
+        /// Before a task, where a tick has so much time for its tasks and no more.
+        10 Budget = "budget",
     }
     /// What of a policy a [`SnapshotPolicy`](super::Event::SnapshotPolicy) tells. Rules are told as the place of their
     /// value in the order in which they are documented, from 0; times in nanoseconds.
@@ -322,5 +324,7 @@ words! {
         24 SnapshotInterval = "snapshot-interval",
         /// Most parts of a snapshot.
         25 SnapshotPartsMax = "snapshot-parts-max",
+        /// Time that one tick has for its tasks.
+        26 TaskTimePerTick = "task-time-per-tick",
     }
 }

@@ -41,16 +41,19 @@ struct Page {
     out: String,
     theme: Theme,
     columns: usize,
+    /// Nothing was changed: nothing is better or worse.
+    is_identity: bool,
 }
 
 /// The page, for a screen of `columns`.
 pub(super) fn text(answer: &Answer, changes: &Changes, theme: Theme, columns: usize) -> String {
-    let mut page = Page { out: String::new(), theme, columns: columns.clamp(60, 120) };
+    let (columns, is_identity) = (columns.clamp(60, 120), changes.is_identity());
+    let mut page = Page { out: String::new(), theme, columns, is_identity };
     page.head(answer, changes);
     page.rows(&rows(&answer.before, &answer.after));
     page.changed(&answer.changed);
     page.assumptions(&answer.assumptions);
-    if theme.ascii { page.out.chars().map(|glyph| ascii(glyph)).collect() } else { page.out }
+    if theme.ascii { page.out.chars().map(ascii).collect() } else { page.out }
 }
 
 fn ascii(glyph: char) -> char {
@@ -147,17 +150,17 @@ impl Page {
         let head = format!("{:NAME$}{:>12}{:>12}{:>12}", "", "BEFORE", "AFTER", "CHANGE");
         self.line(&self.style(DIM, &head));
         for row in rows {
-            let told = self.verdict(row.before, row.after, row.better);
+            let told = self.verdict(row.before, row.after, row.better, 12);
             let (before, after) = ((row.show)(row.before), (row.show)(row.after));
             self.line(&format!("{:NAME$}{before:>12}{after:>12}{told}", row.name));
         }
     }
 
     /// The change, in its column, with its colour and its word.
-    fn verdict(&self, before: f64, after: f64, better: Better) -> String {
+    fn verdict(&self, before: f64, after: f64, better: Better, width: usize) -> String {
         let (told, has_changed) = change(before, after);
-        let told = format!("{told:>12}");
-        match better {
+        let told = format!("{told:>width$}");
+        match if self.is_identity { Better::Neither } else { better } {
             Better::Less if has_changed && after < before => self.style(GREEN, &format!("{told}  better")),
             Better::Less if has_changed => self.style(RED, &format!("{told}  worse")),
             Better::Less | Better::Neither if !has_changed => self.style(DIM, &told),
@@ -166,6 +169,12 @@ impl Page {
     }
 
     fn changed(&mut self, changed: &[Changed]) {
+        let moved = |b: u64, a: u64| change(b as f64, a as f64).1;
+        let has_changed = |changed: &&Changed| {
+            let (b, a) = (changed.before, changed.after);
+            moved(b.p50_ns, a.p50_ns) || moved(b.p99_ns, a.p99_ns)
+        };
+        let changed: Vec<&Changed> = changed.iter().filter(has_changed).collect();
         if changed.is_empty() {
             return;
         }
@@ -188,9 +197,9 @@ impl Page {
                 0 => format!("{:>9}{:>9}", "-", "-"),
                 _ => format!("{:>9}{:>9}", duration(p50), duration(p99)),
             };
-            let told = self.verdict(before.p99_ns as f64, after.p99_ns as f64, Better::Less);
-            // One column narrower than above.
-            let told = told.replacen("  ", "", 1);
+            // Who is not there any more is no better for it.
+            let better = if before.count > 0 && after.count > 0 { Better::Less } else { Better::Neither };
+            let told = self.verdict(before.p99_ns as f64, after.p99_ns as f64, better, 10);
             self.line(&format!(
                 "{name:NAME$}{}  {}{told}",
                 figures(before.count, before.p50_ns, before.p99_ns),

@@ -20,6 +20,13 @@ pub(super) struct Sample {
     pub(super) ns: u64,
 }
 
+impl Sample {
+    /// What took from `start` to `end`, kept under its start: an interruption comes again where it began.
+    pub(super) const fn between(start: Timestamp, end: Timestamp) -> Self {
+        Self { at_ns: start.as_ns(), ns: end.ns_since(start) }
+    }
+}
+
 /// One collection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Collection {
@@ -43,9 +50,7 @@ pub(super) struct Overheads {
 
 impl Overheads {
     pub(super) fn see(&mut self, at: Timestamp, event: &Event) {
-        let gap = |from: Option<Timestamp>, to: Timestamp| {
-            Some(Sample { at_ns: to.as_ns(), ns: to.ns_since(from?) })
-        };
+        let gap = |from: Option<Timestamp>, to: Timestamp| Some(Sample::between(from?, to));
         match *event {
             Event::TickStart { .. } => {
                 self.between.extend(gap(self.accounted, at));
@@ -58,7 +63,7 @@ impl Overheads {
             Event::TickEnd { .. } if self.polled => self.after_poll.extend(gap(self.accounted, at)),
             Event::GcRan { heap_bytes_before, heap_bytes_after, start } => {
                 self.collections.push(Collection {
-                    at_ns: at.as_ns(),
+                    at_ns: start.as_ns(),
                     run_ns: at.ns_since(start),
                     before: heap_bytes_before,
                     after: heap_bytes_after,
@@ -90,14 +95,6 @@ impl Samples {
         let middle = all.len() / 2;
         let median_ns = if all.is_empty() { 0 } else { *all.select_nth_unstable(middle).1 };
         Self { samples, median_ns }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.samples.len()
-    }
-
-    pub(super) const fn median_ns(&self) -> u64 {
-        self.median_ns
     }
 }
 

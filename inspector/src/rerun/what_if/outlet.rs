@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use loop_probes::event::{Event, LabelKind};
+use loop_probes::event::{Event, LabelKind, PolicyField};
 use loop_probes::ids::{LabelId, SourceId, Tag, Ticks, Timestamp};
 use loop_probes::metadata::Metadata;
 use loop_probes::recorder::Capture;
@@ -146,6 +146,9 @@ impl Outlet {
             | Event::Violation { rule: label }
             | Event::IoLabel { label, .. }
             | Event::SnapshotPending { label: Some(label), .. } => (LabelKind::Text, label),
+            Event::SnapshotPolicy { field: PolicyField::Name, value: Some(id) } => {
+                (LabelKind::Text, LabelId(u32::try_from(id).unwrap_or(0)))
+            }
             Event::Mark { label } | Event::Span { label, .. } => (LabelKind::Span, label),
             _ => return,
         };

@@ -18,6 +18,9 @@ type Cx<'a, 'b> = &'a mut Context<'b, Replayed>;
 /// The label of references that the program held.
 pub(super) const HELD: &str = "held by the program";
 
+/// Most references that are taken or given back at a time.
+const HELD_MAX: u32 = 256;
+
 /// A source of readiness that nobody can read.
 #[derive(Debug)]
 struct Imagined;
@@ -84,7 +87,7 @@ fn perform(id: RunId, world: &World, cx: Cx<'_, '_>) {
     let mut drain = run.drain;
     while drain != NONE {
         let batch = world.script.run(drain);
-        (0..batch.count).for_each(|_| cx.microtask(Replayed::Microtask { run: drain }));
+        (0..world.flood(batch.count)).for_each(|_| cx.microtask(Replayed::Microtask { run: drain }));
         world.heap.set(world.heap.get().saturating_add(batch.heap));
         drain = batch.drain;
     }
@@ -131,21 +134,21 @@ fn carry_out(what: What, world: &World, cx: Cx<'_, '_>) {
         What::TimerRef { timer, referenced } => {
             let timer = world.timers.borrow()[timer as usize].timer;
             // One that fired meanwhile keeps nothing alive.
-            timer.map(|timer| drop(cx.set_timer_referenced(timer, referenced)));
+            let _ = timer.map(|timer| cx.set_timer_referenced(timer, referenced));
         }
         What::Work(job) => work(job, world, cx),
         What::Register(source) => register(source, world, cx),
         What::Modify { source, interest } => {
             let id = world.sources.borrow()[source as usize].id;
             // One that was removed meanwhile is asked about nothing.
-            id.map(|id| drop(cx.modify(id, Interest::from_bits_truncate(interest))));
+            let _ = id.map(|id| cx.modify(id, Interest::from_bits_truncate(interest)));
         }
         What::Remove(source) => {
             let id = world.sources.borrow()[source as usize].id;
-            id.map(|id| drop(cx.remove(id)));
+            let _ = id.map(|id| cx.remove(id));
         }
         What::Hold(delta) => {
-            for _ in 0..delta.unsigned_abs().min(1 << 16) {
+            for _ in 0..delta.unsigned_abs().min(HELD_MAX) {
                 if delta > 0 { cx.hold(HELD) } else { cx.release(HELD) }
             }
         }
@@ -221,7 +224,9 @@ pub(super) fn register(source: u32, world: &World, cx: Cx<'_, '_>) {
     } else {
         Interest::from_bits_truncate(recorded.interest)
     };
-    let explanation = recorded.label.map(|label| world.script.labels.any(label).into_owned());
+    let labels = &world.script.labels;
+    let explanation = recorded.label.map(|label| labels.any(label).into_owned());
+    let explanation = explanation.or_else(|| recorded.id.map(|id| labels.io(id).into_owned()));
     world.register_next(source);
     let task = Replayed::Source { source, tag };
     // More than the policy allows are not registered: they are never called, as they would not be.

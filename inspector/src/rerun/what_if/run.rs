@@ -1,12 +1,14 @@
 //! One re-execution, from the changes to the answer.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::rc::Rc;
 
 use loop_core::policy::Validation;
-use loop_core::{EventLoop, HeapHost, LoopError, Policy};
+use loop_core::replay::{State, TimerState};
+use loop_core::{EventLoop, HeapHost, LoopError, OnShutdown, Policy};
 use loop_probes::event::{Queue, RefKind, StopReason};
-use loop_probes::ids::Tag;
+use loop_probes::ids::{Tag, TimerId, Timestamp};
 use loop_probes::metadata::Metadata;
 use loop_probes::recorder::Recorder;
 
@@ -14,7 +16,7 @@ use super::heap::WorldHeap;
 use super::outlet::Outlet;
 use super::play;
 use super::pool::WorldPool;
-use super::script::{Arrival, Came, NONE, Script};
+use super::script::{Arm, Arrival, Came, NONE, Script};
 use super::signals::WorldSignals;
 use super::tags::Names;
 use super::task::Replayed;
@@ -99,19 +101,40 @@ impl Plan {
 }
 
 fn policy(script: &Script, changes: &Changes) -> Result<Policy, RerunError> {
-    let recorded = &script.metadata.policy;
+    let recorded = recorded_policy(script);
     let mut policy = match &changes.policy {
         Some(name) => Policy::by_name(name)?,
-        None => Policy::by_name(recorded).map_err(|_| RerunError::ForeignPolicy {
+        None => recorded.clone().ok_or_else(|| RerunError::ForeignPolicy {
             name: script.name.clone(),
-            policy: loop_probes::text::printable(recorded),
+            policy: loop_probes::text::printable(&script.metadata.policy),
         })?,
     };
+    if let Some(recorded) = recorded {
+        // How often to collect is the program's environment, and what to record is nobody's policy.
+        (policy.gc, policy.slow_task_limit) = (recorded.gc, recorded.slow_task_limit);
+        (policy.snapshot_interval, policy.snapshot_parts_max) =
+            (recorded.snapshot_interval, recorded.snapshot_parts_max);
+    }
     if let Some(on) = changes.gc {
         policy.gc.enabled = on;
     }
+    if changes.budget.is_some() {
+        policy.task_time_per_tick = changes.budget;
+    }
     policy.validation = Validation::Record;
     Ok(policy)
+}
+
+/// The policy of the recording, by its values or, where it has none, by its name.
+fn recorded_policy(script: &Script) -> Option<Policy> {
+    let name = &script.metadata.policy;
+    let values = &script.start.policy;
+    if values.is_empty() {
+        Policy::by_name(name)
+    } else {
+        Policy::from_values(name.as_str(), values.iter().copied())
+    }
+    .ok()
 }
 
 /// What arrives, where not everything does.
@@ -179,10 +202,6 @@ pub(super) fn run(
 fn run_in(world: &Rc<World>, recorder: Recorder) -> (Result<StopReason, LoopError>, u32) {
     let script = &world.script;
     world.begin();
-    // The collector's repeating timer counts from when its loop is made.
-    let gc = script.start.gc.and_then(|gc| gc.periodic_due);
-    let made_ns = gc.map_or(script.begin_ns, |due| due.as_ns().saturating_sub(world.plan.policy.gc.fast_ns));
-    world.set_clock(made_ns.min(script.begin_ns));
     let builder = EventLoop::<Replayed>::builder()
         .policy(world.plan.policy.clone())
         .recorder(recorder)
@@ -191,6 +210,9 @@ fn run_in(world: &Rc<World>, recorder: Recorder) -> (Result<StopReason, LoopErro
     let builder = if script.has_heap { builder.host(HeapHost(WorldHeap)) } else { builder };
     let mut event_loop = builder.build_on(WorldClock, WorldPoller::new(world));
     world.heap.set(i64::try_from(script.start.heap_bytes).unwrap_or(i64::MAX));
+    if let Err(refused) = restore(world, &mut event_loop) {
+        return (Err(refused), 0);
+    }
     event_loop.with(|cx| set_up(world, cx));
     let handle = event_loop.handle();
     if world.plan.stops || world.expects_more() {
@@ -198,7 +220,6 @@ fn run_in(world: &Rc<World>, recorder: Recorder) -> (Result<StopReason, LoopErro
         handle.hold();
     }
     *world.handle.borrow_mut() = Some(handle);
-    world.set_clock(script.begin_ns);
     world.end();
     let ended = event_loop.run();
     world.drain();
@@ -207,12 +228,48 @@ fn run_in(world: &Rc<World>, recorder: Recorder) -> (Result<StopReason, LoopErro
     (ended, waiting)
 }
 
+/// The timers and the collector, as they were at the beginning.
+fn restore(
+    world: &World,
+    event_loop: &mut EventLoop<Replayed, WorldClock, WorldPoller>,
+) -> Result<(), LoopError> {
+    let script = &world.script;
+    let mut state = State::new(Timestamp(script.begin_ns));
+    // One that is off has no timers.
+    state.gc = script.start.gc.filter(|_| world.plan.policy.gc.enabled);
+    state.notices.clone_from(&script.start.notices);
+    let arms = script.start.timers.iter().map(|place| script.arms[*place as usize]);
+    // A recording that was made up may have one twice.
+    let mut seen = HashSet::new();
+    let arms: Vec<Arm> =
+        arms.filter(|arm| !world.plan.is_dropped(arm.tag) && seen.insert(arm.timer)).collect();
+    let id = |arm: &Arm| TimerId(u64::from(arm.timer) + 1);
+    state.timers = arms
+        .iter()
+        .map(|arm| TimerState {
+            timer: id(arm),
+            task: Replayed::Timer { timer: arm.timer, tag: world.plan.tag_of(arm.tag) },
+            due: Timestamp(arm.due_ns.unwrap_or(script.begin_ns)),
+            period_ns: arm.period_ns,
+            referenced: arm.referenced,
+            on_shutdown: OnShutdown::Cancel,
+        })
+        .collect();
+    state.next_timer = TimerId(u64::from(script.timers) + 1);
+    let restored = event_loop.restore(state)?;
+    for arm in &arms {
+        let timer = restored.timers.get(&id(arm)).copied();
+        world.timers.borrow_mut()[arm.timer as usize] = world::TimerState { timer, next: arm.first };
+    }
+    Ok(())
+}
+
 /// What there was at the beginning.
 fn set_up(world: &World, cx: &mut loop_core::Context<'_, Replayed>) {
     let script = &world.script;
     let start = &script.start;
     start.sources.iter().for_each(|source| play::register(*source, world, cx));
-    let mut signals: Vec<(u8, Tag)> = Vec::new();
+    let mut signals = start.signals.clone();
     for arrival in &script.arrivals {
         if let Came::Signal { signo, run } = arrival.what
             && signals.iter().all(|(known, _)| *known != signo)
@@ -234,11 +291,5 @@ fn set_up(world: &World, cx: &mut loop_core::Context<'_, Replayed>) {
     }
     start.deferred.iter().for_each(|(key, run)| play::defer(*key, *run, cx));
     (0..start.held.min(1 << 16)).for_each(|_| cx.hold(play::HELD));
-    for place in &start.timers {
-        let arm = script.arms[*place as usize];
-        let due_ns = arm.due_ns.unwrap_or(script.begin_ns);
-        world.set_clock(due_ns.saturating_sub(arm.period_ns.unwrap_or(arm.delay_ns)));
-        play::arm_timer(*place, world, cx);
-    }
     debug_assert!(script.runs.len() < NONE as usize, "a place is no place");
 }

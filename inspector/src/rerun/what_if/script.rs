@@ -5,12 +5,13 @@
 //! megabytes.
 
 pub(super) mod arrive;
+mod callback;
 mod finish;
 mod read;
 
 use loop_core::gc::GcState;
-use loop_probes::event::{GcReason, Outcome, Queue, StopReason};
-use loop_probes::ids::{LabelId, SourceId, Tag};
+use loop_probes::event::{GcReason, Outcome, PolicyField, Queue, StopReason};
+use loop_probes::ids::{IoSource, LabelId, SourceId, Tag};
 use loop_probes::metadata::Metadata;
 use loop_traces::labels::Labels;
 use loop_traces::source::{EventSource, SourceKind};
@@ -25,8 +26,11 @@ pub(super) type RunId = u32;
 /// No place.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// Most callbacks of one script.
-pub(super) const RUNS_MAX: usize = 40_000_000;
+/// Most callbacks and acts of one script, all together.
+pub(super) const ENTRIES_MAX: usize = 32_000_000;
+
+/// Most microtasks of a checkpoint that run one by one.
+pub(super) const MICROTASKS_MAX: u32 = 1 << 20;
 
 /// One callback, from its start to its end; of microtasks, all of a checkpoint.
 #[derive(Clone, Copy, Debug)]
@@ -110,6 +114,8 @@ pub(super) struct Job {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Source {
     pub(super) tag: Tag,
+    /// Of those that were there at the beginning: its recorded number.
+    pub(super) id: Option<IoSource>,
     pub(super) label: Option<LabelId>,
     /// What it was asked about first, as far as it shows.
     pub(super) interest: u8,
@@ -152,6 +158,10 @@ pub(super) struct Start {
     pub(super) held: u32,
     /// The heap as it was read first.
     pub(super) heap_bytes: u64,
+    /// Signals that have a handler.
+    pub(super) signals: Vec<(u8, Tag)>,
+    /// The policy, as far as it was recorded.
+    pub(super) policy: Vec<(PolicyField, Option<u64>)>,
     pub(super) gc: Option<GcState>,
     pub(super) notices: Vec<GcReason>,
     /// Parts that the snapshot had no room for.

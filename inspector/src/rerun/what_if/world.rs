@@ -4,20 +4,21 @@
 //! poll comes back late. Whatever arrives meanwhile arrives at its own moment. The loop runs on one thread, and its
 //! world is that thread's: so a clock and a task that cross the loop's `Send` bounds need not carry it.
 
+mod poller;
+
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
-use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use loop_core::Handle;
-use loop_core::poller::{Interest, Poller, PollerError, Readiness, Ready, Source, Wake, Waker};
+use loop_core::poller::{Source, Wake};
 use loop_core::signal::Arrival as Signal;
 use loop_core::timer::Timer;
-use loop_probes::clock::Clock;
-use loop_probes::ids::{IoSource, TaskId, Ticks, Timestamp};
+use loop_probes::ids::{IoSource, TaskId, Ticks};
+
+pub(super) use poller::{WorldClock, WorldPoller};
 
 use super::cost::{Cursor, Samples};
 use super::outlet::Outlet;
@@ -25,6 +26,9 @@ use super::pool::Jobs;
 use super::run::Plan;
 use super::script::{Arrival, Came, NONE, RunId, Script};
 use super::task::{Remote, Replayed};
+
+/// Most microtasks of one run.
+const MICROTASKS_MAX: u64 = 1 << 26;
 
 /// A source of readiness in the virtual world.
 #[derive(Debug, Default)]
@@ -79,6 +83,7 @@ pub(super) struct World {
     limit_ns: u64,
     polls: Cell<u64>,
     polls_max: u64,
+    microtasks: Cell<u64>,
     /// Why it ended before its time.
     pub(super) cut: Cell<Option<&'static str>>,
     /// Time that somebody accounts for is being spent: so deep.
@@ -152,6 +157,7 @@ impl World {
             limit_ns: plan.end_ns.saturating_add(span_ns).saturating_add(10_000_000_000),
             polls: Cell::new(0),
             polls_max: script.ticks.saturating_mul(64).saturating_add(1_000_000),
+            microtasks: Cell::new(0),
             cut: Cell::new(None),
             inside: Cell::new(0),
             is_accounted: Cell::new(false),
@@ -183,11 +189,6 @@ impl World {
         self.now.get()
     }
 
-    /// Sets the clock while nothing runs yet: what was armed before the beginning is armed at its own time.
-    pub(super) fn set_clock(&self, at_ns: u64) {
-        self.now.set(at_ns);
-    }
-
     /// From here on somebody accounts for the time.
     pub(super) fn begin(&self) {
         self.inside.set(self.inside.get() + 1);
@@ -216,6 +217,17 @@ impl World {
         self.now.set(self.now.get().max(to_ns));
     }
 
+    /// How many of so many microtasks may run: all, unless the recording was made up to drown who reads it.
+    pub(super) fn flood(&self, count: u32) -> u32 {
+        let microtasks = self.microtasks.get().saturating_add(count.into());
+        self.microtasks.set(microtasks);
+        if microtasks <= MICROTASKS_MAX {
+            return count;
+        }
+        self.cut.set(Some("it had more microtasks than can be run in reasonable time"));
+        0
+    }
+
     /// When something happens next.
     fn next_at(&self) -> Option<u64> {
         let arrival = self.arrivals.get(self.next_arrival.get()).map(|arrival| arrival.at_ns);
@@ -242,7 +254,9 @@ impl World {
             Came::Post(run) => {
                 let tag = self.plan.tag_of(self.script.run(run).tag);
                 // Refused only once the loop is over.
-                self.with_handle(|handle| drop(handle.post(Remote { run, tag })));
+                self.with_handle(|handle| {
+                    let _ = handle.post(Remote { run, tag });
+                });
             }
             Came::Signal { signo, run } => {
                 self.signal_runs.borrow_mut().entry(signo).or_default().push_back(run);
@@ -294,80 +308,6 @@ impl World {
         self.toll.set(Toll::BeforePoll);
     }
 
-    fn wait(&self, timeout: Option<Duration>, out: &mut Vec<Ready>) -> io::Result<()> {
-        out.clear();
-        self.polls.set(self.polls.get() + 1);
-        if self.polls.get().is_multiple_of(256) {
-            self.drain();
-        }
-        if self.polls.get() > self.polls_max {
-            self.cut.set(Some("it turned 64 times as often as recorded"));
-            return Err(io::Error::other("the loop turns without end"));
-        }
-        let costs = &self.script.costs;
-        let timeout_ns = timeout.map(|timeout| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX));
-        let begin_ns = self.now.get();
-        self.report(out);
-        if timeout_ns == Some(0) || !out.is_empty() || self.bell.0.load(Ordering::Acquire) {
-            self.advance_to(begin_ns.saturating_add(self.cursors.look.near(&costs.look, begin_ns).max(1)));
-        } else {
-            let deadline_ns = timeout_ns.map(|timeout_ns| begin_ns.saturating_add(timeout_ns));
-            self.sleep(deadline_ns, out)?;
-        }
-        self.bell.0.store(false, Ordering::Release);
-        self.report(out);
-        self.toll.set(Toll::AfterPoll);
-        self.is_accounted.set(true);
-        Ok(())
-    }
-
-    /// Waits until something comes or time is up.
-    fn sleep(&self, deadline_ns: Option<u64>, out: &mut Vec<Ready>) -> io::Result<()> {
-        let costs = &self.script.costs;
-        loop {
-            let late = |cursor: &Cursor, samples, at_ns: u64| {
-                self.advance_to(at_ns.saturating_add(cursor.near(samples, at_ns)));
-            };
-            match (self.next_at(), deadline_ns) {
-                (Some(at_ns), deadline_ns) if deadline_ns.is_none_or(|deadline_ns| at_ns <= deadline_ns) => {
-                    self.advance_to(at_ns);
-                    if self.bell.0.load(Ordering::Acquire) {
-                        late(&self.cursors.wake, &costs.wake, at_ns);
-                        return Ok(());
-                    }
-                    self.report(out);
-                    if !out.is_empty() {
-                        return Ok(());
-                    }
-                }
-                (_, Some(deadline_ns)) => {
-                    late(&self.cursors.oversleep, &costs.oversleep, deadline_ns);
-                    return Ok(());
-                }
-                (_, None) => {
-                    return Err(io::Error::new(io::ErrorKind::TimedOut, "nothing will ever end this wait"));
-                }
-            }
-            if self.cut.get().is_some() {
-                return Err(io::Error::other("time ran out"));
-            }
-        }
-    }
-
-    fn report(&self, out: &mut Vec<Ready>) {
-        out.clear();
-        let sources = self.sources.borrow();
-        for place in self.ready.borrow().iter() {
-            let source = &sources[*place as usize];
-            let Some(key) = source.id else { continue };
-            let told = source.pending.iter().fold(0, |bits, (readiness, _)| bits | readiness)
-                & asked(source.interest);
-            if told != 0 {
-                out.push(Ready { key: key.0 as usize, readiness: Readiness::from_bits_truncate(told) });
-            }
-        }
-    }
-
     /// What the callback of a source does about what it was told.
     pub(super) fn take_pending(&self, place: u32, told: u8) -> Vec<RunId> {
         let source = &mut self.sources.borrow_mut()[place as usize];
@@ -399,82 +339,5 @@ impl World {
     /// Hands on what was recorded.
     pub(super) fn drain(&self) {
         self.outlet.borrow_mut().drain();
-    }
-}
-
-/// What somebody with this interest is told of: errors and hang-ups always, priority as reading.
-const fn asked(interest: u8) -> u8 {
-    let read = if interest & (Interest::READABLE.bits() | Interest::PRIORITY.bits()) != 0 { 1 } else { 0 };
-    (Readiness::ERROR.bits() | Readiness::HANG_UP.bits()) | read | (interest & Interest::WRITABLE.bits())
-}
-
-/// The clock of this thread's world.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct WorldClock;
-
-impl Clock for WorldClock {
-    fn now(&self) -> Timestamp {
-        WORLD.with_borrow(|world| Timestamp(world.as_ref().map_or(0, |world| world.now.get())))
-    }
-
-    fn ticks(&self) -> Ticks {
-        WORLD.with_borrow(|world| {
-            let Some(world) = world else { return Ticks(0) };
-            world.pay_toll();
-            Ticks(world.now.get())
-        })
-    }
-}
-
-/// The poller of this thread's world.
-#[derive(Clone, Debug)]
-pub(super) struct WorldPoller(Arc<Bell>);
-
-impl WorldPoller {
-    pub(super) fn new(world: &World) -> Self {
-        Self(Arc::clone(&world.bell))
-    }
-}
-
-fn gone() -> io::Error {
-    io::Error::other("the virtual world is gone")
-}
-
-impl Poller for WorldPoller {
-    fn add(&mut self, source: Source, interest: Interest, key: usize) -> Result<(), PollerError> {
-        let Some(world) = world() else { return Ok(()) };
-        let place = world.registering.replace(NONE);
-        if let Some(state) = world.sources.borrow_mut().get_mut(place as usize) {
-            (state.id, state.interest) = (Some(IoSource(key as u32)), interest.bits());
-            world.keys.borrow_mut().insert(key, (place, source));
-        }
-        Ok(())
-    }
-
-    fn modify(&mut self, key: usize, interest: Interest) -> Result<(), PollerError> {
-        let Some(world) = world() else { return Ok(()) };
-        let place = world.keys.borrow().get(&key).map(|(place, _)| *place);
-        let place = place.ok_or(PollerError::UnknownKey { key })?;
-        world.sources.borrow_mut()[place as usize].interest = interest.bits();
-        Ok(())
-    }
-
-    fn delete(&mut self, key: usize) -> Result<Source, PollerError> {
-        let unknown = PollerError::UnknownKey { key };
-        let Some(world) = world() else { return Err(unknown) };
-        let (place, source) = world.keys.borrow_mut().remove(&key).ok_or(unknown)?;
-        let state = &mut world.sources.borrow_mut()[place as usize];
-        *state = SourceState::default();
-        world.ready.borrow_mut().retain(|ready| *ready != place);
-        Ok(source)
-    }
-
-    fn wait(&mut self, timeout: Option<Duration>, out: &mut Vec<Ready>) -> io::Result<()> {
-        world().ok_or_else(gone)?.wait(timeout, out)
-    }
-
-    fn waker(&self) -> Waker {
-        let bell: Arc<dyn Wake> = Arc::<Bell>::clone(&self.0);
-        Waker::new(bell)
     }
 }

@@ -1,8 +1,9 @@
 //! When what came from outside came.
 //!
 //! Posts and signals carry their own time. Readiness does not: the poll that reports it says when it looked. Where
-//! that poll had waited, the source became ready when it returned. Where it came back at once, the source became ready
-//! some time since the poll before, and nobody knows when: several are spread evenly over that stretch.
+//! that poll had waited, the source became ready when it returned; where its time was up by then, some time since it was
+//! up. Where it came back at once, the source became ready some time since the poll before. Nobody knows when: several
+//! are spread evenly over such a stretch.
 
 use std::collections::VecDeque;
 
@@ -29,6 +30,8 @@ struct Poll {
     start: Timestamp,
     end: Timestamp,
     waited: bool,
+    /// It waited, and neither readiness nor its deadline ended that: somebody woke it.
+    was_woken: bool,
 }
 
 /// How long it takes until the loop goes on.
@@ -62,10 +65,13 @@ pub(super) struct Outside {
 impl Outside {
     pub(super) fn see(&mut self, at: Timestamp, event: &Event, script: &mut Script) {
         match *event {
-            Event::Poll { ready, timeout_ns, start, .. } => self.polled(at, ready, timeout_ns, start),
+            Event::Poll { ready, timeout_ns, start, .. } => {
+                self.wake_unexplained(script);
+                self.polled(at, ready, timeout_ns, start);
+            }
             Event::InputBatch { queue: Queue::Concurrent, taken } => self.batch = taken,
             Event::TaskQueued { place, queued, .. }
-                if matches!(place.origin, Origin::Concurrent | Origin::Work) =>
+                if matches!(place.origin, Origin::Concurrent | Origin::Work | Origin::Future) =>
             {
                 self.wakes(queued);
             }
@@ -73,15 +79,14 @@ impl Outside {
                 self.signal = Some((signo, arrived));
                 self.wakes(arrived);
             }
-            Event::Wake { coalesced, .. } => {
-                if self.batch == 0 && coalesced == 0 {
-                    let woke = self.poll.filter(|poll| poll.waited).map_or(at, |poll| poll.end);
-                    script.arrivals.push(Arrival { at_ns: woke.as_ns(), what: Came::Wake });
-                }
+            Event::Wake { coalesced: 0, .. }
+                if self.batch == 0 && !self.poll.is_some_and(|poll| poll.was_woken) =>
+            {
+                script.arrivals.push(Arrival { at_ns: at.as_ns(), what: Came::Wake });
             }
             Event::Phase { phase: loop_probes::event::Phase::Concurrent, start } => {
                 if let Some(ns) = at.ns_since(start).checked_div(u64::from(self.batch)) {
-                    self.waits.take.push(Sample { at_ns: at.as_ns(), ns });
+                    self.waits.take.push(Sample { at_ns: start.as_ns(), ns });
                 }
                 self.batch = 0;
             }
@@ -92,11 +97,11 @@ impl Outside {
     fn polled(&mut self, at: Timestamp, ready: u32, timeout_ns: Option<u64>, start: Timestamp) {
         let waited = at.ns_since(start) > AT_ONCE_NS;
         let since = self.poll.map_or(start, |poll| poll.end);
-        let sample = |ns| Sample { at_ns: at.as_ns(), ns };
         match timeout_ns {
-            Some(0) => self.waits.look.push(sample(at.ns_since(start))),
-            Some(timeout_ns) if ready == 0 && at.ns_since(start) >= timeout_ns => {
-                self.waits.oversleep.push(sample(at.ns_since(start) - timeout_ns));
+            Some(0) => self.waits.look.push(Sample::between(start, at)),
+            // Also where a source became ready in the end: time was up before.
+            Some(timeout_ns) if at.ns_since(start) >= timeout_ns => {
+                self.waits.oversleep.push(Sample::between(start.plus_ns(timeout_ns), at));
             }
             _ => {}
         }
@@ -105,17 +110,28 @@ impl Outside {
         self.ready.truncate(ready);
         let new = (ready - self.ready.len()) as u64;
         let waited_for_it = waited && timeout_ns != Some(0);
+        let deadline = start.plus_ns(timeout_ns.unwrap_or(u64::MAX));
+        // When the first of them can have become ready, and the last.
+        let (from, to) = match waited_for_it {
+            true if deadline < at => (deadline, at),
+            true => (at, at),
+            false => (since, start),
+        };
         for number in 1..=new {
-            self.ready.push_back(if waited_for_it {
-                at
-            } else {
-                since.plus_ns(
-                    (u128::from(start.ns_since(since)) * u128::from(number) / u128::from(new + 1)) as u64,
-                )
-            });
+            let share = u128::from(to.ns_since(from)) * u128::from(number) / u128::from(new + 1);
+            self.ready.push_back(from.plus_ns(share as u64));
         }
-        self.poll = Some(Poll { start, end: at, waited: waited_for_it });
+        let was_woken = waited_for_it && ready == 0 && at < deadline;
+        self.poll = Some(Poll { start, end: at, waited: waited_for_it, was_woken });
         self.woken_at = None;
+    }
+
+    /// The last poll was woken, and nothing came that says why: news of another kind, a reference of another thread, a
+    /// tasklet that is done. It happens again as a bare wake-up.
+    fn wake_unexplained(&mut self, script: &mut Script) {
+        if let Some(poll) = self.poll.filter(|poll| poll.was_woken && self.woken_at.is_none()) {
+            script.arrivals.push(Arrival { at_ns: poll.end.as_ns(), what: Came::Wake });
+        }
     }
 
     /// Something of this time was taken: where the poll was waiting then, it is what ended the wait.
@@ -123,7 +139,7 @@ impl Outside {
         let Some(poll) = self.poll.filter(|poll| poll.waited && self.woken_at.is_none()) else { return };
         if came >= poll.start && came <= poll.end {
             self.woken_at = Some(came);
-            self.waits.wake.push(Sample { at_ns: poll.end.as_ns(), ns: poll.end.ns_since(came) });
+            self.waits.wake.push(Sample::between(came, poll.end));
         }
     }
 

@@ -6,19 +6,22 @@
 use std::collections::{HashMap, VecDeque};
 
 use loop_core::gc::GcState;
-use loop_probes::event::{ClockPoint, Event, GcAction, Origin, Outcome, Queue, RefKind};
+use loop_probes::event::{ClockPoint, Event, GcAction, Origin, Outcome, PolicyField, Queue, RefKind};
 use loop_probes::ids::{IoSource, SourceId, Tag, TaskId, TimerId, Timestamp};
 use loop_probes::stamped::Stamped;
 use loop_traces::source::{EventSource, SourceState};
 
 use super::super::cost::{Costs, Overheads};
-use super::super::measure::Measure;
 use super::arrive::{Outside, Worked};
-use super::{Act, Arm, Came, Job, Left, NONE, RUNS_MAX, Run, RunId, Script, Source, What, finish};
+use super::callback::Deed;
+use super::{Arm, Came, ENTRIES_MAX, Job, Left, NONE, Run, RunId, Script, Source, What, finish};
 use crate::rerun::RerunError;
 
-/// Callbacks between two readings of a heap; more than that, and nobody reads it.
-const GREW_MAX: usize = 1 << 20;
+/// Most keys of the deferred queue that are followed.
+const KEYS_MAX: usize = 4096;
+
+/// Most values of a policy that are read.
+const POLICY_MAX: usize = 1024;
 
 /// A timer as the recording numbers it.
 #[derive(Clone, Copy, Debug)]
@@ -42,18 +45,20 @@ pub(super) struct Reading {
     pub(super) jobs: HashMap<TaskId, u32>,
     pub(super) worked: HashMap<TaskId, Worked>,
     /// What was done since the last callback was over.
-    open: Vec<(Timestamp, Option<TaskId>, What)>,
+    pub(super) open: Vec<Deed>,
     /// The callback that was over last, and its number.
-    last: Option<(RunId, Option<TaskId>)>,
+    pub(super) last: Option<(RunId, Option<TaskId>)>,
+    /// The last checkpoint behind it.
+    pub(super) tail: RunId,
     /// Keys of the deferred queue, and what runs for each.
-    deferred: VecDeque<(u64, RunId)>,
+    pub(super) deferred: VecDeque<(u64, RunId)>,
     /// Which callbacks of the drain want to be kept.
-    kept: Vec<u32>,
+    pub(super) kept: Vec<u32>,
     armed_at: Option<Timestamp>,
-    heap: Option<u64>,
-    is_collecting: bool,
+    pub(super) heap: Option<u64>,
+    pub(super) is_collecting: bool,
     /// Who ran since the heap was read last.
-    grew: Vec<RunId>,
+    pub(super) grew: Vec<RunId>,
     in_snapshot: bool,
     /// The snapshot at the beginning is complete.
     started: bool,
@@ -98,8 +103,8 @@ pub(super) fn read(source: &mut dyn EventSource) -> Result<Script, RerunError> {
                 (None, _) => {}
             }
         }
-        if reading.as_ref().is_some_and(|begun| begun.script.runs.len() > RUNS_MAX) {
-            return Err(RerunError::TooLong { name: blank.name, most: RUNS_MAX });
+        if reading.as_ref().is_some_and(|begun| begun.entries() > ENTRIES_MAX) {
+            return Err(RerunError::TooLong { name: blank.name, most: ENTRIES_MAX });
         }
         if state != SourceState::More {
             break;
@@ -127,6 +132,7 @@ impl Reading {
             worked: HashMap::new(),
             open: Vec::new(),
             last: None,
+            tail: NONE,
             deferred: VecDeque::new(),
             kept: Vec::new(),
             armed_at: None,
@@ -139,6 +145,13 @@ impl Reading {
             overheads: Overheads::default(),
             outside: Outside::default(),
         }
+    }
+
+    /// What is kept so far.
+    fn entries(&self) -> usize {
+        let Script { runs, acts, arms, jobs, arrivals, ticks, .. } = &self.script;
+        let script = runs.len() + acts.len() + arms.len() + jobs.len() + arrivals.len();
+        script + self.open.len() + self.worked.len() + usize::try_from(*ticks).unwrap_or(usize::MAX / 2)
     }
 
     fn see(&mut self, stamped: &Stamped, left: &mut Left) {
@@ -207,6 +220,17 @@ impl Reading {
                     one_shot_fired,
                 });
             }
+            Event::SnapshotPolicy { field: PolicyField::Name, .. } => {}
+            Event::SnapshotPolicy { field, value } if self.script.start.policy.len() < POLICY_MAX => {
+                self.script.start.policy.push((field, value));
+            }
+            Event::SnapshotIo { source, tag, interest, .. } => {
+                let place = self.new_source(tag, interest);
+                self.script.sources[place as usize].id = Some(source);
+                self.sources.insert(source, place);
+                self.script.start.sources.push(place);
+            }
+            Event::SnapshotSignal { signo, tag } => self.script.start.signals.push((signo, tag)),
             Event::InputGc { reason } => self.script.start.notices.push(reason),
             Event::SnapshotEnd { left_out, .. } => {
                 self.in_snapshot = false;
@@ -268,9 +292,10 @@ impl Reading {
             Event::Microtasks { ran, start, .. } => self.checkpoint(at, ran, start),
             Event::DeferredPosted { key, existed } => {
                 // A key that waits keeps its first callback; asking again is an act all the same.
-                let known = self.deferred.iter().find(|(known, _)| *known == key).map(|(_, run)| *run);
-                let run = known.filter(|_| existed).unwrap_or_else(|| self.new_run(Tag(0)));
-                if !existed {
+                let mut waiting = self.deferred.iter().filter(|_| existed);
+                let known = waiting.find(|(known, _)| *known == key).map(|(_, run)| *run);
+                let run = known.unwrap_or_else(|| self.new_run(Tag(0)));
+                if !existed && self.deferred.len() < KEYS_MAX {
                     self.deferred.push_back((key, run));
                 }
                 self.open.push((at, None, What::Defer { key, run }));
@@ -397,7 +422,7 @@ impl Reading {
     }
 
     fn new_source(&mut self, tag: Tag, interest: u8) -> u32 {
-        self.script.sources.push(Source { tag, label: None, interest });
+        self.script.sources.push(Source { tag, id: None, label: None, interest });
         (self.script.sources.len() - 1) as u32
     }
 
@@ -415,114 +440,6 @@ impl Reading {
         place
     }
 
-    /// A callback is over: what was done since its start is its.
-    fn ran(&mut self, run: RunId, task: Option<TaskId>, start: Timestamp, end: Timestamp, outcome: Outcome) {
-        let open = std::mem::take(&mut self.open);
-        let is_earlier = |(at, parent, _): &(Timestamp, Option<TaskId>, What)| {
-            parent.is_none_or(|parent| Some(parent) != task) && *at < start
-        };
-        let own = open.iter().position(|act| !is_earlier(act)).unwrap_or(open.len());
-        self.add_to_last(&open[..own]);
-        let first = self.script.acts.len() as u32;
-        let acts = open[own..].iter().map(|(at, _, what)| Act { after_ns: at.ns_since(start), what: *what });
-        self.script.acts.extend(acts);
-        let acts = (first, self.script.acts.len() as u32);
-        self.script.runs[run as usize] =
-            Run { outcome, is_known: true, cost_ns: end.ns_since(start), acts, ..self.script.run(run) };
-        self.last = Some((run, task));
-        self.grew.push(run);
-        if self.grew.len() > GREW_MAX {
-            self.grew.clear();
-        }
-        self.open = open;
-        self.open.clear();
-    }
-
-    /// What was done since the last callback was over is its all the same, at its end.
-    fn add_to_last(&mut self, acts: &[(Timestamp, Option<TaskId>, What)]) {
-        let Some((last, _)) = self.last.filter(|_| !acts.is_empty()) else { return };
-        let run = &mut self.script.runs[last as usize];
-        if run.acts.1 as usize != self.script.acts.len() {
-            return;
-        }
-        let after_ns = run.cost_ns;
-        self.script.acts.extend(acts.iter().map(|(_, _, what)| Act { after_ns, what: *what }));
-        run.acts.1 = self.script.acts.len() as u32;
-    }
-
-    fn checkpoint(&mut self, at: Timestamp, ran: u32, start: Timestamp) {
-        let open = std::mem::take(&mut self.open);
-        self.add_to_last(&open);
-        let Some((last, _)) = self.last else { return };
-        let drain = self.new_run(self.script.run(last).tag);
-        let (count, cost_ns) = (ran, at.ns_since(start));
-        self.script.runs[drain as usize] = Run { is_known: true, count, cost_ns, ..self.script.run(drain) };
-        // Where a callback has two, the second comes from what follows: it is put behind the first.
-        let mut end = last;
-        while self.script.run(end).drain != NONE {
-            end = self.script.run(end).drain;
-        }
-        self.script.runs[end as usize].drain = drain;
-        self.grew.push(drain);
-    }
-
-    fn deferred_ran(&mut self, at: Timestamp, ran: u32, start: Timestamp) {
-        let open = std::mem::take(&mut self.open);
-        let kept = std::mem::take(&mut self.kept);
-        let cost_ns = at.ns_since(start) / u64::from(ran.max(1));
-        for number in 1..=ran {
-            let Some((key, run)) = self.deferred.pop_front() else { break };
-            let first = self.script.acts.len() as u32;
-            if number == 1 {
-                let acts = open
-                    .iter()
-                    .map(|(at, _, what)| Act { after_ns: at.ns_since(start).min(cost_ns), what: *what });
-                self.script.acts.extend(acts);
-            }
-            let acts = (first, self.script.acts.len() as u32);
-            let is_kept = kept.contains(&number);
-            self.script.runs[run as usize] =
-                Run { is_known: true, kept: is_kept, cost_ns, acts, ..self.script.run(run) };
-            if is_kept {
-                let next = self.new_run(Tag(0));
-                self.script.runs[run as usize].next = next;
-                self.deferred.push_back((key, next));
-            }
-            self.last = Some((run, None));
-            self.grew.push(run);
-        }
-    }
-
-    /// The heap is so large now: who ran since the last reading made it so, each by its time.
-    fn heap_read(&mut self, heap_bytes: u64) {
-        if !self.script.has_heap {
-            (self.script.has_heap, self.script.start.heap_bytes) = (true, heap_bytes);
-        }
-        let before = self.heap.replace(heap_bytes);
-        let was_collected = std::mem::take(&mut self.is_collecting);
-        let Some(before) = before.filter(|_| !was_collected) else {
-            self.grew.clear();
-            return;
-        };
-        let grown = heap_bytes as i64 - before as i64;
-        let total: u64 = self.grew.iter().map(|run| self.script.run(*run).cost_ns.max(1)).sum();
-        let mut rest = grown;
-        let last = self.grew.len().saturating_sub(1);
-        for (place, run) in self.grew.iter().enumerate() {
-            let run = &mut self.script.runs[*run as usize];
-            let share =
-                (i128::from(grown) * i128::from(run.cost_ns.max(1)) / i128::from(total.max(1))) as i64;
-            let share = if place == last { rest } else { share };
-            run.heap = run.heap.saturating_add(share);
-            rest -= share;
-        }
-        if self.grew.is_empty() {
-            // Nobody ran: whoever comes next is credited with it.
-            self.heap = Some(before);
-        }
-        self.grew.clear();
-    }
-
     fn finish(mut self: Box<Self>) -> Script {
         let open = std::mem::take(&mut self.open);
         self.add_to_last(&open);
@@ -530,11 +447,5 @@ impl Reading {
         let outside = std::mem::take(&mut self.outside);
         self.script.costs = Costs::new(overheads, outside.waits());
         finish::finish(*self)
-    }
-}
-
-impl Default for Measure {
-    fn default() -> Self {
-        Self::new(&loop_probes::metadata::Metadata::new(""))
     }
 }

@@ -1,0 +1,127 @@
+//! A callback, a checkpoint or a drain is over: what was done since is its, and so is what the heap grew by.
+
+use loop_probes::event::Outcome;
+use loop_probes::ids::{Tag, TaskId, Timestamp};
+
+use super::read::Reading;
+use super::{Act, MICROTASKS_MAX, NONE, Run, RunId, What};
+
+/// Callbacks between two readings of a heap; more than that, and nobody reads it.
+const GREW_MAX: usize = 1 << 20;
+
+/// Something that was done: when, by which task where that is told, and what.
+pub(super) type Deed = (Timestamp, Option<TaskId>, What);
+
+impl Reading {
+    /// A callback is over: what was done since its start is its.
+    pub(super) fn ran(
+        &mut self,
+        run: RunId,
+        task: Option<TaskId>,
+        start: Timestamp,
+        end: Timestamp,
+        outcome: Outcome,
+    ) {
+        let open = std::mem::take(&mut self.open);
+        let is_earlier =
+            |(at, parent, _): &Deed| parent.is_none_or(|parent| Some(parent) != task) && *at < start;
+        let own = open.iter().position(|act| !is_earlier(act)).unwrap_or(open.len());
+        self.add_to_last(&open[..own]);
+        let first = self.script.acts.len() as u32;
+        let acts = open[own..].iter().map(|(at, _, what)| Act { after_ns: at.ns_since(start), what: *what });
+        self.script.acts.extend(acts);
+        let acts = (first, self.script.acts.len() as u32);
+        self.script.runs[run as usize] =
+            Run { outcome, is_known: true, cost_ns: end.ns_since(start), acts, ..self.script.run(run) };
+        (self.last, self.tail) = (Some((run, task)), NONE);
+        self.grew.push(run);
+        if self.grew.len() > GREW_MAX {
+            self.grew.clear();
+        }
+        self.open = open;
+        self.open.clear();
+    }
+
+    /// What was done since the last callback was over is its all the same, at its end.
+    pub(super) fn add_to_last(&mut self, acts: &[Deed]) {
+        let Some((last, _)) = self.last.filter(|_| !acts.is_empty()) else { return };
+        let run = &mut self.script.runs[last as usize];
+        if run.acts.1 as usize != self.script.acts.len() {
+            return;
+        }
+        let after_ns = run.cost_ns;
+        self.script.acts.extend(acts.iter().map(|(_, _, what)| Act { after_ns, what: *what }));
+        run.acts.1 = self.script.acts.len() as u32;
+    }
+
+    pub(super) fn checkpoint(&mut self, at: Timestamp, ran: u32, start: Timestamp) {
+        let open = std::mem::take(&mut self.open);
+        self.add_to_last(&open);
+        let Some((last, _)) = self.last else { return };
+        let drain = self.new_run(self.script.run(last).tag);
+        let (count, cost_ns) = (ran.min(MICROTASKS_MAX), at.ns_since(start));
+        self.script.runs[drain as usize] = Run { is_known: true, count, cost_ns, ..self.script.run(drain) };
+        // Where a callback has two, the second comes from what follows: it is put behind the first.
+        let before = if self.tail == NONE { last } else { self.tail };
+        self.script.runs[before as usize].drain = drain;
+        self.tail = drain;
+        self.grew.push(drain);
+    }
+
+    pub(super) fn deferred_ran(&mut self, at: Timestamp, ran: u32, start: Timestamp) {
+        let open = std::mem::take(&mut self.open);
+        let kept = std::mem::take(&mut self.kept);
+        let cost_ns = at.ns_since(start) / u64::from(ran.max(1));
+        for number in 1..=ran {
+            let Some((key, run)) = self.deferred.pop_front() else { break };
+            let first = self.script.acts.len() as u32;
+            if number == 1 {
+                let acts = open
+                    .iter()
+                    .map(|(at, _, what)| Act { after_ns: at.ns_since(start).min(cost_ns), what: *what });
+                self.script.acts.extend(acts);
+            }
+            let acts = (first, self.script.acts.len() as u32);
+            let is_kept = kept.contains(&number);
+            self.script.runs[run as usize] =
+                Run { is_known: true, kept: is_kept, cost_ns, acts, ..self.script.run(run) };
+            if is_kept {
+                let next = self.new_run(Tag(0));
+                self.script.runs[run as usize].next = next;
+                self.deferred.push_back((key, next));
+            }
+            (self.last, self.tail) = (Some((run, None)), NONE);
+            self.grew.push(run);
+        }
+    }
+
+    /// The heap is so large now: who ran since the last reading made it so, each by its time.
+    pub(super) fn heap_read(&mut self, heap_bytes: u64) {
+        if !self.script.has_heap {
+            (self.script.has_heap, self.script.start.heap_bytes) = (true, heap_bytes);
+        }
+        let before = self.heap.replace(heap_bytes);
+        let was_collected = std::mem::take(&mut self.is_collecting);
+        let Some(before) = before.filter(|_| !was_collected) else {
+            self.grew.clear();
+            return;
+        };
+        let grown = heap_bytes as i64 - before as i64;
+        let total: u64 = self.grew.iter().map(|run| self.script.run(*run).cost_ns.max(1)).sum();
+        let mut rest = grown;
+        let last = self.grew.len().saturating_sub(1);
+        for (place, run) in self.grew.iter().enumerate() {
+            let run = &mut self.script.runs[*run as usize];
+            let share =
+                (i128::from(grown) * i128::from(run.cost_ns.max(1)) / i128::from(total.max(1))) as i64;
+            let share = if place == last { rest } else { share };
+            run.heap = run.heap.saturating_add(share);
+            rest -= share;
+        }
+        if self.grew.is_empty() {
+            // Nobody ran: whoever comes next is credited with it.
+            self.heap = Some(before);
+        }
+        self.grew.clear();
+    }
+}

@@ -1,0 +1,81 @@
+//! Recordings that no loop ever made: they end in an answer or in an error, and they end soon.
+
+use fastrand::Rng;
+use loop_probes::event::Event;
+use loop_probes::ids::Timestamp;
+use loop_probes::stamped::Stamped;
+use loop_traces::synthetic::Script;
+
+use super::recorded::{program, shop};
+use super::{Changes, Recorded};
+
+fn endure(events: Vec<Stamped>) {
+    if let Ok(recorded) = Recorded::read(&mut program(events)) {
+        for policy in ["bun", "quickjs", "mini"] {
+            let changes = Changes { policy: Some(policy.to_owned()), ..Changes::default() };
+            // An error is an answer too.
+            let _ = recorded.what_if(&changes, None);
+        }
+    }
+}
+
+#[test]
+fn damaged_recordings_end_in_an_answer_or_an_error() {
+    let whole = shop().events().to_vec();
+    for seed in 0..60 {
+        let mut random = Rng::with_seed(seed);
+        let mut events = whole.clone();
+        for _ in 0..random.usize(1..40) {
+            let place = random.usize(..events.len());
+            let other = random.usize(..events.len());
+            match random.u8(..5) {
+                0 => drop(events.remove(place)),
+                1 => events.insert(place, whole[other.min(whole.len() - 1)]),
+                2 => events.swap(place, other),
+                3 => events[place].at = Timestamp(random.u64(..3_000_000_000)),
+                _ => {
+                    let (from, to) = (place.min(other), place.max(other));
+                    if to - from < 50 {
+                        events.drain(from..to);
+                    }
+                }
+            }
+        }
+        endure(events);
+    }
+}
+
+#[test]
+fn times_at_the_ends_of_time_overflow_nothing() {
+    for (nth, time) in [(0, u64::MAX), (1, 0), (2, u64::MAX / 2), (3, 1)] {
+        let mut events = shop().events().to_vec();
+        for (place, stamped) in events.iter_mut().enumerate().filter(|(place, _)| place % 7 == nth) {
+            let moved = Timestamp(time.saturating_sub(place as u64));
+            stamped.event = stamped.event.map_time(|_| moved);
+            stamped.at = if place % 2 == 0 { moved } else { stamped.at };
+        }
+        endure(events);
+    }
+}
+
+#[test]
+fn imagined_recordings_of_every_kind_of_event_are_endured() {
+    for seed in 0..4 {
+        let script =
+            Script { seed, ticks: 200, lost_every: 90, faces: true, agenda_workers: 2, ..Script::default() };
+        endure(script.events());
+    }
+}
+
+#[test]
+fn after_a_loss_the_stretch_begins_anew() {
+    let mut events = shop().events().to_vec();
+    let loop_source =
+        events.iter().find(|event| matches!(event.event, Event::TickStart { .. })).unwrap().source;
+    let middle = events.len() / 2;
+    let at = events[middle].at;
+    let lost = Event::Lost { count: 3, from: at };
+    events.insert(middle, Stamped { at, source: loop_source, event: lost });
+    let refused = Recorded::read(&mut program(events)).unwrap_err().to_string();
+    assert!(refused.contains("no snapshot of a loop after its last loss"), "{refused}");
+}
