@@ -106,28 +106,28 @@ fn futures_and_a_shutdown_are_decided_again() {
 
 /// Changes what `edit` says of the events from the middle on, and says in which tick that was.
 fn edited(from: &Path, to: &Path, edit: impl FnOnce(&mut [Stamped]) -> usize) -> u64 {
-    let mut reader = TraceReader::open(from).unwrap();
+    let mut reader = TraceReader::open(from).expect("a trace can be read");
     let mut events = Vec::new();
-    while reader.poll(&mut events).unwrap() == SourceState::More {}
+    while reader.poll(&mut events).expect("a whole trace") == SourceState::More {}
     let middle = events.len() / 2;
     let place = middle + edit(&mut events[middle..]);
     let source = events[place].source;
-    let mut writer = TraceWriter::create(to, reader.metadata()).unwrap();
-    writer.append(&events).unwrap();
-    writer.finish().unwrap();
+    let mut writer = TraceWriter::create(to, reader.metadata()).expect("a file can be made");
+    writer.append(&events).expect("a file can be written");
+    writer.finish().expect("a file can be written");
     let starts = events[..place].iter().rev().filter(|stamped| stamped.source == source);
     let mut ticks = starts.filter_map(|stamped| match stamped.event {
         Event::TickStart { tick } => Some(tick),
         _ => None,
     });
-    ticks.next().unwrap()
+    ticks.next().expect("it is in a tick")
 }
 
 /// It parts in `tick`, and says so in a block and in JSON.
 fn assert_parts_in(place: &Place, trace: &Path, tick: u64) {
     let output = place.run(&["rerun", text(trace), "--check", "--json"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let told: Value = serde_json::from_slice(&output.stdout).expect("output is JSON, and UTF-8");
     assert_eq!(
         (&told["agrees"], &told["divergence"]["tick"]),
         (&Value::Bool(false), &tick.into()),
@@ -135,9 +135,9 @@ fn assert_parts_in(place: &Place, trace: &Path, tick: u64) {
     );
     let output = place.run(&["rerun", text(trace), "--check"]);
     assert_eq!(output.status.code(), Some(1));
-    let block = String::from_utf8(output.stdout).unwrap();
+    let block = String::from_utf8(output.stdout).expect("output is JSON, and UTF-8");
     assert!(block.contains("  > recorded    ") && block.contains("  > happened    "), "{block}");
-    let line = String::from_utf8(output.stderr).unwrap();
+    let line = String::from_utf8(output.stderr).expect("output is JSON, and UTF-8");
     assert!(line.contains(&format!("in tick {tick}")) && line.lines().count() == 1, "{line}");
 }
 
