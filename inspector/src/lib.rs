@@ -15,6 +15,7 @@
 //! | `gates` | gate files |
 //! | `verdict` | a comparison and its gates as text, Markdown, JUnit XML |
 //! | `runs` | what a comparison reads: the same, and saved summaries |
+//! | `rerun` | a recording drives the real loop again: what if, and does it decide the same |
 //! | `recording`, `sink` | recording the own process without loss; folding and saving the same stream |
 //! | `exporting` | an export into a file, whole or not there |
 //! | `keeping` | saving and exporting from within the dashboard |

@@ -218,7 +218,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let ends = self.may_end();
         if !ends && self.core.on && self.core.shutdown.running().is_none() && self.core.scheduler.is_drained()
         {
-            self.core.record(Event::InputNews {});
+            self.core.record(Event::InputNews { ends: true });
         }
         ends
     }

@@ -6,6 +6,9 @@
 //! does in a callback the few things that a record tells and [`Context`] has no word for.
 
 mod state;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;
 
 pub use state::{QueuedState, Restored, SourceState, State, TimerState};
 

@@ -345,7 +345,7 @@ vocabulary! {
         /** The source. */ source: IoSource,
         /** The explanation, a text. */ label: LabelId, ;
     }
-    /// What a source is asked about changed.
+    /// What a source is asked about: told when it is registered, and when that changes.
     61 IoModified = "io_modified" {
         /** The source. */ source: IoSource,
         /** Bit 0 readable, 1 writable, 2 priority. */ interest: u8, ;
@@ -429,7 +429,7 @@ vocabulary! {
         /** By the bits of [`IoReady`](Self::IoReady). */ readiness: u8, ;
     }
     /// Input for re-execution: only news from outside keep the loop from waiting, or from ending, now.
-    74 InputNews = "input_news" { ; }
+    74 InputNews = "input_news" { /** From ending, and not only from waiting. */ ends: bool, ; }
     /// Input for re-execution: somebody asked the run to end.
     75 InputStop = "input_stop" { /** Another thread did. */ outside: bool, ; }
     /// Input for re-execution: somebody asked the loop to shut down.

@@ -19,10 +19,10 @@ pub struct RerunArgs {
     /// Feed the loop with exactly what it saw, and compare its decisions with the recorded ones
     #[arg(long)]
     pub check: bool,
-    /// What is to be different.
-    #[command(flatten)]
-    pub what_if: WhatIfArgs,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    /// What is to be different.
+    #[command(flatten)]
+    pub what_if: WhatIfArgs,
 }

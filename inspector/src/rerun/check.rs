@@ -16,6 +16,7 @@ mod tests;
 
 use std::path::Path;
 
+use loop_core::policy::DrainRule;
 use loop_core::replay::{Flags, Outside};
 use loop_core::{EventLoop, HeapHost, LoopError};
 use loop_probes::clock::monotonic_now;
@@ -129,9 +130,20 @@ pub fn check_source(
     mut open: impl FnMut() -> Result<Box<dyn EventSource>, RerunError>,
 ) -> Result<Checked, RerunError> {
     let began = monotonic_now();
+    let quickly = open()?.counts().lost_records == 0;
+    let (checked, has_loss) = check_from(&mut open, quickly)?;
+    // A damaged block is found only when it is reached.
+    let checked = if has_loss && quickly { check_from(&mut open, false)?.0 } else { checked };
+    Ok(Checked { elapsed_ns: monotonic_now().ns_since(began), ..checked })
+}
+
+type Open<'a> = &'a mut dyn FnMut() -> Result<Box<dyn EventSource>, RerunError>;
+
+/// Also says whether something was lost behind where it began.
+fn check_from(open: Open<'_>, quickly: bool) -> Result<(Checked, bool), RerunError> {
     let mut source = open()?;
     let name = source.name().to_owned();
-    let place = start::find(&mut *source)?;
+    let place = start::find(&mut *source, quickly)?;
     drop(source);
     let recorded = Recorded::new(open()?, place.emitter, place.events)?;
     let snapshot = start::read(&recorded)?;
@@ -143,19 +155,20 @@ pub fn check_source(
             agenda: snapshot.agenda,
             signals_dropped: snapshot.state.signals_dropped,
             puts_aside: start::puts_aside(&snapshot.policy),
+            drains_late: snapshot.policy.drain == DrainRule::AfterEveryPass,
         },
     );
     let outer = stage::put_up(Some(stage));
     let ran = run(snapshot);
     let stage = stage::put_up(outer);
     let Some(stage) = stage else { return Err(RerunError::NoSnapshot { name }) };
+    let has_loss = stage.recorded.has_loss;
     if let Some(failed) = stage.failed {
         return Err(failed);
     }
     ran?;
     let divergence = stage.diverged.map(|divergence| *divergence);
-    let elapsed_ns = monotonic_now().ns_since(began);
-    Ok(Checked { name, policy, seen: stage.seen, loops, divergence, elapsed_ns })
+    Ok((Checked { name, policy, seen: stage.seen, loops, divergence, elapsed_ns: 0 }, has_loss))
 }
 
 fn run(snapshot: start::Snapshot) -> Result<(), RerunError> {
@@ -222,7 +235,7 @@ fn step(event_loop: &mut Checking) -> bool {
         }
         (Event::InputRun { until_ns }, _) => run_on(event_loop, until_ns.map(Timestamp)),
         (Event::InputShutdown { outside: true, within_ns }, _) => {
-            event_loop.with(|cx| replayed::expect_shutdown(cx));
+            event_loop.with(replayed::expect_shutdown);
             event_loop.outside().shutdown(within_ns);
             stage::with(|stage| stage.resumes = true);
             run_on(event_loop, None);

@@ -87,7 +87,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let (plan, has_news) = self.plan_wait(now);
         let start = self.mark();
         if has_news && self.core.on {
-            self.core.record(Event::InputNews {});
+            self.core.record(Event::InputNews { ends: false });
         }
         if self.core.on {
             let deadline = if plan.reason == PollReason::Idle { None } else { plan.deadline };

@@ -47,7 +47,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let is_alive = self.core.scheduler.is_alive();
         let idle = !is_alive && !self.has_news();
         if !is_alive && !idle && self.core.on {
-            self.core.record(Event::InputNews {});
+            self.core.record(Event::InputNews { ends: true });
         }
         let now = self.read(ClockPoint::Shutdown);
         if idle || now >= running.deadline {

@@ -61,9 +61,12 @@ pub(crate) enum Op<T: Task> {
     Microtask(T),
     Spawn(NewFuture<T>),
     /// Do something with the whole context.
-    With(Box<dyn FnOnce(&mut crate::context::Context<'_, T>)>),
+    With(WithContext<T>),
     Work(TagOf, Rc<JobWait>, Job<T>),
 }
+
+/// What wants the whole context.
+type WithContext<T> = Box<dyn FnOnce(&mut crate::context::Context<'_, T>)>;
 
 type Job<T> = Box<dyn FnOnce(&Worker<'_>) -> Option<<T as Task>::Remote> + Send>;
 

@@ -71,6 +71,8 @@ pub(super) struct Recorded {
     /// What was done outside of all callbacks, and where.
     pub(super) loose: VecDeque<(u64, Done)>,
     pub(super) labels: Labels,
+    /// Records of the loop were lost behind where the check began: it begins too early.
+    pub(super) has_loss: bool,
     ticks_ahead: u32,
     acts: Acts,
     places: Vec<u64>,
@@ -121,6 +123,7 @@ impl Recorded {
             frames: VecDeque::new(),
             loose: VecDeque::new(),
             labels,
+            has_loss: false,
             ticks_ahead: 0,
             acts: Acts::default(),
             places: Vec::new(),
@@ -176,6 +179,11 @@ impl Recorded {
             self.next += 1;
             self.labels.learn_event(&stamped.event);
             if stamped.source != self.emitter {
+                continue;
+            }
+            if matches!(stamped.event, Event::Lost { .. }) {
+                self.has_loss = true;
+                (self.state, self.next) = (SourceState::Ended, self.batch.len());
                 continue;
             }
             self.read(&stamped);

@@ -123,7 +123,7 @@ pub(super) fn run_deferred(cx: &mut Cx<'_>) -> bool {
             |kind| matches!(kind, Kind::Deferred(_)),
             || "a callback of the deferred queue is run".to_owned(),
         );
-        let begun = stage.frame().filter(|_| entered).map(|frame| {
+        stage.frame().filter(|_| entered).map(|frame| {
             frame.begun += 1;
             // Who has to be kept next does all until then.
             let kept = frame.acts.iter().find_map(|done| match done.act {
@@ -132,8 +132,7 @@ pub(super) fn run_deferred(cx: &mut Cx<'_>) -> bool {
             });
             let is_last = frame.kind == Kind::Deferred(frame.begun);
             (frame.begun, kept, is_last)
-        });
-        begun
+        })
     });
     let Some(Some((number, kept, is_last))) = entered else { return false };
     let is_kept = kept == Some(number);
@@ -236,7 +235,7 @@ fn act(cx: &mut Cx<'_>, done: &Done) -> bool {
         Act::ReferenceTimer(timer, referenced) => {
             return key(timer).is_some_and(|timer| cx.set_timer_referenced(timer, referenced).is_ok());
         }
-        Act::Defer(key, _) => drop(cx.defer(key, |cx| run_deferred(cx))),
+        Act::Defer(key, _) => drop(cx.defer(key, run_deferred)),
         Act::Undefer(key) => return cx.undefer(key),
         // Told by the drain itself.
         Act::Kept(_) => {}

@@ -8,18 +8,20 @@
 //! It belongs to the thread: the tasks of the loop, its clock and its recorder all reach it, and some of them must
 //! be `Send`.
 
+mod bring;
+
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use loop_core::poller::{Readiness, Ready};
 use loop_core::replay::Outside;
 use loop_core::{LocalHandle, Timer};
-use loop_probes::event::{ClockPoint, Event, Origin, Queue, RefKind};
-use loop_probes::ids::{IoSource, Tag, TaskId, Ticks, TimerId, Timestamp};
+use loop_probes::event::{ClockPoint, Event, Queue, RefKind};
+use loop_probes::ids::{IoSource, TaskId, Ticks, TimerId, Timestamp};
 
 use super::compared::{is_compared, normal};
 use super::recorded::{Entry, Frame, Kind, Recorded};
-use super::replayed::{Remote, Replayed};
+use super::replayed::Replayed;
 use super::{Divergence, Seen};
 use crate::rerun::RerunError;
 use crate::rerun::act::{Act, Done};
@@ -63,6 +65,7 @@ pub(super) struct Stage {
     /// Jobs that were brought in and put aside.
     pub(super) aside: usize,
     puts_aside: bool,
+    drains_late: bool,
     tick: u64,
     began: Timestamp,
     latest: Timestamp,
@@ -116,6 +119,7 @@ impl Stage {
             cancels: Cancels::default(),
             aside: 0,
             puts_aside: start.puts_aside,
+            drains_late: start.drains_late,
             tick: 0,
             began,
             latest: start.now,
@@ -166,11 +170,22 @@ impl Stage {
             (Mode::Comparing, Event::InputRun { .. }) if std::mem::take(&mut self.resumes) => return,
             (Mode::Comparing, _) => {}
         }
-        if self.recorded.front().is_some_and(|entry| entry.event == event) {
+        if self.recorded.front().is_some_and(|entry| self.is_same(entry.event, event)) {
             self.advance();
         } else {
-            self.part(&self.words(&told.map_time(|ticks| Timestamp(ticks.0))));
+            let happened = self.words(&told, event);
+            self.part(&happened);
         }
+    }
+
+    /// Where microtasks wait for the end of a pass, nobody knows which task of it queued them, and so how many
+    /// references there were in between.
+    fn is_same(&self, recorded: Event<()>, happened: Event<()>) -> bool {
+        recorded == happened
+            || matches!((recorded, happened), (
+                Event::RefChanged { what, delta, .. },
+                Event::RefChanged { what: other, delta: by, .. },
+            ) if self.drains_late && (what, delta) == (other, by))
     }
 
     fn advance(&mut self) {
@@ -233,105 +248,6 @@ impl Stage {
         }
     }
 
-    /// Brings in what the loop sees next, where that came from outside.
-    pub(super) fn prepare(&mut self) {
-        let place = self.recorded.place;
-        if self.prepared == Some(place) || self.mode == Mode::Starting {
-            return;
-        }
-        self.prepared = Some(place);
-        let Some(Entry { event, .. }) = self.recorded.front().copied() else { return };
-        let Some(outside) = self.outside.clone() else { return };
-        match event {
-            Event::InputBatch { queue: Queue::Concurrent, taken } => self.bring_batch(&outside, taken),
-            Event::Wake { coalesced, .. } if !self.is_in_batch() => outside.wake(coalesced.saturating_add(1)),
-            Event::RefChanged { what: RefKind::Agenda, delta, .. } => {
-                outside.agenda(self.agenda.saturating_add_signed(delta));
-            }
-            Event::InputRefs { delta } => outside.hold(delta.into()),
-            Event::InputStop { outside: true } => outside.stop(),
-            _ => {}
-        }
-        while self.recorded.loose.front().is_some_and(|(at, _)| *at <= place) {
-            let Some((_, done)) = self.recorded.loose.pop_front() else { break };
-            if let Some(local) = &self.local {
-                local.with(move |cx| super::replayed::do_loose(cx, done));
-            }
-        }
-    }
-
-    /// The wake-up that ends a batch came with it.
-    fn is_in_batch(&self) -> bool {
-        matches!(
-            self.history.back().map(|entry| entry.event),
-            Some(Event::InputBatch { queue: Queue::Concurrent, .. })
-        ) || matches!(
-            self.history.back().map(|entry| entry.event),
-            Some(Event::TaskQueued { place, .. }) if matches!(place.origin, Origin::Concurrent | Origin::Work)
-        )
-    }
-
-    fn bring_batch(&mut self, outside: &Outside<Replayed>, taken: u32) {
-        if taken > MOST {
-            self.failed = Some(RerunError::Damaged { tick: self.tick, what: "a batch of posts" });
-            return;
-        }
-        let (mut wakes, mut posts) = (0, Vec::new());
-        for entry in self.recorded.ahead().skip(1) {
-            match entry.event {
-                Event::TaskQueued { task, tag, place, poster, .. } => {
-                    posts.push((task, tag, place.origin, poster))
-                }
-                Event::Wake { coalesced, .. } => {
-                    wakes = coalesced.saturating_add(1).saturating_sub(taken);
-                    break;
-                }
-                Event::Exception { .. } => {}
-                _ => break,
-            }
-        }
-        for (task, tag, origin, poster) in &posts {
-            let remote = Remote { tag: *tag };
-            match origin {
-                Origin::Work => outside.finish(*task, Some(remote)),
-                _ => outside.post(remote, *poster),
-            }
-        }
-        let rest = (taken as usize).saturating_sub(posts.len());
-        if self.puts_aside {
-            for job in self.jobs_aside(rest) {
-                outside.finish(job, Some(Remote { tag: Tag(0) }));
-            }
-        } else {
-            // Results of jobs that nobody waits for any more.
-            (0..rest).for_each(|_| outside.finish(TaskId(u64::MAX), None));
-        }
-        outside.wake(wakes);
-    }
-
-    /// The next finished jobs, in the order in which they are taken from where they were put aside.
-    pub(super) fn jobs_aside(&mut self, count: usize) -> Vec<TaskId> {
-        let wanted = self.aside + count;
-        let jobs = loop {
-            let jobs = jobs_taken(self.recorded.ahead(), wanted);
-            if jobs.len() >= wanted {
-                break jobs;
-            }
-            match self.recorded.look_further() {
-                Ok(true) => {}
-                Ok(false) => break jobs,
-                Err(error) => {
-                    self.failed = Some(error);
-                    break jobs;
-                }
-            }
-        };
-        let mut jobs: Vec<_> = jobs.into_iter().skip(self.aside).collect();
-        jobs.resize(count, TaskId(u64::MAX));
-        self.aside = wanted;
-        jobs
-    }
-
     /// The reading that the loop is given.
     pub(super) fn now(&self) -> Timestamp {
         if self.mode == Mode::Starting {
@@ -371,7 +287,7 @@ impl Stage {
             _ if samples => self.told[0],
             Some(Event::SnapshotQueue { queue: Queue::Signals, depth }) => depth,
             Some(Event::SignalArrived { depth, .. }) => depth.min(MOST),
-            Some(Event::InputNews {}) => 1,
+            Some(Event::InputNews { .. }) => 1,
             _ => 0,
         }
     }
@@ -476,9 +392,13 @@ impl Stage {
         }
     }
 
-    pub(super) fn words(&self, event: &Event) -> String {
-        let text = crate::app::describe::event(Timestamp(0), event, &self.recorded.labels);
-        format!("{}  {text}", event.name())
+    /// What happened, told as of the time of what was recorded; with the numbers that words may have rounded away.
+    fn words(&self, told: &Event<Ticks>, event: Event<()>) -> String {
+        let Some(entry) = self.recorded.front() else { return String::new() };
+        let text = crate::app::describe::event(entry.at, &told.map_time(|_| entry.at), &self.recorded.labels);
+        let differs =
+            differences(entry.event, event).map_or_else(String::new, |fields| format!("  ({fields})"));
+        format!("{}  {text}{differs}", told.name())
     }
 
     fn line(&self, entry: &Entry) -> String {
@@ -520,37 +440,32 @@ pub(super) struct Start {
     pub(super) agenda: u32,
     pub(super) signals_dropped: u64,
     pub(super) puts_aside: bool,
+    pub(super) drains_late: bool,
 }
 
 fn readied(source: IoSource, readiness: u8) -> Ready {
     Ready { key: source.0 as usize, readiness: Readiness::from_bits_truncate(readiness) }
 }
 
-/// The jobs that are taken from where they were put aside, in order; what was taken and became no task is nobody's.
-fn jobs_taken<'a>(ahead: impl Iterator<Item = &'a Entry>, most: usize) -> Vec<TaskId> {
-    let (mut jobs, mut open) = (Vec::new(), 0_u32);
-    for entry in ahead {
-        match entry.event {
-            Event::TaskQueued { task, place, .. } if open > 0 && place.origin == Origin::Work => {
-                jobs.push(task);
-                open -= 1;
-                continue;
-            }
-            _ => {}
-        }
-        jobs.extend((0..std::mem::take(&mut open).min(MOST)).map(|_| TaskId(u64::MAX)));
-        if jobs.len() >= most {
-            break;
-        }
-        if let Event::InputBatch { queue: Queue::Work, taken } = entry.event {
-            open = taken;
-        }
-    }
-    jobs
-}
-
 fn words_of(act: &Act) -> String {
     let text = format!("{act:?}");
     let end = text.find([' ', '(', '{']).unwrap_or(text.len());
     format!("do what was recorded: {}", text[..end].to_lowercase())
+}
+
+/// The fields in which two events of a kind differ, as they happened and as they were recorded.
+fn differences(recorded: Event<()>, happened: Event<()>) -> Option<String> {
+    let (recorded, happened) = (format!("{recorded:?}"), format!("{happened:?}"));
+    let ((kind, recorded), (other, happened)) = (recorded.split_once('{')?, happened.split_once('{')?);
+    let pairs = || happened.split(", ").zip(recorded.split(", "));
+    if kind != other || pairs().count() == 0 {
+        return None;
+    }
+    let clean = |text: &str| text.trim_matches(|sign| " }".contains(sign)).to_owned();
+    let differing = pairs().filter(|(happened, recorded)| happened != recorded);
+    let told = differing.map(|(happened, recorded)| {
+        let recorded = recorded.split_once(": ").map_or(recorded, |(_, value)| value);
+        format!("{}, recorded {}", clean(happened), clean(recorded))
+    });
+    Some(told.collect::<Vec<_>>().join("; "))
 }

@@ -41,11 +41,18 @@ struct Emitter {
     is_old: bool,
 }
 
-/// Looks for the loop with the most ticks, and where its check begins.
-pub(super) fn find(source: &mut dyn EventSource) -> Result<Place, RerunError> {
+/// Events after which the loop is known, where nothing was lost.
+const QUICK_EVENTS: u64 = 1 << 15;
+
+/// Looks for the loop with the most ticks, and where its check begins. `quickly` where nothing was lost, as far as
+/// anybody knows: then the beginning of the stream says it.
+pub(super) fn find(source: &mut dyn EventSource, quickly: bool) -> Result<Place, RerunError> {
     let mut emitters: HashMap<SourceId, Emitter> = HashMap::new();
     let (mut batch, mut events, mut state) = (Vec::new(), 0_u64, Reading::More);
     while state == Reading::More {
+        if quickly && events > QUICK_EVENTS && emitters.values().any(|emitter| emitter.start.is_some()) {
+            break;
+        }
         batch.clear();
         state = source.poll(&mut batch)?;
         for stamped in &batch {
@@ -242,7 +249,7 @@ fn restore_part(part: &Event, state: &mut State<Replayed>) -> Option<()> {
         Event::SnapshotQueue { queue: Queue::Microtasks, depth } => {
             state.microtasks.resize(depth.min(MOST) as usize, Replayed::Microtask);
         }
-        Event::SnapshotDeferred { key } => state.deferred.push((key, Box::new(|cx| run_deferred(cx)))),
+        Event::SnapshotDeferred { key } => state.deferred.push((key, Box::new(run_deferred))),
         Event::SnapshotRef { what, count } => state.refs.push((what, i32::try_from(count).ok()? as u32)),
         Event::SnapshotIo { source, tag, interest, referenced, read, write } => {
             let interest = Interest::from_bits_truncate(interest);

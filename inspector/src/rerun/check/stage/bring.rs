@@ -1,0 +1,135 @@
+//! What came from outside, brought in when the recorded stream has it next: right behind the event before it, so that
+//! the loop finds it where the recorded one found it, and not earlier.
+
+use loop_core::replay::Outside;
+use loop_probes::event::{Event, Origin, Queue, RefKind};
+use loop_probes::ids::{Tag, TaskId};
+
+use super::super::recorded::Entry;
+use super::super::replayed::{self, Remote, Replayed};
+use super::{MOST, Mode, Stage};
+use crate::rerun::RerunError;
+
+impl Stage {
+    /// Brings in what the loop sees next, where that came from outside.
+    pub(super) fn prepare(&mut self) {
+        let place = self.recorded.place;
+        if self.prepared == Some(place) || self.mode == Mode::Starting {
+            return;
+        }
+        self.prepared = Some(place);
+        let Some(Entry { event, .. }) = self.recorded.front().copied() else { return };
+        let Some(outside) = self.outside.clone() else { return };
+        match event {
+            Event::InputBatch { queue: Queue::Concurrent, taken } => self.bring_batch(&outside, taken),
+            Event::Wake { coalesced, .. } if !self.is_in_batch() => outside.wake(coalesced.saturating_add(1)),
+            Event::RefChanged { what: RefKind::Agenda, delta, .. } => {
+                outside.agenda(self.agenda.saturating_add_signed(delta));
+            }
+            Event::InputRefs { delta } => outside.hold(delta.into()),
+            Event::InputStop { outside: true } => outside.stop(),
+            _ => {}
+        }
+        while self.recorded.loose.front().is_some_and(|(at, _)| *at <= place) {
+            let Some((_, done)) = self.recorded.loose.pop_front() else { break };
+            if let Some(local) = &self.local {
+                local.with(move |cx| replayed::do_loose(cx, done));
+            }
+        }
+    }
+
+    /// The wake-up that ends a batch came with it.
+    fn is_in_batch(&self) -> bool {
+        matches!(
+            self.history.back().map(|entry| entry.event),
+            Some(Event::InputBatch { queue: Queue::Concurrent, .. })
+        ) || matches!(
+            self.history.back().map(|entry| entry.event),
+            Some(Event::TaskQueued { place, .. }) if matches!(place.origin, Origin::Concurrent | Origin::Work)
+        )
+    }
+
+    fn bring_batch(&mut self, outside: &Outside<Replayed>, taken: u32) {
+        if taken > MOST {
+            self.failed = Some(RerunError::Damaged { tick: self.tick, what: "a batch of posts" });
+            return;
+        }
+        let (mut wakes, mut posts) = (0, Vec::new());
+        for entry in self.recorded.ahead().skip(1) {
+            match entry.event {
+                Event::TaskQueued { task, tag, place, poster, .. } => {
+                    posts.push((task, tag, place.origin, poster))
+                }
+                Event::Wake { coalesced, .. } => {
+                    wakes = coalesced.saturating_add(1).saturating_sub(taken);
+                    break;
+                }
+                Event::Exception { .. } => {}
+                _ => break,
+            }
+        }
+        for (task, tag, origin, poster) in &posts {
+            let remote = Remote { tag: *tag };
+            match origin {
+                Origin::Work => outside.finish(*task, Some(remote)),
+                _ => outside.post(remote, *poster),
+            }
+        }
+        let rest = (taken as usize).saturating_sub(posts.len());
+        if self.puts_aside {
+            for job in self.jobs_aside(rest) {
+                outside.finish(job, Some(Remote { tag: Tag(0) }));
+            }
+        } else {
+            // Results of jobs that nobody waits for any more.
+            (0..rest).for_each(|_| outside.finish(TaskId(u64::MAX), None));
+        }
+        outside.wake(wakes);
+    }
+
+    /// The next finished jobs, in the order in which they are taken from where they were put aside.
+    pub(in crate::rerun::check) fn jobs_aside(&mut self, count: usize) -> Vec<TaskId> {
+        let wanted = self.aside + count;
+        let jobs = loop {
+            let jobs = jobs_taken(self.recorded.ahead(), wanted);
+            if jobs.len() >= wanted {
+                break jobs;
+            }
+            match self.recorded.look_further() {
+                Ok(true) => {}
+                Ok(false) => break jobs,
+                Err(error) => {
+                    self.failed = Some(error);
+                    break jobs;
+                }
+            }
+        };
+        let mut jobs: Vec<_> = jobs.into_iter().skip(self.aside).collect();
+        jobs.resize(count, TaskId(u64::MAX));
+        self.aside = wanted;
+        jobs
+    }
+}
+
+/// The jobs that are taken from where they were put aside, in order; what was taken and became no task is nobody's.
+fn jobs_taken<'a>(ahead: impl Iterator<Item = &'a Entry>, most: usize) -> Vec<TaskId> {
+    let (mut jobs, mut open) = (Vec::new(), 0_u32);
+    for entry in ahead {
+        match entry.event {
+            Event::TaskQueued { task, place, .. } if open > 0 && place.origin == Origin::Work => {
+                jobs.push(task);
+                open -= 1;
+                continue;
+            }
+            _ => {}
+        }
+        jobs.extend((0..std::mem::take(&mut open).min(MOST)).map(|_| TaskId(u64::MAX)));
+        if jobs.len() >= most {
+            break;
+        }
+        if let Event::InputBatch { queue: Queue::Work, taken } = entry.event {
+            open = taken;
+        }
+    }
+    jobs
+}

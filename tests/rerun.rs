@@ -1,0 +1,208 @@
+//! `rerun --check`, through the real binary: what the demo and the echo server record is decided again, what was
+//! changed afterwards is found, and what cannot be checked says why.
+
+#[expect(dead_code, reason = "each test file uses its part")]
+#[path = "support/program.rs"]
+mod program;
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use loop_probes::event::{Event, GcReason, Outcome};
+use loop_probes::stamped::Stamped;
+use loop_traces::reader::TraceReader;
+use loop_traces::source::{EventSource as _, SourceState};
+use loop_traces::writer::TraceWriter;
+use program::{Place, Running, example, text, wait_for};
+use serde_json::Value;
+
+fn record(place: &Place, name: &str, arguments: &[&str]) -> std::path::PathBuf {
+    let trace = place.file(name);
+    let demo = ["demo", "--no-tui", "--record", text(&trace)];
+    place.succeed(&[&demo, arguments].concat());
+    trace
+}
+
+fn check(place: &Place, trace: &Path) -> Value {
+    let checked = place.json(&["rerun", text(trace), "--check", "--json"]);
+    assert_eq!(checked["agrees"], true, "{checked:#}");
+    assert_eq!(checked["divergence"], Value::Null);
+    checked
+}
+
+#[test]
+fn each_policy_of_the_demo_is_decided_again() {
+    let place = Place::new();
+    for policy in ["bun", "quickjs", "agenda"] {
+        let trace =
+            record(&place, "a.looptrace", &["--duration", "2500ms", "--policy", policy, "--seed", "11"]);
+        let checked = check(&place, &trace);
+        assert_eq!(checked["policy"], policy);
+        assert_eq!(checked["first_tick"], 1);
+        assert!(checked["tasks"].as_u64() > Some(1_000), "{checked:#}");
+        assert!(checked["timers"].as_u64() > Some(300), "{checked:#}");
+        assert!(checked["snapshots"].as_u64() > Some(1), "{checked:#}");
+    }
+}
+
+#[test]
+fn a_saturated_demo_and_one_that_stalls_are_decided_again() {
+    let place = Place::new();
+    let full = record(&place, "full.looptrace", &["--duration", "700ms", "--load", "max"]);
+    check(&place, &full);
+    let stalled =
+        record(&place, "stalled.looptrace", &["--duration", "2500ms", "--stall", "40ms", "--seed", "4"]);
+    let told = place.succeed(&["rerun", text(&stalled), "--check"]);
+    assert!(told.contains("every decision was made again, under policy bun"), "{told}");
+    assert!(told.lines().all(|line| line.chars().count() <= 120), "{told}");
+}
+
+#[test]
+fn a_recording_that_was_attached_late_begins_at_its_first_snapshot() {
+    let place = Place::new();
+    let demo = place.demo(&["--seed", "6"]);
+    let trace = place.file("late.looptrace");
+    let pid = demo.pid().to_string();
+    // Longer than there is between two snapshots.
+    place.succeed(&["record", &pid, "-o", text(&trace), "--duration", "3s"]);
+    let checked = check(&place, &trace);
+    assert!(checked["ticks"].as_u64() > Some(100), "{checked:#}");
+    let ring = place.json(&["rerun", &pid, "--check", "--json"]);
+    assert_eq!(ring["agrees"], true, "{ring:#}");
+}
+
+#[test]
+fn futures_and_a_shutdown_are_decided_again() {
+    let place = Place::new();
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut echo = Command::new(example("loop-core", "echo"));
+    let mut echo = Running::start(
+        echo.arg(address.to_string()).env("LOOPSCOPE_DIR", place.rings()).stderr(Stdio::null()),
+    );
+    wait_for("the echo server to listen", || TcpStream::connect(address).is_ok());
+    let trace = place.file("echo.looptrace");
+    let (pid, mut buffer) = (echo.pid().to_string(), [0; 4096]);
+    let mut recording = Running::start(
+        place.command(&["record", &pid, "-o", text(&trace)]).stdout(Stdio::null()).stderr(Stdio::null()),
+    );
+    for round in 1..60 {
+        let mut client = TcpStream::connect(address).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        for _ in 0..round % 5 + 1 {
+            client.write_all(&[b'x'; 700]).unwrap();
+            client.read_exact(&mut buffer[..700]).unwrap();
+        }
+    }
+    wait_for("the recording to have begun", || trace.exists());
+    echo.signal("TERM");
+    echo.wait();
+    recording.wait();
+    let checked = check(&place, &trace);
+    assert!(checked["tasks"].as_u64() > Some(60), "{checked:#}");
+}
+
+/// Changes what `edit` says of the events from the middle on, and says in which tick that was.
+fn edited(from: &Path, to: &Path, edit: impl FnOnce(&mut [Stamped]) -> usize) -> u64 {
+    let mut reader = TraceReader::open(from).expect("a trace can be read");
+    let mut events = Vec::new();
+    while reader.poll(&mut events).expect("a whole trace") == SourceState::More {}
+    let middle = events.len() / 2;
+    let place = middle + edit(&mut events[middle..]);
+    let source = events[place].source;
+    let mut writer = TraceWriter::create(to, reader.metadata()).expect("a file can be made");
+    writer.append(&events).expect("a file can be written");
+    writer.finish().expect("a file can be written");
+    let starts = events[..place].iter().rev().filter(|stamped| stamped.source == source);
+    let mut ticks = starts.filter_map(|stamped| match stamped.event {
+        Event::TickStart { tick } => Some(tick),
+        _ => None,
+    });
+    ticks.next().expect("it is in a tick")
+}
+
+/// It parts in `tick`, and says so in a block and in JSON.
+fn assert_parts_in(place: &Place, trace: &Path, tick: u64) {
+    let output = place.run(&["rerun", text(trace), "--check", "--json"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told: Value = serde_json::from_slice(&output.stdout).expect("output is JSON, and UTF-8");
+    assert_eq!(
+        (&told["agrees"], &told["divergence"]["tick"]),
+        (&Value::Bool(false), &tick.into()),
+        "{told:#}"
+    );
+    let output = place.run(&["rerun", text(trace), "--check"]);
+    assert_eq!(output.status.code(), Some(1));
+    let block = String::from_utf8(output.stdout).expect("output is JSON, and UTF-8");
+    assert!(block.contains("  > recorded    ") && block.contains("  > happened    "), "{block}");
+    let line = String::from_utf8(output.stderr).expect("output is JSON, and UTF-8");
+    assert!(line.contains(&format!("in tick {tick}")) && line.lines().count() == 1, "{line}");
+}
+
+#[test]
+fn one_changed_decision_is_found_in_its_tick() {
+    let place = Place::new();
+    let whole = record(&place, "whole.looptrace", &["--duration", "2s", "--seed", "2"]);
+    let changed = place.file("changed.looptrace");
+    let tick = edited(&whole, &changed, |events| {
+        let decided = |stamped: &mut Stamped| match &mut stamped.event {
+            Event::GcDecision { reason, .. } => {
+                *reason = if *reason == GcReason::Doubled { GcReason::Changed } else { GcReason::Doubled };
+                true
+            }
+            _ => false,
+        };
+        events.iter_mut().position(decided).unwrap()
+    });
+    assert_parts_in(&place, &changed, tick);
+    let tick = edited(&whole, &changed, |events| {
+        let skipped = |stamped: &mut Stamped| match &mut stamped.event {
+            Event::TimerFired { skipped, .. } => {
+                *skipped += 1;
+                true
+            }
+            _ => false,
+        };
+        events.iter_mut().position(skipped).unwrap()
+    });
+    assert_parts_in(&place, &changed, tick);
+    let tick = edited(&whole, &changed, |events| {
+        let ran = |event: &Event| matches!(event, Event::TaskRan { outcome: Outcome::Done, .. });
+        let mut pairs = 0..events.len() - 1;
+        // Two tasks of one pass, one right behind the other.
+        let first = pairs.find(|place| ran(&events[*place].event) && ran(&events[*place + 1].event)).unwrap();
+        let (one, other) = (events[first].event, events[first + 1].event);
+        (events[first].event, events[first + 1].event) = (other, one);
+        first
+    });
+    assert_parts_in(&place, &changed, tick);
+}
+
+#[test]
+fn what_cannot_be_checked_says_why_in_one_line() {
+    let place = Place::new();
+    let whole = record(&place, "whole.looptrace", &["--duration", "1s"]);
+    let without = place.file("without.looptrace");
+    let mut reader = TraceReader::open(&whole).unwrap();
+    let mut events = Vec::new();
+    while reader.poll(&mut events).unwrap() == SourceState::More {}
+    let write = |events: &[Stamped]| {
+        let mut writer = TraceWriter::create(&without, reader.metadata()).unwrap();
+        writer.append(events).unwrap();
+        writer.finish().unwrap();
+    };
+    let kept = |keep: fn(&Event) -> bool| -> Vec<Stamped> {
+        events.iter().filter(|stamped| keep(&stamped.event)).copied().collect()
+    };
+    write(&kept(|event| !matches!(event, Event::SnapshotEnd { .. })));
+    let told = place.fail(3, &["rerun", text(&without), "--check"]);
+    assert!(told.contains("no snapshot"), "{told}");
+    write(&kept(|event| !matches!(event, Event::SnapshotLoop { .. })));
+    let told = place.fail(3, &["rerun", text(&without), "--check"]);
+    assert!(told.contains("format 1.1 or earlier"), "{told}");
+    write(&kept(|event| matches!(event, Event::Label { .. } | Event::Span { .. } | Event::Mark { .. })));
+    let told = place.fail(3, &["rerun", text(&without), "--check"]);
+    assert!(told.contains("no ticks of a loop-core loop"), "{told}");
+}
