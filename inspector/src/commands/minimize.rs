@@ -86,6 +86,7 @@ fn failure(error: MinimizeError) -> Failure {
 fn spinner() -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}");
     let bar = ProgressBar::new_spinner();
+    bar.set_message("reading");
     bar.enable_steady_tick(Duration::from_millis(100));
     match style {
         Ok(style) => bar.with_style(style),
