@@ -44,6 +44,8 @@ impl Flags {
     pub const FUTURES: Self = Self(8);
     /// It was asked to stop.
     pub const STOPPING: Self = Self(16);
+    /// It shuts down: what its owners said about that is not told, so that no loop can be put into this state.
+    pub const SHUTTING_DOWN: Self = Self(32);
 
     /// The bits.
     #[must_use]
@@ -54,7 +56,7 @@ impl Flags {
     /// The flags with these bits; unknown ones are left out.
     #[must_use]
     pub const fn from_bits_truncate(bits: u8) -> Self {
-        Self(bits & 31)
+        Self(bits & 63)
     }
 
     /// Whether `other` is set.

@@ -387,7 +387,7 @@ vocabulary! {
         /** Finished jobs that were put aside. */ finished: u32,
         /** References that the program holds: below 0 where a release came first. */ held: i32,
         /// Bit 0: it was woken since its last poll; 1: a run goes on; 2: it watches a heap; 3: futures are in use;
-        /// 4: it was asked to stop.
+        /// 4: it was asked to stop; 5: it shuts down.
         flags: u8, ;
     }
     /// Part of a snapshot: a registered source of readiness.
@@ -446,4 +446,6 @@ vocabulary! {
         /** Its name. */ label: LabelId, ;
         /** When it started. */ start
     }
+    /// Input for re-execution: references that other threads hold changed.
+    79 InputRefs = "input_refs" { /** By how many. */ delta: i32, ; }
 }

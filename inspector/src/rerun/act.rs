@@ -218,6 +218,10 @@ impl Acts {
                 Act::OnSignal(signo, installed.then_some(tag))
             }
             Event::RefChanged { what, delta, alive } => return self.reference(at, owed, what, delta, alive),
+            Event::InputRefs { .. } => {
+                self.owes = Some(RefKind::Handle);
+                return Role::Own;
+            }
             Event::InputGc { reason } => Act::TellGc(reason),
             Event::InputStop { outside: false } => Act::Stop,
             Event::InputShutdown { outside: false, within_ns } => Act::Shutdown(within_ns),

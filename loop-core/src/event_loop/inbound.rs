@@ -29,7 +29,11 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let delta = self.core.shared.take_refs();
         if delta != 0 {
             self.core.scheduler.refs.hold(OTHER_THREADS, delta);
-            self.core.ref_changed(RefKind::Handle, i32::try_from(delta).unwrap_or(i32::MAX));
+            let delta = delta.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+            if self.core.on {
+                self.core.record(Event::InputRefs { delta });
+            }
+            self.core.ref_changed(RefKind::Handle, delta);
         }
         let (tasklets, known) =
             (self.core.shared.agenda.pending(), self.core.scheduler.count(RefKind::Agenda));

@@ -53,6 +53,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             (Flags::HEAP, self.watches_heap()),
             (Flags::FUTURES, self.core.futures.in_use),
             (Flags::STOPPING, self.core.scheduler.is_stopping()),
+            (Flags::SHUTTING_DOWN, self.core.shutdown.has_begun()),
         ] {
             if is_set {
                 flags |= flag;

@@ -70,8 +70,6 @@ pub(super) struct Recorded {
     pub(super) frames: VecDeque<Frame>,
     /// What was done outside of all callbacks, and where.
     pub(super) loose: VecDeque<(u64, Done)>,
-    /// References of other threads, and where they were seen.
-    pub(super) references: VecDeque<(u64, i32)>,
     pub(super) labels: Labels,
     ticks_ahead: u32,
     acts: Acts,
@@ -84,8 +82,6 @@ pub(super) struct Recorded {
 #[derive(Clone, Copy, Debug, Default)]
 struct Reading {
     in_tick: bool,
-    /// Nothing of the tick ran yet.
-    in_head: bool,
     in_snapshot: bool,
     /// A shutdown cancels what it cancels.
     in_shutdown: bool,
@@ -124,7 +120,6 @@ impl Recorded {
             place: 0,
             frames: VecDeque::new(),
             loose: VecDeque::new(),
-            references: VecDeque::new(),
             labels,
             ticks_ahead: 0,
             acts: Acts::default(),
@@ -210,9 +205,6 @@ impl Recorded {
             Role::Own => self.leave_loose(),
             Role::Aside => {}
         }
-        if self.reading.in_head && !is_of_head(event) {
-            self.reading.in_head = false;
-        }
         self.window.push_back(Entry { at, told: *event, event: normal(event.map_time(|_| ())) });
     }
 
@@ -248,7 +240,7 @@ impl Recorded {
             Event::TickStart { .. } => {
                 self.leave_loose();
                 let reading = &mut self.reading;
-                (reading.in_tick, reading.in_head, reading.in_shutdown) = (true, true, false);
+                (reading.in_tick, reading.in_shutdown) = (true, false);
             }
             Event::TickEnd { .. } => {
                 self.leave_loose();
@@ -325,7 +317,6 @@ impl Recorded {
         }
         for (place, done) in places.into_iter().zip(acts) {
             match (done.act, self.frames.back_mut()) {
-                (Act::Hold(delta), _) if self.reading.in_head => self.references.push_back((place, delta)),
                 (Act::Hold(delta), Some(frame)) if delta < 0 => {
                     frame.releases = frame.releases.saturating_add(delta.unsigned_abs());
                 }
@@ -344,33 +335,4 @@ impl Frame {
 /// Whether an act says itself that no callback did it.
 const fn of_no_callback(act: &Act) -> bool {
     matches!(act, Act::Post { origin: Origin::Local, .. } | Act::AfterLoop(_, _, Origin::Local))
-}
-
-/// What a tick begins with.
-const fn is_of_head(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::TickStart { .. }
-            | Event::QueueDepth { .. }
-            | Event::SnapshotBegin { .. }
-            | Event::SnapshotTimer { .. }
-            | Event::SnapshotTask { .. }
-            | Event::SnapshotQueue { .. }
-            | Event::SnapshotGc { .. }
-            | Event::SnapshotRef { .. }
-            | Event::SnapshotEnd { .. }
-            | Event::SnapshotDeferred { .. }
-            | Event::SnapshotPolicy { .. }
-            | Event::SnapshotLoop { .. }
-            | Event::SnapshotIo { .. }
-            | Event::SnapshotSignal { .. }
-            | Event::SnapshotWork { .. }
-            | Event::SnapshotOrigin { .. }
-            | Event::InputRun { .. }
-            | Event::InputGc { .. }
-            | Event::ImmediateRef { .. }
-            | Event::InputStop { .. }
-            | Event::InputClock { .. }
-            | Event::RefChanged { .. }
-    )
 }

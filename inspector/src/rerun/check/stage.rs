@@ -248,12 +248,9 @@ impl Stage {
             Event::RefChanged { what: RefKind::Agenda, delta, .. } => {
                 outside.agenda(self.agenda.saturating_add_signed(delta));
             }
+            Event::InputRefs { delta } => outside.hold(delta.into()),
             Event::InputStop { outside: true } => outside.stop(),
             _ => {}
-        }
-        while self.recorded.references.front().is_some_and(|(at, _)| *at <= place) {
-            let Some((_, delta)) = self.recorded.references.pop_front() else { break };
-            outside.hold(delta.into());
         }
         while self.recorded.loose.front().is_some_and(|(at, _)| *at <= place) {
             let Some((_, done)) = self.recorded.loose.pop_front() else { break };

@@ -81,7 +81,12 @@ impl Emitter {
                 (self.start, self.candidate, self.tick_start) = (None, None, None);
             }
             Event::SnapshotBegin { .. } => (self.candidate, self.tells_loop) = (self.tick_start, false),
-            Event::SnapshotLoop { .. } => self.tells_loop = true,
+            Event::SnapshotLoop { flags, .. } => {
+                self.tells_loop = true;
+                if Flags::from_bits_truncate(flags).contains(Flags::SHUTTING_DOWN) {
+                    self.candidate = None;
+                }
+            }
             Event::SnapshotEnd { left_out: 0, .. } => {
                 let candidate = self.candidate.take();
                 if self.tells_loop {

@@ -30,6 +30,8 @@ struct Poll {
     start: Timestamp,
     end: Timestamp,
     waited: bool,
+    /// It waited, and neither readiness nor its deadline ended that: somebody woke it.
+    was_woken: bool,
 }
 
 /// How long it takes until the loop goes on.
@@ -63,10 +65,13 @@ pub(super) struct Outside {
 impl Outside {
     pub(super) fn see(&mut self, at: Timestamp, event: &Event, script: &mut Script) {
         match *event {
-            Event::Poll { ready, timeout_ns, start, .. } => self.polled(at, ready, timeout_ns, start),
+            Event::Poll { ready, timeout_ns, start, .. } => {
+                self.wake_unexplained(script);
+                self.polled(at, ready, timeout_ns, start);
+            }
             Event::InputBatch { queue: Queue::Concurrent, taken } => self.batch = taken,
             Event::TaskQueued { place, queued, .. }
-                if matches!(place.origin, Origin::Concurrent | Origin::Work) =>
+                if matches!(place.origin, Origin::Concurrent | Origin::Work | Origin::Future) =>
             {
                 self.wakes(queued);
             }
@@ -74,9 +79,10 @@ impl Outside {
                 self.signal = Some((signo, arrived));
                 self.wakes(arrived);
             }
-            Event::Wake { coalesced: 0, .. } if self.batch == 0 => {
-                let woke = self.poll.filter(|poll| poll.waited).map_or(at, |poll| poll.end);
-                script.arrivals.push(Arrival { at_ns: woke.as_ns(), what: Came::Wake });
+            Event::Wake { coalesced: 0, .. }
+                if self.batch == 0 && !self.poll.is_some_and(|poll| poll.was_woken) =>
+            {
+                script.arrivals.push(Arrival { at_ns: at.as_ns(), what: Came::Wake });
             }
             Event::Phase { phase: loop_probes::event::Phase::Concurrent, start } => {
                 if let Some(ns) = at.ns_since(start).checked_div(u64::from(self.batch)) {
@@ -115,8 +121,17 @@ impl Outside {
             let share = u128::from(to.ns_since(from)) * u128::from(number) / u128::from(new + 1);
             self.ready.push_back(from.plus_ns(share as u64));
         }
-        self.poll = Some(Poll { start, end: at, waited: waited_for_it });
+        let was_woken = waited_for_it && ready == 0 && at < deadline;
+        self.poll = Some(Poll { start, end: at, waited: waited_for_it, was_woken });
         self.woken_at = None;
+    }
+
+    /// The last poll was woken, and nothing came that says why: news of another kind, a reference of another thread, a
+    /// tasklet that is done. It happens again as a bare wake-up.
+    fn wake_unexplained(&mut self, script: &mut Script) {
+        if let Some(poll) = self.poll.filter(|poll| poll.was_woken && self.woken_at.is_none()) {
+            script.arrivals.push(Arrival { at_ns: poll.end.as_ns(), what: Came::Wake });
+        }
     }
 
     /// Something of this time was taken: where the poll was waiting then, it is what ended the wait.
