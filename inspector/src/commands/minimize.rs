@@ -1,6 +1,7 @@
 //! `loopscope minimize`: the smallest part of a trace that still shows something.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -67,7 +68,10 @@ fn open(input: &Input) -> Result<Box<dyn EventSource>, SourceError> {
 /// A search that cannot save what it found is not worth its time.
 fn check_place(output: &Path) -> Result<(), Failure> {
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let refused = |error| Failure::Input(format!("cannot write {}: {error}", output.display()));
+    let refused = |error: io::Error| {
+        // Its text names the temporary file, which nobody asked for.
+        Failure::Input(format!("cannot write {}: {}", output.display(), io::Error::from(error.kind())))
+    };
     tempfile::NamedTempFile::new_in(folder).map(drop).map_err(refused)
 }
 
@@ -82,6 +86,7 @@ fn failure(error: MinimizeError) -> Failure {
 fn spinner() -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}");
     let bar = ProgressBar::new_spinner();
+    bar.set_message("reading");
     bar.enable_steady_tick(Duration::from_millis(100));
     match style {
         Ok(style) => bar.with_style(style),

@@ -250,3 +250,6 @@ pub fn cases(folder: &Path) -> Result<Vec<PathBuf>, CorpusError> {
     found.sort();
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests;

@@ -130,3 +130,6 @@ pub fn out_of_order(events: &[Stamped], labels: &Labels) -> Option<String> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests;
