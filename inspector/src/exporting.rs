@@ -87,6 +87,19 @@ impl Exported {
     }
 }
 
+impl Exported {
+    /// The one figure that fits into a line with a file's name.
+    #[must_use]
+    pub fn in_short(&self) -> String {
+        match self {
+            Self::Chrome(stats) => format!("{} slices", stats.slices),
+            Self::Csv(stats) => format!("{} rows", stats.rows),
+            Self::Folded(stats) => format!("{} stacks", stats.stacks),
+            Self::Speedscope(stats) => format!("{} slices", stats.slices),
+        }
+    }
+}
+
 impl fmt::Display for Exported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -227,7 +227,7 @@ impl Keeper for Keeping {
         } else {
             format!("; its first {:.1} s are no longer in the ring", forgotten_ns as f64 / 1e9)
         };
-        Ok(format!("exported {exported} to {}{missing}", path.display()))
+        Ok(format!("exported {} to {}{missing}", exported.in_short(), path.display()))
     }
 }
 

@@ -168,7 +168,7 @@ impl<'a> Fold<'a> {
                 line.push('\n');
                 out.write_all(line.as_bytes())?;
                 stats.stacks += 1;
-                stats.total_ns += stack.own_ns;
+                stats.total_ns = stats.total_ns.saturating_add(stack.own_ns);
                 stats.bytes += line.len() as u64;
                 line.truncate(prefix);
             }

@@ -97,7 +97,8 @@ impl Lane {
         let last = self.stretches.partition_point(|stretch| stretch.piece.end < to);
         for place in [first, last] {
             let stretch = &mut self.stretches[place];
-            stretch.partly_ns[kind] += to.min(stretch.piece.end).ns_since(from.max(stretch.piece.start));
+            let part_ns = to.min(stretch.piece.end).ns_since(from.max(stretch.piece.start));
+            stretch.partly_ns[kind] = stretch.partly_ns[kind].saturating_add(part_ns);
             stretch.partly[kind] += 1;
             if first == last {
                 return;
