@@ -51,6 +51,7 @@ pub mod runs;
 pub mod sink;
 pub mod stdout;
 pub mod terminal;
+pub mod text;
 pub mod theme;
 pub mod units;
 pub mod verdict;

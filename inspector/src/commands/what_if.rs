@@ -26,7 +26,7 @@ pub(super) fn run(args: &RerunArgs, global: &Global) -> Result<(), Failure> {
     if args.json {
         return stdout::print(&json(&answer)?);
     }
-    stdout::print(&table::text(&answer, &changes, drawing::theme(global), stdout::width()))?;
+    stdout::print(&table::render(&answer, &changes, drawing::theme(global), stdout::width()))?;
     match output {
         Some(output) => stdout::print(&format!("\nsaved to {}\n", output.display())),
         None => Ok(()),

@@ -1,7 +1,5 @@
 //! `loopscope rerun --check`: does the loop decide again what it decided?
 
-use std::fmt::Write as _;
-
 use loop_probes::text::printable;
 use serde_json::json;
 
@@ -9,10 +7,11 @@ use crate::cli::RerunArgs;
 use crate::commands::warn;
 use crate::exit::Failure;
 use crate::input::Input;
+use crate::rerun::check;
 use crate::rerun::check::{Checked, Divergence, check_source};
-use crate::rerun::{RerunError, check};
 use crate::stdout;
-use crate::units::{count, duration};
+use crate::text::line;
+use crate::units::{count, counted, duration};
 
 pub(super) fn run(args: &RerunArgs) -> Result<(), Failure> {
     let checked = match Input::open(&args.input)? {
@@ -26,7 +25,7 @@ pub(super) fn run(args: &RerunArgs) -> Result<(), Failure> {
             check_source(|| Ok(Box::new((*ring).clone())))
         }
     };
-    let checked = checked.map_err(failure)?;
+    let checked = checked.map_err(Failure::input)?;
     stdout::print(&if args.json { to_json(&checked) } else { to_text(&checked) })?;
     match &checked.divergence {
         None => Ok(()),
@@ -38,19 +37,11 @@ pub(super) fn run(args: &RerunArgs) -> Result<(), Failure> {
     }
 }
 
-fn failure(error: RerunError) -> Failure {
-    Failure::input(error)
-}
-
 fn to_text(checked: &Checked) -> String {
     match &checked.divergence {
         None => agreed(checked),
         Some(parted) => parted_in(checked, parted),
     }
-}
-
-fn noun(number: u64, one: &str, many: &str) -> String {
-    format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
 fn agreed(checked: &Checked) -> String {
@@ -60,22 +51,22 @@ fn agreed(checked: &Checked) -> String {
         printable(&checked.name),
         printable(&checked.policy)
     );
-    let _ = writeln!(
+    line!(
         out,
         "  {} from tick {} on: {}, {}, {}, {}, {}",
-        noun(seen.ticks, "tick", "ticks"),
+        counted(seen.ticks, "tick", "ticks"),
         count(seen.first_tick.unwrap_or(0)),
-        noun(seen.tasks, "task", "tasks"),
-        noun(seen.ready, "readiness", "readinesses"),
-        noun(seen.timers, "timer", "timers"),
-        noun(seen.polls, "poll", "polls"),
-        noun(seen.gc, "GC decision", "GC decisions"),
+        counted(seen.tasks, "task", "tasks"),
+        counted(seen.ready, "readiness", "readinesses"),
+        counted(seen.timers, "timer", "timers"),
+        counted(seen.polls, "poll", "polls"),
+        counted(seen.gc, "GC decision", "GC decisions"),
     );
-    let _ = writeln!(
+    line!(
         out,
         "  {} compared, {} among them; {} of the loop in {}: {:.0} times real time",
-        noun(seen.decisions, "event", "events"),
-        noun(seen.snapshots, "snapshot", "snapshots"),
+        counted(seen.decisions, "event", "events"),
+        counted(seen.snapshots, "snapshot", "snapshots"),
         duration(seen.span_ns),
         duration(checked.elapsed_ns),
         checked.speed()
@@ -100,21 +91,21 @@ fn parted_in(checked: &Checked, parted: &Divergence) -> String {
         printable(&checked.policy)
     );
     for line in &parted.before {
-        let _ = writeln!(out, "    both        {}", printable(line));
+        line!(out, "    both        {}", printable(line));
     }
-    let _ = writeln!(out, "  > recorded    {}", printable(&parted.recorded));
-    let _ = writeln!(out, "  > happened    {}", printable(&parted.happened));
+    line!(out, "  > recorded    {}", printable(&parted.recorded));
+    line!(out, "  > happened    {}", printable(&parted.happened));
     for line in &parted.after {
-        let _ = writeln!(out, "    recorded    {}", printable(line));
+        line!(out, "    recorded    {}", printable(line));
     }
     let seen = &checked.seen;
-    let _ = writeln!(
+    line!(
         out,
         "\n  before it, {} agreed: {}, {}, {}",
-        noun(seen.decisions, "event", "events"),
-        noun(seen.ticks, "tick", "ticks"),
-        noun(seen.tasks, "task", "tasks"),
-        noun(seen.timers, "timer", "timers"),
+        counted(seen.decisions, "event", "events"),
+        counted(seen.ticks, "tick", "ticks"),
+        counted(seen.tasks, "task", "tasks"),
+        counted(seen.timers, "timer", "timers"),
     );
     out + &of_several(checked)
 }
