@@ -1,32 +1,26 @@
 //! `loopscope rerun --check`: does the loop decide again what it decided?
 
 use loop_probes::text::printable;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::RerunArgs;
 use crate::commands::warn;
 use crate::exit::Failure;
 use crate::input::Input;
-use crate::rerun::check;
 use crate::rerun::check::{Checked, Divergence, check_source};
 use crate::stdout;
 use crate::text::line;
 use crate::units::{count, counted, duration};
 
 pub(super) fn run(args: &RerunArgs) -> Result<(), Failure> {
-    let checked = match Input::open(&args.input)? {
-        Input::Trace(path, trace) => {
-            trace.warnings().iter().for_each(|line| warn(line));
-            drop(trace);
-            check(&path)
-        }
-        Input::Ring(ring, warnings) => {
-            warnings.iter().for_each(|line| warn(line));
-            check_source(|| Ok(Box::new((*ring).clone())))
-        }
-    };
-    let checked = checked.map_err(Failure::input)?;
-    stdout::print(&if args.json { to_json(&checked) } else { to_text(&checked) })?;
+    let input = Input::open(&args.input)?;
+    input.warnings().iter().for_each(|line| warn(line));
+    let checked = check_source(|| Ok(input.reopen()?)).map_err(Failure::input)?;
+    if args.json {
+        stdout::print_json(&to_json(&checked))?;
+    } else {
+        stdout::print(&to_text(&checked))?;
+    }
     match &checked.divergence {
         None => Ok(()),
         Some(parted) => Err(Failure::Check(format!(
@@ -110,7 +104,7 @@ fn parted_in(checked: &Checked, parted: &Divergence) -> String {
     out + &of_several(checked)
 }
 
-fn to_json(checked: &Checked) -> String {
+fn to_json(checked: &Checked) -> Value {
     let seen = &checked.seen;
     let divergence = checked.divergence.as_ref().map(|parted| {
         json!({
@@ -122,7 +116,7 @@ fn to_json(checked: &Checked) -> String {
             "after": parted.after,
         })
     });
-    let value = json!({
+    json!({
         "schema": 1,
         "name": checked.name,
         "policy": checked.policy,
@@ -141,6 +135,5 @@ fn to_json(checked: &Checked) -> String {
         "span_ns": seen.span_ns,
         "elapsed_ns": checked.elapsed_ns,
         "divergence": divergence,
-    });
-    format!("{value:#}\n")
+    })
 }
