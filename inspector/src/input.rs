@@ -15,7 +15,7 @@ use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource, MemorySource, SourceError};
 use loop_traces::timeline::Timeline;
 
-use crate::app::describe;
+use crate::describe;
 use crate::exit::Failure;
 use crate::exporting::{Export, Exported};
 use crate::playback::Rewind;

@@ -22,6 +22,7 @@
 //! | `app` | the state, and what changes it: no terminal, no colours |
 //! | `view` | how the state looks |
 //! | `keymap` | the keys, for the input and for the help |
+//! | `describe` | events, emitters and blame in words |
 //! | `theme`, `text`, `units` | colours and glyphs, text cut to cells, numbers: for panes and printed pages alike |
 //! | `playback` | a saved trace as a source that plays, pauses and seeks |
 //! | `terminal` | the terminal, always given back as it was found |
@@ -33,6 +34,7 @@ pub mod cli;
 pub mod commands;
 pub mod corpus;
 pub mod dashboard;
+pub mod describe;
 pub mod diagnostics;
 pub mod exit;
 pub mod exporting;

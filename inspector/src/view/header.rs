@@ -1,10 +1,10 @@
 //! The two rows at the top: who is watched and whether it lives; how it is.
 
-use crate::app::describe;
 use crate::app::hang::{busy_now_ns, hang, loop_running};
 use crate::app::layout::Area;
 use crate::app::message::Process;
 use crate::app::state::{State, View};
+use crate::describe;
 use crate::text::cut;
 use crate::units;
 

@@ -1,10 +1,10 @@
 //! The events themselves, the newest at the foot, those of the filter's tags only.
 
 use super::paint::Canvas;
-use crate::app::describe;
 use crate::app::layout::Area;
 use crate::app::lists;
 use crate::app::state::State;
+use crate::describe;
 use crate::text::cut_middle;
 use crate::units;
 
