@@ -3,15 +3,14 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use loop_probes::text::printable;
 use loop_traces::analysis::condition::Condition;
 use loop_traces::analysis::metric::measured;
 use loop_traces::units;
 use serde_json::json;
 
+use super::progress::spinner;
 use super::warn;
 use crate::cli::MinimizeArgs;
 use crate::exit::Failure;
@@ -28,7 +27,8 @@ pub(super) fn run(args: &MinimizeArgs) -> Result<(), Failure> {
     input.spare(&args.output)?;
     check_place(&args.output)?;
     let interrupt = Interrupt::new(Some(args.budget))?;
-    let bar = spinner();
+    let bar = spinner("{spinner} {elapsed} {wide_msg}");
+    bar.set_message("reading");
     let result = minimize(
         &|| input.reopen(),
         &args.keep,
@@ -67,18 +67,6 @@ fn failure(error: MinimizeError) -> Failure {
     match error {
         MinimizeError::NotThere { .. } | MinimizeError::NotAgain { .. } => Failure::Check(error.to_string()),
         error => Failure::input(error),
-    }
-}
-
-/// On a terminal only: it draws nothing where standard error is none.
-fn spinner() -> ProgressBar {
-    let style = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}");
-    let bar = ProgressBar::new_spinner();
-    bar.set_message("reading");
-    bar.enable_steady_tick(Duration::from_millis(100));
-    match style {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
     }
 }
 
