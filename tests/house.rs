@@ -173,6 +173,20 @@ fn only_the_view_knows_the_terminal_library() {
 }
 
 #[test]
+fn re_execution_knows_no_command_and_no_screen() {
+    let above = ["ratatui", "clap::", "crate::app", "crate::cli", "crate::commands", "crate::view"];
+    let mut seen = 0;
+    for (path, text) in rust_files() {
+        if ["inspector/src/rerun", "inspector/src/corpus"].iter().any(|part| path.starts_with(part)) {
+            seen += 1;
+            let known: Vec<&&str> = above.iter().filter(|word| text.contains(**word)).collect();
+            assert!(known.is_empty(), "{path} knows {known:?}, which stand above it");
+        }
+    }
+    assert!(seen > 0, "re-execution has moved: this test looks at nothing");
+}
+
+#[test]
 fn the_readme_opens_with_the_commands_that_do_everything() {
     let readme = std::fs::read_to_string(root().join("README.md")).expect("there is a README");
     let opening: Vec<&str> = readme.lines().take(12).collect();

@@ -145,7 +145,7 @@ fn what_cannot_be_read_is_one_line_and_leaves_nothing() {
     }
     let trace = written(&place, "small.json", SMALL);
     let told = place.fail(2, &["import", text(&trace), "-o", text(&trace)]);
-    assert!(told.contains("the input itself"), "{told}");
+    assert!(told.contains("the trace itself"), "{told}");
     let told = place.fail(2, &["import", text(&trace), "-o", text(&output), "--thread", "Nobody"]);
     assert!(told.contains("Nobody") && told.contains("CrRendererMain (7/70)"), "{told}");
     place.fail(3, &["import", "no-such-file.json", "-o", text(&output)]);

@@ -103,7 +103,7 @@ fn the_page_shows_before_after_and_change_and_no_colour_unless_asked() {
     }
     assert!(page.lines().all(|line| line.chars().count() <= 100) && !page.contains('\x1b'), "{page}");
     let coloured = place.succeed(&["rerun", &trace, "--scale", "Report=0", "--color", "always"]);
-    assert!(coloured.contains("\x1b[32m"), "less is better: {coloured}");
+    assert!(coloured.contains("\x1b[1;38;5;114m"), "less is better: {coloured}");
     let plain = place.succeed(&["rerun", &trace, "--ascii"]);
     let shown = plain.lines().skip(1).collect::<String>();
     assert!(shown.is_ascii(), "{plain}");

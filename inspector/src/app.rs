@@ -5,7 +5,6 @@
 
 pub mod account;
 pub mod columns;
-pub mod describe;
 pub mod effect;
 #[cfg(test)]
 pub(crate) mod fixture;

@@ -9,6 +9,7 @@ mod follow;
 mod import;
 mod lint;
 mod minimize;
+mod progress;
 mod ps;
 mod record;
 mod replay;

@@ -125,9 +125,7 @@ impl fmt::Display for Exported {
 pub fn to_file(input: &Input, what: Export, file: File, path: &Path) -> Result<Exported, Failure> {
     let is_regular = file.metadata().is_ok_and(|found| found.is_file());
     to(input, what, file).map_err(|error| {
-        // A device or a pipe stays as it is.
-        let removed = is_regular && fs::remove_file(path).is_ok();
-        let rest = if removed { "; the unfinished file was removed" } else { "" };
+        let rest = discard(is_regular, path);
         match error {
             ExportError::Write(error) => {
                 Failure::Input(format!("cannot write {}: {error}{rest}", path.display()))
@@ -135,6 +133,12 @@ pub fn to_file(input: &Input, what: Export, file: File, path: &Path) -> Result<E
             error => Failure::Input(format!("{error}{rest}")),
         }
     })
+}
+
+/// Removes the file that was not finished, and gives the words that say so. A device or a pipe stays as it is.
+#[must_use]
+pub fn discard(is_regular: bool, path: &Path) -> &'static str {
+    if is_regular && fs::remove_file(path).is_ok() { "; the unfinished file was removed" } else { "" }
 }
 
 /// Exports `input` to `out`.

@@ -6,7 +6,6 @@
 //! max = "2ms"
 //! ```
 
-use std::fs::File;
 use std::io::Read as _;
 use std::ops::Range;
 use std::path::Path;
@@ -19,6 +18,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::exit::Failure;
+use crate::input::open_file;
 
 /// A gate file is not larger, by far.
 const BYTES_MAX: u64 = 1 << 20;
@@ -32,13 +32,10 @@ const KEYS: &str = "metric, max, min and worse_by";
 ///
 /// [`Failure::Input`] where the file cannot be read, [`Failure::Usage`] with its line where it asks for what cannot be.
 pub fn read(path: &Path) -> Result<Vec<Gate>, Failure> {
-    let unreadable =
-        |error: std::io::Error| Failure::Input(format!("cannot read {}: {error}", path.display()));
     let mut text = String::new();
-    if !path.is_file() {
-        return Err(unreadable(std::io::Error::other("there is no such file")));
-    }
-    File::open(path).and_then(|file| file.take(BYTES_MAX).read_to_string(&mut text)).map_err(unreadable)?;
+    open_file(path)
+        .and_then(|file| file.take(BYTES_MAX).read_to_string(&mut text))
+        .map_err(|error| Failure::Input(format!("cannot read {}: {error}", path.display())))?;
     parse(&text).map_err(|Wrong { at, what }| {
         let line = text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1;
         Failure::Usage(format!("{}:{line}: {what}", path.display()))

@@ -15,7 +15,7 @@ use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource, MemorySource, SourceError};
 use loop_traces::timeline::Timeline;
 
-use crate::app::describe;
+use crate::describe;
 use crate::exit::Failure;
 use crate::exporting::{Export, Exported};
 use crate::playback::Rewind;
@@ -47,7 +47,7 @@ impl Input {
             })?;
             return Self::read_ring(&path_of(pid)?);
         }
-        if starts_as_ring(path) {
+        if starts_with(path, RING_MAGIC) {
             return Self::read_ring(path);
         }
         let trace = TraceReader::open(path).map_err(Failure::input)?;
@@ -70,6 +70,18 @@ impl Input {
         }
     }
 
+    /// The same from the beginning once more.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError`] where the trace cannot be read any more.
+    pub fn reopen(&self) -> Result<Box<dyn EventSource>, SourceError> {
+        match self {
+            Self::Trace(path, _) => Ok(Box::new(TraceReader::open(path)?)),
+            Self::Ring(ring, _) => Ok(Box::new((**ring).clone())),
+        }
+    }
+
     /// The stream of its events, for a replay.
     #[must_use]
     pub fn into_rewind(self) -> Box<dyn Rewind> {
@@ -88,13 +100,15 @@ impl Input {
         }
     }
 
-    /// Whether `path` is the trace that this reads.
-    #[must_use]
-    pub fn is_read_from(&self, path: &Path) -> bool {
-        let inode = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+    /// Refuses to write over the trace that this reads.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Usage`] where `output` is that trace.
+    pub fn spare(&self, output: &Path) -> Result<(), Failure> {
         match self {
-            Self::Trace(own, _) => inode(own).is_some_and(|own| inode(path) == Some(own)),
-            Self::Ring(..) => false,
+            Self::Trace(own, _) => spare(own, output),
+            Self::Ring(..) => Ok(()),
         }
     }
 
@@ -119,6 +133,36 @@ impl Input {
             Self::Ring(ring, _) => what.write(|| Ok((**ring).clone()), out),
         }
     }
+}
+
+/// Refuses to write over `input`.
+///
+/// # Errors
+///
+/// [`Failure::Usage`] where `output` is the same file.
+pub fn spare(input: &Path, output: &Path) -> Result<(), Failure> {
+    let inode = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+    if inode(input).is_some_and(|own| inode(output) == Some(own)) {
+        let place = output.display();
+        return Err(Failure::Usage(format!("-o {place} is the trace itself: name another file")));
+    }
+    Ok(())
+}
+
+/// Opens a file to read it. A FIFO that nobody writes to must not keep us here.
+///
+/// # Errors
+///
+/// Where it cannot be opened, or is a folder, a pipe or a device.
+pub fn open_file(path: &Path) -> io::Result<File> {
+    if fs::metadata(path)?.is_file() { File::open(path) } else { Err(io::Error::other("it is no file")) }
+}
+
+/// Whether a file begins so. What cannot be opened fails again, with its reason, when it is opened to be read.
+#[must_use]
+pub fn starts_with<const N: usize>(path: &Path, magic: &[u8; N]) -> bool {
+    let mut first = [0; N];
+    open_file(path).and_then(|mut file| file.read_exact(&mut first)).is_ok() && first == *magic
 }
 
 /// The ring that `word` names: a process id, a path, or, where there is no word, the only one there is.
@@ -199,14 +243,4 @@ fn last_seen(ring: &mut ProcessReader, kept: &MemorySource) -> Option<String> {
 
 fn path_of(pid: u32) -> Result<PathBuf, Failure> {
     discover::find(pid).map(|found| found.path).map_err(Failure::input)
-}
-
-fn starts_as_ring(path: &Path) -> bool {
-    let mut magic = [0; RING_MAGIC.len()];
-    // A FIFO that nobody writes to must not keep us here.
-    if !path.is_file() {
-        return false;
-    }
-    // What cannot be opened fails again, with its reason, when it is opened as a trace.
-    File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == *RING_MAGIC
 }

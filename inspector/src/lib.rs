@@ -10,12 +10,11 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `cli`, `commands` | the command line; its verbs, one file each |
-//! | `input` | what a verb reads: a ring or a trace |
-//! | `gates` | gate files |
-//! | `verdict` | a comparison and its gates as text, Markdown, JUnit XML |
-//! | `runs` | what a comparison reads: the same, and saved summaries |
-//! | `rerun` | a recording drives the real loop again: what if, and does it decide the same |
+//! | `cli`, `commands` | the command line: the arguments of its verbs, and what they do, one file each |
+//! | `input`, `runs` | what a verb reads: a ring or a trace; for a comparison saved summaries too |
+//! | `gates`, `verdict` | gate files; a comparison and its gates as text, Markdown, JUnit XML |
+//! | `rerun` | a recording drives the real loop again: does it decide the same, what if, the smallest part |
+//! | `corpus` | saved regressions, and what must hold of each |
 //! | `recording`, `sink` | recording the own process without loss; folding and saving the same stream |
 //! | `exporting` | an export into a file, whole or not there |
 //! | `keeping` | saving and exporting from within the dashboard |
@@ -23,12 +22,11 @@
 //! | `app` | the state, and what changes it: no terminal, no colours |
 //! | `view` | how the state looks |
 //! | `keymap` | the keys, for the input and for the help |
-//! | `theme` | the colours and what stands for them without |
+//! | `describe` | events, emitters and blame in words |
+//! | `theme`, `text`, `units` | colours and glyphs, text cut to cells, numbers: for panes and printed pages alike |
 //! | `playback` | a saved trace as a source that plays, pauses and seeks |
 //! | `terminal` | the terminal, always given back as it was found |
 //! | `dashboard` | the run loop that connects them |
-//! | `rerun` | re-execution of a trace on the loop that ships |
-//! | `corpus` | saved regressions, and what must hold of each |
 //! | `workload` | the demo: a program that somebody could have written |
 
 pub mod app;
@@ -36,6 +34,7 @@ pub mod cli;
 pub mod commands;
 pub mod corpus;
 pub mod dashboard;
+pub mod describe;
 pub mod diagnostics;
 pub mod exit;
 pub mod exporting;
@@ -51,6 +50,7 @@ pub mod runs;
 pub mod sink;
 pub mod stdout;
 pub mod terminal;
+pub mod text;
 pub mod theme;
 pub mod units;
 pub mod verdict;

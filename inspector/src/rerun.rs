@@ -1,9 +1,10 @@
 //! Re-execution: a recording drives the real loop again, under a virtual clock.
 //!
 //! ```text
-//!  trace ─▶ what_if/: arrivals by their time, another rule        what would have been?
-//!        └▶ act.rs ─▶ check/: fed with exactly what the loop saw   does it decide the same?
-//!        minimize/: what_if on ever smaller parts               what of it is enough?
+//!  trace ─┬▶ act.rs ─▶ check/    fed with exactly what the loop saw      does it decide the same?
+//!         └▶ what_if/            arrivals by their time, another rule    what would have been?
+//!               ▲
+//!               └─ minimize/     the same on ever smaller parts          how much of it is enough?
 //! ```
 //!
 //! There is no second scheduler here: the loop that runs is `loop_core`'s, and what runs on it does what the trace
@@ -18,4 +19,4 @@ mod error;
 
 pub use check::{Checked, Divergence, check};
 pub use error::RerunError;
-pub use what_if::{Answer, Changes, Filter, Recorded, what_if};
+pub use what_if::{Answer, Changes, Filter, Recorded};

@@ -11,7 +11,7 @@ use loop_traces::summary::{SCHEMA, Summary};
 use loop_traces::timeline::{Timeline, TimelineConfig};
 
 use crate::exit::Failure;
-use crate::input::Input;
+use crate::input::{Input, starts_with};
 
 /// A saved summary is not larger, by far.
 const SUMMARY_BYTES_MAX: u64 = 64 << 20;
@@ -32,7 +32,8 @@ pub struct Read {
 /// [`Failure::Input`] where it cannot be read.
 pub fn read(word: &str) -> Result<Read, Failure> {
     let path = Path::new(word);
-    if starts_as_json(path) {
+    // Neither a trace nor a ring begins with a brace.
+    if starts_with(path, b"{") {
         let run = Run { name: printable(word), summary: saved_summary(path)?, metadata: None };
         return Ok(Read { run, warnings: Vec::new() });
     }
@@ -62,15 +63,6 @@ pub fn fold(source: &mut dyn EventSource, config: TimelineConfig) -> Result<Time
             return Ok(timeline);
         }
     }
-}
-
-/// Neither a trace nor a ring begins with a brace.
-fn starts_as_json(path: &Path) -> bool {
-    let mut first = [0];
-    // A FIFO that nobody writes to must not keep us here.
-    path.is_file()
-        && File::open(path).and_then(|mut file| file.read_exact(&mut first)).is_ok()
-        && first == *b"{"
 }
 
 fn saved_summary(path: &Path) -> Result<Summary, Failure> {

@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal as _, Write};
 
+use serde::Serialize;
+
 use crate::exit::Failure;
 
 /// Whether a person looks at standard output.
@@ -25,6 +27,17 @@ pub fn width() -> usize {
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     settle(out.write_all(text.as_bytes()).and_then(|()| out.flush()), "standard output")
+}
+
+/// Prints `value` as a line of JSON.
+///
+/// # Errors
+///
+/// As [`print()`].
+pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    let line = serde_json::to_string(value)
+        .map_err(|error| Failure::Input(format!("cannot print JSON: {error}")))?;
+    print(&(line + "\n"))
 }
 
 /// Makes success of a closed pipe, and a failure that names `place` of every other error.

@@ -16,7 +16,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use loop_probes::event::{Origin, Outcome, RefKind};
-use loop_probes::ids::{SourceId, TaskId, TimerId};
+use loop_probes::ids::{SourceId, Tag, TaskId, Ticks, TimerId};
 
 use crate::context::Context;
 use crate::handle::{Inbound, Shared};
@@ -28,7 +28,7 @@ use crate::timer::Timer;
 use crate::work_pool::Finished;
 
 /// The label under which references are listed whose own the record does not have.
-const RECORDED: &str = "recorded";
+pub(crate) const RECORDED: &str = "recorded";
 
 /// Bits of a [`SnapshotLoop`](loop_probes::event::Event::SnapshotLoop).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,18 +92,7 @@ impl<T: Task> Outside<T> {
 
     /// A worker finished the job `task`, which becomes what `remote` does; `None` for a job that nobody waits for.
     pub fn finish(&self, task: TaskId, remote: Option<T::Remote>) {
-        let ticks = self.shared.ticks();
-        let finished = Finished {
-            task,
-            tag: loop_probes::ids::Tag(0),
-            worker: 0,
-            queued: ticks,
-            start: ticks,
-            end: ticks,
-            outcome: Outcome::Done,
-            result: Ok(remote),
-        };
-        self.push(Inbound::Work(Box::new(finished)), None);
+        self.push(Inbound::Work(Box::new(finished(task, remote, self.shared.ticks()))), None);
     }
 
     fn push(&self, item: Inbound<T::Remote>, poster: Option<SourceId>) {
@@ -249,6 +238,12 @@ impl<T: Task> Replay<'_, '_, T> {
     pub const fn end_as(&mut self, outcome: Outcome) {
         self.cx.core.current.outcome = outcome;
     }
+}
+
+/// A job that is over: by whom and for how long was the recorded loop's, and decides nothing.
+pub(crate) const fn finished<R>(task: TaskId, result: R, at: Ticks) -> Finished<R> {
+    let (tag, worker, outcome) = (Tag(0), 0, Outcome::Done);
+    Finished { task, tag, worker, queued: at, start: at, end: at, outcome, result: Ok(result) }
 }
 
 fn clamped(count: u32) -> i32 {

@@ -55,7 +55,7 @@ fn restore(config: GcConfig, next_timer: TimerId, events: &[Event<Ticks>]) -> (R
     let mut until = None;
     for (index, event) in events.iter().enumerate() {
         match *event {
-            Event::SnapshotGc { .. } => gc = GcController::restore(config, gc_state(event).unwrap()),
+            Event::SnapshotGc { .. } => gc = GcController::restore(config, GcState::of_part(event).unwrap()),
             Event::InputGc { reason } => tell(&mut gc, reason),
             Event::InputRun { until_ns } => until = until_ns.map(Timestamp),
             Event::SnapshotTimer { timer, tag, due, period_ns, referenced } => {
@@ -87,28 +87,6 @@ fn restore(config: GcConfig, next_timer: TimerId, events: &[Event<Ticks>]) -> (R
         }
     }
     panic!("the snapshot has no end");
-}
-
-fn gc_state(event: &Event<Ticks>) -> Option<GcState> {
-    let Event::SnapshotGc {
-        mode,
-        unchanged_ticks,
-        heap_bytes,
-        periodic_due_ns,
-        one_shot_due_ns,
-        one_shot_fired,
-    } = *event
-    else {
-        return None;
-    };
-    Some(GcState {
-        mode,
-        unchanged_ticks,
-        heap_bytes,
-        periodic_due: periodic_due_ns.map(Timestamp),
-        one_shot_due: one_shot_due_ns.map(Timestamp),
-        one_shot_fired,
-    })
 }
 
 fn tell(gc: &mut GcController, reason: GcReason) {
@@ -255,7 +233,7 @@ impl Rebuilt {
             )
         });
         assert_eq!(own.collect::<Vec<_>>(), told, "in arming order");
-        assert_eq!(parts.iter().find_map(gc_state), Some(self.gc.state()));
+        assert_eq!(parts.iter().find_map(GcState::of_part), Some(self.gc.state()));
         let notices = pick!(parts, Event::InputGc { reason } => reason);
         assert_eq!(self.gc.notices().collect::<Vec<_>>(), notices);
         self.decided.snapshots += 1;

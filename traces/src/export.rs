@@ -11,6 +11,7 @@
 //! | [`speedscope`] | speedscope's own file, an evented profile an emitter |
 //! | [`survey`] | the first pass |
 //! | `slices`, `layout` | what ran, outer before inner, as it nests |
+//! | `name`, `agenda` | what a slice is called; what is kept of an agenda between its events |
 //! | `json` | JSON by hand |
 
 pub(crate) mod agenda;

@@ -6,7 +6,7 @@
 //! disagree, and a live view equals a replayed one.
 //!
 //! ```text
-//!  ring ───┐                     ┌──> Timeline ──> Summary ──> report
+//!  ring ───┐                     ┌──> Timeline ──> Summary ──> report, comparison, gates
 //!  file ───┼─> EventSource ──────┤       ▲  └────> dashboard
 //!  import ─┘   (Stamped events)  │     Replay (any position, back and forth)
 //!                                ├──> TraceWriter ──> .looptrace ──> TraceReader ─┐
@@ -19,10 +19,10 @@
 //! | [`format`](mod@format) | the `.looptrace` layout; `docs/src/trace-format.md` specifies it byte by byte |
 //! | [`writer`], [`reader`] | the file, written while recording, read whole or damaged |
 //! | [`timeline`] | the fold; `timeline/*` has one file for each of its parts |
-//! | [`analysis`] | pure functions: who used up a stretch of time, better or worse |
+//! | [`analysis`] | pure functions: who used up a stretch of time, metrics by name, gates, better or worse |
 //! | [`summary`], [`report`] | what it all amounts to, as JSON and as a page of text |
 //! | [`export`] | the recording as a file for other programs: CSV, folded stacks, speedscope |
-//! | [`chrome`] | Chrome-trace JSON: for the viewers that people already have, and from other programs |
+//! | [`chrome`] | Chrome-trace JSON: for viewers, from other programs, and what viewers would lose of it |
 //! | [`labels`], [`histogram`], [`recent`], [`units`] | what the others are made of |
 //!
 //! # Examples

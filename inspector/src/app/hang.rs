@@ -4,9 +4,9 @@
 use loop_probes::recorder::Running;
 use loop_traces::source::NowRunning;
 
-use super::describe;
 use super::message::Process;
 use super::state::State;
+use crate::describe;
 use crate::units;
 
 /// A loop that is in one thing for longer than this hangs, in nanoseconds; never below the stall limit.

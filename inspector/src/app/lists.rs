@@ -9,10 +9,10 @@ use loop_traces::analysis::attribution::Ledger;
 use loop_traces::timeline::{Cause, Harm, TickSummary, WorstHarm};
 
 use super::account::{Account, Subject};
-use super::describe;
 use super::fold::Fold;
 use super::glance;
 use super::state::{Part, State, View};
+use crate::describe;
 
 /// The events of the log that the filter lets through, newest first.
 pub fn log_from_newest(state: &State) -> impl Iterator<Item = &Stamped> + '_ {

@@ -2,6 +2,7 @@
 
 use loop_traces::analysis::diff::{Comparison, Options, Run, comparable, compare};
 use loop_traces::analysis::gate::Judgement;
+use serde_json::Value;
 
 use super::{drawing, warn};
 use crate::cli::{DiffArgs, Global, VerdictFormat};
@@ -26,7 +27,7 @@ pub(super) fn run(args: &DiffArgs, global: &Global) -> Result<(), Failure> {
     let page = Page::of(&comparison, judged, args.strict);
     let format = if args.json { VerdictFormat::Json } else { args.format };
     if format == VerdictFormat::Json {
-        stdout::print(&json(&comparison, &page)?)?;
+        stdout::print_json(&to_json(&comparison, &page)?)?;
     } else {
         stdout::print(&render(&page, format, global)?)?;
     }
@@ -44,13 +45,13 @@ pub(super) fn render(page: &Page, format: VerdictFormat, global: &Global) -> Res
     }
 }
 
-fn json(comparison: &Comparison, page: &Page) -> Result<String, Failure> {
+fn to_json(comparison: &Comparison, page: &Page) -> Result<Value, Failure> {
     let mut value = serde_json::to_value(comparison).map_err(Failure::input)?;
     let gates = serde_json::to_value(&page.gates).map_err(Failure::input)?;
     if let (false, Some(object)) = (page.gates.is_empty(), value.as_object_mut()) {
         object.insert("gates".to_owned(), gates);
     }
-    Ok(format!("{value}\n"))
+    Ok(value)
 }
 
 fn options(args: &DiffArgs) -> Result<Options, Failure> {

@@ -39,10 +39,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
     let exported = if args.output == Path::new("-") {
         to_stdout(&input, what)?
     } else {
-        if input.is_read_from(&args.output) {
-            let place = args.output.display();
-            return Err(Failure::Usage(format!("-o {place} is the trace itself: name another file")));
-        }
+        input.spare(&args.output)?;
         let file = create(&args.output).map_err(Failure::input)?;
         Some(exporting::to_file(&input, what, file, &args.output)?)
     };

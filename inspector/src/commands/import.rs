@@ -3,9 +3,8 @@
 mod progress;
 mod text;
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use loop_traces::chrome::import::{Import, ImportError, ImportReport};
@@ -15,6 +14,8 @@ use self::progress::Bar;
 use super::warn;
 use crate::cli::ImportArgs;
 use crate::exit::Failure;
+use crate::exporting::discard;
+use crate::input::spare;
 use crate::stdout;
 
 pub(super) fn run(args: &ImportArgs) -> Result<(), Failure> {
@@ -32,10 +33,7 @@ pub(super) fn run(args: &ImportArgs) -> Result<(), Failure> {
         if found.is_dir() {
             return Err(Failure::Input(format!("cannot read {shown}: it is a folder")));
         }
-        if is_same(&found, &args.output) {
-            let place = args.output.display();
-            return Err(Failure::Usage(format!("-o {place} is the input itself: name another file")));
-        }
+        spare(&args.input, &args.output)?;
         (Box::new(file), found.is_file().then_some(found.len()))
     };
     let bar = Bar::new(size);
@@ -48,16 +46,10 @@ pub(super) fn run(args: &ImportArgs) -> Result<(), Failure> {
     if let Some(line) = text::warning(&report, &shown) {
         warn(&line);
     }
-    let told = if args.json {
-        serde_json::to_string_pretty(&report).map_err(Failure::input)? + "\n"
-    } else {
-        text::page(&report, &shown, &args.output.display().to_string(), bytes)
-    };
-    stdout::print(&told)
-}
-
-fn is_same(found: &fs::Metadata, path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|other| (other.dev(), other.ino()) == (found.dev(), found.ino()))
+    if args.json {
+        return stdout::print_json(&report);
+    }
+    stdout::print(&text::page(&report, &shown, &args.output.display().to_string(), bytes))
 }
 
 fn failure(error: ImportError, shown: &str) -> Failure {
@@ -79,7 +71,7 @@ fn write(import: Import, path: &Path, bar: &Bar) -> Result<(ImportReport, u64), 
         Ok((report, writer.finish()?.bytes))
     };
     written().map_err(|error| {
-        let removed = is_regular && fs::remove_file(path).is_ok();
+        let rest = discard(is_regular, path);
         let cause = match error {
             // Of a trace that is removed nothing is readable.
             ImportError::Write(loop_traces::writer::WriteError::Write { path, source, .. }) => {
@@ -87,6 +79,6 @@ fn write(import: Import, path: &Path, bar: &Bar) -> Result<(ImportReport, u64), 
             }
             error => error.to_string(),
         };
-        Failure::Input(format!("{cause}{}", if removed { "; the unfinished file was removed" } else { "" }))
+        Failure::Input(format!("{cause}{rest}"))
     })
 }

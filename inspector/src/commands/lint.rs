@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 
 use loop_probes::text::printable;
@@ -11,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::cli::LintArgs;
 use crate::exit::Failure;
+use crate::input::open_file;
 use crate::stdout::settle;
 use crate::units;
 
@@ -20,12 +20,7 @@ const PRINTED_MAX: u64 = 5;
 pub(super) fn run(args: &LintArgs) -> Result<(), Failure> {
     let name = printable(&args.input.display().to_string());
     let cannot = |error: &dyn std::fmt::Display| Failure::Input(format!("{name} {error}"));
-    // A FIFO that nobody writes to must not keep us here.
-    let opened = match fs::metadata(&args.input) {
-        Ok(found) if !found.is_file() => Err(io::Error::other("it is no file")),
-        _ => File::open(&args.input),
-    };
-    let file = opened.map_err(|error| cannot(&format_args!("cannot be read: {error}")))?;
+    let file = open_file(&args.input).map_err(|error| cannot(&format_args!("cannot be read: {error}")))?;
     let viewers: Vec<Viewer> = if args.viewer.is_empty() {
         Viewer::ALL.to_vec()
     } else {

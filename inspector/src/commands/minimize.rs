@@ -3,16 +3,14 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use loop_probes::text::printable;
 use loop_traces::analysis::condition::Condition;
-use loop_traces::reader::TraceReader;
-use loop_traces::source::{EventSource, SourceError};
+use loop_traces::analysis::metric::measured;
 use loop_traces::units;
 use serde_json::json;
 
+use super::progress::spinner;
 use super::warn;
 use crate::cli::MinimizeArgs;
 use crate::exit::Failure;
@@ -26,15 +24,13 @@ const SHOWN: usize = 6;
 
 pub(super) fn run(args: &MinimizeArgs) -> Result<(), Failure> {
     let input = Input::open(&args.input)?;
-    if input.is_read_from(&args.output) {
-        let place = args.output.display();
-        return Err(Failure::Usage(format!("-o {place} is the trace itself: name another file")));
-    }
+    input.spare(&args.output)?;
     check_place(&args.output)?;
     let interrupt = Interrupt::new(Some(args.budget))?;
-    let bar = spinner();
+    let bar = spinner("{spinner} {elapsed} {wide_msg}");
+    bar.set_message("reading");
     let result = minimize(
-        &|| open(&input),
+        &|| input.reopen(),
         &args.keep,
         Limits {
             tries: args.tries,
@@ -52,17 +48,9 @@ pub(super) fn run(args: &MinimizeArgs) -> Result<(), Failure> {
         warn(&warning);
     }
     if args.json {
-        return stdout::print(&format!("{}\n", to_json(args, &minimized)));
+        return stdout::print_json(&to_json(args, &minimized));
     }
     stdout::print(&page(args, &minimized))
-}
-
-/// Reads it once more.
-fn open(input: &Input) -> Result<Box<dyn EventSource>, SourceError> {
-    match input {
-        Input::Trace(path, _) => Ok(Box::new(TraceReader::open(path)?)),
-        Input::Ring(ring, _) => Ok(Box::new((**ring).clone())),
-    }
 }
 
 /// A search that cannot save what it found is not worth its time.
@@ -82,18 +70,6 @@ fn failure(error: MinimizeError) -> Failure {
     }
 }
 
-/// On a terminal only: it draws nothing where standard error is none.
-fn spinner() -> ProgressBar {
-    let style = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}");
-    let bar = ProgressBar::new_spinner();
-    bar.set_message("reading");
-    bar.enable_steady_tick(Duration::from_millis(100));
-    match style {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
-}
-
 fn told(progress: &Progress) -> String {
     let Progress { stage, tries, span_ns, arrivals, .. } = progress;
     format!(
@@ -109,7 +85,7 @@ fn page(args: &MinimizeArgs, minimized: &Minimized) -> String {
     let Minimized { before, after, tries, is_minimal, .. } = minimized;
     let Condition { metric, .. } = &args.keep;
     let bytes = fs::metadata(&args.output).map_or(0, |file| file.len());
-    let value = |size: &Size| size.value.map_or_else(|| "not measured".to_owned(), |value| value.to_string());
+    let value = |size: &Size| measured(size.value);
     let end = if *is_minimal {
         "nothing single can go any more"
     } else {

@@ -20,7 +20,7 @@ pub(super) fn run(args: &PsArgs) -> Result<(), Failure> {
     }
     if args.json {
         let loops: Vec<_> = listing.rings.iter().map(as_json).collect();
-        return stdout::print(&format!("{}\n", serde_json::Value::from(loops)));
+        return stdout::print_json(&loops);
     }
     if listing.rings.is_empty() {
         return stdout::print("no loops here; `loopscope demo` starts one\n");

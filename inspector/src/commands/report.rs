@@ -6,6 +6,7 @@ use loop_traces::analysis::diff::Run;
 use loop_traces::analysis::gate::Judgement;
 use loop_traces::summary::Summary;
 use loop_traces::timeline::TimelineConfig;
+use serde_json::Value;
 
 use super::{diff, summary, warn};
 use crate::cli::{Global, ReportArgs, ReportFormat, VerdictFormat};
@@ -46,12 +47,12 @@ fn gated(args: &ReportArgs, file: &Path, json: bool, global: &Global) -> Result<
     let judged: Result<Vec<Judgement>, _> = gates.iter().map(|gate| gate.judge(&read.run)).collect();
     let judged = judged.map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?;
     let page = Page::of_gates(judged, args.strict);
-    stdout::print(&match args.format {
-        _ if json => with_gates(&read.run.summary, &page)?,
-        ReportFormat::Junit => diff::render(&page, VerdictFormat::Junit, global)?,
-        ReportFormat::Markdown => diff::render(&page, VerdictFormat::Markdown, global)?,
-        ReportFormat::Text | ReportFormat::Json => text(&read.run, &page, global)?,
-    })?;
+    match args.format {
+        _ if json => stdout::print_json(&with_gates(&read.run.summary, &page)?)?,
+        ReportFormat::Junit => stdout::print(&diff::render(&page, VerdictFormat::Junit, global)?)?,
+        ReportFormat::Markdown => stdout::print(&diff::render(&page, VerdictFormat::Markdown, global)?)?,
+        ReportFormat::Text | ReportFormat::Json => stdout::print(&text(&read.run, &page, global)?)?,
+    }
     page.failure().map_or(Ok(()), |line| Err(Failure::Check(line)))
 }
 
@@ -60,10 +61,10 @@ fn text(run: &Run, page: &Page, global: &Global) -> Result<String, Failure> {
     Ok(format!("{}\n{gates}", loop_traces::report::text(&run.summary)))
 }
 
-fn with_gates(summary: &Summary, page: &Page) -> Result<String, Failure> {
+fn with_gates(summary: &Summary, page: &Page) -> Result<Value, Failure> {
     let mut value = serde_json::to_value(summary).map_err(Failure::input)?;
     if let Some(object) = value.as_object_mut() {
         object.insert("gates".to_owned(), serde_json::to_value(&page.gates).map_err(Failure::input)?);
     }
-    Ok(format!("{value}\n"))
+    Ok(value)
 }

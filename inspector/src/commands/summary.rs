@@ -15,7 +15,7 @@ use crate::workload::Served;
 ///
 /// [`Failure::Input`] where standard output cannot be written.
 pub(super) fn print(timeline: &Timeline, source: &dyn EventSource, json: bool) -> Result<(), Failure> {
-    stdout::print(&render(&Summary::new(source, timeline), None, json)?)
+    show(&Summary::new(source, timeline), None, json)
 }
 
 /// Prints the summary of a demo, and what its clients counted.
@@ -24,18 +24,17 @@ pub(super) fn print(timeline: &Timeline, source: &dyn EventSource, json: bool) -
 ///
 /// As [`print()`].
 pub(super) fn print_demo(summary: &Summary, served: &Served, json: bool) -> Result<(), Failure> {
-    stdout::print(&render(summary, Some(served), json)?)
+    show(summary, Some(served), json)
 }
 
-fn render(summary: &Summary, served: Option<&Served>, json: bool) -> Result<String, Failure> {
+fn show(summary: &Summary, served: Option<&Served>, json: bool) -> Result<(), Failure> {
     if !json {
         let told = served.map(|served| format!("\n{served}\n")).unwrap_or_default();
-        return Ok(report::text(summary) + &told);
+        return stdout::print(&(report::text(summary) + &told));
     }
-    let unprintable = |error| Failure::Input(format!("cannot print the summary: {error}"));
-    let mut value = serde_json::to_value(summary).map_err(unprintable)?;
+    let mut value = serde_json::to_value(summary).map_err(Failure::input)?;
     if let (Some(served), Some(object)) = (served, value.as_object_mut()) {
         object.insert("workload".to_owned(), served.to_json());
     }
-    Ok(format!("{}\n", serde_json::to_string(&value).map_err(unprintable)?))
+    stdout::print_json(&value)
 }

@@ -2,12 +2,13 @@
 
 mod table;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{drawing, warn};
 use crate::cli::{Global, RerunArgs};
 use crate::exit::Failure;
 use crate::input::Input;
+use crate::rerun::what_if::Side;
 use crate::rerun::{Answer, Recorded, RerunError};
 use crate::stdout;
 
@@ -15,18 +16,16 @@ pub(super) fn run(args: &RerunArgs, global: &Global) -> Result<(), Failure> {
     let changes = args.what_if.changes();
     let output = args.what_if.output.as_deref();
     let mut input = Input::open(&args.input)?;
-    if let Some(output) = output.filter(|output| input.is_read_from(output)) {
-        return Err(Failure::Usage(format!("-o {}: that is the trace itself", output.display())));
-    }
+    output.map_or(Ok(()), |output| input.spare(output))?;
     let recorded = Recorded::read(input.source()).map_err(failure)?;
     for warning in input.warnings() {
         warn(&warning);
     }
     let answer = recorded.what_if(&changes, output).map_err(failure)?;
     if args.json {
-        return stdout::print(&json(&answer)?);
+        return stdout::print_json(&to_json(&answer)?);
     }
-    stdout::print(&table::text(&answer, &changes, drawing::theme(global), stdout::width()))?;
+    stdout::print(&table::render(&answer, &changes, drawing::theme(global), stdout::width()))?;
     match output {
         Some(output) => stdout::print(&format!("\nsaved to {}\n", output.display())),
         None => Ok(()),
@@ -40,8 +39,8 @@ fn failure(error: RerunError) -> Failure {
     }
 }
 
-fn json(answer: &Answer) -> Result<String, Failure> {
-    let side = |side: &crate::rerun::what_if::Side| {
+fn to_json(answer: &Answer) -> Result<Value, Failure> {
+    let side = |side: &Side| {
         let mut value = serde_json::to_value(&side.summary)?;
         if let Some(tasks) = value.get_mut("tasks").and_then(|tasks| tasks.as_object_mut()) {
             tasks.insert("queue_wait_ns_p99".to_owned(), json!(side.queue_wait_ns_p99));
@@ -49,15 +48,8 @@ fn json(answer: &Answer) -> Result<String, Failure> {
         }
         Ok(value)
     };
-    let all = || {
-        serde_json::to_string(&json!({
-            "before": side(&answer.before)?,
-            "after": side(&answer.after)?,
-            "changed": serde_json::to_value(&answer.changed)?,
-            "assumptions": answer.assumptions,
-        }))
-    };
-    let line = all()
-        .map_err(|error: serde_json::Error| Failure::Input(format!("cannot print the answer: {error}")))?;
-    Ok(line + "\n")
+    let sides = || Ok((side(&answer.before)?, side(&answer.after)?));
+    let (before, after) = sides().map_err(|error: serde_json::Error| Failure::input(error))?;
+    let (changed, assumptions) = (&answer.changed, &answer.assumptions);
+    Ok(json!({"before": before, "after": after, "changed": changed, "assumptions": assumptions}))
 }

@@ -7,6 +7,7 @@ use std::{fs, io};
 use loop_traces::analysis::condition::Condition;
 use loop_traces::analysis::diff::Run;
 use loop_traces::analysis::gate::{Gate, Limit, Outcome};
+use loop_traces::analysis::metric::measured;
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource, MemorySource, SourceError};
 use loop_traces::summary::Summary;
@@ -177,7 +178,7 @@ impl Case {
         let recorded = MemorySource::read(&mut trace)?;
         let (says, mut broken) = (&self.says, self.broken_in(&recorded));
         if says.check {
-            broken.extend(check(&self.trace)?.divergence.map(told));
+            broken.extend(check(&self.trace)?.divergence.map(parted));
         }
         let again = Recorded::read(&mut recorded.clone())?;
         if says.again {
@@ -209,7 +210,7 @@ impl Case {
     }
 }
 
-fn told(divergence: Divergence) -> String {
+fn parted(divergence: Divergence) -> String {
     let Divergence { tick, recorded, happened, .. } = divergence;
     format!("check: in tick {tick} was recorded {recorded}, and {happened} happened")
 }
@@ -217,8 +218,7 @@ fn told(divergence: Divergence) -> String {
 /// What of `gates` and `shows` does not hold in `summary`.
 fn fails(gates: &[Gate], shows: &[Condition], summary: &Summary, when: &str, broken: &mut Vec<String>) {
     for condition in shows.iter().filter(|condition| condition.holds(summary) != Some(true)) {
-        let value = condition.metric.of(summary);
-        let value = value.map_or_else(|| "not measured".to_owned(), |value| value.to_string());
+        let value = measured(condition.metric.of(summary));
         broken.push(format!("{when}: it does not show {condition}: it is {value}"));
     }
     let run = Run { name: when.to_owned(), summary: summary.clone(), metadata: None };

@@ -20,7 +20,7 @@ use std::path::Path;
 
 use loop_probes::ids::Timestamp;
 use loop_traces::analysis::condition::Condition;
-use loop_traces::analysis::metric::Value;
+use loop_traces::analysis::metric::{Value, measured};
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource, SourceError};
 use loop_traces::summary::Summary;
@@ -237,8 +237,7 @@ impl Search<'_> {
     }
 
     fn value(&self, summary: &Summary) -> String {
-        let value = self.keep.metric.of(summary);
-        value.map_or_else(|| "not measured".to_owned(), |value| value.to_string())
+        measured(self.keep.metric.of(summary))
     }
 
     /// Whether the condition still holds; `None` where the tries ran out, or one failed.

@@ -39,16 +39,6 @@ pub use changes::{Changes, Filter};
 use super::RerunError;
 use script::{Came, Script};
 
-/// Executes what `source` recorded again, with `changes`.
-///
-/// # Errors
-///
-/// [`RerunError`] where it cannot be read, holds no snapshot to start from, or `changes` name something that it does
-/// not have.
-pub fn what_if(source: &mut dyn EventSource, changes: &Changes) -> Result<Answer, RerunError> {
-    Recorded::read(source)?.what_if(changes, None)
-}
-
 /// A recording, read once, that can be executed again and again.
 #[derive(Clone, Debug)]
 pub struct Recorded(Rc<Script>);

@@ -1,13 +1,14 @@
 //! The page as text: the verdict first, then what it rests on, then where else to look.
 
-use std::fmt::Write as _;
-
+use loop_probes::text::printable;
 use loop_traces::analysis::diff::decide::Verdict;
 use loop_traces::analysis::gate::Outcome;
-use ratatui::style::{Color, Modifier, Style};
+use ratatui::style::Style;
+use unicode_width::UnicodeWidthStr;
 
 use super::{Page, told};
-use crate::theme::{Theme, plain};
+use crate::text::{self, cut_middle, fill, line, wrap};
+use crate::theme::Theme;
 
 /// Changes shown without a verdict.
 const CHANGES_SHOWN: usize = 10;
@@ -32,22 +33,13 @@ pub fn render(page: &Page, theme: Theme, width: usize) -> String {
         out.changes(page);
     }
     out.notes(page);
-    if theme.ascii {
-        out.out.chars().map(|one| plain(one.encode_utf8(&mut [0; 4])).to_owned()).collect()
-    } else {
-        out.out
-    }
+    text::finish(out.out, theme)
 }
 
 struct Text {
     out: String,
     theme: Theme,
     width: usize,
-}
-
-/// Appends a line. Writing to a string cannot fail.
-macro_rules! line {
-    ($out:expr, $($args:tt)*) => { let _ = writeln!($out, $($args)*); };
 }
 
 impl Text {
@@ -61,17 +53,7 @@ impl Text {
     }
 
     fn paint(&self, style: Style, text: &str) -> String {
-        if !self.theme.has_color() {
-            return text.to_owned();
-        }
-        let mut codes = Vec::new();
-        if style.add_modifier.contains(Modifier::BOLD) {
-            codes.push("1".to_owned());
-        }
-        if let Some(Color::Indexed(index)) = style.fg {
-            codes.push(format!("38;5;{index}"));
-        }
-        if codes.is_empty() { text.to_owned() } else { format!("\x1b[{}m{text}\x1b[0m", codes.join(";")) }
+        text::paint(self.theme, style, text)
     }
 
     fn headline(&mut self, verdict: Verdict, sentence: &str) {
@@ -83,7 +65,7 @@ impl Text {
 
     /// How wide names may be beside `others` cells.
     fn names<'a>(&self, others: usize, names: impl Iterator<Item = &'a str>) -> usize {
-        let longest = names.map(|name| name.chars().count()).max().unwrap_or_default();
+        let longest = names.map(UnicodeWidthStr::width).max().unwrap_or_default();
         longest.clamp(12, self.width.saturating_sub(others).max(20))
     }
 
@@ -102,8 +84,8 @@ impl Text {
             let verdict = self.paint(self.verdict(row.verdict), &format!("{:<11}", row.verdict.name()));
             let p = if wide { format!("{:>8}", row.p) } else { String::new() };
             let cells = format!(
-                "{:<name$}{:>10}{:>10}{:>8}  {:<interval$}{p}",
-                shortened(&row.metric, name),
+                "{}{:>10}{:>10}{:>8}  {:<interval$}{p}",
+                fill(&cut_middle(&row.metric, name), name),
                 row.base,
                 row.candidate,
                 row.change,
@@ -129,33 +111,26 @@ impl Text {
                 _ => self.theme.live(),
             };
             let outcome = self.paint(style, &format!("{:<11}", gate.outcome.name()));
-            let wanted = loop_probes::text::printable(&gate.gate);
+            let wanted = fill(&cut_middle(&printable(&gate.gate), name), name);
             let numbers = wrap(&told(gate), self.width.saturating_sub(name + 15).max(20), name + 15);
-            line!(self.out, "{outcome}  {:<name$}  {numbers}", shortened(&wanted, name));
+            line!(self.out, "{outcome}  {wanted}  {numbers}");
         }
     }
 
     fn changes(&mut self, page: &Page) {
         let shown = &page.changes[..page.changes.len().min(CHANGES_SHOWN)];
-        let name = self.names(30, shown.iter().map(|moved| moved.metric.as_str()));
-        let head = format!(
-            "{:<name$}{:>10}{:>10}{:>8}",
-            "CHANGED MOST, NO VERDICT",
-            "BASE",
-            "NOW",
-            "CHANGE",
-            name = name.max(24)
-        );
+        let title = "CHANGED MOST, NO VERDICT";
+        let name = self.names(30, shown.iter().map(|moved| moved.metric.as_str())).max(title.len());
+        let head = format!("{title:<name$}{:>10}{:>10}{:>8}", "BASE", "NOW", "CHANGE");
         line!(self.out, "\n{}", self.paint(self.theme.dim(), &head));
         for moved in shown {
             line!(
                 self.out,
-                "{:<name$}{:>10}{:>10}{:>8}",
-                shortened(&moved.metric, name),
+                "{}{:>10}{:>10}{:>8}",
+                fill(&cut_middle(&moved.metric, name), name),
                 moved.base,
                 moved.candidate,
                 moved.change,
-                name = name.max(24)
             );
         }
         if page.changes.len() > shown.len() {
@@ -175,34 +150,4 @@ impl Text {
             );
         }
     }
-}
-
-/// `text` in at most `width` cells, its middle left out: both ends of a metric's name matter.
-fn shortened(text: &str, width: usize) -> String {
-    let letters: Vec<char> = text.chars().collect();
-    if letters.len() <= width {
-        return text.to_owned();
-    }
-    let kept = width.saturating_sub(1);
-    let (head, tail) = (kept - kept / 2, kept / 2);
-    letters[..head].iter().chain(&['…']).chain(&letters[letters.len() - tail..]).collect()
-}
-
-/// Breaks `text` between words into lines of `width`; all but the first are indented.
-fn wrap(text: &str, width: usize, indent: usize) -> String {
-    let mut out = String::new();
-    let mut used = 0;
-    for word in text.split(' ') {
-        let cells = word.chars().count();
-        if used > 0 && used + 1 + cells > width {
-            let _ = write!(out, "\n{:indent$}", "");
-            used = 0;
-        } else if used > 0 {
-            out.push(' ');
-            used += 1;
-        }
-        out.push_str(word);
-        used += cells;
-    }
-    out
 }

@@ -9,10 +9,10 @@ use ratatui::style::Style;
 
 use super::families::{DEPTH_WIDTH, deepest, depth, line};
 use super::paint::{Canvas, Pen};
-use crate::app::describe;
 use crate::app::glance::{AgendaFigures, PriorityRow, Starving, WorkerRow};
 use crate::app::layout::{self, Area, Overview, Pane};
 use crate::app::state::State;
+use crate::describe;
 use crate::theme::Theme;
 use crate::units;
 

@@ -1,14 +1,15 @@
 //! The two rows at the top: who is watched and whether it lives; how it is.
 
-use crate::app::describe;
 use crate::app::hang::{busy_now_ns, hang, loop_running};
 use crate::app::layout::Area;
 use crate::app::message::Process;
 use crate::app::state::{State, View};
+use crate::describe;
+use crate::text::cut;
 use crate::units;
 
 use super::bounds;
-use super::paint::{Canvas, cut};
+use super::paint::Canvas;
 use loop_probes::text::printable;
 use loop_traces::source::SourceKind;
 use ratatui::style::Style;
@@ -31,7 +32,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area) {
 }
 
 /// Cells of what was done to make a trace.
-const MADE_MAX: u16 = 32;
+const MADE_MAX: usize = 32;
 /// What the key for it is for.
 const HELP: &str = " help";
 
@@ -70,7 +71,7 @@ fn who(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     // Of a path that does not fit, its end says most.
     let name =
         if name.width() > usize::from(room) { name.rsplit('/').next().unwrap_or(&name) } else { &name };
-    let name = cut(name, room);
+    let name = cut(name, room.into());
     pen.gap(1).put(&name, theme.strong());
     for part in [&made, &pid, &policy] {
         if !part.is_empty() {

@@ -7,9 +7,9 @@ use ratatui::style::Style;
 use super::paint::{Canvas, Pen};
 use super::{harm, stalls};
 use crate::app::account::{Account, Subject};
-use crate::app::describe;
 use crate::app::layout::{self, Area};
 use crate::app::state::State;
+use crate::describe;
 use crate::theme::Theme;
 use crate::units;
 

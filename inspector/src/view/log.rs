@@ -1,10 +1,11 @@
 //! The events themselves, the newest at the foot, those of the filter's tags only.
 
-use super::paint::{self, Canvas};
-use crate::app::describe;
+use super::paint::Canvas;
 use crate::app::layout::Area;
 use crate::app::lists;
 use crate::app::state::State;
+use crate::describe;
+use crate::text::cut_middle;
 use crate::units;
 
 /// Cells of an emitter's name, on screens that have room for it; and where there are an agenda's workers.
@@ -39,7 +40,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
         pen.gap(1).put(&units::position_us(state.since_start_ns(stamped.at)), theme.dim()).gap(2);
         if sources {
             let name = timeline.labels.source(stamped.source);
-            pen.left(&paint::cut_middle(&name, source_width), source_width, theme.dim()).gap(1);
+            pen.left(&cut_middle(&name, source_width.into()), source_width, theme.dim()).gap(1);
         }
         pen.left(stamped.event.name(), KIND_WIDTH, theme.strong()).gap(1);
         pen.put(&describe::event(stamped.at, &stamped.event, &timeline.labels), theme.text());

@@ -3,10 +3,10 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Position;
 use ratatui::style::Style;
-use unicode_width::UnicodeWidthChar as _;
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::app::layout::Area;
+use crate::text::cut;
 use crate::theme::Theme;
 use crate::units;
 
@@ -129,7 +129,7 @@ impl Pen<'_, '_> {
         if width <= usize::from(room) {
             self.write(text, style, width as u16);
         } else if room > 0 {
-            let cut = cut(text, room);
+            let cut = cut(text, room.into());
             let width = cut.width() as u16;
             self.write(&cut, style, width);
         }
@@ -231,39 +231,6 @@ impl Pen<'_, '_> {
     }
 }
 
-/// The beginning of `text` in at most `width` cells, ending in `…` where something is missing.
-pub(super) fn cut(text: &str, width: u16) -> String {
-    let width = usize::from(width);
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let mut kept = String::new();
-    let mut cells = 0;
-    for character in text.chars() {
-        let wide = character.width().unwrap_or(0);
-        if cells + wide + 1 > width {
-            break;
-        }
-        kept.push(character);
-        cells += wide;
-    }
-    if width > 0 {
-        kept.push('…');
-    }
-    kept
-}
-
-/// The same with what is missing in the middle: of names that end in a number, the number stays.
-pub(super) fn cut_middle(text: &str, width: u16) -> String {
-    let cells = text.width();
-    if cells <= usize::from(width) {
-        return text.to_owned();
-    }
-    let end: String =
-        text.chars().skip(text.chars().count().saturating_sub(usize::from(width) / 3)).collect();
-    format!("{}{end}", cut(text, width.saturating_sub(end.width() as u16)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -274,15 +241,6 @@ mod tests {
         let mut canvas = Canvas { buffer: &mut buffer, theme: Theme::new(true, false) };
         draw(&mut canvas, Area::new(0, 0, width, 1));
         buffer.content().iter().map(|cell| cell.symbol()).collect()
-    }
-
-    #[test]
-    fn text_is_cut_by_cells_and_not_by_characters() {
-        assert_eq!(cut("ReadFile", 8), "ReadFile");
-        assert_eq!(cut("ReadFile", 5), "Read…");
-        assert_eq!(cut("日本語", 5), "日本…");
-        assert_eq!(cut("日本語", 4), "日…");
-        assert_eq!(cut("abc", 0), "");
     }
 
     #[test]
@@ -321,15 +279,5 @@ mod tests {
             }),
             "    "
         );
-    }
-
-    #[test]
-    fn a_cut_name_keeps_its_number() {
-        assert_eq!(cut_middle("agenda worker 0", 15), "agenda worker 0");
-        assert_eq!(cut_middle("agenda worker 128", 15), "agenda wo…r 128");
-        assert_eq!(cut_middle("日本語日本語日本語 7", 9), "日本…語 7");
-        for width in 0..9 {
-            assert!(cut_middle("worker 日本", width).width() <= usize::from(width));
-        }
     }
 }

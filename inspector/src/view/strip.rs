@@ -171,7 +171,7 @@ fn marker(
     } else if let Some(hang) = hang(state) {
         let style = if hang.over { theme.over() } else { theme.held() };
         let row = Area { width: row.width - layout::AXIS_WIDTH, ..row };
-        let text = super::paint::cut(&hang.text, row.width.saturating_sub(2));
+        let text = crate::text::cut(&hang.text, row.width.saturating_sub(2).into());
         canvas.pen(Area { width: row.width - 2, ..row }, 0).right(&text, style);
         if hang.live {
             canvas.cell(row.x + row.width - 1, row.y, "▲", style);

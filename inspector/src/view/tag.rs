@@ -59,8 +59,10 @@ fn none(canvas: &mut Canvas<'_>, area: Area, remedy: &str) {
 /// Its figures and its histogram.
 fn distribution(canvas: &mut Canvas<'_>, state: &State, area: Area, stats: &TagStats, runs: &RunStats) {
     let theme = canvas.theme;
-    let name =
-        super::paint::cut(&state.picture().timeline.labels.tag(stats.tag), area.width.saturating_sub(8));
+    let name = crate::text::cut(
+        &state.picture().timeline.labels.tag(stats.tag),
+        area.width.saturating_sub(8).into(),
+    );
     let inner = canvas.pane(area, &name, "run time", false);
     let mut pen = canvas.pen(inner, 0);
     let shown = runs.run_ns.percentiles_missing(state.glance.lost_records);

@@ -80,7 +80,7 @@ fn row(canvas: &mut Canvas<'_>, state: &State, rows: Area, line: u16, columns: &
     // The name comes first, and what it is only where both find room.
     let room = columns.tag.saturating_sub(1);
     let start = pen.gap(1).at();
-    pen.put(&super::paint::cut(&row.name, room), theme.text());
+    pen.put(&crate::text::cut(&row.name, room.into()), theme.text());
     let kind = if pen.at() - start + kind.len() as u16 <= room { kind } else { "" };
     pen.put(kind, theme.dim()).to(start + room);
     pen.number(&units::short_count(row.run_ns.count), columns.count, theme.text());

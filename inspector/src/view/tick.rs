@@ -10,10 +10,10 @@ use ratatui::style::Style;
 
 use super::paint::{Canvas, HATCH};
 use super::stalls;
-use crate::app::describe;
 use crate::app::layout::{self, Area};
 use crate::app::lists;
 use crate::app::state::State;
+use crate::describe;
 use crate::theme::Theme;
 use crate::units;
 

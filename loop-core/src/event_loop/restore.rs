@@ -4,22 +4,22 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use loop_probes::clock::Clock;
-use loop_probes::event::{GcReason, Outcome, RefKind, StopReason};
-use loop_probes::ids::{Ticks, Timestamp};
+use loop_probes::event::{GcReason, RefKind, StopReason};
+use loop_probes::ids::{TaskId, Ticks, Timestamp};
 
 use super::EventLoop;
 use super::core::Core;
 use super::core::{Outstanding, Registration, Subscription, Then};
 use super::observe::{QUEUES, SAMPLED};
 use crate::error::LoopError;
+use crate::gc::{GcController, GcState};
 use crate::owner::OnError;
 use crate::poller::Poller;
 use crate::queue::fifo::Queued;
-use crate::replay::{Outside, QueuedState, Restored, SourceState, State, TimerState};
+use crate::replay::{Outside, QueuedState, RECORDED, Restored, SourceState, State, TimerState, finished};
 use crate::shutdown::OnShutdown;
 use crate::task::Task;
 use crate::task::body::Body;
-use crate::work_pool::Finished;
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Brings in what came from outside, of a loop that is executed again.
@@ -98,7 +98,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.core.handlers.insert(signo, Subscription { task, tag });
         }
         self.core.restore_work(state.work, state.finished);
-        self.core.scheduler.refs.hold("recorded", state.held);
+        self.core.scheduler.refs.hold(RECORDED, state.held);
         for (what, count) in state.refs {
             self.core.restore_refs(what, count);
         }
@@ -152,10 +152,10 @@ impl<T: Task> Core<T> {
         Queued { task: Body::Task(task), id, tag, origin, signo, queued: self.at }
     }
 
-    fn restore_gc(&mut self, state: Option<crate::gc::GcState>, notices: &[GcReason]) {
+    fn restore_gc(&mut self, state: Option<GcState>, notices: &[GcReason]) {
         let config = self.scheduler.policy().gc;
         if let Some(state) = state {
-            self.scheduler.gc = crate::gc::GcController::restore(config, state);
+            self.scheduler.gc = GcController::restore(config, state);
         }
         for notice in notices {
             match notice {
@@ -169,8 +169,8 @@ impl<T: Task> Core<T> {
 
     fn restore_work(
         &mut self,
-        work: Vec<(loop_probes::ids::TaskId, T, Option<loop_probes::ids::TaskId>)>,
-        finished: Vec<(loop_probes::ids::TaskId, Option<T::Remote>)>,
+        work: Vec<(TaskId, T, Option<TaskId>)>,
+        put_aside: Vec<(TaskId, Option<T::Remote>)>,
     ) {
         for (task, rejected, parent) in work {
             let tag = self.tag(&rejected);
@@ -178,17 +178,7 @@ impl<T: Task> Core<T> {
             let on_shutdown = OnShutdown::Finish;
             self.work.insert(task, Outstanding { tag, parent, on_shutdown, then, awaited: false });
         }
-        let aside = finished.into_iter().map(|(task, remote)| Finished {
-            task,
-            tag: loop_probes::ids::Tag(0),
-            worker: 0,
-            queued: Ticks(0),
-            start: Ticks(0),
-            end: Ticks(0),
-            outcome: Outcome::Done,
-            result: Ok(remote),
-        });
-        self.finished.extend(aside);
+        self.finished.extend(put_aside.into_iter().map(|(task, remote)| finished(task, remote, Ticks(0))));
     }
 
     fn restore_refs(&mut self, what: RefKind, count: u32) {

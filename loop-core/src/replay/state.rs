@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use loop_probes::event::{GcReason, Origin, Queue, RefKind};
+use loop_probes::event::{Event, GcReason, Origin, Queue, RefKind};
 use loop_probes::ids::{IoSource, TaskId, TimerId, Timestamp};
 
 use crate::gc::GcState;
@@ -116,6 +116,26 @@ pub struct State<T: Task> {
     pub held: i64,
     /// References by kind: those of sources, jobs, signals, agendas and futures.
     pub refs: Vec<(RefKind, u32)>,
+}
+
+impl GcState {
+    /// What the part of a snapshot says about the controller; `None` where it speaks of something else.
+    #[must_use]
+    pub fn of_part<T>(part: &Event<T>) -> Option<Self> {
+        let Event::SnapshotGc {
+            mode,
+            unchanged_ticks,
+            heap_bytes,
+            periodic_due_ns,
+            one_shot_due_ns,
+            one_shot_fired,
+        } = *part
+        else {
+            return None;
+        };
+        let (periodic_due, one_shot_due) = (periodic_due_ns.map(Timestamp), one_shot_due_ns.map(Timestamp));
+        Some(Self { mode, unchanged_ticks, heap_bytes, periodic_due, one_shot_due, one_shot_fired })
+    }
 }
 
 impl<T: Task> State<T> {

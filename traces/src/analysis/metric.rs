@@ -315,6 +315,12 @@ fn ends_of(name: &str) -> Vec<String> {
     ends(name, figure.is_some_and(Figure::is_distribution)).map(|(name, _)| name).collect()
 }
 
+/// What was measured, in words also where nothing was.
+#[must_use]
+pub fn measured(value: Option<Value>) -> String {
+    value.map_or_else(|| "not measured".to_owned(), |value| value.to_string())
+}
+
 impl fmt::Display for Value {
     /// As reports show it: `1.24ms`, `12`, `37.2%`, `18.2 MiB`, `97.1/s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,8 +1,9 @@
-//! The progress of an import: a bar on a terminal, nothing elsewhere.
+//! The progress of an import.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use loop_traces::chrome::import::Progress;
 
+use crate::commands::progress::bar;
 use crate::units;
 
 /// Shows how far it is, on standard error.
@@ -14,17 +15,12 @@ pub(super) struct Bar {
 impl Bar {
     /// A bar for an input of so many bytes, where that is known.
     pub(super) fn new(size: Option<u64>) -> Self {
-        // Hidden by itself where standard error is no terminal.
-        let bar = ProgressBar::with_draw_target(size, ProgressDrawTarget::stderr_with_hz(10));
         let template = if size.is_some() {
             "{msg:12} {wide_bar} {percent:>3}%  {bytes_per_sec:>12}  {eta:>4} left"
         } else {
             "{msg:12} {spinner} {bytes}"
         };
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style.progress_chars("━╸ "));
-        }
-        Self { bar, size }
+        Self { bar: bar(size, template), size }
     }
 
     pub(super) fn show(&self, progress: Progress) {

@@ -1,17 +1,14 @@
 //! What an import says when it is done: what was read, which threads became loops, what was lost on the way.
 
-use std::fmt::Write as _;
-
 use loop_probes::text::printable;
 use loop_traces::chrome::import::tally::{dropped, repaired};
 use loop_traces::chrome::import::{ImportReport, Tally};
 
-use loop_traces::units::{bytes, count, counted};
+use crate::text::{cut, fill, line};
+use crate::units::{bytes, count, counted};
 
-/// Appends a line. Writing to a string cannot fail.
-macro_rules! line {
-    ($out:expr, $($args:tt)*) => { let _ = writeln!($out, $($args)*); };
-}
+/// Cells of a loop's name.
+const LOOP_CELLS: usize = 38;
 
 /// What nobody should overlook, in one line.
 pub(super) fn warning(report: &ImportReport, input: &str) -> Option<String> {
@@ -63,13 +60,21 @@ fn loops(out: &mut String, report: &ImportReport) {
         line!(out, "\nno thread has a slice: the trace is empty");
         return;
     }
-    line!(out, "\n{:<38} {:>8} {:>8} {:>8}  {}", "LOOP", "TICKS", "TASKS", "SPANS", "CHOSEN BECAUSE IT");
+    line!(
+        out,
+        "\n{:<LOOP_CELLS$} {:>8} {:>8} {:>8}  {}",
+        "LOOP",
+        "TICKS",
+        "TASKS",
+        "SPANS",
+        "CHOSEN BECAUSE IT"
+    );
     for found in &report.loops {
         let title = format!("{} ({}/{})", found.name, found.pid, found.tid);
         line!(
             out,
-            "{:<38} {:>8} {:>8} {:>8}  {}",
-            shortened(&title, 38),
+            "{} {:>8} {:>8} {:>8}  {}",
+            fill(&cut(&title, LOOP_CELLS), LOOP_CELLS),
             count(found.counts.ticks),
             count(found.counts.tasks),
             count(found.counts.spans),
@@ -103,12 +108,4 @@ fn tally(out: &mut String, title: &str, tally: &Tally) {
         let place = place.map_or_else(String::new, |place| format!("  first at {place}"));
         line!(out, "  {:>8}  {}{place}", count(number), kind.replace('_', " "));
     }
-}
-
-/// At most so many characters.
-fn shortened(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    text.chars().take(most - 1).chain(['…']).collect()
 }

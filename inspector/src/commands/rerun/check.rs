@@ -1,33 +1,26 @@
 //! `loopscope rerun --check`: does the loop decide again what it decided?
 
-use std::fmt::Write as _;
-
 use loop_probes::text::printable;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::RerunArgs;
 use crate::commands::warn;
 use crate::exit::Failure;
 use crate::input::Input;
 use crate::rerun::check::{Checked, Divergence, check_source};
-use crate::rerun::{RerunError, check};
 use crate::stdout;
-use crate::units::{count, duration};
+use crate::text::line;
+use crate::units::{count, counted, duration};
 
 pub(super) fn run(args: &RerunArgs) -> Result<(), Failure> {
-    let checked = match Input::open(&args.input)? {
-        Input::Trace(path, trace) => {
-            trace.warnings().iter().for_each(|line| warn(line));
-            drop(trace);
-            check(&path)
-        }
-        Input::Ring(ring, warnings) => {
-            warnings.iter().for_each(|line| warn(line));
-            check_source(|| Ok(Box::new((*ring).clone())))
-        }
-    };
-    let checked = checked.map_err(failure)?;
-    stdout::print(&if args.json { to_json(&checked) } else { to_text(&checked) })?;
+    let input = Input::open(&args.input)?;
+    input.warnings().iter().for_each(|line| warn(line));
+    let checked = check_source(|| Ok(input.reopen()?)).map_err(Failure::input)?;
+    if args.json {
+        stdout::print_json(&to_json(&checked))?;
+    } else {
+        stdout::print(&to_text(&checked))?;
+    }
     match &checked.divergence {
         None => Ok(()),
         Some(parted) => Err(Failure::Check(format!(
@@ -38,19 +31,11 @@ pub(super) fn run(args: &RerunArgs) -> Result<(), Failure> {
     }
 }
 
-fn failure(error: RerunError) -> Failure {
-    Failure::input(error)
-}
-
 fn to_text(checked: &Checked) -> String {
     match &checked.divergence {
         None => agreed(checked),
         Some(parted) => parted_in(checked, parted),
     }
-}
-
-fn noun(number: u64, one: &str, many: &str) -> String {
-    format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
 fn agreed(checked: &Checked) -> String {
@@ -60,22 +45,22 @@ fn agreed(checked: &Checked) -> String {
         printable(&checked.name),
         printable(&checked.policy)
     );
-    let _ = writeln!(
+    line!(
         out,
         "  {} from tick {} on: {}, {}, {}, {}, {}",
-        noun(seen.ticks, "tick", "ticks"),
+        counted(seen.ticks, "tick", "ticks"),
         count(seen.first_tick.unwrap_or(0)),
-        noun(seen.tasks, "task", "tasks"),
-        noun(seen.ready, "readiness", "readinesses"),
-        noun(seen.timers, "timer", "timers"),
-        noun(seen.polls, "poll", "polls"),
-        noun(seen.gc, "GC decision", "GC decisions"),
+        counted(seen.tasks, "task", "tasks"),
+        counted(seen.ready, "readiness", "readinesses"),
+        counted(seen.timers, "timer", "timers"),
+        counted(seen.polls, "poll", "polls"),
+        counted(seen.gc, "GC decision", "GC decisions"),
     );
-    let _ = writeln!(
+    line!(
         out,
         "  {} compared, {} among them; {} of the loop in {}: {:.0} times real time",
-        noun(seen.decisions, "event", "events"),
-        noun(seen.snapshots, "snapshot", "snapshots"),
+        counted(seen.decisions, "event", "events"),
+        counted(seen.snapshots, "snapshot", "snapshots"),
         duration(seen.span_ns),
         duration(checked.elapsed_ns),
         checked.speed()
@@ -100,26 +85,26 @@ fn parted_in(checked: &Checked, parted: &Divergence) -> String {
         printable(&checked.policy)
     );
     for line in &parted.before {
-        let _ = writeln!(out, "    both        {}", printable(line));
+        line!(out, "    both        {}", printable(line));
     }
-    let _ = writeln!(out, "  > recorded    {}", printable(&parted.recorded));
-    let _ = writeln!(out, "  > happened    {}", printable(&parted.happened));
+    line!(out, "  > recorded    {}", printable(&parted.recorded));
+    line!(out, "  > happened    {}", printable(&parted.happened));
     for line in &parted.after {
-        let _ = writeln!(out, "    recorded    {}", printable(line));
+        line!(out, "    recorded    {}", printable(line));
     }
     let seen = &checked.seen;
-    let _ = writeln!(
+    line!(
         out,
         "\n  before it, {} agreed: {}, {}, {}",
-        noun(seen.decisions, "event", "events"),
-        noun(seen.ticks, "tick", "ticks"),
-        noun(seen.tasks, "task", "tasks"),
-        noun(seen.timers, "timer", "timers"),
+        counted(seen.decisions, "event", "events"),
+        counted(seen.ticks, "tick", "ticks"),
+        counted(seen.tasks, "task", "tasks"),
+        counted(seen.timers, "timer", "timers"),
     );
     out + &of_several(checked)
 }
 
-fn to_json(checked: &Checked) -> String {
+fn to_json(checked: &Checked) -> Value {
     let seen = &checked.seen;
     let divergence = checked.divergence.as_ref().map(|parted| {
         json!({
@@ -131,7 +116,7 @@ fn to_json(checked: &Checked) -> String {
             "after": parted.after,
         })
     });
-    let value = json!({
+    json!({
         "schema": 1,
         "name": checked.name,
         "policy": checked.policy,
@@ -150,6 +135,5 @@ fn to_json(checked: &Checked) -> String {
         "span_ns": seen.span_ns,
         "elapsed_ns": checked.elapsed_ns,
         "divergence": divergence,
-    });
-    format!("{value:#}\n")
+    })
 }

@@ -2,11 +2,11 @@
 //!
 //! Green is better and red is worse, where one of the two is; without colour a word says it.
 
-use std::fmt::Write as _;
-
 use loop_traces::units::{count, duration, percent};
+use ratatui::style::Style;
 
 use crate::rerun::what_if::{Answer, Changed, Changes, Kind, Side};
+use crate::text::{self, cut, fill, line, wrap};
 use crate::theme::Theme;
 
 /// Changes below this share are noise of the model itself.
@@ -14,12 +14,6 @@ const SAME: f64 = 0.02;
 
 /// Columns of a name.
 const NAME: usize = 26;
-
-const RESET: &str = "\x1b[0m";
-const RED: &str = "\x1b[31m";
-const GREEN: &str = "\x1b[32m";
-const DIM: &str = "\x1b[2m";
-const BOLD: &str = "\x1b[1m";
 
 /// Which way is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,19 +40,13 @@ struct Page {
 }
 
 /// The page, for a screen of `columns`.
-pub(super) fn text(answer: &Answer, changes: &Changes, theme: Theme, columns: usize) -> String {
-    let (columns, is_identity) = (columns.clamp(60, 120), changes.is_identity());
-    let mut page = Page { out: String::new(), theme, columns, is_identity };
+pub(super) fn render(answer: &Answer, changes: &Changes, theme: Theme, columns: usize) -> String {
+    let mut page = Page { out: String::new(), theme, columns, is_identity: changes.is_identity() };
     page.head(answer, changes);
     page.rows(&rows(&answer.before, &answer.after));
     page.changed(&answer.changed);
     page.assumptions(&answer.assumptions);
-    if theme.ascii { page.out.chars().map(ascii).collect() } else { page.out }
-}
-
-fn ascii(glyph: char) -> char {
-    let mut cell = [0; 4];
-    crate::theme::plain(glyph.encode_utf8(&mut cell)).chars().next().unwrap_or('?')
+    text::finish(page.out, theme)
 }
 
 fn ns(value: f64) -> String {
@@ -120,13 +108,12 @@ fn change(before: f64, after: f64) -> (String, bool) {
 }
 
 impl Page {
-    fn style(&self, code: &str, text: &str) -> String {
-        if self.theme.has_color() { format!("{code}{text}{RESET}") } else { text.to_owned() }
+    fn paint(&self, style: Style, text: &str) -> String {
+        text::paint(self.theme, style, text)
     }
 
     fn line(&mut self, text: &str) {
-        // Writing to a string cannot fail.
-        let _ = writeln!(self.out, "{}", text.trim_end());
+        line!(self.out, "{}", text.trim_end());
     }
 
     fn head(&mut self, answer: &Answer, changes: &Changes) {
@@ -139,7 +126,7 @@ impl Page {
         );
         self.line(&told);
         let what = format!("what if: {changes}");
-        self.line(&self.style(BOLD, &what));
+        self.line(&self.paint(self.theme.strong(), &what));
         if changes.is_identity() {
             self.line("the recording against its own model: what differs here is the model's error");
         }
@@ -148,7 +135,7 @@ impl Page {
 
     fn rows(&mut self, rows: &[Row]) {
         let head = format!("{:NAME$}{:>12}{:>12}{:>12}", "", "BEFORE", "AFTER", "CHANGE");
-        self.line(&self.style(DIM, &head));
+        self.line(&self.paint(self.theme.dim(), &head));
         for row in rows {
             let told = self.verdict(row.before, row.after, row.better, 12);
             let (before, after) = ((row.show)(row.before), (row.show)(row.after));
@@ -161,9 +148,11 @@ impl Page {
         let (told, has_changed) = change(before, after);
         let told = format!("{told:>width$}");
         match if self.is_identity { Better::Neither } else { better } {
-            Better::Less if has_changed && after < before => self.style(GREEN, &format!("{told}  better")),
-            Better::Less if has_changed => self.style(RED, &format!("{told}  worse")),
-            Better::Less | Better::Neither if !has_changed => self.style(DIM, &told),
+            Better::Less if has_changed && after < before => {
+                self.paint(self.theme.live(), &format!("{told}  better"))
+            }
+            Better::Less if has_changed => self.paint(self.theme.over(), &format!("{told}  worse")),
+            Better::Less | Better::Neither if !has_changed => self.paint(self.theme.dim(), &told),
             Better::Less | Better::Neither => told,
         }
     }
@@ -184,14 +173,14 @@ impl Page {
             "CHANGED MOST", "P50", "P99", "P50", "P99", "P99"
         );
         let over = format!("{:NAME$}{:>18}  {:>18}{:>10}", "", "BEFORE", "AFTER", "CHANGE");
-        self.line(&self.style(DIM, &over));
-        self.line(&self.style(DIM, &head));
+        self.line(&self.paint(self.theme.dim(), &over));
+        self.line(&self.paint(self.theme.dim(), &head));
         for changed in changed {
             let what = match changed.what {
                 Kind::TimerLag => "lag",
                 Kind::QueueWait => "wait",
             };
-            let name = cut(&format!("{what:<5}{}", changed.tag), NAME - 1);
+            let name = fill(&cut(&format!("{what:<5}{}", changed.tag), NAME - 1), NAME);
             let (before, after) = (changed.before, changed.after);
             let figures = |count: u64, p50, p99| match count {
                 0 => format!("{:>9}{:>9}", "-", "-"),
@@ -201,7 +190,7 @@ impl Page {
             let better = if before.count > 0 && after.count > 0 { Better::Less } else { Better::Neither };
             let told = self.verdict(before.p99_ns as f64, after.p99_ns as f64, better, 10);
             self.line(&format!(
-                "{name:NAME$}{}  {}{told}",
+                "{name}{}  {}{told}",
                 figures(before.count, before.p50_ns, before.p99_ns),
                 figures(after.count, after.p50_ns, after.p99_ns),
             ));
@@ -210,30 +199,9 @@ impl Page {
 
     fn assumptions(&mut self, lines: &[String]) {
         self.line("");
-        self.line(&self.style(DIM, "ASSUMED"));
+        self.line(&self.paint(self.theme.dim(), "ASSUMED"));
         for line in lines {
-            let mut indent = "- ";
-            let mut out = String::new();
-            for word in line.split_whitespace() {
-                if !out.is_empty() && out.chars().count() + 1 + word.chars().count() + 2 > self.columns {
-                    self.line(&format!("{indent}{out}"));
-                    indent = "  ";
-                    out.clear();
-                }
-                if !out.is_empty() {
-                    out.push(' ');
-                }
-                out.push_str(word);
-            }
-            self.line(&format!("{indent}{out}"));
+            self.line(&format!("- {}", wrap(line, self.columns.saturating_sub(2), 2)));
         }
     }
-}
-
-/// `text` in at most so many columns.
-fn cut(text: &str, columns: usize) -> String {
-    if text.chars().count() <= columns {
-        return text.to_owned();
-    }
-    text.chars().take(columns.saturating_sub(1)).chain(['…']).collect()
 }

@@ -395,14 +395,14 @@ impl Stage {
     /// What happened, told as of the time of what was recorded; with the numbers that words may have rounded away.
     fn words(&self, told: &Event<Ticks>, event: Event<()>) -> String {
         let Some(entry) = self.recorded.front() else { return String::new() };
-        let text = crate::app::describe::event(entry.at, &told.map_time(|_| entry.at), &self.recorded.labels);
+        let text = crate::describe::event(entry.at, &told.map_time(|_| entry.at), &self.recorded.labels);
         let differs =
             differences(entry.event, event).map_or_else(String::new, |fields| format!("  ({fields})"));
         format!("{}  {text}{differs}", told.name())
     }
 
     fn line(&self, entry: &Entry) -> String {
-        let text = crate::app::describe::event(entry.at, &entry.told, &self.recorded.labels);
+        let text = crate::describe::event(entry.at, &entry.told, &self.recorded.labels);
         format!("{}  {text}", entry.told.name())
     }
 

@@ -224,23 +224,7 @@ fn restore_part(part: &Event, state: &mut State<Replayed>) -> Option<()> {
         Event::SnapshotBegin { tick, next_task, next_timer } => {
             (state.tick, state.next_task, state.next_timer) = (tick, next_task, next_timer);
         }
-        Event::SnapshotGc {
-            mode,
-            unchanged_ticks,
-            heap_bytes,
-            periodic_due_ns,
-            one_shot_due_ns,
-            one_shot_fired,
-        } => {
-            state.gc = Some(GcState {
-                mode,
-                unchanged_ticks,
-                heap_bytes,
-                periodic_due: periodic_due_ns.map(Timestamp),
-                one_shot_due: one_shot_due_ns.map(Timestamp),
-                one_shot_fired,
-            });
-        }
+        Event::SnapshotGc { .. } => state.gc = GcState::of_part(part),
         Event::InputGc { reason } => state.notices.push(reason),
         Event::SnapshotTimer { timer, tag, due, period_ns, referenced } => {
             let task = Replayed::Callback(tag);
