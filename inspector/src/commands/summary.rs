@@ -27,10 +27,15 @@ pub(super) fn print_demo(summary: &Summary, served: &Served, json: bool) -> Resu
     stdout::print(&render(summary, Some(served), json)?)
 }
 
+/// The page as text: as wide as the terminal, so that no line of it wraps.
+pub(super) fn page(summary: &Summary) -> String {
+    if stdout::is_terminal() { report::text_within(summary, stdout::width()) } else { report::text(summary) }
+}
+
 fn render(summary: &Summary, served: Option<&Served>, json: bool) -> Result<String, Failure> {
     if !json {
         let told = served.map(|served| format!("\n{served}\n")).unwrap_or_default();
-        return Ok(report::text(summary) + &told);
+        return Ok(page(summary) + &told);
     }
     let unprintable = |error| Failure::Input(format!("cannot print the summary: {error}"));
     let mut value = serde_json::to_value(summary).map_err(unprintable)?;
