@@ -154,7 +154,7 @@ fn the_page_the_export_and_the_option_agree() {
         serde_json::from_slice(&fs::read(&json).expect("it was written")).expect("it is JSON");
     let micros = |value: &Value| (value.as_f64().expect("microseconds") * 1_000.0).round() as u64;
     let total = |args: &Value| list(args, "blame").iter().map(|line| micros(&line["us"])).sum::<u64>();
-    let (mut timers, mut stalls) = (0, 0);
+    let (mut timers, mut stalls, mut slow) = (0, 0, 0);
     for event in list(&exported, "traceEvents") {
         let args = &event["args"];
         assert!(
@@ -169,7 +169,12 @@ fn the_page_the_export_and_the_option_agree() {
             assert_eq!(total(args), micros(&args["busy_us"]), "{event}");
             stalls += 1;
         }
+        if event["name"] == "slow task" {
+            assert_eq!(total(args), micros(&args["run_us"]), "{event}");
+            slow += 1;
+        }
     }
+    assert!(slow > 0, "reports are slow");
     assert_eq!(timers, number(&summary["timers"], "late"));
     assert_eq!(stalls, number(&summary["ticks"], "stalls"));
 }

@@ -2,6 +2,7 @@
 
 mod event;
 mod faces;
+mod input;
 mod ledger;
 
 pub use event::event;

@@ -13,21 +13,55 @@ use crate::units::{count, counted, duration, percent, rate};
 /// Tags shown.
 const TAGS_SHOWN: usize = 24;
 
-/// The summary as text: aligned columns, no colours, ends with a line break.
+/// Columns of a page that is for no terminal.
+const COLUMNS: usize = 120;
+
+/// The summary as text: aligned columns, no colours, ends with a line break. For lines of 120 columns.
 #[must_use]
 pub fn text(summary: &Summary) -> String {
+    text_within(summary, COLUMNS)
+}
+
+/// As [`text`], for lines of so many columns: 80 at least.
+#[must_use]
+pub fn text_within(summary: &Summary, columns: usize) -> String {
+    let columns = columns.max(80);
     let mut out = String::new();
     head(&mut out, summary);
-    totals(&mut out, summary);
+    totals(&mut out, summary, columns);
     blame::losses(&mut out, summary);
-    blame::stalls(&mut out, summary);
-    blame::late(&mut out, summary);
+    blame::stalls(&mut out, summary, columns);
+    blame::late(&mut out, summary, columns);
     blame::harm(&mut out, summary);
-    tags(&mut out, summary);
+    tags(&mut out, summary, columns);
     queues(&mut out, summary);
     faces::agenda(&mut out, summary);
-    faces::rest(&mut out, summary);
+    faces::rest(&mut out, summary, columns);
     out
+}
+
+/// `text`, cut to `wide` columns.
+fn cut(text: &str, wide: usize) -> String {
+    if text.chars().count() <= wide {
+        return text.to_owned();
+    }
+    text.chars().take(wide.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// `parts` with commas in lines of at most `columns`, those after the first indented; a part is never broken.
+fn listed(head: &str, parts: &[String], columns: usize) -> String {
+    let mut lines = vec![head.to_owned()];
+    for (place, part) in parts.iter().enumerate() {
+        let comma = if place + 1 < parts.len() { "," } else { "" };
+        let last = lines.last().map_or(0, |line| line.chars().count());
+        if place > 0 && last + 1 + part.chars().count() + comma.len() > columns {
+            lines.push(" ".to_owned());
+        }
+        if let Some(line) = lines.last_mut() {
+            let _ = write!(line, " {part}{comma}");
+        }
+    }
+    lines.join("\n")
 }
 
 /// Appends a line. Writing to a string cannot fail.
@@ -72,53 +106,49 @@ fn head(out: &mut String, summary: &Summary) {
     }
 }
 
-fn totals(out: &mut String, summary: &Summary) {
+fn totals(out: &mut String, summary: &Summary, columns: usize) {
     let Summary { ticks, tasks, microtasks, timers, gc, signals, .. } = summary;
     let seconds = summary.span_ns as f64 / 1e9;
     let per_second = |count: u64| rate(if seconds > 0.0 { count as f64 / seconds } else { 0.0 });
-    line!(
-        out,
-        "\n{:<12}{:>11}{:>10}  {:>9}{:>9}{:>9}{:>9}",
-        "",
-        "COUNT",
-        "PER S",
-        "P50",
-        "P90",
-        "P99",
-        "MAX"
-    );
-    let row = |out: &mut String, name: &str, total: u64, unit: &Percentiles, more: &str| {
-        line!(
-            out,
-            "{name:<12}{:>11}{:>10}  {:>9}{:>9}{:>9}{:>9}  {more}",
-            count(total),
-            per_second(total),
-            duration(unit.p50),
-            duration(unit.p90),
-            duration(unit.p99),
-            duration(unit.max)
-        );
-    };
+    line!(out, "\n{:<12}{:>11}{:>10} {:>9}{:>9}{:>9}{:>9}", "", "COUNT", "PER S", "P50", "P90", "P99", "MAX");
     let over = format!(
         "run · busy {} · {} over {}",
         percent(ticks.utilization),
         blame::at_least(summary, counted(ticks.stalls, "stall", "stalls")),
         duration(ticks.stall_limit_ns)
     );
-    row(out, "ticks", ticks.count, &ticks.run_ns, &over);
     let slowest = tasks.by_tag.first().map_or_else(String::new, |tag| format!("run · longest: {}", tag.tag));
-    row(out, "tasks", tasks.count, &tasks.run_ns, &slowest);
     let cleared = format!("lag · {} armed, {} cleared", count(timers.armed), count(timers.cleared));
-    row(out, "timers", timers.fired, &timers.lag_ns, &cleared);
     let checkpoints = format!("run of {} checkpoints", count(microtasks.checkpoints));
-    row(out, "microtasks", microtasks.ran, &microtasks.run_ns, &checkpoints);
     let decided = format!(
         "run · decided {} collect, {} defer, {} skip",
         count(gc.collect),
         count(gc.defer),
         count(gc.skip)
     );
-    row(out, "gc", gc.run_ns.count, &gc.run_ns, &decided);
+    let rows: [(&str, u64, &Percentiles, &str); 5] = [
+        ("ticks", ticks.count, &ticks.run_ns, &over),
+        ("tasks", tasks.count, &tasks.run_ns, &slowest),
+        ("timers", timers.fired, &timers.lag_ns, &cleared),
+        ("microtasks", microtasks.ran, &microtasks.run_ns, &checkpoints),
+        ("gc", gc.run_ns.count, &gc.run_ns, &decided),
+    ];
+    // Where one of the remarks does not fit, all stand beneath the table.
+    let fit = rows.iter().all(|(.., remark)| 71 + remark.chars().count() <= columns);
+    for (name, total, unit, remark) in rows {
+        line!(
+            out,
+            "{name:<12}{:>11}{:>10} {:>9}{:>9}{:>9}{:>9}{}{}",
+            count(total),
+            per_second(total),
+            duration(unit.p50),
+            duration(unit.p90),
+            duration(unit.p99),
+            duration(unit.max),
+            if fit && !remark.is_empty() { "  " } else { "" },
+            if fit { remark } else { "" }
+        );
+    }
     line!(
         out,
         "{:<12}{:>11}{:>10}  {} delivered, {} dropped",
@@ -128,15 +158,20 @@ fn totals(out: &mut String, summary: &Summary) {
         count(signals.delivered),
         count(signals.dropped)
     );
+    for (name, .., remark) in rows.iter().filter(|(.., remark)| !fit && !remark.is_empty()) {
+        line!(out, "  {name:<10}{}", cut(remark, columns - 12));
+    }
 }
 
-fn tags(out: &mut String, summary: &Summary) {
+fn tags(out: &mut String, summary: &Summary, columns: usize) {
     let tags = &summary.tasks.by_tag;
     let Some(wide) = tags.iter().map(|tag| tag.tag.chars().count()).max() else { return };
-    let wide = wide.clamp(12, 32);
+    // Names give way first, then the gaps between the figures.
+    let (gap, figures) = if columns < 100 { (8, 68) } else { (9, 75) };
+    let wide = wide.clamp(12, (columns - figures).clamp(12, 32));
     line!(
         out,
-        "\n{:<wide$}{:>11}  {:>9}{:>9}{:>9}{:>9}  {:>9}{:>9}{:>9}",
+        "\n{:<wide$}{:>10} {:>gap$}{:>gap$}{:>gap$}{:>gap$} {:>gap$}{:>gap$}{:>gap$}",
         "TASK TAG",
         "COUNT",
         "RUN P50",
@@ -153,8 +188,8 @@ fn tags(out: &mut String, summary: &Summary) {
         let wait = |ns| if tag.queue_wait_ns.count > 0 { duration(ns) } else { "–".to_owned() };
         line!(
             out,
-            "{:<wide$.wide$}{:>11}  {:>9}{:>9}{:>9}{:>9}  {:>9}{:>9}{:>9}",
-            tag.tag,
+            "{:<wide$}{:>10} {:>gap$}{:>gap$}{:>gap$}{:>gap$} {:>gap$}{:>gap$}{:>gap$}",
+            cut(&tag.tag, wide),
             count(tag.count),
             duration(run.p50),
             duration(run.p90),
@@ -218,6 +253,28 @@ mod tests {
         assert!(line("pumps").contains("handled") && line("futures").contains("woken"), "{text}");
         assert!(line("shutdown").contains("1 left"), "{text}");
         assert!(text.lines().all(|line| line.chars().count() < 200 && !line.chars().any(char::is_control)));
+    }
+
+    #[test]
+    fn it_fits_a_narrow_terminal() {
+        let script = Script { ticks: 700, ..Script::default() };
+        let mut timeline = Timeline::of(&script.metadata());
+        timeline.extend(&script.events());
+        let summary = Summary::new(&script.source(), &timeline);
+        for columns in [80, 120] {
+            let text = text_within(&summary, columns);
+            println!("{text}");
+            let wide: Vec<&str> = text.lines().filter(|line| line.chars().count() > columns).collect();
+            assert!(wide.is_empty(), "{wide:#?}");
+        }
+    }
+
+    #[test]
+    fn lists_break_between_their_parts() {
+        let parts = ["timer A ×1", "io B ×22", "io C ×3"].map(str::to_owned);
+        assert_eq!(listed("kept by", &parts, 80), "kept by timer A ×1, io B ×22, io C ×3");
+        assert_eq!(listed("kept by", &parts, 20), "kept by timer A ×1,\n  io B ×22, io C ×3");
+        assert_eq!(listed("kept by", &parts[..1], 5), "kept by timer A ×1");
     }
 
     #[test]

@@ -58,7 +58,7 @@ fn gated(args: &ReportArgs, file: &Path, json: bool, global: &Global) -> Result<
 
 fn text(run: &Run, page: &Page, global: &Global) -> Result<String, Failure> {
     let gates = diff::render(page, VerdictFormat::Text, global)?;
-    Ok(format!("{}\n{gates}", loop_traces::report::text(&run.summary)))
+    Ok(format!("{}\n{gates}", summary::page(&run.summary)))
 }
 
 fn with_gates(summary: &Summary, page: &Page) -> Result<Value, Failure> {

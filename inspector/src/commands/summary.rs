@@ -27,10 +27,15 @@ pub(super) fn print_demo(summary: &Summary, served: &Served, json: bool) -> Resu
     show(summary, Some(served), json)
 }
 
+/// The page as text: as wide as the terminal, so that no line of it wraps.
+pub(super) fn page(summary: &Summary) -> String {
+    if stdout::is_terminal() { report::text_within(summary, stdout::width()) } else { report::text(summary) }
+}
+
 fn show(summary: &Summary, served: Option<&Served>, json: bool) -> Result<(), Failure> {
     if !json {
         let told = served.map(|served| format!("\n{served}\n")).unwrap_or_default();
-        return stdout::print(&(report::text(summary) + &told));
+        return stdout::print(&(page(summary) + &told));
     }
     let mut value = serde_json::to_value(summary).map_err(Failure::input)?;
     if let (Some(served), Some(object)) = (served, value.as_object_mut()) {

@@ -6,7 +6,7 @@ use loop_probes::text::printable;
 use loop_traces::labels::Labels;
 use loop_traces::timeline::signal_name;
 
-use super::faces;
+use super::{faces, input};
 use crate::units::{bytes, count, duration};
 
 /// What an event that was recorded at `at` says, without its kind.
@@ -117,7 +117,9 @@ pub fn event(at: Timestamp, event: &Event, labels: &Labels) -> String {
         Event::InputBatch { queue, taken } => format!("{queue}  {taken} taken"),
         Event::InputHeap { heap_bytes } => bytes(*heap_bytes),
         Event::InputReturned { task, value } => format!("#{task}  {value}"),
-        other => faces::event(at, other, labels).unwrap_or_else(|| fields_of(other)),
+        other => {
+            faces::event(at, other, labels).or_else(|| input::event(at, other, labels)).unwrap_or_default()
+        }
     }
 }
 
@@ -129,11 +131,4 @@ const fn label_noun(kind: LabelKind) -> &'static str {
         LabelKind::Io => "io",
         LabelKind::Text => "text",
     }
-}
-
-/// The rarer kinds as their fields say it.
-fn fields_of(event: &Event) -> String {
-    let text = format!("{event:?}");
-    let fields = text.split_once('{').map_or("", |(_, fields)| fields);
-    printable(fields.trim_end_matches('}').trim())
 }

@@ -80,7 +80,7 @@ pub(super) fn pumped(handled: bool, ready: bool, timeout_ns: u64) -> String {
     format!("{what}, {why}, {waited}")
 }
 
-fn interests(bits: u8) -> String {
+pub(super) fn interests(bits: u8) -> String {
     let names = [(1, "readable"), (2, "writable"), (4, "priority")];
     let asked: Vec<&str> =
         names.into_iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| name).collect();

@@ -92,6 +92,8 @@ pub struct Checked {
     pub seen: Seen,
     /// Loops in the trace: the one with the most ticks was checked.
     pub loops: usize,
+    /// Records that were lost: the check began behind the last.
+    pub lost_records: u64,
     /// Where it parted from the record; `None` where it did not.
     pub divergence: Option<Divergence>,
     /// How long the check took.
@@ -168,7 +170,8 @@ fn check_from(open: Open<'_>, quickly: bool) -> Result<(Checked, bool), RerunErr
     }
     ran?;
     let divergence = stage.diverged.map(|divergence| *divergence);
-    Ok((Checked { name, policy, seen: stage.seen, loops, divergence, elapsed_ns: 0 }, has_loss))
+    let (seen, lost_records) = (stage.seen, place.lost_records);
+    Ok((Checked { name, policy, seen, loops, lost_records, divergence, elapsed_ns: 0 }, has_loss))
 }
 
 fn run(snapshot: start::Snapshot) -> Result<(), RerunError> {

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::line;
+use super::{cut, line};
 use crate::histogram::Percentiles;
 use crate::summary::{BlameSummary, Summary};
 use crate::units::{count, counted, duration, position};
@@ -17,19 +17,8 @@ const LATE_SHOWN: usize = 5;
 /// Rows of the table of harm.
 const HARM_SHOWN: usize = 8;
 
-/// Columns that a line may take, where it holds a ledger.
-const COLUMNS: usize = 100;
-
 /// Columns that a name may take in a line with a ledger.
-const NAME_COLUMNS: usize = 28;
-
-/// `text`, cut to `wide` columns.
-fn cut(text: &str, wide: usize) -> String {
-    if text.chars().count() <= wide {
-        return text.to_owned();
-    }
-    text.chars().take(wide.saturating_sub(1)).chain(['…']).collect()
-}
+const NAME_COLUMNS: usize = 24;
 
 /// A ledger as `ReadFile #8812 38.2ms + microtasks 2.1µs + 3 smaller 900ns + unattributed 0`, in at most `room`
 /// columns where that is possible at all.
@@ -63,10 +52,15 @@ fn told(blame: &[BlameSummary], room: usize) -> String {
     (least..=known.len()).rev().map(with).find(fits).unwrap_or_else(|| with(least))
 }
 
-/// A line that begins with `head`, and goes on with the ledger.
-fn ledger(out: &mut String, head: &str, blame: &[BlameSummary]) {
-    let room = COLUMNS.saturating_sub(head.chars().count() + 3);
-    line!(out, "{head} = {}", told(blame, room));
+/// A line of at most `columns` that begins with `head` and goes on with the ledger, or two where one is too short.
+fn ledger(out: &mut String, head: &str, blame: &[BlameSummary], columns: usize) {
+    let room = columns.saturating_sub(head.chars().count() + 3);
+    let text = told(blame, room);
+    if text.chars().count() <= room {
+        line!(out, "{head} = {text}");
+    } else {
+        line!(out, "{head}\n    = {}", told(blame, columns.saturating_sub(6)));
+    }
 }
 
 /// `figure`, at least, where records were lost that could have told of more.
@@ -97,7 +91,7 @@ pub(super) fn losses(out: &mut String, summary: &Summary) {
     }
 }
 
-pub(super) fn stalls(out: &mut String, summary: &Summary) {
+pub(super) fn stalls(out: &mut String, summary: &Summary, columns: usize) {
     let mut worst: Vec<_> = summary.stalls.iter().collect();
     worst.sort_by_key(|stall| std::cmp::Reverse(stall.run_ns));
     if worst.is_empty() {
@@ -111,7 +105,7 @@ pub(super) fn stalls(out: &mut String, summary: &Summary) {
     line!(out, "\nstalls, worst first");
     for stall in worst.iter().take(STALLS_SHOWN) {
         let (at, tick, run) = (position(stall.at_ns), count(stall.tick), duration(stall.run_ns));
-        ledger(out, &format!("  {at}  tick {tick:<10} {run:>7}"), &stall.blame);
+        ledger(out, &format!("  {at}  tick {tick:<10} {run:>7}"), &stall.blame, columns);
     }
     more(out, summary.ticks.stalls, worst.len().min(STALLS_SHOWN));
 }
@@ -123,34 +117,59 @@ fn more(out: &mut String, all: u64, shown: usize) {
     }
 }
 
+/// One that was late or slow: when, who, by how much, and who used that time.
+struct Row<'a> {
+    at_ns: i64,
+    name: String,
+    ns: u64,
+    blame: &'a [BlameSummary],
+}
+
+/// The worst of `all`, their names aligned.
+fn rows(out: &mut String, all: &[Row<'_>], columns: usize) {
+    let shown = all.get(..LATE_SHOWN).unwrap_or(all);
+    let wide = shown.iter().map(|row| row.name.chars().count()).max().unwrap_or(0).clamp(15, 24);
+    for row in shown {
+        let at = position(u64::try_from(row.at_ns).unwrap_or(0));
+        let head = format!("  {at}  {:<wide$} {:>7}", cut(&row.name, wide), duration(row.ns));
+        ledger(out, &head, row.blame, columns);
+    }
+}
+
 /// Late timers, late signals, slow tasks: nothing where there are none.
-pub(super) fn late(out: &mut String, summary: &Summary) {
-    let at = |ns: i64| position(u64::try_from(ns).unwrap_or(0));
-    let row = |out: &mut String, at_ns: i64, name: &str, ns: u64, blame: &[BlameSummary]| {
-        ledger(out, &format!("  {}  {:<15} {:>7}", at(at_ns), cut(name, 15), duration(ns)), blame);
-    };
-    if !summary.late_timers.is_empty() {
+pub(super) fn late(out: &mut String, summary: &Summary, columns: usize) {
+    let row = |at_ns, name: &str, ns, blame| Row { at_ns, name: name.to_owned(), ns, blame };
+    let timers = summary.late_timers.iter();
+    let timers: Vec<_> = timers.map(|late| row(late.at_ns, &late.tag, late.lag_ns, &late.blame)).collect();
+    if !timers.is_empty() {
         let limit = duration(summary.timers.late_limit_ns);
         line!(out, "\ntimers later than {limit}, worst first: from due to fired");
-        for late in summary.late_timers.iter().take(LATE_SHOWN) {
-            row(out, late.at_ns, &late.tag, late.lag_ns, &late.blame);
-        }
-        more(out, summary.timers.late, summary.late_timers.len().min(LATE_SHOWN));
+        rows(out, &timers, columns);
+        more(out, summary.timers.late, timers.len().min(LATE_SHOWN));
     }
-    if !summary.late_signals.is_empty() {
+    let signals = summary.late_signals.iter();
+    let signals: Vec<_> =
+        signals.map(|late| row(late.at_ns, &late.signal, late.latency_ns, &late.blame)).collect();
+    if !signals.is_empty() {
         line!(out, "\nlate signals, worst first: from arrived to delivered");
-        for late in summary.late_signals.iter().take(LATE_SHOWN) {
-            row(out, late.at_ns, &late.signal, late.latency_ns, &late.blame);
-        }
+        rows(out, &signals, columns);
+        more_as_json(out, signals.len());
     }
-    // Where a task has no labelled part its ledger says nothing that the stalls do not.
-    let told = |blame: &[BlameSummary]| blame.len() > 1;
-    let slow: Vec<_> = summary.slow_tasks.iter().filter(|slow| told(&slow.blame)).collect();
-    if !slow.is_empty() {
-        line!(out, "\nslow tasks, by their labelled parts");
-        for slow in slow.iter().take(LATE_SHOWN) {
-            row(out, slow.at_ns, &format!("{} #{}", slow.tag, slow.task), slow.run_ns, &slow.blame);
-        }
+    let tasks = summary.slow_tasks.iter();
+    let tasks: Vec<_> = tasks
+        .map(|slow| row(slow.at_ns, &format!("{} #{}", slow.tag, slow.task), slow.run_ns, &slow.blame))
+        .collect();
+    if !tasks.is_empty() {
+        line!(out, "\nslow tasks, worst first: by what is labelled in them");
+        rows(out, &tasks, columns);
+        more_as_json(out, tasks.len());
+    }
+}
+
+/// Of these the summary has the worst only, so there is no number of all.
+fn more_as_json(out: &mut String, kept: usize) {
+    if kept > LATE_SHOWN {
+        line!(out, "  and more: --json has {kept}");
     }
 }
 
@@ -164,7 +183,7 @@ pub(super) fn harm(out: &mut String, summary: &Summary) {
         all.iter().take(HARM_SHOWN).map(|harm| harm.tag.chars().count()).max().unwrap_or(0).clamp(20, 24);
     line!(
         out,
-        "\n{:<wide$}{:>9}{:>9}{:>9}{:>9}{:>10}{:>10}",
+        "\n{:<wide$}{:>8}{:>8}{:>8}{:>8}{:>12}{:>9}",
         "MADE OTHERS LATE",
         "BY",
         "TIMERS",
@@ -177,7 +196,7 @@ pub(super) fn harm(out: &mut String, summary: &Summary) {
     for harm in all.iter().take(HARM_SHOWN) {
         line!(
             out,
-            "{:<wide$}{:>9}{:>9}{:>9}{:>9}{:>10}{:>10}",
+            "{:<wide$}{:>8}{:>8}{:>8}{:>8}{:>12}{:>9}",
             cut(&harm.tag, wide),
             duration(harm.lateness_caused_ns),
             some(harm.timers_ns),

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::line;
+use super::{line, listed};
 use crate::summary::Summary;
 use crate::timeline::utilization;
 use crate::units::{count, counted, duration, percent, position};
@@ -90,10 +90,10 @@ pub(super) fn agenda(out: &mut String, summary: &Summary) {
     }
 }
 
-pub(super) fn rest(out: &mut String, summary: &Summary) {
+pub(super) fn rest(out: &mut String, summary: &Summary, columns: usize) {
     let before = out.len();
     out.push('\n');
-    keep_alive(out, summary);
+    keep_alive(out, summary, columns);
     if let Some(commands) = &summary.commands {
         let bytes: Vec<String> = commands
             .by_byte
@@ -129,7 +129,7 @@ pub(super) fn rest(out: &mut String, summary: &Summary) {
     }
 }
 
-fn keep_alive(out: &mut String, summary: &Summary) {
+fn keep_alive(out: &mut String, summary: &Summary, columns: usize) {
     let held = &summary.keep_alive;
     if held.is_empty() {
         return;
@@ -141,7 +141,7 @@ fn keep_alive(out: &mut String, summary: &Summary) {
         0 => String::new(),
         more => format!(" and {}", counted(more as u64, "more name", "more names")),
     };
-    line!(out, "kept alive by {}{more}", names.join(", "));
+    line!(out, "{}{more}", listed("kept alive by", &names, columns));
 }
 
 fn shutdown(out: &mut String, summary: &Summary) {

@@ -47,9 +47,13 @@ fn agreed(checked: &Checked) -> String {
     );
     line!(
         out,
-        "  {} from tick {} on: {}, {}, {}, {}, {}",
+        "  {} from tick {} on{}: {}, {}, {}, {}, {}",
         counted(seen.ticks, "tick", "ticks"),
         count(seen.first_tick.unwrap_or(0)),
+        match checked.lost_records {
+            0 => String::new(),
+            lost => format!(", behind the last of {}", counted(lost, "lost record", "lost records")),
+        },
         counted(seen.tasks, "task", "tasks"),
         counted(seen.ready, "readiness", "readinesses"),
         counted(seen.timers, "timer", "timers"),
@@ -58,14 +62,19 @@ fn agreed(checked: &Checked) -> String {
     );
     line!(
         out,
-        "  {} compared, {} among them; {} of the loop in {}: {:.0} times real time",
+        "  {} compared, {} among them; {} of the loop in {}: {} times real time",
         counted(seen.decisions, "event", "events"),
         counted(seen.snapshots, "snapshot", "snapshots"),
         duration(seen.span_ns),
         duration(checked.elapsed_ns),
-        checked.speed()
+        times(checked.speed())
     );
     out + &of_several(checked)
+}
+
+/// A factor, to what can be seen of it.
+fn times(factor: f64) -> String {
+    if factor < 10.0 { format!("{factor:.1}") } else { count(factor.round() as u64) }
 }
 
 fn of_several(checked: &Checked) -> String {
@@ -122,6 +131,7 @@ fn to_json(checked: &Checked) -> Value {
         "policy": checked.policy,
         "agrees": checked.agrees(),
         "loops": checked.loops,
+        "lost_records": checked.lost_records,
         "first_tick": seen.first_tick,
         "last_tick": seen.last_tick,
         "ticks": seen.ticks,

@@ -29,6 +29,8 @@ pub(super) struct Place {
     pub(super) events: u64,
     /// Loops in the trace.
     pub(super) loops: usize,
+    /// Records of this loop that were lost before.
+    pub(super) lost_records: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,6 +39,7 @@ struct Emitter {
     tick_start: Option<u64>,
     candidate: Option<u64>,
     start: Option<u64>,
+    lost_records: u64,
     tells_loop: bool,
     is_old: bool,
 }
@@ -70,7 +73,7 @@ pub(super) fn find(source: &mut dyn EventSource, quickly: bool) -> Result<Place,
         return Err(RerunError::NoLoop { name: name() });
     };
     match emitter.start {
-        Some(events) => Ok(Place { emitter: id, events, loops }),
+        Some(events) => Ok(Place { emitter: id, events, loops, lost_records: emitter.lost_records }),
         None if emitter.is_old => Err(RerunError::Old { name: name() }),
         None => Err(RerunError::NoSnapshot { name: name() }),
     }
@@ -84,7 +87,8 @@ impl Emitter {
                 self.tick_start = Some(place);
             }
             Event::TickEnd { .. } => self.tick_start = None,
-            Event::Lost { .. } => {
+            Event::Lost { count, .. } => {
+                self.lost_records = self.lost_records.saturating_add(count);
                 (self.start, self.candidate, self.tick_start) = (None, None, None);
             }
             Event::SnapshotBegin { .. } => (self.candidate, self.tells_loop) = (self.tick_start, false),

@@ -1,5 +1,5 @@
-//! The ledgers in an export: stalls, late timers and late signals carry theirs as arguments. They are instants,
-//! so that no slice gets numbers of its own.
+//! The ledgers in an export: stalls, late timers, late signals and slow tasks carry theirs as arguments. They
+//! are instants, so that no slice gets numbers of its own.
 
 use loop_probes::event::Event;
 use loop_probes::ids::{SourceId, Timestamp};
@@ -58,9 +58,12 @@ impl Blamer {
         found.map(|stall| &stall.blame)
     }
 
-    /// Who made late a timer or a signal that has just come.
+    /// Who made late a timer or a signal that has just come, or what a slow task that has just ended did.
     pub(super) fn late(&self, stamped: &Stamped) -> Option<Ledger> {
         let (from, to, limit_ns) = match stamped.event {
+            Event::SlowTask { task, tag, start, .. } => {
+                return Some(self.timeline.run_of(stamped.source, task, tag, start, stamped.at));
+            }
             Event::TimerFired { due, fired, .. } => (due, fired, self.late_timer_ns),
             Event::SignalDelivered { arrived, .. } => (arrived, stamped.at, self.late_signal_ns),
             _ => return None,

@@ -84,6 +84,20 @@ fn two_tasks_in_another_order_are_found_in_their_tick() {
     assert_parts_in(&events, tick);
 }
 
+/// What a callback did is fed. It is missed where its task ran, and with that cut out too by the next id.
+#[test]
+fn a_post_that_is_cut_out_is_missed() {
+    let mut events = recorded();
+    let middle = events.len() / 2;
+    let is_post = |event: &Event| matches!(event, Event::TaskQueued { parent: Some(_), .. });
+    let index = (middle..events.len()).find(|index| is_post(&events[*index].event)).unwrap();
+    let tick = tick_of(&events, index);
+    let Event::TaskQueued { task: cut, .. } = events.remove(index).event else { unreachable!() };
+    assert_parts_in(&events, tick);
+    events.retain(|stamped| !matches!(stamped.event, Event::TaskRan { task, .. } if task == cut));
+    assert!(!check(&events).unwrap().agrees());
+}
+
 #[test]
 fn a_decision_too_many_or_too_few_is_found() {
     // Not those that say what a callback did: without them it did something else.

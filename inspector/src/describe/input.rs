@@ -1,0 +1,134 @@
+//! What the events for re-execution say: inputs that the loop did not choose, what a snapshot holds for it, clocks.
+
+use loop_probes::event::{Event, PolicyField};
+use loop_probes::ids::{LabelId, Timestamp};
+use loop_traces::labels::Labels;
+use loop_traces::timeline::signal_name;
+
+use super::faces::interests;
+use crate::units::{count, duration};
+
+/// `None` where the event is none of these.
+pub(super) fn event(at: Timestamp, event: &Event, labels: &Labels) -> Option<String> {
+    let referenced = |is: bool| if is { "referenced" } else { "unreferenced" };
+    let by = |outside: bool| if outside { "from outside" } else { "by a callback" };
+    Some(match event {
+        Event::SnapshotPolicy { field, value } => format!("{field}  {}", value_of(*field, *value, labels)),
+        Event::SnapshotLoop { due, calls, held, flags, .. } => {
+            let (due, calls) = (duration(due.ns_since(at)), count(*calls));
+            format!("{}next due in {due}  {calls} calls of sources  {held} held", states(*flags))
+        }
+        Event::SnapshotIo { source, tag, interest, referenced: is, .. } => {
+            let (tag, source, asked) = (labels.tag(*tag), labels.io(*source), interests(*interest));
+            format!("{tag} on {source}  asked about {asked}  {}", referenced(*is))
+        }
+        Event::SnapshotSignal { signo, tag } => format!("{} {}", signal_name(*signo), labels.tag(*tag)),
+        Event::SnapshotWork { task, tag, parent } => {
+            let parent = parent.map_or_else(String::new, |parent| format!("  by #{parent}"));
+            format!("{} #{task}{parent}", labels.tag(*tag))
+        }
+        Event::SignalHandler { signo, tag, installed } => {
+            let what = if *installed { "has a handler" } else { "has none any more" };
+            format!("{} {}  {what}", signal_name(*signo), labels.tag(*tag))
+        }
+        Event::IoRef { source, referenced: is } => format!("{}  {}", labels.io(*source), referenced(*is)),
+        Event::InputReady { source, readiness } => {
+            format!("{}  {}", labels.io(*source), readied(*readiness))
+        }
+        Event::InputNews { ends: true } => "keep it from ending".to_owned(),
+        Event::InputNews { ends: false } => "keep it from waiting".to_owned(),
+        Event::InputStop { outside } => by(*outside).to_owned(),
+        Event::InputShutdown { outside, within_ns } => {
+            format!("{}  within {}", by(*outside), duration(*within_ns))
+        }
+        Event::SnapshotOrigin { task, origin, signo: 0 } => format!("#{task}  from {origin}"),
+        Event::SnapshotOrigin { task, origin, signo } => {
+            format!("#{task}  from {origin} {}", signal_name(*signo))
+        }
+        Event::CallbackRan { label, start } => {
+            format!("{}  {}", labels.any(*label), duration(at.ns_since(*start)))
+        }
+        Event::Calibration { ticks, monotonic, .. } => {
+            format!("{} ticks of the record clock are {}", count(ticks.0), duration(monotonic.0))
+        }
+        Event::InputRefs { delta } => format!("{delta:+}"),
+        _ => return None,
+    })
+}
+
+/// A value of a policy in its unit. Those of rules are places in lists that only the loop knows.
+fn value_of(field: PolicyField, value: Option<u64>, labels: &Labels) -> String {
+    let Some(value) = value else { return "no limit".to_owned() };
+    match field {
+        PolicyField::Name => {
+            u32::try_from(value).map_or_else(|_| count(value), |id| labels.any(LabelId(id)).into_owned())
+        }
+        PolicyField::PollTimeoutDefault
+        | PolicyField::PollGap
+        | PolicyField::GcFast
+        | PolicyField::GcSlow
+        | PolicyField::GcOneShot
+        | PolicyField::SlowTaskLimit
+        | PolicyField::SnapshotInterval
+        | PolicyField::TaskTimePerTick => duration(value),
+        _ => count(value),
+    }
+}
+
+/// What the bits of a readiness say.
+fn readied(bits: u8) -> String {
+    names(bits, &["readable", "writable", "error", "hang-up"]).join(", ")
+}
+
+/// The names of the bits that are set, the lowest first.
+fn names<'a>(bits: u8, names: &[&'a str]) -> Vec<&'a str> {
+    let set = names.iter().enumerate().filter(|(bit, _)| bits & (1 << bit) != 0);
+    set.map(|(_, name)| *name).collect()
+}
+
+/// What the bits of a [`SnapshotLoop`](Event::SnapshotLoop) say, each with a gap behind it.
+fn states(flags: u8) -> String {
+    let states = ["woken", "runs", "watches a heap", "has futures", "asked to stop", "shuts down"];
+    names(flags, &states).into_iter().map(|name| format!("{name}  ")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use loop_probes::event::{Fields, LabelKind};
+    use loop_probes::ids::IoSource;
+
+    fn says(event: Event) -> String {
+        let mut labels = Labels::default();
+        labels.learn(LabelKind::Text, 9, "bun");
+        labels.learn(LabelKind::Io, 4, "HTTP listener");
+        super::event(Timestamp(5_000_000), &event, &labels).expect("it is one of these")
+    }
+
+    #[test]
+    fn values_have_their_units() {
+        let value = |field, value| says(Event::SnapshotPolicy { field, value });
+        assert_eq!(value(PolicyField::GcFast, Some(1_000_000_000)), "gc-fast  1.0s");
+        assert_eq!(value(PolicyField::TasksPerTick, Some(10_000)), "tasks-per-tick  10,000");
+        assert_eq!(value(PolicyField::MicrotasksPerCheckpoint, None), "microtasks-per-checkpoint  no limit");
+        assert_eq!(value(PolicyField::Name, Some(9)), "name  bun");
+        assert_eq!(value(PolicyField::Name, Some(u64::MAX)), "name  18,446,744,073,709,551,615");
+    }
+
+    #[test]
+    fn sources_and_states_are_named() {
+        assert_eq!(says(Event::InputReady { source: IoSource(4), readiness: 1 }), "HTTP listener  readable");
+        assert_eq!(states(0b10_0101), "woken  watches a heap  shuts down  ");
+        assert_eq!(says(Event::InputStop { outside: true }), "from outside");
+    }
+
+    /// A kind that is added and forgotten would show its fields as the compiler writes them.
+    #[test]
+    fn every_kind_is_told_in_words() {
+        for &(code, name) in Event::<Timestamp>::KINDS {
+            let Ok(event) = Event::from_fields(code, Timestamp(5), &Fields::default()) else { continue };
+            let told = super::super::event(Timestamp(5), &event, &Labels::default());
+            assert!(!told.is_empty() && !told.contains(": ") && !told.contains('{'), "{code} {name}: {told}");
+        }
+    }
+}
