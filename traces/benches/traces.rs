@@ -1,8 +1,12 @@
 //! What folding, writing, reading and exporting cost per event, over an imagined recording:
 //! `cargo bench -p loop-traces --features synthetic`. Medians of several rounds.
+//!
+//! `-- fold` runs only the lines whose names begin so, and `-- --once` each only once over
+//! a shorter recording: to count instructions (`callgrind --toggle-collect='traces::line*'`).
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
+use std::env::args;
 use std::hint::black_box;
 use std::io::{Cursor, sink};
 use std::path::Path;
@@ -23,7 +27,7 @@ use loop_traces::writer::{TraceWriter, WriteOptions, WriteStats};
 const ROUNDS: usize = 9;
 
 fn main() {
-    let script = Script { ticks: 40_000, ..Script::default() };
+    let script = Script { ticks: if is_once() { 4_000 } else { 40_000 }, ..Script::default() };
     let events = script.events();
     let (file, written) = write(&script, &events);
     let (per_event, per_record) = (events.len() as f64, written.records as f64);
@@ -35,7 +39,12 @@ fn main() {
         timeline.extend(black_box(&events));
         black_box(timeline);
     });
-    let crowded = Script { ticks: 400, tasks_max: 600, stall_every: 0, ..Script::default() };
+    let crowded = Script {
+        ticks: if is_once() { 100 } else { 400 },
+        tasks_max: 600,
+        stall_every: 0,
+        ..Script::default()
+    };
     let late = crowded.events();
     line("fold where most tasks wait too long, per event", late.len() as f64, || {
         let mut timeline = Timeline::of(&crowded.metadata());
@@ -63,20 +72,29 @@ fn main() {
         let range = TimeRange::default();
         black_box(speedscope::export(|| Ok(source.clone()), range, sink()).expect("nothing can fail"));
     });
-    let mut chrome = Vec::new();
-    export(|| Ok(source.clone()), ExportOptions::default(), &mut chrome).expect("nothing can fail");
-    let linted = lint(&chrome[..], |finding| panic!("{finding:?}")).expect("it is our own").events;
-    line("lint of the Chrome export, per event of it", linted as f64, || {
-        black_box(lint(&chrome[..], |_| ()).expect("it is our own"));
-    });
+    if is_wanted("lint") {
+        let mut chrome = Vec::new();
+        export(|| Ok(source.clone()), ExportOptions::default(), &mut chrome).expect("nothing can fail");
+        let linted = lint(&chrome[..], |finding| panic!("{finding:?}")).expect("it is our own").events;
+        line("lint of the Chrome export, per event of it", linted as f64, || {
+            black_box(lint(&chrome[..], |_| ()).expect("it is our own"));
+        });
+    }
     let mut timeline = Timeline::of(&script.metadata());
     timeline.extend(&events);
     line("summary, each", 1.0, || drop(black_box(Summary::new(&source, &timeline))));
 }
 
+#[inline(never)]
 fn line(what: &str, units: f64, mut run: impl FnMut()) {
-    run();
-    let mut rounds: Vec<u64> = (0..ROUNDS)
+    if !is_wanted(what) {
+        return;
+    }
+    let once = is_once();
+    if !once {
+        run();
+    }
+    let mut rounds: Vec<u64> = (0..if once { 1 } else { ROUNDS })
         .map(|_| {
             let start = monotonic_now();
             run();
@@ -84,7 +102,16 @@ fn line(what: &str, units: f64, mut run: impl FnMut()) {
         })
         .collect();
     rounds.sort_unstable();
-    println!("{what:<48}{:>9.1} ns", rounds[ROUNDS / 2] as f64 / units);
+    println!("{what:<48}{:>9.1} ns", rounds[rounds.len() / 2] as f64 / units);
+}
+
+fn is_once() -> bool {
+    args().any(|arg| arg == "--once")
+}
+
+fn is_wanted(what: &str) -> bool {
+    let mut wanted = args().skip(1).filter(|arg| !arg.starts_with('-')).peekable();
+    wanted.peek().is_none() || wanted.any(|wanted| what.starts_with(&wanted))
 }
 
 fn write(script: &Script, events: &[Stamped]) -> (Vec<u8>, WriteStats) {

@@ -214,6 +214,12 @@ impl Timeline {
         fold::fold(self, stamped);
     }
 
+    /// Takes of one event only what ledgers are made of: for those who ask for nothing else.
+    #[inline]
+    pub(crate) fn follow(&mut self, stamped: &Stamped) {
+        fold::follow(self, stamped);
+    }
+
     /// The time of the first event, or the start of the first extent where that is earlier.
     #[must_use]
     pub const fn first_at(&self) -> Option<Timestamp> {

@@ -9,6 +9,7 @@
 //! but in nothing else is the phase's, what lies in no phase is `unattributed`. What cannot be known (records
 //! lost, spans no longer kept) has a line that says so.
 
+mod order;
 pub(crate) mod sweep;
 mod what;
 
@@ -92,29 +93,60 @@ fn book(
     lines: usize,
     counts: impl Fn(&Piece) -> bool,
 ) -> Ledger {
-    let (mut shares, mut total_ns) = (Vec::new(), 0);
+    let (mut shares, mut total_ns) = (Shares::default(), 0);
     nodes.pieces(start, end, labels, |piece| {
         if counts(&piece) {
             let ns = piece.end.ns_since(piece.start);
             total_ns += ns;
-            shares.push(Share { what: piece.what, ns });
+            shares.add(piece.what, ns);
         }
     });
     Ledger { shares: merge(shares, lines.max(2)), total_ns }
 }
 
+/// Lines in the making. Apart by what comes in the order of [`What`] by itself, so that sorting finds little to do.
+#[derive(Default)]
+struct Shares {
+    tasks: Vec<Share>,
+    microtasks: Vec<Share>,
+    rest: Vec<Share>,
+}
+
+impl Shares {
+    fn add(&mut self, what: What, ns: u64) {
+        let list = match what {
+            What::Task { .. } => &mut self.tasks,
+            What::Microtasks { .. } => &mut self.microtasks,
+            _ => &mut self.rest,
+        };
+        match list.last_mut() {
+            Some(last) if last.what == what => last.ns += ns,
+            _ => list.push(Share { what, ns }),
+        }
+    }
+}
+
 /// One line each, largest first, the smallest together where there are more than `lines`; at the end what is
 /// not known.
-fn merge(mut shares: Vec<Share>, lines: usize) -> Vec<Share> {
-    join(&mut shares);
-    name_microtasks(&mut shares);
-    let (mut known, mut unknown): (Vec<Share>, Vec<Share>) =
-        shares.into_iter().partition(|share| !share.what.is_ignorance());
-    known.sort_by(|a, b| b.ns.cmp(&a.ns).then(a.what.cmp(&b.what)));
+fn merge(shares: Shares, lines: usize) -> Vec<Share> {
+    let Shares { tasks: mut known, mut microtasks, mut rest } = shares;
+    join(&mut known);
+    join(&mut microtasks);
+    name_microtasks(&mut microtasks);
+    known.append(&mut microtasks);
+    join(&mut rest);
+    let (mut rest, mut unknown): (Vec<Share>, Vec<Share>) =
+        rest.into_iter().partition(|share| !share.what.is_ignorance());
+    known.append(&mut rest);
+    let order = |a: &Share, b: &Share| b.ns.cmp(&a.ns).then(a.what.cmp(&b.what));
     if known.len() > lines {
+        known.select_nth_unstable_by(lines - 1, order);
         let small = known.split_off(lines - 1);
+        known.sort_unstable_by(order);
         let ns = small.iter().map(|share| share.ns).sum();
         known.push(Share { what: What::Others { parts: small.len() as u32 }, ns });
+    } else {
+        known.sort_unstable_by(order);
     }
     if unknown.last().is_none_or(|share| share.what != What::Unattributed) {
         unknown.push(Share { what: What::Unattributed, ns: 0 });

@@ -9,7 +9,7 @@ mod row;
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-use loop_probes::event::{Event, LabelKind};
+use loop_probes::event::{Event, FieldValue, LabelKind};
 use loop_probes::ids::SourceId;
 use loop_probes::stamped::Stamped;
 
@@ -71,6 +71,7 @@ pub fn export<S: EventSource>(
 /// What is known of an emitter.
 #[derive(Debug)]
 struct Emitter {
+    source: SourceId,
     /// Its name, as a value.
     name: Vec<u8>,
     tick: Option<u64>,
@@ -80,7 +81,12 @@ struct CsvWriter<'a, W> {
     out: W,
     buffer: Vec<u8>,
     survey: &'a Survey,
-    emitters: HashMap<SourceId, Emitter>,
+    emitters: Vec<Emitter>,
+    places: HashMap<SourceId, usize>,
+    /// That of the last event: they come in runs of one emitter.
+    last: usize,
+    /// Room for the fields of a row that are no columns.
+    rest: Vec<(&'static str, FieldValue)>,
     stats: CsvStats,
 }
 
@@ -89,22 +95,23 @@ impl<'a, W: Write> CsvWriter<'a, W> {
         let mut buffer = Vec::with_capacity(BUFFER_BYTES + 4096);
         buffer.extend_from_slice(COLUMNS.map(|(name, _)| name).join(",").as_bytes());
         buffer.push(b'\n');
-        Self { out, buffer, survey, emitters: HashMap::new(), stats: CsvStats::default() }
+        Self {
+            out,
+            buffer,
+            survey,
+            emitters: Vec::new(),
+            places: HashMap::new(),
+            last: 0,
+            rest: Vec::new(),
+            stats: CsvStats::default(),
+        }
     }
 
     fn push(&mut self, stamped: &Stamped) -> io::Result<()> {
-        let emitter = self.emitters.entry(stamped.source).or_insert_with(|| {
-            let known = self.survey.labels.known(LabelKind::Source, stamped.source.0);
-            let thread = self.survey.threads.iter().find(|thread| thread.source == stamped.source);
-            let name = match (known, thread) {
-                (Some(known), _) => known.to_owned(),
-                (None, Some(thread)) => self.survey.name(thread),
-                (None, None) => format!("thread {}", stamped.source),
-            };
-            let mut value = Vec::new();
-            row::text(&mut value, &name);
-            Emitter { name: value, tick: None }
-        });
+        if self.emitters.get(self.last).is_none_or(|emitter| emitter.source != stamped.source) {
+            self.last = self.place_of(stamped.source);
+        }
+        let emitter = &mut self.emitters[self.last];
         match stamped.event {
             Event::TickStart { tick } => emitter.tick = Some(tick),
             Event::TickEnd { .. } => emitter.tick = None,
@@ -116,11 +123,31 @@ impl<'a, W: Write> CsvWriter<'a, W> {
         let zero = self.survey.first.unwrap_or_default();
         Row { stamped, zero, labels: &self.survey.labels }.write(
             &mut self.buffer,
+            &mut self.rest,
             &emitter.name,
             emitter.tick,
         );
         self.stats.rows += 1;
         if self.buffer.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    #[cold]
+    fn place_of(&mut self, source: SourceId) -> usize {
+        if let Some(place) = self.places.get(&source) {
+            return *place;
+        }
+        let known = self.survey.labels.known(LabelKind::Source, source.0);
+        let thread = self.survey.threads.iter().find(|thread| thread.source == source);
+        let name = match (known, thread) {
+            (Some(known), _) => known.to_owned(),
+            (None, Some(thread)) => self.survey.name(thread),
+            (None, None) => format!("thread {source}"),
+        };
+        let mut value = Vec::new();
+        row::text(&mut value, &name);
+        self.places.insert(source, self.emitters.len());
+        self.emitters.push(Emitter { source, name: value, tick: None });
+        self.emitters.len() - 1
     }
 
     fn flush(&mut self) -> io::Result<()> {

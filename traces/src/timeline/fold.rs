@@ -231,12 +231,8 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
             }
         }
         Event::Lost { count, from } => {
-            timeline.lost_records = timeline.lost_records.saturating_add(count);
             timeline.agenda.see(stamped);
-            if let Some(place) = place {
-                timeline.open[place].lost();
-                timeline.gaps[place].lost(from, at, count);
-            }
+            timeline.records_lost(place, from, at, count);
         }
         Event::SnapshotGc { mode, unchanged_ticks, .. } => {
             timeline.gc.mode = Some(mode);
@@ -244,6 +240,28 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         }
         // Part of the open tick, told above, or inputs that only re-execution needs.
         Event::Phase { .. } | Event::Poll { .. } | _ => {}
+    }
+}
+
+/// As [`fold`], but only what ledgers are made of: ticks, what happened in them, and what is missing.
+pub(super) fn follow(timeline: &mut Timeline, stamped: &Stamped) {
+    if let Event::Label { .. } = stamped.event {
+        return;
+    }
+    let place = timeline.place_of(stamped);
+    if let (Some(place), Some(span)) = (place, TickSpan::of(stamped)) {
+        let open = &mut timeline.open[place];
+        if open.open {
+            open.add(span, &timeline.config);
+        }
+    }
+    match stamped.event {
+        Event::TickStart { tick } => timeline.tick_started(place, tick, stamped),
+        Event::TickEnd { tick, tasks_run, start } => {
+            timeline.tick_ended(place, tick, tasks_run, start, stamped)
+        }
+        Event::Lost { count, from } => timeline.records_lost(place, from, stamped.at, count),
+        _ => {}
     }
 }
 
@@ -326,6 +344,14 @@ impl Timeline {
         self.ticks.add(summary, spans);
         self.gaps[place].ended(summary.start, summary.end, seen);
         self.charge(place, summary.end);
+    }
+
+    fn records_lost(&mut self, place: Option<usize>, from: Timestamp, to: Timestamp, count: u64) {
+        self.lost_records = self.lost_records.saturating_add(count);
+        if let Some(place) = place {
+            self.open[place].lost();
+            self.gaps[place].lost(from, to, count);
+        }
     }
 
     /// The number of the tick that an emitter is in.

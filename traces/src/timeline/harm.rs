@@ -8,8 +8,6 @@
 
 mod lane;
 
-use std::collections::BTreeMap;
-
 use loop_probes::event::Phase;
 use loop_probes::ids::{LabelId, SourceId, Tag, TaskId, Timestamp};
 
@@ -18,7 +16,7 @@ use super::config::TimelineConfig;
 use crate::analysis::attribution::What;
 use crate::analysis::attribution::sweep::Spans;
 use crate::labels::Labels;
-use lane::Lane;
+use lane::{Lane, Near};
 
 /// Who caused lateness: what a ledger's lines have in common over many ledgers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,6 +79,30 @@ impl Cause {
             What::Unknown { .. } => Self::Unknown,
             What::Unattributed => Self::Unattributed,
         }
+    }
+
+    /// A number of its own, to be found by.
+    const fn key(&self) -> u64 {
+        let (kind, which) = match *self {
+            Self::Tasks(tag) => (0, tag.0 as u64),
+            Self::Io(tag) => (1, tag.0 as u64),
+            Self::Microtasks(Some(tag)) => (2, tag.0 as u64),
+            Self::Microtasks(None) => (3, 0),
+            Self::Deferred => (4, 0),
+            Self::Immediates => (5, 0),
+            Self::Gc => (6, 0),
+            Self::Spans(label) => (7, label.0 as u64),
+            Self::Phase(phase) => (8, phase.code() as u64),
+            Self::ShortRuns(phase) => (9, phase.code() as u64),
+            Self::Poll => (10, 0),
+            Self::PollLate => (11, 0),
+            Self::Others => (12, 0),
+            Self::BeforeRecording => (13, 0),
+            Self::NotKept => (14, 0),
+            Self::Unknown => (15, 0),
+            Self::Unattributed => (16, 0),
+        };
+        kind << 32 | which
     }
 
     /// It says what is not known, and nobody is to blame for it.
@@ -198,25 +220,41 @@ pub(crate) struct Charge {
 /// What is charged to all causes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Charges {
-    by_cause: BTreeMap<Cause, Charge>,
+    /// In the order of their keys: they are few, and charged for every stretch.
+    by_cause: Vec<(u64, Cause, Charge)>,
     limit: usize,
 }
 
 impl Charges {
     fn new(limit: usize) -> Self {
-        Self { by_cause: BTreeMap::new(), limit }
+        Self { by_cause: Vec::new(), limit }
     }
 
     fn of(&mut self, cause: Cause) -> &mut Charge {
-        let room = self.by_cause.len() < self.limit || self.by_cause.contains_key(&cause);
+        let mut place = self.place(cause);
         // What is not known is never put together with what is.
-        let cause = if room || cause.is_ignorance() { cause } else { Cause::Others };
-        self.by_cause.entry(cause).or_default()
+        if place.is_err() && self.by_cause.len() >= self.limit && !cause.is_ignorance() {
+            place = self.place(Cause::Others);
+        }
+        let place = place.unwrap_or_else(|(place, cause)| {
+            self.by_cause.insert(place, (cause.key(), cause, Charge::default()));
+            place
+        });
+        &mut self.by_cause[place].2
+    }
+
+    /// Where a cause is, or where it belongs.
+    fn place(&self, cause: Cause) -> Result<usize, (usize, Cause)> {
+        let key = cause.key();
+        self.by_cause.binary_search_by(|(its, _, _)| its.cmp(&key)).map_err(|place| (place, cause))
     }
 
     fn add(&mut self, cause: Cause, lateness_ns: [u64; 3], victims: [u64; 3], run: Option<WorstHarm>) {
         let charge = self.of(cause);
         for kind in 0..3 {
+            if victims[kind] == 0 {
+                continue;
+            }
             charge.lateness_ns[kind] = charge.lateness_ns[kind].saturating_add(lateness_ns[kind]);
             charge.victims[kind] = charge.victims[kind].saturating_add(victims[kind]);
         }
@@ -272,7 +310,7 @@ impl Timeline {
             lane.count(&mut charges);
         }
         let mut all: Vec<Harm> =
-            charges.by_cause.iter().map(|(cause, charge)| self.harm_of(*cause, charge)).collect();
+            charges.by_cause.iter().map(|(_, cause, charge)| self.harm_of(*cause, charge)).collect();
         all.sort_by(|a, b| {
             let known = a.cause.is_ignorance().cmp(&b.cause.is_ignorance());
             known.then(b.total_ns().cmp(&a.total_ns())).then(a.cause.cmp(&b.cause))
@@ -343,8 +381,9 @@ impl Timeline {
                     let nodes = self.gathered(source, begin, end);
                     nodes.pieces(begin, end, Spans::AreTheTasks, |piece| lane.push(piece, charges));
                 }
+                let mut near = Near::default();
                 for wait in &waits {
-                    lane.charge(wait, charges);
+                    lane.charge(wait, &mut near, charges);
                 }
             }
             None => {

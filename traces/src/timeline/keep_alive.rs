@@ -135,10 +135,16 @@ impl KeepAlive {
     #[inline]
     fn refs(&mut self, place: usize) -> &mut Refs {
         if place >= self.loops.len() {
-            let names_max = self.names_max;
-            self.loops.resize_with(place + 1, || Refs::new(names_max));
+            self.grow(place);
         }
         &mut self.loops[place]
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, place: usize) {
+        let names_max = self.names_max;
+        self.loops.resize_with(place + 1, || Refs::new(names_max));
     }
 }
 

@@ -120,7 +120,8 @@ impl OpenTick {
     }
 
     // Inlined, both: a span handed over through memory is read back before it has arrived there.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "the fold is as fast as this: see above")]
+    #[inline(always)]
     pub(crate) fn add(&mut self, span: TickSpan, config: &TimelineConfig) {
         let run_ns = span.run_ns();
         match span.what {
@@ -143,7 +144,8 @@ impl OpenTick {
     }
 
     /// Phases and polls are the frame of the tick and always kept; of the rest the longest.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
     fn keep(&mut self, span: TickSpan, run_ns: u64, limit: usize) {
         if !is_frame(&span) && run_ns < self.shortest_kept_ns {
             self.left_out = self.left_out.saturating_add(1);

@@ -130,18 +130,27 @@ impl Tags {
     /// The figures of `tag`, made where it is new; `None` beyond the limit.
     #[inline]
     pub(crate) fn entry(&mut self, tag: Tag) -> Option<&mut TagStats> {
+        let place = match self.places.get(usize::from(tag.0)) {
+            Some(place) if *place != NOWHERE => *place,
+            _ => self.make(tag)?,
+        };
+        self.seen.get_mut(usize::from(place))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn make(&mut self, tag: Tag) -> Option<u16> {
+        if self.seen.len() >= self.limit {
+            self.beyond += 1;
+            return None;
+        }
         let index = usize::from(tag.0);
         if index >= self.places.len() {
             self.places.resize(index + 1, NOWHERE);
         }
-        if self.places[index] == NOWHERE {
-            if self.seen.len() >= self.limit {
-                self.beyond += 1;
-                return None;
-            }
-            self.places[index] = self.seen.len() as u16;
-            self.seen.push(TagStats::new(tag));
-        }
-        self.seen.get_mut(usize::from(self.places[index]))
+        let place = self.seen.len() as u16;
+        self.places[index] = place;
+        self.seen.push(TagStats::new(tag));
+        Some(place)
     }
 }

@@ -7,7 +7,7 @@
 use loop_probes::event::PollReason;
 use loop_probes::ids::{Tag, TaskId, Timestamp};
 
-use super::What;
+use super::{What, order};
 use crate::timeline::{SpanKind, TickSpan};
 
 /// What stands above what.
@@ -117,8 +117,7 @@ impl Nodes {
     ) {
         // What ended before `start` may still be what a labelled span is part of.
         self.list.retain(|node| node.start < end);
-        self.list.reverse();
-        self.list.sort_by(|a, b| a.start.cmp(&b.start).then(b.end.cmp(&a.end)));
+        order::sort(&mut self.list);
         let mut open: [Vec<(Timestamp, What)>; LAYERS] = Default::default();
         let mut now = start;
         for node in &self.list {
@@ -156,7 +155,7 @@ fn advance(
 ) -> Timestamp {
     while now < until {
         let (mut end, mut what) = (until, What::Unattributed);
-        for layer in &mut *open {
+        for layer in open.iter_mut().filter(|layer| !layer.is_empty()) {
             pop_ended(layer, now);
             if let Some((its_end, its)) = layer.last() {
                 (end, what) = (end.min(*its_end), *its);

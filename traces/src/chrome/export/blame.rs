@@ -45,7 +45,7 @@ impl Blamer {
     }
 
     pub(super) fn see(&mut self, stamped: &Stamped) {
-        self.timeline.fold(stamped);
+        self.timeline.follow(stamped);
     }
 
     /// Who made a tick so long that has just ended.

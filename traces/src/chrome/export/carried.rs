@@ -21,6 +21,9 @@ use crate::writer::{TraceOutput, TraceWriter, WriteOptions};
 /// Events that are handed on together.
 const BATCH: usize = 512;
 
+/// How hard it is packed: hardly, because packing harder would take as long as all the rest of the export.
+const CARRIED_LEVEL: i32 = 1;
+
 /// Blocks as they come out of the writer, until they are put into the export.
 #[derive(Clone, Debug, Default)]
 struct Waiting(Arc<Mutex<Vec<u8>>>);
@@ -63,7 +66,7 @@ impl Carried {
     pub(super) fn new(metadata: &Metadata) -> Self {
         let waiting = Waiting::default();
         // Few large blocks: they are packed better, and each costs a viewer one key to skip.
-        let options = WriteOptions { flush_ns: u64::MAX, level: 6, ..WriteOptions::default() };
+        let options = WriteOptions { flush_ns: u64::MAX, level: CARRIED_LEVEL, ..WriteOptions::default() };
         let path = Path::new("the recording in the export");
         // Metadata that is too long for a trace travels nowhere: then there is no recording in the export.
         let writer = TraceWriter::new(waiting.clone(), path, metadata, options).ok();

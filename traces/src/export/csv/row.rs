@@ -70,12 +70,18 @@ impl Columns {
 }
 
 impl Row<'_> {
-    /// Appends the row to `out`.
-    pub(super) fn write(&self, out: &mut Vec<u8>, emitter: &[u8], open_tick: Option<u64>) {
+    /// Appends the row to `out`; `rest` is room for fields.
+    pub(super) fn write(
+        &self,
+        out: &mut Vec<u8>,
+        rest: &mut Vec<(&'static str, FieldValue)>,
+        emitter: &[u8],
+        open_tick: Option<u64>,
+    ) {
         let (at, event) = (self.stamped.at, self.stamped.event);
         let mut columns = Columns::default();
-        let mut more = false;
-        event.each_field(|name, value| more |= columns.take(name, value).is_some());
+        rest.clear();
+        event.each_field(|name, value| rest.extend(columns.take(name, value).map(|value| (name, value))));
         self.time(out, at);
         out.push(b',');
         out.extend_from_slice(emitter);
@@ -105,13 +111,8 @@ impl Row<'_> {
         out.extend_from_slice(columns.outcome.unwrap_or("").as_bytes());
         out.push(b',');
         let mut object = Object { out, any: false };
-        if more {
-            let mut taken = Columns::default();
-            event.each_field(|name, value| {
-                if let Some(value) = taken.take(name, value) {
-                    self.field(&mut object, name, value);
-                }
-            });
+        for (name, value) in rest.iter() {
+            self.field(&mut object, name, *value);
         }
         let queued = columns.queued.filter(|_| columns.start.is_none());
         for (name, time) in [("queued_ns", queued), ("due_ns", columns.due), ("fired_ns", columns.fired)] {

@@ -15,6 +15,16 @@ use crate::analysis::attribution::sweep::Piece;
 /// Runs that may be interrupted by one another and still be known as one.
 const RUNS_OPEN: usize = 4;
 
+/// Stretches that are looked at one by one before it is searched for.
+const STEPS: usize = 8;
+
+/// Where the last wait began and ended: the next one did so soon afterwards, as queues go.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Near {
+    first: usize,
+    last: usize,
+}
+
 /// A stretch and who waited for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stretch {
@@ -42,7 +52,9 @@ struct Tally {
     /// Waits for the last one.
     waiting: [i64; 3],
     /// Runs that may go on.
-    runs: Vec<(What, WorstHarm)>,
+    runs: [Option<(What, WorstHarm)>; RUNS_OPEN],
+    /// The one whose place the next one takes.
+    next: usize,
 }
 
 impl Lane {
@@ -79,7 +91,7 @@ impl Lane {
     }
 
     /// Charges a wait to the stretches that it lies over.
-    pub(super) fn charge(&mut self, wait: &Wait, charges: &mut Charges) {
+    pub(super) fn charge(&mut self, wait: &Wait, near: &mut Near, charges: &mut Charges) {
         let kind = wait.kind as usize;
         let ends = self.stretches.front().zip(self.stretches.back());
         let Some((begin, end)) = ends.map(|(first, last)| (first.piece.start, last.piece.end)) else {
@@ -93,8 +105,9 @@ impl Lane {
         if from >= to {
             return;
         }
-        let first = self.stretches.partition_point(|stretch| stretch.piece.end <= from);
-        let last = self.stretches.partition_point(|stretch| stretch.piece.end < to);
+        let first = self.search(near.first, |stretch| stretch.piece.end <= from);
+        let last = self.search(near.last, |stretch| stretch.piece.end < to);
+        *near = Near { first, last };
         for place in [first, last] {
             let stretch = &mut self.stretches[place];
             let part_ns = to.min(stretch.piece.end).ns_since(from.max(stretch.piece.start));
@@ -106,6 +119,19 @@ impl Lane {
         }
         self.stretches[first + 1].more[kind] += 1;
         self.stretches[last].more[kind] -= 1;
+    }
+
+    /// How many stretches at the front are `before` something: probably `near` or a few more.
+    fn search(&self, near: usize, before: impl Fn(&Stretch) -> bool) -> usize {
+        let is_before = |place: usize| self.stretches.get(place).is_some_and(&before);
+        if near > 0 && is_before(near - 1) {
+            for place in near..near + STEPS {
+                if !is_before(place) {
+                    return place;
+                }
+            }
+        }
+        self.stretches.partition_point(before)
     }
 
     /// Charges what is not charged yet, as if everything left now.
@@ -123,6 +149,9 @@ impl Tally {
         let (mut lateness_ns, mut victims) = ([0; 3], [0; 3]);
         for kind in 0..3 {
             self.waiting[kind] += stretch.more[kind];
+            if self.waiting[kind] == 0 && stretch.partly[kind] == 0 {
+                continue;
+            }
             let whole = u64::try_from(self.waiting[kind]).unwrap_or(0);
             let whole_ns = whole.saturating_mul(end.ns_since(start));
             lateness_ns[kind] = whole_ns.saturating_add(stretch.partly_ns[kind]);
@@ -139,22 +168,20 @@ impl Tally {
     /// The run that a stretch is part of, so far.
     fn run(&mut self, piece: Piece, lateness_ns: [u64; 3], victims: [u64; 3]) -> WorstHarm {
         let Piece { start, what, .. } = piece;
-        let place = self.runs.iter().position(|(its, _)| *its == what).unwrap_or_else(|| {
-            if self.runs.len() == RUNS_OPEN {
-                self.runs.remove(0);
-            }
-            let task = task_of(&what);
-            self.runs.push((what, WorstHarm { task, at: start, lateness_ns: 0, victims: 0 }));
-            self.runs.len() - 1
-        });
-        let run = &mut self.runs[place].1;
+        let sum = |of: [u64; 3], before: u64| of.iter().fold(before, |sum, it| sum.saturating_add(*it));
+        let fresh =
+            |task| WorstHarm { task, at: start, lateness_ns: sum(lateness_ns, 0), victims: sum(victims, 0) };
         // Only tasks and callbacks are known as one run when something lay in between.
-        if run.task.is_none() {
-            (run.at, run.lateness_ns, run.victims) = (start, 0, 0);
+        let Some(task) = task_of(&what) else { return fresh(None) };
+        if let Some((_, run)) = self.runs.iter_mut().flatten().find(|(its, _)| *its == what) {
+            run.lateness_ns = sum(lateness_ns, run.lateness_ns);
+            run.victims = sum(victims, run.victims);
+            return *run;
         }
-        run.lateness_ns = lateness_ns.iter().fold(run.lateness_ns, |sum, ns| sum.saturating_add(*ns));
-        run.victims = victims.iter().fold(run.victims, |sum, count| sum.saturating_add(*count));
-        *run
+        let run = fresh(Some(task));
+        self.runs[self.next] = Some((what, run));
+        self.next = (self.next + 1) % RUNS_OPEN;
+        run
     }
 }
 
