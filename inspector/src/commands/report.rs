@@ -10,7 +10,7 @@ use loop_traces::timeline::TimelineConfig;
 use super::{diff, summary, warn};
 use crate::cli::{Global, ReportArgs, ReportFormat, VerdictFormat};
 use crate::exit::Failure;
-use crate::gates;
+use crate::gates::{self, Bounds};
 use crate::input::Input;
 use crate::runs::{self, fold};
 use crate::stdout;
@@ -40,7 +40,7 @@ pub(super) fn print(input: &str, json: bool, late_kept: usize) -> Result<(), Fai
 }
 
 fn gated(args: &ReportArgs, file: &Path, json: bool, global: &Global) -> Result<(), Failure> {
-    let gates = gates::read(file)?;
+    let gates = gates::read(file, Bounds::OfOneRun)?;
     let read = runs::read(&args.input)?;
     read.warnings.iter().for_each(|warning| warn(warning));
     let judged: Result<Vec<Judgement>, _> = gates.iter().map(|gate| gate.judge(&read.run)).collect();
@@ -52,7 +52,7 @@ fn gated(args: &ReportArgs, file: &Path, json: bool, global: &Global) -> Result<
         ReportFormat::Markdown => diff::render(&page, VerdictFormat::Markdown, global)?,
         ReportFormat::Text | ReportFormat::Json => text(&read.run, &page, global)?,
     })?;
-    page.failure().map_or(Ok(()), |line| Err(Failure::Check(line)))
+    diff::conclude(&page)
 }
 
 fn text(run: &Run, page: &Page, global: &Global) -> Result<String, Failure> {
