@@ -134,7 +134,9 @@ fn equals_are_not_worse_and_one_run_cannot_tell() {
     assert!(one["primary"][1]["base"].as_f64() > Some(0.0), "the numbers are shown: {one}");
     let saved = sides.place.file("saved.json");
     std::fs::write(&saved, sides.place.succeed(&["report", &sides.base[0], "--json"])).unwrap();
-    let same = sides.place.json(&["diff", "--json", text(&saved), "--", &sides.base[0]]);
+    let twice = ["diff", "--json", text(&saved), "--", &sides.base[0]];
+    assert!(sides.place.fail(3, &twice).contains("are the same run"), "it would count twice");
+    let same = sides.place.json(&[&["diff", "--anyway"], &twice[1..]].concat());
     assert_eq!(
         same["primary"][1]["base"], same["primary"][1]["candidate"],
         "a saved summary is the same run"
@@ -222,6 +224,11 @@ fn one_run_has_gates_too() {
     );
     assert_eq!(sides.place.json(&["report", run, "--gate", &held, "--json"])["gates"][0]["outcome"], "held");
     let open = sides.gates("[[gate]]\nmetric = \"task.Nobody.run.p99\"\nmax = \"1ms\"\n");
+    let (_, warned) = told(&sides.place.run(&["report", run, "--gate", &open]));
+    assert!(
+        warned.contains("there is no \"Nobody\"; near it are ") && warned.contains("--strict"),
+        "{warned}"
+    );
     sides.place.succeed(&["report", run, "--gate", &open]);
     assert_eq!(sides.place.run(&["report", run, "--gate", &open, "--strict"]).status.code(), Some(1));
 }
@@ -232,7 +239,9 @@ fn mistakes_are_one_line() {
     let (old, new) = (sides.base[0].as_str(), sides.candidate[0].as_str());
     let compares = sides.gates(GATES);
     let line = sides.place.fail(2, &["report", old, "--gate", &compares]);
-    assert!(line.contains("worse_by") && line.contains("diff --gate"), "{line}");
+    assert!(line.contains("gates.toml:3: ") && line.contains("diff --gate"), "{line}");
+    let late = sides.place.fail(2, &["diff", old, "--", new, "--json"]);
+    assert!(late.contains("write options before them"), "{late}");
     let unknown = sides.gates("[[gate]]\nmetric = \"stalls\"\nmaximum = 3\n");
     for arguments in [&["report", old, "--gate", &unknown][..], &["diff", "--gate", &unknown, old, "--", new]]
     {

@@ -49,6 +49,9 @@ fn of_a_blocked_loop_the_handler_and_a_late_timer_are_left() {
 
     // The same again, to the last byte.
     let bytes = std::fs::read(small).unwrap();
+    let told = place.fail(2, &minimize);
+    assert!(told.contains("small.toml is there already"), "nobody's edits are lost: {told}");
+    std::fs::remove_file(place.file("small.toml")).unwrap();
     place.succeed(&minimize);
     assert!(bytes == std::fs::read(small).unwrap(), "the search is deterministic");
 }
@@ -64,6 +67,9 @@ fn what_is_not_there_cannot_be_kept() {
     assert!(!place.file("small.looptrace").exists(), "nothing is written");
     place.fail(3, &["minimize", "/nowhere.looptrace", "--keep", "stalls > 0", "-o", small]);
     place.fail(2, &["minimize", large, "--keep", "stalls > 0", "-o", large]);
+    let beside = place.file("small.toml");
+    let told = place.fail(2, &["minimize", large, "--keep", "stalls >= 0", "-o", text(&beside), "--toml"]);
+    assert!(told.contains("over a trace") && !beside.exists(), "{told}");
     let output = place.run(&["minimize", large, "--keep", "timer_lga.max > 1ms", "-o", small]);
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{told}");

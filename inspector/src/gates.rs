@@ -26,17 +26,26 @@ const BYTES_MAX: u64 = 1 << 20;
 /// What a `[[gate]]` may have.
 const KEYS: &str = "metric, max, min and worse_by";
 
+/// What gates may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bounds {
+    /// There is a base and a candidate.
+    OfTwoSides,
+    /// There is nothing to be worse than.
+    OfOneRun,
+}
+
 /// Reads the gates of a file.
 ///
 /// # Errors
 ///
 /// [`Failure::Input`] where the file cannot be read, [`Failure::Usage`] with its line where it asks for what cannot be.
-pub fn read(path: &Path) -> Result<Vec<Gate>, Failure> {
+pub fn read(path: &Path, bounds: Bounds) -> Result<Vec<Gate>, Failure> {
     let mut text = String::new();
     open_file(path)
         .and_then(|file| file.take(BYTES_MAX).read_to_string(&mut text))
         .map_err(|error| Failure::Input(format!("cannot read {}: {error}", path.display())))?;
-    parse(&text).map_err(|Wrong { at, what }| {
+    parse(&text, bounds).map_err(|Wrong { at, what }| {
         let line = text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1;
         Failure::Usage(format!("{}:{line}: {what}", path.display()))
     })
@@ -52,7 +61,7 @@ pub fn from_tables(tables: Vec<toml::Table>) -> Result<Vec<Gate>, String> {
         return Ok(Vec::new());
     }
     let file = toml::Table::from_iter([("gate".to_owned(), tables.into())]);
-    parse(&file.to_string()).map_err(|wrong| wrong.what)
+    parse(&file.to_string(), Bounds::OfOneRun).map_err(|wrong| wrong.what)
 }
 
 /// What is wrong, and at which byte.
@@ -66,7 +75,7 @@ fn wrong(at: &Range<usize>, what: impl Into<String>) -> Wrong {
     Wrong { at: at.start, what: what.into() }
 }
 
-fn parse(text: &str) -> Result<Vec<Gate>, Wrong> {
+fn parse(text: &str, bounds: Bounds) -> Result<Vec<Gate>, Wrong> {
     let document = DeTable::parse(text).map_err(|error| Wrong {
         at: error.span().map_or(0, |span| span.start),
         what: format!("this is no TOML: {}", error.message()),
@@ -76,7 +85,7 @@ fn parse(text: &str) -> Result<Vec<Gate>, Wrong> {
         match (key.get_ref().as_ref(), value.get_ref()) {
             ("gate", DeValue::Array(tables)) => {
                 for table in tables {
-                    gates.extend(gate(table)?);
+                    gates.extend(gate(table, bounds)?);
                 }
             }
             ("gate", _) => return Err(wrong(&key.span(), "write gates as [[gate]]")),
@@ -93,7 +102,7 @@ fn parse(text: &str) -> Result<Vec<Gate>, Wrong> {
 }
 
 /// One `[[gate]]`: a gate for each bound that it has.
-fn gate(table: &Spanned<DeValue<'_>>) -> Result<Vec<Gate>, Wrong> {
+fn gate(table: &Spanned<DeValue<'_>>, bounds: Bounds) -> Result<Vec<Gate>, Wrong> {
     let DeValue::Table(keys) = table.get_ref() else {
         return Err(wrong(&table.span(), "write a gate as [[gate]] and below it its metric and bound"));
     };
@@ -115,7 +124,11 @@ fn gate(table: &Spanned<DeValue<'_>>) -> Result<Vec<Gate>, Wrong> {
                 return Err(wrong(&key.span(), format!("a gate has no key {other:?}; it has {KEYS}")));
             }
         };
-        gates.push(Gate::new(metric.clone(), limit).map_err(|error| wrong(&key.span(), error.to_string()))?);
+        let gate = Gate::new(metric.clone(), limit).map_err(|error| wrong(&key.span(), error.to_string()))?;
+        if bounds == Bounds::OfOneRun {
+            gate.needs_no_base().map_err(|error| wrong(&key.span(), error.to_string()))?;
+        }
+        gates.push(gate);
     }
     if gates.is_empty() {
         return Err(wrong(
@@ -161,7 +174,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("gates.toml");
         std::fs::write(&path, text).unwrap();
-        read(&path)
+        read(&path, Bounds::OfTwoSides)
     }
 
     #[test]

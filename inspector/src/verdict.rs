@@ -113,6 +113,15 @@ impl Page {
         (!failed.is_empty()).then(|| format!("{first}: {}", failed.join("; ")))
     }
 
+    /// The line that names each gate that could not be told and fails nothing; `None` where there is none.
+    #[must_use]
+    pub fn undecided(&self) -> Option<String> {
+        let open = self.gates.iter().filter(|gate| gate.outcome == Outcome::CannotTell);
+        let open: Vec<String> = open.map(|gate| format!("{}: {}", gate.gate, told(gate))).collect();
+        let first = self.gates_line();
+        (!open.is_empty()).then(|| format!("{first}, which only --strict fails: {}", open.join("; ")))
+    }
+
     /// How many gates there are and failed.
     #[must_use]
     pub fn gates_line(&self) -> String {

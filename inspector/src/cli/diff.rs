@@ -14,7 +14,7 @@ use loop_traces::analysis::metric::Metric;
   loopscope diff --primary timer_lag.p99 --primary task.ReadFile.run.gmean old* -- new*
   loopscope diff --gate gates.toml --format junit old* -- new* > junit.xml
 
-Five runs a side is the least that can give verdicts. Record both sides in turn, not one after the other. Exit codes: 0 compared, 1 a gate failed, 2 wrong usage, 3 unreadable, or not to be compared.")]
+Five runs a side is the least that can give verdicts. Record both sides in turn, not one after the other. Exit codes: 0 compared, whatever the verdict, 1 a gate failed, 2 wrong usage, 3 unreadable, or not to be compared. For a build that fails when it is worse, give a --gate with worse_by.")]
 pub struct DiffArgs {
     /// Runs to compare with: traces, rings, or saved `report --json`
     #[arg(value_name = "BASE", required = true)]
@@ -22,7 +22,7 @@ pub struct DiffArgs {
     /// Runs to judge
     #[arg(value_name = "CANDIDATE", required = true, last = true)]
     pub candidate: Vec<String>,
-    /// Give verdicts on this metric instead of the default six (repeatable)
+    /// Give verdicts on this metric instead of the default three (repeatable)
     #[arg(long, value_name = "METRIC", value_parser = metric)]
     pub primary: Vec<Metric>,
     /// A change by less than this does not matter

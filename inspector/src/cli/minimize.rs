@@ -26,7 +26,7 @@ pub struct MinimizeArgs {
     /// The trace to write; a file that exists is replaced
     #[arg(short, long, value_name = "SMALL")]
     pub output: PathBuf,
-    /// Write beside it, as .toml, what it is and what must hold, for a corpus
+    /// Write beside it, as .toml, what it is and what must hold, for a corpus; one that exists is never replaced
     #[arg(long)]
     pub toml: bool,
     /// Stop the search after this long and keep the smallest so far

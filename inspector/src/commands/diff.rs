@@ -1,5 +1,8 @@
 //! `loopscope diff`: better or worse.
 
+use std::path::Path;
+
+use loop_probes::text::printable;
 use loop_traces::analysis::diff::{Comparison, Options, Run, comparable, compare};
 use loop_traces::analysis::gate::Judgement;
 use serde_json::Value;
@@ -7,14 +10,20 @@ use serde_json::Value;
 use super::{drawing, warn};
 use crate::cli::{DiffArgs, Global, VerdictFormat};
 use crate::exit::Failure;
+use crate::gates::{self, Bounds};
+use crate::runs;
 use crate::stdout;
 use crate::verdict::{Page, junit, markdown, text};
-use crate::{gates, runs};
 
 pub(super) fn run(args: &DiffArgs, global: &Global) -> Result<(), Failure> {
     let options = options(args)?;
     // A gate file with a mistake is told before long traces are read.
-    let gates = args.gate.as_deref().map(gates::read).transpose()?.unwrap_or_default();
+    let gates = args
+        .gate
+        .as_deref()
+        .map(|file| gates::read(file, Bounds::OfTwoSides))
+        .transpose()?
+        .unwrap_or_default();
     let (base, candidate) = (side(&args.base)?, side(&args.candidate)?);
     for refused in comparable::check(&base, &candidate) {
         if !args.anyway {
@@ -31,7 +40,19 @@ pub(super) fn run(args: &DiffArgs, global: &Global) -> Result<(), Failure> {
     } else {
         stdout::print(&render(&page, format, global)?)?;
     }
-    page.failure().map_or(Ok(()), |line| Err(Failure::Check(line)))
+    conclude(&page)
+}
+
+/// The exit code of a page: that of its gates.
+pub(super) fn conclude(page: &Page) -> Result<(), Failure> {
+    if let Some(line) = page.failure() {
+        return Err(Failure::Check(line));
+    }
+    // Standard output may be a file that nobody looks into while all is well.
+    if let Some(line) = page.undecided() {
+        warn(&line);
+    }
+    Ok(())
 }
 
 /// The page in a format that is not JSON: what that holds differs from command to command.
@@ -63,10 +84,21 @@ fn options(args: &DiffArgs) -> Result<Options, Failure> {
     chosen.map_err(|error| Failure::Usage(format!("--primary: {error}")))
 }
 
+/// Behind the `--` everything is a file: options that stand there are meant as such.
+fn after_the_files(word: &str, failure: Failure) -> Failure {
+    if word.starts_with("--") && !Path::new(word).exists() {
+        let word = printable(word);
+        return Failure::Usage(format!(
+            "{word} stands among the files: write options before them, `diff {word} …`"
+        ));
+    }
+    failure
+}
+
 fn side(words: &[String]) -> Result<Vec<Run>, Failure> {
     let read = words.iter().map(|word| {
-        let read = runs::read(word)?;
-        read.warnings.iter().for_each(|warning| warn(&format!("{word}: {warning}")));
+        let read = runs::read(word).map_err(|failure| after_the_files(word, failure))?;
+        read.warnings.iter().for_each(|warning| warn(warning));
         Ok(read.run)
     });
     read.collect()

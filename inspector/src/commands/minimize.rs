@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use loop_probes::text::printable;
 use loop_traces::analysis::condition::Condition;
@@ -26,6 +26,7 @@ pub(super) fn run(args: &MinimizeArgs) -> Result<(), Failure> {
     let input = Input::open(&args.input)?;
     input.spare(&args.output)?;
     check_place(&args.output)?;
+    let says = args.toml.then(|| toml_beside(args, &input)).transpose()?;
     let interrupt = Interrupt::new(Some(args.budget))?;
     let bar = spinner("{spinner} {elapsed} {wide_msg}");
     bar.set_message("reading");
@@ -41,8 +42,8 @@ pub(super) fn run(args: &MinimizeArgs) -> Result<(), Failure> {
     );
     bar.finish_and_clear();
     let minimized = result.map_err(failure)?;
-    if args.toml {
-        write_toml(args, &minimized)?;
+    if let Some(says) = &says {
+        write_toml(args, &minimized, says)?;
     }
     for warning in input.warnings() {
         warn(&warning);
@@ -165,8 +166,24 @@ fn to_json(args: &MinimizeArgs, minimized: &Minimized) -> serde_json::Value {
     })
 }
 
-/// The TOML of a corpus, beside the trace.
-fn write_toml(args: &MinimizeArgs, minimized: &Minimized) -> Result<(), Failure> {
+/// Where the TOML goes: onto no trace, and onto none that somebody has written gates into.
+fn toml_beside(args: &MinimizeArgs, input: &Input) -> Result<PathBuf, Failure> {
+    let path = args.output.with_extension("toml");
+    let shown = printable(&path.display().to_string());
+    if path == args.output || input.spare(&path).is_err() {
+        return Err(Failure::Usage(format!(
+            "--toml would write {shown} over a trace: end its name in .looptrace"
+        )));
+    }
+    if path.exists() {
+        let way_out = "move it away, or leave out --toml";
+        return Err(Failure::Usage(format!("{shown} is there already, and may have been edited: {way_out}")));
+    }
+    Ok(path)
+}
+
+/// The TOML of a corpus.
+fn write_toml(args: &MinimizeArgs, minimized: &Minimized, path: &Path) -> Result<(), Failure> {
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let (small, large) = (name(&args.output), name(Path::new(&args.input)));
     let mut says = toml::Table::new();
@@ -174,11 +191,9 @@ fn write_toml(args: &MinimizeArgs, minimized: &Minimized) -> Result<(), Failure>
     let made_by = format!("loopscope minimize {large} --keep '{}' -o {small}", args.keep);
     says.insert("made_by".to_owned(), made_by.into());
     says.insert("shows".to_owned(), toml::Value::Array(vec![args.keep.to_string().into()]));
-    let path = args.output.with_extension("toml");
     let text = format!(
         "{says}\n# Once it is mended, what must hold:\n# [[gate]]\n# metric = \"{}\"\n",
         args.keep.metric
     );
-    fs::write(&path, text)
-        .map_err(|error| Failure::Input(format!("cannot write {}: {error}", path.display())))
+    fs::write(path, text).map_err(|error| Failure::Input(format!("cannot write {}: {error}", path.display())))
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{diff, summary, warn};
 use crate::cli::{Global, ReportArgs, ReportFormat, VerdictFormat};
 use crate::exit::Failure;
-use crate::gates;
+use crate::gates::{self, Bounds};
 use crate::input::Input;
 use crate::runs::{self, fold};
 use crate::stdout;
@@ -41,7 +41,7 @@ pub(super) fn print(input: &str, json: bool, late_kept: usize) -> Result<(), Fai
 }
 
 fn gated(args: &ReportArgs, file: &Path, json: bool, global: &Global) -> Result<(), Failure> {
-    let gates = gates::read(file)?;
+    let gates = gates::read(file, Bounds::OfOneRun)?;
     let read = runs::read(&args.input)?;
     read.warnings.iter().for_each(|warning| warn(warning));
     let judged: Result<Vec<Judgement>, _> = gates.iter().map(|gate| gate.judge(&read.run)).collect();
@@ -53,7 +53,7 @@ fn gated(args: &ReportArgs, file: &Path, json: bool, global: &Global) -> Result<
         ReportFormat::Markdown => stdout::print(&diff::render(&page, VerdictFormat::Markdown, global)?)?,
         ReportFormat::Text | ReportFormat::Json => stdout::print(&text(&read.run, &page, global)?)?,
     }
-    page.failure().map_or(Ok(()), |line| Err(Failure::Check(line)))
+    diff::conclude(&page)
 }
 
 fn text(run: &Run, page: &Page, global: &Global) -> Result<String, Failure> {

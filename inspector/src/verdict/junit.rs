@@ -36,7 +36,10 @@ pub fn render(page: &Page) -> io::Result<String> {
     writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
     let all = || suites.iter().flat_map(|(_, cases)| cases);
     let root = writer.create_element("testsuites").with_attribute(("name", "loopscope"));
-    let root = root.with_attributes(counts(all()).iter().map(|(name, count)| (*name, count.as_str())));
+    // The strictest schema, that of Jenkins' xUnit plugin, knows no `skipped` here.
+    let counted = counts(all());
+    let known = counted.iter().filter(|(name, _)| *name != "skipped");
+    let root = root.with_attributes(known.map(|(name, count)| (*name, count.as_str())));
     root.write_inner_content(|writer| {
         for (name, cases) in suites.iter().filter(|(_, cases)| !cases.is_empty()) {
             let suite = writer.create_element("testsuite").with_attribute(("name", *name));

@@ -41,8 +41,11 @@ fn names_cannot_break_a_format() {
     let xml = junit::render(&page).expect("a vector takes everything");
     assert!(xml.contains("&lt;b&gt;|`x`\\u{1b}[2J &amp; &quot;y&quot;"), "{xml}");
     assert!(xml.contains("tests=\"2\" failures=\"1\" errors=\"0\" skipped=\"0\""), "{xml}");
+    let root = xml.lines().nth(1).expect("the root");
+    assert!(!root.contains("skipped"), "the strictest schema has it on suites only: {root}");
     assert_eq!(page.failure().expect("strict").matches("at most 3").count(), 1);
     let lenient = Page::of_gates(vec![gate(Outcome::CannotTell)], false);
     assert_eq!(lenient.failure(), None);
+    assert!(lenient.undecided().expect("it is open").contains("--strict"));
     assert!(junit::render(&lenient).expect("a vector").contains("<skipped message="));
 }

@@ -3,6 +3,8 @@
 //! A gate fails only on what is known: where lost records, or too few runs, leave it open, the answer is
 //! [`Outcome::CannotTell`] and says why.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::condition::shown;
@@ -10,9 +12,9 @@ use super::diff::any::Many;
 use super::diff::effect::{Effect, Sides, p_value};
 use super::diff::{ALPHA, Run};
 use super::metric::bounds::Bounds;
-use super::metric::{Metric, Sense, Value};
+use super::metric::{Metric, Sense, Value, nearest};
 use super::statistics::median;
-use crate::units::percent;
+use crate::units::{counted, percent};
 
 /// A bound for one metric.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,15 +106,25 @@ impl Gate {
         Ok(Self { metric, limit })
     }
 
+    /// Whether one run is enough to judge it.
+    ///
+    /// # Errors
+    ///
+    /// [`NeedsBase`] where it compares.
+    pub fn needs_no_base(&self) -> Result<(), NeedsBase> {
+        match self.limit {
+            Limit::WorseBy(_) => Err(NeedsBase { metric: self.metric.to_string() }),
+            Limit::Max(_) | Limit::Min(_) => Ok(()),
+        }
+    }
+
     /// Judges one run.
     ///
     /// # Errors
     ///
     /// [`NeedsBase`] where the gate compares.
     pub fn judge(&self, run: &Run) -> Result<Judgement, NeedsBase> {
-        if matches!(self.limit, Limit::WorseBy(_)) {
-            return Err(NeedsBase { metric: self.metric.to_string() });
-        }
+        self.needs_no_base()?;
         Ok(self.judge_values(std::slice::from_ref(run)))
     }
 
@@ -130,8 +142,17 @@ impl Gate {
         Judgement { gate: self.to_string(), metric: self.metric.to_string(), outcome, numbers, why }
     }
 
-    fn unmeasured(&self) -> Judgement {
-        self.judgement(Outcome::CannotTell, "no value".to_owned(), Some("nothing was measured".to_owned()))
+    /// A name that was mistaken looks like work that was not done: what the runs do have is said with it.
+    fn unmeasured(&self, runs: &[Run]) -> Judgement {
+        let known: BTreeSet<String> =
+            runs.iter().flat_map(|run| self.metric.siblings(&run.summary)).collect();
+        let why = match (self.metric.whose(), known.is_empty()) {
+            (Some(name), false) if !known.contains(name) => {
+                format!("there is no {name:?}; near it are {}", nearest(name, known.into_iter()).join(", "))
+            }
+            _ => "nothing was measured".to_owned(),
+        };
+        self.judgement(Outcome::CannotTell, "no value".to_owned(), Some(why))
     }
 
     fn judge_values(&self, runs: &[Run]) -> Judgement {
@@ -140,7 +161,7 @@ impl Gate {
         let low = median(&bounds.iter().map(|bounds| bounds.low).collect::<Vec<_>>());
         let highs = bounds.iter().map(|bounds| bounds.high.unwrap_or(f64::INFINITY)).collect::<Vec<_>>();
         let (Some(value), Some(low), Some(high)) = (value, low, median(&highs)) else {
-            return self.unmeasured();
+            return self.unmeasured(runs);
         };
         let keeps = |value: f64| match self.limit {
             Limit::Max(max) => value <= max,
@@ -154,7 +175,7 @@ impl Gate {
         };
         let lost: u64 = runs.iter().map(|run| run.summary.lost_records).sum();
         let why = match outcome {
-            Outcome::CannotTell => Some(format!("{lost} lost records could overturn it")),
+            Outcome::CannotTell => Some(format!("{} could overturn it", lost_records(lost))),
             _ => self.whose(runs),
         };
         let several = if runs.len() > 1 { " (median)" } else { "" };
@@ -173,7 +194,7 @@ impl Gate {
 
     fn judge_change(&self, base: &[Run], candidate: &[Run], share: f64) -> Judgement {
         let sides = Sides::of(&self.metric, base, candidate);
-        let Some(effect) = Effect::of(&sides) else { return self.unmeasured() };
+        let Some(effect) = Effect::of(&sides) else { return self.unmeasured(candidate) };
         let Some(change) = effect.median_change() else {
             // From nothing to something: no share says how much worse that is.
             return if effect.candidate == 0.0 {
@@ -201,7 +222,7 @@ impl Gate {
 
     fn judge_any(&self, base: &[Run], candidate: &[Run], share: f64) -> Judgement {
         let Some(most) = Many::of_metric(&self.metric, base, candidate).most(share) else {
-            return self.unmeasured();
+            return self.unmeasured(candidate);
         };
         let first = (most.name, most.effect, most.p);
         let all = std::iter::once(first).chain(most.others);
@@ -241,7 +262,7 @@ impl Gate {
         };
         if outcome != Outcome::CannotTell && base.iter().chain(candidate).any(open) {
             let lost: u64 = base.iter().chain(candidate).map(|run| run.summary.lost_records).sum();
-            let why = format!("{} but {lost} lost records could overturn it", outcome.name());
+            let why = format!("{} but {} could overturn it", outcome.name(), lost_records(lost));
             return self.judgement(Outcome::CannotTell, numbers, Some(why));
         }
         self.judgement(outcome, numbers, why)
@@ -259,6 +280,10 @@ impl Gate {
     fn both(&self, effect: &Effect) -> String {
         format!("{} to {}", self.shown(effect.base), self.shown(effect.candidate))
     }
+}
+
+fn lost_records(lost: u64) -> String {
+    counted(lost, "lost record", "lost records")
 }
 
 fn by(worse: f64) -> String {

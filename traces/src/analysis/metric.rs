@@ -204,6 +204,15 @@ impl Metric {
         }
     }
 
+    /// Whose it could be, where it is one of many: all tags, queues or priorities that `summary` has.
+    #[must_use]
+    pub fn siblings(&self, summary: &Summary) -> Vec<String> {
+        match &self.kind {
+            Kind::Of(place, ..) => NAMED[*place].names(summary),
+            Kind::Plain(..) => Vec::new(),
+        }
+    }
+
     /// Every metric that `summary` has a value for, in the order of the list.
     #[must_use]
     pub fn all(summary: &Summary) -> Vec<Self> {
@@ -258,7 +267,7 @@ impl FromStr for Metric {
                 }
             }
         }
-        Err(UnknownMetric { name: text.to_owned(), nearest: nearest(text) })
+        Err(UnknownMetric { name: text.to_owned(), nearest: nearest_metrics(text) })
     }
 }
 
@@ -296,7 +305,14 @@ impl fmt::Display for Whose {
 /// How many near names an error shows.
 const NEAREST: usize = 3;
 
-fn nearest(text: &str) -> Vec<String> {
+/// Those of `names` that are nearest to `text`, the nearest first.
+pub(super) fn nearest(text: &str, names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut near: Vec<(f64, String)> = names.map(|name| (strsim::jaro_winkler(text, &name), name)).collect();
+    near.sort_by(|a, b| b.0.total_cmp(&a.0));
+    near.into_iter().take(NEAREST).map(|(_, name)| name).collect()
+}
+
+fn nearest_metrics(text: &str) -> Vec<String> {
     let plain = FIGURES.iter().flat_map(|Figure { name, .. }| ends_of(name));
     let named = NAMED.iter().flat_map(|named| {
         // The name itself is as good as written: the words around it are what was mistaken.
@@ -304,10 +320,7 @@ fn nearest(text: &str) -> Vec<String> {
         let name = format!("{}.{inner}.{}", named.before, named.after);
         ends(&name, named.is_distribution()).map(|(name, _)| name).collect::<Vec<_>>()
     });
-    let mut near: Vec<(f64, String)> =
-        plain.chain(named).map(|name| (strsim::jaro_winkler(text, &name), name)).collect();
-    near.sort_by(|a, b| b.0.total_cmp(&a.0));
-    near.into_iter().take(NEAREST).map(|(_, name)| name).collect()
+    nearest(text, plain.chain(named))
 }
 
 fn ends_of(name: &str) -> Vec<String> {

@@ -37,6 +37,8 @@ pub struct Incomparable {
 pub fn check(base: &[Run], candidate: &[Run]) -> Vec<Incomparable> {
     let runs: Vec<&Run> = base.iter().chain(candidate).collect();
     let mut found = Vec::new();
+    found.extend(repeated(&runs));
+    found.extend(empty(&runs));
     found.extend(losses(&runs));
     found.extend(differs(&runs, "the policy", "record both sides under one policy", |run| {
         Some(run.summary.source.policy.clone())
@@ -58,6 +60,35 @@ pub fn check(base: &[Run], candidate: &[Run]) -> Vec<Incomparable> {
     found.extend(seeds(base, candidate));
     found.extend(load(base, candidate));
     found
+}
+
+/// One run that counts twice makes a scatter that is none, and of chance a verdict.
+fn repeated(runs: &[&Run]) -> Option<Incomparable> {
+    let pairs =
+        runs.iter().enumerate().flat_map(|(place, one)| runs[..place].iter().map(move |first| (first, one)));
+    let (first, again) =
+        pairs.into_iter().find(|(first, again)| first.name == again.name || is_one(first, again))?;
+    let why = if first.name == again.name {
+        format!("{} is named twice", first.name)
+    } else {
+        format!("{} and {} are the same run", first.name, again.name)
+    };
+    Some(Incomparable { why, way_out: "name each run once" })
+}
+
+/// To the nanosecond, in whichever form they were saved: no two runs take as long with all that they did.
+fn is_one(one: &Run, other: &Run) -> bool {
+    let (one, other) = (&one.summary, &other.summary);
+    one.span_ns > 0 && one.span_ns == other.span_ns && one.timers == other.timers && one.tasks == other.tasks
+}
+
+fn empty(runs: &[&Run]) -> Option<Incomparable> {
+    let is_empty = |run: &&&Run| run.summary.ticks.count == 0 && run.summary.tasks.count == 0;
+    let run = runs.iter().find(is_empty)?;
+    Some(Incomparable {
+        why: format!("{} holds no whole tick and no task", run.name),
+        way_out: "leave it out",
+    })
 }
 
 fn losses(runs: &[&Run]) -> Option<Incomparable> {

@@ -151,9 +151,19 @@ fn what_was_measured_nowhere_costs_nothing() {
     assert_eq!(comparison.primary[0].p_needed, ALPHA * 2.0 / 3.0);
 }
 
+/// Five runs a side of one build, each another run.
+fn equals() -> (Vec<Run>, Vec<Run>) {
+    let (mut base, mut candidate) = (side(5_000.0, 1e6, 8e4, &SCATTER), side(5_000.0, 1e6, 8e4, &SCATTER));
+    for (place, run) in base.iter_mut().chain(&mut candidate).enumerate() {
+        run.name = format!("run {place}");
+        run.summary.span_ns += place as u64;
+    }
+    (base, candidate)
+}
+
 /// Why `change` of one candidate forbids the comparison; empty where it does not.
 fn refused(change: impl Fn(&mut Run)) -> String {
-    let (base, mut candidate) = (side(5_000.0, 1e6, 8e4, &SCATTER), side(5_000.0, 1e6, 8e4, &SCATTER));
+    let (base, mut candidate) = equals();
     candidate.iter_mut().for_each(change);
     check(&base, &candidate).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
@@ -190,10 +200,36 @@ fn what_misleads_is_refused_with_its_reason() {
     );
     let lossy = refused(|run| (run.summary.lost_records, run.summary.ticks.incomplete) = (900, 30));
     assert!(lossy.contains("lost 900 records"), "{lossy}");
-    assert!(refused(set("load", "900")).contains("the setting load differs: none in imagined, 900 in"));
+    assert!(refused(set("load", "900")).contains("the setting load differs: none in run 0, 900 in run 5"));
     assert!(refused(set("LOOP_GC_TIMER_DISABLE", "1")).contains("LOOP_GC_TIMER_DISABLE"));
     assert!(refused(set("seed", "8")).contains("the seed differs: 7 on one side, 8 on the other"));
     assert_eq!(refused(set("scale", "ReadFile=1.3")), "", "this is what one compares");
+}
+
+#[test]
+fn one_run_counts_once() {
+    let told = |change: fn(&mut [Run], &mut [Run])| {
+        let (mut base, mut candidate) = equals();
+        change(&mut base, &mut candidate);
+        check(&base, &candidate).first().map(ToString::to_string).unwrap_or_default()
+    };
+    assert_eq!(
+        told(|base, _| base[3].name = base[1].name.clone()),
+        "run 1 is named twice; name each run once",
+        "a ring says something else each time that it is read"
+    );
+    let copied = told(|base, candidate| candidate[2].summary = base[0].summary.clone());
+    assert_eq!(copied, "run 0 and run 7 are the same run; name each run once");
+    let saved = told(|base, _| {
+        base[4].summary = base[0].summary.clone();
+        base[4].summary.late_timers.clear();
+        base[4].metadata = None;
+    });
+    assert!(saved.starts_with("run 0 and run 4 are the same run"), "saved with less of it: {saved}");
+    let empty = told(|_, candidate| {
+        (candidate[1].summary.ticks.count, candidate[1].summary.tasks.count) = (0, 0);
+    });
+    assert_eq!(empty, "run 6 holds no whole tick and no task; leave it out");
 }
 
 #[test]

@@ -104,5 +104,5 @@ fn any_tag_that_is_worse_is_named() {
     candidate[0].summary.lost_records = 1;
     let judged = any.judge_against(&base, &candidate);
     assert_eq!(judged.outcome, Outcome::CannotTell);
-    assert!(judged.why.unwrap().contains("1 lost records could overturn"));
+    assert!(judged.why.unwrap().contains("1 lost record could overturn"));
 }

@@ -3,6 +3,9 @@
 //! Each lost record can have held one more of what is counted, and a sample of any size: a count can only have been
 //! larger, a maximum too, and a percentile lies between those that are a few ranks below and above it. What adds up
 //! values of any size (means, shares) is bounded by nothing.
+//!
+//! A summary holds exact bounds of its 99th percentiles ([`super::super::loss`]), which hold here too; of the others
+//! it has no samples any more, and its percentiles are their bounds.
 
 use super::{Kind, Metric, Statistic, Unit, Whose};
 use crate::histogram::Percentiles;
@@ -34,7 +37,11 @@ impl Metric {
             (Kind::Of(_, Whose::Any, _), _) => Bounds { low: 0.0, high: None },
             (_, Some(statistic)) => {
                 let spread = self.spread(summary)?;
-                percentile(&spread, statistic, lost)
+                match spread.p99_bounds.filter(|_| statistic == Statistic::P99) {
+                    // Those that the summary shows, of all samples.
+                    Some(bounds) => Bounds { low: bounds.lo as f64, high: bounds.hi.map(|high| high as f64) },
+                    None => percentile(&spread, statistic, lost),
+                }
             }
             _ => match self.unit() {
                 Unit::Count if self.is_one_a_record() => {

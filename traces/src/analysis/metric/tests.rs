@@ -135,3 +135,15 @@ proptest! {
         let _ = text.parse::<Metric>();
     }
 }
+
+#[test]
+fn a_99th_percentile_has_the_bounds_that_its_summary_shows() {
+    use crate::analysis::loss::Bounds;
+
+    let mut summary = summary(&Script::default());
+    summary.lost_records = 3;
+    summary.timers.lag_ns.p99_bounds = Some(Bounds { lo: 17, hi: Some(4_711) });
+    let of = |name: &str| name.parse::<Metric>().unwrap().bounds(&summary).unwrap();
+    assert_eq!((of("timer_lag.p99").low, of("timer_lag.p99").high), (17.0, Some(4_711.0)));
+    assert_ne!(of("timer_lag.p90").low, 17.0, "they are those of one percentile");
+}
