@@ -67,6 +67,8 @@ fn what_is_not_there_cannot_be_kept() {
     assert!(!place.file("small.looptrace").exists(), "nothing is written");
     place.fail(3, &["minimize", "/nowhere.looptrace", "--keep", "stalls > 0", "-o", small]);
     place.fail(2, &["minimize", large, "--keep", "stalls > 0", "-o", large]);
+    let device = place.fail(3, &["minimize", large, "--keep", "stalls >= 0", "-o", "/dev/full"]);
+    assert!(device.contains("cannot write /dev/full: it is no file"), "nothing takes its place: {device}");
     let beside = place.file("small.toml");
     let told = place.fail(2, &["minimize", large, "--keep", "stalls >= 0", "-o", text(&beside), "--toml"]);
     assert!(told.contains("over a trace") && !beside.exists(), "{told}");

@@ -2,13 +2,16 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use loop_probes::text::printable;
 use loop_traces::analysis::condition::Condition;
 use loop_traces::analysis::metric::measured;
 use loop_traces::units;
+use loop_traces::writer::WriteError;
 use serde_json::json;
+use tempfile::NamedTempFile;
 
 use super::progress::spinner;
 use super::warn;
@@ -16,6 +19,7 @@ use crate::cli::MinimizeArgs;
 use crate::exit::Failure;
 use crate::input::Input;
 use crate::interrupt::Interrupt;
+use crate::rerun::RerunError;
 use crate::rerun::minimize::{Limits, MinimizeError, Minimized, Progress, Size, minimize};
 use crate::stdout;
 
@@ -25,7 +29,7 @@ const SHOWN: usize = 6;
 pub(super) fn run(args: &MinimizeArgs) -> Result<(), Failure> {
     let input = Input::open(&args.input)?;
     input.spare(&args.output)?;
-    check_place(&args.output)?;
+    let kept = beside(&args.output)?;
     let says = args.toml.then(|| toml_beside(args, &input)).transpose()?;
     let interrupt = Interrupt::new(Some(args.budget))?;
     let bar = spinner("{spinner} {elapsed} {wide_msg}");
@@ -38,10 +42,11 @@ pub(super) fn run(args: &MinimizeArgs) -> Result<(), Failure> {
             is_over: &|| interrupt.is_due(),
             watch: &mut |progress| bar.set_message(told(progress)),
         },
-        &args.output,
+        kept.path(),
     );
     bar.finish_and_clear();
-    let minimized = result.map_err(failure)?;
+    let minimized = result.map_err(|error| failure(&args.output, error))?;
+    kept.persist(&args.output).map_err(|refused| unwritten(&args.output, &refused.error))?;
     if let Some(says) = &says {
         write_toml(args, &minimized, says)?;
     }
@@ -54,19 +59,33 @@ pub(super) fn run(args: &MinimizeArgs) -> Result<(), Failure> {
     stdout::print(&page(args, &minimized))
 }
 
-/// A search that cannot save what it found is not worth its time.
-fn check_place(output: &Path) -> Result<(), Failure> {
+/// A search that cannot save what it found is not worth its time: here it is saved, and takes the place of `output`
+/// once it is whole.
+fn beside(output: &Path) -> Result<NamedTempFile, Failure> {
+    if output.exists() && !output.is_file() {
+        return Err(Failure::Input(format!("cannot write {}: it is no file", output.display())));
+    }
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let refused = |error: io::Error| {
-        // Its text names the temporary file, which nobody asked for.
-        Failure::Input(format!("cannot write {}: {}", output.display(), io::Error::from(error.kind())))
-    };
-    tempfile::NamedTempFile::new_in(folder).map(drop).map_err(refused)
+    // As any file that is created: the umask takes from it.
+    let permissions = fs::Permissions::from_mode(0o666);
+    let mut builder = tempfile::Builder::new();
+    let made = builder.prefix(".").suffix(".looptrace").permissions(permissions).tempfile_in(folder);
+    made.map_err(|error| unwritten(output, &error))
 }
 
-fn failure(error: MinimizeError) -> Failure {
+/// Its text names the temporary file, which nobody asked for.
+fn unwritten(output: &Path, error: &io::Error) -> Failure {
+    let why =
+        error.raw_os_error().map_or_else(|| io::Error::from(error.kind()), io::Error::from_raw_os_error);
+    Failure::Input(format!("cannot write {}: {why}", output.display()))
+}
+
+fn failure(output: &Path, error: MinimizeError) -> Failure {
     match error {
         MinimizeError::NotThere { .. } | MinimizeError::NotAgain { .. } => Failure::Check(error.to_string()),
+        MinimizeError::Rerun(RerunError::Write(WriteError::Write { source, .. })) => {
+            unwritten(output, &source)
+        }
         error => Failure::input(error),
     }
 }
