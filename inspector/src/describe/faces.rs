@@ -81,10 +81,14 @@ pub(super) fn pumped(handled: bool, ready: bool, timeout_ns: u64) -> String {
 }
 
 pub(super) fn interests(bits: u8) -> String {
-    let names = [(1, "readable"), (2, "writable"), (4, "priority")];
-    let asked: Vec<&str> =
-        names.into_iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| name).collect();
+    let asked = names(bits, &["readable", "writable", "priority"]);
     if asked.is_empty() { "nothing".to_owned() } else { asked.join(", ") }
+}
+
+/// The names of the bits that are set, the lowest first.
+pub(super) fn names<'a>(bits: u8, names: &[&'a str]) -> Vec<&'a str> {
+    let set = names.iter().enumerate().filter(|(bit, _)| bits & (1 << bit) != 0);
+    set.map(|(_, name)| *name).collect()
 }
 
 #[cfg(test)]

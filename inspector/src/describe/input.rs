@@ -5,7 +5,7 @@ use loop_probes::ids::{LabelId, Timestamp};
 use loop_traces::labels::Labels;
 use loop_traces::timeline::signal_name;
 
-use super::faces::interests;
+use super::faces::{interests, names};
 use crate::units::{count, duration};
 
 /// `None` where the event is none of these.
@@ -78,12 +78,6 @@ fn value_of(field: PolicyField, value: Option<u64>, labels: &Labels) -> String {
 /// What the bits of a readiness say.
 fn readied(bits: u8) -> String {
     names(bits, &["readable", "writable", "error", "hang-up"]).join(", ")
-}
-
-/// The names of the bits that are set, the lowest first.
-fn names<'a>(bits: u8, names: &[&'a str]) -> Vec<&'a str> {
-    let set = names.iter().enumerate().filter(|(bit, _)| bits & (1 << bit) != 0);
-    set.map(|(_, name)| *name).collect()
 }
 
 /// What the bits of a [`SnapshotLoop`](Event::SnapshotLoop) say, each with a gap behind it.

@@ -47,7 +47,7 @@ pub struct Survey {
     pub(crate) threads: Vec<Thread>,
     /// When what is exported began.
     pub(crate) base: Option<Timestamp>,
-    /// The recording's first event.
+    /// The start of the recording's first event, from which summaries count too.
     pub(crate) first: Option<Timestamp>,
 }
 
@@ -93,9 +93,13 @@ impl Survey {
     /// Looks at one event, in the order of the stream.
     pub fn see(&mut self, stamped: &Stamped) {
         self.labels.learn_event(&stamped.event);
-        self.first.get_or_insert(stamped.at);
+        if matches!(stamped.event, Event::Label { .. }) {
+            // It says nothing about when, and so nothing about where time begins.
+            return;
+        }
         let start = start_of(stamped);
-        if matches!(stamped.event, Event::Label { .. }) || !self.range.touches(start, stamped.at) {
+        self.first.get_or_insert(start);
+        if !self.range.touches(start, stamped.at) {
             return;
         }
         // Counters and instants stand at their time, but in a tick that began earlier.

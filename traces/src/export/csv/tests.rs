@@ -128,6 +128,22 @@ fn every_field_of_an_event_is_in_its_row() {
 }
 
 #[test]
+fn times_count_from_where_the_summary_counts() {
+    let script = Script::default();
+    let mut events = script.events();
+    let label = events.iter().find(|stamped| matches!(stamped.event, Event::Label { .. })).copied().unwrap();
+    let early = Timestamp(events[0].at.0 - 1_000_000);
+    events.insert(0, Stamped { at: early, ..label });
+    let source = MemorySource::new("early", SourceKind::Trace, script.metadata(), events.clone());
+    let mut timeline = crate::timeline::Timeline::of(&script.metadata());
+    timeline.extend(&events);
+    let (text, _) = exported(&source, TimeRange::default());
+    let last = events.last().unwrap().at.ns_since(timeline.first_at().unwrap());
+    assert_eq!(rows(&text).last().unwrap()[column("time_ns")], last.to_string());
+    assert_eq!(rows(&text)[1][column("time_ns")].chars().next(), Some('-'), "what came before is negative");
+}
+
+#[test]
 fn a_range_leaves_out_what_does_not_touch_it() {
     let script = Script::default();
     let events = script.events();
