@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use loop_core::OnShutdown;
-use loop_core::gc::GcState;
 use loop_core::policy::{Policy, Step, Validation};
 use loop_core::poller::Interest;
 use loop_core::replay::{Flags, QueuedState, SourceState, State, TimerState};
@@ -17,6 +16,7 @@ use super::recorded::{Entry, Recorded};
 use super::replayed::{Remote, Replayed, run_deferred};
 use super::stage::MOST;
 use crate::rerun::RerunError;
+use crate::rerun::snapshot::gc_state;
 
 /// Most emitters that are told apart.
 const EMITTERS_MAX: usize = 1024;
@@ -224,23 +224,7 @@ fn restore_part(part: &Event, state: &mut State<Replayed>) -> Option<()> {
         Event::SnapshotBegin { tick, next_task, next_timer } => {
             (state.tick, state.next_task, state.next_timer) = (tick, next_task, next_timer);
         }
-        Event::SnapshotGc {
-            mode,
-            unchanged_ticks,
-            heap_bytes,
-            periodic_due_ns,
-            one_shot_due_ns,
-            one_shot_fired,
-        } => {
-            state.gc = Some(GcState {
-                mode,
-                unchanged_ticks,
-                heap_bytes,
-                periodic_due: periodic_due_ns.map(Timestamp),
-                one_shot_due: one_shot_due_ns.map(Timestamp),
-                one_shot_fired,
-            });
-        }
+        Event::SnapshotGc { .. } => state.gc = gc_state(part),
         Event::InputGc { reason } => state.notices.push(reason),
         Event::SnapshotTimer { timer, tag, due, period_ns, referenced } => {
             let task = Replayed::Callback(tag);
