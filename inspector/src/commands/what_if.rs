@@ -8,7 +8,7 @@ use super::{drawing, warn};
 use crate::cli::{Global, RerunArgs};
 use crate::exit::Failure;
 use crate::input::Input;
-use crate::rerun::{Answer, Recorded, RerunError};
+use crate::rerun::{Answer, Changes, Recorded, RerunError};
 use crate::stdout;
 
 pub(super) fn run(args: &RerunArgs, global: &Global) -> Result<(), Failure> {
@@ -22,7 +22,13 @@ pub(super) fn run(args: &RerunArgs, global: &Global) -> Result<(), Failure> {
     for warning in input.warnings() {
         warn(&warning);
     }
-    let answer = recorded.what_if(&changes, output).map_err(failure)?;
+    let mut answer = recorded.what_if(&changes, output).map_err(failure)?;
+    if !changes.is_identity()
+        && let Ok(own) = recorded.what_if(&Changes::default(), None)
+    {
+        // What differs without any change is the model's error, and no answer.
+        answer = answer.against(own);
+    }
     if args.json {
         return stdout::print(&json(&answer)?);
     }
@@ -50,12 +56,19 @@ fn json(answer: &Answer) -> Result<String, Failure> {
         Ok(value)
     };
     let all = || {
-        serde_json::to_string(&json!({
+        let mut all = json!({
             "before": side(&answer.before)?,
             "after": side(&answer.after)?,
             "changed": serde_json::to_value(&answer.changed)?,
             "assumptions": answer.assumptions,
-        }))
+        });
+        if let Some(model) = &answer.model {
+            all["model"] = side(model)?;
+        }
+        if let Some(why) = answer.cut_short {
+            all["cut_short"] = json!(why);
+        }
+        serde_json::to_string(&all)
     };
     let line = all()
         .map_err(|error: serde_json::Error| Failure::Input(format!("cannot print the answer: {error}")))?;

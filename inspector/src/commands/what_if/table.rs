@@ -9,11 +9,15 @@ use loop_traces::units::{count, duration, percent};
 use crate::rerun::what_if::{Answer, Changed, Changes, Kind, Side};
 use crate::theme::Theme;
 
-/// Changes below this share are noise of the model itself.
+/// Changes below this share are none.
 const SAME: f64 = 0.02;
 
-/// Columns of a name.
+/// Columns of a name, and of a tag's.
 const NAME: usize = 26;
+const TAG: usize = 24;
+
+/// Figures that the first glance names.
+const NAMED: usize = 3;
 
 const RESET: &str = "\x1b[0m";
 const RED: &str = "\x1b[31m";
@@ -30,11 +34,26 @@ enum Better {
 }
 
 struct Row {
-    name: String,
+    group: String,
+    statistic: &'static str,
     before: f64,
     after: f64,
+    /// Without the change, where that is known.
+    model: Option<f64>,
     show: fn(f64) -> String,
     better: Better,
+}
+
+/// What is to be said about a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Better,
+    Worse,
+    /// The model alone is off by as much.
+    Model,
+    /// There is a change, and neither is better.
+    Changed,
+    Same,
 }
 
 struct Page {
@@ -49,8 +68,13 @@ struct Page {
 pub(super) fn text(answer: &Answer, changes: &Changes, theme: Theme, columns: usize) -> String {
     let (columns, is_identity) = (columns.clamp(60, 120), changes.is_identity());
     let mut page = Page { out: String::new(), theme, columns, is_identity };
+    let rows = rows(answer);
     page.head(answer, changes);
-    page.rows(&rows(&answer.before, &answer.after));
+    if !is_identity {
+        page.glance(&rows);
+    }
+    page.line("");
+    page.rows(&rows);
     page.changed(&answer.changed);
     page.assumptions(&answer.assumptions);
     if theme.ascii { page.out.chars().map(ascii).collect() } else { page.out }
@@ -69,39 +93,35 @@ fn whole(value: f64) -> String {
     count(value as u64)
 }
 
-fn rows(before: &Side, after: &Side) -> Vec<Row> {
-    let (b, a) = (&before.summary, &after.summary);
-    let row = |name: &str, before: u64, after: u64, show, better| Row {
-        name: name.to_owned(),
-        before: before as f64,
-        after: after as f64,
+fn rows(answer: &Answer) -> Vec<Row> {
+    let row = |group: &str, statistic, of: fn(&Side) -> f64, show, better| Row {
+        group: group.to_owned(),
+        statistic,
+        before: of(&answer.before),
+        after: of(&answer.after),
+        model: answer.model.as_ref().map(of),
         show,
         better,
     };
-    let (lag, run) = ((b.timers.lag_ns, a.timers.lag_ns), (b.ticks.run_ns, a.ticks.run_ns));
-    let limit = duration(b.ticks.stall_limit_ns);
+    let less = |group: &str, statistic, of, show| row(group, statistic, of, show, Better::Less);
+    let told = |group: &str, of, show| row(group, "", of, show, Better::Neither);
+    let limit = duration(answer.before.summary.ticks.stall_limit_ns);
     vec![
-        row("timer lag      p50", lag.0.p50, lag.1.p50, ns, Better::Less),
-        row("               p90", lag.0.p90, lag.1.p90, ns, Better::Less),
-        row("               p99", lag.0.p99, lag.1.p99, ns, Better::Less),
-        row("               max", lag.0.max, lag.1.max, ns, Better::Less),
-        row("tick run       p99", run.0.p99, run.1.p99, ns, Better::Less),
-        row("               max", run.0.max, run.1.max, ns, Better::Less),
-        row(&format!("stalls over {limit}"), b.ticks.stalls, a.ticks.stalls, whole, Better::Less),
-        row("queue wait     p99", before.queue_wait_ns_p99, after.queue_wait_ns_p99, ns, Better::Less),
-        row("queue depth    max", before.queue_depth_max, after.queue_depth_max, whole, Better::Less),
-        Row {
-            name: "utilization".to_owned(),
-            before: b.ticks.utilization,
-            after: a.ticks.utilization,
-            show: percent,
-            better: Better::Neither,
-        },
-        row("ticks", b.ticks.count, a.ticks.count, whole, Better::Neither),
-        row("tasks run", b.tasks.count, a.tasks.count, whole, Better::Neither),
-        row("timers fired", b.timers.fired, a.timers.fired, whole, Better::Neither),
-        row("GC runs", b.gc.run_ns.count, a.gc.run_ns.count, whole, Better::Neither),
-        row("span", b.span_ns, a.span_ns, ns, Better::Neither),
+        less("timer lag", "p50", |side| side.summary.timers.lag_ns.p50 as f64, ns),
+        less("timer lag", "p90", |side| side.summary.timers.lag_ns.p90 as f64, ns),
+        less("timer lag", "p99", |side| side.summary.timers.lag_ns.p99 as f64, ns),
+        less("timer lag", "max", |side| side.summary.timers.lag_ns.max as f64, ns),
+        less("tick run", "p99", |side| side.summary.ticks.run_ns.p99 as f64, ns),
+        less("tick run", "max", |side| side.summary.ticks.run_ns.max as f64, ns),
+        less(&format!("stalls over {limit}"), "", |side| side.summary.ticks.stalls as f64, whole),
+        less("queue wait", "p99", |side| side.queue_wait_ns_p99 as f64, ns),
+        less("queue depth", "max", |side| side.queue_depth_max as f64, whole),
+        told("utilization", |side| side.summary.ticks.utilization, percent),
+        told("ticks", |side| side.summary.ticks.count as f64, whole),
+        told("tasks run", |side| side.summary.tasks.count as f64, whole),
+        told("timers fired", |side| side.summary.timers.fired as f64, whole),
+        told("GC runs", |side| side.summary.gc.run_ns.count as f64, whole),
+        told("span", |side| side.summary.span_ns as f64, ns),
     ]
 }
 
@@ -117,6 +137,14 @@ fn change(before: f64, after: f64) -> (String, bool) {
         _ => format!("{:+.0}%", (after / before - 1.0) * 100.0),
     };
     (told, !is_same)
+}
+
+impl Row {
+    /// Its name and its change.
+    fn told(&self) -> String {
+        let space = if self.statistic.is_empty() { "" } else { " " };
+        format!("{}{space}{} {}", self.group, self.statistic, change(self.before, self.after).0)
+    }
 }
 
 impl Page {
@@ -143,28 +171,79 @@ impl Page {
         if changes.is_identity() {
             self.line("the recording against its own model: what differs here is the model's error");
         }
-        self.line("");
+        if let Some(why) = answer.cut_short {
+            self.line(&self.style(RED, &format!("cut short: {why}")));
+        }
+    }
+
+    /// What got better and what got worse, by how many times it did.
+    fn glance(&mut self, rows: &[Row]) {
+        let mut found = false;
+        for (wanted, code, word) in [(Verdict::Better, GREEN, "better"), (Verdict::Worse, RED, "worse")] {
+            let is_wanted = |row: &&Row| self.verdict(row.before, row.after, row.model, row.better) == wanted;
+            let mut named: Vec<&Row> = rows.iter().filter(is_wanted).collect();
+            let times = |row: &Row| (row.after.max(0.5) / row.before.max(0.5)).ln().abs();
+            named.sort_by(|a, b| times(b).total_cmp(&times(a)));
+            let more = named.len().saturating_sub(NAMED);
+            let mut told: Vec<String> = named.iter().take(NAMED).map(|row| row.told()).collect();
+            if more > 0 {
+                told.push(format!("{more} more"));
+            }
+            if !told.is_empty() {
+                found = true;
+                let line = format!("{}  {}", self.style(code, &format!("{word:<6}")), told.join(" · "));
+                self.line(&line);
+            }
+        }
+        if !found {
+            self.line("neither better nor worse: nothing changed by more than the model itself is off");
+        }
     }
 
     fn rows(&mut self, rows: &[Row]) {
         let head = format!("{:NAME$}{:>12}{:>12}{:>12}", "", "BEFORE", "AFTER", "CHANGE");
         self.line(&self.style(DIM, &head));
+        let (mut last, mut by_model) = ("", false);
         for row in rows {
-            let told = self.verdict(row.before, row.after, row.better, 12);
+            let verdict = self.verdict(row.before, row.after, row.model, row.better);
+            by_model |= verdict == Verdict::Model;
+            let told = self.change(row.before, row.after, verdict, 12);
             let (before, after) = ((row.show)(row.before), (row.show)(row.after));
-            self.line(&format!("{:NAME$}{before:>12}{after:>12}{told}", row.name));
+            let name = match row.group.as_str() {
+                _ if row.statistic.is_empty() => row.group.clone(),
+                group if group == last => format!("{:15}{}", "", row.statistic),
+                group => format!("{group:15}{}", row.statistic),
+            };
+            last = &row.group;
+            self.line(&format!("{name:NAME$}{before:>12}{after:>12}{told}"));
+        }
+        if by_model {
+            self.line(&self.style(DIM, "model: the model alone, without the change, is off by as much"));
+        }
+    }
+
+    fn verdict(&self, before: f64, after: f64, model: Option<f64>, better: Better) -> Verdict {
+        let off = model.map_or(0.0, |model| (model - before).abs());
+        match better {
+            _ if !change(before, after).1 => Verdict::Same,
+            _ if self.is_identity => Verdict::Changed,
+            // In its own direction, or in the other: a change says something where it is larger.
+            _ if (after - before).abs() <= off => Verdict::Model,
+            Better::Neither => Verdict::Changed,
+            Better::Less if after < before => Verdict::Better,
+            Better::Less => Verdict::Worse,
         }
     }
 
     /// The change, in its column, with its colour and its word.
-    fn verdict(&self, before: f64, after: f64, better: Better, width: usize) -> String {
-        let (told, has_changed) = change(before, after);
-        let told = format!("{told:>width$}");
-        match if self.is_identity { Better::Neither } else { better } {
-            Better::Less if has_changed && after < before => self.style(GREEN, &format!("{told}  better")),
-            Better::Less if has_changed => self.style(RED, &format!("{told}  worse")),
-            Better::Less | Better::Neither if !has_changed => self.style(DIM, &told),
-            Better::Less | Better::Neither => told,
+    fn change(&self, before: f64, after: f64, verdict: Verdict, width: usize) -> String {
+        let told = format!("{:>width$}", change(before, after).0);
+        match verdict {
+            Verdict::Better => self.style(GREEN, &format!("{told}  better")),
+            Verdict::Worse => self.style(RED, &format!("{told}  worse")),
+            Verdict::Model => self.style(DIM, &format!("{told}  model")),
+            Verdict::Changed => told,
+            Verdict::Same => self.style(DIM, &told),
         }
     }
 
@@ -179,11 +258,9 @@ impl Page {
             return;
         }
         self.line("");
-        let head = format!(
-            "{:NAME$}{:>9}{:>9}  {:>9}{:>9}{:>10}",
-            "CHANGED MOST", "P50", "P99", "P50", "P99", "P99"
-        );
-        let over = format!("{:NAME$}{:>18}  {:>18}{:>10}", "", "BEFORE", "AFTER", "CHANGE");
+        let head =
+            format!("{:TAG$}{:>9}{:>9}  {:>9}{:>9}{:>10}", "CHANGED MOST", "P50", "P99", "P50", "P99", "P99");
+        let over = format!("{:TAG$}{:>18}  {:>18}{:>10}", "", "BEFORE", "AFTER", "CHANGE");
         self.line(&self.style(DIM, &over));
         self.line(&self.style(DIM, &head));
         for changed in changed {
@@ -191,7 +268,7 @@ impl Page {
                 Kind::TimerLag => "lag",
                 Kind::QueueWait => "wait",
             };
-            let name = cut(&format!("{what:<5}{}", changed.tag), NAME - 1);
+            let name = cut(&format!("{what:<5}{}", changed.tag), TAG - 1);
             let (before, after) = (changed.before, changed.after);
             let figures = |count: u64, p50, p99| match count {
                 0 => format!("{:>9}{:>9}", "-", "-"),
@@ -199,9 +276,11 @@ impl Page {
             };
             // Who is not there any more is no better for it.
             let better = if before.count > 0 && after.count > 0 { Better::Less } else { Better::Neither };
-            let told = self.verdict(before.p99_ns as f64, after.p99_ns as f64, better, 10);
+            let (p99, model) = ((before.p99_ns as f64, after.p99_ns as f64), changed.model);
+            let verdict = self.verdict(p99.0, p99.1, model.map(|model| model.p99_ns as f64), better);
+            let told = self.change(p99.0, p99.1, verdict, 10);
             self.line(&format!(
-                "{name:NAME$}{}  {}{told}",
+                "{name:TAG$}{}  {}{told}",
                 figures(before.count, before.p50_ns, before.p99_ns),
                 figures(after.count, after.p50_ns, after.p99_ns),
             ));
