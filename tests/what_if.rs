@@ -103,10 +103,7 @@ fn the_page_shows_before_after_and_change_and_no_colour_unless_asked() {
     }
     assert!(page.lines().all(|line| line.chars().count() <= 80) && !page.contains('\x1b'), "{page}");
     let glance = page.lines().nth(2).unwrap_or_default();
-    assert!(
-        glance.starts_with("better  ") && glance.contains("tick run max"),
-        "the answer comes first: {page}"
-    );
+    assert!(glance.starts_with("better  "), "the answer comes first: {page}");
     let coloured = place.succeed(&["rerun", &trace, "--scale", "Report=0", "--color", "always"]);
     assert!(coloured.contains("\x1b[32m"), "less is better: {coloured}");
     let plain = place.succeed(&["rerun", &trace, "--scale", "Report=0", "--ascii"]);

@@ -184,10 +184,13 @@ impl Page {
             let mut named: Vec<&Row> = rows.iter().filter(is_wanted).collect();
             let times = |row: &Row| (row.after.max(0.5) / row.before.max(0.5)).ln().abs();
             named.sort_by(|a, b| times(b).total_cmp(&times(a)));
-            let more = named.len().saturating_sub(NAMED);
-            let mut told: Vec<String> = named.iter().take(NAMED).map(|row| row.told()).collect();
-            if more > 0 {
-                told.push(format!("{more} more"));
+            let mut told: Vec<String> = named.iter().map(|row| row.told()).collect();
+            let room = self.columns - "better   · 99 more".len();
+            while told.len() > NAMED || (told.len() > 1 && told.join(" · ").chars().count() > room) {
+                told.pop();
+            }
+            if told.len() < named.len() {
+                told.push(format!("{} more", named.len() - told.len()));
             }
             if !told.is_empty() {
                 found = true;
