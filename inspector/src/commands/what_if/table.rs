@@ -142,8 +142,10 @@ fn change(before: f64, after: f64) -> (String, bool) {
 impl Row {
     /// Its name and its change.
     fn told(&self) -> String {
+        // The limit of a stall is in the table.
+        let group = self.group.split(" over ").next().unwrap_or_default();
         let space = if self.statistic.is_empty() { "" } else { " " };
-        format!("{}{space}{} {}", self.group, self.statistic, change(self.before, self.after).0)
+        format!("{group}{space}{} {}", self.statistic, change(self.before, self.after).0)
     }
 }
 
@@ -185,7 +187,7 @@ impl Page {
             let times = |row: &Row| (row.after.max(0.5) / row.before.max(0.5)).ln().abs();
             named.sort_by(|a, b| times(b).total_cmp(&times(a)));
             let mut told: Vec<String> = named.iter().map(|row| row.told()).collect();
-            let room = self.columns - "better   · 99 more".len();
+            let room = self.columns - "better   - 99 more".len();
             while told.len() > NAMED || (told.len() > 1 && told.join(" · ").chars().count() > room) {
                 told.pop();
             }
