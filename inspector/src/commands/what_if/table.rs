@@ -60,17 +60,17 @@ struct Page {
     out: String,
     theme: Theme,
     columns: usize,
-    /// Nothing was changed: nothing is better or worse.
-    is_identity: bool,
+    /// Something was changed, and ran to its end: it is better or worse.
+    judges: bool,
 }
 
 /// The page, for a screen of `columns`.
 pub(super) fn text(answer: &Answer, changes: &Changes, theme: Theme, columns: usize) -> String {
-    let (columns, is_identity) = (columns.clamp(60, 120), changes.is_identity());
-    let mut page = Page { out: String::new(), theme, columns, is_identity };
+    let judges = !changes.is_identity() && answer.cut_short.is_none();
+    let mut page = Page { out: String::new(), theme, columns: columns.clamp(60, 120), judges };
     let rows = rows(answer);
     page.head(answer, changes);
-    if !is_identity {
+    if judges {
         page.glance(&rows);
     }
     page.line("");
@@ -125,6 +125,10 @@ fn rows(answer: &Answer) -> Vec<Row> {
     ]
 }
 
+fn times(factor: f64) -> String {
+    if factor < 100.0 { format!("{factor:.1}") } else { whole(factor) }
+}
+
 /// A change, and whether it is one.
 fn change(before: f64, after: f64) -> (String, bool) {
     let is_same = (after - before).abs() <= before.abs() * SAME;
@@ -132,8 +136,8 @@ fn change(before: f64, after: f64) -> (String, bool) {
         _ if is_same => "=".to_owned(),
         (0.0, _) => "new".to_owned(),
         (_, 0.0) => "gone".to_owned(),
-        _ if after / before >= 3.0 => format!("×{:.1}", after / before),
-        _ if before / after >= 3.0 => format!("÷{:.1}", before / after),
+        _ if after / before >= 3.0 => format!("×{}", times(after / before)),
+        _ if before / after >= 3.0 => format!("÷{}", times(before / after)),
         _ => format!("{:+.0}%", (after / before - 1.0) * 100.0),
     };
     (told, !is_same)
@@ -231,7 +235,7 @@ impl Page {
         let off = model.map_or(0.0, |model| (model - before).abs());
         match better {
             _ if !change(before, after).1 => Verdict::Same,
-            _ if self.is_identity => Verdict::Changed,
+            _ if !self.judges => Verdict::Changed,
             // In its own direction, or in the other: a change says something where it is larger.
             _ if (after - before).abs() <= off => Verdict::Model,
             Better::Neither => Verdict::Changed,
