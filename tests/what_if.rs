@@ -101,12 +101,27 @@ fn the_page_shows_before_after_and_change_and_no_colour_unless_asked() {
     {
         assert!(page.contains(part), "{part} in {page}");
     }
-    assert!(page.lines().all(|line| line.chars().count() <= 100) && !page.contains('\x1b'), "{page}");
+    assert!(page.lines().all(|line| line.chars().count() <= 80) && !page.contains('\x1b'), "{page}");
+    let glance = page.lines().nth(2).unwrap_or_default();
+    assert!(glance.starts_with("better  "), "the answer comes first: {page}");
     let coloured = place.succeed(&["rerun", &trace, "--scale", "Report=0", "--color", "always"]);
     assert!(coloured.contains("\x1b[1;38;5;114m"), "less is better: {coloured}");
-    let plain = place.succeed(&["rerun", &trace, "--ascii"]);
+    let plain = place.succeed(&["rerun", &trace, "--scale", "Report=0", "--ascii"]);
     let shown = plain.lines().skip(1).collect::<String>();
-    assert!(shown.is_ascii(), "{plain}");
+    assert!(shown.is_ascii() && !shown.contains('?'), "{plain}");
+}
+
+#[test]
+fn what_the_model_alone_is_off_by_is_no_answer() {
+    let place = Place::new();
+    let trace = recorded(&place);
+    // The policy that it has: everything that differs is the model's error.
+    let page = place.succeed(&["rerun", &trace, "--policy", "bun"]);
+    assert!(page.contains("neither better nor worse"), "{page}");
+    let verdicts = ["  better", "  worse"].map(|verdict| page.lines().any(|line| line.ends_with(verdict)));
+    assert_eq!(verdicts, [false; 2], "{page}");
+    let answer = place.json(&["rerun", &trace, "--policy", "bun", "--json"]);
+    assert_eq!(answer["after"]["ticks"], answer["model"]["ticks"]);
 }
 
 #[test]

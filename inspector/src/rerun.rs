@@ -1,10 +1,10 @@
 //! Re-execution: a recording drives the real loop again, under a virtual clock.
 //!
 //! ```text
-//!  trace ─┬▶ act.rs ─▶ check/    fed with exactly what the loop saw      does it decide the same?
-//!         └▶ what_if/            arrivals by their time, another rule    what would have been?
-//!               ▲
-//!               └─ minimize/     the same on ever smaller parts          how much of it is enough?
+//!  trace ─▶ act.rs ─┬▶ check/      fed with exactly what the loop saw     does it decide the same?
+//!                   └▶ what_if/    arrivals by their time, another rule   what would have been?
+//!                         ▲
+//!                         └─ minimize/   the same on ever smaller parts   how much of it is enough?
 //! ```
 //!
 //! There is no second scheduler here: the loop that runs is `loop_core`'s, and what runs on it does what the trace

@@ -9,7 +9,7 @@ use crate::cli::{Global, RerunArgs};
 use crate::exit::Failure;
 use crate::input::Input;
 use crate::rerun::what_if::Side;
-use crate::rerun::{Answer, Recorded, RerunError};
+use crate::rerun::{Answer, Changes, Recorded, RerunError};
 use crate::stdout;
 
 pub(super) fn run(args: &RerunArgs, global: &Global) -> Result<(), Failure> {
@@ -21,7 +21,13 @@ pub(super) fn run(args: &RerunArgs, global: &Global) -> Result<(), Failure> {
     for warning in input.warnings() {
         warn(&warning);
     }
-    let answer = recorded.what_if(&changes, output).map_err(failure)?;
+    let mut answer = recorded.what_if(&changes, output).map_err(failure)?;
+    if !changes.is_identity()
+        && let Ok(own) = recorded.what_if(&Changes::default(), None)
+    {
+        // What differs without any change is the model's error, and no answer.
+        answer = answer.against(own);
+    }
     if args.json {
         return stdout::print_json(&to_json(&answer)?);
     }
@@ -48,8 +54,20 @@ fn to_json(answer: &Answer) -> Result<Value, Failure> {
         }
         Ok(value)
     };
-    let sides = || Ok((side(&answer.before)?, side(&answer.after)?));
-    let (before, after) = sides().map_err(|error: serde_json::Error| Failure::input(error))?;
-    let (changed, assumptions) = (&answer.changed, &answer.assumptions);
-    Ok(json!({"before": before, "after": after, "changed": changed, "assumptions": assumptions}))
+    let all = || {
+        let mut all = json!({
+            "before": side(&answer.before)?,
+            "after": side(&answer.after)?,
+            "changed": serde_json::to_value(&answer.changed)?,
+            "assumptions": answer.assumptions,
+        });
+        if let Some(model) = &answer.model {
+            all["model"] = side(model)?;
+        }
+        if let Some(why) = answer.cut_short {
+            all["cut_short"] = json!(why);
+        }
+        Ok(all)
+    };
+    all().map_err(|error: serde_json::Error| Failure::input(error))
 }

@@ -20,6 +20,8 @@ pub enum Act {
         origin: Origin,
         /// The task that is said to have queued it.
         parent: Option<TaskId>,
+        /// Since when it waits: a future that another thread woke waits since then.
+        queued: Timestamp,
     },
     /// Set an immediate.
     Immediate(TaskId, Tag),
@@ -150,13 +152,13 @@ impl Acts {
             | Event::Microtasks { .. }
             | Event::DeferredRan { .. }
             | Event::CallbackRan { .. } => return Role::End,
-            Event::TaskQueued { task, tag, place, parent, .. } => match place {
+            Event::TaskQueued { task, tag, place, parent, queued, .. } => match place {
                 Placement { origin: Origin::Concurrent | Origin::Signal | Origin::Work, .. } => {
                     return Role::Own;
                 }
                 Placement { queue: Queue::Immediates, .. } => Act::Immediate(task, tag),
                 Placement { queue: Queue::AfterLoop, origin, .. } => Act::AfterLoop(task, tag, origin),
-                Placement { origin, .. } => Act::Post { task, tag, origin, parent },
+                Placement { origin, .. } => Act::Post { task, tag, origin, parent, queued },
             },
             Event::InputClock { point: ClockPoint::Arm, now } => {
                 self.reading = Some(now);
@@ -276,6 +278,11 @@ impl Acts {
     #[must_use]
     pub fn take(&mut self) -> Vec<Done> {
         std::mem::take(&mut self.done)
+    }
+
+    /// The latest of them, for who tells each apart as it is done.
+    pub fn latest(&mut self) -> Option<Done> {
+        self.done.pop()
     }
 
     /// Whether there are any.

@@ -226,6 +226,8 @@ impl<T: Task> Core<T> {
     fn name_tag(&mut self, tag: Tag) {
         if tag > self.tags_named {
             self.name_tags();
+            // One of another process has no name here, and is not looked for again.
+            self.tags_named = self.tags_named.max(tag);
         }
     }
 

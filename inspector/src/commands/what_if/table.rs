@@ -9,11 +9,15 @@ use crate::rerun::what_if::{Answer, Changed, Changes, Kind, Side};
 use crate::text::{self, cut, fill, line, wrap};
 use crate::theme::Theme;
 
-/// Changes below this share are noise of the model itself.
+/// Changes below this share are none.
 const SAME: f64 = 0.02;
 
-/// Columns of a name.
+/// Columns of a name, and of a tag's.
 const NAME: usize = 26;
+const TAG: usize = 24;
+
+/// Figures that the first glance names.
+const NAMED: usize = 3;
 
 /// Which way is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,26 +28,47 @@ enum Better {
 }
 
 struct Row {
-    name: String,
+    group: String,
+    statistic: &'static str,
     before: f64,
     after: f64,
+    /// Without the change, where that is known.
+    model: Option<f64>,
     show: fn(f64) -> String,
     better: Better,
+}
+
+/// What is to be said about a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Better,
+    Worse,
+    /// The model alone is off by as much.
+    Model,
+    /// There is a change, and neither is better.
+    Changed,
+    Same,
 }
 
 struct Page {
     out: String,
     theme: Theme,
     columns: usize,
-    /// Nothing was changed: nothing is better or worse.
-    is_identity: bool,
+    /// Something was changed, and ran to its end: it is better or worse.
+    judges: bool,
 }
 
 /// The page, for a screen of `columns`.
 pub(super) fn render(answer: &Answer, changes: &Changes, theme: Theme, columns: usize) -> String {
-    let mut page = Page { out: String::new(), theme, columns, is_identity: changes.is_identity() };
+    let judges = !changes.is_identity() && answer.cut_short.is_none();
+    let mut page = Page { out: String::new(), theme, columns: columns.clamp(60, 120), judges };
+    let rows = rows(answer);
     page.head(answer, changes);
-    page.rows(&rows(&answer.before, &answer.after));
+    if judges {
+        page.glance(&rows);
+    }
+    page.line("");
+    page.rows(&rows);
     page.changed(&answer.changed);
     page.assumptions(&answer.assumptions);
     text::finish(page.out, theme)
@@ -57,40 +82,40 @@ fn whole(value: f64) -> String {
     count(value as u64)
 }
 
-fn rows(before: &Side, after: &Side) -> Vec<Row> {
-    let (b, a) = (&before.summary, &after.summary);
-    let row = |name: &str, before: u64, after: u64, show, better| Row {
-        name: name.to_owned(),
-        before: before as f64,
-        after: after as f64,
+fn rows(answer: &Answer) -> Vec<Row> {
+    let row = |group: &str, statistic, of: fn(&Side) -> f64, show, better| Row {
+        group: group.to_owned(),
+        statistic,
+        before: of(&answer.before),
+        after: of(&answer.after),
+        model: answer.model.as_ref().map(of),
         show,
         better,
     };
-    let (lag, run) = ((b.timers.lag_ns, a.timers.lag_ns), (b.ticks.run_ns, a.ticks.run_ns));
-    let limit = duration(b.ticks.stall_limit_ns);
+    let less = |group: &str, statistic, of, show| row(group, statistic, of, show, Better::Less);
+    let told = |group: &str, of, show| row(group, "", of, show, Better::Neither);
+    let limit = duration(answer.before.summary.ticks.stall_limit_ns);
     vec![
-        row("timer lag      p50", lag.0.p50, lag.1.p50, ns, Better::Less),
-        row("               p90", lag.0.p90, lag.1.p90, ns, Better::Less),
-        row("               p99", lag.0.p99, lag.1.p99, ns, Better::Less),
-        row("               max", lag.0.max, lag.1.max, ns, Better::Less),
-        row("tick run       p99", run.0.p99, run.1.p99, ns, Better::Less),
-        row("               max", run.0.max, run.1.max, ns, Better::Less),
-        row(&format!("stalls over {limit}"), b.ticks.stalls, a.ticks.stalls, whole, Better::Less),
-        row("queue wait     p99", before.queue_wait_ns_p99, after.queue_wait_ns_p99, ns, Better::Less),
-        row("queue depth    max", before.queue_depth_max, after.queue_depth_max, whole, Better::Less),
-        Row {
-            name: "utilization".to_owned(),
-            before: b.ticks.utilization,
-            after: a.ticks.utilization,
-            show: percent,
-            better: Better::Neither,
-        },
-        row("ticks", b.ticks.count, a.ticks.count, whole, Better::Neither),
-        row("tasks run", b.tasks.count, a.tasks.count, whole, Better::Neither),
-        row("timers fired", b.timers.fired, a.timers.fired, whole, Better::Neither),
-        row("GC runs", b.gc.run_ns.count, a.gc.run_ns.count, whole, Better::Neither),
-        row("span", b.span_ns, a.span_ns, ns, Better::Neither),
+        less("timer lag", "p50", |side| side.summary.timers.lag_ns.p50 as f64, ns),
+        less("timer lag", "p90", |side| side.summary.timers.lag_ns.p90 as f64, ns),
+        less("timer lag", "p99", |side| side.summary.timers.lag_ns.p99 as f64, ns),
+        less("timer lag", "max", |side| side.summary.timers.lag_ns.max as f64, ns),
+        less("tick run", "p99", |side| side.summary.ticks.run_ns.p99 as f64, ns),
+        less("tick run", "max", |side| side.summary.ticks.run_ns.max as f64, ns),
+        less(&format!("stalls over {limit}"), "", |side| side.summary.ticks.stalls as f64, whole),
+        less("queue wait", "p99", |side| side.queue_wait_ns_p99 as f64, ns),
+        less("queue depth", "max", |side| side.queue_depth_max as f64, whole),
+        told("utilization", |side| side.summary.ticks.utilization, percent),
+        told("ticks", |side| side.summary.ticks.count as f64, whole),
+        told("tasks run", |side| side.summary.tasks.count as f64, whole),
+        told("timers fired", |side| side.summary.timers.fired as f64, whole),
+        told("GC runs", |side| side.summary.gc.run_ns.count as f64, whole),
+        told("span", |side| side.summary.span_ns as f64, ns),
     ]
+}
+
+fn times(factor: f64) -> String {
+    if factor < 100.0 { format!("{factor:.1}") } else { whole(factor) }
 }
 
 /// A change, and whether it is one.
@@ -100,11 +125,21 @@ fn change(before: f64, after: f64) -> (String, bool) {
         _ if is_same => "=".to_owned(),
         (0.0, _) => "new".to_owned(),
         (_, 0.0) => "gone".to_owned(),
-        _ if after / before >= 3.0 => format!("×{:.1}", after / before),
-        _ if before / after >= 3.0 => format!("÷{:.1}", before / after),
+        _ if after / before >= 3.0 => format!("×{}", times(after / before)),
+        _ if before / after >= 3.0 => format!("÷{}", times(before / after)),
         _ => format!("{:+.0}%", (after / before - 1.0) * 100.0),
     };
     (told, !is_same)
+}
+
+impl Row {
+    /// Its name and its change.
+    fn told(&self) -> String {
+        // The limit of a stall is in the table.
+        let group = self.group.split(" over ").next().unwrap_or_default();
+        let space = if self.statistic.is_empty() { "" } else { " " };
+        format!("{group}{space}{} {}", self.statistic, change(self.before, self.after).0)
+    }
 }
 
 impl Page {
@@ -130,30 +165,87 @@ impl Page {
         if changes.is_identity() {
             self.line("the recording against its own model: what differs here is the model's error");
         }
-        self.line("");
+        if let Some(why) = answer.cut_short {
+            self.line(&self.paint(self.theme.over(), &format!("cut short: {why}")));
+        }
+    }
+
+    /// What got better and what got worse, by how many times it did.
+    fn glance(&mut self, rows: &[Row]) {
+        let mut found = false;
+        let words =
+            [(Verdict::Better, self.theme.live(), "better"), (Verdict::Worse, self.theme.over(), "worse")];
+        for (wanted, style, word) in words {
+            let is_wanted = |row: &&Row| self.verdict(row.before, row.after, row.model, row.better) == wanted;
+            let mut named: Vec<&Row> = rows.iter().filter(is_wanted).collect();
+            let times = |row: &Row| (row.after.max(0.5) / row.before.max(0.5)).ln().abs();
+            named.sort_by(|a, b| times(b).total_cmp(&times(a)));
+            let mut told: Vec<String> = named.iter().map(|row| row.told()).collect();
+            let room = self.columns - "better   - 99 more".len();
+            while told.len() > NAMED || (told.len() > 1 && told.join(" · ").chars().count() > room) {
+                told.pop();
+            }
+            if told.len() < named.len() {
+                told.push(format!("{} more", named.len() - told.len()));
+            }
+            if !told.is_empty() {
+                found = true;
+                let line = format!("{}  {}", self.paint(style, &format!("{word:<6}")), told.join(" · "));
+                self.line(&line);
+            }
+        }
+        if !found {
+            self.line("neither better nor worse: nothing changed by more than the model itself is off");
+        }
     }
 
     fn rows(&mut self, rows: &[Row]) {
         let head = format!("{:NAME$}{:>12}{:>12}{:>12}", "", "BEFORE", "AFTER", "CHANGE");
         self.line(&self.paint(self.theme.dim(), &head));
+        let (mut last, mut by_model) = ("", false);
         for row in rows {
-            let told = self.verdict(row.before, row.after, row.better, 12);
+            let verdict = self.verdict(row.before, row.after, row.model, row.better);
+            by_model |= verdict == Verdict::Model;
+            let told = self.change(row.before, row.after, verdict, 12);
             let (before, after) = ((row.show)(row.before), (row.show)(row.after));
-            self.line(&format!("{:NAME$}{before:>12}{after:>12}{told}", row.name));
+            let name = match row.group.as_str() {
+                _ if row.statistic.is_empty() => row.group.clone(),
+                group if group == last => format!("{:15}{}", "", row.statistic),
+                group => format!("{group:15}{}", row.statistic),
+            };
+            last = &row.group;
+            self.line(&format!("{name:NAME$}{before:>12}{after:>12}{told}"));
+        }
+        if by_model {
+            self.line(
+                &self
+                    .paint(self.theme.dim(), "model: the model alone, without the change, is off by as much"),
+            );
+        }
+    }
+
+    fn verdict(&self, before: f64, after: f64, model: Option<f64>, better: Better) -> Verdict {
+        let off = model.map_or(0.0, |model| (model - before).abs());
+        match better {
+            _ if !change(before, after).1 => Verdict::Same,
+            _ if !self.judges => Verdict::Changed,
+            // In its own direction, or in the other: a change says something where it is larger.
+            _ if (after - before).abs() <= off => Verdict::Model,
+            Better::Neither => Verdict::Changed,
+            Better::Less if after < before => Verdict::Better,
+            Better::Less => Verdict::Worse,
         }
     }
 
     /// The change, in its column, with its colour and its word.
-    fn verdict(&self, before: f64, after: f64, better: Better, width: usize) -> String {
-        let (told, has_changed) = change(before, after);
-        let told = format!("{told:>width$}");
-        match if self.is_identity { Better::Neither } else { better } {
-            Better::Less if has_changed && after < before => {
-                self.paint(self.theme.live(), &format!("{told}  better"))
-            }
-            Better::Less if has_changed => self.paint(self.theme.over(), &format!("{told}  worse")),
-            Better::Less | Better::Neither if !has_changed => self.paint(self.theme.dim(), &told),
-            Better::Less | Better::Neither => told,
+    fn change(&self, before: f64, after: f64, verdict: Verdict, width: usize) -> String {
+        let told = format!("{:>width$}", change(before, after).0);
+        match verdict {
+            Verdict::Better => self.paint(self.theme.live(), &format!("{told}  better")),
+            Verdict::Worse => self.paint(self.theme.over(), &format!("{told}  worse")),
+            Verdict::Model => self.paint(self.theme.dim(), &format!("{told}  model")),
+            Verdict::Changed => told,
+            Verdict::Same => self.paint(self.theme.dim(), &told),
         }
     }
 
@@ -168,11 +260,9 @@ impl Page {
             return;
         }
         self.line("");
-        let head = format!(
-            "{:NAME$}{:>9}{:>9}  {:>9}{:>9}{:>10}",
-            "CHANGED MOST", "P50", "P99", "P50", "P99", "P99"
-        );
-        let over = format!("{:NAME$}{:>18}  {:>18}{:>10}", "", "BEFORE", "AFTER", "CHANGE");
+        let head =
+            format!("{:TAG$}{:>9}{:>9}  {:>9}{:>9}{:>10}", "CHANGED MOST", "P50", "P99", "P50", "P99", "P99");
+        let over = format!("{:TAG$}{:>18}  {:>18}{:>10}", "", "BEFORE", "AFTER", "CHANGE");
         self.line(&self.paint(self.theme.dim(), &over));
         self.line(&self.paint(self.theme.dim(), &head));
         for changed in changed {
@@ -180,7 +270,7 @@ impl Page {
                 Kind::TimerLag => "lag",
                 Kind::QueueWait => "wait",
             };
-            let name = fill(&cut(&format!("{what:<5}{}", changed.tag), NAME - 1), NAME);
+            let name = fill(&cut(&format!("{what:<5}{}", changed.tag), TAG - 1), TAG);
             let (before, after) = (changed.before, changed.after);
             let figures = |count: u64, p50, p99| match count {
                 0 => format!("{:>9}{:>9}", "-", "-"),
@@ -188,7 +278,9 @@ impl Page {
             };
             // Who is not there any more is no better for it.
             let better = if before.count > 0 && after.count > 0 { Better::Less } else { Better::Neither };
-            let told = self.verdict(before.p99_ns as f64, after.p99_ns as f64, better, 10);
+            let (p99, model) = ((before.p99_ns as f64, after.p99_ns as f64), changed.model);
+            let verdict = self.verdict(p99.0, p99.1, model.map(|model| model.p99_ns as f64), better);
+            let told = self.change(p99.0, p99.1, verdict, 10);
             self.line(&format!(
                 "{name}{}  {}{told}",
                 figures(before.count, before.p50_ns, before.p99_ns),

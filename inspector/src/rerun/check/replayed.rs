@@ -60,8 +60,10 @@ impl Task for Replayed {
 fn run_callback(cx: &mut Cx<'_>, tag: Tag) {
     let task = cx.task().unwrap_or_default();
     let entered = stage::with(|stage| {
-        let name = stage.recorded.labels.tag(tag).into_owned();
-        stage.enter(|kind| *kind == Kind::Callback(task), || format!("{name} #{task} is run"))
+        stage.enter(
+            |kind| *kind == Kind::Callback(task),
+            |labels| format!("{} #{task} is run", labels.tag(tag)),
+        )
     });
     if entered != Some(true) {
         return;
@@ -99,7 +101,7 @@ fn release_later(cx: &mut Cx<'_>) {
 /// All microtasks of a checkpoint are alike: the first does what any of them did.
 fn run_microtask(cx: &mut Cx<'_>) {
     let entered = stage::with(|stage| {
-        stage.enter(|kind| matches!(kind, Kind::Microtasks(_)), || "a microtask is run".to_owned())
+        stage.enter(|kind| matches!(kind, Kind::Microtasks(_)), |_| "a microtask is run".to_owned())
     });
     if entered != Some(true) {
         return;
@@ -121,7 +123,7 @@ pub(super) fn run_deferred(cx: &mut Cx<'_>) -> bool {
     let entered = stage::with(|stage| {
         let entered = stage.enter(
             |kind| matches!(kind, Kind::Deferred(_)),
-            || "a callback of the deferred queue is run".to_owned(),
+            |_| "a callback of the deferred queue is run".to_owned(),
         );
         stage.frame().filter(|_| entered).map(|frame| {
             frame.begun += 1;

@@ -18,6 +18,7 @@ use loop_core::replay::Outside;
 use loop_core::{LocalHandle, Timer};
 use loop_probes::event::{ClockPoint, Event, Queue, RefKind};
 use loop_probes::ids::{IoSource, TaskId, Ticks, TimerId, Timestamp};
+use loop_traces::labels::Labels;
 
 use super::compared::{is_compared, normal};
 use super::recorded::{Entry, Frame, Kind, Recorded};
@@ -343,14 +344,18 @@ impl Stage {
     }
 
     /// The frame that the loop is in, where it is this one; otherwise both part.
-    pub(super) fn enter(&mut self, is_it: impl FnOnce(&Kind) -> bool, what: impl FnOnce() -> String) -> bool {
+    pub(super) fn enter(
+        &mut self,
+        is_it: impl FnOnce(&Kind) -> bool,
+        what: impl FnOnce(&Labels) -> String,
+    ) -> bool {
         if self.is_over() {
             return false;
         }
         if self.recorded.frames.front().is_some_and(|frame| is_it(&frame.kind)) {
             return true;
         }
-        let what = what();
+        let what = what(&self.recorded.labels);
         self.part(&what);
         false
     }

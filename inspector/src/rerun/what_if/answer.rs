@@ -1,5 +1,7 @@
 //! The answer: before, after, what changed most, and what was assumed.
 
+use std::collections::BTreeMap;
+
 use loop_traces::summary::Summary;
 use loop_traces::timeline::Timeline;
 use serde::Serialize;
@@ -12,11 +14,32 @@ pub struct Answer {
     pub before: Side,
     /// The same stretch, executed again.
     pub after: Side,
+    /// The same stretch, executed again without a change, where that was done: what differs from before is the model's
+    /// error.
+    pub model: Option<Side>,
     /// The timers and tags that changed most, the largest change first.
     pub changed: Vec<Changed>,
+    /// Why it ended before its time, where it did: it says little about a whole stretch then.
+    pub cut_short: Option<&'static str>,
     /// What was assumed, and what had to be invented, in words.
     pub assumptions: Vec<String>,
 }
+
+impl Answer {
+    /// Holds this answer against `own`, the one without a change.
+    #[must_use]
+    pub fn against(mut self, own: Self) -> Self {
+        let model = own.after;
+        for changed in &mut self.changed {
+            changed.model = model.figures.get(&(changed.what, changed.tag.clone())).copied();
+        }
+        self.model = Some(model);
+        self
+    }
+}
+
+/// Figures by what they are about.
+pub(super) type Figures = BTreeMap<(Kind, String), Figure>;
 
 /// One side of the comparison.
 #[derive(Debug)]
@@ -30,10 +53,11 @@ pub struct Side {
     pub queue_wait_ns_p99: u64,
     /// Most tasks that waited at a time.
     pub queue_depth_max: u64,
+    pub(super) figures: Figures,
 }
 
 /// What a [`Changed`] is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// How late the timers of a tag fired.
@@ -66,4 +90,7 @@ pub struct Changed {
     pub before: Figure,
     /// As executed again.
     pub after: Figure,
+    /// As executed again without a change, where that was done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<Figure>,
 }

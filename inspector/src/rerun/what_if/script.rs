@@ -6,6 +6,7 @@
 
 pub(super) mod arrive;
 mod callback;
+mod did;
 mod finish;
 mod read;
 

@@ -1,14 +1,12 @@
 //! The answer in figures and words: what changed most, what was assumed, what had to be made up.
 
-use std::collections::BTreeMap;
-
 use loop_probes::metadata::Metadata;
 use loop_traces::histogram::Histogram;
 use loop_traces::source::MemorySource;
 use loop_traces::summary::Summary;
 use loop_traces::units::{counted, duration, percent};
 
-use super::answer::{Answer, Changed, Figure, Kind, Side};
+use super::answer::{Answer, Changed, Figure, Figures, Kind, Side};
 use super::changes::{Changes, Filter};
 use super::measure::Measure;
 use super::run::Plan;
@@ -39,22 +37,20 @@ pub(super) fn answer(
 ) -> Answer {
     let mut before = script.before.clone();
     before.timeline.labels = script.labels.clone();
-    let changed = changed(&before, &after);
     let assumptions = assumptions(script, changes, plan, &ran);
-    Answer {
-        before: side(&script.name, script, &script.metadata, before),
-        after: side(&format!("{}, {changes}", script.name), script, metadata, after),
-        changed,
-        assumptions,
-    }
+    let before = side(&script.name, script, &script.metadata, before);
+    let after = side(&format!("{}, {changes}", script.name), script, metadata, after);
+    let changed = changed(&before.figures, &after.figures);
+    Answer { before, after, model: None, changed, cut_short: ran.cut, assumptions }
 }
 
 fn side(name: &str, script: &Script, metadata: &Metadata, measure: Measure) -> Side {
+    let figures = figures(&measure);
     let source = MemorySource::new(name, script.kind, metadata.clone(), Vec::new());
     let (queue_wait_ns_p99, queue_depth_max) =
         (measure.queue_wait_ns.quantile(0.99), measure.queue_depth_max());
     let summary = Summary::new(&source, &measure.timeline);
-    Side { timeline: measure.timeline, summary, queue_wait_ns_p99, queue_depth_max }
+    Side { timeline: measure.timeline, summary, queue_wait_ns_p99, queue_depth_max, figures }
 }
 
 fn figure(histogram: &Histogram) -> Figure {
@@ -63,35 +59,35 @@ fn figure(histogram: &Histogram) -> Figure {
 }
 
 /// The figures of one side by what they are about: tags are told by name, their numbers are each side's own.
-fn figures(measure: &Measure) -> BTreeMap<(bool, String), Figure> {
+fn figures(measure: &Measure) -> Figures {
     let labels = &measure.timeline.labels;
     let lag = measure.lag_ns.iter().enumerate().filter_map(|(tag, lag)| {
         let name = labels.tag(loop_probes::ids::Tag(tag as u16)).into_owned();
-        Some(((true, name), figure(lag.as_ref()?)))
+        Some(((Kind::TimerLag, name), figure(lag.as_ref()?)))
     });
     let timers: Vec<String> = lag.clone().map(|((_, name), _)| name).collect();
     let wait = measure.timeline.tags.iter().filter(|tag| tag.tasks.count() > 0).filter_map(|tag| {
         let name = labels.tag(tag.tag).into_owned();
         // What a timer runs waits for its turn in the pass alone.
         let waits = !timers.contains(&name);
-        waits.then(|| ((false, name), figure(&tag.tasks.queue_wait_ns)))
+        waits.then(|| ((Kind::QueueWait, name), figure(&tag.tasks.queue_wait_ns)))
     });
     lag.chain(wait).collect()
 }
 
-fn changed(before: &Measure, after: &Measure) -> Vec<Changed> {
-    let (before, after) = (figures(before), figures(after));
-    let mut names: Vec<&(bool, String)> = before.keys().chain(after.keys()).collect();
+fn changed(before: &Figures, after: &Figures) -> Vec<Changed> {
+    let mut names: Vec<&(Kind, String)> = before.keys().chain(after.keys()).collect();
     names.sort();
     names.dedup();
-    let of = |side: &BTreeMap<(bool, String), Figure>, name| side.get(name).copied().unwrap_or_default();
+    let of = |side: &Figures, name| side.get(name).copied().unwrap_or_default();
     let mut changed: Vec<Changed> = names
         .into_iter()
         .map(|name| Changed {
-            what: if name.0 { Kind::TimerLag } else { Kind::QueueWait },
+            what: name.0,
             tag: name.1.clone(),
-            before: of(&before, name),
-            after: of(&after, name),
+            before: of(before, name),
+            after: of(after, name),
+            model: None,
         })
         .filter(|changed| changed.before != changed.after)
         .collect();

@@ -5,8 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use loop_core::gc::GcState;
-use loop_probes::event::{ClockPoint, Event, GcAction, Origin, Outcome, PolicyField, Queue, RefKind};
+use loop_probes::event::{Event, GcAction, Origin, Outcome, PolicyField, RefKind};
 use loop_probes::ids::{IoSource, SourceId, Tag, TaskId, TimerId, Timestamp};
 use loop_probes::stamped::Stamped;
 use loop_traces::source::{EventSource, SourceState};
@@ -14,19 +13,17 @@ use loop_traces::source::{EventSource, SourceState};
 use super::super::cost::{Costs, Overheads};
 use super::arrive::{Outside, Worked};
 use super::callback::Deed;
-use super::{Arm, Came, ENTRIES_MAX, Job, Left, NONE, Run, RunId, Script, Source, What, finish};
+use super::{Arm, Came, ENTRIES_MAX, Left, NONE, Run, RunId, Script, Source, What, finish};
 use crate::rerun::RerunError;
-
-/// Most keys of the deferred queue that are followed.
-const KEYS_MAX: usize = 4096;
+use crate::rerun::act::{Acts, Role};
 
 /// Most values of a policy that are read.
 const POLICY_MAX: usize = 1024;
 
 /// A timer as the recording numbers it.
 #[derive(Clone, Copy, Debug)]
-struct Timer {
-    timer: u32,
+pub(super) struct Timer {
+    pub(super) timer: u32,
     /// Its latest arming, and that arming's latest firing.
     arm: u32,
     fired: RunId,
@@ -39,9 +36,9 @@ pub(super) struct Reading {
     pub(super) end: Timestamp,
     pub(super) script: Script,
     /// Callbacks that are announced, by the recording's number.
-    expected: HashMap<TaskId, RunId>,
-    timers: HashMap<TimerId, Timer>,
-    sources: HashMap<IoSource, u32>,
+    pub(super) expected: HashMap<TaskId, RunId>,
+    pub(super) timers: HashMap<TimerId, Timer>,
+    pub(super) sources: HashMap<IoSource, u32>,
     pub(super) jobs: HashMap<TaskId, u32>,
     pub(super) worked: HashMap<TaskId, Worked>,
     /// What was done since the last callback was over.
@@ -54,7 +51,7 @@ pub(super) struct Reading {
     pub(super) deferred: VecDeque<(u64, RunId)>,
     /// Which callbacks of the drain want to be kept.
     pub(super) kept: Vec<u32>,
-    armed_at: Option<Timestamp>,
+    acts: Acts,
     pub(super) heap: Option<u64>,
     pub(super) is_collecting: bool,
     /// Who ran since the heap was read last.
@@ -135,7 +132,7 @@ impl Reading {
             tail: NONE,
             deferred: VecDeque::new(),
             kept: Vec::new(),
-            armed_at: None,
+            acts: Acts::default(),
             heap: None,
             is_collecting: false,
             grew: Vec::new(),
@@ -203,23 +200,7 @@ impl Reading {
             Event::SnapshotRef { what: RefKind::Handle | RefKind::Future | RefKind::Agenda, count } => {
                 self.script.start.held = self.script.start.held.saturating_add(count);
             }
-            Event::SnapshotGc {
-                mode,
-                unchanged_ticks,
-                heap_bytes,
-                periodic_due_ns,
-                one_shot_due_ns,
-                one_shot_fired,
-            } => {
-                self.script.start.gc = Some(GcState {
-                    mode,
-                    unchanged_ticks,
-                    heap_bytes,
-                    periodic_due: periodic_due_ns.map(Timestamp),
-                    one_shot_due: one_shot_due_ns.map(Timestamp),
-                    one_shot_fired,
-                });
-            }
+            Event::SnapshotGc { .. } => self.script.start.gc = GcState::of_part(&event),
             Event::SnapshotPolicy { field: PolicyField::Name, .. } => {}
             Event::SnapshotPolicy { field, value } if self.script.start.policy.len() < POLICY_MAX => {
                 self.script.start.policy.push((field, value));
@@ -246,26 +227,21 @@ impl Reading {
     fn see_own(&mut self, at: Timestamp, event: Event) {
         self.overheads.see(at, &event);
         self.outside.see(at, &event, &mut self.script);
+        // Only what can be cleared ends cancelled.
+        match self.acts.feed(at, &event, |_| true) {
+            Role::Act => {
+                if let Some(done) = self.acts.latest() {
+                    self.did(done);
+                }
+            }
+            Role::End => self.ended(at, event),
+            Role::Own | Role::Aside => self.see_loop(at, event),
+        }
+    }
+
+    /// A callback, a checkpoint or a drain is over.
+    fn ended(&mut self, at: Timestamp, event: Event) {
         match event {
-            Event::SnapshotBegin { .. } if !self.started => self.in_snapshot = true,
-            Event::TickStart { .. } => self.script.ticks += 1,
-            Event::TaskQueued { task, tag, place, parent, queued, .. } => {
-                let run = self.expect(task, tag);
-                let what = match (place.queue, place.origin) {
-                    (Queue::Immediates, _) => What::Immediate(run),
-                    (Queue::AfterLoop, _) => What::AfterLoop(run),
-                    (_, Origin::Signal) => return self.outside.signal_queued(run, &mut self.script),
-                    (_, Origin::Work) if self.jobs.contains_key(&task) => return self.completes(task, run),
-                    (_, Origin::Concurrent | Origin::Work) => return self.came(queued, Came::Post(run)),
-                    _ if parent.is_none() => return self.came(queued, Came::Post(run)),
-                    _ => What::Post(run),
-                };
-                self.open.push((queued, parent, what));
-            }
-            Event::TaskRan { task, tag, outcome: Outcome::Cancelled, .. } => {
-                let run = self.expect(task, tag);
-                self.open.push((at, None, What::ClearImmediate(run)));
-            }
             Event::TaskRan { task, tag, outcome, queued, start } => {
                 let run = match self.expected.remove(&task) {
                     Some(run) => run,
@@ -278,10 +254,6 @@ impl Reading {
                 };
                 self.ran(run, Some(task), start, at, outcome);
             }
-            Event::TimerFired { timer, tag, task, .. } => {
-                let run = self.expect(task, tag);
-                self.fired(timer, tag, run);
-            }
             Event::IoReady { source, tag, readiness, task, start } => {
                 let run = self.new_run(tag);
                 let source = self.known_source(source, tag, readiness);
@@ -290,68 +262,34 @@ impl Reading {
                 self.ran(run, Some(task), start, at, Outcome::Done);
             }
             Event::Microtasks { ran, start, .. } => self.checkpoint(at, ran, start),
-            Event::DeferredPosted { key, existed } => {
-                // A key that waits keeps its first callback; asking again is an act all the same.
-                let mut waiting = self.deferred.iter().filter(|_| existed);
-                let known = waiting.find(|(known, _)| *known == key).map(|(_, run)| *run);
-                let run = known.unwrap_or_else(|| self.new_run(Tag(0)));
-                if !existed && self.deferred.len() < KEYS_MAX {
-                    self.deferred.push_back((key, run));
-                }
-                self.open.push((at, None, What::Defer { key, run }));
-            }
-            Event::DeferredRemoved { key } => {
-                self.deferred.retain(|(known, _)| *known != key);
-                self.open.push((at, None, What::Undefer(key)));
-            }
-            Event::InputReturned { value, .. } => self.kept.push(value),
             Event::DeferredRan { ran, start, .. } => self.deferred_ran(at, ran, start),
-            Event::InputClock { point: ClockPoint::Arm, now } => self.armed_at = Some(now),
-            Event::TimerArmed { timer, tag, due, period_ns } => {
-                let delay_ns = due.ns_since(self.armed_at.unwrap_or(at));
-                let arm = self.arm(timer, tag, delay_ns, period_ns, None, true);
-                self.open.push((at, None, What::Arm(arm)));
-            }
-            Event::TimerCleared { timer } => {
-                if let Some(timer) = self.timers.get(&timer).map(|timer| timer.timer) {
-                    self.open.push((at, None, What::Clear(timer)));
+            _ => {}
+        }
+    }
+
+    /// What the loop did by itself, and what came from outside.
+    fn see_loop(&mut self, at: Timestamp, event: Event) {
+        match event {
+            Event::SnapshotBegin { .. } if !self.started => self.in_snapshot = true,
+            Event::TickStart { .. } => self.script.ticks += 1,
+            Event::TaskQueued { task, tag, place, queued, .. } => {
+                let run = self.expect(task, tag);
+                match (place.origin, self.jobs.get(&task)) {
+                    (Origin::Signal, _) => self.outside.signal_queued(run, &mut self.script),
+                    (Origin::Work, Some(job)) => self.script.jobs[*job as usize].run = run,
+                    _ => self.came(queued, Came::Post(run)),
                 }
             }
-            Event::TimerRef { timer, referenced } => {
-                if let Some(timer) = self.timers.get(&timer).map(|timer| timer.timer) {
-                    self.open.push((at, None, What::TimerRef { timer, referenced }));
-                }
-            }
-            Event::WorkQueued { task, tag, parent, .. } => {
-                let (run, job) = (self.new_run(tag), self.script.jobs.len() as u32);
-                self.script.jobs.push(Job { tag, run, cost_ns: 0, wake_ns: 0, is_known: false });
-                self.jobs.insert(task, job);
-                self.open.push((at, parent, What::Work(job)));
-            }
-            Event::IoRegistered { source, tag } => {
-                let place = self.new_source(tag, 0);
-                self.sources.insert(source, place);
-                self.open.push((at, None, What::Register(place)));
+            Event::TimerFired { timer, tag, task, .. } => {
+                let run = self.expect(task, tag);
+                self.fired(timer, tag, run);
             }
             Event::IoLabel { source, label } => {
                 if let Some(source) = self.sources.get(&source) {
                     self.script.sources[*source as usize].label = Some(label);
                 }
             }
-            Event::IoModified { source, interest } => {
-                if let Some(source) = self.sources.get(&source).copied() {
-                    self.open.push((at, None, What::Modify { source, interest }));
-                }
-            }
-            Event::IoRemoved { source } => {
-                if let Some(source) = self.sources.remove(&source) {
-                    self.open.push((at, None, What::Remove(source)));
-                }
-            }
-            Event::RefChanged { what: RefKind::Handle | RefKind::Future, delta, .. } => {
-                self.open.push((at, None, What::Hold(delta)));
-            }
-            Event::InputGc { reason } => self.open.push((at, None, What::Gc(reason))),
+            Event::InputRefs { delta } => self.open.push((at, None, What::Hold(delta))),
             Event::InputHeap { heap_bytes } => self.heap_read(heap_bytes),
             Event::GcDecision { action: GcAction::Collect, .. } => self.is_collecting = true,
             Event::LoopStopped { reason } => self.script.ended = Some(reason),
@@ -360,7 +298,7 @@ impl Reading {
     }
 
     /// The place of a callback that is announced.
-    fn expect(&mut self, task: TaskId, tag: Tag) -> RunId {
+    pub(super) fn expect(&mut self, task: TaskId, tag: Tag) -> RunId {
         if let Some(run) = self.expected.get(&task) {
             return *run;
         }
@@ -374,18 +312,12 @@ impl Reading {
         (self.script.runs.len() - 1) as RunId
     }
 
-    fn came(&mut self, at: Timestamp, what: Came) {
+    pub(super) fn came(&mut self, at: Timestamp, what: Came) {
         let at_ns = at.max(self.begin).as_ns();
         self.script.arrivals.push(super::Arrival { at_ns, what });
     }
 
-    fn completes(&mut self, task: TaskId, run: RunId) {
-        if let Some(job) = self.jobs.get(&task) {
-            self.script.jobs[*job as usize].run = run;
-        }
-    }
-
-    fn arm(
+    pub(super) fn arm(
         &mut self,
         id: TimerId,
         tag: Tag,
@@ -421,7 +353,7 @@ impl Reading {
         timer.fired = run;
     }
 
-    fn new_source(&mut self, tag: Tag, interest: u8) -> u32 {
+    pub(super) fn new_source(&mut self, tag: Tag, interest: u8) -> u32 {
         self.script.sources.push(Source { tag, id: None, label: None, interest });
         (self.script.sources.len() - 1) as u32
     }

@@ -11,11 +11,14 @@ use loop_probes::ids::{IoSource, Ticks, Timestamp};
 
 use super::{Bell, Cursor, NONE, SourceState, Toll, WORLD, World, world};
 
+/// What was recorded is handed on after so many polls: before it is out of the processor's caches.
+const DRAINED: u64 = 16;
+
 impl World {
     pub(super) fn wait(&self, timeout: Option<Duration>, out: &mut Vec<Ready>) -> io::Result<()> {
         out.clear();
         self.polls.set(self.polls.get() + 1);
-        if self.polls.get().is_multiple_of(256) {
+        if self.polls.get().is_multiple_of(DRAINED) {
             self.drain();
         }
         if self.polls.get() > self.polls_max {

@@ -1,0 +1,85 @@
+//! What was done, in the places of the script: timers, sources, jobs and callbacks by their places instead of by the
+//! recording's numbers.
+
+use loop_probes::ids::Tag;
+
+use super::read::Reading;
+use super::{Came, Job, What};
+use crate::rerun::act::{Act, Done};
+
+/// Most keys of the deferred queue that are followed.
+const KEYS_MAX: usize = 4096;
+
+impl Reading {
+    pub(super) fn did(&mut self, Done { at, act, .. }: Done) {
+        let mut parent = None;
+        let what = match act {
+            Act::Post { task, tag, parent: None, queued, .. } => {
+                let run = self.expect(task, tag);
+                return self.came(queued, Came::Post(run));
+            }
+            Act::Post { task, tag, parent: by, .. } => {
+                parent = by;
+                Some(What::Post(self.expect(task, tag)))
+            }
+            Act::Immediate(task, tag) => Some(What::Immediate(self.expect(task, tag))),
+            Act::AfterLoop(task, tag, _) => Some(What::AfterLoop(self.expect(task, tag))),
+            Act::ClearImmediate(task) => self.expected.remove(&task).map(What::ClearImmediate),
+            Act::Arm { timer, tag, delay_ns, period_ns } => {
+                Some(What::Arm(self.arm(timer, tag, delay_ns, period_ns, None, true)))
+            }
+            Act::ClearTimer(timer) => self.timers.get(&timer).map(|known| What::Clear(known.timer)),
+            Act::ReferenceTimer(timer, referenced) => {
+                self.timers.get(&timer).map(|known| What::TimerRef { timer: known.timer, referenced })
+            }
+            Act::Defer(key, existed) => Some(self.defers(key, existed)),
+            Act::Undefer(key) => {
+                self.deferred.retain(|(known, _)| *known != key);
+                Some(What::Undefer(key))
+            }
+            Act::Kept(number) => {
+                self.kept.push(number);
+                None
+            }
+            Act::Work { task, tag, .. } => {
+                let (run, job) = (self.new_run(tag), self.script.jobs.len() as u32);
+                self.script.jobs.push(Job { tag, run, cost_ns: 0, wake_ns: 0, is_known: false });
+                self.jobs.insert(task, job);
+                Some(What::Work(job))
+            }
+            Act::Register { source, tag, .. } => {
+                let place = self.new_source(tag, 0);
+                self.sources.insert(source, place);
+                Some(What::Register(place))
+            }
+            Act::Modify(source, interest) => {
+                self.sources.get(&source).map(|source| What::Modify { source: *source, interest })
+            }
+            Act::Remove(source) => self.sources.remove(&source).map(What::Remove),
+            Act::Hold(delta) | Act::Futures(delta) => Some(What::Hold(delta)),
+            Act::TellGc(reason) => Some(What::Gc(reason)),
+            // Its outcome says so, or it is of the stretch and not of a callback.
+            Act::Read
+            | Act::Reload
+            | Act::Fail
+            | Act::Stop
+            | Act::Shutdown(_)
+            | Act::OnSignal(..)
+            | Act::CancelWork(_)
+            | Act::ReferenceImmediate(..)
+            | Act::ReferenceSource(..) => None,
+        };
+        self.open.extend(what.map(|what| (at, parent, what)));
+    }
+
+    /// A key that waits keeps its first callback; asking again is an act all the same.
+    fn defers(&mut self, key: u64, existed: bool) -> What {
+        let mut waiting = self.deferred.iter().filter(|_| existed);
+        let known = waiting.find(|(known, _)| *known == key).map(|(_, run)| *run);
+        let run = known.unwrap_or_else(|| self.new_run(Tag(0)));
+        if !existed && self.deferred.len() < KEYS_MAX {
+            self.deferred.push_back((key, run));
+        }
+        What::Defer { key, run }
+    }
+}
