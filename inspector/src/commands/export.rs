@@ -13,6 +13,7 @@ use crate::cli::{ExportArgs, ExportFormat};
 use crate::exit::Failure;
 use crate::exporting::{self, Export, Exported};
 use crate::input::Input;
+use crate::interrupt::Interrupt;
 use crate::stdout::settle;
 
 pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
@@ -44,7 +45,8 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
             return Err(Failure::Usage(format!("-o {place} is the trace itself: name another file")));
         }
         let file = create(&args.output).map_err(Failure::input)?;
-        Some(exporting::to_file(&input, what, file, &args.output)?)
+        let interrupt = Some(Interrupt::new(None)?);
+        Some(exporting::to_file(&input, what, file, &args.output, interrupt)?)
     };
     for warning in input.warnings() {
         warn(&warning);
