@@ -14,6 +14,7 @@ use loop_traces::source::{EventSource, SourceError};
 
 use crate::exit::Failure;
 use crate::input::Input;
+use crate::interrupt::{Interrupt, Stopping};
 
 /// Bytes gathered for one write.
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -117,14 +118,20 @@ impl fmt::Display for Exported {
     }
 }
 
-/// Exports `input` to `file`, which is `path`, and removes it when that fails.
+/// Exports `input` to `file`, which is `path`, and removes it when that fails, or `interrupt` is due.
 ///
 /// # Errors
 ///
 /// [`Failure::Input`] where the input cannot be read or the file not be written.
-pub fn to_file(input: &Input, what: Export, file: File, path: &Path) -> Result<Exported, Failure> {
+pub fn to_file(
+    input: &Input,
+    what: Export,
+    file: File,
+    path: &Path,
+    interrupt: Option<Interrupt>,
+) -> Result<Exported, Failure> {
     let is_regular = file.metadata().is_ok_and(|found| found.is_file());
-    to(input, what, file).map_err(|error| {
+    to(input, what, Stopping::new(file, interrupt)).map_err(|error| {
         let rest = discard(is_regular, path);
         match error {
             ExportError::Write(error) => {

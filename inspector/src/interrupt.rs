@@ -1,11 +1,13 @@
 //! Ctrl-C and its kin, for commands that do not draw: they end, and what they have is printed and saved.
 
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use loop_probes::clock::monotonic_now;
 use loop_probes::ids::Timestamp;
+use loop_traces::writer::TraceOutput;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -51,5 +53,39 @@ impl Interrupt {
 
     fn left(&self) -> Option<Duration> {
         self.deadline.map(|deadline| Duration::from_nanos(deadline.ns_since(monotonic_now())))
+    }
+}
+
+/// A file that cannot be written any more once a signal came, so that who writes it removes it, as after any other
+/// failure.
+#[derive(Debug)]
+pub struct Stopping<W> {
+    out: W,
+    interrupt: Option<Interrupt>,
+}
+
+impl<W> Stopping<W> {
+    /// `out`, as long as `interrupt` is not due.
+    pub const fn new(out: W, interrupt: Option<Interrupt>) -> Self {
+        Self { out, interrupt }
+    }
+}
+
+impl<W: Write> Write for Stopping<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.interrupt.as_ref().is_some_and(Interrupt::is_due) {
+            return Err(io::Error::other("interrupted"));
+        }
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+impl<W: TraceOutput> TraceOutput for Stopping<W> {
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.out.truncate(len)
     }
 }

@@ -218,7 +218,7 @@ impl Keeper for Keeping {
         let (path, file) = new_file(input.source().metadata(), "json")?;
         let options =
             ExportOptions { range: TimeRange { from: Some(from), to: Some(to) }, ..Default::default() };
-        let exported = exporting::to_file(&input, Export::Chrome(options), file, &path)
+        let exported = exporting::to_file(&input, Export::Chrome(options), file, &path, None)
             .map_err(|failure| failure.to_string())?;
         // A ring goes on while the picture stands still, and may hold less than was seen.
         let forgotten_ns = first_tick(&input).map_or(0, |oldest| oldest.ns_since(from));

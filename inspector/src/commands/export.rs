@@ -13,6 +13,7 @@ use crate::cli::{ExportArgs, ExportFormat};
 use crate::exit::Failure;
 use crate::exporting::{self, Export, Exported};
 use crate::input::Input;
+use crate::interrupt::Interrupt;
 use crate::stdout::settle;
 
 pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
@@ -41,7 +42,8 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
     } else {
         input.spare(&args.output)?;
         let file = create(&args.output).map_err(Failure::input)?;
-        Some(exporting::to_file(&input, what, file, &args.output)?)
+        let interrupt = Some(Interrupt::new(None)?);
+        Some(exporting::to_file(&input, what, file, &args.output, interrupt)?)
     };
     for warning in input.warnings() {
         warn(&warning);

@@ -16,6 +16,7 @@ use crate::cli::ImportArgs;
 use crate::exit::Failure;
 use crate::exporting::discard;
 use crate::input::spare;
+use crate::interrupt::{Interrupt, Stopping};
 use crate::stdout;
 
 pub(super) fn run(args: &ImportArgs) -> Result<(), Failure> {
@@ -41,7 +42,8 @@ pub(super) fn run(args: &ImportArgs) -> Result<(), Failure> {
         args.input.file_name().map_or_else(|| shown.clone(), |name| name.to_string_lossy().into_owned());
     let import = Import::read(input, &name, &args.thread, &mut |progress| bar.show(progress))
         .map_err(|error| failure(error, &shown))?;
-    let (report, bytes) = write(import, &args.output, &bar)?;
+    // What was read so far left nothing behind; from here on there is a file.
+    let (report, bytes) = write(import, &args.output, &bar, Interrupt::new(None)?)?;
     bar.finish();
     if let Some(line) = text::warning(&report, &shown) {
         warn(&line);
@@ -61,9 +63,15 @@ fn failure(error: ImportError, shown: &str) -> Failure {
 }
 
 /// Writes the trace; one that fails is removed, so that none is taken for whole that is not.
-fn write(import: Import, path: &Path, bar: &Bar) -> Result<(ImportReport, u64), Failure> {
+fn write(
+    import: Import,
+    path: &Path,
+    bar: &Bar,
+    interrupt: Interrupt,
+) -> Result<(ImportReport, u64), Failure> {
     let file = create(path).map_err(Failure::input)?;
     let is_regular = file.metadata().is_ok_and(|found| found.is_file());
+    let file = Stopping::new(file, Some(interrupt));
     let written = || -> Result<(ImportReport, u64), ImportError> {
         let metadata = import.metadata();
         let mut writer = TraceWriter::new(file, path, &metadata, WriteOptions::default())?;

@@ -2,8 +2,9 @@
 //!
 //! Each emitter is a thread: its ticks, phases and tasks are nested slices, workers have threads of their
 //! own, with what they ran and what they stood still for; queue depths, what waits on the agenda and the heap are
-//! counters; signals, commands, decisions of the GC controller and stalls are instants with their numbers. Times are microseconds with three decimals, printed from integers, counted
-//! from the recording's first moment. Memory is bounded: a thread's events wait for the end of their tick,
+//! counters; signals, commands, decisions of the GC controller and stalls are instants with their numbers. Times are
+//! microseconds with three decimals, printed from integers, counted from the recording's first moment; durations have
+//! more where doubles need them to add up. Memory is bounded: a thread's events wait for the end of their tick,
 //! at most [`WAITING_MAX`] of them.
 
 mod blame;
@@ -358,7 +359,7 @@ impl<W: Write> ChromeWriter<W> {
         name(&mut self.out, event, &self.survey.labels);
         self.out.raw(",\"cat\":\"").raw(slice_category(event).unwrap_or("")).raw("\"");
         self.place(tid, start);
-        self.out.raw(",\"dur\":").micros(dur);
+        self.out.raw(",\"dur\":").duration(start, dur);
         slice_args(&mut self.out, event, self.options.details);
         self.carried.put(&mut self.out, None);
         self.out.raw("}");

@@ -16,6 +16,7 @@ mod making;
 mod names;
 mod nest;
 mod own;
+mod posted;
 mod record;
 mod role;
 mod sorted;

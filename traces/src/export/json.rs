@@ -70,6 +70,35 @@ impl<W: Write> JsonOut<W> {
         self
     }
 
+    /// The duration of what begins at `start`, in microseconds, so that the two as doubles add up to one and the
+    /// same double for all that ends at that time. With three decimals the sum often misses the end by the last bit,
+    /// and speedscope, which adds them, then sees what touches overlap. Further decimals, far below the half
+    /// nanosecond by which others round, mend that.
+    pub(crate) fn duration(&mut self, start: u64, dur: u64) -> &mut Self {
+        let end = start.saturating_add(dur);
+        // Above, doubles hold no nanoseconds, and nothing can be mended.
+        if end > EXACT_MAX {
+            return self.micros(dur);
+        }
+        let as_written = |ns: u64| ns as f64 / 1_000.0;
+        let (from, to) = (as_written(start), end_sum(as_written(end)));
+        let reaches = |dur: f64| (from + dur).total_cmp(&to).is_eq();
+        if reaches(as_written(dur)) {
+            return self.micros(dur);
+        }
+        let decimals = (-(to.next_up() - to).log10()).ceil().max(4.0) as usize;
+        let mended = (decimals..decimals + 4).find_map(|decimals| {
+            let text = format!("{:.decimals$}", to - from);
+            let value: f64 = text.parse().ok()?;
+            // It must still round to its nanosecond.
+            (reaches(value) && (value * 1_000.0 - dur as f64).abs() < 0.4).then_some(text)
+        });
+        match mended {
+            Some(text) => self.raw(&text),
+            None => self.micros(dur),
+        }
+    }
+
     /// Text as a JSON string.
     pub(crate) fn string(&mut self, text: &str) -> &mut Self {
         self.buffer.push(b'"');
@@ -108,6 +137,12 @@ impl<W: Write> JsonOut<W> {
     }
 }
 
+/// The double that sums reach for an end: with its last bit clear, because where a slice is longer than all that was
+/// before it, the sum is rounded to such a one, and never later than the time itself as it is read.
+fn end_sum(end: f64) -> f64 {
+    if end.to_bits() & 1 == 0 { end } else { end.next_down() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,6 +167,29 @@ mod tests {
             ["0.000", "0.007", "1.050", "123456.789"]
         );
         assert_eq!(shown(u64::MAX), "18446744073709551.615");
+    }
+
+    #[test]
+    fn a_start_and_its_duration_add_up_to_the_end() {
+        let mut mended = 0;
+        for (number, start) in (0..40_u32).flat_map(|bits| (0..200_u32).map(move |n| (n, 1_u64 << bits))) {
+            let (start, dur) = (start + u64::from(number) * 7_919, 1 + u64::from(number * number) * 613);
+            let text = written(|out| {
+                out.duration(start, dur);
+            });
+            let read: f64 = text.parse().unwrap();
+            let (sum, end) = (start as f64 / 1e3 + read, (start + dur) as f64 / 1e3);
+            assert_eq!(sum.to_bits(), end_sum(end).to_bits(), "{start} and {text}");
+            assert!(sum <= end && sum.next_up() >= end, "{start} and {text}");
+            assert!((read * 1e3 - dur as f64).abs() < 0.4, "{dur} is not {text}");
+            mended += u32::from(text.split_once('.').unwrap().1.len() > 3);
+        }
+        assert!(mended > 100, "only {mended} had anything to mend");
+        // What a double cannot hold stays as it is.
+        let far = written(|out| {
+            out.duration(u64::MAX - 5_000, 5_000);
+        });
+        assert_eq!(far, "5.000");
     }
 
     #[test]

@@ -21,7 +21,7 @@ fn what_nobody_would_look_at_is_an_error() {
         ("chekc = true", "unknown field `chekc`"),
         ("shows = [\"stall == 0\"]", "there is no metric \"stall\""),
         ("[[gate]]\nmetric = \"stalls\"", "has no bound"),
-        ("[[gate]]\nmetric = \"timer_lag.p99\"\nworse_by = \"10%\"", "a corpus has no base"),
+        ("[[gate]]\nmetric = \"timer_lag.p99\"\nworse_by = \"10%\"", "needs a base"),
         ("[[ran]]\ntag = \"A\"\nat = [\"soon\"]", "\"soon\" is no time"),
         ("[[what_if]]\npolciy = \"mini\"", "unknown field `polciy`"),
     ] {

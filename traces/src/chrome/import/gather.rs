@@ -9,6 +9,7 @@ use loop_probes::event::Queue;
 use serde::Deserialize;
 
 use super::names::Names;
+use super::posted::{is_run_task, posted_from};
 use super::record::{EventRecord, Kind, Records};
 use super::sorted::Pieces;
 use super::tally::{Tally, dropped, repaired};
@@ -260,6 +261,7 @@ impl Gathered {
             name: event.name.as_deref().map_or(0, |name| self.names.number(name)),
             category: event.category.as_deref().map_or(0, |name| self.names.number(name)),
             value: 0,
+            runs: self.runs(event),
             place: place.offset,
         };
         if record.name == 0 && matches!(event.phase, b'B' | b'X' | b'i' | b'I' | b'R' | b'b' | b'n') {
@@ -319,6 +321,15 @@ impl Gathered {
         self.heap(event, place);
         self.records.push(record.to_words())?;
         self.bound(event, record)
+    }
+
+    /// Where a task of Chromium was posted, which is all that its slice says of what it runs.
+    fn runs(&mut self, event: &ChromeEvent<'_>) -> u32 {
+        if !matches!(event.phase, b'X' | b'B') || !event.name.as_deref().is_some_and(is_run_task) {
+            return 0;
+        }
+        let posted = event.args.and_then(|args| posted_from(args.get()));
+        posted.map_or(0, |text| self.names.number(&text))
     }
 
     /// Flows that begin or end at a slice itself.

@@ -82,7 +82,7 @@ pub(super) fn make(gathered: &mut Gathered, records: &Sorted<WORDS>, loops: &[u3
     let mut turning: Vec<Turning> = loops
         .iter()
         .enumerate()
-        .map(|(place, thread)| Turning::new(place as u32 + 1, gathered.threads.get(*thread).turns > 0))
+        .map(|(place, thread)| Turning::new(place as u32 + 1, gathered.threads.get(*thread)))
         .collect();
     let mut place_of: Vec<Option<usize>> = vec![None; gathered.threads.all().len()];
     for (place, thread) in loops.iter().enumerate() {
@@ -122,7 +122,11 @@ pub(super) fn make(gathered: &mut Gathered, records: &Sorted<WORDS>, loops: &[u3
         match record.kind {
             Kind::Begin | Kind::Complete => {
                 let mut slice = slice_of(&record);
-                slice.extra = if role == Role::Gc { heap().unwrap_or(0) } else { 0 };
+                slice.extra = match role {
+                    Role::Gc => heap().unwrap_or(0),
+                    Role::Task => u64::from(record.runs),
+                    _ => 0,
+                };
                 turning.begin(&mut making, slice, role);
             }
             Kind::End | Kind::EndAtBegin => {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use loop_probes::text::TEXT_BYTES_MAX;
 
-/// Most names kept.
+/// Most names kept: a record has 24 bits for a name.
 const NAMES_MAX: usize = 1 << 18;
 
 /// Most bytes of all names together.

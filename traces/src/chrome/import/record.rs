@@ -60,11 +60,16 @@ pub(super) struct EventRecord {
     pub(super) name: u32,
     pub(super) category: u32,
     pub(super) value: u64,
+    /// Of a slice whose name is the same for everything that it runs: what it runs, by name; 0 where none is told.
+    pub(super) runs: u32,
     /// Where it stands in the file.
     pub(super) place: u64,
 }
 
 const THREAD_BITS: u32 = 32;
+
+/// The bits of the thread and of the kind.
+const RUNS_SHIFT: u32 = THREAD_BITS + 8;
 
 impl EventRecord {
     pub(super) fn to_words(self) -> [u64; WORDS] {
@@ -81,7 +86,7 @@ impl EventRecord {
             self.ts as u64 ^ 1 << 63,
             rank,
             self.place,
-            u64::from(self.thread) | (self.kind as u64) << THREAD_BITS,
+            u64::from(self.thread) | (self.kind as u64) << THREAD_BITS | u64::from(self.runs) << RUNS_SHIFT,
             u64::from(self.name) << 32 | u64::from(self.category),
             self.value,
         ]
@@ -101,11 +106,12 @@ impl EventRecord {
         let [ts, _, place, thread, names, value] = words;
         Some(Self {
             ts: (ts ^ 1 << 63) as i64,
-            kind: Kind::from_code(thread >> THREAD_BITS)?,
+            kind: Kind::from_code(thread >> THREAD_BITS & 0xff)?,
             thread: thread as u32,
             name: (names >> 32) as u32,
             category: names as u32,
             value,
+            runs: (thread >> RUNS_SHIFT) as u32,
             place,
         })
     }

@@ -5,6 +5,7 @@
 
 use super::Producer;
 use super::names::Names;
+use super::posted::is_run_task;
 
 /// What a slice is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub(super) enum Role {
     Poll,
     /// The loop is awake: what it runs lies in this slice, and until the next one it waits.
     Awake,
+    /// What Node draws around the callbacks of one phase of its loop: awake, where it tells of the callbacks.
+    Phase,
     /// A task, within a turn or while the loop is awake.
     Task,
     /// A call that only leads to the task's own code: it names no task.
@@ -27,6 +30,10 @@ pub(super) enum Role {
     Gc,
     /// Anything else.
     Plain,
+}
+
+fn has(categories: &str, wanted: &str) -> bool {
+    categories.split(',').any(|category| category == wanted)
 }
 
 fn role(name: &str, category: &str, producer: Option<Producer>) -> Role {
@@ -46,13 +53,15 @@ fn role(name: &str, category: &str, producer: Option<Producer>) -> Role {
         Role::Task
     } else if name == "ThreadController active" {
         Role::Awake
-    } else if name == "ThreadControllerImpl::RunTask" {
+    } else if matches!(name, "RunTimers" | "CheckImmediate") && has(category, "node.environment") {
+        Role::Phase
+    } else if is_run_task(name) {
         Role::Task
     } else if name.ends_with("Context.run") {
         Role::Wrapper
     } else if matches!(name, "MinorGC" | "MajorGC") {
         Role::Gc
-    } else if category.split(',').any(|category| category == "node.async_hooks") {
+    } else if has(category, "node.async_hooks") {
         match name {
             "Immediate" | "TickObject" => Role::Posts,
             _ if name.ends_with("_CALLBACK") => Role::Callback,
@@ -99,7 +108,9 @@ mod tests {
         assert_eq!(of("Handle._run (/usr/lib/python3.12/asyncio/events.py:86)", "fee"), Role::Task);
         assert_eq!(of("Timeout_CALLBACK", "node,node.async_hooks"), Role::Callback);
         assert_eq!(of("Timeout_CALLBACK", "mine"), Role::Plain);
-        assert_eq!(of("MessageLoop::RunTask", "task"), Role::Plain);
+        assert_eq!(of("RunTimers", "node,node.environment"), Role::Phase);
+        assert_eq!(of("RunTimers", "mine"), Role::Plain);
+        assert_eq!(of("MessageLoop::RunTask", "task"), Role::Task);
         assert_eq!(of("ThreadController active", "base"), Role::Awake);
         assert_eq!(role("Echo", "task", Some(Producer::Loopscope)), Role::Task);
     }

@@ -207,6 +207,41 @@ fn a_loop_of_chromium_runs_its_tasks_while_it_is_awake() {
 }
 
 #[test]
+fn tasks_of_chromium_are_called_by_where_they_were_posted() {
+    let posted = r#""args":{"src_file":"../a/queues.cc","src_func":"Enable","src_line":7}"#;
+    let imported = import(&list(&[
+        &format!(r#""ph":"X","name":"ThreadControllerImpl::RunTask","ts":1,"dur":5,{posted}"#),
+        // Its end has the slice's own name, and what it runs is not what nests.
+        &format!(r#""ph":"B","name":"MessageLoop::RunTask","ts":7,{posted}"#),
+        r#""ph":"E","name":"MessageLoop::RunTask","ts":9"#,
+        &format!(r#""ph":"X","name":"Something::else","ts":10,"dur":1,{posted}"#),
+        r#""ph":"X","name":"ThreadControllerImpl::RunTask","ts":12,"dur":1,"args":{"src_func":3}"#,
+    ]));
+    let told = imported.told();
+    let tasks: Vec<&str> = told.iter().filter_map(|line| line.strip_prefix("task ")).collect();
+    let expected = [
+        "1000..6000 Enable (queues.cc) +0",
+        "7000..9000 Enable (queues.cc) +0",
+        "10000..11000 Something::else +0",
+        "12000..13000 ThreadControllerImpl::RunTask +0",
+    ];
+    assert_eq!(tasks, expected);
+    assert_eq!(imported.report.slices, 4);
+}
+
+#[test]
+fn a_phase_of_node_is_a_tick_where_its_callbacks_are_told() {
+    let phase = r#""ph":"X","cat":"node,node.environment","name":"RunTimers","ts":5,"dur":20"#;
+    let callback = r#""cat":"node,node.async_hooks","id":"0x6","name":"Timeout_CALLBACK""#;
+    let begin = format!(r#""ph":"b","ts":7,{callback}"#);
+    let end = format!(r#""ph":"e","ts":12,{callback}"#);
+    let told = import(&list(&[phase, &begin, &end])).told();
+    assert_eq!(told, ["tick 1 5000", "task 7000..12000 Timeout_CALLBACK +0", "end 1 5000..25000 1"]);
+    let told = import(&list(&[phase])).told();
+    assert!(told.contains(&"task 5000..25000 RunTimers +0".to_owned()), "{told:?}");
+}
+
+#[test]
 fn callbacks_of_node_are_tasks_and_timers_are_not_made_up() {
     let node = |rest: &str| event(&format!("\"cat\":\"node,node.async_hooks\",{rest}"));
     let json = format!(

@@ -6,6 +6,7 @@ use super::made::{Made, MadeRecords};
 use super::names::Names;
 use super::nest::{Nest, Nested, Slice};
 use super::role::{Role, Roles};
+use super::threads::Thread;
 
 /// Where and when something was posted that runs later.
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +90,8 @@ pub struct LoopCounts {
 pub(super) struct Turning {
     pub(super) source: u32,
     has_turns: bool,
+    /// The file tells of the callbacks that phases run.
+    has_callbacks: bool,
     nest: Nest,
     tick: Option<OpenTick>,
     ticks: u64,
@@ -104,10 +107,11 @@ pub(super) struct Turning {
 }
 
 impl Turning {
-    pub(super) fn new(source: u32, has_turns: bool) -> Self {
+    pub(super) fn new(source: u32, thread: &Thread) -> Self {
         Self {
             source,
-            has_turns,
+            has_turns: thread.turns > 0,
+            has_callbacks: thread.callbacks > 0,
             nest: Nest::default(),
             tick: None,
             ticks: 0,
@@ -197,14 +201,17 @@ impl Turning {
         } else {
             if depth == 0 {
                 self.top_level(making, slice.start);
-                self.awake = role == Role::Awake;
+                self.awake = self.is_awake(role);
             }
-            let in_awake = self.awake && role == Role::Task && self.task.is_none();
-            if depth == 0 { role != Role::Awake } else { in_awake }
+            let in_awake = self.awake && matches!(role, Role::Task | Role::Callback) && self.task.is_none();
+            if depth == 0 { !self.awake } else { in_awake }
         };
         if is_task {
             making.tasks += 1;
-            let (id, start, name) = (making.tasks, slice.start, slice.name);
+            let (id, start) = (making.tasks, slice.start);
+            // Of a slice that is called the same whatever it runs, the file may say what that is.
+            let told = (role == Role::Task && slice.extra > 0).then_some(slice.extra as u32);
+            let name = told.unwrap_or(slice.name);
             let wants_name = role == Role::Task && making.names.text(name).contains("Handle._run (");
             self.task = Some(OpenTask { id, depth, name, start, dur: slice.dur, post, wants_name });
         } else if let Some(task) = &mut self.task {
@@ -216,6 +223,11 @@ impl Turning {
                 task.wants_name = false;
             }
         }
+    }
+
+    /// Whether what has this role says that the loop runs tasks, and is none.
+    fn is_awake(&self, role: Role) -> bool {
+        role == Role::Awake || (role == Role::Phase && self.has_callbacks)
     }
 
     /// A slice that lies in no other: the time since the last one was waiting, and a tick ends with its wait.
@@ -253,7 +265,7 @@ impl Turning {
             self.ran(making, task, end);
         } else if self.tick.is_some_and(|tick| tick.depth == Some(depth)) {
             self.end_tick(making, end);
-        } else if role == Role::Awake && depth == 0 && !self.has_turns {
+        } else if self.is_awake(role) && depth == 0 && !self.has_turns {
             // It is the tick itself; what it spends outside of its tasks is nobody's.
         } else if self.has_turns && role == Role::Poll && self.tick.is_some() {
             making.make(self.source, end, Made::Poll { start });

@@ -102,7 +102,9 @@ impl Events {
         }
         let thread = hash((&event.pid, &event.tid));
         let name = event.name.as_deref().map_or(0, |name| hash(name) | 1);
-        let mut step = Step { ts, end: ts, kind: Kind::Begin, name, place };
+        let as_double = |text: &str| text.parse::<f64>().unwrap_or(f64::NAN);
+        let read = as_double(event.ts_text);
+        let mut step = Step { ts, end: ts, read, sum: read, kind: Kind::Begin, name, place };
         match event.phase {
             b'X' => {
                 self.args(event, name, place);
@@ -113,7 +115,8 @@ impl Events {
                         if dur == 0 {
                             tell(Check::DurZero, place, quoted());
                         }
-                        step = Step { kind: Kind::Whole, end: ts.saturating_add(dur), ..step };
+                        let sum = read + as_double(event.dur_text);
+                        step = Step { kind: Kind::Whole, end: ts.saturating_add(dur), sum, ..step };
                         self.replay.push(thread, step, tell);
                     }
                 }

@@ -35,6 +35,10 @@ pub(super) struct Step {
     pub(super) ts: i64,
     /// Of a whole slice.
     pub(super) end: i64,
+    /// The time as a double of microseconds, as most viewers read it; NaN where it is no number.
+    pub(super) read: f64,
+    /// The end that doubles add up to.
+    pub(super) sum: f64,
     pub(super) kind: Kind,
     /// A hash, 0 where there is no name.
     pub(super) name: u64,
@@ -46,6 +50,7 @@ struct Open {
     start: i64,
     /// `None` until its E comes.
     end: Option<i64>,
+    sum: f64,
     name: u64,
     place: Place,
 }
@@ -164,6 +169,7 @@ impl Thread {
     fn step(&mut self, step: &Step, tell: &mut impl Tell) -> bool {
         match step.kind {
             Kind::Begin | Kind::Whole => {
+                self.touch(step, tell);
                 self.close(|end| end <= step.ts);
                 self.to_next.clear();
                 let whole = step.kind == Kind::Whole;
@@ -183,7 +189,13 @@ impl Thread {
                     return false;
                 }
                 let end = whole.then_some(step.end);
-                self.open.push(Open { start: step.ts, end, name: step.name, place: step.place });
+                self.open.push(Open {
+                    start: step.ts,
+                    end,
+                    sum: step.sum,
+                    name: step.name,
+                    place: step.place,
+                });
             }
             Kind::End => self.end(step, tell),
             Kind::Flow | Kind::FlowToNext => {
@@ -230,6 +242,15 @@ impl Thread {
         if step.name != 0 && step.name != begun.name {
             let line = begun.place.line;
             tell(Check::EndOther, step.place, format!("the B is in line {line}"));
+        }
+    }
+
+    /// A slice begins: what ends at this very time must not end behind it where doubles are added.
+    fn touch(&self, step: &Step, tell: &mut impl Tell) {
+        let over = self.open.iter().rev().take_while(|open| open.end.is_some_and(|end| end <= step.ts));
+        if let Some(open) = over.into_iter().find(|open| open.end == Some(step.ts) && open.sum > step.read) {
+            let line = step.place.line;
+            tell(Check::SumOverlaps, open.place, format!("by the last bit, the one in line {line}"));
         }
     }
 

@@ -80,6 +80,10 @@ pub struct ChromeEvent<'a> {
     pub ts: Option<Micros>,
     /// `dur`.
     pub dur: Option<Micros>,
+    /// `ts` as it is written: for what depends on how a viewer reads it.
+    pub ts_text: &'a str,
+    /// `dur` as it is written.
+    pub dur_text: &'a str,
     /// `pid`.
     pub pid: Option<EventId<'a>>,
     /// `tid`.
@@ -243,8 +247,14 @@ impl<'a> ChromeEvent<'a> {
             }
             "name" => replace!(name, self.text(raw)),
             "cat" => replace!(category, self.text(raw)),
-            "ts" => replace!(ts, self.time(raw)),
-            "dur" => replace!(dur, self.time(raw)),
+            "ts" => {
+                self.ts_text = raw.get();
+                replace!(ts, self.time(raw))
+            }
+            "dur" => {
+                self.dur_text = raw.get();
+                replace!(dur, self.time(raw))
+            }
             "pid" => replace!(pid, self.id(raw, true)),
             "tid" => replace!(tid, self.id(raw, true)),
             "id" => replace!(id, self.id(raw, false)),

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use loop_core::gc::GcState;
 use loop_probes::event::{Event, GcAction, Origin, Outcome, PolicyField, RefKind};
 use loop_probes::ids::{IoSource, SourceId, Tag, TaskId, TimerId, Timestamp};
 use loop_probes::stamped::Stamped;

@@ -81,6 +81,8 @@ pub(super) const FIXTURES: &[(&str, &[u8])] = &[
 {"ph":"X","name":"b","pid":1,"tid":2,"ts":5,"dur":10}]"#),
     ("overlap", br#"[{"ph":"X","name":"a","pid":1,"tid":2,"ts":1.0006,"dur":9.0006},
 {"ph":"X","name":"b","pid":1,"tid":2,"ts":10.0012,"dur":1}]"#),
+    ("sum-overlaps", br#"[{"ph":"X","name":"a","pid":1,"tid":2,"ts":0.1,"dur":0.2},
+{"ph":"X","name":"b","pid":1,"tid":2,"ts":0.3,"dur":4}]"#),
     ("crossing", br#"[{"ph":"B","name":"a","pid":1,"tid":2,"ts":1},
 {"ph":"X","name":"x","pid":1,"tid":2,"ts":3,"dur":10},
 {"ph":"E","name":"a","pid":1,"tid":2,"ts":8}]"#),
