@@ -13,7 +13,7 @@
 mod agenda;
 mod blame;
 mod commands;
-mod config;
+pub(crate) mod config;
 mod fold;
 mod futures;
 mod gaps;

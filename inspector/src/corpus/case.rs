@@ -6,7 +6,7 @@ use std::{fs, io};
 
 use loop_traces::analysis::condition::Condition;
 use loop_traces::analysis::diff::Run;
-use loop_traces::analysis::gate::{Gate, Limit, Outcome};
+use loop_traces::analysis::gate::{Gate, Outcome};
 use loop_traces::analysis::metric::measured;
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource, MemorySource, SourceError};

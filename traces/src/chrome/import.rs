@@ -42,6 +42,7 @@ use self::making::{MadeLoops, Telling};
 use self::own::OwnRecording;
 use super::read::{EventId, ReadError};
 use crate::source::IMPORTED_FROM;
+use crate::timeline::config::QUEUE_WAITS;
 use crate::writer::{TraceOutput, TraceWriter, WriteError};
 
 /// Most loops of a trace.
@@ -49,9 +50,6 @@ const LOOPS_MAX: usize = 256;
 
 /// Events handed to the writer at once.
 const BATCH: usize = 4096;
-
-/// The setting that says that queue waits are known only of some tasks.
-pub(crate) const QUEUE_WAITS: &str = "queue_waits";
 
 /// Which program wrote the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,8 @@
 
 use loop_probes::metadata::{Metadata, STALL_LIMIT_NS_DEFAULT};
 
-use crate::chrome::import::QUEUE_WAITS;
+/// The setting that says that queue waits are known only of some tasks.
+pub(crate) const QUEUE_WAITS: &str = "queue_waits";
 
 /// The limits of a [`Timeline`](super::Timeline). Totals and histograms cover everything, whatever is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
