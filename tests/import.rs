@@ -65,6 +65,11 @@ fn a_foreign_trace_becomes_a_trace_with_its_loop() {
     let third =
         summary["tasks"]["by_tag"].as_array().unwrap().iter().find(|tag| tag["tag"] == "Third").unwrap();
     assert_eq!(third["queue_wait_ns"]["max"], 1_450_000);
+    let harm = summary["harm"].as_array().unwrap();
+    let harm = |tag: &str| harm.iter().find(|harm| harm["tag"] == tag).map(|harm| &harm["lateness_caused_ns"]);
+    assert_eq!(harm("Second"), Some(&500_000.into()), "of what Third waited");
+    assert_eq!(harm("poll late"), None, "nobody knows what was done in a gap");
+    assert_eq!(harm("unattributed"), Some(&950_000.into()));
     let page = place.succeed(&["report", text(&trace)]);
     assert!(page.contains("· imported ·") && page.contains("queue waits are told for 1 of 3"), "{page}");
     // The other verbs take it as they take any trace.

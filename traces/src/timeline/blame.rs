@@ -6,7 +6,7 @@ use super::config::TimelineConfig;
 use super::ticks::Mark;
 use super::worst::Worst;
 use super::{LateTimer, Timeline};
-use crate::analysis::attribution::sweep::Nodes;
+use crate::analysis::attribution::sweep::{Layer, Nodes};
 use crate::analysis::attribution::{self, Ledger, waited};
 
 /// Something that was late or slow, and who made it so.
@@ -148,6 +148,10 @@ impl Timeline {
         let Some(place) = self.open.iter().position(|open| open.source == source) else { return nodes };
         self.ticks.gather(source, from, to, &mut nodes);
         self.open[place].gather(&mut nodes);
+        if self.config.queue_waits_in_part {
+            // A gap between the tasks of an imported trace is a poll by name only: nobody told what was done then.
+            nodes.list.retain(|node| node.layer != Layer::Polled);
+        }
         nodes.list.extend(self.gaps[place].missing(from, to));
         nodes
     }

@@ -54,7 +54,7 @@ pub struct TimelineConfig {
     /// The sliding window of the rates, in tenths of a second.
     pub rate_window: usize,
     /// Where a task was queued at its very start, nobody knows when it was queued: an imported trace tells it
-    /// of some tasks only.
+    /// of some tasks only. Its polls are the gaps between tasks, and nobody's who waits then.
     pub queue_waits_in_part: bool,
 }
 
