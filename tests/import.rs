@@ -66,7 +66,8 @@ fn a_foreign_trace_becomes_a_trace_with_its_loop() {
         summary["tasks"]["by_tag"].as_array().unwrap().iter().find(|tag| tag["tag"] == "Third").unwrap();
     assert_eq!(third["queue_wait_ns"]["max"], 1_450_000);
     let harm = summary["harm"].as_array().unwrap();
-    let harm = |tag: &str| harm.iter().find(|harm| harm["tag"] == tag).map(|harm| &harm["lateness_caused_ns"]);
+    let harm =
+        |tag: &str| harm.iter().find(|harm| harm["tag"] == tag).map(|harm| &harm["lateness_caused_ns"]);
     assert_eq!(harm("Second"), Some(&500_000.into()), "of what Third waited");
     assert_eq!(harm("poll late"), None, "nobody knows what was done in a gap");
     assert_eq!(harm("unattributed"), Some(&950_000.into()));

@@ -235,6 +235,15 @@ fn a01_a_source_says_what_it_is_for() {
     let named =
         pick!(events, Event::SnapshotPending { what, label: Some(label), count, .. } => (what, label, count));
     assert_eq!(named, [(RefKind::Io, labels[0].1, 1)]);
+    // Each snapshot says it again, for who begins to read there.
+    for _ in 0..2 {
+        event_loop.run_for(ms(10_000)).unwrap();
+    }
+    let events: Vec<_> = capture.take().into_iter().map(|(_, event)| event).collect();
+    let snapshots = pick!(events, Event::SnapshotEnd { .. } => ()).len();
+    let again = pick!(events, Event::IoLabel { source, label } => (source, label));
+    assert!(snapshots > 0);
+    assert_eq!(again, vec![labels[0]; snapshots]);
 }
 
 #[test]

@@ -154,6 +154,7 @@ impl<T: Task> Core<T> {
         // Last: what is left out is least missed here.
         self.snapshot_pending().into_iter().for_each(&mut part);
         self.record(Event::SnapshotEnd { parts, left_out });
+        self.explain_sources(parts_max);
     }
 
     fn policy_parts(&self) -> impl Iterator<Item = Event<Ticks>> {
@@ -162,6 +163,20 @@ impl<T: Task> Core<T> {
         let name = (PolicyField::Name, Some(u64::from(name.0)));
         let values = std::iter::once(name).chain(policy.values());
         values.map(|(field, value)| Event::SnapshotPolicy { field, value })
+    }
+
+    /// What sources are for, for readers that were not there when they were registered: no part of the state.
+    fn explain_sources(&self, most: u32) {
+        let explained = self
+            .sources
+            .iter()
+            .filter_map(|(number, source)| Some((*number, source.explanation.as_deref()?)));
+        let mut explained: Vec<_> = explained.collect();
+        explained.sort_unstable_by_key(|(number, _)| *number);
+        for (number, explanation) in explained.into_iter().take(most as usize) {
+            let label = self.recorder.intern(self.at, LabelKind::Text, explanation);
+            self.record(Event::IoLabel { source: IoSource(number), label });
+        }
     }
 
     fn source_parts(&self) -> Vec<Event<Ticks>> {
