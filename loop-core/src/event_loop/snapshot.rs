@@ -5,7 +5,7 @@ use loop_probes::event::{ClockPoint, Event, LabelKind, PolicyField, Queue, RefKi
 use loop_probes::ids::{IoSource, Ticks, Timestamp};
 
 use super::EventLoop;
-use super::core::Core;
+use super::core::{Core, Registration};
 use super::observe::SAMPLED;
 use crate::poller::Poller;
 use crate::replay::Flags;
@@ -167,29 +167,31 @@ impl<T: Task> Core<T> {
 
     /// What sources are for, for readers that were not there when they were registered: no part of the state.
     fn explain_sources(&self, most: u32) {
-        let explained = self
-            .sources
-            .iter()
-            .filter_map(|(number, source)| Some((*number, source.explanation.as_deref()?)));
-        let mut explained: Vec<_> = explained.collect();
-        explained.sort_unstable_by_key(|(number, _)| *number);
-        for (number, explanation) in explained.into_iter().take(most as usize) {
+        let sources = self.sources_in_order().into_iter();
+        let explained = sources.filter_map(|(source, found)| Some((source, found.explanation.as_deref()?)));
+        for (source, explanation) in explained.take(most as usize) {
             let label = self.recorder.intern(self.at, LabelKind::Text, explanation);
-            self.record(Event::IoLabel { source: IoSource(number), label });
+            self.record(Event::IoLabel { source, label });
         }
     }
 
+    /// By their numbers: the same state gives the same snapshot.
+    fn sources_in_order(&self) -> Vec<(IoSource, &Registration<T>)> {
+        let mut sources: Vec<_> =
+            self.sources.iter().map(|(number, found)| (IoSource(*number), found)).collect();
+        sources.sort_unstable_by_key(|(source, _)| *source);
+        sources
+    }
+
     fn source_parts(&self) -> Vec<Event<Ticks>> {
-        let mut sources: Vec<_> = self.sources.iter().collect();
-        sources.sort_unstable_by_key(|(number, _)| **number);
-        let part = |(number, source): (&u32, &super::core::Registration<T>)| Event::SnapshotIo {
-            source: IoSource(*number),
+        let part = |(number, source): (IoSource, &Registration<T>)| Event::SnapshotIo {
+            source: number,
             tag: source.tag,
             interest: source.interest.bits(),
             referenced: source.referenced,
             read: source.called[0],
             write: source.called[1],
         };
-        sources.into_iter().map(part).collect()
+        self.sources_in_order().into_iter().map(part).collect()
     }
 }

@@ -35,7 +35,7 @@ proptest! {
         let tick_of = |n: &usize| *n as u64 / 10;
         prop_assert_eq!(Some(found.part.from_ns / 100), needed.first().map(tick_of));
         prop_assert_eq!(Some(found.part.to_ns / 100), needed.last().map(|n| tick_of(n) + 1));
-        prop_assert!(tries < 1000, "{} tries", tries);
+        prop_assert!(tries < 500, "{} tries", tries);
     }
 
     #[test]
