@@ -82,28 +82,32 @@ fn what_a_slow_reader_loses_is_counted_to_the_record() {
     let mut reader = TraceReader::open(&trace).unwrap();
     let mut events = Vec::new();
     while reader.poll(&mut events).unwrap() != SourceState::Ended {}
-    // What is lost behind the last tick that was read leaves no gap between two.
-    let (mut said, mut said_between, mut missing, mut last, mut others) = (0, 0, 0, None, 0);
+    // What is lost before the first tick that was read, or behind the last, leaves no gap between two.
+    let (mut said, mut said_at_first, mut said_at_last, mut missing, mut others) = (0, 0, 0, 0, 0);
+    let (mut first, mut last) = (None, None);
     for stamped in &events {
         match stamped.event {
             Event::TickStart { tick } => {
                 missing += last.map_or(0, |last| tick - last - 1);
-                (last, said_between) = (Some(tick), said);
+                if first.is_none() {
+                    (first, said_at_first) = (Some(tick), said);
+                }
+                (last, said_at_last) = (Some(tick), said);
             }
             Event::Lost { count, .. } => said += count,
             _ => others += 1,
         }
     }
+    let (first, last) = (first.expect("some ticks were read"), last.expect("some ticks were read"));
     assert_eq!(said, lost);
     // The recorder's own few calibrations may be among the lost; every tick that is missing is.
-    assert!(
-        (missing..=missing + 200).contains(&said_between),
-        "{said_between} of {lost} lost between ticks, {missing} ticks missing, {others} others"
-    );
-    let behind = ticks - last.expect("some ticks were read");
-    assert!(
-        lost - said_between <= behind + 200,
-        "{lost} lost, {said_between} between ticks, {behind} behind the last"
-    );
+    let accounts = |part: &str, said: u64, missing: u64| {
+        assert!((missing..=missing + 200).contains(&said), "{part}: {said} accounted for, {missing} missing");
+    };
+    let before_attach = summary["before_attach"].as_u64().unwrap();
+    accounts("before the first tick", before_attach + said_at_first, first - 1);
+    accounts("between ticks", said_at_last - said_at_first, missing);
+    let (behind, unread) = (said - said_at_last, ticks - last);
+    assert!(behind <= unread + 200, "behind the last tick: {behind} of {unread} are lost");
     assert!(others < 200, "{others}");
 }

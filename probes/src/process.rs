@@ -302,7 +302,7 @@ impl ProcessReader {
     }
 
     /// How long to wait until the next poll, so that the fastest ring fills by a quarter meanwhile: between 1
-    /// and 33 ms.
+    /// and 33 ms. It is 1 ms while a ring was polled only once, since nobody knows how fast it fills.
     #[must_use]
     pub fn suggested_period(&self) -> Duration {
         self.rings.suggested_period()

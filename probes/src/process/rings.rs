@@ -46,8 +46,8 @@ struct Ring {
     is_loop: bool,
     unknown: u64,
     polled_at: Option<Timestamp>,
-    /// Records in 2^20 ns, lately.
-    rate: u64,
+    /// Records in 2^20 ns, lately. Nobody knows before the second poll.
+    rate: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -113,7 +113,7 @@ impl Rings {
                         is_loop: false,
                         unknown: 0,
                         polled_at: None,
-                        rate: 0,
+                        rate: None,
                     });
                 }
             }
@@ -137,7 +137,7 @@ impl Rings {
         let fair = POLL_RECORDS_MAX / self.rings.len().max(1) as u64;
         let mut more = false;
         for ring in &mut self.rings {
-            let hopeless = gently && ring.fill_ns() < *PERIOD_NS.start();
+            let hopeless = gently && ring.fill_ns().is_some_and(|fill| fill < *PERIOD_NS.start());
             let window = if hopeless { ring.capacity / HOPELESS_PARTS } else { u64::MAX };
             let reach = Reach { limit: fair, window };
             more |= ring.poll(image, now, reach, &mut self.scratch, merge)?;
@@ -174,8 +174,8 @@ impl Rings {
     }
 
     pub(super) fn suggested_period(&self) -> Duration {
-        let fastest =
-            self.rings.iter().map(|ring| ((ring.capacity / FILL_PARTS) << 20) / ring.rate.max(1)).min();
+        // Of a ring that was polled once nothing is known: it may be the fastest there is.
+        let fastest = self.rings.iter().map(|ring| ring.fill_ns().map_or(0, |fill| fill / FILL_PARTS)).min();
         let period_ns = fastest.unwrap_or(u64::MAX).clamp(*PERIOD_NS.start(), *PERIOD_NS.end());
         Duration::from_nanos(period_ns)
     }
@@ -279,9 +279,9 @@ impl Ring {
         Ok(more)
     }
 
-    /// How long the ring takes to fill, at its rate lately.
-    fn fill_ns(&self) -> u64 {
-        (self.capacity << 20) / self.rate.max(1)
+    /// How long the ring takes to fill, at its rate lately; `None` before the second poll.
+    fn fill_ns(&self) -> Option<u64> {
+        self.rate.map(|rate| (self.capacity << 20) / rate.max(1))
     }
 
     /// How fast the ring fills: the highest rate lately, so that a burst is still remembered at the next one.
@@ -289,7 +289,7 @@ impl Ring {
         let elapsed_ns = self.polled_at.map_or(0, |at| now.ns_since(at));
         let written = self.reader.next().saturating_sub(before).min(1 << 40);
         if let Some(rate) = (written << 20).checked_div(elapsed_ns) {
-            self.rate = rate.max(self.rate - self.rate / 8);
+            self.rate = Some(self.rate.map_or(rate, |lately| rate.max(lately - lately / 8)));
         }
         self.polled_at = Some(now);
     }
