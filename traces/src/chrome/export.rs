@@ -102,6 +102,8 @@ enum Item {
 struct Lane {
     row: Row<Item>,
     in_tick: bool,
+    /// When the first slice begins that is drawn.
+    first: Option<u64>,
     depths: [Option<u32>; Queue::ALL.len()],
 }
 
@@ -359,7 +361,8 @@ impl<W: Write> ChromeWriter<W> {
         name(&mut self.out, event, &self.survey.labels);
         self.out.raw(",\"cat\":\"").raw(slice_category(event).unwrap_or("")).raw("\"");
         self.place(tid, start);
-        self.out.raw(",\"dur\":").duration(start, dur);
+        let first = *self.lanes[tid as usize - 1].first.get_or_insert(start);
+        self.out.raw(",\"dur\":").duration(first, start, start.saturating_add(dur));
         slice_args(&mut self.out, event, self.options.details);
         self.carried.put(&mut self.out, None);
         self.out.raw("}");

@@ -70,28 +70,49 @@ impl<W: Write> JsonOut<W> {
         self
     }
 
-    /// The duration of what begins at `start`, in microseconds, so that the two as doubles add up to one and the
-    /// same double for all that ends at that time. With three decimals the sum often misses the end by the last bit,
-    /// and speedscope, which adds them, then sees what touches overlap. Further decimals, far below the half
-    /// nanosecond by which others round, mend that.
-    pub(crate) fn duration(&mut self, start: u64, dur: u64) -> &mut Self {
-        let end = start.saturating_add(dur);
+    /// The duration of what lasts from `start` to `end` on a thread whose first slice begins at `first`, in
+    /// microseconds.
+    ///
+    /// speedscope takes the first slice's time off all others and adds times and durations, all as doubles. An end
+    /// that misses its time by the last bit then lies behind what begins there, or behind the end of what is around
+    /// it, and is misplaced. One that meets it is mistaken too, where what begins there is called the same: one tick
+    /// then lies in another. So all that ends at one time ends at one double, the last but one or two before it. That
+    /// takes decimals far below the half nanosecond by which others round.
+    pub(crate) fn duration(&mut self, first: u64, start: u64, end: u64) -> &mut Self {
+        let dur = end.saturating_sub(start);
         // Above, doubles hold no nanoseconds, and nothing can be mended.
-        if end > EXACT_MAX {
+        if dur == 0 || end > EXACT_MAX {
             return self.micros(dur);
         }
-        let as_written = |ns: u64| ns as f64 / 1_000.0;
-        let (from, to) = (as_written(start), end_sum(as_written(end)));
-        let reaches = |dur: f64| (from + dur).total_cmp(&to).is_eq();
-        if reaches(as_written(dur)) {
-            return self.micros(dur);
+        let as_read = |ns: u64| ns as f64 / 1_000.0;
+        let from = as_read(start) - as_read(first);
+        let to = sum_before(as_read(end) - as_read(first));
+        // It must still round to its nanosecond.
+        let is_it = |value: f64| {
+            (from + value).total_cmp(&to).is_eq() && (value * 1_000.0 - dur as f64).abs() < 0.4
+        };
+        let least = decimals(to);
+        for places in least..least + 3 {
+            let Some(unit) = 10_u64.checked_pow(places).filter(|_| places <= PLACES_MAX) else { break };
+            // Both are exact as doubles, so that their quotient is what a reader makes of the text.
+            let scaled = ((to - from) * unit as f64).round() as u64;
+            if scaled > EXACT_MAX {
+                break;
+            }
+            if is_it(scaled as f64 / unit as f64) {
+                self.buffer.extend_from_slice(itoa::Buffer::new().format(scaled / unit).as_bytes());
+                // A one in front keeps the zeros behind it.
+                let mut digits = itoa::Buffer::new();
+                let digits = digits.format(unit + scaled % unit).as_bytes();
+                self.buffer.push(b'.');
+                self.buffer.extend_from_slice(&digits[1..]);
+                return self;
+            }
         }
-        let decimals = (-(to.next_up() - to).log10()).ceil().max(4.0) as usize;
-        let mended = (decimals..decimals + 4).find_map(|decimals| {
-            let text = format!("{:.decimals$}", to - from);
-            let value: f64 = text.parse().ok()?;
-            // It must still round to its nanosecond.
-            (reaches(value) && (value * 1_000.0 - dur as f64).abs() < 0.4).then_some(text)
+        // A slice that is longer than most of what was before it has more digits than an integer of a double.
+        let mended = (least..least + 4).find_map(|places| {
+            let text = format!("{:.*}", places as usize, to - from);
+            is_it(text.parse().ok()?).then_some(text)
         });
         match mended {
             Some(text) => self.raw(&text),
@@ -137,10 +158,22 @@ impl<W: Write> JsonOut<W> {
     }
 }
 
-/// The double that sums reach for an end: with its last bit clear, because where a slice is longer than all that was
-/// before it, the sum is rounded to such a one, and never later than the time itself as it is read.
-fn end_sum(end: f64) -> f64 {
-    if end.to_bits() & 1 == 0 { end } else { end.next_down() }
+/// Most decimals by which a power of ten is an exact double.
+const PLACES_MAX: u32 = 18;
+
+/// The double that sums reach for an end: before it, and with its last bit clear, because where a slice is longer than
+/// all that was before it, the sum is rounded to such a one.
+fn sum_before(end: f64) -> f64 {
+    let before = end.next_down();
+    if before.to_bits() & 1 == 0 { before } else { before.next_down() }
+}
+
+/// How many decimals tell a double from its neighbours.
+fn decimals(value: f64) -> u32 {
+    let exponent = ((value.to_bits() >> 52) & 0x7ff) as u32;
+    // Its last bit is worth 2^-bits; a decimal is worth log2(10) bits.
+    let bits = (1_023_u32 + 52).saturating_sub(exponent);
+    (bits * 1_233 >> 12) + 1
 }
 
 #[cfg(test)]
@@ -170,26 +203,34 @@ mod tests {
     }
 
     #[test]
-    fn a_start_and_its_duration_add_up_to_the_end() {
-        let mut mended = 0;
-        for (number, start) in (0..40_u32).flat_map(|bits| (0..200_u32).map(move |n| (n, 1_u64 << bits))) {
-            let (start, dur) = (start + u64::from(number) * 7_919, 1 + u64::from(number * number) * 613);
-            let text = written(|out| {
-                out.duration(start, dur);
-            });
-            let read: f64 = text.parse().unwrap();
-            let (sum, end) = (start as f64 / 1e3 + read, (start + dur) as f64 / 1e3);
-            assert_eq!(sum.to_bits(), end_sum(end).to_bits(), "{start} and {text}");
-            assert!(sum <= end && sum.next_up() >= end, "{start} and {text}");
-            assert!((read * 1e3 - dur as f64).abs() < 0.4, "{dur} is not {text}");
-            mended += u32::from(text.split_once('.').unwrap().1.len() > 3);
+    fn all_that_ends_at_one_time_adds_up_to_one_double_before_it() {
+        let firsts = [0, 7, 1_234_567, 999_999_999_999];
+        let starts = (0..40_u32).flat_map(|bits| (0..200_u64).map(move |n| (n, (1_u64 << bits) + n * 7_919)));
+        for (first, (number, start)) in firsts.into_iter().flat_map(|first| {
+            let starts = starts.clone();
+            starts.map(move |(number, start)| (first, (number, first + start)))
+        }) {
+            let end = start + 1 + number * number * 613;
+            let as_read = |ns: u64| ns as f64 / 1e3;
+            let rebased = |ns: u64| as_read(ns) - as_read(first);
+            for start in [start, first] {
+                let text = written(|out| {
+                    out.duration(first, start, end);
+                });
+                let read: f64 = text.parse().unwrap();
+                let (sum, end_read) = (rebased(start) + read, rebased(end));
+                assert_eq!(sum.to_bits(), sum_before(end_read).to_bits(), "{first}, {start} and {text}");
+                assert!(sum < end_read && rebased(start) < sum, "{first}, {start} and {text}");
+                assert!((read * 1e3 - (end - start) as f64).abs() < 0.4, "{} is not {text}", end - start);
+            }
         }
-        assert!(mended > 100, "only {mended} had anything to mend");
-        // What a double cannot hold stays as it is.
-        let far = written(|out| {
-            out.duration(u64::MAX - 5_000, 5_000);
-        });
-        assert_eq!(far, "5.000");
+        // What a double cannot hold stays as it is, and so does what has no extent.
+        let far = |start, end| {
+            written(|out| {
+                out.duration(0, start, end);
+            })
+        };
+        assert_eq!((far(u64::MAX - 5_000, u64::MAX), far(7, 7)), ("5.000".to_owned(), "0.000".to_owned()));
     }
 
     #[test]
