@@ -104,7 +104,8 @@ impl Events {
         let name = event.name.as_deref().map_or(0, |name| hash(name) | 1);
         let as_double = |text: &str| text.parse::<f64>().unwrap_or(f64::NAN);
         let read = as_double(event.ts_text);
-        let mut step = Step { ts, end: ts, read, sum: read, kind: Kind::Begin, name, place };
+        let key = if is_slice { hash((name, event.args.map(RawValue::get))) } else { 0 };
+        let mut step = Step { ts, end: ts, read, dur: 0.0, kind: Kind::Begin, name, key, place };
         match event.phase {
             b'X' => {
                 self.args(event, name, place);
@@ -115,8 +116,8 @@ impl Events {
                         if dur == 0 {
                             tell(Check::DurZero, place, quoted());
                         }
-                        let sum = read + as_double(event.dur_text);
-                        step = Step { kind: Kind::Whole, end: ts.saturating_add(dur), sum, ..step };
+                        let (end, dur) = (ts.saturating_add(dur), as_double(event.dur_text));
+                        step = Step { kind: Kind::Whole, end, dur, ..step };
                         self.replay.push(thread, step, tell);
                     }
                 }

@@ -37,11 +37,13 @@ pub(super) struct Step {
     pub(super) end: i64,
     /// The time as a double of microseconds, as most viewers read it; NaN where it is no number.
     pub(super) read: f64,
-    /// The end that doubles add up to.
-    pub(super) sum: f64,
+    /// Of a whole slice, the duration read in the same way.
+    pub(super) dur: f64,
     pub(super) kind: Kind,
     /// A hash, 0 where there is no name.
     pub(super) name: u64,
+    /// A hash of its name and args: what speedscope knows it by.
+    pub(super) key: u64,
     pub(super) place: Place,
 }
 
@@ -50,8 +52,10 @@ struct Open {
     start: i64,
     /// `None` until its E comes.
     end: Option<i64>,
+    /// The end that speedscope adds up.
     sum: f64,
     name: u64,
+    key: u64,
     place: Place,
 }
 
@@ -61,6 +65,10 @@ struct Thread {
     open: Vec<Open>,
     /// Up to here everything was replayed.
     replayed: Option<i64>,
+    /// The first slice's time, which speedscope takes off all others.
+    first: Option<f64>,
+    /// When an E was seen last, and of which key.
+    ended: Option<(i64, u64)>,
     to_next: Vec<Place>,
     in_file: InFile,
     ends_alone: u64,
@@ -169,7 +177,8 @@ impl Thread {
     fn step(&mut self, step: &Step, tell: &mut impl Tell) -> bool {
         match step.kind {
             Kind::Begin | Kind::Whole => {
-                self.touch(step, tell);
+                let from = step.read - *self.first.get_or_insert(step.read);
+                self.touch(step, from, tell);
                 self.close(|end| end <= step.ts);
                 self.to_next.clear();
                 let whole = step.kind == Kind::Whole;
@@ -185,17 +194,20 @@ impl Thread {
                     );
                     return true;
                 }
+                let sum = from + step.dur;
+                if let Some(outer) = around
+                    && outer.end == Some(step.end)
+                    && sum > outer.sum
+                {
+                    let line = outer.place.line;
+                    tell(Check::SumOverlaps, step.place, format!("by the last bit, the end of line {line}"));
+                }
                 if self.open.len() >= OPEN_MAX {
                     return false;
                 }
                 let end = whole.then_some(step.end);
-                self.open.push(Open {
-                    start: step.ts,
-                    end,
-                    sum: step.sum,
-                    name: step.name,
-                    place: step.place,
-                });
+                let Step { ts: start, name, key, place, .. } = *step;
+                self.open.push(Open { start, end, sum, name, key, place });
             }
             Kind::End => self.end(step, tell),
             Kind::Flow | Kind::FlowToNext => {
@@ -213,6 +225,7 @@ impl Thread {
     }
 
     fn end(&mut self, step: &Step, tell: &mut impl Tell) {
+        self.first.get_or_insert(step.read);
         self.close(|end| end <= step.ts);
         let Some(place) = self.open.iter().rposition(|open| open.end.is_none()) else {
             self.ends_alone += 1;
@@ -235,6 +248,7 @@ impl Thread {
             tell(Check::EndOrder, step.place, String::new());
             return;
         }
+        self.ended = Some((step.ts, step.key));
         self.open.remove(place);
         if begun.start == step.ts {
             tell(Check::DurZero, begun.place, String::new());
@@ -245,12 +259,23 @@ impl Thread {
         }
     }
 
-    /// A slice begins: what ends at this very time must not end behind it where doubles are added.
-    fn touch(&self, step: &Step, tell: &mut impl Tell) {
+    /// A slice begins, at `from` where doubles are added: what ends at this very time must not end behind it there, nor
+    /// at the same double if it has the same key.
+    fn touch(&self, step: &Step, from: f64, tell: &mut impl Tell) {
         let over = self.open.iter().rev().take_while(|open| open.end.is_some_and(|end| end <= step.ts));
-        if let Some(open) = over.into_iter().find(|open| open.end == Some(step.ts) && open.sum > step.read) {
-            let line = step.place.line;
-            tell(Check::SumOverlaps, open.place, format!("by the last bit, the one in line {line}"));
+        let mut ended: Vec<u64> = Vec::new();
+        for open in over.filter(|open| open.end == Some(step.ts)) {
+            if open.sum > from {
+                let line = step.place.line;
+                tell(Check::SumOverlaps, open.place, format!("by the last bit, the one in line {line}"));
+                return;
+            }
+            if open.sum.total_cmp(&from).is_eq() {
+                ended.insert(0, open.key);
+            }
+        }
+        if self.ended == Some((step.ts, step.key)) || is_taken_inside(step.key, &ended) {
+            tell(Check::TouchAlike, step.place, String::new());
         }
     }
 
@@ -258,4 +283,21 @@ impl Thread {
     fn close(&mut self, is_over: impl Fn(i64) -> bool) {
         while self.open.pop_if(|open| open.end.is_some_and(&is_over)).is_some() {}
     }
+}
+
+/// Whether speedscope has what begins inside of what ends at the same double, known by the keys of `ended`, the outer
+/// ones first. It takes a beginning before an end of its key, and compares it with the first of the ends that are left,
+/// which begin in the order of their slices; what it then ends is what is on top.
+fn is_taken_inside(key: u64, ended: &[u64]) -> bool {
+    let mut ends = ended.to_vec();
+    for top in ended.iter().rev() {
+        if ends[0] == key {
+            return true;
+        }
+        if let Some(place) = ends.iter().skip(1).position(|end| end == top) {
+            ends.swap(0, place + 1);
+        }
+        ends.remove(0);
+    }
+    false
 }

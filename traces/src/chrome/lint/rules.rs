@@ -176,7 +176,8 @@ rules! {
     DurNegative "dur-negative" [Wrong Wrong Wrong Wrong] "an X that ends before it begins", "take both ends from one clock";
     DurZero "dur-zero" [Fine Fine Warns Fine] "a slice without an extent: no width in a flame graph", "make it 1 ns long";
     Overlap "overlap" [Reports Wrong Wrong Fine] "an X that overlaps another of its thread without nesting (rounded to ns)", "write b and e, or another tid; round both ends before subtracting";
-    SumOverlaps "sum-overlaps" [Fine Fine Wrong Fine] "an X whose ts and dur, added as doubles, reach into the next slice of its thread", "give dur the decimals that make the sum exact, or write B and E";
+    SumOverlaps "sum-overlaps" [Fine Fine Wrong Fine] "an X whose ts and dur, added as doubles once the thread's first ts is taken off, reach behind what begins or ends there", "give dur the decimals that make the sum exact, or write B and E";
+    TouchAlike "touch-alike" [Fine Fine Wrong Fine] "a slice that begins at the very time at which another of its name and args ends: it is drawn inside that", "make dur a little shorter, by less than half a nanosecond";
     Crossing "crossing" [Fine Fine Wrong Fine] "an E while an X inside is not over", "end what is inside first";
     EndOther "end-other" [Wrong Warns Wrong Wrong] "an E with another name than the slice it ends", "repeat the name of its B";
     EndOrder "end-order" [Reports Warns Fine Fine] "an E behind a B of its own time", "at equal times write the E first";
