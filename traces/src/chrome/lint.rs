@@ -7,6 +7,7 @@
 //! Source: the importers of the viewers themselves; `rules` says which versions.
 
 mod event;
+mod flows;
 mod pairs;
 mod replay;
 mod rules;

@@ -88,9 +88,8 @@ impl<W: Write> JsonOut<W> {
         let from = as_read(start) - as_read(first);
         let to = sum_before(as_read(end) - as_read(first));
         // It must still round to its nanosecond.
-        let is_it = |value: f64| {
-            (from + value).total_cmp(&to).is_eq() && (value * 1_000.0 - dur as f64).abs() < 0.4
-        };
+        let is_it =
+            |value: f64| (from + value).total_cmp(&to).is_eq() && (value * 1_000.0 - dur as f64).abs() < 0.4;
         let least = decimals(to);
         for places in least..least + 3 {
             let Some(unit) = 10_u64.checked_pow(places).filter(|_| places <= PLACES_MAX) else { break };
@@ -173,7 +172,7 @@ fn decimals(value: f64) -> u32 {
     let exponent = ((value.to_bits() >> 52) & 0x7ff) as u32;
     // Its last bit is worth 2^-bits; a decimal is worth log2(10) bits.
     let bits = (1_023_u32 + 52).saturating_sub(exponent);
-    (bits * 1_233 >> 12) + 1
+    ((bits * 1_233) >> 12) + 1
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hasher as _};
 use loop_probes::text::printable;
 use serde_json::value::RawValue;
 
+use super::flows::Flows;
 use super::pairs::Pairs;
 use super::replay::{Kind, Replay, Step};
 use super::rules::Check;
@@ -50,6 +51,7 @@ pub(super) struct Events {
     pub(super) unchecked: u64,
     replay: Replay,
     pairs: Pairs,
+    flows: Flows,
     counters: HashMap<u64, u64>,
     names: HashMap<u64, NameArgs>,
     /// The file is a list, and no object.
@@ -131,12 +133,15 @@ impl Events {
             b'C' => self.counter(event, place, &quoted(), tell),
             b'b' | b'n' | b'e' => self.pairs.asynchronous(event, ts, place, tell),
             b's' | b't' | b'f' => {
-                self.pairs.flow(event, place, tell);
+                self.flows.by_id(event, text, ts, place, tell);
                 let to_next = event.phase == b'f' && !event.bind_enclosing;
                 let kind = if to_next { Kind::FlowToNext } else { Kind::Flow };
                 self.replay.push(thread, Step { kind, ..step }, tell);
             }
             _ => {}
+        }
+        if !event.bind_id_text.is_empty() && !matches!(event.phase, b's' | b't' | b'f') {
+            self.flows.bound(event, text, ts, place, tell);
         }
         self.shown +=
             u64::from(matches!(event.phase, b'X' | b'B' | b'E' | b'b' | b'n' | b'e' | b'i' | b'I' | b'R'));
@@ -273,7 +278,8 @@ impl Events {
     }
 
     pub(super) fn finish(mut self, is_whole: bool, start: Place, tell: &mut impl Tell) -> LintReport {
-        let unchecked = self.unchecked + self.replay.finish(tell) + self.pairs.finish(tell);
+        let unchecked =
+            self.unchecked + self.replay.finish(tell) + self.pairs.finish(tell) + self.flows.finish(tell);
         let mut names: Vec<NameArgs> = self.names.into_values().collect();
         names.sort_by_key(|name| name.place.offset);
         for NameArgs { slices, different, place, name } in names {

@@ -90,10 +90,14 @@ pub struct ChromeEvent<'a> {
     pub tid: Option<EventId<'a>>,
     /// `id`, or what `id2` has.
     pub id: Option<EventId<'a>>,
+    /// `id` as it is written, empty where there is none: viewers tell `16` from `"16"`.
+    pub id_text: &'a str,
     /// The id is one of its process alone (`id2` with `local`).
     pub id_is_local: bool,
     /// `bind_id`.
     pub bind_id: Option<EventId<'a>>,
+    /// `bind_id` as it is written, empty where there is none.
+    pub bind_id_text: &'a str,
     /// `flow_in`.
     pub flow_in: bool,
     /// `flow_out`.
@@ -257,8 +261,14 @@ impl<'a> ChromeEvent<'a> {
             }
             "pid" => replace!(pid, self.id(raw, true)),
             "tid" => replace!(tid, self.id(raw, true)),
-            "id" => replace!(id, self.id(raw, false)),
-            "bind_id" => replace!(bind_id, self.id(raw, false)),
+            "id" => {
+                self.id_text = raw.get();
+                replace!(id, self.id(raw, false))
+            }
+            "bind_id" => {
+                self.bind_id_text = raw.get();
+                replace!(bind_id, self.id(raw, false))
+            }
             "args" => replace!(args, Some(raw)),
             "loopscope" => replace!(own, Some(raw)),
             "id2" => {
