@@ -4,9 +4,12 @@
 #[path = "support/program.rs"]
 mod program;
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use loop_probes::event::Event;
 use loop_probes::process::ProcessReader;
@@ -14,7 +17,10 @@ use loop_probes::ring::Start;
 use loop_probes::stamped::Stamped;
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource as _, SourceState};
+use loop_traces::synthetic::Script;
+use loop_traces::writer::TraceWriter;
 use program::{Place, Running, text, wait_for};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Runs the binary where no file may grow beyond `kib`: what a full disk does, for any user.
 fn run_cramped(place: &Place, kib: u32, arguments: &[&str]) -> Output {
@@ -199,4 +205,69 @@ fn what_is_no_file_is_neither_waited_for_nor_read() {
         place.fail(3, arguments);
     }
     assert!(place.fail(2, &["record", "1", "-o", "-"]).contains("-o"));
+}
+
+/// Runs the binary and sends it `SIGINT` once it has begun to write `output`.
+fn interrupted(place: &Place, arguments: &[&str], output: &Path) -> Output {
+    // On a busy machine it can be done before the signal comes.
+    for _ in 0..20 {
+        let mut command = place.command(arguments);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut is_over = || child.try_wait().unwrap().is_some();
+        while !output.exists() && !is_over() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        if !is_over() {
+            kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+        }
+        let ended = child.wait_with_output().unwrap();
+        if !ended.status.success() {
+            return ended;
+        }
+        fs::remove_file(output).unwrap();
+    }
+    panic!("it is always done before the signal comes");
+}
+
+#[test]
+fn what_is_interrupted_leaves_nothing_half_and_says_so() {
+    let place = Place::new();
+    let (trace, json) = (place.file("a.looptrace"), place.file("a.json"));
+    let script = Script { ticks: 3_000, ..Script::default() };
+    let mut writer = TraceWriter::create(&trace, &script.metadata()).unwrap();
+    writer.append(&script.events()).unwrap();
+    writer.finish().unwrap();
+    place.succeed(&["export", text(&trace), "-o", text(&json)]);
+    let (half, imported) = (place.file("half"), place.file("b.looptrace"));
+    for (arguments, output) in [
+        (&["export", text(&trace), "-o", text(&half)][..], &half),
+        (&["export", text(&trace), "--format", "csv", "-o", text(&half)], &half),
+        (&["import", text(&json), "-o", text(&imported)], &imported),
+    ] {
+        let ended = interrupted(&place, arguments, output);
+        assert_eq!(ended.status.code(), Some(3), "{arguments:?}: {}", told(&ended));
+        assert_eq!(told(&ended).lines().count(), 1, "{}", told(&ended));
+        assert!(told(&ended).contains("interrupted; the unfinished file was removed"), "{}", told(&ended));
+        assert!(!output.exists(), "{arguments:?} left half a file");
+    }
+}
+
+#[test]
+fn an_import_that_waits_for_its_input_is_interrupted() {
+    let place = Place::new();
+    let (fifo, output) = (place.file("fifo"), place.file("a.looptrace"));
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let mut command = place.command(&["import", text(&fifo), "-o", text(&output)]);
+    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    // More than a pipe holds, so that somebody reads it; and then nothing more comes.
+    let mut input = File::options().write(true).open(&fifo).unwrap();
+    let event = "{\"ph\":\"X\",\"name\":\"a\",\"pid\":1,\"tid\":1,\"ts\":1,\"dur\":1},\n";
+    input.write_all(format!("[{}", event.repeat(20_000)).as_bytes()).unwrap();
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    drop(input);
+    assert_eq!(ended.status.code(), Some(3), "{}", told(&ended));
+    assert_eq!(told(&ended).lines().count(), 1, "{}", told(&ended));
+    assert!(told(&ended).contains("interrupted"), "{}", told(&ended));
+    assert!(!output.exists());
 }

@@ -1,6 +1,7 @@
 //! Ctrl-C and its kin, for commands that do not draw: they end, and what they have is printed and saved.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -8,6 +9,8 @@ use std::time::Duration;
 use loop_probes::clock::monotonic_now;
 use loop_probes::ids::Timestamp;
 use loop_traces::writer::TraceOutput;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -87,5 +90,38 @@ impl<W: Write> Write for Stopping<W> {
 impl<W: TraceOutput> TraceOutput for Stopping<W> {
     fn truncate(&mut self, len: u64) -> io::Result<()> {
         self.out.truncate(len)
+    }
+}
+
+/// How long a signal that came just before a wait goes unseen.
+const WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+
+/// An input that cannot be read any more once a signal came, not even while nothing comes out of it.
+#[derive(Debug)]
+pub struct StoppingInput<R> {
+    input: R,
+    interrupt: Interrupt,
+}
+
+impl<R> StoppingInput<R> {
+    /// `input`, as long as `interrupt` is not due. It must not have a buffer of its own.
+    pub const fn new(input: R, interrupt: Interrupt) -> Self {
+        Self { input, interrupt }
+    }
+}
+
+impl<R: Read + AsFd> Read for StoppingInput<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // A read that waits would be taken up again behind a signal; a poll is not.
+        loop {
+            if self.interrupt.is_due() {
+                return Err(io::Error::other("interrupted"));
+            }
+            match poll(&mut [PollFd::new(&self.input, PollFlags::IN)], Some(&WAIT)) {
+                Ok(0) | Err(Errno::INTR) => {}
+                Ok(_) => return self.input.read(buffer),
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 }

@@ -41,8 +41,9 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
         to_stdout(&input, what)?
     } else {
         input.spare(&args.output)?;
-        let file = create(&args.output).map_err(Failure::input)?;
+        // Before there is a file: a signal in between would leave it behind.
         let interrupt = Some(Interrupt::new(None)?);
+        let file = create(&args.output).map_err(Failure::input)?;
         Some(exporting::to_file(&input, what, file, &args.output, interrupt)?)
     };
     for warning in input.warnings() {

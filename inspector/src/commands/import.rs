@@ -4,7 +4,8 @@ mod progress;
 mod text;
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
+use std::os::fd::AsFd as _;
 use std::path::Path;
 
 use loop_traces::chrome::import::{Import, ImportError, ImportReport};
@@ -16,7 +17,7 @@ use crate::cli::ImportArgs;
 use crate::exit::Failure;
 use crate::exporting::discard;
 use crate::input::spare;
-use crate::interrupt::{Interrupt, Stopping};
+use crate::interrupt::{Interrupt, Stopping, StoppingInput};
 use crate::stdout;
 
 pub(super) fn run(args: &ImportArgs) -> Result<(), Failure> {
@@ -26,8 +27,9 @@ pub(super) fn run(args: &ImportArgs) -> Result<(), Failure> {
     let from_stdin = args.input == Path::new("-");
     let shown = if from_stdin { "standard input".to_owned() } else { args.input.display().to_string() };
     let unreadable = |error: io::Error| Failure::Input(format!("cannot read {shown}: {error}"));
-    let (input, size): (Box<dyn Read>, Option<u64>) = if from_stdin {
-        (Box::new(io::stdin().lock()), None)
+    let (input, size) = if from_stdin {
+        // Its own buffer would hide from a wait what has come already.
+        (File::from(io::stdin().as_fd().try_clone_to_owned().map_err(unreadable)?), None)
     } else {
         let file = File::open(&args.input).map_err(unreadable)?;
         let found = file.metadata().map_err(unreadable)?;
@@ -35,15 +37,16 @@ pub(super) fn run(args: &ImportArgs) -> Result<(), Failure> {
             return Err(Failure::Input(format!("cannot read {shown}: it is a folder")));
         }
         spare(&args.input, &args.output)?;
-        (Box::new(file), found.is_file().then_some(found.len()))
+        (file, found.is_file().then_some(found.len()))
     };
+    let interrupt = Interrupt::new(None)?;
+    let input = StoppingInput::new(input, interrupt.clone());
     let bar = Bar::new(size);
     let name =
         args.input.file_name().map_or_else(|| shown.clone(), |name| name.to_string_lossy().into_owned());
     let import = Import::read(input, &name, &args.thread, &mut |progress| bar.show(progress))
         .map_err(|error| failure(error, &shown))?;
-    // What was read so far left nothing behind; from here on there is a file.
-    let (report, bytes) = write(import, &args.output, &bar, Interrupt::new(None)?)?;
+    let (report, bytes) = write(import, &args.output, &bar, interrupt)?;
     bar.finish();
     if let Some(line) = text::warning(&report, &shown) {
         warn(&line);
