@@ -100,6 +100,8 @@ enum Item {
 
 #[derive(Debug, Default)]
 struct Lane {
+    /// The keys of its events that are always the same, up to the time.
+    keys: String,
     row: Row<Item>,
     in_tick: bool,
     /// When the first slice begins that is drawn.
@@ -120,7 +122,7 @@ pub struct ChromeWriter<W: Write> {
     agenda: AgendaTracks,
     blamer: Blamer,
     carried: Carried,
-    any: bool,
+    comma: &'static str,
     stats: ExportStats,
 }
 
@@ -136,21 +138,23 @@ impl<W: Write> ChromeWriter<W> {
         survey: Survey,
         options: ExportOptions,
     ) -> Result<Self, ExportError> {
-        let lanes = survey.threads.iter().map(|_| Lane::default()).collect();
+        // Viewers take 0 for "none".
+        let pid = u64::from(metadata.pid.max(1));
+        let keys = (1..=survey.threads.len()).map(|tid| format!(",\"pid\":{pid},\"tid\":{tid},\"ts\":"));
+        let lanes = keys.map(|keys| Lane { keys, ..Lane::default() }).collect();
         let stats = ExportStats { threads: survey.threads.len() as u64, ..ExportStats::default() };
         let mut writer = Self {
             out: JsonOut::new(out),
             survey,
             options,
-            // Viewers take 0 for "none".
-            pid: u64::from(metadata.pid.max(1)),
+            pid,
             stall_limit_ns: metadata.stall_limit_ns,
             lanes,
             heap: [None; 2],
             agenda: AgendaTracks::default(),
             blamer: Blamer::new(metadata),
             carried: Carried::new(metadata),
-            any: false,
+            comma: "",
             stats,
         };
         writer.head(metadata);
@@ -309,22 +313,22 @@ impl<W: Write> ChromeWriter<W> {
     fn flush(&mut self, place: usize) -> Result<(), ExportError> {
         let mut row = std::mem::take(&mut self.lanes[place].row);
         let drawn = row.flush(|spot, item| {
-            self.draw(place as u64 + 1, spot, item);
+            self.draw(place, spot, item);
             self.out.settle()
         });
         self.lanes[place].row = row;
         Ok(drawn?)
     }
 
-    fn draw(&mut self, tid: u64, spot: Spot, item: &Item) {
+    fn draw(&mut self, lane: usize, spot: Spot, item: &Item) {
         match (spot, item) {
-            (Spot::Slice { start, dur }, Item::Event(stamped)) => self.slice(tid, start, dur, stamped),
-            (Spot::Async { start, end }, Item::Event(stamped)) => self.pair(tid, start, end, stamped),
-            (Spot::Point { at }, Item::Event(stamped)) => self.instant(tid, at, stamped),
+            (Spot::Slice { start, dur }, Item::Event(stamped)) => self.slice(lane, start, dur, stamped),
+            (Spot::Async { start, end }, Item::Event(stamped)) => self.pair(lane, start, end, stamped),
+            (Spot::Point { at }, Item::Event(stamped)) => self.instant(lane, at, stamped),
             (Spot::Point { at }, Item::Stall { at: tick, busy_ns, poll_wait_ns, tasks_run }) => {
                 self.begin_event();
                 self.out.raw("{\"ph\":\"i\",\"s\":\"t\",\"name\":\"stall\",\"cat\":\"stall\"");
-                self.place(tid, at);
+                self.stand(lane, at);
                 let mut args = Args::new(&mut self.out);
                 args.number("tick", tick.tick)
                     .micros("busy_us", *busy_ns)
@@ -339,29 +343,29 @@ impl<W: Write> ChromeWriter<W> {
                 self.stats.stalls += 1;
             }
             (Spot::Point { at }, Item::Depth { queue, depth }) => {
-                self.counter(tid, at, ["queue ", queue.name()], &[("depth", u64::from(*depth))]);
+                self.counter(lane, at, ["queue ", queue.name()], &[("depth", u64::from(*depth))]);
             }
             (Spot::Point { at }, Item::Bytes { name, bytes }) => {
-                self.counter(tid, at, ["", name], &[("bytes", *bytes)]);
+                self.counter(lane, at, ["", name], &[("bytes", *bytes)]);
             }
             (Spot::Point { at }, Item::Waiting([high, normal, low])) => {
                 let [high, normal, low] = [*high, *normal, *low].map(u64::from);
                 let series = [("high", high), ("normal", normal), ("low", low)];
-                self.counter(tid, at, ["agenda ", "waiting"], &series);
+                self.counter(lane, at, ["agenda ", "waiting"], &series);
             }
             // Only events have extents.
             (Spot::Slice { .. } | Spot::Async { .. }, _) => {}
         }
     }
 
-    fn slice(&mut self, tid: u64, start: u64, dur: u64, stamped: &Stamped) {
+    fn slice(&mut self, lane: usize, start: u64, dur: u64, stamped: &Stamped) {
         let event = &stamped.event;
         self.begin_event();
         self.out.raw("{\"ph\":\"X\",\"name\":");
         name(&mut self.out, event, &self.survey.labels);
         self.out.raw(",\"cat\":\"").raw(slice_category(event).unwrap_or("")).raw("\"");
-        self.place(tid, start);
-        let first = *self.lanes[tid as usize - 1].first.get_or_insert(start);
+        self.stand(lane, start);
+        let first = *self.lanes[lane].first.get_or_insert(start);
         self.out.raw(",\"dur\":").duration(first, start, start.saturating_add(dur));
         slice_args(&mut self.out, event, self.options.details);
         self.carried.put(&mut self.out, None);
@@ -371,7 +375,7 @@ impl<W: Write> ChromeWriter<W> {
         self.stats.task_slices += u64::from(matches!(event, Event::TaskRan { .. }));
     }
 
-    fn pair(&mut self, tid: u64, start: u64, end: u64, stamped: &Stamped) {
+    fn pair(&mut self, lane: usize, start: u64, end: u64, stamped: &Stamped) {
         self.stats.async_pairs += 1;
         for (phase, at) in [("b", start), ("e", end.max(start.saturating_add(1)))] {
             self.begin_event();
@@ -379,28 +383,28 @@ impl<W: Write> ChromeWriter<W> {
             name(&mut self.out, &stamped.event, &self.survey.labels);
             self.out.raw(",\"cat\":\"").raw(slice_category(&stamped.event).unwrap_or(""));
             self.out.raw("\",\"id\":\"").number(self.stats.async_pairs).raw("\"");
-            self.place(tid, at);
+            self.stand(lane, at);
             self.out.raw("}");
         }
     }
 
-    fn instant(&mut self, tid: u64, at: u64, stamped: &Stamped) {
+    fn instant(&mut self, lane: usize, at: u64, stamped: &Stamped) {
         let event = &stamped.event;
         self.begin_event();
         self.out.raw("{\"ph\":\"i\",\"s\":\"t\",\"name\":");
         name(&mut self.out, event, &self.survey.labels);
         self.out.raw(",\"cat\":\"").raw(instant_category(event).unwrap_or("")).raw("\"");
-        self.place(tid, at);
+        self.stand(lane, at);
         let blame = self.blamer.late(stamped);
         instant_args(&mut self.out, stamped.at, event, &self.survey.labels, blame.as_ref());
         self.out.raw("}");
         self.stats.instants += 1;
     }
 
-    fn counter(&mut self, tid: u64, at: u64, name: [&str; 2], series: &[(&str, u64)]) {
+    fn counter(&mut self, lane: usize, at: u64, name: [&str; 2], series: &[(&str, u64)]) {
         self.begin_event();
         self.out.raw("{\"ph\":\"C\",\"name\":\"").raw(name[0]).raw(name[1]).raw("\"");
-        self.place(tid, at);
+        self.stand(lane, at);
         let mut args = Args::new(&mut self.out);
         for (name, value) in series {
             // A counter's values are numbers; a double is near enough for a curve.
@@ -411,13 +415,13 @@ impl<W: Write> ChromeWriter<W> {
         self.stats.counters += 1;
     }
 
-    fn place(&mut self, tid: u64, at: u64) {
-        self.out.raw(",\"pid\":").number(self.pid).raw(",\"tid\":").number(tid).raw(",\"ts\":").micros(at);
+    fn stand(&mut self, lane: usize, at: u64) {
+        self.out.raw(&self.lanes[lane].keys).micros(at);
     }
 
     fn begin_event(&mut self) {
-        self.out.raw(if self.any { ",\n" } else { "\n" });
-        self.any = true;
+        self.out.raw(self.comma).raw("\n");
+        self.comma = ",";
     }
 
     /// Ends the file: a viewer reads it only when it is whole.
