@@ -212,19 +212,20 @@ fn interrupted(place: &Place, arguments: &[&str], output: &Path) -> Output {
     // On a busy machine it can be done before the signal comes.
     for _ in 0..20 {
         let mut command = place.command(arguments);
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut is_over = || child.try_wait().unwrap().is_some();
+        let mut child =
+            command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+        let mut is_over = || child.try_wait().expect("a child can be waited for").is_some();
         while !output.exists() && !is_over() {
             thread::sleep(Duration::from_millis(1));
         }
         if !is_over() {
-            kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+            kill_process(Pid::from_child(&child), Signal::INT).expect("a child can be signalled");
         }
-        let ended = child.wait_with_output().unwrap();
+        let ended = child.wait_with_output().expect("a child can be waited for");
         if !ended.status.success() {
             return ended;
         }
-        fs::remove_file(output).unwrap();
+        fs::remove_file(output).expect("what was written can be removed");
     }
     panic!("it is always done before the signal comes");
 }
