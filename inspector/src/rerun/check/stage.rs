@@ -21,8 +21,8 @@ use loop_probes::ids::{IoSource, TaskId, Ticks, TimerId, Timestamp};
 use loop_traces::labels::Labels;
 
 use super::compared::{is_compared, normal};
-use super::recorded::{Entry, Frame, Kind, Recorded};
 use super::replayed::Replayed;
+use super::window::{Entry, Frame, Kind, Window};
 use super::{Divergence, Seen};
 use crate::rerun::RerunError;
 use crate::rerun::act::{Act, Done};
@@ -49,7 +49,7 @@ enum Mode {
 }
 
 pub(super) struct Stage {
-    pub(super) recorded: Recorded,
+    pub(super) recorded: Window,
     mode: Mode,
     /// The run goes on that the caller had interrupted.
     pub(super) resumes: bool,
@@ -104,7 +104,7 @@ pub(super) fn observe(event: Event<Ticks>) {
 }
 
 impl Stage {
-    pub(super) fn new(recorded: Recorded, start: Start) -> Self {
+    pub(super) fn new(recorded: Window, start: Start) -> Self {
         let began = recorded.front().map_or(Timestamp(0), |entry| entry.at);
         Self {
             recorded,
