@@ -6,15 +6,31 @@ mod program;
 
 use program::Place;
 
+const VERBS: [&str; 14] = [
+    "demo",
+    "attach",
+    "ps",
+    "record",
+    "replay",
+    "rerun",
+    "report",
+    "diff",
+    "minimize",
+    "export",
+    "lint",
+    "import",
+    "completions",
+    "man",
+];
+
 #[test]
 fn help_shows_every_verb_and_examples() {
     let help = Place::new().succeed(&["--help"]);
-    for verb in ["demo", "attach", "ps", "record", "replay", "report", "diff", "export", "completions", "man"]
-    {
+    for verb in VERBS {
         assert!(help.contains(&format!("  {verb} ")), "{verb} is missing in\n{help}");
     }
     assert!(help.contains("Examples:") && help.contains("Exit codes:"), "{help}");
-    for verb in ["demo", "attach", "record", "replay", "report", "diff", "export"] {
+    for verb in VERBS.into_iter().filter(|verb| !["ps", "completions", "man"].contains(verb)) {
         assert!(
             Place::new().succeed(&[verb, "--help"]).contains("Examples:"),
             "{verb} --help has no examples"
@@ -79,6 +95,11 @@ fn scripts_and_the_manual_come_out_whole() {
         assert!(script.contains("loopscope") && script.contains("quickjs"), "{shell} completes policies");
     }
     assert!(place.succeed(&["man"]).contains(".TH loopscope"));
+    for verb in VERBS {
+        let page = place.succeed(&["man", verb]);
+        assert!(page.contains(&format!(".TH loopscope-{verb} 1")) && page.contains("SYNOPSIS"), "{page}");
+    }
+    assert!(place.fail(2, &["man", "repot"]).contains("near it are report"));
     assert!(place.succeed(&["demo", "--help"]).contains("[possible values: bun, quickjs, agenda]"));
 }
 

@@ -240,8 +240,10 @@ fn mistakes_are_one_line() {
     let compares = sides.gates(GATES);
     let line = sides.place.fail(2, &["report", old, "--gate", &compares]);
     assert!(line.contains("gates.toml:3: ") && line.contains("diff --gate"), "{line}");
-    let late = sides.place.fail(2, &["diff", old, "--", new, "--json"]);
-    assert!(late.contains("write options before them"), "{late}");
+    for one_side in [&["diff", old, new, "--json"][..], &["diff", old, "--", "--json"]] {
+        let line = sides.place.fail(2, one_side);
+        assert!(line.contains("write loopscope diff BASE… -- CANDIDATE…"), "{line}");
+    }
     let unknown = sides.gates("[[gate]]\nmetric = \"stalls\"\nmaximum = 3\n");
     for arguments in [&["report", old, "--gate", &unknown][..], &["diff", "--gate", &unknown, old, "--", new]]
     {
@@ -263,6 +265,26 @@ fn mistakes_are_one_line() {
     sides.place.fail(3, &["diff", text(&saved), "--", new]);
     let (_, wrong) = told(&sides.place.run(&["diff", "--primary", "timerlag.p99", old, "--", new]));
     assert!(wrong.contains("near it are timer_lag.p99"), "{wrong}");
+}
+
+#[test]
+fn options_stand_behind_the_files_too() {
+    let sides = Sides::new(None);
+    let gates = sides.gates(GATES);
+    let files = [sides.base.as_slice(), &["--".to_owned()], &sides.candidate].concat();
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    let options = ["--gate", &gates, "--json", "--primary", "stalls"];
+    let before = sides.place.json(&[&["diff"], &options[..], &files].concat());
+    let behind = sides.place.json(&[&["diff"], &files[..], &options].concat());
+    assert_eq!(before, behind);
+    assert_eq!(
+        (&behind["primary"][0]["metric"], behind["gates"].as_array().map(Vec::len)),
+        (&"stalls".into(), Some(3))
+    );
+    assert_eq!(
+        sides.place.json(&[&["diff"], &files[..], &["--format", "json"]].concat())["schema"],
+        behind["schema"]
+    );
 }
 
 #[test]

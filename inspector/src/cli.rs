@@ -6,9 +6,10 @@ mod import;
 mod lint;
 mod minimize;
 mod rerun;
+mod sides;
 mod what_if;
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ pub use import::ImportArgs;
 pub use lint::{LintArgs, Viewer};
 pub use minimize::MinimizeArgs;
 pub use rerun::RerunArgs;
-pub use what_if::{Switch, WhatIfArgs};
+pub use what_if::WhatIfArgs;
 
 use crate::workload::{Load, POLICIES, Scale};
 
@@ -49,6 +50,17 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// Reads a command line, whose first word is the program.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, or the help that it asks for.
+    pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        sides::read(words.into_iter().collect())
+    }
 }
 
 /// Flags that every verb takes.
@@ -109,7 +121,10 @@ pub enum Command {
         shell: clap_complete::Shell,
     },
     /// Print the manual page (roff)
-    Man,
+    Man {
+        /// The verb whose page it is; without it, the page that lists them all
+        verb: Option<String>,
+    },
 }
 
 /// What every live verb takes.
@@ -194,12 +209,13 @@ pub struct PsArgs {
 /// `loopscope record`
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
+  loopscope record -o a.looptrace            the only loop there is
   loopscope record 4121 -o a.looptrace       until Ctrl-C, or until the process ends
   loopscope record 4121 -o a.looptrace --duration 30s")]
 pub struct RecordArgs {
-    /// A process id, or the path of a ring
+    /// A process id, or the path of a ring; without it, the only loop there is
     #[arg(value_name = "PID|RING")]
-    pub target: String,
+    pub target: Option<String>,
     /// The trace to write; a file that exists is replaced
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
@@ -252,7 +268,7 @@ pub struct ReportArgs {
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: ReportFormat,
     /// The same as --format json
-    #[arg(long)]
+    #[arg(long, overrides_with = "format")]
     pub json: bool,
     /// Late timers, late signals and slow tasks to name with their ledgers, the worst of each
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(0..=10_000))]

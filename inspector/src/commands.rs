@@ -8,6 +8,7 @@ mod export;
 mod follow;
 mod import;
 mod lint;
+mod man;
 mod minimize;
 mod progress;
 mod ps;
@@ -51,7 +52,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Lint(args) => lint::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Completions { shell } => completions(shell),
-        Command::Man => manual(),
+        Command::Man { verb } => man::run(verb.as_deref()),
     }
 }
 
@@ -59,13 +60,6 @@ fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "loopscope", &mut script);
     stdout::print(&String::from_utf8_lossy(&script))
-}
-
-fn manual() -> Result<(), Failure> {
-    let mut page = Vec::new();
-    let rendered = clap_mangen::Man::new(Cli::command()).render(&mut page);
-    rendered.map_err(|error| Failure::Input(format!("cannot make the manual page: {error}")))?;
-    stdout::print(&String::from_utf8_lossy(&page))
 }
 
 /// Says something on standard error that is no failure.

@@ -28,8 +28,10 @@
 //! ```
 //!
 //! `traces/corpus/README.md` says how to add one.
+
 mod case;
 mod statement;
+mod written;
 
 pub use case::{Case, CorpusError, Switch, WhatIf, cases};
 pub use statement::{Fired, Ran, Span, out_of_order};

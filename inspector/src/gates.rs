@@ -1,4 +1,5 @@
-//! Gate files: TOML, read strictly, because a gate that nobody reads holds nothing.
+//! Gates in TOML, read strictly, because a gate that nobody reads holds nothing: a file of them, or what another file
+//! has of them.
 //!
 //! ```toml
 //! [[gate]]
@@ -45,30 +46,29 @@ pub fn read(path: &Path, bounds: Bounds) -> Result<Vec<Gate>, Failure> {
     open_file(path)
         .and_then(|file| file.take(BYTES_MAX).read_to_string(&mut text))
         .map_err(|error| Failure::Input(format!("cannot read {}: {error}", path.display())))?;
-    parse(&text, bounds).map_err(|Wrong { at, what }| {
-        let line = text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1;
-        Failure::Usage(format!("{}:{line}: {what}", path.display()))
-    })
+    parse(&text, bounds).map_err(|wrong| Failure::Usage(wrong.told(path, &text)))
 }
 
-/// Reads the gates of another file that has some, without what else it has.
-///
-/// # Errors
-///
-/// What is wrong, in words.
-pub fn from_tables(tables: Vec<toml::Table>) -> Result<Vec<Gate>, String> {
-    if tables.is_empty() {
-        return Ok(Vec::new());
-    }
-    let file = toml::Table::from_iter([("gate".to_owned(), tables.into())]);
-    parse(&file.to_string(), Bounds::OfOneRun).map_err(|wrong| wrong.what)
-}
-
-/// What is wrong, and at which byte.
+/// What is wrong in a TOML, and at which byte.
 #[derive(Debug)]
-struct Wrong {
+pub(crate) struct Wrong {
     at: usize,
     what: String,
+}
+
+impl Wrong {
+    /// With its file and its line.
+    pub(crate) fn told(&self, path: &Path, text: &str) -> String {
+        let before = &text.as_bytes()[..self.at.min(text.len())];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        format!("{}:{line}: {}", path.display(), self.what)
+    }
+}
+
+impl From<toml::de::Error> for Wrong {
+    fn from(error: toml::de::Error) -> Self {
+        Self { at: error.span().map_or(0, |span| span.start), what: error.message().to_owned() }
+    }
 }
 
 fn wrong(at: &Range<usize>, what: impl Into<String>) -> Wrong {
@@ -76,29 +76,31 @@ fn wrong(at: &Range<usize>, what: impl Into<String>) -> Wrong {
 }
 
 fn parse(text: &str, bounds: Bounds) -> Result<Vec<Gate>, Wrong> {
-    let document = DeTable::parse(text).map_err(|error| Wrong {
-        at: error.span().map_or(0, |span| span.start),
-        what: format!("this is no TOML: {}", error.message()),
-    })?;
-    let mut gates = Vec::new();
-    for (key, value) in document.get_ref() {
-        match (key.get_ref().as_ref(), value.get_ref()) {
-            ("gate", DeValue::Array(tables)) => {
-                for table in tables {
-                    gates.extend(gate(table, bounds)?);
-                }
-            }
-            ("gate", _) => return Err(wrong(&key.span(), "write gates as [[gate]]")),
-            (other, _) => {
-                let other = printable(other);
-                return Err(wrong(
-                    &key.span(),
-                    format!("there is no key {other:?} here; write gates as [[gate]]"),
-                ));
-            }
-        }
+    let mut document = document(text)?;
+    let gates = take(document.get_mut(), bounds)?;
+    if let Some((key, _)) = document.get_ref().iter().min_by_key(|(key, _)| key.span().start) {
+        let other = printable(key.get_ref());
+        return Err(wrong(&key.span(), format!("there is no key {other:?} here; write gates as [[gate]]")));
     }
     if gates.is_empty() { Err(wrong(&(0..0), "there is no [[gate]] in it")) } else { Ok(gates) }
+}
+
+/// The TOML of `text`, in which everything knows its place.
+pub(crate) fn document(text: &str) -> Result<Spanned<DeTable<'_>>, Wrong> {
+    DeTable::parse(text).map_err(|error| {
+        let error = Wrong::from(error);
+        Wrong { what: format!("this is no TOML: {}", error.what), ..error }
+    })
+}
+
+/// Takes the gates out of a table, whatever else it has.
+pub(crate) fn take(table: &mut DeTable<'_>, bounds: Bounds) -> Result<Vec<Gate>, Wrong> {
+    let Some((key, value)) = table.remove_entry("gate") else { return Ok(Vec::new()) };
+    let DeValue::Array(tables) = value.get_ref() else {
+        return Err(wrong(&key.span(), "write gates as [[gate]]"));
+    };
+    let gates: Result<Vec<Vec<Gate>>, Wrong> = tables.iter().map(|table| gate(table, bounds)).collect();
+    gates.map(|gates| gates.concat())
 }
 
 /// One `[[gate]]`: a gate for each bound that it has.

@@ -13,7 +13,7 @@ use loop_traces::analysis::diff::changes::Change;
 use loop_traces::analysis::diff::decide::{Judged, MoreRuns, Verdict};
 use loop_traces::analysis::gate::{Judgement, Outcome};
 use loop_traces::analysis::metric::{Statistic, Unit, Value};
-use loop_traces::units::counted;
+use loop_traces::units::{change, counted};
 
 /// What is printed.
 #[derive(Clone, Debug, Default)]
@@ -169,17 +169,6 @@ const CLOCK_GRAIN_NS: f64 = 20.0;
 
 fn value(number: Option<f64>, unit: Unit) -> String {
     number.map_or_else(|| NONE.to_owned(), |number| Value { number, unit }.to_string())
-}
-
-/// A share as a change: `+33%`, `-0.4%`, `x12`.
-#[must_use]
-pub fn change(share: f64) -> String {
-    match share.abs() * 100.0 {
-        percent if share > 0.0 && percent >= 999.5 => format!("×{:.0}", share + 1.0),
-        percent if percent < 0.05 => "0%".to_owned(),
-        percent if percent < 9.95 => format!("{:+.1}%", share * 100.0),
-        _ => format!("{:+.0}%", share * 100.0),
-    }
 }
 
 fn signed(shift: f64, unit: Unit) -> String {

@@ -33,7 +33,7 @@
 //! | `agenda.rs`, `agenda/`, `self_pipe.rs` | the face of RefPerSys: tasklets on workers, commands through a pipe |
 //! | `host.rs`, `gc.rs` | whose heap and microtasks these are, and when to collect |
 //! | `replay.rs`, `replay/` | a loop that begins in a recorded state, and is fed from a record |
-//! | `sim.rs`, `sim/` | a virtual world: clock, poller, signals, pool |
+//! | `sim.rs`, `sim/` | a virtual world: clock, poller, signals, pool, heap |
 //! | `validate.rs`, `slow.rs` | watching the drain rule, watching for slow tasks |
 //!
 //! # What returns an error, and what panics

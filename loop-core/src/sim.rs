@@ -5,11 +5,13 @@
 //! events, to the last bit.
 
 mod clock;
+mod heap;
 mod poller;
 mod pool;
 mod signals;
 
 pub use clock::SimClock;
+pub use heap::SimHeap;
 pub use poller::{SimPoller, SimSource};
 pub use pool::SimPool;
 pub use signals::{SIGNALS_MAX, SimSignals};

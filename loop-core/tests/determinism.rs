@@ -1,11 +1,9 @@
 //! The same script gives the same events, and the record holds what re-execution needs.
 
 use std::cell::Cell;
-use std::rc::Rc;
 
-use loop_core::gc::Heap;
 use loop_core::poller::{Interest, Readiness};
-use loop_core::sim::SimSource;
+use loop_core::sim::{SimHeap, SimSource};
 use loop_core::{Builtin, HeapHost, Policy, TagOf};
 use loop_probes::event::{ClockPoint, Event, GcReason, Queue, RefKind, StopReason};
 use loop_probes::ids::Ticks;
@@ -13,22 +11,11 @@ use loop_probes::ids::Ticks;
 use crate::invariants;
 use crate::kit::{World, ms, name, pick};
 
-struct Cache(Rc<Cell<u64>>);
-
-impl Heap for Cache {
-    fn bytes(&self) -> u64 {
-        self.0.get()
-    }
-
-    fn collect(&mut self) {
-        self.0.set(self.0.get() / 2);
-    }
-}
-
 /// Everything at once, for a while.
 fn record() -> Vec<(Ticks, Event<Ticks>)> {
-    let heap = Rc::new(Cell::new(1000_u64));
-    let mut world = World::with_host(HeapHost(Cache(Rc::clone(&heap))));
+    let heap = SimHeap::with_live(1000);
+    heap.set(1000);
+    let mut world = World::with_host(HeapHost(heap.clone()));
     let (sim, source, handle) = (world.sim.clone(), SimSource::new(), world.lp.handle());
     sim.workers(2);
     sim.job_durations([ms(7), ms(3), ms(5)]);
@@ -41,7 +28,7 @@ fn record() -> Vec<(Ticks, Event<Ticks>)> {
     world.lp.with(|cx| {
         let (works, left) = (sim.clone(), Cell::new(30));
         let interval = Builtin::repeat("interval", move |cx| {
-            heap.set(heap.get() + 300);
+            heap.grow(300);
             works.advance(ms(left.get() % 3));
             cx.defer(left.get() % 4, |_| false);
             cx.microtask(Builtin::once("micro", |_| ()));

@@ -1,44 +1,25 @@
 //! The GC controller in the loop.
 
-use std::cell::Cell;
-use std::rc::Rc;
-
 use loop_core::gc::Heap;
 use loop_core::gc::pressure::PressureWatch;
+use loop_core::sim::SimHeap;
 use loop_core::{Builtin, EventLoop, HeapHost, Policy};
 use loop_probes::event::{Event, GcAction, GcMode, GcReason, Phase};
 use loop_probes::recorder::Recorder;
 
 use crate::kit::{World, ms, pick};
 
-/// A heap that collects down to what is live.
-#[derive(Clone, Default)]
-struct Cache {
-    bytes: Rc<Cell<u64>>,
-    live: Rc<Cell<u64>>,
-}
-
-impl Heap for Cache {
-    fn bytes(&self) -> u64 {
-        self.bytes.get()
-    }
-
-    fn collect(&mut self) {
-        self.bytes.set(self.live.get());
-    }
-}
-
-fn world(cache: &Cache) -> World {
+fn world(cache: &SimHeap) -> World {
     let mut world = World::with_host(HeapHost(cache.clone()));
     world.lp.with(|cx| cx.hold("test"));
     world
 }
 
 /// A loop whose heap of 1000 live bytes was seen and collected once.
-fn settled(cache: &Cache) -> World {
+fn settled(cache: &SimHeap) -> World {
     let mut world = world(cache);
-    cache.bytes.set(1000);
-    cache.live.set(1000);
+    cache.set(1000);
+    cache.set_live(1000);
     world.lp.tick();
     let _ = world.events();
     world
@@ -50,10 +31,10 @@ fn decisions(world: &World) -> Vec<(GcAction, GcReason)> {
 
 #[test]
 fn b17_a_heap_that_doubled_is_collected_at_once() {
-    let cache = Cache::default();
+    let cache = SimHeap::default();
     let mut world = world(&cache);
-    cache.live.set(100);
-    cache.bytes.set(1000);
+    cache.set_live(100);
+    cache.set(1000);
     world.lp.tick();
     let events = world.events();
     let first =
@@ -63,32 +44,32 @@ fn b17_a_heap_that_doubled_is_collected_at_once() {
     assert_eq!(ran, [(1000, 100)]);
     assert_eq!(pick!(events, Event::Phase { phase, .. } => phase), [Phase::Gc]);
 
-    cache.bytes.set(201);
+    cache.set(201);
     world.lp.tick();
     assert_eq!(decisions(&world), [(GcAction::Collect, GcReason::Doubled)], "strictly more than twice");
 }
 
 #[test]
 fn b17_a_change_below_doubling_waits_for_the_one_shot() {
-    let cache = Cache::default();
+    let cache = SimHeap::default();
     let mut world = settled(&cache);
-    cache.bytes.set(1500);
+    cache.set(1500);
     world.lp.tick();
     assert_eq!(decisions(&world), [(GcAction::Defer, GcReason::Changed)]);
     world.lp.tick();
     assert_eq!(decisions(&world), [(GcAction::Skip, GcReason::Pending)], "only doubling acts meanwhile");
     world.sim.advance(ms(16));
-    cache.bytes.set(1600);
+    cache.set(1600);
     world.lp.tick();
     assert!(decisions(&world).contains(&(GcAction::Collect, GcReason::OneShot)));
 }
 
 #[test]
 fn b16_the_repeating_timer_collects_and_slows_down() {
-    let cache = Cache::default();
+    let cache = SimHeap::default();
     let mut world = world(&cache);
-    cache.bytes.set(1000);
-    cache.live.set(1000);
+    cache.set(1000);
+    cache.set_live(1000);
     while world.sim.elapsed() < ms(70_000) {
         world.turn();
     }
@@ -98,8 +79,8 @@ fn b16_the_repeating_timer_collects_and_slows_down() {
     let modes = pick!(events, Event::GcMode { mode, unchanged_ticks } => (mode, unchanged_ticks));
     assert_eq!(modes, [(GcMode::Slow, 30)]);
 
-    cache.live.set(900);
-    cache.bytes.set(900);
+    cache.set_live(900);
+    cache.set(900);
     let until = world.sim.elapsed() + ms(31_000);
     while world.sim.elapsed() < until {
         world.turn();
@@ -110,8 +91,8 @@ fn b16_the_repeating_timer_collects_and_slows_down() {
 
 #[test]
 fn b16_the_controllers_timers_end_a_wait_but_keep_nothing_alive() {
-    let cache = Cache::default();
-    cache.bytes.set(10);
+    let cache = SimHeap::default();
+    cache.set(10);
     let mut world = World::with_host(HeapHost(cache));
     world.lp.run().unwrap();
     assert_eq!(world.sim.elapsed(), ms(0));
@@ -119,15 +100,15 @@ fn b16_the_controllers_timers_end_a_wait_but_keep_nothing_alive() {
 
 #[test]
 fn b16_it_can_be_switched_off() {
-    let cache = Cache::default();
-    cache.bytes.set(1000);
+    let cache = SimHeap::default();
+    cache.set(1000);
     let mut policy = Policy::bun();
     policy.gc.enabled = false;
     let mut world = World::build(|builder| builder.policy(policy).host(HeapHost(cache.clone())));
     world.turn();
     let decided = pick!(world.events(), Event::GcDecision { action, reason, .. } => (action, reason));
     assert!(decided.iter().all(|decision| *decision == (GcAction::Skip, GcReason::Disabled)), "{decided:?}");
-    assert_eq!(cache.bytes.get(), 1000);
+    assert_eq!(cache.bytes(), 1000);
 }
 
 /// In a process of its own: the environment belongs to all tests of this one.
@@ -154,7 +135,7 @@ fn b16_the_environment_sets_the_interval_and_the_switch() {
 
 #[test]
 fn b17_memory_pressure_and_requests_bring_the_check_forward() {
-    let cache = Cache::default();
+    let cache = SimHeap::default();
     let mut world = settled(&cache);
     world.post(Builtin::once("pressure", |cx| cx.memory_pressure()));
     world.lp.tick();
@@ -168,7 +149,7 @@ fn b17_memory_pressure_and_requests_bring_the_check_forward() {
 
 #[test]
 fn b18_every_check_is_an_event_with_its_numbers_and_its_input() {
-    let cache = Cache::default();
+    let cache = SimHeap::default();
     let mut world = settled(&cache);
     world.lp.with(|cx| cx.set_timeout(ms(1), Builtin::once("timer", |_| ())));
     world.turn();
@@ -186,9 +167,9 @@ fn b17_a_memory_pressure_file_brings_the_check_forward() {
     let mode = rustix::fs::Mode::from_raw_mode(0o600);
     rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
     let watch = PressureWatch::open(&path).unwrap();
-    let cache = Cache::default();
-    cache.bytes.set(1000);
-    cache.live.set(1000);
+    let cache = SimHeap::default();
+    cache.set(1000);
+    cache.set_live(1000);
     let (recorder, capture) = Recorder::capture();
     let builder = EventLoop::<Builtin>::builder().recorder(recorder).host(HeapHost(cache));
     let mut event_loop = builder.build().unwrap();

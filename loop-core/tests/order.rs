@@ -6,7 +6,7 @@ use std::rc::Rc;
 use loop_core::gc::Heap;
 use loop_core::policy::Validation;
 use loop_core::poller::{Interest, Readiness};
-use loop_core::sim::{Sim, SimSource};
+use loop_core::sim::{Sim, SimHeap, SimSource};
 use loop_core::{Builtin, EventLoop, HeapHost, Host, Policy};
 use loop_probes::event::{Event, GcReason, LabelKind, PollReason, Queue, RefKind};
 use loop_probes::ids::Ticks;
@@ -14,15 +14,9 @@ use loop_probes::recorder::Recorder;
 
 use crate::kit::{Cx, Log, World, ms, name, pick};
 
-#[derive(Clone, Default)]
-struct Cache(Rc<Cell<u64>>);
-
-impl Heap for Cache {
-    fn bytes(&self) -> u64 {
-        self.0.get()
-    }
-
-    fn collect(&mut self) {}
+/// All of it is live.
+fn heap() -> SimHeap {
+    SimHeap::with_live(u64::MAX)
 }
 
 /// What a step of a tick is seen by.
@@ -40,7 +34,7 @@ fn step(event: &Event<Ticks>) -> Option<&'static str> {
 
 #[test]
 fn b01_references_signals_the_collectors_timers_posts_the_collectors_check_tasks() {
-    let cache = Cache::default();
+    let cache = heap();
     let mut world = World::with_host(HeapHost(cache.clone()));
     let (sim, handle) = (world.sim.clone(), world.lp.handle());
     world.lp.with(|cx| {
@@ -54,7 +48,7 @@ fn b01_references_signals_the_collectors_timers_posts_the_collectors_check_tasks
     });
     world.turn();
     let _ = world.events();
-    cache.0.set(5);
+    cache.set(5);
     sim.advance(ms(1_000));
     world.lp.tick();
     let steps: Vec<_> = world.events().iter().filter_map(step).collect();
@@ -116,7 +110,7 @@ fn b04a_the_last_drain_releases_what_was_held_weakly_too() {
 }
 
 /// A host with a heap that says in the record when it is asked about rejections.
-struct Watching(Cache);
+struct Watching(SimHeap);
 
 impl Host<Builtin> for Watching {
     fn heap(&mut self) -> Option<&mut dyn Heap> {
@@ -130,7 +124,7 @@ impl Host<Builtin> for Watching {
 
 #[test]
 fn b02_each_step_in_its_place() {
-    let mut world = World::with_host(Watching(Cache::default()));
+    let mut world = World::with_host(Watching(heap()));
     let source = SimSource::new();
     world.lp.with(|cx| {
         cx.hold("socket");
@@ -216,7 +210,7 @@ fn b02_a_release_by_an_immediate_counts_before_the_poll() {
 
 #[test]
 fn b02_the_collector_is_asked_before_the_poll_only_where_something_keeps_the_loop_alive() {
-    let mut world = World::with_host(HeapHost(Cache::default()));
+    let mut world = World::with_host(HeapHost(heap()));
     for (alive, checks) in [(false, 1), (true, 2)] {
         if alive {
             world.lp.with(|cx| cx.set_timeout(ms(1), Builtin::once("timer", |_| ())));
@@ -228,7 +222,7 @@ fn b02_the_collector_is_asked_before_the_poll_only_where_something_keeps_the_loo
 
 #[test]
 fn b16_the_repeating_timer_collects_in_the_turn_whose_poll_it_ended() {
-    let mut world = World::with_host(HeapHost(Cache::default()));
+    let mut world = World::with_host(HeapHost(heap()));
     world.lp.with(|cx| cx.hold("test"));
     world.turn();
     assert_eq!(world.sim.elapsed(), ms(1_000));

@@ -1,12 +1,14 @@
 //! The record is enough to decide again: timers and the GC controller, rebuilt from a snapshot in the middle of a
 //! stream and fed with nothing but the inputs behind it, come to every decision that the loop came to.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::num::NonZeroU64;
 use std::rc::Rc;
 
-use loop_core::gc::{GcConfig, GcController, GcDecision, GcModeChange, GcState, Heap};
+use fastrand::Rng;
+use loop_core::gc::{GcConfig, GcController, GcDecision, GcModeChange, GcState};
+use loop_core::sim::{Sim, SimHeap};
 use loop_core::timer::{Finished, Pass, TimerQueue};
 use loop_core::{Builtin, HeapHost, Policy, Timer, TimerHandle};
 use loop_probes::event::{ClockPoint, Event, GcAction, GcReason, Phase, PollReason};
@@ -259,66 +261,43 @@ fn decide_again(config: GcConfig, events: &[Event<Ticks>], from: usize) -> Decid
     rebuilt.decided
 }
 
-#[derive(Clone, Default)]
-struct Cache(Rc<Cell<u64>>);
-
-impl Heap for Cache {
-    fn bytes(&self) -> u64 {
-        self.0.get()
-    }
-
-    fn collect(&mut self) {
-        self.0.set(self.0.get().min(1_000));
-    }
-}
-
-/// Numbers that look random and are the same each time.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % sides
-    }
-}
-
 /// A program that does everything with timers and the heap that a program can do.
 struct Churn {
-    dice: Dice,
-    heap: Rc<Cell<u64>>,
+    dice: Rng,
+    heap: SimHeap,
     timers: Vec<Timer>,
     handles: Vec<TimerHandle<Builtin>>,
-    sim: loop_core::sim::Sim,
+    sim: Sim,
     is_quiet: bool,
 }
 
 fn churn(state: &Rc<RefCell<Churn>>, cx: &mut Cx<'_>) {
     let mut this = state.borrow_mut();
     let this = &mut *this;
-    this.sim.advance(std::time::Duration::from_micros(this.dice.roll(400)));
+    this.sim.advance(std::time::Duration::from_micros(this.dice.u64(..400)));
     if this.is_quiet {
         return;
     }
     let again = Rc::clone(state);
     let one_shot = move || Builtin::once("one-shot", move |cx| churn(&again, cx));
-    let index = this.dice.roll(this.timers.len() as u64 + 1) as usize;
+    let index = this.dice.u64(..this.timers.len() as u64 + 1) as usize;
     let picked = this.timers.get(index).copied();
-    match this.dice.roll(40) {
-        0 | 1 => this.timers.push(cx.set_timeout(ms(this.dice.roll(9)), one_shot())),
+    match this.dice.u64(..40) {
+        0 | 1 => this.timers.push(cx.set_timeout(ms(this.dice.u64(..9)), one_shot())),
         2 if this.timers.len() < 8 => {
             let again = Rc::clone(state);
             let interval = Builtin::repeat("interval", move |cx| churn(&again, cx));
-            this.timers.push(cx.set_interval(ms(2 + this.dice.roll(5)), interval).unwrap());
+            this.timers.push(cx.set_interval(ms(2 + this.dice.u64(..5)), interval).unwrap());
         }
         10 if this.handles.len() < 4 => {
             let again = Rc::clone(state);
             let kept = Builtin::repeat("kept", move |cx| churn(&again, cx));
-            let timer = cx.set_timeout(ms(this.dice.roll(9)), kept);
+            let timer = cx.set_timeout(ms(this.dice.u64(..9)), kept);
             this.timers.push(timer);
             this.handles.push(cx.timer_handle(timer).unwrap());
         }
         11 => {
-            let index = this.dice.roll(4) as usize;
+            let index = this.dice.u64(..4) as usize;
             let _ = this.handles.get(index).map(|handle| cx.refresh_timer(handle.timer()));
         }
         3 | 4 => {
@@ -331,23 +310,22 @@ fn churn(state: &Rc<RefCell<Churn>>, cx: &mut Cx<'_>) {
             let _ = picked.map(|timer| cx.refresh_timer(timer));
         }
         6 => {
-            let referenced = this.dice.roll(2) == 0;
+            let referenced = this.dice.u64(..2) == 0;
             let _ = picked.map(|timer| cx.set_timer_referenced(timer, referenced));
         }
         7 => cx.request_gc(),
         8 => cx.memory_pressure(),
-        9 => this.sim.advance(ms(this.dice.roll(12))),
-        _ => this.heap.set(this.heap.get() + this.dice.roll(3) * this.dice.roll(900)),
+        9 => this.sim.advance(ms(this.dice.u64(..12))),
+        _ => this.heap.grow(this.dice.u64(..3) * this.dice.u64(..900)),
     }
 }
 
 fn record(policy: Policy) -> Vec<Event<Ticks>> {
-    let cache = Cache::default();
-    let heap = Rc::clone(&cache.0);
-    let mut world = World::build(|builder| builder.policy(policy).host(HeapHost(cache)));
+    let heap = SimHeap::with_live(1_000);
+    let mut world = World::build(|builder| builder.policy(policy).host(HeapHost(heap.clone())));
     let sim = world.sim.clone();
     let state = Rc::new(RefCell::new(Churn {
-        dice: Dice(7),
+        dice: Rng::with_seed(7),
         heap,
         timers: Vec::new(),
         handles: Vec::new(),

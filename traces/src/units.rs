@@ -65,6 +65,17 @@ pub fn percent(share: f64) -> String {
     format!("{:.1}%", share * 100.0)
 }
 
+/// A share as a change: `+33%`, `-0.4%`, `0%`, `×12`.
+#[must_use]
+pub fn change(share: f64) -> String {
+    match share.abs() * 100.0 {
+        percent if share > 0.0 && percent >= 999.5 => format!("×{:.0}", share + 1.0),
+        percent if percent < 0.05 => "0%".to_owned(),
+        percent if percent < 9.95 => format!("{:+.1}%", share * 100.0),
+        _ => format!("{:+.0}%", share * 100.0),
+    }
+}
+
 /// A rate: `1,204`, `97.1`, `0.50`.
 #[must_use]
 pub fn rate(per_second: f64) -> String {
@@ -119,5 +130,11 @@ mod tests {
         assert_eq!([position(11_250_000_000), position(3_731_200_000_000)], ["00:11.2", "1:02:11.2"]);
         assert_eq!([rate(1_203.6), rate(97.13), rate(0.5)], ["1,204", "97.1", "0.50"]);
         assert_eq!(percent(0.3716), "37.2%");
+    }
+
+    #[test]
+    fn changes_read_as_people_say_them() {
+        let shown = [0.33, -0.004, 0.0, 0.052, -0.95, 12.4, 9.4].map(change);
+        assert_eq!(shown, ["+33%", "-0.4%", "0%", "+5.2%", "-95%", "×13", "+940%"]);
     }
 }

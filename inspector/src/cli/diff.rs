@@ -11,8 +11,8 @@ use loop_traces::analysis::metric::Metric;
 #[command(after_help = "Examples:
   loopscope diff old*.looptrace -- new*.looptrace
   loopscope diff a.looptrace -- b.looptrace              one run a side: the numbers, no verdicts
-  loopscope diff --primary timer_lag.p99 --primary task.ReadFile.run.gmean old* -- new*
-  loopscope diff --gate gates.toml --format junit old* -- new* > junit.xml
+  loopscope diff old* -- new* --primary timer_lag.p99 --primary task.ReadFile.run.gmean
+  loopscope diff old* -- new* --gate gates.toml --format junit > junit.xml
 
 Five runs a side is the least that can give verdicts. Record both sides in turn, not one after the other. Exit codes: 0 compared, whatever the verdict, 1 a gate failed, 2 wrong usage, 3 unreadable, or not to be compared. For a build that fails when it is worse, give a --gate with worse_by.")]
 pub struct DiffArgs {
@@ -41,7 +41,7 @@ pub struct DiffArgs {
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: VerdictFormat,
     /// The same as --format json
-    #[arg(long, conflicts_with = "format")]
+    #[arg(long, overrides_with = "format")]
     pub json: bool,
 }
 

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::duration;
 use crate::rerun::Changes;
@@ -27,8 +28,8 @@ pub struct WhatIfArgs {
     #[arg(long, value_name = "TIME", value_parser = budget, conflicts_with = "check")]
     pub budget: Option<Duration>,
     /// The GC controller, on or off
-    #[arg(long, value_name = "on|off", conflicts_with = "check")]
-    pub gc: Option<Switch>,
+    #[arg(long, value_name = "on|off", value_parser = on_or_off(), conflicts_with = "check")]
+    pub gc: Option<bool>,
     /// So many workers in the pool
     #[arg(long, value_name = "N", conflicts_with = "check")]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -36,15 +37,6 @@ pub struct WhatIfArgs {
     /// Save the result as a trace; a file that exists is replaced
     #[arg(short, long, value_name = "FILE", conflicts_with = "check")]
     pub output: Option<PathBuf>,
-}
-
-/// On or off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Switch {
-    /// On.
-    On,
-    /// Off.
-    Off,
 }
 
 impl WhatIfArgs {
@@ -56,11 +48,15 @@ impl WhatIfArgs {
             scale: self.scale.clone(),
             drop: self.drop.clone(),
             budget: self.budget,
-            gc: self.gc.map(|switch| switch == Switch::On),
+            gc: self.gc,
             workers: self.workers,
             ..Changes::default()
         }
     }
+}
+
+fn on_or_off() -> impl TypedValueParser<Value = bool> {
+    PossibleValuesParser::new(["on", "off"]).map(|word| word == "on")
 }
 
 fn factor(text: &str) -> Result<(String, f64), String> {

@@ -1,8 +1,5 @@
 //! `loopscope diff`: better or worse.
 
-use std::path::Path;
-
-use loop_probes::text::printable;
 use loop_traces::analysis::diff::{Comparison, Options, Run, comparable, compare};
 use loop_traces::analysis::gate::Judgement;
 use serde_json::Value;
@@ -84,20 +81,9 @@ fn options(args: &DiffArgs) -> Result<Options, Failure> {
     chosen.map_err(|error| Failure::Usage(format!("--primary: {error}")))
 }
 
-/// Behind the `--` everything is a file: options that stand there are meant as such.
-fn after_the_files(word: &str, failure: Failure) -> Failure {
-    if word.starts_with("--") && !Path::new(word).exists() {
-        let word = printable(word);
-        return Failure::Usage(format!(
-            "{word} stands among the files: write options before them, `diff {word} …`"
-        ));
-    }
-    failure
-}
-
 fn side(words: &[String]) -> Result<Vec<Run>, Failure> {
     let read = words.iter().map(|word| {
-        let read = runs::read(word).map_err(|failure| after_the_files(word, failure))?;
+        let read = runs::read(word)?;
         read.warnings.iter().for_each(|warning| warn(warning));
         Ok(read.run)
     });

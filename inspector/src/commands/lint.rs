@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
+use std::path::Path;
 
 use loop_probes::text::printable;
 use loop_traces::chrome::lint::{Effect, Finding, LintReport, RULES, Rule, Viewer, lint};
@@ -18,9 +19,16 @@ use crate::units;
 const PRINTED_MAX: u64 = 5;
 
 pub(super) fn run(args: &LintArgs) -> Result<(), Failure> {
-    let name = printable(&args.input.display().to_string());
+    let from_stdin = args.input == Path::new("-");
+    let name =
+        if from_stdin { "standard input".to_owned() } else { printable(&args.input.display().to_string()) };
     let cannot = |error: &dyn std::fmt::Display| Failure::Input(format!("{name} {error}"));
-    let file = open_file(&args.input).map_err(|error| cannot(&format_args!("cannot be read: {error}")))?;
+    let input: Box<dyn Read> = if from_stdin {
+        Box::new(io::stdin().lock())
+    } else {
+        let file = open_file(&args.input);
+        Box::new(file.map_err(|error| cannot(&format_args!("cannot be read: {error}")))?)
+    };
     let viewers: Vec<Viewer> = if args.viewer.is_empty() {
         Viewer::ALL.to_vec()
     } else {
@@ -37,7 +45,7 @@ pub(super) fn run(args: &LintArgs) -> Result<(), Failure> {
         begun: false,
     };
     let mut written = Ok(());
-    let report = lint(file, |finding| {
+    let report = lint(input, |finding| {
         if written.is_ok() {
             written = page.take(finding, args.all);
         }

@@ -12,10 +12,13 @@ use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource, MemorySource, SourceError};
 use loop_traces::summary::Summary;
 use loop_traces::timeline::Timeline;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::DeValue;
 
 use super::statement::{Fired, Ran, Span, out_of_order};
+use super::written::Written;
+use crate::gates::{self, Bounds, Wrong};
 use crate::rerun::{Changes, Divergence, Recorded, RerunError, check};
 
 /// Why a corpus cannot be looked at.
@@ -30,14 +33,9 @@ pub enum CorpusError {
         /// Why.
         source: io::Error,
     },
-    /// The TOML does not say what a TOML of the corpus says.
-    #[error("{}: {reason}", path.display())]
-    Toml {
-        /// Which.
-        path: PathBuf,
-        /// What is wrong, and in which line.
-        reason: String,
-    },
+    /// The TOML does not say what a TOML of the corpus says: its file, its line, and what is wrong there.
+    #[error("{0}")]
+    Toml(String),
     /// The trace cannot be read.
     #[error(transparent)]
     Trace(#[from] SourceError),
@@ -66,9 +64,9 @@ struct Says {
     again: bool,
     #[serde(default)]
     in_order: bool,
-    #[serde(default, deserialize_with = "conditions")]
-    shows: Vec<Condition>,
-    #[serde(default, deserialize_with = "gates")]
+    #[serde(default)]
+    shows: Vec<Written<Condition>>,
+    #[serde(skip)]
     gate: Vec<Gate>,
     #[serde(default)]
     ran: Vec<Ran>,
@@ -94,9 +92,8 @@ pub struct WhatIf {
     pub gc: Option<Switch>,
     /// Workers of the pool.
     pub workers: Option<u16>,
-    #[serde(deserialize_with = "conditions")]
-    shows: Vec<Condition>,
-    #[serde(deserialize_with = "gates")]
+    shows: Vec<Written<Condition>>,
+    #[serde(skip)]
     gate: Vec<Gate>,
 }
 
@@ -114,13 +111,23 @@ const fn yes() -> bool {
     true
 }
 
-fn conditions<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Condition>, D::Error> {
-    let texts = Vec::<String>::deserialize(from)?;
-    texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
-}
-
-fn gates<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Gate>, D::Error> {
-    crate::gates::from_tables(Vec::<toml::Table>::deserialize(from)?).map_err(D::Error::custom)
+impl Says {
+    /// Gates are read as those of every other file are, all else by what it is.
+    fn read(text: &str) -> Result<Self, Wrong> {
+        let mut document = gates::document(text)?;
+        let table = document.get_mut();
+        let gate = gates::take(table, Bounds::OfOneRun)?;
+        let mut of_what_ifs = Vec::new();
+        if let Some(DeValue::Array(what_ifs)) = table.get_mut("what_if").map(Spanned::get_mut) {
+            for what_if in what_ifs.iter_mut() {
+                let DeValue::Table(table) = what_if.get_mut() else { continue };
+                of_what_ifs.push(gates::take(table, Bounds::OfOneRun)?);
+            }
+        }
+        let mut says = Self { gate, ..Self::deserialize(toml::Deserializer::from(document))? };
+        says.what_if.iter_mut().zip(of_what_ifs).for_each(|(what_if, gate)| what_if.gate = gate);
+        Ok(says)
+    }
 }
 
 impl WhatIf {
@@ -146,8 +153,7 @@ impl Case {
     pub fn read(path: &Path) -> Result<Self, CorpusError> {
         let text =
             fs::read_to_string(path).map_err(|source| CorpusError::Read { path: path.to_owned(), source })?;
-        let says = toml::from_str(&text)
-            .map_err(|error| CorpusError::Toml { path: path.to_owned(), reason: error.to_string() })?;
+        let says = Says::read(&text).map_err(|wrong| CorpusError::Toml(wrong.told(path, &text)))?;
         Ok(Self { trace: path.with_extension("looptrace"), says })
     }
 
@@ -211,8 +217,15 @@ fn parted(divergence: Divergence) -> String {
 }
 
 /// What of `gates` and `shows` does not hold in `summary`.
-fn fails(gates: &[Gate], shows: &[Condition], summary: &Summary, when: &str, broken: &mut Vec<String>) {
-    for condition in shows.iter().filter(|condition| condition.holds(summary) != Some(true)) {
+fn fails(
+    gates: &[Gate],
+    shows: &[Written<Condition>],
+    summary: &Summary,
+    when: &str,
+    broken: &mut Vec<String>,
+) {
+    for Written(condition) in shows.iter().filter(|Written(condition)| condition.holds(summary) != Some(true))
+    {
         let value = measured(condition.metric.of(summary));
         broken.push(format!("{when}: it does not show {condition}: it is {value}"));
     }

@@ -3,13 +3,16 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use loop_probes::event::{Event, Outcome, Queue};
 use loop_probes::ids::TaskId;
 use loop_probes::stamped::Stamped;
 use loop_traces::labels::Labels;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+
+use super::written::Written;
 
 /// The tasks and callbacks of a tag began then.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -35,21 +38,26 @@ pub struct Fired {
 }
 
 /// A time as people write it: `35ms`, `10ms 50us`.
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     /// Nanoseconds.
     pub ns: u64,
 }
 
-impl TryFrom<String> for Span {
-    type Error = String;
+impl FromStr for Span {
+    type Err = String;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, String> {
         let read =
-            humantime::parse_duration(&text).map_err(|error| format!("{text:?} is no time: {error}"))?;
+            humantime::parse_duration(text).map_err(|error| format!("{text:?} is no time: {error}"))?;
         let ns = u64::try_from(read.as_nanos()).map_err(|_| format!("{text:?} is too long for any clock"))?;
         Ok(Self { ns })
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Written::deserialize(from).map(|Written(span)| span)
     }
 }
 

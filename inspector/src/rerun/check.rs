@@ -7,12 +7,12 @@
 
 mod compared;
 mod fed;
-mod recorded;
 mod replayed;
 mod stage;
 mod start;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use std::path::Path;
 
@@ -28,9 +28,9 @@ use loop_traces::source::{EventSource, SourceError};
 
 use super::RerunError;
 use fed::{FedClock, FedHeap, FedPoller, FedPool, FedSignals};
-use recorded::{Kind, Recorded};
 use replayed::Replayed;
 use stage::Stage;
+use window::{Kind, Window};
 
 type Checking = EventLoop<Replayed, FedClock, FedPoller>;
 
@@ -58,7 +58,7 @@ pub struct Seen {
     pub snapshots: u64,
     /// Events that were compared.
     pub decisions: u64,
-    /// Recorded time from the first to the last tick.
+    /// Window time from the first to the last tick.
     pub span_ns: u64,
 }
 
@@ -147,7 +147,7 @@ fn check_from(open: Open<'_>, quickly: bool) -> Result<(Checked, bool), RerunErr
     let name = source.name().to_owned();
     let place = start::find(&mut *source, quickly)?;
     drop(source);
-    let recorded = Recorded::new(open()?, place.emitter, place.events)?;
+    let recorded = Window::new(open()?, place.emitter, place.events)?;
     let snapshot = start::read(&recorded)?;
     let (policy, loops) = (snapshot.policy.name.to_string(), place.loops);
     let stage = Stage::new(

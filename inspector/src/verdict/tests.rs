@@ -25,12 +25,6 @@ fn summary(outcome: Outcome) -> loop_traces::summary::Summary {
 }
 
 #[test]
-fn changes_read_as_people_say_them() {
-    let shown = [0.33, -0.004, 0.0, 0.052, -0.95, 12.4, 9.4].map(change);
-    assert_eq!(shown, ["+33%", "-0.4%", "0%", "+5.2%", "-95%", "×13", "+940%"]);
-}
-
-#[test]
 fn names_cannot_break_a_format() {
     let page = Page::of_gates(vec![gate(Outcome::Held), gate(Outcome::CannotTell)], true);
     let text = text::render(&page, Theme::new(false, false), 80);

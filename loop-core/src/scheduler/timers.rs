@@ -102,6 +102,12 @@ pub(super) fn queue<T>(policy: &Policy, now: Timestamp) -> TimerQueue<TimerEntry
     timers
 }
 
+/// When a timer that is armed now is due, and what waits for it.
+fn fresh<T>(now: Timestamp, delay: Delay, task: Body<T>, tag: Tag) -> (Timestamp, TimerEntry<T>) {
+    let entry = TimerEntry { task: Some(task), tag, delay, on_shutdown: OnShutdown::Cancel, handle: None };
+    (due_after(now, delay.first()), entry)
+}
+
 impl<T: Task> Scheduler<T> {
     /// Arms a timer; `now` is when. Returns its key and when it is due.
     pub(crate) fn arm(
@@ -111,11 +117,8 @@ impl<T: Task> Scheduler<T> {
         task: Body<T>,
         tag: Tag,
     ) -> (Timer, Timestamp) {
-        let due = due_after(now, delay.first());
-        let on_shutdown = OnShutdown::Cancel;
-        let entry = TimerEntry { task: Some(task), tag, delay, on_shutdown, handle: None };
-        let timer = self.timers.arm(due, delay.period_ns(), entry);
-        (timer, due)
+        let (due, entry) = fresh(now, delay, task, tag);
+        (self.timers.arm(due, delay.period_ns(), entry), due)
     }
 
     /// Arms a timer under a number that it had before; `now` is when. Returns its key and when it is due.
@@ -127,9 +130,7 @@ impl<T: Task> Scheduler<T> {
         task: Body<T>,
         tag: Tag,
     ) -> (Timer, Timestamp) {
-        let due = due_after(now, delay.first());
-        let entry =
-            TimerEntry { task: Some(task), tag, delay, on_shutdown: OnShutdown::Cancel, handle: None };
+        let (due, entry) = fresh(now, delay, task, tag);
         (self.timers.restore(id, due, delay.period_ns(), true, entry), due)
     }
 

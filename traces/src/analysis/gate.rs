@@ -12,8 +12,9 @@ use super::diff::any::Many;
 use super::diff::effect::{Effect, Sides, p_value};
 use super::diff::{ALPHA, Run};
 use super::metric::bounds::Bounds;
-use super::metric::{Metric, Sense, Value, nearest};
+use super::metric::{Metric, Sense, Value};
 use super::statistics::median;
+use crate::near::nearest;
 use crate::units::{counted, percent};
 
 /// A bound for one metric.
@@ -148,7 +149,7 @@ impl Gate {
             runs.iter().flat_map(|run| self.metric.siblings(&run.summary)).collect();
         let why = match (self.metric.whose(), known.is_empty()) {
             (Some(name), false) if !known.contains(name) => {
-                format!("there is no {name:?}; near it are {}", nearest(name, known.into_iter()).join(", "))
+                format!("there is no {name:?}; near it are {}", nearest(name, known).join(", "))
             }
             _ => "nothing was measured".to_owned(),
         };

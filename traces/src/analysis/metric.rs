@@ -22,6 +22,7 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use crate::histogram::Percentiles;
+use crate::near::nearest;
 use crate::summary::Summary;
 use crate::units;
 
@@ -300,16 +301,6 @@ impl fmt::Display for Whose {
             Self::One(name) => f.write_str(name),
         }
     }
-}
-
-/// How many near names an error shows.
-const NEAREST: usize = 3;
-
-/// Those of `names` that are nearest to `text`, the nearest first.
-pub(super) fn nearest(text: &str, names: impl Iterator<Item = String>) -> Vec<String> {
-    let mut near: Vec<(f64, String)> = names.map(|name| (strsim::jaro_winkler(text, &name), name)).collect();
-    near.sort_by(|a, b| b.0.total_cmp(&a.0));
-    near.into_iter().take(NEAREST).map(|(_, name)| name).collect()
 }
 
 fn nearest_metrics(text: &str) -> Vec<String> {

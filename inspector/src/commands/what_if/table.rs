@@ -2,7 +2,7 @@
 //!
 //! Green is better and red is worse, where one of the two is; without colour a word says it.
 
-use loop_traces::units::{count, duration, percent};
+use loop_traces::units::{change, count, duration, percent};
 use ratatui::style::Style;
 
 use crate::rerun::what_if::{Answer, Changed, Changes, Kind, Side};
@@ -118,8 +118,9 @@ fn times(factor: f64) -> String {
     if factor < 100.0 { format!("{factor:.1}") } else { whole(factor) }
 }
 
-/// A change, and whether it is one.
-fn change(before: f64, after: f64) -> (String, bool) {
+/// A change, and whether it is one. Two values that are known exactly can be many times apart, and be nothing at all,
+/// which the share of an estimate cannot: that is said as a factor, either way, and in a word.
+fn moved(before: f64, after: f64) -> (String, bool) {
     let is_same = (after - before).abs() <= before.abs() * SAME;
     let told = match (before, after) {
         _ if is_same => "=".to_owned(),
@@ -127,7 +128,7 @@ fn change(before: f64, after: f64) -> (String, bool) {
         (_, 0.0) => "gone".to_owned(),
         _ if after / before >= 3.0 => format!("×{}", times(after / before)),
         _ if before / after >= 3.0 => format!("÷{}", times(before / after)),
-        _ => format!("{:+.0}%", (after / before - 1.0) * 100.0),
+        _ => change(after / before - 1.0),
     };
     (told, !is_same)
 }
@@ -138,7 +139,7 @@ impl Row {
         // The limit of a stall is in the table.
         let group = self.group.split(" over ").next().unwrap_or_default();
         let space = if self.statistic.is_empty() { "" } else { " " };
-        format!("{group}{space}{} {}", self.statistic, change(self.before, self.after).0)
+        format!("{group}{space}{} {}", self.statistic, moved(self.before, self.after).0)
     }
 }
 
@@ -227,7 +228,7 @@ impl Page {
     fn verdict(&self, before: f64, after: f64, model: Option<f64>, better: Better) -> Verdict {
         let off = model.map_or(0.0, |model| (model - before).abs());
         match better {
-            _ if !change(before, after).1 => Verdict::Same,
+            _ if !moved(before, after).1 => Verdict::Same,
             _ if !self.judges => Verdict::Changed,
             // In its own direction, or in the other: a change says something where it is larger.
             _ if (after - before).abs() <= off => Verdict::Model,
@@ -239,7 +240,7 @@ impl Page {
 
     /// The change, in its column, with its colour and its word.
     fn change(&self, before: f64, after: f64, verdict: Verdict, width: usize) -> String {
-        let told = format!("{:>width$}", change(before, after).0);
+        let told = format!("{:>width$}", moved(before, after).0);
         match verdict {
             Verdict::Better => self.paint(self.theme.live(), &format!("{told}  better")),
             Verdict::Worse => self.paint(self.theme.over(), &format!("{told}  worse")),
@@ -250,10 +251,10 @@ impl Page {
     }
 
     fn changed(&mut self, changed: &[Changed]) {
-        let moved = |b: u64, a: u64| change(b as f64, a as f64).1;
+        let has_moved = |b: u64, a: u64| moved(b as f64, a as f64).1;
         let has_changed = |changed: &&Changed| {
             let (b, a) = (changed.before, changed.after);
-            moved(b.p50_ns, a.p50_ns) || moved(b.p99_ns, a.p99_ns)
+            has_moved(b.p50_ns, a.p50_ns) || has_moved(b.p99_ns, a.p99_ns)
         };
         let changed: Vec<&Changed> = changed.iter().filter(has_changed).collect();
         if changed.is_empty() {

@@ -18,14 +18,28 @@ fn what_nobody_would_look_at_is_an_error() {
         ""
     );
     for (rest, told) in [
-        ("chekc = true", "unknown field `chekc`"),
-        ("shows = [\"stall == 0\"]", "there is no metric \"stall\""),
-        ("[[gate]]\nmetric = \"stalls\"", "has no bound"),
-        ("[[gate]]\nmetric = \"timer_lag.p99\"\nworse_by = \"10%\"", "needs a base"),
-        ("[[ran]]\ntag = \"A\"\nat = [\"soon\"]", "\"soon\" is no time"),
-        ("[[what_if]]\npolciy = \"mini\"", "unknown field `polciy`"),
+        ("chekc = true", "3: unknown field `chekc`"),
+        ("shows = [\n  \"stalls == 0\",\n  \"stall == 0\",\n]", "5: there is no metric \"stall\""),
+        ("[[gate]]\nmetric = \"stalls\"", "3: the gate on stalls has no bound"),
+        ("[[gate]]\nmetric = \"stalls\"\nmax = 0\n\n[[gate]]\nmetric = \"stall\"", "8: there is no metric"),
+        (
+            "[[gate]]\nmetric = \"timer_lag.p99\"\nworse_by = \"10%\"",
+            "5: the gate on timer_lag.p99 has worse_by",
+        ),
+        ("[[ran]]\ntag = \"A\"\nat = [\n  \"1ms\",\n  \"soon\"\n]", "7: \"soon\" is no time"),
+        ("[[what_if]]\npolciy = \"mini\"", "4: unknown field `polciy`"),
+        ("[[what_if]]\ngc = \"maybe\"", "4: unknown variant `maybe`"),
+        (
+            "[[what_if]]\n[[what_if.gate]]\nmetric = \"stalls\"\nmaximum = 0",
+            "6: a gate has no key \"maximum\"",
+        ),
+        ("[[what_if]]\n\n[[what_if]]\nshows = [\"stalls is 0\"]", "6: "),
+        ("[[what_if]]\nbudget = 2", "4: invalid type: integer `2`, expected a text"),
+        ("[[gate]", "3: this is no TOML"),
+        ("gate = 3", "3: write gates as [[gate]]"),
     ] {
         let error = wrong(rest);
-        assert!(error.contains(told), "{rest}: {error}");
+        assert!(error.contains(&format!("a.toml:{told}")), "{rest}: {error}");
+        assert_eq!(error.lines().count(), 1, "{rest}: {error}");
     }
 }

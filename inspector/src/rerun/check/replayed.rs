@@ -9,8 +9,8 @@ use loop_core::{Context, IoOptions, OnShutdown, Shutdown, TagOf, Task};
 use loop_probes::event::{GcReason, Origin, Outcome, RefKind};
 use loop_probes::ids::{Tag, TaskId, TimerId};
 
-use super::recorded::Kind;
 use super::stage::{self, MOST};
+use super::window::Kind;
 use crate::rerun::act::{Act, Done};
 
 /// Stands for a recorded task.

@@ -8,24 +8,24 @@
 //! It belongs to the thread: the tasks of the loop, its clock and its recorder all reach it, and some of them must
 //! be `Send`.
 
+mod answers;
 mod bring;
+mod parting;
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use loop_core::poller::{Readiness, Ready};
 use loop_core::replay::Outside;
 use loop_core::{LocalHandle, Timer};
-use loop_probes::event::{ClockPoint, Event, Queue, RefKind};
+use loop_probes::event::{ClockPoint, Event, Outcome, PollReason, Queue, RefKind};
 use loop_probes::ids::{IoSource, TaskId, Ticks, TimerId, Timestamp};
 use loop_traces::labels::Labels;
 
 use super::compared::{is_compared, normal};
-use super::recorded::{Entry, Frame, Kind, Recorded};
 use super::replayed::Replayed;
+use super::window::{Entry, Frame, Kind, Window};
 use super::{Divergence, Seen};
 use crate::rerun::RerunError;
-use crate::rerun::act::{Act, Done};
 
 /// Events kept to be shown before the one at which both part.
 const HISTORY: usize = 6;
@@ -49,7 +49,7 @@ enum Mode {
 }
 
 pub(super) struct Stage {
-    pub(super) recorded: Recorded,
+    pub(super) recorded: Window,
     mode: Mode,
     /// The run goes on that the caller had interrupted.
     pub(super) resumes: bool,
@@ -104,7 +104,7 @@ pub(super) fn observe(event: Event<Ticks>) {
 }
 
 impl Stage {
-    pub(super) fn new(recorded: Recorded, start: Start) -> Self {
+    pub(super) fn new(recorded: Window, start: Start) -> Self {
         let began = recorded.front().map_or(Timestamp(0), |entry| entry.at);
         Self {
             recorded,
@@ -164,9 +164,9 @@ impl Stage {
         let told = event;
         let event = normal(event.map_time(|_| ()));
         match (self.mode, event) {
-            (Mode::Starting, Event::TickStart { .. }) | (Mode::Ending, Event::LoopStopped { .. }) => {
-                self.mode = Mode::Comparing;
-            }
+            // A tick in an end is none: a made-up record has the loop go on for ever where it was to end.
+            (Mode::Starting | Mode::Ending, Event::TickStart { .. })
+            | (Mode::Ending, Event::LoopStopped { .. }) => self.mode = Mode::Comparing,
             (Mode::Starting | Mode::Ending, _) => return,
             (Mode::Comparing, Event::InputRun { .. }) if std::mem::take(&mut self.resumes) => return,
             (Mode::Comparing, _) => {}
@@ -249,100 +249,6 @@ impl Stage {
         }
     }
 
-    /// The reading that the loop is given.
-    pub(super) fn now(&self) -> Timestamp {
-        if self.mode == Mode::Starting {
-            return self.latest;
-        }
-        if self.is_over() {
-            return Timestamp(u64::MAX);
-        }
-        let reading = self.recorded.ahead().find_map(|entry| match entry.event {
-            Event::InputClock { now, .. } => Some(now),
-            _ => None,
-        });
-        reading.unwrap_or(self.latest)
-    }
-
-    pub(super) fn heap_bytes(&self) -> u64 {
-        let bytes = self.recorded.ahead().find_map(|entry| match entry.event {
-            Event::InputHeap { heap_bytes } => Some(heap_bytes),
-            _ => None,
-        });
-        bytes.unwrap_or(0)
-    }
-
-    fn next(&self) -> Option<Event<()>> {
-        self.recorded.front().map(|entry| entry.event)
-    }
-
-    /// Signals that wait, as the loop saw it.
-    pub(super) fn signals(&mut self) -> u32 {
-        if self.mode == Mode::Starting {
-            // It went on to its next tick.
-            return 1;
-        }
-        let samples = std::mem::take(&mut self.samples[0]);
-        match self.next() {
-            Some(Event::QueueDepth { queue: Queue::Signals, depth }) if samples => depth,
-            _ if samples => self.told[0],
-            Some(Event::SnapshotQueue { queue: Queue::Signals, depth }) => depth,
-            Some(Event::SignalArrived { depth, .. }) => depth.min(MOST),
-            Some(Event::InputNews { .. }) => 1,
-            _ => 0,
-        }
-    }
-
-    pub(super) fn next_signal(&self) -> Option<u8> {
-        match self.next() {
-            Some(Event::SignalArrived { signo, .. }) => Some(signo),
-            _ => None,
-        }
-    }
-
-    pub(super) fn signals_dropped(&mut self) -> u64 {
-        if let Some(Event::SignalDropped { total }) = self.next() {
-            self.signals_dropped = total;
-        }
-        self.signals_dropped
-    }
-
-    /// Jobs that wait for a worker, as the loop saw it.
-    pub(super) fn jobs(&mut self) -> u32 {
-        let samples = std::mem::take(&mut self.samples[1]);
-        match self.next() {
-            Some(Event::QueueDepth { queue: Queue::Work, depth }) if samples => depth,
-            _ if samples => self.told[1],
-            Some(Event::SnapshotQueue { queue: Queue::Work, depth } | Event::WorkQueued { depth, .. }) => {
-                depth
-            }
-            _ => 0,
-        }
-    }
-
-    /// What the poll found ready.
-    pub(super) fn ready(&self, out: &mut Vec<Ready>) {
-        let mut found = 0;
-        for entry in self.recorded.ahead() {
-            match entry.event {
-                Event::Poll { ready, .. } => found = ready.min(MOST) as usize,
-                Event::InputReady { source, readiness } => out.push(readied(source, readiness)),
-                Event::TickEnd { .. } => break,
-                _ => {}
-            }
-        }
-        if out.is_empty() && found > 0 {
-            let after =
-                self.recorded.ahead().take_while(|entry| !matches!(entry.event, Event::TickEnd { .. }));
-            out.extend(after.filter_map(|entry| match entry.event {
-                Event::IoReady { source, readiness, .. } => Some(readied(source, readiness)),
-                _ => None,
-            }));
-        }
-        // Those that were ready and removed before their turn came.
-        out.resize(found.max(out.len()), Ready { key: usize::MAX - 1, readiness: Readiness::NONE });
-    }
-
     /// The frame that the loop is in, where it is this one; otherwise both part.
     pub(super) fn enter(
         &mut self,
@@ -366,10 +272,28 @@ impl Stage {
 
     /// Microtasks that the running frame has to leave behind: those of the checkpoint that comes next.
     pub(super) fn microtasks_owed(&self) -> u64 {
-        match self.recorded.frames.get(1).map(|frame| frame.kind) {
+        let frames = &self.recorded.frames;
+        match frames.get(1).map(|frame| frame.kind) {
             Some(Kind::Microtasks(total)) => total.min(u64::from(MOST)),
+            // A reload ends without a checkpoint. That it left something to the next one shows in between: the poll
+            // does not wait. Whoever comes next leaves what is still missing.
+            Some(_) if self.reloads_into_a_checkpoint() && self.polls_at_once() => 1,
             _ => 0,
         }
+    }
+
+    /// Whether the running frame, and those behind it, reload until one has a checkpoint.
+    fn reloads_into_a_checkpoint(&self) -> bool {
+        let frames = &self.recorded.frames;
+        let reloads = frames.iter().take_while(|frame| frame.outcome == Outcome::Reload).count();
+        reloads > 0 && matches!(frames.get(reloads + 1).map(|frame| frame.kind), Some(Kind::Microtasks(_)))
+    }
+
+    /// Whether a poll that does not wait comes before the next frame.
+    fn polls_at_once(&self) -> bool {
+        let next = self.recorded.frames.get(1).map_or(0, |frame| frame.end);
+        let mut between = (self.recorded.place..next).zip(self.recorded.ahead());
+        between.any(|(_, entry)| matches!(entry.event, Event::Poll { reason: PollReason::NonBlock, .. }))
     }
 
     /// Takes note of what the shutdown that comes now cancels.
@@ -389,49 +313,6 @@ impl Stage {
         self.cancels = cancels;
     }
 
-    /// An act that could not be done as it was recorded.
-    pub(super) fn refuse(&mut self, done: &Done) {
-        if !self.is_over() {
-            let what = format!("cannot {}", words_of(&done.act));
-            self.part(&what);
-        }
-    }
-
-    /// What happened, told as of the time of what was recorded; with the numbers that words may have rounded away.
-    fn words(&self, told: &Event<Ticks>, event: Event<()>) -> String {
-        let Some(entry) = self.recorded.front() else { return String::new() };
-        let text = crate::describe::event(entry.at, &told.map_time(|_| entry.at), &self.recorded.labels);
-        let differs =
-            differences(entry.event, event).map_or_else(String::new, |fields| format!("  ({fields})"));
-        format!("{}  {text}{differs}", told.name())
-    }
-
-    fn line(&self, entry: &Entry) -> String {
-        let text = crate::describe::event(entry.at, &entry.told, &self.recorded.labels);
-        format!("{}  {text}", entry.told.name())
-    }
-
-    fn part(&mut self, happened: &str) {
-        let Some(entry) = self.recorded.front() else { return };
-        let before = self.history.iter().map(|entry| self.line(entry)).collect();
-        let after = self.recorded.ahead().skip(1).take(2).map(|entry| self.line(entry)).collect();
-        self.diverged = Some(Box::new(Divergence {
-            tick: self.tick,
-            at_ns: entry.at.ns_since(self.began),
-            recorded: self.line(entry),
-            happened: happened.to_owned(),
-            before,
-            after,
-        }));
-    }
-
-    /// The loop ended by itself, or failed, where the record goes on.
-    pub(super) fn part_at_end(&mut self, how: &str) {
-        if !self.is_over() {
-            self.part(how);
-        }
-    }
-
     /// Passes over an event that nobody can be asked for.
     pub(super) fn skip(&mut self) {
         self.advance();
@@ -446,31 +327,4 @@ pub(super) struct Start {
     pub(super) signals_dropped: u64,
     pub(super) puts_aside: bool,
     pub(super) drains_late: bool,
-}
-
-fn readied(source: IoSource, readiness: u8) -> Ready {
-    Ready { key: source.0 as usize, readiness: Readiness::from_bits_truncate(readiness) }
-}
-
-fn words_of(act: &Act) -> String {
-    let text = format!("{act:?}");
-    let end = text.find([' ', '(', '{']).unwrap_or(text.len());
-    format!("do what was recorded: {}", text[..end].to_lowercase())
-}
-
-/// The fields in which two events of a kind differ, as they happened and as they were recorded.
-fn differences(recorded: Event<()>, happened: Event<()>) -> Option<String> {
-    let (recorded, happened) = (format!("{recorded:?}"), format!("{happened:?}"));
-    let ((kind, recorded), (other, happened)) = (recorded.split_once('{')?, happened.split_once('{')?);
-    let pairs = || happened.split(", ").zip(recorded.split(", "));
-    if kind != other || pairs().count() == 0 {
-        return None;
-    }
-    let clean = |text: &str| text.trim_matches(|sign| " }".contains(sign)).to_owned();
-    let differing = pairs().filter(|(happened, recorded)| happened != recorded);
-    let told = differing.map(|(happened, recorded)| {
-        let recorded = recorded.split_once(": ").map_or(recorded, |(_, value)| value);
-        format!("{}, recorded {}", clean(happened), clean(recorded))
-    });
-    Some(told.collect::<Vec<_>>().join("; "))
 }

@@ -13,9 +13,9 @@ use loop_probes::ids::{LabelId, SourceId, Tag, TaskId, Timestamp};
 use loop_traces::labels::Labels;
 use loop_traces::source::{EventSource, SourceState as Reading};
 
-use super::recorded::{Entry, Recorded};
 use super::replayed::{Remote, Replayed, run_deferred};
 use super::stage::MOST;
+use super::window::{Entry, Window};
 use crate::rerun::RerunError;
 
 /// Most emitters that are told apart.
@@ -123,7 +123,7 @@ pub(super) struct Snapshot {
 }
 
 /// Reads the snapshot that the stream begins with.
-pub(super) fn read(recorded: &Recorded) -> Result<Snapshot, RerunError> {
+pub(super) fn read(recorded: &Window) -> Result<Snapshot, RerunError> {
     let mut values = Vec::new();
     let mut name = None;
     let mut of_the_loop = None;

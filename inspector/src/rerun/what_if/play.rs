@@ -10,10 +10,10 @@ use loop_probes::event::{GcReason, Outcome};
 use loop_probes::ids::Tag;
 
 use super::script::{NONE, RunId, What};
-use super::task::{Remote, Replayed};
+use super::task::{Callback, Remote};
 use super::world::{World, world};
 
-type Cx<'a, 'b> = &'a mut Context<'b, Replayed>;
+type Cx<'a, 'b> = &'a mut Context<'b, Callback>;
 
 /// The label of references that the program held.
 pub(super) const HELD: &str = "held by the program";
@@ -33,15 +33,15 @@ impl AsFd for Imagined {
 }
 
 /// Runs a callback: what it did, after as long as it took then.
-pub(super) fn play(task: Replayed, world: &World, cx: Cx<'_, '_>) {
+pub(super) fn play(task: Callback, world: &World, cx: Cx<'_, '_>) {
     match task {
-        Replayed::Run { run, .. } => perform(run, world, cx),
-        Replayed::Microtask { run } => {
+        Callback::Run { run, .. } => perform(run, world, cx),
+        Callback::Microtask { run } => {
             let batch = world.script.run(run);
             let cost_ns = batch.cost_ns / u64::from(batch.count.max(1));
             world.advance_to(world.now_ns().saturating_add(cost_ns));
         }
-        Replayed::Timer { timer, tag } => {
+        Callback::Timer { timer, tag } => {
             let run = world.timers.borrow()[timer as usize].next;
             if run == NONE {
                 world.invented(|invented| invented.firings += 1);
@@ -51,14 +51,14 @@ pub(super) fn play(task: Replayed, world: &World, cx: Cx<'_, '_>) {
                 perform(run, world, cx);
             }
         }
-        Replayed::Source { source, .. } => {
+        Callback::Source { source, .. } => {
             let told = cx.ready().map_or(0, |ready| ready.readiness.bits());
             // What came meanwhile is read with it.
             for run in world.take_pending(source, told) {
                 perform(run, world, cx);
             }
         }
-        Replayed::Signal { signo, .. } => {
+        Callback::Signal { signo, .. } => {
             let run = world.signal_runs.borrow_mut().get_mut(&signo).and_then(|runs| runs.pop_front());
             if let Some(run) = run {
                 perform(run, world, cx);
@@ -87,7 +87,7 @@ fn perform(id: RunId, world: &World, cx: Cx<'_, '_>) {
     let mut drain = run.drain;
     while drain != NONE {
         let batch = world.script.run(drain);
-        (0..world.flood(batch.count)).for_each(|_| cx.microtask(Replayed::Microtask { run: drain }));
+        (0..world.flood(batch.count)).for_each(|_| cx.microtask(Callback::Microtask { run: drain }));
         world.heap.set(world.heap.get().saturating_add(batch.heap));
         drain = batch.drain;
     }
@@ -158,9 +158,9 @@ fn carry_out(what: What, world: &World, cx: Cx<'_, '_>) {
 }
 
 /// The task of a callback; none where its tag is dropped.
-pub(super) fn task(run: RunId, world: &World) -> Option<Replayed> {
+pub(super) fn task(run: RunId, world: &World) -> Option<Callback> {
     let tag = world.script.run(run).tag;
-    (!world.plan.is_dropped(tag)).then(|| Replayed::Run { run, tag: world.plan.tag_of(tag) })
+    (!world.plan.is_dropped(tag)).then(|| Callback::Run { run, tag: world.plan.tag_of(tag) })
 }
 
 /// Posts a deferred callback, which stays for as many drains as it did.
@@ -188,7 +188,7 @@ pub(super) fn arm_timer(arm: u32, world: &World, cx: Cx<'_, '_>) {
     if armed.is_some_and(|armed| cx.refresh_timer(armed).is_ok()) {
         return;
     }
-    let task = Replayed::Timer { timer: arm.timer, tag: world.plan.tag_of(arm.tag) };
+    let task = Callback::Timer { timer: arm.timer, tag: world.plan.tag_of(arm.tag) };
     let timer = match arm.period_ns {
         Some(period_ns) => cx.set_interval(Duration::from_nanos(period_ns), task).ok(),
         None => Some(cx.set_timeout(Duration::from_nanos(arm.delay_ns), task)),
@@ -210,7 +210,7 @@ fn work(job: u32, world: &World, cx: Cx<'_, '_>) {
     }
     let (run, tag) = (job.run, world.plan.tag_of(job.tag));
     world.jobs.announce(job.cost_ns, job.wake_ns);
-    let rejected = move |_| Replayed::Run { run, tag };
+    let rejected = move |_| Callback::Run { run, tag };
     // Refused only once the loop shuts down, and then its completion never comes.
     let _ = cx.work(TagOf::Global(tag), move |_worker| Remote { run, tag }, rejected);
 }
@@ -228,7 +228,7 @@ pub(super) fn register(source: u32, world: &World, cx: Cx<'_, '_>) {
     let explanation = recorded.label.map(|label| labels.any(label).into_owned());
     let explanation = explanation.or_else(|| recorded.id.map(|id| labels.io(id).into_owned()));
     world.register_next(source);
-    let task = Replayed::Source { source, tag };
+    let task = Callback::Source { source, tag };
     // More than the policy allows are not registered: they are never called, as they would not be.
     let _ = match explanation {
         Some(explanation) => cx.register_with(explanation.as_str(), Arc::new(Imagined), interest, task),

@@ -19,7 +19,7 @@ use super::pool::WorldPool;
 use super::script::{Arm, Arrival, Came, NONE, Script};
 use super::signals::WorldSignals;
 use super::tags::Names;
-use super::task::Replayed;
+use super::task::Callback;
 use super::words::{self, Ran};
 use super::world::{self, World, WorldClock, WorldPoller};
 use super::{Answer, Changes};
@@ -205,7 +205,7 @@ pub(super) fn run(
 fn run_in(world: &Rc<World>, recorder: Recorder) -> (Result<StopReason, LoopError>, u32) {
     let script = &world.script;
     world.begin();
-    let builder = EventLoop::<Replayed>::builder()
+    let builder = EventLoop::<Callback>::builder()
         .policy(world.plan.policy.clone())
         .recorder(recorder)
         .pool(|sink| Ok(Box::new(WorldPool::new(sink))))
@@ -234,7 +234,7 @@ fn run_in(world: &Rc<World>, recorder: Recorder) -> (Result<StopReason, LoopErro
 /// The timers and the collector, as they were at the beginning.
 fn restore(
     world: &World,
-    event_loop: &mut EventLoop<Replayed, WorldClock, WorldPoller>,
+    event_loop: &mut EventLoop<Callback, WorldClock, WorldPoller>,
 ) -> Result<(), LoopError> {
     let script = &world.script;
     let mut state = State::new(Timestamp(script.begin_ns));
@@ -251,7 +251,7 @@ fn restore(
         .iter()
         .map(|arm| TimerState {
             timer: id(arm),
-            task: Replayed::Timer { timer: arm.timer, tag: world.plan.tag_of(arm.tag) },
+            task: Callback::Timer { timer: arm.timer, tag: world.plan.tag_of(arm.tag) },
             due: Timestamp(arm.due_ns.unwrap_or(script.begin_ns)),
             period_ns: arm.period_ns,
             referenced: arm.referenced,
@@ -268,7 +268,7 @@ fn restore(
 }
 
 /// What there was at the beginning.
-fn set_up(world: &World, cx: &mut loop_core::Context<'_, Replayed>) {
+fn set_up(world: &World, cx: &mut loop_core::Context<'_, Callback>) {
     let script = &world.script;
     let start = &script.start;
     start.sources.iter().for_each(|source| play::register(*source, world, cx));
@@ -282,7 +282,7 @@ fn set_up(world: &World, cx: &mut loop_core::Context<'_, Replayed>) {
     }
     for (signo, tag) in signals {
         // The signals of the world refuse none.
-        let _ = cx.on_signal(i32::from(signo), Replayed::Signal { signo, tag: world.plan.tag_of(tag) });
+        let _ = cx.on_signal(i32::from(signo), Callback::Signal { signo, tag: world.plan.tag_of(tag) });
     }
     for (queue, run) in &start.tasks {
         let Some(task) = play::task(*run, world) else { continue };

@@ -3,12 +3,10 @@
 use loop_probes::ids::Tag;
 use loop_probes::tags::tag_of_label;
 use loop_probes::text::printable;
+use loop_traces::near::nearest;
 
 use super::script::Script;
 use crate::rerun::RerunError;
-
-/// Names that an error offers.
-const OFFERED: usize = 3;
 
 /// The names of the recorded tags, by tag; none where nothing of that tag was recorded.
 pub(super) struct Names(Vec<Option<String>>);
@@ -55,14 +53,8 @@ impl Names {
         if places.peek().is_some() {
             return Ok(places);
         }
-        let mut near: Vec<&String> =
-            self.iter().filter(|(place, _)| *place > 0).map(|(_, known)| known).collect();
-        near.sort_by(|a, b| {
-            let like = |known: &str| strsim::jaro_winkler(&known.to_lowercase(), &name.to_lowercase());
-            like(b).total_cmp(&like(a))
-        });
-        near.dedup();
-        let near = near.into_iter().take(OFFERED).cloned().collect();
+        let known = self.iter().filter(|(place, _)| *place > 0).map(|(_, known)| known.clone());
+        let near = nearest(name, known);
         Err(RerunError::UnknownTag { option, tag: printable(name), near })
     }
 

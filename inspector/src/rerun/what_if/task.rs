@@ -9,7 +9,7 @@ use super::world::world;
 
 /// One callback; tags are those of this process.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Replayed {
+pub(super) enum Callback {
     /// A task, an immediate, a completed job.
     Run {
         run: RunId,
@@ -40,7 +40,7 @@ pub(super) struct Remote {
     pub(super) tag: Tag,
 }
 
-impl Task for Replayed {
+impl Task for Callback {
     type Remote = Remote;
 
     const TAGS: &'static [&'static str] = &[];

@@ -25,7 +25,7 @@ use super::outlet::Outlet;
 use super::pool::Jobs;
 use super::run::Plan;
 use super::script::{Arrival, Came, NONE, RunId, Script};
-use super::task::{Remote, Replayed};
+use super::task::{Callback, Remote};
 
 /// Most microtasks of one run.
 const MICROTASKS_MAX: u64 = 1 << 26;
@@ -97,7 +97,7 @@ pub(super) struct World {
     /// When somebody asks the loop to stop.
     stop_ns: Cell<Option<u64>>,
     bell: Arc<Bell>,
-    pub(super) handle: RefCell<Option<Handle<Replayed>>>,
+    pub(super) handle: RefCell<Option<Handle<Callback>>>,
     pub(super) jobs: Jobs,
     pub(super) sources: RefCell<Vec<SourceState>>,
     /// Sources that something is pending for, in the order in which it came.
@@ -277,7 +277,7 @@ impl World {
         }
     }
 
-    fn with_handle(&self, f: impl FnOnce(&Handle<Replayed>)) {
+    fn with_handle(&self, f: impl FnOnce(&Handle<Callback>)) {
         if let Some(handle) = &*self.handle.borrow() {
             f(handle);
         }

@@ -1,15 +1,8 @@
 //! Slots of many timers: order, the exact minimum, and what patterns that are meant to hurt cost.
 
-use super::*;
+use fastrand::Rng;
 
-/// Numbers that look random and are the same each time.
-fn dice(seed: u64) -> impl FnMut(u64) -> u64 {
-    let mut state = seed;
-    move |sides| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % sides
-    }
-}
+use super::*;
 
 fn by_due(timers: &TimerQueue<u32>) -> &ByDue {
     let Store::ByDue(waiting) = &timers.waiting else { unreachable!("the default") };
@@ -35,11 +28,11 @@ fn many_equal_due_times_keep_their_arming_order() {
 
 #[test]
 fn the_minimum_stays_exact_while_it_is_cleared_again_and_again() {
-    let (mut timers, mut roll) = (TimerQueue::new(), dice(1));
+    let (mut timers, mut dice) = (TimerQueue::new(), Rng::with_seed(1));
     let mut armed: Vec<(u64, Timer)> = Vec::new();
     for step in 0..20_000 {
         // All in one slot of a high level; every fourth step only adds.
-        let due = (1 << 40) + roll(1 << 30);
+        let due = (1 << 40) + dice.u64(..1 << 30);
         armed.push((due, timers.arm(at(due), None, 0)));
         if step % 4 != 0 {
             let (due, timer) = armed.iter().copied().min_by_key(|(due, timer)| (*due, timer.id())).unwrap();
@@ -100,12 +93,12 @@ fn a_crowded_slot_is_spread_when_its_time_comes() {
 
 #[test]
 fn places_are_used_again() {
-    let (mut timers, mut roll) = (TimerQueue::new(), dice(2));
+    let (mut timers, mut dice) = (TimerQueue::new(), Rng::with_seed(2));
     let mut armed = Vec::new();
     for now in 0..50_000 {
-        armed.push(timers.arm(at(now + roll(1 << 20)), None, 0));
+        armed.push(timers.arm(at(now + dice.u64(..1 << 20)), None, 0));
         if armed.len() > 64 {
-            let index = roll(64) as usize;
+            let index = dice.u64(..64) as usize;
             timers.clear(armed.swap_remove(index));
         }
         fire(&mut timers, now);

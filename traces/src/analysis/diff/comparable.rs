@@ -236,7 +236,8 @@ pub fn notes(base: &[Run], candidate: &[Run]) -> Vec<String> {
     let seeds: BTreeSet<&String> = settings.filter_map(|settings| settings.get(SEED)).collect();
     if seeds.len() > 1 {
         notes.push(
-            "the runs have several seeds: what arrives differs from run to run and hides small changes"
+            "the runs have several seeds: what arrives differs from run to run and hides small changes; to see them, \
+             record all with one seed, longer, and in turn"
                 .to_owned(),
         );
     }

@@ -5,8 +5,8 @@ use loop_core::replay::Outside;
 use loop_probes::event::{Event, Origin, Queue, RefKind};
 use loop_probes::ids::{Tag, TaskId};
 
-use super::super::recorded::Entry;
 use super::super::replayed::{self, Remote, Replayed};
+use super::super::window::Entry;
 use super::{MOST, Mode, Stage};
 use crate::rerun::RerunError;
 

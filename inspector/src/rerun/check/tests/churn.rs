@@ -1,13 +1,13 @@
 //! The program: each callback rolls dice for what it does with its loop.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use loop_core::gc::Heap;
+use fastrand::Rng;
 use loop_core::poller::{Interest, Readiness};
-use loop_core::sim::{Sim, SimSource};
+use loop_core::sim::{Sim, SimHeap, SimSource};
 use loop_core::{
     Builtin, Context, EventLoop, HeapHost, OnShutdown, Policy, Shutdown, TagOf, Timer, TimerHandle,
 };
@@ -18,32 +18,10 @@ use super::Captured;
 
 type Cx<'a> = Context<'a, Builtin>;
 
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % sides
-    }
-}
-
-#[derive(Clone, Default)]
-struct Cache(Rc<Cell<u64>>);
-
-impl Heap for Cache {
-    fn bytes(&self) -> u64 {
-        self.0.get()
-    }
-
-    fn collect(&mut self) {
-        self.0.set(self.0.get().min(1_000));
-    }
-}
-
 struct Churn {
-    dice: Dice,
+    dice: Rng,
     sim: Sim,
-    heap: Rc<Cell<u64>>,
+    heap: SimHeap,
     timers: Vec<Timer>,
     handles: Vec<TimerHandle<Builtin>>,
     immediates: Vec<TaskId>,
@@ -70,7 +48,7 @@ fn again(label: &'static str, state: &State) -> Builtin {
 }
 
 fn roll(state: &State, sides: u64) -> u64 {
-    state.borrow_mut().dice.roll(sides)
+    state.borrow_mut().dice.u64(..sides)
 }
 
 fn act(state: &State, cx: &mut Cx<'_>) {
@@ -184,8 +162,8 @@ fn act_once(state: &State, cx: &mut Cx<'_>) {
         43 if index < 3 => cx.reload(),
         _ => {
             let mut state = state.borrow_mut();
-            let grown = state.dice.roll(3) * state.dice.roll(900);
-            state.heap.set(state.heap.get() + grown);
+            let grown = state.dice.u64(..3) * state.dice.u64(..900);
+            state.heap.grow(grown);
         }
     }
 }
@@ -272,17 +250,16 @@ fn script(state: &State, handle: &loop_core::Handle<Builtin>) {
 /// Runs the program under `policy`, and says what was recorded.
 pub(super) fn record(policy: Policy, seed: u64) -> Captured {
     let (recorder, capture) = Recorder::capture();
-    let (sim, cache) = (Sim::new(), Cache::default());
+    let (sim, heap) = (Sim::new(), SimHeap::with_live(1_000));
     sim.job_durations((0..400).map(|job| Duration::from_micros(50 + job * 37 % 3_000)));
-    let heap = Rc::clone(&cache.0);
     let mini = policy.name == "mini";
     let mut builder = EventLoop::<Builtin>::builder().policy(policy).recorder(recorder);
     if !mini {
-        builder = builder.host(HeapHost(cache));
+        builder = builder.host(HeapHost(heap.clone()));
     }
     let mut event_loop = sim.build(builder);
     let state = Rc::new(RefCell::new(Churn {
-        dice: Dice(seed),
+        dice: Rng::with_seed(seed),
         sim: sim.clone(),
         heap,
         timers: Vec::new(),

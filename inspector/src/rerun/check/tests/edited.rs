@@ -1,7 +1,7 @@
 //! What was changed in the record is found, and what is made up ends in an error or a divergence, never in a panic.
 
 use loop_core::Policy;
-use loop_probes::event::{Event, GcReason, Outcome, PollReason};
+use loop_probes::event::{ClockPoint, Event, GcReason, Outcome, PollReason};
 use loop_probes::ids::TaskId;
 use loop_probes::stamped::Stamped;
 
@@ -112,6 +112,18 @@ fn a_decision_too_many_or_too_few_is_found() {
         events.insert(place, removed);
         assert!(!check(&events).unwrap().agrees(), "{removed:?} is there twice");
     }
+}
+
+#[test]
+fn an_end_is_found_where_the_loop_goes_on() {
+    let mut events = recorded();
+    let is_end = |event: &Event| matches!(event, Event::LoopStopped { .. });
+    let end = *events.iter().rfind(|stamped| is_end(&stamped.event)).expect("it ended");
+    let is_reading =
+        |stamped: &Stamped| matches!(stamped.event, Event::InputClock { point: ClockPoint::Shutdown, .. });
+    let goes_on = events.windows(2).position(|pair| is_reading(&pair[0]) && !is_end(&pair[1].event));
+    events.insert(goes_on.expect("the shutdown takes some turns") + 1, end);
+    assert!(!check(&events).unwrap().agrees());
 }
 
 #[test]

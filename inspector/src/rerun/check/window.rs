@@ -58,13 +58,14 @@ pub(super) struct Frame {
     pub(super) end: u64,
 }
 
-pub(super) struct Recorded {
+/// What comes next in the recording.
+pub(super) struct Window {
     source: Box<dyn EventSource>,
     emitter: SourceId,
     batch: Vec<Stamped>,
     next: usize,
     state: SourceState,
-    window: VecDeque<Entry>,
+    entries: VecDeque<Entry>,
     /// The place of the first event of the window.
     pub(super) place: u64,
     pub(super) frames: VecDeque<Frame>,
@@ -95,7 +96,7 @@ struct Reading {
     woken: bool,
 }
 
-impl Recorded {
+impl Window {
     /// Reads on from `source`, of which `start` events of all emitters were passed over.
     pub(super) fn new(
         mut source: Box<dyn EventSource>,
@@ -112,13 +113,13 @@ impl Recorded {
             passed += skipped as u64;
             next = skipped;
         }
-        let mut recorded = Self {
+        let mut window = Self {
             source,
             emitter,
             batch,
             next,
             state,
-            window: VecDeque::new(),
+            entries: VecDeque::new(),
             place: 0,
             frames: VecDeque::new(),
             loose: VecDeque::new(),
@@ -130,23 +131,23 @@ impl Recorded {
             immediates: HashSet::new(),
             reading: Reading::default(),
         };
-        recorded.refill(TICKS_AHEAD)?;
-        Ok(recorded)
+        window.refill(TICKS_AHEAD)?;
+        Ok(window)
     }
 
     /// The next event.
     pub(super) fn front(&self) -> Option<&Entry> {
-        self.window.front()
+        self.entries.front()
     }
 
     /// What comes next, in order.
     pub(super) fn ahead(&self) -> impl Iterator<Item = &Entry> {
-        self.window.iter()
+        self.entries.iter()
     }
 
     /// The next event is over.
     pub(super) fn advance(&mut self) -> Result<Option<Entry>, RerunError> {
-        let Some(entry) = self.window.pop_front() else { return Ok(None) };
+        let Some(entry) = self.entries.pop_front() else { return Ok(None) };
         self.place += 1;
         if matches!(entry.event, Event::TickEnd { .. }) {
             self.ticks_ahead = self.ticks_ahead.saturating_sub(1);
@@ -159,9 +160,9 @@ impl Recorded {
 
     /// Reads further than usual; false where there is nothing further.
     pub(super) fn look_further(&mut self) -> Result<bool, RerunError> {
-        let before = self.window.len();
+        let before = self.entries.len();
         self.refill(self.ticks_ahead.saturating_add(8))?;
-        Ok(self.window.len() > before)
+        Ok(self.entries.len() > before)
     }
 
     fn refill(&mut self, ticks: u32) -> Result<(), RerunError> {
@@ -187,7 +188,7 @@ impl Recorded {
                 continue;
             }
             self.read(&stamped);
-            if self.window.len() > WINDOW_MAX {
+            if self.entries.len() > WINDOW_MAX {
                 return Err(RerunError::TickTooLong { most: WINDOW_MAX });
             }
         }
@@ -200,7 +201,7 @@ impl Recorded {
             return;
         }
         let is_own = self.notice(event);
-        let place = self.place + self.window.len() as u64;
+        let place = self.place + self.entries.len() as u64;
         let role = if is_own {
             Role::Own
         } else {
@@ -213,7 +214,7 @@ impl Recorded {
             Role::Own => self.leave_loose(),
             Role::Aside => {}
         }
-        self.window.push_back(Entry { at, told: *event, event: normal(event.map_time(|_| ())) });
+        self.entries.push_back(Entry { at, told: *event, event: normal(event.map_time(|_| ())) });
     }
 
     /// What is decided by nobody: a wake-up that came with futures, and what is given back at the very end.
@@ -319,7 +320,7 @@ impl Recorded {
         }
         let (acts, places) = (self.acts.take(), std::mem::take(&mut self.places));
         if !self.reading.in_tick {
-            let end = self.place + self.window.len() as u64;
+            let end = self.place + self.entries.len() as u64;
             self.frames.push_back(Frame::new(Kind::Outside(false), Outcome::Done, acts, end));
             return;
         }

@@ -1,0 +1,124 @@
+//! The `--` of `diff`: it stands between two sides, and options stand before, between and behind them.
+//!
+//! To clap, as to every program, `--` ends the options, and so `DiffArgs` has it, for help and completions. When a
+//! command line is read, the one that separates the sides is handed to clap as a word that no shell can write, which
+//! ends the base; all else is clap's.
+
+use std::ffi::{OsStr, OsString};
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, Command, CommandFactory as _, Error, FromArgMatches as _};
+use loop_probes::text::printable;
+
+use super::Cli;
+
+/// The verb that has two sides.
+const VERB: &str = "diff";
+
+/// What separates the sides, as it is written.
+const WRITTEN: &str = "--";
+
+/// The same for clap: arguments of a program never hold a NUL.
+const READ: &str = "\0--";
+
+/// How it is written.
+const USAGE: &str = "write loopscope diff BASE… -- CANDIDATE…";
+
+/// Reads a command line; the first word is the program.
+///
+/// # Errors
+///
+/// What clap says, or would say if it knew of the two sides.
+pub(super) fn read(mut words: Vec<OsString>) -> Result<Cli, Error> {
+    let mut command = Cli::command();
+    let Some(verb) = verb(&command, &words).filter(|at| words[*at] == VERB) else {
+        return Cli::try_parse_command(&mut command, &words);
+    };
+    let separators = separators(&command, &words, verb);
+    if separators.len() > 1 {
+        let told = format!("there are two sides to compare, so there is one {WRITTEN}: {USAGE}\n");
+        return Err(Error::raw(ErrorKind::TooManyValues, told));
+    }
+    separators.iter().for_each(|at| words[*at] = READ.into());
+    command = command.mut_subcommand(VERB, |diff| {
+        // In this order: an argument that is changed becomes the last.
+        let diff = diff.mut_arg("base", |base| base.value_terminator(READ));
+        let diff = diff.mut_arg("candidate", |candidate| candidate.last(false));
+        diff.override_usage("loopscope diff [OPTIONS] <BASE>... -- <CANDIDATE>...")
+    });
+    Cli::try_parse_command(&mut command, &words).map_err(|error| explained(error, !separators.is_empty()))
+}
+
+impl Cli {
+    fn try_parse_command(command: &mut Command, words: &[OsString]) -> Result<Self, Error> {
+        let mut matches = command.try_get_matches_from_mut(words)?;
+        Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(command))
+    }
+}
+
+/// Where the verb is: behind the options that every verb takes.
+fn verb(command: &Command, words: &[OsString]) -> Option<usize> {
+    let mut at = 1;
+    while is_option(words.get(at)?) {
+        at += if takes_next(command.get_arguments(), &words[at]) { 2 } else { 1 };
+    }
+    Some(at)
+}
+
+/// Each `--` behind the verb, but for those that stand where an option has its value.
+fn separators(command: &Command, words: &[OsString], verb: usize) -> Vec<usize> {
+    let of_verb = command.find_subcommand(VERB).into_iter().flat_map(Command::get_arguments);
+    let options: Vec<&Arg> = command.get_arguments().chain(of_verb).collect();
+    let is_value = |at: usize| takes_next(options.iter().copied(), &words[at - 1]);
+    (verb + 1..words.len()).filter(|at| words[*at] == WRITTEN && !is_value(*at)).collect()
+}
+
+fn is_option(word: &OsStr) -> bool {
+    word.len() > 1 && word.as_encoded_bytes().starts_with(b"-")
+}
+
+/// Whether `word` is one of `options` whose value is the next word.
+fn takes_next<'a>(mut options: impl Iterator<Item = &'a Arg>, word: &OsStr) -> bool {
+    let Some(long) = word.to_str().and_then(|word| word.strip_prefix("--")) else { return false };
+    options.any(|option| {
+        option.get_long() == Some(long) && matches!(option.get_action(), ArgAction::Set | ArgAction::Append)
+    })
+}
+
+/// The error of a `diff`, where clap's own words would mislead.
+fn explained(mut error: Error, is_separated: bool) -> Error {
+    let about = |kind| match error.get(kind) {
+        Some(ContextValue::String(word)) => word.clone(),
+        Some(ContextValue::Strings(words)) => words.join(" "),
+        _ => String::new(),
+    };
+    let missing = about(ContextKind::InvalidArg);
+    let one_line = |told: &str| Error::raw(error.kind(), format!("{told}: {USAGE}\n"));
+    match (error.kind(), is_separated) {
+        (ErrorKind::MissingRequiredArgument, true) if missing.contains("<BASE>") => {
+            one_line("there is nothing before --")
+        }
+        (ErrorKind::MissingRequiredArgument, false) if missing.contains("<BASE>") => {
+            one_line("there is nothing to compare")
+        }
+        (ErrorKind::MissingRequiredArgument, true) if missing.contains("<CANDIDATE>") => {
+            one_line("there is nothing behind --")
+        }
+        (ErrorKind::MissingRequiredArgument, false) if missing.contains("<CANDIDATE>") => {
+            one_line("there is no -- between the two sides")
+        }
+        (ErrorKind::UnknownArgument, _) => {
+            // That it may stand behind a `--` is not so here.
+            error.remove(ContextKind::Suggested);
+            if error.get(ContextKind::SuggestedArg).is_none() {
+                let tip = format!("where it is a file, write ./{}", printable(&missing));
+                error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+            }
+            error
+        }
+        _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! Options stand anywhere in a diff, and what is wrong with one is said in a line.
+
+use super::*;
+use crate::cli::{Command, DiffArgs, VerdictFormat};
+
+fn cli(line: &str) -> Result<Cli, Error> {
+    read(line.split(' ').map(OsString::from).collect())
+}
+
+fn diff(line: &str) -> DiffArgs {
+    match cli(line).map(|cli| cli.command) {
+        Ok(Command::Diff(args)) => args,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+/// What is said of a wrong line, without clap's hints below it.
+fn told(line: &str) -> String {
+    let error = cli(line).expect_err(line);
+    assert!(error.exit_code() == 2, "{line}: {error}");
+    error.to_string()
+}
+
+#[test]
+fn options_stand_anywhere() {
+    for line in [
+        "loopscope diff --gate g --primary stalls --json a b -- c d",
+        "loopscope diff a --gate g b --json -- c --primary stalls d",
+        "loopscope diff a b -- --primary stalls --gate=g --json c d",
+        "loopscope diff a b -- c d --json --primary=stalls --gate g",
+        "loopscope --log l --ascii diff a b -- c d --json --primary stalls --gate g",
+    ] {
+        let args = diff(line);
+        assert_eq!((args.base, args.candidate), (vec!["a".into(), "b".into()], vec!["c".into(), "d".into()]));
+        assert!(args.json && args.gate.is_some() && args.primary.len() == 1, "{line}");
+    }
+    assert!(
+        matches!(cli("loopscope diff a -- b --log l").unwrap().global.log, Some(log) if log.ends_with("l"))
+    );
+    assert_eq!(diff("loopscope diff ./-a -- ./--json").candidate, ["./--json"]);
+}
+
+#[test]
+fn the_last_of_two_formats_counts() {
+    let format = |line: &str| {
+        let args = diff(line);
+        (args.json, args.format)
+    };
+    assert_eq!(format("loopscope diff a -- b --format junit --json"), (true, VerdictFormat::Text));
+    assert_eq!(format("loopscope diff a -- b --json --format junit"), (false, VerdictFormat::Junit));
+}
+
+#[test]
+fn a_wrong_line_is_said_in_one() {
+    for (line, expected) in [
+        ("loopscope diff", "error: there is nothing to compare: write loopscope diff BASE… -- CANDIDATE…\n"),
+        (
+            "loopscope diff --json",
+            "error: there is nothing to compare: write loopscope diff BASE… -- CANDIDATE…\n",
+        ),
+        (
+            "loopscope diff -- b",
+            "error: there is nothing before --: write loopscope diff BASE… -- CANDIDATE…\n",
+        ),
+        (
+            "loopscope diff a b",
+            "error: there is no -- between the two sides: write loopscope diff BASE… -- CANDIDATE…\n",
+        ),
+        (
+            "loopscope diff a -- --json",
+            "error: there is nothing behind --: write loopscope diff BASE… -- CANDIDATE…\n",
+        ),
+        (
+            "loopscope diff a -- b -- c",
+            "error: there are two sides to compare, so there is one --: write loopscope diff BASE… -- CANDIDATE…\n",
+        ),
+    ] {
+        assert_eq!(told(line), expected, "{line}");
+    }
+}
+
+#[test]
+fn an_unknown_option_is_said_with_the_nearest() {
+    let near = told("loopscope diff a -- b --gat f");
+    assert!(
+        near.starts_with("error: unexpected argument '--gat' found") && near.contains("'--gate'"),
+        "{near}"
+    );
+    let none = told("loopscope diff a -- b -7");
+    assert!(none.contains("write ./-7") && !none.contains("-- -7"), "{none}");
+    let value = told("loopscope diff a b --gate -- c");
+    assert!(value.contains("--gate <FILE>") && !value.contains('\0'), "{value}");
+}
+
+#[test]
+fn other_verbs_keep_their_dashes() {
+    assert!(
+        matches!(cli("loopscope replay -- diff").unwrap().command, Command::Replay(args) if args.input == "diff")
+    );
+    assert!(
+        matches!(cli("loopscope replay -- -x").unwrap().command, Command::Replay(args) if args.input == "-x")
+    );
+    assert!(matches!(cli("loopscope --color never replay diff").unwrap().command, Command::Replay(_)));
+}
+
+#[test]
+fn help_shows_how_it_is_written() {
+    let help = cli("loopscope diff a -- b --help").expect_err("help").to_string();
+    assert!(help.contains("Usage: loopscope diff [OPTIONS] <BASE>... -- <CANDIDATE>..."), "{help}");
+    assert!(
+        help == cli("loopscope diff --help").expect_err("help").to_string() && !help.contains('\0'),
+        "{help}"
+    );
+}

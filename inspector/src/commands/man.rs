@@ -1,0 +1,51 @@
+//! `loopscope man`: the manual page of a verb, or the one that lists them.
+
+use std::io::{self, Write as _};
+
+use clap::CommandFactory as _;
+use clap_mangen::Man;
+use loop_probes::text::printable;
+use loop_traces::near::nearest;
+
+use crate::cli::Cli;
+use crate::exit::Failure;
+use crate::stdout;
+
+pub(super) fn run(verb: Option<&str>) -> Result<(), Failure> {
+    let mut all = Cli::command();
+    // Gives the verbs their long names, which are their pages' too.
+    all.build();
+    let command = match verb {
+        None => all,
+        Some(verb) => all.find_subcommand(verb).cloned().ok_or_else(|| {
+            let verbs = all.get_subcommands().map(|command| command.get_name().to_owned());
+            let near = nearest(verb, verbs).join(", ");
+            Failure::Usage(format!("there is no verb {:?}; near it are {near}", printable(verb)))
+        })?,
+    };
+    let page = page(command);
+    let page = page.map_err(|error| Failure::Input(format!("cannot make the manual page: {error}")))?;
+    stdout::print(&String::from_utf8_lossy(&page))
+}
+
+/// The page, with the usage that the help has as its synopsis: a list of all options twice tells nobody more.
+fn page(mut command: clap::Command) -> io::Result<Vec<u8>> {
+    let usage = command.render_usage().to_string();
+    let usage = usage.trim_start_matches("Usage: ").replace('\\', "\\e").replace('-', "\\-");
+    let (has_verbs, has_more) = (command.has_subcommands(), command.get_after_help().is_some());
+    let man = Man::new(command).source(concat!("loopscope ", env!("CARGO_PKG_VERSION")));
+    let mut page = Vec::new();
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    write!(page, ".SH SYNOPSIS\n{usage}\n")?;
+    man.render_description_section(&mut page)?;
+    man.render_options_section(&mut page)?;
+    if has_verbs {
+        man.render_subcommands_section(&mut page)?;
+    }
+    if has_more {
+        man.render_extra_section(&mut page)?;
+    }
+    man.render_version_section(&mut page)?;
+    Ok(page)
+}

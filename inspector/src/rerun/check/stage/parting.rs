@@ -1,0 +1,77 @@
+//! Where both part: what was recorded, what happened instead, and what stood around it, in words.
+
+use loop_probes::event::Event;
+use loop_probes::ids::Ticks;
+
+use super::super::Divergence;
+use super::super::window::Entry;
+use super::Stage;
+use crate::rerun::act::{Act, Done};
+
+impl Stage {
+    /// An act that could not be done as it was recorded.
+    pub(in crate::rerun::check) fn refuse(&mut self, done: &Done) {
+        if !self.is_over() {
+            let what = format!("cannot {}", words_of(&done.act));
+            self.part(&what);
+        }
+    }
+
+    /// What happened, told as of the time of what was recorded; with the numbers that words may have rounded away.
+    pub(super) fn words(&self, told: &Event<Ticks>, event: Event<()>) -> String {
+        let Some(entry) = self.recorded.front() else { return String::new() };
+        let text = crate::describe::event(entry.at, &told.map_time(|_| entry.at), &self.recorded.labels);
+        let differs =
+            differences(entry.event, event).map_or_else(String::new, |fields| format!("  ({fields})"));
+        format!("{}  {text}{differs}", told.name())
+    }
+
+    fn line(&self, entry: &Entry) -> String {
+        let text = crate::describe::event(entry.at, &entry.told, &self.recorded.labels);
+        format!("{}  {text}", entry.told.name())
+    }
+
+    pub(super) fn part(&mut self, happened: &str) {
+        let Some(entry) = self.recorded.front() else { return };
+        let before = self.history.iter().map(|entry| self.line(entry)).collect();
+        let after = self.recorded.ahead().skip(1).take(2).map(|entry| self.line(entry)).collect();
+        self.diverged = Some(Box::new(Divergence {
+            tick: self.tick,
+            at_ns: entry.at.ns_since(self.began),
+            recorded: self.line(entry),
+            happened: happened.to_owned(),
+            before,
+            after,
+        }));
+    }
+
+    /// The loop ended by itself, or failed, where the record goes on.
+    pub(in crate::rerun::check) fn part_at_end(&mut self, how: &str) {
+        if !self.is_over() {
+            self.part(how);
+        }
+    }
+}
+
+fn words_of(act: &Act) -> String {
+    let text = format!("{act:?}");
+    let end = text.find([' ', '(', '{']).unwrap_or(text.len());
+    format!("do what was recorded: {}", text[..end].to_lowercase())
+}
+
+/// The fields in which two events of a kind differ, as they happened and as they were recorded.
+fn differences(recorded: Event<()>, happened: Event<()>) -> Option<String> {
+    let (recorded, happened) = (format!("{recorded:?}"), format!("{happened:?}"));
+    let ((kind, recorded), (other, happened)) = (recorded.split_once('{')?, happened.split_once('{')?);
+    let pairs = || happened.split(", ").zip(recorded.split(", "));
+    if kind != other || pairs().count() == 0 {
+        return None;
+    }
+    let clean = |text: &str| text.trim_matches(|sign| " }".contains(sign)).to_owned();
+    let differing = pairs().filter(|(happened, recorded)| happened != recorded);
+    let told = differing.map(|(happened, recorded)| {
+        let recorded = recorded.split_once(": ").map_or(recorded, |(_, value)| value);
+        format!("{}, recorded {}", clean(happened), clean(recorded))
+    });
+    Some(told.collect::<Vec<_>>().join("; "))
+}

@@ -1,0 +1,65 @@
+//! The virtual heap: as large as somebody says, and what is live stays.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use crate::gc::Heap;
+
+/// A heap whose size somebody says; a collection leaves what is live. Clones are the same heap.
+///
+/// # Examples
+///
+/// ```
+/// use loop_core::gc::Heap;
+/// use loop_core::sim::SimHeap;
+///
+/// let mut heap = SimHeap::with_live(100);
+/// heap.clone().grow(250);
+/// assert_eq!(heap.bytes(), 250);
+/// heap.collect();
+/// assert_eq!(heap.bytes(), 100);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct SimHeap(Rc<Sizes>);
+
+/// In bytes.
+#[derive(Debug, Default)]
+struct Sizes {
+    now: Cell<u64>,
+    live: Cell<u64>,
+}
+
+impl SimHeap {
+    /// An empty heap of which so many bytes at most survive a collection.
+    #[must_use]
+    pub fn with_live(bytes: u64) -> Self {
+        let heap = Self::default();
+        heap.set_live(bytes);
+        heap
+    }
+
+    /// It is so large now.
+    pub fn set(&self, bytes: u64) {
+        self.0.now.set(bytes);
+    }
+
+    /// It grows by so much.
+    pub fn grow(&self, bytes: u64) {
+        self.set(self.bytes().saturating_add(bytes));
+    }
+
+    /// So many bytes at most survive a collection from now on.
+    pub fn set_live(&self, bytes: u64) {
+        self.0.live.set(bytes);
+    }
+}
+
+impl Heap for SimHeap {
+    fn bytes(&self) -> u64 {
+        self.0.now.get()
+    }
+
+    fn collect(&mut self) {
+        self.set(self.bytes().min(self.0.live.get()));
+    }
+}
