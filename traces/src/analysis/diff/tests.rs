@@ -33,6 +33,7 @@ pub(crate) fn run(imagined: &Imagined) -> Run {
             p99: ns,
             max: ns,
             p99_bounds: None,
+            bounds: None,
         }
     };
     let tag = |(place, ns): (usize, &f64)| TagSummary {
