@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::condition::shown;
 use super::diff::any::Many;
 use super::diff::effect::{Effect, Sides, p_value};
+use super::diff::leeway::{self, Leeway};
 use super::diff::{ALPHA, Run};
 use super::metric::bounds::Bounds;
 use super::metric::{Metric, Sense, Value, nearest};
@@ -72,6 +73,9 @@ pub struct Judgement {
     pub outcome: Outcome,
     /// The numbers: `3.10ms`, or `2.00ms to 2.60ms, 30.0% worse`.
     pub numbers: String,
+    /// Where records were lost: between which values it lies, in the metric's unit; null where nothing bounds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<(f64, Option<f64>)>,
     /// Why it cannot be told, or whose figure it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -139,7 +143,7 @@ impl Gate {
     }
 
     fn judgement(&self, outcome: Outcome, numbers: String, why: Option<String>) -> Judgement {
-        Judgement { gate: self.to_string(), metric: self.metric.to_string(), outcome, numbers, why }
+        Judgement { gate: self.to_string(), metric: self.metric.to_string(), outcome, numbers, bounds: None, why }
     }
 
     /// A name that was mistaken looks like work that was not done: what the runs do have is said with it.
@@ -179,7 +183,13 @@ impl Gate {
             _ => self.whose(runs),
         };
         let several = if runs.len() > 1 { " (median)" } else { "" };
-        self.judgement(outcome, self.shown(value) + several, why)
+        let between = between(self.shown(low), high.is_finite().then(|| self.shown(high)));
+        let numbers = match low == high {
+            true => self.shown(value) + several,
+            false => format!("{}{several}, {between}", self.shown(value)),
+        };
+        let judgement = self.judgement(outcome, numbers, why);
+        Judgement { bounds: (low != high).then_some((low, high.is_finite().then_some(high))), ..judgement }
     }
 
     /// The one that is the largest, for a metric of any.
@@ -207,7 +217,7 @@ impl Gate {
         let worse = self.worse(change);
         let is_sure = p_value(&sides) <= ALPHA;
         let most = effect.change_interval.map(|[low, high]| self.worse(low).max(self.worse(high)));
-        let (outcome, why) = match most {
+        let judge = |worse: f64, most: Option<f64>| match most {
             None => (Outcome::CannotTell, Some("one run a side does not show how runs scatter".to_owned())),
             Some(_) if worse > share && is_sure => (Outcome::Failed, None),
             Some(_) if worse > share => (Outcome::CannotTell, Some("it may be chance".to_owned())),
@@ -216,8 +226,17 @@ impl Gate {
             }
             Some(_) => (Outcome::Held, None),
         };
+        let (outcome, why) = judge(worse, most);
         let numbers = format!("{}, {}", self.both(&effect), by(worse));
-        self.overturned(base, candidate, outcome, numbers, why)
+        let leeway = Leeway::of(&self.metric, &sides, base, candidate);
+        let moved = |by: f64| {
+            let most = most.map(|most| self.worse(effect.moved_change(self.worse(most), by)));
+            (self.worse(effect.moved_change(change, by)), most)
+        };
+        let ends = [moved(-leeway.less), moved(leeway.more)];
+        let stands = ends.iter().all(|(worse, most)| judge(*worse, *most).0 == outcome);
+        let could_be = between_changes(ends.map(|(worse, _)| worse));
+        self.overturned(base, candidate, (outcome, stands), (numbers, could_be), why)
     }
 
     fn judge_any(&self, base: &[Run], candidate: &[Run], share: f64) -> Judgement {
@@ -229,6 +248,9 @@ impl Gate {
         let worse = all.filter_map(|(tag, effect, p)| Some((tag, self.worse(effect.change?), p)));
         let (sure, unsure): (Vec<_>, Vec<_>) =
             worse.filter(|(_, worse, _)| *worse > share).partition(|(_, _, p)| *p <= ALPHA);
+        // One that is worse enough whatever was lost is enough.
+        let least = sure.iter().map(|(_, worse, _)| (1.0 + worse) * (-most.leeway_max.width()).exp() - 1.0);
+        let sure_still = least.fold(f64::NEG_INFINITY, f64::max) > share;
         let named = |tags: &[(String, f64, f64)]| {
             let tags: Vec<String> =
                 tags.iter().map(|(tag, worse, _)| format!("{tag} {}", by(*worse))).collect();
@@ -244,28 +266,33 @@ impl Gate {
             let why = format!("some may be more than {} worse", percent(share));
             (Outcome::CannotTell, format!("{} compared", most.compared), Some(why))
         };
-        self.overturned(base, candidate, outcome, numbers, why)
+        let stands = match outcome {
+            Outcome::Failed => sure_still,
+            _ => most.all_within_whatever_was_lost,
+        };
+        let width = most.leeway_max.width();
+        let could_be = match width.is_finite() {
+            true => format!("each by {} more or less", percent(width)),
+            false => "nothing bounds by how much".to_owned(),
+        };
+        self.overturned(base, candidate, (outcome, stands || most.leeway_max.none()), (numbers, could_be), why)
     }
 
-    /// Losses leave a comparison open, whatever it came to.
+    /// What the lost records could overturn says so, and what it could be with them.
     fn overturned(
         &self,
         base: &[Run],
         candidate: &[Run],
-        outcome: Outcome,
-        numbers: String,
+        (outcome, stands): (Outcome, bool),
+        (numbers, could_be): (String, String),
         why: Option<String>,
     ) -> Judgement {
-        let open = |run: &Run| {
-            let bounds = self.metric.bounds(&run.summary);
-            bounds.is_some_and(|bounds| bounds.high != Some(bounds.low))
-        };
-        if outcome != Outcome::CannotTell && base.iter().chain(candidate).any(open) {
-            let lost: u64 = base.iter().chain(candidate).map(|run| run.summary.lost_records).sum();
-            let why = format!("{} but {} could overturn it", outcome.name(), lost_records(lost));
-            return self.judgement(Outcome::CannotTell, numbers, Some(why));
+        if stands || outcome == Outcome::CannotTell {
+            return self.judgement(outcome, numbers, why);
         }
-        self.judgement(outcome, numbers, why)
+        let lost = lost_records(leeway::lost_records(base, candidate));
+        let why = format!("{} but {lost} could overturn it: {could_be}", outcome.name());
+        self.judgement(Outcome::CannotTell, numbers, Some(why))
     }
 
     /// A change as how much worse it is.
@@ -279,6 +306,21 @@ impl Gate {
 
     fn both(&self, effect: &Effect) -> String {
         format!("{} to {}", self.shown(effect.base), self.shown(effect.candidate))
+    }
+}
+
+/// `2.00% better to 30.0% worse`, where something bounds it.
+fn between_changes([one, other]: [f64; 2]) -> String {
+    let (least, most) = (one.min(other), one.max(other));
+    let bounded = |end: f64| if end.is_finite() { by(end) } else { "more than anything".to_owned() };
+    format!("{} to {}", bounded(least), bounded(most))
+}
+
+/// `2.00ms to 2.60ms`, `2.00ms or more`.
+fn between(low: String, high: Option<String>) -> String {
+    match high {
+        Some(high) => format!("{low} to {high}"),
+        None => format!("{low} or more"),
     }
 }
 

@@ -311,7 +311,7 @@ impl Timeline {
             self.ticks.incomplete += 1;
             self.gaps[place].without_end(start, stamped.at);
         }
-        self.hidden.tick_began(place, stamped.at, endless);
+        self.hidden.tick_began(place, tick, stamped.at, endless);
         open.begin(tick, stamped.at);
     }
 
@@ -342,8 +342,7 @@ impl Timeline {
             let blame = ledger(summary.start, summary.end, spans, self.config.ledger_lines);
             self.stalls.add(Stall { tick: summary, blame, spans: spans.into() });
         }
-        let incomplete_ns = summary.incomplete.then_some(summary.busy_ns);
-        self.hidden.tick_ended(place, (start, summary.end), endless, incomplete_ns);
+        self.hidden.tick_ended(place, &summary, seen, endless);
         self.ticks.add(summary, spans);
         self.gaps[place].ended(summary.start, summary.end, seen);
         self.charge(place, summary.end);

@@ -8,6 +8,7 @@
 
 use loop_probes::ids::Timestamp;
 
+use super::ticks::TickSummary;
 use crate::analysis::loss::Missing;
 
 /// What may be missing, by what bounds it.
@@ -32,6 +33,10 @@ pub(crate) struct Hidden {
     in_ticks: Missing,
     /// A task was seen inside another.
     nested: bool,
+    /// Ticks of which nothing was seen, by the numbers of those around them, and such of which only the beginning was.
+    unseen: u64,
+    /// Those numbers do not tell.
+    unnumbered: bool,
     emitters: Vec<Emitter>,
 }
 
@@ -44,6 +49,10 @@ struct Emitter {
     task_end: Option<Timestamp>,
     /// The tick that is open, from its start to the end of its last gap.
     torn: Option<(Timestamp, Timestamp)>,
+    /// The number of the last tick.
+    tick: Option<u64>,
+    /// Records lost since.
+    lost_since: u64,
 }
 
 impl Hidden {
@@ -52,7 +61,8 @@ impl Hidden {
     }
 
     /// A tick began at `at`; the end of the one that began at `endless` was not seen.
-    pub(crate) fn tick_began(&mut self, place: usize, at: Timestamp, endless: Option<Timestamp>) {
+    pub(crate) fn tick_began(&mut self, place: usize, tick: u64, at: Timestamp, endless: Option<Timestamp>) {
+        self.numbered(place, tick);
         let emitter = &mut self.emitters[place];
         emitter.torn = None;
         emitter.boundary = Some(at);
@@ -61,23 +71,37 @@ impl Hidden {
         }
     }
 
-    /// A tick ended that began at `start`, and so did, unseen, the one that began at `endless`.
-    pub(crate) fn tick_ended(
-        &mut self,
-        place: usize,
-        (start, end): (Timestamp, Timestamp),
-        endless: Option<Timestamp>,
-        incomplete_ns: Option<u64>,
-    ) {
+    /// A tick ended; whether its beginning was `seen`. So did, unseen, the one that began at `endless`.
+    pub(crate) fn tick_ended(&mut self, place: usize, tick: &TickSummary, seen: bool, endless: Option<Timestamp>) {
+        if !seen {
+            self.numbered(place, tick.tick);
+        }
         let emitter = &mut self.emitters[place];
         emitter.torn = None;
-        emitter.boundary = Some(end);
+        emitter.boundary = Some(tick.end);
         if let Some(endless) = endless {
-            self.ticks.stretch(start.ns_since(endless));
+            self.unseen += 1;
+            self.ticks.stretch(tick.start.ns_since(endless));
         }
-        if let Some(busy_ns) = incomplete_ns {
-            self.ticks.stretch(busy_ns);
+        if tick.incomplete {
+            self.ticks.stretch(tick.busy_ns);
         }
+    }
+
+    /// A tick has this number, so that those between it and the last one were lost.
+    fn numbered(&mut self, place: usize, tick: u64) {
+        let emitter = &mut self.emitters[place];
+        let between = match emitter.tick {
+            Some(last) if tick > last => tick - last - 1,
+            Some(_) => {
+                self.unnumbered = true;
+                0
+            }
+            None => emitter.lost_since / 2,
+        };
+        self.unseen = self.unseen.saturating_add(between);
+        emitter.tick = Some(tick);
+        emitter.lost_since = 0;
     }
 
     #[inline]
@@ -95,6 +119,12 @@ impl Hidden {
         count: u64,
         open: Option<Timestamp>,
     ) {
+        // The records of a damaged block are counted once, with its first emitter.
+        self.unnumbered |= place.is_none() || count == 0;
+        if let Some(place) = place {
+            let emitter = &mut self.emitters[place];
+            emitter.lost_since = emitter.lost_since.saturating_add(count);
+        }
         let known = place.map(|place| self.emitters[place]);
         let Some(known) = known.filter(|known| known.boundary.is_some() || from < to) else {
             // Nothing is known of what came before.
@@ -125,7 +155,10 @@ impl Hidden {
             torn += 1;
         }
         // A tick that was lost whole has lost its beginning and its end.
-        let ticks = ticks.counted((lost / 2).saturating_add(incomplete).saturating_add(torn));
+        let since = self.emitters.iter().map(|emitter| emitter.lost_since / 2);
+        let numbered = since.fold(self.unseen, u64::saturating_add);
+        let unseen = if self.unnumbered { lost / 2 } else { numbered.min(lost / 2) };
+        let ticks = ticks.counted(unseen.saturating_add(incomplete).saturating_add(torn));
         let others = Missing::anything(lost);
         let tasks = if self.nested { others.clone() } else { self.tasks.clone().counted(lost) };
         MissingSamples { ticks, tasks, in_ticks: self.in_ticks.clone().counted(lost), others }

@@ -17,6 +17,7 @@ use std::collections::BTreeSet;
 
 use super::Run;
 use super::effect::{Effect, Sides};
+use super::leeway::Leeway;
 use crate::analysis::metric::Metric;
 use crate::analysis::statistics::splits::Splits;
 use crate::analysis::statistics::{at_least, mean, median};
@@ -43,6 +44,7 @@ struct One {
     /// What was measured; of what all have in common nothing was.
     sides: Option<Sides>,
     fit: Covariance,
+    leeway: Leeway,
 }
 
 /// What became of all of them.
@@ -56,6 +58,12 @@ pub(crate) struct Most {
     pub(crate) others: Vec<(String, Effect, f64)>,
     /// Every interval lies within the margin.
     pub(crate) all_within: bool,
+    /// And would whatever the lost records had held.
+    pub(crate) all_within_whatever_was_lost: bool,
+    /// What lost records leave open of the largest shift, and by more than that of no other.
+    pub(crate) leeway: Leeway,
+    /// What they leave open of any.
+    pub(crate) leeway_max: Leeway,
     /// How many there are.
     pub(crate) compared: usize,
 }
@@ -93,24 +101,29 @@ impl Many {
         let frequent = each.filter(|metric| base.iter().chain(candidate).all(|run| is_frequent(metric, run)));
         let whole = frequent.filter_map(|metric| {
             let sides = Sides::of(&metric, base, candidate);
+            let leeway = Leeway::of(&metric, &sides, base, candidate);
             // A value is missing in a run, or cannot be compared as a ratio.
             let whole = sides.base.len() + sides.candidate.len() == runs && sides.is_ratio;
-            whole.then(|| (metric.whose().unwrap_or_default().to_owned(), sides))
+            whole.then(|| ((metric.whose().unwrap_or_default().to_owned(), leeway), sides))
         });
-        let (names, sides): (Vec<String>, Vec<Sides>) = whole.unzip();
+        let (names, sides): (Vec<(String, Leeway)>, Vec<Sides>) = whole.unzip();
+        let widest = names.iter().fold(Leeway::default(), |widest, (_, leeway)| widest.max(*leeway));
         let columns: Vec<Vec<f64>> = sides.iter().map(|sides| centred(&sides.scaled().concat())).collect();
         let speed: Vec<f64> = match columns.len() {
             0..TAGS_MIN => Vec::new(),
             _ => (0..runs).filter_map(|run| common(&columns, run, None)).collect(),
         };
         let mut ones = Vec::with_capacity(names.len() + 1);
-        for (place, (name, sides)) in names.into_iter().zip(sides).enumerate() {
+        for (place, ((name, leeway), sides)) in names.into_iter().zip(sides).enumerate() {
             let others = (columns.len() >= TAGS_MIN && runs >= RUNS_MIN)
                 .then(|| (0..runs).filter_map(|run| common(&columns, run, Some(place))).collect());
-            ones.push(One { name, sides: Some(sides), fit: Covariance::new(&columns[place], others) });
+            // It is measured against what the others have in common, which moves no further than they do.
+            let leeway = if columns.len() >= TAGS_MIN { leeway.against(widest) } else { leeway };
+            ones.push(One { name, sides: Some(sides), fit: Covariance::new(&columns[place], others), leeway });
         }
         if !speed.is_empty() {
-            ones.push(One { name: EVERY_TAG.to_owned(), sides: None, fit: Covariance::new(&speed, None) });
+            let fit = Covariance::new(&speed, None);
+            ones.push(One { name: EVERY_TAG.to_owned(), sides: None, fit, leeway: widest });
         }
         Self { ones, base_runs: base.len(), candidate_runs: candidate.len(), speed }
     }
@@ -154,12 +167,20 @@ impl Many {
             let ends = effect.interval_in_margins(margin);
             ends.is_some_and(|ends| ends.iter().all(|end| end.abs() <= 1.0))
         };
+        let whatever = |ranked: &Ranked| {
+            let leeway = self.ones[ranked.place].leeway;
+            self.effect(ranked).is_some_and(|effect| leeway.ends(&effect).iter().all(within))
+        };
+        let leeways = self.ones.iter().map(|one| one.leeway);
         Some(Most {
             name: self.ones[first.place].name.clone(),
             p: first.p,
             others: others.collect(),
             all_within: within(&effect)
                 && rest.iter().all(|other| self.effect(other).is_some_and(|effect| within(&effect))),
+            all_within_whatever_was_lost: ranked.iter().all(whatever),
+            leeway: self.ones[first.place].leeway,
+            leeway_max: leeways.fold(Leeway::default(), Leeway::max),
             compared: self.ones.iter().filter(|one| one.sides.is_some()).count(),
             effect,
         })

@@ -42,7 +42,7 @@ impl Sides {
         [&self.base, &self.candidate].map(|side| side.iter().map(|value| self.scale(*value)).collect())
     }
 
-    fn scale(&self, value: f64) -> f64 {
+    pub(super) fn scale(&self, value: f64) -> f64 {
         if self.is_ratio { value.ln() } else { value }
     }
 }
@@ -73,6 +73,8 @@ pub struct Effect {
     pub(super) scatter: Option<f64>,
     #[serde(skip)]
     pub(super) is_count: bool,
+    #[serde(skip)]
+    is_ratio: bool,
 }
 
 impl Effect {
@@ -111,7 +113,29 @@ impl Effect {
             delta: cliffs_delta(base, candidate)?,
             scatter: scatter(base, candidate).map(|scatter| scatter / unit),
             is_count: sides.is_count,
+            is_ratio: sides.is_ratio,
         })
+    }
+
+    /// The same, `by` further on the scale on which it was measured.
+    pub(super) fn moved(&self, by: f64) -> Self {
+        let change = |change: f64| self.moved_change(change, by);
+        let shift = |shift: f64| if self.is_ratio { change(shift / self.base) * self.base } else { shift + by };
+        Self {
+            change: self.change.map(change),
+            change_interval: self.change_interval.map(|ends| ends.map(change)),
+            shift: shift(self.shift),
+            shift_interval: self.shift_interval.map(|ends| ends.map(shift)),
+            ..self.clone()
+        }
+    }
+
+    /// A change as a share of the base, `by` further.
+    pub(crate) fn moved_change(&self, change: f64, by: f64) -> f64 {
+        match self.is_ratio {
+            true => (1.0 + change) * by.exp() - 1.0,
+            false => change + by / self.base,
+        }
     }
 
     /// From median to median, as a share of the base.

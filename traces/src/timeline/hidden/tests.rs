@@ -135,7 +135,7 @@ proptest! {
 
 #[test]
 fn a_short_gap_bounds_everything_that_runs_in_ticks() {
-    let script = Script { ticks: 2_000, stall_every: 100, ..Script::default() };
+    let script = Script { ticks: 2_000, stall_every: 100, workers: 0, ..Script::default() };
     let events = script.events();
     let torn = summary(&script, &torn(&events, &[(0.3, 60), (0.6, 90)]));
     let bounds = torn.ticks.run_ns.bounds.unwrap();
