@@ -282,7 +282,7 @@ impl Summary {
                 count: ticks.count,
                 incomplete: ticks.incomplete,
                 stalls: timeline.stalls.count,
-                stalls_bounds: stalls_bounds(timeline, &missing),
+                stalls_bounds: timeline.stalls_bounds(),
                 stall_limit_ns: timeline.config().stall_limit_ns,
                 busy_ns: ticks.busy_ns,
                 poll_wait_ns: ticks.poll_wait_ns,
@@ -336,13 +336,6 @@ impl Summary {
             harm: blame::harm(timeline),
         }
     }
-}
-
-/// A tick that was lost is one if it was long enough.
-fn stalls_bounds(timeline: &Timeline, missing: &MissingSamples) -> Option<Bounds> {
-    let seen = timeline.stalls.count;
-    let more = missing.ticks.longer_than(timeline.config().stall_limit_ns);
-    (timeline.lost_records > 0).then(|| Bounds { lo: seen, hi: Some(seen.saturating_add(more)) })
 }
 
 fn queue_wait_ns(timeline: &Timeline, missing: &MissingSamples) -> Percentiles {

@@ -65,6 +65,7 @@ use loop_probes::ids::Timestamp;
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
 
+use crate::analysis::loss::Bounds;
 use crate::histogram::Histogram;
 use crate::labels::Labels;
 use crate::source::SourceCounts;
@@ -250,6 +251,15 @@ impl Timeline {
     #[must_use]
     pub fn missing(&self) -> MissingSamples {
         self.hidden.missing(self.lost_records, self.ticks.incomplete)
+    }
+
+    /// Where records were lost: between which numbers that of the stalls lies. A tick that was lost is one if it was long
+    /// enough.
+    #[must_use]
+    pub fn stalls_bounds(&self) -> Option<Bounds> {
+        let seen = self.stalls.count;
+        let more = || self.missing().ticks.longer_than(self.config.stall_limit_ns);
+        (self.lost_records > 0).then(|| Bounds { lo: seen, hi: Some(seen.saturating_add(more())) })
     }
 
     /// The tick that goes on now, its emitter and its start, where one does: the one that began last.

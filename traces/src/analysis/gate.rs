@@ -15,7 +15,7 @@ use super::diff::{ALPHA, Run};
 use super::metric::bounds::Bounds;
 use super::metric::{Metric, Sense, Value, nearest};
 use super::statistics::median;
-use crate::units::{counted, percent};
+use crate::units::{between, counted, percent};
 
 /// A bound for one metric.
 #[derive(Clone, Debug, PartialEq)]
@@ -143,7 +143,14 @@ impl Gate {
     }
 
     fn judgement(&self, outcome: Outcome, numbers: String, why: Option<String>) -> Judgement {
-        Judgement { gate: self.to_string(), metric: self.metric.to_string(), outcome, numbers, bounds: None, why }
+        Judgement {
+            gate: self.to_string(),
+            metric: self.metric.to_string(),
+            outcome,
+            numbers,
+            bounds: None,
+            why,
+        }
     }
 
     /// A name that was mistaken looks like work that was not done: what the runs do have is said with it.
@@ -183,7 +190,8 @@ impl Gate {
             _ => self.whose(runs),
         };
         let several = if runs.len() > 1 { " (median)" } else { "" };
-        let between = between(self.shown(low), high.is_finite().then(|| self.shown(high)));
+        let most = high.is_finite().then(|| self.shown(high));
+        let between = between(&self.shown(low), most.as_deref());
         let numbers = match low == high {
             true => self.shown(value) + several,
             false => format!("{}{several}, {between}", self.shown(value)),
@@ -275,7 +283,13 @@ impl Gate {
             true => format!("each by {} more or less", percent(width)),
             false => "nothing bounds by how much".to_owned(),
         };
-        self.overturned(base, candidate, (outcome, stands || most.leeway_max.none()), (numbers, could_be), why)
+        self.overturned(
+            base,
+            candidate,
+            (outcome, stands || most.leeway_max.none()),
+            (numbers, could_be),
+            why,
+        )
     }
 
     /// What the lost records could overturn says so, and what it could be with them.
@@ -314,14 +328,6 @@ fn between_changes([one, other]: [f64; 2]) -> String {
     let (least, most) = (one.min(other), one.max(other));
     let bounded = |end: f64| if end.is_finite() { by(end) } else { "more than anything".to_owned() };
     format!("{} to {}", bounded(least), bounded(most))
-}
-
-/// `2.00ms to 2.60ms`, `2.00ms or more`.
-fn between(low: String, high: Option<String>) -> String {
-    match high {
-        Some(high) => format!("{low} to {high}"),
-        None => format!("{low} or more"),
-    }
 }
 
 fn lost_records(lost: u64) -> String {

@@ -99,7 +99,8 @@ fn bounds_of_quantile(seen: &Histogram, steps: &[(u64, u64)], quantile: f64, mis
         steps.get(place).map_or(0, |(edge, _)| (*edge).min(seen.max()))
     };
     let (count, most) = (seen.count(), missing.count());
-    let lo = rank_of(count.saturating_add(most)).checked_sub(most).filter(|rank| *rank > 0).map_or(0, at_rank);
+    let lo =
+        rank_of(count.saturating_add(most)).checked_sub(most).filter(|rank| *rank > 0).map_or(0, at_rank);
     if most == 0 {
         return Bounds { lo, hi: (count > 0).then_some(lo) };
     }
@@ -107,7 +108,8 @@ fn bounds_of_quantile(seen: &Histogram, steps: &[(u64, u64)], quantile: f64, mis
         0 => 0,
         place => steps[place - 1].1,
     };
-    let suffices = |value: u64| rank_of(count.saturating_add(missing.longer_than(value))) <= seen_up_to(value);
+    let suffices =
+        |value: u64| rank_of(count.saturating_add(missing.longer_than(value))) <= seen_up_to(value);
     // What nothing is longer than is enough, where there is such a thing; the less, the fewer can be longer.
     let last = steps.last().map_or(0, |(edge, _)| *edge);
     let end = missing.longest().map_or(last, |longest| longest.max(last));

@@ -72,7 +72,13 @@ impl Hidden {
     }
 
     /// A tick ended; whether its beginning was `seen`. So did, unseen, the one that began at `endless`.
-    pub(crate) fn tick_ended(&mut self, place: usize, tick: &TickSummary, seen: bool, endless: Option<Timestamp>) {
+    pub(crate) fn tick_ended(
+        &mut self,
+        place: usize,
+        tick: &TickSummary,
+        seen: bool,
+        endless: Option<Timestamp>,
+    ) {
         if !seen {
             self.numbered(place, tick.tick);
         }
@@ -80,7 +86,7 @@ impl Hidden {
         emitter.torn = None;
         emitter.boundary = Some(tick.end);
         if let Some(endless) = endless {
-            self.unseen += 1;
+            self.unseen = self.unseen.saturating_add(1);
             self.ticks.stretch(tick.start.ns_since(endless));
         }
         if tick.incomplete {

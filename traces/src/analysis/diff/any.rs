@@ -119,7 +119,12 @@ impl Many {
                 .then(|| (0..runs).filter_map(|run| common(&columns, run, Some(place))).collect());
             // It is measured against what the others have in common, which moves no further than they do.
             let leeway = if columns.len() >= TAGS_MIN { leeway.against(widest) } else { leeway };
-            ones.push(One { name, sides: Some(sides), fit: Covariance::new(&columns[place], others), leeway });
+            ones.push(One {
+                name,
+                sides: Some(sides),
+                fit: Covariance::new(&columns[place], others),
+                leeway,
+            });
         }
         if !speed.is_empty() {
             let fit = Covariance::new(&speed, None);

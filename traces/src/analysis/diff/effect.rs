@@ -120,7 +120,8 @@ impl Effect {
     /// The same, `by` further on the scale on which it was measured.
     pub(super) fn moved(&self, by: f64) -> Self {
         let change = |change: f64| self.moved_change(change, by);
-        let shift = |shift: f64| if self.is_ratio { change(shift / self.base) * self.base } else { shift + by };
+        let shift =
+            |shift: f64| if self.is_ratio { change(shift / self.base) * self.base } else { shift + by };
         Self {
             change: self.change.map(change),
             change_interval: self.change_interval.map(|ends| ends.map(change)),

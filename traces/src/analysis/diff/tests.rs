@@ -296,7 +296,11 @@ fn a_verdict_that_the_gap_could_overturn_says_so() {
         compare(&base, &candidate, &options).primary
     };
     let [median, max] = &judged(1.4e5, &[9_000_000])[..] else { panic!() };
-    assert_eq!((median.verdict, max.verdict), (Verdict::Worse, Verdict::Worse), "lost ones make it no better");
+    assert_eq!(
+        (median.verdict, max.verdict),
+        (Verdict::Worse, Verdict::Worse),
+        "lost ones make it no better"
+    );
     assert_eq!(max.loss.unwrap().lost_records, 40);
     let [median, max] = &judged(8e4, &[9_000_000])[..] else { panic!() };
     assert_eq!(median.verdict, Verdict::Same, "40 of 100,000 move no median");
@@ -319,7 +323,15 @@ fn so_does_one_on_any_tag() {
         for run in &mut candidate {
             let slower = &mut run.summary.tasks.by_tag[3].run_ns;
             let ns = slower.p50 * 13 / 10;
-            *slower = Percentiles { p50: ns, p90: ns, p99: ns, max: ns, gmean: Some(ns), mean: Some(ns), ..*slower };
+            *slower = Percentiles {
+                p50: ns,
+                p90: ns,
+                p99: ns,
+                max: ns,
+                gmean: Some(ns),
+                mean: Some(ns),
+                ..*slower
+            };
         }
         lossy(&mut candidate[..2], &missing);
         compare(&base, &candidate, &options).primary.remove(0)

@@ -114,7 +114,11 @@ fn check_all(torn: &Summary, whole: &Summary) -> Result<(), TestCaseError> {
         prop_assert!(queue.depth.p50_bounds.is_none_or(|bounds| holds(bounds, same.depth.p50)), "{queue:?}");
     }
     let stalls = torn.ticks.stalls_bounds;
-    prop_assert!(stalls.is_none_or(|bounds| holds(bounds, whole.ticks.stalls)), "{stalls:?} {:?}", whole.ticks);
+    prop_assert!(
+        stalls.is_none_or(|bounds| holds(bounds, whole.ticks.stalls)),
+        "{stalls:?} {:?}",
+        whole.ticks
+    );
     Ok(())
 }
 
