@@ -292,7 +292,7 @@ mod tests {
                 let rows: Vec<&str> = table.take_while(|line| !line.is_empty()).collect();
                 assert!(rows.len() > 4 && rows.iter().all(|row| width(row) == width(rows[0])), "{rows:#?}");
                 assert!(
-                    rows.iter().all(|row| row.contains("ountries ")),
+                    rows.iter().all(|row| row.contains("ntries ")),
                     "the end of a name is seen: {rows:#?}"
                 );
             }
