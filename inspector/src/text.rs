@@ -2,9 +2,11 @@
 //! the pages that commands print share it, so that a name is cut the same way everywhere.
 
 use ratatui::style::{Color, Modifier, Style};
-use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::theme::{Theme, plain};
+
+pub use loop_traces::cells::{cut, cut_middle, fill};
 
 /// Appends a line to a page. Writing to a string cannot fail.
 macro_rules! line {
@@ -14,44 +16,6 @@ macro_rules! line {
     }};
 }
 pub(crate) use line;
-
-/// The beginning of `text` in at most `width` cells, ending in `…` where something is missing.
-#[must_use]
-pub fn cut(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let mut kept = String::new();
-    let mut cells = 0;
-    for character in text.chars() {
-        let wide = character.width().unwrap_or(0);
-        if cells + wide + 1 > width {
-            break;
-        }
-        kept.push(character);
-        cells += wide;
-    }
-    if width > 0 {
-        kept.push('…');
-    }
-    kept
-}
-
-/// The same with what is missing in the middle: of names that end in a number or a statistic, that stays.
-#[must_use]
-pub fn cut_middle(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let end: String = text.chars().skip(text.chars().count().saturating_sub(width / 3)).collect();
-    format!("{}{end}", cut(text, width.saturating_sub(end.width())))
-}
-
-/// `text` with blanks behind it up to `width` cells: a cell of a table, aligned whatever script a name is in.
-#[must_use]
-pub fn fill(text: &str, width: usize) -> String {
-    format!("{text}{:1$}", "", width.saturating_sub(text.width()))
-}
 
 /// Breaks `text` between words into lines of `width` cells; all but the first are indented.
 #[must_use]
@@ -103,27 +67,6 @@ pub fn finish(page: String, theme: Theme) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn text_is_cut_by_cells_and_not_by_characters() {
-        assert_eq!(cut("ReadFile", 8), "ReadFile");
-        assert_eq!(cut("ReadFile", 5), "Read…");
-        assert_eq!(cut("日本語", 5), "日本…");
-        assert_eq!(cut("日本語", 4), "日…");
-        assert_eq!(cut("abc", 0), "");
-        assert_eq!(fill("日本", 6), "日本  ");
-        assert_eq!(fill("ReadFile", 3), "ReadFile");
-    }
-
-    #[test]
-    fn a_cut_name_keeps_its_number() {
-        assert_eq!(cut_middle("agenda worker 0", 15), "agenda worker 0");
-        assert_eq!(cut_middle("agenda worker 128", 15), "agenda wo…r 128");
-        assert_eq!(cut_middle("日本語日本語日本語 7", 9), "日本…語 7");
-        for width in 0..12 {
-            assert!(cut_middle("worker 日本", width).width() <= width);
-        }
-    }
 
     #[test]
     fn lines_break_between_words() {

@@ -11,6 +11,7 @@ use loop_traces::analysis::diff::Comparison;
 use loop_traces::analysis::diff::any::EVERY_TAG;
 use loop_traces::analysis::diff::changes::Change;
 use loop_traces::analysis::diff::decide::{Judged, MoreRuns, Verdict};
+use loop_traces::analysis::diff::leeway::Loss;
 use loop_traces::analysis::gate::{Judgement, Outcome};
 use loop_traces::analysis::metric::{Statistic, Unit, Value};
 use loop_traces::units::{change, counted};
@@ -224,7 +225,22 @@ fn details(judged: &Judged) -> Vec<String> {
         details.push("nothing was measured on one side".to_owned());
     }
     details.extend(judged.more_runs.map(|more| format!("{more} would decide")));
+    details.extend(judged.loss.and_then(|loss| lost(judged.verdict, &loss)));
     details
+}
+
+/// What lost records leave open of a verdict.
+fn lost(verdict: Verdict, loss: &Loss) -> Option<String> {
+    let records = counted(loss.lost_records, "lost record", "lost records");
+    let end = |end: Option<f64>| end.map_or_else(|| "anything".to_owned(), change);
+    let could_be = loss.change_interval.map(|[low, high]| format!(": {} … {}", end(low), end(high)));
+    match (loss.overturned, verdict) {
+        (Some(seen), _) => {
+            Some(format!("{}, but {records} could overturn it{}", seen.name(), could_be.unwrap_or_default()))
+        }
+        (None, Verdict::CannotTell) => None,
+        (None, _) => Some(format!("stands whatever the {records} held{}", could_be.unwrap_or_default())),
+    }
 }
 
 fn moved(moved: &Change) -> Moved {
@@ -259,9 +275,16 @@ fn headline(comparison: &Comparison) -> String {
         }
         Verdict::CannotTell => match nearest(comparison) {
             Some((metric, more)) => format!("{runs}; {more} would decide {metric}"),
-            None => runs,
+            None => comparison.primary.iter().find_map(overturned).unwrap_or(runs),
         },
     }
+}
+
+/// What would have been the verdict, were it not for the losses.
+fn overturned(judged: &Judged) -> Option<String> {
+    let loss = judged.loss.filter(|loss| loss.overturned.is_some())?;
+    let records = counted(loss.lost_records, "lost record", "lost records");
+    Some(format!("{}, but {records} could overturn it", sentence(judged)))
 }
 
 /// What is decided first, if runs are added.

@@ -7,7 +7,7 @@
 use hdrhistogram::Histogram as Buckets;
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::loss::{Bounds, quantile_bounds};
+use crate::analysis::loss::{Bounds, Missing, SpreadBounds};
 
 /// Values above are counted in the last bucket (the maximum stays exact): 13 days in nanoseconds.
 const BUCKETED_MAX: u64 = 1 << 50;
@@ -125,14 +125,29 @@ impl Histogram {
             p99: self.quantile(0.99),
             max: self.max,
             p99_bounds: None,
+            bounds: None,
         }
     }
 
-    /// As [`percentiles`](Self::percentiles), where up to `missing` samples were lost.
+    /// As [`percentiles`](Self::percentiles), with bounds where samples are `missing`.
     #[must_use]
-    pub fn percentiles_missing(&self, missing: u64) -> Percentiles {
-        let p99_bounds = (missing > 0).then(|| quantile_bounds(self, 0.99, missing));
-        Percentiles { p99_bounds, ..self.percentiles() }
+    pub fn percentiles_missing(&self, missing: &Missing) -> Percentiles {
+        let bounds = (missing.count() > 0).then(|| SpreadBounds::of(self, missing));
+        Percentiles { p99_bounds: bounds.map(|bounds| bounds.p99), bounds, ..self.percentiles() }
+    }
+
+    /// The upper edge of each bucket that holds any, and how many values are at most that.
+    pub(crate) fn steps(&self) -> Vec<(u64, u64)> {
+        let steps = self.buckets.iter_recorded().scan(0, |up_to, step| {
+            *up_to += step.count_since_last_iteration();
+            Some((step.value_iterated_to(), *up_to))
+        });
+        steps.collect()
+    }
+
+    /// The largest value in the bucket of `value`.
+    pub(crate) fn upper_edge(&self, value: u64) -> u64 {
+        self.buckets.highest_equivalent(value)
     }
 }
 
@@ -161,9 +176,12 @@ pub struct Percentiles {
     pub p99: u64,
     /// The largest, exactly.
     pub max: u64,
-    /// Where samples may be missing: between which values the true `p99` lies.
+    /// Where samples may be missing: between which values the true `p99` lies, as in `bounds`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p99_bounds: Option<Bounds>,
+    /// Where samples may be missing: between which values each figure lies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<SpreadBounds>,
 }
 
 #[cfg(test)]

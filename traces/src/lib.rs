@@ -23,7 +23,7 @@
 //! | [`summary`], [`report`] | what it all amounts to, as JSON and as a page of text |
 //! | [`export`] | the recording as a file for other programs: CSV, folded stacks, speedscope |
 //! | [`chrome`] | Chrome-trace JSON: for viewers, from other programs, and what viewers would lose of it |
-//! | [`labels`], [`histogram`], [`near`], [`recent`], [`units`] | what the others are made of |
+//! | [`labels`], [`histogram`], [`near`], [`recent`], [`units`], [`cells`] | what the others are made of |
 //!
 //! # Examples
 //!
@@ -70,6 +70,7 @@
 //! ```
 
 pub mod analysis;
+pub mod cells;
 pub mod chrome;
 pub mod export;
 pub mod format;

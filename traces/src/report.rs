@@ -1,17 +1,23 @@
 //! The report: a summary as one page of text, the worst first.
 
 mod blame;
+mod bounds;
 mod faces;
 
 use std::fmt::Write as _;
 
+use crate::cells::{cut, cut_middle, fill, width};
 use crate::histogram::Percentiles;
 use crate::source::SourceKind;
 use crate::summary::Summary;
 use crate::units::{count, counted, duration, percent, rate};
+use bounds::{Of, figure};
 
 /// Tags shown.
 const TAGS_SHOWN: usize = 24;
+
+/// A name that is no longer is not cut.
+const FEWEST: usize = 24;
 
 /// Columns of a page that is for no terminal.
 const COLUMNS: usize = 120;
@@ -29,10 +35,10 @@ pub fn text_within(summary: &Summary, columns: usize) -> String {
     let mut out = String::new();
     head(&mut out, summary);
     totals(&mut out, summary, columns);
-    blame::losses(&mut out, summary);
+    bounds::losses(&mut out, summary);
     blame::stalls(&mut out, summary, columns);
     blame::late(&mut out, summary, columns);
-    blame::harm(&mut out, summary);
+    blame::harm(&mut out, summary, columns);
     tags(&mut out, summary, columns);
     queues(&mut out, summary);
     faces::agenda(&mut out, summary);
@@ -40,21 +46,13 @@ pub fn text_within(summary: &Summary, columns: usize) -> String {
     out
 }
 
-/// `text`, cut to `wide` columns.
-fn cut(text: &str, wide: usize) -> String {
-    if text.chars().count() <= wide {
-        return text.to_owned();
-    }
-    text.chars().take(wide.saturating_sub(1)).chain(['…']).collect()
-}
-
 /// `parts` with commas in lines of at most `columns`, those after the first indented; a part is never broken.
 fn listed(head: &str, parts: &[String], columns: usize) -> String {
     let mut lines = vec![head.to_owned()];
     for (place, part) in parts.iter().enumerate() {
         let comma = if place + 1 < parts.len() { "," } else { "" };
-        let last = lines.last().map_or(0, |line| line.chars().count());
-        if place > 0 && last + 1 + part.chars().count() + comma.len() > columns {
+        let last = lines.last().map_or(0, |line| width(line));
+        if place > 0 && last + 1 + width(part) + comma.len() > columns {
             lines.push(" ".to_owned());
         }
         if let Some(line) = lines.last_mut() {
@@ -97,7 +95,7 @@ fn head(out: &mut String, summary: &Summary) {
     if summary.ticks.incomplete > 0 {
         line!(
             out,
-            "{} left out of all figures: records before or around it are missing",
+            "{} left out of all figures: records are missing there",
             counted(summary.ticks.incomplete, "incomplete tick is", "incomplete ticks are")
         );
     }
@@ -114,7 +112,7 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
     let over = format!(
         "run · busy {} · {} over {}",
         percent(ticks.utilization),
-        blame::at_least(summary, counted(ticks.stalls, "stall", "stalls")),
+        blame::stalls_seen(summary),
         duration(ticks.stall_limit_ns)
     );
     let slowest = tasks.by_tag.first().map_or_else(String::new, |tag| format!("run · longest: {}", tag.tag));
@@ -134,17 +132,17 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
         ("gc", gc.run_ns.count, &gc.run_ns, &decided),
     ];
     // Where one of the remarks does not fit, all stand beneath the table.
-    let fit = rows.iter().all(|(.., remark)| 71 + remark.chars().count() <= columns);
+    let fit = rows.iter().all(|(.., remark)| 71 + width(remark) <= columns);
     for (name, total, unit, remark) in rows {
         line!(
             out,
             "{name:<12}{:>11}{:>10} {:>9}{:>9}{:>9}{:>9}{}{}",
             count(total),
             per_second(total),
-            duration(unit.p50),
-            duration(unit.p90),
-            duration(unit.p99),
-            duration(unit.max),
+            figure(unit, Of::P50),
+            figure(unit, Of::P90),
+            figure(unit, Of::P99),
+            figure(unit, Of::Max),
             if fit && !remark.is_empty() { "  " } else { "" },
             if fit { remark } else { "" }
         );
@@ -159,23 +157,26 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
         count(signals.dropped)
     );
     for (name, .., remark) in rows.iter().filter(|(.., remark)| !fit && !remark.is_empty()) {
-        line!(out, "  {name:<10}{}", cut(remark, columns - 12));
+        line!(out, "  {name:<11}{}", cut(remark, columns - 13));
     }
 }
 
 fn tags(out: &mut String, summary: &Summary, columns: usize) {
     let tags = &summary.tasks.by_tag;
-    let Some(wide) = tags.iter().map(|tag| tag.tag.chars().count()).max() else { return };
-    // Names give way first, then the gaps between the figures.
+    let Some(longest) = tags.iter().take(TAGS_SHOWN).map(|tag| width(&tag.tag)).max() else { return };
+    // The gaps between the figures give way first, then one figure, then the names.
     let (gap, figures) = if columns < 100 { (8, 68) } else { (9, 75) };
-    let wide = wide.clamp(12, (columns - figures).clamp(12, 32));
+    let with_p90 = figures + longest.min(FEWEST) <= columns;
+    let figures = if with_p90 { figures } else { figures - gap };
+    let wide = longest.clamp(12, columns.saturating_sub(figures).max(12));
+    let p90 = |figure: &str| if with_p90 { format!("{figure:>gap$}") } else { String::new() };
     line!(
         out,
-        "\n{:<wide$}{:>10} {:>gap$}{:>gap$}{:>gap$}{:>gap$} {:>gap$}{:>gap$}{:>gap$}",
+        "\n{:<wide$}{:>10} {:>gap$}{}{:>gap$}{:>gap$} {:>gap$}{:>gap$}{:>gap$}",
         "TASK TAG",
         "COUNT",
         "RUN P50",
-        "P90",
+        p90("P90"),
         "P99",
         "MAX",
         "WAIT P50",
@@ -183,25 +184,25 @@ fn tags(out: &mut String, summary: &Summary, columns: usize) {
         "MAX"
     );
     for tag in tags.iter().take(TAGS_SHOWN) {
-        let run = &tag.run_ns;
+        let (run, waited) = (&tag.run_ns, &tag.queue_wait_ns);
         // Where no wait is known, none is shown: 0 would be an answer.
-        let wait = |ns| if tag.queue_wait_ns.count > 0 { duration(ns) } else { "–".to_owned() };
+        let wait = |ns| if waited.count > 0 { ns } else { "–".to_owned() };
         line!(
             out,
-            "{:<wide$}{:>10} {:>gap$}{:>gap$}{:>gap$}{:>gap$} {:>gap$}{:>gap$}{:>gap$}",
-            cut(&tag.tag, wide),
+            "{}{:>10} {:>gap$}{}{:>gap$}{:>gap$} {:>gap$}{:>gap$}{:>gap$}",
+            fill(&cut_middle(&tag.tag, wide), wide),
             count(tag.count),
-            duration(run.p50),
-            duration(run.p90),
-            duration(run.p99),
-            duration(run.max),
-            wait(tag.queue_wait_ns.p50),
-            wait(tag.queue_wait_ns.p99),
-            wait(tag.queue_wait_ns.max)
+            figure(run, Of::P50),
+            p90(&figure(run, Of::P90)),
+            figure(run, Of::P99),
+            figure(run, Of::Max),
+            wait(figure(waited, Of::P50)),
+            wait(figure(waited, Of::P99)),
+            wait(figure(waited, Of::Max))
         );
     }
     if tags.len() > TAGS_SHOWN {
-        line!(out, "and {} more tags", count((tags.len() - TAGS_SHOWN) as u64));
+        line!(out, "and {} more tags: --json has them", count((tags.len() - TAGS_SHOWN) as u64));
     }
 }
 
@@ -257,15 +258,44 @@ mod tests {
 
     #[test]
     fn it_fits_a_narrow_terminal() {
-        let script = Script { ticks: 700, ..Script::default() };
+        for (lost_every, rename) in [(0, false), (300, false), (300, true)] {
+            fits(&Script { ticks: 700, lost_every, ..Script::default() }, rename);
+        }
+    }
+
+    /// As long as names get, of characters of one column and of two.
+    fn long(name: &str) -> String {
+        format!("billing::invoices::請求書::monthly::{name}WithTaxesOfAllCountries")
+    }
+
+    fn fits(script: &Script, rename: bool) {
         let mut timeline = Timeline::of(&script.metadata());
         timeline.extend(&script.events());
-        let summary = Summary::new(&script.source(), &timeline);
-        for columns in [80, 120] {
+        let mut summary = Summary::new(&script.source(), &timeline);
+        if rename {
+            let tags = summary.tasks.by_tag.iter_mut().map(|tag| &mut tag.tag);
+            let all = tags.chain(summary.late_timers.iter_mut().map(|late| &mut late.tag));
+            all.chain(summary.harm.iter_mut().map(|harm| &mut harm.tag)).for_each(|name| *name = long(name));
+            let blamed = summary.stalls.iter_mut().flat_map(|stall| &mut stall.blame);
+            blamed
+                .filter(|line| line.what.starts_with("task "))
+                .for_each(|line| line.what = long(&line.what));
+        }
+        for columns in [80, 100, 120, 200] {
             let text = text_within(&summary, columns);
             println!("{text}");
-            let wide: Vec<&str> = text.lines().filter(|line| line.chars().count() > columns).collect();
+            let wide: Vec<&str> = text.lines().filter(|line| width(line) > columns).collect();
             assert!(wide.is_empty(), "{wide:#?}");
+            assert_eq!(text.contains("~ marks what they could move"), summary.lost_records > 0);
+            if rename {
+                let table = text.lines().skip_while(|line| !line.starts_with("TASK TAG")).skip(1);
+                let rows: Vec<&str> = table.take_while(|line| !line.is_empty()).collect();
+                assert!(rows.len() > 4 && rows.iter().all(|row| width(row) == width(rows[0])), "{rows:#?}");
+                assert!(
+                    rows.iter().all(|row| row.contains("ntries ")),
+                    "the end of a name is seen: {rows:#?}"
+                );
+            }
         }
     }
 

@@ -17,9 +17,10 @@ pub use faces::{
 
 use serde::{Deserialize, Serialize};
 
+use crate::analysis::loss::{Bounds, quantile_bounds};
 use crate::histogram::{Histogram, Percentiles};
 use crate::source::{EventSource, SourceKind};
-use crate::timeline::Timeline;
+use crate::timeline::{MissingSamples, Timeline};
 
 /// The number of this schema.
 pub const SCHEMA: u32 = 1;
@@ -119,6 +120,9 @@ pub struct TicksSummary {
     /// Stalls, also those that are not listed.
     #[serde(default)]
     pub stalls: u64,
+    /// Where ticks may be missing: between which numbers that of the stalls lies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stalls_bounds: Option<Bounds>,
     /// A tick busier than this is a stall.
     #[serde(default)]
     pub stall_limit_ns: u64,
@@ -212,6 +216,9 @@ pub struct DepthSummary {
     pub p50: u64,
     /// The deepest, between samples too.
     pub max: u64,
+    /// Where samples may be missing: between which values the true `p50` lies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p50_bounds: Option<Bounds>,
 }
 
 /// The GC controller.
@@ -262,8 +269,8 @@ impl Summary {
     }
 
     fn of(source: SourceSummary, timeline: &Timeline) -> Self {
-        let Timeline { ticks, timers, microtasks, gc, signals, lost_records: lost, .. } = timeline;
-        let lost = *lost;
+        let Timeline { ticks, timers, microtasks, gc, signals, .. } = timeline;
+        let missing = timeline.missing();
         Self {
             schema: SCHEMA,
             source,
@@ -275,22 +282,23 @@ impl Summary {
                 count: ticks.count,
                 incomplete: ticks.incomplete,
                 stalls: timeline.stalls.count,
+                stalls_bounds: timeline.stalls_bounds(),
                 stall_limit_ns: timeline.config().stall_limit_ns,
                 busy_ns: ticks.busy_ns,
                 poll_wait_ns: ticks.poll_wait_ns,
                 utilization: ticks.utilization(),
-                run_ns: ticks.run_ns.percentiles_missing(lost.saturating_add(ticks.incomplete)),
+                run_ns: ticks.run_ns.percentiles_missing(&missing.ticks),
             },
             tasks: TasksSummary {
                 count: timeline.tasks_run,
-                run_ns: timeline.tasks_run_ns.percentiles_missing(lost),
-                queue_wait_ns: queue_wait_ns(timeline),
-                by_tag: by_tag(timeline),
+                run_ns: timeline.tasks_run_ns.percentiles_missing(&missing.tasks),
+                queue_wait_ns: queue_wait_ns(timeline, &missing),
+                by_tag: by_tag(timeline, &missing),
             },
             microtasks: MicrotasksSummary {
                 checkpoints: microtasks.checkpoints(),
                 ran: microtasks.ran,
-                run_ns: microtasks.run_ns.percentiles_missing(lost),
+                run_ns: microtasks.run_ns.percentiles_missing(&missing.in_ticks),
             },
             timers: TimersSummary {
                 armed: timers.armed,
@@ -298,27 +306,27 @@ impl Summary {
                 cleared: timers.cleared,
                 late: timers.late,
                 late_limit_ns: timeline.config().late_timer_ns,
-                lag_ns: timers.lag_ns.percentiles_missing(lost),
+                lag_ns: timers.lag_ns.percentiles_missing(&missing.others),
             },
-            queues: queues(timeline),
+            queues: queues(timeline, &missing),
             gc: GcSummary {
                 collect: gc.collect,
                 defer: gc.defer,
                 skip: gc.skip,
-                run_ns: gc.run_ns.percentiles_missing(lost),
+                run_ns: gc.run_ns.percentiles_missing(&missing.in_ticks),
                 heap_bytes_max: gc.heap_bytes_max,
             },
             signals: SignalsSummary {
                 arrived: signals.arrived(),
                 delivered: signals.delivered(),
                 dropped: signals.dropped,
-                latency_ns: signals.latency_ns().percentiles(),
+                latency_ns: signals.latency_ns().percentiles_missing(&missing.others),
             },
-            agenda: faces::agenda(timeline),
+            agenda: faces::agenda(timeline, &missing.others),
             keep_alive: faces::keep_alive(timeline),
             keep_alive_age_ns: faces::keep_alive_age_ns(timeline),
             commands: faces::commands(timeline),
-            pumps: faces::pumps(timeline),
+            pumps: faces::pumps(timeline, &missing.others),
             futures: faces::futures(timeline),
             shutdown: faces::shutdown(timeline),
             stalls: blame::stalls(timeline),
@@ -330,32 +338,36 @@ impl Summary {
     }
 }
 
-fn queue_wait_ns(timeline: &Timeline) -> Percentiles {
+fn queue_wait_ns(timeline: &Timeline, missing: &MissingSamples) -> Percentiles {
     let mut all = Histogram::new();
     timeline.tags.iter().for_each(|tag| all.merge(&tag.tasks.queue_wait_ns));
-    all.percentiles()
+    all.percentiles_missing(&missing.others)
 }
 
-fn by_tag(timeline: &Timeline) -> Vec<TagSummary> {
-    let lost = timeline.lost_records;
+fn by_tag(timeline: &Timeline, missing: &MissingSamples) -> Vec<TagSummary> {
     let ran = timeline.tags.iter().filter(|tag| tag.tasks.count() > 0);
     let mut tags: Vec<TagSummary> = ran
         .map(|tag| TagSummary {
             tag: timeline.labels.tag(tag.tag).into_owned(),
             count: tag.tasks.count(),
-            run_ns: tag.tasks.run_ns.percentiles_missing(lost),
-            queue_wait_ns: tag.tasks.queue_wait_ns.percentiles_missing(lost),
+            run_ns: tag.tasks.run_ns.percentiles_missing(&missing.tasks),
+            queue_wait_ns: tag.tasks.queue_wait_ns.percentiles_missing(&missing.others),
         })
         .collect();
     tags.sort_by(|a, b| b.run_ns.max.cmp(&a.run_ns.max).then_with(|| a.tag.cmp(&b.tag)));
     tags
 }
 
-fn queues(timeline: &Timeline) -> Vec<QueueSummary> {
+fn queues(timeline: &Timeline, missing: &MissingSamples) -> Vec<QueueSummary> {
     let seen = timeline.queues.seen();
+    let missing = &missing.others;
     seen.map(|queue| QueueSummary {
         queue: queue.queue.name().to_owned(),
-        depth: DepthSummary { p50: queue.depth.quantile(0.5), max: u64::from(queue.depth_max) },
+        depth: DepthSummary {
+            p50: queue.depth.quantile(0.5),
+            max: u64::from(queue.depth_max),
+            p50_bounds: (missing.count() > 0).then(|| quantile_bounds(&queue.depth, 0.5, missing)),
+        },
     })
     .collect()
 }

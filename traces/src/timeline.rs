@@ -19,6 +19,7 @@ mod futures;
 mod gaps;
 mod gc;
 mod harm;
+mod hidden;
 mod keep_alive;
 mod microtasks;
 mod open_tick;
@@ -43,6 +44,7 @@ pub use config::TimelineConfig;
 pub use futures::Futures;
 pub use gc::{Gc, GcLook, GcRun};
 pub use harm::{Cause, Harm, Waiter, WorstHarm};
+pub use hidden::MissingSamples;
 pub use keep_alive::{Held, KeepAlive, RefName};
 pub use microtasks::{Batches, Microtasks};
 pub use opened::{OpenedSpan, OpenedTick};
@@ -63,12 +65,14 @@ use loop_probes::ids::Timestamp;
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
 
+use crate::analysis::loss::Bounds;
 use crate::histogram::Histogram;
 use crate::labels::Labels;
 use crate::source::SourceCounts;
 use blame::Blame;
 use gaps::Gaps;
 use harm::Harms;
+use hidden::Hidden;
 use open_tick::OpenTick;
 pub(crate) use open_tick::PollWait;
 
@@ -140,6 +144,7 @@ pub struct Timeline {
     open: Vec<OpenTick>,
     /// By the place of its emitter in `open`.
     gaps: Vec<Gaps>,
+    hidden: Hidden,
     blame: Blame,
     harms: Harms,
     last_open: usize,
@@ -185,6 +190,7 @@ impl Timeline {
             last: None,
             open: Vec::new(),
             gaps: Vec::new(),
+            hidden: Hidden::default(),
             last_open: 0,
         }
     }
@@ -239,6 +245,21 @@ impl Timeline {
             (Some(first), Some(last)) => last.ns_since(first),
             _ => 0,
         }
+    }
+
+    /// What lost records can have held: with it, every percentile has its bounds.
+    #[must_use]
+    pub fn missing(&self) -> MissingSamples {
+        self.hidden.missing(self.lost_records, self.ticks.incomplete)
+    }
+
+    /// Where records were lost: between which numbers that of the stalls lies. A tick that was lost is one if it was long
+    /// enough.
+    #[must_use]
+    pub fn stalls_bounds(&self) -> Option<Bounds> {
+        let seen = self.stalls.count;
+        let more = || self.missing().ticks.longer_than(self.config.stall_limit_ns);
+        (self.lost_records > 0).then(|| Bounds { lo: seen, hi: Some(seen.saturating_add(more())) })
     }
 
     /// The tick that goes on now, its emitter and its start, where one does: the one that began last.

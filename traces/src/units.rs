@@ -47,6 +47,15 @@ pub fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
+/// From one to the other: `2.00ms to 2.60ms`, and where nothing bounds it `2.00ms or more`.
+#[must_use]
+pub fn between(low: &str, high: Option<&str>) -> String {
+    match high {
+        Some(high) => format!("{low} to {high}"),
+        None => format!("{low} or more"),
+    }
+}
+
 /// A position in a recording: `00:11.2`, `1:02:11.2`.
 #[must_use]
 pub fn position(ns: u64) -> String {

@@ -236,6 +236,8 @@ pub struct Glance {
     pub ticks: Vec<u64>,
     /// Records that are missing: as many samples may be, of anything.
     pub lost_records: u64,
+    /// Lost ticks may have been stalls too.
+    pub more_stalls: bool,
     /// Timer lag.
     pub lag_ns: Percentiles,
     /// Timers per bucket of [`EDGES_NS`].
@@ -269,12 +271,14 @@ impl Glance {
     #[must_use]
     pub fn read(fold: &Fold, now: Timestamp, pace: Pace, order: Order, filter: &str) -> Self {
         let timeline = &fold.timeline;
+        let missing = timeline.missing();
         let mut glance = Self {
             at: Some(now),
             rate: rate(timeline, now, pace),
             ticks: timeline.rates.series(now).iter().map(|slot| u64::from(slot.ticks)).collect(),
             lost_records: timeline.lost_records,
-            lag_ns: timeline.timers.lag_ns.percentiles_missing(timeline.lost_records),
+            more_stalls: timeline.stalls_bounds().is_some_and(|bounds| bounds.is_open(bounds.lo)),
+            lag_ns: timeline.timers.lag_ns.percentiles_missing(&missing.others),
             lag_buckets: buckets(&timeline.timers.lag_ns),
             harm: timeline.harm(),
             queues: queues(timeline),

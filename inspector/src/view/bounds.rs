@@ -1,6 +1,8 @@
 //! What lost records leave of a percentile: a mark at the figure, and the bounds in words.
 
+use loop_traces::analysis::loss::Bounds;
 use loop_traces::histogram::Percentiles;
+use loop_traces::units::between;
 
 use super::paint::Canvas;
 use crate::app::layout::Area;
@@ -12,21 +14,18 @@ pub(super) const MARK: &str = "~";
 
 /// Whether lost records could move the 99th percentile.
 pub(super) fn is_open(figures: &Percentiles) -> bool {
-    let p99 = figures.p99;
-    figures.p99_bounds.is_some_and(|bounds| bounds.lo != p99 || bounds.hi != Some(p99))
+    figures.bounds.is_some_and(|bounds| bounds.p99.is_open(figures.p99))
 }
 
-/// Its bounds: `79µs to 91µs`, `79µs or more`.
-pub(super) fn words(figures: &Percentiles) -> Option<String> {
-    let bounds = figures.p99_bounds.filter(|_| is_open(figures))?;
-    let lo = units::duration(bounds.lo);
-    Some(match bounds.hi {
-        Some(hi) => format!("{lo} to {}", units::duration(hi)),
-        None => format!("{lo} or more"),
-    })
+/// The bounds of `value`, where it could read otherwise: `79µs to 91µs`, `79µs or more`.
+pub(super) fn words(value: u64, bounds: Option<Bounds>) -> Option<String> {
+    let bounds = bounds?;
+    let (lo, hi) = (units::duration(bounds.lo), bounds.hi.map(units::duration));
+    let shown = units::duration(value);
+    (lo != shown || hi.as_ref() != Some(&shown)).then(|| between(&lo, hi.as_deref()))
 }
 
-/// One row that says it; whether there was anything to say.
+/// One row that says them of the figures that are shown; whether there was anything to say.
 pub(super) fn row(
     canvas: &mut Canvas<'_>,
     state: &State,
@@ -34,11 +33,24 @@ pub(super) fn row(
     area: Area,
     row: u16,
 ) -> bool {
-    let Some(words) = words(figures) else { return false };
+    let Some(bounds) = figures.bounds else { return false };
+    let all = [
+        ("p99", figures.p99, bounds.p99),
+        ("max", figures.max, bounds.max),
+        ("p50", figures.p50, bounds.p50),
+    ];
+    let told: Vec<String> = all
+        .into_iter()
+        .filter_map(|(name, value, bounds)| Some(format!("{name} is {}", words(value, Some(bounds))?)))
+        .collect();
+    let Some((first, rest)) = told.split_first() else { return false };
     let theme = canvas.theme;
     let mut pen = canvas.pen(area, row);
-    pen.gap(1).put(&format!("p99 is {words}"), theme.held());
+    pen.gap(1).put(first, theme.held());
     let lost = units::short_count(state.glance.lost_records);
     pen.group(&[(&format!(": {lost} records lost"), theme.dim())]);
+    for more in rest {
+        pen.group(&[("  ", theme.dim()), (more, theme.held())]);
+    }
     true
 }

@@ -174,9 +174,9 @@ fn how(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     }
 }
 
-/// A count to which lost records could add: `3+`.
+/// The stalls, to which lost ticks could add: `3+`.
 fn at_least(state: &State, count: u64) -> String {
-    let more = if state.glance.lost_records > 0 { "+" } else { "" };
+    let more = if state.glance.more_stalls { "+" } else { "" };
     format!("{}{more}", units::count(count))
 }
 

@@ -21,7 +21,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: 
     let stalls = &timeline.stalls;
     let rows = layout::rows(area, false);
     let limit = units::duration(state.about.stall_limit_ns).replace(".0", "");
-    let lost = state.glance.lost_records > 0;
+    let lost = state.glance.more_stalls;
     let remark = match (lost, area.width) {
         (true, _) => format!("at least {}: records were lost, newest first", units::count(stalls.count)),
         (false, 0..96) => format!("busier than {limit}, newest first"),

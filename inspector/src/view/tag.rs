@@ -1,11 +1,12 @@
 //! One tag: its histogram, its worst runs, who queued it. Beside the table the most of it, on its own page all.
 
-use loop_traces::timeline::{RunStats, TagStats};
+use loop_traces::analysis::loss::Missing;
+use loop_traces::timeline::{MissingSamples, RunStats, TagStats};
 
 use super::ledger::below;
 use super::paint::Canvas;
 use super::{bounds, harm, histogram, tasks};
-use crate::app::glance;
+use crate::app::glance::{self, Ran};
 use crate::app::layout::{self, Area};
 use crate::app::state::{Part, State};
 use crate::units;
@@ -16,21 +17,21 @@ const TASK_WIDTH: u16 = 9;
 const FLOOR_NS: u64 = 1_000;
 
 /// The selected tag and its runs.
-fn selected(state: &State) -> Option<(&TagStats, &RunStats)> {
+fn selected(state: &State) -> Option<(&TagStats, (Ran, &RunStats))> {
     let stats = state.tag.and_then(|tag| state.picture().timeline.tags.tag(tag))?;
-    Some((stats, glance::runs(stats)?.1))
+    Some((stats, glance::runs(stats)?))
 }
 
 /// The table of the tags, and the selected one beside it.
 pub(super) fn beside(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     let (list, detail) = layout::list_and_detail(body);
     tasks::draw(canvas, state, list, true);
-    let Some((stats, runs)) = selected(state) else {
+    let Some((stats, (ran, runs))) = selected(state) else {
         return none(canvas, detail, "↑↓ select one");
     };
     let histogram_rows = (detail.height.saturating_sub(6) / 2).clamp(8, 20);
     let upper = Area { height: (histogram_rows + 3).min(detail.height), ..detail };
-    distribution(canvas, state, upper, stats, runs);
+    distribution(canvas, state, upper, stats, (ran, runs));
     let lower = Area { y: upper.y + upper.height, height: detail.height - upper.height, ..detail };
     let harm_rows = if lower.height >= 14 { 7 } else { 6 };
     harm::of_tag(canvas, state, Area { height: harm_rows.min(lower.height), ..lower }, stats.tag);
@@ -39,11 +40,11 @@ pub(super) fn beside(canvas: &mut Canvas<'_>, state: &State, body: Area) {
 
 /// The page of the selected tag.
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
-    let Some((stats, runs)) = selected(state) else {
+    let Some((stats, (ran, runs))) = selected(state) else {
         return none(canvas, body, "Esc goes back, 3 shows the tags");
     };
     let page = layout::tag(body);
-    distribution(canvas, state, page.histogram, stats, runs);
+    distribution(canvas, state, page.histogram, stats, (ran, runs));
     worst(canvas, state, page.worst, runs, (state.part == Part::First).then_some(state.row));
     queued_by(canvas, state, page.queued_by);
     harm::of_tag(canvas, state, page.harm, stats.tag);
@@ -57,7 +58,13 @@ fn none(canvas: &mut Canvas<'_>, area: Area, remedy: &str) {
 }
 
 /// Its figures and its histogram.
-fn distribution(canvas: &mut Canvas<'_>, state: &State, area: Area, stats: &TagStats, runs: &RunStats) {
+fn distribution(
+    canvas: &mut Canvas<'_>,
+    state: &State,
+    area: Area,
+    stats: &TagStats,
+    (ran, runs): (Ran, &RunStats),
+) {
     let theme = canvas.theme;
     let name = crate::text::cut(
         &state.picture().timeline.labels.tag(stats.tag),
@@ -65,7 +72,8 @@ fn distribution(canvas: &mut Canvas<'_>, state: &State, area: Area, stats: &TagS
     );
     let inner = canvas.pane(area, &name, "run time", false);
     let mut pen = canvas.pen(inner, 0);
-    let shown = runs.run_ns.percentiles_missing(state.glance.lost_records);
+    let missing = runs_missing(ran, state.picture().timeline.missing());
+    let shown = runs.run_ns.percentiles_missing(&missing);
     let noun = if shown.count == 1 { " run" } else { " runs" };
     pen.gap(1).put(&units::short_count(shown.count), theme.strong()).put(noun, theme.dim());
     let figures = [(" p50 ", shown.p50), (" p99 ", shown.p99), (" max ", shown.max)];
@@ -78,6 +86,11 @@ fn distribution(canvas: &mut Canvas<'_>, state: &State, area: Area, stats: &TagS
     let head = 1 + u16::from(bounds::row(canvas, state, &shown, inner, 1));
     let rows = below(inner, head);
     histogram::buckets(canvas, state, rows, &glance::buckets(&runs.run_ns), FLOOR_NS);
+}
+
+/// What may be missing of `runs`: only tasks on the loop's thread are bounded by its gaps.
+fn runs_missing(ran: Ran, missing: MissingSamples) -> Missing {
+    if ran == Ran::Tasks { missing.tasks } else { missing.others }
 }
 
 /// Its longest runs; `selected` is one of them on the page where they can be opened.

@@ -44,15 +44,19 @@ fn figures(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         ("armed", units::count(timers.armed)),
         ("cleared", units::count(timers.cleared)),
     ];
-    let open = bounds::words(&lag).map(|words| rows[3].1 = words).is_some();
-    if open {
-        rows[4].0 = "lag max at least";
+    let mut open = [false; 9];
+    if let Some(all) = lag.bounds {
+        for (row, value, bounds) in [(3, lag.p99, all.p99), (4, lag.max, all.max), (5, lag.p50, all.p50)] {
+            if let Some(words) = bounds::words(value, Some(bounds)) {
+                (rows[row].1, open[row]) = (words, true);
+            }
+        }
     }
     let inner = Area { width: inner.width.saturating_sub(1), ..inner };
     for (row, (name, value)) in rows.iter().enumerate() {
         let style = match row {
-            3 if open => theme.held(),
             4 if over => theme.over(),
+            row if open[row] => theme.held(),
             _ => theme.strong(),
         };
         canvas.pen(inner, row as u16).gap(1).put(name, theme.dim()).right(value, style);

@@ -10,6 +10,7 @@
 //! | [`effect`] | one metric on both sides: medians, shift, interval, p-value |
 //! | [`any`] | the one metric that is many: did any tag change, and which |
 //! | [`decide`] | from an effect to better, worse, same or cannot tell, and how many more runs would decide |
+//! | [`leeway`] | what lost records leave open of that, and whether the verdict stands |
 //! | [`changes`] | all other metrics, the largest change first |
 
 pub mod any;
@@ -17,6 +18,7 @@ pub mod changes;
 pub mod comparable;
 pub mod decide;
 pub mod effect;
+pub mod leeway;
 
 use loop_probes::metadata::Metadata;
 use serde::Serialize;

@@ -10,12 +10,13 @@ use serde::Serialize;
 use super::condition::shown;
 use super::diff::any::Many;
 use super::diff::effect::{Effect, Sides, p_value};
+use super::diff::leeway;
 use super::diff::{ALPHA, Run};
 use super::metric::bounds::Bounds;
 use super::metric::{Metric, Sense, Value};
 use super::statistics::median;
 use crate::near::nearest;
-use crate::units::{counted, percent};
+use crate::units::{between, counted, percent};
 
 /// A bound for one metric.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,6 +74,9 @@ pub struct Judgement {
     pub outcome: Outcome,
     /// The numbers: `3.10ms`, or `2.00ms to 2.60ms, 30.0% worse`.
     pub numbers: String,
+    /// Where records were lost: between which values it lies, in the metric's unit; null where nothing bounds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<(f64, Option<f64>)>,
     /// Why it cannot be told, or whose figure it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -140,7 +144,14 @@ impl Gate {
     }
 
     fn judgement(&self, outcome: Outcome, numbers: String, why: Option<String>) -> Judgement {
-        Judgement { gate: self.to_string(), metric: self.metric.to_string(), outcome, numbers, why }
+        Judgement {
+            gate: self.to_string(),
+            metric: self.metric.to_string(),
+            outcome,
+            numbers,
+            bounds: None,
+            why,
+        }
     }
 
     /// A name that was mistaken looks like work that was not done: what the runs do have is said with it.
@@ -180,7 +191,14 @@ impl Gate {
             _ => self.whose(runs),
         };
         let several = if runs.len() > 1 { " (median)" } else { "" };
-        self.judgement(outcome, self.shown(value) + several, why)
+        let most = high.is_finite().then(|| self.shown(high));
+        let between = between(&self.shown(low), most.as_deref());
+        let numbers = match low == high {
+            true => self.shown(value) + several,
+            false => format!("{}{several}, {between}", self.shown(value)),
+        };
+        let judgement = self.judgement(outcome, numbers, why);
+        Judgement { bounds: (low != high).then_some((low, high.is_finite().then_some(high))), ..judgement }
     }
 
     /// The one that is the largest, for a metric of any.
@@ -195,7 +213,8 @@ impl Gate {
 
     fn judge_change(&self, base: &[Run], candidate: &[Run], share: f64) -> Judgement {
         let sides = Sides::of(&self.metric, base, candidate);
-        let Some(effect) = Effect::of(&sides) else { return self.unmeasured(candidate) };
+        let ends = sides.ends(&self.metric, base, candidate);
+        let Some(effect) = Effect::between(&sides, ends.as_ref()) else { return self.unmeasured(candidate) };
         let Some(change) = effect.median_change() else {
             // From nothing to something: no share says how much worse that is.
             return if effect.candidate == 0.0 {
@@ -206,9 +225,7 @@ impl Gate {
             };
         };
         let worse = self.worse(change);
-        let is_sure = p_value(&sides) <= ALPHA;
-        let most = effect.change_interval.map(|[low, high]| self.worse(low).max(self.worse(high)));
-        let (outcome, why) = match most {
+        let judge = |worse: f64, effect: &Effect, is_sure: bool| match self.most(effect) {
             None => (Outcome::CannotTell, Some("one run a side does not show how runs scatter".to_owned())),
             Some(_) if worse > share && is_sure => (Outcome::Failed, None),
             Some(_) if worse > share => (Outcome::CannotTell, Some("it may be chance".to_owned())),
@@ -217,8 +234,23 @@ impl Gate {
             }
             Some(_) => (Outcome::Held, None),
         };
+        let (outcome, why) = judge(worse, &effect, p_value(&sides) <= ALPHA);
         let numbers = format!("{}, {}", self.both(&effect), by(worse));
-        self.overturned(base, candidate, outcome, numbers, why)
+        let ends = ends.iter().flatten().zip(effect.ends.iter().flat_map(|ends| ends.iter()));
+        let ends: Vec<(f64, Outcome)> = ends
+            .filter_map(|(sides, effect)| {
+                let worse = self.worse(effect.median_change()?);
+                Some((worse, judge(worse, effect, p_value(sides) <= ALPHA).0))
+            })
+            .collect();
+        let stands = ends.iter().all(|(_, at_end)| *at_end == outcome);
+        let could_be = between_changes(ends.into_iter().map(|(worse, _)| worse));
+        self.overturned(base, candidate, (outcome, stands), (numbers, could_be), why)
+    }
+
+    /// How much worse it may be.
+    fn most(&self, effect: &Effect) -> Option<f64> {
+        effect.change_interval.map(|[low, high]| self.worse(low).max(self.worse(high)))
     }
 
     fn judge_any(&self, base: &[Run], candidate: &[Run], share: f64) -> Judgement {
@@ -227,12 +259,20 @@ impl Gate {
         };
         let first = (most.name, most.effect, most.p);
         let all = std::iter::once(first).chain(most.others);
-        let worse = all.filter_map(|(tag, effect, p)| Some((tag, self.worse(effect.change?), p)));
+        let worse = all.filter_map(|(tag, effect, p)| {
+            let ends = effect.ends.iter().flat_map(|ends| ends.iter());
+            let ends: Vec<f64> = ends.filter_map(|end| Some(self.worse(end.change?))).collect();
+            Some((tag, self.worse(effect.change?), p, (ends, effect.p_at_worst())))
+        });
         let (sure, unsure): (Vec<_>, Vec<_>) =
-            worse.filter(|(_, worse, _)| *worse > share).partition(|(_, _, p)| *p <= ALPHA);
-        let named = |tags: &[(String, f64, f64)]| {
+            worse.filter(|(_, worse, ..)| *worse > share).partition(|(_, _, p, _)| *p <= ALPHA);
+        // One that is worse enough whatever was lost is enough, where that makes it no less sure.
+        let sure_still = sure
+            .iter()
+            .any(|(.., p, (ends, at_worst))| at_worst <= p && ends.iter().all(|worse| *worse > share));
+        let named = |tags: &[(String, f64, f64, (Vec<f64>, f64))]| {
             let tags: Vec<String> =
-                tags.iter().map(|(tag, worse, _)| format!("{tag} {}", by(*worse))).collect();
+                tags.iter().map(|(tag, worse, ..)| format!("{tag} {}", by(*worse))).collect();
             tags.join(", ")
         };
         let (outcome, numbers, why) = if !sure.is_empty() {
@@ -245,28 +285,29 @@ impl Gate {
             let why = format!("some may be more than {} worse", percent(share));
             (Outcome::CannotTell, format!("{} compared", most.compared), Some(why))
         };
-        self.overturned(base, candidate, outcome, numbers, why)
+        let stands = match outcome {
+            Outcome::Failed => sure_still,
+            _ => most.all_within_whatever_was_lost,
+        };
+        let could_be = between_changes(sure.iter().flat_map(|(.., (ends, _))| ends.iter().copied()));
+        self.overturned(base, candidate, (outcome, stands), (numbers, could_be), why)
     }
 
-    /// Losses leave a comparison open, whatever it came to.
+    /// What the lost records could overturn says so, and what it could be with them.
     fn overturned(
         &self,
         base: &[Run],
         candidate: &[Run],
-        outcome: Outcome,
-        numbers: String,
+        (outcome, stands): (Outcome, bool),
+        (numbers, could_be): (String, String),
         why: Option<String>,
     ) -> Judgement {
-        let open = |run: &Run| {
-            let bounds = self.metric.bounds(&run.summary);
-            bounds.is_some_and(|bounds| bounds.high != Some(bounds.low))
-        };
-        if outcome != Outcome::CannotTell && base.iter().chain(candidate).any(open) {
-            let lost: u64 = base.iter().chain(candidate).map(|run| run.summary.lost_records).sum();
-            let why = format!("{} but {} could overturn it", outcome.name(), lost_records(lost));
-            return self.judgement(Outcome::CannotTell, numbers, Some(why));
+        if stands || outcome == Outcome::CannotTell {
+            return self.judgement(outcome, numbers, why);
         }
-        self.judgement(outcome, numbers, why)
+        let lost = lost_records(leeway::lost_records(base, candidate));
+        let why = format!("{} but {lost} could overturn it{could_be}", outcome.name());
+        self.judgement(Outcome::CannotTell, numbers, Some(why))
     }
 
     /// A change as how much worse it is.
@@ -280,6 +321,17 @@ impl Gate {
 
     fn both(&self, effect: &Effect) -> String {
         format!("{} to {}", self.shown(effect.base), self.shown(effect.candidate))
+    }
+}
+
+/// `2.0% better to 30.0% worse`; nothing of nothing.
+fn between_changes(ends: impl Iterator<Item = f64>) -> String {
+    let all: Vec<f64> = ends.collect();
+    let bounded = |end: f64| if leeway::is_anything(end) { "anything".to_owned() } else { by(end) };
+    let (least, most) = (all.iter().copied().reduce(f64::min), all.iter().copied().reduce(f64::max));
+    match (least, most) {
+        (Some(least), Some(most)) => format!(": {} to {}", bounded(least), bounded(most)),
+        _ => String::new(),
     }
 }
 

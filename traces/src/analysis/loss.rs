@@ -1,14 +1,23 @@
 //! Loss: what can still be said where records are missing.
 //!
-//! Of `missing` lost records each can have held one sample of a kind at most, and that sample can have been
-//! anything. So a quantile lies between what it is with all of them below every sample that was seen and what
-//! it is with all of them above; where it would fall among those above, nothing bounds it.
+//! Each lost record can have held one sample of a kind at most. So a figure lies between what it is with all of them
+//! as short as can be, and what it is with all of them as long as can be:
+//!
+//! - **from below** a lost sample can be zero, so of `n` seen and `m` missing the quantile `q` is at least the seen
+//!   one of rank `⌈q(n + m)⌉ − m`; the maximum is at least the seen one;
+//! - **from above** a lost sample can be anything, unless it is a stretch of a loop's own time. Runs of a loop follow
+//!   one another, so those that were lost fit into the gaps ([`Missing`]): a gap of 3 ms hides no run of 4 ms and two
+//!   of 1.5 ms at most. With `J(v)` the number that can be longer than `v`, the quantile is at most the smallest `v`
+//!   that `⌈q(n + J(v))⌉` of the seen ones do not exceed. Where there is none, nothing bounds it.
+
+pub mod missing;
 
 use serde::{Deserialize, Serialize};
 
 use crate::histogram::Histogram;
+pub use missing::Missing;
 
-/// Between which values a quantile lies although samples are missing. In JSON `[lo, hi]`, `hi` null where
+/// Between which values a figure lies although samples are missing. In JSON `[lo, hi]`, `hi` null where
 /// nothing bounds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "(u64, Option<u64>)", into = "(u64, Option<u64>)")]
@@ -31,79 +40,135 @@ impl From<Bounds> for (u64, Option<u64>) {
     }
 }
 
-/// Between which values the quantile `quantile` (0 to 1) of `seen` lies when up to `missing` more samples were
-/// there. Within the width of a bucket (1 %), as all quantiles of a [`Histogram`].
-#[must_use]
-pub fn quantile_bounds(seen: &Histogram, quantile: f64, missing: u64) -> Bounds {
-    let count = seen.count();
-    let total = count.saturating_add(missing);
-    // The sample of this rank, counted from 1, as the histogram itself counts.
-    let rank = ((quantile.clamp(0.0, 1.0) * total as f64).ceil() as u64).clamp(1, total.max(1));
-    // In the middle of the rank: at its edge rounding would decide.
-    let at_rank = |rank: u64| seen.quantile((rank as f64 - 0.5) / count.max(1) as f64);
-    let lo = if rank <= missing { 0 } else { at_rank(rank - missing) };
-    let hi = (rank <= count).then(|| at_rank(rank));
-    Bounds { lo, hi }
+impl Bounds {
+    /// Whether it may be anything but `value`.
+    #[must_use]
+    pub fn is_open(self, value: u64) -> bool {
+        self.lo != value || self.hi != Some(value)
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
+/// The bounds of everything that is shown of a distribution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpreadBounds {
+    /// Of the median.
+    pub p50: Bounds,
+    /// Of the 90th percentile.
+    pub p90: Bounds,
+    /// Of the 99th percentile.
+    pub p99: Bounds,
+    /// Of the maximum.
+    pub max: Bounds,
+    /// Of the mean.
+    pub mean: Bounds,
+    /// Of the geometric mean.
+    pub gmean: Bounds,
+}
 
-    use super::*;
-
-    fn of(samples: &[u64]) -> Histogram {
-        let mut histogram = Histogram::new();
-        samples.iter().for_each(|sample| histogram.record(*sample));
-        histogram
-    }
-
-    #[test]
-    fn without_losses_both_ends_are_the_quantile() {
-        let seen = of(&(1..=100).collect::<Vec<_>>());
-        assert_eq!(quantile_bounds(&seen, 0.99, 0), Bounds { lo: 99, hi: Some(99) });
-    }
-
-    #[test]
-    fn a_few_at_the_top_leave_nothing_to_bound_it() {
-        let seen = of(&(1..=100).collect::<Vec<_>>());
-        assert_eq!(quantile_bounds(&seen, 0.99, 1), Bounds { lo: 99, hi: Some(100) });
-        assert_eq!(quantile_bounds(&seen, 0.99, 2).hi, None);
-        assert_eq!(quantile_bounds(&seen, 0.5, 50), Bounds { lo: 25, hi: Some(75) });
-        assert_eq!(quantile_bounds(&seen, 0.5, 200), Bounds { lo: 0, hi: None });
-    }
-
-    #[test]
-    fn of_nothing_only_losses_are_known() {
-        assert_eq!(quantile_bounds(&of(&[]), 0.99, 3), Bounds { lo: 0, hi: None });
-        assert_eq!(quantile_bounds(&of(&[]), 0.99, 0), Bounds { lo: 0, hi: None });
-    }
-
-    #[test]
-    fn in_json_they_are_a_pair() {
-        let json = serde_json::to_string(&Bounds { lo: 3, hi: None }).unwrap();
-        assert_eq!(json, "[3,null]");
-        assert_eq!(serde_json::from_str::<Bounds>(&json).unwrap(), Bounds { lo: 3, hi: None });
-    }
-
-    proptest! {
-        /// Small numbers: each has a bucket of its own, so that nothing is rounded.
-        #[test]
-        fn whatever_was_lost_the_quantile_lies_between(
-            seen in prop::collection::vec(0u64..120, 0..40),
-            lost in prop::collection::vec(0u64..120, 0..20),
-            more in 0u64..5, percent in 1u32..100,
-        ) {
-            let quantile = f64::from(percent) / 100.0;
-            let bounds = quantile_bounds(&of(&seen), quantile, lost.len() as u64 + more);
-            let mut all = [seen, lost].concat();
-            all.sort_unstable();
-            if let Some(last) = all.len().checked_sub(1) {
-                let rank = ((quantile * all.len() as f64).ceil() as usize).clamp(1, last + 1);
-                let value = all[rank - 1];
-                prop_assert!(bounds.lo <= value, "{bounds:?} {value}");
-                prop_assert!(bounds.hi.is_none_or(|hi| value <= hi), "{bounds:?} {value}");
-            }
+impl SpreadBounds {
+    /// What is certain of `seen`, to which samples are `missing`. Quantiles within the width of a bucket (1 %), as
+    /// all those of a [`Histogram`].
+    #[must_use]
+    pub fn of(seen: &Histogram, missing: &Missing) -> Self {
+        let steps = seen.steps();
+        let quantile = |quantile| bounds_of_quantile(seen, &steps, quantile, missing);
+        Self {
+            p50: quantile(0.5),
+            p90: quantile(0.9),
+            p99: quantile(0.99),
+            max: Bounds { lo: seen.max(), hi: missing.longest().map(|longest| longest.max(seen.max())) },
+            mean: mean(seen, missing),
+            gmean: geometric_mean(seen, missing),
         }
     }
 }
+
+/// Between which values the quantile `quantile` (0 to 1) of `seen` lies where samples are `missing`. Within the width
+/// of a bucket (1 %), as all quantiles of a [`Histogram`].
+#[must_use]
+pub fn quantile_bounds(seen: &Histogram, quantile: f64, missing: &Missing) -> Bounds {
+    bounds_of_quantile(seen, &seen.steps(), quantile, missing)
+}
+
+/// `steps`: the upper edge of each bucket that holds any, and how many samples are at most that.
+fn bounds_of_quantile(seen: &Histogram, steps: &[(u64, u64)], quantile: f64, missing: &Missing) -> Bounds {
+    // Counted from 1, as the histogram itself counts.
+    let rank_of = |samples: u64| ((quantile.clamp(0.0, 1.0) * samples as f64).ceil() as u64).max(1);
+    let at_rank = |rank: u64| {
+        let place = steps.partition_point(|(_, up_to)| *up_to < rank);
+        steps.get(place).map_or(0, |(edge, _)| (*edge).min(seen.max()))
+    };
+    let (count, most) = (seen.count(), missing.count());
+    let lo =
+        rank_of(count.saturating_add(most)).checked_sub(most).filter(|rank| *rank > 0).map_or(0, at_rank);
+    if most == 0 {
+        return Bounds { lo, hi: (count > 0).then_some(lo) };
+    }
+    let seen_up_to = |value: u64| match steps.partition_point(|(edge, _)| *edge <= value) {
+        0 => 0,
+        place => steps[place - 1].1,
+    };
+    let suffices =
+        |value: u64| rank_of(count.saturating_add(missing.longer_than(value))) <= seen_up_to(value);
+    // What nothing is longer than is enough, where there is such a thing; the less, the fewer can be longer.
+    let last = steps.last().map_or(0, |(edge, _)| *edge);
+    let end = missing.longest().map_or(last, |longest| longest.max(last));
+    if !suffices(end) && missing.longest().is_none() {
+        return Bounds { lo, hi: None };
+    }
+    let (mut below, mut enough) = (0, end);
+    while below < enough {
+        let middle = below + (enough - below) / 2;
+        if suffices(middle) {
+            enough = middle;
+        } else {
+            below = middle + 1;
+        }
+    }
+    // A lost one is shown as its bucket too.
+    let shown = seen.upper_edge(enough);
+    Bounds { lo, hi: Some(missing.longest().map_or(shown, |longest| shown.min(longest.max(seen.max())))) }
+}
+
+/// Samples that are missing add what fits into their stretches, and are more by as many as that takes.
+fn mean(seen: &Histogram, missing: &Missing) -> Bounds {
+    let (count, total, most) = (seen.count() as f64, seen.total() as f64, missing.count() as f64);
+    if most == 0.0 {
+        let mean = seen.mean().round() as u64;
+        return Bounds { lo: mean, hi: Some(mean) };
+    }
+    let hi = missing.longest().map(|longest| {
+        let longest = longest as f64;
+        let more = (missing.total_ns() as f64).min(most * longest);
+        let raised = (total + more) / (count + if longest > 0.0 { more / longest } else { 0.0 }).max(1.0);
+        raised.max(seen.mean()).ceil() as u64
+    });
+    Bounds { lo: (total / (count + most)).floor() as u64, hi }
+}
+
+/// As [`mean`]; of samples that share a time their logarithms add up to most where all are equal. Zeros count as one.
+fn geometric_mean(seen: &Histogram, missing: &Missing) -> Bounds {
+    let (count, most) = (seen.count() as f64, missing.count() as f64);
+    let own = seen.geometric_mean();
+    if most == 0.0 {
+        return Bounds { lo: own.round() as u64, hi: Some(own.round() as u64) };
+    }
+    let logarithms = if seen.is_empty() { 0.0 } else { count * own.max(1.0).ln() };
+    let hi = missing.longest().map(|longest| {
+        let (longest, total) = (longest.max(1) as f64, missing.total_ns().max(1) as f64);
+        let with = |more: f64| (logarithms + more * longest.min(total / more).max(1.0).ln()) / (count + more);
+        // It rises to one number of samples and falls from there.
+        let (mut low, mut high) = ((total / longest).min(most), most);
+        for _ in 0..64 {
+            let middle = f64::midpoint(low, high);
+            if (total / middle).max(1.0).ln() - 1.0 > with(middle) { low = middle } else { high = middle }
+        }
+        let raised = with(low).max(with(high)).exp();
+        // A lost one is counted as the middle of its bucket too, which is up to 1 % more than itself.
+        (raised.max(own) * 1.01).ceil() as u64
+    });
+    Bounds { lo: (logarithms / (count + most)).exp().floor() as u64, hi }
+}
+
+#[cfg(test)]
+mod tests;

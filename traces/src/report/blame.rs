@@ -3,8 +3,8 @@
 
 use std::fmt::Write as _;
 
-use super::{cut, line};
-use crate::histogram::Percentiles;
+use super::line;
+use crate::cells::{cut_middle, cut_name, fill, width};
 use crate::summary::{BlameSummary, Summary};
 use crate::units::{count, counted, duration, position};
 
@@ -17,19 +17,24 @@ const LATE_SHOWN: usize = 5;
 /// Rows of the table of harm.
 const HARM_SHOWN: usize = 8;
 
-/// Columns that a name may take in a line with a ledger.
-const NAME_COLUMNS: usize = 24;
+/// Columns of its figures.
+const HARM_FIGURES: usize = 53;
+
+/// Columns that a name may take in a line of `columns` that tells of others too: 24 of 80, 36 of 120, 60 of 200.
+const fn name_columns(columns: usize) -> usize {
+    columns * 3 / 10
+}
 
 /// A ledger as `ReadFile #8812 38.2ms + microtasks 2.1µs + 3 smaller 900ns + unattributed 0`, in at most `room`
-/// columns where that is possible at all.
-fn told(blame: &[BlameSummary], room: usize) -> String {
+/// columns where that is possible at all, each name in at most `name` of them.
+fn told(blame: &[BlameSummary], room: usize, name: usize) -> String {
     let is_ignorance = |line: &&BlameSummary| {
         let what = line.what.as_str();
         ["unattributed", "not kept", "before the recording"].contains(&what) || what.starts_with("unknown (")
     };
     let share = |line: &BlameSummary| {
-        let name = line.what.strip_prefix("task ").unwrap_or(&line.what);
-        format!("{} {}", cut(name, NAME_COLUMNS), duration(line.ns))
+        let what = line.what.strip_prefix("task ").unwrap_or(&line.what);
+        format!("{} {}", cut_name(what, name), duration(line.ns))
     };
     // What is not known stands at the end of a ledger, and is always told.
     let known = blame.iter().take_while(|line| !is_ignorance(line)).count();
@@ -47,47 +52,34 @@ fn told(blame: &[BlameSummary], room: usize) -> String {
         parts.extend(end.iter().cloned());
         parts.join(" + ")
     };
-    let fits = |text: &String| text.chars().count() <= room;
+    let fits = |text: &String| width(text) <= room;
     let least = usize::from(!known.is_empty());
     (least..=known.len()).rev().map(with).find(fits).unwrap_or_else(|| with(least))
 }
 
 /// A line of at most `columns` that begins with `head` and goes on with the ledger, or two where one is too short.
 fn ledger(out: &mut String, head: &str, blame: &[BlameSummary], columns: usize) {
-    let room = columns.saturating_sub(head.chars().count() + 3);
-    let text = told(blame, room);
-    if text.chars().count() <= room {
+    let room = columns.saturating_sub(width(head) + 3);
+    let name = name_columns(columns);
+    let text = told(blame, room, name);
+    if width(&text) <= room {
         line!(out, "{head} = {text}");
     } else {
-        line!(out, "{head}\n    = {}", told(blame, columns.saturating_sub(6)));
+        line!(out, "{head}\n    = {}", told(blame, columns.saturating_sub(6), name));
     }
 }
 
-/// `figure`, at least, where records were lost that could have told of more.
-pub(super) fn at_least(summary: &Summary, figure: String) -> String {
-    if summary.lost_records > 0 { format!("at least {figure}") } else { figure }
-}
-
-/// What the lost records leave open.
-pub(super) fn losses(out: &mut String, summary: &Summary) {
-    if summary.lost_records == 0 {
-        return;
-    }
-    let lost = counted(summary.lost_records, "record was lost", "records were lost");
-    line!(out, "\n{lost}: maxima and counts are at least what is shown, and p99 lies between");
-    let rows: [(&str, &Percentiles); 5] = [
-        ("ticks", &summary.ticks.run_ns),
-        ("tasks", &summary.tasks.run_ns),
-        ("timers", &summary.timers.lag_ns),
-        ("microtasks", &summary.microtasks.run_ns),
-        ("gc", &summary.gc.run_ns),
-    ];
-    for (name, unit) in rows.into_iter().filter(|(_, unit)| unit.count > 0) {
-        if let Some(bounds) = unit.p99_bounds {
-            let hi = bounds.hi.map_or_else(|| "?".to_owned(), duration);
-            let lost = counted(summary.lost_records, "record lost", "records lost");
-            line!(out, "  {name:<12}p99 {} ({} to {hi}; {lost})", duration(unit.p99), duration(bounds.lo));
+/// How many stalls there are, as far as that is known: `3 stalls`, `3 to 5 stalls`, `at least 3 stalls`.
+pub(super) fn stalls_seen(summary: &Summary) -> String {
+    let ticks = &summary.ticks;
+    let seen = counted(ticks.stalls, "stall", "stalls");
+    match ticks.stalls_bounds.map(|bounds| bounds.hi) {
+        None if summary.lost_records > 0 => format!("at least {seen}"),
+        Some(None) => format!("at least {seen}"),
+        Some(Some(most)) if most > ticks.stalls => {
+            format!("{} to {} stalls", count(ticks.stalls), count(most))
         }
+        None | Some(Some(_)) => seen,
     }
 }
 
@@ -95,11 +87,13 @@ pub(super) fn stalls(out: &mut String, summary: &Summary, columns: usize) {
     let mut worst: Vec<_> = summary.stalls.iter().collect();
     worst.sort_by_key(|stall| std::cmp::Reverse(stall.run_ns));
     if worst.is_empty() {
-        if summary.lost_records > 0 {
-            line!(out, "\nno stall seen; records were lost, so there may have been one");
-        } else {
-            line!(out, "\nno stall");
-        }
+        let most = summary.ticks.stalls_bounds.and_then(|bounds| bounds.hi);
+        let none = match (summary.lost_records, most) {
+            (0, _) => "no stall",
+            (_, Some(0)) => "no stall; what was lost is too short for one",
+            _ => "no stall seen; records were lost, so there may have been one",
+        };
+        line!(out, "\n{none}");
         return;
     }
     line!(out, "\nstalls, worst first");
@@ -107,13 +101,18 @@ pub(super) fn stalls(out: &mut String, summary: &Summary, columns: usize) {
         let (at, tick, run) = (position(stall.at_ns), count(stall.tick), duration(stall.run_ns));
         ledger(out, &format!("  {at}  tick {tick:<10} {run:>7}"), &stall.blame, columns);
     }
-    more(out, summary.ticks.stalls, worst.len().min(STALLS_SHOWN));
+    more(out, summary.ticks.stalls, worst.len(), STALLS_SHOWN);
 }
 
-fn more(out: &mut String, all: u64, shown: usize) {
-    let more = all.saturating_sub(shown as u64);
-    if more > 0 {
+/// How many there are beside those that are shown, and where: the summary has `kept` of them.
+fn more(out: &mut String, all: u64, kept: usize, shown: usize) {
+    let more = all.saturating_sub(kept.min(shown) as u64);
+    if kept <= shown && more > 0 {
         line!(out, "  and {} more", count(more));
+    } else if all > kept as u64 {
+        line!(out, "  and {} more: --json has {} in all", count(more), count(kept as u64));
+    } else if more > 0 {
+        line!(out, "  and {} more: --json has them", count(more));
     }
 }
 
@@ -128,10 +127,11 @@ struct Row<'a> {
 /// The worst of `all`, their names aligned.
 fn rows(out: &mut String, all: &[Row<'_>], columns: usize) {
     let shown = all.get(..LATE_SHOWN).unwrap_or(all);
-    let wide = shown.iter().map(|row| row.name.chars().count()).max().unwrap_or(0).clamp(15, 24);
+    let longest = shown.iter().map(|row| width(&row.name)).max().unwrap_or(0);
+    let wide = longest.clamp(15, name_columns(columns).max(15));
     for row in shown {
         let at = position(u64::try_from(row.at_ns).unwrap_or(0));
-        let head = format!("  {at}  {:<wide$} {:>7}", cut(&row.name, wide), duration(row.ns));
+        let head = format!("  {at}  {} {:>7}", fill(&cut_name(&row.name, wide), wide), duration(row.ns));
         ledger(out, &head, row.blame, columns);
     }
 }
@@ -145,7 +145,7 @@ pub(super) fn late(out: &mut String, summary: &Summary, columns: usize) {
         let limit = duration(summary.timers.late_limit_ns);
         line!(out, "\ntimers later than {limit}, worst first: from due to fired");
         rows(out, &timers, columns);
-        more(out, summary.timers.late, timers.len().min(LATE_SHOWN));
+        more(out, summary.timers.late, timers.len(), LATE_SHOWN);
     }
     let signals = summary.late_signals.iter();
     let signals: Vec<_> =
@@ -169,18 +169,18 @@ pub(super) fn late(out: &mut String, summary: &Summary, columns: usize) {
 /// Of these the summary has the worst only, so there is no number of all.
 fn more_as_json(out: &mut String, kept: usize) {
     if kept > LATE_SHOWN {
-        line!(out, "  and more: --json has {kept}");
+        line!(out, "  and {} more of the worst: --json has them", kept - LATE_SHOWN);
     }
 }
 
 /// Who made others late: nothing where nobody was.
-pub(super) fn harm(out: &mut String, summary: &Summary) {
+pub(super) fn harm(out: &mut String, summary: &Summary, columns: usize) {
     if summary.harm.is_empty() {
         return;
     }
     let all = &summary.harm;
-    let wide =
-        all.iter().take(HARM_SHOWN).map(|harm| harm.tag.chars().count()).max().unwrap_or(0).clamp(20, 24);
+    let longest = all.iter().take(HARM_SHOWN).map(|harm| width(&harm.tag)).max().unwrap_or(0);
+    let wide = longest.clamp(20, columns.saturating_sub(HARM_FIGURES).max(20));
     line!(
         out,
         "\n{:<wide$}{:>8}{:>8}{:>8}{:>8}{:>12}{:>9}",
@@ -196,8 +196,8 @@ pub(super) fn harm(out: &mut String, summary: &Summary) {
     for harm in all.iter().take(HARM_SHOWN) {
         line!(
             out,
-            "{:<wide$}{:>8}{:>8}{:>8}{:>8}{:>12}{:>9}",
-            cut(&harm.tag, wide),
+            "{}{:>8}{:>8}{:>8}{:>8}{:>12}{:>9}",
+            fill(&cut_middle(&harm.tag, wide), wide),
             duration(harm.lateness_caused_ns),
             some(harm.timers_ns),
             some(harm.signals_ns),
@@ -209,7 +209,7 @@ pub(super) fn harm(out: &mut String, summary: &Summary) {
     let rest = all.get(HARM_SHOWN..).unwrap_or(&[]);
     if !rest.is_empty() {
         let ns = rest.iter().fold(0u64, |sum, harm| sum.saturating_add(harm.lateness_caused_ns));
-        line!(out, "and {} more, {} together", rest.len(), duration(ns));
+        line!(out, "and {} more, {} together: --json has them", rest.len(), duration(ns));
     }
 }
 
@@ -232,19 +232,29 @@ mod tests {
             ("unattributed", 0),
         ]);
         let all = "ReadFile #12 38.2ms + microtasks 2.10µs + gc 900ns + unknown (3 records lost) 70ns + unattributed 0";
-        assert_eq!(told(&blame, 200), all);
+        assert_eq!(told(&blame, 200, 24), all);
         let some = "ReadFile #12 38.2ms + 2 smaller 3.00µs + unknown (3 records lost) 70ns + unattributed 0";
-        assert_eq!(told(&blame, 10), some);
+        assert_eq!(told(&blame, 10, 24), some);
     }
 
     #[test]
     fn a_ledger_of_nothing_is_nobodys() {
-        assert_eq!(told(&lines(&[("unattributed", 7)]), 80), "unattributed 7ns");
+        assert_eq!(told(&lines(&[("unattributed", 7)]), 80, 24), "unattributed 7ns");
     }
 
     #[test]
-    fn long_names_are_cut() {
-        let blame = lines(&[(&"x".repeat(99), 5), ("unattributed", 7)]);
-        assert_eq!(told(&blame, 80), format!("{}… 5ns + unattributed 7ns", "x".repeat(NAME_COLUMNS - 1)));
+    fn long_names_are_cut_by_the_room_there_is() {
+        let blame = lines(&[
+            ("task billing::invoices::monthly::RenderMonthlyInvoice #151857", 5),
+            ("unattributed", 7),
+        ]);
+        let of = |columns| told(&blame, columns, name_columns(columns));
+        assert_eq!(of(80), "billing::i…voice #151857 5ns + unattributed 7ns");
+        assert_eq!(of(120), "billing::invoices:…lyInvoice #151857 5ns + unattributed 7ns");
+        assert!(
+            of(200).starts_with("billing::invoices::monthly::RenderMonthlyInvoice #151857 5ns"),
+            "{}",
+            of(200)
+        );
     }
 }

@@ -5,6 +5,7 @@ use loop_probes::event::Priority;
 use loop_probes::ids::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::analysis::loss::Missing;
 use crate::histogram::Percentiles;
 use crate::timeline::{Agenda, Timeline, command_name};
 
@@ -171,7 +172,7 @@ pub struct ShutdownSummary {
     pub left: u64,
 }
 
-pub(super) fn agenda(timeline: &Timeline) -> Option<AgendaSummary> {
+pub(super) fn agenda(timeline: &Timeline, missing: &Missing) -> Option<AgendaSummary> {
     let agenda = Some(&timeline.agenda).filter(|agenda| agenda.is_seen())?;
     let end = timeline.last_at().unwrap_or_default();
     let workers = agenda.workers().iter().enumerate().filter(|(_, worker)| worker.is_seen());
@@ -180,7 +181,7 @@ pub(super) fn agenda(timeline: &Timeline) -> Option<AgendaSummary> {
         ran: agenda.ran(),
         failed: agenda.failed(),
         waiting: agenda.waiting(),
-        priorities: priorities(agenda, end, timeline.lost_records),
+        priorities: priorities(agenda, end, missing),
         workers: workers
             .map(|(number, worker)| AgendaWorkerSummary {
                 worker: number as u64,
@@ -194,12 +195,12 @@ pub(super) fn agenda(timeline: &Timeline) -> Option<AgendaSummary> {
         rendezvous: RendezvousSummary {
             count: agenda.rendezvous.count,
             failed: agenda.rendezvous.failed,
-            waited_ns: agenda.rendezvous.waited_ns.percentiles_missing(timeline.lost_records),
+            waited_ns: agenda.rendezvous.waited_ns.percentiles_missing(missing),
         },
     })
 }
 
-fn priorities(agenda: &Agenda, end: Timestamp, lost: u64) -> Vec<PrioritySummary> {
+fn priorities(agenda: &Agenda, end: Timestamp, missing: &Missing) -> Vec<PrioritySummary> {
     let priority = |stats: &crate::timeline::PriorityStats| PrioritySummary {
         priority: stats.priority,
         added: stats.added,
@@ -210,8 +211,8 @@ fn priorities(agenda: &Agenda, end: Timestamp, lost: u64) -> Vec<PrioritySummary
         depth_max: u64::from(stats.depth_max),
         oldest_waiting_ns: agenda.oldest(stats.priority).map(|oldest| oldest.waited_ns(end)),
         passed_by_max: stats.passed_by_max,
-        queue_wait_ns: stats.queue_wait_ns.percentiles_missing(lost),
-        run_ns: stats.run_ns.percentiles_missing(lost),
+        queue_wait_ns: stats.queue_wait_ns.percentiles_missing(missing),
+        run_ns: stats.run_ns.percentiles_missing(missing),
     };
     agenda.priorities.iter().map(priority).collect()
 }
@@ -242,13 +243,13 @@ pub(super) fn commands(timeline: &Timeline) -> Option<CommandsSummary> {
     Some(CommandsSummary { count: commands.count(), unknown: commands.unknown(), by_byte: by_byte.collect() })
 }
 
-pub(super) fn pumps(timeline: &Timeline) -> Option<PumpsSummary> {
+pub(super) fn pumps(timeline: &Timeline, missing: &Missing) -> Option<PumpsSummary> {
     let pumps = Some(&timeline.pumps).filter(|pumps| pumps.count() > 0)?;
     Some(PumpsSummary {
         count: pumps.count(),
         handled: pumps.handled,
         ready: pumps.ready,
-        run_ns: pumps.run_ns.percentiles_missing(timeline.lost_records),
+        run_ns: pumps.run_ns.percentiles_missing(missing),
     })
 }
 

@@ -65,6 +65,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
             timeline.tasks_run += 1;
             if let Some(place) = place {
                 timeline.keep_alive.task_ran(place, task);
+                timeline.hidden.task_ran(place, start, at);
                 timeline.open[place].last_run = Some((task, tag));
             }
             timeline.futures.pending += u64::from(outcome == Outcome::Pending);
@@ -287,6 +288,7 @@ impl Timeline {
             None if self.open.len() < self.config.sources_max => {
                 self.open.push(OpenTick::new(source));
                 self.gaps.push(Gaps::new(start_of(stamped), self.config.entries_kept));
+                self.hidden.emitter_came();
                 self.open.len() - 1
             }
             None => return None,
@@ -303,13 +305,13 @@ impl Timeline {
         }
         let Some(place) = place else { return };
         let open = &mut self.open[place];
-        if open.open {
+        let endless = open.going_on().map(|(_, _, start)| start);
+        if let Some(start) = endless {
             // Its end was lost.
             self.ticks.incomplete += 1;
-            if let Some((_, _, start)) = open.going_on() {
-                self.gaps[place].without_end(start, stamped.at);
-            }
+            self.gaps[place].without_end(start, stamped.at);
         }
+        self.hidden.tick_began(place, tick, stamped.at, endless);
         open.begin(tick, stamped.at);
     }
 
@@ -324,10 +326,9 @@ impl Timeline {
         let Some(place) = place else { return };
         self.settle_blame(self.open[place].spans_kept());
         let open = &mut self.open[place];
-        if let Some((_, _, begun)) = open.going_on()
-            && begun != start
-        {
-            // Another one's: its own end was lost.
+        // Another one's: its own end was lost.
+        let endless = open.going_on().map(|(_, _, begun)| begun).filter(|begun| *begun != start);
+        if let Some(begun) = endless {
             self.gaps[place].without_end(begun, stamped.at);
         }
         let (summary, spans, seen) = open.end(tick, tasks_run, start, stamped.at, self.config.stall_limit_ns);
@@ -341,6 +342,7 @@ impl Timeline {
             let blame = ledger(summary.start, summary.end, spans, self.config.ledger_lines);
             self.stalls.add(Stall { tick: summary, blame, spans: spans.into() });
         }
+        self.hidden.tick_ended(place, &summary, seen, endless);
         self.ticks.add(summary, spans);
         self.gaps[place].ended(summary.start, summary.end, seen);
         self.charge(place, summary.end);
@@ -348,6 +350,8 @@ impl Timeline {
 
     fn records_lost(&mut self, place: Option<usize>, from: Timestamp, to: Timestamp, count: u64) {
         self.lost_records = self.lost_records.saturating_add(count);
+        let open = place.and_then(|place| self.open[place].going_on()).map(|(_, _, start)| start);
+        self.hidden.lost(place, (from.min(to), to), count, open);
         if let Some(place) = place {
             self.open[place].lost();
             self.gaps[place].lost(from, to, count);

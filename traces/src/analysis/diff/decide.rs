@@ -12,6 +12,7 @@ use statrs::distribution::{ContinuousCDF as _, Normal};
 use super::Run;
 use super::any::{Many, Most};
 use super::effect::{self, Effect, Sides};
+use super::leeway::{Loss, interval, lost_records};
 use crate::analysis::metric::{Metric, Sense, Unit};
 use crate::analysis::statistics::splits::Splits;
 
@@ -105,6 +106,9 @@ pub struct Judged {
     /// How many more runs a side would decide, where these cannot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub more_runs: Option<MoreRuns>,
+    /// What lost records leave open. Absent where they cannot move it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss: Option<Loss>,
 }
 
 /// A primary metric before its verdict.
@@ -115,28 +119,35 @@ pub(super) struct Measured {
     effect: Option<Effect>,
     most: Option<Most>,
     pub(super) p: f64,
+    lost_records: u64,
 }
 
 impl Measured {
     pub(super) fn one(metric: &Metric, base: &[Run], candidate: &[Run]) -> Self {
         let sides = Sides::of(metric, base, candidate);
+        let ends = sides.ends(metric, base, candidate);
+        let effect = Effect::between(&sides, ends.as_ref());
+        let p = effect::p_value(&sides);
         Self {
             metric: metric.clone(),
             runs: (sides.base.len(), sides.candidate.len()),
-            effect: Effect::of(&sides),
+            effect,
             most: None,
-            p: effect::p_value(&sides),
+            p,
+            lost_records: lost_records(base, candidate),
         }
     }
 
     pub(super) fn any(metric: &Metric, base: &[Run], candidate: &[Run], margin: f64) -> Self {
         let most = Many::of_metric(metric, base, candidate).most(margin);
+        let p = most.as_ref().map_or(1.0, |most| most.p);
         Self {
             metric: metric.clone(),
             runs: (base.len(), candidate.len()),
             effect: most.as_ref().map(|most| most.effect.clone()),
-            p: most.as_ref().map_or(1.0, |most| most.p),
+            p,
             most,
+            lost_records: lost_records(base, candidate),
         }
     }
 
@@ -145,8 +156,13 @@ impl Measured {
     }
 
     pub(super) fn judge(self, significant: bool, p_needed: f64, margin: f64) -> Judged {
-        let verdict = self.verdict(significant, margin);
-        let more_runs = (verdict == Verdict::CannotTell).then(|| self.more_runs(p_needed, margin)).flatten();
+        let seen = self.verdict(significant, margin);
+        let loss = self.loss(seen, significant, p_needed, margin);
+        let overturned = loss.is_some_and(|loss| loss.overturned.is_some());
+        let verdict = if overturned { Verdict::CannotTell } else { seen };
+        // More runs would not bring the records back.
+        let undecided = verdict == Verdict::CannotTell && !overturned;
+        let more_runs = undecided.then(|| self.more_runs(p_needed, margin)).flatten();
         let other = |(tag, effect, p): &(String, Effect, f64)| {
             Some(OtherTag { tag: tag.clone(), change: effect.change?, p: *p })
         };
@@ -162,11 +178,37 @@ impl Measured {
             effect: self.effect,
             p_needed,
             more_runs,
+            loss,
         }
+    }
+
+    /// What lost records leave open of the verdict that was `seen`.
+    fn loss(&self, seen: Verdict, significant: bool, p_needed: f64, margin: f64) -> Option<Loss> {
+        let effect = self.effect.as_ref()?;
+        let ends = effect.ends.as_ref()?;
+        let significant = significant && effect.p_at_worst() <= self.p.max(p_needed);
+        let all_within = self.most.as_ref().map(|most| most.all_within_whatever_was_lost);
+        let stands = seen == Verdict::CannotTell
+            || ends.iter().all(|end| self.verdict_of(end, all_within, significant, margin) == seen);
+        Some(Loss {
+            lost_records: self.lost_records,
+            change_interval: interval(ends),
+            overturned: (!stands).then_some(seen),
+        })
     }
 
     fn verdict(&self, significant: bool, margin: f64) -> Verdict {
         let Some(effect) = &self.effect else { return Verdict::CannotTell };
+        self.verdict_of(effect, self.most.as_ref().map(|most| most.all_within), significant, margin)
+    }
+
+    fn verdict_of(
+        &self,
+        effect: &Effect,
+        all_within: Option<bool>,
+        significant: bool,
+        margin: f64,
+    ) -> Verdict {
         let by = effect.in_margins(margin);
         let apart = effect.shift_interval.is_some_and(|[low, high]| low > 0.0 || high < 0.0);
         if significant && apart && by.abs() > 1.0 {
@@ -174,8 +216,8 @@ impl Measured {
             return if is_worse { Verdict::Worse } else { Verdict::Better };
         }
         let within = |ends: [f64; 2]| ends.iter().all(|end| end.abs() <= 1.0);
-        let same = match &self.most {
-            Some(most) => most.all_within,
+        let same = match all_within {
+            Some(all_within) => all_within,
             None => effect.interval_in_margins(margin).is_some_and(within),
         };
         if same { Verdict::Same } else { Verdict::CannotTell }

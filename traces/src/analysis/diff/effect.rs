@@ -73,6 +73,20 @@ pub struct Effect {
     pub(super) scatter: Option<f64>,
     #[serde(skip)]
     pub(super) is_count: bool,
+    /// The least and the most that it may be with what lost records could have held, where they leave that open.
+    #[serde(skip)]
+    pub(crate) ends: Option<Box<[Self; 2]>>,
+    /// Of such an end, the p-value of the rank test there.
+    #[serde(skip)]
+    pub(crate) p_at_end: f64,
+}
+
+impl Effect {
+    /// The larger p-value of the ends, where there are any.
+    pub(crate) fn p_at_worst(&self) -> f64 {
+        let ends = self.ends.iter().flat_map(|ends| ends.iter());
+        ends.map(|end| end.p_at_end).fold(0.0, f64::max)
+    }
 }
 
 impl Effect {
@@ -111,7 +125,17 @@ impl Effect {
             delta: cliffs_delta(base, candidate)?,
             scatter: scatter(base, candidate).map(|scatter| scatter / unit),
             is_count: sides.is_count,
+            ends: None,
+            p_at_end: 0.0,
         })
+    }
+
+    /// As [`of`](Self::of), with what lost records leave open of it.
+    #[must_use]
+    pub fn between(sides: &Sides, ends: Option<&[Sides; 2]>) -> Option<Self> {
+        let end = |sides: &Sides| Some(Self { p_at_end: p_value(sides), ..Self::of(sides)? });
+        let both = ends.and_then(|[least, most]| Some(Box::new([end(least)?, end(most)?])));
+        Some(Self { ends: both, ..Self::of(sides)? })
     }
 
     /// From median to median, as a share of the base.

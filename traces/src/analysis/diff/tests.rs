@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 use super::comparable::check;
 use super::decide::MoreRuns;
 use super::*;
-use crate::histogram::Percentiles;
+use crate::analysis::loss::{Missing, SpreadBounds};
+use crate::histogram::{Histogram, Percentiles};
 use crate::source::EventSource as _;
 use crate::summary::TagSummary;
 use crate::synthetic::Script;
@@ -33,6 +34,7 @@ pub(crate) fn run(imagined: &Imagined) -> Run {
             p99: ns,
             max: ns,
             p99_bounds: None,
+            bounds: None,
         }
     };
     let tag = |(place, ns): (usize, &f64)| TagSummary {
@@ -264,4 +266,81 @@ fn the_same_runs_give_the_same_comparison() {
     let once = compare(&base, &candidate, &Options::default());
     assert_eq!(text(&once), text(&compare(&base, &candidate, &Options::default())));
     assert!(text(&once).starts_with("{\"schema\":1,\"verdict\":"));
+}
+
+/// Every figure of a run, with the bounds that so many lost samples in gaps of so long leave it.
+fn lossy(runs: &mut [Run], missing: &Missing) {
+    for run in runs {
+        run.summary.lost_records = missing.count();
+        let tags = run.summary.tasks.by_tag.iter_mut().map(|tag| &mut tag.run_ns);
+        for spread in tags.chain([&mut run.summary.ticks.run_ns]) {
+            let mut seen = Histogram::new();
+            // As many as make one sample in a gap one of many.
+            (0..100_000).for_each(|_| seen.record(spread.p50));
+            let bounds = SpreadBounds::of(&seen, missing);
+            (spread.bounds, spread.p99_bounds) = (Some(bounds), Some(bounds.p99));
+        }
+    }
+}
+
+#[test]
+fn a_verdict_that_the_gap_could_overturn_says_so() {
+    let primaries = vec!["ticks.run.p50".parse().unwrap(), "ticks.run.max".parse().unwrap()];
+    let options = Options::default().with_primaries(primaries).unwrap();
+    let base = side(5_000.0, 1e6, 8e4, &SCATTER);
+    let judged = |tick_ns, gap_ns: &[u64]| {
+        let mut candidate = side(5_000.0, 1e6, tick_ns, &SCATTER);
+        let mut missing = Missing::none();
+        gap_ns.iter().for_each(|ns| missing.stretch(*ns));
+        lossy(&mut candidate[..1], &missing.counted(40));
+        compare(&base, &candidate, &options).primary
+    };
+    let [median, max] = &judged(1.4e5, &[9_000_000])[..] else { panic!() };
+    assert_eq!(
+        (median.verdict, max.verdict),
+        (Verdict::Worse, Verdict::Worse),
+        "lost ones make it no better"
+    );
+    assert_eq!(max.loss.unwrap().lost_records, 40);
+    let [median, max] = &judged(8e4, &[9_000_000])[..] else { panic!() };
+    assert_eq!(median.verdict, Verdict::Same, "40 of 100,000 move no median");
+    let loss = max.loss.unwrap();
+    assert_eq!((max.verdict, loss.overturned), (Verdict::CannotTell, Some(Verdict::Same)), "{max:?}");
+    assert!(loss.change_interval.unwrap()[1].unwrap() > 50.0, "a tick of 9 ms fits into the gap: {loss:?}");
+    assert_eq!(max.more_runs, None, "which do not bring the records back");
+    let [_, max] = &judged(8e4, &[60_000])[..] else { panic!() };
+    assert_eq!((max.verdict, max.loss), (Verdict::Same, None), "no tick of 80 µs fits into 60");
+    let [_, max] = &judged(4e4, &[9_000_000])[..] else { panic!() };
+    assert_eq!(max.loss.unwrap().overturned, Some(Verdict::Better));
+}
+
+#[test]
+fn so_does_one_on_any_tag() {
+    let options = Options::default();
+    let base = side(5_000.0, 1e6, 8e4, &SCATTER);
+    let judged = |missing: Missing| {
+        let mut candidate = side(5_000.0, 1e6, 8e4, &SCATTER);
+        for run in &mut candidate {
+            let slower = &mut run.summary.tasks.by_tag[3].run_ns;
+            let ns = slower.p50 * 13 / 10;
+            *slower = Percentiles {
+                p50: ns,
+                p90: ns,
+                p99: ns,
+                max: ns,
+                gmean: Some(ns),
+                mean: Some(ns),
+                ..*slower
+            };
+        }
+        lossy(&mut candidate[..2], &missing);
+        compare(&base, &candidate, &options).primary.remove(0)
+    };
+    let mut short = Missing::none();
+    short.stretch(900_000);
+    let few = judged(short.clone().counted(40));
+    assert_eq!((few.verdict, few.tag.as_deref()), (Verdict::Worse, Some("tag 3")), "{few:?}");
+    assert!(few.loss.is_some_and(|loss| loss.overturned.is_none()));
+    let many = judged(short.counted(200_000));
+    assert_eq!((many.verdict, many.loss.unwrap().overturned), (Verdict::CannotTell, Some(Verdict::Worse)));
 }

@@ -106,3 +106,61 @@ fn any_tag_that_is_worse_is_named() {
     assert_eq!(judged.outcome, Outcome::CannotTell);
     assert!(judged.why.unwrap().contains("1 lost record could overturn"));
 }
+
+#[test]
+fn what_a_gap_leaves_no_room_for_is_told() {
+    use crate::analysis::loss::{Bounds, Missing, SpreadBounds};
+    use crate::histogram::Histogram;
+
+    let mut run = runs(&[1e6]).remove(0);
+    (run.summary.lost_records, run.summary.ticks.stalls) = (50, 0);
+    let mut seen = Histogram::new();
+    (0..10_000).for_each(|_| seen.record(80_000));
+    let mut missing = Missing::none();
+    missing.stretch(3_000_000);
+    let missing = missing.counted(50);
+    run.summary.ticks.run_ns.bounds = Some(SpreadBounds::of(&seen, &missing));
+    run.summary.ticks.stalls_bounds =
+        Some(Bounds { lo: 0, hi: Some(missing.longer_than(run.summary.ticks.stall_limit_ns)) });
+    let judged = |metric: &str, limit| gate(metric, limit).judge(&run).unwrap();
+    assert_eq!(judged("stalls", Limit::Max(0.0)).outcome, Outcome::Held, "no stall of 10 ms in a gap of 3");
+    assert_eq!(judged("ticks.run.max", Limit::Max(4e6)).outcome, Outcome::Held);
+    let open = judged("ticks.run.max", Limit::Max(1e6));
+    assert_eq!(
+        (open.outcome, open.numbers.as_str(), open.bounds),
+        (Outcome::CannotTell, "80.0µs, 80.0µs to 3.00ms", Some((80_000.0, Some(3_000_000.0))))
+    );
+    assert_eq!(open.why.as_deref(), Some("50 lost records could overturn it"));
+    assert_eq!(judged("ticks.run.p99", Limit::Max(1e5)).outcome, Outcome::Held);
+    let wait = judged("tasks.wait.p99", Limit::Max(1e9));
+    assert!(wait.numbers.ends_with(" or more"), "a wait can have begun long before: {wait:?}");
+}
+
+#[test]
+fn worse_by_says_what_it_could_be_with_what_was_lost() {
+    use crate::analysis::loss::{Bounds, SpreadBounds};
+
+    let base = runs(&BASE);
+    let mut candidate = runs(&BASE.map(|lag| lag * 1.3));
+    let gate = gate("timer_lag.p99", Limit::WorseBy(0.1));
+    let bound = |run: &mut Run, lo: f64, hi: Option<f64>| {
+        run.summary.lost_records = 7;
+        let value = run.summary.timers.lag_ns.p99 as f64;
+        let one = Bounds { lo: (value * lo) as u64, hi: hi.map(|hi| (value * hi) as u64) };
+        let all = SpreadBounds { p50: one, p90: one, p99: one, max: one, mean: one, gmean: one };
+        run.summary.timers.lag_ns.bounds = Some(all);
+    };
+    bound(&mut candidate[2], 0.99, None);
+    assert_eq!(gate.judge_against(&base, &candidate).outcome, Outcome::Failed, "no better at any rate");
+    bound(&mut candidate[2], 0.8, Some(1.1));
+    assert_eq!(
+        gate.judge_against(&base, &candidate).outcome,
+        Outcome::Failed,
+        "one of five moves no median far"
+    );
+    candidate.iter_mut().for_each(|run| bound(run, 0.8, Some(1.1)));
+    let open = gate.judge_against(&base, &candidate);
+    assert_eq!(open.outcome, Outcome::CannotTell);
+    let why = open.why.unwrap();
+    assert_eq!(why, "failed but 35 lost records could overturn it: 4.0% worse to 43.0% worse");
+}

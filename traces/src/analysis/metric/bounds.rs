@@ -1,13 +1,11 @@
 //! Between which values a metric lies although records were lost.
 //!
-//! Each lost record can have held one more of what is counted, and a sample of any size: a count can only have been
-//! larger, a maximum too, and a percentile lies between those that are a few ranks below and above it. What adds up
-//! values of any size (means, shares) is bounded by nothing.
-//!
-//! A summary holds exact bounds of its 99th percentiles ([`super::super::loss`]), which hold here too; of the others
-//! it has no samples any more, and its percentiles are their bounds.
+//! Of a distribution these are the bounds that the summary itself shows ([`super::super::loss`]). Of what is counted
+//! each lost record can have held one more. What adds up values of any size (shares, times) is bounded from one side at
+//! most.
 
 use super::{Kind, Metric, Statistic, Unit, Whose};
+use crate::analysis::loss;
 use crate::histogram::Percentiles;
 use crate::summary::Summary;
 
@@ -20,30 +18,44 @@ pub struct Bounds {
     pub high: Option<f64>,
 }
 
+impl From<loss::Bounds> for Bounds {
+    fn from(bounds: loss::Bounds) -> Self {
+        Self { low: bounds.lo as f64, high: bounds.hi.map(|high| high as f64) }
+    }
+}
+
+impl Bounds {
+    const fn exactly(value: f64) -> Self {
+        Self { low: value, high: Some(value) }
+    }
+
+    /// Whether it may be anything but one value.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        self.high != Some(self.low)
+    }
+}
+
 impl Metric {
     /// Between which values it lies: both are its value where nothing was lost. `None` where nothing was measured.
     #[must_use]
     pub fn bounds(&self, summary: &Summary) -> Option<Bounds> {
         let value = self.of(summary)?.number;
         let lost = summary.lost_records;
-        if lost == 0 || self.to_string() == "lost" {
-            return Some(Bounds { low: value, high: Some(value) });
+        let name = self.to_string();
+        if lost == 0 || name == "lost" {
+            return Some(Bounds::exactly(value));
         }
         let unbounded = Bounds { low: value, high: None };
         Some(match (&self.kind, self.statistic()) {
-            (_, Some(Statistic::Max)) => unbounded,
-            (_, Some(Statistic::Mean | Statistic::Gmean)) => Bounds { low: 0.0, high: None },
-            // Of any: whatever holds it.
-            (Kind::Of(_, Whose::Any, _), _) => Bounds { low: 0.0, high: None },
-            (_, Some(statistic)) => {
-                let spread = self.spread(summary)?;
-                match spread.p99_bounds.filter(|_| statistic == Statistic::P99) {
-                    // Those that the summary shows, of all samples.
-                    Some(bounds) => Bounds { low: bounds.lo as f64, high: bounds.hi.map(|high| high as f64) },
-                    None => percentile(&spread, statistic, lost),
-                }
-            }
+            (Kind::Of(_, Whose::Any, _), _) => self.bounds_of_any(summary),
+            (_, Some(statistic)) => of_spread(&self.spread(summary)?, statistic, lost),
+            (Kind::Of(..), _) if name.ends_with("depth.p50") => self.bounds_of_depth(summary),
+            (Kind::Of(..), _) if name.ends_with("depth.max") => unbounded,
             _ => match self.unit() {
+                Unit::Count if name == "stalls" && summary.ticks.stalls_bounds.is_some() => {
+                    summary.ticks.stalls_bounds.map_or(unbounded, Bounds::from)
+                }
                 Unit::Count if self.is_one_a_record() => {
                     Bounds { low: value, high: Some(value + lost as f64) }
                 }
@@ -54,13 +66,45 @@ impl Metric {
         })
     }
 
+    /// At least the largest of all; one that was not seen at all can be any, but a task no longer than any task.
+    fn bounds_of_any(&self, summary: &Summary) -> Bounds {
+        let each = self.each(summary);
+        let low = each.iter().filter_map(|one| Some(one.bounds(summary)?.low)).fold(0.0, f64::max);
+        let all = summary.tasks.run_ns.bounds.filter(|_| self.to_string().starts_with("task.*.run."));
+        Bounds { low, high: all.and_then(|all| all.max.hi).map(|longest| longest as f64) }
+    }
+
+    fn bounds_of_depth(&self, summary: &Summary) -> Bounds {
+        let queue = summary.queues.iter().find(|queue| Some(queue.queue.as_str()) == self.whose());
+        let bounds = queue.and_then(|queue| queue.depth.p50_bounds);
+        bounds.map_or(Bounds { low: 0.0, high: None }, Bounds::from)
+    }
+
     /// A record holds one of it, not many.
     fn is_one_a_record(&self) -> bool {
         !self.to_string().starts_with("microtasks.")
     }
 }
 
-/// A percentile of `spread`, to which `lost` samples may be missing, by those that a summary has.
+/// The bounds that the summary shows. Those that older versions saved know fewer of them.
+fn of_spread(spread: &Percentiles, statistic: Statistic, lost: u64) -> Bounds {
+    let shown = spread.bounds.map(|bounds| match statistic {
+        Statistic::P50 => bounds.p50,
+        Statistic::P90 => bounds.p90,
+        Statistic::P99 => bounds.p99,
+        Statistic::Max => bounds.max,
+        Statistic::Mean => bounds.mean,
+        Statistic::Gmean => bounds.gmean,
+    });
+    match (shown.or(spread.p99_bounds.filter(|_| statistic == Statistic::P99)), statistic) {
+        (Some(shown), _) => shown.into(),
+        (None, Statistic::Max) => Bounds { low: spread.max as f64, high: None },
+        (None, Statistic::Mean | Statistic::Gmean) => Bounds { low: 0.0, high: None },
+        (None, _) => percentile(spread, statistic, lost),
+    }
+}
+
+/// A percentile of `spread`, to which `lost` samples may be missing, by the other figures of a summary without bounds.
 fn percentile(spread: &Percentiles, statistic: Statistic, lost: u64) -> Bounds {
     let share = match statistic {
         Statistic::P50 => 0.5,

@@ -1,0 +1,74 @@
+//! Leeway: how far a comparison may be off because records were lost, and whether a verdict survives that.
+//!
+//! Where losses leave a metric between two values ([`Metric::bounds`]), the sides are as far below each other as can be
+//! with every run of the base at its upper bound and every one of the candidate at its lower, and as far above with the
+//! opposite. All that is measured of them (a median of differences, its interval) rises with the one and falls with the
+//! other, so that those two ends hold between them whatever was lost. A verdict stands if it is the same at both.
+
+use serde::Serialize;
+
+use super::Run;
+use super::decide::Verdict;
+use super::effect::{Effect, Sides};
+use crate::analysis::metric::Metric;
+
+/// Stands for what nothing bounds: finite, so that differences are, and beyond any value.
+const ANYTHING: f64 = 1e24;
+
+/// Stands for nothing where a logarithm is taken: below any value.
+const NOTHING: f64 = 1e-9;
+
+/// A change by more is bounded by nothing.
+const BOUNDED_MAX: f64 = 1e12;
+
+/// What lost records leave open of a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Loss {
+    /// Records lost, in all runs.
+    pub lost_records: u64,
+    /// The 95% interval of the change with all that they could have held; null where nothing bounds it.
+    pub change_interval: Option<[Option<f64>; 2]>,
+    /// The verdict without them, where they could overturn it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overturned: Option<Verdict>,
+}
+
+impl Sides {
+    /// The sides as far below and above each other as lost records leave open; `None` where they leave nothing open.
+    #[must_use]
+    pub fn ends(&self, metric: &Metric, base: &[Run], candidate: &[Run]) -> Option<[Self; 2]> {
+        let bounds = |runs: &[Run], high: bool| -> Vec<f64> {
+            let bounds = runs.iter().filter_map(|run| metric.bounds(&run.summary));
+            let end = bounds.map(|bounds| if high { bounds.high.unwrap_or(ANYTHING) } else { bounds.low });
+            end.map(|end| if self.is_ratio { end.max(NOTHING) } else { end }).collect()
+        };
+        let end =
+            |more: bool| Self { base: bounds(base, !more), candidate: bounds(candidate, more), ..*self };
+        let ends = [end(false), end(true)];
+        (ends[0] != ends[1]).then_some(ends)
+    }
+
+    /// By how much each run is moved from here to `end`, on the scale of the comparison, the base's first.
+    pub(super) fn moved_to(&self, end: &Self) -> Vec<f64> {
+        let (here, there) = (self.scaled().concat(), end.scaled().concat());
+        here.iter().zip(there).map(|(here, there)| there - here).collect()
+    }
+}
+
+/// The interval of a change between the ends of its effect.
+pub(super) fn interval([least, most]: &[Effect; 2]) -> Option<[Option<f64>; 2]> {
+    let of = |end: &Effect| end.change_interval.or(end.change.map(|by| [by; 2]));
+    Some([of(least)?[0], of(most)?[1]].map(|end| (end < BOUNDED_MAX).then_some(end)))
+}
+
+/// Records lost in all runs.
+pub(crate) fn lost_records(base: &[Run], candidate: &[Run]) -> u64 {
+    let all = base.iter().chain(candidate);
+    all.fold(0, |sum, run| sum.saturating_add(run.summary.lost_records))
+}
+
+/// A change that nothing bounds.
+pub(crate) fn is_anything(change: f64) -> bool {
+    change >= BOUNDED_MAX
+}

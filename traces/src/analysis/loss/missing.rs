@@ -1,0 +1,111 @@
+//! What may be missing of one kind of sample: how many, and how long they can have been.
+//!
+//! Samples that are stretches of a loop's own time (ticks, tasks, collections) follow one another, so those that were
+//! lost in a gap share its length. A run may lose records for hours; gaps are therefore kept by powers of two of their
+//! lengths, which makes the bounds no wrong ones, only a little wider.
+
+/// Samples that may be missing.
+///
+/// # Examples
+///
+/// ```
+/// use loop_traces::analysis::loss::Missing;
+///
+/// let mut missing = Missing::none();
+/// missing.stretch(3_000);
+/// let missing = missing.counted(10);
+/// assert_eq!((missing.longer_than(3_000), missing.longer_than(1_400), missing.longer_than(0)), (0, 2, 10));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Missing {
+    count: u64,
+    of_any_length: u64,
+    /// By the power of two of the length.
+    stretches: Vec<Stretches>,
+}
+
+/// Gaps that are about as long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Stretches {
+    total_ns: u64,
+    longest_ns: u64,
+}
+
+impl Missing {
+    /// Nothing is missing.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Up to `count` samples, of which nothing is known.
+    #[must_use]
+    pub fn anything(count: u64) -> Self {
+        Self { count, of_any_length: count, stretches: Vec::new() }
+    }
+
+    /// The same, but of `count` samples at most.
+    #[must_use]
+    pub fn counted(self, count: u64) -> Self {
+        Self { count, ..self }
+    }
+
+    /// Samples may be missing that follow one another within `ns`.
+    pub fn stretch(&mut self, ns: u64) {
+        let power = ns.checked_ilog2().map_or(0, |power| power as usize);
+        if self.stretches.len() <= power {
+            self.stretches.resize(power + 1, Stretches::default());
+        }
+        let stretches = &mut self.stretches[power];
+        stretches.total_ns = stretches.total_ns.saturating_add(ns);
+        stretches.longest_ns = stretches.longest_ns.max(ns);
+    }
+
+    /// Samples may be missing of which nothing is known.
+    pub fn of_any_length(&mut self, samples: u64) {
+        self.of_any_length = self.of_any_length.saturating_add(samples);
+    }
+
+    /// Adds what else may be missing.
+    pub fn merge(&mut self, other: &Self) {
+        self.count = self.count.saturating_add(other.count);
+        self.of_any_length(other.of_any_length);
+        self.stretches.resize(self.stretches.len().max(other.stretches.len()), Stretches::default());
+        for (own, other) in self.stretches.iter_mut().zip(&other.stretches) {
+            own.total_ns = own.total_ns.saturating_add(other.total_ns);
+            own.longest_ns = own.longest_ns.max(other.longest_ns);
+        }
+    }
+
+    /// Samples that may be missing, at most.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// How many of them can be longer than `value`, at most.
+    #[must_use]
+    pub fn longer_than(&self, value: u64) -> u64 {
+        let fit = |stretches: &&Stretches| stretches.longest_ns > value;
+        let stretches = self.stretches.iter().filter(fit);
+        let counts = stretches.map(|stretches| stretches.total_ns / value.saturating_add(1));
+        counts.fold(self.of_any_length, u64::saturating_add).min(self.count)
+    }
+
+    /// The longest that can be missing; `None` where nothing bounds it.
+    #[must_use]
+    pub fn longest(&self) -> Option<u64> {
+        let longest = self.stretches.iter().map(|stretches| stretches.longest_ns).max();
+        match (self.count, self.of_any_length) {
+            (0, _) => Some(0),
+            (_, 0) => Some(longest.unwrap_or(0)),
+            _ => None,
+        }
+    }
+
+    /// How much time those share that follow one another.
+    #[must_use]
+    pub fn total_ns(&self) -> u64 {
+        self.stretches.iter().fold(0, |sum, stretches| sum.saturating_add(stretches.total_ns))
+    }
+}

@@ -1,0 +1,120 @@
+//! Whatever was lost, what is said of the rest holds of the whole.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn of(samples: &[u64]) -> Histogram {
+    let mut histogram = Histogram::new();
+    samples.iter().for_each(|sample| histogram.record(*sample));
+    histogram
+}
+
+fn quantile_of(seen: &Histogram, quantile: f64, missing: u64) -> Bounds {
+    quantile_bounds(seen, quantile, &Missing::anything(missing))
+}
+
+#[test]
+fn without_losses_both_ends_are_the_quantile() {
+    let seen = of(&(1..=100).collect::<Vec<_>>());
+    assert_eq!(quantile_of(&seen, 0.99, 0), Bounds { lo: 99, hi: Some(99) });
+    let all = SpreadBounds::of(&seen, &Missing::none());
+    let shown = seen.percentiles();
+    for (bounds, value) in [
+        (all.p50, shown.p50),
+        (all.max, shown.max),
+        (all.mean, shown.mean.unwrap()),
+        (all.gmean, shown.gmean.unwrap()),
+    ] {
+        assert!(!bounds.is_open(value), "{bounds:?} {value}");
+    }
+}
+
+#[test]
+fn a_few_at_the_top_leave_nothing_to_bound_it() {
+    let seen = of(&(1..=100).collect::<Vec<_>>());
+    assert_eq!(quantile_of(&seen, 0.99, 1), Bounds { lo: 99, hi: Some(100) });
+    assert_eq!(quantile_of(&seen, 0.99, 2).hi, None);
+    assert_eq!(quantile_of(&seen, 0.5, 50), Bounds { lo: 25, hi: Some(75) });
+    assert_eq!(quantile_of(&seen, 0.5, 200), Bounds { lo: 0, hi: None });
+}
+
+#[test]
+fn of_nothing_only_losses_are_known() {
+    assert_eq!(quantile_of(&of(&[]), 0.99, 3), Bounds { lo: 0, hi: None });
+    assert_eq!(quantile_of(&of(&[]), 0.99, 0), Bounds { lo: 0, hi: None });
+}
+
+#[test]
+fn a_gap_hides_no_run_that_is_longer_than_itself() {
+    let seen = of(&(1..=100).collect::<Vec<_>>());
+    let mut missing = Missing::none();
+    missing.stretch(120);
+    let all = SpreadBounds::of(&seen, &missing.clone().counted(1_000));
+    assert_eq!(all.max, Bounds { lo: 100, hi: Some(120) });
+    // One of 100 or more fits, or two of 51 to 60: the median moves by one rank, however many records were lost.
+    assert_eq!(all.p50.hi, Some(51));
+    assert_eq!(all.p99.hi, Some(100));
+    assert_eq!(all.mean, Bounds { lo: 4, hi: Some(52) });
+    missing.of_any_length(1);
+    let all = SpreadBounds::of(&seen, &missing.counted(1_000));
+    assert_eq!((all.max.hi, all.mean.hi, all.gmean.hi), (None, None, None));
+    assert_eq!(all.p50.hi, Some(52), "one sample cannot move the median far, whatever its length");
+}
+
+#[test]
+fn in_json_they_are_a_pair() {
+    let json = serde_json::to_string(&Bounds { lo: 3, hi: None }).unwrap();
+    assert_eq!(json, "[3,null]");
+    assert_eq!(serde_json::from_str::<Bounds>(&json).unwrap(), Bounds { lo: 3, hi: None });
+}
+
+fn lies_within(bounds: Bounds, value: u64) -> bool {
+    bounds.lo <= value && bounds.hi.is_none_or(|hi| value <= hi)
+}
+
+proptest! {
+    /// Small numbers: each has a bucket of its own, so that nothing is rounded.
+    #[test]
+    fn whatever_was_lost_the_quantile_lies_between(
+        seen in prop::collection::vec(0u64..120, 0..40),
+        lost in prop::collection::vec(0u64..120, 0..20),
+        more in 0u64..5, percent in 1u32..100,
+    ) {
+        let quantile = f64::from(percent) / 100.0;
+        let bounds = quantile_of(&of(&seen), quantile, lost.len() as u64 + more);
+        let mut all = [seen, lost].concat();
+        all.sort_unstable();
+        if let Some(last) = all.len().checked_sub(1) {
+            let rank = ((quantile * all.len() as f64).ceil() as usize).clamp(1, last + 1);
+            let value = all[rank - 1];
+            prop_assert!(bounds.lo <= value, "{bounds:?} {value}");
+            prop_assert!(bounds.hi.is_none_or(|hi| value <= hi), "{bounds:?} {value}");
+        }
+    }
+
+    /// Runs of any length, lost in gaps that are as long as what they held and a little more.
+    #[test]
+    fn whatever_the_gaps_held_every_figure_lies_between(
+        seen in prop::collection::vec(0u64..9_000_000, 0..200),
+        gaps in prop::collection::vec((prop::collection::vec(0u64..3_000_000, 0..30), 0u64..5_000), 0..12),
+        spare in 0u64..40, unknown in prop::collection::vec(0u64..1 << 40, 0..3),
+    ) {
+        let mut missing = Missing::none();
+        for (lost, idle) in &gaps {
+            missing.stretch(lost.iter().sum::<u64>() + idle);
+        }
+        missing.of_any_length(unknown.len() as u64);
+        let lost: Vec<u64> = gaps.into_iter().flat_map(|(lost, _)| lost).chain(unknown).collect();
+        let bounds = SpreadBounds::of(&of(&seen), &missing.counted(lost.len() as u64 + spare));
+        let whole = of(&[seen, lost].concat()).percentiles();
+        prop_assert!(lies_within(bounds.p50, whole.p50), "{bounds:?} {whole:?}");
+        prop_assert!(lies_within(bounds.p90, whole.p90), "{bounds:?} {whole:?}");
+        prop_assert!(lies_within(bounds.p99, whole.p99), "{bounds:?} {whole:?}");
+        prop_assert!(lies_within(bounds.max, whole.max), "{bounds:?} {whole:?}");
+        if let (Some(mean), Some(gmean)) = (whole.mean, whole.gmean) {
+            prop_assert!(lies_within(bounds.mean, mean), "{bounds:?} {whole:?}");
+            prop_assert!(lies_within(bounds.gmean, gmean), "{bounds:?} {whole:?}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Text in the cells of a terminal: names cut to their columns and filled up to them, whatever script they are in.
+//!
+//! The report, the pages that commands print and the dashboard share it, so that a name is cut the same way everywhere.
+
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+/// The cells that `text` takes.
+#[must_use]
+pub fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// The beginning of `text` in at most `width` cells, ending in `…` where something is missing.
+#[must_use]
+pub fn cut(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut kept = String::new();
+    let mut cells = 0;
+    for character in text.chars() {
+        let wide = character.width().unwrap_or(0);
+        if cells + wide + 1 > width {
+            break;
+        }
+        kept.push(character);
+        cells += wide;
+    }
+    if width > 0 {
+        kept.push('…');
+    }
+    kept
+}
+
+/// The same with what is missing in the middle: of names that end in a number or a statistic, that stays.
+#[must_use]
+pub fn cut_middle(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let end: String = text.chars().skip(text.chars().count().saturating_sub(width / 3)).collect();
+    format!("{}{end}", cut(text, width.saturating_sub(end.width())))
+}
+
+/// The same for a task's name: `#151857` at its end is kept whole where there is room for any name beside it.
+#[must_use]
+pub fn cut_name(text: &str, width: usize) -> String {
+    let numbered = text.rfind(" #").map(|at| text.split_at(at));
+    match numbered {
+        Some((name, number)) if text.width() > width && number.width() + 8 <= width => {
+            format!("{}{number}", cut_middle(name, width - number.width()))
+        }
+        _ => cut_middle(text, width),
+    }
+}
+
+/// `text` with blanks behind it up to `width` cells: a cell of a table, aligned whatever script a name is in.
+#[must_use]
+pub fn fill(text: &str, width: usize) -> String {
+    format!("{text}{:1$}", "", width.saturating_sub(text.width()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_cut_by_cells_and_not_by_characters() {
+        assert_eq!(cut("ReadFile", 8), "ReadFile");
+        assert_eq!(cut("ReadFile", 5), "Read…");
+        assert_eq!(cut("日本語", 5), "日本…");
+        assert_eq!(cut("日本語", 4), "日…");
+        assert_eq!(cut("abc", 0), "");
+        assert_eq!(fill("日本", 6), "日本  ");
+        assert_eq!(fill("ReadFile", 3), "ReadFile");
+    }
+
+    #[test]
+    fn a_cut_name_keeps_its_number() {
+        assert_eq!(cut_middle("agenda worker 0", 15), "agenda worker 0");
+        assert_eq!(cut_middle("agenda worker 128", 15), "agenda wo…r 128");
+        assert_eq!(cut_middle("日本語日本語日本語 7", 9), "日本…語 7");
+        for width in 0..12 {
+            assert!(cut_middle("worker 日本", width).width() <= width);
+        }
+    }
+
+    #[test]
+    fn a_cut_task_keeps_its_whole_number() {
+        assert_eq!(cut_name("HttpRequest #151857", 24), "HttpRequest #151857");
+        assert_eq!(cut_name("billing::invoices::RenderMonthly #151857", 24), "billing::i…nthly #151857");
+        assert_eq!(cut_name("請求書::毎月の請求書を描画する #7", 20), "請求書…を描画する #7");
+        assert_eq!(cut_name("billing::invoices::RenderMonthly", 24), "billing::invoic…rMonthly");
+        for cells in 0..60 {
+            assert!(cut_name("billing::invoices::RenderMonthly #151857", cells).width() <= cells);
+        }
+    }
+}

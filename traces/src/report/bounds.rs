@@ -1,0 +1,89 @@
+//! What lost records leave open, in the report: a mark at each figure that they could move, and a table of how far.
+
+use std::fmt::Write as _;
+
+use super::line;
+use crate::analysis::loss::Bounds;
+use crate::histogram::Percentiles;
+use crate::summary::Summary;
+use crate::units::{counted, duration};
+
+/// Stands before a figure that lost records could move.
+const MARK: char = '~';
+
+/// What of a distribution is shown.
+#[derive(Clone, Copy)]
+pub(super) enum Of {
+    P50,
+    P90,
+    P99,
+    Max,
+}
+
+impl Of {
+    const ALL: [Self; 4] = [Self::P50, Self::P90, Self::P99, Self::Max];
+
+    const fn value(self, unit: &Percentiles) -> u64 {
+        match self {
+            Self::P50 => unit.p50,
+            Self::P90 => unit.p90,
+            Self::P99 => unit.p99,
+            Self::Max => unit.max,
+        }
+    }
+
+    fn bounds(self, unit: &Percentiles) -> Option<Bounds> {
+        let bounds = unit.bounds?;
+        Some(match self {
+            Self::P50 => bounds.p50,
+            Self::P90 => bounds.p90,
+            Self::P99 => bounds.p99,
+            Self::Max => bounds.max,
+        })
+    }
+}
+
+/// A figure, marked where lost records could change what is read.
+pub(super) fn figure(unit: &Percentiles, of: Of) -> String {
+    let shown = duration(of.value(unit));
+    let same = |end: u64| duration(end) == shown;
+    let certain = of.bounds(unit).is_none_or(|bounds| same(bounds.lo) && bounds.hi.is_some_and(same));
+    if certain { shown } else { format!("{MARK}{shown}") }
+}
+
+/// `1.24ms–3.10ms`, `≥ 1.24ms`, `≤ 3.10ms`; one figure where both ends read the same.
+fn range(bounds: Bounds) -> String {
+    let lo = duration(bounds.lo);
+    match bounds.hi.map(duration) {
+        Some(hi) if hi == lo => lo,
+        Some(hi) if bounds.lo == 0 => format!("≤ {hi}"),
+        Some(hi) => format!("{lo}–{hi}"),
+        None if bounds.lo == 0 => "unknown".to_owned(),
+        None => format!("≥ {lo}"),
+    }
+}
+
+/// What the lost records leave open; nothing where none were lost.
+pub(super) fn losses(out: &mut String, summary: &Summary) {
+    if summary.lost_records == 0 {
+        return;
+    }
+    let lost = counted(summary.lost_records, "record was lost", "records were lost");
+    line!(out, "\n{lost}: counts are at least what is shown,\nand {MARK} marks what they could move");
+    let rows: [(&str, &Percentiles); 7] = [
+        ("ticks", &summary.ticks.run_ns),
+        ("tasks", &summary.tasks.run_ns),
+        ("waits", &summary.tasks.queue_wait_ns),
+        ("timers", &summary.timers.lag_ns),
+        ("microtasks", &summary.microtasks.run_ns),
+        ("gc", &summary.gc.run_ns),
+        ("signals", &summary.signals.latency_ns),
+    ];
+    line!(out, "  {:<12}{:<16}{:<16}{:<16}{}", "BETWEEN", "P50", "P90", "P99", "MAX");
+    for (name, unit) in rows.into_iter().filter(|(_, unit)| unit.count > 0) {
+        let cells = Of::ALL.map(|of| of.bounds(unit).map_or_else(|| figure(unit, of), range));
+        let [p50, p90, p99, max] = cells;
+        line!(out, "  {name:<12}{p50:<16}{p90:<16}{p99:<16}{max}");
+    }
+    line!(out, "  those of each tag: --json");
+}

@@ -1,0 +1,175 @@
+//! What lost records can have held of a loop's own time: for each gap, how long the runs in it can have been.
+//!
+//! The ticks of a loop follow one another, and so do the tasks of its ticks. So whatever was lost of them lies between
+//! the last moment at which none was going on and the end of the gap. What is not of that kind (how late a timer was,
+//! how long a task had waited) can have begun at any time, and is not bounded so.
+//!
+//! Nothing is taken for granted of an emitter of which no tick was seen, nor of tasks once one was seen inside another.
+
+use loop_probes::ids::Timestamp;
+
+use super::ticks::TickSummary;
+use crate::analysis::loss::Missing;
+
+/// What may be missing, by what bounds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MissingSamples {
+    /// Busy times of ticks: those of incomplete ticks, and ticks that were lost whole.
+    pub ticks: Missing,
+    /// Run times of tasks on a loop's thread.
+    pub tasks: Missing,
+    /// What runs within a tick: checkpoints, collections.
+    pub in_ticks: Missing,
+    /// Everything else: up to the number of lost records, of any size.
+    pub others: Missing,
+}
+
+/// What the gaps of all emitters leave room for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Hidden {
+    ticks: Missing,
+    tasks: Missing,
+    in_ticks: Missing,
+    /// A task was seen inside another.
+    nested: bool,
+    /// Ticks of which nothing was seen, by the numbers of those around them, and such of which only the beginning was.
+    unseen: u64,
+    /// Those numbers do not tell.
+    unnumbered: bool,
+    emitters: Vec<Emitter>,
+}
+
+/// Of one emitter, what bounds the runs of its next gap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Emitter {
+    /// The last beginning or end of a tick: nothing that runs within ticks was going on.
+    boundary: Option<Timestamp>,
+    /// The end of the last task: no other was going on.
+    task_end: Option<Timestamp>,
+    /// The tick that is open, from its start to the end of its last gap.
+    torn: Option<(Timestamp, Timestamp)>,
+    /// The number of the last tick.
+    tick: Option<u64>,
+    /// Records lost since.
+    lost_since: u64,
+}
+
+impl Hidden {
+    pub(crate) fn emitter_came(&mut self) {
+        self.emitters.push(Emitter::default());
+    }
+
+    /// A tick began at `at`; the end of the one that began at `endless` was not seen.
+    pub(crate) fn tick_began(&mut self, place: usize, tick: u64, at: Timestamp, endless: Option<Timestamp>) {
+        self.numbered(place, tick);
+        let emitter = &mut self.emitters[place];
+        emitter.torn = None;
+        emitter.boundary = Some(at);
+        if let Some(start) = endless {
+            self.ticks.stretch(at.ns_since(start));
+        }
+    }
+
+    /// A tick ended; whether its beginning was `seen`. So did, unseen, the one that began at `endless`.
+    pub(crate) fn tick_ended(
+        &mut self,
+        place: usize,
+        tick: &TickSummary,
+        seen: bool,
+        endless: Option<Timestamp>,
+    ) {
+        if !seen {
+            self.numbered(place, tick.tick);
+        }
+        let emitter = &mut self.emitters[place];
+        emitter.torn = None;
+        emitter.boundary = Some(tick.end);
+        if let Some(endless) = endless {
+            self.unseen = self.unseen.saturating_add(1);
+            self.ticks.stretch(tick.start.ns_since(endless));
+        }
+        if tick.incomplete {
+            self.ticks.stretch(tick.busy_ns);
+        }
+    }
+
+    /// A tick has this number, so that those between it and the last one were lost.
+    fn numbered(&mut self, place: usize, tick: u64) {
+        let emitter = &mut self.emitters[place];
+        let between = match emitter.tick {
+            Some(last) if tick > last => tick - last - 1,
+            Some(_) => {
+                self.unnumbered = true;
+                0
+            }
+            None => emitter.lost_since / 2,
+        };
+        self.unseen = self.unseen.saturating_add(between);
+        emitter.tick = Some(tick);
+        emitter.lost_since = 0;
+    }
+
+    #[inline]
+    pub(crate) fn task_ran(&mut self, place: usize, start: Timestamp, end: Timestamp) {
+        let emitter = &mut self.emitters[place];
+        self.nested |= emitter.task_end.is_some_and(|ended| start < ended);
+        emitter.task_end = Some(end);
+    }
+
+    /// `count` records are missing between `from` and `to`; `open` is the start of the tick that went on then.
+    pub(crate) fn lost(
+        &mut self,
+        place: Option<usize>,
+        (from, to): (Timestamp, Timestamp),
+        count: u64,
+        open: Option<Timestamp>,
+    ) {
+        // The records of a damaged block are counted once, with its first emitter.
+        self.unnumbered |= place.is_none() || count == 0;
+        if let Some(place) = place {
+            let emitter = &mut self.emitters[place];
+            emitter.lost_since = emitter.lost_since.saturating_add(count);
+        }
+        let known = place.map(|place| self.emitters[place]);
+        let Some(known) = known.filter(|known| known.boundary.is_some() || from < to) else {
+            // Nothing is known of what came before.
+            self.ticks.of_any_length(count);
+            self.tasks.of_any_length(count);
+            self.in_ticks.of_any_length(count);
+            return;
+        };
+        let since = |kind: &mut Missing, clear: Option<Timestamp>| {
+            // One of them may have gone on from any time before.
+            kind.of_any_length(u64::from(clear.is_none()));
+            kind.stretch(to.ns_since(clear.unwrap_or(from)));
+        };
+        since(&mut self.tasks, known.boundary.max(known.task_end));
+        since(&mut self.in_ticks, known.boundary);
+        match (place, open) {
+            (Some(place), Some(start)) => self.emitters[place].torn = Some((start, to)),
+            _ => since(&mut self.ticks, known.boundary.map(|boundary| boundary.max(from))),
+        }
+    }
+
+    /// What is missing where `lost` records are, and `incomplete` ticks.
+    pub(crate) fn missing(&self, lost: u64, incomplete: u64) -> MissingSamples {
+        let mut ticks = self.ticks.clone();
+        let mut torn = 0;
+        for (start, to) in self.emitters.iter().filter_map(|emitter| emitter.torn) {
+            ticks.stretch(to.ns_since(start));
+            torn += 1;
+        }
+        // A tick that was lost whole has lost its beginning and its end.
+        let since = self.emitters.iter().map(|emitter| emitter.lost_since / 2);
+        let numbered = since.fold(self.unseen, u64::saturating_add);
+        let unseen = if self.unnumbered { lost / 2 } else { numbered.min(lost / 2) };
+        let ticks = ticks.counted(unseen.saturating_add(incomplete).saturating_add(torn));
+        let others = Missing::anything(lost);
+        let tasks = if self.nested { others.clone() } else { self.tasks.clone().counted(lost) };
+        MissingSamples { ticks, tasks, in_ticks: self.in_ticks.clone().counted(lost), others }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+//! Stretches of a whole stream are dropped as a ring loses them: the figures of the whole lie within the bounds that
+//! are said for the rest.
+
+use loop_probes::event::Event;
+use loop_probes::ids::{SourceId, Tag, TaskId};
+use loop_probes::record::Packed;
+use loop_probes::stamped::Stamped;
+use proptest::prelude::*;
+
+use super::*;
+use crate::analysis::loss::Bounds;
+use crate::histogram::Percentiles;
+use crate::summary::Summary;
+use crate::synthetic::Script;
+use crate::timeline::Timeline;
+
+fn summary(script: &Script, events: &[Stamped]) -> Summary {
+    let mut timeline = Timeline::of(&script.metadata());
+    timeline.extend(events);
+    Summary::new(&script.source(), &timeline)
+}
+
+/// `events` without `stretches` of them (where, as a share of all, and how many), each emitter's told where it goes on.
+fn torn(events: &[Stamped], stretches: &[(f64, usize)]) -> Vec<Stamped> {
+    let ranges: Vec<_> = stretches
+        .iter()
+        .map(|(at, length)| {
+            let start = (at * events.len() as f64) as usize;
+            start..start + length
+        })
+        .collect();
+    let mut left = Vec::new();
+    // By emitter: when its last event was, and what is missing since.
+    let mut emitters: Vec<(SourceId, Option<Timestamp>, u64)> = Vec::new();
+    for (place, stamped) in events.iter().enumerate() {
+        // Names are in the ring's own table, and are told all the same.
+        if let Event::Label { .. } = stamped.event {
+            left.push(*stamped);
+            continue;
+        }
+        let known = emitters.iter().position(|(source, ..)| *source == stamped.source);
+        let emitter = known.unwrap_or_else(|| {
+            emitters.push((stamped.source, None, 0));
+            emitters.len() - 1
+        });
+        let (source, last, lost) = &mut emitters[emitter];
+        // A ring overwrites its oldest records: its last one is always there.
+        let is_last = !events[place + 1..].iter().any(|later| later.source == *source);
+        if !is_last && ranges.iter().any(|range| range.contains(&place)) {
+            *lost += Packed::new(stamped.at, stamped.event).parts() as u64;
+            continue;
+        }
+        if *lost > 0 {
+            let event = Event::Lost { count: std::mem::take(lost), from: last.unwrap_or(stamped.at) };
+            left.push(Stamped { at: stamped.at, source: *source, event });
+        }
+        *last = Some(stamped.at);
+        left.push(*stamped);
+    }
+    left
+}
+
+fn holds(bounds: Bounds, value: u64) -> bool {
+    bounds.lo <= value && bounds.hi.is_none_or(|hi| value <= hi)
+}
+
+/// Whether the bounds of `torn` hold for `whole`.
+fn check(what: &str, torn: &Percentiles, whole: &Percentiles) -> Result<(), TestCaseError> {
+    let Some(bounds) = torn.bounds else {
+        prop_assert_eq!(torn, whole, "{}: nothing is missing", what);
+        return Ok(());
+    };
+    prop_assert_eq!(torn.p99_bounds, Some(bounds.p99));
+    let both = [
+        (bounds.p50, torn.p50, whole.p50),
+        (bounds.p90, torn.p90, whole.p90),
+        (bounds.p99, torn.p99, whole.p99),
+        (bounds.max, torn.max, whole.max),
+        (bounds.mean, torn.mean.unwrap_or(0), whole.mean.unwrap_or(0)),
+        (bounds.gmean, torn.gmean.unwrap_or(0), whole.gmean.unwrap_or(0)),
+    ];
+    for (bounds, seen, value) in both {
+        prop_assert!(whole.count == 0 || holds(bounds, value), "{what}: {bounds:?} {torn:?} {whole:?}");
+        prop_assert!(torn.count == 0 || holds(bounds, seen), "{what}: not even its own: {bounds:?} {torn:?}");
+    }
+    Ok(())
+}
+
+fn check_all(torn: &Summary, whole: &Summary) -> Result<(), TestCaseError> {
+    check("ticks", &torn.ticks.run_ns, &whole.ticks.run_ns)?;
+    check("tasks", &torn.tasks.run_ns, &whole.tasks.run_ns)?;
+    check("waits", &torn.tasks.queue_wait_ns, &whole.tasks.queue_wait_ns)?;
+    check("microtasks", &torn.microtasks.run_ns, &whole.microtasks.run_ns)?;
+    check("timers", &torn.timers.lag_ns, &whole.timers.lag_ns)?;
+    check("gc", &torn.gc.run_ns, &whole.gc.run_ns)?;
+    check("signals", &torn.signals.latency_ns, &whole.signals.latency_ns)?;
+    for tag in &torn.tasks.by_tag {
+        let same = whole.tasks.by_tag.iter().find(|same| same.tag == tag.tag).unwrap();
+        check(&tag.tag, &tag.run_ns, &same.run_ns)?;
+        check(&tag.tag, &tag.queue_wait_ns, &same.queue_wait_ns)?;
+    }
+    if let (Some(torn), Some(whole)) = (&torn.agenda, &whole.agenda) {
+        check("rendezvous", &torn.rendezvous.waited_ns, &whole.rendezvous.waited_ns)?;
+        for (torn, whole) in torn.priorities.iter().zip(&whole.priorities) {
+            check("tasklets", &torn.run_ns, &whole.run_ns)?;
+            check("tasklets' waits", &torn.queue_wait_ns, &whole.queue_wait_ns)?;
+        }
+    }
+    if let (Some(torn), Some(whole)) = (&torn.pumps, &whole.pumps) {
+        check("pumps", &torn.run_ns, &whole.run_ns)?;
+    }
+    for queue in torn.queues.iter().filter(|queue| queue.queue != "agenda") {
+        let same = whole.queues.iter().find(|same| same.queue == queue.queue).unwrap();
+        prop_assert!(queue.depth.p50_bounds.is_none_or(|bounds| holds(bounds, same.depth.p50)), "{queue:?}");
+    }
+    let stalls = torn.ticks.stalls_bounds;
+    prop_assert!(
+        stalls.is_none_or(|bounds| holds(bounds, whole.ticks.stalls)),
+        "{stalls:?} {:?}",
+        whole.ticks
+    );
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(160))]
+
+    #[test]
+    fn the_whole_lies_within_the_bounds_of_what_is_left(
+        seed in 0u64..1 << 40, ticks in 1u32..400, stall_every in 0u32..60,
+        (agenda_workers, faces) in (0u16..3, any::<bool>()),
+        stretches in prop::collection::vec((0.0..1.0f64, 1usize..400), 0..9),
+    ) {
+        let script = Script { seed, ticks, stall_every, agenda_workers, faces, ..Script::default() };
+        let events = script.events();
+        check_all(&summary(&script, &torn(&events, &stretches)), &summary(&script, &events))?;
+    }
+}
+
+#[test]
+fn a_short_gap_bounds_everything_that_runs_in_ticks() {
+    let script = Script { ticks: 2_000, stall_every: 100, workers: 0, ..Script::default() };
+    let events = script.events();
+    let torn = summary(&script, &torn(&events, &[(0.3, 60), (0.6, 90)]));
+    let bounds = torn.ticks.run_ns.bounds.unwrap();
+    assert!(torn.lost_records > 0 && bounds.max.hi.is_some() && bounds.mean.hi.is_some(), "{bounds:?}");
+    let tasks = torn.tasks.run_ns.bounds.unwrap();
+    assert!(tasks.p99.hi.unwrap() < 2 * torn.tasks.run_ns.p99, "{tasks:?} {:?}", torn.tasks.run_ns);
+    // How late a timer was has nothing to do with the gap's length.
+    assert_eq!(torn.timers.lag_ns.bounds.unwrap().max.hi, None);
+}
+
+const LOOP: SourceId = SourceId(1);
+
+fn at(at_ns: u64, event: Event) -> Stamped {
+    Stamped { at: Timestamp(at_ns), source: LOOP, event }
+}
+
+fn ran(start: u64, end: u64) -> Stamped {
+    let outcome = loop_probes::event::Outcome::Done;
+    let (queued, start) = (Timestamp(start), Timestamp(start));
+    at(end, Event::TaskRan { task: TaskId(1), tag: Tag(1), outcome, queued, start })
+}
+
+fn longest_task(events: &[Stamped]) -> Option<u64> {
+    let mut timeline = Timeline::new(crate::timeline::TimelineConfig::default());
+    timeline.extend(events);
+    timeline.missing().tasks.longest()
+}
+
+#[test]
+fn a_task_is_bounded_by_what_came_before_the_gap() {
+    let begin = [at(1_000, Event::TickStart { tick: 1 }), ran(1_100, 1_400)];
+    let lost = |from, to| at(to, Event::Lost { count: 5, from: Timestamp(from) });
+    let of = |events: &[Stamped], gap| longest_task(&[events, &[gap]].concat());
+    assert_eq!(of(&begin, lost(1_500, 4_000)), Some(2_600), "since the last task");
+    assert_eq!(of(&begin[..1], lost(1_500, 4_000)), Some(3_000), "since the tick began");
+    assert_eq!(of(&[], lost(4_000, 4_000)), None, "the first that is seen at all");
+    assert_eq!(of(&[at(1_000, Event::Wake { from: None, coalesced: 0 })], lost(1_000, 4_000)), None);
+    assert_eq!(of(&[&begin[..], &[ran(1_050, 1_450)]].concat(), lost(1_500, 4_000)), None, "one in another");
+}
