@@ -462,13 +462,23 @@ fn a_stall_opens_into_its_ledger_and_its_tag_into_the_harm_it_did() {
 fn caused_of(row: &str) -> Option<(String, f64)> {
     let cells: Vec<&str> = row.split('│').nth(1)?.split_whitespace().collect();
     let (tag, caused) = (cells.first()?, cells.last()?);
-    let digits = caused.trim_end_matches(char::is_alphabetic);
-    let unit_ns = match caused.strip_prefix(digits)? {
-        "ns" => 1.0,
-        "µs" => 1e3,
-        "ms" => 1e6,
-        "s" => 1e9,
-        _ => return None,
-    };
-    Some(((*tag).to_owned(), digits.parse::<f64>().ok()? * unit_ns))
+    // `12µs`, and `3m27s` where the machine has other things to do for long.
+    let (mut rest, mut sum_ns) = (*caused, 0.0);
+    while !rest.is_empty() {
+        let (digits, behind) = rest.split_at(rest.find(char::is_alphabetic)?);
+        let (unit, behind) =
+            behind.split_at(behind.find(|c: char| c.is_ascii_digit()).unwrap_or(behind.len()));
+        let unit_ns = match unit {
+            "ns" => 1.0,
+            "µs" => 1e3,
+            "ms" => 1e6,
+            "s" => 1e9,
+            "m" => 60e9,
+            "h" => 3600e9,
+            _ => return None,
+        };
+        sum_ns += digits.parse::<f64>().ok()? * unit_ns;
+        rest = behind;
+    }
+    Some(((*tag).to_owned(), sum_ns))
 }
