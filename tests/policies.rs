@@ -64,7 +64,13 @@ fn agenda_gives_part_of_the_work_to_its_workers() {
     let priorities = agenda["priorities"].as_array().unwrap();
     let names: Vec<&str> = priorities.iter().map(|priority| priority["priority"].as_str().unwrap()).collect();
     assert_eq!(names, ["high", "normal", "low"]);
-    assert!(priorities.iter().all(|priority| number(&priority["ran"]) > 0), "{agenda}");
+    // Where a higher one always has something, a lower one never gets a turn: a machine may be as slow as that.
+    let mut higher_waits = false;
+    for priority in priorities {
+        assert!(number(&priority["added"]) > 0, "{agenda}");
+        assert!(number(&priority["ran"]) > 0 || higher_waits, "{agenda}");
+        higher_waits |= priority["oldest_waiting_ns"].as_u64() > Some(0);
+    }
     assert_eq!(priorities.iter().map(|priority| number(&priority["ran"])).sum::<u64>(), ran);
     let workers = agenda["workers"].as_array().unwrap();
     assert_eq!(workers.len(), 3, "{agenda}");
