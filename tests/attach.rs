@@ -5,7 +5,10 @@
 mod program;
 
 use std::fs;
+use std::path::Path;
+use std::process::Stdio;
 
+use loop_probes::clock::monotonic_now;
 use program::{Place, text, wait_for};
 
 #[test]
@@ -18,13 +21,18 @@ fn a_running_demo_is_listed_and_watched() {
     assert_eq!((&listed[0]["program"], &listed[0]["policy"]), (&"demo".into(), &"bun".into()));
     assert!(place.succeed(&["ps"]).contains(&pid));
 
-    let watched = place.json(&["attach", &pid, "--json", "--duration", "2s"]);
+    // Totals count since attaching: what was recorded before is counted as such.
+    wait_for("records", || place.json(&["report", &pid, "--json"])["timers"]["fired"].as_u64() > Some(100));
+    let before = monotonic_now();
+    let watched =
+        place.watch_until(&demo, "timers to be seen", |seen| seen["timers"]["fired"].as_u64() > Some(500));
+    let within_ns = monotonic_now().ns_since(before);
     assert_eq!(watched["source"]["kind"], "ring");
     assert_eq!(watched["source"]["pid"].as_u64(), Some(u64::from(demo.pid())));
     assert!(watched["timers"]["fired"].as_u64() > Some(500), "{watched}");
     assert_eq!(watched["lost_records"], 0);
-    // Totals count since attaching.
-    assert!(watched["span_ns"].as_u64() < Some(10_000_000_000));
+    assert!(watched["before_attach"].as_u64() > Some(100), "{watched}");
+    assert!(watched["span_ns"].as_u64() < Some(within_ns), "{} in {within_ns} ns", watched["span_ns"]);
     // The only loop there is needs no name.
     place.json(&["attach", "--json", "--duration", "1s"]);
 }
@@ -89,11 +97,14 @@ fn a_ring_truncated_under_its_reader_is_one_line() {
     let demo = place.demo(&[]);
     let ring = place.loops()[0]["ring"].as_str().unwrap().to_owned();
     let mut command = place.command(&["attach", &ring, "--no-tui", "--duration", "60s"]);
-    let reader =
-        command.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    let reader = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let files = format!("/proc/{}/fd", reader.id());
+    wait_for("the reader to open the ring", || {
+        let open = fs::read_dir(&files).unwrap().filter_map(|file| fs::read_link(file.ok()?.path()).ok());
+        open.into_iter().any(|file| file == Path::new(&ring))
+    });
     // The writer maps the file: it is stopped first, so that only the reader meets the truncated file.
-    demo.signal("STOP");
+    demo.stop();
     fs::OpenOptions::new().write(true).open(&ring).unwrap().set_len(8192).unwrap();
     let output = reader.wait_with_output().unwrap();
     let told = String::from_utf8(output.stderr).unwrap();

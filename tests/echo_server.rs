@@ -4,12 +4,12 @@
 #[path = "support/program.rs"]
 mod program;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use program::{Place, Running, example};
+use program::Place;
 use serde_json::Value;
 
 fn say(stream: &mut TcpStream, words: &str) -> String {
@@ -17,6 +17,11 @@ fn say(stream: &mut TcpStream, words: &str) -> String {
     let mut answer = vec![0; words.len()];
     stream.read_exact(&mut answer).expect("the server answers");
     String::from_utf8(answer).expect("what was sent was text")
+}
+
+fn tags(summary: &Value) -> Vec<&str> {
+    let tags = summary["tasks"]["by_tag"].as_array().expect("a summary lists tags");
+    tags.iter().filter_map(|tag| tag["tag"].as_str()).collect()
 }
 
 /// Sets it when it goes, also where a panic is the reason.
@@ -31,20 +36,13 @@ impl Drop for Over<'_> {
 #[test]
 fn it_echoes_while_it_is_watched_and_shuts_down_when_it_is_told() {
     let place = Place::new();
-    let mut server = Command::new(example("loop-core", "echo"));
-    server.arg("127.0.0.1:0").env("LOOPSCOPE_DIR", place.rings()).stderr(Stdio::piped());
-    let mut server = Running::start(&mut server);
-    let mut told = BufReader::new(server.stderr()).lines();
-    let line = told.next().unwrap().unwrap();
-    let address = line.strip_prefix("echo on ").and_then(|line| line.split(';').next());
-    let address = address.unwrap_or_else(|| panic!("{line}")).to_owned();
+    let (mut server, mut told, address) = place.echo_server();
 
     let mut streams: Vec<_> = (0..3).map(|_| TcpStream::connect(&address).unwrap()).collect();
     for (number, stream) in streams.iter_mut().enumerate() {
         let words = format!("hello from {number}");
         assert_eq!(say(stream, &words), words);
     }
-    let pid = server.pid().to_string();
     let over = AtomicBool::new(false);
     let watched: Value = std::thread::scope(|scope| {
         // What is watched goes on meanwhile: who is there talks, and others come and go.
@@ -52,14 +50,17 @@ fn it_echoes_while_it_is_watched_and_shuts_down_when_it_is_told() {
             while !over.load(Ordering::Relaxed) {
                 assert_eq!(say(&mut streams[0], "ping"), "ping");
                 assert_eq!(say(&mut TcpStream::connect(&address).unwrap(), "a guest"), "a guest");
+                // As fast as they can, they would fill the ring while who watches waits for a processor.
+                std::thread::sleep(Duration::from_millis(5));
             }
         });
         let _over = Over(&over);
-        place.json(&["attach", &pid, "--json", "--duration", "500ms"])
+        place.watch_until(&server, "both to be seen at work", |seen| {
+            ["connection", "listener"].iter().all(|tag| tags(seen).contains(tag))
+        })
     });
     assert_eq!((&watched["source"]["policy"], &watched["lost_records"]), (&"bun".into(), &0.into()));
-    let tags: Vec<&str> =
-        watched["tasks"]["by_tag"].as_array().unwrap().iter().filter_map(|tag| tag["tag"].as_str()).collect();
+    let tags = tags(&watched);
     assert!(tags.contains(&"connection") && tags.contains(&"listener"), "{tags:?}");
 
     assert_eq!(say(&mut streams[0], "still there?"), "still there?");

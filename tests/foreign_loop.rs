@@ -12,7 +12,7 @@ use loop_probes::event::Event;
 use loop_probes::session::Session;
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource as _, SourceState};
-use program::{Place, Running, example, text, wait_for};
+use program::{Place, Running, example, text};
 use serde_json::Value;
 
 fn count(summary: &Value, what: &str) -> u64 {
@@ -26,11 +26,15 @@ fn a_hand_written_epoll_loop_is_watched_like_ours() {
     example.arg("120").env("LOOPSCOPE_DIR", place.rings()).stdout(Stdio::null());
     let mut example = Running::start(&mut example);
     let pid = example.pid().to_string();
-    wait_for("its loop to be listed", || place.loops().iter().any(|found| found["state"] == "alive"));
+    place.wait_until_listed(&example);
     let listed = &place.loops()[0];
     assert_eq!((&listed["program"], &listed["pid"]), (&"epoll_loop".into(), &example.pid().into()));
 
-    let watched = place.json(&["attach", &pid, "--json", "--duration", "1s"]);
+    let watched = place.watch_until(&example, "its work", |seen| {
+        let tags = seen["tasks"]["by_tag"].as_array().unwrap();
+        let worked = ["Echo", "Heartbeat"].iter().all(|name| tags.iter().any(|tag| tag["tag"] == *name));
+        worked && count(seen, "ticks") > 10 && seen["timers"]["fired"].as_u64() > Some(10)
+    });
     assert!(count(&watched, "ticks") > 10 && watched["timers"]["fired"].as_u64() > Some(10), "{watched}");
     let tags: Vec<&str> = watched["tasks"]["by_tag"]
         .as_array()

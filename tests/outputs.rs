@@ -3,6 +3,8 @@
 #[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/program.rs"]
 mod program;
+#[path = "support/served.rs"]
+mod served;
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -21,6 +23,7 @@ use loop_traces::synthetic::Script;
 use loop_traces::writer::TraceWriter;
 use program::{Place, Running, text, wait_for};
 use rustix::process::{Pid, Signal, kill_process};
+use served::assert_served;
 
 /// Runs the binary where no file may grow beyond `kib`: what a full disk does, for any user.
 fn run_cramped(place: &Place, kib: u32, arguments: &[&str]) -> Output {
@@ -95,7 +98,7 @@ fn a_file_has_one_recorder() {
     assert!(line.contains(text(&trace)), "{line}");
     // Nobody needs to wait for the end to look at it.
     wait_for("whole blocks", || {
-        place.json(&["report", text(&trace), "--json"])["ticks"]["count"].as_u64() > Some(0)
+        place.told(text(&trace)).is_some_and(|saved| saved["ticks"]["count"].as_u64() > Some(0))
     });
     first.signal("TERM");
     assert!(first.wait().success());
@@ -116,7 +119,7 @@ fn a_loop_that_falls_silent_is_saved_before_its_recorder_dies() {
     let trace = place.file("a.looptrace");
     let mut recorder = record(&place, &pid, &trace);
     wait_for("the recorder to write", || fs::metadata(&trace).is_ok_and(|found| found.len() > 10_000));
-    demo.signal("STOP");
+    demo.stop();
     let ring = place.loops()[0]["ring"].as_str().unwrap().to_owned();
     let mut events = Vec::new();
     ProcessReader::open(Path::new(&ring), Start::Oldest).unwrap().flush(&mut events).unwrap();
@@ -175,17 +178,20 @@ fn an_export_that_finds_no_room_leaves_nothing_half() {
 fn rings_without_room_are_read_inside_and_missed_outside() {
     let place = Place::new();
     // Room for the ring file's head, not for the rings behind it.
-    let mut demo = cramped(&place, 600, &["demo", "--no-tui", "--json", "--duration", "4s"]);
+    let mut demo = cramped(&place, 600, &["demo", "--no-tui", "--json", "--duration", "120s"]);
     let demo = demo.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait_for("the demo's loop to be listed", || !place.loops().is_empty());
     let pid = demo.id().to_string();
     wait_for("somebody to miss the rings", || told(&place.run(&["report", &pid])).contains("found no room"));
     let watched = place.run(&["attach", &pid, "--json", "--duration", "300ms"]);
     assert!(watched.status.success() && told(&watched).contains("found no room"), "{}", told(&watched));
+    // It ends when all was looked at, and not before.
+    kill_process(Pid::from_child(&demo), Signal::TERM).unwrap();
     let ended = demo.wait_with_output().unwrap();
     assert!(ended.status.success() && told(&ended).contains("no room"), "{}", told(&ended));
     let live: serde_json::Value = serde_json::from_slice(&ended.stdout).unwrap();
-    assert!(live["ticks"]["count"].as_u64() > Some(100), "the process itself sees everything: {live}");
+    // The process itself sees everything.
+    assert_served(&live);
     assert_eq!(live["lost_records"], 0);
 }
 

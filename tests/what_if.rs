@@ -4,6 +4,9 @@
 #[path = "support/program.rs"]
 mod program;
 
+use std::path::Path;
+
+use loopscope::corpus::{Case, cases};
 use program::{Place, text};
 use serde_json::Value;
 
@@ -20,31 +23,49 @@ fn number(side: &Value, path: &str) -> f64 {
     side.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{path} in {side}"))
 }
 
-/// The figures that every answer shows, and how far the model may be from the recording: much further than it is on a
-/// quiet machine, where it is a few percent.
+/// The figures that every answer shows, and how far the model may be from a recording under a virtual clock: some
+/// nanoseconds of its own, and a turn at either end.
 const HEADLINE: [(&str, f64); 9] = [
-    ("/ticks/count", 1.25),
-    ("/ticks/utilization", 1.25),
-    ("/ticks/run_ns/p99", 1.6),
-    ("/ticks/run_ns/max", 1.6),
-    ("/tasks/count", 1.1),
-    ("/tasks/queue_wait_ns_p99", 4.0),
-    ("/timers/fired", 1.2),
-    ("/timers/lag_ns/p50", 1.4),
-    ("/timers/lag_ns/max", 1.8),
+    ("/ticks/count", 2.0),
+    ("/ticks/utilization", 1e-4),
+    ("/ticks/run_ns/p99", 0.0),
+    ("/ticks/run_ns/max", 0.0),
+    ("/tasks/count", 0.0),
+    ("/tasks/queue_wait_ns_p99", 10.0),
+    ("/timers/fired", 0.0),
+    ("/timers/lag_ns/p50", 10.0),
+    ("/timers/lag_ns/max", 10.0),
 ];
 
 #[test]
 fn without_a_change_the_model_says_what_was_recorded() {
     let place = Place::new();
+    // How near it comes to a recording of the day depends on what else the machine did: it knows of no processor that
+    // was taken from the loop between two records. The traces of the corpus were recorded where there is none.
+    let mut tried = 0;
+    for toml in cases(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces/corpus")).unwrap() {
+        let case = Case::read(&toml).unwrap();
+        // What futures did is invented, and a source that is removed by another's callback is called all the same.
+        if ["futures", "source-removes-itself"].contains(&case.made_by()) {
+            continue;
+        }
+        let answer = place.json(&["rerun", text(&case.trace), "--json"]);
+        for (path, within) in HEADLINE {
+            let (before, after) = (number(&answer["before"], path), number(&answer["after"], path));
+            let name = case.trace.display();
+            assert!((before - after).abs() <= within, "{name}: {path} was {before}, the model says {after}");
+        }
+        tried += 1;
+    }
+    assert!(tried >= 15, "{tried} traces");
+}
+
+#[test]
+fn without_a_change_before_is_the_recording_and_after_has_its_signals() {
+    let place = Place::new();
     let trace = recorded(&place);
     let answer = place.json(&["rerun", &trace, "--json"]);
     let (before, after) = (&answer["before"], &answer["after"]);
-    for (path, within) in HEADLINE {
-        let (before, after) = (number(before, path), number(after, path));
-        let near = after <= before * within && before <= after * within;
-        assert!(near, "{path}: {before} was recorded, the model says {after}");
-    }
     for count in ["/signals/arrived", "/signals/delivered", "/signals/dropped"] {
         assert_eq!(before.pointer(count), after.pointer(count), "{count}");
     }

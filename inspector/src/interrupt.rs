@@ -1,5 +1,8 @@
 //! Ctrl-C and its kin, for commands that do not draw: they end, and what they have is printed and saved.
 
+#[cfg(test)]
+mod tests;
+
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -38,9 +41,16 @@ impl Interrupt {
                 .and_then(|_| flag::register(signal, Arc::clone(&asked)))
                 .map_err(|error| Failure::Input(format!("cannot catch signal {signal}: {error}")))?;
         }
-        let deadline = duration
+        let mut interrupt = Self { asked, deadline: None };
+        interrupt.end_after(duration);
+        Ok(interrupt)
+    }
+
+    /// Counts `duration` from now on, and forgets what was said before: making ready is not what somebody gave a
+    /// time for, and takes long on a busy machine.
+    pub fn end_after(&mut self, duration: Option<Duration>) {
+        self.deadline = duration
             .map(|duration| monotonic_now().plus_ns(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)));
-        Ok(Self { asked, deadline })
     }
 
     /// Whether it is time to end.

@@ -229,14 +229,15 @@ impl Workload {
     /// [`WorkloadError`] where the loop or a connection failed meanwhile.
     pub fn stop(mut self) -> Result<Served, WorkloadError> {
         use std::sync::atomic::Ordering::Relaxed;
-        let clients = self.clients.take();
+        let mut clients = self.clients.take();
+        let disconnected = clients.as_mut().map_or(Ok(()), Clients::stop);
+        // Read before they have stopped, the counts would be of two moments, and short of what the loop has seen.
         let counters = clients.as_ref().map(Clients::counters);
         let served = Served {
             sent: counters.map_or(0, |counters| counters.sent.load(Relaxed)),
             answered: counters.map_or(0, |counters| counters.answered.load(Relaxed)),
             elapsed_ns: monotonic_now().ns_since(self.started),
         };
-        let disconnected = clients.map_or(Ok(()), Clients::stop);
         self.stop_loop()?;
         disconnected.map_err(system("keep its connections"))?;
         Ok(served)

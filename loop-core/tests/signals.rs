@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Duration;
 
 use loop_core::sim::SIGNALS_MAX;
 use loop_core::{Builtin, EventLoop, LoopError};
@@ -89,21 +88,23 @@ fn b14_a_real_signal_wakes_a_real_loop() {
     let mut event_loop = EventLoop::<Builtin>::builder().recorder(recorder).build().unwrap();
     let seen = Rc::new(Cell::new(0));
     let count = Rc::clone(&seen);
+    let (handled, next) = std::sync::mpsc::channel();
+    handled.send(()).unwrap();
     event_loop.with(|cx| {
         let handler = Builtin::repeat("usr2", move |cx| {
             count.set(count.get() + 1);
-            if count.get() == 3 {
-                cx.stop();
+            match count.get() {
+                3 => cx.stop(),
+                _ => handled.send(()).unwrap(),
             }
         });
         // SIGUSR2.
         cx.on_signal(12, handler).unwrap();
         cx.hold("test");
     });
-    let killer = std::thread::spawn(|| {
-        for _ in 0..3 {
-            // Standard signals that are pending twice merge in the kernel: leave them apart.
-            std::thread::sleep(Duration::from_millis(20));
+    let killer = std::thread::spawn(move || {
+        // Standard signals that are pending twice merge in the kernel: each waits until the one before is handled.
+        for () in next.iter().take(3) {
             rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::USR2).unwrap();
         }
     });

@@ -1,9 +1,12 @@
 //! The real binary for end-to-end tests: each test has a runtime folder of its own, and no process outlives it.
 
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Lines};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, WaitOptions, waitpid};
 use serde_json::Value;
 
 /// The longest that anything is waited for: far beyond what a healthy program needs on a busy machine.
@@ -70,15 +73,63 @@ impl Place {
         told
     }
 
-    /// Starts a demo without a dashboard and waits until its loop is listed.
+    /// Starts a demo without a dashboard and waits until its loop is listed, and has something to show.
     pub(crate) fn demo(&self, arguments: &[&str]) -> Running {
         let mut command = self.command(&["demo", "--no-tui", "--duration", "120s"]);
         let demo = Running::start(command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()));
-        let pid = demo.pid();
-        wait_for("the demo's loop to be listed", || {
-            self.loops().iter().any(|found| found["pid"] == pid && found["state"] == "alive")
-        });
+        self.wait_until_listed(&demo);
+        // It is listed before its loop runs.
+        let ticks = |told: Value| told["ticks"]["count"].as_u64() > Some(0);
+        wait_for("its first ticks", || self.told(&demo.pid().to_string()).is_some_and(ticks));
         demo
+    }
+
+    /// Starts the echo server of the book on a port that is free, and waits until its loop is listed. Gives what else
+    /// it says, and where it listens.
+    pub(crate) fn echo_server(&self) -> (Running, Lines<BufReader<ChildStderr>>, String) {
+        let mut server = Command::new(example("loop-core", "echo"));
+        server.arg("127.0.0.1:0").env("LOOPSCOPE_DIR", self.rings()).stderr(Stdio::piped());
+        let mut server = Running::start(&mut server);
+        let mut told = BufReader::new(server.stderr()).lines();
+        let line = told.next().expect("it says where it listens").expect("what it says is UTF-8");
+        let address = line.strip_prefix("echo on ").and_then(|line| line.split(';').next());
+        let address = address.unwrap_or_else(|| panic!("{line}")).to_owned();
+        // It listens before it has a ring.
+        self.wait_until_listed(&server);
+        (server, told, address)
+    }
+
+    /// Waits until the loop of `process` is listed.
+    pub(crate) fn wait_until_listed(&self, process: &Running) {
+        wait_for("its loop to be listed", || {
+            self.loops().iter().any(|found| found["pid"] == process.pid() && found["state"] == "alive")
+        });
+    }
+
+    /// Attaches to `process` until what was seen of it is as `wanted` says, however long that takes on this machine,
+    /// and returns the summary.
+    pub(crate) fn watch_until(
+        &self,
+        process: &Running,
+        what: &str,
+        mut wanted: impl FnMut(&Value) -> bool,
+    ) -> Value {
+        let (trace, summary) = (self.file("watched.looptrace"), self.file("watched.json"));
+        let printed = File::create(&summary).expect("the place is ours");
+        let pid = process.pid().to_string();
+        let mut command = self.command(&["attach", &pid, "--json", "--record", text(&trace)]);
+        let mut watching = Running::start(command.stdout(printed));
+        wait_for(what, || self.told(text(&trace)).is_some_and(|saved| wanted(&saved)));
+        watching.signal("INT");
+        assert!(watching.wait().success(), "it was told to end");
+        let printed = std::fs::read(summary).expect("it was written");
+        serde_json::from_slice(&printed).expect("a summary is JSON")
+    }
+
+    /// What a process, or a trace that is being written, says by now; nothing while it cannot be read yet.
+    pub(crate) fn told(&self, of: &str) -> Option<Value> {
+        let output = self.run(&["report", of, "--json"]);
+        output.status.success().then(|| serde_json::from_slice(&output.stdout).expect("a report is JSON"))
     }
 
     /// What `ps` lists.
@@ -119,6 +170,15 @@ impl Running {
         let sent =
             Command::new("kill").args(["-s", name, &self.pid().to_string()]).status().expect("kill runs");
         assert!(sent.success(), "kill -s {name} failed");
+    }
+
+    /// Stops it, and waits until its last thread stands still: who sends the signal is not told when it has worked.
+    pub(crate) fn stop(&self) {
+        self.signal("STOP");
+        let pid = Pid::from_child(&self.child);
+        let (_, status) =
+            waitpid(Some(pid), WaitOptions::UNTRACED).expect("it is ours").expect("it is waited for");
+        assert!(status.stopped(), "a stopped process, not {status:?}");
     }
 
     /// Kills it, so that it can clean up nothing.

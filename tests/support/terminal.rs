@@ -11,6 +11,23 @@ use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native
 /// The longest that anything is waited for: far beyond what a healthy program needs on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Around each frame: what stands between them appears at once, or not yet.
+const FRAME_BEGINS: &[u8] = b"\x1b[?2026h";
+const FRAME_ENDS: &[u8] = b"\x1b[?2026l";
+
+/// How many of `bytes` are shown by a terminal that knows synchronized updates: all before a frame, or the beginning
+/// of its mark, that has not come to its end.
+fn shown(bytes: &[u8]) -> usize {
+    let last = |mark: &[u8]| bytes.windows(mark.len()).rposition(|found| found == mark);
+    match (last(FRAME_BEGINS), last(FRAME_ENDS)) {
+        (Some(begins), ends) if ends.is_none_or(|ends| ends < begins) => begins,
+        _ => {
+            let cut = (1..FRAME_BEGINS.len()).rev().find(|held| bytes.ends_with(&FRAME_BEGINS[..*held]));
+            bytes.len() - cut.unwrap_or(0)
+        }
+    }
+}
+
 fn cells(count: u16) -> NonZeroU16 {
     NonZeroU16::new(count).expect("a terminal has cells")
 }
@@ -60,10 +77,14 @@ impl Terminal {
         std::thread::spawn({
             let screen = Arc::clone(&screen);
             move || {
-                let mut bytes = [0; 16 * 1024];
+                // A terminal delivers a frame in pieces; nobody is to see the figures of one under the head of another.
+                let (mut bytes, mut held) = ([0; 16 * 1024], Vec::new());
                 while let Ok(count @ 1..) = output.read(&mut bytes) {
-                    screen.lock().expect("the emulator does not panic").process(&bytes[..count]);
+                    held.extend_from_slice(&bytes[..count]);
+                    let whole = held.drain(..shown(&held)).collect::<Vec<u8>>();
+                    screen.lock().expect("the emulator does not panic").process(&whole);
                 }
+                screen.lock().expect("the emulator does not panic").process(&held);
             }
         });
         Ok(Self { screen, master: pty.master, keyboard, child })
@@ -98,15 +119,12 @@ impl Terminal {
         panic!("waited {PATIENCE:?} for {what}; the screen shows:\n{}", self.text());
     }
 
-    /// Makes the window `columns` × `rows`.
+    /// Makes the window `columns` × `rows`. The screen has its new size before the program is told: what is drawn for
+    /// it would be cut to the old one otherwise, and not be drawn again.
     pub(crate) fn resize(&self, columns: u16, rows: u16) -> anyhow::Result<()> {
-        self.master.resize(PtySize { rows, cols: columns, ..PtySize::default() })?;
-        self.screen
-            .lock()
-            .expect("the emulator does not panic")
-            .screen_mut()
-            .set_size(cells(rows), cells(columns));
-        Ok(())
+        let mut screen = self.screen.lock().expect("the emulator does not panic");
+        screen.screen_mut().set_size(cells(rows), cells(columns));
+        self.master.resize(PtySize { rows, cols: columns, ..PtySize::default() })
     }
 
     /// The program's process id.

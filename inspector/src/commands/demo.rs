@@ -34,9 +34,10 @@ pub(super) fn run(args: &DemoArgs, global: &Global) -> Result<(), Failure> {
         return draw(args, global, &session);
     }
     let unwatched = (!stdout::is_terminal()).then_some(UNWATCHED);
-    let interrupt = Interrupt::new(args.live.duration.or(unwatched))?;
+    let mut interrupt = Interrupt::new(None)?;
     let recording = Recording::start(&session, args.live.record.as_deref())?;
     let workload = Workload::start(&options(args), &session).map_err(failure)?;
+    interrupt.end_after(args.live.duration.or(unwatched));
     while workload.is_running() && !interrupt.is_due() {
         interrupt.nap(GLANCE);
     }

@@ -81,12 +81,12 @@ impl Clients {
         &self.counters
     }
 
-    /// Stops sending.
+    /// Stops sending. What was counted is final then.
     ///
     /// # Errors
     ///
     /// Where a connection failed meanwhile.
-    pub fn stop(mut self) -> io::Result<()> {
+    pub fn stop(&mut self) -> io::Result<()> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.take().map_or(Ok(()), |thread| {
             thread.join().unwrap_or_else(|_| Err(io::Error::other("the client thread panicked")))

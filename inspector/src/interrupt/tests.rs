@@ -1,0 +1,16 @@
+//! The time that is given, and from when on it counts.
+
+use super::*;
+
+#[test]
+fn a_time_counts_from_the_last_word_about_it() {
+    let hour = Some(Duration::from_secs(3_600));
+    let mut interrupt = Interrupt::new(Some(Duration::ZERO)).unwrap();
+    assert!(interrupt.is_due());
+    interrupt.end_after(hour);
+    assert!(!interrupt.is_due() && interrupt.left() > Some(Duration::from_secs(3_000)));
+    interrupt.end_after(None);
+    assert!(!interrupt.is_due() && interrupt.left().is_none());
+    interrupt.asked.store(true, Ordering::Relaxed);
+    assert!(interrupt.is_due(), "a signal ends it, whatever the time");
+}
