@@ -75,7 +75,8 @@ impl std::ops::BitOrAssign for Flags {
     }
 }
 
-/// Brings in what came from outside. Nothing of it wakes the loop: it is fed while it runs.
+/// Brings in what came from outside. Nothing of it wakes the loop, which is fed while it runs, but for the end of the
+/// last tasklet.
 pub struct Outside<T: Task> {
     shared: Arc<Shared<T::Remote>>,
 }
@@ -110,7 +111,7 @@ impl<T: Task> Outside<T> {
         self.shared.replay_refs(delta);
     }
 
-    /// So many tasklets of agendas keep the loop alive now.
+    /// So many tasklets of agendas keep the loop alive now. With the last one a loop that waits is woken.
     pub fn agenda(&self, pending: u32) {
         self.shared.agenda.replay(pending);
     }
