@@ -15,7 +15,7 @@ pub use state::{QueuedState, Restored, SourceState, State, TimerState};
 use std::fmt;
 use std::sync::Arc;
 
-use loop_probes::event::{Origin, Outcome, RefKind};
+use loop_probes::event::{Event, Origin, Outcome, RefKind};
 use loop_probes::ids::{SourceId, Tag, TaskId, Ticks, TimerId};
 
 use crate::context::Context;
@@ -233,6 +233,14 @@ impl<T: Task> Replay<'_, '_, T> {
         let is_known = self.cx.core.work.contains_key(&job);
         self.cx.core.settle_work(job);
         is_known
+    }
+
+    /// Records a span or a mark of the program's own, which ends now.
+    pub fn tell(&mut self, event: Event<Ticks>) {
+        self.cx.stamp();
+        if self.cx.core.on {
+            self.cx.core.record(event);
+        }
     }
 
     /// How the running task ends.

@@ -50,6 +50,9 @@ fn to_json(answer: &Answer) -> Result<Value, Failure> {
         let mut value = serde_json::to_value(&side.summary)?;
         if let Some(tasks) = value.get_mut("tasks").and_then(|tasks| tasks.as_object_mut()) {
             tasks.insert("queue_wait_ns_p99".to_owned(), json!(side.queue_wait_ns_p99));
+            if let Some(wait_ns) = side.tasklet_wait_ns_p99 {
+                tasks.insert("tasklet_wait_ns_p99".to_owned(), json!(wait_ns));
+            }
             tasks.insert("queue_depth_max".to_owned(), json!(side.queue_depth_max));
         }
         Ok(value)

@@ -10,6 +10,7 @@
 //! The loop decides everything itself: what runs when, what is polled for how long, which timer fires, when it
 //! collects. The world only says when something arrives and how long a callback takes, both from the recording.
 
+mod agenda;
 mod answer;
 mod changes;
 mod cost;
@@ -53,7 +54,7 @@ impl Recorded {
         Ok(Self(Rc::new(Script::read(source)?)))
     }
 
-    /// What arrived from outside: posts of other threads, signals, readiness. [`Filter::arrivals`] counts them from 0.
+    /// What arrived from outside: posts of other threads, signals, readiness, tasklets that no callback added. [`Filter::arrivals`] counts them from 0.
     #[must_use]
     pub fn arrivals(&self) -> usize {
         self.0.arrivals.len()
@@ -67,11 +68,13 @@ impl Recorded {
     /// What arrived, in words, by its number: `post Metric`, `signal 10 Signal`, `ready Echo`, `wake`.
     #[must_use]
     pub fn arrival(&self, number: usize) -> Option<String> {
-        let tag = |run| self.0.labels.tag(self.0.run(run).tag);
-        Some(match self.0.arrivals.get(number)?.what {
-            Came::Post(run) => format!("post {}", tag(run)),
-            Came::Signal { signo, run } => format!("signal {signo} {}", tag(run)),
-            Came::Ready { run, .. } => format!("ready {}", tag(run)),
+        let arrival = self.0.arrivals.get(number)?;
+        let tag = self.0.labels.tag(self.0.tag_of(arrival));
+        Some(match arrival.what {
+            Came::Post(_) => format!("post {tag}"),
+            Came::Signal { signo, .. } => format!("signal {signo} {tag}"),
+            Came::Ready { .. } => format!("ready {tag}"),
+            Came::Tasklet(_) => format!("tasklet {tag}"),
             Came::Wake => "wake".to_owned(),
         })
     }
