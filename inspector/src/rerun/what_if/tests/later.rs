@@ -8,7 +8,7 @@ use loop_core::sim::{Sim, SimSource};
 use loop_core::task::tag::tag_of_label;
 use loop_core::{Builtin, Context, EventLoop, TagOf};
 use loop_probes::event::{Event, LabelKind};
-use loop_probes::ids::{SourceId, Timestamp};
+use loop_probes::ids::{SourceId, Ticks, Timestamp};
 use loop_probes::recorder::Recorder;
 use loop_probes::stamped::Stamped;
 use loop_probes::tags;
@@ -27,6 +27,8 @@ const fn us(us: u64) -> Duration {
 fn recorded(set_up: impl FnOnce(&mut Context<'_, Builtin>, &Sim)) -> MemorySource {
     let sim = Sim::new();
     let (recorder, capture) = Recorder::capture();
+    let (workers, jobs) = Recorder::capture();
+    sim.worker_recorder(workers);
     sim.job_durations([us(2_000); 8]);
     let mut event_loop = sim.build(EventLoop::<Builtin>::builder().recorder(recorder));
     event_loop.with(|cx| set_up(cx, &sim));
@@ -37,14 +39,23 @@ fn recorded(set_up: impl FnOnce(&mut Context<'_, Builtin>, &Sim)) -> MemorySourc
     let mut events = vec![stamp(Timestamp(0), name(LabelKind::Source, 1, "loop"))];
     events.extend(
         tags::named_after(loop_probes::ids::Tag(0))
+            .into_iter()
             .map(|(tag, text)| stamp(Timestamp(0), name(LabelKind::Tag, tag.0.into(), &text))),
     );
     for id in 1..8 {
         let label = capture.label(LabelKind::Span, id);
         events.extend(label.map(|text| stamp(Timestamp(0), name(LabelKind::Span, id, &text))));
     }
-    let own = capture.take().into_iter();
-    events.extend(own.map(|(at, event)| stamp(Timestamp(at.0), event.map_time(|time| Timestamp(time.0)))));
+    let stamped = |source| {
+        move |(at, event): (Ticks, Event<Ticks>)| Stamped {
+            at: Timestamp(at.0),
+            source: SourceId(source),
+            event: event.map_time(|time| Timestamp(time.0)),
+        }
+    };
+    events.extend(capture.take().into_iter().map(stamped(1)));
+    events.extend(jobs.take().into_iter().map(stamped(2)));
+    events.sort_by_key(|stamped| stamped.at);
     program(events)
 }
 
