@@ -28,7 +28,7 @@ mod builder;
 mod collect;
 mod failure;
 mod gate;
-mod inner;
+pub(crate) mod inner;
 mod intake;
 pub(crate) mod keep;
 mod queues;

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use loop_probes::ids::{SourceId, Ticks};
 
-use crate::agenda::keep::Keep;
+use crate::agenda::{self, keep::Keep};
 use crate::poller::Waker;
 use crate::queue::concurrent::{Closed, ConcurrentQueue};
 use crate::shutdown::Shutdown;
@@ -190,7 +190,8 @@ impl<T: Task> Handle<T> {
         Self { shared, source: None }
     }
 
-    /// The same handle for an emitter that has a ring of its own: its posts carry its number.
+    /// The same handle for an emitter that has a ring of its own: its posts carry its number. Tasklets of an agenda
+    /// need none: what they post carries the number of their worker.
     #[must_use]
     pub fn posting_as(mut self, source: SourceId) -> Self {
         self.source = Some(source);
@@ -206,11 +207,16 @@ impl<T: Task> Handle<T> {
         if self.shared.refusing.load(Ordering::Acquire) {
             return Err(Closed(remote));
         }
-        match self.shared.push(Inbound::Post(remote), self.source) {
+        match self.shared.push(Inbound::Post(remote), self.poster()) {
             Err(Closed(Inbound::Post(remote))) => Err(Closed(remote)),
             // What is refused is what was pushed.
             Ok(()) | Err(Closed(Inbound::Kept(_) | Inbound::Work(_))) => Ok(()),
         }
+    }
+
+    /// Who posts: whom the handle was made for, else the worker of an agenda whose thread this is.
+    fn poster(&self) -> Option<SourceId> {
+        self.source.or_else(agenda::inner::emitter)
     }
 
     /// A post that its owner keeps: each time it is [posted](Kept::post), the loop runs what `make` makes then, on

@@ -15,7 +15,7 @@ pub use state::{QueuedState, Restored, SourceState, State, TimerState};
 use std::fmt;
 use std::sync::Arc;
 
-use loop_probes::event::{Origin, Outcome, RefKind};
+use loop_probes::event::{Event, Origin, Outcome, RefKind};
 use loop_probes::ids::{SourceId, Tag, TaskId, Ticks, TimerId};
 
 use crate::context::Context;
@@ -75,7 +75,8 @@ impl std::ops::BitOrAssign for Flags {
     }
 }
 
-/// Brings in what came from outside. Nothing of it wakes the loop: it is fed while it runs.
+/// Brings in what came from outside. Nothing of it wakes the loop, which is fed while it runs, but for the end of the
+/// last tasklet.
 pub struct Outside<T: Task> {
     shared: Arc<Shared<T::Remote>>,
 }
@@ -110,7 +111,7 @@ impl<T: Task> Outside<T> {
         self.shared.replay_refs(delta);
     }
 
-    /// So many tasklets of agendas keep the loop alive now.
+    /// So many tasklets of agendas keep the loop alive now. With the last one a loop that waits is woken.
     pub fn agenda(&self, pending: u32) {
         self.shared.agenda.replay(pending);
     }
@@ -232,6 +233,14 @@ impl<T: Task> Replay<'_, '_, T> {
         let is_known = self.cx.core.work.contains_key(&job);
         self.cx.core.settle_work(job);
         is_known
+    }
+
+    /// Records a span or a mark of the program's own, which ends now.
+    pub fn tell(&mut self, event: Event<Ticks>) {
+        self.cx.stamp();
+        if self.cx.core.on {
+            self.cx.core.record(event);
+        }
     }
 
     /// How the running task ends.

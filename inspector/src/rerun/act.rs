@@ -280,9 +280,12 @@ impl Acts {
         std::mem::take(&mut self.done)
     }
 
-    /// The latest of them, for who tells each apart as it is done.
-    pub fn latest(&mut self) -> Option<Done> {
-        self.done.pop()
+    /// The oldest of them to which nothing is added any more, for who tells each apart as it is done: of a new source
+    /// the events that follow say what it is asked about, and whether it keeps the loop alive.
+    pub fn settled(&mut self) -> Option<Done> {
+        let is_owed = self.owes == Some(RefKind::Io)
+            && self.done.last().is_some_and(|done| matches!(done.act, Act::Register { .. }));
+        (self.done.len() > usize::from(is_owed)).then(|| self.done.remove(0))
     }
 
     /// Whether there are any.

@@ -10,6 +10,7 @@
 //! The loop decides everything itself: what runs when, what is polled for how long, which timer fires, when it
 //! collects. The world only says when something arrives and how long a callback takes, both from the recording.
 
+mod agenda;
 mod answer;
 mod changes;
 mod cost;
@@ -36,7 +37,7 @@ use loop_traces::source::EventSource;
 pub use answer::{Answer, Changed, Figure, Kind, Side};
 pub use changes::{Changes, Filter};
 
-use super::RerunError;
+use super::{Chosen, RerunError};
 use script::{Came, Script};
 
 /// A recording, read once, that can be executed again and again.
@@ -44,16 +45,31 @@ use script::{Came, Script};
 pub struct Recorded(Rc<Script>);
 
 impl Recorded {
-    /// Reads `source` to its end.
+    /// Reads `source` to its end, and keeps the loop with the most ticks.
     ///
     /// # Errors
     ///
     /// [`RerunError`] where it cannot be read, or holds no snapshot to start from.
     pub fn read(source: &mut dyn EventSource) -> Result<Self, RerunError> {
-        Ok(Self(Rc::new(Script::read(source)?)))
+        Self::read_loop(source, None)
     }
 
-    /// What arrived from outside: posts of other threads, signals, readiness. [`Filter::arrivals`] counts them from 0.
+    /// The same, and keeps the loop named `wanted`, where that is given.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read), and where there is no such loop.
+    pub fn read_loop(source: &mut dyn EventSource, wanted: Option<&str>) -> Result<Self, RerunError> {
+        Ok(Self(Rc::new(Script::read(source, wanted)?)))
+    }
+
+    /// Which loop of the recording it is.
+    #[must_use]
+    pub fn chosen(&self) -> Option<&Chosen> {
+        self.0.chosen.as_ref()
+    }
+
+    /// What arrived from outside: posts of other threads, signals, readiness, tasklets that no callback added. [`Filter::arrivals`] counts them from 0.
     #[must_use]
     pub fn arrivals(&self) -> usize {
         self.0.arrivals.len()
@@ -67,11 +83,13 @@ impl Recorded {
     /// What arrived, in words, by its number: `post Metric`, `signal 10 Signal`, `ready Echo`, `wake`.
     #[must_use]
     pub fn arrival(&self, number: usize) -> Option<String> {
-        let tag = |run| self.0.labels.tag(self.0.run(run).tag);
-        Some(match self.0.arrivals.get(number)?.what {
-            Came::Post(run) => format!("post {}", tag(run)),
-            Came::Signal { signo, run } => format!("signal {signo} {}", tag(run)),
-            Came::Ready { run, .. } => format!("ready {}", tag(run)),
+        let arrival = self.0.arrivals.get(number)?;
+        let tag = self.0.labels.tag(self.0.tag_of(arrival));
+        Some(match arrival.what {
+            Came::Post(_) => format!("post {tag}"),
+            Came::Signal { signo, .. } => format!("signal {signo} {tag}"),
+            Came::Ready { .. } => format!("ready {tag}"),
+            Came::Tasklet(_) => format!("tasklet {tag}"),
             Came::Wake => "wake".to_owned(),
         })
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use loop_probes::clock::{Anchor, Clock, SystemClock};
 use loop_probes::event::Priority;
-use loop_probes::ids::{Tag, TaskId, Ticks};
+use loop_probes::ids::{SourceId, Tag, TaskId, Ticks};
 use loop_probes::tags;
 
 use super::collect::Collection;
@@ -25,6 +25,14 @@ use crate::work_pool::threads::RecorderFactory;
 thread_local! {
     /// The agenda whose worker this thread is, by its address; 0 is none.
     static WORKER_OF: Cell<usize> = const { Cell::new(0) };
+    /// The emitter of this thread, where it is a worker that is recorded.
+    static EMITTER: Cell<Option<SourceId>> = const { Cell::new(None) };
+}
+
+/// The emitter of the calling thread, where that is a worker of an agenda: what its tasklets post is its.
+pub(crate) fn emitter() -> Option<SourceId> {
+    // A post of a thread that ends, from a destructor of its own, is nobody's.
+    EMITTER.try_with(Cell::get).ok().flatten()
 }
 
 pub(super) struct Inner {
@@ -173,6 +181,11 @@ impl Inner {
     /// From now on the calling thread is a worker of this agenda.
     pub(super) fn enlist(&self) {
         WORKER_OF.set(self.address());
+    }
+
+    /// ... which writes as this emitter.
+    pub(super) fn writes_as(&self, emitter: Option<SourceId>) {
+        EMITTER.set(emitter);
     }
 
     /// Whether the calling thread is a worker of this agenda.

@@ -34,9 +34,11 @@ impl Keep {
         u32::try_from(self.pending.load(Ordering::SeqCst)).unwrap_or(u32::MAX)
     }
 
-    /// Of a loop that is executed again: a record says how many there are.
+    /// Of a loop that is executed again: a record says how many there are. The last one wakes it, as it did.
     pub(crate) fn replay(&self, pending: u32) {
-        self.pending.store(pending.into(), Ordering::SeqCst);
+        if self.pending.swap(pending.into(), Ordering::SeqCst) > 0 && pending == 0 {
+            self.wake_up.wake();
+        }
     }
 
     pub(super) fn register(&self, ledger: &Arc<Ledger>) {

@@ -45,6 +45,7 @@ impl Station {
         inner.enlist();
         let recorder = catch_unwind(AssertUnwindSafe(|| (inner.recorders)(index)));
         let recorder = recorder.unwrap_or_else(|_| Recorder::disabled());
+        inner.writes_as(recorder.source());
         let at = Cell::new(inner.clock.ticks());
         let (state, running) = (Cell::new(WorkerPhase::Idle), Cell::new(Running::Outside));
         Self { inner, index, local, scribe: Scribe::new(recorder), state, running, at }

@@ -118,7 +118,7 @@ impl<T: Task> Kept<T> {
     ///
     /// [`Closed`] where the loop has ended, or shuts down; there is nothing to hand back.
     pub fn post(&self) -> Result<KeptPost, Closed<()>> {
-        self.handle.shared.push_kept(&self.node, self.handle.source)
+        self.handle.shared.push_kept(&self.node, self.handle.poster())
     }
 
     /// Whether a post waits for the loop to take it.

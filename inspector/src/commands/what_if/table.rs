@@ -95,7 +95,7 @@ fn rows(answer: &Answer) -> Vec<Row> {
     let less = |group: &str, statistic, of, show| row(group, statistic, of, show, Better::Less);
     let told = |group: &str, of, show| row(group, "", of, show, Better::Neither);
     let limit = duration(answer.before.summary.ticks.stall_limit_ns);
-    vec![
+    let mut rows = vec![
         less("timer lag", "p50", |side| side.summary.timers.lag_ns.p50 as f64, ns),
         less("timer lag", "p90", |side| side.summary.timers.lag_ns.p90 as f64, ns),
         less("timer lag", "p99", |side| side.summary.timers.lag_ns.p99 as f64, ns),
@@ -104,6 +104,7 @@ fn rows(answer: &Answer) -> Vec<Row> {
         less("tick run", "max", |side| side.summary.ticks.run_ns.max as f64, ns),
         less(&format!("stalls over {limit}"), "", |side| side.summary.ticks.stalls as f64, whole),
         less("queue wait", "p99", |side| side.queue_wait_ns_p99 as f64, ns),
+        less("tasklet wait", "p99", |side| side.tasklet_wait_ns_p99.unwrap_or(0) as f64, ns),
         less("queue depth", "max", |side| side.queue_depth_max as f64, whole),
         told("utilization", |side| side.summary.ticks.utilization, percent),
         told("ticks", |side| side.summary.ticks.count as f64, whole),
@@ -111,7 +112,11 @@ fn rows(answer: &Answer) -> Vec<Row> {
         told("timers fired", |side| side.summary.timers.fired as f64, whole),
         told("GC runs", |side| side.summary.gc.run_ns.count as f64, whole),
         told("span", |side| side.summary.span_ns as f64, ns),
-    ]
+    ];
+    if answer.before.tasklet_wait_ns_p99.is_none() {
+        rows.retain(|row| row.group != "tasklet wait");
+    }
+    rows
 }
 
 fn times(factor: f64) -> String {
@@ -269,7 +274,7 @@ impl Page {
         for changed in changed {
             let what = match changed.what {
                 Kind::TimerLag => "lag",
-                Kind::QueueWait => "wait",
+                Kind::QueueWait | Kind::TaskletWait => "wait",
             };
             let name = fill(&cut(&format!("{what:<5}{}", changed.tag), TAG - 1), TAG);
             let (before, after) = (changed.before, changed.after);

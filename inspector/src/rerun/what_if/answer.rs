@@ -51,6 +51,8 @@ pub struct Side {
     pub summary: Summary,
     /// How long tasks waited in a queue, at the 99th percentile, in nanoseconds. Timers do not wait in one.
     pub queue_wait_ns_p99: u64,
+    /// How long tasklets waited for a worker of the agenda, at the 99th percentile, in nanoseconds; none where none ran.
+    pub tasklet_wait_ns_p99: Option<u64>,
     /// Most tasks that waited at a time.
     pub queue_depth_max: u64,
     pub(super) figures: Figures,
@@ -64,6 +66,8 @@ pub enum Kind {
     TimerLag,
     /// How long the tasks of a tag waited.
     QueueWait,
+    /// How long the tasklets of a tag waited for a worker of the agenda.
+    TaskletWait,
 }
 
 /// The figures of one side, in nanoseconds.

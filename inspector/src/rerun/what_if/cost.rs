@@ -156,14 +156,21 @@ pub(super) struct Costs {
     pub(super) wake: Samples,
     pub(super) look: Samples,
     pub(super) take: Samples,
+    /// From a tasklet's addition until an idle worker takes it.
+    pub(super) tasklet_wake: Samples,
+    /// From the end of a tasklet until its worker takes the next.
+    pub(super) tasklet_next: Samples,
     /// By time.
     pub(super) collections: Vec<Collection>,
 }
 
 impl Costs {
-    pub(super) fn new(overheads: Overheads, waits: Waits) -> Self {
+    pub(super) fn new(overheads: Overheads, waits: Waits, tasklets: [Vec<Sample>; 2]) -> Self {
         let Overheads { before_poll, after_poll, between, collections, .. } = overheads;
+        let [tasklet_wake, tasklet_next] = tasklets.map(Samples::new);
         Self {
+            tasklet_wake,
+            tasklet_next,
             before_poll: Samples::new(before_poll),
             after_poll: Samples::new(after_poll),
             between: Samples::new(between),

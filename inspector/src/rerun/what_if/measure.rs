@@ -7,7 +7,7 @@ use loop_probes::stamped::Stamped;
 use loop_traces::histogram::Histogram;
 use loop_traces::timeline::Timeline;
 
-/// Tags of timers with figures of their own.
+/// Tags with figures of their own, of timers and of tasklets.
 const TAGS_MAX: usize = 4096;
 
 /// The fold of one side.
@@ -18,13 +18,22 @@ pub(super) struct Measure {
     pub(super) queue_wait_ns: Histogram,
     /// By tag.
     pub(super) lag_ns: Vec<Option<Box<Histogram>>>,
+    /// How long tasklets waited for a worker, by tag and all together.
+    pub(super) tasklet_wait_ns: Vec<Option<Box<Histogram>>>,
+    pub(super) tasklets_wait_ns: Histogram,
     fired: Option<TaskId>,
 }
 
 impl Measure {
     pub(super) fn new(metadata: &Metadata) -> Self {
-        let (queue_wait_ns, lag_ns) = (Histogram::new(), Vec::new());
-        Self { timeline: Timeline::of(metadata), queue_wait_ns, lag_ns, fired: None }
+        Self {
+            timeline: Timeline::of(metadata),
+            queue_wait_ns: Histogram::new(),
+            lag_ns: Vec::new(),
+            tasklet_wait_ns: Vec::new(),
+            tasklets_wait_ns: Histogram::new(),
+            fired: None,
+        }
     }
 
     pub(super) fn fold(&mut self, stamped: &Stamped) {
@@ -32,12 +41,18 @@ impl Measure {
         match stamped.event {
             Event::TimerFired { tag, task, due, fired, .. } => {
                 self.fired = Some(task);
-                if let Some(lag) = self.lag_of(tag) {
+                if let Some(lag) = of_tag(&mut self.lag_ns, tag) {
                     lag.record(fired.ns_since(due));
                 }
             }
             Event::TaskRan { task, queued, start, .. } if self.fired != Some(task) => {
                 self.queue_wait_ns.record(start.ns_since(queued));
+            }
+            Event::AgendaRan { tag, queued, start, .. } => {
+                self.tasklets_wait_ns.record(start.ns_since(queued));
+                if let Some(wait) = of_tag(&mut self.tasklet_wait_ns, tag) {
+                    wait.record(start.ns_since(queued));
+                }
             }
             _ => {}
         }
@@ -46,24 +61,33 @@ impl Measure {
     /// An event of another emitter: workers' jobs and the agenda's tasklets belong to the picture, another loop does
     /// not.
     pub(super) fn fold_other(&mut self, stamped: &Stamped) {
-        if matches!(stamped.event, Event::Label { .. } | Event::WorkRan { .. } | Event::Calibration { .. }) {
-            self.timeline.fold(stamped);
+        if matches!(
+            stamped.event,
+            Event::Label { .. }
+                | Event::WorkRan { .. }
+                | Event::AgendaAdded { .. }
+                | Event::AgendaRan { .. }
+                | Event::WorkerState { .. }
+                | Event::Calibration { .. }
+        ) {
+            self.fold(stamped);
         }
-    }
-
-    fn lag_of(&mut self, tag: Tag) -> Option<&mut Histogram> {
-        let place = usize::from(tag.0);
-        if place >= TAGS_MAX {
-            return None;
-        }
-        if place >= self.lag_ns.len() {
-            self.lag_ns.resize(place + 1, None);
-        }
-        Some(self.lag_ns[place].get_or_insert_with(Box::default))
     }
 
     /// Most tasks that waited at a time.
     pub(super) fn queue_depth_max(&self) -> u64 {
         u64::from(self.timeline.queues.queue(Queue::Tasks).depth_max)
     }
+}
+
+/// The histogram of a tag.
+fn of_tag(all: &mut Vec<Option<Box<Histogram>>>, tag: Tag) -> Option<&mut Histogram> {
+    let place = usize::from(tag.0);
+    if place >= TAGS_MAX {
+        return None;
+    }
+    if place >= all.len() {
+        all.resize(place + 1, None);
+    }
+    Some(all[place].get_or_insert_with(Box::default))
 }

@@ -12,6 +12,7 @@ use loop_probes::tags;
 use loop_probes::text::InlineText;
 use loop_traces::writer::{TraceWriter, WriteError};
 
+use super::agenda::DESK;
 use super::measure::Measure;
 use super::run::Plan;
 use super::script::Script;
@@ -24,6 +25,8 @@ pub(super) struct Outlet {
     writer: Option<TraceWriter>,
     failed: Option<WriteError>,
     source: SourceId,
+    /// The first worker of the pool, and the desk of the agenda.
+    beside: [SourceId; 2],
     /// The first tick began: what is before it only sets the stage.
     begun: bool,
     begin: Timestamp,
@@ -46,6 +49,7 @@ impl Outlet {
             writer,
             failed: None,
             source: script.source,
+            beside: [plan.worker(0), plan.beside(DESK)],
             begun: false,
             begin: Timestamp(script.begin_ns),
             named: HashSet::new(),
@@ -53,7 +57,13 @@ impl Outlet {
         };
         outlet.name(LabelKind::Source, script.source.0, &script.labels.source(script.source));
         for worker in 0..plan.workers {
-            outlet.name(LabelKind::Source, outlet.worker(worker).0, &format!("worker {worker}"));
+            outlet.name(LabelKind::Source, plan.worker(worker).0, &format!("worker {worker}"));
+        }
+        if plan.agenda_workers > 0 {
+            outlet.name(LabelKind::Source, plan.beside(DESK).0, "agenda");
+        }
+        for worker in 0..plan.agenda_workers {
+            outlet.name(LabelKind::Source, plan.beside(worker + 1).0, &format!("agenda worker {worker}"));
         }
         for tag in plan.tags().iter().filter(|tag| **tag != Tag(0)) {
             if let Some(name) = tags::name(*tag) {
@@ -71,15 +81,12 @@ impl Outlet {
             writer: None,
             failed: None,
             source: SourceId(0),
+            beside: [SourceId(0); 2],
             begun: false,
             begin: Timestamp(0),
             named: HashSet::new(),
             batch: Vec::new(),
         }
-    }
-
-    const fn worker(&self, worker: u16) -> SourceId {
-        SourceId(self.source.0.saturating_add(1 + worker as u32))
     }
 
     fn name(&mut self, kind: LabelKind, id: u32, text: &str) {
@@ -103,21 +110,34 @@ impl Outlet {
         }
     }
 
-    /// Takes what was recorded since the last time, in the order of time.
-    pub(super) fn drain(&mut self) {
+    /// Takes what was recorded since the last time, and what the agenda told, in the order of time.
+    pub(super) fn drain(&mut self, told: Vec<(u16, Ticks, Event<Ticks>)>) {
         let [events, jobs] = match &self.captures[..] {
             [own, workers] => [own.take(), workers.take()],
             _ => return,
         };
-        let mut jobs = jobs.into_iter().peekable();
+        let [worker_0, desk] = self.beside;
+        let from = |first: SourceId, number: u16| SourceId(first.0.saturating_add(number.into()));
+        let told = told.into_iter().map(|(emitter, at, event)| (from(desk, emitter), at, event));
+        let ran = jobs.into_iter().map(|(at, event)| {
+            let worker = if let Event::WorkRan { worker, .. } = event { worker } else { 0 };
+            (from(worker_0, worker), at, event)
+        });
+        let mut beside: Vec<_> = ran.chain(told).collect();
+        beside.sort_by_key(|(_, at, _)| *at);
+        let mut beside = beside.into_iter().peekable();
         for (at, event) in events {
-            while let Some((at, job)) = jobs.next_if(|(earlier, _)| *earlier <= at) {
-                self.take_job(at, job);
+            while let Some((source, at, event)) = beside.next_if(|(_, earlier, _)| *earlier <= at) {
+                self.tell_label(&event);
+                self.take(self.stamp(at, source, event));
             }
             self.tell_label(&event);
             self.take(self.stamp(at, self.source, event));
         }
-        jobs.for_each(|(at, job)| self.take_job(at, job));
+        for (source, at, event) in beside {
+            self.tell_label(&event);
+            self.take(self.stamp(at, source, event));
+        }
         if let Some(writer) = &mut self.writer
             && let Err(error) = writer.append(&self.batch)
         {
@@ -125,11 +145,6 @@ impl Outlet {
             self.writer = None;
         }
         self.batch.clear();
-    }
-
-    fn take_job(&mut self, at: Ticks, event: Event<Ticks>) {
-        let worker = if let Event::WorkRan { worker, .. } = event { worker } else { 0 };
-        self.take(self.stamp(at, self.worker(worker), event));
     }
 
     /// Timers that are armed at the beginning are armed at their own time, which is before it.
@@ -163,7 +178,6 @@ impl Outlet {
 
     /// The fold, once everything was taken and saved.
     pub(super) fn finish(mut self, saves: bool) -> Result<Measure, WriteError> {
-        self.drain();
         if let Some(error) = self.failed.take().filter(|_| saves) {
             return Err(error);
         }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loop_core::poller::Interest;
-use loop_core::{Context, TagOf};
-use loop_probes::event::{GcReason, Outcome};
-use loop_probes::ids::Tag;
+use loop_core::{Context, IoOptions, TagOf};
+use loop_probes::event::{Event, GcReason, Outcome};
+use loop_probes::ids::{Tag, Ticks};
 
+use super::agenda::DESK;
 use super::script::{NONE, RunId, What};
 use super::task::{Callback, Remote};
 use super::world::{World, world};
@@ -80,7 +81,14 @@ fn perform(id: RunId, world: &World, cx: Cx<'_, '_>) {
     for place in run.acts.0..run.acts.1 {
         let act = world.script.acts[place as usize];
         world.advance_to(start_ns.saturating_add(scaled(act.after_ns)));
-        carry_out(act.what, world, cx);
+        match act.what {
+            What::Span { label, run_ns } => {
+                let (label, now_ns) = (world.label(label), world.now_ns());
+                let start = Ticks(now_ns.saturating_sub(scaled(run_ns)));
+                cx.replay().tell(Event::Span { label, start });
+            }
+            what => carry_out(what, world, cx),
+        }
     }
     world.advance_to(start_ns.saturating_add(scaled(run.cost_ns)));
     world.heap.set(world.heap.get().saturating_add(run.heap));
@@ -108,7 +116,7 @@ fn carry_out(what: What, world: &World, cx: Cx<'_, '_>) {
         What::Immediate(run) => {
             if let Some(task) = task(run, world) {
                 let id = cx.immediate(task);
-                if !world.script.run(run).is_known {
+                if world.script.run(run).is_followed {
                     world.immediates.borrow_mut().insert(run, id);
                 }
             }
@@ -121,6 +129,10 @@ fn carry_out(what: What, world: &World, cx: Cx<'_, '_>) {
         What::ClearImmediate(run) => {
             let immediate = world.immediates.borrow_mut().remove(&run);
             immediate.map(|immediate| cx.clear_immediate(immediate));
+        }
+        What::ImmediateRef { run, referenced } => {
+            let immediate = world.immediates.borrow().get(&run).copied();
+            immediate.map(|immediate| cx.set_immediate_referenced(immediate, referenced));
         }
         What::Defer { key, run } => defer(key, run, cx),
         What::Undefer(key) => {
@@ -137,11 +149,21 @@ fn carry_out(what: What, world: &World, cx: Cx<'_, '_>) {
             let _ = timer.map(|timer| cx.set_timer_referenced(timer, referenced));
         }
         What::Work(job) => work(job, world, cx),
+        What::CancelWork(job) => {
+            let Some(task) = world.jobs.cancelled(job) else { return };
+            // One that a worker has begun goes on, and nobody waits for it.
+            world.jobs.take_back(task, world.now_ns());
+            cx.replay().cancel_work(task);
+        }
         What::Register(source) => register(source, world, cx),
         What::Modify { source, interest } => {
             let id = world.sources.borrow()[source as usize].id;
             // One that was removed meanwhile is asked about nothing.
             let _ = id.map(|id| cx.modify(id, Interest::from_bits_truncate(interest)));
+        }
+        What::SourceRef { source, referenced } => {
+            let id = world.sources.borrow()[source as usize].id;
+            let _ = id.map(|id| cx.set_source_referenced(id, referenced));
         }
         What::Remove(source) => {
             let id = world.sources.borrow()[source as usize].id;
@@ -152,6 +174,17 @@ fn carry_out(what: What, world: &World, cx: Cx<'_, '_>) {
                 if delta > 0 { cx.hold(HELD) } else { cx.release(HELD) }
             }
         }
+        What::OnSignal { signo, tag: Some(tag) } => {
+            // The signals of the world refuse none.
+            let _ = cx.on_signal(signo.into(), Callback::Signal { signo, tag: world.plan.tag_of(tag) });
+        }
+        What::OnSignal { signo, tag: None } => {
+            cx.remove_signal(signo.into());
+        }
+        What::Tasklet(tasklet) => world.add_tasklet(tasklet, DESK),
+        What::Mark(label) => cx.replay().tell(Event::Mark { label: world.label(label) }),
+        // Its length is its callback's to scale.
+        What::Span { .. } => {}
         What::Gc(GcReason::Pressure) => cx.memory_pressure(),
         What::Gc(_) => cx.request_gc(),
     }
@@ -200,19 +233,24 @@ pub(super) fn arm_timer(arm: u32, world: &World, cx: Cx<'_, '_>) {
     world.timers.borrow_mut()[place].timer = timer;
 }
 
-fn work(job: u32, world: &World, cx: Cx<'_, '_>) {
-    let job = world.script.jobs[job as usize];
+fn work(place: u32, world: &World, cx: Cx<'_, '_>) {
+    let job = world.script.jobs[place as usize];
     if world.plan.is_dropped(job.tag) {
         return;
     }
-    if !job.is_known {
+    if !job.is_known && !job.is_cancelled {
         world.invented(|invented| invented.jobs += 1);
     }
     let (run, tag) = (job.run, world.plan.tag_of(job.tag));
     world.jobs.announce(job.cost_ns, job.wake_ns);
     let rejected = move |_| Callback::Run { run, tag };
     // Refused only once the loop shuts down, and then its completion never comes.
-    let _ = cx.work(TagOf::Global(tag), move |_worker| Remote { run, tag }, rejected);
+    let task = cx.work(TagOf::Global(tag), move |_worker| Remote { run, tag }, rejected);
+    if let Ok(task) = task
+        && job.is_cancelled
+    {
+        world.jobs.remember(place, task);
+    }
 }
 
 pub(super) fn register(source: u32, world: &World, cx: Cx<'_, '_>) {
@@ -230,9 +268,8 @@ pub(super) fn register(source: u32, world: &World, cx: Cx<'_, '_>) {
     world.register_next(source);
     let task = Callback::Source { source, tag };
     // More than the policy allows are not registered: they are never called, as they would not be.
-    let _ = match explanation {
-        Some(explanation) => cx.register_with(explanation.as_str(), Arc::new(Imagined), interest, task),
-        None => cx.register(Arc::new(Imagined), interest, task),
-    };
+    let options = explanation.map_or_else(IoOptions::default, IoOptions::new);
+    let options = if recorded.referenced { options } else { options.unreferenced() };
+    let _ = cx.register_with(options, Arc::new(Imagined), interest, task);
     world.register_next(NONE);
 }

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ struct Taken {
     job: Job<Given>,
     worker: u16,
     start_ns: u64,
+    /// When it was submitted, what it costs, how long an idle worker takes to take it.
+    submitted: (u64, u64, u64),
 }
 
 /// Jobs on the way, and who is free when.
@@ -35,6 +37,8 @@ pub(super) struct Jobs {
     next: Cell<u64>,
     /// What the next job costs, and how long an idle worker takes to take it.
     announced: Cell<(u64, u64)>,
+    /// Jobs that somebody will take back, by their place in the script.
+    remembered: RefCell<HashMap<u32, TaskId>>,
     sink: RefCell<Option<Rc<Sink<Given>>>>,
     pub(super) recorder: RefCell<Recorder>,
 }
@@ -49,6 +53,7 @@ impl Jobs {
             waiting: RefCell::default(),
             next: Cell::new(0),
             announced: Cell::new((0, 0)),
+            remembered: RefCell::default(),
             sink: RefCell::default(),
             recorder: RefCell::new(Recorder::disabled()),
         }
@@ -67,7 +72,8 @@ impl Jobs {
     /// The job that ends next ends now.
     pub(super) fn finish_next(&self, end: Ticks) {
         let taken = self.taken.borrow_mut().pop_first();
-        let (Some((_, Taken { job, worker, start_ns })), Some(sink)) = (taken, self.sink.borrow().clone())
+        let (Some((_, Taken { job, worker, start_ns, .. })), Some(sink)) =
+            (taken, self.sink.borrow().clone())
         else {
             return;
         };
@@ -79,8 +85,48 @@ impl Jobs {
         sink(Finished { task, tag, worker, queued, start, end, outcome, result });
     }
 
+    /// A job that somebody will take back.
+    pub(super) fn remember(&self, place: u32, task: TaskId) {
+        self.remembered.borrow_mut().insert(place, task);
+    }
+
+    /// The job at this place is not wanted any more.
+    pub(super) fn cancelled(&self, place: u32) -> Option<TaskId> {
+        self.remembered.borrow_mut().remove(&place)
+    }
+
+    /// Takes a job back that no worker has begun: those behind it move up.
+    pub(super) fn take_back(&self, task: TaskId, now_ns: u64) -> Option<Job<Given>> {
+        let all = self.taken.take().into_iter();
+        let (mut unbegun, begun): (Vec<_>, Vec<_>) = all.partition(|(_, taken)| taken.start_ns > now_ns);
+        let mut free: Vec<u64> = vec![0; usize::from(self.workers)];
+        for ((end_ns, _), taken) in &begun {
+            free[usize::from(taken.worker)] = free[usize::from(taken.worker)].max(*end_ns);
+        }
+        *self.free.borrow_mut() =
+            free.iter().enumerate().map(|(worker, free_ns)| Reverse((*free_ns, worker as u16))).collect();
+        *self.taken.borrow_mut() = begun.into_iter().collect();
+        self.waiting.borrow_mut().clear();
+        unbegun.sort_by_key(|((_, number), _)| *number);
+        let mut found = None;
+        for (_, Taken { job, submitted: (at_ns, cost_ns, wake_ns), .. }) in unbegun {
+            if job.task == task {
+                found = Some(job);
+            } else {
+                self.assign(job, at_ns, cost_ns, wake_ns);
+            }
+        }
+        found
+    }
+
     fn submit(&self, job: Job<Given>, now_ns: u64) -> u32 {
         let (cost_ns, wake_ns) = self.announced.take();
+        self.assign(job, now_ns, cost_ns, wake_ns);
+        self.depth(now_ns).max(1)
+    }
+
+    /// Gives a job that was submitted at `now_ns` to whoever is free first.
+    fn assign(&self, job: Job<Given>, now_ns: u64, cost_ns: u64, wake_ns: u64) {
         let mut free = self.free.borrow_mut();
         // Of those who are idle, the one with the lowest number.
         let idle = free.peek().is_some_and(|Reverse((free_ns, _))| *free_ns <= now_ns);
@@ -92,9 +138,8 @@ impl Jobs {
             self.waiting.borrow_mut().push(Reverse(start_ns));
         }
         self.next.set(self.next.get() + 1);
-        self.taken.borrow_mut().insert((end_ns, self.next.get()), Taken { job, worker, start_ns });
-        drop(free);
-        self.depth(now_ns).max(1)
+        let submitted = (now_ns, cost_ns, wake_ns);
+        self.taken.borrow_mut().insert((end_ns, self.next.get()), Taken { job, worker, start_ns, submitted });
     }
 
     fn depth(&self, now_ns: u64) -> u32 {
@@ -125,9 +170,9 @@ impl Pool<Given> for WorldPool {
         Ok(world.jobs.submit(job, world.now_ns()))
     }
 
-    fn take_back(&mut self, _task: TaskId) -> Option<Job<Given>> {
-        // Jobs that were taken back in the recording have no run, and nobody takes one back here.
-        None
+    fn take_back(&mut self, task: TaskId) -> Option<Job<Given>> {
+        let world = world()?;
+        world.jobs.take_back(task, world.now_ns())
     }
 
     fn depth(&self) -> u32 {

@@ -7,8 +7,8 @@ use std::rc::Rc;
 use loop_core::policy::Validation;
 use loop_core::replay::{State, TimerState};
 use loop_core::{EventLoop, HeapHost, LoopError, OnShutdown, Policy};
-use loop_probes::event::{Queue, RefKind, StopReason};
-use loop_probes::ids::{Tag, TimerId, Timestamp};
+use loop_probes::event::{LabelKind, Queue, RefKind, StopReason};
+use loop_probes::ids::{LabelId, SourceId, Tag, Ticks, TimerId, Timestamp};
 use loop_probes::metadata::Metadata;
 use loop_probes::recorder::Recorder;
 
@@ -35,6 +35,10 @@ pub(super) struct Plan {
     dropped: Vec<bool>,
     typical_ns: Vec<u64>,
     pub(super) workers: u16,
+    /// Workers of the agenda; none where there is none.
+    pub(super) agenda_workers: u16,
+    /// Whose loop it is.
+    source: SourceId,
     pub(super) end_ns: u64,
     /// Somebody stops the loop at the end; otherwise it ends when nothing is left to do.
     pub(super) stops: bool,
@@ -70,6 +74,11 @@ impl Plan {
             dropped,
             typical_ns,
             workers: changes.workers.unwrap_or(script.workers),
+            agenda_workers: match script.agenda_workers {
+                0 => 0,
+                recorded => changes.workers.unwrap_or(recorded).max(1),
+            },
+            source: script.source,
             end_ns: end_ns.min(script.end_ns),
             stops: !drains || window_ns.is_some(),
         })
@@ -92,6 +101,16 @@ impl Plan {
     /// What `ns` of a callback of a recorded tag are now.
     pub(super) fn scaled(&self, recorded: Tag, ns: u64) -> u64 {
         self.factors.get(usize::from(recorded.0)).map_or(ns, |factor| (ns as f64 * factor) as u64)
+    }
+
+    /// Who writes for a worker of the pool.
+    pub(super) const fn worker(&self, worker: u16) -> SourceId {
+        SourceId(self.source.0.saturating_add(1 + worker as u32))
+    }
+
+    /// Who writes for the agenda: its desk is 0, its workers from 1.
+    pub(super) const fn beside(&self, emitter: u16) -> SourceId {
+        SourceId(self.worker(self.workers).0.saturating_add(emitter as u32))
     }
 
     /// This process's tags of the recorded ones, with their names.
@@ -147,11 +166,7 @@ fn arrivals(script: &Script, plan: &Plan, changes: &Changes) -> Vec<Arrival> {
         .window_ns
         .map(|(from, to)| script.begin_ns.saturating_add(from)..=script.begin_ns.saturating_add(to));
     let is_wanted = |number: usize, arrival: &Arrival| {
-        let tag = match arrival.what {
-            Came::Post(run) | Came::Signal { run, .. } | Came::Ready { run, .. } => script.run(run).tag,
-            Came::Wake => Tag(0),
-        };
-        !plan.is_dropped(tag)
+        !plan.is_dropped(script.tag_of(arrival))
             && window_ns.as_ref().is_none_or(|window| window.contains(&arrival.at_ns))
             && filter.arrivals.as_ref().is_none_or(|kept| kept.contains(&number))
     };
@@ -163,7 +178,7 @@ fn metadata(script: &Script, plan: &Plan, changes: &Changes) -> Metadata {
     let mut metadata = script.metadata.clone();
     metadata.policy = plan.policy.name.to_string();
     metadata.tick_unit = loop_probes::clock::TickUnit::Monotonic;
-    metadata.started.ticks = loop_probes::ids::Ticks(metadata.started.monotonic.as_ns());
+    metadata.started.ticks = Ticks(metadata.started.monotonic.as_ns());
     metadata.settings.insert("rerun".to_owned(), changes.to_string());
     metadata
 }
@@ -180,7 +195,9 @@ pub(super) fn run(
     let (recorder, capture) = Recorder::capture();
     let (worker_recorder, worker_capture) = Recorder::capture();
     let outlet = Outlet::new(script, &plan, &metadata, [capture, worker_capture], output)?;
-    let world = Rc::new(World::new(script, plan, arrivals, outlet));
+    let intern = |label: &LabelId| recorder.intern(Ticks(0), LabelKind::Span, &script.labels.span(*label));
+    let labels = script.spans.iter().map(|label| (*label, intern(label))).collect();
+    let world = Rc::new(World::new(script, plan, arrivals, outlet, labels));
     *world.jobs.recorder.borrow_mut() = worker_recorder;
     let (ended, waiting) = {
         let _inhabited = world::enter(&world);
@@ -191,6 +208,7 @@ pub(super) fn run(
         Ok(_) | Err(LoopError::Wait { .. }) => {}
         Err(error) => return Err(error.into()),
     }
+    world.drain();
     let ran = Ran {
         invented: world.invented.get(),
         cut: world.cut.get(),
@@ -217,6 +235,7 @@ fn run_in(world: &Rc<World>, recorder: Recorder) -> (Result<StopReason, LoopErro
         return (Err(refused), 0);
     }
     event_loop.with(|cx| set_up(world, cx));
+    *world.agenda.outside.borrow_mut() = Some(event_loop.outside());
     let handle = event_loop.handle();
     if world.plan.stops || world.expects_more() {
         // The loop is not over while something is still to come.
@@ -228,6 +247,7 @@ fn run_in(world: &Rc<World>, recorder: Recorder) -> (Result<StopReason, LoopErro
     world.drain();
     let waiting = event_loop.scheduler().count(RefKind::Task);
     *world.handle.borrow_mut() = None;
+    *world.agenda.outside.borrow_mut() = None;
     (ended, waiting)
 }
 
@@ -276,6 +296,7 @@ fn set_up(world: &World, cx: &mut loop_core::Context<'_, Callback>) {
     for arrival in &script.arrivals {
         if let Came::Signal { signo, run } = arrival.what
             && signals.iter().all(|(known, _)| *known != signo)
+            && !script.handled.contains(&signo)
         {
             signals.push((signo, script.run(run).tag));
         }

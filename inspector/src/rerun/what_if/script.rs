@@ -5,13 +5,16 @@
 //! megabytes.
 
 pub(super) mod arrive;
+mod beside;
 mod callback;
 mod did;
 mod finish;
 mod read;
 
+use std::collections::BTreeSet;
+
 use loop_core::gc::GcState;
-use loop_probes::event::{GcReason, Outcome, PolicyField, Queue, StopReason};
+use loop_probes::event::{GcReason, Outcome, PolicyField, Priority, Queue, StopReason};
 use loop_probes::ids::{IoSource, LabelId, SourceId, Tag};
 use loop_probes::metadata::Metadata;
 use loop_traces::labels::Labels;
@@ -19,7 +22,7 @@ use loop_traces::source::{EventSource, SourceKind};
 
 use super::cost::Costs;
 use super::measure::Measure;
-use crate::rerun::RerunError;
+use crate::rerun::{Chosen, RerunError};
 
 /// A place in [`Script::runs`].
 pub(super) type RunId = u32;
@@ -43,6 +46,8 @@ pub(super) struct Run {
     pub(super) is_known: bool,
     /// Of a deferred callback: it stays for the next drain, where it is `next`.
     pub(super) kept: bool,
+    /// Of an immediate: it is cleared, referenced or unreferenced later.
+    pub(super) is_followed: bool,
     /// Microtasks of a checkpoint; 1 of all else.
     pub(super) count: u32,
     pub(super) cost_ns: u64,
@@ -70,15 +75,46 @@ pub(super) enum What {
     Immediate(RunId),
     AfterLoop(RunId),
     ClearImmediate(RunId),
-    Defer { key: u64, run: RunId },
+    ImmediateRef {
+        run: RunId,
+        referenced: bool,
+    },
+    Defer {
+        key: u64,
+        run: RunId,
+    },
     Undefer(u64),
     Arm(u32),
     Clear(u32),
-    TimerRef { timer: u32, referenced: bool },
+    TimerRef {
+        timer: u32,
+        referenced: bool,
+    },
     Work(u32),
+    CancelWork(u32),
     Register(u32),
-    Modify { source: u32, interest: u8 },
+    Modify {
+        source: u32,
+        interest: u8,
+    },
+    SourceRef {
+        source: u32,
+        referenced: bool,
+    },
     Remove(u32),
+    /// A handler of a signal, or (no tag) none any more.
+    OnSignal {
+        signo: u8,
+        tag: Option<Tag>,
+    },
+    /// Added a tasklet to the agenda.
+    Tasklet(u32),
+    /// A span of the program's own ended, which took so long.
+    Span {
+        label: LabelId,
+        run_ns: u64,
+    },
+    Mark(LabelId),
     Hold(i32),
     Gc(GcReason),
 }
@@ -109,6 +145,25 @@ pub(super) struct Job {
     pub(super) wake_ns: u64,
     /// A worker ran it within the recording.
     pub(super) is_known: bool,
+    /// Somebody takes it back.
+    pub(super) is_cancelled: bool,
+}
+
+/// One run of a tasklet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tasklet {
+    pub(super) tag: Tag,
+    pub(super) priority: Priority,
+    pub(super) outcome: Outcome,
+    pub(super) cost_ns: u64,
+    /// From its addition until it was taken, where a worker was idle all the while.
+    pub(super) wake_ns: Option<u64>,
+    /// What it did, in [`Script::acts`].
+    pub(super) acts: (u32, u32),
+    /// Its next run, where it asked for one.
+    pub(super) next: u32,
+    /// A worker ran it within the recording.
+    pub(super) is_known: bool,
 }
 
 /// A source of readiness.
@@ -120,6 +175,8 @@ pub(super) struct Source {
     pub(super) label: Option<LabelId>,
     /// What it was asked about first, as far as it shows.
     pub(super) interest: u8,
+    /// It keeps the loop alive, at first.
+    pub(super) referenced: bool,
 }
 
 /// Something from outside.
@@ -142,6 +199,8 @@ pub(super) enum Came {
         readiness: u8,
         run: RunId,
     },
+    /// Somebody else than a callback added a tasklet to the agenda.
+    Tasklet(u32),
     /// Another thread woke the loop, for nothing that shows.
     Wake,
 }
@@ -178,6 +237,8 @@ pub(super) struct Script {
     pub(super) labels: Labels,
     /// Whose loop it is.
     pub(super) source: SourceId,
+    /// ... and why.
+    pub(super) chosen: Option<Chosen>,
     pub(super) begin_ns: u64,
     pub(super) end_ns: u64,
     /// How it ended, where that was recorded.
@@ -188,11 +249,18 @@ pub(super) struct Script {
     /// Timers that `arms` are of.
     pub(super) timers: u32,
     pub(super) jobs: Vec<Job>,
+    pub(super) tasklets: Vec<Tasklet>,
     pub(super) sources: Vec<Source>,
     /// By time.
     pub(super) arrivals: Vec<Arrival>,
     pub(super) start: Start,
     pub(super) workers: u16,
+    /// Workers of the agenda; none where there is none.
+    pub(super) agenda_workers: u16,
+    /// Labels of the program's own spans and marks.
+    pub(super) spans: BTreeSet<LabelId>,
+    /// Signals of which a callback installed or removed the handler.
+    pub(super) handled: Vec<u8>,
     /// It watches a heap.
     pub(super) has_heap: bool,
     pub(super) costs: Costs,
@@ -206,10 +274,8 @@ pub(super) struct Script {
 /// What was seen and is not executed again.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Left {
-    pub(super) agenda: u64,
-    pub(super) spans: u64,
+    pub(super) collections: u64,
     pub(super) pumps: u64,
-    pub(super) other_loops: bool,
     pub(super) shutdown: bool,
     /// Beginnings before the last loss, that were given up.
     pub(super) lost: u64,
@@ -217,18 +283,28 @@ pub(super) struct Left {
 
 impl Script {
     /// Reads `source` to its end.
-    pub(super) fn read(source: &mut dyn EventSource) -> Result<Self, RerunError> {
-        read::read(source)
+    pub(super) fn read(source: &mut dyn EventSource, wanted: Option<&str>) -> Result<Self, RerunError> {
+        read::read(source, wanted)
     }
 
     pub(super) fn run(&self, run: RunId) -> Run {
         self.runs[run as usize]
     }
 
+    /// The tag of what arrived.
+    pub(super) fn tag_of(&self, arrival: &Arrival) -> Tag {
+        match arrival.what {
+            Came::Post(run) | Came::Signal { run, .. } | Came::Ready { run, .. } => self.run(run).tag,
+            Came::Tasklet(tasklet) => self.tasklets[tasklet as usize].tag,
+            Came::Wake => Tag(0),
+        }
+    }
+
     /// The names of all tags of which something ran.
     pub(super) fn tag_names(&self) -> Vec<String> {
         let mut seen = vec![false; usize::from(u16::MAX) + 1];
-        self.runs.iter().for_each(|run| seen[usize::from(run.tag.0)] = true);
+        let tags = self.runs.iter().map(|run| run.tag).chain(self.tasklets.iter().map(|tasklet| tasklet.tag));
+        tags.for_each(|tag| seen[usize::from(tag.0)] = true);
         let tags = (1..=u16::MAX).filter(|tag| seen[usize::from(*tag)]);
         tags.map(|tag| self.labels.tag(Tag(tag)).into_owned()).collect()
     }
@@ -241,6 +317,7 @@ impl Run {
             outcome: Outcome::Done,
             is_known: false,
             kept: false,
+            is_followed: false,
             count: 1,
             cost_ns: 0,
             heap: 0,

@@ -9,12 +9,16 @@ use super::world::world;
 pub(super) struct WorldSignals;
 
 impl SignalSource for WorldSignals {
-    fn install(&mut self, _signo: i32) -> Result<(), SignalError> {
+    fn install(&mut self, signo: i32) -> Result<(), SignalError> {
+        if let (Some(world), Ok(signo)) = (world(), u8::try_from(signo)) {
+            world.handled.borrow_mut().insert(signo);
+        }
         Ok(())
     }
 
-    fn uninstall(&mut self, _signo: i32) -> bool {
-        true
+    fn uninstall(&mut self, signo: i32) -> bool {
+        let (Some(world), Ok(signo)) = (world(), u8::try_from(signo)) else { return false };
+        world.handled.borrow_mut().remove(&signo)
     }
 
     fn pending(&self) -> u32 {

@@ -24,7 +24,8 @@ impl Names {
             }
         }
         let arms = script.arms.iter().map(|arm| arm.tag);
-        for tag in arms.chain(script.sources.iter().map(|source| source.tag)) {
+        let tasklets = script.tasklets.iter().map(|tasklet| tasklet.tag);
+        for tag in arms.chain(script.sources.iter().map(|source| source.tag)).chain(tasklets) {
             let place = usize::from(tag.0);
             if place >= names.len() {
                 names.resize(place + 1, None);

@@ -12,6 +12,7 @@ use super::measure::Measure;
 use super::run::Plan;
 use super::script::Script;
 use super::world::Invented;
+use crate::rerun::Chosen;
 
 /// Changes that are listed.
 const CHANGED_MAX: usize = 12;
@@ -50,7 +51,16 @@ fn side(name: &str, script: &Script, metadata: &Metadata, measure: Measure) -> S
     let (queue_wait_ns_p99, queue_depth_max) =
         (measure.queue_wait_ns.quantile(0.99), measure.queue_depth_max());
     let summary = Summary::new(&source, &measure.timeline);
-    Side { timeline: measure.timeline, summary, queue_wait_ns_p99, queue_depth_max, figures }
+    let tasklets = &measure.tasklets_wait_ns;
+    let tasklet_wait_ns_p99 = (tasklets.count() > 0).then(|| tasklets.quantile(0.99));
+    Side {
+        timeline: measure.timeline,
+        summary,
+        queue_wait_ns_p99,
+        tasklet_wait_ns_p99,
+        queue_depth_max,
+        figures,
+    }
 }
 
 fn figure(histogram: &Histogram) -> Figure {
@@ -61,18 +71,23 @@ fn figure(histogram: &Histogram) -> Figure {
 /// The figures of one side by what they are about: tags are told by name, their numbers are each side's own.
 fn figures(measure: &Measure) -> Figures {
     let labels = &measure.timeline.labels;
-    let lag = measure.lag_ns.iter().enumerate().filter_map(|(tag, lag)| {
-        let name = labels.tag(loop_probes::ids::Tag(tag as u16)).into_owned();
-        Some(((Kind::TimerLag, name), figure(lag.as_ref()?)))
-    });
-    let timers: Vec<String> = lag.clone().map(|((_, name), _)| name).collect();
+    let by_tag = |all: &[Option<Box<Histogram>>], kind| -> Vec<((Kind, String), Figure)> {
+        let figures = all.iter().enumerate().filter_map(|(tag, histogram)| {
+            let name = labels.tag(loop_probes::ids::Tag(tag as u16)).into_owned();
+            Some(((kind, name), figure(histogram.as_ref()?)))
+        });
+        figures.collect()
+    };
+    let lag = by_tag(&measure.lag_ns, Kind::TimerLag);
+    let tasklets = by_tag(&measure.tasklet_wait_ns, Kind::TaskletWait);
+    let timers: Vec<String> = lag.iter().map(|((_, name), _)| name.clone()).collect();
     let wait = measure.timeline.tags.iter().filter(|tag| tag.tasks.count() > 0).filter_map(|tag| {
         let name = labels.tag(tag.tag).into_owned();
         // What a timer runs waits for its turn in the pass alone.
         let waits = !timers.contains(&name);
         waits.then(|| ((Kind::QueueWait, name), figure(&tag.tasks.queue_wait_ns)))
     });
-    lag.chain(wait).collect()
+    lag.iter().cloned().chain(tasklets).chain(wait).collect()
 }
 
 fn changed(before: &Figures, after: &Figures) -> Vec<Changed> {
@@ -122,7 +137,10 @@ fn assumptions(script: &Script, changes: &Changes, plan: &Plan, ran: &Ran) -> Ve
         lines.push(format!(
             "{} instead of {}, which do not slow each other down",
             counted(workers.into(), "worker", "workers"),
-            script.workers
+            match script.agenda_workers {
+                0 => script.workers.to_string(),
+                agenda => format!("{} in the pool, and instead of {agenda} in the agenda", script.workers),
+            }
         ));
     }
     lines.extend(invented(script, ran));
@@ -146,7 +164,7 @@ fn assumptions(script: &Script, changes: &Changes, plan: &Plan, ran: &Ran) -> Ve
 
 /// What the recording could not say.
 fn invented(script: &Script, ran: &Ran) -> Vec<String> {
-    let Invented { firings, callbacks, jobs } = ran.invented;
+    let Invented { firings, callbacks, jobs, tasklets } = ran.invented;
     let mut lines = Vec::new();
     if firings > 0 {
         let share = firings as f64 / script.before.timeline.timers.fired.max(1) as f64;
@@ -160,6 +178,12 @@ fn invented(script: &Script, ran: &Ran) -> Vec<String> {
         lines.push(format!(
             "invented: {} that did not run in the recording, at the median cost of their tags",
             counted(callbacks, "callback", "callbacks")
+        ));
+    }
+    if tasklets > 0 {
+        lines.push(format!(
+            "invented: {} that no worker finished in the recording, at the median cost of their tags",
+            counted(tasklets, "tasklet", "tasklets")
         ));
     }
     if jobs > 0 {
@@ -187,21 +211,19 @@ fn left(script: &Script) -> Vec<String> {
             counted(script.start.left_out.into(), "part", "parts")
         ));
     }
-    if left.agenda > 0 {
+    if script.agenda_workers > 0 {
+        lines.push(
+            "tasklets do what they did and take as long; one that was added while a callback ran was added by it"
+                .to_owned(),
+        );
+    }
+    if left.collections > 0 {
         lines.push(format!(
-            "{} ran beside the loop as they did, and are not in the result",
-            counted(left.agenda, "tasklet", "tasklets")
+            "{} of the agenda stopped its workers: that is part of what their tasklets cost, and is not in the result",
+            counted(left.collections, "collection", "collections")
         ));
     }
-    if left.spans > 0 {
-        lines.push(format!(
-            "{} of the program's own are not in the result",
-            counted(left.spans, "span or mark", "spans and marks")
-        ));
-    }
-    if left.other_loops {
-        lines.push("other loops of the process are left out".to_owned());
-    }
+    lines.extend(script.chosen.as_ref().and_then(Chosen::told));
     if left.pumps > 0 {
         lines.push("what a foreign loop did when it was pumped is part of its callback's cost".to_owned());
     }

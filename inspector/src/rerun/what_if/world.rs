@@ -7,7 +7,7 @@
 mod poller;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,10 +16,11 @@ use loop_core::Handle;
 use loop_core::poller::{Source, Wake};
 use loop_core::signal::Arrival as Signal;
 use loop_core::timer::Timer;
-use loop_probes::ids::{IoSource, TaskId, Ticks};
+use loop_probes::ids::{IoSource, LabelId, TaskId, Ticks};
 
 pub(super) use poller::{WorldClock, WorldPoller};
 
+use super::agenda::{Agenda, DESK};
 use super::cost::{Cursor, Samples};
 use super::outlet::Outlet;
 use super::pool::Jobs;
@@ -53,6 +54,7 @@ pub(super) struct Invented {
     pub(super) firings: u64,
     pub(super) callbacks: u64,
     pub(super) jobs: u64,
+    pub(super) tasklets: u64,
 }
 
 /// What the loop's next step costs that is nobody's.
@@ -99,6 +101,9 @@ pub(super) struct World {
     bell: Arc<Bell>,
     pub(super) handle: RefCell<Option<Handle<Callback>>>,
     pub(super) jobs: Jobs,
+    pub(super) agenda: Agenda,
+    /// Labels of spans and marks: the recorded ones, and what they are called here.
+    labels: HashMap<LabelId, LabelId>,
     pub(super) sources: RefCell<Vec<SourceState>>,
     /// Sources that something is pending for, in the order in which it came.
     ready: RefCell<Vec<u32>>,
@@ -109,6 +114,8 @@ pub(super) struct World {
     pub(super) timers: RefCell<Vec<TimerState>>,
     pub(super) immediates: RefCell<HashMap<RunId, TaskId>>,
     pub(super) signals: RefCell<VecDeque<Signal>>,
+    /// Signals that somebody handles: others do not arrive.
+    pub(super) handled: RefCell<BTreeSet<u8>>,
     pub(super) signal_runs: RefCell<HashMap<u8, VecDeque<RunId>>>,
     pub(super) heap: Cell<i64>,
     pub(super) collected: Cell<usize>,
@@ -149,7 +156,13 @@ impl Drop for Inhabited {
 }
 
 impl World {
-    pub(super) fn new(script: &Rc<Script>, plan: Plan, arrivals: Vec<Arrival>, outlet: Outlet) -> Self {
+    pub(super) fn new(
+        script: &Rc<Script>,
+        plan: Plan,
+        arrivals: Vec<Arrival>,
+        outlet: Outlet,
+        labels: HashMap<LabelId, LabelId>,
+    ) -> Self {
         let span_ns = plan.end_ns.saturating_sub(script.begin_ns);
         Self {
             script: Rc::clone(script),
@@ -169,6 +182,8 @@ impl World {
             bell: Arc::default(),
             handle: RefCell::default(),
             jobs: Jobs::new(plan.workers),
+            agenda: Agenda::new(plan.agenda_workers),
+            labels,
             sources: RefCell::new(script.sources.iter().map(|_| SourceState::default()).collect()),
             ready: RefCell::default(),
             keys: RefCell::default(),
@@ -176,6 +191,7 @@ impl World {
             timers: RefCell::new(vec![TimerState { timer: None, next: NONE }; script.timers as usize]),
             immediates: RefCell::default(),
             signals: RefCell::default(),
+            handled: RefCell::default(),
             signal_runs: RefCell::default(),
             heap: Cell::new(0),
             collected: Cell::new(0),
@@ -231,7 +247,7 @@ impl World {
     /// When something happens next.
     fn next_at(&self) -> Option<u64> {
         let arrival = self.arrivals.get(self.next_arrival.get()).map(|arrival| arrival.at_ns);
-        [arrival, self.jobs.next_end(), self.stop_ns.get()].into_iter().flatten().min()
+        [arrival, self.jobs.next_end(), self.agenda.next_at(), self.stop_ns.get()].into_iter().flatten().min()
     }
 
     /// Whether anything is still to come from outside, jobs apart.
@@ -242,6 +258,9 @@ impl World {
     fn deliver(&self, at_ns: u64) {
         if self.jobs.next_end() == Some(at_ns) {
             return self.jobs.finish_next(Ticks(at_ns));
+        }
+        if self.agenda.next_at() == Some(at_ns) {
+            return self.step_agenda();
         }
         let Some(arrival) = self.arrivals.get(self.next_arrival.get()).filter(|next| next.at_ns == at_ns)
         else {
@@ -258,6 +277,7 @@ impl World {
                     let _ = handle.post(Remote { run, tag });
                 });
             }
+            Came::Signal { signo, .. } if !self.handled.borrow().contains(&signo) => {}
             Came::Signal { signo, run } => {
                 self.signal_runs.borrow_mut().entry(signo).or_default().push_back(run);
                 self.signals.borrow_mut().push_back(Signal { signo, arrived: Ticks(at_ns) });
@@ -270,6 +290,7 @@ impl World {
                 }
                 state.pending.push_back((readiness, run));
             }
+            Came::Tasklet(tasklet) => self.add_tasklet(tasklet, DESK),
             Came::Wake => self.with_handle(Handle::wake),
         }
         if !self.expects_more() && !self.plan.stops {
@@ -277,7 +298,7 @@ impl World {
         }
     }
 
-    fn with_handle(&self, f: impl FnOnce(&Handle<Callback>)) {
+    pub(super) fn with_handle(&self, f: impl FnOnce(&Handle<Callback>)) {
         if let Some(handle) = &*self.handle.borrow() {
             f(handle);
         }
@@ -336,8 +357,13 @@ impl World {
         self.invented.set(invented);
     }
 
+    /// What a recorded label of a span or a mark is called here.
+    pub(super) fn label(&self, recorded: LabelId) -> LabelId {
+        self.labels.get(&recorded).copied().unwrap_or_default()
+    }
+
     /// Hands on what was recorded.
     pub(super) fn drain(&self) {
-        self.outlet.borrow_mut().drain();
+        self.outlet.borrow_mut().drain(self.agenda.take_told());
     }
 }

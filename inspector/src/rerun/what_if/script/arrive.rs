@@ -16,6 +16,9 @@ use super::{Arrival, Came, RunId, Script};
 /// A poll that returned within this did not wait.
 const AT_ONCE_NS: u64 = 5_000;
 
+/// So long after it ran at most, a tasklet counts as over.
+const TASKLET_ENDS_NS: u64 = 20_000;
+
 /// What a worker did with a job.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Worked {
@@ -57,6 +60,10 @@ pub(super) struct Outside {
     signal: Option<(u8, Timestamp)>,
     /// Entries of the batch that is being taken.
     batch: u32,
+    /// When the agenda had nothing more to do: that wakes the loop too.
+    pub(super) idle_at: Option<Timestamp>,
+    /// The poll was ended by that, unless something came before it.
+    idle_in_poll: Option<Timestamp>,
     /// The poll was ended by a post or a signal of this time.
     woken_at: Option<Timestamp>,
     waits: Waits,
@@ -123,13 +130,18 @@ impl Outside {
         }
         let was_woken = waited_for_it && ready == 0 && at < deadline;
         self.poll = Some(Poll { start, end: at, waited: waited_for_it, was_woken });
+        let is_in_poll = |idle: &Timestamp| idle.plus_ns(TASKLET_ENDS_NS) >= start && *idle <= at;
+        self.idle_in_poll = self.idle_at.filter(|idle| was_woken && is_in_poll(idle));
         self.woken_at = None;
     }
 
-    /// The last poll was woken, and nothing came that says why: news of another kind, a reference of another thread, a
-    /// tasklet that is done. It happens again as a bare wake-up.
+    /// The last poll was woken, and nothing came that says why: news of another kind, a reference of another thread. It
+    /// happens again as a bare wake-up; the end of the last tasklet happens again by itself.
     fn wake_unexplained(&mut self, script: &mut Script) {
         if let Some(poll) = self.poll.filter(|poll| poll.was_woken && self.woken_at.is_none()) {
+            if let Some(idle) = self.idle_in_poll {
+                return self.waits.wake.push(Sample::between(idle.max(poll.start), poll.end));
+            }
             script.arrivals.push(Arrival { at_ns: poll.end.as_ns(), what: Came::Wake });
         }
     }

@@ -27,6 +27,7 @@ impl Reading {
             |(at, parent, _): &Deed| parent.is_none_or(|parent| Some(parent) != task) && *at < start;
         let own = open.iter().position(|act| !is_earlier(act)).unwrap_or(open.len());
         self.add_to_last(&open[..own]);
+        self.last_end = end;
         let first = self.script.acts.len() as u32;
         let acts = open[own..].iter().map(|(at, _, what)| Act { after_ns: at.ns_since(start), what: *what });
         self.script.acts.extend(acts);
@@ -44,18 +45,25 @@ impl Reading {
 
     /// What was done since the last callback was over is its all the same, at its end.
     pub(super) fn add_to_last(&mut self, acts: &[Deed]) {
+        let last_end = self.last_end;
+        // A tasklet that was added between two callbacks was added by another thread.
+        let is_own = |(at, _, what): &&Deed| !matches!(what, What::Tasklet(_)) || *at <= last_end;
+        for (at, _, what) in acts.iter().filter(|act| !is_own(act)) {
+            self.came_beside(*at, *what);
+        }
         let Some((last, _)) = self.last.filter(|_| !acts.is_empty()) else { return };
         let run = &mut self.script.runs[last as usize];
         if run.acts.1 as usize != self.script.acts.len() {
             return;
         }
         let after_ns = run.cost_ns;
-        self.script.acts.extend(acts.iter().map(|(_, _, what)| Act { after_ns, what: *what }));
+        self.script.acts.extend(acts.iter().filter(is_own).map(|(_, _, what)| Act { after_ns, what: *what }));
         run.acts.1 = self.script.acts.len() as u32;
     }
 
     pub(super) fn checkpoint(&mut self, at: Timestamp, ran: u32, start: Timestamp) {
         let open = std::mem::take(&mut self.open);
+        self.last_end = at;
         self.add_to_last(&open);
         let Some((last, _)) = self.last else { return };
         let drain = self.new_run(self.script.run(last).tag);
@@ -71,6 +79,7 @@ impl Reading {
     pub(super) fn deferred_ran(&mut self, at: Timestamp, ran: u32, start: Timestamp) {
         let open = std::mem::take(&mut self.open);
         let kept = std::mem::take(&mut self.kept);
+        self.last_end = at;
         let cost_ns = at.ns_since(start) / u64::from(ran.max(1));
         for number in 1..=ran {
             let Some((key, run)) = self.deferred.pop_front() else { break };

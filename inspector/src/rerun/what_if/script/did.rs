@@ -1,10 +1,11 @@
 //! What was done, in the places of the script: timers, sources, jobs and callbacks by their places instead of by the
 //! recording's numbers.
 
-use loop_probes::ids::Tag;
+use loop_probes::event::Event;
+use loop_probes::ids::{Tag, Timestamp};
 
 use super::read::Reading;
-use super::{Came, Job, What};
+use super::{Came, Job, RunId, What};
 use crate::rerun::act::{Act, Done};
 
 /// Most keys of the deferred queue that are followed.
@@ -24,7 +25,14 @@ impl Reading {
             }
             Act::Immediate(task, tag) => Some(What::Immediate(self.expect(task, tag))),
             Act::AfterLoop(task, tag, _) => Some(What::AfterLoop(self.expect(task, tag))),
-            Act::ClearImmediate(task) => self.expected.remove(&task).map(What::ClearImmediate),
+            Act::ClearImmediate(task) => {
+                self.expected.remove(&task).map(|run| What::ClearImmediate(self.follow(run)))
+            }
+            Act::ReferenceImmediate(task, referenced) => self
+                .expected
+                .get(&task)
+                .copied()
+                .map(|run| What::ImmediateRef { run: self.follow(run), referenced }),
             Act::Arm { timer, tag, delay_ns, period_ns } => {
                 Some(What::Arm(self.arm(timer, tag, delay_ns, period_ns, None, true)))
             }
@@ -43,14 +51,30 @@ impl Reading {
             }
             Act::Work { task, tag, .. } => {
                 let (run, job) = (self.new_run(tag), self.script.jobs.len() as u32);
-                self.script.jobs.push(Job { tag, run, cost_ns: 0, wake_ns: 0, is_known: false });
+                let (is_known, is_cancelled) = (false, false);
+                self.script.jobs.push(Job { tag, run, cost_ns: 0, wake_ns: 0, is_known, is_cancelled });
                 self.jobs.insert(task, job);
                 Some(What::Work(job))
             }
-            Act::Register { source, tag, .. } => {
-                let place = self.new_source(tag, 0);
+            Act::CancelWork(task) => self.jobs.get(&task).copied().map(|job| {
+                self.script.jobs[job as usize].is_cancelled = true;
+                What::CancelWork(job)
+            }),
+            Act::Register { source, tag, referenced, interest } => {
+                let place = self.new_source(tag, interest.unwrap_or(0), referenced);
                 self.sources.insert(source, place);
+                let label = self.label.take().filter(|(of, _)| *of == source);
+                self.script.sources[place as usize].label = label.map(|(_, label)| label);
                 Some(What::Register(place))
+            }
+            Act::ReferenceSource(Some(source), referenced) => {
+                self.sources.get(&source).map(|source| What::SourceRef { source: *source, referenced })
+            }
+            Act::OnSignal(signo, tag) => {
+                if !self.script.handled.contains(&signo) {
+                    self.script.handled.push(signo);
+                }
+                Some(What::OnSignal { signo, tag })
             }
             Act::Modify(source, interest) => {
                 self.sources.get(&source).map(|source| What::Modify { source: *source, interest })
@@ -64,12 +88,27 @@ impl Reading {
             | Act::Fail
             | Act::Stop
             | Act::Shutdown(_)
-            | Act::OnSignal(..)
-            | Act::CancelWork(_)
-            | Act::ReferenceImmediate(..)
-            | Act::ReferenceSource(..) => None,
+            // An older trace does not say which.
+            | Act::ReferenceSource(None, _) => None,
         };
         self.open.extend(what.map(|what| (at, parent, what)));
+    }
+
+    /// What the program told of itself.
+    pub(super) fn told(&mut self, at: Timestamp, event: &Event) -> Option<What> {
+        let (label, what) = match *event {
+            Event::Span { label, start } => (label, What::Span { label, run_ns: at.ns_since(start) }),
+            Event::Mark { label } => (label, What::Mark(label)),
+            _ => return None,
+        };
+        self.script.spans.insert(label);
+        Some(what)
+    }
+
+    /// An immediate that something is done about later.
+    fn follow(&mut self, run: RunId) -> RunId {
+        self.script.runs[run as usize].is_followed = true;
+        run
     }
 
     /// A key that waits keeps its first callback; asking again is an act all the same.

@@ -1,9 +1,9 @@
 //! What can be said about the script once all of the recording was read.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 
-use loop_probes::ids::{SourceId, Timestamp};
+use loop_probes::ids::{SourceId, Tag, Timestamp};
 use loop_traces::labels::Labels;
 use loop_traces::source::EventSource;
 
@@ -23,6 +23,7 @@ pub(super) fn blank(source: &(impl EventSource + ?Sized)) -> Script {
         metadata,
         labels: Labels::default(),
         source: SourceId(0),
+        chosen: None,
         begin_ns: 0,
         end_ns: 0,
         ended: None,
@@ -31,10 +32,14 @@ pub(super) fn blank(source: &(impl EventSource + ?Sized)) -> Script {
         arms: Vec::new(),
         timers: 0,
         jobs: Vec::new(),
+        tasklets: Vec::new(),
         sources: Vec::new(),
         arrivals: Vec::new(),
         start: Start::default(),
         workers: 1,
+        agenda_workers: 0,
+        spans: BTreeSet::new(),
+        handled: Vec::new(),
         has_heap: false,
         costs: Costs::default(),
         typical_ns: Vec::new(),
@@ -74,13 +79,20 @@ fn wakes(script: &mut Script, ran: &[(Worked, u32)]) {
 
 /// Jobs that no worker finished in time cost what such jobs cost in the middle.
 fn jobs_without_end(script: &mut Script) {
-    let mut costs: Vec<(u16, u64)> =
-        script.jobs.iter().filter(|job| job.is_known).map(|job| (job.tag.0, job.cost_ns)).collect();
-    costs.sort_unstable();
+    let known = script.jobs.iter().filter(|job| job.is_known);
+    let median_ns = medians(known.map(|job| (job.tag.0, job.cost_ns)).collect());
     for job in script.jobs.iter_mut().filter(|job| !job.is_known) {
-        let from = costs.partition_point(|(tag, _)| *tag < job.tag.0);
-        let to = costs.partition_point(|(tag, _)| *tag <= job.tag.0);
-        job.cost_ns = costs[from..to].get((to - from) / 2).map_or(0, |(_, ns)| *ns);
+        job.cost_ns = median_ns(job.tag);
+    }
+}
+
+/// The median of each tag's costs.
+pub(super) fn medians(mut costs: Vec<(u16, u64)>) -> impl Fn(Tag) -> u64 {
+    costs.sort_unstable();
+    move |tag| {
+        let from = costs.partition_point(|(known, _)| *known < tag.0);
+        let to = costs.partition_point(|(known, _)| *known <= tag.0);
+        costs[from..to].get((to - from) / 2).map_or(0, |(_, ns)| *ns)
     }
 }
 

@@ -7,16 +7,21 @@ use std::collections::{HashMap, VecDeque};
 
 use loop_core::gc::GcState;
 use loop_probes::event::{Event, GcAction, Origin, Outcome, PolicyField, RefKind};
-use loop_probes::ids::{IoSource, SourceId, Tag, TaskId, TimerId, Timestamp};
+use loop_probes::ids::{IoSource, LabelId, SourceId, Tag, TaskId, TimerId, Timestamp};
 use loop_probes::stamped::Stamped;
 use loop_traces::source::{EventSource, SourceState};
 
 use super::super::cost::{Costs, Overheads};
 use super::arrive::{Outside, Worked};
+use super::beside::Beside;
 use super::callback::Deed;
 use super::{Arm, Came, ENTRIES_MAX, Left, NONE, Run, RunId, Script, Source, What, finish};
 use crate::rerun::RerunError;
 use crate::rerun::act::{Acts, Role};
+use crate::rerun::loops::Loops;
+
+/// Most loops that are read side by side.
+const LOOPS_MAX: usize = 16;
 
 /// Most values of a policy that are read.
 const POLICY_MAX: usize = 1024;
@@ -52,6 +57,12 @@ pub(super) struct Reading {
     pub(super) deferred: VecDeque<(u64, RunId)>,
     /// Which callbacks of the drain want to be kept.
     pub(super) kept: Vec<u32>,
+    /// When what was done last could still be done by a callback.
+    pub(super) last_end: Timestamp,
+    /// The explanation of a source that is being registered.
+    pub(super) label: Option<(IoSource, LabelId)>,
+    /// The agenda's, and who of its workers did what.
+    pub(super) beside: Beside,
     acts: Acts,
     pub(super) heap: Option<u64>,
     pub(super) is_collecting: bool,
@@ -62,58 +73,89 @@ pub(super) struct Reading {
     started: bool,
     over: bool,
     overheads: Overheads,
-    outside: Outside,
+    pub(super) outside: Outside,
 }
 
-/// Reads `source` to its end.
-pub(super) fn read(source: &mut dyn EventSource) -> Result<Script, RerunError> {
+/// One loop of the recording.
+struct Slot {
+    source: SourceId,
+    reading: Option<Box<Reading>>,
+    /// The tick that may turn out to be the first: a snapshot lies near its start.
+    tick: Vec<Stamped>,
+    left: Left,
+}
+
+/// Reads `source` to its end: the loop of that name, or the one with the most ticks.
+pub(super) fn read(source: &mut dyn EventSource, wanted: Option<&str>) -> Result<Script, RerunError> {
     let mut blank = finish::blank(source);
-    let mut reading: Option<Box<Reading>> = None;
-    // The tick that may turn out to be the first: a snapshot lies near its start.
-    let mut tick: Vec<Stamped> = Vec::new();
+    let (mut loops, mut slots): (Loops, Vec<Slot>) = Default::default();
     let mut batch = Vec::new();
-    let mut left = Left::default();
     loop {
         batch.clear();
         let state = source.poll(&mut batch)?;
         for stamped in &batch {
             blank.labels.learn_event(&stamped.event);
-            match (&mut reading, stamped.event) {
-                (Some(begun), Event::Lost { .. }) if stamped.source == begun.source => {
-                    left.lost += 1;
-                    reading = None;
-                    tick.clear();
-                }
-                (Some(begun), _) => begun.see(stamped, &mut left),
-                (None, Event::TickStart { .. }) => {
-                    tick.clear();
-                    tick.push(*stamped);
-                }
-                (None, Event::SnapshotBegin { .. })
-                    if tick.first().is_some_and(|first| first.source == stamped.source) =>
-                {
-                    let mut begun = Box::new(Reading::new(tick[0], finish::blank(source)));
-                    tick.drain(..).for_each(|earlier| begun.see(&earlier, &mut left));
-                    begun.see(stamped, &mut left);
-                    reading = Some(begun);
-                }
-                (None, _) if tick.len() < 64 => tick.push(*stamped),
-                (None, _) => {}
+            loops.see(stamped);
+            let is_known = || slots.iter().any(|slot| slot.source == stamped.source);
+            if let Event::TickStart { .. } = stamped.event
+                && slots.len() < LOOPS_MAX
+                && !is_known()
+            {
+                let (source, left) = (stamped.source, Left::default());
+                slots.push(Slot { source, reading: None, tick: Vec::new(), left });
+            }
+            for slot in &mut slots {
+                slot.see(stamped, source);
             }
         }
-        if reading.as_ref().is_some_and(|begun| begun.entries() > ENTRIES_MAX) {
+        let entries = slots.iter().filter_map(|slot| Some(slot.reading.as_ref()?.entries())).sum::<usize>();
+        if entries > ENTRIES_MAX {
             return Err(RerunError::TooLong { name: blank.name, most: ENTRIES_MAX });
         }
         if state != SourceState::More {
             break;
         }
     }
-    let Some(begun) = reading.filter(|begun| begun.started) else {
+    if loops.len() == 0 && wanted.is_none() {
+        return Err(RerunError::NoSnapshot { name: blank.name });
+    }
+    let chosen = loops.choose(&blank.name, wanted)?;
+    let Some(slot) = slots.into_iter().find(|slot| slot.source == chosen.source) else {
+        let (name, wanted) = (blank.name, chosen.name);
+        return Err(RerunError::TooManyLoops { name, wanted, most: LOOPS_MAX });
+    };
+    let Some(begun) = slot.reading.filter(|begun| begun.started) else {
         return Err(RerunError::NoSnapshot { name: blank.name });
     };
     let mut script = begun.finish();
-    (script.labels, script.left) = (blank.labels, left);
+    (script.labels, script.left, script.chosen) = (blank.labels, slot.left, Some(chosen));
     Ok(script)
+}
+
+impl Slot {
+    fn see(&mut self, stamped: &Stamped, source: &dyn EventSource) {
+        let is_own = stamped.source == self.source;
+        match (&mut self.reading, stamped.event) {
+            (Some(_), Event::Lost { .. }) if is_own => {
+                self.left.lost += 1;
+                self.reading = None;
+                self.tick.clear();
+            }
+            (Some(begun), _) => begun.see(stamped, &mut self.left),
+            (None, Event::TickStart { .. }) if is_own => {
+                self.tick.clear();
+                self.tick.push(*stamped);
+            }
+            (None, Event::SnapshotBegin { .. }) if is_own && !self.tick.is_empty() => {
+                let mut begun = Box::new(Reading::new(self.tick[0], finish::blank(source)));
+                self.tick.drain(..).for_each(|earlier| begun.see(&earlier, &mut self.left));
+                begun.see(stamped, &mut self.left);
+                self.reading = Some(begun);
+            }
+            (None, _) if self.tick.len() < 64 && !self.tick.is_empty() => self.tick.push(*stamped),
+            (None, _) => {}
+        }
+    }
 }
 
 impl Reading {
@@ -133,6 +175,9 @@ impl Reading {
             tail: NONE,
             deferred: VecDeque::new(),
             kept: Vec::new(),
+            last_end: first.at,
+            label: None,
+            beside: Beside::default(),
             acts: Acts::default(),
             heap: None,
             is_collecting: false,
@@ -147,9 +192,13 @@ impl Reading {
 
     /// What is kept so far.
     fn entries(&self) -> usize {
-        let Script { runs, acts, arms, jobs, arrivals, ticks, .. } = &self.script;
-        let script = runs.len() + acts.len() + arms.len() + jobs.len() + arrivals.len();
-        script + self.open.len() + self.worked.len() + usize::try_from(*ticks).unwrap_or(usize::MAX / 2)
+        let Script { runs, acts, arms, jobs, tasklets, arrivals, ticks, .. } = &self.script;
+        let script = runs.len() + acts.len() + arms.len() + jobs.len() + tasklets.len() + arrivals.len();
+        script
+            + self.beside.len()
+            + self.open.len()
+            + self.worked.len()
+            + usize::try_from(*ticks).unwrap_or(usize::MAX / 2)
     }
 
     fn see(&mut self, stamped: &Stamped, left: &mut Left) {
@@ -161,9 +210,9 @@ impl Reading {
             self.worked.insert(task, Worked { queued, start, end: at, worker });
         }
         if source != self.source {
-            left.other_loops |= matches!(event, Event::TickStart { .. });
-            left.agenda += u64::from(matches!(event, Event::AgendaRan { .. }));
+            left.collections += u64::from(matches!(event, Event::GcRendezvous { .. }));
             self.script.before.fold_other(stamped);
+            self.see_beside(at, source, event);
             return;
         }
         if let Event::ShutdownBegan { .. } = event {
@@ -173,7 +222,6 @@ impl Reading {
         }
         self.end = self.end.max(at);
         self.script.before.fold(stamped);
-        left.spans += u64::from(matches!(event, Event::Span { .. } | Event::Mark { .. }));
         left.pumps += u64::from(matches!(event, Event::Pumped { .. }));
         if self.in_snapshot {
             self.see_snapshot(event);
@@ -198,16 +246,17 @@ impl Reading {
                 self.deferred.push_back((key, run));
                 self.script.start.deferred.push((key, run));
             }
-            Event::SnapshotRef { what: RefKind::Handle | RefKind::Future | RefKind::Agenda, count } => {
+            Event::SnapshotRef { what: RefKind::Handle | RefKind::Future, count } => {
                 self.script.start.held = self.script.start.held.saturating_add(count);
             }
+            Event::SnapshotRef { what: RefKind::Agenda, count } => self.beside.at_the_start(count),
             Event::SnapshotGc { .. } => self.script.start.gc = GcState::of_part(&event),
             Event::SnapshotPolicy { field: PolicyField::Name, .. } => {}
             Event::SnapshotPolicy { field, value } if self.script.start.policy.len() < POLICY_MAX => {
                 self.script.start.policy.push((field, value));
             }
-            Event::SnapshotIo { source, tag, interest, .. } => {
-                let place = self.new_source(tag, interest);
+            Event::SnapshotIo { source, tag, interest, referenced, .. } => {
+                let place = self.new_source(tag, interest, referenced);
                 self.script.sources[place as usize].id = Some(source);
                 self.sources.insert(source, place);
                 self.script.start.sources.push(place);
@@ -229,12 +278,12 @@ impl Reading {
         self.overheads.see(at, &event);
         self.outside.see(at, &event, &mut self.script);
         // Only what can be cleared ends cancelled.
-        match self.acts.feed(at, &event, |_| true) {
-            Role::Act => {
-                if let Some(done) = self.acts.latest() {
-                    self.did(done);
-                }
-            }
+        let role = self.acts.feed(at, &event, |_| true);
+        while let Some(done) = self.acts.settled() {
+            self.did(done);
+        }
+        match role {
+            Role::Act => {}
             Role::End => self.ended(at, event),
             Role::Own | Role::Aside => self.see_loop(at, event),
         }
@@ -273,23 +322,27 @@ impl Reading {
         match event {
             Event::SnapshotBegin { .. } if !self.started => self.in_snapshot = true,
             Event::TickStart { .. } => self.script.ticks += 1,
-            Event::TaskQueued { task, tag, place, queued, .. } => {
+            Event::TaskQueued { task, tag, place, queued, poster, .. } => {
                 let run = self.expect(task, tag);
                 match (place.origin, self.jobs.get(&task)) {
                     (Origin::Signal, _) => self.outside.signal_queued(run, &mut self.script),
                     (Origin::Work, Some(job)) => self.script.jobs[*job as usize].run = run,
-                    _ => self.came(queued, Came::Post(run)),
+                    _ => self.posted(queued, poster, run),
                 }
             }
             Event::TimerFired { timer, tag, task, .. } => {
                 let run = self.expect(task, tag);
                 self.fired(timer, tag, run);
             }
-            Event::IoLabel { source, label } => {
-                if let Some(source) = self.sources.get(&source) {
-                    self.script.sources[*source as usize].label = Some(label);
-                }
+            Event::IoLabel { source, label } => match self.sources.get(&source) {
+                Some(source) => self.script.sources[*source as usize].label = Some(label),
+                None => self.label = Some((source, label)),
+            },
+            Event::Span { .. } | Event::Mark { .. } => {
+                let told = self.told(at, &event);
+                self.open.extend(told.map(|what| (at, None, what)));
             }
+            Event::AgendaAdded { .. } | Event::AgendaRan { .. } => self.see_beside(at, self.source, event),
             Event::InputRefs { delta } => self.open.push((at, None, What::Hold(delta))),
             Event::InputHeap { heap_bytes } => self.heap_read(heap_bytes),
             Event::GcDecision { action: GcAction::Collect, .. } => self.is_collecting = true,
@@ -354,8 +407,8 @@ impl Reading {
         timer.fired = run;
     }
 
-    pub(super) fn new_source(&mut self, tag: Tag, interest: u8) -> u32 {
-        self.script.sources.push(Source { tag, id: None, label: None, interest });
+    pub(super) fn new_source(&mut self, tag: Tag, interest: u8, referenced: bool) -> u32 {
+        self.script.sources.push(Source { tag, id: None, label: None, interest, referenced });
         (self.script.sources.len() - 1) as u32
     }
 
@@ -363,7 +416,7 @@ impl Reading {
         let place = match self.sources.get(&id) {
             Some(place) => *place,
             None => {
-                let place = self.new_source(tag, 0);
+                let place = self.new_source(tag, 0, true);
                 self.sources.insert(id, place);
                 self.script.start.sources.push(place);
                 place
@@ -378,7 +431,8 @@ impl Reading {
         self.add_to_last(&open);
         let overheads = std::mem::take(&mut self.overheads);
         let outside = std::mem::take(&mut self.outside);
-        self.script.costs = Costs::new(overheads, outside.waits());
+        let tasklets = self.beside_done();
+        self.script.costs = Costs::new(overheads, outside.waits(), tasklets);
         finish::finish(*self)
     }
 }

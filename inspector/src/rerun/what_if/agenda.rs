@@ -1,0 +1,270 @@
+//! The virtual agenda: as many workers as asked for, three priorities, each tasklet as long as its recorded run, and
+//! doing what it did.
+//!
+//! As the real one: whoever fetches looks at the priorities from the top, and is first in, first out within one. The
+//! last pending tasklet wakes the loop. What a tasklet adds waits with all others, and nobody steals; collections, for
+//! which all workers stop, are part of what they interrupted.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeSet, VecDeque};
+
+use loop_core::replay::Outside;
+use loop_probes::event::{Event, Priority, WorkerPhase};
+use loop_probes::ids::{TaskId, Ticks};
+
+use super::cost::Cursor;
+use super::script::{NONE, What};
+use super::task::{Callback, Remote};
+use super::world::World;
+
+/// Who writes what is no worker's.
+pub(super) const DESK: u16 = 0;
+
+/// A tasklet that waits.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    tasklet: u32,
+    task: TaskId,
+    queued_ns: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Idle,
+    /// On the way to the queues.
+    Coming,
+    Running {
+        of: Waiting,
+        start_ns: u64,
+        /// Places of what it is still to do.
+        acts: (u32, u32),
+    },
+}
+
+struct Worker {
+    state: State,
+    phase: WorkerPhase,
+}
+
+#[derive(Default)]
+struct Crew {
+    /// By priority.
+    waiting: [VecDeque<Waiting>; Priority::ALL.len()],
+    workers: Vec<Worker>,
+    idle: BTreeSet<u16>,
+    /// When each worker that is not idle does something next.
+    due: BTreeSet<(u64, u16)>,
+    /// Tasklets that wait or run.
+    pending: u32,
+    last_task: u64,
+}
+
+/// The virtual agenda. See the [module](self).
+pub(super) struct Agenda {
+    crew: RefCell<Crew>,
+    /// When the next of its workers does something.
+    next_ns: Cell<Option<u64>>,
+    wake: Cursor,
+    next: Cursor,
+    /// The loop that pending tasklets keep alive.
+    pub(super) outside: RefCell<Option<Outside<Callback>>>,
+    /// What it told: whose it is ([`DESK`], or a worker from 1), when, and what.
+    told: RefCell<Vec<(u16, Ticks, Event<Ticks>)>>,
+}
+
+impl Agenda {
+    pub(super) fn new(workers: u16) -> Self {
+        let worker = |_| Worker { state: State::Idle, phase: WorkerPhase::Idle };
+        let crew = Crew {
+            workers: (0..workers).map(worker).collect(),
+            idle: (0..workers).collect(),
+            ..Crew::default()
+        };
+        Self {
+            crew: RefCell::new(crew),
+            next_ns: Cell::new(None),
+            wake: Cursor::default(),
+            next: Cursor::default(),
+            outside: RefCell::default(),
+            told: RefCell::default(),
+        }
+    }
+
+    /// When something happens next.
+    pub(super) fn next_at(&self) -> Option<u64> {
+        self.next_ns.get()
+    }
+
+    /// Takes what it told since the last time, in the order of time.
+    pub(super) fn take_told(&self) -> Vec<(u16, Ticks, Event<Ticks>)> {
+        self.told.take()
+    }
+
+    fn tell(&self, emitter: u16, at_ns: u64, event: Event<Ticks>) {
+        self.told.borrow_mut().push((emitter, Ticks(at_ns), event));
+    }
+
+    fn change(&self, worker: u16, at_ns: u64, to: WorkerPhase) {
+        let mut crew = self.crew.borrow_mut();
+        let from = std::mem::replace(&mut crew.workers[usize::from(worker)].phase, to);
+        if from != to {
+            self.tell(worker + 1, at_ns, Event::WorkerState { worker, from, to });
+        }
+    }
+
+    fn set_due(&self, worker: u16, at_ns: u64, state: State) {
+        let mut crew = self.crew.borrow_mut();
+        crew.workers[usize::from(worker)].state = state;
+        crew.due.insert((at_ns, worker));
+        self.next_ns.set(crew.due.first().map(|(at_ns, _)| *at_ns));
+    }
+
+    fn set_pending(&self, change: impl FnOnce(u32) -> u32) {
+        let mut crew = self.crew.borrow_mut();
+        crew.pending = change(crew.pending);
+        let pending = crew.pending;
+        drop(crew);
+        if let Some(outside) = &*self.outside.borrow() {
+            outside.agenda(pending);
+        }
+    }
+}
+
+impl World {
+    /// Somebody adds a tasklet.
+    pub(super) fn add_tasklet(&self, tasklet: u32, emitter: u16) {
+        if self.plan.is_dropped(self.script.tasklets[tasklet as usize].tag) || self.plan.agenda_workers == 0 {
+            return;
+        }
+        let task = {
+            let mut crew = self.agenda.crew.borrow_mut();
+            crew.last_task += 1;
+            TaskId(crew.last_task)
+        };
+        self.agenda.set_pending(|pending| pending.saturating_add(1));
+        self.queue_tasklet(tasklet, task, emitter);
+        let idle = self.agenda.crew.borrow_mut().idle.pop_first();
+        if let Some(worker) = idle {
+            let now_ns = self.now_ns();
+            let near = || self.agenda.wake.near(&self.script.costs.tasklet_wake, now_ns);
+            let wake_ns = self.script.tasklets[tasklet as usize].wake_ns.unwrap_or_else(near);
+            self.agenda.set_due(worker, now_ns.saturating_add(wake_ns), State::Coming);
+        }
+    }
+
+    fn queue_tasklet(&self, tasklet: u32, task: TaskId, emitter: u16) {
+        let recorded = self.script.tasklets[tasklet as usize];
+        let (priority, queued_ns) = (recorded.priority, self.now_ns());
+        let depth = {
+            let waiting = &mut self.agenda.crew.borrow_mut().waiting[usize::from(priority.code())];
+            waiting.push_back(Waiting { tasklet, task, queued_ns });
+            waiting.len() as u32
+        };
+        let tag = self.plan.tag_of(recorded.tag);
+        self.agenda.tell(emitter, queued_ns, Event::AgendaAdded { task, tag, priority, depth });
+    }
+
+    /// The worker that is due does what it does next.
+    pub(super) fn step_agenda(&self) {
+        let (now_ns, worker, state) = {
+            let mut crew = self.agenda.crew.borrow_mut();
+            let Some((at_ns, worker)) = crew.due.pop_first() else { return };
+            self.agenda.next_ns.set(crew.due.first().map(|(at_ns, _)| *at_ns));
+            (at_ns.max(self.now_ns()), worker, crew.workers[usize::from(worker)].state)
+        };
+        match state {
+            State::Idle => {}
+            State::Coming => self.fetch(worker, now_ns),
+            State::Running { of, start_ns, acts: (next, last) } if next < last => {
+                let act = self.script.acts[next as usize];
+                self.do_beside(act.what, worker);
+                self.go_on(worker, of, start_ns, (next + 1, last));
+            }
+            State::Running { of, start_ns, .. } => self.end_tasklet(worker, of, start_ns, now_ns),
+        }
+    }
+
+    fn fetch(&self, worker: u16, now_ns: u64) {
+        let found = {
+            let mut crew = self.agenda.crew.borrow_mut();
+            crew.waiting.iter_mut().rev().find_map(VecDeque::pop_front)
+        };
+        let Some(of) = found else {
+            let mut crew = self.agenda.crew.borrow_mut();
+            crew.workers[usize::from(worker)].state = State::Idle;
+            crew.idle.insert(worker);
+            drop(crew);
+            return self.agenda.change(worker, now_ns, WorkerPhase::Idle);
+        };
+        self.agenda.change(worker, now_ns, WorkerPhase::Run);
+        let recorded = self.script.tasklets[of.tasklet as usize];
+        if !recorded.is_known {
+            self.invented(|invented| invented.tasklets += 1);
+        }
+        self.go_on(worker, of, now_ns, recorded.acts);
+    }
+
+    /// When the worker does the next of `acts`, or is done.
+    fn go_on(&self, worker: u16, of: Waiting, start_ns: u64, acts: (u32, u32)) {
+        let recorded = self.script.tasklets[of.tasklet as usize];
+        let after_ns = if acts.0 < acts.1 {
+            self.script.acts[acts.0 as usize].after_ns.min(recorded.cost_ns)
+        } else {
+            recorded.cost_ns
+        };
+        let at_ns = start_ns.saturating_add(self.plan.scaled(recorded.tag, after_ns)).max(self.now_ns());
+        self.agenda.set_due(worker, at_ns, State::Running { of, start_ns, acts });
+    }
+
+    fn end_tasklet(&self, worker: u16, of: Waiting, start_ns: u64, now_ns: u64) {
+        let recorded = self.script.tasklets[of.tasklet as usize];
+        let (tag, priority) = (self.plan.tag_of(recorded.tag), recorded.priority);
+        let ran = Event::AgendaRan {
+            task: of.task,
+            tag,
+            priority,
+            worker,
+            outcome: recorded.outcome,
+            queued: Ticks(of.queued_ns),
+            start: Ticks(start_ns),
+        };
+        self.agenda.tell(worker + 1, now_ns, ran);
+        if recorded.next == NONE {
+            self.agenda.set_pending(|pending| pending.saturating_sub(1));
+        } else {
+            self.queue_tasklet(recorded.next, of.task, worker + 1);
+        }
+        let next_ns = self.agenda.next.near(&self.script.costs.tasklet_next, now_ns);
+        let is_empty = self.agenda.crew.borrow().waiting.iter().all(VecDeque::is_empty);
+        let at_ns = if is_empty { now_ns } else { now_ns.saturating_add(next_ns) };
+        self.agenda.set_due(worker, at_ns, State::Coming);
+    }
+
+    /// Something that a tasklet does.
+    fn do_beside(&self, what: What, worker: u16) {
+        let at_ns = self.now_ns();
+        let emitter = worker + 1;
+        match what {
+            What::Tasklet(tasklet) => self.add_tasklet(tasklet, emitter),
+            What::Post(run) => {
+                let recorded = self.script.run(run).tag;
+                if self.plan.is_dropped(recorded) {
+                    return;
+                }
+                let (tag, source) = (self.plan.tag_of(recorded), self.plan.beside(emitter));
+                // Refused only once the loop is over.
+                self.with_handle(|handle| {
+                    let _ = handle.clone().posting_as(source).post(Remote { run, tag });
+                });
+            }
+            What::Span { label, run_ns } => {
+                let start = Ticks(at_ns.saturating_sub(run_ns));
+                self.agenda.tell(emitter, at_ns, Event::Span { label: self.label(label), start });
+            }
+            What::Mark(label) => {
+                self.agenda.tell(emitter, at_ns, Event::Mark { label: self.label(label) });
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! What ran beside the loop: the tasklets of its agenda, who added each, and what each did.
+//!
+//! What a callback added lies between its start and its end. What a tasklet did lies in the stretch in which its
+//! worker ran it: posts carry their worker, and what it added is in the ring of its worker. All else came from
+//! elsewhere.
+
+use std::collections::HashMap;
+
+use loop_probes::event::{Event, Outcome, Priority};
+use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
+
+use super::super::cost::Sample;
+use super::read::Reading;
+use super::{Act, Came, NONE, RunId, Tasklet, What, finish};
+
+/// Most workers that are told apart.
+const WORKERS_MAX: usize = 1024;
+
+/// A worker, and what it ran last.
+#[derive(Clone, Copy, Debug, Default)]
+struct Worker {
+    last: Option<(TaskId, u32)>,
+    end: Timestamp,
+}
+
+/// A tasklet that ran.
+#[derive(Clone, Copy, Debug)]
+struct Ran {
+    worker: SourceId,
+    queued: Timestamp,
+    start: Timestamp,
+    end: Timestamp,
+    tasklet: u32,
+}
+
+/// What is known about the agenda so far.
+#[derive(Debug, Default)]
+pub(super) struct Beside {
+    workers: HashMap<SourceId, Worker>,
+    /// Tasklets that were added and did not run yet.
+    waiting: HashMap<TaskId, u32>,
+    ran: Vec<Ran>,
+    /// What workers did: posts, additions, spans.
+    did: Vec<(SourceId, Timestamp, What)>,
+    /// Tasklets that waited or ran at the beginning, and those of them that were seen to end.
+    at_start: u32,
+    at_start_ended: u32,
+    pending: u32,
+}
+
+impl Beside {
+    pub(super) const fn at_the_start(&mut self, tasklets: u32) {
+        (self.at_start, self.pending) = (tasklets, tasklets);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ran.len() + self.did.len() + self.waiting.len()
+    }
+
+    fn worker(&mut self, source: SourceId) -> Option<&mut Worker> {
+        if self.workers.len() >= WORKERS_MAX && !self.workers.contains_key(&source) {
+            return None;
+        }
+        Some(self.workers.entry(source).or_default())
+    }
+}
+
+impl Reading {
+    /// An event of somebody else than the loop, or of its agenda.
+    pub(super) fn see_beside(&mut self, at: Timestamp, source: SourceId, event: Event) {
+        match event {
+            Event::AgendaAdded { task, tag, priority, .. } => self.added(at, source, task, tag, priority),
+            Event::AgendaRan { task, tag, priority, outcome, queued, start, .. } => {
+                let known = self.beside.waiting.remove(&task);
+                let tasklet = known.unwrap_or_else(|| {
+                    let tasklet = self.new_tasklet(tag, priority);
+                    self.beside.at_start_ended += 1;
+                    self.came(queued, Came::Tasklet(tasklet));
+                    tasklet
+                });
+                let (queued, start) = (queued.max(self.begin), start.max(self.begin));
+                let cost_ns = at.ns_since(start);
+                let earlier = self.script.tasklets[tasklet as usize];
+                self.script.tasklets[tasklet as usize] =
+                    Tasklet { outcome, cost_ns, is_known: true, ..earlier };
+                self.beside.ran.push(Ran { worker: source, queued, start, end: at, tasklet });
+                if let Some(worker) = self.beside.worker(source) {
+                    *worker = Worker { last: Some((task, tasklet)), end: at };
+                }
+                self.beside.pending = self.beside.pending.saturating_sub(1);
+                if self.beside.pending == 0 {
+                    self.outside.idle_at = Some(at);
+                }
+            }
+            Event::WorkerState { .. } => drop(self.beside.worker(source)),
+            _ if self.beside.workers.contains_key(&source) => {
+                let told = self.told(at, &event);
+                self.beside.did.extend(told.map(|what| (source, at, what)));
+            }
+            _ => {}
+        }
+    }
+
+    fn added(&mut self, at: Timestamp, source: SourceId, task: TaskId, tag: Tag, priority: Priority) {
+        let tasklet = self.new_tasklet(tag, priority);
+        self.beside.waiting.insert(task, tasklet);
+        self.beside.pending += 1;
+        match self.beside.workers.get(&source) {
+            // It asked to run again, right at its end.
+            Some(Worker { last: Some((last, earlier)), end }) if *last == task && *end == at => {
+                self.script.tasklets[*earlier as usize].next = tasklet;
+                self.outside.idle_at = self.outside.idle_at.filter(|idle| *idle != at);
+            }
+            Some(_) => self.beside.did.push((source, at, What::Tasklet(tasklet))),
+            None => self.open.push((at, None, What::Tasklet(tasklet))),
+        }
+    }
+
+    fn new_tasklet(&mut self, tag: Tag, priority: Priority) -> u32 {
+        self.script.tasklets.push(Tasklet {
+            tag,
+            priority,
+            outcome: Outcome::Done,
+            cost_ns: 0,
+            wake_ns: None,
+            acts: (0, 0),
+            next: NONE,
+            is_known: false,
+        });
+        (self.script.tasklets.len() - 1) as u32
+    }
+
+    /// Another thread posted: a worker, or one that nothing is known of.
+    pub(super) fn posted(&mut self, queued: Timestamp, poster: Option<SourceId>, run: RunId) {
+        match poster.filter(|poster| self.beside.workers.contains_key(poster)) {
+            Some(worker) => self.beside.did.push((worker, queued, What::Post(run))),
+            None => self.came(queued, Came::Post(run)),
+        }
+    }
+
+    /// What nobody's run explains came from elsewhere.
+    pub(super) fn came_beside(&mut self, at: Timestamp, what: What) {
+        match what {
+            What::Post(run) => self.came(at, Came::Post(run)),
+            What::Tasklet(tasklet) => self.came(at, Came::Tasklet(tasklet)),
+            _ => {}
+        }
+    }
+
+    /// Everything was read: what workers did is their tasklets'. Also says how long workers took to take them, when idle
+    /// and from one to the next.
+    pub(super) fn beside_done(&mut self) -> [Vec<Sample>; 2] {
+        let Beside { workers, mut ran, did, at_start, at_start_ended, .. } = std::mem::take(&mut self.beside);
+        self.script.agenda_workers = workers.len() as u16;
+        let unseen = at_start.saturating_sub(at_start_ended);
+        self.script.start.held = self.script.start.held.saturating_add(unseen);
+        ran.sort_by_key(|ran| (ran.worker, ran.start));
+        let mut acts: Vec<(u32, Act)> = Vec::new();
+        for (worker, at, what) in did {
+            let next = ran.partition_point(|ran| (ran.worker, ran.start) <= (worker, at));
+            let by = next.checked_sub(1).map(|place| ran[place]);
+            match by.filter(|ran| ran.worker == worker && at <= ran.end) {
+                Some(ran) => acts.push((ran.tasklet, Act { after_ns: at.ns_since(ran.start), what })),
+                None => self.came_beside(at, what),
+            }
+        }
+        acts.sort_by_key(|(tasklet, act)| (*tasklet, act.after_ns));
+        for of_one in acts.chunk_by(|(one, _), (other, _)| one == other) {
+            let first = self.script.acts.len() as u32;
+            self.script.acts.extend(of_one.iter().map(|(_, act)| *act));
+            let last = self.script.acts.len() as u32;
+            self.script.tasklets[of_one[0].0 as usize].acts = (first, last);
+        }
+        let known = self.script.tasklets.iter().filter(|tasklet| tasklet.is_known);
+        let median_ns = finish::medians(known.map(|tasklet| (tasklet.tag.0, tasklet.cost_ns)).collect());
+        for tasklet in self.script.tasklets.iter_mut().filter(|tasklet| !tasklet.is_known) {
+            tasklet.cost_ns = median_ns(tasklet.tag);
+        }
+        taken(&ran, workers.len(), &mut self.script.tasklets)
+    }
+}
+
+/// How long idle workers took to take what was added, and workers from one to the next. One that was busy may take what
+/// an idle one was woken for: that one took at least as long.
+fn taken(ran: &[Ran], workers: usize, tasklets: &mut [Tasklet]) -> [Vec<Sample>; 2] {
+    let sorted = |time: fn(&Ran) -> Timestamp| {
+        let mut times: Vec<Timestamp> = ran.iter().map(time).collect();
+        times.sort_unstable();
+        times
+    };
+    let (starts, ends) = (sorted(|ran| ran.start), sorted(|ran| ran.end));
+    let before = |times: &[Timestamp], at| times.partition_point(|time| *time <= at);
+    let (mut wake, mut next) = (Vec::new(), Vec::new());
+    let mut earlier: Option<Ran> = None;
+    for ran in ran {
+        if before(&starts, ran.queued) - before(&ends, ran.queued) < workers {
+            let sample = Sample::between(ran.queued, ran.start);
+            tasklets[ran.tasklet as usize].wake_ns = Some(sample.ns);
+            wake.push(sample);
+        } else if let Some(earlier) = earlier.filter(|earlier| earlier.worker == ran.worker) {
+            next.push(Sample::between(earlier.end, ran.start));
+        }
+        earlier = Some(*ran);
+    }
+    [wake, next]
+}
