@@ -262,17 +262,15 @@ impl Gate {
         let worse = all.filter_map(|(tag, effect, p)| {
             let ends = effect.ends.iter().flat_map(|ends| ends.iter());
             let ends: Vec<f64> = ends.filter_map(|end| Some(self.worse(end.change?))).collect();
-            Some((tag, self.worse(effect.change?), p, (ends, effect.p_at_worst())))
+            Some(WorseTag { tag, by: self.worse(effect.change?), p, ends, p_at_worst: effect.p_at_worst() })
         });
         let (sure, unsure): (Vec<_>, Vec<_>) =
-            worse.filter(|(_, worse, ..)| *worse > share).partition(|(_, _, p, _)| *p <= ALPHA);
+            worse.filter(|tag| tag.by > share).partition(|tag| tag.p <= ALPHA);
         // One that is worse enough whatever was lost is enough, where that makes it no less sure.
-        let sure_still = sure
-            .iter()
-            .any(|(.., p, (ends, at_worst))| at_worst <= p && ends.iter().all(|worse| *worse > share));
-        let named = |tags: &[(String, f64, f64, (Vec<f64>, f64))]| {
-            let tags: Vec<String> =
-                tags.iter().map(|(tag, worse, ..)| format!("{tag} {}", by(*worse))).collect();
+        let sure_still =
+            sure.iter().any(|tag| tag.p_at_worst <= tag.p && tag.ends.iter().all(|worse| *worse > share));
+        let named = |tags: &[WorseTag]| {
+            let tags: Vec<String> = tags.iter().map(|one| format!("{} {}", one.tag, by(one.by))).collect();
             tags.join(", ")
         };
         let (outcome, numbers, why) = if !sure.is_empty() {
@@ -289,7 +287,7 @@ impl Gate {
             Outcome::Failed => sure_still,
             _ => most.all_within_whatever_was_lost,
         };
-        let could_be = between_changes(sure.iter().flat_map(|(.., (ends, _))| ends.iter().copied()));
+        let could_be = between_changes(sure.iter().flat_map(|tag| tag.ends.iter().copied()));
         self.overturned(base, candidate, (outcome, stands), (numbers, could_be), why)
     }
 
@@ -333,6 +331,15 @@ fn between_changes(ends: impl Iterator<Item = f64>) -> String {
         (Some(least), Some(most)) => format!(": {} to {}", bounded(least), bounded(most)),
         _ => String::new(),
     }
+}
+
+/// A tag that is worse, and how much worse it is at both ends of what lost records leave open.
+struct WorseTag {
+    tag: String,
+    by: f64,
+    p: f64,
+    ends: Vec<f64>,
+    p_at_worst: f64,
 }
 
 fn lost_records(lost: u64) -> String {

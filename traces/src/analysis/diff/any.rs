@@ -36,6 +36,9 @@ const RUNS_MIN: usize = 6;
 /// A scatter of the common part (2%) that may be chance: nothing is made to follow it.
 const STEADY: f64 = 0.02;
 
+/// By how much runs are moved, to the least and to the most.
+type Moved = [Vec<f64>; 2];
+
 /// One of many.
 #[derive(Clone, Debug)]
 struct One {
@@ -44,7 +47,7 @@ struct One {
     sides: Option<Sides>,
     fit: Covariance,
     /// By how much lost records may have moved it in each run, to the least and to the most.
-    open: Option<[Vec<f64>; 2]>,
+    open: Option<Moved>,
 }
 
 /// What became of all of them.
@@ -72,7 +75,7 @@ pub struct Many {
     candidate_runs: usize,
     speed: Vec<f64>,
     /// In each run, the most of all that lost records may have moved.
-    open: Option<[Vec<f64>; 2]>,
+    open: Option<Moved>,
 }
 
 impl Many {
@@ -105,7 +108,7 @@ impl Many {
             let whole = sides.base.len() + sides.candidate.len() == runs && sides.is_ratio;
             whole.then(|| ((metric.whose().unwrap_or_default().to_owned(), open), sides))
         });
-        let (names, sides): (Vec<(String, Option<[Vec<f64>; 2]>)>, Vec<Sides>) = whole.unzip();
+        let (names, sides): (Vec<(String, Option<Moved>)>, Vec<Sides>) = whole.unzip();
         let widest = names.iter().filter_map(|(_, open)| open.clone()).reduce(wider);
         let columns: Vec<Vec<f64>> = sides.iter().map(|sides| centred(&sides.scaled().concat())).collect();
         let speed: Vec<f64> = match columns.len() {
@@ -204,7 +207,7 @@ impl Many {
 
     /// `adjusted` with what lost records may have moved: its own values, and against them what the others have in
     /// common, which moves no further than the one of them that moves most.
-    fn open_values(&self, ranked: &Ranked, adjusted: &[f64]) -> Option<[Vec<f64>; 2]> {
+    fn open_values(&self, ranked: &Ranked, adjusted: &[f64]) -> Option<Moved> {
         let widest = self.open.as_ref()?;
         let nothing = || [vec![0.0; adjusted.len()], vec![0.0; adjusted.len()]];
         let own = self.ones[ranked.place].open.clone().unwrap_or_else(nothing);
@@ -218,7 +221,7 @@ impl Many {
 }
 
 /// In each run, the one of both that is moved further.
-fn wider(one: [Vec<f64>; 2], other: [Vec<f64>; 2]) -> [Vec<f64>; 2] {
+fn wider(one: Moved, other: Moved) -> Moved {
     let further = |(one, other): (f64, f64)| if one.abs() >= other.abs() { one } else { other };
     let ([least, most], [others_least, others_most]) = (one, other);
     let each = |one: Vec<f64>, other: Vec<f64>| one.into_iter().zip(other).map(further).collect();
