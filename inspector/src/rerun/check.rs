@@ -29,8 +29,11 @@ use loop_traces::source::{EventSource, SourceError};
 use super::{Chosen, RerunError};
 use fed::{FedClock, FedHeap, FedPoller, FedPool, FedSignals};
 use replayed::Replayed;
-use stage::Stage;
+use stage::{Stage, Supposed};
 use window::{Kind, Window};
+
+/// Most runs for what no record tells: more than that is a record that says nothing.
+const TRIES_MAX: u32 = 64;
 
 type Checking = EventLoop<Replayed, FedClock, FedPoller>;
 
@@ -144,23 +147,45 @@ type Open<'a> = &'a mut dyn FnMut() -> Result<Box<dyn EventSource>, RerunError>;
 
 /// Also says whether something was lost behind where it began, or another loop was to be checked.
 fn check_from(open: Open<'_>, quickly: bool, wanted: Option<&str>) -> Result<(Checked, bool), RerunError> {
-    let mut source = open()?;
+    let place = start::find(&mut *open()?, quickly, wanted)?;
+    let (mut best, mut is_wrong, mut tried) = check_at(open, &place, quickly, wanted, Supposed::default())?;
+    for _ in 1..TRIES_MAX {
+        let Some(supposed) = tried.otherwise().filter(|_| !best.agrees()) else { break };
+        // The one that comes furthest is told: where it parts, nothing that may be supposed explains the record.
+        let Ok((checked, wrong, then)) = check_at(open, &place, quickly, wanted, supposed) else { break };
+        if checked.agrees() || checked.seen.decisions > best.seen.decisions {
+            (best, is_wrong) = (checked, wrong);
+        }
+        tried = then;
+    }
+    Ok((best, is_wrong))
+}
+
+/// Checks from `place` on, with what is `supposed` of what no record tells; says what was supposed in all.
+fn check_at(
+    open: Open<'_>,
+    place: &start::Place,
+    quickly: bool,
+    wanted: Option<&str>,
+    supposed: Supposed,
+) -> Result<(Checked, bool, Supposed), RerunError> {
+    let source = open()?;
     let name = source.name().to_owned();
-    let place = start::find(&mut *source, quickly, wanted)?;
-    drop(source);
-    let recorded = Window::new(open()?, place.chosen.source, place.events)?;
+    let recorded = Window::new(source, place.chosen.source, place.events)?;
     let snapshot = start::read(&recorded)?;
     let policy = snapshot.policy.name.to_string();
-    let stage = Stage::new(
+    let mut stage = Stage::new(
         recorded,
         stage::Start {
             now: snapshot.state.now,
             agenda: snapshot.agenda,
             signals_dropped: snapshot.state.signals_dropped,
+            microtasks: snapshot.state.microtasks.len() as u64,
             puts_aside: start::puts_aside(&snapshot.policy),
             drains_late: snapshot.policy.drain == DrainRule::AfterEveryPass,
         },
     );
+    stage.supposed = supposed;
     let outer = stage::put_up(Some(stage));
     let ran = run(snapshot);
     let stage = stage::put_up(outer);
@@ -175,7 +200,8 @@ fn check_from(open: Open<'_>, quickly: bool, wanted: Option<&str>) -> Result<(Ch
     ran?;
     let divergence = stage.diverged.map(|divergence| *divergence);
     let (seen, lost_records) = (stage.seen, place.lost_records);
-    Ok((Checked { name, policy, seen, chosen, lost_records, divergence, elapsed_ns: 0 }, is_wrong))
+    let checked = Checked { name, policy, seen, chosen, lost_records, divergence, elapsed_ns: 0 };
+    Ok((checked, is_wrong, stage.supposed))
 }
 
 fn run(snapshot: start::Snapshot) -> Result<(), RerunError> {

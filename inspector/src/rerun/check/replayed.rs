@@ -86,7 +86,7 @@ pub(super) fn run_frame(cx: &mut Cx<'_>) {
     while let Some(done) = next_act(|_, _| true) {
         perform(cx, done);
     }
-    leave_microtasks(cx, u64::from(MOST));
+    leave_microtasks(cx);
     release_later(cx);
 }
 
@@ -106,6 +106,8 @@ fn run_microtask(cx: &mut Cx<'_>) {
     if entered != Some(true) {
         return;
     }
+    let queued = cx.replay().microtasks() as u64;
+    queue_microtasks(cx, stage::with(|stage| stage.microtasks_begotten(queued)).unwrap_or(0));
     let left = cx.replay().microtasks();
     while let Some(done) = next_act(|done, _| {
         // One that was done when fewer microtasks were left waits for them to be gone.
@@ -150,7 +152,7 @@ pub(super) fn run_deferred(cx: &mut Cx<'_>) -> bool {
         stage::with(|stage| stage.frame().map(|frame| frame.acts.pop_front()));
     }
     if is_last {
-        leave_microtasks(cx, u64::from(MOST));
+        leave_microtasks(cx);
     }
     release_later(cx);
     is_kept
@@ -177,11 +179,15 @@ fn next_act(may: impl FnOnce(&Done, ()) -> bool) -> Option<Done> {
     Some(done)
 }
 
-/// Queues what microtasks the frame has to leave behind, at most so many more.
-fn leave_microtasks(cx: &mut Cx<'_>, most: u64) {
-    let owed = stage::with(|stage| stage.microtasks_owed()).unwrap_or(0);
-    let missing = owed.saturating_sub(cx.replay().microtasks() as u64).min(most);
-    (0..missing).for_each(|_| cx.microtask(Replayed::Microtask));
+/// Queues the microtasks that the frame leaves behind.
+fn leave_microtasks(cx: &mut Cx<'_>) {
+    let queued = cx.replay().microtasks() as u64;
+    let left = stage::with(|stage| stage.microtasks_left(queued)).unwrap_or(0);
+    queue_microtasks(cx, left.saturating_sub(queued));
+}
+
+fn queue_microtasks(cx: &mut Cx<'_>, count: u64) {
+    (0..count).for_each(|_| cx.microtask(Replayed::Microtask));
 }
 
 /// References of every kind before an act that tells how many there are after it.
@@ -208,7 +214,9 @@ fn perform(cx: &mut Cx<'_>, done: Done) {
     if done.alive.is_some() {
         let before = u64::try_from(alive_before(&done, cx.replay().held())).unwrap_or(0);
         let missing = before.saturating_sub(u64::from(cx.replay().alive()));
-        leave_microtasks(cx, missing);
+        let ahead = stage::with(|stage| stage.microtasks_ahead()).unwrap_or(0);
+        let queued = cx.replay().microtasks() as u64;
+        queue_microtasks(cx, missing.min(ahead.saturating_sub(queued)));
     }
     if !act(cx, &done) {
         stage::with(|stage| stage.refuse(&done));

@@ -10,6 +10,7 @@
 
 mod answers;
 mod bring;
+mod left;
 mod parting;
 
 use std::cell::RefCell;
@@ -17,7 +18,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use loop_core::replay::Outside;
 use loop_core::{LocalHandle, Timer};
-use loop_probes::event::{ClockPoint, Event, Outcome, PollReason, Queue, RefKind};
+use loop_probes::event::{ClockPoint, Event, Queue, RefKind};
 use loop_probes::ids::{IoSource, TaskId, Ticks, TimerId, Timestamp};
 use loop_traces::labels::Labels;
 
@@ -26,6 +27,7 @@ use super::replayed::Replayed;
 use super::window::{Entry, Frame, Kind, Window};
 use super::{Divergence, Seen};
 use crate::rerun::RerunError;
+pub(super) use left::Supposed;
 
 /// Events kept to be shown before the one at which both part.
 const HISTORY: usize = 6;
@@ -63,6 +65,9 @@ pub(super) struct Stage {
     pub(super) timers: HashMap<TimerId, Timer>,
     /// What the shutdown that was asked for will cancel.
     pub(super) cancels: Cancels,
+    pub(super) supposed: Supposed,
+    /// Microtasks that wait since the last checkpoint, where no callback ran since.
+    waiting: Option<u64>,
     /// Jobs that were brought in and put aside.
     pub(super) aside: usize,
     puts_aside: bool,
@@ -118,6 +123,8 @@ impl Stage {
             local: None,
             timers: HashMap::new(),
             cancels: Cancels::default(),
+            supposed: Supposed::default(),
+            waiting: Some(start.microtasks),
             aside: 0,
             puts_aside: start.puts_aside,
             drains_late: start.drains_late,
@@ -226,6 +233,7 @@ impl Stage {
             Event::QueueDepth { queue: Queue::Signals, depth } => self.told[0] = depth,
             Event::QueueDepth { queue: Queue::Work, depth } => self.told[1] = depth,
             Event::TaskRan { .. } => self.seen.tasks += 1,
+            Event::Microtasks { left, .. } => self.settle(left),
             Event::IoReady { .. } => self.seen.ready += 1,
             Event::TimerFired { .. } => self.seen.timers += 1,
             Event::GcDecision { .. } => self.seen.gc += 1,
@@ -270,32 +278,6 @@ impl Stage {
         self.recorded.frames.front_mut()
     }
 
-    /// Microtasks that the running frame has to leave behind: those of the checkpoint that comes next.
-    pub(super) fn microtasks_owed(&self) -> u64 {
-        let frames = &self.recorded.frames;
-        match frames.get(1).map(|frame| frame.kind) {
-            Some(Kind::Microtasks(total)) => total.min(u64::from(MOST)),
-            // A reload ends without a checkpoint. That it left something to the next one shows in between: the poll
-            // does not wait. Whoever comes next leaves what is still missing.
-            Some(_) if self.reloads_into_a_checkpoint() && self.polls_at_once() => 1,
-            _ => 0,
-        }
-    }
-
-    /// Whether the running frame, and those behind it, reload until one has a checkpoint.
-    fn reloads_into_a_checkpoint(&self) -> bool {
-        let frames = &self.recorded.frames;
-        let reloads = frames.iter().take_while(|frame| frame.outcome == Outcome::Reload).count();
-        reloads > 0 && matches!(frames.get(reloads + 1).map(|frame| frame.kind), Some(Kind::Microtasks(_)))
-    }
-
-    /// Whether a poll that does not wait comes before the next frame.
-    fn polls_at_once(&self) -> bool {
-        let next = self.recorded.frames.get(1).map_or(0, |frame| frame.end);
-        let mut between = (self.recorded.place..next).zip(self.recorded.ahead());
-        between.any(|(_, entry)| matches!(entry.event, Event::Poll { reason: PollReason::NonBlock, .. }))
-    }
-
     /// Takes note of what the shutdown that comes now cancels.
     pub(super) fn expect_shutdown(&mut self) {
         let mut began = false;
@@ -325,6 +307,7 @@ pub(super) struct Start {
     pub(super) now: Timestamp,
     pub(super) agenda: u32,
     pub(super) signals_dropped: u64,
+    pub(super) microtasks: u64,
     pub(super) puts_aside: bool,
     pub(super) drains_late: bool,
 }

@@ -165,6 +165,7 @@ pub(super) fn read(recorded: &Window) -> Result<Snapshot, RerunError> {
     state.polled = polled_ns.map(Timestamp);
     (state.signals_dropped, state.next_source, state.calls) = (signals_dropped, next_source, calls);
     (state.woken, state.futures) = (flags.contains(Flags::WOKEN), true);
+    state.stopping = flags.contains(Flags::STOPPING);
     state.depths.push((Queue::Concurrent, concurrent));
     state.held = held.into();
     let mut until = None;

@@ -50,6 +50,8 @@ pub(super) enum Kind {
 pub(super) struct Frame {
     pub(super) kind: Kind,
     pub(super) outcome: Outcome,
+    /// It reloads the program.
+    reloads: bool,
     pub(super) acts: VecDeque<Done>,
     /// References that it gave back for the end of the turn.
     pub(super) releases: u32,
@@ -358,7 +360,13 @@ impl Window {
 
 impl Frame {
     fn new(kind: Kind, outcome: Outcome, acts: Vec<Done>, end: u64) -> Self {
-        Self { kind, outcome, acts: acts.into(), releases: 0, begun: 0, end }
+        let reloads = outcome == Outcome::Reload || acts.iter().any(|done| done.act == Act::Reload);
+        Self { kind, outcome, reloads, acts: acts.into(), releases: 0, begun: 0, end }
+    }
+
+    /// Whether no checkpoint belongs to it: what it queues waits for that of another.
+    pub(super) const fn has_no_checkpoint(&self) -> bool {
+        self.reloads || matches!(self.kind, Kind::Outside(false))
     }
 }
 

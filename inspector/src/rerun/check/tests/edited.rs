@@ -114,6 +114,31 @@ fn a_decision_too_many_or_too_few_is_found() {
     }
 }
 
+/// After a reload the check may suppose how many microtasks wait, but no more than the next checkpoint has.
+#[test]
+fn references_that_no_microtask_explains_are_found_after_a_reload() {
+    let mut events = stamped(&churn::record(Policy::bun(), 15));
+    assert_agrees(&events);
+    let is_reload =
+        |stamped: &Stamped| matches!(stamped.event, Event::TaskRan { outcome: Outcome::Reload, .. });
+    let told = events.windows(8).rposition(|window| {
+        is_reload(&window[0]) && window.iter().any(|next| matches!(next.event, Event::InputRefs { .. }))
+    });
+    let reload = told.expect("other threads take references after a reload");
+    for wrong in [-1, 1, 2, 50] {
+        let mut edited = events.clone();
+        let change = edited[reload..].iter_mut().find_map(|stamped| match &mut stamped.event {
+            Event::RefChanged { alive, .. } => Some(alive),
+            _ => None,
+        });
+        let alive = change.unwrap();
+        *alive = alive.saturating_add_signed(wrong);
+        assert!(!check(&edited).unwrap().agrees(), "{wrong:+}");
+    }
+    events.retain(|stamped| !is_reload(stamped));
+    assert!(!check(&events).unwrap().agrees());
+}
+
 #[test]
 fn an_end_is_found_where_the_loop_goes_on() {
     let mut events = recorded();
