@@ -39,6 +39,8 @@ pub(super) struct Plan {
     pub(super) agenda_workers: u16,
     /// Whose loop it is.
     source: SourceId,
+    /// Nothing arrives earlier.
+    pub(super) begin_ns: u64,
     pub(super) end_ns: u64,
     /// Somebody stops the loop at the end; otherwise it ends when nothing is left to do.
     pub(super) stops: bool,
@@ -79,6 +81,7 @@ impl Plan {
                 recorded => changes.workers.unwrap_or(recorded).max(1),
             },
             source: script.source,
+            begin_ns: script.begin_ns.saturating_add(window_ns.map_or(0, |(from, _)| from)),
             end_ns: end_ns.min(script.end_ns),
             stops: !drains || window_ns.is_some(),
         })
@@ -192,7 +195,7 @@ pub(super) fn run(
     let plan = Plan::new(script, changes)?;
     let arrivals = arrivals(script, &plan, changes);
     let metadata = metadata(script, &plan, changes);
-    let (recorder, capture) = Recorder::capture();
+    let (recorder, capture) = Recorder::capture_relieved(relief::is_due, relief::stop);
     let (worker_recorder, worker_capture) = Recorder::capture();
     let outlet = Outlet::new(script, &plan, &metadata, [capture, worker_capture], output)?;
     let intern = |label: &LabelId| recorder.intern(Ticks(0), LabelKind::Span, &script.labels.span(*label));
