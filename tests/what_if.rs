@@ -125,6 +125,36 @@ fn what_the_model_alone_is_off_by_is_no_answer() {
 }
 
 #[test]
+fn an_agendas_tasklets_are_executed_again_on_as_many_workers_as_asked_for() {
+    let place = Place::new();
+    let trace = place.file("agenda.looptrace");
+    let trace = text(&trace);
+    let demo =
+        ["demo", "--seed", "5", "--duration", "3s", "--policy", "agenda", "--no-tui", "--record", trace];
+    place.succeed(&demo);
+    let saved = place.file("b.looptrace");
+    let saved = text(&saved);
+    let own = place.json(&["rerun", trace, "--json", "-o", saved]);
+    let (before, after) = (&own["before"], &own["after"]);
+    for (path, within) in [("/ticks/count", 1.15), ("/tasks/count", 1.1), ("/agenda/ran", 1.05)] {
+        let (before, after) = (number(before, path), number(after, path));
+        let near = after <= before * within && before <= after * within;
+        assert!(near, "{path}: {before} was recorded, the model says {after}");
+    }
+    // What it saved has them too, and says whose the posts of each were.
+    let again = place.json(&["rerun", saved, "--json"]);
+    for path in ["/agenda/ran", "/agenda/added", "/tasks/count"] {
+        assert_eq!(after.pointer(path), again.pointer(&format!("/before{path}")), "{path}");
+    }
+    let many = place.json(&["rerun", trace, "--workers", "8", "--json"]);
+    let wait = |answer: &Value, side: &str| number(answer, &format!("/{side}/tasks/tasklet_wait_ns_p99"));
+    assert!(wait(&many, "after") <= wait(&many, "model"), "more workers, and tasklets wait longer: {many}");
+    let page = place.succeed(&["rerun", trace, "--workers", "1"]);
+    assert!(page.contains("tasklet wait") && page.contains("wait CheckRequest"), "{page}");
+    assert!(page.contains("in the agenda, which do not slow each other down"), "{page}");
+}
+
+#[test]
 fn what_cannot_be_is_one_line() {
     let place = Place::new();
     let trace = recorded(&place);
@@ -132,6 +162,11 @@ fn what_cannot_be_is_one_line() {
     assert!(told.contains("--drop Echoo") && told.contains("nearest are Echo"), "{told}");
     let told = place.fail(2, &["rerun", &trace, "--policy", "tokio"]);
     assert!(told.contains("tokio") && told.contains("quickjs"), "{told}");
+    for verb in [&["rerun", &trace, "--loop", "other"][..], &["rerun", &trace, "--loop", "other", "--check"]]
+    {
+        let told = place.fail(2, verb);
+        assert!(told.contains("--loop other") && told.contains("it has loop"), "{told}");
+    }
     let told = place.fail(2, &["rerun", &trace, "-o", &trace]);
     assert!(told.contains("the trace itself"), "{told}");
     let told = place.fail(3, &["rerun", "nowhere.looptrace"]);

@@ -16,7 +16,9 @@ pub mod minimize;
 pub mod what_if;
 
 mod error;
+mod loops;
 
 pub use check::{Checked, Divergence, check};
 pub use error::RerunError;
+pub use loops::Chosen;
 pub use what_if::{Answer, Changes, Filter, Recorded};

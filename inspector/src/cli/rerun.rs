@@ -19,6 +19,9 @@ pub struct RerunArgs {
     /// Feed the loop with exactly what it saw, and compare its decisions with the recorded ones
     #[arg(long)]
     pub check: bool,
+    /// Of several loops in the trace, the one of this name; without it, the one with the most ticks
+    #[arg(long = "loop", value_name = "NAME")]
+    pub loop_name: Option<String>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -9,7 +9,7 @@ use crate::cli::{Global, RerunArgs};
 use crate::exit::Failure;
 use crate::input::Input;
 use crate::rerun::what_if::Side;
-use crate::rerun::{Answer, Changes, Recorded, RerunError};
+use crate::rerun::{Answer, Changes, Chosen, Recorded, RerunError};
 use crate::stdout;
 
 pub(super) fn run(args: &RerunArgs, global: &Global) -> Result<(), Failure> {
@@ -17,7 +17,7 @@ pub(super) fn run(args: &RerunArgs, global: &Global) -> Result<(), Failure> {
     let output = args.what_if.output.as_deref();
     let mut input = Input::open(&args.input)?;
     output.map_or(Ok(()), |output| input.spare(output))?;
-    let recorded = Recorded::read(input.source()).map_err(failure)?;
+    let recorded = Recorded::read_loop(input.source(), args.loop_name.as_deref()).map_err(failure)?;
     for warning in input.warnings() {
         warn(&warning);
     }
@@ -29,7 +29,7 @@ pub(super) fn run(args: &RerunArgs, global: &Global) -> Result<(), Failure> {
         answer = answer.against(own);
     }
     if args.json {
-        return stdout::print_json(&to_json(&answer)?);
+        return stdout::print_json(&to_json(&answer, recorded.chosen())?);
     }
     stdout::print(&table::render(&answer, &changes, drawing::theme(global), stdout::width()))?;
     match output {
@@ -38,14 +38,16 @@ pub(super) fn run(args: &RerunArgs, global: &Global) -> Result<(), Failure> {
     }
 }
 
-fn failure(error: RerunError) -> Failure {
+pub(super) fn failure(error: RerunError) -> Failure {
     match error {
-        RerunError::UnknownTag { .. } | RerunError::Policy(_) => Failure::Usage(error.to_string()),
+        RerunError::UnknownTag { .. } | RerunError::UnknownLoop { .. } | RerunError::Policy(_) => {
+            Failure::Usage(error.to_string())
+        }
         error => Failure::input(error),
     }
 }
 
-fn to_json(answer: &Answer) -> Result<Value, Failure> {
+fn to_json(answer: &Answer, chosen: Option<&Chosen>) -> Result<Value, Failure> {
     let side = |side: &Side| {
         let mut value = serde_json::to_value(&side.summary)?;
         if let Some(tasks) = value.get_mut("tasks").and_then(|tasks| tasks.as_object_mut()) {
@@ -66,6 +68,10 @@ fn to_json(answer: &Answer) -> Result<Value, Failure> {
         });
         if let Some(model) = &answer.model {
             all["model"] = side(model)?;
+        }
+        if let Some(chosen) = chosen {
+            all["loop"] = json!(chosen.name);
+            all["other_loops"] = json!(chosen.others);
         }
         if let Some(why) = answer.cut_short {
             all["cut_short"] = json!(why);

@@ -26,7 +26,7 @@ use loop_probes::recorder::Recorder;
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource, SourceError};
 
-use super::RerunError;
+use super::{Chosen, RerunError};
 use fed::{FedClock, FedHeap, FedPoller, FedPool, FedSignals};
 use recorded::{Kind, Recorded};
 use replayed::Replayed;
@@ -90,8 +90,8 @@ pub struct Checked {
     pub policy: String,
     /// How much was decided again.
     pub seen: Seen,
-    /// Loops in the trace: the one with the most ticks was checked.
-    pub loops: usize,
+    /// Which loop of the trace was checked.
+    pub chosen: Chosen,
     /// Records that were lost: the check began behind the last.
     pub lost_records: u64,
     /// Where it parted from the record; `None` where it did not.
@@ -120,36 +120,37 @@ impl Checked {
 ///
 /// [`RerunError`] where it cannot be read, is of no loop of ours, or has no snapshot to begin at.
 pub fn check(path: &Path) -> Result<Checked, RerunError> {
-    check_source(|| Ok(Box::new(TraceReader::open(path).map_err(SourceError::from)?)))
+    check_source(|| Ok(Box::new(TraceReader::open(path).map_err(SourceError::from)?)), None)
 }
 
-/// Checks what `open` gives, which is read twice.
+/// Checks what `open` gives, which is read twice: the loop named `wanted`, or the one with the most ticks.
 ///
 /// # Errors
 ///
 /// As [`check`].
 pub fn check_source(
     mut open: impl FnMut() -> Result<Box<dyn EventSource>, RerunError>,
+    wanted: Option<&str>,
 ) -> Result<Checked, RerunError> {
     let began = monotonic_now();
-    let quickly = open()?.counts().lost_records == 0;
-    let (checked, has_loss) = check_from(&mut open, quickly)?;
-    // A damaged block is found only when it is reached.
-    let checked = if has_loss && quickly { check_from(&mut open, false)?.0 } else { checked };
+    let quickly = wanted.is_none() && open()?.counts().lost_records == 0;
+    let (checked, is_wrong) = check_from(&mut open, quickly, wanted)?;
+    // A damaged block is found only when it is reached, and so is a loop that begins late.
+    let checked = if is_wrong && quickly { check_from(&mut open, false, wanted)?.0 } else { checked };
     Ok(Checked { elapsed_ns: monotonic_now().ns_since(began), ..checked })
 }
 
 type Open<'a> = &'a mut dyn FnMut() -> Result<Box<dyn EventSource>, RerunError>;
 
-/// Also says whether something was lost behind where it began.
-fn check_from(open: Open<'_>, quickly: bool) -> Result<(Checked, bool), RerunError> {
+/// Also says whether something was lost behind where it began, or another loop was to be checked.
+fn check_from(open: Open<'_>, quickly: bool, wanted: Option<&str>) -> Result<(Checked, bool), RerunError> {
     let mut source = open()?;
     let name = source.name().to_owned();
-    let place = start::find(&mut *source, quickly)?;
+    let place = start::find(&mut *source, quickly, wanted)?;
     drop(source);
-    let recorded = Recorded::new(open()?, place.emitter, place.events)?;
+    let recorded = Recorded::new(open()?, place.chosen.source, place.events)?;
     let snapshot = start::read(&recorded)?;
-    let (policy, loops) = (snapshot.policy.name.to_string(), place.loops);
+    let policy = snapshot.policy.name.to_string();
     let stage = Stage::new(
         recorded,
         stage::Start {
@@ -163,15 +164,18 @@ fn check_from(open: Open<'_>, quickly: bool) -> Result<(Checked, bool), RerunErr
     let outer = stage::put_up(Some(stage));
     let ran = run(snapshot);
     let stage = stage::put_up(outer);
-    let Some(stage) = stage else { return Err(RerunError::NoSnapshot { name }) };
+    let Some(mut stage) = stage else { return Err(RerunError::NoSnapshot { name }) };
     let has_loss = stage.recorded.has_loss;
+    let chosen =
+        if quickly { stage.recorded.count_loops()?.choose(&name, wanted)? } else { place.chosen.clone() };
+    let is_wrong = has_loss || chosen.source != place.chosen.source;
     if let Some(failed) = stage.failed {
         return Err(failed);
     }
     ran?;
     let divergence = stage.diverged.map(|divergence| *divergence);
     let (seen, lost_records) = (stage.seen, place.lost_records);
-    Ok((Checked { name, policy, seen, loops, lost_records, divergence, elapsed_ns: 0 }, has_loss))
+    Ok((Checked { name, policy, seen, chosen, lost_records, divergence, elapsed_ns: 0 }, is_wrong))
 }
 
 fn run(snapshot: start::Snapshot) -> Result<(), RerunError> {

@@ -21,6 +21,26 @@ pub enum RerunError {
         /// The recording.
         name: String,
     },
+    /// `--loop` names one that it does not have.
+    #[error("--loop {wanted}: {name} has no loop of that name; it has {}", .loops.join(", "))]
+    UnknownLoop {
+        /// The recording.
+        name: String,
+        /// The name, made printable.
+        wanted: String,
+        /// Those that it has.
+        loops: Vec<String>,
+    },
+    /// It has more loops than are read side by side.
+    #[error("{name} has more than {most} loops, and loop {wanted} is none of the first that tick")]
+    TooManyLoops {
+        /// The recording.
+        name: String,
+        /// The one that was to be executed again.
+        wanted: String,
+        /// The limit.
+        most: usize,
+    },
     /// It was written before snapshots said all that a check needs.
     #[error(
         "{name} was recorded in format 1.1 or earlier: its snapshots lack the policy, the sources and the jobs, so its loop \

@@ -37,7 +37,7 @@ use loop_traces::source::EventSource;
 pub use answer::{Answer, Changed, Figure, Kind, Side};
 pub use changes::{Changes, Filter};
 
-use super::RerunError;
+use super::{Chosen, RerunError};
 use script::{Came, Script};
 
 /// A recording, read once, that can be executed again and again.
@@ -45,13 +45,28 @@ use script::{Came, Script};
 pub struct Recorded(Rc<Script>);
 
 impl Recorded {
-    /// Reads `source` to its end.
+    /// Reads `source` to its end, and keeps the loop with the most ticks.
     ///
     /// # Errors
     ///
     /// [`RerunError`] where it cannot be read, or holds no snapshot to start from.
     pub fn read(source: &mut dyn EventSource) -> Result<Self, RerunError> {
-        Ok(Self(Rc::new(Script::read(source)?)))
+        Self::read_loop(source, None)
+    }
+
+    /// The same, and keeps the loop named `wanted`, where that is given.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read), and where there is no such loop.
+    pub fn read_loop(source: &mut dyn EventSource, wanted: Option<&str>) -> Result<Self, RerunError> {
+        Ok(Self(Rc::new(Script::read(source, wanted)?)))
+    }
+
+    /// Which loop of the recording it is.
+    #[must_use]
+    pub fn chosen(&self) -> Option<&Chosen> {
+        self.0.chosen.as_ref()
     }
 
     /// What arrived from outside: posts of other threads, signals, readiness, tasklets that no callback added. [`Filter::arrivals`] counts them from 0.

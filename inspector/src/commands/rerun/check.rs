@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::cli::RerunArgs;
 use crate::commands::warn;
+use crate::commands::what_if::failure;
 use crate::exit::Failure;
 use crate::input::Input;
 use crate::rerun::check::{Checked, Divergence, check_source};
@@ -15,7 +16,7 @@ use crate::units::{count, counted, duration};
 pub(super) fn run(args: &RerunArgs) -> Result<(), Failure> {
     let input = Input::open(&args.input)?;
     input.warnings().iter().for_each(|line| warn(line));
-    let checked = check_source(|| Ok(input.reopen()?)).map_err(Failure::input)?;
+    let checked = check_source(|| Ok(input.reopen()?), args.loop_name.as_deref()).map_err(failure)?;
     if args.json {
         stdout::print_json(&to_json(&checked))?;
     } else {
@@ -78,10 +79,7 @@ fn times(factor: f64) -> String {
 }
 
 fn of_several(checked: &Checked) -> String {
-    match checked.loops {
-        0 | 1 => String::new(),
-        loops => format!("  of {loops} loops in the trace, the one with the most ticks\n"),
-    }
+    checked.chosen.told().map_or_else(String::new, |told| format!("  {told}\n"))
 }
 
 /// The place at which both part, as a block.
@@ -130,7 +128,9 @@ fn to_json(checked: &Checked) -> Value {
         "name": checked.name,
         "policy": checked.policy,
         "agrees": checked.agrees(),
-        "loops": checked.loops,
+        "loops": checked.chosen.others.len() + 1,
+        "loop": checked.chosen.name,
+        "other_loops": checked.chosen.others,
         "lost_records": checked.lost_records,
         "first_tick": seen.first_tick,
         "last_tick": seen.last_tick,

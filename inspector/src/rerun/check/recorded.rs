@@ -15,6 +15,7 @@ use loop_traces::source::{EventSource, SourceState};
 use super::compared::{is_compared, normal};
 use crate::rerun::RerunError;
 use crate::rerun::act::{Act, Acts, Done, Role};
+use crate::rerun::loops::Loops;
 
 /// Ticks that the window holds beside the current one.
 const TICKS_AHEAD: u32 = 2;
@@ -71,6 +72,7 @@ pub(super) struct Recorded {
     /// What was done outside of all callbacks, and where.
     pub(super) loose: VecDeque<(u64, Done)>,
     pub(super) labels: Labels,
+    pub(super) loops: Loops,
     /// Records of the loop were lost behind where the check began: it begins too early.
     pub(super) has_loss: bool,
     ticks_ahead: u32,
@@ -103,12 +105,15 @@ impl Recorded {
         start: u64,
     ) -> Result<Self, RerunError> {
         let (mut labels, mut batch, mut passed, mut next) = (Labels::default(), Vec::new(), 0, 0);
-        let mut state = SourceState::More;
+        let (mut state, mut loops) = (SourceState::More, Loops::default());
         while passed < start && state == SourceState::More {
             batch.clear();
             state = source.poll(&mut batch)?;
             let skipped = usize::try_from(start - passed).unwrap_or(usize::MAX).min(batch.len());
-            batch[..skipped].iter().for_each(|stamped| labels.learn_event(&stamped.event));
+            batch[..skipped].iter().for_each(|stamped| {
+                labels.learn_event(&stamped.event);
+                loops.see(stamped);
+            });
             passed += skipped as u64;
             next = skipped;
         }
@@ -123,6 +128,7 @@ impl Recorded {
             frames: VecDeque::new(),
             loose: VecDeque::new(),
             labels,
+            loops,
             has_loss: false,
             ticks_ahead: 0,
             acts: Acts::default(),
@@ -164,6 +170,20 @@ impl Recorded {
         Ok(self.window.len() > before)
     }
 
+    /// Reads to the end, for the loops that there are.
+    pub(super) fn count_loops(&mut self) -> Result<&Loops, RerunError> {
+        loop {
+            self.batch[self.next..].iter().for_each(|stamped| self.loops.see(stamped));
+            if self.state != SourceState::More {
+                self.next = self.batch.len();
+                return Ok(&self.loops);
+            }
+            self.batch.clear();
+            self.next = 0;
+            self.state = self.source.poll(&mut self.batch)?;
+        }
+    }
+
     fn refill(&mut self, ticks: u32) -> Result<(), RerunError> {
         while self.ticks_ahead < ticks {
             let Some(stamped) = self.batch.get(self.next).copied() else {
@@ -178,6 +198,7 @@ impl Recorded {
             };
             self.next += 1;
             self.labels.learn_event(&stamped.event);
+            self.loops.see(&stamped);
             if stamped.source != self.emitter {
                 continue;
             }

@@ -16,26 +16,24 @@ use loop_traces::source::{EventSource, SourceState as Reading};
 use super::recorded::{Entry, Recorded};
 use super::replayed::{Remote, Replayed, run_deferred};
 use super::stage::MOST;
-use crate::rerun::RerunError;
+use crate::rerun::loops::Loops;
+use crate::rerun::{Chosen, RerunError};
 
 /// Most emitters that are told apart.
 const EMITTERS_MAX: usize = 1024;
 
 /// Which loop is checked, and from where.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Place {
-    pub(super) emitter: SourceId,
+    pub(super) chosen: Chosen,
     /// Events of all emitters before the tick that it begins with.
     pub(super) events: u64,
-    /// Loops in the trace.
-    pub(super) loops: usize,
     /// Records of this loop that were lost before.
     pub(super) lost_records: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Emitter {
-    ticks: u64,
     tick_start: Option<u64>,
     candidate: Option<u64>,
     start: Option<u64>,
@@ -47,18 +45,25 @@ struct Emitter {
 /// Events after which the loop is known, where nothing was lost.
 const QUICK_EVENTS: u64 = 1 << 15;
 
-/// Looks for the loop with the most ticks, and where its check begins. `quickly` where nothing was lost, as far as
+/// Looks for the loop, and where its check begins. `quickly` where nothing was lost and there is one loop, as far as
 /// anybody knows: then the beginning of the stream says it.
-pub(super) fn find(source: &mut dyn EventSource, quickly: bool) -> Result<Place, RerunError> {
+pub(super) fn find(
+    source: &mut dyn EventSource,
+    quickly: bool,
+    wanted: Option<&str>,
+) -> Result<Place, RerunError> {
+    let mut loops = Loops::default();
     let mut emitters: HashMap<SourceId, Emitter> = HashMap::new();
     let (mut batch, mut events, mut state) = (Vec::new(), 0_u64, Reading::More);
     while state == Reading::More {
-        if quickly && events > QUICK_EVENTS && emitters.values().any(|emitter| emitter.start.is_some()) {
+        let has_start = || emitters.values().any(|emitter| emitter.start.is_some());
+        if quickly && events > QUICK_EVENTS && loops.len() == 1 && has_start() {
             break;
         }
         batch.clear();
         state = source.poll(&mut batch)?;
         for stamped in &batch {
+            loops.see(stamped);
             let known = emitters.len();
             if known < EMITTERS_MAX || emitters.contains_key(&stamped.source) {
                 emitters.entry(stamped.source).or_default().look(events, &stamped.event);
@@ -67,13 +72,10 @@ pub(super) fn find(source: &mut dyn EventSource, quickly: bool) -> Result<Place,
         }
     }
     let name = || loop_probes::text::printable(source.name());
-    let loops = emitters.values().filter(|emitter| emitter.ticks > 0).count();
-    let most = emitters.into_iter().max_by_key(|(id, emitter)| (emitter.ticks, std::cmp::Reverse(*id)));
-    let Some((id, emitter)) = most.filter(|(_, emitter)| emitter.ticks > 0) else {
-        return Err(RerunError::NoLoop { name: name() });
-    };
+    let chosen = loops.choose(source.name(), wanted)?;
+    let emitter = emitters.get(&chosen.source).copied().unwrap_or_default();
     match emitter.start {
-        Some(events) => Ok(Place { emitter: id, events, loops, lost_records: emitter.lost_records }),
+        Some(events) => Ok(Place { chosen, events, lost_records: emitter.lost_records }),
         None if emitter.is_old => Err(RerunError::Old { name: name() }),
         None => Err(RerunError::NoSnapshot { name: name() }),
     }
@@ -83,7 +85,6 @@ impl Emitter {
     fn look(&mut self, place: u64, event: &Event) {
         match *event {
             Event::TickStart { .. } => {
-                self.ticks += 1;
                 self.tick_start = Some(place);
             }
             Event::TickEnd { .. } => self.tick_start = None,

@@ -30,7 +30,7 @@ fn stamped(captured: &Captured) -> Vec<Stamped> {
 
 fn check(events: &[Stamped]) -> Result<Checked, RerunError> {
     let source = MemorySource::new("churn", SourceKind::Trace, Metadata::new("churn"), events.to_vec());
-    check_source(|| Ok(Box::new(source.clone())))
+    check_source(|| Ok(Box::new(source.clone())), None)
 }
 
 #[track_caller]

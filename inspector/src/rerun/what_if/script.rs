@@ -22,7 +22,7 @@ use loop_traces::source::{EventSource, SourceKind};
 
 use super::cost::Costs;
 use super::measure::Measure;
-use crate::rerun::RerunError;
+use crate::rerun::{Chosen, RerunError};
 
 /// A place in [`Script::runs`].
 pub(super) type RunId = u32;
@@ -237,6 +237,8 @@ pub(super) struct Script {
     pub(super) labels: Labels,
     /// Whose loop it is.
     pub(super) source: SourceId,
+    /// ... and why.
+    pub(super) chosen: Option<Chosen>,
     pub(super) begin_ns: u64,
     pub(super) end_ns: u64,
     /// How it ended, where that was recorded.
@@ -274,7 +276,6 @@ pub(super) struct Script {
 pub(super) struct Left {
     pub(super) collections: u64,
     pub(super) pumps: u64,
-    pub(super) other_loops: bool,
     pub(super) shutdown: bool,
     /// Beginnings before the last loss, that were given up.
     pub(super) lost: u64,
@@ -282,8 +283,8 @@ pub(super) struct Left {
 
 impl Script {
     /// Reads `source` to its end.
-    pub(super) fn read(source: &mut dyn EventSource) -> Result<Self, RerunError> {
-        read::read(source)
+    pub(super) fn read(source: &mut dyn EventSource, wanted: Option<&str>) -> Result<Self, RerunError> {
+        read::read(source, wanted)
     }
 
     pub(super) fn run(&self, run: RunId) -> Run {

@@ -1,6 +1,7 @@
 //! What-if on recordings whose every nanosecond is known: loops in a virtual world that takes no time of its own.
 
 mod hostile;
+mod later;
 mod recorded;
 
 use std::time::Duration;

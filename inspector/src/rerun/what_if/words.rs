@@ -12,6 +12,7 @@ use super::measure::Measure;
 use super::run::Plan;
 use super::script::Script;
 use super::world::Invented;
+use crate::rerun::Chosen;
 
 /// Changes that are listed.
 const CHANGED_MAX: usize = 12;
@@ -222,9 +223,7 @@ fn left(script: &Script) -> Vec<String> {
             counted(left.collections, "collection", "collections")
         ));
     }
-    if left.other_loops {
-        lines.push("other loops of the process are left out".to_owned());
-    }
+    lines.extend(script.chosen.as_ref().and_then(Chosen::told));
     if left.pumps > 0 {
         lines.push("what a foreign loop did when it was pumped is part of its callback's cost".to_owned());
     }

@@ -23,6 +23,7 @@ pub(super) fn blank(source: &(impl EventSource + ?Sized)) -> Script {
         metadata,
         labels: Labels::default(),
         source: SourceId(0),
+        chosen: None,
         begin_ns: 0,
         end_ns: 0,
         ended: None,

@@ -18,6 +18,10 @@ use super::callback::Deed;
 use super::{Arm, Came, ENTRIES_MAX, Left, NONE, Run, RunId, Script, Source, What, finish};
 use crate::rerun::RerunError;
 use crate::rerun::act::{Acts, Role};
+use crate::rerun::loops::Loops;
+
+/// Most loops that are read side by side.
+const LOOPS_MAX: usize = 16;
 
 /// Most values of a policy that are read.
 const POLICY_MAX: usize = 1024;
@@ -72,55 +76,86 @@ pub(super) struct Reading {
     pub(super) outside: Outside,
 }
 
-/// Reads `source` to its end.
-pub(super) fn read(source: &mut dyn EventSource) -> Result<Script, RerunError> {
+/// One loop of the recording.
+struct Slot {
+    source: SourceId,
+    reading: Option<Box<Reading>>,
+    /// The tick that may turn out to be the first: a snapshot lies near its start.
+    tick: Vec<Stamped>,
+    left: Left,
+}
+
+/// Reads `source` to its end: the loop of that name, or the one with the most ticks.
+pub(super) fn read(source: &mut dyn EventSource, wanted: Option<&str>) -> Result<Script, RerunError> {
     let mut blank = finish::blank(source);
-    let mut reading: Option<Box<Reading>> = None;
-    // The tick that may turn out to be the first: a snapshot lies near its start.
-    let mut tick: Vec<Stamped> = Vec::new();
+    let (mut loops, mut slots): (Loops, Vec<Slot>) = Default::default();
     let mut batch = Vec::new();
-    let mut left = Left::default();
     loop {
         batch.clear();
         let state = source.poll(&mut batch)?;
         for stamped in &batch {
             blank.labels.learn_event(&stamped.event);
-            match (&mut reading, stamped.event) {
-                (Some(begun), Event::Lost { .. }) if stamped.source == begun.source => {
-                    left.lost += 1;
-                    reading = None;
-                    tick.clear();
-                }
-                (Some(begun), _) => begun.see(stamped, &mut left),
-                (None, Event::TickStart { .. }) => {
-                    tick.clear();
-                    tick.push(*stamped);
-                }
-                (None, Event::SnapshotBegin { .. })
-                    if tick.first().is_some_and(|first| first.source == stamped.source) =>
-                {
-                    let mut begun = Box::new(Reading::new(tick[0], finish::blank(source)));
-                    tick.drain(..).for_each(|earlier| begun.see(&earlier, &mut left));
-                    begun.see(stamped, &mut left);
-                    reading = Some(begun);
-                }
-                (None, _) if tick.len() < 64 => tick.push(*stamped),
-                (None, _) => {}
+            loops.see(stamped);
+            let is_known = || slots.iter().any(|slot| slot.source == stamped.source);
+            if let Event::TickStart { .. } = stamped.event
+                && slots.len() < LOOPS_MAX
+                && !is_known()
+            {
+                let (source, left) = (stamped.source, Left::default());
+                slots.push(Slot { source, reading: None, tick: Vec::new(), left });
+            }
+            for slot in &mut slots {
+                slot.see(stamped, source);
             }
         }
-        if reading.as_ref().is_some_and(|begun| begun.entries() > ENTRIES_MAX) {
+        let entries = slots.iter().filter_map(|slot| Some(slot.reading.as_ref()?.entries())).sum::<usize>();
+        if entries > ENTRIES_MAX {
             return Err(RerunError::TooLong { name: blank.name, most: ENTRIES_MAX });
         }
         if state != SourceState::More {
             break;
         }
     }
-    let Some(begun) = reading.filter(|begun| begun.started) else {
+    if loops.len() == 0 && wanted.is_none() {
+        return Err(RerunError::NoSnapshot { name: blank.name });
+    }
+    let chosen = loops.choose(&blank.name, wanted)?;
+    let Some(slot) = slots.into_iter().find(|slot| slot.source == chosen.source) else {
+        let (name, wanted) = (blank.name, chosen.name);
+        return Err(RerunError::TooManyLoops { name, wanted, most: LOOPS_MAX });
+    };
+    let Some(begun) = slot.reading.filter(|begun| begun.started) else {
         return Err(RerunError::NoSnapshot { name: blank.name });
     };
     let mut script = begun.finish();
-    (script.labels, script.left) = (blank.labels, left);
+    (script.labels, script.left, script.chosen) = (blank.labels, slot.left, Some(chosen));
     Ok(script)
+}
+
+impl Slot {
+    fn see(&mut self, stamped: &Stamped, source: &dyn EventSource) {
+        let is_own = stamped.source == self.source;
+        match (&mut self.reading, stamped.event) {
+            (Some(_), Event::Lost { .. }) if is_own => {
+                self.left.lost += 1;
+                self.reading = None;
+                self.tick.clear();
+            }
+            (Some(begun), _) => begun.see(stamped, &mut self.left),
+            (None, Event::TickStart { .. }) if is_own => {
+                self.tick.clear();
+                self.tick.push(*stamped);
+            }
+            (None, Event::SnapshotBegin { .. }) if is_own && !self.tick.is_empty() => {
+                let mut begun = Box::new(Reading::new(self.tick[0], finish::blank(source)));
+                self.tick.drain(..).for_each(|earlier| begun.see(&earlier, &mut self.left));
+                begun.see(stamped, &mut self.left);
+                self.reading = Some(begun);
+            }
+            (None, _) if self.tick.len() < 64 && !self.tick.is_empty() => self.tick.push(*stamped),
+            (None, _) => {}
+        }
+    }
 }
 
 impl Reading {
@@ -175,7 +210,6 @@ impl Reading {
             self.worked.insert(task, Worked { queued, start, end: at, worker });
         }
         if source != self.source {
-            left.other_loops |= matches!(event, Event::TickStart { .. });
             left.collections += u64::from(matches!(event, Event::GcRendezvous { .. }));
             self.script.before.fold_other(stamped);
             self.see_beside(at, source, event);

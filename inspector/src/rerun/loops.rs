@@ -1,0 +1,126 @@
+//! Which loop of a trace is executed again: one rule for all that do.
+
+use std::collections::HashMap;
+
+use loop_probes::event::Event;
+use loop_probes::ids::SourceId;
+use loop_probes::stamped::Stamped;
+use loop_probes::text::printable;
+use loop_traces::labels::Labels;
+
+use super::RerunError;
+
+/// Most loops that are told apart.
+const LOOPS_MAX: usize = 1024;
+
+/// The loops of a trace, as far as it was read.
+#[derive(Debug, Default)]
+pub(super) struct Loops {
+    ticks: HashMap<SourceId, u64>,
+    labels: Labels,
+}
+
+/// The loop that is executed again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Chosen {
+    pub(super) source: SourceId,
+    /// Its name.
+    pub name: String,
+    /// Somebody named it; otherwise it is the one with the most ticks.
+    pub is_named: bool,
+    /// The names of the others in the trace, the one with the most ticks first.
+    pub others: Vec<String>,
+}
+
+impl Loops {
+    pub(super) fn see(&mut self, stamped: &Stamped) {
+        match stamped.event {
+            Event::TickStart { .. } => {
+                if let Some(ticks) = self.ticks.get_mut(&stamped.source) {
+                    *ticks += 1;
+                } else if self.ticks.len() < LOOPS_MAX {
+                    self.ticks.insert(stamped.source, 1);
+                }
+            }
+            Event::Label { .. } => self.labels.learn_event(&stamped.event),
+            _ => {}
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ticks.len()
+    }
+
+    /// The loop of that name, or the one with the most ticks, the first of several.
+    pub(super) fn choose(&self, trace: &str, wanted: Option<&str>) -> Result<Chosen, RerunError> {
+        let mut loops: Vec<(SourceId, u64)> = self.ticks.iter().map(|(id, ticks)| (*id, *ticks)).collect();
+        loops.sort_by_key(|(id, ticks)| (std::cmp::Reverse(*ticks), *id));
+        let mut names: Vec<String> =
+            loops.iter().map(|(id, _)| printable(&self.labels.source(*id))).collect();
+        if loops.is_empty() {
+            return Err(RerunError::NoLoop { name: printable(trace) });
+        }
+        let place = wanted.map_or(Some(0), |wanted| names.iter().position(|name| name == wanted));
+        let Some(place) = place else {
+            let wanted = printable(wanted.unwrap_or_default());
+            return Err(RerunError::UnknownLoop { name: printable(trace), wanted, loops: names });
+        };
+        let name = names.remove(place);
+        Ok(Chosen { source: loops[place].0, name, is_named: wanted.is_some(), others: names })
+    }
+}
+
+impl Chosen {
+    /// Which loop it is, where there are several.
+    #[must_use]
+    pub fn told(&self) -> Option<String> {
+        let why = if self.is_named { "" } else { ", the one with the most ticks" };
+        let others = self.others.join(", ");
+        (!others.is_empty())
+            .then(|| format!("loop {}{why}; others in the trace (--loop): {others}", self.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use loop_probes::event::LabelKind;
+    use loop_probes::ids::Timestamp;
+    use loop_probes::text::InlineText;
+
+    use super::*;
+
+    fn loops(named: &[(&str, u64)]) -> Loops {
+        let mut loops = Loops::default();
+        for (id, (name, ticks)) in named.iter().enumerate() {
+            let source = SourceId(id as u32 + 1);
+            let label = Event::Label { kind: LabelKind::Source, id: source.0, text: InlineText::new(name) };
+            loops.see(&Stamped { at: Timestamp(0), source, event: label });
+            for tick in 0..*ticks {
+                loops.see(&Stamped { at: Timestamp(tick), source, event: Event::TickStart { tick } });
+            }
+        }
+        loops
+    }
+
+    #[test]
+    fn the_loop_with_the_most_ticks_is_taken_unless_another_is_named() {
+        let loops = loops(&[("first", 2), ("second", 5), ("third", 5)]);
+        let most = loops.choose("t", None).unwrap();
+        assert_eq!(
+            (most.name.as_str(), &most.others[..]),
+            ("second", &["third".to_owned(), "first".into()][..])
+        );
+        assert!(most.told().unwrap().contains("the most ticks"));
+        let named = loops.choose("t", Some("first")).unwrap();
+        assert_eq!((named.source, named.is_named), (SourceId(1), true));
+        let told = loops.choose("t", Some("fourth")).unwrap_err().to_string();
+        assert!(told.starts_with("--loop fourth") && told.contains("second, third, first"), "{told}");
+    }
+
+    #[test]
+    fn of_one_loop_nothing_is_said_and_without_one_there_is_nothing_to_do() {
+        assert_eq!(loops(&[("only", 1)]).choose("t", None).unwrap().told(), None);
+        assert!(matches!(Loops::default().choose("t", None), Err(RerunError::NoLoop { .. })));
+    }
+}

@@ -1,0 +1,189 @@
+//! What callbacks change later, and what they tell of themselves: references, handlers of signals, jobs that nobody
+//! waits for any more, spans and marks.
+
+use std::time::Duration;
+
+use loop_core::poller::{Interest, Readiness};
+use loop_core::sim::{Sim, SimSource};
+use loop_core::task::tag::tag_of_label;
+use loop_core::{Builtin, Context, EventLoop, TagOf};
+use loop_probes::event::{Event, LabelKind};
+use loop_probes::ids::{SourceId, Timestamp};
+use loop_probes::recorder::Recorder;
+use loop_probes::stamped::Stamped;
+use loop_probes::tags;
+use loop_probes::text::InlineText;
+use loop_traces::reader::TraceReader;
+use loop_traces::source::MemorySource;
+
+use super::super::{Changes, Recorded};
+use super::recorded::program;
+
+const fn us(us: u64) -> Duration {
+    Duration::from_micros(us)
+}
+
+/// Runs a loop on which `set_up` does something, and what it recorded.
+fn recorded(set_up: impl FnOnce(&mut Context<'_, Builtin>, &Sim)) -> MemorySource {
+    let sim = Sim::new();
+    let (recorder, capture) = Recorder::capture();
+    sim.job_durations([us(2_000); 8]);
+    let mut event_loop = sim.build(EventLoop::<Builtin>::builder().recorder(recorder));
+    event_loop.with(|cx| set_up(cx, &sim));
+    event_loop.run().unwrap();
+    drop(event_loop);
+    let stamp = |at, event| Stamped { at, source: SourceId(1), event };
+    let name = |kind, id, text: &str| Event::Label { kind, id, text: InlineText::new(text) };
+    let mut events = vec![stamp(Timestamp(0), name(LabelKind::Source, 1, "loop"))];
+    events.extend(
+        tags::named_after(loop_probes::ids::Tag(0))
+            .map(|(tag, text)| stamp(Timestamp(0), name(LabelKind::Tag, tag.0.into(), &text))),
+    );
+    for id in 1..8 {
+        let label = capture.label(LabelKind::Span, id);
+        events.extend(label.map(|text| stamp(Timestamp(0), name(LabelKind::Span, id, &text))));
+    }
+    let own = capture.take().into_iter();
+    events.extend(own.map(|(at, event)| stamp(Timestamp(at.0), event.map_time(|time| Timestamp(time.0)))));
+    program(events)
+}
+
+/// What its re-execution with `changes` recorded.
+fn again(recorded: &MemorySource, changes: &Changes) -> MemorySource {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("after.looptrace");
+    Recorded::read(&mut recorded.clone()).unwrap().what_if(changes, Some(&path)).unwrap();
+    MemorySource::read(&mut TraceReader::open(&path).unwrap()).unwrap()
+}
+
+fn count(source: &MemorySource, is_wanted: impl Fn(&Event) -> bool) -> usize {
+    let mut begun = false;
+    let events = source.events().iter().filter(|stamped| {
+        begun |= matches!(stamped.event, Event::SnapshotEnd { .. });
+        begun
+    });
+    events.filter(|stamped| is_wanted(&stamped.event)).count()
+}
+
+#[test]
+fn spans_and_marks_come_again_inside_their_callback_and_as_long_as_it_takes() {
+    let then = recorded(|cx, sim| {
+        let clock = sim.clone();
+        let work = Builtin::once("work", move |cx| {
+            clock.advance(us(100));
+            cx.span("half", |_| clock.advance(us(400)));
+            cx.mark("done");
+        });
+        cx.set_timeout(us(3_000), work);
+    });
+    let scale = vec![("work".to_owned(), 0.5)];
+    for (changes, factor) in [(Changes::default(), 1.0), (Changes { scale, ..Changes::default() }, 0.5)] {
+        let now = again(&then, &changes);
+        let mut labels = loop_traces::labels::Labels::default();
+        now.events().iter().for_each(|stamped| labels.learn_event(&stamped.event));
+        let ran = now.events().iter().find_map(|stamped| match stamped.event {
+            Event::TaskRan { start, .. } => Some((start, stamped.at)),
+            _ => None,
+        });
+        let (start, end) = ran.unwrap();
+        let span = now.events().iter().find_map(|stamped| match stamped.event {
+            Event::Span { label, start } => Some((labels.span(label).into_owned(), start, stamped.at)),
+            _ => None,
+        });
+        let (name, span_start, span_end) = span.unwrap();
+        assert_eq!(name, "half");
+        assert!(start <= span_start && span_end <= end, "{span_start:?}..{span_end:?} in {start:?}..{end:?}");
+        assert_eq!(span_end.ns_since(span_start), (400_000.0 * factor) as u64);
+        let marks = now.events().iter().filter_map(|stamped| match stamped.event {
+            Event::Mark { label } => Some(labels.span(label).into_owned()),
+            _ => None,
+        });
+        assert_eq!(marks.collect::<Vec<_>>(), ["done"]);
+    }
+}
+
+#[test]
+fn what_no_callback_references_any_more_ends_the_loop_again() {
+    let then = recorded(|cx, sim| {
+        let source = SimSource::new();
+        let io = Builtin::repeat("socket", |_| {});
+        let socket = cx.register(source.clone(), Interest::READABLE, io).unwrap();
+        sim.ready_at(us(1_500), &source, Readiness::READABLE);
+        cx.set_timeout(
+            us(1_000),
+            Builtin::once("unref", move |cx| {
+                cx.set_source_referenced(socket, false).unwrap();
+                let unwanted = cx.immediate(Builtin::once("unwanted", |_| {}));
+                cx.set_immediate_referenced(unwanted, false);
+            }),
+        );
+        cx.set_timeout(us(2_000), Builtin::once("last", |_| {}));
+    });
+    let unreferenced = |event: &Event| {
+        matches!(
+            event,
+            Event::IoRef { referenced: false, .. } | Event::ImmediateRef { referenced: false, .. }
+        )
+    };
+    let stopped = |event: &Event| matches!(event, Event::LoopStopped { .. });
+    let now = again(&then, &Changes::default());
+    assert_eq!(count(&then, unreferenced), 2);
+    assert_eq!(count(&now, unreferenced), 2);
+    assert_eq!(count(&now, stopped), count(&then, stopped));
+    let end = |source: &MemorySource| source.events().last().unwrap().at;
+    assert!(end(&now).ns_since(end(&then)) < 100_000, "{:?} and {:?}", end(&then), end(&now));
+}
+
+#[test]
+fn handlers_of_signals_come_and_go_again() {
+    let then = recorded(|cx, sim| {
+        cx.set_timeout(
+            us(1_000),
+            Builtin::once("listen", |cx| {
+                cx.on_signal(12, Builtin::repeat("heard", |_| {})).unwrap();
+            }),
+        );
+        sim.signal_at(us(1_500), 12);
+        cx.set_timeout(
+            us(2_000),
+            Builtin::once("stop listening", |cx| {
+                assert!(cx.remove_signal(12));
+            }),
+        );
+        cx.set_timeout(us(3_000), Builtin::once("last", |_| {}));
+    });
+    let handler = |event: &Event| matches!(event, Event::SignalHandler { signo: 12, .. });
+    let heard = |event: &Event| matches!(event, Event::SignalArrived { signo: 12, .. });
+    let now = again(&then, &Changes::default());
+    for (is_wanted, how_often) in [(&handler as &dyn Fn(&Event) -> bool, 2), (&heard, 1)] {
+        assert_eq!(count(&then, is_wanted), how_often);
+        assert_eq!(count(&now, is_wanted), how_often);
+    }
+}
+
+#[test]
+fn a_job_that_is_taken_back_has_no_completion_again() {
+    let then = recorded(|cx, _| {
+        cx.set_timeout(
+            us(1_000),
+            Builtin::once("ask", |cx| {
+                let job = TagOf::Global(tag_of_label("unwanted job"));
+                let done = |_: &loop_core::work_pool::Worker<'_>| Builtin::remote("unwanted", |_| {});
+                let job = cx.work(job, done, |rejected| panic!("{rejected}")).unwrap();
+                cx.set_timeout(
+                    us(500),
+                    Builtin::once("take back", move |cx| {
+                        assert!(cx.replay().cancel_work(job));
+                    }),
+                );
+            }),
+        );
+        cx.set_timeout(us(6_000), Builtin::once("last", |_| {}));
+    });
+    let settled = |event: &Event| matches!(event, Event::WorkSettled { .. });
+    let ran = |event: &Event| matches!(event, Event::TaskRan { .. });
+    let now = again(&then, &Changes::default());
+    assert_eq!(count(&then, settled), 1);
+    assert_eq!(count(&now, settled), 1);
+    assert_eq!(count(&now, ran), count(&then, ran));
+}
