@@ -21,7 +21,7 @@ use super::signals::WorldSignals;
 use super::tags::Names;
 use super::task::Replayed;
 use super::words::{self, Ran};
-use super::world::{self, World, WorldClock, WorldPoller};
+use super::world::{self, World, WorldClock, WorldPoller, relief};
 use super::{Answer, Changes};
 use crate::rerun::RerunError;
 
@@ -50,9 +50,13 @@ impl Plan {
     fn new(script: &Script, changes: &Changes) -> Result<Self, RerunError> {
         let names = Names::of(script);
         let mut factors = Vec::new();
-        for (name, factor) in &changes.scale {
+        for (place, (name, factor)) in changes.scale.iter().enumerate() {
+            if let Some((_, first)) = changes.scale[..place].iter().find(|(earlier, _)| earlier == name) {
+                let tag = loop_probes::text::printable(name);
+                return Err(RerunError::ScaledTwice { tag, first: *first, second: *factor });
+            }
             factors.resize(names.len(), 1.0);
-            names.find("--scale", name)?.for_each(|place| factors[place] *= factor);
+            names.find("--scale", name)?.for_each(|place| factors[place] = *factor);
         }
         let mut dropped = vec![false; names.len()];
         for name in &changes.drop {
