@@ -30,7 +30,7 @@ pub struct WhatIfArgs {
     /// The GC controller, on or off
     #[arg(long, value_name = "on|off", conflicts_with = "check")]
     pub gc: Option<Switch>,
-    /// So many workers in the pool
+    /// So many workers in the pool, and in the agenda where there is one
     #[arg(long, value_name = "N", conflicts_with = "check")]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: Option<u16>,

@@ -7,8 +7,8 @@ use loop_core::poller::{Interest, Readiness};
 use loop_core::sim::{Sim, SimSource};
 use loop_core::task::tag::tag_of_label;
 use loop_core::{Builtin, Context, EventLoop, TagOf};
-use loop_probes::event::{Event, LabelKind};
-use loop_probes::ids::{SourceId, Timestamp};
+use loop_probes::event::{Event, LabelKind, Outcome, Priority};
+use loop_probes::ids::{SourceId, TaskId, Ticks, Timestamp};
 use loop_probes::recorder::Recorder;
 use loop_probes::stamped::Stamped;
 use loop_probes::tags;
@@ -27,6 +27,8 @@ const fn us(us: u64) -> Duration {
 fn recorded(set_up: impl FnOnce(&mut Context<'_, Builtin>, &Sim)) -> MemorySource {
     let sim = Sim::new();
     let (recorder, capture) = Recorder::capture();
+    let (workers, jobs) = Recorder::capture();
+    sim.worker_recorder(workers);
     sim.job_durations([us(2_000); 8]);
     let mut event_loop = sim.build(EventLoop::<Builtin>::builder().recorder(recorder));
     event_loop.with(|cx| set_up(cx, &sim));
@@ -37,14 +39,23 @@ fn recorded(set_up: impl FnOnce(&mut Context<'_, Builtin>, &Sim)) -> MemorySourc
     let mut events = vec![stamp(Timestamp(0), name(LabelKind::Source, 1, "loop"))];
     events.extend(
         tags::named_after(loop_probes::ids::Tag(0))
+            .into_iter()
             .map(|(tag, text)| stamp(Timestamp(0), name(LabelKind::Tag, tag.0.into(), &text))),
     );
     for id in 1..8 {
         let label = capture.label(LabelKind::Span, id);
         events.extend(label.map(|text| stamp(Timestamp(0), name(LabelKind::Span, id, &text))));
     }
-    let own = capture.take().into_iter();
-    events.extend(own.map(|(at, event)| stamp(Timestamp(at.0), event.map_time(|time| Timestamp(time.0)))));
+    let stamped = |source| {
+        move |(at, event): (Ticks, Event<Ticks>)| Stamped {
+            at: Timestamp(at.0),
+            source: SourceId(source),
+            event: event.map_time(|time| Timestamp(time.0)),
+        }
+    };
+    events.extend(capture.take().into_iter().map(stamped(1)));
+    events.extend(jobs.take().into_iter().map(stamped(2)));
+    events.sort_by_key(|stamped| stamped.at);
     program(events)
 }
 
@@ -186,4 +197,39 @@ fn a_job_that_is_taken_back_has_no_completion_again() {
     assert_eq!(count(&then, settled), 1);
     assert_eq!(count(&now, settled), 1);
     assert_eq!(count(&now, ran), count(&then, ran));
+}
+
+#[test]
+fn tasklets_wait_for_as_many_workers_as_there_are() {
+    let quiet = recorded(|cx, _| {
+        cx.set_timeout(us(9_000), Builtin::once("last", |_| {}));
+    });
+    let mut events = quiet.events().to_vec();
+    let (tag, priority) = (tag_of_label("tasklet"), Priority::Normal);
+    let begin = events.iter().find(|stamped| matches!(stamped.event, Event::TickStart { .. })).unwrap().at;
+    let time = |at_us: u64| begin.plus_ns(at_us * 1_000);
+    let mut tell = |at_us: u64, source, event| {
+        let (at, source) = (time(at_us), SourceId(source));
+        events.push(Stamped { at, source, event });
+    };
+    // Four at once, a millisecond each, on two workers.
+    for task in 1..=4_u64 {
+        tell(1_000, 7, Event::AgendaAdded { task: TaskId(task), tag, priority, depth: task as u32 });
+        let (worker, start) = ((task % 2) as u16, 1_000 + (task - 1) / 2 * 1_000);
+        let (queued, start_at) = (time(1_000), time(start));
+        let (task, outcome) = (TaskId(task), Outcome::Done);
+        let ran = Event::AgendaRan { task, tag, priority, worker, outcome, queued, start: start_at };
+        tell(start + 1_000, 8 + u32::from(worker), ran);
+    }
+    events.sort_by_key(|stamped| stamped.at);
+    let recorded = Recorded::read(&mut program(events)).unwrap();
+    let longest_ns = |workers| {
+        let answer = recorded.what_if(&Changes { workers, ..Changes::default() }, None).unwrap();
+        assert_eq!(answer.after.summary.agenda.unwrap().ran, 4);
+        answer.after.tasklet_wait_ns_p99.unwrap()
+    };
+    let near = |ns: u64, expected: u64| ns.abs_diff(expected) <= expected / 50;
+    assert!(near(longest_ns(None), 1_000_000), "{}", longest_ns(None));
+    assert!(near(longest_ns(Some(1)), 3_000_000), "{}", longest_ns(Some(1)));
+    assert_eq!(longest_ns(Some(8)), 0);
 }
