@@ -14,7 +14,8 @@ pub enum RerunError {
     Source(#[from] SourceError),
     /// Nothing in it ticks.
     #[error(
-        "{name} has no ticks of a loop: only what a loop-core loop recorded (`demo --record`, `record`) can be executed again"
+        "{name} has no ticks of a loop-core loop: only what such a loop recorded (`demo --record`, `record`) can be executed \
+         again"
     )]
     NoLoop {
         /// The recording.
@@ -96,8 +97,8 @@ pub enum RerunError {
     },
     /// There is no place to start from.
     #[error(
-        "{name} has no whole snapshot of its loop, which is where a re-execution starts: record it from its start, or for at \
-         least one snapshot interval (2 s)"
+        "{name} has no snapshot of its loop that is whole, which is where a re-execution starts: record it from its start, or \
+         for at least one snapshot interval (2 s)"
     )]
     NoSnapshot {
         /// The recording.

@@ -98,10 +98,10 @@ mod tests {
             (SourceKind::Chrome, Some(&[][..]), "was imported from a Chrome trace"),
             (SourceKind::Chrome, None, "was imported from a Chrome trace"),
             (SourceKind::Kernel, None, "kernel probes"),
-            (SourceKind::Trace, None, "t has no ticks of a loop"),
+            (SourceKind::Trace, None, "t has no ticks of a loop-core loop"),
             (SourceKind::Trace, Some(&[][..]), "another loop than loop-core's"),
-            (SourceKind::Trace, Some(&[run][..]), "no whole snapshot"),
-            (SourceKind::Trace, Some(&[begin][..]), "no whole snapshot"),
+            (SourceKind::Trace, Some(&[run][..]), "no snapshot of its loop that is whole"),
+            (SourceKind::Trace, Some(&[begin][..]), "no snapshot of its loop that is whole"),
             (SourceKind::Trace, Some(&[begin, lost][..]), "no snapshot of a loop after its last loss"),
         ] {
             let refused = why(kind, events);

@@ -33,7 +33,7 @@ pub(super) fn run(args: &RerunArgs) -> Result<(), Failure> {
     }
 }
 
-/// The answer in lines of at most `columns`, broken between words.
+/// The answer; what is below its first line, which names the trace, is broken between words at `columns`.
 fn to_text(checked: &Checked, columns: usize) -> String {
     let text = match &checked.divergence {
         None => agreed(checked),
@@ -42,6 +42,9 @@ fn to_text(checked: &Checked, columns: usize) -> String {
     let broken = |line: &str| {
         let words = line.trim_start();
         let indent = line.len() - words.len();
+        if indent == 0 {
+            return format!("{line}\n");
+        }
         format!("{:indent$}{}\n", "", wrap(words, columns.saturating_sub(indent), indent))
     };
     text.lines().map(broken).collect()

@@ -160,7 +160,15 @@ impl Page {
         }
     }
 
-    fn row(&mut self, name: &str, before: &str, model: Option<&str>, after: &str, told: &str, verdict: Verdict) {
+    fn row(
+        &mut self,
+        name: &str,
+        before: &str,
+        model: Option<&str>,
+        after: &str,
+        told: &str,
+        verdict: Verdict,
+    ) {
         let name = fill(&cut_middle(name, self.name - 1), self.name);
         let model = model.map_or_else(String::new, |model| format!("{model:>FIGURE$}"));
         let told = format!("{told:>CHANGE$}");
@@ -206,11 +214,15 @@ impl Page {
     /// What the columns and the words mean, where they are there.
     fn legend(&mut self, answer: &Answer) {
         let rows = answer.rows.iter().map(|row| row.verdict);
-        let verdicts: Vec<Verdict> = rows.chain(answer.changed.iter().map(|changed| changed.verdict)).collect();
+        let verdicts: Vec<Verdict> =
+            rows.chain(answer.changed.iter().map(|changed| changed.verdict)).collect();
         let lines = [
             (self.has_model, "CHANGE is from MODEL, the recording executed again unchanged, to AFTER"),
             (verdicts.contains(&Verdict::Model), "model: the model alone is off by as much as that, or more"),
-            (verdicts.contains(&Verdict::Unlike), "unlike: of more or fewer events, which may be all there is to it"),
+            (
+                verdicts.contains(&Verdict::Unlike),
+                "unlike: of more or fewer events, which may be all there is to it",
+            ),
         ];
         if lines.iter().any(|(is_told, _)| *is_told) {
             self.line("");

@@ -34,7 +34,12 @@ pub struct Answer {
 }
 
 impl Answer {
-    pub(super) fn new(before: Side, after: Side, left_out: Vec<String>, cut_short: Option<&'static str>) -> Self {
+    pub(super) fn new(
+        before: Side,
+        after: Side,
+        left_out: Vec<String>,
+        cut_short: Option<&'static str>,
+    ) -> Self {
         let comparison =
             Comparison { before: &before, model: None, after: &after, left_out: &left_out, judges: false };
         let (rows, changed) = (comparison.rows(), comparison.changed());

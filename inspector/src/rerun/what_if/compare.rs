@@ -259,7 +259,14 @@ impl<'a> Comparison<'a> {
             let of = |histogram: Option<&Histogram>| histogram.map(Figure::of).unwrap_or_default();
             let verdict = self.verdict_of(0.99, [before, model, after]);
             let model = self.model.map(|_| of(model));
-            Changed { what: name.0, tag: name.1.clone(), before: of(before), after: of(after), model, verdict }
+            Changed {
+                what: name.0,
+                tag: name.1.clone(),
+                before: of(before),
+                after: of(after),
+                model,
+                verdict,
+            }
         };
         let mut all: Vec<Changed> = names.into_iter().map(changed).collect();
         all.retain(|changed| changed.from() != changed.after);
@@ -299,11 +306,11 @@ pub(super) fn news(rows: &[Row], changed: &[Changed], verdict: Verdict) -> Vec<N
         to: row.after,
         weight: weight(row.waits_ns, row.from(), row.after),
     });
-    let tags = changed
-        .iter()
-        .filter(|changed| is_news(changed.verdict, changed.from().p99_ns.abs_diff(changed.after.p99_ns) as f64));
+    let tags = changed.iter().filter(|changed| {
+        is_news(changed.verdict, changed.from().p99_ns.abs_diff(changed.after.p99_ns) as f64)
+    });
     let of_tags = tags.map(|changed| News {
-        name: format!("{} {} p99", changed.what.word(), changed.tag),
+        name: format!("{} {}", changed.what.word(), changed.tag),
         from: changed.from().p99_ns as f64,
         to: changed.after.p99_ns as f64,
         weight: changed.weight(),

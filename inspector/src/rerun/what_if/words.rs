@@ -65,9 +65,7 @@ fn side(name: &str, script: &Script, metadata: &Metadata, measure: Measure) -> S
 fn figures(measure: &Measure) -> Figures {
     let labels = &measure.timeline.labels;
     let mut figures = Figures::new();
-    for (all, kind) in
-        [(&measure.lag_ns, Kind::TimerLag), (&measure.tasklet_wait_ns, Kind::TaskletWait)]
-    {
+    for (all, kind) in [(&measure.lag_ns, Kind::TimerLag), (&measure.tasklet_wait_ns, Kind::TaskletWait)] {
         for (tag, histogram) in all.iter().enumerate() {
             if let Some(histogram) = histogram {
                 let name = labels.tag(Tag(tag as u16)).into_owned();

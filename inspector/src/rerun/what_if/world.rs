@@ -181,7 +181,9 @@ impl World {
             cursors: Cursors::default(),
             arrivals,
             next_arrival: Cell::new(0),
-            next_relief: Cell::new(script.costs.reliefs.partition_point(|relief| relief.at_ns < plan.begin_ns)),
+            next_relief: Cell::new(
+                script.costs.reliefs.partition_point(|relief| relief.at_ns < plan.begin_ns),
+            ),
             stop_ns: Cell::new(plan.stops.then_some(plan.end_ns)),
             bell: Arc::default(),
             handle: RefCell::default(),

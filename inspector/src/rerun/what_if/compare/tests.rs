@@ -67,11 +67,12 @@ fn without_a_model_nothing_is_better_or_worse() {
 #[test]
 fn who_leaves_the_sample_makes_nobody_wait_longer() {
     let slow = || histogram((1..=1_000).map(|number| number * 30_000));
-    let with = || side(&[(Kind::TimerLag, "quick", histogram([30_000; 9_000])), (Kind::TimerLag, "slow", slow())]);
+    let with =
+        || side(&[(Kind::TimerLag, "quick", histogram([30_000; 19_000])), (Kind::TimerLag, "slow", slow())]);
     let without = side(&[(Kind::TimerLag, "slow", slow())]);
     let sides = [with(), with(), without];
     let (rows, changed) = compare(&sides, &[]);
-    assert!(lag(&rows, "p99").after > 1.5 * lag(&rows, "p99").from());
+    assert!(lag(&rows, "p99").after > 1.2 * lag(&rows, "p99").from());
     assert_eq!([lag(&rows, "p90").verdict, lag(&rows, "p99").verdict], [Verdict::Unlike; 2]);
     assert_eq!(changed.iter().find(|changed| changed.tag == "quick").unwrap().verdict, Verdict::Changed);
     // Without the tag on all sides there is no change at all.
@@ -88,7 +89,10 @@ fn a_change_holds_where_other_events_cannot_be_all_there_is_to_it() {
     assert!(holds(Verdict::Worse, 0.5, &few, &longer), "the shortest half is longer too");
     let mixed = histogram([100; 1_000].into_iter().chain([9_000; 1_000]));
     assert!(!holds(Verdict::Worse, 0.5, &few, &mixed) && !holds(Verdict::Better, 0.5, &few, &mixed));
-    assert!(!holds(Verdict::Better, 0.99, &few, &histogram([100; 500])), "those that are gone may be the longest");
+    assert!(
+        !holds(Verdict::Better, 0.99, &few, &histogram([100; 500])),
+        "those that are gone may be the longest"
+    );
     assert!(!holds(Verdict::Better, 0.5, &few, &Histogram::new()));
     assert!(holds(Verdict::Better, 0.99, &few, &histogram([100; 990])), "nearly the same events");
 }
@@ -111,6 +115,6 @@ fn the_headline_is_what_somebody_waits_for_of_all_that_is_shown() {
     let news: Vec<String> = news(&rows, &changed, Verdict::Worse).into_iter().map(|news| news.name).collect();
     assert!(news.len() > 3 && news[0].contains("wait"), "{news:?}");
     let place = |name: &str| news.iter().position(|found| found == name);
-    assert!(place("wait read p99") < place("timer lag p50"), "{news:?}");
-    assert_eq!(place("wait tiny p99"), None, "three times nothing is nothing: {news:?}");
+    assert!(place("wait read") < place("timer lag p50"), "{news:?}");
+    assert_eq!(place("wait tiny"), None, "three times nothing is nothing: {news:?}");
 }
