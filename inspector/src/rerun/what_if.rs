@@ -13,6 +13,7 @@
 mod agenda;
 mod answer;
 mod changes;
+mod compare;
 mod cost;
 mod heap;
 mod measure;
@@ -36,6 +37,7 @@ use loop_traces::source::EventSource;
 
 pub use answer::{Answer, Changed, Figure, Kind, Side};
 pub use changes::{Changes, Filter};
+pub use compare::{News, Row, Unit, Verdict, is_change};
 
 use super::{Chosen, RerunError};
 use script::{Came, Script};

@@ -21,7 +21,7 @@ use super::signals::WorldSignals;
 use super::tags::Names;
 use super::task::Callback;
 use super::words::{self, Ran};
-use super::world::{self, World, WorldClock, WorldPoller};
+use super::world::{self, World, WorldClock, WorldPoller, relief};
 use super::{Answer, Changes};
 use crate::rerun::RerunError;
 
@@ -39,6 +39,8 @@ pub(super) struct Plan {
     pub(super) agenda_workers: u16,
     /// Whose loop it is.
     source: SourceId,
+    /// Nothing arrives earlier.
+    pub(super) begin_ns: u64,
     pub(super) end_ns: u64,
     /// Somebody stops the loop at the end; otherwise it ends when nothing is left to do.
     pub(super) stops: bool,
@@ -48,9 +50,13 @@ impl Plan {
     fn new(script: &Script, changes: &Changes) -> Result<Self, RerunError> {
         let names = Names::of(script);
         let mut factors = Vec::new();
-        for (name, factor) in &changes.scale {
+        for (place, (name, factor)) in changes.scale.iter().enumerate() {
+            if let Some((_, first)) = changes.scale[..place].iter().find(|(earlier, _)| earlier == name) {
+                let tag = loop_probes::text::printable(name);
+                return Err(RerunError::ScaledTwice { tag, first: *first, second: *factor });
+            }
             factors.resize(names.len(), 1.0);
-            names.find("--scale", name)?.for_each(|place| factors[place] *= factor);
+            names.find("--scale", name)?.for_each(|place| factors[place] = *factor);
         }
         let mut dropped = vec![false; names.len()];
         for name in &changes.drop {
@@ -79,6 +85,7 @@ impl Plan {
                 recorded => changes.workers.unwrap_or(recorded).max(1),
             },
             source: script.source,
+            begin_ns: script.begin_ns.saturating_add(window_ns.map_or(0, |(from, _)| from)),
             end_ns: end_ns.min(script.end_ns),
             stops: !drains || window_ns.is_some(),
         })
@@ -192,7 +199,7 @@ pub(super) fn run(
     let plan = Plan::new(script, changes)?;
     let arrivals = arrivals(script, &plan, changes);
     let metadata = metadata(script, &plan, changes);
-    let (recorder, capture) = Recorder::capture();
+    let (recorder, capture) = Recorder::capture_relieved(relief::is_due, relief::stop);
     let (worker_recorder, worker_capture) = Recorder::capture();
     let outlet = Outlet::new(script, &plan, &metadata, [capture, worker_capture], output)?;
     let intern = |label: &LabelId| recorder.intern(Ticks(0), LabelKind::Span, &script.labels.span(*label));

@@ -5,6 +5,7 @@
 //! world is that thread's: so a clock and a task that cross the loop's `Send` bounds need not carry it.
 
 mod poller;
+pub(super) mod relief;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -96,6 +97,8 @@ pub(super) struct World {
     cursors: Cursors,
     arrivals: Vec<Arrival>,
     next_arrival: Cell<usize>,
+    /// The place of the next stop for the recording.
+    next_relief: Cell<usize>,
     /// When somebody asks the loop to stop.
     stop_ns: Cell<Option<u64>>,
     bell: Arc<Bell>,
@@ -178,6 +181,9 @@ impl World {
             cursors: Cursors::default(),
             arrivals,
             next_arrival: Cell::new(0),
+            next_relief: Cell::new(
+                script.costs.reliefs.partition_point(|relief| relief.at_ns < plan.begin_ns),
+            ),
             stop_ns: Cell::new(plan.stops.then_some(plan.end_ns)),
             bell: Arc::default(),
             handle: RefCell::default(),
