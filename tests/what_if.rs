@@ -211,7 +211,7 @@ fn a_loop_that_drained_its_own_ring_does_so_again() {
     let place = Place::new();
     let (trace, saved) = (place.file("a.looptrace"), place.file("b.looptrace"));
     record_with_reliefs(&place, &trace);
-    let reliefs = |path: &std::path::Path| -> Vec<u64> {
+    let reliefs = |path: &Path| -> Vec<u64> {
         let mut reader = TraceReader::open(path).expect("the trace can be read");
         let events = MemorySource::read(&mut reader).expect("the trace can be read").events().to_vec();
         let stops = events.iter().filter_map(|stamped| match stamped.event {
@@ -229,7 +229,7 @@ fn a_loop_that_drained_its_own_ring_does_so_again() {
 
 /// A demo's trace in which the loop stopped three times, for 30 ms, to make room for its recording: everything behind
 /// such a stop comes later by as much.
-fn record_with_reliefs(place: &Place, trace: &std::path::Path) {
+fn record_with_reliefs(place: &Place, trace: &Path) {
     let whole = place.file("whole.looptrace");
     place.succeed(&["demo", "--seed", "3", "--duration", "2s", "--no-tui", "--record", text(&whole)]);
     let mut reader = TraceReader::open(&whole).expect("the trace can be read");
@@ -320,7 +320,7 @@ fn what_cannot_be_is_one_line() {
 #[test]
 fn each_is_refused_for_what_it_is_with_and_without_check() {
     let place = Place::new();
-    let refused = |path: &std::path::Path| {
+    let refused = |path: &Path| {
         let what_if = place.fail(3, &["rerun", text(path)]);
         assert_eq!(what_if, place.fail(3, &["rerun", text(path), "--check"]), "one function decides");
         what_if
