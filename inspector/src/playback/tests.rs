@@ -114,13 +114,69 @@ fn stalls_are_found_in_both_directions() {
     assert!(info.stalls.len() >= 3);
     for stall in info.stalls.iter() {
         assert!(watched.player.seek_stall(true, &mut watched.seen).unwrap());
-        assert_eq!(watched.player.info().position, *stall);
-        assert!(watched.seen.0.timeline.ticks.recent.newest().unwrap().stall);
+        assert_eq!(watched.player.info().marked, Some(*stall));
+        assert!(watched.seen.0.tick_that_ended(*stall).unwrap().stall);
+        watched.check();
     }
     assert!(!watched.player.seek_stall(true, &mut watched.seen).unwrap());
     assert!(watched.player.seek_stall(false, &mut watched.seen).unwrap());
-    assert_eq!(watched.player.info().position, info.stalls[info.stalls.len() - 2]);
+    assert_eq!(watched.player.info().marked, Some(info.stalls[info.stalls.len() - 2]));
     watched.check();
+}
+
+/// When the last of those was over with its wait who waited while the stall that ended at `end` lasted.
+fn last_victim(events: &[Stamped], end: Timestamp) -> Option<Timestamp> {
+    let config = TimelineConfig::default();
+    let waits = events.iter().filter(|stamped| stamped.at > end);
+    let waits = waits
+        .filter(|stamped| crate::app::hurt::late_wait(stamped, &config).is_some_and(|(from, _)| from <= end));
+    waits.map(|stamped| stamped.at).filter(|at| at.ns_since(end) < 900_000_000).max()
+}
+
+#[test]
+fn at_a_stall_everybody_whom_it_made_late_is_known() {
+    let mut watched = watched(400, ReplayOptions { paused: true, ..ReplayOptions::default() });
+    let mut reached = 0;
+    while watched.player.seek_stall(true, &mut watched.seen).unwrap() {
+        let info = watched.player.info();
+        let end = info.marked.unwrap();
+        match last_victim(&watched.events, end) {
+            Some(last) => {
+                let fold = &watched.seen.0;
+                let tick = *fold.tick_at(last).unwrap();
+                assert_eq!(info.position, tick.end, "the tick is over in which the last of them was late");
+                let hurt = crate::app::hurt::by_tick(fold, fold.tick_that_ended(end).unwrap());
+                assert!(hurt.all.iter().any(|hurt| hurt.to > end));
+                reached += 1;
+            }
+            None => assert_eq!(info.position, end),
+        }
+        // What happens then is not of the stall any more.
+        let before = watched.player.info();
+        watched.player.seek_tick(end, &mut watched.seen).unwrap();
+        assert_eq!(watched.player.info(), before, "the same by its tick");
+    }
+    assert!(reached > 0, "some stalls make timers late that fire after them");
+    watched.player.step_ticks(-1, &mut watched.seen).unwrap();
+    assert_eq!(watched.player.info().marked, None);
+    watched.check();
+}
+
+#[test]
+fn any_moment_leads_to_its_tick() {
+    let mut watched = watched(200, ReplayOptions { paused: true, ..ReplayOptions::default() });
+    let ticks: Vec<_> = {
+        watched.seek(watched.player.info().end);
+        watched.seen.0.timeline.ticks.recent.iter().copied().collect()
+    };
+    let tick = ticks[ticks.len() / 2];
+    for at in [tick.start.plus_ns(1), tick.end] {
+        watched.player.seek_tick(at, &mut watched.seen).unwrap();
+        assert_eq!(watched.player.info().marked, Some(tick.end));
+        watched.check();
+    }
+    watched.player.seek_tick(Timestamp(u64::MAX), &mut watched.seen).unwrap();
+    assert_eq!(watched.player.info().marked, None, "no tick ends there");
 }
 
 #[test]

@@ -80,7 +80,10 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::PreviousPane => focus(state, false),
         Action::ViewOverview => show(state, View::Overview),
         Action::ViewTick => return open_tick(state),
-        Action::ViewTasks => open_tag(state, View::Tasks),
+        Action::ViewTasks => {
+            state.tag = pick::tag_in_sight(state).or(state.tag);
+            open_tag(state, View::Tasks);
+        }
         Action::ViewTimers => show(state, View::Timers),
         Action::ViewLog => show(state, View::Log),
         Action::ViewLoop => show(state, View::Loop),
