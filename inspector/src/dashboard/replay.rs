@@ -125,3 +125,6 @@ impl<S: Rewind> Feed for Replay<S> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

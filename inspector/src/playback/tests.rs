@@ -5,6 +5,8 @@ use loop_traces::timeline::Timeline;
 
 use super::*;
 
+mod stalls;
+
 /// A dashboard of which only the fold matters.
 struct Seen(Fold);
 
@@ -29,12 +31,16 @@ struct Watched {
 
 fn watched(ticks: u32, options: ReplayOptions) -> Watched {
     let script = Script { ticks, stall_every: 50, ..Script::default() };
-    let config = TimelineConfig::of(&script.metadata());
     let kept = MemorySource::read(&mut script.source()).unwrap();
+    watched_source(kept, script.events(), options)
+}
+
+fn watched_source(kept: MemorySource, events: Vec<Stamped>, options: ReplayOptions) -> Watched {
+    let config = TimelineConfig::of(kept.metadata());
     let mut player = Player::new(kept, config.clone(), options);
     let mut seen = Seen(Fold::new(config.clone()));
     while !player.read_index(&mut seen, || true).unwrap() {}
-    Watched { player, seen, events: script.events(), config }
+    Watched { player, seen, events, config }
 }
 
 impl Watched {
@@ -121,44 +127,6 @@ fn stalls_are_found_in_both_directions() {
     assert!(!watched.player.seek_stall(true, &mut watched.seen).unwrap());
     assert!(watched.player.seek_stall(false, &mut watched.seen).unwrap());
     assert_eq!(watched.player.info().marked, Some(info.stalls[info.stalls.len() - 2]));
-    watched.check();
-}
-
-/// When the last of those was over with its wait who waited while the stall that ended at `end` lasted.
-fn last_victim(events: &[Stamped], end: Timestamp) -> Option<Timestamp> {
-    let config = TimelineConfig::default();
-    let waits = events.iter().filter(|stamped| stamped.at > end);
-    let waits = waits
-        .filter(|stamped| crate::app::hurt::late_wait(stamped, &config).is_some_and(|(from, _)| from <= end));
-    waits.map(|stamped| stamped.at).filter(|at| at.ns_since(end) < 900_000_000).max()
-}
-
-#[test]
-fn at_a_stall_everybody_whom_it_made_late_is_known() {
-    let mut watched = watched(400, ReplayOptions { paused: true, ..ReplayOptions::default() });
-    let mut reached = 0;
-    while watched.player.seek_stall(true, &mut watched.seen).unwrap() {
-        let info = watched.player.info();
-        let end = info.marked.unwrap();
-        match last_victim(&watched.events, end) {
-            Some(last) => {
-                let fold = &watched.seen.0;
-                let tick = *fold.tick_at(last).unwrap();
-                assert_eq!(info.position, tick.end, "the tick is over in which the last of them was late");
-                let hurt = crate::app::hurt::by_tick(fold, fold.tick_that_ended(end).unwrap());
-                assert!(hurt.all.iter().any(|hurt| hurt.to > end));
-                reached += 1;
-            }
-            None => assert_eq!(info.position, end),
-        }
-        // What happens then is not of the stall any more.
-        let before = watched.player.info();
-        watched.player.seek_tick(end, &mut watched.seen).unwrap();
-        assert_eq!(watched.player.info(), before, "the same by its tick");
-    }
-    assert!(reached > 0, "some stalls make timers late that fire after them");
-    watched.player.step_ticks(-1, &mut watched.seen).unwrap();
-    assert_eq!(watched.player.info().marked, None);
     watched.check();
 }
 

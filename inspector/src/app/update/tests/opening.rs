@@ -147,8 +147,8 @@ fn who_made_timers_late_opens_into_its_tag() {
     press_all(&mut state, "4");
     press(&mut state, Key::Tab);
     assert_eq!(state.part, Part::Second);
-    let worst = crate::app::lists::harm_shown(&state).next().unwrap();
-    let tag = crate::app::lists::cause_tag(worst.cause);
+    let worst = lists::harm_shown(&state).next().unwrap();
+    let tag = lists::cause_tag(worst.cause);
     assert!(tag.is_some(), "a handler blocks: {worst:?}");
     press(&mut state, Key::Enter);
     assert_eq!((state.view, state.tag), (View::Tag, tag));
@@ -199,9 +199,9 @@ fn what_was_late_or_slow_opens_from_its_tick_and_from_the_log() {
     assert_eq!(press(&mut state, Key::Enter), []);
     assert_eq!(state.view, View::Tick, "of a phase there is nothing more");
     press_all(&mut state, "5");
-    let rows = crate::app::lists::log_rows(&state);
+    let rows = lists::log_rows(&state);
     let is_late = |state: &State| {
-        let event = crate::app::lists::log_from_newest(state).nth(state.row).unwrap().event;
+        let event = lists::log_from_newest(state).nth(state.row).unwrap().event;
         matches!(event, loop_probes::event::Event::TimerFired { .. })
     };
     let fired = (0..rows).find(|_| {
