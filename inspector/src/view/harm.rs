@@ -27,8 +27,13 @@ const BAR_FROM: u16 = 40;
 /// The ranking: the worst first.
 pub(super) fn ranking(canvas: &mut Canvas<'_>, state: &State, area: Area, selected: Option<usize>) {
     let theme = canvas.theme;
-    let remark =
-        if area.width >= 64 { "lateness of others, in total, Enter opens the tag" } else { "in total" };
+    let up_to = up_to(state);
+    let remark = match (area.width, up_to.trim_start()) {
+        (64.., up_to) if up_to.is_empty() => "lateness of others, in total, Enter opens the tag",
+        (_, up_to) if up_to.is_empty() => "in total",
+        (64.., _) => &format!("lateness of others{up_to}, Enter opens the tag"),
+        (_, up_to) => up_to,
+    };
     let inner = canvas.pane(area, "who made others late", remark, selected.is_some());
     let rows = layout::rows(area, true);
     let harm: Vec<&Harm> = lists::harm_shown(state).collect();
@@ -101,15 +106,18 @@ pub(super) fn of_tag(canvas: &mut Canvas<'_>, state: &State, area: Area, stats: 
     let (dim, text) = (theme.dim(), theme.text());
     let harm = &state.glance.harm;
     let own = glance::own_cause(stats);
-    let remark = format!("of others{}", up_to(state));
-    let inner = canvas.pane(area, "lateness it caused", &remark, false);
+    let inner = canvas.pane(area, "lateness it caused", "of others", false);
     let mut line;
     if let Some(caused) = harm.iter().find(|harm| Some(harm.cause) == own) {
         let all_ns = harm.iter().map(Harm::total_ns).fold(0, u64::saturating_add);
         let share = caused.total_ns() as f64 / all_ns.max(1) as f64;
         let mut pen = canvas.pen(inner, 0);
         pen.gap(1).put(&units::duration(caused.total_ns()), theme.strong());
-        pen.put(&format!(" = {}", units::percent(share)), text).group(&[(" of all lateness", dim)]);
+        pen.put(&format!(" = {}", units::percent(share)), text);
+        let up_to = up_to(state);
+        if !pen.group(&[(" of all lateness", dim), (&up_to, dim)]) {
+            pen.group(&[(&up_to, dim)]);
+        }
         line = 1 + by_waiter(canvas, below(inner, 1), caused);
         if let Some(worst) = caused.worst {
             self::worst(&mut canvas.pen(inner, line), state, &worst);

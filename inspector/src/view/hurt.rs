@@ -24,7 +24,9 @@ pub(super) fn row(pen: &mut Pen<'_, '_>, state: &State, tick: &TickSummary) {
     let (dim, text) = (theme.dim(), theme.text());
     let labels = &state.picture().timeline.labels;
     let hurt = hurt::by_tick(state.picture(), tick);
-    pen.gap(1).put("made late: ", dim);
+    // A fold of long ago has those alone who were late most.
+    let kept = if hurt.worst_only && !hurt.all.is_empty() { ", of the worst that are kept" } else { "" };
+    pen.gap(1).put(&format!("made late{kept}: "), dim);
     if hurt.all.is_empty() {
         pen.put(nobody(&hurt), dim).put(&up_to(state), dim);
         return;
@@ -61,7 +63,7 @@ pub(super) fn so_far(state: &State) -> String {
 
 /// The key that shows more than the picture does.
 pub(super) const fn way_on(state: &State) -> &'static str {
-    if state.is_replay() { "> goes on by a second, G to the end" } else { "Space catches up with the loop" }
+    if state.is_replay() { "> goes on by a second" } else { "Space catches up with the loop" }
 }
 
 /// All of them, those first for whom most of their wait lies in the tick.

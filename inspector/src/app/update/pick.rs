@@ -28,22 +28,21 @@ pub(super) fn tick(state: &mut State, by: i64) {
     aim(state);
 }
 
-/// Selects the longest run of the tick that its page shows: who opens a tick of a thousand tasks looks for that
-/// one. The other lists begin at their beginning.
+/// Selects the longest run of the tick that its page shows, whatever ran: who opens a tick of a thousand tasks looks
+/// for that one. The other lists begin at their beginning.
 pub(super) fn aim(state: &mut State) {
     state.row = 0;
     if (state.view, state.part) != (View::Tick, Part::First) {
         return;
     }
     let Some(tick) = state.shown_tick() else { return };
-    let Some(longest) = tick.longest else { return };
-    let is_it = |kind: &SpanKind| match kind {
-        SpanKind::Task { task, .. } | SpanKind::Io { task, .. } => *task == longest.task,
-        _ => false,
-    };
-    let opened = state.picture().timeline.opened(tick);
-    let row = opened.and_then(|opened| opened.spans.iter().position(|opened| is_it(&opened.span.what)));
-    state.row = row.unwrap_or(0);
+    let Some(opened) = state.picture().timeline.opened(tick) else { return };
+    let ran =
+        |kind: &SpanKind| !kind.is_point() && !matches!(kind, SpanKind::Phase(_) | SpanKind::Poll { .. });
+    let runs = opened.spans.iter().enumerate().filter(|(_, opened)| ran(&opened.span.what));
+    // Of those that are as long the first.
+    let longest = runs.rev().max_by_key(|(_, opened)| opened.span.run_ns());
+    state.row = longest.map_or(0, |(place, _)| place);
 }
 
 fn moved(place: usize, by: i64, last: usize) -> usize {

@@ -75,20 +75,37 @@ fn a_frame_after_a_jump_is_of_one_moment() {
         let mut watching = watching();
         watching.press(Key::Char(view));
         watching.frame(1_000_000_000);
+        let end = watching.state.playback.as_ref().unwrap().end;
+        let before = Timestamp(end.as_ns() - 1_000_000);
         // Sooner than the figures are read again by themselves.
-        for (key, after_ns) in [('>', 10_000_000), ('n', 20_000_000), ('G', 30_000_000)] {
-            if !watching.feed.player.is_playing() {
-                watching.press(Key::Char(' '));
-            }
-            watching.press(Key::Char(key));
-            let drawn = watching.frame(1_000_000_000 + after_ns);
-            assert_eq!(drawn, watching.anew(), "page {view}, key {key}");
+        for (place, to) in [end, before, end].into_iter().enumerate() {
+            watching.feed.seek(&mut watching.state, Effect::Seek(to)).unwrap();
+            assert!(watching.feed.player.is_playing());
+            let drawn = watching.frame(1_010_000_000 + place as u64);
+            assert_eq!(drawn, watching.anew(), "page {view}, jump {place}");
         }
-        // The next look at the clock finds that the end is reached, and that is the last frame there is.
-        let now = monotonic_now().plus_ns(8_000_000).as_ns();
-        assert!(watching.advance(now));
-        let drawn = watching.frame(1_040_000_000);
-        assert!(!watching.feed.player.is_playing() && !watching.advance(now));
-        assert_eq!(drawn, watching.anew(), "page {view}, at the end");
+        watching.plays_out(view);
+    }
+}
+
+#[test]
+fn a_replay_that_plays_to_its_end_ends_with_the_figures_of_its_end() {
+    for view in ['1', '3', '4'] {
+        let mut watching = watching();
+        watching.press(Key::Char(view));
+        watching.frame(1_000_000_000);
+        watching.feed.seek(&mut watching.state, Effect::SetSpeed(1_000.0)).unwrap();
+        watching.plays_out(view);
+    }
+}
+
+impl Watching {
+    /// The next look at the clock finds that the end is reached, and after that frame there is none.
+    fn plays_out(&mut self, view: char) {
+        let now = monotonic_now().plus_ns(200_000_000).as_ns();
+        assert!(self.advance(now));
+        assert!(!self.feed.player.is_playing() && !self.advance(now));
+        let drawn = self.frame(1_020_000_000);
+        assert_eq!(drawn, self.anew(), "page {view}, at the end");
     }
 }

@@ -259,6 +259,8 @@ fn a_tick_says_whom_it_made_late() {
     assert_eq!((state.view, state.part, state.row), (View::Tick, Part::Second, 1));
     press(&mut state, Key::BackTab);
     assert_eq!((state.view, state.part), (View::Tick, Part::First));
+    press(&mut state, Key::Enter);
+    assert!(matches!(account(&state).subject, Subject::Slow { .. }), "its longest run is selected again");
 }
 
 #[test]
