@@ -1,10 +1,10 @@
 //! Whom a tick made late: timers, signals and tasks that waited for too long, and for some of it while the tick
 //! lasted. A ledger says of one wait who used it; this is the other side of one tick.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use loop_probes::event::Event;
-use loop_probes::ids::{SourceId, Timestamp};
+use loop_probes::ids::{SourceId, TaskId, Timestamp};
 use loop_probes::stamped::Stamped;
 use loop_traces::labels::Labels;
 use loop_traces::timeline::{TickSummary, TimelineConfig, signal_name};
@@ -107,8 +107,19 @@ pub fn by_tick(fold: &Fold, tick: &TickSummary) -> AllHurt {
     } else {
         log.iter().rev().take_while(|told| told.at >= tick.start).filter_map(hurt).collect()
     };
+    // A timer's or a signal's task waited because they did.
+    let theirs: BTreeSet<TaskId> = all.iter().filter_map(task_of).collect();
+    all.retain(|hurt| !matches!(hurt.told.event, Event::TaskRan { task, .. } if theirs.contains(&task)));
     all.sort_by_key(|hurt| (std::cmp::Reverse(hurt.ns), hurt.from, hurt.to));
     AllHurt { all, worst_only }
+}
+
+/// The task that ran for a timer or a signal.
+const fn task_of(hurt: &Hurt) -> Option<TaskId> {
+    match hurt.told.event {
+        Event::TimerFired { task, .. } | Event::SignalDelivered { task, .. } => Some(task),
+        _ => None,
+    }
 }
 
 /// What told of the waits whose ledgers are kept.

@@ -31,7 +31,8 @@ pub(super) fn ranking(canvas: &mut Canvas<'_>, state: &State, area: Area, select
     let remark = match (area.width, up_to.trim_start()) {
         (64.., up_to) if up_to.is_empty() => "lateness of others, in total, Enter opens the tag",
         (_, up_to) if up_to.is_empty() => "in total",
-        (64.., _) => &format!("lateness of others{up_to}, Enter opens the tag"),
+        (84.., _) => &format!("lateness of others{up_to}, Enter opens the tag"),
+        (64.., _) => &format!("lateness of others{up_to}"),
         (_, up_to) => up_to,
     };
     let inner = canvas.pane(area, "who made others late", remark, selected.is_some());

@@ -1,7 +1,7 @@
 //! Who waited while a tick lasted, and who did not.
 
 use loop_probes::event::Outcome;
-use loop_probes::ids::{Tag, TaskId, TimerId};
+use loop_probes::ids::{Tag, TimerId};
 
 use super::*;
 
@@ -18,8 +18,8 @@ fn fired(due: u64, at_ns: u64, source: SourceId) -> Stamped {
     at(at_ns, source, Event::TimerFired { timer, tag, task, due, fired, skipped })
 }
 
-fn ran(queued: u64, start: u64, end: u64) -> Stamped {
-    let (task, tag, outcome) = (TaskId(7), Tag(1), Outcome::Done);
+fn ran(task: u64, queued: u64, start: u64, end: u64) -> Stamped {
+    let (task, tag, outcome) = (TaskId(task), Tag(1), Outcome::Done);
     let (queued, start) = (Timestamp(queued), Timestamp(start));
     at(end, LOOP, Event::TaskRan { task, tag, outcome, queued, start })
 }
@@ -40,14 +40,16 @@ fn waits_are_told_by_what_of_them_lies_in_the_tick() {
     let [began, ended] = tick(1, 100 * MS, 140 * MS);
     let fold = fold(&[
         began,
-        ran(99 * MS, 100 * MS, 139 * MS),
+        ran(6, 99 * MS, 100 * MS, 139 * MS),
         ended,
         fired(110 * MS, 141 * MS, LOOP),
         // Due when it was over; another loop's; in time.
         fired(140 * MS, 142 * MS, LOOP),
         fired(110 * MS, 142 * MS, SourceId(2)),
         fired(139 * MS + MS / 2, 140 * MS, LOOP),
-        ran(95 * MS, 143 * MS, 144 * MS),
+        ran(7, 95 * MS, 143 * MS, 144 * MS),
+        // The first timer's own task.
+        ran(9, 110 * MS, 145 * MS, 146 * MS),
     ]);
     let tick = *fold.tick_that_ended(Timestamp(140 * MS)).unwrap();
     let hurt = by_tick(&fold, &tick);
@@ -60,7 +62,8 @@ fn waits_are_told_by_what_of_them_lies_in_the_tick() {
 #[test]
 fn where_the_log_forgot_the_tick_those_are_told_whose_ledgers_are_kept() {
     let [began, ended] = tick(1, 100 * MS, 140 * MS);
-    let mut fold = fold(&[began, ran(99 * MS, 100 * MS, 139 * MS), ended, fired(110 * MS, 141 * MS, LOOP)]);
+    let mut fold =
+        fold(&[began, ran(6, 99 * MS, 100 * MS, 139 * MS), ended, fired(110 * MS, 141 * MS, LOOP)]);
     let tick = *fold.tick_that_ended(Timestamp(140 * MS)).unwrap();
     for place in 0..crate::app::fold::LOG_EVENTS_MAX as u64 {
         fold.fold(&at(150 * MS + place, LOOP, Event::TimerCleared { timer: TimerId(3) }));
