@@ -29,8 +29,8 @@ pub(super) fn ranking(canvas: &mut Canvas<'_>, state: &State, area: Area, select
     let theme = canvas.theme;
     let up_to = up_to(state);
     let remark = match (area.width, up_to.trim_start()) {
-        (64.., up_to) if up_to.is_empty() => "lateness of others, in total, Enter opens the tag",
-        (_, up_to) if up_to.is_empty() => "in total",
+        (64.., "") => "lateness of others, in total, Enter opens the tag",
+        (_, "") => "in total",
         (84.., _) => &format!("lateness of others{up_to}, Enter opens the tag"),
         (64.., _) => &format!("lateness of others{up_to}"),
         (_, up_to) => up_to,
@@ -107,25 +107,26 @@ pub(super) fn of_tag(canvas: &mut Canvas<'_>, state: &State, area: Area, stats: 
     let (dim, text) = (theme.dim(), theme.text());
     let harm = &state.glance.harm;
     let own = glance::own_cause(stats);
-    let inner = canvas.pane(area, "lateness it caused", "of others", false);
+    let title = match (up_to(state), area.width) {
+        (up_to, _) if up_to.is_empty() => "lateness it caused".to_owned(),
+        (up_to, 36..) => format!("lateness caused{up_to}"),
+        (up_to, _) => format!("caused{up_to}"),
+    };
+    let inner = canvas.pane(area, &title, "of others", false);
     let mut line;
     if let Some(caused) = harm.iter().find(|harm| Some(harm.cause) == own) {
         let all_ns = harm.iter().map(Harm::total_ns).fold(0, u64::saturating_add);
         let share = caused.total_ns() as f64 / all_ns.max(1) as f64;
         let mut pen = canvas.pen(inner, 0);
         pen.gap(1).put(&units::duration(caused.total_ns()), theme.strong());
-        pen.put(&format!(" = {}", units::percent(share)), text);
-        let up_to = up_to(state);
-        if !pen.group(&[(" of all lateness", dim), (&up_to, dim)]) {
-            pen.group(&[(&up_to, dim)]);
-        }
+        pen.put(&format!(" = {}", units::percent(share)), text).group(&[(" of all lateness", dim)]);
         line = 1 + by_waiter(canvas, below(inner, 1), caused);
         if let Some(worst) = caused.worst {
             self::worst(&mut canvas.pen(inner, line), state, &worst);
             line += 1;
         }
     } else {
-        canvas.pen(inner, 0).gap(1).put("none that is known", dim).put(&up_to(state), dim);
+        canvas.pen(inner, 0).gap(1).put("none that is known", dim);
         if state.up_to_ns().is_some() {
             canvas.pen(inner, 1).gap(1).put(way_on(state), dim);
         }
