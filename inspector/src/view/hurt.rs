@@ -39,7 +39,7 @@ pub(super) fn row(pen: &mut Pen<'_, '_>, state: &State, tick: &TickSummary) {
         let more = all.len() - place - 1;
         let told = if more > 0 { format!("and {more} more") } else { String::new() };
         let needed = one.name.width() + ns.chars().count() + told.len();
-        if place > 0 && needed > usize::from(pen.room()) {
+        if place > 0 && needed >= usize::from(pen.room()) {
             pen.put(&format!("and {} more", more + 1), dim);
             return;
         }
