@@ -143,6 +143,11 @@ fn a_second_terminal_sees_the_same_loop() {
     leave(terminal);
 }
 
+/// The title of the page's first pane.
+fn title_of(page: &str) -> String {
+    page.lines().find(|line| line.starts_with('╭')).unwrap_or_default().chars().take(24).collect()
+}
+
 #[test]
 fn a_replay_plays_pauses_and_seeks() {
     let place = Place::new();
@@ -169,6 +174,26 @@ fn a_replay_plays_pauses_and_seeks() {
     });
     terminal.send("G").unwrap();
     terminal.wait_for("the end again", |text| number_after(text, "fired ") == total);
+
+    // From the start the next stall, and the one after that, until one made the timer late that fires all the time:
+    // it fired after the stall, and is known all the same.
+    terminal.send("g2").unwrap();
+    let mut before = title_of(&terminal.wait_for("its start", |text| text.contains("no tick is over yet")));
+    let stalls = report["ticks"]["stalls"].as_u64().unwrap();
+    let late =
+        |page: &str| page.lines().any(|line| line.contains("made late") && line.contains("Heartbeat1ms"));
+    let is_late = (0..stalls).any(|_| {
+        terminal.send("n").unwrap();
+        let page = terminal.wait_for("a stall's tick", |text| {
+            text.contains("made late") && text.contains(" busy ") && title_of(text) != before
+        });
+        before = title_of(&page);
+        late(&page)
+    });
+    assert!(is_late, "of {stalls} stalls: {before}");
+    terminal.send("\t\r").unwrap();
+    terminal
+        .wait_for("the ledger of the wait", |text| text.contains("late timer: ") || text.contains("waited"));
     leave(terminal);
 }
 

@@ -90,7 +90,11 @@ fn head(out: &mut String, summary: &Summary) {
         );
     }
     if summary.before_attach > 0 {
-        line!(out, "totals count since the attach; {} records came before it", count(summary.before_attach));
+        line!(
+            out,
+            "totals count since the attach; {} came before it",
+            counted(summary.before_attach, "record", "records")
+        );
     }
     if summary.ticks.incomplete > 0 {
         line!(
@@ -100,7 +104,11 @@ fn head(out: &mut String, summary: &Summary) {
         );
     }
     if summary.unknown_kinds > 0 {
-        line!(out, "{} events of unknown kinds were skipped", count(summary.unknown_kinds));
+        line!(
+            out,
+            "{} skipped",
+            counted(summary.unknown_kinds, "event of an unknown kind was", "events of unknown kinds were")
+        );
     }
 }
 
@@ -117,7 +125,7 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
     );
     let slowest = tasks.by_tag.first().map_or_else(String::new, |tag| format!("run · longest: {}", tag.tag));
     let cleared = format!("lag · {} armed, {} cleared", count(timers.armed), count(timers.cleared));
-    let checkpoints = format!("run of {} checkpoints", count(microtasks.checkpoints));
+    let checkpoints = format!("run of {}", counted(microtasks.checkpoints, "checkpoint", "checkpoints"));
     let decided = format!(
         "run · decided {} collect, {} defer, {} skip",
         count(gc.collect),
