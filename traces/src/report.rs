@@ -157,7 +157,7 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
         count(signals.dropped)
     );
     for (name, .., remark) in rows.iter().filter(|(.., remark)| !fit && !remark.is_empty()) {
-        line!(out, "  {name:<10}{}", cut(remark, columns - 12));
+        line!(out, "  {}", cut(&format!("{name:<10}  {remark}"), columns - 2));
     }
 }
 

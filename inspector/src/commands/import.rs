@@ -11,37 +11,31 @@ use loop_traces::chrome::import::{Import, ImportError, ImportReport};
 use loop_traces::writer::{TraceWriter, WriteOptions, create};
 
 use self::progress::Bar;
-use super::warn;
-use crate::cli::ImportArgs;
+use super::{drawing, warn};
+use crate::cli::{Global, ImportArgs};
 use crate::exit::Failure;
 use crate::exporting::discard;
-use crate::input::spare;
+use crate::input::{STDIN, shown, spare};
 use crate::interrupt::{Interrupt, Stopping};
 use crate::stdout;
 
-pub(super) fn run(args: &ImportArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &ImportArgs, global: &Global) -> Result<(), Failure> {
     if args.output == Path::new("-") {
         return Err(Failure::Usage("a trace is saved to a file: name one with -o, not -".to_owned()));
     }
-    let from_stdin = args.input == Path::new("-");
-    let shown = if from_stdin { "standard input".to_owned() } else { args.input.display().to_string() };
-    let unreadable = |error: io::Error| Failure::Input(format!("cannot read {shown}: {error}"));
-    let (input, size): (Box<dyn Read>, Option<u64>) = if from_stdin {
-        (Box::new(io::stdin().lock()), None)
-    } else {
-        let file = File::open(&args.input).map_err(unreadable)?;
-        let found = file.metadata().map_err(unreadable)?;
-        if found.is_dir() {
-            return Err(Failure::Input(format!("cannot read {shown}: it is a folder")));
-        }
+    let shown = shown(&args.input);
+    if args.input != Path::new(STDIN) {
         spare(&args.input, &args.output)?;
-        (Box::new(file), found.is_file().then_some(found.len()))
-    };
-    let bar = Bar::new(size);
-    let name =
-        args.input.file_name().map_or_else(|| shown.clone(), |name| name.to_string_lossy().into_owned());
-    let import = Import::read(input, &name, &args.thread, &mut |progress| bar.show(progress))
-        .map_err(|error| failure(error, &shown))?;
+    }
+    let (mut bar, mut import) = read(args, &shown, &args.thread)?;
+    if let Err(ImportError::NamedTooLate { threads, .. }) = &import
+        && args.input.is_file()
+    {
+        // From here on they are known from the beginning.
+        let all: Vec<String> = args.thread.iter().chain(threads).cloned().collect();
+        (bar, import) = read(args, &shown, &all)?;
+    }
+    let import = import.map_err(|error| failure(error, &shown))?;
     // What was read so far left nothing behind; from here on there is a file.
     let (report, bytes) = write(import, &args.output, &bar, Interrupt::new(None)?)?;
     bar.finish();
@@ -51,13 +45,40 @@ pub(super) fn run(args: &ImportArgs) -> Result<(), Failure> {
     if args.json {
         return stdout::print_json(&report);
     }
-    stdout::print(&text::page(&report, &shown, &args.output.display().to_string(), bytes))
+    let output = args.output.display().to_string();
+    let page = text::page(&report, &shown, &output, bytes, stdout::width());
+    stdout::print(&crate::text::page(&page, drawing::theme(global)))
+}
+
+/// Reads the input once.
+fn read(
+    args: &ImportArgs,
+    shown: &str,
+    threads: &[String],
+) -> Result<(Bar, Result<Import, ImportError>), Failure> {
+    let unreadable = |error: io::Error| Failure::Input(format!("cannot read {shown}: {error}"));
+    let (input, size): (Box<dyn Read>, Option<u64>) = if args.input == Path::new(STDIN) {
+        (Box::new(io::stdin().lock()), None)
+    } else {
+        let file = File::open(&args.input).map_err(unreadable)?;
+        let found = file.metadata().map_err(unreadable)?;
+        if found.is_dir() {
+            return Err(Failure::Input(format!("cannot read {shown}: it is a folder")));
+        }
+        (Box::new(file), found.is_file().then_some(found.len()))
+    };
+    let name = args.input.file_name().map_or_else(|| shown.into(), |name| name.to_string_lossy());
+    let bar = Bar::new(size);
+    let import = Import::read(input, &name, threads, &mut |progress| bar.show(progress));
+    Ok((bar, import))
 }
 
 fn failure(error: ImportError, shown: &str) -> Failure {
     match error {
         ImportError::Read(error) => Failure::Input(format!("{shown} {error}")),
-        ImportError::NoThread { .. } => Failure::Usage(format!("--thread: {shown}: {error}")),
+        ImportError::NoThread { .. } | ImportError::NamedTooLate { .. } => {
+            Failure::Usage(format!("--thread: {shown}: {error}"))
+        }
         error => Failure::input(error),
     }
 }

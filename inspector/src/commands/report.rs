@@ -8,8 +8,8 @@ use loop_traces::summary::Summary;
 use loop_traces::timeline::TimelineConfig;
 use serde_json::Value;
 
-use super::{diff, summary, warn};
-use crate::cli::{Global, ReportArgs, ReportFormat, VerdictFormat};
+use super::{diff, drawing, summary, warn};
+use crate::cli::{Global, Kept, ReportArgs, ReportFormat, STALLS_MAX, VerdictFormat};
 use crate::exit::Failure;
 use crate::gates::{self, Bounds};
 use crate::input::Input;
@@ -24,20 +24,23 @@ pub(super) fn run(args: &ReportArgs, global: &Global) -> Result<(), Failure> {
         None if matches!(args.format, ReportFormat::Junit | ReportFormat::Markdown) && !json => Err(
             Failure::Usage("--format junit and markdown print gates: name their file with --gate".to_owned()),
         ),
-        None => print(&args.input, json, usize::from(args.late_timers)),
+        None => print(&args.input, json, &args.kept, global),
     }
 }
 
 /// Reads `input` to its end and prints its summary, with so many of what was late or slow.
-pub(super) fn print(input: &str, json: bool, late_kept: usize) -> Result<(), Failure> {
+pub(super) fn print(input: &str, json: bool, kept: &Kept, global: &Global) -> Result<(), Failure> {
     let mut input = Input::open(input)?;
     let source = input.source();
-    let config = TimelineConfig { late_kept, ..TimelineConfig::of(source.metadata()) };
+    // Text shows the worst few, and they are to be the worst of all.
+    let stalls_kept = if json { kept.stalls } else { kept.stalls.max(STALLS_MAX) };
+    let (late_kept, stalls_kept) = (kept.late_timers.into(), stalls_kept.into());
+    let config = TimelineConfig { late_kept, stalls_kept, ..TimelineConfig::of(source.metadata()) };
     let timeline = fold(source, config)?;
     for warning in input.warnings() {
         warn(&warning);
     }
-    summary::print(&timeline, input.source(), json)
+    summary::print(&timeline, input.source(), json, global)
 }
 
 fn gated(args: &ReportArgs, file: &Path, json: bool, global: &Global) -> Result<(), Failure> {
@@ -58,7 +61,8 @@ fn gated(args: &ReportArgs, file: &Path, json: bool, global: &Global) -> Result<
 
 fn text(run: &Run, page: &Page, global: &Global) -> Result<String, Failure> {
     let gates = diff::render(page, VerdictFormat::Text, global)?;
-    Ok(format!("{}\n{gates}", summary::page(&run.summary)))
+    let page = summary::page(&run.summary, drawing::theme(global));
+    Ok(format!("{page}\n{gates}"))
 }
 
 fn with_gates(summary: &Summary, page: &Page) -> Result<Value, Failure> {

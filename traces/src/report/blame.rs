@@ -11,6 +11,9 @@ use crate::units::{count, counted, duration, position};
 /// Stalls shown.
 const STALLS_SHOWN: usize = 10;
 
+/// Most stalls that `report --stalls` takes.
+const STALLS_TOLD_MAX: u64 = 10_000;
+
 /// Late timers, late signals and slow tasks shown, of each.
 const LATE_SHOWN: usize = 5;
 
@@ -101,7 +104,11 @@ pub(super) fn stalls(out: &mut String, summary: &Summary, columns: usize) {
         let (at, tick, run) = (position(stall.at_ns), count(stall.tick), duration(stall.run_ns));
         ledger(out, &format!("  {at}  tick {tick:<10} {run:>7}"), &stall.blame, columns);
     }
-    more(out, summary.ticks.stalls, worst.len(), STALLS_SHOWN);
+    let rest = summary.ticks.stalls.saturating_sub(worst.len().min(STALLS_SHOWN) as u64);
+    if rest > 0 {
+        let all = summary.ticks.stalls.min(STALLS_TOLD_MAX);
+        line!(out, "  and {} more: report --json --stalls {all} has their ledgers", count(rest));
+    }
 }
 
 /// How many there are beside those that are shown, and where: the summary has `kept` of them.

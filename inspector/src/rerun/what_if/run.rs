@@ -22,7 +22,7 @@ use super::tags::Names;
 use super::task::Replayed;
 use super::words::{self, Ran};
 use super::world::{self, World, WorldClock, WorldPoller};
-use super::{Answer, Changes};
+use super::{Answer, Changes, Stop};
 use crate::rerun::RerunError;
 
 /// The changes, in the terms of one recording.
@@ -173,6 +173,7 @@ pub(super) fn run(
     script: &Rc<Script>,
     changes: &Changes,
     output: Option<&Path>,
+    stop: Option<&Stop>,
 ) -> Result<Answer, RerunError> {
     let plan = Plan::new(script, changes)?;
     let arrivals = arrivals(script, &plan, changes);
@@ -180,7 +181,9 @@ pub(super) fn run(
     let (recorder, capture) = Recorder::capture();
     let (worker_recorder, worker_capture) = Recorder::capture();
     let outlet = Outlet::new(script, &plan, &metadata, [capture, worker_capture], output)?;
-    let world = Rc::new(World::new(script, plan, arrivals, outlet));
+    let mut world = World::new(script, plan, arrivals, outlet);
+    world.stop = stop.cloned();
+    let world = Rc::new(world);
     *world.jobs.recorder.borrow_mut() = worker_recorder;
     let (ended, waiting) = {
         let _inhabited = world::enter(&world);

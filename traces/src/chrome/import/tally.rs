@@ -85,6 +85,10 @@ pub mod dropped {
     pub const OTHER_THREADS: &str = "slice_of_other_thread";
     /// Instants of threads that are no loops.
     pub const OTHER_INSTANTS: &str = "instant_of_other_thread";
+    /// Events of threads beyond the most that are told apart.
+    pub const THREAD_BEYOND_LIMIT: &str = "event_of_thread_beyond_limit";
+    /// Threads that are loops, beyond the most that a trace has.
+    pub const LOOP_BEYOND_LIMIT: &str = "loop_beyond_limit";
     /// Asynchronous slices: they belong to no thread.
     pub const ASYNC: &str = "async_slice";
     /// Samples of counters that are no queue of a loop.
