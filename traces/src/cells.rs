@@ -2,6 +2,8 @@
 //!
 //! The report, the pages that commands print and the dashboard share it, so that a name is cut the same way everywhere.
 
+use std::collections::BTreeMap;
+
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// The cells that `text` takes.
@@ -54,6 +56,32 @@ pub fn cut_name(text: &str, width: usize) -> String {
     }
 }
 
+/// The names of a table, each in at most `width` cells: as [`cut_middle`], and where two that differ would then read
+/// the same, with what is missing before the place where they differ.
+#[must_use]
+pub fn cut_apart(names: &[&str], width: usize) -> Vec<String> {
+    let plain: Vec<String> = names.iter().map(|name| cut_middle(name, width)).collect();
+    let mut alike: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, cut) in names.iter().zip(&plain) {
+        alike.entry(cut).or_default().push(name);
+    }
+    let apart = |name: &str, cut_as: &str| {
+        let group = alike.get(cut_as).map_or(&[][..], Vec::as_slice);
+        let same =
+            group.iter().map(|other| name.chars().zip(other.chars()).take_while(|(a, b)| a == b).count());
+        // The last place where it parts from another: all others have parted before.
+        let Some(parts) =
+            group.iter().zip(same).filter(|(other, _)| **other != name).map(|(_, same)| same).max()
+        else {
+            return cut_as.to_owned();
+        };
+        let rest: String = name.chars().skip(parts.saturating_sub(2)).collect();
+        let tail = cut(&rest, width.saturating_sub(width / 3));
+        format!("{}{tail}", cut(name, width.saturating_sub(tail.width())))
+    };
+    names.iter().zip(&plain).map(|(name, cut_as)| apart(name, cut_as)).collect()
+}
+
 /// `text` with blanks behind it up to `width` cells: a cell of a table, aligned whatever script a name is in.
 #[must_use]
 pub fn fill(text: &str, width: usize) -> String {
@@ -83,6 +111,20 @@ mod tests {
         for width in 0..12 {
             assert!(cut_middle("worker 日本", width).width() <= width);
         }
+    }
+
+    #[test]
+    fn names_that_differ_read_differently() {
+        let names = [
+            "base::internal::RunOnce (render_thread_one.cc:120)",
+            "base::internal::RunOnce (render_thread_two.cc:120)",
+            "base::internal::RunOnce (render_thread_twelve.cc:120)",
+            "gc",
+        ];
+        let cut = cut_apart(&names, 20);
+        assert_eq!(cut, ["base::…d_one.cc:120)", "base::in…two.cc:120)", "base:…twelve.cc:120)", "gc"]);
+        assert!(cut.iter().all(|name| name.width() <= 20));
+        assert_eq!(cut_apart(&["same", "same"], 3), ["s…e", "s…e"]);
     }
 
     #[test]

@@ -25,6 +25,9 @@ use crate::rerun::minimize::{Limits, MinimizeError, Minimized, Progress, Size, m
 use crate::stdout;
 use crate::text::{self, row};
 
+/// Most cells of what is told of the progress.
+const TOLD_CELLS: usize = 64;
+
 /// Most tags or arrivals that a line names.
 const SHOWN: usize = 6;
 
@@ -34,17 +37,25 @@ pub(super) fn run(args: &MinimizeArgs, global: &Global) -> Result<(), Failure> {
     let kept = beside(&args.output)?;
     let says = args.toml.then(|| toml_beside(args, &input)).transpose()?;
     let interrupt = Interrupt::new(Some(args.budget))?;
-    let asked = interrupt.clone();
+    // Not as wide as the terminal: the ^C that it echoes behind it must not begin another line.
     let bar = spinner("{spinner} {elapsed} {msg}");
     bar.set_message("reading");
+    let (asked, heard) = (interrupt.clone(), bar.clone());
+    let stop = move || {
+        let is_asked = asked.is_asked();
+        if is_asked {
+            heard.set_message("stopping, and saving the smallest so far");
+        }
+        is_asked
+    };
     let result = minimize(
         &|| input.reopen(),
         &args.keep,
         Limits {
             tries: args.tries,
             is_over: &|| interrupt.is_due(),
-            stop: Rc::new(move || asked.is_asked()),
-            watch: &mut |progress| bar.set_message(told(progress)),
+            stop: Rc::new(stop),
+            watch: &mut |progress| bar.set_message(text::cut(&told(progress), TOLD_CELLS)),
         },
         kept.path(),
     );

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::line;
-use crate::cells::{cut_middle, cut_name, fill, width};
+use crate::cells::{cut_apart, cut_name, fill, width};
 use crate::summary::{BlameSummary, Summary};
 use crate::units::{count, counted, duration, position};
 
@@ -200,11 +200,12 @@ pub(super) fn harm(out: &mut String, summary: &Summary, columns: usize) {
         "OWN RUN"
     );
     let some = |ns: u64| if ns == 0 { "–".to_owned() } else { duration(ns) };
-    for harm in all.iter().take(HARM_SHOWN) {
+    let names: Vec<&str> = all.iter().take(HARM_SHOWN).map(|harm| &*harm.tag).collect();
+    for (harm, name) in all.iter().zip(cut_apart(&names, wide)) {
         line!(
             out,
             "{}{:>8}{:>8}{:>8}{:>8}{:>12}{:>9}",
-            fill(&cut_middle(&harm.tag, wide), wide),
+            fill(&name, wide),
             duration(harm.lateness_caused_ns),
             some(harm.timers_ns),
             some(harm.signals_ns),
