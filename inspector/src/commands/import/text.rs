@@ -38,7 +38,7 @@ pub(super) fn page(report: &ImportReport, input: &str, output: &str, size: u64, 
         counted(report.counters, "counter sample", "counter samples"),
         counted(report.flows, "flow", "flows"),
     ];
-    line!(out, "{}", row("", &head.map(|part| part.replace(' ', "\u{a0}")).join(" ·\u{a0}"), width));
+    line!(out, "{}", row("", &head.map(|part| part.replace(' ', "\u{a0}")).join("\u{a0}· "), width));
     loops(&mut out, report, width);
     tally(&mut out, "repaired", &report.repaired, width);
     tally(&mut out, "dropped", &report.dropped, width);
