@@ -32,10 +32,7 @@ pub(super) fn run(args: &ReportArgs, global: &Global) -> Result<(), Failure> {
 pub(super) fn print(input: &str, json: bool, kept: &Kept, global: &Global) -> Result<(), Failure> {
     let mut input = Input::open(input)?;
     let source = input.source();
-    // Text shows the worst few, and they are to be the worst of all.
-    let stalls_kept = if json { kept.stalls } else { kept.stalls.max(STALLS_MAX) };
-    let (late_kept, stalls_kept) = (kept.late_timers.into(), stalls_kept.into());
-    let config = TimelineConfig { late_kept, stalls_kept, ..TimelineConfig::of(source.metadata()) };
+    let config = keeping(kept, json, TimelineConfig::of(source.metadata()));
     let timeline = fold(source, config)?;
     for warning in input.warnings() {
         warn(&warning);
@@ -43,9 +40,15 @@ pub(super) fn print(input: &str, json: bool, kept: &Kept, global: &Global) -> Re
     summary::print(&timeline, input.source(), json, global)
 }
 
+fn keeping(kept: &Kept, json: bool, config: TimelineConfig) -> TimelineConfig {
+    // Text shows the worst few, and they are to be the worst of all.
+    let stalls = if json { kept.stalls } else { STALLS_MAX };
+    TimelineConfig { late_kept: kept.late_timers.into(), stalls_kept: stalls.into(), ..config }
+}
+
 fn gated(args: &ReportArgs, file: &Path, json: bool, global: &Global) -> Result<(), Failure> {
     let gates = gates::read(file, Bounds::OfOneRun)?;
-    let read = runs::read(&args.input)?;
+    let read = runs::read_keeping(&args.input, |config| keeping(&args.kept, json, config))?;
     read.warnings.iter().for_each(|warning| warn(warning));
     let judged: Result<Vec<Judgement>, _> = gates.iter().map(|gate| gate.judge(&read.run)).collect();
     let judged = judged.map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?;

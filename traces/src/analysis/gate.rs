@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::condition::shown;
 use super::diff::any::Many;
 use super::diff::effect::{Effect, Sides, p_value};
-use super::diff::leeway::{self, Leeway};
+use super::diff::leeway;
 use super::diff::{ALPHA, Run};
 use super::metric::bounds::Bounds;
 use super::metric::{Metric, Sense, Value, nearest};
@@ -212,7 +212,8 @@ impl Gate {
 
     fn judge_change(&self, base: &[Run], candidate: &[Run], share: f64) -> Judgement {
         let sides = Sides::of(&self.metric, base, candidate);
-        let Some(effect) = Effect::of(&sides) else { return self.unmeasured(candidate) };
+        let ends = sides.ends(&self.metric, base, candidate);
+        let Some(effect) = Effect::between(&sides, ends.as_ref()) else { return self.unmeasured(candidate) };
         let Some(change) = effect.median_change() else {
             // From nothing to something: no share says how much worse that is.
             return if effect.candidate == 0.0 {
@@ -223,9 +224,7 @@ impl Gate {
             };
         };
         let worse = self.worse(change);
-        let is_sure = p_value(&sides) <= ALPHA;
-        let most = effect.change_interval.map(|[low, high]| self.worse(low).max(self.worse(high)));
-        let judge = |worse: f64, most: Option<f64>| match most {
+        let judge = |worse: f64, effect: &Effect, is_sure: bool| match self.most(effect) {
             None => (Outcome::CannotTell, Some("one run a side does not show how runs scatter".to_owned())),
             Some(_) if worse > share && is_sure => (Outcome::Failed, None),
             Some(_) if worse > share => (Outcome::CannotTell, Some("it may be chance".to_owned())),
@@ -234,17 +233,23 @@ impl Gate {
             }
             Some(_) => (Outcome::Held, None),
         };
-        let (outcome, why) = judge(worse, most);
+        let (outcome, why) = judge(worse, &effect, p_value(&sides) <= ALPHA);
         let numbers = format!("{}, {}", self.both(&effect), by(worse));
-        let leeway = Leeway::of(&self.metric, &sides, base, candidate);
-        let moved = |by: f64| {
-            let most = most.map(|most| self.worse(effect.moved_change(self.worse(most), by)));
-            (self.worse(effect.moved_change(change, by)), most)
-        };
-        let ends = [moved(-leeway.less), moved(leeway.more)];
-        let stands = ends.iter().all(|(worse, most)| judge(*worse, *most).0 == outcome);
-        let could_be = between_changes(ends.map(|(worse, _)| worse));
+        let ends = ends.iter().flatten().zip(effect.ends.iter().flat_map(|ends| ends.iter()));
+        let ends: Vec<(f64, Outcome)> = ends
+            .filter_map(|(sides, effect)| {
+                let worse = self.worse(effect.median_change()?);
+                Some((worse, judge(worse, effect, p_value(sides) <= ALPHA).0))
+            })
+            .collect();
+        let stands = ends.iter().all(|(_, at_end)| *at_end == outcome);
+        let could_be = between_changes(ends.into_iter().map(|(worse, _)| worse));
         self.overturned(base, candidate, (outcome, stands), (numbers, could_be), why)
+    }
+
+    /// How much worse it may be.
+    fn most(&self, effect: &Effect) -> Option<f64> {
+        effect.change_interval.map(|[low, high]| self.worse(low).max(self.worse(high)))
     }
 
     fn judge_any(&self, base: &[Run], candidate: &[Run], share: f64) -> Judgement {
@@ -253,15 +258,18 @@ impl Gate {
         };
         let first = (most.name, most.effect, most.p);
         let all = std::iter::once(first).chain(most.others);
-        let worse = all.filter_map(|(tag, effect, p)| Some((tag, self.worse(effect.change?), p)));
+        let worse = all.filter_map(|(tag, effect, p)| {
+            let ends = effect.ends.iter().flat_map(|ends| ends.iter());
+            let ends: Vec<f64> = ends.filter_map(|end| Some(self.worse(end.change?))).collect();
+            Some(WorseTag { tag, by: self.worse(effect.change?), p, ends, p_at_worst: effect.p_at_worst() })
+        });
         let (sure, unsure): (Vec<_>, Vec<_>) =
-            worse.filter(|(_, worse, _)| *worse > share).partition(|(_, _, p)| *p <= ALPHA);
-        // One that is worse enough whatever was lost is enough.
-        let least = sure.iter().map(|(_, worse, _)| (1.0 + worse) * (-most.leeway_max.width()).exp() - 1.0);
-        let sure_still = least.fold(f64::NEG_INFINITY, f64::max) > share;
-        let named = |tags: &[(String, f64, f64)]| {
-            let tags: Vec<String> =
-                tags.iter().map(|(tag, worse, _)| format!("{tag} {}", by(*worse))).collect();
+            worse.filter(|tag| tag.by > share).partition(|tag| tag.p <= ALPHA);
+        // One that is worse enough whatever was lost is enough, where that makes it no less sure.
+        let sure_still =
+            sure.iter().any(|tag| tag.p_at_worst <= tag.p && tag.ends.iter().all(|worse| *worse > share));
+        let named = |tags: &[WorseTag]| {
+            let tags: Vec<String> = tags.iter().map(|one| format!("{} {}", one.tag, by(one.by))).collect();
             tags.join(", ")
         };
         let (outcome, numbers, why) = if !sure.is_empty() {
@@ -278,18 +286,8 @@ impl Gate {
             Outcome::Failed => sure_still,
             _ => most.all_within_whatever_was_lost,
         };
-        let width = most.leeway_max.width();
-        let could_be = match width.is_finite() {
-            true => format!("each by {} more or less", percent(width)),
-            false => "nothing bounds by how much".to_owned(),
-        };
-        self.overturned(
-            base,
-            candidate,
-            (outcome, stands || most.leeway_max.none()),
-            (numbers, could_be),
-            why,
-        )
+        let could_be = between_changes(sure.iter().flat_map(|tag| tag.ends.iter().copied()));
+        self.overturned(base, candidate, (outcome, stands), (numbers, could_be), why)
     }
 
     /// What the lost records could overturn says so, and what it could be with them.
@@ -305,7 +303,7 @@ impl Gate {
             return self.judgement(outcome, numbers, why);
         }
         let lost = lost_records(leeway::lost_records(base, candidate));
-        let why = format!("{} but {lost} could overturn it: {could_be}", outcome.name());
+        let why = format!("{} but {lost} could overturn it{could_be}", outcome.name());
         self.judgement(Outcome::CannotTell, numbers, Some(why))
     }
 
@@ -323,11 +321,24 @@ impl Gate {
     }
 }
 
-/// `2.00% better to 30.0% worse`, where something bounds it.
-fn between_changes([one, other]: [f64; 2]) -> String {
-    let (least, most) = (one.min(other), one.max(other));
-    let bounded = |end: f64| if end.is_finite() { by(end) } else { "more than anything".to_owned() };
-    format!("{} to {}", bounded(least), bounded(most))
+/// `2.0% better to 30.0% worse`; nothing of nothing.
+fn between_changes(ends: impl Iterator<Item = f64>) -> String {
+    let all: Vec<f64> = ends.collect();
+    let bounded = |end: f64| if leeway::is_anything(end) { "anything".to_owned() } else { by(end) };
+    let (least, most) = (all.iter().copied().reduce(f64::min), all.iter().copied().reduce(f64::max));
+    match (least, most) {
+        (Some(least), Some(most)) => format!(": {} to {}", bounded(least), bounded(most)),
+        _ => String::new(),
+    }
+}
+
+/// A tag that is worse, and how much worse it is at both ends of what lost records leave open.
+struct WorseTag {
+    tag: String,
+    by: f64,
+    p: f64,
+    ends: Vec<f64>,
+    p_at_worst: f64,
 }
 
 fn lost_records(lost: u64) -> String {

@@ -69,10 +69,7 @@ pub(super) fn losses(out: &mut String, summary: &Summary) {
         return;
     }
     let lost = counted(summary.lost_records, "record was lost", "records were lost");
-    line!(
-        out,
-        "\n{lost}: counts are at least what is shown, and where a figure has a {MARK}, it lies between"
-    );
+    line!(out, "\n{lost}: counts are at least what is shown,\nand {MARK} marks what they could move");
     let rows: [(&str, &Percentiles); 7] = [
         ("ticks", &summary.ticks.run_ns),
         ("tasks", &summary.tasks.run_ns),
@@ -82,7 +79,7 @@ pub(super) fn losses(out: &mut String, summary: &Summary) {
         ("gc", &summary.gc.run_ns),
         ("signals", &summary.signals.latency_ns),
     ];
-    line!(out, "  {:<12}{:<16}{:<16}{:<16}{}", "", "P50", "P90", "P99", "MAX");
+    line!(out, "  {:<12}{:<16}{:<16}{:<16}{}", "BETWEEN", "P50", "P90", "P99", "MAX");
     for (name, unit) in rows.into_iter().filter(|(_, unit)| unit.count > 0) {
         let cells = Of::ALL.map(|of| of.bounds(unit).map_or_else(|| figure(unit, of), range));
         let [p50, p90, p99, max] = cells;

@@ -17,10 +17,9 @@ use std::collections::BTreeSet;
 
 use super::Run;
 use super::effect::{Effect, Sides};
-use super::leeway::Leeway;
 use crate::analysis::metric::Metric;
 use crate::analysis::statistics::splits::Splits;
-use crate::analysis::statistics::{at_least, mean, median};
+use crate::analysis::statistics::{at_least, mean, median, rank_test};
 
 /// The name of what all tags have in common.
 pub const EVERY_TAG: &str = "every tag";
@@ -37,6 +36,9 @@ const RUNS_MIN: usize = 6;
 /// A scatter of the common part (2%) that may be chance: nothing is made to follow it.
 const STEADY: f64 = 0.02;
 
+/// By how much runs are moved, to the least and to the most.
+type Moved = [Vec<f64>; 2];
+
 /// One of many.
 #[derive(Clone, Debug)]
 struct One {
@@ -44,7 +46,8 @@ struct One {
     /// What was measured; of what all have in common nothing was.
     sides: Option<Sides>,
     fit: Covariance,
-    leeway: Leeway,
+    /// By how much lost records may have moved it in each run, to the least and to the most.
+    open: Option<Moved>,
 }
 
 /// What became of all of them.
@@ -60,10 +63,6 @@ pub(crate) struct Most {
     pub(crate) all_within: bool,
     /// And would whatever the lost records had held.
     pub(crate) all_within_whatever_was_lost: bool,
-    /// What lost records leave open of the largest shift, and by more than that of no other.
-    pub(crate) leeway: Leeway,
-    /// What they leave open of any.
-    pub(crate) leeway_max: Leeway,
     /// How many there are.
     pub(crate) compared: usize,
 }
@@ -75,6 +74,8 @@ pub struct Many {
     base_runs: usize,
     candidate_runs: usize,
     speed: Vec<f64>,
+    /// In each run, the most of all that lost records may have moved.
+    open: Option<Moved>,
 }
 
 impl Many {
@@ -85,7 +86,7 @@ impl Many {
     }
 
     const fn none() -> Self {
-        Self { ones: Vec::new(), base_runs: 0, candidate_runs: 0, speed: Vec::new() }
+        Self { ones: Vec::new(), base_runs: 0, candidate_runs: 0, speed: Vec::new(), open: None }
     }
 
     /// All that `metric` is the largest of, in every run.
@@ -101,36 +102,30 @@ impl Many {
         let frequent = each.filter(|metric| base.iter().chain(candidate).all(|run| is_frequent(metric, run)));
         let whole = frequent.filter_map(|metric| {
             let sides = Sides::of(&metric, base, candidate);
-            let leeway = Leeway::of(&metric, &sides, base, candidate);
+            let ends = sides.ends(&metric, base, candidate);
+            let open = ends.map(|ends| ends.map(|end| sides.moved_to(&end)));
             // A value is missing in a run, or cannot be compared as a ratio.
             let whole = sides.base.len() + sides.candidate.len() == runs && sides.is_ratio;
-            whole.then(|| ((metric.whose().unwrap_or_default().to_owned(), leeway), sides))
+            whole.then(|| ((metric.whose().unwrap_or_default().to_owned(), open), sides))
         });
-        let (names, sides): (Vec<(String, Leeway)>, Vec<Sides>) = whole.unzip();
-        let widest = names.iter().fold(Leeway::default(), |widest, (_, leeway)| widest.max(*leeway));
+        let (names, sides): (Vec<(String, Option<Moved>)>, Vec<Sides>) = whole.unzip();
+        let widest = names.iter().filter_map(|(_, open)| open.clone()).reduce(wider);
         let columns: Vec<Vec<f64>> = sides.iter().map(|sides| centred(&sides.scaled().concat())).collect();
         let speed: Vec<f64> = match columns.len() {
             0..TAGS_MIN => Vec::new(),
             _ => (0..runs).filter_map(|run| common(&columns, run, None)).collect(),
         };
         let mut ones = Vec::with_capacity(names.len() + 1);
-        for (place, ((name, leeway), sides)) in names.into_iter().zip(sides).enumerate() {
+        for (place, ((name, open), sides)) in names.into_iter().zip(sides).enumerate() {
             let others = (columns.len() >= TAGS_MIN && runs >= RUNS_MIN)
                 .then(|| (0..runs).filter_map(|run| common(&columns, run, Some(place))).collect());
-            // It is measured against what the others have in common, which moves no further than they do.
-            let leeway = if columns.len() >= TAGS_MIN { leeway.against(widest) } else { leeway };
-            ones.push(One {
-                name,
-                sides: Some(sides),
-                fit: Covariance::new(&columns[place], others),
-                leeway,
-            });
+            ones.push(One { name, sides: Some(sides), fit: Covariance::new(&columns[place], others), open });
         }
         if !speed.is_empty() {
             let fit = Covariance::new(&speed, None);
-            ones.push(One { name: EVERY_TAG.to_owned(), sides: None, fit, leeway: widest });
+            ones.push(One { name: EVERY_TAG.to_owned(), sides: None, fit, open: widest.clone() });
         }
-        Self { ones, base_runs: base.len(), candidate_runs: candidate.len(), speed }
+        Self { ones, base_runs: base.len(), candidate_runs: candidate.len(), speed, open: widest }
     }
 
     /// The slowest run over the fastest, by what all have in common.
@@ -173,10 +168,11 @@ impl Many {
             ends.is_some_and(|ends| ends.iter().all(|end| end.abs() <= 1.0))
         };
         let whatever = |ranked: &Ranked| {
-            let leeway = self.ones[ranked.place].leeway;
-            self.effect(ranked).is_some_and(|effect| leeway.ends(&effect).iter().all(within))
+            self.effect(ranked).is_some_and(|effect| match &effect.ends {
+                Some(ends) => ends.iter().all(within),
+                None => within(&effect),
+            })
         };
-        let leeways = self.ones.iter().map(|one| one.leeway);
         Some(Most {
             name: self.ones[first.place].name.clone(),
             p: first.p,
@@ -184,8 +180,6 @@ impl Many {
             all_within: within(&effect)
                 && rest.iter().all(|other| self.effect(other).is_some_and(|effect| within(&effect))),
             all_within_whatever_was_lost: ranked.iter().all(whatever),
-            leeway: self.ones[first.place].leeway,
-            leeway_max: leeways.fold(Leeway::default(), Leeway::max),
             compared: self.ones.iter().filter(|one| one.sides.is_some()).count(),
             effect,
         })
@@ -194,13 +188,44 @@ impl Many {
     fn effect(&self, ranked: &Ranked) -> Option<Effect> {
         let one = &self.ones[ranked.place];
         let adjusted = one.fit.adjusted(ranked.shift.slope);
-        let (base, candidate) = adjusted.split_at(self.base_runs);
         // What all have in common has no value of its own: it is a ratio to itself.
         let common = || Sides { base: vec![1.0], candidate: vec![1.0], is_ratio: true, is_count: false };
         let sides = one.sides.clone().unwrap_or_else(common);
         let located = (median(&sides.base)?, median(&sides.candidate)?);
-        Effect::of_scaled(&sides, located, base, candidate)
+        let of = |values: &[f64]| {
+            let (base, candidate) = values.split_at(self.base_runs);
+            Effect::of_scaled(&sides, located, base, candidate)
+        };
+        let end = |values: &[f64]| {
+            let (base, candidate) = values.split_at(self.base_runs);
+            Some(Effect { p_at_end: rank_test(base, candidate), ..of(values)? })
+        };
+        let ends = self.open_values(ranked, &adjusted);
+        let ends = ends.and_then(|[least, most]| Some(Box::new([end(&least)?, end(&most)?])));
+        Some(Effect { ends, ..of(&adjusted)? })
     }
+
+    /// `adjusted` with what lost records may have moved: its own values, and against them what the others have in
+    /// common, which moves no further than the one of them that moves most.
+    fn open_values(&self, ranked: &Ranked, adjusted: &[f64]) -> Option<Moved> {
+        let widest = self.open.as_ref()?;
+        let nothing = || [vec![0.0; adjusted.len()], vec![0.0; adjusted.len()]];
+        let own = self.ones[ranked.place].open.clone().unwrap_or_else(nothing);
+        let slope = ranked.shift.slope.abs();
+        let end = |own: &[f64], others: &[f64]| {
+            let moved = own.iter().zip(others).map(|(own, others)| own - slope * others);
+            adjusted.iter().zip(moved).map(|(value, moved)| value + moved).collect()
+        };
+        Some([end(&own[0], &widest[1]), end(&own[1], &widest[0])])
+    }
+}
+
+/// In each run, the one of both that is moved further.
+fn wider(one: Moved, other: Moved) -> Moved {
+    let further = |(one, other): (f64, f64)| if one.abs() >= other.abs() { one } else { other };
+    let ([least, most], [others_least, others_most]) = (one, other);
+    let each = |one: Vec<f64>, other: Vec<f64>| one.into_iter().zip(other).map(further).collect();
+    [each(least, others_least), each(most, others_most)]
 }
 
 /// Its tag ran often enough in `run`.

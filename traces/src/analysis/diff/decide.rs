@@ -12,7 +12,7 @@ use statrs::distribution::{ContinuousCDF as _, Normal};
 use super::Run;
 use super::any::{Many, Most};
 use super::effect::{self, Effect, Sides};
-use super::leeway::{Leeway, Loss, lost_records, p_at_worst};
+use super::leeway::{Loss, interval, lost_records};
 use crate::analysis::metric::{Metric, Sense, Unit};
 use crate::analysis::statistics::splits::Splits;
 
@@ -119,57 +119,35 @@ pub(super) struct Measured {
     effect: Option<Effect>,
     most: Option<Most>,
     pub(super) p: f64,
-    open: Option<Open>,
-}
-
-/// What lost records leave open.
-#[derive(Clone, Copy, Debug)]
-struct Open {
     lost_records: u64,
-    leeway: Leeway,
-    /// The p-value with the sides as near to each other as can be.
-    p: f64,
-    /// For a metric of any: all are within the margin whatever was lost.
-    all_within: bool,
 }
 
 impl Measured {
     pub(super) fn one(metric: &Metric, base: &[Run], candidate: &[Run]) -> Self {
         let sides = Sides::of(metric, base, candidate);
-        let effect = Effect::of(&sides);
-        let leeway = Leeway::of(metric, &sides, base, candidate);
-        let is_more = effect.as_ref().is_some_and(|effect| effect.shift > 0.0);
-        let open = || Open {
-            lost_records: lost_records(base, candidate),
-            leeway,
-            p: p_at_worst(metric, base, candidate, is_more),
-            all_within: false,
-        };
+        let ends = sides.ends(metric, base, candidate);
+        let effect = Effect::between(&sides, ends.as_ref());
+        let p = effect::p_value(&sides);
         Self {
             metric: metric.clone(),
             runs: (sides.base.len(), sides.candidate.len()),
             effect,
             most: None,
-            p: effect::p_value(&sides),
-            open: (!leeway.none()).then(open),
+            p,
+            lost_records: lost_records(base, candidate),
         }
     }
 
     pub(super) fn any(metric: &Metric, base: &[Run], candidate: &[Run], margin: f64) -> Self {
         let most = Many::of_metric(metric, base, candidate).most(margin);
-        let open = most.as_ref().filter(|most| !most.leeway.none()).map(|most| Open {
-            lost_records: lost_records(base, candidate),
-            leeway: most.leeway,
-            p: most.p,
-            all_within: most.all_within_whatever_was_lost,
-        });
+        let p = most.as_ref().map_or(1.0, |most| most.p);
         Self {
             metric: metric.clone(),
             runs: (base.len(), candidate.len()),
             effect: most.as_ref().map(|most| most.effect.clone()),
-            p: most.as_ref().map_or(1.0, |most| most.p),
+            p,
             most,
-            open,
+            lost_records: lost_records(base, candidate),
         }
     }
 
@@ -206,15 +184,15 @@ impl Measured {
 
     /// What lost records leave open of the verdict that was `seen`.
     fn loss(&self, seen: Verdict, significant: bool, p_needed: f64, margin: f64) -> Option<Loss> {
-        let (open, effect) = (self.open?, self.effect.as_ref()?);
-        let significant = significant && (open.p <= self.p || open.p <= p_needed);
-        let all_within = self.most.as_ref().map(|_| open.all_within);
-        let mut ends = open.leeway.ends(effect).into_iter();
+        let effect = self.effect.as_ref()?;
+        let ends = effect.ends.as_ref()?;
+        let significant = significant && effect.p_at_worst() <= self.p.max(p_needed);
+        let all_within = self.most.as_ref().map(|most| most.all_within_whatever_was_lost);
         let stands = seen == Verdict::CannotTell
-            || ends.all(|end| self.verdict_of(&end, all_within, significant, margin) == seen);
+            || ends.iter().all(|end| self.verdict_of(end, all_within, significant, margin) == seen);
         Some(Loss {
-            lost_records: open.lost_records,
-            change_interval: open.leeway.interval(effect),
+            lost_records: self.lost_records,
+            change_interval: interval(ends),
             overturned: (!stands).then_some(seen),
         })
     }

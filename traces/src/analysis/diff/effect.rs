@@ -42,7 +42,7 @@ impl Sides {
         [&self.base, &self.candidate].map(|side| side.iter().map(|value| self.scale(*value)).collect())
     }
 
-    pub(super) fn scale(&self, value: f64) -> f64 {
+    fn scale(&self, value: f64) -> f64 {
         if self.is_ratio { value.ln() } else { value }
     }
 }
@@ -73,8 +73,20 @@ pub struct Effect {
     pub(super) scatter: Option<f64>,
     #[serde(skip)]
     pub(super) is_count: bool,
+    /// The least and the most that it may be with what lost records could have held, where they leave that open.
     #[serde(skip)]
-    is_ratio: bool,
+    pub(crate) ends: Option<Box<[Self; 2]>>,
+    /// Of such an end, the p-value of the rank test there.
+    #[serde(skip)]
+    pub(crate) p_at_end: f64,
+}
+
+impl Effect {
+    /// The larger p-value of the ends, where there are any.
+    pub(crate) fn p_at_worst(&self) -> f64 {
+        let ends = self.ends.iter().flat_map(|ends| ends.iter());
+        ends.map(|end| end.p_at_end).fold(0.0, f64::max)
+    }
 }
 
 impl Effect {
@@ -113,30 +125,17 @@ impl Effect {
             delta: cliffs_delta(base, candidate)?,
             scatter: scatter(base, candidate).map(|scatter| scatter / unit),
             is_count: sides.is_count,
-            is_ratio: sides.is_ratio,
+            ends: None,
+            p_at_end: 0.0,
         })
     }
 
-    /// The same, `by` further on the scale on which it was measured.
-    pub(super) fn moved(&self, by: f64) -> Self {
-        let change = |change: f64| self.moved_change(change, by);
-        let shift =
-            |shift: f64| if self.is_ratio { change(shift / self.base) * self.base } else { shift + by };
-        Self {
-            change: self.change.map(change),
-            change_interval: self.change_interval.map(|ends| ends.map(change)),
-            shift: shift(self.shift),
-            shift_interval: self.shift_interval.map(|ends| ends.map(shift)),
-            ..self.clone()
-        }
-    }
-
-    /// A change as a share of the base, `by` further.
-    pub(crate) fn moved_change(&self, change: f64, by: f64) -> f64 {
-        match self.is_ratio {
-            true => (1.0 + change) * by.exp() - 1.0,
-            false => change + by / self.base,
-        }
+    /// As [`of`](Self::of), with what lost records leave open of it.
+    #[must_use]
+    pub fn between(sides: &Sides, ends: Option<&[Sides; 2]>) -> Option<Self> {
+        let end = |sides: &Sides| Some(Self { p_at_end: p_value(sides), ..Self::of(sides)? });
+        let both = ends.and_then(|[least, most]| Some(Box::new([end(least)?, end(most)?])));
+        Some(Self { ends: both, ..Self::of(sides)? })
     }
 
     /// From median to median, as a share of the base.

@@ -153,8 +153,14 @@ fn worse_by_says_what_it_could_be_with_what_was_lost() {
     bound(&mut candidate[2], 0.99, None);
     assert_eq!(gate.judge_against(&base, &candidate).outcome, Outcome::Failed, "no better at any rate");
     bound(&mut candidate[2], 0.8, Some(1.1));
+    assert_eq!(
+        gate.judge_against(&base, &candidate).outcome,
+        Outcome::Failed,
+        "one of five moves no median far"
+    );
+    candidate.iter_mut().for_each(|run| bound(run, 0.8, Some(1.1)));
     let open = gate.judge_against(&base, &candidate);
     assert_eq!(open.outcome, Outcome::CannotTell);
     let why = open.why.unwrap();
-    assert_eq!(why, "failed but 7 lost records could overturn it: 4.0% worse to 43.0% worse");
+    assert_eq!(why, "failed but 35 lost records could overturn it: 4.0% worse to 43.0% worse");
 }
