@@ -115,13 +115,11 @@ mod tests {
 
     #[test]
     fn of_a_page_heads_and_titles_have_colour() {
-        let plain = "a · 3 ticks\n\nTASK TAG  COUNT\nREAD         3\n\nstalls, worst first\n  1.2s  4µs\n";
-        let painted = "a · 3 ticks\n\n\x1b[38;5;244mTASK TAG  COUNT\x1b[0m\nREAD         3\n\n\x1b[1mstalls, worst first\x1b[0m\n  1.2s  4µs\n";
-        assert_eq!(
-            page(plain, Theme::new(true, false))
-                .replace("\x1b[38;5;244mREAD         3\x1b[0m", "READ         3"),
-            painted
-        );
+        let plain = "a · 3 ticks\n\nTASK TAG  COUNT\nRead         3\n\nstalls, worst first\n  1.2s  4µs\n";
+        let painted = plain
+            .replace("TASK TAG  COUNT", "\x1b[38;5;244mTASK TAG  COUNT\x1b[0m")
+            .replace("stalls, worst first", "\x1b[1mstalls, worst first\x1b[0m");
+        assert_eq!(page(plain, Theme::new(true, false)), painted);
         assert_eq!(page(plain, Theme::new(false, false)), plain);
         assert!(page(plain, Theme::new(false, true)).is_ascii());
     }
