@@ -44,7 +44,7 @@ pub(super) fn run(args: &MinimizeArgs, global: &Global) -> Result<(), Failure> {
     let stop = move || {
         let is_asked = asked.is_asked();
         if is_asked {
-            heard.set_message("stopping, and saving the smallest so far");
+            heard.set_message("stopping");
         }
         is_asked
     };

@@ -238,7 +238,8 @@ impl Gathered {
             }
             Some("process_name") => {
                 if let (Some(Named { name }), Some(pid)) = (named(), &event.pid) {
-                    self.threads.name_process(pid, &name);
+                    let is_known = self.threads.name_process(pid, &name);
+                    self.repaired.add(repaired::TOO_MANY_NAMES, u64::from(!is_known));
                 }
             }
             _ => {}

@@ -43,7 +43,7 @@ pub mod repaired {
     /// The recording that an export of ours carries does not fit the slices around it, or threads were asked
     /// for: the slices counted.
     pub const OWN_RECORDING_UNUSED: &str = "own_recording_unused";
-    /// Names beyond the limit: shown as one.
+    /// Names beyond the limit: shown as one; those of processes not at all.
     pub const TOO_MANY_NAMES: &str = "too_many_names";
 }
 

@@ -135,10 +135,13 @@ impl Threads {
         self.all.len() < self.limit.saturating_add(ASKED_MAX) && self.asked.iter().any(is)
     }
 
-    pub(super) fn name_process(&mut self, pid: &EventId<'_>, name: &str) {
-        if self.processes.len() < PROCESSES_MAX {
+    /// The file says what a process is called. `false` where that is one name too many.
+    pub(super) fn name_process(&mut self, pid: &EventId<'_>, name: &str) -> bool {
+        let has_room = self.processes.len() < PROCESSES_MAX;
+        if has_room {
             self.processes.insert(pid.clone().into_owned(), short(name));
         }
+        has_room
     }
 
     /// The file says what a thread is called.
