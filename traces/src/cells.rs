@@ -57,7 +57,7 @@ pub fn cut_name(text: &str, width: usize) -> String {
 }
 
 /// The names of a table, each in at most `width` cells: as [`cut_middle`], and where two that differ would then read
-/// the same, with what is missing before the place where they differ.
+/// the same, with a piece of what they differ in.
 #[must_use]
 pub fn cut_apart(names: &[&str], width: usize) -> Vec<String> {
     let plain: Vec<String> = names.iter().map(|name| cut_middle(name, width)).collect();
@@ -65,21 +65,26 @@ pub fn cut_apart(names: &[&str], width: usize) -> Vec<String> {
     for (name, cut) in names.iter().zip(&plain) {
         alike.entry(cut).or_default().push(name);
     }
-    let apart = |name: &str, cut_as: &str| {
-        let group = alike.get(cut_as).map_or(&[][..], Vec::as_slice);
-        let same =
-            group.iter().map(|other| name.chars().zip(other.chars()).take_while(|(a, b)| a == b).count());
-        // The last place where it parts from another: all others have parted before.
-        let Some(parts) =
-            group.iter().zip(same).filter(|(other, _)| **other != name).map(|(_, same)| same).max()
-        else {
-            return cut_as.to_owned();
-        };
-        let rest: String = name.chars().skip(parts.saturating_sub(2)).collect();
-        let tail = cut(&rest, width.saturating_sub(width / 3));
-        format!("{}{tail}", cut(name, width.saturating_sub(tail.width())))
+    let apart = |(name, cut): (&&str, &String)| {
+        let others = alike.get(&**cut).map_or(&[][..], Vec::as_slice).iter().filter(|other| *other != name);
+        let same = |other: &&str| name.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
+        // From the last of them it parts last.
+        others.map(same).max().map_or_else(|| cut.clone(), |at| cut_around(name, at, width))
     };
-    names.iter().zip(&plain).map(|(name, cut_as)| apart(name, cut_as)).collect()
+    names.iter().zip(&plain).map(apart).collect()
+}
+
+/// The beginning, a piece around the character `at`, and the end of `text`, in at most `width` cells.
+fn cut_around(text: &str, at: usize, width: usize) -> String {
+    let from = |at: usize| -> String { text.chars().skip(at).collect() };
+    let rest = from(at.saturating_sub(2));
+    let head = cut(text, (width / 6).max(2));
+    if rest.width() + head.width() <= width {
+        return format!("{}{rest}", cut(text, width - rest.width()));
+    }
+    let end = from(text.chars().count().saturating_sub(width / 3));
+    let piece = cut(&rest, width.saturating_sub(head.width() + end.width()));
+    cut(&format!("{head}{piece}{end}"), width)
 }
 
 /// `text` with blanks behind it up to `width` cells: a cell of a table, aligned whatever script a name is in.
@@ -125,6 +130,11 @@ mod tests {
         assert_eq!(cut, ["base::…d_one.cc:120)", "base::in…two.cc:120)", "base:…twelve.cc:120)", "gc"]);
         assert!(cut.iter().all(|name| name.width() <= 20));
         assert_eq!(cut_apart(&["same", "same"], 3), ["s…e", "s…e"]);
+        let names = ["billing::monthly::ReadFileOfAllCountries", "billing::monthly::SendMailToAllCountries"];
+        assert_eq!(cut_apart(&names, 20), ["bi…::ReadFile…ntries", "bi…::SendMail…ntries"]);
+        for width in 0..60 {
+            assert!(cut_apart(&names, width).iter().all(|name| name.width() <= width), "{width}");
+        }
     }
 
     #[test]
