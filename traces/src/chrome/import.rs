@@ -40,7 +40,6 @@ pub use turning::LoopCounts;
 use self::gather::Gathered;
 use self::making::{MadeLoops, Telling};
 use self::own::OwnRecording;
-use self::tally::dropped;
 use super::read::{EventId, ReadError};
 use crate::source::IMPORTED_FROM;
 use crate::timeline::config::QUEUE_WAITS;
@@ -232,7 +231,7 @@ impl Import {
             import
                 .gathered
                 .dropped
-                .add(dropped::LOOP_BEYOND_LIMIT, loops.len().saturating_sub(LOOPS_MAX) as u64);
+                .add(tally::dropped::LOOP_BEYOND_LIMIT, loops.len().saturating_sub(LOOPS_MAX) as u64);
             loops.truncate(LOOPS_MAX);
             let numbers: Vec<u32> = loops.iter().map(|(number, _)| *number).collect();
             let made = making::make(&mut import.gathered, &records, &numbers);
@@ -247,7 +246,7 @@ impl Import {
         import.report.dropped = dropped.clone();
         if import.report.own_recording {
             // It has what the counters were made of.
-            import.report.dropped.forget(dropped::COUNTER);
+            import.report.dropped.forget(tally::dropped::COUNTER);
         }
         import.report.threads = threads.all().filter(|thread| thread.slices > 0).count() as u64;
         Ok(import)
