@@ -39,7 +39,7 @@ Examples:
   loopscope diff old*.looptrace -- new*.looptrace
 
 A trace, or a Chrome trace, may be - for standard input. Pages are as wide as the terminal, up to 120 columns;
-where there is none, as COLUMNS says.
+where there is none, as COLUMNS says, else 80.
 
 Exit codes: 0 fine, 1 a check failed, 2 wrong usage, 3 the input cannot be read or the output not written.";
 

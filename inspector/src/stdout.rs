@@ -12,11 +12,12 @@ pub fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
-/// Cells of a line of which nobody says how long it is.
-const COLUMNS: usize = 120;
+/// Cells of a line of which nobody says how long it is, and the most that a line has.
+const COLUMNS: usize = 80;
+const COLUMNS_MAX: usize = 120;
 
 /// How many cells a line has, the same for every command: as many as the terminal, where there is none as `COLUMNS`
-/// says, else 120; never more than 120 and never fewer than 60.
+/// says, else 80; never more than 120 and never fewer than 60.
 #[must_use]
 pub fn width() -> usize {
     let terminal = rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col));
@@ -26,7 +27,7 @@ pub fn width() -> usize {
 fn columns(terminal: Option<usize>, variable: Option<&str>) -> usize {
     let told = |columns: &usize| *columns > 0;
     let variable = || variable.and_then(|text| text.trim().parse().ok()).filter(told);
-    terminal.filter(told).or_else(variable).unwrap_or(COLUMNS).clamp(60, COLUMNS)
+    terminal.filter(told).or_else(variable).unwrap_or(COLUMNS).clamp(60, COLUMNS_MAX)
 }
 
 /// Writes `text` and flushes. A closed pipe is success: the reader had enough.
@@ -73,7 +74,7 @@ mod tests {
         assert_eq!(columns(Some(0), Some("100")), 100, "a terminal without a size is none");
         assert_eq!(
             (columns(None, None), columns(None, Some("wide")), columns(None, Some("0"))),
-            (120, 120, 120)
+            (80, 80, 80)
         );
         assert_eq!((columns(Some(500), None), columns(None, Some("9"))), (120, 60));
     }
