@@ -6,7 +6,7 @@ mod faces;
 
 use std::fmt::Write as _;
 
-use crate::cells::{cut, cut_middle, fill, width};
+use crate::cells::{cut, cut_apart, fill, width};
 use crate::histogram::Percentiles;
 use crate::source::SourceKind;
 use crate::summary::Summary;
@@ -191,14 +191,15 @@ fn tags(out: &mut String, summary: &Summary, columns: usize) {
         "P99",
         "MAX"
     );
-    for tag in tags.iter().take(TAGS_SHOWN) {
+    let names: Vec<&str> = tags.iter().take(TAGS_SHOWN).map(|tag| &*tag.tag).collect();
+    for (tag, name) in tags.iter().zip(cut_apart(&names, wide)) {
         let (run, waited) = (&tag.run_ns, &tag.queue_wait_ns);
         // Where no wait is known, none is shown: 0 would be an answer.
         let wait = |ns| if waited.count > 0 { ns } else { "–".to_owned() };
         line!(
             out,
             "{}{:>10} {:>gap$}{}{:>gap$}{:>gap$} {:>gap$}{:>gap$}{:>gap$}",
-            fill(&cut_middle(&tag.tag, wide), wide),
+            fill(&name, wide),
             count(tag.count),
             figure(run, Of::P50),
             p90(&figure(run, Of::P90)),

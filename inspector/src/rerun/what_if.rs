@@ -42,6 +42,9 @@ pub use compare::{News, Row, Unit, Verdict, is_change};
 use super::{Chosen, RerunError};
 use script::{Came, Script};
 
+/// Whether somebody wants a re-execution to end before its time.
+pub type Stop = Rc<dyn Fn() -> bool>;
+
 /// A recording, read once, that can be executed again and again.
 #[derive(Clone, Debug)]
 pub struct Recorded(Rc<Script>);
@@ -114,6 +117,16 @@ impl Recorded {
     ///
     /// [`RerunError`] where `changes` name something that it does not have, or `output` cannot be written.
     pub fn what_if(&self, changes: &Changes, output: Option<&Path>) -> Result<Answer, RerunError> {
-        run::run(&self.0, changes, output)
+        run::run(&self.0, changes, output, None)
+    }
+
+    /// The same without an output. Where `stop` ended it there is no answer.
+    ///
+    /// # Errors
+    ///
+    /// As [`what_if`](Self::what_if).
+    pub fn what_if_until(&self, changes: &Changes, stop: &Stop) -> Result<Option<Answer>, RerunError> {
+        let answer = run::run(&self.0, changes, None, Some(stop))?;
+        Ok((answer.cut_short != Some(world::STOPPED)).then_some(answer))
     }
 }

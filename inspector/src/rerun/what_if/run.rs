@@ -22,7 +22,7 @@ use super::tags::Names;
 use super::task::Callback;
 use super::words::{self, Ran};
 use super::world::{self, World, WorldClock, WorldPoller, relief};
-use super::{Answer, Changes};
+use super::{Answer, Changes, Stop};
 use crate::rerun::RerunError;
 
 /// The changes, in the terms of one recording.
@@ -195,6 +195,7 @@ pub(super) fn run(
     script: &Rc<Script>,
     changes: &Changes,
     output: Option<&Path>,
+    stop: Option<&Stop>,
 ) -> Result<Answer, RerunError> {
     let plan = Plan::new(script, changes)?;
     let arrivals = arrivals(script, &plan, changes);
@@ -204,7 +205,9 @@ pub(super) fn run(
     let outlet = Outlet::new(script, &plan, &metadata, [capture, worker_capture], output)?;
     let intern = |label: &LabelId| recorder.intern(Ticks(0), LabelKind::Span, &script.labels.span(*label));
     let labels = script.spans.iter().map(|label| (*label, intern(label))).collect();
-    let world = Rc::new(World::new(script, plan, arrivals, outlet, labels));
+    let mut world = World::new(script, plan, arrivals, outlet, labels);
+    world.stop = stop.cloned();
+    let world = Rc::new(world);
     *world.jobs.recorder.borrow_mut() = worker_recorder;
     let (ended, waiting) = {
         let _inhabited = world::enter(&world);

@@ -21,6 +21,7 @@ use loop_probes::ids::{IoSource, LabelId, TaskId, Ticks};
 
 pub(super) use poller::{WorldClock, WorldPoller};
 
+use super::Stop;
 use super::agenda::{Agenda, DESK};
 use super::cost::{Cursor, Samples};
 use super::outlet::Outlet;
@@ -77,6 +78,9 @@ struct Cursors {
     take: Cursor,
 }
 
+/// Why it ended, where somebody stopped it.
+pub(super) const STOPPED: &str = "it was stopped";
+
 /// The virtual world. See the [module](self).
 pub(super) struct World {
     pub(super) script: Rc<Script>,
@@ -87,6 +91,8 @@ pub(super) struct World {
     polls: Cell<u64>,
     polls_max: u64,
     microtasks: Cell<u64>,
+    /// Somebody may not want to wait for its end.
+    pub(super) stop: Option<Stop>,
     /// Why it ended before its time.
     pub(super) cut: Cell<Option<&'static str>>,
     /// Time that somebody accounts for is being spent: so deep.
@@ -174,6 +180,7 @@ impl World {
             polls: Cell::new(0),
             polls_max: script.ticks.saturating_mul(64).saturating_add(1_000_000),
             microtasks: Cell::new(0),
+            stop: None,
             cut: Cell::new(None),
             inside: Cell::new(0),
             is_accounted: Cell::new(false),
