@@ -1,46 +1,17 @@
-//! The dashboard on a real terminal: what it shows, what its keys do, and that the terminal is given back.
+//! The dashboard on a real terminal: what it shows, what its keys do.
 
 #[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/program.rs"]
 mod program;
+#[path = "support/screen.rs"]
+mod screen;
+#[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/terminal.rs"]
 mod terminal;
 
-use loopscope::terminal::Screen;
 use program::{Place, text, wait_for};
+use screen::{SIZE, is_given_back, leave, number_after, start};
 use terminal::Terminal;
-
-const SIZE: (u16, u16) = (100, 30);
-
-fn start(place: &Place, arguments: &[&str], extra: &[(&str, &str)]) -> Terminal {
-    let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-    let mut environment = vec![("LOOPSCOPE_DIR".to_owned(), text(&place.rings()).to_owned())];
-    environment.extend(extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-    Terminal::start(env!("CARGO_BIN_EXE_loopscope"), &arguments, &environment, SIZE)
-        .expect("the terminal starts")
-}
-
-fn leave(mut terminal: Terminal) {
-    terminal.send("q").expect("the terminal takes keys");
-    assert!(terminal.wait().success());
-    wait_for("the terminal to be given back", || is_given_back(&terminal));
-}
-
-/// The terminal is as it was found.
-fn is_given_back(terminal: &Terminal) -> bool {
-    terminal.look(|screen| {
-        let no_mouse = screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None;
-        !screen.alternate_screen() && !screen.hide_cursor() && no_mouse
-    })
-}
-
-/// The number behind `label` on the screen, where one stands there.
-fn number_after(text: &str, label: &str) -> Option<u64> {
-    text.match_indices(label).find_map(|(at, _)| {
-        let digits = text[at + label.len()..].chars().take_while(|c| c.is_ascii_digit() || *c == ',');
-        digits.filter(char::is_ascii_digit).collect::<String>().parse().ok()
-    })
-}
 
 #[test]
 fn the_demo_shows_all_six_families() {
@@ -143,6 +114,11 @@ fn a_second_terminal_sees_the_same_loop() {
     leave(terminal);
 }
 
+/// The title of the page's first pane.
+fn title_of(page: &str) -> String {
+    page.lines().find(|line| line.starts_with('╭')).unwrap_or_default().chars().take(24).collect()
+}
+
 #[test]
 fn a_replay_plays_pauses_and_seeks() {
     let place = Place::new();
@@ -169,6 +145,26 @@ fn a_replay_plays_pauses_and_seeks() {
     });
     terminal.send("G").unwrap();
     terminal.wait_for("the end again", |text| number_after(text, "fired ") == total);
+
+    // From the start the next stall, and the one after that, until one made the timer late that fires all the time:
+    // it fired after the stall, and is known all the same.
+    terminal.send("g2").unwrap();
+    let mut before = title_of(&terminal.wait_for("its start", |text| text.contains("no tick is over yet")));
+    let stalls = report["ticks"]["stalls"].as_u64().unwrap();
+    let late =
+        |page: &str| page.lines().any(|line| line.contains("made late") && line.contains("Heartbeat1ms"));
+    let is_late = (0..stalls).any(|_| {
+        terminal.send("n").unwrap();
+        let page = terminal.wait_for("a stall's tick", |text| {
+            text.contains("made late") && text.contains(" busy ") && title_of(text) != before
+        });
+        before = title_of(&page);
+        late(&page)
+    });
+    assert!(is_late, "of {stalls} stalls: {before}");
+    terminal.send("\t\r").unwrap();
+    terminal
+        .wait_for("the ledger of the wait", |text| text.contains("late timer: ") || text.contains("waited"));
     leave(terminal);
 }
 
@@ -192,61 +188,6 @@ fn small_large_and_colourless_terminals() {
     terminal.resize(180, 50).unwrap();
     terminal.wait_for("the large dashboard", |text| text.contains("a checkpoint") && text.contains("Metric"));
     leave(terminal);
-}
-
-#[test]
-fn signals_and_suspension_give_the_terminal_back() {
-    let place = Place::new();
-    let mut terminal = start(&place, &["demo"], &[]);
-    terminal.wait_for("ticks", |text| number_after(text, "fired ") > Some(100));
-    terminal.send("\x1a").unwrap();
-    wait_for("the suspension", || terminal.look(|screen| !screen.alternate_screen()));
-    let pid = rustix::process::Pid::from_raw(i32::try_from(terminal.pid()).unwrap()).unwrap();
-    let state = || std::fs::read_to_string(format!("/proc/{}/stat", terminal.pid())).unwrap();
-    wait_for("the process to stop", || state().contains(") T "));
-    rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
-    terminal.wait_for("the dashboard to come back", |text| text.contains("ticks/s"));
-    assert!(terminal.look(vt100::Screen::alternate_screen));
-
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-    terminal.wait();
-    wait_for("the terminal to be given back", || is_given_back(&terminal));
-    assert!(place.loops().is_empty(), "the demo cleaned up");
-
-    let mut terminal = start(&place, &["demo"], &[]);
-    terminal.wait_for("ticks", |text| number_after(text, "fired ") > Some(100));
-    let pid = rustix::process::Pid::from_raw(i32::try_from(terminal.pid()).unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::QUIT).unwrap();
-    terminal.wait();
-    wait_for("the terminal to be given back", || is_given_back(&terminal));
-}
-
-#[test]
-#[ignore = "what the test below starts on a terminal of its own"]
-fn panics_while_it_draws() {
-    // Without a terminal there is nothing to give back.
-    let Ok(mut screen) = Screen::enter(true) else { return };
-    screen.draw(|_| ()).unwrap();
-    panic!("the picture broke");
-}
-
-#[test]
-fn a_panic_gives_the_terminal_back_and_is_told() {
-    let this = std::env::current_exe().unwrap();
-    let arguments = ["--exact", "panics_while_it_draws", "--ignored", "--nocapture"].map(str::to_owned);
-    let mut terminal = Terminal::start(text(&this), &arguments, &[], SIZE).unwrap();
-    assert!(!terminal.wait().success());
-    terminal.wait_for("the panic's message", |text| text.contains("the picture broke"));
-    assert!(is_given_back(&terminal));
-}
-
-#[test]
-fn a_dumb_terminal_is_left_alone() {
-    let place = Place::new();
-    let mut terminal = start(&place, &["demo"], &[("TERM", "dumb")]);
-    assert!(!terminal.wait().success());
-    terminal.wait_for("the way out", |text| text.contains("--no-tui"));
-    assert!(is_given_back(&terminal));
 }
 
 #[test]

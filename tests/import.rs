@@ -197,6 +197,46 @@ fn a_full_disk_leaves_no_half_trace() {
     assert!(!output.exists());
 }
 
+#[test]
+fn many_threads_are_never_taken_for_one() {
+    let place = Place::new();
+    let slice = |tid: u32, at: u32| {
+        format!("{{\"ph\":\"X\",\"name\":\"work\",\"pid\":1,\"tid\":{tid},\"ts\":{at},\"dur\":1}}")
+    };
+    let mut events: Vec<String> = (1..=20_000).map(|tid| slice(tid, tid)).collect();
+    let name = r#"{"ph":"M","name":"thread_name","pid":1,"tid":19000,"args":{"name":"CrRendererMain"}}"#;
+    events.push(name.to_owned());
+    events.extend((0..10).map(|number| slice(19_000, 30_000 + number * 10)));
+    let json = written(&place, "th.json", format!("[{}]", events.join(",\n")));
+    let trace = place.file("th.looptrace");
+    let import = ["import", text(&json), "-o", text(&trace), "--json"];
+    let told = place.json(&import);
+    assert_eq!((&told["threads"], &told["slices"]), (&20_000.into(), &20_010.into()));
+    let found = &told["loops"][0];
+    assert_eq!(
+        (&found["tid"], &found["tasks"], &found["chosen"]),
+        (&"19000".into(), &11.into(), &"name".into())
+    );
+    assert_eq!(told["dropped"]["slice_of_other_thread"], 19_999);
+    let told = place.json(&[&import[..], &["--thread", "17000", "--thread", "1/18000"]].concat());
+    let tids: Vec<&Value> = told["loops"].as_array().unwrap().iter().map(|found| &found["tid"]).collect();
+    assert_eq!(tids, ["17000", "18000"]);
+    // More loops than a trace has are counted.
+    let turns = (1..=300).map(|tid| {
+        let name = format!(
+            "{{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":1,\"tid\":{tid},\"args\":{{\"name\":\"node\"}}}}"
+        );
+        format!("{name},\n{}", slice(tid, tid))
+    });
+    let json = written(&place, "loops.json", format!("[{}]", turns.collect::<Vec<_>>().join(",\n")));
+    let told = place.json(&["import", text(&json), "-o", text(&trace), "--json"]);
+    assert_eq!(told["loops"].as_array().unwrap().len(), 256);
+    assert_eq!(
+        (&told["dropped"]["loop_beyond_limit"], &told["dropped"]["slice_of_other_thread"]),
+        (&44.into(), &44.into())
+    );
+}
+
 /// Files that other programs wrote, where somebody put them beside the checkout.
 #[test]
 fn real_files_beside_the_checkout_come_in() {

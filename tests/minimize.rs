@@ -4,8 +4,13 @@
 #[path = "support/program.rs"]
 mod program;
 
+#[expect(dead_code, reason = "each test file uses its part")]
+#[path = "support/terminal.rs"]
+mod terminal;
+
 use loopscope::corpus::Case;
 use program::{Place, text};
+use terminal::Terminal;
 
 #[test]
 fn of_a_blocked_loop_the_handler_and_a_late_timer_are_left() {
@@ -76,4 +81,33 @@ fn what_is_not_there_cannot_be_kept() {
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{told}");
     assert!(told.contains("timer_lag.max"), "the nearest metric is named: {told}");
+}
+
+#[test]
+fn who_stops_it_has_the_smallest_so_far_and_a_clean_screen() {
+    let place = Place::new();
+    let (large, small) = (place.file("night.looptrace"), place.file("small.looptrace"));
+    place.succeed(&["demo", "--stall", "900ms", "--duration", "3s", "--no-tui", "--record", text(&large)]);
+    let arguments = ["minimize", text(&large), "--keep", "timer_lag.max > 600ms", "-o", text(&small)];
+    let mut terminal = Terminal::start(
+        env!("CARGO_BIN_EXE_loopscope"),
+        &arguments.map(str::to_owned),
+        &[("LOOPSCOPE_DIR".to_owned(), text(&place.rings()).to_owned())],
+        (80, 24),
+    )
+    .unwrap();
+    // It tells how much is left: something is smaller than all.
+    let mut first = None;
+    terminal.wait_for("a part that is smaller", |screen| {
+        let left = screen.split(" left in ").next().and_then(|told| told.split("so far, ").nth(1));
+        left.is_some_and(|left| first.get_or_insert_with(|| left.to_owned()) != left)
+    });
+    terminal.send("\x03").unwrap();
+    let screen = terminal.wait_for("its end", |screen| screen.contains("saved  "));
+    assert_eq!(terminal.wait().exit_code(), 0, "{screen}");
+    assert!(screen.contains("stopped by you after"), "{screen}");
+    assert!(screen.contains("the smallest so far is"), "{screen}");
+    assert!(!screen.contains("so far, ") && !screen.contains("--budget"), "the progress is gone: {screen}");
+    let report = place.json(&["report", text(&small), "--json"]);
+    assert!(report["timers"]["lag_ns"]["max"].as_u64() > Some(600_000_000), "{report}");
 }

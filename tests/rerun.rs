@@ -78,6 +78,8 @@ fn a_saturated_demo_and_one_that_stalls_are_decided_again() {
     let told = place.succeed(&["rerun", text(&stalled), "--check"]);
     assert!(told.contains("every decision was made again, under policy bun"), "{told}");
     assert!(told.lines().all(|line| line.chars().count() <= 120), "{told}");
+    let mut below = told.lines().skip(1);
+    assert!(below.all(|line| line.chars().count() <= 80 && line.starts_with("  ")), "between words: {told}");
 }
 
 #[test]

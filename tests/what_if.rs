@@ -6,9 +6,18 @@ mod program;
 
 use std::path::Path;
 
+use loop_probes::event::{Event, Phase};
+use loop_probes::ids::Timestamp;
+use loop_probes::stamped::Stamped;
+use loop_traces::reader::TraceReader;
+use loop_traces::source::{EventSource as _, MemorySource};
+use loop_traces::writer::TraceWriter;
 use loopscope::corpus::{Case, cases};
 use program::{Place, text};
 use serde_json::Value;
+
+/// How long the loop of a made recording stops each time.
+const STOP_NS: u64 = 30_000_000;
 
 /// A trace of a demo with something to find in it.
 fn recorded(place: &Place) -> String {
@@ -106,6 +115,7 @@ fn another_rule_is_answered_and_saved_as_a_trace_like_any_other() {
     for path in ["/ticks/count", "/tasks/count", "/timers/lag_ns/p99", "/source/policy"] {
         assert_eq!(after.pointer(path), report.pointer(path), "{path}");
     }
+    assert_eq!(after["span_ns"], report["span_ns"], "it is saved from its first tick on, as it is folded");
     let off = place.json(&["rerun", saved, "--gc", "off", "--json"]);
     assert_eq!(off["after"]["gc"]["collect"], 0);
     let page = place.succeed(&["replay", saved, "--no-tui"]);
@@ -117,9 +127,16 @@ fn the_page_shows_before_after_and_change_and_no_colour_unless_asked() {
     let place = Place::new();
     let trace = recorded(&place);
     let page = place.succeed(&["rerun", &trace, "--scale", "Report=0"]);
-    for part in
-        ["what if: --scale Report=0", "BEFORE", "AFTER", "CHANGE", "timer lag", "utilization", "ASSUMED"]
-    {
+    for part in [
+        "what if: --scale Report=0",
+        "BEFORE",
+        "MODEL",
+        "AFTER",
+        "CHANGE",
+        "timer lag",
+        "utilization",
+        "ASSUMED",
+    ] {
         assert!(page.contains(part), "{part} in {page}");
     }
     assert!(page.lines().all(|line| line.chars().count() <= 80) && !page.contains('\x1b'), "{page}");
@@ -143,6 +160,104 @@ fn what_the_model_alone_is_off_by_is_no_answer() {
     assert_eq!(verdicts, [false; 2], "{page}");
     let answer = place.json(&["rerun", &trace, "--policy", "bun", "--json"]);
     assert_eq!(answer["after"]["ticks"], answer["model"]["ticks"]);
+}
+
+/// The figure of a loop, in the JSON answer.
+fn compared<'a>(answer: &'a Value, what: &str, statistic: &str) -> &'a Value {
+    let rows = answer["compared"].as_array().expect("figures are a list");
+    let is_it = |row: &&Value| row["what"] == what && row["statistic"] == statistic;
+    rows.iter().find(is_it).unwrap_or_else(|| panic!("{what} {statistic} in {answer}"))
+}
+
+#[test]
+fn what_the_model_gets_wrong_is_credited_to_no_change() {
+    let place = Place::new();
+    let trace = recorded(&place);
+    let answer = place.json(&["rerun", &trace, "--scale", "Report=0.5", "--json"]);
+    let rows = answer["compared"].as_array().expect("figures are a list");
+    assert!(rows.len() > 10, "{answer}");
+    for row in rows {
+        let [before, model, after] = ["/before", "/model", "/after"].map(|path| number(row, path));
+        if matches!(row["verdict"].as_str(), Some("better" | "worse")) {
+            assert!((after - model).abs() > (model - before).abs(), "beyond the model's error: {row}");
+            assert_eq!(row["verdict"] == "better", after < model, "in the direction from the model: {row}");
+        }
+    }
+}
+
+#[test]
+fn who_is_dropped_is_taken_out_of_all_sides() {
+    let place = Place::new();
+    let trace = recorded(&place);
+    let answer = place.json(&["rerun", &trace, "--drop", "Heartbeat1ms", "--json"]);
+    assert!(answer["left_out"].as_array().is_some_and(|tags| tags.iter().any(|tag| tag == "Heartbeat1ms")));
+    let lag = compared(&answer, "timer lag", "p50");
+    let whole = number(&answer["before"], "/timers/lag_ns/count");
+    let beats = place.json(&["report", &trace, "--json"]);
+    let beats = beats["tasks"]["by_tag"].as_array().expect("tags are a list");
+    let beats = beats.iter().find(|tag| tag["tag"] == "Heartbeat1ms").expect("it beats");
+    assert!(number(beats, "/count") * 2.0 > whole, "most timers are beats: {beats}");
+    assert!(number(lag, "/before") > 0.0, "{lag}");
+    let page = place.succeed(&["rerun", &trace, "--drop", "Heartbeat1ms"]);
+    let assumed = page.replace("\n  ", " ");
+    assert!(assumed.contains("arrivals unchanged but for those of dropped tags"), "{page}");
+    assert!(assumed.contains("dropped: Heartbeat1ms (") && assumed.contains("on all sides"), "{page}");
+    let gone = page.lines().find(|line| line.starts_with("lag  Heartbeat1ms"));
+    assert!(gone.is_none_or(|line| line.ends_with("gone")), "{page}");
+}
+
+#[test]
+fn a_loop_that_drained_its_own_ring_does_so_again() {
+    let place = Place::new();
+    let (trace, saved) = (place.file("a.looptrace"), place.file("b.looptrace"));
+    record_with_reliefs(&place, &trace);
+    let reliefs = |path: &Path| -> Vec<u64> {
+        let mut reader = TraceReader::open(path).expect("the trace can be read");
+        let events = MemorySource::read(&mut reader).expect("the trace can be read").events().to_vec();
+        let stops = events.iter().filter_map(|stamped| match stamped.event {
+            Event::Phase { phase: Phase::Recorder, start } => Some(stamped.at.ns_since(start)),
+            _ => None,
+        });
+        stops.collect()
+    };
+    let recorded = reliefs(&trace);
+    assert_eq!(recorded.len(), 3);
+    let page = place.succeed(&["rerun", text(&trace), "-o", text(&saved)]);
+    assert!(page.replace("\n  ", " ").contains("the loop stopped 3 times, for 90.0ms in all"), "{page}");
+    assert_eq!(reliefs(&saved), recorded);
+}
+
+/// A demo's trace in which the loop stopped three times, for 30 ms, to make room for its recording: everything behind
+/// such a stop comes later by as much.
+fn record_with_reliefs(place: &Place, trace: &Path) {
+    let whole = place.file("whole.looptrace");
+    place.succeed(&["demo", "--seed", "3", "--duration", "2s", "--no-tui", "--record", text(&whole)]);
+    let mut reader = TraceReader::open(&whole).expect("the trace can be read");
+    let metadata = reader.metadata().clone();
+    let events = MemorySource::read(&mut reader).expect("the trace can be read").events().to_vec();
+    let own = events.iter().find(|stamped| matches!(stamped.event, Event::TickStart { .. }));
+    let own = own.expect("the loop ticks").source;
+    let is_end = |stamped: &Stamped| {
+        stamped.source == own && matches!(stamped.event, Event::Phase { phase: Phase::Timers, .. })
+    };
+    let ends: Vec<u64> = events.iter().filter(|stamped| is_end(stamped)).map(|end| end.at.as_ns()).collect();
+    let stops: Vec<u64> = (1..=3).map(|part| ends[ends.len() * part / 4]).collect();
+    let later = |at: Timestamp| {
+        let before = stops.iter().filter(|stop| **stop < at.as_ns()).count() as u64;
+        at.plus_ns(before * STOP_NS)
+    };
+    let mut shifted = Vec::new();
+    for stamped in &events {
+        shifted.push(Stamped { at: later(stamped.at), event: stamped.event.map_time(later), ..*stamped });
+        if is_end(stamped) && stops.contains(&stamped.at.as_ns()) {
+            let start = later(stamped.at);
+            let event = Event::Phase { phase: Phase::Recorder, start };
+            shifted.push(Stamped { at: start.plus_ns(STOP_NS), source: own, event });
+        }
+    }
+    let mut writer = TraceWriter::create(trace, &metadata).expect("a trace can be written");
+    writer.append(&shifted).expect("a trace can be written");
+    writer.finish().expect("a trace can be written");
 }
 
 #[test]
@@ -188,9 +303,37 @@ fn what_cannot_be_is_one_line() {
     }
     let told = place.fail(2, &["rerun", &trace, "-o", &trace]);
     assert!(told.contains("the trace itself"), "{told}");
+    let told = place.fail(2, &["rerun", &trace, "--scale", "Report=2", "--scale", "Report=3"]);
+    assert!(told.contains("--scale Report is given twice, as 2 and as 3"), "{told}");
+    let budget = place.run(&["rerun", &trace, "--budget", "-1ms"]);
+    let told = String::from_utf8_lossy(&budget.stderr).into_owned();
+    assert!(budget.status.code() == Some(2) && told.contains("'-1ms' for '--budget <TIME>'"), "{told}");
+    assert!(!told.contains("tip:"), "{told}");
+    let told = place.fail(3, &["rerun", &trace, "-o", "/dev/full"]);
+    assert!(told.contains("No space left") && !told.contains("readable"), "{told}");
     let told = place.fail(3, &["rerun", "nowhere.looptrace"]);
     assert!(told.contains("nowhere.looptrace"), "{told}");
     let empty = place.file("empty.looptrace");
     std::fs::write(&empty, b"").expect("a file can be written");
     place.fail(3, &["rerun", text(&empty)]);
+}
+
+#[test]
+fn each_is_refused_for_what_it_is_with_and_without_check() {
+    let place = Place::new();
+    let refused = |path: &Path| {
+        let what_if = place.fail(3, &["rerun", text(path)]);
+        assert_eq!(what_if, place.fail(3, &["rerun", text(path), "--check"]), "one function decides");
+        what_if
+    };
+    let (json, imported) = (place.file("a.json"), place.file("imported.looptrace"));
+    let slice = |at: u32| format!(r#"{{"ph":"X","name":"work","ts":{at},"dur":5,"pid":1,"tid":1}}"#);
+    std::fs::write(&json, format!("[{},{}]", slice(0), slice(9))).expect("a file can be written");
+    place.succeed(&["import", text(&json), "-o", text(&imported)]);
+    assert!(refused(&imported).contains("was imported from a Chrome trace"));
+    let trace = recorded(&place);
+    let (whole, cut) = (std::fs::read(&trace).expect("it was recorded"), place.file("cut.looptrace"));
+    std::fs::write(&cut, &whole[..8_000]).expect("a file can be written");
+    let told = refused(&cut);
+    assert!(told.contains("no whole tick left") && told.contains("cut off"), "{told}");
 }

@@ -11,6 +11,7 @@ pub(crate) mod fixture;
 pub mod fold;
 pub mod glance;
 pub mod hang;
+pub mod hurt;
 pub mod layout;
 pub mod lists;
 pub mod message;

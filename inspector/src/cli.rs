@@ -5,6 +5,7 @@ mod export;
 mod import;
 mod lint;
 mod minimize;
+mod report;
 mod rerun;
 mod sides;
 mod what_if;
@@ -21,6 +22,7 @@ pub use export::{ExportArgs, ExportFormat};
 pub use import::ImportArgs;
 pub use lint::{LintArgs, Viewer};
 pub use minimize::MinimizeArgs;
+pub use report::{Kept, ReportArgs, ReportFormat, STALLS_MAX};
 pub use rerun::RerunArgs;
 pub use what_if::WhatIfArgs;
 
@@ -36,6 +38,9 @@ Examples:
   loopscope replay a.looptrace --at 1.2s      look at it again
   loopscope export a.looptrace --format chrome -o a.json
   loopscope diff old*.looptrace -- new*.looptrace
+
+A trace, or a Chrome trace, may be - for standard input. Pages are as wide as the terminal, up to 120 columns;
+where there is none, as COLUMNS says, else 80.
 
 Exit codes: 0 fine, 1 a check failed, 2 wrong usage, 3 the input cannot be read or the output not written.";
 
@@ -252,46 +257,6 @@ pub struct ReplayArgs {
     /// Frames a second, at most
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=120))]
     pub fps: u16,
-}
-
-/// `loopscope report`
-#[derive(Clone, Debug, Args)]
-#[command(after_help = "Examples:
-  loopscope report a.looptrace
-  loopscope report a.looptrace --json | jq .timers
-  loopscope report a.looptrace --gate gates.toml --format junit > junit.xml")]
-pub struct ReportArgs {
-    /// A trace, the path of a ring, or the process id of one
-    #[arg(value_name = "FILE|RING")]
-    pub input: String,
-    /// How to print it
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub format: ReportFormat,
-    /// The same as --format json
-    #[arg(long, overrides_with = "format")]
-    pub json: bool,
-    /// Late timers, late signals and slow tasks to name with their ledgers, the worst of each
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(0..=10_000))]
-    pub late_timers: u16,
-    /// Fail, with exit code 1, where a gate of this TOML file fails
-    #[arg(long, value_name = "FILE")]
-    pub gate: Option<PathBuf>,
-    /// A gate that cannot be decided fails
-    #[arg(long, requires = "gate")]
-    pub strict: bool,
-}
-
-/// How to print a report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ReportFormat {
-    /// One page of text.
-    Text,
-    /// The summary schema.
-    Json,
-    /// The gates, for CI systems.
-    Junit,
-    /// The gates, as a table for a pull request.
-    Markdown,
 }
 
 /// Lists the demo's policies for the help and the completions. Another name is taken as it is: the demo refuses it

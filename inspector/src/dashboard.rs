@@ -299,6 +299,7 @@ impl<F: Feed> Dashboard<F> {
                 update(&mut self.state, Message::Done(keeper.export(from, to)));
             }
             Effect::Seek(_)
+            | Effect::SeekTick(_)
             | Effect::StepTicks(_)
             | Effect::SeekStall { .. }
             | Effect::TogglePlay

@@ -10,6 +10,7 @@ use loop_probes::discover;
 use loop_probes::ids::Timestamp;
 use loop_probes::process::{ProcessReader, ProcessState};
 use loop_probes::ring::Start;
+use loop_probes::text::printable;
 use loop_traces::export::ExportError;
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource, MemorySource, SourceError};
@@ -19,6 +20,13 @@ use crate::describe;
 use crate::exit::Failure;
 use crate::exporting::{Export, Exported};
 use crate::playback::Rewind;
+use crate::spool::Spool;
+
+/// Stands for standard input on the command line.
+pub const STDIN: &str = "-";
+
+/// What messages call it.
+const STDIN_NAME: &str = "standard input";
 
 /// The first bytes of a ring file.
 const RING_MAGIC: &[u8; 8] = b"LOOPRING";
@@ -27,18 +35,27 @@ const RING_MAGIC: &[u8; 8] = b"LOOPRING";
 pub enum Input {
     /// A saved trace.
     Trace(PathBuf, Box<TraceReader>),
+    /// A saved trace that came through standard input.
+    Piped(Spool, Box<TraceReader<Spool>>),
     /// What the ring of a process, dead or alive, held when it was opened, and its [warnings](ring_warnings).
     Ring(Box<MemorySource>, Vec<String>),
 }
 
 impl Input {
-    /// Opens a trace, a ring, or the ring of a process by its id.
+    /// Opens a trace, a ring, or the ring of a process by its id; `-` is a trace on standard input.
     ///
     /// # Errors
     ///
     /// [`Failure::Input`] where it cannot be read.
     pub fn open(word: &str) -> Result<Self, Failure> {
         let path = Path::new(word);
+        if word == STDIN {
+            let spool = Spool::fill(io::stdin().lock());
+            let spool =
+                spool.map_err(|error| Failure::Input(format!("cannot put {STDIN_NAME} aside: {error}")))?;
+            let trace = TraceReader::new(spool.again(), Path::new(STDIN_NAME)).map_err(Failure::input)?;
+            return Ok(Self::Piped(spool, Box::new(trace)));
+        }
         if fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
             let pid = word.parse().map_err(|_| {
                 Failure::Input(format!(
@@ -66,6 +83,7 @@ impl Input {
     pub fn source(&mut self) -> &mut dyn EventSource {
         match self {
             Self::Trace(_, trace) => &mut **trace,
+            Self::Piped(_, trace) => &mut **trace,
             Self::Ring(ring, _) => &mut **ring,
         }
     }
@@ -78,6 +96,7 @@ impl Input {
     pub fn reopen(&self) -> Result<Box<dyn EventSource>, SourceError> {
         match self {
             Self::Trace(path, _) => Ok(Box::new(TraceReader::open(path)?)),
+            Self::Piped(spool, _) => Ok(Box::new(piped(spool)?)),
             Self::Ring(ring, _) => Ok(Box::new((**ring).clone())),
         }
     }
@@ -87,6 +106,7 @@ impl Input {
     pub fn into_rewind(self) -> Box<dyn Rewind> {
         match self {
             Self::Trace(_, trace) => trace,
+            Self::Piped(_, trace) => trace,
             Self::Ring(ring, _) => ring,
         }
     }
@@ -96,6 +116,7 @@ impl Input {
     pub fn warnings(&self) -> Vec<String> {
         match self {
             Self::Trace(_, trace) => trace.warnings(),
+            Self::Piped(_, trace) => trace.warnings(),
             Self::Ring(_, warnings) => warnings.clone(),
         }
     }
@@ -108,7 +129,7 @@ impl Input {
     pub fn spare(&self, output: &Path) -> Result<(), Failure> {
         match self {
             Self::Trace(own, _) => spare(own, output),
-            Self::Ring(..) => Ok(()),
+            Self::Piped(..) | Self::Ring(..) => Ok(()),
         }
     }
 
@@ -117,6 +138,7 @@ impl Input {
     pub fn at(&self, after: Duration) -> Timestamp {
         let begin = match self {
             Self::Trace(_, trace) => trace.extent().map(|(begin, _)| begin),
+            Self::Piped(_, trace) => trace.extent().map(|(begin, _)| begin),
             Self::Ring(ring, _) => ring.first_at(),
         };
         begin.unwrap_or_default().plus_ns(u64::try_from(after.as_nanos()).unwrap_or(u64::MAX))
@@ -130,9 +152,21 @@ impl Input {
     pub fn export(&self, what: Export, out: impl Write) -> Result<Exported, ExportError> {
         match self {
             Self::Trace(path, _) => what.write(|| TraceReader::open(path).map_err(SourceError::from), out),
+            Self::Piped(spool, _) => what.write(|| piped(spool), out),
             Self::Ring(ring, _) => what.write(|| Ok((**ring).clone()), out),
         }
     }
+}
+
+/// What came through standard input, from its beginning.
+fn piped(spool: &Spool) -> Result<TraceReader<Spool>, SourceError> {
+    Ok(TraceReader::new(spool.again(), Path::new(STDIN_NAME))?)
+}
+
+/// What messages call the file at `path`; `-` is standard input.
+#[must_use]
+pub fn shown(path: &Path) -> String {
+    if path == Path::new(STDIN) { STDIN_NAME.to_owned() } else { printable(&path.display().to_string()) }
 }
 
 /// Refuses to write over `input`.

@@ -56,7 +56,13 @@ impl Interrupt {
     /// Whether it is time to end.
     #[must_use]
     pub fn is_due(&self) -> bool {
-        self.asked.load(Ordering::Relaxed) || self.left() == Some(Duration::ZERO)
+        self.is_asked() || self.left() == Some(Duration::ZERO)
+    }
+
+    /// Whether somebody asked for the end, by a signal.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
     }
 
     /// Sleeps for `period`, or less when the end comes first.

@@ -48,6 +48,7 @@ pub mod recording;
 pub mod rerun;
 pub mod runs;
 pub mod sink;
+pub mod spool;
 pub mod stdout;
 pub mod terminal;
 pub mod text;

@@ -5,6 +5,7 @@
 //! checkpoint before and folding on from there, and going far ahead is the same: a fold cannot be undone, but
 //! it need not be done again from the start.
 
+mod aftermath;
 mod index;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use loop_traces::timeline::TimelineConfig;
 
 use crate::app::fold::Fold;
 use crate::app::playback_info::PlaybackInfo;
+use aftermath::Aftermath;
 use index::Index;
 
 /// A source that can be read again from any of its moments.
@@ -87,6 +89,7 @@ pub struct Player<S> {
     next: usize,
     ended: bool,
     position: Timestamp,
+    marked: Option<Timestamp>,
     playing: bool,
     speed: f64,
     stalls: Arc<[Timestamp]>,
@@ -104,6 +107,7 @@ impl<S: Rewind> Player<S> {
             next: 0,
             ended: false,
             position: Timestamp::default(),
+            marked: None,
             playing: false,
             speed: options.speed,
             stalls: Arc::from([]),
@@ -140,7 +144,7 @@ impl<S: Rewind> Player<S> {
     }
 
     fn begin(&mut self, audience: &mut impl Audience) -> Result<(), SourceError> {
-        self.stalls = Arc::from(self.index.stalls());
+        self.stalls = self.index.stalls().iter().map(|stall| stall.end).collect();
         self.batch.clear();
         self.next = 0;
         self.go_to(self.index.start().plus_ns(self.options.at_ns), audience, true)?;
@@ -155,6 +159,7 @@ impl<S: Rewind> Player<S> {
             start: self.index.start(),
             end: self.index.end(),
             position: self.position.max(self.index.start()),
+            marked: self.marked,
             playing: self.playing,
             speed: self.speed,
             stalls: Arc::clone(&self.stalls),
@@ -229,22 +234,43 @@ impl<S: Rewind> Player<S> {
         }
     }
 
-    /// Pauses, and goes to the end of the next stall, or of the one before; `false` where there is none.
+    /// Pauses, and goes to the next stall, or to the one before; whether there is one. The fold then goes on to
+    /// the moment by which those that the stall made late were over with their wait.
     ///
     /// # Errors
     ///
     /// [`SourceError`] where the source cannot be read.
     pub fn seek_stall(&mut self, forward: bool, audience: &mut impl Audience) -> Result<bool, SourceError> {
         let stalls = self.index.stalls();
+        // From the stall that is shown: what came of it may reach beyond the next one.
+        let here = self.marked.unwrap_or(self.position);
         let to = if forward {
-            stalls.iter().find(|end| **end > self.position)
+            stalls.iter().find(|stall| stall.end > here)
         } else {
-            stalls.iter().rev().find(|end| **end < self.position)
+            stalls.iter().rev().find(|stall| stall.end < here)
         };
         let Some(to) = to.copied() else { return Ok(false) };
-        self.playing = false;
-        self.go_to(to, audience, false)?;
+        self.show_tick(to, audience)?;
         Ok(true)
+    }
+
+    /// Pauses, and goes to the tick in which `at` lies; where it is a stall, as [`Player::seek_stall`] does.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError`] where the source cannot be read.
+    pub fn seek_tick(&mut self, at: Timestamp, audience: &mut impl Audience) -> Result<(), SourceError> {
+        match self.index.tick_at(at) {
+            Some(tick) => self.show_tick(tick, audience),
+            None => self.go_to(at, audience, false),
+        }
+    }
+
+    fn show_tick(&mut self, tick: Aftermath, audience: &mut impl Audience) -> Result<(), SourceError> {
+        self.playing = false;
+        self.go_to(tick.over, audience, false)?;
+        self.marked = Some(tick.end);
+        Ok(())
     }
 
     fn go_to(&mut self, to: Timestamp, audience: &mut impl Audience, anew: bool) -> Result<(), SourceError> {
@@ -263,6 +289,7 @@ impl<S: Rewind> Player<S> {
             audience.rewound(fold);
         }
         self.position = to;
+        self.marked = None;
         self.play_up_to(to, audience)
     }
 

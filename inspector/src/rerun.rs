@@ -17,6 +17,7 @@ pub mod what_if;
 
 mod error;
 mod loops;
+mod refusal;
 
 pub use check::{Checked, Divergence, check};
 pub use error::RerunError;

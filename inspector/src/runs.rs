@@ -31,6 +31,18 @@ pub struct Read {
 ///
 /// [`Failure::Input`] where it cannot be read.
 pub fn read(word: &str) -> Result<Read, Failure> {
+    read_keeping(word, |config| config)
+}
+
+/// The same, with what of it is kept as `keep` has it.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_keeping(
+    word: &str,
+    keep: impl FnOnce(TimelineConfig) -> TimelineConfig,
+) -> Result<Read, Failure> {
     let path = Path::new(word);
     // Neither a trace nor a ring begins with a brace.
     if starts_with(path, b"{") {
@@ -38,7 +50,7 @@ pub fn read(word: &str) -> Result<Read, Failure> {
         return Ok(Read { run, warnings: Vec::new() });
     }
     let mut input = Input::open(word)?;
-    let config = TimelineConfig::of(input.source().metadata());
+    let config = keep(TimelineConfig::of(input.source().metadata()));
     let timeline = fold(input.source(), config)?;
     let metadata = input.source().metadata().clone();
     let summary = Summary::new(input.source(), &timeline);

@@ -12,11 +12,22 @@ pub fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
-/// How many cells a line has: the terminal's, at most 120, and 80 where there is none.
+/// Cells of a line of which nobody says how long it is, and the most that a line has.
+const COLUMNS: usize = 80;
+const COLUMNS_MAX: usize = 120;
+
+/// How many cells a line has, the same for every command: as many as the terminal, where there is none as `COLUMNS`
+/// says, else 80; never more than 120 and never fewer than 60.
 #[must_use]
 pub fn width() -> usize {
-    let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
-    size.filter(|size| size.ws_col > 0).map_or(80, |size| usize::from(size.ws_col).clamp(60, 120))
+    let terminal = rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col));
+    columns(terminal, std::env::var("COLUMNS").ok().as_deref())
+}
+
+fn columns(terminal: Option<usize>, variable: Option<&str>) -> usize {
+    let told = |columns: &usize| *columns > 0;
+    let variable = || variable.and_then(|text| text.trim().parse().ok()).filter(told);
+    terminal.filter(told).or_else(variable).unwrap_or(COLUMNS).clamp(60, COLUMNS_MAX)
 }
 
 /// Writes `text` and flushes. A closed pipe is success: the reader had enough.
@@ -49,5 +60,22 @@ pub fn settle(written: io::Result<()>, place: &str) -> Result<(), Failure> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written.map_err(|error| Failure::Input(format!("cannot write {place}: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_as_long_as_the_terminal_or_as_the_environment_says() {
+        assert_eq!(columns(Some(80), Some("100")), 80, "a terminal knows better");
+        assert_eq!(columns(None, Some("100")), 100);
+        assert_eq!(columns(Some(0), Some("100")), 100, "a terminal without a size is none");
+        assert_eq!(
+            (columns(None, None), columns(None, Some("wide")), columns(None, Some("0"))),
+            (80, 80, 80)
+        );
+        assert_eq!((columns(Some(500), None), columns(None, Some("9"))), (120, 60));
     }
 }

@@ -38,6 +38,14 @@ pub fn wrap(text: &str, width: usize, indent: usize) -> String {
     out
 }
 
+/// A row of a page: its head, and beside it the text, broken between words into lines of `width` cells in all. Words
+/// with a no-break space between them stay together.
+#[must_use]
+pub fn row(head: &str, text: &str, width: usize) -> String {
+    let indent = head.width();
+    format!("{head}{}", wrap(text, width.saturating_sub(indent), indent).replace('\u{a0}', " "))
+}
+
 /// `text` in a style of `theme`, where that has colour.
 #[must_use]
 pub fn paint(theme: Theme, style: Style, text: &str) -> String {
@@ -52,6 +60,35 @@ pub fn paint(theme: Theme, style: Style, text: &str) -> String {
         codes.push(format!("38;5;{index}"));
     }
     if codes.is_empty() { text.to_owned() } else { format!("\x1b[{}m{text}\x1b[0m", codes.join(";")) }
+}
+
+/// A plain page in the colours of `theme`, where it has any: the heads of tables stand back, titles stand out.
+///
+/// A head has no small letter; a title stands behind an empty line and over indented ones.
+#[must_use]
+pub fn page(plain: &str, theme: Theme) -> String {
+    let lines: Vec<&str> = plain.lines().collect();
+    let line_at = |place: Option<usize>| place.and_then(|place| lines.get(place)).copied();
+    let is_head = |line: &str| {
+        line.chars().filter(|letter| letter.is_ascii_uppercase()).count() > 3
+            && !line.chars().any(char::is_lowercase)
+    };
+    let mut out = String::with_capacity(plain.len());
+    for (place, line) in lines.iter().enumerate() {
+        let is_title = !line.is_empty()
+            && !line.starts_with(' ')
+            && line_at(place.checked_sub(1)) == Some("")
+            && line_at(Some(place + 1)).is_some_and(|next| next.starts_with("  "));
+        if is_head(line) {
+            out.push_str(&paint(theme, theme.dim(), line));
+        } else if is_title {
+            out.push_str(&paint(theme, theme.strong(), line));
+        } else {
+            out.push_str(line);
+        }
+        out.push('\n');
+    }
+    finish(out, theme)
 }
 
 /// A page that is done, with the glyphs that `theme` allows.
@@ -73,6 +110,18 @@ mod tests {
         assert_eq!(wrap("one two three", 7, 2), "one two\n  three");
         assert_eq!(wrap("incomprehensible", 4, 2), "incomprehensible");
         assert_eq!(wrap("日本 語", 4, 0), "日本\n語");
+        assert_eq!(row("ran  ", "Metric\u{a0}×5, Send\u{a0}×7", 18), "ran  Metric ×5,\n     Send ×7");
+    }
+
+    #[test]
+    fn of_a_page_heads_and_titles_have_colour() {
+        let plain = "a · 3 ticks\n\nTASK TAG  COUNT\nRead         3\n\nstalls, worst first\n  1.2s  4µs\n";
+        let painted = plain
+            .replace("TASK TAG  COUNT", "\x1b[38;5;244mTASK TAG  COUNT\x1b[0m")
+            .replace("stalls, worst first", "\x1b[1mstalls, worst first\x1b[0m");
+        assert_eq!(page(plain, Theme::new(true, false)), painted);
+        assert_eq!(page(plain, Theme::new(false, false)), plain);
+        assert!(page(plain, Theme::new(false, true)).is_ascii());
     }
 
     #[test]

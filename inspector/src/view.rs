@@ -11,6 +11,7 @@ mod harm;
 mod header;
 mod help;
 mod histogram;
+mod hurt;
 mod ledger;
 mod log;
 mod paint;

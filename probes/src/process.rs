@@ -204,6 +204,8 @@ impl ProcessReader {
         };
         self.release(watermark, out);
         gathered?;
+        // A process without a ring gives nothing to read that could be missing.
+        self.image.expect_whole()?;
         Ok(PollReport {
             records: self.rings.read() - before.0,
             lost: self.rings.lost() - before.1,

@@ -154,6 +154,7 @@ impl Packed {
 /// # Errors
 ///
 /// [`RecordError`] where the records do not belong together or are no event that this version knows.
+#[inline]
 pub fn unpack<T: Time>(parts: &[Record]) -> Result<(T, Event<T>), RecordError> {
     let first = parts.first().ok_or(RecordError::Parts)?;
     let head = Stamp(first[1]);

@@ -57,8 +57,15 @@ pub struct Recorder {
 enum Sink {
     Off,
     Ring(Arc<Pen>),
-    Capture(Captured),
+    Capture(Captured, Option<Relief>),
     Tap(Tap),
+}
+
+/// Who says when a loop is to stop for its recording, and what that takes.
+#[derive(Clone, Copy, Debug)]
+struct Relief {
+    pressure: fn() -> bool,
+    relieve: fn(),
 }
 
 /// Takes each event at once.
@@ -110,8 +117,19 @@ impl Recorder {
     /// A recorder for tests: keeps all events, in order, in memory.
     #[must_use]
     pub fn capture() -> (Self, Capture) {
+        Self::capture_with(None)
+    }
+
+    /// The same for whoever executes a recording again: the loop stops for its recording, between two tasks, where
+    /// `pressure` says so, and `relieve` is what it does then.
+    #[must_use]
+    pub fn capture_relieved(pressure: fn() -> bool, relieve: fn()) -> (Self, Capture) {
+        Self::capture_with(Some(Relief { pressure, relieve }))
+    }
+
+    fn capture_with(relief: Option<Relief>) -> (Self, Capture) {
         let captured = Captured::default();
-        (Self::new(Sink::Capture(Arc::clone(&captured))), Capture(captured))
+        (Self::new(Sink::Capture(Arc::clone(&captured), relief)), Capture(captured))
     }
 
     /// A recorder that hands each event to `tap` at once, and forgets names: whoever executes a recording again
@@ -142,7 +160,7 @@ impl Recorder {
         match &self.sink {
             Sink::Off => false,
             Sink::Ring(pen) => pen.is_ours(),
-            Sink::Capture(_) | Sink::Tap(_) => true,
+            Sink::Capture(..) | Sink::Tap(_) => true,
         }
     }
 
@@ -152,7 +170,7 @@ impl Recorder {
         match &self.sink {
             Sink::Off => {}
             Sink::Ring(pen) => pen.record(at, event),
-            Sink::Capture(captured) => capture(captured, at, event),
+            Sink::Capture(captured, _) => capture(captured, at, event),
             Sink::Tap(tap) => tap.0(at, event),
         }
     }
@@ -167,7 +185,7 @@ impl Recorder {
                 pen.record(now, event);
                 now
             }
-            Sink::Capture(captured) => {
+            Sink::Capture(captured, _) => {
                 let now = SystemClock::new().ticks();
                 capture(captured, now, event);
                 now
@@ -193,7 +211,7 @@ impl Recorder {
         match &self.sink {
             Sink::Off | Sink::Tap(_) => {}
             Sink::Ring(pen) => pen.name(at, LabelKind::Tag, u32::from(tag.0), text),
-            Sink::Capture(captured) => {
+            Sink::Capture(captured, _) => {
                 locked(captured).labels.insert((LabelKind::Tag, u32::from(tag.0)), text.to_owned());
             }
         }
@@ -205,7 +223,7 @@ impl Recorder {
         match &self.sink {
             Sink::Off | Sink::Tap(_) => {}
             Sink::Ring(pen) => pen.name(at, kind, id, text),
-            Sink::Capture(captured) => {
+            Sink::Capture(captured, _) => {
                 locked(captured).labels.insert((kind, id), text.to_owned());
             }
         }
@@ -218,7 +236,7 @@ impl Recorder {
         match &self.sink {
             Sink::Off | Sink::Tap(_) => LabelId(0),
             Sink::Ring(pen) => pen.intern(at, kind, text),
-            Sink::Capture(captured) => {
+            Sink::Capture(captured, _) => {
                 let labels = &mut locked(captured).labels;
                 let known = labels.iter().find(|(key, known)| key.0 == kind && *known == text);
                 // Each kind is numbered by itself, as in a session: what else was named makes no difference.
@@ -235,7 +253,7 @@ impl Recorder {
     pub fn source(&self) -> Option<SourceId> {
         match &self.sink {
             Sink::Ring(pen) => Some(pen.source()),
-            Sink::Off | Sink::Capture(_) | Sink::Tap(_) => None,
+            Sink::Off | Sink::Capture(..) | Sink::Tap(_) => None,
         }
     }
 
@@ -244,7 +262,7 @@ impl Recorder {
     pub fn session(&self) -> Session {
         match &self.sink {
             Sink::Ring(pen) => Session::from_handle(pen.handle()),
-            Sink::Off | Sink::Capture(_) | Sink::Tap(_) => Session::disabled(),
+            Sink::Off | Sink::Capture(..) | Sink::Tap(_) => Session::disabled(),
         }
     }
 
@@ -253,7 +271,7 @@ impl Recorder {
     pub fn written(&self) -> u64 {
         match &self.sink {
             Sink::Ring(pen) => pen.written(),
-            Sink::Off | Sink::Capture(_) | Sink::Tap(_) => 0,
+            Sink::Off | Sink::Capture(..) | Sink::Tap(_) => 0,
         }
     }
 
@@ -264,15 +282,18 @@ impl Recorder {
     pub fn pressure(&self) -> bool {
         match &self.sink {
             Sink::Ring(pen) => pen.pressure(),
-            Sink::Off | Sink::Capture(_) | Sink::Tap(_) => false,
+            Sink::Capture(_, Some(relief)) => (relief.pressure)(),
+            Sink::Off | Sink::Capture(..) | Sink::Tap(_) => false,
         }
     }
 
     /// Calls what [`Session::on_full`](crate::session::Session::on_full) was given, now: what a loop does between
     /// two tasks while there is [`pressure`](Self::pressure).
     pub fn relieve(&self) {
-        if let Sink::Ring(pen) = &self.sink {
-            pen.relieve();
+        match &self.sink {
+            Sink::Ring(pen) => pen.relieve(),
+            Sink::Capture(_, Some(relief)) => (relief.relieve)(),
+            Sink::Off | Sink::Capture(..) | Sink::Tap(_) => {}
         }
     }
 

@@ -40,6 +40,7 @@ impl Place {
             .args(arguments)
             .env("LOOPSCOPE_DIR", self.rings())
             .env_remove("NO_COLOR")
+            .env_remove("COLUMNS")
             .stdin(Stdio::null());
         command
     }

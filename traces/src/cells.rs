@@ -2,6 +2,8 @@
 //!
 //! The report, the pages that commands print and the dashboard share it, so that a name is cut the same way everywhere.
 
+use std::collections::BTreeMap;
+
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// The cells that `text` takes.
@@ -54,6 +56,37 @@ pub fn cut_name(text: &str, width: usize) -> String {
     }
 }
 
+/// The names of a table, each in at most `width` cells: as [`cut_middle`], and where two that differ would then read
+/// the same, with a piece of what they differ in.
+#[must_use]
+pub fn cut_apart(names: &[&str], width: usize) -> Vec<String> {
+    let plain: Vec<String> = names.iter().map(|name| cut_middle(name, width)).collect();
+    let mut alike: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, cut) in names.iter().zip(&plain) {
+        alike.entry(cut).or_default().push(name);
+    }
+    let apart = |(name, cut): (&&str, &String)| {
+        let others = alike.get(&**cut).map_or(&[][..], Vec::as_slice).iter().filter(|other| *other != name);
+        let same = |other: &&str| name.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
+        // From the last of them it parts last.
+        others.map(same).max().map_or_else(|| cut.clone(), |at| cut_around(name, at, width))
+    };
+    names.iter().zip(&plain).map(apart).collect()
+}
+
+/// The beginning, a piece around the character `at`, and the end of `text`, in at most `width` cells.
+fn cut_around(text: &str, at: usize, width: usize) -> String {
+    let from = |at: usize| -> String { text.chars().skip(at).collect() };
+    let rest = from(at.saturating_sub(2));
+    let head = cut(text, (width / 6).max(2));
+    if rest.width() + head.width() <= width {
+        return format!("{}{rest}", cut(text, width - rest.width()));
+    }
+    let end = from(text.chars().count().saturating_sub(width / 3));
+    let piece = cut(&rest, width.saturating_sub(head.width() + end.width()));
+    cut(&format!("{head}{piece}{end}"), width)
+}
+
 /// `text` with blanks behind it up to `width` cells: a cell of a table, aligned whatever script a name is in.
 #[must_use]
 pub fn fill(text: &str, width: usize) -> String {
@@ -82,6 +115,25 @@ mod tests {
         assert_eq!(cut_middle("日本語日本語日本語 7", 9), "日本…語 7");
         for width in 0..12 {
             assert!(cut_middle("worker 日本", width).width() <= width);
+        }
+    }
+
+    #[test]
+    fn names_that_differ_read_differently() {
+        let names = [
+            "base::internal::RunOnce (render_thread_one.cc:120)",
+            "base::internal::RunOnce (render_thread_two.cc:120)",
+            "base::internal::RunOnce (render_thread_twelve.cc:120)",
+            "gc",
+        ];
+        let cut = cut_apart(&names, 20);
+        assert_eq!(cut, ["base::…d_one.cc:120)", "base::in…two.cc:120)", "base:…twelve.cc:120)", "gc"]);
+        assert!(cut.iter().all(|name| name.width() <= 20));
+        assert_eq!(cut_apart(&["same", "same"], 3), ["s…e", "s…e"]);
+        let names = ["billing::monthly::ReadFileOfAllCountries", "billing::monthly::SendMailToAllCountries"];
+        assert_eq!(cut_apart(&names, 20), ["bi…::ReadFile…ntries", "bi…::SendMail…ntries"]);
+        for width in 0..60 {
+            assert!(cut_apart(&names, width).iter().all(|name| name.width() <= width), "{width}");
         }
     }
 

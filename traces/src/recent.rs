@@ -76,6 +76,10 @@ impl<T> Recent<T> {
         self.kept.back_mut()
     }
 
+    pub(crate) fn at_mut(&mut self, index: usize) -> Option<&mut T> {
+        self.kept.get_mut(index)
+    }
+
     pub(crate) fn remove(&mut self, index: usize) -> Option<T> {
         self.kept.remove(index)
     }

@@ -6,7 +6,7 @@ mod faces;
 
 use std::fmt::Write as _;
 
-use crate::cells::{cut, cut_middle, fill, width};
+use crate::cells::{cut, cut_apart, fill, width};
 use crate::histogram::Percentiles;
 use crate::source::SourceKind;
 use crate::summary::Summary;
@@ -90,7 +90,11 @@ fn head(out: &mut String, summary: &Summary) {
         );
     }
     if summary.before_attach > 0 {
-        line!(out, "totals count since the attach; {} records came before it", count(summary.before_attach));
+        line!(
+            out,
+            "totals count since the attach; {} came before it",
+            counted(summary.before_attach, "record", "records")
+        );
     }
     if summary.ticks.incomplete > 0 {
         line!(
@@ -100,7 +104,11 @@ fn head(out: &mut String, summary: &Summary) {
         );
     }
     if summary.unknown_kinds > 0 {
-        line!(out, "{} events of unknown kinds were skipped", count(summary.unknown_kinds));
+        line!(
+            out,
+            "{} skipped",
+            counted(summary.unknown_kinds, "event of an unknown kind was", "events of unknown kinds were")
+        );
     }
 }
 
@@ -117,7 +125,7 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
     );
     let slowest = tasks.by_tag.first().map_or_else(String::new, |tag| format!("run · longest: {}", tag.tag));
     let cleared = format!("lag · {} armed, {} cleared", count(timers.armed), count(timers.cleared));
-    let checkpoints = format!("run of {} checkpoints", count(microtasks.checkpoints));
+    let checkpoints = format!("run of {}", counted(microtasks.checkpoints, "checkpoint", "checkpoints"));
     let decided = format!(
         "run · decided {} collect, {} defer, {} skip",
         count(gc.collect),
@@ -183,14 +191,15 @@ fn tags(out: &mut String, summary: &Summary, columns: usize) {
         "P99",
         "MAX"
     );
-    for tag in tags.iter().take(TAGS_SHOWN) {
+    let names: Vec<&str> = tags.iter().take(TAGS_SHOWN).map(|tag| &*tag.tag).collect();
+    for (tag, name) in tags.iter().zip(cut_apart(&names, wide)) {
         let (run, waited) = (&tag.run_ns, &tag.queue_wait_ns);
         // Where no wait is known, none is shown: 0 would be an answer.
         let wait = |ns| if waited.count > 0 { ns } else { "–".to_owned() };
         line!(
             out,
             "{}{:>10} {:>gap$}{}{:>gap$}{:>gap$} {:>gap$}{:>gap$}{:>gap$}",
-            fill(&cut_middle(&tag.tag, wide), wide),
+            fill(&name, wide),
             count(tag.count),
             figure(run, Of::P50),
             p90(&figure(run, Of::P90)),

@@ -10,7 +10,11 @@ pub fn duration(ns: u64) -> String {
         _ if ns < 999_500 => three_digits(ns, 1_000, "µs"),
         _ if ns < 999_500_000 => three_digits(ns, 1_000_000, "ms"),
         _ if ns < MINUTE => three_digits(ns, 1_000_000_000, "s"),
-        _ if ns < 60 * MINUTE => format!("{}m{:02}s", ns / MINUTE, ns % MINUTE / 1_000_000_000),
+        _ if ns < 60 * MINUTE => {
+            // Rounded, as every figure below a minute is.
+            let seconds = (ns + 500_000_000) / 1_000_000_000;
+            format!("{}m{:02}s", seconds / 60, seconds % 60)
+        }
         _ => format!("{}h{:02}m", ns / (60 * MINUTE), ns / MINUTE % 60),
     }
 }
@@ -124,6 +128,7 @@ mod tests {
             ["0", "87ns", "999ns", "1.00µs", "31.4µs", "999µs", "1.00ms", "1.24ms", "41.0ms", "12.4s"];
         assert_eq!(shown, expected);
         assert_eq!(duration(185_000_000_000), "3m05s");
+        assert_eq!(duration(89_600_000_000), "1m30s");
         assert_eq!(duration(7_620_000_000_000), "2h07m");
         assert!(duration(u64::MAX).ends_with('m'));
     }

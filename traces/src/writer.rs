@@ -68,9 +68,7 @@ pub enum WriteError {
         path: PathBuf,
     },
     /// Writing failed, for example because the disk is full.
-    #[error(
-        "cannot write {path} beyond byte {offset}: {source}; the {events} events before are saved and readable"
-    )]
+    #[error("cannot write {path} beyond byte {offset}: {source}{}", kept(*.events))]
     Write {
         /// The file.
         path: PathBuf,
@@ -101,6 +99,14 @@ pub enum WriteError {
         /// The file.
         path: PathBuf,
     },
+}
+
+fn kept(events: u64) -> String {
+    match events {
+        0 => "; nothing of it is saved".to_owned(),
+        1 => "; the event before is saved and readable".to_owned(),
+        events => format!("; the {events} events before are saved and readable"),
+    }
 }
 
 /// What was written.

@@ -94,6 +94,16 @@ impl Subject {
         }
     }
 
+    /// The tag that it belongs to, where it belongs to one.
+    #[must_use]
+    pub const fn tag(&self) -> Option<Tag> {
+        match self {
+            Self::Timer(late) => Some(late.tag),
+            Self::Slow { tag, .. } | Self::Wait { tag, .. } => Some(*tag),
+            Self::Tick(_) | Self::Signal { .. } => None,
+        }
+    }
+
     /// The title of its page.
     #[must_use]
     pub fn title(&self, labels: &Labels) -> String {
@@ -158,31 +168,36 @@ impl Account {
     /// that waited for longer than a late timer may. `None` of everything else.
     #[must_use]
     pub fn of_event(stamped: &Stamped, picture: &Fold) -> Option<Self> {
-        let (timeline, source, at) = (&picture.timeline, stamped.source, stamped.at);
+        let (config, source, at) = (picture.timeline.config(), stamped.source, stamped.at);
+        match stamped.event {
+            Event::SlowTask { task, tag, start, .. } => {
+                Some(Self::of_slow(source, (task, tag), (start, at), picture))
+            }
+            Event::TaskRan { task, tag, start, .. } if at.ns_since(start) > config.slow_task_ns => {
+                Some(Self::of_slow(source, (task, tag), (start, at), picture))
+            }
+            Event::TaskRan { queued, start, .. } if start.ns_since(queued) <= config.late_task_ns => None,
+            _ => Self::of_wait(stamped, picture),
+        }
+    }
+
+    /// The ledger of the wait whose end `stamped` tells: of a timer until it fired, of a signal until it was
+    /// delivered, of a task until it started. `None` of everything else.
+    #[must_use]
+    pub fn of_wait(stamped: &Stamped, picture: &Fold) -> Option<Self> {
+        let source = stamped.source;
         let subject = match stamped.event {
             Event::TimerFired { timer, tag, task, due, fired, skipped } => {
                 let tick = picture.tick_at(fired).map(|tick| tick.tick);
                 Subject::Timer(LateTimer { source, timer, tag, task, due, fired, tick, skipped })
             }
             Event::SignalDelivered { signo, task, arrived } => {
-                Subject::Signal { signo, task, arrived, delivered: at }
+                Subject::Signal { signo, task, arrived, delivered: stamped.at }
             }
-            Event::SlowTask { task, tag, start, .. } => {
-                return Some(Self::of_slow(source, (task, tag), (start, at), picture));
-            }
-            Event::TaskRan { task, tag, start, .. }
-                if at.ns_since(start) > timeline.config().slow_task_ns =>
-            {
-                return Some(Self::of_slow(source, (task, tag), (start, at), picture));
-            }
-            Event::TaskRan { task, tag, queued, start, .. }
-                if start.ns_since(queued) > timeline.config().late_task_ns =>
-            {
-                Subject::Wait { task, tag, queued, start }
-            }
+            Event::TaskRan { task, tag, queued, start, .. } => Subject::Wait { task, tag, queued, start },
             _ => return None,
         };
-        Some(Self::new(subject, waited(timeline, source, &subject), picture))
+        Some(Self::new(subject, waited(&picture.timeline, source, &subject), picture))
     }
 
     /// The ledger of a span of an opened tick.
@@ -233,15 +248,28 @@ impl Account {
         self.ledger.shares.len() + 1
     }
 
-    /// Where a row leads.
+    /// Where a row leads. What a slow task did is its tag's, whatever the line.
     #[must_use]
     pub fn lead(&self, row: usize) -> Lead {
-        match self.ledger.shares.get(row).map(|share| share.what) {
-            Some(
-                What::Task { tag, .. } | What::Io { tag, .. } | What::Microtasks { after: Some((_, tag)) },
-            ) => Lead::Tag(tag),
+        match (self.ledger.shares.get(row).map(|share| share.what), self.subject) {
+            (
+                Some(
+                    What::Task { tag, .. }
+                    | What::Io { tag, .. }
+                    | What::Microtasks { after: Some((_, tag)) },
+                ),
+                _,
+            )
+            | (Some(_), Subject::Slow { tag, .. }) => Lead::Tag(tag),
             _ => Lead::Tick,
         }
+    }
+
+    /// It is a slow task's, and says nothing that the task's name does not.
+    #[must_use]
+    pub fn is_bare(&self) -> bool {
+        let told = self.ledger.shares.iter().any(|share| share.what != What::Unattributed);
+        matches!(self.subject, Subject::Slow { .. }) && !told
     }
 }
 

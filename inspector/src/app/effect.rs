@@ -24,9 +24,11 @@ pub enum Effect {
     },
     /// Replay: move to this time.
     Seek(Timestamp),
+    /// Replay: move to the tick in which this moment lies, and on until those that it made late are known.
+    SeekTick(Timestamp),
     /// Replay: move by so many ticks.
     StepTicks(i64),
-    /// Replay: move to the next stall, or to the one before.
+    /// Replay: move to the next stall, or to the one before, as [`Effect::SeekTick`] does.
     SeekStall {
         /// Forward in time.
         forward: bool,

@@ -58,6 +58,14 @@ impl Fold {
         self.timeline.ticks.recent.iter().rposition(|tick| TickKey::of(tick) == key)
     }
 
+    /// The tick that ended at `end`, where it is still kept.
+    #[must_use]
+    pub fn tick_that_ended(&self, end: Timestamp) -> Option<&TickSummary> {
+        let is_it = |tick: &&TickSummary| tick.end == end;
+        let stall = self.timeline.stalls.newest_first().map(|stall| &stall.tick).find(is_it);
+        stall.or_else(|| self.timeline.ticks.recent.iter().rev().find(is_it))
+    }
+
     /// The tick in which something ended at `at`, where it is still kept.
     #[must_use]
     pub fn tick_at(&self, at: Timestamp) -> Option<&TickSummary> {

@@ -15,11 +15,10 @@ use loop_probes::event::{GcAction, GcMode, Queue};
 use loop_probes::ids::{Tag, Timestamp};
 use loop_traces::histogram::{Histogram, Percentiles};
 use loop_traces::timeline::{
-    GcLook, Harm, PerSecond, RunStats, SLOT_NS, Slot, TagStats, Timeline, signal_name, utilization,
+    Cause, GcLook, Harm, PerSecond, RunStats, SLOT_NS, Slot, TagStats, Timeline, signal_name, utilization,
 };
 
 use super::fold::Fold;
-use super::lists;
 
 /// How long figures stay as they are, in nanoseconds of the person who reads them.
 pub const GLANCE_NS: u64 = 200_000_000;
@@ -128,7 +127,7 @@ pub struct TagRow {
     pub wait_ns_p99: Option<u64>,
     /// All of its runs together, in nanoseconds.
     pub run_ns_total: u64,
-    /// The lateness of others that it caused, in nanoseconds.
+    /// The lateness of others that [its runs](own_cause) caused, in nanoseconds.
     pub caused_ns: u64,
 }
 
@@ -356,8 +355,17 @@ pub fn runs(stats: &TagStats) -> Option<(Ran, &RunStats)> {
     all.into_iter().find_map(|(ran, runs)| Some((ran, runs.filter(|runs| runs.count() > 0)?)))
 }
 
+/// The cause that [these runs](runs) are, wherever a figure says what a tag *caused*: its tasks, else its readiness
+/// callbacks. What else bears its name, as the microtasks after its tasks do, is a cause of its own.
+#[must_use]
+pub fn own_cause(stats: &TagStats) -> Option<Cause> {
+    let (ran, _) = runs(stats)?;
+    Some(if ran == Ran::Io { Cause::Io(stats.tag) } else { Cause::Tasks(stats.tag) })
+}
+
 fn row(timeline: &Timeline, stats: &TagStats, harm: &[Harm]) -> Option<TagRow> {
     let (ran, runs) = runs(stats)?;
+    let own = own_cause(stats);
     Some(TagRow {
         tag: stats.tag,
         name: timeline.labels.tag(stats.tag).into_owned(),
@@ -365,7 +373,7 @@ fn row(timeline: &Timeline, stats: &TagStats, harm: &[Harm]) -> Option<TagRow> {
         run_ns: runs.run_ns.percentiles(),
         wait_ns_p99: (!runs.queue_wait_ns.is_empty()).then(|| runs.queue_wait_ns.quantile(0.99)),
         run_ns_total: runs.run_ns.total(),
-        caused_ns: lists::caused(harm, stats.tag).total_ns(),
+        caused_ns: harm.iter().find(|harm| Some(harm.cause) == own).map_or(0, Harm::total_ns),
     })
 }
 

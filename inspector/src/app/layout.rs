@@ -2,7 +2,8 @@
 
 mod pages;
 
-pub use pages::{LEDGER_HEAD, TagPage, TimersPage, has_two_lists, ledger_lines, list, tag, timers};
+pub use pages::{LEDGER_HEAD, TagPage, TickPage, TimersPage};
+pub use pages::{has_two_lists, ledger_lines, list, tag, tick, timers};
 
 use super::glance::Column;
 

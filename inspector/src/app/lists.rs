@@ -6,11 +6,12 @@ use loop_probes::event::{Event, Origin};
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 use loop_probes::stamped::Stamped;
 use loop_traces::analysis::attribution::Ledger;
-use loop_traces::timeline::{Cause, Harm, TickSummary, WorstHarm};
+use loop_traces::timeline::{Cause, Harm, TickSummary};
 
 use super::account::{Account, Subject};
 use super::fold::Fold;
 use super::glance;
+use super::hurt::{self, AllHurt};
 use super::state::{Part, State, View};
 use crate::describe;
 
@@ -49,6 +50,7 @@ pub fn rows(state: &State) -> usize {
     let timeline = &state.picture().timeline;
     match (state.view, state.part) {
         (View::Ledger, _) => state.account.as_ref().map_or(0, Account::rows),
+        (View::Tick, Part::Second) => hurt(state).all.len(),
         (View::Timers, Part::First) => late_shown(state).count(),
         (View::Timers, Part::Second) => harm_shown(state).count(),
         (View::Tag, Part::Second) => state.victims.len(),
@@ -58,6 +60,12 @@ pub fn rows(state: &State) -> usize {
         }
         _ => 0,
     }
+}
+
+/// Whom the shown tick made late.
+#[must_use]
+pub fn hurt(state: &State) -> AllHurt {
+    state.shown_tick().map(|tick| hurt::by_tick(state.picture(), tick)).unwrap_or_default()
 }
 
 /// Who queued the tasks of a tag, and how often, as far as the log goes back: most frequent first.
@@ -181,64 +189,26 @@ pub fn harm_shown(state: &State) -> impl Iterator<Item = &Harm> + '_ {
 pub struct Victim {
     /// Who, and the whole ledger.
     pub row: LateRow,
-    /// So much of it is the tag's, in nanoseconds.
+    /// So much of it is [its own](glance::own_cause), in nanoseconds.
     pub ns: u64,
 }
 
-/// Whom a tag made late, of those that are kept: most first.
+/// Whom the runs of a tag made late, of those that are kept: most first.
 #[must_use]
 pub fn victims(fold: &Fold, tag: Tag) -> Vec<Victim> {
+    let own = fold.timeline.tags.tag(tag).and_then(glance::own_cause);
     let of_tag = |row: LateRow| {
-        let own = row.ledger.shares.iter().filter(|share| is_of(Cause::of(&share.what), tag));
-        let ns = own.map(|share| share.ns).sum();
-        (ns > 0).then_some(Victim { row, ns })
+        let of_tag = row.ledger.shares.iter().map(|share| (Cause::of(&share.what), share.ns));
+        let of_tag: Vec<(Cause, u64)> = of_tag.filter(|(cause, _)| cause_tag(*cause) == Some(tag)).collect();
+        let ns = of_tag.iter().filter(|(cause, _)| Some(*cause) == own).map(|(_, ns)| ns).sum();
+        (!of_tag.is_empty()).then_some(Victim { row, ns })
     };
     let mut all: Vec<Victim> = late(fold).into_iter().filter_map(of_tag).collect();
     all.sort_by_key(|victim| std::cmp::Reverse(victim.ns));
     all
 }
 
-/// The lateness that a tag caused, all of it together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Caused {
-    /// By [`Waiter`](loop_traces::timeline::Waiter), in nanoseconds.
-    pub lateness_ns: [u64; 3],
-    /// How many waited, likewise.
-    pub victims: [u64; 3],
-    /// The run that did most harm.
-    pub worst: Option<WorstHarm>,
-}
-
-impl Caused {
-    /// Of all kinds together, in nanoseconds.
-    #[must_use]
-    pub fn total_ns(&self) -> u64 {
-        self.lateness_ns.into_iter().fold(0, u64::saturating_add)
-    }
-}
-
-/// The lateness that a tag caused, by a ranking.
-#[must_use]
-pub fn caused(harm: &[Harm], tag: Tag) -> Caused {
-    let mut caused = Caused::default();
-    for harm in harm.iter().filter(|harm| is_of(harm.cause, tag)) {
-        for kind in 0..caused.lateness_ns.len() {
-            caused.lateness_ns[kind] = caused.lateness_ns[kind].saturating_add(harm.lateness_ns[kind]);
-            caused.victims[kind] = caused.victims[kind].saturating_add(harm.victims[kind]);
-        }
-        let worse = |worst: WorstHarm| caused.worst.is_none_or(|kept| kept.lateness_ns < worst.lateness_ns);
-        caused.worst = harm.worst.filter(|worst| worse(*worst)).or(caused.worst);
-    }
-    caused
-}
-
-/// What a tag is to blame for: its tasks, its readiness callbacks, the microtasks after them.
-#[must_use]
-pub fn is_of(cause: Cause, tag: Tag) -> bool {
-    cause_tag(cause) == Some(tag)
-}
-
-/// The tag that a cause belongs to.
+/// The tag whose name a cause bears.
 #[must_use]
 pub const fn cause_tag(cause: Cause) -> Option<Tag> {
     match cause {

@@ -26,8 +26,10 @@ pub enum Message<'a> {
     Events(&'a [Stamped]),
     /// What the watched process is like now.
     Watched(Watched<'a>),
-    /// The replay's position and pace.
+    /// The replay's position and pace, as it plays.
     Playback(PlaybackInfo),
+    /// The replay jumped, or stopped: figures that were read before are of another moment.
+    Sought(PlaybackInfo),
     /// The replay went back: this is what was known by then.
     Rewound(Box<Fold>),
     /// An effect ended; what there is to say about it.

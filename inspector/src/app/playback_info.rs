@@ -21,6 +21,9 @@ pub struct PlaybackInfo {
     pub end: Timestamp,
     /// The moment that is shown.
     pub position: Timestamp,
+    /// When the tick ended that was gone to: the moment that is shown is then the one by which those that it
+    /// made late were over with their wait. `None` wherever else the replay stands.
+    pub marked: Option<Timestamp>,
     /// Time goes on.
     pub playing: bool,
     /// Times the real pace.
@@ -83,6 +86,7 @@ mod tests {
             start: Timestamp(100),
             end: Timestamp(300),
             position: Timestamp(150),
+            marked: None,
             playing: true,
             speed: 1.0,
             stalls: Arc::from([]),

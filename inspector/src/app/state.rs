@@ -275,6 +275,17 @@ impl State {
         self.picture().timeline.first_at().map_or(0, |first| self.picture_at().ns_since(first))
     }
 
+    /// Where the picture ends, in nanoseconds from its start, where more is known than it shows: a replay that is not
+    /// at its end, a frozen picture.
+    #[must_use]
+    pub fn up_to_ns(&self) -> Option<u64> {
+        let more = match &self.playback {
+            Some(playback) => !playback.at_end(),
+            None => self.behind_ns().is_some_and(|behind| behind > 0),
+        };
+        more.then(|| self.since_start_ns(self.picture_at()))
+    }
+
     /// How far the frozen picture is behind, in nanoseconds.
     #[must_use]
     pub fn behind_ns(&self) -> Option<u64> {

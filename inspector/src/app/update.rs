@@ -14,7 +14,8 @@ use super::glance::{GLANCE_NS, Glance, Pace};
 use super::hang::{busy_now_ns, hang};
 use super::lists;
 use super::message::Message;
-use super::state::{Frozen, Note, State, View};
+use super::playback_info::PlaybackInfo;
+use super::state::{Frozen, Note, State, TickKey, View};
 
 /// How long a sentence stays in the bottom row, in nanoseconds.
 const NOTE_NS: u64 = 5_000_000_000;
@@ -39,20 +40,10 @@ pub fn update(state: &mut State, message: Message<'_>) -> Vec<Effect> {
                 state.glance_until_ns = 0;
             }
         }
-        Message::Playback(playback) => {
-            let moved = state.playback.as_ref().is_none_or(|before| before.position != playback.position);
-            if moved {
-                state.tick = None;
-                pick::aim(state);
-                // Whoever steps reads the figures of that very moment.
-                if !playback.playing {
-                    state.glance_until_ns = 0;
-                }
-            }
-            state.playback = Some(playback);
-            if moved && state.view == View::Ledger {
-                open::marked_stall(state);
-            }
+        Message::Playback(playback) => played(state, playback),
+        Message::Sought(playback) => {
+            played(state, playback);
+            state.glance_until_ns = 0;
         }
         Message::Rewound(fold) => {
             state.fold = *fold;
@@ -71,6 +62,24 @@ pub fn update(state: &mut State, message: Message<'_>) -> Vec<Effect> {
         }
     }
     Vec::new()
+}
+
+/// Takes in where the replay stands.
+fn played(state: &mut State, playback: PlaybackInfo) {
+    let before = state.playback.as_ref();
+    let moved =
+        before.is_none_or(|before| (before.position, before.marked) != (playback.position, playback.marked));
+    // No later frame brings the figures of a replay that stands still up to date.
+    if !playback.playing && (moved || before.is_some_and(|before| before.playing)) {
+        state.glance_until_ns = 0;
+    }
+    let marked = playback.marked;
+    state.playback = Some(playback);
+    if moved {
+        state.tick = marked.and_then(|end| state.fold.tick_that_ended(end)).map(TickKey::of);
+        pick::aim(state);
+        pick::marked_stall(state);
+    }
 }
 
 fn fold(state: &mut State, events: &[Stamped]) {

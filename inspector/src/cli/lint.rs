@@ -14,7 +14,7 @@ use loop_traces::chrome::lint::Viewer as Known;
 
 Exit codes: 0 no viewer loses anything (what is worth a warning is listed), 1 one would, 3 no Chrome trace.")]
 pub struct LintArgs {
-    /// A Chrome trace, plain or gzip; - for standard input
+    /// A Chrome trace, also one that is packed with gzip; - for standard input
     #[arg(value_name = "TRACE.json[.gz]")]
     pub input: PathBuf,
     /// Only what this viewer minds (repeatable)

@@ -26,6 +26,7 @@ pub struct WhatIfArgs {
     pub drop: Vec<String>,
     /// A tick's task passes end after so much time
     #[arg(long, value_name = "TIME", value_parser = budget, conflicts_with = "check")]
+    #[arg(allow_hyphen_values = true)]
     pub budget: Option<Duration>,
     /// The GC controller, on or off
     #[arg(long, value_name = "on|off", value_parser = on_or_off(), conflicts_with = "check")]

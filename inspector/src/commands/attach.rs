@@ -29,7 +29,7 @@ pub(super) fn run(args: &AttachArgs, global: &Global) -> Result<(), Failure> {
     let followed = follow(&mut source, &mut sink, &interrupt);
     let (timeline, written) = sink.finish();
     // What was seen is told, however it ended.
-    summary::print(&timeline, &source, live.json)?;
+    summary::print(&timeline, &source, live.json, global)?;
     followed?;
     written.map(drop)
 }

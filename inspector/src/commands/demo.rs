@@ -46,7 +46,7 @@ pub(super) fn run(args: &DemoArgs, global: &Global) -> Result<(), Failure> {
     let source = recording.source();
     let (timeline, written) = recording.finish();
     warn_unshared(&session);
-    summary::print_demo(&Summary::new(&source, &timeline), &served, args.live.json)?;
+    summary::print_demo(&Summary::new(&source, &timeline), &served, args.live.json, global)?;
     written.map(drop)
 }
 

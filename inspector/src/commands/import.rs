@@ -12,40 +12,32 @@ use loop_traces::chrome::import::{Import, ImportError, ImportReport};
 use loop_traces::writer::{TraceWriter, WriteOptions, create};
 
 use self::progress::Bar;
-use super::warn;
-use crate::cli::ImportArgs;
+use super::{drawing, warn};
+use crate::cli::{Global, ImportArgs};
 use crate::exit::Failure;
 use crate::exporting::discard;
-use crate::input::spare;
+use crate::input::{STDIN, shown, spare};
 use crate::interrupt::{Interrupt, Stopping, StoppingInput};
 use crate::stdout;
 
-pub(super) fn run(args: &ImportArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &ImportArgs, global: &Global) -> Result<(), Failure> {
     if args.output == Path::new("-") {
         return Err(Failure::Usage("a trace is saved to a file: name one with -o, not -".to_owned()));
     }
-    let from_stdin = args.input == Path::new("-");
-    let shown = if from_stdin { "standard input".to_owned() } else { args.input.display().to_string() };
-    let unreadable = |error: io::Error| Failure::Input(format!("cannot read {shown}: {error}"));
-    let (input, size) = if from_stdin {
-        // Its own buffer would hide from a wait what has come already.
-        (File::from(io::stdin().as_fd().try_clone_to_owned().map_err(unreadable)?), None)
-    } else {
-        let file = File::open(&args.input).map_err(unreadable)?;
-        let found = file.metadata().map_err(unreadable)?;
-        if found.is_dir() {
-            return Err(Failure::Input(format!("cannot read {shown}: it is a folder")));
-        }
+    let shown = shown(&args.input);
+    if args.input != Path::new(STDIN) {
         spare(&args.input, &args.output)?;
-        (file, found.is_file().then_some(found.len()))
-    };
+    }
     let interrupt = Interrupt::new(None)?;
-    let input = StoppingInput::new(input, interrupt.clone());
-    let bar = Bar::new(size);
-    let name =
-        args.input.file_name().map_or_else(|| shown.clone(), |name| name.to_string_lossy().into_owned());
-    let import = Import::read(input, &name, &args.thread, &mut |progress| bar.show(progress))
-        .map_err(|error| failure(error, &shown))?;
+    let (mut bar, mut import) = read(args, &shown, &args.thread, &interrupt)?;
+    if let Err(ImportError::NamedTooLate { threads, .. }) = &import
+        && args.input.is_file()
+    {
+        // From here on they are known from the beginning.
+        let all: Vec<String> = args.thread.iter().chain(threads).cloned().collect();
+        (bar, import) = read(args, &shown, &all, &interrupt)?;
+    }
+    let import = import.map_err(|error| failure(error, &shown))?;
     let (report, bytes) = write(import, &args.output, &bar, interrupt)?;
     bar.finish();
     if let Some(line) = text::warning(&report, &shown) {
@@ -54,13 +46,43 @@ pub(super) fn run(args: &ImportArgs) -> Result<(), Failure> {
     if args.json {
         return stdout::print_json(&report);
     }
-    stdout::print(&text::page(&report, &shown, &args.output.display().to_string(), bytes))
+    let output = args.output.display().to_string();
+    let page = text::page(&report, &shown, &output, bytes, stdout::width());
+    stdout::print(&crate::text::page(&page, drawing::theme(global)))
+}
+
+/// Reads the input once.
+fn read(
+    args: &ImportArgs,
+    shown: &str,
+    threads: &[String],
+    interrupt: &Interrupt,
+) -> Result<(Bar, Result<Import, ImportError>), Failure> {
+    let unreadable = |error: io::Error| Failure::Input(format!("cannot read {shown}: {error}"));
+    let (input, size) = if args.input == Path::new(STDIN) {
+        // Its own buffer would hide from a wait what has come already.
+        (File::from(io::stdin().as_fd().try_clone_to_owned().map_err(unreadable)?), None)
+    } else {
+        let file = File::open(&args.input).map_err(unreadable)?;
+        let found = file.metadata().map_err(unreadable)?;
+        if found.is_dir() {
+            return Err(Failure::Input(format!("cannot read {shown}: it is a folder")));
+        }
+        (file, found.is_file().then_some(found.len()))
+    };
+    let input = StoppingInput::new(input, interrupt.clone());
+    let name = args.input.file_name().map_or_else(|| shown.into(), |name| name.to_string_lossy());
+    let bar = Bar::new(size);
+    let import = Import::read(input, &name, threads, &mut |progress| bar.show(progress));
+    Ok((bar, import))
 }
 
 fn failure(error: ImportError, shown: &str) -> Failure {
     match error {
         ImportError::Read(error) => Failure::Input(format!("{shown} {error}")),
-        ImportError::NoThread { .. } => Failure::Usage(format!("--thread: {shown}: {error}")),
+        ImportError::NoThread { .. } | ImportError::NamedTooLate { .. } => {
+            Failure::Usage(format!("--thread: {shown}: {error}"))
+        }
         error => Failure::input(error),
     }
 }

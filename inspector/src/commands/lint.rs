@@ -5,13 +5,12 @@ use std::fmt::Write as _;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
-use loop_probes::text::printable;
 use loop_traces::chrome::lint::{Effect, Finding, LintReport, RULES, Rule, Viewer, lint};
 use serde_json::{Value, json};
 
 use crate::cli::LintArgs;
 use crate::exit::Failure;
-use crate::input::open_file;
+use crate::input::{STDIN, open_file, shown};
 use crate::stdout::settle;
 use crate::units;
 
@@ -19,15 +18,13 @@ use crate::units;
 const PRINTED_MAX: u64 = 5;
 
 pub(super) fn run(args: &LintArgs) -> Result<(), Failure> {
-    let from_stdin = args.input == Path::new("-");
-    let name =
-        if from_stdin { "standard input".to_owned() } else { printable(&args.input.display().to_string()) };
+    let name = shown(&args.input);
     let cannot = |error: &dyn std::fmt::Display| Failure::Input(format!("{name} {error}"));
-    let input: Box<dyn Read> = if from_stdin {
+    let input: Box<dyn Read> = if args.input == Path::new(STDIN) {
         Box::new(io::stdin().lock())
     } else {
-        let file = open_file(&args.input);
-        Box::new(file.map_err(|error| cannot(&format_args!("cannot be read: {error}")))?)
+        let opened = open_file(&args.input);
+        Box::new(opened.map_err(|error| cannot(&format_args!("cannot be read: {error}")))?)
     };
     let viewers: Vec<Viewer> = if args.viewer.is_empty() {
         Viewer::ALL.to_vec()

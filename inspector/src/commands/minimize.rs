@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use loop_probes::text::printable;
 use loop_traces::analysis::condition::Condition;
@@ -14,33 +15,47 @@ use serde_json::json;
 use tempfile::NamedTempFile;
 
 use super::progress::spinner;
-use super::warn;
-use crate::cli::MinimizeArgs;
+use super::{drawing, warn};
+use crate::cli::{Global, MinimizeArgs};
 use crate::exit::Failure;
 use crate::input::Input;
 use crate::interrupt::Interrupt;
 use crate::rerun::RerunError;
 use crate::rerun::minimize::{Limits, MinimizeError, Minimized, Progress, Size, minimize};
 use crate::stdout;
+use crate::text::{self, row};
+
+/// Most cells of what is told of the progress.
+const TOLD_CELLS: usize = 64;
 
 /// Most tags or arrivals that a line names.
 const SHOWN: usize = 6;
 
-pub(super) fn run(args: &MinimizeArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &MinimizeArgs, global: &Global) -> Result<(), Failure> {
     let input = Input::open(&args.input)?;
     input.spare(&args.output)?;
     let kept = beside(&args.output)?;
     let says = args.toml.then(|| toml_beside(args, &input)).transpose()?;
     let interrupt = Interrupt::new(Some(args.budget))?;
-    let bar = spinner("{spinner} {elapsed} {wide_msg}");
+    // Not as wide as the terminal: the ^C that it echoes behind it must not begin another line.
+    let bar = spinner("{spinner} {elapsed} {msg}");
     bar.set_message("reading");
+    let (asked, heard) = (interrupt.clone(), bar.clone());
+    let stop = move || {
+        let is_asked = asked.is_asked();
+        if is_asked {
+            heard.set_message("stopping");
+        }
+        is_asked
+    };
     let result = minimize(
         &|| input.reopen(),
         &args.keep,
         Limits {
             tries: args.tries,
             is_over: &|| interrupt.is_due(),
-            watch: &mut |progress| bar.set_message(told(progress)),
+            stop: Rc::new(stop),
+            watch: &mut |progress| bar.set_message(text::cut(&told(progress), TOLD_CELLS)),
         },
         kept.path(),
     );
@@ -56,7 +71,7 @@ pub(super) fn run(args: &MinimizeArgs) -> Result<(), Failure> {
     if args.json {
         return stdout::print_json(&to_json(args, &minimized));
     }
-    stdout::print(&page(args, &minimized))
+    stdout::print(&text::finish(page(args, &minimized, stdout::width()), drawing::theme(global)))
 }
 
 /// A search that cannot save what it found is not worth its time: here it is saved, and takes the place of `output`
@@ -82,7 +97,9 @@ fn unwritten(output: &Path, error: &io::Error) -> Failure {
 
 fn failure(output: &Path, error: MinimizeError) -> Failure {
     match error {
-        MinimizeError::NotThere { .. } | MinimizeError::NotAgain { .. } => Failure::Check(error.to_string()),
+        MinimizeError::NotThere { .. } | MinimizeError::NotAgain { .. } | MinimizeError::Stopped { .. } => {
+            Failure::Check(error.to_string())
+        }
         MinimizeError::Rerun(RerunError::Write(WriteError::Write { source, .. })) => {
             unwritten(output, &source)
         }
@@ -101,29 +118,29 @@ fn told(progress: &Progress) -> String {
     )
 }
 
-fn page(args: &MinimizeArgs, minimized: &Minimized) -> String {
-    let Minimized { before, after, tries, is_minimal, .. } = minimized;
+fn page(args: &MinimizeArgs, minimized: &Minimized, width: usize) -> String {
+    let Minimized { before, after, tries, is_minimal, is_stopped, .. } = minimized;
     let Condition { metric, .. } = &args.keep;
     let bytes = fs::metadata(&args.output).map_or(0, |file| file.len());
-    let value = |size: &Size| measured(size.value);
-    let end = if *is_minimal {
-        "nothing single can go any more"
-    } else {
-        "stopped before everything was tried: give it a larger --budget or --tries"
+    let size = |size: &Size| format!("{}, {metric}\u{a0}{}", extent(size), measured(size.value));
+    let tries = units::counted(u64::from(*tries), "re-execution", "re-executions");
+    let tried = match (is_stopped, is_minimal) {
+        (true, _) => format!("stopped by you after {tries}: the smallest so far is {}", extent(after)),
+        (_, true) => format!("{tries}; nothing single can go any more"),
+        _ => format!("{tries}; stopped before everything was tried: give it a larger --budget or --tries"),
     };
-    format!(
-        "before  {}, {metric} {}\nafter   {}, {metric} {}\nkept    {}\nran     {}\ncame    {}\ntried   {}; {end}\nsaved   {} to {}\n",
-        extent(before),
-        value(before),
-        extent(after),
-        value(after),
-        args.keep,
-        ran(after),
-        came(minimized),
-        units::counted(u64::from(*tries), "re-execution", "re-executions"),
-        units::bytes(bytes),
-        printable(&args.output.display().to_string()),
-    )
+    let saved = format!("{} to {}", units::bytes(bytes), printable(&args.output.display().to_string()));
+    let rows = [
+        ("before", size(before)),
+        ("after", size(after)),
+        ("kept", args.keep.to_string()),
+        ("ran", ran(after)),
+        ("came", came(minimized)),
+        ("tried", tried),
+        ("saved", saved),
+    ];
+    let rows = rows.map(|(head, text)| row(&format!("{head:<8}"), &text, width));
+    rows.join("\n") + "\n"
 }
 
 fn extent(size: &Size) -> String {
@@ -137,7 +154,8 @@ fn extent(size: &Size) -> String {
 }
 
 fn ran(size: &Size) -> String {
-    let tags = size.tags.iter().map(|(tag, count)| format!("{} ×{}", printable(tag), units::count(*count)));
+    let tags =
+        size.tags.iter().map(|(tag, count)| format!("{}\u{a0}×{}", printable(tag), units::count(*count)));
     listed(tags, size.tags.len().saturating_sub(SHOWN), "no task")
 }
 
@@ -149,7 +167,7 @@ fn came(minimized: &Minimized) -> String {
     let more = alike.iter().skip(SHOWN).map(|alike| alike.len()).sum();
     let lines = alike.into_iter().map(|alike| match alike.len() {
         1 => alike[0].clone(),
-        many => format!("{} ×{}", alike[0], units::count(many as u64)),
+        many => format!("{}\u{a0}×{}", alike[0], units::count(many as u64)),
     });
     listed(lines, more, "nothing")
 }
@@ -181,6 +199,7 @@ fn to_json(args: &MinimizeArgs, minimized: &Minimized) -> serde_json::Value {
         "arrivals": minimized.arrivals.iter().map(|(at, what)| json!({"at_ns": at, "what": what})).collect::<Vec<_>>(),
         "tries": minimized.tries,
         "minimal": minimized.is_minimal,
+        "stopped": minimized.is_stopped,
         "output": args.output,
     })
 }

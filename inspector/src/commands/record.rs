@@ -6,13 +6,13 @@ use loop_probes::ring::Start;
 
 use super::follow::follow;
 use super::{summary, warn};
-use crate::cli::RecordArgs;
+use crate::cli::{Global, RecordArgs};
 use crate::exit::Failure;
 use crate::input;
 use crate::interrupt::Interrupt;
 use crate::sink::Sink;
 
-pub(super) fn run(args: &RecordArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &RecordArgs, global: &Global) -> Result<(), Failure> {
     if args.output == Path::new("-") {
         return Err(Failure::Usage("a trace is saved to a file: name one with -o, not -".to_owned()));
     }
@@ -23,7 +23,7 @@ pub(super) fn run(args: &RecordArgs) -> Result<(), Failure> {
     let followed = follow(&mut source, &mut sink, &interrupt);
     let (timeline, written) = sink.finish();
     // What was seen is told, however it ended.
-    summary::print(&timeline, &source, args.json)?;
+    summary::print(&timeline, &source, args.json, global)?;
     followed?;
     if let Some(stats) = written? {
         warn(&format!("saved {} events in {} bytes to {}", stats.events, stats.bytes, args.output.display()));

@@ -1,17 +1,19 @@
 //! `loopscope replay`: a saved trace, or a ring, in the dashboard.
 
-use loop_traces::timeline::TimelineConfig;
-
 use super::{drawing, report};
-use crate::cli::{Global, ReplayArgs};
+use crate::cli::{Global, Kept, ReplayArgs};
 use crate::exit::Failure;
-use crate::input::Input;
+use crate::input::{Input, STDIN};
 use crate::keeping::{Again, Keeping};
 use crate::stdout;
 
 pub(super) fn run(args: &ReplayArgs, global: &Global) -> Result<(), Failure> {
     if args.no_tui || args.json || !stdout::is_terminal() {
-        return report::print(&args.input, args.json, TimelineConfig::default().late_kept);
+        return report::print(&args.input, args.json, &Kept::default(), global);
+    }
+    if args.input == STDIN {
+        let way_out = "save it as a file, or print the summary with --no-tui";
+        return Err(Failure::Usage(format!("the dashboard goes back and forth in a trace: {way_out}")));
     }
     let input = Input::open(&args.input)?;
     for warning in input.warnings() {

@@ -8,8 +8,8 @@ use loop_traces::summary::Summary;
 use loop_traces::timeline::TimelineConfig;
 use serde_json::Value;
 
-use super::{diff, summary, warn};
-use crate::cli::{Global, ReportArgs, ReportFormat, VerdictFormat};
+use super::{diff, drawing, summary, warn};
+use crate::cli::{Global, Kept, ReportArgs, ReportFormat, STALLS_MAX, VerdictFormat};
 use crate::exit::Failure;
 use crate::gates::{self, Bounds};
 use crate::input::Input;
@@ -24,25 +24,31 @@ pub(super) fn run(args: &ReportArgs, global: &Global) -> Result<(), Failure> {
         None if matches!(args.format, ReportFormat::Junit | ReportFormat::Markdown) && !json => Err(
             Failure::Usage("--format junit and markdown print gates: name their file with --gate".to_owned()),
         ),
-        None => print(&args.input, json, usize::from(args.late_timers)),
+        None => print(&args.input, json, &args.kept, global),
     }
 }
 
 /// Reads `input` to its end and prints its summary, with so many of what was late or slow.
-pub(super) fn print(input: &str, json: bool, late_kept: usize) -> Result<(), Failure> {
+pub(super) fn print(input: &str, json: bool, kept: &Kept, global: &Global) -> Result<(), Failure> {
     let mut input = Input::open(input)?;
     let source = input.source();
-    let config = TimelineConfig { late_kept, ..TimelineConfig::of(source.metadata()) };
+    let config = keeping(kept, json, TimelineConfig::of(source.metadata()));
     let timeline = fold(source, config)?;
     for warning in input.warnings() {
         warn(&warning);
     }
-    summary::print(&timeline, input.source(), json)
+    summary::print(&timeline, input.source(), json, global)
+}
+
+fn keeping(kept: &Kept, json: bool, config: TimelineConfig) -> TimelineConfig {
+    // Text shows the worst few, and they are to be the worst of all.
+    let stalls = if json { kept.stalls } else { STALLS_MAX };
+    TimelineConfig { late_kept: kept.late_timers.into(), stalls_kept: stalls.into(), ..config }
 }
 
 fn gated(args: &ReportArgs, file: &Path, json: bool, global: &Global) -> Result<(), Failure> {
     let gates = gates::read(file, Bounds::OfOneRun)?;
-    let read = runs::read(&args.input)?;
+    let read = runs::read_keeping(&args.input, |config| keeping(&args.kept, json, config))?;
     read.warnings.iter().for_each(|warning| warn(warning));
     let judged: Result<Vec<Judgement>, _> = gates.iter().map(|gate| gate.judge(&read.run)).collect();
     let judged = judged.map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?;
@@ -58,7 +64,8 @@ fn gated(args: &ReportArgs, file: &Path, json: bool, global: &Global) -> Result<
 
 fn text(run: &Run, page: &Page, global: &Global) -> Result<String, Failure> {
     let gates = diff::render(page, VerdictFormat::Text, global)?;
-    Ok(format!("{}\n{gates}", summary::page(&run.summary)))
+    let page = summary::page(&run.summary, drawing::theme(global));
+    Ok(format!("{page}\n{gates}"))
 }
 
 fn with_gates(summary: &Summary, page: &Page) -> Result<Value, Failure> {

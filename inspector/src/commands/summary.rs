@@ -5,8 +5,12 @@ use loop_traces::source::EventSource;
 use loop_traces::summary::Summary;
 use loop_traces::timeline::Timeline;
 
+use super::drawing;
+use crate::cli::Global;
 use crate::exit::Failure;
 use crate::stdout;
+use crate::text;
+use crate::theme::Theme;
 use crate::workload::Served;
 
 /// Prints what `timeline`, folded from `source`, amounts to.
@@ -14,8 +18,13 @@ use crate::workload::Served;
 /// # Errors
 ///
 /// [`Failure::Input`] where standard output cannot be written.
-pub(super) fn print(timeline: &Timeline, source: &dyn EventSource, json: bool) -> Result<(), Failure> {
-    show(&Summary::new(source, timeline), None, json)
+pub(super) fn print(
+    timeline: &Timeline,
+    source: &dyn EventSource,
+    json: bool,
+    global: &Global,
+) -> Result<(), Failure> {
+    show(&Summary::new(source, timeline), None, json, global)
 }
 
 /// Prints the summary of a demo, and what its clients counted.
@@ -23,19 +32,24 @@ pub(super) fn print(timeline: &Timeline, source: &dyn EventSource, json: bool) -
 /// # Errors
 ///
 /// As [`print()`].
-pub(super) fn print_demo(summary: &Summary, served: &Served, json: bool) -> Result<(), Failure> {
-    show(summary, Some(served), json)
+pub(super) fn print_demo(
+    summary: &Summary,
+    served: &Served,
+    json: bool,
+    global: &Global,
+) -> Result<(), Failure> {
+    show(summary, Some(served), json, global)
 }
 
 /// The page as text: as wide as the terminal, so that no line of it wraps.
-pub(super) fn page(summary: &Summary) -> String {
-    if stdout::is_terminal() { report::text_within(summary, stdout::width()) } else { report::text(summary) }
+pub(super) fn page(summary: &Summary, theme: Theme) -> String {
+    text::page(&report::text_within(summary, stdout::width()), theme)
 }
 
-fn show(summary: &Summary, served: Option<&Served>, json: bool) -> Result<(), Failure> {
+fn show(summary: &Summary, served: Option<&Served>, json: bool, global: &Global) -> Result<(), Failure> {
     if !json {
         let told = served.map(|served| format!("\n{served}\n")).unwrap_or_default();
-        return stdout::print(&(page(summary) + &told));
+        return stdout::print(&(page(summary, drawing::theme(global)) + &told));
     }
     let mut value = serde_json::to_value(summary).map_err(Failure::input)?;
     if let (Some(served), Some(object)) = (served, value.as_object_mut()) {

@@ -22,11 +22,14 @@ pub(super) fn run(args: &RerunArgs, global: &Global) -> Result<(), Failure> {
         warn(&warning);
     }
     let mut answer = recorded.what_if(&changes, output).map_err(failure)?;
-    if !changes.is_identity()
-        && let Ok(own) = recorded.what_if(&Changes::default(), None)
-    {
+    if !changes.is_identity() {
         // What differs without any change is the model's error, and no answer.
-        answer = answer.against(own);
+        match recorded.what_if(&Changes::default(), None) {
+            Ok(own) => answer = answer.against(own),
+            Err(why) => answer.assumptions.push(format!(
+                "how far the model is off is not known, so nothing is called better or worse: {why}"
+            )),
+        }
     }
     if args.json {
         return stdout::print_json(&to_json(&answer, recorded.chosen())?);
@@ -40,9 +43,10 @@ pub(super) fn run(args: &RerunArgs, global: &Global) -> Result<(), Failure> {
 
 pub(super) fn failure(error: RerunError) -> Failure {
     match error {
-        RerunError::UnknownTag { .. } | RerunError::UnknownLoop { .. } | RerunError::Policy(_) => {
-            Failure::Usage(error.to_string())
-        }
+        RerunError::UnknownTag { .. }
+        | RerunError::UnknownLoop { .. }
+        | RerunError::ScaledTwice { .. }
+        | RerunError::Policy(_) => Failure::Usage(error.to_string()),
         error => Failure::input(error),
     }
 }
@@ -51,9 +55,9 @@ fn to_json(answer: &Answer, chosen: Option<&Chosen>) -> Result<Value, Failure> {
     let side = |side: &Side| {
         let mut value = serde_json::to_value(&side.summary)?;
         if let Some(tasks) = value.get_mut("tasks").and_then(|tasks| tasks.as_object_mut()) {
-            tasks.insert("queue_wait_ns_p99".to_owned(), json!(side.queue_wait_ns_p99));
-            if let Some(wait_ns) = side.tasklet_wait_ns_p99 {
-                tasks.insert("tasklet_wait_ns_p99".to_owned(), json!(wait_ns));
+            tasks.insert("queue_wait_ns_p99".to_owned(), json!(side.queue_wait_ns.quantile(0.99)));
+            if !side.tasklet_wait_ns.is_empty() {
+                tasks.insert("tasklet_wait_ns_p99".to_owned(), json!(side.tasklet_wait_ns.quantile(0.99)));
             }
             tasks.insert("queue_depth_max".to_owned(), json!(side.queue_depth_max));
         }
@@ -63,6 +67,8 @@ fn to_json(answer: &Answer, chosen: Option<&Chosen>) -> Result<Value, Failure> {
         let mut all = json!({
             "before": side(&answer.before)?,
             "after": side(&answer.after)?,
+            "compared": serde_json::to_value(&answer.rows)?,
+            "left_out": answer.left_out,
             "changed": serde_json::to_value(&answer.changed)?,
             "assumptions": answer.assumptions,
         });

@@ -106,6 +106,7 @@ impl<S: Rewind> Feed for Replay<S> {
         let mut shown = Shown(state);
         match effect {
             Effect::Seek(to) => self.player.seek(to, &mut shown)?,
+            Effect::SeekTick(at) => self.player.seek_tick(at, &mut shown)?,
             Effect::StepTicks(by) => self.player.step_ticks(by, &mut shown)?,
             Effect::SeekStall { forward } => {
                 let found = self.player.seek_stall(forward, &mut shown)?;
@@ -120,7 +121,10 @@ impl<S: Rewind> Feed for Replay<S> {
         }
         // The time until now was played before the key, or not at all.
         self.last = Some(monotonic_now());
-        update(shown.0, Message::Playback(self.player.info()));
+        update(shown.0, Message::Sought(self.player.info()));
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

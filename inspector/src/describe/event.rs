@@ -7,7 +7,7 @@ use loop_traces::labels::Labels;
 use loop_traces::timeline::signal_name;
 
 use super::{faces, input};
-use crate::units::{bytes, count, duration};
+use crate::units::{bytes, count, counted, duration};
 
 /// What an event that was recorded at `at` says, without its kind.
 #[must_use]
@@ -106,7 +106,7 @@ pub fn event(at: Timestamp, event: &Event, labels: &Labels) -> String {
         }
         Event::Span { label, start } => format!("{}  {}", labels.span(*label), ran(start)),
         Event::Mark { label } => labels.span(*label).into_owned(),
-        Event::Lost { count: lost, .. } => format!("{} records", count(*lost)),
+        Event::Lost { count: lost, .. } => counted(*lost, "record", "records"),
         Event::Label { kind, id, text } => {
             format!("{} {id} is {}", label_noun(*kind), printable(text.as_str()))
         }

@@ -5,7 +5,7 @@ use loop_probes::ids::Timestamp;
 use loop_traces::labels::Labels;
 use loop_traces::timeline::{RefName, command_name};
 
-use crate::units::duration;
+use crate::units::{counted, duration};
 
 /// `None` where the event is none of these.
 pub(super) fn event(at: Timestamp, event: &Event, labels: &Labels) -> Option<String> {
@@ -44,7 +44,7 @@ pub(super) fn event(at: Timestamp, event: &Event, labels: &Labels) -> Option<Str
         Event::SnapshotBegin { tick, .. } => format!("at tick {tick}"),
         Event::SnapshotEnd { parts, left_out } => {
             let left = if *left_out > 0 { format!("  {left_out} left out") } else { String::new() };
-            format!("{parts} parts{left}")
+            format!("{}{left}", counted(u64::from(*parts), "part", "parts"))
         }
         Event::SnapshotRef { what, count } => format!("{what}  {count}"),
         Event::SnapshotPending { what, tag, label, count } => {

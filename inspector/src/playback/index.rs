@@ -5,6 +5,7 @@ use loop_probes::ids::Timestamp;
 use loop_probes::stamped::Stamped;
 use loop_traces::timeline::TimelineConfig;
 
+use super::aftermath::{Aftermath, Aftermaths};
 use crate::app::fold::Fold;
 
 /// Most checkpoints kept: each is a fold of a few megabytes.
@@ -29,7 +30,7 @@ pub(super) struct Index {
     config: TimelineConfig,
     fold: Fold,
     ticks: Vec<Timestamp>,
-    stalls: Vec<Timestamp>,
+    stalls: Aftermaths,
     checkpoints: Vec<Checkpoint>,
     every: u64,
     last_checkpoint: u64,
@@ -44,7 +45,7 @@ impl Index {
             fold: Fold::new(config.clone()),
             config,
             ticks: Vec::new(),
-            stalls: Vec::new(),
+            stalls: Aftermaths::default(),
             checkpoints: Vec::new(),
             every: CHECKPOINT_EVENTS,
             last_checkpoint: 0,
@@ -63,11 +64,10 @@ impl Index {
             let stalls = self.fold.timeline.stalls.count;
             self.fold.fold(stamped);
             self.end = self.end.max(stamped.at);
+            let is_stall = self.fold.timeline.stalls.count > stalls;
+            self.stalls.take(stamped, is_stall, &self.config);
             if matches!(stamped.event, Event::TickEnd { .. }) {
                 self.ticks.push(stamped.at);
-            }
-            if self.fold.timeline.stalls.count > stalls {
-                self.stalls.push(stamped.at);
             }
         }
         self.start = self.fold.timeline.first_at().unwrap_or(self.end);
@@ -75,7 +75,7 @@ impl Index {
         if is_last {
             // Ticks of several loops may have been merged a little out of order.
             self.ticks.sort_unstable();
-            self.stalls.sort_unstable();
+            self.stalls.sort();
             self.fold = Fold::new(self.config.clone());
         }
     }
@@ -130,8 +130,16 @@ impl Index {
         Fold::new(self.config.clone())
     }
 
-    pub(super) fn stalls(&self) -> &[Timestamp] {
-        &self.stalls
+    /// The tick in which `at` lies, or the next one.
+    pub(super) fn tick_at(&self, at: Timestamp) -> Option<Aftermath> {
+        let end = *self.ticks.get(self.ticks.partition_point(|end| *end < at))?;
+        let stall = self.stalls.all().iter().find(|stall| stall.end == end);
+        Some(stall.copied().unwrap_or(Aftermath { end, over: end }))
+    }
+
+    /// The stalls, in the order of their ends.
+    pub(super) fn stalls(&self) -> &[Aftermath] {
+        self.stalls.all()
     }
 
     pub(super) const fn start(&self) -> Timestamp {

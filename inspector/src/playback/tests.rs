@@ -5,6 +5,8 @@ use loop_traces::timeline::Timeline;
 
 use super::*;
 
+mod stalls;
+
 /// A dashboard of which only the fold matters.
 struct Seen(Fold);
 
@@ -29,12 +31,16 @@ struct Watched {
 
 fn watched(ticks: u32, options: ReplayOptions) -> Watched {
     let script = Script { ticks, stall_every: 50, ..Script::default() };
-    let config = TimelineConfig::of(&script.metadata());
     let kept = MemorySource::read(&mut script.source()).unwrap();
+    watched_source(kept, script.events(), options)
+}
+
+fn watched_source(kept: MemorySource, events: Vec<Stamped>, options: ReplayOptions) -> Watched {
+    let config = TimelineConfig::of(kept.metadata());
     let mut player = Player::new(kept, config.clone(), options);
     let mut seen = Seen(Fold::new(config.clone()));
     while !player.read_index(&mut seen, || true).unwrap() {}
-    Watched { player, seen, events: script.events(), config }
+    Watched { player, seen, events, config }
 }
 
 impl Watched {
@@ -114,13 +120,31 @@ fn stalls_are_found_in_both_directions() {
     assert!(info.stalls.len() >= 3);
     for stall in info.stalls.iter() {
         assert!(watched.player.seek_stall(true, &mut watched.seen).unwrap());
-        assert_eq!(watched.player.info().position, *stall);
-        assert!(watched.seen.0.timeline.ticks.recent.newest().unwrap().stall);
+        assert_eq!(watched.player.info().marked, Some(*stall));
+        assert!(watched.seen.0.tick_that_ended(*stall).unwrap().stall);
+        watched.check();
     }
     assert!(!watched.player.seek_stall(true, &mut watched.seen).unwrap());
     assert!(watched.player.seek_stall(false, &mut watched.seen).unwrap());
-    assert_eq!(watched.player.info().position, info.stalls[info.stalls.len() - 2]);
+    assert_eq!(watched.player.info().marked, Some(info.stalls[info.stalls.len() - 2]));
     watched.check();
+}
+
+#[test]
+fn any_moment_leads_to_its_tick() {
+    let mut watched = watched(200, ReplayOptions { paused: true, ..ReplayOptions::default() });
+    let ticks: Vec<_> = {
+        watched.seek(watched.player.info().end);
+        watched.seen.0.timeline.ticks.recent.iter().copied().collect()
+    };
+    let tick = ticks[ticks.len() / 2];
+    for at in [tick.start.plus_ns(1), tick.end] {
+        watched.player.seek_tick(at, &mut watched.seen).unwrap();
+        assert_eq!(watched.player.info().marked, Some(tick.end));
+        watched.check();
+    }
+    watched.player.seek_tick(Timestamp(u64::MAX), &mut watched.seen).unwrap();
+    assert_eq!(watched.player.info().marked, None, "no tick ends there");
 }
 
 #[test]

@@ -12,14 +12,36 @@ pub enum RerunError {
     /// It cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// It is of no loop of loop-core.
+    /// Nothing in it ticks.
     #[error(
-        "{name} has no ticks of a loop-core loop: only what such a loop recorded can be executed again, and not what was \
-         imported or comes from another loop"
+        "{name} has no ticks of a loop-core loop: only what such a loop recorded (`demo --record`, `record`) can be executed \
+         again"
     )]
     NoLoop {
         /// The recording.
         name: String,
+    },
+    /// It is of no loop of loop-core.
+    #[error(
+        "{name} {what}, which does not say all that its loop decided by: only what a loop-core loop recorded \
+         (`demo --record`, `record`) can be executed again"
+    )]
+    Foreign {
+        /// The recording.
+        name: String,
+        /// What it is.
+        what: &'static str,
+    },
+    /// It was cut off, or damaged, before its first tick.
+    #[error(
+        "{name} has no whole tick left: {lost} records are missing, cut off or damaged, and a re-execution needs those from a \
+         snapshot on"
+    )]
+    NothingLeft {
+        /// The recording.
+        name: String,
+        /// Records that are missing.
+        lost: u64,
     },
     /// `--loop` names one that it does not have.
     #[error("--loop {wanted}: {name} has no loop of that name; it has {}", .loops.join(", "))]
@@ -64,10 +86,19 @@ pub enum RerunError {
         /// The limit.
         most: usize,
     },
+    /// The place to start from was lost.
+    #[error(
+        "{name} has no snapshot of a loop after its last loss, which is where a re-execution starts: record it without loss, \
+         or for one snapshot interval longer (2 s)"
+    )]
+    BehindLoss {
+        /// The recording.
+        name: String,
+    },
     /// There is no place to start from.
     #[error(
-        "{name} has no snapshot of a loop after its last loss, which is where a re-execution starts: record a loop-core \
-         loop without loss (`demo --record`, `record`), for at least one snapshot interval (2 s)"
+        "{name} has no snapshot of its loop that is whole, which is where a re-execution starts: record it from its start, or \
+         for at least one snapshot interval (2 s)"
     )]
     NoSnapshot {
         /// The recording.
@@ -103,6 +134,16 @@ pub enum RerunError {
         tag: String,
         /// The names most like it.
         near: Vec<String>,
+    },
+    /// One tag has two factors.
+    #[error("--scale {tag} is given twice, as {first} and as {second}: give one factor")]
+    ScaledTwice {
+        /// The tag, made printable.
+        tag: String,
+        /// What was given first.
+        first: f64,
+        /// ... and then.
+        second: f64,
     },
     /// The loop could not go on.
     #[error("the loop failed in its virtual world: {0}")]

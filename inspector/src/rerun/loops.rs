@@ -7,8 +7,10 @@ use loop_probes::ids::SourceId;
 use loop_probes::stamped::Stamped;
 use loop_probes::text::printable;
 use loop_traces::labels::Labels;
+use loop_traces::source::EventSource;
 
 use super::RerunError;
+use super::refusal::{self, Evidence};
 
 /// Most loops that are told apart.
 const LOOPS_MAX: usize = 1024;
@@ -17,6 +19,8 @@ const LOOPS_MAX: usize = 1024;
 #[derive(Debug, Default)]
 pub(super) struct Loops {
     ticks: HashMap<SourceId, u64>,
+    /// Of everybody, since what is lost may be lost before the first tick.
+    evidence: HashMap<SourceId, Evidence>,
     labels: Labels,
 }
 
@@ -46,6 +50,16 @@ impl Loops {
             Event::Label { .. } => self.labels.learn_event(&stamped.event),
             _ => {}
         }
+        let has_room = self.evidence.len() < LOOPS_MAX;
+        if Evidence::is_one(&stamped.event) && (has_room || self.evidence.contains_key(&stamped.source)) {
+            self.evidence.entry(stamped.source).or_default().see(&stamped.event);
+        }
+    }
+
+    /// Why that loop of `source`, which was read to its end, cannot be executed again; without one, why none can.
+    pub(super) fn refuse(&self, source: &dyn EventSource, chosen: Option<&Chosen>) -> RerunError {
+        let evidence = chosen.map(|chosen| self.evidence.get(&chosen.source).copied().unwrap_or_default());
+        refusal::refuse(source, evidence)
     }
 
     pub(super) fn len(&self) -> usize {

@@ -24,7 +24,9 @@ use loop_traces::analysis::metric::{Value, measured};
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource, SourceError};
 use loop_traces::summary::Summary;
+use loop_traces::units::counted;
 
+use super::what_if::Stop;
 use super::{Changes, Filter, Recorded, RerunError};
 use ddmin::smallest;
 use search::{Part, Stage, Whole, search};
@@ -58,6 +60,12 @@ pub enum MinimizeError {
         recorded: String,
         /// What it is in its re-execution.
         again: String,
+    },
+    /// It was stopped before there was anything to save.
+    #[error("stopped by you after {tries}: nothing smaller was found yet, and nothing is saved")]
+    Stopped {
+        /// How many re-executions it was.
+        tries: String,
     },
     /// It cannot be read, executed again or written.
     #[error(transparent)]
@@ -100,8 +108,10 @@ pub struct Minimized {
     pub arrivals: Vec<(u64, String)>,
     /// Re-executions that it took.
     pub tries: u32,
-    /// Nothing single can go any more. Otherwise the tries or the time ran out.
+    /// Nothing single can go any more. Otherwise the tries or the time ran out, or it was stopped.
     pub is_minimal: bool,
+    /// It was stopped: this is the smallest so far.
+    pub is_stopped: bool,
 }
 
 /// Where the search is, for who watches.
@@ -122,8 +132,10 @@ pub struct Progress {
 pub struct Limits<'a> {
     /// Most re-executions.
     pub tries: u32,
-    /// Whether it is time to stop and keep the smallest so far.
+    /// Whether it is time to try nothing more and keep the smallest so far.
     pub is_over: &'a dyn Fn() -> bool,
+    /// Whether somebody does not want to wait for the end of a try either.
+    pub stop: Stop,
     /// Called before each re-execution.
     pub watch: &'a mut dyn FnMut(&Progress),
 }
@@ -149,45 +161,62 @@ pub fn minimize<'a>(
     limits: Limits<'a>,
     output: &Path,
 ) -> Result<Minimized, MinimizeError> {
+    let stop = Stop::clone(&limits.stop);
     let mut search = Search { keep, limits, tries: 0, best: (0, 0), failed: None };
-    let mut source = open()?;
-    let survey = Survey::of(&mut source)?;
+    let mut source = whole_of(open, &stop)?;
+    let survey = Survey::of(&mut source);
+    search.goes_on()?;
+    let survey = survey?;
     search.is_there(source.name(), &survey.summary)?;
-    let whole = Recorded::read(&mut open()?)?;
+    let whole = Recorded::read(&mut whole_of(open, &stop)?);
+    search.goes_on()?;
+    let whole = whole?;
     let before = size(&whole, &survey.summary, keep);
     search.best = (before.span_ns, before.arrivals);
-    let again = whole.what_if(&Changes::default(), None)?.after.summary;
-    search.holds_again(source.name(), &survey.summary, &again)?;
+    let again = whole.what_if_until(&Changes::default(), &stop)?;
+    let Some(again) = again else { return Err(search.stopped()) };
+    search.holds_again(source.name(), &survey.summary, &again.after.summary)?;
     drop(source);
 
-    let (begun, first) = search.begin_late(open, &survey, whole)?;
-    let (filter, mut is_minimal) = search.reduce(&begun, &survey, first)?;
+    let first_of_all = search.best;
+    let begun = search.begin_late(open, &survey, whole)?;
+    let (filter, mut is_minimal) = search.reduce(&begun, &survey)?;
+    if stop() && search.best == first_of_all {
+        return Err(search.stopped());
+    }
     let folder = tempfile::tempdir().map_err(MinimizeError::Temporary)?;
     let between = folder.path().join("between.looptrace");
-    begun.what_if(
-        &Changes { filter: filter.clone(), snapshot_every_tick: true, ..Changes::default() },
-        Some(&between),
-    )?;
     let small =
         || -> Result<Box<dyn EventSource>, SourceError> { Ok(Box::new(TraceReader::open(&between)?)) };
-    // What the loop says of a part may not be all that made it so: where its recording does not show it any more, the
-    // part itself is the result.
-    let survey = Survey::of(&mut small()?)?;
-    let from_small = Recorded::read(&mut small()?)?;
-    let (last, filter) = if search.try_one(&from_small, Stage::Window, Filter::default()) == Some(true) {
-        let (begun, first) = search.begin_late(&small, &survey, from_small)?;
-        let (filter, is_minimal_too) = search.reduce(&begun, &survey, first)?;
-        is_minimal = is_minimal_too;
-        (begun, filter)
-    } else {
-        (begun, filter)
-    };
+    let mut again = None;
+    if !stop() {
+        let changes = Changes { filter: filter.clone(), snapshot_every_tick: true, ..Changes::default() };
+        begun.recorded.what_if(&changes, Some(&between))?;
+        // What the loop says of a part may not be all that made it so: where its recording does not show it any
+        // more, the part itself is the result.
+        let survey = Survey::of(&mut small()?)?;
+        let from_small = Recorded::read(&mut small()?)?;
+        if search.try_one(&from_small, Stage::Window, Filter::default()) == Some(true) {
+            let begun = search.begin_late(&small, &survey, from_small)?;
+            let (filter, is_minimal_too) = search.reduce(&begun, &survey)?;
+            is_minimal = is_minimal_too;
+            again = Some((begun, filter));
+        }
+    }
+    let (last, filter) = again.unwrap_or((begun, filter));
+    let last = last.recorded;
     let arrivals: Vec<(u64, String)> = arrivals_in(&last, &filter);
     let answer = last.what_if(&Changes { filter, ..Changes::default() }, Some(output))?;
     let result = Recorded::read(&mut TraceReader::open(output).map_err(SourceError::from)?)?;
     // The world in which it ran woke its loop too: that is no arrival.
     let after = Size { arrivals: arrivals.len(), ..size(&result, &answer.after.summary, keep) };
-    Ok(Minimized { before, after, arrivals, tries: search.tries, is_minimal })
+    let is_stopped = stop() && !is_minimal;
+    Ok(Minimized { before, after, arrivals, tries: search.tries, is_minimal, is_stopped })
+}
+
+/// Everything of a recording, as long as nobody stops it.
+fn whole_of<'a>(open: &Open<'_>, stop: &'a Stop) -> Result<Between<'a, Box<dyn EventSource>>, SourceError> {
+    Ok(Between::new(open()?, Timestamp(0), Timestamp(u64::MAX), stop))
 }
 
 /// What arrives through `filter`, and when after its beginning.
@@ -219,6 +248,18 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
+    fn is_stopped(&self) -> bool {
+        (self.limits.stop)()
+    }
+
+    fn stopped(&self) -> MinimizeError {
+        MinimizeError::Stopped { tries: counted(u64::from(self.tries), "re-execution", "re-executions") }
+    }
+
+    fn goes_on(&self) -> Result<(), MinimizeError> {
+        if self.is_stopped() { Err(self.stopped()) } else { Ok(()) }
+    }
+
     fn is_there(&self, name: &str, summary: &Summary) -> Result<(), MinimizeError> {
         if self.keep.holds(summary) == Some(true) {
             return Ok(());
@@ -240,19 +281,24 @@ impl Search<'_> {
         measured(self.keep.metric.of(summary))
     }
 
-    /// Whether the condition still holds; `None` where the tries ran out, or one failed.
+    /// Whether the condition still holds; `None` where the tries ran out, one failed, or somebody stopped it.
     fn try_one(&mut self, recorded: &Recorded, stage: Stage, filter: Filter) -> Option<bool> {
-        if self.failed.is_some() || self.tries >= self.limits.tries || (self.limits.is_over)() {
+        if self.failed.is_some()
+            || self.tries >= self.limits.tries
+            || (self.limits.is_over)()
+            || self.is_stopped()
+        {
             return None;
         }
         let (span_ns, arrivals) = self.best;
         (self.limits.watch)(&Progress { stage, tries: self.tries, span_ns, arrivals });
-        self.tries += 1;
         let whole = recorded.span_ns();
         let (from, to) = filter.window_ns.unwrap_or((0, whole));
         let inside = filter.arrivals.as_ref().map_or(recorded.arrivals(), std::collections::BTreeSet::len);
-        match recorded.what_if(&Changes { filter, ..Changes::default() }, None) {
-            Ok(answer) => {
+        match recorded.what_if_until(&Changes { filter, ..Changes::default() }, &self.limits.stop) {
+            Ok(None) => None,
+            Ok(Some(answer)) => {
+                self.tries += 1;
                 let holds = self.keep.holds(&answer.after.summary) == Some(true);
                 if holds {
                     self.best = (to.min(whole).saturating_sub(from), inside);
@@ -267,16 +313,18 @@ impl Search<'_> {
     }
 
     /// The recording from the latest snapshot on from which its re-execution still shows it, cut behind the tick that
-    /// shows it; and the time of that snapshot.
+    /// shows it.
     fn begin_late(
         &mut self,
         open: &Open<'_>,
         survey: &Survey,
         whole: Recorded,
-    ) -> Result<(Recorded, Timestamp), MinimizeError> {
-        let Some(first) = survey.snapshots.first().copied() else { return Ok((whole, survey.end)) };
-        let cuts: Vec<u64> =
-            survey.ticks.iter().map(|tick| tick.ns_since(first)).chain([whole.span_ns()]).collect();
+    ) -> Result<Begun, MinimizeError> {
+        let span_ns = whole.span_ns();
+        let Some(first) = survey.snapshots.first().copied() else {
+            return Ok(Begun { recorded: whole, at: survey.end, to_ns: span_ns });
+        };
+        let cuts: Vec<u64> = survey.ticks.iter().map(|tick| tick.ns_since(first)).chain([span_ns]).collect();
         let last = cuts.len() - 1;
         let end = smallest(0, last, &mut |end| {
             let filter = Filter { window_ns: Some((0, cuts[end])), ..Filter::default() };
@@ -284,17 +332,23 @@ impl Search<'_> {
         });
         // A little more than what ran until then: whatever runs across the cut is to have its end.
         let to = survey.ticks.get(end + 1).copied().unwrap_or(survey.end);
-        let mut chosen = (whole, first);
+        let mut chosen = Begun { recorded: whole, at: first, to_ns: cuts[end] };
         let snapshots = &survey.snapshots[..survey.snapshots.partition_point(|at| *at < to)];
         // From the back: what makes something late mostly lies just before it.
         let (mut low, mut high) = (0, snapshots.len());
-        while low + 1 < high {
+        while low + 1 < high && !self.is_stopped() {
             let middle = low + (high - low) / 2;
             let from = snapshots[middle];
-            let part = Recorded::read(&mut Between::new(open()?, from, to))?;
+            let stop = Stop::clone(&self.limits.stop);
+            let part = Recorded::read(&mut Between::new(open()?, from, to, &stop));
+            if self.is_stopped() {
+                // What was read of it is not all.
+                break;
+            }
+            let part = part?;
             match self.try_one(&part, Stage::Window, Filter::default()) {
                 Some(true) => {
-                    chosen = (part, from);
+                    chosen = Begun { to_ns: part.span_ns(), recorded: part, at: from };
                     low = middle;
                 }
                 Some(false) => high = middle,
@@ -304,16 +358,11 @@ impl Search<'_> {
         self.failed.take().map_or(Ok(chosen), |error| Err(error.into()))
     }
 
-    fn reduce(
-        &mut self,
-        recorded: &Recorded,
-        survey: &Survey,
-        first: Timestamp,
-    ) -> Result<(Filter, bool), MinimizeError> {
-        let span = recorded.span_ns();
-        let ticks = survey.ticks.iter().filter(|tick| **tick >= first).map(|tick| tick.ns_since(first));
+    fn reduce(&mut self, begun: &Begun, survey: &Survey) -> Result<(Filter, bool), MinimizeError> {
+        let Begun { recorded, at, to_ns } = begun;
+        let ticks = survey.ticks.iter().filter(|tick| *tick >= at).map(|tick| tick.ns_since(*at));
         let whole = Whole {
-            cuts_ns: ticks.take_while(|tick| *tick < span).chain([span]).collect(),
+            cuts_ns: ticks.take_while(|tick| tick < to_ns).chain([*to_ns]).collect(),
             tags: recorded.tags().into_iter().collect(),
             arrivals_ns: recorded.arrival_times_ns().collect(),
         };
@@ -323,4 +372,13 @@ impl Search<'_> {
             None => Ok((found.part.filter(), found.is_minimal)),
         }
     }
+}
+
+/// A recording, or what of it begins late.
+struct Begun {
+    recorded: Recorded,
+    /// When it begins.
+    at: Timestamp,
+    /// Its re-execution shows it, cut here: nanoseconds after its beginning.
+    to_ns: u64,
 }

@@ -13,6 +13,7 @@
 mod agenda;
 mod answer;
 mod changes;
+mod compare;
 mod cost;
 mod heap;
 mod measure;
@@ -36,9 +37,13 @@ use loop_traces::source::EventSource;
 
 pub use answer::{Answer, Changed, Figure, Kind, Side};
 pub use changes::{Changes, Filter};
+pub use compare::{News, Row, Unit, Verdict, is_change};
 
 use super::{Chosen, RerunError};
 use script::{Came, Script};
+
+/// Whether somebody wants a re-execution to end before its time.
+pub type Stop = Rc<dyn Fn() -> bool>;
 
 /// A recording, read once, that can be executed again and again.
 #[derive(Clone, Debug)]
@@ -112,6 +117,16 @@ impl Recorded {
     ///
     /// [`RerunError`] where `changes` name something that it does not have, or `output` cannot be written.
     pub fn what_if(&self, changes: &Changes, output: Option<&Path>) -> Result<Answer, RerunError> {
-        run::run(&self.0, changes, output)
+        run::run(&self.0, changes, output, None)
+    }
+
+    /// The same without an output. Where `stop` ended it there is no answer.
+    ///
+    /// # Errors
+    ///
+    /// As [`what_if`](Self::what_if).
+    pub fn what_if_until(&self, changes: &Changes, stop: &Stop) -> Result<Option<Answer>, RerunError> {
+        let answer = run::run(&self.0, changes, None, Some(stop))?;
+        Ok((answer.cut_short != Some(world::STOPPED)).then_some(answer))
     }
 }

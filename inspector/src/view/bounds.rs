@@ -47,8 +47,9 @@ pub(super) fn row(
     let theme = canvas.theme;
     let mut pen = canvas.pen(area, row);
     pen.gap(1).put(first, theme.held());
-    let lost = units::short_count(state.glance.lost_records);
-    pen.group(&[(&format!(": {lost} records lost"), theme.dim())]);
+    let lost = state.glance.lost_records;
+    let noun = if lost == 1 { "record" } else { "records" };
+    pen.group(&[(&format!(": {} {noun} lost", units::short_count(lost)), theme.dim())]);
     for more in rest {
         pen.group(&[("  ", theme.dim()), (more, theme.held())]);
     }

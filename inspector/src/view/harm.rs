@@ -2,12 +2,14 @@
 //! wait who used it.
 
 use loop_probes::event::Phase;
-use loop_probes::ids::Tag;
-use loop_traces::timeline::{Cause, Harm, Waiter};
+use loop_traces::timeline::{Cause, Harm, TagStats, Waiter, WorstHarm};
 use ratatui::style::Style;
 
-use super::paint::Canvas;
+use super::hurt::{so_far, up_to, way_on};
+use super::ledger::below;
+use super::paint::{Canvas, Pen};
 use super::timers;
+use crate::app::glance;
 use crate::app::layout::{self, Area};
 use crate::app::lists;
 use crate::app::state::State;
@@ -25,13 +27,20 @@ const BAR_FROM: u16 = 40;
 /// The ranking: the worst first.
 pub(super) fn ranking(canvas: &mut Canvas<'_>, state: &State, area: Area, selected: Option<usize>) {
     let theme = canvas.theme;
-    let remark =
-        if area.width >= 64 { "lateness of others, in total, Enter opens the tag" } else { "in total" };
+    let up_to = up_to(state);
+    let remark = match (area.width, up_to.trim_start()) {
+        (64.., "") => "lateness of others, in total, Enter opens the tag",
+        (_, "") => "in total",
+        (84.., _) => &format!("lateness of others{up_to}, Enter opens the tag"),
+        (64.., _) => &format!("lateness of others{up_to}"),
+        (_, up_to) => up_to,
+    };
     let inner = canvas.pane(area, "who made others late", remark, selected.is_some());
     let rows = layout::rows(area, true);
     let harm: Vec<&Harm> = lists::harm_shown(state).collect();
     if harm.is_empty() {
-        canvas.pen(inner, 0).gap(1).put("nobody so far", theme.dim());
+        let pen = &mut canvas.pen(inner, 0);
+        pen.gap(1).put("nobody", theme.dim()).put(&so_far(state), theme.dim());
         return;
     }
     let apart = if inner.width >= APART_FROM { 3 } else { 0 };
@@ -91,39 +100,74 @@ pub(super) fn style_of(theme: Theme, cause: Cause) -> Style {
     })
 }
 
-/// The lateness that the selected tag caused: in all, by who waited, by its worst run.
-pub(super) fn of_tag(canvas: &mut Canvas<'_>, state: &State, area: Area, tag: Tag) {
+/// The lateness that the selected tag's runs caused: in all, by who waited, by its worst run; then what else bears
+/// its name.
+pub(super) fn of_tag(canvas: &mut Canvas<'_>, state: &State, area: Area, stats: &TagStats) {
     let theme = canvas.theme;
     let (dim, text) = (theme.dim(), theme.text());
     let harm = &state.glance.harm;
-    let caused = lists::caused(harm, tag);
-    let inner = canvas.pane(area, "lateness it caused", "of others", false);
-    if caused.total_ns() == 0 {
+    let own = glance::own_cause(stats);
+    let title = match (up_to(state), area.width) {
+        (up_to, _) if up_to.is_empty() => "lateness it caused".to_owned(),
+        (up_to, 36..) => format!("lateness caused{up_to}"),
+        (up_to, _) => format!("caused{up_to}"),
+    };
+    let inner = canvas.pane(area, &title, "of others", false);
+    let mut line;
+    if let Some(caused) = harm.iter().find(|harm| Some(harm.cause) == own) {
+        let all_ns = harm.iter().map(Harm::total_ns).fold(0, u64::saturating_add);
+        let share = caused.total_ns() as f64 / all_ns.max(1) as f64;
+        let mut pen = canvas.pen(inner, 0);
+        pen.gap(1).put(&units::duration(caused.total_ns()), theme.strong());
+        pen.put(&format!(" = {}", units::percent(share)), text).group(&[(" of all lateness", dim)]);
+        line = 1 + by_waiter(canvas, below(inner, 1), caused);
+        if let Some(worst) = caused.worst {
+            self::worst(&mut canvas.pen(inner, line), state, &worst);
+            line += 1;
+        }
+    } else {
         canvas.pen(inner, 0).gap(1).put("none that is known", dim);
-        return;
+        if state.up_to_ns().is_some() {
+            canvas.pen(inner, 1).gap(1).put(way_on(state), dim);
+        }
+        line = 2;
     }
-    let all_ns = harm.iter().map(Harm::total_ns).fold(0, u64::saturating_add);
-    let share = caused.total_ns() as f64 / all_ns.max(1) as f64;
-    let mut pen = canvas.pen(inner, 0);
-    pen.gap(1).put(&units::duration(caused.total_ns()), theme.strong());
-    pen.put(&format!(" = {}", units::percent(share)), text).group(&[(" of all lateness", dim)]);
-    let mut line = 1;
-    for (place, waiter) in Waiter::ALL.into_iter().enumerate().filter(|(place, _)| caused.victims[*place] > 0)
-    {
+    let labels = &state.picture().timeline.labels;
+    let beside =
+        harm.iter().filter(|harm| lists::cause_tag(harm.cause) == Some(stats.tag) && Some(harm.cause) != own);
+    for beside in beside {
+        let name = match beside.cause {
+            Cause::Microtasks(_) => "microtasks after it".to_owned(),
+            cause => cause.describe(labels),
+        };
         let mut pen = canvas.pen(inner, line);
-        let count = units::short_count(caused.victims[place]);
-        pen.gap(1).left(name(waiter), 8, dim).number(&units::duration(caused.lateness_ns[place]), 7, text);
-        pen.number(&count, 7, text).group(&[(" times", dim)]);
+        pen.gap(1).put(&name, dim).put(&format!(" {}", units::duration(beside.total_ns())), text);
         line += 1;
     }
-    if let Some(worst) = caused.worst {
-        let run = worst.task.map_or_else(|| "one run".to_owned(), |task| format!("#{task}"));
-        let mut pen = canvas.pen(inner, line);
-        pen.gap(1).put("worst ", dim).put(&run, text);
-        pen.put(&format!(" {}", units::duration(worst.lateness_ns)), text);
-        pen.group(&[(" at ", dim), (&units::position(state.since_start_ns(worst.at)), dim)]);
-        pen.group(&[(" for ", dim), (&units::count(worst.victims), text), (" that waited", dim)]);
+}
+
+/// By who waited; gives the rows it took.
+fn by_waiter(canvas: &mut Canvas<'_>, area: Area, caused: &Harm) -> u16 {
+    let (dim, text) = (canvas.theme.dim(), canvas.theme.text());
+    let waited = Waiter::ALL.into_iter().zip(caused.lateness_ns).zip(caused.victims);
+    let mut line = 0;
+    for ((waiter, ns), count) in waited.filter(|(_, count)| *count > 0) {
+        let mut pen = canvas.pen(area, line);
+        pen.gap(1).left(name(waiter), 8, dim).number(&units::duration(ns), 7, text);
+        let times = if count == 1 { " time" } else { " times" };
+        pen.number(&units::short_count(count), 7, text).group(&[(times, dim)]);
+        line += 1;
     }
+    line
+}
+
+fn worst(pen: &mut Pen<'_, '_>, state: &State, worst: &WorstHarm) {
+    let (dim, text) = (pen.theme().dim(), pen.theme().text());
+    let run = worst.task.map_or_else(|| "one run".to_owned(), |task| format!("#{task}"));
+    pen.gap(1).put("worst ", dim).put(&run, text);
+    pen.put(&format!(" {}", units::duration(worst.lateness_ns)), text);
+    pen.group(&[(" at ", dim), (&units::position(state.since_start_ns(worst.at)), dim)]);
+    pen.group(&[(" for ", dim), (&units::count(worst.victims), text), (" that waited", dim)]);
 }
 
 const fn name(waiter: Waiter) -> &'static str {

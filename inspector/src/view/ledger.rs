@@ -5,11 +5,12 @@ use loop_traces::timeline::Cause;
 use ratatui::style::Style;
 
 use super::paint::{Canvas, Pen};
-use super::{harm, stalls};
+use super::{harm, hurt, stalls};
 use crate::app::account::{Account, Subject};
 use crate::app::layout::{self, Area};
 use crate::app::state::State;
 use crate::describe;
+use crate::text::cut;
 use crate::theme::Theme;
 use crate::units;
 
@@ -17,24 +18,29 @@ use crate::units;
 const EXACT_FROM: u16 = 96;
 
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
-    let Some(Account { subject, ledger, .. }) = &state.account else {
+    let Some(account @ Account { subject, ledger, .. }) = &state.account else {
         let inner = canvas.pane(body, "ledger", "", true);
         let dim = canvas.theme.dim();
         canvas.pen(inner, 0).gap(1).put("none is open: Enter on a stall or on a late timer opens one", dim);
         return;
     };
     let title = subject.title(&state.picture().timeline.labels);
-    let remark =
-        if body.width >= 96 { "Enter opens a line's tag, else the tick" } else { "Enter opens a line" };
+    let slow = matches!(subject, Subject::Slow { .. });
+    let remark = match (slow, body.width >= 96) {
+        (true, true) => "Enter opens the task's tag, on the sum the tick",
+        (true, false) => "Enter opens the task's tag",
+        (false, true) => "Enter opens a line's tag, else the tick",
+        (false, false) => "Enter opens a line",
+    };
     let inner = canvas.pane(body, &title, remark, true);
     about(canvas, state, subject, inner);
     let list = layout::ledger_lines(body);
     let heading = layout::LEDGER_HEAD - 1;
     let list = Area { y: inner.y + heading, height: list.height + 1, ..list };
     lines(canvas, state, list, ledger, Some(state.row));
-    let below = (ledger.shares.len() + 1)
+    let hidden = (ledger.shares.len() + 1)
         .saturating_sub(layout::first_row(state.row, list.height - 1) + usize::from(list.height - 1));
-    canvas.more_below(body, below);
+    canvas.more_below(body, hidden);
     let explained = match ledger.shares.get(state.row) {
         Some(share) => describe::what(&share.what),
         None => describe::SUM,
@@ -42,6 +48,28 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     let foot = Area { y: inner.y + inner.height.saturating_sub(1), height: 1, ..inner };
     let dim = canvas.theme.dim();
     canvas.pen(foot, 0).gap(1).put(explained, dim);
+    if let Subject::Tick(tick) = subject {
+        hurt::row(&mut canvas.pen(Area { y: foot.y.saturating_sub(1), ..foot }, 0), state, tick);
+    }
+    if account.is_bare() {
+        bare(canvas, state, subject, below(list, 4));
+    }
+}
+
+/// What there is to say where nothing within a slow task is labelled, and the way on.
+fn bare(canvas: &mut Canvas<'_>, state: &State, subject: &Subject, area: Area) {
+    let theme = canvas.theme;
+    let (dim, text) = (theme.dim(), theme.text());
+    let labels = &state.picture().timeline.labels;
+    let tag = subject.tag().map_or_else(String::new, |tag| labels.tag(tag).into_owned());
+    let name = cut(&tag, usize::from(area.width / 3));
+    let mut pen = canvas.pen(area, 0);
+    pen.gap(1).put("nothing inside it is labelled", text).put(": where its time went cannot be told", dim);
+    let mut pen = canvas.pen(area, 1);
+    pen.gap(1).put("Enter", theme.key()).put(" opens ", dim).put(&name, text);
+    pen.put(": how it runs otherwise, whom it made late", dim);
+    let mut pen = canvas.pen(area, 2);
+    pen.gap(1).put("a span within it, of tracing or of the probe, becomes a line here", dim);
 }
 
 /// The columns of the lines: who, how long, to the nanosecond where there is room, of how much, the bar.

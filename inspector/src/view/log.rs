@@ -17,7 +17,8 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     let theme = canvas.theme;
     let timeline = &state.picture().timeline;
     let title = if state.filter.is_empty() { "log".to_owned() } else { format!("log /{}", state.filter) };
-    let remark = format!("{} events so far ── Enter opens the tick", units::count(timeline.events));
+    let remark =
+        format!("{} so far ── Enter opens the tick", units::counted(timeline.events, "event", "events"));
     let inner = canvas.pane(body, &title, &remark, true);
     let height = usize::from(inner.height);
     // The selected row stays in sight: the page ends at the newest event, or above it.

@@ -122,6 +122,11 @@ impl<'a> Canvas<'a> {
 }
 
 impl Pen<'_, '_> {
+    /// The colours that it writes with.
+    pub(super) const fn theme(&self) -> Theme {
+        self.canvas.theme
+    }
+
     /// Writes `text`, cut where the row ends.
     pub(super) fn put(&mut self, text: &str, style: Style) -> &mut Self {
         let room = self.room();

@@ -34,7 +34,7 @@ pub(super) fn beside(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     distribution(canvas, state, upper, stats, (ran, runs));
     let lower = Area { y: upper.y + upper.height, height: detail.height - upper.height, ..detail };
     let harm_rows = if lower.height >= 14 { 7 } else { 6 };
-    harm::of_tag(canvas, state, Area { height: harm_rows.min(lower.height), ..lower }, stats.tag);
+    harm::of_tag(canvas, state, Area { height: harm_rows.min(lower.height), ..lower }, stats);
     worst(canvas, state, below(lower, harm_rows), runs, None);
 }
 
@@ -47,7 +47,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     distribution(canvas, state, page.histogram, stats, (ran, runs));
     worst(canvas, state, page.worst, runs, (state.part == Part::First).then_some(state.row));
     queued_by(canvas, state, page.queued_by);
-    harm::of_tag(canvas, state, page.harm, stats.tag);
+    harm::of_tag(canvas, state, page.harm, stats);
     harm::victims(canvas, state, page.victims, (state.part == Part::Second).then_some(state.row));
 }
 

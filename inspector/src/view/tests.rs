@@ -81,6 +81,7 @@ fn replay(playing: bool) -> State {
         start,
         end: end(&events).plus_ns(2_000_000_000),
         position: end(&events),
+        marked: None,
         playing,
         speed: 0.5,
         stalls: Arc::from(stalls),

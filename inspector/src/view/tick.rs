@@ -9,16 +9,13 @@ use loop_traces::timeline::{OpenedSpan, OpenedTick, SpanKind, TickSummary};
 use ratatui::style::Style;
 
 use super::paint::{Canvas, HATCH};
-use super::stalls;
+use super::{hurt, stalls};
 use crate::app::layout::{self, Area};
 use crate::app::lists;
-use crate::app::state::State;
+use crate::app::state::{Part, State};
 use crate::describe;
 use crate::theme::Theme;
 use crate::units;
-
-/// Rows of the summary below the list, its frame included.
-const SUMMARY_ROWS: u16 = 7;
 
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     let Some(tick) = state.shown_tick() else {
@@ -27,8 +24,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
         canvas.pen(inner, 0).gap(1).put("no tick is over yet", style);
         return;
     };
-    let list = Area { height: body.height - SUMMARY_ROWS, ..body };
-    let summary = Area { y: body.y + list.height, height: SUMMARY_ROWS, ..body };
+    let page = layout::tick(body);
     let title = format!("tick {}", units::count(tick.tick));
     let opened = state.picture().timeline.opened(tick);
     let at = units::position(state.since_start_ns(tick.start));
@@ -36,7 +32,8 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
         0..96 => format!("at {at} ── ←→ the ticks before and after"),
         _ => format!("at {at} ── ←→ the ticks before and after, Enter opens a line"),
     };
-    let inner = canvas.pane(list, &title, &remark, true);
+    let focused = state.part == Part::First;
+    let inner = canvas.pane(page.spans, &title, &remark, focused);
     match &opened {
         Some(opened) => spans(canvas, state, inner, opened),
         None => {
@@ -44,7 +41,11 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
             canvas.pen(inner, 0).gap(1).put("what ran in it is no longer kept", style);
         }
     }
-    self::summary(canvas, state, summary, tick, opened.as_ref());
+    if focused {
+        summary(canvas, state, page.below, tick, opened.as_ref());
+    } else {
+        hurt::list(canvas, state, page.below);
+    }
 }
 
 /// Columns of the list: when, what, how long, the bar.
@@ -79,13 +80,14 @@ fn spans(canvas: &mut Canvas<'_>, state: &State, inner: Area, opened: &OpenedTic
     let clock = BusyClock::new(opened);
     // The selected row in the middle, so that what led to it and what came of it are in sight.
     let height = usize::from(rows.height);
-    let first = state.row.saturating_sub(height / 2).min(opened.spans.len().saturating_sub(height));
+    let selected = if state.part == Part::First { state.row } else { 0 };
+    let first = selected.saturating_sub(height / 2).min(opened.spans.len().saturating_sub(height));
     hatch(canvas, state, rows, &columns, &clock, &opened.tick);
     let shown = opened.spans.iter().enumerate().skip(first).take(usize::from(rows.height));
     for (line, (place, span)) in shown.enumerate() {
         let line = line as u16;
         row(canvas, state, (rows, line), &columns, &clock, span);
-        if place == state.row && opened.spans.len() > usize::from(rows.height) {
+        if place == selected && state.part == Part::First {
             canvas.tint(rows, line, theme.selected());
         }
     }
@@ -238,7 +240,7 @@ fn summary(
     opened: Option<&OpenedTick>,
 ) {
     let theme = canvas.theme;
-    let inner = canvas.pane(area, "who used it", "", false);
+    let inner = canvas.pane(area, "who used it", "Tab: whom it made late", false);
     let labels = &state.picture().timeline.labels;
     let (text, dim) = (theme.text(), theme.dim());
     let mut pen = canvas.pen(inner, 0);
@@ -279,6 +281,8 @@ fn summary(
         pen.group(&[(&labels.tag(tag), text), (&format!(" ×{}  ", units::count(count)), dim)]);
     }
     let mut pen = canvas.pen(inner, 4);
+    hurt::row(&mut pen, state, tick);
+    let mut pen = canvas.pen(inner, 5);
     if tick.incomplete {
         let lost = lists::lost_in(state.picture(), tick);
         let count = lost.iter().fold(0u64, |sum, (.., count)| sum.saturating_add(*count));

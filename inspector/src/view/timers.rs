@@ -3,6 +3,7 @@
 use loop_probes::event::Queue;
 use loop_traces::labels::Labels;
 
+use super::hurt::so_far;
 use super::paint::Canvas;
 use super::{bounds, harm, histogram, ledger, stalls};
 use crate::app::account::Subject;
@@ -74,8 +75,11 @@ fn late(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let focused = state.part == Part::First;
     let inner = canvas.pane(area, "late timers and signals", &remark, focused);
     if lists::late_shown(state).next().is_none() {
-        let text = if state.late.is_empty() { "none so far" } else { "none that contains the filter" };
-        canvas.pen(inner, 0).gap(1).put(text, theme.dim());
+        let text = match state.late.is_empty() {
+            true => format!("none{}", so_far(state)),
+            false => "none that contains the filter".to_owned(),
+        };
+        canvas.pen(inner, 0).gap(1).put(&text, theme.dim());
         return;
     }
     let labels = &state.picture().timeline.labels;

@@ -48,6 +48,8 @@ pub(crate) struct RingFile {
     plan: Plan,
     who: Identity,
     unit: TickUnit,
+    /// How long it was when it was opened. It never becomes shorter by itself.
+    bytes: u64,
 }
 
 /// The plan of an image without any words.
@@ -123,6 +125,13 @@ impl Image {
         }
     }
 
+    /// Fails where the file was cut since it was opened, also where nothing is read that is missing.
+    pub(super) fn expect_whole(&self) -> Result<(), ReadError> {
+        let Self::File(file) = self else { return Ok(()) };
+        let found = file.file.metadata().map_err(|error| file.failed(error))?;
+        if found.len() < file.bytes { Err(ReadError::Truncated { path: file.path.clone() }) } else { Ok(()) }
+    }
+
     pub(super) fn state(&self) -> Result<ProcessState, ReadError> {
         let observed = match self {
             Self::File(file) => liveness::observe(&file.file, &file.who),
@@ -176,7 +185,7 @@ impl RingFile {
         file.read_exact_at(&mut json, plan.meta_at as u64).map_err(failed)?;
         let metadata: Metadata = serde_json::from_slice(&json)
             .map_err(|error| damaged(&format!("its metadata is no JSON of ours: {error}")))?;
-        let image = Self { file, path: path.to_owned(), plan, who, unit };
+        let image = Self { file, path: path.to_owned(), plan, who, unit, bytes: stat.len() };
         let anchors = [anchor(&words[head::ANCHOR_FIRST..]), anchor(&words[head::ANCHOR_SECOND..])];
         Ok((image, metadata, anchors))
     }

@@ -222,3 +222,18 @@ fn a_drain_that_records_calls_no_drain() {
     (1..=200).for_each(|number| recorder.record(Ticks(number), tick(number)));
     assert_eq!((recorder.written(), nested.load(Ordering::Relaxed)), (200, 0));
 }
+
+#[test]
+fn a_capture_stops_its_loop_where_it_is_told_to() {
+    static ASKED: AtomicU64 = AtomicU64::new(0);
+    let (recorder, _capture) = Recorder::capture_relieved(
+        || ASKED.load(Ordering::Relaxed) == 0,
+        || {
+            ASKED.fetch_add(1, Ordering::Relaxed);
+        },
+    );
+    assert!(recorder.pressure());
+    recorder.relieve();
+    assert!(!recorder.pressure());
+    assert!(!Recorder::capture().0.pressure());
+}

@@ -130,6 +130,15 @@ pub enum ImportError {
         /// What there is.
         known: String,
     },
+    /// Threads that were asked for by name are so far behind in the file that their events were left out before the
+    /// name came: reading it again, with what they are as `PID/TID` among the threads asked for, finds all of them.
+    #[error("a thread of that name is told of too late in the file: ask for it as {first}")]
+    NamedTooLate {
+        /// Each as `PID/TID`.
+        threads: Vec<String>,
+        /// The first of them.
+        first: String,
+    },
     /// The trace cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -204,7 +213,7 @@ impl Import {
         threads: &[String],
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Self, ImportError> {
-        let mut gathered = gather::gather(input, progress)?;
+        let mut gathered = gather::gather(input, threads, progress)?;
         let records = std::mem::take(&mut gathered.records).finish().map_err(ImportError::Temporary)?;
         let counts = choose::survey(&mut gathered, &records, progress).map_err(ImportError::Temporary)?;
         let own = OwnRecording::open(&mut gathered, counts, threads).map_err(ImportError::Temporary)?;
@@ -219,6 +228,10 @@ impl Import {
         import.report.own_recording = import.own.is_some();
         if import.own.is_none() {
             let mut loops = choose::choose(&import.gathered.threads, threads)?;
+            import
+                .gathered
+                .dropped
+                .add(tally::dropped::LOOP_BEYOND_LIMIT, loops.len().saturating_sub(LOOPS_MAX) as u64);
             loops.truncate(LOOPS_MAX);
             let numbers: Vec<u32> = loops.iter().map(|(number, _)| *number).collect();
             let made = making::make(&mut import.gathered, &records, &numbers);
@@ -235,7 +248,7 @@ impl Import {
             // It has what the counters were made of.
             import.report.dropped.forget(tally::dropped::COUNTER);
         }
-        import.report.threads = threads.all().iter().filter(|thread| thread.slices > 0).count() as u64;
+        import.report.threads = threads.all().filter(|thread| thread.slices > 0).count() as u64;
         Ok(import)
     }
 
@@ -243,18 +256,18 @@ impl Import {
         self.report.flows = made.flows;
         let threads = &self.gathered.threads;
         let loops = made.loops.iter().zip(chosen).map(|(counts, (number, chosen))| {
-            let thread = threads.get(*number);
+            let (pid, tid) = threads.ids(*number);
             ImportedLoop {
                 name: threads.title(*number),
-                pid: printable(&thread.pid.to_string()),
-                tid: printable(&thread.tid.to_string()),
+                pid: printable(&pid.to_string()),
+                tid: printable(&tid.to_string()),
                 chosen: *chosen,
                 counts: *counts,
             }
         });
         self.report.loops = loops.collect();
         if let Some((number, _)) = chosen.first() {
-            let pid = &threads.get(*number).pid;
+            let (pid, _) = threads.ids(*number);
             if let Some(process) = threads.process_name(pid) {
                 process.clone_into(&mut self.name);
             }

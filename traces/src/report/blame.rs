@@ -4,12 +4,15 @@
 use std::fmt::Write as _;
 
 use super::line;
-use crate::cells::{cut_middle, cut_name, fill, width};
+use crate::cells::{cut_apart, cut_name, fill, width};
 use crate::summary::{BlameSummary, Summary};
 use crate::units::{count, counted, duration, position};
 
 /// Stalls shown.
 const STALLS_SHOWN: usize = 10;
+
+/// Most stalls that `report --stalls` takes.
+const STALLS_TOLD_MAX: u64 = 10_000;
 
 /// Late timers, late signals and slow tasks shown, of each.
 const LATE_SHOWN: usize = 5;
@@ -101,7 +104,11 @@ pub(super) fn stalls(out: &mut String, summary: &Summary, columns: usize) {
         let (at, tick, run) = (position(stall.at_ns), count(stall.tick), duration(stall.run_ns));
         ledger(out, &format!("  {at}  tick {tick:<10} {run:>7}"), &stall.blame, columns);
     }
-    more(out, summary.ticks.stalls, worst.len(), STALLS_SHOWN);
+    let rest = summary.ticks.stalls.saturating_sub(worst.len().min(STALLS_SHOWN) as u64);
+    if rest > 0 {
+        let all = summary.ticks.stalls.min(STALLS_TOLD_MAX);
+        line!(out, "  and {} more: report --json --stalls {all} has their ledgers", count(rest));
+    }
 }
 
 /// How many there are beside those that are shown, and where: the summary has `kept` of them.
@@ -193,11 +200,12 @@ pub(super) fn harm(out: &mut String, summary: &Summary, columns: usize) {
         "OWN RUN"
     );
     let some = |ns: u64| if ns == 0 { "–".to_owned() } else { duration(ns) };
-    for harm in all.iter().take(HARM_SHOWN) {
+    let names: Vec<&str> = all.iter().take(HARM_SHOWN).map(|harm| &*harm.tag).collect();
+    for (harm, name) in all.iter().zip(cut_apart(&names, wide)) {
         line!(
             out,
             "{}{:>8}{:>8}{:>8}{:>8}{:>12}{:>9}",
-            fill(&cut_middle(&harm.tag, wide), wide),
+            fill(&name, wide),
             duration(harm.lateness_caused_ns),
             some(harm.timers_ns),
             some(harm.signals_ns),

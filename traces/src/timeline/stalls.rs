@@ -17,6 +17,9 @@ pub struct Stall {
     pub(crate) spans: Box<[TickSpan]>,
 }
 
+/// Last stalls that can be opened in full; of those before them the ledgers are kept.
+const OPENED_MAX: usize = 64;
+
 /// All stalls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -25,12 +28,14 @@ pub struct Stalls {
     pub count: u64,
     /// Their busy time, all together.
     pub busy_ns: u64,
+    /// The busy time of the worst of all, which is always kept.
+    worst_ns: u64,
     kept: Recent<Stall>,
 }
 
 impl Stalls {
     pub(crate) fn new(config: &TimelineConfig) -> Self {
-        Self { count: 0, busy_ns: 0, kept: Recent::new(config.stalls_kept) }
+        Self { count: 0, busy_ns: 0, worst_ns: 0, kept: Recent::new(config.stalls_kept) }
     }
 
     /// The stalls that are kept, newest first: the last ones, and the worst of all.
@@ -49,12 +54,16 @@ impl Stalls {
         self.busy_ns = self.busy_ns.saturating_add(stall.tick.busy_ns);
         if self.kept.len() == self.kept.limit() {
             let worst_is_oldest =
-                self.worst().map(|worst| worst.tick) == self.kept.oldest().map(|old| old.tick);
-            let worse = self.kept.oldest().is_some_and(|old| old.tick.busy_ns >= stall.tick.busy_ns);
-            if worst_is_oldest && worse && self.kept.limit() > 1 {
+                self.kept.oldest().is_some_and(|oldest| oldest.tick.busy_ns == self.worst_ns);
+            if worst_is_oldest && self.worst_ns >= stall.tick.busy_ns && self.kept.limit() > 1 {
                 self.kept.remove(1);
             }
         }
+        self.worst_ns = self.worst_ns.max(stall.tick.busy_ns);
         self.kept.push(stall);
+        let closed = self.kept.len().checked_sub(OPENED_MAX + 1);
+        if let Some(stall) = closed.and_then(|place| self.kept.at_mut(place)) {
+            stall.spans = Box::default();
+        }
     }
 }

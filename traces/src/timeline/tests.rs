@@ -177,6 +177,22 @@ fn the_worst_stall_is_never_forgotten() {
 }
 
 #[test]
+fn every_stall_can_be_kept_with_its_ledger() {
+    let script = Script { ticks: 3_000, stall_every: 10, ..Script::default() };
+    let config = TimelineConfig { stalls_kept: 10_000, ..TimelineConfig::of(&script.metadata()) };
+    let mut timeline = Timeline::new(config);
+    timeline.extend(&script.events());
+    assert_eq!(timeline.stalls.newest_first().len() as u64, timeline.stalls.count);
+    assert!(timeline.stalls.count > 200, "{}", timeline.stalls.count);
+    for stall in timeline.stalls.newest_first() {
+        let sum: u64 = stall.blame.shares.iter().map(|share| share.ns).sum();
+        assert_eq!((sum, stall.blame.total_ns), (stall.tick.busy_ns, sum));
+    }
+    let opened = timeline.stalls.newest_first().filter(|stall| !stall.spans.is_empty()).count();
+    assert_eq!(opened, 64, "what is needed to open one is not kept of all");
+}
+
+#[test]
 fn a_stall_names_its_handler() {
     let script = Script { ticks: 300, stall_every: 300, ..Script::default() };
     let timeline = folded(&script, &script.events());

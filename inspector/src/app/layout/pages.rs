@@ -62,10 +62,30 @@ pub fn tag(body: Area) -> TagPage {
     TagPage { histogram, worst: upper, queued_by, harm, victims: lower }
 }
 
+/// The page of one tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TickPage {
+    /// What ran in it: a list, below a heading.
+    pub spans: Area,
+    /// Who used it, or, while it has the focus, whom it made late: a list, below a heading.
+    pub below: Area,
+}
+
+/// Rows of what stands below the list of a tick, its frame included.
+const BELOW_ROWS: u16 = 8;
+
+/// The parts of the page of one tick.
+#[must_use]
+pub fn tick(body: Area) -> TickPage {
+    let mut spans = body;
+    let below = spans.take_bottom(BELOW_ROWS);
+    TickPage { spans, below }
+}
+
 /// Whether a page has two lists that Tab goes to and fro between.
 #[must_use]
 pub const fn has_two_lists(view: View) -> bool {
-    matches!(view, View::Timers | View::Tag)
+    matches!(view, View::Timers | View::Tag | View::Tick)
 }
 
 /// The list that has the focus on a page whose rows are chosen one by one: its rows, without what stands above
@@ -85,8 +105,9 @@ pub fn list(view: View, part: Part, body: Area) -> Option<Area> {
             let parts = tag(body);
             Some(page((parts.worst, false), (parts.victims, true)))
         }
+        View::Tick => (part == Part::Second).then(|| rows(tick(body).below, true)),
         View::Ledger => Some(ledger_lines(body)),
-        View::Overview | View::Tick | View::Tasks | View::Log | View::Loop | View::Agenda => None,
+        View::Overview | View::Tasks | View::Log | View::Loop | View::Agenda => None,
     }
 }
 

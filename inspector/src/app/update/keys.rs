@@ -80,7 +80,10 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::PreviousPane => focus(state, false),
         Action::ViewOverview => show(state, View::Overview),
         Action::ViewTick => return open_tick(state),
-        Action::ViewTasks => open_tag(state, View::Tasks),
+        Action::ViewTasks => {
+            state.tag = pick::tag_in_sight(state).or(state.tag);
+            open_tag(state, View::Tasks);
+        }
         Action::ViewTimers => show(state, View::Timers),
         Action::ViewLog => show(state, View::Log),
         Action::ViewLoop => show(state, View::Loop),
@@ -170,10 +173,11 @@ fn focus(state: &mut State, forward: bool) {
         state.focus = layout::overview(page.body, state.extras()).step(state.focus, forward);
     } else {
         match (layout::has_two_lists(state.view), state.part) {
-            (true, Part::First) => (state.part, state.row) = (Part::Second, 0),
-            (true, Part::Second) => (state.part, state.row) = (Part::First, 0),
-            (false, _) => show(state, View::Overview),
+            (true, Part::First) => state.part = Part::Second,
+            (true, Part::Second) => state.part = Part::First,
+            (false, _) => return show(state, View::Overview),
         }
+        pick::aim(state);
     }
 }
 

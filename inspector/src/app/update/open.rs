@@ -66,7 +66,8 @@ pub(super) fn row(state: &mut State) -> Vec<Effect> {
             let cause = lists::harm_shown(state).nth(state.row).map(|harm| harm.cause);
             cause.and_then(lists::cause_tag).map_or_else(Vec::new, |tag| open_tag(state, tag))
         }
-        (View::Tick, _) => span(state),
+        (View::Tick, Part::First) => span(state),
+        (View::Tick, Part::Second) => hurt(state),
         (View::Log, _) => event(state),
         _ => Vec::new(),
     }
@@ -95,6 +96,18 @@ fn span(state: &mut State) -> Vec<Effect> {
     match span.what {
         SpanKind::Task { tag, .. } | SpanKind::Io { tag, .. } => open_tag(state, tag),
         _ => Vec::new(),
+    }
+}
+
+/// Somebody whom a tick made late: the ledger of the wait.
+fn hurt(state: &mut State) -> Vec<Effect> {
+    let hurt = lists::hurt(state).all.get(state.row).copied();
+    match hurt.and_then(|hurt| Account::of_wait(&hurt.told, state.picture())) {
+        Some(account) => ledger(state, account),
+        None => {
+            note(state, "nobody was late".to_owned(), false);
+            Vec::new()
+        }
     }
 }
 
@@ -141,26 +154,36 @@ fn worst_run(state: &mut State) -> Vec<Effect> {
 fn tick_at(state: &mut State, at: Timestamp) -> Vec<Effect> {
     match state.picture().tick_at(at).copied() {
         Some(found) => tick(state, TickKey::of(&found), found.end),
-        // A replay has all ticks, those that the picture forgot too.
-        None if state.is_replay() => {
-            let mut effects = freeze(state);
-            effects.extend([Effect::Seek(at), Effect::StepTicks(1)]);
-            keys::show(state, View::Tick);
-            effects
-        }
+        None if state.is_replay() => seek_tick(state, at),
         None => nothing(state),
     }
 }
 
 fn tick(state: &mut State, key: TickKey, end: Timestamp) -> Vec<Effect> {
-    let mut effects = freeze(state);
-    if state.is_replay() {
-        effects.push(Effect::Seek(end));
-    } else if state.picture().tick(key).is_none() {
-        return nothing(state);
-    } else {
-        state.tick = Some(key);
+    let picture = state.picture();
+    let kept = picture.tick(key);
+    // Where the picture still has all of it, it stays: whoever moved would know less than the page that was left.
+    let whole = kept.is_some_and(|tick| {
+        picture.timeline.opened(tick).is_some()
+            && picture.log().front().is_some_and(|oldest| oldest.at <= tick.start)
+    });
+    if state.is_replay() && !whole {
+        return seek_tick(state, end);
     }
+    if kept.is_none() {
+        return nothing(state);
+    }
+    let effects = freeze(state);
+    state.tick = Some(key);
+    keys::show(state, View::Tick);
+    pick::aim(state);
+    effects
+}
+
+/// A replay has all ticks, those that the picture forgot too.
+fn seek_tick(state: &mut State, at: Timestamp) -> Vec<Effect> {
+    let mut effects = freeze(state);
+    effects.push(Effect::SeekTick(at));
     keys::show(state, View::Tick);
     pick::aim(state);
     effects

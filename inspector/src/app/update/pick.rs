@@ -1,13 +1,14 @@
 //! Which tick, tag, stall or row is selected, and how the selection moves.
 
-use loop_probes::ids::Timestamp;
+use loop_probes::ids::{Tag, Timestamp};
 use loop_traces::timeline::SpanKind;
 
 use super::{freeze, note, open};
+use crate::app::account::Lead;
 use crate::app::effect::Effect;
 use crate::app::layout::{self, Pane};
 use crate::app::lists;
-use crate::app::state::{State, TickKey, View};
+use crate::app::state::{Part, State, TickKey, View};
 
 /// Moves the marker by so many of the kept ticks; without a marker, to the newest.
 pub(super) fn tick(state: &mut State, by: i64) {
@@ -27,22 +28,21 @@ pub(super) fn tick(state: &mut State, by: i64) {
     aim(state);
 }
 
-/// Selects the longest run of the tick that its page shows: who opens a tick of a thousand tasks looks for that
-/// one. The other lists begin at their beginning.
+/// Selects the longest run of the tick that its page shows, whatever ran: who opens a tick of a thousand tasks looks
+/// for that one. The other lists begin at their beginning.
 pub(super) fn aim(state: &mut State) {
     state.row = 0;
-    if state.view != View::Tick {
+    if (state.view, state.part) != (View::Tick, Part::First) {
         return;
     }
     let Some(tick) = state.shown_tick() else { return };
-    let Some(longest) = tick.longest else { return };
-    let is_it = |kind: &SpanKind| match kind {
-        SpanKind::Task { task, .. } | SpanKind::Io { task, .. } => *task == longest.task,
-        _ => false,
-    };
-    let opened = state.picture().timeline.opened(tick);
-    let row = opened.and_then(|opened| opened.spans.iter().position(|opened| is_it(&opened.span.what)));
-    state.row = row.unwrap_or(0);
+    let Some(opened) = state.picture().timeline.opened(tick) else { return };
+    let ran =
+        |kind: &SpanKind| !kind.is_point() && !matches!(kind, SpanKind::Phase(_) | SpanKind::Poll { .. });
+    let runs = opened.spans.iter().enumerate().filter(|(_, opened)| ran(&opened.span.what));
+    // Of those that are as long the first.
+    let longest = runs.rev().max_by_key(|(_, opened)| opened.span.run_ns());
+    state.row = longest.map_or(0, |(place, _)| place);
 }
 
 fn moved(place: usize, by: i64, last: usize) -> usize {
@@ -64,7 +64,7 @@ pub(super) fn step(state: &mut State, by: i64) -> Vec<Effect> {
                 step_tag(state, 0);
             }
         }
-        (View::Tick, _) => {
+        (View::Tick, _) if state.part == Part::First => {
             let tick = state.shown_tick().copied();
             let opened = tick.and_then(|tick| state.picture().timeline.opened(&tick));
             let last = opened.map_or(0, |opened| opened.spans.len().saturating_sub(1));
@@ -78,7 +78,7 @@ pub(super) fn step(state: &mut State, by: i64) -> Vec<Effect> {
             let workers = state.glance.agenda.as_ref().map_or(0, |agenda| agenda.workers.len());
             state.row = moved(state.row, by, workers.saturating_sub(1));
         }
-        (View::Timers | View::Tag, _) => {
+        (View::Timers | View::Tag | View::Tick, _) => {
             let effects = freeze(state);
             step_row(state, by);
             return effects;
@@ -93,6 +93,26 @@ pub(super) fn step(state: &mut State, by: i64) -> Vec<Effect> {
         }
     }
     Vec::new()
+}
+
+/// The tag of what is selected on a page that shows something else than tags.
+pub(super) fn tag_in_sight(state: &State) -> Option<Tag> {
+    match (state.view, state.part) {
+        (View::Ledger, _) => state.account.as_ref().and_then(|account| match account.lead(state.row) {
+            Lead::Tag(tag) => Some(tag),
+            Lead::Tick => account.subject.tag(),
+        }),
+        (View::Tick, Part::First) => {
+            let opened = state.shown_tick().and_then(|tick| state.picture().timeline.opened(tick))?;
+            match opened.spans.get(state.row)?.span.what {
+                SpanKind::Task { tag, .. } | SpanKind::Io { tag, .. } | SpanKind::Timer { tag, .. } => {
+                    Some(tag)
+                }
+                _ => None,
+            }
+        }
+        _ => None,
+    }
 }
 
 fn step_row(state: &mut State, by: i64) {
@@ -165,6 +185,18 @@ pub(super) fn stall(state: &mut State, forward: bool) -> Vec<Effect> {
     }
     select_stall(state, oldest_first[place].1);
     effects
+}
+
+/// A replay went to a stall, or away from one: what is selected of the stalls follows.
+pub(super) fn marked_stall(state: &mut State) {
+    let marked = state.tick;
+    let mut stalls = state.picture().timeline.stalls.newest_first();
+    let row = stalls.position(|stall| Some(TickKey::of(&stall.tick)) == marked);
+    drop(stalls);
+    state.stall_row = row.unwrap_or(state.stall_row);
+    if state.view == View::Ledger {
+        open::marked_stall(state);
+    }
 }
 
 fn select_stall(state: &mut State, key: TickKey) {

@@ -56,6 +56,43 @@ fn figures_are_read_a_few_times_a_second_and_at_every_step_of_a_replay() {
     assert_eq!(read_at(&state), Some(position));
 }
 
+#[test]
+fn a_jump_leaves_no_figure_of_before() {
+    let (mut state, rest) = live();
+    let start = state.fold.timeline.first_at().unwrap();
+    let position = state.now;
+    let at = |position, playing| PlaybackInfo {
+        start,
+        end: end(&rest),
+        position,
+        marked: None,
+        playing,
+        speed: 1.0,
+        stalls: Arc::from([]),
+    };
+    update(&mut state, Message::Playback(at(position, true)));
+    update(&mut state, Message::Frame { now: position, elapsed_ns: 1_000_000_000 });
+    // To the end, while it plays: the next look at the clock finds that it plays no more.
+    let to = end(&rest);
+    update(&mut state, Message::Events(&rest));
+    update(&mut state, Message::Sought(at(to, true)));
+    let mut sought = state.clone();
+    update(&mut sought, Message::Frame { now: to, elapsed_ns: 1_010_000_000 });
+    assert_eq!(sought.glance.at, Some(to), "in the first frame after the jump");
+    update(&mut state, Message::Playback(at(to, false)));
+    update(&mut state, Message::Frame { now: to, elapsed_ns: 1_020_000_000 });
+    assert_eq!(state.glance.at, Some(to), "and in the last before it stands still");
+    // The same where it played up to there.
+    let mut state = replay(true);
+    update(&mut state, Message::Frame { now: position, elapsed_ns: 1_000_000_000 });
+    update(&mut state, Message::Events(&rest));
+    update(&mut state, Message::Playback(at(to, true)));
+    update(&mut state, Message::Frame { now: to, elapsed_ns: 1_010_000_000 });
+    update(&mut state, Message::Playback(at(to, false)));
+    update(&mut state, Message::Frame { now: to, elapsed_ns: 1_020_000_000 });
+    assert_eq!(state.glance.at, Some(to));
+}
+
 fn frame(state: &mut State, now: Timestamp) {
     update(state, Message::Frame { now, elapsed_ns: 0 });
 }
@@ -77,6 +114,7 @@ fn replay(playing: bool) -> State {
         start: first,
         end: end(&rest),
         position: state.now,
+        marked: None,
         playing,
         speed: 1.0,
         stalls: Arc::from([]),

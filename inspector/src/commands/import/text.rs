@@ -1,14 +1,12 @@
 //! What an import says when it is done: what was read, which threads became loops, what was lost on the way.
 
 use loop_probes::text::printable;
+use loop_traces::cells;
 use loop_traces::chrome::import::tally::{dropped, repaired};
 use loop_traces::chrome::import::{ImportReport, Tally};
 
-use crate::text::{cut, fill, line};
+use crate::text::{cut_middle, fill, line, row};
 use crate::units::{bytes, count, counted};
-
-/// Cells of a loop's name.
-const LOOP_CELLS: usize = 38;
 
 /// What nobody should overlook, in one line.
 pub(super) fn warning(report: &ImportReport, input: &str) -> Option<String> {
@@ -29,83 +27,89 @@ pub(super) fn warning(report: &ImportReport, input: &str) -> Option<String> {
     })
 }
 
-/// The page.
-pub(super) fn page(report: &ImportReport, input: &str, output: &str, size: u64) -> String {
+/// The page, in lines of `width` cells.
+pub(super) fn page(report: &ImportReport, input: &str, output: &str, size: u64, width: usize) -> String {
     let mut out = String::new();
     let by = report.producer.map_or_else(String::new, |producer| format!(", by {}", producer.name()));
-    line!(
-        out,
-        "{}{by}: {} · {} · {} · {} · {}",
-        printable(input),
-        counted(report.events_read, "event", "events"),
+    let head = [
+        format!("{}{by}: {}", printable(input), counted(report.events_read, "event", "events")),
         counted(report.slices, "slice", "slices"),
         counted(report.instants, "instant", "instants"),
         counted(report.counters, "counter sample", "counter samples"),
         counted(report.flows, "flow", "flows"),
-    );
-    loops(&mut out, report);
-    tally(&mut out, "repaired", &report.repaired);
-    tally(&mut out, "dropped", &report.dropped);
+    ];
+    line!(out, "{}", row("", &head.map(|part| part.replace(' ', "\u{a0}")).join("\u{a0}· "), width));
+    loops(&mut out, report, width);
+    tally(&mut out, "repaired", &report.repaired, width);
+    tally(&mut out, "dropped", &report.dropped, width);
     line!(out, "\nsaved {} to {}", bytes(size), printable(output));
     line!(out, "next: loopscope replay {}", printable(output));
     out
 }
 
-fn loops(out: &mut String, report: &ImportReport) {
+fn loops(out: &mut String, report: &ImportReport, width: usize) {
     if report.own_recording {
         line!(out, "\nan export of loopscope: its recording came back as it was");
         return;
     }
-    if report.loops.is_empty() {
+    let Some(first) = report.loops.first() else {
         line!(out, "\nno thread has a slice: the trace is empty");
         return;
+    };
+    let rows: Vec<(String, [String; 3])> = report
+        .loops
+        .iter()
+        .map(|found| {
+            let title = format!("{} ({}/{})", found.name, found.pid, found.tid);
+            (title, [found.counts.ticks, found.counts.tasks, found.counts.spans].map(count))
+        })
+        .collect();
+    let longest = |cells: &mut dyn Iterator<Item = usize>| cells.max().unwrap_or(0);
+    // As wide as the largest number needs: columns never shift.
+    let wide: [usize; 3] = std::array::from_fn(|place| {
+        longest(&mut rows.iter().map(|(_, counts)| counts[place].len())).max(8) + 2
+    });
+    let room = width.saturating_sub(wide.iter().sum());
+    let name = longest(&mut rows.iter().map(|(title, _)| cells::width(title))).clamp(12, room.max(12));
+    out.push('\n');
+    let mut table = |title: &str, [ticks, tasks, spans]: [&str; 3]| {
+        let [first, second, third] = wide;
+        let title = fill(&cut_middle(title, name), name);
+        line!(out, "{title}{ticks:>first$}{tasks:>second$}{spans:>third$}");
+    };
+    table("LOOP", ["TICKS", "TASKS", "SPANS"]);
+    for (title, counts) in &rows {
+        table(title, counts.each_ref().map(String::as_str));
     }
-    line!(
-        out,
-        "\n{:<LOOP_CELLS$} {:>8} {:>8} {:>8}  {}",
-        "LOOP",
-        "TICKS",
-        "TASKS",
-        "SPANS",
-        "CHOSEN BECAUSE IT"
-    );
-    for found in &report.loops {
-        let title = format!("{} ({}/{})", found.name, found.pid, found.tid);
-        line!(
-            out,
-            "{} {:>8} {:>8} {:>8}  {}",
-            fill(&cut(&title, LOOP_CELLS), LOOP_CELLS),
-            count(found.counts.ticks),
-            count(found.counts.tasks),
-            count(found.counts.spans),
-            found.chosen.name()
-        );
-    }
+    // All of them were taken for the same reason.
+    line!(out, "chosen: {}", first.chosen.name());
     let others = report.threads.saturating_sub(report.loops.len() as u64);
     if others > 0 {
         let threads = counted(others, "other thread has", "other threads have");
-        line!(out, "{threads} slices; --thread NAME takes another for the loop");
+        line!(
+            out,
+            "{}",
+            row("", &format!("{threads} slices; --thread NAME takes another for the loop"), width)
+        );
     }
     let (tasks, known) = report.loops.iter().fold((0, 0), |(tasks, known), found| {
         (tasks + found.counts.tasks, known + found.counts.queue_waits_known)
     });
     if tasks > 0 {
-        line!(
-            out,
-            "queue wait: told by the file for {} of {}",
-            count(known),
-            counted(tasks, "task", "tasks")
-        );
+        let tasks = counted(tasks, "task", "tasks");
+        line!(out, "queue wait: told by the file for {} of {tasks}", count(known));
     }
 }
 
-fn tally(out: &mut String, title: &str, tally: &Tally) {
+fn tally(out: &mut String, title: &str, tally: &Tally, width: usize) {
     if tally.is_empty() {
         return;
     }
+    let wide = tally.iter().map(|(_, number, _)| count(number).len()).max().unwrap_or(0).max(8);
     line!(out, "\n{title}");
     for (kind, number, place) in tally.iter() {
-        let place = place.map_or_else(String::new, |place| format!("  first at {place}"));
-        line!(out, "  {:>8}  {}{place}", count(number), kind.replace('_', " "));
+        let place = place.map_or_else(String::new, |place| format!(" \u{a0}first at {place}"));
+        let head = format!("  {:>wide$}  ", count(number));
+        line!(out, "{}", row(&head, &format!("{}{place}", kind.replace('_', " ")), width));
     }
 }

@@ -10,17 +10,18 @@ use crate::exit::Failure;
 use crate::input::Input;
 use crate::rerun::check::{Checked, Divergence, check_source};
 use crate::stdout;
-use crate::text::line;
+use crate::text::{line, wrap};
 use crate::units::{count, counted, duration};
 
 pub(super) fn run(args: &RerunArgs) -> Result<(), Failure> {
     let input = Input::open(&args.input)?;
-    input.warnings().iter().for_each(|line| warn(line));
+    // A refusal is one line, and says itself what is missing.
     let checked = check_source(|| Ok(input.reopen()?), args.loop_name.as_deref()).map_err(failure)?;
+    input.warnings().iter().for_each(|line| warn(line));
     if args.json {
         stdout::print_json(&to_json(&checked))?;
     } else {
-        stdout::print(&to_text(&checked))?;
+        stdout::print(&to_text(&checked, stdout::width()))?;
     }
     match &checked.divergence {
         None => Ok(()),
@@ -32,11 +33,21 @@ pub(super) fn run(args: &RerunArgs) -> Result<(), Failure> {
     }
 }
 
-fn to_text(checked: &Checked) -> String {
-    match &checked.divergence {
+/// The answer; what is below its first line, which names the trace, is broken between words at `columns`.
+fn to_text(checked: &Checked, columns: usize) -> String {
+    let text = match &checked.divergence {
         None => agreed(checked),
         Some(parted) => parted_in(checked, parted),
-    }
+    };
+    let broken = |line: &str| {
+        let words = line.trim_start();
+        let indent = line.len() - words.len();
+        if indent == 0 {
+            return format!("{line}\n");
+        }
+        format!("{:indent$}{}\n", "", wrap(words, columns.saturating_sub(indent), indent))
+    };
+    text.lines().map(broken).collect()
 }
 
 fn agreed(checked: &Checked) -> String {

@@ -39,7 +39,6 @@ struct Emitter {
     start: Option<u64>,
     lost_records: u64,
     tells_loop: bool,
-    is_old: bool,
 }
 
 /// Events after which the loop is known, where nothing was lost.
@@ -71,13 +70,14 @@ pub(super) fn find(
             events += 1;
         }
     }
-    let name = || loop_probes::text::printable(source.name());
+    if loops.len() == 0 {
+        return Err(loops.refuse(source, None));
+    }
     let chosen = loops.choose(source.name(), wanted)?;
     let emitter = emitters.get(&chosen.source).copied().unwrap_or_default();
     match emitter.start {
         Some(events) => Ok(Place { chosen, events, lost_records: emitter.lost_records }),
-        None if emitter.is_old => Err(RerunError::Old { name: name() }),
-        None => Err(RerunError::NoSnapshot { name: name() }),
+        None => Err(loops.refuse(source, Some(&chosen))),
     }
 }
 
@@ -103,8 +103,6 @@ impl Emitter {
                 let candidate = self.candidate.take();
                 if self.tells_loop {
                     self.start = self.start.or(candidate);
-                } else {
-                    self.is_old |= candidate.is_some();
                 }
             }
             _ => {}

@@ -136,5 +136,5 @@ fn it_begins_after_the_last_loss() {
     });
     assert!(assert_agrees(&events).seen.first_tick > lost_in);
     events.push(Stamped { at, source: LOOP, event: Event::Lost { count: 1, from: at } });
-    assert!(matches!(check(&events), Err(RerunError::NoSnapshot { .. })));
+    assert!(matches!(check(&events), Err(RerunError::BehindLoss { .. })));
 }

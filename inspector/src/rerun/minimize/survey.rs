@@ -10,6 +10,8 @@ use loop_traces::source::{EventSource, SourceCounts, SourceError, SourceKind, So
 use loop_traces::summary::Summary;
 use loop_traces::timeline::Timeline;
 
+use crate::rerun::what_if::Stop;
+
 /// What was seen of a recording.
 #[derive(Debug)]
 pub(super) struct Survey {
@@ -75,22 +77,22 @@ impl Survey {
     }
 }
 
-/// A recording from a snapshot on, up to a time: names, and what lies between.
-#[derive(Debug)]
-pub(super) struct Between<S> {
+/// A recording from a snapshot on, up to a time: names, and what lies between. Where somebody stops it, it is over.
+pub(super) struct Between<'a, S> {
     inner: S,
     from: Timestamp,
     to: Timestamp,
+    stop: &'a Stop,
     batch: Vec<Stamped>,
 }
 
-impl<S: EventSource> Between<S> {
-    pub(super) const fn new(inner: S, from: Timestamp, to: Timestamp) -> Self {
-        Self { inner, from, to, batch: Vec::new() }
+impl<'a, S: EventSource> Between<'a, S> {
+    pub(super) const fn new(inner: S, from: Timestamp, to: Timestamp, stop: &'a Stop) -> Self {
+        Self { inner, from, to, stop, batch: Vec::new() }
     }
 }
 
-impl<S: EventSource> EventSource for Between<S> {
+impl<S: EventSource> EventSource for Between<'_, S> {
     fn metadata(&self) -> &Metadata {
         self.inner.metadata()
     }
@@ -105,6 +107,9 @@ impl<S: EventSource> EventSource for Between<S> {
 
     fn poll(&mut self, out: &mut Vec<Stamped>) -> Result<SourceState, SourceError> {
         self.batch.clear();
+        if (self.stop)() {
+            return Ok(SourceState::Ended);
+        }
         let state = self.inner.poll(&mut self.batch)?;
         let inside = |stamped: &&Stamped| {
             matches!(stamped.event, Event::Label { .. }) || (self.from..=self.to).contains(&stamped.at)

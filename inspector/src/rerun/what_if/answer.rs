@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use loop_traces::histogram::Histogram;
 use loop_traces::summary::Summary;
 use loop_traces::timeline::Timeline;
 use serde::Serialize;
+
+use super::compare::{self, Comparison, News, Row, Verdict};
 
 /// What a re-execution says.
 #[derive(Debug)]
@@ -17,8 +20,13 @@ pub struct Answer {
     /// The same stretch, executed again without a change, where that was done: what differs from before is the model's
     /// error.
     pub model: Option<Side>,
+    /// The figures of the loop, on all sides. Without a model nothing is called better or worse.
+    pub rows: Vec<Row>,
     /// The timers and tags that changed most, the largest change first.
     pub changed: Vec<Changed>,
+    /// Dropped tags, and those of which nothing is left without them: what others waited is compared without these,
+    /// before too.
+    pub left_out: Vec<String>,
     /// Why it ended before its time, where it did: it says little about a whole stretch then.
     pub cut_short: Option<&'static str>,
     /// What was assumed, and what had to be invented, in words.
@@ -26,20 +34,42 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Holds this answer against `own`, the one without a change.
+    pub(super) fn new(
+        before: Side,
+        after: Side,
+        left_out: Vec<String>,
+        cut_short: Option<&'static str>,
+    ) -> Self {
+        let comparison =
+            Comparison { before: &before, model: None, after: &after, left_out: &left_out, judges: false };
+        let (rows, changed) = (comparison.rows(), comparison.changed());
+        Self { before, after, model: None, rows, changed, left_out, cut_short, assumptions: Vec::new() }
+    }
+
+    /// Holds this answer against `own`, the one without a change: only now something is better or worse.
     #[must_use]
     pub fn against(mut self, own: Self) -> Self {
-        let model = own.after;
-        for changed in &mut self.changed {
-            changed.model = model.figures.get(&(changed.what, changed.tag.clone())).copied();
-        }
-        self.model = Some(model);
+        let comparison = Comparison {
+            before: &self.before,
+            model: Some(&own.after),
+            after: &self.after,
+            left_out: &self.left_out,
+            judges: self.cut_short.is_none() && own.cut_short.is_none(),
+        };
+        (self.rows, self.changed) = (comparison.rows(), comparison.changed());
+        self.model = Some(own.after);
         self
+    }
+
+    /// What got better, or what got worse, of all figures and tags: the most first.
+    #[must_use]
+    pub fn news(&self, verdict: Verdict) -> Vec<News> {
+        compare::news(&self.rows, &self.changed, verdict)
     }
 }
 
-/// Figures by what they are about.
-pub(super) type Figures = BTreeMap<(Kind, String), Figure>;
+/// How long was waited, by who waited.
+pub(super) type Figures = BTreeMap<(Kind, String), Histogram>;
 
 /// One side of the comparison.
 #[derive(Debug)]
@@ -49,10 +79,10 @@ pub struct Side {
     pub timeline: Timeline,
     /// Its summary.
     pub summary: Summary,
-    /// How long tasks waited in a queue, at the 99th percentile, in nanoseconds. Timers do not wait in one.
-    pub queue_wait_ns_p99: u64,
-    /// How long tasklets waited for a worker of the agenda, at the 99th percentile, in nanoseconds; none where none ran.
-    pub tasklet_wait_ns_p99: Option<u64>,
+    /// How long tasks waited in a queue, in nanoseconds. Timers do not wait in one.
+    pub queue_wait_ns: Histogram,
+    /// How long tasklets waited for a worker of the agenda, in nanoseconds.
+    pub tasklet_wait_ns: Histogram,
     /// Most tasks that waited at a time.
     pub queue_depth_max: u64,
     pub(super) figures: Figures,
@@ -70,6 +100,17 @@ pub enum Kind {
     TaskletWait,
 }
 
+impl Kind {
+    /// In a word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::TimerLag => "lag",
+            Self::QueueWait | Self::TaskletWait => "wait",
+        }
+    }
+}
+
 /// The figures of one side, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Figure {
@@ -83,8 +124,16 @@ pub struct Figure {
     pub max_ns: u64,
 }
 
+impl Figure {
+    pub(super) fn of(histogram: &Histogram) -> Self {
+        let [p50_ns, p99_ns] = [0.5, 0.99].map(|quantile| histogram.quantile(quantile));
+        Self { count: histogram.count(), p50_ns, p99_ns, max_ns: histogram.max() }
+    }
+}
+
 /// A tag that something changed for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Changed {
     /// What changed.
     pub what: Kind,
@@ -94,7 +143,9 @@ pub struct Changed {
     pub before: Figure,
     /// As executed again.
     pub after: Figure,
-    /// As executed again without a change, where that was done.
+    /// As executed again without a change, where that was done: the change is from here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<Figure>,
+    /// What may be said about the change of the 99th percentile.
+    pub verdict: Verdict,
 }

@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 
-use loop_probes::event::Event;
+use loop_probes::event::{Event, Phase};
 use loop_probes::ids::Timestamp;
 
 use super::script::arrive::Waits;
@@ -45,6 +45,7 @@ pub(super) struct Overheads {
     before_poll: Vec<Sample>,
     after_poll: Vec<Sample>,
     between: Vec<Sample>,
+    reliefs: Vec<Sample>,
     collections: Vec<Collection>,
 }
 
@@ -59,6 +60,9 @@ impl Overheads {
             Event::Poll { start, .. } => {
                 self.before_poll.extend(gap(self.accounted, start));
                 self.polled = true;
+            }
+            Event::Phase { phase: Phase::Recorder, start } => {
+                self.reliefs.push(Sample::between(start, at));
             }
             Event::TickEnd { .. } if self.polled => self.after_poll.extend(gap(self.accounted, at)),
             Event::GcRan { heap_bytes_before, heap_bytes_after, start } => {
@@ -160,13 +164,15 @@ pub(super) struct Costs {
     pub(super) tasklet_wake: Samples,
     /// From the end of a tasklet until its worker takes the next.
     pub(super) tasklet_next: Samples,
+    /// When the loop stopped to make room for its recording, and for how long, by time.
+    pub(super) reliefs: Vec<Sample>,
     /// By time.
     pub(super) collections: Vec<Collection>,
 }
 
 impl Costs {
     pub(super) fn new(overheads: Overheads, waits: Waits, tasklets: [Vec<Sample>; 2]) -> Self {
-        let Overheads { before_poll, after_poll, between, collections, .. } = overheads;
+        let Overheads { before_poll, after_poll, between, reliefs, collections, .. } = overheads;
         let [tasklet_wake, tasklet_next] = tasklets.map(Samples::new);
         Self {
             tasklet_wake,
@@ -178,6 +184,7 @@ impl Costs {
             wake: Samples::new(waits.wake),
             look: Samples::new(waits.look),
             take: Samples::new(waits.take),
+            reliefs,
             collections,
         }
     }

@@ -102,11 +102,12 @@ impl Outlet {
         }
         if self.begun || matches!(stamped.event, Event::Label { .. }) {
             self.measure.fold(&stamped);
+            // The stage itself is in the first tick's snapshot.
+            if self.writer.is_some() {
+                self.batch.push(stamped);
+            }
         } else {
             self.measure.timeline.labels.learn_event(&stamped.event);
-        }
-        if self.writer.is_some() {
-            self.batch.push(stamped);
         }
     }
 

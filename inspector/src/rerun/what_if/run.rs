@@ -21,8 +21,8 @@ use super::signals::WorldSignals;
 use super::tags::Names;
 use super::task::Callback;
 use super::words::{self, Ran};
-use super::world::{self, World, WorldClock, WorldPoller};
-use super::{Answer, Changes};
+use super::world::{self, World, WorldClock, WorldPoller, relief};
+use super::{Answer, Changes, Stop};
 use crate::rerun::RerunError;
 
 /// The changes, in the terms of one recording.
@@ -39,6 +39,8 @@ pub(super) struct Plan {
     pub(super) agenda_workers: u16,
     /// Whose loop it is.
     source: SourceId,
+    /// Nothing arrives earlier.
+    pub(super) begin_ns: u64,
     pub(super) end_ns: u64,
     /// Somebody stops the loop at the end; otherwise it ends when nothing is left to do.
     pub(super) stops: bool,
@@ -48,9 +50,13 @@ impl Plan {
     fn new(script: &Script, changes: &Changes) -> Result<Self, RerunError> {
         let names = Names::of(script);
         let mut factors = Vec::new();
-        for (name, factor) in &changes.scale {
+        for (place, (name, factor)) in changes.scale.iter().enumerate() {
+            if let Some((_, first)) = changes.scale[..place].iter().find(|(earlier, _)| earlier == name) {
+                let tag = loop_probes::text::printable(name);
+                return Err(RerunError::ScaledTwice { tag, first: *first, second: *factor });
+            }
             factors.resize(names.len(), 1.0);
-            names.find("--scale", name)?.for_each(|place| factors[place] *= factor);
+            names.find("--scale", name)?.for_each(|place| factors[place] = *factor);
         }
         let mut dropped = vec![false; names.len()];
         for name in &changes.drop {
@@ -79,6 +85,7 @@ impl Plan {
                 recorded => changes.workers.unwrap_or(recorded).max(1),
             },
             source: script.source,
+            begin_ns: script.begin_ns.saturating_add(window_ns.map_or(0, |(from, _)| from)),
             end_ns: end_ns.min(script.end_ns),
             stops: !drains || window_ns.is_some(),
         })
@@ -188,16 +195,19 @@ pub(super) fn run(
     script: &Rc<Script>,
     changes: &Changes,
     output: Option<&Path>,
+    stop: Option<&Stop>,
 ) -> Result<Answer, RerunError> {
     let plan = Plan::new(script, changes)?;
     let arrivals = arrivals(script, &plan, changes);
     let metadata = metadata(script, &plan, changes);
-    let (recorder, capture) = Recorder::capture();
+    let (recorder, capture) = Recorder::capture_relieved(relief::is_due, relief::stop);
     let (worker_recorder, worker_capture) = Recorder::capture();
     let outlet = Outlet::new(script, &plan, &metadata, [capture, worker_capture], output)?;
     let intern = |label: &LabelId| recorder.intern(Ticks(0), LabelKind::Span, &script.labels.span(*label));
     let labels = script.spans.iter().map(|label| (*label, intern(label))).collect();
-    let world = Rc::new(World::new(script, plan, arrivals, outlet, labels));
+    let mut world = World::new(script, plan, arrivals, outlet, labels);
+    world.stop = stop.cloned();
+    let world = Rc::new(world);
     *world.jobs.recorder.borrow_mut() = worker_recorder;
     let (ended, waiting) = {
         let _inhabited = world::enter(&world);

@@ -149,7 +149,7 @@ fn what_cannot_be_is_refused_with_what_can() {
     let told = refused(Changes { policy: Some("tokio".to_owned()), ..Changes::default() });
     assert!(told.contains("tokio") && told.contains("quickjs"), "{told}");
     let mut nothing = program(Vec::new());
-    assert!(matches!(Recorded::read(&mut nothing), Err(RerunError::NoSnapshot { .. })));
+    assert!(matches!(Recorded::read(&mut nothing), Err(RerunError::NoLoop { .. })));
 }
 
 #[test]

@@ -1,21 +1,19 @@
 //! The answer in figures and words: what changed most, what was assumed, what had to be made up.
 
+use loop_probes::ids::Tag;
 use loop_probes::metadata::Metadata;
 use loop_traces::histogram::Histogram;
 use loop_traces::source::MemorySource;
 use loop_traces::summary::Summary;
 use loop_traces::units::{counted, duration, percent};
 
-use super::answer::{Answer, Changed, Figure, Figures, Kind, Side};
+use super::answer::{Answer, Figures, Kind, Side};
 use super::changes::{Changes, Filter};
 use super::measure::Measure;
 use super::run::Plan;
 use super::script::Script;
 use super::world::Invented;
 use crate::rerun::Chosen;
-
-/// Changes that are listed.
-const CHANGED_MAX: usize = 12;
 
 /// How the run itself went.
 pub(super) struct Ran {
@@ -38,85 +36,90 @@ pub(super) fn answer(
 ) -> Answer {
     let mut before = script.before.clone();
     before.timeline.labels = script.labels.clone();
-    let assumptions = assumptions(script, changes, plan, &ran);
     let before = side(&script.name, script, &script.metadata, before);
     let after = side(&format!("{}, {changes}", script.name), script, metadata, after);
-    let changed = changed(&before.figures, &after.figures);
-    Answer { before, after, model: None, changed, cut_short: ran.cut, assumptions }
+    let left_out = left_out(changes, &before, &after);
+    let mut assumptions = assumptions(script, changes, plan, &ran);
+    assumptions.extend(dropped(changes, &left_out, &before));
+    let mut answer = Answer::new(before, after, left_out, ran.cut);
+    answer.assumptions = assumptions;
+    answer
 }
 
 fn side(name: &str, script: &Script, metadata: &Metadata, measure: Measure) -> Side {
     let figures = figures(&measure);
     let source = MemorySource::new(name, script.kind, metadata.clone(), Vec::new());
-    let (queue_wait_ns_p99, queue_depth_max) =
-        (measure.queue_wait_ns.quantile(0.99), measure.queue_depth_max());
+    let queue_depth_max = measure.queue_depth_max();
     let summary = Summary::new(&source, &measure.timeline);
-    let tasklets = &measure.tasklets_wait_ns;
-    let tasklet_wait_ns_p99 = (tasklets.count() > 0).then(|| tasklets.quantile(0.99));
     Side {
         timeline: measure.timeline,
         summary,
-        queue_wait_ns_p99,
-        tasklet_wait_ns_p99,
+        queue_wait_ns: measure.queue_wait_ns,
+        tasklet_wait_ns: measure.tasklets_wait_ns,
         queue_depth_max,
         figures,
     }
 }
 
-fn figure(histogram: &Histogram) -> Figure {
-    let shown = histogram.percentiles();
-    Figure { count: shown.count, p50_ns: shown.p50, p99_ns: shown.p99, max_ns: shown.max }
-}
-
-/// The figures of one side by what they are about: tags are told by name, their numbers are each side's own.
+/// How long was waited, by who waited: tags are told by name, their numbers are each side's own.
 fn figures(measure: &Measure) -> Figures {
     let labels = &measure.timeline.labels;
-    let by_tag = |all: &[Option<Box<Histogram>>], kind| -> Vec<((Kind, String), Figure)> {
-        let figures = all.iter().enumerate().filter_map(|(tag, histogram)| {
-            let name = labels.tag(loop_probes::ids::Tag(tag as u16)).into_owned();
-            Some(((kind, name), figure(histogram.as_ref()?)))
-        });
-        figures.collect()
-    };
-    let lag = by_tag(&measure.lag_ns, Kind::TimerLag);
-    let tasklets = by_tag(&measure.tasklet_wait_ns, Kind::TaskletWait);
-    let timers: Vec<String> = lag.iter().map(|((_, name), _)| name.clone()).collect();
-    let wait = measure.timeline.tags.iter().filter(|tag| tag.tasks.count() > 0).filter_map(|tag| {
+    let mut figures = Figures::new();
+    for (all, kind) in [(&measure.lag_ns, Kind::TimerLag), (&measure.tasklet_wait_ns, Kind::TaskletWait)] {
+        for (tag, histogram) in all.iter().enumerate() {
+            if let Some(histogram) = histogram {
+                let name = labels.tag(Tag(tag as u16)).into_owned();
+                figures.insert((kind, name), Histogram::clone(histogram));
+            }
+        }
+    }
+    for tag in measure.timeline.tags.iter().filter(|tag| tag.tasks.count() > 0) {
         let name = labels.tag(tag.tag).into_owned();
         // What a timer runs waits for its turn in the pass alone.
-        let waits = !timers.contains(&name);
-        waits.then(|| ((Kind::QueueWait, name), figure(&tag.tasks.queue_wait_ns)))
-    });
-    lag.iter().cloned().chain(tasklets).chain(wait).collect()
+        if !figures.contains_key(&(Kind::TimerLag, name.clone())) {
+            figures.insert((Kind::QueueWait, name), tag.tasks.queue_wait_ns.clone());
+        }
+    }
+    figures
 }
 
-fn changed(before: &Figures, after: &Figures) -> Vec<Changed> {
-    let mut names: Vec<&(Kind, String)> = before.keys().chain(after.keys()).collect();
+/// The tags that were dropped, and those of which only these were the cause.
+fn left_out(changes: &Changes, before: &Side, after: &Side) -> Vec<String> {
+    let is_gone = |name: &str| !after.figures.keys().any(|(_, tag)| tag == name);
+    let mut names = changes.drop.clone();
+    if !names.is_empty() {
+        names.extend(before.figures.keys().map(|(_, tag)| tag).filter(|tag| is_gone(tag)).cloned());
+    }
     names.sort();
     names.dedup();
-    let of = |side: &Figures, name| side.get(name).copied().unwrap_or_default();
-    let mut changed: Vec<Changed> = names
-        .into_iter()
-        .map(|name| Changed {
-            what: name.0,
-            tag: name.1.clone(),
-            before: of(before, name),
-            after: of(after, name),
-            model: None,
-        })
-        .filter(|changed| changed.before != changed.after)
-        .collect();
-    // The tail is what people wait for, and it counts by how much longer it is, not by how many times.
-    let moved = |changed: &Changed| changed.before.p99_ns.abs_diff(changed.after.p99_ns);
-    changed.sort_by(|a, b| moved(b).cmp(&moved(a)).then_with(|| a.tag.cmp(&b.tag)));
-    changed.truncate(CHANGED_MAX);
-    changed
+    names
+}
+
+fn dropped(changes: &Changes, left_out: &[String], before: &Side) -> Option<String> {
+    let times = |name: &&String| {
+        let of = before.figures.iter().filter(|((_, tag), _)| tag == *name);
+        match of.map(|(_, histogram)| histogram.count()).sum() {
+            0 => (*name).clone(),
+            times => format!("{name} ({})", counted(times, "time", "times")),
+        }
+    };
+    let list = |names: &[&String]| names.iter().map(times).collect::<Vec<_>>().join(", ");
+    let (own, caused) = left_out.iter().partition::<Vec<_>, _>(|name| changes.drop.contains(name));
+    let caused = match &caused[..] {
+        [] => String::new(),
+        caused => format!(", and what only that started: {}", list(caused)),
+    };
+    (!own.is_empty()).then(|| {
+        format!("dropped: {}{caused}; timer lag and waits are those of the others, on all sides", list(&own))
+    })
 }
 
 fn assumptions(script: &Script, changes: &Changes, plan: &Plan, ran: &Ran) -> Vec<String> {
     let mut lines = vec![
-        "arrivals unchanged: posts, signals and readiness come when they came, whatever the loop does"
-            .to_owned(),
+        format!(
+            "arrivals unchanged{}: posts, signals and readiness come when they came, whatever the loop does",
+            if changes.drop.is_empty() { "" } else { " but for those of dropped tags" }
+        ),
         if changes.scale.is_empty() {
             "costs unchanged: each callback takes as long as it took, and does what it did after as long"
                 .to_owned()
@@ -141,6 +144,14 @@ fn assumptions(script: &Script, changes: &Changes, plan: &Plan, ran: &Ran) -> Ve
                 0 => script.workers.to_string(),
                 agenda => format!("{} in the pool, and instead of {agenda} in the agenda", script.workers),
             }
+        ));
+    }
+    let reliefs = &script.costs.reliefs;
+    if !reliefs.is_empty() {
+        lines.push(format!(
+            "the loop stopped {}, for {} in all, to make room for its recording: it does so again, at the same times",
+            counted(reliefs.len() as u64, "time", "times"),
+            duration(reliefs.iter().map(|relief| relief.ns).sum())
         ));
     }
     lines.extend(invented(script, ran));

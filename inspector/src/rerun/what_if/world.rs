@@ -5,6 +5,7 @@
 //! world is that thread's: so a clock and a task that cross the loop's `Send` bounds need not carry it.
 
 mod poller;
+pub(super) mod relief;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -20,6 +21,7 @@ use loop_probes::ids::{IoSource, LabelId, TaskId, Ticks};
 
 pub(super) use poller::{WorldClock, WorldPoller};
 
+use super::Stop;
 use super::agenda::{Agenda, DESK};
 use super::cost::{Cursor, Samples};
 use super::outlet::Outlet;
@@ -76,6 +78,9 @@ struct Cursors {
     take: Cursor,
 }
 
+/// Why it ended, where somebody stopped it.
+pub(super) const STOPPED: &str = "it was stopped";
+
 /// The virtual world. See the [module](self).
 pub(super) struct World {
     pub(super) script: Rc<Script>,
@@ -86,6 +91,8 @@ pub(super) struct World {
     polls: Cell<u64>,
     polls_max: u64,
     microtasks: Cell<u64>,
+    /// Somebody may not want to wait for its end.
+    pub(super) stop: Option<Stop>,
     /// Why it ended before its time.
     pub(super) cut: Cell<Option<&'static str>>,
     /// Time that somebody accounts for is being spent: so deep.
@@ -96,6 +103,8 @@ pub(super) struct World {
     cursors: Cursors,
     arrivals: Vec<Arrival>,
     next_arrival: Cell<usize>,
+    /// The place of the next stop for the recording.
+    next_relief: Cell<usize>,
     /// When somebody asks the loop to stop.
     stop_ns: Cell<Option<u64>>,
     bell: Arc<Bell>,
@@ -171,6 +180,7 @@ impl World {
             polls: Cell::new(0),
             polls_max: script.ticks.saturating_mul(64).saturating_add(1_000_000),
             microtasks: Cell::new(0),
+            stop: None,
             cut: Cell::new(None),
             inside: Cell::new(0),
             is_accounted: Cell::new(false),
@@ -178,6 +188,9 @@ impl World {
             cursors: Cursors::default(),
             arrivals,
             next_arrival: Cell::new(0),
+            next_relief: Cell::new(
+                script.costs.reliefs.partition_point(|relief| relief.at_ns < plan.begin_ns),
+            ),
             stop_ns: Cell::new(plan.stops.then_some(plan.end_ns)),
             bell: Arc::default(),
             handle: RefCell::default(),

@@ -216,3 +216,39 @@ fn ledgers_and_harm_are_the_same_however_the_events_came() {
         assert_eq!(drawn(batch), at_once, "batches of {batch}");
     }
 }
+
+#[test]
+fn a_tick_says_whom_it_made_late_and_a_slow_task_what_it_can() {
+    let mut state = live();
+    update(&mut state, Message::Resize { width: 100, height: 30 });
+    press(&mut state, &[Key::Char('n'), Key::Enter]);
+    snapshot!("stalled_tick_80x24", state, 80 x 24, COLOR);
+    press(&mut state, &[Key::Tab]);
+    snapshot!("whom_it_made_late_80x24", state, 80 x 24, COLOR);
+    snapshot!("whom_it_made_late_200x50", state, 200 x 50, COLOR);
+    press(&mut state, &[Key::Tab, Key::Enter]);
+    snapshot!("slow_task_80x24", state, 80 x 24, COLOR);
+    snapshot!("slow_task_120x40", state, 120 x 40, ASCII);
+}
+
+#[test]
+fn a_replay_says_up_to_which_moment_its_figures_hold() {
+    let mut state = replay(false);
+    update(&mut state, Message::Resize { width: 100, height: 30 });
+    press(&mut state, &[Key::Char('4')]);
+    assert!(text(&mut state, 100, 30).contains("lateness of others up to 00:00.6"));
+    press(&mut state, &[Key::Tab, Key::Enter]);
+    for (width, height) in [(80, 24), (100, 30)] {
+        assert!(text(&mut state, width, height).contains("caused up to 00:00.6 "), "{width}");
+    }
+    let calm = state.glance.tags.last().unwrap().tag;
+    (state.tag, state.glance.harm) = (Some(calm), Vec::new());
+    let page = text(&mut state, 80, 24);
+    assert!(page.contains("none that is known") && page.contains("> goes on by a second"), "{page}");
+    // At the end there is no more to know.
+    let mut playback = state.playback.clone().unwrap();
+    playback.position = playback.end;
+    update(&mut state, Message::Sought(playback));
+    frame(&mut state, end(&script().events()).plus_ns(2_000_000_000));
+    assert!(!text(&mut state, 100, 30).contains("up to 0"));
+}

@@ -82,6 +82,20 @@ fn a_file_truncated_under_the_reader_is_an_error() {
 }
 
 #[test]
+fn a_file_without_rings_that_is_truncated_is_an_error_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = Session::builder("empty").shared_in(folder.path()).unwrap();
+    let path = folder.path().join("copy.ring");
+    fs::copy(session.path().unwrap(), &path).unwrap();
+    let mut reader = ProcessReader::open(&path, Start::Oldest).unwrap();
+    reader.poll(&mut Vec::new()).unwrap();
+    let length = fs::metadata(&path).unwrap().len();
+    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(length - 1).unwrap();
+    let error = reader.poll(&mut Vec::new()).unwrap_err();
+    assert!(matches!(error, ReadError::Truncated { .. }), "{error}");
+}
+
+#[test]
 fn any_size_that_a_header_claims_is_harmless() {
     let (_folder, path, bytes) = whole();
     let file = fs::OpenOptions::new().write(true).open(&path).unwrap();

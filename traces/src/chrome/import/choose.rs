@@ -45,7 +45,7 @@ pub(super) fn survey(
 ) -> io::Result<Counts> {
     let mut survey = Survey::default();
     let mut roles = Roles::new(gathered.producer);
-    let mut nests: Vec<Nest> = gathered.threads.all().iter().map(|_| Nest::default()).collect();
+    let mut nests: Vec<Nest> = gathered.threads.all().map(|_| Nest::default()).collect();
     let mut equal: Vec<EventRecord> = Vec::new();
     for (done, words) in records.iter()?.enumerate() {
         if done % (1 << 16) == 0 {
@@ -95,10 +95,7 @@ impl Survey {
         match record.kind {
             Kind::Begin | Kind::Complete | Kind::Instant => {
                 match nest.begin(slice_of(record), &mut |_, _| {}) {
-                    Nested::At(_) if record.kind == Kind::Instant => {
-                        self.counts.instants += 1;
-                        thread.instants += 1;
-                    }
+                    Nested::At(_) if record.kind == Kind::Instant => self.counts.instants += 1,
                     Nested::At(depth) => {
                         self.counts.slices += 1;
                         thread.slices += 1;
@@ -164,44 +161,42 @@ impl Chosen {
 
 /// Which threads become loops, by number.
 pub(super) fn choose(threads: &Threads, asked: &[String]) -> Result<Vec<(u32, Chosen)>, ImportError> {
-    let all = threads.all();
-    let numbered = |what: Chosen, is: &dyn Fn(usize) -> bool| -> Vec<(u32, Chosen)> {
-        (0..all.len()).filter(|place| is(*place)).map(|place| (place as u32, what)).collect()
+    let all = || 0..threads.len() as u32;
+    let numbered = |what: Chosen, is: &dyn Fn(u32) -> bool| -> Vec<(u32, Chosen)> {
+        all().filter(|number| is(*number)).map(|number| (number, what)).collect()
     };
     if !asked.is_empty() {
-        let is = |word: &str, place: usize| {
-            let thread = &all[place];
-            thread.name.as_deref() == Some(word)
-                || thread.tid.to_string() == word
-                || format!("{}/{}", thread.pid, thread.tid) == word
-        };
-        if let Some(missing) = asked.iter().find(|word| !(0..all.len()).any(|place| is(word, place))) {
+        if let [late, ..] = threads.late() {
+            return Err(ImportError::NamedTooLate { threads: threads.late().to_vec(), first: late.clone() });
+        }
+        let is_one = |word: &String| all().any(|number| threads.is_called(number, word));
+        if let Some(missing) = asked.iter().find(|word| !is_one(word)) {
             return Err(ImportError::NoThread { asked: missing.clone(), known: list(threads) });
         }
-        return Ok(numbered(Chosen::Asked, &|place| asked.iter().any(|word| is(word, place))));
+        let is_asked = |number| asked.iter().any(|word| threads.is_called(number, word));
+        return Ok(numbered(Chosen::Asked, &is_asked));
     }
-    let by_turns = numbered(Chosen::Turns, &|place| all[place].turns > 0);
+    let by_turns = numbered(Chosen::Turns, &|number| threads.get(number).turns > 0);
     if !by_turns.is_empty() {
         return Ok(by_turns);
     }
-    let by_name = numbered(Chosen::Name, &|place| {
-        let thread = &all[place];
+    let by_name = numbered(Chosen::Name, &|number| {
+        let thread = threads.get(number);
         let named = thread.name.as_deref().is_some_and(|name| LOOP_NAMES.contains(&name));
         named && thread.top_level + thread.callbacks > 0
     });
     if !by_name.is_empty() {
         return Ok(by_name);
     }
-    let weight = |place: usize| all[place].top_level + all[place].callbacks;
-    let most = (0..all.len())
-        .filter(|place| weight(*place) > 0)
-        .min_by_key(|place| std::cmp::Reverse(weight(*place)));
-    Ok(most.map(|place| (place as u32, Chosen::MostSlices)).into_iter().collect())
+    let weight = |number: &u32| threads.get(*number).top_level + threads.get(*number).callbacks;
+    let most =
+        all().filter(|number| weight(number) > 0).min_by_key(|number| std::cmp::Reverse(weight(number)));
+    Ok(most.map(|number| (number, Chosen::MostSlices)).into_iter().collect())
 }
 
 /// The threads with slices, those with the most first, for people who have to choose.
 pub(super) fn list(threads: &Threads) -> String {
-    let mut places: Vec<u32> = (0..threads.all().len() as u32)
+    let mut places: Vec<u32> = (0..threads.len() as u32)
         .filter(|place| threads.get(*place).slices + threads.get(*place).callbacks > 0)
         .collect();
     places.sort_by_key(|place| std::cmp::Reverse(threads.get(*place).top_level));
@@ -210,9 +205,8 @@ pub(super) fn list(threads: &Threads) -> String {
         .iter()
         .take(LISTED_MAX)
         .map(|place| {
-            let thread = threads.get(*place);
-            let name = thread.name.as_deref().unwrap_or("unnamed");
-            format!("{name} ({}/{})", thread.pid, thread.tid)
+            let (pid, tid) = threads.ids(*place);
+            format!("{} ({pid}/{tid})", threads.get(*place).name.as_deref().unwrap_or("unnamed"))
         })
         .collect();
     if more > 0 {

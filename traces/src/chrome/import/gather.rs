@@ -46,9 +46,13 @@ pub(super) struct Gathered {
 const HEAPS_MAX: usize = 1 << 20;
 
 /// Reads the whole input.
-pub(super) fn gather<R: Read>(input: R, progress: &mut dyn FnMut(Progress)) -> Result<Gathered, ImportError> {
+pub(super) fn gather<R: Read>(
+    input: R,
+    asked: &[String],
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Gathered, ImportError> {
     let mut reader = ChromeReader::new(input)?;
-    let mut gathered = Gathered::default();
+    let mut gathered = Gathered { threads: Threads::new(asked), ..Gathered::default() };
     let start = reader.place();
     if reader.has_bom() {
         gathered.repaired.one(repaired::BYTE_ORDER_MARK, start);
@@ -218,14 +222,6 @@ impl Gathered {
         self.timed(event, at, place)
     }
 
-    /// The thread of an event, as Perfetto reads it: 0 is the process of what has none, and its main thread the
-    /// thread.
-    fn thread_of(&mut self, event: &ChromeEvent<'_>) -> u32 {
-        let pid = event.pid.clone().unwrap_or(EventId::Number(0));
-        let tid = event.tid.clone().unwrap_or_else(|| pid.clone());
-        self.threads.number(&pid, &tid)
-    }
-
     fn metadata(&mut self, event: &ChromeEvent<'_>) {
         #[derive(Deserialize)]
         struct Named {
@@ -235,14 +231,15 @@ impl Gathered {
         match event.name.as_deref() {
             Some("thread_name") => {
                 if let Some(Named { name }) = named() {
-                    let number = self.thread_of(event);
+                    let (pid, tid) = thread_of(event);
                     self.producer = self.producer.or_else(|| Producer::of_thread(&name));
-                    self.threads.name_thread(number, &name);
+                    self.threads.name_thread(&pid, &tid, &name);
                 }
             }
             Some("process_name") => {
                 if let (Some(Named { name }), Some(pid)) = (named(), &event.pid) {
-                    self.threads.name_process(pid, &name);
+                    let is_known = self.threads.name_process(pid, &name);
+                    self.repaired.add(repaired::TOO_MANY_NAMES, u64::from(!is_known));
                 }
             }
             _ => {}
@@ -250,7 +247,11 @@ impl Gathered {
     }
 
     fn timed(&mut self, event: &ChromeEvent<'_>, at: Micros, place: Place) -> io::Result<()> {
-        let thread = self.thread_of(event);
+        let (pid, tid) = thread_of(event);
+        let Some(thread) = self.threads.number(&pid, &tid) else {
+            self.dropped.one(dropped::THREAD_BEYOND_LIMIT, place);
+            return Ok(());
+        };
         if event.pid.is_none() || (event.tid.is_none() && !matches!(event.phase, b'C' | b'b' | b'e' | b'n')) {
             self.repaired.one(repaired::NO_THREAD, place);
         }
@@ -401,6 +402,14 @@ impl Gathered {
             self.heaps.insert(place.offset, bytes);
         }
     }
+}
+
+/// Process and thread of an event, as Perfetto reads them: 0 is the process of what has none, and its main thread the
+/// thread.
+fn thread_of<'a>(event: &ChromeEvent<'a>) -> (EventId<'a>, EventId<'a>) {
+    let pid = event.pid.clone().unwrap_or(EventId::Number(0));
+    let tid = event.tid.clone().unwrap_or_else(|| pid.clone());
+    (pid, tid)
 }
 
 /// The id of an asynchronous stretch, or of a flow, as one number.

@@ -84,7 +84,7 @@ pub(super) fn make(gathered: &mut Gathered, records: &Sorted<WORDS>, loops: &[u3
         .enumerate()
         .map(|(place, thread)| Turning::new(place as u32 + 1, gathered.threads.get(*thread)))
         .collect();
-    let mut place_of: Vec<Option<usize>> = vec![None; gathered.threads.all().len()];
+    let mut place_of: Vec<Option<usize>> = vec![None; gathered.threads.len()];
     for (place, thread) in loops.iter().enumerate() {
         place_of[*thread as usize] = Some(place);
     }
@@ -160,7 +160,6 @@ pub(super) fn make(gathered: &mut Gathered, records: &Sorted<WORDS>, loops: &[u3
     let other_slices: u64 = gathered
         .threads
         .all()
-        .iter()
         .zip(&place_of)
         .filter(|(_, place)| place.is_none())
         .map(|(thread, _)| thread.slices)

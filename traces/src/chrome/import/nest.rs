@@ -61,6 +61,10 @@ impl Nest {
         if self.stack.len() >= DEPTH_MAX {
             return Nested::TooDeep;
         }
+        if self.stack.capacity() == 0 {
+            // Most of many threads have one slice open at a time.
+            self.stack.reserve_exact(1);
+        }
         self.stack.push(slice);
         Nested::At(self.stack.len() - 1)
     }

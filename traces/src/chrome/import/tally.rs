@@ -43,7 +43,7 @@ pub mod repaired {
     /// The recording that an export of ours carries does not fit the slices around it, or threads were asked
     /// for: the slices counted.
     pub const OWN_RECORDING_UNUSED: &str = "own_recording_unused";
-    /// Names beyond the limit: shown as one.
+    /// Names beyond the limit: shown as one; those of processes not at all.
     pub const TOO_MANY_NAMES: &str = "too_many_names";
 }
 
@@ -85,6 +85,10 @@ pub mod dropped {
     pub const OTHER_THREADS: &str = "slice_of_other_thread";
     /// Instants of threads that are no loops.
     pub const OTHER_INSTANTS: &str = "instant_of_other_thread";
+    /// Events of threads beyond the most that are told apart.
+    pub const THREAD_BEYOND_LIMIT: &str = "event_of_thread_beyond_limit";
+    /// Threads that are loops, beyond the most that a trace has.
+    pub const LOOP_BEYOND_LIMIT: &str = "loop_beyond_limit";
     /// Asynchronous slices: they belong to no thread.
     pub const ASYNC: &str = "async_slice";
     /// Samples of counters that are no queue of a loop.

@@ -1,22 +1,35 @@
 //! The threads of a trace: who they are, and how many slices each has.
+//!
+//! Two threads are never taken for one. A file may name more of them than memory has room for: beyond a limit only
+//! those are told apart that somebody asks for, and the events of the others are counted as left out.
 
 use std::collections::HashMap;
 
+use indexmap::IndexMap;
 use loop_probes::text::printable;
 
 use crate::chrome::read::EventId;
 
-/// Most threads told apart; the events of further ones count for the last.
-const THREADS_MAX: usize = 1 << 14;
+/// Most threads told apart.
+const THREADS_MAX: usize = 1 << 20;
 
-/// One thread of the trace.
-#[derive(Clone, Debug)]
+/// Most processes with a name.
+const PROCESSES_MAX: usize = 1 << 14;
+
+/// Bytes that the ids of threads may have that are no numbers, all together.
+const ID_BYTES_MAX: usize = 64 << 20;
+
+/// Threads that are told apart beyond the limit, because they were asked for: more loops than a trace has.
+const ASKED_MAX: usize = 1024;
+
+/// Process and thread, as the file has them.
+type Ids<'a> = (EventId<'a>, EventId<'a>);
+
+/// What is known of one thread.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Thread {
-    pub(super) pid: EventId<'static>,
-    pub(super) tid: EventId<'static>,
-    pub(super) name: Option<String>,
+    pub(super) name: Option<Box<str>>,
     pub(super) slices: u64,
-    pub(super) instants: u64,
     /// Slices that lie in no other.
     pub(super) top_level: u64,
     /// Callbacks that Node tells as asynchronous pairs.
@@ -45,61 +58,122 @@ impl Thread {
 }
 
 /// All threads.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Threads {
-    numbers: HashMap<(EventId<'static>, EventId<'static>), u32>,
-    all: Vec<Thread>,
+    all: IndexMap<Ids<'static>, Thread>,
     processes: HashMap<EventId<'static>, String>,
-    last: Option<(EventId<'static>, EventId<'static>, u32)>,
+    last: Option<(Ids<'static>, Option<u32>)>,
+    /// The words that threads were asked for by.
+    asked: Vec<String>,
+    limit: usize,
+    id_bytes: usize,
+    /// An event of a thread beyond the limit was left out.
+    has_left_out: bool,
+    /// Threads that were asked for by a name that came when events of theirs may have been left out already.
+    late: Vec<String>,
+}
+
+impl Default for Threads {
+    fn default() -> Self {
+        Self::new(&[])
+    }
 }
 
 impl Threads {
-    pub(super) fn number(&mut self, pid: &EventId<'_>, tid: &EventId<'_>) -> u32 {
+    /// Those that are asked for in these words are told apart whatever the limit.
+    pub(super) fn new(asked: &[String]) -> Self {
+        Self::with_limit(asked, THREADS_MAX)
+    }
+
+    pub(super) fn with_limit(asked: &[String], limit: usize) -> Self {
+        Self {
+            all: IndexMap::new(),
+            processes: HashMap::new(),
+            last: None,
+            asked: asked.to_vec(),
+            limit,
+            id_bytes: 0,
+            has_left_out: false,
+            late: Vec::new(),
+        }
+    }
+
+    /// The number of a thread; `None` for one beyond the limit.
+    pub(super) fn number(&mut self, pid: &EventId<'_>, tid: &EventId<'_>) -> Option<u32> {
         // Most events are of the same thread as the one before.
-        if let Some((last_pid, last_tid, number)) = &self.last
+        if let Some(((last_pid, last_tid), number)) = &self.last
             && last_pid == pid
             && last_tid == tid
         {
             return *number;
         }
-        let key = (pid.clone().into_owned(), tid.clone().into_owned());
-        let number = match self.numbers.get(&key) {
-            Some(number) => *number,
-            None if self.all.len() >= THREADS_MAX => THREADS_MAX as u32 - 1,
-            None => {
-                let number = self.all.len() as u32;
-                self.all.push(Thread {
-                    pid: key.0.clone(),
-                    tid: key.1.clone(),
-                    name: None,
-                    slices: 0,
-                    instants: 0,
-                    top_level: 0,
-                    callbacks: 0,
-                    turns: 0,
-                    last: 0,
-                    open_begins: (0, 0),
-                });
-                self.numbers.insert(key.clone(), number);
-                number
-            }
+        let ids = (pid.clone().into_owned(), tid.clone().into_owned());
+        let number = match self.all.get_index_of(&ids) {
+            Some(place) => Some(place as u32),
+            None if self.has_room() || self.is_asked(&ids) => Some(self.add(ids.clone())),
+            None => None,
         };
-        self.last = Some((key.0, key.1, number));
+        self.has_left_out |= number.is_none();
+        self.last = Some((ids, number));
         number
     }
 
-    pub(super) fn name_process(&mut self, pid: &EventId<'_>, name: &str) {
-        if self.processes.len() < THREADS_MAX {
+    /// What can be told apart without anybody asking for it.
+    fn has_room(&self) -> bool {
+        self.all.len() < self.limit && self.id_bytes < ID_BYTES_MAX
+    }
+
+    fn add(&mut self, ids: Ids<'static>) -> u32 {
+        let bytes = |id: &EventId<'_>| if let EventId::Text(text) = id { text.len() } else { 0 };
+        self.id_bytes += bytes(&ids.0) + bytes(&ids.1);
+        self.all.insert_full(ids, Thread::default()).0 as u32
+    }
+
+    /// Whether somebody asked for it by its number or as `PID/TID`.
+    fn is_asked(&self, (pid, tid): &Ids<'_>) -> bool {
+        let is = |word: &String| is_called(word, pid, tid);
+        self.all.len() < self.limit.saturating_add(ASKED_MAX) && self.asked.iter().any(is)
+    }
+
+    /// The file says what a process is called. `false` where that is one name too many.
+    pub(super) fn name_process(&mut self, pid: &EventId<'_>, name: &str) -> bool {
+        let has_room = self.processes.len() < PROCESSES_MAX;
+        if has_room {
             self.processes.insert(pid.clone().into_owned(), short(name));
         }
+        has_room
     }
 
-    pub(super) fn name_thread(&mut self, number: u32, name: &str) {
-        self.get_mut(number).name = Some(short(name));
+    /// The file says what a thread is called.
+    pub(super) fn name_thread(&mut self, pid: &EventId<'_>, tid: &EventId<'_>, name: &str) {
+        let ids = (pid.clone().into_owned(), tid.clone().into_owned());
+        let name = short(name);
+        let number = match self.all.get_index_of(&ids) {
+            Some(place) => place as u32,
+            None if self.has_room() || self.is_asked(&ids) => self.add(ids.clone()),
+            None if self.asked.contains(&name) && self.all.len() < self.limit.saturating_add(ASKED_MAX) => {
+                if self.has_left_out {
+                    self.late.push(format!("{pid}/{tid}"));
+                }
+                self.add(ids.clone())
+            }
+            None => return,
+        };
+        self.last = Some((ids, Some(number)));
+        self.get_mut(number).name = Some(name.into_boxed_str());
     }
 
-    pub(super) fn all(&self) -> &[Thread] {
-        &self.all
+    /// Threads, as `PID/TID`, that were asked for by names which came too late to keep all of their events.
+    pub(super) fn late(&self) -> &[String] {
+        &self.late
+    }
+
+    pub(super) fn all(&self) -> impl ExactSizeIterator<Item = &Thread> + '_ {
+        self.all.values()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
     }
 
     pub(super) fn get(&self, number: u32) -> &Thread {
@@ -110,21 +184,103 @@ impl Threads {
         &mut self.all[number as usize]
     }
 
+    /// Its process and its own number, as the file has them.
+    pub(super) fn ids(&self, number: u32) -> (&EventId<'static>, &EventId<'static>) {
+        self.all.get_index(number as usize).map(|((pid, tid), _)| (pid, tid)).unwrap_or(NO_IDS)
+    }
+
+    /// Whether a thread is what `word` asks for: by its name, its number, or as `PID/TID`.
+    pub(super) fn is_called(&self, number: u32, word: &str) -> bool {
+        let (pid, tid) = self.ids(number);
+        self.get(number).name.as_deref() == Some(word) || is_called(word, pid, tid)
+    }
+
     pub(super) fn process_name(&self, pid: &EventId<'_>) -> Option<&str> {
         self.processes.iter().find(|(known, _)| *known == pid).map(|(_, name)| &**name)
     }
 
     /// What a thread is called: its name, with its process where that has one.
     pub(super) fn title(&self, number: u32) -> String {
-        let thread = self.get(number);
-        let name = thread.name.clone().unwrap_or_else(|| format!("thread {}", thread.tid));
-        match self.process_name(&thread.pid) {
+        let (pid, tid) = self.ids(number);
+        let name = self.get(number).name.as_deref().map_or_else(|| format!("thread {tid}"), str::to_owned);
+        match self.process_name(pid) {
             Some(process) if process != name => format!("{process} · {name}"),
             _ => name,
         }
     }
 }
 
+/// The ids of a thread that is none.
+const NO_IDS: (&EventId<'static>, &EventId<'static>) = (&EventId::Number(0), &EventId::Number(0));
+
+fn is_called(word: &str, pid: &EventId<'_>, tid: &EventId<'_>) -> bool {
+    let is = |word: &str, id: &EventId<'_>| match id {
+        EventId::Number(number) => word.parse() == Ok(*number) && word == number.to_string(),
+        EventId::Text(text) => text == word,
+    };
+    // Either of them may have a slash of its own.
+    let mut slashes = word.match_indices('/').map(|(at, _)| (&word[..at], &word[at + 1..]));
+    is(word, tid) || slashes.any(|(first, second)| is(first, pid) && is(second, tid))
+}
+
 fn short(name: &str) -> String {
     printable(name).chars().take(64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn id(number: i64) -> EventId<'static> {
+        EventId::Number(number)
+    }
+
+    #[test]
+    fn threads_are_never_merged_and_what_is_beyond_the_limit_has_no_number() {
+        let mut threads = Threads::with_limit(&[], 3);
+        let numbers: Vec<_> = (1..=5).map(|tid| threads.number(&id(1), &id(tid))).collect();
+        assert_eq!(numbers, [Some(0), Some(1), Some(2), None, None]);
+        assert_eq!(threads.number(&id(1), &id(2)), Some(1), "those before are still known");
+        assert_eq!(threads.number(&id(1), &id(4)), None);
+        threads.name_thread(&id(1), &id(5), "main");
+        assert_eq!((threads.len(), threads.late().len()), (3, 0), "nobody asked for it");
+    }
+
+    #[test]
+    fn who_is_asked_for_is_found_beyond_the_limit() {
+        let asked = ["9".to_owned(), "2/7".to_owned(), "main".to_owned()];
+        let mut threads = Threads::with_limit(&asked, 1);
+        assert_eq!(threads.number(&id(1), &id(1)), Some(0));
+        threads.name_thread(&id(1), &id(5), "main");
+        assert_eq!(threads.number(&id(1), &id(5)), Some(1), "its name came before anything was left out");
+        assert_eq!(threads.number(&id(1), &id(7)), None, "it is another process's");
+        assert_eq!(threads.number(&id(2), &id(7)), Some(2));
+        assert_eq!(threads.number(&id(1), &id(9)), Some(3));
+        assert!(threads.late().is_empty());
+        threads.name_thread(&id(3), &id(7), "main");
+        assert_eq!(threads.late(), ["3/7"], "events of it may have been left out by then");
+    }
+
+    #[test]
+    fn ids_that_are_long_texts_have_a_limit_of_their_own() {
+        let mut threads = Threads::default();
+        let text = |number: usize| EventId::Text(format!("{number}{}", "x".repeat(16 << 20)).into());
+        let numbers: Vec<_> = (0..6).map(|number| threads.number(&id(1), &text(number)).is_some()).collect();
+        assert_eq!(numbers, [true, true, true, true, false, false]);
+    }
+
+    #[test]
+    fn words_are_names_numbers_or_both_numbers() {
+        let text = EventId::Text("a/b".into());
+        for (word, pid, tid, is) in [
+            ("7", &id(1), &id(7), true),
+            ("1/7", &id(1), &id(7), true),
+            ("07", &id(1), &id(7), false),
+            ("1", &id(1), &id(7), false),
+            ("a/b", &id(1), &text, true),
+            ("1/a/b", &id(1), &text, true),
+        ] {
+            assert_eq!(is_called(word, pid, tid), is, "{word}");
+        }
+    }
 }

@@ -2,8 +2,12 @@
 
 use super::*;
 use crate::app::account::{Account, Lead, Subject};
+use crate::app::fold::Fold;
+use crate::app::glance::Ran;
+use crate::app::lists;
 use crate::app::state::Part;
 use loop_traces::analysis::attribution::What;
+use loop_traces::timeline::Cause;
 
 fn account(state: &State) -> &Account {
     state.account.as_ref().unwrap()
@@ -97,12 +101,23 @@ fn in_a_replay_a_ledger_stays_while_its_tick_is_sought() {
     let mut state = replay(false);
     press(&mut state, Key::BackTab);
     assert_eq!(press(&mut state, Key::Enter), [Effect::Pause]);
-    let (end, before) = (account(&state).tick.unwrap().1, state.account.clone());
+    let ((key, end), before) = (account(&state).tick.unwrap(), state.account.clone());
     press(&mut state, Key::End);
-    assert_eq!(press(&mut state, Key::Enter), [Effect::Pause, Effect::Seek(end)]);
+    let events = state.fold.timeline.events;
+    assert_eq!(
+        press(&mut state, Key::Enter),
+        [Effect::Pause],
+        "the picture has it, and knows what came of it"
+    );
+    assert_eq!((state.view, state.tick, state.fold.timeline.events), (View::Tick, Some(key), events));
+    press(&mut state, Key::Esc);
+    // Once the picture is another one.
+    let config = state.fold.timeline.config().clone();
+    update(&mut state, Message::Rewound(Box::new(Fold::new(config))));
+    assert_eq!(press(&mut state, Key::Enter), [Effect::Pause, Effect::SeekTick(end)]);
     let mut playback = state.playback.clone().unwrap();
     playback.position = end;
-    update(&mut state, Message::Playback(playback));
+    update(&mut state, Message::Sought(playback));
     press(&mut state, Key::Esc);
     assert_eq!((state.view, &state.account), (View::Ledger, &before));
 }
@@ -132,8 +147,8 @@ fn who_made_timers_late_opens_into_its_tag() {
     press_all(&mut state, "4");
     press(&mut state, Key::Tab);
     assert_eq!(state.part, Part::Second);
-    let worst = crate::app::lists::harm_shown(&state).next().unwrap();
-    let tag = crate::app::lists::cause_tag(worst.cause);
+    let worst = lists::harm_shown(&state).next().unwrap();
+    let tag = lists::cause_tag(worst.cause);
     assert!(tag.is_some(), "a handler blocks: {worst:?}");
     press(&mut state, Key::Enter);
     assert_eq!((state.view, state.tag), (View::Tag, tag));
@@ -184,9 +199,9 @@ fn what_was_late_or_slow_opens_from_its_tick_and_from_the_log() {
     assert_eq!(press(&mut state, Key::Enter), []);
     assert_eq!(state.view, View::Tick, "of a phase there is nothing more");
     press_all(&mut state, "5");
-    let rows = crate::app::lists::log_rows(&state);
+    let rows = lists::log_rows(&state);
     let is_late = |state: &State| {
-        let event = crate::app::lists::log_from_newest(state).nth(state.row).unwrap().event;
+        let event = lists::log_from_newest(state).nth(state.row).unwrap().event;
         matches!(event, loop_probes::event::Event::TimerFired { .. })
     };
     let fired = (0..rows).find(|_| {
@@ -196,6 +211,79 @@ fn what_was_late_or_slow_opens_from_its_tick_and_from_the_log() {
     assert!(fired.is_some());
     press(&mut state, Key::Enter);
     assert!(matches!(account(&state).subject, Subject::Timer(_)));
+}
+
+#[test]
+fn from_a_slow_task_one_reaches_its_tag() {
+    let mut state = opened_stall(0);
+    press_all(&mut state, "2");
+    press(&mut state, Key::Enter);
+    let Subject::Slow { tag, .. } = account(&state).subject else { panic!("the longest run is selected") };
+    for row in 0..account(&state).rows() - 1 {
+        assert_eq!(account(&state).lead(row), Lead::Tag(tag), "whatever is labelled in it is the task's");
+    }
+    assert_eq!(account(&state).lead(account(&state).rows() - 1), Lead::Tick);
+    press(&mut state, Key::Enter);
+    assert_eq!((state.view, state.tag), (View::Tag, Some(tag)));
+    assert!(!state.victims.is_empty());
+    // The key of the tags goes there, too, from the tick and from any ledger of the task.
+    press(&mut state, Key::Esc);
+    state.tag = None;
+    press_all(&mut state, "3");
+    assert_eq!((state.view, state.tag), (View::Tasks, Some(tag)));
+    press(&mut state, Key::Esc);
+    press(&mut state, Key::Esc);
+    state.tag = None;
+    assert_eq!(state.view, View::Tick);
+    press_all(&mut state, "3");
+    assert_eq!((state.view, state.tag), (View::Tasks, Some(tag)));
+}
+
+#[test]
+fn a_tick_says_whom_it_made_late() {
+    let mut state = opened_stall(0);
+    press_all(&mut state, "2");
+    press(&mut state, Key::Tab);
+    assert_eq!((state.view, state.part, state.row), (View::Tick, Part::Second, 0));
+    let tick = *state.shown_tick().unwrap();
+    let hurt = lists::hurt(&state).all;
+    assert!(hurt.len() > 1 && hurt.is_sorted_by_key(|hurt| std::cmp::Reverse(hurt.ns)));
+    for hurt in &hurt {
+        assert!(hurt.ns <= hurt.waited_ns() && hurt.ns <= tick.end.ns_since(tick.start));
+    }
+    press(&mut state, Key::Down);
+    press(&mut state, Key::Enter);
+    let (from, to) = account(&state).subject.extent();
+    assert_eq!((state.view, from, to), (View::Ledger, hurt[1].from, hurt[1].to));
+    press(&mut state, Key::Esc);
+    assert_eq!((state.view, state.part, state.row), (View::Tick, Part::Second, 1));
+    press(&mut state, Key::BackTab);
+    assert_eq!((state.view, state.part), (View::Tick, Part::First));
+    press(&mut state, Key::Enter);
+    assert!(matches!(account(&state).subject, Subject::Slow { .. }), "its longest run is selected again");
+}
+
+#[test]
+fn what_a_tag_caused_is_the_same_number_everywhere() {
+    let (mut state, _) = live();
+    let caused =
+        |state: &State, tag| state.glance.tags.iter().find(|row| row.tag == tag).map(|row| row.caused_ns);
+    let timeline = &state.picture().timeline;
+    let mut told = 0;
+    for harm in timeline.harm() {
+        let row = |tag| state.glance.tags.iter().find(|row| row.tag == tag);
+        let tag = match harm.cause {
+            Cause::Tasks(tag) => tag,
+            Cause::Io(tag) if row(tag).is_some_and(|row| row.ran == Ran::Io) => tag,
+            _ => continue,
+        };
+        assert_eq!(caused(&state, tag), Some(harm.total_ns()));
+        told += 1;
+    }
+    assert!(told > 2);
+    let micro = timeline.harm().iter().any(|harm| matches!(harm.cause, Cause::Microtasks(Some(_))));
+    assert!(micro, "or there was nothing to mistake for it");
+    press_all(&mut state, "4");
 }
 
 #[test]

@@ -116,8 +116,8 @@ pub(super) fn read(source: &mut dyn EventSource, wanted: Option<&str>) -> Result
             break;
         }
     }
-    if loops.len() == 0 && wanted.is_none() {
-        return Err(RerunError::NoSnapshot { name: blank.name });
+    if loops.len() == 0 {
+        return Err(loops.refuse(source, None));
     }
     let chosen = loops.choose(&blank.name, wanted)?;
     let Some(slot) = slots.into_iter().find(|slot| slot.source == chosen.source) else {
@@ -125,7 +125,7 @@ pub(super) fn read(source: &mut dyn EventSource, wanted: Option<&str>) -> Result
         return Err(RerunError::TooManyLoops { name, wanted, most: LOOPS_MAX });
     };
     let Some(begun) = slot.reading.filter(|begun| begun.started) else {
-        return Err(RerunError::NoSnapshot { name: blank.name });
+        return Err(loops.refuse(source, Some(&chosen)));
     };
     let mut script = begun.finish();
     (script.labels, script.left, script.chosen) = (blank.labels, slot.left, Some(chosen));

@@ -9,7 +9,7 @@ use loop_core::poller::{Interest, Poller, PollerError, Readiness, Ready, Source,
 use loop_probes::clock::Clock;
 use loop_probes::ids::{IoSource, Ticks, Timestamp};
 
-use super::{Bell, Cursor, NONE, SourceState, Toll, WORLD, World, world};
+use super::{Bell, Cursor, NONE, STOPPED, SourceState, Toll, WORLD, World, world};
 
 /// What was recorded is handed on after so many polls: before it is out of the processor's caches.
 const DRAINED: u64 = 16;
@@ -20,6 +20,10 @@ impl World {
         self.polls.set(self.polls.get() + 1);
         if self.polls.get().is_multiple_of(DRAINED) {
             self.drain();
+            if self.stop.as_ref().is_some_and(|stop| stop()) {
+                self.cut.set(Some(STOPPED));
+                return Err(io::Error::other("somebody stopped it"));
+            }
         }
         if self.polls.get() > self.polls_max {
             self.cut.set(Some("it turned 64 times as often as recorded"));

@@ -1,0 +1,71 @@
+//! `loopscope report`, as it is written on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// `loopscope report`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  loopscope report a.looptrace
+  loopscope report a.looptrace --json | jq .timers
+  loopscope report a.looptrace --json --stalls 10000 | jq '.stalls | length'
+  zcat a.looptrace.gz | loopscope report -
+  loopscope report a.looptrace --gate gates.toml --format junit > junit.xml")]
+pub struct ReportArgs {
+    /// A trace, the path of a ring, or the process id of one; - for a trace on standard input
+    #[arg(value_name = "FILE|RING")]
+    pub input: String,
+    /// How to print it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: ReportFormat,
+    /// The same as --format json
+    #[arg(long, overrides_with = "format")]
+    pub json: bool,
+    /// How much of it.
+    #[command(flatten)]
+    pub kept: Kept,
+    /// Fail, with exit code 1, where a gate of this TOML file fails
+    #[arg(long, value_name = "FILE")]
+    pub gate: Option<PathBuf>,
+    /// A gate that cannot be decided fails
+    #[arg(long, requires = "gate")]
+    pub strict: bool,
+}
+
+/// How many of what was late, slow or stalled have their ledgers told.
+#[derive(Clone, Debug, Args)]
+pub struct Kept {
+    /// Late timers, late signals and slow tasks to name with their ledgers, the worst of each
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(0..=10_000))]
+    pub late_timers: u16,
+    /// Stalls to name with their ledgers: the last ones, and the worst of all
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = stalls())]
+    pub stalls: u16,
+}
+
+/// Most stalls that are told with their ledgers.
+pub const STALLS_MAX: u16 = 10_000;
+
+fn stalls() -> impl clap::builder::TypedValueParser {
+    clap::value_parser!(u16).range(0..=i64::from(STALLS_MAX))
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self { late_timers: 100, stalls: 64 }
+    }
+}
+
+/// How to print a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// One page of text.
+    Text,
+    /// The summary schema.
+    Json,
+    /// The gates, for CI systems.
+    Junit,
+    /// The gates, as a table for a pull request.
+    Markdown,
+}

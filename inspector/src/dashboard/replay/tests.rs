@@ -1,0 +1,111 @@
+//! Whatever is drawn after a jump is of one moment.
+
+use loop_traces::source::{EventSource as _, MemorySource};
+use loop_traces::synthetic::Script;
+use loop_traces::timeline::TimelineConfig;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::*;
+use crate::app::fixture;
+use crate::dashboard::NoKeeper;
+use crate::keymap::Key;
+use crate::playback::ReplayOptions;
+use crate::theme::Theme;
+use crate::view;
+
+struct Watching {
+    state: State,
+    feed: Replay<MemorySource>,
+}
+
+/// A replay that plays, at its start.
+fn watching() -> Watching {
+    let script = Script { ticks: 2_000, stall_every: 130, ..Script::default() };
+    let kept = MemorySource::read(&mut script.source()).unwrap();
+    let config = TimelineConfig::of(kept.metadata());
+    let player = Player::new(kept, config, ReplayOptions::default());
+    let mut state = fixture::state(&script);
+    state.playback = Some(player.info());
+    let mut watching = Watching { state, feed: Replay::new(player) };
+    update(&mut watching.state, Message::Resize { width: 100, height: 30 });
+    while !watching.feed.indexed {
+        watching.advance(0);
+    }
+    watching
+}
+
+impl Watching {
+    fn advance(&mut self, now_ns: u64) -> bool {
+        self.feed.advance(&mut self.state, Timestamp(now_ns), &mut NoKeeper).unwrap()
+    }
+
+    fn press(&mut self, key: Key) {
+        for effect in update(&mut self.state, Message::Key(key)) {
+            self.feed.seek(&mut self.state, effect).unwrap();
+        }
+    }
+
+    /// The frame at this moment of the person who looks at it.
+    fn frame(&mut self, elapsed_ns: u64) -> Buffer {
+        let now = self.feed.clock(&self.state, Timestamp(elapsed_ns));
+        update(&mut self.state, Message::Frame { now, elapsed_ns });
+        drawn(&self.state)
+    }
+
+    /// What is drawn of this state where every figure is read anew.
+    fn anew(&self) -> Buffer {
+        let mut state = self.state.clone();
+        state.glance_until_ns = 0;
+        let now = state.now;
+        update(&mut state, Message::Frame { now, elapsed_ns: u64::MAX / 2 });
+        drawn(&state)
+    }
+}
+
+fn drawn(state: &State) -> Buffer {
+    let mut buffer = Buffer::empty(Rect::new(0, 0, 100, 30));
+    view::draw(&mut buffer, state, Theme::new(true, false));
+    buffer
+}
+
+#[test]
+fn a_frame_after_a_jump_is_of_one_moment() {
+    for view in ['1', '3', '4'] {
+        let mut watching = watching();
+        watching.press(Key::Char(view));
+        watching.frame(1_000_000_000);
+        let end = watching.state.playback.as_ref().unwrap().end;
+        let before = Timestamp(end.as_ns() - 1_000_000);
+        // Sooner than the figures are read again by themselves.
+        for (place, to) in [end, before, end].into_iter().enumerate() {
+            watching.feed.seek(&mut watching.state, Effect::Seek(to)).unwrap();
+            assert!(watching.feed.player.is_playing());
+            let drawn = watching.frame(1_010_000_000 + place as u64);
+            assert_eq!(drawn, watching.anew(), "page {view}, jump {place}");
+        }
+        watching.plays_out(view);
+    }
+}
+
+#[test]
+fn a_replay_that_plays_to_its_end_ends_with_the_figures_of_its_end() {
+    for view in ['1', '3', '4'] {
+        let mut watching = watching();
+        watching.press(Key::Char(view));
+        watching.frame(1_000_000_000);
+        watching.feed.seek(&mut watching.state, Effect::SetSpeed(1_000.0)).unwrap();
+        watching.plays_out(view);
+    }
+}
+
+impl Watching {
+    /// The next look at the clock finds that the end is reached, and after that frame there is none.
+    fn plays_out(&mut self, view: char) {
+        let now = monotonic_now().plus_ns(200_000_000).as_ns();
+        assert!(self.advance(now));
+        assert!(!self.feed.player.is_playing() && !self.advance(now));
+        let drawn = self.frame(1_020_000_000);
+        assert_eq!(drawn, self.anew(), "page {view}, at the end");
+    }
+}

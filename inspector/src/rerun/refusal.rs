@@ -1,0 +1,111 @@
+//! Why a loop of a recording cannot be executed again: one answer for all that would do it.
+
+use loop_probes::event::Event;
+use loop_traces::source::{EventSource, SourceKind};
+
+use super::RerunError;
+
+/// What a recording says about one of its loops, as far as a re-execution could start from it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Evidence {
+    /// It recorded what only loop-core's loops do: what they were given to decide by.
+    is_of_loop_core: bool,
+    /// Something was lost, and there is no snapshot behind that.
+    is_behind_loss: bool,
+    /// Its snapshots were written before they said all.
+    is_old: bool,
+    tells_loop: bool,
+}
+
+impl Evidence {
+    /// Whether `event` says anything here: of a thousand, few do.
+    pub(super) const fn is_one(event: &Event) -> bool {
+        matches!(
+            event,
+            Event::InputRun { .. }
+                | Event::InputClock { .. }
+                | Event::InputHeap { .. }
+                | Event::SnapshotBegin { .. }
+                | Event::SnapshotLoop { .. }
+                | Event::SnapshotEnd { .. }
+                | Event::Lost { .. }
+        )
+    }
+
+    pub(super) const fn see(&mut self, event: &Event) {
+        match *event {
+            Event::InputRun { .. } | Event::InputClock { .. } | Event::InputHeap { .. } => {
+                self.is_of_loop_core = true;
+            }
+            Event::SnapshotBegin { .. } => (self.is_of_loop_core, self.tells_loop) = (true, false),
+            Event::SnapshotLoop { .. } => self.tells_loop = true,
+            Event::SnapshotEnd { left_out: 0, .. } => {
+                self.is_behind_loss = false;
+                self.is_old |= !self.tells_loop;
+            }
+            Event::Lost { .. } => (self.is_behind_loss, self.is_old) = (true, false),
+            _ => {}
+        }
+    }
+}
+
+/// Why what `source` gave to its end cannot be executed again. `evidence` is of the loop that was to be; none where
+/// nothing ticks.
+pub(super) fn refuse(source: &dyn EventSource, evidence: Option<Evidence>) -> RerunError {
+    let name = loop_probes::text::printable(source.name());
+    let foreign = |what| RerunError::Foreign { name: name.clone(), what };
+    match source.kind() {
+        SourceKind::Chrome => return foreign("was imported from a Chrome trace"),
+        SourceKind::Kernel => return foreign("comes from kernel probes"),
+        SourceKind::Sampled => return foreign("was sampled from outside"),
+        SourceKind::Ring | SourceKind::Trace => {}
+    }
+    let lost = source.counts().lost_records;
+    match evidence {
+        None if lost > 0 => RerunError::NothingLeft { name, lost },
+        None => RerunError::NoLoop { name },
+        Some(evidence) if evidence.is_old => RerunError::Old { name },
+        Some(evidence) if !evidence.is_of_loop_core => foreign("comes from another loop than loop-core's"),
+        Some(evidence) if evidence.is_behind_loss => RerunError::BehindLoss { name },
+        Some(_) => RerunError::NoSnapshot { name },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use loop_probes::ids::{TaskId, TimerId, Timestamp};
+    use loop_probes::metadata::Metadata;
+    use loop_traces::source::MemorySource;
+
+    use super::*;
+
+    fn why(kind: SourceKind, events: Option<&[Event]>) -> String {
+        let source = MemorySource::new("t", kind, Metadata::new("t"), Vec::new());
+        let evidence = events.map(|events| {
+            let mut evidence = Evidence::default();
+            events.iter().for_each(|event| evidence.see(event));
+            evidence
+        });
+        refuse(&source, evidence).to_string()
+    }
+
+    #[test]
+    fn each_is_refused_for_what_it_is() {
+        let begin = Event::SnapshotBegin { tick: 1, next_task: TaskId(1), next_timer: TimerId(1) };
+        let lost = Event::Lost { count: 1, from: Timestamp(0) };
+        let run = Event::InputRun { until_ns: None };
+        for (kind, events, told) in [
+            (SourceKind::Chrome, Some(&[][..]), "was imported from a Chrome trace"),
+            (SourceKind::Chrome, None, "was imported from a Chrome trace"),
+            (SourceKind::Kernel, None, "kernel probes"),
+            (SourceKind::Trace, None, "t has no ticks of a loop-core loop"),
+            (SourceKind::Trace, Some(&[][..]), "another loop than loop-core's"),
+            (SourceKind::Trace, Some(&[run][..]), "no snapshot of its loop that is whole"),
+            (SourceKind::Trace, Some(&[begin][..]), "no snapshot of its loop that is whole"),
+            (SourceKind::Trace, Some(&[begin, lost][..]), "no snapshot of a loop after its last loss"),
+        ] {
+            let refused = why(kind, events);
+            assert!(refused.contains(told), "{kind:?}, {events:?}: {refused}");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What may be said about a change, on figures that are made for it.
+
+use loop_probes::metadata::Metadata;
+use loop_traces::source::{MemorySource, SourceKind};
+use loop_traces::summary::Summary;
+use loop_traces::timeline::Timeline;
+
+use super::super::answer::Figures;
+use super::*;
+
+fn histogram(values: impl IntoIterator<Item = u64>) -> Histogram {
+    let mut histogram = Histogram::new();
+    values.into_iter().for_each(|value| histogram.record(value));
+    histogram
+}
+
+/// A side on which so much was waited.
+fn side(waits: &[(Kind, &str, Histogram)]) -> Side {
+    let metadata = Metadata::new("made");
+    let mut timeline = Timeline::of(&metadata);
+    let figures: Figures =
+        waits.iter().map(|(kind, tag, histogram)| ((*kind, (*tag).to_owned()), histogram.clone())).collect();
+    let mut queue_wait_ns = Histogram::new();
+    for (kind, _, histogram) in waits {
+        match kind {
+            Kind::TimerLag => timeline.timers.lag_ns.merge(histogram),
+            _ => queue_wait_ns.merge(histogram),
+        }
+    }
+    let source = MemorySource::new("made", SourceKind::Trace, metadata, Vec::new());
+    let summary = Summary::new(&source, &timeline);
+    let tasklet_wait_ns = Histogram::new();
+    Side { timeline, summary, queue_wait_ns, tasklet_wait_ns, queue_depth_max: 0, figures }
+}
+
+fn compare(sides: &[Side; 3], left_out: &[String]) -> (Vec<Row>, Vec<Changed>) {
+    let [before, model, after] = sides;
+    let comparison = Comparison { before, model: Some(model), after, left_out, judges: true };
+    (comparison.rows(), comparison.changed())
+}
+
+fn lag(rows: &[Row], statistic: &str) -> Row {
+    rows.iter().find(|row| row.what == "timer lag" && row.statistic == statistic).unwrap().clone()
+}
+
+#[test]
+fn the_models_error_is_credited_to_nobody() {
+    // Recorded: 50 ms at worst. The model alone says 14 ms, with the change 10 ms.
+    let [before, model, after] = [50_000_000, 14_000_000, 10_000_000]
+        .map(|worst| side(&[(Kind::TimerLag, "beat", histogram((0..200).map(|_| 20_000).chain([worst])))]));
+    let (rows, _) = compare(&[before, model, after], &[]);
+    let worst = lag(&rows, "max");
+    assert_eq!((worst.from(), worst.verdict), (14_000_000.0, Verdict::Model));
+    // Where the model is right, the same change is one.
+    let [before, model, after] = [14_000_000, 14_000_000, 10_000_000]
+        .map(|worst| side(&[(Kind::TimerLag, "beat", histogram((0..200).map(|_| 20_000).chain([worst])))]));
+    assert_eq!(lag(&compare(&[before, model, after], &[]).0, "max").verdict, Verdict::Better);
+}
+
+#[test]
+fn without_a_model_nothing_is_better_or_worse() {
+    let [before, after] = [50_000, 10_000].map(|ns| side(&[(Kind::TimerLag, "beat", histogram([ns; 300]))]));
+    let comparison = Comparison { before: &before, model: None, after: &after, left_out: &[], judges: true };
+    assert!(comparison.rows().iter().all(|row| matches!(row.verdict, Verdict::Changed | Verdict::Same)));
+}
+
+#[test]
+fn who_leaves_the_sample_makes_nobody_wait_longer() {
+    let slow = || histogram((1..=1_000).map(|number| number * 30_000));
+    let with =
+        || side(&[(Kind::TimerLag, "quick", histogram([30_000; 19_000])), (Kind::TimerLag, "slow", slow())]);
+    let without = side(&[(Kind::TimerLag, "slow", slow())]);
+    let sides = [with(), with(), without];
+    let (rows, changed) = compare(&sides, &[]);
+    assert!(lag(&rows, "p99").after > 1.2 * lag(&rows, "p99").from());
+    assert_eq!([lag(&rows, "p90").verdict, lag(&rows, "p99").verdict], [Verdict::Unlike; 2]);
+    assert_eq!(changed.iter().find(|changed| changed.tag == "quick").unwrap().verdict, Verdict::Changed);
+    // Without the tag on all sides there is no change at all.
+    let (rows, _) = compare(&sides, &["quick".to_owned()]);
+    assert_eq!(lag(&rows, "p99").verdict, Verdict::Same);
+    assert_eq!(lag(&rows, "p99").before, lag(&rows, "p99").after);
+}
+
+#[test]
+fn a_change_holds_where_other_events_cannot_be_all_there_is_to_it() {
+    let few = histogram([1_000; 1_000]);
+    let (shorter, longer) = (histogram([100; 2_000]), histogram([9_000; 2_000]));
+    assert!(holds(Verdict::Better, 0.5, &few, &shorter), "the longest half is shorter too");
+    assert!(holds(Verdict::Worse, 0.5, &few, &longer), "the shortest half is longer too");
+    let mixed = histogram([100; 1_000].into_iter().chain([9_000; 1_000]));
+    assert!(!holds(Verdict::Worse, 0.5, &few, &mixed) && !holds(Verdict::Better, 0.5, &few, &mixed));
+    assert!(
+        !holds(Verdict::Better, 0.99, &few, &histogram([100; 500])),
+        "those that are gone may be the longest"
+    );
+    assert!(!holds(Verdict::Better, 0.5, &few, &Histogram::new()));
+    assert!(holds(Verdict::Better, 0.99, &few, &histogram([100; 990])), "nearly the same events");
+}
+
+#[test]
+fn the_headline_is_what_somebody_waits_for_of_all_that_is_shown() {
+    let before = || {
+        side(&[
+            (Kind::TimerLag, "beat", histogram([30_000; 5_000])),
+            (Kind::QueueWait, "read", histogram((0..1_000).map(|_| 3_900_000))),
+            (Kind::QueueWait, "tiny", histogram([40; 1_000])),
+        ])
+    };
+    let after = side(&[
+        (Kind::TimerLag, "beat", histogram([31_300; 5_000])),
+        (Kind::QueueWait, "read", histogram((0..1_000).map(|_| 6_100_000))),
+        (Kind::QueueWait, "tiny", histogram([120; 1_000])),
+    ]);
+    let (rows, changed) = compare(&[before(), before(), after], &[]);
+    let news: Vec<String> = news(&rows, &changed, Verdict::Worse).into_iter().map(|news| news.name).collect();
+    assert!(news.len() > 3 && news[0].contains("wait"), "{news:?}");
+    let place = |name: &str| news.iter().position(|found| found == name);
+    assert!(place("wait read") < place("timer lag p50"), "{news:?}");
+    assert_eq!(place("wait tiny"), None, "three times nothing is nothing: {news:?}");
+}

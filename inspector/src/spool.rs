@@ -1,0 +1,73 @@
+//! A trace that comes through a pipe: put aside, because a trace is read from its end, and more than once.
+//!
+//! The file has no name, so that it goes with the process however that ends; each reader has a place of its own in it.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+
+/// What came through a pipe, to be read from anywhere.
+#[derive(Clone, Debug)]
+pub struct Spool {
+    file: Arc<File>,
+    size: u64,
+    at: u64,
+}
+
+impl Spool {
+    /// Reads `input` to its end into a temporary file (`TMPDIR` says where).
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be read, or the file not be written.
+    pub fn fill(mut input: impl Read) -> io::Result<Self> {
+        let mut file = tempfile::tempfile()?;
+        let size = io::copy(&mut input, &mut file)?;
+        Ok(Self { file: Arc::new(file), size, at: 0 })
+    }
+
+    /// The same from its beginning.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self { at: 0, ..self.clone() }
+    }
+}
+
+impl Read for Spool {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for Spool {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => self.size.checked_add_signed(by),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reader_has_its_own_place() {
+        let mut spool = Spool::fill(&b"looptrace"[..]).unwrap();
+        let mut other = spool.again();
+        let mut text = String::new();
+        assert_eq!(spool.seek(SeekFrom::End(-5)).unwrap(), 4);
+        spool.read_to_string(&mut text).unwrap();
+        other.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "tracelooptrace");
+        assert_eq!((spool.seek(SeekFrom::Current(-2)).unwrap(), spool.stream_position().unwrap()), (7, 7));
+        assert!(spool.seek(SeekFrom::Current(-8)).is_err());
+    }
+}

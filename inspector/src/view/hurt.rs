@@ -1,0 +1,122 @@
+//! Whom a tick made late: in one row, and as a list.
+
+use loop_probes::event::Event;
+use loop_traces::timeline::TickSummary;
+
+use super::paint::{Canvas, Pen};
+use crate::app::hurt::{self, AllHurt, Hurt};
+use crate::app::layout::{self, Area};
+use crate::app::lists;
+use crate::app::state::State;
+use crate::units;
+use unicode_width::UnicodeWidthStr as _;
+
+/// Cells of a figure, with the blank before it.
+const FIGURE: u16 = 8;
+/// Cells of a position.
+const WHEN: u16 = 9;
+/// Most cells of a name, where there is room for a bar, too.
+const NAME_MAX: u16 = 32;
+
+/// One row: `made late: Heartbeat 38.9ms  HttpRequest ×14 512ms`, as far as there is room.
+pub(super) fn row(pen: &mut Pen<'_, '_>, state: &State, tick: &TickSummary) {
+    let theme = pen.theme();
+    let (dim, text) = (theme.dim(), theme.text());
+    let labels = &state.picture().timeline.labels;
+    let hurt = hurt::by_tick(state.picture(), tick);
+    // A fold of long ago has those alone who were late most.
+    let kept = if hurt.worst_only && !hurt.all.is_empty() { ", of the worst that are kept" } else { "" };
+    pen.gap(1).put(&format!("made late{kept}: "), dim);
+    if hurt.all.is_empty() {
+        pen.put(nobody(&hurt), dim).put(&up_to(state), dim);
+        return;
+    }
+    let all = hurt.by_name(labels);
+    for (place, one) in all.iter().enumerate() {
+        let count =
+            if one.count > 1 { format!(" ×{}", units::short_count(one.count)) } else { String::new() };
+        let ns = format!("{count} {}  ", units::duration(one.ns));
+        let more = all.len() - place - 1;
+        let told = if more > 0 { format!("and {more} more") } else { String::new() };
+        let needed = one.name.width() + ns.chars().count() + told.len();
+        if place > 0 && needed >= usize::from(pen.room()) {
+            pen.put(&format!("and {} more", more + 1), dim);
+            return;
+        }
+        pen.put(&one.name, text).put(&ns, dim);
+    }
+}
+
+const fn nobody(hurt: &AllHurt) -> &'static str {
+    if hurt.worst_only { "none of those whose ledgers are kept" } else { "nobody" }
+}
+
+/// Up to which moment that holds, where more is known than is shown: ` up to 00:01.6`.
+pub(super) fn up_to(state: &State) -> String {
+    state.up_to_ns().map_or_else(String::new, |ns| format!(" up to {}", units::position(ns)))
+}
+
+/// The same, where the whole is what is shown so far: ` so far`.
+pub(super) fn so_far(state: &State) -> String {
+    if state.up_to_ns().is_some() { up_to(state) } else { " so far".to_owned() }
+}
+
+/// The key that shows more than the picture does.
+pub(super) const fn way_on(state: &State) -> &'static str {
+    if state.is_replay() { "> goes on by a second" } else { "Space catches up with the loop" }
+}
+
+/// All of them, those first for whom most of their wait lies in the tick.
+pub(super) fn list(canvas: &mut Canvas<'_>, state: &State, area: Area) {
+    let theme = canvas.theme;
+    let hurt = lists::hurt(state);
+    let kept = if hurt.worst_only { "of the worst that are kept, " } else { "" };
+    let remark = match area.width {
+        0..96 => "Enter opens the ledger".to_owned(),
+        _ => format!("{kept}Enter opens the ledger, Tab goes back to what ran"),
+    };
+    canvas.pane(area, "whom it made late", &remark, true);
+    if hurt.all.is_empty() {
+        canvas.pen(area.inner(), 0).gap(1).put(nobody(&hurt), theme.dim()).put(&up_to(state), theme.dim());
+        if state.up_to_ns().is_some() {
+            canvas.pen(area.inner(), 1).gap(1).put(way_on(state), theme.dim());
+        }
+        return;
+    }
+    let rows = layout::rows(area, true);
+    let left = rows.width.saturating_sub(1 + WHEN + 2 * FIGURE + 1);
+    let name = if left > NAME_MAX + 10 { NAME_MAX } else { left };
+    let bar = (left - name).saturating_sub(2);
+    let mut pen = canvas.pen(area.inner(), 0);
+    pen.gap(1).left("WHEN", WHEN, theme.dim()).left("WHO", name, theme.dim());
+    pen.number("BY IT", FIGURE, theme.strong()).number("OF", FIGURE, theme.dim());
+    let most = hurt.all.first().map_or(1, |most| most.ns.max(1));
+    let first = layout::first_row(state.row, rows.height);
+    let shown = hurt.all.iter().enumerate().skip(first).take(usize::from(rows.height));
+    for (line, (place, hurt)) in shown.enumerate() {
+        let line = line as u16;
+        let waited_ns = hurt.waited_ns();
+        let over = waited_ns > state.about.stall_limit_ns;
+        let mut pen = canvas.pen(rows, line);
+        pen.gap(1).left(&units::position(state.since_start_ns(hurt.to)), WHEN, theme.dim());
+        pen.left(&told(hurt, state), name, theme.text());
+        pen.number(&units::duration(hurt.ns), FIGURE, theme.text());
+        pen.number(&units::duration(waited_ns), FIGURE, if over { theme.over() } else { theme.dim() });
+        let at = pen.at() + 2 - rows.x;
+        canvas.bar(rows, line, at, bar, hurt.ns as f64 / most as f64, theme.bar());
+        if place == state.row {
+            canvas.tint(rows, line, theme.selected());
+        }
+    }
+    canvas.more_below(area, hurt.all.len().saturating_sub(first + usize::from(rows.height)));
+}
+
+/// Its name; a task is one of many.
+fn told(hurt: &Hurt, state: &State) -> String {
+    let name = hurt.name(&state.picture().timeline.labels);
+    match hurt.told.event {
+        Event::TaskRan { task, .. } => format!("task {name} #{task}"),
+        Event::TimerFired { .. } => format!("timer {name}"),
+        _ => name,
+    }
+}

@@ -1,0 +1,153 @@
+//! Pages of text through the real binary: as wide as they may be, in ASCII, in colour, and from standard input.
+
+#[expect(dead_code, reason = "each test file uses its part")]
+#[path = "support/program.rs"]
+mod program;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use program::{Place, text};
+
+/// A Chrome trace of one thread: names that differ in the middle, more than a million spans would shift no column.
+fn foreign(place: &Place) -> PathBuf {
+    let mut events = vec![
+        r#"{"ph":"M","name":"thread_name","pid":1234567,"tid":1234568,"args":{"name":"CrRendererMain"}}"#.to_owned(),
+        r#"{"ph":"M","name":"process_name","pid":1234567,"args":{"name":"Renderer of a page with a long name"}}"#.to_owned(),
+    ];
+    for number in 0..300 {
+        let name = ["one", "two", "three"][number % 3];
+        events.push(format!(
+            "{{\"ph\":\"X\",\"name\":\"base::internal::RunOnceCallback (render_thread_{name}.cc:1200)\",\"pid\":1234567,\
+             \"tid\":1234568,\"ts\":{},\"dur\":{}}}",
+            number * 50_000,
+            if number % 10 == 0 { 30_000 } else { 3 }
+        ));
+    }
+    let path = place.file("foreign.json");
+    fs::write(&path, format!("[{}]", events.join(",\n"))).expect("the place is ours");
+    path
+}
+
+fn printed(command: &mut Command) -> String {
+    let Output { status, stdout, stderr } = command.output().expect("the binary starts");
+    assert!(status.success(), "{command:?}: {}", String::from_utf8_lossy(&stderr));
+    String::from_utf8(stdout).expect("output is UTF-8")
+}
+
+fn widest(page: &str) -> usize {
+    page.lines().map(|line| line.chars().count()).max().unwrap_or(0)
+}
+
+fn piped(place: &Place, arguments: &[&str], from: &Path) -> Output {
+    let input = File::open(from).expect("it is there");
+    place.command(arguments).stdin(Stdio::from(input)).output().expect("the binary starts")
+}
+
+#[test]
+fn pages_are_as_wide_as_columns_say() {
+    let place = Place::new();
+    let json = foreign(&place);
+    let trace = place.file("a.looptrace");
+    let import = ["import", text(&json), "-o", text(&trace)];
+    place.succeed(&import);
+    let report = ["report", text(&trace)];
+    for arguments in [&import[..], &report] {
+        let page = |columns: &str| printed(place.command(arguments).env("COLUMNS", columns));
+        // The paths of a test are as long as they are, and are never broken.
+        let fit = |page: &str, most: usize| {
+            let of_ours = |line: &&str| !line.contains(text(&trace)) && !line.contains(text(&json));
+            let lines: Vec<&str> = page.lines().filter(of_ours).collect();
+            assert!(widest(&lines.join("\n")) <= most, "{page}");
+        };
+        fit(&page("80"), 80);
+        fit(&page("120"), 120);
+        fit(&page("nonsense"), 80);
+        assert!(widest(&page("80")) < widest(&page("120")) || arguments == import, "{}", page("120"));
+    }
+    let page = printed(place.command(&report).env("COLUMNS", "80"));
+    let tags = page.lines().skip_while(|line| !line.starts_with("TASK TAG")).skip(1).take(3);
+    let mut names: Vec<&str> = tags.filter_map(|line| line.split("  ").next()).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), 3, "names that differ read differently: {page}");
+}
+
+#[test]
+fn ascii_and_colour_are_everywhere_the_same() {
+    let place = Place::new();
+    let json = foreign(&place);
+    let (trace, large) = (place.file("a.looptrace"), place.file("b.looptrace"));
+    let demo = ["demo", "--no-tui", "--duration", "1s", "--stall", "30ms", "--record", text(&large)];
+    place.succeed(&demo);
+    let import = ["import", text(&json), "-o", text(&trace)];
+    for arguments in
+        [&import[..], &["report", text(&large)], &["report", text(&trace)], &["rerun", text(&large)]]
+    {
+        let with = |options: &[&str]| place.succeed(&[arguments, options].concat());
+        let page = with(&["--ascii"]);
+        assert!(page.is_ascii(), "{arguments:?}: {page}");
+        assert!(!page.contains('?'), "every glyph has a substitute: {page}");
+        assert!(with(&["--color", "always"]).contains("\x1b["), "{arguments:?}");
+        assert!(!with(&["--color", "never"]).contains('\x1b'), "{arguments:?}");
+        assert!(!with(&[]).contains('\x1b'), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_dash_is_standard_input() {
+    let place = Place::new();
+    let json = foreign(&place);
+    let trace = place.file("a.looptrace");
+    place.succeed(&["import", text(&json), "-o", text(&trace)]);
+    let read = piped(&place, &["report", "-", "--json"], &trace);
+    let mut told: serde_json::Value = serde_json::from_slice(&read.stdout).unwrap();
+    let mut known = place.json(&["report", text(&trace), "--json"]);
+    assert_eq!(told["source"]["name"], "standard input");
+    for report in [&mut told, &mut known] {
+        report.as_object_mut().unwrap().remove("source");
+    }
+    assert_eq!(told, known);
+    let csv = |output: Output| String::from_utf8(output.stdout).unwrap();
+    let exported = piped(&place, &["export", "-", "--format", "csv", "-o", "-"], &trace);
+    assert_eq!(csv(exported), place.succeed(&["export", text(&trace), "--format", "csv", "-o", "-"]));
+    // Of a Chrome trace the same findings.
+    let linted = piped(&place, &["lint", "-"], &json);
+    let direct = place.run(&["lint", text(&json)]);
+    assert_eq!(linted.status.code(), direct.status.code());
+    let direct = String::from_utf8(direct.stdout).unwrap().replace(text(&json), "standard input");
+    assert_eq!(String::from_utf8(linted.stdout).unwrap(), direct);
+    // What is no trace says so, by a name that is not made up.
+    let refused = piped(&place, &["report", "-"], &json);
+    let line = String::from_utf8(refused.stderr).unwrap();
+    assert!(refused.status.code() == Some(3) && line.contains("standard input"), "{line}");
+}
+
+#[test]
+fn every_stall_has_its_ledger_where_that_is_asked_for() {
+    let place = Place::new();
+    let json = place.file("stalls.json");
+    let slice = |number: u32| {
+        let (at, dur) = (number * 50_000, 11_000 + number % 7);
+        format!("{{\"ph\":\"X\",\"name\":\"slow\",\"pid\":1,\"tid\":1,\"ts\":{at},\"dur\":{dur}}}")
+    };
+    fs::write(&json, format!("[{}]", (0..200).map(slice).collect::<Vec<_>>().join(","))).unwrap();
+    let trace = place.file("a.looptrace");
+    place.succeed(&["import", text(&json), "-o", text(&trace)]);
+    let stalls = |options: &[&str]| {
+        let report = place.json(&[&["report", text(&trace), "--json"][..], options].concat());
+        assert_eq!(report["ticks"]["stalls"], 200);
+        report["stalls"].as_array().unwrap().clone()
+    };
+    assert_eq!((stalls(&[]).len(), stalls(&["--stalls", "3"]).len()), (64, 3));
+    let all = stalls(&["--stalls", "10000"]);
+    assert_eq!(all.len(), 200);
+    for stall in &all {
+        let ns = stall["blame"].as_array().unwrap().iter().filter_map(|line| line["ns"].as_u64());
+        assert_eq!(Some(ns.sum::<u64>()), stall["run_ns"].as_u64(), "{stall}");
+    }
+    let page = place.succeed(&["report", text(&trace)]);
+    assert!(page.contains("and 190 more: report --json --stalls 200 has their ledgers"), "{page}");
+    assert!(page.contains("microtasks  run of") || !page.contains("microtasksrun"), "{page}");
+}

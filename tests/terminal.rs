@@ -1,0 +1,72 @@
+//! The terminal is given back as it was found, whatever ends the dashboard, and a terminal that cannot draw is left
+//! alone.
+
+#[expect(dead_code, reason = "each test file uses its part")]
+#[path = "support/program.rs"]
+mod program;
+#[expect(dead_code, reason = "each test file uses its part")]
+#[path = "support/screen.rs"]
+mod screen;
+#[expect(dead_code, reason = "each test file uses its part")]
+#[path = "support/terminal.rs"]
+mod terminal;
+
+use loopscope::terminal::Screen;
+use program::{Place, text, wait_for};
+use screen::{SIZE, is_given_back, number_after, start};
+use terminal::Terminal;
+
+#[test]
+fn signals_and_suspension_give_the_terminal_back() {
+    let place = Place::new();
+    let mut terminal = start(&place, &["demo"], &[]);
+    terminal.wait_for("ticks", |text| number_after(text, "fired ") > Some(100));
+    terminal.send("\x1a").unwrap();
+    wait_for("the suspension", || terminal.look(|screen| !screen.alternate_screen()));
+    let pid = rustix::process::Pid::from_raw(i32::try_from(terminal.pid()).unwrap()).unwrap();
+    let state = || std::fs::read_to_string(format!("/proc/{}/stat", terminal.pid())).unwrap();
+    wait_for("the process to stop", || state().contains(") T "));
+    rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+    terminal.wait_for("the dashboard to come back", |text| text.contains("ticks/s"));
+    assert!(terminal.look(vt100::Screen::alternate_screen));
+
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    terminal.wait();
+    wait_for("the terminal to be given back", || is_given_back(&terminal));
+    assert!(place.loops().is_empty(), "the demo cleaned up");
+
+    let mut terminal = start(&place, &["demo"], &[]);
+    terminal.wait_for("ticks", |text| number_after(text, "fired ") > Some(100));
+    let pid = rustix::process::Pid::from_raw(i32::try_from(terminal.pid()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::QUIT).unwrap();
+    terminal.wait();
+    wait_for("the terminal to be given back", || is_given_back(&terminal));
+}
+
+#[test]
+#[ignore = "what the test below starts on a terminal of its own"]
+fn panics_while_it_draws() {
+    // Without a terminal there is nothing to give back.
+    let Ok(mut screen) = Screen::enter(true) else { return };
+    screen.draw(|_| ()).unwrap();
+    panic!("the picture broke");
+}
+
+#[test]
+fn a_panic_gives_the_terminal_back_and_is_told() {
+    let this = std::env::current_exe().unwrap();
+    let arguments = ["--exact", "panics_while_it_draws", "--ignored", "--nocapture"].map(str::to_owned);
+    let mut terminal = Terminal::start(text(&this), &arguments, &[], SIZE).unwrap();
+    assert!(!terminal.wait().success());
+    terminal.wait_for("the panic's message", |text| text.contains("the picture broke"));
+    assert!(is_given_back(&terminal));
+}
+
+#[test]
+fn a_dumb_terminal_is_left_alone() {
+    let place = Place::new();
+    let mut terminal = start(&place, &["demo"], &[("TERM", "dumb")]);
+    assert!(!terminal.wait().success());
+    terminal.wait_for("the way out", |text| text.contains("--no-tui"));
+    assert!(is_given_back(&terminal));
+}
