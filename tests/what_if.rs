@@ -107,7 +107,14 @@ fn another_rule_is_answered_and_saved_as_a_trace_like_any_other() {
     let answer = place.json(&[&["rerun", &trace, "--json", "-o", saved], &changed[..]].concat());
     let after = &answer["after"];
     assert_eq!(after["source"]["policy"], "quickjs");
-    assert!(number(after, "/ticks/run_ns/max") < number(&answer["before"], "/ticks/run_ns/max"));
+    // The longest tick of all may be one in which the processor was taken away.
+    let longest = |side: &Value| {
+        let tags = side["tasks"]["by_tag"].as_array().expect("tags are a list");
+        let report = tags.iter().find(|tag| tag["tag"] == "Report").expect("the report ran");
+        number(report, "/run_ns/max")
+    };
+    let (before, shorter) = (longest(&answer["before"]), longest(after));
+    assert!(shorter <= before * 0.11, "the report took {before} and takes {shorter}");
     let tags = after["tasks"]["by_tag"].as_array().expect("tags are a list");
     assert!(tags.iter().all(|tag| tag["tag"] != "Echo"), "{tags:?}");
     assert!(answer["changed"].as_array().is_some_and(|changed| !changed.is_empty()), "{answer}");
