@@ -117,6 +117,9 @@ pub struct TicksSummary {
     /// Ticks of which records are missing, counted nowhere else.
     #[serde(default)]
     pub incomplete: u64,
+    /// Ticks that were lost whole, by the numbers of the ticks around them.
+    #[serde(default)]
+    pub missing: u64,
     /// Stalls, also those that are not listed.
     #[serde(default)]
     pub stalls: u64,
@@ -281,6 +284,7 @@ impl Summary {
             ticks: TicksSummary {
                 count: ticks.count,
                 incomplete: ticks.incomplete,
+                missing: timeline.ticks_missing(),
                 stalls: timeline.stalls.count,
                 stalls_bounds: timeline.stalls_bounds(),
                 stall_limit_ns: timeline.config().stall_limit_ns,

@@ -247,6 +247,12 @@ impl Timeline {
         }
     }
 
+    /// Ticks that were lost whole, by the numbers of the ticks around them.
+    #[must_use]
+    pub const fn ticks_missing(&self) -> u64 {
+        self.hidden.ticks_between()
+    }
+
     /// What lost records can have held: with it, every percentile has its bounds.
     #[must_use]
     pub fn missing(&self) -> MissingSamples {

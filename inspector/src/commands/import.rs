@@ -37,7 +37,12 @@ pub(super) fn run(args: &ImportArgs, global: &Global) -> Result<(), Failure> {
         let all: Vec<String> = args.thread.iter().chain(threads).cloned().collect();
         (bar, import) = read(args, &shown, &all, &interrupt)?;
     }
-    let import = import.map_err(|error| failure(error, &shown))?;
+    let import = import.map_err(|error| {
+        if interrupt.is_asked() {
+            return Failure::Input(format!("the import of {shown} was interrupted; nothing is saved"));
+        }
+        failure(error, &shown)
+    })?;
     let (report, bytes) = write(import, &args.output, &bar, interrupt)?;
     bar.finish();
     if let Some(line) = text::warning(&report, &shown) {

@@ -189,18 +189,25 @@ pub fn minimize<'a>(
     let small =
         || -> Result<Box<dyn EventSource>, SourceError> { Ok(Box::new(TraceReader::open(&between)?)) };
     let mut again = None;
-    if !stop() {
+    if stop() {
+        is_minimal = false;
+    } else {
         let changes = Changes { filter: filter.clone(), snapshot_every_tick: true, ..Changes::default() };
         begun.recorded.what_if(&changes, Some(&between))?;
         // What the loop says of a part may not be all that made it so: where its recording does not show it any
         // more, the part itself is the result.
         let survey = Survey::of(&mut small()?)?;
         let from_small = Recorded::read(&mut small()?)?;
-        if search.try_one(&from_small, Stage::Window, Filter::default()) == Some(true) {
-            let begun = search.begin_late(&small, &survey, from_small)?;
-            let (filter, is_minimal_too) = search.reduce(&begun, &survey)?;
-            is_minimal = is_minimal_too;
-            again = Some((begun, filter));
+        match search.try_one(&from_small, Stage::Window, Filter::default()) {
+            Some(true) => {
+                let begun = search.begin_late(&small, &survey, from_small)?;
+                let (filter, is_minimal_too) = search.reduce(&begun, &survey)?;
+                is_minimal = is_minimal_too;
+                again = Some((begun, filter));
+            }
+            Some(false) => {}
+            // One that cannot be executed again shows nothing; where no more was tried, nobody knows.
+            None => is_minimal &= search.failed.take().is_some(),
         }
     }
     let (last, filter) = again.unwrap_or((begun, filter));

@@ -35,6 +35,8 @@ pub(crate) struct Hidden {
     nested: bool,
     /// Ticks of which nothing was seen, by the numbers of those around them, and such of which only the beginning was.
     unseen: u64,
+    /// Of those, the ones between two numbers that were seen.
+    between: u64,
     /// Those numbers do not tell.
     unnumbered: bool,
     emitters: Vec<Emitter>,
@@ -98,7 +100,10 @@ impl Hidden {
     fn numbered(&mut self, place: usize, tick: u64) {
         let emitter = &mut self.emitters[place];
         let between = match emitter.tick {
-            Some(last) if tick > last => tick - last - 1,
+            Some(last) if tick > last => {
+                self.between = self.between.saturating_add(tick - last - 1);
+                tick - last - 1
+            }
             Some(_) => {
                 self.unnumbered = true;
                 0
@@ -150,6 +155,11 @@ impl Hidden {
             (Some(place), Some(start)) => self.emitters[place].torn = Some((start, to)),
             _ => since(&mut self.ticks, known.boundary.map(|boundary| boundary.max(from))),
         }
+    }
+
+    /// Ticks of which nothing was seen, by the numbers of those around them.
+    pub(crate) const fn ticks_between(&self) -> u64 {
+        self.between
     }
 
     /// What is missing where `lost` records are, and `incomplete` ticks.

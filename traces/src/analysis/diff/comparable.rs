@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::Run;
 use crate::analysis::statistics::median;
-use crate::units::{duration, percent, rate};
+use crate::units::{count, duration, percent, rate};
 
 /// By how much the load, or the length, of one side may exceed that of the other.
 const LOAD_RATIO_MAX: f64 = 1.25;
@@ -94,7 +94,8 @@ fn empty(runs: &[&Run]) -> Option<Incomparable> {
 fn losses(runs: &[&Run]) -> Option<Incomparable> {
     let share = |run: &Run| {
         let ticks = &run.summary.ticks;
-        ticks.incomplete as f64 / (ticks.incomplete + ticks.count).max(1) as f64
+        let touched = ticks.incomplete.saturating_add(ticks.missing);
+        touched as f64 / touched.saturating_add(ticks.count).max(1) as f64
     };
     let lossy = |run: &&&Run| run.summary.lost_records > 0 && share(run) > LOST_SHARE_MAX;
     let worst = runs.iter().filter(lossy).max_by(|a, b| share(a).total_cmp(&share(b)))?;
@@ -102,7 +103,7 @@ fn losses(runs: &[&Run]) -> Option<Incomparable> {
         why: format!(
             "{} lost {} records, which touch {} of its ticks",
             worst.name,
-            worst.summary.lost_records,
+            count(worst.summary.lost_records),
             percent(share(worst))
         ),
         way_out: "record it anew with a larger ring or --record",
@@ -219,7 +220,7 @@ pub fn notes(base: &[Run], candidate: &[Run]) -> Vec<String> {
     let lost: u64 = runs.iter().map(|run| run.summary.lost_records).sum();
     if lost > 0 {
         let lossy = runs.iter().filter(|run| run.summary.lost_records > 0).count();
-        notes.push(format!("{lost} records were lost in {lossy} of {} runs", runs.len()));
+        notes.push(format!("{} records were lost in {lossy} of {} runs", count(lost), runs.len()));
     }
     if runs.iter().filter_map(|run| profile(run)).all(|profile| profile == "debug")
         && runs.iter().any(|run| profile(run).is_some())

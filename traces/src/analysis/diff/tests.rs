@@ -202,6 +202,11 @@ fn what_misleads_is_refused_with_its_reason() {
     );
     let lossy = refused(|run| (run.summary.lost_records, run.summary.ticks.incomplete) = (900, 30));
     assert!(lossy.contains("lost 900 records"), "{lossy}");
+    let gap = refused(|run| {
+        let ticks = &mut run.summary.ticks;
+        (run.summary.lost_records, ticks.count, ticks.incomplete, ticks.missing) = (9_000, 798, 2, 200);
+    });
+    assert!(gap.contains("lost 9,000 records, which touch 20.2% of its ticks"), "{gap}");
     assert!(refused(set("load", "900")).contains("the setting load differs: none in run 0, 900 in run 5"));
     assert!(refused(set("LOOP_GC_TIMER_DISABLE", "1")).contains("LOOP_GC_TIMER_DISABLE"));
     assert!(refused(set("seed", "8")).contains("the seed differs: 7 on one side, 8 on the other"));
