@@ -36,10 +36,10 @@ pub struct ReportArgs {
 /// How many of what was late, slow or stalled have their ledgers told.
 #[derive(Clone, Debug, Args)]
 pub struct Kept {
-    /// Late timers, late signals and slow tasks to name with their ledgers, the worst of each
+    /// Late timers, late signals and slow tasks to name with their ledgers, the worst of each; a page of text names 5
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(0..=10_000))]
     pub late_timers: u16,
-    /// Stalls to name with their ledgers: the last ones, and the worst of all
+    /// Stalls that JSON names with their ledgers: the last ones, and the worst of all; a page of text names 10
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = stalls())]
     pub stalls: u16,
 }

@@ -18,6 +18,9 @@ const SAME: f64 = 0.02;
 /// Counts that differ by less than this share are of the same events.
 const SAME_EVENTS: f64 = 0.05;
 
+/// Events above a percentile, at least, for it to say anything by itself: of fewer, one that moves there moves it.
+const ABOVE_MIN: f64 = 10.0;
+
 /// What nobody waits longer for than this is no news.
 const NEWS_NS: f64 = 1_000.0;
 
@@ -131,6 +134,13 @@ fn holds(verdict: Verdict, quantile: f64, from: &Histogram, to: &Histogram) -> b
     }
 }
 
+/// Whether a percentile that a few events make moved one way, and the longest of them the other.
+fn contradicts(verdict: Verdict, quantile: f64, from: &Histogram, to: &Histogram) -> bool {
+    let above = (1.0 - quantile) * from.count().min(to.count()) as f64;
+    let (longest, now) = (from.max() as f64, to.max() as f64);
+    above < ABOVE_MIN && is_change(longest, now) && (verdict == Verdict::Worse) == (now < longest)
+}
+
 impl<'a> Comparison<'a> {
     fn sides<T>(&self, of: impl Fn(&'a Side) -> T) -> (T, Option<T>, T) {
         (of(self.before), self.model.map(&of), of(self.after))
@@ -158,6 +168,11 @@ impl<'a> Comparison<'a> {
         match (verdict, model) {
             (Verdict::Better | Verdict::Worse, Some(model)) if !holds(verdict, quantile, model, after) => {
                 Verdict::Unlike
+            }
+            (Verdict::Better | Verdict::Worse, _)
+                if contradicts(verdict, quantile, model.unwrap_or(before), after) =>
+            {
+                Verdict::Changed
             }
             _ => verdict,
         }

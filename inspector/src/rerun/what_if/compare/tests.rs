@@ -98,6 +98,35 @@ fn a_change_holds_where_other_events_cannot_be_all_there_is_to_it() {
 }
 
 #[test]
+fn a_percentile_of_few_events_stands_only_with_the_longest() {
+    let waits = |top: [u64; 6]| histogram((0..545).map(|_| 100_000).chain(top));
+    let before = || {
+        side(&[(
+            Kind::QueueWait,
+            "read",
+            waits([45_000_000, 45_000_000, 37_000_000, 5_000_000, 4_000_000, 3_900_000]),
+        )])
+    };
+    let after = side(&[(
+        Kind::QueueWait,
+        "read",
+        waits([11_000_000, 11_000_000, 9_000_000, 8_000_000, 7_000_000, 6_100_000]),
+    )]);
+    let (_, changed) = compare(&[before(), before(), after], &[]);
+    let read = changed.iter().find(|changed| changed.tag == "read").unwrap();
+    assert!(read.after.p99_ns > read.from().p99_ns, "one task more waits for 6 ms");
+    assert_eq!(read.verdict, Verdict::Changed, "and the longest wait is a quarter of what it was");
+    // Where the longest is longer too, it is worse.
+    let longer = side(&[(
+        Kind::QueueWait,
+        "read",
+        waits([50_000_000, 50_000_000, 40_000_000, 8_000_000, 7_000_000, 6_100_000]),
+    )]);
+    let (_, changed) = compare(&[before(), before(), longer], &[]);
+    assert_eq!(changed.iter().find(|changed| changed.tag == "read").unwrap().verdict, Verdict::Worse);
+}
+
+#[test]
 fn the_headline_is_what_somebody_waits_for_of_all_that_is_shown() {
     let before = || {
         side(&[
