@@ -84,6 +84,25 @@ fn a_flipped_bit_changes_no_number_silently() {
 }
 
 #[test]
+fn what_is_missing_at_the_beginning_or_the_end_counts_as_lost() {
+    let place = Place::new();
+    let whole = recorded(&place);
+    let path = place.file("part.looptrace");
+    let mut flipped = whole.clone();
+    flipped[2000] ^= 0x10;
+    for (what, bytes) in [("flipped", &flipped[..]), ("cut", &whole[..whole.len() / 2])] {
+        fs::write(&path, bytes).unwrap();
+        let summary: serde_json::Value =
+            serde_json::from_str(&place.succeed(&["report", text(&path), "--json"])).unwrap();
+        assert!(summary["lost_records"].as_u64() > Some(0), "{what}: {}", summary["lost_records"]);
+        let report = place.succeed(&["report", text(&path)]);
+        assert!(!report.contains("no stall") || report.contains("no stall seen"), "{what}: {report}");
+        // As far as it goes.
+        place.succeed(&["rerun", text(&path), "--check"]);
+    }
+}
+
+#[test]
 fn a_full_disk_keeps_what_was_written() {
     let place = Place::new();
     let told = place.fail(3, &["demo", "--duration", "1s", "--no-tui", "--record", "/dev/full"]);

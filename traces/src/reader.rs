@@ -1,11 +1,13 @@
 //! Reading a `.looptrace`, whole or not.
 //!
 //! Nothing in the file is trusted: sizes are limited before memory is taken, checksums are checked before
-//! bytes are believed. A file that was cut, or has a damaged block in the middle, gives all its whole blocks,
-//! and [`TraceReader::damage`] says precisely what is missing; what is missing in the middle also becomes a
-//! [`Lost`](Event::Lost) event in the stream, so that no tick around the gap is taken for whole.
+//! bytes are believed. A file that was cut, or has a damaged block, gives all its whole blocks, and
+//! [`TraceReader::damage`] says precisely what is missing; missing records also become a [`Lost`](Event::Lost)
+//! event in the stream, so that no tick around the gap is taken for whole. Where a file was cut, that tells the
+//! records of the block that it was cut in: nobody knows of those behind it.
 
 mod error;
+mod gap;
 mod scan;
 
 pub use error::{Damage, DamageKind, ReadError};
@@ -25,6 +27,7 @@ use loop_probes::stamped::Stamped;
 use loop_probes::text::InlineText;
 use rustix::fs::OFlags;
 
+use self::gap::Gap;
 use crate::format::columns::decode;
 use crate::format::{BLOCK_HEADER_BYTES, BlockHeader, BlockKind, Codec, Version, u32_at, u64_at};
 use crate::labels::Labels;
@@ -71,6 +74,11 @@ pub struct TraceReader<R = File> {
     counts: SourceCounts,
     sources: Vec<SourceId>,
     last_at: Option<Timestamp>,
+    /// Missing before the first emitter is known.
+    ahead: Option<Gap>,
+    /// Missing behind the last whole block.
+    behind: Option<Gap>,
+    behind_told: bool,
     stored: Vec<u8>,
     records: Vec<Record>,
     decompressor: zstd::bulk::Decompressor<'static>,
@@ -133,11 +141,18 @@ impl<R: Read + Seek> TraceReader<R> {
             counts: SourceCounts::default(),
             sources: Vec::new(),
             last_at: None,
+            ahead: None,
+            behind: None,
+            behind_told: false,
             stored: Vec::new(),
             records: Vec::new(),
             decompressor,
         };
         for damage in scanned.damage {
+            // Of what was found without reading a block, only where the file was cut is both count and time known.
+            if let (Some(count), Some((from, to))) = (damage.records, damage.times) {
+                reader.behind = Some(Gap { from, to, count });
+            }
             reader.note(damage);
         }
         reader.read_recorded_counts();
@@ -223,6 +238,8 @@ impl<R: Read + Seek> TraceReader<R> {
         self.labels = Labels::default();
         self.untold.clear();
         self.last_at = None;
+        self.ahead = None;
+        self.behind_told = false;
         for place in 0..self.next {
             if self.blocks[place].header.kind == BlockKind::LABELS {
                 self.read_block(place, &mut Vec::new())?;
@@ -294,7 +311,9 @@ impl<R: Read + Seek> TraceReader<R> {
                 if block.header.kind == BlockKind::RECORDS {
                     self.untold.clear();
                 }
+                let begin = out.len();
                 self.unpack_all(&records, out);
+                self.tell_ahead(begin, out);
             }
         }
         self.records = records;
@@ -339,18 +358,11 @@ impl<R: Read + Seek> TraceReader<R> {
         let times = (header.kind == BlockKind::RECORDS).then_some((header.first, header.last));
         self.note(Damage { offset, bytes, records: Some(records), times, kind });
         if header.kind == BlockKind::RECORDS {
-            let from = self.last_at.unwrap_or(header.first);
-            let at = header.last.max(from);
-            let mut count = records;
-            for source in &self.sources {
-                out.push(Stamped { at, source: *source, event: Event::Lost { count, from } });
-                count = 0;
-            }
+            let at = self.lost(Gap { from: header.first, to: header.last, count: records }, out);
             // The block would have told them.
             for event in self.untold.drain(..) {
                 out.push(Stamped { at, source: SourceId(0), event });
             }
-            self.last_at = Some(at);
         }
     }
 
@@ -426,7 +438,11 @@ impl<R: Read + Seek> EventSource for TraceReader<R> {
             self.next += 1;
             self.read_block(place, out)?;
         }
-        Ok(if self.next < self.blocks.len() { SourceState::More } else { SourceState::Ended })
+        if self.next < self.blocks.len() {
+            return Ok(SourceState::More);
+        }
+        self.tell_behind(out);
+        Ok(SourceState::Ended)
     }
 
     fn counts(&self) -> SourceCounts {

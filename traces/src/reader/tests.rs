@@ -33,6 +33,14 @@ fn is_lost(stamped: &Stamped) -> bool {
     matches!(stamped.event, Event::Lost { .. })
 }
 
+fn lost(events: &[Stamped]) -> u64 {
+    let counts = events.iter().filter_map(|stamped| match stamped.event {
+        Event::Lost { count, .. } => Some(count),
+        _ => None,
+    });
+    counts.sum()
+}
+
 #[test]
 fn a_file_cut_at_any_byte_gives_its_whole_blocks_and_says_what_is_missing() {
     let script = Script { ticks: 12, ..Script::default() };
@@ -62,7 +70,11 @@ fn a_file_cut_at_any_byte_gives_its_whole_blocks_and_says_what_is_missing() {
         let end = |block: &BlockPlace| block.offset + 48 + u64::from(block.header.stored_bytes);
         let there: Vec<_> = blocks.iter().filter(|block| end(block) <= cut as u64).collect();
         let count: u32 = there.iter().map(|block| block.header.events).sum();
-        assert_eq!(drain(&mut reader), events[..count as usize], "cut at {cut}");
+        let read = drain(&mut reader);
+        let (whole, behind) = read.split_at(count as usize);
+        assert_eq!(whole, &events[..count as usize], "cut at {cut}");
+        assert!(behind.iter().all(is_lost), "cut at {cut}: {behind:?}");
+        assert_eq!(lost(behind), reader.counts().lost_records, "cut at {cut}");
         assert!(!reader.is_finished());
         assert!(!reader.warnings().is_empty());
         // In the middle of a block: exactly that block, and its records where its header is whole.
@@ -74,8 +86,16 @@ fn a_file_cut_at_any_byte_gives_its_whole_blocks_and_says_what_is_missing() {
                 assert_eq!(damage.kind, DamageKind::Cut { found: cut as u64 - block.offset });
                 let header_whole = cut as u64 >= block.offset + 48;
                 assert_eq!(damage.records, header_whole.then_some(u64::from(block.header.records)));
+                if header_whole && block.header.kind == BlockKind::RECORDS {
+                    assert_eq!(lost(behind), u64::from(block.header.records));
+                    assert_eq!(behind[0].at, block.header.last);
+                } else {
+                    assert_eq!(behind, [], "cut at {cut}");
+                }
             }
-            None if cut as u64 <= index_at => assert_eq!(reader.damage(), [], "cut at {cut}"),
+            None if cut as u64 <= index_at => {
+                assert_eq!((reader.damage(), behind), (&[][..], &[][..]), "{cut}")
+            }
             None => assert!(reader.damage().iter().all(|damage| damage.offset >= index_at)),
         }
     }
@@ -96,17 +116,59 @@ fn a_damaged_block_in_the_middle_is_skipped_and_announced() {
     assert_eq!((damage.offset, damage.kind), (broken.offset, DamageKind::Checksum));
     assert_eq!(damage.records, Some(u64::from(broken.header.records)));
     assert_eq!(reader.counts().lost_records, u64::from(broken.header.records));
-    let lost: u64 = read
-        .iter()
-        .filter_map(|stamped| match stamped.event {
-            Event::Lost { count, .. } => Some(count),
-            _ => None,
-        })
-        .sum();
-    assert_eq!(lost, u64::from(broken.header.records));
+    assert_eq!(lost(&read), u64::from(broken.header.records));
     let rest: Vec<_> = read.into_iter().filter(|stamped| !is_lost(stamped)).collect();
     assert_eq!(rest.len(), events.len() - broken.header.events as usize);
     assert!(reader.warnings()[0].contains("its checksum does not fit"), "{:?}", reader.warnings());
+}
+
+/// The script's file in which the first so many records blocks are damaged, and those blocks.
+fn damaged_ahead(script: &Script, damaged: usize) -> (Vec<u8>, Vec<BlockPlace>) {
+    let mut file = file_of(script, SMALL);
+    let mut broken = open(&file).unwrap().blocks().to_vec();
+    broken.retain(|block| block.header.kind == BlockKind::RECORDS);
+    broken.truncate(damaged);
+    broken.iter().for_each(|block| file[block.offset as usize + BLOCK_HEADER_BYTES] ^= 1);
+    (file, broken)
+}
+
+#[test]
+fn damaged_blocks_at_the_beginning_are_announced_before_the_first_event() {
+    let script = Script { ticks: 40, ..Script::default() };
+    for damaged in [1, 3] {
+        let (file, broken) = damaged_ahead(&script, damaged);
+        let records: u64 = broken.iter().map(|block| u64::from(block.header.records)).sum();
+        let mut reader = open(&file).unwrap();
+        for _ in 0..2 {
+            let mut read = drain(&mut reader);
+            read.retain(|stamped| !matches!(stamped.event, Event::Label { .. }));
+            let first = read.iter().position(|stamped| !is_lost(stamped)).unwrap();
+            let (from, at) = (broken[0].header.first, broken[damaged - 1].header.last);
+            let source = read[first].source;
+            let announced = read[..first].iter().find(|told| told.source == source).unwrap();
+            assert!(
+                matches!(announced.event, Event::Lost { from: began, .. } if began == from) || damaged > 1
+            );
+            assert!(read[..first].iter().all(|told| told.at <= at) && at <= read[first].at);
+            assert_eq!((lost(&read[..first]), lost(&read)), (records, records));
+            assert_eq!(reader.counts().lost_records, records);
+            reader.seek(Timestamp(0)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn where_no_block_is_whole_all_records_are_told_as_lost() {
+    let script = Script { ticks: 12, ..Script::default() };
+    let (file, broken) = damaged_ahead(&script, usize::MAX);
+    let mut reader = open(&file).unwrap();
+    let mut read = drain(&mut reader);
+    read.retain(|stamped| !matches!(stamped.event, Event::Label { .. }));
+    let [Stamped { at, event: Event::Lost { count, from }, .. }] = read[..] else { panic!("{read:?}") };
+    assert_eq!((from, at), (broken[0].header.first, broken.last().unwrap().header.last));
+    assert_eq!(count, broken.iter().map(|block| u64::from(block.header.records)).sum::<u64>());
+    assert_eq!(reader.poll(&mut read).unwrap(), SourceState::Ended);
+    assert_eq!(read.len(), 1, "told once");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use loop_core::replay::{Flags, QueuedState, SourceState, State, TimerState};
 use loop_core::sim::SimSource;
 use loop_probes::event::{Event, Origin, PolicyField, Queue, RefKind};
 use loop_probes::ids::{LabelId, SourceId, Tag, TaskId, Timestamp};
+use loop_probes::stamped::Stamped;
 use loop_traces::labels::Labels;
 use loop_traces::source::{EventSource, SourceState as Reading};
 
@@ -39,6 +40,9 @@ struct Emitter {
     start: Option<u64>,
     lost_records: u64,
     tells_loop: bool,
+    last_at: Timestamp,
+    /// The start and the records lost until then, before a loss that nothing came after.
+    before_end: Option<(u64, u64)>,
 }
 
 /// Events after which the loop is known, where nothing was lost.
@@ -65,7 +69,7 @@ pub(super) fn find(
             loops.see(stamped);
             let known = emitters.len();
             if known < EMITTERS_MAX || emitters.contains_key(&stamped.source) {
-                emitters.entry(stamped.source).or_default().look(events, &stamped.event);
+                emitters.entry(stamped.source).or_default().look(events, stamped);
             }
             events += 1;
         }
@@ -75,14 +79,26 @@ pub(super) fn find(
     }
     let chosen = loops.choose(source.name(), wanted)?;
     let emitter = emitters.get(&chosen.source).copied().unwrap_or_default();
-    match emitter.start {
-        Some(events) => Ok(Place { chosen, events, lost_records: emitter.lost_records }),
+    match emitter.start.map(|start| (start, emitter.lost_records)).or(emitter.before_end) {
+        Some((events, lost_records)) => Ok(Place { chosen, events, lost_records }),
         None => Err(loops.refuse(source, Some(&chosen))),
     }
 }
 
 impl Emitter {
-    fn look(&mut self, place: u64, event: &Event) {
+    fn look(&mut self, place: u64, stamped: &Stamped) {
+        let Stamped { at, ref event, .. } = *stamped;
+        if let Event::Label { .. } = event {
+            return;
+        }
+        if let Event::Lost { from, .. } = *event {
+            // Where nothing follows, what was lost is the end, and what lies before is whole.
+            let before = self.start.map(|start| (start, self.lost_records)).or(self.before_end);
+            self.before_end = before.filter(|_| from >= self.last_at);
+        } else {
+            self.before_end = None;
+        }
+        self.last_at = at;
         match *event {
             Event::TickStart { .. } => {
                 self.tick_start = Some(place);

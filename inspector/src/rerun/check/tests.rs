@@ -134,7 +134,13 @@ fn it_begins_after_the_last_loss() {
         Event::TickStart { tick } => Some(tick),
         _ => None,
     });
-    assert!(assert_agrees(&events).seen.first_tick > lost_in);
+    let seen = assert_agrees(&events).seen;
+    assert!(seen.first_tick > lost_in);
+    // What is lost behind everything voids nothing.
+    let end = events.last().unwrap().at;
+    let cut = Stamped { at: Timestamp(end.0 + 5), source: LOOP, event: Event::Lost { count: 9, from: end } };
+    let checked = assert_agrees(&[&events[..], &[cut]].concat());
+    assert_eq!((checked.seen.first_tick, checked.lost_records), (seen.first_tick, 40));
     events.push(Stamped { at, source: LOOP, event: Event::Lost { count: 1, from: at } });
     assert!(matches!(check(&events), Err(RerunError::BehindLoss { .. })));
 }

@@ -39,12 +39,25 @@ impl Survey {
     pub(super) fn of(source: &mut dyn EventSource) -> Result<Self, SourceError> {
         let mut timeline = Timeline::of(source.metadata());
         let (mut snapshots, mut ticks, mut end) = (Vec::new(), Vec::new(), Timestamp(0));
+        // Before a loss that nothing came after: what was lost is the end, and what lies before is whole.
+        let mut before_end = Vec::new();
         let mut begun: BTreeMap<SourceId, Begun> = BTreeMap::new();
         let mut batch = Vec::new();
         loop {
             batch.clear();
             let state = source.poll(&mut batch)?;
             for Stamped { at, source, event } in &batch {
+                match event {
+                    Event::Label { .. } => continue,
+                    Event::Lost { from, .. } => {
+                        before_end.append(&mut snapshots);
+                        if *from < end {
+                            before_end.clear();
+                        }
+                        continue;
+                    }
+                    _ => before_end.clear(),
+                }
                 match event {
                     Event::TickStart { .. } => ticks.push(*at),
                     Event::SnapshotBegin { .. } => {
@@ -60,8 +73,6 @@ impl Survey {
                         let fit = ended.filter(|ended| !ended.is_late || snapshots.is_empty());
                         snapshots.extend(fit.map(|ended| ended.at));
                     }
-                    Event::Lost { .. } => snapshots.clear(),
-                    Event::Label { .. } => continue,
                     _ => {}
                 }
                 end = end.max(*at);
@@ -72,6 +83,7 @@ impl Survey {
                 break;
             }
         }
+        snapshots.splice(..0, before_end);
         let summary = Summary::new(source, &timeline);
         Ok(Self { summary, snapshots, ticks, end })
     }

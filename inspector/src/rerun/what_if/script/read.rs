@@ -80,6 +80,9 @@ pub(super) struct Reading {
 struct Slot {
     source: SourceId,
     reading: Option<Box<Reading>>,
+    /// What was read before a loss that nothing came after until now: then it was whole, and only its end is missing.
+    before_end: Option<Box<Reading>>,
+    last_at: Timestamp,
     /// The tick that may turn out to be the first: a snapshot lies near its start.
     tick: Vec<Stamped>,
     left: Left,
@@ -102,7 +105,8 @@ pub(super) fn read(source: &mut dyn EventSource, wanted: Option<&str>) -> Result
                 && !is_known()
             {
                 let (source, left) = (stamped.source, Left::default());
-                slots.push(Slot { source, reading: None, tick: Vec::new(), left });
+                let (tick, last_at) = (Vec::new(), Timestamp(0));
+                slots.push(Slot { source, reading: None, before_end: None, last_at, tick, left });
             }
             for slot in &mut slots {
                 slot.see(stamped, source);
@@ -124,7 +128,7 @@ pub(super) fn read(source: &mut dyn EventSource, wanted: Option<&str>) -> Result
         let (name, wanted) = (blank.name, chosen.name);
         return Err(RerunError::TooManyLoops { name, wanted, most: LOOPS_MAX });
     };
-    let Some(begun) = slot.reading.filter(|begun| begun.started) else {
+    let Some(begun) = slot.reading.or(slot.before_end).filter(|begun| begun.started) else {
         return Err(loops.refuse(source, Some(&chosen)));
     };
     let mut script = begun.finish();
@@ -135,10 +139,15 @@ pub(super) fn read(source: &mut dyn EventSource, wanted: Option<&str>) -> Result
 impl Slot {
     fn see(&mut self, stamped: &Stamped, source: &dyn EventSource) {
         let is_own = stamped.source == self.source;
+        if is_own && !matches!(stamped.event, Event::Label { .. } | Event::Lost { .. }) {
+            self.left.lost += u64::from(self.before_end.take().is_some());
+        }
+        let last_at = if is_own { std::mem::replace(&mut self.last_at, stamped.at) } else { self.last_at };
         match (&mut self.reading, stamped.event) {
-            (Some(_), Event::Lost { .. }) if is_own => {
-                self.left.lost += 1;
-                self.reading = None;
+            (Some(_), Event::Lost { from, .. }) if is_own => {
+                let read = self.reading.take();
+                self.left.lost += u64::from(from < last_at);
+                self.before_end = read.filter(|_| from >= last_at);
                 self.tick.clear();
             }
             (Some(begun), _) => begun.see(stamped, &mut self.left),

@@ -75,6 +75,12 @@ fn after_a_loss_the_stretch_begins_anew() {
     let middle = events.len() / 2;
     let at = events[middle].at;
     let lost = Event::Lost { count: 3, from: at };
+    // What is lost behind everything voids nothing.
+    let end = events.last().unwrap().at;
+    let cut = Stamped { at: end, source: loop_source, event: Event::Lost { count: 3, from: end } };
+    let cut = Recorded::read(&mut program([&events[..], &[cut]].concat())).unwrap();
+    let whole = Recorded::read(&mut program(events.clone())).unwrap();
+    assert_eq!((cut.arrivals(), cut.span_ns()), (whole.arrivals(), whole.span_ns()));
     events.insert(middle, Stamped { at, source: loop_source, event: lost });
     let refused = Recorded::read(&mut program(events)).unwrap_err().to_string();
     assert!(refused.contains("no snapshot of a loop after its last loss"), "{refused}");
