@@ -1,10 +1,12 @@
 //! Numbers as people read them, in as few cells as a table has: the unit that fits, never cut in the middle.
 
-pub use loop_traces::units::{bytes, count, counted, position};
+pub use loop_traces::units::{UNKNOWN, bytes, count, counted, position};
 
-/// Nanoseconds in at most six cells: `850ns`, `3.1µs`, `31µs`, `1.2ms`, `38.2ms`, `2.1s`, `2m05s`, `3h20m`.
+/// Nanoseconds in at most six cells: `850ns`, `3.1µs`, `31µs`, `1.2ms`, `38.2ms`, `2.1s`, `2m05s`, `3h20m`; [`UNKNOWN`] where there
+/// is none.
 #[must_use]
-pub fn duration(ns: u64) -> String {
+pub fn duration(ns: impl Into<Option<u64>>) -> String {
+    let Some(ns) = ns.into() else { return UNKNOWN.to_owned() };
     match ns {
         0..1_000 => format!("{ns}ns"),
         1_000..10_000_000 => scaled(ns),

@@ -96,6 +96,12 @@ impl Histogram {
         self.buckets.value_at_quantile(quantile).min(self.max)
     }
 
+    /// As [`quantile`](Self::quantile); `None` when empty: the median of nothing is not zero.
+    #[must_use]
+    pub fn known_quantile(&self, quantile: f64) -> Option<u64> {
+        (!self.is_empty()).then(|| self.quantile(quantile))
+    }
+
     /// How many values are above `low` and at most `high`, within the width of a bucket (1 %) at both ends.
     #[must_use]
     pub fn count_between(&self, low: u64, high: u64) -> u64 {
@@ -120,10 +126,10 @@ impl Histogram {
             count: self.count(),
             mean: (!self.is_empty()).then(|| self.mean().round() as u64),
             gmean: (!self.is_empty()).then(|| self.geometric_mean().round() as u64),
-            p50: self.quantile(0.5),
-            p90: self.quantile(0.9),
-            p99: self.quantile(0.99),
-            max: self.max,
+            p50: self.known_quantile(0.5),
+            p90: self.known_quantile(0.9),
+            p99: self.known_quantile(0.99),
+            max: (!self.is_empty()).then_some(self.max),
             p99_bounds: None,
             bounds: None,
         }
@@ -168,14 +174,14 @@ pub struct Percentiles {
     /// The geometric mean; absent as `mean` is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gmean: Option<u64>,
-    /// The median.
-    pub p50: u64,
+    /// The median; `None` (`null`) where there are no values, as all figures below.
+    pub p50: Option<u64>,
     /// Nine in ten are at most this.
-    pub p90: u64,
+    pub p90: Option<u64>,
     /// Ninety-nine in a hundred are at most this.
-    pub p99: u64,
+    pub p99: Option<u64>,
     /// The largest, exactly.
-    pub max: u64,
+    pub max: Option<u64>,
     /// Where samples may be missing: between which values the true `p99` lies, as in `bounds`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p99_bounds: Option<Bounds>,
@@ -195,7 +201,7 @@ mod tests {
             histogram.record(value * 1_000);
         }
         let shown = histogram.percentiles();
-        assert_eq!((shown.count, shown.max), (10_000, 10_000_000));
+        assert_eq!((shown.count, shown.max), (10_000, Some(10_000_000)));
         assert_eq!(histogram.total(), (1..=10_000u64).sum::<u64>() * 1_000);
         for (quantile, exact) in [(0.5, 5_000_000u64), (0.9, 9_000_000), (0.99, 9_900_000)] {
             let value = histogram.quantile(quantile);
@@ -254,7 +260,11 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_one_is_all_zero() {
-        assert_eq!(Histogram::new().percentiles(), Percentiles::default());
+    fn an_empty_one_knows_nothing() {
+        let shown = Histogram::new().percentiles();
+        assert_eq!(shown, Percentiles::default());
+        assert_eq!((shown.count, shown.p50, shown.p99, shown.max), (0, None, None, None));
+        let json = serde_json::to_value(shown).unwrap();
+        assert_eq!(json, serde_json::json!({"count": 0, "p50": null, "p90": null, "p99": null, "max": null}));
     }
 }

@@ -1,9 +1,10 @@
 //! Numbers for people: three digits and a unit, thousands apart.
 
-/// A duration: `0`, `87ns`, `31µs`, `1.24ms`, `12.4s`, `3m05s`, `2h07m`.
+/// A duration: `0`, `87ns`, `31µs`, `1.24ms`, `12.4s`, `3m05s`, `2h07m`; [`UNKNOWN`] where there is none.
 #[must_use]
-pub fn duration(ns: u64) -> String {
+pub fn duration(ns: impl Into<Option<u64>>) -> String {
     const MINUTE: u64 = 60_000_000_000;
+    let Some(ns) = ns.into() else { return UNKNOWN.to_owned() };
     match ns {
         0 => "0".to_owned(),
         1..=999 => format!("{ns}ns"),
@@ -18,6 +19,9 @@ pub fn duration(ns: u64) -> String {
         _ => format!("{}h{:02}m", ns / (60 * MINUTE), ns / MINUTE % 60),
     }
 }
+
+/// What was not measured.
+pub const UNKNOWN: &str = "–";
 
 /// A size: `512 B`, `18.2 MiB`.
 #[must_use]

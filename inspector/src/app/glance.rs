@@ -256,7 +256,7 @@ pub struct Glance {
     /// The signals, most frequent first.
     pub signals: Vec<SignalRow>,
     /// The latency of all signals together: the largest p99.
-    pub signal_latency_ns_p99: u64,
+    pub signal_latency_ns_p99: Option<u64>,
     /// Signals dropped.
     pub signals_dropped: u64,
     /// The agenda, where there is one.
@@ -326,7 +326,7 @@ impl Glance {
         };
         self.signals = signals.iter().map(row).collect();
         self.signals.sort_by(|a, b| b.arrived.cmp(&a.arrived).then_with(|| a.name.cmp(&b.name)));
-        self.signal_latency_ns_p99 = self.signals.iter().map(|it| it.latency_ns.p99).max().unwrap_or(0);
+        self.signal_latency_ns_p99 = self.signals.iter().filter_map(|it| it.latency_ns.p99).max();
     }
 }
 

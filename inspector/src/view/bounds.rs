@@ -14,11 +14,11 @@ pub(super) const MARK: &str = "~";
 
 /// Whether lost records could move the 99th percentile.
 pub(super) fn is_open(figures: &Percentiles) -> bool {
-    figures.bounds.is_some_and(|bounds| bounds.p99.is_open(figures.p99))
+    figures.bounds.zip(figures.p99).is_some_and(|(bounds, p99)| bounds.p99.is_open(p99))
 }
 
 /// The bounds of `value`, where it could read otherwise: `79µs to 91µs`, `79µs or more`.
-pub(super) fn words(value: u64, bounds: Option<Bounds>) -> Option<String> {
+pub(super) fn words(value: Option<u64>, bounds: Option<Bounds>) -> Option<String> {
     let bounds = bounds?;
     let (lo, hi) = (units::duration(bounds.lo), bounds.hi.map(units::duration));
     let shown = units::duration(value);

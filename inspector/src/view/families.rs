@@ -149,7 +149,7 @@ fn microtasks_line(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         return;
     }
     pen.put(&format!("{:.1}", figures.ran_mean), theme.strong()).put(" a checkpoint  max ", theme.dim());
-    pen.put(&units::short_count(figures.ran.max), theme.text()).put("  run p99 ", theme.dim());
+    pen.put(&units::short_count(figures.ran.max.unwrap_or(0)), theme.text()).put("  run p99 ", theme.dim());
     pen.number(&units::duration(figures.run_ns.p99), 6, theme.text()).gap(2);
     pen.sparkline(&deepest(&figures.samples, 20), 20, theme.bar());
 }
@@ -165,7 +165,7 @@ fn microtasks_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let mut pen = canvas.pen(inner, 0);
     pen.gap(1).put(&format!("{:.1}", figures.ran_mean), theme.strong()).put(" a checkpoint", theme.dim());
     let mut pen = canvas.pen(inner, 1);
-    pen.gap(1).put("max ", theme.dim()).put(&units::short_count(figures.ran.max), theme.text());
+    pen.gap(1).put("max ", theme.dim()).put(&units::short_count(figures.ran.max.unwrap_or(0)), theme.text());
     pen.whole(" at once", theme.dim());
     let mut pen = canvas.pen(inner, 2);
     pen.gap(1).put("run p99 ", theme.dim()).put(&units::duration(figures.run_ns.p99), theme.text());

@@ -133,7 +133,7 @@ fn how(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let wide = area.width >= 100;
     let gap = if wide { "   " } else { "  " };
     let lag = glance.lag_ns;
-    let late = lag.max > limit;
+    let late = lag.max > Some(limit);
     let max = format!("{:>6}{}", units::duration(lag.max), if late { "▲" } else { " " });
     let stalled = stalls > 0;
     let share = if wide { 5 } else { 4 };

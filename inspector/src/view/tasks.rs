@@ -2,7 +2,7 @@
 
 use ratatui::style::Style;
 
-use super::paint::Canvas;
+use super::paint::{Canvas, Pen};
 use crate::app::glance::{Column, Order, Ran, TagRow};
 use crate::app::layout::{self, Area, TaskColumns};
 use crate::app::state::State;
@@ -67,7 +67,7 @@ fn heading(canvas: &mut Canvas<'_>, inner: Area, columns: &TaskColumns, order: O
 
 fn row(canvas: &mut Canvas<'_>, state: &State, rows: Area, line: u16, columns: &TaskColumns, row: &TagRow) {
     let theme = canvas.theme;
-    let over = row.run_ns.max > state.about.stall_limit_ns && matches!(row.ran, Ran::Tasks | Ran::Io);
+    let over = row.run_ns.max > Some(state.about.stall_limit_ns) && matches!(row.ran, Ran::Tasks | Ran::Io);
     let max_style = if over { theme.over() } else { theme.text() };
     let seconds = state.elapsed_ns() as f64 / 1e9;
     let mut pen = canvas.pen(rows, line);
@@ -88,19 +88,18 @@ fn row(canvas: &mut Canvas<'_>, state: &State, rows: Area, line: u16, columns: &
         let rate = if seconds > 0.0 { row.run_ns.count as f64 / seconds } else { 0.0 };
         pen.number(&units::rate(rate), columns.rate, theme.dim());
     }
-    let mut time = |ns: u64, width: u16, style: Style| {
-        pen.number(&units::duration(ns), width, style);
+    let time = |pen: &mut Pen<'_, '_>, ns: Option<u64>, width: u16, style: Style| {
+        pen.number(&units::duration(ns), width, if ns.is_some() { style } else { theme.dim() });
     };
-    time(row.run_ns.p50, columns.p50, theme.text());
-    time(row.run_ns.p99, columns.p99, theme.text());
-    time(row.run_ns.max, columns.max - 1, max_style);
+    time(&mut pen, row.run_ns.p50, columns.p50, theme.text());
+    time(&mut pen, row.run_ns.p99, columns.p99, theme.text());
+    time(&mut pen, row.run_ns.max, columns.max - 1, max_style);
     pen.put(if over { "▲" } else { " " }, max_style);
-    let mut optional = |ns: Option<u64>, width: u16| {
-        match ns {
-            Some(ns) => pen.number(&units::duration(ns), width, theme.text()),
-            None => pen.number("-", width, theme.dim()),
-        };
-    };
-    optional(row.wait_ns_p99, columns.wait);
-    optional(Some(row.caused_ns).filter(|ns| *ns > 0), columns.caused);
+    time(&mut pen, row.wait_ns_p99, columns.wait, theme.text());
+    time(
+        &mut pen,
+        Some(row.caused_ns),
+        columns.caused,
+        if row.caused_ns > 0 { theme.text() } else { theme.dim() },
+    );
 }

@@ -32,15 +32,14 @@ fn figures(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     // Sampled when it changes: whoever attached later may not have seen it yet.
     let armed_now = timeline.queues.queue(Queue::Timers).samples.newest();
     let lag = state.glance.lag_ns;
-    let over = lag.max > state.about.stall_limit_ns;
-    let lag_of = |ns: u64| if lag.count > 0 { units::duration(ns) } else { "·".to_owned() };
+    let over = lag.max > Some(state.about.stall_limit_ns);
     let mut rows = [
         ("fired", units::count(timers.fired)),
         ("late", units::count(timers.late)),
         ("periods skipped", units::count(timers.skipped)),
-        ("lag p99", lag_of(lag.p99)),
-        ("lag max", lag_of(lag.max)),
-        ("lag p50", lag_of(lag.p50)),
+        ("lag p99", units::duration(lag.p99)),
+        ("lag max", units::duration(lag.max)),
+        ("lag p50", units::duration(lag.p50)),
         ("armed now", armed_now.map_or("not seen yet".to_owned(), |depth| units::count(u64::from(*depth)))),
         ("armed", units::count(timers.armed)),
         ("cleared", units::count(timers.cleared)),

@@ -45,7 +45,7 @@ fn told(blame: &[BlameSummary], room: usize, name: usize) -> String {
     let end: Vec<String> = unknown.iter().map(share).collect();
     let smaller = |from: usize| {
         let rest = known.get(from..).unwrap_or(&[]);
-        let ns = rest.iter().map(|line| line.ns).sum();
+        let ns: u64 = rest.iter().map(|line| line.ns).sum();
         (!rest.is_empty()).then(|| format!("{} smaller {}", rest.len(), duration(ns)))
     };
     let with = |shown: usize| {

@@ -23,7 +23,7 @@ pub(super) enum Of {
 impl Of {
     const ALL: [Self; 4] = [Self::P50, Self::P90, Self::P99, Self::Max];
 
-    const fn value(self, unit: &Percentiles) -> u64 {
+    const fn value(self, unit: &Percentiles) -> Option<u64> {
         match self {
             Self::P50 => unit.p50,
             Self::P90 => unit.p90,

@@ -77,7 +77,7 @@ fn a_dropped_tag_never_runs_nor_what_only_it_started() {
 fn a_scaled_tag_takes_so_many_times_as_long_and_others_wait_less_for_it() {
     let of = |answer: &Answer, tag: &str| {
         let tags = &answer.after.summary.tasks.by_tag;
-        tags.iter().find(|found| found.tag == tag).unwrap().run_ns.max
+        tags.iter().find(|found| found.tag == tag).unwrap().run_ns.max.unwrap()
     };
     let same = answer(&Changes::default());
     let scale = vec![("slow".to_owned(), 0.25)];

@@ -151,7 +151,7 @@ fn assumptions(script: &Script, changes: &Changes, plan: &Plan, ran: &Ran) -> Ve
         lines.push(format!(
             "the loop stopped {}, for {} in all, to make room for its recording: it does so again, at the same times",
             counted(reliefs.len() as u64, "time", "times"),
-            duration(reliefs.iter().map(|relief| relief.ns).sum())
+            duration(reliefs.iter().map(|relief| relief.ns).sum::<u64>())
         ));
     }
     lines.extend(invented(script, ran));

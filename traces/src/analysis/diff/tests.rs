@@ -24,11 +24,11 @@ pub(crate) fn run(imagined: &Imagined) -> Run {
     static TEMPLATE: OnceLock<Run> = OnceLock::new();
     let Run { mut summary, metadata, .. } = TEMPLATE.get_or_init(template).clone();
     let all = |ns: f64| {
-        let ns = ns.round() as u64;
+        let ns = Some(ns.round() as u64);
         Percentiles {
             count: 100,
-            mean: Some(ns),
-            gmean: Some(ns),
+            mean: ns,
+            gmean: ns,
             p50: ns,
             p90: ns,
             p99: ns,
@@ -281,7 +281,7 @@ fn lossy(runs: &mut [Run], missing: &Missing) {
         for spread in tags.chain([&mut run.summary.ticks.run_ns]) {
             let mut seen = Histogram::new();
             // As many as make one sample in a gap one of many.
-            (0..100_000).for_each(|_| seen.record(spread.p50));
+            (0..100_000).for_each(|_| seen.record(spread.p50.unwrap()));
             let bounds = SpreadBounds::of(&seen, missing);
             (spread.bounds, spread.p99_bounds) = (Some(bounds), Some(bounds.p99));
         }
@@ -327,16 +327,8 @@ fn so_does_one_on_any_tag() {
         let mut candidate = side(5_000.0, 1e6, 8e4, &SCATTER);
         for run in &mut candidate {
             let slower = &mut run.summary.tasks.by_tag[3].run_ns;
-            let ns = slower.p50 * 13 / 10;
-            *slower = Percentiles {
-                p50: ns,
-                p90: ns,
-                p99: ns,
-                max: ns,
-                gmean: Some(ns),
-                mean: Some(ns),
-                ..*slower
-            };
+            let ns = slower.p50.map(|ns| ns * 13 / 10);
+            *slower = Percentiles { p50: ns, p90: ns, p99: ns, max: ns, gmean: ns, mean: ns, ..*slower };
         }
         lossy(&mut candidate[..2], &missing);
         compare(&base, &candidate, &options).primary.remove(0)

@@ -145,7 +145,7 @@ fn worse_by_says_what_it_could_be_with_what_was_lost() {
     let gate = gate("timer_lag.p99", Limit::WorseBy(0.1));
     let bound = |run: &mut Run, lo: f64, hi: Option<f64>| {
         run.summary.lost_records = 7;
-        let value = run.summary.timers.lag_ns.p99 as f64;
+        let value = run.summary.timers.lag_ns.p99.unwrap() as f64;
         let one = Bounds { lo: (value * lo) as u64, hi: hi.map(|hi| (value * hi) as u64) };
         let all = SpreadBounds { p50: one, p90: one, p99: one, max: one, mean: one, gmean: one };
         run.summary.timers.lag_ns.bounds = Some(all);

@@ -98,7 +98,7 @@ fn of_spread(spread: &Percentiles, statistic: Statistic, lost: u64) -> Bounds {
     });
     match (shown.or(spread.p99_bounds.filter(|_| statistic == Statistic::P99)), statistic) {
         (Some(shown), _) => shown.into(),
-        (None, Statistic::Max) => Bounds { low: spread.max as f64, high: None },
+        (None, Statistic::Max) => Bounds { low: spread.max.unwrap_or(0) as f64, high: None },
         (None, Statistic::Mean | Statistic::Gmean) => Bounds { low: 0.0, high: None },
         (None, _) => percentile(spread, statistic, lost),
     }
@@ -115,9 +115,9 @@ fn percentile(spread: &Percentiles, statistic: Statistic, lost: u64) -> Bounds {
     let known = [(0.5, spread.p50), (0.9, spread.p90), (0.99, spread.p99), (1.0, spread.max)];
     // All that were lost may have been below it, or all above.
     let (lowest, highest) = ((share * (seen + lost) - lost) / seen, share * (seen + lost) / seen);
-    let low = known.iter().rev().find(|(at, _)| *at <= lowest).map_or(0, |(_, value)| *value);
-    let high = known.iter().find(|(at, _)| *at >= highest).map(|(_, value)| *value as f64);
-    Bounds { low: low as f64, high }
+    let low = known.iter().rev().find(|(at, _)| *at <= lowest).map_or(0, |(_, value)| value.unwrap_or(0));
+    let high = known.iter().find(|(at, _)| *at >= highest).and_then(|(_, value)| *value);
+    loss::Bounds { lo: low, hi: high }.into()
 }
 
 #[cfg(test)]
@@ -126,8 +126,8 @@ mod tests {
 
     #[test]
     fn percentiles_lie_between_their_neighbours() {
-        let spread =
-            Percentiles { count: 1000, p50: 50, p90: 90, p99: 99, max: 100, ..Percentiles::default() };
+        let [p50, p90, p99, max] = [50, 90, 99, 100].map(Some);
+        let spread = Percentiles { count: 1000, p50, p90, p99, max, ..Percentiles::default() };
         let of = |statistic, lost| percentile(&spread, statistic, lost);
         assert_eq!(of(Statistic::P50, 10), Bounds { low: 0.0, high: Some(90.0) });
         assert_eq!(of(Statistic::P90, 10), Bounds { low: 50.0, high: Some(99.0) });

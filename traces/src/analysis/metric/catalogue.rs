@@ -24,14 +24,15 @@ impl<Of> Source<Of> {
             return Some(number(of));
         }
         let spread = self.spread(of)?;
-        Some(match statistic? {
+        let value = match statistic? {
             Statistic::P50 => spread.p50,
             Statistic::P90 => spread.p90,
             Statistic::P99 => spread.p99,
             Statistic::Max => spread.max,
-            Statistic::Mean => spread.mean?,
-            Statistic::Gmean => spread.gmean?,
-        } as f64)
+            Statistic::Mean => spread.mean,
+            Statistic::Gmean => spread.gmean,
+        };
+        value.map(|value| value as f64)
     }
 
     fn spread(&self, of: &Of) -> Option<Percentiles> {
