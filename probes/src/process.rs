@@ -62,10 +62,9 @@ pub struct PollReport {
     pub state: ProcessState,
 }
 
-/// What an emitter does right now.
+/// What an emitter does right now: seen even while it hangs and emits nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RunningNow {
+pub struct NowRunning {
     /// The emitter.
     pub source: SourceId,
     /// What it does.
@@ -246,11 +245,11 @@ impl ProcessReader {
     /// # Errors
     ///
     /// [`ReadError`] where the file cannot be read any more.
-    pub fn running(&self) -> Result<Vec<RunningNow>, ReadError> {
+    pub fn running(&self) -> Result<Vec<NowRunning>, ReadError> {
         let cells = self.rings.running(&self.image)?;
         Ok(cells
             .into_iter()
-            .map(|(source, running, since)| RunningNow { source, running, since: self.map.peek(since) })
+            .map(|(source, running, since)| NowRunning { source, running, since: self.map.peek(since) })
             .collect())
     }
 

@@ -8,13 +8,12 @@ mod ring;
 
 use std::time::Duration;
 
-use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::metadata::Metadata;
 use loop_probes::process::ProcessState;
-use loop_probes::recorder::Running;
 use loop_probes::stamped::Stamped;
 use serde::{Deserialize, Serialize};
 
+pub use loop_probes::process::NowRunning;
 pub use memory::MemorySource;
 
 use crate::reader::ReadError;
@@ -86,17 +85,6 @@ pub struct SourceCounts {
     pub unknown_kinds: u64,
     /// Events with values that they cannot have: skipped.
     pub malformed: u64,
-}
-
-/// What an emitter does right now: seen even while it hangs and emits nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NowRunning {
-    /// Who.
-    pub source: SourceId,
-    /// What.
-    pub running: Running,
-    /// Since when.
-    pub since: Timestamp,
 }
 
 /// Why a source could not be read on.

@@ -41,13 +41,7 @@ impl EventSource for ProcessReader {
 
     fn running(&mut self) -> Vec<NowRunning> {
         // Where the file can no longer be read, the next poll says why.
-        let running = Self::running(self).unwrap_or_default();
-        let now = |now: loop_probes::process::RunningNow| NowRunning {
-            source: now.source,
-            running: now.running,
-            since: now.since,
-        };
-        running.into_iter().map(now).collect()
+        Self::running(self).unwrap_or_default()
     }
 
     fn process_state(&self) -> Option<ProcessState> {
