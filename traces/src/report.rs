@@ -132,10 +132,14 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
         count(gc.defer),
         count(gc.skip)
     );
-    let rows: [(&str, u64, &Percentiles, &str); 5] = [
+    let skipped = timers.skipped.map_or_else(String::new, |skipped| {
+        format!("lag with {}", counted(skipped, "skipped period", "skipped periods"))
+    });
+    let rows: [(&str, u64, &Percentiles, &str); 6] = [
         ("ticks", ticks.count, &ticks.run_ns, &over),
         ("tasks", tasks.count, &tasks.run_ns, &slowest),
         ("timers", timers.fired, &timers.lag_ns, &cleared),
+        ("  corrected", timers.lag_corrected_ns.count, &timers.lag_corrected_ns, &skipped),
         ("microtasks", microtasks.ran, &microtasks.run_ns, &checkpoints),
         ("gc", gc.run_ns.count, &gc.run_ns, &decided),
     ];
@@ -165,7 +169,7 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
         count(signals.dropped)
     );
     for (name, .., remark) in rows.iter().filter(|(.., remark)| !fit && !remark.is_empty()) {
-        line!(out, "  {name:<11}{}", cut(remark, columns - 13));
+        line!(out, "  {name:<12}{}", cut(remark, columns - 14));
     }
 }
 

@@ -126,6 +126,12 @@ pub struct TicksSummary {
     /// Where ticks may be missing: between which numbers that of the stalls lies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stalls_bounds: Option<Bounds>,
+    /// Busy time of all stalls; null in what older versions saved.
+    #[serde(default)]
+    pub stalls_busy_ns: Option<u64>,
+    /// Where ticks may be missing: between which values `stalls_busy_ns` lies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stalls_busy_bounds: Option<Bounds>,
     /// A tick busier than this is a stall.
     #[serde(default)]
     pub stall_limit_ns: u64,
@@ -197,8 +203,14 @@ pub struct TimersSummary {
     /// A timer that fires later than this is late.
     #[serde(default)]
     pub late_limit_ns: u64,
-    /// Fired less due.
+    /// Periods that late intervals skipped; null in what older versions saved.
+    #[serde(default)]
+    pub skipped: Option<u64>,
+    /// Fired less due, one sample for each firing.
     pub lag_ns: Percentiles,
+    /// Fired less due, with a sample for each period that a late interval skipped.
+    #[serde(default)]
+    pub lag_corrected_ns: Percentiles,
 }
 
 /// One queue.
@@ -287,6 +299,8 @@ impl Summary {
                 missing: timeline.ticks_missing(),
                 stalls: timeline.stalls.count,
                 stalls_bounds: timeline.stalls_bounds(),
+                stalls_busy_ns: Some(timeline.stalls.busy_ns),
+                stalls_busy_bounds: timeline.stalls_busy_bounds(),
                 stall_limit_ns: timeline.config().stall_limit_ns,
                 busy_ns: ticks.busy_ns,
                 poll_wait_ns: ticks.poll_wait_ns,
@@ -310,7 +324,9 @@ impl Summary {
                 cleared: timers.cleared,
                 late: timers.late,
                 late_limit_ns: timeline.config().late_timer_ns,
+                skipped: Some(timers.skipped),
                 lag_ns: timers.lag_ns.percentiles_missing(&missing.others),
+                lag_corrected_ns: timers.lag_corrected_ns.percentiles_missing(&missing.skipping()),
             },
             queues: queues(timeline, &missing),
             gc: GcSummary {

@@ -268,6 +268,14 @@ impl Timeline {
         (self.lost_records > 0).then(|| Bounds { lo: seen, hi: Some(seen.saturating_add(more())) })
     }
 
+    /// Where records were lost: between which values the time in stalls lies.
+    #[must_use]
+    pub fn stalls_busy_bounds(&self) -> Option<Bounds> {
+        let seen = self.stalls.busy_ns;
+        let more = || self.missing().ticks.total_longer_than(self.config.stall_limit_ns);
+        (self.lost_records > 0).then(|| Bounds { lo: seen, hi: more().map(|more| seen.saturating_add(more)) })
+    }
+
     /// The tick that goes on now, its emitter and its start, where one does: the one that began last.
     #[must_use]
     pub fn open_tick(&self) -> Option<(loop_probes::ids::SourceId, u64, Timestamp)> {

@@ -161,6 +161,17 @@ impl Metric {
         }
     }
 
+    /// A difference by less than this is none, in its unit: half a thing of what is counted, half a stall of the time in
+    /// stalls. 0 of everything else, which differs by a share.
+    #[must_use]
+    pub fn grain(&self, summary: &Summary) -> f64 {
+        match self.unit() {
+            Unit::Count => 0.5,
+            Unit::Ns if self.to_string() == "stalls.busy" => summary.ticks.stall_limit_ns as f64 / 2.0,
+            _ => 0.0,
+        }
+    }
+
     /// What of a distribution it is, where it is of one.
     #[must_use]
     pub const fn statistic(&self) -> Option<Statistic> {

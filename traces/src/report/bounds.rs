@@ -70,11 +70,12 @@ pub(super) fn losses(out: &mut String, summary: &Summary) {
     }
     let lost = counted(summary.lost_records, "record was lost", "records were lost");
     line!(out, "\n{lost}: counts are at least what is shown,\nand {MARK} marks what they could move");
-    let rows: [(&str, &Percentiles); 7] = [
+    let rows: [(&str, &Percentiles); 8] = [
         ("ticks", &summary.ticks.run_ns),
         ("tasks", &summary.tasks.run_ns),
         ("waits", &summary.tasks.queue_wait_ns),
         ("timers", &summary.timers.lag_ns),
+        ("  corrected", &summary.timers.lag_corrected_ns),
         ("microtasks", &summary.microtasks.run_ns),
         ("gc", &summary.gc.run_ns),
         ("signals", &summary.signals.latency_ns),

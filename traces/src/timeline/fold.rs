@@ -108,7 +108,10 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         Event::Immediates { ran, moved_to_next, start } => {
             timeline.immediates.add(ran, moved_to_next, at.ns_since(start));
         }
-        Event::TimerArmed { .. } => timeline.timers.armed += 1,
+        Event::TimerArmed { timer, period_ns, .. } => timeline.timers.armed(source, timer, period_ns),
+        Event::SnapshotTimer { timer, period_ns, .. } => {
+            timeline.timers.has_period(source, timer, period_ns);
+        }
         Event::TimerFired { timer, tag, task, due, fired, skipped } => {
             let tick = timeline.tick_of(place);
             let fired = LateTimer { source, timer, tag, task, due, fired, tick, skipped };
@@ -122,7 +125,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
                 timeline.open[place].timers_late += u32::from(late);
             }
         }
-        Event::TimerCleared { .. } => timeline.timers.cleared += 1,
+        Event::TimerCleared { timer } => timeline.timers.cleared(source, timer),
         Event::QueueDepth { queue, depth } | Event::SnapshotQueue { queue, depth } => {
             timeline.queues.queue_mut(queue).sampled(depth);
         }

@@ -25,6 +25,15 @@ pub struct MissingSamples {
     pub others: Missing,
 }
 
+impl MissingSamples {
+    /// Lag with a sample for each skipped period: a lost record can have held a firing that skipped as many as its field
+    /// takes.
+    #[must_use]
+    pub fn skipping(&self) -> Missing {
+        Missing::anything(self.others.count().saturating_mul(u64::from(u32::MAX)))
+    }
+}
+
 /// What the gaps of all emitters leave room for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Hidden {

@@ -1,4 +1,13 @@
 //! Timers: how many were armed and fired, how late, and the late ones themselves.
+//!
+//! **Skipped periods.** An interval that fires late over many periods gives one raw sample, however many firings were
+//! due meanwhile (coordinated omission): a timer of 1 ms that is blocked for 300 ms has one bad sample in 700 good ones,
+//! and a p99 of nothing. The corrected distribution has a sample for each period, as HdrHistogram's correction has it:
+//! `lag`, `lag - period`, … down to one period. The period is the one that the timer was armed with. Where that is
+//! unknown (it was armed before the first event) it lies between `lag / (skipped + 1)` and `lag / skipped`, and
+//! the middle is taken.
+
+use std::collections::HashMap;
 
 use loop_probes::ids::{SourceId, Tag, TaskId, TimerId, Timestamp};
 
@@ -49,12 +58,17 @@ pub struct Timers {
     pub skipped: u64,
     /// Timers that fired later than the limit.
     pub late: u64,
-    /// Timer lag: fired less due.
+    /// Timer lag: fired less due, one sample for each firing.
     pub lag_ns: Histogram,
+    /// Timer lag with a sample for each period that a late interval skipped.
+    pub lag_corrected_ns: Histogram,
     /// The last late ones.
     pub recent_late: Recent<LateTimer>,
     /// The latest of all.
     pub worst: Option<LateTimer>,
+    /// Of armed intervals, as many as `periods_max`.
+    periods: HashMap<(SourceId, TimerId), u64>,
+    periods_max: usize,
 }
 
 impl Timers {
@@ -66,9 +80,43 @@ impl Timers {
             skipped: 0,
             late: 0,
             lag_ns: Histogram::new(),
+            lag_corrected_ns: Histogram::new(),
             recent_late: Recent::new(config.entries_kept),
             worst: None,
+            periods: HashMap::new(),
+            periods_max: config.names_kept,
         }
+    }
+
+    pub(crate) fn armed(&mut self, source: SourceId, timer: TimerId, period_ns: Option<u64>) {
+        self.armed += 1;
+        self.has_period(source, timer, period_ns);
+    }
+
+    pub(crate) fn cleared(&mut self, source: SourceId, timer: TimerId) {
+        self.cleared += 1;
+        self.periods.remove(&(source, timer));
+    }
+
+    /// An interval has this period; a one-shot has none.
+    pub(crate) fn has_period(&mut self, source: SourceId, timer: TimerId, period_ns: Option<u64>) {
+        let key = (source, timer);
+        match period_ns {
+            None => drop(self.periods.remove(&key)),
+            Some(period_ns) if self.periods.len() < self.periods_max || self.periods.contains_key(&key) => {
+                self.periods.insert(key, period_ns);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// The period of an interval that fired: as it was armed, unless what it skipped contradicts that (records were
+    /// lost in between).
+    fn period_ns(&self, timer: &LateTimer) -> u64 {
+        let (lag_ns, skipped) = (timer.lag_ns(), u64::from(timer.skipped));
+        let known = self.periods.get(&(timer.source, timer.timer)).copied();
+        let fits = |period: &u64| lag_ns.checked_div(*period) == Some(skipped);
+        known.filter(fits).unwrap_or_else(|| (lag_ns / (2 * skipped + 1)).saturating_mul(2))
     }
 
     /// Whether it was late.
@@ -77,6 +125,9 @@ impl Timers {
         self.fired += 1;
         self.skipped += u64::from(timer.skipped);
         self.lag_ns.record(lag_ns);
+        let samples = u64::from(timer.skipped.max(1));
+        let period_ns = if samples > 1 { self.period_ns(&timer) } else { 0 };
+        self.lag_corrected_ns.record_spaced(lag_ns, period_ns, samples);
         if self.worst.is_none_or(|worst| worst.lag_ns() < lag_ns) {
             self.worst = Some(timer);
         }
@@ -86,5 +137,96 @@ impl Timers {
             self.recent_late.push(timer);
         }
         late
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::histogram::Percentiles;
+
+    const LOOP: SourceId = SourceId(1);
+    const TIMER: TimerId = TimerId(7);
+    const MS: u64 = 1_000_000;
+
+    fn fired(timers: &mut Timers, lag_ns: u64, skipped: u32) {
+        let (due, fired) = (Timestamp(0), Timestamp(lag_ns));
+        let timer = LateTimer {
+            source: LOOP,
+            timer: TIMER,
+            tag: Tag(1),
+            task: TaskId(1),
+            due,
+            fired,
+            tick: None,
+            skipped,
+        };
+        timers.fired(timer, MS);
+    }
+
+    fn near(one: u64, other: u64) -> bool {
+        one.abs_diff(other) * 50 <= other
+    }
+
+    /// A timer of 1 ms on a loop that is blocked four times for a quarter of a second, and is on time otherwise.
+    #[test]
+    fn a_blocked_interval_is_late_for_every_period_that_it_skipped() {
+        for known in [true, false] {
+            let mut timers = Timers::new(&TimelineConfig::default());
+            if known {
+                timers.armed(LOOP, TIMER, Some(MS));
+            }
+            let mut truth: Vec<u64> = (0..2_975).map(|place| 20_000 + place * 10).collect();
+            truth.iter().for_each(|lag_ns| fired(&mut timers, *lag_ns, 0));
+            for blocked_ms in [200, 250, 287, 330] {
+                fired(&mut timers, blocked_ms * MS + 300_000, blocked_ms as u32);
+                truth.extend((1..=blocked_ms).map(|ms| ms * MS + 300_000));
+            }
+            truth.sort_unstable();
+            let (p90, p99) = (truth[truth.len() * 9 / 10], truth[truth.len() * 99 / 100]);
+            assert_eq!((timers.fired, timers.skipped), (2_979, 1_067));
+            let (raw, corrected) = (timers.lag_ns.percentiles(), timers.lag_corrected_ns.percentiles());
+            assert!(raw.p99 < MS, "{raw:?}");
+            assert_eq!((corrected.count, corrected.max), (truth.len() as u64, raw.max));
+            assert!(p90 > 150 * MS && p99 > 280 * MS);
+            assert!(near(corrected.p90, p90) && near(corrected.p99, p99), "{known}: {corrected:?}");
+        }
+    }
+
+    #[test]
+    fn it_is_the_correction_of_hdrhistogram() {
+        let mut random = fastrand::Rng::with_seed(5);
+        let mut timers = Timers::new(&TimelineConfig::default());
+        let mut expected = hdrhistogram::Histogram::<u64>::new(2).unwrap();
+        for _ in 0..2_000 {
+            let (period_ns, lag_ns) = (random.u64(1_000..MS), random.u64(0..50 * MS));
+            timers.armed(LOOP, TIMER, Some(period_ns));
+            fired(&mut timers, lag_ns, (lag_ns / period_ns) as u32);
+            expected.record_correct(lag_ns, period_ns).unwrap();
+        }
+        let Percentiles { count, p50, p90, p99, .. } = timers.lag_corrected_ns.percentiles();
+        assert_eq!(count, expected.len());
+        for (corrected, quantile) in [(p50, 0.5), (p90, 0.9), (p99, 0.99)] {
+            assert!(near(corrected, expected.value_at_quantile(quantile)), "{quantile}: {corrected}");
+        }
+    }
+
+    #[test]
+    fn a_period_that_contradicts_what_was_skipped_is_not_believed() {
+        let mut timers = Timers::new(&TimelineConfig::default());
+        timers.armed(LOOP, TIMER, Some(1));
+        fired(&mut timers, 10 * MS, 4);
+        let corrected = timers.lag_corrected_ns.percentiles();
+        assert_eq!((corrected.count, corrected.max), (4, 10 * MS));
+        assert!(corrected.p50 > 4 * MS, "{corrected:?}");
+    }
+
+    #[test]
+    fn only_so_many_periods_are_kept() {
+        let mut timers = Timers::new(&TimelineConfig { names_kept: 2, ..TimelineConfig::default() });
+        (0..9).for_each(|timer| timers.armed(LOOP, TimerId(timer), Some(1)));
+        assert_eq!(timers.periods.len(), 2);
+        (0..9).for_each(|timer| timers.cleared(LOOP, TimerId(timer)));
+        assert!(timers.periods.is_empty());
     }
 }

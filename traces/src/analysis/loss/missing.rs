@@ -92,6 +92,17 @@ impl Missing {
         counts.fold(self.of_any_length, u64::saturating_add).min(self.count)
     }
 
+    /// How much time those can add up to that are longer than `value`; `None` where nothing bounds it.
+    #[must_use]
+    pub fn total_longer_than(&self, value: u64) -> Option<u64> {
+        if self.longer_than(value) == 0 {
+            return Some(0);
+        }
+        let stretches = self.stretches.iter().filter(|stretches| stretches.longest_ns > value);
+        let total = stretches.fold(0u64, |sum, stretches| sum.saturating_add(stretches.total_ns));
+        (self.of_any_length == 0).then_some(total)
+    }
+
     /// The longest that can be missing; `None` where nothing bounds it.
     #[must_use]
     pub fn longest(&self) -> Option<u64> {

@@ -60,6 +60,9 @@ impl Metric {
                     Bounds { low: value, high: Some(value + lost as f64) }
                 }
                 Unit::Count | Unit::Bytes => unbounded,
+                Unit::Ns if name == "stalls.busy" => {
+                    summary.ticks.stalls_busy_bounds.map_or(unbounded, Bounds::from)
+                }
                 Unit::Ratio => Bounds { low: 0.0, high: Some(1.0) },
                 Unit::Ns | Unit::PerSecond => unbounded,
             },
@@ -82,7 +85,8 @@ impl Metric {
 
     /// A record holds one of it, not many.
     fn is_one_a_record(&self) -> bool {
-        !self.to_string().starts_with("microtasks.")
+        let name = self.to_string();
+        !name.starts_with("microtasks.") && name != "timers.skipped"
     }
 }
 

@@ -14,14 +14,18 @@ use super::{Statistic, Whose};
 pub(super) enum Source<Of> {
     /// One number.
     Number(fn(&Of) -> f64),
+    /// One number that may be unknown.
+    Known(fn(&Of) -> Option<f64>),
     /// A distribution, of which a statistic is asked for.
     Spread(fn(&Of) -> Option<Percentiles>),
 }
 
 impl<Of> Source<Of> {
     fn of(&self, of: &Of, statistic: Option<Statistic>) -> Option<f64> {
-        if let Self::Number(number) = self {
-            return Some(number(of));
+        match self {
+            Self::Number(number) => return Some(number(of)),
+            Self::Known(number) => return number(of),
+            Self::Spread(_) => {}
         }
         let spread = self.spread(of)?;
         let value = match statistic? {
@@ -37,7 +41,7 @@ impl<Of> Source<Of> {
 
     fn spread(&self, of: &Of) -> Option<Percentiles> {
         match self {
-            Self::Number(_) => None,
+            Self::Number(_) | Self::Known(_) => None,
             Self::Spread(spread) => spread(of).filter(|spread| spread.count > 0),
         }
     }
@@ -92,9 +96,22 @@ const fn number(
     Figure { name, unit, sense, what, source: Source::Number(of) }
 }
 
+const fn known(
+    name: &'static str,
+    unit: Unit,
+    sense: Sense,
+    what: &'static str,
+    of: fn(&Summary) -> Option<f64>,
+) -> Figure {
+    Figure { name, unit, sense, what, source: Source::Known(of) }
+}
+
 /// Figures that a summary has once.
 pub const FIGURES: &[Figure] = &[
-    spread("timer_lag", MoreIsWorse, "fired less due", |s| Some(s.timers.lag_ns)),
+    spread("timer_lag", MoreIsWorse, "fired less due, one sample a firing", |s| Some(s.timers.lag_ns)),
+    spread("timer_lag_corrected", MoreIsWorse, "the same with a sample for each skipped period", |s| {
+        Some(s.timers.lag_corrected_ns)
+    }),
     spread("ticks.run", MoreIsWorse, "busy time of a tick", |s| Some(s.ticks.run_ns)),
     spread("tasks.run", MoreIsWorse, "run time of a task, all tags", |s| Some(s.tasks.run_ns)),
     spread("tasks.wait", MoreIsWorse, "from queued to started, all tags", |s| Some(s.tasks.queue_wait_ns)),
@@ -106,6 +123,9 @@ pub const FIGURES: &[Figure] = &[
         s.agenda.as_ref().map(|agenda| agenda.rendezvous.waited_ns)
     }),
     number("stalls", Count, MoreIsWorse, "ticks over the stall limit", |s| s.ticks.stalls as f64),
+    known("stalls.busy", Ns, MoreIsWorse, "busy time of all stalls", |s| {
+        s.ticks.stalls_busy_ns.map(|busy| busy as f64)
+    }),
     number("utilization", Ratio, MoreIsWorse, "busy / (busy + poll wait)", |s| s.ticks.utilization),
     number("busy", Ns, MoreIsWorse, "busy time of all ticks", |s| s.ticks.busy_ns as f64),
     number("span", Ns, Neither, "from the first event to the last", |s| s.span_ns as f64),
@@ -117,6 +137,9 @@ pub const FIGURES: &[Figure] = &[
     number("tasks.rate", PerSecond, Neither, "tasks a second", |s| a_second(s, s.tasks.count)),
     number("timers.armed", Count, Neither, "timers armed", |s| s.timers.armed as f64),
     number("timers.fired", Count, Neither, "timers fired", |s| s.timers.fired as f64),
+    known("timers.skipped", Count, MoreIsWorse, "periods that late intervals skipped", |s| {
+        s.timers.skipped.map(|skipped| skipped as f64)
+    }),
     number("timers.cleared", Count, Neither, "timers cleared", |s| s.timers.cleared as f64),
     number("microtasks.ran", Count, Neither, "microtasks", |s| s.microtasks.ran as f64),
     number("microtasks.checkpoints", Count, Neither, "checkpoints at which something ran", |s| {
@@ -257,7 +280,7 @@ impl Named {
                     (Some(tag), source) => source.of(tag, statistic),
                     // A tag that is not there ran never, and has no run time.
                     (None, Source::Number(_)) => Some(0.0),
-                    (None, Source::Spread(_)) => None,
+                    (None, Source::Known(_) | Source::Spread(_)) => None,
                 }
             }
             Family::QueueDepth(depth) => {

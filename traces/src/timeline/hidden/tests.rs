@@ -93,6 +93,7 @@ fn check_all(torn: &Summary, whole: &Summary) -> Result<(), TestCaseError> {
     check("waits", &torn.tasks.queue_wait_ns, &whole.tasks.queue_wait_ns)?;
     check("microtasks", &torn.microtasks.run_ns, &whole.microtasks.run_ns)?;
     check("timers", &torn.timers.lag_ns, &whole.timers.lag_ns)?;
+    check("corrected", &torn.timers.lag_corrected_ns, &whole.timers.lag_corrected_ns)?;
     check("gc", &torn.gc.run_ns, &whole.gc.run_ns)?;
     check("signals", &torn.signals.latency_ns, &whole.signals.latency_ns)?;
     for tag in &torn.tasks.by_tag {
@@ -120,6 +121,8 @@ fn check_all(torn: &Summary, whole: &Summary) -> Result<(), TestCaseError> {
         "{stalls:?} {:?}",
         whole.ticks
     );
+    let busy = (torn.ticks.stalls_busy_bounds, whole.ticks.stalls_busy_ns.unwrap());
+    prop_assert!(busy.0.is_none_or(|bounds| holds(bounds, busy.1)), "{busy:?}");
     Ok(())
 }
 
