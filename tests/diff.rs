@@ -121,7 +121,7 @@ fn a_slower_tag_is_found_and_named() {
 }
 
 #[test]
-fn equals_are_not_worse_and_one_run_cannot_tell() {
+fn equals_are_not_worse_and_one_run_is_undecided() {
     let sides = Sides::new(None);
     let compared = sides.json(&[]);
     assert!(
@@ -129,7 +129,7 @@ fn equals_are_not_worse_and_one_run_cannot_tell() {
         "{compared}"
     );
     let one = sides.place.json(&["diff", "--json", &sides.base[0], "--", &sides.candidate[0]]);
-    assert_eq!(one["verdict"], "cannot_tell");
+    assert_eq!(one["verdict"], "undecided");
     assert_eq!(one["primary"][1]["more_runs"]["at_least"], 4);
     assert!(one["primary"][1]["base"].as_f64() > Some(0.0), "the numbers are shown: {one}");
     let saved = sides.place.file("saved.json");
@@ -169,7 +169,7 @@ fn what_misleads_is_refused_unless_told() {
         assert!(line.contains(named) && line.contains("--anyway"), "{line}");
         let output = place.run(&["diff", "--anyway", text(&old), "--", text(&new)]);
         let (page, warned) = told(&output);
-        assert!(output.status.success() && page.starts_with("cannot tell"), "{page}");
+        assert!(output.status.success() && page.starts_with("undecided"), "{page}");
         assert!(warned.contains(named), "{warned}");
     }
 }

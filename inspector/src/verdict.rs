@@ -27,7 +27,7 @@ pub struct Page {
     pub changes: Vec<Moved>,
     /// Gates.
     pub gates: Vec<Judgement>,
-    /// A gate that cannot be told fails.
+    /// An undecided gate fails.
     pub strict: bool,
     /// What else to know.
     pub notes: Vec<String>,
@@ -102,7 +102,7 @@ impl Page {
     /// Whether a gate with this outcome fails the command.
     #[must_use]
     pub fn fails(&self, outcome: Outcome) -> bool {
-        outcome == Outcome::Failed || (self.strict && outcome == Outcome::CannotTell)
+        outcome == Outcome::Failed || (self.strict && outcome == Outcome::Undecided)
     }
 
     /// The line that names each gate that failed, with its numbers; `None` where none did.
@@ -114,13 +114,14 @@ impl Page {
         (!failed.is_empty()).then(|| format!("{first}: {}", failed.join("; ")))
     }
 
-    /// The line that names each gate that could not be told and fails nothing; `None` where there is none.
+    /// The line that names each undecided gate that fails nothing; `None` where there is none.
     #[must_use]
     pub fn undecided(&self) -> Option<String> {
-        let open = self.gates.iter().filter(|gate| gate.outcome == Outcome::CannotTell);
+        let open = self.gates.iter().filter(|gate| gate.outcome == Outcome::Undecided);
         let open: Vec<String> = open.map(|gate| format!("{}: {}", gate.gate, told(gate))).collect();
         let first = self.gates_line();
-        (!open.is_empty()).then(|| format!("{first}, which only --strict fails: {}", open.join("; ")))
+        (!open.is_empty())
+            .then(|| format!("{first}; undecided gates fail only with --strict: {}", open.join("; ")))
     }
 
     /// How many gates there are and failed.
@@ -128,10 +129,10 @@ impl Page {
     pub fn gates_line(&self) -> String {
         let all = counted(self.gates.len() as u64, "gate", "gates");
         let failed = self.failed().count();
-        let open = self.gates.iter().filter(|gate| gate.outcome == Outcome::CannotTell).count();
+        let open = self.gates.iter().filter(|gate| gate.outcome == Outcome::Undecided).count();
         match (failed, open) {
             (0, 0) => format!("{all} held"),
-            (0, open) => format!("no gate of {} failed, {open} cannot be told", self.gates.len()),
+            (0, open) => format!("no gate of {} failed, {open} undecided", self.gates.len()),
             (failed, _) => format!("{failed} of {all} failed"),
         }
     }
@@ -238,7 +239,7 @@ fn lost(verdict: Verdict, loss: &Loss) -> Option<String> {
         (Some(seen), _) => {
             Some(format!("{}, but {records} could overturn it{}", seen.name(), could_be.unwrap_or_default()))
         }
-        (None, Verdict::CannotTell) => None,
+        (None, Verdict::Undecided) => None,
         (None, _) => Some(format!("stands whatever the {records} held{}", could_be.unwrap_or_default())),
     }
 }
@@ -273,7 +274,7 @@ fn headline(comparison: &Comparison) -> String {
         Verdict::Same => {
             format!("no metric differs by {} or more", change(comparison.margin).trim_start_matches('+'))
         }
-        Verdict::CannotTell => match nearest(comparison) {
+        Verdict::Undecided => match nearest(comparison) {
             Some((metric, more)) => format!("{runs}; {more} would decide {metric}"),
             None => comparison.primary.iter().find_map(overturned).unwrap_or(runs),
         },

@@ -6,7 +6,7 @@
 //! | [`loss`] | what is certain of a percentile although records were lost |
 //! | [`metric`] | the figures of a summary by name, the closed list of them |
 //! | [`condition`], [`gate`] | a metric against a bound: whether it holds, whether that can be told |
-//! | [`diff`] | runs against runs: better, worse, the same, or cannot tell |
+//! | [`diff`] | runs against runs: better, worse, the same, or undecided |
 //! | [`statistics`] | what that rests on: permutations, intervals, many answers at once |
 
 pub mod attribution;

@@ -1,7 +1,7 @@
 //! The page as JUnit XML: a test case for each metric with a verdict, and for each gate.
 //!
-//! Gates fail; a verdict alone does not, as the exit code does not: `worse` is said in the case's output. What cannot
-//! be told is a skipped case. The dialect is the one that Jenkins, GitLab and the GitHub actions read: `testsuites`,
+//! Gates fail; a verdict alone does not, as the exit code does not: `worse` is said in the case's output. What is
+//! undecided is a skipped case. The dialect is the one that Jenkins, GitLab and the GitHub actions read: `testsuites`,
 //! `testsuite` with its counts, `testcase` with `failure` or `skipped`.
 
 use std::io;
@@ -100,7 +100,7 @@ fn verdicts(page: &Page) -> Vec<Case> {
         )];
         said.extend(row.details.iter().cloned());
         let said = said.join("; ");
-        let end = if row.verdict == Verdict::CannotTell { End::Skipped(said) } else { End::Passed(said) };
+        let end = if row.verdict == Verdict::Undecided { End::Skipped(said) } else { End::Passed(said) };
         Case { name: row.metric.clone(), end }
     };
     page.rows.iter().map(case).collect()
@@ -111,7 +111,7 @@ fn gates(page: &Page) -> Vec<Case> {
         let said = told(gate);
         let end = match gate.outcome {
             outcome if page.fails(outcome) => End::Failed(said),
-            Outcome::CannotTell => End::Skipped(said),
+            Outcome::Undecided => End::Skipped(said),
             _ => End::Passed(said),
         };
         Case { name: loop_probes::text::printable(&gate.gate), end }

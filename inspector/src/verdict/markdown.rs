@@ -46,7 +46,7 @@ pub fn render(page: &Page) -> String {
     for gate in &page.gates {
         let sign = match gate.outcome {
             outcome if page.fails(outcome) => "🔴",
-            Outcome::CannotTell => "🟡",
+            Outcome::Undecided => "🟡",
             _ => "🟢",
         };
         let _ = writeln!(
@@ -83,7 +83,7 @@ const fn sign(verdict: Verdict) -> &'static str {
         Verdict::Worse => "🔴",
         Verdict::Better => "🟢",
         Verdict::Same => "⚪",
-        Verdict::CannotTell => "🟡",
+        Verdict::Undecided => "🟡",
     }
 }
 

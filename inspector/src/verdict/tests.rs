@@ -20,16 +20,16 @@ fn summary(outcome: Outcome) -> loop_traces::summary::Summary {
         &source,
         &loop_traces::timeline::Timeline::new(Default::default()),
     );
-    summary.lost_records = if outcome == Outcome::CannotTell { 9 } else { 0 };
+    summary.lost_records = if outcome == Outcome::Undecided { 9 } else { 0 };
     summary
 }
 
 #[test]
 fn names_cannot_break_a_format() {
-    let page = Page::of_gates(vec![gate(Outcome::Held), gate(Outcome::CannotTell)], true);
+    let page = Page::of_gates(vec![gate(Outcome::Held), gate(Outcome::Undecided)], true);
     let text = text::render(&page, Theme::new(false, false), 80);
     assert!(text.starts_with("1 of 2 gates failed\nheld  "), "{text}");
-    assert!(text.contains("cannot tell") && !text.contains('\u{1b}'), "{text:?}");
+    assert!(text.contains("undecided") && !text.contains('\u{1b}'), "{text:?}");
     let markdown = markdown::render(&page);
     assert!(markdown.contains("&lt;b&gt;\\|\\`x\\`\\\\u{1b}") && !markdown.contains('\u{1b}'), "{markdown}");
     let xml = junit::render(&page).expect("a vector takes everything");
@@ -38,7 +38,7 @@ fn names_cannot_break_a_format() {
     let root = xml.lines().nth(1).expect("the root");
     assert!(!root.contains("skipped"), "the strictest schema has it on suites only: {root}");
     assert_eq!(page.failure().expect("strict").matches("at most 3").count(), 1);
-    let lenient = Page::of_gates(vec![gate(Outcome::CannotTell)], false);
+    let lenient = Page::of_gates(vec![gate(Outcome::Undecided)], false);
     assert_eq!(lenient.failure(), None);
     assert!(lenient.undecided().expect("it is open").contains("--strict"));
     assert!(junit::render(&lenient).expect("a vector").contains("<skipped message="));

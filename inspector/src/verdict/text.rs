@@ -48,7 +48,7 @@ impl Text {
             Verdict::Worse => self.theme.over(),
             Verdict::Better => self.theme.live(),
             Verdict::Same => self.theme.text(),
-            Verdict::CannotTell => self.theme.held(),
+            Verdict::Undecided => self.theme.held(),
         }
     }
 
@@ -107,7 +107,7 @@ impl Text {
         for gate in &page.gates {
             let style = match gate.outcome {
                 outcome if page.fails(outcome) => self.theme.over(),
-                Outcome::CannotTell => self.theme.held(),
+                Outcome::Undecided => self.theme.held(),
                 _ => self.theme.live(),
             };
             let outcome = self.paint(style, &format!("{:<11}", gate.outcome.name()));

@@ -64,7 +64,7 @@ fn bare(canvas: &mut Canvas<'_>, state: &State, subject: &Subject, area: Area) {
     let tag = subject.tag().map_or_else(String::new, |tag| labels.tag(tag).into_owned());
     let name = cut(&tag, usize::from(area.width / 3));
     let mut pen = canvas.pen(area, 0);
-    pen.gap(1).put("nothing inside it is labelled", text).put(": where its time went cannot be told", dim);
+    pen.gap(1).put("nothing inside it is labelled", text).put(": where its time went is unknown", dim);
     let mut pen = canvas.pen(area, 1);
     pen.gap(1).put("Enter", theme.key()).put(" opens ", dim).put(&name, text);
     pen.put(": how it runs otherwise, whom it made late", dim);

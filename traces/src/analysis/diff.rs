@@ -9,7 +9,7 @@
 //! | [`comparable`] | what forbids a comparison: other machines, other load, losses |
 //! | [`effect`] | one metric on both sides: medians, shift, interval, p-value |
 //! | [`any`] | the one metric that is many: did any tag change, and which |
-//! | [`decide`] | from an effect to better, worse, same or cannot tell, and how many more runs would decide |
+//! | [`decide`] | from an effect to better, worse, same or undecided, and how many more runs would decide |
 //! | [`leeway`] | what lost records leave open of that, and whether the verdict stands |
 //! | [`changes`] | all other metrics, the largest change first |
 
@@ -40,12 +40,16 @@ pub const ALPHA: f64 = 0.05;
 /// What does not matter, as a share: the default of [`Options::margin`].
 pub const MARGIN: f64 = 0.05;
 
-/// The primary metrics where nobody names others: is any task slower, is anybody later, is the loop held up longer?
+/// The primary metrics where `--primary` names no others: is any task slower, are timers later, does the loop stall for
+/// longer?
 ///
 /// Three, because with five runs against five the smallest p-values are 2/252, 4/252 and 6/252. Of three metrics the one
 /// that stands for all tags gets half of the 5%, for which each of them is enough, and the others a quarter, for which
 /// the first is. Of six, a sixth is enough for the first; of seven nothing would ever be significant.
-pub const PRIMARIES: [&str; 3] = ["task.*.run.gmean", "timer_lag.p99", "ticks.run.p99"];
+///
+/// Lag counts skipped periods, and stalls count by their time: a stall a second lies below any percentile of what
+/// happens a thousand times a second.
+pub const PRIMARIES: [&str; 3] = ["task.*.run.gmean", "timer_lag_corrected.p99", "stalls.busy"];
 
 /// One run.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! Gates: bounds that a run must keep, or that a candidate must keep against a base.
 //!
 //! A gate fails only on what is known: where lost records, or too few runs, leave it open, the answer is
-//! [`Outcome::CannotTell`] and says why.
+//! [`Outcome::Undecided`] and says why.
 
 use std::collections::BTreeSet;
 
@@ -47,7 +47,7 @@ pub enum Outcome {
     /// It is not.
     Failed,
     /// The runs do not say.
-    CannotTell,
+    Undecided,
 }
 
 impl Outcome {
@@ -57,7 +57,7 @@ impl Outcome {
         match self {
             Self::Held => "held",
             Self::Failed => "failed",
-            Self::CannotTell => "cannot tell",
+            Self::Undecided => "undecided",
         }
     }
 }
@@ -77,7 +77,7 @@ pub struct Judgement {
     /// Where records were lost: between which values it lies, in the metric's unit; null where nothing bounds it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bounds: Option<(f64, Option<f64>)>,
-    /// Why it cannot be told, or whose figure it is.
+    /// Why it is undecided, or whose figure it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }
@@ -164,7 +164,7 @@ impl Gate {
             }
             _ => "nothing was measured".to_owned(),
         };
-        self.judgement(Outcome::CannotTell, "no value".to_owned(), Some(why))
+        self.judgement(Outcome::Undecided, "no value".to_owned(), Some(why))
     }
 
     fn judge_values(&self, runs: &[Run]) -> Judgement {
@@ -183,11 +183,11 @@ impl Gate {
         let outcome = match (keeps(value), keeps(low), keeps(high)) {
             (true, true, true) => Outcome::Held,
             (false, false, false) => Outcome::Failed,
-            _ => Outcome::CannotTell,
+            _ => Outcome::Undecided,
         };
         let lost: u64 = runs.iter().map(|run| run.summary.lost_records).sum();
         let why = match outcome {
-            Outcome::CannotTell => Some(format!("{} could overturn it", lost_records(lost))),
+            Outcome::Undecided => Some(format!("{} could overturn it", lost_records(lost))),
             _ => self.whose(runs),
         };
         let several = if runs.len() > 1 { " (median)" } else { "" };
@@ -221,16 +221,16 @@ impl Gate {
                 self.judgement(Outcome::Held, self.both(&effect), None)
             } else {
                 let why = "the base is zero, of which there is no share; use max".to_owned();
-                self.judgement(Outcome::CannotTell, self.both(&effect), Some(why))
+                self.judgement(Outcome::Undecided, self.both(&effect), Some(why))
             };
         };
         let worse = self.worse(change);
         let judge = |worse: f64, effect: &Effect, is_sure: bool| match self.most(effect) {
-            None => (Outcome::CannotTell, Some("one run a side does not show how runs scatter".to_owned())),
+            None => (Outcome::Undecided, Some("one run a side does not show how runs scatter".to_owned())),
             Some(_) if worse > share && is_sure => (Outcome::Failed, None),
-            Some(_) if worse > share => (Outcome::CannotTell, Some("it may be chance".to_owned())),
+            Some(_) if worse > share => (Outcome::Undecided, Some("it may be chance".to_owned())),
             Some(most) if most > share => {
-                (Outcome::CannotTell, Some(format!("it may be {} worse", percent(most))))
+                (Outcome::Undecided, Some(format!("it may be {} worse", percent(most))))
             }
             Some(_) => (Outcome::Held, None),
         };
@@ -276,12 +276,12 @@ impl Gate {
         let (outcome, numbers, why) = if !sure.is_empty() {
             (Outcome::Failed, named(&sure), None)
         } else if !unsure.is_empty() {
-            (Outcome::CannotTell, named(&unsure), Some("it may be chance".to_owned()))
+            (Outcome::Undecided, named(&unsure), Some("it may be chance".to_owned()))
         } else if most.all_within {
             (Outcome::Held, format!("{} compared", most.compared), None)
         } else {
             let why = format!("some may be more than {} worse", percent(share));
-            (Outcome::CannotTell, format!("{} compared", most.compared), Some(why))
+            (Outcome::Undecided, format!("{} compared", most.compared), Some(why))
         };
         let stands = match outcome {
             Outcome::Failed => sure_still,
@@ -300,12 +300,12 @@ impl Gate {
         (numbers, could_be): (String, String),
         why: Option<String>,
     ) -> Judgement {
-        if stands || outcome == Outcome::CannotTell {
+        if stands || outcome == Outcome::Undecided {
             return self.judgement(outcome, numbers, why);
         }
         let lost = lost_records(leeway::lost_records(base, candidate));
         let why = format!("{} but {lost} could overturn it{could_be}", outcome.name());
-        self.judgement(Outcome::CannotTell, numbers, Some(why))
+        self.judgement(Outcome::Undecided, numbers, Some(why))
     }
 
     /// A change as how much worse it is.

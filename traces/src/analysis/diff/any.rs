@@ -189,7 +189,7 @@ impl Many {
         let one = &self.ones[ranked.place];
         let adjusted = one.fit.adjusted(ranked.shift.slope);
         // What all have in common has no value of its own: it is a ratio to itself.
-        let common = || Sides { base: vec![1.0], candidate: vec![1.0], is_ratio: true, is_count: false };
+        let common = || Sides { base: vec![1.0], candidate: vec![1.0], is_ratio: true, grain: 0.0 };
         let sides = one.sides.clone().unwrap_or_else(common);
         let located = (median(&sides.base)?, median(&sides.candidate)?);
         let of = |values: &[f64]| {

@@ -4,7 +4,7 @@
 //!   what does not matter;
 //! - **same**: the whole 95% interval lies within what does not matter: equivalence was shown, it is not that nothing
 //!   was found;
-//! - **cannot tell**: everything else, with how many more runs would decide.
+//! - **undecided**: everything else, with how many more runs would decide.
 
 use serde::Serialize;
 use statrs::distribution::{ContinuousCDF as _, Normal};
@@ -27,7 +27,7 @@ pub enum Verdict {
     /// There is no difference that matters.
     Same,
     /// The runs do not say.
-    CannotTell,
+    Undecided,
 }
 
 impl Verdict {
@@ -38,14 +38,14 @@ impl Verdict {
             Self::Worse => "worse",
             Self::Better => "better",
             Self::Same => "same",
-            Self::CannotTell => "cannot tell",
+            Self::Undecided => "undecided",
         }
     }
 
     pub(super) fn of_all(verdicts: impl Iterator<Item = Self>) -> Self {
         let all: Vec<Self> = verdicts.collect();
-        let first = [Self::Worse, Self::Better, Self::CannotTell].into_iter().find(|one| all.contains(one));
-        first.unwrap_or(if all.is_empty() { Self::CannotTell } else { Self::Same })
+        let first = [Self::Worse, Self::Better, Self::Undecided].into_iter().find(|one| all.contains(one));
+        first.unwrap_or(if all.is_empty() { Self::Undecided } else { Self::Same })
     }
 }
 
@@ -159,9 +159,9 @@ impl Measured {
         let seen = self.verdict(significant, margin);
         let loss = self.loss(seen, significant, p_needed, margin);
         let overturned = loss.is_some_and(|loss| loss.overturned.is_some());
-        let verdict = if overturned { Verdict::CannotTell } else { seen };
+        let verdict = if overturned { Verdict::Undecided } else { seen };
         // More runs would not bring the records back.
-        let undecided = verdict == Verdict::CannotTell && !overturned;
+        let undecided = verdict == Verdict::Undecided && !overturned;
         let more_runs = undecided.then(|| self.more_runs(p_needed, margin)).flatten();
         let other = |(tag, effect, p): &(String, Effect, f64)| {
             Some(OtherTag { tag: tag.clone(), change: effect.change?, p: *p })
@@ -188,7 +188,7 @@ impl Measured {
         let ends = effect.ends.as_ref()?;
         let significant = significant && effect.p_at_worst() <= self.p.max(p_needed);
         let all_within = self.most.as_ref().map(|most| most.all_within_whatever_was_lost);
-        let stands = seen == Verdict::CannotTell
+        let stands = seen == Verdict::Undecided
             || ends.iter().all(|end| self.verdict_of(end, all_within, significant, margin) == seen);
         Some(Loss {
             lost_records: self.lost_records,
@@ -198,7 +198,7 @@ impl Measured {
     }
 
     fn verdict(&self, significant: bool, margin: f64) -> Verdict {
-        let Some(effect) = &self.effect else { return Verdict::CannotTell };
+        let Some(effect) = &self.effect else { return Verdict::Undecided };
         self.verdict_of(effect, self.most.as_ref().map(|most| most.all_within), significant, margin)
     }
 
@@ -220,7 +220,7 @@ impl Measured {
             Some(all_within) => all_within,
             None => effect.interval_in_margins(margin).is_some_and(within),
         };
-        if same { Verdict::Same } else { Verdict::CannotTell }
+        if same { Verdict::Same } else { Verdict::Undecided }
     }
 
     /// Runs a side that find the observed effect, or that show that it is none, four times of five: the normal
@@ -233,9 +233,9 @@ impl Measured {
         if now < 2 {
             return Some(MoreRuns::AtLeast(fewest.saturating_sub(now).max(1)));
         }
-        let tolerated = match (effect.is_count, effect.change) {
-            (true, _) if effect.base > 0.0 => margin.max(0.5 / effect.base),
-            (true, _) => 0.5,
+        let tolerated = match effect.grain {
+            grain if grain > 0.0 && effect.base > 0.0 => margin.max(grain / effect.base),
+            grain if grain > 0.0 => grain,
             _ => margin,
         };
         let by = effect.change.unwrap_or(effect.shift).abs();

@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use super::Run;
-use crate::analysis::metric::{Metric, Unit};
+use crate::analysis::metric::Metric;
 use crate::analysis::statistics::bootstrap::{self, Interval};
 use crate::analysis::statistics::{cliffs_delta, median, rank_test, scatter, shift};
 
@@ -19,21 +19,27 @@ pub struct Sides {
     pub candidate: Vec<f64>,
     /// Compared as logarithms.
     pub is_ratio: bool,
-    /// A number of things: half a thing is nothing.
-    pub is_count: bool,
+    /// A difference by less than this is none, in the metric's unit: half a thing of what is counted, half a stall of
+    /// the time in stalls. 0 of everything else, which differs by a share.
+    pub grain: f64,
 }
 
 impl Sides {
     /// The values of `metric`.
     #[must_use]
     pub fn of(metric: &Metric, base: &[Run], candidate: &[Run]) -> Self {
+        let runs = base.iter().chain(candidate);
+        let grain = runs.map(|run| metric.grain(&run.summary)).fold(0.0, f64::max);
         let values = |side: &[Run]| -> Vec<f64> {
             side.iter().filter_map(|run| metric.of(&run.summary)).map(|value| value.number).collect()
         };
         let (base, candidate) = (values(base), values(candidate));
-        let is_count = metric.unit() == Unit::Count;
-        let is_ratio = !is_count && base.iter().chain(&candidate).all(|value| *value > 0.0);
-        Self { base, candidate, is_ratio, is_count }
+        Self::new(base, candidate, grain)
+    }
+
+    fn new(base: Vec<f64>, candidate: Vec<f64>, grain: f64) -> Self {
+        let is_ratio = grain == 0.0 && base.iter().chain(&candidate).all(|value| *value > 0.0);
+        Self { base, candidate, is_ratio, grain }
     }
 
     /// The same on the scale on which they are compared.
@@ -72,7 +78,7 @@ pub struct Effect {
     #[serde(skip)]
     pub(super) scatter: Option<f64>,
     #[serde(skip)]
-    pub(super) is_count: bool,
+    pub(super) grain: f64,
     /// The least and the most that it may be with what lost records could have held, where they leave that open.
     #[serde(skip)]
     pub(crate) ends: Option<Box<[Self; 2]>>,
@@ -124,7 +130,7 @@ impl Effect {
             shift_interval: interval.map(|found| [absolute(found.low), absolute(found.high)]),
             delta: cliffs_delta(base, candidate)?,
             scatter: scatter(base, candidate).map(|scatter| scatter / unit),
-            is_count: sides.is_count,
+            grain: sides.grain,
             ends: None,
             p_at_end: 0.0,
         })
@@ -158,13 +164,10 @@ impl Effect {
     }
 
     fn margins(&self, shift: f64, change: Option<f64>, margin: f64) -> f64 {
-        let tolerated = match (self.is_count, change) {
-            // Half a stall is none.
-            (true, _) => (margin * self.base).max(0.5),
-            (false, Some(change)) => return ratio(change, margin),
-            (false, None) => 0.0,
-        };
-        ratio(shift, tolerated)
+        match change.filter(|_| self.grain == 0.0) {
+            Some(change) => ratio(change, margin),
+            None => ratio(shift, (margin * self.base * f64::from(self.grain > 0.0)).max(self.grain)),
+        }
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) struct Imagined {
     pub(crate) tags: Vec<f64>,
     pub(crate) lag_ns: f64,
     pub(crate) tick_ns: f64,
+    pub(crate) stalled_ns: f64,
 }
 
 /// A run with these figures.
@@ -44,7 +45,8 @@ pub(crate) fn run(imagined: &Imagined) -> Run {
         queue_wait_ns: all(1_000.0),
     };
     summary.tasks.by_tag = imagined.tags.iter().enumerate().map(tag).collect();
-    summary.timers.lag_ns = all(imagined.lag_ns);
+    (summary.timers.lag_ns, summary.timers.lag_corrected_ns) = (all(imagined.lag_ns), all(imagined.lag_ns));
+    summary.ticks.stalls_busy_ns = Some(imagined.stalled_ns as u64);
     summary.ticks.run_ns = all(imagined.tick_ns);
     (summary.span_ns, summary.tasks.count) = (3_000_000_000, 3_000);
     Run { name: "imagined".to_owned(), summary, metadata }
@@ -63,7 +65,7 @@ fn template() -> Run {
 fn side(tags: f64, lag_ns: f64, tick_ns: f64, scatter: &[f64]) -> Vec<Run> {
     let imagined = scatter.iter().enumerate().map(|(place, by)| {
         let tags = (0..6).map(|tag| tags * (1.0 + by * [1.0, -0.5, 0.3][(tag + place) % 3])).collect();
-        Imagined { tags, lag_ns: lag_ns * (1.0 + by), tick_ns: tick_ns * (1.0 + by) }
+        Imagined { tags, lag_ns: lag_ns * (1.0 + by), tick_ns: tick_ns * (1.0 + by), stalled_ns: 0.0 }
     });
     imagined.map(|imagined| run(&imagined)).collect()
 }
@@ -90,18 +92,33 @@ fn each_verdict_has_its_reason() {
     assert_eq!(one[1].1, Verdict::Same);
     let wide = [0.5, -0.3, 0.1, 0.0, -0.2];
     let (all, one) = verdicts(&side(5_000.0, 1e6, 8e4, &wide), &side(5_000.0, 1.1e6, 8e4, &wide));
-    assert_eq!((all, one[1].1), (Verdict::CannotTell, Verdict::CannotTell));
+    assert_eq!((all, one[1].1), (Verdict::Undecided, Verdict::Undecided));
 }
 
 #[test]
-fn what_cannot_be_told_says_what_would_tell() {
+fn time_in_stalls_has_a_verdict() {
+    let base = side(5_000.0, 1e6, 8e4, &SCATTER);
+    let stalled = |ns: [u64; 5]| {
+        let mut runs = side(5_000.0, 1e6, 8e4, &SCATTER);
+        runs.iter_mut().zip(ns).for_each(|(run, ns)| run.summary.ticks.stalls_busy_ns = Some(ns));
+        compare(&base, &runs, &Options::default()).primary.remove(2)
+    };
+    let worse = stalled([80_200_000, 80_100_000, 40_000_000, 80_000_000, 120_000_000]);
+    assert_eq!((worse.metric.as_str(), worse.verdict), ("stalls.busy", Verdict::Worse), "{worse:?}");
+    assert!(worse.p_needed >= 0.01, "five runs a side can go as far as 0.008: {worse:?}");
+    assert_eq!(stalled([0; 5]).verdict, Verdict::Same);
+    assert_eq!(stalled([0, 0, 11_000_000, 0, 0]).verdict, Verdict::Undecided, "one stall of five runs");
+}
+
+#[test]
+fn what_is_undecided_says_what_would_tell() {
     let wide = [0.1, -0.1, 0.05, 0.0, -0.06];
     let (base, candidate) = (side(5_000.0, 1e6, 8e4, &wide), side(5_000.0, 1.1e6, 8e4, &wide));
     let comparison = compare(&base, &candidate, &Options::default());
     let lag = &comparison.primary[1];
     assert!(matches!(lag.more_runs, Some(MoreRuns::About(runs)) if (3..30).contains(&runs)), "{lag:?}");
     let one = compare(&base[..1], &candidate[..1], &Options::default());
-    assert_eq!(one.verdict, Verdict::CannotTell);
+    assert_eq!(one.verdict, Verdict::Undecided);
     assert!(
         one.primary.iter().all(|judged| judged.more_runs == Some(MoreRuns::AtLeast(4))),
         "{:?}",
@@ -145,11 +162,11 @@ fn six_primaries_can_all_be_significant_and_seven_cannot() {
 fn what_was_measured_nowhere_costs_nothing() {
     let (mut base, mut candidate) = (side(5_000.0, 1e6, 8e4, &SCATTER), side(6_500.0, 1e6, 8e4, &SCATTER));
     for run in base.iter_mut().chain(&mut candidate) {
-        run.summary.timers.lag_ns = Percentiles::default();
+        run.summary.timers.lag_corrected_ns = Percentiles::default();
     }
     let comparison = compare(&base, &candidate, &Options::default());
     let lag = &comparison.primary[1];
-    assert_eq!((lag.verdict, &lag.effect, lag.p), (Verdict::CannotTell, &None, None));
+    assert_eq!((lag.verdict, &lag.effect, lag.p), (Verdict::Undecided, &None, None));
     assert_eq!(comparison.primary[0].p_needed, ALPHA * 2.0 / 3.0);
 }
 
@@ -310,7 +327,7 @@ fn a_verdict_that_the_gap_could_overturn_says_so() {
     let [median, max] = &judged(8e4, &[9_000_000])[..] else { panic!() };
     assert_eq!(median.verdict, Verdict::Same, "40 of 100,000 move no median");
     let loss = max.loss.unwrap();
-    assert_eq!((max.verdict, loss.overturned), (Verdict::CannotTell, Some(Verdict::Same)), "{max:?}");
+    assert_eq!((max.verdict, loss.overturned), (Verdict::Undecided, Some(Verdict::Same)), "{max:?}");
     assert!(loss.change_interval.unwrap()[1].unwrap() > 50.0, "a tick of 9 ms fits into the gap: {loss:?}");
     assert_eq!(max.more_runs, None, "which do not bring the records back");
     let [_, max] = &judged(8e4, &[60_000])[..] else { panic!() };
@@ -339,5 +356,5 @@ fn so_does_one_on_any_tag() {
     assert_eq!((few.verdict, few.tag.as_deref()), (Verdict::Worse, Some("tag 3")), "{few:?}");
     assert!(few.loss.is_some_and(|loss| loss.overturned.is_none()));
     let many = judged(short.counted(200_000));
-    assert_eq!((many.verdict, many.loss.unwrap().overturned), (Verdict::CannotTell, Some(Verdict::Worse)));
+    assert_eq!((many.verdict, many.loss.unwrap().overturned), (Verdict::Undecided, Some(Verdict::Worse)));
 }

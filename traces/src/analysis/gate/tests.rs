@@ -8,8 +8,12 @@ fn gate(metric: &str, limit: Limit) -> Gate {
 }
 
 fn runs(lag_ns: &[f64]) -> Vec<Run> {
-    let imagined =
-        lag_ns.iter().map(|lag_ns| Imagined { tags: vec![2_000.0; 5], lag_ns: *lag_ns, tick_ns: 8e4 });
+    let imagined = lag_ns.iter().map(|lag_ns| Imagined {
+        tags: vec![2_000.0; 5],
+        lag_ns: *lag_ns,
+        tick_ns: 8e4,
+        stalled_ns: 0.0,
+    });
     imagined.map(|imagined| run(&imagined)).collect()
 }
 
@@ -26,7 +30,7 @@ fn one_run_keeps_its_bounds_or_not() {
     );
     assert_eq!(judged("timer_lag.p99", Limit::Max(3e6)).outcome, Outcome::Held);
     assert_eq!(judged("ticks.count", Limit::Min(1e9)).outcome, Outcome::Failed);
-    assert_eq!(judged("task.Nobody.run.p99", Limit::Max(1.0)).outcome, Outcome::CannotTell);
+    assert_eq!(judged("task.Nobody.run.p99", Limit::Max(1.0)).outcome, Outcome::Undecided);
     let any = judged("task.*.run.max", Limit::Max(1e3));
     assert_eq!((any.outcome, any.why.as_deref()), (Outcome::Failed, Some("the largest is tag 4")));
     let error = gate("stalls", Limit::WorseBy(0.1)).judge(run).unwrap_err();
@@ -42,15 +46,15 @@ fn losses_leave_open_what_they_could_overturn() {
     let held = gate("timer_lag.p99", Limit::Max(2e6)).judge(&run).unwrap();
     assert_eq!(
         (held.outcome, held.why.as_deref()),
-        (Outcome::CannotTell, Some("5 lost records could overturn it"))
+        (Outcome::Undecided, Some("5 lost records could overturn it"))
     );
     // Five of a hundred cannot move the median beyond the 90th percentile.
     assert_eq!(outcome("timer_lag.p50", Limit::Max(2e6)), Outcome::Held);
     // A maximum can only have been larger.
     assert_eq!(outcome("timer_lag.max", Limit::Max(0.5e6)), Outcome::Failed);
-    assert_eq!(outcome("timer_lag.max", Limit::Max(2e6)), Outcome::CannotTell);
+    assert_eq!(outcome("timer_lag.max", Limit::Max(2e6)), Outcome::Undecided);
     assert_eq!(outcome("lost", Limit::Max(0.0)), Outcome::Failed);
-    assert_eq!(outcome("signals.dropped", Limit::Max(4.0)), Outcome::CannotTell);
+    assert_eq!(outcome("signals.dropped", Limit::Max(4.0)), Outcome::Undecided);
     assert_eq!(outcome("signals.dropped", Limit::Max(50.0)), Outcome::Held);
 }
 
@@ -63,11 +67,11 @@ fn worse_by_fails_only_on_what_is_sure() {
     assert_eq!(judged(&BASE).outcome, Outcome::Held);
     assert_eq!(judged(&BASE.map(|lag| lag * 0.5)).outcome, Outcome::Held);
     let unsure = judged(&[1.3e6, 0.7e6, 1.4e6, 0.8e6, 2.0e6]);
-    assert_eq!((unsure.outcome, unsure.why.as_deref()), (Outcome::CannotTell, Some("it may be chance")));
+    assert_eq!((unsure.outcome, unsure.why.as_deref()), (Outcome::Undecided, Some("it may be chance")));
     let wide = judged(&[1.3e6, 0.7e6, 1.0e6, 0.8e6, 2.0e6]);
-    assert_eq!(wide.outcome, Outcome::CannotTell);
+    assert_eq!(wide.outcome, Outcome::Undecided);
     assert!(wide.why.unwrap().starts_with("it may be "));
-    assert_eq!(judged(&[2e6]).outcome, Outcome::CannotTell, "one run");
+    assert_eq!(judged(&[2e6]).outcome, Outcome::Undecided, "one run");
 }
 
 #[test]
@@ -86,7 +90,7 @@ fn worse_by_of_nothing_has_no_share() {
     some.iter_mut().for_each(|run| run.summary.ticks.stalls = 2);
     assert_eq!(gate.judge_against(&of_none, &of_none).outcome, Outcome::Held);
     let open = gate.judge_against(&of_none, &some);
-    assert_eq!(open.outcome, Outcome::CannotTell);
+    assert_eq!(open.outcome, Outcome::Undecided);
     assert!(open.why.unwrap().contains("use max"));
 }
 
@@ -103,7 +107,7 @@ fn any_tag_that_is_worse_is_named() {
     assert_eq!((judged.outcome, judged.numbers.as_str()), (Outcome::Failed, "tag 3 30.0% worse"));
     candidate[0].summary.lost_records = 1;
     let judged = any.judge_against(&base, &candidate);
-    assert_eq!(judged.outcome, Outcome::CannotTell);
+    assert_eq!(judged.outcome, Outcome::Undecided);
     assert!(judged.why.unwrap().contains("1 lost record could overturn"));
 }
 
@@ -128,7 +132,7 @@ fn what_a_gap_leaves_no_room_for_is_told() {
     let open = judged("ticks.run.max", Limit::Max(1e6));
     assert_eq!(
         (open.outcome, open.numbers.as_str(), open.bounds),
-        (Outcome::CannotTell, "80.0µs, 80.0µs to 3.00ms", Some((80_000.0, Some(3_000_000.0))))
+        (Outcome::Undecided, "80.0µs, 80.0µs to 3.00ms", Some((80_000.0, Some(3_000_000.0))))
     );
     assert_eq!(open.why.as_deref(), Some("50 lost records could overturn it"));
     assert_eq!(judged("ticks.run.p99", Limit::Max(1e5)).outcome, Outcome::Held);
@@ -160,7 +164,7 @@ fn worse_by_says_what_it_could_be_with_what_was_lost() {
     );
     candidate.iter_mut().for_each(|run| bound(run, 0.8, Some(1.1)));
     let open = gate.judge_against(&base, &candidate);
-    assert_eq!(open.outcome, Outcome::CannotTell);
+    assert_eq!(open.outcome, Outcome::Undecided);
     let why = open.why.unwrap();
     assert_eq!(why, "failed but 35 lost records could overturn it: 4.0% worse to 43.0% worse");
 }

@@ -34,7 +34,9 @@ impl Machine {
         });
         let tags = tags.collect();
         let lag_ns = 1e6 * (speed + self.normal()).exp();
-        run(&Imagined { tags, lag_ns, tick_ns: 80_000.0 * (speed + 0.2 * self.normal()).exp() })
+        let stalled_ns =
+            if self.random.u32(..10) == 0 { 12e6 * (speed + 0.2 * self.normal()).exp() } else { 0.0 };
+        run(&Imagined { tags, lag_ns, tick_ns: 80_000.0, stalled_ns })
     }
 
     fn side(&mut self, scaled: Option<(usize, f64)>) -> Vec<Run> {
