@@ -15,6 +15,7 @@ pub mod check;
 pub mod minimize;
 pub mod what_if;
 
+mod budget;
 mod error;
 mod loops;
 mod refusal;

@@ -23,6 +23,7 @@ use loop_probes::clock::monotonic_now;
 use loop_probes::event::{Event, StopReason};
 use loop_probes::ids::Timestamp;
 use loop_probes::recorder::Recorder;
+use loop_probes::text::printable;
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource, SourceError};
 
@@ -97,6 +98,8 @@ pub struct Checked {
     pub chosen: Chosen,
     /// Records that were lost: the check began behind the last.
     pub lost_records: u64,
+    /// The tick within which the recording ends, cut off: it was checked up to the tick before.
+    pub cut_in: Option<u64>,
     /// Where it parted from the record; `None` where it did not.
     pub divergence: Option<Divergence>,
     /// How long the check took.
@@ -172,6 +175,9 @@ fn check_at(
     let source = open()?;
     let name = source.name().to_owned();
     let recorded = Window::new(source, place.chosen.source, place.events)?;
+    if recorded.front().is_none() {
+        return Err(RerunError::NoWholeTick { name: printable(&name) });
+    }
     let snapshot = start::read(&recorded)?;
     let policy = snapshot.policy.name.to_string();
     let mut stage = Stage::new(
@@ -198,15 +204,20 @@ fn check_at(
         return Err(failed);
     }
     ran?;
+    let cut_in = stage.recorded.cut_in();
     let divergence = stage.diverged.map(|divergence| *divergence);
     let (seen, lost_records) = (stage.seen, place.lost_records);
-    let checked = Checked { name, policy, seen, chosen, lost_records, divergence, elapsed_ns: 0 };
+    let checked = Checked { name, policy, seen, chosen, lost_records, cut_in, divergence, elapsed_ns: 0 };
     Ok((checked, is_wrong, stage.supposed))
 }
 
 fn run(snapshot: start::Snapshot) -> Result<(), RerunError> {
     let start::Snapshot { policy, mut state, flags, until, finished, .. } = snapshot;
-    let aside = stage::with(|stage| stage.jobs_aside(finished as usize)).unwrap_or_default();
+    let aside = stage::with(|stage| {
+        let finished = stage.afford(finished.into());
+        stage.jobs_aside(usize::try_from(finished).unwrap_or(0))
+    });
+    let aside = aside.unwrap_or_default();
     state.finished = start::put_aside(aside);
     let mut builder = EventLoop::<Replayed>::builder()
         .policy(policy)

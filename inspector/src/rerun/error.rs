@@ -3,6 +3,7 @@
 use loop_core::LoopError;
 use loop_core::policy::PolicyError;
 use loop_traces::source::SourceError;
+use loop_traces::units::{count, counted};
 use loop_traces::writer::WriteError;
 
 /// Why a recording cannot be executed again.
@@ -63,6 +64,14 @@ pub enum RerunError {
         /// The limit.
         most: usize,
     },
+    /// It ends before the first tick that could be checked does.
+    #[error(
+        "{name} ends within its first tick with a snapshot, and only whole ticks are checked: record it for longer"
+    )]
+    NoWholeTick {
+        /// The recording.
+        name: String,
+    },
     /// It was written before snapshots said all that a check needs.
     #[error(
         "{name} was recorded in format 1.1 or earlier: its snapshots lack the policy, the sources and the jobs, so its loop \
@@ -106,13 +115,40 @@ pub enum RerunError {
     },
     /// It is more than can be held.
     #[error(
-        "{name} holds more than {most} callbacks, the most that a re-execution keeps: record a shorter stretch"
+        "{name} needs more than {} of memory to be executed again: record a shorter stretch",
+        loop_traces::units::bytes(*.most)
     )]
     TooLong {
         /// The recording.
         name: String,
+        /// The limit, in bytes.
+        most: u64,
+    },
+    /// It makes its loop do more than a recording of its size can.
+    #[error(
+        "the recording asks for more than {} operations, the most that its {} can stand for: {name} is damaged or made up",
+        count(*.most),
+        counted(*.events, "event", "events")
+    )]
+    TooMuchWork {
+        /// The recording.
+        name: String,
         /// The limit.
-        most: usize,
+        most: u64,
+        /// Its events, as far as they were read.
+        events: u64,
+    },
+    /// It makes its loop keep more than can be held.
+    #[error(
+        "the recording asks for more than {} tasks, timers and jobs at a time: {name} is damaged, made up, or too large to \
+         be executed again",
+        count(u64::from(*.most))
+    )]
+    TooManyWaiting {
+        /// The recording.
+        name: String,
+        /// The limit.
+        most: u32,
     },
     /// It does not say which policy it was recorded under.
     #[error("{name} was recorded under policy \"{policy}\", which is none of loop-core's: name one with --policy ({})", loop_core::Policy::NAMES.join(", "))]
@@ -124,7 +160,15 @@ pub enum RerunError {
     },
     /// The policy asked for cannot be.
     #[error("--policy: {0}")]
-    Policy(#[from] PolicyError),
+    Policy(PolicyError),
+    /// The policy that it was recorded under cannot be.
+    #[error("the policy in the snapshot of {name} is damaged or made up: {error}")]
+    DamagedPolicy {
+        /// The recording.
+        name: String,
+        /// What is wrong with it.
+        error: PolicyError,
+    },
     /// `--scale` or `--drop` names a tag of which nothing was recorded.
     #[error("{option} {tag}: nothing of that tag was recorded; {}", nearest(.near))]
     UnknownTag {

@@ -81,6 +81,14 @@ fn agreed(checked: &Checked) -> String {
         duration(checked.elapsed_ns),
         times(checked.speed())
     );
+    if let Some(tick) = checked.cut_in {
+        line!(
+            out,
+            "  up to tick {}, its last whole one: the recording was cut off within tick {}",
+            count(seen.last_tick),
+            count(tick)
+        );
+    }
     out + &of_several(checked)
 }
 
@@ -145,6 +153,7 @@ fn to_json(checked: &Checked) -> Value {
         "lost_records": checked.lost_records,
         "first_tick": seen.first_tick,
         "last_tick": seen.last_tick,
+        "cut_in_tick": checked.cut_in,
         "ticks": seen.ticks,
         "tasks": seen.tasks,
         "ready": seen.ready,

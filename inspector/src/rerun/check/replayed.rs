@@ -9,7 +9,7 @@ use loop_core::{Context, IoOptions, OnShutdown, Shutdown, TagOf, Task};
 use loop_probes::event::{GcReason, Origin, Outcome, RefKind};
 use loop_probes::ids::{Tag, TaskId, TimerId};
 
-use super::stage::{self, MOST};
+use super::stage;
 use super::window::Kind;
 use crate::rerun::act::{Act, Done};
 
@@ -92,8 +92,11 @@ pub(super) fn run_frame(cx: &mut Cx<'_>) {
 
 /// Gives back what the frame gave back for the end of the turn.
 fn release_later(cx: &mut Cx<'_>) {
-    let releases = stage::with(|stage| stage.frame().map_or(0, |frame| std::mem::take(&mut frame.releases)));
-    for _ in 0..releases.unwrap_or(0).min(MOST) {
+    let releases = stage::with(|stage| {
+        let releases = stage.frame().map_or(0, |frame| std::mem::take(&mut frame.releases));
+        stage.afford(releases.into())
+    });
+    for _ in 0..releases.unwrap_or(0) {
         cx.replay().release_later();
     }
 }
@@ -187,6 +190,7 @@ fn leave_microtasks(cx: &mut Cx<'_>) {
 }
 
 fn queue_microtasks(cx: &mut Cx<'_>, count: u64) {
+    let count = stage::with(|stage| stage.afford(count)).unwrap_or(0);
     (0..count).for_each(|_| cx.microtask(Replayed::Microtask));
 }
 

@@ -31,8 +31,8 @@ pub(super) use left::Supposed;
 
 /// Events kept to be shown before the one at which both part.
 const HISTORY: usize = 6;
-/// Most that one event may stand for: what says more is damaged.
-pub(super) const MOST: u32 = 1 << 22;
+/// Most entries of one batch, and microtasks of one snapshot: what says more is damaged.
+pub(super) const MOST: u32 = 1 << 20;
 /// A depth that no queue has.
 const NEVER: u32 = u32::MAX;
 
@@ -254,6 +254,17 @@ impl Stage {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// As many as `count` says, where the recording may ask for that; otherwise nothing more is compared.
+    pub(super) fn afford(&mut self, count: u64) -> u64 {
+        match self.recorded.pay(count) {
+            Ok(()) => count,
+            Err(error) => {
+                self.failed.get_or_insert(error);
+                0
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use loop_core::sim::SimSource;
 use loop_probes::event::{Event, Origin, PolicyField, Queue, RefKind};
 use loop_probes::ids::{LabelId, SourceId, Tag, TaskId, Timestamp};
 use loop_probes::stamped::Stamped;
-use loop_traces::labels::Labels;
+use loop_probes::text::printable;
 use loop_traces::source::{EventSource, SourceState as Reading};
 
 use super::replayed::{Remote, Replayed, run_deferred};
@@ -154,7 +154,7 @@ pub(super) fn read(recorded: &Window) -> Result<Snapshot, RerunError> {
             part => parts.push(part),
         }
     }
-    let mut policy = policy(name, values, &recorded.labels)?;
+    let mut policy = policy(name, values, recorded)?;
     let damaged = |what| RerunError::Damaged { tick: 0, what };
     let Some(Event::SnapshotLoop {
         due,
@@ -218,17 +218,18 @@ pub(super) fn read(recorded: &Window) -> Result<Snapshot, RerunError> {
         state.depths.push((queue, u32::MAX));
     }
     let agenda = state.refs.iter().find(|(what, _)| *what == RefKind::Agenda).map_or(0, |(_, count)| *count);
-    Ok(Snapshot { policy, state, flags, until, finished: finished.min(MOST), agenda })
+    Ok(Snapshot { policy, state, flags, until, finished, agenda })
 }
 
 fn policy(
     name: Option<u64>,
     values: Vec<(PolicyField, Option<u64>)>,
-    labels: &Labels,
+    recorded: &Window,
 ) -> Result<Policy, RerunError> {
     let label = LabelId(name.and_then(|name| u32::try_from(name).ok()).unwrap_or(0));
-    let name = labels.text(label).into_owned();
-    Ok(Policy::from_values(name, values)?)
+    let name = recorded.labels.text(label).into_owned();
+    Policy::from_values(name, values)
+        .map_err(|error| RerunError::DamagedPolicy { name: printable(recorded.name()), error })
 }
 
 fn origin(part: &Event) -> Option<(TaskId, (Origin, u8))> {
@@ -251,7 +252,7 @@ fn restore_part(part: &Event, state: &mut State<Replayed>) -> Option<()> {
             state.timers.push(TimerState { timer, task, due, period_ns, referenced, on_shutdown });
         }
         Event::SnapshotQueue { queue: Queue::Microtasks, depth } => {
-            state.microtasks.resize(depth.min(MOST) as usize, Replayed::Microtask);
+            (depth <= MOST).then(|| state.microtasks.resize(depth as usize, Replayed::Microtask))?;
         }
         Event::SnapshotDeferred { key } => state.deferred.push((key, Box::new(run_deferred))),
         Event::SnapshotRef { what, count } => state.refs.push((what, i32::try_from(count).ok()? as u32)),

@@ -2,7 +2,9 @@
 //! checks of what was changed afterwards, which must not agree.
 
 mod churn;
+mod cut;
 mod edited;
+mod hostile;
 
 use std::time::Duration;
 

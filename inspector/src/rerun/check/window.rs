@@ -15,12 +15,13 @@ use loop_traces::source::{EventSource, SourceState};
 use super::compared::{is_compared, normal};
 use crate::rerun::RerunError;
 use crate::rerun::act::{Act, Acts, Done, Role};
+use crate::rerun::budget::Meter;
 use crate::rerun::loops::Loops;
 
 /// Ticks that the window holds beside the current one.
 const TICKS_AHEAD: u32 = 2;
 /// Most events in the window: a tick of more is no tick of a loop that anybody runs.
-const WINDOW_MAX: usize = 1 << 22;
+const WINDOW_MAX: usize = 1 << 20;
 
 /// An event that counts.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +79,12 @@ pub(super) struct Window {
     pub(super) loops: Loops,
     /// Records of the loop were lost behind where the check began: it begins too early.
     pub(super) has_loss: bool,
+    /// What it may cost to check it.
+    pub(super) meter: Meter,
+    /// The recording ends within a tick, or between two, with this event: what lies behind is not compared.
+    limit: Option<u64>,
+    /// Where the last thing that is whole ends: a tick, a run, a callback between two ticks.
+    whole: u64,
     ticks_ahead: u32,
     acts: Acts,
     places: Vec<u64>,
@@ -133,6 +140,9 @@ impl Window {
             labels,
             loops,
             has_loss: false,
+            meter: Meter::default(),
+            limit: None,
+            whole: 0,
             ticks_ahead: 0,
             acts: Acts::default(),
             places: Vec::new(),
@@ -143,20 +153,37 @@ impl Window {
         Ok(window)
     }
 
-    /// The next event.
-    pub(super) fn front(&self) -> Option<&Entry> {
-        self.entries.front()
+    /// The recording.
+    pub(super) fn name(&self) -> &str {
+        self.source.name()
     }
 
-    /// What comes next, in order.
+    /// The next event, where it is compared.
+    pub(super) fn front(&self) -> Option<&Entry> {
+        self.entries.front().filter(|_| self.limit.is_none_or(|limit| self.place < limit))
+    }
+
+    /// The tick in which the recording ends, where it was cut off there.
+    pub(super) fn cut_in(&self) -> Option<u64> {
+        let limit = usize::try_from(self.limit?.saturating_sub(self.place)).unwrap_or(usize::MAX);
+        self.entries.iter().skip(limit).find_map(|entry| match entry.event {
+            Event::TickStart { tick } => Some(tick),
+            _ => None,
+        })
+    }
+
+    /// What comes next, in order, whether it is compared or not. Each entry looked at is an operation.
     pub(super) fn ahead(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter()
+        self.entries.iter().inspect(|_| {
+            self.meter.spend(1);
+        })
     }
 
     /// The next event is over.
     pub(super) fn advance(&mut self) -> Result<Option<Entry>, RerunError> {
         let Some(entry) = self.entries.pop_front() else { return Ok(None) };
         self.place += 1;
+        self.pay(1)?;
         if matches!(entry.event, Event::TickEnd { .. }) {
             self.ticks_ahead = self.ticks_ahead.saturating_sub(1);
         }
@@ -166,10 +193,15 @@ impl Window {
         Ok(Some(entry))
     }
 
+    /// Pays for so many operations.
+    pub(super) fn pay(&self, operations: u64) -> Result<(), RerunError> {
+        if self.meter.spend(operations) { Ok(()) } else { Err(self.meter.exceeded(self.name())) }
+    }
+
     /// Reads further than usual; false where there is nothing further.
     pub(super) fn look_further(&mut self) -> Result<bool, RerunError> {
         let before = self.entries.len();
-        self.refill(self.ticks_ahead.saturating_add(8))?;
+        self.refill(self.ticks_ahead.saturating_mul(2).saturating_add(8))?;
         Ok(self.entries.len() > before)
     }
 
@@ -192,11 +224,13 @@ impl Window {
             let Some(stamped) = self.batch.get(self.next).copied() else {
                 if self.state != SourceState::More {
                     self.leave_loose();
+                    self.limit = Some(self.whole);
                     return Ok(());
                 }
                 self.batch.clear();
                 self.next = 0;
                 self.state = self.source.poll(&mut self.batch)?;
+                self.meter.read(self.batch.len() as u64);
                 continue;
             };
             self.next += 1;
@@ -238,6 +272,10 @@ impl Window {
             Role::Aside => {}
         }
         self.entries.push_back(Entry { at, told: *event, event: normal(event.map_time(|_| ())) });
+        let ends = matches!(event, Event::TickEnd { .. } | Event::LoopStopped { .. });
+        if ends || (matches!(event, Event::CallbackRan { .. }) && !self.reading.in_tick) {
+            self.whole = place + 1;
+        }
     }
 
     /// What is decided by nobody: a wake-up that came with futures, and what is given back at the very end.

@@ -9,6 +9,7 @@ use loop_probes::event::{Event, Phase};
 use loop_probes::ids::Timestamp;
 
 use super::script::arrive::Waits;
+use crate::rerun::budget::bytes_of;
 
 /// So many times the median is an interruption by somebody else: it happens once.
 const OUTLIER: u64 = 16;
@@ -50,6 +51,13 @@ pub(super) struct Overheads {
 }
 
 impl Overheads {
+    /// Its memory, in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        let Self { before_poll, after_poll, between, reliefs, .. } = self;
+        let samples = before_poll.len() + after_poll.len() + between.len() + reliefs.len();
+        bytes_of::<Sample>(samples) + bytes_of::<Collection>(self.collections.len())
+    }
+
     pub(super) fn see(&mut self, at: Timestamp, event: &Event) {
         let gap = |from: Option<Timestamp>, to: Timestamp| Some(Sample::between(from?, to));
         match *event {

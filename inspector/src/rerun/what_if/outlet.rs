@@ -111,12 +111,14 @@ impl Outlet {
         }
     }
 
-    /// Takes what was recorded since the last time, and what the agenda told, in the order of time.
-    pub(super) fn drain(&mut self, told: Vec<(u16, Ticks, Event<Ticks>)>) {
+    /// Takes what was recorded since the last time, and what the agenda told, in the order of time. Returns the number
+    /// of events.
+    pub(super) fn drain(&mut self, told: Vec<(u16, Ticks, Event<Ticks>)>) -> u64 {
         let [events, jobs] = match &self.captures[..] {
             [own, workers] => [own.take(), workers.take()],
-            _ => return,
+            _ => return 0,
         };
+        let count = events.len() + jobs.len() + told.len();
         let [worker_0, desk] = self.beside;
         let from = |first: SourceId, number: u16| SourceId(first.0.saturating_add(number.into()));
         let told = told.into_iter().map(|(emitter, at, event)| (from(desk, emitter), at, event));
@@ -146,6 +148,7 @@ impl Outlet {
             self.writer = None;
         }
         self.batch.clear();
+        count as u64
     }
 
     /// Timers that are armed at the beginning are armed at their own time, which is before it.

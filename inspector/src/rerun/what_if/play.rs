@@ -37,12 +37,16 @@ impl AsFd for Imagined {
 pub(super) fn play(task: Callback, world: &World, cx: Cx<'_, '_>) {
     match task {
         Callback::Run { run, .. } => perform(run, world, cx),
-        Callback::Microtask { run } => {
+        Callback::Microtask { run } if world.spend(1) => {
             let batch = world.script.run(run);
             let cost_ns = batch.cost_ns / u64::from(batch.count.max(1));
             world.advance_to(world.now_ns().saturating_add(cost_ns));
         }
+        Callback::Microtask { .. } => {}
         Callback::Timer { timer, tag } => {
+            if !world.spend(1) {
+                return;
+            }
             let run = world.timers.borrow()[timer as usize].next;
             if run == NONE {
                 world.invented(|invented| invented.firings += 1);
@@ -69,6 +73,9 @@ pub(super) fn play(task: Callback, world: &World, cx: Cx<'_, '_>) {
 }
 
 fn perform(id: RunId, world: &World, cx: Cx<'_, '_>) {
+    if !world.spend(1) {
+        return;
+    }
     let run = world.script.run(id);
     let start_ns = world.now_ns();
     if !run.is_known {
@@ -79,6 +86,9 @@ fn perform(id: RunId, world: &World, cx: Cx<'_, '_>) {
     }
     let scaled = |ns| world.plan.scaled(run.tag, ns);
     for place in run.acts.0..run.acts.1 {
+        if !world.spend(1) || !world.may_wait(cx.replay().alive() as usize, 1) {
+            return;
+        }
         let act = world.script.acts[place as usize];
         world.advance_to(start_ns.saturating_add(scaled(act.after_ns)));
         match act.what {
@@ -95,7 +105,10 @@ fn perform(id: RunId, world: &World, cx: Cx<'_, '_>) {
     let mut drain = run.drain;
     while drain != NONE {
         let batch = world.script.run(drain);
-        (0..world.flood(batch.count)).for_each(|_| cx.microtask(Callback::Microtask { run: drain }));
+        if !world.may_wait(cx.replay().microtasks(), batch.count) {
+            return;
+        }
+        (0..batch.count).for_each(|_| cx.microtask(Callback::Microtask { run: drain }));
         world.heap.set(world.heap.get().saturating_add(batch.heap));
         drain = batch.drain;
     }
@@ -151,6 +164,10 @@ fn carry_out(what: What, world: &World, cx: Cx<'_, '_>) {
         What::Work(job) => work(job, world, cx),
         What::CancelWork(job) => {
             let Some(task) = world.jobs.cancelled(job) else { return };
+            // All jobs are given out anew.
+            if !world.spend(world.jobs.count()) {
+                return;
+            }
             // One that a worker has begun goes on, and nobody waits for it.
             world.jobs.take_back(task, world.now_ns());
             cx.replay().cancel_work(task);

@@ -90,6 +90,11 @@ impl Jobs {
         self.remembered.borrow_mut().insert(place, task);
     }
 
+    /// Jobs and workers.
+    pub(super) fn count(&self) -> u64 {
+        self.taken.borrow().len() as u64 + u64::from(self.workers)
+    }
+
     /// The job at this place is not wanted any more.
     pub(super) fn cancelled(&self, place: u32) -> Option<TaskId> {
         self.remembered.borrow_mut().remove(&place)

@@ -129,7 +129,7 @@ impl Plan {
 fn policy(script: &Script, changes: &Changes) -> Result<Policy, RerunError> {
     let recorded = recorded_policy(script);
     let mut policy = match &changes.policy {
-        Some(name) => Policy::by_name(name)?,
+        Some(name) => Policy::by_name(name).map_err(RerunError::Policy)?,
         None => recorded.clone().ok_or_else(|| RerunError::ForeignPolicy {
             name: script.name.clone(),
             policy: loop_probes::text::printable(&script.metadata.policy),
@@ -213,6 +213,9 @@ pub(super) fn run(
         let _inhabited = world::enter(&world);
         run_in(&world, recorder)
     };
+    if let Some(refused) = world.failed.take() {
+        return Err(refused);
+    }
     match ended {
         // The poller ends what would never end.
         Ok(_) | Err(LoopError::Wait { .. }) => {}

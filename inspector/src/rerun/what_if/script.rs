@@ -22,6 +22,7 @@ use loop_traces::source::{EventSource, SourceKind};
 
 use super::cost::Costs;
 use super::measure::Measure;
+use crate::rerun::budget::{Meter, bytes_of};
 use crate::rerun::{Chosen, RerunError};
 
 /// A place in [`Script::runs`].
@@ -29,9 +30,6 @@ pub(super) type RunId = u32;
 
 /// No place.
 pub(super) const NONE: u32 = u32::MAX;
-
-/// Most callbacks and acts of one script, all together.
-pub(super) const ENTRIES_MAX: usize = 32_000_000;
 
 /// Most microtasks of a checkpoint that run one by one.
 pub(super) const MICROTASKS_MAX: u32 = 1 << 20;
@@ -268,6 +266,8 @@ pub(super) struct Script {
     pub(super) typical_ns: Vec<u64>,
     pub(super) before: Measure,
     pub(super) ticks: u64,
+    /// What it may cost to execute it.
+    pub(super) meter: Meter,
     pub(super) left: Left,
 }
 
@@ -285,6 +285,22 @@ impl Script {
     /// Reads `source` to its end.
     pub(super) fn read(source: &mut dyn EventSource, wanted: Option<&str>) -> Result<Self, RerunError> {
         read::read(source, wanted)
+    }
+
+    /// The memory of its tables, in bytes.
+    fn bytes(&self) -> u64 {
+        let start = &self.start;
+        bytes_of::<Run>(self.runs.len())
+            + bytes_of::<Act>(self.acts.len())
+            + bytes_of::<Arm>(self.arms.len())
+            + bytes_of::<Job>(self.jobs.len())
+            + bytes_of::<Tasklet>(self.tasklets.len())
+            + bytes_of::<Source>(self.sources.len())
+            // What arrives is sorted out anew for each execution.
+            + 2 * bytes_of::<Arrival>(self.arrivals.len())
+            + bytes_of::<u32>(start.timers.len() + start.sources.len())
+            + bytes_of::<(Queue, RunId)>(start.tasks.len())
+            + bytes_of::<GcReason>(start.notices.len())
     }
 
     pub(super) fn run(&self, run: RunId) -> Run {

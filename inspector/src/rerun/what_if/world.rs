@@ -29,9 +29,11 @@ use super::pool::Jobs;
 use super::run::Plan;
 use super::script::{Arrival, Came, NONE, RunId, Script};
 use super::task::{Callback, Remote};
+use crate::rerun::RerunError;
+use crate::rerun::budget::{Meter, WAITING};
 
-/// Most microtasks of one run.
-const MICROTASKS_MAX: u64 = 1 << 26;
+/// What was recorded is handed on after so many operations at the latest, and whoever wants an end is asked.
+const LOOKED_UP: u64 = 4096;
 
 /// A source of readiness in the virtual world.
 #[derive(Debug, Default)]
@@ -81,6 +83,9 @@ struct Cursors {
 /// Why it ended, where somebody stopped it.
 pub(super) const STOPPED: &str = "it was stopped";
 
+/// Why it ended, where the recording asks for more than one of its size may.
+const REFUSED: &str = "it asked for too much";
+
 /// The virtual world. See the [module](self).
 pub(super) struct World {
     pub(super) script: Rc<Script>,
@@ -90,7 +95,11 @@ pub(super) struct World {
     limit_ns: u64,
     polls: Cell<u64>,
     polls_max: u64,
-    microtasks: Cell<u64>,
+    meter: Meter,
+    /// When [`LOOKED_UP`] operations are over.
+    look_up_at: Cell<u64>,
+    /// Why there is no answer.
+    pub(super) failed: RefCell<Option<RerunError>>,
     /// Somebody may not want to wait for its end.
     pub(super) stop: Option<Stop>,
     /// Why it ended before its time.
@@ -179,7 +188,9 @@ impl World {
             limit_ns: plan.end_ns.saturating_add(span_ns).saturating_add(10_000_000_000),
             polls: Cell::new(0),
             polls_max: script.ticks.saturating_mul(64).saturating_add(1_000_000),
-            microtasks: Cell::new(0),
+            meter: script.meter.renewed(),
+            look_up_at: Cell::new(LOOKED_UP),
+            failed: RefCell::default(),
             stop: None,
             cut: Cell::new(None),
             inside: Cell::new(0),
@@ -237,7 +248,9 @@ impl World {
         } else {
             to_ns
         };
-        while let Some(at_ns) = self.next_at().filter(|at_ns| *at_ns <= to_ns) {
+        while let Some(at_ns) = self.next_at().filter(|at_ns| *at_ns <= to_ns)
+            && self.spend(1)
+        {
             self.now.set(self.now.get().max(at_ns));
             self.inside.set(self.inside.get() + 1);
             self.deliver(at_ns);
@@ -246,15 +259,39 @@ impl World {
         self.now.set(self.now.get().max(to_ns));
     }
 
-    /// How many of so many microtasks may run: all, unless the recording was made up to drown who reads it.
-    pub(super) fn flood(&self, count: u32) -> u32 {
-        let microtasks = self.microtasks.get().saturating_add(count.into());
-        self.microtasks.set(microtasks);
-        if microtasks <= MICROTASKS_MAX {
-            return count;
+    /// Pays for operations of the recording. False where it is over: nothing more is done then.
+    pub(super) fn spend(&self, operations: u64) -> bool {
+        if self.cut.get().is_some() {
+            return false;
         }
-        self.cut.set(Some("it had more microtasks than can be run in reasonable time"));
-        0
+        if !self.meter.spend(operations) {
+            self.refuse(self.meter.exceeded(&self.script.name));
+            return false;
+        }
+        if self.meter.spent() < self.look_up_at.get() {
+            return true;
+        }
+        self.look_up_at.set(self.meter.spent().saturating_add(LOOKED_UP));
+        self.drain();
+        if self.stop.as_ref().is_some_and(|stop| stop()) {
+            self.cut.set(Some(STOPPED));
+        }
+        self.cut.get().is_none()
+    }
+
+    /// Whether so many more may wait where `waiting` do.
+    pub(super) fn may_wait(&self, waiting: usize, more: u32) -> bool {
+        let most = WAITING as usize;
+        if waiting.saturating_add(more as usize) > most {
+            let name = self.script.name.clone();
+            self.refuse(RerunError::TooManyWaiting { name, most: WAITING });
+        }
+        self.cut.get().is_none()
+    }
+
+    fn refuse(&self, why: RerunError) {
+        self.cut.set(Some(REFUSED));
+        self.failed.borrow_mut().get_or_insert(why);
     }
 
     /// When something happens next.
@@ -345,6 +382,9 @@ impl World {
     /// What the callback of a source does about what it was told.
     pub(super) fn take_pending(&self, place: u32, told: u8) -> Vec<RunId> {
         let source = &mut self.sources.borrow_mut()[place as usize];
+        if !self.spend(source.pending.len() as u64) {
+            return Vec::new();
+        }
         let mut runs = Vec::new();
         source.pending.retain(|(readiness, run)| {
             let is_told = readiness & told != 0;
@@ -377,6 +417,9 @@ impl World {
 
     /// Hands on what was recorded.
     pub(super) fn drain(&self) {
-        self.outlet.borrow_mut().drain(self.agenda.take_told());
+        let Ok(mut outlet) = self.outlet.try_borrow_mut() else { return };
+        let told = outlet.drain(self.agenda.take_told());
+        drop(outlet);
+        self.spend(told);
     }
 }

@@ -79,11 +79,11 @@ impl Stage {
     }
 
     /// What the poll found ready.
-    pub(in crate::rerun::check) fn ready(&self, out: &mut Vec<Ready>) {
+    pub(in crate::rerun::check) fn ready(&mut self, out: &mut Vec<Ready>) {
         let mut found = 0;
         for entry in self.recorded.ahead() {
             match entry.event {
-                Event::Poll { ready, .. } => found = ready.min(MOST) as usize,
+                Event::Poll { ready, .. } => found = ready,
                 Event::InputReady { source, readiness } => out.push(readied(source, readiness)),
                 Event::TickEnd { .. } => break,
                 _ => {}
@@ -98,6 +98,7 @@ impl Stage {
             }));
         }
         // Those that were ready and removed before their turn came.
+        let found = usize::try_from(self.afford(found.into())).unwrap_or(0);
         out.resize(found.max(out.len()), Ready { key: usize::MAX - 1, readiness: Readiness::NONE });
     }
 }

@@ -75,7 +75,8 @@ impl Stage {
                 _ => outside.post(remote, *poster),
             }
         }
-        let rest = (taken as usize).saturating_sub(posts.len());
+        let rest = u64::from(taken).saturating_sub(posts.len() as u64);
+        let rest = usize::try_from(self.afford(rest)).unwrap_or(0);
         if self.puts_aside {
             for job in self.jobs_aside(rest) {
                 outside.finish(job, Some(Remote { tag: Tag(0) }));
@@ -89,13 +90,13 @@ impl Stage {
 
     /// The next finished jobs, in the order in which they are taken from where they were put aside.
     pub(in crate::rerun::check) fn jobs_aside(&mut self, count: usize) -> Vec<TaskId> {
-        let wanted = self.aside + count;
+        let wanted = self.aside.saturating_add(count);
         let jobs = loop {
             let jobs = jobs_taken(self.recorded.ahead(), wanted);
             if jobs.len() >= wanted {
                 break jobs;
             }
-            match self.recorded.look_further() {
+            match self.recorded.pay(0).and_then(|()| self.recorded.look_further()) {
                 Ok(true) => {}
                 Ok(false) => break jobs,
                 Err(error) => {
@@ -123,7 +124,8 @@ fn jobs_taken<'a>(ahead: impl Iterator<Item = &'a Entry>, most: usize) -> Vec<Ta
             }
             _ => {}
         }
-        jobs.extend((0..std::mem::take(&mut open).min(MOST)).map(|_| TaskId(u64::MAX)));
+        let unknown = (std::mem::take(&mut open) as usize).min(most - jobs.len());
+        jobs.extend((0..unknown).map(|_| TaskId(u64::MAX)));
         if jobs.len() >= most {
             break;
         }

@@ -9,7 +9,7 @@
 use loop_probes::event::{Event, PollReason};
 
 use super::super::window::{Frame, Kind};
-use super::{MOST, Stage};
+use super::Stage;
 
 /// How many microtasks a callback left.
 #[derive(Clone, Copy, Debug)]
@@ -77,9 +77,7 @@ impl Stage {
     pub(in crate::rerun::check) fn microtasks_begotten(&mut self, queued: u64) -> u64 {
         let waiting = self.waiting.take().filter(|waiting| *waiting == queued + 1);
         match (waiting, self.frame().map(|frame| frame.kind)) {
-            (Some(waiting), Some(Kind::Microtasks(total))) => {
-                total.min(u64::from(MOST)).saturating_sub(waiting)
-            }
+            (Some(waiting), Some(Kind::Microtasks(total))) => total.saturating_sub(waiting),
             _ => 0,
         }
     }
@@ -95,7 +93,7 @@ impl Stage {
             next = frames.next();
         }
         match next.map(|frame| frame.kind) {
-            Some(Kind::Microtasks(total)) => total.min(u64::from(MOST)),
+            Some(Kind::Microtasks(total)) => total,
             _ => 0,
         }
     }

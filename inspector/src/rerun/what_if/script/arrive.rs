@@ -12,6 +12,7 @@ use loop_probes::ids::Timestamp;
 
 use super::super::cost::Sample;
 use super::{Arrival, Came, RunId, Script};
+use crate::rerun::budget::bytes_of;
 
 /// A poll that returned within this did not wait.
 const AT_ONCE_NS: u64 = 5_000;
@@ -37,6 +38,30 @@ struct Poll {
     was_woken: bool,
 }
 
+/// Sources that became ready evenly spread over a stretch; the recording only says how many.
+#[derive(Clone, Copy, Debug)]
+struct Spread {
+    from: Timestamp,
+    to: Timestamp,
+    /// Of how many the next one is which, from 1; behind `last` there is none left.
+    of: u64,
+    next: u64,
+    last: u64,
+}
+
+impl Spread {
+    const fn left(&self) -> u64 {
+        self.last.saturating_add(1).saturating_sub(self.next)
+    }
+
+    fn take(&mut self) -> Timestamp {
+        let share =
+            u128::from(self.to.ns_since(self.from)) * u128::from(self.next) / (u128::from(self.of) + 1);
+        self.next += 1;
+        self.from.plus_ns(u64::try_from(share).unwrap_or(u64::MAX))
+    }
+}
+
 /// How long it takes until the loop goes on.
 #[derive(Clone, Debug, Default)]
 pub(in super::super) struct Waits {
@@ -55,7 +80,9 @@ pub(in super::super) struct Waits {
 pub(super) struct Outside {
     poll: Option<Poll>,
     /// Since when sources that were not called yet are ready, oldest first.
-    ready: VecDeque<Timestamp>,
+    ready: VecDeque<Spread>,
+    /// How many those are.
+    ready_count: u64,
     /// The signal that was taken last: its task comes next.
     signal: Option<(u8, Timestamp)>,
     /// Entries of the batch that is being taken.
@@ -113,9 +140,8 @@ impl Outside {
             _ => {}
         }
         // Those that were ready before and left out come first.
-        let ready = ready as usize;
-        self.ready.truncate(ready);
-        let new = (ready - self.ready.len()) as u64;
+        self.keep_ready(ready.into());
+        let new = u64::from(ready).saturating_sub(self.ready_count);
         let waited_for_it = waited && timeout_ns != Some(0);
         let deadline = start.plus_ns(timeout_ns.unwrap_or(u64::MAX));
         // When the first of them can have become ready, and the last.
@@ -124,15 +150,29 @@ impl Outside {
             true => (at, at),
             false => (since, start),
         };
-        for number in 1..=new {
-            let share = u128::from(to.ns_since(from)) * u128::from(number) / u128::from(new + 1);
-            self.ready.push_back(from.plus_ns(share as u64));
+        if new > 0 {
+            self.ready.push_back(Spread { from, to, of: new, next: 1, last: new });
+            self.ready_count += new;
         }
         let was_woken = waited_for_it && ready == 0 && at < deadline;
         self.poll = Some(Poll { start, end: at, waited: waited_for_it, was_woken });
         let is_in_poll = |idle: &Timestamp| idle.plus_ns(TASKLET_ENDS_NS) >= start && *idle <= at;
         self.idle_in_poll = self.idle_at.filter(|idle| was_woken && is_in_poll(idle));
         self.woken_at = None;
+    }
+
+    /// Forgets all sources that are ready but for the `count` oldest.
+    fn keep_ready(&mut self, count: u64) {
+        while self.ready_count > count
+            && let Some(latest) = self.ready.back_mut()
+        {
+            let gone = latest.left().min(self.ready_count - count);
+            latest.last -= gone;
+            self.ready_count -= gone;
+            if latest.left() == 0 {
+                self.ready.pop_back();
+            }
+        }
     }
 
     /// The last poll was woken, and nothing came that says why: news of another kind, a reference of another thread. It
@@ -157,7 +197,15 @@ impl Outside {
 
     /// When the source became ready whose callback began at `start`.
     pub(super) fn ready_at(&mut self, start: Timestamp) -> Timestamp {
-        self.ready.pop_front().unwrap_or_else(|| self.poll.map_or(start, |poll| poll.end))
+        let Some(oldest) = self.ready.front_mut() else {
+            return self.poll.map_or(start, |poll| poll.end);
+        };
+        let at = oldest.take();
+        self.ready_count = self.ready_count.saturating_sub(1);
+        if oldest.left() == 0 {
+            self.ready.pop_front();
+        }
+        at
     }
 
     /// The signal that was taken last runs this.
@@ -166,6 +214,13 @@ impl Outside {
             let at_ns = arrived.as_ns().max(script.begin_ns);
             script.arrivals.push(Arrival { at_ns, what: Came::Signal { signo, run } });
         }
+    }
+
+    /// Its memory, in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        let Waits { oversleep, wake, look, take } = &self.waits;
+        bytes_of::<Sample>(oversleep.len() + wake.len() + look.len() + take.len())
+            + bytes_of::<Spread>(self.ready.len())
     }
 
     pub(super) fn waits(self) -> Waits {

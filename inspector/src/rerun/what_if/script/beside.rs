@@ -12,6 +12,7 @@ use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 use super::super::cost::Sample;
 use super::read::Reading;
 use super::{Act, Came, NONE, RunId, Tasklet, What, finish};
+use crate::rerun::budget::{bytes_of, table_bytes};
 
 /// Most workers that are told apart.
 const WORKERS_MAX: usize = 1024;
@@ -53,8 +54,11 @@ impl Beside {
         (self.at_start, self.pending) = (tasklets, tasklets);
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.ran.len() + self.did.len() + self.waiting.len()
+    /// Its memory, in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        bytes_of::<Ran>(self.ran.len())
+            + bytes_of::<(SourceId, Timestamp, What)>(self.did.len())
+            + table_bytes::<TaskId, u32>(self.waiting.len())
     }
 
     fn worker(&mut self, source: SourceId) -> Option<&mut Worker> {
@@ -74,7 +78,7 @@ impl Reading {
                 let known = self.beside.waiting.remove(&task);
                 let tasklet = known.unwrap_or_else(|| {
                     let tasklet = self.new_tasklet(tag, priority);
-                    self.beside.at_start_ended += 1;
+                    self.beside.at_start_ended = self.beside.at_start_ended.saturating_add(1);
                     self.came(queued, Came::Tasklet(tasklet));
                     tasklet
                 });
@@ -104,7 +108,7 @@ impl Reading {
     fn added(&mut self, at: Timestamp, source: SourceId, task: TaskId, tag: Tag, priority: Priority) {
         let tasklet = self.new_tasklet(tag, priority);
         self.beside.waiting.insert(task, tasklet);
-        self.beside.pending += 1;
+        self.beside.pending = self.beside.pending.saturating_add(1);
         match self.beside.workers.get(&source) {
             // It asked to run again, right at its end.
             Some(Worker { last: Some((last, earlier)), end }) if *last == task && *end == at => {

@@ -115,8 +115,10 @@ impl Reading {
             self.grew.clear();
             return;
         };
-        let grown = heap_bytes as i64 - before as i64;
-        let total: u64 = self.grew.iter().map(|run| self.script.run(*run).cost_ns.max(1)).sum();
+        let grown = i128::from(heap_bytes) - i128::from(before);
+        let grown = grown.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
+        let costs = self.grew.iter().map(|run| self.script.run(*run).cost_ns.max(1));
+        let total = costs.fold(0_u64, u64::saturating_add);
         let mut rest = grown;
         let last = self.grew.len().saturating_sub(1);
         for (place, run) in self.grew.iter().enumerate() {
@@ -125,7 +127,7 @@ impl Reading {
                 (i128::from(grown) * i128::from(run.cost_ns.max(1)) / i128::from(total.max(1))) as i64;
             let share = if place == last { rest } else { share };
             run.heap = run.heap.saturating_add(share);
-            rest -= share;
+            rest = rest.saturating_sub(share);
         }
         if self.grew.is_empty() {
             // Nobody ran: whoever comes next is credited with it.

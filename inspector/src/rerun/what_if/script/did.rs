@@ -9,7 +9,10 @@ use super::{Came, Job, RunId, What};
 use crate::rerun::act::{Act, Done};
 
 /// Most keys of the deferred queue that are followed.
-const KEYS_MAX: usize = 4096;
+pub(super) const KEYS_MAX: usize = 4096;
+
+/// Most labels of spans and marks: a session keeps no more.
+const SPANS_MAX: usize = 2048;
 
 impl Reading {
     pub(super) fn did(&mut self, Done { at, act, .. }: Done) {
@@ -46,7 +49,7 @@ impl Reading {
                 Some(What::Undefer(key))
             }
             Act::Kept(number) => {
-                self.kept.push(number);
+                self.kept.insert(number);
                 None
             }
             Act::Work { task, tag, .. } => {
@@ -101,7 +104,9 @@ impl Reading {
             Event::Mark { label } => (label, What::Mark(label)),
             _ => return None,
         };
-        self.script.spans.insert(label);
+        if self.script.spans.len() < SPANS_MAX {
+            self.script.spans.insert(label);
+        }
         Some(what)
     }
 

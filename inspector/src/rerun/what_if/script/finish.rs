@@ -12,6 +12,7 @@ use super::super::measure::Measure;
 use super::arrive::Worked;
 use super::read::Reading;
 use super::{Left, NONE, Run, Script, Start};
+use crate::rerun::budget::Meter;
 
 /// A script of nothing.
 pub(super) fn blank(source: &(impl EventSource + ?Sized)) -> Script {
@@ -44,6 +45,7 @@ pub(super) fn blank(source: &(impl EventSource + ?Sized)) -> Script {
         costs: Costs::default(),
         typical_ns: Vec::new(),
         ticks: 0,
+        meter: Meter::default(),
         left: Left::default(),
     }
 }

@@ -3,7 +3,7 @@
 //! A callback is recorded when it is over, and what it did before that. So what is done gathers until a callback says
 //! that it is over, and is its. What comes between two callbacks belongs to the one that is over.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use loop_core::gc::GcState;
 use loop_probes::event::{Event, GcAction, Origin, Outcome, PolicyField, RefKind};
@@ -15,9 +15,11 @@ use super::super::cost::{Costs, Overheads};
 use super::arrive::{Outside, Worked};
 use super::beside::Beside;
 use super::callback::Deed;
-use super::{Arm, Came, ENTRIES_MAX, Left, NONE, Run, RunId, Script, Source, What, finish};
+use super::did::KEYS_MAX;
+use super::{Arm, Came, Left, NONE, Run, RunId, Script, Source, What, finish};
 use crate::rerun::RerunError;
 use crate::rerun::act::{Acts, Role};
+use crate::rerun::budget::{KEPT_BYTES, bytes_of, table_bytes};
 use crate::rerun::loops::Loops;
 
 /// Most loops that are read side by side.
@@ -56,7 +58,7 @@ pub(super) struct Reading {
     /// Keys of the deferred queue, and what runs for each.
     pub(super) deferred: VecDeque<(u64, RunId)>,
     /// Which callbacks of the drain want to be kept.
-    pub(super) kept: Vec<u32>,
+    pub(super) kept: BTreeSet<u32>,
     /// When what was done last could still be done by a callback.
     pub(super) last_end: Timestamp,
     /// The explanation of a source that is being registered.
@@ -112,9 +114,10 @@ pub(super) fn read(source: &mut dyn EventSource, wanted: Option<&str>) -> Result
                 slot.see(stamped, source);
             }
         }
-        let entries = slots.iter().filter_map(|slot| Some(slot.reading.as_ref()?.entries())).sum::<usize>();
-        if entries > ENTRIES_MAX {
-            return Err(RerunError::TooLong { name: blank.name, most: ENTRIES_MAX });
+        blank.meter.read(batch.len() as u64);
+        let kept = slots.iter().flat_map(|slot| [&slot.reading, &slot.before_end]).flatten();
+        if kept.map(|reading| reading.bytes()).sum::<u64>() > KEPT_BYTES {
+            return Err(RerunError::TooLong { name: blank.name, most: KEPT_BYTES });
         }
         if state != SourceState::More {
             break;
@@ -133,6 +136,7 @@ pub(super) fn read(source: &mut dyn EventSource, wanted: Option<&str>) -> Result
     };
     let mut script = begun.finish();
     (script.labels, script.left, script.chosen) = (blank.labels, slot.left, Some(chosen));
+    script.meter = blank.meter;
     Ok(script)
 }
 
@@ -183,7 +187,7 @@ impl Reading {
             last: None,
             tail: NONE,
             deferred: VecDeque::new(),
-            kept: Vec::new(),
+            kept: BTreeSet::new(),
             last_end: first.at,
             label: None,
             beside: Beside::default(),
@@ -199,15 +203,21 @@ impl Reading {
         }
     }
 
-    /// What is kept so far.
-    fn entries(&self) -> usize {
-        let Script { runs, acts, arms, jobs, tasklets, arrivals, ticks, .. } = &self.script;
-        let script = runs.len() + acts.len() + arms.len() + jobs.len() + tasklets.len() + arrivals.len();
-        script
-            + self.beside.len()
-            + self.open.len()
-            + self.worked.len()
-            + usize::try_from(*ticks).unwrap_or(usize::MAX / 2)
+    /// The memory of what is kept so far, in bytes.
+    fn bytes(&self) -> u64 {
+        let script = &self.script;
+        let tables = table_bytes::<TaskId, RunId>(self.expected.len())
+            + table_bytes::<TimerId, Timer>(self.timers.len())
+            + table_bytes::<IoSource, u32>(self.sources.len())
+            + table_bytes::<TaskId, u32>(self.jobs.len())
+            + table_bytes::<TaskId, Worked>(self.worked.len());
+        let gathered = bytes_of::<Deed>(self.open.len())
+            + bytes_of::<(u64, RunId)>(self.deferred.len())
+            + bytes_of::<RunId>(self.grew.len())
+            + self.beside.bytes()
+            + self.overheads.bytes()
+            + self.outside.bytes();
+        script.bytes() + tables + gathered
     }
 
     fn see(&mut self, stamped: &Stamped, left: &mut Left) {
@@ -250,7 +260,7 @@ impl Reading {
                 let run = self.expect(task, tag);
                 self.script.start.tasks.push((queue, run));
             }
-            Event::SnapshotDeferred { key } => {
+            Event::SnapshotDeferred { key } if self.deferred.len() < KEYS_MAX => {
                 let run = self.new_run(Tag(0));
                 self.deferred.push_back((key, run));
                 self.script.start.deferred.push((key, run));
@@ -270,7 +280,12 @@ impl Reading {
                 self.sources.insert(source, place);
                 self.script.start.sources.push(place);
             }
-            Event::SnapshotSignal { signo, tag } => self.script.start.signals.push((signo, tag)),
+            Event::SnapshotSignal { signo, tag } => {
+                let signals = &mut self.script.start.signals;
+                if signals.iter().all(|(known, _)| *known != signo) {
+                    signals.push((signo, tag));
+                }
+            }
             Event::InputGc { reason } => self.script.start.notices.push(reason),
             Event::SnapshotEnd { left_out, .. } => {
                 self.in_snapshot = false;

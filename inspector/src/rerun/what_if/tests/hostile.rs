@@ -8,6 +8,7 @@ use loop_traces::synthetic::Script;
 
 use super::recorded::{program, shop};
 use super::{Changes, Recorded};
+use crate::rerun::RerunError;
 
 fn endure(events: Vec<Stamped>) {
     if let Ok(recorded) = Recorded::read(&mut program(events)) {
@@ -65,6 +66,58 @@ fn imagined_recordings_of_every_kind_of_event_are_endured() {
             Script { seed, ticks: 200, lost_every: 90, faces: true, agenda_workers: 2, ..Script::default() };
         endure(script.events());
     }
+}
+
+#[test]
+fn a_poll_that_found_more_than_there_can_be_costs_nothing() {
+    let mut events = shop().events().to_vec();
+    for stamped in &mut events {
+        if let Event::Poll { ready, .. } = &mut stamped.event {
+            *ready = u32::MAX;
+        }
+    }
+    let whole = Recorded::read(&mut shop()).unwrap();
+    let recorded = Recorded::read(&mut program(events)).unwrap();
+    assert_eq!(recorded.arrivals(), whole.arrivals());
+    recorded.what_if(&Changes::default(), None).unwrap();
+}
+
+#[test]
+fn heaps_of_every_size_overflow_nothing() {
+    let mut events = shop().events().to_vec();
+    let mut sizes = [0, u64::MAX, 1, i64::MAX as u64 + 1].into_iter().cycle();
+    for stamped in &mut events {
+        if let Event::InputHeap { heap_bytes } = &mut stamped.event {
+            *heap_bytes = sizes.next().unwrap();
+        }
+    }
+    endure(events);
+}
+
+#[test]
+fn a_task_that_queues_itself_twice_is_refused_before_it_fills_the_memory() {
+    let mut events = shop().events().to_vec();
+    let is_child = |stamped: &Stamped| matches!(stamped.event, Event::TaskQueued { parent: Some(_), .. });
+    let queued = events.iter().position(is_child).unwrap();
+    let mut again = events[queued];
+    let Event::TaskQueued { task: child, parent, .. } = &mut again.event else { panic!("no task") };
+    *parent = Some(*child);
+    let child = *child;
+    let ran = events
+        .iter()
+        .position(|stamped| matches!(stamped.event, Event::TaskRan { task, .. } if task == child))
+        .unwrap();
+    // It takes no time, so that time does not end it either.
+    let at = events[ran].at;
+    again.at = at;
+    if let Event::TaskRan { start, .. } = &mut events[ran].event {
+        *start = at;
+    }
+    events.splice(ran..ran, [again, again]);
+    let recorded = Recorded::read(&mut program(events)).unwrap();
+    let refused = recorded.what_if(&Changes::default(), None).map(drop).unwrap_err();
+    let is_refused = matches!(refused, RerunError::TooManyWaiting { .. } | RerunError::TooMuchWork { .. });
+    assert!(is_refused, "{refused}");
 }
 
 #[test]

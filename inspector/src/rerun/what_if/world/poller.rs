@@ -22,8 +22,10 @@ impl World {
             self.drain();
             if self.stop.as_ref().is_some_and(|stop| stop()) {
                 self.cut.set(Some(STOPPED));
-                return Err(io::Error::other("somebody stopped it"));
             }
+        }
+        if !self.spend(1) {
+            return Err(io::Error::other("it is over"));
         }
         if self.polls.get() > self.polls_max {
             self.cut.set(Some("it turned 64 times as often as recorded"));
@@ -85,6 +87,9 @@ impl World {
         for place in self.ready.borrow().iter() {
             let source = &sources[*place as usize];
             let Some(key) = source.id else { continue };
+            if !self.spend(source.pending.len() as u64) {
+                return;
+            }
             let told = source.pending.iter().fold(0, |bits, (readiness, _)| bits | readiness)
                 & asked(source.interest);
             if told != 0 {
