@@ -83,6 +83,23 @@ fn a_saturated_demo_and_one_that_stalls_are_decided_again() {
 }
 
 #[test]
+fn a_demo_that_was_killed_agrees_up_to_its_last_whole_tick() {
+    let place = Place::new();
+    for (number, load) in ["max", "max", "400"].into_iter().enumerate() {
+        let trace = place.file(&format!("killed-{number}.looptrace"));
+        let arguments = ["demo", "--no-tui", "--load", load, "--record", text(&trace)];
+        let mut demo = Running::start(place.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()));
+        let most = 150_000 * (number as u64 + 1);
+        wait_for("some of it to be recorded", || trace.metadata().is_ok_and(|file| file.len() > most));
+        demo.signal("KILL");
+        demo.wait();
+        let checked = check(&place, &trace);
+        let cut_in = checked["cut_in_tick"].as_u64();
+        assert!(cut_in.is_none_or(|tick| Some(tick - 1) == checked["last_tick"].as_u64()), "{checked:#}");
+    }
+}
+
+#[test]
 fn a_recording_that_was_attached_late_begins_at_its_first_snapshot() {
     let place = Place::new();
     let demo = place.demo(&["--seed", "6"]);
