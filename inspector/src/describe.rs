@@ -50,8 +50,10 @@ pub fn span(kind: &SpanKind, labels: &Labels) -> (String, String) {
             ("poll".to_owned(), format!("{reason}, timeout {timeout}, {ready} ready"))
         }
         SpanKind::Task { task, tag, outcome, queue_wait_ns } => {
-            let ended = if outcome.code() == 0 { String::new() } else { format!(", {outcome}") };
-            (format!("{} #{task}", labels.tag(*tag)), format!("waited {}{ended}", duration(*queue_wait_ns)))
+            let waited = queue_wait_ns.map(|ns| format!("waited {}", duration(ns)));
+            let ended = (outcome.code() != 0).then(|| outcome.to_string());
+            let remarks: Vec<String> = waited.into_iter().chain(ended).collect();
+            (format!("{} #{task}", labels.tag(*tag)), remarks.join(", "))
         }
         SpanKind::Microtasks { ran, left, .. } => {
             let left = if *left > 0 { format!(", {left} left") } else { String::new() };

@@ -54,7 +54,7 @@ vocabulary! {
         /** The task. */ task: TaskId,
         /** Its tag. */ tag: Tag,
         /** How it ended. */ outcome: Outcome, ;
-        /** When it was queued. */ queued,
+        /** When it was queued: its start where it was in no queue, or since when is not known. */ queued,
         /** When it started. */ start
     }
     /// A microtask checkpoint in which something ran.

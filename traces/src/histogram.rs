@@ -12,6 +12,9 @@ use crate::analysis::loss::{Bounds, Missing, SpreadBounds};
 /// Values above are counted in the last bucket (the maximum stays exact): 13 days in nanoseconds.
 const BUCKETED_MAX: u64 = 1 << 50;
 
+/// Values that [`Histogram::record_many`] adds up to: more than two years in nanoseconds.
+const COUNT_MAX: u64 = u64::MAX >> 8;
+
 /// A distribution of nanoseconds, or of counts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Histogram {
@@ -38,9 +41,14 @@ impl Histogram {
         self.total = self.total.saturating_add(value);
     }
 
-    /// Adds `count` equal values.
-    fn record_n(&mut self, value: u64, count: u64) {
-        // Cannot fail, as in `record`.
+    /// Adds one value `count` times. Beyond [`COUNT_MAX`] in all, nothing is added: sums of counts must not overflow.
+    #[inline]
+    pub(crate) fn record_many(&mut self, value: u64, count: u64) {
+        let count = count.min(COUNT_MAX.saturating_sub(self.count()));
+        if count == 0 {
+            return;
+        }
+        // Cannot fail: as in `record`.
         let recorded = self.buckets.record_n(value.min(BUCKETED_MAX), count);
         debug_assert!(recorded.is_ok(), "a value within the range was refused");
         self.max = self.max.max(value);
@@ -49,7 +57,7 @@ impl Histogram {
 
     /// Adds `count` values: `largest` and, by `step` each, smaller ones. Bounded in work: see [`spaced`].
     pub(crate) fn record_spaced(&mut self, largest: u64, step: u64, count: u64) {
-        spaced(largest, step, count).for_each(|(value, count)| self.record_n(value, count));
+        spaced(largest, step, count).for_each(|(value, count)| self.record_many(value, count));
     }
 
     /// Adds all values of `other`.

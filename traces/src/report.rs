@@ -10,7 +10,7 @@ use crate::cells::{cut, cut_apart, fill, width};
 use crate::histogram::Percentiles;
 use crate::source::SourceKind;
 use crate::summary::Summary;
-use crate::units::{count, counted, duration, percent, rate};
+use crate::units::{UNKNOWN, count, counted, duration, percent, rate};
 use bounds::{Of, figure};
 
 /// Tags shown.
@@ -220,12 +220,14 @@ fn tags(out: &mut String, summary: &Summary, columns: usize) {
 }
 
 fn queues(out: &mut String, summary: &Summary) {
-    if summary.queues.is_empty() {
+    let mut used = summary.queues.iter().filter(|queue| queue.depth.max > 0).peekable();
+    if used.peek().is_none() {
         return;
     }
     line!(out, "\n{:<12}{:>11}{:>10}", "QUEUE", "DEPTH P50", "MAX");
-    for queue in &summary.queues {
-        line!(out, "{:<12}{:>11}{:>10}", queue.queue, count(queue.depth.p50), count(queue.depth.max));
+    for queue in used {
+        let p50 = queue.depth.p50.map_or_else(|| UNKNOWN.to_owned(), count);
+        line!(out, "{:<12}{p50:>11}{:>10}", queue.queue, count(queue.depth.max));
     }
 }
 

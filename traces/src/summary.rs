@@ -17,7 +17,7 @@ pub use faces::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::loss::{Bounds, quantile_bounds};
+use crate::analysis::loss::Bounds;
 use crate::histogram::{Histogram, Percentiles};
 use crate::source::{EventSource, SourceKind};
 use crate::timeline::{MissingSamples, Timeline};
@@ -51,7 +51,7 @@ pub struct Summary {
     pub microtasks: MicrotasksSummary,
     /// Timers.
     pub timers: TimersSummary,
-    /// Queues of which anything was seen.
+    /// Queues of which anything is known, and be it that they were empty.
     pub queues: Vec<QueueSummary>,
     /// The GC controller.
     pub gc: GcSummary,
@@ -223,15 +223,15 @@ pub struct QueueSummary {
     pub depth: DepthSummary,
 }
 
-/// How deep a queue was.
+/// How deep a queue was: by time, not by sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DepthSummary {
-    /// The median of the samples, one a tick.
-    pub p50: u64,
+    /// The depth that it did not exceed for half of the time; null where its depth is not known over time.
+    pub p50: Option<u64>,
     /// The deepest, between samples too.
     pub max: u64,
-    /// Where samples may be missing: between which values the true `p50` lies.
+    /// Where its depth was unknown for some of the time, after lost records: between which values the true `p50` lies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p50_bounds: Option<Bounds>,
 }
@@ -328,7 +328,7 @@ impl Summary {
                 lag_ns: timers.lag_ns.percentiles_missing(&missing.others),
                 lag_corrected_ns: timers.lag_corrected_ns.percentiles_missing(&missing.skipping()),
             },
-            queues: queues(timeline, &missing),
+            queues: queues(timeline),
             gc: GcSummary {
                 collect: gc.collect,
                 defer: gc.defer,
@@ -378,18 +378,19 @@ fn by_tag(timeline: &Timeline, missing: &MissingSamples) -> Vec<TagSummary> {
     tags
 }
 
-fn queues(timeline: &Timeline, missing: &MissingSamples) -> Vec<QueueSummary> {
-    let seen = timeline.queues.seen();
-    let missing = &missing.others;
-    seen.map(|queue| QueueSummary {
-        queue: queue.queue.name().to_owned(),
-        depth: DepthSummary {
-            p50: queue.depth.quantile(0.5),
-            max: u64::from(queue.depth_max),
-            p50_bounds: (missing.count() > 0).then(|| quantile_bounds(&queue.depth, 0.5, missing)),
-        },
-    })
-    .collect()
+fn queues(timeline: &Timeline) -> Vec<QueueSummary> {
+    let known = timeline.queues.known();
+    let now = timeline.last_at().unwrap_or_default();
+    known
+        .map(|queue| QueueSummary {
+            queue: queue.queue.name().to_owned(),
+            depth: DepthSummary {
+                p50: queue.depth_p50(now),
+                max: u64::from(queue.depth_max),
+                p50_bounds: queue.depth_p50_bounds(now),
+            },
+        })
+        .collect()
 }
 
 #[cfg(test)]

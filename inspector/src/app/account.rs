@@ -206,7 +206,7 @@ impl Account {
         let at = span.end;
         let event = match span.what {
             SpanKind::Task { task, tag, outcome, queue_wait_ns } => {
-                let queued = Timestamp(span.start.as_ns().saturating_sub(queue_wait_ns));
+                let queued = Timestamp(span.start.as_ns().saturating_sub(queue_wait_ns.unwrap_or(0)));
                 Event::TaskRan { task, tag, outcome, queued, start: span.start }
             }
             SpanKind::Signal { signo, task, latency_ns } => {

@@ -136,8 +136,8 @@ pub struct TagRow {
 pub struct QueueRow {
     /// The queue.
     pub queue: Queue,
-    /// Its depth at the last sample.
-    pub depth: u32,
+    /// Its depth at the last sample; `None` before the first.
+    pub depth: Option<u32>,
     /// The deepest.
     pub depth_max: u32,
     /// The last samples.

@@ -29,12 +29,11 @@ pub fn event(at: Timestamp, event: &Event, labels: &Labels) -> String {
             let (queue, origin, depth) = (place.queue, place.origin, place.depth);
             format!("{} #{task}  in {queue} from {origin}  depth {depth}{parent}", labels.tag(*tag))
         }
-        Event::TaskRan { task, tag, outcome, queued, start } => format!(
-            "{} #{task}  {outcome}  run {}  waited {}",
-            labels.tag(*tag),
-            ran(start),
-            duration(start.ns_since(*queued))
-        ),
+        Event::TaskRan { task, tag, outcome, queued, start } => {
+            let waited_ns = (queued < start).then(|| start.ns_since(*queued));
+            let waited = waited_ns.map_or_else(String::new, |ns| format!("  waited {}", duration(ns)));
+            format!("{} #{task}  {outcome}  run {}{waited}", labels.tag(*tag), ran(start))
+        }
         Event::Microtasks { trigger, ran: microtasks, left, start } => {
             let after = trigger.map_or_else(String::new, |task| format!("  after #{task}"));
             let left = if *left > 0 { format!("  {left} left") } else { String::new() };

@@ -71,7 +71,7 @@ fn queues_line(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         pen.put(none_sampled(state), theme.dim());
     }
     for (place, queue) in queues.into_iter().enumerate() {
-        let depth = depth(queue.depth);
+        let depth = depth_now(queue);
         let spark = if place < 2 { 6 } else { 0 };
         if usize::from(pen.room()) < queue.queue.name().len() + usize::from(DEPTH_WIDTH) + spark + 1 {
             continue;
@@ -97,8 +97,12 @@ pub(super) fn depth(depth: u32) -> String {
     }
 }
 
+fn depth_now(queue: &QueueRow) -> String {
+    queue.depth.map_or_else(|| units::UNKNOWN.to_owned(), depth)
+}
+
 const fn depth_style(some: Style, none: Style, queue: &QueueRow) -> Style {
-    if queue.depth > 0 { some } else { none }
+    if matches!(queue.depth, None | Some(0)) { none } else { some }
 }
 
 fn queues_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
@@ -118,14 +122,14 @@ fn queues_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     for (row, queue) in queues[..whole].iter().enumerate() {
         let mut pen = canvas.pen(inner, row as u16);
         pen.gap(1).left(queue.queue.name(), 10, theme.dim());
-        pen.number(&depth(queue.depth), DEPTH_WIDTH, depth_style(theme.strong(), theme.dim(), queue));
+        pen.number(&depth_now(queue), DEPTH_WIDTH, depth_style(theme.strong(), theme.dim(), queue));
         pen.number(&depth(queue.depth_max), max_width, theme.dim()).gap(1);
         pen.sparkline(&deepest(&queue.samples, usize::from(spark)), spark, theme.bar());
     }
     let mut pen = canvas.pen(inner, whole as u16);
     pen.gap(1);
     for queue in &queues[whole..] {
-        let depth = depth(queue.depth);
+        let depth = depth_now(queue);
         pen.group(&[
             (queue.queue.name(), theme.dim()),
             (" ", theme.dim()),

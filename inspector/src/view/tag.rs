@@ -108,8 +108,8 @@ fn worst(canvas: &mut Canvas<'_>, state: &State, area: Area, runs: &RunStats, se
         pen.gap(1).put(&units::position(state.since_start_ns(run.at)), theme.dim()).gap(1);
         pen.number(&units::duration(run.run_ns), 7, style).gap(1);
         pen.left(&format!("#{}", run.task), TASK_WIDTH, theme.text());
-        if !runs.queue_wait_ns.is_empty() {
-            let waited = units::duration(run.queue_wait_ns);
+        if let Some(waited_ns) = run.queue_wait_ns {
+            let waited = units::duration(waited_ns);
             pen.group(&[("waited ", theme.dim()), (&format!("{waited:>6}"), theme.dim())]);
         }
         if selected == Some(place) {

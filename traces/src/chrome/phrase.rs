@@ -170,7 +170,10 @@ pub(super) fn slice_args<W: Write>(out: &mut JsonOut<W>, event: &Event, details:
             Event::TaskRan { task, queued, start, .. }
             | Event::WorkRan { task, queued, start, .. }
             | Event::AgendaRan { task, queued, start, .. } => {
-                args.number("task", task.0).micros("queue_wait_us", start.ns_since(queued));
+                args.number("task", task.0);
+                if queued < start {
+                    args.micros("queue_wait_us", start.ns_since(queued));
+                }
             }
             Event::Microtasks { ran, left, .. } => {
                 args.number("ran", ran).number("left", left);

@@ -32,7 +32,7 @@ pub const COLUMNS: [(&str, &str); 17] = [
     ("name", "the phase, the label of a span or mark, the text of trouble, the source of readiness"),
     ("start_ns", "when its extent began"),
     ("run_ns", "how long its extent was: time_ns less start_ns"),
-    ("queue_wait_ns", "from queued to started"),
+    ("queue_wait_ns", "from queued to started; empty where it was in no queue, or since when is not known"),
     ("timer", "the timer, by its number"),
     ("lag_ns", "of a timer that fired: fired less due"),
     ("queue", "the queue"),

@@ -98,6 +98,9 @@ mod tests {
         writer.finish().unwrap();
         assert_eq!((live.ticks.count, live.tasks_run, live.ticks.incomplete), (200, 200, 0));
         assert_eq!(live.labels.tag(echo), "Echo");
+        // Since when a readiness callback waited is not known, and not 0.
+        let waited = &live.tags.tag(echo).unwrap().tasks.queue_wait_ns;
+        assert!(waited.is_empty(), "{waited:?}");
 
         let mut reader = TraceReader::new(Cursor::new(file), Path::new("t")).unwrap();
         let mut replayed = Timeline::of(EventSource::metadata(&reader));

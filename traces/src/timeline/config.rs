@@ -47,6 +47,8 @@ pub struct TimelineConfig {
     pub sources_max: usize,
     /// Tasklets followed per priority while they wait for a worker of the agenda; further ones are only counted.
     pub tasklets_followed: usize,
+    /// Immediates followed until they run; further ones are told from tasks by the next sample only.
+    pub queued_followed: usize,
     /// Names of what keeps a loop alive, its armed timers and its sources, of each and per loop.
     pub names_kept: usize,
     /// Worst runs kept per tag.
@@ -80,6 +82,7 @@ impl Default for TimelineConfig {
             labels_max: 1024,
             sources_max: 256,
             tasklets_followed: 1024,
+            queued_followed: 1 << 16,
             names_kept: 1 << 14,
             worst_runs_kept: 5,
             rate_window: 100,

@@ -39,6 +39,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         }
     }
 
+    timeline.queues.see(at, place, &event);
     if let Some(place) = place {
         timeline.keep_alive.see(at, place, &stamped.event);
     }
@@ -48,7 +49,6 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
             timeline.tick_ended(place, tick, tasks_run, start, stamped)
         }
         Event::TaskQueued { tag, place: placement, .. } => {
-            timeline.queues.queue_mut(placement.queue).reached(placement.depth);
             timeline.futures.woken += u64::from(placement.origin == Origin::Future);
             if let Some(tag) = timeline.tags.entry(tag) {
                 tag.queued += 1;
@@ -70,8 +70,9 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
             }
             timeline.futures.pending += u64::from(outcome == Outcome::Pending);
             timeline.rates.slot(at).tasks += 1;
-            let run =
-                WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns: start.ns_since(queued) };
+            let told = timeline.queues.tells_waits_of(place, task) && !timeline.config.queue_waits_in_part;
+            let queue_wait_ns = (queued < start || told).then(|| start.ns_since(queued));
+            let run = WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns };
             timeline.tasks_run_ns.record(run.run_ns);
             if run.run_ns > timeline.config.slow_task_ns {
                 timeline.task_was_slow(SlowTask {
@@ -83,12 +84,11 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
                     tick: timeline.tick_of(place),
                 });
             }
-            if run.queue_wait_ns > timeline.config.late_task_ns {
+            if queue_wait_ns > Some(timeline.config.late_task_ns) {
                 timeline.kept_waiting(place, Wait { kind: Waiter::Task, from: queued, to: start });
             }
             if let Some(tag) = timeline.tags.entry(tag) {
-                let told = queued < start || !timeline.config.queue_waits_in_part;
-                tag.tasks.add(run, told, failed(outcome), timeline.config.worst_runs_kept);
+                tag.tasks.add(run, failed(outcome), timeline.config.worst_runs_kept);
             }
         }
         Event::Microtasks { trigger, ran, left, start } => {
@@ -126,9 +126,6 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
             }
         }
         Event::TimerCleared { timer } => timeline.timers.cleared(source, timer),
-        Event::QueueDepth { queue, depth } | Event::SnapshotQueue { queue, depth } => {
-            timeline.queues.queue_mut(queue).sampled(depth);
-        }
         Event::SignalArrived { signo, depth, .. } => {
             timeline.signals.signal(signo).arrived += 1;
             timeline.signals.depth_max = timeline.signals.depth_max.max(depth);
@@ -156,24 +153,23 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         }
         Event::WorkQueued { depth, .. } => {
             timeline.work.queued(depth);
-            timeline.queues.queue_mut(Queue::Work).reached(depth);
         }
         Event::WorkRan { task, tag, worker, outcome, queued, start } => {
-            let run =
-                WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns: start.ns_since(queued) };
-            timeline.work.ran(worker, run.queue_wait_ns, run.run_ns, failed(outcome));
+            let waited_ns = start.ns_since(queued);
+            let run = WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns: Some(waited_ns) };
+            timeline.work.ran(worker, waited_ns, run.run_ns, failed(outcome));
             timeline.worked(tag, |tag| &mut tag.work, run, outcome);
         }
         Event::WorkSettled { .. } => timeline.work.settled += 1,
         Event::AgendaAdded { .. } => {
             timeline.agenda.see(stamped);
             let waiting = timeline.agenda_waiting();
-            timeline.queues.queue_mut(Queue::Agenda).reached(waiting);
+            timeline.queues.agenda_reached(at, waiting);
         }
         Event::AgendaRan { task, tag, outcome, queued, start, .. } => {
             timeline.agenda.see(stamped);
-            let run =
-                WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns: start.ns_since(queued) };
+            let queue_wait_ns = Some(start.ns_since(queued));
+            let run = WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns };
             // What was cancelled never ran.
             if outcome != Outcome::Cancelled {
                 timeline.worked(tag, |tag| &mut tag.tasklets, run, outcome);
@@ -202,13 +198,13 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         Event::IoLabel { .. } => timeline.labels.learn_event(&event),
         Event::LoopStopped { reason } => timeline.stopped = Some(Stopped { at, reason }),
         Event::IoReady { tag, task, start, .. } => {
-            let run = WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns: 0 };
+            let run = WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns: None };
             if let Some(place) = place {
                 timeline.open[place].last_run = Some((task, tag));
             }
             let keep = timeline.config.worst_runs_kept;
             if let Some(tag) = timeline.tags.entry(tag) {
-                tag.io.get_or_insert_with(Box::default).add(run, false, false, keep);
+                tag.io.get_or_insert_with(Box::default).add(run, false, keep);
             }
         }
         Event::Exception { task, message } => {
@@ -304,7 +300,7 @@ impl Timeline {
         if self.agenda.is_seen() {
             // Nobody else samples it: the agenda is not the loop's own queue.
             let waiting = self.agenda_waiting();
-            self.queues.queue_mut(Queue::Agenda).sampled(waiting);
+            self.queues.agenda_sampled(stamped.at, waiting);
         }
         let Some(place) = place else { return };
         let open = &mut self.open[place];
@@ -380,7 +376,7 @@ impl Timeline {
     ) {
         let keep = self.config.worst_runs_kept;
         if let Some(tag) = self.tags.entry(tag) {
-            runs(tag).get_or_insert_with(Box::default).add(run, true, failed(outcome), keep);
+            runs(tag).get_or_insert_with(Box::default).add(run, failed(outcome), keep);
         }
     }
 

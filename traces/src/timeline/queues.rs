@@ -1,32 +1,38 @@
 //! Queues: how deep each is, was, and grew at worst.
+//!
+//! A loop samples its queues at the start of each tick, and only those that changed. The figures here weigh a depth by
+//! how long it lasted, so they follow what is known between samples too: a queued task says how deep the queue is with
+//! it, and a task that starts has left it. The time after lost records, until the next word of a queue, is unknown.
 
-use loop_probes::event::Queue;
+mod depth;
+
+use loop_probes::event::{Event, Queue};
+use loop_probes::ids::{TaskId, Timestamp};
 
 use super::config::TimelineConfig;
-use crate::histogram::Histogram;
+use crate::analysis::loss::Bounds;
 use crate::recent::Recent;
+use depth::{Depths, Immediates};
 
 /// One queue.
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
 pub struct QueueStats {
     /// The queue.
     pub queue: Queue,
-    /// The last samples, one a tick.
+    /// The last samples.
     pub samples: Recent<u32>,
-    /// All samples.
-    pub depth: Histogram,
     /// The deepest seen, between samples too (a post says how deep the queue is with it).
     pub depth_max: u32,
     /// The deepest seen since the last sample.
     peak: u32,
+    depths: Depths,
 }
 
 impl QueueStats {
-    /// The last sample; 0 before the first.
+    /// The last sample; `None` before the first.
     #[must_use]
-    pub fn depth_now(&self) -> u32 {
-        self.samples.newest().copied().unwrap_or(0)
+    pub fn depth_now(&self) -> Option<u32> {
+        self.samples.newest().copied()
     }
 
     /// The deepest seen since the last sample: what a queue that fills and empties within a tick reached.
@@ -35,16 +41,29 @@ impl QueueStats {
         self.peak
     }
 
-    pub(crate) fn sampled(&mut self, depth: u32) {
-        self.samples.push(depth);
-        self.depth.record(u64::from(depth));
-        self.depth_max = self.depth_max.max(depth);
-        self.peak = 0;
+    /// The depth that was not exceeded for half of the time up to `now`; `None` where the depth was never known.
+    #[must_use]
+    pub fn depth_p50(&self, now: Timestamp) -> Option<u64> {
+        self.depths.median(now)
     }
 
-    pub(crate) fn reached(&mut self, depth: u32) {
+    /// Between which values that lies where the depth was unknown for some of the time; `None` where it never was.
+    #[must_use]
+    pub fn depth_p50_bounds(&self, now: Timestamp) -> Option<Bounds> {
+        self.depths.median_bounds(now)
+    }
+
+    fn sampled(&mut self, place: usize, at: Timestamp, depth: u32) {
+        self.samples.push(depth);
+        self.depth_max = self.depth_max.max(depth);
+        self.peak = 0;
+        self.depths.sampled(place, at, depth);
+    }
+
+    fn reached(&mut self, place: usize, at: Timestamp, depth: u32) {
         self.depth_max = self.depth_max.max(depth);
         self.peak = self.peak.max(depth);
+        self.depths.set(place, at, depth);
     }
 }
 
@@ -52,18 +71,48 @@ impl QueueStats {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Queues {
     queues: Vec<QueueStats>,
+    immediates: Immediates,
+    /// By the place of an emitter: what it says of its queueing.
+    emitters: Vec<Emitter>,
+    /// A snapshot whose end has not come yet: whose, and what it has listed of each queue.
+    snapshot: Option<(usize, [u32; Queue::ALL.len()])>,
 }
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Emitter {
+    /// It says when it queues a task: one that starts at once has not waited. Of another's, no wait is known.
+    tells_queueing: bool,
+    /// The task of the timer that fired last: it runs without having been queued.
+    fired_task: Option<TaskId>,
+}
+
+/// Queues whose entries a snapshot lists. One that it does not mention is empty.
+const IN_SNAPSHOTS: [Queue; 8] = [
+    Queue::Tasks,
+    Queue::Immediates,
+    Queue::Deferred,
+    Queue::Timers,
+    Queue::Microtasks,
+    Queue::Signals,
+    Queue::Work,
+    Queue::AfterLoop,
+];
 
 impl Queues {
     pub(crate) fn new(config: &TimelineConfig) -> Self {
         let queue = |queue: &Queue| QueueStats {
             queue: *queue,
             samples: Recent::new(config.samples_kept),
-            depth: Histogram::new(),
             depth_max: 0,
             peak: 0,
+            depths: Depths::default(),
         };
-        Self { queues: Queue::ALL.iter().map(queue).collect() }
+        Self {
+            queues: Queue::ALL.iter().map(queue).collect(),
+            immediates: Immediates::new(config.queued_followed),
+            emitters: Vec::new(),
+            snapshot: None,
+        }
     }
 
     /// Every queue, in the order of its code, also those that were never seen.
@@ -71,48 +120,136 @@ impl Queues {
         self.queues.iter()
     }
 
-    /// Queues of which anything was seen.
+    /// Queues of which anything is known, and be it that they were empty.
+    pub fn known(&self) -> impl Iterator<Item = &QueueStats> + '_ {
+        self.queues.iter().filter(|queue| queue.depths.is_known() || queue.depth_max > 0)
+    }
+
+    /// Queues that something was seen in.
     pub fn seen(&self) -> impl Iterator<Item = &QueueStats> + '_ {
-        self.queues.iter().filter(|queue| !queue.depth.is_empty() || queue.depth_max > 0)
+        self.queues.iter().filter(|queue| queue.samples.newest().is_some() || queue.depth_max > 0)
     }
 
     /// One queue.
     #[must_use]
     pub fn queue(&self, queue: Queue) -> &QueueStats {
-        &self.queues[place(queue)]
+        &self.queues[place_of(queue)]
     }
 
-    pub(crate) fn queue_mut(&mut self, queue: Queue) -> &mut QueueStats {
-        &mut self.queues[place(queue)]
+    fn queue_mut(&mut self, queue: Queue) -> &mut QueueStats {
+        &mut self.queues[place_of(queue)]
+    }
+
+    /// The agenda, which belongs to no loop, is this deep.
+    pub(crate) fn agenda_sampled(&mut self, at: Timestamp, depth: u32) {
+        self.queue_mut(Queue::Agenda).sampled(OF_THE_PROCESS, at, depth);
+    }
+
+    /// The agenda grew to this depth.
+    pub(crate) fn agenda_reached(&mut self, at: Timestamp, depth: u32) {
+        self.queue_mut(Queue::Agenda).reached(OF_THE_PROCESS, at, depth);
+    }
+
+    /// Whether a task that starts when it was queued has waited for no time. Otherwise it was in no queue, as a
+    /// timer's, or its emitter does not say.
+    #[inline]
+    pub(crate) fn tells_waits_of(&self, place: Option<usize>, task: TaskId) -> bool {
+        let emitter = place.and_then(|place| self.emitters.get(place));
+        emitter.is_some_and(|emitter| emitter.tells_queueing && emitter.fired_task != Some(task))
+    }
+
+    #[inline]
+    fn emitter(&mut self, place: usize) -> Option<&mut Emitter> {
+        if place >= self.emitters.len() && place != OF_THE_PROCESS {
+            self.emitters.resize(place + 1, Emitter::default());
+        }
+        self.emitters.get_mut(place)
+    }
+
+    /// Takes in what `event`, of the emitter at `place`, says of a queue, if anything.
+    #[inline]
+    pub(crate) fn see(&mut self, at: Timestamp, place: Option<usize>, event: &Event) {
+        let place = place.unwrap_or(OF_THE_PROCESS);
+        match *event {
+            Event::TickStart { .. } => self.tick_started(place, at),
+            Event::QueueDepth { queue: Queue::Concurrent, depth } => {
+                // What other threads have posted is counted when it is taken, and is unknown before and after.
+                let queue = self.queue_mut(Queue::Concurrent);
+                queue.samples.push(depth);
+                queue.depth_max = queue.depth_max.max(depth);
+            }
+            Event::QueueDepth { queue, depth } => self.queue_mut(queue).sampled(place, at, depth),
+            Event::TimerFired { task, .. } => {
+                if let Some(emitter) = self.emitter(place) {
+                    emitter.fired_task = Some(task);
+                }
+            }
+            Event::TaskQueued { task, place: placement, .. } => {
+                if let Some(emitter) = self.emitter(place) {
+                    emitter.tells_queueing = true;
+                }
+                if placement.queue == Queue::Immediates {
+                    self.immediates.set(place, task);
+                }
+                self.queue_mut(placement.queue).reached(place, at, placement.depth);
+            }
+            Event::TaskRan { task, start, .. } if self.tells_waits_of(Some(place), task) => {
+                let was_immediate = self.immediates.ran(place, task);
+                let queue = if was_immediate { Queue::Immediates } else { Queue::Tasks };
+                self.queue_mut(queue).depths.took(place, start);
+            }
+            Event::Immediates { moved_to_next, .. } => {
+                self.queue_mut(Queue::Immediates).reached(place, at, moved_to_next);
+            }
+            Event::WorkQueued { depth, .. } => self.queue_mut(Queue::Work).reached(place, at, depth),
+            Event::WorkRan { start, .. } => self.queue_mut(Queue::Work).depths.took_by_other(start),
+            Event::SnapshotBegin { .. } => self.snapshot = Some((place, [0; Queue::ALL.len()])),
+            Event::SnapshotQueue { queue, depth } => {
+                self.queue_mut(queue).sampled(place, at, depth);
+                self.listed(place, queue, depth);
+            }
+            Event::SnapshotTask { queue, .. } => self.listed(place, queue, 1),
+            Event::SnapshotTimer { .. } => self.listed(place, Queue::Timers, 1),
+            Event::SnapshotDeferred { .. } => self.listed(place, Queue::Deferred, 1),
+            Event::SnapshotEnd { left_out, .. } => self.snapshot_ended(place, at, left_out == 0),
+            Event::Lost { from, .. } => {
+                self.snapshot = self.snapshot.take_if(|(its, _)| *its != place);
+                self.immediates.lost(place);
+                self.queues.iter_mut().for_each(|queue| queue.depths.lost(place, from));
+            }
+            _ => {}
+        }
+    }
+
+    fn listed(&mut self, place: usize, queue: Queue, entries: u32) {
+        if let Some((_, depths)) = self.snapshot.as_mut().filter(|(its, _)| *its == place) {
+            let depth = &mut depths[place_of(queue)];
+            *depth = depth.saturating_add(entries);
+        }
+    }
+
+    fn snapshot_ended(&mut self, place: usize, at: Timestamp, whole: bool) {
+        let Some((_, depths)) = self.snapshot.take_if(|(its, _)| *its == place && whole) else { return };
+        for queue in IN_SNAPSHOTS {
+            self.queue_mut(queue).depths.sampled(place, at, depths[place_of(queue)]);
+        }
+    }
+
+    /// What is not said to have changed is as deep as it was said last.
+    fn tick_started(&mut self, place: usize, at: Timestamp) {
+        for queue in [Queue::Tasks, Queue::Immediates, Queue::AfterLoop, Queue::Work] {
+            self.queue_mut(queue).depths.unchanged(place, at);
+        }
     }
 }
 
+/// The place of what belongs to no emitter.
+const OF_THE_PROCESS: usize = usize::MAX;
+
 /// Wire codes count from 1 without gaps, in the order of `ALL`.
-fn place(queue: Queue) -> usize {
+fn place_of(queue: Queue) -> usize {
     usize::from(queue.code()) - 1
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_queue_has_its_own_place() {
-        for queue in Queue::ALL {
-            assert_eq!(Queue::ALL[place(*queue)], *queue);
-        }
-    }
-
-    #[test]
-    fn a_peak_between_samples_is_not_missed() {
-        let mut queues = Queues::new(&TimelineConfig::default());
-        let tasks = queues.queue_mut(Queue::Tasks);
-        tasks.sampled(2);
-        tasks.reached(9);
-        tasks.reached(4);
-        assert_eq!((tasks.depth_now(), tasks.peak_since_sample(), tasks.depth_max), (2, 9, 9));
-        tasks.sampled(0);
-        assert_eq!((tasks.depth_now(), tasks.peak_since_sample(), tasks.depth_max), (0, 0, 9));
-        assert_eq!(queues.seen().count(), 1);
-    }
-}
+mod tests;

@@ -40,8 +40,8 @@ pub enum SpanKind {
         tag: Tag,
         /// How it ended.
         outcome: Outcome,
-        /// From queued to started.
-        queue_wait_ns: u64,
+        /// From queued to started; `None` where it was in no queue, or since when is not known.
+        queue_wait_ns: Option<u64>,
     },
     /// A microtask checkpoint.
     Microtasks {
@@ -182,7 +182,8 @@ impl TickSpan {
                 (start, SpanKind::Poll { reason, ready, timeout_ns })
             }
             Event::TaskRan { task, tag, outcome, queued, start } => {
-                (start, SpanKind::Task { task, tag, outcome, queue_wait_ns: start.ns_since(queued) })
+                let queue_wait_ns = (queued < start).then(|| start.ns_since(queued));
+                (start, SpanKind::Task { task, tag, outcome, queue_wait_ns })
             }
             Event::Microtasks { trigger, ran, left, start } => {
                 (start, SpanKind::Microtasks { trigger, ran, left })

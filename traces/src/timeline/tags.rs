@@ -13,8 +13,8 @@ pub struct WorstRun {
     pub at: Timestamp,
     /// How long it ran.
     pub run_ns: u64,
-    /// How long it had waited.
-    pub queue_wait_ns: u64,
+    /// How long it had waited; `None` where it was in no queue, or since when is not known.
+    pub queue_wait_ns: Option<u64>,
 }
 
 /// How runs of one kind went.
@@ -42,10 +42,10 @@ impl RunStats {
         &self.worst
     }
 
-    pub(crate) fn add(&mut self, run: WorstRun, queued: bool, failed: bool, keep: usize) {
+    pub(crate) fn add(&mut self, run: WorstRun, failed: bool, keep: usize) {
         self.run_ns.record(run.run_ns);
-        if queued {
-            self.queue_wait_ns.record(run.queue_wait_ns);
+        if let Some(waited_ns) = run.queue_wait_ns {
+            self.queue_wait_ns.record(waited_ns);
         }
         self.failed += u64::from(failed);
         if self.worst.len() < keep || self.worst.last().is_some_and(|least| least.run_ns < run.run_ns) {

@@ -12,7 +12,7 @@ fn span(start: u64, end: u64, what: SpanKind) -> TickSpan {
 }
 
 fn task(id: u64, start: u64, end: u64) -> TickSpan {
-    let what = SpanKind::Task { task: TaskId(id), tag: Tag(1), outcome: Outcome::Done, queue_wait_ns: 0 };
+    let what = SpanKind::Task { task: TaskId(id), tag: Tag(1), outcome: Outcome::Done, queue_wait_ns: None };
     span(start, end, what)
 }
 

@@ -176,7 +176,7 @@ fn of_agenda(summary: &Summary, of: fn(&AgendaSummary) -> u64) -> f64 {
 #[derive(Debug)]
 pub(super) enum Family {
     Tag(Source<TagSummary>),
-    QueueDepth(fn(&DepthSummary) -> u64),
+    QueueDepth(fn(&DepthSummary) -> Option<u64>),
     Priority(Source<PrioritySummary>),
 }
 
@@ -201,8 +201,8 @@ pub const NAMED: &[Named] = &[
     tag("run", Ns, MoreIsWorse, "run time of a tag's task", Source::Spread(|tag| Some(tag.run_ns))),
     tag("wait", Ns, MoreIsWorse, "from queued to started", Source::Spread(|tag| Some(tag.queue_wait_ns))),
     tag("count", Count, Neither, "tasks of a tag", Source::Number(|tag| tag.count as f64)),
-    queue("depth.p50", "the median depth of a queue", |depth| depth.p50),
-    queue("depth.max", "the largest depth of a queue", |depth| depth.max),
+    queue("depth.p50", "the median depth of a queue, over time", |depth| depth.p50),
+    queue("depth.max", "the largest depth of a queue", |depth| Some(depth.max)),
     priority("run", MoreIsWorse, "run time of a tasklet", Source::Spread(|one| Some(one.run_ns))),
     priority("wait", MoreIsWorse, "from added to taken", Source::Spread(|one| Some(one.queue_wait_ns))),
 ];
@@ -217,7 +217,7 @@ const fn tag(
     Named { before: "task", after, unit, sense, what, family: Family::Tag(of) }
 }
 
-const fn queue(after: &'static str, what: &'static str, of: fn(&DepthSummary) -> u64) -> Named {
+const fn queue(after: &'static str, what: &'static str, of: fn(&DepthSummary) -> Option<u64>) -> Named {
     let family = Family::QueueDepth(of);
     Named { before: "queue", after, unit: Count, sense: MoreIsWorse, what, family }
 }
@@ -285,7 +285,7 @@ impl Named {
             }
             Family::QueueDepth(depth) => {
                 let found = summary.queues.iter().find(|queue| queue.queue == name);
-                Some(found.map_or(0.0, |queue| depth(&queue.depth) as f64))
+                depth(&found?.depth).map(|depth| depth as f64)
             }
             Family::Priority(source) => {
                 let agenda = summary.agenda.as_ref()?;

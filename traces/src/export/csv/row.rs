@@ -98,7 +98,7 @@ impl Row<'_> {
             self.time(out, start);
         }
         number(out, columns.start.map(|start| at.ns_since(start)));
-        let waited = columns.start.zip(columns.queued);
+        let waited = columns.start.zip(columns.queued).filter(|(start, queued)| queued < start);
         number(out, waited.map(|(start, queued)| start.ns_since(queued)));
         number(out, columns.timer);
         let lag = columns.fired.zip(columns.due);

@@ -113,7 +113,10 @@ fn check_all(torn: &Summary, whole: &Summary) -> Result<(), TestCaseError> {
     }
     for queue in torn.queues.iter().filter(|queue| queue.queue != "agenda") {
         let same = whole.queues.iter().find(|same| same.queue == queue.queue).unwrap();
-        prop_assert!(queue.depth.p50_bounds.is_none_or(|bounds| holds(bounds, same.depth.p50)), "{queue:?}");
+        prop_assert!(
+            queue.depth.p50_bounds.zip(same.depth.p50).is_none_or(|(bounds, p50)| holds(bounds, p50)),
+            "{queue:?}"
+        );
     }
     let stalls = torn.ticks.stalls_bounds;
     prop_assert!(

@@ -6,7 +6,8 @@ use loop_probes::ids::{Tag, TaskId};
 use super::*;
 
 fn task(start: u64, end: u64) -> TickSpan {
-    let what = SpanKind::Task { task: TaskId(start), tag: Tag(1), outcome: Outcome::Done, queue_wait_ns: 0 };
+    let what =
+        SpanKind::Task { task: TaskId(start), tag: Tag(1), outcome: Outcome::Done, queue_wait_ns: None };
     TickSpan { start: Timestamp(start), end: Timestamp(end), what }
 }
 

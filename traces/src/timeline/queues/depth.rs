@@ -1,0 +1,138 @@
+//! How long a queue was how deep, for each loop that has one of its kind.
+
+use std::collections::HashSet;
+
+use loop_probes::ids::{TaskId, Timestamp};
+
+use crate::analysis::loss::{Bounds, Missing, quantile_bounds};
+use crate::histogram::Histogram;
+
+/// The depth of one loop's queue as of the last word of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Now {
+    since: Timestamp,
+    /// `None` after lost records, until the next word.
+    depth: Option<u32>,
+    /// As sampled last: a sample that would say the same is not recorded.
+    sampled: Option<u32>,
+}
+
+/// Time spent at each depth.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Depths {
+    /// Each depth counts once for every nanosecond that it lasted.
+    known: Histogram,
+    unknown_ns: u64,
+    /// By the place of their emitter; few, and one in most programs.
+    now: Vec<(usize, Now)>,
+}
+
+impl Depths {
+    pub(super) fn is_known(&self) -> bool {
+        !self.known.is_empty() || self.now.iter().any(|(_, now)| now.depth.is_some())
+    }
+
+    pub(super) fn sampled(&mut self, place: usize, at: Timestamp, depth: u32) {
+        self.at(place, at, |now| (now.depth, now.sampled) = (Some(depth), Some(depth)));
+    }
+
+    pub(super) fn set(&mut self, place: usize, at: Timestamp, depth: u32) {
+        self.at(place, at, |now| now.depth = Some(depth));
+    }
+
+    /// A tick began at `at`; a sample that differs from the last one follows.
+    pub(super) fn unchanged(&mut self, place: usize, at: Timestamp) {
+        if self.now_of(place).is_some_and(|now| now.sampled.is_some()) {
+            self.at(place, at, |now| now.depth = now.sampled);
+        }
+    }
+
+    /// One left the queue at `start`. A word of the queue after that has counted it already.
+    pub(super) fn took(&mut self, place: usize, start: Timestamp) {
+        if self.now_of(place).is_some_and(|now| now.since <= start && now.depth > Some(0)) {
+            self.at(place, start, |now| now.depth = now.depth.map(|depth| depth - 1));
+        }
+    }
+
+    /// As [`took`](Self::took) of a queue that another emitter takes from: the one that was heard of.
+    pub(super) fn took_by_other(&mut self, start: Timestamp) {
+        if let [(place, _)] = self.now[..] {
+            self.took(place, start);
+        }
+    }
+
+    /// Records are missing since `from`.
+    pub(super) fn lost(&mut self, place: usize, from: Timestamp) {
+        self.at(place, from, |now| (now.depth, now.sampled) = (None, None));
+    }
+
+    /// The depth that was not exceeded for half of the known time up to `end`.
+    pub(super) fn median(&self, end: Timestamp) -> Option<u64> {
+        self.up_to(end).known.known_quantile(0.5)
+    }
+
+    pub(super) fn median_bounds(&self, end: Timestamp) -> Option<Bounds> {
+        let all = self.up_to(end);
+        (all.unknown_ns > 0).then(|| quantile_bounds(&all.known, 0.5, &Missing::anything(all.unknown_ns)))
+    }
+
+    /// With what lasts until `end`.
+    fn up_to(&self, end: Timestamp) -> Self {
+        let mut all = self.clone();
+        for (place, _) in &self.now {
+            all.at(*place, end, |_| {});
+        }
+        all
+    }
+
+    fn now_of(&self, place: usize) -> Option<&Now> {
+        self.now.iter().find(|(its, _)| *its == place).map(|(_, now)| now)
+    }
+
+    /// What was lasted until `at`; from there on it is what `change` makes of it.
+    #[inline]
+    fn at(&mut self, place: usize, at: Timestamp, change: impl FnOnce(&mut Now)) {
+        let found = self.now.iter().position(|(its, _)| *its == place);
+        let found = found.unwrap_or_else(|| {
+            self.now.push((place, Now { since: at, depth: None, sampled: None }));
+            self.now.len() - 1
+        });
+        let now = &mut self.now[found].1;
+        let lasted_ns = at.ns_since(now.since);
+        match now.depth {
+            Some(depth) => self.known.record_many(u64::from(depth), lasted_ns),
+            None => self.unknown_ns = self.unknown_ns.saturating_add(lasted_ns),
+        }
+        now.since = now.since.max(at);
+        change(now);
+    }
+}
+
+/// The immediates that wait: one that runs has left their queue and not that of the tasks.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Immediates {
+    waiting: HashSet<(usize, TaskId)>,
+    limit: usize,
+}
+
+impl Immediates {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { waiting: HashSet::new(), limit }
+    }
+
+    /// Beyond the limit they count as tasks once they run, until the next sample.
+    pub(super) fn set(&mut self, place: usize, task: TaskId) {
+        if self.waiting.len() < self.limit {
+            self.waiting.insert((place, task));
+        }
+    }
+
+    #[inline]
+    pub(super) fn ran(&mut self, place: usize, task: TaskId) -> bool {
+        !self.waiting.is_empty() && self.waiting.remove(&(place, task))
+    }
+
+    pub(super) fn lost(&mut self, place: usize) {
+        self.waiting.retain(|(its, _)| *its != place);
+    }
+}
