@@ -5,8 +5,10 @@
 mod program;
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
 
-use program::{Place, text};
+use program::{Place, Running, text};
 
 fn recorded(place: &Place) -> Vec<u8> {
     let trace = place.file("whole.looptrace");
@@ -37,6 +39,39 @@ fn a_cut_trace_gives_what_is_whole_or_one_line() {
         }
     }
     assert!(read > 10 && refused > 10, "{read} read, {refused} refused");
+}
+
+#[test]
+fn a_demo_whose_ring_is_truncated_goes_on_and_says_so_in_one_line() {
+    let place = Place::new();
+    let mut command = place.command(&["demo", "--no-tui", "--json", "--duration", "120s"]);
+    let mut demo = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+    place.wait_until_listed(&demo);
+    let path = place.loops()[0]["ring"].as_str().expect("it has one").to_owned();
+    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(0).unwrap();
+    let mut told = BufReader::new(demo.stderr()).lines();
+    let line = told.next().expect("it says so at once").unwrap();
+    assert!(line.contains("recording is off") && line.contains(&path), "{line}");
+    demo.signal("INT");
+    assert!(demo.wait().success(), "it went on, and ended as it was told to");
+    assert_eq!(told.count(), 0, "one line");
+}
+
+#[test]
+fn a_limit_on_file_sizes_costs_the_ring_and_not_the_demo() {
+    let place = Place::new();
+    for (kilobytes, expected) in [("1000", "has no room"), ("350", "cannot attach")] {
+        let demo = place.command(&["demo", "--no-tui", "--json", "--duration", "300ms"]);
+        let mut limited = Command::new("bash");
+        let script = "ulimit -f \"$1\"; shift; exec \"$@\"";
+        limited.args(["-c", script, "limited", kilobytes]).arg(demo.get_program()).args(demo.get_args());
+        let output = limited.env("LOOPSCOPE_DIR", place.rings()).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{}: {told}", output.status);
+        assert!(told.lines().count() == 1 && told.contains(expected) && told.contains("ulimit -f"), "{told}");
+        let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(summary["ticks"]["count"].as_u64() > Some(0), "this process sees its rings");
+    }
 }
 
 #[test]

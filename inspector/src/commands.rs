@@ -19,6 +19,8 @@ mod rerun;
 mod summary;
 mod what_if;
 
+use std::sync::Arc;
+
 use clap::CommandFactory as _;
 use loop_probes::text::printable;
 
@@ -34,6 +36,7 @@ use crate::stdout;
 /// [`Failure`], with the exit code and the line that explains it.
 pub fn run(cli: Cli) -> Result<(), Failure> {
     let global = cli.global;
+    large_files_are_errors()?;
     // The demo's own spans go into its session, which it makes first.
     if !matches!(cli.command, Command::Demo(_)) {
         diagnostics::start(global.log.as_deref(), None)?;
@@ -60,6 +63,14 @@ fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "loopscope", &mut script);
     stdout::print(&String::from_utf8_lossy(&script))
+}
+
+/// Makes a write beyond the limit on file sizes (`ulimit -f`) an error that names the file: unhandled, SIGXFSZ kills
+/// without a word.
+fn large_files_are_errors() -> Result<(), Failure> {
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default())
+        .map(drop)
+        .map_err(|error| Failure::Input(format!("cannot handle SIGXFSZ: {error}")))
 }
 
 /// Says something on standard error that is no failure.

@@ -20,7 +20,7 @@
 //! | [`discover`] | which loops there are on this machine |
 //! | [`process`] | reading: all rings of a process as one stream of [`stamped`] events |
 //! | [`clock`], [`clock_map`] | the clocks, and how one becomes the other |
-//! | `memory`, `wiped` | the unsafe ground: atomic words on the heap or mapped, a page that a fork empties |
+//! | `memory`, `wiped`, `truncation` | the unsafe ground: atomic words on the heap or mapped, a page that a fork empties, a file that is cut while it is mapped |
 //! | `merge` | the order of several rings |
 //! | [`metadata`] | what a process says about itself |
 //! | [`adapters`] | `tracing` spans and events in the same rings |
@@ -58,4 +58,5 @@ pub mod shared;
 pub mod stamped;
 pub mod tags;
 pub mod text;
+mod truncation;
 mod wiped;

@@ -13,6 +13,8 @@ use std::sync::atomic::AtomicU64;
 
 use memmap2::{MmapOptions, MmapRaw};
 
+use crate::truncation::Guarded;
+
 /// Bytes of a word.
 pub(crate) const WORD_BYTES: usize = 8;
 
@@ -21,6 +23,8 @@ pub(crate) const WORD_BYTES: usize = 8;
 pub(crate) struct Region {
     base: NonNull<AtomicU64>,
     len: usize,
+    /// Before the mapping, as it must go first.
+    guarded: Option<Guarded>,
     mapped: Option<MmapRaw>,
 }
 
@@ -34,21 +38,28 @@ impl Region {
     pub(crate) fn heap(len: usize) -> Self {
         let words: Box<[AtomicU64]> = std::iter::repeat_with(|| AtomicU64::new(0)).take(len).collect();
         let base = NonNull::from(Box::leak(words)).cast();
-        Self { base, len, mapped: None }
+        Self { base, len, guarded: None, mapped: None }
     }
 
-    /// `len` words of `file` from byte `offset` on, which must be allocated already.
-    pub(crate) fn mapped(file: &File, offset: u64, len: usize) -> io::Result<Self> {
+    /// `len` words of `file` from byte `offset` on, which must be allocated already. Where it is `guarded`, a file that
+    /// is cut later makes the region [lost](Self::is_lost); else it kills the process.
+    pub(crate) fn mapped(file: &File, offset: u64, len: usize, guarded: bool) -> io::Result<Self> {
         let map = MmapOptions::new().offset(offset).len(len * WORD_BYTES).populate().map_raw(file)?;
         let base = NonNull::new(map.as_mut_ptr().cast::<AtomicU64>())
             .filter(|base| base.is_aligned())
             .ok_or_else(|| io::Error::other("the mapping is not aligned to 8 bytes"))?;
-        Ok(Self { base, len, mapped: Some(map) })
+        let guarded = guarded.then(|| Guarded::new(base.addr().get(), len * WORD_BYTES));
+        Ok(Self { base, len, guarded, mapped: Some(map) })
     }
 
     /// Where the words are. Valid for `len` words as long as the region lives.
     pub(crate) const fn base(&self) -> NonNull<AtomicU64> {
         self.base
+    }
+
+    /// Whether the file behind it was cut: what was written there from then on, other processes do not see.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.guarded.as_ref().is_some_and(Guarded::is_lost)
     }
 
     /// How many words there are.

@@ -56,6 +56,41 @@ pub enum SessionError {
         /// Why.
         source: std::io::Error,
     },
+    /// The process may not write files that large.
+    #[error(
+        "a ring file of {bytes} bytes is over this process's limit on file sizes, {limit} bytes; raise it (ulimit -f)"
+    )]
+    FileLimit {
+        /// The size of the file's fixed part, in bytes.
+        bytes: usize,
+        /// The limit.
+        limit: u64,
+    },
+    /// The handler for [`SessionBuilder::survive_truncation`] cannot be installed.
+    #[error("no handler of SIGBUS can be installed: {0}")]
+    Handler(#[source] std::io::Error),
+}
+
+/// What a shared session does not share any more.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SharingError {
+    /// Everything: somebody cut the file. See [`SessionBuilder::survive_truncation`].
+    #[error("recording is off: the ring file {} was truncated", .path.display())]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Rings that found no room in the file. Readers of this process still see them.
+    #[error("other processes cannot see {rings} rings of this one: {} has no room for them: {reason}", .path.display())]
+    NoRoom {
+        /// The file.
+        path: PathBuf,
+        /// How many.
+        rings: u64,
+        /// Why the last of them found none.
+        reason: String,
+    },
 }
 
 /// A handle on a recording. Clones are handles on the same one.
@@ -93,6 +128,8 @@ pub(crate) struct Inner {
     pid: u32,
     registry: Mutex<Registry>,
     ended: AtomicBool,
+    /// The file was cut.
+    off: AtomicBool,
 }
 
 impl Session {
@@ -181,13 +218,32 @@ impl Session {
     /// The file that other processes read; `None` where the session is private or disabled.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
-        self.handle.as_ref()?.file.as_ref().map(SharedFile::path)
+        self.handle.as_ref()?.inner().path()
     }
 
     /// Rings that found no room in the file: readers of this process see them, other processes do not.
     #[must_use]
     pub fn unshared(&self) -> u64 {
         self.handle.as_ref().map_or(0, |handle| handle.unshared())
+    }
+
+    /// Whether other processes can still read all of the session: cheap enough to be asked several times a second. A
+    /// private or disabled session shares nothing, so nothing can be missing.
+    ///
+    /// # Errors
+    ///
+    /// [`SharingError`] says what they cannot read, and why.
+    pub fn check(&self) -> Result<(), SharingError> {
+        let Some((handle, path)) = self.handle.as_ref().zip(self.path()) else { return Ok(()) };
+        let path = path.to_owned();
+        if !handle.is_whole() {
+            return Err(SharingError::Truncated { path });
+        }
+        let registry = handle.registry();
+        match registry.unshared() {
+            0 => Ok(()),
+            rings => Err(SharingError::NoRoom { path, rings, reason: registry.no_room().to_owned() }),
+        }
     }
 
     /// The clock whose [`ticks`](crate::clock::Clock::ticks) records of this session carry.
@@ -246,8 +302,29 @@ impl Inner {
         self.ended.load(Ordering::Acquire)
     }
 
+    /// Whether the file was found to be cut: a reading of flags.
+    pub(crate) fn is_off(&self) -> bool {
+        self.off.load(Ordering::Relaxed) || self.header.is_lost()
+    }
+
+    /// Looks whether the file is still whole; once it is not, the session is off.
+    pub(crate) fn is_whole(&self) -> bool {
+        let Some(file) = &self.file else { return true };
+        // After its end the file is gone, and what readers do with what is left of it makes no difference.
+        if !self.is_off() && (self.has_ended() || !(file.is_cut() || self.registry().is_lost())) {
+            return true;
+        }
+        self.off.store(true, Ordering::Relaxed);
+        false
+    }
+
+    /// The file, where the session is shared.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.file.as_ref().map(SharedFile::path)
+    }
+
     /// False in a process that was forked off: it shares the mapping, but the session is its parent's.
-    fn is_ours(&self) -> bool {
+    pub(crate) fn is_ours(&self) -> bool {
         std::process::id() == self.pid
     }
 

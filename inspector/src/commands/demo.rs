@@ -1,10 +1,9 @@
 //! `loopscope demo`: the embedded loop under a real load.
 
-use std::path::Path;
 use std::time::Duration;
 
 use loop_probes::ring::Start;
-use loop_probes::session::Session;
+use loop_probes::session::{Session, SharingError};
 use loop_traces::summary::Summary;
 
 use super::{drawing, summary, warn};
@@ -38,16 +37,20 @@ pub(super) fn run(args: &DemoArgs, global: &Global) -> Result<(), Failure> {
     let recording = Recording::start(&session, args.live.record.as_deref())?;
     let workload = Workload::start(&options(args), &session).map_err(failure)?;
     interrupt.end_after(args.live.duration.or(unwatched));
+    let mut told = false;
     while workload.is_running() && !interrupt.is_due() {
+        told = told || warn_off(&session);
         interrupt.nap(GLANCE);
     }
+    let is_off = told || warn_off(&session);
     let served = workload.stop().map_err(failure)?;
     session.finish();
     let source = recording.source();
     let (timeline, written) = recording.finish();
     warn_unshared(&session);
     summary::print_demo(&Summary::new(&source, &timeline), &served, args.live.json, global)?;
-    written.map(drop)
+    // Without a file the one line has said it all.
+    if is_off && args.live.record.is_none() { Ok(()) } else { written.map(drop) }
 }
 
 fn draw(args: &DemoArgs, global: &Global, session: &Session) -> Result<(), Failure> {
@@ -59,23 +62,29 @@ fn draw(args: &DemoArgs, global: &Global, session: &Session) -> Result<(), Failu
     let drawn = drawing::live(tap, Some("demo".to_owned()), &args.live, global, &keeping);
     drop(keeping);
     let stopped = workload.stop().map_err(failure);
+    let is_off = warn_off(session);
     session.finish();
     let (_timeline, written) = recording.finish();
     warn_unshared(session);
     drawn?;
     let served = stopped?;
-    written?;
+    if !is_off || args.live.record.is_some() {
+        written?;
+    }
     stdout::print(&format!("{served}\n"))
 }
 
-/// The rings did not fit into the folder: only this process could read them.
+/// Says that the ring was truncated, where it was.
+fn warn_off(session: &Session) -> bool {
+    let Err(error @ SharingError::Truncated { .. }) = session.check() else { return false };
+    warn(&format!("{error}; the demo goes on"));
+    true
+}
+
+/// Says that rings did not fit into the file: only this process could read them.
 fn warn_unshared(session: &Session) {
-    let folder = session.path().and_then(Path::parent);
-    if let (rings @ 1.., Some(folder)) = (session.unshared(), folder) {
-        warn(&format!(
-            "nobody else could see {rings} rings of this demo: {} has no room; set LOOPSCOPE_DIR to a folder with room",
-            folder.display()
-        ));
+    if let Err(error @ SharingError::NoRoom { .. }) = session.check() {
+        warn(&error.to_string());
     }
 }
 
@@ -105,14 +114,15 @@ fn session(args: &DemoArgs) -> Session {
         .setting("seed", args.seed)
         .setting("load", load)
         .setting("stall_ns", args.stall.unwrap_or_default().as_nanos())
-        .setting("scale", scales.join(","));
+        .setting("scale", scales.join(","))
+        .survive_truncation();
     // What the loop reads from the environment changes what it does: a comparison of traces must know.
     let builder = ENVIRONMENT.iter().fold(builder, |builder, name| match std::env::var(name) {
         Ok(value) => builder.setting(*name, value),
         Err(_) => builder,
     });
     builder.clone().shared().unwrap_or_else(|error| {
-        warn(&format!("nobody can attach: {error}"));
+        warn(&format!("other processes cannot attach: {error}"));
         builder.private()
     })
 }

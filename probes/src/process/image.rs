@@ -127,9 +127,19 @@ impl Image {
 
     /// Fails where the file was cut since it was opened, also where nothing is read that is missing.
     pub(super) fn expect_whole(&self) -> Result<(), ReadError> {
-        let Self::File(file) = self else { return Ok(()) };
-        let found = file.file.metadata().map_err(|error| file.failed(error))?;
-        if found.len() < file.bytes { Err(ReadError::Truncated { path: file.path.clone() }) } else { Ok(()) }
+        let (is_whole, path) = match self {
+            Self::Nothing => return Ok(()),
+            Self::Local { session, .. } => (session.is_whole(), session.path()),
+            Self::File(file) => {
+                let found = file.file.metadata().map_err(|error| file.failed(error))?;
+                (found.len() >= file.bytes, Some(file.path.as_path()))
+            }
+        };
+        if is_whole {
+            Ok(())
+        } else {
+            Err(ReadError::Truncated { path: path.unwrap_or(Path::new("")).to_owned() })
+        }
     }
 
     pub(super) fn state(&self) -> Result<ProcessState, ReadError> {

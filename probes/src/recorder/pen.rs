@@ -106,7 +106,7 @@ impl Pen {
         }
     }
 
-    /// An event of several records, the end of a lap, a full ring, or a forked child.
+    /// An event of several records, the end of a lap, a full ring, a session that is off, or a forked child.
     #[inline(never)]
     fn record_slowly(&self, packed: &Packed) {
         if !self.writer.is_ours() {
@@ -116,6 +116,11 @@ impl Pen {
         let end = self.writer.written() + packed.parts() as u64;
         if end > gate {
             gate = self.make_room(end);
+        }
+        if self.session.is_off() || self.writer.slots().is_lost() {
+            self.writer.shut();
+            self.gate.release();
+            return;
         }
         self.writer.write(packed);
         self.writer.open(gate);
@@ -234,7 +239,7 @@ impl Pen {
 
     /// Gives the place back.
     pub(crate) fn close(&self) {
-        if self.writer.is_ours() && !self.closed.swap(true, Ordering::Relaxed) {
+        if self.session.is_ours() && !self.closed.swap(true, Ordering::Relaxed) {
             self.session.close(self.place, self.writer.written());
             drop(self.keeps.lock().unwrap_or_else(PoisonError::into_inner).take());
         }

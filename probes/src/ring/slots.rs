@@ -29,7 +29,7 @@ pub(crate) trait Slots {
 pub(crate) struct RingSlots {
     base: NonNull<AtomicU64>,
     mask: u64,
-    _region: Arc<Region>,
+    region: Arc<Region>,
 }
 
 // SAFETY: the pointer is into the region, which is atomics only and kept alive.
@@ -46,7 +46,12 @@ impl RingSlots {
     pub(crate) fn new(region: Arc<Region>) -> Self {
         let slots = region.len() / RECORD_WORDS;
         assert!(slots.is_power_of_two() && slots * RECORD_WORDS == region.len(), "a ring of {slots} slots");
-        Self { base: region.base(), mask: slots as u64 - 1, _region: region }
+        Self { base: region.base(), mask: slots as u64 - 1, region }
+    }
+
+    /// Whether the file behind them was cut.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.region.is_lost()
     }
 
     #[inline(always)]

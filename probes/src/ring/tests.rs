@@ -209,7 +209,7 @@ proptest! {
 fn file_rig(capacity: usize) -> (File, Rig) {
     let file = tempfile::tempfile().unwrap();
     file.set_len((capacity * crate::record::RECORD_BYTES) as u64).unwrap();
-    let region = Region::mapped(&file, 0, capacity * RECORD_WORDS).unwrap();
+    let region = Region::mapped(&file, 0, capacity * RECORD_WORDS, false).unwrap();
     (file, Rig::on(region, 0))
 }
 

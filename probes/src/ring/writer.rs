@@ -15,7 +15,7 @@ pub(crate) struct Position {
     next: AtomicU64,
     /// The sequence number up to which records may be written without a further look: the end of the lap, or
     /// of what a lossless reader has drained. 0 in a process that was forked off (see
-    /// [`wiped`](crate::wiped)).
+    /// [`wiped`](crate::wiped)), and once the session is off.
     limit: AtomicU64,
     /// The lap of `next`, in the upper half, as a stamp has it.
     lap: AtomicU64,
@@ -48,10 +48,20 @@ impl<S: Slots, P: Deref<Target = Position>> Writer<S, P> {
         1 << self.slots.shift()
     }
 
-    /// False in a process that was forked off from the one that opened the ring.
+    /// False in a process that was forked off from the one that opened the ring, and once it was [shut](Self::shut).
     #[inline(always)]
     pub(crate) fn is_ours(&self) -> bool {
         self.position.limit.load(Ordering::Relaxed) != 0
+    }
+
+    /// Writes nothing from now on, as in a forked process.
+    pub(crate) fn shut(&self) {
+        self.position.limit.store(0, Ordering::Relaxed);
+    }
+
+    /// The slots.
+    pub(crate) const fn slots(&self) -> &S {
+        &self.slots
     }
 
     /// Writes an event of one record; false, and nothing written, where it is longer or a further look

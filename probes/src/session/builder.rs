@@ -11,11 +11,12 @@ use crate::clock::{Anchor, SystemClock, TickUnit};
 use crate::memory::{Region, WORD_BYTES};
 use crate::metadata::{Metadata, STALL_LIMIT_NS_DEFAULT};
 use crate::ring::{CAPACITY_DEFAULT, CAPACITY_MAX, CAPACITY_MIN};
-use crate::shared::create::SharedFile;
+use crate::shared::create::{SharedFile, size_limit};
 use crate::shared::folder;
 use crate::shared::header::Header;
 use crate::shared::identity::Identity;
 use crate::shared::layout::{LABELS_DEFAULT, META_BYTES_MAX, PLACES_DEFAULT, PLACES_MAX, Plan};
+use crate::truncation;
 
 /// Between the two anchors that give the first rate of the record clock.
 const ANCHOR_GAP: Duration = Duration::from_millis(1);
@@ -32,6 +33,7 @@ pub struct SessionBuilder {
     capacity: u32,
     places: usize,
     unit: TickUnit,
+    guarded: bool,
 }
 
 impl SessionBuilder {
@@ -45,6 +47,7 @@ impl SessionBuilder {
             capacity: CAPACITY_DEFAULT,
             places: PLACES_DEFAULT,
             unit: TickUnit::detect(),
+            guarded: false,
         }
     }
 
@@ -91,6 +94,18 @@ impl SessionBuilder {
         self
     }
 
+    /// Goes on when the ring file of a shared session is truncated. The file is mapped, so without this the first
+    /// record after a truncation kills the program with `SIGBUS`; any process of the same user, and root, can truncate
+    /// it. With it, the session is off from then on and [`Session::check`] says so.
+    ///
+    /// This installs a handler of `SIGBUS` for the whole process. Faults outside of ring files go to the handler
+    /// that was installed before, or have their default effect. A program that installs a handler of its own *later*
+    /// must call the one that it replaces.
+    pub const fn survive_truncation(mut self) -> Self {
+        self.guarded = true;
+        self
+    }
+
     /// Begins a session in this process's memory, which nobody else can read.
     #[must_use]
     pub fn private(self) -> Session {
@@ -118,10 +133,17 @@ impl SessionBuilder {
     /// [`SessionError`] where the folder is not ours or the filesystem is full.
     pub fn shared_in(self, folder: &Path) -> Result<Session, SessionError> {
         folder::prepare(folder)?;
+        let guarded = self.guarded;
+        if guarded {
+            truncation::install().map_err(SessionError::Handler)?;
+        }
         let started = self.start();
         let bytes = started.plan.fixed_bytes;
+        if let Some(limit) = size_limit().filter(|limit| bytes as u64 > *limit) {
+            return Err(SessionError::FileLimit { bytes, limit });
+        }
         let failed = |source| SessionError::File { folder: folder.to_owned(), bytes, source };
-        let (file, region) = SharedFile::create(folder, &started.who, bytes).map_err(failed)?;
+        let (file, region) = SharedFile::create(folder, &started.who, bytes, guarded).map_err(failed)?;
         started.finish_shared(region, file).map_err(failed)
     }
 
@@ -194,6 +216,7 @@ impl Started {
             capacity: self.capacity,
             registry: Mutex::new(Registry::default()),
             ended: AtomicBool::new(false),
+            off: AtomicBool::new(false),
         })
     }
 }

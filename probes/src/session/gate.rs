@@ -28,6 +28,11 @@ impl Gate {
         self.held.store(true, Ordering::Release);
     }
 
+    /// The writer waits no more.
+    pub(crate) fn release(&self) {
+        self.held.store(false, Ordering::Release);
+    }
+
     /// The reader says how far it is.
     pub(crate) fn drained(&self, sequence: u64) {
         self.drained.store(sequence, Ordering::Release);

@@ -38,7 +38,7 @@ impl Handle {
     /// Opens a ring, or counts that there is none. `keeps` is whether the pen keeps the session going.
     pub(crate) fn open(self: &Arc<Self>, name: &str, capacity: u32, keeps: bool) -> Option<Pen> {
         // A forked child must not write into its parent's file, nor wait for a lock that was held at the fork.
-        if !self.is_ours() {
+        if !self.is_ours() || !self.is_whole() {
             return None;
         }
         let opened = self.registry().open(&self.inner, name, capacity);

@@ -35,8 +35,9 @@ pub(super) struct Registry {
     last_label: u32,
     /// Bytes of rings behind the file's fixed part.
     ring_bytes: usize,
-    /// Rings that found no room in the file, so that only this process reads them.
+    /// Rings that found no room in the file, so that only this process reads them, and why the last of them did not.
     unshared: u64,
+    no_room: String,
     /// Writers wait for the draining reader.
     held: bool,
 }
@@ -110,8 +111,9 @@ impl Registry {
             None => (private(), offset),
             Some(Ok(region)) => (region, offset),
             // The filesystem is full: this process need not go blind for that. Others are told that one is missing.
-            Some(Err(_)) => {
+            Some(Err(error)) => {
                 self.unshared += 1;
+                self.no_room = error.to_string();
                 session.header.add_dropped_source();
                 (private(), UNSHARED_AT)
             }
@@ -146,6 +148,16 @@ impl Registry {
 
     pub(super) const fn unshared(&self) -> u64 {
         self.unshared
+    }
+
+    /// Why the last ring found no room.
+    pub(super) fn no_room(&self) -> &str {
+        &self.no_room
+    }
+
+    /// Whether the file was cut under any of the rings.
+    pub(super) fn is_lost(&self) -> bool {
+        self.places.iter().any(|place| place.slots.is_lost())
     }
 
     /// From now on writers wait for the draining reader.

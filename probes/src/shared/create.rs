@@ -5,10 +5,11 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use rustix::fs::{CWD, FallocateFlags, FlockOperation, Mode, OFlags, RenameFlags, fallocate, flock, openat};
 use rustix::io::{Errno, retry_on_intr};
+use rustix::process::{Resource, getrlimit};
 
 use super::identity::Identity;
 use super::layout::PAGE_BYTES;
@@ -29,18 +30,27 @@ const MAKING_NS_MAX: u64 = 60_000_000_000;
 pub(crate) struct SharedFile {
     file: File,
     path: PathBuf,
+    /// Its regions are [guarded](Region::mapped).
+    guarded: bool,
+    /// How long it is, where nobody cut it.
+    bytes: AtomicU64,
 }
 
 impl SharedFile {
     /// Makes an unnamed-as-yet file of `bytes` in `folder`, mode 0600, and locks it.
-    pub(crate) fn create(folder: &Path, who: &Identity, bytes: usize) -> io::Result<(Self, Region)> {
+    pub(crate) fn create(
+        folder: &Path,
+        who: &Identity,
+        bytes: usize,
+        guarded: bool,
+    ) -> io::Result<(Self, Region)> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{}-{}-{count}.{EXTENSION_HALF}", who.pid, who.start_time);
         let path = folder.join(name);
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let file: OwnedFd = openat(CWD, &path, flags, Mode::RUSR | Mode::WUSR)?;
-        let made = Self { file: File::from(file), path };
+        let made = Self { file: File::from(file), path, guarded, bytes: AtomicU64::new(0) };
         // From here on the half-made file goes when it does not become whole.
         let region = made.lock_and_map(bytes).inspect_err(|_| made.remove())?;
         Ok((made, region))
@@ -61,14 +71,27 @@ impl SharedFile {
     }
 
     /// Allocates `bytes` from `offset` on, for good, and maps them. A full filesystem is an error here and not
-    /// a SIGBUS later.
+    /// a SIGBUS later; a limit on file sizes is an error and not a SIGXFSZ.
     pub(crate) fn extend(&self, offset: usize, bytes: usize) -> io::Result<Region> {
+        let end = (offset + bytes) as u64;
+        if let Some(limit) = size_limit().filter(|limit| end > *limit) {
+            let why = format!(
+                "it would be larger than this process's limit on file sizes, {limit} bytes (ulimit -f)"
+            );
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+        }
         match retry_on_intr(|| fallocate(&self.file, FallocateFlags::empty(), offset as u64, bytes as u64)) {
             // Filesystems that cannot promise room can still be made to give it.
             Err(Errno::OPNOTSUPP) => self.fill(offset, bytes)?,
             allocated => allocated?,
         }
-        Region::mapped(&self.file, offset as u64, bytes / WORD_BYTES)
+        self.bytes.fetch_max(end, Ordering::Relaxed);
+        Region::mapped(&self.file, offset as u64, bytes / WORD_BYTES, self.guarded)
+    }
+
+    /// Whether the file is shorter than it was made.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.file.metadata().is_ok_and(|found| found.len() < self.bytes.load(Ordering::Relaxed))
     }
 
     fn fill(&self, offset: usize, bytes: usize) -> io::Result<()> {
@@ -91,6 +114,11 @@ impl SharedFile {
     }
 }
 
+/// The most bytes that a file of this process may have: at one more, the kernel sends SIGXFSZ.
+pub(crate) fn size_limit() -> Option<u64> {
+    getrlimit(Resource::Fsize).current
+}
+
 /// Removes what a process that died in the middle of making a file left behind.
 pub(crate) fn sweep(path: &Path) {
     let is_old = std::fs::symlink_metadata(path).is_ok_and(|half| {
@@ -111,7 +139,7 @@ mod tests {
     fn a_file_is_whole_or_not_there() {
         let folder = tempfile::tempdir().unwrap();
         let who = Identity::own();
-        let (mut made, region) = SharedFile::create(folder.path(), &who, 3 * PAGE_BYTES).unwrap();
+        let (mut made, region) = SharedFile::create(folder.path(), &who, 3 * PAGE_BYTES, false).unwrap();
         assert_eq!(region.len(), 3 * PAGE_BYTES / WORD_BYTES);
         assert_eq!(made.path().extension().unwrap(), EXTENSION_HALF);
         made.publish().unwrap();

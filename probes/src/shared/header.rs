@@ -82,6 +82,11 @@ impl Header {
         self.region.word(word).load(Ordering::Acquire)
     }
 
+    /// Whether its file was cut.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.region.is_lost()
+    }
+
     /// Words that the header has.
     pub(crate) const fn len(&self) -> usize {
         self.region.len()
