@@ -220,7 +220,7 @@ pub fn ring(word: Option<&str>) -> Result<PathBuf, Failure> {
 ///
 /// [`Failure::Input`] where it cannot be read.
 pub fn open_ring(path: &Path, start: Start) -> Result<ProcessReader, Failure> {
-    ProcessReader::open(path, start).map_err(Failure::input)
+    Ok(ProcessReader::open(path, start).map_err(Failure::input)?.with_heartbeat())
 }
 
 /// What people should know before they trust the numbers of a ring, a line each.

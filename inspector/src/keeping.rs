@@ -9,6 +9,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Duration;
 
 use loop_probes::event::Event;
 use loop_probes::ids::Timestamp;
@@ -25,6 +26,9 @@ use crate::exit::Failure;
 use crate::exporting::{self, Export};
 use crate::input::Input;
 use crate::sink::save;
+
+/// The longest wait between two polls of a dashboard, which draws in between.
+const FRAME: Duration = Duration::from_millis(33);
 
 /// Reads again what is shown, from the oldest event that is still there.
 pub enum Again {
@@ -114,12 +118,12 @@ impl Inner {
     fn write(&mut self, events: &[Stamped], counts: SourceCounts) -> Result<(), String> {
         let Some(Writing { writer, reader }) = &mut self.writing else { return Ok(()) };
         let saved = match reader {
-            None => save(writer, events, counts),
+            None => save(writer, events, counts, FRAME),
             Some(reader) => {
                 let mut batch = Vec::new();
                 // What cannot be read any more is told by the dashboard, which reads the same ring.
                 let _ = EventSource::poll(reader, &mut batch);
-                save(writer, &batch, reader.counts())
+                save(writer, &batch, reader.counts(), FRAME)
             }
         };
         saved.map_err(|error| {
@@ -196,7 +200,7 @@ impl Keeper for Keeping {
         let (path, file) = new_file(reader.metadata(), "looptrace")?;
         let written = TraceWriter::new(file, &path, reader.metadata(), Default::default())
             .and_then(|mut writer| {
-                save(&mut writer, &events, reader.counts())?;
+                save(&mut writer, &events, reader.counts(), FRAME)?;
                 writer.finish()
             })
             .map_err(|error| error.to_string())?;

@@ -68,7 +68,7 @@ impl Recording {
         record: Option<&Path>,
         tapped: Option<Vec<Stamped>>,
     ) -> Result<Self, Failure> {
-        let source = session.draining_reader();
+        let source = session.draining_reader().with_heartbeat();
         let sink = Sink::new(source.metadata(), record)?;
         let (batch, state) = (Vec::new(), SourceState::Live);
         let inner = Inner { source, sink, batch, tapped, state, failed: None };
@@ -124,7 +124,7 @@ impl Drain {
         while !self.stop.load(Ordering::Acquire) {
             let mut inner = self.lock();
             let state = inner.poll();
-            let period = inner.source.suggested_period();
+            let period = inner.sink.period(inner.source.suggested_period());
             drop(inner);
             if state != SourceState::More {
                 std::thread::park_timeout(period);

@@ -1,6 +1,7 @@
 //! Where a stream of events goes while nobody draws it: into the fold, and into a file where one is wanted.
 
 use std::path::Path;
+use std::time::Duration;
 
 use loop_probes::clock::monotonic_now;
 use loop_probes::metadata::Metadata;
@@ -11,16 +12,25 @@ use loop_traces::writer::{TraceWriter, WriteError, WriteStats};
 
 use crate::exit::Failure;
 
+/// The longest wait between two polls of what is saved: what is killed loses little more than
+/// [`flush_ns`](loop_traces::writer::WriteOptions::flush_ns).
+pub const SAVING_PERIOD: Duration = Duration::from_millis(10);
+
 /// Saves a batch, and what its source could not give so far. To be called at every poll, with an empty batch
-/// too: a loop that falls silent is saved all the same.
+/// too: a loop that falls silent is saved all the same. `period` is the time until the next poll.
 ///
 /// # Errors
 ///
 /// [`WriteError`] where the file takes no more.
-pub fn save(writer: &mut TraceWriter, events: &[Stamped], counts: SourceCounts) -> Result<(), WriteError> {
+pub fn save(
+    writer: &mut TraceWriter,
+    events: &[Stamped],
+    counts: SourceCounts,
+    period: Duration,
+) -> Result<(), WriteError> {
     writer.set_counts(counts);
     writer.append(events)?;
-    writer.flush_due(monotonic_now())
+    writer.flush_due(monotonic_now().plus_ns(u64::try_from(period.as_nanos()).unwrap_or(u64::MAX)))
 }
 
 /// Folds and saves the same events, so that a report of the file says what was said live.
@@ -63,17 +73,24 @@ impl Sink {
         self.is_for_the_file && self.failed.is_some()
     }
 
+    /// How long to wait until the next poll of a source that suggests `suggested`.
+    #[must_use]
+    pub fn period(&self, suggested: Duration) -> Duration {
+        if self.writer.is_some() { suggested.min(SAVING_PERIOD) } else { suggested }
+    }
+
     /// Takes events, in the order of their stream. When the file takes no more, the fold goes on.
     pub fn absorb(&mut self, events: &[Stamped], counts: SourceCounts) {
-        self.timeline.extend(events);
-        self.timeline.counts = counts;
+        // First, so that a kill loses no more than it must.
         if let Some(writer) = &mut self.writer
-            && let Err(error) = save(writer, events, counts)
+            && let Err(error) = save(writer, events, counts, SAVING_PERIOD)
         {
             tracing::error!(%error, "recording stopped");
             self.failed = Some(error);
             self.writer = None;
         }
+        self.timeline.extend(events);
+        self.timeline.counts = counts;
     }
 
     /// What was folded so far.

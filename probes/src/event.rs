@@ -450,4 +450,15 @@ vocabulary! {
     }
     /// Input for re-execution: references that other threads hold changed.
     79 InputRefs = "input_refs" { /** By how many. */ delta: i32, ; }
+    /// What the emitter is doing at the record's time. Written by the recorder, not by the emitter, while the emitter
+    /// records nothing: an unfinished tick, task or poll lasts at least until then. See
+    /// [`Running`](crate::recorder::Running).
+    80 Running = "running" {
+        /** What kind of thing. */ what: RunningKind,
+        /** The tag of the task. */ tag: Tag,
+        /** The phase. */ phase: Option<Phase>,
+        /** The task. */ task: Option<TaskId>,
+        /** When the poll returns at the latest; `None` is never. */ deadline: Option<Timestamp>, ;
+        /** Since when. */ since
+    }
 }

@@ -5,6 +5,7 @@
 //! through.
 
 mod error;
+mod heartbeat;
 mod image;
 pub(crate) mod liveness;
 mod rings;
@@ -33,6 +34,7 @@ use crate::text::InlineText;
 pub use error::{OpenError, ReadError};
 pub use liveness::ProcessState;
 
+use heartbeat::Heartbeat;
 pub(crate) use image::RingFile;
 use image::{Image, Words};
 use rings::Rings;
@@ -98,6 +100,7 @@ pub struct ProcessReader {
     begin: Option<Ticks>,
     /// Records from before it.
     passed_over: u64,
+    heartbeat: Option<Heartbeat>,
 }
 
 impl ProcessReader {
@@ -156,6 +159,7 @@ impl ProcessReader {
             // From "newest" on, every ring is read from the same moment.
             begin: (start == Start::Newest).then_some(Ticks(0)),
             passed_over: 0,
+            heartbeat: None,
             image,
             metadata,
         };
@@ -167,6 +171,14 @@ impl ProcessReader {
             reader.untold = told;
         }
         reader
+    }
+
+    /// From now on the stream also says what an emitter is doing that records nothing, as
+    /// [`Running`](Event::Running) events: about every 40 ms (less often while it is idle), in
+    /// [`flush`](Self::flush), and once when the process is found to have crashed.
+    #[must_use]
+    pub fn with_heartbeat(self) -> Self {
+        Self { heartbeat: Some(Heartbeat::default()), ..self }
     }
 
     /// What the process said about itself.
@@ -203,6 +215,9 @@ impl ProcessReader {
         };
         self.release(watermark, out);
         gathered?;
+        if !more {
+            self.beat(now, out)?;
+        }
         // A process without a ring gives nothing to read that could be missing.
         self.image.expect_whole()?;
         Ok(PollReport {
@@ -237,7 +252,33 @@ impl ProcessReader {
             }
         }
         self.release(Ticks(u64::MAX), out);
+        if total.is_ok() && self.state != ProcessState::Crashed {
+            let running = self.running()?;
+            let now = self.time_at(self.clock.ticks()).max(self.last_at);
+            if let Some(heartbeat) = &mut self.heartbeat {
+                heartbeat.all(&running, now, out);
+            }
+            self.last_at = out.last().map_or(self.last_at, |last| self.last_at.max(last.at));
+        }
         total
+    }
+
+    /// Tells what those are doing that were silent at `now`, when the reading began.
+    fn beat(&mut self, now: Ticks, out: &mut Vec<Stamped>) -> Result<(), ReadError> {
+        let Some(mut heartbeat) = self.heartbeat.take() else { return Ok(()) };
+        // Not after what a record on its way can carry, nor before what was handed out.
+        let late = Ticks(now.0.saturating_sub(self.map.ticks_in(WATERMARK_NS)));
+        let at = self.time_at(late).max(self.last_at.min(self.time_at(now)));
+        match self.state {
+            ProcessState::Crashed => heartbeat.end(&self.running()?, self.last_at, out),
+            ProcessState::Alive | ProcessState::Stopped if heartbeat.is_due(at) => {
+                heartbeat.beat(&self.running()?, at, out);
+            }
+            _ => {}
+        }
+        self.last_at = out.last().map_or(self.last_at, |last| self.last_at.max(last.at));
+        self.heartbeat = Some(heartbeat);
+        Ok(())
     }
 
     /// What each emitter does right now.

@@ -13,7 +13,7 @@ use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::{Clock, SystemClock};
-use crate::event::{Event, LabelKind, Phase};
+use crate::event::{Event, LabelKind, Phase, RunningKind};
 use crate::ids::{LabelId, SourceId, Tag, TaskId, Ticks, Timestamp};
 use crate::session::Session;
 
@@ -38,6 +38,35 @@ pub enum Running {
         /// When the wait ends by itself.
         deadline: Option<Timestamp>,
     },
+}
+
+impl Running {
+    /// The event that says so, since `since`.
+    #[must_use]
+    pub const fn event(self, since: Timestamp) -> Event {
+        let (what, tag, phase, task, deadline) = match self {
+            Self::Outside => (RunningKind::Outside, Tag(0), None, None, None),
+            Self::Phase(phase) => (RunningKind::Phase, Tag(0), Some(phase), None, None),
+            Self::Task { task, tag } => (RunningKind::Task, tag, None, Some(task), None),
+            Self::Poll { deadline } => (RunningKind::Poll, Tag(0), None, None, deadline),
+        };
+        Event::Running { what, tag, phase, task, deadline, since }
+    }
+
+    /// What an event of that kind says, and since when. `None` for all other events, and for one without its phase
+    /// or task.
+    #[must_use]
+    pub const fn of_event(event: &Event) -> Option<(Self, Timestamp)> {
+        let &Event::Running { what, tag, phase, task, deadline, since } = event else { return None };
+        let running = match (what, phase, task) {
+            (RunningKind::Outside, ..) => Self::Outside,
+            (RunningKind::Phase, Some(phase), _) => Self::Phase(phase),
+            (RunningKind::Task, _, Some(task)) => Self::Task { task, tag },
+            (RunningKind::Poll, ..) => Self::Poll { deadline },
+            (RunningKind::Phase | RunningKind::Task, ..) => return None,
+        };
+        Some((running, since))
+    }
 }
 
 /// One emitter's way into the ring. `Send` but not `Sync`: one thread at a time writes, without a lock.

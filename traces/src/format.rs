@@ -61,7 +61,7 @@ pub struct Version {
 
 impl Version {
     /// What this crate writes.
-    pub const CURRENT: Self = Self { major: Major(1), minor: Minor(2) };
+    pub const CURRENT: Self = Self { major: Major(1), minor: Minor(3) };
 
     /// A newer minor version than this crate knows: some of it may be skipped.
     #[must_use]
@@ -261,7 +261,7 @@ mod tests {
             )+};
         }
         words!(Phase Queue Origin Outcome PollReason GcAction GcReason GcMode StopReason RefKind WorkerPhase);
-        words!(Priority LabelKind ClockPoint PolicyField);
+        words!(Priority LabelKind ClockPoint PolicyField RunningKind);
         let magic: Vec<String> = FILE_MAGIC.iter().map(|byte| format!("{byte:02X}")).collect();
         assert!(page.contains(&magic.join(" ")));
         assert!(page.contains(&format!("**version {}**", Version::CURRENT)));

@@ -26,12 +26,16 @@ use crate::format::{
 };
 use crate::source::SourceCounts;
 
+/// With so many blocks more, beyond half of what a file can have, an event gets twice as old before it is written.
+const BLOCKS_PER_DOUBLING: u64 = BLOCKS_MAX as u64 / 16;
+
 /// When a block is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WriteOptions {
     /// After this many records (at most [`RECORDS_MAX`], less one event).
     pub records_per_block: usize,
-    /// When the oldest event in it is this old, in nanoseconds.
+    /// When the oldest event in it is this old, in nanoseconds. More in a file with many blocks: it doubles with every
+    /// 65,536 blocks above half of what a file can have.
     pub flush_ns: u64,
     /// The zstd level.
     pub level: i32,
@@ -39,7 +43,7 @@ pub struct WriteOptions {
 
 impl Default for WriteOptions {
     fn default() -> Self {
-        Self { records_per_block: 16_384, flush_ns: 250_000_000, level: 1 }
+        Self { records_per_block: 16_384, flush_ns: 40_000_000, level: 1 }
     }
 }
 
@@ -134,6 +138,8 @@ pub struct TraceWriter<W: TraceOutput = File> {
     pending_last: Timestamp,
     pending_labels: Vec<u8>,
     only_labels: bool,
+    /// What was gathered says what an emitter is doing now.
+    pending_now: bool,
     counts: SourceCounts,
     counts_written: SourceCounts,
     index: Vec<u8>,
@@ -197,6 +203,7 @@ impl<W: TraceOutput> TraceWriter<W> {
             pending_last: Timestamp(0),
             pending_labels: Vec::new(),
             only_labels: false,
+            pending_now: false,
             counts: SourceCounts::default(),
             counts_written: SourceCounts::default(),
             index: Vec::new(),
@@ -232,11 +239,20 @@ impl<W: TraceOutput> TraceWriter<W> {
             if let Event::Label { kind, id, text } = &stamped.event {
                 put_label(&mut self.pending_labels, *kind, *id, text.as_str());
             }
-            if self.pending.len() >= limit || at.ns_since(self.pending_first) >= self.options.flush_ns {
+            self.pending_now |= matches!(stamped.event, Event::Running { .. });
+            if self.pending.len() >= limit || at.ns_since(self.pending_first) >= self.flush_ns() {
                 self.flush()?;
             }
         }
-        Ok(())
+        // Whoever is killed while nothing happens leaves behind since when nothing did.
+        if self.pending_now && self.flush_ns() == self.options.flush_ns { self.flush() } else { Ok(()) }
+    }
+
+    /// How old an event gets before it is written: few large blocks last longer than many small ones.
+    const fn flush_ns(&self) -> u64 {
+        let beyond = self.stats.blocks.saturating_sub(BLOCKS_MAX as u64 / 2);
+        let doublings = beyond.div_ceil(BLOCKS_PER_DOUBLING);
+        self.options.flush_ns.saturating_mul(1 << doublings)
     }
 
     /// The times of a block are those of its events. Labels count only where there is nothing else: a reader
@@ -255,14 +271,14 @@ impl<W: TraceOutput> TraceWriter<W> {
         self.counts = counts;
     }
 
-    /// Writes what has been gathered, where its oldest event is due at `now`. To be called now and then, so
-    /// that a loop that falls silent is saved too.
+    /// Writes what has been gathered, where its oldest event would be overdue at `next`, the time of the next call.
+    /// To be called regularly, so that a loop that falls silent is saved too.
     ///
     /// # Errors
     ///
     /// As [`append`](Self::append).
-    pub fn flush_due(&mut self, now: Timestamp) -> Result<(), WriteError> {
-        let due = !self.pending.is_empty() && now.ns_since(self.pending_first) >= self.options.flush_ns;
+    pub fn flush_due(&mut self, next: Timestamp) -> Result<(), WriteError> {
+        let due = !self.pending.is_empty() && next.ns_since(self.pending_first) >= self.flush_ns();
         if due { self.flush() } else { Ok(()) }
     }
 
@@ -295,6 +311,7 @@ impl<W: TraceOutput> TraceWriter<W> {
             self.events_saved += u64::from(self.pending_events);
             self.pending.clear();
             self.pending_events = 0;
+            self.pending_now = false;
         }
         Ok(())
     }

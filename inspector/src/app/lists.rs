@@ -41,6 +41,7 @@ const fn is_noise(event: &Event) -> bool {
             | Event::InputReturned { .. }
             | Event::QueueDepth { .. }
             | Event::Calibration { .. }
+            | Event::Running { .. }
     )
 }
 

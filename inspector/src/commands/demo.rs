@@ -57,8 +57,9 @@ fn draw(args: &DemoArgs, global: &Global, session: &Session) -> Result<(), Failu
     let (recording, tap) = Recording::start_tapped(session, args.live.record.as_deref())?;
     let workload = Workload::start(&options(args), session).map_err(failure)?;
     let ring = session.clone();
-    let keeping = Keeping::new(Again::Ring(Box::new(move || Ok(ring.reader(Start::Oldest)))))
-        .saved_elsewhere(args.live.record.as_deref());
+    let keeping =
+        Keeping::new(Again::Ring(Box::new(move || Ok(ring.reader(Start::Oldest).with_heartbeat()))))
+            .saved_elsewhere(args.live.record.as_deref());
     let drawn = drawing::live(tap, Some("demo".to_owned()), &args.live, global, &keeping);
     drop(keeping);
     let stopped = workload.stop().map_err(failure);

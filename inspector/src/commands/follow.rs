@@ -43,7 +43,7 @@ fn until_the_end(source: &mut ProcessReader, sink: &mut Sink, interrupt: &Interr
             SourceState::Ended => return Ok(()),
             _ if sink.is_pointless() => return Ok(()),
             SourceState::More => {}
-            _ => interrupt.nap(source.suggested_period()),
+            _ => interrupt.nap(sink.period(source.suggested_period())),
         }
     }
 }

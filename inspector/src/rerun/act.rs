@@ -230,6 +230,7 @@ impl Acts {
             Event::Exception { .. } => Act::Fail,
             Event::Label { .. }
             | Event::Calibration { .. }
+            | Event::Running { .. }
             | Event::Phase { .. }
             | Event::Span { .. }
             | Event::Mark { .. }

@@ -3,7 +3,7 @@
 use super::value::FieldValue;
 use super::words::{
     ClockPoint, GcAction, GcMode, GcReason, LabelKind, Origin, Outcome, Phase, PolicyField, PollReason,
-    Priority, Queue, RefKind, StopReason, WorkerPhase,
+    Priority, Queue, RefKind, RunningKind, StopReason, WorkerPhase,
 };
 use crate::ids::{IoSource, LabelId, SourceId, Tag, TaskId, Ticks, Time, TimerId, Timestamp};
 use crate::text::{InlineText, TEXT_WORDS};
@@ -148,6 +148,7 @@ word_fields!(
     Priority,
     Queue,
     RefKind,
+    RunningKind,
     StopReason,
     WorkerPhase
 );
@@ -168,7 +169,20 @@ macro_rules! optional_fields {
         }
     )+};
 }
-optional_fields!(TaskId, TimerId, SourceId, LabelId);
+optional_fields!(TaskId, TimerId, SourceId, LabelId, Timestamp);
+
+impl Field for Option<Phase> {
+    #[inline(always)]
+    fn put(self, out: &mut Fields) {
+        out.push(self.map_or(0, |phase| u64::from(phase.code())));
+    }
+    fn take(from: &mut Reading<'_>) -> Option<Self> {
+        match from.word() {
+            0 => Some(None),
+            word => Phase::from_code(u8::try_from(word).ok()?).map(Some),
+        }
+    }
+}
 
 impl Field for Option<u64> {
     #[inline(always)]

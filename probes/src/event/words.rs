@@ -327,4 +327,16 @@ words! {
         /// Time that one tick has for its tasks.
         26 TaskTimePerTick = "task-time-per-tick",
     }
+
+    /// What an emitter is doing.
+    RunningKind {
+        /// Between ticks, or not started.
+        1 Outside = "outside",
+        /// In a phase, in no task of it.
+        2 Phase = "phase",
+        /// In a task.
+        3 Task = "task",
+        /// Waiting for readiness.
+        4 Poll = "poll",
+    }
 }

@@ -202,7 +202,7 @@ fn versions_are_honoured() {
     assert!(matches!(error, ReadError::NewerMajor { .. }));
     assert_eq!(
         error.to_string(),
-        "some.looptrace has format version 2.2, and this program reads up to 1.2: read it with a newer loopscope"
+        "some.looptrace has format version 2.3, and this program reads up to 1.3: read it with a newer loopscope"
     );
     let mut minor = file_of(&script, SMALL);
     minor[10] = 9;

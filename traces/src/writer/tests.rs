@@ -84,10 +84,44 @@ fn a_block_is_written_when_its_oldest_event_is_due() {
     let mut writer =
         TraceWriter::new(&mut file, Path::new("t"), &script.metadata(), WriteOptions::default()).unwrap();
     writer.append(&events[..10]).unwrap();
-    writer.flush_due(events[0].at.plus_ns(249_999_999)).unwrap();
+    writer.flush_due(events[0].at.plus_ns(39_999_999)).unwrap();
     assert_eq!(writer.stats().blocks, 0);
-    writer.flush_due(events[0].at.plus_ns(250_000_000)).unwrap();
+    writer.flush_due(events[0].at.plus_ns(40_000_000)).unwrap();
     assert_eq!(writer.stats().blocks, 2, "labels and records");
+}
+
+#[test]
+fn what_an_emitter_is_doing_is_written_at_once() {
+    let mut file = Vec::new();
+    let mut writer =
+        TraceWriter::new(&mut file, Path::new("t"), &Script::default().metadata(), WriteOptions::default())
+            .unwrap();
+    let at = Timestamp(1_000_000_000);
+    let source = loop_probes::ids::SourceId(1);
+    let running = loop_probes::recorder::Running::Outside.event(at);
+    writer.append(&[Stamped { at, source, event: Event::TickStart { tick: 1 } }]).unwrap();
+    assert_eq!(writer.stats().blocks, 0);
+    writer.append(&[Stamped { at, source, event: running }]).unwrap();
+    assert_eq!(writer.stats().blocks, 1);
+}
+
+#[test]
+fn a_long_recording_has_ever_rarer_blocks_instead_of_too_many() {
+    let mut file = Vec::new();
+    let mut writer =
+        TraceWriter::new(&mut file, Path::new("t"), &Script::default().metadata(), WriteOptions::default())
+            .unwrap();
+    let step = 1 << 12;
+    let (mut lasts_ns, mut at_full_pace_ns) = (0, 0);
+    for blocks in (0..BLOCKS_MAX as u64).step_by(step) {
+        writer.stats.blocks = blocks;
+        let ns = writer.flush_ns() * step as u64;
+        lasts_ns += ns;
+        at_full_pace_ns += if writer.flush_ns() == 40_000_000 { ns } else { 0 };
+    }
+    writer.stats.blocks = 0;
+    let hours = |ns: u64| ns / 3_600_000_000_000;
+    assert_eq!((hours(at_full_pace_ns), hours(lasts_ns) / 24), (5, 15), "hours at full pace, days in all");
 }
 
 #[test]

@@ -12,6 +12,7 @@ pub(super) const fn is_compared<T>(event: &Event<T>) -> bool {
         Event::Label { .. }
             | Event::IoLabel { .. }
             | Event::Calibration { .. }
+            | Event::Running { .. }
             | Event::Phase { .. }
             | Event::SlowTask { .. }
             | Event::Violation { .. }

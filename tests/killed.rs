@@ -1,0 +1,90 @@
+//! Recordings that are killed: what they hold until then.
+
+#[expect(dead_code, reason = "each test file uses its part")]
+#[path = "support/program.rs"]
+mod program;
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use loop_probes::ids::Timestamp;
+use loop_probes::recorder::Running as Doing;
+use loop_probes::stamped::Stamped;
+use loop_traces::format::BlockKind;
+use loop_traces::reader::TraceReader;
+use loop_traces::source::{EventSource, SourceState};
+use program::{PATIENCE, Place, Running, text};
+
+/// A demo that records to `trace` from its first event on.
+fn recording(place: &Place, trace: &Path, arguments: &[&str]) -> Running {
+    let mut command = place.command(&["demo", "--no-tui", "--duration", "120s", "--record", text(trace)]);
+    Running::start(command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()))
+}
+
+fn events(trace: &Path) -> Vec<Stamped> {
+    let Ok(mut reader) = TraceReader::open(trace) else { return Vec::new() };
+    let mut events = Vec::new();
+    while reader.poll(&mut events).expect("a trace can be read") == SourceState::More {}
+    events
+}
+
+/// How long its oldest event waited for the block that took the longest to be gathered, and when the first was written
+/// at the earliest, counted from the start of the session. `None` while there is no block with records.
+fn blocks(trace: &Path) -> Option<(Duration, Duration)> {
+    let reader = TraceReader::open(trace).ok()?;
+    let records = || reader.blocks().iter().filter(|block| block.header.kind == BlockKind::RECORDS);
+    let longest = records().map(|block| block.header.last.ns_since(block.header.first)).max()?;
+    let first = records().next()?.header.last.ns_since(EventSource::metadata(&reader).started.monotonic);
+    Some((Duration::from_nanos(longest), Duration::from_nanos(first)))
+}
+
+/// Waits for `wanted`, without the pauses of other tests: what is killed here is killed early.
+fn soon(what: &str, mut wanted: impl FnMut() -> bool) {
+    for _ in 0..PATIENCE.as_millis() {
+        if wanted() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    panic!("waited {PATIENCE:?} for {what}");
+}
+
+#[test]
+fn a_recording_killed_at_once_holds_what_happened() {
+    let place = Place::new();
+    let trace = place.file("killed.looptrace");
+    // A busy machine can keep the recorder from its turn: one attempt in many has to show it.
+    let shown = (0..30).any(|_| {
+        let _ = std::fs::remove_file(&trace);
+        let mut demo = recording(&place, &trace, &[]);
+        soon("the first block", || blocks(&trace).is_some());
+        demo.kill();
+        assert!(!events(&trace).is_empty());
+        blocks(&trace).is_some_and(|(longest, first)| {
+            longest < Duration::from_millis(50) && first < Duration::from_millis(200)
+        })
+    });
+    assert!(shown, "no recording had its first block within 200 ms");
+}
+
+#[test]
+fn a_recording_killed_in_a_hang_says_what_hung_and_for_how_long() {
+    let place = Place::new();
+    let trace = place.file("hung.looptrace");
+    let mut demo = recording(&place, &trace, &["--stall", "10s"]);
+    let hung = |stamped: &Stamped| match Doing::of_event(&stamped.event) {
+        Some((Doing::Task { .. }, since)) => Some((since, stamped.at)),
+        _ => None,
+    };
+    let lasted = || events(&trace).iter().filter_map(hung).next_back();
+    let enough = |(since, at): (Timestamp, Timestamp)| at.ns_since(since) > 400_000_000;
+    soon("a hang of 400 ms", || lasted().is_some_and(enough));
+    demo.kill();
+    let told: Vec<_> = events(&trace).iter().filter_map(hung).collect();
+    let &(since, _) = told.last().unwrap();
+    let of_it: Vec<_> = told.iter().filter(|told| told.0 == since).map(|told| told.1).collect();
+    assert!(of_it.len() >= 2 && of_it.is_sorted(), "{of_it:?}");
+    let shortest = of_it.windows(2).map(|pair| pair[1].ns_since(pair[0])).min().unwrap();
+    assert!(shortest >= 36_000_000, "told again after {shortest} ns");
+}
