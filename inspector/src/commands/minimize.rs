@@ -21,7 +21,7 @@ use crate::exit::Failure;
 use crate::input::Input;
 use crate::interrupt::Interrupt;
 use crate::rerun::RerunError;
-use crate::rerun::minimize::{Limits, MinimizeError, Minimized, Progress, Size, minimize};
+use crate::rerun::minimize::{Ended, Limits, MinimizeError, Minimized, Progress, Size, minimize};
 use crate::stdout;
 use crate::text::{self, row};
 
@@ -36,7 +36,7 @@ pub(super) fn run(args: &MinimizeArgs, global: &Global) -> Result<(), Failure> {
     input.spare(&args.output)?;
     let kept = beside(&args.output)?;
     let says = args.toml.then(|| toml_beside(args, &input)).transpose()?;
-    let interrupt = Interrupt::new(Some(args.budget))?;
+    let interrupt = Interrupt::new(None)?;
     // Not as wide as the terminal: the ^C that it echoes behind it must not begin another line.
     let bar = spinner("{spinner} {elapsed} {msg}");
     bar.set_message("reading");
@@ -53,7 +53,7 @@ pub(super) fn run(args: &MinimizeArgs, global: &Global) -> Result<(), Failure> {
         &args.keep,
         Limits {
             tries: args.tries,
-            is_over: &|| interrupt.is_due(),
+            budget: args.budget,
             stop: Rc::new(stop),
             watch: &mut |progress| bar.set_message(text::cut(&told(progress), TOLD_CELLS)),
         },
@@ -97,9 +97,11 @@ fn unwritten(output: &Path, error: &io::Error) -> Failure {
 
 fn failure(output: &Path, error: MinimizeError) -> Failure {
     match error {
-        MinimizeError::NotThere { .. } | MinimizeError::NotAgain { .. } | MinimizeError::Stopped { .. } => {
-            Failure::Check(error.to_string())
-        }
+        MinimizeError::NotThere { .. }
+        | MinimizeError::NotAgain { .. }
+        | MinimizeError::Stopped { .. }
+        | MinimizeError::OutOfTime { .. } => Failure::Check(error.to_string()),
+        MinimizeError::Output { error, .. } => unwritten(output, &error),
         MinimizeError::Rerun(RerunError::Write(WriteError::Write { source, .. })) => {
             unwritten(output, &source)
         }
@@ -119,15 +121,19 @@ fn told(progress: &Progress) -> String {
 }
 
 fn page(args: &MinimizeArgs, minimized: &Minimized, width: usize) -> String {
-    let Minimized { before, after, tries, is_minimal, is_stopped, .. } = minimized;
+    let Minimized { before, after, tries, ended, .. } = minimized;
     let Condition { metric, .. } = &args.keep;
     let bytes = fs::metadata(&args.output).map_or(0, |file| file.len());
     let size = |size: &Size| format!("{}, {metric}\u{a0}{}", extent(size), measured(size.value));
     let tries = units::counted(u64::from(*tries), "re-execution", "re-executions");
-    let tried = match (is_stopped, is_minimal) {
-        (true, _) => format!("stopped by you after {tries}: the smallest so far is {}", extent(after)),
-        (_, true) => format!("{tries}; nothing single can go any more"),
-        _ => format!("{tries}; stopped before everything was tried: give it a larger --budget or --tries"),
+    let tried = match ended {
+        Ended::Minimal => format!("{tries}; nothing single can go any more"),
+        Ended::Stopped => format!("stopped by you after {tries}: the smallest so far is {}", extent(after)),
+        Ended::Budget => format!(
+            "{tries}; not minimal: its {} were over before everything was tried (--budget)",
+            units::duration(u64::try_from(args.budget.as_nanos()).unwrap_or(u64::MAX))
+        ),
+        _ => format!("{tries}; not minimal: there were no more before everything was tried (--tries)"),
     };
     let saved = format!("{} to {}", units::bytes(bytes), printable(&args.output.display().to_string()));
     let rows = [
@@ -198,8 +204,8 @@ fn to_json(args: &MinimizeArgs, minimized: &Minimized) -> serde_json::Value {
         "after": size(&minimized.after),
         "arrivals": minimized.arrivals.iter().map(|(at, what)| json!({"at_ns": at, "what": what})).collect::<Vec<_>>(),
         "tries": minimized.tries,
-        "minimal": minimized.is_minimal,
-        "stopped": minimized.is_stopped,
+        "minimal": minimized.ended == Ended::Minimal,
+        "ended": minimized.ended,
         "output": args.output,
     })
 }
@@ -225,7 +231,10 @@ fn write_toml(args: &MinimizeArgs, minimized: &Minimized, path: &Path) -> Result
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let (small, large) = (name(&args.output), name(Path::new(&args.input)));
     let mut says = toml::Table::new();
-    says.insert("about".to_owned(), format!("{} in {}", args.keep, extent(&minimized.after)).into());
+    let is_minimal = minimized.ended == Ended::Minimal;
+    let part = if is_minimal { "" } else { ", which is not minimal" };
+    says.insert("about".to_owned(), format!("{} in {}{part}", args.keep, extent(&minimized.after)).into());
+    says.insert("minimal".to_owned(), is_minimal.into());
     let made_by = format!("loopscope minimize {large} --keep '{}' -o {small}", args.keep);
     says.insert("made_by".to_owned(), made_by.into());
     says.insert("shows".to_owned(), toml::Value::Array(vec![args.keep.to_string().into()]));

@@ -58,6 +58,9 @@ pub struct Case {
 struct Says {
     about: String,
     made_by: String,
+    /// Nothing single of it can go: unless `minimize` says otherwise.
+    #[serde(default = "yes")]
+    minimal: bool,
     #[serde(default = "yes")]
     check: bool,
     #[serde(default = "yes")]
@@ -167,6 +170,12 @@ impl Case {
     #[must_use]
     pub fn made_by(&self) -> &str {
         &self.says.made_by
+    }
+
+    /// Whether the search that made it came to its end.
+    #[must_use]
+    pub const fn is_minimal(&self) -> bool {
+        self.says.minimal
     }
 
     /// Re-executes it, and says everything that does not hold.

@@ -13,11 +13,19 @@
 //! What comes out is the recording of the last one, and as good as any other recording.
 
 pub mod ddmin;
+mod error;
 pub mod search;
 mod survey;
+#[cfg(test)]
+mod tests;
 
-use std::path::Path;
+use std::cell::Cell;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
 
+use loop_probes::clock::monotonic_now;
 use loop_probes::ids::Timestamp;
 use loop_traces::analysis::condition::Condition;
 use loop_traces::analysis::metric::{Value, measured};
@@ -26,60 +34,15 @@ use loop_traces::source::{EventSource, SourceError};
 use loop_traces::summary::Summary;
 use loop_traces::units::counted;
 
+use serde::Serialize;
+use tempfile::TempDir;
+
 use super::what_if::Stop;
 use super::{Changes, Filter, Recorded, RerunError};
 use ddmin::smallest;
+pub use error::MinimizeError;
 use search::{Part, Stage, Whole, search};
 use survey::{Between, Survey};
-
-/// Why nothing was minimized.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum MinimizeError {
-    /// What is to be kept is not there.
-    #[error("{condition} does not hold in {name}: it is {value}")]
-    NotThere {
-        /// What was to be kept.
-        condition: String,
-        /// The recording.
-        name: String,
-        /// What it is.
-        value: String,
-    },
-    /// What is to be kept is lost in a re-execution.
-    #[error(
-        "{condition} holds in {name}, where it is {recorded}, and not in its re-execution, where it is {again}: what made \
-         it so is nothing that a re-execution repeats, such as a machine that was busy otherwise"
-    )]
-    NotAgain {
-        /// What was to be kept.
-        condition: String,
-        /// The recording.
-        name: String,
-        /// What it is there.
-        recorded: String,
-        /// What it is in its re-execution.
-        again: String,
-    },
-    /// It was stopped before there was anything to save.
-    #[error("stopped by you after {tries}: nothing smaller was found yet, and nothing is saved")]
-    Stopped {
-        /// How many re-executions it was.
-        tries: String,
-    },
-    /// It cannot be read, executed again or written.
-    #[error(transparent)]
-    Rerun(#[from] RerunError),
-    /// There is no place for the recording in between.
-    #[error("cannot make a temporary file: {0}")]
-    Temporary(std::io::Error),
-}
-
-impl From<SourceError> for MinimizeError {
-    fn from(error: SourceError) -> Self {
-        Self::Rerun(error.into())
-    }
-}
 
 /// How large a recording is.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -108,10 +71,23 @@ pub struct Minimized {
     pub arrivals: Vec<(u64, String)>,
     /// Re-executions that it took.
     pub tries: u32,
-    /// Nothing single can go any more. Otherwise the tries or the time ran out, or it was stopped.
-    pub is_minimal: bool,
-    /// It was stopped: this is the smallest so far.
-    pub is_stopped: bool,
+    /// Why the search ended.
+    pub ended: Ended,
+}
+
+/// Why a search ended. But for the first, what was found is the smallest so far, and not minimal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Ended {
+    /// Nothing single can go any more.
+    Minimal,
+    /// Somebody stopped it.
+    Stopped,
+    /// The time was over.
+    Budget,
+    /// There were no more tries.
+    Tries,
 }
 
 /// Where the search is, for who watches.
@@ -132,9 +108,9 @@ pub struct Progress {
 pub struct Limits<'a> {
     /// Most re-executions.
     pub tries: u32,
-    /// Whether it is time to try nothing more and keep the smallest so far.
-    pub is_over: &'a dyn Fn() -> bool,
-    /// Whether somebody does not want to wait for the end of a try either.
+    /// How long to search, from when the recording is read. A try that takes longer is given up.
+    pub budget: Duration,
+    /// Whether somebody wants the search to end now.
     pub stop: Stop,
     /// Called before each re-execution.
     pub watch: &'a mut dyn FnMut(&Progress),
@@ -161,8 +137,8 @@ pub fn minimize<'a>(
     limits: Limits<'a>,
     output: &Path,
 ) -> Result<Minimized, MinimizeError> {
-    let stop = Stop::clone(&limits.stop);
-    let mut search = Search { keep, limits, tries: 0, best: (0, 0), failed: None };
+    let mut search = Search::new(keep, limits)?;
+    let stop = Stop::clone(&search.end);
     let mut source = whole_of(open, &stop)?;
     let survey = Survey::of(&mut source);
     search.goes_on()?;
@@ -171,54 +147,21 @@ pub fn minimize<'a>(
     let whole = Recorded::read(&mut whole_of(open, &stop)?);
     search.goes_on()?;
     let whole = whole?;
+    search.start_the_clock();
     let before = size(&whole, &survey.summary, keep);
     search.best = (before.span_ns, before.arrivals);
-    let again = whole.what_if_until(&Changes::default(), &stop)?;
-    let Some(again) = again else { return Err(search.stopped()) };
-    search.holds_again(source.name(), &survey.summary, &again.after.summary)?;
+    search.holds_again(source.name(), &survey.summary, &whole)?;
     drop(source);
 
     let first_of_all = search.best;
     let begun = search.begin_late(open, &survey, whole)?;
-    let (filter, mut is_minimal) = search.reduce(&begun, &survey)?;
-    if stop() && search.best == first_of_all {
+    let (filter, is_minimal) = search.reduce(&begun, &survey)?;
+    if search.is_stopped() && search.best == first_of_all {
         return Err(search.stopped());
     }
-    let folder = tempfile::tempdir().map_err(MinimizeError::Temporary)?;
-    let between = folder.path().join("between.looptrace");
-    let small =
-        || -> Result<Box<dyn EventSource>, SourceError> { Ok(Box::new(TraceReader::open(&between)?)) };
-    let mut again = None;
-    if stop() {
-        is_minimal = false;
-    } else {
-        let changes = Changes { filter: filter.clone(), snapshot_every_tick: true, ..Changes::default() };
-        begun.recorded.what_if(&changes, Some(&between))?;
-        // What the loop says of a part may not be all that made it so: where its recording does not show it any
-        // more, the part itself is the result.
-        let survey = Survey::of(&mut small()?)?;
-        let from_small = Recorded::read(&mut small()?)?;
-        match search.try_one(&from_small, Stage::Window, Filter::default()) {
-            Some(true) => {
-                let begun = search.begin_late(&small, &survey, from_small)?;
-                let (filter, is_minimal_too) = search.reduce(&begun, &survey)?;
-                is_minimal = is_minimal_too;
-                again = Some((begun, filter));
-            }
-            Some(false) => {}
-            // One that cannot be executed again shows nothing; where no more was tried, nobody knows.
-            None => is_minimal &= search.failed.take().is_some(),
-        }
-    }
-    let (last, filter) = again.unwrap_or((begun, filter));
-    let last = last.recorded;
-    let arrivals: Vec<(u64, String)> = arrivals_in(&last, &filter);
-    let answer = last.what_if(&Changes { filter, ..Changes::default() }, Some(output))?;
-    let result = Recorded::read(&mut TraceReader::open(output).map_err(SourceError::from)?)?;
-    // The world in which it ran woke its loop too: that is no arrival.
-    let after = Size { arrivals: arrivals.len(), ..size(&result, &answer.after.summary, keep) };
-    let is_stopped = stop() && !is_minimal;
-    Ok(Minimized { before, after, arrivals, tries: search.tries, is_minimal, is_stopped })
+    let is_minimal =
+        !search.is_over() && search.again_on_its_own_recording(begun.recorded, filter, is_minimal)?;
+    search.finish(before, is_minimal, output)
 }
 
 /// Everything of a recording, as long as nobody stops it.
@@ -245,18 +188,53 @@ fn size(recorded: &Recorded, summary: &Summary, keep: &Condition) -> Size {
     }
 }
 
+/// The smallest part so far, as it was executed again.
+struct Smallest {
+    recording: PathBuf,
+    size: Size,
+    arrivals: Vec<(u64, String)>,
+}
+
 struct Search<'a> {
     keep: &'a Condition,
     limits: Limits<'a>,
+    /// When the time is over, once it began.
+    deadline: Rc<Cell<Option<Timestamp>>>,
+    /// Whether the search is over: somebody stopped it, or its time is.
+    end: Stop,
+    /// Each try is recorded here, so that the smallest is there whenever the time is over.
+    folder: TempDir,
     tries: u32,
     /// Span and arrivals of the smallest part so far.
     best: (u64, usize),
+    smallest: Option<Smallest>,
     failed: Option<RerunError>,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    fn new(keep: &'a Condition, limits: Limits<'a>) -> Result<Self, MinimizeError> {
+        let deadline: Rc<Cell<Option<Timestamp>>> = Rc::default();
+        let (until, asked) = (Rc::clone(&deadline), Stop::clone(&limits.stop));
+        let end: Stop = Rc::new(move || asked() || until.get().is_some_and(|until| monotonic_now() >= until));
+        let folder = tempfile::tempdir().map_err(MinimizeError::Temporary)?;
+        let (tries, best, smallest, failed) = (0, (0, 0), None, None);
+        Ok(Self { keep, limits, deadline, end, folder, tries, best, smallest, failed })
+    }
+
+    fn budget_ns(&self) -> u64 {
+        u64::try_from(self.limits.budget.as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn start_the_clock(&self) {
+        self.deadline.set(Some(monotonic_now().plus_ns(self.budget_ns())));
+    }
+
     fn is_stopped(&self) -> bool {
         (self.limits.stop)()
+    }
+
+    fn is_over(&self) -> bool {
+        (self.end)()
     }
 
     fn stopped(&self) -> MinimizeError {
@@ -275,48 +253,121 @@ impl Search<'_> {
         Err(MinimizeError::NotThere { condition, name, value: self.value(summary) })
     }
 
-    fn holds_again(&self, name: &str, recorded: &Summary, again: &Summary) -> Result<(), MinimizeError> {
-        if self.keep.holds(again) == Some(true) {
-            return Ok(());
+    /// Executes the whole again, which is the smallest part that is known to be enough then.
+    fn holds_again(&mut self, name: &str, recorded: &Summary, whole: &Recorded) -> Result<(), MinimizeError> {
+        match self.execute(whole, Filter::default())? {
+            Some((_, true)) => Ok(()),
+            Some((again, false)) => {
+                let (condition, name) = (self.keep.to_string(), loop_probes::text::printable(name));
+                let (recorded, again) = (self.value(recorded), self.value(&again));
+                Err(MinimizeError::NotAgain { condition, name, recorded, again })
+            }
+            None if self.is_stopped() => Err(self.stopped()),
+            None => Err(MinimizeError::OutOfTime { budget_ns: self.budget_ns() }),
         }
-        let (condition, name) = (self.keep.to_string(), loop_probes::text::printable(name));
-        let (recorded, again) = (self.value(recorded), self.value(again));
-        Err(MinimizeError::NotAgain { condition, name, recorded, again })
+    }
+
+    /// Executes a part again. `None` where its time was over; otherwise what it showed, and whether that is enough: then it
+    /// is the smallest so far.
+    fn execute(
+        &mut self,
+        recorded: &Recorded,
+        filter: Filter,
+    ) -> Result<Option<(Summary, bool)>, RerunError> {
+        let names = ["a.looptrace", "b.looptrace"].map(|name| self.folder.path().join(name));
+        let is_kept = |path: &&PathBuf| self.smallest.as_ref().is_some_and(|kept| kept.recording == **path);
+        let recording = names.iter().find(|path| !is_kept(path)).unwrap_or(&names[0]).clone();
+        let changes = Changes { filter, ..Changes::default() };
+        let Some(answer) = recorded.what_if_until(&changes, Some(&recording), &self.end)? else {
+            return Ok(None);
+        };
+        let summary = answer.after.summary;
+        let holds = self.keep.holds(&summary) == Some(true);
+        if holds {
+            let whole = recorded.span_ns();
+            let (from, to) = changes.filter.window_ns.unwrap_or((0, whole));
+            // The world in which it ran woke its loop too: that is no arrival.
+            let arrivals = arrivals_in(recorded, &changes.filter);
+            self.best = (to.min(whole).saturating_sub(from), arrivals.len());
+            let span_ns = summary.span_ns;
+            let size = Size { span_ns, arrivals: arrivals.len(), ..size(recorded, &summary, self.keep) };
+            self.smallest = Some(Smallest { recording, size, arrivals });
+        }
+        Ok(Some((summary, holds)))
     }
 
     fn value(&self, summary: &Summary) -> String {
         measured(self.keep.metric.of(summary))
     }
 
-    /// Whether the condition still holds; `None` where the tries ran out, one failed, or somebody stopped it.
+    /// Whether the condition still holds; `None` where the tries ran out, one failed, or the search is over.
     fn try_one(&mut self, recorded: &Recorded, stage: Stage, filter: Filter) -> Option<bool> {
-        if self.failed.is_some()
-            || self.tries >= self.limits.tries
-            || (self.limits.is_over)()
-            || self.is_stopped()
-        {
+        if self.failed.is_some() || self.tries >= self.limits.tries || self.is_over() {
             return None;
         }
         let (span_ns, arrivals) = self.best;
         (self.limits.watch)(&Progress { stage, tries: self.tries, span_ns, arrivals });
-        let whole = recorded.span_ns();
-        let (from, to) = filter.window_ns.unwrap_or((0, whole));
-        let inside = filter.arrivals.as_ref().map_or(recorded.arrivals(), std::collections::BTreeSet::len);
-        match recorded.what_if_until(&Changes { filter, ..Changes::default() }, &self.limits.stop) {
-            Ok(None) => None,
-            Ok(Some(answer)) => {
-                self.tries += 1;
-                let holds = self.keep.holds(&answer.after.summary) == Some(true);
-                if holds {
-                    self.best = (to.min(whole).saturating_sub(from), inside);
-                }
-                Some(holds)
+        match self.execute(recorded, filter) {
+            Ok(tried) => {
+                self.tries += u32::from(tried.is_some());
+                tried.map(|(_, holds)| holds)
             }
             Err(error) => {
                 self.failed = Some(error);
                 None
             }
         }
+    }
+
+    /// The same on the recording of the smallest part, which can begin at any of its ticks. Says whether nothing single
+    /// can go any more, where `is_minimal` says it of the part.
+    fn again_on_its_own_recording(
+        &mut self,
+        recorded: Recorded,
+        filter: Filter,
+        is_minimal: bool,
+    ) -> Result<bool, MinimizeError> {
+        let end = Stop::clone(&self.end);
+        let between = self.folder.path().join("between.looptrace");
+        let changes = Changes { filter, snapshot_every_tick: true, ..Changes::default() };
+        if recorded.what_if_until(&changes, Some(&between), &end)?.is_none() {
+            return Ok(false);
+        }
+        drop(recorded);
+        let small =
+            || -> Result<Box<dyn EventSource>, SourceError> { Ok(Box::new(TraceReader::open(&between)?)) };
+        let survey = Survey::of(&mut whole_of(&small, &end)?);
+        let from_small = Recorded::read(&mut whole_of(&small, &end)?);
+        if self.is_over() {
+            return Ok(false);
+        }
+        let (survey, from_small) = (survey?, from_small?);
+        // What the loop says of a part may not be all that made it so: where its recording does not show it any
+        // more, the part itself is the result.
+        match self.try_one(&from_small, Stage::Window, Filter::default()) {
+            Some(true) => {
+                let begun = self.begin_late(&small, &survey, from_small)?;
+                Ok(self.reduce(&begun, &survey)?.1)
+            }
+            Some(false) => Ok(is_minimal),
+            // One that cannot be executed again shows nothing; where no more was tried, nobody knows.
+            None => Ok(is_minimal && self.failed.take().is_some()),
+        }
+    }
+
+    fn finish(self, before: Size, is_minimal: bool, output: &Path) -> Result<Minimized, MinimizeError> {
+        let ended = match () {
+            () if is_minimal => Ended::Minimal,
+            () if self.is_stopped() => Ended::Stopped,
+            () if self.tries >= self.limits.tries => Ended::Tries,
+            () => Ended::Budget,
+        };
+        let Some(Smallest { recording, size, arrivals }) = self.smallest else {
+            return Err(MinimizeError::OutOfTime { budget_ns: self.budget_ns() });
+        };
+        let put = fs::copy(recording, output);
+        put.map_err(|error| MinimizeError::Output { path: output.to_owned(), error })?;
+        Ok(Minimized { before, after: size, arrivals, tries: self.tries, ended })
     }
 
     /// The recording from the latest snapshot on from which its re-execution still shows it, cut behind the tick that
@@ -343,12 +394,12 @@ impl Search<'_> {
         let snapshots = &survey.snapshots[..survey.snapshots.partition_point(|at| *at < to)];
         // From the back: what makes something late mostly lies just before it.
         let (mut low, mut high) = (0, snapshots.len());
-        while low + 1 < high && !self.is_stopped() {
+        while low + 1 < high && !self.is_over() {
             let middle = low + (high - low) / 2;
             let from = snapshots[middle];
-            let stop = Stop::clone(&self.limits.stop);
+            let stop = Stop::clone(&self.end);
             let part = Recorded::read(&mut Between::new(open()?, from, to, &stop));
-            if self.is_stopped() {
+            if self.is_over() {
                 // What was read of it is not all.
                 break;
             }

@@ -26,7 +26,7 @@ mod signals;
 mod tags;
 mod task;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod words;
 mod world;
 
@@ -120,13 +120,18 @@ impl Recorded {
         run::run(&self.0, changes, output, None)
     }
 
-    /// The same without an output. Where `stop` ended it there is no answer.
+    /// The same. Where `stop` ended it there is no answer, and what `output` holds is of no use.
     ///
     /// # Errors
     ///
     /// As [`what_if`](Self::what_if).
-    pub fn what_if_until(&self, changes: &Changes, stop: &Stop) -> Result<Option<Answer>, RerunError> {
-        let answer = run::run(&self.0, changes, None, Some(stop))?;
+    pub fn what_if_until(
+        &self,
+        changes: &Changes,
+        output: Option<&Path>,
+        stop: &Stop,
+    ) -> Result<Option<Answer>, RerunError> {
+        let answer = run::run(&self.0, changes, output, Some(stop))?;
         Ok((answer.cut_short != Some(world::STOPPED)).then_some(answer))
     }
 }

@@ -2,7 +2,7 @@
 
 mod hostile;
 mod later;
-mod recorded;
+pub(in crate::rerun) mod recorded;
 
 use std::time::Duration;
 

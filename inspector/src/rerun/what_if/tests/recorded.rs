@@ -39,14 +39,14 @@ impl Heap for Store {
 }
 
 /// The events as a source.
-pub(super) fn program(events: Vec<Stamped>) -> MemorySource {
+pub(in crate::rerun) fn program(events: Vec<Stamped>) -> MemorySource {
     let mut metadata = Metadata::new("shop");
     metadata.policy = "bun".to_owned();
     MemorySource::new("shop", SourceKind::Trace, metadata, events)
 }
 
 /// The recording.
-pub(super) fn shop() -> MemorySource {
+pub(in crate::rerun) fn shop() -> MemorySource {
     let sim = Sim::new();
     let (recorder, capture) = Recorder::capture();
     let (workers, jobs) = Recorder::capture();

@@ -1,0 +1,82 @@
+//! A search ends when it is told to, and has the smallest part so far.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use loop_traces::analysis::condition::Condition;
+use loop_traces::reader::TraceReader;
+use loop_traces::source::{EventSource, SourceError};
+
+use super::survey::Survey;
+use super::{Ended, Limits, MinimizeError, Minimized, minimize};
+use crate::rerun::what_if::Stop;
+use crate::rerun::what_if::tests::recorded::shop;
+
+const LONG: Duration = Duration::from_secs(1 << 20);
+
+fn search(
+    budget: Duration,
+    tries: u32,
+    stop: Stop,
+    output: &std::path::Path,
+) -> Result<Minimized, MinimizeError> {
+    let source = shop();
+    let open = move || -> Result<Box<dyn EventSource>, SourceError> { Ok(Box::new(source.clone())) };
+    minimize(&open, &keep(), Limits { tries, budget, stop, watch: &mut |_| {} }, output)
+}
+
+fn keep() -> Condition {
+    "timer_lag.max > 3ms".parse().unwrap()
+}
+
+#[track_caller]
+fn assert_shows_it(output: &std::path::Path) {
+    let survey = Survey::of(&mut TraceReader::open(output).unwrap()).unwrap();
+    assert_eq!(keep().holds(&survey.summary), Some(true));
+}
+
+#[test]
+fn wherever_it_is_stopped_the_smallest_so_far_is_there_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("small.looptrace");
+    let (mut stopped, mut smaller) = (0, 0);
+    // Asked for the n-th time, somebody wants it to end: within a reading, a try, or between two.
+    for nth in (0..60).chain((60..).step_by(37)) {
+        let asked = Rc::new(Cell::new(0_u32));
+        let count = Rc::clone(&asked);
+        let stop = move || {
+            count.set(count.get() + 1);
+            count.get() > nth
+        };
+        let found = search(LONG, 2000, Rc::new(stop), &output);
+        match found {
+            Err(MinimizeError::Stopped { .. }) => {
+                stopped += 1;
+                assert!(!output.exists() || smaller > 0, "nothing is saved");
+            }
+            Ok(Minimized { ended: Ended::Stopped, .. }) => {
+                smaller += 1;
+                assert_shows_it(&output);
+            }
+            Ok(Minimized { ended: Ended::Minimal, .. }) => break,
+            other => panic!("{other:?}"),
+        }
+        // It ends within a few more looks: what runs then is given up.
+        assert!(asked.get() < nth + 20, "{} after {nth}", asked.get());
+    }
+    assert!(stopped > 5 && smaller > 10, "{stopped} {smaller}");
+}
+
+#[test]
+fn without_time_or_tries_it_is_not_minimal() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("small.looptrace");
+    let never = || -> Stop { Rc::new(|| false) };
+    let refused = search(Duration::ZERO, 2000, never(), &output).unwrap_err();
+    assert!(matches!(refused, MinimizeError::OutOfTime { budget_ns: 0 }), "{refused}");
+    assert!(!output.exists());
+    let found = search(LONG, 3, never(), &output).unwrap();
+    assert_eq!((found.ended, found.tries), (Ended::Tries, 3));
+    assert_shows_it(&output);
+}
