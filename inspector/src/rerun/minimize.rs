@@ -73,6 +73,8 @@ pub struct Minimized {
     pub tries: u32,
     /// Why the search ended.
     pub ended: Ended,
+    /// How long it took, from when the recording was read: what the budget is about.
+    pub search_ns: u64,
 }
 
 /// Why a search ended. But for the first, what was found is the smallest so far, and not minimal.
@@ -198,6 +200,7 @@ struct Smallest {
 struct Search<'a> {
     keep: &'a Condition,
     limits: Limits<'a>,
+    began: Timestamp,
     /// When the time is over, once it began.
     deadline: Rc<Cell<Option<Timestamp>>>,
     /// Whether the search is over: somebody stopped it, or its time is.
@@ -218,15 +221,17 @@ impl<'a> Search<'a> {
         let end: Stop = Rc::new(move || asked() || until.get().is_some_and(|until| monotonic_now() >= until));
         let folder = tempfile::tempdir().map_err(MinimizeError::Temporary)?;
         let (tries, best, smallest, failed) = (0, (0, 0), None, None);
-        Ok(Self { keep, limits, deadline, end, folder, tries, best, smallest, failed })
+        let began = monotonic_now();
+        Ok(Self { keep, limits, began, deadline, end, folder, tries, best, smallest, failed })
     }
 
     fn budget_ns(&self) -> u64 {
         u64::try_from(self.limits.budget.as_nanos()).unwrap_or(u64::MAX)
     }
 
-    fn start_the_clock(&self) {
-        self.deadline.set(Some(monotonic_now().plus_ns(self.budget_ns())));
+    fn start_the_clock(&mut self) {
+        self.began = monotonic_now();
+        self.deadline.set(Some(self.began.plus_ns(self.budget_ns())));
     }
 
     fn is_stopped(&self) -> bool {
@@ -367,7 +372,8 @@ impl<'a> Search<'a> {
         };
         let put = fs::copy(recording, output);
         put.map_err(|error| MinimizeError::Output { path: output.to_owned(), error })?;
-        Ok(Minimized { before, after: size, arrivals, tries: self.tries, ended })
+        let search_ns = monotonic_now().ns_since(self.began);
+        Ok(Minimized { before, after: size, arrivals, tries: self.tries, ended, search_ns })
     }
 
     /// The recording from the latest snapshot on from which its re-execution still shows it, cut behind the tick that
