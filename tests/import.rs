@@ -72,7 +72,10 @@ fn a_foreign_trace_becomes_a_trace_with_its_loop() {
     assert_eq!(harm("poll late"), None, "nobody knows what was done in a gap");
     assert_eq!(harm("unattributed"), Some(&950_000.into()));
     let page = place.succeed(&["report", text(&trace)]);
-    assert!(page.contains("· imported ·") && page.contains("queue waits are told for 1 of 3"), "{page}");
+    assert!(
+        page.contains("imported from Chrome JSON by Chromium · queue waits known for 1 of 3 tasks"),
+        "{page}"
+    );
     // The other verbs take it as they take any trace.
     place.succeed(&["replay", text(&trace), "--no-tui"]);
     place.succeed(&["export", text(&trace), "-o", text(&place.file("again.json"))]);
@@ -160,6 +163,27 @@ fn what_cannot_be_read_is_one_line_and_leaves_nothing() {
 }
 
 #[test]
+fn what_has_no_loop_is_refused_and_what_was_never_closed_is_no_stall() {
+    let place = Place::new();
+    let output = place.file("o.looptrace");
+    let profile = r#"[{"ph":"P","name":"ProfileChunk","pid":1,"tid":1,"ts":5,"id":"0x1","args":{}}]"#;
+    let told = place.fail(3, &["import", text(&written(&place, "p.json", profile)), "-o", text(&output)]);
+    assert!(told.contains("p.json has no event loop: it is a CPU profile"), "{told}");
+    assert!(!output.exists() && told.lines().count() == 1, "{told}");
+    let mut events = vec![r#"{"ph":"B","name":"START_MSG_LOOP","pid":5,"tid":5,"ts":0}"#.to_owned()];
+    events.extend((0..20).map(|number| {
+        let at = 1000 + number * 100_000;
+        format!(r#"{{"ph":"X","name":"A::RunTask","pid":5,"tid":5,"ts":{at},"dur":900}}"#)
+    }));
+    let json = written(&place, "loop.json", format!("[{}]", events.join(",")));
+    place.succeed(&["import", text(&json), "-o", text(&output)]);
+    let summary = place.json(&["report", text(&output), "--json"]);
+    assert_eq!((&summary["ticks"]["busy_ns"], &summary["ticks"]["stalls"]), (&18_000_000.into(), &0.into()));
+    let page = place.succeed(&["report", text(&output)]);
+    assert!(page.contains("repaired: 1 begin without end, 1 slice around loop"), "{page}");
+}
+
+#[test]
 fn a_cut_file_is_read_as_far_as_it_is_whole() {
     let place = Place::new();
     let cut = written(&place, "cut.json", &SMALL[..SMALL.find("\"post\"").unwrap()]);
@@ -241,21 +265,29 @@ fn many_threads_are_never_taken_for_one() {
 #[test]
 fn real_files_beside_the_checkout_come_in() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    // What Perfetto's trace processor counts in its table of slices.
+    // What Perfetto's trace processor counts in its table of slices; the loops; the longest tick, in milliseconds.
     let known = [
-        ("catapult-flow.json", 1625),
-        ("catapult-main_thread_has_unclosed_slices.json", 1684),
-        ("node20-immediate-queue.json", 28),
-        ("viztracer-async_simple.json", 656),
+        ("catapult-flow.json", 1625, 6, 360),
+        ("catapult-main_thread_has_unclosed_slices.json", 1684, 2, 767),
+        ("node20-immediate-queue.json", 28, 1, 0),
+        ("viztracer-async_simple.json", 656, 1, 0),
     ];
     let place = Place::new();
-    for (name, slices) in known {
+    for (name, slices, loops, longest) in known {
         let path = folder.join(name);
         if !path.exists() {
             println!("{name} is not beside the checkout: not tried");
             continue;
         }
-        let told = place.json(&["import", text(&path), "-o", text(&place.file("o.looptrace")), "--json"]);
+        let trace = place.file("o.looptrace");
+        let told = place.json(&["import", text(&path), "-o", text(&trace), "--json"]);
         assert_eq!(told["slices"].as_u64().unwrap() + told["instants"].as_u64().unwrap(), slices, "{name}");
+        assert_eq!(told["loops"].as_array().unwrap().len(), loops, "{name}");
+        let report = place.json(&["report", text(&trace), "--json"]);
+        assert_eq!(report["ticks"]["run_ns"]["max"].as_u64().unwrap() / 1_000_000, longest, "{name}");
+        assert_eq!(report["source"]["import"]["repaired"], told["repaired"], "{name}");
+        let spans = report["spans"].as_array().unwrap().iter().map(|span| span["count"].as_u64().unwrap());
+        let expected = told["loops"].as_array().unwrap().iter().map(|found| found["spans"].as_u64().unwrap());
+        assert_eq!(spans.sum::<u64>(), expected.sum::<u64>(), "{name}");
     }
 }

@@ -16,6 +16,7 @@ use std::time::Duration;
 use loop_probes::clock::monotonic_now;
 use loop_probes::ids::Timestamp;
 use loop_probes::metadata::Metadata;
+use loop_traces::chrome::import::ImportSummary;
 use loop_traces::source::{EventSource, SourceError, SourceKind};
 use loop_traces::timeline::TimelineConfig;
 use rustix::io::Errno;
@@ -144,13 +145,12 @@ fn about(source: &impl EventSource, options: &Options, config: &TimelineConfig) 
 
 /// What a trace says of its making: one that was imported, or that re-execution wrote.
 fn made(metadata: &Metadata) -> Option<String> {
-    let setting = |name: &str| metadata.settings.get(name);
     let re_executed = |changes: &String| match changes.as_str() {
         "" => "re-executed".to_owned(),
         changes => format!("re-executed: {changes}"),
     };
-    let imported = |from: &String| format!("imported from {from}");
-    setting("rerun").map(re_executed).or_else(|| setting("imported_from").map(imported))
+    let imported = || Some(format!("imported from {}", ImportSummary::of(metadata)?.from()));
+    metadata.settings.get("rerun").map(re_executed).or_else(imported)
 }
 
 fn drive(state: State, feed: impl Feed, options: Options) -> Result<Exit, DashboardError> {

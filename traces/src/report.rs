@@ -3,10 +3,12 @@
 mod blame;
 mod bounds;
 mod faces;
+mod spans;
 
 use std::fmt::Write as _;
 
 use crate::cells::{cut, cut_apart, fill, width};
+use crate::chrome::import::ImportSummary;
 use crate::histogram::Percentiles;
 use crate::source::SourceKind;
 use crate::summary::Summary;
@@ -33,13 +35,14 @@ pub fn text(summary: &Summary) -> String {
 pub fn text_within(summary: &Summary, columns: usize) -> String {
     let columns = columns.max(80);
     let mut out = String::new();
-    head(&mut out, summary);
+    head(&mut out, summary, columns);
     totals(&mut out, summary, columns);
     bounds::losses(&mut out, summary);
     blame::stalls(&mut out, summary, columns);
     blame::late(&mut out, summary, columns);
     blame::harm(&mut out, summary, columns);
     tags(&mut out, summary, columns);
+    spans::table(&mut out, summary, columns);
     queues(&mut out, summary);
     faces::agenda(&mut out, summary);
     faces::rest(&mut out, summary, columns);
@@ -68,7 +71,7 @@ macro_rules! line {
 }
 use line;
 
-fn head(out: &mut String, summary: &Summary) {
+fn head(out: &mut String, summary: &Summary, columns: usize) {
     let source = &summary.source;
     line!(
         out,
@@ -80,14 +83,8 @@ fn head(out: &mut String, summary: &Summary) {
         duration(summary.span_ns),
         count(summary.lost_records)
     );
-    if source.kind == SourceKind::Chrome {
-        let known = summary.tasks.by_tag.iter().map(|tag| tag.queue_wait_ns.count).sum();
-        line!(
-            out,
-            "imported: queue waits are told for {} of {} tasks",
-            count(known),
-            count(summary.tasks.count)
-        );
+    if let Some(import) = &source.import {
+        imported(out, summary, import, columns);
     }
     if summary.before_attach > 0 {
         line!(
@@ -109,6 +106,34 @@ fn head(out: &mut String, summary: &Summary) {
             "{} skipped",
             counted(summary.unknown_kinds, "event of an unknown kind was", "events of unknown kinds were")
         );
+    }
+}
+
+/// What the figures of an imported trace rest on.
+fn imported(out: &mut String, summary: &Summary, import: &ImportSummary, columns: usize) {
+    let known = summary.tasks.by_tag.iter().map(|tag| tag.queue_wait_ns.count).sum();
+    line!(
+        out,
+        "imported from {} · queue waits known for {} of {} tasks",
+        import.from(),
+        count(known),
+        count(summary.tasks.count)
+    );
+    for (what, counts) in [("repaired:", &import.repaired), ("dropped:", &import.dropped)] {
+        let parts: Vec<String> = counts
+            .iter()
+            .map(|(kind, number)| format!("{} {}", count(*number), kind.replace('_', " ")))
+            .collect();
+        if !parts.is_empty() {
+            line!(out, "{}", listed(what, &parts, columns));
+        }
+    }
+    if let Some(left_out) = import.left_out.text() {
+        let parts: Vec<String> = left_out.split(", ").map(str::to_owned).collect();
+        line!(out, "{}", listed("left out:", &parts, columns));
+    }
+    if let Some(doubt) = import.doubt() {
+        line!(out, "{doubt}");
     }
 }
 

@@ -37,6 +37,9 @@ pub enum SourceKind {
 /// The setting of a trace's metadata that says what it was made from.
 pub(crate) const IMPORTED_FROM: &str = "imported_from";
 
+/// The setting that says what the import did to it: no reason to refuse a comparison.
+pub(crate) const IMPORT: &str = "import";
+
 impl SourceKind {
     /// What a saved trace says that its events come from: [`Chrome`](Self::Chrome) where it was imported.
     #[must_use]

@@ -18,6 +18,7 @@ pub use faces::{
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::loss::Bounds;
+use crate::chrome::import::ImportSummary;
 use crate::histogram::{Histogram, Percentiles};
 use crate::source::{EventSource, SourceKind};
 use crate::timeline::{MissingSamples, Timeline};
@@ -47,6 +48,12 @@ pub struct Summary {
     pub ticks: TicksSummary,
     /// Tasks.
     pub tasks: TasksSummary,
+    /// Spans and marks by label, the longest span first.
+    #[serde(default)]
+    pub spans: Vec<SpanSummary>,
+    /// Spans and marks of labels beyond the most that are told apart.
+    #[serde(default)]
+    pub spans_beyond_limit: u64,
     /// Microtasks.
     pub microtasks: MicrotasksSummary,
     /// Timers.
@@ -106,6 +113,9 @@ pub struct SourceSummary {
     pub pid: u32,
     /// The loop's policy.
     pub policy: String,
+    /// What was done to make it, where it was imported.
+    #[serde(default)]
+    pub import: Option<ImportSummary>,
 }
 
 /// Ticks.
@@ -173,6 +183,20 @@ pub struct TagSummary {
     pub run_ns: Percentiles,
     /// From queued to start.
     pub queue_wait_ns: Percentiles,
+}
+
+/// The spans and marks of one label.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SpanSummary {
+    /// The label.
+    pub label: String,
+    /// Its spans.
+    pub count: u64,
+    /// Their extents.
+    pub run_ns: Percentiles,
+    /// Its marks.
+    pub marks: u64,
 }
 
 /// Microtasks.
@@ -279,6 +303,7 @@ impl Summary {
             name: printable(source.name()),
             pid: metadata.pid,
             policy: printable(&metadata.policy),
+            import: ImportSummary::of(metadata),
         };
         Self::of(source, timeline)
     }
@@ -313,6 +338,8 @@ impl Summary {
                 queue_wait_ns: queue_wait_ns(timeline, &missing),
                 by_tag: by_tag(timeline, &missing),
             },
+            spans: spans(timeline, &missing),
+            spans_beyond_limit: timeline.spans.beyond_limit,
             microtasks: MicrotasksSummary {
                 checkpoints: microtasks.checkpoints(),
                 ran: microtasks.ran,
@@ -376,6 +403,20 @@ fn by_tag(timeline: &Timeline, missing: &MissingSamples) -> Vec<TagSummary> {
         .collect();
     tags.sort_by(|a, b| b.run_ns.max.cmp(&a.run_ns.max).then_with(|| a.tag.cmp(&b.tag)));
     tags
+}
+
+fn spans(timeline: &Timeline, missing: &MissingSamples) -> Vec<SpanSummary> {
+    let labels = timeline.spans.by_label.iter();
+    let mut spans: Vec<SpanSummary> = labels
+        .map(|(label, stats)| {
+            let run_ns = stats.run_ns.as_deref().map(|run_ns| run_ns.percentiles_missing(&missing.others));
+            let run_ns = run_ns.unwrap_or_default();
+            let label = timeline.labels.span(*label).into_owned();
+            SpanSummary { label, count: run_ns.count, run_ns, marks: stats.marks }
+        })
+        .collect();
+    spans.sort_by(|a, b| b.run_ns.max.cmp(&a.run_ns.max).then_with(|| a.label.cmp(&b.label)));
+    spans
 }
 
 fn queues(timeline: &Timeline) -> Vec<QueueSummary> {

@@ -85,6 +85,7 @@ fn read(
 fn failure(error: ImportError, shown: &str) -> Failure {
     match error {
         ImportError::Read(error) => Failure::Input(format!("{shown} {error}")),
+        ImportError::NoLoop(_) => Failure::Input(format!("{shown} {error}")),
         ImportError::NoThread { .. } | ImportError::NamedTooLate { .. } => {
             Failure::Usage(format!("--thread: {shown}: {error}"))
         }

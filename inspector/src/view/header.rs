@@ -32,7 +32,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area) {
 }
 
 /// Cells of what was done to make a trace.
-const MADE_MAX: usize = 32;
+const MADE_MAX: usize = 40;
 /// What the key for it is for.
 const HELP: &str = " help";
 
@@ -58,8 +58,11 @@ fn who(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         [&made, &pid, &policy].iter().filter(|part| !part.is_empty()).map(|part| part.width() + 3).sum();
     let right = [&status, "  ", &clock, "  ", recording, &lost, "  ", "?", " "];
     let right_width: usize = right.iter().map(|part| part.width()).sum();
-    // The key is explained where that takes nothing from who is watched.
-    let told = about.name.width() + 1 + rest + 2 + right_width + HELP.len() <= usize::from(area.width);
+    let name = printable(&about.name);
+    // Of a path that does not fit, its end says most.
+    let end_of_path = name.rsplit('/').next().unwrap_or(&name);
+    // The key is explained where that takes nothing from the name.
+    let told = end_of_path.width() + 1 + rest + 2 + right_width + HELP.len() <= usize::from(area.width);
     let help = if told { HELP } else { "" };
     let right_width = right_width + help.len();
     let left_width = area.width.saturating_sub(right_width as u16 + 2);
@@ -67,10 +70,7 @@ fn who(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let mut pen = canvas.pen(Area { width: left_width, ..area }, 0);
     // The name gives way before the numbers do.
     let room = left_width.saturating_sub(rest as u16 + 1).max(8);
-    let name = printable(&about.name);
-    // Of a path that does not fit, its end says most.
-    let name =
-        if name.width() > usize::from(room) { name.rsplit('/').next().unwrap_or(&name) } else { &name };
+    let name = if name.width() > usize::from(room) { end_of_path } else { &name };
     let name = cut(name, room.into());
     pen.gap(1).put(&name, theme.strong());
     for part in [&made, &pid, &policy] {

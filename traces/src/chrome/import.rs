@@ -9,6 +9,7 @@
 //! What the file does not say is not made up: a task whose post is not told has no queue wait, a timer without
 //! a due time is no timer. `docs/src/foreign-traces.md` says what becomes what.
 
+mod around;
 mod choose;
 mod gather;
 mod made;
@@ -22,6 +23,7 @@ mod role;
 mod sorted;
 pub mod tally;
 mod threads;
+mod told;
 mod turning;
 
 use std::io::{self, Read};
@@ -33,16 +35,18 @@ use loop_probes::stamped::Stamped;
 use loop_probes::text::printable;
 use serde::{Deserialize, Serialize};
 
-pub use choose::Chosen;
+pub use choose::{Chosen, LeftOut, LeftOutThread};
 pub use tally::Tally;
+pub use told::ImportSummary;
 pub use turning::LoopCounts;
 
 use self::gather::Gathered;
 use self::making::{MadeLoops, Telling};
 use self::own::OwnRecording;
 use super::read::{EventId, ReadError};
-use crate::source::IMPORTED_FROM;
+use crate::source::{IMPORT, IMPORTED_FROM};
 use crate::timeline::config::QUEUE_WAITS;
+use crate::units::counted;
 use crate::writer::{TraceOutput, TraceWriter, WriteError};
 
 /// Most loops of a trace.
@@ -139,6 +143,9 @@ pub enum ImportError {
         /// The first of them.
         first: String,
     },
+    /// No thread of it can be taken for a loop.
+    #[error("has no event loop: {0}")]
+    NoLoop(String),
     /// The trace cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -159,6 +166,9 @@ pub struct ImportedLoop {
     /// What it amounts to.
     #[serde(flatten)]
     pub counts: LoopCounts,
+    /// Its slices leave no gap in which it could wait: it may be no loop, but a CPU profile.
+    #[serde(default)]
+    pub never_waits: bool,
 }
 
 /// What was read, and what became of it.
@@ -187,6 +197,8 @@ pub struct ImportReport {
     pub loops: Vec<ImportedLoop>,
     /// Threads with slices, the loops included.
     pub threads: u64,
+    /// Threads that became no loops, and their share.
+    pub left_out: LeftOut,
 }
 
 /// A file that was read, before it is written as a trace.
@@ -233,6 +245,10 @@ impl Import {
                 .dropped
                 .add(tally::dropped::LOOP_BEYOND_LIMIT, loops.len().saturating_sub(LOOPS_MAX) as u64);
             loops.truncate(LOOPS_MAX);
+            if loops.is_empty() {
+                return Err(ImportError::NoLoop(without_loop(&import.gathered)));
+            }
+            import.report.left_out = choose::left_out(&import.gathered.threads, &loops);
             let numbers: Vec<u32> = loops.iter().map(|(number, _)| *number).collect();
             let made = making::make(&mut import.gathered, &records, &numbers);
             import.made(made.map_err(ImportError::Temporary)?, &loops);
@@ -255,7 +271,7 @@ impl Import {
     fn made(&mut self, made: MadeLoops, chosen: &[(u32, Chosen)]) {
         self.report.flows = made.flows;
         let threads = &self.gathered.threads;
-        let loops = made.loops.iter().zip(chosen).map(|(counts, (number, chosen))| {
+        let loops = made.loops.iter().zip(chosen).map(|((counts, never_waits), (number, chosen))| {
             let (pid, tid) = threads.ids(*number);
             ImportedLoop {
                 name: threads.title(*number),
@@ -263,6 +279,7 @@ impl Import {
                 tid: printable(&tid.to_string()),
                 chosen: *chosen,
                 counts: *counts,
+                never_waits: *never_waits,
             }
         });
         self.report.loops = loops.collect();
@@ -292,11 +309,9 @@ impl Import {
             None => Metadata::new(printable(&self.name)),
         };
         metadata.settings.insert(IMPORTED_FROM.to_owned(), "chrome".to_owned());
+        metadata.settings.insert(IMPORT.to_owned(), ImportSummary::new(&self.report).to_setting());
         if self.own.is_none() {
             metadata.pid = self.pid;
-            if let Some(producer) = self.report.producer {
-                metadata.settings.insert("producer".to_owned(), producer.name().to_owned());
-            }
             metadata.settings.insert(QUEUE_WAITS.to_owned(), "where told".to_owned());
         }
         metadata
@@ -336,6 +351,16 @@ impl Import {
         writer.append(&batch)?;
         Ok(self.report)
     }
+}
+
+/// What a file has that has no slices of any thread.
+fn without_loop(gathered: &Gathered) -> String {
+    let samples = gathered.dropped.count(tally::dropped::SAMPLE);
+    if samples > 0 {
+        let events = counted(samples, "event", "events");
+        return format!("it is a CPU profile ({events} of samples), which says nothing of tasks or waits");
+    }
+    format!("none of its {} is a slice of a thread", counted(gathered.events, "event", "events"))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use loop_probes::text::printable;
 use loop_traces::cells;
 use loop_traces::chrome::import::tally::{dropped, repaired};
-use loop_traces::chrome::import::{ImportReport, Tally};
+use loop_traces::chrome::import::{ImportReport, ImportSummary, Tally};
 
 use crate::text::{cut_middle, fill, line, row};
 use crate::units::{bytes, count, counted};
@@ -30,9 +30,9 @@ pub(super) fn warning(report: &ImportReport, input: &str) -> Option<String> {
 /// The page, in lines of `width` cells.
 pub(super) fn page(report: &ImportReport, input: &str, output: &str, size: u64, width: usize) -> String {
     let mut out = String::new();
-    let by = report.producer.map_or_else(String::new, |producer| format!(", by {}", producer.name()));
+    let by = report.producer.map_or_else(String::new, |producer| format!(" by {}", producer.name()));
     let head = [
-        format!("{}{by}: {}", printable(input), counted(report.events_read, "event", "events")),
+        format!("{}, Chrome JSON{by}: {}", printable(input), counted(report.events_read, "event", "events")),
         counted(report.slices, "slice", "slices"),
         counted(report.instants, "instant", "instants"),
         counted(report.counters, "counter sample", "counter samples"),
@@ -52,10 +52,6 @@ fn loops(out: &mut String, report: &ImportReport, width: usize) {
         line!(out, "\nan export of loopscope: its recording came back as it was");
         return;
     }
-    let Some(first) = report.loops.first() else {
-        line!(out, "\nno thread has a slice: the trace is empty");
-        return;
-    };
     let rows: Vec<(String, [String; 3])> = report
         .loops
         .iter()
@@ -81,16 +77,14 @@ fn loops(out: &mut String, report: &ImportReport, width: usize) {
     for (title, counts) in &rows {
         table(title, counts.each_ref().map(String::as_str));
     }
-    // All of them were taken for the same reason.
-    line!(out, "chosen: {}", first.chosen.name());
-    let others = report.threads.saturating_sub(report.loops.len() as u64);
-    if others > 0 {
-        let threads = counted(others, "other thread has", "other threads have");
-        line!(
-            out,
-            "{}",
-            row("", &format!("{threads} slices; --thread NAME takes another for the loop"), width)
-        );
+    let mut reasons: Vec<&str> = report.loops.iter().map(|found| found.chosen.name()).collect();
+    reasons.dedup();
+    line!(out, "chosen: {}", reasons.join("; "));
+    if let Some(left_out) = report.left_out.text() {
+        line!(out, "{}", row("left out: ", &format!("{left_out}; --thread NAME takes other threads"), width));
+    }
+    if let Some(doubt) = ImportSummary::new(report).doubt() {
+        line!(out, "{doubt}");
     }
     let (tasks, known) = report.loops.iter().fold((0, 0), |(tasks, known), found| {
         (tasks + found.counts.tasks, known + found.counts.queue_waits_known)

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use super::Run;
 use crate::analysis::statistics::median;
+use crate::source::IMPORT;
 use crate::units::{count, duration, percent, rate};
 
 /// By how much the load, or the length, of one side may exceed that of the other.
@@ -141,7 +142,7 @@ fn shown(text: &str) -> String {
 fn settings(runs: &[&Run]) -> Vec<Incomparable> {
     let known = runs.iter().filter_map(|run| run.metadata.as_ref());
     let names: BTreeSet<&String> = known.flat_map(|metadata| metadata.settings.keys()).collect();
-    let meant = |name: &str| name == SEED || TREATMENTS.contains(&name);
+    let meant = |name: &str| name == SEED || name == IMPORT || TREATMENTS.contains(&name);
     let judged = names.into_iter().filter(|name| !meant(name)).filter_map(|name| {
         let what = format!("the setting {}", loop_probes::text::printable(name));
         differs(runs, &what, "record both sides with the same settings", |run| {

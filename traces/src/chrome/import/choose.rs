@@ -1,22 +1,44 @@
 //! The second pass: how the slices of every thread nest, how many there are, and which threads are loops.
 
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 use std::io;
 
+use loop_probes::text::printable;
+
+use super::around::{Insides, Search};
 use super::gather::Gathered;
+use super::names::Names;
 use super::nest::{Nest, Nested, Slice};
+use super::posted::is_of_message_loop;
 use super::record::{EventRecord, Kind, WORDS};
 use super::role::{Role, Roles};
 use super::sorted::Sorted;
 use super::tally::{dropped, repaired};
 use super::threads::{Thread, Threads};
 use super::{ImportError, Progress};
+use crate::chrome::read::EventId;
 
-/// Names that main threads of known loops have.
-const LOOP_NAMES: [&str; 5] =
-    ["CrRendererMain", "CrBrowserMain", "JavaScriptMainThread", "node", "MainThread"];
+/// Names that threads with a loop of their own have. Chromium's main threads are called `Cr…Main` besides.
+const LOOP_NAMES: [&str; 6] = [
+    "JavaScriptMainThread",
+    "node",
+    "MainThread",
+    "Chrome_InProcRendererThread",
+    "Chrome_InProcGpuThread",
+    "Chrome_InProcUtilityThread",
+];
+
+fn is_loop_name(name: &str) -> bool {
+    let of_chromium = || name.strip_prefix("Cr").is_some_and(|rest| rest.len() > 4 && rest.ends_with("Main"));
+    LOOP_NAMES.contains(&name) || of_chromium()
+}
 
 /// Most threads that an error lists.
 const LISTED_MAX: usize = 20;
+
+/// Threads that are named of those left out.
+pub(super) const LARGEST: usize = 5;
 
 /// Slices and instants, as Perfetto's table of slices has them.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,6 +57,14 @@ struct Survey {
     overlapping: u64,
     too_deep: u64,
     lost_ends: u64,
+    search: Search,
+}
+
+/// A thread while its slices are gone through.
+#[derive(Debug, Default)]
+struct Open {
+    nest: Nest,
+    insides: Insides,
 }
 
 /// Goes through all records once, in the order that Perfetto gives them.
@@ -45,7 +75,7 @@ pub(super) fn survey(
 ) -> io::Result<Counts> {
     let mut survey = Survey::default();
     let mut roles = Roles::new(gathered.producer);
-    let mut nests: Vec<Nest> = gathered.threads.all().map(|_| Nest::default()).collect();
+    let mut open: Vec<Open> = gathered.threads.all().map(|_| Open::default()).collect();
     let mut equal: Vec<EventRecord> = Vec::new();
     for (done, words) in records.iter()?.enumerate() {
         if done % (1 << 16) == 0 {
@@ -53,16 +83,25 @@ pub(super) fn survey(
         }
         let Some(record) = EventRecord::from_words(words?) else { continue };
         if equal.first().is_some_and(|first| first.ts != record.ts) || equal.len() >= EQUAL_MAX {
-            survey.take(&mut equal, gathered, &mut nests, &mut roles);
+            survey.take(&mut equal, gathered, &mut open, &mut roles);
         }
         equal.push(record);
     }
-    survey.take(&mut equal, gathered, &mut nests, &mut roles);
+    survey.take(&mut equal, gathered, &mut open, &mut roles);
     let (mut unfinished, mut cut) = (0, 0);
-    for nest in &mut nests {
-        unfinished += nest.finish(0, &mut |_, _| {});
+    for (thread, Open { nest, insides }) in open.iter_mut().enumerate() {
+        let thread = thread as u32;
+        let last = gathered.threads.get(thread).last;
+        let search = &mut survey.search;
+        unfinished += nest.finish(last, &mut |slice, depth, is_over| {
+            let role = roles.of(&gathered.names, slice.name, slice.category);
+            search.closed(insides, (thread, slice, depth), role, (!is_over).then_some(last));
+        });
         cut += nest.cut;
     }
+    let insides: Vec<Insides> = open.into_iter().map(|open| open.insides).collect();
+    gathered.repaired.add(repaired::FORGOTTEN, survey.search.forgotten);
+    gathered.around = survey.search.finish(&insides, &|thread| gathered.threads.get(thread).last);
     gathered.dropped.add(dropped::OVERLAPPING, survey.overlapping);
     gathered.dropped.add(dropped::NESTED_TOO_DEEP, survey.too_deep);
     gathered.dropped.add(dropped::END_WITHOUT_BEGIN, survey.lost_ends);
@@ -77,39 +116,59 @@ impl Survey {
         &mut self,
         equal: &mut Vec<EventRecord>,
         gathered: &mut Gathered,
-        nests: &mut [Nest],
+        open: &mut [Open],
         roles: &mut Roles,
     ) {
         let sorts = gathered.any_complete
             && equal.first().is_some_and(|first| gathered.sorted_from.is_some_and(|from| first.ts >= from));
         equal.sort_by_key(|record| (if sorts { record.rank_of_perfetto() } else { 0 }, record.place));
+        let Gathered { names, threads, .. } = gathered;
         for record in equal.drain(..) {
-            let role = roles.of(&gathered.names, record.name, record.category);
-            let thread = gathered.threads.get_mut(record.thread);
-            self.see(&record, role, thread, &mut nests[record.thread as usize]);
+            let thread = threads.get_mut(record.thread);
+            self.see(&record, thread, &mut open[record.thread as usize], names, roles);
         }
     }
 
-    fn see(&mut self, record: &EventRecord, role: Role, thread: &mut Thread, nest: &mut Nest) {
+    fn see(
+        &mut self,
+        record: &EventRecord,
+        thread: &mut Thread,
+        Open { nest, insides }: &mut Open,
+        names: &Names,
+        roles: &mut Roles,
+    ) {
+        let role = roles.of(names, record.name, record.category);
+        let search = &mut self.search;
+        let mut closed = |insides: &mut Insides, slice: Slice, depth: usize| {
+            let role = roles.of(names, slice.name, slice.category);
+            search.closed(insides, (record.thread, slice, depth), role, None);
+        };
         thread.last = thread.last.max(record.ts);
         match record.kind {
             Kind::Begin | Kind::Complete | Kind::Instant => {
-                match nest.begin(slice_of(record), &mut |_, _| {}) {
+                let slice = Slice { extra: record.place, ..slice_of(record) };
+                match nest.begin(slice, &mut |slice, depth| closed(insides, slice, depth)) {
                     Nested::At(_) if record.kind == Kind::Instant => self.counts.instants += 1,
                     Nested::At(depth) => {
+                        thread.last = thread.last.max(slice.end().unwrap_or(record.ts));
                         self.counts.slices += 1;
                         thread.slices += 1;
                         // Instants stand on the stack, but are nothing that a slice could lie in.
                         let around = &nest.open()[..depth];
                         thread.top_level += u64::from(around.iter().all(|open| open.dur == Some(0)));
                         thread.turns += u64::from(role == Role::Turn);
+                        thread.loop_tasks += u64::from(is_of_message_loop(names.text(record.name)));
+                        insides.begin(&slice, depth, role, around.last());
                     }
                     Nested::Overlaps => self.overlapping += 1,
                     Nested::TooDeep => self.too_deep += 1,
                 }
             }
             Kind::End | Kind::EndAtBegin => {
-                let found = nest.end(record.ts, record.name, record.category, &mut |_, _| {});
+                let (name, category) = (record.name, record.category);
+                let found = nest.end(record.ts, name, category, &mut |slice, depth| {
+                    closed(insides, slice, depth);
+                });
                 self.lost_ends += u64::from(!found);
             }
             Kind::AsyncBegin => {
@@ -142,6 +201,10 @@ pub enum Chosen {
     Turns,
     /// It has the name that main threads of such programs have.
     Name,
+    /// It is the main thread of its process: their numbers are one.
+    MainThread,
+    /// It runs the tasks of a message loop, and its process has no thread that is known as the main one.
+    Tasks,
     /// No thread is known as a loop; this one has the most slices that lie in no other.
     MostSlices,
 }
@@ -154,6 +217,8 @@ impl Chosen {
             Self::Asked => "asked for",
             Self::Turns => "has the turns of a loop",
             Self::Name => "has the name of a main thread",
+            Self::MainThread => "is its process's main thread (equal numbers)",
+            Self::Tasks => "runs the tasks of a message loop",
             Self::MostSlices => "a guess: it has the most top-level slices",
         }
     }
@@ -180,18 +245,100 @@ pub(super) fn choose(threads: &Threads, asked: &[String]) -> Result<Vec<(u32, Ch
     if !by_turns.is_empty() {
         return Ok(by_turns);
     }
-    let by_name = numbered(Chosen::Name, &|number| {
-        let thread = threads.get(number);
-        let named = thread.name.as_deref().is_some_and(|name| LOOP_NAMES.contains(&name));
-        named && thread.top_level + thread.callbacks > 0
-    });
-    if !by_name.is_empty() {
-        return Ok(by_name);
+    let by_process = of_processes(threads);
+    if !by_process.is_empty() {
+        return Ok(by_process);
     }
     let weight = |number: &u32| threads.get(*number).top_level + threads.get(*number).callbacks;
-    let most =
-        all().filter(|number| weight(number) > 0).min_by_key(|number| std::cmp::Reverse(weight(number)));
+    let most = all().filter(|number| weight(number) > 0).min_by_key(|number| Reverse(weight(number)));
     Ok(most.map(|number| (number, Chosen::MostSlices)).into_iter().collect())
+}
+
+/// What is a loop in each process: the threads with the names of main threads; where there is none, the thread that has
+/// its process's number; where there is none either, all that run the tasks of a message loop.
+fn of_processes(threads: &Threads) -> Vec<(u32, Chosen)> {
+    let mut best: HashMap<&EventId<'_>, Chosen> = HashMap::new();
+    let rank = |chosen: Chosen| match chosen {
+        Chosen::Name => 0,
+        Chosen::MainThread => 1,
+        _ => 2,
+    };
+    let found: Vec<(u32, Chosen)> = (0..threads.len() as u32)
+        .filter_map(|number| {
+            let thread = threads.get(number);
+            let (pid, tid) = threads.ids(number);
+            let has_slices = thread.top_level + thread.callbacks > 0;
+            let chosen = if !has_slices {
+                return None;
+            } else if thread.name.as_deref().is_some_and(is_loop_name) {
+                Chosen::Name
+            } else if pid == tid {
+                Chosen::MainThread
+            } else if thread.loop_tasks + thread.callbacks > 0 {
+                Chosen::Tasks
+            } else {
+                return None;
+            };
+            let best = best.entry(pid).or_insert(chosen);
+            if rank(chosen) < rank(*best) {
+                *best = chosen;
+            }
+            Some((number, chosen))
+        })
+        .collect();
+    found.into_iter().filter(|(number, chosen)| best.get(threads.ids(*number).0) == Some(chosen)).collect()
+}
+
+/// Threads that became no loops, and what they have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
+pub struct LeftOut {
+    /// How many have slices.
+    pub threads: u64,
+    /// Their slices.
+    pub slices: u64,
+    /// Slices of all threads, the loops' included.
+    pub slices_of: u64,
+    /// Those with the most, worst first: five at most.
+    pub largest: Vec<LeftOutThread>,
+}
+
+/// A thread that became no loop.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
+pub struct LeftOutThread {
+    /// Its name, with its process.
+    pub name: String,
+    /// Its process.
+    pub pid: String,
+    /// Its thread.
+    pub tid: String,
+    /// Its slices.
+    pub slices: u64,
+}
+
+/// What the threads have that are not among `loops`.
+pub(super) fn left_out(threads: &Threads, loops: &[(u32, Chosen)]) -> LeftOut {
+    let taken: HashSet<u32> = loops.iter().map(|(number, _)| *number).collect();
+    let slices = |number: &u32| threads.get(*number).slices;
+    let others = (0..threads.len() as u32).filter(|number| !taken.contains(number) && slices(number) > 0);
+    let mut others: Vec<u32> = others.collect();
+    others.sort_by_key(|number| Reverse(slices(number)));
+    let largest = others.iter().take(LARGEST).map(|number| {
+        let (pid, tid) = threads.ids(*number);
+        LeftOutThread {
+            name: threads.title(*number),
+            pid: printable(&pid.to_string()),
+            tid: printable(&tid.to_string()),
+            slices: slices(number),
+        }
+    });
+    LeftOut {
+        threads: others.len() as u64,
+        slices: others.iter().map(slices).sum(),
+        slices_of: threads.all().map(|thread| thread.slices).sum(),
+        largest: largest.collect(),
+    }
 }
 
 /// The threads with slices, those with the most first, for people who have to choose.
@@ -199,7 +346,7 @@ pub(super) fn list(threads: &Threads) -> String {
     let mut places: Vec<u32> = (0..threads.len() as u32)
         .filter(|place| threads.get(*place).slices + threads.get(*place).callbacks > 0)
         .collect();
-    places.sort_by_key(|place| std::cmp::Reverse(threads.get(*place).top_level));
+    places.sort_by_key(|place| Reverse(threads.get(*place).top_level));
     let more = places.len().saturating_sub(LISTED_MAX);
     let mut listed: Vec<String> = places
         .iter()

@@ -1,6 +1,6 @@
 //! The first pass: every event of the file becomes a record, or is counted under what is wrong with it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
 
@@ -40,6 +40,8 @@ pub(super) struct Gathered {
     last: Option<i64>,
     max: Option<i64>,
     pub(super) any_complete: bool,
+    /// Slices that are around a loop, by where they begin in the file.
+    pub(super) around: HashSet<u64>,
 }
 
 /// Most collections whose heap is kept.

@@ -71,7 +71,8 @@ impl Flows {
 #[derive(Debug)]
 pub(super) struct MadeLoops {
     pub(super) events: Sorted<MADE_WORDS>,
-    pub(super) loops: Vec<LoopCounts>,
+    /// Each, and whether it never waits.
+    pub(super) loops: Vec<(LoopCounts, bool)>,
     pub(super) flows: u64,
 }
 
@@ -127,7 +128,7 @@ pub(super) fn make(gathered: &mut Gathered, records: &Sorted<WORDS>, loops: &[u3
                     Role::Task => u64::from(record.runs),
                     _ => 0,
                 };
-                turning.begin(&mut making, slice, role);
+                turning.begin(&mut making, slice, role, gathered.around.contains(&record.place));
             }
             Kind::End | Kind::EndAtBegin => {
                 turning.end(&mut making, record.ts, record.name, record.category, heap())
@@ -135,7 +136,7 @@ pub(super) fn make(gathered: &mut Gathered, records: &Sorted<WORDS>, loops: &[u3
             Kind::Instant | Kind::Point => turning.mark(&mut making, record.ts, record.name),
             Kind::Depth => turning.depth(&mut making, record.ts, record.name, record.value),
             Kind::AsyncBegin if role == Role::Callback => {
-                turning.begin(&mut making, slice_of(&record), role);
+                turning.begin(&mut making, slice_of(&record), role, false);
                 if let Some(post) = posts.remove(&post_id(&record)) {
                     turning.arrived(post, record.ts);
                 }
@@ -171,7 +172,8 @@ pub(super) fn make(gathered: &mut Gathered, records: &Sorted<WORDS>, loops: &[u3
     gathered.dropped.add(dropped::OTHER_INSTANTS, other_instants);
     gathered.dropped.add(dropped::ASYNC, asynchronous);
     gathered.repaired.add(repaired::FORGOTTEN, flows.refused);
-    let loops = turning.iter().map(|turning| turning.counts).collect();
+    gathered.repaired.add(repaired::AROUND_LOOP, turning.iter().map(|turning| turning.around).sum());
+    let loops = turning.iter().map(|turning| (turning.counts, turning.never_waits())).collect();
     let events = std::mem::take(&mut making.out).finish()?;
     drop(making);
     gathered.names = names;

@@ -91,15 +91,16 @@ impl Nest {
         true
     }
 
-    /// The trace is over at `at`. How many slices had no end.
-    pub(super) fn finish(&mut self, at: i64, closed: &mut impl FnMut(Slice, usize)) -> u64 {
+    /// The trace is over at `at`: `closed` is also told whether the slice's own end came. How many had none.
+    pub(super) fn finish(&mut self, at: i64, closed: &mut impl FnMut(Slice, usize, bool)) -> u64 {
         let mut unfinished = 0;
         while let Some(open) = self.stack.last_mut() {
-            if open.dur.is_none() {
+            let has_end = open.dur.is_some();
+            if !has_end {
                 unfinished += 1;
                 open.dur = Some(at.saturating_sub(open.start).max(0));
             }
-            self.pop(closed);
+            self.pop(&mut |slice, depth| closed(slice, depth, has_end));
         }
         unfinished
     }
@@ -189,7 +190,11 @@ mod tests {
         // The outer one ends first: the inner one ends with it.
         assert!(nest.end(4, 1, 0, &mut closed));
         nest.begin(slice(9, None), &mut closed);
-        assert_eq!((nest.cut, nest.finish(12, &mut closed)), (1, 1));
+        let unfinished = nest.finish(12, &mut |slice, depth, has_end| {
+            assert!(!has_end);
+            closed(slice, depth);
+        });
+        assert_eq!((nest.cut, unfinished), (1, 1));
         assert_eq!(seen, [(2, 1, Some(4), 1), (1, 0, Some(4), 0), (0, 9, Some(12), 0)]);
     }
 

@@ -10,6 +10,11 @@ pub(super) fn is_run_task(name: &str) -> bool {
     name.strip_suffix("RunTask").is_some_and(|before| before.ends_with("::") || before.ends_with('_'))
 }
 
+/// Whether a slice is a task of Chromium's message loop, and not one of its pool.
+pub(super) fn is_of_message_loop(name: &str) -> bool {
+    name.ends_with("::RunTask")
+}
+
 /// The function that posted a task, with the name of its file, as far as the args tell:
 /// `EnableTaskQueue (browser_task_queues.cc)`.
 ///

@@ -24,10 +24,12 @@ pub mod repaired {
     pub const WRONG_TYPE: &str = "wrong_type";
     /// Text that is no UTF-8, or has half of a surrogate pair or control characters.
     pub const INVALID_TEXT: &str = "invalid_text";
-    /// Begins without an end: they end with the last event of their thread.
+    /// Slices without an end: unfinished. What lies within another that ends was cut there.
     pub const BEGIN_WITHOUT_END: &str = "begin_without_end";
     /// Slices that were not nested properly: cut at the end of what they are in.
     pub const CUT_TO_NEST: &str = "cut_to_nest";
+    /// Slices around a whole loop: they are no tasks, what lies in them is.
+    pub const AROUND_LOOP: &str = "slice_around_loop";
     /// Negative durations: taken for 0.
     pub const NEGATIVE_DURATION: &str = "negative_duration";
     /// The file is cut off: what is whole was read.

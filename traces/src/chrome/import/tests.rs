@@ -1,5 +1,7 @@
 //! What becomes of each oddity of real files, on small files of our own.
 
+mod around;
+mod choice;
 mod oddities;
 mod own;
 
@@ -270,7 +272,8 @@ fn callbacks_of_node_are_tasks_and_timers_are_not_made_up() {
     }
     assert_eq!((imported.timeline.timers.fired, imported.timeline.timers.armed), (0, 0));
     assert_eq!(imported.timeline.gc.heap_bytes_max, 500);
-    assert_eq!(imported.metadata.settings["producer"], "Node.js");
+    let told = ImportSummary::of(&imported.metadata).unwrap();
+    assert_eq!(told.from(), "Chrome JSON by Node.js");
     assert_eq!((imported.report.slices, imported.dropped(tally::dropped::ASYNC)), (5, 2));
 }
 

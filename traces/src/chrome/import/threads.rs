@@ -36,6 +36,8 @@ pub(super) struct Thread {
     pub(super) callbacks: u64,
     /// Slices that a known loop has for its turns.
     pub(super) turns: u64,
+    /// Tasks of a message loop.
+    pub(super) loop_tasks: u64,
     pub(super) last: i64,
     /// The time of the last begin, and the begins at that time whose end did not come yet.
     open_begins: (i64, u32),

@@ -83,6 +83,9 @@ pub struct LoopCounts {
     pub spans: u64,
     /// Instants.
     pub marks: u64,
+    /// Tasks that had begun and not ended when the file did: in no other figure.
+    #[serde(default)]
+    pub unfinished: u64,
 }
 
 /// One loop.
@@ -93,6 +96,11 @@ pub(super) struct Turning {
     /// The file tells of the callbacks that phases run.
     has_callbacks: bool,
     nest: Nest,
+    /// So many of the open slices, from the outermost on, are around the loop.
+    base: usize,
+    /// Slices around the loop.
+    pub(super) around: u64,
+    polls: u64,
     tick: Option<OpenTick>,
     ticks: u64,
     task: Option<OpenTask>,
@@ -113,6 +121,9 @@ impl Turning {
             has_turns: thread.turns > 0,
             has_callbacks: thread.callbacks > 0,
             nest: Nest::default(),
+            base: 0,
+            around: 0,
+            polls: 0,
             tick: None,
             ticks: 0,
             task: None,
@@ -132,12 +143,19 @@ impl Turning {
         self.task.filter(goes_on).map_or(0, |task| task.id)
     }
 
-    pub(super) fn begin(&mut self, making: &mut Making<'_>, slice: Slice, role: Role) {
+    /// A slice begins; one around the loop is no task.
+    pub(super) fn begin(&mut self, making: &mut Making<'_>, slice: Slice, role: Role, is_around: bool) {
         let mut nest = std::mem::take(&mut self.nest);
         let nested = nest.begin(slice, &mut |closed, depth| self.closed(making, closed, depth));
         self.nest = nest;
         if let Nested::At(depth) = nested {
-            self.opened(making, slice, depth, role);
+            if is_around && depth == self.base && !self.has_turns {
+                self.base += 1;
+                self.around += 1;
+                self.next = None;
+            } else {
+                self.opened(making, slice, depth, role);
+            }
         }
     }
 
@@ -185,9 +203,20 @@ impl Turning {
         making.make(self.source, at, Made::Depth { queue: queue as u8, depth });
     }
 
+    /// Its slices leave no gap, as those of a CPU profile do.
+    pub(super) const fn never_waits(&self) -> bool {
+        self.polls == 0 && self.counts.tasks + self.counts.spans > 1
+    }
+
     pub(super) fn finish(&mut self, making: &mut Making<'_>, last: i64) {
         let mut nest = std::mem::take(&mut self.nest);
-        nest.finish(last, &mut |closed, depth| self.closed(making, closed, depth));
+        nest.finish(last, &mut |closed, depth, has_end| {
+            if has_end || depth < self.base {
+                self.closed(making, closed, depth);
+            } else {
+                self.unfinished(depth);
+            }
+        });
         self.end_tick(making, self.last_end);
     }
 
@@ -199,12 +228,12 @@ impl Turning {
             }
             role == Role::Task && self.tick.is_some() && self.task.is_none()
         } else {
-            if depth == 0 {
+            if depth == self.base {
                 self.top_level(making, slice.start);
                 self.awake = self.is_awake(role);
             }
             let in_awake = self.awake && matches!(role, Role::Task | Role::Callback) && self.task.is_none();
-            if depth == 0 { !self.awake } else { in_awake }
+            if depth == self.base { !self.awake } else { in_awake }
         };
         if is_task {
             making.tasks += 1;
@@ -236,6 +265,7 @@ impl Turning {
             if start <= self.last_end {
                 return;
             }
+            self.polls += 1;
             making.make(self.source, start, Made::Poll { start: self.last_end.max(0) as u64 });
             self.end_tick(making, start);
         }
@@ -256,7 +286,23 @@ impl Turning {
         }
     }
 
+    /// A slice has no end in the file. What lies open in a task that ends was cut with it.
+    fn unfinished(&mut self, depth: usize) {
+        if self.task.is_some_and(|task| task.depth == depth) {
+            self.task = None;
+            self.counts.unfinished += 1;
+            self.tick = None;
+        } else if depth == self.base || self.tick.is_some_and(|tick| tick.depth == Some(depth)) {
+            // The loop was awake, or in a turn.
+            self.tick = None;
+        }
+    }
+
     fn closed(&mut self, making: &mut Making<'_>, slice: Slice, depth: usize) {
+        if depth < self.base {
+            self.base = depth;
+            return;
+        }
         let end = slice.end().unwrap_or(slice.start).max(slice.start);
         let start = slice.start.max(0) as u64;
         let role = making.roles.of(making.names, slice.name, slice.category);
@@ -265,9 +311,10 @@ impl Turning {
             self.ran(making, task, end);
         } else if self.tick.is_some_and(|tick| tick.depth == Some(depth)) {
             self.end_tick(making, end);
-        } else if self.is_awake(role) && depth == 0 && !self.has_turns {
+        } else if self.is_awake(role) && depth == self.base && !self.has_turns {
             // It is the tick itself; what it spends outside of its tasks is nobody's.
         } else if self.has_turns && role == Role::Poll && self.tick.is_some() {
+            self.polls += 1;
             making.make(self.source, end, Made::Poll { start });
         } else if let (Role::Gc, Some(after)) = (role, self.heap_after) {
             making.make(self.source, end, Made::Gc { start, before: slice.extra, after });
@@ -275,7 +322,7 @@ impl Turning {
             self.counts.spans += 1;
             making.make(self.source, end, Made::Span { name: slice.name, start });
         }
-        if depth == 0 {
+        if depth == self.base {
             self.last_end = self.last_end.max(end);
         }
     }

@@ -85,12 +85,16 @@ fn a_slice_of_no_length_ends_where_it_begins() {
 }
 
 #[test]
-fn a_cut_file_says_so_and_an_empty_one_is_a_trace_too() {
+fn a_cut_file_says_so_and_one_without_slices_is_refused() {
     let cut = import(r#"{"traceEvents":[{"ph":"X","name":"a","pid":1,"tid":1,"ts":0,"dur":1},{"ph":"X","na"#);
     assert_eq!((cut.report.slices, cut.repaired(repaired::CUT_OFF)), (1, 1));
-    let object = import(&list(&[r#""ph":"O","name":"a","id":1,"ts":1,"args":{"snapshot":{}}"#]));
-    assert_eq!((object.report.loops.len(), object.events.len()), (0, 0));
-    assert_eq!(import("[]").report.events_read, 0);
+    for (json, says) in [
+        (list(&[r#""ph":"O","name":"a","id":1,"ts":1,"args":{"snapshot":{}}"#]), "none of its 1 event is"),
+        ("[]".to_owned(), "none of its 0 events is"),
+    ] {
+        let refused = try_import(json.as_bytes(), &[]).unwrap_err().to_string();
+        assert!(refused.contains("has no event loop") && refused.contains(says), "{refused}");
+    }
     let other = try_import(br#"[{"a":1},{"b":2}]"#, &[]).unwrap_err().to_string();
     assert!(other.contains("none of its 2 objects is an event"), "{other}");
 }

@@ -1,0 +1,119 @@
+//! What a trace says of its import: the report of it repeats every repair, since no figure is better than they are.
+
+use std::collections::BTreeMap;
+
+use loop_probes::metadata::Metadata;
+use loop_probes::text::printable;
+use serde::{Deserialize, Serialize};
+
+use super::{ImportReport, LeftOut};
+use crate::source::{IMPORT, SourceKind};
+use crate::units::{count, counted, percent};
+
+/// Kinds that are taken from a file, of each list: an import has fewer.
+const KINDS_MAX: usize = 64;
+
+/// Characters of a name.
+const NAME_MAX: usize = 80;
+
+/// What was done to make a trace of a file that another program wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct ImportSummary {
+    /// Which program wrote the file, where that is known.
+    pub producer: Option<String>,
+    /// What was understood although it is not as the format says, by kind.
+    pub repaired: BTreeMap<String, u64>,
+    /// What is not in the trace, by kind.
+    pub dropped: BTreeMap<String, u64>,
+    /// Threads that became no loops.
+    pub left_out: LeftOut,
+    /// Loops without a gap in which they could wait: they may be CPU profiles.
+    pub loops_without_waits: u64,
+}
+
+impl ImportSummary {
+    /// Of what an import did.
+    #[must_use]
+    pub fn new(report: &ImportReport) -> Self {
+        let counts = |tally: &super::Tally| {
+            tally.iter().map(|(kind, number, _)| (kind.to_owned(), number)).collect::<BTreeMap<_, _>>()
+        };
+        Self {
+            producer: report.producer.map(|producer| producer.name().to_owned()),
+            repaired: counts(&report.repaired),
+            dropped: counts(&report.dropped),
+            left_out: report.left_out.clone(),
+            loops_without_waits: report.loops.iter().filter(|found| found.never_waits).count() as u64,
+        }
+    }
+
+    /// As a setting of the trace.
+    pub(super) fn to_setting(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// What a trace says of its import. `None` where it is none.
+    #[must_use]
+    pub fn of(metadata: &Metadata) -> Option<Self> {
+        if SourceKind::of_trace(metadata) != SourceKind::Chrome {
+            return None;
+        }
+        let told = metadata.settings.get(IMPORT).and_then(|told| serde_json::from_str::<Self>(told).ok());
+        let mut told = told.unwrap_or_default();
+        let name = |text: &str| printable(text).chars().take(NAME_MAX).collect::<String>();
+        let clean = |counts: &BTreeMap<String, u64>| {
+            counts.iter().take(KINDS_MAX).map(|(kind, number)| (name(kind), *number)).collect()
+        };
+        told.producer = told.producer.map(|producer| name(&producer));
+        told.repaired = clean(&told.repaired);
+        told.dropped = clean(&told.dropped);
+        told.left_out.largest.truncate(super::choose::LARGEST);
+        for thread in &mut told.left_out.largest {
+            for text in [&mut thread.name, &mut thread.pid, &mut thread.tid] {
+                *text = name(text);
+            }
+        }
+        Some(told)
+    }
+
+    /// A remark on what may be no loop. `None` where every loop waits.
+    #[must_use]
+    pub fn doubt(&self) -> Option<String> {
+        let loops = counted(self.loops_without_waits, "loop never waits", "loops never wait");
+        (self.loops_without_waits > 0).then(|| format!("{loops}: a CPU profile looks so, and is no loop"))
+    }
+
+    /// What the trace was made from: `Chrome JSON by viztracer`.
+    #[must_use]
+    pub fn from(&self) -> String {
+        match &self.producer {
+            Some(producer) => format!("Chrome JSON by {producer}"),
+            None => "Chrome JSON".to_owned(),
+        }
+    }
+}
+
+impl LeftOut {
+    /// In words: how many threads, their share of the slices, and the largest. `None` where every thread with slices is a
+    /// loop.
+    #[must_use]
+    pub fn text(&self) -> Option<String> {
+        if self.threads == 0 {
+            return None;
+        }
+        let share = self.slices as f64 / self.slices_of.max(1) as f64;
+        let largest = self.largest.iter().map(|thread| {
+            format!("{} ({}/{}) {}", thread.name, thread.pid, thread.tid, count(thread.slices))
+        });
+        Some(format!(
+            "{} with {} of {} slices ({}): {}",
+            counted(self.threads, "thread", "threads"),
+            count(self.slices),
+            count(self.slices_of),
+            percent(share),
+            largest.collect::<Vec<_>>().join(", ")
+        ))
+    }
+}
