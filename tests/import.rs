@@ -69,7 +69,7 @@ fn a_foreign_trace_becomes_a_trace_with_its_loop() {
     let harm =
         |tag: &str| harm.iter().find(|harm| harm["tag"] == tag).map(|harm| &harm["lateness_caused_ns"]);
     assert_eq!(harm("Second"), Some(&500_000.into()), "of what Third waited");
-    assert_eq!(harm("poll late"), None, "nobody knows what was done in a gap");
+    assert_eq!(harm("late wakeup"), None, "nobody knows what was done in a gap");
     assert_eq!(harm("unattributed"), Some(&950_000.into()));
     let page = place.succeed(&["report", text(&trace)]);
     assert!(

@@ -158,8 +158,8 @@ mod tests {
 
     #[test]
     fn positions_and_counts() {
-        assert_eq!(position(12_449_000_000), "00:12.4");
-        assert_eq!(position(3_723_400_000_000), "1:02:03.4");
+        assert_eq!(position(12_449_000_000), "00:12.449");
+        assert_eq!(position(3_723_400_000_000), "1:02:03.400");
         assert_eq!(position_us(12_400_123_999), "00:12.400123");
         assert_eq!(
             (count(7), count(4_120), count(1_234_567)),

@@ -64,11 +64,11 @@ pub fn between(low: &str, high: Option<&str>) -> String {
     }
 }
 
-/// A position in a recording: `00:11.2`, `1:02:11.2`.
+/// A position in a recording: `00:11.204`, `1:02:11.204`.
 #[must_use]
 pub fn position(ns: u64) -> String {
-    let (tenths, minutes) = (ns / 100_000_000 % 600, ns / 60_000_000_000);
-    let seconds = format!("{:02}.{}", tenths / 10, tenths % 10);
+    let (millis, minutes) = (ns / 1_000_000 % 60_000, ns / 60_000_000_000);
+    let seconds = format!("{:02}.{:03}", millis / 1000, millis % 1000);
     if minutes < 60 {
         format!("{minutes:02}:{seconds}")
     } else {
@@ -145,7 +145,7 @@ mod tests {
             [count(0), count(999), count(1_204), count(u64::MAX)],
             ["0", "999", "1,204", "18,446,744,073,709,551,615"]
         );
-        assert_eq!([position(11_250_000_000), position(3_731_200_000_000)], ["00:11.2", "1:02:11.2"]);
+        assert_eq!([position(11_250_000_000), position(3_731_200_000_000)], ["00:11.250", "1:02:11.200"]);
         assert_eq!([rate(1_203.6), rate(97.13), rate(0.5)], ["1,204", "97.1", "0.50"]);
         assert_eq!(percent(0.3716), "37.2%");
     }

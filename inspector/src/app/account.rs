@@ -9,7 +9,7 @@ use loop_probes::stamped::Stamped;
 use loop_traces::analysis::attribution::{Ledger, What};
 use loop_traces::labels::Labels;
 use loop_traces::timeline::{
-    LateSignal, LateTimer, SlowTask, SpanKind, TickSpan, TickSummary, Timeline, signal_name,
+    LateSignal, LateTimer, SlowTask, SpanKind, TickSpan, TickSummary, Timeline, Waiter, signal_name,
 };
 
 use super::fold::Fold;
@@ -288,5 +288,10 @@ fn waited(timeline: &Timeline, source: SourceId, subject: &Subject) -> Ledger {
         _ => None,
     };
     let (from, to) = subject.extent();
-    kept.unwrap_or_else(|| timeline.waited(source, from, to, timeline.config().ledger_lines))
+    let kind = match subject {
+        Subject::Timer(_) => Waiter::Timer,
+        Subject::Signal { .. } => Waiter::Signal,
+        _ => Waiter::Task,
+    };
+    kept.unwrap_or_else(|| timeline.waited(kind, source, from, to, timeline.config().ledger_lines))
 }

@@ -366,7 +366,7 @@ pub const fn first_row(selected: usize, height: u16) -> usize {
 /// The scrubber's line, without the figures at both of its ends.
 #[must_use]
 pub const fn track(scrubber: Area) -> Area {
-    Area::new(scrubber.x + 17, scrubber.y, scrubber.width.saturating_sub(38), 1)
+    Area::new(scrubber.x + 20, scrubber.y, scrubber.width.saturating_sub(43), 1)
 }
 
 /// The widths of the tasks' table, each with the blank before it.

@@ -54,7 +54,7 @@ pub(super) fn scrubber(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let position = units::position(playback.position.ns_since(playback.start));
     let mut pen = canvas.pen(Area { width: track.x - area.x, ..area }, 0);
     pen.gap(1).put(symbol, style).gap(1).left(&units::speed(playback.speed), 5, theme.strong());
-    pen.number(&position, 8, theme.strong());
+    pen.number(&position, 11, theme.strong());
     let cells = track.width.saturating_sub(1);
     let knob = (playback.share() * f64::from(cells)).round() as u16;
     for cell in 0..track.width {

@@ -14,7 +14,7 @@ use unicode_width::UnicodeWidthStr as _;
 /// Cells of a figure, with the blank before it.
 const FIGURE: u16 = 8;
 /// Cells of a position.
-const WHEN: u16 = 9;
+pub(super) const WHEN: u16 = 12;
 /// Most cells of a name, where there is room for a bar, too.
 const NAME_MAX: u16 = 32;
 

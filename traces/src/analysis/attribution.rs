@@ -2,7 +2,7 @@
 //!
 //! There are three kinds of stretches. A *busy* one ([`ledger`]) stands still while the loop polls: it is what a
 //! tick's busy time went into. A *wait* ([`waiting`]) is on the wall clock, as one who waited saw it: polling
-//! counts, because it ought to have come back. A
+//! counts, as [`What::Overslept`] up to the poll's own deadline and as [`What::LateWakeup`] after it. A
 //! slow task's *run* is its own time, by its labelled spans.
 //!
 //! Each nanosecond goes to the innermost thing that happened then (`sweep` has the rule); what lies in a phase
@@ -15,7 +15,7 @@ mod what;
 
 use loop_probes::ids::{Tag, TaskId, Timestamp};
 
-use crate::timeline::TickSpan;
+use crate::timeline::{TickSpan, Waiter};
 use sweep::{Nodes, Piece, Spans};
 
 pub use what::What;
@@ -52,19 +52,22 @@ pub fn ledger(start: Timestamp, end: Timestamp, spans: &[TickSpan], lines: usize
 
 /// As [`ledger`], of a wait from `start` to `end`: polls count.
 #[must_use]
-pub fn waiting(start: Timestamp, end: Timestamp, spans: &[TickSpan], lines: usize) -> Ledger {
+pub fn waiting(kind: Waiter, start: Timestamp, end: Timestamp, spans: &[TickSpan], lines: usize) -> Ledger {
     let mut nodes = Nodes::default();
     nodes.add(spans, false);
-    waited(start, end, nodes, lines)
+    waited(kind, start, end, nodes, lines)
 }
 
 pub(crate) fn busy(start: Timestamp, end: Timestamp, nodes: Nodes, lines: usize) -> Ledger {
-    let is_busy = |piece: &Piece| !matches!(piece.what, What::Poll | What::PollLate);
-    book(start, end, nodes, Spans::AreTheTasks, lines, is_busy)
+    book(start, end, nodes, Spans::AreTheTasks, lines, |piece| (!piece.polled).then_some(piece.what))
 }
 
-pub(crate) fn waited(start: Timestamp, end: Timestamp, nodes: Nodes, lines: usize) -> Ledger {
-    book(start, end, nodes, Spans::AreTheTasks, lines, |_| true)
+pub(crate) fn waited(kind: Waiter, start: Timestamp, end: Timestamp, nodes: Nodes, lines: usize) -> Ledger {
+    // The poll that was going on when the wait began.
+    let began_in = |node: &&sweep::Node| node.woken && node.start < start && start < node.end;
+    let within = nodes.list.iter().any(|node| began_in(&node));
+    let what = |piece: &Piece| piece.of(kind, within && piece.start == start);
+    book(start, end, nodes, Spans::AreTheTasks, lines, |piece| Some(what(piece)))
 }
 
 /// The ledger of one run, from `start` to `end`: the labelled spans, collections and the like within it. The
@@ -81,8 +84,12 @@ pub(crate) fn ran(
     let is_part = |what: What| what != itself && !matches!(what, What::Phase(_) | What::ShortRuns(_));
     // What only touches the run is none of its parts.
     let within = |node: &sweep::Node| node.start >= start && node.end <= end;
-    nodes.list.retain(|node| node.layer == sweep::Layer::Missing || is_part(node.what) && within(node));
-    book(start, end, nodes, Spans::AreParts, lines, |_| true)
+    let is_beyond = |node: &sweep::Node| node.layer > sweep::Layer::Polled;
+    nodes.list.retain(|node| is_beyond(node) || is_part(node.what) && within(node));
+    // The task asked for its own polls, and nothing but the task waited for them.
+    let own_polls = nodes.list.iter_mut().filter(|node| node.layer == sweep::Layer::Polled);
+    own_polls.for_each(|node| node.what = What::Poll);
+    book(start, end, nodes, Spans::AreParts, lines, |piece| Some(piece.what))
 }
 
 fn book(
@@ -91,14 +98,14 @@ fn book(
     nodes: Nodes,
     labels: Spans,
     lines: usize,
-    counts: impl Fn(&Piece) -> bool,
+    whose: impl Fn(&Piece) -> Option<What>,
 ) -> Ledger {
     let (mut shares, mut total_ns) = (Shares::default(), 0);
     nodes.pieces(start, end, labels, |piece| {
-        if counts(&piece) {
+        if let Some(what) = whose(&piece) {
             let ns = piece.end.ns_since(piece.start);
             total_ns += ns;
-            shares.add(piece.what, ns);
+            shares.add(what, ns);
         }
     });
     Ledger { shares: merge(shares, lines.max(2)), total_ns }

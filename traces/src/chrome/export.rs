@@ -290,8 +290,8 @@ impl<W: Write> ChromeWriter<W> {
         let mut damaged = false;
         for entry in self.lanes[place].row.entries() {
             match entry.what {
-                Item::Event(Stamped { at, event: Event::Poll { start, .. }, .. }) => polls.add(start, at),
                 Item::Event(Stamped { event: Event::Lost { .. }, .. }) => damaged = true,
+                Item::Event(stamped) => polls.see(&stamped),
                 _ => {}
             }
         }

@@ -80,6 +80,8 @@ struct Stack {
     depth: usize,
     /// Nobody was busy in it.
     is_wait: bool,
+    /// It is in a callback, or is one.
+    in_callback: bool,
     own_ns: u64,
 }
 
@@ -106,7 +108,14 @@ const POLLS: Step = Step::Group("poll");
 
 impl<'a> Fold<'a> {
     fn new(survey: &'a Survey, poll: bool) -> Self {
-        let root = Stack { outer: ROOT, step: Step::Group(""), depth: 0, is_wait: false, own_ns: 0 };
+        let root = Stack {
+            outer: ROOT,
+            step: Step::Group(""),
+            depth: 0,
+            is_wait: false,
+            in_callback: false,
+            own_ns: 0,
+        };
         let lanes = vec![Lane::default(); survey.threads.len()];
         Self { survey, poll, stacks: vec![root], places: HashMap::new(), lanes }
     }
@@ -120,7 +129,9 @@ impl<'a> Fold<'a> {
             return outer;
         }
         let is_wait = self.stacks[outer].is_wait || (outer, step) == (ROOT, POLLS);
-        self.stacks.push(Stack { outer, step, depth, is_wait, own_ns: 0 });
+        let is_callback = matches!(step, Step::In(frame) if frame.is_callback());
+        let in_callback = self.stacks[outer].in_callback || is_callback;
+        self.stacks.push(Stack { outer, step, depth, is_wait, in_callback, own_ns: 0 });
         self.places.insert((outer, step), self.stacks.len() - 1);
         self.stacks.len() - 1
     }
@@ -222,6 +233,10 @@ impl Stacks for Fold<'_> {
             // Whatever lies in a poll is wait, as busy time has it.
             (None, _) => None,
             (Some(stack), _) if self.stacks[stack].is_wait => Some(stack),
+            // A callback's own poll is its time, as busy time has it.
+            (Some(stack), Frame::Poll) if self.stacks[stack].in_callback => {
+                Some(self.inside(stack, Step::In(frame)))
+            }
             (Some(_), Frame::Poll) if self.poll => {
                 let polls = self.inside(ROOT, POLLS);
                 Some(self.base(polls, row, stretch))

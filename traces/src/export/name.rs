@@ -53,6 +53,11 @@ impl Frame {
         })
     }
 
+    /// A callback of the program: what it waits for within is its own time.
+    pub(crate) fn is_callback(self) -> bool {
+        matches!(self, Self::Task(_) | Self::Io(_) | Self::Own("microtasks" | "deferred" | "immediates"))
+    }
+
     /// Its name in two pieces, so that nothing is put together millions of times.
     pub(crate) fn name(self, labels: &Labels) -> (&'static str, Cow<'_, str>) {
         match self {

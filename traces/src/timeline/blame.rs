@@ -5,7 +5,7 @@ use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 use super::config::TimelineConfig;
 use super::ticks::Mark;
 use super::worst::Worst;
-use super::{LateTimer, Timeline};
+use super::{LateTimer, Timeline, Waiter};
 use crate::analysis::attribution::sweep::{Layer, Nodes};
 use crate::analysis::attribution::{self, Ledger, waited};
 
@@ -97,11 +97,18 @@ impl Blame {
 }
 
 impl Timeline {
-    /// Who used the time from `from` to `to` on the emitter `source`, as one who waited then saw it, in at most
-    /// `lines` lines besides those of what is not known.
+    /// Who used the time from `from` to `to` on the emitter `source`, as a timer, signal or task that waited then saw
+    /// it, in at most `lines` lines besides those of what is not known.
     #[must_use]
-    pub fn waited(&self, source: SourceId, from: Timestamp, to: Timestamp, lines: usize) -> Ledger {
-        waited(from, to, self.gathered(source, from, to), lines)
+    pub fn waited(
+        &self,
+        kind: Waiter,
+        source: SourceId,
+        from: Timestamp,
+        to: Timestamp,
+        lines: usize,
+    ) -> Ledger {
+        waited(kind, from, to, self.gathered(source, from, to), lines)
     }
 
     /// The worst late timers, worst first, each with its ledger.
@@ -157,11 +164,11 @@ impl Timeline {
     }
 
     fn blame_timer(&self, late: &LateTimer) -> Ledger {
-        self.waited(late.source, late.due, late.fired, self.blame.lines)
+        self.waited(Waiter::Timer, late.source, late.due, late.fired, self.blame.lines)
     }
 
     fn blame_signal(&self, late: &LateSignal) -> Ledger {
-        self.waited(late.source, late.arrived, late.delivered, self.blame.lines)
+        self.waited(Waiter::Signal, late.source, late.arrived, late.delivered, self.blame.lines)
     }
 
     fn blame_task(&self, slow: &SlowTask) -> Ledger {

@@ -84,7 +84,9 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
                     tick: timeline.tick_of(place),
                 });
             }
-            if queue_wait_ns > Some(timeline.config.late_task_ns) {
+            // A signal's task waited because the signal did, and that is told already.
+            let is_signal = || place.is_some_and(|place| timeline.open[place].signal_task == Some(task));
+            if queue_wait_ns > Some(timeline.config.late_task_ns) && !is_signal() {
                 timeline.kept_waiting(place, Wait { kind: Waiter::Task, from: queued, to: start });
             }
             if let Some(tag) = timeline.tags.entry(tag) {
@@ -131,6 +133,9 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
             timeline.signals.depth_max = timeline.signals.depth_max.max(depth);
         }
         Event::SignalDelivered { signo, task, arrived } => {
+            if let Some(place) = place {
+                timeline.open[place].signal_task = Some(task);
+            }
             let signal = timeline.signals.signal(signo);
             signal.delivered += 1;
             signal.latency_ns.record(at.ns_since(arrived));

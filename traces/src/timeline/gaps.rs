@@ -64,6 +64,11 @@ impl Gaps {
         self.any_tick = true;
     }
 
+    /// The end of a tick was seen.
+    pub(crate) const fn any_tick(&self) -> bool {
+        self.any_tick
+    }
+
     /// What is missing between `from` and `to`.
     pub(crate) fn missing(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = Node> + '_ {
         let touches = move |gap: &&Gap| gap.from < to && gap.to > from;

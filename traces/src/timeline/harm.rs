@@ -40,10 +40,14 @@ pub enum Cause {
     Phase(Phase),
     /// A phase, less what is kept of what ran in it.
     ShortRuns(Phase),
-    /// Polling as long as the loop had meant to.
+    /// Polls that were not to wait.
     Poll,
-    /// Polls that came back late.
-    PollLate,
+    /// Polls, up to their own deadline: the loop asked to sleep though something was due or waited.
+    Overslept,
+    /// Polls from which the system returned late.
+    LateWakeup,
+    /// The whole process was stopped, or the machine was.
+    Suspended,
     /// Causes beyond the number that is told apart.
     Others,
     /// Before the first event of the recording.
@@ -72,7 +76,9 @@ impl Cause {
             What::Phase(phase) => Self::Phase(phase),
             What::ShortRuns(phase) => Self::ShortRuns(phase),
             What::Poll => Self::Poll,
-            What::PollLate => Self::PollLate,
+            What::Overslept => Self::Overslept,
+            What::LateWakeup => Self::LateWakeup,
+            What::Suspended => Self::Suspended,
             What::Others { .. } => Self::Others,
             What::BeforeRecording => Self::BeforeRecording,
             What::NotKept => Self::NotKept,
@@ -95,12 +101,14 @@ impl Cause {
             Self::Phase(phase) => (8, phase.code() as u64),
             Self::ShortRuns(phase) => (9, phase.code() as u64),
             Self::Poll => (10, 0),
-            Self::PollLate => (11, 0),
-            Self::Others => (12, 0),
-            Self::BeforeRecording => (13, 0),
-            Self::NotKept => (14, 0),
-            Self::Unknown => (15, 0),
-            Self::Unattributed => (16, 0),
+            Self::Overslept => (11, 0),
+            Self::LateWakeup => (12, 0),
+            Self::Suspended => (13, 0),
+            Self::Others => (14, 0),
+            Self::BeforeRecording => (15, 0),
+            Self::NotKept => (16, 0),
+            Self::Unknown => (17, 0),
+            Self::Unattributed => (18, 0),
         };
         kind << 32 | which
     }
@@ -111,7 +119,7 @@ impl Cause {
         matches!(self, Self::BeforeRecording | Self::NotKept | Self::Unknown | Self::Unattributed)
     }
 
-    /// What it is called: a tag's name alone, `io Echo`, `microtasks after Echo`, `poll late`.
+    /// What it is called: a tag's name alone, `io Echo`, `microtasks after Echo`, `late wakeup`.
     #[must_use]
     pub fn describe(&self, labels: &Labels) -> String {
         match self {
@@ -126,7 +134,9 @@ impl Cause {
             Self::Phase(phase) => format!("phase {phase}"),
             Self::ShortRuns(phase) => format!("phase {phase} and its short runs"),
             Self::Poll => "poll".to_owned(),
-            Self::PollLate => "poll late".to_owned(),
+            Self::Overslept => "overslept".to_owned(),
+            Self::LateWakeup => "late wakeup".to_owned(),
+            Self::Suspended => "suspended".to_owned(),
             Self::Others => "others".to_owned(),
             Self::BeforeRecording => "before the recording".to_owned(),
             Self::NotKept => "not kept".to_owned(),
@@ -173,7 +183,7 @@ pub struct Harm {
     pub cause: Cause,
     /// Lateness caused, in nanoseconds, by [`Waiter`] in the order of [`Waiter::ALL`].
     pub lateness_ns: [u64; 3],
-    /// How many waited for it: a wait counts once for every stretch of it in which it waited.
+    /// How many timers, signals and tasks it delayed: each counts once, however many of its runs it waited for.
     pub victims: [u64; 3],
     /// The worst run.
     pub worst: Option<WorstHarm>,
@@ -188,7 +198,7 @@ impl Harm {
         self.lateness_ns.iter().fold(0, |sum, ns| sum.saturating_add(*ns))
     }
 
-    /// How many waited for it, of all kinds.
+    /// How many it delayed, of all kinds.
     #[must_use]
     pub fn victims(&self) -> u64 {
         self.victims.iter().fold(0, |sum, count| sum.saturating_add(*count))
@@ -249,14 +259,10 @@ impl Charges {
         self.by_cause.binary_search_by(|(its, _, _)| its.cmp(&key)).map_err(|place| (place, cause))
     }
 
-    fn add(&mut self, cause: Cause, lateness_ns: [u64; 3], victims: [u64; 3], run: Option<WorstHarm>) {
+    fn add(&mut self, cause: Cause, lateness_ns: [u64; 3], run: Option<WorstHarm>) {
         let charge = self.of(cause);
-        for kind in 0..3 {
-            if victims[kind] == 0 {
-                continue;
-            }
-            charge.lateness_ns[kind] = charge.lateness_ns[kind].saturating_add(lateness_ns[kind]);
-            charge.victims[kind] = charge.victims[kind].saturating_add(victims[kind]);
+        for (sum, ns) in charge.lateness_ns.iter_mut().zip(lateness_ns) {
+            *sum = sum.saturating_add(ns);
         }
         if let Some(run) = run
             && charge.worst.is_none_or(|worst| worst.lateness_ns < run.lateness_ns)
@@ -265,12 +271,37 @@ impl Charges {
         }
     }
 
-    fn nobody(&mut self, cause: Cause, kind: Waiter, ns: u64) {
-        if ns > 0 {
-            let (mut lateness_ns, mut victims) = ([0; 3], [0; 3]);
-            (lateness_ns[kind as usize], victims[kind as usize]) = (ns, 1);
-            self.add(cause, lateness_ns, victims, None);
+    /// Waits that a cause had part of.
+    fn delayed(&mut self, cause: Cause, waits: [u64; 3]) {
+        let charge = self.of(cause);
+        for (sum, waits) in charge.victims.iter_mut().zip(waits) {
+            *sum = sum.saturating_add(waits);
         }
+    }
+
+    /// A part of one wait.
+    fn part(&mut self, cause: Cause, kind: Waiter, ns: u64) {
+        let mut lateness_ns = [0; 3];
+        lateness_ns[kind as usize] = ns;
+        self.add(cause, lateness_ns, None);
+    }
+
+    /// A whole wait.
+    fn whole(&mut self, cause: Cause, wait: &Wait) {
+        let ns = wait.to.ns_since(wait.from);
+        if ns > 0 {
+            self.part(cause, wait.kind, ns);
+            self.delayed(cause, one(wait.kind));
+        }
+    }
+}
+
+/// One wait of a kind.
+const fn one(kind: Waiter) -> [u64; 3] {
+    match kind {
+        Waiter::Timer => [1, 0, 0],
+        Waiter::Signal => [0, 1, 0],
+        Waiter::Task => [0, 0, 1],
     }
 }
 
@@ -292,7 +323,7 @@ impl Harms {
         let place = match self.lanes.iter().position(|(its, _)| *its == source) {
             Some(place) => place,
             None if self.lanes.len() < LANES_MAX => {
-                self.lanes.push((source, Lane::new(self.stretches_kept)));
+                self.lanes.push((source, Lane::new(self.stretches_kept, self.charges.limit)));
                 self.lanes.len() - 1
             }
             None => return None,
@@ -302,7 +333,7 @@ impl Harms {
 }
 
 impl Timeline {
-    /// Who caused how much lateness, worst first; at the end what is not known.
+    /// Who caused how much lateness, worst first, also where that is not known.
     #[must_use]
     pub fn harm(&self) -> Vec<Harm> {
         let mut charges = self.harms.charges.clone();
@@ -311,10 +342,7 @@ impl Timeline {
         }
         let mut all: Vec<Harm> =
             charges.by_cause.iter().map(|(_, cause, charge)| self.harm_of(*cause, charge)).collect();
-        all.sort_by(|a, b| {
-            let known = a.cause.is_ignorance().cmp(&b.cause.is_ignorance());
-            known.then(b.total_ns().cmp(&a.total_ns())).then(a.cause.cmp(&b.cause))
-        });
+        all.sort_by(|a, b| b.total_ns().cmp(&a.total_ns()).then(a.cause.cmp(&b.cause)));
         all
     }
 
@@ -347,15 +375,16 @@ impl Timeline {
     #[cold]
     #[inline(never)]
     pub(super) fn kept_waiting(&mut self, place: Option<usize>, wait: Wait) {
-        let ns = wait.to.ns_since(wait.from);
         match place {
             Some(place) if self.open[place].open && self.open[place].waits.len() < WAITS_MAX => {
                 self.open[place].waits.push(wait);
             }
-            Some(place) if !self.open[place].open => {
-                self.harms.charges.nobody(Cause::Unattributed, wait.kind, ns)
+            // Nothing is known of a tick that began before the recording did.
+            Some(place) if !self.open[place].open && !self.gaps[place].any_tick() => {
+                self.harms.charges.whole(Cause::BeforeRecording, &wait);
             }
-            _ => self.harms.charges.nobody(Cause::NotKept, wait.kind, ns),
+            Some(place) if !self.open[place].open => self.harms.charges.whole(Cause::Unattributed, &wait),
+            _ => self.harms.charges.whole(Cause::NotKept, &wait),
         }
     }
 
@@ -387,9 +416,7 @@ impl Timeline {
                 }
             }
             None => {
-                for wait in &waits {
-                    harms.charges.nobody(Cause::NotKept, wait.kind, wait.to.ns_since(wait.from));
-                }
+                waits.iter().for_each(|wait| harms.charges.whole(Cause::NotKept, wait));
             }
         }
         self.harms = harms;

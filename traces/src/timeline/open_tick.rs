@@ -3,6 +3,7 @@
 
 use loop_probes::event::Phase;
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
+use loop_probes::stamped::Stamped;
 
 use super::config::TimelineConfig;
 use super::harm::Wait;
@@ -10,22 +11,57 @@ use super::span::{SpanKind, TickSpan};
 use super::ticks::{LongestRun, PhaseTimes, SpanRange, TickSummary};
 use crate::analysis::attribution::sweep::Nodes;
 
-/// The union of poll extents, added in the order in which they end: overlapping ones are not counted twice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The union of the extents of a loop's own polls, added in the order in which they end: overlapping ones are not
+/// counted twice. A poll within a callback is the callback's time, and does not count.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PollWait {
     until: Timestamp,
     pub(crate) wait_ns: u64,
+    /// What counts so far, by its start: a callback that is told later may lie around the last of them.
+    counted: Vec<(Timestamp, u64)>,
 }
+
+/// Polls of one tick that are told apart; more than that become one.
+const POLLS_MAX: usize = 1024;
 
 impl PollWait {
     /// Nothing before `from` counts.
     pub(crate) fn since(from: Timestamp) -> Self {
-        Self { until: from, wait_ns: 0 }
+        Self { until: from, ..Self::default() }
+    }
+
+    /// As [`since`](Self::since), in the same memory.
+    fn reset(&mut self, from: Timestamp) {
+        (self.until, self.wait_ns) = (from, 0);
+        self.counted.clear();
     }
 
     pub(crate) fn add(&mut self, start: Timestamp, end: Timestamp) {
-        self.wait_ns += end.ns_since(start.max(self.until));
+        let ns = end.ns_since(start.max(self.until));
+        self.wait_ns += ns;
         self.until = self.until.max(end);
+        let is_full = self.counted.len() >= POLLS_MAX;
+        match self.counted.last_mut().filter(|_| is_full) {
+            Some((_, last_ns)) => *last_ns += ns,
+            None => self.counted.push((start, ns)),
+        }
+    }
+
+    /// As the fold does, of any event.
+    pub(crate) fn see(&mut self, stamped: &Stamped) {
+        match TickSpan::of(stamped) {
+            Some(TickSpan { start, end, what: SpanKind::Poll { .. } }) => self.add(start, end),
+            Some(span) if span.what.is_callback() => self.ran(span.start),
+            _ => {}
+        }
+    }
+
+    /// A callback that began at `start` is over: the polls within it were its own.
+    #[inline]
+    pub(crate) fn ran(&mut self, start: Timestamp) {
+        while let Some((_, ns)) = self.counted.pop_if(|(its_start, _)| *its_start >= start) {
+            self.wait_ns -= ns;
+        }
     }
 }
 
@@ -43,6 +79,8 @@ pub(crate) struct OpenTick {
     longest: Option<LongestRun>,
     /// The last task or readiness callback.
     pub(crate) last_run: Option<(TaskId, Tag)>,
+    /// The task of the last signal: it waited as long as the signal did.
+    pub(crate) signal_task: Option<TaskId>,
     pub(crate) tasks_queued: u32,
     pub(crate) timers_fired: u32,
     pub(crate) timers_late: u32,
@@ -69,6 +107,7 @@ impl OpenTick {
             phases: PhaseTimes::default(),
             longest: None,
             last_run: None,
+            signal_task: None,
             tasks_queued: 0,
             timers_fired: 0,
             timers_late: 0,
@@ -87,9 +126,11 @@ impl OpenTick {
         spans.clear();
         // Those of a tick whose end was lost are charged with this one's.
         let waits = std::mem::take(&mut self.waits);
-        *self = Self { open: true, tick, start, waits, spans, ..Self::new(self.source) };
-        self.polls = PollWait::since(start);
-        self.poll_phase = PollWait::since(start);
+        let (mut polls, mut poll_phase) =
+            (std::mem::take(&mut self.polls), std::mem::take(&mut self.poll_phase));
+        polls.reset(start);
+        poll_phase.reset(start);
+        *self = Self { open: true, tick, start, waits, spans, polls, poll_phase, ..Self::new(self.source) };
     }
 
     /// The tick's number, while it is open.
@@ -128,12 +169,17 @@ impl OpenTick {
             SpanKind::Poll { .. } => self.polls.add(span.start, span.end),
             SpanKind::Phase(Phase::Poll) => self.poll_phase.add(span.start, span.end),
             SpanKind::Phase(phase) => self.phases.add(phase, run_ns),
-            SpanKind::Task { task, tag, .. } | SpanKind::Io { task, tag, .. }
-                if self.longest.is_none_or(|longest| longest.run_ns < run_ns) =>
-            {
-                self.longest = Some(LongestRun { task, tag, run_ns });
+            SpanKind::Task { task, tag, .. } | SpanKind::Io { task, tag, .. } => {
+                self.polls.ran(span.start);
+                if self.longest.is_none_or(|longest| longest.run_ns < run_ns) {
+                    self.longest = Some(LongestRun { task, tag, run_ns });
+                }
             }
-            SpanKind::Microtasks { ran, .. } => self.microtasks_run = self.microtasks_run.saturating_add(ran),
+            SpanKind::Microtasks { ran, .. } => {
+                self.polls.ran(span.start);
+                self.microtasks_run = self.microtasks_run.saturating_add(ran);
+            }
+            SpanKind::Deferred { .. } | SpanKind::Immediates { .. } => self.polls.ran(span.start),
             SpanKind::Gc { .. } => {
                 self.gc_runs += 1;
                 self.gc_run_ns = self.gc_run_ns.saturating_add(run_ns);
@@ -148,7 +194,7 @@ impl OpenTick {
     #[inline(always)]
     fn keep(&mut self, span: TickSpan, run_ns: u64, limit: usize) {
         if !is_frame(&span) && run_ns < self.shortest_kept_ns {
-            self.left_out = self.left_out.saturating_add(1);
+            self.left_out = self.left_out.saturating_add(1 + drop_polls_of(&mut self.spans, &span));
             return;
         }
         if self.spans.len() >= limit {
@@ -169,7 +215,18 @@ impl OpenTick {
         let Some(last) = lengths.len().checked_sub(1) else { return };
         let (_, median, _) = lengths.select_nth_unstable(last / 2);
         let median = *median;
-        self.spans.retain(|span| is_frame(span) || span.run_ns() > median);
+        // In place, in their order: `kept` of them so far.
+        let mut kept = 0;
+        for place in 0..before {
+            let span = self.spans[place];
+            if is_frame(&span) || span.run_ns() > median {
+                self.spans[kept] = span;
+                kept += 1;
+            } else {
+                kept -= polls_of(&self.spans[..kept], &span);
+            }
+        }
+        self.spans.truncate(kept);
         self.shortest_kept_ns = median.saturating_add(1);
         self.left_out = self.left_out.saturating_add((before - self.spans.len()) as u32);
     }
@@ -216,6 +273,18 @@ impl OpenTick {
         };
         (summary, &self.spans, seen)
     }
+}
+
+/// How many at the end of `spans` are polls within the callback `span`: they are its time, and go with it.
+fn polls_of(spans: &[TickSpan], span: &TickSpan) -> usize {
+    let is_its = |poll: &&TickSpan| matches!(poll.what, SpanKind::Poll { .. }) && poll.start >= span.start;
+    if span.what.is_callback() { spans.iter().rev().take_while(is_its).count() } else { 0 }
+}
+
+fn drop_polls_of(spans: &mut Vec<TickSpan>, span: &TickSpan) -> u32 {
+    let dropped = polls_of(spans, span);
+    spans.truncate(spans.len() - dropped);
+    dropped as u32
 }
 
 const fn is_frame(span: &TickSpan) -> bool {

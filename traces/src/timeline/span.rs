@@ -145,6 +145,19 @@ impl SpanKind {
         matches!(self, Self::Timer { .. } | Self::Signal { .. } | Self::GcDecision { .. } | Self::Mark { .. })
     }
 
+    /// A callback of the program, or several of one kind: what it waits for within is its own time.
+    #[must_use]
+    pub const fn is_callback(&self) -> bool {
+        matches!(
+            self,
+            Self::Task { .. }
+                | Self::Io { .. }
+                | Self::Microtasks { .. }
+                | Self::Deferred { .. }
+                | Self::Immediates { .. }
+        )
+    }
+
     /// What it is called: `Echo #12`, `phase timers`, `gc`.
     #[must_use]
     pub fn describe(&self, labels: &Labels) -> String {

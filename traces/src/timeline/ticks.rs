@@ -65,9 +65,9 @@ pub struct TickSummary {
     pub start: Timestamp,
     /// When it ended.
     pub end: Timestamp,
-    /// Its extent less its polls'.
+    /// Its extent less the loop's own polls: one within a callback is the callback's time.
     pub busy_ns: u64,
-    /// The extent of its polls.
+    /// The extent of the loop's own polls.
     pub poll_wait_ns: u64,
     /// Tasks that ran in it, as it says itself.
     pub tasks_run: u32,

@@ -239,7 +239,8 @@ fn a_replay_says_up_to_which_moment_its_figures_hold() {
     assert!(text(&mut state, 100, 30).contains("lateness of others up to 00:00.6"));
     press(&mut state, &[Key::Tab, Key::Enter]);
     for (width, height) in [(80, 24), (100, 30)] {
-        assert!(text(&mut state, width, height).contains("caused up to 00:00.6 "), "{width}");
+        let page = text(&mut state, width, height);
+        assert!(page.contains("caused up to 00:00.6"), "{width}: {page}");
     }
     let calm = state.glance.tags.last().unwrap().tag;
     (state.tag, state.glance.harm) = (Some(calm), Vec::new());

@@ -65,7 +65,7 @@ mod tests {
     fn nodes(extents: &[(u64, u64)]) -> Vec<Node> {
         let node = |(place, (start, end)): (usize, &(u64, u64))| {
             let what = What::Span { label: LabelId(place as u32) };
-            Node { start: Timestamp(*start), end: Timestamp(*end), what, layer: Layer::Ran }
+            Node::new(Timestamp(*start), Timestamp(*end), what, Layer::Ran)
         };
         extents.iter().enumerate().map(node).collect()
     }

@@ -2,23 +2,28 @@
 //!
 //! Of all that covers a nanosecond, what began last has it; of those that began together the one that ended
 //! first; of equal extents the one that came first in the stream, because a parent is told after its children.
-//! Polls stand above all that ran (while it polls, a thread runs nothing), what is not known above everything.
+//! Polls stand above all that ran (while it polls, a thread runs nothing), what is not known above that, and a
+//! suspension of the whole process above everything. A poll that lies within a callback is the callback's.
+//!
+//! A poll is cut in two at its own deadline: up to there the loop had asked to sleep, from there on the system
+//! was late.
 
 use loop_probes::event::PollReason;
 use loop_probes::ids::{Tag, TaskId, Timestamp};
 
 use super::{What, order};
-use crate::timeline::{SpanKind, TickSpan};
+use crate::timeline::{SpanKind, TickSpan, Waiter};
 
 /// What stands above what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Layer {
     Ran,
     Polled,
     Missing,
+    Suspended,
 }
 
-const LAYERS: usize = 3;
+const LAYERS: usize = 4;
 
 /// One extent.
 #[derive(Clone, Copy, Debug)]
@@ -27,12 +32,20 @@ pub(crate) struct Node {
     pub(crate) end: Timestamp,
     pub(crate) what: What,
     pub(crate) layer: Layer,
+    /// Of a poll, up to its deadline: it returned before that.
+    pub(crate) woken: bool,
+    /// Of a part of a poll: when all of it is over.
+    over: Timestamp,
 }
 
 impl Node {
+    pub(crate) const fn new(start: Timestamp, end: Timestamp, what: What, layer: Layer) -> Self {
+        Self { start, end, what, layer, woken: false, over: end }
+    }
+
     /// A stretch of which something is missing.
     pub(crate) const fn missing(start: Timestamp, end: Timestamp, what: What) -> Self {
-        Self { start, end, what, layer: Layer::Missing }
+        Self::new(start, end, what, Layer::Missing)
     }
 }
 
@@ -42,6 +55,25 @@ pub(crate) struct Piece {
     pub(crate) start: Timestamp,
     pub(crate) end: Timestamp,
     pub(crate) what: What,
+    /// A poll of the loop's own lies over it, whatever stands above that: none of it is busy time.
+    pub(crate) polled: bool,
+    /// See [`Node::woken`].
+    pub(crate) woken: bool,
+}
+
+impl Piece {
+    /// Who had it for a wait of this kind that began within it, or before it.
+    ///
+    /// What other threads do wakes a poll: a signal or a post that came during one that returned before its deadline
+    /// waited for the wakeup. A timer is due when the loop said, and what waited before the poll began was there to
+    /// be seen: there the loop should not have asked.
+    pub(crate) const fn of(&self, kind: Waiter, began_within: bool) -> What {
+        if self.woken && began_within && !matches!(kind, Waiter::Timer) {
+            What::LateWakeup
+        } else {
+            self.what
+        }
+    }
 }
 
 /// How labelled spans count.
@@ -64,16 +96,38 @@ impl Nodes {
     /// Adds the spans of a tick. `thinned`: its shortest ones are not among them.
     pub(crate) fn add<'a>(&mut self, spans: impl IntoIterator<Item = &'a TickSpan>, thinned: bool) {
         for span in spans {
-            if let Some((what, layer)) = self.what(&span.what, thinned)
-                && span.start < span.end
-            {
-                self.list.push(Node { start: span.start, end: span.end, what, layer });
+            match span.what {
+                SpanKind::Poll { reason, timeout_ns, .. } => self.add_poll(span, reason, timeout_ns),
+                _ => {
+                    if let Some(what) = self.what(&span.what, thinned) {
+                        self.push(Node::new(span.start, span.end, what, Layer::Ran));
+                    }
+                }
             }
         }
     }
 
-    fn what(&mut self, kind: &SpanKind, thinned: bool) -> Option<(What, Layer)> {
-        let what = match *kind {
+    fn push(&mut self, node: Node) {
+        if node.start < node.end {
+            self.list.push(node);
+        }
+    }
+
+    fn add_poll(&mut self, span: &TickSpan, reason: PollReason, timeout_ns: Option<u64>) {
+        if reason == PollReason::NonBlock || timeout_ns == Some(0) {
+            // A look that was not to wait cannot be late.
+            self.push(Node::new(span.start, span.end, What::Poll, Layer::Polled));
+            return;
+        }
+        let deadline = timeout_ns.map_or(span.end, |ns| span.start.plus_ns(ns).min(span.end));
+        let woken = timeout_ns.is_none_or(|ns| span.end < span.start.plus_ns(ns));
+        let asked = Node::new(span.start, deadline, What::Overslept, Layer::Polled);
+        self.push(Node { woken, over: span.end, ..asked });
+        self.push(Node::new(deadline, span.end, What::LateWakeup, Layer::Polled));
+    }
+
+    fn what(&mut self, kind: &SpanKind, thinned: bool) -> Option<What> {
+        Some(match *kind {
             SpanKind::Task { task, tag, .. } => {
                 self.last_run = Some((task, tag));
                 What::Task { task, tag }
@@ -91,23 +145,17 @@ impl Nodes {
             SpanKind::Span { label } => What::Span { label },
             SpanKind::Phase(phase) if thinned => What::ShortRuns(phase),
             SpanKind::Phase(phase) => What::Phase(phase),
-            // A look that was not to wait cannot be late.
-            SpanKind::Poll { reason: PollReason::NonBlock, .. }
-            | SpanKind::Poll { timeout_ns: Some(0), .. } => {
-                return Some((What::Poll, Layer::Polled));
-            }
-            SpanKind::Poll { .. } => return Some((What::PollLate, Layer::Polled)),
-            SpanKind::Pump { .. }
+            SpanKind::Poll { .. }
+            | SpanKind::Pump { .. }
             | SpanKind::Timer { .. }
             | SpanKind::Signal { .. }
             | SpanKind::GcDecision { .. }
             | SpanKind::Mark { .. } => return None,
-        };
-        Some((what, Layer::Ran))
+        })
     }
 
-    /// Gives the pieces from `start` to `end`, in order and without holes; time that nothing covers is
-    /// [`What::Unattributed`].
+    /// Gives the pieces from `start` to `end`, in order and without holes, those of one run that touch as one; time
+    /// that nothing covers is [`What::Unattributed`].
     pub(crate) fn pieces(
         mut self,
         start: Timestamp,
@@ -118,50 +166,103 @@ impl Nodes {
         // What ended before `start` may still be what a labelled span is part of.
         self.list.retain(|node| node.start < end);
         order::sort(&mut self.list);
-        let mut open: [Vec<(Timestamp, What)>; LAYERS] = Default::default();
+        let mut open: [Vec<Open>; LAYERS] = Default::default();
         let mut now = start;
-        for node in &self.list {
-            now = advance(&mut open, now, node.start, &mut give);
-            let layer = &mut open[node.layer as usize];
-            pop_ended(layer, node.start);
-            let what = match (node.what, layer.last()) {
-                (What::Span { .. }, Some((_, outer))) if labels == Spans::AreTheTasks && !is_frame(outer) => {
-                    *outer
+        let mut last: Option<Piece> = None;
+        let mut join = |piece: Piece| match &mut last {
+            Some(last) if piece.continues(last) => last.end = piece.end,
+            last => {
+                if let Some(piece) = last.replace(piece) {
+                    give(piece);
                 }
-                (what, _) => what,
-            };
-            layer.push((node.end, what));
+            }
+        };
+        for node in &self.list {
+            now = advance(&mut open, now, node.start, &mut join);
+            for layer in &mut open {
+                pop_ended(layer, node.start);
+            }
+            let ran = &open[Layer::Ran as usize];
+            let (mut layer, mut what) = (node.layer, node.what);
+            match (node.what, ran.last()) {
+                (What::Span { .. }, Some(outer))
+                    if labels == Spans::AreTheTasks && !is_frame(&outer.what) =>
+                {
+                    what = outer.what;
+                }
+                _ => {}
+            }
+            if node.layer == Layer::Polled
+                && let Some(outer) = ran.iter().rev().find(|outer| outer.is_run && outer.end >= node.over)
+            {
+                (layer, what) = (Layer::Ran, outer.what);
+            }
+            let woken = node.woken && layer == Layer::Polled;
+            open[layer as usize].push(Open { end: node.end, what, is_run: is_run(&node.what), woken });
         }
-        advance(&mut open, now, end, &mut give);
+        advance(&mut open, now, end, &mut join);
+        if let Some(piece) = last {
+            give(piece);
+        }
     }
+}
+
+impl Piece {
+    /// It goes on with what `before` ended with. Polls stay apart: each is woken, or not, by itself.
+    fn continues(&self, before: &Self) -> bool {
+        before.end == self.start
+            && before.what == self.what
+            && before.polled == self.polled
+            && !before.woken
+            && !self.woken
+    }
+}
+
+/// What has begun and not ended.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    end: Timestamp,
+    what: What,
+    /// It is a callback itself, and not a span that bears its name.
+    is_run: bool,
+    woken: bool,
 }
 
 const fn is_frame(what: &What) -> bool {
     matches!(what, What::Phase(_) | What::ShortRuns(_))
 }
 
-fn pop_ended(layer: &mut Vec<(Timestamp, What)>, now: Timestamp) {
-    while layer.last().is_some_and(|(end, _)| *end <= now) {
+/// A callback, or several of one kind: what happens within it is its own.
+pub(crate) const fn is_run(what: &What) -> bool {
+    matches!(
+        what,
+        What::Task { .. } | What::Io { .. } | What::Microtasks { .. } | What::Deferred | What::Immediates
+    )
+}
+
+fn pop_ended(layer: &mut Vec<Open>, now: Timestamp) {
+    while layer.last().is_some_and(|open| open.end <= now) {
         layer.pop();
     }
 }
 
 /// Gives what lies between `now` and `until`; returns how far it came.
 fn advance(
-    open: &mut [Vec<(Timestamp, What)>; LAYERS],
+    open: &mut [Vec<Open>; LAYERS],
     mut now: Timestamp,
     until: Timestamp,
     give: &mut impl FnMut(Piece),
 ) -> Timestamp {
     while now < until {
-        let (mut end, mut what) = (until, What::Unattributed);
+        let (mut end, mut what, mut woken) = (until, What::Unattributed, false);
         for layer in open.iter_mut().filter(|layer| !layer.is_empty()) {
             pop_ended(layer, now);
-            if let Some((its_end, its)) = layer.last() {
-                (end, what) = (end.min(*its_end), *its);
+            if let Some(top) = layer.last() {
+                (end, what, woken) = (end.min(top.end), top.what, top.woken);
             }
         }
-        give(Piece { start: now, end, what });
+        let polled = !open[Layer::Polled as usize].is_empty();
+        give(Piece { start: now, end, what, polled, woken });
         now = end;
     }
     now

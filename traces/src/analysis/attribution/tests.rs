@@ -55,9 +55,47 @@ fn each_nanosecond_goes_to_the_innermost() {
 }
 
 #[test]
-fn a_poll_within_a_task_is_not_the_tasks_time() {
-    let ledger = ledger(Timestamp(0), Timestamp(100), &[poll(20, 70), task(1, 10, 90)], 9);
-    assert_eq!(ledger.shares, [line(A, 30), line(What::Unattributed, 20)]);
+fn a_poll_within_a_task_is_the_tasks_time() {
+    let spans = [poll(20, 70), task(1, 10, 90), poll(92, 96)];
+    let busy = ledger(Timestamp(0), Timestamp(100), &spans, 9);
+    assert_eq!(busy.shares, [line(A, 80), line(What::Unattributed, 16)]);
+    let timer = waiting(Waiter::Timer, Timestamp(15), Timestamp(100), &spans, 9);
+    assert_eq!(timer.shares, [line(A, 75), line(What::Overslept, 4), line(What::Unattributed, 6)]);
+    // Its own ledger tells the two apart.
+    let mut nodes = Nodes::default();
+    nodes.add(&spans, false);
+    let own = ran(TaskId(1), Tag(1), Timestamp(10), Timestamp(90), nodes, 9);
+    assert_eq!(own.shares, [line(What::Poll, 50), line(What::Unattributed, 30)]);
+}
+
+fn poll_for(start: u64, end: u64, timeout_ns: Option<u64>) -> TickSpan {
+    let reason = if timeout_ns.is_some() { PollReason::Timer } else { PollReason::Idle };
+    span(start, end, SpanKind::Poll { reason, ready: 0, timeout_ns })
+}
+
+#[test]
+fn up_to_its_own_deadline_a_poll_slept_as_long_as_the_loop_asked() {
+    // It was to wait for 50 and did, though a timer was due at 10; then the system was late by 3.
+    let spans = [poll_for(0, 53, Some(50))];
+    let of = |kind, from| waiting(kind, Timestamp(from), Timestamp(55), &spans, 9).shares;
+    let expected = [line(What::Overslept, 40), line(What::LateWakeup, 3), line(What::Unattributed, 2)];
+    for kind in Waiter::ALL {
+        assert_eq!(of(kind, 10), expected, "what came without waking it, too");
+    }
+    assert_eq!(of(Waiter::Timer, 50), [line(What::LateWakeup, 3), line(What::Unattributed, 2)]);
+}
+
+#[test]
+fn what_comes_during_a_poll_that_it_wakes_waits_for_the_wakeup() {
+    for timeout_ns in [None, Some(1000)] {
+        let spans = [poll_for(20, 53, timeout_ns)];
+        let of = |kind, from| waiting(kind, Timestamp(from), Timestamp(53), &spans, 9).shares;
+        assert_eq!(of(Waiter::Signal, 30)[0], line(What::LateWakeup, 23));
+        assert_eq!(of(Waiter::Task, 30)[0], line(What::LateWakeup, 23));
+        // A timer was known before, and so was a task that was queued before the poll began.
+        assert_eq!(of(Waiter::Timer, 30)[0], line(What::Overslept, 23));
+        assert_eq!(of(Waiter::Task, 10)[0], line(What::Overslept, 33));
+    }
 }
 
 #[test]
@@ -79,8 +117,8 @@ fn a_stretch_that_cuts_through_a_task_takes_its_part() {
 fn one_who_waits_waits_for_the_poll_too() {
     let look = SpanKind::Poll { reason: PollReason::NonBlock, ready: 0, timeout_ns: Some(0) };
     let spans = [poll(20, 70), task(1, 75, 90), span(92, 95, look)];
-    let ledger = waiting(Timestamp(60), Timestamp(100), &spans, 9);
-    let lines = [line(A, 15), line(What::PollLate, 10), line(What::Poll, 3), line(What::Unattributed, 12)];
+    let ledger = waiting(Waiter::Signal, Timestamp(60), Timestamp(100), &spans, 9);
+    let lines = [line(A, 15), line(What::LateWakeup, 10), line(What::Poll, 3), line(What::Unattributed, 12)];
     assert_eq!(ledger.shares, lines);
     assert_eq!(ledger.total_ns, 40);
 }
@@ -112,6 +150,26 @@ fn a_slow_task_is_told_by_its_own_parts() {
     let of = |label| What::Span { label: LabelId(label) };
     let lines = [line(of(2), 35), line(of(1), 20), line(What::Gc, 10), line(What::Unattributed, 35)];
     assert_eq!((ledger.shares.as_slice(), ledger.total_ns), (&lines[..], 100));
+}
+
+/// The polls that lie within a callback as parts of the innermost of those.
+fn own_polls_told(nodes: &[sweep::Node]) -> Vec<sweep::Node> {
+    use std::cmp::Reverse;
+    let order = |place: usize| (nodes[place].start, Reverse(nodes[place].end), Reverse(place));
+    let told = |place: usize| {
+        let node = nodes[place];
+        let around = (0..nodes.len()).filter(|outer| {
+            let is_run = nodes[*outer].layer == sweep::Layer::Ran && sweep::is_run(&nodes[*outer].what);
+            is_run && order(*outer) < order(place) && nodes[*outer].end >= node.end
+        });
+        match around.max_by_key(|outer| order(*outer)) {
+            Some(outer) if node.layer == sweep::Layer::Polled => {
+                sweep::Node::new(node.start, node.end, nodes[outer].what, sweep::Layer::Ran)
+            }
+            _ => node,
+        }
+    };
+    (0..nodes.len()).map(told).collect()
 }
 
 /// Who has a nanosecond, by the rule's words: missing before polled before ran; of those the one that began
@@ -159,12 +217,12 @@ proptest! {
             }
         }
         nodes.list.retain(|node| node.start < node.end);
-        let all = nodes.list.clone();
+        let all = own_polls_told(&nodes.list);
         let mut expected: std::collections::BTreeMap<What, u64> = std::collections::BTreeMap::new();
         for at in start..start + len {
             *expected.entry(owner(&all, at)).or_default() += 1;
         }
-        let ledger = waited(Timestamp(start), Timestamp(start + len), nodes, 99);
+        let ledger = waited(Waiter::Timer, Timestamp(start), Timestamp(start + len), nodes, 99);
         for share in &ledger.shares {
             prop_assert_eq!(share.ns, expected.remove(&share.what).unwrap_or(0), "{:?}", share.what);
         }
@@ -187,9 +245,12 @@ proptest! {
             }
         }).collect();
         let ledger = ledger(Timestamp(start), Timestamp(start + len), &spans, lines);
+        let mut nodes = Nodes::default();
+        nodes.add(&spans, false);
+        let nodes = own_polls_told(&nodes.list);
         let polled = (start..start + len).filter(|ns| {
-            spans.iter().any(|span| matches!(span.what, SpanKind::Poll { .. })
-                && span.start.0 <= *ns && *ns < span.end.0)
+            nodes.iter().any(|node| node.layer == sweep::Layer::Polled
+                && node.start.0 <= *ns && *ns < node.end.0)
         }).count() as u64;
         prop_assert_eq!(ledger.total_ns, len - polled);
         prop_assert_eq!(ledger.shares.iter().map(|share| share.ns).sum::<u64>(), ledger.total_ns);

@@ -46,10 +46,14 @@ pub enum What {
     Phase(Phase),
     /// A phase, less those runs in it that are kept: there were so many that the shortest are not.
     ShortRuns(Phase),
-    /// Polling, as long as the loop had meant to: it was asleep when the wait began.
+    /// A poll that was not to wait; in the ledger of a slow task, its own polls.
     Poll,
-    /// Polling past the deadline: the poll came back late.
-    PollLate,
+    /// Polling up to the poll's own deadline: the loop had asked to sleep, though something was due or waited.
+    Overslept,
+    /// Polling past the deadline, or after something had come from outside: the system woke the loop late.
+    LateWakeup,
+    /// The whole process was stopped, or the machine was.
+    Suspended,
     /// Several small parts.
     Others {
         /// How many.
@@ -88,7 +92,9 @@ impl What {
             Self::Phase(phase) => format!("phase {phase}"),
             Self::ShortRuns(phase) => format!("phase {phase} and its short runs"),
             Self::Poll => "poll".to_owned(),
-            Self::PollLate => "poll late".to_owned(),
+            Self::Overslept => "overslept".to_owned(),
+            Self::LateWakeup => "late wakeup".to_owned(),
+            Self::Suspended => "suspended".to_owned(),
             Self::Others { parts } => format!("{parts} smaller"),
             Self::BeforeRecording => "before the recording".to_owned(),
             Self::NotKept => "not kept".to_owned(),

@@ -7,7 +7,7 @@ use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
 
 use crate::analysis::attribution::Ledger;
-use crate::timeline::{TickSummary, Timeline, TimelineConfig};
+use crate::timeline::{TickSummary, Timeline, TimelineConfig, Waiter};
 
 /// Lines of a ledger besides those of what is not known.
 const LINES: usize = 8;
@@ -60,14 +60,16 @@ impl Blamer {
 
     /// Who made late a timer or a signal that has just come, or what a slow task that has just ended did.
     pub(super) fn late(&self, stamped: &Stamped) -> Option<Ledger> {
-        let (from, to, limit_ns) = match stamped.event {
+        let (kind, from, to, limit_ns) = match stamped.event {
             Event::SlowTask { task, tag, start, .. } => {
                 return Some(self.timeline.run_of(stamped.source, task, tag, start, stamped.at));
             }
-            Event::TimerFired { due, fired, .. } => (due, fired, self.late_timer_ns),
-            Event::SignalDelivered { arrived, .. } => (arrived, stamped.at, self.late_signal_ns),
+            Event::TimerFired { due, fired, .. } => (Waiter::Timer, due, fired, self.late_timer_ns),
+            Event::SignalDelivered { arrived, .. } => {
+                (Waiter::Signal, arrived, stamped.at, self.late_signal_ns)
+            }
             _ => return None,
         };
-        (to.ns_since(from) > limit_ns).then(|| self.timeline.waited(stamped.source, from, to, LINES))
+        (to.ns_since(from) > limit_ns).then(|| self.timeline.waited(kind, stamped.source, from, to, LINES))
     }
 }

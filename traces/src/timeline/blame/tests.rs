@@ -50,7 +50,7 @@ const fn task(id: u64) -> What {
 }
 
 #[test]
-fn a_timer_is_late_by_what_ran_in_all_ticks_since_and_by_a_poll_that_came_back_late() {
+fn a_timer_is_late_by_what_ran_in_all_ticks_since_and_by_a_poll_that_should_not_have_been() {
     let (reason, timeout_ns) = (PollReason::Timer, Some(MS));
     let poll = Event::Poll { reason, ready: 0, timeout_ns, start: Timestamp(41 * MS) };
     let events = [
@@ -65,8 +65,13 @@ fn a_timer_is_late_by_what_ran_in_all_ticks_since_and_by_a_poll_that_came_back_l
     ];
     let late = folded(TimelineConfig::default(), &events).late_timers();
     assert_eq!(late.len(), 1);
-    let expected =
-        [(task(1), 20 * MS), (task(2), 8 * MS), (What::PollLate, 4 * MS), (What::Unattributed, 4 * MS)];
+    let expected = [
+        (task(1), 20 * MS),
+        (task(2), 8 * MS),
+        (What::LateWakeup, 3 * MS),
+        (What::Overslept, MS),
+        (What::Unattributed, 4 * MS),
+    ];
     assert_eq!(shares(&late[0].blame), expected);
     assert_eq!((late[0].blame.total_ns, late[0].what.lag_ns()), (36 * MS, 36 * MS));
 }

@@ -3,12 +3,16 @@
 //! A wait marks the stretch after the one in which it began and the one in which it ended; how many wait for a
 //! stretch is the sum of the marks up to it. The two ends, which a wait has only in part, are written down as
 //! they are. A stretch is charged when it leaves: nobody who waited then is charged afterwards.
+//!
+//! How many waits a cause delayed is another question: one wait may lie over many of its stretches, and counts once.
+//! So each cause has a track of where its stretches are, and a wait asks each track for the first one from its own
+//! beginning on.
 
 use std::collections::VecDeque;
 
 use loop_probes::ids::{TaskId, Timestamp};
 
-use super::{Cause, Charges, Wait, WorstHarm};
+use super::{Cause, Charges, Wait, Waiter, WorstHarm, one};
 use crate::analysis::attribution::What;
 use crate::analysis::attribution::sweep::Piece;
 
@@ -34,12 +38,30 @@ struct Stretch {
     /// What waits had of it that began or ended within it.
     partly_ns: [u64; 3],
     partly: [u64; 3],
+    /// Waits that began within it.
+    began: [u64; 3],
+}
+
+/// Where the stretches of one cause are, by the numbers that they were given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Track {
+    cause: Cause,
+    numbers: VecDeque<u64>,
+    /// Where the last search ended.
+    near: usize,
+    /// Waits that lay over any of them.
+    delayed: [u64; 3],
 }
 
 /// See the [module](self).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Lane {
     stretches: VecDeque<Stretch>,
+    /// The number of the first of them.
+    first: u64,
+    /// In the order of the causes' keys.
+    tracks: Vec<Track>,
+    tracks_max: usize,
     limit: usize,
     /// Some have left for want of room: a wait that began before is not charged in full.
     overflowed: bool,
@@ -51,15 +73,34 @@ pub(super) struct Lane {
 struct Tally {
     /// Waits for the last one.
     waiting: [i64; 3],
+    /// Waits that began so far.
+    began: [u64; 3],
     /// Runs that may go on.
-    runs: [Option<(What, WorstHarm)>; RUNS_OPEN],
+    runs: [Option<Run>; RUNS_OPEN],
     /// The one whose place the next one takes.
     next: usize,
 }
 
+/// A run, so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Run {
+    what: What,
+    harm: WorstHarm,
+    /// Waits that had begun when its last stretch was over: those that began since are new to it.
+    began: [u64; 3],
+}
+
 impl Lane {
-    pub(super) fn new(limit: usize) -> Self {
-        Self { stretches: VecDeque::new(), limit, overflowed: false, tally: Tally::default() }
+    pub(super) fn new(limit: usize, causes_max: usize) -> Self {
+        Self {
+            stretches: VecDeque::new(),
+            first: 0,
+            tracks: Vec::new(),
+            tracks_max: causes_max,
+            limit,
+            overflowed: false,
+            tally: Tally::default(),
+        }
     }
 
     /// Waits from `from` on are to be charged: from where on it needs stretches for that.
@@ -72,6 +113,7 @@ impl Lane {
             _ => {
                 self.count(charges);
                 self.stretches.clear();
+                self.tracks.clear();
                 (self.overflowed, self.tally) = (false, Tally::default());
                 from
             }
@@ -84,10 +126,34 @@ impl Lane {
             && let Some(first) = self.stretches.pop_front()
         {
             self.overflowed = true;
+            self.first += 1;
             self.tally.leave(&first, charges);
+            let track = self.track(Cause::of(&first.piece.what));
+            track.numbers.pop_front();
+            track.near = track.near.saturating_sub(1);
         }
-        let stretch = Stretch { piece, more: [0; 3], partly_ns: [0; 3], partly: [0; 3] };
-        self.stretches.push_back(stretch);
+        let number = self.first + self.stretches.len() as u64;
+        self.track(Cause::of(&piece.what)).numbers.push_back(number);
+        let (more, none) = ([0; 3], [0; 3]);
+        self.stretches.push_back(Stretch { piece, more, partly_ns: none, partly: none, began: none });
+    }
+
+    /// The track of a cause; beyond the limit that of all others.
+    fn track(&mut self, cause: Cause) -> &mut Track {
+        let place =
+            |tracks: &[Track], cause: Cause| tracks.binary_search_by_key(&cause.key(), |it| it.cause.key());
+        let mut cause = cause;
+        let mut found = place(&self.tracks, cause);
+        if found.is_err() && self.tracks.len() >= self.tracks_max && !cause.is_ignorance() {
+            cause = Cause::Others;
+            found = place(&self.tracks, cause);
+        }
+        let place = found.unwrap_or_else(|place| {
+            let track = Track { cause, numbers: VecDeque::new(), near: 0, delayed: [0; 3] };
+            self.tracks.insert(place, track);
+            place
+        });
+        &mut self.tracks[place]
     }
 
     /// Charges a wait to the stretches that it lies over.
@@ -95,30 +161,70 @@ impl Lane {
         let kind = wait.kind as usize;
         let ends = self.stretches.front().zip(self.stretches.back());
         let Some((begin, end)) = ends.map(|(first, last)| (first.piece.start, last.piece.end)) else {
-            charges.nobody(Cause::NotKept, wait.kind, wait.to.ns_since(wait.from));
+            charges.whole(Cause::NotKept, wait);
             return;
         };
         let (from, to) = (wait.from.clamp(begin, end), wait.to.clamp(begin, end));
-        charges.nobody(Cause::NotKept, wait.kind, from.min(wait.to).ns_since(wait.from));
         // It says itself that it ended after the tick: nothing is known of that.
-        charges.nobody(Cause::Unattributed, wait.kind, wait.to.ns_since(to.max(wait.from)));
-        if from >= to {
-            return;
-        }
-        let first = self.search(near.first, |stretch| stretch.piece.end <= from);
-        let last = self.search(near.last, |stretch| stretch.piece.end < to);
-        *near = Near { first, last };
-        for place in [first, last] {
-            let stretch = &mut self.stretches[place];
+        let before_ns = from.min(wait.to).ns_since(wait.from);
+        let after_ns = wait.to.ns_since(to.max(wait.from));
+        let mut beside =
+            [(Cause::NotKept, before_ns), (Cause::Unattributed, after_ns), (Cause::LateWakeup, 0)];
+        let mut over = None;
+        if from < to {
+            let first = self.search(near.first, |stretch| stretch.piece.end <= from);
+            let last = self.search(near.last, |stretch| stretch.piece.end < to);
+            *near = Near { first, last };
+            let stretch = &mut self.stretches[first];
+            stretch.began[kind] += 1;
             let part_ns = to.min(stretch.piece.end).ns_since(from.max(stretch.piece.start));
-            stretch.partly_ns[kind] = stretch.partly_ns[kind].saturating_add(part_ns);
-            stretch.partly[kind] += 1;
-            if first == last {
-                return;
+            if stretch.piece.of(wait.kind, from > stretch.piece.start) == stretch.piece.what {
+                stretch.partly_ns[kind] = stretch.partly_ns[kind].saturating_add(part_ns);
+                stretch.partly[kind] += 1;
+                over = Some((first, last));
+            } else {
+                beside[2].1 = part_ns;
+                over = (first < last).then_some((first + 1, last));
+            }
+            if first < last {
+                let stretch = &mut self.stretches[last];
+                let part_ns = to.ns_since(stretch.piece.start);
+                stretch.partly_ns[kind] = stretch.partly_ns[kind].saturating_add(part_ns);
+                stretch.partly[kind] += 1;
+                self.stretches[first + 1].more[kind] += 1;
+                self.stretches[last].more[kind] -= 1;
             }
         }
-        self.stretches[first + 1].more[kind] += 1;
-        self.stretches[last].more[kind] -= 1;
+        let beside = beside.into_iter().filter(|(_, ns)| *ns > 0);
+        beside.clone().for_each(|(cause, ns)| charges.part(cause, wait.kind, ns));
+        self.delay(over, beside.map(|(cause, _)| cause), wait.kind, charges);
+    }
+
+    /// A wait lay over these stretches, first to last, and these causes had part of it besides.
+    fn delay(
+        &mut self,
+        over: Option<(usize, usize)>,
+        beside: impl Iterator<Item = Cause> + Clone,
+        kind: Waiter,
+        charges: &mut Charges,
+    ) {
+        let mut counted = [None; 3];
+        if let Some((first, last)) = over {
+            let (first, last) = (self.first + first as u64, self.first + last as u64);
+            for track in &mut self.tracks {
+                if track.has_any(first, last) {
+                    track.delayed[kind as usize] += 1;
+                    for (place, cause) in beside.clone().enumerate() {
+                        if cause == track.cause {
+                            counted[place] = Some(cause);
+                        }
+                    }
+                }
+            }
+        }
+        for cause in beside.filter(|cause| !counted.contains(&Some(*cause))) {
+            charges.delayed(cause, one(kind));
+        }
     }
 
     /// How many stretches at the front are `before` something: probably `near` or a few more.
@@ -140,14 +246,40 @@ impl Lane {
         for stretch in &self.stretches {
             tally.leave(stretch, charges);
         }
+        for track in self.tracks.iter().filter(|track| track.delayed != [0; 3]) {
+            charges.delayed(track.cause, track.delayed);
+        }
+    }
+}
+
+impl Track {
+    /// Whether one of its stretches has a number from `first` to `last`.
+    fn has_any(&mut self, first: u64, last: u64) -> bool {
+        let is_before =
+            |numbers: &VecDeque<u64>, place: usize| numbers.get(place).is_some_and(|it| *it < first);
+        let begin = self.near;
+        if begin == 0 || is_before(&self.numbers, begin - 1) {
+            // Probably the same as for the last wait, or a few further on.
+            let end = begin + STEPS;
+            while self.near < end && is_before(&self.numbers, self.near) {
+                self.near += 1;
+            }
+            if self.near == end {
+                self.near = self.numbers.partition_point(|it| *it < first);
+            }
+        } else {
+            self.near = self.numbers.partition_point(|it| *it < first);
+        }
+        self.numbers.get(self.near).is_some_and(|it| *it <= last)
     }
 }
 
 impl Tally {
     fn leave(&mut self, stretch: &Stretch, charges: &mut Charges) {
-        let Piece { start, end, what } = stretch.piece;
+        let Piece { start, end, what, .. } = stretch.piece;
         let (mut lateness_ns, mut victims) = ([0; 3], [0; 3]);
         for kind in 0..3 {
+            self.began[kind] += stretch.began[kind];
             self.waiting[kind] += stretch.more[kind];
             if self.waiting[kind] == 0 && stretch.partly[kind] == 0 {
                 continue;
@@ -162,7 +294,7 @@ impl Tally {
         }
         let cause = Cause::of(&what);
         let run = (!cause.is_ignorance()).then(|| self.run(stretch.piece, lateness_ns, victims));
-        charges.add(cause, lateness_ns, victims, run);
+        charges.add(cause, lateness_ns, run);
     }
 
     /// The run that a stretch is part of, so far.
@@ -173,13 +305,19 @@ impl Tally {
             |task| WorstHarm { task, at: start, lateness_ns: sum(lateness_ns, 0), victims: sum(victims, 0) };
         // Only tasks and callbacks are known as one run when something lay in between.
         let Some(task) = task_of(&what) else { return fresh(None) };
-        if let Some((_, run)) = self.runs.iter_mut().flatten().find(|(its, _)| *its == what) {
-            run.lateness_ns = sum(lateness_ns, run.lateness_ns);
-            run.victims = sum(victims, run.victims);
-            return *run;
+        let began = self.began;
+        if let Some(run) = self.runs.iter_mut().flatten().find(|run| run.what == what) {
+            let mut new = victims;
+            for kind in 0..3 {
+                new[kind] = new[kind].min(began[kind] - run.began[kind]);
+            }
+            run.began = began;
+            run.harm.lateness_ns = sum(lateness_ns, run.harm.lateness_ns);
+            run.harm.victims = sum(new, run.harm.victims);
+            return run.harm;
         }
         let run = fresh(Some(task));
-        self.runs[self.next] = Some((what, run));
+        self.runs[self.next] = Some(Run { what, harm: run, began });
         self.next = (self.next + 1) % RUNS_OPEN;
         run
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use loop_probes::event::{Event, Outcome};
+use loop_probes::event::{Event, Outcome, PollReason};
 use loop_probes::ids::TimerId;
 use loop_probes::stamped::Stamped;
 use proptest::prelude::*;
@@ -81,6 +81,86 @@ fn a_wait_over_ticks_that_nobody_else_waited_in_is_charged_for_them_too() {
 }
 
 #[test]
+fn a_wait_counts_once_for_a_cause_however_often_it_is_interrupted() {
+    let label = |from, to| at(to, Event::Span { label: LabelId(1), start: Timestamp(from) });
+    let gc = at(60, Event::GcRan { heap_bytes_before: 2, heap_bytes_after: 1, start: Timestamp(50) });
+    let waits = (0..10).map(|n| ran(10 + n, 2, 5, 110 + n, 110 + n));
+    let first =
+        [begin(1, 0), label(20, 30), label(35, 40), gc, ran(1, 1, 10, 10, 80), ran(2, 1, 80, 80, 110)];
+    let mut timeline = Timeline::new(strict());
+    timeline.extend(&first);
+    waits.for_each(|wait| timeline.fold(&wait));
+    timeline.fold(&end(1, 0, 200));
+    let slow = of(&timeline, Cause::Tasks(Tag(1))).unwrap();
+    assert_eq!(
+        (slow.victims, slow.lateness_ns),
+        ([0, 0, 10], [0, 0, 10 * 90]),
+        "ten waits over two of its runs"
+    );
+    let worst = slow.worst.unwrap();
+    assert_eq!((worst.task, worst.victims, worst.lateness_ns), (Some(TaskId(1)), 10, 600));
+    assert_eq!(of(&timeline, Cause::Gc).unwrap().victims, [0, 0, 10]);
+}
+
+#[test]
+fn a_late_signal_is_one_wait_and_its_task_is_none() {
+    let signal = Event::SignalDelivered { signo: 10, task: TaskId(4), arrived: Timestamp(20) };
+    let mut timeline = Timeline::new(strict());
+    timeline.extend(&[
+        begin(1, 0),
+        ran(1, 1, 0, 0, 90),
+        at(90, signal),
+        ran(4, 2, 20, 90, 95),
+        end(1, 0, 99),
+    ]);
+    let slow = of(&timeline, Cause::Tasks(Tag(1))).unwrap();
+    assert_eq!((slow.lateness_ns, slow.victims), ([0, 70, 0], [0, 1, 0]));
+}
+
+#[test]
+fn a_task_that_polls_by_itself_is_to_blame_for_it() {
+    let poll = |from: u64, to: u64, timeout: u64| {
+        let start = Timestamp(from);
+        at(to, Event::Poll { reason: PollReason::Timer, ready: 0, timeout_ns: Some(timeout), start })
+    };
+    let (timer, task, due, fired) = (TimerId(1), TaskId(9), Timestamp(40), Timestamp(310));
+    let fired = Event::TimerFired { timer, tag: Tag(5), task, due, fired, skipped: 0 };
+    let mut timeline = Timeline::new(TimelineConfig { stall_limit_ns: 200, ..strict() });
+    timeline.extend(&[begin(1, 0), poll(10, 20, 10), poll(40, 240, 200), ran(1, 1, 30, 30, 250)]);
+    timeline.extend(&[poll(260, 300, 30), at(310, fired), end(1, 0, 320)]);
+    let by = |cause| of(&timeline, cause).map(|harm| harm.lateness_ns[0]);
+    assert_eq!(by(Cause::Tasks(Tag(1))), Some(210));
+    assert_eq!((by(Cause::Overslept), by(Cause::LateWakeup)), (Some(30), Some(10)));
+    // The tick was busy with it, too, so that it is a stall.
+    let stall = timeline.stalls.worst().unwrap();
+    assert_eq!((stall.tick.busy_ns, stall.tick.poll_wait_ns), (270, 50));
+    let task = What::Task { task: TaskId(1), tag: Tag(1) };
+    assert_eq!((stall.blame.of(&task), stall.blame.total_ns), (220, 270));
+}
+
+#[test]
+fn what_waited_since_before_the_recording_says_so() {
+    // The first tick of a ring that was overwritten: its beginning is not there.
+    let mut timeline = Timeline::new(strict());
+    timeline.extend(&[
+        ran(1, 1, 100, 7_000, 7_001),
+        end(1, 90, 7_010),
+        begin(2, 7_020),
+        end(2, 7_020, 7_030),
+    ]);
+    let all = timeline.harm();
+    assert_eq!((all.len(), all[0].cause, all[0].total_ns()), (1, Cause::BeforeRecording, 6_900));
+}
+
+#[test]
+fn the_largest_is_first_also_where_it_is_not_known() {
+    let mut timeline = Timeline::new(strict());
+    timeline.extend(&[begin(1, 0), ran(1, 1, 0, 0, 5), ran(2, 2, 0, 500, 505), end(1, 0, 600)]);
+    let all: Vec<Cause> = timeline.harm().iter().map(|harm| harm.cause).collect();
+    assert_eq!(all, [Cause::Unattributed, Cause::Tasks(Tag(1))]);
+}
+
+#[test]
 fn memory_is_bounded_and_what_is_forgotten_is_said() {
     let config = TimelineConfig { stretches_kept: 10, causes_max: 3, ..strict() };
     let mut timeline = Timeline::new(config);
@@ -145,7 +225,7 @@ proptest! {
         let mut expected: BTreeMap<Cause, u64> = BTreeMap::new();
         for late in timeline.late_timers() {
             // In as many lines as there are: nothing is put together.
-            let ledger = timeline.waited(late.what.source, late.what.due, late.what.fired, usize::MAX);
+            let ledger = timeline.waited(Waiter::Timer, late.what.source, late.what.due, late.what.fired, usize::MAX);
             prop_assert_eq!(ledger.total_ns, late.what.lag_ns());
             for share in ledger.shares.iter().filter(|share| share.ns > 0) {
                 let cause = match Cause::of(&share.what) {
