@@ -20,10 +20,9 @@ pub(crate) enum Layer {
     Ran,
     Polled,
     Missing,
-    Suspended,
 }
 
-const LAYERS: usize = 4;
+const LAYERS: usize = 3;
 
 /// One extent.
 #[derive(Clone, Copy, Debug)]
