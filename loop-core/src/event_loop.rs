@@ -277,6 +277,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.validator.drain();
             self.core.on = self.core.recorder.is_enabled();
             self.mark();
+            self.core.scheduler.refill_deferred();
             self.drain(None);
         }
         self.core.depth = self.core.depth.saturating_sub(1);

@@ -8,6 +8,7 @@ mod values;
 
 pub use builder::{PolicyBuilder, PolicyError};
 pub use step::Step;
+pub use values::RULES;
 
 use std::borrow::Cow;
 use std::time::Duration;

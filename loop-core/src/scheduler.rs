@@ -125,7 +125,14 @@ impl<T: Task> Scheduler<T> {
         self.tick += 1;
         self.tasks.rewind();
         self.budget_end = self.tasks.taken().wrapping_add(self.policy.tasks_per_tick.max(1) as usize);
+        self.refill_deferred();
         self.tick
+    }
+
+    /// The drains from here on may take as many entries that are added while they run as a tick may run tasks: those
+    /// of a tick, or one outside of all ticks.
+    pub(crate) const fn refill_deferred(&mut self) {
+        self.deferred.refill(self.policy.tasks_per_tick);
     }
 
     /// The next tick is number `tick`, the next task `next_task`: of a loop that is put into a recorded state.
@@ -270,6 +277,7 @@ impl<T: Task> Scheduler<T> {
     pub fn alive_count(&self) -> u32 {
         let queued = self.tasks.len()
             + self.microtasks.len()
+            + self.deferred.posted()
             + self.after_loop.len()
             + self.immediates.referenced()
             + self.timers.referenced();
@@ -295,7 +303,10 @@ impl<T: Task> Scheduler<T> {
     #[must_use]
     pub fn count(&self, what: RefKind) -> u32 {
         match what {
-            RefKind::Task => (self.tasks.len() + self.microtasks.len() + self.after_loop.len()) as u32,
+            RefKind::Task => {
+                let queued = self.tasks.len() + self.microtasks.len() + self.after_loop.len();
+                (queued + self.deferred.posted()) as u32
+            }
             RefKind::Timer => self.timers.referenced() as u32,
             RefKind::Immediate => self.immediates.referenced() as u32,
             RefKind::Io
@@ -333,6 +344,14 @@ impl<T: Task> Scheduler<T> {
         &mut self.deferred
     }
 
+    /// A drain begins.
+    #[inline]
+    pub(crate) fn begin_deferred(&mut self) {
+        if !self.deferred.is_empty() {
+            self.deferred_mut().begin_drain();
+        }
+    }
+
     /// Whether a task may have left something to do, and has to look.
     #[inline]
     pub(crate) const fn attention(&self) -> bool {
@@ -357,6 +376,7 @@ impl<T: Task> Scheduler<T> {
     pub fn has_work(&self) -> bool {
         !self.tasks.is_empty()
             || !self.microtasks.is_empty()
+            || self.deferred.posted() > 0
             || !self.immediates.is_empty()
             || !self.after_loop.is_empty()
     }

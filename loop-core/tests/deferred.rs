@@ -3,10 +3,14 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use loop_core::Builtin;
-use loop_probes::event::Event;
+use loop_core::policy::DrainRule;
+use loop_core::poller::{Interest, Readiness};
+use loop_core::sim::SimSource;
+use loop_core::{Builtin, Policy};
+use loop_probes::clock::Clock;
+use loop_probes::event::{Event, StopReason};
 
-use crate::kit::{World, pick};
+use crate::kit::{Cx, Log, World, ms, pick};
 
 #[test]
 fn b12_a_key_that_waits_keeps_its_first_callback() {
@@ -67,7 +71,7 @@ fn b12_the_record_says_which_callbacks_of_a_drain_were_kept() {
 }
 
 #[test]
-fn b12_entries_added_while_it_runs_wait_for_the_next_drain() {
+fn b12_an_entry_added_while_it_runs_runs_in_the_same_drain() {
     let mut world = World::new();
     let log = world.log.clone();
     world.lp.with(|cx| {
@@ -84,7 +88,155 @@ fn b12_entries_added_while_it_runs_wait_for_the_next_drain() {
     for task in ["one", "two"] {
         world.post(world.log.task(task));
     }
-    assert_eq!(world.turn(), ["one", "first", "two", "second"]);
+    assert_eq!(world.turn(), ["one", "first", "second", "two"]);
+    assert_eq!(pick!(world.events(), Event::DeferredRan { ran, kept, .. } => (ran, kept)), [(2, 0)]);
+}
+
+#[test]
+fn b12_what_a_microtask_of_the_drain_defers_runs_in_the_same_drain() {
+    let mut world = World::new();
+    let log = world.log.clone();
+    world.lp.with(|cx| {
+        cx.defer(1, move |cx| {
+            log.add("first");
+            let (micro, second) = (log.clone(), log.clone());
+            cx.microtask(micro.then("micro", move |cx| {
+                cx.defer(2, move |_| {
+                    second.add("second");
+                    false
+                });
+            }));
+            false
+        })
+    });
+    for task in ["one", "two"] {
+        world.post(world.log.task(task));
+    }
+    assert_eq!(world.turn(), ["one", "first", "micro", "second", "two"]);
+}
+
+/// Defers itself so often, one after the other.
+fn chain(cx: &mut Cx<'_>, log: &Log, left: u32) {
+    let log = log.clone();
+    cx.defer(u64::from(left), move |cx| {
+        log.add(format!("link {left}"));
+        if left > 1 {
+            chain(cx, &log, left - 1);
+        }
+        false
+    });
+}
+
+/// Everything that a callback may be to the loop posts a chain of three, beside a timer that is far away.
+#[test]
+fn b12_no_poll_waits_while_a_deferred_callback_does_under_any_policy() {
+    type Brings = fn(&mut World, &Log);
+    let brings: [(&str, Brings); 6] = [
+        ("a task", |world, log| {
+            let log = log.clone();
+            world.post(Builtin::once("task", move |cx| chain(cx, &log, 3)));
+        }),
+        ("an immediate", |world, log| {
+            let log = log.clone();
+            world.lp.with(|cx| cx.immediate(Builtin::once("immediate", move |cx| chain(cx, &log, 3))));
+        }),
+        ("a timer", |world, log| {
+            let log = log.clone();
+            world.lp.with(|cx| cx.set_timeout(ms(1), Builtin::once("timer", move |cx| chain(cx, &log, 3))));
+        }),
+        ("a source", |world, log| {
+            let (log, source) = (log.clone(), SimSource::new());
+            world.lp.with(|cx| {
+                let called = Builtin::repeat("readable", move |cx| {
+                    let ready = cx.ready().unwrap();
+                    cx.remove(ready.source).unwrap();
+                    chain(cx, &log, 3);
+                });
+                cx.register(source.clone(), Interest::READABLE, called).unwrap();
+            });
+            world.sim.ready_at(ms(1), &source, Readiness::READABLE);
+        }),
+        ("the end of the turn", |world, log| {
+            let log = log.clone();
+            world.lp.with(|cx| cx.after_loop(Builtin::once("after", move |cx| chain(cx, &log, 3))));
+        }),
+        ("whoever sets it up", |world, log| world.lp.with(|cx| chain(cx, log, 3))),
+    ];
+    let mut policies: Vec<_> = Policy::NAMES.iter().map(|name| Policy::by_name(name).unwrap()).collect();
+    policies.push(Policy::builder("late").drain(DrainRule::AfterEveryPass).build().unwrap());
+    policies.push(Policy::builder("tight").tasks_per_tick(1).build().unwrap());
+    for policy in policies {
+        for (name, bring) in brings {
+            let mut world = World::with_policy(policy.clone());
+            let log = world.log.clone();
+            world.lp.with(|cx| cx.set_timeout(ms(300), Builtin::once("far", |cx| cx.stop())));
+            bring(&mut world, &log);
+            world.lp.run_until(world.sim.clock().now().plus_ns(10_000_000)).unwrap();
+            assert_eq!(log.take(), ["link 3", "link 2", "link 1"], "policy {}, {name}", policy.name);
+            let ended = world.lp.run().unwrap();
+            assert_eq!(ended, StopReason::Stopped, "policy {}, {name}", policy.name);
+        }
+    }
+}
+
+#[test]
+fn b12_a_run_does_not_end_before_what_was_deferred() {
+    for name in Policy::NAMES {
+        let mut world = World::with_policy(Policy::by_name(name).unwrap());
+        let log = world.log.clone();
+        world.lp.with(|cx| chain(cx, &log, 1));
+        assert!(world.lp.is_alive());
+        let pending: Vec<_> = world.lp.pending().into_iter().map(|pending| pending.name).collect();
+        assert_eq!(pending, ["deferred callbacks"]);
+        world.lp.with(|cx| cx.set_timeout(ms(5), Builtin::once("stop", |cx| cx.stop())));
+        world.lp.run().unwrap();
+        assert_eq!(log.take(), ["link 1"], "policy {name}");
+        assert!(!world.lp.is_alive());
+    }
+}
+
+#[test]
+fn b12_a_chain_without_end_is_bounded_by_the_budget_and_starves_nothing() {
+    fn again(cx: &mut Cx<'_>, ran: Rc<Cell<u32>>) {
+        cx.defer(1, move |cx| {
+            ran.set(ran.get() + 1);
+            again(cx, Rc::clone(&ran));
+            false
+        });
+    }
+    let policy = Policy::builder("short").tasks_per_tick(10).build().unwrap();
+    let mut world = World::with_policy(policy);
+    let ran = Rc::new(Cell::new(0));
+    let posts = Rc::clone(&ran);
+    world.post(Builtin::once("task", move |cx| again(cx, posts)));
+    world.lp.turn().unwrap();
+    // One that waited when its drain began, ten that were added; and one more in the last drain of the tick.
+    assert_eq!(ran.get(), 12);
+    let events = world.events();
+    assert_eq!(pick!(events, Event::Poll { timeout_ns, .. } => timeout_ns), [Some(0)], "the poll only looks");
+    assert!(world.lp.is_alive(), "what the budget left is work");
+    let source = SimSource::new();
+    let stop = Builtin::repeat("readable", |cx| cx.stop());
+    world.lp.with(|cx| cx.register(source.clone(), Interest::READABLE, stop)).unwrap();
+    world.sim.ready_at(ms(0), &source, Readiness::READABLE);
+    assert_eq!(world.lp.run().unwrap(), StopReason::Stopped, "the source had its turn");
+}
+
+#[test]
+fn b12_a_kept_callback_is_no_work_until_its_key_is_posted_again() {
+    let mut world = World::new();
+    let log = world.log.clone();
+    world.lp.with(|cx| {
+        cx.defer(1, move |_| {
+            log.add("flush");
+            true
+        })
+    });
+    assert_eq!(world.run(), ["flush"]);
+    assert!(!world.lp.is_alive());
+    world.lp.with(|cx| assert!(cx.defer(1, |_| unreachable!("the first one stays"))));
+    assert!(world.lp.is_alive());
+    assert_eq!(world.run(), ["flush"]);
 }
 
 #[test]
@@ -106,7 +258,7 @@ fn b12_a_callback_that_posts_its_own_key_loses_nothing() {
     for task in ["one", "two"] {
         world.post(world.log.task(task));
     }
-    assert_eq!(world.turn(), ["one", "flush", "two", "flush what came meanwhile"]);
+    assert_eq!(world.turn(), ["one", "flush", "flush what came meanwhile", "two"]);
 }
 
 #[test]

@@ -145,7 +145,11 @@ fn a_snapshot_lists_all_that_waits() {
     let snapshot: Vec<_> = events.split(parts).nth(1).unwrap().to_vec();
     assert_eq!(pick!(snapshot, Event::InputRun { until_ns } => until_ns), [Some(1_001_000_000)]);
     assert_eq!(pick!(snapshot, Event::InputGc { reason } => reason), [GcReason::Pressure]);
-    assert_eq!(pick!(snapshot, Event::SnapshotDeferred { key } => key), [7, 9], "in queue order");
+    assert_eq!(
+        pick!(snapshot, Event::SnapshotDeferred { key, kept: false } => key),
+        [7, 9],
+        "in queue order"
+    );
     let tasks = pick!(snapshot, Event::SnapshotTask { task, queue, .. } => (task, queue));
     let expected = [
         (queued, Queue::Tasks),

@@ -339,7 +339,10 @@ vocabulary! {
     /// A key was taken back from the deferred queue.
     58 DeferredRemoved = "deferred_removed" { /** The key. */ key: u64, ; }
     /// Part of a snapshot: a key of the deferred queue. They come in queue order.
-    59 SnapshotDeferred = "snapshot_deferred" { /** The key. */ key: u64, ; }
+    59 SnapshotDeferred = "snapshot_deferred" {
+        /** The key. */ key: u64,
+        /** A drain kept it, and it was not posted again: it waits for the next drain and is no work (since 1.3). */ kept: bool, ;
+    }
     /// What a source of readiness is for, in words.
     60 IoLabel = "io_label" {
         /** The source. */ source: IoSource,

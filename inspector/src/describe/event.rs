@@ -64,7 +64,10 @@ pub fn event(at: Timestamp, event: &Event, labels: &Labels) -> String {
         Event::ImmediateRef { task, referenced } => {
             format!("#{task}  {}", if *referenced { "referenced" } else { "unreferenced" })
         }
-        Event::DeferredRemoved { key } | Event::SnapshotDeferred { key } => format!("key {key:#x}"),
+        Event::DeferredRemoved { key } | Event::SnapshotDeferred { key, kept: false } => {
+            format!("key {key:#x}")
+        }
+        Event::SnapshotDeferred { key, kept: true } => format!("key {key:#x}, kept"),
         Event::InputGc { reason } => reason.to_string(),
         Event::QueueDepth { queue, depth } => format!("{queue}  {depth}"),
         Event::SignalArrived { signo, depth, .. } => format!("{}  depth {depth}", signal_name(*signo)),

@@ -151,27 +151,43 @@ type Open<'a> = &'a mut dyn FnMut() -> Result<Box<dyn EventSource>, RerunError>;
 /// Also says whether something was lost behind where it began, or another loop was to be checked.
 fn check_from(open: Open<'_>, quickly: bool, wanted: Option<&str>) -> Result<(Checked, bool), RerunError> {
     let place = start::find(&mut *open()?, quickly, wanted)?;
-    let (mut best, mut is_wrong, mut tried) = check_at(open, &place, quickly, wanted, Supposed::default())?;
+    let mut best = check_at(open, &place, quickly, wanted, Supposed::default())?;
+    let mut tried = best.supposed.clone();
     for _ in 1..TRIES_MAX {
-        let Some(supposed) = tried.otherwise().filter(|_| !best.agrees()) else { break };
+        let Some(supposed) = tried.otherwise().filter(|_| !best.checked.agrees()) else { break };
         // The one that comes furthest is told: where it parts, nothing that may be supposed explains the record.
-        let Ok((checked, wrong, then)) = check_at(open, &place, quickly, wanted, supposed) else { break };
-        if checked.agrees() || checked.seen.decisions > best.seen.decisions {
-            (best, is_wrong) = (checked, wrong);
+        let Ok(next) = check_at(open, &place, quickly, wanted, supposed) else { break };
+        tried = next.supposed.clone();
+        if next.checked.agrees() || next.checked.seen.decisions > best.checked.seen.decisions {
+            best = next;
         }
-        tried = then;
     }
-    Ok((best, is_wrong))
+    match best.checked.divergence {
+        Some(Divergence { tick, .. }) if best.is_of_old_rules => {
+            Err(RerunError::OldRules { name: best.checked.name, tick })
+        }
+        _ => Ok((best.checked, best.is_wrong)),
+    }
 }
 
-/// Checks from `place` on, with what is `supposed` of what no record tells; says what was supposed in all.
+/// One check, by what was supposed.
+struct Attempt {
+    checked: Checked,
+    /// Something was lost behind where it began, or another loop was to be checked.
+    is_wrong: bool,
+    /// Older rules explain a divergence.
+    is_of_old_rules: bool,
+    supposed: Supposed,
+}
+
+/// Checks from `place` on, with what is `supposed` of what no record tells.
 fn check_at(
     open: Open<'_>,
     place: &start::Place,
     quickly: bool,
     wanted: Option<&str>,
     supposed: Supposed,
-) -> Result<(Checked, bool, Supposed), RerunError> {
+) -> Result<Attempt, RerunError> {
     let source = open()?;
     let name = source.name().to_owned();
     let recorded = Window::new(source, place.chosen.source, place.events)?;
@@ -189,6 +205,7 @@ fn check_at(
             microtasks: snapshot.state.microtasks.len() as u64,
             puts_aside: start::puts_aside(&snapshot.policy),
             drains_late: snapshot.policy.drain == DrainRule::AfterEveryPass,
+            rules: snapshot.rules,
         },
     );
     stage.supposed = supposed;
@@ -205,10 +222,11 @@ fn check_at(
     }
     ran?;
     let cut_in = stage.recorded.cut_in();
+    let is_of_old_rules = stage.is_of_old_rules();
     let divergence = stage.diverged.map(|divergence| *divergence);
     let (seen, lost_records) = (stage.seen, place.lost_records);
     let checked = Checked { name, policy, seen, chosen, lost_records, cut_in, divergence, elapsed_ns: 0 };
-    Ok((checked, is_wrong, stage.supposed))
+    Ok(Attempt { checked, is_wrong, is_of_old_rules, supposed: stage.supposed })
 }
 
 fn run(snapshot: start::Snapshot) -> Result<(), RerunError> {

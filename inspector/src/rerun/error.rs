@@ -81,6 +81,17 @@ pub enum RerunError {
         /// The recording.
         name: String,
     },
+    /// Its loop decided by older rules, and that made a difference.
+    #[error(
+        "{name} was recorded by a loop with older rules for deferred callbacks and reloads, and from tick {tick} on they \
+         decide otherwise: check it with the version that recorded it, or record it again"
+    )]
+    OldRules {
+        /// The recording.
+        name: String,
+        /// The tick in which the rules made a difference.
+        tick: u64,
+    },
     /// It says what cannot be.
     #[error("tick {tick}: {what} is damaged or made up")]
     Damaged {

@@ -21,9 +21,10 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             host.release_weak();
         }
         self.checkpoint(trigger);
-        if !self.core.scheduler.deferred().is_empty() {
+        self.core.scheduler.begin_deferred();
+        while self.core.scheduler.deferred().has_next() {
             self.run_deferred(trigger);
-            // What the deferred callbacks promised must not wait for another task.
+            // What the deferred callbacks promised must not wait for another task, and what that defers runs here too.
             self.checkpoint(trigger);
         }
     }
@@ -34,7 +35,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             host.release_weak();
         }
         self.checkpoint_phase();
-        if !self.core.scheduler.deferred().is_empty() {
+        self.core.scheduler.begin_deferred();
+        while self.core.scheduler.deferred().has_next() {
             self.begin_phase(Phase::Deferred);
             self.run_deferred(None);
             self.end_phase();
@@ -109,7 +111,6 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let start = self.core.at;
         let current = Current { task: trigger, ..Current::NONE };
         let (mut ran, mut kept) = (0, 0);
-        self.core.scheduler.deferred_mut().begin_drain();
         while let Some((key, mut callback)) = self.core.scheduler.deferred_mut().take() {
             let (_, keep) = self.invoke_unmarked(current, |cx| callback(cx));
             // One that panicked is not asked again.

@@ -83,8 +83,13 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.core.scheduler.after_loop(queued);
         }
         state.microtasks.into_iter().for_each(|task| self.core.scheduler.microtasks_mut().push(task));
-        for (key, callback) in state.deferred {
-            self.core.scheduler.deferred_mut().post_with(key, || callback);
+        for (key, kept, callback) in state.deferred {
+            let deferred = self.core.scheduler.deferred_mut();
+            if kept {
+                deferred.restore_kept(key, callback);
+            } else {
+                deferred.post_with(key, || callback);
+            }
         }
         self.core.restore_gc(state.gc, &state.notices);
         for source in state.sources {

@@ -115,7 +115,8 @@ impl<T: Task> Core<T> {
                 part(Event::SnapshotQueue { queue, depth });
             }
         }
-        self.scheduler.deferred().keys().for_each(|key| part(Event::SnapshotDeferred { key }));
+        let deferred = self.scheduler.deferred().keys();
+        deferred.for_each(|(key, kept)| part(Event::SnapshotDeferred { key, kept }));
         for timer in self.scheduler.armed() {
             part(Event::SnapshotTimer {
                 timer: timer.timer,

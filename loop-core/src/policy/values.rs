@@ -13,6 +13,12 @@ use super::{
 /// Most steps of a half of a turn that are read back: no list of a loop that anybody built is so long.
 const STEPS_MAX: usize = 256;
 
+/// The revision of the rules that every policy shares, as snapshots record it. Recordings without one are of revision 1.
+///
+/// 2: callbacks that are deferred while the deferred queue drains run in the same drain, posted ones are work, and what
+/// a reload left is drained before anything else runs.
+pub const RULES: u64 = 2;
+
 /// A rule and its place among its values.
 trait Rule: Copy + PartialEq + 'static {
     const VALUES: &'static [Self];
@@ -96,6 +102,7 @@ impl Policy {
             (Field::SnapshotInterval, Some(ns(self.snapshot_interval))),
             (Field::SnapshotPartsMax, count(self.snapshot_parts_max)),
             (Field::TaskTimePerTick, self.task_time_per_tick.map(ns)),
+            (Field::Rules, Some(RULES)),
         ];
         let (tick, auto_tick) =
             (steps(Field::TickStep, &self.tick), steps(Field::AutoTickStep, &self.auto_tick));
@@ -142,7 +149,8 @@ impl Policy {
         let count = || u32::try_from(value?).ok();
         let limit = || value.map(u32::try_from).transpose().ok();
         match field {
-            PolicyField::Name => {}
+            // What a loop of this crate decides by is not up to the recording.
+            PolicyField::Name | PolicyField::Rules => {}
             PolicyField::TickStep | PolicyField::AutoTickStep => return None,
             PolicyField::Timers => self.timers = Rule::at(value)?,
             PolicyField::Signals => self.signals = Rule::at(value)?,

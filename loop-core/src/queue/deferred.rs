@@ -4,42 +4,69 @@
 
 use std::collections::{HashSet, VecDeque};
 
-/// Callbacks `F` by key, in posting order.
+/// Callbacks `F` by key. Posted ones wait to run and count as work; kept ones wait for whatever brings the next drain
+/// about, and count as none.
 #[derive(Debug)]
 pub struct Deferred<F> {
-    entries: VecDeque<(u64, F)>,
+    posted: VecDeque<(u64, F)>,
+    kept: VecDeque<(u64, F)>,
     keys: HashSet<u64>,
-    /// Entries at the front that the running drain still has to take.
+    /// Entries at the front that the running drain takes in any case: they were there when it began.
     drain: usize,
+    /// Entries that drains may still take although they were added while one ran.
+    budget: u32,
 }
 
 impl<F> Deferred<F> {
-    /// An empty queue.
+    /// An empty queue, without a budget for what is added while it drains.
     #[must_use]
     pub fn new() -> Self {
-        Self { entries: VecDeque::new(), keys: HashSet::new(), drain: 0 }
+        let (posted, kept) = (VecDeque::new(), VecDeque::new());
+        Self { posted, kept, keys: HashSet::new(), drain: 0, budget: 0 }
     }
 
     /// Queues what `callback` makes under `key`, unless the key is queued: then the first one stays and the
-    /// answer is true.
+    /// answer is true. A kept callback whose key is posted again is work again.
     pub fn post_with(&mut self, key: u64, callback: impl FnOnce() -> F) -> bool {
         let existed = !self.keys.insert(key);
         if !existed {
-            self.entries.push_back((key, callback()));
+            self.posted.push_back((key, callback()));
+        } else if let Some(index) = self.kept.iter().position(|entry| entry.0 == key) {
+            self.posted.extend(self.kept.remove(index));
         }
         existed
     }
 
-    /// Starts a drain: what is added from here on waits for the next one.
+    /// From here on, drains take at most `budget` entries that are added while they run.
+    pub const fn refill(&mut self, budget: u32) {
+        self.budget = budget;
+    }
+
+    /// Starts a drain: it takes all that waits, the kept entries first, and what is added from here on while the budget
+    /// lasts.
     pub fn begin_drain(&mut self) {
-        self.drain = self.entries.len();
+        self.kept.append(&mut self.posted);
+        std::mem::swap(&mut self.kept, &mut self.posted);
+        self.drain = self.posted.len();
+    }
+
+    /// Whether the running drain takes another entry.
+    #[must_use]
+    pub fn has_next(&self) -> bool {
+        self.drain > 0 || (self.budget > 0 && !self.posted.is_empty())
     }
 
     /// Takes the drain's next entry to run it. From here on its key is free: what a callback posts under its own key
     /// is a new entry.
     pub fn take(&mut self) -> Option<(u64, F)> {
-        self.drain = self.drain.checked_sub(1)?;
-        let (key, callback) = self.entries.pop_front()?;
+        if !self.has_next() {
+            return None;
+        }
+        let (key, callback) = self.posted.pop_front()?;
+        match self.drain {
+            0 => self.budget -= 1,
+            _ => self.drain -= 1,
+        }
         self.keys.remove(&key);
         Some((key, callback))
     }
@@ -48,18 +75,31 @@ impl<F> Deferred<F> {
     /// first callback wins here too, in the place of the later one.
     pub fn keep(&mut self, key: u64, callback: F) {
         if self.keys.insert(key) {
-            self.entries.push_back((key, callback));
-        } else if let Some(entry) = self.entries.iter_mut().find(|entry| entry.0 == key) {
+            self.kept.push_back((key, callback));
+        } else if let Some(entry) = self.posted.iter_mut().find(|entry| entry.0 == key) {
             entry.1 = callback;
+        }
+    }
+
+    /// Puts back an entry that is kept for the next drain, as a snapshot has it.
+    pub(crate) fn restore_kept(&mut self, key: u64, callback: F) {
+        if self.keys.insert(key) {
+            self.kept.push_back((key, callback));
         }
     }
 
     /// Removes the entry of `key`, if there is one.
     pub fn remove(&mut self, key: u64) -> bool {
-        let Some(index) = self.entries.iter().position(|entry| entry.0 == key) else { return false };
-        self.entries.remove(index);
-        self.drain -= usize::from(index < self.drain);
-        self.keys.remove(&key)
+        if !self.keys.remove(&key) {
+            return false;
+        }
+        if let Some(index) = self.posted.iter().position(|entry| entry.0 == key) {
+            self.posted.remove(index);
+            self.drain -= usize::from(index < self.drain);
+        } else {
+            self.kept.retain(|entry| entry.0 != key);
+        }
+        true
     }
 
     /// Whether `key` waits.
@@ -68,21 +108,28 @@ impl<F> Deferred<F> {
         self.keys.contains(&key)
     }
 
-    /// The keys that wait, in queue order.
-    pub fn keys(&self) -> impl Iterator<Item = u64> {
-        self.entries.iter().map(|entry| entry.0)
+    /// The keys that wait, in the order of the next drain, and whether each is kept only.
+    pub fn keys(&self) -> impl Iterator<Item = (u64, bool)> {
+        let kept = self.kept.iter().map(|entry| (entry.0, true));
+        kept.chain(self.posted.iter().map(|entry| (entry.0, false)))
     }
 
     /// Entries that wait.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.posted.len() + self.kept.len()
     }
 
     /// Whether nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.posted.is_empty() && self.kept.is_empty()
+    }
+
+    /// Entries that are work: a poll does not wait for them, and a run does not end before them.
+    #[must_use]
+    pub fn posted(&self) -> usize {
+        self.posted.len()
     }
 }
 
@@ -116,8 +163,53 @@ mod tests {
         assert!(!queue.post_with(1, || "again"));
         queue.keep(key, running);
         assert_eq!((queue.take(), queue.take()), (Some((2, "two")), None));
+        assert_eq!(queue.posted(), 1, "it was posted: it is work");
         queue.begin_drain();
         assert_eq!((queue.take(), queue.take()), (Some((1, "one")), None));
+    }
+
+    #[test]
+    fn what_is_added_while_it_drains_runs_while_the_budget_lasts() {
+        let mut queue = Deferred::new();
+        queue.refill(2);
+        (1..=2).for_each(|key| assert!(!queue.post_with(key, || key)));
+        queue.begin_drain();
+        (3..=6).for_each(|key| assert!(!queue.post_with(key, || key)));
+        let ran: Vec<_> = std::iter::from_fn(|| queue.take()).map(|(key, _)| key).collect();
+        assert_eq!(ran, [1, 2, 3, 4], "what waited, and two more");
+        assert_eq!(queue.posted(), 2);
+        queue.begin_drain();
+        let ran: Vec<_> = std::iter::from_fn(|| queue.take()).map(|(key, _)| key).collect();
+        assert_eq!(ran, [5, 6], "what waits when a drain begins needs no budget");
+    }
+
+    #[test]
+    fn a_kept_entry_waits_for_the_next_drain_unless_it_is_posted_again() {
+        let mut queue = Deferred::new();
+        queue.refill(10);
+        queue.post_with(1, || "flush");
+        queue.begin_drain();
+        let (key, flush) = queue.take().unwrap();
+        queue.keep(key, flush);
+        assert_eq!((queue.take(), queue.posted(), queue.len()), (None, 0, 1));
+        assert!(queue.post_with(1, || unreachable!("the kept one stays")));
+        assert_eq!((queue.posted(), queue.take()), (1, Some((1, "flush"))));
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn kept_entries_go_first_and_can_be_removed() {
+        let mut queue = Deferred::new();
+        (1..=2).for_each(|key| assert!(!queue.post_with(key, || key)));
+        queue.begin_drain();
+        while let Some((key, entry)) = queue.take() {
+            queue.keep(key, entry);
+        }
+        queue.post_with(3, || 3);
+        assert_eq!(queue.keys().collect::<Vec<_>>(), [(1, true), (2, true), (3, false)]);
+        assert!(queue.remove(1) && !queue.remove(1));
+        queue.begin_drain();
+        assert_eq!((queue.take(), queue.take(), queue.take()), (Some((2, 2)), Some((3, 3)), None));
     }
 
     #[test]
@@ -138,7 +230,7 @@ mod tests {
         assert_eq!(queue.take(), Some((1, 1)));
         queue.post_with(4, || 4);
         assert!(queue.remove(2));
-        assert_eq!((queue.take(), queue.take()), (Some((3, 3)), None));
+        assert_eq!((queue.take(), queue.take()), (Some((3, 3)), None), "there is no budget");
         assert_eq!(queue.len(), 1);
     }
 }

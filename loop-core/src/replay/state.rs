@@ -98,8 +98,8 @@ pub struct State<T: Task> {
     pub after_loop: Vec<QueuedState<T>>,
     /// Microtasks, in their order.
     pub microtasks: Vec<T>,
-    /// The deferred queue, in its order.
-    pub deferred: Vec<(u64, DeferredCallback<T>)>,
+    /// The deferred queue, in its order: the key, and whether it was kept by a drain and not posted again since.
+    pub deferred: Vec<(u64, bool, DeferredCallback<T>)>,
     /// The GC controller.
     pub gc: Option<GcState>,
     /// What its next check was told.

@@ -38,6 +38,9 @@ impl<T: Task> Scheduler<T> {
         if !self.microtasks.is_empty() {
             labelled(RefKind::Task, "microtasks", self.microtasks.len() as u32);
         }
+        if self.deferred.posted() > 0 {
+            labelled(RefKind::Task, "deferred callbacks", self.deferred.posted() as u32);
+        }
         named
     }
 }

@@ -1,6 +1,7 @@
 //! The model: lists, and what each step of a turn does to them, written down once more without any speed.
 
 mod acts;
+mod drain;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -38,7 +39,7 @@ struct Timer {
 }
 
 struct Deferred {
-    number: usize,
+    number: u64,
     key: u64,
     node: Node,
 }
@@ -72,8 +73,10 @@ pub(super) struct Model {
     tasks: VecDeque<Entry>,
     budget: u32,
     micro: VecDeque<Node>,
-    deferred: Vec<Deferred>,
-    deferred_posted: usize,
+    deferred: VecDeque<Deferred>,
+    /// Callbacks that this tick may still run although they were added to a drain that was running.
+    deferred_budget: u32,
+    deferred_posted: u64,
     immediates: Vec<Immediate>,
     immediates_set: usize,
     after_loop: Vec<Node>,
@@ -123,7 +126,8 @@ impl Model {
             tasks: start.collect(),
             budget: policy.tasks_per_tick,
             micro: VecDeque::new(),
-            deferred: Vec::new(),
+            deferred: VecDeque::new(),
+            deferred_budget: policy.tasks_per_tick,
             deferred_posted: 0,
             immediates: Vec::new(),
             immediates_set: 0,
@@ -174,7 +178,7 @@ impl Model {
             self.timers.iter().filter(|timer| timer.referenced && (timer.armed.is_some() || timer.firing));
         let immediates = self.immediates.iter().filter(|immediate| immediate.referenced);
         let sources = self.sources.iter().filter(|source| source.registered && source.referenced);
-        let queued = self.tasks.len() + self.micro.len() + self.after_loop.len();
+        let queued = self.tasks.len() + self.micro.len() + self.deferred.len() + self.after_loop.len();
         let counted = timers.count() + immediates.count() + sources.count() + queued;
         counted as u32 + self.jobs + self.holds.max(0) as u32
     }
@@ -206,6 +210,7 @@ impl Model {
 
     fn turn(&mut self) -> Option<Ended> {
         (self.budget, self.reading) = (self.policy.tasks_per_tick, None);
+        self.deferred_budget = self.policy.tasks_per_tick;
         let policy = self.policy.clone();
         for step in policy.tick_steps().iter().chain(policy.auto_tick_steps()) {
             match step {
@@ -329,6 +334,7 @@ impl Model {
         }
         let queued = !self.tasks.is_empty()
             || !self.micro.is_empty()
+            || !self.deferred.is_empty()
             || !self.immediates.is_empty()
             || !self.after_loop.is_empty();
         let looked_for = std::mem::take(&mut self.looks) || self.has_news();
@@ -460,32 +466,6 @@ impl Model {
     fn drain_after_task(&mut self) {
         if self.policy.drain == DrainRule::AfterEveryTask {
             self.drain();
-        }
-    }
-
-    fn drain(&mut self) {
-        self.checkpoint();
-        if self.deferred.is_empty() {
-            return;
-        }
-        let posted_before = self.deferred_posted;
-        while let Some(first) = self.deferred.first()
-            && first.number < posted_before
-        {
-            let deferred = self.deferred.remove(0);
-            self.call(&deferred.node);
-            self.reload = false;
-        }
-        self.checkpoint();
-    }
-
-    fn checkpoint(&mut self) {
-        let mut left = self.policy.microtasks_per_checkpoint.unwrap_or(u32::MAX);
-        while left > 0 {
-            let Some(node) = self.micro.pop_front() else { break };
-            left -= 1;
-            self.call(&node);
-            self.reload = false;
         }
     }
 }

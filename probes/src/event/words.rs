@@ -326,6 +326,8 @@ words! {
         25 SnapshotPartsMax = "snapshot-parts-max",
         /// Time that one tick has for its tasks.
         26 TaskTimePerTick = "task-time-per-tick",
+        /// Which revision of the rules that are no policy's own the loop decides by.
+        27 Rules = "rules",
     }
 
     /// What an emitter is doing.

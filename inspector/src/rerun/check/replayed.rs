@@ -143,11 +143,14 @@ pub(super) fn run_deferred(cx: &mut Cx<'_>) -> bool {
     });
     let Some(Some((number, kept, is_last))) = entered else { return false };
     let is_kept = kept == Some(number);
+    let does_rest = is_kept || is_last;
     while let Some(done) = next_act(|done, _| match done.act {
         Act::Kept(_) => false,
         // Its key is still waiting for its own callback.
         Act::Defer(key, existed) if !is_kept => cx.replay().is_deferred(key) == existed,
-        _ => true,
+        _ if does_rest || done.alive.is_none() => true,
+        // One that was done when fewer callbacks waited was a later one's.
+        _ => alive_before(done, cx.replay().held()) >= i64::from(cx.replay().alive()),
     }) {
         perform(cx, done);
     }

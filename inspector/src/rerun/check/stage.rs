@@ -16,9 +16,10 @@ mod parting;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet, VecDeque};
 
+use loop_core::policy::RULES;
 use loop_core::replay::Outside;
 use loop_core::{LocalHandle, Timer};
-use loop_probes::event::{ClockPoint, Event, Queue, RefKind};
+use loop_probes::event::{ClockPoint, Event, Outcome, PolicyField, Queue, RefKind};
 use loop_probes::ids::{IoSource, TaskId, Ticks, TimerId, Timestamp};
 use loop_traces::labels::Labels;
 
@@ -72,6 +73,10 @@ pub(super) struct Stage {
     pub(super) aside: usize,
     puts_aside: bool,
     drains_late: bool,
+    /// The revision of the rules that the recorded loop decided by.
+    rules: u64,
+    /// Something was recorded that later rules decide otherwise.
+    depends_on_rules: bool,
     tick: u64,
     began: Timestamp,
     latest: Timestamp,
@@ -128,6 +133,8 @@ impl Stage {
             aside: 0,
             puts_aside: start.puts_aside,
             drains_late: start.drains_late,
+            rules: start.rules,
+            depends_on_rules: false,
             tick: 0,
             began,
             latest: start.now,
@@ -165,7 +172,7 @@ impl Stage {
     }
 
     fn observe(&mut self, event: Event<Ticks>) {
-        if self.is_over() || !is_compared(&event) {
+        if self.is_over() || !is_compared(&event) || self.is_newer(&event) {
             return;
         }
         let told = event;
@@ -184,6 +191,16 @@ impl Stage {
             let happened = self.words(&told, event);
             self.part(&happened);
         }
+    }
+
+    /// Whether a recording by older rules cannot hold this event.
+    const fn is_newer(&self, event: &Event<Ticks>) -> bool {
+        self.rules < RULES && matches!(event, Event::SnapshotPolicy { field: PolicyField::Rules, .. })
+    }
+
+    /// Whether both could part because the recorded loop decided by older rules.
+    pub(super) const fn is_of_old_rules(&self) -> bool {
+        self.rules < RULES && self.depends_on_rules
     }
 
     /// Where microtasks wait for the end of a pass, nobody knows which task of it queued them, and so how many
@@ -232,7 +249,13 @@ impl Stage {
             }
             Event::QueueDepth { queue: Queue::Signals, depth } => self.told[0] = depth,
             Event::QueueDepth { queue: Queue::Work, depth } => self.told[1] = depth,
-            Event::TaskRan { .. } => self.seen.tasks += 1,
+            Event::TaskRan { outcome, .. } => {
+                self.seen.tasks += 1;
+                self.depends_on_rules |= outcome == Outcome::Reload;
+            }
+            Event::DeferredPosted { .. }
+            | Event::SnapshotDeferred { .. }
+            | Event::InputReturned { value: 0, .. } => self.depends_on_rules = true,
             Event::Microtasks { left, .. } => self.settle(left),
             Event::IoReady { .. } => self.seen.ready += 1,
             Event::TimerFired { .. } => self.seen.timers += 1,
@@ -321,4 +344,5 @@ pub(super) struct Start {
     pub(super) microtasks: u64,
     pub(super) puts_aside: bool,
     pub(super) drains_late: bool,
+    pub(super) rules: u64,
 }

@@ -135,6 +135,8 @@ pub(super) struct Snapshot {
     /// Finished jobs that were put aside.
     pub(super) finished: u32,
     pub(super) agenda: u32,
+    /// The revision of the rules that the recorded loop decided by.
+    pub(super) rules: u64,
 }
 
 /// Reads the snapshot that the stream begins with.
@@ -154,6 +156,7 @@ pub(super) fn read(recorded: &Window) -> Result<Snapshot, RerunError> {
             part => parts.push(part),
         }
     }
+    let rules = values.iter().find(|(field, _)| *field == PolicyField::Rules).and_then(|(_, value)| *value);
     let mut policy = policy(name, values, recorded)?;
     let damaged = |what| RerunError::Damaged { tick: 0, what };
     let Some(Event::SnapshotLoop {
@@ -218,7 +221,8 @@ pub(super) fn read(recorded: &Window) -> Result<Snapshot, RerunError> {
         state.depths.push((queue, u32::MAX));
     }
     let agenda = state.refs.iter().find(|(what, _)| *what == RefKind::Agenda).map_or(0, |(_, count)| *count);
-    Ok(Snapshot { policy, state, flags, until, finished, agenda })
+    let rules = rules.unwrap_or(1);
+    Ok(Snapshot { policy, state, flags, until, finished, agenda, rules })
 }
 
 fn policy(
@@ -254,7 +258,7 @@ fn restore_part(part: &Event, state: &mut State<Replayed>) -> Option<()> {
         Event::SnapshotQueue { queue: Queue::Microtasks, depth } => {
             (depth <= MOST).then(|| state.microtasks.resize(depth as usize, Replayed::Microtask))?;
         }
-        Event::SnapshotDeferred { key } => state.deferred.push((key, Box::new(run_deferred))),
+        Event::SnapshotDeferred { key, kept } => state.deferred.push((key, kept, Box::new(run_deferred))),
         Event::SnapshotRef { what, count } => state.refs.push((what, i32::try_from(count).ok()? as u32)),
         Event::SnapshotIo { source, tag, interest, referenced, read, write } => {
             let interest = Interest::from_bits_truncate(interest);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use loop_core::replay::Flags;
 use loop_core::{Policy, policy};
-use loop_probes::event::Event;
+use loop_probes::event::{Event, PolicyField};
 use loop_probes::ids::{SourceId, Ticks, Timestamp};
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
@@ -90,13 +90,20 @@ fn what_a_callback_leaves_behind_is_found_out() {
 fn it_begins_where_the_loop_was_asked_to_stop() {
     let mut policy = policies().pop().unwrap();
     policy.snapshot_interval = Duration::from_millis(5);
-    let events = stamped(&churn::record(policy, 26));
-    let asked = events.iter().position(|stamped| match stamped.event {
-        Event::SnapshotLoop { flags, .. } => Flags::from_bits_truncate(flags).contains(Flags::STOPPING),
-        _ => false,
-    });
-    let start =
-        events[..asked.unwrap()].iter().rposition(|stamped| matches!(stamped.event, Event::TickStart { .. }));
+    // A rare coincidence, which not every program brings about.
+    let (events, asked) = (0..200)
+        .find_map(|seed| {
+            let events = stamped(&churn::record(policy.clone(), seed));
+            let asked = events.iter().position(|stamped| match stamped.event {
+                Event::SnapshotLoop { flags, .. } => {
+                    Flags::from_bits_truncate(flags).contains(Flags::STOPPING)
+                }
+                _ => false,
+            })?;
+            Some((events, asked))
+        })
+        .expect("a program was asked to stop where a snapshot was due");
+    let start = events[..asked].iter().rposition(|stamped| matches!(stamped.event, Event::TickStart { .. }));
     assert_agrees(&events[start.unwrap()..]);
 }
 
@@ -145,4 +152,27 @@ fn it_begins_after_the_last_loss() {
     assert_eq!((checked.seen.first_tick, checked.lost_records), (seen.first_tick, 40));
     events.push(Stamped { at, source: LOOP, event: Event::Lost { count: 1, from: at } });
     assert!(matches!(check(&events), Err(RerunError::BehindLoss { .. })));
+}
+
+/// What a loop with older rules recorded has no revision in its snapshots.
+#[test]
+fn a_recording_by_older_rules_is_checked_and_refused_only_where_they_made_a_difference() {
+    let mut policy = Policy::bun();
+    policy.snapshot_interval = Duration::from_millis(5);
+    let mut events = stamped(&churn::record(policy, 3));
+    let is_rules = |event: &Event| matches!(event, Event::SnapshotPolicy { field: PolicyField::Rules, .. });
+    assert!(events.iter().filter(|stamped| is_rules(&stamped.event)).count() > 1);
+    events.retain(|stamped| !is_rules(&stamped.event));
+    assert_agrees(&events);
+    // The recorded loop waited where one by the rules of today would not.
+    let posted =
+        events.iter().position(|stamped| matches!(stamped.event, Event::DeferredPosted { .. })).unwrap();
+    let poll =
+        events[posted..].iter_mut().find(|stamped| matches!(stamped.event, Event::Poll { .. })).unwrap();
+    if let Event::Poll { timeout_ns, .. } = &mut poll.event {
+        *timeout_ns = Some(7);
+    }
+    let refused = check(&events).unwrap_err();
+    assert!(matches!(refused, RerunError::OldRules { .. }), "{refused}");
+    assert!(refused.to_string().contains("older rules for deferred callbacks and reloads, and from tick"));
 }

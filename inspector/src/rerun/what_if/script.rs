@@ -9,6 +9,7 @@ mod beside;
 mod callback;
 mod did;
 mod finish;
+mod keys;
 mod read;
 
 use std::collections::BTreeSet;

@@ -27,7 +27,7 @@ impl Model {
                 if self.deferred.iter().all(|other| other.key != *key) {
                     let number = self.deferred_posted;
                     self.deferred_posted += 1;
-                    self.deferred.push(Deferred { number, key: *key, node: node.clone() });
+                    self.deferred.push_back(Deferred { number, key: *key, node: node.clone() });
                 }
             }
             Act::Undefer(key) => self.deferred.retain(|other| other.key != *key),

@@ -81,8 +81,9 @@ impl Reading {
         let kept = std::mem::take(&mut self.kept);
         self.last_end = at;
         let cost_ns = at.ns_since(start) / u64::from(ran.max(1));
+        self.deferred.drained();
         for number in 1..=ran {
-            let Some((key, run)) = self.deferred.pop_front() else { break };
+            let Some((key, run)) = self.deferred.take() else { break };
             let first = self.script.acts.len() as u32;
             if number == 1 {
                 let acts = open
@@ -97,7 +98,7 @@ impl Reading {
             if is_kept {
                 let next = self.new_run(Tag(0));
                 self.script.runs[run as usize].next = next;
-                self.deferred.push_back((key, next));
+                self.deferred.keep(key, next);
             }
             (self.last, self.tail) = (Some((run, None)), NONE);
             self.grew.push(run);

@@ -8,9 +8,6 @@ use super::read::Reading;
 use super::{Came, Job, RunId, What};
 use crate::rerun::act::{Act, Done};
 
-/// Most keys of the deferred queue that are followed.
-pub(super) const KEYS_MAX: usize = 4096;
-
 /// Most labels of spans and marks: a session keeps no more.
 const SPANS_MAX: usize = 2048;
 
@@ -45,7 +42,7 @@ impl Reading {
             }
             Act::Defer(key, existed) => Some(self.defers(key, existed)),
             Act::Undefer(key) => {
-                self.deferred.retain(|(known, _)| *known != key);
+                self.deferred.remove(key);
                 Some(What::Undefer(key))
             }
             Act::Kept(number) => {
@@ -118,11 +115,10 @@ impl Reading {
 
     /// A key that waits keeps its first callback; asking again is an act all the same.
     fn defers(&mut self, key: u64, existed: bool) -> What {
-        let mut waiting = self.deferred.iter().filter(|_| existed);
-        let known = waiting.find(|(known, _)| *known == key).map(|(_, run)| *run);
+        let known = if existed { self.deferred.post_again(key) } else { None };
         let run = known.unwrap_or_else(|| self.new_run(Tag(0)));
-        if !existed && self.deferred.len() < KEYS_MAX {
-            self.deferred.push_back((key, run));
+        if !existed {
+            self.deferred.post(key, run);
         }
         What::Defer { key, run }
     }

@@ -3,7 +3,7 @@
 //! A callback is recorded when it is over, and what it did before that. So what is done gathers until a callback says
 //! that it is over, and is its. What comes between two callbacks belongs to the one that is over.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 
 use loop_core::gc::GcState;
 use loop_probes::event::{Event, GcAction, Origin, Outcome, PolicyField, RefKind};
@@ -15,7 +15,7 @@ use super::super::cost::{Costs, Overheads};
 use super::arrive::{Outside, Worked};
 use super::beside::Beside;
 use super::callback::Deed;
-use super::did::KEYS_MAX;
+use super::keys::Keys;
 use super::{Arm, Came, Left, NONE, Run, RunId, Script, Source, What, finish};
 use crate::rerun::RerunError;
 use crate::rerun::act::{Acts, Role};
@@ -56,7 +56,7 @@ pub(super) struct Reading {
     /// The last checkpoint behind it.
     pub(super) tail: RunId,
     /// Keys of the deferred queue, and what runs for each.
-    pub(super) deferred: VecDeque<(u64, RunId)>,
+    pub(super) deferred: Keys,
     /// Which callbacks of the drain want to be kept.
     pub(super) kept: BTreeSet<u32>,
     /// When what was done last could still be done by a callback.
@@ -186,7 +186,7 @@ impl Reading {
             open: Vec::new(),
             last: None,
             tail: NONE,
-            deferred: VecDeque::new(),
+            deferred: Keys::default(),
             kept: BTreeSet::new(),
             last_end: first.at,
             label: None,
@@ -260,9 +260,13 @@ impl Reading {
                 let run = self.expect(task, tag);
                 self.script.start.tasks.push((queue, run));
             }
-            Event::SnapshotDeferred { key } if self.deferred.len() < KEYS_MAX => {
+            Event::SnapshotDeferred { key, kept } if self.deferred.has_room() => {
                 let run = self.new_run(Tag(0));
-                self.deferred.push_back((key, run));
+                if kept {
+                    self.deferred.keep(key, run);
+                } else {
+                    self.deferred.post(key, run);
+                }
                 self.script.start.deferred.push((key, run));
             }
             Event::SnapshotRef { what: RefKind::Handle | RefKind::Future, count } => {
@@ -315,6 +319,9 @@ impl Reading {
 
     /// A callback, a checkpoint or a drain is over.
     fn ended(&mut self, at: Timestamp, event: Event) {
+        if !matches!(event, Event::Microtasks { .. } | Event::DeferredRan { .. }) {
+            self.deferred.end_drain();
+        }
         match event {
             Event::TaskRan { task, tag, outcome, queued, start } => {
                 let run = match self.expected.remove(&task) {
@@ -345,7 +352,11 @@ impl Reading {
     fn see_loop(&mut self, at: Timestamp, event: Event) {
         match event {
             Event::SnapshotBegin { .. } if !self.started => self.in_snapshot = true,
-            Event::TickStart { .. } => self.script.ticks += 1,
+            Event::TickStart { .. } => {
+                self.script.ticks += 1;
+                self.deferred.end_drain();
+            }
+            Event::Poll { .. } => self.deferred.end_drain(),
             Event::TaskQueued { task, tag, place, queued, poster, .. } => {
                 let run = self.expect(task, tag);
                 match (place.origin, self.jobs.get(&task)) {
