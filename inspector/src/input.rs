@@ -21,6 +21,7 @@ use crate::exit::Failure;
 use crate::exporting::{Export, Exported};
 use crate::playback::Rewind;
 use crate::spool::Spool;
+use crate::units;
 
 /// Stands for standard input on the command line.
 pub const STDIN: &str = "-";
@@ -240,6 +241,14 @@ pub fn ring_warnings(ring: &ProcessReader) -> Vec<String> {
         names => {
             lines.push(format!("process {pid}: {names} names found no room, so that numbers stand for them"))
         }
+    }
+    let faults = ring.clock_faults();
+    if faults.count > 0 {
+        lines.push(format!(
+            "process {pid}: its record clock changed its rate or jumped {} times; times around that are wrong by up to {}",
+            faults.count,
+            units::duration(faults.error_ns_max)
+        ));
     }
     lines
 }

@@ -2,8 +2,11 @@
 //!
 //! Two clocks, because they answer two questions. *When is it due?* is `CLOCK_MONOTONIC`'s, the clock of the
 //! kernel's timers ([`Timestamp`]). *How long did it take?* is asked once per record, and there the reading
-//! itself is the whole cost, so spans use the raw TSC where it is invariant ([`Ticks`]).
+//! itself is the whole cost, so spans use the raw TSC ([`Ticks`]) where it is invariant *and* the kernel keeps its own
+//! time by it: the kernel watches the counter against other clocks, and leaves it when it drifts or jumps.
 //! [`ClockMap`](crate::clock_map::ClockMap) joins the two.
+
+use std::sync::OnceLock;
 
 use crate::ids::{Ticks, Timestamp};
 
@@ -27,10 +30,22 @@ pub enum TickUnit {
 }
 
 impl TickUnit {
-    /// The cheapest unit that this machine keeps honestly.
+    /// The cheapest unit that this machine keeps honestly, as of the first call: the TSC where the processor says that
+    /// it is invariant and the kernel's clocksource is `tsc`. Where the clocksource cannot be read, as in a container
+    /// without `/sys`, nothing says that the counter is sound, and the unit is monotonic nanoseconds.
     #[must_use]
     pub fn detect() -> Self {
-        if tsc_is_invariant() { Self::Tsc } else { Self::Monotonic }
+        static DETECTED: OnceLock<TickUnit> = OnceLock::new();
+        *DETECTED.get_or_init(|| {
+            let clocksource = std::fs::read_to_string(CLOCKSOURCE).ok();
+            Self::choose(tsc_is_invariant(), clocksource.as_deref())
+        })
+    }
+
+    fn choose(is_invariant: bool, clocksource: Option<&str>) -> Self {
+        // Not `kvm-clock` or `hyperv_clocksource_tsc_page`: they scale the counter, and the hypervisor may change how.
+        let is_trusted = clocksource.is_some_and(|name| name.trim_ascii() == "tsc");
+        if is_invariant && is_trusted { Self::Tsc } else { Self::Monotonic }
     }
 
     /// The unit with this wire code.
@@ -43,6 +58,9 @@ impl TickUnit {
         }
     }
 }
+
+/// Names the clock that the kernel keeps time by.
+const CLOCKSOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
 
 /// The machine's own clocks.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +79,11 @@ impl SystemClock {
     #[must_use]
     pub fn with_unit(unit: TickUnit) -> Self {
         Self { unit: if unit == TickUnit::Tsc { TickUnit::detect() } else { unit } }
+    }
+
+    /// The clock that a session records by: read as its records are, whatever this process would choose for itself.
+    pub(crate) const fn of(unit: TickUnit) -> Self {
+        Self { unit }
     }
 
     /// What [`Clock::ticks`] counts.
@@ -154,11 +177,8 @@ fn tsc() -> u64 {
 #[cfg(target_arch = "x86_64")]
 fn tsc_is_invariant() -> bool {
     use core::arch::x86_64::__cpuid;
-    use std::sync::OnceLock;
-    static INVARIANT: OnceLock<bool> = OnceLock::new();
     // CPUID 0x80000007, EDX bit 8: the counter runs at one rate in all power states (AMD APM vol. 3, E.4.6).
-    *INVARIANT
-        .get_or_init(|| __cpuid(0x8000_0000).eax >= 0x8000_0007 && __cpuid(0x8000_0007).edx & (1 << 8) != 0)
+    __cpuid(0x8000_0000).eax >= 0x8000_0007 && __cpuid(0x8000_0007).edx & (1 << 8) != 0
 }
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -185,6 +205,17 @@ mod tests {
         if clock.unit() == TickUnit::Tsc {
             assert!(ticks <= anchor.ticks && anchor.ticks <= clock.ticks());
         }
+    }
+
+    #[test]
+    fn the_counter_is_trusted_where_processor_and_kernel_trust_it() {
+        assert_eq!(TickUnit::choose(true, Some("tsc\n")), TickUnit::Tsc);
+        for clocksource in [Some("hpet\n"), Some("acpi_pm\n"), Some("kvm-clock\n"), Some(""), None] {
+            assert_eq!(TickUnit::choose(true, clocksource), TickUnit::Monotonic, "{clocksource:?}");
+        }
+        assert_eq!(TickUnit::choose(false, Some("tsc\n")), TickUnit::Monotonic);
+        let kernel = std::fs::read_to_string(CLOCKSOURCE).ok();
+        assert_eq!(TickUnit::detect(), TickUnit::choose(tsc_is_invariant(), kernel.as_deref()));
     }
 
     #[test]

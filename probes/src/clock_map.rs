@@ -28,6 +28,27 @@ const BASELINE_NS_MIN: u64 = 500_000;
 /// Pieces that are kept: over a quarter of an hour at one anchor a second.
 const PIECES_MAX: usize = 1024;
 
+/// The monotonic clock is slewed by at most half of this part of the time, and a sound record clock not at all.
+const DRIFT_PARTS: u64 = 1000;
+
+/// An anchor may be off by so much: the thread lost its processor between the readings.
+const ANCHOR_NS: u64 = 200_000;
+
+/// What an anchor may be off in any case.
+const ANCHOR_NS_MAX: u64 = 1_000_000;
+
+/// How often a record clock changed its rate or jumped, as its anchors show. A clock that the kernel trusts does
+/// neither, but the kernel may stop trusting it while a session runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClockFaults {
+    /// How often.
+    pub count: u64,
+    /// By how much the clock was off from what its anchors had said, at most, in nanoseconds. Times between the last
+    /// anchor before it and the second after it may be wrong by that much.
+    pub error_ns_max: u64,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Piece {
     ticks: u64,
@@ -68,8 +89,13 @@ pub struct ClockMap {
     pieces: Vec<Piece>,
     /// The latest tick that was converted: nothing before it moves any more.
     settled: u64,
+    /// The last time from before the clock jumped back: nothing after it is earlier.
+    floor: u64,
     /// Anchors of the last seconds, oldest first.
     anchors: Vec<Anchor>,
+    /// An anchor that contradicts the others. If the next one confirms it, the clock changed; else it is damaged.
+    suspect: Option<Anchor>,
+    faults: ClockFaults,
 }
 
 impl ClockMap {
@@ -90,7 +116,8 @@ impl ClockMap {
             _ => SLOPE_ONE,
         };
         let piece = Piece { ticks: last.ticks.0, ns: last.monotonic.0, slope };
-        Self { unit, pieces: vec![piece], settled: 0, anchors: kept }
+        let (suspect, faults) = (None, ClockFaults::default());
+        Self { unit, pieces: vec![piece], settled: 0, floor: 0, anchors: kept, suspect, faults }
     }
 
     /// The time at `ticks`. What was said once is never unsaid.
@@ -112,7 +139,7 @@ impl ClockMap {
             let after = self.pieces.partition_point(|piece| piece.ticks <= ticks.0);
             self.pieces.get(after.saturating_sub(1)).expect("a map has at least one piece")
         });
-        Timestamp(piece.convert(ticks.0))
+        Timestamp(piece.convert(ticks.0).max(self.floor))
     }
 
     /// About how many ticks `ns` nanoseconds take.
@@ -122,18 +149,46 @@ impl ClockMap {
         u64::try_from((u128::from(ns) << SLOPE_BITS) / u128::from(slope)).unwrap_or(u64::MAX)
     }
 
-    /// Steers towards a new anchor. False, and nothing changed, where it is no news or contradicts the others:
-    /// it may come from a damaged file.
+    /// What the anchors say about the clock itself.
+    #[must_use]
+    pub const fn faults(&self) -> ClockFaults {
+        self.faults
+    }
+
+    /// Steers towards a new anchor. False, and nothing changed, where it is no news or contradicts the others: it may
+    /// come from a damaged file. If the anchor after it contradicts them too and the two agree, the clock changed:
+    /// that is a [fault](Self::faults), and from then on the map follows the new anchors.
     pub fn steer(&mut self, anchor: Anchor) -> bool {
         if self.unit == TickUnit::Monotonic {
             return true;
         }
+        let Some(last) = self.anchors.last().copied() else {
+            self.anchors.push(anchor);
+            return false;
+        };
+        if anchor.monotonic <= last.monotonic {
+            return false;
+        }
+        let suspect = self.suspect.take();
+        if let Some(error_ns) = self.contradiction(&last, &anchor) {
+            let Some((first, rate)) = suspect.and_then(|first| Some((first, slope(&first, &anchor)?))) else {
+                self.suspect = Some(anchor);
+                return false;
+            };
+            self.faults.count += 1;
+            self.faults.error_ns_max = self.faults.error_ns_max.max(error_ns);
+            self.anchors = vec![first];
+            if first.ticks <= last.ticks {
+                // It jumped back: of what was converted, only the time counts for the ticks that come.
+                self.floor = self.peek(Ticks(self.settled)).0;
+                let ns = self.floor.max(first.monotonic.0);
+                self.pieces = vec![Piece { ticks: first.ticks.0, ns, slope: rate }];
+                self.settled = first.ticks.0;
+            }
+        }
         let Some(base) = self.baseline(&anchor) else { return false };
         let Some(rate) = slope(&base, &anchor) else { return false };
         let current = self.pieces.last().expect("a map has at least one piece");
-        if rate.abs_diff(current.slope) > current.slope / 2 {
-            return false;
-        }
         let from = self.settled.max(current.ticks).max(base.ticks.0);
         let ns = current.convert(from);
         let truth = Piece { ticks: anchor.ticks.0, ns: anchor.monotonic.0, slope: rate };
@@ -155,15 +210,29 @@ impl ClockMap {
         true
     }
 
+    /// By how much `anchor`, which is later than `last`, is off from where the known ones put it, if it is more than
+    /// their own error and the slewing of the monotonic clock can explain.
+    fn contradiction(&self, last: &Anchor, anchor: &Anchor) -> Option<u64> {
+        let elapsed_ns = anchor.monotonic.ns_since(last.monotonic);
+        if anchor.ticks <= last.ticks {
+            return Some(elapsed_ns);
+        }
+        let first = self.anchors.first().filter(|first| first.ticks < last.ticks);
+        let known =
+            first.and_then(|first| Some((slope(first, last)?, last.monotonic.ns_since(first.monotonic))));
+        // One anchor alone, after a change or from a damaged header, says nothing about the rate.
+        let (slope, baseline_ns) = known?;
+        let truth = Piece { ticks: last.ticks.0, ns: last.monotonic.0, slope };
+        let error_ns = truth.convert(anchor.ticks.0).abs_diff(anchor.monotonic.0);
+        let spread_ns = u128::from(elapsed_ns) * u128::from(ANCHOR_NS) / u128::from(baseline_ns.max(1));
+        let slack_ns = u128::from(ANCHOR_NS_MAX + elapsed_ns / DRIFT_PARTS) + spread_ns;
+        (u128::from(error_ns) > slack_ns).then_some(error_ns)
+    }
+
     /// The anchor to measure the slope from: the youngest that is a whole baseline old, else the oldest.
     fn baseline(&self, anchor: &Anchor) -> Option<Anchor> {
-        let newer = self
-            .anchors
-            .last()
-            .is_none_or(|last| anchor.ticks > last.ticks && anchor.monotonic > last.monotonic);
         let old_enough = |known: &&Anchor| anchor.monotonic.ns_since(known.monotonic) >= BASELINE_NS;
-        let base = self.anchors.iter().rfind(old_enough).or(self.anchors.first())?;
-        newer.then_some(*base)
+        self.anchors.iter().rfind(old_enough).or(self.anchors.first()).copied()
     }
 
     fn keep(&mut self, anchor: Anchor) {

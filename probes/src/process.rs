@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Anchor, Clock, SystemClock, TickUnit};
-use crate::clock_map::ClockMap;
+use crate::clock_map::{ClockFaults, ClockMap};
 use crate::event::{Event, LabelKind};
 use crate::ids::{SourceId, Ticks, Timestamp};
 use crate::merge::Merge;
@@ -144,7 +144,7 @@ impl ProcessReader {
         let anchors: Vec<Anchor> = anchors.iter().copied().chain(latest).collect();
         let mut reader = Self {
             map: ClockMap::new(unit, &anchors),
-            clock: SystemClock::with_unit(unit),
+            clock: SystemClock::of(unit),
             rings: Rings::new(start),
             merge: Merge::default(),
             known: HashMap::new(),
@@ -354,6 +354,12 @@ impl ProcessReader {
     #[must_use]
     pub fn time_at(&self, ticks: Ticks) -> Timestamp {
         self.map.peek(ticks)
+    }
+
+    /// How often the record clock changed its rate or jumped, and by how much times were wrong then.
+    #[must_use]
+    pub const fn clock_faults(&self) -> ClockFaults {
+        self.map.faults()
     }
 
     fn refresh_state(&mut self) -> Result<(), ReadError> {

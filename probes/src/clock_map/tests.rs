@@ -89,8 +89,11 @@ proptest! {
         let mut map = ClockMap::new(TickUnit::Tsc, first);
         let mut last = (ticks, map.convert(Ticks(ticks)));
         for anchor in later {
+            let faults = map.faults();
             let _accepted = map.steer(*anchor);
-            prop_assert_eq!(map.peek(Ticks(last.0)), last.1);
+            if map.faults() == faults {
+                prop_assert_eq!(map.peek(Ticks(last.0)), last.1);
+            }
             let next = last.0.saturating_add(1 << 20);
             let converted = map.convert(Ticks(next));
             prop_assert!(converted >= last.1);
@@ -112,6 +115,61 @@ fn an_anchor_from_another_world_is_refused() {
     assert!(!map.steer(anchor(2 * SECOND_NS, 9 * SECOND_NS)));
     assert!(!map.steer(anchor(SECOND_NS / 2, SECOND_NS / 2)));
     assert!(map.steer(anchor(2 * SECOND_NS, 2 * SECOND_NS + 1000)));
+}
+
+/// A clock of one tick a nanosecond that does what a record clock must not: after ten seconds it goes on from
+/// `jump(ticks)` at `percent` of its rate. Reads it for half a minute with an anchor each second.
+fn unsteady(jump: impl Fn(u64) -> u64, percent: u64) -> (ClockMap, Vec<(u64, u64)>) {
+    let ticks_at = |ns: u64| {
+        let before = ns.min(10 * SECOND_NS);
+        if before == ns { ns } else { jump(before) + (ns - before) * percent / 100 }
+    };
+    let mut map = ClockMap::new(TickUnit::Tsc, &[anchor(0, 0), anchor(1_000_000, 1_000_000)]);
+    let mut said = Vec::new();
+    for second in 1..30 {
+        for tenth in 0..10 {
+            let ns = second * SECOND_NS + tenth * SECOND_NS / 10 + 1;
+            said.push((ns, map.convert(Ticks(ticks_at(ns))).0));
+        }
+        // Anchors wobble a little, as true ones do.
+        let ns = (second + 1) * SECOND_NS;
+        let _accepted = map.steer(anchor(ticks_at(ns), ns + second % 3 * 100));
+    }
+    (map, said)
+}
+
+#[test]
+fn a_clock_that_changes_its_rate_or_jumps_is_noticed_and_followed() {
+    let steady = |ticks| ticks;
+    assert_eq!(unsteady(steady, 100).0.faults(), ClockFaults::default());
+    for (what, jump, percent, error_ns) in [
+        ("half the rate", Box::new(steady) as Box<dyn Fn(u64) -> u64>, 50, 500_000_000),
+        ("3% faster", Box::new(steady), 103, 30_000_000),
+        ("1% slower", Box::new(steady), 99, 10_000_000),
+        ("a jump ahead by 5 ms", Box::new(|ticks| ticks + 5_000_000), 100, 4_900_000),
+        ("a jump back by 20 s", Box::new(|ticks| ticks - 10 * SECOND_NS), 100, SECOND_NS),
+    ] {
+        let (map, said) = unsteady(jump, percent);
+        assert_eq!(map.faults().count, 1, "{what}");
+        assert!(map.faults().error_ns_max >= error_ns, "{what}: {:?}", map.faults());
+        let (ns, converted) = said[said.len() - 1];
+        assert!(ns.abs_diff(converted) < SECOND_NS / 10, "{what}: at {ns} it says {converted}");
+        let (before_ns, before) = said[said.len() - 11];
+        assert!(
+            (converted - before).abs_diff(ns - before_ns) < SECOND_NS / 10,
+            "{what}: durations are right again"
+        );
+    }
+}
+
+#[test]
+fn one_damaged_anchor_is_no_change_of_the_clock() {
+    let mut map = ClockMap::new(TickUnit::Tsc, &[anchor(0, 0), anchor(SECOND_NS, SECOND_NS)]);
+    for second in 2..20 {
+        let wrong = if second % 5 == 0 { 700_000_000 } else { 0 };
+        assert_eq!(map.steer(anchor(second * SECOND_NS, second * SECOND_NS - wrong)), wrong == 0);
+    }
+    assert_eq!(map.faults(), ClockFaults::default());
 }
 
 #[test]

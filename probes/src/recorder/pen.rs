@@ -44,6 +44,8 @@ pub(crate) struct Pen {
     place: usize,
     ticks_per_ms: u64,
     calibrations: AtomicU32,
+    /// The longest wait for a calibration, in ticks.
+    calibration_max: u64,
     closed: AtomicBool,
 }
 
@@ -60,6 +62,7 @@ impl Pen {
         let [first, second] = session.anchors;
         let elapsed_ns = second.monotonic.ns_since(first.monotonic).max(1);
         let ticks = second.ticks.0.saturating_sub(first.ticks.0);
+        let ticks_per_ms = (u128::from(ticks) * 1_000_000 / u128::from(elapsed_ns)).clamp(1, 1 << 40) as u64;
         let pen = Self {
             writer: Writer::new(opened.slots, position, opened.written, opened.gate.limit()),
             clock: session.clock,
@@ -68,7 +71,8 @@ impl Pen {
             running_at: session.header.plan().place_word(opened.place) + place::RUNNING,
             gate: opened.gate,
             place: opened.place,
-            ticks_per_ms: (u128::from(ticks) * 1_000_000 / u128::from(elapsed_ns)).clamp(1, 1 << 40) as u64,
+            ticks_per_ms,
+            calibration_max: ticks_per_ms * CALIBRATION_MS[CALIBRATION_MS.len() - 1],
             calibrations: AtomicU32::new(0),
             closed: AtomicBool::new(false),
             session,
@@ -173,7 +177,9 @@ impl Pen {
 
     #[inline]
     pub(crate) fn calibrate_if_due(&self, at: Ticks) {
-        if at.0 >= self.next_calibration.load(Ordering::Relaxed) {
+        // Due unless it lies ahead by no more than the longest wait: a clock that jumped back is calibrated at once.
+        let ahead = self.next_calibration.load(Ordering::Relaxed).wrapping_sub(at.0).wrapping_sub(1);
+        if ahead >= self.calibration_max {
             self.calibrate(at);
         }
     }
