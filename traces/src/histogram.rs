@@ -12,6 +12,9 @@ use crate::analysis::loss::{Bounds, Missing, SpreadBounds};
 /// Values above are counted in the last bucket (the maximum stays exact): 13 days in nanoseconds.
 const BUCKETED_MAX: u64 = 1 << 50;
 
+/// Of fewer samples, one in a hundred is none.
+const FEW: u64 = 100;
+
 /// Values that [`Histogram::record_many`] adds up to: more than two years in nanoseconds.
 const COUNT_MAX: u64 = u64::MAX >> 8;
 
@@ -146,6 +149,7 @@ impl Histogram {
     pub fn percentiles(&self) -> Percentiles {
         Percentiles {
             count: self.count(),
+            few_samples: (1..FEW).contains(&self.count()),
             mean: (!self.is_empty()).then(|| self.mean().round() as u64),
             gmean: (!self.is_empty()).then(|| self.geometric_mean().round() as u64),
             p50: self.known_quantile(0.5),
@@ -208,11 +212,14 @@ impl Default for Histogram {
 pub struct Percentiles {
     /// Values.
     pub count: u64,
-    /// The mean; absent where there are no values, and in what older versions saved.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// There are too few values for a percentile of its own: below 100 `p99` is the maximum, below 10 `p90` is too.
+    #[serde(default)]
+    pub few_samples: bool,
+    /// The mean; `None` also in what older versions saved.
+    #[serde(default)]
     pub mean: Option<u64>,
-    /// The geometric mean; absent as `mean` is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The geometric mean; `None` as `mean` is.
+    #[serde(default)]
     pub gmean: Option<u64>,
     /// The median; `None` (`null`) where there are no values, as all figures below.
     pub p50: Option<u64>,
@@ -335,11 +342,24 @@ mod tests {
     }
 
     #[test]
+    fn few_samples_are_said_to_be_few() {
+        let mut histogram = Histogram::new();
+        (0..99).for_each(|value| histogram.record(value));
+        assert!(histogram.percentiles().few_samples);
+        histogram.record(99);
+        assert!(!histogram.percentiles().few_samples);
+    }
+
+    #[test]
     fn an_empty_one_knows_nothing() {
         let shown = Histogram::new().percentiles();
         assert_eq!(shown, Percentiles::default());
         assert_eq!((shown.count, shown.p50, shown.p99, shown.max), (0, None, None, None));
         let json = serde_json::to_value(shown).unwrap();
-        assert_eq!(json, serde_json::json!({"count": 0, "p50": null, "p90": null, "p99": null, "max": null}));
+        assert_eq!(
+            json,
+            serde_json::json!({"count": 0, "few_samples": false, "mean": null, "gmean": null,
+            "p50": null, "p90": null, "p99": null, "max": null})
+        );
     }
 }

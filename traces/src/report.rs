@@ -149,33 +149,39 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
         duration(ticks.stall_limit_ns)
     );
     let slowest = tasks.by_tag.first().map_or_else(String::new, |tag| format!("run · longest: {}", tag.tag));
-    let cleared = format!("lag · {} armed, {} cleared", count(timers.armed), count(timers.cleared));
-    let checkpoints = format!("run of {}", counted(microtasks.checkpoints, "checkpoint", "checkpoints"));
-    let decided = format!(
-        "run · decided {} collect, {} defer, {} skip",
-        count(gc.collect),
-        count(gc.defer),
-        count(gc.skip)
-    );
+    let armed = timers.armed.zip(timers.cleared).map_or_else(String::new, |(armed, cleared)| {
+        format!(" · {} armed, {} cleared", count(armed), count(cleared))
+    });
+    let lag = format!("lag{armed}");
+    let checkpoints = counted(microtasks.checkpoints.unwrap_or(0), "checkpoint", "checkpoints");
+    let checkpoints = format!("run of {checkpoints}");
+    let decided =
+        gc.collect.zip(gc.defer).zip(gc.skip).map_or_else(String::new, |((collect, defer), skip)| {
+            format!("run · decided {} collect, {} defer, {} skip", count(collect), count(defer), count(skip))
+        });
     let skipped = timers.skipped.map_or_else(String::new, |skipped| {
         format!("lag with {}", counted(skipped, "skipped period", "skipped periods"))
     });
-    let rows: [(&str, u64, &Percentiles, &str); 6] = [
-        ("ticks", ticks.count, &ticks.run_ns, &over),
-        ("tasks", tasks.count, &tasks.run_ns, &slowest),
-        ("timers", timers.fired, &timers.lag_ns, &cleared),
-        ("  corrected", timers.lag_corrected_ns.count, &timers.lag_corrected_ns, &skipped),
+    // A family that the loop does not tell of has no row: none is known, which is not zero.
+    let corrected = timers.fired.map(|_| timers.lag_corrected_ns.count);
+    let rows: [(&str, Option<u64>, &Percentiles, &str); 6] = [
+        ("ticks", Some(ticks.count), &ticks.run_ns, &over),
+        ("tasks", Some(tasks.count), &tasks.run_ns, &slowest),
+        ("timers", timers.fired, &timers.lag_ns, &lag),
+        ("  corrected", corrected, &timers.lag_corrected_ns, &skipped),
         ("microtasks", microtasks.ran, &microtasks.run_ns, &checkpoints),
-        ("gc", gc.run_ns.count, &gc.run_ns, &decided),
+        ("gc", gc.collect.map(|_| gc.run_ns.count), &gc.run_ns, &decided),
     ];
+    let rows = rows.into_iter().filter_map(|(name, total, unit, remark)| Some((name, total?, unit, remark)));
+    let rows: Vec<(&str, u64, &Percentiles, &str)> = rows.collect();
     // Where one of the remarks does not fit, all stand beneath the table.
     let fit = rows.iter().all(|(.., remark)| 71 + width(remark) <= columns);
-    for (name, total, unit, remark) in rows {
+    for (name, total, unit, remark) in &rows {
         line!(
             out,
             "{name:<12}{:>11}{:>10} {:>9}{:>9}{:>9}{:>9}{}{}",
-            count(total),
-            per_second(total),
+            count(*total),
+            per_second(*total),
             figure(unit, Of::P50),
             figure(unit, Of::P90),
             figure(unit, Of::P99),
@@ -184,17 +190,25 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
             if fit { remark } else { "" }
         );
     }
-    line!(
-        out,
-        "{:<12}{:>11}{:>10}  {} delivered, {} dropped",
-        "signals",
-        count(signals.arrived),
-        per_second(signals.arrived),
-        count(signals.delivered),
-        count(signals.dropped)
-    );
+    if let (Some(arrived), Some(delivered), Some(dropped)) =
+        (signals.arrived, signals.delivered, signals.dropped)
+    {
+        line!(
+            out,
+            "{:<12}{:>11}{:>10}  {} delivered, {} dropped",
+            "signals",
+            count(arrived),
+            per_second(arrived),
+            count(delivered),
+            count(dropped)
+        );
+    }
     for (name, .., remark) in rows.iter().filter(|(.., remark)| !fit && !remark.is_empty()) {
         line!(out, "  {name:<12}{}", cut(remark, columns - 14));
+    }
+    let tags = summary.tasks.by_tag.iter().flat_map(|tag| [&tag.run_ns, &tag.queue_wait_ns]);
+    if rows.iter().map(|(_, _, unit, _)| *unit).chain(tags).any(|unit| unit.few_samples) {
+        line!(out, "{} of fewer than 100 samples (p90: 10), so the maximum", bounds::FEW);
     }
 }
 

@@ -64,26 +64,26 @@ pub struct Summary {
     pub gc: GcSummary,
     /// Signals.
     pub signals: SignalsSummary,
-    /// The agenda, where there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The agenda; null where there is none.
+    #[serde(default)]
     pub agenda: Option<AgendaSummary>,
     /// What kept the loop alive at the end, by kind and name.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub keep_alive: Vec<HeldSummary>,
     /// How old the snapshot was at the end with which that list begins.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub keep_alive_age_ns: Option<u64>,
-    /// Commands through the self-pipe, where any came.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Commands through the self-pipe; null where none came.
+    #[serde(default)]
     pub commands: Option<CommandsSummary>,
-    /// Pumps of a foreign loop, where there were any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Pumps of a foreign loop; null where there were none.
+    #[serde(default)]
     pub pumps: Option<PumpsSummary>,
-    /// Spawned futures, where there were any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Spawned futures; null where there were none.
+    #[serde(default)]
     pub futures: Option<FuturesSummary>,
-    /// The last shutdown, where there was one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The last shutdown; null where there was none.
+    #[serde(default)]
     pub shutdown: Option<ShutdownSummary>,
     /// Stalls, newest first: the last ones, and the worst of all.
     pub stalls: Vec<StallSummary>,
@@ -199,14 +199,14 @@ pub struct SpanSummary {
     pub marks: u64,
 }
 
-/// Microtasks.
+/// Microtasks. Of a loop that does not tell of them all is null, as of every family below.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct MicrotasksSummary {
     /// Checkpoints in which something ran.
-    pub checkpoints: u64,
+    pub checkpoints: Option<u64>,
     /// Microtasks that ran.
-    pub ran: u64,
+    pub ran: Option<u64>,
     /// Extents of checkpoints.
     pub run_ns: Percentiles,
 }
@@ -216,14 +216,14 @@ pub struct MicrotasksSummary {
 #[non_exhaustive]
 pub struct TimersSummary {
     /// Armed, or armed anew.
-    pub armed: u64,
+    pub armed: Option<u64>,
     /// Fired.
-    pub fired: u64,
+    pub fired: Option<u64>,
     /// Cleared before they fired.
-    pub cleared: u64,
+    pub cleared: Option<u64>,
     /// Fired later than the limit, also those that are not listed.
     #[serde(default)]
-    pub late: u64,
+    pub late: Option<u64>,
     /// A timer that fires later than this is late.
     #[serde(default)]
     pub late_limit_ns: u64,
@@ -265,16 +265,16 @@ pub struct DepthSummary {
 #[non_exhaustive]
 pub struct GcSummary {
     /// Decisions to collect.
-    pub collect: u64,
+    pub collect: Option<u64>,
     /// Decisions to wait.
-    pub defer: u64,
+    pub defer: Option<u64>,
     /// Decisions to do nothing.
-    pub skip: u64,
+    pub skip: Option<u64>,
     /// Extents of collections.
     pub run_ns: Percentiles,
     /// The largest heap seen, in bytes.
     #[serde(default)]
-    pub heap_bytes_max: u64,
+    pub heap_bytes_max: Option<u64>,
 }
 
 /// Signals.
@@ -282,11 +282,11 @@ pub struct GcSummary {
 #[non_exhaustive]
 pub struct SignalsSummary {
     /// Taken from the signal ring.
-    pub arrived: u64,
+    pub arrived: Option<u64>,
     /// Delivered to a task.
-    pub delivered: u64,
+    pub delivered: Option<u64>,
     /// Dropped, since the loop began.
-    pub dropped: u64,
+    pub dropped: Option<u64>,
     /// From arrived to delivered.
     #[serde(default)]
     pub latency_ns: Percentiles,
@@ -310,7 +310,7 @@ impl Summary {
 
     fn of(source: SourceSummary, timeline: &Timeline) -> Self {
         let Timeline { ticks, timers, microtasks, gc, signals, .. } = timeline;
-        let missing = timeline.missing();
+        let (missing, told) = (timeline.missing(), timeline.families());
         Self {
             schema: SCHEMA,
             source,
@@ -341,32 +341,32 @@ impl Summary {
             spans: spans(timeline, &missing),
             spans_beyond_limit: timeline.spans.beyond_limit,
             microtasks: MicrotasksSummary {
-                checkpoints: microtasks.checkpoints(),
-                ran: microtasks.ran,
+                checkpoints: told.microtasks.then(|| microtasks.checkpoints()),
+                ran: told.microtasks.then_some(microtasks.ran),
                 run_ns: microtasks.run_ns.percentiles_missing(&missing.in_ticks),
             },
             timers: TimersSummary {
-                armed: timers.armed,
-                fired: timers.fired,
-                cleared: timers.cleared,
-                late: timers.late,
+                armed: told.timers_armed.then_some(timers.armed),
+                fired: told.timers.then_some(timers.fired),
+                cleared: told.timers_armed.then_some(timers.cleared),
+                late: told.timers.then_some(timers.late),
                 late_limit_ns: timeline.config().late_timer_ns,
-                skipped: Some(timers.skipped),
+                skipped: told.timers.then_some(timers.skipped),
                 lag_ns: timers.lag_ns.percentiles_missing(&missing.others),
                 lag_corrected_ns: timers.lag_corrected_ns.percentiles_missing(&missing.skipping()),
             },
             queues: queues(timeline),
             gc: GcSummary {
-                collect: gc.collect,
-                defer: gc.defer,
-                skip: gc.skip,
+                collect: told.gc.then_some(gc.collect),
+                defer: told.gc.then_some(gc.defer),
+                skip: told.gc.then_some(gc.skip),
                 run_ns: gc.run_ns.percentiles_missing(&missing.in_ticks),
-                heap_bytes_max: gc.heap_bytes_max,
+                heap_bytes_max: told.gc.then_some(gc.heap_bytes_max),
             },
             signals: SignalsSummary {
-                arrived: signals.arrived(),
-                delivered: signals.delivered(),
-                dropped: signals.dropped,
+                arrived: told.signals.then(|| signals.arrived()),
+                delivered: told.signals.then(|| signals.delivered()),
+                dropped: told.signals.then_some(signals.dropped),
                 latency_ns: signals.latency_ns().percentiles_missing(&missing.others),
             },
             agenda: faces::agenda(timeline, &missing.others),

@@ -14,6 +14,7 @@ mod agenda;
 mod blame;
 mod commands;
 pub(crate) mod config;
+mod families;
 mod fold;
 mod futures;
 mod gaps;
@@ -41,6 +42,7 @@ pub use agenda::{Agenda, AgendaWorker, OldestWaiting, PriorityStats, Rendezvous,
 pub use blame::{Blamed, LateSignal, SlowTask};
 pub use commands::{CommandStats, Commands, Pumps, Wakes, command_name};
 pub use config::TimelineConfig;
+pub use families::Families;
 pub use futures::Futures;
 pub use gc::{Gc, GcLook, GcRun};
 pub use harm::{Cause, Harm, Waiter, WorstHarm};
@@ -134,6 +136,8 @@ pub struct Timeline {
     pub stopped: Option<Stopped>,
     /// Events folded.
     pub events: u64,
+    /// Snapshots that came to their end.
+    pub snapshots: u64,
     /// Records that were lost in between, as the stream itself says.
     pub lost_records: u64,
     /// What the source could not give, as the source says.
@@ -181,6 +185,7 @@ impl Timeline {
             shutdown: None,
             stopped: None,
             events: 0,
+            snapshots: 0,
             lost_records: 0,
             counts: SourceCounts::default(),
             blame: Blame::new(&config),

@@ -152,7 +152,7 @@ pub(super) fn late(out: &mut String, summary: &Summary, columns: usize) {
         let limit = duration(summary.timers.late_limit_ns);
         line!(out, "\ntimers later than {limit}, worst first: from due to fired");
         rows(out, &timers, columns);
-        more(out, summary.timers.late, timers.len(), LATE_SHOWN);
+        more(out, summary.timers.late.unwrap_or(0), timers.len(), LATE_SHOWN);
     }
     let signals = summary.late_signals.iter();
     let signals: Vec<_> =

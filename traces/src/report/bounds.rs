@@ -11,6 +11,9 @@ use crate::units::{counted, duration};
 /// Stands before a figure that lost records could move.
 const MARK: char = '~';
 
+/// Stands behind a percentile of too few samples.
+pub(super) const FEW: &str = "*";
+
 /// What of a distribution is shown.
 #[derive(Clone, Copy)]
 pub(super) enum Of {
@@ -43,12 +46,18 @@ impl Of {
     }
 }
 
-/// A figure, marked where lost records could change what is read.
+/// A figure, marked where lost records could change what is read, and where it is the maximum for want of samples.
 pub(super) fn figure(unit: &Percentiles, of: Of) -> String {
     let shown = duration(of.value(unit));
     let same = |end: u64| duration(end) == shown;
+    let few = match of {
+        Of::P90 => unit.few_samples && unit.count < 10,
+        Of::P99 => unit.few_samples,
+        Of::P50 | Of::Max => false,
+    };
+    let few = if few { FEW } else { "" };
     let certain = of.bounds(unit).is_none_or(|bounds| same(bounds.lo) && bounds.hi.is_some_and(same));
-    if certain { shown } else { format!("{MARK}{shown}") }
+    if certain { format!("{shown}{few}") } else { format!("{MARK}{shown}{few}") }
 }
 
 /// `1.24ms–3.10ms`, `≥ 1.24ms`, `≤ 3.10ms`; one figure where both ends read the same.

@@ -1,6 +1,11 @@
 //! Tests of the summary: the fields that its schema names, and sums that add up.
 
+use loop_probes::instrument::LoopProbe;
+use loop_probes::ring::Start;
+use loop_probes::session::Session;
+
 use super::*;
+use crate::analysis::metric::Metric;
 use crate::synthetic::Script;
 
 fn summary() -> Summary {
@@ -137,7 +142,7 @@ fn blame_sums_to_the_stall() {
 #[test]
 fn the_worst_late_timers_come_first_and_sum_up() {
     let summary = summary();
-    assert_eq!(summary.late_timers.len() as u64, summary.timers.late.min(100));
+    assert_eq!(summary.late_timers.len() as u64, summary.timers.late.unwrap().min(100));
     assert!(summary.late_timers.is_sorted_by(|a, b| a.lag_ns >= b.lag_ns));
     assert_eq!(Some(summary.late_timers[0].lag_ns), summary.timers.lag_ns.max);
     for late in &summary.late_timers {
@@ -167,13 +172,53 @@ fn where_records_were_lost_percentiles_have_bounds() {
 }
 
 #[test]
-fn what_a_loop_does_not_have_is_not_there() {
+fn what_a_loop_does_not_have_is_null() {
     let plain = of(&Script { ticks: 100, ..Script::default() });
     let json = serde_json::to_value(&plain).unwrap();
-    for field in ["agenda", "keep_alive", "keep_alive_age_ns", "commands", "pumps", "futures", "shutdown"] {
-        assert!(json.get(field).is_none(), "{field}");
+    for field in ["agenda", "keep_alive_age_ns", "commands", "pumps", "futures", "shutdown"] {
+        assert!(json.get(field).is_some_and(serde_json::Value::is_null), "{field}");
     }
     assert_eq!(serde_json::from_value::<Summary>(json).unwrap(), plain);
+}
+
+#[test]
+fn a_loop_that_is_not_ours_has_no_figures_of_what_it_does_not_tell() {
+    let session = Session::builder("epoll").private();
+    let probe = LoopProbe::new(&session, "main");
+    let echo = probe.tag("Echo");
+    let mut source = session.reader(Start::Oldest);
+    for _ in 0..20 {
+        let _tick = probe.tick();
+        probe.poll(Some(0), || 1usize);
+        drop(probe.task(echo));
+    }
+    let (mut timeline, mut events) = (Timeline::of(EventSource::metadata(&source)), Vec::new());
+    EventSource::poll(&mut source, &mut events).unwrap();
+    timeline.extend(&events);
+    let summary = Summary::new(&source, &timeline);
+    let json = serde_json::to_value(&summary).unwrap();
+    for field in [
+        "/microtasks/ran",
+        "/gc/collect",
+        "/signals/dropped",
+        "/timers/fired",
+        "/timers/armed",
+        "/timers/skipped",
+        "/timers/lag_ns/p50",
+        "/tasks/queue_wait_ns/max",
+        "/gc/heap_bytes_max",
+    ] {
+        assert!(json.pointer(field).is_some_and(serde_json::Value::is_null), "{field} in {json}");
+    }
+    assert_eq!(json["tasks"]["by_tag"][0]["count"], 20);
+    let page = crate::report::text(&summary);
+    for row in ["timers", "microtasks", "gc", "signals", "QUEUE"] {
+        assert!(!page.lines().any(|line| line.starts_with(row)), "{page}");
+    }
+    assert!(page.contains("* of fewer than 100 samples") && page.contains("–"), "{page}");
+    for metric in ["gc.collect", "signals.dropped", "queue.immediates.depth.p50", "timers.armed"] {
+        assert_eq!(metric.parse::<Metric>().unwrap().of(&summary), None, "{metric}");
+    }
 }
 
 #[test]

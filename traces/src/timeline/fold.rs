@@ -239,6 +239,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
             timeline.agenda.see(stamped);
             timeline.records_lost(place, from, at, count);
         }
+        Event::SnapshotEnd { .. } => timeline.snapshots += 1,
         Event::SnapshotGc { mode, unchanged_ticks, .. } => {
             timeline.gc.mode = Some(mode);
             timeline.gc.unchanged_ticks = unchanged_ticks;

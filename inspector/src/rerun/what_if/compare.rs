@@ -255,7 +255,7 @@ impl<'a> Comparison<'a> {
             self.told("utilization", Unit::Share, |side| side.summary.ticks.utilization),
             self.told("ticks", Unit::Count, |side| side.summary.ticks.count as f64),
             self.told("tasks run", Unit::Count, |side| side.summary.tasks.count as f64),
-            self.told("timers fired", Unit::Count, |side| side.summary.timers.fired as f64),
+            self.told("timers fired", Unit::Count, |side| side.timeline.timers.fired as f64),
             self.told("GC runs", Unit::Count, |side| side.summary.gc.run_ns.count as f64),
             self.told("span", Unit::Ns, |side| side.summary.span_ns as f64),
         ]);

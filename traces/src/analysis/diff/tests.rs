@@ -28,6 +28,7 @@ pub(crate) fn run(imagined: &Imagined) -> Run {
         let ns = Some(ns.round() as u64);
         Percentiles {
             count: 100,
+            few_samples: false,
             mean: ns,
             gmean: ns,
             p50: ns,

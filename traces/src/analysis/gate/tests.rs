@@ -42,6 +42,7 @@ fn one_run_keeps_its_bounds_or_not() {
 fn losses_leave_open_what_they_could_overturn() {
     let mut run = runs(&[1e6]).remove(0);
     run.summary.lost_records = 5;
+    run.summary.signals.dropped = Some(0);
     let outcome = |metric: &str, limit| gate(metric, limit).judge(&run).unwrap().outcome;
     let held = gate("timer_lag.p99", Limit::Max(2e6)).judge(&run).unwrap();
     assert_eq!(

@@ -131,45 +131,49 @@ pub const FIGURES: &[Figure] = &[
     number("span", Ns, Neither, "from the first event to the last", |s| s.span_ns as f64),
     number("lost", Count, MoreIsWorse, "records lost", |s| s.lost_records as f64),
     number("ticks.count", Count, Neither, "whole ticks", |s| s.ticks.count as f64),
-    number("ticks.rate", PerSecond, Neither, "whole ticks a second", |s| a_second(s, s.ticks.count)),
+    known("ticks.rate", PerSecond, Neither, "whole ticks a second", |s| a_second(s, s.ticks.count)),
     number("ticks.incomplete", Count, MoreIsWorse, "ticks that losses touch", |s| s.ticks.incomplete as f64),
     number("tasks.count", Count, Neither, "tasks that ran", |s| s.tasks.count as f64),
-    number("tasks.rate", PerSecond, Neither, "tasks a second", |s| a_second(s, s.tasks.count)),
-    number("timers.armed", Count, Neither, "timers armed", |s| s.timers.armed as f64),
-    number("timers.fired", Count, Neither, "timers fired", |s| s.timers.fired as f64),
+    known("tasks.rate", PerSecond, Neither, "tasks a second", |s| a_second(s, s.tasks.count)),
+    known("timers.armed", Count, Neither, "timers armed", |s| count(s.timers.armed)),
+    known("timers.fired", Count, Neither, "timers fired", |s| count(s.timers.fired)),
     known("timers.skipped", Count, MoreIsWorse, "periods that late intervals skipped", |s| {
         s.timers.skipped.map(|skipped| skipped as f64)
     }),
-    number("timers.cleared", Count, Neither, "timers cleared", |s| s.timers.cleared as f64),
-    number("microtasks.ran", Count, Neither, "microtasks", |s| s.microtasks.ran as f64),
-    number("microtasks.checkpoints", Count, Neither, "checkpoints at which something ran", |s| {
-        s.microtasks.checkpoints as f64
+    known("timers.cleared", Count, Neither, "timers cleared", |s| count(s.timers.cleared)),
+    known("microtasks.ran", Count, Neither, "microtasks", |s| count(s.microtasks.ran)),
+    known("microtasks.checkpoints", Count, Neither, "checkpoints at which something ran", |s| {
+        count(s.microtasks.checkpoints)
     }),
-    number("gc.collect", Count, MoreIsWorse, "decisions to collect", |s| s.gc.collect as f64),
-    number("gc.defer", Count, Neither, "decisions to wait", |s| s.gc.defer as f64),
-    number("gc.skip", Count, Neither, "decisions to do nothing", |s| s.gc.skip as f64),
-    number("gc.heap.max", Bytes, MoreIsWorse, "the largest heap seen", |s| s.gc.heap_bytes_max as f64),
-    number("signals.arrived", Count, Neither, "signals taken from the ring", |s| s.signals.arrived as f64),
-    number("signals.delivered", Count, MoreIsBetter, "signals delivered", |s| s.signals.delivered as f64),
-    number("signals.dropped", Count, MoreIsWorse, "signals dropped", |s| s.signals.dropped as f64),
-    number("agenda.ran", Count, Neither, "tasklets that ran", |s| of_agenda(s, |agenda| agenda.ran)),
-    number("agenda.failed", Count, MoreIsWorse, "tasklets that failed", |s| {
+    known("gc.collect", Count, MoreIsWorse, "decisions to collect", |s| count(s.gc.collect)),
+    known("gc.defer", Count, Neither, "decisions to wait", |s| count(s.gc.defer)),
+    known("gc.skip", Count, Neither, "decisions to do nothing", |s| count(s.gc.skip)),
+    known("gc.heap.max", Bytes, MoreIsWorse, "the largest heap seen", |s| count(s.gc.heap_bytes_max)),
+    known("signals.arrived", Count, Neither, "signals taken from the ring", |s| count(s.signals.arrived)),
+    known("signals.delivered", Count, MoreIsBetter, "signals delivered", |s| count(s.signals.delivered)),
+    known("signals.dropped", Count, MoreIsWorse, "signals dropped", |s| count(s.signals.dropped)),
+    known("agenda.ran", Count, Neither, "tasklets that ran", |s| of_agenda(s, |agenda| agenda.ran)),
+    known("agenda.failed", Count, MoreIsWorse, "tasklets that failed", |s| {
         of_agenda(s, |agenda| agenda.failed)
     }),
-    number("agenda.waiting", Count, MoreIsWorse, "tasklets that waited at the end", |s| {
+    known("agenda.waiting", Count, MoreIsWorse, "tasklets that waited at the end", |s| {
         of_agenda(s, |agenda| agenda.waiting)
     }),
-    number("shutdown.left", Count, MoreIsWorse, "work that the last shutdown cut off", |s| {
-        s.shutdown.map_or(0.0, |shutdown| shutdown.left as f64)
+    known("shutdown.left", Count, MoreIsWorse, "work that the last shutdown cut off", |s| {
+        count(s.shutdown.map(|shutdown| shutdown.left))
     }),
 ];
 
-fn a_second(summary: &Summary, count: u64) -> f64 {
-    if summary.span_ns == 0 { 0.0 } else { count as f64 * 1e9 / summary.span_ns as f64 }
+fn a_second(summary: &Summary, count: u64) -> Option<f64> {
+    (summary.span_ns > 0).then(|| count as f64 * 1e9 / summary.span_ns as f64)
 }
 
-fn of_agenda(summary: &Summary, of: fn(&AgendaSummary) -> u64) -> f64 {
-    summary.agenda.as_ref().map_or(0.0, |agenda| of(agenda) as f64)
+fn of_agenda(summary: &Summary, of: fn(&AgendaSummary) -> u64) -> Option<f64> {
+    count(summary.agenda.as_ref().map(of))
+}
+
+fn count(count: Option<u64>) -> Option<f64> {
+    count.map(|count| count as f64)
 }
 
 /// What a summary has many of, each with a name.
