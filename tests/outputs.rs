@@ -8,7 +8,8 @@ mod served;
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -77,6 +78,8 @@ fn a_ring_is_never_overwritten() {
         &["attach", &ring, "--no-tui", "--record", &ring, "--duration", "1s"],
         &["demo", "--no-tui", "--record", &ring, "--duration", "1s"],
         &["export", text(&trace), "-o", &ring],
+        &["rerun", text(&trace), "-o", &ring],
+        &["minimize", text(&trace), "--keep", "tasks.run.max > 0", "-o", &ring],
     ] {
         assert!(place.fail(3, arguments).contains(&ring));
     }
@@ -172,6 +175,27 @@ fn an_export_that_finds_no_room_leaves_nothing_half() {
     assert_eq!(exported.status.code(), Some(3), "{}", told(&exported));
     assert_eq!(told(&exported).lines().count(), 1);
     assert!(!json.exists(), "half a document helps nobody");
+    fs::write(&json, "of before").unwrap();
+    let exported = run_cramped(&place, 100, &["export", text(&trace), "-o", text(&json)]);
+    assert_eq!(exported.status.code(), Some(3), "{}", told(&exported));
+    assert!(told(&exported).contains("the file that was there is unchanged"), "{}", told(&exported));
+    assert_eq!(fs::read_to_string(&json).unwrap(), "of before");
+    assert_eq!(mode(&trace), 0o600, "a trace holds a command line");
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).expect("the file is there").permissions().mode() & 0o777
+}
+
+#[test]
+fn a_recording_that_does_not_begin_leaves_the_last_one() {
+    let place = Place::new();
+    let trace = place.file("a.looptrace");
+    fs::write(&trace, "of before").unwrap();
+    let demo = ["demo", "--no-tui", "--duration", "1s", "--record", text(&trace)];
+    place.fail(2, &[&demo[..], &["--policy", "none"]].concat());
+    assert_eq!(run_cramped(&place, 0, &demo).status.code(), Some(3));
+    assert_eq!(fs::read_to_string(&trace).unwrap(), "of before");
 }
 
 #[test]
@@ -213,31 +237,46 @@ fn what_is_no_file_is_neither_waited_for_nor_read() {
     assert!(place.fail(2, &["record", "1", "-o", "-"]).contains("-o"));
 }
 
-/// Runs the binary and sends it `SIGINT` once it has begun to write `output`.
-fn interrupted(place: &Place, arguments: &[&str], output: &Path) -> Output {
+/// Runs the binary and sends it `signal` once it has begun to write beside `output`.
+fn interrupted(place: &Place, arguments: &[&str], output: &Path, signal: Signal) -> Output {
     // On a busy machine it can be done before the signal comes.
     for _ in 0..20 {
         let mut command = place.command(arguments);
         let mut child =
             command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+        let before = fs::read(output).ok();
+        let opened = PathBuf::from(format!("/proc/{}/fd", child.id()));
         let mut is_over = || child.try_wait().expect("a child can be waited for").is_some();
-        while !output.exists() && !is_over() {
+        while !writes_aside(&opened, place) && !is_over() {
             thread::sleep(Duration::from_millis(1));
         }
         if !is_over() {
-            kill_process(Pid::from_child(&child), Signal::INT).expect("a child can be signalled");
+            kill_process(Pid::from_child(&child), signal).expect("a child can be signalled");
         }
         let ended = child.wait_with_output().expect("a child can be waited for");
         if !ended.status.success() {
             return ended;
         }
-        fs::remove_file(output).expect("what was written can be removed");
+        match before {
+            Some(before) => fs::write(output, before).expect("what was there can be put back"),
+            None => fs::remove_file(output).expect("what was written can be removed"),
+        }
     }
     panic!("it is always done before the signal comes");
 }
 
+/// Whether one of the descriptors in `opened` is a file in the place that has no name yet.
+fn writes_aside(opened: &Path, place: &Place) -> bool {
+    let descriptors = fs::read_dir(opened).into_iter().flatten().flatten();
+    let mut files = descriptors.filter_map(|descriptor| fs::read_link(descriptor.path()).ok());
+    let folder = place.file("");
+    files.any(|file| {
+        file.starts_with(&folder) && [" (deleted)", ".part"].iter().any(|end| text(&file).ends_with(end))
+    })
+}
+
 #[test]
-fn what_is_interrupted_leaves_nothing_half_and_says_so() {
+fn what_is_interrupted_or_killed_leaves_what_was_there_and_says_so() {
     let place = Place::new();
     let (trace, json) = (place.file("a.looptrace"), place.file("a.json"));
     let script = Script { ticks: 3_000, ..Script::default() };
@@ -251,12 +290,22 @@ fn what_is_interrupted_leaves_nothing_half_and_says_so() {
         (&["export", text(&trace), "--format", "csv", "-o", text(&half)], &half),
         (&["import", text(&json), "-o", text(&imported)], &imported),
     ] {
-        let ended = interrupted(&place, arguments, output);
+        let ended = interrupted(&place, arguments, output, Signal::INT);
         assert_eq!(ended.status.code(), Some(3), "{arguments:?}: {}", told(&ended));
         assert_eq!(told(&ended).lines().count(), 1, "{}", told(&ended));
-        assert!(told(&ended).contains("interrupted; the unfinished file was removed"), "{}", told(&ended));
+        assert!(told(&ended).contains("interrupted; no file was made"), "{}", told(&ended));
         assert!(!output.exists(), "{arguments:?} left half a file");
+        fs::write(output, "of before").unwrap();
+        let ended = interrupted(&place, arguments, output, Signal::INT);
+        assert!(told(&ended).contains("the file that was there is unchanged"), "{}", told(&ended));
+        interrupted(&place, arguments, output, Signal::KILL);
+        assert_eq!(fs::read_to_string(output).unwrap(), "of before");
+        fs::remove_file(output).unwrap();
     }
+    let names = fs::read_dir(place.file("")).unwrap().map(|found| found.unwrap().file_name());
+    let others: Vec<_> =
+        names.filter(|name| name != "a.looptrace" && name != "a.json" && name != "rings").collect();
+    assert!(others.is_empty(), "left behind: {others:?}");
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! An export into a file: it is whole, or it is not there. Half a document helps nobody.
 
 use std::fmt;
-use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
@@ -11,6 +10,7 @@ use loop_traces::export::folded::{self, FoldedOptions, FoldedStats};
 use loop_traces::export::speedscope::{self, SpeedscopeStats};
 use loop_traces::export::{ExportError, TimeRange};
 use loop_traces::source::{EventSource, SourceError};
+use loop_traces::writer::{NewFile, TraceOutput as _, untouched};
 
 use crate::exit::Failure;
 use crate::input::Input;
@@ -118,7 +118,8 @@ impl fmt::Display for Exported {
     }
 }
 
-/// Exports `input` to `file`, which is `path`, and removes it when that fails, or `interrupt` is due.
+/// Exports `input` to `file`, which takes its place at `path` once it is whole; it does not when that fails, or
+/// `interrupt` is due.
 ///
 /// # Errors
 ///
@@ -126,26 +127,23 @@ impl fmt::Display for Exported {
 pub fn to_file(
     input: &Input,
     what: Export,
-    file: File,
+    file: NewFile,
     path: &Path,
     interrupt: Option<Interrupt>,
 ) -> Result<Exported, Failure> {
-    let is_regular = file.metadata().is_ok_and(|found| found.is_file());
-    to(input, what, Stopping::new(file, interrupt)).map_err(|error| {
-        let rest = discard(is_regular, path);
-        match error {
-            ExportError::Write(error) => {
-                Failure::Input(format!("cannot write {}: {error}{rest}", path.display()))
+    let mut file = Stopping::new(file, interrupt);
+    let exported = to(input, what, &mut file);
+    exported.and_then(|exported| file.finish().map(|()| exported).map_err(ExportError::Write)).map_err(
+        |error| {
+            let rest = untouched(path);
+            match error {
+                ExportError::Write(error) => {
+                    Failure::Input(format!("cannot write {}: {error}{rest}", path.display()))
+                }
+                error => Failure::Input(format!("{error}{rest}")),
             }
-            error => Failure::Input(format!("{error}{rest}")),
-        }
-    })
-}
-
-/// Removes the file that was not finished, and gives the words that say so. A device or a pipe stays as it is.
-#[must_use]
-pub fn discard(is_regular: bool, path: &Path) -> &'static str {
-    if is_regular && fs::remove_file(path).is_ok() { "; the unfinished file was removed" } else { "" }
+        },
+    )
 }
 
 /// Exports `input` to `out`.

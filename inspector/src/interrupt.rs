@@ -75,8 +75,7 @@ impl Interrupt {
     }
 }
 
-/// A file that cannot be written any more once a signal came, so that who writes it removes it, as after any other
-/// failure.
+/// An output that cannot be written any more once a signal came.
 #[derive(Debug)]
 pub struct Stopping<W> {
     out: W,
@@ -88,13 +87,18 @@ impl<W> Stopping<W> {
     pub const fn new(out: W, interrupt: Option<Interrupt>) -> Self {
         Self { out, interrupt }
     }
+
+    fn check(&self) -> io::Result<()> {
+        match &self.interrupt {
+            Some(interrupt) if interrupt.is_due() => Err(io::Error::other("interrupted")),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl<W: Write> Write for Stopping<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.interrupt.as_ref().is_some_and(Interrupt::is_due) {
-            return Err(io::Error::other("interrupted"));
-        }
+        self.check()?;
         self.out.write(bytes)
     }
 
@@ -106,6 +110,11 @@ impl<W: Write> Write for Stopping<W> {
 impl<W: TraceOutput> TraceOutput for Stopping<W> {
     fn truncate(&mut self, len: u64) -> io::Result<()> {
         self.out.truncate(len)
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.check()?;
+        self.out.finish()
     }
 }
 

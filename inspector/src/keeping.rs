@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -19,7 +19,7 @@ use loop_probes::stamped::Stamped;
 use loop_traces::chrome::export::ExportOptions;
 use loop_traces::export::TimeRange;
 use loop_traces::source::{EventSource, MemorySource, SourceCounts};
-use loop_traces::writer::{TraceWriter, WriteStats};
+use loop_traces::writer::{NewFile, TraceWriter, WriteStats};
 
 use crate::dashboard::{Keeper, Recording};
 use crate::exit::Failure;
@@ -84,7 +84,7 @@ impl Keeping {
     ///
     /// [`Failure::Input`] where the file cannot be made.
     pub fn recording_to(self, path: &Path, metadata: &Metadata) -> Result<Self, Failure> {
-        let writer = TraceWriter::create(path, metadata).map_err(Failure::input)?;
+        let writer = TraceWriter::record(path, metadata).map_err(Failure::input)?;
         self.0.borrow_mut().writing = Some(Writing { writer, reader: None });
         Ok(self)
     }
@@ -179,9 +179,8 @@ impl Keeper for Keeping {
             return Ok(Recording { on: false, text });
         }
         let reader = inner.reader()?;
-        let (path, file) = new_file(reader.metadata(), "looptrace")?;
-        let writer = TraceWriter::new(file, &path, reader.metadata(), Default::default());
-        let writer = writer.map_err(|error| error.to_string())?;
+        let path = new_name(reader.metadata(), "looptrace")?;
+        let writer = TraceWriter::record(&path, reader.metadata()).map_err(|error| error.to_string())?;
         inner.writing = Some(Writing { writer, reader: Some(reader) });
         // What the ring held goes first: where there is no room for it, that is the answer to the key.
         let written = inner.write(&[], SourceCounts::default());
@@ -197,10 +196,11 @@ impl Keeper for Keeping {
         let mut reader = inner.reader()?;
         let mut events = Vec::new();
         reader.flush(&mut events).map_err(|error| error.to_string())?;
-        let (path, file) = new_file(reader.metadata(), "looptrace")?;
-        let written = TraceWriter::new(file, &path, reader.metadata(), Default::default())
+        let path = new_name(reader.metadata(), "looptrace")?;
+        let written = TraceWriter::create(&path, reader.metadata())
             .and_then(|mut writer| {
-                save(&mut writer, &events, reader.counts(), FRAME)?;
+                writer.set_counts(reader.counts());
+                writer.append(&events)?;
                 writer.finish()
             })
             .map_err(|error| error.to_string())?;
@@ -219,7 +219,8 @@ impl Keeper for Keeping {
             }
             Again::Saved(word) => Input::open(word).map_err(|failure| failure.to_string())?,
         };
-        let (path, file) = new_file(input.source().metadata(), "json")?;
+        let path = new_name(input.source().metadata(), "json")?;
+        let file = NewFile::create(&path).map_err(|error| error.to_string())?;
         let options =
             ExportOptions { range: TimeRange { from: Some(from), to: Some(to) }, ..Default::default() };
         let exported = exporting::to_file(&input, Export::Chrome(options), file, &path, None)
@@ -247,16 +248,16 @@ fn first_tick(input: &Input) -> Option<Timestamp> {
         .map(|stamped| stamped.at)
 }
 
-/// A file that was not there before, named after the recorded program, in the current folder.
-fn new_file(metadata: &Metadata, extension: &str) -> Result<(PathBuf, File), String> {
+/// The name of a file that is not there yet, after the recorded program, in the current folder.
+fn new_name(metadata: &Metadata, extension: &str) -> Result<PathBuf, String> {
     let program: String =
         metadata.program.chars().filter(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect();
     for number in 1.. {
         let path = PathBuf::from(format!("{program}-{}-{number}.{extension}", metadata.pid));
-        match OpenOptions::new().write(true).create_new(true).open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        match fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(path),
             Err(error) => return Err(format!("cannot create {}: {error}", path.display())),
-            Ok(file) => return Ok((path, file)),
+            Ok(_) => {}
         }
     }
     Err("there is no free file name left".to_owned())

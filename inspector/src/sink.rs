@@ -51,7 +51,7 @@ impl Sink {
     /// [`Failure::Input`] where the file cannot be made.
     pub fn new(metadata: &Metadata, record: Option<&Path>) -> Result<Self, Failure> {
         let writer =
-            record.map(|path| TraceWriter::create(path, metadata)).transpose().map_err(Failure::input)?;
+            record.map(|path| TraceWriter::record(path, metadata)).transpose().map_err(Failure::input)?;
         Ok(Self { writer, ..Self::empty(metadata) })
     }
 

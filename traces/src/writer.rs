@@ -5,12 +5,13 @@
 //! (a full disk), the file is cut back to its last whole block and the writer refuses everything that
 //! follows, so that the file never ends in the middle.
 
+mod new_file;
 mod output;
 
-pub use output::{TraceOutput, create};
+pub use new_file::{NewFile, untouched};
+pub use output::TraceOutput;
 
 use std::fmt;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -44,6 +45,14 @@ pub struct WriteOptions {
 impl Default for WriteOptions {
     fn default() -> Self {
         Self { records_per_block: 16_384, flush_ns: 40_000_000, level: 1 }
+    }
+}
+
+impl WriteOptions {
+    /// For what is written in one go: no block is written early, since nothing is lost by waiting.
+    #[must_use]
+    pub fn at_rest() -> Self {
+        Self { flush_ns: u64::MAX, ..Self::default() }
     }
 }
 
@@ -128,7 +137,7 @@ pub struct WriteStats {
 }
 
 /// Writes one trace. See the [module](self).
-pub struct TraceWriter<W: TraceOutput = File> {
+pub struct TraceWriter<W: TraceOutput = NewFile> {
     out: W,
     path: PathBuf,
     options: WriteOptions,
@@ -159,14 +168,24 @@ impl<W: TraceOutput> fmt::Debug for TraceWriter<W> {
     }
 }
 
-impl TraceWriter<File> {
-    /// Creates the file, or empties it where it exists; see [`create`].
+impl TraceWriter<NewFile> {
+    /// Begins a trace that is written in one go. It replaces what is at `path` when it is [finished](Self::finish), and
+    /// never otherwise.
     ///
     /// # Errors
     ///
-    /// [`WriteError`] when it cannot be created or written, or is not to be overwritten.
+    /// [`WriteError`] when it cannot be created or written, or what is there must not be replaced.
     pub fn create(path: &Path, metadata: &Metadata) -> Result<Self, WriteError> {
-        Self::new(create(path)?, path, metadata, WriteOptions::default())
+        Self::new(NewFile::create(path)?, path, metadata, WriteOptions::at_rest())
+    }
+
+    /// Begins a recording, which replaces what is at `path` with its first block and can be read while it goes on.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create).
+    pub fn record(path: &Path, metadata: &Metadata) -> Result<Self, WriteError> {
+        Self::new(NewFile::create_recording(path)?, path, metadata, WriteOptions::default())
     }
 }
 
@@ -245,7 +264,8 @@ impl<W: TraceOutput> TraceWriter<W> {
             }
         }
         // Whoever is killed while nothing happens leaves behind since when nothing did.
-        if self.pending_now && self.flush_ns() == self.options.flush_ns { self.flush() } else { Ok(()) }
+        let is_early = self.stats.blocks <= BLOCKS_MAX as u64 / 2 && self.options.flush_ns < u64::MAX;
+        if self.pending_now && is_early { self.flush() } else { Ok(()) }
     }
 
     /// How old an event gets before it is written: few large blocks last longer than many small ones.
@@ -316,13 +336,15 @@ impl<W: TraceOutput> TraceWriter<W> {
         Ok(())
     }
 
-    /// Writes the rest and the index. A trace that was not finished is readable too, it only opens slower.
+    /// Writes the rest and the index, and waits until the disk has them. A recording that was not finished is readable
+    /// too, it only opens slower.
     ///
     /// # Errors
     ///
     /// As [`append`](Self::append).
     pub fn finish(mut self) -> Result<WriteStats, WriteError> {
         self.close()?;
+        self.out.finish().map_err(|source| self.failure(source))?;
         Ok(self.stats)
     }
 
@@ -362,7 +384,10 @@ impl<W: TraceOutput> TraceWriter<W> {
         self.index.extend(offset.to_le_bytes());
         self.index.extend(header.to_bytes());
         self.stats.blocks += 1;
-        Ok(())
+        self.out.has_block().map_err(|source| {
+            self.failed = true;
+            self.failure(source)
+        })
     }
 
     /// Makes `raw` a block, compressed where that is shorter.

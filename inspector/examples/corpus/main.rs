@@ -15,7 +15,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
-use loop_traces::writer::{TraceWriter, WriteError, WriteOptions, WriteStats, create};
+use loop_traces::writer::{NewFile, TraceWriter, WriteError, WriteOptions, WriteStats};
 use scenarios::{Recording, SCENARIOS, Scenario};
 
 fn main() -> anyhow::Result<()> {
@@ -38,8 +38,8 @@ fn main() -> anyhow::Result<()> {
 
 /// Writes a recording as a trace, in one block: these are small and read whole.
 fn save(recording: &Recording, path: &Path) -> Result<WriteStats, WriteError> {
-    let options = WriteOptions { flush_ns: u64::MAX, level: 19, records_per_block: usize::MAX };
-    let mut writer = TraceWriter::new(create(path)?, path, &recording.metadata, options)?;
+    let options = WriteOptions { level: 19, records_per_block: usize::MAX, ..WriteOptions::at_rest() };
+    let mut writer = TraceWriter::new(NewFile::create(path)?, path, &recording.metadata, options)?;
     writer.append(&recording.events)?;
     writer.finish()
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use loop_traces::chrome::export::ExportOptions;
 use loop_traces::export::folded::FoldedOptions;
 use loop_traces::export::{ExportError, TimeRange};
-use loop_traces::writer::create;
+use loop_traces::writer::NewFile;
 
 use super::warn;
 use crate::cli::{ExportArgs, ExportFormat};
@@ -41,9 +41,8 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
         to_stdout(&input, what)?
     } else {
         input.spare(&args.output)?;
-        // Before there is a file: a signal in between would leave it behind.
         let interrupt = Some(Interrupt::new(None)?);
-        let file = create(&args.output).map_err(Failure::input)?;
+        let file = NewFile::create(&args.output).map_err(Failure::input)?;
         Some(exporting::to_file(&input, what, file, &args.output, interrupt)?)
     };
     for warning in input.warnings() {

@@ -9,13 +9,12 @@ use std::os::fd::AsFd as _;
 use std::path::Path;
 
 use loop_traces::chrome::import::{Import, ImportError, ImportReport};
-use loop_traces::writer::{TraceWriter, WriteOptions, create};
+use loop_traces::writer::{NewFile, TraceWriter, WriteOptions, untouched};
 
 use self::progress::Bar;
 use super::{drawing, warn};
 use crate::cli::{Global, ImportArgs};
 use crate::exit::Failure;
-use crate::exporting::discard;
 use crate::input::{STDIN, shown, spare};
 use crate::interrupt::{Interrupt, Stopping, StoppingInput};
 use crate::stdout;
@@ -93,26 +92,24 @@ fn failure(error: ImportError, shown: &str) -> Failure {
     }
 }
 
-/// Writes the trace; one that fails is removed, so that none is taken for whole that is not.
+/// Writes the trace, which appears once it is whole.
 fn write(
     import: Import,
     path: &Path,
     bar: &Bar,
     interrupt: Interrupt,
 ) -> Result<(ImportReport, u64), Failure> {
-    let file = create(path).map_err(Failure::input)?;
-    let is_regular = file.metadata().is_ok_and(|found| found.is_file());
-    let file = Stopping::new(file, Some(interrupt));
+    let file = Stopping::new(NewFile::create(path).map_err(Failure::input)?, Some(interrupt));
     let written = || -> Result<(ImportReport, u64), ImportError> {
         let metadata = import.metadata();
-        let mut writer = TraceWriter::new(file, path, &metadata, WriteOptions::default())?;
+        let mut writer = TraceWriter::new(file, path, &metadata, WriteOptions::at_rest())?;
         let report = import.write(&mut writer, &mut |progress| bar.show(progress))?;
         Ok((report, writer.finish()?.bytes))
     };
     written().map_err(|error| {
-        let rest = discard(is_regular, path);
+        let rest = untouched(path);
         let cause = match error {
-            // Of a trace that is removed nothing is readable.
+            // Of a trace that does not appear nothing is readable.
             ImportError::Write(loop_traces::writer::WriteError::Write { path, source, .. }) => {
                 format!("cannot write {}: {source}", path.display())
             }

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -10,15 +9,14 @@ use loop_probes::text::printable;
 use loop_traces::analysis::condition::Condition;
 use loop_traces::analysis::metric::measured;
 use loop_traces::units;
-use loop_traces::writer::WriteError;
+use loop_traces::writer::{NewFile, TraceOutput as _, WriteError, untouched};
 use serde_json::json;
-use tempfile::NamedTempFile;
 
 use super::progress::spinner;
 use super::{drawing, warn};
 use crate::cli::{Global, MinimizeArgs};
 use crate::exit::Failure;
-use crate::input::Input;
+use crate::input::{Input, shown};
 use crate::interrupt::Interrupt;
 use crate::rerun::RerunError;
 use crate::rerun::minimize::{Ended, Limits, MinimizeError, Minimized, Progress, Size, minimize};
@@ -34,7 +32,16 @@ const SHOWN: usize = 6;
 pub(super) fn run(args: &MinimizeArgs, global: &Global) -> Result<(), Failure> {
     let input = Input::open(&args.input)?;
     input.spare(&args.output)?;
-    let kept = beside(&args.output)?;
+    if args.output.exists() && !args.output.is_file() {
+        return Err(Failure::Input(format!("cannot write {}: it is no file", shown(&args.output))));
+    }
+    // A search that cannot save what it found is not worth its time.
+    let mut output = NewFile::create(&args.output).map_err(Failure::input)?;
+    let aside = tempfile::tempdir().map_err(|error| {
+        let folder = std::env::temp_dir();
+        Failure::Input(format!("cannot make a temporary folder in {}: {}", shown(&folder), plain(&error)))
+    })?;
+    let kept = aside.path().join("kept.looptrace");
     let says = args.toml.then(|| toml_beside(args, &input)).transpose()?;
     let interrupt = Interrupt::new(None)?;
     // Not as wide as the terminal: the ^C that it echoes behind it must not begin another line.
@@ -57,11 +64,14 @@ pub(super) fn run(args: &MinimizeArgs, global: &Global) -> Result<(), Failure> {
             stop: Rc::new(stop),
             watch: &mut |progress| bar.set_message(text::cut(&told(progress), TOLD_CELLS)),
         },
-        kept.path(),
+        &kept,
     );
     bar.finish_and_clear();
     let minimized = result.map_err(|error| failure(&args.output, error))?;
-    kept.persist(&args.output).map_err(|refused| unwritten(&args.output, &refused.error))?;
+    fs::File::open(&kept)
+        .and_then(|mut kept| io::copy(&mut kept, &mut output))
+        .and_then(|_| output.finish())
+        .map_err(|error| unwritten(&args.output, &error))?;
     if let Some(says) = &says {
         write_toml(args, &minimized, says)?;
     }
@@ -74,25 +84,14 @@ pub(super) fn run(args: &MinimizeArgs, global: &Global) -> Result<(), Failure> {
     stdout::print(&text::finish(page(args, &minimized, stdout::width()), drawing::theme(global)))
 }
 
-/// A search that cannot save what it found is not worth its time: here it is saved, and takes the place of `output`
-/// once it is whole.
-fn beside(output: &Path) -> Result<NamedTempFile, Failure> {
-    if output.exists() && !output.is_file() {
-        return Err(Failure::Input(format!("cannot write {}: it is no file", output.display())));
-    }
-    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // As any file that is created: the umask takes from it.
-    let permissions = fs::Permissions::from_mode(0o666);
-    let mut builder = tempfile::Builder::new();
-    let made = builder.prefix(".").suffix(".looptrace").permissions(permissions).tempfile_in(folder);
-    made.map_err(|error| unwritten(output, &error))
+fn unwritten(output: &Path, error: &io::Error) -> Failure {
+    Failure::Input(format!("cannot write {}: {}{}", shown(output), plain(error), untouched(output)))
 }
 
-/// Its text names the temporary file, which nobody asked for.
-fn unwritten(output: &Path, error: &io::Error) -> Failure {
-    let why =
-        error.raw_os_error().map_or_else(|| io::Error::from(error.kind()), io::Error::from_raw_os_error);
-    Failure::Input(format!("cannot write {}: {why}", output.display()))
+/// The error of the system, without the name of a temporary file, which the user does not know. Where it has no code
+/// (an error of the library), what it says is all there is.
+fn plain(error: &io::Error) -> io::Error {
+    error.raw_os_error().map_or_else(|| io::Error::other(error.to_string()), io::Error::from_raw_os_error)
 }
 
 fn failure(output: &Path, error: MinimizeError) -> Failure {
@@ -243,5 +242,8 @@ fn write_toml(args: &MinimizeArgs, minimized: &Minimized, path: &Path) -> Result
         "{says}\n# Once it is mended, what must hold:\n# [[gate]]\n# metric = \"{}\"\n",
         args.keep.metric
     );
-    fs::write(path, text).map_err(|error| Failure::Input(format!("cannot write {}: {error}", path.display())))
+    let mut file = NewFile::create(path).map_err(Failure::input)?;
+    io::Write::write_all(&mut file, text.as_bytes())
+        .and_then(|()| file.finish())
+        .map_err(|error| unwritten(path, &error))
 }

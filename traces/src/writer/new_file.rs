@@ -1,0 +1,339 @@
+//! A file that is written aside and appears whole: until it takes its place, what was there stays, whatever happens.
+//!
+//! Where the filesystem can, the file has no name until then, so that nothing of it is left behind by a `kill -9`.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Read as _, Write};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::fs::{
+    AtFlags, CWD, FlockOperation, Mode, OFlags, fcntl_getfl, fcntl_setfl, flock, linkat, openat,
+};
+use rustix::io::Errno;
+
+use super::{TraceOutput, WriteError};
+
+/// The first bytes of a ring file.
+const RING_MAGIC: [u8; 8] = *b"LOOPRING";
+
+/// What is written holds command lines and names of files, which are nobody else's business.
+const PRIVATE: u32 = 0o600;
+
+/// Most links that are followed to where the file goes.
+const LINKS_MAX: usize = 40;
+
+/// Where links to descriptors are, and what makes a file without a name one with a name.
+const DESCRIPTORS: &str = "/proc/self/fd";
+
+/// See the [module](self). A pipe or a device is written as it is: it has no place to take.
+#[derive(Debug)]
+pub struct NewFile {
+    file: File,
+    /// As the user calls it, for errors.
+    path: PathBuf,
+    place: Option<Place>,
+    /// It takes its place with its first block, to be read while it is written.
+    at_once: bool,
+}
+
+/// Where the file goes.
+#[derive(Debug)]
+struct Place {
+    target: PathBuf,
+    /// Its name until then, where it has one.
+    aside: Option<PathBuf>,
+}
+
+impl NewFile {
+    /// A file that takes the place of what is at `path` when it is [finished](TraceOutput::finish), and never
+    /// otherwise. Only its owner can read it; it keeps the permissions of a file that it replaces.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError`] where it cannot be made, or where what is there must not be replaced: the ring of a process, or
+    /// a file that another writer holds.
+    pub fn create(path: &Path) -> Result<Self, WriteError> {
+        let failed = |source: io::Error| WriteError::Create { path: path.to_owned(), source };
+        let target = resolved(path).map_err(failed)?;
+        let found = match fs::metadata(&target) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            found => Some(found.map_err(failed)?),
+        };
+        if found.as_ref().is_some_and(|found| !found.is_file()) || is_descriptor(path) {
+            let file = open_as_it_is(path).map_err(failed)?;
+            return Ok(Self { file, path: path.to_owned(), place: None, at_once: false });
+        }
+        refuse(path, &target)?;
+        let (file, aside) = make_aside(&target).map_err(failed)?;
+        let place = Some(Place { target, aside });
+        let new = Self { file, path: path.to_owned(), place, at_once: false };
+        if let Some(found) = found {
+            let mode = found.permissions().mode() & 0o777;
+            new.file.set_permissions(Permissions::from_mode(mode)).map_err(failed)?;
+        }
+        // Filesystems without locks have nobody to ask.
+        let _ = flock(&new.file, FlockOperation::NonBlockingLockExclusive);
+        Ok(new)
+    }
+
+    /// The same for a recording, which takes its place with its first block.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create).
+    pub fn create_recording(path: &Path) -> Result<Self, WriteError> {
+        let mut new = Self::create(path)?;
+        new.at_once = true;
+        Ok(new)
+    }
+
+    fn take_place(&mut self) -> io::Result<()> {
+        let Some(place) = &mut self.place else { return Ok(()) };
+        refuse(&self.path, &place.target).map_err(io::Error::other)?;
+        // In this order: a name never leads to a file whose contents the disk does not have.
+        self.file.sync_all()?;
+        if place.aside.is_none() {
+            place.aside = link(&self.file, &place.target)?;
+        }
+        if let Some(aside) = &place.aside {
+            fs::rename(aside, &place.target)?;
+        }
+        let folder = folder(&place.target).to_owned();
+        self.place = None;
+        File::open(folder).and_then(|folder| folder.sync_all())
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl TraceOutput for NewFile {
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        TraceOutput::truncate(&mut self.file, len)
+    }
+
+    fn has_block(&mut self) -> io::Result<()> {
+        if self.at_once { self.take_place() } else { Ok(()) }
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        if self.place.is_some() { self.take_place() } else { TraceOutput::finish(&mut self.file) }
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if let Some(Place { aside: Some(aside), .. }) = &self.place {
+            let _ = fs::remove_file(aside);
+        }
+    }
+}
+
+/// What an error says of the file that was to be replaced.
+#[must_use]
+pub fn untouched(path: &Path) -> &'static str {
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() => "; the file that was there is unchanged",
+        Ok(_) => "",
+        Err(_) => "; no file was made",
+    }
+}
+
+/// What `path` leads to, though nothing may be there.
+fn resolved(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        match fs::read_link(&path) {
+            Ok(to) => path = folder(&path).join(to),
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(Errno::LOOP.into())
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whether this is a descriptor that somebody opened, which nothing must take the place of.
+fn is_descriptor(path: &Path) -> bool {
+    ["/dev/std", "/dev/fd/", "/proc/"].iter().any(|prefix| {
+        use std::os::unix::ffi::OsStrExt as _;
+        path.as_os_str().as_bytes().starts_with(prefix.as_bytes())
+    })
+}
+
+/// A FIFO that nobody reads must not keep us here.
+fn open_as_it_is(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().write(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)?;
+    let flags = fcntl_getfl(&file)?;
+    fcntl_setfl(&file, flags - OFlags::NONBLOCK)?;
+    Ok(file)
+}
+
+/// Refuses to replace what somebody needs.
+fn refuse(path: &Path, target: &Path) -> Result<(), WriteError> {
+    // What may be written but not read is no ring of ours, and nothing that a recorder holds.
+    let open = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(target);
+    let Ok(mut there) = open else { return Ok(()) };
+    let mut magic = [0; RING_MAGIC.len()];
+    if there.read_exact(&mut magic).is_ok() && magic == RING_MAGIC {
+        return Err(WriteError::IsRing { path: path.to_owned() });
+    }
+    if flock(&there, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
+        return Err(WriteError::Busy { path: path.to_owned() });
+    }
+    Ok(())
+}
+
+/// A file in the folder of `target`, without a name where that can be.
+fn make_aside(target: &Path) -> io::Result<(File, Option<PathBuf>)> {
+    let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
+    if Path::new(DESCRIPTORS).exists()
+        && let Ok(file) = openat(CWD, folder(target), flags, Mode::from_raw_mode(PRIVATE))
+    {
+        return Ok((file.into(), None));
+    }
+    let (file, aside) = unused_name(target, |aside| {
+        OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(aside)
+    })?;
+    Ok((file, Some(aside)))
+}
+
+/// Gives a file without a name one: that of `target` where nothing is there, else one beside it, which is returned.
+fn link(file: &File, target: &Path) -> io::Result<Option<PathBuf>> {
+    use std::os::fd::AsRawFd as _;
+    let descriptor = format!("{DESCRIPTORS}/{}", file.as_raw_fd());
+    let name =
+        |name: &Path| linkat(CWD, &*descriptor, CWD, name, AtFlags::SYMLINK_FOLLOW).map_err(io::Error::from);
+    match name(target) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            unused_name(target, name).map(|((), aside)| Some(aside))
+        }
+        linked => linked.map(|()| None),
+    }
+}
+
+/// Tries names in the folder of `target` until `make` finds one that is free.
+fn unused_name<T>(target: &Path, make: impl Fn(&Path) -> io::Result<T>) -> io::Result<(T, PathBuf)> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = OsString::from(format!(".loopscope-{}-{number}.part", std::process::id()));
+        let aside = folder(target).join(name);
+        match make(&aside) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => return Ok((made?, aside)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt as _, symlink};
+
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn what_was_there_stays_until_the_new_file_is_finished() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        for before in [None, Some("old")] {
+            if let Some(before) = before {
+                fs::write(&path, before).unwrap();
+                fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+            }
+            let mut new = NewFile::create(&path).unwrap();
+            new.write_all(b"half").unwrap();
+            new.has_block().unwrap();
+            drop(new);
+            assert_eq!(fs::read_to_string(&path).ok().as_deref(), before);
+            let mut new = NewFile::create(&path).unwrap();
+            new.write_all(b"new").unwrap();
+            new.finish().unwrap();
+            assert_eq!(fs::read(&path).unwrap(), b"new");
+            let mode = fs::metadata(&path).unwrap().mode() & 0o777;
+            assert_eq!(mode, if before.is_some() { 0o640 } else { 0o600 });
+            assert_eq!(names(folder.path()), ["a"]);
+        }
+    }
+
+    #[test]
+    fn a_recording_takes_its_place_with_its_first_block_and_has_one_writer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.looptrace");
+        fs::write(&path, b"old").unwrap();
+        let mut first = NewFile::create_recording(&path).unwrap();
+        first.write_all(b"header").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        first.has_block().unwrap();
+        first.write_all(b" block").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"header block");
+        assert!(matches!(NewFile::create(&path), Err(WriteError::Busy { .. })));
+        drop(first);
+        NewFile::create(&path).unwrap();
+    }
+
+    #[test]
+    fn what_somebody_began_to_write_meanwhile_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let mut late = NewFile::create(&path).unwrap();
+        let mut recording = NewFile::create_recording(&path).unwrap();
+        recording.has_block().unwrap();
+        assert!(late.finish().unwrap_err().to_string().contains("being written"));
+        drop((late, recording));
+        fs::write(&path, b"LOOPRING and more").unwrap();
+        assert!(matches!(NewFile::create(&path), Err(WriteError::IsRing { .. })));
+        assert_eq!(fs::read(&path).unwrap(), b"LOOPRING and more");
+    }
+
+    #[test]
+    fn links_are_followed_and_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("a"), folder.path().join("link"));
+        symlink("a", &link).unwrap();
+        for text in ["one", "two"] {
+            let mut new = NewFile::create(&link).unwrap();
+            new.write_all(text.as_bytes()).unwrap();
+            new.finish().unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+            assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        }
+    }
+
+    #[test]
+    fn where_a_file_must_have_a_name_it_goes_when_it_is_not_finished() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a");
+        let make = || {
+            let open = |aside: &Path| OpenOptions::new().write(true).create_new(true).open(aside);
+            let (file, aside) = unused_name(&target, open).unwrap();
+            let place = Some(Place { target: target.clone(), aside: Some(aside) });
+            NewFile { file, path: target.clone(), place, at_once: false }
+        };
+        drop(make());
+        assert!(names(folder.path()).is_empty());
+        make().finish().unwrap();
+        assert_eq!(names(folder.path()), ["a"]);
+    }
+}
