@@ -196,8 +196,8 @@ impl<T: Task> Context<'_, T> {
     }
 
     /// The running task reloads the program: its batch (the pass over the queue, the due timers, the immediates, the
-    /// ready sources) ends at once, without a drain, and it is not counted. The rest of the batch comes in the next
-    /// turn, in order.
+    /// ready sources) ends at once, without a drain, and it is not counted. What it left is drained before anything else
+    /// runs; the rest of the batch comes in the next turn, in order.
     pub fn reload(&mut self) {
         self.core.current.outcome = Outcome::Reload;
     }

@@ -91,6 +91,8 @@ pub struct EventLoop<T: Task, C: Clock = SystemClock, P: Poller = OsPoller> {
     until: Option<Timestamp>,
     /// A run goes on.
     running: bool,
+    /// A task reloaded the program, and what it left was not drained yet.
+    owes_drain: bool,
     signals_dropped: u64,
 }
 
@@ -142,8 +144,9 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.run_until(until)
     }
 
-    /// Runs until `done` says so, which is asked before each turn; false where the loop ended before that: nothing
-    /// referenced was pending any more, or somebody asked it to stop.
+    /// Runs until `done` says so; false where the loop ended before that: nothing referenced was pending any more, or
+    /// it was asked to stop. `done` is asked before each turn, and in it before the poll: what a task brought about
+    /// is not waited for.
     ///
     /// # Errors
     ///
@@ -207,8 +210,10 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             if !self.exits_in_turn && self.ends() {
                 return Ok(StopReason::Drained);
             }
-            if self.whole_turn()? == Flow::Exit {
-                return Ok(StopReason::Drained);
+            match self.whole_turn(done)? {
+                Flow::Next => {}
+                Flow::Exit => return Ok(StopReason::Drained),
+                Flow::Done => return Ok(StopReason::Deadline),
             }
         }
     }
@@ -234,13 +239,13 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     ///
     /// [`LoopError::Wait`] where the poller fails.
     pub fn turn(&mut self) -> Result<(), LoopError> {
-        self.whole_turn().map(|_| ())
+        self.whole_turn(&mut || false).map(|_| ())
     }
 
-    fn whole_turn(&mut self) -> Result<Flow, LoopError> {
-        self.ticked(|this| match this.run_steps(Half::Tick)? {
-            Flow::Next => this.run_steps(Half::AutoTick),
-            Flow::Exit => Ok(Flow::Exit),
+    fn whole_turn(&mut self, done: &mut dyn FnMut() -> bool) -> Result<Flow, LoopError> {
+        self.ticked(|this| match this.run_steps(Half::Tick, done)? {
+            Flow::Next => this.run_steps(Half::AutoTick, done),
+            ended => Ok(ended),
         })
     }
 
@@ -248,7 +253,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// until it is empty or the tick's budget is spent. Never waits.
     pub fn tick(&mut self) {
         // Only a poll fails, and no policy polls here.
-        let _ = self.ticked(|this| this.run_steps(Half::Tick));
+        let _ = self.ticked(|this| this.run_steps(Half::Tick, &mut || false));
     }
 
     /// The second half of a turn, as the policy lists it; with Bun's, immediates, the poll, readiness callbacks, due
@@ -258,7 +263,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     ///
     /// [`LoopError::Wait`] where the poller fails.
     pub fn auto_tick(&mut self) -> Result<(), LoopError> {
-        self.ticked(|this| this.run_steps(Half::AutoTick)).map(|_| ())
+        self.ticked(|this| this.run_steps(Half::AutoTick, &mut || false)).map(|_| ())
     }
 
     /// Asks the run to end after the current turn; before a run, that run returns at once.

@@ -91,7 +91,7 @@ impl<T: Task> Builder<T> {
 
 impl<T: Task, C: Clock, P: Poller> MiniEventLoop<T, C, P> {
     /// Turns until `done` says so; false where it stopped before that: nothing referenced was pending any more, or
-    /// somebody asked it to stop. Asks before each turn, and waits in between.
+    /// it was asked to stop. Asks before each turn and after its tasks, before the poll, and waits in between.
     ///
     /// # Errors
     ///

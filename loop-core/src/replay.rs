@@ -49,6 +49,8 @@ impl Flags {
     pub const STOPPING: Self = Self(16);
     /// It shuts down: what its owners said about that is not told, so that no loop can be put into this state.
     pub const SHUTTING_DOWN: Self = Self(32);
+    /// A task reloaded the program, and what it left was not drained yet.
+    pub const OWES_DRAIN: Self = Self(64);
 
     /// The bits.
     #[must_use]
@@ -59,7 +61,7 @@ impl Flags {
     /// The flags with these bits; unknown ones are left out.
     #[must_use]
     pub const fn from_bits_truncate(bits: u8) -> Self {
-        Self(bits & 63)
+        Self(bits & 127)
     }
 
     /// Whether `other` is set.

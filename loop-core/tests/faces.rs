@@ -10,12 +10,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use loop_core::poller::{Interest, Readiness};
+use loop_core::poller::{Interest, Readiness, Source};
 use loop_core::sim::{Sim, SimSource};
 use loop_core::surroundings::{Captured, Stream};
 use loop_core::task::tag::tag_of_label;
 use loop_core::{
-    Any, AnyEventLoop, AnyRemote, Builder, Builtin, EventLoop, EventLoopHandle, Face, LoopError,
+    Any, AnyEventLoop, AnyRemote, Builder, Builtin, Context, EventLoop, EventLoopHandle, Face, LoopError,
     MiniEventLoop, NativeHost, OnlyOn, Policy, Surroundings, TagOf, Task,
 };
 use loop_probes::event::{Event, StopReason};
@@ -143,6 +143,61 @@ fn b24_tick_until_ends_when_it_is_done_stopped_or_has_nothing_to_wait_for() {
     mini.post(Builtin::once("one", |_| ()));
     assert!(!mini.tick_until(|| false).unwrap());
     assert_eq!(mini.as_event_loop().metrics().tasks_run, 1);
+}
+
+/// Whatever sets it, and also where only a source keeps the loop alive: a poll would wait for that for ever.
+#[test]
+fn b24_tick_until_asks_after_the_tasks_and_before_the_poll() {
+    for name in Policy::NAMES {
+        let sim = Sim::new();
+        let mut event_loop =
+            sim.build(EventLoop::<Builtin>::builder().policy(Policy::by_name(name).unwrap()));
+        let done = Rc::new(Cell::new(false));
+        let (by_task, by_immediate) = (Rc::clone(&done), Rc::clone(&done));
+        event_loop.with(|cx| {
+            cx.set_timeout(ms(2_000), Builtin::once("far", |_| ()));
+            cx.post(Builtin::once("sets it", move |_| by_task.set(true)));
+        });
+        assert!(event_loop.tick_until(|| done.get()).unwrap());
+        assert_eq!(sim.elapsed(), ms(0), "policy {name}");
+        done.set(false);
+        event_loop.with(|cx| cx.immediate(Builtin::once("sets it", move |_| by_immediate.set(true))));
+        assert!(event_loop.tick_until(|| done.get()).unwrap());
+        assert_eq!(sim.elapsed(), ms(0), "policy {name}");
+        // The rest of that turn is not lost: the timer fires when it is due.
+        event_loop.with(|cx| cx.set_timeout(ms(2_000), Builtin::once("stop", |cx| cx.stop())));
+        event_loop.run().unwrap();
+        assert_eq!((sim.elapsed(), event_loop.metrics().tasks_run), (ms(2_000), 4), "policy {name}");
+    }
+}
+
+/// On the machine's own clock and poller: the timer shows whether the poll was made, and waited.
+#[test]
+fn b24_tick_until_waits_for_nothing_once_it_is_done_on_a_real_clock() {
+    for with_timer in [true, false] {
+        let mut event_loop = EventLoop::<Builtin>::new().unwrap();
+        let mut mini = MiniEventLoop::<Builtin>::new().unwrap();
+        let (done, fired) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(false)));
+        let (quiet, _other_end) = UnixStream::pair().unwrap();
+        let source: Source = Arc::new(quiet);
+        let set_up = |cx: &mut Context<'_, Builtin>| {
+            let (sets, fires) = (Rc::clone(&done), Rc::clone(&fired));
+            if with_timer {
+                cx.set_timeout(ms(10_000), Builtin::once("far", move |_| fires.set(true)));
+            }
+            let readable = Builtin::repeat("readable", |_| ());
+            cx.register(Arc::clone(&source), Interest::READABLE, readable).unwrap();
+            cx.post(Builtin::once("sets it", move |_| sets.set(true)));
+        };
+        event_loop.with(set_up);
+        assert!(event_loop.tick_until(|| done.get()).unwrap());
+        assert_eq!((fired.get(), event_loop.metrics().polls), (false, 0));
+        drop(event_loop);
+        done.set(false);
+        mini.with(set_up);
+        assert!(mini.tick_until(|| done.get()).unwrap());
+        assert_eq!((fired.get(), mini.as_event_loop().metrics().polls), (false, 0));
+    }
 }
 
 #[test]

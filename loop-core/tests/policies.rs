@@ -310,8 +310,8 @@ fn b03_a_reload_ends_the_batch_of_immediates_and_the_rest_runs_next_turn_in_orde
         cx.after_loop(reloads(&log, "after loop"));
         cx.after_loop(log.task("after that"));
     });
-    assert_eq!(world.turn(), ["a", "reload", "after loop"], "no drain, and the next batch ends too");
-    assert_eq!(world.turn(), ["micro", "b", "set by the reload", "after that"]);
+    assert_eq!(world.turn(), ["a", "reload", "micro", "after loop"], "and the next batch ends too");
+    assert_eq!(world.turn(), ["b", "set by the reload", "after that"]);
 }
 
 #[test]

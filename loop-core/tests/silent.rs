@@ -125,7 +125,7 @@ fn a_reload_ends_the_pass_at_once_and_is_not_counted() {
         }));
         world.post(world.log.task("last"));
     });
-    assert_eq!(ran, ["reload", "after", "micro", "last", "3 tasks in 2 turns, 0 panics"]);
+    assert_eq!(ran, ["reload", "micro", "after", "last", "3 tasks in 2 turns, 0 panics"]);
 }
 
 #[test]

@@ -239,7 +239,47 @@ fn b03_a_reload_returns_at_once_and_is_not_counted() {
     let events = world.events();
     assert_eq!(pick!(events, Event::TaskRan { outcome, .. } => outcome), [Outcome::Reload]);
     assert_eq!(pick!(events, Event::TickEnd { tasks_run, .. } => tasks_run), [0]);
-    assert_eq!(world.run(), ["after", "micro"]);
+    assert_eq!(world.run(), ["micro", "after"], "what it left comes before the next task");
+}
+
+/// Whatever the task is that reloads, and whatever comes next, under each policy and rule.
+#[test]
+fn b03_what_a_reload_left_is_drained_before_the_next_task() {
+    type Brings = fn(&mut Cx<'_>, Builtin);
+    let brings: [(&str, Brings); 4] = [
+        ("a task", |cx, task| _ = cx.post(task)),
+        ("an immediate", |cx, task| _ = cx.immediate(task)),
+        ("a timer", |cx, task| _ = cx.set_timeout(ms(0), task)),
+        ("after the loop", |cx, task| _ = cx.after_loop(task)),
+    ];
+    let mut policies: Vec<_> = Policy::NAMES.iter().map(|name| Policy::by_name(name).unwrap()).collect();
+    policies.push(Policy::builder("late").drain(DrainRule::AfterEveryPass).build().unwrap());
+    for policy in policies {
+        for (first, bring) in brings {
+            for (second, bring_next) in brings {
+                let mut world = World::with_policy(policy.clone());
+                let (log, left) = (world.log.clone(), world.log.clone());
+                let flushed = world.log.clone();
+                world.lp.with(|cx| {
+                    let reloads = log.then("reload", move |cx| {
+                        cx.microtask(left.task("micro"));
+                        cx.defer(1, move |_| {
+                            flushed.add("flush");
+                            false
+                        });
+                        bring_next(cx, left.task("next"));
+                        cx.reload();
+                    });
+                    bring(cx, reloads);
+                    cx.set_timeout(ms(50), Builtin::once("stop", |cx| cx.stop()));
+                });
+                let case = format!("policy {}: {first}, then {second}", policy.name);
+                assert_eq!(world.run(), ["reload", "micro", "flush", "next"], "{case}");
+                let triggers = pick!(world.events(), Event::Microtasks { trigger, .. } => trigger);
+                assert_eq!(triggers, [None], "{case}: the drain belongs to no task");
+            }
+        }
+    }
 }
 
 #[test]

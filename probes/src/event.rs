@@ -392,7 +392,7 @@ vocabulary! {
         /** Finished jobs that were put aside. */ finished: u32,
         /** References that the program holds: below 0 where a release came first. */ held: i32,
         /// Bit 0: it was woken since its last poll; 1: a run goes on; 2: it watches a heap; 3: futures are in use;
-        /// 4: it was asked to stop; 5: it shuts down.
+        /// 4: it was asked to stop; 5: it shuts down; 6: what a task that reloaded the program left was not drained yet.
         flags: u8, ;
     }
     /// Part of a snapshot: a registered source of readiness.

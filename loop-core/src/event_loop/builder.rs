@@ -248,6 +248,7 @@ impl<T: Task> Builder<T> {
             exits_in_turn,
             until: None,
             running: false,
+            owes_drain: false,
             signals_dropped: 0,
         }
     }

@@ -17,6 +17,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Drains after `trigger`, or for no task.
     #[inline]
     pub(super) fn drain(&mut self, trigger: Option<TaskId>) {
+        self.owes_drain = false;
         if let Some(host) = &mut self.host {
             host.release_weak();
         }
@@ -31,6 +32,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     /// A drain that belongs to no task, with phases of its own.
     pub(super) fn drain_as_phases(&mut self) {
+        self.owes_drain = false;
         if let Some(host) = &mut self.host {
             host.release_weak();
         }

@@ -59,8 +59,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             // What an exit check says is for a run. Who drives this loop waits for its poller, and that has to be
             // asked for its wake-ups to be over.
             None => self.ticked(|this| {
-                this.run_steps(Half::Tick)?;
-                this.run_steps(Half::AutoTick).map(drop)
+                this.run_steps(Half::Tick, &mut || false)?;
+                this.run_steps(Half::AutoTick, &mut || false).map(drop)
             }),
         };
         self.until = None;

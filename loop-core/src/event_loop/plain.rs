@@ -88,6 +88,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                 }
             }
             if current.outcome == Outcome::Reload {
+                self.owes_drain = true;
                 not_counted = 1;
                 break Err(Pass::Reload);
             }

@@ -9,6 +9,7 @@ use loop_probes::recorder::Running;
 
 use super::EventLoop;
 use super::core::Current;
+use super::tick::Flow;
 use crate::error::LoopError;
 use crate::policy::PollRule;
 use crate::poller::Poller;
@@ -16,18 +17,22 @@ use crate::scheduler::{Outside, PollPlan};
 use crate::task::Task;
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
-    /// Waits for readiness, or looks, or leaves that out where the policy says so.
-    pub(super) fn poll(&mut self) -> Result<(), LoopError> {
+    /// Waits for readiness, or looks, or leaves that out where the policy says so, or where the loop is wanted back.
+    pub(super) fn poll(&mut self, done: &mut dyn FnMut() -> bool) -> Result<Flow, LoopError> {
         if self.policy().poll == PollRule::WhenNoTask && !self.core.scheduler.tasks.is_empty() {
-            return Ok(());
+            return Ok(Flow::Next);
         }
         let now = self.pass_time(ClockPoint::BeforePoll);
         if self.looked_just_now(now) {
-            return Ok(());
+            return Ok(Flow::Next);
+        }
+        // Only here: a re-execution tells by the poll that is missing that the answer was yes.
+        if done() {
+            return Ok(Flow::Done);
         }
         let after = self.wait(now)?;
         (self.now, self.polled) = (Some(after), Some(after));
-        Ok(())
+        Ok(Flow::Next)
     }
 
     /// Whether there is work to go on with, and the last poll is so recent that another look can wait. Never after a

@@ -95,6 +95,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
         if outcome != Outcome::Reload {
             self.drain_after(id);
+        } else {
+            self.owes_drain = true;
         }
         if self.core.futures.in_use {
             self.settle_futures(current);

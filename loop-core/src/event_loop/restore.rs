@@ -44,7 +44,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.core.scheduler.begin_in(tick, next_task, now);
         (self.core.next_source, self.core.calls, self.core.woken) = (next_source, calls, state.woken);
         (self.polled, self.snapshot_due, self.latest) = (polled, snapshot_due, Some(now));
-        self.signals_dropped = state.signals_dropped;
+        (self.signals_dropped, self.owes_drain) = (state.signals_dropped, state.owes_drain);
         if state.stopping {
             self.core.scheduler.stop();
         }
@@ -117,7 +117,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         Ok(restored)
     }
 
-    /// Runs as the recorded loop ran: at most until `until`, or until `done`, which is asked before each turn.
+    /// Runs as the recorded loop ran: at most until `until`, or until `done`, which is asked before each turn
+    /// and before each poll.
     ///
     /// # Errors
     ///

@@ -54,6 +54,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             (Flags::FUTURES, self.core.futures.in_use),
             (Flags::STOPPING, self.core.scheduler.is_stopping()),
             (Flags::SHUTTING_DOWN, self.core.shutdown.has_begun()),
+            (Flags::OWES_DRAIN, self.owes_drain),
         ] {
             if is_set {
                 flags |= flag;

@@ -25,6 +25,8 @@ pub(super) enum Flow {
     Next,
     /// Nothing: the run is over.
     Exit,
+    /// Nothing: whoever runs the loop wants it back before it polls.
+    Done,
 }
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
@@ -53,8 +55,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         returned
     }
 
-    /// Carries out the steps of a half, up to its end, an error, or the end of the run.
-    pub(super) fn run_steps(&mut self, half: Half) -> Result<Flow, LoopError> {
+    /// Carries out the steps of a half, up to its end, an error, or the end of the run. `done` is asked before a poll.
+    pub(super) fn run_steps(
+        &mut self,
+        half: Half,
+        done: &mut dyn FnMut() -> bool,
+    ) -> Result<Flow, LoopError> {
         self.core.depth += 1;
         let mut index = 0;
         let flow = loop {
@@ -64,7 +70,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                 Half::AutoTick => policy.auto_tick_steps(),
             };
             let Some(step) = steps.get(index).copied() else { break Ok(Flow::Next) };
-            match self.run_step(step) {
+            if self.owes_drain {
+                // A task that reloads the program returns at once; what it left comes before anything else.
+                self.drain_as_phases();
+                self.now = None;
+            }
+            match self.run_step(step, done) {
                 Ok(Flow::Next) => index += 1,
                 ended => break ended,
             }
@@ -75,7 +86,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     /// Carries out one step. One that ran something ends what the last reading of the clock is good for, but for
     /// readiness callbacks: what a poll found ready and what is due when it returns are one moment.
-    fn run_step(&mut self, step: Step) -> Result<Flow, LoopError> {
+    fn run_step(&mut self, step: Step, done: &mut dyn FnMut() -> bool) -> Result<Flow, LoopError> {
         match step {
             Step::References => self.apply_refs(),
             Step::Signals => self.drain_signals(),
@@ -107,7 +118,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             Step::Exit if self.ends() => return Ok(Flow::Exit),
             Step::Exit => {}
             Step::Releases => self.apply_pending_releases(),
-            Step::Poll => self.poll()?,
+            Step::Poll => return self.poll(done),
             Step::Io => self.run_ready(),
             Step::Timers => self.run_timers(),
             Step::AfterLoop => self.run_after_loop(),

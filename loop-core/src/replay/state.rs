@@ -82,6 +82,8 @@ pub struct State<T: Task> {
     pub woken: bool,
     /// It was asked to stop.
     pub stopping: bool,
+    /// A task reloaded the program, and what it left was not drained yet.
+    pub owes_drain: bool,
     /// Futures are in use: it looks after what they ask for behind each callback.
     pub futures: bool,
     /// Signals dropped since the loop began.
@@ -153,6 +155,7 @@ impl<T: Task> State<T> {
             snapshot_due: None,
             woken: false,
             stopping: false,
+            owes_drain: false,
             futures: false,
             signals_dropped: 0,
             depths: Vec::new(),

@@ -103,6 +103,8 @@ pub(super) struct Model {
     looks: bool,
     stop: bool,
     reload: bool,
+    /// A callback reloaded, and what it left was not drained yet.
+    owes_drain: bool,
     world: BTreeMap<(u64, u64), World>,
     happenings: u64,
     /// Of those, by callbacks.
@@ -151,6 +153,7 @@ impl Model {
             looks: false,
             stop: false,
             reload: false,
+            owes_drain: false,
             world: BTreeMap::new(),
             happenings: 0,
             brought_about: 0,
@@ -213,6 +216,9 @@ impl Model {
         self.deferred_budget = self.policy.tasks_per_tick;
         let policy = self.policy.clone();
         for step in policy.tick_steps().iter().chain(policy.auto_tick_steps()) {
+            if self.owes_drain {
+                self.drain();
+            }
             match step {
                 Step::References => {
                     self.stop |= std::mem::take(&mut self.stop_outside);
@@ -441,6 +447,7 @@ impl Model {
             (self.timers[index].armed, self.timers[index].firing) = (None, false);
         }
         let reloaded = std::mem::take(&mut self.reload);
+        self.owes_drain |= reloaded;
         if !reloaded {
             self.drain_after_task();
         }
@@ -457,6 +464,7 @@ impl Model {
     fn run_node(&mut self, node: &Node) -> bool {
         self.call(node);
         let reloaded = std::mem::take(&mut self.reload);
+        self.owes_drain |= reloaded;
         if !reloaded {
             self.drain_after_task();
         }

@@ -157,6 +157,8 @@ impl Stage {
         let Some(entry) = self.recorded.front() else { return true };
         match entry.event {
             Event::InputRun { .. } | Event::InputShutdown { outside: true, .. } => true,
+            // Asked before a poll that was not made: whoever ran the loop had wanted it back.
+            Event::TickEnd { .. } => true,
             _ => matches!(self.recorded.frames.front(), Some(Frame { kind: Kind::Outside(_), end, .. })
                 if *end >= self.recorded.place && self.is_at_outside()),
         }

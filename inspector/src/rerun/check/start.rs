@@ -183,6 +183,7 @@ pub(super) fn read(recorded: &Window) -> Result<Snapshot, RerunError> {
     (state.signals_dropped, state.next_source, state.calls) = (signals_dropped, next_source, calls);
     (state.woken, state.futures) = (flags.contains(Flags::WOKEN), true);
     state.stopping = flags.contains(Flags::STOPPING);
+    state.owes_drain = flags.contains(Flags::OWES_DRAIN);
     state.depths.push((Queue::Concurrent, concurrent));
     state.held = held.into();
     let mut until = None;

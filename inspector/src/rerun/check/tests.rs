@@ -6,13 +6,17 @@ mod cut;
 mod edited;
 mod hostile;
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use loop_core::replay::Flags;
-use loop_core::{Policy, policy};
+use loop_core::sim::Sim;
+use loop_core::{Builtin, EventLoop, Policy, policy};
 use loop_probes::event::{Event, PolicyField};
 use loop_probes::ids::{SourceId, Ticks, Timestamp};
 use loop_probes::metadata::Metadata;
+use loop_probes::recorder::Recorder;
 use loop_probes::stamped::Stamped;
 use loop_traces::source::{MemorySource, SourceKind};
 
@@ -175,4 +179,34 @@ fn a_recording_by_older_rules_is_checked_and_refused_only_where_they_made_a_diff
     let refused = check(&events).unwrap_err();
     assert!(matches!(refused, RerunError::OldRules { .. }), "{refused}");
     assert!(refused.to_string().contains("older rules for deferred callbacks and reloads, and from tick"));
+}
+
+#[test]
+fn a_run_that_ended_before_its_poll_agrees_and_so_does_what_came_after() {
+    for name in Policy::NAMES {
+        let (sim, (recorder, capture)) = (Sim::new(), Recorder::capture());
+        let policy = Policy::by_name(name).unwrap();
+        let mut event_loop = sim.build(EventLoop::<Builtin>::builder().policy(policy).recorder(recorder));
+        let done = Rc::new(Cell::new(false));
+        event_loop.with(|cx| cx.set_timeout(Duration::from_millis(5), Builtin::once("far", |_| ())));
+        for _ in 0..3 {
+            let sets = Rc::clone(&done);
+            done.set(false);
+            event_loop.post(Builtin::once("sets it", move |_| sets.set(true)));
+            assert!(event_loop.tick_until(|| done.get()).unwrap());
+        }
+        event_loop.turn().unwrap();
+        let sets = Rc::clone(&done);
+        done.set(false);
+        event_loop.post(Builtin::once("sets it", move |_| sets.set(true)));
+        assert!(event_loop.tick_until(|| done.get()).unwrap());
+        event_loop.with(|cx| cx.set_timeout(Duration::from_millis(5), Builtin::once("far", |cx| cx.stop())));
+        event_loop.run().unwrap();
+        let events = stamped(&capture.take());
+        let polls = events.iter().filter(|stamped| matches!(stamped.event, Event::Poll { .. })).count();
+        let ticks = events.iter().filter(|stamped| matches!(stamped.event, Event::TickEnd { .. })).count();
+        assert!(polls + 4 <= ticks, "four turns did not poll: {polls} polls in {ticks} ticks");
+        let checked = assert_agrees(&events);
+        assert_eq!(checked.seen.ticks, ticks as u64, "policy {name}");
+    }
 }

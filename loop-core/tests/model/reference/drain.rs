@@ -6,6 +6,7 @@ use super::Model;
 
 impl Model {
     pub(super) fn drain(&mut self) {
+        self.owes_drain = false;
         self.checkpoint();
         let mut waited: HashSet<u64> = self.deferred.iter().map(|deferred| deferred.number).collect();
         while self.may_drain(&waited) {

@@ -101,10 +101,12 @@ fn a_post_that_is_cut_out_is_missed() {
 #[test]
 fn a_decision_too_many_or_too_few_is_found() {
     // Not those that say what a callback did: without them it did something else.
+    let is_act = |event: &Event| matches!(event, Event::InputClock { point: ClockPoint::Arm, .. });
     for kind in [2, 4, 6, 9, 10, 12, 14, 18, 43, 44] {
         let mut events = recorded();
         let middle = events.len() / 2;
-        let place = (middle..events.len()).find(|place| events[*place].event.code() == kind);
+        let is_one = |event: &Event| event.code() == kind && !is_act(event);
+        let place = (middle..events.len()).find(|place| is_one(&events[*place].event));
         let place = place.unwrap_or_else(|| panic!("nothing of kind {kind} happened"));
         let removed = events.remove(place);
         assert!(!check(&events).unwrap().agrees(), "{removed:?} is missing");
