@@ -6,10 +6,11 @@ mod program;
 
 use std::fs;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use loop_probes::clock::monotonic_now;
 use program::{Place, text, wait_for};
+use serde_json::Value;
 
 #[test]
 fn a_running_demo_is_listed_and_watched() {
@@ -111,4 +112,29 @@ fn a_ring_truncated_under_its_reader_is_one_line() {
     assert_eq!(output.status.code(), Some(3), "{told}");
     assert_eq!(told.lines().count(), 1, "{told}");
     assert!(told.contains(&ring), "{told}");
+}
+
+#[test]
+fn a_loop_in_another_time_namespace_is_alive_and_its_times_are_its_own() {
+    let place = Place::new();
+    let demo = place.demo(&[]);
+    let apart = |arguments: &[&str]| {
+        let command = place.command(arguments);
+        let mut unshared = Command::new("unshare");
+        unshared.args(["-Ur", "-T", "--monotonic", "100000", "--boottime", "100000"]);
+        unshared.arg(command.get_program()).args(command.get_args()).env("LOOPSCOPE_DIR", place.rings());
+        unshared.output().expect("unshare runs")
+    };
+    let listed = apart(&["ps", "--json"]);
+    let told = String::from_utf8_lossy(&listed.stderr).into_owned();
+    if told.contains("unshare failed") {
+        eprintln!("NOT TESTED: time namespaces are not to be had here: {told}");
+        return;
+    }
+    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!((&listed[0]["pid"], &listed[0]["state"]), (&demo.pid().into(), &"alive".into()));
+    // A watermark by the wrong clock would hold everything back, or nothing.
+    let watched = apart(&["attach", &demo.pid().to_string(), "--json", "--duration", "2s"]);
+    let watched: Value = serde_json::from_slice(&watched.stdout).unwrap();
+    assert!(watched["ticks"]["count"].as_u64() > Some(10), "{watched}");
 }

@@ -3,15 +3,15 @@
 //! A ring whose process said that it ended is removed here if it is still there. One whose process crashed
 //! stays: somebody may want to read it.
 
-use std::fs;
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::clock::Anchor;
 use crate::metadata::Metadata;
-use crate::process::{OpenError, ProcessState, RingFile};
+use crate::process::{OpenError, Opened, ProcessState, RingFile};
 use crate::shared::create::{self, EXTENSION, EXTENSION_HALF};
-use crate::shared::folder;
+use crate::shared::folder::Folder;
 
 pub use crate::shared::folder::{FolderError, runtime_folder, runtime_folders};
 
@@ -96,8 +96,8 @@ pub fn list() -> Listing {
 pub fn list_in(folders: &[PathBuf]) -> Listing {
     let mut listing = Listing::default();
     for path in folders {
-        match folder::check(path) {
-            Ok(()) => look_into(path, &mut listing),
+        match Folder::open(path).and_then(|folder| Ok((folder.names()?, folder))) {
+            Ok((names, folder)) => names.iter().for_each(|name| look_at(&folder, name, &mut listing)),
             Err(FolderError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
             Err(error) => listing.problems.push(error.into()),
         }
@@ -174,32 +174,22 @@ pub fn only_in(folders: &[PathBuf]) -> Result<RingInfo, FindError> {
     }
 }
 
-fn look_into(path: &Path, listing: &mut Listing) {
-    let entries = match fs::read_dir(path) {
-        Ok(entries) => entries,
-        Err(source) => {
-            listing.problems.push(FolderError::Io { path: path.to_owned(), source }.into());
-            return;
-        }
-    };
-    // An entry that vanishes while the folder is read is no problem of anybody's.
-    for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
-        let extension = path.extension().unwrap_or_default();
-        if extension == EXTENSION_HALF {
-            create::sweep(&path);
-        }
-        if extension != EXTENSION {
-            continue;
-        }
-        match inspect(&path) {
-            Ok(ring) if ring.state == ProcessState::Ended => {
-                // Left over: its process marked it and did not get to removing it.
-                let _removed = fs::remove_file(&path);
-            }
-            Ok(ring) => listing.rings.push(ring),
-            Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => listing.problems.push(error.into()),
-        }
+fn look_at(folder: &Folder, name: &OsStr, listing: &mut Listing) {
+    let path = folder.path().join(name);
+    let extension = path.extension().unwrap_or_default();
+    if extension == EXTENSION_HALF {
+        create::sweep(folder, name);
+    }
+    if extension != EXTENSION {
+        return;
+    }
+    match RingFile::open_at(folder, name, &path).and_then(|opened| info(&path, opened)) {
+        // Left over: its process marked it and did not get to removing it.
+        Ok(ring) if ring.state == ProcessState::Ended => create::remove(folder, name),
+        Ok(ring) => listing.rings.push(ring),
+        // It vanished while the folder was read.
+        Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => listing.problems.push(error.into()),
     }
 }
 
@@ -209,7 +199,10 @@ fn look_into(path: &Path, listing: &mut Listing) {
 ///
 /// [`OpenError`] where it is no ring file that this version reads.
 pub fn inspect(path: &Path) -> Result<RingInfo, OpenError> {
-    let (file, metadata, _) = RingFile::open(path)?;
+    info(path, RingFile::open(path)?)
+}
+
+fn info(path: &Path, (file, metadata, _): Opened) -> Result<RingInfo, OpenError> {
     let pid = file.who().pid;
     let state = file
         .state()

@@ -35,8 +35,8 @@ pub use error::{OpenError, ReadError};
 pub use liveness::ProcessState;
 
 use heartbeat::Heartbeat;
-pub(crate) use image::RingFile;
 use image::{Image, Words};
+pub(crate) use image::{Opened, RingFile};
 use rings::Rings;
 
 /// What is younger than this may still be overtaken by a record that another ring writes a little late.
@@ -90,6 +90,8 @@ pub struct ProcessReader {
     state: ProcessState,
     state_at: Option<Timestamp>,
     anchor_at: Ticks,
+    /// How far our monotonic clock is ahead of the process's.
+    ahead_ns: i64,
     last_at: Timestamp,
     /// Labels that were found on attaching, for the first poll.
     untold: Vec<Stamped>,
@@ -151,6 +153,7 @@ impl ProcessReader {
             labels_read: 0,
             state: ProcessState::Alive,
             state_at: None,
+            ahead_ns: anchors.last().map_or(0, |anchor| image.clock_ahead_ns(anchor)),
             anchor_at: anchors.last().map_or(Ticks(0), |anchor| anchor.ticks),
             last_at,
             untold: Vec::new(),
@@ -202,7 +205,7 @@ impl ProcessReader {
     fn poll_as(&mut self, gently: bool, out: &mut Vec<Stamped>) -> Result<PollReport, ReadError> {
         self.refresh_state()?;
         out.append(&mut self.untold);
-        let now = self.clock.ticks();
+        let now = self.ticks();
         let before = (self.rings.read(), self.rings.lost());
         let is_over = matches!(self.state, ProcessState::Ended | ProcessState::Crashed);
         let gathered = self.gather(gently && !is_over, out);
@@ -356,6 +359,25 @@ impl ProcessReader {
         self.map.peek(ticks)
     }
 
+    /// The time on the process's monotonic clock at `ours` on this one's. They are the same unless the two are in
+    /// different time namespaces; there, the wall clock joins them.
+    #[must_use]
+    pub const fn process_time(&self, ours: Timestamp) -> Timestamp {
+        Timestamp(if self.ahead_ns < 0 {
+            ours.0.saturating_add(self.ahead_ns.unsigned_abs())
+        } else {
+            ours.0.saturating_sub(self.ahead_ns.unsigned_abs())
+        })
+    }
+
+    /// The process's record clock, now.
+    fn ticks(&self) -> Ticks {
+        match self.clock.unit() {
+            TickUnit::Tsc => self.clock.ticks(),
+            TickUnit::Monotonic => Ticks(self.process_time(self.clock.now()).0),
+        }
+    }
+
     /// How often the record clock changed its rate or jumped, and by how much times were wrong then.
     #[must_use]
     pub const fn clock_faults(&self) -> ClockFaults {
@@ -388,6 +410,7 @@ impl ProcessReader {
             && anchor.ticks > self.anchor_at
         {
             self.anchor_at = anchor.ticks;
+            self.ahead_ns = self.image.clock_ahead_ns(&anchor);
             self.map.steer(anchor);
         }
         Ok(more)

@@ -24,6 +24,7 @@
 //! | 264 | labels that found no place |
 //! | 272 | recorders that found no place for their ring |
 //! | 280 | changes of the table of rings, so that a reader knows when to look |
+//! | 288 | inode of its time namespace, 0 where there is none to see |
 //!
 //! A place in the table of rings takes 256 bytes:
 //!
@@ -41,6 +42,9 @@
 //! [records](crate::record).
 //!
 //! Whether the process still runs is told by a lock (`flock`) that it holds on the file.
+//!
+//! A reader refuses a layout of another major version. Version 2 added the time namespace: without it a reader in another
+//! one would compare start times that cannot be compared, and call a live process crashed.
 
 pub(crate) mod create;
 pub(crate) mod folder;
@@ -48,8 +52,8 @@ pub(crate) mod header;
 pub(crate) mod identity;
 pub(crate) mod layout;
 
-/// The layout this version writes, and the newest it reads.
-pub const LAYOUT_MAJOR: u32 = 1;
+/// The layout this version writes, and the only one it reads.
+pub const LAYOUT_MAJOR: u32 = 2;
 
 /// Additions that older readers may ignore.
 pub const LAYOUT_MINOR: u32 = 0;

@@ -8,6 +8,7 @@ mod ring;
 
 use std::time::Duration;
 
+use loop_probes::ids::Timestamp;
 use loop_probes::metadata::Metadata;
 use loop_probes::process::ProcessState;
 use loop_probes::stamped::Stamped;
@@ -129,6 +130,12 @@ pub trait EventSource {
         Vec::new()
     }
 
+    /// The time on the process's clock at `ours` on this one's: another one where the two are in different time
+    /// namespaces.
+    fn process_time(&self, ours: Timestamp) -> Timestamp {
+        ours
+    }
+
     /// How the process was at the last poll. `None` where the source is no process.
     fn process_state(&self) -> Option<ProcessState> {
         None
@@ -158,6 +165,9 @@ impl<S: EventSource + ?Sized> EventSource for Box<S> {
     }
     fn running(&mut self) -> Vec<NowRunning> {
         (**self).running()
+    }
+    fn process_time(&self, ours: Timestamp) -> Timestamp {
+        (**self).process_time(ours)
     }
     fn process_state(&self) -> Option<ProcessState> {
         (**self).process_state()

@@ -88,7 +88,8 @@ impl<S: EventSource> Live<S> {
             _ => Process::Running,
         };
         let counts = self.source.counts();
-        update(state, Message::Watched(Watched { at: monotonic_now(), running: &running, counts, process }));
+        let at = self.source.process_time(monotonic_now());
+        update(state, Message::Watched(Watched { at, running: &running, counts, process }));
     }
 
     fn has_ended(&self) -> bool {
@@ -137,7 +138,7 @@ impl<S: EventSource> Feed for Live<S> {
 
     fn clock(&self, state: &State, now: Timestamp) -> Timestamp {
         match state.process {
-            Process::Running | Process::Stopped => now,
+            Process::Running | Process::Stopped => self.source.process_time(now),
             Process::Ended | Process::Crashed => state.fold.timeline.last_at().unwrap_or(now),
         }
     }

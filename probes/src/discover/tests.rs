@@ -1,5 +1,7 @@
 //! What a list shows, what it leaves out, and what it cleans up.
 
+use std::fs;
+
 use super::*;
 use crate::session::Session;
 use crate::shared::layout::{STATE_ENDED, head};

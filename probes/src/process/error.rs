@@ -27,17 +27,19 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
-    /// It was written by a later version.
+    /// Its layout is that of another version of loopscope.
     #[error(
-        "the ring file {} has layout version {found}, this loopscope reads {supported}; use a newer one",
-        .path.display()
+        "the ring file {} has layout {found} of {} loopscope, this one reads layout {supported}; use the loopscope that its \
+         program was built with",
+        .path.display(),
+        if found > supported { "a newer" } else { "an older" }
     )]
-    TooNew {
+    OtherLayout {
         /// The file.
         path: PathBuf,
         /// Its version.
         found: u32,
-        /// The newest version that can be read.
+        /// The version that can be read.
         supported: u32,
     },
     /// It begins as one, but does not go on as one.
@@ -78,7 +80,7 @@ impl OpenError {
             Self::Io { path, .. }
             | Self::NotAFile { path }
             | Self::NotARing { path }
-            | Self::TooNew { path, .. }
+            | Self::OtherLayout { path, .. }
             | Self::Damaged { path, .. } => path,
         }
     }

@@ -1,26 +1,28 @@
 //! Where the words of a session are: in this process's memory, or in a file. Both are read alike and trusted
 //! alike: not at all.
 
-use std::fs::{File, OpenOptions};
+use std::ffi::OsStr;
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
-use rustix::fs::OFlags;
-use rustix::io::Errno;
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::{Errno, retry_on_intr};
 
 use super::liveness::{self, ProcessState};
 use super::{OpenError, ReadError};
-use crate::clock::{Anchor, TickUnit};
+use crate::clock::{self, Anchor, TickUnit, monotonic_now};
 use crate::event::LabelKind;
 use crate::ids::{Ticks, Timestamp};
 use crate::memory::WORD_BYTES;
 use crate::metadata::Metadata;
 use crate::session::Inner;
 use crate::shared::LAYOUT_MAJOR;
-use crate::shared::identity::Identity;
+use crate::shared::identity::{self, Identity};
 use crate::shared::layout::{
     LABEL_WORDS, LABELS_MAX, MAGIC, META_BYTES_MAX, PLACES_MAX, Plan, STATE_ENDED, head, place,
 };
@@ -51,6 +53,9 @@ pub(crate) struct RingFile {
     /// How long it was when it was opened. It never becomes shorter by itself.
     bytes: u64,
 }
+
+/// A ring file, what its process says about itself, and the anchors of its start.
+pub(crate) type Opened = (RingFile, Metadata, [Anchor; 2]);
 
 /// The plan of an image without any words.
 const EMPTY: Plan =
@@ -116,6 +121,18 @@ impl Image {
         }
     }
 
+    /// How far this process's monotonic clock is ahead of that of the recording one: their time namespaces may differ.
+    /// `anchor` was taken there. The wall clock is the one that both share.
+    pub(super) fn clock_ahead_ns(&self, anchor: &Anchor) -> i64 {
+        let Self::File(file) = self else { return 0 };
+        if file.who.time_namespace == identity::namespace("time") {
+            return 0;
+        }
+        let wall_ns = |monotonic: u64, wall_ns: u64| wall_ns.wrapping_sub(monotonic).cast_signed();
+        let here = wall_ns(monotonic_now().0, clock::wall_ns());
+        wall_ns(anchor.monotonic.0, anchor.wall_ns).wrapping_sub(here)
+    }
+
     /// Whether the process has said that it ended. Cheap.
     pub(super) fn has_ended(&self) -> Result<bool, ReadError> {
         match self {
@@ -154,16 +171,21 @@ impl Image {
 
 impl RingFile {
     /// Opens and checks everything that later reads rely on.
-    pub(crate) fn open(path: &Path) -> Result<(Self, Metadata, [Anchor; 2]), OpenError> {
+    pub(crate) fn open(path: &Path) -> Result<Opened, OpenError> {
+        Self::open_at(CWD, path.as_os_str(), path)
+    }
+
+    /// As [`open`](Self::open), of a file in a folder. Messages call it `path`.
+    pub(crate) fn open_at(folder: impl AsFd, name: &OsStr, path: &Path) -> Result<Opened, OpenError> {
         let failed = |source| OpenError::Io { path: path.to_owned(), source };
         let no_file = || OpenError::NotAFile { path: path.to_owned() };
         let damaged = |what: &str| OpenError::Damaged { path: path.to_owned(), what: what.to_owned() };
         // A FIFO under this name must not block, a link must not lead elsewhere.
-        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
-        let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
-            Ok(file) => file,
-            Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => return Err(no_file()),
-            Err(error) => return Err(failed(error)),
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match retry_on_intr(|| openat(&folder, name, flags, Mode::empty())) {
+            Ok(file) => File::from(file),
+            Err(Errno::LOOP) => return Err(no_file()),
+            Err(error) => return Err(failed(error.into())),
         };
         let stat = file.metadata().map_err(failed)?;
         if !stat.is_file() {
@@ -180,13 +202,15 @@ impl RingFile {
         }
         let found = (words[head::VERSION] >> 32) as u32;
         if found != LAYOUT_MAJOR {
-            return Err(OpenError::TooNew { path: path.to_owned(), found, supported: LAYOUT_MAJOR });
+            let path = path.to_owned();
+            return Err(OpenError::OtherLayout { path, found, supported: LAYOUT_MAJOR });
         }
         let plan = plan(&words, stat.len()).map_err(damaged)?;
         let unit = u8::try_from(words[head::TICK_UNIT]).ok().and_then(TickUnit::from_code);
         let who = Identity {
             pid: u32::try_from(words[head::PID]).map_err(|_| damaged("its process id is out of range"))?,
             pid_namespace: words[head::PID_NAMESPACE],
+            time_namespace: words[head::TIME_NAMESPACE],
             start_time: words[head::START_TIME],
             boot_id: [words[head::BOOT_ID], words[head::BOOT_ID + 1]],
         };

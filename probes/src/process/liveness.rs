@@ -44,13 +44,15 @@ pub(crate) fn observe(file: &File, who: &Identity) -> ProcessState {
     if who.boot_id != identity::boot_id() || !is_locked(file) {
         return ProcessState::Crashed;
     }
-    if who.pid_namespace != identity::pid_namespace() {
+    if who.pid_namespace != identity::namespace("pid") {
         // Its pid means nothing here; the lock is what we have.
         return ProcessState::Alive;
     }
+    // Start times of two time namespaces differ for the same process.
+    let is_comparable = who.time_namespace == identity::namespace("time");
     // A child that was forked off holds the lock as well, so it says nothing about a process that is gone.
     match identity::process(who.pid) {
-        Some(stat) if stat.start_time == who.start_time => match stat.state {
+        Some(stat) if stat.start_time == who.start_time || !is_comparable => match stat.state {
             b'T' | b't' => ProcessState::Stopped,
             b'Z' | b'X' | b'x' => ProcessState::Crashed,
             _ => ProcessState::Alive,
@@ -93,6 +95,10 @@ mod tests {
         assert_eq!(observe(&reader, &gone), ProcessState::Crashed);
         let before_reboot = Identity { boot_id: [1, 2], ..own };
         assert_eq!(observe(&reader, &before_reboot), ProcessState::Crashed);
+        let other_clocks = Identity { start_time: own.start_time + 1, time_namespace: 1, ..own };
+        assert_eq!(observe(&reader, &other_clocks), ProcessState::Alive, "start times cannot be compared");
+        let gone = Identity { pid: u32::MAX, time_namespace: 1, ..own };
+        assert_eq!(observe(&reader, &gone), ProcessState::Crashed);
         let elsewhere = Identity { pid: u32::MAX, pid_namespace: 1, ..own };
         assert_eq!(observe(&reader, &elsewhere), ProcessState::Alive, "there, only the lock speaks");
     }

@@ -12,7 +12,7 @@ use crate::memory::{Region, WORD_BYTES};
 use crate::metadata::{Metadata, STALL_LIMIT_NS_DEFAULT};
 use crate::ring::{CAPACITY_DEFAULT, CAPACITY_MAX, CAPACITY_MIN};
 use crate::shared::create::{SharedFile, size_limit};
-use crate::shared::folder;
+use crate::shared::folder::{self, Folder};
 use crate::shared::header::Header;
 use crate::shared::identity::Identity;
 use crate::shared::layout::{LABELS_DEFAULT, META_BYTES_MAX, PLACES_DEFAULT, PLACES_MAX, Plan};
@@ -115,15 +115,13 @@ impl SessionBuilder {
     }
 
     /// Begins a session in a file of the first [runtime folder](crate::discover::runtime_folders) that is fit,
-    /// where readers find it.
+    /// where readers find it. Where another user has taken the name of the last one, a folder of another name is made.
     ///
     /// # Errors
     ///
     /// [`SessionError`] where no folder is ours or the filesystem is full; of several, that of the first folder.
     pub fn shared(self) -> Result<Session, SessionError> {
-        let folders = folder::runtime_folders();
-        let fit = folders.iter().find(|folder| folder::prepare(folder).is_ok());
-        self.shared_in(fit.unwrap_or(&folders[0]))
+        self.shared_under(folder::prepare_first()?)
     }
 
     /// As [`shared`](Self::shared), in a folder of the caller's choice.
@@ -132,7 +130,10 @@ impl SessionBuilder {
     ///
     /// [`SessionError`] where the folder is not ours or the filesystem is full.
     pub fn shared_in(self, folder: &Path) -> Result<Session, SessionError> {
-        folder::prepare(folder)?;
+        self.shared_under(Folder::prepare(folder)?)
+    }
+
+    fn shared_under(self, folder: Folder) -> Result<Session, SessionError> {
         let guarded = self.guarded;
         if guarded {
             truncation::install().map_err(SessionError::Handler)?;
@@ -142,7 +143,8 @@ impl SessionBuilder {
         if let Some(limit) = size_limit().filter(|limit| bytes as u64 > *limit) {
             return Err(SessionError::FileLimit { bytes, limit });
         }
-        let failed = |source| SessionError::File { folder: folder.to_owned(), bytes, source };
+        let path = folder.path().to_owned();
+        let failed = |source| SessionError::File { folder: path.clone(), bytes, source };
         let (file, region) = SharedFile::create(folder, &started.who, bytes, guarded).map_err(failed)?;
         started.finish_shared(region, file).map_err(failed)
     }

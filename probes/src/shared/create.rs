@@ -1,16 +1,21 @@
 //! Making the file: allocated before it is mapped, locked before it is seen.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use rustix::fs::{CWD, FallocateFlags, FlockOperation, Mode, OFlags, RenameFlags, fallocate, flock, openat};
+use rustix::fs::{
+    AtFlags, FallocateFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, fallocate, flock, openat,
+    renameat_with, statat, unlinkat,
+};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{Resource, getrlimit};
 
+use super::folder::Folder;
 use super::identity::Identity;
 use super::layout::PAGE_BYTES;
 use crate::clock::wall_ns;
@@ -29,6 +34,9 @@ const MAKING_NS_MAX: u64 = 60_000_000_000;
 #[derive(Debug)]
 pub(crate) struct SharedFile {
     file: File,
+    folder: Folder,
+    name: String,
+    /// Of the finished file.
     path: PathBuf,
     /// Its regions are [guarded](Region::mapped).
     guarded: bool,
@@ -39,18 +47,19 @@ pub(crate) struct SharedFile {
 impl SharedFile {
     /// Makes an unnamed-as-yet file of `bytes` in `folder`, mode 0600, and locks it.
     pub(crate) fn create(
-        folder: &Path,
+        folder: Folder,
         who: &Identity,
         bytes: usize,
         guarded: bool,
     ) -> io::Result<(Self, Region)> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{}-{}-{count}.{EXTENSION_HALF}", who.pid, who.start_time);
-        let path = folder.join(name);
+        let stem = format!("{}-{}-{count}", who.pid, who.start_time);
+        let (name, path) =
+            (format!("{stem}.{EXTENSION_HALF}"), folder.path().join(format!("{stem}.{EXTENSION}")));
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file: OwnedFd = openat(CWD, &path, flags, Mode::RUSR | Mode::WUSR)?;
-        let made = Self { file: File::from(file), path, guarded, bytes: AtomicU64::new(0) };
+        let file: OwnedFd = openat(&folder, &name, flags, Mode::RUSR | Mode::WUSR)?;
+        let made = Self { file: File::from(file), folder, name, path, guarded, bytes: AtomicU64::new(0) };
         // From here on the half-made file goes when it does not become whole.
         let region = made.lock_and_map(bytes).inspect_err(|_| made.remove())?;
         Ok((made, region))
@@ -63,10 +72,10 @@ impl SharedFile {
 
     /// Gives the finished file the name under which it is found.
     pub(crate) fn publish(&mut self) -> io::Result<()> {
-        let path = self.path.with_extension(EXTENSION);
-        rustix::fs::renameat_with(CWD, &self.path, CWD, &path, RenameFlags::NOREPLACE)
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        renameat_with(&self.folder, &self.name, &self.folder, &name, RenameFlags::NOREPLACE)
             .inspect_err(|_| self.remove())?;
-        self.path = path;
+        self.name = name;
         Ok(())
     }
 
@@ -110,7 +119,7 @@ impl SharedFile {
     /// Takes the file out of the folder; who has it open keeps it.
     pub(crate) fn remove(&self) {
         // It may be gone already, and there is nobody to tell.
-        let _gone = std::fs::remove_file(&self.path);
+        let _gone = unlinkat(&self.folder, &self.name, AtFlags::empty());
     }
 }
 
@@ -120,45 +129,61 @@ pub(crate) fn size_limit() -> Option<u64> {
 }
 
 /// Removes what a process that died in the middle of making a file left behind.
-pub(crate) fn sweep(path: &Path) {
-    let is_old = std::fs::symlink_metadata(path).is_ok_and(|half| {
-        let made_ns = u64::try_from(half.mtime()).unwrap_or(0).saturating_mul(1_000_000_000);
-        half.is_file() && wall_ns().saturating_sub(made_ns) > MAKING_NS_MAX
+pub(crate) fn sweep(folder: &Folder, name: &OsStr) {
+    let is_old = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|half| {
+        let made_ns = u64::try_from(half.st_mtime).unwrap_or(0).saturating_mul(1_000_000_000);
+        let is_file = FileType::from_raw_mode(half.st_mode) == FileType::RegularFile;
+        is_file && wall_ns().saturating_sub(made_ns) > MAKING_NS_MAX
     });
     if is_old {
-        // Another reader may have been faster.
-        let _gone = std::fs::remove_file(path);
+        remove(folder, name);
     }
+}
+
+/// Takes a file out of the folder.
+pub(crate) fn remove(folder: &Folder, name: &OsStr) {
+    // Another reader may have been faster.
+    let _gone = unlinkat(folder, name, AtFlags::empty());
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+
     use super::*;
 
     #[test]
     fn a_file_is_whole_or_not_there() {
-        let folder = tempfile::tempdir().unwrap();
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = Folder::prepare(&scratch.path().join("rings")).unwrap();
         let who = Identity::own();
-        let (mut made, region) = SharedFile::create(folder.path(), &who, 3 * PAGE_BYTES, false).unwrap();
+        let (mut made, region) = SharedFile::create(folder, &who, 3 * PAGE_BYTES, false).unwrap();
         assert_eq!(region.len(), 3 * PAGE_BYTES / WORD_BYTES);
-        assert_eq!(made.path().extension().unwrap(), EXTENSION_HALF);
+        assert!(made.name.ends_with(EXTENSION_HALF) && !made.path().exists());
+        // Whatever is at the path of the folder now, the file stays in the folder that was checked.
+        let moved = scratch.path().join("moved");
+        std::fs::rename(scratch.path().join("rings"), &moved).unwrap();
+        std::fs::create_dir(scratch.path().join("rings")).unwrap();
         made.publish().unwrap();
-        let mode = std::fs::metadata(made.path()).unwrap().mode();
-        assert_eq!((made.path().extension().unwrap().to_str(), mode & 0o777), (Some(EXTENSION), 0o600));
+        assert!(!made.path().exists());
+        let found = moved.join(made.path().file_name().unwrap());
+        let mode = std::fs::metadata(&found).unwrap().mode();
+        assert_eq!((found.extension().unwrap().to_str(), mode & 0o777), (Some(EXTENSION), 0o600));
         made.fill(PAGE_BYTES, 5000).unwrap();
         made.remove();
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert_eq!(std::fs::read_dir(&moved).unwrap().count(), 0);
     }
 
     #[test]
     fn old_halves_are_swept_and_young_ones_stay() {
-        let folder = tempfile::tempdir().unwrap();
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = Folder::prepare(&scratch.path().join("rings")).unwrap();
         let half = folder.path().join("1-1-0.making");
         let file = File::create(&half).unwrap();
-        sweep(&half);
+        sweep(&folder, half.file_name().unwrap());
         assert!(half.exists());
         file.set_modified(std::time::UNIX_EPOCH).unwrap();
-        sweep(&half);
+        sweep(&folder, half.file_name().unwrap());
         assert!(!half.exists());
     }
 }

@@ -1,11 +1,19 @@
 //! The runtime folder: where shared files lie, and who may have made it.
+//!
+//! A folder is checked by its descriptor, and everything in it is made, renamed, read and removed by that descriptor:
+//! what lies at its path later does not matter.
 
 use std::env;
-use std::ffi::OsStr;
-use std::fs::{self, DirBuilder};
+use std::ffi::{CString, OsString};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, Dir, Mode, OFlags, fstat, mkdirat, openat};
+use rustix::io::Errno;
 
 /// Why a folder is not fit for rings.
 #[derive(Debug, thiserror::Error)]
@@ -26,12 +34,12 @@ pub enum FolderError {
         path: PathBuf,
     },
     /// It is a file or a device.
-    #[error("{} is no folder; remove it or set LOOPSCOPE_DIR", .path.display())]
+    #[error("{} is not a folder; remove it or set LOOPSCOPE_DIR", .path.display())]
     NotAFolder {
         /// The path.
         path: PathBuf,
     },
-    /// Somebody else made it: they could replace the rings.
+    /// Another user made it, and could replace the rings.
     #[error("the folder {} for rings belongs to user {owner}, not to {user}; set LOOPSCOPE_DIR", .path.display())]
     NotOurs {
         /// The folder.
@@ -41,8 +49,8 @@ pub enum FolderError {
         /// Who we are.
         user: u32,
     },
-    /// Others may write into it.
-    #[error("others may write into the folder {} for rings; run chmod 700 on it or set LOOPSCOPE_DIR", .path.display())]
+    /// Other users may write into it.
+    #[error("other users may write into the folder {} for rings; run chmod 700 on it or set LOOPSCOPE_DIR", .path.display())]
     Open {
         /// The folder.
         path: PathBuf,
@@ -50,103 +58,256 @@ pub enum FolderError {
 }
 
 /// Where this process puts its ring: `$LOOPSCOPE_DIR`, else `$XDG_RUNTIME_DIR/loopscope`, else
-/// `/dev/shm/loopscope-UID`.
+/// `/dev/shm/loopscope-UID`, or, where another user has taken that name, `/dev/shm/loopscope-UID-SUFFIX`.
 #[must_use]
 pub fn runtime_folder() -> PathBuf {
     runtime_folders().swap_remove(0)
 }
 
-/// Where rings of this user's programs may lie: only `$LOOPSCOPE_DIR` where it is set, else both of the others,
-/// as a program may have been started without `$XDG_RUNTIME_DIR`.
+/// Where rings of this user's programs may lie: only `$LOOPSCOPE_DIR` where it is set, else all of the others, as a
+/// program may have been started without `$XDG_RUNTIME_DIR`. Never empty.
 #[must_use]
 pub fn runtime_folders() -> Vec<PathBuf> {
-    let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
-    choose(set("LOOPSCOPE_DIR").as_deref(), set("XDG_RUNTIME_DIR").as_deref())
+    Places::of_environment().list()
 }
 
-fn choose(own: Option<&OsStr>, xdg: Option<&OsStr>) -> Vec<PathBuf> {
-    if let Some(own) = own {
-        return vec![PathBuf::from(own)];
+/// Makes and opens the first runtime folder that is fit.
+///
+/// # Errors
+///
+/// [`FolderError`] of the first one, where none is.
+pub(crate) fn prepare_first() -> Result<Folder, FolderError> {
+    Places::of_environment().prepare()
+}
+
+/// What the runtime folders follow from.
+#[derive(Debug)]
+struct Places {
+    own: Option<PathBuf>,
+    xdg: Option<PathBuf>,
+    /// A folder that every user may make folders in.
+    open_to_all: PathBuf,
+}
+
+impl Places {
+    fn of_environment() -> Self {
+        let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        Self {
+            own: set("LOOPSCOPE_DIR"),
+            xdg: set("XDG_RUNTIME_DIR"),
+            open_to_all: PathBuf::from("/dev/shm"),
+        }
     }
-    let fallback = PathBuf::from(format!("/dev/shm/loopscope-{}", user()));
-    xdg.map(|xdg| Path::new(xdg).join("loopscope")).into_iter().chain([fallback]).collect()
+
+    fn fallback(&self) -> PathBuf {
+        self.open_to_all.join(format!("loopscope-{}", user()))
+    }
+
+    /// Folders under names with a suffix: made where another user had taken the name without one.
+    fn suffixed(&self) -> Vec<PathBuf> {
+        let prefix = format!("loopscope-{}-", user());
+        let entries = fs::read_dir(&self.open_to_all).into_iter().flatten().filter_map(Result::ok);
+        let named = entries.filter(|entry| entry.file_name().as_bytes().starts_with(prefix.as_bytes()));
+        // Others may make folders of that name too, but not in our name.
+        let mut found: Vec<PathBuf> =
+            named.map(|entry| entry.path()).filter(|path| Folder::open(path).is_ok()).collect();
+        found.sort();
+        found
+    }
+
+    fn list(&self) -> Vec<PathBuf> {
+        if let Some(own) = &self.own {
+            return vec![own.clone()];
+        }
+        let suffixed = self.suffixed();
+        let fallback = self.fallback();
+        // Once there is a way round it, a taken name is no news.
+        let is_taken = !suffixed.is_empty() && Folder::open(&fallback).is_err() && fallback.exists();
+        let fallback = (!is_taken).then_some(fallback);
+        let xdg = self.xdg.as_ref().map(|xdg| xdg.join("loopscope"));
+        xdg.into_iter().chain(fallback).chain(suffixed).collect()
+    }
+
+    fn prepare(&self) -> Result<Folder, FolderError> {
+        let mut first = None;
+        for path in self.list() {
+            match Folder::prepare(&path) {
+                Ok(folder) => return Ok(folder),
+                Err(error) => drop(first.get_or_insert(error)),
+            }
+        }
+        let first = first.unwrap_or(FolderError::NotAFolder { path: self.fallback() });
+        if self.own.is_some() {
+            return Err(first);
+        }
+        let suffix = random().map_err(|source| FolderError::Io { path: self.fallback(), source })?;
+        let mut name = self.fallback().into_os_string();
+        name.push(format!("-{suffix:016x}"));
+        // The first one says what is wrong; this one could only say that there is no room.
+        Folder::prepare(Path::new(&name)).map_err(|_| first)
+    }
+}
+
+fn random() -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    io::Read::read_exact(&mut fs::File::open("/dev/urandom")?, &mut bytes)?;
+    Ok(u64::from_ne_bytes(bytes))
 }
 
 fn user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// Makes the folder, for its owner only, where it is missing, and refuses one that somebody else could control.
-///
-/// # Errors
-///
-/// [`FolderError`] says what is wrong with it.
-pub(crate) fn prepare(path: &Path) -> Result<(), FolderError> {
-    match DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            return Err(FolderError::Io { path: path.to_owned(), source: error });
-        }
-        _ => {}
-    }
-    check(path)
+/// A folder that only this user can write into, open.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    descriptor: OwnedFd,
+    path: PathBuf,
 }
 
-/// Refuses a folder that somebody else could control.
-///
-/// # Errors
-///
-/// [`FolderError`] says what is wrong with it.
-pub(crate) fn check(path: &Path) -> Result<(), FolderError> {
-    let path = path.to_owned();
-    let found = match fs::symlink_metadata(&path) {
-        Ok(found) => found,
-        Err(source) => return Err(FolderError::Io { path, source }),
-    };
-    if found.file_type().is_symlink() {
-        return Err(FolderError::Symlink { path });
+impl Folder {
+    /// Makes the folder, for its owner only, where it is missing, and refuses one that another user could control.
+    ///
+    /// # Errors
+    ///
+    /// [`FolderError`] says what is wrong with it.
+    pub(crate) fn prepare(path: &Path) -> Result<Self, FolderError> {
+        match mkdirat(CWD, path, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => Self::open(path),
+            Err(error) => Err(FolderError::Io { path: path.to_owned(), source: error.into() }),
+        }
     }
-    if !found.is_dir() {
-        return Err(FolderError::NotAFolder { path });
+
+    /// Opens the folder, and refuses one that another user could control.
+    ///
+    /// # Errors
+    ///
+    /// [`FolderError`] says what is wrong with it.
+    pub(crate) fn open(path: &Path) -> Result<Self, FolderError> {
+        let path = path.to_owned();
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
+        let opened = openat(CWD, &path, flags, Mode::empty());
+        let descriptor = match opened {
+            Ok(descriptor) => descriptor,
+            // Only for the message: nothing is done with what lies there.
+            Err(Errno::NOTDIR | Errno::LOOP) => {
+                let is_link = fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink());
+                return Err(if is_link {
+                    FolderError::Symlink { path }
+                } else {
+                    FolderError::NotAFolder { path }
+                });
+            }
+            Err(error) => {
+                // Another user's folder that cannot be opened is another user's all the same.
+                let owner = fs::symlink_metadata(&path).map_or(user(), |found| found.uid());
+                return Err(if owner == user() {
+                    FolderError::Io { path, source: error.into() }
+                } else {
+                    FolderError::NotOurs { path, owner, user: user() }
+                });
+            }
+        };
+        let found = match fstat(&descriptor) {
+            Ok(found) => found,
+            Err(error) => return Err(FolderError::Io { path, source: error.into() }),
+        };
+        if found.st_uid != user() {
+            return Err(FolderError::NotOurs { path, owner: found.st_uid, user: user() });
+        }
+        if found.st_mode & 0o022 != 0 {
+            return Err(FolderError::Open { path });
+        }
+        Ok(Self { descriptor, path })
     }
-    if found.uid() != user() {
-        return Err(FolderError::NotOurs { path, owner: found.uid(), user: user() });
+
+    /// Where it was when it was opened: for messages, and for those who open its files later.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
-    if found.permissions().mode() & 0o022 != 0 {
-        return Err(FolderError::Open { path });
+
+    /// The names of what is in it.
+    ///
+    /// # Errors
+    ///
+    /// [`FolderError`] where it cannot be read.
+    pub(crate) fn names(&self) -> Result<Vec<OsString>, FolderError> {
+        let failed = |error: Errno| FolderError::Io { path: self.path.clone(), source: error.into() };
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&self.descriptor).map_err(failed)? {
+            let name = CString::from(entry.map_err(failed)?.file_name()).into_bytes();
+            names.push(std::os::unix::ffi::OsStringExt::from_vec(name));
+        }
+        Ok(names)
     }
-    Ok(())
+}
+
+impl AsFd for Folder {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
     fn the_variables_are_asked_in_order() {
-        let folder = |own: Option<&str>, xdg: Option<&str>| choose(own.map(OsStr::new), xdg.map(OsStr::new));
-        let fallback = PathBuf::from(format!("/dev/shm/loopscope-{}", user()));
-        assert_eq!(folder(Some("/a"), Some("/b")), [PathBuf::from("/a")]);
-        assert_eq!(folder(None, Some("/b")), [PathBuf::from("/b/loopscope"), fallback.clone()]);
-        assert_eq!(folder(None, None), [fallback]);
+        let scratch = tempfile::tempdir().unwrap();
+        let folders = |own: Option<&str>, xdg: Option<&str>| {
+            let open_to_all = scratch.path().to_owned();
+            Places { own: own.map(PathBuf::from), xdg: xdg.map(PathBuf::from), open_to_all }.list()
+        };
+        let fallback = scratch.path().join(format!("loopscope-{}", user()));
+        assert_eq!(folders(Some("/a"), Some("/b")), [PathBuf::from("/a")]);
+        assert_eq!(folders(None, Some("/b")), [PathBuf::from("/b/loopscope"), fallback.clone()]);
+        assert_eq!(folders(None, None), [fallback]);
+    }
+
+    #[test]
+    fn a_name_that_is_taken_is_gone_round_and_found_again() {
+        let scratch = tempfile::tempdir().unwrap();
+        let places = Places { own: None, xdg: None, open_to_all: scratch.path().to_owned() };
+        // A file is as much in the way as another user's folder.
+        fs::write(places.fallback(), b"").unwrap();
+        assert_eq!(places.list(), [places.fallback()], "so that it is reported");
+        let around = places.prepare().unwrap();
+        assert!(around.path().to_string_lossy().starts_with(&format!("{}-", places.fallback().display())));
+        assert_eq!(places.list(), [around.path()]);
+        assert_eq!(places.prepare().unwrap().path(), around.path(), "one is enough");
+        // Names like it that others could have made are passed over.
+        let bait = scratch.path().join(format!("loopscope-{}-0", user()));
+        fs::create_dir(&bait).unwrap();
+        fs::set_permissions(&bait, Permissions::from_mode(0o777)).unwrap();
+        assert_eq!(places.list(), [around.path()]);
+        let own = Places { own: Some(places.fallback()), ..places };
+        assert!(
+            matches!(own.prepare(), Err(FolderError::NotAFolder { .. })),
+            "what was asked for, or nothing"
+        );
     }
 
     #[test]
     fn links_files_and_open_folders_are_refused() {
         let scratch = tempfile::tempdir().unwrap();
         let made = scratch.path().join("made");
-        prepare(&made).unwrap();
+        Folder::prepare(&made).unwrap();
         assert_eq!(fs::metadata(&made).unwrap().permissions().mode() & 0o777, 0o700);
 
         let link = scratch.path().join("link");
         std::os::unix::fs::symlink(&made, &link).unwrap();
-        assert!(matches!(prepare(&link), Err(FolderError::Symlink { .. })));
+        assert!(matches!(Folder::prepare(&link), Err(FolderError::Symlink { .. })));
 
         let file = scratch.path().join("file");
         fs::write(&file, b"").unwrap();
-        assert!(matches!(prepare(&file), Err(FolderError::NotAFolder { .. })));
+        assert!(matches!(Folder::prepare(&file), Err(FolderError::NotAFolder { .. })));
 
-        fs::set_permissions(&made, fs::Permissions::from_mode(0o777)).unwrap();
-        assert!(matches!(prepare(&made), Err(FolderError::Open { .. })));
-        assert!(matches!(prepare(&scratch.path().join("a/b")), Err(FolderError::Io { .. })));
+        fs::set_permissions(&made, Permissions::from_mode(0o777)).unwrap();
+        assert!(matches!(Folder::prepare(&made), Err(FolderError::Open { .. })));
+        assert!(matches!(Folder::prepare(&scratch.path().join("a/b")), Err(FolderError::Io { .. })));
     }
 }

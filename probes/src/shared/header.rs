@@ -43,6 +43,7 @@ impl Header {
             (head::FIXED_BYTES, plan.fixed_bytes as u64),
             (head::PID, u64::from(who.pid)),
             (head::PID_NAMESPACE, who.pid_namespace),
+            (head::TIME_NAMESPACE, who.time_namespace),
             (head::START_TIME, who.start_time),
             (head::BOOT_ID, who.boot_id[0]),
             (head::BOOT_ID + 1, who.boot_id[1]),

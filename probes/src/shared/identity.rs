@@ -8,7 +8,9 @@ use std::os::unix::fs::MetadataExt;
 pub(crate) struct Identity {
     pub(crate) pid: u32,
     pub(crate) pid_namespace: u64,
-    /// Clock ticks from boot to the process's start.
+    /// Where its clocks have their origin.
+    pub(crate) time_namespace: u64,
+    /// Clock ticks from boot to the process's start, by the clocks of its time namespace.
     pub(crate) start_time: u64,
     pub(crate) boot_id: [u64; 2],
 }
@@ -26,16 +28,17 @@ impl Identity {
     pub(crate) fn own() -> Self {
         Self {
             pid: std::process::id(),
-            pid_namespace: pid_namespace(),
+            pid_namespace: namespace("pid"),
+            time_namespace: namespace("time"),
             start_time: stat_of("self").map_or(0, |stat| stat.start_time),
             boot_id: boot_id(),
         }
     }
 }
 
-/// The inode of this process's pid namespace, 0 where there is none to see.
-pub(crate) fn pid_namespace() -> u64 {
-    fs::metadata("/proc/self/ns/pid").map_or(0, |ns| ns.ino())
+/// The inode of a namespace of this process, 0 where there is none to see.
+pub(crate) fn namespace(kind: &str) -> u64 {
+    fs::metadata(format!("/proc/self/ns/{kind}")).map_or(0, |ns| ns.ino())
 }
 
 /// The machine's boot, zeros where it has no id.

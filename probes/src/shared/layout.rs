@@ -31,6 +31,7 @@ pub(crate) mod head {
     pub(crate) const LABELS_DROPPED: usize = 33;
     pub(crate) const SOURCES_DROPPED: usize = 34;
     pub(crate) const TABLE_CHANGES: usize = 35;
+    pub(crate) const TIME_NAMESPACE: usize = 36;
     /// Words of the header.
     pub(crate) const WORDS: usize = 64;
 }

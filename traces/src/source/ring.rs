@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use loop_probes::ids::Timestamp;
 use loop_probes::metadata::Metadata;
 use loop_probes::process::{ProcessReader, ProcessState};
 use loop_probes::stamped::Stamped;
@@ -42,6 +43,10 @@ impl EventSource for ProcessReader {
     fn running(&mut self) -> Vec<NowRunning> {
         // Where the file can no longer be read, the next poll says why.
         Self::running(self).unwrap_or_default()
+    }
+
+    fn process_time(&self, ours: Timestamp) -> Timestamp {
+        Self::process_time(self, ours)
     }
 
     fn process_state(&self) -> Option<ProcessState> {

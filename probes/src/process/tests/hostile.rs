@@ -58,8 +58,14 @@ fn every_error_says_what_and_where() {
     assert!(matches!(opened(&[7; 10_000]), OpenError::NotARing { .. }));
     let (_folder, _, mut bytes) = whole();
     bytes[12] = 9;
-    assert!(matches!(opened(&bytes), OpenError::TooNew { found: 9, .. }));
+    assert!(matches!(opened(&bytes), OpenError::OtherLayout { found: 9, .. }));
+    // The layout before the time namespace was recorded.
     bytes[12] = 1;
+    bytes[36 * 8..37 * 8].fill(0);
+    let told = opened(&bytes);
+    assert!(matches!(told, OpenError::OtherLayout { found: 1, .. }));
+    assert!(told.to_string().contains("layout 1 of an older loopscope"), "{told}");
+    bytes[12] = 2;
     bytes.truncate(5_000);
     assert!(matches!(opened(&bytes), OpenError::Damaged { .. }));
     let missing = ProcessReader::open(&folder.path().join("none"), Start::Oldest).unwrap_err();
@@ -155,7 +161,7 @@ proptest! {
         let path = folder.path().join("random.ring");
         if with_magic && bytes.len() > 16 {
             bytes[..8].copy_from_slice(&MAGIC.to_ne_bytes());
-            bytes[8..16].copy_from_slice(&(1_u64 << 32).to_ne_bytes());
+            bytes[8..16].copy_from_slice(&(u64::from(crate::shared::LAYOUT_MAJOR) << 32).to_ne_bytes());
         }
         fs::write(&path, &bytes).unwrap();
         prop_assert!(read(&path).is_err());
