@@ -1,0 +1,79 @@
+//! Does the report say what the trace holds? Everything is recomputed from the file by a decoder that shares no code with
+//! `loop-traces`, over the saved regressions and over fresh demos of every policy.
+
+#[path = "truth/decoder.rs"]
+mod decoder;
+#[path = "truth/figures.rs"]
+mod figures;
+#[expect(dead_code, reason = "each test file uses its part")]
+#[path = "support/program.rs"]
+mod program;
+
+use std::path::Path;
+
+use figures::Figures;
+use program::{Place, text};
+use serde_json::Value;
+
+/// Compares the report on `trace` with what its bytes say.
+fn check(place: &Place, trace: &Path) -> Figures {
+    let decoded = decoder::decode(&std::fs::read(trace).expect("the trace is there"));
+    let figures = Figures::of(&decoded);
+    let report =
+        place.json(&["report", text(trace), "--json", "--late-timers", "10000", "--stalls", "10000"]);
+    let name = trace.display().to_string();
+    figures.compare(&report, &name);
+    figures.compare_late_timers(&report, &name);
+    figures.compare_stalls(&report, &name);
+    figures
+}
+
+#[test]
+fn the_saved_regressions_are_what_their_bytes_say() {
+    let place = Place::new();
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace").join("traces/corpus");
+    let files = std::fs::read_dir(corpus).expect("the corpus is there");
+    let files = files.map(|file| file.expect("it can be listed").path());
+    let traces: Vec<_> =
+        files.filter(|path| path.extension().is_some_and(|end| end == "looptrace")).collect();
+    assert!(traces.len() >= 17, "{traces:?}");
+    for trace in traces {
+        check(&place, &trace);
+    }
+}
+
+#[test]
+fn demos_of_every_policy_are_what_their_bytes_say() {
+    for (policy, arguments) in
+        [("bun", ["--stall", "40ms"]), ("quickjs", ["--stall", "25ms"]), ("agenda", ["--seed", "3"])]
+    {
+        let place = Place::new();
+        let trace = place.file("demo.looptrace");
+        let mut demo =
+            vec!["demo", "--no-tui", "--policy", policy, "--duration", "2s", "--record", text(&trace)];
+        demo.extend(arguments);
+        place.succeed(&demo);
+        let figures = check(&place, &trace);
+        assert!(
+            figures.ticks > 10 && figures.tasks > 10 && figures.timers_fired > 10,
+            "{policy}: {figures:?}"
+        );
+        if policy == "bun" {
+            assert!(figures.late_timers > 0, "a stall of 40 ms makes a timer of 1 ms late");
+        }
+    }
+}
+
+#[test]
+fn a_saturated_loop_is_what_its_bytes_say() {
+    let place = Place::new();
+    let trace = place.file("demo.looptrace");
+    place.succeed(&["demo", "--no-tui", "--load", "max", "--duration", "1s", "--record", text(&trace)]);
+    check(&place, &trace);
+}
+
+/// A number of the report.
+pub(crate) fn number(json: &Value, pointer: &str) -> u64 {
+    let found = json.pointer(pointer).unwrap_or_else(|| panic!("{pointer} in {json}"));
+    found.as_u64().unwrap_or_else(|| panic!("{pointer} is {found}"))
+}

@@ -1,0 +1,294 @@
+//! The figures of a report, computed in the plainest way: all samples in a list, sorted.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::decoder::{Decoded, Trace};
+use super::number;
+
+const TICK_START: u8 = 1;
+const TICK_END: u8 = 2;
+const PHASE: u8 = 3;
+const POLL: u8 = 4;
+const TASK_RAN: u8 = 6;
+const MICROTASKS: u8 = 7;
+const TIMER_ARMED: u8 = 11;
+const TIMER_FIRED: u8 = 12;
+const TIMER_CLEARED: u8 = 13;
+const SIGNAL_ARRIVED: u8 = 15;
+const SIGNAL_DELIVERED: u8 = 16;
+const GC_DECISION: u8 = 18;
+const GC_RAN: u8 = 19;
+const IO_READY: u8 = 33;
+const LOST: u8 = 40;
+const SNAPSHOT_TIMER: u8 = 48;
+
+/// Where the start is among the fields of what has one.
+const fn start_field(kind: u8) -> Option<usize> {
+    match kind {
+        PHASE => Some(1),
+        TICK_END | GC_RAN | 9 | 10 | 37 => Some(2),
+        POLL | TASK_RAN | MICROTASKS | IO_READY => Some(3),
+        38 | 78 => Some(1),
+        _ => None,
+    }
+}
+
+/// A late timer as the events tell it.
+#[derive(Clone, Copy, Debug)]
+struct Fired {
+    task: u64,
+    due: u64,
+    fired: u64,
+    source: u32,
+}
+
+/// What happened on a loop's thread for some time.
+#[derive(Clone, Copy, Debug)]
+struct Extent {
+    source: u32,
+    kind: u8,
+    task: u64,
+    start: u64,
+    end: u64,
+}
+
+/// The number of a tick, its start, and its polls.
+type OpenTick = (u64, u64, Vec<(u64, u64)>);
+
+/// What the events amount to.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    pub(crate) ticks: u64,
+    pub(crate) tasks: u64,
+    pub(crate) timers_fired: u64,
+    pub(crate) late_timers: u64,
+    busy_ns: u64,
+    poll_wait_ns: u64,
+    tick_run_ns: Vec<u64>,
+    stall_limit_ns: u64,
+    armed: u64,
+    cleared: u64,
+    skipped: u64,
+    lag_ns: Vec<u64>,
+    lag_corrected_ns: Vec<u64>,
+    checkpoints: u64,
+    microtasks: u64,
+    gc_decided: [u64; 3],
+    gc_run_ns: Vec<u64>,
+    signals: [u64; 2],
+    run_ns_by_tag: HashMap<String, Vec<u64>>,
+    fired: Vec<Fired>,
+    extents: Vec<Extent>,
+    stalls: HashMap<u64, u64>,
+}
+
+impl Figures {
+    pub(crate) fn of(trace: &Trace) -> Self {
+        let stall_limit_ns = trace.metadata["stall_limit_ns"].as_u64().expect("metadata has it");
+        let mut figures = Self { stall_limit_ns, ..Self::default() };
+        let mut open: HashMap<u32, OpenTick> = HashMap::new();
+        let mut periods: HashMap<(u32, u64), u64> = HashMap::new();
+        for event in &trace.events {
+            assert_ne!(event.kind, LOST, "a recording in the process loses nothing");
+            figures.count(event, trace);
+            match event.kind {
+                TICK_START => drop(open.insert(event.source, (event.field(0), event.at, Vec::new()))),
+                POLL => {
+                    if let Some((.., polls)) = open.get_mut(&event.source) {
+                        polls.push((event.time(3), event.at));
+                    }
+                }
+                TICK_END => {
+                    let Some((tick, start, polls)) = open.remove(&event.source) else { continue };
+                    assert_eq!((tick, start), (event.field(0), event.time(2)), "a tick ends as it began");
+                    figures.tick_ended(tick, start, event.at, polls);
+                }
+                TIMER_ARMED | SNAPSHOT_TIMER => {
+                    let period = event.optional(2);
+                    let key = (event.source, event.field(0));
+                    match period {
+                        Some(period) => periods.insert(key, period),
+                        None => periods.remove(&key),
+                    };
+                }
+                TIMER_FIRED => {
+                    let (due, fired, skipped) = (event.field(2), event.field(3), event.field(4));
+                    let lag = fired.saturating_sub(due);
+                    figures.lag_ns.push(lag);
+                    figures.skipped += skipped;
+                    let period = periods
+                        .get(&(event.source, event.field(0)))
+                        .filter(|period| skipped > 0 && **period > 0);
+                    // As HdrHistogram: one sample for each period, down to one period.
+                    let corrected = period.map_or(1, |period| (lag / period).max(1));
+                    let step = period.copied().unwrap_or(0);
+                    figures.lag_corrected_ns.extend((0..corrected).map(|place| lag - place * step));
+                    figures.fired.push(Fired { task: event.field(1), due, fired, source: event.source });
+                }
+                _ => {}
+            }
+        }
+        figures
+    }
+
+    fn count(&mut self, event: &Decoded, trace: &Trace) {
+        if let Some(start) = start_field(event.kind).map(|field| event.time(field)) {
+            let task = match event.kind {
+                TASK_RAN => event.field(0),
+                IO_READY => event.field(2),
+                _ => 0,
+            };
+            let Decoded { source, kind, at: end, .. } = *event;
+            self.extents.push(Extent { source, kind, task, start, end });
+        }
+        match event.kind {
+            TASK_RAN => {
+                self.tasks += 1;
+                let tag = trace.tags.get(&event.tag).cloned().unwrap_or_default();
+                self.run_ns_by_tag.entry(tag).or_default().push(event.at - event.time(3));
+            }
+            MICROTASKS => {
+                self.checkpoints += 1;
+                self.microtasks += event.field(1);
+            }
+            TIMER_ARMED => self.armed += 1,
+            TIMER_CLEARED => self.cleared += 1,
+            TIMER_FIRED => {
+                self.timers_fired += 1;
+                self.late_timers += u64::from(event.field(3).saturating_sub(event.field(2)) > 1_000_000);
+            }
+            SIGNAL_ARRIVED => self.signals[0] += 1,
+            SIGNAL_DELIVERED => self.signals[1] += 1,
+            GC_DECISION => self.gc_decided[event.field(0) as usize - 1] += 1,
+            GC_RAN => self.gc_run_ns.push(event.at - event.time(2)),
+            _ => {}
+        }
+    }
+
+    fn tick_ended(&mut self, tick: u64, start: u64, end: u64, mut polls: Vec<(u64, u64)>) {
+        polls.sort_unstable();
+        let (mut waited, mut until) = (0, start);
+        for (from, to) in polls {
+            waited += to.saturating_sub(from.max(until));
+            until = until.max(to);
+        }
+        let busy = end - start - waited;
+        self.ticks += 1;
+        self.busy_ns += busy;
+        self.poll_wait_ns += waited;
+        self.tick_run_ns.push(busy);
+        if busy > self.stall_limit_ns {
+            self.stalls.insert(tick, busy);
+        }
+    }
+
+    /// The counts and distributions.
+    pub(crate) fn compare(&self, report: &Value, name: &str) {
+        let exact = [
+            ("/ticks/count", self.ticks),
+            ("/ticks/busy_ns", self.busy_ns),
+            ("/ticks/poll_wait_ns", self.poll_wait_ns),
+            ("/ticks/stalls", self.stalls.len() as u64),
+            ("/tasks/count", self.tasks),
+            ("/timers/armed", self.armed),
+            ("/timers/fired", self.timers_fired),
+            ("/timers/cleared", self.cleared),
+            ("/timers/skipped", self.skipped),
+            ("/timers/late", self.late_timers),
+            ("/microtasks/checkpoints", self.checkpoints),
+            ("/microtasks/ran", self.microtasks),
+            ("/gc/collect", self.gc_decided[0]),
+            ("/gc/defer", self.gc_decided[1]),
+            ("/gc/skip", self.gc_decided[2]),
+            ("/signals/arrived", self.signals[0]),
+            ("/signals/delivered", self.signals[1]),
+        ];
+        for (pointer, expected) in exact {
+            assert_eq!(number(report, pointer), expected, "{name}: {pointer}");
+        }
+        spread(report, "/ticks/run_ns", &self.tick_run_ns, name);
+        spread(report, "/timers/lag_ns", &self.lag_ns, name);
+        spread(report, "/timers/lag_corrected_ns", &self.lag_corrected_ns, name);
+        spread(report, "/gc/run_ns", &self.gc_run_ns, name);
+        let by_tag = report["tasks"]["by_tag"].as_array().expect("a list");
+        assert_eq!(by_tag.len(), self.run_ns_by_tag.len(), "{name}: {by_tag:?}");
+        for tag in by_tag {
+            let label = tag["tag"].as_str().expect("a name");
+            let runs = self.run_ns_by_tag.get(label).unwrap_or_else(|| panic!("{name}: {label}"));
+            assert_eq!(number(tag, "/count"), runs.len() as u64, "{name}: {label}");
+            spread(tag, "/run_ns", runs, name);
+        }
+    }
+
+    /// Each late timer is one that fired, its breakdown sums to its lag, and each task in it did run then, for so long.
+    pub(crate) fn compare_late_timers(&self, report: &Value, name: &str) {
+        let late = report["late_timers"].as_array().expect("a list");
+        let at = |field: &Value| field.as_i64().expect("a time");
+        for timer in late {
+            let (task, lag) = (number(timer, "/task"), number(timer, "/lag_ns"));
+            assert_eq!(at(&timer["fired_ns"]) - at(&timer["due_ns"]), lag.cast_signed(), "{name}: {timer}");
+            let fired = self.fired.iter().find(|fired| fired.task == task && fired.fired - fired.due == lag);
+            let fired = fired.unwrap_or_else(|| panic!("{name}: none fired as {timer}"));
+            let lines = timer["blame"].as_array().expect("a list");
+            assert_eq!(lines.iter().map(|line| number(line, "/ns")).sum::<u64>(), lag, "{name}: {timer}");
+            for line in lines {
+                let what = line["what"].as_str().expect("a name");
+                let Some((_, task)) = what.strip_prefix("task ").and_then(|what| what.rsplit_once('#'))
+                else {
+                    continue;
+                };
+                let ran = self.own_time(task.parse().expect("an id"), fired);
+                assert!(ran.contains(&number(line, "/ns")), "{name}: {what} ran for {ran:?} ns of {timer}");
+            }
+        }
+    }
+
+    /// How long a task ran between due and fired: exactly that where nothing else is recorded inside it, else at most.
+    fn own_time(&self, task: u64, fired: &Fired) -> std::ops::RangeInclusive<u64> {
+        let on_it = |extent: &&Extent| {
+            extent.source == fired.source && extent.task == task && extent.kind == TASK_RAN
+        };
+        let run = self.extents.iter().find(on_it).unwrap_or_else(|| panic!("task {task} never ran"));
+        let overlap = run.end.min(fired.fired).saturating_sub(run.start.max(fired.due));
+        let inside = |extent: &&Extent| {
+            let same = extent.kind == TASK_RAN && extent.task == task;
+            !same && extent.source == run.source && run.start <= extent.start && extent.end <= run.end
+        };
+        if self.extents.iter().any(|extent| inside(&extent)) { 0..=overlap } else { overlap..=overlap }
+    }
+
+    pub(crate) fn compare_stalls(&self, report: &Value, name: &str) {
+        for stall in report["stalls"].as_array().expect("a list") {
+            if stall["open"] == true {
+                continue;
+            }
+            let (tick, run) = (number(stall, "/tick"), number(stall, "/run_ns"));
+            assert_eq!(self.stalls.get(&tick), Some(&run), "{name}: {stall}");
+            let lines = stall["blame"].as_array().expect("a list");
+            assert_eq!(lines.iter().map(|line| number(line, "/ns")).sum::<u64>(), run, "{name}: {stall}");
+        }
+    }
+}
+
+/// Percentiles within the width of a bucket, the maximum exactly; all null where there is no sample.
+fn spread(report: &Value, pointer: &str, samples: &[u64], name: &str) {
+    let shown = report.pointer(pointer).unwrap_or_else(|| panic!("{name}: {pointer}"));
+    assert_eq!(number(shown, "/count"), samples.len() as u64, "{name}: {pointer}");
+    let mut sorted = samples.to_vec();
+    sorted.sort_unstable();
+    let Some(max) = sorted.last() else {
+        assert!(
+            shown["p50"].is_null() && shown["max"].is_null(),
+            "{name}: {pointer} of no sample is {shown}"
+        );
+        return;
+    };
+    assert_eq!(number(shown, "/max"), *max, "{name}: {pointer}");
+    for (key, quantile) in [("/p50", 0.5), ("/p90", 0.9), ("/p99", 0.99)] {
+        let rank = ((quantile * sorted.len() as f64).ceil() as usize).max(1);
+        let (exact, is) = (sorted[rank - 1], number(shown, key));
+        assert!(is.abs_diff(exact) * 60 <= exact.max(60), "{name}: {pointer}{key} is {is}, exactly {exact}");
+    }
+}
