@@ -327,3 +327,42 @@ fn an_import_that_waits_for_its_input_is_interrupted() {
     assert!(told(&ended).contains("interrupted"), "{}", told(&ended));
     assert!(!output.exists());
 }
+
+#[test]
+fn names_that_are_no_text_are_read_written_and_shown_escaped() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+    let place = Place::new();
+    let trace = place.file("").join(OsStr::from_bytes(b"a\xff\xe2\x80\xae.looptrace"));
+    let json = place.file("").join(OsStr::from_bytes(b"b\xff.json"));
+    let run = |arguments: &[&OsStr]| place.command(&[]).args(arguments).output().expect("the binary starts");
+    let word = OsStr::new;
+    let recorded = run(&[
+        word("demo"),
+        word("--no-tui"),
+        word("--duration"),
+        word("500ms"),
+        word("--record"),
+        trace.as_os_str(),
+    ]);
+    assert!(recorded.status.success(), "{}", told(&recorded));
+    let reported = run(&[word("report"), trace.as_os_str()]);
+    assert!(reported.status.success(), "{}", told(&reported));
+    let exported = run(&[word("export"), trace.as_os_str(), word("-o"), json.as_os_str()]);
+    assert!(exported.status.success() && json.exists(), "{}", told(&exported));
+    let missing = run(&[word("report"), OsStr::from_bytes(b"nothing\xff")]);
+    assert!(told(&missing).contains("nothing\\xff"), "{}", told(&missing));
+
+    // A ring in such a folder is listed as one that can be read.
+    let rings = place.file("").join(OsStr::from_bytes(b"rings\xff"));
+    let mut demo = place.command(&["demo", "--no-tui", "--duration", "120s"]);
+    let demo = Running::start(demo.env("LOOPSCOPE_DIR", &rings).stdout(Stdio::null()).stderr(Stdio::null()));
+    let listed =
+        || place.command(&["ps", "--json"]).env("LOOPSCOPE_DIR", &rings).output().expect("the binary starts");
+    wait_for("the ring to be listed", || {
+        let listed = listed();
+        assert!(listed.status.success(), "{}", told(&listed));
+        String::from_utf8(listed.stdout).expect("JSON is UTF-8").contains(r"rings\\xff/")
+    });
+    drop(demo);
+}

@@ -197,7 +197,7 @@ pub struct DemoArgs {
 pub struct AttachArgs {
     /// A process id, or the path of a ring; without it, the only loop there is
     #[arg(value_name = "PID|RING")]
-    pub target: Option<String>,
+    pub target: Option<OsString>,
     /// What every live verb takes.
     #[command(flatten)]
     pub live: Live,
@@ -220,7 +220,7 @@ pub struct PsArgs {
 pub struct RecordArgs {
     /// A process id, or the path of a ring; without it, the only loop there is
     #[arg(value_name = "PID|RING")]
-    pub target: Option<String>,
+    pub target: Option<OsString>,
     /// The trace to write; a file that exists is replaced
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
@@ -240,7 +240,7 @@ pub struct RecordArgs {
 pub struct ReplayArgs {
     /// A trace, the path of a ring, or the process id of one
     #[arg(value_name = "FILE|RING")]
-    pub input: String,
+    pub input: OsString,
     /// How fast, for example 2x or 0.1x
     #[arg(long, value_name = "FACTOR", default_value = "1x", value_parser = speed)]
     #[arg(allow_negative_numbers = true)]

@@ -1,5 +1,6 @@
 //! What a command reads: the word on the command line becomes a ring or a trace.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write};
 use std::os::unix::fs::MetadataExt as _;
@@ -10,7 +11,7 @@ use loop_probes::discover;
 use loop_probes::ids::Timestamp;
 use loop_probes::process::{ProcessReader, ProcessState};
 use loop_probes::ring::Start;
-use loop_probes::text::printable;
+use loop_probes::text::printable_path;
 use loop_traces::export::ExportError;
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource, MemorySource, SourceError};
@@ -48,7 +49,7 @@ impl Input {
     /// # Errors
     ///
     /// [`Failure::Input`] where it cannot be read.
-    pub fn open(word: &str) -> Result<Self, Failure> {
+    pub fn open(word: &OsStr) -> Result<Self, Failure> {
         let path = Path::new(word);
         if word == STDIN {
             let spool = Spool::fill(io::stdin().lock());
@@ -58,9 +59,10 @@ impl Input {
             return Ok(Self::Piped(spool, Box::new(trace)));
         }
         if fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-            let pid = word.parse().map_err(|_| {
+            let pid = pid(word).ok_or_else(|| {
                 Failure::Input(format!(
-                    "there is no file {word:?}; `loopscope ps` lists the loops on this machine"
+                    "there is no file \"{}\"; `loopscope ps` lists the loops on this machine",
+                    printable_path(path)
                 ))
             })?;
             return Self::read_ring(&path_of(pid)?);
@@ -167,7 +169,7 @@ fn piped(spool: &Spool) -> Result<TraceReader<Spool>, SourceError> {
 /// What messages call the file at `path`; `-` is standard input.
 #[must_use]
 pub fn shown(path: &Path) -> String {
-    if path == Path::new(STDIN) { STDIN_NAME.to_owned() } else { printable(&path.display().to_string()) }
+    if path == Path::new(STDIN) { STDIN_NAME.to_owned() } else { printable_path(path) }
 }
 
 /// Refuses to write over `input`.
@@ -205,11 +207,11 @@ pub fn starts_with<const N: usize>(path: &Path, magic: &[u8; N]) -> bool {
 /// # Errors
 ///
 /// [`Failure::Input`] where there is none, or more than one to choose from.
-pub fn ring(word: Option<&str>) -> Result<PathBuf, Failure> {
+pub fn ring(word: Option<&OsStr>) -> Result<PathBuf, Failure> {
     match word {
         None => discover::only().map(|found| found.path).map_err(Failure::input),
-        Some(word) => match word.parse() {
-            Ok(pid) if !Path::new(word).exists() => path_of(pid),
+        Some(word) => match pid(word) {
+            Some(pid) if !Path::new(word).exists() => path_of(pid),
             _ => Ok(PathBuf::from(word)),
         },
     }
@@ -282,6 +284,10 @@ fn last_seen(ring: &mut ProcessReader, kept: &MemorySource) -> Option<String> {
     let running = running.iter().find(|now| Some(now.source) == of_the_loop).or_else(|| running.first())?;
     let doing = describe::doing(running, &timeline.labels);
     Some(format!("process {} {state}; its loop was last seen {doing}", kept.metadata().pid))
+}
+
+fn pid(word: &OsStr) -> Option<u32> {
+    word.to_str()?.parse().ok()
 }
 
 fn path_of(pid: u32) -> Result<PathBuf, Failure> {

@@ -4,6 +4,7 @@
 //! its oldest record, with names and all; no second history is kept in memory.
 
 use std::cell::RefCell;
+use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -35,7 +36,7 @@ pub enum Again {
     /// A live ring.
     Ring(Box<dyn Fn() -> Result<ProcessReader, String>>),
     /// What a replay reads, by its word on the command line.
-    Saved(String),
+    Saved(OsString),
 }
 
 /// Saves and exports for one dashboard. Clones are the same one, so that a command can ask afterwards what

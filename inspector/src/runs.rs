@@ -1,10 +1,11 @@
 //! What a comparison reads: traces, rings, and saved summaries, each as one run.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufReader, Read as _};
 use std::path::Path;
 
-use loop_probes::text::printable;
+use loop_probes::text::printable_path;
 use loop_traces::analysis::diff::Run;
 use loop_traces::source::{EventSource, SourceState};
 use loop_traces::summary::{SCHEMA, Summary};
@@ -30,7 +31,7 @@ pub struct Read {
 /// # Errors
 ///
 /// [`Failure::Input`] where it cannot be read.
-pub fn read(word: &str) -> Result<Read, Failure> {
+pub fn read(word: &OsStr) -> Result<Read, Failure> {
     read_keeping(word, |config| config)
 }
 
@@ -40,13 +41,13 @@ pub fn read(word: &str) -> Result<Read, Failure> {
 ///
 /// As [`read`].
 pub fn read_keeping(
-    word: &str,
+    word: &OsStr,
     keep: impl FnOnce(TimelineConfig) -> TimelineConfig,
 ) -> Result<Read, Failure> {
     let path = Path::new(word);
     // Neither a trace nor a ring begins with a brace.
     if starts_with(path, b"{") {
-        let run = Run { name: printable(word), summary: saved_summary(path)?, metadata: None };
+        let run = Run { name: printable_path(path), summary: saved_summary(path)?, metadata: None };
         return Ok(Read { run, warnings: Vec::new() });
     }
     let mut input = Input::open(word)?;
@@ -55,7 +56,7 @@ pub fn read_keeping(
     let metadata = input.source().metadata().clone();
     let summary = Summary::new(input.source(), &timeline);
     let warnings = input.warnings();
-    Ok(Read { run: Run { name: printable(word), summary, metadata: Some(metadata) }, warnings })
+    Ok(Read { run: Run { name: printable_path(path), summary, metadata: Some(metadata) }, warnings })
 }
 
 /// Everything that `source` holds now.

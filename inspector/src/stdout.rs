@@ -1,8 +1,11 @@
 //! Standard output as commands use it: a reader that leaves early is no error, everything else is.
 
 use std::io::{self, IsTerminal as _, Write};
+use std::path::Path;
 
+use loop_probes::text::{is_printable, printable_path};
 use serde::Serialize;
+use serde_json::ser::{Formatter, Serializer};
 
 use crate::exit::Failure;
 
@@ -46,9 +49,40 @@ pub fn print(text: &str) -> Result<(), Failure> {
 ///
 /// As [`print()`].
 pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
-    let line = serde_json::to_string(value)
-        .map_err(|error| Failure::Input(format!("cannot print JSON: {error}")))?;
+    let line = json(value).map_err(|error| Failure::Input(format!("cannot print JSON: {error}")))?;
     print(&(line + "\n"))
+}
+
+/// A path for JSON: as it is, where it is text.
+#[must_use]
+pub fn json_path(path: &Path) -> String {
+    path.to_str().map_or_else(|| printable_path(path), str::to_owned)
+}
+
+/// A value as JSON in which nothing steers a terminal: what is not [printable](is_printable) is escaped, as JSON has it,
+/// so that who parses it gets the text as it was.
+fn json(value: &impl Serialize) -> serde_json::Result<String> {
+    let mut bytes = Vec::new();
+    value.serialize(&mut Serializer::with_formatter(&mut bytes, Plain))?;
+    String::from_utf8(bytes).map_err(serde::ser::Error::custom)
+}
+
+/// As short as JSON can be, in printable characters.
+struct Plain;
+
+impl Formatter for Plain {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some((at, character)) = rest.char_indices().find(|(_, character)| !is_printable(*character))
+        {
+            out.write_all(&rest.as_bytes()[..at])?;
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                write!(out, "\\u{unit:04x}")?;
+            }
+            rest = &rest[at + character.len_utf8()..];
+        }
+        out.write_all(rest.as_bytes())
+    }
 }
 
 /// Makes success of a closed pipe, and a failure that names `place` of every other error.
@@ -66,6 +100,14 @@ pub fn settle(written: io::Result<()>, place: &str) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_is_printable_and_says_the_same() {
+        let text = "a\u{9b}b\u{202e}c\n\u{e0041}\"ä";
+        let printed = json(&text).unwrap();
+        assert_eq!(printed, r#""a\u009bb\u202ec\n\udb40\udc41\"ä""#);
+        assert_eq!(serde_json::from_str::<String>(&printed).unwrap(), text);
+    }
 
     #[test]
     fn a_line_is_as_long_as_the_terminal_or_as_the_environment_says() {

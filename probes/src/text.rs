@@ -1,6 +1,7 @@
 //! Short text held inline, so that an event stays `Copy` and a record path never allocates.
 
 use std::fmt;
+use std::path::Path;
 
 /// Longest text one [`InlineText`] holds, in bytes.
 pub const TEXT_BYTES_MAX: usize = 79;
@@ -62,17 +63,68 @@ impl fmt::Debug for InlineText {
     }
 }
 
-/// Shows control characters instead of obeying them: text from a watched process must not steer a terminal.
+/// What has no shape of its own and can change how the text around it is shown: the general categories Cc, Cf, Zl and
+/// Zp, and the property `Default_Ignorable_Code_Point` (Unicode 16).
+const UNSEEN: [(char, char); 27] = [
+    ('\0', '\u{1f}'),
+    ('\u{7f}', '\u{9f}'),
+    ('\u{ad}', '\u{ad}'),
+    ('\u{34f}', '\u{34f}'),
+    ('\u{600}', '\u{605}'),
+    ('\u{61c}', '\u{61c}'),
+    ('\u{6dd}', '\u{6dd}'),
+    ('\u{70f}', '\u{70f}'),
+    ('\u{890}', '\u{891}'),
+    ('\u{8e2}', '\u{8e2}'),
+    ('\u{115f}', '\u{1160}'),
+    ('\u{17b4}', '\u{17b5}'),
+    ('\u{180b}', '\u{180f}'),
+    ('\u{200b}', '\u{200f}'),
+    ('\u{2028}', '\u{202e}'),
+    ('\u{2060}', '\u{206f}'),
+    ('\u{3164}', '\u{3164}'),
+    ('\u{fe00}', '\u{fe0f}'),
+    ('\u{feff}', '\u{feff}'),
+    ('\u{ffa0}', '\u{ffa0}'),
+    ('\u{fff0}', '\u{fffb}'),
+    ('\u{110bd}', '\u{110bd}'),
+    ('\u{110cd}', '\u{110cd}'),
+    ('\u{13430}', '\u{1343f}'),
+    ('\u{1bca0}', '\u{1bca3}'),
+    ('\u{1d173}', '\u{1d17a}'),
+    ('\u{e0000}', '\u{e0fff}'),
+];
+
+/// Whether a character shows itself and nothing else: no control character, no direction mark, nothing invisible.
+#[must_use]
+pub fn is_printable(character: char) -> bool {
+    let after = UNSEEN.partition_point(|(_, last)| *last < character);
+    matches!(character, ' '..='~') || UNSEEN.get(after).is_none_or(|(first, _)| character < *first)
+}
+
+/// Shows what is not [printable](is_printable) as an escape: text from a watched process must not steer a terminal,
+/// nor look like another text.
 #[must_use]
 pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_control()
-            || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        {
-            shown.extend(character.escape_unicode());
-        } else {
+        if is_printable(character) {
             shown.push(character);
+        } else {
+            shown.extend(character.escape_unicode());
+        }
+    }
+    shown
+}
+
+/// A path, printable; bytes of it that are not UTF-8 are shown as `\xff`.
+#[must_use]
+pub fn printable_path(path: &Path) -> String {
+    let mut shown = String::new();
+    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+        shown += &printable(chunk.valid());
+        for byte in chunk.invalid() {
+            shown += &format!("\\x{byte:02x}");
         }
     }
     shown
@@ -105,5 +157,30 @@ mod tests {
     #[test]
     fn control_characters_are_shown() {
         assert_eq!(printable("a\x1b[2Jb\u{202e}"), "a\\u{1b}[2Jb\\u{202e}");
+    }
+
+    #[test]
+    fn a_path_that_is_no_text_is_shown_byte_by_byte() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt as _;
+        let path = Path::new(OsStr::from_bytes(b"/tmp/\xff\x1b[2J\xc3\xa4\xc3"));
+        assert_eq!(printable_path(path), "/tmp/\\xff\\u{1b}[2Jä\\xc3");
+    }
+
+    #[test]
+    fn every_code_point_that_shows_nothing_is_escaped_and_no_other() {
+        use finl_unicode::categories::{CharacterCategories as _, MinorCategory as Is};
+        assert!(UNSEEN.is_sorted_by(|a, b| a.1 < b.0));
+        for character in '\0'..=char::MAX {
+            let is_unseen = matches!(character.get_minor_category(), Is::Cc | Is::Cf | Is::Zl | Is::Zp);
+            let is_ignorable = matches!(
+                character,
+                '\u{34f}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{2065}'
+                    | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{e0000}'..='\u{e0fff}'
+            );
+            let (code, is) = (u32::from(character), is_printable(character));
+            assert!(!(is && (is_unseen || is_ignorable)), "U+{code:04X} is shown as it is");
+            assert!(is || is_unseen || is_ignorable, "U+{code:04X} is escaped");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! `loopscope diff`: its arguments.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -18,10 +19,10 @@ Five runs a side is the least that can give verdicts. Record both sides in turn,
 pub struct DiffArgs {
     /// Runs to compare with: traces, rings, or saved `report --json`
     #[arg(value_name = "BASE", required = true)]
-    pub base: Vec<String>,
+    pub base: Vec<OsString>,
     /// Runs to judge
     #[arg(value_name = "CANDIDATE", required = true, last = true)]
-    pub candidate: Vec<String>,
+    pub candidate: Vec<OsString>,
     /// Give verdicts on this metric instead of the default three (repeatable)
     #[arg(long, value_name = "METRIC", value_parser = metric)]
     pub primary: Vec<Metric>,

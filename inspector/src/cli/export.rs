@@ -1,5 +1,6 @@
 //! `loopscope export`, as it is written on the command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use super::duration;
 pub struct ExportArgs {
     /// A trace, the path of a ring, or the process id of one
     #[arg(value_name = "FILE|RING")]
-    pub input: String,
+    pub input: OsString,
     /// What to write
     #[arg(long, value_name = "FORMAT", default_value = "chrome")]
     pub format: ExportFormat,

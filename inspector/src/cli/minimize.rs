@@ -1,5 +1,6 @@
 //! `loopscope minimize`: its arguments.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ Exit codes: 1 when the condition does not hold on the trace, or not on its re-ex
 pub struct MinimizeArgs {
     /// A trace, the path of a ring, or the process id of one
     #[arg(value_name = "FILE|RING")]
-    pub input: String,
+    pub input: OsString,
     /// What must still be so, for example 'timer_lag.max > 20ms'
     #[arg(long, value_name = "CONDITION", value_parser = condition)]
     pub keep: Condition,

@@ -1,5 +1,6 @@
 //! `loopscope report`, as it is written on the command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -15,7 +16,7 @@ use clap::{Args, ValueEnum};
 pub struct ReportArgs {
     /// A trace, the path of a ring, or the process id of one; - for a trace on standard input
     #[arg(value_name = "FILE|RING")]
-    pub input: String,
+    pub input: OsString,
     /// How to print it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: ReportFormat,

@@ -1,5 +1,7 @@
 //! `loopscope rerun`: its flags.
 
+use std::ffi::OsString;
+
 use clap::Args;
 
 use super::WhatIfArgs;
@@ -15,7 +17,7 @@ use super::WhatIfArgs;
 pub struct RerunArgs {
     /// A trace, the path of a ring, or the process id of one
     #[arg(value_name = "FILE|RING")]
-    pub input: String,
+    pub input: OsString,
     /// Feed the loop with exactly what it saw, and compare its decisions with the recorded ones
     #[arg(long)]
     pub check: bool,

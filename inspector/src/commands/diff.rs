@@ -3,6 +3,7 @@
 use loop_traces::analysis::diff::{Comparison, Options, Run, comparable, compare};
 use loop_traces::analysis::gate::Judgement;
 use serde_json::Value;
+use std::ffi::OsString;
 
 use super::{drawing, warn};
 use crate::cli::{DiffArgs, Global, VerdictFormat};
@@ -81,7 +82,7 @@ fn options(args: &DiffArgs) -> Result<Options, Failure> {
     chosen.map_err(|error| Failure::Usage(format!("--primary: {error}")))
 }
 
-fn side(words: &[String]) -> Result<Vec<Run>, Failure> {
+fn side(words: &[OsString]) -> Result<Vec<Run>, Failure> {
     let read = words.iter().map(|word| {
         let read = runs::read(word)?;
         read.warnings.iter().for_each(|warning| warn(warning));

@@ -206,7 +206,7 @@ fn to_json(args: &MinimizeArgs, minimized: &Minimized) -> serde_json::Value {
         "minimal": minimized.ended == Ended::Minimal,
         "ended": minimized.ended,
         "search_ns": minimized.search_ns,
-        "output": args.output,
+        "output": stdout::json_path(&args.output),
     })
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use loop_probes::clock::wall_ns;
 use loop_probes::discover::{self, RingInfo};
 use loop_probes::process::ProcessState;
-use loop_probes::text::printable;
+use loop_probes::text::{printable, printable_path};
 use serde_json::json;
 
 use super::warn;
@@ -36,7 +36,7 @@ fn as_json(ring: &RingInfo) -> serde_json::Value {
         "policy": ring.policy,
         "started_wall_ns": ring.started.wall_ns,
         "command": ring.metadata.command,
-        "ring": ring.path,
+        "ring": stdout::json_path(&ring.path),
     })
 }
 
@@ -57,7 +57,7 @@ fn table(rings: &[RingInfo]) -> String {
             printable(&ring.policy),
             age,
             program,
-            printable(&ring.path.to_string_lossy())
+            printable_path(&ring.path)
         );
     }
     if rings.iter().any(|ring| ring.state == ProcessState::Crashed) {

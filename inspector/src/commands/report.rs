@@ -1,5 +1,6 @@
 //! `loopscope report`: what happened in a trace or a ring, in one page, and whether it keeps its gates.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use loop_traces::analysis::diff::Run;
@@ -29,7 +30,7 @@ pub(super) fn run(args: &ReportArgs, global: &Global) -> Result<(), Failure> {
 }
 
 /// Reads `input` to its end and prints its summary, with so many of what was late or slow.
-pub(super) fn print(input: &str, json: bool, kept: &Kept, global: &Global) -> Result<(), Failure> {
+pub(super) fn print(input: &OsStr, json: bool, kept: &Kept, global: &Global) -> Result<(), Failure> {
     let mut input = Input::open(input)?;
     let source = input.source();
     let config = keeping(kept, json, TimelineConfig::of(source.metadata()));
