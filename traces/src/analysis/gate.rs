@@ -169,10 +169,12 @@ impl Gate {
 
     fn judge_values(&self, runs: &[Run]) -> Judgement {
         let value = median(&values(&self.metric, runs));
-        let bounds: Vec<Bounds> = runs.iter().filter_map(|run| self.metric.bounds(&run.summary)).collect();
-        let low = median(&bounds.iter().map(|bounds| bounds.low).collect::<Vec<_>>());
-        let highs = bounds.iter().map(|bounds| bounds.high.unwrap_or(f64::INFINITY)).collect::<Vec<_>>();
-        let (Some(value), Some(low), Some(high)) = (value, low, median(&highs)) else {
+        // A run without a value could have had any.
+        let unknown = Bounds { low: 0.0, high: None };
+        let bounds = runs.iter().map(|run| self.metric.bounds(&run.summary).unwrap_or(unknown));
+        let (lows, highs): (Vec<f64>, Vec<f64>) =
+            bounds.map(|bounds| (bounds.low, bounds.high.unwrap_or(f64::INFINITY))).unzip();
+        let (Some(value), Some(low), Some(high)) = (value, median(&lows), median(&highs)) else {
             return self.unmeasured(runs);
         };
         let keeps = |value: f64| match self.limit {
@@ -185,9 +187,8 @@ impl Gate {
             (false, false, false) => Outcome::Failed,
             _ => Outcome::Undecided,
         };
-        let lost: u64 = runs.iter().map(|run| run.summary.lost_records).sum();
         let why = match outcome {
-            Outcome::Undecided => Some(format!("{} could overturn it", lost_records(lost))),
+            Outcome::Undecided => Some(self.open(runs)),
             _ => self.whose(runs),
         };
         let several = if runs.len() > 1 { " (median)" } else { "" };
@@ -199,6 +200,16 @@ impl Gate {
         };
         let judgement = self.judgement(outcome, numbers, why);
         Judgement { bounds: (low != high).then_some((low, high.is_finite().then_some(high))), ..judgement }
+    }
+
+    /// What leaves it open.
+    fn open(&self, runs: &[Run]) -> String {
+        let unmeasured = runs.iter().filter(|run| self.metric.of(&run.summary).is_none()).count();
+        if unmeasured > 0 {
+            return format!("{unmeasured} of {} runs have no value", runs.len());
+        }
+        let lost = runs.iter().fold(0u64, |sum, run| sum.saturating_add(run.summary.lost_records));
+        format!("{} could overturn it", lost_records(lost))
     }
 
     /// The one that is the largest, for a metric of any.

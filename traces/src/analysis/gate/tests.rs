@@ -39,6 +39,53 @@ fn one_run_keeps_its_bounds_or_not() {
 }
 
 #[test]
+fn what_was_not_measured_is_undecided() {
+    let mut run = runs(&[1e6]).remove(0);
+    let outcome = |run: &Run, metric: &str, limit| gate(metric, limit).judge(run).unwrap().outcome;
+    run.summary.ticks.count = 0;
+    (run.summary.ticks.busy_ns, run.summary.ticks.poll_wait_ns, run.summary.ticks.stalls) = (0, 0, 0);
+    (run.summary.span_ns, run.summary.gc.heap_bytes_max) = (0, None);
+    (run.summary.agenda, run.summary.shutdown) = (None, None);
+    for metric in [
+        "stalls",
+        "stalls.busy",
+        "utilization",
+        "busy",
+        "ticks.rate",
+        "tasks.rate",
+        "gc.heap.max",
+        "agenda.failed",
+        "agenda.waiting",
+        "shutdown.left",
+    ] {
+        for limit in [Limit::Max(0.0), Limit::Min(1.0), Limit::Max(1.0)] {
+            assert_eq!(outcome(&run, metric, limit), Outcome::Undecided, "{metric}");
+        }
+    }
+    run.summary.ticks.stalls = 1;
+    assert_eq!(
+        outcome(&run, "stalls", Limit::Max(0.0)),
+        Outcome::Failed,
+        "one was seen before any tick ended"
+    );
+}
+
+#[test]
+fn a_run_without_a_value_could_have_had_any() {
+    let mut candidate = runs(&BASE);
+    for run in &mut candidate[..2] {
+        run.summary.timers.lag_ns = Default::default();
+    }
+    let judged =
+        |candidate: &[Run], max| gate("timer_lag.p99", Limit::Max(max)).judge_against(&[], candidate);
+    assert_eq!(judged(&candidate, 2e6).outcome, Outcome::Held, "three of five decide the median");
+    candidate[2].summary.timers.lag_ns = Default::default();
+    let open = judged(&candidate, 2e6);
+    assert_eq!((open.outcome, open.why.as_deref()), (Outcome::Undecided, Some("3 of 5 runs have no value")));
+    assert_eq!(judged(&candidate, 0.5e6).outcome, Outcome::Undecided);
+}
+
+#[test]
 fn losses_leave_open_what_they_could_overturn() {
     let mut run = runs(&[1e6]).remove(0);
     run.summary.lost_records = 5;

@@ -122,12 +122,15 @@ pub const FIGURES: &[Figure] = &[
     spread("agenda.rendezvous", MoreIsWorse, "all workers asked to stop until they did", |s| {
         s.agenda.as_ref().map(|agenda| agenda.rendezvous.waited_ns)
     }),
-    number("stalls", Count, MoreIsWorse, "ticks over the stall limit", |s| s.ticks.stalls as f64),
+    known("stalls", Count, MoreIsWorse, "ticks over the stall limit", |s| of_ticks(s, s.ticks.stalls as f64)),
     known("stalls.busy", Ns, MoreIsWorse, "busy time of all stalls", |s| {
-        s.ticks.stalls_busy_ns.map(|busy| busy as f64)
+        of_ticks(s, s.ticks.stalls_busy_ns? as f64)
     }),
-    number("utilization", Ratio, MoreIsWorse, "busy / (busy + poll wait)", |s| s.ticks.utilization),
-    number("busy", Ns, MoreIsWorse, "busy time of all ticks", |s| s.ticks.busy_ns as f64),
+    known("utilization", Ratio, MoreIsWorse, "busy / (busy + poll wait)", |s| {
+        let watched = s.ticks.busy_ns.saturating_add(s.ticks.poll_wait_ns);
+        (watched > 0).then_some(s.ticks.utilization)
+    }),
+    known("busy", Ns, MoreIsWorse, "busy time of all ticks", |s| of_ticks(s, s.ticks.busy_ns as f64)),
     number("span", Ns, Neither, "from the first event to the last", |s| s.span_ns as f64),
     number("lost", Count, MoreIsWorse, "records lost", |s| s.lost_records as f64),
     number("ticks.count", Count, Neither, "whole ticks", |s| s.ticks.count as f64),
@@ -166,6 +169,12 @@ pub const FIGURES: &[Figure] = &[
 
 fn a_second(summary: &Summary, count: u64) -> Option<f64> {
     (summary.span_ns > 0).then(|| count as f64 * 1e9 / summary.span_ns as f64)
+}
+
+/// Without a tick there is nothing that could have been a stall: an emitter that tells of none, or that none of them
+/// ended.
+fn of_ticks(summary: &Summary, value: f64) -> Option<f64> {
+    (summary.ticks.count > 0 || value > 0.0).then_some(value)
 }
 
 fn of_agenda(summary: &Summary, of: fn(&AgendaSummary) -> u64) -> Option<f64> {

@@ -47,7 +47,7 @@ fn what_was_never_measured_has_no_value() {
     assert_eq!(value(&summary, "timer_lag.p50"), None);
     assert_eq!(value(&summary, "tasks.wait.max"), None);
     assert_eq!(value(&summary, "agenda.high.wait.max"), None);
-    assert_eq!(value(&summary, "stalls"), Some(0.0));
+    assert_eq!((value(&summary, "stalls"), value(&summary, "lost")), (None, Some(0.0)));
 }
 
 #[test]
