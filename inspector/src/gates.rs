@@ -25,7 +25,7 @@ use crate::input::open_file;
 const BYTES_MAX: u64 = 1 << 20;
 
 /// What a `[[gate]]` may have.
-const KEYS: &str = "metric, max, min and worse_by";
+const KEYS: &str = "metric, max, min, worse_by and same_within";
 
 /// What gates may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +120,8 @@ fn gate(table: &Spanned<DeValue<'_>>, bounds: Bounds) -> Result<Vec<Gate>, Wrong
             "metric" => continue,
             "max" => Limit::Max(number(&metric, value)?),
             "min" => Limit::Min(number(&metric, value)?),
-            "worse_by" => Limit::WorseBy(share(value)?),
+            "worse_by" => Limit::WorseBy(share("worse_by", value)?),
+            "same_within" => Limit::SameWithin(share("same_within", value)?),
             other => {
                 let other = printable(other);
                 return Err(wrong(&key.span(), format!("a gate has no key {other:?}; it has {KEYS}")));
@@ -135,7 +136,7 @@ fn gate(table: &Spanned<DeValue<'_>>, bounds: Bounds) -> Result<Vec<Gate>, Wrong
     if gates.is_empty() {
         return Err(wrong(
             &table.span(),
-            format!("the gate on {metric} has no bound; give it max, min or worse_by"),
+            format!("the gate on {metric} has no bound; give it max, min, worse_by or same_within"),
         ));
     }
     Ok(gates)
@@ -152,7 +153,7 @@ fn number(metric: &Metric, value: &Spanned<DeValue<'_>>) -> Result<f64, Wrong> {
     bound(metric, &text).map_err(|error| wrong(&value.span(), error.to_string()))
 }
 
-fn share(value: &Spanned<DeValue<'_>>) -> Result<f64, Wrong> {
+fn share(key: &str, value: &Spanned<DeValue<'_>>) -> Result<f64, Wrong> {
     let text = match value.get_ref() {
         DeValue::String(text) => text.to_string(),
         DeValue::Integer(number) => number.as_str().to_owned(),
@@ -160,7 +161,7 @@ fn share(value: &Spanned<DeValue<'_>>) -> Result<f64, Wrong> {
         _ => String::new(),
     };
     let share = condition::share(&text).filter(|share| *share <= 1000.0);
-    share.ok_or_else(|| wrong(&value.span(), "write worse_by as a share: \"10%\" or 0.1"))
+    share.ok_or_else(|| wrong(&value.span(), format!("write {key} as a share: \"10%\" or 0.1")))
 }
 
 #[cfg(test)]
@@ -182,7 +183,7 @@ mod tests {
     #[test]
     fn gates_are_read() {
         let text = "# limits\n[[gate]]\nmetric = \"timer_lag.p99\"\nmax = \"2ms\"\n\n[[gate]]\nmetric = \"stalls\"\nmax = 0\n\
-                    [[gate]]\nmetric = \"utilization\"\nmax = 0.8\nmin = \"1%\"\nworse_by = \"10%\"\n";
+                    [[gate]]\nmetric = \"utilization\"\nmax = 0.8\nmin = \"1%\"\nworse_by = \"10%\"\nsame_within = \"5%\"\n";
         let gates: Vec<String> = read_text(text).unwrap().iter().map(ToString::to_string).collect();
         assert_eq!(
             gates,
@@ -191,6 +192,7 @@ mod tests {
                 "stalls at most 0",
                 "utilization at most 80.0%",
                 "utilization at least 1.0%",
+                "utilization the same within 5.0%",
                 "utilization at most 10.0% worse"
             ]
         );
@@ -201,7 +203,7 @@ mod tests {
         let gate = "[[gate]]\nmetric = \"stalls\"\n";
         assert_eq!(
             told(&format!("{gate}maximum = 3\n")),
-            "3: a gate has no key \"maximum\"; it has metric, max, min and worse_by"
+            "3: a gate has no key \"maximum\"; it has metric, max, min, worse_by and same_within"
         );
         assert!(
             told("\n\n[[gate]]\nmetric = \"timerlag.p99\"\nmax=1")
@@ -221,5 +223,6 @@ mod tests {
                 .starts_with("3: ticks.count has no worse_by")
         );
         assert!(told("[[gate]]\nmetric = \"stalls\"\nworse_by = \"much\"").starts_with("3: write worse_by"));
+        assert!(told("[[gate]]\nmetric = \"busy\"\nsame_within = 3000").starts_with("3: write same_within"));
     }
 }

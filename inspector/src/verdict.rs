@@ -13,8 +13,8 @@ use loop_traces::analysis::diff::changes::Change;
 use loop_traces::analysis::diff::decide::{Judged, MoreRuns, Verdict};
 use loop_traces::analysis::diff::leeway::Loss;
 use loop_traces::analysis::gate::{Judgement, Outcome};
-use loop_traces::analysis::metric::{Statistic, Unit, Value};
-use loop_traces::units::{change, counted};
+use loop_traces::analysis::metric::{CLOCK_GRAIN_NS, Statistic, Unit, Value};
+use loop_traces::units::{change, counted, percent};
 
 /// What is printed.
 #[derive(Clone, Debug, Default)]
@@ -166,9 +166,6 @@ fn changes(all: &[Change]) -> Vec<Moved> {
     shown.map(moved).collect()
 }
 
-/// A change by less is the clock's.
-const CLOCK_GRAIN_NS: f64 = 20.0;
-
 fn value(number: Option<f64>, unit: Unit) -> String {
     number.map_or_else(|| NONE.to_owned(), |number| Value { number, unit }.to_string())
 }
@@ -211,19 +208,31 @@ fn details(judged: &Judged) -> Vec<String> {
         let tags = counted(compared as u64, "tag", "tags");
         details.push(match tag.as_str() {
             EVERY_TAG => format!("what all {tags} have in common: this build, or the machine"),
-            tag => format!("{} changed most of {tags}; the machine's speed is taken out", printable(tag)),
+            tag if judged.metric.contains(".run.") => {
+                let share = judged
+                    .share
+                    .map_or_else(String::new, |share| format!(", {} of the time", percent(share)));
+                format!("{} changed most of {tags}{share}; the machine's speed is taken out", printable(tag))
+            }
+            tag => format!("{} changed most of {tags}", printable(tag)),
         });
     }
     let others: Vec<String> = judged
         .other_tags
         .iter()
-        .map(|other| format!("{} {}", printable(&other.tag), change(other.change)))
+        .map(|other| {
+            let share = percent(other.share);
+            format!("{} {} ({share} of the time)", printable(&other.tag), change(other.change))
+        })
         .collect();
     if !others.is_empty() {
         details.push(format!("also {}", others.join(", ")));
     }
     if judged.effect.is_none() {
         details.push("nothing was measured on one side".to_owned());
+    }
+    if judged.verdict == Verdict::Same {
+        details.extend(judged.same_p.map(|p| format!("an equivalence test says so: p = {p:.4}")));
     }
     details.extend(judged.more_runs.map(|more| format!("{more} would decide")));
     details.extend(judged.loss.and_then(|loss| lost(judged.verdict, &loss)));
@@ -272,7 +281,8 @@ fn headline(comparison: &Comparison) -> String {
         },
         Verdict::Better => of(Verdict::Better),
         Verdict::Same => {
-            format!("no metric differs by {} or more", change(comparison.margin).trim_start_matches('+'))
+            let within = change(comparison.same_within);
+            format!("no metric differs by {} or more", within.trim_start_matches('+'))
         }
         Verdict::Undecided => match nearest(comparison) {
             Some((metric, more)) => format!("{runs}; {more} would decide {metric}"),
@@ -305,7 +315,13 @@ fn sentence(judged: &Judged) -> String {
     let by = by.map_or_else(String::new, |by| format!("{by} "));
     match &judged.tag {
         Some(tag) if judged.metric.contains(".run.") => {
-            format!("{} runs {by}{}", printable(tag), if up { "longer" } else { "shorter" })
+            let others = judged.other_tags.iter().map(|other| {
+                let (by, how) =
+                    (change(other.change.abs()), if other.change > 0.0 { "longer" } else { "shorter" });
+                format!(", {} {} {how}", printable(&other.tag), by.trim_start_matches('+'))
+            });
+            let others = others.collect::<String>();
+            format!("{} runs {by}{}{others}", printable(tag), if up { "longer" } else { "shorter" })
         }
         tag => {
             let whose = tag.iter().map(|tag| format!("{}: ", printable(tag))).collect::<String>();

@@ -18,7 +18,6 @@ pub mod schedule;
 pub mod server;
 pub mod task;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -281,7 +280,7 @@ fn commander(commands: Option<CommandSender>) -> Box<dyn FnMut(u8) + Send> {
 struct Setup {
     policy: Policy,
     session: Session,
-    scales: HashMap<u16, f64>,
+    scales: Vec<Option<f64>>,
     files: PathBuf,
     stall: Option<Duration>,
 }
@@ -342,13 +341,15 @@ fn run_loop(setup: Setup, tell: &mpsc::SyncSender<Told>) -> Result<(), WorkloadE
     ended.map(drop).map_err(WorkloadError::Loop)
 }
 
-fn scales(scales: &[Scale]) -> Result<HashMap<u16, f64>, WorkloadError> {
-    let known = scales.iter().map(|scale| {
+/// By the index of the tag.
+fn scales(scales: &[Scale]) -> Result<Vec<Option<f64>>, WorkloadError> {
+    let mut known = vec![None; DemoTask::TAGS.len()];
+    for scale in scales {
         let index = DemoTask::TAGS.iter().position(|tag| *tag == scale.tag);
         let index = index.ok_or_else(|| WorkloadError::UnknownTag { tag: scale.tag.clone() })?;
-        Ok((index as u16, scale.factor))
-    });
-    known.collect()
+        known[index] = Some(scale.factor);
+    }
+    Ok(known)
 }
 
 /// Files of 1 KiB to 128 KiB, the same in every run.
@@ -370,7 +371,11 @@ mod tests {
     #[test]
     fn a_scale_must_name_a_tag() {
         let scale = |tag: &str| Scale { tag: tag.to_owned(), factor: 2.0 };
-        assert_eq!(scales(&[scale("ReadFile")]).unwrap(), HashMap::from([(4, 2.0)]));
+        let known = scales(&[scale("ReadFile")]).unwrap();
+        assert_eq!(
+            (known[4], known.iter().flatten().count(), known.len()),
+            (Some(2.0), 1, DemoTask::TAGS.len())
+        );
         let error = scales(&[scale("Nothing")]).unwrap_err().to_string();
         assert!(error.contains("--scale Nothing") && error.contains("ReadFile"), "{error}");
     }

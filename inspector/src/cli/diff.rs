@@ -29,6 +29,9 @@ pub struct DiffArgs {
     /// A change by less than this does not matter
     #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = share)]
     pub margin: f64,
+    /// Runs are the same where it is shown that they differ by less than this
+    #[arg(long, value_name = "SHARE", default_value = "10%", value_parser = share)]
+    pub same_within: f64,
     /// Compare although it would mislead; the reasons become warnings
     #[arg(long)]
     pub anyway: bool,

@@ -74,7 +74,7 @@ fn to_json(comparison: &Comparison, page: &Page) -> Result<Value, Failure> {
 }
 
 fn options(args: &DiffArgs) -> Result<Options, Failure> {
-    let options = Options { margin: args.margin, ..Options::default() };
+    let options = Options { margin: args.margin, same_within: args.same_within, ..Options::default() };
     if args.primary.is_empty() {
         return Ok(options);
     }

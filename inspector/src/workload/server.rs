@@ -41,8 +41,9 @@ const GAPS_MAX: usize = 2_000;
 pub struct Server {
     /// Pages that were rendered.
     pub cache: SharedCache,
-    /// The factor by which each tag is slower, where it is.
-    pub scales: HashMap<u16, f64>,
+    /// The factor by which each tag is slower, where it is, by its index. Read in the same way whether any is: what it
+    /// costs must not be a difference between runs.
+    pub scales: Vec<Option<f64>>,
     /// Where the served files lie.
     pub files: PathBuf,
     echo: Arc<TcpListener>,
@@ -75,7 +76,7 @@ impl Server {
     /// Where it cannot listen.
     pub fn listen(
         cache: SharedCache,
-        scales: HashMap<u16, f64>,
+        scales: Vec<Option<f64>>,
         files: PathBuf,
         desk: Option<Desk>,
     ) -> io::Result<Self> {
@@ -157,10 +158,7 @@ fn server() -> Rc<Server> {
 /// Runs a handler, and takes longer by its tag's factor.
 pub fn scaled(tag: TagOf, handler: impl FnOnce()) {
     let factor = match tag {
-        TagOf::Own(index) => SERVER.with_borrow(|server| {
-            let scales = &server.as_ref()?.scales;
-            if scales.is_empty() { None } else { scales.get(&index).copied() }
-        }),
+        TagOf::Own(index) => SERVER.with_borrow(|server| *server.as_ref()?.scales.get(usize::from(index))?),
         TagOf::Global(_) => None,
     };
     let Some(factor) = factor else { return handler() };

@@ -9,6 +9,7 @@
 //! | [`comparable`] | what forbids a comparison: other machines, other load, losses |
 //! | [`effect`] | one metric on both sides: medians, shift, interval, p-value |
 //! | [`any`] | the one metric that is many: did any tag change, and which |
+//! | [`speed`] | how fast the machine was in each run |
 //! | [`decide`] | from an effect to better, worse, same or undecided, and how many more runs would decide |
 //! | [`leeway`] | what lost records leave open of that, and whether the verdict stands |
 //! | [`changes`] | all other metrics, the largest change first |
@@ -19,6 +20,7 @@ pub mod comparable;
 pub mod decide;
 pub mod effect;
 pub mod leeway;
+pub mod speed;
 
 use loop_probes::metadata::Metadata;
 use serde::Serialize;
@@ -30,6 +32,7 @@ use crate::summary::Summary;
 
 use changes::Change;
 use decide::{Judged, Verdict};
+use speed::Speed;
 
 /// The number of the schema of [`Comparison`].
 pub const SCHEMA: u32 = 1;
@@ -39,6 +42,10 @@ pub const ALPHA: f64 = 0.05;
 
 /// What does not matter, as a share: the default of [`Options::margin`].
 pub const MARGIN: f64 = 0.05;
+
+/// Within this share runs are the same: the default of [`Options::same_within`]. Twice the margin, since five runs a side
+/// that scatter by 5% show no less.
+pub const SAME_WITHIN: f64 = 0.1;
 
 /// The primary metrics where `--primary` names no others: is any task slower, are timers later, does the loop stall for
 /// longer?
@@ -67,14 +74,16 @@ pub struct Run {
 pub struct Options {
     /// What to give verdicts on.
     pub primaries: Vec<Metric>,
-    /// A change by less than this share does not matter: within it runs are the same, and nothing is worse.
+    /// A change by less than this share is not worse or better.
     pub margin: f64,
+    /// Runs are the same where it is shown that they differ by less than this share.
+    pub same_within: f64,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let known = PRIMARIES.iter().filter_map(|name| name.parse().ok());
-        Self { primaries: known.collect(), margin: MARGIN }
+        Self { primaries: known.collect(), margin: MARGIN, same_within: SAME_WITHIN }
     }
 }
 
@@ -135,6 +144,8 @@ pub struct Comparison {
     pub candidate: Vec<String>,
     /// What does not matter, as a share.
     pub margin: f64,
+    /// Within what share they were shown to be the same, where they were.
+    pub same_within: f64,
     /// How often all verdicts together may be a false alarm.
     pub alpha: f64,
     /// The metrics with a verdict.
@@ -152,14 +163,11 @@ pub struct Comparison {
 /// Compares the runs. Whether they can be compared is for [`comparable::check`] to say.
 #[must_use]
 pub fn compare(base: &[Run], candidate: &[Run], options: &Options) -> Comparison {
-    let many = any::Many::of(base, candidate);
+    let speed = Speed::of(base, candidate);
     let mut measured: Vec<decide::Measured> = options
         .primaries
         .iter()
-        .map(|metric| match metric.is_of_any() {
-            true => decide::Measured::any(metric, base, candidate, options.margin),
-            false => decide::Measured::one(metric, base, candidate),
-        })
+        .map(|metric| decide::Measured::of(metric, base, candidate, &speed, options.margin))
         .collect();
     // What was measured on no side can be no false alarm either.
     let tested: Vec<usize> = (0..measured.len()).filter(|place| measured[*place].has_values()).collect();
@@ -174,7 +182,7 @@ pub fn compare(base: &[Run], candidate: &[Run], options: &Options) -> Comparison
         .map(|one| {
             let (significant, weight) =
                 one.has_values().then(|| significant.next()).flatten().unwrap_or((false, &1.0));
-            one.judge(significant, ALPHA * weight / all.max(1.0), options.margin)
+            one.judge(significant, ALPHA * weight / all.max(1.0), options)
         })
         .collect();
     Comparison {
@@ -183,9 +191,10 @@ pub fn compare(base: &[Run], candidate: &[Run], options: &Options) -> Comparison
         base: base.iter().map(|run| run.name.clone()).collect(),
         candidate: candidate.iter().map(|run| run.name.clone()).collect(),
         margin: options.margin,
+        same_within: options.same_within,
         alpha: ALPHA,
         descriptive: changes::all(base, candidate, &options.primaries),
-        machine_speed: many.machine_speed(),
+        machine_speed: speed.range(),
         notes: comparable::notes(base, candidate),
         primary,
     }

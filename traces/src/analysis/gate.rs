@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::condition::shown;
-use super::diff::any::Many;
-use super::diff::effect::{Effect, Sides, p_value};
+use super::diff::any::{Many, One};
+use super::diff::effect::{Effect, Sides};
 use super::diff::leeway;
+use super::diff::speed::Speed;
 use super::diff::{ALPHA, Run};
 use super::metric::bounds::Bounds;
 use super::metric::{Metric, Sense, Value};
@@ -36,6 +37,8 @@ pub enum Limit {
     Min(f64),
     /// Worse than the base by this share at most.
     WorseBy(f64),
+    /// The same as the base within this share.
+    SameWithin(f64),
 }
 
 /// Whether a gate is kept.
@@ -84,8 +87,10 @@ pub struct Judgement {
 
 /// A gate asks for a comparison, and there is only one side.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the gate on {metric} has worse_by, which needs a base: use it with `diff --gate`")]
+#[error("the gate on {metric} has {key}, which needs a base: use it with `diff --gate`")]
 pub struct NeedsBase {
+    /// What it asks for.
+    pub key: &'static str,
     /// Which.
     pub metric: String,
 }
@@ -118,7 +123,8 @@ impl Gate {
     /// [`NeedsBase`] where it compares.
     pub fn needs_no_base(&self) -> Result<(), NeedsBase> {
         match self.limit {
-            Limit::WorseBy(_) => Err(NeedsBase { metric: self.metric.to_string() }),
+            Limit::WorseBy(_) => Err(NeedsBase { key: "worse_by", metric: self.metric.to_string() }),
+            Limit::SameWithin(_) => Err(NeedsBase { key: "same_within", metric: self.metric.to_string() }),
             Limit::Max(_) | Limit::Min(_) => Ok(()),
         }
     }
@@ -133,13 +139,28 @@ impl Gate {
         Ok(self.judge_values(std::slice::from_ref(run)))
     }
 
-    /// Judges a candidate: its median by `max` and `min`, its median against the base's by `worse_by`.
+    /// Judges a candidate: its median by `max` and `min`, how far it lies from the base by `worse_by` and `same_within`,
+    /// as a comparison does: a tag's run times without what the machine's speed did to them.
     #[must_use]
     pub fn judge_against(&self, base: &[Run], candidate: &[Run]) -> Judgement {
-        match self.limit {
-            Limit::Max(_) | Limit::Min(_) => self.judge_values(candidate),
-            Limit::WorseBy(share) if self.metric.is_of_any() => self.judge_any(base, candidate, share),
-            Limit::WorseBy(share) => self.judge_change(base, candidate, share),
+        let share = match self.limit {
+            Limit::Max(_) | Limit::Min(_) => return self.judge_values(candidate),
+            Limit::WorseBy(share) | Limit::SameWithin(share) => share,
+        };
+        let speed = Speed::of(base, candidate);
+        if !self.metric.is_of_any() {
+            return match Effect::of(&Sides::of(&self.metric, base, candidate, &speed)) {
+                Some(effect) => {
+                    let is_adjusted = self.metric.is_run_of_tag() && speed.but(self.metric.whose()).is_some();
+                    let than = if is_adjusted { " without the machine's speed" } else { "" };
+                    self.judge_change(base, candidate, &effect, (share, than))
+                }
+                None => self.unmeasured(candidate),
+            };
+        }
+        match Many::of(&self.metric, base, candidate, &speed, share) {
+            many if many.ones.is_empty() => self.unmeasured(candidate),
+            many => self.judge_any(base, candidate, &many, share),
         }
     }
 
@@ -180,7 +201,7 @@ impl Gate {
         let keeps = |value: f64| match self.limit {
             Limit::Max(max) => value <= max,
             Limit::Min(min) => value >= min,
-            Limit::WorseBy(_) => true,
+            Limit::WorseBy(_) | Limit::SameWithin(_) => true,
         };
         let outcome = match (keeps(value), keeps(low), keeps(high)) {
             (true, true, true) => Outcome::Held,
@@ -222,83 +243,97 @@ impl Gate {
         largest.and_then(|metric| Some(format!("the largest is {}", metric.whose()?)))
     }
 
-    fn judge_change(&self, base: &[Run], candidate: &[Run], share: f64) -> Judgement {
-        let sides = Sides::of(&self.metric, base, candidate);
-        let ends = sides.ends(&self.metric, base, candidate);
-        let Some(effect) = Effect::between(&sides, ends.as_ref()) else { return self.unmeasured(candidate) };
-        let Some(change) = effect.median_change() else {
+    fn judge_change(
+        &self,
+        base: &[Run],
+        candidate: &[Run],
+        effect: &Effect,
+        (share, than): (f64, &str),
+    ) -> Judgement {
+        let both = format!("{} to {}", self.shown(effect.base), self.shown(effect.candidate));
+        let Some(change) = effect.change else {
             // From nothing to something: no share says how much worse that is.
             return if effect.candidate == 0.0 {
-                self.judgement(Outcome::Held, self.both(&effect), None)
+                self.judgement(Outcome::Held, both, None)
             } else {
                 let why = "the base is zero, of which there is no share; use max".to_owned();
-                self.judgement(Outcome::Undecided, self.both(&effect), Some(why))
+                self.judgement(Outcome::Undecided, both, Some(why))
             };
         };
-        let worse = self.worse(change);
-        let judge = |worse: f64, effect: &Effect, is_sure: bool| match self.most(effect) {
-            None => (Outcome::Undecided, Some("one run a side does not show how runs scatter".to_owned())),
-            Some(_) if worse > share && is_sure => (Outcome::Failed, None),
-            Some(_) if worse > share => (Outcome::Undecided, Some("it may be chance".to_owned())),
-            Some(most) if most > share => {
-                (Outcome::Undecided, Some(format!("it may be {} worse", percent(most))))
-            }
-            Some(_) => (Outcome::Held, None),
-        };
-        let (outcome, why) = judge(worse, &effect, p_value(&sides) <= ALPHA);
-        let numbers = format!("{}, {}", self.both(&effect), by(worse));
-        let ends = ends.iter().flatten().zip(effect.ends.iter().flat_map(|ends| ends.iter()));
+        let (outcome, why) = self.decide(effect, effect.p, share);
+        let numbers = format!("{both}, {}{than}", by(self.worse(change)));
+        let ends = effect.ends.iter().flat_map(|ends| ends.iter());
         let ends: Vec<(f64, Outcome)> = ends
-            .filter_map(|(sides, effect)| {
-                let worse = self.worse(effect.median_change()?);
-                Some((worse, judge(worse, effect, p_value(sides) <= ALPHA).0))
-            })
+            .filter_map(|end| Some((self.worse(end.change?), self.decide(end, end.p, share).0)))
             .collect();
         let stands = ends.iter().all(|(_, at_end)| *at_end == outcome);
         let could_be = between_changes(ends.into_iter().map(|(worse, _)| worse));
         self.overturned(base, candidate, (outcome, stands), (numbers, could_be), why)
     }
 
-    /// How much worse it may be.
-    fn most(&self, effect: &Effect) -> Option<f64> {
-        effect.change_interval.map(|[low, high]| self.worse(low).max(self.worse(high)))
+    /// Fails where it is further off than `share` and that is no chance, holds where that it is not is shown.
+    fn decide(&self, effect: &Effect, p: f64, share: f64) -> (Outcome, Option<String>) {
+        let is_same = matches!(self.limit, Limit::SameWithin(_));
+        let off = |change: f64| if is_same { change.abs() } else { self.worse(change) };
+        let (Some(change), Some([low, high])) = (effect.change, effect.change_interval) else {
+            let why = "one run a side does not show how runs scatter";
+            return (Outcome::Undecided, Some(why.to_owned()));
+        };
+        let most = off(low).max(off(high));
+        let holds = if is_same { effect.is_same(share, false) } else { most <= share };
+        if off(change) > share && p <= ALPHA {
+            (Outcome::Failed, None)
+        } else if holds {
+            (Outcome::Held, None)
+        } else if off(change) > share {
+            (Outcome::Undecided, Some("it may be chance".to_owned()))
+        } else {
+            let than = if is_same { "off" } else { "worse" };
+            (Outcome::Undecided, Some(format!("it may be {} {than}", percent(most))))
+        }
     }
 
-    fn judge_any(&self, base: &[Run], candidate: &[Run], share: f64) -> Judgement {
-        let Some(most) = Many::of_metric(&self.metric, base, candidate).most(share) else {
-            return self.unmeasured(candidate);
+    fn judge_any(&self, base: &[Run], candidate: &[Run], many: &Many, share: f64) -> Judgement {
+        let is_same = matches!(self.limit, Limit::SameWithin(_));
+        let off = |one: &&One| {
+            one.effect.change.map(|change| if is_same { change.abs() } else { self.worse(change) })
         };
-        let first = (most.name, most.effect, most.p);
-        let all = std::iter::once(first).chain(most.others);
-        let worse = all.filter_map(|(tag, effect, p)| {
-            let ends = effect.ends.iter().flat_map(|ends| ends.iter());
-            let ends: Vec<f64> = ends.filter_map(|end| Some(self.worse(end.change?))).collect();
-            Some(WorseTag { tag, by: self.worse(effect.change?), p, ends, p_at_worst: effect.p_at_worst() })
-        });
-        let (sure, unsure): (Vec<_>, Vec<_>) =
-            worse.filter(|tag| tag.by > share).partition(|tag| tag.p <= ALPHA);
-        // One that is worse enough whatever was lost is enough, where that makes it no less sure.
-        let sure_still =
-            sure.iter().any(|tag| tag.p_at_worst <= tag.p && tag.ends.iter().all(|worse| *worse > share));
-        let named = |tags: &[WorseTag]| {
-            let tags: Vec<String> = tags.iter().map(|one| format!("{} {}", one.tag, by(one.by))).collect();
-            tags.join(", ")
+        let mut beyond: Vec<&One> =
+            many.ones.iter().filter(|one| off(one).is_some_and(|off| off > share)).collect();
+        beyond.sort_by(|one, other| other.weight().total_cmp(&one.weight()));
+        let (sure, unsure): (Vec<&One>, Vec<&One>) = beyond.into_iter().partition(|one| one.p <= ALPHA);
+        let named = |ones: &[&One]| {
+            let name = |one: &&One| Some(format!("{} {}", one.name, by(self.worse(one.effect.change?))));
+            ones.iter().filter_map(name).collect::<Vec<String>>().join(", ")
         };
+        let compared = || format!("{} compared", many.compared);
+        let holds = |one: &One, effect: &Effect| self.decide(effect, one.p, share).0 == Outcome::Held;
+        // What takes hardly any time need not be shown to be within.
+        let all_hold = many.worth_mentioning().all(|one| holds(one, &one.effect));
         let (outcome, numbers, why) = if !sure.is_empty() {
             (Outcome::Failed, named(&sure), None)
-        } else if !unsure.is_empty() {
+        } else if !unsure.is_empty() && !all_hold {
             (Outcome::Undecided, named(&unsure), Some("it may be chance".to_owned()))
-        } else if most.all_within {
-            (Outcome::Held, format!("{} compared", most.compared), None)
+        } else if all_hold {
+            (Outcome::Held, compared(), None)
         } else {
-            let why = format!("some may be more than {} worse", percent(share));
-            (Outcome::Undecided, format!("{} compared", most.compared), Some(why))
+            let than = if is_same { "off" } else { "worse" };
+            (Outcome::Undecided, compared(), Some(format!("some may be more than {} {than}", percent(share))))
+        };
+        let ends =
+            |one: &One| one.effect.ends.iter().flat_map(|ends| ends.iter()).cloned().collect::<Vec<Effect>>();
+        let off_still = |end: &Effect| {
+            end.change.is_some_and(|change| if is_same { change.abs() } else { self.worse(change) } > share)
         };
         let stands = match outcome {
-            Outcome::Failed => sure_still,
-            _ => most.all_within_whatever_was_lost,
+            // One that is worse enough whatever was lost is enough, where that makes it no less sure.
+            Outcome::Failed => {
+                sure.iter().any(|one| one.effect.p_at_worst() <= one.p && ends(one).iter().all(off_still))
+            }
+            _ => many.ones.iter().all(|one| ends(one).iter().all(|end| holds(one, end))),
         };
-        let could_be = between_changes(sure.iter().flat_map(|tag| tag.ends.iter().copied()));
+        let could_be = sure.iter().flat_map(|one| ends(one)).filter_map(|end| Some(self.worse(end.change?)));
+        let could_be = between_changes(could_be);
         self.overturned(base, candidate, (outcome, stands), (numbers, could_be), why)
     }
 
@@ -327,10 +362,6 @@ impl Gate {
     fn shown(&self, number: f64) -> String {
         Value { number, unit: self.metric.unit() }.to_string()
     }
-
-    fn both(&self, effect: &Effect) -> String {
-        format!("{} to {}", self.shown(effect.base), self.shown(effect.candidate))
-    }
 }
 
 /// `2.0% better to 30.0% worse`; nothing of nothing.
@@ -342,15 +373,6 @@ fn between_changes(ends: impl Iterator<Item = f64>) -> String {
         (Some(least), Some(most)) => format!(": {} to {}", bounded(least), bounded(most)),
         _ => String::new(),
     }
-}
-
-/// A tag that is worse, and how much worse it is at both ends of what lost records leave open.
-struct WorseTag {
-    tag: String,
-    by: f64,
-    p: f64,
-    ends: Vec<f64>,
-    p_at_worst: f64,
 }
 
 fn lost_records(lost: u64) -> String {
@@ -370,6 +392,7 @@ impl std::fmt::Display for Gate {
         match self.limit {
             Limit::Max(max) => write!(f, "{} at most {}", self.metric, shown(&self.metric, max)),
             Limit::Min(min) => write!(f, "{} at least {}", self.metric, shown(&self.metric, min)),
+            Limit::SameWithin(share) => write!(f, "{} the same within {}", self.metric, percent(share)),
             Limit::WorseBy(share) => write!(f, "{} at most {} worse", self.metric, percent(share)),
         }
     }

@@ -28,6 +28,9 @@ use crate::units;
 
 use catalogue::{FIGURES, Figure, NAMED, Named};
 
+/// Two readings of a clock differ by as much from what passed in between, in nanoseconds.
+pub const CLOCK_GRAIN_NS: f64 = 20.0;
+
 /// One figure of a [`Summary`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Metric {
@@ -162,14 +165,37 @@ impl Metric {
     }
 
     /// A difference by less than this is none, in its unit: half a thing of what is counted, half a stall of the time in
-    /// stalls. 0 of everything else, which differs by a share.
+    /// stalls, the grain of a clock of every other time. 0 of everything else.
     #[must_use]
     pub fn grain(&self, summary: &Summary) -> f64 {
         match self.unit() {
             Unit::Count => 0.5,
-            Unit::Ns if self.to_string() == "stalls.busy" => summary.ticks.stall_limit_ns as f64 / 2.0,
-            _ => 0.0,
+            Unit::Ns if self.is_time_in_stalls() => summary.ticks.stall_limit_ns as f64 / 2.0,
+            Unit::Ns => CLOCK_GRAIN_NS,
+            Unit::Ratio | Unit::Bytes | Unit::PerSecond => 0.0,
         }
+    }
+
+    /// A difference by less than this does not matter, in its unit, however large a share it is: half of what makes a
+    /// timer late, and at least the [`grain`](Self::grain).
+    #[must_use]
+    pub fn floor(&self, summary: &Summary) -> f64 {
+        let is_lag =
+            matches!(&self.kind, Kind::Plain(place, _) if FIGURES[*place].name.starts_with("timer_lag"));
+        let late = if is_lag { summary.timers.late_limit_ns as f64 / 2.0 } else { 0.0 };
+        late.max(self.grain(summary))
+    }
+
+    /// It is the time in stalls.
+    #[must_use]
+    pub fn is_time_in_stalls(&self) -> bool {
+        matches!(&self.kind, Kind::Plain(place, _) if FIGURES[*place].name == "stalls.busy")
+    }
+
+    /// It is how long tasks of a tag run, of one or of any: what the machine's speed can be taken out of.
+    #[must_use]
+    pub fn is_run_of_tag(&self) -> bool {
+        matches!(&self.kind, Kind::Of(place, ..) if NAMED[*place].is_run_of_tag())
     }
 
     /// What of a distribution it is, where it is of one.

@@ -7,6 +7,7 @@
 //! | p-value | all splits of the runs into two sides ([`splits`]), so that ties cost nothing | Fisher 1935, Mann & Whitney 1947 |
 //! | any of many | the largest statistic over all of them, over the same splits | Westfall & Young 1993 |
 //! | many verdicts | the smallest p against its part of 5%, the next against what is left, … | Holm 1979 |
+//! | equality | two one-sided tests ([`Welch`]) | Schuirmann 1987, Welch 1947 |
 //! | interval | [`bootstrap`], widened for few runs | Efron 1979, Hesterberg 2015 |
 //!
 //! Everything random is seeded: the same runs give the same answer.
@@ -15,6 +16,7 @@ pub mod bootstrap;
 pub mod splits;
 
 use splits::Splits;
+use statrs::distribution::{ContinuousCDF as _, StudentsT};
 
 /// The median; `None` of nothing. Values that are no number must not come in.
 #[must_use]
@@ -77,6 +79,44 @@ pub fn scatter(base: &[f64], candidate: &[f64]) -> Option<f64> {
         side.iter().map(|value| (value - mean).powi(2)).sum::<f64>()
     };
     Some(((squares(base) + squares(candidate)) / (runs - 2) as f64).sqrt())
+}
+
+/// The difference of the means of two sides that may scatter differently, and its error (Welch 1947).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Welch {
+    by: f64,
+    error: f64,
+    freedom: f64,
+}
+
+impl Welch {
+    /// From `base` to `candidate`. `None` with fewer than two runs on a side.
+    #[must_use]
+    pub fn of(base: &[f64], candidate: &[f64]) -> Option<Self> {
+        if base.len() < 2 || candidate.len() < 2 {
+            return None;
+        }
+        let side = |side: &[f64]| {
+            let (middle, runs) = (mean(side).unwrap_or_default(), side.len() as f64);
+            let squares: f64 = side.iter().map(|value| (value - middle).powi(2)).sum();
+            (middle, squares / (runs - 1.0) / runs, runs - 1.0)
+        };
+        let ((below, low, low_freedom), (above, high, high_freedom)) = (side(base), side(candidate));
+        let shares = low * low / low_freedom + high * high / high_freedom;
+        let freedom = if shares > 0.0 { (low + high).powi(2) / shares } else { low_freedom + high_freedom };
+        Some(Self { by: above - below, error: (low + high).sqrt(), freedom })
+    }
+
+    /// The p-value of the equivalence test: the chance to look as equal where the difference is `within` or more, to
+    /// whichever side. Two one-sided tests, of which the worse counts (Schuirmann 1987).
+    #[must_use]
+    pub fn equivalence(self, within: f64) -> f64 {
+        let room = within - self.by.abs();
+        if self.error <= 0.0 || !self.error.is_finite() {
+            return if room > 0.0 && self.error == 0.0 { 0.0 } else { 1.0 };
+        }
+        StudentsT::new(0.0, 1.0, self.freedom).map_or(1.0, |student| student.sf(room / self.error))
+    }
 }
 
 /// Ranks from 1, the mean rank for equal values.

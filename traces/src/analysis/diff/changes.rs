@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use super::Run;
 use super::effect::Sides;
+use super::speed::Speed;
 use crate::analysis::metric::{Metric, Statistic, Unit};
-use crate::analysis::statistics::{cliffs_delta, median, rank_test};
+use crate::analysis::statistics::{cliffs_delta, rank_test};
 
 /// One metric, without a verdict.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -51,8 +52,9 @@ pub(super) fn all(base: &[Run], candidate: &[Run], primaries: &[Metric]) -> Vec<
 }
 
 fn change(name: String, metric: &Metric, base: &[Run], candidate: &[Run]) -> Change {
-    let sides = Sides::of(metric, base, candidate);
-    let (below, above) = (median(&sides.base), median(&sides.candidate));
+    // As they were measured: no speed is known.
+    let sides = Sides::of(metric, base, candidate, &Speed::default());
+    let [below, above] = sides.medians;
     let change = below.zip(above).filter(|(below, _)| *below > 0.0).map(|(below, above)| above / below - 1.0);
     let both = below.is_some() && above.is_some();
     Change {

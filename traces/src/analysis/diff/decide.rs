@@ -2,17 +2,17 @@
 //!
 //! - **worse**, **better**: significant among all primaries, the 95% interval on one side of zero, and the shift beyond
 //!   what does not matter;
-//! - **same**: the whole 95% interval lies within what does not matter: equivalence was shown, it is not that nothing
-//!   was found;
+//! - **same**: an equivalence test shows that they differ by less than is declared; it is not that nothing was found;
 //! - **undecided**: everything else, with how many more runs would decide.
 
 use serde::Serialize;
 use statrs::distribution::{ContinuousCDF as _, Normal};
 
-use super::Run;
-use super::any::{Many, Most};
-use super::effect::{self, Effect, Sides};
+use super::any::{Many, One};
+use super::effect::{Effect, Sides};
 use super::leeway::{Loss, interval, lost_records};
+use super::speed::Speed;
+use super::{ALPHA, Options, Run};
 use crate::analysis::metric::{Metric, Sense, Unit};
 use crate::analysis::statistics::splits::Splits;
 
@@ -72,6 +72,8 @@ pub struct OtherTag {
     pub tag: String,
     /// Its change, as a share.
     pub change: f64,
+    /// Its share of the time of all tasks.
+    pub share: f64,
     /// Its p-value among all tags.
     pub p: f64,
 }
@@ -86,10 +88,14 @@ pub struct Judged {
     pub unit: Unit,
     /// The verdict.
     pub verdict: Verdict,
-    /// For a metric of any tag: the tag that changed most, to which the effect belongs.
+    /// For a metric of any tag: the tag to which the effect belongs. Of those that changed significantly the one whose
+    /// change amounts to most, by its share of the time; else the one that is furthest from chance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
-    /// For a metric of any tag: other tags that changed significantly.
+    /// For a metric of any tag: the share that it takes of the time of all tasks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+    /// For a metric of any tag: all other tags that changed significantly, what amounts to most first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub other_tags: Vec<OtherTag>,
     /// For a metric of any tag: how many were compared.
@@ -103,6 +109,10 @@ pub struct Judged {
     pub p: Option<f64>,
     /// What it had to be below to be significant whatever the other metrics say.
     pub p_needed: f64,
+    /// The p-value of the equivalence test; of a metric of any tag the largest of those that take time worth mentioning.
+    /// Absent with one run a side.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub same_p: Option<f64>,
     /// How many more runs a side would decide, where these cannot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub more_runs: Option<MoreRuns>,
@@ -116,80 +126,130 @@ pub struct Judged {
 pub(super) struct Measured {
     metric: Metric,
     runs: (usize, usize),
-    effect: Option<Effect>,
-    most: Option<Most>,
+    found: Found,
     pub(super) p: f64,
     lost_records: u64,
 }
 
-impl Measured {
-    pub(super) fn one(metric: &Metric, base: &[Run], candidate: &[Run]) -> Self {
-        let sides = Sides::of(metric, base, candidate);
-        let ends = sides.ends(metric, base, candidate);
-        let effect = Effect::between(&sides, ends.as_ref());
-        let p = effect::p_value(&sides);
-        Self {
-            metric: metric.clone(),
-            runs: (sides.base.len(), sides.candidate.len()),
-            effect,
-            most: None,
-            p,
-            lost_records: lost_records(base, candidate),
-        }
-    }
+#[derive(Clone, Debug)]
+enum Found {
+    One(Option<Box<Effect>>),
+    Many(Many),
+}
 
-    pub(super) fn any(metric: &Metric, base: &[Run], candidate: &[Run], margin: f64) -> Self {
-        let most = Many::of_metric(metric, base, candidate).most(margin);
-        let p = most.as_ref().map_or(1.0, |most| most.p);
-        Self {
-            metric: metric.clone(),
-            runs: (base.len(), candidate.len()),
-            effect: most.as_ref().map(|most| most.effect.clone()),
-            p,
-            most,
-            lost_records: lost_records(base, candidate),
-        }
+impl Measured {
+    pub(super) fn of(metric: &Metric, base: &[Run], candidate: &[Run], speed: &Speed, margin: f64) -> Self {
+        let (found, runs) = if metric.is_of_any() {
+            let many = Many::of(metric, base, candidate, speed, margin);
+            (Found::Many(many), (base.len(), candidate.len()))
+        } else {
+            let sides = Sides::of(metric, base, candidate, speed);
+            (Found::One(Effect::of(&sides).map(Box::new)), (sides.base.len(), sides.candidate.len()))
+        };
+        let p = match &found {
+            Found::One(effect) => effect.as_ref().map(|effect| effect.p),
+            Found::Many(many) => many.ones.first().map(|one| one.p),
+        };
+        let lost_records = lost_records(base, candidate);
+        Self { metric: metric.clone(), runs, found, p: p.unwrap_or(1.0), lost_records }
     }
 
     pub(super) const fn has_values(&self) -> bool {
-        self.effect.is_some()
+        match &self.found {
+            Found::One(effect) => effect.is_some(),
+            Found::Many(many) => !many.ones.is_empty(),
+        }
     }
 
-    pub(super) fn judge(self, significant: bool, p_needed: f64, margin: f64) -> Judged {
-        let seen = self.verdict(significant, margin);
-        let loss = self.loss(seen, significant, p_needed, margin);
+    /// Tags that changed: significantly, and by what matters. What amounts to most first.
+    fn changed(&self, significant: bool, p_needed: f64, margin: f64) -> Vec<&One> {
+        let Found::Many(many) = &self.found else { return Vec::new() };
+        let is_changed =
+            |one: &&One| significant && one.p <= p_needed.max(self.p) && matters(&one.effect, margin);
+        let mut changed: Vec<&One> = many.ones.iter().filter(is_changed).collect();
+        changed.sort_by(|one, other| other.weight().total_cmp(&one.weight()));
+        changed
+    }
+
+    pub(super) fn judge(self, significant: bool, p_needed: f64, options: &Options) -> Judged {
+        let changed = self.changed(significant, p_needed, options.margin);
+        let (first, effect) = match &self.found {
+            Found::One(effect) => (None, effect.as_deref()),
+            Found::Many(many) => {
+                let first = changed.first().copied().or_else(|| many.ones.first());
+                (first, first.map(|one| &one.effect))
+            }
+        };
+        let seen = effect.map_or(Verdict::Undecided, |effect| {
+            self.verdict_of(effect, significant, options, self.is_same(options, false))
+        });
+        let loss = effect.and_then(|effect| self.loss(effect, seen, significant, p_needed, options));
         let overturned = loss.is_some_and(|loss| loss.overturned.is_some());
         let verdict = if overturned { Verdict::Undecided } else { seen };
         // More runs would not bring the records back.
         let undecided = verdict == Verdict::Undecided && !overturned;
-        let more_runs = undecided.then(|| self.more_runs(p_needed, margin)).flatten();
-        let other = |(tag, effect, p): &(String, Effect, f64)| {
-            Some(OtherTag { tag: tag.clone(), change: effect.change?, p: *p })
-        };
-        let others = self.most.iter().filter(|_| significant).flat_map(|most| &most.others);
+        let more_runs =
+            effect.filter(|_| undecided).and_then(|effect| self.more_runs(effect, p_needed, options));
+        let others = changed.iter().filter(|one| first.is_none_or(|first| first.name != one.name));
+        let others = others.filter_map(|one| {
+            Some(OtherTag { tag: one.name.clone(), change: one.effect.change?, share: one.share, p: one.p })
+        });
         Judged {
             metric: self.metric.to_string(),
             unit: self.metric.unit(),
             verdict,
-            tag: self.most.as_ref().map(|most| most.name.clone()),
-            other_tags: others.filter_map(other).collect(),
-            tags_compared: self.most.as_ref().map(|most| most.compared),
-            p: self.has_values().then_some(self.p),
-            effect: self.effect,
+            tag: first.map(|one| one.name.clone()),
+            share: first.map(|one| one.share),
+            other_tags: others.collect(),
+            tags_compared: match &self.found {
+                Found::Many(many) if !many.ones.is_empty() => Some(many.compared),
+                _ => None,
+            },
+            p: self.has_values().then(|| first.map_or(self.p, |one| one.p)),
+            same_p: self.same_p(options),
+            effect: effect.cloned(),
             p_needed,
             more_runs,
             loss,
         }
     }
 
+    fn same_p(&self, options: &Options) -> Option<f64> {
+        match &self.found {
+            Found::One(effect) => effect.as_ref()?.equivalence_p(options.same_within),
+            Found::Many(many) => {
+                let all = many.worth_mentioning().map(|one| one.effect.equivalence_p(options.same_within));
+                all.collect::<Option<Vec<f64>>>()?.into_iter().reduce(f64::max)
+            }
+        }
+    }
+
+    /// Whether the equivalence test says so; `whatever_was_lost`: at both ends of what losses leave open.
+    fn is_same(&self, options: &Options, whatever_was_lost: bool) -> bool {
+        let is_same = |effect: &Effect| effect.is_same(options.same_within, whatever_was_lost);
+        match &self.found {
+            Found::One(effect) => effect.as_deref().is_some_and(is_same),
+            Found::Many(many) => {
+                let mut all = many.worth_mentioning().peekable();
+                all.peek().is_some() && all.all(|one| is_same(&one.effect))
+            }
+        }
+    }
+
     /// What lost records leave open of the verdict that was `seen`.
-    fn loss(&self, seen: Verdict, significant: bool, p_needed: f64, margin: f64) -> Option<Loss> {
-        let effect = self.effect.as_ref()?;
+    fn loss(
+        &self,
+        effect: &Effect,
+        seen: Verdict,
+        significant: bool,
+        p_needed: f64,
+        options: &Options,
+    ) -> Option<Loss> {
         let ends = effect.ends.as_ref()?;
         let significant = significant && effect.p_at_worst() <= self.p.max(p_needed);
-        let all_within = self.most.as_ref().map(|most| most.all_within_whatever_was_lost);
+        let is_same = self.is_same(options, true);
         let stands = seen == Verdict::Undecided
-            || ends.iter().all(|end| self.verdict_of(end, all_within, significant, margin) == seen);
+            || ends.iter().all(|end| self.verdict_of(end, significant, options, is_same) == seen);
         Some(Loss {
             lost_records: self.lost_records,
             change_interval: interval(ends),
@@ -197,59 +257,49 @@ impl Measured {
         })
     }
 
-    fn verdict(&self, significant: bool, margin: f64) -> Verdict {
-        let Some(effect) = &self.effect else { return Verdict::Undecided };
-        self.verdict_of(effect, self.most.as_ref().map(|most| most.all_within), significant, margin)
-    }
-
-    fn verdict_of(
-        &self,
-        effect: &Effect,
-        all_within: Option<bool>,
-        significant: bool,
-        margin: f64,
-    ) -> Verdict {
-        let by = effect.in_margins(margin);
-        let apart = effect.shift_interval.is_some_and(|[low, high]| low > 0.0 || high < 0.0);
-        if significant && apart && by.abs() > 1.0 {
-            let is_worse = (by > 0.0) == (self.metric.sense() == Sense::MoreIsWorse);
+    fn verdict_of(&self, effect: &Effect, significant: bool, options: &Options, is_same: bool) -> Verdict {
+        if significant && matters(effect, options.margin) {
+            let is_worse = (effect.shift > 0.0) == (self.metric.sense() == Sense::MoreIsWorse);
             return if is_worse { Verdict::Worse } else { Verdict::Better };
         }
-        let within = |ends: [f64; 2]| ends.iter().all(|end| end.abs() <= 1.0);
-        let same = match all_within {
-            Some(all_within) => all_within,
-            None => effect.interval_in_margins(margin).is_some_and(within),
-        };
-        if same { Verdict::Same } else { Verdict::Undecided }
+        if is_same { Verdict::Same } else { Verdict::Undecided }
     }
 
     /// Runs a side that find the observed effect, or that show that it is none, four times of five: the normal
-    /// approximation of both tests (Noether 1987 for the rank test's efficiency of 0.955), at the observed scatter.
-    fn more_runs(&self, p_needed: f64, margin: f64) -> Option<MoreRuns> {
-        let effect = self.effect.as_ref()?;
+    /// approximation of the tests (Noether 1987 for the rank test's efficiency of 0.955), at the observed scatter.
+    fn more_runs(&self, effect: &Effect, p_needed: f64, options: &Options) -> Option<MoreRuns> {
         let now = self.runs.0.min(self.runs.1) as u32;
         let fewest =
             (1..=RUNS_MAX).find(|runs| Splits::new(*runs as usize, *runs as usize).p_min() <= p_needed)?;
         if now < 2 {
             return Some(MoreRuns::AtLeast(fewest.saturating_sub(now).max(1)));
         }
-        let tolerated = match effect.grain {
-            grain if grain > 0.0 && effect.base > 0.0 => margin.max(grain / effect.base),
-            grain if grain > 0.0 => grain,
-            _ => margin,
+        let tolerated = |share: f64, least: f64| match effect.base {
+            base if base > 0.0 => share.max(least / base),
+            _ => least,
         };
         let by = effect.change.unwrap_or(effect.shift).abs();
-        // A difference is found by its size; that there is none, by the room that it leaves within the margin.
-        let tests = self.most.as_ref().map_or(1, |most| most.compared.max(1)) as f64;
-        let (error, distance) =
-            if by > tolerated { (p_needed / 2.0 / tests, by) } else { (0.025, tolerated - by) };
+        let same_within = tolerated(options.same_within, effect.floor);
+        let tests = if let Found::Many(many) = &self.found { many.compared.max(1) as f64 } else { 1.0 };
+        // A difference is found by its size; that there is none, by the room that it leaves.
+        let found = (by > tolerated(options.margin, effect.grain)).then_some((p_needed / 2.0 / tests, by));
+        let same = (by < same_within).then_some((ALPHA, same_within - by));
         let normal = Normal::standard();
-        let quantiles = -normal.inverse_cdf(error) - normal.inverse_cdf(0.2);
-        let needed = 2.0 * (quantiles * effect.scatter? / distance.max(1e-9)).powi(2) / 0.955;
-        let needed = needed.ceil().min(1e6) as u32;
+        let scatter = effect.scatter?;
+        let needed = found.into_iter().chain(same).map(|(error, distance)| {
+            let quantiles = -normal.inverse_cdf(error) - normal.inverse_cdf(0.2);
+            2.0 * (quantiles * scatter / distance.max(1e-9)).powi(2) / 0.955
+        });
+        let needed = needed.fold(1e6, f64::min).ceil() as u32;
         let more = needed.max(fewest).saturating_sub(now).max(1);
         Some(if more > RUNS_MAX { MoreRuns::MoreThan(RUNS_MAX) } else { MoreRuns::About(more) })
     }
+}
+
+/// The whole interval lies on one side of zero, and the shift beyond what does not matter.
+fn matters(effect: &Effect, margin: f64) -> bool {
+    let apart = effect.shift_interval.is_some_and(|[low, high]| low > 0.0 || high < 0.0);
+    apart && effect.in_margins(margin).abs() > 1.0
 }
 
 impl std::fmt::Display for MoreRuns {

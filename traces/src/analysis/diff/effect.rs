@@ -1,55 +1,78 @@
 //! One metric on both sides: what its values are, and how far the candidate's lie from the base's.
 //!
 //! What takes time, or is a share, scatters in proportion to itself: it is compared as logarithms, and the shift is a
-//! ratio. Counts, and what can be zero, are compared as they are.
+//! ratio. Counts, and what can be zero, are compared as they are. The run times of one tag are compared without the
+//! machine's [`Speed`]: verdicts and gates get the same values here.
 
 use serde::Serialize;
 
 use super::Run;
-use crate::analysis::metric::Metric;
+use super::leeway;
+use super::speed::Speed;
+use crate::analysis::metric::{Metric, Unit};
 use crate::analysis::statistics::bootstrap::{self, Interval};
-use crate::analysis::statistics::{cliffs_delta, median, rank_test, scatter, shift};
+use crate::analysis::statistics::{Welch, cliffs_delta, median, rank_test, scatter, shift};
 
-/// The values of one metric, in runs that have one.
+/// The values of one metric, in runs that have one, as they are compared.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sides {
     /// One for each run of the base.
     pub base: Vec<f64>,
     /// One for each run of the candidate.
     pub candidate: Vec<f64>,
+    /// What was measured: the medians of the base and of the candidate, in the metric's unit.
+    pub medians: [Option<f64>; 2],
     /// Compared as logarithms.
     pub is_ratio: bool,
-    /// A difference by less than this is none, in the metric's unit: half a thing of what is counted, half a stall of
-    /// the time in stalls. 0 of everything else, which differs by a share.
+    /// A difference by less than this is none, in the metric's unit.
     pub grain: f64,
+    /// As long as a difference is less than this it does not matter, in the metric's unit.
+    pub floor: f64,
+    /// The sides as far below and above each other as lost records leave open; `None` where they leave nothing open.
+    pub ends: Option<Box<[Self; 2]>>,
 }
 
 impl Sides {
-    /// The values of `metric`.
+    /// The values of `metric`, a tag's run times without what `speed` says.
     #[must_use]
-    pub fn of(metric: &Metric, base: &[Run], candidate: &[Run]) -> Self {
-        let runs = base.iter().chain(candidate);
-        let grain = runs.map(|run| metric.grain(&run.summary)).fold(0.0, f64::max);
+    pub fn of(metric: &Metric, base: &[Run], candidate: &[Run], speed: &Speed) -> Self {
         let values = |side: &[Run]| -> Vec<f64> {
             side.iter().filter_map(|run| metric.of(&run.summary)).map(|value| value.number).collect()
         };
-        let (base, candidate) = (values(base), values(candidate));
-        Self::new(base, candidate, grain)
+        let runs = || base.iter().chain(candidate);
+        let (below, above) = (values(base), values(candidate));
+        let is_absolute = metric.unit() == Unit::Count || metric.is_time_in_stalls();
+        let is_ratio = !is_absolute && below.iter().chain(&above).all(|value| *value > 0.0);
+        let scale = |side: Vec<f64>| match is_ratio {
+            true => side.into_iter().map(f64::ln).collect(),
+            false => side,
+        };
+        let sides = Self {
+            medians: [median(&below), median(&above)],
+            base: scale(below),
+            candidate: scale(above),
+            is_ratio,
+            grain: runs().map(|run| metric.grain(&run.summary)).fold(0.0, f64::max),
+            floor: runs().map(|run| metric.floor(&run.summary)).fold(0.0, f64::max),
+            ends: None,
+        };
+        let whole = sides.base.len() + sides.candidate.len() == base.len() + candidate.len();
+        let logs = metric.is_run_of_tag().then(|| speed.but(metric.whose())).flatten();
+        let values = [sides.base.as_slice(), &sides.candidate].concat();
+        let logs = logs.filter(|_| whole && is_ratio).map(|logs| logs.followed_by(&values));
+        let ends = leeway::ends(&sides, metric, base, candidate, logs.as_ref());
+        match logs {
+            Some(logs) => Self { ends, ..sides.less(&logs.seen) },
+            None => Self { ends, ..sides },
+        }
     }
 
-    fn new(base: Vec<f64>, candidate: Vec<f64>, grain: f64) -> Self {
-        let is_ratio = grain == 0.0 && base.iter().chain(&candidate).all(|value| *value > 0.0);
-        Self { base, candidate, is_ratio, grain }
-    }
-
-    /// The same on the scale on which they are compared.
-    #[must_use]
-    pub fn scaled(&self) -> [Vec<f64>; 2] {
-        [&self.base, &self.candidate].map(|side| side.iter().map(|value| self.scale(*value)).collect())
-    }
-
-    fn scale(&self, value: f64) -> f64 {
-        if self.is_ratio { value.ln() } else { value }
+    /// Without `logs`, one for each run.
+    pub(super) fn less(&self, logs: &[f64]) -> Self {
+        let (base, candidate) = logs.split_at(self.base.len().min(logs.len()));
+        let less =
+            |side: &[f64], logs: &[f64]| side.iter().zip(logs).map(|(value, log)| value - log).collect();
+        Self { base: less(&self.base, base), candidate: less(&self.candidate, candidate), ..self.clone() }
     }
 }
 
@@ -78,40 +101,28 @@ pub struct Effect {
     #[serde(skip)]
     pub(super) scatter: Option<f64>,
     #[serde(skip)]
+    pub(super) is_ratio: bool,
+    #[serde(skip)]
     pub(super) grain: f64,
+    #[serde(skip)]
+    pub(super) floor: f64,
+    /// The difference of the means and its error, on the scale of the comparison. `None` with one run on a side.
+    #[serde(skip)]
+    welch: Option<Welch>,
+    /// The p-value of the rank test.
+    #[serde(skip)]
+    pub(crate) p: f64,
     /// The least and the most that it may be with what lost records could have held, where they leave that open.
     #[serde(skip)]
     pub(crate) ends: Option<Box<[Self; 2]>>,
-    /// Of such an end, the p-value of the rank test there.
-    #[serde(skip)]
-    pub(crate) p_at_end: f64,
 }
 
 impl Effect {
-    /// The larger p-value of the ends, where there are any.
-    pub(crate) fn p_at_worst(&self) -> f64 {
-        let ends = self.ends.iter().flat_map(|ends| ends.iter());
-        ends.map(|end| end.p_at_end).fold(0.0, f64::max)
-    }
-}
-
-impl Effect {
-    /// Of the values themselves. `None` where a side has none.
+    /// Of these sides, with what lost records leave open of it. `None` where a side has no value.
     #[must_use]
     pub fn of(sides: &Sides) -> Option<Self> {
-        let [base, candidate] = sides.scaled();
-        let located = (median(&sides.base)?, median(&sides.candidate)?);
-        Self::of_scaled(sides, located, &base, &candidate)
-    }
-
-    /// Of values that were adjusted on their scale, with the medians of what was measured.
-    #[must_use]
-    pub(super) fn of_scaled(
-        sides: &Sides,
-        (base_median, candidate_median): (f64, f64),
-        base: &[f64],
-        candidate: &[f64],
-    ) -> Option<Self> {
+        let (base, candidate) = (&sides.base, &sides.candidate);
+        let [base_median, candidate_median] = [sides.medians[0]?, sides.medians[1]?];
         let by = shift(base, candidate)?;
         let interval = bootstrap::of_shift(base, candidate);
         let relative = |by: f64| match sides.is_ratio {
@@ -119,64 +130,71 @@ impl Effect {
             false => (base_median > 0.0).then(|| by / base_median),
         };
         let absolute = |by: f64| if sides.is_ratio { (by.exp() - 1.0) * base_median } else { by };
-        let ends = |Interval { low, high }: Interval| Some([relative(low)?, relative(high)?]);
+        let change_interval = |Interval { low, high }: Interval| Some([relative(low)?, relative(high)?]);
         let unit = if sides.is_ratio || base_median <= 0.0 { 1.0 } else { base_median };
+        let ends = sides.ends.as_ref();
+        let ends = ends.and_then(|ends| Some(Box::new([Self::of(&ends[0])?, Self::of(&ends[1])?])));
         Some(Self {
             base: base_median,
             candidate: candidate_median,
             change: relative(by),
-            change_interval: interval.and_then(ends),
+            change_interval: interval.and_then(change_interval),
             shift: absolute(by),
             shift_interval: interval.map(|found| [absolute(found.low), absolute(found.high)]),
             delta: cliffs_delta(base, candidate)?,
             scatter: scatter(base, candidate).map(|scatter| scatter / unit),
+            is_ratio: sides.is_ratio,
             grain: sides.grain,
-            ends: None,
-            p_at_end: 0.0,
+            floor: sides.floor,
+            welch: Welch::of(base, candidate),
+            p: rank_test(base, candidate),
+            ends,
         })
     }
 
-    /// As [`of`](Self::of), with what lost records leave open of it.
-    #[must_use]
-    pub fn between(sides: &Sides, ends: Option<&[Sides; 2]>) -> Option<Self> {
-        let end = |sides: &Sides| Some(Self { p_at_end: p_value(sides), ..Self::of(sides)? });
-        let both = ends.and_then(|[least, most]| Some(Box::new([end(least)?, end(most)?])));
-        Some(Self { ends: both, ..Self::of(sides)? })
-    }
-
-    /// From median to median, as a share of the base.
-    #[must_use]
-    pub fn median_change(&self) -> Option<f64> {
-        (self.base > 0.0).then(|| self.candidate / self.base - 1.0)
+    /// The larger p-value of the ends, where there are any.
+    pub(crate) fn p_at_worst(&self) -> f64 {
+        let ends = self.ends.iter().flat_map(|ends| ends.iter());
+        ends.map(|end| end.p).fold(0.0, f64::max)
     }
 
     /// The shift in units of what does not matter: beyond 1 it matters. Infinite where anything matters.
     pub(super) fn in_margins(&self, margin: f64) -> f64 {
-        self.margins(self.shift, self.change, margin)
-    }
-
-    /// The interval, so measured.
-    pub(super) fn interval_in_margins(&self, margin: f64) -> Option<[f64; 2]> {
-        let [low, high] = self.shift_interval?;
-        let change = self.change_interval;
-        let end = |place: usize, by| self.margins(by, change.map(|ends| ends[place]), margin);
-        Some([end(0, low), end(1, high)])
-    }
-
-    fn margins(&self, shift: f64, change: Option<f64>, margin: f64) -> f64 {
-        match change.filter(|_| self.grain == 0.0) {
-            Some(change) => ratio(change, margin),
-            None => ratio(shift, (margin * self.base * f64::from(self.grain > 0.0)).max(self.grain)),
+        match self.change.filter(|_| self.is_ratio || self.grain == 0.0) {
+            Some(change) => ratio(change, margin.max(self.grain / self.base)),
+            None => ratio(self.shift, self.tolerated(margin, self.grain)),
         }
+    }
+
+    /// The p-value of the equivalence test (two one-sided tests, Schuirmann 1987): the chance to look as equal where
+    /// the difference is the share `within` or more. `None` with one run on a side.
+    #[must_use]
+    pub fn equivalence_p(&self, within: f64) -> Option<f64> {
+        let floor = self.floor.max(self.grain);
+        let within = match self.is_ratio {
+            true => within.max(floor / self.base).ln_1p(),
+            false => self.tolerated(within, floor),
+        };
+        Some(self.welch?.equivalence(within))
+    }
+
+    /// Whether the equivalence test says that they differ by less than the share `within`; `whatever_was_lost`: at both
+    /// ends of what lost records leave open.
+    #[must_use]
+    pub fn is_same(&self, within: f64, whatever_was_lost: bool) -> bool {
+        let is_same = |effect: &Self| effect.equivalence_p(within).is_some_and(|p| p <= super::ALPHA);
+        match self.ends.as_ref().filter(|_| whatever_was_lost) {
+            Some(ends) => ends.iter().all(is_same),
+            None => is_same(self),
+        }
+    }
+
+    /// The share `within` as a difference in the metric's unit.
+    fn tolerated(&self, within: f64, floor: f64) -> f64 {
+        (within * self.base).max(floor)
     }
 }
 
 fn ratio(by: f64, tolerated: f64) -> f64 {
     if by == 0.0 { 0.0 } else { by / tolerated }
-}
-
-/// The rank test of `sides`.
-#[must_use]
-pub fn p_value(sides: &Sides) -> f64 {
-    rank_test(&sides.base, &sides.candidate)
 }

@@ -10,7 +10,9 @@ use serde::Serialize;
 use super::Run;
 use super::decide::Verdict;
 use super::effect::{Effect, Sides};
+use super::speed::Logs;
 use crate::analysis::metric::Metric;
+use crate::analysis::statistics::median;
 
 /// Stands for what nothing bounds: finite, so that differences are, and beyond any value.
 const ANYTHING: f64 = 1e24;
@@ -34,26 +36,36 @@ pub struct Loss {
     pub overturned: Option<Verdict>,
 }
 
-impl Sides {
-    /// The sides as far below and above each other as lost records leave open; `None` where they leave nothing open.
-    #[must_use]
-    pub fn ends(&self, metric: &Metric, base: &[Run], candidate: &[Run]) -> Option<[Self; 2]> {
-        let bounds = |runs: &[Run], high: bool| -> Vec<f64> {
-            let bounds = runs.iter().filter_map(|run| metric.bounds(&run.summary));
-            let end = bounds.map(|bounds| if high { bounds.high.unwrap_or(ANYTHING) } else { bounds.low });
-            end.map(|end| if self.is_ratio { end.max(NOTHING) } else { end }).collect()
-        };
-        let end =
-            |more: bool| Self { base: bounds(base, !more), candidate: bounds(candidate, more), ..*self };
-        let ends = [end(false), end(true)];
-        (ends[0] != ends[1]).then_some(ends)
-    }
-
-    /// By how much each run is moved from here to `end`, on the scale of the comparison, the base's first.
-    pub(super) fn moved_to(&self, end: &Self) -> Vec<f64> {
-        let (here, there) = (self.scaled().concat(), end.scaled().concat());
-        here.iter().zip(there).map(|(here, there)| there - here).collect()
-    }
+/// The ends of `sides`, which are not adjusted: with every run as far as can be, and the machine's speed (`logs`) as far
+/// to the other side.
+pub(super) fn ends(
+    sides: &Sides,
+    metric: &Metric,
+    base: &[Run],
+    candidate: &[Run],
+    logs: Option<&Logs>,
+) -> Option<Box<[Sides; 2]>> {
+    let bounds = |runs: &[Run], high: bool| -> Vec<f64> {
+        let bounds = runs.iter().filter_map(|run| metric.bounds(&run.summary));
+        let end = bounds.map(|bounds| if high { bounds.high.unwrap_or(ANYTHING) } else { bounds.low });
+        end.map(|end| if sides.is_ratio { end.max(NOTHING) } else { end }).collect()
+    };
+    let scale = |values: Vec<f64>| match sides.is_ratio {
+        true => values.into_iter().map(f64::ln).collect(),
+        false => values,
+    };
+    let end = |more: bool| {
+        let (below, above) = (bounds(base, !more), bounds(candidate, more));
+        let medians = [median(&below), median(&above)];
+        let end = Sides { medians, base: scale(below), candidate: scale(above), ..sides.clone() };
+        let Some(logs) = logs else { return end };
+        // A run is as slow as can be where its machine was as fast as can be.
+        let at = end.base.len().min(logs.seen.len());
+        let (below, above) = if more { (&logs.most, &logs.least) } else { (&logs.least, &logs.most) };
+        end.less(&[&below[..at], &above[at..]].concat())
+    };
+    let ends = [end(false), end(true)];
+    (ends[0] != ends[1]).then(|| Box::new(ends))
 }
 
 /// The interval of a change between the ends of its effect.

@@ -112,9 +112,47 @@ fn time_in_stalls_has_a_verdict() {
 }
 
 #[test]
+fn every_tag_that_changed_is_named_what_amounts_to_most_first() {
+    let tags = [50.0, 4_000.0, 9_000.0, 100_000.0, 6_000.0, 5_000.0, 3_000.0];
+    let side = |factors: &[(usize, f64)]| -> Vec<Run> {
+        let runs = SCATTER.iter().enumerate().map(|(place, by)| {
+            let tag = |(tag, ns): (usize, &f64)| {
+                let factor = factors.iter().find(|(one, _)| *one == tag).map_or(1.0, |(_, factor)| *factor);
+                ns * factor * (1.0 + by * [1.0, -0.5, 0.3][(tag + place) % 3])
+            };
+            let tags = tags.iter().enumerate().map(tag).collect();
+            run(&Imagined { tags, lag_ns: 1e6, tick_ns: 8e4, stalled_ns: 0.0 })
+        });
+        runs.collect()
+    };
+    let tasks =
+        |factors: &[(usize, f64)]| compare(&side(&[]), &side(factors), &Options::default()).primary.remove(0);
+    let judged = tasks(&[(1, 1.5), (3, 1.12)]);
+    assert_eq!((judged.verdict, judged.tag.as_deref()), (Verdict::Worse, Some("tag 3")), "{judged:?}");
+    assert!(judged.share.unwrap() > 0.5);
+    let others: Vec<&str> = judged.other_tags.iter().map(|other| other.tag.as_str()).collect();
+    assert_eq!(others, ["tag 1"]);
+    let tiny = tasks(&[(0, 1.2)]);
+    assert_ne!(tiny.verdict, Verdict::Worse, "10 ns of 50 are a clock's: {tiny:?}");
+}
+
+#[test]
+fn same_is_within_what_is_declared() {
+    let (base, candidate) = (side(5_000.0, 1e8, 8e4, &SCATTER), side(5_000.0, 1.04e8, 8e4, &SCATTER));
+    let lag = |same_within| {
+        let options = Options { same_within, ..Options::default() };
+        compare(&base, &candidate, &options).primary.remove(1)
+    };
+    let (wide, narrow) = (lag(0.1), lag(0.03));
+    assert_eq!((wide.verdict, narrow.verdict), (Verdict::Same, Verdict::Undecided), "{wide:?} {narrow:?}");
+    assert!(wide.same_p.unwrap() < 0.05 && narrow.same_p.unwrap() > 0.05);
+    assert!(narrow.more_runs.is_none() || narrow.effect.is_some());
+}
+
+#[test]
 fn what_is_undecided_says_what_would_tell() {
     let wide = [0.1, -0.1, 0.05, 0.0, -0.06];
-    let (base, candidate) = (side(5_000.0, 1e6, 8e4, &wide), side(5_000.0, 1.1e6, 8e4, &wide));
+    let (base, candidate) = (side(5_000.0, 1e7, 8e4, &wide), side(5_000.0, 1.1e7, 8e4, &wide));
     let comparison = compare(&base, &candidate, &Options::default());
     let lag = &comparison.primary[1];
     assert!(matches!(lag.more_runs, Some(MoreRuns::About(runs)) if (3..30).contains(&runs)), "{lag:?}");
@@ -127,7 +165,7 @@ fn what_is_undecided_says_what_would_tell() {
     );
     assert!(one.primary.iter().all(|judged| judged.effect.is_some()), "the numbers are shown all the same");
     let wild = [5.0, -0.9, 2.0, 0.0, -0.5];
-    let (base, candidate) = (side(5_000.0, 1e6, 8e4, &wild), side(5_000.0, 1.06e6, 8e4, &wild));
+    let (base, candidate) = (side(5_000.0, 1e7, 8e4, &wild), side(5_000.0, 1.06e7, 8e4, &wild));
     let comparison = compare(&base, &candidate, &Options::default());
     assert_eq!(comparison.primary[1].more_runs, Some(MoreRuns::MoreThan(50)));
 }

@@ -159,6 +159,55 @@ fn any_tag_that_is_worse_is_named() {
     assert!(judged.why.unwrap().contains("1 lost record could overturn"));
 }
 
+/// A machine that is up to twice as slow in some runs, and a tag that is 30% slower on it.
+#[test]
+fn a_gate_is_decided_where_the_verdict_is() {
+    let speeds = [[1.0, 1.9, 1.2, 1.5, 1.1], [1.6, 1.05, 1.8, 1.0, 1.3]];
+    let noise = [0.01, -0.02, 0.015, -0.005, 0.0, 0.02, -0.01];
+    let side = |side: usize| -> Vec<Run> {
+        let runs = speeds[side].iter().enumerate().map(|(place, speed)| {
+            let own = |tag: usize| 1.0 + noise[(3 * side + 2 * place + tag) % noise.len()];
+            let slower = |tag: usize| if (side, tag) == (1, 3) { 1.3 } else { 1.0 };
+            let tags = (0..6).map(|tag| 5_000.0 * speed * own(tag) * slower(tag)).collect();
+            run(&Imagined { tags, lag_ns: 1e6, tick_ns: 8e4, stalled_ns: 0.0 })
+        });
+        runs.collect()
+    };
+    let (base, candidate) = (side(0), side(1));
+    let compared = crate::analysis::diff::compare(&base, &candidate, &Default::default());
+    let tasks = &compared.primary[0];
+    assert_eq!((tasks.verdict.name(), tasks.tag.as_deref()), ("worse", Some("tag 3")), "{tasks:?}");
+    for statistic in ["gmean", "p50"] {
+        let metric = format!("task.tag 3.run.{statistic}");
+        let failed = gate(&metric, Limit::WorseBy(0.1)).judge_against(&base, &candidate);
+        assert_eq!(failed.outcome, Outcome::Failed, "{failed:?}");
+        let (_, by) = failed.numbers.rsplit_once(", ").unwrap();
+        let by: f64 = by.split('%').next().unwrap().parse().unwrap();
+        assert!((25.0..35.0).contains(&by) && failed.numbers.ends_with("machine's speed"), "{failed:?}");
+        let held = gate("task.tag 2.run.p50", Limit::WorseBy(0.1)).judge_against(&base, &candidate);
+        assert_eq!(held.outcome, Outcome::Held, "its runs took up to 1.9 times as long: {held:?}");
+    }
+}
+
+#[test]
+fn same_within_holds_where_equality_is_shown() {
+    let base = runs(&BASE);
+    let judged =
+        |lag: &[f64], share| gate("timer_lag.p99", Limit::SameWithin(share)).judge_against(&base, &runs(lag));
+    let far = |factor: f64| BASE.map(|lag| 1e2 * lag * factor);
+    let base_far = runs(&far(1.0));
+    let of = |lag: &[f64], share| {
+        gate("timer_lag.p99", Limit::SameWithin(share)).judge_against(&base_far, &runs(lag))
+    };
+    assert_eq!(of(&far(1.02), 0.1).outcome, Outcome::Held);
+    assert_eq!(of(&far(1.3), 0.1).outcome, Outcome::Failed);
+    assert_eq!(of(&far(0.7), 0.1).outcome, Outcome::Failed, "better is not the same either");
+    let open = of(&[0.8e8, 1.2e8, 1e8, 0.9e8, 1.15e8], 0.1);
+    assert_eq!(open.outcome, Outcome::Undecided, "{open:?}");
+    assert_eq!(of(&far(1.0)[..1], 0.1).outcome, Outcome::Undecided, "one run");
+    assert_eq!(judged(&BASE.map(|lag| lag + 2e5), 0.1).outcome, Outcome::Failed, "significant, and a fifth");
+}
+
 #[test]
 fn what_a_gap_leaves_no_room_for_is_told() {
     use crate::analysis::loss::{Bounds, Missing, SpreadBounds};

@@ -251,6 +251,10 @@ impl Named {
         matches!(self.family, Family::Tag(Source::Spread(_)) | Family::Priority(Source::Spread(_)))
     }
 
+    pub(super) fn is_run_of_tag(&self) -> bool {
+        self.before == "task" && self.after == "run"
+    }
+
     /// Reads the name between `before` and `after`; `None` where it cannot be one.
     pub(super) fn read(&self, name: &str) -> Option<Whose> {
         let quoted = name.strip_prefix('"').and_then(|name| name.strip_suffix('"'));

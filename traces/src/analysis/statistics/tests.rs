@@ -49,6 +49,38 @@ fn holm_steps_down_and_stops() {
     assert_eq!(holm(&[(0.03, 2.0), (0.02, 1.0), (0.02, 1.0)], 0.05), [false; 3]);
 }
 
+#[test]
+fn equality_is_shown_only_by_runs_that_scatter_less_than_the_bound() {
+    let base = [1.00, 1.02, 0.98, 1.01, 0.99];
+    let of = |by: f64, within: f64| {
+        let candidate = base.map(|value| value + by);
+        Welch::of(&base, &candidate).unwrap().equivalence(within)
+    };
+    // Student's t with 8 degrees of freedom: 0.04 / 0.01 = 4, of which the upper tail is 0.00197.
+    assert!((of(0.01, 0.05) - 0.001_97).abs() < 2e-5, "{}", of(0.01, 0.05));
+    assert!((of(-0.01, 0.05) - of(0.01, 0.05)).abs() < 1e-9);
+    assert!((of(0.05, 0.05) - 0.5).abs() < 1e-9, "at the bound it is a coin");
+    assert!(of(0.2, 0.05) > 0.999);
+    let still = Welch::of(&[0.0; 5], &[0.0; 5]).unwrap();
+    assert_eq!((still.equivalence(1.0), still.equivalence(0.0)), (0.0, 1.0));
+    assert_eq!(Welch::of(&[1.0], &base), None);
+}
+
+/// Runs that differ by exactly the bound are called equal in one comparison of twenty at most.
+#[test]
+fn the_equivalence_test_keeps_its_promise() {
+    let mut random = fastrand::Rng::with_seed(9);
+    let mut normal = || (0..12).map(|_| random.f64()).sum::<f64>() - 6.0;
+    let mut equal = 0;
+    for _ in 0..2_000 {
+        let base: Vec<f64> = (0..5).map(|_| 0.03 * normal()).collect();
+        let candidate: Vec<f64> = (0..5).map(|_| 0.1 + 0.03 * normal()).collect();
+        equal += u32::from(Welch::of(&base, &candidate).unwrap().equivalence(0.1) <= 0.05);
+    }
+    println!("{equal} of 2,000");
+    assert!((40..=115).contains(&equal), "{equal} of 2,000");
+}
+
 proptest! {
     #[test]
     fn p_values_do_not_depend_on_order_or_sides(

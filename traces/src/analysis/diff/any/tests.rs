@@ -4,6 +4,7 @@ use fastrand::Rng;
 
 use super::super::tests::{Imagined, run};
 use super::*;
+use crate::analysis::diff::speed::TASKS_MIN;
 use crate::analysis::diff::{ALPHA, PRIMARIES, weights};
 use crate::analysis::statistics::{holm, rank_test};
 
@@ -49,13 +50,14 @@ fn p_values(base: &[Run], candidate: &[Run]) -> (String, Vec<f64>) {
     let mut named = String::new();
     let p_of = |metric: &str| {
         let metric: Metric = metric.parse().unwrap();
+        let speed = Speed::of(base, candidate);
         if metric.is_of_any() {
-            let many = Many::of_metric(&metric, base, candidate);
-            let first = many.ranked(0.05)[0];
-            named = many.ones[first.place].name.clone();
-            return first.p;
+            let found = found(&metric, base, candidate, &speed);
+            let ((name, ..), p) = ranked(found, Splits::new(base.len(), candidate.len()), 0.05).remove(0);
+            named = name;
+            return p;
         }
-        let sides = Sides::of(&metric, base, candidate);
+        let sides = Sides::of(&metric, base, candidate, &speed);
         rank_test(&sides.base, &sides.candidate)
     };
     let all = PRIMARIES.map(p_of).to_vec();
@@ -124,15 +126,16 @@ fn rare_tags_and_few_tags_are_no_trouble() {
     let mut machine = Machine { random: Rng::with_seed(8), noise: 0.05, regimes: 1.0 };
     let (mut base, candidate) = (machine.side(None), machine.side(None));
     let metric: Metric = "task.*.run.gmean".parse().unwrap();
-    base[2].summary.tasks.by_tag[0].count = TASKS_MIN as u64 - 1;
+    base[2].summary.tasks.by_tag[0].count = TASKS_MIN - 1;
     base[3].summary.tasks.by_tag.remove(1);
-    assert_eq!(Many::of_metric(&metric, &base, &candidate).most(0.05).unwrap().compared, TAGS - 2);
+    let many = |base: &[Run]| Many::of(&metric, base, &candidate, &Speed::of(base, &candidate), 0.05);
+    assert_eq!(many(&base).compared, TAGS - 2);
     for run in &mut base {
         run.summary.tasks.by_tag.truncate(2);
     }
-    assert!(Many::of_metric(&metric, &base, &candidate).machine_speed().is_none());
+    assert!(Speed::of(&base, &candidate).range().is_none());
     for run in &mut base {
         run.summary.tasks.by_tag.clear();
     }
-    assert!(Many::of_metric(&metric, &base, &candidate).most(0.05).is_none());
+    assert!(many(&base).ones.is_empty());
 }
