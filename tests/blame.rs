@@ -7,12 +7,13 @@ mod program;
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use loop_probes::event::{Event, LabelKind};
 use loop_probes::stamped::Stamped;
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource as _, SourceState};
-use program::{Place, text};
+use program::{Place, text, wait_for};
 use serde_json::Value;
 
 /// A demo in which a report blocks the loop for 40 ms once a second.
@@ -177,4 +178,37 @@ fn the_page_the_export_and_the_option_agree() {
     assert!(slow > 0, "reports are slow");
     assert_eq!(timers, number(&summary["timers"], "late"));
     assert_eq!(stalls, number(&summary["ticks"], "stalls"));
+}
+
+/// Stopped while it waits or while it works, as it happens: neither the system nor a task was at fault.
+#[test]
+fn a_process_that_was_stopped_blames_that_and_nothing_else() {
+    let place = Place::new();
+    let trace = place.file("stopped.looptrace");
+    let demo = place.demo(&["--load", "100", "--record", text(&trace)]);
+    let stopped_for = Duration::from_millis(400);
+    // Until the thread that watches has begun to.
+    wait_for("a stop to be told", || {
+        demo.stop();
+        std::thread::sleep(stopped_for);
+        demo.signal("CONT");
+        let late = |told: &Value| {
+            let by_it = |timer: &&Value| {
+                let line = |what| list(timer, "blame").iter().find(|line| line["what"] == what);
+                let of = |what| line(what).map_or(0, |line| number(line, "ns"));
+                let lag = number(timer, "lag_ns");
+                lag >= 350_000_000 && of("suspended") * 2 > lag
+            };
+            list(told, "late_timers").iter().any(|timer| by_it(&timer))
+        };
+        place.told(text(&trace)).is_some_and(|told| late(&told))
+    });
+    let told = place.told(text(&trace)).expect("it was told before");
+    let suspended = &told["suspended"];
+    assert!(number(suspended, "count") >= 1 && number(suspended, "total_ns") >= 300_000_000, "{suspended}");
+    assert_eq!(suspended["asleep_ns"], 0, "the machine did not sleep");
+    let harm = |tag: &str| list(&told, "harm").iter().find(|harm| harm["tag"] == tag).cloned();
+    assert!(harm("suspended").is_some_and(|harm| number(&harm, "timers_ns") >= 300_000_000), "{told}");
+    let page = place.succeed(&["report", text(&trace)]);
+    assert!(page.contains(": nothing of the process ran"), "{page}");
 }

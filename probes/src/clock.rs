@@ -159,6 +159,13 @@ pub fn monotonic_now() -> Timestamp {
     Timestamp(now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64)
 }
 
+/// Nanoseconds of `CLOCK_BOOTTIME`: as `CLOCK_MONOTONIC`, and goes on while the machine sleeps.
+#[must_use]
+pub(crate) fn boottime_now() -> Timestamp {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Timestamp(now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64)
+}
+
 /// Nanoseconds since 1970-01-01 UTC.
 #[must_use]
 pub fn wall_ns() -> u64 {

@@ -464,4 +464,11 @@ vocabulary! {
         /** When the poll returns at the latest; `None` is never. */ deadline: Option<Timestamp>, ;
         /** Since when. */ since
     }
+    /// Nothing of the process ran: it was stopped or frozen, or the machine slept. Told when it goes on, at the time from
+    /// which on it could run again.
+    81 Suspended = "suspended" {
+        /** For how long the machine slept meanwhile, which `CLOCK_MONOTONIC` does not count. */ asleep_ns: u64, ;
+        /** The last time at which it is known to have run. */ alive,
+        /** From here on it did not run. */ start
+    }
 }

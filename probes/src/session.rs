@@ -14,6 +14,7 @@ mod builder;
 mod gate;
 mod handle;
 mod registry;
+mod suspensions;
 #[cfg(test)]
 mod tests;
 

@@ -100,6 +100,18 @@ fn head(out: &mut String, summary: &Summary, columns: usize) {
             counted(summary.ticks.incomplete, "incomplete tick is", "incomplete ticks are")
         );
     }
+    if let Some(suspended) = summary.suspended {
+        let asleep = match suspended.asleep_ns {
+            0 => String::new(),
+            ns => format!("; the machine slept for {}", duration(ns)),
+        };
+        line!(
+            out,
+            "suspended {} for {}: nothing of the process ran{asleep}",
+            counted(suspended.count, "time", "times"),
+            duration(suspended.total_ns)
+        );
+    }
     if summary.unknown_kinds > 0 {
         line!(
             out,

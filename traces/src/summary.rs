@@ -21,7 +21,7 @@ use crate::analysis::loss::Bounds;
 use crate::chrome::import::ImportSummary;
 use crate::histogram::{Histogram, Percentiles};
 use crate::source::{EventSource, SourceKind};
-use crate::timeline::{MissingSamples, Timeline};
+use crate::timeline::{MissingSamples, Suspensions, Timeline};
 
 /// The number of this schema.
 pub const SCHEMA: u32 = 1;
@@ -64,6 +64,9 @@ pub struct Summary {
     pub gc: GcSummary,
     /// Signals.
     pub signals: SignalsSummary,
+    /// Times at which nothing of the process ran; null where none is recorded.
+    #[serde(default)]
+    pub suspended: Option<SuspendedSummary>,
     /// The agenda; null where there is none.
     #[serde(default)]
     pub agenda: Option<AgendaSummary>,
@@ -292,6 +295,18 @@ pub struct SignalsSummary {
     pub latency_ns: Percentiles,
 }
 
+/// Times at which nothing of the process ran: it was stopped by a signal, or the machine slept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SuspendedSummary {
+    /// How often.
+    pub count: u64,
+    /// How long, all together.
+    pub total_ns: u64,
+    /// For how long the machine slept, which no other time counts.
+    pub asleep_ns: u64,
+}
+
 impl Summary {
     /// The summary of what was folded from `source`.
     #[must_use]
@@ -369,6 +384,7 @@ impl Summary {
                 dropped: told.signals.then_some(signals.dropped),
                 latency_ns: signals.latency_ns().percentiles_missing(&missing.others),
             },
+            suspended: suspended(timeline),
             agenda: faces::agenda(timeline, &missing.others),
             keep_alive: faces::keep_alive(timeline),
             keep_alive_age_ns: faces::keep_alive_age_ns(timeline),
@@ -383,6 +399,11 @@ impl Summary {
             harm: blame::harm(timeline),
         }
     }
+}
+
+fn suspended(timeline: &Timeline) -> Option<SuspendedSummary> {
+    let Suspensions { count, total_ns, asleep_ns, .. } = timeline.suspensions;
+    (count > 0).then_some(SuspendedSummary { count, total_ns, asleep_ns })
 }
 
 fn queue_wait_ns(timeline: &Timeline, missing: &MissingSamples) -> Percentiles {

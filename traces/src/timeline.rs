@@ -33,6 +33,7 @@ mod shutdown;
 mod signals;
 mod span;
 mod stalls;
+mod suspensions;
 mod tags;
 mod ticks;
 mod timers;
@@ -58,6 +59,7 @@ pub use shutdown::{Shutdown, ShutdownEnd, Stopped};
 pub use signals::{SignalStats, Signals, signal_name};
 pub use span::{SpanKind, TickSpan};
 pub use stalls::{Stall, Stalls};
+pub use suspensions::{Suspension, Suspensions};
 pub use tags::{RunStats, TagStats, Tags, WorstRun};
 pub use ticks::{LongestRun, PhaseTimes, TickSummary, Ticks, utilization};
 pub use timers::{LateTimer, Timers};
@@ -110,6 +112,8 @@ pub struct Timeline {
     pub signals: Signals,
     /// Stalls.
     pub stalls: Stalls,
+    /// Times at which nothing of the process ran.
+    pub suspensions: Suspensions,
     /// The work pool.
     pub work: Workers,
     /// The agenda.
@@ -172,6 +176,7 @@ impl Timeline {
             gc: Gc::new(&config),
             signals: Signals::default(),
             stalls: Stalls::new(&config),
+            suspensions: Suspensions::new(config.entries_kept),
             work: Workers::default(),
             agenda: Agenda::new(&config),
             rates: Rates::new(config.rate_window),

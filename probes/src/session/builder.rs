@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::{Inner, Registry, Session, SessionError};
+use super::{Inner, Registry, Session, SessionError, suspensions};
 use crate::clock::{Anchor, SystemClock, TickUnit};
 use crate::memory::{Region, WORD_BYTES};
 use crate::metadata::{Metadata, STALL_LIMIT_NS_DEFAULT};
@@ -34,6 +34,7 @@ pub struct SessionBuilder {
     places: usize,
     unit: TickUnit,
     guarded: bool,
+    suspensions: Option<bool>,
 }
 
 impl SessionBuilder {
@@ -47,6 +48,7 @@ impl SessionBuilder {
             capacity: CAPACITY_DEFAULT,
             places: PLACES_DEFAULT,
             unit: TickUnit::detect(),
+            suspensions: None,
             guarded: false,
         }
     }
@@ -106,12 +108,21 @@ impl SessionBuilder {
         self
     }
 
+    /// Whether a thread watches for times at which nothing of the process ran, and records them as
+    /// [`Suspended`](crate::event::Event::Suspended): it was stopped by a signal, or the machine slept. It wakes up
+    /// 20 times a second, and takes no signals. By default a shared session has it and a private one has not. Linux only.
+    pub const fn watch_suspensions(mut self, watch: bool) -> Self {
+        self.suspensions = Some(watch);
+        self
+    }
+
     /// Begins a session in this process's memory, which nobody else can read.
     #[must_use]
     pub fn private(self) -> Session {
+        let watch = self.suspensions.unwrap_or(false);
         let started = self.start();
         let region = Region::heap(started.plan.fixed_bytes / WORD_BYTES);
-        started.finish(region, None)
+        watched(started.finish(region, None), watch)
     }
 
     /// Begins a session in a file of the first [runtime folder](crate::discover::runtime_folders) that is fit,
@@ -134,7 +145,7 @@ impl SessionBuilder {
     }
 
     fn shared_under(self, folder: Folder) -> Result<Session, SessionError> {
-        let guarded = self.guarded;
+        let (guarded, watch) = (self.guarded, self.suspensions.unwrap_or(true));
         if guarded {
             truncation::install().map_err(SessionError::Handler)?;
         }
@@ -146,7 +157,7 @@ impl SessionBuilder {
         let path = folder.path().to_owned();
         let failed = |source| SessionError::File { folder: path.clone(), bytes, source };
         let (file, region) = SharedFile::create(folder, &started.who, bytes, guarded).map_err(failed)?;
-        started.finish_shared(region, file).map_err(failed)
+        started.finish_shared(region, file).map(|session| watched(session, watch)).map_err(failed)
     }
 
     fn start(self) -> Started {
@@ -178,6 +189,13 @@ impl SessionBuilder {
         let plan = Plan::new(self.places, LABELS_DEFAULT, json.len());
         Started { clock, anchors, who, metadata, json, plan, capacity: self.capacity }
     }
+}
+
+fn watched(session: Session, watch: bool) -> Session {
+    if let Some(handle) = session.handle().filter(|_| watch) {
+        suspensions::watch(handle);
+    }
+    session
 }
 
 /// A session that only lacks its memory.

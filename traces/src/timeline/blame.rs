@@ -160,6 +160,7 @@ impl Timeline {
             nodes.list.retain(|node| node.layer != Layer::Polled);
         }
         nodes.list.extend(self.gaps[place].missing(from, to));
+        self.suspensions.gather(from, to, &mut nodes);
         nodes
     }
 
@@ -210,6 +211,7 @@ impl Timeline {
     #[inline]
     pub(super) fn settle_blame(&mut self, spans: usize) {
         let kept_from = self.ticks.kept_from_after(spans);
+        self.charge_before(kept_from);
         let blame = &self.blame;
         if blame.timers.is_urgent(kept_from)
             || blame.signals.is_urgent(kept_from)

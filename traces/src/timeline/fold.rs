@@ -13,10 +13,13 @@ use super::program::{Trouble, TroubleKind};
 use super::shutdown::{Shutdown, ShutdownEnd, Stopped};
 use super::span::TickSpan;
 use super::stalls::Stall;
+use super::suspensions::{Suspension, Suspensions};
 use super::tags::WorstRun;
+use super::ticks::TickSummary;
 use super::timers::LateTimer;
 use super::{LateSignal, RunStats, SlowTask, TagStats, Timeline, Waiter, failed};
-use crate::analysis::attribution::ledger;
+use crate::analysis::attribution::sweep::Nodes;
+use crate::analysis::attribution::{Ledger, busy};
 
 pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
     let Stamped { at, source, event } = *stamped;
@@ -240,6 +243,9 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
             timeline.records_lost(place, from, at, count);
         }
         Event::SnapshotEnd { .. } => timeline.snapshots += 1,
+        Event::Suspended { asleep_ns, alive, start } => {
+            timeline.suspended(Suspension { alive, start, end: at, asleep_ns });
+        }
         Event::SnapshotGc { mode, unchanged_ticks, .. } => {
             timeline.gc.mode = Some(mode);
             timeline.gc.unchanged_ticks = unchanged_ticks;
@@ -267,6 +273,9 @@ pub(super) fn follow(timeline: &mut Timeline, stamped: &Stamped) {
             timeline.tick_ended(place, tick, tasks_run, start, stamped)
         }
         Event::Lost { count, from } => timeline.records_lost(place, from, stamped.at, count),
+        Event::Suspended { asleep_ns, alive, start } => {
+            timeline.suspended(Suspension { alive, start, end: stamped.at, asleep_ns });
+        }
         _ => {}
     }
 }
@@ -276,6 +285,14 @@ pub(super) fn follow(timeline: &mut Timeline, stamped: &Stamped) {
 #[inline(never)]
 fn start_of(stamped: &Stamped) -> Timestamp {
     TickSpan::of(stamped).map_or(stamped.at, |span| span.start)
+}
+
+/// Who used up the busy time of a tick.
+fn stall_ledger(suspensions: &Suspensions, tick: &TickSummary, spans: &[TickSpan], lines: usize) -> Ledger {
+    let mut nodes = Nodes::default();
+    nodes.add(spans, false);
+    suspensions.gather(tick.start, tick.end, &mut nodes);
+    busy(tick.start, tick.end, nodes, lines)
 }
 
 impl Timeline {
@@ -344,13 +361,22 @@ impl Timeline {
             slot.poll_wait_ns = slot.poll_wait_ns.saturating_add(summary.poll_wait_ns);
         }
         if summary.stall {
-            let blame = ledger(summary.start, summary.end, spans, self.config.ledger_lines);
+            let blame = stall_ledger(&self.suspensions, &summary, spans, self.config.ledger_lines);
             self.stalls.add(Stall { tick: summary, blame, spans: spans.into() });
         }
         self.hidden.tick_ended(place, &summary, seen, endless);
         self.ticks.add(summary, spans);
         self.gaps[place].ended(summary.start, summary.end, seen);
         self.charge(place, summary.end);
+    }
+
+    /// Nothing of the process ran: told only once it does, so that a tick may be over already.
+    fn suspended(&mut self, suspension: Suspension) {
+        self.suspensions.add(suspension);
+        let (suspensions, lines) = (&self.suspensions, self.config.ledger_lines);
+        self.stalls.tell_again(suspension.alive, |stall| {
+            stall_ledger(suspensions, &stall.tick, &stall.spans, lines)
+        });
     }
 
     fn records_lost(&mut self, place: Option<usize>, from: Timestamp, to: Timestamp, count: u64) {

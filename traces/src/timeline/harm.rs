@@ -6,145 +6,19 @@
 //! over the same runs. Therefore [`lane`] cuts the last ticks into stretches, each somebody's, and a wait only
 //! marks its first and its last one. Ticks in which nobody was late are never cut.
 
+mod cause;
 mod lane;
 
-use loop_probes::event::Phase;
-use loop_probes::ids::{LabelId, SourceId, Tag, TaskId, Timestamp};
+use std::collections::VecDeque;
+
+use loop_probes::ids::{SourceId, TaskId, Timestamp};
 
 use super::Timeline;
 use super::config::TimelineConfig;
-use crate::analysis::attribution::What;
+use super::ticks::Mark;
 use crate::analysis::attribution::sweep::Spans;
-use crate::labels::Labels;
+pub use cause::Cause;
 use lane::{Lane, Near};
-
-/// Who caused lateness: what a ledger's lines have in common over many ledgers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Cause {
-    /// Tasks of a tag.
-    Tasks(Tag),
-    /// Readiness callbacks of a tag.
-    Io(Tag),
-    /// Microtasks after tasks of a tag, where that is known.
-    Microtasks(Option<Tag>),
-    /// The deferred queue.
-    Deferred,
-    /// Batches of immediates, less the tasks in them.
-    Immediates,
-    /// Collections.
-    Gc,
-    /// Labelled spans outside of any task.
-    Spans(LabelId),
-    /// A phase, less what ran in it.
-    Phase(Phase),
-    /// A phase, less what is kept of what ran in it.
-    ShortRuns(Phase),
-    /// Polls that were not to wait.
-    Poll,
-    /// Polls, up to their own deadline: the loop asked to sleep though something was due or waited.
-    Overslept,
-    /// Polls from which the system returned late.
-    LateWakeup,
-    /// The whole process was stopped, or the machine was.
-    Suspended,
-    /// Causes beyond the number that is told apart.
-    Others,
-    /// Before the first event of the recording.
-    BeforeRecording,
-    /// Longer ago than what is kept goes back.
-    NotKept,
-    /// Records of this time were lost.
-    Unknown,
-    /// Time of which nothing is known.
-    Unattributed,
-}
-
-impl Cause {
-    /// The cause behind a ledger's line.
-    #[must_use]
-    pub const fn of(what: &What) -> Self {
-        match *what {
-            What::Task { tag, .. } => Self::Tasks(tag),
-            What::Io { tag, .. } => Self::Io(tag),
-            What::Microtasks { after: Some((_, tag)) } => Self::Microtasks(Some(tag)),
-            What::Microtasks { after: None } => Self::Microtasks(None),
-            What::Deferred => Self::Deferred,
-            What::Immediates => Self::Immediates,
-            What::Gc => Self::Gc,
-            What::Span { label } => Self::Spans(label),
-            What::Phase(phase) => Self::Phase(phase),
-            What::ShortRuns(phase) => Self::ShortRuns(phase),
-            What::Poll => Self::Poll,
-            What::Overslept => Self::Overslept,
-            What::LateWakeup => Self::LateWakeup,
-            What::Suspended => Self::Suspended,
-            What::Others { .. } => Self::Others,
-            What::BeforeRecording => Self::BeforeRecording,
-            What::NotKept => Self::NotKept,
-            What::Unknown { .. } => Self::Unknown,
-            What::Unattributed => Self::Unattributed,
-        }
-    }
-
-    /// A number of its own, to be found by.
-    const fn key(&self) -> u64 {
-        let (kind, which) = match *self {
-            Self::Tasks(tag) => (0, tag.0 as u64),
-            Self::Io(tag) => (1, tag.0 as u64),
-            Self::Microtasks(Some(tag)) => (2, tag.0 as u64),
-            Self::Microtasks(None) => (3, 0),
-            Self::Deferred => (4, 0),
-            Self::Immediates => (5, 0),
-            Self::Gc => (6, 0),
-            Self::Spans(label) => (7, label.0 as u64),
-            Self::Phase(phase) => (8, phase.code() as u64),
-            Self::ShortRuns(phase) => (9, phase.code() as u64),
-            Self::Poll => (10, 0),
-            Self::Overslept => (11, 0),
-            Self::LateWakeup => (12, 0),
-            Self::Suspended => (13, 0),
-            Self::Others => (14, 0),
-            Self::BeforeRecording => (15, 0),
-            Self::NotKept => (16, 0),
-            Self::Unknown => (17, 0),
-            Self::Unattributed => (18, 0),
-        };
-        kind << 32 | which
-    }
-
-    /// It says what is not known, and nobody is to blame for it.
-    #[must_use]
-    pub const fn is_ignorance(&self) -> bool {
-        matches!(self, Self::BeforeRecording | Self::NotKept | Self::Unknown | Self::Unattributed)
-    }
-
-    /// What it is called: a tag's name alone, `io Echo`, `microtasks after Echo`, `late wakeup`.
-    #[must_use]
-    pub fn describe(&self, labels: &Labels) -> String {
-        match self {
-            Self::Tasks(tag) => labels.tag(*tag).into_owned(),
-            Self::Io(tag) => format!("io {}", labels.tag(*tag)),
-            Self::Microtasks(Some(tag)) => format!("microtasks after {}", labels.tag(*tag)),
-            Self::Microtasks(None) => "microtasks".to_owned(),
-            Self::Deferred => "deferred".to_owned(),
-            Self::Immediates => "immediates".to_owned(),
-            Self::Gc => "gc".to_owned(),
-            Self::Spans(label) => format!("span {}", labels.span(*label)),
-            Self::Phase(phase) => format!("phase {phase}"),
-            Self::ShortRuns(phase) => format!("phase {phase} and its short runs"),
-            Self::Poll => "poll".to_owned(),
-            Self::Overslept => "overslept".to_owned(),
-            Self::LateWakeup => "late wakeup".to_owned(),
-            Self::Suspended => "suspended".to_owned(),
-            Self::Others => "others".to_owned(),
-            Self::BeforeRecording => "before the recording".to_owned(),
-            Self::NotKept => "not kept".to_owned(),
-            Self::Unknown => "unknown (records lost)".to_owned(),
-            Self::Unattributed => "unattributed".to_owned(),
-        }
-    }
-}
 
 /// What waited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -311,12 +185,43 @@ pub(crate) struct Harms {
     charges: Charges,
     lanes: Vec<(SourceId, Lane)>,
     stretches_kept: usize,
+    /// Ticks with long waits that are not charged yet, oldest first.
+    held: VecDeque<Held>,
 }
+
+/// A suspension is told when it is over, by a thread that the system may start after the loop's, and waits are
+/// charged once. So those that are long enough to be one are charged later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Held {
+    source: SourceId,
+    end: Timestamp,
+    /// Charging them needs the ticks from here on.
+    needs: Mark,
+    waits: Vec<Wait>,
+}
+
+/// Waits of this length are held back, so that no suspension is charged to somebody.
+const HELD_FROM_NS: u64 = 100_000_000;
+
+/// For how long, by the stream's time.
+const HELD_FOR_NS: u64 = 250_000_000;
 
 impl Harms {
     pub(crate) fn new(config: &TimelineConfig) -> Self {
         let charges = Charges::new(config.causes_max);
-        Self { charges, lanes: Vec::new(), stretches_kept: config.stretches_kept.max(1) }
+        Self {
+            charges,
+            lanes: Vec::new(),
+            stretches_kept: config.stretches_kept.max(1),
+            held: VecDeque::new(),
+        }
+    }
+
+    /// What was charged, and what would be if all stretches left now.
+    fn counted(&self) -> Charges {
+        let mut charges = self.charges.clone();
+        self.lanes.iter().for_each(|(_, lane)| lane.count(&mut charges));
+        charges
     }
 
     fn lane(&mut self, source: SourceId) -> Option<(&mut Lane, &mut Charges)> {
@@ -336,10 +241,16 @@ impl Timeline {
     /// Who caused how much lateness, worst first, also where that is not known.
     #[must_use]
     pub fn harm(&self) -> Vec<Harm> {
-        let mut charges = self.harms.charges.clone();
-        for (_, lane) in &self.harms.lanes {
-            lane.count(&mut charges);
-        }
+        let charges = match self.harms.held.is_empty() {
+            true => self.harms.counted(),
+            false => {
+                let mut harms = self.harms.clone();
+                for held in std::mem::take(&mut harms.held) {
+                    self.charge_to(&mut harms, &held);
+                }
+                harms.counted()
+            }
+        };
         let mut all: Vec<Harm> =
             charges.by_cause.iter().map(|(_, cause, charge)| self.harm_of(*cause, charge)).collect();
         all.sort_by(|a, b| b.total_ns().cmp(&a.total_ns()).then(a.cause.cmp(&b.cause)));
@@ -388,21 +299,64 @@ impl Timeline {
         }
     }
 
-    /// A tick is over and kept: charges the waits that ended in it.
+    /// A tick is over and kept: charges the waits that ended in it, and those that were held back for long enough.
     #[inline]
     pub(super) fn charge(&mut self, place: usize, end: Timestamp) {
-        if !self.open[place].waits.is_empty() {
+        if !self.open[place].waits.is_empty() || !self.harms.held.is_empty() {
             self.charge_waits(place, end);
         }
     }
 
     #[cold]
     fn charge_waits(&mut self, place: usize, end: Timestamp) {
+        self.release(|held| held.end.plus_ns(HELD_FOR_NS) <= end);
         let source = self.open[place].source;
         let mut waits = std::mem::take(&mut self.open[place].waits);
+        let is_long = |wait: &Wait| wait.to.ns_since(wait.from) >= HELD_FROM_NS;
+        let is_behind = self.harms.held.iter().any(|held| held.source == source);
+        if !waits.is_empty() && (is_behind || waits.iter().any(is_long)) {
+            let from = waits.iter().map(|wait| wait.from).min().unwrap_or(end);
+            let needs = self.ticks.mark(from);
+            self.harms.held.push_back(Held { source, end, needs, waits });
+            while self.harms.held.iter().map(|held| held.waits.len()).sum::<usize>() > WAITS_MAX {
+                let mut is_first = true;
+                self.release(|_| std::mem::take(&mut is_first));
+            }
+            return;
+        }
+        let now = Held { source, end, needs: Mark::NEVER, waits };
+        if !now.waits.is_empty() {
+            self.charged(&now);
+        }
+        waits = now.waits;
+        waits.clear();
+        self.open[place].waits = waits;
+    }
+
+    /// Charges what was held back and needs something older than `kept_from`.
+    #[inline]
+    pub(super) fn charge_before(&mut self, kept_from: Mark) {
+        if !self.harms.held.is_empty() {
+            self.release(|held| held.needs.is_lost_at(kept_from));
+        }
+    }
+
+    /// Charges what was held back, the oldest first, as long as it is `due`.
+    fn release(&mut self, mut due: impl FnMut(&Held) -> bool) {
+        while let Some(held) = self.harms.held.pop_front_if(|held| due(held)) {
+            self.charged(&held);
+        }
+    }
+
+    fn charged(&mut self, held: &Held) {
+        let mut harms = std::mem::replace(&mut self.harms, Harms::new(&self.config));
+        self.charge_to(&mut harms, held);
+        self.harms = harms;
+    }
+
+    fn charge_to(&self, harms: &mut Harms, Held { source, end, waits, .. }: &Held) {
+        let (source, end) = (*source, *end);
         let from = waits.iter().map(|wait| wait.from).min().unwrap_or(end);
-        let mut harms =
-            std::mem::replace(&mut self.harms, Harms { lanes: Vec::new(), ..Harms::new(&self.config) });
         match harms.lane(source) {
             Some((lane, charges)) => {
                 let begin = lane.begin(from, charges);
@@ -411,17 +365,12 @@ impl Timeline {
                     nodes.pieces(begin, end, Spans::AreTheTasks, |piece| lane.push(piece, charges));
                 }
                 let mut near = Near::default();
-                for wait in &waits {
+                for wait in waits {
                     lane.charge(wait, &mut near, charges);
                 }
             }
-            None => {
-                waits.iter().for_each(|wait| harms.charges.whole(Cause::NotKept, wait));
-            }
+            None => waits.iter().for_each(|wait| harms.charges.whole(Cause::NotKept, wait)),
         }
-        self.harms = harms;
-        waits.clear();
-        self.open[place].waits = waits;
     }
 }
 

@@ -1,5 +1,7 @@
 //! Stalls: ticks that were busy beyond the limit, each with its ledger and all it needs to be opened.
 
+use loop_probes::ids::Timestamp;
+
 use super::config::TimelineConfig;
 use super::span::TickSpan;
 use super::ticks::TickSummary;
@@ -47,6 +49,18 @@ impl Stalls {
     #[must_use]
     pub fn worst(&self) -> Option<&Stall> {
         self.kept.iter().rev().max_by_key(|stall| stall.tick.busy_ns)
+    }
+
+    /// Makes the ledgers of those again that were over after `since`, where that is possible.
+    pub(crate) fn tell_again(&mut self, since: Timestamp, blame: impl Fn(&Stall) -> Ledger) {
+        let places = (0..self.kept.len()).rev();
+        for place in places {
+            match self.kept.at_mut(place) {
+                Some(stall) if stall.tick.end <= since => break,
+                Some(stall) if !stall.spans.is_empty() => stall.blame = blame(stall),
+                _ => {}
+            }
+        }
     }
 
     pub(crate) fn add(&mut self, stall: Stall) {

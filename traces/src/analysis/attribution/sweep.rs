@@ -20,9 +20,10 @@ pub(crate) enum Layer {
     Ran,
     Polled,
     Missing,
+    Suspended,
 }
 
-const LAYERS: usize = 3;
+const LAYERS: usize = 4;
 
 /// One extent.
 #[derive(Clone, Copy, Debug)]
@@ -151,6 +152,17 @@ impl Nodes {
             | SpanKind::GcDecision { .. }
             | SpanKind::Mark { .. } => return None,
         })
+    }
+
+    /// Nothing of the process ran from `start` to `end`, and it is known to have run at `alive`.
+    ///
+    /// A poll that was to return in between and did not, up to the suspension, is part of it: there was nothing to
+    /// return to.
+    pub(crate) fn suspend(&mut self, alive: Timestamp, start: Timestamp, end: Timestamp) {
+        let polls = self.list.iter().filter(|node| node.what == What::LateWakeup && node.end > start);
+        let due = polls.filter(|node| node.start < start).map(|node| node.start.max(alive)).min();
+        let (start, what) = (due.unwrap_or(start), What::Suspended);
+        self.push(Node::new(start, end, what, Layer::Suspended));
     }
 
     /// Gives the pieces from `start` to `end`, in order and without holes, those of one run that touch as one; time

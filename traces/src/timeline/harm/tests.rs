@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use loop_probes::event::{Event, Outcome, PollReason};
-use loop_probes::ids::TimerId;
+use loop_probes::ids::{LabelId, Tag, TimerId};
 use loop_probes::stamped::Stamped;
 use proptest::prelude::*;
 
 use super::*;
+use crate::analysis::attribution::What;
 use crate::synthetic::Script;
 use crate::synthetic::strategy::scripts;
 
@@ -158,6 +159,73 @@ fn the_largest_is_first_also_where_it_is_not_known() {
     timeline.extend(&[begin(1, 0), ran(1, 1, 0, 0, 5), ran(2, 2, 0, 500, 505), end(1, 0, 600)]);
     let all: Vec<Cause> = timeline.harm().iter().map(|harm| harm.cause).collect();
     assert_eq!(all, [Cause::Unattributed, Cause::Tasks(Tag(1))]);
+}
+
+const MS: u64 = 1_000_000;
+
+/// A loop that was stopped from 100 ms to 7 s in its poll, and from 8 s to 10 s in a task; a timer was late each time.
+fn stopped(told_late: bool) -> Timeline {
+    let poll = |from: u64, to: u64, timeout: u64| {
+        let start = Timestamp(from * MS);
+        at(
+            to * MS,
+            Event::Poll { reason: PollReason::Timer, ready: 0, timeout_ns: Some(timeout * MS), start },
+        )
+    };
+    let fired = |due: u64, fired: u64| {
+        let (due, to) = (Timestamp(due * MS), Timestamp(fired * MS));
+        let event =
+            Event::TimerFired { timer: TimerId(1), tag: Tag(5), task: TaskId(9), due, fired: to, skipped: 0 };
+        at(fired * MS, event)
+    };
+    let stop = |alive: u64, start: u64, end: u64| {
+        let (alive, start) = (Timestamp(alive * MS), Timestamp(start * MS));
+        Stamped { source: SourceId(7), ..at(end * MS, Event::Suspended { asleep_ns: 0, alive, start }) }
+    };
+    let tick = |n: u64, from: u64, to: u64| end(n, from * MS, to * MS);
+    let mut events = vec![
+        begin(1, 90 * MS),
+        poll(90, 7_000, 20),
+        fired(110, 7_001),
+        tick(1, 90, 7_002),
+        begin(2, 7_100 * MS),
+        ran(1, 1, 7_900 * MS, 7_900 * MS, 10_100 * MS),
+        fired(8_000, 10_100),
+        tick(2, 7_100, 10_101),
+        begin(3, 10_102 * MS),
+        tick(3, 10_102, 10_103),
+    ];
+    // By the time from which on it could run again, or told by a thread that came to run after the loop's.
+    let places = if told_late { [4, 9] } else { [1, 6] };
+    events.insert(places[0], stop(100, 150, 7_000));
+    events.insert(places[1], stop(7_990, 8_040, 10_000));
+    let mut timeline = Timeline::new(strict());
+    timeline.extend(&events);
+    timeline
+}
+
+#[test]
+fn a_suspension_is_nobodys_fault() {
+    for told_late in [false, true] {
+        let timeline = stopped(told_late);
+        assert_eq!((timeline.suspensions.count, timeline.suspensions.total_ns), (2, 8_810 * MS));
+        let by = |cause| of(&timeline, cause).map(|harm| harm.lateness_ns[0] / MS);
+        // The poll was to return before it is certain that the process was stopped, and did not: it was then.
+        assert_eq!(by(Cause::Suspended), Some(6_890 + 1_960), "{told_late}");
+        assert_eq!((by(Cause::LateWakeup), by(Cause::Tasks(Tag(1)))), (None, Some(40 + 100)), "{told_late}");
+        let ledgers: Vec<u64> =
+            timeline.late_timers().iter().map(|late| late.blame.of(&What::Suspended) / MS).collect();
+        assert_eq!(ledgers, [6_890, 1_960]);
+        // Busy time stands still while the loop polls, also where it was stopped in its poll.
+        let stalls: Vec<(u64, u64)> = timeline
+            .stalls
+            .newest_first()
+            .map(|stall| (stall.blame.of(&What::Suspended) / MS, stall.blame.total_ns / MS))
+            .collect();
+        assert_eq!(stalls, [(1_960, 3_001)], "{told_late}");
+        let slow = timeline.slow_tasks();
+        assert_eq!((slow[0].blame.of(&What::Suspended) / MS, slow[0].what.run_ns() / MS), (1_960, 2_200));
+    }
 }
 
 #[test]

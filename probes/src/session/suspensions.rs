@@ -1,0 +1,237 @@
+//! Notices when nothing of the process ran: it was stopped (SIGSTOP, Ctrl-Z), frozen, or the machine slept.
+//!
+//! A thread sleeps for [`PERIOD`] again and again. Where it sleeps for longer, either it was ready to run and had no
+//! processor, which the kernel counts (the second number of `schedstat`), or it was not even made ready: then no thread
+//! of the process was. Where the kernel does not count, nothing is claimed. The thread opens a ring only once it has
+//! something to tell.
+
+use std::fs::File;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::unix::fs::FileExt;
+use std::ptr;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use super::{Handle, Inner};
+use crate::clock::{Clock, SystemClock, boottime_now};
+use crate::event::Event;
+use crate::ids::{Ticks, Timestamp};
+use crate::recorder::Recorder;
+use crate::ring::CAPACITY_MIN;
+
+/// How long the thread sleeps: a suspension is known to begin within it.
+const PERIOD: Duration = Duration::from_millis(50);
+
+/// Shorter ones are not told: a hypervisor takes a processor away for so long without stopping anything.
+const LEAST_NS: u64 = 100_000_000;
+
+/// The machine slept for less: the clocks are read one after the other.
+const LEAST_ASLEEP_NS: u64 = 1_000_000;
+
+/// What the clocks say when the thread wakes up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Beat {
+    ticks: Ticks,
+    monotonic: Timestamp,
+    /// `CLOCK_BOOTTIME` less `CLOCK_MONOTONIC`: for how long the machine has slept since it was booted.
+    asleep_ns: u64,
+    /// For how long the thread has been ready to run and did not.
+    delayed_ns: u64,
+}
+
+/// Nothing ran from `start` to `end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Suspension {
+    alive: Ticks,
+    start: Ticks,
+    end: Ticks,
+    asleep_ns: u64,
+}
+
+impl Suspension {
+    /// The one between two beats, where there was one.
+    fn between(before: &Beat, after: &Beat) -> Option<Self> {
+        let asleep_ns = after.asleep_ns.saturating_sub(before.asleep_ns);
+        let asleep_ns = if asleep_ns < LEAST_ASLEEP_NS { 0 } else { asleep_ns };
+        let slept_ns = after.monotonic.ns_since(before.monotonic);
+        let delayed_ns = after.delayed_ns.saturating_sub(before.delayed_ns);
+        let period_ns = PERIOD.as_nanos() as u64;
+        let stopped_ns = slept_ns.saturating_sub(period_ns).saturating_sub(delayed_ns);
+        if stopped_ns < LEAST_NS && asleep_ns == 0 {
+            return None;
+        }
+        let passed = u128::from(after.ticks.0.saturating_sub(before.ticks.0));
+        let at = |ns: u64| {
+            let ticks = passed * u128::from(ns.min(slept_ns)) / u128::from(slept_ns.max(1));
+            Ticks(before.ticks.0 + ticks as u64)
+        };
+        let end_ns = slept_ns.saturating_sub(delayed_ns);
+        let start_ns = period_ns.min(end_ns);
+        let (start, end) = (at(start_ns), at(end_ns));
+        // Too short to be sure of, but the machine slept at some time in it.
+        let start = if stopped_ns < LEAST_NS { end } else { start };
+        Some(Self { alive: before.ticks, start, end, asleep_ns })
+    }
+}
+
+/// Begins to watch for as long as the session lasts. Without a thread, or without `schedstat`, nothing is watched.
+pub(super) fn watch(session: &Arc<Handle>) {
+    let (inner, handle) = (Arc::clone(session.inner()), Arc::downgrade(session));
+    // Signals of the process are for threads of the program. Those of a fault are of the thread that makes it.
+    let _blocked = Blocked::all_but_faults();
+    let name = "suspensions".to_owned();
+    let _ = std::thread::Builder::new().name(name).stack_size(64 << 10).spawn(move || run(&inner, &handle));
+}
+
+fn run(inner: &Inner, handle: &Weak<Handle>) -> Option<()> {
+    let schedstat = File::open("/proc/thread-self/schedstat").ok()?;
+    let clock = inner.clock;
+    let mut recorder: Option<Recorder> = None;
+    // What a thread ran for is counted when it gives its processor away.
+    std::thread::sleep(PERIOD);
+    let mut last = beat(clock, &schedstat)?;
+    while !inner.has_ended() {
+        std::thread::sleep(PERIOD);
+        let next = beat(clock, &schedstat)?;
+        if let Some(Suspension { alive, start, end, asleep_ns }) = Suspension::between(&last, &next) {
+            // A handle only for as long as it takes: the last one ends the session.
+            let open = || handle.upgrade()?.open("suspensions", CAPACITY_MIN, false).map(Recorder::on_ring);
+            recorder = recorder.or_else(open);
+            if let Some(recorder) = &recorder {
+                recorder.record(end, Event::Suspended { asleep_ns, alive, start });
+            }
+        }
+        last = next;
+    }
+    Some(())
+}
+
+/// `None` where the kernel does not count how long a thread waits for a processor.
+fn beat(clock: SystemClock, schedstat: &File) -> Option<Beat> {
+    let mut text = [0; 96];
+    let read = schedstat.read_at(&mut text, 0).ok()?;
+    let mut numbers = std::str::from_utf8(text.get(..read)?).ok()?.split_ascii_whitespace();
+    let (ran, delayed_ns) = (numbers.next()?, numbers.next()?.parse().ok()?);
+    // A kernel that counts nothing shows zeros: whoever reads this has run.
+    if ran == "0" {
+        return None;
+    }
+    let monotonic = clock.now();
+    let asleep_ns = boottime_now().ns_since(monotonic);
+    Some(Beat { ticks: clock.ticks(), monotonic, asleep_ns, delayed_ns })
+}
+
+/// The calling thread takes no signals until this is dropped: a thread that it spawns inherits that.
+struct Blocked(Option<libc::sigset_t>);
+
+impl Blocked {
+    fn all_but_faults() -> Self {
+        let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+        let faults = [
+            libc::SIGBUS,
+            libc::SIGSEGV,
+            libc::SIGFPE,
+            libc::SIGILL,
+            libc::SIGTRAP,
+            libc::SIGSYS,
+            libc::SIGABRT,
+        ];
+        // SAFETY: `sigfillset` initializes the set, and `sigdelset` changes a set that is initialized.
+        #[expect(unsafe_code, reason = "sets of signals are the C library's")]
+        let all = unsafe {
+            libc::sigfillset(all.as_mut_ptr());
+            for fault in faults {
+                libc::sigdelset(all.as_mut_ptr(), fault);
+            }
+            all.assume_init()
+        };
+        Self(mask(&all).ok())
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        if let Some(before) = &self.0 {
+            let _ = mask(before);
+        }
+    }
+}
+
+/// Sets the signal mask of the calling thread; returns what it was.
+#[expect(unsafe_code, reason = "the signal mask of a thread is the C library's")]
+fn mask(new: &libc::sigset_t) -> io::Result<libc::sigset_t> {
+    let mut old = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: both sets are valid for the call, which writes `old` where it returns 0.
+    match unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, ptr::from_ref(new), old.as_mut_ptr()) } {
+        // SAFETY: it was written.
+        0 => Ok(unsafe { old.assume_init() }),
+        error => Err(io::Error::from_raw_os_error(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    /// Ticks are half nanoseconds here.
+    fn beat(at_ms: u64, asleep_ms: u64, delayed_ms: u64) -> Beat {
+        let (monotonic, ticks) = (Timestamp(at_ms * MS), Ticks(at_ms * MS * 2));
+        Beat { ticks, monotonic, asleep_ns: asleep_ms * MS, delayed_ns: delayed_ms * MS }
+    }
+
+    fn between(before: Beat, after: Beat) -> Option<(u64, u64, u64, u64)> {
+        let in_ms = |ticks: Ticks| ticks.0 / (2 * MS);
+        Suspension::between(&before, &after)
+            .map(|it| (in_ms(it.alive), in_ms(it.start), in_ms(it.end), it.asleep_ns / MS))
+    }
+
+    #[test]
+    fn a_thread_that_was_not_even_ready_was_stopped() {
+        let before = beat(1_000, 0, 7);
+        assert_eq!(between(before, beat(1_051, 0, 7)), None);
+        assert_eq!(between(before, beat(8_060, 0, 17)), Some((1_000, 1_050, 8_050, 0)));
+        // The same time without a processor is the machine's.
+        assert_eq!(between(before, beat(8_060, 0, 7_015)), None);
+        assert_eq!(between(before, beat(8_060, 0, 6_900)), Some((1_000, 1_050, 1_167, 0)));
+    }
+
+    #[test]
+    fn a_machine_that_slept_is_told_though_the_monotonic_clock_stood_still() {
+        assert_eq!(between(beat(1_000, 5, 0), beat(1_051, 3_605, 0)), Some((1_000, 1_051, 1_051, 3_600)));
+    }
+
+    #[test]
+    fn the_watching_thread_takes_no_signals_and_the_caller_still_does() {
+        let before = mask_now();
+        {
+            let _blocked = Blocked::all_but_faults();
+            assert!(has(&mask_now(), libc::SIGINT) && !has(&mask_now(), libc::SIGBUS));
+        }
+        assert_eq!(has(&mask_now(), libc::SIGINT), has(&before, libc::SIGINT));
+    }
+
+    fn mask_now() -> libc::sigset_t {
+        let all = mask(&mask_of_nothing()).unwrap();
+        mask(&all).unwrap();
+        all
+    }
+
+    #[expect(unsafe_code, reason = "as above")]
+    fn mask_of_nothing() -> libc::sigset_t {
+        let mut none = MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: `sigemptyset` initializes the set.
+        unsafe {
+            libc::sigemptyset(none.as_mut_ptr());
+            none.assume_init()
+        }
+    }
+
+    #[expect(unsafe_code, reason = "as above")]
+    fn has(set: &libc::sigset_t, signal: i32) -> bool {
+        // SAFETY: the set is initialized.
+        unsafe { libc::sigismember(ptr::from_ref(set), signal) == 1 }
+    }
+}

@@ -1,0 +1,135 @@
+//! Causes: whose runs can have made others wait.
+
+use loop_probes::event::Phase;
+use loop_probes::ids::{LabelId, Tag};
+
+use crate::analysis::attribution::What;
+use crate::labels::Labels;
+
+/// Who caused lateness: what a ledger's lines have in common over many ledgers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Cause {
+    /// Tasks of a tag.
+    Tasks(Tag),
+    /// Readiness callbacks of a tag.
+    Io(Tag),
+    /// Microtasks after tasks of a tag, where that is known.
+    Microtasks(Option<Tag>),
+    /// The deferred queue.
+    Deferred,
+    /// Batches of immediates, less the tasks in them.
+    Immediates,
+    /// Collections.
+    Gc,
+    /// Labelled spans outside of any task.
+    Spans(LabelId),
+    /// A phase, less what ran in it.
+    Phase(Phase),
+    /// A phase, less what is kept of what ran in it.
+    ShortRuns(Phase),
+    /// Polls that were not to wait.
+    Poll,
+    /// Polls, up to their own deadline: the loop asked to sleep though something was due or waited.
+    Overslept,
+    /// Polls from which the system returned late.
+    LateWakeup,
+    /// The whole process was stopped, or the machine was.
+    Suspended,
+    /// Causes beyond the number that is told apart.
+    Others,
+    /// Before the first event of the recording.
+    BeforeRecording,
+    /// Longer ago than what is kept goes back.
+    NotKept,
+    /// Records of this time were lost.
+    Unknown,
+    /// Time of which nothing is known.
+    Unattributed,
+}
+
+impl Cause {
+    /// The cause behind a ledger's line.
+    #[must_use]
+    pub const fn of(what: &What) -> Self {
+        match *what {
+            What::Task { tag, .. } => Self::Tasks(tag),
+            What::Io { tag, .. } => Self::Io(tag),
+            What::Microtasks { after: Some((_, tag)) } => Self::Microtasks(Some(tag)),
+            What::Microtasks { after: None } => Self::Microtasks(None),
+            What::Deferred => Self::Deferred,
+            What::Immediates => Self::Immediates,
+            What::Gc => Self::Gc,
+            What::Span { label } => Self::Spans(label),
+            What::Phase(phase) => Self::Phase(phase),
+            What::ShortRuns(phase) => Self::ShortRuns(phase),
+            What::Poll => Self::Poll,
+            What::Overslept => Self::Overslept,
+            What::LateWakeup => Self::LateWakeup,
+            What::Suspended => Self::Suspended,
+            What::Others { .. } => Self::Others,
+            What::BeforeRecording => Self::BeforeRecording,
+            What::NotKept => Self::NotKept,
+            What::Unknown { .. } => Self::Unknown,
+            What::Unattributed => Self::Unattributed,
+        }
+    }
+
+    /// A number of its own, to be found by.
+    pub(super) const fn key(&self) -> u64 {
+        let (kind, which) = match *self {
+            Self::Tasks(tag) => (0, tag.0 as u64),
+            Self::Io(tag) => (1, tag.0 as u64),
+            Self::Microtasks(Some(tag)) => (2, tag.0 as u64),
+            Self::Microtasks(None) => (3, 0),
+            Self::Deferred => (4, 0),
+            Self::Immediates => (5, 0),
+            Self::Gc => (6, 0),
+            Self::Spans(label) => (7, label.0 as u64),
+            Self::Phase(phase) => (8, phase.code() as u64),
+            Self::ShortRuns(phase) => (9, phase.code() as u64),
+            Self::Poll => (10, 0),
+            Self::Overslept => (11, 0),
+            Self::LateWakeup => (12, 0),
+            Self::Suspended => (13, 0),
+            Self::Others => (14, 0),
+            Self::BeforeRecording => (15, 0),
+            Self::NotKept => (16, 0),
+            Self::Unknown => (17, 0),
+            Self::Unattributed => (18, 0),
+        };
+        kind << 32 | which
+    }
+
+    /// It says what is not known, and nobody is to blame for it.
+    #[must_use]
+    pub const fn is_ignorance(&self) -> bool {
+        matches!(self, Self::BeforeRecording | Self::NotKept | Self::Unknown | Self::Unattributed)
+    }
+
+    /// What it is called: a tag's name alone, `io Echo`, `microtasks after Echo`, `late wakeup`.
+    #[must_use]
+    pub fn describe(&self, labels: &Labels) -> String {
+        match self {
+            Self::Tasks(tag) => labels.tag(*tag).into_owned(),
+            Self::Io(tag) => format!("io {}", labels.tag(*tag)),
+            Self::Microtasks(Some(tag)) => format!("microtasks after {}", labels.tag(*tag)),
+            Self::Microtasks(None) => "microtasks".to_owned(),
+            Self::Deferred => "deferred".to_owned(),
+            Self::Immediates => "immediates".to_owned(),
+            Self::Gc => "gc".to_owned(),
+            Self::Spans(label) => format!("span {}", labels.span(*label)),
+            Self::Phase(phase) => format!("phase {phase}"),
+            Self::ShortRuns(phase) => format!("phase {phase} and its short runs"),
+            Self::Poll => "poll".to_owned(),
+            Self::Overslept => "overslept".to_owned(),
+            Self::LateWakeup => "late wakeup".to_owned(),
+            Self::Suspended => "suspended".to_owned(),
+            Self::Others => "others".to_owned(),
+            Self::BeforeRecording => "before the recording".to_owned(),
+            Self::NotKept => "not kept".to_owned(),
+            Self::Unknown => "unknown (records lost)".to_owned(),
+            Self::Unattributed => "unattributed".to_owned(),
+        }
+    }
+}
