@@ -13,7 +13,7 @@ use std::ptr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::{Handle, Inner};
+use super::Handle;
 use crate::clock::{Clock, SystemClock, boottime_now};
 use crate::event::Event;
 use crate::ids::{Ticks, Timestamp};
@@ -77,21 +77,21 @@ impl Suspension {
 
 /// Begins to watch for as long as the session lasts. Without a thread, or without `schedstat`, nothing is watched.
 pub(super) fn watch(session: &Arc<Handle>) {
-    let (inner, handle) = (Arc::clone(session.inner()), Arc::downgrade(session));
+    // It keeps nothing of the session: a ring that nothing holds any more belongs to a program that crashed.
+    let (clock, handle) = (session.clock, Arc::downgrade(session));
     // Signals of the process are for threads of the program. Those of a fault are of the thread that makes it.
     let _blocked = Blocked::all_but_faults();
     let name = "suspensions".to_owned();
-    let _ = std::thread::Builder::new().name(name).stack_size(64 << 10).spawn(move || run(&inner, &handle));
+    let _ = std::thread::Builder::new().name(name).stack_size(64 << 10).spawn(move || run(clock, &handle));
 }
 
-fn run(inner: &Inner, handle: &Weak<Handle>) -> Option<()> {
+fn run(clock: SystemClock, handle: &Weak<Handle>) -> Option<()> {
     let schedstat = File::open("/proc/thread-self/schedstat").ok()?;
-    let clock = inner.clock;
     let mut recorder: Option<Recorder> = None;
     // What a thread ran for is counted when it gives its processor away.
     std::thread::sleep(PERIOD);
     let mut last = beat(clock, &schedstat)?;
-    while !inner.has_ended() {
+    while handle.strong_count() > 0 {
         std::thread::sleep(PERIOD);
         let next = beat(clock, &schedstat)?;
         if let Some(Suspension { alive, start, end, asleep_ns }) = Suspension::between(&last, &next) {

@@ -343,8 +343,10 @@ impl Timeline {
 
     /// Charges what was held back, the oldest first, as long as it is `due`.
     fn release(&mut self, mut due: impl FnMut(&Held) -> bool) {
-        while let Some(held) = self.harms.held.pop_front_if(|held| due(held)) {
-            self.charged(&held);
+        while self.harms.held.front().is_some_and(&mut due) {
+            if let Some(held) = self.harms.held.pop_front() {
+                self.charged(&held);
+            }
         }
     }
 
