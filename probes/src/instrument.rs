@@ -17,6 +17,9 @@
 //! }
 //! ```
 
+mod hooks;
+#[cfg(test)]
+mod tests;
 use std::cell::Cell;
 
 use crate::clock::{Clock, SystemClock};
@@ -25,6 +28,8 @@ use crate::ids::{LabelId, Tag, TaskId, Ticks, TimerId, Timestamp};
 use crate::recorder::{Recorder, Running};
 use crate::session::Session;
 use crate::tags;
+
+pub use hooks::LoopHooks;
 
 /// The probe of one loop. It belongs to the loop's thread.
 #[derive(Debug)]
@@ -37,12 +42,40 @@ pub struct LoopProbe {
     last_timer: Cell<u64>,
     /// What a nested guard returns to.
     running: Cell<Running>,
+    /// The poll that has begun and not ended.
+    polling: Cell<Option<Polling>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Polling {
+    start: Ticks,
+    timeout_ns: Option<u64>,
+    before: Running,
 }
 
 /// How many sources a poll found ready, whatever type the poller counts in.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say how many sources are ready",
+    label = "the closure returns this",
+    note = "a probe's poll wants a closure that returns a count, `()`, or a `Result` of one",
+    note = "count in the closure: `|| poll.poll(&mut events, timeout).map(|()| events.iter().count())`"
+)]
 pub trait ReadyCount {
     /// Sources that were ready; an error or a timeout is none.
     fn ready(&self) -> u32;
+}
+
+/// A poller that does not count, such as mio's `io::Result<()>`: recorded as 0.
+impl ReadyCount for () {
+    fn ready(&self) -> u32 {
+        0
+    }
+}
+
+impl ReadyCount for u32 {
+    fn ready(&self) -> u32 {
+        *self
+    }
 }
 
 impl ReadyCount for usize {
@@ -81,6 +114,7 @@ impl LoopProbe {
             tasks_in_tick: Cell::new(0),
             last_timer: Cell::new(0),
             running: Cell::new(Running::Outside),
+            polling: Cell::new(None),
         }
     }
 
@@ -115,23 +149,46 @@ impl LoopProbe {
 
     /// A tick begins; it ends with the guard.
     pub fn tick(&self) -> TickGuard<'_> {
+        let (tick, start) = self.tick_begin();
+        TickGuard { probe: self, tick, start }
+    }
+
+    fn tick_begin(&self) -> (u64, Ticks) {
         let tick = self.ticks.get() + 1;
         self.ticks.set(tick);
         self.tasks_in_tick.set(0);
         let start = self.recorder.record_now(Event::TickStart { tick });
         self.recorder.calibrate_if_due(start);
-        TickGuard { probe: self, tick, start }
+        (tick, start)
+    }
+
+    fn tick_end(&self, tick: u64, start: Ticks) {
+        self.recorder.record_now(Event::TickEnd { tick, tasks_run: self.tasks_in_tick.get(), start });
     }
 
     /// Waits for readiness: calls `wait`, which waits for at most `timeout_ns`, for ever where that is `None`.
     pub fn poll<R: ReadyCount>(&self, timeout_ns: Option<u64>, wait: impl FnOnce() -> R) -> R {
+        self.poll_begin(timeout_ns);
+        let found = wait();
+        self.poll_end(&found);
+        found
+    }
+
+    /// The loop begins to wait for readiness, for at most `timeout_ns`: `None` where it waits for ever, and where how
+    /// long is not known. For loops where [`poll`](Self::poll) has no place: what calls the poller is not ours.
+    pub fn poll_begin(&self, timeout_ns: Option<u64>) {
         if !self.recorder.is_enabled() {
-            return wait();
+            return;
         }
         let start = self.clock.ticks();
         let deadline = timeout_ns.map(|ns| self.clock.now().plus_ns(ns));
         let before = self.enter(start, Running::Poll { deadline });
-        let found = wait();
+        self.polling.set(Some(Polling { start, timeout_ns, before }));
+    }
+
+    /// The wait that [`poll_begin`](Self::poll_begin) announced is over. Without one, nothing is recorded.
+    pub fn poll_end(&self, found: &impl ReadyCount) {
+        let Some(Polling { start, timeout_ns, before }) = self.polling.take() else { return };
         let reason = match timeout_ns {
             Some(0) => PollReason::NonBlock,
             Some(_) => PollReason::Timer,
@@ -140,7 +197,6 @@ impl LoopProbe {
         let event = Event::Poll { reason, ready: found.ready(), timeout_ns, start };
         let end = self.recorder.record_now(event);
         self.leave(end, before);
-        found
     }
 
     /// A task that starts as soon as it is known, such as a readiness callback; it ends with the guard.
@@ -215,8 +271,7 @@ pub struct TickGuard<'a> {
 
 impl Drop for TickGuard<'_> {
     fn drop(&mut self) {
-        let tasks_run = self.probe.tasks_in_tick.get();
-        self.probe.recorder.record_now(Event::TickEnd { tick: self.tick, tasks_run, start: self.start });
+        self.probe.tick_end(self.tick, self.start);
     }
 }
 
@@ -288,6 +343,3 @@ impl Drop for SpanGuard<'_> {
         self.probe.recorder.record_now(Event::Span { label: self.label, start: self.start });
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -116,3 +116,55 @@ fn probes_of_one_session_agree_on_tags_by_name() {
         assert_eq!(names, [&(u32::from(tag.0), name.to_owned())], "{tag} means one thing");
     }
 }
+
+#[test]
+fn hooks_make_each_thread_a_loop_whose_waits_are_polls() {
+    let session = Session::builder("runtime").private();
+    let mut reader = session.reader(Start::Oldest);
+    let hooks = LoopHooks::new(&session, "worker");
+    let turns = |hooks: &LoopHooks| {
+        hooks.poll_end(&3_u32);
+        for _ in 0..3 {
+            hooks.poll_begin(None);
+            hooks.poll_end(&());
+            hooks.with(|probe| drop(probe.task(probe.tag("Request"))));
+        }
+        hooks.poll_begin(Some(7));
+    };
+    turns(&hooks);
+    let mut events = Vec::new();
+    reader.poll(&mut events).unwrap();
+    let state = reader.running().unwrap()[0].running;
+    assert!(matches!(state, Running::Poll { deadline: Some(_) }), "{state:?}");
+    let other = hooks.clone();
+    std::thread::spawn(move || turns(&other)).join().unwrap();
+    hooks.finish();
+    reader.flush(&mut events).unwrap();
+    for source in [1, 2] {
+        let of_it = events.iter().filter(|stamped| stamped.source.0 == source);
+        let names: Vec<_> = of_it
+            .map(|stamped| stamped.event.name())
+            .filter(|name| !["label", "calibration"].contains(name))
+            .collect();
+        let turn = ["tick_start", "poll", "task_ran", "tick_end"];
+        // It stopped while it waited: the wait is part of what it did.
+        assert_eq!(names, [&turn[..], &turn, &turn, &["tick_start", "poll", "tick_end"]].concat());
+    }
+    let named = |name: &str| {
+        events
+            .iter()
+            .any(|stamped| matches!(stamped.event, Event::Label { text, .. } if text.as_str() == name))
+    };
+    assert!(named("worker") && named("worker 2"));
+    drop((session, hooks));
+    reader.flush(&mut Vec::new()).unwrap();
+    assert_eq!(reader.state(), crate::process::ProcessState::Ended, "nothing keeps the session going");
+}
+
+#[test]
+fn a_poller_that_does_not_count_is_a_poller() {
+    let (recorder, capture) = Recorder::capture();
+    let probe = LoopProbe::with_recorder(recorder);
+    probe.poll(None, || std::io::Result::Ok(())).unwrap();
+    assert!(matches!(capture.take()[0].1, Event::Poll { ready: 0, reason: PollReason::Idle, .. }));
+}
