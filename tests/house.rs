@@ -116,6 +116,28 @@ fn nobody_builds_the_peers_to_test_us() {
     }
 }
 
+/// Crates of others that a package is built from on Linux, build scripts and procedural macros included.
+fn crates_under(package: &str) -> usize {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["tree", "--offline", "--locked", "--edges", "normal,build", "--prefix", "none"]);
+    command.args(["--target", "x86_64-unknown-linux-gnu", "--format", "{p}", "--package", package]);
+    let output = command.current_dir(root()).output().expect("cargo runs");
+    assert!(output.status.success(), "cargo tree failed: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("cargo prints UTF-8");
+    let named = text.lines().map(|line| line.split_once(" (").map_or(line, |(name, _)| name));
+    let others = named.filter(|name| !name.is_empty() && !name.starts_with("loop"));
+    others.collect::<std::collections::BTreeSet<_>>().len()
+}
+
+#[test]
+fn the_book_says_how_many_crates_there_are() {
+    let page = std::fs::read_to_string(root().join("docs/src/dependencies.md")).expect("there is a page");
+    for package in ["loop-probes", "loop-core", "loop-traces", "loopscope"] {
+        let row = format!("| `{package}` | {} |", crates_under(package));
+        assert!(page.contains(&row), "docs/src/dependencies.md should have {row}");
+    }
+}
+
 #[test]
 fn no_file_outgrows_its_idea() {
     let long: Vec<String> = rust_files()
