@@ -241,7 +241,7 @@ fn details(judged: &Judged) -> Vec<String> {
 
 /// What lost records leave open of a verdict.
 fn lost(verdict: Verdict, loss: &Loss) -> Option<String> {
-    let records = counted(loss.lost_records, "lost record", "lost records");
+    let records = loss.left_open;
     let end = |end: Option<f64>| end.map_or_else(|| "anything".to_owned(), change);
     let could_be = loss.change_interval.map(|[low, high]| format!(": {} … {}", end(low), end(high)));
     match (loss.overturned, verdict) {
@@ -249,7 +249,7 @@ fn lost(verdict: Verdict, loss: &Loss) -> Option<String> {
             Some(format!("{}, but {records} could overturn it{}", seen.name(), could_be.unwrap_or_default()))
         }
         (None, Verdict::Undecided) => None,
-        (None, _) => Some(format!("stands whatever the {records} held{}", could_be.unwrap_or_default())),
+        (None, _) => Some(format!("stands whatever comes of {records}{}", could_be.unwrap_or_default())),
     }
 }
 
@@ -294,8 +294,7 @@ fn headline(comparison: &Comparison) -> String {
 /// What would have been the verdict, were it not for the losses.
 fn overturned(judged: &Judged) -> Option<String> {
     let loss = judged.loss.filter(|loss| loss.overturned.is_some())?;
-    let records = counted(loss.lost_records, "lost record", "lost records");
-    Some(format!("{}, but {records} could overturn it", sentence(judged)))
+    Some(format!("{}, but {} could overturn it", sentence(judged), loss.left_open))
 }
 
 /// What is decided first, if runs are added.

@@ -208,6 +208,7 @@ impl ProcessReader {
         let now = self.ticks();
         let before = (self.rings.read(), self.rings.lost());
         let is_over = matches!(self.state, ProcessState::Ended | ProcessState::Crashed);
+        self.image.note_alive(now);
         let gathered = self.gather(gently && !is_over, out);
         let more = matches!(gathered, Ok(true));
         self.begin.get_or_insert(self.rings.loops_since().unwrap_or_default());
@@ -239,6 +240,7 @@ impl ProcessReader {
     /// As [`poll`](Self::poll).
     pub fn flush(&mut self, out: &mut Vec<Stamped>) -> Result<PollReport, ReadError> {
         self.state_at = None;
+        let mut read_from = self.clock.ticks();
         let mut total = self.poll_as(false, out);
         // What is written meanwhile is for the next call: a writer must not keep us here.
         for _ in 0..FLUSH_POLLS_MAX {
@@ -246,6 +248,7 @@ impl ProcessReader {
             if !sum.more {
                 break;
             }
+            read_from = self.clock.ticks();
             match self.poll_as(false, out) {
                 Ok(next) => {
                     let (records, lost) = (sum.records + next.records, sum.lost + next.lost);
@@ -255,8 +258,11 @@ impl ProcessReader {
             }
         }
         self.release(Ticks(u64::MAX), out);
-        if total.is_ok() && self.state != ProcessState::Crashed {
-            let running = self.running()?;
+        if total.is_ok() && matches!(self.state, ProcessState::Alive | ProcessState::Stopped) {
+            let mut running = self.running()?;
+            // What began later may have been preceded by records that came after the rings were read.
+            let read_from = self.time_at(read_from);
+            running.retain(|emitter| emitter.since <= read_from);
             let now = self.time_at(self.clock.ticks()).max(self.last_at);
             if let Some(heartbeat) = &mut self.heartbeat {
                 heartbeat.all(&running, now, out);
@@ -266,6 +272,14 @@ impl ProcessReader {
         total
     }
 
+    /// The last moment at which a process that crashed is known to have existed: it died at any time after it.
+    fn seen_alive(&self) -> Result<Timestamp, ReadError> {
+        let noted = self.image.alive_at()?;
+        // A word that holds a moment that has not come yet is damaged.
+        let noted = noted.filter(|ticks| *ticks <= self.clock.ticks()).map(|ticks| self.time_at(ticks));
+        Ok(noted.unwrap_or_default().max(self.last_at))
+    }
+
     /// Tells what those are doing that were silent at `now`, when the reading began.
     fn beat(&mut self, now: Ticks, out: &mut Vec<Stamped>) -> Result<(), ReadError> {
         let Some(mut heartbeat) = self.heartbeat.take() else { return Ok(()) };
@@ -273,7 +287,7 @@ impl ProcessReader {
         let late = Ticks(now.0.saturating_sub(self.map.ticks_in(WATERMARK_NS)));
         let at = self.time_at(late).max(self.last_at.min(self.time_at(now)));
         match self.state {
-            ProcessState::Crashed => heartbeat.end(&self.running()?, self.last_at, out),
+            ProcessState::Crashed => heartbeat.end(&self.running()?, self.seen_alive()?, out),
             ProcessState::Alive | ProcessState::Stopped if heartbeat.is_due(at) => {
                 heartbeat.beat(&self.running()?, at, out);
             }

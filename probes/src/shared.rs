@@ -25,6 +25,7 @@
 //! | 272 | recorders that found no place for their ring |
 //! | 280 | changes of the table of rings, so that a reader knows when to look |
 //! | 288 | inode of its time namespace, 0 where there is none to see |
+//! | 296 | when a process that drains its own rings last did: a lower bound of when it died; 0 where none does |
 //!
 //! A place in the table of rings takes 256 bytes:
 //!

@@ -4,6 +4,8 @@
 //! cheap enough to ask for thirty times a second. The maximum is what people look up in the trace, so it is
 //! kept as it was and not as its bucket.
 
+use std::borrow::Cow;
+
 use hdrhistogram::Histogram as Buckets;
 use serde::{Deserialize, Serialize};
 
@@ -161,11 +163,36 @@ impl Histogram {
         }
     }
 
-    /// As [`percentiles`](Self::percentiles), with bounds where samples are `missing`.
+    /// As [`percentiles`](Self::percentiles), with bounds where samples are `missing`. Those that have not ended count as
+    /// what they are at least: they raise figures and lower none, since a sample that is cut short says nothing against
+    /// those that ended.
     #[must_use]
     pub fn percentiles_missing(&self, missing: &Missing) -> Percentiles {
         let bounds = (missing.count() > 0).then(|| SpreadBounds::of(self, missing));
-        Percentiles { p99_bounds: bounds.map(|bounds| bounds.p99), bounds, ..self.percentiles() }
+        if missing.unfinished().is_none() {
+            return Percentiles { p99_bounds: bounds.map(|bounds| bounds.p99), bounds, ..self.percentiles() };
+        }
+        let (seen, all) = (self.percentiles(), self.with(missing.unfinished()).percentiles());
+        Percentiles {
+            count: all.count,
+            few_samples: all.few_samples,
+            mean: seen.mean.max(all.mean),
+            gmean: seen.gmean.max(all.gmean),
+            p50: seen.p50.max(all.p50),
+            p90: seen.p90.max(all.p90),
+            p99: seen.p99.max(all.p99),
+            max: all.max,
+            p99_bounds: bounds.map(|bounds| bounds.p99),
+            bounds,
+        }
+    }
+
+    /// Itself and all values of `more`.
+    pub(crate) fn with(&self, more: Option<&Self>) -> Cow<'_, Self> {
+        let Some(more) = more else { return Cow::Borrowed(self) };
+        let mut all = self.clone();
+        all.merge(more);
+        Cow::Owned(all)
     }
 
     /// The upper edge of each bucket that holds any, and how many values are at most that.

@@ -445,6 +445,10 @@ impl<R: Read + Seek> EventSource for TraceReader<R> {
         Ok(SourceState::Ended)
     }
 
+    fn is_closed(&self) -> bool {
+        self.finished
+    }
+
     fn counts(&self) -> SourceCounts {
         let SourceCounts { lost_records, before_attach, unknown_kinds, malformed } = self.recorded_counts;
         SourceCounts {

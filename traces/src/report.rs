@@ -4,6 +4,7 @@ mod blame;
 mod bounds;
 mod faces;
 mod spans;
+mod unfinished;
 
 use std::fmt::Write as _;
 
@@ -86,6 +87,7 @@ fn head(out: &mut String, summary: &Summary, columns: usize) {
     if let Some(import) = &source.import {
         imported(out, summary, import, columns);
     }
+    unfinished::head(out, summary, columns);
     if summary.before_attach > 0 {
         line!(
             out,
@@ -221,6 +223,15 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
     let tags = summary.tasks.by_tag.iter().flat_map(|tag| [&tag.run_ns, &tag.queue_wait_ns]);
     if rows.iter().map(|(_, _, unit, _)| *unit).chain(tags).any(|unit| unit.few_samples) {
         line!(out, "{} of fewer than 100 samples (p90: 10), so the maximum", bounds::FEW);
+    }
+    let is_open = |(_, _, unit, _): &(&str, _, &Percentiles, _)| unit.bounds.is_some();
+    if summary.lost_records == 0 && rows.iter().any(is_open) {
+        line!(
+            out,
+            "{} at least: something has not ended, {} which could move it",
+            bounds::AT_LEAST,
+            bounds::MARK
+        );
     }
 }
 

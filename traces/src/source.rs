@@ -122,10 +122,20 @@ pub trait EventSource {
     /// [`SourceError`] when the source cannot be read on; what was appended before stays valid.
     fn poll(&mut self, out: &mut Vec<Stamped>) -> Result<SourceState, SourceError>;
 
+    /// Appends what was held back, and what each emitter is doing now: for the end of a reading. Nothing where the source
+    /// has given everything.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll`](Self::poll).
+    fn flush(&mut self, _out: &mut Vec<Stamped>) -> Result<(), SourceError> {
+        Ok(())
+    }
+
     /// What could not be given so far.
     fn counts(&self) -> SourceCounts;
 
-    /// What each emitter does now. Empty where the source is not live.
+    /// What each emitter does now, or did last where its process is gone. Empty where only the stream says so.
     fn running(&mut self) -> Vec<NowRunning> {
         Vec::new()
     }
@@ -139,6 +149,12 @@ pub trait EventSource {
     /// How the process was at the last poll. `None` where the source is no process.
     fn process_state(&self) -> Option<ProcessState> {
         None
+    }
+
+    /// Whether it was closed in order: the session ended, or the recording was closed. Of what was not, nobody knows what
+    /// came behind its end.
+    fn is_closed(&self) -> bool {
+        self.process_state().is_none_or(|state| state == ProcessState::Ended)
     }
 
     /// How long to wait after [`SourceState::Live`] until the next poll, so that nothing is overwritten.
@@ -160,6 +176,9 @@ impl<S: EventSource + ?Sized> EventSource for Box<S> {
     fn poll(&mut self, out: &mut Vec<Stamped>) -> Result<SourceState, SourceError> {
         (**self).poll(out)
     }
+    fn flush(&mut self, out: &mut Vec<Stamped>) -> Result<(), SourceError> {
+        (**self).flush(out)
+    }
     fn counts(&self) -> SourceCounts {
         (**self).counts()
     }
@@ -171,6 +190,9 @@ impl<S: EventSource + ?Sized> EventSource for Box<S> {
     }
     fn process_state(&self) -> Option<ProcessState> {
         (**self).process_state()
+    }
+    fn is_closed(&self) -> bool {
+        (**self).is_closed()
     }
     fn suggested_period(&self) -> Duration {
         (**self).suggested_period()

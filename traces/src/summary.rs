@@ -5,6 +5,7 @@
 
 mod blame;
 mod faces;
+mod unfinished;
 
 pub use blame::{
     BlameSummary, HarmSummary, LateSignalSummary, LateTimerSummary, SlowTaskSummary, StallSummary,
@@ -15,13 +16,18 @@ pub use faces::{
     PrioritySummary, PumpsSummary, RendezvousSummary, ShutdownSummary,
 };
 
+pub use unfinished::{OpenTickSummary, StateSummary};
+
+use std::collections::BTreeSet;
+
+use loop_probes::ids::Tag;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::loss::Bounds;
 use crate::chrome::import::ImportSummary;
 use crate::histogram::{Histogram, Percentiles};
 use crate::source::{EventSource, SourceKind};
-use crate::timeline::{MissingSamples, Suspensions, Timeline};
+use crate::timeline::{MissingSamples, Suspensions, Timeline, utilization};
 
 /// The number of this schema.
 pub const SCHEMA: u32 = 1;
@@ -34,7 +40,13 @@ pub struct Summary {
     pub schema: u32,
     /// What was watched.
     pub source: SourceSummary,
-    /// From the first event to the last.
+    /// The process ended its session, or the recording was closed: nothing comes any more, and the end is not missing.
+    #[serde(default)]
+    pub closed: bool,
+    /// The tick that has not ended, where there is one: of several loops the one that has been busy for longest.
+    #[serde(default)]
+    pub open_tick: Option<OpenTickSummary>,
+    /// From the first event to the last known moment.
     pub span_ns: u64,
     /// Records lost in between.
     pub lost_records: u64,
@@ -119,6 +131,9 @@ pub struct SourceSummary {
     /// What was done to make it, where it was imported.
     #[serde(default)]
     pub import: Option<ImportSummary>,
+    /// How it was when it was read.
+    #[serde(default)]
+    pub state: StateSummary,
 }
 
 /// Ticks.
@@ -133,16 +148,19 @@ pub struct TicksSummary {
     /// Ticks that were lost whole, by the numbers of the ticks around them.
     #[serde(default)]
     pub missing: u64,
+    /// Ticks that have not ended: their busy time and polls count in what follows, as far as they are known.
+    #[serde(default)]
+    pub open: u64,
     /// Stalls, also those that are not listed.
     #[serde(default)]
     pub stalls: u64,
-    /// Where ticks may be missing: between which numbers that of the stalls lies.
+    /// Where ticks may be missing, or one has not ended: between which numbers that of the stalls lies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stalls_bounds: Option<Bounds>,
     /// Busy time of all stalls; null in what older versions saved.
     #[serde(default)]
     pub stalls_busy_ns: Option<u64>,
-    /// Where ticks may be missing: between which values `stalls_busy_ns` lies.
+    /// As `stalls_bounds`: between which values `stalls_busy_ns` lies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stalls_busy_bounds: Option<Bounds>,
     /// A tick busier than this is a stall.
@@ -154,6 +172,9 @@ pub struct TicksSummary {
     pub poll_wait_ns: u64,
     /// `busy / (busy + poll wait)`.
     pub utilization: f64,
+    /// Where a tick has not ended, and what it did last is not known: between which values `utilization` lies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub utilization_bounds: Option<[f64; 2]>,
     /// Busy time per tick.
     pub run_ns: Percentiles,
 }
@@ -224,9 +245,12 @@ pub struct TimersSummary {
     pub fired: Option<u64>,
     /// Cleared before they fired.
     pub cleared: Option<u64>,
-    /// Fired later than the limit, also those that are not listed.
+    /// Fired later than the limit, or overdue by more, also those that are not listed.
     #[serde(default)]
     pub late: Option<u64>,
+    /// Due at the last known moment, and had not fired.
+    #[serde(default)]
+    pub overdue: Option<u64>,
     /// A timer that fires later than this is late.
     #[serde(default)]
     pub late_limit_ns: u64,
@@ -319,16 +343,52 @@ impl Summary {
             pid: metadata.pid,
             policy: printable(&metadata.policy),
             import: ImportSummary::of(metadata),
+            state: StateSummary::of(source),
         };
         Self::of(source, timeline)
     }
 
+    /// A tick or a task goes on, or a timer is overdue: figures are lower bounds.
+    #[must_use]
+    pub fn has_unfinished(&self) -> bool {
+        self.ticks.open > 0 || self.timers.overdue.is_some_and(|overdue| overdue > 0)
+    }
+
+    /// Nothing was recorded, as in a trace of only a header: a count of 0 says nothing then.
+    #[must_use]
+    pub(crate) fn is_empty(&self) -> bool {
+        let counts = [Some(self.tasks.count), self.signals.arrived, self.timers.armed, self.timers.fired];
+        let counted = counts.into_iter().flatten().any(|count| count > 0);
+        !self.has_ticks()
+            && !counted
+            && self.queues.is_empty()
+            && self.spans.is_empty()
+            && self.agenda.is_none()
+    }
+
+    /// Any tick was seen.
+    #[must_use]
+    pub(crate) const fn has_ticks(&self) -> bool {
+        self.ticks.count > 0 || self.ticks.incomplete > 0 || self.ticks.open > 0
+    }
+
     fn of(source: SourceSummary, timeline: &Timeline) -> Self {
         let Timeline { ticks, timers, microtasks, gc, signals, .. } = timeline;
-        let (missing, told) = (timeline.missing(), timeline.families());
+        let state = source.state;
+        // What a crashed process was in it was in until the end.
+        let unfinished = timeline.unfinished(state == StateSummary::Unclosed);
+        let (missing, told) = (timeline.missing_with(&unfinished), timeline.families());
+        let (busy_ns, poll_wait_ns) = (
+            ticks.busy_ns.saturating_add(unfinished.busy_ns()),
+            ticks.poll_wait_ns.saturating_add(unfinished.poll_wait_ns()),
+        );
+        let open_stalls = || unfinished.stalls(timeline.config().stall_limit_ns);
+        let late = unfinished.timers.iter().filter(|timer| timer.lag_ns() > timeline.config().late_timer_ns);
         Self {
             schema: SCHEMA,
             source,
+            closed: state.is_closed(),
+            open_tick: unfinished::open_tick(timeline, &unfinished),
             span_ns: timeline.span_ns(),
             lost_records: timeline.lost_records,
             before_attach: timeline.counts.before_attach,
@@ -337,14 +397,18 @@ impl Summary {
                 count: ticks.count,
                 incomplete: ticks.incomplete,
                 missing: timeline.ticks_missing(),
-                stalls: timeline.stalls.count,
-                stalls_bounds: timeline.stalls_bounds(),
-                stalls_busy_ns: Some(timeline.stalls.busy_ns),
-                stalls_busy_bounds: timeline.stalls_busy_bounds(),
+                open: unfinished.ticks.len() as u64,
+                stalls: timeline.stalls.count.saturating_add(open_stalls().count() as u64),
+                stalls_bounds: timeline.stalls_bounds(&unfinished),
+                stalls_busy_ns: Some(
+                    open_stalls().fold(timeline.stalls.busy_ns, |sum, tick| sum.saturating_add(tick.busy_ns)),
+                ),
+                stalls_busy_bounds: timeline.stalls_busy_bounds(&unfinished),
                 stall_limit_ns: timeline.config().stall_limit_ns,
-                busy_ns: ticks.busy_ns,
-                poll_wait_ns: ticks.poll_wait_ns,
-                utilization: ticks.utilization(),
+                busy_ns,
+                poll_wait_ns,
+                utilization: utilization(busy_ns, poll_wait_ns),
+                utilization_bounds: unfinished::utilization_bounds(timeline, &unfinished, state),
                 run_ns: ticks.run_ns.percentiles_missing(&missing.ticks),
             },
             tasks: TasksSummary {
@@ -364,11 +428,12 @@ impl Summary {
                 armed: told.timers_armed.then_some(timers.armed),
                 fired: told.timers.then_some(timers.fired),
                 cleared: told.timers_armed.then_some(timers.cleared),
-                late: told.timers.then_some(timers.late),
+                late: told.timers.then(|| timers.late.saturating_add(late.count() as u64)),
+                overdue: told.timers_armed.then_some(unfinished.timers.len() as u64),
                 late_limit_ns: timeline.config().late_timer_ns,
                 skipped: told.timers.then_some(timers.skipped),
-                lag_ns: timers.lag_ns.percentiles_missing(&missing.others),
-                lag_corrected_ns: timers.lag_corrected_ns.percentiles_missing(&missing.skipping()),
+                lag_ns: timers.lag_ns.percentiles_missing(&missing.lag),
+                lag_corrected_ns: timers.lag_corrected_ns.percentiles_missing(&missing.lag_corrected),
             },
             queues: queues(timeline),
             gc: GcSummary {
@@ -392,10 +457,10 @@ impl Summary {
             pumps: faces::pumps(timeline, &missing.others),
             futures: faces::futures(timeline),
             shutdown: faces::shutdown(timeline),
-            stalls: blame::stalls(timeline),
-            late_timers: blame::late_timers(timeline),
+            stalls: blame::stalls(timeline, &unfinished),
+            late_timers: blame::late_timers(timeline, &unfinished),
             late_signals: blame::late_signals(timeline),
-            slow_tasks: blame::slow_tasks(timeline),
+            slow_tasks: blame::slow_tasks(timeline, &unfinished),
             harm: blame::harm(timeline),
         }
     }
@@ -413,15 +478,25 @@ fn queue_wait_ns(timeline: &Timeline, missing: &MissingSamples) -> Percentiles {
 }
 
 fn by_tag(timeline: &Timeline, missing: &MissingSamples) -> Vec<TagSummary> {
-    let ran = timeline.tags.iter().filter(|tag| tag.tasks.count() > 0);
+    let is_running = |tag| missing.running().any(|running| running == tag);
+    let ran = timeline.tags.iter().filter(|tag| tag.tasks.count() > 0 || is_running(tag.tag));
     let mut tags: Vec<TagSummary> = ran
         .map(|tag| TagSummary {
             tag: timeline.labels.tag(tag.tag).into_owned(),
             count: tag.tasks.count(),
-            run_ns: tag.tasks.run_ns.percentiles_missing(&missing.tasks),
+            run_ns: tag.tasks.run_ns.percentiles_missing(&missing.tasks_of(tag.tag)),
             queue_wait_ns: tag.tasks.queue_wait_ns.percentiles_missing(&missing.others),
         })
         .collect();
+    // One that runs for the first time, and was never queued.
+    let first = missing.running().filter(|tag| timeline.tags.iter().all(|known| known.tag != *tag));
+    let first: BTreeSet<Tag> = first.collect();
+    tags.extend(first.into_iter().map(|tag| TagSummary {
+        tag: timeline.labels.tag(tag).into_owned(),
+        count: 0,
+        run_ns: Histogram::new().percentiles_missing(&missing.tasks_of(tag)),
+        queue_wait_ns: Percentiles::default(),
+    }));
     tags.sort_by(|a, b| b.run_ns.max.cmp(&a.run_ns.max).then_with(|| a.tag.cmp(&b.tag)));
     tags
 }

@@ -37,6 +37,7 @@ mod suspensions;
 mod tags;
 mod ticks;
 mod timers;
+mod unfinished;
 mod worst;
 
 pub use agenda::{Agenda, AgendaWorker, OldestWaiting, PriorityStats, Rendezvous, RendezvousStats};
@@ -63,6 +64,7 @@ pub use suspensions::{Suspension, Suspensions};
 pub use tags::{RunStats, TagStats, Tags, WorstRun};
 pub use ticks::{LongestRun, PhaseTimes, TickSummary, Ticks, utilization};
 pub use timers::{LateTimer, Timers};
+pub use unfinished::{OverdueTimer, RunningTask, Unfinished, UnfinishedTick};
 
 use loop_probes::event::Outcome;
 use loop_probes::ids::Timestamp;
@@ -242,13 +244,19 @@ impl Timeline {
         self.first
     }
 
-    /// The time of the last event.
+    /// The time of the last event, which may say that something goes on.
     #[must_use]
     pub const fn last_at(&self) -> Option<Timestamp> {
         self.last
     }
 
-    /// From the first event to the last.
+    /// The time of the last event that an emitter wrote itself.
+    #[must_use]
+    pub fn last_moved_at(&self) -> Option<Timestamp> {
+        self.open.iter().map(|open| open.last).max()
+    }
+
+    /// From the first event to the last known moment.
     #[must_use]
     pub fn span_ns(&self) -> u64 {
         match (self.first, self.last) {
@@ -263,33 +271,50 @@ impl Timeline {
         self.hidden.ticks_between()
     }
 
-    /// What lost records can have held: with it, every percentile has its bounds.
+    /// What lost records can have held, and what has not ended: with it, every percentile has its bounds.
     #[must_use]
     pub fn missing(&self) -> MissingSamples {
-        self.hidden.missing(self.lost_records, self.ticks.incomplete)
+        self.missing_with(&self.unfinished(false))
     }
 
-    /// Where records were lost: between which numbers that of the stalls lies. A tick that was lost is one if it was long
-    /// enough.
+    /// The same, where `unfinished` has not ended.
     #[must_use]
-    pub fn stalls_bounds(&self) -> Option<Bounds> {
-        let seen = self.stalls.count;
-        let more = || self.missing().ticks.longer_than(self.config.stall_limit_ns);
-        (self.lost_records > 0).then(|| Bounds { lo: seen, hi: Some(seen.saturating_add(more())) })
+    pub fn missing_with(&self, unfinished: &Unfinished) -> MissingSamples {
+        let mut missing = self.hidden.missing(self.lost_records, self.ticks.incomplete);
+        unfinished.add_to(&mut missing);
+        missing
     }
 
-    /// Where records were lost: between which values the time in stalls lies.
+    /// Between which numbers that of the stalls lies, where records were lost or a tick has not ended. A tick that was
+    /// lost is one if it was long enough.
     #[must_use]
-    pub fn stalls_busy_bounds(&self) -> Option<Bounds> {
-        let seen = self.stalls.busy_ns;
-        let more = || self.missing().ticks.total_longer_than(self.config.stall_limit_ns);
-        (self.lost_records > 0).then(|| Bounds { lo: seen, hi: more().map(|more| seen.saturating_add(more)) })
+    pub fn stalls_bounds(&self, unfinished: &Unfinished) -> Option<Bounds> {
+        let limit_ns = self.config.stall_limit_ns;
+        let over = unfinished.stalls(limit_ns).count() as u64;
+        let certain = over - unfinished.growing().filter(|tick| tick.busy_ns > limit_ns).count() as u64;
+        self.is_open(unfinished).then(|| {
+            let more = self.missing_with(unfinished).ticks.longer_than(limit_ns);
+            let most = self.stalls.count.saturating_add(certain).saturating_add(more);
+            Bounds { lo: self.stalls.count.saturating_add(over), hi: Some(most) }
+        })
     }
 
-    /// The tick that goes on now, its emitter and its start, where one does: the one that began last.
+    /// Between which values the time in stalls lies, as [`stalls_bounds`](Self::stalls_bounds).
     #[must_use]
-    pub fn open_tick(&self) -> Option<(loop_probes::ids::SourceId, u64, Timestamp)> {
-        self.open.iter().filter_map(OpenTick::going_on).max_by_key(|(_, _, start)| *start)
+    pub fn stalls_busy_bounds(&self, unfinished: &Unfinished) -> Option<Bounds> {
+        let limit_ns = self.config.stall_limit_ns;
+        let seen = unfinished
+            .stalls(limit_ns)
+            .fold(self.stalls.busy_ns, |sum, tick| sum.saturating_add(tick.busy_ns));
+        self.is_open(unfinished).then(|| {
+            let more = self.missing_with(unfinished).ticks.total_longer_than(limit_ns);
+            Bounds { lo: seen, hi: more.map(|more| seen.saturating_add(more)) }
+        })
+    }
+
+    /// The ticks may be more or longer than is known.
+    fn is_open(&self, unfinished: &Unfinished) -> bool {
+        self.lost_records > 0 || unfinished.growing().next().is_some()
     }
 
     /// A kept tick in full: one of the last, or a stall. `None` where its spans are no longer kept.

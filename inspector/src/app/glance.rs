@@ -15,7 +15,8 @@ use loop_probes::event::{GcAction, GcMode, Queue};
 use loop_probes::ids::{Tag, Timestamp};
 use loop_traces::histogram::{Histogram, Percentiles};
 use loop_traces::timeline::{
-    Cause, GcLook, Harm, PerSecond, RunStats, SLOT_NS, Slot, TagStats, Timeline, signal_name, utilization,
+    Cause, GcLook, Harm, PerSecond, RunStats, SLOT_NS, Slot, TagStats, Timeline, Unfinished, signal_name,
+    utilization,
 };
 
 use super::fold::Fold;
@@ -189,15 +190,6 @@ pub struct SignalRow {
     pub latency_ns: Percentiles,
 }
 
-/// What the events do not say of the loop's pace: what it is in now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pace {
-    /// It hangs, stands still or is gone.
-    pub hangs: bool,
-    /// So long it has been busy with what it is in, in nanoseconds.
-    pub busy_now_ns: u64,
-}
-
 /// A loop that turns this often a second is measured by its last second, a slower one by the whole window.
 const BRISK: f64 = 10.0;
 /// The slots of a second.
@@ -205,10 +197,10 @@ const SLOTS: usize = (1_000_000_000 / SLOT_NS) as usize;
 
 /// Rates of the last second, or of the whole window where a second says little. A loop that hangs must not
 /// be credited with what it did before.
-fn rate(timeline: &Timeline, now: Timestamp, pace: Pace) -> PerSecond {
-    let window = timeline.rates.per_second(now);
+fn rate(timeline: &Timeline, unfinished: &Unfinished, now: Timestamp, hangs: bool) -> PerSecond {
+    let window = timeline.rates.per_second(now, |window_ns| unfinished.within(window_ns));
     let young = timeline.first_at().is_none_or(|first| now.ns_since(first) < 1_200_000_000);
-    if young || (window.ticks < BRISK && !pace.hangs) {
+    if young || (window.ticks < BRISK && !hangs) {
         return window;
     }
     let slots = timeline.rates.series(now);
@@ -216,11 +208,14 @@ fn rate(timeline: &Timeline, now: Timestamp, pace: Pace) -> PerSecond {
     let over = slots.len().saturating_sub(1);
     let second = &slots[over.saturating_sub(SLOTS)..over];
     let sum = |of: fn(&Slot) -> u64| second.iter().map(of).fold(0, u64::saturating_add);
-    let busy_ns = sum(|slot| slot.busy_ns).saturating_add(pace.busy_now_ns.min(1_000_000_000));
+    let [busy_ns, poll_wait_ns] = unfinished.within(1_000_000_000);
     PerSecond {
         ticks: sum(|slot| u64::from(slot.ticks)) as f64,
         tasks: sum(|slot| u64::from(slot.tasks)) as f64,
-        utilization: utilization(busy_ns, sum(|slot| slot.poll_wait_ns)),
+        utilization: utilization(
+            sum(|slot| slot.busy_ns).saturating_add(busy_ns),
+            sum(|slot| slot.poll_wait_ns).saturating_add(poll_wait_ns),
+        ),
     }
 }
 
@@ -237,6 +232,8 @@ pub struct Glance {
     pub lost_records: u64,
     /// Lost ticks may have been stalls too.
     pub more_stalls: bool,
+    /// Stalls, and the tick that goes on where it is one.
+    pub stalls: u64,
     /// Timer lag.
     pub lag_ns: Percentiles,
     /// Timers per bucket of [`EDGES_NS`].
@@ -266,18 +263,22 @@ pub struct Glance {
 }
 
 impl Glance {
-    /// Reads the figures of `fold` at `now`.
+    /// Reads the figures of `fold` at `now`. `hangs`: the loop does not move, or is gone.
     #[must_use]
-    pub fn read(fold: &Fold, now: Timestamp, pace: Pace, order: Order, filter: &str) -> Self {
+    pub fn read(fold: &Fold, now: Timestamp, hangs: bool, order: Order, filter: &str) -> Self {
         let timeline = &fold.timeline;
-        let missing = timeline.missing();
+        let unfinished = timeline.unfinished(false);
+        let missing = timeline.missing_with(&unfinished);
         let mut glance = Self {
             at: Some(now),
-            rate: rate(timeline, now, pace),
+            rate: rate(timeline, &unfinished, now, hangs),
             ticks: timeline.rates.series(now).iter().map(|slot| u64::from(slot.ticks)).collect(),
             lost_records: timeline.lost_records,
-            more_stalls: timeline.stalls_bounds().is_some_and(|bounds| bounds.is_open(bounds.lo)),
-            lag_ns: timeline.timers.lag_ns.percentiles_missing(&missing.others),
+            stalls: timeline.stalls.count
+                + unfinished.stalls(timeline.config().stall_limit_ns).count() as u64,
+            more_stalls: timeline.lost_records > 0
+                && timeline.stalls_bounds(&unfinished).is_some_and(|bounds| bounds.is_open(bounds.lo)),
+            lag_ns: timeline.timers.lag_ns.percentiles_missing(&missing.lag),
             lag_buckets: buckets(&timeline.timers.lag_ns),
             harm: timeline.harm(),
             queues: queues(timeline),

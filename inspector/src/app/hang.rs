@@ -69,6 +69,7 @@ pub fn hang(state: &State) -> Option<Hang> {
             return Some(Hang { text, over: true, live: false });
         }
         Process::Stopped => {
+            let last = timeline.last_moved_at().unwrap_or(last);
             let moved = running.map_or(last, |running| running.since.max(last));
             let text = format!("has not moved since {}, process is stopped{and_doing}", since(moved));
             return Some(Hang { text, over: false, live: true });

@@ -10,8 +10,8 @@ mod tests;
 use loop_probes::stamped::Stamped;
 
 use super::effect::Effect;
-use super::glance::{GLANCE_NS, Glance, Pace};
-use super::hang::{busy_now_ns, hang};
+use super::glance::{GLANCE_NS, Glance};
+use super::hang::hang;
 use super::lists;
 use super::message::Message;
 use super::playback_info::PlaybackInfo;
@@ -112,8 +112,8 @@ fn age_note(state: &mut State, elapsed_ns: u64) {
 
 /// Reads the figures of the picture again.
 fn read_glance(state: &mut State) {
-    let pace = Pace { hangs: hang(state).is_some(), busy_now_ns: busy_now_ns(state) };
-    state.glance = Glance::read(state.picture(), state.picture_at(), pace, state.order, &state.filter);
+    let hangs = hang(state).is_some();
+    state.glance = Glance::read(state.picture(), state.picture_at(), hangs, state.order, &state.filter);
     read_page(state);
     let known = |tag| state.glance.tags.iter().any(|row| row.tag == tag);
     if state.tag.is_some_and(|tag| !known(tag)) {

@@ -16,10 +16,9 @@ fn gate(outcome: Outcome) -> Judgement {
 /// A summary in which the tag is not, ran often, or may have run.
 fn summary(outcome: Outcome) -> loop_traces::summary::Summary {
     let source = loop_traces::synthetic::Script { ticks: 1, ..Default::default() }.source();
-    let mut summary = loop_traces::summary::Summary::new(
-        &source,
-        &loop_traces::timeline::Timeline::new(Default::default()),
-    );
+    let mut timeline = loop_traces::timeline::Timeline::new(Default::default());
+    timeline.extend(source.events());
+    let mut summary = loop_traces::summary::Summary::new(&source, &timeline);
     summary.lost_records = if outcome == Outcome::Undecided { 9 } else { 0 };
     summary
 }

@@ -129,7 +129,7 @@ fn how(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let (dim, strong) = (theme.dim(), theme.strong());
     let glance = &state.glance;
     let limit = state.about.stall_limit_ns;
-    let stalls = state.picture().timeline.stalls.count;
+    let stalls = glance.stalls;
     let wide = area.width >= 100;
     let gap = if wide { "   " } else { "  " };
     let lag = glance.lag_ns;

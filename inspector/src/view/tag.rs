@@ -72,7 +72,7 @@ fn distribution(
     );
     let inner = canvas.pane(area, &name, "run time", false);
     let mut pen = canvas.pen(inner, 0);
-    let missing = runs_missing(ran, state.picture().timeline.missing());
+    let missing = runs_missing(ran, stats, &state.picture().timeline.missing());
     let shown = runs.run_ns.percentiles_missing(&missing);
     let noun = if shown.count == 1 { " run" } else { " runs" };
     pen.gap(1).put(&units::short_count(shown.count), theme.strong()).put(noun, theme.dim());
@@ -89,8 +89,8 @@ fn distribution(
 }
 
 /// What may be missing of `runs`: only tasks on the loop's thread are bounded by its gaps.
-fn runs_missing(ran: Ran, missing: MissingSamples) -> Missing {
-    if ran == Ran::Tasks { missing.tasks } else { missing.others }
+fn runs_missing(ran: Ran, stats: &TagStats, missing: &MissingSamples) -> Missing {
+    if ran == Ran::Tasks { missing.tasks_of(stats.tag) } else { missing.others.clone() }
 }
 
 /// Its longest runs; `selected` is one of them on the page where they can be opened.

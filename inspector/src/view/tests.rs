@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use loop_probes::event::LabelKind;
+use loop_probes::event::{Event, LabelKind};
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 use loop_probes::recorder::Running;
+use loop_probes::stamped::Stamped;
 use loop_traces::source::{NowRunning, SourceCounts};
 use loop_traces::synthetic::Script;
 use ratatui::Terminal;
@@ -58,7 +59,12 @@ fn live() -> State {
     live_in_batches(&script(), usize::MAX)
 }
 
+/// The loop is in a tick, as its cell and its recorder say.
 fn watched(state: &mut State, running: Running, since: Timestamp, at: Timestamp, process: Process) {
+    let tick = state.fold.timeline.ticks.recent.newest().map_or(0, |tick| tick.tick) + 1;
+    let now = [(since, Event::TickStart { tick }), (at, running.event(since))];
+    let now = now.map(|(at, event)| Stamped { at, source: SourceId(1), event });
+    update(state, Message::Events(&now));
     let running = [NowRunning { source: SourceId(1), running, since }];
     let counts = SourceCounts::default();
     update(state, Message::Watched(Watched { at, running: &running, counts, process }));

@@ -106,6 +106,20 @@ impl Image {
         Ok(self.cell::<3>(head::ANCHOR_LATEST)?.map(|(_, words)| anchor(&words)))
     }
 
+    /// Notes that the process exists at `now`, where it reads itself for a recording: so that of one that is killed
+    /// while its loop hangs is known how long it did.
+    pub(super) fn note_alive(&self, now: Ticks) {
+        if let Self::Local { session, drains: true } = self {
+            session.header.note_alive(now);
+        }
+    }
+
+    /// The last moment that the process noted; `None` where it noted none.
+    pub(super) fn alive_at(&self) -> Result<Option<Ticks>, ReadError> {
+        let Words([alive]) = self.words(head::ALIVE_AT)?;
+        Ok((alive != 0).then_some(Ticks(alive)))
+    }
+
     /// A label; `None` where it is of a kind that this version does not know, or no text.
     pub(super) fn label(&self, index: usize) -> Result<Option<(LabelKind, u32, InlineText)>, ReadError> {
         let Words::<LABEL_WORDS>([first, text @ .., _]) = self.words(self.plan().label_word(index))?;

@@ -7,6 +7,7 @@ use super::layout::{self, Plan, head, place};
 use super::{LAYOUT_MAJOR, LAYOUT_MINOR};
 use crate::clock::{Anchor, TickUnit};
 use crate::event::LabelKind;
+use crate::ids::Ticks;
 use crate::memory::Region;
 use crate::text::InlineText;
 
@@ -96,6 +97,11 @@ impl Header {
     /// Says that the process ended well.
     pub(crate) fn end(&self) {
         self.publish(head::STATE, layout::STATE_ENDED);
+    }
+
+    /// Notes that the process exists at `now`.
+    pub(crate) fn note_alive(&self, now: Ticks) {
+        self.region.word(head::ALIVE_AT).fetch_max(now.0, Ordering::Relaxed);
     }
 
     /// One caller at a time.

@@ -32,6 +32,8 @@ pub(crate) mod head {
     pub(crate) const SOURCES_DROPPED: usize = 34;
     pub(crate) const TABLE_CHANGES: usize = 35;
     pub(crate) const TIME_NAMESPACE: usize = 36;
+    /// Zero in files of programs that do not note it.
+    pub(crate) const ALIVE_AT: usize = 37;
     /// Words of the header.
     pub(crate) const WORDS: usize = 64;
 }

@@ -10,14 +10,14 @@ use serde::Serialize;
 use super::condition::shown;
 use super::diff::any::{Many, One};
 use super::diff::effect::{Effect, Sides};
-use super::diff::leeway;
+use super::diff::leeway::{self, LeftOpen};
 use super::diff::speed::Speed;
 use super::diff::{ALPHA, Run};
 use super::metric::bounds::Bounds;
 use super::metric::{Metric, Sense, Value};
 use super::statistics::median;
 use crate::near::nearest;
-use crate::units::{between, counted, percent};
+use crate::units::{between, percent};
 
 /// A bound for one metric.
 #[derive(Clone, Debug, PartialEq)]
@@ -229,8 +229,7 @@ impl Gate {
         if unmeasured > 0 {
             return format!("{unmeasured} of {} runs have no value", runs.len());
         }
-        let lost = runs.iter().fold(0u64, |sum, run| sum.saturating_add(run.summary.lost_records));
-        format!("{} could overturn it", lost_records(lost))
+        format!("{} could overturn it", LeftOpen::of(runs))
     }
 
     /// The one that is the largest, for a metric of any.
@@ -349,7 +348,7 @@ impl Gate {
         if stands || outcome == Outcome::Undecided {
             return self.judgement(outcome, numbers, why);
         }
-        let lost = lost_records(leeway::lost_records(base, candidate));
+        let lost = LeftOpen::of(base.iter().chain(candidate));
         let why = format!("{} but {lost} could overturn it{could_be}", outcome.name());
         self.judgement(Outcome::Undecided, numbers, Some(why))
     }
@@ -373,10 +372,6 @@ fn between_changes(ends: impl Iterator<Item = f64>) -> String {
         (Some(least), Some(most)) => format!(": {} to {}", bounded(least), bounded(most)),
         _ => String::new(),
     }
-}
-
-fn lost_records(lost: u64) -> String {
-    counted(lost, "lost record", "lost records")
 }
 
 fn by(worse: f64) -> String {

@@ -1,4 +1,4 @@
-//! Loss: what can still be said where records are missing.
+//! Loss: what can still be said where records are missing, or what they tell of has not ended.
 //!
 //! Each lost record can have held one sample of a kind at most. So a figure lies between what it is with all of them
 //! as short as can be, and what it is with all of them as long as can be:
@@ -9,6 +9,9 @@
 //!   one another, so those that were lost fit into the gaps ([`Missing`]): a gap of 3 ms hides no run of 4 ms and two
 //!   of 1.5 ms at most. With `J(v)` the number that can be longer than `v`, the quantile is at most the smallest `v`
 //!   that `⌈q(n + J(v))⌉` of the seen ones do not exceed. Where there is none, nothing bounds it.
+//!
+//! A sample that has not ended (a tick that goes on, a timer that is overdue) is one that is missing, but of which is
+//! known that it is at least so long: from below it counts as that, from above as anything.
 
 pub mod missing;
 
@@ -70,15 +73,16 @@ impl SpreadBounds {
     /// all those of a [`Histogram`].
     #[must_use]
     pub fn of(seen: &Histogram, missing: &Missing) -> Self {
-        let steps = seen.steps();
-        let quantile = |quantile| bounds_of_quantile(seen, &steps, quantile, missing);
+        let at_least = &*seen.with(missing.unfinished());
+        let sides = Sides::of(seen, at_least, missing);
+        let quantile = |quantile| sides.quantile(quantile);
         Self {
             p50: quantile(0.5),
             p90: quantile(0.9),
             p99: quantile(0.99),
-            max: Bounds { lo: seen.max(), hi: missing.longest().map(|longest| longest.max(seen.max())) },
-            mean: mean(seen, missing),
-            gmean: geometric_mean(seen, missing),
+            max: Bounds { lo: at_least.max(), hi: missing.longest().map(|longest| longest.max(seen.max())) },
+            mean: mean(seen, at_least, missing),
+            gmean: geometric_mean(seen, at_least, missing),
         }
     }
 }
@@ -87,53 +91,84 @@ impl SpreadBounds {
 /// of a bucket (1 %), as all quantiles of a [`Histogram`].
 #[must_use]
 pub fn quantile_bounds(seen: &Histogram, quantile: f64, missing: &Missing) -> Bounds {
-    bounds_of_quantile(seen, &seen.steps(), quantile, missing)
+    Sides::of(seen, &seen.with(missing.unfinished()), missing).quantile(quantile)
 }
 
-/// `steps`: the upper edge of each bucket that holds any, and how many samples are at most that.
-fn bounds_of_quantile(seen: &Histogram, steps: &[(u64, u64)], quantile: f64, missing: &Missing) -> Bounds {
-    // Counted from 1, as the histogram itself counts.
-    let rank_of = |samples: u64| ((quantile.clamp(0.0, 1.0) * samples as f64).ceil() as u64).max(1);
-    let at_rank = |rank: u64| {
-        let place = steps.partition_point(|(_, up_to)| *up_to < rank);
-        steps.get(place).map_or(0, |(edge, _)| (*edge).min(seen.max()))
-    };
-    let (count, most) = (seen.count(), missing.count());
-    let lo =
-        rank_of(count.saturating_add(most)).checked_sub(most).filter(|rank| *rank > 0).map_or(0, at_rank);
-    if most == 0 {
-        return Bounds { lo, hi: (count > 0).then_some(lo) };
+/// What bounds a distribution from either side.
+struct Sides<'a> {
+    /// What was seen to its end.
+    seen: &'a Histogram,
+    /// The same and what has not ended, as long as it is known to be; `seen` where everything has.
+    at_least: &'a Histogram,
+    missing: &'a Missing,
+    /// The upper edge of each bucket that holds any of `seen`, and how many samples are at most that.
+    steps: Vec<(u64, u64)>,
+    /// As `steps`, of `at_least`.
+    steps_at_least: Option<Vec<(u64, u64)>>,
+}
+
+/// Counted from 1, as the histogram itself counts.
+fn rank(quantile: f64, samples: u64) -> u64 {
+    ((quantile.clamp(0.0, 1.0) * samples as f64).ceil() as u64).max(1)
+}
+
+impl<'a> Sides<'a> {
+    fn of(seen: &'a Histogram, at_least: &'a Histogram, missing: &'a Missing) -> Self {
+        let steps_at_least = missing.unfinished().map(|_| at_least.steps());
+        Self { seen, at_least, missing, steps: seen.steps(), steps_at_least }
     }
-    let seen_up_to = |value: u64| match steps.partition_point(|(edge, _)| *edge <= value) {
-        0 => 0,
-        place => steps[place - 1].1,
-    };
-    let suffices =
-        |value: u64| rank_of(count.saturating_add(missing.longer_than(value))) <= seen_up_to(value);
-    // What nothing is longer than is enough, where there is such a thing; the less, the fewer can be longer.
-    let last = steps.last().map_or(0, |(edge, _)| *edge);
-    let end = missing.longest().map_or(last, |longest| longest.max(last));
-    if !suffices(end) && missing.longest().is_none() {
-        return Bounds { lo, hi: None };
-    }
-    let (mut below, mut enough) = (0, end);
-    while below < enough {
-        let middle = below + (enough - below) / 2;
-        if suffices(middle) {
-            enough = middle;
-        } else {
-            below = middle + 1;
+
+    fn quantile(&self, quantile: f64) -> Bounds {
+        let lo = self.quantile_at_least(quantile);
+        if self.missing.count() == 0 {
+            return Bounds { lo, hi: (!self.seen.is_empty()).then_some(lo) };
         }
+        Bounds { lo, hi: self.quantile_at_most(quantile) }
     }
-    // A lost one is shown as its bucket too.
-    let shown = seen.upper_edge(enough);
-    Bounds { lo, hi: Some(missing.longest().map_or(shown, |longest| shown.min(longest.max(seen.max())))) }
+
+    fn quantile_at_least(&self, quantile: f64) -> u64 {
+        let (steps, lost) = (self.steps_at_least.as_ref().unwrap_or(&self.steps), self.missing.lost());
+        let rank = rank(quantile, self.at_least.count().saturating_add(lost)).saturating_sub(lost);
+        if rank == 0 {
+            return 0;
+        }
+        let place = steps.partition_point(|(_, up_to)| *up_to < rank);
+        steps.get(place).map_or(0, |(edge, _)| (*edge).min(self.at_least.max()))
+    }
+
+    fn quantile_at_most(&self, quantile: f64) -> Option<u64> {
+        let Self { seen, missing, steps, .. } = self;
+        let seen_up_to = |value: u64| match steps.partition_point(|(edge, _)| *edge <= value) {
+            0 => 0,
+            place => steps[place - 1].1,
+        };
+        let longer = |value: u64| seen.count().saturating_add(missing.longer_than(value));
+        let suffices = |value: u64| rank(quantile, longer(value)) <= seen_up_to(value);
+        // What nothing is longer than is enough, where there is such a thing; the less, the fewer can be longer.
+        let last = steps.last().map_or(0, |(edge, _)| *edge);
+        let end = missing.longest().map_or(last, |longest| longest.max(last));
+        if !suffices(end) && missing.longest().is_none() {
+            return None;
+        }
+        let (mut below, mut enough) = (0, end);
+        while below < enough {
+            let middle = below + (enough - below) / 2;
+            if suffices(middle) {
+                enough = middle;
+            } else {
+                below = middle + 1;
+            }
+        }
+        // A lost one is shown as its bucket too.
+        let shown = seen.upper_edge(enough);
+        Some(missing.longest().map_or(shown, |longest| shown.min(longest.max(seen.max()))))
+    }
 }
 
 /// Samples that are missing add what fits into their stretches, and are more by as many as that takes.
-fn mean(seen: &Histogram, missing: &Missing) -> Bounds {
-    let (count, total, most) = (seen.count() as f64, seen.total() as f64, missing.count() as f64);
-    if most == 0.0 {
+fn mean(seen: &Histogram, at_least: &Histogram, missing: &Missing) -> Bounds {
+    let (count, total, most) = (seen.count() as f64, seen.total() as f64, missing.lost() as f64);
+    if missing.count() == 0 {
         let mean = seen.mean().round() as u64;
         return Bounds { lo: mean, hi: Some(mean) };
     }
@@ -143,20 +178,23 @@ fn mean(seen: &Histogram, missing: &Missing) -> Bounds {
         let raised = (total + more) / (count + if longest > 0.0 { more / longest } else { 0.0 }).max(1.0);
         raised.max(seen.mean()).ceil() as u64
     });
-    Bounds { lo: (total / (count + most)).floor() as u64, hi }
+    let lo = at_least.total() as f64 / (at_least.count() as f64 + most).max(1.0);
+    Bounds { lo: lo.floor() as u64, hi }
 }
 
 /// As [`mean`]; of samples that share a time their logarithms add up to most where all are equal. Zeros count as one.
-fn geometric_mean(seen: &Histogram, missing: &Missing) -> Bounds {
-    let (count, most) = (seen.count() as f64, missing.count() as f64);
+fn geometric_mean(seen: &Histogram, at_least: &Histogram, missing: &Missing) -> Bounds {
+    let (count, most) = (seen.count() as f64, missing.lost() as f64);
     let own = seen.geometric_mean();
-    if most == 0.0 {
+    if missing.count() == 0 {
         return Bounds { lo: own.round() as u64, hi: Some(own.round() as u64) };
     }
-    let logarithms = if seen.is_empty() { 0.0 } else { count * own.max(1.0).ln() };
+    let logarithms = |of: &Histogram| of.count() as f64 * of.geometric_mean().max(1.0).ln();
+    let seen_logarithms = logarithms(seen);
     let hi = missing.longest().map(|longest| {
         let (longest, total) = (longest.max(1) as f64, missing.total_ns().max(1) as f64);
-        let with = |more: f64| (logarithms + more * longest.min(total / more).max(1.0).ln()) / (count + more);
+        let with =
+            |more: f64| (seen_logarithms + more * longest.min(total / more).max(1.0).ln()) / (count + more);
         // It rises to one number of samples and falls from there.
         let (mut low, mut high) = ((total / longest).min(most), most);
         for _ in 0..64 {
@@ -167,7 +205,8 @@ fn geometric_mean(seen: &Histogram, missing: &Missing) -> Bounds {
         // A lost one is counted as the middle of its bucket too, which is up to 1 % more than itself.
         (raised.max(own) * 1.01).ceil() as u64
     });
-    Bounds { lo: (logarithms / (count + most)).exp().floor() as u64, hi }
+    let lo = logarithms(at_least) / (at_least.count() as f64 + most).max(1.0);
+    Bounds { lo: lo.exp().floor() as u64, hi }
 }
 
 #[cfg(test)]

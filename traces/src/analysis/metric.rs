@@ -139,11 +139,18 @@ impl Metric {
     /// Its value in `summary`; `None` where nothing was measured: the median of no timers is not zero.
     #[must_use]
     pub fn of(&self, summary: &Summary) -> Option<Value> {
+        if summary.is_empty() && !self.is_plain("lost") {
+            return None;
+        }
         let number = match &self.kind {
             Kind::Plain(place, statistic) => FIGURES[*place].of(summary, *statistic)?,
             Kind::Of(place, whose, statistic) => NAMED[*place].of(summary, whose, *statistic)?,
         };
         Some(Value { number, unit: self.unit() })
+    }
+
+    fn is_plain(&self, name: &str) -> bool {
+        matches!(&self.kind, Kind::Plain(place, _) if FIGURES[*place].name == name)
     }
 
     /// What it counts.

@@ -28,6 +28,11 @@ const fn name_columns(columns: usize) -> usize {
     columns * 3 / 10
 }
 
+/// `3.20s`, and `≥ 3.20s` of what has not ended.
+fn at_least(is_open: bool, ns: u64) -> String {
+    format!("{}{}", if is_open { "≥ " } else { "" }, duration(ns))
+}
+
 /// A ledger as `ReadFile #8812 38.2ms + microtasks 2.1µs + 3 smaller 900ns + unattributed 0`, in at most `room`
 /// columns where that is possible at all, each name in at most `name` of them.
 fn told(blame: &[BlameSummary], room: usize, name: usize) -> String {
@@ -92,6 +97,7 @@ pub(super) fn stalls(out: &mut String, summary: &Summary, columns: usize) {
     if worst.is_empty() {
         let most = summary.ticks.stalls_bounds.and_then(|bounds| bounds.hi);
         let none = match (summary.lost_records, most) {
+            (0, Some(1..)) => "no stall so far; a tick has not ended, and may become one",
             (0, _) => "no stall",
             (_, Some(0)) => "no stall; what was lost is too short for one",
             _ => "no stall seen; records were lost, so there may have been one",
@@ -101,7 +107,8 @@ pub(super) fn stalls(out: &mut String, summary: &Summary, columns: usize) {
     }
     line!(out, "\nstalls, worst first");
     for stall in worst.iter().take(STALLS_SHOWN) {
-        let (at, tick, run) = (position(stall.at_ns), count(stall.tick), duration(stall.run_ns));
+        let (at, run) = (position(stall.at_ns), at_least(stall.open, stall.run_ns));
+        let tick = stall.tick.map_or_else(|| "–".to_owned(), count);
         ledger(out, &format!("  {at}  tick {tick:<10} {run:>7}"), &stall.blame, columns);
     }
     let rest = summary.ticks.stalls.saturating_sub(worst.len().min(STALLS_SHOWN) as u64);
@@ -128,6 +135,7 @@ struct Row<'a> {
     at_ns: i64,
     name: String,
     ns: u64,
+    open: bool,
     blame: &'a [BlameSummary],
 }
 
@@ -138,16 +146,18 @@ fn rows(out: &mut String, all: &[Row<'_>], columns: usize) {
     let wide = longest.clamp(15, name_columns(columns).max(15));
     for row in shown {
         let at = position(u64::try_from(row.at_ns).unwrap_or(0));
-        let head = format!("  {at}  {} {:>7}", fill(&cut_name(&row.name, wide), wide), duration(row.ns));
+        let head =
+            format!("  {at}  {} {:>7}", fill(&cut_name(&row.name, wide), wide), at_least(row.open, row.ns));
         ledger(out, &head, row.blame, columns);
     }
 }
 
 /// Late timers, late signals, slow tasks: nothing where there are none.
 pub(super) fn late(out: &mut String, summary: &Summary, columns: usize) {
-    let row = |at_ns, name: &str, ns, blame| Row { at_ns, name: name.to_owned(), ns, blame };
+    let row = |at_ns, name: &str, ns, open, blame| Row { at_ns, name: name.to_owned(), ns, open, blame };
     let timers = summary.late_timers.iter();
-    let timers: Vec<_> = timers.map(|late| row(late.at_ns, &late.tag, late.lag_ns, &late.blame)).collect();
+    let timers: Vec<_> =
+        timers.map(|late| row(late.at_ns, &late.tag, late.lag_ns, late.open, &late.blame)).collect();
     if !timers.is_empty() {
         let limit = duration(summary.timers.late_limit_ns);
         line!(out, "\ntimers later than {limit}, worst first: from due to fired");
@@ -156,7 +166,7 @@ pub(super) fn late(out: &mut String, summary: &Summary, columns: usize) {
     }
     let signals = summary.late_signals.iter();
     let signals: Vec<_> =
-        signals.map(|late| row(late.at_ns, &late.signal, late.latency_ns, &late.blame)).collect();
+        signals.map(|late| row(late.at_ns, &late.signal, late.latency_ns, false, &late.blame)).collect();
     if !signals.is_empty() {
         line!(out, "\nlate signals, worst first: from arrived to delivered");
         rows(out, &signals, columns);
@@ -164,7 +174,9 @@ pub(super) fn late(out: &mut String, summary: &Summary, columns: usize) {
     }
     let tasks = summary.slow_tasks.iter();
     let tasks: Vec<_> = tasks
-        .map(|slow| row(slow.at_ns, &format!("{} #{}", slow.tag, slow.task), slow.run_ns, &slow.blame))
+        .map(|slow| {
+            row(slow.at_ns, &format!("{} #{}", slow.tag, slow.task), slow.run_ns, slow.open, &slow.blame)
+        })
         .collect();
     if !tasks.is_empty() {
         line!(out, "\nslow tasks, worst first: by what is labelled in them");

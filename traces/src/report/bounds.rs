@@ -1,4 +1,5 @@
-//! What lost records leave open, in the report: a mark at each figure that they could move, and a table of how far.
+//! What lost records, and what has not ended, leave open, in the report: a mark at each figure that they could move, and a
+//! table of how far.
 
 use std::fmt::Write as _;
 
@@ -9,10 +10,12 @@ use crate::summary::Summary;
 use crate::units::{counted, duration};
 
 /// Stands before a figure that lost records could move.
-const MARK: char = '~';
+pub(super) const MARK: char = '~';
 
 /// Stands behind a percentile of too few samples.
 pub(super) const FEW: &str = "*";
+/// Stands before a figure that is known from below only.
+pub(super) const AT_LEAST: char = '≥';
 
 /// What of a distribution is shown.
 #[derive(Clone, Copy)]
@@ -46,7 +49,8 @@ impl Of {
     }
 }
 
-/// A figure, marked where lost records could change what is read, and where it is the maximum for want of samples.
+/// A figure, marked where lost records or what has not ended could change what is read, and where it is the maximum for
+/// want of samples.
 pub(super) fn figure(unit: &Percentiles, of: Of) -> String {
     let shown = duration(of.value(unit));
     let same = |end: u64| duration(end) == shown;
@@ -57,7 +61,12 @@ pub(super) fn figure(unit: &Percentiles, of: Of) -> String {
     };
     let few = if few { FEW } else { "" };
     let certain = of.bounds(unit).is_none_or(|bounds| same(bounds.lo) && bounds.hi.is_some_and(same));
-    if certain { format!("{shown}{few}") } else { format!("{MARK}{shown}{few}") }
+    let at_least = of.bounds(unit).is_some_and(|bounds| same(bounds.lo) && bounds.hi.is_none());
+    match (certain, at_least) {
+        (true, _) => format!("{shown}{few}"),
+        (_, true) => format!("{AT_LEAST}{shown}{few}"),
+        _ => format!("{MARK}{shown}{few}"),
+    }
 }
 
 /// `1.24ms–3.10ms`, `≥ 1.24ms`, `≤ 3.10ms`; one figure where both ends read the same.
@@ -78,7 +87,10 @@ pub(super) fn losses(out: &mut String, summary: &Summary) {
         return;
     }
     let lost = counted(summary.lost_records, "record was lost", "records were lost");
-    line!(out, "\n{lost}: counts are at least what is shown,\nand {MARK} marks what they could move");
+    line!(
+        out,
+        "\n{lost}: counts are at least what is shown,\nand {MARK} marks what they could move, {AT_LEAST} what they could only raise"
+    );
     let rows: [(&str, &Percentiles); 8] = [
         ("ticks", &summary.ticks.run_ns),
         ("tasks", &summary.tasks.run_ns),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use loop_probes::event::Event;
 use loop_probes::ids::Timestamp;
 use loop_probes::metadata::Metadata;
+use loop_probes::process::ProcessState;
 use loop_probes::stamped::Stamped;
 
 use super::{EventSource, SourceCounts, SourceError, SourceKind, SourceState};
@@ -19,19 +20,22 @@ pub struct MemorySource {
     kind: SourceKind,
     metadata: Metadata,
     counts: SourceCounts,
+    process: Option<ProcessState>,
+    is_closed: bool,
     events: Arc<[Stamped]>,
     next: usize,
 }
 
 impl MemorySource {
-    /// A source that gives `events`.
+    /// A source that gives `events`, and is closed.
     #[must_use]
     pub fn new(name: &str, kind: SourceKind, metadata: Metadata, events: Vec<Stamped>) -> Self {
         let (name, events) = (name.to_owned(), events.into());
-        Self { name, kind, metadata, counts: SourceCounts::default(), events, next: 0 }
+        let counts = SourceCounts::default();
+        Self { name, kind, metadata, counts, process: None, is_closed: true, events, next: 0 }
     }
 
-    /// Reads `source` until it ends, or has nothing more for now.
+    /// Reads `source` until it ends, or has nothing more for now; then what it holds back, and what it is doing.
     ///
     /// # Errors
     ///
@@ -39,8 +43,10 @@ impl MemorySource {
     pub fn read(source: &mut impl EventSource) -> Result<Self, SourceError> {
         let mut events = Vec::new();
         while source.poll(&mut events)? == SourceState::More {}
+        source.flush(&mut events)?;
         let read = Self::new(source.name(), source.kind(), source.metadata().clone(), events);
-        Ok(Self { counts: source.counts(), ..read })
+        let (counts, process) = (source.counts(), source.process_state());
+        Ok(Self { counts, process, is_closed: source.is_closed(), ..read })
     }
 
     /// All its events, whatever was polled already.
@@ -85,5 +91,13 @@ impl EventSource for MemorySource {
 
     fn counts(&self) -> SourceCounts {
         self.counts
+    }
+
+    fn process_state(&self) -> Option<ProcessState> {
+        self.process
+    }
+
+    fn is_closed(&self) -> bool {
+        self.is_closed
     }
 }

@@ -31,6 +31,14 @@ impl EventSource for ProcessReader {
         })
     }
 
+    fn flush(&mut self, out: &mut Vec<Stamped>) -> Result<(), SourceError> {
+        // What was read to its end said so when it was.
+        if matches!(Self::state(self), ProcessState::Alive | ProcessState::Stopped) {
+            Self::flush(self, out)?;
+        }
+        Ok(())
+    }
+
     fn counts(&self) -> SourceCounts {
         SourceCounts {
             lost_records: self.lost_records(),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::analysis::attribution::Ledger;
 use crate::labels::Labels;
-use crate::timeline::{Timeline, signal_name};
+use crate::timeline::{Timeline, Unfinished, signal_name};
 
 /// One line of a ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,12 +21,15 @@ pub struct BlameSummary {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StallSummary {
-    /// The tick's number.
-    pub tick: u64,
+    /// The tick's number; null where its beginning was not seen.
+    pub tick: Option<u64>,
     /// When it began, after the first event.
     pub at_ns: u64,
-    /// Its busy time.
+    /// Its busy time; where it is `open`, at least this.
     pub run_ns: u64,
+    /// It has not ended.
+    #[serde(default)]
+    pub open: bool,
     /// Who used it: sums exactly to `run_ns`; `unattributed` is last.
     pub blame: Vec<BlameSummary>,
 }
@@ -39,16 +42,19 @@ pub struct LateTimerSummary {
     pub timer: u64,
     /// The tag of its task.
     pub tag: String,
-    /// The task that ran for it.
-    pub task: u64,
-    /// When it fired: where to look.
+    /// The task that ran for it; null where it is `open`.
+    pub task: Option<u64>,
+    /// When it fired: where to look. Where it is `open`, the last known moment.
     pub at_ns: i64,
     /// When it was due.
     pub due_ns: i64,
-    /// When it fired.
-    pub fired_ns: i64,
-    /// Fired less due.
+    /// When it fired; null where it is `open`.
+    pub fired_ns: Option<i64>,
+    /// Fired less due; where it is `open`, at least this.
     pub lag_ns: u64,
+    /// It has not fired.
+    #[serde(default)]
+    pub open: bool,
     /// Who used that time: sums exactly to `lag_ns`; `unattributed` is last.
     pub blame: Vec<BlameSummary>,
 }
@@ -85,8 +91,11 @@ pub struct SlowTaskSummary {
     pub tag: String,
     /// When it started, after the first event.
     pub at_ns: i64,
-    /// From start to end.
+    /// From start to end; where it is `open`, at least this.
     pub run_ns: u64,
+    /// It has not ended.
+    #[serde(default)]
+    pub open: bool,
     /// Its labelled parts: sums exactly to `run_ns`; `unattributed` is last.
     pub blame: Vec<BlameSummary>,
 }
@@ -134,39 +143,73 @@ fn lines(ledger: &Ledger, labels: &Labels) -> Vec<BlameSummary> {
 }
 
 /// Nanoseconds after the first event.
-fn since(timeline: &Timeline) -> impl Fn(Timestamp) -> i64 {
+pub(super) fn since(timeline: &Timeline) -> impl Fn(Timestamp) -> i64 {
     let first = timeline.first_at().unwrap_or_default();
     let pinned = |ns: u64| i64::try_from(ns).unwrap_or(i64::MAX);
     move |at| if at < first { -pinned(first.ns_since(at)) } else { pinned(at.ns_since(first)) }
 }
 
-pub(super) fn stalls(timeline: &Timeline) -> Vec<StallSummary> {
+/// What has not ended is the newest.
+pub(super) fn stalls(timeline: &Timeline, unfinished: &Unfinished) -> Vec<StallSummary> {
     let first = timeline.first_at().unwrap_or_default();
-    let stalls = timeline.stalls.newest_first();
-    stalls
-        .map(|stall| StallSummary {
-            tick: stall.tick.tick,
-            at_ns: stall.tick.start.ns_since(first),
-            run_ns: stall.tick.busy_ns,
-            blame: lines(&stall.blame, &timeline.labels),
-        })
-        .collect()
+    let open = unfinished.stalls(timeline.config().stall_limit_ns).map(|tick| StallSummary {
+        tick: tick.tick,
+        at_ns: tick.start.ns_since(first),
+        run_ns: tick.busy_ns,
+        open: true,
+        blame: lines(&timeline.blame_unfinished(tick), &timeline.labels),
+    });
+    let ended = timeline.stalls.newest_first().map(|stall| StallSummary {
+        tick: Some(stall.tick.tick),
+        at_ns: stall.tick.start.ns_since(first),
+        run_ns: stall.tick.busy_ns,
+        open: false,
+        blame: lines(&stall.blame, &timeline.labels),
+    });
+    open.chain(ended).take(timeline.config().stalls_kept.max(1)).collect()
 }
 
-pub(super) fn late_timers(timeline: &Timeline) -> Vec<LateTimerSummary> {
+/// Those that are over and those that are not, worst first, as many as are kept.
+fn worst_first<T>(
+    timeline: &Timeline,
+    open: impl Iterator<Item = T>,
+    mut ended: Vec<T>,
+    ns: fn(&T) -> u64,
+) -> Vec<T> {
+    ended.extend(open);
+    ended.sort_by_key(|one| std::cmp::Reverse(ns(one)));
+    ended.truncate(timeline.config().late_kept);
+    ended
+}
+
+pub(super) fn late_timers(timeline: &Timeline, unfinished: &Unfinished) -> Vec<LateTimerSummary> {
     let (labels, since) = (&timeline.labels, since(timeline));
     let all = timeline.late_timers().into_iter();
-    all.map(|late| LateTimerSummary {
+    let fired = all.map(|late| LateTimerSummary {
         timer: late.what.timer.0,
         tag: labels.tag(late.what.tag).into_owned(),
-        task: late.what.task.0,
+        task: Some(late.what.task.0),
         at_ns: since(late.what.fired),
         due_ns: since(late.what.due),
-        fired_ns: since(late.what.fired),
+        fired_ns: Some(since(late.what.fired)),
         lag_ns: late.what.lag_ns(),
+        open: false,
         blame: lines(&late.blame, labels),
-    })
-    .collect()
+    });
+    let limit_ns = timeline.config().late_timer_ns;
+    let late = unfinished.timers.iter().filter(|timer| timer.lag_ns() > limit_ns);
+    let overdue = late.take(timeline.config().late_kept).map(|timer| LateTimerSummary {
+        timer: timer.timer.0,
+        tag: labels.tag(timer.tag).into_owned(),
+        task: None,
+        at_ns: since(timer.as_of),
+        due_ns: since(timer.due),
+        fired_ns: None,
+        lag_ns: timer.lag_ns(),
+        open: true,
+        blame: lines(&timeline.blame_overdue(timer), labels),
+    });
+    worst_first(timeline, overdue, fired.collect(), |late| late.lag_ns)
 }
 
 pub(super) fn late_signals(timeline: &Timeline) -> Vec<LateSignalSummary> {
@@ -185,17 +228,28 @@ pub(super) fn late_signals(timeline: &Timeline) -> Vec<LateSignalSummary> {
     .collect()
 }
 
-pub(super) fn slow_tasks(timeline: &Timeline) -> Vec<SlowTaskSummary> {
+pub(super) fn slow_tasks(timeline: &Timeline, unfinished: &Unfinished) -> Vec<SlowTaskSummary> {
     let (labels, since) = (&timeline.labels, since(timeline));
     let all = timeline.slow_tasks().into_iter();
-    all.map(|slow| SlowTaskSummary {
+    let ended = all.map(|slow| SlowTaskSummary {
         task: slow.what.task.0,
         tag: labels.tag(slow.what.tag).into_owned(),
         at_ns: since(slow.what.start),
         run_ns: slow.what.run_ns(),
+        open: false,
         blame: lines(&slow.blame, labels),
-    })
-    .collect()
+    });
+    let limit_ns = timeline.config().slow_task_ns;
+    let running =
+        unfinished.tasks.iter().filter(|task| task.run_ns() > limit_ns).map(|task| SlowTaskSummary {
+            task: task.task.0,
+            tag: labels.tag(task.tag).into_owned(),
+            at_ns: since(task.start),
+            run_ns: task.run_ns(),
+            open: true,
+            blame: lines(&timeline.run_of(task.source, task.task, task.tag, task.start, task.as_of), labels),
+        });
+    worst_first(timeline, running, ended.collect(), |slow| slow.run_ns)
 }
 
 pub(super) fn harm(timeline: &Timeline) -> Vec<HarmSummary> {

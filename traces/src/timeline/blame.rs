@@ -155,6 +155,7 @@ impl Timeline {
         let Some(place) = self.open.iter().position(|open| open.source == source) else { return nodes };
         self.ticks.gather(source, from, to, &mut nodes);
         self.open[place].gather(&mut nodes);
+        self.open[place].gather_seen(self.last.unwrap_or_default(), &mut nodes);
         if self.config.queue_waits_in_part {
             // A gap between the tasks of an imported trace is a poll by name only: nobody told what was done then.
             nodes.list.retain(|node| node.layer != Layer::Polled);

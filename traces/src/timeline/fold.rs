@@ -1,8 +1,9 @@
 //! One event into the timeline. An exhaustive `match`: a new kind of event is a line here, or the compiler
 //! says so.
 
-use loop_probes::event::{Event, Origin, Outcome, Queue, RefKind};
+use loop_probes::event::{Event, Origin, Outcome, Queue, RefKind, RunningKind};
 use loop_probes::ids::{Tag, Timestamp};
+use loop_probes::recorder::Running;
 use loop_probes::stamped::Stamped;
 
 use super::gaps::Gaps;
@@ -17,6 +18,7 @@ use super::suspensions::{Suspension, Suspensions};
 use super::tags::WorstRun;
 use super::ticks::TickSummary;
 use super::timers::LateTimer;
+use super::unfinished::Seen;
 use super::{LateSignal, RunStats, SlowTask, TagStats, Timeline, Waiter, failed};
 use crate::analysis::attribution::sweep::Nodes;
 use crate::analysis::attribution::{Ledger, busy};
@@ -37,6 +39,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
     let place = timeline.place_of(stamped);
     if let (Some(place), Some(span)) = (place, TickSpan::of(stamped)) {
         let open = &mut timeline.open[place];
+        open.ended(&span);
         if open.open {
             open.add(span, &timeline.config);
         }
@@ -44,6 +47,10 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
 
     timeline.queues.see(at, place, &event);
     if let Some(place) = place {
+        // What a recorder says of an emitter is nothing that it did.
+        if !matches!(event, Event::Running { .. }) {
+            timeline.open[place].last = at;
+        }
         timeline.keep_alive.see(at, place, &stamped.event);
     }
     match event {
@@ -126,8 +133,12 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
                 timeline.kept_waiting(place, Wait { kind: Waiter::Timer, from: due, to: fired.fired });
             }
             if let Some(place) = place {
-                timeline.open[place].timers_fired += 1;
-                timeline.open[place].timers_late += u32::from(late);
+                let open = &mut timeline.open[place];
+                open.timers_fired += 1;
+                open.timers_late += u32::from(late);
+                // Its task runs from here on, and its end will be recorded.
+                let running = Running::Task { task, tag };
+                open.seen = Some(Seen { running, since: at, as_of: at, is_over: false });
             }
         }
         Event::TimerCleared { timer } => timeline.timers.cleared(source, timer),
@@ -204,7 +215,12 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
             timeline.shutdown = Some(Shutdown { began: start, deadline, ended });
         }
         Event::IoLabel { .. } => timeline.labels.learn_event(&event),
-        Event::LoopStopped { reason } => timeline.stopped = Some(Stopped { at, reason }),
+        Event::LoopStopped { reason } => {
+            timeline.stopped = Some(Stopped { at, reason });
+            if let Some(place) = place {
+                timeline.open[place].has_stopped = true;
+            }
+        }
         Event::IoReady { tag, task, start, .. } => {
             let run = WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns: None };
             if let Some(place) = place {
@@ -250,6 +266,11 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
             timeline.gc.mode = Some(mode);
             timeline.gc.unchanged_ticks = unchanged_ticks;
         }
+        Event::Running { .. } => {
+            if let (Some(place), Some((running, since))) = (place, Running::of_event(&event)) {
+                timeline.saw_running(place, running, since, at);
+            }
+        }
         // Part of the open tick, told above, or inputs that only re-execution needs.
         Event::Phase { .. } | Event::Poll { .. } | _ => {}
     }
@@ -263,6 +284,7 @@ pub(super) fn follow(timeline: &mut Timeline, stamped: &Stamped) {
     let place = timeline.place_of(stamped);
     if let (Some(place), Some(span)) = (place, TickSpan::of(stamped)) {
         let open = &mut timeline.open[place];
+        open.ended(&span);
         if open.open {
             open.add(span, &timeline.config);
         }
@@ -284,7 +306,11 @@ pub(super) fn follow(timeline: &mut Timeline, stamped: &Stamped) {
 #[cold]
 #[inline(never)]
 fn start_of(stamped: &Stamped) -> Timestamp {
-    TickSpan::of(stamped).map_or(stamped.at, |span| span.start)
+    match stamped.event {
+        Event::Running { what: RunningKind::Outside, .. } => stamped.at,
+        Event::Running { since, .. } => since.min(stamped.at),
+        _ => TickSpan::of(stamped).map_or(stamped.at, |span| span.start),
+    }
 }
 
 /// Who used up the busy time of a tick.

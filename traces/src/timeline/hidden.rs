@@ -6,13 +6,14 @@
 //!
 //! Nothing is taken for granted of an emitter of which no tick was seen, nor of tasks once one was seen inside another.
 
-use loop_probes::ids::Timestamp;
+use loop_probes::ids::{Tag, Timestamp};
 
 use super::ticks::TickSummary;
 use crate::analysis::loss::Missing;
+use crate::histogram::Histogram;
 
-/// What may be missing, by what bounds it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What may be missing, by what bounds it; also what has not ended.
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct MissingSamples {
     /// Busy times of ticks: those of incomplete ticks, and ticks that were lost whole.
@@ -21,21 +22,35 @@ pub struct MissingSamples {
     pub tasks: Missing,
     /// What runs within a tick: checkpoints, collections.
     pub in_ticks: Missing,
+    /// Timer lag, one sample for each firing.
+    pub lag: Missing,
+    /// Timer lag with a sample for each skipped period: a lost record can have held a firing that skipped as many as its
+    /// field takes.
+    pub lag_corrected: Missing,
     /// Everything else: up to the number of lost records, of any size.
     pub others: Missing,
+    /// Run times of tasks on a loop's thread that are lost, and those of tags whose tasks have not ended.
+    pub(super) tasks_lost: Missing,
+    pub(super) running: Vec<(Tag, u64)>,
 }
 
 impl MissingSamples {
-    /// Lag with a sample for each skipped period: a lost record can have held a firing that skipped as many as its field
-    /// takes.
+    /// The tags of the tasks that have not ended.
+    pub(crate) fn running(&self) -> impl Iterator<Item = Tag> + '_ {
+        self.running.iter().map(|(tag, _)| *tag)
+    }
+
+    /// Run times of the tasks of one tag on a loop's thread.
     #[must_use]
-    pub fn skipping(&self) -> Missing {
-        Missing::anything(self.others.count().saturating_mul(u64::from(u32::MAX)))
+    pub fn tasks_of(&self, tag: Tag) -> Missing {
+        let mut running = Histogram::new();
+        self.running.iter().filter(|(of, _)| *of == tag).for_each(|(_, run_ns)| running.record(*run_ns));
+        self.tasks_lost.clone().with_unfinished(running, 0)
     }
 }
 
 /// What the gaps of all emitters leave room for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Hidden {
     ticks: Missing,
     tasks: Missing,
@@ -186,7 +201,16 @@ impl Hidden {
         let ticks = ticks.counted(unseen.saturating_add(incomplete).saturating_add(torn));
         let others = Missing::anything(lost);
         let tasks = if self.nested { others.clone() } else { self.tasks.clone().counted(lost) };
-        MissingSamples { ticks, tasks, in_ticks: self.in_ticks.clone().counted(lost), others }
+        MissingSamples {
+            ticks,
+            tasks_lost: tasks.clone(),
+            tasks,
+            in_ticks: self.in_ticks.clone().counted(lost),
+            lag: others.clone(),
+            lag_corrected: Missing::anything(lost.saturating_mul(u64::from(u32::MAX))),
+            others,
+            running: Vec::new(),
+        }
     }
 }
 

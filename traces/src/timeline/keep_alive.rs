@@ -9,7 +9,7 @@ mod refs;
 use std::collections::BTreeMap;
 
 use loop_probes::event::{Event, RefKind};
-use loop_probes::ids::{LabelId, Tag, TaskId, Timestamp};
+use loop_probes::ids::{LabelId, Tag, TaskId, TimerId, Timestamp};
 
 use super::config::TimelineConfig;
 use crate::labels::Labels;
@@ -110,6 +110,13 @@ impl KeepAlive {
     #[must_use]
     pub fn left_out(&self) -> u64 {
         self.loops.iter().map(|refs| u64::from(refs.left_out)).sum()
+    }
+
+    /// Every armed timer of the emitter at `place` that is followed, with when it is due.
+    pub(crate) fn each_armed(&self, place: usize, tell: impl FnMut(TimerId, Tag, Timestamp, Option<u64>)) {
+        if let Some(refs) = self.loops.get(place) {
+            refs.each_armed(tell);
+        }
     }
 
     /// Takes in what `event`, of the emitter at `place`, says of references, if anything.

@@ -9,6 +9,7 @@ use super::config::TimelineConfig;
 use super::harm::Wait;
 use super::span::{SpanKind, TickSpan};
 use super::ticks::{LongestRun, PhaseTimes, SpanRange, TickSummary};
+use super::unfinished::Seen;
 use crate::analysis::attribution::sweep::Nodes;
 
 /// The union of the extents of a loop's own polls, added in the order in which they end: overlapping ones are not
@@ -81,6 +82,14 @@ pub(crate) struct OpenTick {
     pub(crate) last_run: Option<(TaskId, Tag)>,
     /// The task of the last signal: it waited as long as the signal did.
     pub(crate) signal_task: Option<TaskId>,
+    /// When the emitter's last event was.
+    pub(crate) last: Timestamp,
+    /// What the emitter was last seen in, where no event since says that it is over.
+    pub(crate) seen: Option<Seen>,
+    /// The emitter has ticks.
+    pub(crate) ticked: bool,
+    /// The loop said that it stopped, and has not begun a tick since.
+    pub(crate) has_stopped: bool,
     pub(crate) tasks_queued: u32,
     pub(crate) timers_fired: u32,
     pub(crate) timers_late: u32,
@@ -108,6 +117,10 @@ impl OpenTick {
             longest: None,
             last_run: None,
             signal_task: None,
+            last: Timestamp(0),
+            seen: None,
+            ticked: false,
+            has_stopped: false,
             tasks_queued: 0,
             timers_fired: 0,
             timers_late: 0,
@@ -130,7 +143,19 @@ impl OpenTick {
             (std::mem::take(&mut self.polls), std::mem::take(&mut self.poll_phase));
         polls.reset(start);
         poll_phase.reset(start);
-        *self = Self { open: true, tick, start, waits, spans, polls, poll_phase, ..Self::new(self.source) };
+        let (source, last) = (self.source, self.last);
+        *self = Self {
+            open: true,
+            ticked: true,
+            tick,
+            start,
+            last,
+            waits,
+            spans,
+            polls,
+            poll_phase,
+            ..Self::new(source)
+        };
     }
 
     /// The tick's number, while it is open.
@@ -141,6 +166,21 @@ impl OpenTick {
     /// Whose, which, and since when, while it is open.
     pub(crate) fn going_on(&self) -> Option<(SourceId, u64, Timestamp)> {
         self.open.then_some((self.source, self.tick, self.start))
+    }
+
+    /// The spans kept so far, while it is open.
+    pub(crate) fn spans(&self) -> &[TickSpan] {
+        if self.open { &self.spans } else { &[] }
+    }
+
+    /// Records of it are missing.
+    pub(crate) const fn is_damaged(&self) -> bool {
+        self.damaged
+    }
+
+    /// Its polls so far, where it began at `start`; none where that is unknown.
+    pub(crate) fn polls_since(&self, start: Timestamp) -> PollWait {
+        if self.open && self.start == start { self.polls.clone() } else { PollWait::since(start) }
     }
 
     /// Adds to `nodes` what has happened so far, while it is open.
@@ -155,8 +195,17 @@ impl OpenTick {
         self.spans.len()
     }
 
+    /// Takes in that `span` ended, whether it is of a tick or not.
+    #[inline]
+    pub(crate) fn ended(&mut self, span: &TickSpan) {
+        if self.seen.is_some() && Seen::ends_with(span) {
+            self.seen = None;
+        }
+    }
+
     /// Records of this emitter are missing.
     pub(crate) fn lost(&mut self) {
+        self.seen = None;
         self.damaged = true;
     }
 
@@ -250,6 +299,7 @@ impl OpenTick {
         let incomplete = !seen || self.damaged;
         let busy_ns = extent_ns - poll_wait_ns;
         self.open = false;
+        self.seen = None;
         let summary = TickSummary {
             source: self.source,
             tick,

@@ -74,12 +74,15 @@ impl Rates {
     }
 
     /// The sums of the window that ends at `now` and of what it covers, per second: ticks, tasks; and the
-    /// window's utilization (0 to 1). The slot of `now` is not over yet and does not count.
+    /// window's utilization (0 to 1). The slot of `now` is not over yet and does not count. Ticks that have not ended are
+    /// in no slot: `open` says the busy time and poll wait of theirs in a window of so many nanoseconds.
     #[must_use]
-    pub fn per_second(&self, now: Timestamp) -> PerSecond {
+    pub fn per_second(&self, now: Timestamp, open: impl Fn(u64) -> [u64; 2]) -> PerSecond {
         let last = (now.as_ns() / SLOT_NS).max(self.newest);
         if self.slots.is_empty() {
-            return PerSecond::default();
+            let [busy_ns, poll_wait_ns] = open(self.window as u64 * SLOT_NS);
+            let utilization = super::ticks::utilization(busy_ns, poll_wait_ns);
+            return PerSecond { utilization, ..PerSecond::default() };
         }
         let covered = last.saturating_sub(self.first).min(self.window as u64 - 1);
         let mut sum = Slot::default();
@@ -92,6 +95,9 @@ impl Rates {
             sum.busy_ns = sum.busy_ns.saturating_add(slot.busy_ns);
             sum.poll_wait_ns = sum.poll_wait_ns.saturating_add(slot.poll_wait_ns);
         }
+        let [busy_ns, poll_wait_ns] = open(covered.max(1) * SLOT_NS);
+        sum.busy_ns = sum.busy_ns.saturating_add(busy_ns);
+        sum.poll_wait_ns = sum.poll_wait_ns.saturating_add(poll_wait_ns);
         let seconds = covered.max(1) as f64 * (SLOT_NS as f64 / 1e9);
         PerSecond {
             ticks: ticks as f64 / seconds,
@@ -134,7 +140,7 @@ mod tests {
                 rates.slot(at(tenth)).ticks += 1;
             }
         }
-        assert!((rates.per_second(at(49)).ticks - 70.0).abs() < 1e-9);
+        assert!((rates.per_second(at(49), |_| [0; 2]).ticks - 70.0).abs() < 1e-9);
         assert_eq!(rates.series(at(49)).len(), 20);
     }
 
@@ -144,9 +150,10 @@ mod tests {
         for tenth in 0..10 {
             rates.slot(at(tenth)).ticks += 10;
         }
-        let (before, after) = (rates.per_second(at(10)).ticks, rates.per_second(at(14)).ticks);
+        let (before, after) =
+            (rates.per_second(at(10), |_| [0; 2]).ticks, rates.per_second(at(14), |_| [0; 2]).ticks);
         assert!(after < before && after > 0.0, "{before} {after}");
-        assert!(rates.per_second(at(40)).ticks == 0.0);
+        assert!(rates.per_second(at(40), |_| [0; 2]).ticks == 0.0);
     }
 
     #[test]

@@ -122,7 +122,7 @@ proptest! {
         let source = MemorySource::new("t", SourceKind::Ring, script.metadata(), events);
         let page = crate::report::text(&Summary::new(&source, &timeline));
         prop_assert!(!page.is_empty());
-        let _ = (timeline.rates.per_second(Timestamp(u64::MAX)), timeline.rates.series(Timestamp(0)));
+        let _ = (timeline.rates.per_second(Timestamp(u64::MAX), |_| [0; 2]), timeline.rates.series(Timestamp(0)));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Each key, each click, over an imagined loop.
 
+use loop_probes::event::Event;
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 use loop_probes::recorder::Running;
 use loop_probes::stamped::Stamped;
@@ -243,6 +244,12 @@ fn a_hanging_loop_is_busy_and_does_not_turn() {
     let (counts, process) = (SourceCounts::default(), Process::Running);
     let watched = Watched { at: now, running: &running, counts, process };
     update(&mut state, Message::Watched(watched));
+    let tick = state.fold.timeline.ticks.recent.newest().unwrap().tick + 1;
+    let events = [(since, Event::TickStart { tick }), (now, running[0].running.event(since))];
+    update(
+        &mut state,
+        Message::Events(&events.map(|(at, event)| Stamped { at, source: SourceId(1), event })),
+    );
     update(&mut state, Message::Frame { now, elapsed_ns: 1_000_000_000 });
     let rate = state.glance.rate;
     assert!(rate.ticks == 0.0 && (rate.utilization - 1.0).abs() < 1e-9, "{rate:?}");

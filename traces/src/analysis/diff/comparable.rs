@@ -223,6 +223,13 @@ pub fn notes(base: &[Run], candidate: &[Run]) -> Vec<String> {
         let lossy = runs.iter().filter(|run| run.summary.lost_records > 0).count();
         notes.push(format!("{} records were lost in {lossy} of {} runs", count(lost), runs.len()));
     }
+    let unfinished = runs.iter().filter(|run| run.summary.has_unfinished()).count();
+    if unfinished > 0 {
+        notes.push(format!(
+            "in {unfinished} of {} runs something has not ended: it counts as what it is at least",
+            runs.len()
+        ));
+    }
     if runs.iter().filter_map(|run| profile(run)).all(|profile| profile == "debug")
         && runs.iter().any(|run| profile(run).is_some())
     {

@@ -10,7 +10,7 @@ use statrs::distribution::{ContinuousCDF as _, Normal};
 
 use super::any::{Many, One};
 use super::effect::{Effect, Sides};
-use super::leeway::{Loss, interval, lost_records};
+use super::leeway::{LeftOpen, Loss, interval};
 use super::speed::Speed;
 use super::{ALPHA, Options, Run};
 use crate::analysis::metric::{Metric, Sense, Unit};
@@ -128,7 +128,7 @@ pub(super) struct Measured {
     runs: (usize, usize),
     found: Found,
     pub(super) p: f64,
-    lost_records: u64,
+    left_open: LeftOpen,
 }
 
 #[derive(Clone, Debug)]
@@ -150,8 +150,8 @@ impl Measured {
             Found::One(effect) => effect.as_ref().map(|effect| effect.p),
             Found::Many(many) => many.ones.first().map(|one| one.p),
         };
-        let lost_records = lost_records(base, candidate);
-        Self { metric: metric.clone(), runs, found, p: p.unwrap_or(1.0), lost_records }
+        let left_open = LeftOpen::of(base.iter().chain(candidate));
+        Self { metric: metric.clone(), runs, found, p: p.unwrap_or(1.0), left_open }
     }
 
     pub(super) const fn has_values(&self) -> bool {
@@ -251,7 +251,7 @@ impl Measured {
         let stands = seen == Verdict::Undecided
             || ends.iter().all(|end| self.verdict_of(end, significant, options, is_same) == seen);
         Some(Loss {
-            lost_records: self.lost_records,
+            left_open: self.left_open,
             change_interval: interval(ends),
             overturned: (!stands).then_some(seen),
         })

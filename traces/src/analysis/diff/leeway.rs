@@ -1,9 +1,12 @@
-//! Leeway: how far a comparison may be off because records were lost, and whether a verdict survives that.
+//! Leeway: how far a comparison may be off because records were lost or something has not ended, and whether a verdict
+//! survives that.
 //!
 //! Where losses leave a metric between two values ([`Metric::bounds`]), the sides are as far below each other as can be
 //! with every run of the base at its upper bound and every one of the candidate at its lower, and as far above with the
 //! opposite. All that is measured of them (a median of differences, its interval) rises with the one and falls with the
 //! other, so that those two ends hold between them whatever was lost. A verdict stands if it is the same at both.
+
+use std::fmt;
 
 use serde::Serialize;
 
@@ -13,6 +16,7 @@ use super::effect::{Effect, Sides};
 use super::speed::Logs;
 use crate::analysis::metric::Metric;
 use crate::analysis::statistics::median;
+use crate::units::counted;
 
 /// Stands for what nothing bounds: finite, so that differences are, and beyond any value.
 const ANYTHING: f64 = 1e24;
@@ -23,12 +27,45 @@ const NOTHING: f64 = 1e-9;
 /// A change by more is bounded by nothing.
 const BOUNDED_MAX: f64 = 1e12;
 
-/// What lost records leave open of a comparison.
+/// Why figures of some runs are not certain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct LeftOpen {
+    /// Records lost, in all runs.
+    pub lost_records: u64,
+    /// Runs in which a tick goes on or a timer is overdue.
+    pub unfinished_runs: u64,
+}
+
+impl LeftOpen {
+    pub(crate) fn of<'a>(runs: impl IntoIterator<Item = &'a Run>) -> Self {
+        let nothing = Self { lost_records: 0, unfinished_runs: 0 };
+        runs.into_iter().fold(nothing, |sum, Run { summary, .. }| Self {
+            lost_records: sum.lost_records.saturating_add(summary.lost_records),
+            unfinished_runs: sum.unfinished_runs + u64::from(summary.has_unfinished()),
+        })
+    }
+}
+
+impl fmt::Display for LeftOpen {
+    /// `5 lost records`, `what has not ended`, `5 lost records and what has not ended`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lost = counted(self.lost_records, "lost record", "lost records");
+        match (self.lost_records, self.unfinished_runs) {
+            (0, 1..) => f.write_str("what has not ended"),
+            (_, 0) => f.write_str(&lost),
+            (_, 1..) => write!(f, "{lost} and what has not ended"),
+        }
+    }
+}
+
+/// What lost records, and what has not ended, leave open of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Loss {
-    /// Records lost, in all runs.
-    pub lost_records: u64,
+    /// Why anything is open.
+    #[serde(flatten)]
+    pub left_open: LeftOpen,
     /// The 95% interval of the change with all that they could have held; null where nothing bounds it.
     pub change_interval: Option<[Option<f64>; 2]>,
     /// The verdict without them, where they could overturn it.
@@ -72,12 +109,6 @@ pub(super) fn ends(
 pub(super) fn interval([least, most]: &[Effect; 2]) -> Option<[Option<f64>; 2]> {
     let of = |end: &Effect| end.change_interval.or(end.change.map(|by| [by; 2]));
     Some([of(least)?[0], of(most)?[1]].map(|end| (end < BOUNDED_MAX).then_some(end)))
-}
-
-/// Records lost in all runs.
-pub(crate) fn lost_records(base: &[Run], candidate: &[Run]) -> u64 {
-    let all = base.iter().chain(candidate);
-    all.fold(0, |sum, run| sum.saturating_add(run.summary.lost_records))
 }
 
 /// A change that nothing bounds.

@@ -362,7 +362,7 @@ fn a_verdict_that_the_gap_could_overturn_says_so() {
         (Verdict::Worse, Verdict::Worse),
         "lost ones make it no better"
     );
-    assert_eq!(max.loss.unwrap().lost_records, 40);
+    assert_eq!(max.loss.unwrap().left_open.lost_records, 40);
     let [median, max] = &judged(8e4, &[9_000_000])[..] else { panic!() };
     assert_eq!(median.verdict, Verdict::Same, "40 of 100,000 move no median");
     let loss = max.loss.unwrap();

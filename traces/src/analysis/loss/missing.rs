@@ -1,8 +1,13 @@
 //! What may be missing of one kind of sample: how many, and how long they can have been.
 //!
+//! A sample that has not ended is missing too: it is at least what it was when it was last seen, and nothing bounds it
+//! from above.
+//!
 //! Samples that are stretches of a loop's own time (ticks, tasks, collections) follow one another, so those that were
 //! lost in a gap share its length. A run may lose records for hours; gaps are therefore kept by powers of two of their
 //! lengths, which makes the bounds no wrong ones, only a little wider.
+
+use crate::histogram::Histogram;
 
 /// Samples that may be missing.
 ///
@@ -16,12 +21,16 @@
 /// let missing = missing.counted(10);
 /// assert_eq!((missing.longer_than(3_000), missing.longer_than(1_400), missing.longer_than(0)), (0, 2, 10));
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Missing {
     count: u64,
     of_any_length: u64,
     /// By the power of two of the length.
     stretches: Vec<Stretches>,
+    /// Samples that have not ended, as long as they are known to be.
+    unfinished: Option<Box<Histogram>>,
+    /// Samples that may come beside those until they end, each longer than all of them.
+    to_come: u64,
 }
 
 /// Gaps that are about as long.
@@ -41,13 +50,21 @@ impl Missing {
     /// Up to `count` samples, of which nothing is known.
     #[must_use]
     pub fn anything(count: u64) -> Self {
-        Self { count, of_any_length: count, stretches: Vec::new() }
+        Self { count, of_any_length: count, ..Self::default() }
     }
 
-    /// The same, but of `count` samples at most.
+    /// The same, but of `count` lost samples at most.
     #[must_use]
     pub fn counted(self, count: u64) -> Self {
         Self { count, ..self }
+    }
+
+    /// The same, and samples that have not ended, each as long as it is known to be; up to `to_come` more of them can
+    /// come, each longer.
+    #[must_use]
+    pub fn with_unfinished(self, at_least: Histogram, to_come: u64) -> Self {
+        let unfinished = (!at_least.is_empty()).then(|| Box::new(at_least));
+        Self { unfinished, to_come, ..self }
     }
 
     /// Samples may be missing that follow one another within `ns`.
@@ -70,6 +87,10 @@ impl Missing {
     pub fn merge(&mut self, other: &Self) {
         self.count = self.count.saturating_add(other.count);
         self.of_any_length(other.of_any_length);
+        if let Some(unfinished) = &other.unfinished {
+            self.unfinished.get_or_insert_default().merge(unfinished);
+        }
+        self.to_come = self.to_come.saturating_add(other.to_come);
         self.stretches.resize(self.stretches.len().max(other.stretches.len()), Stretches::default());
         for (own, other) in self.stretches.iter_mut().zip(&other.stretches) {
             own.total_ns = own.total_ns.saturating_add(other.total_ns);
@@ -77,10 +98,27 @@ impl Missing {
         }
     }
 
-    /// Samples that may be missing, at most.
+    /// Samples that may be missing, at most; those that have not ended among them.
     #[must_use]
-    pub const fn count(&self) -> u64 {
+    pub fn count(&self) -> u64 {
+        self.count.saturating_add(self.not_ended())
+    }
+
+    /// Samples that may have been lost, at most.
+    #[must_use]
+    pub const fn lost(&self) -> u64 {
         self.count
+    }
+
+    /// Samples that have not ended, where there are any, each as long as it is known to be.
+    #[must_use]
+    pub fn unfinished(&self) -> Option<&Histogram> {
+        self.unfinished.as_deref()
+    }
+
+    /// How many have not ended, and may come beside those.
+    fn not_ended(&self) -> u64 {
+        self.unfinished().map_or(0, Histogram::count).saturating_add(self.to_come)
     }
 
     /// How many of them can be longer than `value`, at most.
@@ -89,7 +127,8 @@ impl Missing {
         let fit = |stretches: &&Stretches| stretches.longest_ns > value;
         let stretches = self.stretches.iter().filter(fit);
         let counts = stretches.map(|stretches| stretches.total_ns / value.saturating_add(1));
-        counts.fold(self.of_any_length, u64::saturating_add).min(self.count)
+        let lost = counts.fold(self.of_any_length, u64::saturating_add).min(self.count);
+        lost.saturating_add(self.not_ended())
     }
 
     /// How much time those can add up to that are longer than `value`; `None` where nothing bounds it.
@@ -100,7 +139,7 @@ impl Missing {
         }
         let stretches = self.stretches.iter().filter(|stretches| stretches.longest_ns > value);
         let total = stretches.fold(0u64, |sum, stretches| sum.saturating_add(stretches.total_ns));
-        (self.of_any_length == 0).then_some(total)
+        (self.of_any_length == 0 && self.not_ended() == 0).then_some(total)
     }
 
     /// The longest that can be missing; `None` where nothing bounds it.
@@ -108,6 +147,7 @@ impl Missing {
     pub fn longest(&self) -> Option<u64> {
         let longest = self.stretches.iter().map(|stretches| stretches.longest_ns).max();
         match (self.count, self.of_any_length) {
+            _ if self.not_ended() > 0 => None,
             (0, _) => Some(0),
             (_, 0) => Some(longest.unwrap_or(0)),
             _ => None,

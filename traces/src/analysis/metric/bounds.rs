@@ -1,4 +1,4 @@
-//! Between which values a metric lies although records were lost.
+//! Between which values a metric lies although records were lost, or something has not ended.
 //!
 //! Of a distribution these are the bounds that the summary itself shows ([`super::super::loss`]). Of what is counted
 //! each lost record can have held one more. What adds up values of any size (shares, times) is bounded from one side at
@@ -37,16 +37,20 @@ impl Bounds {
 }
 
 impl Metric {
-    /// Between which values it lies: both are its value where nothing was lost. `None` where nothing was measured.
+    /// Between which values it lies: both are its value where nothing was lost and everything has ended. `None` where
+    /// nothing was measured.
     #[must_use]
     pub fn bounds(&self, summary: &Summary) -> Option<Bounds> {
         let value = self.of(summary)?.number;
         let lost = summary.lost_records;
         let name = self.to_string();
-        if lost == 0 || name == "lost" {
+        let unbounded = Bounds { low: value, high: None };
+        if name == "lost" {
             return Some(Bounds::exactly(value));
         }
-        let unbounded = Bounds { low: value, high: None };
+        if lost == 0 {
+            return Some(self.bounds_of_unfinished(summary, &name).unwrap_or(Bounds::exactly(value)));
+        }
         Some(match (&self.kind, self.statistic()) {
             (Kind::Of(_, Whose::Any, _), _) => self.bounds_of_any(summary),
             (_, Some(statistic)) => of_spread(&self.spread(summary)?, statistic, lost),
@@ -67,6 +71,34 @@ impl Metric {
                 Unit::Ns | Unit::PerSecond => unbounded,
             },
         })
+    }
+
+    /// Where nothing was lost: what that leaves open which has not ended.
+    fn bounds_of_unfinished(&self, summary: &Summary, name: &str) -> Option<Bounds> {
+        let ticks = &summary.ticks;
+        match (&self.kind, self.statistic()) {
+            (Kind::Of(_, Whose::Any, _), _) => {
+                let each = self.each(summary);
+                let bounds: Vec<Bounds> = each.iter().filter_map(|one| one.bounds(summary)).collect();
+                let low = bounds.iter().map(|bounds| bounds.low).reduce(f64::max)?;
+                let highs: Option<Vec<f64>> = bounds.iter().map(|bounds| bounds.high).collect();
+                Some(Bounds { low, high: highs.and_then(|highs| highs.into_iter().reduce(f64::max)) })
+            }
+            (_, Some(statistic)) => {
+                let spread = self.spread(summary)?;
+                spread.bounds.is_some().then(|| of_spread(&spread, statistic, 0))
+            }
+            _ if name == "stalls" => ticks.stalls_bounds.map(Bounds::from),
+            _ if name == "stalls.busy" => ticks.stalls_busy_bounds.map(Bounds::from),
+            _ if name == "utilization" => {
+                ticks.utilization_bounds.map(|[low, high]| Bounds { low, high: Some(high) })
+            }
+            _ if name == "busy" => {
+                let bounds = Bounds { low: ticks.busy_ns as f64, high: None };
+                ticks.stalls_bounds.map(|_| bounds)
+            }
+            _ => None,
+        }
     }
 
     /// At least the largest of all; one that was not seen at all can be any, but a task no longer than any task.

@@ -131,7 +131,7 @@ pub const FIGURES: &[Figure] = &[
         (watched > 0).then_some(s.ticks.utilization)
     }),
     known("busy", Ns, MoreIsWorse, "busy time of all ticks", |s| of_ticks(s, s.ticks.busy_ns as f64)),
-    number("span", Ns, Neither, "from the first event to the last", |s| s.span_ns as f64),
+    number("span", Ns, Neither, "from the first event to the last known moment", |s| s.span_ns as f64),
     number("lost", Count, MoreIsWorse, "records lost", |s| s.lost_records as f64),
     number("ticks.count", Count, Neither, "whole ticks", |s| s.ticks.count as f64),
     known("ticks.rate", PerSecond, Neither, "whole ticks a second", |s| a_second(s, s.ticks.count)),

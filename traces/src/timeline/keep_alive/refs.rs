@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use loop_probes::event::{Event, Queue, RefKind};
+use loop_probes::event::{ClockPoint, Event, Queue, RefKind};
 use loop_probes::ids::{IoSource, LabelId, Tag, TaskId, TimerId, Timestamp};
 
 use super::RefName;
@@ -13,7 +13,9 @@ const KINDS: usize = RefKind::ALL.len();
 struct Armed {
     tag: Tag,
     referenced: bool,
-    repeats: bool,
+    /// `None` while that is not known: of an interval that fired, until its next period has begun.
+    due: Option<Timestamp>,
+    period_ns: Option<u64>,
 }
 
 /// What one moment looked like.
@@ -38,8 +40,8 @@ pub(super) struct Refs {
     sources: HashMap<IoSource, (RefName, bool)>,
     /// The source that was registered last, until it is said to be referenced.
     registered: Option<IoSource>,
-    /// The task of the timer that fired last: it runs without having been queued.
-    fired_task: Option<TaskId>,
+    /// The task of the timer that fired last, which runs without having been queued, and the timer.
+    fired: Option<(TaskId, TimerId)>,
     limit: usize,
 }
 
@@ -54,6 +56,7 @@ pub(super) const fn concerns(event: &Event) -> bool {
             | Event::TimerFired { .. }
             | Event::TimerCleared { .. }
             | Event::TimerRef { .. }
+            | Event::InputClock { point: ClockPoint::Interval, .. }
             | Event::IoRegistered { .. }
             | Event::IoLabel { .. }
             | Event::IoRemoved { .. }
@@ -79,7 +82,7 @@ impl Refs {
             gathering: None,
             sources: HashMap::new(),
             registered: None,
-            fired_task: None,
+            fired: None,
             limit,
         }
     }
@@ -129,12 +132,12 @@ impl Refs {
                     add(&mut picture.names, name, i64::from(count), limit);
                 });
             }
-            Event::SnapshotTimer { timer, tag, period_ns, referenced, .. } => {
-                let (armed, limit) = (Armed { tag, referenced, repeats: period_ns.is_some() }, self.limit);
+            Event::SnapshotTimer { timer, tag, due, period_ns, referenced } => {
+                let (armed, limit) = (Armed { tag, referenced, due: Some(due), period_ns }, self.limit);
                 self.gather(|picture| keep(&mut picture.timers, timer, armed, limit));
             }
             Event::Lost { .. } => {
-                (self.now, self.gathering, self.as_of) = (Picture::default(), None, None);
+                (self.now, self.gathering, self.as_of, self.fired) = (Picture::default(), None, None, None);
             }
             Event::RefChanged { what, delta, alive } => {
                 self.alive = Some(alive);
@@ -155,18 +158,19 @@ impl Refs {
                     self.name(name, -1);
                 }
             }
+            Event::TimerArmed { timer, tag, due, period_ns } => self.armed(timer, tag, due, period_ns),
+            Event::TimerFired { timer, task, .. } => {
+                self.fired = Some((task, timer));
+                self.timer_fired(timer);
+            }
+            Event::InputClock { now, .. } => self.period_began(now),
+            Event::TimerCleared { timer } => self.disarmed(timer),
+            Event::TimerRef { timer, referenced } => self.timer_referenced(timer, referenced),
             // Without a snapshot nobody knows what was there before.
             _ if self.as_of.is_none() => {}
-            Event::TimerArmed { timer, tag, period_ns, .. } => self.armed(timer, tag, period_ns.is_some()),
-            Event::TimerFired { timer, task, .. } => {
-                self.fired_task = Some(task);
-                self.fired(timer);
-            }
             Event::Immediates { moved_to_next, .. } => {
                 self.now.by_kind[place(RefKind::Immediate)] = i64::from(moved_to_next);
             }
-            Event::TimerCleared { timer } => self.disarmed(timer),
-            Event::TimerRef { timer, referenced } => self.timer_referenced(timer, referenced),
             Event::WorkQueued { tag, .. } => self.name(work(tag), 1),
             Event::WorkSettled { tag, .. } => self.name(work(tag), -1),
             Event::QueueDepth { queue: Queue::Tasks, depth } => self.queued(i64::from(depth)),
@@ -180,7 +184,7 @@ impl Refs {
     /// A task ran, which had been queued unless it is a timer's.
     #[inline]
     pub(super) fn ran(&mut self, task: TaskId) {
-        if self.fired_task.take() != Some(task) {
+        if self.fired.take_if(|(fired, _)| *fired == task).is_none() {
             self.queued((self.now.by_kind[place(RefKind::Task)] - 1).max(0));
         }
     }
@@ -227,23 +231,43 @@ impl Refs {
         self.now.by_kind[place(RefKind::Timer)] += delta;
     }
 
-    fn armed(&mut self, timer: TimerId, tag: Tag, repeats: bool) {
+    fn armed(&mut self, timer: TimerId, tag: Tag, due: Timestamp, period_ns: Option<u64>) {
         // An interval is armed anew with each firing: that is one look.
         if let Some(armed) = self.now.timers.get_mut(&timer) {
-            (armed.tag, armed.repeats) = (tag, repeats);
+            *armed = Armed { tag, due: Some(due), period_ns, ..*armed };
             return;
         }
         // One beyond the limit is counted when it is armed and missed when it goes, so it is not counted at all.
         if self.now.timers.len() < self.limit {
-            self.now.timers.insert(timer, Armed { tag, referenced: true, repeats });
+            self.now.timers.insert(timer, Armed { tag, referenced: true, due: Some(due), period_ns });
             self.timer(tag, 1);
         }
     }
 
-    /// An interval is armed for its next period already.
-    fn fired(&mut self, timer: TimerId) {
-        if self.now.timers.get(&timer).is_some_and(|armed| !armed.repeats) {
-            self.disarmed(timer);
+    /// An interval stays, and is due again once its next period has begun.
+    fn timer_fired(&mut self, timer: TimerId) {
+        match self.now.timers.get_mut(&timer) {
+            Some(armed) if armed.period_ns.is_some() => armed.due = None,
+            Some(_) => self.disarmed(timer),
+            None => {}
+        }
+    }
+
+    /// The next period of the interval that fired last begins at `now`.
+    fn period_began(&mut self, now: Timestamp) {
+        let fired = self.fired.and_then(|(_, timer)| self.now.timers.get_mut(&timer));
+        if let Some(Armed { due, period_ns: Some(period_ns), .. }) = fired {
+            *due = Some(now.plus_ns(*period_ns));
+        }
+    }
+
+    /// Every armed timer that is followed, with when it is due. One whose task runs is armed again when that has ended.
+    pub(super) fn each_armed(&self, mut tell: impl FnMut(TimerId, Tag, Timestamp, Option<u64>)) {
+        let running = self.fired.map(|(_, timer)| timer);
+        for (timer, armed) in self.now.timers.iter().filter(|(timer, _)| Some(**timer) != running) {
+            if let Some(due) = armed.due {
+                tell(*timer, armed.tag, due, armed.period_ns);
+            }
         }
     }
 

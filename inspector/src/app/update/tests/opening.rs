@@ -202,7 +202,7 @@ fn what_was_late_or_slow_opens_from_its_tick_and_from_the_log() {
     let rows = lists::log_rows(&state);
     let is_late = |state: &State| {
         let event = lists::log_from_newest(state).nth(state.row).unwrap().event;
-        matches!(event, loop_probes::event::Event::TimerFired { .. })
+        matches!(event, Event::TimerFired { .. })
     };
     let fired = (0..rows).find(|_| {
         press(&mut state, Key::Up);

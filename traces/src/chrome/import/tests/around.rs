@@ -81,7 +81,11 @@ fn a_task_without_an_end_is_unfinished() {
     let imported = imported(&events);
     has_tasks(&imported, 40, 0);
     assert_eq!(imported.report.loops[0].counts.unfinished, 1);
-    assert_eq!(imported.timeline.open_tick().map(|(_, tick, _)| tick), Some(41), "it is still running");
+    assert_eq!(
+        imported.timeline.unfinished_ticks().first().and_then(|open| open.tick),
+        Some(41),
+        "it is still running"
+    );
 }
 
 #[test]

@@ -1,0 +1,130 @@
+//! What has not ended is shown everywhere as what it is at least: a hang while it lasts, in what was recorded of it, and in
+//! the ring that it leaves behind.
+
+#[expect(dead_code, reason = "each test file uses its part")]
+#[path = "support/program.rs"]
+mod program;
+
+use std::path::Path;
+
+use loop_probes::metadata::Metadata;
+use loop_traces::writer::TraceWriter;
+use program::{Place, Running, text, wait_for};
+use serde_json::Value;
+
+/// A demo whose loop hangs in its task `Report` for 10 s at a time, and records itself to `trace`; and what its ring says
+/// of it while it hangs.
+fn hanging(place: &Place, trace: &Path) -> (Running, Value) {
+    let demo = place.demo(&["--stall", "10s", "--stall-limit", "50ms", "--record", text(trace)]);
+    let pid = demo.pid().to_string();
+    let mut seen = Value::Null;
+    wait_for("the hang", || {
+        seen = place.told(&pid).unwrap_or_default();
+        hang_of(&seen) > Some(300_000_000)
+    });
+    (demo, seen)
+}
+
+/// How long the hang lasts at least, where `summary` shows one, as everything that shows one has to.
+fn hang_of(summary: &Value) -> Option<u64> {
+    let open = &summary["open_tick"];
+    let running = open["running"].as_str()?;
+    let run_ns = open["run_ns"].as_u64()?;
+    if !running.starts_with("task Report #") || run_ns < 60_000_000 {
+        return None;
+    }
+    assert!(open["running_since_ns"].as_u64() > open["at_ns"].as_u64(), "{open}");
+    let stall = &summary["stalls"][0];
+    assert_eq!(
+        (&stall["open"], &stall["tick"], &stall["run_ns"]),
+        (&true.into(), &open["tick"], &open["run_ns"])
+    );
+    assert_eq!(stall["blame"][0]["what"], running, "{stall}");
+    assert_eq!(summary["ticks"]["run_ns"]["max"], run_ns);
+    assert_eq!(summary["tasks"]["by_tag"][0]["run_ns"]["max"], open["running_ns"]);
+    let slow = &summary["slow_tasks"][0];
+    assert_eq!((&slow["open"], &slow["tag"]), (&true.into(), &"Report".into()), "{slow}");
+    // The demo beats every millisecond.
+    let late = &summary["late_timers"][0];
+    assert_eq!((&late["open"], &late["fired_ns"]), (&true.into(), &Value::Null), "{late}");
+    assert_eq!(summary["timers"]["lag_ns"]["max"], late["lag_ns"]);
+    assert!(late["lag_ns"].as_u64() > Some(run_ns / 2), "{late}");
+    Some(run_ns)
+}
+
+fn gate(place: &Place, name: &str, text: &str) -> String {
+    let file = place.file(name);
+    std::fs::write(&file, text).expect("the place is ours");
+    program::text(&file).to_owned()
+}
+
+/// How `report` of `what` ends with a gate, without and with `--strict`.
+fn exits(place: &Place, what: &str, gate: &str) -> [Option<i32>; 2] {
+    let code = |more: &[&str]| {
+        let arguments = [&["report", what, "--gate", gate], more].concat();
+        place.run(&arguments).status.code()
+    };
+    [code(&[]), code(&["--strict"])]
+}
+
+#[test]
+fn a_hang_is_seen_while_it_lasts_and_in_all_that_is_left_of_it() {
+    let place = Place::new();
+    let (trace, recorded) = (place.file("own.looptrace"), place.file("recorded.looptrace"));
+    let (mut demo, live) = hanging(&place, &trace);
+    assert_eq!((&live["source"]["state"], &live["closed"]), (&"running".into(), &false.into()));
+    let pid = demo.pid().to_string();
+    let no_stall = gate(&place, "stalls.toml", "[[gate]]\nmetric = \"stalls\"\nmax = 0\n");
+    let lag = gate(&place, "lag.toml", "[[gate]]\nmetric = \"timer_lag.max\"\nmax = \"100ms\"\n");
+    let fails = |what: &str| {
+        for gate in [&no_stall, &lag] {
+            assert_eq!(exits(&place, what, gate), [Some(1); 2], "{what} {gate}");
+        }
+    };
+    fails(&pid);
+
+    // Stopped in the middle of it, so that it lasts as long as it takes to look at it.
+    wait_for("another hang", || {
+        demo.stop();
+        let hangs = hang_of(&place.told(&pid).unwrap_or_default()) > Some(300_000_000);
+        if !hangs {
+            demo.signal("CONT");
+        }
+        hangs
+    });
+    fails(&pid);
+    fails(text(&trace));
+    assert_eq!(place.told(text(&trace)).unwrap()["source"]["state"], "unclosed", "it is being written");
+    let shown = place.succeed(&["report", &pid]);
+    let line = shown.lines().find(|line| line.contains("still running: Report #")).expect("it says so");
+    assert!(line.starts_with("at least ") && line.contains(", since 00:"), "{line}");
+    let told = place.json(&["record", &pid, "-o", text(&recorded), "--duration", "200ms", "--json"]);
+    assert!(hang_of(&told).is_some(), "{told}");
+    let closed = place.told(text(&recorded)).unwrap();
+    assert!(
+        hang_of(&closed).is_some() && closed["closed"] == true,
+        "the recording ends in order, the tick does not"
+    );
+    fails(text(&recorded));
+    demo.kill();
+
+    // What is left of it.
+    for left in [text(&trace), &pid] {
+        fails(left);
+        assert!(hang_of(&place.told(left).unwrap()) > Some(300_000_000));
+    }
+    assert_eq!(place.told(&pid).unwrap()["source"]["state"], "crashed");
+    assert!(place.succeed(&["report", &pid]).contains("\ncrashed"));
+}
+
+#[test]
+fn a_source_without_a_tick_decides_no_gate() {
+    let place = Place::new();
+    let gate = gate(&place, "gate.toml", "[[gate]]\nmetric = \"stalls\"\nmax = 0\n");
+    let (closed, cut) = (place.file("closed.looptrace"), place.file("cut.looptrace"));
+    TraceWriter::create(&closed, &Metadata::new("nothing")).unwrap().finish().unwrap();
+    drop(TraceWriter::create(&cut, &Metadata::new("nothing")).unwrap());
+    for trace in [closed, cut] {
+        assert_eq!(exits(&place, text(&trace), &gate), [Some(0), Some(1)], "{trace:?}");
+    }
+}

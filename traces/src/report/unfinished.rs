@@ -1,0 +1,48 @@
+//! The lines at the head of the report that say what has not ended, and how the source was.
+
+use std::fmt::Write as _;
+
+use super::{line, listed};
+use crate::cells::cut_name;
+use crate::summary::{OpenTickSummary, StateSummary, Summary};
+use crate::units::{count, counted, duration, position};
+
+/// What has not ended; nothing of a source that was closed after its last tick.
+pub(super) fn head(out: &mut String, summary: &Summary, columns: usize) {
+    let state = match summary.source.state {
+        StateSummary::Crashed => "crashed: what came behind the last record is not known",
+        StateSummary::Stopped => "stopped, by SIGSTOP or a debugger",
+        StateSummary::Unclosed => "not closed: the recording was cut off, or is still being written",
+        _ => "",
+    };
+    if !state.is_empty() {
+        line!(out, "{state}");
+    }
+    if let Some(open) = &summary.open_tick {
+        line!(out, "{}", open_tick(open, columns));
+    }
+    if let Some(overdue @ 1..) = summary.timers.overdue {
+        let overdue = counted(overdue, "timer is overdue", "timers are overdue");
+        let most = summary.late_timers.iter().filter(|late| late.open).map(|late| late.lag_ns).max();
+        let by = most.map_or_else(String::new, |ns| format!(", by at least {}", duration(ns)));
+        line!(out, "{overdue}{by}");
+    }
+}
+
+/// `at least 3.20s, still running: BusyHang #4764, since 00:02.1, busy for at least 3.21s in tick 431`.
+fn open_tick(open: &OpenTickSummary, columns: usize) -> String {
+    let tick = open.tick.map_or_else(String::new, |tick| format!(" in tick {}", count(tick)));
+    let busy = format!("busy for at least {}{tick}", duration(open.run_ns));
+    let at = |ns: i64| position(u64::try_from(ns).unwrap_or(0));
+    let (Some(running), Some(lasted), Some(since)) = (&open.running, open.running_ns, open.running_since_ns)
+    else {
+        return listed("a tick has not ended:", &[busy, "what it does is not known".to_owned()], columns);
+    };
+    let (lasted, since) = (duration(lasted), format!("since {}", at(since)));
+    if running == "poll" {
+        return listed(&format!("in poll for at least {lasted},"), &[since, busy], columns);
+    }
+    let running = running.strip_prefix("task ").unwrap_or(running);
+    let running = cut_name(running, columns / 2);
+    listed(&format!("at least {lasted}, still running:"), &[running, since, busy], columns)
+}

@@ -1,0 +1,126 @@
+//! The part of the summary that says what has not ended: the state of the source, and the tick that goes on.
+
+use loop_probes::process::ProcessState;
+use loop_probes::recorder::Running;
+use serde::{Deserialize, Serialize};
+
+use super::blame::since;
+use crate::source::EventSource;
+use crate::timeline::{Timeline, Unfinished, UnfinishedTick};
+
+/// How a source was when it was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum StateSummary {
+    /// The process runs.
+    Running,
+    /// The process is stopped, by SIGSTOP or a debugger.
+    Stopped,
+    /// The process ended its session.
+    Ended,
+    /// The process is gone and did not end its session.
+    Crashed,
+    /// The recording was closed.
+    Closed,
+    /// The recording was not closed: it was cut off, or is still being written.
+    Unclosed,
+    /// Not known: as in what older versions saved.
+    #[default]
+    Unknown,
+}
+
+impl StateSummary {
+    pub(super) fn of(source: &(impl EventSource + ?Sized)) -> Self {
+        match source.process_state() {
+            Some(ProcessState::Alive) => Self::Running,
+            Some(ProcessState::Stopped) => Self::Stopped,
+            Some(ProcessState::Ended) => Self::Ended,
+            Some(ProcessState::Crashed) => Self::Crashed,
+            None if source.is_closed() => Self::Closed,
+            None => Self::Unclosed,
+        }
+    }
+
+    /// Nothing comes any more, and nothing that came is missing.
+    #[must_use]
+    pub const fn is_closed(self) -> bool {
+        matches!(self, Self::Ended | Self::Closed)
+    }
+
+    /// What came last is not known: it was cut off.
+    #[must_use]
+    pub const fn is_cut(self) -> bool {
+        matches!(self, Self::Crashed | Self::Unclosed)
+    }
+}
+
+/// A tick that has not ended. Durations are lower bounds; times count from the first event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct OpenTickSummary {
+    /// Its number; null where its beginning was not seen.
+    pub tick: Option<u64>,
+    /// When it began; where its beginning was not seen, since when what it does goes on.
+    pub at_ns: i64,
+    /// It was busy for at least this.
+    pub run_ns: u64,
+    /// It polled for at least this.
+    pub poll_wait_ns: u64,
+    /// What it was last seen in: `task ReadFile #12`, `phase timers`, `poll`; null where that is not known.
+    pub running: Option<String>,
+    /// Since when.
+    pub running_since_ns: Option<i64>,
+    /// For at least how long.
+    pub running_ns: Option<u64>,
+    /// When a poll ends by itself.
+    pub deadline_ns: Option<i64>,
+    /// The moment as of which all this holds.
+    pub as_of_ns: i64,
+}
+
+/// The tick that goes on: of several loops the one that has been busy for longest.
+pub(super) fn open_tick(timeline: &Timeline, unfinished: &Unfinished) -> Option<OpenTickSummary> {
+    let longest = |tick: &&UnfinishedTick| (tick.busy_ns, std::cmp::Reverse(tick.start));
+    let tick = unfinished.ticks.iter().max_by_key(longest)?;
+    let since = since(timeline);
+    Some(OpenTickSummary {
+        tick: tick.tick,
+        at_ns: since(tick.start),
+        run_ns: tick.busy_ns,
+        poll_wait_ns: tick.poll_wait_ns,
+        running: tick.describe(&timeline.labels),
+        running_since_ns: tick.running.map(|(_, at)| since(at)),
+        running_ns: tick.running.map(|_| tick.running_ns()),
+        deadline_ns: match tick.running {
+            Some((Running::Poll { deadline: Some(deadline) }, _)) => Some(since(deadline)),
+            _ => None,
+        },
+        as_of_ns: since(tick.as_of),
+    })
+}
+
+/// Between which values the busy share lies, where time of a tick that has not ended is not known to be busy or a poll,
+/// or nobody knows how it went on.
+pub(super) fn utilization_bounds(
+    timeline: &Timeline,
+    unfinished: &Unfinished,
+    state: StateSummary,
+) -> Option<[f64; 2]> {
+    let busy = timeline.ticks.busy_ns.saturating_add(unfinished.busy_ns()) as f64;
+    let all = busy + timeline.ticks.poll_wait_ns.saturating_add(unfinished.poll_wait_ns()) as f64;
+    let unknown =
+        unfinished.ticks.iter().fold(0, |sum, tick| u64::saturating_add(sum, tick.unknown_ns)) as f64;
+    let share = |busy: f64| if all + unknown > 0.0 { busy / (all + unknown) } else { 0.0 };
+    let [mut low, mut high] = [share(busy), share(busy + unknown)];
+    if state.is_cut() && !unfinished.ticks.is_empty() {
+        // What a process was in when it crashed it was in until then; a recording that was cut may have gone on.
+        let is_last = |tick: &UnfinishedTick| state == StateSummary::Crashed && tick.running.is_some();
+        let all = |test: fn(&UnfinishedTick) -> bool| {
+            unfinished.ticks.iter().all(|tick| is_last(tick) && test(tick))
+        };
+        low = if all(|tick| !tick.is_polling()) { low } else { 0.0 };
+        high = if all(UnfinishedTick::is_polling) { high } else { 1.0 };
+    }
+    (low < high).then_some([low, high])
+}

@@ -1,0 +1,391 @@
+//! What has not ended: ticks and tasks that go on, timers that are overdue, each as long as it is known to be.
+//!
+//! A record is written when something ends, so what the loop itself writes shows a hang as silence. What the loop is in the middle
+//! of is known from what its recorder says meanwhile ([`Event::Running`](loop_probes::event::Event::Running)), else from a
+//! timer that fired and whose task has not ended. What happened behind the last known moment is known to nobody.
+
+use loop_probes::event::{Outcome, PollReason};
+use loop_probes::ids::{SourceId, Tag, TaskId, TimerId, Timestamp};
+use loop_probes::recorder::Running;
+
+use super::open_tick::OpenTick;
+use super::span::{SpanKind, TickSpan};
+use super::{MissingSamples, Timeline, Waiter};
+use crate::analysis::attribution::sweep::Nodes;
+use crate::analysis::attribution::{Ledger, What, busy};
+use crate::analysis::loss::Missing;
+use crate::histogram::Histogram;
+use crate::labels::Labels;
+
+/// What an emitter does, as it was seen last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) running: Running,
+    pub(crate) since: Timestamp,
+    pub(crate) as_of: Timestamp,
+    /// The stream says that it ended: the cell is written when something begins. What followed has no name, but is no
+    /// poll, which would have been written there.
+    pub(crate) is_over: bool,
+}
+
+impl Seen {
+    /// Whether it lasts until something else is recorded: the end of a task or poll always is, a phase in which nothing
+    /// ran leaves no trace.
+    const fn lasts(&self) -> bool {
+        !self.is_over && matches!(self.running, Running::Task { .. } | Running::Poll { .. })
+    }
+
+    /// Until when it is known to have lasted, where the stream is known until `known`.
+    pub(crate) fn until(&self, known: Timestamp) -> Timestamp {
+        if self.lasts() { known.max(self.since) } else { self.as_of }
+    }
+
+    /// Whether `span`, which ended just now, says that it is over.
+    pub(crate) const fn ends_with(span: &TickSpan) -> bool {
+        matches!(
+            span.what,
+            SpanKind::Task { .. }
+                | SpanKind::Io { .. }
+                | SpanKind::Phase(_)
+                | SpanKind::Poll { .. }
+                | SpanKind::Pump { .. }
+        )
+    }
+
+    /// It as a span that ends at `until`, where it has a name.
+    pub(crate) fn span(&self, until: Timestamp) -> Option<TickSpan> {
+        let what = match self.running {
+            _ if self.is_over => return None,
+            Running::Outside => return None,
+            Running::Phase(phase) => SpanKind::Phase(phase),
+            Running::Task { task, tag } => {
+                SpanKind::Task { task, tag, outcome: Outcome::Pending, queue_wait_ns: None }
+            }
+            Running::Poll { deadline } => SpanKind::Poll {
+                reason: if deadline.is_some() { PollReason::Timer } else { PollReason::Idle },
+                ready: 0,
+                timeout_ns: deadline.map(|deadline| deadline.ns_since(self.since)),
+            },
+        };
+        (self.since < until).then_some(TickSpan { start: self.since, end: until, what })
+    }
+}
+
+/// A tick that has not ended. Its figures are lower bounds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnfinishedTick {
+    /// Whose.
+    pub source: SourceId,
+    /// Its number; `None` where its beginning was not seen.
+    pub tick: Option<u64>,
+    /// When it began; where its beginning was not seen, since when what it does goes on.
+    pub start: Timestamp,
+    /// The moment as of which the figures hold.
+    pub as_of: Timestamp,
+    /// It was busy for at least this.
+    pub busy_ns: u64,
+    /// It polled for at least this.
+    pub poll_wait_ns: u64,
+    /// Of the time until the last known moment: neither known to be busy nor to be a poll.
+    pub unknown_ns: u64,
+    /// What it was last seen in, and since when; `None` where that is not known.
+    pub running: Option<(Running, Timestamp)>,
+}
+
+impl UnfinishedTick {
+    /// It waits in a poll as of the last known moment: its busy time is what it is so far, and does not grow.
+    #[must_use]
+    pub const fn is_polling(&self) -> bool {
+        matches!(self.running, Some((Running::Poll { .. }, _)))
+    }
+
+    /// What it was last seen in: `task ReadFile #12`, `phase timers`, `poll`.
+    #[must_use]
+    pub fn describe(&self, labels: &Labels) -> Option<String> {
+        Some(match self.running?.0 {
+            Running::Outside => return None,
+            Running::Phase(phase) => What::Phase(phase).describe(labels),
+            Running::Task { task, tag } => What::Task { task, tag }.describe(labels),
+            Running::Poll { .. } => What::Poll.describe(labels),
+        })
+    }
+
+    /// How long it has been in what it was last seen in, at least.
+    #[must_use]
+    pub fn running_ns(&self) -> u64 {
+        self.running.map_or(0, |(_, since)| self.as_of.ns_since(since))
+    }
+}
+
+/// A task that has not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RunningTask {
+    /// The loop that runs it.
+    pub source: SourceId,
+    /// The task.
+    pub task: TaskId,
+    /// Its tag.
+    pub tag: Tag,
+    /// When it started.
+    pub start: Timestamp,
+    /// The last moment at which it is known to run.
+    pub as_of: Timestamp,
+}
+
+impl RunningTask {
+    /// It runs for at least this.
+    #[must_use]
+    pub const fn run_ns(&self) -> u64 {
+        self.as_of.ns_since(self.start)
+    }
+}
+
+/// A timer that is due and has not fired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OverdueTimer {
+    /// The loop on which it is armed.
+    pub source: SourceId,
+    /// The timer.
+    pub timer: TimerId,
+    /// The tag of its task.
+    pub tag: Tag,
+    /// When it was due.
+    pub due: Timestamp,
+    /// The period of an interval.
+    pub period_ns: Option<u64>,
+    /// The last known moment.
+    pub as_of: Timestamp,
+}
+
+impl OverdueTimer {
+    /// It is late by at least this.
+    #[must_use]
+    pub const fn lag_ns(&self) -> u64 {
+        self.as_of.ns_since(self.due)
+    }
+}
+
+impl OpenTick {
+    /// Whether the stream has the end of `running`, which began at `since`.
+    fn has_ended(&self, running: Running, since: Timestamp) -> bool {
+        let is_end = |span: &TickSpan| match (running, span.what) {
+            (
+                Running::Task { task, .. },
+                SpanKind::Task { task: ended, .. } | SpanKind::Io { task: ended, .. },
+            ) => task == ended,
+            (Running::Poll { .. }, SpanKind::Poll { .. }) => span.end > since,
+            (Running::Phase(phase), SpanKind::Phase(ended)) => phase == ended && span.end > since,
+            _ => false,
+        };
+        let last = self
+            .last_run
+            .is_some_and(|(ended, _)| matches!(running, Running::Task { task, .. } if task == ended));
+        last || self.spans().iter().rev().any(is_end)
+    }
+
+    /// Adds to `nodes` what it was last seen in, until the moment up to which that is known.
+    pub(super) fn gather_seen(&self, known: Timestamp, nodes: &mut Nodes) {
+        let span = self.seen.and_then(|seen| seen.span(seen.until(known)));
+        nodes.add(span.as_slice(), false);
+    }
+
+    /// The tick that it is in, where the stream is known until `known`.
+    fn unfinished(&self, known: Timestamp) -> Option<UnfinishedTick> {
+        let seen = self.seen.filter(|seen| seen.running != Running::Outside);
+        let begun = self.going_on().filter(|_| !self.is_damaged());
+        // What an emitter runs between ticks, or without ever having one, is no tick.
+        let is_loop = self.going_on().is_some()
+            || !self.ticked
+                && seen
+                    .is_some_and(|seen| matches!(seen.running, Running::Phase(_)) || self.last_run.is_some());
+        let (tick, start) = match (begun, seen) {
+            (Some((_, tick, start)), _) => (Some(tick), start),
+            (None, Some(seen)) if is_loop => (self.number(), seen.since),
+            _ => return None,
+        };
+        let as_of = seen.map_or(self.last, |seen| seen.until(known).max(self.last)).max(start);
+        let mut polls = self.polls_since(start);
+        if let Some(seen) = seen.filter(|seen| !seen.is_over && matches!(seen.running, Running::Task { .. }))
+        {
+            // What a task polls is its own time.
+            polls.ran(seen.since);
+        }
+        if let Some(seen) = seen.filter(|seen| !seen.is_over && matches!(seen.running, Running::Poll { .. }))
+        {
+            polls.add(seen.since, as_of);
+        }
+        let poll_wait_ns = polls.wait_ns.min(as_of.ns_since(start));
+        Some(UnfinishedTick {
+            source: self.source,
+            tick,
+            start,
+            as_of,
+            busy_ns: as_of.ns_since(start) - poll_wait_ns,
+            poll_wait_ns,
+            unknown_ns: known.ns_since(as_of),
+            running: seen.filter(|seen| !seen.is_over).map(|seen| (seen.running, seen.since)),
+        })
+    }
+}
+
+impl Timeline {
+    /// Takes in that the emitter at `place` has been in `running` since `since`, and still was at `at`. It holds until the
+    /// stream says otherwise.
+    pub(super) fn saw_running(&mut self, place: usize, running: Running, since: Timestamp, at: Timestamp) {
+        let open = &mut self.open[place];
+        let is_over = open.has_ended(running, since);
+        open.seen = (since <= at).then_some(Seen { running, since, as_of: at, is_over });
+    }
+
+    /// The ticks that have not ended, the one that began first first.
+    #[must_use]
+    pub fn unfinished_ticks(&self) -> Vec<UnfinishedTick> {
+        let Some(known) = self.last else { return Vec::new() };
+        let ticks = self.open.iter().filter_map(|open| open.unfinished(known));
+        let mut ticks: Vec<UnfinishedTick> = ticks.collect();
+        ticks.sort_by_key(|tick| tick.start);
+        ticks
+    }
+
+    /// Who used the busy time of a tick that has not ended.
+    #[must_use]
+    pub fn blame_unfinished(&self, tick: &UnfinishedTick) -> Ledger {
+        let mut nodes = Nodes::default();
+        if let Some(open) = self.open.iter().find(|open| open.source == tick.source) {
+            if !open.is_damaged() {
+                open.gather(&mut nodes);
+            }
+            open.gather_seen(tick.as_of, &mut nodes);
+        }
+        busy(tick.start, tick.as_of, nodes, self.config.ledger_lines)
+    }
+
+    /// Who used the time by which a timer is overdue.
+    #[must_use]
+    pub fn blame_overdue(&self, timer: &OverdueTimer) -> Ledger {
+        self.waited(Waiter::Timer, timer.source, timer.due, timer.as_of, self.config.ledger_lines)
+    }
+
+    /// The tasks that loops are in the middle of.
+    #[must_use]
+    pub fn running_tasks(&self) -> Vec<RunningTask> {
+        let Some(known) = self.last else { return Vec::new() };
+        let running = |open: &OpenTick| {
+            let seen = open.seen.filter(|seen| !seen.is_over)?;
+            let Running::Task { task, tag } = seen.running else { return None };
+            // Workers of a pool run jobs, which are no tasks of a loop.
+            let is_loop = open.ticked || open.going_on().is_some() || open.last_run.is_some();
+            let task =
+                RunningTask { source: open.source, task, tag, start: seen.since, as_of: seen.until(known) };
+            is_loop.then_some(task)
+        };
+        self.open.iter().filter_map(running).collect()
+    }
+
+    /// The timers that were due at the last known moment and have not fired, the most overdue first.
+    #[must_use]
+    pub fn overdue_timers(&self) -> Vec<OverdueTimer> {
+        let Some(as_of) = self.last else { return Vec::new() };
+        let mut overdue = Vec::new();
+        for (place, open) in self.open.iter().enumerate().filter(|(_, open)| !open.has_stopped) {
+            self.keep_alive.each_armed(place, |timer, tag, due, period_ns| {
+                if due < as_of {
+                    overdue.push(OverdueTimer { source: open.source, timer, tag, due, period_ns, as_of });
+                }
+            });
+        }
+        overdue.sort_by_key(|timer| (timer.due, timer.source, timer.timer));
+        overdue.truncate(self.config.names_kept);
+        overdue
+    }
+
+    /// What of the run has not ended. `is_cut`: its source was not closed, so that nobody knows what came behind the last
+    /// known moment; a tick that polled then may have gone on.
+    #[must_use]
+    pub fn unfinished(&self, is_cut: bool) -> Unfinished {
+        let (ticks, tasks, timers) = (self.unfinished_ticks(), self.running_tasks(), self.overdue_timers());
+        Unfinished { ticks, tasks, timers, is_cut }
+    }
+}
+
+/// What of a run has not ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unfinished {
+    /// Ticks, the one that began first first.
+    pub ticks: Vec<UnfinishedTick>,
+    /// Tasks.
+    pub tasks: Vec<RunningTask>,
+    /// Timers that are overdue, the most overdue first.
+    pub timers: Vec<OverdueTimer>,
+    /// Nobody knows what came behind the last known moment.
+    pub is_cut: bool,
+}
+
+impl Unfinished {
+    /// The ticks that are stalls already.
+    pub fn stalls(&self, limit_ns: u64) -> impl Iterator<Item = &UnfinishedTick> + '_ {
+        self.ticks.iter().filter(move |tick| tick.busy_ns > limit_ns)
+    }
+
+    /// The ticks the busy time of which may be more than is known.
+    pub fn growing(&self) -> impl Iterator<Item = &UnfinishedTick> + '_ {
+        self.ticks.iter().filter(|tick| self.is_cut || !tick.is_polling())
+    }
+
+    /// Their busy time, all together.
+    #[must_use]
+    pub fn busy_ns(&self) -> u64 {
+        self.ticks.iter().fold(0, |sum, tick| sum.saturating_add(tick.busy_ns))
+    }
+
+    /// The time that they polled, all together.
+    #[must_use]
+    pub fn poll_wait_ns(&self) -> u64 {
+        self.ticks.iter().fold(0, |sum, tick| sum.saturating_add(tick.poll_wait_ns))
+    }
+
+    /// The busy time and the poll wait of a window of so many nanoseconds that ends now.
+    #[must_use]
+    pub fn within(&self, window_ns: u64) -> [u64; 2] {
+        self.ticks.iter().fold([0; 2], |[busy_ns, poll_wait_ns], tick| {
+            // What goes on now is what came last.
+            let [busy, wait] = if tick.is_polling() {
+                let wait = tick.running_ns().min(window_ns);
+                [tick.busy_ns.min(window_ns - wait), wait]
+            } else {
+                let busy = tick.busy_ns.min(window_ns);
+                [busy, tick.poll_wait_ns.min(window_ns - busy)]
+            };
+            [u64::saturating_add(busy_ns, busy), u64::saturating_add(poll_wait_ns, wait)]
+        })
+    }
+
+    /// Adds it to what may be missing: from below each is what it is known to be, from above anything.
+    pub(super) fn add_to(&self, missing: &mut MissingSamples) {
+        let of = |all: &mut dyn Iterator<Item = u64>| {
+            let mut samples = Histogram::new();
+            all.for_each(|ns| samples.record(ns));
+            samples
+        };
+        let add = |missing: &mut Missing, samples: Histogram, to_come: u64| {
+            *missing = std::mem::take(missing).with_unfinished(samples, to_come);
+        };
+        add(&mut missing.ticks, of(&mut self.growing().map(|tick| tick.busy_ns)), 0);
+        add(&mut missing.tasks, of(&mut self.tasks.iter().map(RunningTask::run_ns)), 0);
+        missing.running = self.tasks.iter().map(|task| (task.tag, task.run_ns())).collect();
+        add(&mut missing.lag, of(&mut self.timers.iter().map(OverdueTimer::lag_ns)), 0);
+        let (mut corrected, mut to_come) = (Histogram::new(), 0);
+        for timer in &self.timers {
+            // As `Timers::fired` will count it.
+            let skipped =
+                timer.period_ns.map_or(0, |period_ns| timer.lag_ns() / period_ns.max(1)).min(u32::MAX.into());
+            corrected.record_spaced(timer.lag_ns(), timer.period_ns.unwrap_or(0), skipped.max(1));
+            to_come += u64::from(timer.period_ns.is_some()) * u64::from(u32::MAX);
+        }
+        add(&mut missing.lag_corrected, corrected, to_come);
+    }
+}
