@@ -42,6 +42,20 @@ pub const PAYLOAD_BYTES_MAX: u32 = 16 << 20;
 /// Most blocks that a reader keeps track of.
 pub const BLOCKS_MAX: usize = 1 << 20;
 
+/// Records that a file has for free, before each needs its share of bytes.
+const RECORDS_FREE: u64 = 1 << 20;
+/// Most records for each byte of the file, beyond [`RECORDS_FREE`].
+const RECORDS_PER_BYTE: u64 = 16;
+/// Bytes of labels that count as a record.
+const LABEL_BYTES_PER_RECORD: u32 = 16;
+
+/// How many records the first `bytes` bytes of a file may hold at most: what it costs to read a file is bounded by its
+/// length, however well it is compressed. A real record takes several bytes.
+#[must_use]
+pub const fn records_allowed(bytes: u64) -> u64 {
+    RECORDS_FREE.saturating_add(bytes.saturating_mul(RECORDS_PER_BYTE))
+}
+
 /// A version that changes what older readers would misread: they refuse it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Major(pub u16);
@@ -154,6 +168,21 @@ pub enum HeaderError {
 }
 
 impl BlockHeader {
+    /// What the block costs of what is [allowed](records_allowed).
+    #[must_use]
+    pub const fn cost(&self) -> u64 {
+        match self.kind {
+            BlockKind::RECORDS => self.records as u64,
+            _ => (self.raw_bytes / LABEL_BYTES_PER_RECORD) as u64,
+        }
+    }
+
+    /// Where the block ends, if it begins at `offset`.
+    #[must_use]
+    pub const fn end(&self, offset: u64) -> u64 {
+        offset.saturating_add(BLOCK_HEADER_BYTES as u64 + self.stored_bytes as u64)
+    }
+
     /// The header as bytes.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; BLOCK_HEADER_BYTES] {

@@ -12,7 +12,7 @@ mod scan;
 
 pub use error::{Damage, DamageKind, ReadError};
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
@@ -29,7 +29,9 @@ use rustix::fs::OFlags;
 
 use self::gap::Gap;
 use crate::format::columns::decode;
-use crate::format::{BLOCK_HEADER_BYTES, BlockHeader, BlockKind, Codec, Version, u32_at, u64_at};
+use crate::format::{
+    BLOCK_HEADER_BYTES, BlockHeader, BlockKind, Codec, Version, records_allowed, u32_at, u64_at,
+};
 use crate::labels::Labels;
 use crate::source::{EventSource, SourceCounts, SourceError, SourceKind, SourceState};
 
@@ -72,7 +74,10 @@ pub struct TraceReader<R = File> {
     untold: Vec<Event>,
     recorded_counts: SourceCounts,
     counts: SourceCounts,
+    /// Blocks that claim more than the file can hold.
+    dense: BTreeSet<u64>,
     sources: Vec<SourceId>,
+    known_sources: HashSet<SourceId>,
     last_at: Option<Timestamp>,
     /// Missing before the first emitter is known.
     ahead: Option<Gap>,
@@ -139,7 +144,9 @@ impl<R: Read + Seek> TraceReader<R> {
             untold: Vec::new(),
             recorded_counts: SourceCounts::default(),
             counts: SourceCounts::default(),
+            dense: BTreeSet::new(),
             sources: Vec::new(),
+            known_sources: HashSet::new(),
             last_at: None,
             ahead: None,
             behind: None,
@@ -155,8 +162,22 @@ impl<R: Read + Seek> TraceReader<R> {
             }
             reader.note(damage);
         }
+        reader.find_dense();
         reader.read_recorded_counts();
         Ok(reader)
+    }
+
+    /// What a file costs to read is bounded by its length.
+    fn find_dense(&mut self) {
+        let mut cost: u64 = 0;
+        for BlockPlace { offset, header } in &self.blocks {
+            let with_it = cost.saturating_add(header.cost());
+            if with_it > records_allowed(header.end(*offset)) {
+                self.dense.insert(*offset);
+            } else {
+                cost = with_it;
+            }
+        }
     }
 
     /// The version that the file was written in.
@@ -323,6 +344,9 @@ impl<R: Read + Seek> TraceReader<R> {
     /// The payload of `block`, checked and unpacked.
     fn payload(&mut self, block: BlockPlace) -> Result<Result<&[u8], DamageKind>, ReadError> {
         let BlockPlace { offset, header } = block;
+        if self.dense.contains(&offset) {
+            return Ok(Err(DamageKind::Dense));
+        }
         let begin = offset + BLOCK_HEADER_BYTES as u64;
         let io = |source| ReadError::Io { path: self.path.clone(), offset: begin, source };
         self.input.seek(SeekFrom::Start(begin)).map_err(io)?;
@@ -393,7 +417,7 @@ impl<R: Read + Seek> TraceReader<R> {
             match unpack::<Timestamp>(event) {
                 Ok((at, event)) => {
                     let source = SourceId(Stamp(first[1]).place());
-                    if !self.sources.contains(&source) && self.sources.len() < SOURCES_MAX {
+                    if self.sources.len() < SOURCES_MAX && self.known_sources.insert(source) {
                         self.sources.push(source);
                     }
                     self.labels.learn_event(&event);

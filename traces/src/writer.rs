@@ -23,7 +23,8 @@ use loop_probes::stamped::Stamped;
 
 use crate::format::columns::Encoder;
 use crate::format::{
-    BLOCKS_MAX, BlockHeader, BlockKind, Codec, FILE_MAGIC, METADATA_BYTES_MAX, RECORDS_MAX, Version, trailer,
+    BLOCKS_MAX, BlockHeader, BlockKind, Codec, FILE_MAGIC, METADATA_BYTES_MAX, RECORDS_MAX, Version,
+    records_allowed, trailer,
 };
 use crate::source::SourceCounts;
 
@@ -152,6 +153,8 @@ pub struct TraceWriter<W: TraceOutput = NewFile> {
     counts: SourceCounts,
     counts_written: SourceCounts,
     index: Vec<u8>,
+    /// Of what is [allowed](records_allowed).
+    cost: u64,
     encoder: Encoder,
     raw: Vec<u8>,
     block: Vec<u8>,
@@ -226,6 +229,7 @@ impl<W: TraceOutput> TraceWriter<W> {
             counts: SourceCounts::default(),
             counts_written: SourceCounts::default(),
             index: Vec::new(),
+            cost: 0,
             encoder: Encoder::default(),
             raw: Vec::new(),
             block: Vec::new(),
@@ -383,6 +387,7 @@ impl<W: TraceOutput> TraceWriter<W> {
         self.write_gathered()?;
         self.index.extend(offset.to_le_bytes());
         self.index.extend(header.to_bytes());
+        self.cost = self.cost.saturating_add(header.cost());
         self.stats.blocks += 1;
         self.out.has_block().map_err(|source| {
             self.failed = true;
@@ -393,13 +398,8 @@ impl<W: TraceOutput> TraceWriter<W> {
     /// Makes `raw` a block, compressed where that is shorter.
     fn fill_block(&mut self, kind: BlockKind) -> Result<BlockHeader, WriteError> {
         let compressed = self.compressor.compress(&self.raw).map_err(|source| self.failure(source))?;
-        let (codec, payload) = if compressed.len() < self.raw.len() {
-            (Codec::ZSTD, &compressed)
-        } else {
-            (Codec::STORED, &self.raw)
-        };
         let of_records = kind == BlockKind::RECORDS;
-        let header = BlockHeader {
+        let header = |codec, payload: &[u8]| BlockHeader {
             kind,
             codec,
             stored_bytes: payload.len() as u32,
@@ -409,6 +409,16 @@ impl<W: TraceOutput> TraceWriter<W> {
             first: self.pending_first,
             last: self.pending_last,
             payload_crc: crc32fast::hash(payload),
+        };
+        let packed = header(Codec::ZSTD, &compressed);
+        // A reader takes no file for true that says so much in so little.
+        let is_dense =
+            self.cost.saturating_add(packed.cost()) > records_allowed(packed.end(self.stats.bytes));
+        let is_longer = compressed.len() >= self.raw.len();
+        let (header, payload) = if is_longer || (is_dense && kind != BlockKind::INDEX) {
+            (header(Codec::STORED, &self.raw), &self.raw)
+        } else {
+            (packed, &compressed)
         };
         self.block.clear();
         self.block.extend(header.to_bytes());

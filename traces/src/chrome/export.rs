@@ -25,6 +25,7 @@ use super::phrase::{Args, instant_args, instant_category, name, slice_args, slic
 use crate::export::agenda::{AgendaTracks, Waiting};
 use crate::export::json::JsonOut;
 use crate::export::layout::{Entry, Row, Spot};
+use crate::export::slices::WAITING_ALL;
 use crate::export::survey::{Survey, start_of};
 use crate::export::{ExportError, TimeRange, each_event, surveyed};
 use crate::source::{EventSource, SourceError};
@@ -118,6 +119,8 @@ pub struct ChromeWriter<W: Write> {
     pid: u64,
     stall_limit_ns: u64,
     lanes: Vec<Lane>,
+    /// Events of all threads that wait.
+    waiting: usize,
     heap: [Option<u64>; 2],
     agenda: AgendaTracks,
     blamer: Blamer,
@@ -150,6 +153,7 @@ impl<W: Write> ChromeWriter<W> {
             pid,
             stall_limit_ns: metadata.stall_limit_ns,
             lanes,
+            waiting: 0,
             heap: [None; 2],
             agenda: AgendaTracks::default(),
             blamer: Blamer::new(metadata),
@@ -260,7 +264,15 @@ impl<W: Write> ChromeWriter<W> {
     fn flush_when_full(&mut self, place: usize) -> Result<(), ExportError> {
         let lane = &self.lanes[place];
         let limit = if lane.in_tick { WAITING_MAX } else { WAITING_OUTSIDE };
-        if lane.row.len() >= limit { self.flush(place) } else { Ok(()) }
+        if lane.row.len() >= limit {
+            return self.flush(place);
+        }
+        if self.waiting > WAITING_ALL {
+            let lanes = self.lanes.iter().enumerate();
+            let fullest = lanes.max_by_key(|(_, lane)| lane.row.len());
+            return fullest.map(|(place, _)| place).map_or(Ok(()), |place| self.flush(place));
+        }
+        Ok(())
     }
 
     fn heap_counters(&mut self, place: usize, stamped: &Stamped) {
@@ -308,10 +320,12 @@ impl<W: Write> ChromeWriter<W> {
         let (start, end) = (start.ns_since(base), end.ns_since(base));
         let gives_way = matches!(&what, Item::Event(stamped) if matches!(stamped.event, Event::Span { .. }));
         self.lanes[place].row.add(Entry { start, end, is_slice, gives_way, what });
+        self.waiting += 1;
     }
 
     fn flush(&mut self, place: usize) -> Result<(), ExportError> {
         let mut row = std::mem::take(&mut self.lanes[place].row);
+        self.waiting -= row.len();
         let drawn = row.flush(|spot, item| {
             self.draw(place, spot, item);
             self.out.settle()

@@ -20,6 +20,9 @@ const WAITING_MAX: usize = 1 << 18;
 /// Most slices of a row without ticks that wait to be sorted.
 const WAITING_OUTSIDE: usize = 1 << 13;
 
+/// Most slices of all rows together that wait.
+pub(crate) const WAITING_ALL: usize = 1 << 19;
+
 /// Where in a loop's life a slice lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stretch {
@@ -55,6 +58,7 @@ pub(crate) struct Slices<'a> {
     lanes: Vec<Lane>,
     tracks: AgendaTracks,
     open: Vec<(u64, Frame)>,
+    waiting: usize,
     /// What overlapped without nesting.
     pub(crate) left_out: u64,
 }
@@ -63,7 +67,7 @@ impl<'a> Slices<'a> {
     pub(crate) fn new(survey: &'a Survey) -> Self {
         let lane = |_| Lane { row: Row::exact(), tick: None, damaged: false };
         let lanes = survey.threads.iter().map(lane).collect();
-        Self { survey, lanes, tracks: AgendaTracks::default(), open: Vec::new(), left_out: 0 }
+        Self { survey, lanes, tracks: AgendaTracks::default(), open: Vec::new(), waiting: 0, left_out: 0 }
     }
 
     /// Where time begins.
@@ -110,7 +114,19 @@ impl<'a> Slices<'a> {
             lane.damaged = true;
             self.flush(place, stretch, told)?;
         }
+        if self.waiting > WAITING_ALL {
+            self.make_room(told)?;
+        }
         Ok(())
+    }
+
+    #[cold]
+    fn make_room(&mut self, told: &mut impl Stacks) -> io::Result<()> {
+        let lanes = self.lanes.iter().enumerate();
+        let Some((place, _)) = lanes.max_by_key(|(_, lane)| lane.row.len()) else { return Ok(()) };
+        self.lanes[place].damaged = true;
+        let stretch = if self.lanes[place].tick.is_some() { Stretch::Incomplete } else { Stretch::Outside };
+        self.flush(place, stretch, told)
     }
 
     /// Tells what still waits.
@@ -138,9 +154,11 @@ impl<'a> Slices<'a> {
             what,
         };
         self.lanes[place].row.add(entry);
+        self.waiting += 1;
     }
 
     fn flush(&mut self, place: usize, stretch: Stretch, told: &mut impl Stacks) -> io::Result<()> {
+        self.waiting -= self.lanes[place].row.len();
         let (open, left_out) = (&mut self.open, &mut self.left_out);
         self.lanes[place].row.flush(|spot, frame| {
             let Spot::Slice { start, dur } = spot else {

@@ -22,6 +22,9 @@ use crate::source::{EventSource, SourceError};
 /// Most bytes of all profiles together that wait for their turn.
 pub const WAITING_BYTES_MAX: usize = 64 << 20;
 
+/// Most frames told apart; further ones are one.
+const FRAMES_MAX: usize = 1 << 18;
+
 /// What was exported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -151,14 +154,7 @@ impl<'a, W: Write> File<'a, W> {
         }
         *slices += u64::from(kind == "O");
         *last = (*last).max(at);
-        let frame = match self.places.get(&frame) {
-            Some(place) => *place,
-            None => {
-                self.frames.push(frame);
-                self.places.insert(frame, self.frames.len() as u64 - 1);
-                self.frames.len() as u64 - 1
-            }
-        };
+        let frame = self.place_of(frame);
         if state == State::Streams {
             if first {
                 self.begin_profile(row);
@@ -174,6 +170,15 @@ impl<'a, W: Write> File<'a, W> {
             self.put_off();
         }
         Ok(())
+    }
+
+    fn place_of(&mut self, frame: Frame) -> u64 {
+        let is_full = self.frames.len() >= FRAMES_MAX && !self.places.contains_key(&frame);
+        let frame = if is_full { Frame::Own("other frames") } else { frame };
+        *self.places.entry(frame).or_insert_with(|| {
+            self.frames.push(frame);
+            self.frames.len() as u64 - 1
+        })
     }
 
     /// The longest of those that wait gives its room to the others.

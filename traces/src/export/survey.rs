@@ -3,6 +3,8 @@
 //! Viewers want names first and times near zero, and an extent can begin before the first event: none of it
 //! is known before the whole stream was seen once.
 
+use std::collections::HashMap;
+
 use loop_probes::event::Event;
 use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::stamped::Stamped;
@@ -14,7 +16,7 @@ use crate::labels::Labels;
 const THREADS_MAX: usize = 4096;
 
 /// A worker of the pool or of the agenda.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Runner {
     Pool(u16),
     Agenda(u16),
@@ -45,6 +47,7 @@ pub struct Survey {
     range: TimeRange,
     pub(crate) labels: Labels,
     pub(crate) threads: Vec<Thread>,
+    places: HashMap<(SourceId, Option<Runner>), usize>,
     /// When what is exported began.
     pub(crate) base: Option<Timestamp>,
     /// The start of the recording's first event, from which summaries count too.
@@ -108,21 +111,12 @@ impl Survey {
             matches!(stamped.event, Event::TickStart { .. } | Event::TickEnd { .. } | Event::TaskRan { .. });
         let worker = worker_of(&stamped.event);
         let place = self.place(stamped.source, None).unwrap_or_else(|| {
-            if self.threads.len() < THREADS_MAX {
-                let source = stamped.source;
-                self.threads.push(Thread { source, worker: None, is_loop: false, runs_as: worker });
-            }
+            self.add(stamped.source, None, worker);
             self.threads.len() - 1
         });
         self.threads[place].is_loop |= ticks;
         if worker.is_some() && self.threads[place].is_loop && self.place(stamped.source, worker).is_none() {
-            self.split(stamped.source, worker);
-        }
-    }
-
-    fn split(&mut self, source: SourceId, worker: Option<Runner>) {
-        if self.threads.len() < THREADS_MAX {
-            self.threads.push(Thread { source, worker, is_loop: false, runs_as: worker });
+            self.add(stamped.source, worker, worker);
         }
     }
 
@@ -151,6 +145,13 @@ impl Survey {
     }
 
     fn place(&self, source: SourceId, worker: Option<Runner>) -> Option<usize> {
-        self.threads.iter().position(|thread| thread.source == source && thread.worker == worker)
+        self.places.get(&(source, worker)).copied()
+    }
+
+    fn add(&mut self, source: SourceId, worker: Option<Runner>, runs_as: Option<Runner>) {
+        if self.threads.len() < THREADS_MAX {
+            self.places.insert((source, worker), self.threads.len());
+            self.threads.push(Thread { source, worker, is_loop: false, runs_as });
+        }
     }
 }

@@ -115,6 +115,9 @@ pub enum DamageKind {
         /// The limit.
         limit: u32,
     },
+    /// The file up to its end claims more records than so many bytes can hold.
+    #[error("it claims more records than a file of that length holds")]
+    Dense,
     /// The payload's checksum does not fit.
     #[error("its checksum does not fit")]
     Checksum,

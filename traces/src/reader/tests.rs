@@ -363,3 +363,65 @@ proptest! {
         prop_assert!(open(&bytes).is_err());
     }
 }
+
+/// A file of `copies` of one block, whose records are as alike as records can be.
+fn dense_file(copies: usize) -> Vec<u8> {
+    let records: Vec<Record> = (0..60_000).map(|_| [5, Stamp::new(1, 1, 0, false, 0, 1).0, 4, 0]).collect();
+    let mut raw = Vec::new();
+    crate::format::columns::Encoder::default().encode(&records, &mut raw);
+    let payload = zstd::bulk::compress(&raw, 19).unwrap();
+    let header = BlockHeader {
+        kind: BlockKind::RECORDS,
+        codec: Codec::ZSTD,
+        stored_bytes: payload.len() as u32,
+        raw_bytes: raw.len() as u32,
+        records: records.len() as u32,
+        events: records.len() as u32,
+        first: Timestamp(5),
+        last: Timestamp(5),
+        payload_crc: crc32fast::hash(&payload),
+    };
+    let mut file = file_of(&Script { ticks: 0, ..Script::default() }, SMALL);
+    file.truncate(20 + u32_at(&file, 12) as usize);
+    for _ in 0..copies {
+        file.extend(header.to_bytes());
+        file.extend(&payload);
+    }
+    file
+}
+
+#[test]
+fn what_a_file_costs_to_read_is_bounded_by_its_length() {
+    let copies = 60;
+    let file = dense_file(copies);
+    assert!(file.len() < 20_000, "{} bytes", file.len());
+    let mut reader = open(&file).unwrap();
+    let events = drain(&mut reader);
+    let told = events.iter().filter(|stamped| matches!(stamped.event, Event::TickStart { .. })).count();
+    assert!(told as u64 <= records_allowed(file.len() as u64) && told >= 1 << 20, "{told} events");
+    let left_out = copies - told / 60_000;
+    assert_eq!(reader.damage().iter().filter(|damage| damage.kind == DamageKind::Dense).count(), left_out);
+    assert_eq!(EventSource::counts(&reader).lost_records, 60_000 * left_out as u64);
+}
+
+#[test]
+fn a_writer_writes_no_file_that_is_too_dense() {
+    let mut file = Vec::new();
+    let options = WriteOptions { records_per_block: 60_000, ..WriteOptions::at_rest() };
+    let metadata = Script::default().metadata();
+    let mut writer = TraceWriter::new(&mut file, Path::new("t"), &metadata, options).unwrap();
+    let event = Stamped { at: Timestamp(5), source: SourceId(1), event: Event::TickStart { tick: 4 } };
+    let count = (1 << 20) + 300_000;
+    for _ in 0..count / 1_000 {
+        writer.append(&[event; 1_000]).unwrap();
+    }
+    writer.finish().unwrap();
+    let mut reader = open(&file).unwrap();
+    let mut told = 0;
+    let mut batch = Vec::new();
+    while reader.poll(&mut batch).unwrap() == SourceState::More {
+        told += batch.len();
+        batch.clear();
+    }
+    assert_eq!((reader.damage(), told + batch.len()), (&[][..], count / 1_000 * 1_000));
+}

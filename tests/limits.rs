@@ -1,0 +1,113 @@
+//! Traces made to cost more than they are worth: each command has a limit on memory, and ends.
+
+#[expect(dead_code, reason = "each test file uses its part")]
+#[path = "support/program.rs"]
+mod program;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use loop_probes::event::{Event, Origin, Outcome, Placement, Queue, RefKind};
+use loop_probes::ids::{IoSource, LabelId, SourceId, Tag, TaskId, TimerId, Timestamp};
+use loop_probes::metadata::Metadata;
+use loop_probes::stamped::Stamped;
+use loop_traces::writer::TraceWriter;
+use program::{Place, text};
+
+/// What a command may take, its code and its stacks included.
+const MEMORY_KIB: u32 = 700 * 1024;
+
+/// Events of each trace: enough that what grows without a limit grows beyond what is allowed.
+const EVENTS: u64 = 1 << 20;
+
+/// Event number `number` of emitter 1, or of the emitter that is returned with it.
+type Make = fn(u64) -> (u32, Event);
+
+fn ran(number: u64, tag: u16) -> Event {
+    let at = Timestamp(number * 1_000);
+    Event::TaskRan { task: TaskId(number), tag: Tag(tag), outcome: Outcome::Done, queued: at, start: at }
+}
+
+const HOSTILE: [(&str, Make); 9] = [
+    ("1,024 emitters with names for each span", |number| {
+        let label = LabelId(number as u32);
+        ((number % 1_024) as u32 + 1, Event::Span { label, start: Timestamp(number * 1_000) })
+    }),
+    ("4,096 emitters in a tick that does not end", |number| match number {
+        0..4_096 => (number as u32 + 1, Event::TickStart { tick: 1 }),
+        _ => ((number % 4_096) as u32 + 1, ran(number, 1)),
+    }),
+    ("one tick that does not end", |number| match number {
+        0 => (1, Event::TickStart { tick: 1 }),
+        _ => (1, ran(number, 1)),
+    }),
+    ("tasks of every tag", |number| (1, ran(number, number as u16))),
+    ("tasks that never run", |number| {
+        let place = Placement { queue: Queue::Tasks, origin: Origin::Local, depth: number as u32 };
+        let queued = Timestamp(number * 1_000);
+        (
+            1,
+            Event::TaskQueued {
+                task: TaskId(number),
+                tag: Tag(1),
+                place,
+                parent: None,
+                poster: None,
+                queued,
+            },
+        )
+    }),
+    ("timers that never fire", |number| {
+        let due = Timestamp(u64::MAX);
+        (1, Event::TimerArmed { timer: TimerId(number as _), tag: Tag(1), due, period_ns: Some(1) })
+    }),
+    ("sources that stay", |number| {
+        (1, Event::IoRegistered { source: IoSource(number as u32), tag: Tag(number as u16) })
+    }),
+    ("ticks of a nanosecond", |number| match number % 2 {
+        0 => (1, Event::TickStart { tick: number }),
+        _ => (1, Event::TickEnd { tick: number - 1, tasks_run: 0, start: Timestamp((number - 1) * 1_000) }),
+    }),
+    ("references without an end", |number| {
+        (1, Event::RefChanged { what: RefKind::Handle, delta: i32::MAX, alive: number as u32 })
+    }),
+];
+
+fn write(trace: &Path, make: Make) {
+    let mut writer = TraceWriter::create(trace, &Metadata::new("hostile")).expect("a trace can be written");
+    let stamped = |number: u64| {
+        let (source, event) = make(number);
+        Stamped { at: Timestamp(number * 1_000), source: SourceId(source), event }
+    };
+    for begin in (0..EVENTS).step_by(4_096) {
+        let batch: Vec<Stamped> = (begin..begin + 4_096).map(stamped).collect();
+        writer.append(&batch).expect("a trace can be written");
+    }
+    writer.finish().expect("a trace can be written");
+}
+
+#[test]
+fn every_command_keeps_to_its_memory() {
+    let place = Place::new();
+    let trace = place.file("hostile.looptrace");
+    let trace = text(&trace);
+    for (name, make) in HOSTILE {
+        write(Path::new(trace), make);
+        for arguments in [
+            &["report", trace, "--json"][..],
+            &["replay", trace, "--no-tui"],
+            &["export", trace, "-o", "/dev/null"],
+            &["export", trace, "--format", "speedscope", "-o", "/dev/null"],
+            &["export", trace, "--format", "folded", "-o", "/dev/null"],
+            &["export", trace, "--format", "csv", "-o", "/dev/null"],
+            &["diff", "--anyway", trace, "--", trace],
+        ] {
+            let mut command = Command::new("bash");
+            command.args(["-c", "ulimit -v \"$0\"; exec \"$@\"", &MEMORY_KIB.to_string()]);
+            command.arg(env!("CARGO_BIN_EXE_loopscope")).args(arguments).stdin(Stdio::null());
+            let output = command.output().expect("a shell runs");
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(0), "{name}: {arguments:?}: {} {told}", output.status);
+        }
+    }
+}
