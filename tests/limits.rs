@@ -15,10 +15,10 @@ use loop_traces::writer::TraceWriter;
 use program::{Place, text};
 
 /// What a command may take, its code and its stacks included.
-const MEMORY_KIB: u32 = 700 * 1024;
+const MEMORY_KIB: u32 = 256 * 1024;
 
-/// Events of each trace: enough that what grows without a limit grows beyond what is allowed.
-const EVENTS: u64 = 1 << 20;
+/// Events of each trace: enough that a kilobyte or two for each would be too much.
+const EVENTS: u64 = 1 << 16;
 
 /// Event number `number` of emitter 1, or of the emitter that is returned with it.
 type Make = fn(u64) -> (u32, Event);

@@ -366,3 +366,45 @@ fn names_that_are_no_text_are_read_written_and_shown_escaped() {
     });
     drop(demo);
 }
+
+#[test]
+fn what_is_past_the_end_is_refused() {
+    let place = Place::new();
+    let (trace, json) = (place.file("a.looptrace"), place.file("a.json"));
+    let script = Script { ticks: 30, ..Script::default() };
+    let mut writer = TraceWriter::create(&trace, &script.metadata()).unwrap();
+    writer.append(&script.events()).unwrap();
+    writer.finish().unwrap();
+    let line = place.fail(2, &["export", text(&trace), "--from", "50s", "-o", text(&json)]);
+    assert!(line.contains("--from 50s is past the end") && !json.exists(), "{line}");
+    place.succeed(&["export", text(&trace), "--to", "50s", "-o", text(&json)]);
+}
+
+#[test]
+fn standard_input_that_is_no_trace_is_not_read_to_its_end() {
+    let place = Place::new();
+    let mut report = place.command(&["report", "-"]);
+    let ended = report.stdin(File::open("/dev/zero").unwrap()).output().unwrap();
+    assert_eq!(ended.status.code(), Some(3), "{}", told(&ended));
+    assert!(told(&ended).contains("standard input is no loopscope trace"), "{}", told(&ended));
+}
+
+#[test]
+fn a_demo_that_is_quit_says_what_happened_and_what_it_saved() {
+    let place = Place::new();
+    let trace = place.file("a.looptrace");
+    for signal in [Signal::INT, Signal::QUIT] {
+        let mut demo = place.command(&["demo", "--json", "--duration", "120s", "--record", text(&trace)]);
+        let demo = demo.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let ticks = |saved: serde_json::Value| saved["ticks"]["count"].as_u64() > Some(0);
+        wait_for("its first ticks", || place.told(text(&trace)).is_some_and(ticks));
+        kill_process(Pid::from_child(&demo), signal).unwrap();
+        let ended = demo.wait_with_output().unwrap();
+        assert!(ended.status.success(), "{}", told(&ended));
+        let summary: serde_json::Value = serde_json::from_slice(&ended.stdout).unwrap();
+        assert!(summary["ticks"]["count"].as_u64() > Some(0), "{summary}");
+        let saved = format!("to {0}; `loopscope report {0}` says what happened", text(&trace));
+        assert!(told(&ended).contains(&saved), "{}", told(&ended));
+        fs::remove_file(&trace).unwrap();
+    }
+}

@@ -13,6 +13,7 @@ use loop_probes::process::{ProcessReader, ProcessState};
 use loop_probes::ring::Start;
 use loop_probes::text::printable_path;
 use loop_traces::export::ExportError;
+use loop_traces::format::FILE_MAGIC;
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource, MemorySource, SourceError};
 use loop_traces::timeline::Timeline;
@@ -52,7 +53,7 @@ impl Input {
     pub fn open(word: &OsStr) -> Result<Self, Failure> {
         let path = Path::new(word);
         if word == STDIN {
-            let spool = Spool::fill(io::stdin().lock());
+            let spool = Spool::fill(io::stdin().lock(), &FILE_MAGIC);
             let spool =
                 spool.map_err(|error| Failure::Input(format!("cannot put {STDIN_NAME} aside: {error}")))?;
             let trace = TraceReader::new(spool.again(), Path::new(STDIN_NAME)).map_err(Failure::input)?;
@@ -136,15 +137,30 @@ impl Input {
         }
     }
 
-    /// The time so long after its first event.
-    #[must_use]
-    pub fn at(&self, after: Duration) -> Timestamp {
-        let begin = match self {
-            Self::Trace(_, trace) => trace.extent().map(|(begin, _)| begin),
-            Self::Piped(_, trace) => trace.extent().map(|(begin, _)| begin),
-            Self::Ring(ring, _) => ring.first_at(),
-        };
-        begin.unwrap_or_default().plus_ns(u64::try_from(after.as_nanos()).unwrap_or(u64::MAX))
+    /// The times of its first and its last event.
+    fn extent(&self) -> Option<(Timestamp, Timestamp)> {
+        match self {
+            Self::Trace(_, trace) => trace.extent(),
+            Self::Piped(_, trace) => trace.extent(),
+            Self::Ring(ring, _) => ring.first_at().zip(ring.events().last().map(|last| last.at)),
+        }
+    }
+
+    /// The time so long after its first event, which `option` asks for.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Usage`] where that is past the end.
+    pub fn at(&self, option: &str, after: Duration) -> Result<Timestamp, Failure> {
+        let (begin, end) = self.extent().unwrap_or_default();
+        let at = begin.plus_ns(u64::try_from(after.as_nanos()).unwrap_or(u64::MAX));
+        if at > end {
+            let length = units::duration(end.ns_since(begin));
+            return Err(Failure::Usage(format!(
+                "{option} {after:?} is past the end: there are {length} of it"
+            )));
+        }
+        Ok(at)
     }
 
     /// Writes it as a file for other programs.

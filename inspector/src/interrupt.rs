@@ -14,7 +14,7 @@ use loop_probes::ids::Timestamp;
 use loop_traces::writer::TraceOutput;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::flag;
 
 use crate::exit::Failure;
@@ -27,7 +27,7 @@ pub struct Interrupt {
 }
 
 impl Interrupt {
-    /// Ends at `SIGINT`, `SIGTERM` and `SIGHUP`, and after `duration` where one is given. A second signal ends
+    /// Ends at `SIGINT`, `SIGTERM`, `SIGHUP` and `SIGQUIT`, and after `duration` where one is given. A second signal ends
     /// the process at once.
     ///
     /// # Errors
@@ -35,7 +35,7 @@ impl Interrupt {
     /// [`Failure::Input`] where the signals cannot be caught.
     pub fn new(duration: Option<Duration>) -> Result<Self, Failure> {
         let asked = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
+        for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
             // In this order: the first one finds the flag still down.
             flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&asked))
                 .and_then(|_| flag::register(signal, Arc::clone(&asked)))

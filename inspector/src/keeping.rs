@@ -26,7 +26,7 @@ use crate::dashboard::{Keeper, Recording};
 use crate::exit::Failure;
 use crate::exporting::{self, Export};
 use crate::input::Input;
-use crate::sink::save;
+use crate::sink::{save, saved};
 
 /// The longest wait between two polls of a dashboard, which draws in between.
 const FRAME: Duration = Duration::from_millis(33);
@@ -101,9 +101,7 @@ impl Keeping {
         if let Some(failed) = inner.failed.take() {
             return Err(failed);
         }
-        let lines = inner.saved.iter().map(|(path, stats)| {
-            format!("saved {} events in {} bytes to {}", stats.events, stats.bytes, path.display())
-        });
+        let lines = inner.saved.iter().map(|(path, stats)| saved(path, stats));
         Ok(lines.collect())
     }
 }

@@ -6,8 +6,10 @@ use std::time::Duration;
 use loop_probes::clock::monotonic_now;
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
+use loop_probes::text::printable_path;
 use loop_traces::source::SourceCounts;
 use loop_traces::timeline::Timeline;
+use loop_traces::units;
 use loop_traces::writer::{TraceWriter, WriteError, WriteStats};
 
 use crate::exit::Failure;
@@ -31,6 +33,14 @@ pub fn save(
     writer.set_counts(counts);
     writer.append(events)?;
     writer.flush_due(monotonic_now().plus_ns(u64::try_from(period.as_nanos()).unwrap_or(u64::MAX)))
+}
+
+/// Says what was saved, and what to do with it.
+#[must_use]
+pub fn saved(path: &Path, stats: &WriteStats) -> String {
+    let (path, events) = (printable_path(path), units::counted(stats.events, "event", "events"));
+    let bytes = units::bytes(stats.bytes);
+    format!("saved {events} in {bytes} to {path}; `loopscope report {path}` says what happened")
 }
 
 /// Folds and saves the same events, so that a report of the file says what was said live.

@@ -3,7 +3,7 @@
 //! The file has no name, so that it goes with the process however that ends; each reader has a place of its own in it.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
@@ -16,14 +16,18 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// Reads `input` to its end into a temporary file (`TMPDIR` says where).
+    /// Reads `input` to its end into a temporary file (`TMPDIR` says where); only its beginning where that is not `magic`.
     ///
     /// # Errors
     ///
     /// Where it cannot be read, or the file not be written.
-    pub fn fill(mut input: impl Read) -> io::Result<Self> {
+    pub fn fill<const N: usize>(mut input: impl Read, magic: &[u8; N]) -> io::Result<Self> {
         let mut file = tempfile::tempfile()?;
-        let size = io::copy(&mut input, &mut file)?;
+        let mut begin = Vec::new();
+        (&mut input).take(N as u64).read_to_end(&mut begin)?;
+        file.write_all(&begin)?;
+        let rest = if begin == magic { io::copy(&mut input, &mut file)? } else { 0 };
+        let size = begin.len() as u64 + rest;
         Ok(Self { file: Arc::new(file), size, at: 0 })
     }
 
@@ -60,7 +64,7 @@ mod tests {
 
     #[test]
     fn each_reader_has_its_own_place() {
-        let mut spool = Spool::fill(&b"looptrace"[..]).unwrap();
+        let mut spool = Spool::fill(&b"looptrace"[..], b"loop").unwrap();
         let mut other = spool.again();
         let mut text = String::new();
         assert_eq!(spool.seek(SeekFrom::End(-5)).unwrap(), 4);
@@ -69,5 +73,13 @@ mod tests {
         assert_eq!(text, "tracelooptrace");
         assert_eq!((spool.seek(SeekFrom::Current(-2)).unwrap(), spool.stream_position().unwrap()), (7, 7));
         assert!(spool.seek(SeekFrom::Current(-8)).is_err());
+    }
+
+    #[test]
+    fn of_what_is_no_trace_only_the_beginning_is_read() {
+        let mut spool = Spool::fill(io::repeat(b'x'), b"loop").unwrap();
+        let mut text = String::new();
+        spool.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "xxxx");
     }
 }

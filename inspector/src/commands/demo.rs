@@ -5,6 +5,7 @@ use std::time::Duration;
 use loop_probes::ring::Start;
 use loop_probes::session::{Session, SharingError};
 use loop_traces::summary::Summary;
+use loop_traces::writer::WriteStats;
 
 use super::{drawing, summary, warn};
 use crate::cli::{DemoArgs, Global};
@@ -13,6 +14,7 @@ use crate::exit::Failure;
 use crate::interrupt::Interrupt;
 use crate::keeping::{Again, Keeping};
 use crate::recording::Recording;
+use crate::sink::saved;
 use crate::stdout;
 use crate::workload::{self, Load, Workload, WorkloadError, WorkloadOptions};
 
@@ -50,7 +52,15 @@ pub(super) fn run(args: &DemoArgs, global: &Global) -> Result<(), Failure> {
     warn_unshared(&session);
     summary::print_demo(&Summary::new(&source, &timeline), &served, args.live.json, global)?;
     // Without a file the one line has said it all.
-    if is_off && args.live.record.is_none() { Ok(()) } else { written.map(drop) }
+    if is_off && args.live.record.is_none() { Ok(()) } else { warn_saved(args, written) }
+}
+
+/// Says what was saved, where a file was asked for.
+fn warn_saved(args: &DemoArgs, written: Result<Option<WriteStats>, Failure>) -> Result<(), Failure> {
+    if let (Some(stats), Some(path)) = (written?, &args.live.record) {
+        warn(&saved(path, &stats));
+    }
+    Ok(())
 }
 
 fn draw(args: &DemoArgs, global: &Global, session: &Session) -> Result<(), Failure> {
@@ -69,10 +79,8 @@ fn draw(args: &DemoArgs, global: &Global, session: &Session) -> Result<(), Failu
     warn_unshared(session);
     drawn?;
     let served = stopped?;
-    if !is_off || args.live.record.is_some() {
-        written?;
-    }
-    stdout::print(&format!("{served}\n"))
+    stdout::print(&format!("{served}\n"))?;
+    if is_off && args.live.record.is_none() { Ok(()) } else { warn_saved(args, written) }
 }
 
 /// Says that the ring was truncated, where it was.

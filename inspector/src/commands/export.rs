@@ -30,7 +30,10 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
         ));
     }
     let input = Input::open(&args.input)?;
-    let range = TimeRange { from: args.from.map(|from| input.at(from)), to: args.to.map(|to| input.at(to)) };
+    let from = args.from.map(|from| input.at("--from", from)).transpose()?;
+    // An end past the end is the end.
+    let to = args.to.and_then(|to| input.at("--to", to).ok());
+    let range = TimeRange { from, to };
     let what = match args.format {
         ExportFormat::Chrome => Export::Chrome(ExportOptions { range, ..ExportOptions::default() }),
         ExportFormat::Csv => Export::Csv(range),

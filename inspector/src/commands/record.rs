@@ -10,7 +10,7 @@ use crate::cli::{Global, RecordArgs};
 use crate::exit::Failure;
 use crate::input;
 use crate::interrupt::Interrupt;
-use crate::sink::Sink;
+use crate::sink::{Sink, saved};
 
 pub(super) fn run(args: &RecordArgs, global: &Global) -> Result<(), Failure> {
     if args.output == Path::new("-") {
@@ -26,7 +26,7 @@ pub(super) fn run(args: &RecordArgs, global: &Global) -> Result<(), Failure> {
     summary::print(&timeline, &source, args.json, global)?;
     followed?;
     if let Some(stats) = written? {
-        warn(&format!("saved {} events in {} bytes to {}", stats.events, stats.bytes, args.output.display()));
+        warn(&saved(&args.output, &stats));
     }
     Ok(())
 }

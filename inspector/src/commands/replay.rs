@@ -19,6 +19,9 @@ pub(super) fn run(args: &ReplayArgs, global: &Global) -> Result<(), Failure> {
     for warning in input.warnings() {
         super::warn(&warning);
     }
+    if let Some(at) = args.at {
+        input.at("--at", at)?;
+    }
     let keeping = Keeping::new(Again::Saved(args.input.clone()));
     drawing::replay(input.into_rewind(), args, global, &keeping)
 }

@@ -18,8 +18,8 @@ pub(crate) struct JsonOut<W> {
 
 impl<W: Write> JsonOut<W> {
     pub(crate) fn new(out: W) -> Self {
-        let buffer = Vec::with_capacity(BUFFER_BYTES + 4096);
-        Self { out, buffer, bytes: 0 }
+        // It grows to its size once: thousands of them, one for each emitter, mostly hold little.
+        Self { out, buffer: Vec::new(), bytes: 0 }
     }
 
     /// Text as it is: it must be JSON already.
@@ -53,6 +53,21 @@ impl<W: Write> JsonOut<W> {
     /// What `other` gathered.
     pub(crate) fn append<V>(&mut self, other: &JsonOut<V>) {
         self.buffer.extend_from_slice(&other.buffer);
+    }
+
+    /// Everything that `from` gives, handed on piece by piece.
+    pub(crate) fn copy(&mut self, from: &mut impl io::Read) -> io::Result<()>
+    where
+        W: Write,
+    {
+        self.flush()?;
+        self.bytes += io::copy(from, &mut self.out)?;
+        Ok(())
+    }
+
+    /// What was gathered and not yet handed on.
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.buffer
     }
 
     /// Bytes gathered and not yet handed on.

@@ -1,13 +1,14 @@
 //! speedscope's own file: an evented profile an emitter, in nanoseconds, with frames that all of them share.
 //!
-//! A profile is written in one piece, but the stream has the emitters' events mixed. One of them is written as it
-//! comes; the others wait as text, as long as there is room ([`WAITING_BYTES_MAX`]), and what found none gets a pass
-//! of its own. So a recording of any length needs bounded memory, and all but the longest ones a single pass.
+//! A profile is written in one piece, but the stream has the emitters' events mixed. The first emitter's are written as
+//! they come; those of the others wait as text, in memory as long as there is room ([`WAITING_BYTES_MAX`]) and in a
+//! temporary file beyond that. So a recording of any length needs bounded memory and two passes.
 //!
 //! Source: <https://www.speedscope.app/file-format-schema.json>.
 
 use std::collections::HashMap;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::FileExt as _;
 
 use loop_probes::metadata::Metadata;
 use loop_probes::text::printable;
@@ -19,7 +20,7 @@ use super::survey::Survey;
 use super::{ExportError, TimeRange, each_event, surveyed};
 use crate::source::{EventSource, SourceError};
 
-/// Most bytes of all profiles together that wait for their turn.
+/// Most bytes of all profiles together that wait for their turn in memory.
 pub const WAITING_BYTES_MAX: usize = 64 << 20;
 
 /// Most frames told apart; further ones are one.
@@ -37,13 +38,11 @@ pub struct SpeedscopeStats {
     pub frames: u64,
     /// Spans that overlapped without nesting: in no profile.
     pub left_out: u64,
-    /// How often the recording was read.
-    pub passes: u64,
     /// Bytes written.
     pub bytes: u64,
 }
 
-/// Exports a recording; `open` is called at least twice and must give the same events every time.
+/// Exports a recording; `open` is called twice and must give the same events both times.
 ///
 /// # Errors
 ///
@@ -64,41 +63,22 @@ fn within<S: EventSource>(
 ) -> Result<SpeedscopeStats, ExportError> {
     let survey = surveyed(&mut open, range)?;
     let mut file = File::new(&survey, out, room);
-    let mut stats = SpeedscopeStats { passes: 1, ..SpeedscopeStats::default() };
-    let mut begun = false;
-    while !begun || file.rows.iter().any(|row| row.state != State::Written) {
-        let mut source = open()?;
-        if !begun {
-            file.head(source.metadata());
-        }
-        begun = true;
-        file.choose();
-        let mut slices = Slices::new(&survey);
-        each_event(&mut source, |stamped| Ok(slices.push(stamped, &mut file)?))?;
-        slices.finish(&mut file)?;
-        stats.left_out = slices.left_out;
-        stats.passes += 1;
-        file.end_pass()?;
-    }
+    let mut source = open()?;
+    file.head(source.metadata());
+    let mut slices = Slices::new(&survey);
+    each_event(&mut source, |stamped| Ok(slices.push(stamped, &mut file)?))?;
+    slices.finish(&mut file)?;
+    let mut stats = SpeedscopeStats { left_out: slices.left_out, ..SpeedscopeStats::default() };
+    file.end_profiles()?;
     file.tail(&mut stats)?;
     Ok(stats)
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// To be written as it comes, in this pass.
-    Streams,
-    /// Waits as text.
-    Waits,
-    /// Found no room: a later pass.
-    Later,
-    Written,
-}
-
 #[derive(Debug)]
 struct Row {
-    state: State,
     text: JsonOut<io::Sink>,
+    /// What is before the text: where in the temporary file, and how many bytes.
+    aside: Vec<(u64, u64)>,
     slices: u64,
     last: u64,
 }
@@ -109,6 +89,8 @@ struct File<'a, W> {
     room: usize,
     rows: Vec<Row>,
     waiting: usize,
+    aside: Option<std::fs::File>,
+    aside_bytes: u64,
     frames: Vec<Frame>,
     places: HashMap<Frame, u64>,
     profiles: u64,
@@ -117,13 +99,15 @@ struct File<'a, W> {
 
 impl<'a, W: Write> File<'a, W> {
     fn new(survey: &'a Survey, out: W, room: usize) -> Self {
-        let row = |_| Row { state: State::Later, text: JsonOut::new(io::sink()), slices: 0, last: 0 };
+        let row = |_| Row { text: JsonOut::new(io::sink()), aside: Vec::new(), slices: 0, last: 0 };
         Self {
             out: JsonOut::new(out),
             survey,
             room,
             rows: survey.threads.iter().map(row).collect(),
             waiting: 0,
+            aside: None,
+            aside_bytes: 0,
             frames: Vec::new(),
             places: HashMap::new(),
             profiles: 0,
@@ -138,24 +122,13 @@ impl<'a, W: Write> File<'a, W> {
         self.out.string(&program).raw(",\"activeProfileIndex\":0,\"profiles\":[");
     }
 
-    /// Who is written and who waits, in the pass that begins.
-    fn choose(&mut self) {
-        let mut streams = Some(State::Streams);
-        for row in self.rows.iter_mut().filter(|row| row.state == State::Later) {
-            row.state = streams.take().unwrap_or(State::Waits);
-        }
-    }
-
     fn event(&mut self, row: usize, kind: &str, at: u64, frame: Frame) -> io::Result<()> {
-        let Row { state, slices, last, .. } = &mut self.rows[row];
-        let (state, first) = (*state, *slices == 0 && kind == "O");
-        if matches!(state, State::Later | State::Written) {
-            return Ok(());
-        }
+        let Row { slices, last, .. } = &mut self.rows[row];
+        let first = *slices == 0 && kind == "O";
         *slices += u64::from(kind == "O");
         *last = (*last).max(at);
         let frame = self.place_of(frame);
-        if state == State::Streams {
+        if row == 0 {
             if first {
                 self.begin_profile(row);
             }
@@ -166,10 +139,7 @@ impl<'a, W: Write> File<'a, W> {
         let before = text.gathered();
         write_event(text, first, kind, at, frame);
         self.waiting += text.gathered() - before;
-        if self.waiting > self.room {
-            self.put_off();
-        }
-        Ok(())
+        if self.waiting > self.room { self.put_aside() } else { Ok(()) }
     }
 
     fn place_of(&mut self, frame: Frame) -> u64 {
@@ -181,13 +151,24 @@ impl<'a, W: Write> File<'a, W> {
         })
     }
 
-    /// The longest of those that wait gives its room to the others.
-    fn put_off(&mut self) {
-        let longest = self.rows.iter_mut().filter(|row| row.state == State::Waits);
-        if let Some(longest) = longest.max_by_key(|row| row.text.gathered()) {
-            self.waiting -= longest.text.gathered();
-            *longest = Row { state: State::Later, text: JsonOut::new(io::sink()), slices: 0, last: 0 };
+    /// Makes room: what waits goes to the temporary file.
+    #[cold]
+    fn put_aside(&mut self) -> io::Result<()> {
+        let mut file = match self.aside.take() {
+            Some(file) => file,
+            None => tempfile::tempfile()?,
+        };
+        for row in &mut self.rows {
+            let text = std::mem::replace(&mut row.text, JsonOut::new(io::sink()));
+            if text.gathered() > 0 {
+                file.write_all(text.text())?;
+                row.aside.push((self.aside_bytes, text.gathered() as u64));
+                self.aside_bytes += text.gathered() as u64;
+            }
         }
+        self.waiting = 0;
+        self.aside = Some(file);
+        Ok(())
     }
 
     fn begin_profile(&mut self, row: usize) {
@@ -198,27 +179,32 @@ impl<'a, W: Write> File<'a, W> {
         self.profiles += 1;
     }
 
-    fn end_pass(&mut self) -> io::Result<()> {
+    fn end_profiles(&mut self) -> io::Result<()> {
         for place in 0..self.rows.len() {
-            let Row { state, slices, last, .. } = self.rows[place];
-            if matches!(state, State::Later | State::Written) {
-                continue;
-            }
-            let text = std::mem::replace(&mut self.rows[place].text, JsonOut::new(io::sink()));
-            self.rows[place].state = State::Written;
-            // Who ran nothing has nothing to show.
+            let Row { slices, last, .. } = self.rows[place];
+            // An emitter that ran nothing has nothing to show.
             if slices == 0 {
                 continue;
             }
-            if state == State::Waits {
+            if place > 0 {
                 self.begin_profile(place);
-                self.out.append(&text);
+                self.put_waiting(place)?;
             }
             self.out.raw("],\"endValue\":").plain(last).raw("}");
             self.slices += slices;
             self.out.settle()?;
         }
-        self.waiting = 0;
+        Ok(())
+    }
+
+    fn put_waiting(&mut self, place: usize) -> io::Result<()> {
+        if let Some(file) = &self.aside {
+            for &(at, bytes) in &self.rows[place].aside {
+                self.out.copy(&mut Piece { file, at }.take(bytes))?;
+            }
+        }
+        let text = std::mem::replace(&mut self.rows[place].text, JsonOut::new(io::sink()));
+        self.out.append(&text);
         Ok(())
     }
 
@@ -237,6 +223,20 @@ impl<'a, W: Write> File<'a, W> {
         stats.frames = self.frames.len() as u64;
         stats.bytes = self.out.bytes;
         Ok(())
+    }
+}
+
+/// The temporary file from a place on.
+struct Piece<'a> {
+    file: &'a std::fs::File,
+    at: u64,
+}
+
+impl Read for Piece<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.at)?;
+        self.at += read as u64;
+        Ok(read)
     }
 }
 
