@@ -429,7 +429,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     /// Reads the monotonic clock for the scheduler, and records what it was given.
     fn read(&mut self, point: ClockPoint) -> Timestamp {
-        let now = self.clock.now();
+        let now = self.clock.now_at(point);
         self.latest = Some(now);
         if self.core.on {
             self.core.record(Event::InputClock { point, now });

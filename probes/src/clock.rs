@@ -8,12 +8,18 @@
 
 use std::sync::OnceLock;
 
+use crate::event::ClockPoint;
 use crate::ids::{Ticks, Timestamp};
 
 /// Where a loop gets its time from. Real ones read hardware, virtual ones are moved by a test or a replay.
 pub trait Clock {
     /// The monotonic time that due times are compared with.
     fn now(&self) -> Timestamp;
+    /// The same, for a decision at `point` of a turn. A virtual clock can let the time pass that the loop took until
+    /// there.
+    fn now_at(&self, _point: ClockPoint) -> Timestamp {
+        self.now()
+    }
     /// The record clock. Strictly cheaper than [`now`](Self::now) where the hardware allows.
     fn ticks(&self) -> Ticks;
 }

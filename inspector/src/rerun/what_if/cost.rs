@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 
-use loop_probes::event::{Event, Phase};
+use loop_probes::event::{ClockPoint, Event, Phase};
 use loop_probes::ids::Timestamp;
 
 use super::script::arrive::Waits;
@@ -43,7 +43,10 @@ pub(super) struct Overheads {
     /// The end of what was accounted for last: a callback, a poll, a step.
     accounted: Option<Timestamp>,
     polled: bool,
+    /// The reading of the clock that the next poll's wait is counted from.
+    read: Option<Timestamp>,
     before_poll: Vec<Sample>,
+    into_poll: Vec<Sample>,
     after_poll: Vec<Sample>,
     between: Vec<Sample>,
     reliefs: Vec<Sample>,
@@ -53,8 +56,8 @@ pub(super) struct Overheads {
 impl Overheads {
     /// Its memory, in bytes.
     pub(super) fn bytes(&self) -> u64 {
-        let Self { before_poll, after_poll, between, reliefs, .. } = self;
-        let samples = before_poll.len() + after_poll.len() + between.len() + reliefs.len();
+        let Self { before_poll, into_poll, after_poll, between, reliefs, .. } = self;
+        let samples = before_poll.len() + into_poll.len() + after_poll.len() + between.len() + reliefs.len();
         bytes_of::<Sample>(samples) + bytes_of::<Collection>(self.collections.len())
     }
 
@@ -65,8 +68,16 @@ impl Overheads {
                 self.between.extend(gap(self.accounted, at));
                 self.polled = false;
             }
+            Event::InputClock { point: ClockPoint::BeforePoll, now } => {
+                self.read = Some(now);
+                return;
+            }
             Event::Poll { start, .. } => {
                 self.before_poll.extend(gap(self.accounted, start));
+                if let Some(accounted) = self.accounted {
+                    let read = self.read.take().unwrap_or(start).max(accounted);
+                    self.into_poll.push(Sample { at_ns: accounted.as_ns(), ns: start.ns_since(read) });
+                }
                 self.polled = true;
             }
             Event::Phase { phase: Phase::Recorder, start } => {
@@ -160,6 +171,8 @@ impl Cursor {
 pub(super) struct Costs {
     /// From the last callback, or the tick's start, to the poll.
     pub(super) before_poll: Samples,
+    /// The part of that from the reading of the clock that the poll's wait is counted from.
+    pub(super) into_poll: Samples,
     /// From the poll, or the last callback, to the tick's end.
     pub(super) after_poll: Samples,
     /// From one tick to the next.
@@ -180,12 +193,13 @@ pub(super) struct Costs {
 
 impl Costs {
     pub(super) fn new(overheads: Overheads, waits: Waits, tasklets: [Vec<Sample>; 2]) -> Self {
-        let Overheads { before_poll, after_poll, between, reliefs, collections, .. } = overheads;
+        let Overheads { before_poll, into_poll, after_poll, between, reliefs, collections, .. } = overheads;
         let [tasklet_wake, tasklet_next] = tasklets.map(Samples::new);
         Self {
             tasklet_wake,
             tasklet_next,
             before_poll: Samples::new(before_poll),
+            into_poll: Samples::new(into_poll),
             after_poll: Samples::new(after_poll),
             between: Samples::new(between),
             oversleep: Samples::new(waits.oversleep),

@@ -2,6 +2,7 @@
 
 mod hostile;
 mod later;
+mod own_time;
 pub(in crate::rerun) mod recorded;
 
 use std::time::Duration;

@@ -72,6 +72,7 @@ enum Toll {
 #[derive(Debug, Default)]
 struct Cursors {
     before_poll: Cursor,
+    into_poll: Cursor,
     after_poll: Cursor,
     between: Cursor,
     oversleep: Cursor,
@@ -109,6 +110,8 @@ pub(super) struct World {
     /// The next boundary ends what was accounted for.
     is_accounted: Cell<bool>,
     toll: Cell<Toll>,
+    /// The clock was read for the next poll, and so much of its toll is left.
+    read: Cell<Option<u64>>,
     cursors: Cursors,
     arrivals: Vec<Arrival>,
     next_arrival: Cell<usize>,
@@ -196,6 +199,7 @@ impl World {
             inside: Cell::new(0),
             is_accounted: Cell::new(false),
             toll: Cell::new(Toll::BeforePoll),
+            read: Cell::new(None),
             cursors: Cursors::default(),
             arrivals,
             next_arrival: Cell::new(0),
@@ -359,15 +363,33 @@ impl World {
         if self.inside.get() > 0 || self.is_accounted.take() {
             return;
         }
+        let read = self.read.take();
         let (costs, cursors) = (&self.script.costs, &self.cursors);
         let (cursor, samples, next): (&Cursor, &Samples, Toll) = match self.toll.get() {
             Toll::BeforePoll => (&cursors.before_poll, &costs.before_poll, Toll::AfterPoll),
             Toll::AfterPoll => (&cursors.after_poll, &costs.after_poll, Toll::Between),
             Toll::Between => (&cursors.between, &costs.between, Toll::BeforePoll),
         };
-        self.toll.set(next);
+        let toll = self.toll.replace(next);
         let now_ns = self.now.get();
-        self.advance_to(now_ns.saturating_add(cursor.near(samples, now_ns)));
+        let ns = match read.filter(|_| toll == Toll::BeforePoll) {
+            Some(left_ns) => left_ns,
+            None => cursor.near(samples, now_ns),
+        };
+        self.advance_to(now_ns.saturating_add(ns));
+    }
+
+    /// The clock is read for the next poll: what its wait is counted from. The loop's own way up to there lies before.
+    fn pay_up_to_reading(&self) {
+        let is_due = self.toll.get() == Toll::BeforePoll && self.read.get().is_none();
+        if !is_due || self.inside.get() > 0 || self.is_accounted.get() {
+            return;
+        }
+        let (costs, cursors, now_ns) = (&self.script.costs, &self.cursors, self.now.get());
+        let whole_ns = cursors.before_poll.near(&costs.before_poll, now_ns);
+        let left_ns = cursors.into_poll.near(&costs.into_poll, now_ns).min(whole_ns);
+        self.read.set(Some(left_ns));
+        self.advance_to(now_ns.saturating_add(whole_ns - left_ns));
     }
 
     /// A post is turned into a task.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use loop_core::poller::{Interest, Poller, PollerError, Readiness, Ready, Source, Wake, Waker};
 use loop_probes::clock::Clock;
+use loop_probes::event::ClockPoint;
 use loop_probes::ids::{IoSource, Ticks, Timestamp};
 
 use super::{Bell, Cursor, NONE, STOPPED, SourceState, Toll, WORLD, World, world};
@@ -112,6 +113,13 @@ pub(in super::super) struct WorldClock;
 impl Clock for WorldClock {
     fn now(&self) -> Timestamp {
         WORLD.with_borrow(|world| Timestamp(world.as_ref().map_or(0, |world| world.now.get())))
+    }
+
+    fn now_at(&self, point: ClockPoint) -> Timestamp {
+        if point == ClockPoint::BeforePoll {
+            WORLD.with_borrow(|world| world.iter().for_each(|world| world.pay_up_to_reading()));
+        }
+        self.now()
     }
 
     fn ticks(&self) -> Ticks {
