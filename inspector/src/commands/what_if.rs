@@ -63,17 +63,28 @@ fn to_json(answer: &Answer, chosen: Option<&Chosen>) -> Result<Value, Failure> {
         }
         Ok(value)
     };
+    // Without a change the same wake-ups come again.
+    let error_ns = if answer.model.is_some() { answer.wake_ns } else { 0 };
+    let estimate = |of: &Side| {
+        let mut value = side(of)?;
+        leave_out_below(&mut value, error_ns, false);
+        Ok::<_, serde_json::Error>(value)
+    };
     let all = || {
         let mut all = json!({
             "before": side(&answer.before)?,
-            "after": side(&answer.after)?,
+            "after": estimate(&answer.after)?,
+            "wait_error_ns": answer.model.as_ref().map(|_| error_ns),
             "compared": serde_json::to_value(&answer.rows)?,
             "left_out": answer.left_out,
             "changed": serde_json::to_value(&answer.changed)?,
             "assumptions": answer.assumptions,
         });
+        if let Some(changed) = all["changed"].as_array_mut() {
+            changed.iter_mut().for_each(|changed| leave_out_below(&mut changed["after"], error_ns, true));
+        }
         if let Some(model) = &answer.model {
-            all["model"] = side(model)?;
+            all["model"] = estimate(model)?;
         }
         if let Some(chosen) = chosen {
             all["loop"] = json!(chosen.name);
@@ -85,4 +96,24 @@ fn to_json(answer: &Answer, chosen: Option<&Chosen>) -> Result<Value, Failure> {
         Ok(all)
     };
     all().map_err(|error: serde_json::Error| Failure::input(error))
+}
+
+/// Leaves out how long was waited in the middle, or mostly, where that is less than the model's error: nobody knows
+/// it. `is_wait` where `value` says how long was waited.
+fn leave_out_below(value: &mut Value, error_ns: u64, is_wait: bool) {
+    let is_wait_named = |name: &str| ["lag", "wait", "latency"].iter().any(|word| name.contains(word));
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                let is_of_wait = is_wait && (name.starts_with('p') || name.starts_with("max"));
+                let is_figure = is_of_wait || is_wait_named(name) && name.contains("_ns_p");
+                match field.as_u64() {
+                    Some(ns) if is_figure && ns < error_ns => *field = Value::Null,
+                    _ => leave_out_below(field, error_ns, is_wait_named(name)),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| leave_out_below(item, error_ns, false)),
+        _ => {}
+    }
 }

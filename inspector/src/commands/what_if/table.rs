@@ -10,7 +10,7 @@ use crate::text::{self, cut_middle, fill, line, wrap};
 use crate::theme::Theme;
 
 /// Columns of a figure, of a change, and of the word behind it.
-const FIGURE: usize = 11;
+const FIGURE: usize = 10;
 const CHANGE: usize = 10;
 const WORD: usize = "  better".len();
 
@@ -32,7 +32,7 @@ struct Page {
 pub(super) fn render(answer: &Answer, changes: &Changes, theme: Theme, columns: usize) -> String {
     let columns = columns.clamp(60, 120);
     let has_model = answer.model.is_some();
-    let figures = 3 * FIGURE + CHANGE + WORD;
+    let figures = 4 * FIGURE + CHANGE + WORD;
     let stall_limit_ns = answer.before.summary.ticks.stall_limit_ns;
     let name = columns.saturating_sub(figures).clamp(22, 36);
     let mut page = Page { out: String::new(), theme, columns, name, has_model, stall_limit_ns };
@@ -137,14 +137,18 @@ impl Page {
         }
     }
 
-    fn header(&mut self, name: &str) {
-        let model = if self.has_model { format!("{:>FIGURE$}", "MODEL") } else { String::new() };
+    fn header(&mut self, name: &str, error: &str) {
+        let of_model = |head| if self.has_model { format!("{head:>FIGURE$}") } else { String::new() };
+        let (model, error) = (of_model("MODEL"), of_model(error));
         let name = fill(name, self.name);
-        self.dim(&format!("{name}{:>FIGURE$}{model}{:>FIGURE$}{:>CHANGE$}", "BEFORE", "AFTER", "CHANGE"));
+        self.dim(&format!(
+            "{name}{:>FIGURE$}{model}{:>FIGURE$}{error}{:>CHANGE$}",
+            "BEFORE", "AFTER", "CHANGE"
+        ));
     }
 
     fn rows(&mut self, rows: &[Row]) {
-        self.header("");
+        self.header("", "ERROR");
         let mut last = "";
         for row in rows {
             let name = match row.what {
@@ -153,24 +157,23 @@ impl Page {
                 what => format!("{:15}{}", if what == last { "" } else { what }, row.statistic),
             };
             last = row.what;
-            let shown = |value| show(row.unit, value);
-            let model = row.model.map(shown);
-            let told = moved(row.from(), row.after);
-            self.row(&name, &shown(row.before), model.as_deref(), &shown(row.after), &told, row.verdict);
+            let shown =
+                |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| show(row.unit, value));
+            let error = row.error.map_or_else(String::new, |error| format!("±{}", show(row.unit, error)));
+            let told = match (row.from(), row.after) {
+                (Some(from), Some(after)) => moved(from, after),
+                _ => "–".to_owned(),
+            };
+            let figures = [shown(row.before), shown(row.model), shown(row.after), error];
+            self.row(&name, &figures, &told, row.verdict);
         }
     }
 
-    fn row(
-        &mut self,
-        name: &str,
-        before: &str,
-        model: Option<&str>,
-        after: &str,
-        told: &str,
-        verdict: Verdict,
-    ) {
+    /// Figures are before, of the model, after, and the model's error.
+    fn row(&mut self, name: &str, [before, model, after, error]: &[String; 4], told: &str, verdict: Verdict) {
         let name = fill(&cut_middle(name, self.name - 1), self.name);
-        let model = model.map_or_else(String::new, |model| format!("{model:>FIGURE$}"));
+        let of_model = |text| if self.has_model { format!("{text:>FIGURE$}") } else { String::new() };
+        let (model, error) = (of_model(model), of_model(error));
         let told = format!("{told:>CHANGE$}");
         let told = match verdict {
             Verdict::Better => self.paint(self.theme.live(), &format!("{told}  better")),
@@ -180,7 +183,7 @@ impl Page {
             Verdict::Changed => told,
             Verdict::Same => self.paint(self.theme.dim(), &told),
         };
-        self.line(&format!("{name}{before:>FIGURE$}{model}{after:>FIGURE$}{told}"));
+        self.line(&format!("{name}{before:>FIGURE$}{model}{after:>FIGURE$}{error}{told}"));
     }
 
     fn changed(&mut self, changed: &[Changed]) {
@@ -193,21 +196,21 @@ impl Page {
             return;
         }
         self.line("");
-        self.header("CHANGED MOST, P99");
+        self.header("CHANGED MOST, P99", "");
         for changed in changed {
             let name = format!("{:<5}{}", changed.what.word(), changed.tag);
             let shown = |figure: Figure| match figure.count {
-                0 => "-".to_owned(),
+                0 => "–".to_owned(),
                 _ => duration(figure.p99_ns),
             };
-            let (before, after) = (shown(changed.before), shown(changed.after));
-            let model = changed.model.filter(|_| self.has_model).map(shown);
+            let model = changed.model.map(shown).unwrap_or_default();
+            let figures = [shown(changed.before), model, shown(changed.after), String::new()];
             let told = match (changed.from().count, changed.after.count) {
                 (_, 0) => "gone".to_owned(),
                 (0, _) => "new".to_owned(),
                 _ => moved(changed.from().p99_ns as f64, changed.after.p99_ns as f64),
             };
-            self.row(&name, &before, model.as_deref(), &after, &told, changed.verdict);
+            self.row(&name, &figures, &told, changed.verdict);
         }
     }
 
@@ -218,6 +221,7 @@ impl Page {
             rows.chain(answer.changed.iter().map(|changed| changed.verdict)).collect();
         let lines = [
             (self.has_model, "CHANGE is from MODEL, the recording executed again unchanged, to AFTER"),
+            (self.has_model, "ERROR is by how much the model may be off; – is less than that"),
             (verdicts.contains(&Verdict::Model), "model: the model alone is off by as much as that, or more"),
             (
                 verdicts.contains(&Verdict::Unlike),

@@ -31,6 +31,9 @@ pub struct Answer {
     pub cut_short: Option<&'static str>,
     /// What was assumed, and what had to be invented, in words.
     pub assumptions: Vec<String>,
+    /// How late the recorded loop's wake-ups were, in the middle: a changed loop sleeps otherwise, and each wait of it is
+    /// uncertain by as much.
+    pub wake_ns: u64,
 }
 
 impl Answer {
@@ -39,11 +42,23 @@ impl Answer {
         after: Side,
         left_out: Vec<String>,
         cut_short: Option<&'static str>,
+        wake_ns: u64,
     ) -> Self {
+        let (model, judges) = (None, false);
         let comparison =
-            Comparison { before: &before, model: None, after: &after, left_out: &left_out, judges: false };
+            Comparison { before: &before, model, after: &after, left_out: &left_out, judges, wake_ns };
         let (rows, changed) = (comparison.rows(), comparison.changed());
-        Self { before, after, model: None, rows, changed, left_out, cut_short, assumptions: Vec::new() }
+        Self {
+            before,
+            after,
+            model: None,
+            rows,
+            changed,
+            left_out,
+            cut_short,
+            assumptions: Vec::new(),
+            wake_ns,
+        }
     }
 
     /// Holds this answer against `own`, the one without a change: only now something is better or worse.
@@ -55,6 +70,7 @@ impl Answer {
             after: &self.after,
             left_out: &self.left_out,
             judges: self.cut_short.is_none() && own.cut_short.is_none(),
+            wake_ns: self.wake_ns,
         };
         (self.rows, self.changed) = (comparison.rows(), comparison.changed());
         self.model = Some(own.after);

@@ -67,13 +67,15 @@ pub struct Row {
     pub statistic: &'static str,
     /// What it counts.
     pub unit: Unit,
-    /// As recorded.
-    pub before: f64,
+    /// As recorded; `None` where nothing was.
+    pub before: Option<f64>,
     /// As executed again without a change, where that was done: the change is from here.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<f64>,
-    /// As executed again.
-    pub after: f64,
+    /// As executed again; `None` where that is less than the error.
+    pub after: Option<f64>,
+    /// By how much the model may be off, where that is known: by as much as it is off without a change, and a wait by as
+    /// much as a wake-up is late.
+    pub error: Option<f64>,
     /// What may be said about it.
     pub verdict: Verdict,
     /// How much longer or shorter somebody waits, in nanoseconds.
@@ -101,6 +103,8 @@ pub(super) struct Comparison<'a> {
     pub(super) left_out: &'a [String],
     /// Both executions came to their end: something may be said.
     pub(super) judges: bool,
+    /// How late wake-ups are. A loop that sleeps otherwise wakes up otherwise, by as much.
+    pub(super) wake_ns: u64,
 }
 
 /// Whether from one to the other is a change at all.
@@ -160,6 +164,12 @@ impl<'a> Comparison<'a> {
         }
     }
 
+    /// By how much the model may be off.
+    fn error(&self, before: Option<f64>, model: Option<f64>, is_wait: bool) -> Option<f64> {
+        let own = if is_wait { self.wake_ns as f64 } else { 0.0 };
+        model.map(|model| (model - before.unwrap_or(0.0)).abs().max(own))
+    }
+
     /// The same of a percentile.
     fn verdict_of(&self, quantile: f64, sides: [Option<&Histogram>; 3]) -> Verdict {
         let value = |side: &Histogram| side.quantile(quantile) as f64;
@@ -202,17 +212,25 @@ impl<'a> Comparison<'a> {
         let (before, model, after) = self.sides(histogram);
         let row = |(statistic, quantile): &(&'static str, f64)| {
             let value = |side: &Histogram| match *quantile {
-                1.0 => side.max() as f64,
-                quantile => side.quantile(quantile) as f64,
+                _ if side.is_empty() => None,
+                1.0 => Some(side.max() as f64),
+                quantile => Some(side.quantile(quantile) as f64),
             };
-            let (b, m, a) = (value(&before), model.as_deref().map(value), value(&after));
+            let (b, m, a) = (value(&before), model.as_deref().and_then(value), value(&after));
+            let error = self.error(b, m, what != "tick run");
+            let after_told = a.filter(|after| error.is_none_or(|error| *after >= error));
             // What is worst happens once, and happens or not: more events are no excuse.
-            let verdict = match *quantile {
-                1.0 => self.verdict(b, m, a),
-                quantile => self.verdict_of(quantile, [Some(&before), model.as_deref(), Some(&after)]),
+            let verdict = match (*quantile, b, a) {
+                _ if a.is_some() && after_told.is_none() => Verdict::Model,
+                (1.0, Some(b), Some(a)) => self.verdict(b, m, a),
+                (_, Some(_), Some(_)) => {
+                    self.verdict_of(*quantile, [Some(&before), model.as_deref(), Some(&after)])
+                }
+                _ => Verdict::Changed,
             };
-            let waits_ns = (a - m.unwrap_or(b)).abs();
-            Row { what, statistic, unit: Unit::Ns, before: b, model: m, after: a, verdict, waits_ns }
+            let waits_ns = (a.unwrap_or(0.0) - m.or(b).unwrap_or(0.0)).abs();
+            let (unit, after) = (Unit::Ns, after_told);
+            Row { what, statistic, unit, before: b, model: m, after, error, verdict, waits_ns }
         };
         of.iter().map(row).collect()
     }
@@ -222,7 +240,7 @@ impl<'a> Comparison<'a> {
         let (before, model, after) = self.sides(|side| of(side) as f64);
         let verdict = self.verdict(before, model, after);
         let waits_ns = (after - model.unwrap_or(before)).abs() * each_ns;
-        Row { what, statistic, unit: Unit::Count, before, model, after, verdict, waits_ns }
+        self.row(what, statistic, Unit::Count, [Some(before), model, Some(after)], verdict, waits_ns)
     }
 
     /// What is neither better nor worse.
@@ -232,7 +250,21 @@ impl<'a> Comparison<'a> {
             Verdict::Better | Verdict::Worse => Verdict::Changed,
             other => other,
         };
-        Row { what, statistic: "", unit, before, model, after, verdict, waits_ns: 0.0 }
+        self.row(what, "", unit, [Some(before), model, Some(after)], verdict, 0.0)
+    }
+
+    /// A count or a share: none at all is what it is, and no less than an error.
+    fn row(
+        &self,
+        what: &'static str,
+        statistic: &'static str,
+        unit: Unit,
+        [before, model, after]: [Option<f64>; 3],
+        verdict: Verdict,
+        waits_ns: f64,
+    ) -> Row {
+        let error = self.error(before, model, false);
+        Row { what, statistic, unit, before, model, after, error, verdict, waits_ns }
     }
 
     /// The figures of the loop.
@@ -294,8 +326,8 @@ impl<'a> Comparison<'a> {
 impl Row {
     /// Without the change: by the model, where that is known.
     #[must_use]
-    pub fn from(&self) -> f64 {
-        self.model.unwrap_or(self.before)
+    pub fn from(&self) -> Option<f64> {
+        self.model.or(self.before)
     }
 }
 
@@ -315,11 +347,10 @@ impl Changed {
 /// What got better, or worse, of all that is shown, the most first.
 pub(super) fn news(rows: &[Row], changed: &[Changed], verdict: Verdict) -> Vec<News> {
     let is_news = |found: Verdict, waits_ns: f64| found == verdict && waits_ns >= NEWS_NS;
-    let of_rows = rows.iter().filter(|row| is_news(row.verdict, row.waits_ns)).map(|row| News {
-        name: format!("{} {}", row.what, row.statistic).trim_end().to_owned(),
-        from: row.from(),
-        to: row.after,
-        weight: weight(row.waits_ns, row.from(), row.after),
+    let of_rows = rows.iter().filter(|row| is_news(row.verdict, row.waits_ns)).filter_map(|row| {
+        let (name, from, to) = (format!("{} {}", row.what, row.statistic), row.from()?, row.after?);
+        let weight = weight(row.waits_ns, from, to);
+        Some(News { name: name.trim_end().to_owned(), from, to, weight })
     });
     let tags = changed.iter().filter(|changed| {
         is_news(changed.verdict, changed.from().p99_ns.abs_diff(changed.after.p99_ns) as f64)

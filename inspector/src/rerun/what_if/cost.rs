@@ -112,6 +112,11 @@ pub(super) struct Samples {
 }
 
 impl Samples {
+    /// The one in the middle.
+    pub(super) const fn median_ns(&self) -> u64 {
+        self.median_ns
+    }
+
     pub(super) fn new(mut samples: Vec<Sample>) -> Self {
         samples.sort_by_key(|sample| sample.at_ns);
         let mut all: Vec<u64> = samples.iter().map(|sample| sample.ns).collect();

@@ -11,9 +11,13 @@ use super::answer::{Answer, Figures, Kind, Side};
 use super::changes::{Changes, Filter};
 use super::measure::Measure;
 use super::run::Plan;
-use super::script::Script;
+use super::script::{Run, Script};
 use super::world::Invented;
 use crate::rerun::Chosen;
+
+/// A callback that took so many times as long as the median of its tag, and at least so long, was held up.
+const HELD_UP_TIMES: u64 = 16;
+const HELD_UP_NS: u64 = 1_000_000;
 
 /// How the run itself went.
 pub(super) struct Ran {
@@ -41,7 +45,8 @@ pub(super) fn answer(
     let left_out = left_out(changes, &before, &after);
     let mut assumptions = assumptions(script, changes, plan, &ran);
     assumptions.extend(dropped(changes, &left_out, &before));
-    let mut answer = Answer::new(before, after, left_out, ran.cut);
+    let wake_ns = script.costs.oversleep.median_ns().max(script.costs.wake.median_ns());
+    let mut answer = Answer::new(before, after, left_out, ran.cut, wake_ns);
     answer.assumptions = assumptions;
     answer
 }
@@ -154,6 +159,7 @@ fn assumptions(script: &Script, changes: &Changes, plan: &Plan, ran: &Ran) -> Ve
             duration(reliefs.iter().map(|relief| relief.ns).sum::<u64>())
         ));
     }
+    lines.extend(held_up(script));
     lines.extend(invented(script, ran));
     lines.extend(left(script));
     if changes.filter != Filter::default() {
@@ -171,6 +177,26 @@ fn assumptions(script: &Script, changes: &Changes, plan: &Plan, ran: &Ran) -> Ve
     }
     lines.extend(ran.cut.map(|why| format!("cut short: {why}")));
     lines
+}
+
+/// Callbacks that took much longer than others of their tag: what held them up is not the program's to change.
+fn held_up(script: &Script) -> Option<String> {
+    let typical_ns = |tag: Tag| script.typical_ns.get(usize::from(tag.0)).copied().unwrap_or(0);
+    let is_held_up = |run: &&Run| {
+        run.is_known && run.cost_ns > HELD_UP_NS && run.cost_ns / HELD_UP_TIMES > typical_ns(run.tag)
+    };
+    let (mut count, mut total_ns) = (0_u64, 0_u64);
+    for run in script.runs.iter().filter(is_held_up) {
+        (count, total_ns) = (count + 1, total_ns.saturating_add(run.cost_ns));
+    }
+    (count > 0).then(|| {
+        format!(
+            "{} took over {HELD_UP_TIMES} times the median of their tags, {} in all: whatever held them up (another \
+             process, a page fault, their own work) does so again, at the same callback",
+            counted(count, "callback", "callbacks"),
+            duration(total_ns)
+        )
+    })
 }
 
 /// What the recording could not say.

@@ -35,7 +35,7 @@ fn side(waits: &[(Kind, &str, Histogram)]) -> Side {
 
 fn compare(sides: &[Side; 3], left_out: &[String]) -> (Vec<Row>, Vec<Changed>) {
     let [before, model, after] = sides;
-    let comparison = Comparison { before, model: Some(model), after, left_out, judges: true };
+    let comparison = Comparison { before, model: Some(model), after, left_out, judges: true, wake_ns: 0 };
     (comparison.rows(), comparison.changed())
 }
 
@@ -50,7 +50,7 @@ fn the_models_error_is_credited_to_nobody() {
         .map(|worst| side(&[(Kind::TimerLag, "beat", histogram((0..200).map(|_| 20_000).chain([worst])))]));
     let (rows, _) = compare(&[before, model, after], &[]);
     let worst = lag(&rows, "max");
-    assert_eq!((worst.from(), worst.verdict), (14_000_000.0, Verdict::Model));
+    assert_eq!((worst.from(), worst.verdict), (Some(14_000_000.0), Verdict::Model));
     // Where the model is right, the same change is one.
     let [before, model, after] = [14_000_000, 14_000_000, 10_000_000]
         .map(|worst| side(&[(Kind::TimerLag, "beat", histogram((0..200).map(|_| 20_000).chain([worst])))]));
@@ -60,7 +60,8 @@ fn the_models_error_is_credited_to_nobody() {
 #[test]
 fn without_a_model_nothing_is_better_or_worse() {
     let [before, after] = [50_000, 10_000].map(|ns| side(&[(Kind::TimerLag, "beat", histogram([ns; 300]))]));
-    let comparison = Comparison { before: &before, model: None, after: &after, left_out: &[], judges: true };
+    let comparison =
+        Comparison { before: &before, model: None, after: &after, left_out: &[], judges: true, wake_ns: 0 };
     assert!(comparison.rows().iter().all(|row| matches!(row.verdict, Verdict::Changed | Verdict::Same)));
 }
 
@@ -72,7 +73,7 @@ fn who_leaves_the_sample_makes_nobody_wait_longer() {
     let without = side(&[(Kind::TimerLag, "slow", slow())]);
     let sides = [with(), with(), without];
     let (rows, changed) = compare(&sides, &[]);
-    assert!(lag(&rows, "p99").after > 1.2 * lag(&rows, "p99").from());
+    assert!(lag(&rows, "p99").after.unwrap() > 1.2 * lag(&rows, "p99").from().unwrap());
     assert_eq!([lag(&rows, "p90").verdict, lag(&rows, "p99").verdict], [Verdict::Unlike; 2]);
     assert_eq!(changed.iter().find(|changed| changed.tag == "quick").unwrap().verdict, Verdict::Changed);
     // Without the tag on all sides there is no change at all.
@@ -146,4 +147,32 @@ fn the_headline_is_what_somebody_waits_for_of_all_that_is_shown() {
     let place = |name: &str| news.iter().position(|found| found == name);
     assert!(place("wait read") < place("timer lag p50"), "{news:?}");
     assert_eq!(place("wait tiny"), None, "three times nothing is nothing: {news:?}");
+}
+
+#[test]
+fn an_estimate_below_the_error_is_no_figure() {
+    let [before, model, after] = [30_000, 36_000, 4_000]
+        .map(|middle| side(&[(Kind::TimerLag, "beat", histogram((0..200).map(|_| middle).chain([9_000_000])))]));
+    let compared = |wake_ns| {
+        let (model, left_out) = (Some(&model), &[][..]);
+        let comparison =
+            Comparison { before: &before, model, after: &after, left_out, judges: true, wake_ns };
+        lag(&comparison.rows(), "p50")
+    };
+    // Off by 6 µs without the change, so 4 µs with it are nothing.
+    let row = compared(0);
+    assert_eq!((row.after, row.verdict), (None, Verdict::Model));
+    assert!((5_900.0..6_100.0).contains(&row.error.unwrap()), "{row:?}");
+    // And with wake-ups that are late by 50 µs, what is off by less is within that.
+    assert_eq!(compared(50_000).error, Some(50_000.0));
+    let told = serde_json::to_value(&row).unwrap();
+    assert!(told["after"].is_null() && told["error"].is_number(), "{told}");
+}
+
+#[test]
+fn a_percentile_of_nothing_is_none() {
+    let [before, model, after] = [(); 3].map(|()| side(&[]));
+    let (rows, _) = compare(&[before, model, after], &[]);
+    let row = lag(&rows, "p99");
+    assert_eq!((row.before, row.model, row.after), (None, None, None));
 }
