@@ -151,9 +151,9 @@ impl<'a> Comparison<'a> {
     }
 
     /// Of something of which less is better.
-    fn verdict(&self, before: f64, model: Option<f64>, after: f64) -> Verdict {
+    fn verdict(&self, before: f64, model: Option<f64>, after: f64, is_wait: bool) -> Verdict {
         let from = model.unwrap_or(before);
-        let off = (from - before).abs();
+        let off = self.error(Some(before), model, is_wait).unwrap_or(0.0);
         match after - from {
             _ if !is_change(from, after) => Verdict::Same,
             _ if !self.judges || model.is_none() => Verdict::Changed,
@@ -171,10 +171,10 @@ impl<'a> Comparison<'a> {
     }
 
     /// The same of a percentile.
-    fn verdict_of(&self, quantile: f64, sides: [Option<&Histogram>; 3]) -> Verdict {
+    fn verdict_of(&self, quantile: f64, sides: [Option<&Histogram>; 3], is_wait: bool) -> Verdict {
         let value = |side: &Histogram| side.quantile(quantile) as f64;
         let [Some(before), model, Some(after)] = sides else { return Verdict::Changed };
-        let verdict = self.verdict(value(before), model.map(value), value(after));
+        let verdict = self.verdict(value(before), model.map(value), value(after), is_wait);
         match (verdict, model) {
             (Verdict::Better | Verdict::Worse, Some(model)) if !holds(verdict, quantile, model, after) => {
                 Verdict::Unlike
@@ -217,14 +217,15 @@ impl<'a> Comparison<'a> {
                 quantile => Some(side.quantile(quantile) as f64),
             };
             let (b, m, a) = (value(&before), model.as_deref().and_then(value), value(&after));
-            let error = self.error(b, m, what != "tick run");
+            let is_wait = what != "tick run";
+            let error = self.error(b, m, is_wait);
             let after_told = a.filter(|after| error.is_none_or(|error| *after >= error));
             // What is worst happens once, and happens or not: more events are no excuse.
             let verdict = match (*quantile, b, a) {
                 _ if a.is_some() && after_told.is_none() => Verdict::Model,
-                (1.0, Some(b), Some(a)) => self.verdict(b, m, a),
+                (1.0, Some(b), Some(a)) => self.verdict(b, m, a, is_wait),
                 (_, Some(_), Some(_)) => {
-                    self.verdict_of(*quantile, [Some(&before), model.as_deref(), Some(&after)])
+                    self.verdict_of(*quantile, [Some(&before), model.as_deref(), Some(&after)], is_wait)
                 }
                 _ => Verdict::Changed,
             };
@@ -238,7 +239,7 @@ impl<'a> Comparison<'a> {
     /// A number of which less is better; each of it keeps somebody waiting for so long.
     fn number(&self, what: &'static str, statistic: &'static str, each_ns: f64, of: fn(&Side) -> u64) -> Row {
         let (before, model, after) = self.sides(|side| of(side) as f64);
-        let verdict = self.verdict(before, model, after);
+        let verdict = self.verdict(before, model, after, false);
         let waits_ns = (after - model.unwrap_or(before)).abs() * each_ns;
         self.row(what, statistic, Unit::Count, [Some(before), model, Some(after)], verdict, waits_ns)
     }
@@ -246,7 +247,7 @@ impl<'a> Comparison<'a> {
     /// What is neither better nor worse.
     fn told(&self, what: &'static str, unit: Unit, of: fn(&Side) -> f64) -> Row {
         let (before, model, after) = self.sides(of);
-        let verdict = match self.verdict(before, model, after) {
+        let verdict = match self.verdict(before, model, after, false) {
             Verdict::Better | Verdict::Worse => Verdict::Changed,
             other => other,
         };
@@ -304,7 +305,7 @@ impl<'a> Comparison<'a> {
             let (before, model, after) = self.sides(|side| side.figures.get(name));
             let model = model.flatten();
             let of = |histogram: Option<&Histogram>| histogram.map(Figure::of).unwrap_or_default();
-            let verdict = self.verdict_of(0.99, [before, model, after]);
+            let verdict = self.verdict_of(0.99, [before, model, after], true);
             let model = self.model.map(|_| of(model));
             Changed {
                 what: name.0,

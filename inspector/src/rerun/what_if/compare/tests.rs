@@ -151,8 +151,9 @@ fn the_headline_is_what_somebody_waits_for_of_all_that_is_shown() {
 
 #[test]
 fn an_estimate_below_the_error_is_no_figure() {
-    let [before, model, after] = [30_000, 36_000, 4_000]
-        .map(|middle| side(&[(Kind::TimerLag, "beat", histogram((0..200).map(|_| middle).chain([9_000_000])))]));
+    let [before, model, after] = [30_000, 36_000, 4_000].map(|middle| {
+        side(&[(Kind::TimerLag, "beat", histogram((0..200).map(|_| middle).chain([9_000_000])))])
+    });
     let compared = |wake_ns| {
         let (model, left_out) = (Some(&model), &[][..]);
         let comparison =
