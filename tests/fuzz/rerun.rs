@@ -53,18 +53,19 @@ fn seeds() -> &'static [(Metadata, Vec<Stamped>)] {
     static SEEDS: OnceLock<Vec<(Metadata, Vec<Stamped>)>> = OnceLock::new();
     SEEDS.get_or_init(|| {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces/corpus");
-        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let entries = std::fs::read_dir(folder).expect("the corpus is there").flatten();
+        let paths = entries.map(|entry| entry.path());
         let mut paths: Vec<_> =
-            entries.filter(|path| path.extension().is_some_and(|ext| ext == "looptrace")).collect();
+            paths.filter(|path| path.extension().is_some_and(|ext| ext == "looptrace")).collect();
         paths.sort();
         paths.iter().map(|path| read(path)).collect()
     })
 }
 
 fn read(path: &Path) -> (Metadata, Vec<Stamped>) {
-    let mut reader = TraceReader::open(path).unwrap();
+    let mut reader = TraceReader::open(path).expect("a trace of the corpus");
     let mut events = Vec::new();
-    while reader.poll(&mut events).unwrap() == SourceState::More {}
+    while reader.poll(&mut events).expect("a whole trace") == SourceState::More {}
     events.truncate(EVENTS_MAX);
     (reader.metadata().clone(), events)
 }
@@ -100,7 +101,7 @@ impl Plan<'_> {
 /// The recording that a plan makes, and whether that was only cut off.
 fn made(plan: &mut Plan<'_>) -> (MemorySource, bool) {
     let (metadata, whole) = &seeds()[usize::from(plan.byte()) % seeds().len()];
-    let cut = if plan.byte() % 2 == 0 { whole.len() } else { plan.place(whole.len()) };
+    let cut = if plan.byte().is_multiple_of(2) { whole.len() } else { plan.place(whole.len()) };
     let mut events = whole[..cut].to_vec();
     let mut is_cut_only = true;
     while !plan.0.is_empty() && !events.is_empty() {
@@ -185,7 +186,7 @@ fn try_all(plan: &[u8]) {
         let _ = recorded.what_if(&changes(how), None);
     }
     if how >= 224 {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a folder");
         let keep = ["tasks.count > 0", "timer_lag.max > 1us", "ticks.count > 3"][usize::from(how) % 3];
         let looks = Rc::new(Cell::new(0));
         let stop = move || {
@@ -194,14 +195,19 @@ fn try_all(plan: &[u8]) {
         };
         let limits = Limits { tries: 12, budget: Duration::MAX, stop: Rc::new(stop), watch: &mut |_| {} };
         let open = || Ok(Box::new(source.clone()) as Box<dyn EventSource>);
-        let _ = minimize(&open, &keep.parse().unwrap(), limits, &folder.path().join("small.looptrace"));
+        let _ = minimize(
+            &open,
+            &keep.parse().expect("a condition"),
+            limits,
+            &folder.path().join("small.looptrace"),
+        );
     }
 }
 
 /// What the address space of this test may grow to from here on.
 fn limit_memory() {
     let limits = getrlimit(Resource::As);
-    setrlimit(Resource::As, Rlimit { current: Some(MEMORY), ..limits }).unwrap();
+    setrlimit(Resource::As, Rlimit { current: Some(MEMORY), ..limits }).expect("a smaller limit");
 }
 
 #[test]
