@@ -41,6 +41,12 @@ pub(crate) const IMPORTED_FROM: &str = "imported_from";
 /// The setting that says what the import did to it: no reason to refuse a comparison.
 pub(crate) const IMPORT: &str = "import";
 
+/// The setting of a re-execution: what was changed in it.
+pub const RERUN: &str = "rerun";
+
+/// ... and the recording that it is one of.
+pub const RERUN_OF: &str = "rerun_of";
+
 impl SourceKind {
     /// What a saved trace says that its events come from: [`Chrome`](Self::Chrome) where it was imported.
     #[must_use]

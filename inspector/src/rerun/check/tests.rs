@@ -5,6 +5,7 @@ mod churn;
 mod cut;
 mod edited;
 mod hostile;
+mod listed;
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -11,6 +11,7 @@ use loop_probes::event::{LabelKind, Queue, RefKind, StopReason};
 use loop_probes::ids::{LabelId, SourceId, Tag, Ticks, TimerId, Timestamp};
 use loop_probes::metadata::Metadata;
 use loop_probes::recorder::Recorder;
+use loop_traces::source::{RERUN, RERUN_OF};
 
 use super::heap::WorldHeap;
 use super::outlet::Outlet;
@@ -186,7 +187,8 @@ fn metadata(script: &Script, plan: &Plan, changes: &Changes) -> Metadata {
     metadata.policy = plan.policy.name.to_string();
     metadata.tick_unit = loop_probes::clock::TickUnit::Monotonic;
     metadata.started.ticks = Ticks(metadata.started.monotonic.as_ns());
-    metadata.settings.insert("rerun".to_owned(), changes.to_string());
+    metadata.settings.insert(RERUN.to_owned(), changes.to_string());
+    metadata.settings.insert(RERUN_OF.to_owned(), script.name.clone());
     metadata
 }
 

@@ -278,6 +278,8 @@ pub(super) struct Left {
     pub(super) collections: u64,
     pub(super) pumps: u64,
     pub(super) shutdown: bool,
+    /// How long the loop was recorded before the stretch begins.
+    pub(super) before_ns: u64,
     /// Beginnings before the last loss, that were given up.
     pub(super) lost: u64,
 }

@@ -163,3 +163,17 @@ fn the_result_can_be_the_recording_of_the_next() {
     assert_eq!(first.after.summary.tasks.count, second.after.summary.tasks.count);
     assert_eq!(first.after.summary.timers.fired, second.after.summary.timers.fired);
 }
+
+#[test]
+fn what_is_dropped_is_counted_as_a_report_counts_it() {
+    let changes = Changes { drop: vec!["beat".to_owned()], ..Changes::default() };
+    let answer = Recorded::read(&mut shop()).unwrap().what_if(&changes, None).unwrap();
+    let tags = &answer.before.summary.tasks.by_tag;
+    let count = tags.iter().find(|tag| tag.tag == "beat").unwrap().count;
+    let told = format!("dropped: beat ({count} times)");
+    assert!(
+        answer.assumptions.iter().any(|line| line.starts_with(&told)),
+        "{told}: {:?}",
+        answer.assumptions
+    );
+}

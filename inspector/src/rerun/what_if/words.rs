@@ -101,9 +101,12 @@ fn left_out(changes: &Changes, before: &Side, after: &Side) -> Vec<String> {
 }
 
 fn dropped(changes: &Changes, left_out: &[String], before: &Side) -> Option<String> {
+    let labels = &before.timeline.labels;
+    // All that ran of it, whether it waited in a queue or not: as `report` counts.
     let times = |name: &&String| {
-        let of = before.figures.iter().filter(|((_, tag), _)| tag == *name);
-        match of.map(|(_, histogram)| histogram.count()).sum() {
+        let of = before.timeline.tags.iter().filter(|tag| labels.tag(tag.tag) == name.as_str());
+        let ran = of.map(|tag| tag.tasks.count() + tag.tasklets.as_ref().map_or(0, |ran| ran.count()));
+        match ran.sum::<u64>() {
             0 => (*name).clone(),
             times => format!("{name} ({})", counted(times, "time", "times")),
         }
@@ -240,6 +243,12 @@ fn left(script: &Script) -> Vec<String> {
         lines.push(format!(
             "the stretch begins after the last loss: {} given up",
             counted(left.lost, "earlier beginning was", "earlier beginnings were")
+        ));
+    }
+    if left.before_ns > 0 {
+        lines.push(format!(
+            "the first {} of the recording come before the snapshot that the stretch begins with, and are in no column",
+            duration(left.before_ns)
         ));
     }
     if script.start.left_out > 0 {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::Run;
 use crate::analysis::statistics::median;
-use crate::source::IMPORT;
+use crate::source::{IMPORT, RERUN, RERUN_OF};
 use crate::units::{count, duration, percent, rate};
 
 /// By how much the load, or the length, of one side may exceed that of the other.
@@ -42,7 +42,8 @@ pub fn check(base: &[Run], candidate: &[Run]) -> Vec<Incomparable> {
     found.extend(empty(&runs));
     found.extend(losses(&runs));
     found.extend(differs(&runs, "the policy", "record both sides under one policy", |run| {
-        Some(run.summary.source.policy.clone())
+        // Another one is what a re-execution may be about.
+        rerun_of(run).is_none().then(|| run.summary.source.policy.clone())
     }));
     found.extend(differs(&runs, "the kind of source", "record both sides in the same way", |run| {
         Some(run.summary.source.kind.name().to_owned())
@@ -142,7 +143,7 @@ fn shown(text: &str) -> String {
 fn settings(runs: &[&Run]) -> Vec<Incomparable> {
     let known = runs.iter().filter_map(|run| run.metadata.as_ref());
     let names: BTreeSet<&String> = known.flat_map(|metadata| metadata.settings.keys()).collect();
-    let meant = |name: &str| name == SEED || name == IMPORT || TREATMENTS.contains(&name);
+    let meant = |name: &str| [SEED, IMPORT, RERUN, RERUN_OF].contains(&name) || TREATMENTS.contains(&name);
     let judged = names.into_iter().filter(|name| !meant(name)).filter_map(|name| {
         let what = format!("the setting {}", loop_probes::text::printable(name));
         differs(runs, &what, "record both sides with the same settings", |run| {
@@ -150,6 +151,13 @@ fn settings(runs: &[&Run]) -> Vec<Incomparable> {
         })
     });
     judged.collect()
+}
+
+/// The recording that a run is a re-execution of, and what was changed in it.
+fn rerun_of(run: &Run) -> Option<(&str, &str)> {
+    let settings = &run.metadata.as_ref()?.settings;
+    let changes = settings.get(RERUN)?;
+    Some((settings.get(RERUN_OF).map_or("a recording", String::as_str), changes))
 }
 
 /// One arrival schedule against another: the difference is in what arrived.
@@ -217,6 +225,15 @@ pub fn notes(base: &[Run], candidate: &[Run]) -> Vec<String> {
         if let Some(found) = differs(&runs, name, "", of) {
             notes.push(found.why);
         }
+    }
+    for (run, (of, changes)) in runs.iter().filter_map(|run| Some((run, rerun_of(run)?))) {
+        let printable = loop_probes::text::printable;
+        notes.push(format!(
+            "{} is an estimate: {} executed again by a model, {}; `loopscope rerun` says by how much the model may be off",
+            run.name,
+            printable(of),
+            printable(changes)
+        ));
     }
     let lost: u64 = runs.iter().map(|run| run.summary.lost_records).sum();
     if lost > 0 {

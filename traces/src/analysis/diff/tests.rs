@@ -397,3 +397,20 @@ fn so_does_one_on_any_tag() {
     let many = judged(short.counted(200_000));
     assert_eq!((many.verdict, many.loss.unwrap().overturned), (Verdict::Undecided, Some(Verdict::Worse)));
 }
+
+#[test]
+fn a_re_execution_is_compared_and_marked_as_an_estimate() {
+    let rerun = |run: &mut Run| {
+        set("rerun", "--policy quickjs")(run);
+        set("rerun_of", "a.looptrace")(run);
+        run.summary.source.policy = "quickjs".to_owned();
+    };
+    assert_eq!(refused(rerun), "");
+    let (base, mut candidate) = equals();
+    candidate.iter_mut().for_each(rerun);
+    let notes = comparable::notes(&base, &candidate).join("\n");
+    assert!(
+        notes.contains("run 5 is an estimate: a.looptrace executed again by a model, --policy quickjs"),
+        "{notes}"
+    );
+}

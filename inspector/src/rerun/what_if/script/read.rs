@@ -85,6 +85,7 @@ struct Slot {
     /// What was read before a loss that nothing came after until now: then it was whole, and only its end is missing.
     before_end: Option<Box<Reading>>,
     last_at: Timestamp,
+    first_at: Timestamp,
     /// The tick that may turn out to be the first: a snapshot lies near its start.
     tick: Vec<Stamped>,
     left: Left,
@@ -108,7 +109,8 @@ pub(super) fn read(source: &mut dyn EventSource, wanted: Option<&str>) -> Result
             {
                 let (source, left) = (stamped.source, Left::default());
                 let (tick, last_at) = (Vec::new(), Timestamp(0));
-                slots.push(Slot { source, reading: None, before_end: None, last_at, tick, left });
+                let first_at = stamped.at;
+                slots.push(Slot { source, reading: None, before_end: None, last_at, first_at, tick, left });
             }
             for slot in &mut slots {
                 slot.see(stamped, source);
@@ -134,8 +136,10 @@ pub(super) fn read(source: &mut dyn EventSource, wanted: Option<&str>) -> Result
     let Some(begun) = slot.reading.or(slot.before_end).filter(|begun| begun.started) else {
         return Err(loops.refuse(source, Some(&chosen)));
     };
+    let before_ns = begun.begin.ns_since(slot.first_at);
     let mut script = begun.finish();
     (script.labels, script.left, script.chosen) = (blank.labels, slot.left, Some(chosen));
+    script.left.before_ns = before_ns;
     script.meter = blank.meter;
     Ok(script)
 }

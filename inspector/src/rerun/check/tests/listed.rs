@@ -1,0 +1,82 @@
+//! What the book lists as compared is compared, and what it calls input is not: each field of each event is changed.
+
+use std::collections::BTreeSet;
+
+use loop_probes::event::Event;
+use loop_probes::ids::Timestamp;
+
+use super::{check, churn, policies, stamped};
+
+/// Fields that say what the check is fed with, or what the record clock alone says. All others are compared.
+const INPUT: &[&str] = &[
+    "callback_ran.label",
+    "callback_ran.start",
+    "deferred_ran.start",
+    "exception.message",
+    "gc_ran.start",
+    "immediates.start",
+    "io_modified.interest",
+    "io_ready.readiness",
+    "io_ready.source",
+    "io_ready.start",
+    "microtasks.start",
+    "poll.start",
+    "signal_arrived.arrived",
+    "signal_delivered.arrived",
+    "task_queued.queued",
+    "task_ran.outcome",
+    "task_ran.queued",
+    "task_ran.start",
+    "tick_end.start",
+    "work_queued.depth",
+];
+
+/// How often each field is tried, in other places.
+const TRIES: usize = 6;
+
+/// The fields in which two events differ.
+fn changed(one: Event, other: Event) -> Vec<String> {
+    let fields = |event: Event| {
+        let mut fields = Vec::new();
+        event.each_field(|name, value| fields.push((name, format!("{value:?}"))));
+        fields
+    };
+    let (one_fields, other_fields) = (fields(one), fields(other));
+    let pairs = one_fields.into_iter().zip(other_fields).filter(|(one, other)| one != other);
+    pairs.map(|((name, _), _)| format!("{}.{name}", one.name())).collect()
+}
+
+#[test]
+fn each_field_is_compared_or_input() {
+    let (mut tried, mut caught) = (std::collections::BTreeMap::new(), BTreeSet::new());
+    for policy in policies().into_iter().take(3) {
+        let events = stamped(&churn::record(policy, 5));
+        // From the second snapshot on nothing is a beginning any more.
+        for place in (events.len() / 3..events.len() * 9 / 10).step_by(3) {
+            let stamped = events[place];
+            if !super::super::compared::is_compared(&stamped.event) {
+                continue;
+            }
+            let fields = stamped.event.to_fields(stamped.at);
+            for word in 0..fields.len {
+                let mut edited = fields;
+                edited.words[word] ^= 1;
+                let event = Event::<Timestamp>::from_fields(stamped.event.code(), stamped.at, &edited);
+                let Ok(event) = event else { continue };
+                let Ok([name]) = <[String; 1]>::try_from(changed(stamped.event, event)) else { continue };
+                let count = tried.entry(name.clone()).or_insert(0);
+                if *count >= TRIES || caught.contains(&name) {
+                    continue;
+                }
+                *count += 1;
+                let mut events = events.clone();
+                events[place].event = event;
+                if check(&events).is_ok_and(|checked| !checked.agrees()) {
+                    caught.insert(name);
+                }
+            }
+        }
+    }
+    let never: Vec<&str> = tried.keys().map(String::as_str).filter(|name| !caught.contains(*name)).collect();
+    assert_eq!(never, INPUT);
+}
