@@ -303,6 +303,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.core.on = self.core.recorder.is_enabled();
         let start = self.mark();
         let current = Current { origin: Origin::Callback, ..Current::NONE };
+        self.core.heap_may_change();
         let _ = self.invoke(current, callback);
         if self.core.on {
             let label = self.core.label(label);
@@ -316,6 +317,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.mark();
         let depth = self.core.depth;
         self.core.depth += 1;
+        self.core.heap_may_change();
         let returned = f(&mut self.context());
         self.core.depth = depth;
         returned

@@ -14,6 +14,12 @@
 //!      └──────────── heap unchanged ──────────────────────────┴──▶ Waiting: it changed
 //! ```
 //!
+//! A check asks how large the heap is, and that may cost a walk through it. So at least a millisecond lies between two
+//! measurements ([`GcConfig::sample_ns`]), fifteen times what the last one took where that is more, and the turns in
+//! between make no check: what doubled meanwhile is found at the next. A loop that would wait although something ran
+//! since the last measurement is woken for it. A check that does not need the answer to act (a request, pressure, a
+//! one-shot that is over) is made at once. Where the controller is off, nothing is measured.
+//!
 //! The check that finds the wait over collects whether or not the heap is still another one, and waits again only
 //! if it is: a heap that came to rest is collected once more, a busy one every 16 ms. "Unchanged" and "changed" are
 //! against the heap as the last collection left it.
@@ -31,11 +37,15 @@ use loop_probes::ids::Timestamp;
 
 /// A heap that a loop can measure and collect.
 pub trait Heap {
-    /// Its size now, in bytes. Called at every turn: it must be cheap.
+    /// Its size now, in bytes. Called at most once a [`sample_ns`](GcConfig::sample_ns) and beside a collection, and less
+    /// often where it takes long: an engine may walk its heap for it.
     fn bytes(&self) -> u64;
     /// Collects.
     fn collect(&mut self);
 }
+
+/// A measurement is followed by a pause of so many times what it took, at least.
+const PAUSE: u64 = 15;
 
 /// The heap of a program that has none: always empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,6 +97,10 @@ pub struct GcState {
     pub one_shot_due: Option<Timestamp>,
     /// The one-shot fired and the next check acts on it.
     pub one_shot_fired: bool,
+    /// Before when a check does not measure the heap; `None` where the next one does.
+    pub sample_due: Option<Timestamp>,
+    /// Something ran since the heap was measured.
+    pub ran: bool,
 }
 
 /// The GC controller of one loop. See the [module](self).
@@ -127,6 +141,8 @@ impl GcController {
             periodic_due: config.enabled.then(|| now.plus_ns(config.fast_ns)),
             one_shot_due: None,
             one_shot_fired: false,
+            sample_due: None,
+            ran: false,
         };
         Self::restore(config, state)
     }
@@ -139,11 +155,51 @@ impl GcController {
 
     /// When [`on_timers`](Self::on_timers) wants to be called.
     #[must_use]
+    pub fn timers_due(&self) -> Option<Timestamp> {
+        [self.state.periodic_due, self.state.one_shot_due].into_iter().flatten().min()
+    }
+
+    /// When it wants to be called at the latest: its timers, and where something ran since the heap was measured, the
+    /// check that measures it again.
+    #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
-        match (self.state.periodic_due, self.state.one_shot_due) {
-            (Some(periodic), Some(one_shot)) => Some(periodic.min(one_shot)),
-            (periodic, one_shot) => periodic.or(one_shot),
+        let sample = self.state.sample_due.filter(|_| self.state.ran);
+        [self.timers_due(), sample].into_iter().flatten().min()
+    }
+
+    /// Whether a check would do anything at all, whenever.
+    #[must_use]
+    pub const fn is_on(&self) -> bool {
+        self.config.enabled || self.requested
+    }
+
+    /// Whether a check is to be made now: where it has to act, or the heap is to be measured again.
+    #[must_use]
+    pub fn wants_check(&self, now: Timestamp) -> bool {
+        let is_due = |due: Option<Timestamp>| due.is_some_and(|due| due <= now);
+        let acts = self.pressure || self.state.one_shot_fired || is_due(self.state.one_shot_due);
+        let samples = self.state.sample_due.is_none_or(|due| due <= now);
+        self.requested || self.config.enabled && (acts || samples)
+    }
+
+    /// Whether the times of measurements count, and [`measured`](Self::measured) is to be told.
+    #[must_use]
+    pub const fn samples(&self) -> bool {
+        self.config.enabled && self.config.sample_ns > 0
+    }
+
+    /// The heap was measured, from `began` to `now`.
+    pub fn measured(&mut self, began: Timestamp, now: Timestamp) {
+        if self.samples() {
+            let pause_ns = now.ns_since(began).saturating_mul(PAUSE).max(self.config.sample_ns);
+            (self.state.sample_due, self.state.ran) = (Some(now.plus_ns(pause_ns)), false);
         }
+    }
+
+    /// Something ran, which may have changed the heap.
+    #[inline]
+    pub const fn ran(&mut self) {
+        self.state.ran = self.samples();
     }
 
     /// Lets the two timers fire that are due at `now`. The one-shot leaves its mark for the next
@@ -164,7 +220,6 @@ impl GcController {
             return self.decide(GcAction::Collect, GcReason::Requested, heap_bytes);
         }
         if !self.config.enabled {
-            self.pressure = false;
             return self.decide(GcAction::Skip, GcReason::Disabled, heap_bytes);
         }
         self.note_one_shot(now);
@@ -218,9 +273,9 @@ impl GcController {
         }
     }
 
-    /// A notice that the system is short of memory: the next check collects.
-    pub fn pressure(&mut self) {
-        self.pressure = true;
+    /// A notice that the system is short of memory: the next check collects, unless the controller is off.
+    pub const fn pressure(&mut self) {
+        self.pressure = self.config.enabled;
     }
 
     /// The program asks for a collection: the next check collects, even when the controller is off.

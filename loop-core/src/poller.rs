@@ -9,7 +9,7 @@ pub mod os;
 use std::fmt;
 use std::io;
 use std::ops::{BitOr, BitOrAssign};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -181,6 +181,25 @@ pub trait Poller {
     /// The system's, when it can no longer wait at all.
     fn wait(&mut self, timeout: Option<Duration>, out: &mut Vec<Ready>) -> io::Result<()>;
 
+    /// As [`wait`](Self::wait), and calls `edge` twice: right before it blocks, and as soon as it is awake. What a poller
+    /// has to prepare and to collect lies outside of the two, so that it is not taken for waiting. The default knows no
+    /// better than its caller.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait).
+    fn wait_between(
+        &mut self,
+        timeout: Option<Duration>,
+        out: &mut Vec<Ready>,
+        edge: &mut dyn FnMut(Edge),
+    ) -> io::Result<()> {
+        edge(Edge::Asleep);
+        let waited = self.wait(timeout, out);
+        edge(Edge::Awake);
+        waited
+    }
+
     /// The caller did not get round to what the last wait reported here, and wants to hear of it again. A
     /// level-triggered poller says so anyway and does nothing, the default.
     fn hand_back(&mut self, ready: &[Ready]) {
@@ -195,16 +214,55 @@ pub trait Poller {
 
     /// A handle that ends a wait, now or the next one.
     fn waker(&self) -> Waker;
+
+    /// A handle that ends a wait from a signal handler, now or the next one.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::Unsupported`] where the poller has none, the default; the system's where it is out of
+    /// descriptors.
+    fn signal_waker(&mut self) -> io::Result<SignalWaker> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
-/// What a [`Waker`] calls. It may be called in a signal handler: atomics and system calls only, no lock, no
-/// allocation, no panic.
+/// The two ends of a wait. See [`Poller::wait_between`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edge {
+    /// It is about to block.
+    Asleep,
+    /// It is over.
+    Awake,
+}
+
+/// Ends a poller's wait from a signal handler. It is one `write` to a descriptor and nothing else, and so
+/// async-signal-safe whatever the descriptor is; it may change `errno`, which `signal-hook` keeps. Nothing that a
+/// program implements runs in a handler: a [`Wake`] may lock and allocate.
+#[derive(Clone, Debug)]
+pub struct SignalWaker(Arc<OwnedFd>);
+
+impl SignalWaker {
+    /// Writes to `end`, the end of a pipe whose other one its poller watches. Where a write could block, the handler
+    /// would.
+    #[must_use]
+    pub fn new(end: OwnedFd) -> Self {
+        Self(Arc::new(end))
+    }
+
+    /// Ends the poller's wait, now or the next one.
+    pub fn wake(&self) {
+        // It fails only when the pipe is full: then it is awake.
+        let _ = rustix::io::write(&self.0, &[1]);
+    }
+}
+
+/// What a [`Waker`] calls, from any thread. Never in a signal handler: that is a [`SignalWaker`]'s.
 pub trait Wake: Send + Sync {
     /// Ends the poller's wait, now or the next one.
     fn wake(&self);
 }
 
-/// Ends a poller's wait from any thread or signal handler. Clones wake the same poller.
+/// Ends a poller's wait from any thread. Clones wake the same poller.
 #[derive(Clone)]
 pub struct Waker(Arc<dyn Wake>);
 

@@ -1,7 +1,7 @@
 //! Signals, from the handler to the loop.
 //!
 //! A handler stores number and arrival time in the loop's [`ring`], wakes the loop, and that is all: atomics,
-//! a clock reading, one write to the poller's wake-up. `signal-hook` chains handlers and keeps errno, so several
+//! a clock reading, one write to a pipe that the poller watches. `signal-hook` chains handlers and keeps errno, so several
 //! loops of a process, and other users of `signal-hook`, all get the signal. The loop takes the arrivals at the
 //! start of its tick and runs them as ordinary tasks.
 
@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use loop_probes::clock::{Clock, SystemClock};
 
-use crate::poller::Waker;
+use crate::poller::SignalWaker;
 use install::Installed;
 pub use ring::{Arrival, SLOTS, SignalRing};
 
@@ -32,6 +32,14 @@ pub enum SignalError {
     Forbidden {
         /// Its number.
         signo: i32,
+    },
+    /// Its handler could not wake the loop.
+    #[error("cannot catch signal {signo}: the loop's poller cannot be woken by a signal handler")]
+    NoWaker {
+        /// Its number.
+        signo: i32,
+        /// Why not.
+        source: io::Error,
     },
     /// The system refused.
     #[error("cannot catch signal {signo}")]
@@ -76,7 +84,7 @@ pub trait SignalSource {
 /// use loop_probes::clock::SystemClock;
 ///
 /// let mut poller = OsPoller::new()?;
-/// let mut signals = Signals::new(SystemClock::new(), poller.waker());
+/// let mut signals = Signals::new(SystemClock::new(), poller.signal_waker()?);
 /// signals.install(signal_hook::consts::SIGUSR1)?;
 /// signal_hook::low_level::raise(signal_hook::consts::SIGUSR1)?;
 /// poller.wait(None, &mut Vec::new())?; // woken by the handler
@@ -88,14 +96,14 @@ pub trait SignalSource {
 pub struct Signals {
     ring: Arc<SignalRing>,
     clock: SystemClock,
-    waker: Waker,
+    waker: SignalWaker,
     installed: BTreeMap<i32, Installed>,
 }
 
 impl Signals {
     /// No signal yet. Arrivals are stamped by `clock` and end the wait of `waker`'s poller.
     #[must_use]
-    pub fn new(clock: SystemClock, waker: Waker) -> Self {
+    pub fn new(clock: SystemClock, waker: SignalWaker) -> Self {
         // The first reading may look for the clock; it is not to do that in a handler.
         clock.ticks();
         Self { ring: Arc::new(SignalRing::new()), clock, waker, installed: BTreeMap::new() }

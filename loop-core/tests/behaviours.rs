@@ -44,6 +44,8 @@ mod pictures;
 #[cfg(test)]
 mod policies;
 #[cfg(test)]
+mod pollers;
+#[cfg(test)]
 mod quickjs;
 #[cfg(test)]
 mod rebuild;

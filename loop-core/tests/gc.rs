@@ -1,13 +1,20 @@
 //! The GC controller in the loop.
 
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
 use loop_core::gc::Heap;
 use loop_core::gc::pressure::PressureWatch;
-use loop_core::sim::SimHeap;
+use loop_core::sim::{Sim, SimHeap};
 use loop_core::{Builtin, EventLoop, HeapHost, Policy};
-use loop_probes::event::{Event, GcAction, GcMode, GcReason, Phase};
+use loop_probes::event::{ClockPoint, Event, GcAction, GcMode, GcReason, Phase};
 use loop_probes::recorder::Recorder;
 
-use crate::kit::{World, ms, pick};
+use crate::kit::{Cx, World, ms, pick};
+
+/// The shortest time between two measurements.
+const SAMPLE: Duration = ms(1);
 
 fn world(cache: &SimHeap) -> World {
     let mut world = World::with_host(HeapHost(cache.clone()));
@@ -45,6 +52,7 @@ fn b17_a_heap_that_doubled_is_collected_at_once() {
     assert_eq!(pick!(events, Event::Phase { phase, .. } => phase), [Phase::Gc]);
 
     cache.set(201);
+    world.sim.advance(SAMPLE);
     world.lp.tick();
     assert_eq!(decisions(&world), [(GcAction::Collect, GcReason::Doubled)], "strictly more than twice");
 }
@@ -54,8 +62,10 @@ fn b17_a_change_below_doubling_waits_for_the_one_shot() {
     let cache = SimHeap::default();
     let mut world = settled(&cache);
     cache.set(1500);
+    world.sim.advance(SAMPLE);
     world.lp.tick();
     assert_eq!(decisions(&world), [(GcAction::Defer, GcReason::Changed)]);
+    world.sim.advance(SAMPLE);
     world.lp.tick();
     assert_eq!(decisions(&world), [(GcAction::Skip, GcReason::Pending)], "only doubling acts meanwhile");
     world.sim.advance(ms(16));
@@ -106,9 +116,95 @@ fn b16_it_can_be_switched_off() {
     policy.gc.enabled = false;
     let mut world = World::build(|builder| builder.policy(policy).host(HeapHost(cache.clone())));
     world.turn();
-    let decided = pick!(world.events(), Event::GcDecision { action, reason, .. } => (action, reason));
-    assert!(decided.iter().all(|decision| *decision == (GcAction::Skip, GcReason::Disabled)), "{decided:?}");
+    assert_eq!(decisions(&world), []);
     assert_eq!(cache.bytes(), 1000);
+    world.post(Builtin::once("pressure", |cx| cx.memory_pressure()));
+    world.turn();
+    assert_eq!(decisions(&world), [], "nor by pressure");
+    world.post(Builtin::once("request", |cx| cx.request_gc()));
+    // The check of the next turn: nothing keeps this one alive to its poll.
+    world.turn();
+    world.turn();
+    assert_eq!(decisions(&world), [(GcAction::Collect, GcReason::Requested)]);
+}
+
+/// A heap that is walked to be measured.
+#[derive(Clone)]
+struct Walked {
+    sim: Sim,
+    takes: Duration,
+    asked: Rc<Cell<u32>>,
+    bytes: Rc<Cell<u64>>,
+}
+
+impl Heap for Walked {
+    fn bytes(&self) -> u64 {
+        self.asked.set(self.asked.get() + 1);
+        self.sim.advance(self.takes);
+        self.bytes.get()
+    }
+
+    fn collect(&mut self) {}
+}
+
+/// A loop of so many turns, each with an immediate of 10 us; how often the heap was asked, and the time that took.
+fn asked_in(policy: Policy, takes: Duration, turns: u32) -> (u32, Duration) {
+    fn again(cx: &mut Cx<'_>, sim: Sim, left: u32) {
+        sim.advance(Duration::from_micros(10));
+        if left > 0 {
+            cx.immediate(Builtin::once("again", move |cx| again(cx, sim, left - 1)));
+        }
+    }
+    let sim = Sim::new();
+    let (asked, bytes) = (Rc::default(), Rc::new(Cell::new(100)));
+    let heap = Walked { sim: sim.clone(), takes, asked, bytes };
+    let builder = EventLoop::<Builtin>::builder().policy(policy).host(HeapHost(heap.clone()));
+    let mut event_loop = sim.build(builder);
+    let world = sim.clone();
+    event_loop.with(|cx| cx.immediate(Builtin::once("first", move |cx| again(cx, world, turns))));
+    event_loop.run().unwrap();
+    (heap.asked.get(), sim.elapsed())
+}
+
+#[test]
+fn b17_the_heap_is_measured_once_a_millisecond_and_less_often_where_that_takes_long() {
+    // 2,000 turns of 10 us are 20 ms; the first measurement finds a heap to collect, and measures it again.
+    let (asked, took) = asked_in(Policy::bun(), Duration::ZERO, 2_000);
+    assert!((15..=24).contains(&asked), "{asked} in {took:?}");
+    let (asked, took) = asked_in(Policy::bun(), ms(3), 2_000);
+    assert!(asked <= 4 && took < ms(40), "{asked} in {took:?}");
+    let mut policy = Policy::bun();
+    policy.gc.sample_ns = 0;
+    let (asked, _) = asked_in(policy, Duration::ZERO, 2_000);
+    assert!(asked > 4_000, "{asked}: at each check");
+}
+
+#[test]
+fn b16_a_heap_that_nobody_looks_after_is_never_measured() {
+    let mut off = Policy::bun();
+    off.gc.enabled = false;
+    for policy in [off, Policy::mini()] {
+        assert_eq!(asked_in(policy, ms(3), 100).0, 0);
+    }
+}
+
+#[test]
+fn b17_a_loop_that_would_wait_is_woken_for_what_ran_since_the_last_measurement() {
+    let cache = SimHeap::default();
+    let mut world = settled(&cache);
+    let grows = cache.clone();
+    world.post(Builtin::once("grows", move |_| grows.set(3_000)));
+    world.turn();
+    assert_eq!((decisions(&world), world.sim.elapsed()), (Vec::new(), SAMPLE), "the poll ended for it");
+    world.turn();
+    assert_eq!(decisions(&world)[0], (GcAction::Collect, GcReason::Doubled));
+    // Where nothing ran there is nothing to wake for, but the repeating timer.
+    let _ = world.events();
+    while world.sim.elapsed() < ms(900) {
+        world.turn();
+    }
+    let polls = pick!(world.events(), Event::Poll { .. } => ()).len();
+    assert!(polls <= 2, "{polls} polls in an idle second");
 }
 
 /// In a process of its own: the environment belongs to all tests of this one.
@@ -151,13 +247,16 @@ fn b17_memory_pressure_and_requests_bring_the_check_forward() {
 fn b18_every_check_is_an_event_with_its_numbers_and_its_input() {
     let cache = SimHeap::default();
     let mut world = settled(&cache);
+    world.sim.advance(SAMPLE);
     world.lp.with(|cx| cx.set_timeout(ms(1), Builtin::once("timer", |_| ())));
     world.turn();
     let events = world.events();
     let decided =
         pick!(events, Event::GcDecision { heap_bytes, threshold_bytes, .. } => (heap_bytes, threshold_bytes));
-    assert_eq!(decided, [(1000, 2000); 2], "one in the tick, one before the poll");
-    assert_eq!(pick!(events, Event::InputHeap { heap_bytes } => heap_bytes), [1000; 2]);
+    assert_eq!(decided, [(1000, 2000)]);
+    assert_eq!(pick!(events, Event::InputHeap { heap_bytes } => heap_bytes), [1000]);
+    let points = pick!(events, Event::InputClock { point, .. } => point);
+    assert!(points.contains(&ClockPoint::Gc), "the end of the measurement: {points:?}");
 }
 
 #[test]

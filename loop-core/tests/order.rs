@@ -32,10 +32,17 @@ fn step(event: &Event<Ticks>) -> Option<&'static str> {
     }
 }
 
+/// A loop that makes each check, however short ago the last one was.
+fn measured_at_each_check(cache: SimHeap) -> World {
+    let mut policy = Policy::bun();
+    policy.gc.sample_ns = 0;
+    World::build(|builder| builder.policy(policy).host(HeapHost(cache)))
+}
+
 #[test]
 fn b01_references_signals_the_collectors_timers_posts_the_collectors_check_tasks() {
     let cache = heap();
-    let mut world = World::with_host(HeapHost(cache.clone()));
+    let mut world = measured_at_each_check(cache.clone());
     let (sim, handle) = (world.sim.clone(), world.lp.handle());
     world.lp.with(|cx| {
         cx.hold("test");
@@ -210,7 +217,7 @@ fn b02_a_release_by_an_immediate_counts_before_the_poll() {
 
 #[test]
 fn b02_the_collector_is_asked_before_the_poll_only_where_something_keeps_the_loop_alive() {
-    let mut world = World::with_host(HeapHost(heap()));
+    let mut world = measured_at_each_check(heap());
     for (alive, checks) in [(false, 1), (true, 2)] {
         if alive {
             world.lp.with(|cx| cx.set_timeout(ms(1), Builtin::once("timer", |_| ())));

@@ -349,6 +349,7 @@ fn record(policy: Policy) -> Vec<Event<Ticks>> {
 #[test]
 fn timers_and_the_collector_decide_again_from_a_snapshot_in_the_middle() {
     let mut policy = Policy::bun();
+    policy.gc.sample_ns = 0;
     policy.snapshot_interval = ms(90);
     policy.gc.fast_ns = 7_000_000;
     policy.gc.slow_ns = 40_000_000;

@@ -309,7 +309,10 @@ vocabulary! {
         /** The heap it last saw, in bytes. */ heap_bytes: u64,
         /** When its repeating timer is due (monotonic); `None` when it is off. */ periodic_due_ns: Option<u64>,
         /** When its one-shot is due (monotonic); `None` when it is not armed. */ one_shot_due_ns: Option<u64>,
-        /** The one-shot fired and the next check acts on it. */ one_shot_fired: bool, ;
+        /** The one-shot fired and the next check acts on it. */ one_shot_fired: bool,
+        /// Before when a check does not measure the heap (monotonic, since 1.3); `None` when the next one does.
+        sample_due_ns: Option<u64>,
+        /** Something ran since the heap was measured (since 1.3). */ ran: bool, ;
     }
     /// Part of a snapshot: how many references of a kind keep the loop alive.
     52 SnapshotRef = "snapshot_ref" {

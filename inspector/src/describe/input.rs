@@ -68,6 +68,7 @@ fn value_of(field: PolicyField, value: Option<u64>, labels: &Labels) -> String {
         | PolicyField::GcFast
         | PolicyField::GcSlow
         | PolicyField::GcOneShot
+        | PolicyField::GcSample
         | PolicyField::SlowTaskLimit
         | PolicyField::SnapshotInterval
         | PolicyField::TaskTimePerTick => duration(value),

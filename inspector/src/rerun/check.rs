@@ -206,6 +206,7 @@ fn check_at(
             puts_aside: start::puts_aside(&snapshot.policy),
             drains_late: snapshot.policy.drain == DrainRule::AfterEveryPass,
             rules: snapshot.rules,
+            checks_in_vain: !snapshot.policy.gc.enabled && snapshot.flags.contains(Flags::HEAP),
         },
     );
     stage.supposed = supposed;

@@ -101,7 +101,7 @@ impl Drop for Clients {
 }
 
 struct Outside {
-    poller: Poller,
+    poller: Arc<Poller>,
     connections: Vec<Connection>,
     schedule: Schedule,
     rng: Rng,
@@ -113,7 +113,7 @@ struct Outside {
 
 impl Outside {
     fn connect(options: ClientOptions, counters: Arc<Counters>) -> io::Result<Self> {
-        let poller = Poller::new()?;
+        let poller = Arc::new(Poller::new()?);
         let mut connections = Vec::with_capacity(ECHO_CONNECTIONS + HTTP_CONNECTIONS);
         for index in 0..ECHO_CONNECTIONS + HTTP_CONNECTIONS {
             let (address, protocol) = if index < ECHO_CONNECTIONS {
@@ -134,14 +134,10 @@ impl Outside {
     }
 
     fn run(mut self, stop: &AtomicBool) -> io::Result<()> {
-        for (key, connection) in self.connections.iter().enumerate() {
+        for (key, connection) in self.connections.iter_mut().enumerate() {
             connection.register(&self.poller, key)?;
         }
-        let outcome = self.drive(stop);
-        for connection in &self.connections {
-            connection.unregister(&self.poller);
-        }
-        outcome
+        self.drive(stop)
     }
 
     fn drive(&mut self, stop: &AtomicBool) -> io::Result<()> {

@@ -9,6 +9,7 @@ use crate::event_loop::core::{Registration, Subscription};
 use crate::poller::{Interest, Source};
 use crate::scheduler::name_of;
 use crate::shutdown::OnShutdown;
+use crate::signal::SignalError;
 use crate::task::Task;
 use crate::task::body::Body;
 
@@ -182,11 +183,9 @@ impl<T: Task> Context<'_, T> {
     pub fn on_signal(&mut self, signo: i32, task: T) -> Result<(), LoopError> {
         self.check_again(&task, RefKind::Signal)?;
         let tag = self.core.tag(&task);
-        let number = u8::try_from(signo).map_err(|_| crate::signal::SignalError::Forbidden { signo })?;
-        if self.core.signals.is_none() {
-            let waker = self.poller.waker();
-            self.core.signals = self.core.signal_factory.take().map(|make| make(waker));
-        }
+        let number = u8::try_from(signo).map_err(|_| SignalError::Forbidden { signo })?;
+        let started = self.core.start_signals(self.poller);
+        started.map_err(|source| SignalError::NoWaker { signo, source })?;
         if let Some(signals) = &mut self.core.signals
             && !self.core.handlers.contains_key(&number)
         {

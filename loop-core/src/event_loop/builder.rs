@@ -25,7 +25,7 @@ use crate::poller::os::OsPoller;
 use crate::poller::{Poller, Waker};
 use crate::scheduler::Scheduler;
 use crate::shutdown::Progress;
-use crate::signal::{SignalSource, Signals};
+use crate::signal::SignalSource;
 use crate::slow::SlowLimit;
 use crate::surroundings::Surroundings;
 use crate::task::Task;
@@ -153,7 +153,7 @@ impl<T: Task> Builder<T> {
     /// Another source of signals, made when the first handler is installed.
     #[must_use]
     pub fn signals(mut self, make: impl FnOnce(Waker) -> Box<dyn SignalSource> + 'static) -> Self {
-        self.signals = Some(Box::new(make));
+        self.signals = Some(SignalFactory::Own(Box::new(make)));
         self
     }
 
@@ -184,7 +184,7 @@ impl<T: Task> Builder<T> {
         let pool = pool.unwrap_or_else(|| {
             Box::new(move |sink| Ok(Box::new(WorkPool::new(workers, system, worker_recorders, sink)?)))
         });
-        let signals = signals.unwrap_or_else(|| Box::new(move |waker| Box::new(Signals::new(system, waker))));
+        let signals = signals.unwrap_or(SignalFactory::System(system));
         let (on, now) = (recorder.is_enabled(), clock.now());
         let at = if on { clock.ticks() } else { Ticks(0) };
         let remote_clock = clock.clone();
@@ -195,11 +195,11 @@ impl<T: Task> Builder<T> {
         let futures = Futures::new(local, woken);
         let slow = SlowLimit::new(policy.slow_task_limit, at, now);
         let exits_in_turn = policy.has(Step::Exit);
+        let checks_heap = policy.has(Step::GcCheck) || policy.has(Step::GcCheckIfAlive);
         let mut core = Core {
             puts_jobs_aside: policy.has(Step::Work),
-            serves_heap: policy.has(Step::GcTimers)
-                || policy.has(Step::GcCheck)
-                || policy.has(Step::GcCheckIfAlive),
+            serves_heap: policy.has(Step::GcTimers) || checks_heap,
+            checks_heap,
             face,
             surroundings,
             finished: VecDeque::new(),

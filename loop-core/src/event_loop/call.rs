@@ -116,6 +116,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         if self.core.on {
             self.core.recorder.set_running(start, Running::Task { task: id, tag });
         }
+        self.core.heap_may_change();
         let (outcome, _) = self.invoke(current, |cx| task.run(cx));
         if self.core.on {
             let queued = queued.min(start);

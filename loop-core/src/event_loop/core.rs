@@ -2,9 +2,11 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use loop_probes::clock::SystemClock;
 use loop_probes::event::{Event, LabelKind, Origin, Outcome, Phase, Placement, Queue, RefKind};
 use loop_probes::ids::{IoSource, LabelId, Tag, TaskId, Ticks};
 use loop_probes::recorder::Recorder;
@@ -16,11 +18,11 @@ use crate::future::table::Futures;
 use crate::future::work::JobWait;
 use crate::handle::Shared;
 use crate::owner::{Failure, OnError};
-use crate::poller::{Interest, Readiness, Source};
+use crate::poller::{Interest, Poller, Readiness, Source};
 use crate::queue::fifo::Queued;
 use crate::scheduler::{Scheduler, name_of};
 use crate::shutdown::{OnShutdown, Progress};
-use crate::signal::{Arrival, SignalSource};
+use crate::signal::{Arrival, SignalSource, Signals};
 use crate::surroundings::Surroundings;
 use crate::task::body::Body;
 use crate::task::{TagOf, Task};
@@ -31,7 +33,33 @@ use crate::work_pool::{Finished, Pool, Rejected, Sink};
 pub(crate) type PoolFactory<R> =
     Box<dyn FnOnce(Sink<R>) -> Result<Box<dyn Pool<R>>, crate::work_pool::threads::PoolError>>;
 /// Makes the source of signals, when the first handler is installed.
-pub(crate) type SignalFactory = Box<dyn FnOnce(crate::poller::Waker) -> Box<dyn SignalSource>>;
+pub(crate) type MakeSignals = Box<dyn FnOnce(crate::poller::Waker) -> Box<dyn SignalSource>>;
+
+/// Where signals come from, once one is asked for.
+pub(crate) enum SignalFactory {
+    /// The system.
+    System(SystemClock),
+    /// Whatever the builder was given.
+    Own(MakeSignals),
+}
+
+impl<T: Task> Core<T> {
+    /// Makes the source of signals of a loop with this poller, where there is none yet.
+    pub(crate) fn start_signals(&mut self, poller: &mut dyn Poller) -> io::Result<()> {
+        if self.signals.is_none() {
+            self.signals = match self.signal_factory.take() {
+                Some(SignalFactory::System(clock)) => {
+                    // Whoever asks again is to be told again.
+                    self.signal_factory = Some(SignalFactory::System(clock));
+                    Some(Box::new(Signals::new(clock, poller.signal_waker()?)))
+                }
+                Some(SignalFactory::Own(make)) => Some(make(poller.waker())),
+                None => None,
+            };
+        }
+        Ok(())
+    }
+}
 
 /// A readiness, as the callback of its source sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,6 +205,8 @@ pub(crate) struct Core<T: Task> {
     pub puts_jobs_aside: bool,
     /// The policy looks after the heap.
     pub serves_heap: bool,
+    /// ... and checks it each turn.
+    pub checks_heap: bool,
     pub labels: HashMap<&'static str, LabelId>,
     pub futures: Futures<T>,
     pub shutdown: Progress,
@@ -199,6 +229,14 @@ impl<T: Task> Core<T> {
     #[inline]
     pub(crate) fn record(&self, event: Event<Ticks>) {
         self.recorder.record(self.at, event);
+    }
+
+    /// A callback is about to run.
+    #[inline]
+    pub(crate) const fn heap_may_change(&mut self) {
+        if self.checks_heap {
+            self.scheduler.gc.ran();
+        }
     }
 
     /// The tag of `task` in this process's table, made known to the recorder.

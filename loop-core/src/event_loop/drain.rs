@@ -71,6 +71,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let start = self.core.at;
         let current = Current { task: trigger, ..Current::NONE };
         let mut ran = 0_u32;
+        self.core.heap_may_change();
         self.core.scheduler.microtasks_mut().begin_checkpoint();
         loop {
             let before = ran;
@@ -113,6 +114,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let start = self.core.at;
         let current = Current { task: trigger, ..Current::NONE };
         let (mut ran, mut kept) = (0, 0);
+        self.core.heap_may_change();
         while let Some((key, mut callback)) = self.core.scheduler.deferred_mut().take() {
             let (_, keep) = self.invoke_unmarked(current, |cx| callback(cx));
             // One that panicked is not asked again.

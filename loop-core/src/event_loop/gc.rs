@@ -11,8 +11,17 @@ use crate::poller::Poller;
 use crate::task::Task;
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
-    fn heap_bytes(&mut self) -> Option<u64> {
-        Some(self.host.as_mut()?.heap()?.bytes())
+    /// Measures the heap and says so.
+    fn heap_bytes(&mut self, now: Timestamp) -> Option<u64> {
+        let heap_bytes = self.host.as_mut()?.heap()?.bytes();
+        if self.core.on {
+            self.core.record(Event::InputHeap { heap_bytes });
+        }
+        if self.core.scheduler.gc.samples() {
+            let measured = self.read(ClockPoint::Gc);
+            self.core.scheduler.gc.measured(now, measured);
+        }
+        Some(heap_bytes)
     }
 
     pub(super) fn watches_heap(&mut self) -> bool {
@@ -20,16 +29,16 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     }
 
     pub(super) fn gc_timers_step(&mut self) {
-        if self.watches_heap() {
+        if self.core.scheduler.gc.timers_due().is_some() && self.watches_heap() {
             let now = self.pass_time(ClockPoint::Tick);
             self.gc_timers(now);
         }
     }
 
     pub(super) fn gc_check_step(&mut self, point: ClockPoint) {
-        if self.watches_heap() {
+        if self.core.scheduler.gc.is_on() && self.watches_heap() {
             let now = self.pass_time(point);
-            if self.gc_check(now) {
+            if self.core.scheduler.gc.wants_check(now) && self.gc_check(now) {
                 self.now = None;
             }
         }
@@ -37,24 +46,22 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     /// The controller's own timers, where one is due at `now`. True where it collected.
     fn gc_timers(&mut self, now: Timestamp) -> bool {
-        if self.core.scheduler.gc.next_due().is_none_or(|due| due > now) {
+        if self.core.scheduler.gc.timers_due().is_none_or(|due| due > now) {
             return false;
         }
-        let Some(heap_bytes) = self.heap_bytes() else { return false };
+        self.begin_phase(Phase::Gc);
+        let Some(heap_bytes) = self.heap_bytes(now) else { return false };
         self.gc_phase(heap_bytes, |this| this.core.scheduler.gc.on_timers(now, heap_bytes))
     }
 
     /// The check of a turn against a reading of the clock. True where it collected.
     fn gc_check(&mut self, now: Timestamp) -> bool {
-        let Some(heap_bytes) = self.heap_bytes() else { return false };
+        self.begin_phase(Phase::Gc);
+        let Some(heap_bytes) = self.heap_bytes(now) else { return false };
         self.gc_phase(heap_bytes, |this| Some(this.core.scheduler.gc.check(now, heap_bytes)))
     }
 
     fn gc_phase(&mut self, heap_bytes: u64, decide: impl FnOnce(&mut Self) -> Option<GcDecision>) -> bool {
-        self.begin_phase(Phase::Gc);
-        if self.core.on {
-            self.core.record(Event::InputHeap { heap_bytes });
-        }
         let decision = decide(self);
         let collect = decision.is_some_and(|decision| decision.action == GcAction::Collect);
         if let Some(GcDecision { action, reason, heap_bytes, threshold_bytes }) = decision
@@ -90,6 +97,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let heap_bytes_after = collected.flatten().unwrap_or(heap_bytes_before);
         let now = self.read(ClockPoint::Gc);
         self.core.scheduler.gc.collected(now, heap_bytes_after);
+        self.core.scheduler.gc.measured(now, now);
         if self.core.on {
             self.core.record(Event::InputHeap { heap_bytes: heap_bytes_after });
             self.core.record(Event::GcRan { heap_bytes_before, heap_bytes_after, start });

@@ -1,10 +1,11 @@
 //! The poll, and the timers that are due.
 
+use std::io;
 use std::time::Duration;
 
 use loop_probes::clock::Clock;
 use loop_probes::event::{ClockPoint, Event, Outcome, Phase, PollReason};
-use loop_probes::ids::Timestamp;
+use loop_probes::ids::{Ticks, Timestamp};
 use loop_probes::recorder::Running;
 
 use super::EventLoop;
@@ -12,9 +13,20 @@ use super::core::Current;
 use super::tick::Flow;
 use crate::error::LoopError;
 use crate::policy::PollRule;
-use crate::poller::Poller;
+use crate::poller::{Edge, Poller};
 use crate::scheduler::{Outside, PollPlan};
 use crate::task::Task;
+
+/// What became of a wait.
+struct Waited {
+    /// When it began to wait; its end is the latest boundary.
+    start: Ticks,
+    /// How long it waited.
+    idle_ns: u64,
+    /// When it was awake.
+    after: Timestamp,
+    result: io::Result<()>,
+}
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Waits for readiness, or looks, or leaves that out where the policy says so, or where the loop is wanted back.
@@ -90,33 +102,63 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     fn wait(&mut self, now: Timestamp) -> Result<Timestamp, LoopError> {
         let (plan, has_news) = self.plan_wait(now);
-        let start = self.mark();
         if has_news && self.core.on {
+            self.mark();
             self.core.record(Event::InputNews { ends: false });
         }
-        if self.core.on {
-            let deadline = if plan.reason == PollReason::Idle { None } else { plan.deadline };
-            self.core.recorder.set_running(start, Running::Poll { deadline });
-        }
-        let waited = self.poller.wait(plan.timeout, &mut self.ready);
+        let Waited { start, idle_ns, after, result: waited } = self.wait_by(&plan);
         self.core.shared.awake();
         self.core.woken = false;
-        self.mark();
         let metrics = &mut self.core.metrics;
+        metrics.idle_ns += idle_ns;
         metrics.polls += 1;
         metrics.events += self.ready.len() as u64;
         if plan.timeout == Some(Duration::ZERO) {
             metrics.events_waiting += self.ready.len() as u64;
         }
-        let after = self.read(ClockPoint::AfterPoll);
-        self.core.metrics.idle_ns += after.ns_since(now);
+        self.latest = Some(after);
         if self.core.on {
+            self.core.record(Event::InputClock { point: ClockPoint::AfterPoll, now: after });
             let timeout_ns = plan.timeout.map(|wait| u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX));
             let ready = self.ready.len() as u32;
             self.core.record(Event::Poll { reason: plan.reason, ready, timeout_ns, start });
         }
         waited.map_err(|source| LoopError::Wait { tick: self.core.scheduler.tick(), source })?;
         Ok(after)
+    }
+
+    /// Asks the poller, and says how long it waited: from right before it blocked until it was awake. What it has to
+    /// prepare and to collect is work, and so is a poll that only looks.
+    fn wait_by(&mut self, plan: &PollPlan) -> Waited {
+        let Self { core, clock, poller, ready, .. } = self;
+        let deadline = if plan.reason == PollReason::Idle { None } else { plan.deadline };
+        if plan.timeout == Some(Duration::ZERO) {
+            if core.on {
+                core.recorder.set_running(core.at, Running::Poll { deadline });
+            }
+            let result = poller.wait(plan.timeout, ready);
+            let start = self.mark();
+            return Waited { start, idle_ns: 0, after: self.clock.now(), result };
+        }
+        let (mut start, mut end) = (core.at, core.at);
+        let (mut before, mut after) = (Timestamp(0), Timestamp(0));
+        let result = poller.wait_between(plan.timeout, ready, &mut |edge| match edge {
+            Edge::Asleep => {
+                before = clock.now();
+                if core.on {
+                    start = clock.ticks();
+                    core.recorder.set_running(start, Running::Poll { deadline });
+                }
+            }
+            Edge::Awake => {
+                if core.on {
+                    end = clock.ticks();
+                }
+                after = clock.now();
+            }
+        });
+        core.at = end;
+        Waited { start, idle_ns: after.ns_since(before), after, result }
     }
 
     pub(super) fn run_timers(&mut self) {

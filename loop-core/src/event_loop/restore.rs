@@ -37,8 +37,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// [`LoopError`] where the poller refuses a source, or the pool does not start.
     pub fn restore(&mut self, state: State<T>) -> Result<Restored, LoopError> {
         self.core.on = false;
-        let waker = self.poller.waker();
-        self.core.signals = self.core.signal_factory.take().map(|make| make(waker));
+        // A poller that no handler can wake is an error where a signal is asked for.
+        let _ = self.core.start_signals(&mut self.poller);
         self.context().start_pool()?;
         let State { tick, next_task, next_timer, next_source, calls, now, polled, snapshot_due, .. } = state;
         self.core.scheduler.begin_in(tick, next_task, now);

@@ -108,6 +108,8 @@ impl<T: Task> Core<T> {
             periodic_due_ns: gc.periodic_due.map(|due| due.as_ns()),
             one_shot_due_ns: gc.one_shot_due.map(|due| due.as_ns()),
             one_shot_fired: gc.one_shot_fired,
+            sample_due_ns: gc.sample_due.map(|due| due.as_ns()),
+            ran: gc.ran,
         });
         self.scheduler.gc.notices().for_each(|reason| part(Event::InputGc { reason }));
         for queue in [Queue::Microtasks, Queue::Signals, Queue::Work] {

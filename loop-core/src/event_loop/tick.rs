@@ -71,9 +71,9 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             };
             let Some(step) = steps.get(index).copied() else { break Ok(Flow::Next) };
             if self.owes_drain {
-                // A task that reloads the program returns at once; what it left comes before anything else.
+                // A task that reloads the program returns at once; what it left comes before anything else. The reading
+                // of the clock stays good where it is good after callbacks: behind a poll.
                 self.drain_as_phases();
-                self.now = None;
             }
             match self.run_step(step, done) {
                 Ok(Flow::Next) => index += 1,

@@ -128,6 +128,7 @@ impl Policy {
                 slow_ns: 30_000_000_000,
                 one_shot_ns: 16_000_000,
                 unchanged_max: 30,
+                sample_ns: 1_000_000,
             },
             panics: PanicRule::Continue,
             validation: if cfg!(debug_assertions) { Validation::Panic } else { Validation::Record },

@@ -16,7 +16,7 @@ const STEPS_MAX: usize = 256;
 /// The revision of the rules that every policy shares, as snapshots record it. Recordings without one are of revision 1.
 ///
 /// 2: callbacks that are deferred while the deferred queue drains run in the same drain, posted ones are work, and what
-/// a reload left is drained before anything else runs.
+/// a reload left is drained before anything else runs; a GC controller that is off makes no checks.
 pub const RULES: u64 = 2;
 
 /// A rule and its place among its values.
@@ -103,13 +103,15 @@ impl Policy {
             (Field::SnapshotPartsMax, count(self.snapshot_parts_max)),
             (Field::TaskTimePerTick, self.task_time_per_tick.map(ns)),
             (Field::Rules, Some(RULES)),
+            (Field::GcSample, Some(self.gc.sample_ns)),
         ];
         let (tick, auto_tick) =
             (steps(Field::TickStep, &self.tick), steps(Field::AutoTickStep, &self.auto_tick));
         tick.into_iter().chain(auto_tick).chain(single)
     }
 
-    /// The policy with these [values](Self::values), checked. What is not among them is as in [`bun`](Self::bun).
+    /// The policy with these [values](Self::values), checked. What is not among them is as in [`bun`](Self::bun), but
+    /// for the interval at which the heap is measured: at each check.
     ///
     /// # Errors
     ///
@@ -121,6 +123,8 @@ impl Policy {
         let name = name.into();
         let (mut tick, mut auto_tick) = (Vec::new(), Vec::new());
         let mut policy = Self { name: Cow::Owned(name), ..Self::bun() };
+        // A loop whose recording does not have the interval measured its heap at each check.
+        policy.gc.sample_ns = 0;
         for (field, value) in values {
             let half = match field {
                 PolicyField::TickStep => &mut tick,
@@ -174,6 +178,7 @@ impl Policy {
             PolicyField::SlowTaskLimit => self.slow_task_limit = Duration::from_nanos(value?),
             PolicyField::SnapshotInterval => self.snapshot_interval = Duration::from_nanos(value?),
             PolicyField::SnapshotPartsMax => self.snapshot_parts_max = count()?,
+            PolicyField::GcSample => self.gc.sample_ns = value?,
             PolicyField::TaskTimePerTick => self.task_time_per_tick = value.map(Duration::from_nanos),
         }
         Some(())

@@ -131,12 +131,24 @@ impl GcState {
             periodic_due_ns,
             one_shot_due_ns,
             one_shot_fired,
+            sample_due_ns,
+            ran,
         } = *part
         else {
             return None;
         };
         let (periodic_due, one_shot_due) = (periodic_due_ns.map(Timestamp), one_shot_due_ns.map(Timestamp));
-        Some(Self { mode, unchanged_ticks, heap_bytes, periodic_due, one_shot_due, one_shot_fired })
+        let sample_due = sample_due_ns.map(Timestamp);
+        Some(Self {
+            mode,
+            unchanged_ticks,
+            heap_bytes,
+            periodic_due,
+            one_shot_due,
+            one_shot_fired,
+            sample_due,
+            ran,
+        })
     }
 }
 

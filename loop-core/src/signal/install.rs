@@ -8,7 +8,7 @@ use signal_hook::consts::FORBIDDEN;
 use signal_hook::low_level;
 
 use super::{Arrival, SignalError, SignalRing};
-use crate::poller::Waker;
+use crate::poller::SignalWaker;
 
 #[derive(Debug)]
 pub(super) struct Installed(SigId);
@@ -18,7 +18,7 @@ impl Installed {
         signo: i32,
         ring: &Arc<SignalRing>,
         clock: SystemClock,
-        waker: &Waker,
+        waker: &SignalWaker,
     ) -> Result<Self, SignalError> {
         let Ok(number) = u8::try_from(signo) else { return Err(SignalError::Forbidden { signo }) };
         if FORBIDDEN.contains(&signo) {
@@ -30,8 +30,8 @@ impl Installed {
             waker.wake();
         };
         // SAFETY: the handler stores atomics, reads a clock (an instruction, or a call that needs no lock) and
-        // writes to the poller's wake-up, as `Wake` demands: it takes no lock, allocates nothing and cannot
-        // panic. What it captured is freed by `unregister`, on an ordinary thread. errno is kept by signal-hook.
+        // writes to a pipe, which is all that a `SignalWaker` does: it takes no lock, allocates nothing and cannot
+        // panic. All three are types of ours, so that nobody else's code runs here. What it captured is freed by `unregister`, on an ordinary thread. errno is kept by signal-hook.
         let id = unsafe { low_level::register(signo, handler) };
         id.map(Self).map_err(|source| SignalError::System { signo, source })
     }

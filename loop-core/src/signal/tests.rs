@@ -11,8 +11,8 @@ use crate::poller::Poller;
 use crate::poller::os::OsPoller;
 
 fn signals() -> (Signals, OsPoller) {
-    let poller = OsPoller::new().unwrap();
-    (Signals::new(SystemClock::new(), poller.waker()), poller)
+    let mut poller = OsPoller::new().unwrap();
+    (Signals::new(SystemClock::new(), poller.signal_waker().unwrap()), poller)
 }
 
 #[test]

@@ -328,6 +328,8 @@ words! {
         26 TaskTimePerTick = "task-time-per-tick",
         /// Which revision of the rules that are no policy's own the loop decides by.
         27 Rules = "rules",
+        /// Shortest time between two measurements of the heap.
+        28 GcSample = "gc-sample",
     }
 
     /// What an emitter is doing.

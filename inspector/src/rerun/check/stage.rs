@@ -134,7 +134,7 @@ impl Stage {
             puts_aside: start.puts_aside,
             drains_late: start.drains_late,
             rules: start.rules,
-            depends_on_rules: false,
+            depends_on_rules: start.checks_in_vain,
             tick: 0,
             began,
             latest: start.now,
@@ -197,7 +197,11 @@ impl Stage {
 
     /// Whether a recording by older rules cannot hold this event.
     const fn is_newer(&self, event: &Event<Ticks>) -> bool {
-        self.rules < RULES && matches!(event, Event::SnapshotPolicy { field: PolicyField::Rules, .. })
+        self.rules < RULES
+            && matches!(
+                event,
+                Event::SnapshotPolicy { field: PolicyField::Rules | PolicyField::GcSample, .. }
+            )
     }
 
     /// Whether both could part because the recorded loop decided by older rules.
@@ -347,4 +351,6 @@ pub(super) struct Start {
     pub(super) puts_aside: bool,
     pub(super) drains_late: bool,
     pub(super) rules: u64,
+    /// A GC controller that is off: by older rules it made its checks all the same.
+    pub(super) checks_in_vain: bool,
 }

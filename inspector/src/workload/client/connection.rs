@@ -2,6 +2,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 
 use polling::{Event, Poller};
 
@@ -24,6 +25,17 @@ pub(super) struct Connection {
     outbox: Vec<u8>,
     inbox: Vec<u8>,
     waits_to_write: bool,
+    /// What watches the stream, until this is dropped.
+    watched_by: Option<Arc<Poller>>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(poller) = &self.watched_by {
+            // Refused only where the system has let go of the descriptor already.
+            let _ = poller.delete(&self.stream);
+        }
+    }
 }
 
 impl Connection {
@@ -31,18 +43,16 @@ impl Connection {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
-        Ok(Self { stream, protocol, outbox: Vec::new(), inbox: Vec::new(), waits_to_write: false })
+        let (outbox, inbox) = (Vec::new(), Vec::new());
+        Ok(Self { stream, protocol, outbox, inbox, waits_to_write: false, watched_by: None })
     }
 
     #[expect(unsafe_code, reason = "polling's registration is by raw descriptor")]
-    pub(super) fn register(&self, poller: &Poller, key: usize) -> io::Result<()> {
-        // SAFETY: `run` unregisters every connection before it drops the sockets.
-        unsafe { poller.add_with_mode(&self.stream, Event::readable(key), MODE) }
-    }
-
-    pub(super) fn unregister(&self, poller: &Poller) {
-        // The poller is dropped next: a failure leaves nothing behind.
-        let _ = poller.delete(&self.stream);
+    pub(super) fn register(&mut self, poller: &Arc<Poller>, key: usize) -> io::Result<()> {
+        // SAFETY: the stream is open as long as this has it, and `drop` takes it out of the poller before that.
+        unsafe { poller.add_with_mode(&self.stream, Event::readable(key), MODE)? }
+        self.watched_by = Some(Arc::clone(poller));
+        Ok(())
     }
 
     pub(super) fn queue_line(&mut self, length: usize) {

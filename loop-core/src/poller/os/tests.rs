@@ -180,3 +180,70 @@ fn l08_no_wake_up_from_other_threads_is_lost() {
     }
     threads.into_iter().for_each(|thread| thread.join().unwrap());
 }
+
+#[test]
+fn a_signal_waker_ends_a_wait_now_or_the_next_one_and_leaves_nothing_behind() {
+    for mode in [PollMode::Level, PollMode::Oneshot] {
+        let mut poller = poller(mode);
+        let waker = poller.signal_waker().unwrap();
+        assert!(poller.is_empty(), "{mode:?}");
+        for _ in 0..3 {
+            // More than the pipe holds: a handler never blocks.
+            (0..100_000).for_each(|_| waker.wake());
+            assert_eq!(wait(&mut poller, None), [], "{mode:?}");
+        }
+        assert_eq!(wait(&mut poller, NOW), []);
+        let again = poller.signal_waker().unwrap();
+        let other = thread::spawn(move || again.wake());
+        assert_eq!(wait(&mut poller, None), []);
+        other.join().unwrap();
+        let refused = poller.add(pair().0, Interest::READABLE, SIGNAL_KEY);
+        assert!(matches!(refused, Err(PollerError::ReservedKey { .. })));
+    }
+}
+
+/// The edges of a wait, with the time of each.
+fn wait_between(poller: &mut OsPoller, timeout: Option<Duration>) -> (Vec<usize>, [u64; 2]) {
+    let (mut ready, mut edges) = (vec![Ready { key: 99, readiness: Readiness::ERROR }], Vec::new());
+    let waited = poller.wait_between(timeout, &mut ready, &mut |edge| edges.push((edge, monotonic_now())));
+    waited.unwrap();
+    let [(Edge::Asleep, asleep), (Edge::Awake, awake)] = edges[..] else { panic!("{edges:?}") };
+    (ready.into_iter().map(|one| one.key).collect(), [asleep.0, awake.0])
+}
+
+#[test]
+fn a_wait_tells_its_two_ends_and_lasts_as_long_as_it_was_asked_for() {
+    let mut poller = OsPoller::new().unwrap();
+    for timeout in [Duration::from_millis(3), Duration::from_micros(700), Duration::from_nanos(1)] {
+        let asked = monotonic_now();
+        let (ready, [asleep, awake]) = wait_between(&mut poller, Some(timeout));
+        assert!(ready.is_empty() && asked.0 <= asleep && asleep <= awake);
+        assert!(awake - asked.0 >= timeout.as_nanos() as u64, "{timeout:?}: never early");
+    }
+    let (ours, mut theirs) = pair();
+    poller.add(ours, Interest::READABLE, 7).unwrap();
+    theirs.write_all(b"x").unwrap();
+    for timeout in [None, Some(Duration::MAX), Some(Duration::from_secs(3600))] {
+        assert_eq!(wait_between(&mut poller, timeout).0, [7]);
+    }
+    poller.delete(7).unwrap();
+    for waker in [poller.waker(), poller.waker()] {
+        waker.wake();
+        assert!(wait_between(&mut poller, None).0.is_empty());
+    }
+    let signals = poller.signal_waker().unwrap();
+    signals.wake();
+    assert!(wait_between(&mut poller, None).0.is_empty());
+    // The timer of a wait that ended early does not end a later one, whichever way that waits.
+    let waker = poller.waker();
+    waker.wake();
+    wait_between(&mut poller, Some(Duration::from_millis(1)));
+    let later = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(20));
+        waker.wake();
+    });
+    let asked = monotonic_now();
+    let (_, [_, awake]) = wait_between(&mut poller, None);
+    assert!(awake - asked.0 >= 15_000_000);
+    later.join().unwrap();
+}
