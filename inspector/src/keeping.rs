@@ -203,7 +203,7 @@ impl Keeper for Keeping {
                 writer.finish()
             })
             .map_err(|error| error.to_string())?;
-        let span_ns = events.last().zip(events.first()).map_or(0, |(last, first)| last.at.ns_since(first.at));
+        let span_ns = span_ns(&events);
         let text = format!("saved the last {:.1} s to {}", span_ns as f64 / 1e9, path.display());
         inner.saved.push((path, written));
         Ok(text)
@@ -233,6 +233,15 @@ impl Keeper for Keeping {
         };
         Ok(format!("exported {} to {}{missing}", exported.in_short(), path.display()))
     }
+}
+
+/// From the first event to the last. Names have the time of the recording's start, whatever else is left of it.
+fn span_ns(events: &[Stamped]) -> u64 {
+    let mut times = events
+        .iter()
+        .filter(|stamped| !matches!(stamped.event, Event::Label { .. }))
+        .map(|stamped| stamped.at);
+    times.next().map_or(0, |first| times.last().map_or(0, |last| last.ns_since(first)))
 }
 
 /// So much that an export could not get at any more is worth a word, in nanoseconds.
@@ -265,5 +274,27 @@ fn new_name(metadata: &Metadata, extension: &str) -> Result<PathBuf, String> {
 impl fmt::Debug for Keeping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Keeping").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use loop_probes::event::LabelKind;
+    use loop_probes::ids::SourceId;
+    use loop_probes::text::InlineText;
+
+    use super::*;
+
+    #[test]
+    fn names_do_not_make_what_is_saved_longer() {
+        let at = |at, event| Stamped { at: Timestamp(at), source: SourceId(1), event };
+        let name = Event::Label { kind: LabelKind::Tag, id: 1, text: InlineText::new("Echo") };
+        let events = [
+            at(5, name),
+            at(200_000, Event::TickStart { tick: 9 }),
+            at(5, name),
+            at(202_280, Event::TickStart { tick: 10 }),
+        ];
+        assert_eq!((span_ns(&events), span_ns(&events[..2]), span_ns(&[])), (2_280, 0, 0));
     }
 }

@@ -10,6 +10,8 @@ use super::state::TickKey;
 
 /// Events kept for the log. A tick's tasks are kept by the timeline, whatever the log forgets.
 pub const LOG_EVENTS_MAX: usize = 20_000;
+/// The last events that one which comes late is sorted among.
+const LATE_EVENTS_MAX: usize = 64;
 
 /// The fold of all events up to a moment.
 #[derive(Clone, Debug)]
@@ -33,6 +35,18 @@ impl Fold {
             self.log.pop_front();
         }
         self.log.push_back(*stamped);
+        self.sort_last();
+    }
+
+    /// Puts the last event where its time belongs, as far as others of the same moment reach: emitters are merged
+    /// by when they wrote, and what one wrote may be older than what another did.
+    fn sort_last(&mut self) {
+        let mut place = self.log.len() - 1;
+        let first = place.saturating_sub(LATE_EVENTS_MAX);
+        while place > first && self.log[place - 1].at > self.log[place].at {
+            self.log.swap(place - 1, place);
+            place -= 1;
+        }
     }
 
     /// The last events, oldest first.
@@ -72,5 +86,25 @@ impl Fold {
         let holds = |tick: &&TickSummary| tick.start <= at && at <= tick.end;
         let recent = self.timeline.ticks.recent.iter().rev().find(holds);
         recent.or_else(|| self.timeline.stalls.newest_first().map(|stall| &stall.tick).find(holds))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use loop_probes::event::Event;
+    use loop_probes::ids::SourceId;
+    use loop_traces::timeline::TimelineConfig;
+
+    use super::*;
+
+    #[test]
+    fn the_log_is_in_the_order_of_time() {
+        let mut fold = Fold::new(TimelineConfig::default());
+        for (source, at) in [(1, 402), (1, 438), (2, 402), (1, 440), (2, 439)] {
+            let event = Event::TickStart { tick: at };
+            fold.fold(&Stamped { at: Timestamp(at), source: SourceId(source), event });
+        }
+        let times: Vec<u64> = fold.log().iter().map(|stamped| stamped.at.as_ns()).collect();
+        assert_eq!(times, [402, 402, 438, 439, 440]);
     }
 }

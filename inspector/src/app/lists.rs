@@ -31,7 +31,7 @@ fn lets_through(state: &State, stamped: &Stamped) -> bool {
     state.filter.is_empty() || describe::tag_of(&stamped.event).is_some_and(|tag| state.lets_through(tag))
 }
 
-/// What only re-execution needs: many a tick, and nothing to read.
+/// What only re-execution needs, many a tick and nothing to read, and names, whose times say nothing.
 const fn is_noise(event: &Event) -> bool {
     matches!(
         event,
@@ -42,6 +42,7 @@ const fn is_noise(event: &Event) -> bool {
             | Event::QueueDepth { .. }
             | Event::Calibration { .. }
             | Event::Running { .. }
+            | Event::Label { .. }
     )
 }
 

@@ -1,6 +1,7 @@
 //! Commands that draw: when they do, and how the dashboard is set up for them.
 
 use std::env;
+use std::ffi::OsString;
 
 use loop_traces::source::EventSource;
 
@@ -64,7 +65,14 @@ pub(super) fn theme(global: &Global) -> Theme {
     };
     let (no_color, force) = (env::var_os("NO_COLOR"), env::var_os("CLICOLOR_FORCE"));
     let color = wants_color(flag, no_color.as_deref(), force.as_deref(), stdout::is_terminal());
-    Theme::new(color, global.ascii)
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].map(env::var_os);
+    Theme::new(color, global.ascii || is_ascii(&locale))
+}
+
+/// Whether the locale, by the first of its variables that is set, has no other characters than ASCII's.
+fn is_ascii(locale: &[Option<OsString>]) -> bool {
+    let first = locale.iter().flatten().find(|value| !value.is_empty());
+    first.is_some_and(|value| matches!(value.to_str(), Some("C" | "POSIX")))
 }
 
 /// The terminal is back: says what was saved meanwhile.
@@ -76,4 +84,18 @@ fn settle(left: Result<Exit, DashboardError>, keeping: &Keeping) -> Result<(), F
         warn(&line);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_c_locale_has_ascii_only() {
+        let of = |values: [&str; 3]| {
+            is_ascii(&values.map(|value| (!value.is_empty()).then(|| OsString::from(value))))
+        };
+        assert!(of(["C", "", "en_US.UTF-8"]) && of(["", "POSIX", ""]) && of(["", "", "C"]));
+        assert!(!of(["", "", ""]) && !of(["C.UTF-8", "C", "C"]) && !of(["", "en_US.UTF-8", "C"]));
+    }
 }

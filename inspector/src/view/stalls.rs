@@ -56,8 +56,8 @@ fn row(canvas: &mut Canvas<'_>, state: &State, rows: Area, line: u16, stall: &St
     shares(&mut pen, &stall.blame.shares, labels, (theme.text(), theme.dim()));
 }
 
-/// `ReadFile #8812 38.2 + microtasks 2.1 + 3 more 0.1`, as far as there is room. Sums of milliseconds leave
-/// their unit to the sum; below, each part has its own. What is shown adds up to the sum as it is shown.
+/// `ReadFile #8812 38.2ms + microtasks 2.1ms + 3 more 0.1ms`, as far as there is room. What is shown adds up to the sum
+/// as it is shown: from milliseconds on in tenths of one.
 pub(super) fn shares(
     pen: &mut Pen<'_, '_>,
     shares: &[Share],
@@ -67,7 +67,7 @@ pub(super) fn shares(
     let sum_ns: u64 = shares.iter().map(|share| share.ns).sum();
     let in_millis = sum_ns >= MILLIS_FROM_NS;
     let shown = |ns: u64| if in_millis { (ns + TOLD_NS) / (2 * TOLD_NS) * (2 * TOLD_NS) } else { ns };
-    let figure = |ns: u64| if in_millis { units::millis(ns) } else { units::duration(ns) };
+    let figure = |ns: u64| if in_millis { format!("{}ms", units::millis(ns)) } else { units::duration(ns) };
     let more = |parts: usize, ns: u64| match ns {
         0 => String::new(),
         _ => format!(" + {parts} more {}", figure(ns)),

@@ -14,8 +14,15 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: 
     let title = if state.filter.is_empty() { "tasks".to_owned() } else { format!("tasks /{}", state.filter) };
     let tags = &state.glance.tags;
     let rows = layout::rows(area, true);
-    let hidden = tags.len().saturating_sub(usize::from(rows.height));
-    let more = if hidden > 0 { format!("{hidden} more ─ ") } else { String::new() };
+    let selected = state.tag.and_then(|tag| tags.iter().position(|row| row.tag == tag));
+    let first = layout::first_row(selected.unwrap_or(0), rows.height);
+    let below = tags.len().saturating_sub(first + usize::from(rows.height));
+    let more = match (first, below) {
+        (0, 0) => String::new(),
+        (0, below) => format!("{below} below ─ "),
+        (above, 0) => format!("{above} above ─ "),
+        (above, below) => format!("{above} above, {below} below ─ "),
+    };
     canvas.pane(area, &title, &format!("{more}by {} {arrow}", column.name()), focused);
     let columns = layout::task_columns(area, state.order.column);
     heading(canvas, area.inner(), &columns, state.order);
@@ -26,8 +33,6 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: 
         canvas.pen(rows, 0).gap(1).put(text, theme.dim());
         return;
     }
-    let selected = state.tag.and_then(|tag| tags.iter().position(|row| row.tag == tag));
-    let first = layout::first_row(selected.unwrap_or(0), rows.height);
     let total: u64 = tags.iter().map(|row| row.run_ns_total).fold(0, u64::saturating_add);
     let shown = tags.iter().enumerate().skip(first).take(usize::from(rows.height));
     for (line, (place, row)) in shown.enumerate() {

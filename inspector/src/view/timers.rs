@@ -1,6 +1,7 @@
 //! The timers: how many, how late, who made whom late, and the ledger of the selected one.
 
 use loop_probes::event::Queue;
+use loop_traces::histogram::Histogram;
 use loop_traces::labels::Labels;
 
 use super::hurt::so_far;
@@ -67,9 +68,15 @@ fn figures(canvas: &mut Canvas<'_>, state: &State, area: Area) {
 fn late(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let theme = canvas.theme;
     let limit = units::duration(state.picture().timeline.config().late_timer_ns).replace(".0", "");
+    let (kept, all) = (lists::late_shown(state).count(), late_so_far(state));
+    let of = if (kept as u64) < all && state.filter.is_empty() {
+        format!("{} of {} shown, ", units::count(kept as u64), units::count(all))
+    } else {
+        String::new()
+    };
     let remark = match area.width {
-        0..96 => format!("later than {limit}, worst first"),
-        _ => format!("later than {limit}, worst first, Enter opens the ledger"),
+        0..96 => format!("{of}later than {limit}, worst first"),
+        _ => format!("{of}later than {limit}, worst first, Enter opens the ledger"),
     };
     let focused = state.part == Part::First;
     let inner = canvas.pane(area, "late timers and signals", &remark, focused);
@@ -104,6 +111,15 @@ fn late(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         left += 1;
     }
     canvas.more_below(area, lists::late_shown(state).count().saturating_sub(first + usize::from(left)));
+}
+
+/// All that were late, those included of which no breakdown is kept.
+fn late_so_far(state: &State) -> u64 {
+    let timeline = &state.picture().timeline;
+    let limit_ns = timeline.config().late_signal_ns;
+    let late = |latency: &Histogram| latency.count_between(limit_ns, u64::MAX);
+    timeline.timers.late
+        + timeline.signals.by_signo.iter().map(|signal| late(&signal.latency_ns)).sum::<u64>()
 }
 
 /// A signal says that it is one: a tag may be called `CHLD`.

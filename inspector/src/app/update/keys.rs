@@ -91,11 +91,11 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Filter => state.typing = Some(state.filter.clone()),
         Action::Sort => {
             state.order.column = state.order.column.next();
-            state.glance.sort(state.order);
+            sort(state);
         }
         Action::Invert => {
             state.order.inverted = !state.order.inverted;
-            state.glance.sort(state.order);
+            sort(state);
         }
         Action::Faster => return speed(state, true),
         Action::Slower => return speed(state, false),
@@ -270,5 +270,13 @@ fn export(state: &mut State) -> Vec<Effect> {
             note(state, "nothing to export yet".to_owned(), false);
             Vec::new()
         }
+    }
+}
+
+/// Puts the tags into their new order and selects the first, so that the list shows its top.
+fn sort(state: &mut State) {
+    state.glance.sort(state.order);
+    if state.tag.is_some() {
+        state.tag = state.glance.tags.first().map(|row| row.tag);
     }
 }

@@ -11,7 +11,8 @@ use crate::app::lists::{self, LateRow};
 use crate::app::state::{Part, State, TickKey, View};
 
 /// What is said where there is nothing to open.
-const GONE: &str = "its tick is no longer kept, or not over yet";
+const EVICTED: &str = "tick evicted from history";
+const STILL_RUNNING: &str = "tick still running";
 
 /// Opens the selected stall into its ledger.
 pub(super) fn stall(state: &mut State) -> Vec<Effect> {
@@ -127,7 +128,7 @@ fn open_tag(state: &mut State, tag: Tag) -> Vec<Effect> {
 }
 
 fn nothing(state: &mut State) -> Vec<Effect> {
-    note(state, GONE.to_owned(), false);
+    note(state, EVICTED.to_owned(), false);
     Vec::new()
 }
 
@@ -155,6 +156,10 @@ fn tick_at(state: &mut State, at: Timestamp) -> Vec<Effect> {
     match state.picture().tick_at(at).copied() {
         Some(found) => tick(state, TickKey::of(&found), found.end),
         None if state.is_replay() => seek_tick(state, at),
+        None if state.picture().timeline.open_tick().is_some_and(|(_, _, start)| start <= at) => {
+            note(state, STILL_RUNNING.to_owned(), false);
+            Vec::new()
+        }
         None => nothing(state),
     }
 }

@@ -307,6 +307,16 @@ fn the_filter_is_typed_live_and_taken_back() {
 }
 
 #[test]
+fn a_new_order_is_shown_from_its_top() {
+    let (mut state, _) = live();
+    press_all(&mut state, "3jj");
+    for keys in ["s", "s", "i"] {
+        press_all(&mut state, keys);
+        assert_eq!(state.tag, state.glance.tags.first().map(|row| row.tag), "after {keys}");
+    }
+}
+
+#[test]
 fn tasks_are_sorted_by_any_column_and_turned_round() {
     let (mut state, _) = live();
     assert_eq!(state.order.column, Column::RunMax);
