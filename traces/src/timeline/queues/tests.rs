@@ -1,3 +1,5 @@
+//! Tests of how deep queues are: what counts for how long, what leaves which queue, and what is unknown.
+
 use loop_probes::event::{Origin, Outcome, Placement};
 use loop_probes::ids::{Tag, TimerId};
 
