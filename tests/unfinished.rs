@@ -8,7 +8,7 @@ mod program;
 use std::path::Path;
 
 use loop_probes::metadata::Metadata;
-use loop_traces::writer::TraceWriter;
+use loop_traces::writer::{TraceWriter, WriteOptions};
 use program::{Place, Running, text, wait_for};
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ fn hanging(place: &Place, trace: &Path) -> (Running, Value) {
     let mut seen = Value::Null;
     wait_for("the hang", || {
         seen = place.told(&pid).unwrap_or_default();
-        hang_of(&seen) > Some(300_000_000)
+        hang_with_timers(&seen) > Some(300_000_000)
     });
     (demo, seen)
 }
@@ -44,6 +44,12 @@ fn hang_of(summary: &Value) -> Option<u64> {
     assert_eq!(summary["tasks"]["by_tag"][0]["run_ns"]["max"], open["running_ns"]);
     let slow = &summary["slow_tasks"][0];
     assert_eq!((&slow["open"], &slow["tag"]), (&true.into(), &"Report".into()), "{slow}");
+    Some(run_ns)
+}
+
+/// As [`hang_of`], where the armed timers are known.
+fn hang_with_timers(summary: &Value) -> Option<u64> {
+    let run_ns = hang_of(summary)?;
     // The demo beats every millisecond.
     let late = &summary["late_timers"][0];
     assert_eq!((&late["open"], &late["fired_ns"]), (&true.into(), &Value::Null), "{late}");
@@ -86,7 +92,7 @@ fn a_hang_is_seen_while_it_lasts_and_in_all_that_is_left_of_it() {
     // Stopped in the middle of it, so that it lasts as long as it takes to look at it.
     wait_for("another hang", || {
         demo.stop();
-        let hangs = hang_of(&place.told(&pid).unwrap_or_default()) > Some(300_000_000);
+        let hangs = hang_with_timers(&place.told(&pid).unwrap_or_default()) > Some(300_000_000);
         if !hangs {
             demo.signal("CONT");
         }
@@ -99,22 +105,33 @@ fn a_hang_is_seen_while_it_lasts_and_in_all_that_is_left_of_it() {
     let line = shown.lines().find(|line| line.contains("still running: Report #")).expect("it says so");
     assert!(line.starts_with("at least ") && line.contains(", since 00:"), "{line}");
     let told = place.json(&["record", &pid, "-o", text(&recorded), "--duration", "200ms", "--json"]);
-    assert!(hang_of(&told).is_some(), "{told}");
+    assert!(hang_with_timers(&told).is_some(), "{told}");
     let closed = place.told(text(&recorded)).unwrap();
     assert!(
-        hang_of(&closed).is_some() && closed["closed"] == true,
+        hang_with_timers(&closed).is_some() && closed["closed"] == true,
         "the recording ends in order, the tick does not"
     );
     fails(text(&recorded));
+    let attached = place.json(&["attach", &pid, "--no-tui", "--json", "--duration", "200ms"]);
+    assert!(hang_of(&attached).is_some(), "attached in the middle of it: {attached}");
+    assert!(attached["ticks"]["utilization"].as_f64() > Some(0.8), "a tick that is stuck is busy");
+    assert!(
+        place.loops()[0]["open_tick"]["running"]
+            .as_str()
+            .is_some_and(|doing| doing.starts_with("task Report #"))
+    );
+    assert!(place.succeed(&["ps"]).contains(", still running: Report #"));
     demo.kill();
 
     // What is left of it.
     for left in [text(&trace), &pid] {
         fails(left);
-        assert!(hang_of(&place.told(left).unwrap()) > Some(300_000_000));
+        assert!(hang_with_timers(&place.told(left).unwrap()) > Some(300_000_000));
     }
     assert_eq!(place.told(&pid).unwrap()["source"]["state"], "crashed");
     assert!(place.succeed(&["report", &pid]).contains("\ncrashed"));
+    let gone = place.json(&["attach", &pid, "--no-tui", "--json"]);
+    assert!(gone["source"]["state"] == "crashed" && hang_with_timers(&gone).is_some(), "{gone}");
 }
 
 #[test]
@@ -123,7 +140,9 @@ fn a_source_without_a_tick_decides_no_gate() {
     let gate = gate(&place, "gate.toml", "[[gate]]\nmetric = \"stalls\"\nmax = 0\n");
     let (closed, cut) = (place.file("closed.looptrace"), place.file("cut.looptrace"));
     TraceWriter::create(&closed, &Metadata::new("nothing")).unwrap().finish().unwrap();
-    drop(TraceWriter::create(&cut, &Metadata::new("nothing")).unwrap());
+    let mut header = Vec::new();
+    drop(TraceWriter::new(&mut header, &cut, &Metadata::new("nothing"), WriteOptions::default()).unwrap());
+    std::fs::write(&cut, header).unwrap();
     for trace in [closed, cut] {
         assert_eq!(exits(&place, text(&trace), &gate), [Some(0), Some(1)], "{trace:?}");
     }

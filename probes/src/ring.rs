@@ -53,7 +53,7 @@ pub enum Start {
     /// With the oldest record that is still there.
     #[default]
     Oldest,
-    /// With the next record that will be written.
+    /// With the next record that will be written; where a tick goes on, with its beginning.
     Newest,
 }
 

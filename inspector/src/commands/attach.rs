@@ -1,9 +1,10 @@
 //! `loopscope attach`: watch a loop that runs already.
 
+use loop_probes::process::ProcessState;
 use loop_probes::ring::Start;
 
 use super::follow::follow;
-use super::{drawing, summary};
+use super::{drawing, summary, warn};
 use crate::cli::{AttachArgs, Global};
 use crate::exit::Failure;
 use crate::input;
@@ -14,6 +15,11 @@ use crate::sink::Sink;
 pub(super) fn run(args: &AttachArgs, global: &Global) -> Result<(), Failure> {
     let path = input::ring(args.target.as_deref())?;
     let mut source = input::open_ring(&path, Start::Newest)?;
+    if matches!(source.state(), ProcessState::Crashed | ProcessState::Ended) {
+        // Nothing comes any more: what there is to see is what the ring holds.
+        warn(&format!("process {} is gone: this is what its ring holds", source.metadata().pid));
+        source = input::open_ring(&path, Start::Oldest)?;
+    }
     let live = &args.live;
     if drawing::is_wanted(live) {
         let again =

@@ -5,12 +5,18 @@ use std::fmt::Write as _;
 use loop_probes::clock::wall_ns;
 use loop_probes::discover::{self, RingInfo};
 use loop_probes::process::ProcessState;
+use loop_probes::ring::Start;
 use loop_probes::text::{printable, printable_path};
+use loop_traces::source::{EventSource as _, MemorySource};
+use loop_traces::summary::{OpenTickSummary, Summary};
+use loop_traces::timeline::Timeline;
+use loop_traces::units::duration;
 use serde_json::json;
 
 use super::warn;
 use crate::cli::PsArgs;
 use crate::exit::Failure;
+use crate::input;
 use crate::stdout;
 
 pub(super) fn run(args: &PsArgs) -> Result<(), Failure> {
@@ -37,7 +43,26 @@ fn as_json(ring: &RingInfo) -> serde_json::Value {
         "started_wall_ns": ring.started.wall_ns,
         "command": ring.metadata.command,
         "ring": stdout::json_path(&ring.path),
+        "open_tick": open_tick(ring),
     })
+}
+
+/// The tick that its loop is in the middle of.
+fn open_tick(ring: &RingInfo) -> Option<OpenTickSummary> {
+    let mut reader = input::open_ring(&ring.path, Start::Newest).ok()?;
+    let kept = MemorySource::read(&mut reader).ok()?;
+    let mut timeline = Timeline::of(kept.metadata());
+    timeline.extend(kept.events());
+    Summary::new(&kept, &timeline).open_tick
+}
+
+/// What a loop has been in for longer than its stall limit: `at least 3.20s, still running: Report #12`.
+fn hang(ring: &RingInfo) -> Option<String> {
+    let open = open_tick(ring)?;
+    let lasted = open.running_ns.filter(|ns| *ns > ring.metadata.stall_limit_ns)?;
+    let running = open.running.filter(|running| running != "poll")?;
+    let running = running.strip_prefix("task ").unwrap_or(&running);
+    Some(format!("at least {}, still running: {running}", duration(lasted)))
 }
 
 fn table(rings: &[RingInfo]) -> String {
@@ -59,6 +84,9 @@ fn table(rings: &[RingInfo]) -> String {
             program,
             printable_path(&ring.path)
         );
+        if let Some(hang) = hang(ring) {
+            let _ = writeln!(text, "{:>8}  {hang}", "");
+        }
     }
     if rings.iter().any(|ring| ring.state == ProcessState::Crashed) {
         text.push_str("\ncrashed: the ring stays until its file is deleted; `loopscope report PID` shows what happened last\n");

@@ -101,12 +101,17 @@ impl Rings {
                     }
                     // A ring that is new since we attached is read from its beginning.
                     let start = if self.changes.is_none() { self.start } else { Start::Oldest };
+                    let open_tick = match start {
+                        Start::Newest => slots.open_tick(image, &mut self.scratch)?,
+                        Start::Oldest => None,
+                    };
                     self.rings.push(Ring {
                         place: index,
                         generation,
                         slots,
                         capacity,
-                        reader: Reader::new(start),
+                        // Of what goes on, its beginning is part.
+                        reader: open_tick.map_or_else(|| Reader::new(start), Reader::starting_at),
                         gap: 0,
                         last_at: None,
                         first_at: None,
@@ -231,6 +236,36 @@ impl SlotsAt {
                     .then(|| Self::File { offset, shift: capacity.trailing_zeros() })
             }
         }
+    }
+
+    /// The sequence number at which the tick begins that goes on; `None` between two ticks.
+    fn open_tick(&self, image: &Image, scratch: &mut Vec<Record>) -> Result<Option<u64>, ReadError> {
+        let mut reader = Reader::new(Start::Oldest);
+        // Records since it began, that of its beginning included.
+        let mut since = None;
+        let emit = |item: Item<'_>| match item {
+            Item::Lost(count) => since = since.map(|since: u64| since.saturating_add(count)),
+            Item::Event(records) => {
+                let parts = records.len() as u64;
+                since = match unpack::<Ticks>(records).map(|(_, event)| event) {
+                    Ok(Event::TickStart { .. }) => Some(parts),
+                    Ok(Event::TickEnd { .. }) => None,
+                    _ => since.map(|since| since.saturating_add(parts)),
+                };
+            }
+        };
+        let reach = Reach { limit: u64::MAX, window: u64::MAX };
+        match (self, image) {
+            (Self::Memory(slots, _), _) => {
+                let Ok(_more) = reader.poll(&MemoryView(slots), scratch, reach, emit);
+            }
+            (Self::File { offset, shift }, Image::File(file)) => {
+                let view = FileView { file: file.file(), offset: *offset, shift: *shift };
+                reader.poll(&view, scratch, reach, emit).map_err(|error| file.failed(error))?;
+            }
+            (Self::File { .. }, _) => {}
+        }
+        Ok(since.and_then(|since| reader.next().checked_sub(since)))
     }
 
     fn overlaps(&self, capacity: u64, other: &Self, other_capacity: u64) -> bool {

@@ -78,6 +78,12 @@ impl Reader {
         Self { start, started: false, next: 0, attached_at: None, read: 0, lost: 0, before_attach: 0 }
     }
 
+    /// A reader from the record `next` on, which was published.
+    pub(crate) const fn starting_at(next: u64) -> Self {
+        let reader = Self::new(Start::Oldest);
+        Self { started: true, next, attached_at: Some(next), before_attach: next, ..reader }
+    }
+
     /// The sequence number of the next record to be read: everything before it is accounted for.
     pub(crate) const fn next(&self) -> u64 {
         self.next
