@@ -23,6 +23,7 @@ pub(crate) mod name;
 pub(crate) mod slices;
 pub mod speedscope;
 pub mod survey;
+mod unended;
 
 use std::io;
 

@@ -93,9 +93,22 @@ pub fn export<S: EventSource, W: Write>(
 #[derive(Clone, Copy, Debug)]
 enum Item {
     Event(Stamped),
-    Stall { at: TickId, busy_ns: u64, poll_wait_ns: u64, tasks_run: u32 },
-    Depth { queue: Queue, depth: u32 },
-    Bytes { name: &'static str, bytes: u64 },
+    /// As it would have been told, had it ended.
+    Unfinished(Stamped),
+    Stall {
+        at: TickId,
+        busy_ns: u64,
+        poll_wait_ns: u64,
+        tasks_run: u32,
+    },
+    Depth {
+        queue: Queue,
+        depth: u32,
+    },
+    Bytes {
+        name: &'static str,
+        bytes: u64,
+    },
     Waiting(Waiting),
 }
 
@@ -336,9 +349,16 @@ impl<W: Write> ChromeWriter<W> {
 
     fn draw(&mut self, lane: usize, spot: Spot, item: &Item) {
         match (spot, item) {
-            (Spot::Slice { start, dur }, Item::Event(stamped)) => self.slice(lane, start, dur, stamped),
-            (Spot::Async { start, end }, Item::Event(stamped)) => self.pair(lane, start, end, stamped),
-            (Spot::Point { at }, Item::Event(stamped)) => self.instant(lane, at, stamped),
+            (Spot::Slice { start, dur }, Item::Event(stamped)) => self.slice(lane, start, dur, stamped, ""),
+            (Spot::Slice { start, dur }, Item::Unfinished(stamped)) => {
+                self.slice(lane, start, dur, stamped, ",unfinished");
+            }
+            (Spot::Async { start, end }, Item::Event(stamped) | Item::Unfinished(stamped)) => {
+                self.pair(lane, start, end, stamped)
+            }
+            (Spot::Point { at }, Item::Event(stamped) | Item::Unfinished(stamped)) => {
+                self.instant(lane, at, stamped)
+            }
             (Spot::Point { at }, Item::Stall { at: tick, busy_ns, poll_wait_ns, tasks_run }) => {
                 self.begin_event();
                 self.out.raw("{\"ph\":\"i\",\"s\":\"t\",\"name\":\"stall\",\"cat\":\"stall\"");
@@ -372,12 +392,13 @@ impl<W: Write> ChromeWriter<W> {
         }
     }
 
-    fn slice(&mut self, lane: usize, start: u64, dur: u64, stamped: &Stamped) {
+    /// `more`: categories beside its own.
+    fn slice(&mut self, lane: usize, start: u64, dur: u64, stamped: &Stamped, more: &str) {
         let event = &stamped.event;
         self.begin_event();
         self.out.raw("{\"ph\":\"X\",\"name\":");
         name(&mut self.out, event, &self.survey.labels);
-        self.out.raw(",\"cat\":\"").raw(slice_category(event).unwrap_or("")).raw("\"");
+        self.out.raw(",\"cat\":\"").raw(slice_category(event).unwrap_or("")).raw(more).raw("\"");
         self.stand(lane, start);
         let first = *self.lanes[lane].first.get_or_insert(start);
         self.out.raw(",\"dur\":").duration(first, start, start.saturating_add(dur));
@@ -444,6 +465,10 @@ impl<W: Write> ChromeWriter<W> {
     ///
     /// [`ExportError::Write`] when the output cannot be written.
     pub fn finish(mut self) -> Result<ExportStats, ExportError> {
+        for stamped in self.survey.unended() {
+            let place = self.survey.row(&stamped);
+            self.add(place, start_of(&stamped), stamped.at, true, Item::Unfinished(stamped));
+        }
         for place in 0..self.lanes.len() {
             self.flush(place)?;
         }

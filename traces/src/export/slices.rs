@@ -23,6 +23,9 @@ const WAITING_OUTSIDE: usize = 1 << 13;
 /// Most slices of all rows together that wait.
 pub(crate) const WAITING_ALL: usize = 1 << 19;
 
+/// What stands around what has not ended.
+const UNFINISHED: &str = "unfinished";
+
 /// Where in a loop's life a slice lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stretch {
@@ -131,6 +134,17 @@ impl<'a> Slices<'a> {
 
     /// Tells what still waits.
     pub(crate) fn finish(&mut self, told: &mut impl Stacks) -> io::Result<()> {
+        for stamped in self.survey.unended() {
+            let (place, start) = (self.survey.row(&stamped), start_of(&stamped));
+            self.add(place, start, &stamped);
+            if let Event::TickEnd { tick, start, .. } = stamped.event {
+                let lane = &mut self.lanes[place];
+                let whole = lane.tick.take() == Some((tick, start)) && !lane.damaged;
+                self.flush(place, if whole { Stretch::Tick } else { Stretch::Incomplete }, told)?;
+            } else {
+                self.add_frame(place, start, stamped.at, Frame::Own(UNFINISHED));
+            }
+        }
         for place in 0..self.lanes.len() {
             let open = self.lanes[place].tick.is_some();
             self.flush(place, if open { Stretch::Incomplete } else { Stretch::Outside }, told)?;
@@ -139,13 +153,18 @@ impl<'a> Slices<'a> {
     }
 
     fn add(&mut self, place: usize, start: Timestamp, stamped: &Stamped) {
-        let (range, start) = (self.survey.range(), start.min(stamped.at));
-        let Some(what) = Frame::of(&stamped.event) else { return };
-        if !range.touches(start, stamped.at) {
+        if let Some(what) = Frame::of(&stamped.event) {
+            self.add_frame(place, start, stamped.at, what);
+        }
+    }
+
+    fn add_frame(&mut self, place: usize, start: Timestamp, at: Timestamp, what: Frame) {
+        let (range, start) = (self.survey.range(), start.min(at));
+        if !range.touches(start, at) {
             return;
         }
         let zero = Self::zero(self.survey);
-        let end = range.to.map_or(stamped.at, |to| stamped.at.min(to)).ns_since(zero);
+        let end = range.to.map_or(at, |to| at.min(to)).ns_since(zero);
         let entry = Entry {
             start: start.ns_since(zero).min(end),
             end,

@@ -10,6 +10,7 @@ use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::stamped::Stamped;
 
 use super::TimeRange;
+use super::unended::Unended;
 use crate::labels::Labels;
 
 /// Most threads told apart; further ones share the last.
@@ -50,6 +51,7 @@ pub struct Survey {
     places: HashMap<(SourceId, Option<Runner>), usize>,
     /// When what is exported began.
     pub(crate) base: Option<Timestamp>,
+    unended: Unended,
     /// The start of the recording's first event, from which summaries count too.
     pub(crate) first: Option<Timestamp>,
 }
@@ -102,6 +104,7 @@ impl Survey {
         }
         let start = start_of(stamped);
         self.first.get_or_insert(start);
+        self.unended.see(stamped);
         if !self.range.touches(start, stamped.at) {
             return;
         }
@@ -118,6 +121,13 @@ impl Survey {
         if worker.is_some() && self.threads[place].is_loop && self.place(stamped.source, worker).is_none() {
             self.add(stamped.source, worker, worker);
         }
+    }
+
+    /// What has not ended where the stream ends, where that is exported, as the events that would have told of it: an inner
+    /// one before the tick around it.
+    pub(crate) fn unended(&self) -> Vec<Stamped> {
+        let reaches = |stamped: &Stamped| self.range.to.is_none_or(|to| to >= stamped.at);
+        self.unended.events().filter(|stamped| reaches(stamped) && !self.threads.is_empty()).collect()
     }
 
     /// The range that was surveyed.
