@@ -156,7 +156,7 @@ fn tick_at(state: &mut State, at: Timestamp) -> Vec<Effect> {
     match state.picture().tick_at(at).copied() {
         Some(found) => tick(state, TickKey::of(&found), found.end),
         None if state.is_replay() => seek_tick(state, at),
-        None if state.picture().timeline.open_tick().is_some_and(|(_, _, start)| start <= at) => {
+        None if state.picture().timeline.unfinished_ticks().iter().any(|tick| tick.start <= at) => {
             note(state, STILL_RUNNING.to_owned(), false);
             Vec::new()
         }
