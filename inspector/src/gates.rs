@@ -7,11 +7,11 @@
 //! max = "2ms"
 //! ```
 
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::ops::Range;
 use std::path::Path;
 
-use loop_probes::text::printable;
+use loop_probes::text::{printable, printable_path};
 use loop_traces::analysis::condition::{self, bound};
 use loop_traces::analysis::gate::{Gate, Limit};
 use loop_traces::analysis::metric::Metric;
@@ -44,8 +44,15 @@ pub enum Bounds {
 pub fn read(path: &Path, bounds: Bounds) -> Result<Vec<Gate>, Failure> {
     let mut text = String::new();
     open_file(path)
-        .and_then(|file| file.take(BYTES_MAX).read_to_string(&mut text))
-        .map_err(|error| Failure::Input(format!("cannot read {}: {error}", path.display())))?;
+        .and_then(|file| file.take(BYTES_MAX + 1).read_to_string(&mut text))
+        .and_then(|_| {
+            // A gate that is not read would be a gate that holds.
+            let is_whole = text.len() as u64 <= BYTES_MAX;
+            is_whole
+                .then_some(())
+                .ok_or_else(|| io::Error::other(format!("it has more than {BYTES_MAX} bytes")))
+        })
+        .map_err(|error| Failure::Input(format!("cannot read {}: {error}", printable_path(path))))?;
     parse(&text, bounds).map_err(|wrong| Failure::Usage(wrong.told(path, &text)))
 }
 
@@ -178,6 +185,15 @@ mod tests {
         let path = folder.path().join("gates.toml");
         std::fs::write(&path, text).unwrap();
         read(&path, Bounds::OfTwoSides)
+    }
+
+    #[test]
+    fn a_file_that_would_be_cut_is_refused() {
+        let gate = "[[gate]]\nmetric = \"stalls\"\nmax = 0\n";
+        let fill = |bytes: u64| format!("{gate}#{}\n{gate}", "x".repeat(bytes as usize - 2 * gate.len() - 2));
+        assert_eq!(read_text(&fill(BYTES_MAX)).unwrap().len(), 2);
+        let Err(Failure::Input(line)) = read_text(&fill(BYTES_MAX + 1)) else { panic!("it was read") };
+        assert!(line.ends_with("it has more than 1048576 bytes"), "{line}");
     }
 
     #[test]
