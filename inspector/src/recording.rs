@@ -68,7 +68,7 @@ impl Recording {
         record: Option<&Path>,
         tapped: Option<Vec<Stamped>>,
     ) -> Result<Self, Failure> {
-        let source = session.draining_reader().with_heartbeat();
+        let source = session.draining_reader().with_heartbeat().with_pressure();
         let sink = Sink::new(source.metadata(), record)?;
         let (batch, state) = (Vec::new(), SourceState::Live);
         let inner = Inner { source, sink, batch, tapped, state, failed: None };

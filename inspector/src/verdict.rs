@@ -236,6 +236,9 @@ fn details(judged: &Judged) -> Vec<String> {
     }
     details.extend(judged.more_runs.map(|more| format!("{more} would decide")));
     details.extend(judged.loss.and_then(|loss| lost(judged.verdict, &loss)));
+    details.extend(
+        judged.refused.iter().map(|refused| format!("{}, but {}", refused.verdict.name(), refused.why)),
+    );
     details
 }
 
@@ -283,6 +286,14 @@ fn headline(comparison: &Comparison) -> String {
         Verdict::Same => {
             let within = change(comparison.same_within);
             format!("no metric differs by {} or more", within.trim_start_matches('+'))
+        }
+        Verdict::Undecided if comparison.primary.iter().any(|judged| judged.refused.is_some()) => {
+            let refused =
+                comparison.primary.iter().find_map(|judged| Some((judged, judged.refused.as_ref()?)));
+            refused.map_or(runs, |(judged, refused)| match refused.verdict {
+                Verdict::Same => refused.why.clone(),
+                _ => format!("{}, but {}", sentence(judged), refused.why),
+            })
         }
         Verdict::Undecided => match nearest(comparison) {
             Some((metric, more)) => format!("{runs}; {more} would decide {metric}"),

@@ -474,4 +474,12 @@ vocabulary! {
         /** The last time at which it is known to have run. */ alive,
         /** From here on it did not run. */ start
     }
+    /// How much the kernel counted, from `start` to the record's time, of time in which processors were wanted and not
+    /// had. Written by the recorder, for the process as a whole.
+    82 Pressure = "pressure" {
+        /** A task of the machine waited for a processor; `None` where the kernel does not say. */ waited_ns: Option<u64>,
+        /** The hypervisor ran something else, on all processors together. */ stolen_ns: Option<u64>,
+        /** Threads of the process waited for a processor, all together. */ delayed_ns: Option<u64>, ;
+        /** From here on. */ start
+    }
 }

@@ -49,6 +49,7 @@ pub mod instrument;
 mod memory;
 mod merge;
 pub mod metadata;
+mod pressure;
 pub mod process;
 pub mod record;
 pub mod recorder;

@@ -34,6 +34,7 @@ use crate::text::InlineText;
 pub use error::{OpenError, ReadError};
 pub use liveness::ProcessState;
 
+use crate::pressure::Pressure;
 use heartbeat::Heartbeat;
 use image::{Image, Words};
 pub(crate) use image::{Opened, RingFile};
@@ -103,6 +104,7 @@ pub struct ProcessReader {
     /// Records from before it.
     passed_over: u64,
     heartbeat: Option<Heartbeat>,
+    pressure: Option<Pressure>,
 }
 
 impl ProcessReader {
@@ -163,6 +165,7 @@ impl ProcessReader {
             begin: (start == Start::Newest).then_some(Ticks(0)),
             passed_over: 0,
             heartbeat: None,
+            pressure: None,
             image,
             metadata,
         };
@@ -182,6 +185,14 @@ impl ProcessReader {
     #[must_use]
     pub fn with_heartbeat(self) -> Self {
         Self { heartbeat: Some(Heartbeat::default()), ..self }
+    }
+
+    /// From now on the stream also says how much processors were wanted and not had, as
+    /// [`Pressure`](Event::Pressure) events of source 0: four times a second while the process lives, and in
+    /// [`flush`](Self::flush). For those who watch it while it runs.
+    #[must_use]
+    pub fn with_pressure(self) -> Self {
+        Self { pressure: Some(Pressure::of(self.metadata.pid)), ..self }
     }
 
     /// What the process said about itself.
@@ -221,6 +232,7 @@ impl ProcessReader {
         gathered?;
         if !more {
             self.beat(now, out)?;
+            self.press(now, out);
         }
         // A process without a ring gives nothing to read that could be missing.
         self.image.expect_whole()?;
@@ -267,6 +279,9 @@ impl ProcessReader {
             if let Some(heartbeat) = &mut self.heartbeat {
                 heartbeat.all(&running, now, out);
             }
+            if let Some(pressure) = &mut self.pressure {
+                pressure.tell(now, true, out);
+            }
             self.last_at = out.last().map_or(self.last_at, |last| self.last_at.max(last.at));
         }
         total
@@ -280,12 +295,27 @@ impl ProcessReader {
         Ok(noted.unwrap_or_default().max(self.last_at))
     }
 
+    /// Tells how much processors were wanted, while the process can want any.
+    fn press(&mut self, now: Ticks, out: &mut Vec<Stamped>) {
+        let is_alive = matches!(self.state, ProcessState::Alive | ProcessState::Stopped);
+        let at = self.told_at(now);
+        if let Some(pressure) = self.pressure.as_mut().filter(|_| is_alive) {
+            pressure.tell(at, false, out);
+            self.last_at = out.last().map_or(self.last_at, |last| self.last_at.max(last.at));
+        }
+    }
+
+    /// The time of what is told besides what was read at `now`: not after what a record on its way can carry, nor
+    /// before what was handed out.
+    fn told_at(&self, now: Ticks) -> Timestamp {
+        let late = Ticks(now.0.saturating_sub(self.map.ticks_in(WATERMARK_NS)));
+        self.time_at(late).max(self.last_at.min(self.time_at(now)))
+    }
+
     /// Tells what those are doing that were silent at `now`, when the reading began.
     fn beat(&mut self, now: Ticks, out: &mut Vec<Stamped>) -> Result<(), ReadError> {
+        let at = self.told_at(now);
         let Some(mut heartbeat) = self.heartbeat.take() else { return Ok(()) };
-        // Not after what a record on its way can carry, nor before what was handed out.
-        let late = Ticks(now.0.saturating_sub(self.map.ticks_in(WATERMARK_NS)));
-        let at = self.time_at(late).max(self.last_at.min(self.time_at(now)));
         match self.state {
             ProcessState::Crashed => heartbeat.end(&self.running()?, self.seen_alive()?, out),
             ProcessState::Alive | ProcessState::Stopped if heartbeat.is_due(at) => {

@@ -38,6 +38,7 @@ pub fn text_within(summary: &Summary, columns: usize) -> String {
     let mut out = String::new();
     head(&mut out, summary, columns);
     totals(&mut out, summary, columns);
+    pressure(&mut out, summary, columns);
     bounds::losses(&mut out, summary);
     blame::stalls(&mut out, summary, columns);
     blame::late(&mut out, summary, columns);
@@ -71,6 +72,19 @@ macro_rules! line {
     ($out:expr, $($args:tt)*) => { let _ = writeln!($out, $($args)*); };
 }
 use line;
+
+/// How much processors were wanted and not had, where that was looked at.
+fn pressure(out: &mut String, summary: &Summary, columns: usize) {
+    let Some(pressure) = &summary.pressure else { return };
+    let share = |ns: u64| percent((ns as f64 / pressure.observed_ns.max(1) as f64).min(1.0));
+    let waited = pressure.waited_ns.map_or_else(|| "–".to_owned(), share);
+    let parts = [
+        format!("a task of the machine waited for a processor {waited} of the time"),
+        format!("this program's threads {}", duration(pressure.delayed_ns)),
+        format!("stolen {}", duration(pressure.stolen_ns)),
+    ];
+    line!(out, "{}", listed("pressure:", &parts, columns));
+}
 
 fn head(out: &mut String, summary: &Summary, columns: usize) {
     let source = &summary.source;

@@ -56,6 +56,9 @@ pub struct Summary {
     /// Events skipped because this version does not know them.
     #[serde(default)]
     pub unknown_kinds: u64,
+    /// How much processors were wanted and not had; null where nobody looked while it ran.
+    #[serde(default)]
+    pub pressure: Option<PressureSummary>,
     /// Ticks.
     pub ticks: TicksSummary,
     /// Tasks.
@@ -134,6 +137,21 @@ pub struct SourceSummary {
     /// How it was when it was read.
     #[serde(default)]
     pub state: StateSummary,
+}
+
+/// How much processors were wanted and not had while the recorder looked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PressureSummary {
+    /// The time for which there are counts.
+    pub observed_ns: u64,
+    /// Time in which a task of the machine waited for a processor (`some` of `/proc/pressure/cpu`, which the kernel updates
+    /// every two seconds); null where the kernel did not say.
+    pub waited_ns: Option<u64>,
+    /// Time in which the hypervisor ran something else, on all processors together.
+    pub stolen_ns: Option<u64>,
+    /// Time for which the threads of the process waited for a processor, all together.
+    pub delayed_ns: Option<u64>,
 }
 
 /// Ticks.
@@ -393,6 +411,7 @@ impl Summary {
             lost_records: timeline.lost_records,
             before_attach: timeline.counts.before_attach,
             unknown_kinds: timeline.counts.unknown_kinds,
+            pressure: pressure(timeline),
             ticks: TicksSummary {
                 count: ticks.count,
                 incomplete: ticks.incomplete,
@@ -469,6 +488,11 @@ impl Summary {
 fn suspended(timeline: &Timeline) -> Option<SuspendedSummary> {
     let Suspensions { count, total_ns, asleep_ns, .. } = timeline.suspensions;
     (count > 0).then_some(SuspendedSummary { count, total_ns, asleep_ns })
+}
+
+fn pressure(timeline: &Timeline) -> Option<PressureSummary> {
+    let &crate::timeline::Pressure { observed_ns, waited_ns, stolen_ns, delayed_ns } = &timeline.pressure;
+    (observed_ns > 0).then_some(PressureSummary { observed_ns, waited_ns, stolen_ns, delayed_ns })
 }
 
 fn queue_wait_ns(timeline: &Timeline, missing: &MissingSamples) -> Percentiles {

@@ -26,6 +26,7 @@ mod microtasks;
 mod open_tick;
 mod opened;
 mod pool;
+mod pressure;
 mod program;
 mod queues;
 mod rates;
@@ -53,6 +54,7 @@ pub use keep_alive::{Held, KeepAlive, RefName};
 pub use microtasks::{Batches, Microtasks};
 pub use opened::{OpenedSpan, OpenedTick};
 pub use pool::{WorkerStats, Workers};
+pub use pressure::Pressure;
 pub use program::{LabelStats, Spans, Trouble, TroubleKind, Troubles};
 pub use queues::{QueueStats, Queues};
 pub use rates::{PerSecond, Rates, SLOT_NS, Slot};
@@ -140,6 +142,8 @@ pub struct Timeline {
     pub shutdown: Option<Shutdown>,
     /// The loop's end, once it said so.
     pub stopped: Option<Stopped>,
+    /// How much processors were wanted.
+    pub pressure: Pressure,
     /// Events folded.
     pub events: u64,
     /// Snapshots that came to their end.
@@ -191,6 +195,7 @@ impl Timeline {
             keep_alive: KeepAlive::new(&config),
             shutdown: None,
             stopped: None,
+            pressure: Pressure::default(),
             events: 0,
             snapshots: 0,
             lost_records: 0,

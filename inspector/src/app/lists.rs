@@ -43,6 +43,7 @@ const fn is_noise(event: &Event) -> bool {
             | Event::Calibration { .. }
             | Event::Running { .. }
             | Event::Label { .. }
+            | Event::Pressure { .. }
     )
 }
 

@@ -14,7 +14,7 @@ use crate::sink::Sink;
 
 pub(super) fn run(args: &AttachArgs, global: &Global) -> Result<(), Failure> {
     let path = input::ring(args.target.as_deref())?;
-    let mut source = input::open_ring(&path, Start::Newest)?;
+    let mut source = input::open_ring(&path, Start::Newest)?.with_pressure();
     if matches!(source.state(), ProcessState::Crashed | ProcessState::Ended) {
         // Nothing comes any more: what there is to see is what the ring holds.
         warn(&format!("process {} is gone: this is what its ring holds", source.metadata().pid));

@@ -18,7 +18,7 @@ pub(super) fn run(args: &RecordArgs, global: &Global) -> Result<(), Failure> {
     }
     let interrupt = Interrupt::new(args.duration)?;
     // What the ring holds already is part of the recording.
-    let mut source = input::open_ring(&input::ring(args.target.as_deref())?, Start::Oldest)?;
+    let mut source = input::open_ring(&input::ring(args.target.as_deref())?, Start::Oldest)?.with_pressure();
     let mut sink = Sink::new(source.metadata(), Some(&args.output))?.for_the_file();
     let followed = follow(&mut source, &mut sink, &interrupt);
     let (timeline, written) = sink.finish();

@@ -231,6 +231,7 @@ impl Acts {
             Event::Label { .. }
             | Event::Calibration { .. }
             | Event::Running { .. }
+            | Event::Pressure { .. }
             | Event::Phase { .. }
             | Event::Span { .. }
             | Event::Mark { .. }

@@ -12,6 +12,7 @@
 //! | [`speed`] | how fast the machine was in each run |
 //! | [`decide`] | from an effect to better, worse, same or undecided, and how many more runs would decide |
 //! | [`leeway`] | what lost records leave open of that, and whether the verdict stands |
+//! | [`pressure`] | what other programs on the machine could have caused of it |
 //! | [`changes`] | all other metrics, the largest change first |
 
 pub mod any;
@@ -20,6 +21,7 @@ pub mod comparable;
 pub mod decide;
 pub mod effect;
 pub mod leeway;
+pub mod pressure;
 pub mod speed;
 
 use loop_probes::metadata::Metadata;
@@ -32,6 +34,7 @@ use crate::summary::Summary;
 
 use changes::Change;
 use decide::{Judged, Verdict};
+use pressure::Pressure;
 use speed::Speed;
 
 /// The number of the schema of [`Comparison`].
@@ -156,6 +159,8 @@ pub struct Comparison {
     /// the fastest. Absent where there are too few tags to say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub machine_speed: Option<f64>,
+    /// How much processors were wanted and not had.
+    pub pressure: Pressure,
     /// What differs between the sides and is meant to, and what else people should know.
     pub notes: Vec<String>,
 }
@@ -163,7 +168,7 @@ pub struct Comparison {
 /// Compares the runs. Whether they can be compared is for [`comparable::check`] to say.
 #[must_use]
 pub fn compare(base: &[Run], candidate: &[Run], options: &Options) -> Comparison {
-    let speed = Speed::of(base, candidate);
+    let (speed, pressure) = (Speed::of(base, candidate), Pressure::of(base, candidate));
     let mut measured: Vec<decide::Measured> = options
         .primaries
         .iter()
@@ -182,7 +187,7 @@ pub fn compare(base: &[Run], candidate: &[Run], options: &Options) -> Comparison
         .map(|one| {
             let (significant, weight) =
                 one.has_values().then(|| significant.next()).flatten().unwrap_or((false, &1.0));
-            one.judge(significant, ALPHA * weight / all.max(1.0), options)
+            one.judge(significant, ALPHA * weight / all.max(1.0), options, &pressure)
         })
         .collect();
     Comparison {
@@ -195,7 +200,8 @@ pub fn compare(base: &[Run], candidate: &[Run], options: &Options) -> Comparison
         alpha: ALPHA,
         descriptive: changes::all(base, candidate, &options.primaries),
         machine_speed: speed.range(),
-        notes: comparable::notes(base, candidate),
+        notes: comparable::notes(base, candidate).into_iter().chain(pressure.note()).collect(),
+        pressure,
         primary,
     }
 }

@@ -9,8 +9,10 @@ use serde::Serialize;
 
 use super::condition::shown;
 use super::diff::any::{Many, One};
+use super::diff::decide::Verdict;
 use super::diff::effect::{Effect, Sides};
 use super::diff::leeway::{self, LeftOpen};
+use super::diff::pressure::Pressure;
 use super::diff::speed::Speed;
 use super::diff::{ALPHA, Run};
 use super::metric::bounds::Bounds;
@@ -148,19 +150,53 @@ impl Gate {
             Limit::WorseBy(share) | Limit::SameWithin(share) => share,
         };
         let speed = Speed::of(base, candidate);
-        if !self.metric.is_of_any() {
-            return match Effect::of(&Sides::of(&self.metric, base, candidate, &speed)) {
-                Some(effect) => {
-                    let is_adjusted = self.metric.is_run_of_tag() && speed.but(self.metric.whose()).is_some();
-                    let than = if is_adjusted { " without the machine's speed" } else { "" };
-                    self.judge_change(base, candidate, &effect, (share, than))
-                }
-                None => self.unmeasured(candidate),
-            };
+        let (judged, effects) = if self.metric.is_of_any() {
+            match Many::of(&self.metric, base, candidate, &speed, share) {
+                many if many.ones.is_empty() => return self.unmeasured(candidate),
+                many => self.judge_any(base, candidate, &many, share),
+            }
+        } else {
+            let is_adjusted = self.metric.is_run_of_tag() && speed.but(self.metric.whose()).is_some();
+            let than = if is_adjusted { " without the machine's speed" } else { "" };
+            match Effect::of(&Sides::of(&self.metric, base, candidate, &speed)) {
+                Some(effect) => (self.judge_change(base, candidate, &effect, (share, than)), vec![effect]),
+                None => return self.unmeasured(candidate),
+            }
+        };
+        self.under_pressure(judged, &effects, share, &Pressure::of(base, candidate))
+    }
+
+    /// What another load of the machine could cause, or hide, does not decide; each of `effects` alone would.
+    fn under_pressure(
+        &self,
+        judged: Judgement,
+        effects: &[Effect],
+        share: f64,
+        pressure: &Pressure,
+    ) -> Judgement {
+        // More of it hides nothing that is worse.
+        let is_bound = matches!(self.limit, Limit::WorseBy(_));
+        if judged.outcome == Outcome::Held && is_bound && !pressure.is_more_in_base() {
+            return judged;
         }
-        match Many::of(&self.metric, base, candidate, &speed, share) {
-            many if many.ones.is_empty() => self.unmeasured(candidate),
-            many => self.judge_any(base, candidate, &many, share),
+        let why = |effect: &Effect| {
+            let is_worse = (effect.shift > 0.0) == (self.metric.sense() == Sense::MoreIsWorse);
+            let verdict = match judged.outcome {
+                Outcome::Undecided => Verdict::Undecided,
+                Outcome::Held => Verdict::Same,
+                Outcome::Failed if is_worse => Verdict::Worse,
+                Outcome::Failed => Verdict::Better,
+            };
+            pressure.refuses(verdict, &self.metric, effect, share)
+        };
+        let whys: Option<Vec<String>> = effects.iter().map(why).collect();
+        match whys.and_then(|whys| whys.into_iter().next()) {
+            Some(why) => Judgement {
+                why: Some(format!("{} but {why}", judged.outcome.name())),
+                outcome: Outcome::Undecided,
+                ..judged
+            },
+            None => judged,
         }
     }
 
@@ -292,7 +328,14 @@ impl Gate {
         }
     }
 
-    fn judge_any(&self, base: &[Run], candidate: &[Run], many: &Many, share: f64) -> Judgement {
+    /// And the effects that decide: of those that are surely beyond the limit, else of what is furthest from chance.
+    fn judge_any(
+        &self,
+        base: &[Run],
+        candidate: &[Run],
+        many: &Many,
+        share: f64,
+    ) -> (Judgement, Vec<Effect>) {
         let is_same = matches!(self.limit, Limit::SameWithin(_));
         let off = |one: &&One| {
             one.effect.change.map(|change| if is_same { change.abs() } else { self.worse(change) })
@@ -333,7 +376,9 @@ impl Gate {
         };
         let could_be = sure.iter().flat_map(|one| ends(one)).filter_map(|end| Some(self.worse(end.change?)));
         let could_be = between_changes(could_be);
-        self.overturned(base, candidate, (outcome, stands), (numbers, could_be), why)
+        let deciding = if sure.is_empty() { many.ones.iter().take(1).collect() } else { sure };
+        let effects = deciding.into_iter().map(|one| one.effect.clone()).collect();
+        (self.overturned(base, candidate, (outcome, stands), (numbers, could_be), why), effects)
     }
 
     /// What the lost records could overturn says so, and what it could be with them.

@@ -31,6 +31,11 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         timeline.labels.learn_event(&event);
         return;
     }
+    if let Event::Pressure { waited_ns, stolen_ns, delayed_ns, start } = event {
+        // Of the process as a whole: it says nothing about when a loop did anything.
+        timeline.pressure.add(start, at, [waited_ns, stolen_ns, delayed_ns]);
+        return;
+    }
     timeline.last = Some(timeline.last.map_or(at, |last| last.max(at)));
     if timeline.first.is_none() {
         timeline.first = Some(start_of(stamped));
@@ -278,7 +283,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
 
 /// As [`fold`], but only what ledgers are made of: ticks, what happened in them, and what is missing.
 pub(super) fn follow(timeline: &mut Timeline, stamped: &Stamped) {
-    if let Event::Label { .. } = stamped.event {
+    if let Event::Label { .. } | Event::Pressure { .. } = stamped.event {
         return;
     }
     let place = timeline.place_of(stamped);

@@ -13,6 +13,7 @@ pub(super) const fn is_compared<T>(event: &Event<T>) -> bool {
             | Event::IoLabel { .. }
             | Event::Calibration { .. }
             | Event::Running { .. }
+            | Event::Pressure { .. }
             | Event::Phase { .. }
             | Event::SlowTask { .. }
             | Event::Violation { .. }

@@ -11,6 +11,7 @@ use statrs::distribution::{ContinuousCDF as _, Normal};
 use super::any::{Many, One};
 use super::effect::{Effect, Sides};
 use super::leeway::{LeftOpen, Loss, interval};
+use super::pressure::Pressure;
 use super::speed::Speed;
 use super::{ALPHA, Options, Run};
 use crate::analysis::metric::{Metric, Sense, Unit};
@@ -119,6 +120,19 @@ pub struct Judged {
     /// What lost records leave open. Absent where they cannot move it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loss: Option<Loss>,
+    /// The verdict that is not given because the sides differ in pressure, and in words why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Refused>,
+}
+
+/// A verdict that is not given.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Refused {
+    /// What it would be.
+    pub verdict: Verdict,
+    /// Why it is not.
+    pub why: String,
 }
 
 /// A primary metric before its verdict.
@@ -171,12 +185,24 @@ impl Measured {
         changed
     }
 
-    pub(super) fn judge(self, significant: bool, p_needed: f64, options: &Options) -> Judged {
+    pub(super) fn judge(
+        self,
+        significant: bool,
+        p_needed: f64,
+        options: &Options,
+        pressure: &Pressure,
+    ) -> Judged {
         let changed = self.changed(significant, p_needed, options.margin);
         let (first, effect) = match &self.found {
             Found::One(effect) => (None, effect.as_deref()),
             Found::Many(many) => {
-                let first = changed.first().copied().or_else(|| many.ones.first());
+                // What more pressure explains comes behind what it does not.
+                let stands = |one: &&&One| {
+                    let seen = self.verdict_of(&one.effect, significant, options, false);
+                    pressure.refuses(seen, &self.metric, &one.effect, options.margin).is_none()
+                };
+                let first = changed.iter().find(stands).or_else(|| changed.first());
+                let first = first.copied().or_else(|| many.ones.first());
                 (first, first.map(|one| &one.effect))
             }
         };
@@ -185,9 +211,12 @@ impl Measured {
         });
         let loss = effect.and_then(|effect| self.loss(effect, seen, significant, p_needed, options));
         let overturned = loss.is_some_and(|loss| loss.overturned.is_some());
-        let verdict = if overturned { Verdict::Undecided } else { seen };
-        // More runs would not bring the records back.
-        let undecided = verdict == Verdict::Undecided && !overturned;
+        let certain = if overturned { Verdict::Undecided } else { seen };
+        let why = effect.and_then(|effect| pressure.refuses(certain, &self.metric, effect, options.margin));
+        let refused = why.map(|why| Refused { verdict: certain, why });
+        let verdict = if refused.is_some() { Verdict::Undecided } else { certain };
+        // More runs would not bring the records back, nor take the other programs away.
+        let undecided = certain == Verdict::Undecided && !overturned;
         let more_runs =
             effect.filter(|_| undecided).and_then(|effect| self.more_runs(effect, p_needed, options));
         let others = changed.iter().filter(|one| first.is_none_or(|first| first.name != one.name));
@@ -211,6 +240,7 @@ impl Measured {
             p_needed,
             more_runs,
             loss,
+            refused,
         }
     }
 

@@ -1,0 +1,44 @@
+//! Pressure: how much processors were wanted and not had while the recorder looked.
+
+use loop_probes::ids::Timestamp;
+
+/// What the kernel counted, all together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pressure {
+    /// The time for which there are counts; 0 where nobody looked.
+    pub observed_ns: u64,
+    /// A task of the machine waited for a processor; `None` where the kernel did not say throughout.
+    pub waited_ns: Option<u64>,
+    /// The hypervisor ran something else, on all processors together.
+    pub stolen_ns: Option<u64>,
+    /// Threads of the process waited for a processor, all together.
+    pub delayed_ns: Option<u64>,
+}
+
+impl Pressure {
+    /// Adds what was counted from `start` to `end`: waited, stolen, delayed.
+    pub(crate) fn add(&mut self, start: Timestamp, end: Timestamp, counted: [Option<u64>; 3]) {
+        let is_first = self.observed_ns == 0;
+        self.observed_ns = self.observed_ns.saturating_add(end.ns_since(start));
+        let sums = [&mut self.waited_ns, &mut self.stolen_ns, &mut self.delayed_ns];
+        for (sum, more) in sums.into_iter().zip(counted) {
+            let so_far = if is_first { Some(0) } else { *sum };
+            *sum = so_far.zip(more).map(|(sum, more): (u64, u64)| sum.saturating_add(more));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_counted_throughout_is_unknown() {
+        let mut pressure = Pressure::default();
+        pressure.add(Timestamp(0), Timestamp(10), [Some(3), None, Some(1)]);
+        pressure.add(Timestamp(10), Timestamp(30), [Some(4), Some(5), None]);
+        let expected = Pressure { observed_ns: 30, waited_ns: Some(7), stolen_ns: None, delayed_ns: None };
+        assert_eq!(pressure, expected);
+    }
+}
