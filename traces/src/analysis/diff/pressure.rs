@@ -1,23 +1,25 @@
 //! Pressure: whether the sides had the processors that they wanted, and what a difference in that could have caused.
 //!
 //! A build beside two programs that compute all the time has slower tasks, later timers and more stalls than the same
-//! build alone. Where the sides differ in pressure by more than a bound, a verdict that this could explain is undecided:
+//! build alone. Where the sides differ in pressure by more than a bound, and by more than runs of one side do, a verdict
+//! that this could explain is undecided:
 //!
-//! - **typical run times** (`p50`, `gmean`): a processor that is shared may run half as fast for as long as somebody
-//!   waits, so with the shares `a` and `b` of such time a factor of `(1 + a) / (1 + b)`, and the margin;
-//! - **other times**: what the threads of the process waited for processors in one side more than in the other;
+//! - **typical run times** (`p50`, `gmean`): a factor of two to either side. A processor that is shared runs half as fast;
+//!   one that others keep awake can be faster (a third, measured);
+//! - **other times**: what the threads of the process waited for processors in one side more than in the other, and it
+//!   makes nothing shorter;
 //! - **everything else**: whatever it is.
 //!
-//! Pressure makes nothing faster: what is worse beside less pressure is worse. But it may hide what is worse, so the
-//! sides are not the same either.
+//! It may hide what is worse, so that the sides are not the same either.
 
 use serde::Serialize;
 
-use super::Run;
 use super::decide::Verdict;
 use super::effect::Effect;
+use super::{ALPHA, Run};
 use crate::analysis::metric::{Metric, Sense, Statistic, Unit};
-use crate::analysis::statistics::median;
+use crate::analysis::statistics::splits::Splits;
+use crate::analysis::statistics::{median, rank_test};
 use crate::summary::PressureSummary;
 use crate::units::{duration, percent};
 
@@ -50,8 +52,11 @@ pub struct Pressure {
     pub base: Shares,
     /// Of the candidate.
     pub candidate: Shares,
-    /// They differ by more than the bounds.
+    /// They differ by more than the bounds, and by more than runs of one side do.
     pub is_apart: bool,
+    /// Which of `waited`, `delayed` and `stolen` differ by more than runs of one side do.
+    #[serde(skip)]
+    certain: [bool; 3],
 }
 
 impl Shares {
@@ -69,22 +74,33 @@ impl Shares {
             delayed_ns: of(|one| Some(one.delayed_ns? as f64)),
         }
     }
-
-    /// How much slower a processor may have been.
-    fn slowness(&self) -> f64 {
-        let shares = [self.waited, self.stolen, self.delayed].into_iter().flatten();
-        1.0 + shares.fold(0.0, f64::max).min(1.0)
-    }
 }
 
 impl Pressure {
     /// Of the runs of both sides.
     #[must_use]
     pub fn of(base: &[Run], candidate: &[Run]) -> Self {
+        let values = |side: &[Run], of: fn(&PressureSummary) -> Option<u64>| -> Vec<f64> {
+            let share = |run: &Run| {
+                let one = run.summary.pressure.as_ref()?;
+                Some(of(one)? as f64 / one.observed_ns.max(1) as f64)
+            };
+            side.iter().filter_map(share).collect()
+        };
+        // Fewer runs cannot show it: there the bound alone decides.
+        let level = Splits::new(base.len(), candidate.len()).p_min().max(ALPHA);
+        let kinds: [fn(&PressureSummary) -> Option<u64>; 3] =
+            [|one| one.waited_ns, |one| one.delayed_ns, |one| one.stolen_ns];
+        let certain = kinds.map(|of| rank_test(&values(base, of), &values(candidate, of)) <= level);
         let (base, candidate) = (Shares::of(base), Shares::of(candidate));
-        let pressure = Self { base, candidate, is_apart: false };
-        let is_apart = pressure.differences().iter().any(|(by, max, _)| by.abs() > *max);
-        Self { is_apart, ..pressure }
+        let pressure = Self { base, candidate, is_apart: false, certain };
+        Self { is_apart: pressure.apart().next().is_some(), ..pressure }
+    }
+
+    /// What they differ in by more than the bound: by how much more in the candidate, and in words what both were.
+    fn apart(&self) -> impl Iterator<Item = (f64, String)> {
+        let apart = self.differences().into_iter().filter(|(by, max, _)| by.abs() > *max);
+        apart.map(|(by, _, said)| (by, said))
     }
 
     /// By how much more the candidate was under pressure, the bound of that, and in words what both were.
@@ -104,7 +120,8 @@ impl Pressure {
             ),
             (self.base.stolen, self.candidate.stolen, STOLEN_MAX, "the hypervisor took"),
         ];
-        let known = kinds.into_iter().filter_map(|(base, candidate, max, what)| {
+        let certain = kinds.into_iter().zip(self.certain).filter(|(_, certain)| *certain);
+        let known = certain.filter_map(|((base, candidate, max, what), _)| {
             let (base, candidate) = (base?, candidate?);
             let said = format!(
                 "{what} {} of the time in the base, {} in the candidate",
@@ -119,44 +136,44 @@ impl Pressure {
     /// The base had more of it than the candidate, by more than the bound.
     #[must_use]
     pub fn is_more_in_base(&self) -> bool {
-        self.differences().iter().any(|(by, max, _)| -by > *max)
+        self.apart().any(|(by, _)| by < 0.0)
     }
 
     /// Why `verdict` on this effect cannot be given; `None` where the sides had about the same, or it cannot explain it.
     #[must_use]
     pub fn refuses(&self, verdict: Verdict, metric: &Metric, effect: &Effect, margin: f64) -> Option<String> {
-        let mut apart = self.differences().into_iter().filter(|(by, max, _)| by.abs() > *max);
-        let (by, _, said) = apart.next()?;
+        let (by, said) = self.apart().next()?;
         match verdict {
             Verdict::Undecided => None,
             Verdict::Same => Some(format!("{said}, which could hide a difference")),
             Verdict::Worse | Verdict::Better => {
-                // More of what more pressure makes more of, or less where there is less.
                 let more_is_worse = metric.sense() == Sense::MoreIsWorse;
                 let follows = ((effect.shift > 0.0) == more_is_worse) == (by > 0.0);
-                (follows && self.explains(metric, effect, margin))
+                self.explains(metric, effect, follows, margin)
                     .then(|| format!("{said}, which could cause that"))
             }
         }
     }
 
     /// Whether the difference in pressure could cause as much.
-    fn explains(&self, metric: &Metric, effect: &Effect, margin: f64) -> bool {
+    fn explains(&self, metric: &Metric, effect: &Effect, follows: bool, margin: f64) -> bool {
         let is_typical = matches!(metric.statistic(), Some(Statistic::P50 | Statistic::Gmean));
         match (metric.unit(), effect.change, self.base.delayed_ns, self.candidate.delayed_ns) {
             (Unit::Ns, Some(change), ..) if is_typical => {
-                let caused = (self.candidate.slowness() / self.base.slowness()).ln().abs();
-                (1.0 + change).max(f64::MIN_POSITIVE).ln().abs() <= caused + margin.ln_1p()
+                let by = (1.0 + change).max(f64::MIN_POSITIVE).ln().abs();
+                by <= std::f64::consts::LN_2 + margin.ln_1p()
             }
-            (Unit::Ns, _, Some(base), Some(candidate)) => effect.shift.abs() <= (candidate - base).abs(),
-            _ => true,
+            (Unit::Ns, _, Some(base), Some(candidate)) => {
+                follows && effect.shift.abs() <= (candidate - base).abs()
+            }
+            _ => follows,
         }
     }
 
     /// A line for people, where the sides differ.
     #[must_use]
     pub fn note(&self) -> Option<String> {
-        let (_, _, said) = self.differences().into_iter().find(|(by, max, _)| by.abs() > *max)?;
+        let (_, said) = self.apart().next()?;
         let delayed = self.base.delayed_ns.zip(self.candidate.delayed_ns).map(|(base, candidate)| {
             format!(" (its threads for {} and {})", duration(base as u64), duration(candidate as u64))
         });
@@ -234,11 +251,25 @@ mod tests {
             verdicts(&side(base.0, base.1), &side(candidate.0, candidate.1))[0]
         };
         assert_eq!(of((1.0, Some(0.02)), (2.5, Some(0.3))), (Verdict::Worse, None), "too much");
-        assert_eq!(of((1.0, Some(0.95)), (1.4, Some(0.02))), (Verdict::Worse, None), "the other way round");
+        let awake = of((1.0, Some(0.95)), (1.4, Some(0.02)));
+        assert_eq!(awake, (Verdict::Undecided, Some(Verdict::Worse)), "others keep processors awake");
+        let stalls = &verdicts(&side(1.0, Some(0.95)), &side(1.4, Some(0.02)))[2];
+        assert_eq!(*stalls, (Verdict::Worse, None), "more pressure makes no stalls shorter");
         assert_eq!(
             of((1.0, Some(0.02)), (1.4, Some(0.08))),
             (Verdict::Worse, None),
             "about the same pressure"
+        );
+        let mut scattered = (side(1.0, Some(0.5)), side(1.4, Some(0.5)));
+        for (place, run) in scattered.0.iter_mut().chain(&mut scattered.1).enumerate() {
+            let waited = [1.0, 0.2, 1.0, 0.4, 0.3, 1.0, 0.9, 0.2, 1.0, 0.7][place] * 3e9;
+            run.summary.pressure.as_mut().unwrap().waited_ns = Some(waited as u64);
+        }
+        let compared = compare(&scattered.0, &scattered.1, &Options::default());
+        assert_eq!(
+            (compared.primary[0].verdict, compared.pressure.is_apart),
+            (Verdict::Worse, false),
+            "in turn"
         );
         assert_eq!(of((1.0, None), (1.4, Some(0.95))), (Verdict::Worse, None), "one side says nothing");
         assert_eq!(of((1.0, Some(0.02)), (1.0, Some(0.95))), (Verdict::Undecided, Some(Verdict::Same)));
