@@ -241,7 +241,7 @@ fn span_ns(events: &[Stamped]) -> u64 {
         .iter()
         .filter(|stamped| !matches!(stamped.event, Event::Label { .. }))
         .map(|stamped| stamped.at);
-    times.next().map_or(0, |first| times.last().map_or(0, |last| last.ns_since(first)))
+    times.next().map_or(0, |first| times.next_back().map_or(0, |last| last.ns_since(first)))
 }
 
 /// So much that an export could not get at any more is worth a word, in nanoseconds.
