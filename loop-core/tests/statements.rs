@@ -6,13 +6,24 @@ use std::path::Path;
 
 use crate::kit::rust_sources;
 
-/// The statements, by family: how they are numbered, and the ones in between.
+/// The statements, by family: how they are numbered, and the ones in between. All that there are, also those that are
+/// not built.
 ///
-/// b: Bun's event loop (0 to 25), e: errors, shutdown, futures, r: the run loop over a foreign loop, q: QuickJS's
+/// b: Bun's event loop and what is integrated with it, e: errors, shutdown, futures, r: the run loop over a foreign loop, q: QuickJS's
 /// poll, a: the agenda and RefPerSys's loop, l: what users of loop libraries expect.
 const FAMILIES: [(&str, std::ops::RangeInclusive<u32>); 6] =
-    [("b", 0..=25), ("e", 1..=6), ("r", 1..=7), ("q", 1..=9), ("a", 1..=9), ("l", 1..=10)];
+    [("b", 0..=29), ("e", 1..=6), ("r", 1..=7), ("q", 1..=9), ("a", 1..=9), ("l", 1..=10)];
 const BETWEEN: [&str; 2] = ["b04a", "a04a"];
+
+/// Statements that nothing holds yet, because what they are about does not exist.
+const NOT_BUILT: [(&str, &str); 4] = [
+    ("b26", "HTTP/1.1 server and client, WebSocket"),
+    ("b27", "filesystem tasks of the loop's own, file watching as concurrent tasks"),
+    ("b28", "subprocesses of the loop's own"),
+    ("b29", "zlib and brotli on the pool"),
+];
+/// Tags of [`Builtin`](loop_core::Builtin) that b06 wants, once the families above are there.
+const TAGS_WANTED: usize = 90;
 
 fn statements() -> BTreeSet<String> {
     let numbered = FAMILIES.into_iter().flat_map(|(family, numbers)| {
@@ -62,8 +73,12 @@ fn every_statement_has_a_test_that_is_named_after_it() {
         }
     }
     let statements = statements();
-    let untested: Vec<_> = statements.iter().filter(|statement| !tests_of.contains_key(*statement)).collect();
-    assert!(untested.is_empty(), "no test is named after {untested:?}");
+    let untested = statements.iter().filter(|statement| !tests_of.contains_key(*statement));
+    let untested: Vec<_> = untested.map(String::as_str).collect();
+    let not_built = NOT_BUILT.map(|(statement, _)| statement);
+    assert_eq!(untested, not_built, "no test is named after these, which is right of the second only");
+    let tags = <loop_core::Builtin as loop_core::Task>::TAGS.len();
+    assert!(tags < TAGS_WANTED, "b06 has its {TAGS_WANTED} tags: let a test hold it");
     let unknown: Vec<_> = tests_of.iter().filter(|(statement, _)| !statements.contains(*statement)).collect();
     assert!(unknown.is_empty(), "tests of statements that nobody made: {unknown:?}");
 }

@@ -2,11 +2,14 @@
 
 mod acts;
 mod drain;
+mod order;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use loop_core::Policy;
-use loop_core::policy::{DrainRule, ExitRule, PollRule, SignalRule, SourceRule, Step, TimerRule};
+use loop_core::policy::{DrainRule, ExitRule, PollRule, SignalRule, SourceRule, TimerRule};
+
+use order::Does;
 
 use super::program::{HANDLED, Happening, Node, Program, SOURCES};
 
@@ -196,7 +199,7 @@ impl Model {
     }
 
     pub(super) fn run(&mut self) -> Ended {
-        let exits_in_turn = self.policy.has(Step::Exit);
+        let exits_in_turn = order::of(&self.policy.name).contains(&Does::Exit);
         loop {
             self.stop |= std::mem::take(&mut self.stop_outside);
             if std::mem::take(&mut self.stop) {
@@ -214,37 +217,36 @@ impl Model {
     fn turn(&mut self) -> Option<Ended> {
         (self.budget, self.reading) = (self.policy.tasks_per_tick, None);
         self.deferred_budget = self.policy.tasks_per_tick;
-        let policy = self.policy.clone();
-        for step in policy.tick_steps().iter().chain(policy.auto_tick_steps()) {
+        for does in order::of(&self.policy.name) {
             if self.owes_drain {
                 self.drain();
             }
-            match step {
-                Step::References => {
+            match does {
+                Does::References => {
                     self.stop |= std::mem::take(&mut self.stop_outside);
                     self.holds += std::mem::take(&mut self.held_outside);
                 }
-                Step::Signals => self.take_signals(),
-                Step::Concurrent => self.take_posted(),
-                Step::Work => {
-                    let most = policy.jobs_per_read.map_or(usize::MAX, |most| most as usize);
+                Does::Signals => self.take_signals(),
+                Does::Posts => self.take_posted(),
+                Does::Finished => {
+                    let most = self.policy.jobs_per_read.map_or(usize::MAX, |most| most as usize);
                     let taken: Vec<_> = self.finished.drain(..self.finished.len().min(most)).collect();
                     self.tasks.extend(taken.into_iter().map(|node| Entry { node, job: true }));
                 }
-                Step::Tasks => drop(self.pass()),
-                Step::Passes => self.passes(),
-                Step::Immediates => self.run_immediates(),
-                Step::Drain if policy.drain == DrainRule::AfterEveryPass => self.drain(),
-                Step::LastDrain => self.drain(),
-                Step::Exit if self.is_drained() && !self.has_news() => return Some(Ended::Drained),
-                Step::Releases => self.holds -= std::mem::take(&mut self.releases_later),
-                Step::Poll if !self.poll() => return Some(Ended::Stuck),
-                Step::Poll => {}
-                Step::Io => self.call_sources(),
-                Step::Timers => self.fire(),
-                Step::AfterLoop => self.run_after_loop(),
-                // Nothing to collect, nobody who rejects.
-                _ => {}
+                Does::Pass => drop(self.pass()),
+                Does::Passes => self.passes(),
+                Does::Immediates => self.run_immediates(),
+                Does::LateDrain if self.policy.drain == DrainRule::AfterEveryPass => self.drain(),
+                Does::LateDrain => {}
+                Does::Drain => self.drain(),
+                Does::Exit if self.is_drained() && !self.has_news() => return Some(Ended::Drained),
+                Does::Exit => {}
+                Does::Releases => self.holds -= std::mem::take(&mut self.releases_later),
+                Does::Poll if !self.poll() => return Some(Ended::Stuck),
+                Does::Poll => {}
+                Does::Sources => self.call_sources(),
+                Does::Timers => self.fire(),
+                Does::AfterLoop => self.run_after_loop(),
             }
         }
         None
@@ -263,7 +265,7 @@ impl Model {
     }
 
     fn take_posted(&mut self) {
-        let puts_aside = self.policy.has(Step::Work);
+        let puts_aside = order::of(&self.policy.name).contains(&Does::Finished);
         self.looks |= std::mem::take(&mut self.woken);
         for entry in std::mem::take(&mut self.posted) {
             if entry.job && puts_aside {

@@ -13,7 +13,7 @@ use loop_core::self_pipe::Command;
 use loop_core::sim::Sim;
 use loop_core::work_pool::Pending;
 use loop_core::{Builtin, EventLoop, Policy};
-use loop_probes::event::{Event, StopReason};
+use loop_probes::event::{ClockPoint, Event, StopReason};
 use loop_probes::ids::Timestamp;
 use loop_probes::recorder::Recorder;
 use rustix::process::{Pid, Signal, kill_process};
@@ -181,6 +181,28 @@ fn a02_a_command_may_be_sent_in_a_signal_handler() {
         assert_eq!(main.borrow_mut().run().unwrap(), StopReason::Stopped);
         assert!(signal_hook::low_level::unregister(handler.unwrap()));
     });
+}
+
+#[test]
+fn a03_timers_have_nanoseconds_on_a_real_clock_too() {
+    let (recorder, capture) = Recorder::capture();
+    let builder = EventLoop::<Builtin>::builder().policy(Policy::agenda()).recorder(recorder);
+    let mut event_loop = builder.build().unwrap();
+    let delay = Duration::from_nanos(40_000_007);
+    event_loop.with(|cx| cx.set_timeout(delay, Builtin::once("fired", |cx| cx.stop())));
+    assert_eq!(event_loop.run().unwrap(), StopReason::Stopped);
+    let events: Vec<_> = capture.take().into_iter().map(|(_, event)| event).collect();
+    let armed = pick!(events, Event::InputClock { point: ClockPoint::Arm, now } => now);
+    let fired = pick!(events, Event::TimerFired { due, fired, .. } => (due, fired));
+    let [(due, fired)] = fired[..] else { panic!("{fired:?}") };
+    assert_eq!((armed.len(), due.ns_since(armed[0])), (1, 40_000_007));
+    assert!(fired >= due, "never early");
+    // What the poller was asked for ends at the nanosecond, not at the millisecond that follows.
+    let before = pick!(events, Event::InputClock { point: ClockPoint::BeforePoll, now } => now);
+    let polls = pick!(events, Event::Poll { timeout_ns: Some(timeout_ns), .. } => timeout_ns);
+    for (before, timeout_ns) in before.iter().zip(polls) {
+        assert_eq!(timeout_ns, due.ns_since(*before));
+    }
 }
 
 #[test]
