@@ -3,6 +3,7 @@
 mod blame;
 mod bounds;
 mod faces;
+mod loops;
 mod spans;
 mod unfinished;
 
@@ -39,6 +40,7 @@ pub fn text_within(summary: &Summary, columns: usize) -> String {
     head(&mut out, summary, columns);
     totals(&mut out, summary, columns);
     pressure(&mut out, summary, columns);
+    loops::table(&mut out, summary, columns);
     bounds::losses(&mut out, summary);
     blame::stalls(&mut out, summary, columns);
     blame::late(&mut out, summary, columns);
@@ -172,7 +174,7 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
     line!(out, "\n{:<12}{:>11}{:>10} {:>9}{:>9}{:>9}{:>9}", "", "COUNT", "PER S", "P50", "P90", "P99", "MAX");
     let over = format!(
         "run · busy {} · {} over {}",
-        percent(ticks.utilization),
+        ticks.utilization.map_or_else(|| UNKNOWN.to_owned(), percent),
         blame::stalls_seen(summary),
         duration(ticks.stall_limit_ns)
     );

@@ -5,6 +5,7 @@
 
 mod blame;
 mod faces;
+mod loops;
 mod unfinished;
 
 pub use blame::{
@@ -16,6 +17,7 @@ pub use faces::{
     PrioritySummary, PumpsSummary, RendezvousSummary, ShutdownSummary,
 };
 
+pub use loops::LoopSummary;
 pub use unfinished::{OpenTickSummary, StateSummary};
 
 use std::collections::BTreeSet;
@@ -103,6 +105,12 @@ pub struct Summary {
     /// The last shutdown; null where there was none.
     #[serde(default)]
     pub shutdown: Option<ShutdownSummary>,
+    /// Each loop by itself. Of several, what is above has only what is counted or summed up; the rest is null there.
+    #[serde(default)]
+    pub loops: Vec<LoopSummary>,
+    /// There are more loops than are kept apart.
+    #[serde(default)]
+    pub loops_beyond_limit: bool,
     /// Stalls, newest first: the last ones, and the worst of all.
     pub stalls: Vec<StallSummary>,
     /// The worst late timers, worst first.
@@ -188,8 +196,8 @@ pub struct TicksSummary {
     pub busy_ns: u64,
     /// Poll wait.
     pub poll_wait_ns: u64,
-    /// `busy / (busy + poll wait)`.
-    pub utilization: f64,
+    /// `busy / (busy + poll wait)`; null of several loops together.
+    pub utilization: Option<f64>,
     /// Where a tick has not ended, and what it did last is not known: between which values `utilization` lies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub utilization_bounds: Option<[f64; 2]>,
@@ -363,7 +371,7 @@ impl Summary {
             import: ImportSummary::of(metadata),
             state: StateSummary::of(source),
         };
-        Self::of(source, timeline)
+        Self::of(source.clone(), timeline).with_loops(&source, timeline)
     }
 
     /// A tick or a task goes on, or a timer is overdue: figures are lower bounds.
@@ -426,7 +434,7 @@ impl Summary {
                 stall_limit_ns: timeline.config().stall_limit_ns,
                 busy_ns,
                 poll_wait_ns,
-                utilization: utilization(busy_ns, poll_wait_ns),
+                utilization: Some(utilization(busy_ns, poll_wait_ns)),
                 utilization_bounds: unfinished::utilization_bounds(timeline, &unfinished, state),
                 run_ns: ticks.run_ns.percentiles_missing(&missing.ticks),
             },
@@ -476,6 +484,8 @@ impl Summary {
             pumps: faces::pumps(timeline, &missing.others),
             futures: faces::futures(timeline),
             shutdown: faces::shutdown(timeline),
+            loops: Vec::new(),
+            loops_beyond_limit: timeline.has_more_loops(),
             stalls: blame::stalls(timeline, &unfinished),
             late_timers: blame::late_timers(timeline, &unfinished),
             late_signals: blame::late_signals(timeline),

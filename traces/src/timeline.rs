@@ -22,6 +22,7 @@ mod gc;
 mod harm;
 mod hidden;
 mod keep_alive;
+mod loops;
 mod microtasks;
 mod open_tick;
 mod opened;
@@ -51,6 +52,9 @@ pub use gc::{Gc, GcLook, GcRun};
 pub use harm::{Cause, Harm, Waiter, WorstHarm};
 pub use hidden::MissingSamples;
 pub use keep_alive::{Held, KeepAlive, RefName};
+pub use loops::LOOPS_MAX;
+#[cfg(test)]
+pub(crate) use loops::tests::two as two_loops;
 pub use microtasks::{Batches, Microtasks};
 pub use opened::{OpenedSpan, OpenedTick};
 pub use pool::{WorkerStats, Workers};
@@ -81,6 +85,7 @@ use blame::Blame;
 use gaps::Gaps;
 use harm::Harms;
 use hidden::Hidden;
+use loops::Loops;
 use open_tick::OpenTick;
 pub(crate) use open_tick::PollWait;
 
@@ -161,6 +166,7 @@ pub struct Timeline {
     hidden: Hidden,
     blame: Blame,
     harms: Harms,
+    loops: Loops,
     last_open: usize,
 }
 
@@ -208,6 +214,7 @@ impl Timeline {
             open: Vec::new(),
             gaps: Vec::new(),
             hidden: Hidden::default(),
+            loops: Loops::default(),
             last_open: 0,
         }
     }
@@ -234,6 +241,14 @@ impl Timeline {
     /// Folds one event.
     #[inline]
     pub fn fold(&mut self, stamped: &Stamped) {
+        if self.loops.concerns(stamped) {
+            self.fold_apart(stamped);
+        }
+        self.fold_alone(stamped);
+    }
+
+    #[inline]
+    fn fold_alone(&mut self, stamped: &Stamped) {
         fold::fold(self, stamped);
     }
 

@@ -15,8 +15,8 @@ use loop_probes::event::{GcAction, GcMode, Queue};
 use loop_probes::ids::{Tag, Timestamp};
 use loop_traces::histogram::{Histogram, Percentiles};
 use loop_traces::timeline::{
-    Cause, GcLook, Harm, PerSecond, RunStats, SLOT_NS, Slot, TagStats, Timeline, Unfinished, signal_name,
-    utilization,
+    Cause, GcLook, Harm, MissingSamples, PerSecond, RunStats, SLOT_NS, Slot, TagStats, Timeline, Unfinished,
+    signal_name, utilization,
 };
 
 use super::fold::Fold;
@@ -219,6 +219,21 @@ fn rate(timeline: &Timeline, unfinished: &Unfinished, now: Timestamp, hangs: boo
     }
 }
 
+/// The same of several loops: ticks and tasks of all, the utilization of the busiest. Of all together it is that of none.
+fn rate_of_loops(timeline: &Timeline, unfinished: &Unfinished, now: Timestamp, hangs: bool) -> PerSecond {
+    let whole = rate(timeline, unfinished, now, hangs);
+    let each =
+        timeline.loops_apart().map(|(_, own)| rate(own, &own.unfinished(false), now, hangs).utilization);
+    PerSecond { utilization: each.reduce(f64::max).unwrap_or(whole.utilization), ..whole }
+}
+
+/// The timer lag: of several loops that of the one with the worst p99.
+fn worst_lag(timeline: &Timeline, missing: &MissingSamples) -> Percentiles {
+    let lag = |of: &Timeline, missing: &MissingSamples| of.timers.lag_ns.percentiles_missing(&missing.lag);
+    let each = timeline.loops_apart().map(|(_, own)| lag(own, &own.missing()));
+    each.max_by_key(|lag| (lag.p99, lag.max)).unwrap_or_else(|| lag(timeline, missing))
+}
+
 /// Everything that the overview shows in numbers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Glance {
@@ -226,6 +241,8 @@ pub struct Glance {
     pub at: Option<Timestamp>,
     /// Rates of the last second; of the last seconds where the loop turns slowly.
     pub rate: PerSecond,
+    /// There are several loops: the utilization is that of the busiest, the lag that of the one with the worst p99.
+    pub several_loops: bool,
     /// Ticks of each tenth of a second.
     pub ticks: Vec<u64>,
     /// Records that are missing: as many samples may be, of anything.
@@ -271,14 +288,15 @@ impl Glance {
         let missing = timeline.missing_with(&unfinished);
         let mut glance = Self {
             at: Some(now),
-            rate: rate(timeline, &unfinished, now, hangs),
+            rate: rate_of_loops(timeline, &unfinished, now, hangs),
+            several_loops: timeline.loops_apart().len() > 1,
             ticks: timeline.rates.series(now).iter().map(|slot| u64::from(slot.ticks)).collect(),
             lost_records: timeline.lost_records,
             stalls: timeline.stalls.count
                 + unfinished.stalls(timeline.config().stall_limit_ns).count() as u64,
             more_stalls: timeline.lost_records > 0
                 && timeline.stalls_bounds(&unfinished).is_some_and(|bounds| bounds.is_open(bounds.lo)),
-            lag_ns: timeline.timers.lag_ns.percentiles_missing(&missing.lag),
+            lag_ns: worst_lag(timeline, &missing),
             lag_buckets: buckets(&timeline.timers.lag_ns),
             harm: timeline.harm(),
             queues: queues(timeline),
@@ -437,5 +455,39 @@ fn gc(timeline: &Timeline) -> GcFigures {
         threshold_bytes: gc.last.map(|look| look.threshold_bytes),
         mode: gc.mode,
         heap: gc.heap_samples.iter().copied().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use loop_probes::event::{Event, PollReason};
+    use loop_probes::ids::SourceId;
+    use loop_probes::stamped::Stamped;
+    use loop_traces::timeline::TimelineConfig;
+
+    use super::*;
+
+    /// A tick of 10 ms of one of two loops: the first is busy for all of it, the second polls.
+    fn tick(source: u32, number: u64) -> Vec<Stamped> {
+        let (start, end) = (Timestamp(number * 10_000_000), Timestamp((number + 1) * 10_000_000));
+        let told = |at, event| Stamped { at, source: SourceId(source), event };
+        let poll = Event::Poll { reason: PollReason::Idle, ready: 0, timeout_ns: None, start };
+        let mut events = vec![told(start, Event::TickStart { tick: number })];
+        events.extend((source == 2).then(|| told(end, poll)));
+        events.push(told(end, Event::TickEnd { tick: number, tasks_run: 0, start }));
+        events
+    }
+
+    #[test]
+    fn the_busiest_of_several_loops_is_shown_and_not_their_mean() {
+        let mut timeline = Timeline::new(TimelineConfig::default());
+        for number in 0..300 {
+            timeline.extend(&tick(1, number));
+            timeline.extend(&tick(2, number));
+        }
+        let now = Timestamp(3_000_000_000);
+        let shown = rate_of_loops(&timeline, &timeline.unfinished(false), now, false);
+        assert!((shown.utilization - 1.0).abs() < 1e-9, "{shown:?}");
+        assert!((shown.ticks - 200.0).abs() < 1.0, "those of both: {shown:?}");
     }
 }

@@ -108,6 +108,10 @@ pub fn event(at: Timestamp, event: &Event, labels: &Labels) -> String {
         }
         Event::Span { label, start } => format!("{}  {}", labels.span(*label), ran(start)),
         Event::Mark { label } => labels.span(*label).into_owned(),
+        Event::Suspended { asleep_ns: 0, start, .. } => ran(start),
+        Event::Suspended { asleep_ns, start, .. } => {
+            format!("{}  machine slept {}", ran(start), duration(*asleep_ns))
+        }
         Event::Lost { count: lost, .. } => counted(*lost, "record", "records"),
         Event::Label { kind, id, text } => {
             format!("{} {id} is {}", label_noun(*kind), printable(text.as_str()))

@@ -232,6 +232,7 @@ impl Acts {
             | Event::Calibration { .. }
             | Event::Running { .. }
             | Event::Pressure { .. }
+            | Event::Suspended { .. }
             | Event::Phase { .. }
             | Event::Span { .. }
             | Event::Mark { .. }

@@ -137,11 +137,17 @@ fn how(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let max = format!("{:>6}{}", units::duration(lag.max), if late { "▲" } else { " " });
     let stalled = stalls > 0;
     let share = if wide { 5 } else { 4 };
+    let (busy, lag_of) = match (glance.several_loops, wide) {
+        (true, true) => ("busiest loop", "worst lag"),
+        (true, false) => ("busiest", "lag"),
+        (false, true) => ("utilization", "lag"),
+        (false, false) => ("util", "lag"),
+    };
     // Figures have their cells, whatever they are: what moves about cannot be read.
     let mut parts: Vec<(String, Style)> = vec![
-        (format!("{gap}{} ", if wide { "utilization" } else { "util" }), dim),
+        (format!("{gap}{} ", busy), dim),
         (format!("{:>share$}", units::percent(glance.rate.utilization)), strong),
-        (format!("{gap}lag p50 "), dim),
+        (format!("{gap}{lag_of} p50 "), dim),
         (format!("{:>5}", units::duration(lag.p50)), strong),
         (if wide { "  p99" } else { " p99" }.to_owned(), dim),
         (if bounds::is_open(&lag) { bounds::MARK } else { " " }.to_owned(), theme.held()),

@@ -3,6 +3,8 @@
 //! A gate fails only on what is known: where lost records, or too few runs, leave it open, the answer is
 //! [`Outcome::Undecided`] and says why.
 
+mod loops;
+
 use std::collections::BTreeSet;
 
 use serde::Serialize;
@@ -138,13 +140,17 @@ impl Gate {
     /// [`NeedsBase`] where the gate compares.
     pub fn judge(&self, run: &Run) -> Result<Judgement, NeedsBase> {
         self.needs_no_base()?;
-        Ok(self.judge_values(std::slice::from_ref(run)))
+        Ok(self.judge_runs(std::slice::from_ref(run)))
     }
 
     /// Judges a candidate: its median by `max` and `min`, how far it lies from the base by `worse_by` and `same_within`,
     /// as a comparison does: a tag's run times without what the machine's speed did to them.
     #[must_use]
     pub fn judge_against(&self, base: &[Run], candidate: &[Run]) -> Judgement {
+        let on_each = self.judge_each_loop(candidate, |gate| gate.judge_against(base, candidate));
+        if let Some(judgement) = on_each {
+            return judgement;
+        }
         let share = match self.limit {
             Limit::Max(_) | Limit::Min(_) => return self.judge_values(candidate),
             Limit::WorseBy(share) | Limit::SameWithin(share) => share,
@@ -200,6 +206,11 @@ impl Gate {
         }
     }
 
+    fn judge_runs(&self, runs: &[Run]) -> Judgement {
+        let on_each = self.judge_each_loop(runs, |gate| gate.judge_values(runs));
+        on_each.unwrap_or_else(|| self.judge_values(runs))
+    }
+
     fn judgement(&self, outcome: Outcome, numbers: String, why: Option<String>) -> Judgement {
         Judgement {
             gate: self.to_string(),
@@ -215,6 +226,17 @@ impl Gate {
     fn unmeasured(&self, runs: &[Run]) -> Judgement {
         let known: BTreeSet<String> =
             runs.iter().flat_map(|run| self.metric.siblings(&run.summary)).collect();
+        let loops: BTreeSet<String> =
+            runs.iter().flat_map(|run| &run.summary.loops).map(|own| own.name.clone()).collect();
+        if let Some(name) = self.metric.loop_name().filter(|name| !loops.contains(*name)) {
+            let why = match loops.is_empty() {
+                true => format!("there is no loop {name:?}"),
+                false => {
+                    format!("there is no loop {name:?}; near it are {}", nearest(name, loops).join(", "))
+                }
+            };
+            return self.judgement(Outcome::Undecided, "no value".to_owned(), Some(why));
+        }
         let why = match (self.metric.whose(), known.is_empty()) {
             (Some(name), false) if !known.contains(name) => {
                 format!("there is no {name:?}; near it are {}", nearest(name, known).join(", "))

@@ -12,10 +12,14 @@
 //! spaces too: `task.GET /a.b.run.p99` is the tag `GET /a.b`. Only a name that is empty, begins or ends with a
 //! space, begins with a quote, or is a lone `*` is put in quotes: `task."*".count`. Without quotes `*` is every
 //! tag: the metric is the largest of their figures.
+//!
+//! `loop.NAME.` before a metric asks for that of one loop: `loop.renderer.utilization`. The same quotes stand around a
+//! name that would be read otherwise. Of several loops together a share, a percentile or a median is not measured.
 
 pub mod bounds;
 pub mod catalogue;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -35,6 +39,8 @@ pub const CLOCK_GRAIN_NS: f64 = 20.0;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Metric {
     kind: Kind,
+    /// The loop that it is of; `None` is the whole.
+    of_loop: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -139,6 +145,7 @@ impl Metric {
     /// Its value in `summary`; `None` where nothing was measured: the median of no timers is not zero.
     #[must_use]
     pub fn of(&self, summary: &Summary) -> Option<Value> {
+        let summary = &*self.summary_of(summary)?;
         if summary.is_empty() && !self.is_plain("lost") {
             return None;
         }
@@ -151,6 +158,41 @@ impl Metric {
 
     fn is_plain(&self, name: &str) -> bool {
         matches!(&self.kind, Kind::Plain(place, _) if FIGURES[*place].name == name)
+    }
+
+    /// That of its loop.
+    fn summary_of<'a>(&self, summary: &'a Summary) -> Option<Cow<'a, Summary>> {
+        match &self.of_loop {
+            Some(name) => summary.of_loop(name),
+            None => Some(Cow::Borrowed(summary)),
+        }
+    }
+
+    /// Each loop has its own, so that one of several together says nothing: not what is told by tag, nor what a process
+    /// has once.
+    #[must_use]
+    pub fn is_of_each_loop(&self) -> bool {
+        const ONCE: [&str; 4] = ["span", "lost", "pumps.run", "shutdown.left"];
+        self.of_loop.is_none()
+            && match &self.kind {
+                Kind::Plain(place, _) => {
+                    let name = FIGURES[*place].name;
+                    !ONCE.contains(&name) && !name.starts_with("agenda.")
+                }
+                Kind::Of(place, ..) => NAMED[*place].before == "queue",
+            }
+    }
+
+    /// The same of one loop.
+    #[must_use]
+    pub fn on_loop(&self, name: &str) -> Self {
+        Self { of_loop: Some(name.to_owned()), ..self.clone() }
+    }
+
+    /// It is of one loop by name, or of the whole.
+    #[must_use]
+    pub fn loop_name(&self) -> Option<&str> {
+        self.of_loop.as_deref()
     }
 
     /// What it counts.
@@ -215,6 +257,7 @@ impl Metric {
 
     /// The distribution that it is a statistic of.
     fn spread(&self, summary: &Summary) -> Option<Percentiles> {
+        let summary = &*self.summary_of(summary)?;
         match &self.kind {
             Kind::Plain(place, _) => FIGURES[*place].spread(summary),
             Kind::Of(place, Whose::One(name), _) => NAMED[*place].spread(summary, name),
@@ -231,10 +274,12 @@ impl Metric {
     /// For a metric of any: the metric of each that `summary` has. For every other: itself.
     #[must_use]
     pub fn each(&self, summary: &Summary) -> Vec<Self> {
+        let Some(summary) = self.summary_of(summary) else { return Vec::new() };
         match &self.kind {
             Kind::Of(place, Whose::Any, statistic) => {
-                let names = NAMED[*place].names(summary).into_iter();
-                names.map(|name| Self { kind: Kind::Of(*place, Whose::One(name), *statistic) }).collect()
+                let names = NAMED[*place].names(&summary).into_iter();
+                let of = |name| Kind::Of(*place, Whose::One(name), *statistic);
+                names.map(|name| Self { kind: of(name), of_loop: self.of_loop.clone() }).collect()
             }
             _ => vec![self.clone()],
         }
@@ -252,8 +297,9 @@ impl Metric {
     /// Whose it could be, where it is one of many: all tags, queues or priorities that `summary` has.
     #[must_use]
     pub fn siblings(&self, summary: &Summary) -> Vec<String> {
+        let Some(summary) = self.summary_of(summary) else { return Vec::new() };
         match &self.kind {
-            Kind::Of(place, ..) => NAMED[*place].names(summary),
+            Kind::Of(place, ..) => NAMED[*place].names(&summary),
             Kind::Plain(..) => Vec::new(),
         }
     }
@@ -272,7 +318,19 @@ impl Metric {
                 kinds.map(move |statistic| Kind::Of(place, Whose::One(name.clone()), statistic))
             })
         });
-        let all = plain.chain(named).map(|kind| Self { kind });
+        let all = plain.chain(named).map(|kind| Self { kind, of_loop: None });
+        let all: Vec<Self> = all.collect();
+        let apart: Vec<&str> = match summary.has_several_loops() {
+            true => summary.loops.iter().map(|own| own.name.as_str()).collect(),
+            false => Vec::new(),
+        };
+        let of_each = all.iter().filter(|metric| metric.is_of_each_loop());
+        let of_loops: Vec<Self> = of_each
+            .flat_map(|metric| {
+                apart.iter().map(|name| Self { of_loop: Some((*name).to_owned()), ..metric.clone() })
+            })
+            .collect();
+        let all = all.into_iter().chain(of_loops);
         all.filter(|metric| metric.of(summary).is_some()).collect()
     }
 }
@@ -295,10 +353,13 @@ impl FromStr for Metric {
 
     fn from_str(text: &str) -> Result<Self, UnknownMetric> {
         let text = text.trim();
+        if let Some(found) = text.strip_prefix("loop.").and_then(of_one_loop) {
+            return Ok(found);
+        }
         for (place, figure) in FIGURES.iter().enumerate() {
             let found = ends(figure.name, figure.is_distribution()).find(|(name, _)| name == text);
             if let Some((_, statistic)) = found {
-                return Ok(Self { kind: Kind::Plain(place, statistic) });
+                return Ok(Self { kind: Kind::Plain(place, statistic), of_loop: None });
             }
         }
         for (place, named) in NAMED.iter().enumerate() {
@@ -308,7 +369,7 @@ impl FromStr for Metric {
             for (end, statistic) in ends(named.after, named.is_distribution()) {
                 let name = rest.strip_suffix(&end).and_then(|rest| rest.strip_suffix('.'));
                 if let Some(whose) = name.and_then(|name| named.read(name)) {
-                    return Ok(Self { kind: Kind::Of(place, whose, statistic) });
+                    return Ok(Self { kind: Kind::Of(place, whose, statistic), of_loop: None });
                 }
             }
         }
@@ -316,8 +377,24 @@ impl FromStr for Metric {
     }
 }
 
+/// A loop's name, and the metric behind it: the shortest name of which the rest is one.
+fn of_one_loop(text: &str) -> Option<Metric> {
+    let whole = |rest: &str| rest.parse::<Metric>().ok().filter(|metric| metric.of_loop.is_none());
+    let (name, metric) = match text.strip_prefix('"').and_then(|rest| rest.split_once("\".")) {
+        Some((name, rest)) => (name, whole(rest)?),
+        None => {
+            text.match_indices('.').find_map(|(dot, _)| Some((&text[..dot], whole(&text[dot + 1..])?)))?
+        }
+    };
+    (!name.is_empty()).then(|| Metric { of_loop: Some(name.to_owned()), ..metric })
+}
+
 impl fmt::Display for Metric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = &self.of_loop {
+            let plain = !name.contains(['.', '"']) && name.trim() == name && !name.is_empty();
+            if plain { write!(f, "loop.{name}.")? } else { write!(f, "loop.\"{name}\".")? }
+        }
         let statistic = match &self.kind {
             Kind::Plain(place, statistic) => {
                 f.write_str(FIGURES[*place].name)?;

@@ -108,7 +108,7 @@ pub(super) fn stalls(out: &mut String, summary: &Summary, columns: usize) {
     line!(out, "\nstalls, worst first");
     for stall in worst.iter().take(STALLS_SHOWN) {
         let (at, run) = (position(stall.at_ns), at_least(stall.open, stall.run_ns));
-        let tick = stall.tick.map_or_else(|| "–".to_owned(), count);
+        let tick = stall.tick.map_or_else(|| "–".to_owned(), count) + &of(summary, &stall.loop_name);
         ledger(out, &format!("  {at}  tick {tick:<10} {run:>7}"), &stall.blame, columns);
     }
     let rest = summary.ticks.stalls.saturating_sub(worst.len().min(STALLS_SHOWN) as u64);
@@ -116,6 +116,11 @@ pub(super) fn stalls(out: &mut String, summary: &Summary, columns: usize) {
         let all = summary.ticks.stalls.min(STALLS_TOLD_MAX);
         line!(out, "  and {} more: report --json --stalls {all} has their ledgers", count(rest));
     }
+}
+
+/// Which loop it was of, where there are several.
+fn of(summary: &Summary, loop_name: &str) -> String {
+    if summary.has_several_loops() { format!(" of {loop_name}") } else { String::new() }
 }
 
 /// How many there are beside those that are shown, and where: the summary has `kept` of them.
@@ -154,10 +159,14 @@ fn rows(out: &mut String, all: &[Row<'_>], columns: usize) {
 
 /// Late timers, late signals, slow tasks: nothing where there are none.
 pub(super) fn late(out: &mut String, summary: &Summary, columns: usize) {
-    let row = |at_ns, name: &str, ns, open, blame| Row { at_ns, name: name.to_owned(), ns, open, blame };
+    let row = |at_ns, (name, loop_name): (&str, &str), ns, open, blame| {
+        let name = format!("{name}{}", of(summary, loop_name));
+        Row { at_ns, name, ns, open, blame }
+    };
     let timers = summary.late_timers.iter();
-    let timers: Vec<_> =
-        timers.map(|late| row(late.at_ns, &late.tag, late.lag_ns, late.open, &late.blame)).collect();
+    let timers: Vec<_> = timers
+        .map(|late| row(late.at_ns, (&late.tag, &late.loop_name), late.lag_ns, late.open, &late.blame))
+        .collect();
     if !timers.is_empty() {
         let limit = duration(summary.timers.late_limit_ns);
         line!(out, "\ntimers later than {limit}, worst first: from due to fired");
@@ -165,8 +174,9 @@ pub(super) fn late(out: &mut String, summary: &Summary, columns: usize) {
         more(out, summary.timers.late.unwrap_or(0), timers.len(), LATE_SHOWN);
     }
     let signals = summary.late_signals.iter();
-    let signals: Vec<_> =
-        signals.map(|late| row(late.at_ns, &late.signal, late.latency_ns, false, &late.blame)).collect();
+    let signals: Vec<_> = signals
+        .map(|late| row(late.at_ns, (&late.signal, &late.loop_name), late.latency_ns, false, &late.blame))
+        .collect();
     if !signals.is_empty() {
         line!(out, "\nlate signals, worst first: from arrived to delivered");
         rows(out, &signals, columns);
@@ -175,7 +185,8 @@ pub(super) fn late(out: &mut String, summary: &Summary, columns: usize) {
     let tasks = summary.slow_tasks.iter();
     let tasks: Vec<_> = tasks
         .map(|slow| {
-            row(slow.at_ns, &format!("{} #{}", slow.tag, slow.task), slow.run_ns, slow.open, &slow.blame)
+            let name = format!("{} #{}", slow.tag, slow.task);
+            row(slow.at_ns, (&name, &slow.loop_name), slow.run_ns, slow.open, &slow.blame)
         })
         .collect();
     if !tasks.is_empty() {

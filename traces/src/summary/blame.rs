@@ -1,6 +1,6 @@
 //! The part of the summary that says who is to blame: ledgers of what was late or slow, and who caused how much.
 
-use loop_probes::ids::Timestamp;
+use loop_probes::ids::{SourceId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::attribution::Ledger;
@@ -21,6 +21,9 @@ pub struct BlameSummary {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StallSummary {
+    /// The loop's name.
+    #[serde(rename = "loop", default)]
+    pub loop_name: String,
     /// The tick's number; null where its beginning was not seen.
     pub tick: Option<u64>,
     /// When it began, after the first event.
@@ -38,6 +41,9 @@ pub struct StallSummary {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LateTimerSummary {
+    /// The loop's name.
+    #[serde(rename = "loop", default)]
+    pub loop_name: String,
     /// The timer's number.
     pub timer: u64,
     /// The tag of its task.
@@ -63,6 +69,9 @@ pub struct LateTimerSummary {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LateSignalSummary {
+    /// The loop's name.
+    #[serde(rename = "loop", default)]
+    pub loop_name: String,
     /// Its name.
     pub signal: String,
     /// Its number.
@@ -85,6 +94,9 @@ pub struct LateSignalSummary {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SlowTaskSummary {
+    /// The loop's name.
+    #[serde(rename = "loop", default)]
+    pub loop_name: String,
     /// The task.
     pub task: u64,
     /// Its tag.
@@ -149,10 +161,21 @@ pub(super) fn since(timeline: &Timeline) -> impl Fn(Timestamp) -> i64 {
     move |at| if at < first { -pinned(first.ns_since(at)) } else { pinned(at.ns_since(first)) }
 }
 
+/// What a loop is called, as in the list of loops.
+fn loop_names(timeline: &Timeline) -> impl Fn(SourceId) -> String {
+    let names = super::loops::names(timeline);
+    move |source| {
+        let known = names.iter().find(|(number, _)| *number == source.0);
+        known.map_or_else(|| source.to_string(), |(_, name)| name.clone())
+    }
+}
+
 /// What has not ended is the newest.
 pub(super) fn stalls(timeline: &Timeline, unfinished: &Unfinished) -> Vec<StallSummary> {
+    let name = loop_names(timeline);
     let first = timeline.first_at().unwrap_or_default();
     let open = unfinished.stalls(timeline.config().stall_limit_ns).map(|tick| StallSummary {
+        loop_name: name(tick.source),
         tick: tick.tick,
         at_ns: tick.start.ns_since(first),
         run_ns: tick.busy_ns,
@@ -160,6 +183,7 @@ pub(super) fn stalls(timeline: &Timeline, unfinished: &Unfinished) -> Vec<StallS
         blame: lines(&timeline.blame_unfinished(tick), &timeline.labels),
     });
     let ended = timeline.stalls.newest_first().map(|stall| StallSummary {
+        loop_name: name(stall.tick.source),
         tick: Some(stall.tick.tick),
         at_ns: stall.tick.start.ns_since(first),
         run_ns: stall.tick.busy_ns,
@@ -183,9 +207,11 @@ fn worst_first<T>(
 }
 
 pub(super) fn late_timers(timeline: &Timeline, unfinished: &Unfinished) -> Vec<LateTimerSummary> {
+    let name = loop_names(timeline);
     let (labels, since) = (&timeline.labels, since(timeline));
     let all = timeline.late_timers().into_iter();
     let fired = all.map(|late| LateTimerSummary {
+        loop_name: name(late.what.source),
         timer: late.what.timer.0,
         tag: labels.tag(late.what.tag).into_owned(),
         task: Some(late.what.task.0),
@@ -199,6 +225,7 @@ pub(super) fn late_timers(timeline: &Timeline, unfinished: &Unfinished) -> Vec<L
     let limit_ns = timeline.config().late_timer_ns;
     let late = unfinished.timers.iter().filter(|timer| timer.lag_ns() > limit_ns);
     let overdue = late.take(timeline.config().late_kept).map(|timer| LateTimerSummary {
+        loop_name: name(timer.source),
         timer: timer.timer.0,
         tag: labels.tag(timer.tag).into_owned(),
         task: None,
@@ -213,9 +240,11 @@ pub(super) fn late_timers(timeline: &Timeline, unfinished: &Unfinished) -> Vec<L
 }
 
 pub(super) fn late_signals(timeline: &Timeline) -> Vec<LateSignalSummary> {
+    let name = loop_names(timeline);
     let since = since(timeline);
     let all = timeline.late_signals().into_iter();
     all.map(|late| LateSignalSummary {
+        loop_name: name(late.what.source),
         signal: signal_name(late.what.signo),
         signo: late.what.signo,
         task: late.what.task.0,
@@ -229,9 +258,11 @@ pub(super) fn late_signals(timeline: &Timeline) -> Vec<LateSignalSummary> {
 }
 
 pub(super) fn slow_tasks(timeline: &Timeline, unfinished: &Unfinished) -> Vec<SlowTaskSummary> {
+    let name = loop_names(timeline);
     let (labels, since) = (&timeline.labels, since(timeline));
     let all = timeline.slow_tasks().into_iter();
     let ended = all.map(|slow| SlowTaskSummary {
+        loop_name: name(slow.what.source),
         task: slow.what.task.0,
         tag: labels.tag(slow.what.tag).into_owned(),
         at_ns: since(slow.what.start),
@@ -242,6 +273,7 @@ pub(super) fn slow_tasks(timeline: &Timeline, unfinished: &Unfinished) -> Vec<Sl
     let limit_ns = timeline.config().slow_task_ns;
     let running =
         unfinished.tasks.iter().filter(|task| task.run_ns() > limit_ns).map(|task| SlowTaskSummary {
+            loop_name: name(task.source),
             task: task.task.0,
             tag: labels.tag(task.tag).into_owned(),
             at_ns: since(task.start),

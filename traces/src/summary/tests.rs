@@ -7,6 +7,7 @@ use loop_probes::session::Session;
 use super::*;
 use crate::analysis::metric::Metric;
 use crate::synthetic::Script;
+use crate::timeline::TimelineConfig;
 
 fn summary() -> Summary {
     of(&Script { ticks: 700, agenda_workers: 2, faces: true, ..Script::default() })
@@ -231,4 +232,47 @@ fn names_and_priorities_are_words() {
     let bytes = json["commands"]["by_byte"].as_array().unwrap();
     assert!(bytes.iter().any(|it| it["byte"] == "D" && it["known"] == true), "{bytes:?}");
     assert!(bytes.iter().any(|it| it["byte"] == "0x07" && it["known"] == false), "{bytes:?}");
+}
+
+#[test]
+fn several_loops_have_their_own_figures_and_the_whole_blends_none() {
+    let mut timeline =
+        Timeline::new(TimelineConfig { stall_limit_ns: 5_000_000, ..TimelineConfig::default() });
+    timeline.extend(&crate::timeline::two_loops());
+    let summary = Summary::new(&Script::default().source(), &timeline);
+    let json = serde_json::to_value(&summary).unwrap();
+    let loops = json["loops"].as_array().unwrap();
+    let of = |place: usize| {
+        let own = &loops[place];
+        (
+            own["name"].as_str().unwrap(),
+            own["ticks"]["utilization"].as_f64().unwrap(),
+            own["tasks"]["count"].as_u64().unwrap(),
+        )
+    };
+    assert_eq!((of(0), of(1), loops.len()), (("source 1", 1.0, 50), ("source 2", 0.0, 50), 2));
+    assert_eq!((&loops[0]["ticks"]["stalls"], &loops[1]["ticks"]["stalls"]), (&50.into(), &0.into()));
+    // Counts and busy time are sums; what is of none of them is null.
+    assert_eq!((&json["ticks"]["count"], &json["ticks"]["busy_ns"]), (&100.into(), &500_000_000.into()));
+    assert!(json["ticks"]["utilization"].is_null() && json["ticks"]["run_ns"]["p99"].is_null(), "{json}");
+    assert!(json["stalls"].as_array().unwrap().iter().all(|stall| stall["loop"] == "source 1"));
+    let page = crate::report::text(&summary);
+    assert!(page.lines().any(|line| line.starts_with("source 1 ") && line.contains("100.0%")), "{page}");
+    assert!(page.contains("of source 1") && page.contains("busy –"), "{page}");
+    // What was written is read again, and so is what older versions wrote.
+    let again: Summary = serde_json::from_value(json.clone()).unwrap();
+    assert_eq!(again, summary);
+    // The summary of one loop is that of a stream with nothing else in it.
+    let one = summary.of_loop("source 2").unwrap();
+    assert!(one.stalls.is_empty() && one.ticks.count == 50 && one.ticks.utilization == Some(0.0));
+}
+
+#[test]
+fn one_loop_is_listed_with_the_figures_of_the_whole() {
+    let script = Script { ticks: 50, ..Script::default() };
+    let mut timeline = Timeline::of(&script.metadata());
+    timeline.extend(&script.events());
+    let summary = Summary::new(&script.source(), &timeline);
+    assert_eq!(summary.loops.len(), 1);
+    assert_eq!((&summary.loops[0].ticks, &summary.loops[0].timers), (&summary.ticks, &summary.timers));
 }

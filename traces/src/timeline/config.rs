@@ -21,7 +21,7 @@ pub struct TimelineConfig {
     /// Worst late timers, late signals and slow tasks kept with their ledgers, of each.
     pub late_kept: usize,
     /// Stretches of the last ticks, per loop, of which is kept who waits for them; of a wait that began before,
-    /// the rest is nobody's.
+    /// the rest is nobody's. 0: who delayed others is not asked for.
     pub stretches_kept: usize,
     /// Causes of lateness that are told apart; further ones are counted together.
     pub causes_max: usize,

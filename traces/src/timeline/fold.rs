@@ -412,6 +412,7 @@ impl Timeline {
 
     fn records_lost(&mut self, place: Option<usize>, from: Timestamp, to: Timestamp, count: u64) {
         self.lost_records = self.lost_records.saturating_add(count);
+        self.note_lost(count);
         let open = place.and_then(|place| self.open[place].going_on()).map(|(_, _, start)| start);
         self.hidden.lost(place, (from.min(to), to), count, open);
         if let Some(place) = place {

@@ -286,6 +286,9 @@ impl Timeline {
     #[cold]
     #[inline(never)]
     pub(super) fn kept_waiting(&mut self, place: Option<usize>, wait: Wait) {
+        if self.config.stretches_kept == 0 {
+            return;
+        }
         match place {
             Some(place) if self.open[place].open && self.open[place].waits.len() < WAITS_MAX => {
                 self.open[place].waits.push(wait);

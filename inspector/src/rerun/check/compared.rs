@@ -14,6 +14,7 @@ pub(super) const fn is_compared<T>(event: &Event<T>) -> bool {
             | Event::Calibration { .. }
             | Event::Running { .. }
             | Event::Pressure { .. }
+            | Event::Suspended { .. }
             | Event::Phase { .. }
             | Event::SlowTask { .. }
             | Event::Violation { .. }

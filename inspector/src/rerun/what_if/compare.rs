@@ -285,7 +285,7 @@ impl<'a> Comparison<'a> {
         }
         rows.push(self.number("queue depth", "max", task_ns, |side| side.queue_depth_max));
         rows.extend([
-            self.told("utilization", Unit::Share, |side| side.summary.ticks.utilization),
+            self.told("utilization", Unit::Share, |side| side.summary.ticks.utilization.unwrap_or(0.0)),
             self.told("ticks", Unit::Count, |side| side.summary.ticks.count as f64),
             self.told("tasks run", Unit::Count, |side| side.summary.tasks.count as f64),
             self.told("timers fired", Unit::Count, |side| side.timeline.timers.fired as f64),

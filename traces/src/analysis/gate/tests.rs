@@ -2,6 +2,9 @@
 
 use super::*;
 use crate::analysis::diff::tests::{Imagined, run};
+use crate::summary::Summary;
+use crate::synthetic::Script;
+use crate::timeline::Timeline;
 
 fn gate(metric: &str, limit: Limit) -> Gate {
     Gate::new(metric.parse().unwrap(), limit).unwrap()
@@ -264,4 +267,22 @@ fn worse_by_says_what_it_could_be_with_what_was_lost() {
     assert_eq!(open.outcome, Outcome::Undecided);
     let why = open.why.unwrap();
     assert_eq!(why, "failed but 35 lost records could overturn it: 4.0% worse to 43.0% worse");
+}
+
+#[test]
+fn a_gate_that_names_no_loop_holds_for_each() {
+    let mut timeline = Timeline::new(crate::timeline::TimelineConfig::default());
+    timeline.extend(&crate::timeline::two_loops());
+    let summary = Summary::new(&Script::default().source(), &timeline);
+    let run = Run { name: "two".to_owned(), summary, metadata: None };
+    let judge = |metric: &str, limit| Gate::new(metric.parse().unwrap(), limit).unwrap().judge(&run).unwrap();
+    let failed = judge("utilization", Limit::Max(0.8));
+    assert_eq!((failed.outcome, failed.numbers.as_str()), (Outcome::Failed, "source 1 100.0%"));
+    assert_eq!(judge("utilization", Limit::Max(1.0)).outcome, Outcome::Held);
+    assert_eq!(judge("loop.source 2.utilization", Limit::Max(0.1)).outcome, Outcome::Held);
+    assert_eq!(judge("ticks.run.p99", Limit::Max(5e6)).outcome, Outcome::Failed);
+    // What is told by tag is that of all loops.
+    assert_eq!(judge("task.*.run.max", Limit::Max(5e6)).outcome, Outcome::Failed);
+    let unknown = judge("loop.sourc.utilization", Limit::Max(0.1));
+    assert!(unknown.why.unwrap().contains("near it are source 1"), "{}", unknown.numbers);
 }

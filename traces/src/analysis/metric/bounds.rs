@@ -41,6 +41,9 @@ impl Metric {
     /// nothing was measured.
     #[must_use]
     pub fn bounds(&self, summary: &Summary) -> Option<Bounds> {
+        if self.of_loop.is_some() {
+            return Self { of_loop: None, ..self.clone() }.bounds(&*self.summary_of(summary)?);
+        }
         let value = self.of(summary)?.number;
         let lost = summary.lost_records;
         let name = self.to_string();

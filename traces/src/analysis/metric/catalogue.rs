@@ -128,7 +128,7 @@ pub const FIGURES: &[Figure] = &[
     }),
     known("utilization", Ratio, MoreIsWorse, "busy / (busy + poll wait)", |s| {
         let watched = s.ticks.busy_ns.saturating_add(s.ticks.poll_wait_ns);
-        (watched > 0).then_some(s.ticks.utilization)
+        s.ticks.utilization.filter(|_| watched > 0)
     }),
     known("busy", Ns, MoreIsWorse, "busy time of all ticks", |s| of_ticks(s, s.ticks.busy_ns as f64)),
     number("span", Ns, Neither, "from the first event to the last known moment", |s| s.span_ns as f64),

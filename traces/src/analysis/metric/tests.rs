@@ -25,7 +25,7 @@ fn values_are_those_of_the_summary() {
     let summary = summary(&Script { agenda_workers: 2, faces: true, ..Script::default() });
     assert_eq!(value(&summary, "timer_lag.p99"), summary.timers.lag_ns.p99.map(|ns| ns as f64));
     assert_eq!(value(&summary, "stalls"), Some(summary.ticks.stalls as f64));
-    assert_eq!(value(&summary, "utilization"), Some(summary.ticks.utilization));
+    assert_eq!(value(&summary, "utilization"), summary.ticks.utilization);
     let echo = summary.tasks.by_tag.iter().find(|tag| tag.tag == "Echo").unwrap();
     assert_eq!(value(&summary, "task.Echo.run.p99"), echo.run_ns.p99.map(|ns| ns as f64));
     assert_eq!(value(&summary, "task.Echo.wait.max"), echo.queue_wait_ns.max.map(|ns| ns as f64));
@@ -126,7 +126,7 @@ proptest! {
     #[test]
     fn any_name_survives(name in "\\PC{0,20}|[ .\"*a]{0,6}|run\\.p99|a\\.count") {
         let place = NAMED.iter().position(|named| named.after == "run").unwrap();
-        let metric = Metric { kind: Kind::Of(place, Whose::One(name), Some(Statistic::P99)) };
+        let metric = Metric { kind: Kind::Of(place, Whose::One(name), Some(Statistic::P99)), of_loop: None };
         prop_assert_eq!(metric.to_string().parse::<Metric>(), Ok(metric));
     }
 
@@ -146,4 +146,34 @@ fn a_99th_percentile_has_the_bounds_that_its_summary_shows() {
     let of = |name: &str| name.parse::<Metric>().unwrap().bounds(&summary).unwrap();
     assert_eq!((of("timer_lag.p99").low, of("timer_lag.p99").high), (17.0, Some(4_711.0)));
     assert_ne!(of("timer_lag.p90").low, 17.0, "they are those of one percentile");
+}
+
+/// Two loops, one of them idle.
+fn two_loops() -> Summary {
+    let events = crate::timeline::two_loops();
+    let script = Script::default();
+    let mut timeline = Timeline::new(crate::timeline::TimelineConfig::default());
+    timeline.extend(&events);
+    Summary::new(&script.source(), &timeline)
+}
+
+#[test]
+fn a_metric_of_one_loop_is_asked_for_by_its_name() {
+    let summary = two_loops();
+    let value = |name: &str| {
+        let metric: Metric = name.parse().unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(metric.to_string(), name);
+        metric.of(&summary).map(|value| value.number)
+    };
+    assert_eq!(value("utilization"), None, "half of two loops is neither's");
+    assert_eq!(
+        (value("loop.source 1.utilization"), value("loop.source 2.utilization")),
+        (Some(1.0), Some(0.0))
+    );
+    assert_eq!((value("loop.source 1.ticks.count"), value("ticks.count")), (Some(50.0), Some(100.0)));
+    assert_eq!((value("ticks.run.p99"), value("ticks.run.max")), (None, Some(10_000_000.0)));
+    assert_eq!(value("loop.nobody.ticks.count"), None);
+    assert_eq!(value("loop.\"a.b\".task.x.run.p99"), None);
+    assert!("loop.a.nothing".parse::<Metric>().is_err());
+    assert!(Metric::all(&summary).iter().any(|metric| metric.to_string() == "loop.source 2.utilization"));
 }

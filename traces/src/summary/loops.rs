@@ -1,0 +1,147 @@
+//! The part of the summary that keeps several loops apart, and what the whole can say of them.
+//!
+//! What is counted or summed up is that of all loops. A share, a percentile or a median of several loops together is
+//! that of none of them: there the whole says null, and each loop has its own.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    GcSummary, MicrotasksSummary, OpenTickSummary, QueueSummary, SignalsSummary, SourceSummary, Summary,
+    TasksSummary, TicksSummary, TimersSummary,
+};
+use crate::histogram::Percentiles;
+use crate::timeline::Timeline;
+
+/// One loop.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LoopSummary {
+    /// Its name; where several have the same one, with its number.
+    pub name: String,
+    /// The number of its emitter in its process.
+    pub source: u32,
+    /// Records lost of it; of a damaged part of a file, all that were lost there.
+    pub lost_records: u64,
+    /// Its tick that has not ended, where there is one.
+    pub open_tick: Option<OpenTickSummary>,
+    /// Ticks.
+    pub ticks: TicksSummary,
+    /// Tasks.
+    pub tasks: TasksSummary,
+    /// Microtasks.
+    pub microtasks: MicrotasksSummary,
+    /// Timers.
+    pub timers: TimersSummary,
+    /// Queues of which anything is known.
+    pub queues: Vec<QueueSummary>,
+    /// The GC controller.
+    pub gc: GcSummary,
+    /// Signals.
+    pub signals: SignalsSummary,
+}
+
+impl LoopSummary {
+    fn new(name: String, source: u32, whole: &Summary) -> Self {
+        Self {
+            name,
+            source,
+            lost_records: whole.lost_records,
+            open_tick: whole.open_tick.clone(),
+            ticks: whole.ticks.clone(),
+            tasks: whole.tasks.clone(),
+            microtasks: whole.microtasks.clone(),
+            timers: whole.timers.clone(),
+            queues: whole.queues.clone(),
+            gc: whole.gc.clone(),
+            signals: whole.signals,
+        }
+    }
+}
+
+/// What loops are called: each by its name, or by that and its number where others have the same.
+pub(super) fn names(timeline: &Timeline) -> Vec<(u32, String)> {
+    let apart = timeline.loops_apart().map(|(source, _)| source);
+    let sources: Vec<_> = match timeline.loops_apart().len() {
+        0 => timeline.first_loop().into_iter().collect(),
+        _ => apart.collect(),
+    };
+    let mut seen = BTreeSet::new();
+    let named = sources.into_iter().map(|source| {
+        let name = timeline.labels.source(source).into_owned();
+        let name = if seen.insert(name.clone()) { name } else { format!("{name} #{}", source.0) };
+        (source.0, name)
+    });
+    named.collect()
+}
+
+impl Summary {
+    /// The summary of one loop: the figures that are a loop's are its own, and what is listed is listed of it. `None`
+    /// where there is no loop of that name. Of a summary without loops, as older versions saved it, there is none.
+    #[must_use]
+    pub fn of_loop(&self, name: &str) -> Option<Cow<'_, Self>> {
+        let own = self.loops.iter().find(|own| own.name == name)?;
+        if self.loops.len() == 1 {
+            return Some(Cow::Borrowed(self));
+        }
+        let own = own.clone();
+        let mut one = self.clone();
+        one.stalls.retain(|stall| stall.loop_name == name);
+        one.late_timers.retain(|late| late.loop_name == name);
+        one.late_signals.retain(|late| late.loop_name == name);
+        one.slow_tasks.retain(|slow| slow.loop_name == name);
+        (one.lost_records, one.open_tick) = (own.lost_records, own.open_tick.clone());
+        (one.ticks, one.tasks, one.timers) = (own.ticks.clone(), own.tasks.clone(), own.timers.clone());
+        (one.microtasks, one.queues) = (own.microtasks.clone(), own.queues.clone());
+        (one.gc, one.signals) = (own.gc.clone(), own.signals);
+        one.loops = vec![own];
+        Some(Cow::Owned(one))
+    }
+
+    /// There are several loops.
+    #[must_use]
+    pub const fn has_several_loops(&self) -> bool {
+        self.loops.len() > 1
+    }
+
+    /// Gives a summary its loops, and takes out what is of none of them.
+    pub(super) fn with_loops(mut self, source: &SourceSummary, timeline: &Timeline) -> Self {
+        let names = names(timeline);
+        if let [(number, name)] = names.as_slice() {
+            self.loops = vec![LoopSummary::new(name.clone(), *number, &self)];
+            return self;
+        }
+        let apart = timeline.loops_by_now();
+        let loops = names.into_iter().zip(&apart);
+        self.loops = loops
+            .map(|((number, name), (_, own))| LoopSummary::new(name, number, &Self::of(source.clone(), own)))
+            .collect();
+        if self.has_several_loops() {
+            self.take_out_blends();
+        }
+        self
+    }
+
+    fn take_out_blends(&mut self) {
+        (self.ticks.utilization, self.ticks.utilization_bounds) = (None, None);
+        let spreads = [
+            &mut self.ticks.run_ns,
+            &mut self.tasks.run_ns,
+            &mut self.tasks.queue_wait_ns,
+            &mut self.microtasks.run_ns,
+            &mut self.timers.lag_ns,
+            &mut self.timers.lag_corrected_ns,
+            &mut self.gc.run_ns,
+            &mut self.signals.latency_ns,
+        ];
+        for spread in spreads {
+            // The largest of all is one of them.
+            *spread = Percentiles { count: spread.count, max: spread.max, ..Percentiles::default() };
+        }
+        for queue in &mut self.queues {
+            (queue.depth.p50, queue.depth.p50_bounds) = (None, None);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Tests of loops apart: each is what it would be alone, and the whole is what it was.
+
+use loop_probes::event::Outcome;
+use loop_probes::ids::{Tag, TaskId, Timestamp};
+use proptest::prelude::*;
+
+use super::*;
+use crate::synthetic::strategy::scripts;
+
+const MS: u64 = 1_000_000;
+
+fn at(source: u32, at: u64, event: Event) -> Stamped {
+    Stamped { at: Timestamp(at), source: SourceId(source), event }
+}
+
+/// A tick of 10 ms that is busy for so many of them.
+fn tick(source: u32, number: u64, start: u64, busy: u64) -> Vec<Stamped> {
+    let (reason, timeout_ns) = (loop_probes::event::PollReason::Timer, Some(MS));
+    let poll = Event::Poll { reason, ready: 0, timeout_ns, start: Timestamp((start + busy) * MS) };
+    let (task, tag, from) = (TaskId(number), Tag(source as u16), Timestamp(start * MS));
+    let ran = Event::TaskRan { task, tag, outcome: Outcome::Done, queued: from, start: from };
+    let end = Event::TickEnd { tick: number, tasks_run: 1, start: from };
+    vec![
+        at(source, start * MS, Event::TickStart { tick: number }),
+        at(source, (start + busy) * MS, ran),
+        at(source, (start + 10) * MS, poll),
+        at(source, (start + 10) * MS, end),
+    ]
+}
+
+fn folded<'a>(events: impl IntoIterator<Item = &'a Stamped>) -> Timeline {
+    let mut timeline = Timeline::new(TimelineConfig::default());
+    timeline.extend(events);
+    timeline
+}
+
+/// One loop is saturated and one idle.
+pub(crate) fn two() -> Vec<Stamped> {
+    let mut events: Vec<Stamped> =
+        (0..50).flat_map(|n| [tick(1, n, n * 10, 10), tick(2, n, n * 10, 0)]).flatten().collect();
+    events.sort_by_key(|stamped| stamped.at);
+    events
+}
+
+#[test]
+fn one_loop_is_the_whole() {
+    let timeline = folded(&tick(1, 1, 0, 5));
+    assert_eq!((timeline.first_loop(), timeline.loops_apart().len()), (Some(SourceId(1)), 0));
+}
+
+#[test]
+fn a_saturated_and_an_idle_loop_are_no_half_busy_one() {
+    let timeline = folded(&two());
+    let loops: Vec<(SourceId, f64, u64)> = timeline
+        .loops_apart()
+        .map(|(source, own)| (source, own.ticks.utilization(), own.tasks_run))
+        .collect();
+    assert_eq!(loops, [(SourceId(1), 1.0, 50), (SourceId(2), 0.0, 50)]);
+    assert_eq!((timeline.ticks.count, timeline.tasks_run), (100, 100));
+}
+
+#[test]
+fn a_worker_is_no_loop_and_a_gap_of_anybodys_is_everybodys() {
+    let (task, tag, worker) = (TaskId(1), Tag(1), 0);
+    let ran = Event::WorkRan {
+        task,
+        tag,
+        worker,
+        outcome: Outcome::Done,
+        queued: Timestamp(0),
+        start: Timestamp(1),
+    };
+    let mut events = two();
+    events.insert(4, at(7, 10 * MS, ran));
+    events.push(at(1, 600 * MS, Event::Lost { count: 9, from: Timestamp(590 * MS) }));
+    events.push(at(2, 600 * MS, Event::Lost { count: 0, from: Timestamp(590 * MS) }));
+    let timeline = folded(&events);
+    let lost: Vec<u64> = timeline.loops_apart().map(|(_, own)| own.lost_records).collect();
+    assert_eq!((lost, timeline.lost_records), (vec![9, 9], 9));
+}
+
+#[test]
+fn more_loops_than_are_kept_apart_are_said() {
+    let events: Vec<Stamped> =
+        (1..80).flat_map(|source| tick(source, 1, u64::from(source) * 10, 5)).collect();
+    let timeline = folded(&events);
+    assert_eq!((timeline.loops_apart().len(), timeline.has_more_loops()), (LOOPS_MAX, true));
+    assert_eq!(timeline.ticks.count, 79);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Whatever the streams of two loops, each is what it would be alone.
+    #[test]
+    fn each_is_what_it_would_be_alone(one in scripts(), other in scripts()) {
+        let renamed = |events: Vec<Stamped>, by: u32| -> Vec<Stamped> {
+            events.into_iter().map(|it| Stamped { source: SourceId(it.source.0 + by), ..it }).collect()
+        };
+        let (one, other) = (one.events(), renamed(other.events(), 100));
+        let mut both: Vec<Stamped> = one.iter().chain(&other).copied().collect();
+        both.sort_by_key(|stamped| stamped.at);
+        let timeline = folded(&both);
+        for (source, own) in timeline.loops_apart() {
+            let alone = folded(both.iter().filter(|it| it.source == source));
+            prop_assert_eq!(own.ticks.busy_ns, alone.ticks.busy_ns);
+            prop_assert_eq!(&own.ticks.run_ns, &alone.ticks.run_ns);
+            prop_assert_eq!(&own.timers.lag_ns, &alone.timers.lag_ns);
+            prop_assert_eq!((own.tasks_run, own.stalls.count), (alone.tasks_run, alone.stalls.count));
+            prop_assert_eq!(own.missing().ticks.count(), alone.missing().ticks.count());
+        }
+        let count: u64 = timeline.loops_apart().map(|(_, own)| own.ticks.count).sum();
+        prop_assert!(timeline.loops_apart().len() == 0 || count == timeline.ticks.count);
+    }
+}
