@@ -121,6 +121,14 @@ pub enum ReadError {
         /// Why.
         source: io::Error,
     },
+    /// It is packed, and unpacks to far more than traces do.
+    #[error("unpacks to more than 100 times its size beyond {place}: {packed} bytes were read by then")]
+    Expands {
+        /// How far it was read.
+        place: Place,
+        /// Bytes read, as they lie in the file.
+        packed: u64,
+    },
     /// It is no Chrome trace.
     #[error("is no Chrome trace: {0}")]
     Foreign(String),

@@ -9,7 +9,7 @@ use loop_probes::text::printable;
 use super::around::{Insides, Search};
 use super::gather::Gathered;
 use super::names::Names;
-use super::nest::{Nest, Nested, Slice};
+use super::nest::{Nest, Nested, Slice, depth_max};
 use super::posted::is_of_message_loop;
 use super::record::{EventRecord, Kind, WORDS};
 use super::role::{Role, Roles};
@@ -61,7 +61,7 @@ struct Survey {
 }
 
 /// A thread while its slices are gone through.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Open {
     nest: Nest,
     insides: Insides,
@@ -75,7 +75,9 @@ pub(super) fn survey(
 ) -> io::Result<Counts> {
     let mut survey = Survey::default();
     let mut roles = Roles::new(gathered.producer);
-    let mut open: Vec<Open> = gathered.threads.all().map(|_| Open::default()).collect();
+    let depth = depth_max(gathered.threads.len());
+    let opened = |_| Open { nest: Nest::with_depth(depth), insides: Insides::default() };
+    let mut open: Vec<Open> = gathered.threads.all().map(opened).collect();
     let mut equal: Vec<EventRecord> = Vec::new();
     for (done, words) in records.iter()?.enumerate() {
         if done % (1 << 16) == 0 {

@@ -13,6 +13,7 @@ use super::choose::slice_of;
 use super::gather::Gathered;
 use super::made::{Made, PlacementOf, WORDS as MADE_WORDS};
 use super::names::{Names, label_text};
+use super::nest::depth_max;
 use super::record::{EventRecord, Kind, WORDS};
 use super::role::{Role, Roles};
 use super::sorted::Sorted;
@@ -80,10 +81,11 @@ pub(super) struct MadeLoops {
 pub(super) fn make(gathered: &mut Gathered, records: &Sorted<WORDS>, loops: &[u32]) -> io::Result<MadeLoops> {
     let names = std::mem::take(&mut gathered.names);
     let mut making = Making::new(&names, Roles::new(gathered.producer));
+    let depth = depth_max(gathered.threads.len());
     let mut turning: Vec<Turning> = loops
         .iter()
         .enumerate()
-        .map(|(place, thread)| Turning::new(place as u32 + 1, gathered.threads.get(*thread)))
+        .map(|(place, thread)| Turning::new(place as u32 + 1, gathered.threads.get(*thread), depth))
         .collect();
     let mut place_of: Vec<Option<usize>> = vec![None; gathered.threads.len()];
     for (place, thread) in loops.iter().enumerate() {

@@ -8,6 +8,15 @@
 /// Deepest nesting that is kept.
 pub(super) const DEPTH_MAX: usize = 512;
 
+/// Slices of all threads that can be open at once: about 250 MB.
+const OPEN_MAX: usize = 1 << 21;
+
+/// Deepest nesting that is kept in a file of so many threads.
+pub(super) const fn depth_max(threads: usize) -> usize {
+    let share = OPEN_MAX / if threads > 0 { threads } else { 1 };
+    if share < DEPTH_MAX { share } else { DEPTH_MAX }
+}
+
 /// A slice, from its begin on. Times are nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Slice {
@@ -40,14 +49,26 @@ pub(super) enum Nested {
 }
 
 /// The open slices of one thread.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Nest {
     stack: Vec<Slice>,
+    depth_max: usize,
     /// Ends that did not come in order: slices were cut at the end of what they are in.
     pub(super) cut: u64,
 }
 
+impl Default for Nest {
+    fn default() -> Self {
+        Self::with_depth(DEPTH_MAX)
+    }
+}
+
 impl Nest {
+    /// Nothing is kept deeper than this.
+    pub(super) fn with_depth(depth_max: usize) -> Self {
+        Self { stack: Vec::new(), depth_max, cut: 0 }
+    }
+
     /// The slices that are open, the outermost first.
     pub(super) fn open(&self) -> &[Slice] {
         &self.stack
@@ -58,7 +79,7 @@ impl Nest {
         if !self.close(slice.start, slice.dur, closed) {
             return Nested::Overlaps;
         }
-        if self.stack.len() >= DEPTH_MAX {
+        if self.stack.len() >= self.depth_max {
             return Nested::TooDeep;
         }
         if self.stack.capacity() == 0 {
@@ -196,6 +217,16 @@ mod tests {
         });
         assert_eq!((nest.cut, unfinished), (1, 1));
         assert_eq!(seen, [(2, 1, Some(4), 1), (1, 0, Some(4), 0), (0, 9, Some(12), 0)]);
+    }
+
+    #[test]
+    fn many_threads_share_what_can_be_open() {
+        assert_eq!([1, 4096, 4097, 1 << 20].map(depth_max), [512, 512, 511, 2]);
+        let mut nest = Nest::with_depth(2);
+        assert_eq!(
+            [0, 0, 0].map(|at| begin(&mut nest, at, None)),
+            [Nested::At(0), Nested::At(1), Nested::TooDeep]
+        );
     }
 
     #[test]

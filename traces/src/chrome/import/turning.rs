@@ -115,12 +115,12 @@ pub(super) struct Turning {
 }
 
 impl Turning {
-    pub(super) fn new(source: u32, thread: &Thread) -> Self {
+    pub(super) fn new(source: u32, thread: &Thread, depth_max: usize) -> Self {
         Self {
             source,
             has_turns: thread.turns > 0,
             has_callbacks: thread.callbacks > 0,
-            nest: Nest::default(),
+            nest: Nest::with_depth(depth_max),
             base: 0,
             around: 0,
             polls: 0,

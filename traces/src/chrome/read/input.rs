@@ -11,6 +11,12 @@ use super::{Place, ReadError};
 /// Bytes read at once.
 const PIECE_BYTES: usize = 256 << 10;
 
+/// Text that packed input may unpack to, whatever its size.
+const UNPACKED_FREE: u64 = 1 << 30;
+
+/// Above that, so many times its size: real traces are packed to a tenth or a twentieth.
+const UNPACKED_RATIO_MAX: u64 = 100;
+
 /// Counts what is taken from the input as it lies there.
 struct Counted<R> {
     inner: R,
@@ -42,6 +48,8 @@ pub(super) struct Input<R: Read> {
     at: usize,
     place: Place,
     ended: bool,
+    /// [`UNPACKED_FREE`].
+    free: u64,
 }
 
 impl<R: Read> std::fmt::Debug for Input<R> {
@@ -52,6 +60,10 @@ impl<R: Read> std::fmt::Debug for Input<R> {
 
 impl<R: Read> Input<R> {
     pub(super) fn new(inner: R) -> Result<Self, ReadError> {
+        Self::with_free(inner, UNPACKED_FREE)
+    }
+
+    pub(super) fn with_free(inner: R, free: u64) -> Result<Self, ReadError> {
         let taken = Rc::new(Cell::new(0));
         let mut counted = Counted { inner, taken: Rc::clone(&taken) };
         let mut magic = Vec::new();
@@ -64,7 +76,7 @@ impl<R: Read> Input<R> {
         } else {
             Source::Plain(whole)
         };
-        Ok(Self { source, taken, buffer: Vec::new(), filled: 0, at: 0, place, ended: false })
+        Ok(Self { source, taken, buffer: Vec::new(), filled: 0, at: 0, place, ended: false, free })
     }
 
     pub(super) const fn is_gzip(&self) -> bool {
@@ -125,6 +137,10 @@ impl<R: Read> Input<R> {
         let count = read.map_err(|source| ReadError::Io { place, source })?;
         self.filled += count;
         self.ended = count == 0;
+        let unpacked = place.offset + self.filled as u64;
+        if self.is_gzip() && unpacked > self.free.max(self.bytes_taken().saturating_mul(UNPACKED_RATIO_MAX)) {
+            return Err(ReadError::Expands { place, packed: self.bytes_taken() });
+        }
         Ok(count > 0)
     }
 
@@ -155,5 +171,50 @@ impl<R: Read> Input<R> {
             self.advance(3);
         }
         Ok(bom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    /// How much is read of `text`, packed, where `free` bytes are free.
+    fn read(text: &[u8], free: u64) -> (u64, Option<ReadError>) {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(text).unwrap();
+        let packed = encoder.finish().unwrap();
+        let mut input = Input::with_free(&packed[..], free).unwrap();
+        loop {
+            let at_hand = input.rest(0).len();
+            input.advance(at_hand);
+            match input.more() {
+                Ok(true) => {}
+                Ok(false) => return (input.place().offset, None),
+                Err(error) => return (input.place().offset, Some(error)),
+            }
+        }
+    }
+
+    #[test]
+    fn what_unpacks_to_far_more_than_its_size_is_refused() {
+        let blank = vec![b' '; 4 << 20];
+        assert!(matches!(read(&blank, 4 << 20), (read, None) if read == blank.len() as u64));
+        let (before, error) = read(&blank, (4 << 20) - 1);
+        assert!(before < blank.len() as u64);
+        assert!(error.unwrap().to_string().contains("unpacks to more than 100 times its size"));
+        // What is packed as traces are is read whatever its size.
+        let mut seed = 7_u32;
+        let text: Vec<u8> = (0..1 << 20)
+            .map(|_| {
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                b"0123456789abcdef"[(seed >> 28) as usize]
+            })
+            .collect();
+        assert!(matches!(read(&text, 0), (read, None) if read == 1 << 20));
     }
 }
