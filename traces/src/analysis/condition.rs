@@ -6,6 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use loop_probes::text::printable;
+
 use super::metric::{Metric, Unit, UnknownMetric, Value};
 use crate::summary::Summary;
 
@@ -147,7 +149,7 @@ pub fn bound(metric: &Metric, text: &str) -> Result<f64, BoundError> {
     let unit = metric.unit();
     number(unit, text.trim()).ok_or_else(|| BoundError {
         text: text.trim().to_owned(),
-        metric: metric.to_string(),
+        metric: printable(&metric.to_string()),
         example: match unit {
             Unit::Ns => "850ns, 3us, 20ms or 1.5s",
             Unit::Bytes => "512B, 3KiB or 3MiB",

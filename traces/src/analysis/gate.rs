@@ -7,6 +7,7 @@ mod loops;
 
 use std::collections::BTreeSet;
 
+use loop_probes::text::printable;
 use serde::Serialize;
 
 use super::condition::shown;
@@ -115,7 +116,7 @@ impl Gate {
     /// [`NeverWorse`] where it asks that a metric be not worse that cannot be.
     pub fn new(metric: Metric, limit: Limit) -> Result<Self, NeverWorse> {
         if matches!(limit, Limit::WorseBy(_)) && metric.sense() == Sense::Neither {
-            return Err(NeverWorse { metric: metric.to_string() });
+            return Err(NeverWorse { metric: printable(&metric.to_string()) });
         }
         Ok(Self { metric, limit })
     }
@@ -127,8 +128,8 @@ impl Gate {
     /// [`NeedsBase`] where it compares.
     pub fn needs_no_base(&self) -> Result<(), NeedsBase> {
         match self.limit {
-            Limit::WorseBy(_) => Err(NeedsBase { key: "worse_by", metric: self.metric.to_string() }),
-            Limit::SameWithin(_) => Err(NeedsBase { key: "same_within", metric: self.metric.to_string() }),
+            Limit::WorseBy(_) => Err(NeedsBase { key: "worse_by", metric: printable(&self.metric.to_string()) }),
+            Limit::SameWithin(_) => Err(NeedsBase { key: "same_within", metric: printable(&self.metric.to_string()) }),
             Limit::Max(_) | Limit::Min(_) => Ok(()),
         }
     }
@@ -214,7 +215,7 @@ impl Gate {
     fn judgement(&self, outcome: Outcome, numbers: String, why: Option<String>) -> Judgement {
         Judgement {
             gate: self.to_string(),
-            metric: self.metric.to_string(),
+            metric: printable(&self.metric.to_string()),
             outcome,
             numbers,
             bounds: None,

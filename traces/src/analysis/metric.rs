@@ -23,6 +23,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use loop_probes::text::printable;
 use serde::Serialize;
 
 use crate::histogram::Percentiles;
@@ -133,7 +134,7 @@ pub struct Value {
 
 /// The list does not have that metric.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no metric {name:?}; near it are {}", nearest.join(", "))]
+#[error("there is no metric {name:?}; near it are {}", printable(&nearest.join(", ")))]
 pub struct UnknownMetric {
     /// What was written.
     pub name: String,
