@@ -128,8 +128,12 @@ impl Gate {
     /// [`NeedsBase`] where it compares.
     pub fn needs_no_base(&self) -> Result<(), NeedsBase> {
         match self.limit {
-            Limit::WorseBy(_) => Err(NeedsBase { key: "worse_by", metric: printable(&self.metric.to_string()) }),
-            Limit::SameWithin(_) => Err(NeedsBase { key: "same_within", metric: printable(&self.metric.to_string()) }),
+            Limit::WorseBy(_) => {
+                Err(NeedsBase { key: "worse_by", metric: printable(&self.metric.to_string()) })
+            }
+            Limit::SameWithin(_) => {
+                Err(NeedsBase { key: "same_within", metric: printable(&self.metric.to_string()) })
+            }
             Limit::Max(_) | Limit::Min(_) => Ok(()),
         }
     }

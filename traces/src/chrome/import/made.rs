@@ -1,6 +1,6 @@
 //! What an import makes, as rows of words that can be sorted by time and put aside until all is known.
 
-use loop_probes::event::{Event, Outcome, Placement, PollReason, Queue};
+use loop_probes::event::{Event, Outcome, Placement, PollReason, Queue, RunningKind};
 use loop_probes::ids::{LabelId, SourceId, Tag, TaskId, Timestamp};
 
 use super::sorted::Sorter;
@@ -41,6 +41,12 @@ pub(super) enum Made {
         start: u64,
         queued: u64,
     },
+    /// A task that has no end: it runs at this time.
+    Running {
+        task: u64,
+        name: u32,
+        start: u64,
+    },
     Span {
         name: u32,
         start: u64,
@@ -74,6 +80,7 @@ impl Made {
             Self::Mark { name } => (7, name, 0, 0, 0),
             Self::Depth { queue, depth } => (8, depth, u64::from(queue), 0, 0),
             Self::Gc { start, before, after } => (9, 0, start, before, after),
+            Self::Running { task, name, start } => (10, name, task, start, 0),
         };
         [at, order, u64::from(source) << 8 | kind, u64::from(small), a, b, c]
     }
@@ -94,6 +101,7 @@ impl Made {
             6 => Self::Span { name: small, start: a },
             7 => Self::Mark { name: small },
             8 => Self::Depth { queue: a as u8, depth: small },
+            10 => Self::Running { task: a, name: small, start: b },
             _ => Self::Gc { start: a, before: b, after: c },
         };
         (at, (kind >> 8) as u32, made)
@@ -119,6 +127,14 @@ impl Made {
                 queued: Timestamp(queued),
             },
             Self::Started => return None,
+            Self::Running { task, start, .. } => Event::Running {
+                what: RunningKind::Task,
+                tag,
+                phase: None,
+                task: Some(TaskId(task)),
+                deadline: None,
+                since: Timestamp(start),
+            },
             Self::Ran { task, start, queued, .. } => Event::TaskRan {
                 task: TaskId(task),
                 tag,

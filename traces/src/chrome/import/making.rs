@@ -220,7 +220,7 @@ impl<'a> Telling<'a> {
                 let waiting = self.waiting.entry(source).or_default();
                 *waiting = waiting.saturating_sub(1);
             }
-            Made::Ran { name, .. } => tag = self.tag(name, at, source_id, out),
+            Made::Ran { name, .. } | Made::Running { name, .. } => tag = self.tag(name, at, source_id, out),
             Made::Span { name, .. } | Made::Mark { name } => label = self.label(name, at, source_id, out),
             _ => {}
         }

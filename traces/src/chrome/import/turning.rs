@@ -214,7 +214,7 @@ impl Turning {
             if has_end || depth < self.base {
                 self.closed(making, closed, depth);
             } else {
-                self.unfinished(depth);
+                self.unfinished(making, depth, last);
             }
         });
         self.end_tick(making, self.last_end);
@@ -287,8 +287,10 @@ impl Turning {
     }
 
     /// A slice has no end in the file. What lies open in a task that ends was cut with it.
-    fn unfinished(&mut self, depth: usize) {
-        if self.task.is_some_and(|task| task.depth == depth) {
+    fn unfinished(&mut self, making: &mut Making<'_>, depth: usize, last: i64) {
+        if let Some(task) = self.task.filter(|task| task.depth == depth) {
+            let start = task.start.max(0) as u64;
+            making.make(self.source, last, Made::Running { task: task.id, name: task.name, start });
             self.task = None;
             self.counts.unfinished += 1;
             self.tick = None;
