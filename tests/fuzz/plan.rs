@@ -1,0 +1,59 @@
+//! What the harnesses share: an input is a plan, read byte by byte, of what to make up.
+
+/// Values at which arithmetic and limits break.
+const EDGES: [u64; 14] = [
+    0,
+    1,
+    2,
+    7,
+    255,
+    1_000_000,
+    1 << 20,
+    (1 << 31) - 1,
+    u32::MAX as u64 - 1,
+    u32::MAX as u64,
+    1 << 32,
+    i64::MAX as u64,
+    1 << 63,
+    u64::MAX,
+];
+
+/// A plan; behind its end it says 0.
+pub(crate) struct Plan<'a>(pub(crate) &'a [u8]);
+
+impl<'a> Plan<'a> {
+    /// The next byte.
+    pub(crate) fn byte(&mut self) -> u8 {
+        let Some((first, rest)) = self.0.split_first() else { return 0 };
+        self.0 = rest;
+        *first
+    }
+
+    /// A number below `limit`.
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
+        let number = u16::from_le_bytes([self.byte(), self.byte()]);
+        usize::from(number) % limit.max(1)
+    }
+
+    /// Any number: mostly small, or an edge, or all of its bytes.
+    pub(crate) fn number(&mut self) -> u64 {
+        match self.byte() {
+            small @ 0..=127 => small.into(),
+            edge @ 128..=223 => EDGES[usize::from(edge) % EDGES.len()],
+            _ => u64::from_le_bytes(std::array::from_fn(|_| self.byte())),
+        }
+    }
+
+    /// At most `most` of the bytes that are left.
+    pub(crate) fn bytes(&mut self, most: usize) -> &'a [u8] {
+        let count = self.below(most + 1).min(self.0.len());
+        let (first, rest) = self.0.split_at(count);
+        self.0 = rest;
+        first
+    }
+
+    /// Whether anything is left.
+    pub(crate) fn goes_on(&self) -> bool {
+        !self.0.is_empty()
+    }
+}
