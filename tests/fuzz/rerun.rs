@@ -5,8 +5,8 @@
 //! in an answer or an error, within its memory; and a recording that was only cut off does not diverge.
 //!
 //! `cargo test` runs what is in the corpus beside this file and a hundred random plans. To look for more, for ten
-//! minutes: `BOLERO_RANDOM_TEST_TIME_MS=600000 cargo test --release --test fuzz_rerun`; under an engine that measures
-//! coverage: `cargo bolero test fuzz_rerun::recordings`.
+//! minutes: `BOLERO_RANDOM_ITERATIONS=1000000000 BOLERO_RANDOM_TEST_TIME_MS=600000 cargo test -p loopscope --test
+//! fuzz_rerun recordings`; under an engine that measures coverage: `cargo bolero test recordings`.
 
 use std::cell::Cell;
 use std::path::Path;
