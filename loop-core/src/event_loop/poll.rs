@@ -110,7 +110,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.core.shared.awake();
         self.core.woken = false;
         let metrics = &mut self.core.metrics;
-        metrics.idle_ns += idle_ns;
+        // A fed clock can be at both ends of time.
+        metrics.idle_ns = metrics.idle_ns.saturating_add(idle_ns);
         metrics.polls += 1;
         metrics.events += self.ready.len() as u64;
         if plan.timeout == Some(Duration::ZERO) {
