@@ -4,13 +4,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use loop_probes::clock::monotonic_now;
+use loop_probes::ids::Timestamp;
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
 use loop_probes::text::printable_path;
 use loop_traces::source::SourceCounts;
 use loop_traces::timeline::Timeline;
 use loop_traces::units;
-use loop_traces::writer::{TraceWriter, WriteError, WriteStats};
+use loop_traces::writer::{TraceOutput, TraceWriter, WriteError, WriteStats};
 
 use crate::exit::Failure;
 
@@ -30,9 +31,28 @@ pub fn save(
     counts: SourceCounts,
     period: Duration,
 ) -> Result<(), WriteError> {
+    save_until(
+        writer,
+        events,
+        counts,
+        monotonic_now().plus_ns(u64::try_from(period.as_nanos()).unwrap_or(u64::MAX)),
+    )
+}
+
+/// As [`save`], with the next call at `next`.
+///
+/// # Errors
+///
+/// As `save`.
+pub fn save_until<W: TraceOutput>(
+    writer: &mut TraceWriter<W>,
+    events: &[Stamped],
+    counts: SourceCounts,
+    next: Timestamp,
+) -> Result<(), WriteError> {
     writer.set_counts(counts);
     writer.append(events)?;
-    writer.flush_due(monotonic_now().plus_ns(u64::try_from(period.as_nanos()).unwrap_or(u64::MAX)))
+    writer.flush_due(next)
 }
 
 /// Says what was saved, and what to do with it.

@@ -1,0 +1,79 @@
+//! The recorder in deterministic simulation: real rings, a real reader and a real writer under a virtual clock, on a disk
+//! that fails. Whatever happens to the recorder, what a reader concludes from the file must be true.
+//!
+//! A seed decides everything: `LOOPSCOPE_TEST_SEEDS=1000000 cargo test --release -p loopscope --test recorder` runs a
+//! campaign, `LOOPSCOPE_TEST_SEED=4711` one of its seeds again.
+
+#[path = "recorder/disk.rs"]
+mod disk;
+#[path = "recorder/truth.rs"]
+mod truth;
+#[path = "recorder/world.rs"]
+mod world;
+
+use truth::Truth;
+use world::{Plan, World};
+
+/// Seeds of a plain test run.
+const SEEDS: u64 = 2_000;
+
+fn variable(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+#[test]
+fn whatever_happens_to_the_recorder_what_its_file_says_is_true() {
+    let seeds = match variable("LOOPSCOPE_TEST_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..variable("LOOPSCOPE_TEST_SEEDS").unwrap_or(SEEDS),
+    };
+    let mut seen = Seen::default();
+    for seed in seeds.clone() {
+        let plan = Plan::of(seed);
+        let (saved, events) = World::new(&plan).run();
+        let truth = Truth::new(&plan, &saved, &events);
+        if let Err(wrong) = truth.check() {
+            panic!("seed {seed}: {wrong}\n{plan:#?}");
+        }
+        seen.count(&plan, &truth);
+    }
+    println!("{} seeds: {seen:?}", seeds.end - seeds.start);
+    if seeds.end - seeds.start >= SEEDS {
+        seen.every_situation_came_up();
+    }
+}
+
+/// What came up, so that a plan that no longer does anything is noticed.
+#[derive(Debug, Default)]
+struct Seen {
+    killed: u64,
+    full: u64,
+    lost: u64,
+    whole: u64,
+    headless: u64,
+    stalls: u64,
+}
+
+impl Seen {
+    fn count(&mut self, plan: &Plan, truth: &Truth<'_>) {
+        self.killed += u64::from(plan.kill_at.is_some() || plan.disk.dies_at_byte.is_some());
+        self.full += u64::from(truth.failed());
+        self.lost += u64::from(truth.lost());
+        self.whole += u64::from(truth.is_whole());
+        self.headless += u64::from(truth.is_headless());
+        self.stalls += u64::from(truth.has_stall());
+    }
+
+    fn every_situation_came_up(&self) {
+        for (what, count) in [
+            ("killed", self.killed),
+            ("full disk", self.full),
+            ("lost records", self.lost),
+            ("whole", self.whole),
+            ("killed before the header", self.headless),
+            ("stalls", self.stalls),
+        ] {
+            assert!(count > 3, "{what}: {self:?}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! A disk that writes short, fills up, loses its process in the middle of a write, and fails to sync.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use fastrand::Rng;
+use loop_traces::writer::TraceOutput;
+
+/// What goes wrong.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Faults {
+    /// The process is killed when so many bytes are written: the rest of that write is not.
+    pub(crate) dies_at_byte: Option<usize>,
+    /// It is full when so many bytes are written.
+    pub(crate) full_at_byte: Option<usize>,
+    /// Writes take part of what they are given, or are interrupted.
+    pub(crate) short_writes: bool,
+    pub(crate) truncate_fails: bool,
+    pub(crate) sync_fails: bool,
+}
+
+/// One disk: clones are the same one, so that it outlives its writer.
+#[derive(Clone, Debug)]
+pub(crate) struct Disk(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) bytes: Vec<u8>,
+    faults: Faults,
+    random: Rng,
+    /// Nothing that happens now reaches the file.
+    pub(crate) dead: bool,
+    /// A write failed.
+    pub(crate) failed: bool,
+    pub(crate) finished: bool,
+}
+
+impl Disk {
+    pub(crate) fn new(faults: &Faults, seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            bytes: Vec::new(),
+            faults: faults.clone(),
+            random: Rng::with_seed(seed ^ 0xd15c),
+            dead: false,
+            failed: false,
+            finished: false,
+        })))
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Write for Disk {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.state().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl State {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.dead || bytes.is_empty() {
+            return Ok(bytes.len());
+        }
+        if self.faults.short_writes && self.random.u8(..4) == 0 {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        let mut count =
+            if self.faults.short_writes { self.random.usize(1..=bytes.len()) } else { bytes.len() };
+        if let Some(full) = self.faults.full_at_byte {
+            count = count.min(full.saturating_sub(self.bytes.len()));
+            if count == 0 {
+                self.failed = true;
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+        }
+        if let Some(dies) = self.faults.dies_at_byte.filter(|dies| self.bytes.len() + count >= *dies) {
+            count = dies.saturating_sub(self.bytes.len());
+            self.dead = true;
+            self.bytes.extend_from_slice(&bytes[..count]);
+            return Ok(bytes.len());
+        }
+        self.bytes.extend_from_slice(&bytes[..count]);
+        Ok(count)
+    }
+}
+
+impl TraceOutput for Disk {
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        let mut state = self.state();
+        if state.faults.truncate_fails {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        if !state.dead {
+            state.bytes.truncate(len as usize);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        let mut state = self.state();
+        if state.faults.sync_fails {
+            return Err(io::ErrorKind::Other.into());
+        }
+        state.finished = !state.dead;
+        Ok(())
+    }
+}

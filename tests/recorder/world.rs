@@ -1,0 +1,218 @@
+//! One simulated run: a program that emits, a ring, a recorder that polls it by a virtual clock, and what goes wrong.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fastrand::Rng;
+use loop_probes::clock::{TickUnit, monotonic_now};
+use loop_probes::event::Event;
+use loop_probes::ids::{SourceId, Ticks, Timestamp};
+use loop_probes::process::ProcessReader;
+use loop_probes::recorder::Recorder;
+use loop_probes::ring::Start;
+use loop_probes::session::Session;
+use loop_probes::stamped::Stamped;
+use loop_traces::source::EventSource;
+use loop_traces::synthetic::Script;
+use loop_traces::writer::{TraceWriter, WriteOptions};
+use loopscope::sink::{SAVING_PERIOD, save_until};
+
+use crate::disk::{Disk, Faults};
+
+/// What a seed decides.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) script: Script,
+    /// Records of each ring.
+    pub(crate) capacity: u32,
+    /// Emitters wait for the recorder, as they do where a process records itself.
+    pub(crate) lossless: bool,
+    /// Polls that come late by so many periods, one in eight.
+    pub(crate) late_polls: u64,
+    /// The recorder is killed at this event.
+    pub(crate) kill_at: Option<usize>,
+    /// From this event on all times are later by so many nanoseconds, as after a suspension.
+    pub(crate) jump: Option<(usize, u64)>,
+    pub(crate) disk: Faults,
+}
+
+impl Plan {
+    pub(crate) fn of(seed: u64) -> Self {
+        let mut random = Rng::with_seed(seed);
+        let ticks = random.u32(1..60);
+        let script = Script {
+            seed: random.u64(..),
+            ticks,
+            tasks_max: random.u32(1..6),
+            workers: random.u16(..3),
+            stall_every: random.u32(..20),
+            spans: random.bool(),
+            faces: random.bool(),
+            ..Script::default()
+        };
+        let lossless = random.bool();
+        let events = script.events().len();
+        let mut one_in = |of: u32| random.u32(..of) == 0;
+        let (kills, dies, fills) = (one_in(4), one_in(6), one_in(6));
+        let (short_writes, truncate_fails, sync_fails) = (one_in(3), one_in(3), one_in(6));
+        let jumps = one_in(8) && script.workers == 0;
+        Self {
+            seed,
+            capacity: if random.bool() { 128 } else { 65_536 },
+            lossless,
+            late_polls: if lossless || random.bool() { 0 } else { random.u64(1..200) },
+            kill_at: kills.then(|| random.usize(..events)),
+            jump: jumps.then(|| (random.usize(..events), random.u64(1..1 << 45))),
+            disk: Faults {
+                dies_at_byte: dies.then(|| random.usize(..40_000)),
+                full_at_byte: fills.then(|| random.usize(..40_000)),
+                short_writes,
+                truncate_fails,
+                sync_fails,
+            },
+            script,
+        }
+    }
+
+    /// What the program emits. Names are no events: they come from a table of their own.
+    pub(crate) fn events(&self) -> Vec<Stamped> {
+        let told = self.script.events();
+        let told: Vec<Stamped> =
+            told.into_iter().filter(|stamped| !matches!(stamped.event, Event::Label { .. })).collect();
+        let (Some(first), Some(last)) = (told.first(), told.last()) else { return told };
+        // In the past: what is in the future of a ring's clock is held back until then.
+        let span_ns = last.at.ns_since(first.at) + 1_000_000_000;
+        let begin = monotonic_now().as_ns().saturating_sub(span_ns).max(1);
+        let from = first.at.as_ns();
+        let jump = self.jump.and_then(|(place, ns)| Some((told.get(place)?.at, ns)));
+        // What began before the suspension still did.
+        let later = |at: Timestamp| jump.map_or(0, |(after, ns)| if at >= after { ns } else { 0 });
+        let moved = |at: Timestamp| Timestamp(at.as_ns().saturating_sub(from) + begin + later(at));
+        let moved = told.iter().map(|Stamped { at, source, event }| Stamped {
+            at: moved(*at),
+            source: *source,
+            event: event.map_time(moved),
+        });
+        moved.collect()
+    }
+}
+
+/// What is left of a recording.
+#[derive(Debug)]
+pub(crate) struct Saved {
+    pub(crate) bytes: Vec<u8>,
+    /// The time at which the recorder was killed between two events, by the program's clock.
+    pub(crate) killed_at: Option<Timestamp>,
+    /// It was killed, then or in the middle of a write.
+    pub(crate) dead: bool,
+    /// A write failed.
+    pub(crate) failed: bool,
+    /// It was closed, and said so.
+    pub(crate) finished: bool,
+}
+
+struct Recording {
+    source: ProcessReader,
+    writer: Option<TraceWriter<Disk>>,
+    /// Until this moment nothing was polled.
+    next_poll: Timestamp,
+}
+
+impl Recording {
+    fn poll(&mut self, now: Timestamp) {
+        let Some(writer) = &mut self.writer else { return };
+        let mut batch = Vec::new();
+        self.source.poll(&mut batch).expect("its own memory can be read");
+        let next = now.plus_ns(SAVING_PERIOD.as_nanos() as u64);
+        // What fails here is told by the file.
+        let _ = save_until(writer, &batch, EventSource::counts(&self.source), next);
+    }
+}
+
+pub(crate) struct World {
+    plan: Plan,
+    disk: Disk,
+    /// Recorders write to it as long as it lives.
+    _session: Session,
+    recorders: Vec<Recorder>,
+    recording: Arc<Mutex<Recording>>,
+    events: Vec<Stamped>,
+}
+
+impl World {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let events = plan.events();
+        let session = Session::builder("simulated")
+            .capacity(plan.capacity)
+            .tick_unit(TickUnit::Monotonic)
+            .stall_limit_ns(plan.script.metadata().stall_limit_ns)
+            .private();
+        let source = if plan.lossless { session.draining_reader() } else { session.reader(Start::Oldest) };
+        let disk = Disk::new(&plan.disk, plan.seed);
+        let metadata = source.metadata().clone();
+        let writer =
+            TraceWriter::new(disk.clone(), Path::new("simulated"), &metadata, WriteOptions::default());
+        let begin = events.first().map_or(Timestamp(0), |first| first.at);
+        // A header that could not be written leaves nothing behind.
+        let recording = Recording { source, writer: writer.ok(), next_poll: begin };
+        let recording = Arc::new(Mutex::new(recording));
+        if plan.lossless {
+            let hook = Arc::downgrade(&recording);
+            session.on_full(Arc::new(move || {
+                if let Some(recording) = hook.upgrade() {
+                    let mut recording = recording.lock().unwrap_or_else(PoisonError::into_inner);
+                    let now = recording.next_poll;
+                    recording.poll(now);
+                }
+            }));
+        }
+        let emitters = events.iter().map(|stamped| stamped.source.0).max().unwrap_or(1);
+        let recorders = (1..=emitters).map(|number| session.recorder(&format!("emitter {number}"))).collect();
+        Self { plan: plan.clone(), disk, _session: session, recorders, recording, events }
+    }
+
+    pub(crate) fn run(self) -> (Saved, Vec<Stamped>) {
+        let mut random = Rng::with_seed(self.plan.seed ^ 0x9011);
+        let mut killed_at = None;
+        for (place, stamped) in self.events.iter().enumerate() {
+            let mut recording = self.recording.lock().unwrap_or_else(PoisonError::into_inner);
+            // A jump of days is not polled through.
+            let periods = stamped.at.ns_since(recording.next_poll) / SAVING_PERIOD.as_nanos() as u64;
+            if periods > 10_000 {
+                recording.next_poll = stamped.at;
+            }
+            while recording.next_poll <= stamped.at {
+                let now = recording.next_poll;
+                recording.poll(now);
+                let late = self.plan.late_polls * u64::from(random.u8(..8) == 0);
+                recording.next_poll = now.plus_ns(SAVING_PERIOD.as_nanos() as u64 * (1 + late));
+            }
+            if self.plan.kill_at == Some(place) {
+                killed_at = Some(stamped.at);
+                break;
+            }
+            drop(recording);
+            let (at, event) = (Ticks(stamped.at.as_ns()), stamped.event.map_time(|at| Ticks(at.as_ns())));
+            self.recorder(stamped.source).record(at, event);
+        }
+        let mut recording = self.recording.lock().unwrap_or_else(PoisonError::into_inner);
+        if killed_at.is_some() {
+            self.disk.state().dead = true;
+        }
+        let now = recording.next_poll;
+        recording.poll(now);
+        if let Some(writer) = recording.writer.take() {
+            // What fails is told by the file.
+            let _ = writer.finish();
+        }
+        let disk = self.disk.state();
+        let (bytes, failed, finished) = (disk.bytes.clone(), disk.failed, disk.finished);
+        let (killed_at, dead) = (killed_at, disk.dead);
+        (Saved { bytes, killed_at, dead, failed, finished }, self.events.clone())
+    }
+
+    fn recorder(&self, source: SourceId) -> &Recorder {
+        &self.recorders[source.0 as usize - 1]
+    }
+}
