@@ -148,12 +148,14 @@ impl<'a> Truth<'a> {
         let Some(until) = real.map(|stamped| stamped.at).max() else { return Ok(()) };
         let truth = ticks(self.emitted, until, summary.ticks.stall_limit_ns);
         let lossless = !back.events.iter().any(is_loss);
+        // A tick that goes on is a stall once it is over the limit.
+        let stalls = truth.stalls + u64::from(self.open_stall(&truth, until, summary));
         let seen = summary.ticks.stalls;
         match summary.ticks.stalls_bounds {
-            Some(bounds) if bounds.lo > truth.stalls || bounds.hi.is_some_and(|hi| hi < truth.stalls) => {
-                return Err(format!("{truth:?} is not within {bounds:?}"));
+            Some(bounds) if bounds.lo > stalls || bounds.hi.is_some_and(|hi| hi < stalls) => {
+                return Err(format!("{stalls} stalls are not within {bounds:?}: {truth:?} at {until:?}"));
             }
-            None if lossless && seen != truth.stalls + u64::from(self.open_stall(&truth, until, summary)) => {
+            None if lossless && seen != stalls => {
                 return Err(format!("{seen} stalls, but {truth:?} at {until:?}"));
             }
             _ => {}
@@ -161,7 +163,7 @@ impl<'a> Truth<'a> {
         let gate = Gate::new("stalls".parse().expect("a metric"), Limit::Max(0.0)).expect("a gate");
         let run = Run { name: String::new(), summary: summary.clone(), metadata: None };
         let judged = gate.judge(&run).expect("it needs no base");
-        let calm = truth.stalls == 0 && !self.open_stall(&truth, until, summary);
+        let calm = stalls == 0;
         match judged.outcome {
             Outcome::Held if !calm => Err(format!("the gate holds, but {truth:?} at {until:?}")),
             Outcome::Failed if calm => Err(format!("the gate fails, but {truth:?} at {until:?}")),
