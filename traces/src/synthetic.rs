@@ -149,8 +149,9 @@ impl Script {
 pub(crate) mod strategy {
     //! Scripts for property tests.
 
-    use loop_probes::event::{Event, FIELDS_MAX, Fields};
+    use loop_probes::event::{Event, FIELDS_MAX, Fields, Phase};
     use loop_probes::ids::{SourceId, Timestamp};
+    use loop_probes::recorder::Running;
     use loop_probes::stamped::Stamped;
     use proptest::prelude::*;
 
@@ -169,6 +170,37 @@ pub(crate) mod strategy {
             Some(Stamped { at, source: SourceId(source), event })
         });
         prop::collection::vec(event, 0..60)
+    }
+
+    /// `events` with what a recorder that looks at the loop now and then says of it: of one in about `every` tasks, polls and
+    /// collections in its middle, and once more when it is over.
+    pub(crate) fn with_running(events: &[Stamped], every: usize) -> Vec<Stamped> {
+        let mut all: Vec<Stamped> = Vec::with_capacity(events.len() * 2);
+        for (place, stamped) in events.iter().enumerate() {
+            let said = match stamped.event {
+                Event::TaskRan { task, tag, start, .. } => Some((Running::Task { task, tag }, start)),
+                Event::Poll { start, timeout_ns, .. } => {
+                    let deadline = timeout_ns.map(|timeout_ns| start.plus_ns(timeout_ns));
+                    Some((Running::Poll { deadline }, start))
+                }
+                Event::Phase { phase: phase @ Phase::Gc, start } => Some((Running::Phase(phase), start)),
+                _ => None,
+            };
+            let said = said.filter(|_| place.is_multiple_of(every));
+            let at = |at, (running, since): (Running, Timestamp)| Stamped {
+                at,
+                source: stamped.source,
+                event: running.event(since),
+            };
+            if let Some(said) = said {
+                let middle = said.1.plus_ns(stamped.at.ns_since(said.1) / 2);
+                let later = all.iter().rev().take_while(|earlier| earlier.at > middle).count();
+                all.insert(all.len() - later, at(middle, said));
+            }
+            all.push(*stamped);
+            all.extend(said.map(|said| at(stamped.at, said)));
+        }
+        all
     }
 
     /// Any small script.

@@ -12,7 +12,7 @@ use crate::reader::TraceReader;
 use crate::source::{EventSource, MemorySource, SourceKind, SourceState};
 use crate::summary::Summary;
 use crate::synthetic::Script;
-use crate::synthetic::strategy::{hostile_events, scripts};
+use crate::synthetic::strategy::{hostile_events, scripts, with_running};
 use crate::writer::{TraceWriter, WriteOptions};
 
 fn folded(script: &Script, events: &[Stamped]) -> Timeline {
@@ -46,8 +46,10 @@ proptest! {
     #[test]
     fn live_state_equals_replayed_state(
         script in scripts(), cuts in prop::collection::vec(1usize..70, 1..9), records_per_block in 1usize..300,
+        running_every in prop::option::of(1usize..9), ends in any::<prop::sample::Index>(),
     ) {
         let (events, expected) = script.play();
+        let events = running_every.map_or(events.clone(), |every| with_running(&events, every));
         let whole = folded(&script, &events);
         let mut live = Timeline::of(&script.metadata());
         let (mut rest, mut cuts) = (&events[..], cuts.iter().cycle());
@@ -58,6 +60,9 @@ proptest! {
         }
         prop_assert_eq!(&live, &whole);
         prop_assert_eq!(&through_file(&script, &events, records_per_block), &whole);
+        let part = &events[..ends.index(events.len())];
+        let (cut, replayed) = (folded(&script, part), through_file(&script, part, records_per_block));
+        prop_assert_eq!((replayed.unfinished(true), &replayed), (cut.unfinished(true), &cut));
 
         prop_assert_eq!(whole.ticks.count, expected.ticks);
         prop_assert_eq!(whole.ticks.incomplete, expected.incomplete_ticks);

@@ -389,3 +389,6 @@ impl Unfinished {
         add(&mut missing.lag_corrected, corrected, to_come);
     }
 }
+
+#[cfg(test)]
+mod tests;

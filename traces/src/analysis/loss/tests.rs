@@ -116,4 +116,33 @@ proptest! {
             prop_assert!(value.is_none_or(|value| lies_within(bounds, value)), "{bounds:?} {whole:?}");
         }
     }
+    /// However much longer those get that have not ended, and however many more come.
+    #[test]
+    fn however_long_it_lasts_every_figure_lies_between(
+        seen in prop::collection::vec(0u64..9_000_000, 0..200),
+        lost in prop::collection::vec(0u64..1 << 40, 0..4),
+        open in prop::collection::vec((0u64..9_000_000, prop_oneof![Just(0), 0u64..90_000_000, any::<u32>().prop_map(u64::from)]), 0..5),
+        come in prop::collection::vec(0u64..90_000_000, 0..4), spare in 0u64..4,
+    ) {
+        let at_least: Vec<u64> = open.iter().map(|(known, _)| *known).collect();
+        // What comes beside those that are open is longer than all of them.
+        let longest = at_least.iter().copied().max().unwrap_or(0);
+        let come: Vec<u64> = come.into_iter().filter(|_| !open.is_empty()).map(|more| longest + more).collect();
+        let missing = Missing::anything(lost.len() as u64 + spare)
+            .with_unfinished(of(&at_least), come.len() as u64);
+        prop_assert_eq!(missing.count(), (lost.len() + open.len() + come.len()) as u64 + spare);
+        let ended: Vec<u64> = open.iter().map(|(known, more)| known + more).collect();
+        let bounds = SpreadBounds::of(&of(&seen), &missing);
+        let whole = of(&[seen, lost, ended, come].concat()).percentiles();
+        for (bounds, value) in [
+            (bounds.p50, whole.p50),
+            (bounds.p90, whole.p90),
+            (bounds.p99, whole.p99),
+            (bounds.max, whole.max),
+            (bounds.mean, whole.mean),
+            (bounds.gmean, whole.gmean),
+        ] {
+            prop_assert!(value.is_none_or(|value| lies_within(bounds, value)), "{bounds:?} {whole:?}");
+        }
+    }
 }

@@ -1,0 +1,260 @@
+//! Tests of what has not ended: on streams written by hand, and at every cut of long ones, where it must never be more than
+//! what the rest of the stream says it was.
+
+use std::collections::BTreeMap;
+
+use loop_probes::event::{Event, Outcome, Phase, PollReason};
+use loop_probes::metadata::Metadata;
+use loop_probes::stamped::Stamped;
+use proptest::prelude::*;
+
+use super::*;
+use crate::synthetic::strategy::{scripts, with_running};
+
+const LOOP: SourceId = SourceId(1);
+const OTHER: SourceId = SourceId(2);
+const TAG: Tag = Tag(3);
+
+fn on(source: SourceId, at: u64, event: Event) -> Stamped {
+    Stamped { at: Timestamp(at), source, event }
+}
+
+fn at(at: u64, event: Event) -> Stamped {
+    on(LOOP, at, event)
+}
+
+fn begun(tick: u64, time: u64) -> Stamped {
+    at(time, Event::TickStart { tick })
+}
+
+fn ran(task: u64, start: u64, end: u64) -> Stamped {
+    let start = Timestamp(start);
+    at(end, Event::TaskRan { task: TaskId(task), tag: TAG, outcome: Outcome::Done, queued: start, start })
+}
+
+fn polled(start: u64, end: u64) -> Stamped {
+    let start = Timestamp(start);
+    at(end, Event::Poll { reason: PollReason::Idle, ready: 0, timeout_ns: None, start })
+}
+
+fn fired(task: u64, time: u64) -> Stamped {
+    let (due, fired) = (Timestamp(time), Timestamp(time));
+    at(time, Event::TimerFired { timer: TimerId(1), tag: TAG, task: TaskId(task), due, fired, skipped: 0 })
+}
+
+fn in_task(task: u64) -> Running {
+    Running::Task { task: TaskId(task), tag: TAG }
+}
+
+/// What the recorder says at `time` of what goes on since `since`.
+fn seen(running: Running, since: u64, time: u64) -> Stamped {
+    at(time, running.event(Timestamp(since)))
+}
+
+fn folded(events: &[Stamped]) -> Timeline {
+    let mut timeline = Timeline::of(&Metadata::new("t"));
+    timeline.extend(events);
+    timeline
+}
+
+/// The only tick that goes on: its busy time, poll wait, and time of which nothing is known.
+fn only(timeline: &Timeline) -> (UnfinishedTick, [u64; 3]) {
+    let ticks = timeline.unfinished_ticks();
+    let [tick] = ticks.as_slice() else { panic!("not one tick: {ticks:?}") };
+    (tick.clone(), [tick.busy_ns, tick.poll_wait_ns, tick.unknown_ns])
+}
+
+#[test]
+fn a_running_task_lasts_until_the_last_known_moment() {
+    // Another emitter says that time passed meanwhile.
+    let other = on(OTHER, 900, Event::Wake { from: None, coalesced: 0 });
+    let timeline = folded(&[begun(7, 100), ran(1, 110, 150), seen(in_task(2), 200, 500), other]);
+    let (tick, figures) = only(&timeline);
+    assert_eq!((tick.tick, tick.start, figures), (Some(7), Timestamp(100), [800, 0, 0]));
+    assert_eq!((tick.running, tick.running_ns()), (Some((in_task(2), Timestamp(200))), 700));
+    let [task] = timeline.running_tasks()[..] else { panic!("one task runs") };
+    assert_eq!((task.source, task.task, task.tag, task.run_ns()), (LOOP, TaskId(2), TAG, 700));
+    let blame = timeline.blame_unfinished(&tick);
+    assert_eq!((blame.total_ns, blame.shares[0].ns), (800, 700));
+    assert_eq!(blame.shares[0].what, What::Task { task: TaskId(2), tag: TAG });
+}
+
+#[test]
+fn a_timer_that_fired_runs_its_task_until_that_ends() {
+    let fires = [begun(1, 100), fired(5, 150), at(400, Event::TimerCleared { timer: TimerId(9) })];
+    let timeline = folded(&fires);
+    let (tick, figures) = only(&timeline);
+    assert_eq!((tick.running, figures), (Some((in_task(5), Timestamp(150))), [300, 0, 0]));
+    assert_eq!(timeline.running_tasks()[0].run_ns(), 250);
+    let over = folded(&[&fires[..], &[ran(5, 150, 420)]].concat());
+    let (tick, figures) = only(&over);
+    assert_eq!((tick.running, figures), (None, [320, 0, 0]));
+    assert!(over.running_tasks().is_empty());
+}
+
+#[test]
+fn what_the_recorder_says_of_something_that_is_over_names_nothing() {
+    for (end, running) in [
+        (ran(1, 110, 300), in_task(1)),
+        (polled(110, 300), Running::Poll { deadline: None }),
+        (at(300, Event::Phase { phase: Phase::Gc, start: Timestamp(110) }), Running::Phase(Phase::Gc)),
+    ] {
+        let timeline = folded(&[begun(1, 100), end, seen(running, 110, 700)]);
+        let (tick, [busy_ns, poll_wait_ns, unknown_ns]) = only(&timeline);
+        assert_eq!(tick.running, None, "{running:?}");
+        assert!(timeline.running_tasks().is_empty());
+        // No poll began, or the recorder would have said so: the rest is busy, with no name.
+        assert_eq!(busy_ns + poll_wait_ns, 600, "{running:?}");
+        assert_eq!(
+            (poll_wait_ns, unknown_ns),
+            (if matches!(running, Running::Poll { .. }) { 190 } else { 0 }, 0)
+        );
+    }
+    // The same task, poll or phase once more is not over.
+    let again = folded(&[begun(1, 100), polled(110, 300), seen(Running::Poll { deadline: None }, 310, 700)]);
+    assert!(only(&again).0.is_polling());
+}
+
+#[test]
+fn a_poll_within_a_task_is_the_task_s_time() {
+    let timeline = folded(&[begun(1, 100), polled(120, 150), polled(220, 280), seen(in_task(2), 200, 400)]);
+    let (_, figures) = only(&timeline);
+    assert_eq!(figures, [270, 30, 0], "only the poll before the task is the loop's own");
+}
+
+#[test]
+fn a_loop_that_waits_in_a_poll_is_idle() {
+    let deadline = Some(Timestamp(9_000));
+    let timeline = folded(&[begun(1, 100), ran(1, 110, 150), seen(Running::Poll { deadline }, 200, 5_000)]);
+    let (tick, figures) = only(&timeline);
+    assert_eq!((figures, tick.is_polling(), tick.running_ns()), ([100, 4_800, 0], true, 4_800));
+    let unfinished = timeline.unfinished(false);
+    assert_eq!((unfinished.growing().count(), unfinished.stalls(99).count()), (0, 1));
+    assert_eq!(unfinished.stalls(100).count(), 0, "the wait does not count");
+    assert_eq!(unfinished.within(1_000), [0, 1_000]);
+    assert_eq!(timeline.unfinished(true).growing().count(), 1, "cut off, it may have been busy since");
+}
+
+#[test]
+fn a_phase_in_which_nothing_ran_is_known_only_as_far_as_it_was_seen() {
+    let other = on(OTHER, 900, Event::Wake { from: None, coalesced: 0 });
+    let timeline = folded(&[begun(1, 100), seen(Running::Phase(Phase::Gc), 200, 500), other]);
+    assert_eq!(only(&timeline).1, [400, 0, 400]);
+}
+
+#[test]
+fn each_loop_has_its_own() {
+    let poll = Running::Poll { deadline: None };
+    let timeline = folded(&[
+        begun(1, 100),
+        on(OTHER, 150, Event::TickStart { tick: 8 }),
+        seen(in_task(1), 120, 1_000),
+        on(OTHER, 1_000, poll.event(Timestamp(160))),
+    ]);
+    let ticks = timeline.unfinished_ticks();
+    let figures: Vec<_> =
+        ticks.iter().map(|tick| (tick.source, tick.tick, tick.busy_ns, tick.poll_wait_ns)).collect();
+    assert_eq!(figures, [(LOOP, Some(1), 900, 0), (OTHER, Some(8), 10, 840)]);
+    assert_eq!(timeline.running_tasks().len(), 1);
+    let unfinished = timeline.unfinished(false);
+    assert_eq!((unfinished.busy_ns(), unfinished.poll_wait_ns()), (910, 840));
+    // The end of one says nothing of the other.
+    let mut timeline = timeline;
+    timeline.extend(&[at(1_100, Event::TickEnd { tick: 1, tasks_run: 0, start: Timestamp(100) })]);
+    assert_eq!(only(&timeline).0.source, OTHER);
+}
+
+#[test]
+fn an_overdue_timer_is_late_by_what_is_known() {
+    let arm = |timer, due, period_ns| {
+        at(100, Event::TimerArmed { timer: TimerId(timer), tag: TAG, due: Timestamp(due), period_ns })
+    };
+    let timeline = folded(&[
+        begun(1, 100),
+        arm(1, 300, None),
+        arm(2, 200, Some(100)),
+        arm(3, 5_000, None),
+        seen(in_task(1), 110, 1_000),
+    ]);
+    let late: Vec<_> = timeline
+        .overdue_timers()
+        .iter()
+        .map(|timer| (timer.timer, timer.lag_ns(), timer.period_ns))
+        .collect();
+    assert_eq!(late, [(TimerId(2), 800, Some(100)), (TimerId(1), 700, None)]);
+}
+
+/// What the whole of a stream says of what a part of it left open.
+#[derive(Default)]
+struct Truth {
+    ticks: BTreeMap<u64, [u64; 2]>,
+    tasks: BTreeMap<TaskId, u64>,
+}
+
+impl Truth {
+    fn of(events: &[Stamped], whole: &Timeline) -> Self {
+        let mut truth = Self::default();
+        let mut fired = BTreeMap::new();
+        for Stamped { at, event, .. } in events {
+            match *event {
+                Event::TimerFired { task, .. } => _ = fired.insert(task, *at),
+                Event::TaskRan { task, start, .. } | Event::IoReady { task, start, .. } => {
+                    // What a timer calls runs from when it fired.
+                    let start = fired.get(&task).copied().unwrap_or(start);
+                    truth.tasks.insert(task, at.ns_since(start));
+                }
+                _ => {}
+            }
+        }
+        let complete = whole.ticks.recent.iter().filter(|tick| !tick.incomplete);
+        truth.ticks = complete.map(|tick| (tick.tick, [tick.busy_ns, tick.poll_wait_ns])).collect();
+        truth
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn at_every_cut_a_lower_bound_is_one(script in scripts(), every in 1usize..9) {
+        let events = with_running(&script.events(), every);
+        let fold = |events: &[Stamped]| {
+            let mut timeline = Timeline::of(&script.metadata());
+            timeline.extend(events);
+            timeline
+        };
+        let truth = Truth::of(&events, &fold(&events));
+        let mut cut = Timeline::of(&script.metadata());
+        for stamped in &events {
+            cut.extend([stamped]);
+            for tick in cut.unfinished_ticks() {
+                prop_assert_eq!(tick.busy_ns + tick.poll_wait_ns, tick.as_of.ns_since(tick.start));
+                prop_assert_eq!(cut.blame_unfinished(&tick).total_ns, tick.busy_ns);
+                if let Some([busy_ns, poll_wait_ns]) = tick.tick.and_then(|tick| truth.ticks.get(&tick)) {
+                    prop_assert!(tick.busy_ns <= *busy_ns, "{:?} {}", tick, busy_ns);
+                    prop_assert!(tick.poll_wait_ns <= *poll_wait_ns, "{:?} {}", tick, poll_wait_ns);
+                }
+            }
+            for task in cut.running_tasks() {
+                if let Some(run_ns) = truth.tasks.get(&task.task) {
+                    prop_assert!(task.run_ns() <= *run_ns, "{:?} {}", task, run_ns);
+                }
+            }
+        }
+    }
+
+    /// What has ended is told by its end: what was said of it meanwhile changes no figure.
+    #[test]
+    fn where_everything_has_ended_it_adds_nothing(script in scripts(), every in 1usize..9) {
+        let events = script.events();
+        let mut plain = Timeline::of(&script.metadata());
+        plain.extend(&events);
+        let mut said = Timeline::of(&script.metadata());
+        said.extend(&with_running(&events, every));
+        let figures = |timeline: &Timeline| {
+            let summary = crate::summary::Summary::new(&script.source(), timeline);
+            serde_json::to_value(&summary).unwrap()
+        };
+        prop_assert_eq!(figures(&said), figures(&plain));
+    }
+}
