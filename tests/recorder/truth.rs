@@ -53,7 +53,7 @@ impl<'a> Truth<'a> {
     }
 
     pub(crate) fn lost(&self) -> bool {
-        self.back.as_ref().is_ok_and(|back| back.events.iter().any(|stamped| is_loss(stamped)))
+        self.back.as_ref().is_ok_and(|back| back.events.iter().any(is_loss))
     }
 
     pub(crate) fn is_whole(&self) -> bool {
