@@ -150,12 +150,12 @@ pub(crate) mod strategy {
     //! Scripts for property tests.
 
     use loop_probes::event::{Event, FIELDS_MAX, Fields, Phase};
-    use loop_probes::ids::{SourceId, Timestamp};
+    use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
     use loop_probes::recorder::Running;
     use loop_probes::stamped::Stamped;
     use proptest::prelude::*;
 
-    use super::Script;
+    use super::{MemorySource, Script, SourceKind};
 
     /// Any events at all, as a hostile file has them: extremes, few emitters, no order.
     pub(crate) fn hostile_events() -> impl Strategy<Value = Vec<Stamped>> {
@@ -201,6 +201,18 @@ pub(crate) mod strategy {
             all.extend(said.map(|said| at(stamped.at, said)));
         }
         all
+    }
+
+    /// Three ticks, and the first 3 ms of an `Echo` task in a fourth that began 15 ns earlier.
+    pub(crate) fn hanging() -> MemorySource {
+        let script = Script { ticks: 3, ..Script::default() };
+        let mut events = script.events();
+        let last = events.last().map_or(Timestamp(0), |last| last.at);
+        let since = last.plus_ns(25);
+        let running = Running::Task { task: TaskId(99_999), tag: Tag(1) }.event(since);
+        let more = [(last.plus_ns(10), Event::TickStart { tick: 4 }), (since.plus_ns(3_000_000), running)];
+        events.extend(more.map(|(at, event)| Stamped { at, source: SourceId(1), event }));
+        MemorySource::new("t", SourceKind::Ring, script.metadata(), events)
     }
 
     /// Any small script.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use loop_probes::event::{Event, Outcome, PollReason};
+use loop_probes::event::{Event, Outcome, Phase, PollReason};
 use loop_probes::ids::{SourceId, TaskId, Timestamp};
 use loop_probes::recorder::Running;
 use loop_probes::stamped::Stamped;
@@ -17,6 +17,21 @@ struct Open {
     tick: Option<(u64, Timestamp)>,
     running: Option<(Running, Timestamp)>,
     last_task: Option<TaskId>,
+    last_poll: Option<Timestamp>,
+    last_phase: Option<(Phase, Timestamp)>,
+}
+
+impl Open {
+    /// Whether the stream has the end of `running`, which began at `since`: the recorder says what began last, also when
+    /// that has ended and nothing else began.
+    fn has_ended(&self, running: Running, since: Timestamp) -> bool {
+        match running {
+            Running::Outside => true,
+            Running::Task { task, .. } => self.last_task == Some(task),
+            Running::Poll { .. } => self.last_poll > Some(since),
+            Running::Phase(phase) => self.last_phase.is_some_and(|(ended, at)| ended == phase && at > since),
+        }
+    }
 }
 
 /// What all emitters are in.
@@ -38,18 +53,20 @@ impl Unended {
             Event::TickEnd { .. } | Event::Lost { .. } => *open = Open::default(),
             Event::Running { .. } => {
                 let running = Running::of_event(&stamped.event);
-                // What began last is told also when it has ended, and nothing else began.
-                let is_over = |running: &Running| match running {
-                    Running::Outside => true,
-                    Running::Task { task, .. } => open.last_task == Some(*task),
-                    Running::Phase(_) | Running::Poll { .. } => false,
-                };
-                open.running = running.filter(|(running, _)| !is_over(running));
+                open.running = running.filter(|(running, since)| !open.has_ended(*running, *since));
+            }
+            // Its task runs from here on.
+            Event::TimerFired { task, tag, .. } => {
+                open.running = Some((Running::Task { task, tag }, stamped.at));
             }
             Event::TaskRan { task, .. } | Event::IoReady { task, .. } => {
                 (open.running, open.last_task) = (None, Some(task));
             }
-            Event::Phase { .. } | Event::Poll { .. } | Event::Pumped { .. } => open.running = None,
+            Event::Poll { .. } => (open.running, open.last_poll) = (None, Some(stamped.at)),
+            Event::Phase { phase, .. } => {
+                (open.running, open.last_phase) = (None, Some((phase, stamped.at)));
+            }
+            Event::Pumped { .. } => open.running = None,
             _ => {}
         }
     }
@@ -79,3 +96,6 @@ impl Unended {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::*;
 use crate::source::{MemorySource, SourceKind};
 use crate::synthetic::Script;
-use crate::synthetic::strategy::{hostile_events, scripts};
+use crate::synthetic::strategy::{hanging, hostile_events, scripts};
 
 fn exported(script: &Script, options: ExportOptions) -> (Value, ExportStats) {
     let source = script.source();
@@ -202,4 +202,16 @@ fn a_full_disk_is_an_error() {
     let source = Script::default().source();
     let error = export(|| Ok(source.clone()), ExportOptions::default(), Full).unwrap_err();
     assert!(matches!(error, ExportError::Write(_)));
+}
+
+#[test]
+fn what_has_not_ended_is_there_as_far_as_it_is_known() {
+    let mut out = Vec::new();
+    export(|| Ok(hanging()), ExportOptions::default(), &mut out).unwrap();
+    let json: Value = serde_json::from_slice(&out).unwrap();
+    check(&json);
+    let unfinished = |event: &&Value| event["cat"].as_str().is_some_and(|cat| cat.ends_with(",unfinished"));
+    let slices = json["traceEvents"].as_array().unwrap().iter().filter(unfinished);
+    let slices: Vec<_> = slices.map(|slice| (slice["name"].as_str().unwrap(), ns(&slice["dur"]))).collect();
+    assert_eq!(slices, [("tick", 3_000_015), ("Echo", 3_000_000)]);
 }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::source::{MemorySource, SourceKind};
 use crate::synthetic::Script;
-use crate::synthetic::strategy::{hostile_events, scripts};
+use crate::synthetic::strategy::{hanging, hostile_events, scripts};
 use crate::timeline::Timeline;
 
 fn folded(source: &MemorySource, options: FoldedOptions) -> (String, FoldedStats) {
@@ -126,21 +126,7 @@ fn names_that_would_be_misread_are_escaped() {
 
 #[test]
 fn what_has_not_ended_is_there_as_far_as_it_is_known() {
-    use loop_probes::event::Event;
-    use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
-    use loop_probes::recorder::Running;
-    use loop_probes::stamped::Stamped;
-
-    let script = Script { ticks: 3, lost_every: 0, ..Script::default() };
-    let mut events = script.events();
-    let last = events.last().unwrap().at;
-    let (start, since, now) = (last.plus_ns(10), last.plus_ns(25), last.plus_ns(3_000_025));
-    let running = Running::Task { task: TaskId(99_999), tag: Tag(1) }.event(since);
-    let more = [(start, Event::TickStart { tick: 4 }), (now, running)];
-    let source = SourceId(1);
-    events.extend(more.map(|(at, event): (Timestamp, Event)| Stamped { at, source, event }));
-    let source = MemorySource::new("t", SourceKind::Ring, script.metadata(), events);
-    let (text, _) = folded(&source, FoldedOptions::default());
+    let (text, _) = folded(&hanging(), FoldedOptions::default());
     let stacks = stacks(&text);
     assert_eq!(sum(&stacks, |stack| stack.contains(&"unfinished")), 3_000_000, "{text}");
 }

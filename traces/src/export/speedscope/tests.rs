@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::*;
 use crate::source::{MemorySource, SourceKind};
 use crate::synthetic::Script;
-use crate::synthetic::strategy::{hostile_events, scripts};
+use crate::synthetic::strategy::{hanging, hostile_events, scripts, with_running};
 
 fn exported(source: &MemorySource, room: usize) -> (Value, SpeedscopeStats) {
     let mut out = Vec::new();
@@ -65,6 +65,15 @@ proptest! {
     }
 
     #[test]
+    fn a_stream_that_ends_anywhere_makes_a_valid_file(script in scripts(), every in 1usize..9, end in any::<prop::sample::Index>()) {
+        let mut events = with_running(&script.events(), every);
+        events.truncate(end.index(events.len()));
+        let source = MemorySource::new("t", SourceKind::Ring, script.metadata(), events);
+        let (file, stats) = exported(&source, WAITING_BYTES_MAX);
+        prop_assert_eq!(check(&file), stats.slices);
+    }
+
+    #[test]
     fn hostile_events_make_a_valid_file(events in hostile_events()) {
         let source = MemorySource::new("t", SourceKind::Ring, Script::default().metadata(), events);
         check(&exported(&source, 100).0);
@@ -83,4 +92,32 @@ fn equal_work_shares_a_frame_and_names_hold_no_numbers_of_single_runs() {
     let names: Vec<&Value> = file["profiles"].as_array().unwrap().iter().map(|it| &it["name"]).collect();
     assert_eq!(names[0], "loop");
     assert!(names.len() > 2, "{names:?}");
+}
+
+/// The slices of the first profile: name, start and end.
+fn slices(file: &Value) -> Vec<(String, u64, u64)> {
+    let (mut open, mut slices) = (Vec::new(), Vec::new());
+    for event in file["profiles"][0]["events"].as_array().unwrap() {
+        let name = &file["shared"]["frames"][event["frame"].as_u64().unwrap() as usize]["name"];
+        let at = event["at"].as_u64().unwrap();
+        if event["type"] == "O" {
+            open.push(at);
+        } else {
+            slices.push((name.as_str().unwrap().to_owned(), open.pop().unwrap(), at));
+        }
+    }
+    slices
+}
+
+#[test]
+fn what_has_not_ended_is_there_as_far_as_it_is_known() {
+    let (file, _) = exported(&hanging(), WAITING_BYTES_MAX);
+    check(&file);
+    let slices = slices(&file);
+    let [.., echo, unfinished, tick] = slices.as_slice() else { panic!("{slices:?}") };
+    for ((name, start, end), expected, ns) in
+        [(unfinished, "unfinished", 3_000_000), (echo, "Echo", 3_000_000), (tick, "tick", 3_000_015)]
+    {
+        assert_eq!((name.as_str(), end - start), (expected, ns), "{slices:?}");
+    }
 }
