@@ -132,7 +132,7 @@ fn a_loop_in_another_time_namespace_is_alive_and_its_times_are_its_own() {
         return;
     }
     let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
-    assert_eq!((&listed[0]["pid"], &listed[0]["state"]), (&demo.pid().into(), &"alive".into()));
+    assert_eq!((&listed[0]["pid"], &listed[0]["state"]), (&demo.pid().into(), &"running".into()));
     // A watermark by the wrong clock would hold everything back, or nothing.
     let watched = apart(&["attach", &demo.pid().to_string(), "--json", "--duration", "2s"]);
     let watched: Value = serde_json::from_slice(&watched.stdout).unwrap();

@@ -84,7 +84,7 @@ fn a_ring_is_never_overwritten() {
         assert!(place.fail(3, arguments).contains(&ring));
     }
     // An emptied ring would have killed the process that maps it.
-    assert_eq!(place.json(&["ps", "--json"])[0]["state"], "alive");
+    assert_eq!(place.json(&["ps", "--json"])[0]["state"], "running");
     assert!(place.json(&["report", &ring, "--json"])["ticks"]["count"].as_u64() > Some(0));
     drop(demo);
 }

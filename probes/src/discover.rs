@@ -123,7 +123,7 @@ pub fn find(pid: u32) -> Result<RingInfo, FindError> {
 /// As [`find`].
 pub fn find_in(folders: &[PathBuf], pid: u32) -> Result<RingInfo, FindError> {
     let listing = list_in(folders);
-    let runs = |ring: &RingInfo| matches!(ring.state, ProcessState::Alive | ProcessState::Stopped);
+    let runs = |ring: &RingInfo| matches!(ring.state, ProcessState::Running | ProcessState::Stopped);
     let mine = listing.rings.into_iter().filter(|ring| ring.pid == pid);
     if let Some(ring) = mine.max_by_key(|ring| (runs(ring), ring.started.wall_ns)) {
         return Ok(ring);
@@ -157,7 +157,7 @@ pub fn only() -> Result<RingInfo, FindError> {
 ///
 /// As [`only`].
 pub fn only_in(folders: &[PathBuf]) -> Result<RingInfo, FindError> {
-    let runs = |ring: &RingInfo| matches!(ring.state, ProcessState::Alive | ProcessState::Stopped);
+    let runs = |ring: &RingInfo| matches!(ring.state, ProcessState::Running | ProcessState::Stopped);
     let Listing { rings, problems } = list_in(folders);
     let mut rings: Vec<RingInfo> = rings.into_iter().filter(runs).collect();
     match (rings.pop(), rings.is_empty()) {

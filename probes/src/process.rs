@@ -153,7 +153,7 @@ impl ProcessReader {
             merge: Merge::default(),
             known: HashMap::new(),
             labels_read: 0,
-            state: ProcessState::Alive,
+            state: ProcessState::Running,
             state_at: None,
             ahead_ns: anchors.last().map_or(0, |anchor| image.clock_ahead_ns(anchor)),
             anchor_at: anchors.last().map_or(Ticks(0), |anchor| anchor.ticks),
@@ -270,7 +270,7 @@ impl ProcessReader {
             }
         }
         self.release(Ticks(u64::MAX), out);
-        if total.is_ok() && matches!(self.state, ProcessState::Alive | ProcessState::Stopped) {
+        if total.is_ok() && matches!(self.state, ProcessState::Running | ProcessState::Stopped) {
             let mut running = self.running()?;
             // What began later may have been preceded by records that came after the rings were read.
             let read_from = self.time_at(read_from);
@@ -297,7 +297,7 @@ impl ProcessReader {
 
     /// Tells how much processors were wanted, while the process can want any.
     fn press(&mut self, now: Ticks, out: &mut Vec<Stamped>) {
-        let is_alive = matches!(self.state, ProcessState::Alive | ProcessState::Stopped);
+        let is_alive = matches!(self.state, ProcessState::Running | ProcessState::Stopped);
         let at = self.told_at(now);
         if let Some(pressure) = self.pressure.as_mut().filter(|_| is_alive) {
             pressure.tell(at, false, out);
@@ -318,7 +318,7 @@ impl ProcessReader {
         let Some(mut heartbeat) = self.heartbeat.take() else { return Ok(()) };
         match self.state {
             ProcessState::Crashed => heartbeat.end(&self.running()?, self.seen_alive()?, out),
-            ProcessState::Alive | ProcessState::Stopped if heartbeat.is_due(at) => {
+            ProcessState::Running | ProcessState::Stopped if heartbeat.is_due(at) => {
                 heartbeat.beat(&self.running()?, at, out);
             }
             _ => {}

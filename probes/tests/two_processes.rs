@@ -180,7 +180,7 @@ fn a_hanging_a_stopped_and_a_killed_process_are_told_apart() {
     recording.ask("write 10");
     recording.ask("hang");
     let found = recording.only().unwrap();
-    assert_eq!((found.pid, found.state), (recording.child.id(), ProcessState::Alive));
+    assert_eq!((found.pid, found.state), (recording.child.id(), ProcessState::Running));
     assert_eq!((found.program.as_str(), found.policy.as_str()), ("recording", "none"));
     assert_eq!(found.path, recording.path);
 
@@ -290,7 +290,7 @@ fn a_fork_turns_the_childs_recorder_off() {
     recorder.record(Ticks(2), Event::TickStart { tick: 2 });
     let mut reader = ProcessReader::open(session.path().unwrap(), Start::Oldest).unwrap();
     let mut out = Vec::new();
-    assert_eq!(reader.flush(&mut out).unwrap().state, ProcessState::Alive);
+    assert_eq!(reader.flush(&mut out).unwrap().state, ProcessState::Running);
     assert_eq!(ticks(&out).collect::<Vec<_>>(), [1, 2]);
     assert!(reader.running().unwrap().is_empty());
     assert_eq!(reader.dropped_sources(), 0);

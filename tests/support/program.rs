@@ -103,7 +103,7 @@ impl Place {
     /// Waits until the loop of `process` is listed.
     pub(crate) fn wait_until_listed(&self, process: &Running) {
         wait_for("its loop to be listed", || {
-            self.loops().iter().any(|found| found["pid"] == process.pid() && found["state"] == "alive")
+            self.loops().iter().any(|found| found["pid"] == process.pid() && found["state"] == "running")
         });
     }
 

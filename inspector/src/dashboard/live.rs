@@ -84,7 +84,7 @@ impl<S: EventSource> Live<S> {
             (Some(ProcessState::Crashed), _) => Process::Crashed,
             (Some(ProcessState::Ended), _) | (None, SourceState::Ended) => Process::Ended,
             // Its ring is gone, whatever became of it: nothing more will be seen.
-            (Some(ProcessState::Alive), SourceState::Ended) => Process::Ended,
+            (Some(ProcessState::Running), SourceState::Ended) => Process::Ended,
             _ => Process::Running,
         };
         let counts = self.source.counts();

@@ -18,7 +18,7 @@ fn the_only_one_is_found_and_of_several_all_are_named() {
     let found = only_in(&folders).unwrap();
     assert_eq!((found.program.as_str(), found.pid), ("one", std::process::id()));
     assert_eq!(found.path, one.path().unwrap());
-    assert_eq!((found.started, found.state), (one.metadata().unwrap().started, ProcessState::Alive));
+    assert_eq!((found.started, found.state), (one.metadata().unwrap().started, ProcessState::Running));
 
     let _two = session(&folders[0], "two");
     let Err(FindError::Several { rings }) = only_in(&folders) else { panic!("there are two") };

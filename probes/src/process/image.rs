@@ -176,7 +176,7 @@ impl Image {
     pub(super) fn state(&self) -> Result<ProcessState, ReadError> {
         let observed = match self {
             Self::File(file) => liveness::observe(&file.file, &file.who),
-            Self::Nothing | Self::Local { .. } => ProcessState::Alive,
+            Self::Nothing | Self::Local { .. } => ProcessState::Running,
         };
         // Asked last: a process that ends says so before it lets its lock go.
         Ok(if self.has_ended()? { ProcessState::Ended } else { observed })

@@ -11,7 +11,7 @@ use crate::shared::identity::{self, Identity};
 #[serde(rename_all = "snake_case")]
 pub enum ProcessState {
     /// It runs.
-    Alive,
+    Running,
     /// It is stopped, by SIGSTOP or a debugger.
     Stopped,
     /// It is gone and did not say goodbye.
@@ -25,7 +25,7 @@ impl ProcessState {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Alive => "alive",
+            Self::Running => "running",
             Self::Stopped => "stopped",
             Self::Crashed => "crashed",
             Self::Ended => "ended",
@@ -46,7 +46,7 @@ pub(crate) fn observe(file: &File, who: &Identity) -> ProcessState {
     }
     if who.pid_namespace != identity::namespace("pid") {
         // Its pid means nothing here; the lock is what we have.
-        return ProcessState::Alive;
+        return ProcessState::Running;
     }
     // Start times of two time namespaces differ for the same process.
     let is_comparable = who.time_namespace == identity::namespace("time");
@@ -55,7 +55,7 @@ pub(crate) fn observe(file: &File, who: &Identity) -> ProcessState {
         Some(stat) if stat.start_time == who.start_time || !is_comparable => match stat.state {
             b'T' | b't' => ProcessState::Stopped,
             b'Z' | b'X' | b'x' => ProcessState::Crashed,
-            _ => ProcessState::Alive,
+            _ => ProcessState::Running,
         },
         _ => ProcessState::Crashed,
     }
@@ -86,7 +86,7 @@ mod tests {
         let own = Identity::own();
         assert_eq!(observe(&reader, &own), ProcessState::Crashed, "nobody holds the lock");
         flock(&owner, FlockOperation::LockExclusive).unwrap();
-        assert_eq!(observe(&reader, &own), ProcessState::Alive);
+        assert_eq!(observe(&reader, &own), ProcessState::Running);
 
         // The lock is held, as by a child that was forked off, but the process is another one.
         let reused = Identity { start_time: own.start_time + 1, ..own };
@@ -96,10 +96,10 @@ mod tests {
         let before_reboot = Identity { boot_id: [1, 2], ..own };
         assert_eq!(observe(&reader, &before_reboot), ProcessState::Crashed);
         let other_clocks = Identity { start_time: own.start_time + 1, time_namespace: 1, ..own };
-        assert_eq!(observe(&reader, &other_clocks), ProcessState::Alive, "start times cannot be compared");
+        assert_eq!(observe(&reader, &other_clocks), ProcessState::Running, "start times cannot be compared");
         let gone = Identity { pid: u32::MAX, time_namespace: 1, ..own };
         assert_eq!(observe(&reader, &gone), ProcessState::Crashed);
         let elsewhere = Identity { pid: u32::MAX, pid_namespace: 1, ..own };
-        assert_eq!(observe(&reader, &elsewhere), ProcessState::Alive, "there, only the lock speaks");
+        assert_eq!(observe(&reader, &elsewhere), ProcessState::Running, "there, only the lock speaks");
     }
 }

@@ -41,7 +41,7 @@ fn a_shared_session_is_read_through_its_file_and_goes_when_it_ends() {
     let mut reader = ProcessReader::open(&path, Start::Oldest).unwrap();
     assert_eq!(reader.metadata(), session.metadata().unwrap());
     assert_eq!(read_all(&mut reader).len(), 2);
-    assert_eq!(reader.state(), ProcessState::Alive);
+    assert_eq!(reader.state(), ProcessState::Running);
     recorder.record_now(Event::TickStart { tick: 8 });
     drop((recorder, session));
     assert!(!path.exists());

@@ -33,7 +33,7 @@ impl EventSource for ProcessReader {
 
     fn flush(&mut self, out: &mut Vec<Stamped>) -> Result<(), SourceError> {
         // What was read to its end said so when it was.
-        if matches!(Self::state(self), ProcessState::Alive | ProcessState::Stopped) {
+        if matches!(Self::state(self), ProcessState::Running | ProcessState::Stopped) {
             Self::flush(self, out)?;
         }
         Ok(())

@@ -33,7 +33,7 @@ pub enum StateSummary {
 impl StateSummary {
     pub(super) fn of(source: &(impl EventSource + ?Sized)) -> Self {
         match source.process_state() {
-            Some(ProcessState::Alive) => Self::Running,
+            Some(ProcessState::Running) => Self::Running,
             Some(ProcessState::Stopped) => Self::Stopped,
             Some(ProcessState::Ended) => Self::Ended,
             Some(ProcessState::Crashed) => Self::Crashed,
