@@ -217,7 +217,7 @@ fn a_full_disk_leaves_no_half_trace() {
         .unwrap();
     assert_eq!(told.status.code(), Some(3));
     let told = String::from_utf8(told.stderr).unwrap();
-    assert!(told.lines().count() == 1 && told.contains("the unfinished file was removed"), "{told}");
+    assert!(told.lines().count() == 1 && told.contains("no file was made"), "{told}");
     assert!(!output.exists());
 }
 

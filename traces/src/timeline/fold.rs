@@ -143,7 +143,13 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
                 open.timers_late += u32::from(late);
                 // Its task runs from here on, and its end will be recorded.
                 let running = Running::Task { task, tag };
-                open.seen = Some(Seen { running, since: at, as_of: at, is_over: false });
+                open.seen = Some(Seen {
+                    running,
+                    since: at,
+                    as_of: at,
+                    is_over: false,
+                    end_may_miss: timeline.config.queue_waits_in_part,
+                });
             }
         }
         Event::TimerCleared { timer } => timeline.timers.cleared(source, timer),

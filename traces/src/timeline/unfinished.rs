@@ -26,13 +26,17 @@ pub(crate) struct Seen {
     /// The stream says that it ended: the cell is written when something begins. What followed has no name, but is no
     /// poll, which would have been written there.
     pub(crate) is_over: bool,
+    /// A file of another program: its end may be missing, and what follows elsewhere says nothing of it.
+    pub(crate) end_may_miss: bool,
 }
 
 impl Seen {
     /// Whether it lasts until something else is recorded: the end of a task or poll always is, a phase in which nothing
     /// ran leaves no trace.
     const fn lasts(&self) -> bool {
-        !self.is_over && matches!(self.running, Running::Task { .. } | Running::Poll { .. })
+        !self.is_over
+            && !self.end_may_miss
+            && matches!(self.running, Running::Task { .. } | Running::Poll { .. })
     }
 
     /// Until when it is known to have lasted, where the stream is known until `known`.
@@ -235,9 +239,10 @@ impl Timeline {
     /// Takes in that the emitter at `place` has been in `running` since `since`, and still was at `at`. It holds until the
     /// stream says otherwise.
     pub(super) fn saw_running(&mut self, place: usize, running: Running, since: Timestamp, at: Timestamp) {
+        let end_may_miss = self.config.queue_waits_in_part;
         let open = &mut self.open[place];
         let is_over = open.has_ended(running, since);
-        open.seen = (since <= at).then_some(Seen { running, since, as_of: at, is_over });
+        open.seen = (since <= at).then_some(Seen { running, since, as_of: at, is_over, end_may_miss });
     }
 
     /// The ticks that have not ended, the one that began first first.

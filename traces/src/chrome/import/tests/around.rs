@@ -95,3 +95,13 @@ fn a_task_whose_end_was_lost_holds_up_none_of_those_after_it() {
     events.extend(tasks("A::RunTask", 410_000, 10));
     has_tasks(&imported(&events), 50, 1);
 }
+
+#[test]
+fn what_other_threads_do_later_does_not_lengthen_a_task_without_an_end() {
+    let json = r#"[{"ph":"X","name":"a","pid":1,"tid":1,"ts":0,"dur":5},{"ph":"B","name":"open","pid":1,"tid":1,"ts":10},
+        {"ph":"i","name":"m","pid":1,"tid":1,"ts":30},{"ph":"X","name":"b","pid":2,"tid":2,"ts":5000000,"dur":5}]"#;
+    let imported = import(json);
+    assert_eq!(imported.report.loops.len(), 2);
+    let open: Vec<_> = imported.timeline.unfinished_ticks().iter().map(|tick| tick.busy_ns).collect();
+    assert_eq!(open, [20_000], "no stall of 5 s");
+}
