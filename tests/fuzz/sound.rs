@@ -68,7 +68,10 @@ fn figures(value: &Value) {
             let of = |key: &str| keys.get(key).and_then(Value::as_u64);
             if let (Some(count), true) = (of("count"), keys.contains_key("p99")) {
                 let figures = [of("p50"), of("p90"), of("p99"), of("max")];
-                assert!(figures.iter().all(|figure| figure.is_some() == (count > 0)), "{value}");
+                // Over several loops only the count and the maximum mean anything.
+                let told = figures[..3].iter().flatten().count();
+                assert!(told == 0 || told == 3 && count > 0, "{value}");
+                assert_eq!(figures[3].is_some(), count > 0, "{value}");
                 assert!(figures.is_sorted(), "{value}");
             }
             if let Some(share) = keys.get("utilization").and_then(Value::as_f64) {
