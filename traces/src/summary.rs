@@ -5,6 +5,7 @@
 
 mod blame;
 mod faces;
+mod families;
 mod loops;
 mod unfinished;
 
@@ -17,6 +18,7 @@ pub use faces::{
     PrioritySummary, PumpsSummary, RendezvousSummary, ShutdownSummary,
 };
 
+pub use families::{DepthSummary, GcSummary, MicrotasksSummary, QueueSummary, SignalsSummary, TimersSummary};
 pub use loops::LoopSummary;
 pub use unfinished::{OpenTickSummary, StateSummary};
 
@@ -247,102 +249,6 @@ pub struct SpanSummary {
     pub run_ns: Percentiles,
     /// Its marks.
     pub marks: u64,
-}
-
-/// Microtasks. Of a loop that does not tell of them all is null, as of every family below.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct MicrotasksSummary {
-    /// Checkpoints in which something ran.
-    pub checkpoints: Option<u64>,
-    /// Microtasks that ran.
-    pub ran: Option<u64>,
-    /// Extents of checkpoints.
-    pub run_ns: Percentiles,
-}
-
-/// Timers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct TimersSummary {
-    /// Armed, or armed anew.
-    pub armed: Option<u64>,
-    /// Fired.
-    pub fired: Option<u64>,
-    /// Cleared before they fired.
-    pub cleared: Option<u64>,
-    /// Fired later than the limit, or overdue by more, also those that are not listed.
-    #[serde(default)]
-    pub late: Option<u64>,
-    /// Due at the last known moment, and had not fired.
-    #[serde(default)]
-    pub overdue: Option<u64>,
-    /// A timer that fires later than this is late.
-    #[serde(default)]
-    pub late_limit_ns: u64,
-    /// Periods that late intervals skipped; null in what older versions saved.
-    #[serde(default)]
-    pub skipped: Option<u64>,
-    /// Fired less due, one sample for each firing.
-    pub lag_ns: Percentiles,
-    /// Fired less due, with a sample for each period that a late interval skipped.
-    #[serde(default)]
-    pub lag_corrected_ns: Percentiles,
-}
-
-/// One queue.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct QueueSummary {
-    /// Its name.
-    pub queue: String,
-    /// Its depth.
-    pub depth: DepthSummary,
-}
-
-/// How deep a queue was: by time, not by sample.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct DepthSummary {
-    /// The depth that it did not exceed for half of the time; null where its depth is not known over time.
-    pub p50: Option<u64>,
-    /// The deepest, between samples too.
-    pub max: u64,
-    /// Where its depth was unknown for some of the time, after lost records: between which values the true `p50` lies.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub p50_bounds: Option<Bounds>,
-}
-
-/// The GC controller.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct GcSummary {
-    /// Decisions to collect.
-    pub collect: Option<u64>,
-    /// Decisions to wait.
-    pub defer: Option<u64>,
-    /// Decisions to do nothing.
-    pub skip: Option<u64>,
-    /// Extents of collections.
-    pub run_ns: Percentiles,
-    /// The largest heap seen, in bytes.
-    #[serde(default)]
-    pub heap_bytes_max: Option<u64>,
-}
-
-/// Signals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct SignalsSummary {
-    /// Taken from the signal ring.
-    pub arrived: Option<u64>,
-    /// Delivered to a task.
-    pub delivered: Option<u64>,
-    /// Dropped, since the loop began.
-    pub dropped: Option<u64>,
-    /// From arrived to delivered.
-    #[serde(default)]
-    pub latency_ns: Percentiles,
 }
 
 /// Times at which nothing of the process ran: it was stopped by a signal, or the machine slept.
