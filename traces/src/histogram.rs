@@ -236,6 +236,7 @@ impl Default for Histogram {
 
 /// What is shown of a distribution, in its own unit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Percentiles {
     /// Values.
     pub count: u64,

@@ -21,6 +21,7 @@ use crate::reader::ReadError;
 
 /// Where events come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum SourceKind {
     /// The flight-recorder ring of a process, living or dead.

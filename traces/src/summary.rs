@@ -38,6 +38,7 @@ pub const SCHEMA: u32 = 1;
 
 /// Everything a run amounts to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Summary {
     /// [`SCHEMA`].
@@ -131,6 +132,7 @@ pub struct Summary {
 
 /// What was watched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SourceSummary {
     /// What kind of source.
@@ -151,6 +153,7 @@ pub struct SourceSummary {
 
 /// How much processors were wanted and not had while the recorder looked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PressureSummary {
     /// The time for which there are counts.
@@ -166,6 +169,7 @@ pub struct PressureSummary {
 
 /// Ticks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TicksSummary {
     /// Whole ticks.
@@ -209,6 +213,7 @@ pub struct TicksSummary {
 
 /// Tasks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TasksSummary {
     /// Tasks that ran on a loop's thread.
@@ -225,6 +230,7 @@ pub struct TasksSummary {
 
 /// The tasks of one tag.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TagSummary {
     /// Its name.
@@ -239,6 +245,7 @@ pub struct TagSummary {
 
 /// The spans and marks of one label.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SpanSummary {
     /// The label.
@@ -253,6 +260,7 @@ pub struct SpanSummary {
 
 /// Times at which nothing of the process ran: it was stopped by a signal, or the machine slept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SuspendedSummary {
     /// How often.

@@ -23,6 +23,7 @@ pub use missing::Missing;
 /// Between which values a figure lies although samples are missing. In JSON `[lo, hi]`, `hi` null where
 /// nothing bounds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(from = "(u64, Option<u64>)", into = "(u64, Option<u64>)")]
 pub struct Bounds {
     /// It is at least this.
@@ -53,6 +54,7 @@ impl Bounds {
 
 /// The bounds of everything that is shown of a distribution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SpreadBounds {
     /// Of the median.
     pub p50: Bounds,

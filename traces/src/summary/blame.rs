@@ -9,6 +9,7 @@ use crate::timeline::{Timeline, Unfinished, signal_name};
 
 /// One line of a ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct BlameSummary {
     /// Who.
@@ -19,6 +20,7 @@ pub struct BlameSummary {
 
 /// One stall.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct StallSummary {
     /// The loop's name.
@@ -39,6 +41,7 @@ pub struct StallSummary {
 
 /// One late timer. Times count from the first event; what was due before it has a negative one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct LateTimerSummary {
     /// The loop's name.
@@ -67,6 +70,7 @@ pub struct LateTimerSummary {
 
 /// One late signal. Times as in [`LateTimerSummary`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct LateSignalSummary {
     /// The loop's name.
@@ -92,6 +96,7 @@ pub struct LateSignalSummary {
 
 /// One slow task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SlowTaskSummary {
     /// The loop's name.
@@ -114,6 +119,7 @@ pub struct SlowTaskSummary {
 
 /// How much lateness of others somebody caused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct HarmSummary {
     /// Whose runs: a tag, or what else a ledger's line can be.
@@ -137,6 +143,7 @@ pub struct HarmSummary {
 
 /// The run that did most harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct WorstHarmSummary {
     /// The task or callback, where it was one.

@@ -11,6 +11,7 @@ use crate::timeline::{Agenda, Timeline, command_name};
 
 /// The agenda.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct AgendaSummary {
     /// Tasklets added.
@@ -31,9 +32,11 @@ pub struct AgendaSummary {
 
 /// One priority.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PrioritySummary {
     /// Which.
+    #[cfg_attr(test, schemars(with = "String"))]
     pub priority: Priority,
     /// Tasklets added.
     pub added: u64,
@@ -60,6 +63,7 @@ pub struct PrioritySummary {
 
 /// One worker of the agenda.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct AgendaWorkerSummary {
     /// Its number, from 0.
@@ -78,6 +82,7 @@ pub struct AgendaWorkerSummary {
 
 /// Collections for which all workers had to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct RendezvousSummary {
     /// How many were tried.
@@ -90,6 +95,7 @@ pub struct RendezvousSummary {
 
 /// So many references of one name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct HeldSummary {
     /// What they are: `timer`, `io`, `work`, …
@@ -102,6 +108,7 @@ pub struct HeldSummary {
 
 /// Command bytes through the self-pipe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct CommandsSummary {
     /// Bytes that came.
@@ -114,6 +121,7 @@ pub struct CommandsSummary {
 
 /// One command byte.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct CommandSummary {
     /// The character, or its number as `0x07`.
@@ -126,6 +134,7 @@ pub struct CommandSummary {
 
 /// Pumps of a foreign loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PumpsSummary {
     /// Pumps.
@@ -140,6 +149,7 @@ pub struct PumpsSummary {
 
 /// Spawned futures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct FuturesSummary {
     /// Spawned.
@@ -154,6 +164,7 @@ pub struct FuturesSummary {
 
 /// The last shutdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ShutdownSummary {
     /// When it began, after the first event.

@@ -8,6 +8,7 @@ use crate::histogram::Percentiles;
 
 /// Microtasks. Of a loop that does not tell of them all is null, as of every family below.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct MicrotasksSummary {
     /// Checkpoints in which something ran.
@@ -20,6 +21,7 @@ pub struct MicrotasksSummary {
 
 /// Timers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TimersSummary {
     /// Armed, or armed anew.
@@ -49,6 +51,7 @@ pub struct TimersSummary {
 
 /// One queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct QueueSummary {
     /// Its name.
@@ -59,6 +62,7 @@ pub struct QueueSummary {
 
 /// How deep a queue was: by time, not by sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct DepthSummary {
     /// The depth that it did not exceed for half of the time; null where its depth is not known over time.
@@ -72,6 +76,7 @@ pub struct DepthSummary {
 
 /// The GC controller.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct GcSummary {
     /// Decisions to collect.
@@ -89,6 +94,7 @@ pub struct GcSummary {
 
 /// Signals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SignalsSummary {
     /// Taken from the signal ring.

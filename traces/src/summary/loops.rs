@@ -17,6 +17,7 @@ use crate::timeline::Timeline;
 
 /// One loop.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct LoopSummary {
     /// Its name; where several have the same one, with its number.

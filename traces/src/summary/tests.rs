@@ -276,3 +276,45 @@ fn one_loop_is_listed_with_the_figures_of_the_whole() {
     assert_eq!(summary.loops.len(), 1);
     assert_eq!((&summary.loops[0].ticks, &summary.loops[0].timers), (&summary.ticks, &summary.timers));
 }
+
+/// The schema as `docs/` has it. `LOOPSCOPE_UPDATE_SCHEMA=1` writes it anew: a change of the summary is a change of that
+/// file, to be looked at.
+#[test]
+fn the_schema_in_the_docs_is_that_of_the_summary() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/src/summary.schema.json");
+    let generator = schemars::generate::SchemaSettings::draft2020_12().for_serialize().into_generator();
+    let schema = generator.into_root_schema_for::<Summary>();
+    let schema = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+    if std::env::var_os("LOOPSCOPE_UPDATE_SCHEMA").is_some() {
+        std::fs::write(&path, &schema).unwrap();
+    }
+    let documented = std::fs::read_to_string(&path).unwrap();
+    assert!(documented == schema, "docs/src/summary.schema.json is not that of the summary: see this test");
+}
+
+/// Every key that a summary can have is explained in the book, with when it is unknown.
+#[test]
+fn the_book_explains_every_key() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/src");
+    let page = std::fs::read_to_string(folder.join("figures.md")).unwrap();
+    let schema = std::fs::read_to_string(folder.join("summary.schema.json")).unwrap();
+    let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+    let mut keys = BTreeSet::new();
+    keys_of(&schema, &mut keys);
+    assert!(keys.len() > 100, "{keys:?}");
+    let missing: Vec<&String> = keys.iter().filter(|key| !page.contains(&format!("`{key}`"))).collect();
+    assert!(missing.is_empty(), "docs/src/figures.md does not explain {missing:?}");
+}
+
+fn keys_of(schema: &serde_json::Value, keys: &mut BTreeSet<String>) {
+    match schema {
+        serde_json::Value::Object(members) => {
+            if let Some(properties) = members.get("properties").and_then(serde_json::Value::as_object) {
+                keys.extend(properties.keys().cloned());
+            }
+            members.values().for_each(|member| keys_of(member, keys));
+        }
+        serde_json::Value::Array(items) => items.iter().for_each(|item| keys_of(item, keys)),
+        _ => {}
+    }
+}

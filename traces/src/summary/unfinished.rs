@@ -10,6 +10,7 @@ use crate::timeline::{Timeline, Unfinished, UnfinishedTick};
 
 /// How a source was when it was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum StateSummary {
@@ -57,6 +58,7 @@ impl StateSummary {
 
 /// A tick that has not ended. Durations are lower bounds; times count from the first event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct OpenTickSummary {
     /// Its number; null where its beginning was not seen.

@@ -293,6 +293,7 @@ fn of_processes(threads: &Threads) -> Vec<(u32, Chosen)> {
 
 /// Threads that became no loops, and what they have.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct LeftOut {
     /// How many have slices.
@@ -307,6 +308,7 @@ pub struct LeftOut {
 
 /// A thread that became no loop.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct LeftOutThread {
     /// Its name, with its process.

@@ -18,6 +18,7 @@ const NAME_MAX: usize = 80;
 
 /// What was done to make a trace of a file that another program wrote.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 #[non_exhaustive]
 pub struct ImportSummary {
