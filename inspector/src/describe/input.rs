@@ -51,6 +51,12 @@ pub(super) fn event(at: Timestamp, event: &Event, labels: &Labels) -> Option<Str
         Event::Calibration { ticks, monotonic, .. } => {
             format!("{} ticks of the record clock are {}", count(ticks.0), duration(monotonic.0))
         }
+        Event::Pressure { waited_ns, stolen_ns, delayed_ns, start } => {
+            let of = |ns: &Option<u64>| duration(*ns);
+            let (waited, stolen, delayed) = (of(waited_ns), of(stolen_ns), of(delayed_ns));
+            let over = duration(at.ns_since(*start));
+            format!("tasks waited {waited}  stolen {stolen}  threads delayed {delayed}  of {over}")
+        }
         Event::InputRefs { delta } => format!("{delta:+}"),
         _ => return None,
     })
