@@ -375,7 +375,7 @@ fn a_stall_opens_into_its_ledger_and_its_tag_into_the_harm_it_did() {
     let tag = terminal.wait_for("the tag and the harm it did", |text| {
         text.contains("╭─ Report ") && text.contains("of all lateness") && text.contains("BY IT")
     });
-    assert!(tag.contains("worst runs") && tag.contains(" waited"), "{tag}");
+    assert!(tag.contains("worst runs"), "{tag}");
     terminal.send("\t\r").unwrap();
     let late = terminal
         .wait_for("whom it made late", |text| text.contains("╭─ late ") && text.contains("= the sum"));

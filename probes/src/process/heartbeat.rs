@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::NowRunning;
-use crate::ids::{SourceId, Timestamp};
+use super::{NowRunning, ProcessReader, ProcessState, ReadError, WATERMARK_NS};
+use crate::ids::{SourceId, Ticks, Timestamp};
 use crate::recorder::Running;
 use crate::stamped::Stamped;
 
@@ -62,6 +62,39 @@ impl Heartbeat {
         let at = running.iter().map(|emitter| emitter.since).fold(now, Timestamp::max);
         self.round_at = at;
         out.extend(running.iter().map(|emitter| stamped(emitter, at)));
+    }
+}
+
+impl ProcessReader {
+    /// The last moment at which a process that crashed is known to have existed: it died at any time after it.
+    fn seen_alive(&self) -> Result<Timestamp, ReadError> {
+        let noted = self.image.alive_at()?;
+        // A word that holds a moment that has not come yet is damaged.
+        let noted = noted.filter(|ticks| *ticks <= self.clock.ticks()).map(|ticks| self.time_at(ticks));
+        Ok(noted.unwrap_or_default().max(self.last_at))
+    }
+
+    /// The time of what is told besides what was read at `now`: not after what a record on its way can carry, nor
+    /// before what was handed out.
+    pub(super) fn told_at(&self, now: Ticks) -> Timestamp {
+        let late = Ticks(now.0.saturating_sub(self.map.ticks_in(WATERMARK_NS)));
+        self.time_at(late).max(self.last_at.min(self.time_at(now)))
+    }
+
+    /// Tells what those are doing that were silent at `now`, when the reading began.
+    pub(super) fn beat(&mut self, now: Ticks, out: &mut Vec<Stamped>) -> Result<(), ReadError> {
+        let at = self.told_at(now);
+        let Some(mut heartbeat) = self.heartbeat.take() else { return Ok(()) };
+        match self.state {
+            ProcessState::Crashed => heartbeat.end(&self.running()?, self.seen_alive()?, out),
+            ProcessState::Running | ProcessState::Stopped if heartbeat.is_due(at) => {
+                heartbeat.beat(&self.running()?, at, out);
+            }
+            _ => {}
+        }
+        self.last_at = out.last().map_or(self.last_at, |last| self.last_at.max(last.at));
+        self.heartbeat = Some(heartbeat);
+        Ok(())
     }
 }
 
