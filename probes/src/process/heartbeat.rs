@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::{NowRunning, ProcessReader, ProcessState, ReadError, WATERMARK_NS};
+use crate::clock::Clock;
 use crate::ids::{SourceId, Ticks, Timestamp};
 use crate::recorder::Running;
 use crate::stamped::Stamped;
