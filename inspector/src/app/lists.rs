@@ -6,7 +6,7 @@ use loop_probes::event::{Event, Origin};
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 use loop_probes::stamped::Stamped;
 use loop_traces::analysis::attribution::Ledger;
-use loop_traces::timeline::{Cause, Harm, TickSummary};
+use loop_traces::timeline::{Cause, Harm, TickSummary, UnfinishedTick};
 
 use super::account::{Account, Subject};
 use super::fold::Fold;
@@ -14,6 +14,13 @@ use super::glance;
 use super::hurt::{self, AllHurt};
 use super::state::{Part, State, View};
 use crate::describe;
+
+/// The stalls that have not ended.
+pub fn running_stalls(state: &State) -> impl Iterator<Item = UnfinishedTick> + use<> {
+    let timeline = &state.picture().timeline;
+    let limit_ns = timeline.config().stall_limit_ns;
+    timeline.unfinished_ticks().into_iter().filter(move |tick| tick.busy_ns > limit_ns)
+}
 
 /// The events of the log that the filter lets through, newest first.
 pub fn log_from_newest(state: &State) -> impl Iterator<Item = &Stamped> + '_ {

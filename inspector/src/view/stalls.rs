@@ -2,12 +2,14 @@
 
 use loop_traces::analysis::attribution::{Share, What};
 use loop_traces::labels::Labels;
-use loop_traces::timeline::Stall;
+use loop_traces::timeline::{Stall, UnfinishedTick};
 
 use unicode_width::UnicodeWidthStr as _;
 
 use super::paint::{Canvas, Pen};
 use crate::app::layout::{self, Area};
+use crate::app::lists;
+use crate::app::message::Process;
 use crate::app::state::State;
 use crate::units;
 
@@ -19,7 +21,7 @@ const MILLIS_FROM_NS: u64 = 10_000_000;
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: bool) {
     let timeline = &state.picture().timeline;
     let stalls = &timeline.stalls;
-    let rows = layout::rows(area, false);
+    let (running, rows) = layout::stall_rows(area, lists::running_stalls(state).count());
     let limit = units::duration(state.about.stall_limit_ns).replace(".0", "");
     let lost = state.glance.more_stalls;
     let remark = match (lost, area.width) {
@@ -29,7 +31,10 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: 
     };
     canvas.pane(area, "stalls", &remark, focused);
     let theme = canvas.theme;
-    if stalls.count == 0 {
+    for (line, tick) in lists::running_stalls(state).take(usize::from(running.height)).enumerate() {
+        running_row(canvas, state, running, line as u16, &tick);
+    }
+    if stalls.count == 0 && running.height == 0 {
         let text = if lost { "none seen; lost records may have held some" } else { "none so far" };
         canvas.pen(rows, 0).gap(1).put(text, theme.dim());
         return;
@@ -54,6 +59,31 @@ fn row(canvas: &mut Canvas<'_>, state: &State, rows: Area, line: u16, stall: &St
     pen.left(&format!("tick {}", units::count(tick.tick)), 12, theme.text()).gap(1);
     pen.number(&units::duration(tick.busy_ns), 6, theme.over()).put(" = ", theme.dim());
     shares(&mut pen, &stall.blame.shares, labels, (theme.text(), theme.dim()));
+}
+
+/// `00:02.1  tick 431  at least 3.2s, still running: BusyHang #4764, since 00:02.2`
+fn running_row(canvas: &mut Canvas<'_>, state: &State, rows: Area, line: u16, tick: &UnfinishedTick) {
+    let theme = canvas.theme;
+    let number = tick.tick.map_or_else(|| "–".to_owned(), units::count);
+    let position = |at| units::position(state.since_start_ns(at));
+    let doing = tick.describe(&state.picture().timeline.labels);
+    let mut pen = canvas.pen(rows, line);
+    pen.gap(1).put(&position(tick.start), theme.dim()).gap(2);
+    pen.left(&format!("tick {number}"), 12, theme.text()).gap(1);
+    pen.put("at least ", theme.over()).put(&units::duration(tick.busy_ns), theme.over());
+    match (doing, tick.running) {
+        (Some(_), Some((_, since))) if tick.is_polling() => {
+            pen.put(&format!(", in poll since {}", position(since)), theme.dim());
+        }
+        (Some(doing), Some((_, since))) => {
+            let doing = doing.strip_prefix("task ").unwrap_or(&doing);
+            let is_gone = matches!(state.picture_running().2, Process::Crashed | Process::Ended);
+            let verb = if is_gone { ", was running: " } else { ", still running: " };
+            pen.put(verb, theme.dim()).put(doing, theme.text());
+            pen.whole(&format!(", since {}", position(since)), theme.dim());
+        }
+        _ => _ = pen.put(", not ended", theme.dim()),
+    }
 }
 
 /// `ReadFile #8812 38.2ms + microtasks 2.1ms + 3 more 0.1ms`, as far as there is room. What is shown adds up to the sum

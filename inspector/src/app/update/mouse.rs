@@ -64,7 +64,7 @@ fn click(state: &mut State, mouse: Mouse, panes: &Overview) -> Vec<Effect> {
         Pane::Ticks => click_tick(state, mouse, panes.ticks),
         Pane::Tasks => click_tag(state, mouse, panes.tasks),
         Pane::Stalls => {
-            let rows = layout::rows(panes.stalls, false);
+            let (_, rows) = layout::stall_rows(panes.stalls, lists::running_stalls(state).count());
             if !rows.contains(mouse.x, mouse.y) {
                 return Vec::new();
             }
