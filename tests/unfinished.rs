@@ -129,7 +129,11 @@ fn a_hang_is_seen_while_it_lasts_and_in_all_that_is_left_of_it() {
         assert!(hang_with_timers(&place.told(left).unwrap()) > Some(300_000_000));
     }
     assert_eq!(place.told(&pid).unwrap()["source"]["state"], "crashed");
-    assert!(place.succeed(&["report", &pid]).contains("\ncrashed"));
+    let shown = place.succeed(&["report", &pid]);
+    assert!(shown.contains("\ncrashed") && shown.contains("\nat least "), "{shown}");
+    for shown in [shown, place.succeed(&["ps"])] {
+        assert!(shown.contains(", was running: Report #") && !shown.contains("still running"), "{shown}");
+    }
     let gone = place.json(&["attach", &pid, "--no-tui", "--json"]);
     assert!(gone["source"]["state"] == "crashed" && hang_with_timers(&gone).is_some(), "{gone}");
 }

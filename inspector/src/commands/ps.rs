@@ -62,7 +62,8 @@ fn hang(ring: &RingInfo) -> Option<String> {
     let lasted = open.running_ns.filter(|ns| *ns > ring.metadata.stall_limit_ns)?;
     let running = open.running.filter(|running| running != "poll")?;
     let running = running.strip_prefix("task ").unwrap_or(&running);
-    Some(format!("at least {}, still running: {running}", duration(lasted)))
+    let verb = if ring.state == ProcessState::Crashed { "was" } else { "still" };
+    Some(format!("at least {}, {verb} running: {running}", duration(lasted)))
 }
 
 fn table(rings: &[RingInfo]) -> String {

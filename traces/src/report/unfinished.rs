@@ -19,7 +19,7 @@ pub(super) fn head(out: &mut String, summary: &Summary, columns: usize) {
         line!(out, "{state}");
     }
     if let Some(open) = &summary.open_tick {
-        line!(out, "{}", open_tick(open, columns));
+        line!(out, "{}", open_tick(open, summary.source.state, columns));
     }
     if let Some(overdue @ 1..) = summary.timers.overdue {
         let overdue = counted(overdue, "timer is overdue", "timers are overdue");
@@ -30,7 +30,7 @@ pub(super) fn head(out: &mut String, summary: &Summary, columns: usize) {
 }
 
 /// `at least 3.20s, still running: BusyHang #4764, since 00:02.1, busy for at least 3.21s in tick 431`.
-fn open_tick(open: &OpenTickSummary, columns: usize) -> String {
+fn open_tick(open: &OpenTickSummary, state: StateSummary, columns: usize) -> String {
     let tick = open.tick.map_or_else(String::new, |tick| format!(" in tick {}", count(tick)));
     let busy = format!("busy for at least {}{tick}", duration(open.run_ns));
     let at = |ns: i64| position(u64::try_from(ns).unwrap_or(0));
@@ -44,5 +44,6 @@ fn open_tick(open: &OpenTickSummary, columns: usize) -> String {
     }
     let running = running.strip_prefix("task ").unwrap_or(running);
     let running = cut_name(running, columns / 2);
-    listed(&format!("at least {lasted}, still running:"), &[running, since, busy], columns)
+    let verb = if state == StateSummary::Crashed { "was" } else { "still" };
+    listed(&format!("at least {lasted}, {verb} running:"), &[running, since, busy], columns)
 }
