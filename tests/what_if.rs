@@ -60,8 +60,13 @@ fn without_a_change_the_model_says_what_was_recorded() {
         }
         let answer = place.json(&["rerun", text(&case.trace), "--json"]);
         for (path, within) in HEADLINE {
-            let (before, after) = (number(&answer["before"], path), number(&answer["after"], path));
             let name = case.trace.display();
+            let sides = ["before", "after"].map(|side| answer[side].pointer(path).cloned());
+            if sides.iter().flatten().all(Value::is_null) {
+                // Of no timer, the model says nothing either.
+                continue;
+            }
+            let (before, after) = (number(&answer["before"], path), number(&answer["after"], path));
             assert!((before - after).abs() <= within, "{name}: {path} was {before}, the model says {after}");
         }
         tried += 1;
@@ -340,7 +345,9 @@ fn each_is_refused_for_what_it_is_with_and_without_check() {
     assert!(refused(&imported).contains("was imported from a Chrome trace"));
     let trace = recorded(&place);
     let (whole, cut) = (std::fs::read(&trace).expect("it was recorded"), place.file("cut.looptrace"));
-    std::fs::write(&cut, &whole[..8_000]).expect("a file can be written");
+    // Within its first block of records, behind the block's header.
+    let records = whole.windows(5).position(|bytes| bytes == b"LTBK\x01").expect("it has records");
+    std::fs::write(&cut, &whole[..records + 60]).expect("a file can be written");
     let told = refused(&cut);
     assert!(told.contains("no whole tick left") && told.contains("cut off"), "{told}");
 }

@@ -37,7 +37,7 @@ impl World {
         let begin_ns = self.now.get();
         self.report(out);
         if timeout_ns == Some(0) || !out.is_empty() || self.bell.0.load(Ordering::Acquire) {
-            self.advance_to(begin_ns.saturating_add(self.cursors.look.near(&costs.look, begin_ns).max(1)));
+            self.advance_to(begin_ns.saturating_add(self.cursors.look.near(&costs.look, begin_ns)));
         } else {
             let deadline_ns = timeout_ns.map(|timeout_ns| begin_ns.saturating_add(timeout_ns));
             self.sleep(deadline_ns, out)?;
