@@ -180,6 +180,14 @@ impl<R: Read + Seek> TraceReader<R> {
         }
     }
 
+    /// Gives it another name for people: that of the recording it is a part of, where its file is temporary. Errors
+    /// still say the file's path.
+    #[must_use]
+    pub fn called(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
+    }
+
     /// The version that the file was written in.
     #[must_use]
     pub const fn version(&self) -> Version {

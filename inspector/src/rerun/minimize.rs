@@ -153,6 +153,7 @@ pub fn minimize<'a>(
     let before = size(&whole, &survey.summary, keep);
     search.best = (before.span_ns, before.arrivals);
     search.holds_again(source.name(), &survey.summary, &whole)?;
+    let name = source.name().to_owned();
     drop(source);
 
     let first_of_all = search.best;
@@ -162,7 +163,7 @@ pub fn minimize<'a>(
         return Err(search.stopped());
     }
     let is_minimal =
-        !search.is_over() && search.again_on_its_own_recording(begun.recorded, filter, is_minimal)?;
+        !search.is_over() && search.again_on_its_own_recording(&name, begun.recorded, filter, is_minimal)?;
     search.finish(before, is_minimal, output)
 }
 
@@ -325,9 +326,11 @@ impl<'a> Search<'a> {
     }
 
     /// The same on the recording of the smallest part, which can begin at any of its ticks. Says whether nothing single
-    /// can go any more, where `is_minimal` says it of the part.
+    /// can go any more, where `is_minimal` says it of the part. What comes out is a re-execution of the recording `name`
+    /// all the same: the one in between is gone when the search is over, and has another path each time.
     fn again_on_its_own_recording(
         &mut self,
+        name: &str,
         recorded: Recorded,
         filter: Filter,
         is_minimal: bool,
@@ -339,8 +342,9 @@ impl<'a> Search<'a> {
             return Ok(false);
         }
         drop(recorded);
-        let small =
-            || -> Result<Box<dyn EventSource>, SourceError> { Ok(Box::new(TraceReader::open(&between)?)) };
+        let small = || -> Result<Box<dyn EventSource>, SourceError> {
+            Ok(Box::new(TraceReader::open(&between)?.called(name)))
+        };
         let survey = Survey::of(&mut whole_of(&small, &end)?);
         let from_small = Recorded::read(&mut whole_of(&small, &end)?);
         if self.is_over() {

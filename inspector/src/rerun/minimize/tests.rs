@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use loop_traces::analysis::condition::Condition;
 use loop_traces::reader::TraceReader;
-use loop_traces::source::{EventSource, SourceError};
+use loop_traces::source::{EventSource, RERUN_OF, SourceError};
 
 use super::survey::Survey;
 use super::{Ended, Limits, MinimizeError, Minimized, minimize};
@@ -79,4 +79,18 @@ fn without_time_or_tries_it_is_not_minimal() {
     let found = search(LONG, 3, never(), &output).unwrap();
     assert_eq!((found.ended, found.tries), (Ended::Tries, 3));
     assert_shows_it(&output);
+}
+
+#[test]
+fn what_is_found_depends_on_the_recording_alone_and_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let [first, second] = ["first", "second"].map(|name| {
+        let output = folder.path().join(name);
+        let found = search(LONG, 2000, Rc::new(|| false), &output).unwrap();
+        assert_eq!(found.ended, Ended::Minimal);
+        output
+    });
+    let metadata = TraceReader::open(&first).unwrap().metadata().clone();
+    assert_eq!(metadata.settings[RERUN_OF], shop().name(), "and no file of the search's own");
+    assert!(std::fs::read(first).unwrap() == std::fs::read(second).unwrap(), "the same bytes each time");
 }
