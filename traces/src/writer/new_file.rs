@@ -28,7 +28,7 @@ const LINKS_MAX: usize = 40;
 /// Where links to descriptors are, and what makes a file without a name one with a name.
 const DESCRIPTORS: &str = "/proc/self/fd";
 
-/// See the [module](self). A pipe or a device is written as it is: it has no place to take.
+/// A file that appears whole or not at all. A pipe or a device is written as it is: it has no place to take.
 #[derive(Debug)]
 pub struct NewFile {
     file: File,
