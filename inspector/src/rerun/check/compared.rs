@@ -1,11 +1,14 @@
 //! What is compared: the decisions, without what the record clock alone says.
 
-use loop_probes::event::{Event, PolicyField};
+use loop_probes::event::{Event, PolicyField, Queue};
 use loop_probes::ids::LabelId;
 
 /// Whether an event says something about a decision. Phases, slow tasks, spans, marks, calibrations and names say how
 /// long things took or what they are called; agendas and pumps are programs of their own; lists by name repeat what
-/// other parts of a snapshot say; what a shutdown counts depends on what its owners called their work.
+/// other parts of a snapshot say; what a shutdown counts depends on what its owners called their work. How much other
+/// threads had posted is what the check is fed with, and its batch says it: the depth of their queue is told of a batch
+/// that came before the passes over the task queue, not of one that came while they ran, and where nothing else is told
+/// in between, nobody can know which it was.
 pub(super) const fn is_compared<T>(event: &Event<T>) -> bool {
     !matches!(
         event,
@@ -30,6 +33,7 @@ pub(super) const fn is_compared<T>(event: &Event<T>) -> bool {
             | Event::WorkRan { .. }
             | Event::ShutdownEnded { .. }
             | Event::SnapshotPending { .. }
+            | Event::QueueDepth { queue: Queue::Concurrent, .. }
     )
 }
 
@@ -41,7 +45,10 @@ pub(super) fn normal(mut event: Event<()>) -> Event<()> {
             field: PolicyField::Name | PolicyField::Validation | PolicyField::SlowTaskLimit,
             value,
         } => *value = None,
-        Event::SnapshotLoop { flags, .. } => *flags &= !loop_core::replay::Flags::FUTURES.bits(),
+        Event::SnapshotLoop { flags, concurrent, .. } => {
+            *flags &= !loop_core::replay::Flags::FUTURES.bits();
+            *concurrent = 0;
+        }
         Event::SnapshotEnd { parts, left_out } => (*parts, *left_out) = (0, 0),
         _ => {}
     }

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use loop_core::replay::Flags;
 use loop_core::sim::Sim;
-use loop_core::{Builtin, EventLoop, Policy, policy};
-use loop_probes::event::{Event, PolicyField};
+use loop_core::{Builtin, Context, EventLoop, Host, Policy, policy};
+use loop_probes::event::{Event, PolicyField, Queue};
 use loop_probes::ids::{SourceId, Ticks, Timestamp};
 use loop_probes::metadata::Metadata;
 use loop_probes::recorder::Recorder;
@@ -212,5 +212,43 @@ fn a_run_that_ended_before_its_poll_agrees_and_so_does_what_came_after() {
         assert!(polls + 4 <= ticks, "four turns did not poll: {polls} polls in {ticks} ticks");
         let checked = assert_agrees(&events);
         assert_eq!(checked.seen.ticks, ticks as u64, "policy {name}");
+    }
+}
+
+/// Brings about that another thread posts in the middle of a tick: behind each third pass.
+#[derive(Default)]
+struct Poster {
+    passes: u32,
+}
+
+impl Host<Builtin> for Poster {
+    fn report_rejections(&mut self, cx: &mut Context<'_, Builtin>) {
+        self.passes += 1;
+        if self.passes.is_multiple_of(3) {
+            cx.handle().post(Builtin::remote("posted", |_| ())).unwrap();
+        }
+    }
+}
+
+#[test]
+fn posts_may_come_while_a_tick_passes_over_its_tasks() {
+    for mut policy in policies() {
+        let name = policy.name.clone();
+        policy.snapshot_interval = Duration::from_millis(5);
+        let (sim, (recorder, capture)) = (Sim::new(), Recorder::capture());
+        let builder = EventLoop::<Builtin>::builder().policy(policy).recorder(recorder);
+        let mut event_loop = sim.build(builder.host(Poster::default()));
+        event_loop.with(|cx| {
+            cx.set_interval(Duration::from_millis(1), Builtin::repeat("beat", |_| ())).unwrap();
+            cx.set_timeout(Duration::from_millis(40), Builtin::once("end", |cx| cx.stop()));
+        });
+        event_loop.run().unwrap();
+        let events = stamped(&capture.take());
+        let count = |is_it: fn(&Event) -> bool| events.iter().filter(|stamped| is_it(&stamped.event)).count();
+        let batches = count(|event| matches!(event, Event::InputBatch { queue: Queue::Concurrent, .. }));
+        assert!(batches > 9, "policy {name}: {batches} batches");
+        let checked = check(&events).unwrap();
+        assert!(checked.agrees(), "policy {name}: {:#?}", checked.divergence);
+        assert!(checked.seen.snapshots > 3, "policy {name}: {:?}", checked.seen);
     }
 }

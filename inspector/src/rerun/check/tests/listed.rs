@@ -23,6 +23,7 @@ const INPUT: &[&str] = &[
     "poll.start",
     "signal_arrived.arrived",
     "signal_delivered.arrived",
+    "snapshot_loop.concurrent",
     "task_queued.queued",
     "task_ran.outcome",
     "task_ran.queued",
