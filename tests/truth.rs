@@ -42,6 +42,21 @@ fn the_saved_regressions_are_what_their_bytes_say() {
     }
 }
 
+/// Files that older versions wrote stay as they were written.
+#[test]
+fn older_versions_are_read_as_their_bytes_say() {
+    let place = Place::new();
+    let folder =
+        Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace").join("traces/corpus/versions");
+    for minor in [1, 2] {
+        let trace = folder.join(format!("1.{minor}.looptrace"));
+        let bytes = std::fs::read(&trace).expect("it is kept");
+        assert_eq!(bytes[8..12], [1, 0, minor, 0], "{}", trace.display());
+        let figures = check(&place, &trace);
+        assert!(figures.ticks > 0 && figures.timers_fired > 0, "{figures:?}");
+    }
+}
+
 #[test]
 fn demos_of_every_policy_are_what_their_bytes_say() {
     for (policy, arguments) in
