@@ -77,7 +77,7 @@ use loop_probes::ids::Timestamp;
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
 
-use crate::analysis::loss::Bounds;
+use crate::analysis::loss::{Bounds, Missing};
 use crate::histogram::Histogram;
 use crate::labels::Labels;
 use crate::source::SourceCounts;
@@ -301,6 +301,10 @@ impl Timeline {
     #[must_use]
     pub fn missing_with(&self, unfinished: &Unfinished) -> MissingSamples {
         let mut missing = self.hidden.missing(self.lost_records, self.ticks.incomplete);
+        if self.lost_records > 0 {
+            missing.others =
+                Missing::anything(self.lost_records.saturating_add(self.queues.waits_left_out()));
+        }
         unfinished.add_to(&mut missing);
         missing
     }

@@ -85,8 +85,8 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
             }
             timeline.futures.pending += u64::from(outcome == Outcome::Pending);
             timeline.rates.slot(at).tasks += 1;
-            let told = timeline.queues.tells_waits_of(place, task) && !timeline.config.queue_waits_in_part;
-            let queue_wait_ns = (queued < start || told).then(|| start.ns_since(queued));
+            let in_part = timeline.config.queue_waits_in_part;
+            let queue_wait_ns = timeline.queues.wait_of(place, task, (queued, start), in_part);
             let run = WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns };
             timeline.tasks_run_ns.record(run.run_ns);
             if run.run_ns > timeline.config.slow_task_ns {

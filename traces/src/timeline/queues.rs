@@ -74,6 +74,7 @@ pub struct Queues {
     immediates: Immediates,
     /// By the place of an emitter: what it says of its queueing.
     emitters: Vec<Emitter>,
+    waits_left_out: u64,
     /// A snapshot whose end has not come yet: whose, and what it has listed of each queue.
     snapshot: Option<(usize, [u32; Queue::ALL.len()])>,
 }
@@ -84,6 +85,8 @@ struct Emitter {
     tells_queueing: bool,
     /// The task of the timer that fired last: it runs without having been queued.
     fired_task: Option<TaskId>,
+    /// Records were lost since the last tick began, timer fired or task ran.
+    is_after_loss: bool,
 }
 
 /// Queues whose entries a snapshot lists. One that it does not mention is empty.
@@ -111,6 +114,7 @@ impl Queues {
             queues: Queue::ALL.iter().map(queue).collect(),
             immediates: Immediates::new(config.queued_followed),
             emitters: Vec::new(),
+            waits_left_out: 0,
             snapshot: None,
         }
     }
@@ -158,6 +162,35 @@ impl Queues {
         emitter.is_some_and(|emitter| emitter.tells_queueing && emitter.fired_task != Some(task))
     }
 
+    /// How long a task waited; `None` where it was in no queue, as a timer's (what that is late is its lag), or where
+    /// nobody says. The first one after lost records may be a timer's, whose firing was lost.
+    #[inline]
+    pub(crate) fn wait_of(
+        &mut self,
+        place: Option<usize>,
+        task: TaskId,
+        (queued, start): (Timestamp, Timestamp),
+        in_part: bool,
+    ) -> Option<u64> {
+        let waited_ns = start.ns_since(queued);
+        let Some(emitter) = place.and_then(|place| self.emitters.get_mut(place)) else {
+            return (queued < start).then_some(waited_ns);
+        };
+        if emitter.fired_task == Some(task) {
+            return None;
+        }
+        if std::mem::take(&mut emitter.is_after_loss) {
+            self.waits_left_out += u64::from(queued < start);
+            return None;
+        }
+        (queued < start || emitter.tells_queueing && !in_part).then_some(waited_ns)
+    }
+
+    /// Waits that count nowhere, because lost records may have said that they are none.
+    pub(crate) const fn waits_left_out(&self) -> u64 {
+        self.waits_left_out
+    }
+
     #[inline]
     fn emitter(&mut self, place: usize) -> Option<&mut Emitter> {
         if place >= self.emitters.len() && place != OF_THE_PROCESS {
@@ -171,7 +204,12 @@ impl Queues {
     pub(crate) fn see(&mut self, at: Timestamp, place: Option<usize>, event: &Event) {
         let place = place.unwrap_or(OF_THE_PROCESS);
         match *event {
-            Event::TickStart { .. } => self.tick_started(place, at),
+            Event::TickStart { .. } => {
+                if let Some(emitter) = self.emitters.get_mut(place) {
+                    emitter.is_after_loss = false;
+                }
+                self.tick_started(place, at);
+            }
             Event::QueueDepth { queue: Queue::Concurrent, depth } => {
                 // What other threads have posted is counted when it is taken, and is unknown before and after.
                 let queue = self.queue_mut(Queue::Concurrent);
@@ -181,7 +219,7 @@ impl Queues {
             Event::QueueDepth { queue, depth } => self.queue_mut(queue).sampled(place, at, depth),
             Event::TimerFired { task, .. } => {
                 if let Some(emitter) = self.emitter(place) {
-                    emitter.fired_task = Some(task);
+                    (emitter.fired_task, emitter.is_after_loss) = (Some(task), false);
                 }
             }
             Event::TaskQueued { task, place: placement, .. } => {
@@ -215,6 +253,9 @@ impl Queues {
             Event::Lost { from, .. } => {
                 self.snapshot = self.snapshot.take_if(|(its, _)| *its != place);
                 self.immediates.lost(place);
+                if let Some(emitter) = self.emitter(place) {
+                    emitter.is_after_loss = true;
+                }
                 self.queues.iter_mut().for_each(|queue| queue.depths.lost(place, from));
             }
             _ => {}

@@ -159,6 +159,15 @@ fn a_timer_s_task_leaves_no_queue() {
     let (timer, task, at) = (TimerId(1), TaskId(2), Timestamp(10));
     let fired = Event::TimerFired { timer, tag: Tag(1), task, due: at, fired: at, skipped: 0 };
     see(&mut queues, 10, &fired);
+    let extent = (Timestamp(3), Timestamp(10));
+    assert_eq!(queues.wait_of(Some(LOOP), task, extent, false), None);
+    assert_eq!(queues.wait_of(Some(LOOP), TaskId(1), extent, false), Some(7));
+    see(&mut queues, 10, &Event::Lost { count: 1, from: Timestamp(9) });
+    assert_eq!(queues.wait_of(Some(LOOP), TaskId(9), extent, false), None, "it may be a timer's");
+    assert_eq!((queues.wait_of(Some(LOOP), TaskId(9), extent, false), queues.waits_left_out()), (Some(7), 1));
+    let mut queues = self::queues();
+    see(&mut queues, 0, &queued(1, Queue::Tasks, 1, 0));
+    see(&mut queues, 10, &fired);
     assert!(!queues.tells_waits_of(Some(LOOP), task) && queues.tells_waits_of(Some(LOOP), TaskId(1)));
     see(&mut queues, 20, &ran(2, 10));
     assert_eq!(median(&queues, Queue::Tasks, 100), Some(1));
