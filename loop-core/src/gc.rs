@@ -44,7 +44,7 @@ pub trait Heap {
     fn collect(&mut self);
 }
 
-/// A measurement is followed by a pause of so many times what it took, at least.
+/// The pause after a measurement is at least this multiple of its cost.
 const PAUSE: u64 = 15;
 
 /// The heap of a program that has none: always empty.

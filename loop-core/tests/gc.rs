@@ -147,7 +147,7 @@ impl Heap for Walked {
     fn collect(&mut self) {}
 }
 
-/// A loop of so many turns, each with an immediate of 10 us; how often the heap was asked, and the time that took.
+/// Runs `turns` turns, each with an immediate of 10 us. Returns how often the heap was measured and how long that took.
 fn asked_in(policy: Policy, takes: Duration, turns: u32) -> (u32, Duration) {
     fn again(cx: &mut Cx<'_>, sim: Sim, left: u32) {
         sim.advance(Duration::from_micros(10));

@@ -95,7 +95,7 @@ fn delayed_ns(pid: u32) -> Option<u64> {
     let mut path = String::new();
     for thread in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten().take(THREADS_MAX) {
         path.clear();
-        // Writing to a string cannot fail. A thread may have ended meanwhile.
+        // Writing to a string cannot fail. A thread may have ended since it was listed.
         let _ = write!(path, "/proc/{pid}/task/{}/schedstat", thread.file_name().display());
         let Ok(text) = fs::read_to_string(&path) else { continue };
         sum = sum.saturating_add(text.split_ascii_whitespace().nth(1)?.parse::<u64>().ok()?);

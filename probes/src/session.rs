@@ -76,7 +76,7 @@ pub enum SessionError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SharingError {
-    /// Everything: somebody cut the file. See [`SessionBuilder::survive_truncation`].
+    /// Everything: the file was truncated. See [`SessionBuilder::survive_truncation`].
     #[error("recording is off: the ring file {} was truncated", .path.display())]
     Truncated {
         /// The file.

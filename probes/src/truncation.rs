@@ -202,7 +202,7 @@ fn chain(signal: c_int, code: c_int, info: *mut siginfo_t, context: *mut c_void)
             }
         }
         handler if before.sa_flags & libc::SA_SIGINFO != 0 => {
-            // SAFETY: whoever installed it said by the flag that it has this signature.
+            // SAFETY: the flag, set when the handler was installed, says that it has this signature.
             let handler: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) =
                 unsafe { std::mem::transmute(handler) };
             handler(signal, info, context);

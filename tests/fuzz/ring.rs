@@ -37,7 +37,7 @@ const MEMORY: u64 = 1 << 30;
 /// The processor time that one plan may take. A plan of the largest file takes a tenth of it in a debug build.
 const PLAN_NS: u64 = 20_000_000_000;
 
-/// A file may be grown to so many bytes, without anything in them.
+/// The most bytes that a plan grows a file to, with zeros.
 const BYTES_MAX: u64 = 1 << 33;
 
 /// Offsets of the file that plans begin with.

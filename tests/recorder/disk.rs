@@ -9,9 +9,9 @@ use loop_traces::writer::TraceOutput;
 /// What goes wrong.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Faults {
-    /// The process is killed when so many bytes are written: the rest of that write is not.
+    /// The process is killed once this many bytes are written; the rest of that write is lost.
     pub(crate) dies_at_byte: Option<usize>,
-    /// It is full when so many bytes are written.
+    /// The disk is full once this many bytes are written.
     pub(crate) full_at_byte: Option<usize>,
     /// Writes take part of what they are given, or are interrupted.
     pub(crate) short_writes: bool,

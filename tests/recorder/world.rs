@@ -28,11 +28,11 @@ pub(crate) struct Plan {
     pub(crate) capacity: u32,
     /// Emitters wait for the recorder, as they do where a process records itself.
     pub(crate) lossless: bool,
-    /// Polls that come late by so many periods, one in eight.
+    /// One poll in eight comes this many periods late.
     pub(crate) late_polls: u64,
     /// The recorder is killed at this event.
     pub(crate) kill_at: Option<usize>,
-    /// From this event on all times are later by so many nanoseconds, as after a suspension.
+    /// The clock jumps ahead at this event, by this many nanoseconds, as after a suspension.
     pub(crate) jump: Option<(usize, u64)>,
     pub(crate) disk: Faults,
 }

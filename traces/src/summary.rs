@@ -61,7 +61,7 @@ pub struct Summary {
     /// Events skipped because this version does not know them.
     #[serde(default)]
     pub unknown_kinds: u64,
-    /// How much processors were wanted and not had; null where nobody looked while it ran.
+    /// Contention for processors; null where it was not sampled.
     #[serde(default)]
     pub pressure: Option<PressureSummary>,
     /// Ticks.

@@ -28,7 +28,7 @@ use crate::format::{
 };
 use crate::source::SourceCounts;
 
-/// With so many blocks more, beyond half of what a file can have, an event gets twice as old before it is written.
+/// Beyond half of the block limit, each further run of this many blocks doubles the age at which events are written.
 const BLOCKS_PER_DOUBLING: u64 = BLOCKS_MAX as u64 / 16;
 
 /// When a block is complete.

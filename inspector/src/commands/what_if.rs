@@ -98,8 +98,8 @@ fn to_json(answer: &Answer, chosen: Option<&Chosen>) -> Result<Value, Failure> {
     all().map_err(|error: serde_json::Error| Failure::input(error))
 }
 
-/// Leaves out how long was waited in the middle, or mostly, where that is less than the model's error: nobody knows
-/// it. `is_wait` where `value` says how long was waited.
+/// Replaces percentiles and means of waits by null where they are below the model's error. `is_wait` says that `value`
+/// is of waits.
 fn leave_out_below(value: &mut Value, error_ns: u64, is_wait: bool) {
     let is_wait_named = |name: &str| ["lag", "wait", "latency"].iter().any(|word| name.contains(word));
     match value {

@@ -112,7 +112,7 @@ pub struct Limits<'a> {
     pub tries: u32,
     /// How long to search, from when the recording is read. A try that takes longer is given up.
     pub budget: Duration,
-    /// Whether somebody wants the search to end now.
+    /// Whether the search was asked to end.
     pub stop: Stop,
     /// Called before each re-execution.
     pub watch: &'a mut dyn FnMut(&Progress),
@@ -204,7 +204,7 @@ struct Search<'a> {
     began: Timestamp,
     /// When the time is over, once it began.
     deadline: Rc<Cell<Option<Timestamp>>>,
-    /// Whether the search is over: somebody stopped it, or its time is.
+    /// Whether the search is over: it was stopped, or its budget is spent.
     end: Stop,
     /// Each try is recorded here, so that the smallest is there whenever the time is over.
     folder: TempDir,

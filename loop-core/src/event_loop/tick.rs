@@ -25,7 +25,7 @@ pub(super) enum Flow {
     Next,
     /// Nothing: the run is over.
     Exit,
-    /// Nothing: whoever runs the loop wants it back before it polls.
+    /// Nothing: the caller wants the loop back before it polls.
     Done,
 }
 

@@ -15,7 +15,7 @@ const ROUND_NS: u64 = 36_000_000;
 /// An idle emitter is told less often the longer it has been idle, down to once in this time.
 const IDLE_NS_MAX: u64 = 1_000_000_000;
 
-/// Of the time that an emitter has been idle, at most one part in so many goes by untold.
+/// An idle emitter is reported again after this fraction of its idle time, as a divisor.
 const IDLE_PARTS: u64 = 8;
 
 /// When what was told of each emitter.

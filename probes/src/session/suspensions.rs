@@ -113,7 +113,7 @@ fn beat(clock: SystemClock, schedstat: &File) -> Option<Beat> {
     let read = schedstat.read_at(&mut text, 0).ok()?;
     let mut numbers = std::str::from_utf8(text.get(..read)?).ok()?.split_ascii_whitespace();
     let (ran, delayed_ns) = (numbers.next()?, numbers.next()?.parse().ok()?);
-    // A kernel that counts nothing shows zeros: whoever reads this has run.
+    // A kernel without scheduler statistics shows zeros, and this thread has run.
     if ran == "0" {
         return None;
     }

@@ -40,7 +40,7 @@ pub(crate) struct SharedFile {
     path: PathBuf,
     /// Its regions are [guarded](Region::mapped).
     guarded: bool,
-    /// How long it is, where nobody cut it.
+    /// Its length as created.
     bytes: AtomicU64,
 }
 

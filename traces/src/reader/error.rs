@@ -115,7 +115,7 @@ pub enum DamageKind {
         /// The limit.
         limit: u32,
     },
-    /// The file up to its end claims more records than so many bytes can hold.
+    /// The file claims more records than its size allows.
     #[error("it claims more records than a file of that length holds")]
     Dense,
     /// The payload's checksum does not fit.

@@ -24,7 +24,7 @@ pub struct MicrotasksSummary {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TimersSummary {
-    /// Armed, or armed anew.
+    /// Armed, or armed again.
     pub armed: Option<u64>,
     /// Fired.
     pub fired: Option<u64>,

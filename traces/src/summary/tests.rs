@@ -277,7 +277,7 @@ fn one_loop_is_listed_with_the_figures_of_the_whole() {
     assert_eq!((&summary.loops[0].ticks, &summary.loops[0].timers), (&summary.ticks, &summary.timers));
 }
 
-/// The schema as `docs/` has it. `LOOPSCOPE_UPDATE_SCHEMA=1` writes it anew: a change of the summary is a change of that
+/// The schema as `docs/` has it. `LOOPSCOPE_UPDATE_SCHEMA=1` rewrites it: a change of the summary is a change of that
 /// file, to be looked at.
 #[test]
 fn the_schema_in_the_docs_is_that_of_the_summary() {

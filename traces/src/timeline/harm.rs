@@ -200,7 +200,7 @@ struct Held {
     waits: Vec<Wait>,
 }
 
-/// Waits of this length are held back, so that no suspension is charged to somebody.
+/// Waits of this length are held back, because they may turn out to be suspensions.
 const HELD_FROM_NS: u64 = 100_000_000;
 
 /// For how long, by the stream's time.

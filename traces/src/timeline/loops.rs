@@ -57,7 +57,7 @@ const fn is_of_a_loop(event: &Event) -> bool {
     )
 }
 
-/// Figures alone: nothing can be opened, and nobody is to blame.
+/// Figures only: ticks cannot be opened and there is no blame.
 fn figures_of(config: &TimelineConfig) -> TimelineConfig {
     TimelineConfig {
         late_kept: 0,

@@ -6,7 +6,7 @@ use loop_probes::ids::Timestamp;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pressure {
-    /// The time for which there are counts; 0 where nobody looked.
+    /// The time for which there are counts; 0 where none were sampled.
     pub observed_ns: u64,
     /// A task of the machine waited for a processor; `None` where the kernel did not say throughout.
     pub waited_ns: Option<u64>,

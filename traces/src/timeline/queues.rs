@@ -162,8 +162,8 @@ impl Queues {
         emitter.is_some_and(|emitter| emitter.tells_queueing && emitter.fired_task != Some(task))
     }
 
-    /// How long a task waited; `None` where it was in no queue, as a timer's (what that is late is its lag), or where
-    /// nobody says. The first one after lost records may be a timer's, whose firing was lost.
+    /// How long a task waited; `None` where it was in no queue, as a timer's (its delay is the timer's lag), or where
+    /// that was not recorded. The first one after lost records may be a timer's, whose firing was lost.
     #[inline]
     pub(crate) fn wait_of(
         &mut self,

@@ -2,7 +2,7 @@
 //!
 //! A record is written when something ends, so what the loop itself writes shows a hang as silence. What the loop is in the middle
 //! of is known from what its recorder says meanwhile ([`Event::Running`](loop_probes::event::Event::Running)), else from a
-//! timer that fired and whose task has not ended. What happened behind the last known moment is known to nobody.
+//! timer that fired and whose task has not ended. What happened after the last known moment is unknown.
 
 use loop_probes::event::{Outcome, PollReason};
 use loop_probes::ids::{SourceId, Tag, TaskId, TimerId, Timestamp};

@@ -19,7 +19,7 @@ use super::{TraceOutput, WriteError};
 /// The first bytes of a ring file.
 const RING_MAGIC: [u8; 8] = *b"LOOPRING";
 
-/// What is written holds command lines and names of files, which are nobody else's business.
+/// Traces hold command lines and file names, so only their owner may read them.
 const PRIVATE: u32 = 0o600;
 
 /// Most links that are followed to where the file goes.
@@ -74,7 +74,7 @@ impl NewFile {
             let mode = found.permissions().mode() & 0o777;
             new.file.set_permissions(Permissions::from_mode(mode)).map_err(failed)?;
         }
-        // Filesystems without locks have nobody to ask.
+        // A filesystem without locks cannot say.
         let _ = flock(&new.file, FlockOperation::NonBlockingLockExclusive);
         Ok(new)
     }
@@ -165,7 +165,7 @@ fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Whether this is a descriptor that somebody opened, which nothing must take the place of.
+/// Whether this names an open descriptor, which must not be replaced.
 fn is_descriptor(path: &Path) -> bool {
     ["/dev/std", "/dev/fd/", "/proc/"].iter().any(|prefix| {
         use std::os::unix::ffi::OsStrExt as _;
@@ -173,7 +173,7 @@ fn is_descriptor(path: &Path) -> bool {
     })
 }
 
-/// A FIFO that nobody reads must not keep us here.
+/// A FIFO without a reader must not block.
 fn open_as_it_is(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().write(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)?;
     let flags = fcntl_getfl(&file)?;
@@ -181,7 +181,7 @@ fn open_as_it_is(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Refuses to replace what somebody needs.
+/// Refuses to replace a ring, or a file that is being recorded to.
 fn refuse(path: &Path, target: &Path) -> Result<(), WriteError> {
     // What may be written but not read is no ring of ours, and nothing that a recorder holds.
     let open = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(target);

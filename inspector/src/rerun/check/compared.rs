@@ -8,7 +8,7 @@ use loop_probes::ids::LabelId;
 /// other parts of a snapshot say; what a shutdown counts depends on what its owners called their work. How much other
 /// threads had posted is what the check is fed with, and its batch says it: the depth of their queue is told of a batch
 /// that came before the passes over the task queue, not of one that came while they ran, and where nothing else is told
-/// in between, nobody can know which it was.
+/// in between, the two cannot be told apart.
 pub(super) const fn is_compared<T>(event: &Event<T>) -> bool {
     !matches!(
         event,

@@ -157,7 +157,7 @@ impl Stage {
         let Some(entry) = self.recorded.front() else { return true };
         match entry.event {
             Event::InputRun { .. } | Event::InputShutdown { outside: true, .. } => true,
-            // Asked before a poll that was not made: whoever ran the loop had wanted it back.
+            // `done` was asked before a poll that was not made: the caller wanted the loop back.
             Event::TickEnd { .. } => true,
             _ => matches!(self.recorded.frames.front(), Some(Frame { kind: Kind::Outside(_), end, .. })
                 if *end >= self.recorded.place && self.is_at_outside()),

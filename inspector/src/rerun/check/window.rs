@@ -193,7 +193,7 @@ impl Window {
         Ok(Some(entry))
     }
 
-    /// Pays for so many operations.
+    /// Spends this many operations of the budget.
     pub(super) fn pay(&self, operations: u64) -> Result<(), RerunError> {
         if self.meter.spend(operations) { Ok(()) } else { Err(self.meter.exceeded(self.name())) }
     }

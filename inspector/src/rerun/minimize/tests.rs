@@ -41,7 +41,7 @@ fn wherever_it_is_stopped_the_smallest_so_far_is_there_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("small.looptrace");
     let (mut stopped, mut smaller) = (0, 0);
-    // Asked for the n-th time, somebody wants it to end: within a reading, a try, or between two.
+    // The n-th look asks for the end: within a reading, within a try, or between two.
     for nth in (0..60).chain((60..).step_by(37)) {
         let asked = Rc::new(Cell::new(0_u32));
         let count = Rc::clone(&asked);

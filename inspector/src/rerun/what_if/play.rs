@@ -164,7 +164,7 @@ fn carry_out(what: What, world: &World, cx: Cx<'_, '_>) {
         What::Work(job) => work(job, world, cx),
         What::CancelWork(job) => {
             let Some(task) = world.jobs.cancelled(job) else { return };
-            // All jobs are given out anew.
+            // All jobs are assigned again.
             if !world.spend(world.jobs.count()) {
                 return;
             }

@@ -299,7 +299,7 @@ impl Script {
             + bytes_of::<Job>(self.jobs.len())
             + bytes_of::<Tasklet>(self.tasklets.len())
             + bytes_of::<Source>(self.sources.len())
-            // What arrives is sorted out anew for each execution.
+            // Arrivals are filtered again for each execution.
             + 2 * bytes_of::<Arrival>(self.arrivals.len())
             + bytes_of::<u32>(start.timers.len() + start.sources.len())
             + bytes_of::<(Queue, RunId)>(start.tasks.len())

@@ -15,7 +15,7 @@ use super::script::{Run, Script};
 use super::world::Invented;
 use crate::rerun::Chosen;
 
-/// A callback that took so many times as long as the median of its tag, and at least so long, was held up.
+/// A callback is held up where it takes this multiple of its tag's median, and at least this long.
 const HELD_UP_TIMES: u64 = 16;
 const HELD_UP_NS: u64 = 1_000_000;
 

@@ -32,7 +32,7 @@ use super::task::{Callback, Remote};
 use crate::rerun::RerunError;
 use crate::rerun::budget::{Meter, WAITING};
 
-/// What was recorded is handed on after so many operations at the latest, and whoever wants an end is asked.
+/// At least once in this many operations, the recording is handed on and a request to stop is looked for.
 const LOOKED_UP: u64 = 4096;
 
 /// A source of readiness in the virtual world.
@@ -283,7 +283,7 @@ impl World {
         self.cut.get().is_none()
     }
 
-    /// Whether so many more may wait where `waiting` do.
+    /// Whether the limit lets this many more wait beside `waiting`.
     pub(super) fn may_wait(&self, waiting: usize, more: u32) -> bool {
         let most = WAITING as usize;
         if waiting.saturating_add(more as usize) > most {

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::histogram::Percentiles;
 
 fn of(samples: &[u64]) -> Histogram {
     let mut histogram = Histogram::new();
@@ -70,6 +71,21 @@ fn lies_within(bounds: Bounds, value: u64) -> bool {
     bounds.lo <= value && bounds.hi.is_none_or(|hi| value <= hi)
 }
 
+/// Whether each figure that there is lies within its bounds.
+fn every_figure_lies_within(all: &SpreadBounds, whole: &Percentiles) -> Result<(), TestCaseError> {
+    for (bounds, value) in [
+        (all.p50, whole.p50),
+        (all.p90, whole.p90),
+        (all.p99, whole.p99),
+        (all.max, whole.max),
+        (all.mean, whole.mean),
+        (all.gmean, whole.gmean),
+    ] {
+        prop_assert!(value.is_none_or(|value| lies_within(bounds, value)), "{bounds:?} {whole:?}");
+    }
+    Ok(())
+}
+
 proptest! {
     /// Small numbers: each has a bucket of its own, so that nothing is rounded.
     #[test]
@@ -105,16 +121,7 @@ proptest! {
         let lost: Vec<u64> = gaps.into_iter().flat_map(|(lost, _)| lost).chain(unknown).collect();
         let bounds = SpreadBounds::of(&of(&seen), &missing.counted(lost.len() as u64 + spare));
         let whole = of(&[seen, lost].concat()).percentiles();
-        for (bounds, value) in [
-            (bounds.p50, whole.p50),
-            (bounds.p90, whole.p90),
-            (bounds.p99, whole.p99),
-            (bounds.max, whole.max),
-            (bounds.mean, whole.mean),
-            (bounds.gmean, whole.gmean),
-        ] {
-            prop_assert!(value.is_none_or(|value| lies_within(bounds, value)), "{bounds:?} {whole:?}");
-        }
+        every_figure_lies_within(&bounds, &whole)?;
     }
     /// However much longer those get that have not ended, and however many more come.
     #[test]
@@ -134,15 +141,6 @@ proptest! {
         let ended: Vec<u64> = open.iter().map(|(known, more)| known + more).collect();
         let bounds = SpreadBounds::of(&of(&seen), &missing);
         let whole = of(&[seen, lost, ended, come].concat()).percentiles();
-        for (bounds, value) in [
-            (bounds.p50, whole.p50),
-            (bounds.p90, whole.p90),
-            (bounds.p99, whole.p99),
-            (bounds.max, whole.max),
-            (bounds.mean, whole.mean),
-            (bounds.gmean, whole.gmean),
-        ] {
-            prop_assert!(value.is_none_or(|value| lies_within(bounds, value)), "{bounds:?} {whole:?}");
-        }
+        every_figure_lies_within(&bounds, &whole)?;
     }
 }

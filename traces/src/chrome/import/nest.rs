@@ -11,7 +11,7 @@ pub(super) const DEPTH_MAX: usize = 512;
 /// Slices of all threads that can be open at once: about 250 MB.
 const OPEN_MAX: usize = 1 << 21;
 
-/// Deepest nesting that is kept in a file of so many threads.
+/// Deepest nesting kept, by the number of threads in the file.
 pub(super) const fn depth_max(threads: usize) -> usize {
     let share = OPEN_MAX / if threads > 0 { threads } else { 1 };
     if share < DEPTH_MAX { share } else { DEPTH_MAX }

@@ -14,7 +14,7 @@ const PIECE_BYTES: usize = 256 << 10;
 /// Text that packed input may unpack to, whatever its size.
 const UNPACKED_FREE: u64 = 1 << 30;
 
-/// Above that, so many times its size: real traces are packed to a tenth or a twentieth.
+/// Beyond that, the largest ratio of unpacked to packed size: real traces reach 10 to 20.
 const UNPACKED_RATIO_MAX: u64 = 100;
 
 /// Counts what is taken from the input as it lies there.

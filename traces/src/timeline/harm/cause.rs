@@ -101,7 +101,7 @@ impl Cause {
         kind << 32 | which
     }
 
-    /// It says what is not known, and nobody is to blame for it.
+    /// It stands for unknown time and blames nothing.
     #[must_use]
     pub const fn is_ignorance(&self) -> bool {
         matches!(self, Self::BeforeRecording | Self::NotKept | Self::Unknown | Self::Unattributed)

@@ -166,7 +166,7 @@ impl Refs {
             Event::InputClock { now, .. } => self.period_began(now),
             Event::TimerCleared { timer } => self.disarmed(timer),
             Event::TimerRef { timer, referenced } => self.timer_referenced(timer, referenced),
-            // Without a snapshot nobody knows what was there before.
+            // Without a snapshot, earlier references are unknown.
             _ if self.as_of.is_none() => {}
             Event::Immediates { moved_to_next, .. } => {
                 self.now.by_kind[place(RefKind::Immediate)] = i64::from(moved_to_next);

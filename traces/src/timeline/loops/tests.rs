@@ -13,7 +13,7 @@ fn at(source: u32, at: u64, event: Event) -> Stamped {
     Stamped { at: Timestamp(at), source: SourceId(source), event }
 }
 
-/// A tick of 10 ms that is busy for so many of them.
+/// A tick of 10 ms that is busy for `busy` of them.
 fn tick(source: u32, number: u64, start: u64, busy: u64) -> Vec<Stamped> {
     let (reason, timeout_ns) = (loop_probes::event::PollReason::Timer, Some(MS));
     let poll = Event::Poll { reason, ready: 0, timeout_ns, start: Timestamp((start + busy) * MS) };

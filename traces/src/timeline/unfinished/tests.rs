@@ -66,7 +66,7 @@ fn only(timeline: &Timeline) -> (UnfinishedTick, [u64; 3]) {
 
 #[test]
 fn a_running_task_lasts_until_the_last_known_moment() {
-    // Another emitter says that time passed meanwhile.
+    // Another emitter shows that time has passed.
     let other = on(OTHER, 900, Event::Wake { from: None, coalesced: 0 });
     let timeline = folded(&[begun(7, 100), ran(1, 110, 150), seen(in_task(2), 200, 500), other]);
     let (tick, figures) = only(&timeline);
