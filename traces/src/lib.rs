@@ -1,9 +1,9 @@
-//! Saved and folded events: what loopscope makes of the stream that `loop-probes` records.
+//! Reads, saves, folds and analyses the event stream that `loop-probes` records.
 //!
-//! Events come in through one door, [`EventSource`](source::EventSource), whether they come from a living
-//! ring, a saved file or an import. [`Timeline`](timeline::Timeline) folds them, bounded in memory, into all
-//! that is shown; because nothing else is read downstream, the dashboard, the report and the comparison cannot
-//! disagree, and a live view equals a replayed one.
+//! All events enter through [`EventSource`](source::EventSource), whether they come from a live ring, a saved file or
+//! an import. [`Timeline`](timeline::Timeline) folds them in bounded memory into everything that is shown. Nothing else
+//! is read downstream, so the dashboard, the report and the comparison cannot disagree, and a live view equals a
+//! replayed one.
 //!
 //! ```text
 //!  ring ───┐                     ┌──> Timeline ──> Summary ──> report, comparison, gates
@@ -17,13 +17,13 @@
 //! |---|---|
 //! | [`source`] | `EventSource`, its implementations for rings and for memory |
 //! | [`format`](mod@format) | the `.looptrace` layout; `docs/src/trace-format.md` specifies it byte by byte |
-//! | [`writer`], [`reader`] | the file, written while recording, read whole or damaged |
+//! | [`writer`], [`reader`] | writes the file while recording; reads it, even if damaged |
 //! | [`timeline`] | the fold; `timeline/*` has one file for each of its parts |
-//! | [`analysis`] | pure functions: who used up a stretch of time, metrics by name, gates, better or worse |
-//! | [`summary`], [`report`] | what it all amounts to, as JSON and as a page of text |
-//! | [`export`] | the recording as a file for other programs: CSV, folded stacks, speedscope |
-//! | [`chrome`] | Chrome-trace JSON: for viewers, from other programs, and what viewers would lose of it |
-//! | [`labels`], [`histogram`], [`near`], [`recent`], [`units`], [`cells`] | what the others are made of |
+//! | [`analysis`] | pure functions: attribution of time, metrics by name, gates, comparison of runs |
+//! | [`summary`], [`report`] | the results, as JSON and as a page of text |
+//! | [`export`] | conversion to other programs' formats: CSV, folded stacks, speedscope |
+//! | [`chrome`] | Chrome-trace JSON: export, import, and a lint for what viewers would drop |
+//! | [`labels`], [`histogram`], [`near`], [`recent`], [`units`], [`cells`] | building blocks |
 //!
 //! # Examples
 //!

@@ -1,4 +1,4 @@
-//! `Timeline`: the fold of a stream of events into everything that is shown of it.
+//! `Timeline`: folds a stream of events into everything that is shown of it.
 //!
 //! Dashboard, report and comparison read this and nothing else, so they cannot disagree. It is bounded in
 //! memory whatever the length of the run ([`TimelineConfig`] has every limit), and a pure function of the
@@ -89,7 +89,7 @@ use loops::Loops;
 use open_tick::OpenTick;
 pub(crate) use open_tick::PollWait;
 
-/// What a stream of events amounts to. See the [module](self).
+/// The folded state of a stream of events. See the [module](self).
 ///
 /// Totals count what was folded: since the attach on a live ring, since the start of a recording.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,7 +101,7 @@ pub struct Timeline {
     pub ticks: Ticks,
     /// Tasks that ran on a loop's thread.
     pub tasks_run: u64,
-    /// From start to end, of all of them.
+    /// Their run times.
     pub tasks_run_ns: Histogram,
     /// Figures by tag.
     pub tags: Tags,
@@ -121,7 +121,7 @@ pub struct Timeline {
     pub signals: Signals,
     /// Stalls.
     pub stalls: Stalls,
-    /// Times at which nothing of the process ran.
+    /// Periods in which the process was suspended.
     pub suspensions: Suspensions,
     /// The work pool.
     pub work: Workers,
@@ -131,7 +131,7 @@ pub struct Timeline {
     pub rates: Rates,
     /// Spans and marks.
     pub spans: Spans,
-    /// What went wrong.
+    /// Errors and panics.
     pub troubles: Troubles,
     /// Wake-ups.
     pub wakes: Wakes,
@@ -143,25 +143,25 @@ pub struct Timeline {
     pub futures: Futures,
     /// What keeps the loop alive.
     pub keep_alive: KeepAlive,
-    /// The last shutdown, from its beginning on.
+    /// The last shutdown, from the moment it began.
     pub shutdown: Option<Shutdown>,
-    /// The loop's end, once it said so.
+    /// The loop's end, once recorded.
     pub stopped: Option<Stopped>,
-    /// How much processors were wanted.
+    /// Contention for processors.
     pub pressure: Pressure,
     /// Events folded.
     pub events: u64,
-    /// Snapshots that came to their end.
+    /// Snapshots completed.
     pub snapshots: u64,
-    /// Records that were lost in between, as the stream itself says.
+    /// Records lost within the stream, by the stream's own account.
     pub lost_records: u64,
-    /// What the source could not give, as the source says.
+    /// What the source could not deliver, as it reports it.
     pub counts: SourceCounts,
     config: TimelineConfig,
     first: Option<Timestamp>,
     last: Option<Timestamp>,
     open: Vec<OpenTick>,
-    /// By the place of its emitter in `open`.
+    /// Indexed as `open` is, one entry per emitter.
     gaps: Vec<Gaps>,
     hidden: Hidden,
     blame: Blame,
@@ -252,7 +252,7 @@ impl Timeline {
         fold::fold(self, stamped);
     }
 
-    /// Takes of one event only what ledgers are made of: for those who ask for nothing else.
+    /// Takes from one event only what breakdowns need, for callers that use nothing else.
     #[inline]
     pub(crate) fn follow(&mut self, stamped: &Stamped) {
         fold::follow(self, stamped);
@@ -264,7 +264,7 @@ impl Timeline {
         self.first
     }
 
-    /// The time of the last event, which may say that something goes on.
+    /// The time of the last event, which may be one that reports something still running.
     #[must_use]
     pub const fn last_at(&self) -> Option<Timestamp> {
         self.last
@@ -285,19 +285,19 @@ impl Timeline {
         }
     }
 
-    /// Ticks that were lost whole, by the numbers of the ticks around them.
+    /// Ticks lost whole, inferred from gaps in the tick numbers.
     #[must_use]
     pub const fn ticks_missing(&self) -> u64 {
         self.hidden.ticks_between()
     }
 
-    /// What lost records can have held, and what has not ended: with it, every percentile has its bounds.
+    /// What lost records may have held, and what has not ended: together they bound every percentile.
     #[must_use]
     pub fn missing(&self) -> MissingSamples {
         self.missing_with(&self.unfinished(false))
     }
 
-    /// The same, where `unfinished` has not ended.
+    /// As [`missing`](Self::missing), with `unfinished` as what has not ended.
     #[must_use]
     pub fn missing_with(&self, unfinished: &Unfinished) -> MissingSamples {
         let mut missing = self.hidden.missing(self.lost_records, self.ticks.incomplete);
@@ -309,8 +309,8 @@ impl Timeline {
         missing
     }
 
-    /// Between which numbers that of the stalls lies, where records were lost or a tick has not ended. A tick that was
-    /// lost is one if it was long enough.
+    /// Bounds on the number of stalls, where records were lost or a tick has not ended. A tick lost whole counts as a
+    /// stall if it can have been long enough.
     #[must_use]
     pub fn stalls_bounds(&self, unfinished: &Unfinished) -> Option<Bounds> {
         let limit_ns = self.config.stall_limit_ns;
@@ -323,7 +323,7 @@ impl Timeline {
         })
     }
 
-    /// Between which values the time in stalls lies, as [`stalls_bounds`](Self::stalls_bounds).
+    /// Bounds on the total time in stalls, under the conditions of [`stalls_bounds`](Self::stalls_bounds).
     #[must_use]
     pub fn stalls_busy_bounds(&self, unfinished: &Unfinished) -> Option<Bounds> {
         let limit_ns = self.config.stall_limit_ns;
@@ -336,12 +336,12 @@ impl Timeline {
         })
     }
 
-    /// The ticks may be more or longer than is known.
+    /// Whether there may be more ticks, or longer ones, than were seen.
     fn is_open(&self, unfinished: &Unfinished) -> bool {
         self.lost_records > 0 || unfinished.growing().next().is_some()
     }
 
-    /// A kept tick in full: one of the last, or a stall. `None` where its spans are no longer kept.
+    /// A kept tick in full: a recent one or a stall. `None` if its spans were evicted.
     #[must_use]
     pub fn opened(&self, tick: &TickSummary) -> Option<OpenedTick> {
         let stall = self.stalls.newest_first().find(|stall| {
@@ -355,7 +355,7 @@ impl Timeline {
     }
 }
 
-/// The run came to nothing.
+/// Whether the run failed or panicked.
 pub(crate) const fn failed(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Failed | Outcome::Panicked)
 }

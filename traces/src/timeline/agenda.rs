@@ -1,8 +1,8 @@
 //! The agenda: its three priorities, its workers, its collections.
 //!
-//! What waits is followed by id, so that a tasklet that is passed over again and again can be seen while it
-//! waits and not only once it ran. The list is bounded; an addition says how deep its priority is, which
-//! corrects whatever a gap or a race between emitters left in it.
+//! Waiting tasklets are tracked by id, so that one that is repeatedly passed over is visible while it waits, not only
+//! once it has run. The list is bounded. Each addition carries the depth of its priority, which corrects whatever a gap
+//! or a race between emitters left in the list.
 
 mod waiting;
 mod workers;
@@ -21,7 +21,7 @@ use crate::recent::Recent;
 use waiting::Waiting;
 use workers::AgendaWorkers;
 
-/// A tasklet that a worker ran.
+/// A tasklet run by a worker.
 #[derive(Clone, Copy, Debug)]
 struct TaskletRun {
     task: TaskId,
@@ -42,13 +42,13 @@ pub struct OldestWaiting {
     pub added: Timestamp,
     /// Tasklets of a higher priority that ran since.
     pub passed_by: u64,
-    /// A worker has been in something since then, which may be this one: what a worker took is told when it is
+    /// A worker has been busy since then, possibly with this tasklet: a tasklet taken by a worker is reported only when
     /// done.
     pub taken_after: Option<Timestamp>,
 }
 
 impl OldestWaiting {
-    /// For how long it has waited at least.
+    /// Lower bound on its queue wait so far.
     #[must_use]
     pub fn waited_ns(&self, now: Timestamp) -> u64 {
         self.taken_after.map_or(now, |taken| taken.min(now)).ns_since(self.added)
@@ -59,7 +59,7 @@ impl OldestWaiting {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PriorityStats {
-    /// Which.
+    /// The priority.
     pub priority: Priority,
     /// Tasklets added.
     pub added: u64,
@@ -73,10 +73,9 @@ pub struct PriorityStats {
     pub queue_wait_ns: Histogram,
     /// From taken to done.
     pub run_ns: Histogram,
-    /// The deepest that it was.
+    /// The greatest depth reached.
     pub depth_max: u32,
-    /// The deepest of each of the last tenths of a second in which anything of this priority happened, and of
-    /// those between.
+    /// The greatest depth in each of the last tenths of a second, up to the last one with an event of this priority.
     pub samples: Recent<u32>,
     /// Most tasklets of a higher priority that ran while one of these waited.
     pub passed_by_max: u64,
@@ -102,8 +101,8 @@ impl PriorityStats {
         }
     }
 
-    /// Tasklets that wait now, as far as the stream says: one that a worker runs counts until it is done,
-    /// where nothing was added since it was taken.
+    /// Tasklets waiting now, as far as the stream shows: one that a worker is running counts until it is done, unless
+    /// something was added since it was taken.
     #[must_use]
     pub const fn waiting(&self) -> u32 {
         self.waiting.depth()
@@ -116,7 +115,7 @@ impl PriorityStats {
             self.samples.push(depth);
             self.slot = slot;
         }
-        // Nothing happened in the tenths between: the depth stayed.
+        // Nothing happened in the tenths in between: the depth stayed the same.
         let ahead = slot.saturating_sub(self.slot);
         for _ in 0..ahead.min(self.samples.limit() as u64) {
             self.samples.push(before);
@@ -140,7 +139,7 @@ pub struct Agenda {
     workers: AgendaWorkers,
 }
 
-/// The order in which priorities are shown and looked at.
+/// The order in which priorities are shown and checked.
 const HIGHEST_FIRST: [Priority; 3] = [Priority::High, Priority::Normal, Priority::Low];
 
 impl Agenda {
@@ -152,7 +151,7 @@ impl Agenda {
         }
     }
 
-    /// Anything of an agenda was seen.
+    /// Whether any event of an agenda was seen.
     #[must_use]
     pub fn is_seen(&self) -> bool {
         self.added() > 0 || self.ran() > 0 || !self.workers.is_empty() || self.rendezvous.count > 0
@@ -192,7 +191,7 @@ impl Agenda {
         self.priorities.iter().map(of).fold(0, u64::saturating_add)
     }
 
-    /// The tasklet of this priority that has waited longest, where the stream says which.
+    /// The tasklet of this priority that has waited longest, if known.
     #[must_use]
     pub fn oldest(&self, priority: Priority) -> Option<OldestWaiting> {
         let oldest = self.priority(priority).waiting.oldest()?;
@@ -201,7 +200,7 @@ impl Agenda {
         Some(OldestWaiting { task: oldest.task, added: oldest.added, passed_by, taken_after })
     }
 
-    /// Workers by number; those never heard of are empty.
+    /// Workers by number; empty entries for workers without events.
     #[must_use]
     pub fn workers(&self) -> &[AgendaWorker] {
         self.workers.all()
@@ -211,7 +210,7 @@ impl Agenda {
         self.priorities[..place(priority)].iter().map(|higher| higher.ran).fold(0, u64::saturating_add)
     }
 
-    /// Takes in what `stamped` says of the agenda, if anything.
+    /// Updates the agenda from `stamped`, if it concerns it.
     pub(crate) fn see(&mut self, stamped: &Stamped) {
         let Stamped { at, source, event } = *stamped;
         match event {
@@ -259,7 +258,7 @@ impl Agenda {
         self.workers.ran(source, worker, &run);
     }
 
-    /// Records are missing: nobody knows what still waits until something is added.
+    /// Records are missing: what still waits is unknown until the next addition.
     fn lost(&mut self) {
         for priority in &mut self.priorities {
             priority.waiting.forget();

@@ -1,4 +1,4 @@
-//! Blame: the worst late timers, late signals and slow tasks, each with its ledger.
+//! Blame: the worst late timers, late signals and slow tasks, each with its breakdown.
 
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 
@@ -9,12 +9,12 @@ use super::{LateTimer, Timeline, Waiter};
 use crate::analysis::attribution::sweep::{Layer, Nodes};
 use crate::analysis::attribution::{self, Ledger, waited};
 
-/// Something that was late or slow, and who made it so.
+/// Something late or slow, with its breakdown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blamed<T> {
     /// What was late or slow.
     pub what: T,
-    /// Who used that time: sums exactly to it.
+    /// The breakdown of that time, which it sums to exactly.
     pub blame: Ledger,
 }
 
@@ -30,7 +30,7 @@ impl<T> Blamed<T> {
 pub struct LateSignal {
     /// The loop that delivered it.
     pub source: SourceId,
-    /// Its number.
+    /// The signal number.
     pub signo: u8,
     /// The task that ran for it.
     pub task: TaskId,
@@ -43,7 +43,7 @@ pub struct LateSignal {
 }
 
 impl LateSignal {
-    /// Delivered less arrived.
+    /// Time from arrival to delivery.
     #[must_use]
     pub const fn latency_ns(&self) -> u64 {
         self.delivered.ns_since(self.arrived)
@@ -97,8 +97,8 @@ impl Blame {
 }
 
 impl Timeline {
-    /// Who used the time from `from` to `to` on the emitter `source`, as a timer, signal or task that waited then saw
-    /// it, in at most `lines` lines besides those of what is not known.
+    /// The breakdown of the time from `from` to `to` on the emitter `source`, as seen by a timer, signal or task that
+    /// waited then, in at most `lines` lines besides those for unknown time.
     #[must_use]
     pub fn waited(
         &self,
@@ -111,28 +111,28 @@ impl Timeline {
         waited(kind, from, to, self.gathered(source, from, to), lines)
     }
 
-    /// The worst late timers, worst first, each with its ledger.
+    /// The worst late timers, worst first, each with its breakdown.
     #[must_use]
     pub fn late_timers(&self) -> Vec<Blamed<LateTimer>> {
         let all = self.blame.timers.iter();
         all.map(|(late, blame)| Blamed::new(*late, blame, || self.blame_timer(late))).collect()
     }
 
-    /// The worst late signals, worst first, each with its ledger.
+    /// The worst late signals, worst first, each with its breakdown.
     #[must_use]
     pub fn late_signals(&self) -> Vec<Blamed<LateSignal>> {
         let all = self.blame.signals.iter();
         all.map(|(late, blame)| Blamed::new(*late, blame, || self.blame_signal(late))).collect()
     }
 
-    /// The slowest tasks, slowest first, each with the ledger of its own run.
+    /// The slowest tasks, slowest first, each with the breakdown of its own run.
     #[must_use]
     pub fn slow_tasks(&self) -> Vec<Blamed<SlowTask>> {
         let all = self.blame.tasks.iter();
         all.map(|(slow, blame)| Blamed::new(*slow, blame, || self.blame_task(slow))).collect()
     }
 
-    /// The ledger of one run, of a task that need not be one of the slowest: as far as what ran then is kept.
+    /// The breakdown of one run, of any task, as far as the records of that time are kept.
     #[must_use]
     pub fn run_of(
         &self,
@@ -149,7 +149,7 @@ impl Timeline {
         kept.unwrap_or_else(|| self.blame_task(&slow))
     }
 
-    /// Everything that happened on `source` between `from` and `to`, and what is missing of it.
+    /// Everything recorded on `source` between `from` and `to`, and the gaps in it.
     pub(super) fn gathered(&self, source: SourceId, from: Timestamp, to: Timestamp) -> Nodes {
         let mut nodes = Nodes::default();
         let Some(place) = self.open.iter().position(|open| open.source == source) else { return nodes };
@@ -157,7 +157,8 @@ impl Timeline {
         self.open[place].gather(&mut nodes);
         self.open[place].gather_seen(self.last.unwrap_or_default(), &mut nodes);
         if self.config.queue_waits_in_part {
-            // A gap between the tasks of an imported trace is a poll by name only: nobody told what was done then.
+            // A gap between the tasks of an imported trace is a poll in name only: what happened in it was not
+            // recorded.
             nodes.list.retain(|node| node.layer != Layer::Polled);
         }
         nodes.list.extend(self.gaps[place].missing(from, to));
@@ -178,7 +179,7 @@ impl Timeline {
         attribution::ran(slow.task, slow.tag, slow.start, slow.end, nodes, self.blame.lines)
     }
 
-    /// A timer was late.
+    /// Takes note of a late timer.
     #[cold]
     #[inline(never)]
     pub(super) fn timer_was_late(&mut self, late: LateTimer) {
@@ -188,7 +189,7 @@ impl Timeline {
         }
     }
 
-    /// A signal was late.
+    /// Takes note of a late signal.
     #[cold]
     #[inline(never)]
     pub(super) fn signal_was_late(&mut self, late: LateSignal) {
@@ -198,7 +199,7 @@ impl Timeline {
         }
     }
 
-    /// A task was slow.
+    /// Takes note of a slow task.
     #[cold]
     #[inline(never)]
     pub(super) fn task_was_slow(&mut self, slow: SlowTask) {
@@ -208,7 +209,7 @@ impl Timeline {
         }
     }
 
-    /// A tick with `spans` spans is about to be kept, and others to be forgotten for it.
+    /// A tick with `spans` spans is about to be kept, and older ones to be evicted for it.
     #[inline]
     pub(super) fn settle_blame(&mut self, spans: usize) {
         let kept_from = self.ticks.kept_from_after(spans);

@@ -1,17 +1,16 @@
-//! What comes to the loop from outside of its tasks: wake-ups of other threads, commands through the self-pipe,
-//! pumps of a foreign loop.
+//! External input to the loop: wakeups by other threads, commands through the self-pipe, pumps of a foreign loop.
 
 use loop_probes::ids::Timestamp;
 
 use crate::histogram::Histogram;
 
-/// Other threads' knocks on the loop.
+/// Wakeups by other threads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Wakes {
-    /// Wake-ups that reached the loop.
+    /// Wakeups that reached the loop.
     pub count: u64,
-    /// Further ones that these stood for.
+    /// Further ones coalesced into these.
     pub coalesced: u64,
 }
 
@@ -21,11 +20,11 @@ pub struct Wakes {
 pub struct CommandStats {
     /// The byte.
     pub byte: u8,
-    /// It names a command.
+    /// Whether it names a command.
     pub known: bool,
-    /// How often it came.
+    /// How often it arrived.
     pub count: u64,
-    /// When it came last.
+    /// When it last arrived.
     pub last_at: Timestamp,
 }
 
@@ -33,12 +32,12 @@ pub struct CommandStats {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Commands {
-    /// By byte, in the order in which they first came.
+    /// By byte, in order of first arrival.
     pub by_byte: Vec<CommandStats>,
 }
 
 impl Commands {
-    /// Bytes that came.
+    /// Bytes received.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.by_byte.iter().map(|command| command.count).sum()
@@ -62,7 +61,7 @@ impl Commands {
     }
 }
 
-/// A command byte as it is written: the character where it is one, else its number.
+/// Formats a command byte: as a character if printable, else in hexadecimal.
 #[must_use]
 pub fn command_name(byte: u8) -> String {
     if byte.is_ascii_graphic() { char::from(byte).to_string() } else { format!("0x{byte:02x}") }
@@ -74,9 +73,9 @@ pub fn command_name(byte: u8) -> String {
 pub struct Pumps {
     /// Pumps that handled a source of the foreign loop.
     pub handled: u64,
-    /// Pumps because the foreign loop was ready; the others came because time had passed.
+    /// Pumps made because the foreign loop was ready; the others were made because time had passed.
     pub ready: u64,
-    /// Extents of pumps. Its count is the number of pumps.
+    /// Durations of pumps. The count is the number of pumps.
     pub run_ns: Histogram,
     /// When the last one returned.
     pub last_at: Option<Timestamp>,
@@ -89,7 +88,7 @@ impl Pumps {
         self.run_ns.count()
     }
 
-    /// Pumps because time had passed.
+    /// Pumps made because time had passed.
     #[must_use]
     pub fn polled(&self) -> u64 {
         self.count().saturating_sub(self.ready)

@@ -1,8 +1,8 @@
-//! How much a timeline keeps: every limit of its memory in one place.
+//! The limits of a timeline: all that bounds its memory, in one place.
 
 use loop_probes::metadata::{Metadata, STALL_LIMIT_NS_DEFAULT};
 
-/// The setting that says that queue waits are known only of some tasks.
+/// The setting that marks a recording in which queue waits are known for some tasks only.
 pub(crate) const QUEUE_WAITS: &str = "queue_waits";
 
 /// The limits of a [`Timeline`](super::Timeline). Totals and histograms cover everything, whatever is kept.
@@ -14,26 +14,26 @@ pub struct TimelineConfig {
     pub late_timer_ns: u64,
     /// A signal that is delivered later than this counts as late, in nanoseconds.
     pub late_signal_ns: u64,
-    /// A task that was queued for longer counts as one that others made wait, in nanoseconds.
+    /// A task that was queued for longer counts as delayed, in nanoseconds.
     pub late_task_ns: u64,
     /// A task that runs for longer is slow, in nanoseconds.
     pub slow_task_ns: u64,
-    /// Worst late timers, late signals and slow tasks kept with their ledgers, of each.
+    /// Worst late timers, late signals and slow tasks kept with their breakdowns, of each.
     pub late_kept: usize,
-    /// Stretches of the last ticks, per loop, of which is kept who waits for them; of a wait that began before,
-    /// the rest is nobody's. 0: who delayed others is not asked for.
+    /// Stretches of the last ticks kept per loop to attribute waits to; a wait that began earlier is attributed only in
+    /// part. 0 turns attribution off.
     pub stretches_kept: usize,
-    /// Causes of lateness that are told apart; further ones are counted together.
+    /// Distinct causes of delay; further ones are counted together.
     pub causes_max: usize,
     /// Last ticks kept as [`TickSummary`](super::TickSummary).
     pub ticks_kept: usize,
-    /// Spans kept of the last ticks, all together: so many can be opened in full.
+    /// Spans kept of the last ticks, all together: the ticks they cover can be opened in full.
     pub spans_kept: usize,
-    /// Spans kept of one tick; above, its shortest are left out.
+    /// Spans kept of one tick; beyond that its shortest are left out.
     pub spans_per_tick: usize,
     /// Stalls kept; the worst of all is always among them.
     pub stalls_kept: usize,
-    /// Lines of a stall's ledger; what is smaller becomes one line.
+    /// Lines of a stall's breakdown; smaller parts are merged into one line.
     pub ledger_lines: usize,
     /// Samples kept of each series (queue depths, microtasks, heap).
     pub samples_kept: usize,
@@ -43,20 +43,20 @@ pub struct TimelineConfig {
     pub tags_max: usize,
     /// Span and mark labels with figures of their own; further ones are counted together.
     pub labels_max: usize,
-    /// Emitters whose ticks are followed; those of further ones are not.
+    /// Emitters whose ticks are tracked; those of further ones are not.
     pub sources_max: usize,
-    /// Tasklets followed per priority while they wait for a worker of the agenda; further ones are only counted.
+    /// Tasklets tracked per priority while they wait for a worker of the agenda; further ones are only counted.
     pub tasklets_followed: usize,
-    /// Immediates followed until they run; further ones are told from tasks by the next sample only.
+    /// Immediates tracked until they run; beyond that, only the next sample tells immediates from tasks.
     pub queued_followed: usize,
-    /// Names of what keeps a loop alive, its armed timers and its sources, of each and per loop.
+    /// Names of what keeps a loop alive, its armed timers and its sources: limit for each, per loop.
     pub names_kept: usize,
     /// Worst runs kept per tag.
     pub worst_runs_kept: usize,
     /// The sliding window of the rates, in tenths of a second.
     pub rate_window: usize,
-    /// Where a task was queued at its very start, nobody knows when it was queued: an imported trace tells it
-    /// of some tasks only. Its polls are the gaps between tasks, and nobody's who waits then.
+    /// A task with equal queued and start times has an unknown queue wait: an imported trace gives it for some tasks
+    /// only. Its polls are merely the gaps between tasks, and waits are not attributed to them.
     pub queue_waits_in_part: bool,
 }
 
@@ -92,7 +92,7 @@ impl Default for TimelineConfig {
 }
 
 impl TimelineConfig {
-    /// The default limits, with the stall limit that the recording was made with, and what its source can know.
+    /// The default limits, with the recording's own stall limit, and adapted to what its source can know.
     #[must_use]
     pub fn of(metadata: &Metadata) -> Self {
         Self {

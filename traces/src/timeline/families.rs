@@ -1,9 +1,9 @@
-//! Which families of events a stream tells of. A loop of another kind that says nothing of microtasks may have run some:
-//! none are known, which is not zero. Loops of `loop-core` say so with every snapshot.
+//! The families of events that a stream covers. If a foreign loop records no microtasks, their number is unknown, not
+//! zero. Loops of `loop-core` declare all families with every snapshot.
 
 use super::Timeline;
 
-/// What the counts of a timeline are counts of. Where a family is `false`, nothing is known of it.
+/// The families a timeline's counts cover. Where one is `false`, nothing is known of that family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Families {
     /// Timers that fire.
@@ -19,7 +19,7 @@ pub struct Families {
 }
 
 impl Timeline {
-    /// What the stream has told of so far.
+    /// The families seen so far.
     #[must_use]
     pub fn families(&self) -> Families {
         let Self { timers, microtasks, gc, signals, .. } = self;

@@ -1,5 +1,5 @@
-//! One event into the timeline. An exhaustive `match`: a new kind of event is a line here, or the compiler
-//! says so.
+//! Folds one event into the timeline. The `match` is exhaustive: a new kind of event needs an arm here, or the compiler
+//! complains.
 
 use loop_probes::event::{Event, Origin, Outcome, Queue, RefKind, RunningKind};
 use loop_probes::ids::{Tag, Timestamp};
@@ -27,12 +27,12 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
     let Stamped { at, source, event } = *stamped;
     timeline.events += 1;
     if let Event::Label { .. } = event {
-        // A name is told when it is first needed, with whatever time is at hand: it says nothing about when.
+        // A name is recorded when first needed, with whatever timestamp is at hand: it says nothing about when.
         timeline.labels.learn_event(&event);
         return;
     }
     if let Event::Pressure { waited_ns, stolen_ns, delayed_ns, start } = event {
-        // Of the process as a whole: it says nothing about when a loop did anything.
+        // Concerns the whole process: it says nothing about when a loop did anything.
         timeline.pressure.add(start, at, [waited_ns, stolen_ns, delayed_ns]);
         return;
     }
@@ -52,7 +52,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
 
     timeline.queues.see(at, place, &event);
     if let Some(place) = place {
-        // What a recorder says of an emitter is nothing that it did.
+        // A recorder's statement about an emitter is not an action of that emitter.
         if !matches!(event, Event::Running { .. }) {
             timeline.open[place].last = at;
         }
@@ -99,7 +99,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
                     tick: timeline.tick_of(place),
                 });
             }
-            // A signal's task waited because the signal did, and that is told already.
+            // A signal's task waited because the signal did, which is counted already.
             let is_signal = || place.is_some_and(|place| timeline.open[place].signal_task == Some(task));
             if queue_wait_ns > Some(timeline.config.late_task_ns) && !is_signal() {
                 timeline.kept_waiting(place, Wait { kind: Waiter::Task, from: queued, to: start });
@@ -141,7 +141,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
                 let open = &mut timeline.open[place];
                 open.timers_fired += 1;
                 open.timers_late += u32::from(late);
-                // Its task runs from here on, and its end will be recorded.
+                // Its task runs from here on, and the end of that will be recorded.
                 let running = Running::Task { task, tag };
                 open.seen = Some(Seen {
                     running,
@@ -200,7 +200,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
             timeline.agenda.see(stamped);
             let queue_wait_ns = Some(start.ns_since(queued));
             let run = WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns };
-            // What was cancelled never ran.
+            // Cancelled work never ran.
             if outcome != Outcome::Cancelled {
                 timeline.worked(tag, |tag| &mut tag.tasklets, run, outcome);
             }
@@ -282,12 +282,12 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
                 timeline.saw_running(place, running, since, at);
             }
         }
-        // Part of the open tick, told above, or inputs that only re-execution needs.
+        // Part of the open tick, handled above, or inputs that only re-execution needs.
         Event::Phase { .. } | Event::Poll { .. } | _ => {}
     }
 }
 
-/// As [`fold`], but only what ledgers are made of: ticks, what happened in them, and what is missing.
+/// As [`fold`], but only for what breakdowns are made of: ticks, what happened in them, and what is missing.
 pub(super) fn follow(timeline: &mut Timeline, stamped: &Stamped) {
     if let Event::Label { .. } | Event::Pressure { .. } = stamped.event {
         return;
@@ -313,7 +313,7 @@ pub(super) fn follow(timeline: &mut Timeline, stamped: &Stamped) {
     }
 }
 
-/// When it began. Apart from the fold, which makes a span of every event and is fast because it does so in place.
+/// When the event began. Kept out of the fold, which is fast because it makes each event's span in place.
 #[cold]
 #[inline(never)]
 fn start_of(stamped: &Stamped) -> Timestamp {
@@ -324,7 +324,7 @@ fn start_of(stamped: &Stamped) -> Timestamp {
     }
 }
 
-/// Who used up the busy time of a tick.
+/// The breakdown of a tick's busy time.
 fn stall_ledger(suspensions: &Suspensions, tick: &TickSummary, spans: &[TickSpan], lines: usize) -> Ledger {
     let mut nodes = Nodes::default();
     nodes.add(spans, false);
@@ -333,7 +333,7 @@ fn stall_ledger(suspensions: &Suspensions, tick: &TickSummary, spans: &[TickSpan
 }
 
 impl Timeline {
-    /// The place of an emitter's open tick; `None` for those beyond the limit.
+    /// The index of an emitter's open tick; `None` for emitters beyond the limit.
     #[inline]
     fn place_of(&mut self, stamped: &Stamped) -> Option<usize> {
         let source = stamped.source;
@@ -358,7 +358,7 @@ impl Timeline {
 
     fn tick_started(&mut self, place: Option<usize>, tick: u64, stamped: &Stamped) {
         if self.agenda.is_seen() {
-            // Nobody else samples it: the agenda is not the loop's own queue.
+            // Sampled only here: the agenda is separate from the loop's own queues.
             let waiting = self.agenda_waiting();
             self.queues.agenda_sampled(stamped.at, waiting);
         }
@@ -385,7 +385,7 @@ impl Timeline {
         let Some(place) = place else { return };
         self.settle_blame(self.open[place].spans_kept());
         let open = &mut self.open[place];
-        // Another one's: its own end was lost.
+        // The end belongs to another tick: the open one's own end was lost.
         let endless = open.going_on().map(|(_, _, begun)| begun).filter(|begun| *begun != start);
         if let Some(begun) = endless {
             self.gaps[place].without_end(begun, stamped.at);
@@ -407,7 +407,7 @@ impl Timeline {
         self.charge(place, summary.end);
     }
 
-    /// Nothing of the process ran: told only once it does, so that a tick may be over already.
+    /// Records a suspension. It is reported only after the process resumes, so its tick may be over already.
     fn suspended(&mut self, suspension: Suspension) {
         self.suspensions.add(suspension);
         let (suspensions, lines) = (&self.suspensions, self.config.ledger_lines);
@@ -427,7 +427,7 @@ impl Timeline {
         }
     }
 
-    /// The number of the tick that an emitter is in.
+    /// The number of the tick an emitter is in.
     fn tick_of(&self, place: Option<usize>) -> Option<u64> {
         place.and_then(|place| self.open[place].number())
     }
@@ -436,7 +436,7 @@ impl Timeline {
         u32::try_from(self.agenda.waiting()).unwrap_or(u32::MAX)
     }
 
-    /// A worker of the pool or of the agenda ran something.
+    /// Counts a run by a worker of the pool or of the agenda.
     fn worked(
         &mut self,
         tag: Tag,

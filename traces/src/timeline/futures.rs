@@ -1,4 +1,4 @@
-//! Spawned futures: how many, and how often they were woken for nothing.
+//! Spawned futures: how many there are, and how often they were woken in vain.
 
 /// All futures of the loop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -10,12 +10,12 @@ pub struct Futures {
     pub ended: u64,
     /// Wake-ups that queued one for its next poll.
     pub woken: u64,
-    /// Polls after which one was not ready yet.
+    /// Polls that returned pending.
     pub pending: u64,
 }
 
 impl Futures {
-    /// Any future was seen.
+    /// Whether any future was seen.
     #[must_use]
     pub const fn is_seen(&self) -> bool {
         self.spawned > 0 || self.ended > 0 || self.woken > 0 || self.pending > 0

@@ -1,4 +1,4 @@
-//! Gaps: which times of an emitter nobody can speak of, because records were lost or the recording had not begun.
+//! Gaps: times for which an emitter's records are missing, because they were lost or the recording had not begun.
 
 use loop_probes::ids::Timestamp;
 
@@ -6,7 +6,7 @@ use crate::analysis::attribution::What;
 use crate::analysis::attribution::sweep::Node;
 use crate::recent::Recent;
 
-/// A time of which records were lost.
+/// A period from which records were lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Gap {
     from: Timestamp,
@@ -14,14 +14,14 @@ pub(crate) struct Gap {
     lost: u64,
 }
 
-/// What is missing of one emitter.
+/// What is missing from one emitter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Gaps {
     /// Nothing is known of the time before.
     known_from: Timestamp,
     any_tick: bool,
     kept: Recent<Gap>,
-    /// Gaps up to here are forgotten, so that what lies before is not known.
+    /// Gaps up to here were evicted, so the time before is unknown.
     forgotten_until: Timestamp,
 }
 
@@ -38,7 +38,7 @@ impl Gaps {
         }
     }
 
-    /// What was recorded between `from` and `to` was of no use: the tick around it is not whole.
+    /// What was recorded between `from` and `to` is unusable, because the tick around it is incomplete.
     fn widen(&mut self, from: Timestamp, to: Timestamp) {
         match self.kept.newest_mut() {
             Some(gap) if gap.to >= from => {
@@ -49,12 +49,12 @@ impl Gaps {
         }
     }
 
-    /// A tick began at `start` and its end never came.
+    /// A tick began at `start`; its end was never seen.
     pub(crate) fn without_end(&mut self, start: Timestamp, now: Timestamp) {
         self.widen(start, now);
     }
 
-    /// A tick ended; its beginning was not `seen`.
+    /// A tick ended; `seen` tells whether its beginning was seen.
     pub(crate) fn ended(&mut self, start: Timestamp, end: Timestamp, seen: bool) {
         if !seen && !self.any_tick && self.kept.is_empty() {
             self.known_from = self.known_from.max(end);
@@ -64,7 +64,7 @@ impl Gaps {
         self.any_tick = true;
     }
 
-    /// The end of a tick was seen.
+    /// Whether the end of any tick was seen.
     pub(crate) const fn any_tick(&self) -> bool {
         self.any_tick
     }

@@ -1,4 +1,4 @@
-//! The GC controller: what it decided and why, what collections cost, how the heap went.
+//! The GC controller: its decisions and their reasons, the cost of collections, the size of the heap.
 
 use loop_probes::event::{GcAction, GcMode, GcReason};
 use loop_probes::ids::Timestamp;
@@ -7,7 +7,7 @@ use super::config::TimelineConfig;
 use crate::histogram::Histogram;
 use crate::recent::Recent;
 
-/// One look at the heap.
+/// One inspection of the heap by the controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GcLook {
     /// When.
@@ -18,7 +18,7 @@ pub struct GcLook {
     pub reason: GcReason,
     /// The heap it saw, in bytes.
     pub heap_bytes: u64,
-    /// Above this it would have collected at once, in bytes.
+    /// The threshold above which it collects at once, in bytes.
     pub threshold_bytes: u64,
 }
 
@@ -45,7 +45,7 @@ pub struct Gc {
     pub defer: u64,
     /// Decisions to do nothing.
     pub skip: u64,
-    /// The last decisions that were not "nothing to do", and each first of those.
+    /// The last decisions, excluding repeats of "nothing to do".
     pub decisions: Recent<GcLook>,
     /// The last decision, whatever it was.
     pub last: Option<GcLook>,
@@ -55,15 +55,15 @@ pub struct Gc {
     pub runs: Recent<GcRun>,
     /// Bytes that collections freed.
     pub freed_bytes: u64,
-    /// The heap as it was last seen, in bytes.
+    /// The heap size last seen, in bytes.
     pub heap_bytes: Option<u64>,
     /// The largest heap seen, in bytes.
     pub heap_bytes_max: u64,
-    /// The last sizes of the heap, one a change.
+    /// The last heap sizes, one per change.
     pub heap_samples: Recent<u64>,
-    /// The controller's pace, where it said so.
+    /// The controller's pace, where recorded.
     pub mode: Option<GcMode>,
-    /// Firings in a row that found the heap unchanged, when the pace last changed.
+    /// Consecutive firings that found the heap unchanged, as of the last change of pace.
     pub unchanged_ticks: u32,
 }
 
@@ -92,7 +92,7 @@ impl Gc {
             GcAction::Defer => self.defer += 1,
             GcAction::Skip => self.skip += 1,
         }
-        // A controller that looks twice a tick and has nothing to do would push out what is worth reading.
+        // A controller that inspects the heap twice a tick with nothing to do would evict the decisions worth reading.
         let same = |last: GcLook| last.action == look.action && last.reason == look.reason;
         if look.action != GcAction::Skip || !self.last.is_some_and(same) {
             self.decisions.push(look);

@@ -1,10 +1,10 @@
-//! Harm: who *caused* how much lateness of others, in total. What a ledger says of one wait, summed over all
-//! late ones: late timers ([due, fired]), late signals ([arrived, delivered]) and tasks that waited for longer
-//! than the limit ([queued, start]). So the sum over all causes is the sum of all those waits.
+//! Delay caused: how much each cause delayed others, in total. Sums what the breakdown of one wait says over all long
+//! waits: late timers ([due, fired]), late signals ([arrived, delivered]) and tasks that waited for longer than the
+//! limit ([queued, start]). The sum over all causes therefore equals the sum of all those waits.
 //!
-//! A wait is known when it is over, and may reach over many ticks and thousands of runs; so may thousands of waits
-//! over the same runs. Therefore [`lane`] cuts the last ticks into stretches, each somebody's, and a wait only
-//! marks its first and its last one. Ticks in which nobody was late are never cut.
+//! A wait is known only when it is over. It may span many ticks and thousands of runs, and thousands of waits may span
+//! the same runs. Therefore [`lane`] cuts the last ticks into stretches, each with one cause, and a wait marks only its
+//! first and its last stretch. Ticks in which nothing was delayed are never cut.
 
 mod cause;
 mod lane;
@@ -36,53 +36,53 @@ impl Waiter {
     pub const ALL: [Self; 3] = [Self::Timer, Self::Signal, Self::Task];
 }
 
-/// The run that did most harm.
+/// The run that caused the most delay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WorstHarm {
-    /// The task or callback, where it was one; of microtasks the one before them.
+    /// The task or callback, if it was one; for microtasks, the one that preceded them.
     pub task: Option<TaskId>,
     /// When it began.
     pub at: Timestamp,
-    /// How much lateness it caused.
+    /// The delay it caused.
     pub lateness_ns: u64,
-    /// How many waited for it.
+    /// How many timers, signals and tasks it delayed.
     pub victims: u64,
 }
 
-/// How much lateness one cause is to blame for.
+/// The delay that one cause is to blame for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Harm {
-    /// Who.
+    /// The cause.
     pub cause: Cause,
-    /// Lateness caused, in nanoseconds, by [`Waiter`] in the order of [`Waiter::ALL`].
+    /// Delay caused, in nanoseconds, by [`Waiter`] in the order of [`Waiter::ALL`].
     pub lateness_ns: [u64; 3],
     /// How many timers, signals and tasks it delayed: each counts once, however many of its runs it waited for.
     pub victims: [u64; 3],
     /// The worst run.
     pub worst: Option<WorstHarm>,
-    /// All its runs together; `None` where it has none of its own.
+    /// Total run time of the cause; `None` if it has no runs of its own.
     pub run_ns: Option<u64>,
 }
 
 impl Harm {
-    /// Lateness caused, of all kinds.
+    /// Delay caused, all kinds together.
     #[must_use]
     pub fn total_ns(&self) -> u64 {
         self.lateness_ns.iter().fold(0, |sum, ns| sum.saturating_add(*ns))
     }
 
-    /// How many it delayed, of all kinds.
+    /// How many it delayed, all kinds together.
     #[must_use]
     pub fn victims(&self) -> u64 {
         self.victims.iter().fold(0, |sum, count| sum.saturating_add(*count))
     }
 }
 
-/// Loops whose waits are charged to somebody; further ones are rare, and theirs are nobody's.
+/// Loops whose waits are attributed to causes. More are rare; the waits of further loops are charged as not kept.
 const LANES_MAX: usize = 8;
 
-/// Waits that may end in one tick; those of further ones are nobody's.
+/// Most waits that may end in one tick; further ones are charged as not kept.
 const WAITS_MAX: usize = 1 << 14;
 
 /// One wait that was too long.
@@ -93,7 +93,7 @@ pub(crate) struct Wait {
     pub(crate) to: Timestamp,
 }
 
-/// What is charged to one cause.
+/// The delay charged to one cause.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Charge {
     lateness_ns: [u64; 3],
@@ -101,10 +101,10 @@ pub(crate) struct Charge {
     worst: Option<WorstHarm>,
 }
 
-/// What is charged to all causes.
+/// The delay charged to all causes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Charges {
-    /// In the order of their keys: they are few, and charged for every stretch.
+    /// Sorted by key: they are few, and every stretch is charged.
     by_cause: Vec<(u64, Cause, Charge)>,
     limit: usize,
 }
@@ -116,7 +116,7 @@ impl Charges {
 
     fn of(&mut self, cause: Cause) -> &mut Charge {
         let mut place = self.place(cause);
-        // What is not known is never put together with what is.
+        // Unknown time is never merged with known causes.
         if place.is_err() && self.by_cause.len() >= self.limit && !cause.is_ignorance() {
             place = self.place(Cause::Others);
         }
@@ -127,7 +127,7 @@ impl Charges {
         &mut self.by_cause[place].2
     }
 
-    /// Where a cause is, or where it belongs.
+    /// The index of a cause, or the index at which to insert it.
     fn place(&self, cause: Cause) -> Result<usize, (usize, Cause)> {
         let key = cause.key();
         self.by_cause.binary_search_by(|(its, _, _)| its.cmp(&key)).map_err(|place| (place, cause))
@@ -145,7 +145,7 @@ impl Charges {
         }
     }
 
-    /// Waits that a cause had part of.
+    /// Adds the waits that a cause took part in.
     fn delayed(&mut self, cause: Cause, waits: [u64; 3]) {
         let charge = self.of(cause);
         for (sum, waits) in charge.victims.iter_mut().zip(waits) {
@@ -153,14 +153,14 @@ impl Charges {
         }
     }
 
-    /// A part of one wait.
+    /// Charges part of one wait.
     fn part(&mut self, cause: Cause, kind: Waiter, ns: u64) {
         let mut lateness_ns = [0; 3];
         lateness_ns[kind as usize] = ns;
         self.add(cause, lateness_ns, None);
     }
 
-    /// A whole wait.
+    /// Charges one whole wait.
     fn whole(&mut self, cause: Cause, wait: &Wait) {
         let ns = wait.to.ns_since(wait.from);
         if ns > 0 {
@@ -179,7 +179,7 @@ const fn one(kind: Waiter) -> [u64; 3] {
     }
 }
 
-/// Everything that is charged, and what is not yet.
+/// Everything charged, and the waits still held back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Harms {
     charges: Charges,
@@ -189,13 +189,14 @@ pub(crate) struct Harms {
     held: VecDeque<Held>,
 }
 
-/// A suspension is told when it is over, by a thread that the system may start after the loop's, and waits are
-/// charged once. So those that are long enough to be one are charged later.
+/// The long waits of one tick, held back. A suspension is recorded only when it is over, by a thread that may be
+/// scheduled after the loop's, and each wait is charged only once. So waits long enough to be a suspension are charged
+/// later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Held {
     source: SourceId,
     end: Timestamp,
-    /// Charging them needs the ticks from here on.
+    /// Charging them needs the ticks from this mark on.
     needs: Mark,
     waits: Vec<Wait>,
 }
@@ -203,7 +204,7 @@ struct Held {
 /// Waits of this length are held back, because they may turn out to be suspensions.
 const HELD_FROM_NS: u64 = 100_000_000;
 
-/// For how long, by the stream's time.
+/// How long they are held back, in stream time.
 const HELD_FOR_NS: u64 = 250_000_000;
 
 impl Harms {
@@ -217,7 +218,7 @@ impl Harms {
         }
     }
 
-    /// What was charged, and what would be if all stretches left now.
+    /// Everything charged so far, plus what would be charged if all stretches left now.
     fn counted(&self) -> Charges {
         let mut charges = self.charges.clone();
         self.lanes.iter().for_each(|(_, lane)| lane.count(&mut charges));
@@ -238,7 +239,7 @@ impl Harms {
 }
 
 impl Timeline {
-    /// Who caused how much lateness, worst first, also where that is not known.
+    /// Delay caused by each cause, worst first, including the unknown ones.
     #[must_use]
     pub fn harm(&self) -> Vec<Harm> {
         let charges = match self.harms.held.is_empty() {
@@ -262,7 +263,7 @@ impl Timeline {
         Harm { cause, lateness_ns, victims, worst, run_ns: self.run_ns_of(cause) }
     }
 
-    /// What all runs of a cause took.
+    /// Total run time of a cause.
     fn run_ns_of(&self, cause: Cause) -> Option<u64> {
         let tag = |tag| self.tags.tag(tag);
         match cause {
@@ -282,7 +283,8 @@ impl Timeline {
         }
     }
 
-    /// Somebody waited for too long: charged when the tick is over, because only then all that ran is known.
+    /// Records a wait that was too long. It is charged when the tick is over, because only then is everything that ran
+    /// known.
     #[cold]
     #[inline(never)]
     pub(super) fn kept_waiting(&mut self, place: Option<usize>, wait: Wait) {
@@ -293,7 +295,7 @@ impl Timeline {
             Some(place) if self.open[place].open && self.open[place].waits.len() < WAITS_MAX => {
                 self.open[place].waits.push(wait);
             }
-            // Nothing is known of a tick that began before the recording did.
+            // Nothing is known of a tick that began before the recording.
             Some(place) if !self.open[place].open && !self.gaps[place].any_tick() => {
                 self.harms.charges.whole(Cause::BeforeRecording, &wait);
             }
@@ -302,7 +304,7 @@ impl Timeline {
         }
     }
 
-    /// A tick is over and kept: charges the waits that ended in it, and those that were held back for long enough.
+    /// A tick has ended and is kept: charges the waits that ended in it, and those held back for long enough.
     #[inline]
     pub(super) fn charge(&mut self, place: usize, end: Timestamp) {
         if !self.open[place].waits.is_empty() || !self.harms.held.is_empty() {
@@ -336,7 +338,7 @@ impl Timeline {
         self.open[place].waits = waits;
     }
 
-    /// Charges what was held back and needs something older than `kept_from`.
+    /// Charges the held waits that need anything older than `kept_from`.
     #[inline]
     pub(super) fn charge_before(&mut self, kept_from: Mark) {
         if !self.harms.held.is_empty() {
@@ -344,7 +346,7 @@ impl Timeline {
         }
     }
 
-    /// Charges what was held back, the oldest first, as long as it is `due`.
+    /// Charges held waits, oldest first, while `due` holds.
     fn release(&mut self, mut due: impl FnMut(&Held) -> bool) {
         while self.harms.held.front().is_some_and(&mut due) {
             if let Some(held) = self.harms.held.pop_front() {

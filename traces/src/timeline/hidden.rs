@@ -1,10 +1,10 @@
-//! What lost records can have held of a loop's own time: for each gap, how long the runs in it can have been.
+//! Bounds on what lost records can have held of a loop's own time: for each gap, how long the runs in it can have been.
 //!
-//! The ticks of a loop follow one another, and so do the tasks of its ticks. So whatever was lost of them lies between
-//! the last moment at which none was going on and the end of the gap. What is not of that kind (how late a timer was,
-//! how long a task had waited) can have begun at any time, and is not bounded so.
+//! The ticks of a loop run one after another, and so do the tasks in its ticks. So any of them that was lost lies
+//! between the last moment at which none was running and the end of the gap. Measurements of other kinds (timer lag,
+//! queue wait) can have begun at any time and get no such bound.
 //!
-//! Nothing is taken for granted of an emitter of which no tick was seen, nor of tasks once one was seen inside another.
+//! No bound is assumed for an emitter that has not been seen to tick, nor for tasks once one was seen inside another.
 
 use loop_probes::ids::{Tag, Timestamp};
 
@@ -12,24 +12,24 @@ use super::ticks::TickSummary;
 use crate::analysis::loss::Missing;
 use crate::histogram::Histogram;
 
-/// What may be missing, by what bounds it; also what has not ended.
+/// Samples that may be missing, grouped by what bounds them; includes what has not ended.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct MissingSamples {
-    /// Busy times of ticks: those of incomplete ticks, and ticks that were lost whole.
+    /// Busy times of ticks: incomplete ones, and ones lost whole.
     pub ticks: Missing,
     /// Run times of tasks on a loop's thread.
     pub tasks: Missing,
-    /// What runs within a tick: checkpoints, collections.
+    /// Runs within a tick: checkpoints, collections.
     pub in_ticks: Missing,
     /// Timer lag, one sample for each firing.
     pub lag: Missing,
-    /// Timer lag with a sample for each skipped period: a lost record can have held a firing that skipped as many as its
-    /// field takes.
+    /// Timer lag with one sample for each skipped period: a lost record can have held a firing that skipped as many
+    /// periods as its field can hold.
     pub lag_corrected: Missing,
     /// Everything else: up to the number of lost records, of any size.
     pub others: Missing,
-    /// Run times of tasks on a loop's thread that are lost, and those of tags whose tasks have not ended.
+    /// Run times of lost tasks on a loop's thread, and of tags whose tasks have not ended.
     pub(super) tasks_lost: Missing,
     pub(super) running: Vec<(Tag, u64)>,
 }
@@ -57,27 +57,27 @@ pub(crate) struct Hidden {
     in_ticks: Missing,
     /// A task was seen inside another.
     nested: bool,
-    /// Ticks of which nothing was seen, by the numbers of those around them, and such of which only the beginning was.
+    /// Ticks not seen at all, by the numbers of those around them, plus ticks of which only the beginning was seen.
     unseen: u64,
-    /// Of those, the ones between two numbers that were seen.
+    /// Of those, the ones between two tick numbers that were seen.
     between: u64,
-    /// Those numbers do not tell.
+    /// The tick numbers do not tell how many were unseen.
     unnumbered: bool,
     emitters: Vec<Emitter>,
 }
 
-/// Of one emitter, what bounds the runs of its next gap.
+/// What bounds the runs in an emitter's next gap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Emitter {
-    /// The last beginning or end of a tick: nothing that runs within ticks was going on.
+    /// The last beginning or end of a tick, when nothing within a tick was running.
     boundary: Option<Timestamp>,
-    /// The end of the last task: no other was going on.
+    /// The end of the last task, when no other was running.
     task_end: Option<Timestamp>,
-    /// The tick that is open, from its start to the end of its last gap.
+    /// The open tick, from its start to the end of its last gap.
     torn: Option<(Timestamp, Timestamp)>,
     /// The number of the last tick.
     tick: Option<u64>,
-    /// Records lost since.
+    /// Records lost since that tick.
     lost_since: u64,
 }
 
@@ -97,7 +97,8 @@ impl Hidden {
         }
     }
 
-    /// A tick ended; whether its beginning was `seen`. So did, unseen, the one that began at `endless`.
+    /// A tick ended; `seen` tells whether its beginning was seen. The one that began at `endless` ended as well,
+    /// unseen.
     pub(crate) fn tick_ended(
         &mut self,
         place: usize,
@@ -120,7 +121,7 @@ impl Hidden {
         }
     }
 
-    /// A tick has this number, so that those between it and the last one were lost.
+    /// Takes note of a tick number: the ticks between it and the last one were lost.
     fn numbered(&mut self, place: usize, tick: u64) {
         let emitter = &mut self.emitters[place];
         let between = match emitter.tick {
@@ -146,7 +147,7 @@ impl Hidden {
         emitter.task_end = Some(end);
     }
 
-    /// `count` records are missing between `from` and `to`; `open` is the start of the tick that went on then.
+    /// `count` records are missing between `from` and `to`; `open` is the start of the tick in progress, if any.
     pub(crate) fn lost(
         &mut self,
         place: Option<usize>,
@@ -162,14 +163,14 @@ impl Hidden {
         }
         let known = place.map(|place| self.emitters[place]);
         let Some(known) = known.filter(|known| known.boundary.is_some() || from < to) else {
-            // Nothing is known of what came before.
+            // Nothing is known of the time before.
             self.ticks.of_any_length(count);
             self.tasks.of_any_length(count);
             self.in_ticks.of_any_length(count);
             return;
         };
         let since = |kind: &mut Missing, clear: Option<Timestamp>| {
-            // One of them may have gone on from any time before.
+            // One of them may have begun at any earlier time.
             kind.of_any_length(u64::from(clear.is_none()));
             kind.stretch(to.ns_since(clear.unwrap_or(from)));
         };
@@ -181,12 +182,12 @@ impl Hidden {
         }
     }
 
-    /// Ticks of which nothing was seen, by the numbers of those around them.
+    /// Ticks not seen at all, by the numbers of those around them.
     pub(crate) const fn ticks_between(&self) -> u64 {
         self.between
     }
 
-    /// What is missing where `lost` records are, and `incomplete` ticks.
+    /// What is missing, given `lost` records and `incomplete` ticks.
     pub(crate) fn missing(&self, lost: u64, incomplete: u64) -> MissingSamples {
         let mut ticks = self.ticks.clone();
         let mut torn = 0;
@@ -194,7 +195,7 @@ impl Hidden {
             ticks.stretch(to.ns_since(start));
             torn += 1;
         }
-        // A tick that was lost whole has lost its beginning and its end.
+        // A tick lost whole has lost two records: its beginning and its end.
         let since = self.emitters.iter().map(|emitter| emitter.lost_since / 2);
         let numbered = since.fold(self.unseen, u64::saturating_add);
         let unseen = if self.unnumbered { lost / 2 } else { numbered.min(lost / 2) };

@@ -1,8 +1,8 @@
-//! What keeps a loop alive, by kind and by name.
+//! Active handles: what keeps a loop alive, by kind and by name.
 //!
-//! A snapshot lists it every few seconds; what the stream says since keeps the list true: timers, sources and
-//! jobs by name, everything else by its kind's count. Where names and count no longer add up, the count is
-//! right: what is left of it has no name until the next snapshot.
+//! A snapshot lists them every few seconds, and later events keep the list current: timers, sources and jobs by name,
+//! everything else by the count of its kind. Where names and count disagree, the count is right: the difference has no
+//! name until the next snapshot.
 
 mod refs;
 
@@ -15,25 +15,25 @@ use super::config::TimelineConfig;
 use crate::labels::Labels;
 use refs::Refs;
 
-/// What a reference is called.
+/// The name of a reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RefName {
-    /// What it is.
+    /// Its kind.
     pub what: RefKind,
     /// Its tag; untagged where it has none.
     pub tag: Tag,
-    /// Its name, where that is no tag's.
+    /// Its name, where that is not a tag's.
     pub label: Option<LabelId>,
 }
 
 impl RefName {
-    /// One that only its kind is known of.
+    /// A reference of which only the kind is known.
     #[must_use]
     pub const fn unnamed(what: RefKind) -> Self {
         Self { what, tag: Tag(0), label: None }
     }
 
-    /// The name: a label's text, a tag's, or `unnamed`; of a task, which is not followed by name, `queued`.
+    /// The name: a label's text, a tag's name, or `unnamed`; for tasks, which are not tracked by name, `queued`.
     #[must_use]
     pub fn describe(&self, labels: &Labels) -> String {
         match self.label {
@@ -45,7 +45,7 @@ impl RefName {
     }
 }
 
-/// So many references of one name.
+/// The number of references with one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held {
     /// The name.
@@ -54,10 +54,10 @@ pub struct Held {
     pub count: u64,
 }
 
-/// What keeps the loops of a program alive, as far as they said.
+/// What keeps the loops of a program alive, as far as they reported it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeepAlive {
-    /// By the place of their emitter.
+    /// Indexed by the place of the emitter.
     loops: Vec<Refs>,
     names_max: usize,
 }
@@ -67,7 +67,7 @@ impl KeepAlive {
         Self { loops: Vec::new(), names_max: config.names_kept }
     }
 
-    /// References of every kind, as the last changes said; `None` before the first.
+    /// References of every kind, per the latest events; `None` before the first.
     #[must_use]
     pub fn alive(&self) -> Option<u64> {
         self.sum(|refs| refs.alive.map(u64::from))
@@ -91,7 +91,7 @@ impl KeepAlive {
             refs.each_held(|name, count| *all.entry(name).or_default() += count);
         }
         let mut held: Vec<Held> = all.into_iter().map(|(name, count)| Held { name, count }).collect();
-        // What has no name says least.
+        // Unnamed references come last: they say least.
         let key = |held: &Held| {
             let unnamed = held.name == RefName::unnamed(held.name.what);
             (held.name.what, unnamed, std::cmp::Reverse(held.count))
@@ -100,26 +100,26 @@ impl KeepAlive {
         held
     }
 
-    /// When the oldest of the loops' last snapshots was taken: names are as fresh as that and what followed.
+    /// When the oldest of the loops' last snapshots was taken: names are as fresh as that and the events since.
     #[must_use]
     pub fn as_of(&self) -> Option<Timestamp> {
         self.loops.iter().filter_map(|refs| refs.as_of).min()
     }
 
-    /// Parts for which the last snapshots had no room: names are missing.
+    /// Parts that did not fit into the last snapshots, and whose names are missing.
     #[must_use]
     pub fn left_out(&self) -> u64 {
         self.loops.iter().map(|refs| u64::from(refs.left_out)).sum()
     }
 
-    /// Every armed timer of the emitter at `place` that is followed, with when it is due.
+    /// Calls `tell` with each tracked armed timer of the emitter at `place`: its id, tag, due time and period.
     pub(crate) fn each_armed(&self, place: usize, tell: impl FnMut(TimerId, Tag, Timestamp, Option<u64>)) {
         if let Some(refs) = self.loops.get(place) {
             refs.each_armed(tell);
         }
     }
 
-    /// Takes in what `event`, of the emitter at `place`, says of references, if anything.
+    /// Updates references from `event` of the emitter at `place`, if it concerns them.
     #[inline]
     pub(crate) fn see(&mut self, at: Timestamp, place: usize, event: &Event) {
         if refs::concerns(event) {
@@ -127,7 +127,7 @@ impl KeepAlive {
         }
     }
 
-    /// A task was queued: so many wait now.
+    /// A task was queued; `depth` wait now.
     #[inline]
     pub(crate) fn task_queued(&mut self, place: usize, depth: u32) {
         self.refs(place).queued(i64::from(depth));

@@ -1,7 +1,7 @@
-//! Several loops in one stream, apart: each is a timeline of its own, with figures and without anything to open.
+//! Separate figures for several loops in one stream: each gets a timeline of its own, with figures only.
 //!
-//! As long as there is one loop, its figures are those of the whole, and nothing is folded twice. When the events of
-//! another one come, what was folded so far becomes the first one's.
+//! As long as there is one loop, its figures are those of the whole and nothing is folded twice. When events of another
+//! one arrive, what was folded so far becomes the first loop's.
 
 use loop_probes::event::Event;
 use loop_probes::ids::SourceId;
@@ -11,31 +11,31 @@ use super::blame::Blame;
 use super::harm::Harms;
 use super::{Timeline, TimelineConfig};
 
-/// Loops with figures of their own; those of further ones are only in the whole.
+/// Loops with figures of their own; further ones are only part of the whole.
 pub const LOOPS_MAX: usize = 64;
 
 /// See the [module](self).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Loops {
-    /// The first loop that was seen.
+    /// The first loop seen.
     first: Option<SourceId>,
-    /// Empty while there is one.
+    /// Empty while there is only one loop.
     apart: Vec<(SourceId, Timeline)>,
-    /// There are more than are kept apart.
+    /// There are more loops than [`LOOPS_MAX`].
     more: bool,
-    /// Records that the last gap with a number had lost.
+    /// The count of the last gap whose number of lost records is known.
     lost: u64,
 }
 
 impl Loops {
-    /// Whether an event has to be folded apart, or makes a second loop.
+    /// Whether an event has to be folded separately, or introduces a second loop.
     #[inline]
     pub(super) fn concerns(&self, stamped: &Stamped) -> bool {
         Some(stamped.source) != self.first && is_of_a_loop(&stamped.event) || !self.apart.is_empty()
     }
 }
 
-/// It says that its emitter is a loop: workers, and threads with spans, tell nothing of the kind.
+/// Whether the event shows that its emitter is a loop: workers, and threads with spans only, emit none of these.
 const fn is_of_a_loop(event: &Event) -> bool {
     matches!(
         event,
@@ -77,25 +77,24 @@ fn figures_of(config: &TimelineConfig) -> TimelineConfig {
 }
 
 impl Timeline {
-    /// The loops that are kept apart, in the order in which they were first seen: none where there is one alone, or
-    /// none at all.
+    /// The loops with separate figures, in the order in which they were first seen: empty if there is at most one loop.
     pub fn loops_apart(&self) -> impl ExactSizeIterator<Item = (SourceId, &Self)> + '_ {
         self.loops.apart.iter().map(|(source, timeline)| (*source, timeline))
     }
 
-    /// The first loop that was seen, where any was.
+    /// The first loop seen, if any.
     #[must_use]
     pub const fn first_loop(&self) -> Option<SourceId> {
         self.loops.first
     }
 
-    /// There are more loops than are kept apart.
+    /// Whether there are more loops than those with separate figures.
     #[must_use]
     pub const fn has_more_loops(&self) -> bool {
         self.loops.more
     }
 
-    /// The loops that are kept apart, with the names that all know, and by the times of all.
+    /// The separate timelines, with the names known to all and the first and last times of the whole.
     #[must_use]
     pub(crate) fn loops_by_now(&self) -> Vec<(SourceId, Self)> {
         let by_now = |own: &Self| {
@@ -105,7 +104,7 @@ impl Timeline {
         self.loops.apart.iter().map(|(source, own)| (*source, by_now(own))).collect()
     }
 
-    /// Folds an event of one of several loops apart from the others, before it is folded into the whole.
+    /// Folds an event into its own loop's timeline, before it is folded into the whole.
     #[cold]
     #[inline(never)]
     pub(super) fn fold_apart(&mut self, stamped: &Stamped) {
@@ -140,13 +139,13 @@ impl Timeline {
         let lost = self.loops.lost;
         let own = &mut self.loops.apart[place].1;
         own.fold_alone(stamped);
-        // A damaged block's records are counted once, with its first emitter: any of them can have been this one's.
+        // A damaged block's records are counted once, with its first emitter: any of them may have been this loop's.
         if let Event::Lost { count: 0, .. } = stamped.event {
             own.lost_records = own.lost_records.saturating_add(lost.max(1));
         }
     }
 
-    /// Records were lost, of whatever emitter.
+    /// Takes note of lost records, of any emitter.
     pub(super) fn note_lost(&mut self, count: u64) {
         if count > 0 {
             self.loops.lost = count;

@@ -1,4 +1,4 @@
-//! What runs between tasks: microtask checkpoints, the deferred queue, immediates.
+//! Work between tasks: microtask checkpoints, the deferred queue, immediates.
 
 use super::config::TimelineConfig;
 use crate::histogram::Histogram;
@@ -12,9 +12,9 @@ pub struct Microtasks {
     pub ran: u64,
     /// Microtasks that a budget left for later, summed over checkpoints.
     pub left: u64,
-    /// Microtasks of a checkpoint. Its count is the number of checkpoints.
+    /// Microtasks per checkpoint. The count is the number of checkpoints.
     pub ran_per_checkpoint: Histogram,
-    /// Extents of checkpoints.
+    /// Durations of checkpoints.
     pub run_ns: Histogram,
     /// Microtasks of the last checkpoints.
     pub samples: Recent<u32>,
@@ -46,19 +46,19 @@ impl Microtasks {
     }
 }
 
-/// Runs of a batch: of the deferred queue, or of immediates.
+/// Batch runs, of the deferred queue or of immediates.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Batches {
-    /// Entries posted; 0 where posts are not events.
+    /// Entries posted; 0 where posts are not recorded.
     pub posted: u64,
-    /// Posts whose key was queued already.
+    /// Posts whose key was already queued.
     pub existed: u64,
     /// Entries that ran.
     pub ran: u64,
     /// Entries that stayed for the next batch.
     pub kept: u64,
-    /// Extents of batches. Its count is the number of batches.
+    /// Durations of batches. The count is the number of batches.
     pub run_ns: Histogram,
 }
 

@@ -1,5 +1,5 @@
-//! The tick that is going on: gathers what happens until its end. One per emitter, reused tick after tick,
-//! so that the fold allocates nothing once it has seen its largest tick.
+//! The tick in progress: gathers what happens until its end. There is one per emitter, reused from tick to tick, so
+//! that the fold allocates nothing once it has seen its largest tick.
 
 use loop_probes::event::Phase;
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
@@ -12,26 +12,26 @@ use super::ticks::{LongestRun, PhaseTimes, SpanRange, TickSummary};
 use super::unfinished::Seen;
 use crate::analysis::attribution::sweep::Nodes;
 
-/// The union of the extents of a loop's own polls, added in the order in which they end: overlapping ones are not
-/// counted twice. A poll within a callback is the callback's time, and does not count.
+/// The union of a loop's own polls, added in the order in which they end, so that overlapping ones are not counted
+/// twice. A poll within a callback belongs to the callback and does not count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PollWait {
     until: Timestamp,
     pub(crate) wait_ns: u64,
-    /// What counts so far, by its start: a callback that is told later may lie around the last of them.
+    /// What counts so far, by start: a callback is recorded at its end and may turn out to contain the last of these.
     counted: Vec<(Timestamp, u64)>,
 }
 
-/// Polls of one tick that are told apart; more than that become one.
+/// Polls of one tick kept apart; beyond that they are merged.
 const POLLS_MAX: usize = 1024;
 
 impl PollWait {
-    /// Nothing before `from` counts.
+    /// Starts at `from`: nothing earlier counts.
     pub(crate) fn since(from: Timestamp) -> Self {
         Self { until: from, ..Self::default() }
     }
 
-    /// As [`since`](Self::since), in the same memory.
+    /// As [`since`](Self::since), reusing the memory.
     fn reset(&mut self, from: Timestamp) {
         (self.until, self.wait_ns) = (from, 0);
         self.counted.clear();
@@ -48,7 +48,7 @@ impl PollWait {
         }
     }
 
-    /// As the fold does, of any event.
+    /// Updates the wait from any event, as the fold does.
     pub(crate) fn see(&mut self, stamped: &Stamped) {
         match TickSpan::of(stamped) {
             Some(TickSpan { start, end, what: SpanKind::Poll { .. } }) => self.add(start, end),
@@ -57,7 +57,7 @@ impl PollWait {
         }
     }
 
-    /// A callback that began at `start` is over: the polls within it were its own.
+    /// A callback that began at `start` is over: the polls within it belong to it.
     #[inline]
     pub(crate) fn ran(&mut self, start: Timestamp) {
         while let Some((_, ns)) = self.counted.pop_if(|(its_start, _)| *its_start >= start) {
@@ -66,7 +66,7 @@ impl PollWait {
     }
 }
 
-/// What one emitter is in the middle of.
+/// The state of one emitter's current tick.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OpenTick {
     pub(crate) source: SourceId,
@@ -80,15 +80,15 @@ pub(crate) struct OpenTick {
     longest: Option<LongestRun>,
     /// The last task or readiness callback.
     pub(crate) last_run: Option<(TaskId, Tag)>,
-    /// The task of the last signal: it waited as long as the signal did.
+    /// The task of the last signal: its wait is the signal's.
     pub(crate) signal_task: Option<TaskId>,
-    /// When the emitter's last event was.
+    /// When the emitter's last event was recorded.
     pub(crate) last: Timestamp,
-    /// What the emitter was last seen in, where no event since says that it is over.
+    /// What the emitter was last seen doing, unless an event since then ended it.
     pub(crate) seen: Option<Seen>,
-    /// The emitter has ticks.
+    /// Whether the emitter has ticks.
     pub(crate) ticked: bool,
-    /// The loop said that it stopped, and has not begun a tick since.
+    /// Whether the loop reported that it stopped, and has not begun a tick since.
     pub(crate) has_stopped: bool,
     pub(crate) tasks_queued: u32,
     pub(crate) timers_fired: u32,
@@ -96,7 +96,7 @@ pub(crate) struct OpenTick {
     microtasks_run: u32,
     gc_runs: u32,
     gc_run_ns: u64,
-    /// Waits that were too long and ended in it.
+    /// Waits over the limit that ended in it.
     pub(crate) waits: Vec<Wait>,
     spans: Vec<TickSpan>,
     left_out: u32,
@@ -137,7 +137,7 @@ impl OpenTick {
     pub(crate) fn begin(&mut self, tick: u64, start: Timestamp) {
         let mut spans = std::mem::take(&mut self.spans);
         spans.clear();
-        // Those of a tick whose end was lost are charged with this one's.
+        // Waits from a tick whose end was lost are charged with this tick's.
         let waits = std::mem::take(&mut self.waits);
         let (mut polls, mut poll_phase) =
             (std::mem::take(&mut self.polls), std::mem::take(&mut self.poll_phase));
@@ -163,7 +163,7 @@ impl OpenTick {
         self.open.then_some(self.tick)
     }
 
-    /// Whose, which, and since when, while it is open.
+    /// Its source, number and start, while it is open.
     pub(crate) fn going_on(&self) -> Option<(SourceId, u64, Timestamp)> {
         self.open.then_some((self.source, self.tick, self.start))
     }
@@ -173,17 +173,17 @@ impl OpenTick {
         if self.open { &self.spans } else { &[] }
     }
 
-    /// Records of it are missing.
+    /// Whether records of it are missing.
     pub(crate) const fn is_damaged(&self) -> bool {
         self.damaged
     }
 
-    /// Its polls so far, where it began at `start`; none where that is unknown.
+    /// Its polls so far, if it began at `start`; otherwise none are known.
     pub(crate) fn polls_since(&self, start: Timestamp) -> PollWait {
         if self.open && self.start == start { self.polls.clone() } else { PollWait::since(start) }
     }
 
-    /// Adds to `nodes` what has happened so far, while it is open.
+    /// Adds what has happened so far to `nodes`, while it is open.
     pub(crate) fn gather(&self, nodes: &mut Nodes) {
         if self.open {
             nodes.add(&self.spans, self.left_out > 0);
@@ -195,7 +195,7 @@ impl OpenTick {
         self.spans.len()
     }
 
-    /// Takes in that `span` ended, whether it is of a tick or not.
+    /// Notes that `span` ended, whether or not it belongs to a tick.
     #[inline]
     pub(crate) fn ended(&mut self, span: &TickSpan) {
         if self.seen.is_some() && Seen::ends_with(span) {
@@ -209,7 +209,7 @@ impl OpenTick {
         self.damaged = true;
     }
 
-    // Inlined, both: a span handed over through memory is read back before it has arrived there.
+    // Both inlined: a span passed through memory is read back before its store has completed.
     #[expect(clippy::inline_always, reason = "the fold is as fast as this: see above")]
     #[inline(always)]
     pub(crate) fn add(&mut self, span: TickSpan, config: &TimelineConfig) {
@@ -238,7 +238,7 @@ impl OpenTick {
         self.keep(span, run_ns, config.spans_per_tick);
     }
 
-    /// Phases and polls are the frame of the tick and always kept; of the rest the longest.
+    /// Phases and polls frame the tick and are always kept; of the rest, the longest are.
     #[expect(clippy::inline_always, reason = "as above")]
     #[inline(always)]
     fn keep(&mut self, span: TickSpan, run_ns: u64, limit: usize) {
@@ -256,7 +256,7 @@ impl OpenTick {
         }
     }
 
-    /// Leaves out the shorter half, so that a tick of any length costs a constant per span.
+    /// Drops the shorter half, so that the cost per span is constant whatever the length of the tick.
     fn thin_out(&mut self) {
         let mut lengths: Vec<u64> =
             self.spans.iter().filter(|span| !is_frame(span)).map(TickSpan::run_ns).collect();
@@ -264,7 +264,7 @@ impl OpenTick {
         let Some(last) = lengths.len().checked_sub(1) else { return };
         let (_, median, _) = lengths.select_nth_unstable(last / 2);
         let median = *median;
-        // In place, in their order: `kept` of them so far.
+        // In place and in order: `kept` of them so far.
         let mut kept = 0;
         for place in 0..before {
             let span = self.spans[place];
@@ -280,7 +280,7 @@ impl OpenTick {
         self.left_out = self.left_out.saturating_add((before - self.spans.len()) as u32);
     }
 
-    /// The tick's last word. What it says of itself must fit what was seen, else records are missing.
+    /// Ends the tick. Its own figures must match what was seen, otherwise records are missing.
     pub(crate) fn end(
         &mut self,
         tick: u64,
@@ -325,7 +325,7 @@ impl OpenTick {
     }
 }
 
-/// How many at the end of `spans` are polls within the callback `span`: they are its time, and go with it.
+/// The number of polls at the end of `spans` that lie within the callback `span`: they belong to it and go with it.
 fn polls_of(spans: &[TickSpan], span: &TickSpan) -> usize {
     let is_its = |poll: &&TickSpan| matches!(poll.what, SpanKind::Poll { .. }) && poll.start >= span.start;
     if span.what.is_callback() { spans.iter().rev().take_while(is_its).count() } else { 0 }

@@ -1,4 +1,4 @@
-//! One tick opened: its spans in the order in which they began, each with its depth.
+//! One opened tick: its spans in the order in which they began, each with its depth.
 
 use super::span::TickSpan;
 use super::ticks::TickSummary;
@@ -9,23 +9,23 @@ use crate::analysis::attribution::{Ledger, ledger};
 pub struct OpenedSpan {
     /// What happened.
     pub span: TickSpan,
-    /// In how many others it lies: 0 for phases.
+    /// How many other spans it lies in: 0 for phases.
     pub depth: usize,
 }
 
-/// A tick with all that happened in it.
+/// A tick with everything that happened in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpenedTick {
     /// The tick.
     pub tick: TickSummary,
-    /// Its spans in the order in which they began, an outer one before those within it.
+    /// Its spans in the order in which they began, outer ones before those within them.
     pub spans: Vec<OpenedSpan>,
 }
 
 impl OpenedTick {
     pub(crate) fn new(tick: TickSummary, mut spans: Vec<TickSpan>) -> Self {
-        // Of equal extents the one that ended later in the stream is the outer one.
+        // Of two equal extents, the one recorded later is the outer one.
         spans.reverse();
         spans.sort_by(|a, b| a.start.cmp(&b.start).then(b.end.cmp(&a.end)));
         let mut within: Vec<TickSpan> = Vec::new();
@@ -45,7 +45,7 @@ impl OpenedTick {
         Self { tick, spans }
     }
 
-    /// Who used up the tick's busy time, in at most `lines` lines besides `unattributed`.
+    /// The breakdown of the tick's busy time, in at most `lines` lines besides `unattributed`.
     #[must_use]
     pub fn blame(&self, lines: usize) -> Ledger {
         let spans: Vec<TickSpan> = self.spans.iter().rev().map(|opened| opened.span).collect();

@@ -15,7 +15,7 @@ pub struct WorkerStats {
     pub busy_ns: u64,
 }
 
-/// Jobs, and those who run them.
+/// Jobs and workers.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Workers {
@@ -31,9 +31,9 @@ pub struct Workers {
     pub queue_wait_ns: Histogram,
     /// From taken to done.
     pub run_ns: Histogram,
-    /// Waiting, as the last post said.
+    /// Jobs waiting, as of the last post.
     pub depth: u32,
-    /// Most waiting.
+    /// Most jobs waiting at once.
     pub depth_max: u32,
     /// By worker number.
     pub workers: Vec<WorkerStats>,

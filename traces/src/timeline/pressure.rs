@@ -1,18 +1,18 @@
-//! Pressure: how much processors were wanted and not had while the recorder looked.
+//! Pressure: contention for processors while the recorder sampled it.
 
 use loop_probes::ids::Timestamp;
 
-/// What the kernel counted, all together.
+/// The kernel's counts, summed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pressure {
     /// The time for which there are counts; 0 where none were sampled.
     pub observed_ns: u64,
-    /// A task of the machine waited for a processor; `None` where the kernel did not say throughout.
+    /// Time in which any task of the machine waited for a processor; `None` unless the kernel reported it throughout.
     pub waited_ns: Option<u64>,
-    /// The hypervisor ran something else, on all processors together.
+    /// Time the hypervisor ran something else, summed over all processors.
     pub stolen_ns: Option<u64>,
-    /// Threads of the process waited for a processor, all together.
+    /// Time threads of the process waited for a processor, summed.
     pub delayed_ns: Option<u64>,
 }
 

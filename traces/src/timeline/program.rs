@@ -1,4 +1,4 @@
-//! What the program says itself (spans, marks), and what went wrong in it.
+//! The program's own spans and marks, and its errors.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use crate::recent::Recent;
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct LabelStats {
-    /// Extents of its spans.
+    /// Durations of its spans.
     pub run_ns: Option<Box<Histogram>>,
     /// Its marks.
     pub marks: u64,
@@ -38,7 +38,7 @@ impl Spans {
     }
 }
 
-/// Something went wrong.
+/// One error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trouble {
     /// When.
@@ -47,7 +47,7 @@ pub struct Trouble {
     pub what: TroubleKind,
 }
 
-/// What went wrong.
+/// The kind of error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TroubleKind {
@@ -55,7 +55,7 @@ pub enum TroubleKind {
     Exception {
         /// The task.
         task: Option<TaskId>,
-        /// What it said.
+        /// Its message.
         message: LabelId,
     },
     /// A rule of the loop was broken.
@@ -76,7 +76,7 @@ pub enum TroubleKind {
     },
 }
 
-/// Everything that went wrong.
+/// All errors.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Troubles {

@@ -1,8 +1,9 @@
-//! Queues: how deep each is, was, and grew at worst.
+//! Queue depths: current, past and greatest.
 //!
-//! A loop samples its queues at the start of each tick, and only those that changed. The figures here weigh a depth by
-//! how long it lasted, so they follow what is known between samples too: a queued task says how deep the queue is with
-//! it, and a task that starts has left it. The time after lost records, until the next word of a queue, is unknown.
+//! A loop samples its queues at the start of each tick, and only those that changed. The figures here weigh each depth
+//! by how long it lasted, so they also use what is known between samples: a queued task carries the depth including
+//! itself, and a task that starts has left the queue. After lost records, a queue's depth is unknown until its next
+//! event.
 
 mod depth;
 
@@ -21,9 +22,9 @@ pub struct QueueStats {
     pub queue: Queue,
     /// The last samples.
     pub samples: Recent<u32>,
-    /// The deepest seen, between samples too (a post says how deep the queue is with it).
+    /// The greatest depth seen, between samples too (a post carries the depth including itself).
     pub depth_max: u32,
-    /// The deepest seen since the last sample.
+    /// The greatest depth seen since the last sample.
     peak: u32,
     depths: Depths,
 }
@@ -35,19 +36,19 @@ impl QueueStats {
         self.samples.newest().copied()
     }
 
-    /// The deepest seen since the last sample: what a queue that fills and empties within a tick reached.
+    /// The greatest depth since the last sample: the peak of a queue that fills and empties within a tick.
     #[must_use]
     pub fn peak_since_sample(&self) -> u32 {
         self.peak
     }
 
-    /// The depth that was not exceeded for half of the time up to `now`; `None` where the depth was never known.
+    /// The median of the depth over time up to `now`; `None` if the depth was never known.
     #[must_use]
     pub fn depth_p50(&self, now: Timestamp) -> Option<u64> {
         self.depths.median(now)
     }
 
-    /// Between which values that lies where the depth was unknown for some of the time; `None` where it never was.
+    /// Bounds on that median where the depth was unknown for some of the time; `None` where it never was.
     #[must_use]
     pub fn depth_p50_bounds(&self, now: Timestamp) -> Option<Bounds> {
         self.depths.median_bounds(now)
@@ -72,24 +73,25 @@ impl QueueStats {
 pub struct Queues {
     queues: Vec<QueueStats>,
     immediates: Immediates,
-    /// By the place of an emitter: what it says of its queueing.
+    /// What each emitter reports of its queueing, by its place.
     emitters: Vec<Emitter>,
     waits_left_out: u64,
-    /// A snapshot whose end has not come yet: whose, and what it has listed of each queue.
+    /// A snapshot whose end has not been read yet: its emitter, and what it has listed of each queue.
     snapshot: Option<(usize, [u32; Queue::ALL.len()])>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Emitter {
-    /// It says when it queues a task: one that starts at once has not waited. Of another's, no wait is known.
+    /// It records when it queues a task, so one that starts at once has not waited. For other emitters no wait is
+    /// known.
     tells_queueing: bool,
-    /// The task of the timer that fired last: it runs without having been queued.
+    /// The task of the timer that fired last: it runs without being queued.
     fired_task: Option<TaskId>,
     /// Records were lost since the last tick began, timer fired or task ran.
     is_after_loss: bool,
 }
 
-/// Queues whose entries a snapshot lists. One that it does not mention is empty.
+/// Queues whose entries a snapshot lists. One it does not mention is empty.
 const IN_SNAPSHOTS: [Queue; 8] = [
     Queue::Tasks,
     Queue::Immediates,
@@ -119,17 +121,17 @@ impl Queues {
         }
     }
 
-    /// Every queue, in the order of its code, also those that were never seen.
+    /// Every queue in the order of its code, including those never seen.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &QueueStats> + '_ {
         self.queues.iter()
     }
 
-    /// Queues of which anything is known, and be it that they were empty.
+    /// Queues of which anything is known, even if only that they were empty.
     pub fn known(&self) -> impl Iterator<Item = &QueueStats> + '_ {
         self.queues.iter().filter(|queue| queue.depths.is_known() || queue.depth_max > 0)
     }
 
-    /// Queues that something was seen in.
+    /// Queues with a sample or an entry.
     pub fn seen(&self) -> impl Iterator<Item = &QueueStats> + '_ {
         self.queues.iter().filter(|queue| queue.samples.newest().is_some() || queue.depth_max > 0)
     }
@@ -144,7 +146,7 @@ impl Queues {
         &mut self.queues[place_of(queue)]
     }
 
-    /// The agenda, which belongs to no loop, is this deep.
+    /// Records the depth of the agenda, which belongs to no loop.
     pub(crate) fn agenda_sampled(&mut self, at: Timestamp, depth: u32) {
         self.queue_mut(Queue::Agenda).sampled(OF_THE_PROCESS, at, depth);
     }
@@ -154,16 +156,16 @@ impl Queues {
         self.queue_mut(Queue::Agenda).reached(OF_THE_PROCESS, at, depth);
     }
 
-    /// Whether a task that starts when it was queued has waited for no time. Otherwise it was in no queue, as a
-    /// timer's, or its emitter does not say.
+    /// Whether equal queued and start times mean a wait of zero. Otherwise the task was in no queue (a timer's), or its
+    /// emitter does not record queueing.
     #[inline]
     pub(crate) fn tells_waits_of(&self, place: Option<usize>, task: TaskId) -> bool {
         let emitter = place.and_then(|place| self.emitters.get(place));
         emitter.is_some_and(|emitter| emitter.tells_queueing && emitter.fired_task != Some(task))
     }
 
-    /// How long a task waited; `None` where it was in no queue, as a timer's (its delay is the timer's lag), or where
-    /// that was not recorded. The first one after lost records may be a timer's, whose firing was lost.
+    /// A task's queue wait; `None` if it was in no queue (a timer's task: its delay is the timer's lag), or if that was
+    /// not recorded. The first task after lost records may be that of a timer whose firing was lost.
     #[inline]
     pub(crate) fn wait_of(
         &mut self,
@@ -186,7 +188,7 @@ impl Queues {
         (queued < start || emitter.tells_queueing && !in_part).then_some(waited_ns)
     }
 
-    /// Waits that count nowhere, because lost records may have said that they are none.
+    /// Waits counted nowhere, because lost records may have shown that they are not waits at all.
     pub(crate) const fn waits_left_out(&self) -> u64 {
         self.waits_left_out
     }
@@ -199,7 +201,7 @@ impl Queues {
         self.emitters.get_mut(place)
     }
 
-    /// Takes in what `event`, of the emitter at `place`, says of a queue, if anything.
+    /// Updates queues from `event` of the emitter at `place`, if it concerns them.
     #[inline]
     pub(crate) fn see(&mut self, at: Timestamp, place: Option<usize>, event: &Event) {
         let place = place.unwrap_or(OF_THE_PROCESS);
@@ -276,7 +278,7 @@ impl Queues {
         }
     }
 
-    /// What is not said to have changed is as deep as it was said last.
+    /// A queue that is not reported as changed keeps its last reported depth.
     fn tick_started(&mut self, place: usize, at: Timestamp) {
         for queue in [Queue::Tasks, Queue::Immediates, Queue::AfterLoop, Queue::Work] {
             self.queue_mut(queue).depths.unchanged(place, at);
@@ -284,7 +286,7 @@ impl Queues {
     }
 }
 
-/// The place of what belongs to no emitter.
+/// The place of queues that belong to no emitter.
 const OF_THE_PROCESS: usize = usize::MAX;
 
 /// Wire codes count from 1 without gaps, in the order of `ALL`.

@@ -1,6 +1,6 @@
 //! Rates over a sliding window, in tenths of a second.
 //!
-//! "Now" is an argument: a loop that hangs emits nothing, and its rate must fall all the same.
+//! "Now" is an argument: a hanging loop emits nothing, and its rate must fall all the same.
 
 use std::collections::VecDeque;
 
@@ -9,7 +9,7 @@ use loop_probes::ids::Timestamp;
 /// Width of a slot, in nanoseconds.
 pub const SLOT_NS: u64 = 100_000_000;
 
-/// What happened in one tenth of a second.
+/// Counts over one tenth of a second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Slot {
     /// Ticks that ended.
@@ -28,7 +28,7 @@ pub struct Rates {
     slots: VecDeque<Slot>,
     /// The number of the newest slot, counted from the monotonic clock's zero.
     newest: u64,
-    /// The number of the slot of the very first event.
+    /// The number of the first event's slot.
     first: u64,
     window: usize,
 }
@@ -38,7 +38,7 @@ impl Rates {
         Self { slots: VecDeque::new(), newest: 0, first: 0, window: window.max(1) }
     }
 
-    /// The slot of `at`; the newest where `at` lies before it (emitters overlap a little).
+    /// The slot of `at`; the newest one if `at` lies before it (emitters overlap a little).
     #[inline]
     pub(crate) fn slot(&mut self, at: Timestamp) -> &mut Slot {
         let number = at.as_ns() / SLOT_NS;
@@ -63,8 +63,8 @@ impl Rates {
         self.slots.back_mut().expect("a slot was pushed when there was none")
     }
 
-    /// The slots of the window that ends at `now`, oldest first: as many as the window has, those without
-    /// events empty. For sparklines.
+    /// The slots of the window that ends at `now`, oldest first, always the full window: slots without events are
+    /// empty. For sparklines.
     #[must_use]
     pub fn series(&self, now: Timestamp) -> Vec<Slot> {
         let last = (now.as_ns() / SLOT_NS).max(self.newest);
@@ -73,9 +73,9 @@ impl Rates {
         series
     }
 
-    /// The sums of the window that ends at `now` and of what it covers, per second: ticks, tasks; and the
-    /// window's utilization (0 to 1). The slot of `now` is not over yet and does not count. Ticks that have not ended are
-    /// in no slot: `open` says the busy time and poll wait of theirs in a window of so many nanoseconds.
+    /// Rates over the window that ends at `now`, per second of what it covers: ticks, tasks; and the window's
+    /// utilization (0 to 1). The slot of `now` is not over and does not count. Unfinished ticks are in no slot: `open`
+    /// returns their busy time and poll wait within a window of the given nanoseconds.
     #[must_use]
     pub fn per_second(&self, now: Timestamp, open: impl Fn(u64) -> [u64; 2]) -> PerSecond {
         let last = (now.as_ns() / SLOT_NS).max(self.newest);
@@ -87,7 +87,7 @@ impl Rates {
         let covered = last.saturating_sub(self.first).min(self.window as u64 - 1);
         let mut sum = Slot::default();
         let (mut ticks, mut tasks) = (0u64, 0u64);
-        // A run younger than one slot has nothing else than the slot that is not over.
+        // A run younger than one slot has only the current one.
         let backs = if covered == 0 { 0..1 } else { 1..covered + 1 };
         for slot in backs.map(|back| self.at(last, back)) {
             ticks += u64::from(slot.ticks);

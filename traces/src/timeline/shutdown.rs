@@ -1,4 +1,4 @@
-//! The loop's end: a shutdown from its beginning to what it left, and why the loop stopped.
+//! The end of the loop: its shutdown and the result of that, and why the loop stopped.
 
 use loop_probes::event::StopReason;
 use loop_probes::ids::Timestamp;
@@ -18,11 +18,11 @@ pub struct Stopped {
 pub struct ShutdownEnd {
     /// When.
     pub at: Timestamp,
-    /// From its beginning, in nanoseconds.
+    /// Duration of the shutdown, in nanoseconds.
     pub run_ns: u64,
-    /// Pieces of work that ran to their end meanwhile.
+    /// Pieces of work that ran to completion during the shutdown.
     pub finished: u32,
-    /// Pieces of work that were cancelled, as their owners had chosen.
+    /// Pieces of work cancelled, as their owners had chosen.
     pub cancelled: u32,
     /// Pieces of work that the deadline cut off.
     pub left: u32,
@@ -34,14 +34,14 @@ pub struct ShutdownEnd {
 pub struct Shutdown {
     /// When it began.
     pub began: Timestamp,
-    /// When it has to be over; `None` where its beginning was not seen.
+    /// Its deadline; `None` if its beginning was not seen.
     pub deadline: Option<Timestamp>,
-    /// How it ended, once it did.
+    /// How it ended; `None` while it is in progress.
     pub ended: Option<ShutdownEnd>,
 }
 
 impl Shutdown {
-    /// It ended after its deadline.
+    /// Whether it ended, or is still running, past its deadline.
     #[must_use]
     pub fn is_overdue(&self, now: Timestamp) -> bool {
         let until = self.ended.map_or(now, |ended| ended.at);

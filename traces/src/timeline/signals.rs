@@ -1,4 +1,4 @@
-//! Signals: what arrived, how long it took to be delivered, what was dropped.
+//! Signals: arrivals, delivery latency, drops.
 
 use crate::histogram::Histogram;
 
@@ -20,11 +20,11 @@ pub struct SignalStats {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Signals {
-    /// By number, in the order in which they first came.
+    /// By number, in order of first arrival.
     pub by_signo: Vec<SignalStats>,
     /// Dropped because the signal ring was full, since the loop began.
     pub dropped: u64,
-    /// Most signals that were found in the ring at once.
+    /// Most signals found in the ring at once.
     pub depth_max: u32,
 }
 
@@ -60,7 +60,7 @@ impl Signals {
     }
 }
 
-/// The usual name of a signal on Linux, `signal 34` where it has none.
+/// The usual name of a signal on Linux; `signal 34` for numbers without one.
 #[must_use]
 pub fn signal_name(signo: u8) -> String {
     const NAMES: [&str; 32] = [

@@ -1,4 +1,4 @@
-//! What happened within a tick, one entry each: what a tick is opened into, and what a ledger is made of.
+//! Entries of what happened within a tick: an opened tick lists them, and breakdowns are made of them.
 
 use loop_probes::event::{Event, GcAction, GcReason, Outcome, Phase, PollReason};
 use loop_probes::ids::{IoSource, LabelId, Tag, TaskId, TimerId, Timestamp};
@@ -6,7 +6,7 @@ use loop_probes::stamped::Stamped;
 
 use crate::labels::Labels;
 
-/// A stretch or a point of a tick.
+/// An interval or a point within a tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TickSpan {
     /// When it began.
@@ -29,7 +29,7 @@ pub enum SpanKind {
         reason: PollReason,
         /// Sources that were ready.
         ready: u32,
-        /// The longest that it was to wait; `None` is for ever.
+        /// The poll's timeout; `None` waits without limit.
         timeout_ns: Option<u64>,
     },
     /// A task.
@@ -40,12 +40,12 @@ pub enum SpanKind {
         tag: Tag,
         /// How it ended.
         outcome: Outcome,
-        /// From queued to started; `None` where it was in no queue, or since when is not known.
+        /// From queued to started; `None` if it was in no queue, or if the time it was queued is unknown.
         queue_wait_ns: Option<u64>,
     },
     /// A microtask checkpoint.
     Microtasks {
-        /// The task after which it came.
+        /// The task it followed.
         trigger: Option<TaskId>,
         /// Microtasks that ran.
         ran: u32,
@@ -56,7 +56,7 @@ pub enum SpanKind {
     Deferred {
         /// Callbacks that ran.
         ran: u32,
-        /// Callbacks that stay.
+        /// Callbacks that remain.
         kept: u32,
     },
     /// A batch of immediates.
@@ -86,14 +86,14 @@ pub enum SpanKind {
     },
     /// A pump of a foreign loop.
     Pump {
-        /// It handled a source of the foreign loop.
+        /// Whether it handled a source of the foreign loop.
         handled: bool,
-        /// The foreign loop was ready; otherwise time had passed.
+        /// Whether the foreign loop was ready; otherwise time had passed.
         ready: bool,
-        /// The longest that it was to wait.
+        /// Its timeout.
         timeout_ns: u64,
     },
-    /// A labelled stretch of the program.
+    /// A labelled interval of the program.
     Span {
         /// Its name.
         label: LabelId,
@@ -106,7 +106,7 @@ pub enum SpanKind {
         tag: Tag,
         /// The task that ran for it.
         task: TaskId,
-        /// Fired less due.
+        /// Time from due to fired.
         lag_ns: u64,
         /// Periods skipped.
         skipped: u32,
@@ -122,13 +122,13 @@ pub enum SpanKind {
     },
     /// A point: the GC controller decided.
     GcDecision {
-        /// What.
+        /// Its decision.
         action: GcAction,
         /// Why.
         reason: GcReason,
         /// The heap it saw.
         heap_bytes: u64,
-        /// Above this it would have collected.
+        /// The threshold above which it would have collected.
         threshold_bytes: u64,
     },
     /// A point: a mark of the program.
@@ -139,13 +139,13 @@ pub enum SpanKind {
 }
 
 impl SpanKind {
-    /// It has no extent.
+    /// Whether it is a point, without duration.
     #[must_use]
     pub const fn is_point(&self) -> bool {
         matches!(self, Self::Timer { .. } | Self::Signal { .. } | Self::GcDecision { .. } | Self::Mark { .. })
     }
 
-    /// A callback of the program, or several of one kind: what it waits for within is its own time.
+    /// A callback of the program, or several of one kind: time it spends waiting is its own.
     #[must_use]
     pub const fn is_callback(&self) -> bool {
         matches!(
@@ -158,7 +158,7 @@ impl SpanKind {
         )
     }
 
-    /// What it is called: `Echo #12`, `phase timers`, `gc`.
+    /// Its display name: `Echo #12`, `phase timers`, `gc`.
     #[must_use]
     pub fn describe(&self, labels: &Labels) -> String {
         match self {
@@ -185,7 +185,7 @@ impl SpanKind {
 }
 
 impl TickSpan {
-    /// The span that `stamped` is, where it belongs into a tick.
+    /// The span of `stamped`, if it belongs in a tick.
     #[must_use]
     pub fn of(stamped: &Stamped) -> Option<Self> {
         let at = stamped.at;
@@ -227,11 +227,11 @@ impl TickSpan {
             Event::Mark { label } => (at, SpanKind::Mark { label }),
             _ => return None,
         };
-        // Times come from outside: an extent that ends before it begins is a point.
+        // Times are external input: an interval that ends before it begins becomes a point.
         Some(Self { start: start.min(at), end: at, what })
     }
 
-    /// Its extent.
+    /// Its duration.
     #[must_use]
     pub const fn run_ns(&self) -> u64 {
         self.end.ns_since(self.start)

@@ -1,4 +1,4 @@
-//! Stalls: ticks that were busy beyond the limit, each with its ledger and all it needs to be opened.
+//! Stalls: ticks that were busy beyond the limit, each with its breakdown and what is needed to open it.
 
 use loop_probes::ids::Timestamp;
 
@@ -14,23 +14,23 @@ use crate::recent::Recent;
 pub struct Stall {
     /// The tick.
     pub tick: TickSummary,
-    /// Who made it so long: sums exactly to its busy time.
+    /// The breakdown of its busy time, which it sums to exactly.
     pub blame: Ledger,
     pub(crate) spans: Box<[TickSpan]>,
 }
 
-/// Last stalls that can be opened in full; of those before them the ledgers are kept.
+/// The most recent stalls, which can be opened in full; older ones keep their breakdowns only.
 const OPENED_MAX: usize = 64;
 
 /// All stalls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stalls {
-    /// Stalls, also those no longer kept.
+    /// Stalls, including those evicted.
     pub count: u64,
-    /// Their busy time, all together.
+    /// Their total busy time.
     pub busy_ns: u64,
-    /// The busy time of the worst of all, which is always kept.
+    /// The busy time of the worst stall, which is always kept.
     worst_ns: u64,
     kept: Recent<Stall>,
 }
@@ -40,18 +40,18 @@ impl Stalls {
         Self { count: 0, busy_ns: 0, worst_ns: 0, kept: Recent::new(config.stalls_kept) }
     }
 
-    /// The stalls that are kept, newest first: the last ones, and the worst of all.
+    /// The kept stalls, newest first: the most recent ones, and the worst of all.
     pub fn newest_first(&self) -> impl ExactSizeIterator<Item = &Stall> + '_ {
         self.kept.iter().rev()
     }
 
-    /// The worst of all, the first of equals.
+    /// The worst stall; of equals, the first.
     #[must_use]
     pub fn worst(&self) -> Option<&Stall> {
         self.kept.iter().rev().max_by_key(|stall| stall.tick.busy_ns)
     }
 
-    /// Makes the ledgers of those again that were over after `since`, where that is possible.
+    /// Recomputes, where possible, the breakdowns of stalls that ended after `since`.
     pub(crate) fn tell_again(&mut self, since: Timestamp, blame: impl Fn(&Stall) -> Ledger) {
         let places = (0..self.kept.len()).rev();
         for place in places {

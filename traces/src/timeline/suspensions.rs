@@ -1,4 +1,4 @@
-//! Suspensions: times at which nothing of the process ran.
+//! Suspensions: periods in which the process did not run at all.
 
 use loop_probes::ids::Timestamp;
 
@@ -8,13 +8,13 @@ use crate::recent::Recent;
 /// One suspension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Suspension {
-    /// When the process is last known to have run before it.
+    /// When the process was last known to run before it.
     pub alive: Timestamp,
-    /// From here on it did not run.
+    /// Since when it did not run.
     pub start: Timestamp,
     /// When it could run again.
     pub end: Timestamp,
-    /// For how long the machine slept, which the clock of the other times does not count.
+    /// How long the machine slept, which the clock of the other times does not count.
     pub asleep_ns: u64,
 }
 
@@ -24,9 +24,9 @@ pub struct Suspension {
 pub struct Suspensions {
     /// How often.
     pub count: u64,
-    /// How long, all together: what `CLOCK_MONOTONIC` counts of it.
+    /// Total duration, as counted by `CLOCK_MONOTONIC`.
     pub total_ns: u64,
-    /// For how long the machine slept, all together.
+    /// Total time the machine slept.
     pub asleep_ns: u64,
     /// The last ones.
     pub recent: Recent<Suspension>,
@@ -44,7 +44,7 @@ impl Suspensions {
         self.recent.push(suspension);
     }
 
-    /// Adds to `nodes` those between `from` and `to`: the last ones, because only they are kept.
+    /// Adds to `nodes` the suspensions between `from` and `to`, as far as they are kept.
     pub(crate) fn gather(&self, from: Timestamp, to: Timestamp, nodes: &mut Nodes) {
         for it in self.recent.iter().filter(|it| it.alive < to && it.end > from) {
             nodes.suspend(it.alive, it.start, it.end);

@@ -1,4 +1,4 @@
-//! Figures by tag: how often its tasks ran, for how long, how long they waited, and which were the worst.
+//! Figures by tag: runs, run times, queue waits, and the worst runs.
 
 use loop_probes::ids::{Tag, TaskId, Timestamp};
 
@@ -13,16 +13,16 @@ pub struct WorstRun {
     pub at: Timestamp,
     /// How long it ran.
     pub run_ns: u64,
-    /// How long it had waited; `None` where it was in no queue, or since when is not known.
+    /// Its queue wait; `None` if it was in no queue, or if the time it was queued is unknown.
     pub queue_wait_ns: Option<u64>,
 }
 
-/// How runs of one kind went.
+/// Statistics of the runs of one kind.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunStats {
     /// From start to end.
     pub run_ns: Histogram,
-    /// From queued to start; empty for what is not queued.
+    /// From queued to start; empty for work that is not queued.
     pub queue_wait_ns: Histogram,
     /// Runs that failed or panicked.
     pub failed: u64,
@@ -67,7 +67,7 @@ pub struct TagStats {
     pub tasks: RunStats,
     /// Its tasks that were queued.
     pub queued: u64,
-    /// The microtasks right after its tasks, in nanoseconds.
+    /// Run time of the microtasks right after its tasks, in nanoseconds.
     pub microtasks_ns: u64,
     /// Its readiness callbacks.
     pub io: Option<Box<RunStats>>,
@@ -91,7 +91,7 @@ impl TagStats {
     }
 }
 
-/// All tags that were seen.
+/// All tags seen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tags {
     places: Vec<u16>,
@@ -100,7 +100,7 @@ pub struct Tags {
     beyond: u64,
 }
 
-/// No place yet.
+/// No entry yet.
 const NOWHERE: u16 = u16::MAX;
 
 impl Tags {
@@ -121,13 +121,13 @@ impl Tags {
         self.seen.get(usize::from(place))
     }
 
-    /// Events of tags beyond the limit: in the totals, in no tag's figures.
+    /// Events of tags beyond the limit: included in the totals, but in no tag's figures.
     #[must_use]
     pub const fn beyond_limit(&self) -> u64 {
         self.beyond
     }
 
-    /// The figures of `tag`, made where it is new; `None` beyond the limit.
+    /// The figures of `tag`, created if new; `None` beyond the limit.
     #[inline]
     pub(crate) fn entry(&mut self, tag: Tag) -> Option<&mut TagStats> {
         let place = match self.places.get(usize::from(tag.0)) {

@@ -1,4 +1,4 @@
-//! Ticks that are over: totals, the strip of the last ones, and what is needed to open one.
+//! Completed ticks: totals, the most recent ticks, and what is needed to open one.
 
 use loop_probes::event::Phase;
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
@@ -10,7 +10,7 @@ use crate::analysis::attribution::sweep::{Node, Nodes};
 use crate::histogram::Histogram;
 use crate::recent::Recent;
 
-/// Busy share: `busy / (busy + poll wait)`, as Node's event-loop utilization; 0 where there is neither.
+/// Busy share: `busy / (busy + poll wait)`, as Node's event-loop utilization; 0 if both are 0.
 #[must_use]
 pub fn utilization(busy_ns: u64, poll_wait_ns: u64) -> f64 {
     let (busy, wait) = (busy_ns as f64, poll_wait_ns as f64);
@@ -28,11 +28,11 @@ impl PhaseTimes {
         self.0[usize::from(phase.code()) - 1]
     }
 
-    /// The busy phase that took longest, where any took time.
+    /// The busy phase that took longest; `None` if none took any time.
     #[must_use]
     pub fn largest(&self) -> Option<(Phase, u64)> {
         let busy = Phase::ALL.iter().filter(|phase| **phase != Phase::Poll);
-        // The first of equals: `max_by_key` would give the last.
+        // The first of equals: `max_by_key` alone would return the last.
         busy.map(|phase| (*phase, self.of(*phase))).filter(|(_, ns)| *ns > 0).rev().max_by_key(|(_, ns)| *ns)
     }
 
@@ -53,11 +53,11 @@ pub struct LongestRun {
     pub run_ns: u64,
 }
 
-/// One tick that is over.
+/// One completed tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TickSummary {
-    /// Whose.
+    /// The loop it belongs to.
     pub source: SourceId,
     /// Its number.
     pub tick: u64,
@@ -65,15 +65,15 @@ pub struct TickSummary {
     pub start: Timestamp,
     /// When it ended.
     pub end: Timestamp,
-    /// Its extent less the loop's own polls: one within a callback is the callback's time.
+    /// Its duration less the loop's own polls: a poll within a callback is the callback's time.
     pub busy_ns: u64,
-    /// The extent of the loop's own polls.
+    /// Total duration of the loop's own polls.
     pub poll_wait_ns: u64,
-    /// Tasks that ran in it, as it says itself.
+    /// Tasks that ran in it, by its own count.
     pub tasks_run: u32,
     /// Tasks that were queued while it lasted.
     pub tasks_queued: u32,
-    /// Time by phase; the poll phase without its wait.
+    /// Time by phase; the poll phase excludes its wait.
     pub phases: PhaseTimes,
     /// Its longest task or readiness callback.
     pub longest: Option<LongestRun>,
@@ -85,25 +85,25 @@ pub struct TickSummary {
     pub microtasks_run: u32,
     /// Collections in it.
     pub gc_runs: u32,
-    /// Their extent.
+    /// Their total duration.
     pub gc_run_ns: u64,
-    /// It was busier than the limit.
+    /// Whether it was busy beyond the limit.
     pub stall: bool,
-    /// Records of it are missing: its figures are lower bounds, and it counts nowhere.
+    /// Whether records of it are missing: its figures are then lower bounds, and enter no total.
     pub incomplete: bool,
     /// Spans of it that were not kept, the shortest ones.
     pub spans_left_out: u32,
     pub(crate) spans: SpanRange,
 }
 
-/// Where a tick's spans lie in the common store: numbers that count up and never wrap.
+/// The position of a tick's spans in the shared store, as numbers that count up and never wrap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SpanRange {
     pub(crate) first: u64,
     pub(crate) count: u32,
 }
 
-/// A place in the store of ticks: what lies before it may be forgotten.
+/// A position in the store of ticks: anything before it may be evicted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
     tick: u64,
@@ -111,14 +111,14 @@ pub(crate) struct Mark {
 }
 
 impl Mark {
-    /// After everything.
+    /// Beyond every position.
     pub(crate) const NEVER: Self = Self { tick: u64::MAX, span: u64::MAX };
 
     pub(crate) fn min(self, other: Self) -> Self {
         Self { tick: self.tick.min(other.tick), span: self.span.min(other.span) }
     }
 
-    /// What is kept begins after it.
+    /// Whether what is kept begins after this position.
     #[inline]
     pub(crate) const fn is_lost_at(self, kept_from: Self) -> bool {
         self.tick < kept_from.tick || self.span < kept_from.span
@@ -131,7 +131,7 @@ impl Mark {
 pub struct Ticks {
     /// Whole ticks.
     pub count: u64,
-    /// Ticks of which records are missing: counted here and nowhere else.
+    /// Ticks with missing records: counted here and nowhere else.
     pub incomplete: u64,
     /// Busy time of whole ticks.
     pub busy_ns: u64,
@@ -143,12 +143,12 @@ pub struct Ticks {
     pub tasks_run: Histogram,
     /// Time by phase in whole ticks.
     pub phases: PhaseTimes,
-    /// The last ticks, also incomplete ones.
+    /// The most recent ticks, including incomplete ones.
     pub recent: Recent<TickSummary>,
     spans: Recent<TickSpan>,
     spans_added: u64,
     added: u64,
-    /// The end of the last tick that is no longer kept.
+    /// The end of the last evicted tick.
     forgotten_until: Timestamp,
 }
 
@@ -176,7 +176,7 @@ impl Ticks {
         utilization(self.busy_ns, self.poll_wait_ns)
     }
 
-    /// Adds a tick and its spans, in the order in which they ended.
+    /// Adds a tick and its spans, which come in the order in which they ended.
     pub(crate) fn add(&mut self, mut tick: TickSummary, spans: &[TickSpan]) {
         tick.spans = SpanRange { first: self.spans_added, count: spans.len() as u32 };
         for span in spans {
@@ -201,14 +201,14 @@ impl Ticks {
         }
     }
 
-    /// Where what is kept will begin once a tick with `spans` spans is added.
+    /// Where the kept history will begin once a tick with `spans` spans is added.
     pub(crate) fn kept_from_after(&self, spans: usize) -> Mark {
         let span = (self.spans_added + spans as u64).saturating_sub(self.spans.limit() as u64);
         let tick = (self.added + 1).saturating_sub(self.recent.limit() as u64);
         Mark { tick, span }
     }
 
-    /// Where the ticks begin that were not over at `from`.
+    /// The position of the first tick that was not over at `from`.
     pub(crate) fn mark(&self, from: Timestamp) -> Mark {
         let place = self.recent.partition_point(|tick| tick.end <= from);
         let tick = self.added - (self.recent.len() - place) as u64;
@@ -216,7 +216,7 @@ impl Ticks {
         Mark { tick, span }
     }
 
-    /// Adds to `nodes` what happened on `source` between `from` and `to`, and what is no longer kept of it.
+    /// Adds to `nodes` what happened on `source` between `from` and `to`, and the part of it that was evicted.
     pub(crate) fn gather(&self, source: SourceId, from: Timestamp, to: Timestamp, nodes: &mut Nodes) {
         let mut known_from = self.forgotten_until;
         let mut any = false;
@@ -238,7 +238,7 @@ impl Ticks {
         }
     }
 
-    /// The spans of a tick in the order in which they ended; `None` where they are no longer kept.
+    /// The spans of a tick in the order in which they ended; `None` if they were evicted.
     pub(crate) fn spans_of(&self, tick: &TickSummary) -> Option<Vec<TickSpan>> {
         Some(self.range_of(tick)?.copied().collect())
     }

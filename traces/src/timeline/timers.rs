@@ -1,11 +1,11 @@
-//! Timers: how many were armed and fired, how late, and the late ones themselves.
+//! Timers: how many were armed and fired, their lag, and the late ones themselves.
 //!
-//! **Skipped periods.** An interval that fires late over many periods gives one raw sample, however many firings were
-//! due meanwhile (coordinated omission): a timer of 1 ms that is blocked for 300 ms has one bad sample in 700 good ones,
-//! and a p99 of nothing. The corrected distribution has a sample for each period, as HdrHistogram's correction has it:
-//! `lag`, `lag - period`, … down to one period. The period is the one that the timer was armed with. Where that is
-//! unknown (it was armed before the first event) it lies between `lag / (skipped + 1)` and `lag / skipped`, and
-//! the middle is taken.
+//! **Skipped periods.** An interval that fires late by many periods gives one raw sample, however many firings were due
+//! in that time (coordinated omission): a timer of 1 ms that is blocked for 300 ms has one bad sample among 700 good
+//! ones, and a p99 near zero. The corrected distribution has a sample for each period, like HdrHistogram's correction:
+//! `lag`, `lag - period`, … down to one period. The period is the one the timer was armed with. If that is unknown (it
+//! was armed before the first event), it lies between `lag / (skipped + 1)` and `lag / skipped`, and the middle is
+//! taken.
 
 use std::collections::HashMap;
 
@@ -37,7 +37,7 @@ pub struct LateTimer {
 }
 
 impl LateTimer {
-    /// Fired less due.
+    /// Time from due to fired.
     #[must_use]
     pub const fn lag_ns(&self) -> u64 {
         self.fired.ns_since(self.due)
@@ -48,7 +48,7 @@ impl LateTimer {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Timers {
-    /// Timers armed, or armed anew.
+    /// Timers armed, including again.
     pub armed: u64,
     /// Timers fired.
     pub fired: u64,
@@ -62,11 +62,11 @@ pub struct Timers {
     pub lag_ns: Histogram,
     /// Timer lag with a sample for each period that a late interval skipped.
     pub lag_corrected_ns: Histogram,
-    /// The last late ones.
+    /// The most recent late ones.
     pub recent_late: Recent<LateTimer>,
-    /// The latest of all.
+    /// The one with the greatest lag.
     pub worst: Option<LateTimer>,
-    /// Of armed intervals, as many as `periods_max`.
+    /// Periods of armed intervals, at most `periods_max`.
     periods: HashMap<(SourceId, TimerId), u64>,
     periods_max: usize,
 }
@@ -98,7 +98,7 @@ impl Timers {
         self.periods.remove(&(source, timer));
     }
 
-    /// An interval has this period; a one-shot has none.
+    /// Notes the period of an interval; a one-shot has none.
     pub(crate) fn has_period(&mut self, source: SourceId, timer: TimerId, period_ns: Option<u64>) {
         let key = (source, timer);
         match period_ns {
@@ -110,7 +110,7 @@ impl Timers {
         }
     }
 
-    /// The period of an interval that fired: as it was armed, unless what it skipped contradicts that (records were
+    /// The period of an interval that fired: as it was armed, unless the skipped periods contradict that (records were
     /// lost in between).
     fn period_ns(&self, timer: &LateTimer) -> u64 {
         let (lag_ns, skipped) = (timer.lag_ns(), u64::from(timer.skipped));
@@ -119,7 +119,7 @@ impl Timers {
         known.filter(fits).unwrap_or_else(|| (lag_ns / (2 * skipped + 1)).saturating_mul(2))
     }
 
-    /// Whether it was late.
+    /// Adds a firing, and returns whether it was late.
     pub(crate) fn fired(&mut self, timer: LateTimer, late_ns: u64) -> bool {
         let lag_ns = timer.lag_ns();
         self.fired += 1;

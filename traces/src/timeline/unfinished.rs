@@ -1,8 +1,8 @@
-//! What has not ended: ticks and tasks that go on, timers that are overdue, each as long as it is known to be.
+//! Work that has not ended: ticks and tasks still running and overdue timers, each with the duration known so far.
 //!
-//! A record is written when something ends, so what the loop itself writes shows a hang as silence. What the loop is in the middle
-//! of is known from what its recorder says meanwhile ([`Event::Running`](loop_probes::event::Event::Running)), else from a
-//! timer that fired and whose task has not ended. What happened after the last known moment is unknown.
+//! A record is written when something ends, so in the loop's own records a hang shows as silence. What the loop is in
+//! the middle of is known from its recorder's samples ([`Event::Running`](loop_probes::event::Event::Running)), or else
+//! from a timer that fired and whose task has not ended. What happened after the last known moment is unknown.
 
 use loop_probes::event::{Outcome, PollReason};
 use loop_probes::ids::{SourceId, Tag, TaskId, TimerId, Timestamp};
@@ -17,34 +17,34 @@ use crate::analysis::loss::Missing;
 use crate::histogram::Histogram;
 use crate::labels::Labels;
 
-/// What an emitter does, as it was seen last.
+/// What an emitter was last seen doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) running: Running,
     pub(crate) since: Timestamp,
     pub(crate) as_of: Timestamp,
-    /// The stream says that it ended: the cell is written when something begins. What followed has no name, but is no
-    /// poll, which would have been written there.
+    /// The stream already has the end of it: the cell is written when something begins. What followed has no name, but
+    /// it is not a poll, which would have been written to the cell.
     pub(crate) is_over: bool,
-    /// A file of another program: its end may be missing, and what follows elsewhere says nothing of it.
+    /// Imported from another program: its end may be missing, and later events say nothing about it.
     pub(crate) end_may_miss: bool,
 }
 
 impl Seen {
-    /// Whether it lasts until something else is recorded: the end of a task or poll always is, a phase in which nothing
-    /// ran leaves no trace.
+    /// Whether it lasts until something else is recorded: true of tasks and polls, whose ends are always recorded. A
+    /// phase in which nothing ran leaves no record.
     const fn lasts(&self) -> bool {
         !self.is_over
             && !self.end_may_miss
             && matches!(self.running, Running::Task { .. } | Running::Poll { .. })
     }
 
-    /// Until when it is known to have lasted, where the stream is known until `known`.
+    /// Until when it is known to have lasted, given a stream known up to `known`.
     pub(crate) fn until(&self, known: Timestamp) -> Timestamp {
         if self.lasts() { known.max(self.since) } else { self.as_of }
     }
 
-    /// Whether `span`, which ended just now, says that it is over.
+    /// Whether `span`, which has just ended, implies that it is over.
     pub(crate) const fn ends_with(span: &TickSpan) -> bool {
         matches!(
             span.what,
@@ -56,7 +56,7 @@ impl Seen {
         )
     }
 
-    /// It as a span that ends at `until`, where it has a name.
+    /// As a span that ends at `until`; `None` if it has no name.
     pub(crate) fn span(&self, until: Timestamp) -> Option<TickSpan> {
         let what = match self.running {
             _ if self.is_over => return None,
@@ -79,26 +79,26 @@ impl Seen {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnfinishedTick {
-    /// Whose.
+    /// The loop it belongs to.
     pub source: SourceId,
     /// Its number; `None` where its beginning was not seen.
     pub tick: Option<u64>,
-    /// When it began; where its beginning was not seen, since when what it does goes on.
+    /// When it began, or, if its beginning was not seen, when its current activity began.
     pub start: Timestamp,
-    /// The moment as of which the figures hold.
+    /// The moment for which the figures hold.
     pub as_of: Timestamp,
-    /// It was busy for at least this.
+    /// Lower bound on its busy time.
     pub busy_ns: u64,
-    /// It polled for at least this.
+    /// Lower bound on its poll wait.
     pub poll_wait_ns: u64,
-    /// Of the time until the last known moment: neither known to be busy nor to be a poll.
+    /// Of the time until the last known moment, the part not known to be busy or a poll.
     pub unknown_ns: u64,
     /// What it was last seen in, and since when; `None` where that is not known.
     pub running: Option<(Running, Timestamp)>,
 }
 
 impl UnfinishedTick {
-    /// It waits in a poll as of the last known moment: its busy time is what it is so far, and does not grow.
+    /// It was in a poll at the last known moment, so its busy time is complete so far and not growing.
     #[must_use]
     pub const fn is_polling(&self) -> bool {
         matches!(self.running, Some((Running::Poll { .. }, _)))
@@ -115,7 +115,7 @@ impl UnfinishedTick {
         })
     }
 
-    /// How long it has been in what it was last seen in, at least.
+    /// Lower bound on how long its current activity has lasted.
     #[must_use]
     pub fn running_ns(&self) -> u64 {
         self.running.map_or(0, |(_, since)| self.as_of.ns_since(since))
@@ -134,12 +134,12 @@ pub struct RunningTask {
     pub tag: Tag,
     /// When it started.
     pub start: Timestamp,
-    /// The last moment at which it is known to run.
+    /// The last moment at which it is known to have been running.
     pub as_of: Timestamp,
 }
 
 impl RunningTask {
-    /// It runs for at least this.
+    /// Lower bound on its run time.
     #[must_use]
     pub const fn run_ns(&self) -> u64 {
         self.as_of.ns_since(self.start)
@@ -165,7 +165,7 @@ pub struct OverdueTimer {
 }
 
 impl OverdueTimer {
-    /// It is late by at least this.
+    /// Lower bound on its lag.
     #[must_use]
     pub const fn lag_ns(&self) -> u64 {
         self.as_of.ns_since(self.due)
@@ -173,7 +173,7 @@ impl OverdueTimer {
 }
 
 impl OpenTick {
-    /// Whether the stream has the end of `running`, which began at `since`.
+    /// Whether the stream contains the end of `running`, which began at `since`.
     fn has_ended(&self, running: Running, since: Timestamp) -> bool {
         let is_end = |span: &TickSpan| match (running, span.what) {
             (
@@ -190,17 +190,17 @@ impl OpenTick {
         last || self.spans().iter().rev().any(is_end)
     }
 
-    /// Adds to `nodes` what it was last seen in, until the moment up to which that is known.
+    /// Adds to `nodes` its last seen activity, up to the moment to which that is known.
     pub(super) fn gather_seen(&self, known: Timestamp, nodes: &mut Nodes) {
         let span = self.seen.and_then(|seen| seen.span(seen.until(known)));
         nodes.add(span.as_slice(), false);
     }
 
-    /// The tick that it is in, where the stream is known until `known`.
+    /// The tick it is in, given a stream known up to `known`.
     fn unfinished(&self, known: Timestamp) -> Option<UnfinishedTick> {
         let seen = self.seen.filter(|seen| seen.running != Running::Outside);
         let begun = self.going_on().filter(|_| !self.is_damaged());
-        // What an emitter runs between ticks, or without ever having one, is no tick.
+        // What an emitter runs between ticks, or without ever having ticked, is not a tick.
         let is_loop = self.going_on().is_some()
             || !self.ticked
                 && seen
@@ -214,7 +214,7 @@ impl OpenTick {
         let mut polls = self.polls_since(start);
         if let Some(seen) = seen.filter(|seen| !seen.is_over && matches!(seen.running, Running::Task { .. }))
         {
-            // What a task polls is its own time.
+            // A poll inside a task counts as the task's own time.
             polls.ran(seen.since);
         }
         if let Some(seen) = seen.filter(|seen| !seen.is_over && matches!(seen.running, Running::Poll { .. }))
@@ -236,8 +236,8 @@ impl OpenTick {
 }
 
 impl Timeline {
-    /// Takes in that the emitter at `place` has been in `running` since `since`, and still was at `at`. It holds until the
-    /// stream says otherwise.
+    /// Records that the emitter at `place` has been in `running` since `since`, and still was at `at`. This holds until
+    /// the stream contradicts it.
     pub(super) fn saw_running(&mut self, place: usize, running: Running, since: Timestamp, at: Timestamp) {
         let end_may_miss = self.config.queue_waits_in_part;
         let open = &mut self.open[place];
@@ -245,7 +245,7 @@ impl Timeline {
         open.seen = (since <= at).then_some(Seen { running, since, as_of: at, is_over, end_may_miss });
     }
 
-    /// The ticks that have not ended, the one that began first first.
+    /// The ticks that have not ended, earliest first.
     #[must_use]
     pub fn unfinished_ticks(&self) -> Vec<UnfinishedTick> {
         let Some(known) = self.last else { return Vec::new() };
@@ -255,7 +255,7 @@ impl Timeline {
         ticks
     }
 
-    /// Who used the busy time of a tick that has not ended.
+    /// The breakdown of the busy time of a tick that has not ended.
     #[must_use]
     pub fn blame_unfinished(&self, tick: &UnfinishedTick) -> Ledger {
         let mut nodes = Nodes::default();
@@ -268,20 +268,20 @@ impl Timeline {
         busy(tick.start, tick.as_of, nodes, self.config.ledger_lines)
     }
 
-    /// Who used the time by which a timer is overdue.
+    /// The breakdown of a timer's delay so far.
     #[must_use]
     pub fn blame_overdue(&self, timer: &OverdueTimer) -> Ledger {
         self.waited(Waiter::Timer, timer.source, timer.due, timer.as_of, self.config.ledger_lines)
     }
 
-    /// The tasks that loops are in the middle of.
+    /// The tasks that loops are running.
     #[must_use]
     pub fn running_tasks(&self) -> Vec<RunningTask> {
         let Some(known) = self.last else { return Vec::new() };
         let running = |open: &OpenTick| {
             let seen = open.seen.filter(|seen| !seen.is_over)?;
             let Running::Task { task, tag } = seen.running else { return None };
-            // Workers of a pool run jobs, which are no tasks of a loop.
+            // Workers of a pool run jobs, which are not tasks of a loop.
             let is_loop = open.ticked || open.going_on().is_some() || open.last_run.is_some();
             let task =
                 RunningTask { source: open.source, task, tag, start: seen.since, as_of: seen.until(known) };
@@ -307,8 +307,8 @@ impl Timeline {
         overdue
     }
 
-    /// What of the run has not ended. `is_cut`: its source was not closed, so that nobody knows what came behind the last
-    /// known moment; a tick that polled then may have gone on.
+    /// Everything that has not ended. `is_cut`: the source was not closed, so what followed the last known moment is
+    /// unknown; a tick that was polling then may have gone on to run.
     #[must_use]
     pub fn unfinished(&self, is_cut: bool) -> Unfinished {
         let (ticks, tasks, timers) = (self.unfinished_ticks(), self.running_tasks(), self.overdue_timers());
@@ -316,48 +316,48 @@ impl Timeline {
     }
 }
 
-/// What of a run has not ended.
+/// Everything in a run that has not ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unfinished {
-    /// Ticks, the one that began first first.
+    /// Ticks, earliest first.
     pub ticks: Vec<UnfinishedTick>,
     /// Tasks.
     pub tasks: Vec<RunningTask>,
     /// Timers that are overdue, the most overdue first.
     pub timers: Vec<OverdueTimer>,
-    /// Nobody knows what came behind the last known moment.
+    /// The source was not closed: what followed the last known moment is unknown.
     pub is_cut: bool,
 }
 
 impl Unfinished {
-    /// The ticks that are stalls already.
+    /// The ticks that already count as stalls.
     pub fn stalls(&self, limit_ns: u64) -> impl Iterator<Item = &UnfinishedTick> + '_ {
         self.ticks.iter().filter(move |tick| tick.busy_ns > limit_ns)
     }
 
-    /// The ticks the busy time of which may be more than is known.
+    /// The ticks whose busy time may exceed what is known.
     pub fn growing(&self) -> impl Iterator<Item = &UnfinishedTick> + '_ {
         self.ticks.iter().filter(|tick| self.is_cut || !tick.is_polling())
     }
 
-    /// Their busy time, all together.
+    /// Sum of their busy times.
     #[must_use]
     pub fn busy_ns(&self) -> u64 {
         self.ticks.iter().fold(0, |sum, tick| sum.saturating_add(tick.busy_ns))
     }
 
-    /// The time that they polled, all together.
+    /// Sum of their poll waits.
     #[must_use]
     pub fn poll_wait_ns(&self) -> u64 {
         self.ticks.iter().fold(0, |sum, tick| sum.saturating_add(tick.poll_wait_ns))
     }
 
-    /// The busy time and the poll wait of a window of so many nanoseconds that ends now.
+    /// The busy time and the poll wait within a window of `window_ns` that ends now.
     #[must_use]
     pub fn within(&self, window_ns: u64) -> [u64; 2] {
         self.ticks.iter().fold([0; 2], |[busy_ns, poll_wait_ns], tick| {
-            // What goes on now is what came last.
+            // The current activity is at the end of the window.
             let [busy, wait] = if tick.is_polling() {
                 let wait = tick.running_ns().min(window_ns);
                 [tick.busy_ns.min(window_ns - wait), wait]
@@ -369,7 +369,7 @@ impl Unfinished {
         })
     }
 
-    /// Adds it to what may be missing: from below each is what it is known to be, from above anything.
+    /// Adds all of it to what may be missing: each duration is at least what is known and has no upper bound.
     pub(super) fn add_to(&self, missing: &mut MissingSamples) {
         let of = |all: &mut dyn Iterator<Item = u64>| {
             let mut samples = Histogram::new();
@@ -385,7 +385,7 @@ impl Unfinished {
         add(&mut missing.lag, of(&mut self.timers.iter().map(OverdueTimer::lag_ns)), 0);
         let (mut corrected, mut to_come) = (Histogram::new(), 0);
         for timer in &self.timers {
-            // As `Timers::fired` will count it.
+            // Skipped periods, counted as `Timers::fired` will.
             let skipped =
                 timer.period_ns.map_or(0, |period_ns| timer.lag_ns() / period_ns.max(1)).min(u32::MAX.into());
             corrected.record_spaced(timer.lag_ns(), timer.period_ns.unwrap_or(0), skipped.max(1));

@@ -1,5 +1,5 @@
-//! The worst of something, each with its ledger. A ledger is made as late as possible: when its spans are about
-//! to be forgotten, or when somebody asks. What a worse one pushes out meanwhile has cost nothing.
+//! The worst cases of one kind, each with its breakdown. A breakdown is made as late as possible: when its spans are
+//! about to be evicted, or on request. So a case displaced by a worse one costs nothing.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -14,13 +14,13 @@ struct Case<T> {
     blame: Option<Ledger>,
 }
 
-/// The worst `limit` of all, the earlier first of equals.
+/// The worst `limit` cases; of equals, the earlier come first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Worst<T> {
     cases: BTreeMap<(Reverse<u64>, u64), Case<T>>,
     added: u64,
     limit: usize,
-    /// No case without a ledger needs anything older.
+    /// No case without a breakdown needs anything older.
     oldest: Mark,
 }
 
@@ -29,14 +29,14 @@ impl<T> Worst<T> {
         Self { cases: BTreeMap::new(), added: 0, limit, oldest: Mark::NEVER }
     }
 
-    /// Whether something as bad as this would be kept.
+    /// Whether a case this bad would be kept.
     #[inline]
     pub(crate) fn takes(&self, badness: u64) -> bool {
         self.cases.len() < self.limit
             || self.cases.last_key_value().is_some_and(|((Reverse(least), _), _)| *least < badness)
     }
 
-    /// Adds a case. Its ledger needs the ticks from `needs` on.
+    /// Adds a case. Its breakdown needs the ticks from `needs` on.
     pub(crate) fn add(&mut self, badness: u64, what: T, needs: Mark) {
         if !self.takes(badness) {
             return;
@@ -49,13 +49,13 @@ impl<T> Worst<T> {
         }
     }
 
-    /// Everything before `kept_from` is about to be forgotten.
+    /// Whether evicting everything before `kept_from` affects a case without a breakdown.
     #[inline]
     pub(crate) fn is_urgent(&self, kept_from: Mark) -> bool {
         self.oldest.is_lost_at(kept_from)
     }
 
-    /// Makes the ledgers that need something older than `kept_from`.
+    /// Makes the breakdowns that need anything older than `kept_from`.
     pub(crate) fn settle(&mut self, kept_from: Mark, make: impl Fn(&T) -> Ledger) {
         self.oldest = Mark::NEVER;
         for case in self.cases.values_mut().filter(|case| case.blame.is_none()) {
@@ -67,7 +67,7 @@ impl<T> Worst<T> {
         }
     }
 
-    /// All of them, worst first, with their ledgers where those are made.
+    /// All of them, worst first, with those breakdowns that are made already.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&T, Option<&Ledger>)> + '_ {
         self.cases.values().map(|case| (&case.what, case.blame.as_ref()))
     }

@@ -1,7 +1,7 @@
-//! Tasklets of one priority that wait, the oldest first, as far as several emitters' records tell it.
+//! Waiting tasklets of one priority, oldest first, reconstructed from the records of several emitters.
 //!
-//! A run is told when it is over, so until then nobody knows that its tasklet waits no more. An addition carries
-//! the true depth: entries beyond it have been taken, the oldest first, because a priority is first in, first out.
+//! A run is reported when it is over, so until then its tasklet seems to be waiting still. An addition carries the true
+//! depth: entries beyond it have been taken, oldest first, because a priority is first in, first out.
 
 use std::collections::VecDeque;
 
@@ -42,18 +42,18 @@ impl Waiting {
         while self.entries.len() > depth.saturating_sub(1) as usize {
             self.entries.pop_front();
         }
-        // Beyond the limit the oldest stay: they are what somebody looks for.
+        // Beyond the limit, the oldest entries stay: they are the ones worth showing.
         if self.entries.len() < self.limit {
             self.entries.push_back(Entry { task, added: at, higher_ran });
         }
     }
 
-    /// A worker took the tasklet at `start`. Gives how many of a higher priority had run when it was added.
+    /// A worker took the tasklet at `start`. Returns how many of a higher priority had run when it was added.
     pub(super) fn taken(&mut self, task: TaskId, start: Timestamp) -> Option<u64> {
-        // One that runs again and again keeps its number: an entry from after the start is its next run's.
+        // A tasklet that runs repeatedly keeps its number: an entry added after `start` belongs to its next run.
         let is_it = |entry: &Entry| entry.task == task && entry.added <= start;
         let entry = self.entries.iter().position(is_it).and_then(|place| self.entries.remove(place));
-        // One that was taken before the last addition is not in the depth that this one told.
+        // A tasklet taken before the last addition is not included in the depth which that addition reported.
         if entry.is_some() || start >= self.last_added {
             self.depth = self.depth.saturating_sub(1);
         }

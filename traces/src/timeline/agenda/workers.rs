@@ -1,4 +1,4 @@
-//! Those who run tasklets, and the collections for which all of them stop.
+//! The agenda's workers, and the collections for which all of them stop.
 
 use loop_probes::event::WorkerPhase;
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
@@ -20,30 +20,30 @@ pub struct AgendaWorker {
     pub failed: u64,
     /// Time it spent in them.
     pub busy_ns: u64,
-    /// The longest of them.
+    /// The longest of its runs.
     pub run_ns_max: u64,
     /// Time it stood still for collections.
     pub stopped_ns: u64,
-    /// What it does, where it said so, and since when.
+    /// Its state, where reported, and since when.
     pub state: Option<(WorkerPhase, Timestamp)>,
     /// The last tasklet that it finished, and when.
     pub last: Option<(TaskId, Tag, Timestamp)>,
-    /// The emitter that told of it last: its own ring, or the loop's.
+    /// The emitter of its last event: its own ring, or the loop's.
     pub source: Option<SourceId>,
     first_at: Option<Timestamp>,
-    /// Since when it has been in a tasklet of which nothing is told yet.
+    /// Since when it has been in a tasklet that is not reported yet.
     run_since: Option<Timestamp>,
 }
 
 impl AgendaWorker {
-    /// Busy share (0 to 1) of the time from its first word until `now`.
+    /// Busy share (0 to 1) of the time from its first event until `now`.
     #[must_use]
     pub fn busy_share(&self, now: Timestamp) -> f64 {
         let known_ns = self.first_at.map_or(0, |first| now.ns_since(first)).max(self.busy_ns);
         if known_ns == 0 { 0.0 } else { self.busy_ns as f64 / known_ns as f64 }
     }
 
-    /// Anything was heard of it.
+    /// Whether any event of it was seen.
     #[must_use]
     pub const fn is_seen(&self) -> bool {
         self.source.is_some()
@@ -60,7 +60,7 @@ impl AgendaWorker {
 pub(super) struct AgendaWorkers(Vec<AgendaWorker>);
 
 impl AgendaWorkers {
-    /// Since when the worker that finished nothing for longest has been in a tasklet.
+    /// The earliest time since when a worker has been in its current tasklet.
     pub(super) fn longest_run_since(&self) -> Option<Timestamp> {
         self.0.iter().filter_map(|worker| worker.run_since).min()
     }
@@ -93,7 +93,7 @@ impl AgendaWorkers {
         worker.busy_ns = worker.busy_ns.saturating_add(run_ns);
         worker.run_ns_max = worker.run_ns_max.max(run_ns);
         worker.last = Some((run.task, run.tag, run.end));
-        // Without a word of its state it is taken to go on with the next one.
+        // Unless its state is known, it is assumed to continue with the next tasklet.
         let is_idle = worker.state.is_some_and(|(state, _)| state == WorkerPhase::Idle);
         worker.run_since = (!is_idle).then_some(run.end);
     }
@@ -127,33 +127,33 @@ impl AgendaWorkers {
 /// One collection for which all workers had to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rendezvous {
-    /// When all had come, or the wait was given up.
+    /// When all had arrived, or the wait was given up.
     pub at: Timestamp,
-    /// Workers that came.
+    /// Workers that arrived.
     pub arrived: u32,
-    /// Workers that should have come.
+    /// Workers that were expected.
     pub expected: u32,
-    /// From asked to met.
+    /// From request to the last arrival.
     pub waited_ns: u64,
 }
 
 impl Rendezvous {
-    /// Somebody did not come.
+    /// Whether a worker failed to arrive.
     #[must_use]
     pub const fn is_failed(&self) -> bool {
         self.arrived < self.expected
     }
 }
 
-/// All of them.
+/// All rendezvous.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RendezvousStats {
-    /// How many were tried.
+    /// Attempts.
     pub count: u64,
-    /// Of these, somebody did not come.
+    /// Of these, attempts in which a worker failed to arrive.
     pub failed: u64,
-    /// From asked to met, or given up.
+    /// From request to the last arrival, or to giving up.
     pub waited_ns: Histogram,
     /// The last ones.
     pub recent: Recent<Rendezvous>,

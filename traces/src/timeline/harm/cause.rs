@@ -1,4 +1,4 @@
-//! Causes: whose runs can have made others wait.
+//! Causes: everything that delay can be attributed to.
 
 use loop_probes::event::Phase;
 use loop_probes::ids::{LabelId, Tag};
@@ -6,7 +6,7 @@ use loop_probes::ids::{LabelId, Tag};
 use crate::analysis::attribution::What;
 use crate::labels::Labels;
 
-/// Who caused lateness: what a ledger's lines have in common over many ledgers.
+/// What caused a delay: groups the lines of many breakdowns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Cause {
@@ -14,42 +14,42 @@ pub enum Cause {
     Tasks(Tag),
     /// Readiness callbacks of a tag.
     Io(Tag),
-    /// Microtasks after tasks of a tag, where that is known.
+    /// Microtasks after tasks of a tag, if the tag is known.
     Microtasks(Option<Tag>),
     /// The deferred queue.
     Deferred,
-    /// Batches of immediates, less the tasks in them.
+    /// Batches of immediates, excluding their tasks.
     Immediates,
     /// Collections.
     Gc,
     /// Labelled spans outside of any task.
     Spans(LabelId),
-    /// A phase, less what ran in it.
+    /// A phase, excluding what ran in it.
     Phase(Phase),
-    /// A phase, less what is kept of what ran in it.
+    /// A phase, excluding those of its runs that are kept.
     ShortRuns(Phase),
-    /// Polls that were not to wait.
+    /// Polls with a zero timeout.
     Poll,
-    /// Polls, up to their own deadline: the loop asked to sleep though something was due or waited.
+    /// Polls, up to their own deadline: the loop asked to sleep although something was due or queued.
     Overslept,
-    /// Polls from which the system returned late.
+    /// Polls that the system returned from late.
     LateWakeup,
-    /// The whole process was stopped, or the machine was.
+    /// The whole process or the machine was suspended.
     Suspended,
-    /// Causes beyond the number that is told apart.
+    /// Causes beyond the limit on distinct ones.
     Others,
     /// Before the first event of the recording.
     BeforeRecording,
-    /// Longer ago than what is kept goes back.
+    /// Evicted: older than the history kept.
     NotKept,
     /// Records of this time were lost.
     Unknown,
-    /// Time of which nothing is known.
+    /// Time that no record accounts for.
     Unattributed,
 }
 
 impl Cause {
-    /// The cause behind a ledger's line.
+    /// The cause that a breakdown's line belongs to.
     #[must_use]
     pub const fn of(what: &What) -> Self {
         match *what {
@@ -75,7 +75,7 @@ impl Cause {
         }
     }
 
-    /// A number of its own, to be found by.
+    /// A unique number, used as sort key.
     pub(super) const fn key(&self) -> u64 {
         let (kind, which) = match *self {
             Self::Tasks(tag) => (0, tag.0 as u64),
@@ -107,7 +107,7 @@ impl Cause {
         matches!(self, Self::BeforeRecording | Self::NotKept | Self::Unknown | Self::Unattributed)
     }
 
-    /// What it is called: a tag's name alone, `io Echo`, `microtasks after Echo`, `late wakeup`.
+    /// Its display name: a tag's name alone, `io Echo`, `microtasks after Echo`, `late wakeup`.
     #[must_use]
     pub fn describe(&self, labels: &Labels) -> String {
         match self {

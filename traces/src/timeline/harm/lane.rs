@@ -1,11 +1,12 @@
-//! The last ticks of one loop, cut into stretches, each somebody's, and how many waited for each.
+//! The last ticks of one loop, cut into stretches with one cause each, and how many waited for each stretch.
 //!
-//! A wait marks the stretch after the one in which it began and the one in which it ended; how many wait for a
-//! stretch is the sum of the marks up to it. The two ends, which a wait has only in part, are written down as
-//! they are. A stretch is charged when it leaves: nobody who waited then is charged afterwards.
+//! A wait marks the stretch after the one in which it began and the one in which it ended; the number of waits for a
+//! stretch is the prefix sum of the marks. The two end stretches, which a wait covers only in part, are counted
+//! separately. A stretch is charged when it leaves, so later waits can no longer be charged to it.
 //!
-//! How many waits a cause delayed is another question: one wait may lie over many of its stretches, and counts once.
-//! So each cause has a track of where its stretches are, and a wait asks each track for the first one from its own
+//! Counting how many waits a cause delayed is a different problem: one wait may span many of its stretches and counts
+//! once. So each cause has a track of where its stretches are, and a wait asks each track for the first stretch after
+//! the wait's own beginning.
 //! beginning on.
 
 use std::collections::VecDeque;
@@ -16,40 +17,40 @@ use super::{Cause, Charges, Wait, Waiter, WorstHarm, one};
 use crate::analysis::attribution::What;
 use crate::analysis::attribution::sweep::Piece;
 
-/// Runs that may be interrupted by one another and still be known as one.
+/// Runs that can be interrupted by one another and still be recognised as one.
 const RUNS_OPEN: usize = 4;
 
-/// Stretches that are looked at one by one before it is searched for.
+/// Stretches to step over before falling back to a binary search.
 const STEPS: usize = 8;
 
-/// Where the last wait began and ended: the next one did so soon afterwards, as queues go.
+/// Where the last wait began and ended: in a queue, the next one usually begins and ends shortly after.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Near {
     first: usize,
     last: usize,
 }
 
-/// A stretch and who waited for it.
+/// A stretch, and the waits that overlap it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stretch {
     piece: Piece,
-    /// By how many more waits than the stretch before it this one was waited for from end to end.
+    /// Waits that cover this stretch from end to end, less those that cover the one before it.
     more: [i64; 3],
-    /// What waits had of it that began or ended within it.
+    /// Time within it of waits that began or ended in it.
     partly_ns: [u64; 3],
     partly: [u64; 3],
     /// Waits that began within it.
     began: [u64; 3],
 }
 
-/// Where the stretches of one cause are, by the numbers that they were given.
+/// The sequence numbers of one cause's stretches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Track {
     cause: Cause,
     numbers: VecDeque<u64>,
     /// Where the last search ended.
     near: usize,
-    /// Waits that lay over any of them.
+    /// Waits that overlapped any of them.
     delayed: [u64; 3],
 }
 
@@ -57,36 +58,36 @@ struct Track {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Lane {
     stretches: VecDeque<Stretch>,
-    /// The number of the first of them.
+    /// The number of the first stretch.
     first: u64,
-    /// In the order of the causes' keys.
+    /// Sorted by the causes' keys.
     tracks: Vec<Track>,
     tracks_max: usize,
     limit: usize,
-    /// Some have left for want of room: a wait that began before is not charged in full.
+    /// Some stretches were dropped to make room, so a wait that began before them is not charged in full.
     overflowed: bool,
     tally: Tally,
 }
 
-/// How far the stretches that left have been counted.
+/// Running totals over the stretches that have left.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Tally {
-    /// Waits for the last one.
+    /// Waits covering the last one.
     waiting: [i64; 3],
     /// Waits that began so far.
     began: [u64; 3],
-    /// Runs that may go on.
+    /// Runs that may continue.
     runs: [Option<Run>; RUNS_OPEN],
-    /// The one whose place the next one takes.
+    /// The slot of `runs` to reuse next.
     next: usize,
 }
 
-/// A run, so far.
+/// A run so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Run {
     what: What,
     harm: WorstHarm,
-    /// Waits that had begun when its last stretch was over: those that began since are new to it.
+    /// Waits that had begun when its last stretch ended: any that began since are new to it.
     began: [u64; 3],
 }
 
@@ -103,13 +104,13 @@ impl Lane {
         }
     }
 
-    /// Waits from `from` on are to be charged: from where on it needs stretches for that.
+    /// Announces waits from `from` on, and returns the time from which stretches are still needed to charge them.
     pub(super) fn begin(&mut self, from: Timestamp, charges: &mut Charges) -> Timestamp {
         let ends = self.stretches.front().zip(self.stretches.back());
         let kept = ends.map(|(first, last)| (first.piece.start, last.piece.end));
         match kept {
             Some((first, end)) if from <= end && (from >= first || self.overflowed) => end,
-            // Ticks in between were never cut, nor those before: all anew.
+            // The ticks in between, or before, were never cut: start over.
             _ => {
                 self.count(charges);
                 self.stretches.clear();
@@ -138,7 +139,7 @@ impl Lane {
         self.stretches.push_back(Stretch { piece, more, partly_ns: none, partly: none, began: none });
     }
 
-    /// The track of a cause; beyond the limit that of all others.
+    /// The track of a cause; beyond the limit, the shared one for all others.
     fn track(&mut self, cause: Cause) -> &mut Track {
         let place =
             |tracks: &[Track], cause: Cause| tracks.binary_search_by_key(&cause.key(), |it| it.cause.key());
@@ -156,7 +157,7 @@ impl Lane {
         &mut self.tracks[place]
     }
 
-    /// Charges a wait to the stretches that it lies over.
+    /// Charges a wait to the stretches it spans.
     pub(super) fn charge(&mut self, wait: &Wait, near: &mut Near, charges: &mut Charges) {
         let kind = wait.kind as usize;
         let ends = self.stretches.front().zip(self.stretches.back());
@@ -165,7 +166,7 @@ impl Lane {
             return;
         };
         let (from, to) = (wait.from.clamp(begin, end), wait.to.clamp(begin, end));
-        // It says itself that it ended after the tick: nothing is known of that.
+        // A wait whose recorded end is after the tick: nothing is known of the rest.
         let before_ns = from.min(wait.to).ns_since(wait.from);
         let after_ns = wait.to.ns_since(to.max(wait.from));
         let mut beside =
@@ -200,7 +201,7 @@ impl Lane {
         self.delay(over, beside.map(|(cause, _)| cause), wait.kind, charges);
     }
 
-    /// A wait lay over these stretches, first to last, and these causes had part of it besides.
+    /// Counts a wait that spanned these stretches, first to last, and that these other causes took part in.
     fn delay(
         &mut self,
         over: Option<(usize, usize)>,
@@ -227,7 +228,7 @@ impl Lane {
         }
     }
 
-    /// How many stretches at the front are `before` something: probably `near` or a few more.
+    /// The number of stretches at the front that satisfy `before`: probably `near` or a few more.
     fn search(&self, near: usize, before: impl Fn(&Stretch) -> bool) -> usize {
         let is_before = |place: usize| self.stretches.get(place).is_some_and(&before);
         if near > 0 && is_before(near - 1) {
@@ -240,7 +241,7 @@ impl Lane {
         self.stretches.partition_point(before)
     }
 
-    /// Charges what is not charged yet, as if everything left now.
+    /// Charges what is still uncharged, as if all stretches left now.
     pub(super) fn count(&self, charges: &mut Charges) {
         let mut tally = self.tally.clone();
         for stretch in &self.stretches {
@@ -259,7 +260,7 @@ impl Track {
             |numbers: &VecDeque<u64>, place: usize| numbers.get(place).is_some_and(|it| *it < first);
         let begin = self.near;
         if begin == 0 || is_before(&self.numbers, begin - 1) {
-            // Probably the same as for the last wait, or a few further on.
+            // Probably the same place as for the last wait, or a few further on.
             let end = begin + STEPS;
             while self.near < end && is_before(&self.numbers, self.near) {
                 self.near += 1;
@@ -297,13 +298,13 @@ impl Tally {
         charges.add(cause, lateness_ns, run);
     }
 
-    /// The run that a stretch is part of, so far.
+    /// The run that a stretch belongs to, so far.
     fn run(&mut self, piece: Piece, lateness_ns: [u64; 3], victims: [u64; 3]) -> WorstHarm {
         let Piece { start, what, .. } = piece;
         let sum = |of: [u64; 3], before: u64| of.iter().fold(before, |sum, it| sum.saturating_add(*it));
         let fresh =
             |task| WorstHarm { task, at: start, lateness_ns: sum(lateness_ns, 0), victims: sum(victims, 0) };
-        // Only tasks and callbacks are known as one run when something lay in between.
+        // Only tasks and callbacks can be recognised as one run after an interruption.
         let Some(task) = task_of(&what) else { return fresh(None) };
         let began = self.began;
         if let Some(run) = self.runs.iter_mut().flatten().find(|run| run.what == what) {

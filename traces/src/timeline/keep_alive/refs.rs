@@ -1,4 +1,4 @@
-//! One loop's references: the last snapshot, and what the stream said since.
+//! One loop's references: the last snapshot, updated by the events since.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,12 +13,12 @@ const KINDS: usize = RefKind::ALL.len();
 struct Armed {
     tag: Tag,
     referenced: bool,
-    /// `None` while that is not known: of an interval that fired, until its next period has begun.
+    /// `None` while unknown: for an interval that fired, until its next period has begun.
     due: Option<Timestamp>,
     period_ns: Option<u64>,
 }
 
-/// What one moment looked like.
+/// The references at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Picture {
     by_kind: [i64; KINDS],
@@ -34,18 +34,18 @@ pub(super) struct Refs {
     pub(super) as_of: Option<Timestamp>,
     pub(super) left_out: u32,
     now: Picture,
-    /// A snapshot of which the end has not come yet.
+    /// A snapshot whose end has not been read yet.
     gathering: Option<Picture>,
-    /// What sources were registered as, which no snapshot says, and whether they keep the loop alive.
+    /// What each source was registered as, which snapshots do not say, and whether it keeps the loop alive.
     sources: HashMap<IoSource, (RefName, bool)>,
-    /// The source that was registered last, until it is said to be referenced.
+    /// The source registered last, until it is known to be referenced.
     registered: Option<IoSource>,
-    /// The task of the timer that fired last, which runs without having been queued, and the timer.
+    /// The timer that fired last, and its task, which runs without having been queued.
     fired: Option<(TaskId, TimerId)>,
     limit: usize,
 }
 
-/// Whether an event says anything of references. Most do not.
+/// Whether an event concerns references. Most do not.
 #[inline]
 pub(super) const fn concerns(event: &Event) -> bool {
     matches!(
@@ -91,7 +91,8 @@ impl Refs {
         self.as_of.map(|_| self.now.by_kind[place(what)].max(0).cast_unsigned())
     }
 
-    /// Every name with its count. A kind whose names do not add up to its count has its count without names.
+    /// Calls `tell` with every name and its count. A kind whose names add up to more than its count is given without
+    /// names.
     pub(super) fn each_held(&self, mut tell: impl FnMut(RefName, u64)) {
         if self.as_of.is_none() {
             return;
@@ -107,7 +108,7 @@ impl Refs {
                 named().for_each(|(name, count)| tell(name, count));
             }
             let rest = if sum <= count { count - sum } else { count };
-            // A handler of a signal is counted, but waits without keeping anything alive.
+            // A signal handler is counted, but does not keep the loop alive while it waits.
             if rest > 0 && *what != RefKind::Signal {
                 tell(RefName::unnamed(*what), rest);
             }
@@ -181,7 +182,7 @@ impl Refs {
         }
     }
 
-    /// A task ran, which had been queued unless it is a timer's.
+    /// A task ran: it had been queued, unless it is a timer's.
     #[inline]
     pub(super) fn ran(&mut self, task: TaskId) {
         if self.fired.take_if(|(fired, _)| *fired == task).is_none() {
@@ -189,7 +190,7 @@ impl Refs {
         }
     }
 
-    /// So many tasks are queued now. They come and go too fast to be followed by name.
+    /// `depth` tasks are queued now. They come and go too fast to be tracked by name.
     #[inline]
     pub(super) fn queued(&mut self, depth: i64) {
         let before = std::mem::replace(&mut self.now.by_kind[place(RefKind::Task)], depth);
@@ -207,7 +208,7 @@ impl Refs {
         add(&mut self.now.names, name, delta, self.limit);
     }
 
-    /// The source that was just registered keeps the loop alive; of another one nobody said which.
+    /// A source became referenced: the one just registered, if any; otherwise it is unknown which.
     fn source_referenced(&mut self) {
         let registered = self.registered.take().and_then(|source| self.sources.get_mut(&source));
         if let Some((name, referenced @ false)) = registered {
@@ -225,26 +226,26 @@ impl Refs {
         self.name(after, count);
     }
 
-    /// Timers have no other word for their references: their names and their count move together.
+    /// Timers have no other events for their references: names and count change together.
     fn timer(&mut self, tag: Tag, delta: i64) {
         self.name(RefName { what: RefKind::Timer, tag, label: None }, delta);
         self.now.by_kind[place(RefKind::Timer)] += delta;
     }
 
     fn armed(&mut self, timer: TimerId, tag: Tag, due: Timestamp, period_ns: Option<u64>) {
-        // An interval is armed anew with each firing: that is one look.
+        // An interval is armed again with each firing: one lookup is enough.
         if let Some(armed) = self.now.timers.get_mut(&timer) {
             *armed = Armed { tag, due: Some(due), period_ns, ..*armed };
             return;
         }
-        // One beyond the limit is counted when it is armed and missed when it goes, so it is not counted at all.
+        // A timer beyond the limit would be counted when armed but not when removed, so it is not counted at all.
         if self.now.timers.len() < self.limit {
             self.now.timers.insert(timer, Armed { tag, referenced: true, due: Some(due), period_ns });
             self.timer(tag, 1);
         }
     }
 
-    /// An interval stays, and is due again once its next period has begun.
+    /// A fired interval stays, and is due again once its next period has begun.
     fn timer_fired(&mut self, timer: TimerId) {
         match self.now.timers.get_mut(&timer) {
             Some(armed) if armed.period_ns.is_some() => armed.due = None,
@@ -261,7 +262,8 @@ impl Refs {
         }
     }
 
-    /// Every armed timer that is followed, with when it is due. One whose task runs is armed again when that has ended.
+    /// Calls `tell` with each tracked armed timer and its due time. A timer whose task is running is armed again only
+    /// after the task has ended.
     pub(super) fn each_armed(&self, mut tell: impl FnMut(TimerId, Tag, Timestamp, Option<u64>)) {
         let running = self.fired.map(|(_, timer)| timer);
         for (timer, armed) in self.now.timers.iter().filter(|(timer, _)| Some(**timer) != running) {

@@ -1,4 +1,4 @@
-//! How long a queue was how deep, for each loop that has one of its kind.
+//! Time spent at each depth of a queue, tracked for each loop that has one of its kind.
 
 use std::collections::HashSet;
 
@@ -7,23 +7,23 @@ use loop_probes::ids::{TaskId, Timestamp};
 use crate::analysis::loss::{Bounds, Missing, quantile_bounds};
 use crate::histogram::Histogram;
 
-/// The depth of one loop's queue as of the last word of it.
+/// The depth of one loop's queue as of its last event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Now {
     since: Timestamp,
-    /// `None` after lost records, until the next word.
+    /// `None` after lost records, until the next event.
     depth: Option<u32>,
-    /// As sampled last: a sample that would say the same is not recorded.
+    /// The last sampled depth: a sample that would repeat it is not recorded.
     sampled: Option<u32>,
 }
 
 /// Time spent at each depth.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Depths {
-    /// Each depth counts once for every nanosecond that it lasted.
+    /// Each depth counts once per nanosecond that it lasted.
     known: Histogram,
     unknown_ns: u64,
-    /// By the place of their emitter; few, and one in most programs.
+    /// By the place of the emitter: few, and one in most programs.
     now: Vec<(usize, Now)>,
 }
 
@@ -40,21 +40,21 @@ impl Depths {
         self.at(place, at, |now| now.depth = Some(depth));
     }
 
-    /// A tick began at `at`; a sample that differs from the last one follows.
+    /// A tick began at `at`; if the depth differs from the last sample, a new sample follows.
     pub(super) fn unchanged(&mut self, place: usize, at: Timestamp) {
         if self.now_of(place).is_some_and(|now| now.sampled.is_some()) {
             self.at(place, at, |now| now.depth = now.sampled);
         }
     }
 
-    /// One left the queue at `start`. A word of the queue after that has counted it already.
+    /// An entry left the queue at `start`. Any later event of the queue has counted it already.
     pub(super) fn took(&mut self, place: usize, start: Timestamp) {
         if self.now_of(place).is_some_and(|now| now.since <= start && now.depth > Some(0)) {
             self.at(place, start, |now| now.depth = now.depth.map(|depth| depth - 1));
         }
     }
 
-    /// As [`took`](Self::took) of a queue that another emitter takes from: the one that was heard of.
+    /// As [`took`](Self::took), for a queue that another emitter takes from: the only one seen, if there is only one.
     pub(super) fn took_by_other(&mut self, start: Timestamp) {
         if let [(place, _)] = self.now[..] {
             self.took(place, start);
@@ -66,7 +66,7 @@ impl Depths {
         self.at(place, from, |now| (now.depth, now.sampled) = (None, None));
     }
 
-    /// The depth that was not exceeded for half of the known time up to `end`.
+    /// The median of the depth over the known time up to `end`.
     pub(super) fn median(&self, end: Timestamp) -> Option<u64> {
         self.up_to(end).known.known_quantile(0.5)
     }
@@ -76,7 +76,7 @@ impl Depths {
         (all.unknown_ns > 0).then(|| quantile_bounds(&all.known, 0.5, &Missing::anything(all.unknown_ns)))
     }
 
-    /// With what lasts until `end`.
+    /// Includes the current depth, extended to `end`.
     fn up_to(&self, end: Timestamp) -> Self {
         let mut all = self.clone();
         for (place, _) in &self.now {
@@ -89,7 +89,7 @@ impl Depths {
         self.now.iter().find(|(its, _)| *its == place).map(|(_, now)| now)
     }
 
-    /// What was lasted until `at`; from there on it is what `change` makes of it.
+    /// Accounts for the time until `at`, then applies `change` to the state.
     #[inline]
     fn at(&mut self, place: usize, at: Timestamp, change: impl FnOnce(&mut Now)) {
         let found = self.now.iter().position(|(its, _)| *its == place);
@@ -108,7 +108,7 @@ impl Depths {
     }
 }
 
-/// The immediates that wait: one that runs has left their queue and not that of the tasks.
+/// Waiting immediates: one that runs has left their queue, not that of the tasks.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Immediates {
     waiting: HashSet<(usize, TaskId)>,
@@ -120,7 +120,7 @@ impl Immediates {
         Self { waiting: HashSet::new(), limit }
     }
 
-    /// Beyond the limit they count as tasks once they run, until the next sample.
+    /// Immediates beyond the limit count as tasks once they run, until the next sample.
     pub(super) fn set(&mut self, place: usize, task: TaskId) {
         if self.waiting.len() < self.limit {
             self.waiting.insert((place, task));
