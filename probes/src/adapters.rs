@@ -1,4 +1,4 @@
-//! What other libraries already say about a program, in the same rings.
+//! Adapters that record what other libraries report about a program, in the same rings.
 
 #[cfg(feature = "tracing")]
 pub mod tracing;

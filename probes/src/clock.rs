@@ -1,9 +1,9 @@
 //! The clocks, and the one file that reads them.
 //!
-//! Two clocks, because they answer two questions. *When is it due?* is `CLOCK_MONOTONIC`'s, the clock of the
-//! kernel's timers ([`Timestamp`]). *How long did it take?* is asked once per record, and there the reading
-//! itself is the whole cost, so spans use the raw TSC ([`Ticks`]) where it is invariant *and* the kernel keeps its own
-//! time by it: the kernel watches the counter against other clocks, and leaves it when it drifts or jumps.
+//! There are two clocks because they answer two questions. *When is it due?* is answered by `CLOCK_MONOTONIC`, the
+//! clock of the kernel's timers ([`Timestamp`]). *How long did it take?* is asked once per record, where the reading
+//! itself is the whole cost, so spans use the raw TSC ([`Ticks`]) if it is invariant *and* the kernel keeps its own
+//! time by it: the kernel checks the counter against other clocks and abandons it when it drifts or jumps.
 //! [`ClockMap`](crate::clock_map::ClockMap) joins the two.
 
 use std::sync::OnceLock;
@@ -11,12 +11,12 @@ use std::sync::OnceLock;
 use crate::event::ClockPoint;
 use crate::ids::{Ticks, Timestamp};
 
-/// Where a loop gets its time from. Real ones read hardware, virtual ones are moved by a test or a replay.
+/// The source of a loop's time. Real clocks read hardware; virtual ones are moved by a test or a replay.
 pub trait Clock {
     /// The monotonic time that due times are compared with.
     fn now(&self) -> Timestamp;
-    /// The same, for a decision at `point` of a turn. A virtual clock can let the time pass that the loop took until
-    /// there.
+    /// The same, for a decision at `point` of a turn. A virtual clock can advance here by the time the loop took to
+    /// get to that point.
     fn now_at(&self, _point: ClockPoint) -> Timestamp {
         self.now()
     }
@@ -24,7 +24,7 @@ pub trait Clock {
     fn ticks(&self) -> Ticks;
 }
 
-/// What [`Ticks`] of a process count.
+/// The unit of a process's [`Ticks`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
@@ -36,9 +36,9 @@ pub enum TickUnit {
 }
 
 impl TickUnit {
-    /// The cheapest unit that this machine keeps honestly, as of the first call: the TSC where the processor says that
-    /// it is invariant and the kernel's clocksource is `tsc`. Where the clocksource cannot be read, as in a container
-    /// without `/sys`, nothing says that the counter is sound, and the unit is monotonic nanoseconds.
+    /// The cheapest unit this machine keeps reliably, as of the first call: the TSC if the processor says it is
+    /// invariant and the kernel's clocksource is `tsc`. If the clocksource cannot be read, as in a container without
+    /// `/sys`, there is no evidence that the counter is sound, and the unit is monotonic nanoseconds.
     #[must_use]
     pub fn detect() -> Self {
         static DETECTED: OnceLock<TickUnit> = OnceLock::new();
@@ -65,7 +65,7 @@ impl TickUnit {
     }
 }
 
-/// Names the clock that the kernel keeps time by.
+/// Names the clocksource that the kernel uses.
 const CLOCKSOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
 
 /// The machine's own clocks.
@@ -75,19 +75,19 @@ pub struct SystemClock {
 }
 
 impl SystemClock {
-    /// Uses the cheapest record clock that this machine keeps honestly.
+    /// Uses the cheapest record clock this machine keeps reliably.
     #[must_use]
     pub fn new() -> Self {
         Self { unit: TickUnit::detect() }
     }
 
-    /// Uses `unit` for the record clock; [`TickUnit::Tsc`] falls back where there is none.
+    /// Uses `unit` for the record clock; falls back from [`TickUnit::Tsc`] on machines without one.
     #[must_use]
     pub fn with_unit(unit: TickUnit) -> Self {
         Self { unit: if unit == TickUnit::Tsc { TickUnit::detect() } else { unit } }
     }
 
-    /// The clock that a session records by: read as its records are, whatever this process would choose for itself.
+    /// The clock of a session: reads the unit that its records use, whatever this process would choose for itself.
     pub(crate) const fn of(unit: TickUnit) -> Self {
         Self { unit }
     }
@@ -98,8 +98,8 @@ impl SystemClock {
         self.unit
     }
 
-    /// One reading of all three clocks, as close together as the machine allows: of several tries, the one
-    /// whose two tick readings lie closest.
+    /// One reading of all three clocks, as close together as the machine allows: of several tries, the one with the
+    /// smallest difference between its two tick readings.
     #[must_use]
     pub fn anchor(&self) -> Anchor {
         let mut best = self.anchor_once();
@@ -165,7 +165,7 @@ pub fn monotonic_now() -> Timestamp {
     Timestamp(now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64)
 }
 
-/// Nanoseconds of `CLOCK_BOOTTIME`: as `CLOCK_MONOTONIC`, and goes on while the machine sleeps.
+/// Nanoseconds of `CLOCK_BOOTTIME`: like `CLOCK_MONOTONIC`, but it keeps counting while the machine sleeps.
 #[must_use]
 pub(crate) fn boottime_now() -> Timestamp {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);

@@ -1,8 +1,8 @@
-//! From raw ticks to monotonic time, by one continuous function that never decreases.
+//! Maps raw ticks to monotonic time by one continuous function that never decreases.
 //!
-//! The function is a chain of straight pieces. A new anchor never moves what was converted already: it adds a
-//! piece from the latest converted tick on, whose slope leads to the line that the anchors describe within a
-//! second. Durations are differences of converted times, and so they add up across any anchor.
+//! The function is a chain of straight pieces. A new anchor never moves what was already converted: it adds a piece
+//! that starts at the latest converted tick, with a slope that reaches the line described by the anchors within a
+//! second. Durations are differences of converted times, so they add up across any anchor.
 
 use crate::clock::{Anchor, TickUnit};
 use crate::ids::{Ticks, Timestamp};
@@ -13,39 +13,40 @@ const SLOPE_BITS: u32 = 32;
 /// One nanosecond per tick.
 const SLOPE_ONE: u64 = 1 << SLOPE_BITS;
 
-/// Slopes that a clock can have: 1 MHz to 64 GHz. Anchors that say otherwise are damaged.
+/// Plausible slopes of a clock: 1 MHz to 64 GHz. Anchors that say otherwise are damaged.
 const SLOPES: std::ops::RangeInclusive<u64> = SLOPE_ONE / 64..=SLOPE_ONE * 1000;
 
-/// An error is steered away within so much time.
+/// Time over which an error is steered away.
 const STEER_NS: u64 = 1_000_000_000;
 
-/// Slopes are measured over at least so much time, where the anchors reach so far.
+/// Slopes are measured over at least this much time, if the anchors reach back that far.
 const BASELINE_NS: u64 = 8_000_000_000;
 
 /// Anchors closer together than this say nothing about the slope.
 const BASELINE_NS_MIN: u64 = 500_000;
 
-/// Pieces that are kept: over a quarter of an hour at one anchor a second.
+/// Most pieces kept: over a quarter of an hour at one anchor a second.
 const PIECES_MAX: usize = 1024;
 
-/// The monotonic clock is slewed by at most half of this part of the time, and a sound record clock not at all.
+/// The monotonic clock is slewed by at most half of this fraction of the time (as a divisor); a sound record clock
+/// not at all.
 const DRIFT_PARTS: u64 = 1000;
 
-/// An anchor may be off by so much: the thread lost its processor between the readings.
+/// Expected error of an anchor: the thread may lose its processor between the readings.
 const ANCHOR_NS: u64 = 200_000;
 
-/// What an anchor may be off in any case.
+/// Upper bound of the error allowed for an anchor.
 const ANCHOR_NS_MAX: u64 = 1_000_000;
 
-/// How often a record clock changed its rate or jumped, as its anchors show. A clock that the kernel trusts does
+/// How often a record clock changed its rate or jumped, according to its anchors. A clock that the kernel trusts does
 /// neither, but the kernel may stop trusting it while a session runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClockFaults {
-    /// How often.
+    /// Number of rate changes and jumps.
     pub count: u64,
-    /// By how much the clock was off from what its anchors had said, at most, in nanoseconds. Times between the last
-    /// anchor before it and the second after it may be wrong by that much.
+    /// The largest difference between the clock and what its anchors had said, in nanoseconds. Times between the last
+    /// anchor before a fault and the second one after it may be wrong by that much.
     pub error_ns_max: u64,
 }
 
@@ -70,7 +71,7 @@ impl Piece {
     }
 }
 
-/// The function. Its domain is the whole of `u64`; ends are pinned, never wrapped.
+/// The function. Its domain is all of `u64`; it saturates at both ends and never wraps.
 ///
 /// ```
 /// use loop_probes::clock::{Anchor, TickUnit};
@@ -85,22 +86,23 @@ impl Piece {
 #[derive(Clone, Debug)]
 pub struct ClockMap {
     unit: TickUnit,
-    /// Never empty, by ticks.
+    /// Never empty, ordered by ticks.
     pieces: Vec<Piece>,
-    /// The latest tick that was converted: nothing before it moves any more.
+    /// The latest tick converted: nothing before it moves any more.
     settled: u64,
-    /// The last time from before the clock jumped back: nothing after it is earlier.
+    /// The last time from before the clock jumped back: no later result is earlier than this.
     floor: u64,
     /// Anchors of the last seconds, oldest first.
     anchors: Vec<Anchor>,
-    /// An anchor that contradicts the others. If the next one confirms it, the clock changed; else it is damaged.
+    /// An anchor that contradicts the others. If the next one confirms it, the clock changed; otherwise it is
+    /// damaged.
     suspect: Option<Anchor>,
     faults: ClockFaults,
 }
 
 impl ClockMap {
-    /// A map through `anchors`, oldest first: the last gives the place, the slope comes from the first and the
-    /// last. With fewer than two useful ones a tick counts as a nanosecond.
+    /// A map through `anchors`, oldest first: the last one fixes the position, the first and the last the slope. With
+    /// fewer than two useful anchors, one tick counts as one nanosecond.
     #[must_use]
     pub fn new(unit: TickUnit, anchors: &[Anchor]) -> Self {
         let mut kept: Vec<Anchor> = Vec::new();
@@ -120,20 +122,20 @@ impl ClockMap {
         Self { unit, pieces: vec![piece], settled: 0, floor: 0, anchors: kept, suspect, faults }
     }
 
-    /// The time at `ticks`. What was said once is never unsaid.
+    /// The time at `ticks`. Once given, an answer never changes.
     #[must_use]
     pub fn convert(&mut self, ticks: Ticks) -> Timestamp {
         self.settled = self.settled.max(ticks.0);
         self.peek(ticks)
     }
 
-    /// As [`convert`](Self::convert), but a later anchor may move it: for what is shown once.
+    /// Like [`convert`](Self::convert), but a later anchor may move the result: for values shown once.
     #[must_use]
     pub fn peek(&self, ticks: Ticks) -> Timestamp {
         if self.unit == TickUnit::Monotonic {
             return Timestamp(ticks.0);
         }
-        // Nearly every time that is asked for lies in the latest piece.
+        // Nearly all requested times lie in the latest piece.
         let piece = self.pieces.last().filter(|last| last.ticks <= ticks.0);
         let piece = piece.unwrap_or_else(|| {
             let after = self.pieces.partition_point(|piece| piece.ticks <= ticks.0);
@@ -155,9 +157,9 @@ impl ClockMap {
         self.faults
     }
 
-    /// Steers towards a new anchor. False, and nothing changed, where it is no news or contradicts the others: it may
-    /// come from a damaged file. If the anchor after it contradicts them too and the two agree, the clock changed:
-    /// that is a [fault](Self::faults), and from then on the map follows the new anchors.
+    /// Steers towards a new anchor. Returns false, and changes nothing, if the anchor adds nothing or contradicts the
+    /// others: it may come from a damaged file. If the next anchor contradicts them too and the two agree, the clock
+    /// changed: that is a [fault](Self::faults), and from then on the map follows the new anchors.
     pub fn steer(&mut self, anchor: Anchor) -> bool {
         if self.unit == TickUnit::Monotonic {
             return true;
@@ -179,7 +181,7 @@ impl ClockMap {
             self.faults.error_ns_max = self.faults.error_ns_max.max(error_ns);
             self.anchors = vec![first];
             if first.ticks <= last.ticks {
-                // It jumped back: of what was converted, only the time counts for the ticks that come.
+                // The clock jumped back: all that later ticks inherit from what was converted is the time reached.
                 self.floor = self.peek(Ticks(self.settled)).0;
                 let ns = self.floor.max(first.monotonic.0);
                 self.pieces = vec![Piece { ticks: first.ticks.0, ns, slope: rate }];
@@ -192,13 +194,13 @@ impl ClockMap {
         let from = self.settled.max(current.ticks).max(base.ticks.0);
         let ns = current.convert(from);
         let truth = Piece { ticks: anchor.ticks.0, ns: anchor.monotonic.0, slope: rate };
-        // Where the line will be after the steering time, and the slope that leads there from where we are.
+        // Where the line will be after the steering time, and the slope that leads there from the current position.
         let steps = (u128::from(STEER_NS) << SLOPE_BITS) / u128::from(rate);
         let target = truth.convert(from.saturating_add(u64::try_from(steps).unwrap_or(u64::MAX)));
         let wanted = (u128::from(target.saturating_sub(ns)) << SLOPE_BITS) / steps.max(1);
         // Within a tenth of the true rate: time neither stops nor leaps.
         let slope = u64::try_from(wanted).unwrap_or(u64::MAX).clamp(rate - rate / 10, rate + rate / 10);
-        // A piece without extent goes; but the first one also says what was before it.
+        // Drop a piece without extent, except the first, which also covers everything before it.
         if current.ticks == from && self.pieces.len() > 1 {
             self.pieces.pop();
         }
@@ -210,8 +212,8 @@ impl ClockMap {
         true
     }
 
-    /// By how much `anchor`, which is later than `last`, is off from where the known ones put it, if it is more than
-    /// their own error and the slewing of the monotonic clock can explain.
+    /// By how much `anchor`, which is later than `last`, is off from where the known anchors put it, if that is more
+    /// than their own error and the slewing of the monotonic clock can explain.
     fn contradiction(&self, last: &Anchor, anchor: &Anchor) -> Option<u64> {
         let elapsed_ns = anchor.monotonic.ns_since(last.monotonic);
         if anchor.ticks <= last.ticks {
@@ -220,7 +222,7 @@ impl ClockMap {
         let first = self.anchors.first().filter(|first| first.ticks < last.ticks);
         let known =
             first.and_then(|first| Some((slope(first, last)?, last.monotonic.ns_since(first.monotonic))));
-        // One anchor alone, after a change or from a damaged header, says nothing about the rate.
+        // A single anchor, after a change or from a damaged header, says nothing about the rate.
         let (slope, baseline_ns) = known?;
         let truth = Piece { ticks: last.ticks.0, ns: last.monotonic.0, slope };
         let error_ns = truth.convert(anchor.ticks.0).abs_diff(anchor.monotonic.0);
@@ -229,7 +231,7 @@ impl ClockMap {
         (u128::from(error_ns) > slack_ns).then_some(error_ns)
     }
 
-    /// The anchor to measure the slope from: the youngest that is a whole baseline old, else the oldest.
+    /// The anchor to measure the slope from: the newest that is a whole baseline old, else the oldest.
     fn baseline(&self, anchor: &Anchor) -> Option<Anchor> {
         let old_enough = |known: &&Anchor| anchor.monotonic.ns_since(known.monotonic) >= BASELINE_NS;
         self.anchors.iter().rfind(old_enough).or(self.anchors.first()).copied()
@@ -239,7 +241,7 @@ impl ClockMap {
         let old = |known: &Anchor| anchor.monotonic.ns_since(known.monotonic) >= BASELINE_NS;
         let unused = self.anchors.iter().filter(|known| old(known)).count().saturating_sub(1);
         self.anchors.drain(..unused);
-        // Anchors in quick succession, from many recorders or a hostile one, do not pile up.
+        // Anchors in quick succession, from many recorders or a hostile one, must not pile up.
         if self.anchors.len() < 64 {
             self.anchors.push(anchor);
         } else if let Some(last) = self.anchors.last_mut() {
@@ -248,7 +250,7 @@ impl ClockMap {
     }
 }
 
-/// The slope between two anchors, where they are far enough apart and it is one that a clock can have.
+/// The slope between two anchors, if they are far enough apart and the slope is plausible for a clock.
 fn slope(from: &Anchor, to: &Anchor) -> Option<u64> {
     let ns = to.monotonic.0.checked_sub(from.monotonic.0)?;
     let ticks = to.ticks.0.checked_sub(from.ticks.0)?;

@@ -1,7 +1,7 @@
-//! Which loops there are: the rings in the user's runtime folders, and how their processes are.
+//! Finds recorded loops: the rings in the user's runtime folders, and the state of their processes.
 //!
-//! A ring whose process said that it ended is removed here if it is still there. One whose process crashed
-//! stays: somebody may want to read it.
+//! A ring whose process marked it as ended is removed here if it is still there. The ring of a crashed
+//! process stays, so that it can still be read.
 
 use std::ffi::OsStr;
 use std::io;
@@ -15,7 +15,7 @@ use crate::shared::folder::Folder;
 
 pub use crate::shared::folder::{FolderError, runtime_folder, runtime_folders};
 
-/// A ring that was found.
+/// A ring found in a runtime folder.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RingInfo {
@@ -23,64 +23,64 @@ pub struct RingInfo {
     pub path: PathBuf,
     /// The process id, as the process itself sees it.
     pub pid: u32,
-    /// The program's name, as it gave it: to be made [printable](crate::text::printable) before it is shown.
+    /// The program's name as it gave it: make it [printable](crate::text::printable) before showing it.
     pub program: String,
     /// The loop's policy, as the program gave it.
     pub policy: String,
     /// When recording began.
     pub started: Anchor,
-    /// How the process is.
+    /// The state of the process.
     pub state: ProcessState,
-    /// Everything it says about itself.
+    /// Everything the process says about itself.
     pub metadata: Metadata,
 }
 
 /// What was found in the folders.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// Rings, those that run first, then by start, oldest first.
+    /// Rings of running processes first, then by start, oldest first.
     pub rings: Vec<RingInfo>,
-    /// What is there but cannot be read, and why.
+    /// Entries that cannot be read, and why.
     pub problems: Vec<Problem>,
 }
 
-/// Something in a runtime folder that is no ring we can read. Never fatal.
+/// An entry of a runtime folder that is not a readable ring. Never fatal.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
-    /// A folder.
+    /// A folder cannot be used.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// A file.
+    /// A file cannot be opened as a ring.
     #[error(transparent)]
     File(#[from] OpenError),
 }
 
-/// Why there is not the one ring that was asked for.
+/// Why there is no single ring to return.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FindError {
-    /// There is none at all.
+    /// No loop is being recorded.
     #[error(
         "no loop is being recorded on this machine; start one with `loopscope demo`, or see `loopscope ps`"
     )]
     None,
-    /// There are several.
+    /// Several loops are being recorded.
     #[error("{} loops are being recorded; name one of their pids, see `loopscope ps`", .rings.len())]
     Several {
         /// All of them.
         rings: Vec<RingInfo>,
     },
-    /// None of this process.
+    /// The process has no ring.
     #[error("process {pid} has no ring; `loopscope ps` lists those that have")]
     NoSuchPid {
         /// The process id.
         pid: u32,
     },
-    /// Its ring is there and cannot be read.
+    /// The ring exists and cannot be read.
     #[error(transparent)]
     Unreadable(#[from] OpenError),
-    /// A folder where it may be cannot be used.
+    /// A folder that may hold it cannot be used.
     #[error(transparent)]
     Folder(#[from] FolderError),
 }
@@ -91,7 +91,7 @@ pub fn list() -> Listing {
     list_in(&runtime_folders())
 }
 
-/// Everything in `folders`. A folder that does not exist is an empty one.
+/// Everything in `folders`. A missing folder counts as empty.
 #[must_use]
 pub fn list_in(folders: &[PathBuf]) -> Listing {
     let mut listing = Listing::default();
@@ -107,20 +107,20 @@ pub fn list_in(folders: &[PathBuf]) -> Listing {
     listing
 }
 
-/// The ring of process `pid`: of several, one that runs, else the youngest.
+/// The ring of process `pid`: if it has several, a running one, else the newest.
 ///
 /// # Errors
 ///
-/// [`FindError`] where it has none, or one that cannot be read.
+/// [`FindError`] if it has none, or one that cannot be read.
 pub fn find(pid: u32) -> Result<RingInfo, FindError> {
     find_in(&runtime_folders(), pid)
 }
 
-/// As [`find`], in `folders`.
+/// Like [`find`], in `folders`.
 ///
 /// # Errors
 ///
-/// As [`find`].
+/// [`FindError`] if it has none, or one that cannot be read.
 pub fn find_in(folders: &[PathBuf], pid: u32) -> Result<RingInfo, FindError> {
     let listing = list_in(folders);
     let runs = |ring: &RingInfo| matches!(ring.state, ProcessState::Running | ProcessState::Stopped);
@@ -142,20 +142,20 @@ pub fn find_in(folders: &[PathBuf], pid: u32) -> Result<RingInfo, FindError> {
     Err(folder.map_or(FindError::NoSuchPid { pid }, FindError::from))
 }
 
-/// The one ring whose process runs.
+/// The only ring whose process is running.
 ///
 /// # Errors
 ///
-/// [`FindError`] where there is none, or several.
+/// [`FindError`] if there is none, or several.
 pub fn only() -> Result<RingInfo, FindError> {
     only_in(&runtime_folders())
 }
 
-/// As [`only`], in `folders`.
+/// Like [`only`], in `folders`.
 ///
 /// # Errors
 ///
-/// As [`only`].
+/// [`FindError`] if there is none, or several.
 pub fn only_in(folders: &[PathBuf]) -> Result<RingInfo, FindError> {
     let runs = |ring: &RingInfo| matches!(ring.state, ProcessState::Running | ProcessState::Stopped);
     let Listing { rings, problems } = list_in(folders);
@@ -184,20 +184,20 @@ fn look_at(folder: &Folder, name: &OsStr, listing: &mut Listing) {
         return;
     }
     match RingFile::open_at(folder, name, &path).and_then(|opened| info(&path, opened)) {
-        // Left over: its process marked it and did not get to removing it.
+        // Left over: its process marked it as ended and died before removing it.
         Ok(ring) if ring.state == ProcessState::Ended => create::remove(folder, name),
         Ok(ring) => listing.rings.push(ring),
-        // It vanished while the folder was read.
+        // It vanished while the folder was being read.
         Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
         Err(error) => listing.problems.push(error.into()),
     }
 }
 
-/// What the ring file at `path` says, and how its process is.
+/// The header of the ring file at `path`, and the state of its process.
 ///
 /// # Errors
 ///
-/// [`OpenError`] where it is no ring file that this version reads.
+/// [`OpenError`] if it is not a ring file that this version reads.
 pub fn inspect(path: &Path) -> Result<RingInfo, OpenError> {
     info(path, RingFile::open(path)?)
 }

@@ -1,8 +1,8 @@
-//! The event: the one closed vocabulary that everything downstream reads.
+//! The event: the single closed vocabulary that everything downstream reads.
 //!
-//! `T` is the time domain: a program emits `Event<Ticks>`, a reader gets `Event<Timestamp>`. An event with
-//! an extent carries its start, its end is the record's own time; durations are differences of the two, so
-//! that they add up. New kinds come at the end, with a new code; codes are never reused.
+//! `T` is the time domain: a program emits `Event<Ticks>`, a reader gets `Event<Timestamp>`. An event with an extent
+//! carries its start; its end is the record's own time. Durations are differences of the two, so they add up. New kinds
+//! go at the end with a new code; codes are never reused.
 
 mod field;
 mod value;
@@ -22,13 +22,13 @@ use field::{Field, Reading};
 vocabulary! {
     /// A tick begins.
     1 TickStart = "tick_start" { /** Counts up from 1. */ tick: u64, ; }
-    /// A tick is over. Busy time is its extent less its [`Poll`](Self::Poll)s'.
+    /// A tick ended. Busy time is its extent minus that of its [`Poll`](Self::Poll)s.
     2 TickEnd = "tick_end" {
         /** The tick that [`TickStart`](Self::TickStart) announced. */ tick: u64,
         /** Tasks that ran in it. */ tasks_run: u32, ;
         /** When it began. */ start
     }
-    /// A phase in which something ran is over. Phases of a tick do not overlap.
+    /// A phase in which something ran ended. Phases of a tick do not overlap.
     3 Phase = "phase" {
         /** Which. */ phase: Phase, ;
         /** When it began. */ start
@@ -81,7 +81,7 @@ vocabulary! {
         /** Immediates that were set meanwhile and wait for the next tick. */ moved_to_next: u32, ;
         /** When it began. */ start
     }
-    /// A timer was armed, or armed anew.
+    /// A timer was armed or re-armed.
     11 TimerArmed = "timer_armed" {
         /** The timer. */ timer: TimerId,
         /** The tag its task will have. */ tag: Tag,
@@ -125,7 +125,7 @@ vocabulary! {
         /** The heap it saw, in bytes. */ heap_bytes: u64,
         /** The size above which it would have collected at once, in bytes. */ threshold_bytes: u64, ;
     }
-    /// A collection is over.
+    /// A collection ended.
     19 GcRan = "gc_ran" {
         /** Bytes before. */ heap_bytes_before: u64,
         /** Bytes after. */ heap_bytes_after: u64, ;
@@ -240,7 +240,7 @@ vocabulary! {
     }
     /// A labelled point, from a `tracing` event or the program itself.
     39 Mark = "mark" { /** Its name. */ label: LabelId, ; }
-    /// Records of this emitter were overwritten before a reader, who says so here, had read them.
+    /// Records of this emitter were overwritten before a reader had read them. Inserted by that reader.
     40 Lost = "lost" {
         /** How many. */ count: u64, ;
         /** The time of the last record before the gap. */ from
@@ -257,7 +257,7 @@ vocabulary! {
         /** Its number within its kind. */ id: u32,
         /** The text. */ text: InlineText, ;
     }
-    /// Input for re-execution: a clock reading that the scheduler was given.
+    /// Input for re-execution: a clock reading given to the scheduler.
     43 InputClock = "input_clock" {
         /** What it was for. */ point: ClockPoint,
         /** The reading. */ now: Timestamp, ;
@@ -267,13 +267,13 @@ vocabulary! {
         /** From which queue. */ queue: Queue,
         /** Entries taken. */ taken: u32, ;
     }
-    /// Input for re-execution: what the heap said.
+    /// Input for re-execution: the measured heap size.
     45 InputHeap = "input_heap" { /** Bytes. */ heap_bytes: u64, ; }
     /// Input for re-execution: what a callback returned.
     46 InputReturned = "input_returned" {
         /** The callback's task. */ task: TaskId,
-        /// Of a drain of the deferred queue: which callback wants to be kept, from 1. Those that do not are not told.
-        /// 0: the readiness callback that ends now reloads the program.
+        /// For a drain of the deferred queue: the position, from 1, of a callback that wants to be kept; the others are
+        /// not recorded. 0: the readiness callback that ends now reloads the program.
         value: u32, ;
     }
     /// A snapshot of the scheduler's state begins; its parts follow, then [`SnapshotEnd`](Self::SnapshotEnd).
@@ -310,7 +310,7 @@ vocabulary! {
         /** When its repeating timer is due (monotonic); `None` when it is off. */ periodic_due_ns: Option<u64>,
         /** When its one-shot is due (monotonic); `None` when it is not armed. */ one_shot_due_ns: Option<u64>,
         /** The one-shot fired and the next check acts on it. */ one_shot_fired: bool,
-        /// Before when a check does not measure the heap (monotonic, since 1.3); `None` when the next one does.
+        /// Checks before this time do not measure the heap (monotonic, since 1.3); `None` when the next one does.
         sample_due_ns: Option<u64>,
         /** Something ran since the heap was measured (since 1.3). */ ran: bool, ;
     }
@@ -329,15 +329,14 @@ vocabulary! {
         /** The timer. */ timer: TimerId,
         /** It keeps the loop alive from now on. */ referenced: bool, ;
     }
-    /// Input for re-execution: a run began, and when its caller wants the loop back. In a snapshot: one that goes on.
+    /// Input for re-execution: a run began, and when its caller wants the loop back. In a snapshot: a run in progress.
     55 InputRun = "input_run" { /** `None` is "when it is done" (monotonic). */ until_ns: Option<u64>, ; }
-    /// Input for re-execution: an immediate was referenced or unreferenced. In a snapshot: one that is not.
+    /// Input for re-execution: an immediate was referenced or unreferenced. In a snapshot: one that is unreferenced.
     56 ImmediateRef = "immediate_ref" {
         /** The immediate. */ task: TaskId,
         /** It keeps the loop alive from now on. */ referenced: bool, ;
     }
-    /// Input for re-execution: the next check of the GC controller was told something. In a snapshot: it was, and
-    /// has not come yet.
+    /// Input for re-execution: a request for the GC controller's next check. In a snapshot: one still pending.
     57 InputGc = "input_gc" { /** The program asked for a collection, or the system is short of memory. */ reason: GcReason, ; }
     /// A key was taken back from the deferred queue.
     58 DeferredRemoved = "deferred_removed" { /** The key. */ key: u64, ; }
@@ -346,12 +345,12 @@ vocabulary! {
         /** The key. */ key: u64,
         /** A drain kept it, and it was not posted again: it waits for the next drain and is no work (since 1.3). */ kept: bool, ;
     }
-    /// What a source of readiness is for, in words.
+    /// A readable label of a source of readiness.
     60 IoLabel = "io_label" {
         /** The source. */ source: IoSource,
         /** The explanation, a text. */ label: LabelId, ;
     }
-    /// What a source is asked about: told when it is registered, and when that changes.
+    /// The interest of a source of readiness: recorded on registration and on every change.
     61 IoModified = "io_modified" {
         /** The source. */ source: IoSource,
         /** Bit 0 readable, 1 writable, 2 priority. */ interest: u8, ;
@@ -363,9 +362,9 @@ vocabulary! {
         /** The longest that it was to wait. */ timeout_ns: u64, ;
         /** When it began. */ start
     }
-    /// A shutdown began: no new work is taken from here on.
+    /// A shutdown began: from here on the loop takes no new work.
     63 ShutdownBegan = "shutdown_began" { /** When it has to be over. */ deadline: Timestamp, ; }
-    /// A shutdown is over.
+    /// A shutdown ended.
     64 ShutdownEnded = "shutdown_ended" {
         /** Pieces of work that ran to their end meanwhile. */ finished: u32,
         /** Pieces of work that were cancelled, as their owners had chosen. */ cancelled: u32,
@@ -379,12 +378,12 @@ vocabulary! {
         /** Its name, where that is no tag's. */ label: Option<LabelId>,
         /** How many of that name. */ count: u32, ;
     }
-    /// Part of a snapshot: a value of the policy that the loop runs by. Those of its steps come in their order.
+    /// Part of a snapshot: a value of the policy in force. Steps come in their order.
     66 SnapshotPolicy = "snapshot_policy" {
         /** Which. */ field: PolicyField,
         /** Its value; `None` is "no limit", or "for ever". */ value: Option<u64>, ;
     }
-    /// Part of a snapshot: what the loop knows beside what it queues.
+    /// Part of a snapshot: the loop's state apart from its queues.
     67 SnapshotLoop = "snapshot_loop" {
         /** When the next snapshot is due (monotonic). */ due: Timestamp,
         /** The reading behind its last poll (monotonic). */ polled_ns: Option<u64>,
@@ -394,8 +393,9 @@ vocabulary! {
         /** The depth of the concurrent queue that was told last. */ concurrent: u32,
         /** Finished jobs that were put aside. */ finished: u32,
         /** References that the program holds: below 0 where a release came first. */ held: i32,
-        /// Bit 0: it was woken since its last poll; 1: a run goes on; 2: it watches a heap; 3: futures are in use;
-        /// 4: it was asked to stop; 5: it shuts down; 6: what a task that reloaded the program left was not drained yet.
+        /// Bit 0: woken since its last poll; 1: a run is in progress; 2: it watches a heap; 3: futures are in use; 4:
+        /// it was asked to stop; 5: it is shutting down; 6: what a task that reloaded the program left is not drained
+        /// yet.
         flags: u8, ;
     }
     /// Part of a snapshot: a registered source of readiness.
@@ -429,21 +429,22 @@ vocabulary! {
         /** The source. */ source: IoSource,
         /** It keeps the loop alive from now on. */ referenced: bool, ;
     }
-    /// Input for re-execution: a poll found this source ready. Told where the policy has to choose among several.
+    /// Input for re-execution: a poll found this source ready. Recorded only where the policy has to choose among
+    /// several.
     73 InputReady = "input_ready" {
         /** The source. */ source: IoSource,
         /** By the bits of [`IoReady`](Self::IoReady). */ readiness: u8, ;
     }
-    /// Input for re-execution: only news from outside keep the loop from waiting, or from ending, now.
+    /// Input for re-execution: only external events keep the loop from waiting, or from ending, now.
     74 InputNews = "input_news" { /** From ending, and not only from waiting. */ ends: bool, ; }
-    /// Input for re-execution: somebody asked the run to end.
+    /// Input for re-execution: the run was asked to end.
     75 InputStop = "input_stop" { /** Another thread did. */ outside: bool, ; }
-    /// Input for re-execution: somebody asked the loop to shut down.
+    /// Input for re-execution: the loop was asked to shut down.
     76 InputShutdown = "input_shutdown" {
         /** Somebody other than a callback did. */ outside: bool,
         /** How long it may take. */ within_ns: u64, ;
     }
-    /// Part of a snapshot: where a queued task came from, where what comes after it depends on that.
+    /// Part of a snapshot: a queued task's origin, if what follows the task depends on it.
     77 SnapshotOrigin = "snapshot_origin" {
         /** The task. */ task: TaskId,
         /** The completion of a job, or a signal. */ origin: Origin,
@@ -454,7 +455,7 @@ vocabulary! {
         /** Its name. */ label: LabelId, ;
         /** When it started. */ start
     }
-    /// Input for re-execution: references that other threads hold changed.
+    /// Input for re-execution: the number of references held by other threads changed.
     79 InputRefs = "input_refs" { /** By how many. */ delta: i32, ; }
     /// What the emitter is doing at the record's time. Written by the recorder, not by the emitter, while the emitter
     /// records nothing: an unfinished tick, task or poll lasts at least until then. See
@@ -467,15 +468,15 @@ vocabulary! {
         /** When the poll returns at the latest; `None` is never. */ deadline: Option<Timestamp>, ;
         /** Since when. */ since
     }
-    /// Nothing of the process ran: it was stopped or frozen, or the machine slept. Told when it goes on, at the time from
-    /// which on it could run again.
+    /// The whole process was stopped or frozen, or the machine slept. Recorded on resumption, with the time from which
+    /// the process could run again.
     81 Suspended = "suspended" {
         /** For how long the machine slept meanwhile, which `CLOCK_MONOTONIC` does not count. */ asleep_ns: u64, ;
         /** The last time at which it is known to have run. */ alive,
         /** From here on it did not run. */ start
     }
-    /// How much the kernel counted, from `start` to the record's time, of time in which processors were wanted and not
-    /// had. Written by the recorder, for the process as a whole.
+    /// Processor shortage counted by the kernel from `start` to the record's time. Written by the recorder, for the
+    /// whole process.
     82 Pressure = "pressure" {
         /** A task of the machine waited for a processor; `None` where the kernel does not say. */ waited_ns: Option<u64>,
         /** The hypervisor ran something else, on all processors together. */ stolen_ns: Option<u64>,

@@ -1,4 +1,4 @@
-//! Typed identities and typed times: a raw integer never says what it counts, these do.
+//! Typed identities and typed times: unlike raw integers, these say what they count.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ macro_rules! id {
 
 id! {
     /// One task, from its post to its end. Counts up from 1 within a process; a record spends 32 bits on it
-    /// as long as it fits and 64 afterwards.
+    /// while it fits and 64 after that.
     TaskId(u64)
 }
 id! {
@@ -55,7 +55,8 @@ id! {
     Timestamp(u64)
 }
 
-/// What [`Ticks`] and [`Timestamp`] share: the time words of a record are written relative to its own time.
+/// Operations shared by [`Ticks`] and [`Timestamp`]: a record's time words are written relative to its own
+/// time.
 pub trait Time: Copy + Ord + std::fmt::Debug {
     /// The raw 64-bit reading.
     fn raw(self) -> u64;
@@ -98,7 +99,7 @@ impl Timestamp {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// This time moved forward, pinned at the end of time instead of wrapping.
+    /// This time moved forward; saturates instead of wrapping.
     #[must_use]
     pub const fn plus_ns(self, ns: u64) -> Self {
         Self(self.0.saturating_add(ns))

@@ -1,4 +1,4 @@
-//! Guards for a loop that is not ours: each stretch of its work is a value, and ends when the value goes.
+//! Guards for instrumenting a foreign loop: each stretch of its work is a value and ends when the value is dropped.
 //!
 //! ```
 //! use loop_probes::instrument::LoopProbe;
@@ -40,9 +40,9 @@ pub struct LoopProbe {
     tasks: Cell<u64>,
     tasks_in_tick: Cell<u32>,
     last_timer: Cell<u64>,
-    /// What a nested guard returns to.
+    /// State that a nested guard restores.
     running: Cell<Running>,
-    /// The poll that has begun and not ended.
+    /// The poll in progress.
     polling: Cell<Option<Polling>>,
 }
 
@@ -53,7 +53,7 @@ struct Polling {
     before: Running,
 }
 
-/// How many sources a poll found ready, whatever type the poller counts in.
+/// Number of sources a poll found ready, in whatever type the poller counts.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say how many sources are ready",
     label = "the closure returns this",
@@ -61,7 +61,7 @@ struct Polling {
     note = "count in the closure: `|| poll.poll(&mut events, timeout).map(|()| events.iter().count())`"
 )]
 pub trait ReadyCount {
-    /// Sources that were ready; an error or a timeout is none.
+    /// Sources that were ready; 0 on an error or a timeout.
     fn ready(&self) -> u32;
 }
 
@@ -124,8 +124,8 @@ impl LoopProbe {
         &self.recorder
     }
 
-    /// The tag of a kind of task: the same name has the same one, with every probe and loop of the process. Not
-    /// for hot paths.
+    /// The tag of a kind of task: the same name gives the same tag in every probe and loop of the process. Not for
+    /// hot paths.
     #[must_use]
     pub fn tag(&self, name: &str) -> Tag {
         let tag = tags::tag_of_label(name);
@@ -139,7 +139,7 @@ impl LoopProbe {
         self.recorder.intern(self.clock.ticks(), LabelKind::Span, name)
     }
 
-    /// A number for a timer of the loop's own, for [`timer_fired`](Self::timer_fired).
+    /// Allocates an id for a timer of the loop's own, for [`timer_fired`](Self::timer_fired).
     #[must_use]
     pub fn timer(&self) -> TimerId {
         let timer = TimerId(self.last_timer.get() + 1);
@@ -147,7 +147,7 @@ impl LoopProbe {
         timer
     }
 
-    /// A tick begins; it ends with the guard.
+    /// Begins a tick; it ends with the guard.
     pub fn tick(&self) -> TickGuard<'_> {
         let (tick, start) = self.tick_begin();
         TickGuard { probe: self, tick, start }
@@ -166,7 +166,7 @@ impl LoopProbe {
         self.recorder.record_now(Event::TickEnd { tick, tasks_run: self.tasks_in_tick.get(), start });
     }
 
-    /// Waits for readiness: calls `wait`, which waits for at most `timeout_ns`, for ever where that is `None`.
+    /// Waits for readiness: calls `wait`, which waits for at most `timeout_ns`, or forever if that is `None`.
     pub fn poll<R: ReadyCount>(&self, timeout_ns: Option<u64>, wait: impl FnOnce() -> R) -> R {
         self.poll_begin(timeout_ns);
         let found = wait();
@@ -174,8 +174,8 @@ impl LoopProbe {
         found
     }
 
-    /// The loop begins to wait for readiness, for at most `timeout_ns`: `None` where it waits for ever, and where how
-    /// long is not known. For loops where [`poll`](Self::poll) has no place: what calls the poller is not ours.
+    /// Records that the loop begins to wait for readiness, for at most `timeout_ns`: `None` if it waits forever or
+    /// for an unknown time. For loops where [`poll`](Self::poll) does not fit because foreign code calls the poller.
     pub fn poll_begin(&self, timeout_ns: Option<u64>) {
         if !self.recorder.is_enabled() {
             return;
@@ -186,7 +186,7 @@ impl LoopProbe {
         self.polling.set(Some(Polling { start, timeout_ns, before }));
     }
 
-    /// The wait that [`poll_begin`](Self::poll_begin) announced is over. Without one, nothing is recorded.
+    /// Ends the wait that [`poll_begin`](Self::poll_begin) announced. Without one, nothing is recorded.
     pub fn poll_end(&self, found: &impl ReadyCount) {
         let Some(Polling { start, timeout_ns, before }) = self.polling.take() else { return };
         let reason = match timeout_ns {
@@ -199,18 +199,19 @@ impl LoopProbe {
         self.leave(end, before);
     }
 
-    /// A task that starts as soon as it is known, such as a readiness callback; it ends with the guard.
+    /// Begins a task that starts as soon as it is known, such as a readiness callback; it ends with the guard.
     pub fn task(&self, tag: Tag) -> TaskGuard<'_> {
         let now = self.now();
         self.start(tag, now, now)
     }
 
-    /// A task that waited since `queued`, a reading of [`now`](Self::now); it ends with the guard.
+    /// Begins a task that has waited since `queued`, a reading of [`now`](Self::now); it ends with the guard.
     pub fn queued_task(&self, tag: Tag, queued: Ticks) -> TaskGuard<'_> {
         self.start(tag, queued, self.now())
     }
 
-    /// The task of a timer that was due at `due`; it ends with the guard. What the timer was late is its lag.
+    /// Begins the task of a timer that was due at `due`; it ends with the guard. Its delay past `due` is the timer
+    /// lag.
     pub fn timer_fired(&self, timer: TimerId, tag: Tag, due: Timestamp) -> TaskGuard<'_> {
         let guard = self.task(tag);
         let fired = self.clock.now();
@@ -219,24 +220,24 @@ impl LoopProbe {
         guard
     }
 
-    /// A named stretch of a tick; it ends with the guard.
+    /// Begins a named phase of a tick; it ends with the guard.
     pub fn phase(&self, phase: Phase) -> PhaseGuard<'_> {
         let start = self.now();
         let before = self.enter(start, Running::Phase(phase));
         PhaseGuard { probe: self, phase, start, before }
     }
 
-    /// A labelled stretch of work; it ends with the guard.
+    /// Begins a labelled stretch of work; it ends with the guard.
     pub fn span(&self, label: LabelId) -> SpanGuard<'_> {
         SpanGuard { probe: self, label, start: self.now() }
     }
 
-    /// A labelled point.
+    /// Records a labelled point in time.
     pub fn mark(&self, label: LabelId) {
         self.recorder.record_now(Event::Mark { label });
     }
 
-    /// A reading of the record clock, 0 where nothing is recorded.
+    /// A reading of the record clock, 0 while nothing is recorded.
     #[must_use]
     pub fn now(&self) -> Ticks {
         if self.recorder.is_enabled() { self.clock.ticks() } else { Ticks(0) }
@@ -295,7 +296,7 @@ impl TaskGuard<'_> {
         self.task
     }
 
-    /// Says that the task reported an error.
+    /// Marks the task as having reported an error.
     pub const fn failed(&mut self) {
         self.outcome = Outcome::Failed;
     }

@@ -1,4 +1,4 @@
-//! The bottom of loopscope: what an event is, how it is recorded, and how a record is found again.
+//! The foundation of loopscope: defines events, records them, and finds and reads the records.
 //!
 //! ```text
 //!  watched process                                        whoever looks
@@ -11,23 +11,23 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`event`], [`ids`], [`text`] | the closed vocabulary and what it is made of |
+//! | [`event`], [`ids`], [`text`] | the closed vocabulary and its building blocks |
 //! | [`record`] | an event as 32-byte records |
-//! | [`ring`] | the flight recorder: one writer, any number of readers, exact accounting |
+//! | [`ring`] | the flight recorder: one writer, any number of readers, exact counts of lost records |
 //! | [`session`], [`recorder`] | recording: a session per process, a recorder per thread |
-//! | [`instrument`], [`tags`] | guards for a loop that is not ours; one number for each kind of task |
+//! | [`instrument`], [`tags`] | guards for a foreign loop; one number for each kind of task |
 //! | [`shared`] | the file that other processes read, offset by offset |
-//! | [`discover`] | which loops there are on this machine |
+//! | [`discover`] | the loops recorded on this machine |
 //! | [`process`] | reading: all rings of a process as one stream of [`stamped`] events |
-//! | [`clock`], [`clock_map`] | the clocks, and how one becomes the other |
-//! | `memory`, `wiped`, `truncation` | the unsafe ground: atomic words on the heap or mapped, a page that a fork empties, a file that is cut while it is mapped |
-//! | `merge` | the order of several rings |
-//! | [`metadata`] | what a process says about itself |
+//! | [`clock`], [`clock_map`] | the clocks, and the mapping between them |
+//! | `memory`, `wiped`, `truncation` | the unsafe parts: shared atomic words, pages wiped on fork, truncated mappings |
+//! | `merge` | the order of events across rings |
+//! | [`metadata`] | a process's description of itself |
 //! | [`adapters`] | `tracing` spans and events in the same rings |
 //!
-//! This crate knows no other of loopscope's.
+//! This crate depends on no other loopscope crate.
 //!
-//! Beside `cargo test`, three tools look at the parts that are unsafe or concurrent:
+//! Besides `cargo test`, three tools check the parts that are unsafe or concurrent:
 //!
 //! ```text
 //! RUSTFLAGS="--cfg loom" cargo test -p loop-probes --release --lib loom

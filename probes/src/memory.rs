@@ -1,8 +1,8 @@
-//! Atomic words and where they live: on the heap, or in a mapped file.
+//! Atomic words and their storage: on the heap, or in a mapped file.
 //!
-//! Everything that a writer and a reader share is a 64-bit atomic, reached through a raw pointer. No reference
-//! to plain data ever points into a region, so another process that scribbles over the mapping can make the
-//! words wrong and nothing else.
+//! Everything a writer and a reader share is a 64-bit atomic, reached through a raw pointer. No reference to plain data
+//! ever points into a region, so another process that scribbles over the mapping can corrupt the words and nothing
+//! else.
 
 #![expect(unsafe_code, reason = "the words of a mapping are reached through raw pointers")]
 
@@ -23,7 +23,7 @@ pub(crate) const WORD_BYTES: usize = 8;
 pub(crate) struct Region {
     base: NonNull<AtomicU64>,
     len: usize,
-    /// Before the mapping, as it must go first.
+    /// Declared before the mapping because it must be dropped first.
     guarded: Option<Guarded>,
     mapped: Option<MmapRaw>,
 }
@@ -34,15 +34,15 @@ unsafe impl Send for Region {}
 unsafe impl Sync for Region {}
 
 impl Region {
-    /// `len` words on the heap, touched once so that no later write meets a page fault.
+    /// `len` words on the heap, touched once so that later writes cause no page fault.
     pub(crate) fn heap(len: usize) -> Self {
         let words: Box<[AtomicU64]> = std::iter::repeat_with(|| AtomicU64::new(0)).take(len).collect();
         let base = NonNull::from(Box::leak(words)).cast();
         Self { base, len, guarded: None, mapped: None }
     }
 
-    /// `len` words of `file` from byte `offset` on, which must be allocated already. Where it is `guarded`, a file that
-    /// is cut later makes the region [lost](Self::is_lost); else it kills the process.
+    /// `len` words of `file` from byte `offset` on, which must be allocated already. If `guarded`, truncating the file
+    /// later makes the region [lost](Self::is_lost); otherwise it kills the process.
     pub(crate) fn mapped(file: &File, offset: u64, len: usize, guarded: bool) -> io::Result<Self> {
         let map = MmapOptions::new().offset(offset).len(len * WORD_BYTES).populate().map_raw(file)?;
         let base = NonNull::new(map.as_mut_ptr().cast::<AtomicU64>())
@@ -52,17 +52,17 @@ impl Region {
         Ok(Self { base, len, guarded, mapped: Some(map) })
     }
 
-    /// Where the words are. Valid for `len` words as long as the region lives.
+    /// Address of the first word. Valid for `len` words as long as the region lives.
     pub(crate) const fn base(&self) -> NonNull<AtomicU64> {
         self.base
     }
 
-    /// Whether the file behind it was cut: what was written there from then on, other processes do not see.
+    /// Whether the file behind it was truncated: other processes do not see anything written since then.
     pub(crate) fn is_lost(&self) -> bool {
         self.guarded.as_ref().is_some_and(Guarded::is_lost)
     }
 
-    /// How many words there are.
+    /// Number of words.
     pub(crate) const fn len(&self) -> usize {
         self.len
     }
@@ -71,7 +71,7 @@ impl Region {
     ///
     /// # Panics
     ///
-    /// Where there is no such word: layouts are ours, never read from a file.
+    /// If there is no such word: layouts are ours, never read from a file.
     pub(crate) fn word(&self, index: usize) -> &AtomicU64 {
         assert!(index < self.len, "word {index} of a region of {}", self.len);
         // SAFETY: in bounds by the assertion, aligned by construction, alive as long as `self`.

@@ -1,8 +1,8 @@
-//! Merging rings: by (time, ring, sequence) behind a watermark.
+//! Merges rings in order of (time, ring, sequence) behind a watermark.
 //!
-//! A record is written a little after the time it carries, so a merge that is to be in order has to wait: what
-//! is younger than the watermark stays. Within one ring the order is the order of writing, even where times go
-//! backwards. What comes in behind something that was handed out already is handed out at once, and counted.
+//! A record is written slightly after the time it carries, so an ordered merge has to wait: events younger
+//! than the watermark stay. Within one ring the order is the order of writing, even if times go backwards. An
+//! event that arrives after a later one was handed out is handed out at once, and counted.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -10,7 +10,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use crate::event::Event;
 use crate::ids::Ticks;
 
-/// Most events that are held back, whatever their times say.
+/// Most events held back, whatever their times.
 const HELD_MAX: usize = 1 << 17;
 
 /// An event of a ring, in raw time.
@@ -23,7 +23,7 @@ pub(crate) struct RawEvent {
 #[derive(Debug, Default)]
 struct Lane {
     held: VecDeque<(u64, RawEvent)>,
-    /// The highest time so far: the key of an event whose own time is lower.
+    /// The highest time so far: used as the key of events whose own time is lower.
     key: u64,
 }
 
@@ -57,7 +57,7 @@ impl Merge {
         let mut held = self.held();
         while let Some(Reverse((mut key, index))) = heap.pop() {
             let Some(lane) = self.lanes.get_mut(index) else { continue };
-            // One ring mostly has many in a row: they go without the heap.
+            // One ring usually has many events in a row: they bypass the heap.
             while heap.peek().is_none_or(|Reverse(next)| (key, index) < *next) {
                 if key > watermark.0 && held <= HELD_MAX {
                     return;
@@ -83,7 +83,7 @@ impl Merge {
         self.late
     }
 
-    /// Events that wait for the watermark.
+    /// Events waiting for the watermark.
     pub(crate) fn held(&self) -> usize {
         self.lanes.iter().map(|lane| lane.held.len()).sum()
     }

@@ -1,4 +1,5 @@
-//! What a process says about itself, once, at its start: the same text in a ring's header and in a trace's.
+//! A process's description of itself, written once at its start: the same text in a ring's header and in a
+//! trace's.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{Anchor, TickUnit};
 use crate::ids::{Ticks, Timestamp};
 
-/// Where a recording comes from: comparisons of traces refuse to mix what differs here.
+/// The origin of a recording: trace comparisons reject recordings that differ here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Metadata {
@@ -21,23 +22,23 @@ pub struct Metadata {
     pub command: Vec<String>,
     /// Version and build profile of the program.
     pub build: String,
-    /// The loop's policy, "unknown" where the loop is not ours.
+    /// The loop's policy, "unknown" for foreign loops.
     pub policy: String,
     /// Operating system, processor, cores.
     pub machine: String,
     /// What [`Ticks`] count in this process.
     pub tick_unit: TickUnit,
-    /// The moment at which recording began.
+    /// The moment recording began.
     pub started: Anchor,
     /// A tick busier than this is a stall, in nanoseconds.
     pub stall_limit_ns: u64,
-    /// Limits, load, seed, environment variables: whatever else a comparison must know, by name.
+    /// Anything else that a comparison must know, by name: limits, load, seed, environment variables.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
 }
 
 impl Metadata {
-    /// Says nothing but the program's name: a base for sources that know little about themselves, such as
+    /// Metadata with only the program's name: a base for sources that know little about themselves, such as
     /// imported traces. All other fields are empty, zero or "unknown".
     #[must_use]
     pub fn new(program: impl Into<String>) -> Self {
@@ -57,5 +58,5 @@ impl Metadata {
     }
 }
 
-/// The stall limit where nobody set one: 10 ms.
+/// The default stall limit: 10 ms.
 pub const STALL_LIMIT_NS_DEFAULT: u64 = 10_000_000;

@@ -1,7 +1,7 @@
-//! Pressure: whether a process had the processors that it wanted, as the kernel counts it.
+//! CPU pressure: whether a process had the processors it wanted, as counted by the kernel.
 //!
-//! A loop beside two programs that compute all the time is slower, and nothing in its own events says why. Whoever
-//! records a process reads these counters now and then, from a thread that is not a loop's.
+//! A loop that shares its processors with busy programs is slower, and nothing in its own events says why. The recorder
+//! of a process reads these counters periodically, from a thread that runs no loop.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,24 +10,23 @@ use crate::event::Event;
 use crate::ids::{SourceId, Timestamp};
 use crate::stamped::Stamped;
 
-/// The distance between two readings.
+/// Interval between two readings.
 const PERIOD_NS: u64 = 250_000_000;
 
-/// Threads of a process that are read, at most.
+/// Most threads of a process that are read.
 const THREADS_MAX: usize = 256;
 
 /// Nanoseconds in a unit of `/proc/stat`: the kernel's interface counts hundredths of a second.
 const STAT_UNIT_NS: u64 = 10_000_000;
 
-/// What the kernel counted so far, in nanoseconds; `None` where it says nothing.
+/// Kernel counters so far, in nanoseconds; `None` where the kernel does not provide them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counters {
-    /// Time in which a task of the machine waited for a processor: `/proc/pressure/cpu`.
+    /// Time in which some task on the machine waited for a processor: `/proc/pressure/cpu`.
     waited_ns: Option<u64>,
-    /// Time in which the hypervisor ran something else, of all processors: `/proc/stat`.
+    /// Time in which the hypervisor ran something else, summed over all processors: `/proc/stat`.
     stolen_ns: Option<u64>,
-    /// Time for which the threads of the process waited for a processor, all together:
-    /// `/proc/PID/task/TID/schedstat`.
+    /// Time that the threads of the process waited for a processor, in total: `/proc/PID/task/TID/schedstat`.
     delayed_ns: Option<u64>,
 }
 
@@ -44,8 +43,8 @@ impl Pressure {
         Self { pid, last: Counters::default(), at: None }
     }
 
-    /// Appends to `out` what was counted up to `now`, where a reading is due, or where it is `last`. Of the time before
-    /// the first reading nothing is known.
+    /// Appends the counts up to `now` to `out` if a reading is due, or if it is `last`. Nothing is known of the time
+    /// before the first reading.
     pub(crate) fn tell(&mut self, now: Timestamp, last: bool, out: &mut Vec<Stamped>) {
         let since = self.at.map(|at| now.ns_since(at));
         if since.is_some_and(|since| since == 0 || since < PERIOD_NS && !last) {
@@ -95,7 +94,7 @@ fn delayed_ns(pid: u32) -> Option<u64> {
     let mut path = String::new();
     for thread in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten().take(THREADS_MAX) {
         path.clear();
-        // Writing to a string cannot fail. A thread may have ended since it was listed.
+        // Writing to a string cannot fail. A thread may have exited since it was listed.
         let _ = write!(path, "/proc/{pid}/task/{}/schedstat", thread.file_name().display());
         let Ok(text) = fs::read_to_string(&path) else { continue };
         sum = sum.saturating_add(text.split_ascii_whitespace().nth(1)?.parse::<u64>().ok()?);

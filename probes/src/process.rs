@@ -1,8 +1,8 @@
-//! Reading a process: all its rings as one ordered stream, from the same memory or from its file.
+//! Reads a process: all its rings as one ordered stream, from the same memory or from its file.
 //!
-//! Each [`poll`](ProcessReader::poll) goes: is it alive → which rings are there → read them → which labels are
-//! there (so that every label comes before its first use) → newest anchor → hand out what the watermark lets
-//! through.
+//! Each [`poll`](ProcessReader::poll) checks whether the process is alive, lists its rings, reads them, reads new
+//! labels (so that every label comes before its first use), takes the newest anchor, and hands out what the
+//! watermark lets through.
 
 mod error;
 mod heartbeat;
@@ -40,39 +40,39 @@ use image::{Image, Words};
 pub(crate) use image::{Opened, RingFile};
 use rings::Rings;
 
-/// What is younger than this may still be overtaken by a record that another ring writes a little late.
+/// An event younger than this may still be overtaken by a record that another ring writes a little late.
 const WATERMARK_NS: u64 = 2_000_000;
 
-/// The state of a foreign process is asked for at most so often: it takes three system calls.
+/// Shortest interval between two checks of a foreign process's state: a check takes three system calls.
 const STATE_NS: u64 = 50_000_000;
 
-/// A flush polls at most so often, which is four times what 64 rings of the default size hold: a file that
-/// claims more must not fill memory.
+/// Most polls per flush: four times what 64 rings of the default size hold. A file that claims more must not fill
+/// memory.
 const FLUSH_POLLS_MAX: usize = 16;
 
-/// What a poll brought.
+/// The outcome of a poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PollReport {
-    /// Records read, parts counted each.
+    /// Records read, counting each part.
     pub records: u64,
     /// Records found overwritten.
     pub lost: u64,
-    /// There was more than one poll takes: poll again at once.
+    /// There was more than one poll reads: poll again at once.
     pub more: bool,
-    /// How the process was before the rings were read: where it says ended or crashed, and there is no `more`,
-    /// this was all.
+    /// The process's state before the rings were read: if it is ended or crashed and `more` is false, the stream
+    /// is complete.
     pub state: ProcessState,
 }
 
-/// What an emitter does right now: seen even while it hangs and emits nothing.
+/// What an emitter is doing right now: visible even while it hangs and emits nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NowRunning {
     /// The emitter.
     pub source: SourceId,
-    /// What it does.
+    /// What it is doing.
     pub running: Running,
-    /// Since when.
+    /// Since when it has been doing that.
     pub since: Timestamp,
 }
 
@@ -85,41 +85,41 @@ pub struct ProcessReader {
     map: ClockMap,
     rings: Rings,
     merge: Merge,
-    /// What numbers were named, so that a label is told once.
+    /// Names handed out so far, so that each label is emitted once.
     known: HashMap<(LabelKind, u32), InlineText>,
     labels_read: usize,
     state: ProcessState,
     state_at: Option<Timestamp>,
     anchor_at: Ticks,
-    /// How far our monotonic clock is ahead of the process's.
+    /// How far our monotonic clock is ahead of the process's, in nanoseconds.
     ahead_ns: i64,
     last_at: Timestamp,
-    /// Labels that were found on attaching, for the first poll.
+    /// Labels found on attaching, for the first poll to emit.
     untold: Vec<Stamped>,
     dropped_sources: u64,
     dropped_labels: u64,
-    /// Where the stream begins. A worker's ring reaches back further than that of a busy loop; what it has from
-    /// before would make the stream look as if the loop had done nothing meanwhile.
+    /// Where the stream begins. A worker's ring reaches further back than that of a busy loop; events from before
+    /// would make the loop look idle in that time.
     begin: Option<Ticks>,
-    /// Records from before it.
+    /// Records from before `begin`.
     passed_over: u64,
     heartbeat: Option<Heartbeat>,
     pressure: Option<Pressure>,
 }
 
 impl ProcessReader {
-    /// Opens the ring file of another process (or of this one). The file is only ever read.
+    /// Opens the ring file of another process (or of this one), read-only.
     ///
     /// # Errors
     ///
-    /// [`OpenError`] where it cannot be read, is no ring file, is damaged, or is from a newer loopscope.
+    /// [`OpenError`] if it cannot be read, is not a ring file, is damaged, or is from a newer loopscope.
     pub fn open(path: &Path, start: Start) -> Result<Self, OpenError> {
         let (file, metadata, anchors) = RingFile::open(path)?;
         let unit = file.tick_unit();
         Ok(Self::new(Image::File(file), metadata, unit, &anchors, start))
     }
 
-    /// Reads a session of this process. Of a disabled session there is nothing to read.
+    /// Reads a session of this process. A disabled session reads as empty.
     #[must_use]
     pub fn local(session: &Session, start: Start) -> Self {
         Self::of_session(session, start, false)
@@ -143,7 +143,8 @@ impl ProcessReader {
 
     fn new(image: Image, metadata: Metadata, unit: TickUnit, anchors: &[Anchor], start: Start) -> Self {
         let last_at = metadata.started.monotonic;
-        // The latest one makes the slope good for all that is in the rings. An error comes up again.
+        // The latest anchor makes the slope good for everything in the rings. An error here will show up again
+        // later.
         let latest = image.latest_anchor().ok().flatten();
         let anchors: Vec<Anchor> = anchors.iter().copied().chain(latest).collect();
         let mut reader = Self {
@@ -161,7 +162,7 @@ impl ProcessReader {
             untold: Vec::new(),
             dropped_sources: 0,
             dropped_labels: 0,
-            // From "newest" on, every ring is read from the same moment.
+            // With "newest", every ring is read from the same moment on.
             begin: (start == Start::Newest).then_some(Ticks(0)),
             passed_over: 0,
             heartbeat: None,
@@ -171,7 +172,7 @@ impl ProcessReader {
         };
         reader.state = reader.image.state().unwrap_or(reader.state);
         if start == Start::Newest {
-            // "Newest" is as of now, not as of the first poll. An error comes up again then.
+            // "Newest" means as of now, not as of the first poll. An error here will show up again there.
             let mut told = Vec::new();
             let _again = reader.gather(true, &mut told);
             reader.untold = told;
@@ -179,36 +180,35 @@ impl ProcessReader {
         reader
     }
 
-    /// From now on the stream also says what an emitter is doing that records nothing, as
-    /// [`Running`](Event::Running) events: about every 40 ms (less often while it is idle), in
-    /// [`flush`](Self::flush), and once when the process is found to have crashed.
+    /// Adds [`Running`](Event::Running) events to the stream, which say what an emitter that records nothing is
+    /// doing: about every 40 ms (less often while it is idle), in [`flush`](Self::flush), and once when the
+    /// process is found to have crashed.
     #[must_use]
     pub fn with_heartbeat(self) -> Self {
         Self { heartbeat: Some(Heartbeat::default()), ..self }
     }
 
-    /// From now on the stream also says how much processors were wanted and not had, as
-    /// [`Pressure`](Event::Pressure) events of source 0: four times a second while the process lives, and in
-    /// [`flush`](Self::flush). For those who watch it while it runs.
+    /// Adds [`Pressure`](Event::Pressure) events of source 0 to the stream, which say how long the process wanted
+    /// processors and did not get them: four times a second while the process lives, and in
+    /// [`flush`](Self::flush). For live readers.
     #[must_use]
     pub fn with_pressure(self) -> Self {
         Self { pressure: Some(Pressure::of(self.metadata.pid)), ..self }
     }
 
-    /// What the process said about itself.
+    /// The process's description of itself.
     #[must_use]
     pub const fn metadata(&self) -> &Metadata {
         &self.metadata
     }
 
-    /// Appends what happened since the last call, in order, up to a moment ago. Labels come before their first
-    /// use, with the time of the event before them and, where they are the whole process's, source 0. A gap of
-    /// a ring is a [`Lost`](Event::Lost) at the record that follows it.
+    /// Appends the events since the last call, in order, up to a moment ago. Labels come before their first use,
+    /// with the time of the preceding event; labels of the whole process have source 0. A gap in a ring is a
+    /// [`Lost`](Event::Lost) at the record that follows it.
     ///
     /// # Errors
     ///
-    /// [`ReadError`] where the file was truncated or cannot be read any more. What was read before it is in
-    /// `out`.
+    /// [`ReadError`] if the file was truncated or can no longer be read. Events read before the error are in `out`.
     pub fn poll(&mut self, out: &mut Vec<Stamped>) -> Result<PollReport, ReadError> {
         self.poll_as(true, out)
     }
@@ -234,7 +234,7 @@ impl ProcessReader {
             self.beat(now, out)?;
             self.press(now, out);
         }
-        // A process without a ring gives nothing to read that could be missing.
+        // A process without a ring has nothing to read that could be missing.
         self.image.expect_whole()?;
         Ok(PollReport {
             records: self.rings.read() - before.0,
@@ -244,17 +244,17 @@ impl ProcessReader {
         })
     }
 
-    /// As [`poll`](Self::poll), and hands out everything that was held back: for the end. Of rings far above the
-    /// default size it may leave some, and say so with `more`.
+    /// Like [`poll`](Self::poll), but also hands out everything held back: for the end. With rings far above the
+    /// default size it may leave some, and then sets `more`.
     ///
     /// # Errors
     ///
-    /// As [`poll`](Self::poll).
+    /// [`ReadError`] if the file was truncated or can no longer be read.
     pub fn flush(&mut self, out: &mut Vec<Stamped>) -> Result<PollReport, ReadError> {
         self.state_at = None;
         let mut read_from = self.clock.ticks();
         let mut total = self.poll_as(false, out);
-        // What is written meanwhile is for the next call: a writer must not keep us here.
+        // Events written during the flush are left to the next call: a writer must not keep us here.
         for _ in 0..FLUSH_POLLS_MAX {
             let Ok(sum) = &mut total else { break };
             if !sum.more {
@@ -272,7 +272,7 @@ impl ProcessReader {
         self.release(Ticks(u64::MAX), out);
         if total.is_ok() && matches!(self.state, ProcessState::Running | ProcessState::Stopped) {
             let mut running = self.running()?;
-            // What began later may have been preceded by records that came after the rings were read.
+            // Anything that began later may follow records written after the rings were read.
             let read_from = self.time_at(read_from);
             running.retain(|emitter| emitter.since <= read_from);
             let now = self.time_at(self.clock.ticks()).max(self.last_at);
@@ -287,7 +287,7 @@ impl ProcessReader {
         total
     }
 
-    /// Tells how much processors were wanted, while the process can want any.
+    /// Appends the processor shortage, if the process is alive.
     fn press(&mut self, now: Ticks, out: &mut Vec<Stamped>) {
         let is_alive = matches!(self.state, ProcessState::Running | ProcessState::Stopped);
         let at = self.told_at(now);
@@ -297,11 +297,11 @@ impl ProcessReader {
         }
     }
 
-    /// What each emitter does right now.
+    /// What each emitter is doing right now.
     ///
     /// # Errors
     ///
-    /// [`ReadError`] where the file cannot be read any more.
+    /// [`ReadError`] if the file can no longer be read.
     pub fn running(&self) -> Result<Vec<NowRunning>, ReadError> {
         let cells = self.rings.running(&self.image)?;
         Ok(cells
@@ -310,44 +310,44 @@ impl ProcessReader {
             .collect())
     }
 
-    /// Records that were overwritten before they were read, exactly, since the reader attached.
+    /// The exact number of records overwritten before they were read, since the reader attached.
     #[must_use]
     pub fn lost_records(&self) -> u64 {
         self.rings.lost()
     }
 
-    /// Records that were overwritten before the first read, or passed over because they are older than what is
-    /// left of any loop.
+    /// Records overwritten before the first read, or skipped because they are older than anything left of any
+    /// loop.
     #[must_use]
     pub fn before_attach(&self) -> u64 {
         self.rings.before_attach().saturating_add(self.passed_over)
     }
 
-    /// Records that were read, parts counted each.
+    /// Records read, counting each part.
     #[must_use]
     pub fn records_read(&self) -> u64 {
         self.rings.read() - self.passed_over
     }
 
-    /// Of the records that were read, those that are no event this version knows.
+    /// Of the records read, those that are not an event this version knows.
     #[must_use]
     pub fn unknown_records(&self) -> u64 {
         self.rings.unknown()
     }
 
-    /// Events that came in after a later one of another ring had been handed out.
+    /// Events that arrived after a later one of another ring had been handed out.
     #[must_use]
     pub const fn late_events(&self) -> u64 {
         self.merge.late()
     }
 
-    /// How the process was at the last poll.
+    /// The process's state at the last poll.
     #[must_use]
     pub const fn state(&self) -> ProcessState {
         self.state
     }
 
-    /// Recorders that found no place for their ring, and whose events are missing.
+    /// Recorders that found no place for their ring; their events are missing.
     #[must_use]
     pub const fn dropped_sources(&self) -> u64 {
         self.dropped_sources
@@ -359,8 +359,8 @@ impl ProcessReader {
         self.dropped_labels
     }
 
-    /// How long to wait until the next poll, so that the fastest ring fills by a quarter meanwhile: between 1
-    /// and 33 ms. It is 1 ms while a ring was polled only once, since nobody knows how fast it fills.
+    /// How long to wait until the next poll so that the fastest ring fills by no more than a quarter: between 1
+    /// and 33 ms. It is 1 ms while some ring has been polled only once, because its fill rate is still unknown.
     #[must_use]
     pub fn suggested_period(&self) -> Duration {
         self.rings.suggested_period()
@@ -372,8 +372,8 @@ impl ProcessReader {
         self.map.peek(ticks)
     }
 
-    /// The time on the process's monotonic clock at `ours` on this one's. They are the same unless the two are in
-    /// different time namespaces; there, the wall clock joins them.
+    /// Converts `ours`, a time on this process's monotonic clock, to the other process's. They are the same
+    /// unless the two are in different time namespaces, where the wall clock joins them.
     #[must_use]
     pub const fn process_time(&self, ours: Timestamp) -> Timestamp {
         Timestamp(if self.ahead_ns < 0 {
@@ -383,7 +383,7 @@ impl ProcessReader {
         })
     }
 
-    /// The process's record clock, now.
+    /// The current reading of the process's record clock.
     fn ticks(&self) -> Ticks {
         match self.clock.unit() {
             TickUnit::Tsc => self.clock.ticks(),
@@ -391,7 +391,7 @@ impl ProcessReader {
         }
     }
 
-    /// How often the record clock changed its rate or jumped, and by how much times were wrong then.
+    /// How often the record clock changed its rate or jumped, and how far off times were then.
     #[must_use]
     pub const fn clock_faults(&self) -> ClockFaults {
         self.map.faults()
@@ -407,7 +407,7 @@ impl ProcessReader {
         Ok(())
     }
 
-    /// Reads rings, labels and anchor; tells new labels.
+    /// Reads rings, labels and anchor; emits new labels.
     fn gather(&mut self, gently: bool, out: &mut Vec<Stamped>) -> Result<bool, ReadError> {
         let mut names = Vec::new();
         let read = self
@@ -450,7 +450,7 @@ impl ProcessReader {
         }
     }
 
-    /// Whether a label says something new; from then on it does not.
+    /// Whether a label is new; remembers it as known.
     fn is_news(&mut self, kind: LabelKind, id: u32, text: InlineText) -> bool {
         if self.known.len() >= 2 * LABELS_MAX {
             return true;

@@ -1,5 +1,5 @@
-//! The record: 32 bytes, two to a cache line, the same in the ring and (with a source in place of the lap)
-//! in a saved trace.
+//! The record: 32 bytes, two to a cache line, the same in the ring and in a saved trace (which has a source
+//! in place of the lap).
 //!
 //! ```text
 //! word 0   time: raw ticks in the ring, monotonic nanoseconds in a file
@@ -23,7 +23,7 @@ pub const PARTS_MAX: usize = 8;
 /// The four words of a record: time, stamp, payload.
 pub type Record = [u64; 4];
 
-/// Word 1 of a record. 0 is no stamp: a slot that was never written, or is being written.
+/// Word 1 of a record. 0 is not a stamp: the slot was never written, or is being written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Stamp(pub u64);
 
@@ -55,38 +55,38 @@ impl Stamp {
         self.0 as u16
     }
 
-    /// The payload holds two u64 fields, not four u32.
+    /// Whether the payload holds two u64 fields rather than four u32.
     #[must_use]
     pub const fn is_wide(self) -> bool {
         self.0 >> 23 & 1 == 1
     }
 
-    /// Which part of its event this record is, from 0.
+    /// Index of this record among its event's parts, from 0.
     #[must_use]
     pub const fn part(self) -> usize {
         (self.0 >> 16 & 7) as usize
     }
 
-    /// Records of its event.
+    /// Number of records of its event.
     #[must_use]
     pub const fn parts(self) -> usize {
         (self.0 >> 19 & 7) as usize + 1
     }
 }
 
-/// Why records are no event.
+/// Why records do not decode to an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
     /// The records are not the parts, in order, of one event.
     #[error("the parts of an event do not belong together")]
     Parts,
-    /// The words are no event.
+    /// The words are not an event.
     #[error(transparent)]
     Decode(#[from] DecodeError),
 }
 
-/// An event laid out as records, before it has a place.
+/// An event laid out as records, without a place yet.
 #[derive(Clone, Copy, Debug)]
 pub struct Packed {
     at: u64,
@@ -97,13 +97,13 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// Lays out `event` as it happened at `at`.
+    /// Lays out `event` with the record time `at`.
     #[inline(always)]
     #[must_use]
     pub fn new<T: Time>(at: T, event: Event<T>) -> Self {
         let fields = event.to_fields(at);
         let words = &fields.words;
-        // The common case decides in two ORs over words that the compiler knows to be constant zero or few.
+        // The common case is decided by two ORs over words, most of which the compiler knows to be zero.
         let head = words[0] | words[1] | words[2] | words[3];
         let tail = words[4..].iter().fold(0, |all, word| all | word);
         let (wide, parts) = if head >> 32 == 0 && tail == 0 {
@@ -115,7 +115,7 @@ impl Packed {
         Self { at: at.raw(), kind: event.code(), wide, parts, fields }
     }
 
-    /// Records it takes.
+    /// Number of records it takes.
     #[inline(always)]
     #[must_use]
     pub const fn parts(&self) -> usize {
@@ -136,7 +136,7 @@ impl Packed {
         [self.at, stamp.0, low, high]
     }
 
-    /// The whole event as one record, at place 0; `None` where it needs more.
+    /// The whole event as one record, at place 0; `None` if it needs more.
     #[inline(always)]
     #[must_use]
     pub const fn single(&self) -> Option<Record> {
@@ -149,11 +149,11 @@ impl Packed {
     }
 }
 
-/// The event that `parts`, the consecutive records of one event, hold, and its time.
+/// Decodes `parts`, the consecutive records of one event, to the event and its time.
 ///
 /// # Errors
 ///
-/// [`RecordError`] where the records do not belong together or are no event that this version knows.
+/// [`RecordError`] if the records do not belong together or are not an event that this version knows.
 #[inline]
 pub fn unpack<T: Time>(parts: &[Record]) -> Result<(T, Event<T>), RecordError> {
     let first = parts.first().ok_or(RecordError::Parts)?;

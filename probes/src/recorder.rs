@@ -1,7 +1,7 @@
-//! The recorder: what an instrumented loop holds and writes its events to.
+//! The recorder: the handle through which an instrumented loop writes its events.
 //!
-//! Hot path: a branch on whether anything is recorded, the event folded into a few words (a known variant
-//! leaves nothing but shifts), one compare that covers the end of the lap, a full ring and a fork, five stores.
+//! Hot path: a branch on whether anything is recorded, the event packed into a few words (for a known variant only
+//! shifts remain), one compare that covers the end of the lap, a full ring and a fork, and five stores.
 
 mod pen;
 #[cfg(test)]
@@ -19,12 +19,12 @@ use crate::session::Session;
 
 pub(crate) use pen::{Pen, RunningCode};
 
-/// What the loop does right now: kept in a cell of the ring, so that a reader sees a hang while it lasts.
+/// What the loop is doing right now: kept in a cell of the ring, so that a reader sees a hang while it lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Running {
     /// Between ticks, or not started.
     Outside,
-    /// In a phase, in no task of it.
+    /// In a phase, between its tasks.
     Phase(Phase),
     /// In a task.
     Task {
@@ -35,13 +35,13 @@ pub enum Running {
     },
     /// Waiting for readiness.
     Poll {
-        /// When the wait ends by itself.
+        /// When the wait times out.
         deadline: Option<Timestamp>,
     },
 }
 
 impl Running {
-    /// The event that says so, since `since`.
+    /// The event for this state, in effect since `since`.
     #[must_use]
     pub const fn event(self, since: Timestamp) -> Event {
         let (what, tag, phase, task, deadline) = match self {
@@ -53,8 +53,8 @@ impl Running {
         Event::Running { what, tag, phase, task, deadline, since }
     }
 
-    /// What an event of that kind says, and since when. `None` for all other events, and for one without its phase
-    /// or task.
+    /// The state in such an event, and since when. `None` for all other events, and for one without its phase or
+    /// task.
     #[must_use]
     pub const fn of_event(event: &Event) -> Option<(Self, Timestamp)> {
         let &Event::Running { what, tag, phase, task, deadline, since } = event else { return None };
@@ -69,7 +69,7 @@ impl Running {
     }
 }
 
-/// One emitter's way into the ring. `Send` but not `Sync`: one thread at a time writes, without a lock.
+/// One emitter's access to its ring. `Send` but not `Sync`: one thread at a time writes, without a lock.
 ///
 /// ```compile_fail
 /// fn is_sync<T: Sync>() {}
@@ -90,14 +90,14 @@ enum Sink {
     Tap(Tap),
 }
 
-/// Who says when a loop is to stop for its recording, and what that takes.
+/// Decides when the loop pauses to drain its recorder, and does the draining.
 #[derive(Clone, Copy, Debug)]
 struct Relief {
     pressure: fn() -> bool,
     relieve: fn(),
 }
 
-/// Takes each event at once.
+/// Receives each event at once.
 struct Tap(Box<dyn Fn(Ticks, Event<Ticks>) + Send>);
 
 impl std::fmt::Debug for Tap {
@@ -114,18 +114,18 @@ struct CapturedEvents {
     labels: HashMap<(LabelKind, u32), String>,
 }
 
-/// What a capturing recorder wrote.
+/// The events written by a capturing recorder.
 #[derive(Debug)]
 pub struct Capture(Captured);
 
 impl Capture {
-    /// Takes what was recorded since the last call.
+    /// Takes the events recorded since the last call.
     #[must_use]
     pub fn take(&self) -> Vec<(Ticks, Event<Ticks>)> {
         std::mem::take(&mut locked(&self.0).events)
     }
 
-    /// What a number was named.
+    /// The label given to a number.
     #[must_use]
     pub fn label(&self, kind: LabelKind, id: u32) -> Option<String> {
         locked(&self.0).labels.get(&(kind, id)).cloned()
@@ -149,8 +149,8 @@ impl Recorder {
         Self::capture_with(None)
     }
 
-    /// The same for whoever executes a recording again: the loop stops for its recording, between two tasks, where
-    /// `pressure` says so, and `relieve` is what it does then.
+    /// The same, for re-executing a recording: between two tasks the loop pauses to drain its recorder whenever
+    /// `pressure` says so, by calling `relieve`.
     #[must_use]
     pub fn capture_relieved(pressure: fn() -> bool, relieve: fn()) -> (Self, Capture) {
         Self::capture_with(Some(Relief { pressure, relieve }))
@@ -161,8 +161,8 @@ impl Recorder {
         (Self::new(Sink::Capture(Arc::clone(&captured), relief)), Capture(captured))
     }
 
-    /// A recorder that hands each event to `tap` at once, and forgets names: whoever executes a recording again
-    /// compares as they come.
+    /// A recorder that hands each event to `tap` at once and forgets names: re-executions compare events as they
+    /// arrive.
     #[must_use]
     pub fn tap(tap: impl Fn(Ticks, Event<Ticks>) + Send + 'static) -> Self {
         Self::new(Sink::Tap(Tap(Box::new(tap))))
@@ -172,7 +172,7 @@ impl Recorder {
         Self::new(Sink::Ring(Arc::new(pen)))
     }
 
-    /// A recorder on a pen that somebody on the same thread uses as well.
+    /// A recorder on a pen that is also used elsewhere on the same thread.
     #[cfg(feature = "tracing")]
     pub(crate) const fn sharing(pen: Arc<Pen>) -> Self {
         Self::new(Sink::Ring(pen))
@@ -182,7 +182,7 @@ impl Recorder {
         Self { sink, _not_sync: PhantomData }
     }
 
-    /// Whether anything is kept.
+    /// Whether events are kept.
     #[inline(always)]
     #[must_use]
     pub fn is_enabled(&self) -> bool {
@@ -193,7 +193,7 @@ impl Recorder {
         }
     }
 
-    /// Records `event`, which happened (or ended) at `at`. Times never go backwards within a recorder.
+    /// Records `event`, which happened (or ended) at `at`. Times must not go backwards within a recorder.
     #[inline(always)]
     pub fn record(&self, at: Ticks, event: Event<Ticks>) {
         match &self.sink {
@@ -204,7 +204,8 @@ impl Recorder {
         }
     }
 
-    /// Records `event` as of now and says when that was. A disabled recorder reads no clock and says 0.
+    /// Records `event` with the current time and returns that time. A disabled recorder reads no clock and returns
+    /// 0.
     #[inline(always)]
     pub fn record_now(&self, event: Event<Ticks>) -> Ticks {
         match &self.sink {
@@ -227,7 +228,7 @@ impl Recorder {
         }
     }
 
-    /// Says what the loop does from `at` on.
+    /// Sets what the loop is doing from `at` on.
     #[inline(always)]
     pub fn set_running(&self, at: Ticks, running: Running) {
         if let Sink::Ring(pen) = &self.sink {
@@ -246,8 +247,8 @@ impl Recorder {
         }
     }
 
-    /// Names a number of a kind whose numbers the program chooses, in the label table and in the stream: a
-    /// source of readiness ([`LabelKind::Io`]), or a tag.
+    /// Names a number that the program chose itself, in the label table and in the stream: a source of readiness
+    /// ([`LabelKind::Io`]), or a tag.
     pub fn name(&self, at: Ticks, kind: LabelKind, id: u32, text: &str) {
         match &self.sink {
             Sink::Off | Sink::Tap(_) => {}
@@ -259,8 +260,8 @@ impl Recorder {
     }
 
     /// The id of `text`: the same text of the same kind always has the same id. A session keeps the first 512
-    /// [texts](LabelKind::Text) and 2048 of each other kind; all further ones share an id that says so. Not for hot
-    /// paths.
+    /// [texts](LabelKind::Text) and 2048 of each other kind; all further ones share an id whose text says so. Not
+    /// for hot paths.
     pub fn intern(&self, at: Ticks, kind: LabelKind, text: &str) -> LabelId {
         match &self.sink {
             Sink::Off | Sink::Tap(_) => LabelId(0),
@@ -268,7 +269,7 @@ impl Recorder {
             Sink::Capture(captured, _) => {
                 let labels = &mut locked(captured).labels;
                 let known = labels.iter().find(|(key, known)| key.0 == kind && *known == text);
-                // Each kind is numbered by itself, as in a session: what else was named makes no difference.
+                // Each kind is numbered separately, as in a session: names of other kinds make no difference.
                 let last = labels.keys().filter(|key| key.0 == kind).map(|key| key.1).max().unwrap_or(0);
                 let id = known.map_or(last + 1, |(key, _)| key.1);
                 labels.insert((kind, id), text.to_owned());
@@ -277,7 +278,7 @@ impl Recorder {
         }
     }
 
-    /// This emitter's number in its process; `None` where nothing goes to a ring.
+    /// This emitter's number in its process; `None` if there is no ring.
     #[must_use]
     pub fn source(&self) -> Option<SourceId> {
         match &self.sink {
@@ -286,7 +287,7 @@ impl Recorder {
         }
     }
 
-    /// The session that this recorder writes for; a disabled one where it writes for none.
+    /// The session that this recorder writes to; a disabled one if there is none.
     #[must_use]
     pub fn session(&self) -> Session {
         match &self.sink {
@@ -295,7 +296,7 @@ impl Recorder {
         }
     }
 
-    /// Records written so far, parts counted each; 0 where nothing goes to a ring.
+    /// Records written so far, counting each part; 0 if there is no ring.
     #[must_use]
     pub fn written(&self) -> u64 {
         match &self.sink {
@@ -304,8 +305,8 @@ impl Recorder {
         }
     }
 
-    /// In a lossless session: the ring is three quarters full of what nobody drained, so that the loop should
-    /// drain between two tasks. Always false otherwise.
+    /// Whether, in a lossless session, three quarters of the ring are undrained, so that the loop should drain
+    /// between two tasks. Always false in other sessions.
     #[inline]
     #[must_use]
     pub fn pressure(&self) -> bool {
@@ -316,7 +317,7 @@ impl Recorder {
         }
     }
 
-    /// Calls what [`Session::on_full`](crate::session::Session::on_full) was given, now: what a loop does between
+    /// Calls the hook given to [`Session::on_full`](crate::session::Session::on_full) now. Loops do this between
     /// two tasks while there is [`pressure`](Self::pressure).
     pub fn relieve(&self) {
         match &self.sink {
@@ -326,8 +327,8 @@ impl Recorder {
         }
     }
 
-    /// About once a second (sooner at first) reads all clocks and records a [`Calibration`](Event::Calibration):
-    /// to be called once a tick, with the tick's time.
+    /// Reads all clocks about once a second (sooner at first) and records a [`Calibration`](Event::Calibration).
+    /// Call it once a tick, with the tick's time.
     #[inline]
     pub fn calibrate_if_due(&self, at: Ticks) {
         if let Sink::Ring(pen) = &self.sink {
@@ -335,9 +336,9 @@ impl Recorder {
         }
     }
 
-    /// From now on `tracing` spans and events of the calling thread go to this ring, in the place of one of
-    /// their own (see [`TracingLayer`](crate::adapters::tracing::TracingLayer)). To be called on the thread that
-    /// records; a recorder that moves to another thread afterwards would be written by two.
+    /// Sends the calling thread's `tracing` spans and events to this ring from now on, instead of one of their own
+    /// (see [`TracingLayer`](crate::adapters::tracing::TracingLayer)). Call it on the recording thread; a recorder
+    /// that moves to another thread afterwards would be written by two.
     #[cfg(feature = "tracing")]
     pub fn adopt_thread(&self) {
         if let Sink::Ring(pen) = &self.sink {

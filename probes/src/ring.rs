@@ -1,4 +1,4 @@
-//! The flight recorder: a ring of 32-byte records that one thread writes and anybody reads.
+//! The flight recorder: a ring of 32-byte records with one writing thread and any number of readers.
 //!
 //! ```text
 //! writer, per record          reader, per batch
@@ -12,15 +12,16 @@
 //! carries lap `s / capacity + 1`, so that every sequence number has a slot and a stamp of its own.
 //!
 //! Why one stamp proves a whole batch: records are written in sequence. A published stamp of `s` (step 1) means
-//! that everything up to `s` had been published before. To overwrite the record of `f` the writer first stores
-//! 0 into its stamp, and everything newer is overwritten later; had the copy seen a word that overwrote any
-//! record from `f` on, then that 0 (or what followed it) would be visible in step 4. So a stamp of `f` that is
-//! still in place proves `f` and all later ones. Without the 0 stored first, torn records would get through.
+//! that everything up to `s` was published before it. To overwrite the record of `f`, the writer first stores 0
+//! into its stamp, and it overwrites everything newer after that; had the copy seen a word that overwrote any
+//! record from `f` on, then that 0 (or a later stamp) would be visible in step 4. So a stamp of `f` that is
+//! still in place proves `f` and all later records. Without storing the 0 first, torn records would get
+//! through.
 //!
-//! The reader polls the records themselves. A head line that the writer updates and a reader polls would make
+//! The reader polls the records themselves. A head line updated by the writer and polled by a reader would make
 //! each write 2–5 times slower.
 //!
-//! Laps are 32 bits wide and go from 1 to `u32::MAX` and then to 1 again; readers compare them on that circle.
+//! Laps are 32 bits wide: they go from 1 to `u32::MAX` and then back to 1; readers compare them on that circle.
 
 pub(crate) mod foreign;
 #[cfg(all(loom, test))]
@@ -38,35 +39,35 @@ pub(crate) use reader::{Item, Reach, Reader, View};
 pub(crate) use slots::{MemoryView, RingSlots, Slots};
 pub(crate) use writer::{Position, Writer};
 
-/// Records of a ring where nobody chose: 2 MiB, which stays in cache.
+/// Default number of records in a ring: 2 MiB, which stays in cache.
 pub const CAPACITY_DEFAULT: u32 = 65_536;
 
-/// Fewest records of a ring: a page.
+/// Fewest records in a ring: one page.
 pub const CAPACITY_MIN: u32 = 128;
 
-/// Most records of a ring: half a gigabyte.
+/// Most records in a ring: half a gigabyte.
 pub const CAPACITY_MAX: u32 = 1 << 24;
 
-/// Where a reader begins.
+/// A reader's starting point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Start {
-    /// With the oldest record that is still there.
+    /// The oldest record still in the ring.
     #[default]
     Oldest,
-    /// With the next record that will be written; where a tick goes on, with its beginning.
+    /// The next record to be written; if a tick is in progress, that tick's beginning.
     Newest,
 }
 
-/// Words of a record.
+/// Number of words in a record.
 pub(crate) const RECORD_WORDS: usize = 4;
 
-/// The word of a record that is its stamp.
+/// Index of the stamp among a record's words.
 pub(crate) const STAMP_WORD: usize = 1;
 
-/// An empty record: what a copy is filled into.
+/// An empty record, used to initialise copy buffers.
 pub(crate) const BLANK: Record = [0; RECORD_WORDS];
 
-/// Laps on the circle: 1 to this.
+/// Number of laps on the circle: they run from 1 to this.
 const LAPS: u64 = u32::MAX as u64;
 
 /// The lap of sequence number `sequence` in a ring of `1 << shift` records.
@@ -74,7 +75,7 @@ pub(crate) const fn lap_of(sequence: u64, shift: u32) -> u32 {
     ((sequence >> shift) % LAPS) as u32 + 1
 }
 
-/// How many laps `place` is ahead of `lap`, negative where it is behind.
+/// How many laps `place` is ahead of `lap`; negative if it is behind.
 const fn laps_ahead(place: u32, lap: u32) -> i64 {
     let ahead = (place as i64 - lap as i64).rem_euclid(LAPS as i64);
     if ahead > LAPS as i64 / 2 { ahead - LAPS as i64 } else { ahead }

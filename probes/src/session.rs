@@ -7,8 +7,8 @@
 //!    └── reader() ◄────────────────────────────────────┘
 //! ```
 //!
-//! The last handle (or [`finish`](Session::finish)) ends the session well: the file says so and goes. A crash,
-//! a kill and a panic leave it for a post-mortem.
+//! Dropping the last handle (or [`finish`](Session::finish)) ends the session cleanly: the file is marked as ended and
+//! removed. After a crash, a kill or a panic it stays for a post-mortem.
 
 mod builder;
 mod gate;
@@ -39,15 +39,15 @@ pub(crate) use handle::Handle;
 pub(crate) use registry::Opened;
 use registry::Registry;
 
-/// Why a shared session cannot be had. A program goes on with [`SessionBuilder::private`] or
+/// Why a shared session cannot be created. A program can continue with [`SessionBuilder::private`] or
 /// [`Session::disabled`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionError {
-    /// The folder is not fit.
+    /// The folder is unsuitable.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// The file cannot be made, most often because the filesystem is full.
+    /// The file cannot be created, most often because the filesystem is full.
     #[error("no ring file of {bytes} bytes can be made in {}: {source}; set LOOPSCOPE_DIR to a folder with room", .folder.display())]
     File {
         /// The folder.
@@ -57,7 +57,7 @@ pub enum SessionError {
         /// Why.
         source: std::io::Error,
     },
-    /// The process may not write files that large.
+    /// The file would exceed the process's limit on file sizes.
     #[error(
         "a ring file of {bytes} bytes is over this process's limit on file sizes, {limit} bytes; raise it (ulimit -f)"
     )]
@@ -72,7 +72,7 @@ pub enum SessionError {
     Handler(#[source] std::io::Error),
 }
 
-/// What a shared session does not share any more.
+/// What a shared session no longer shares.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SharingError {
@@ -87,14 +87,14 @@ pub enum SharingError {
     NoRoom {
         /// The file.
         path: PathBuf,
-        /// How many.
+        /// Number of rings.
         rings: u64,
-        /// Why the last of them found none.
+        /// Why the last of them did not fit.
         reason: String,
     },
 }
 
-/// A handle on a recording. Clones are handles on the same one.
+/// A handle on a recording. Clones are handles on the same recording.
 ///
 /// ```
 /// use loop_probes::event::Event;
@@ -116,30 +116,29 @@ pub struct Session {
     handle: Option<Arc<Handle>>,
 }
 
-/// What a session consists of. Readers of the same process hold it too, and do not keep the session from
-/// ending.
+/// The contents of a session. Readers in the same process hold it too, and do not keep the session from ending.
 pub(crate) struct Inner {
     pub(crate) header: Header,
     pub(crate) metadata: Metadata,
     pub(crate) clock: SystemClock,
-    /// Two anchors of the session's start.
+    /// Two anchors taken at the session's start.
     pub(crate) anchors: [Anchor; 2],
     file: Option<SharedFile>,
     capacity: u32,
     pid: u32,
     registry: Mutex<Registry>,
     ended: AtomicBool,
-    /// The file was cut.
+    /// The file was truncated.
     off: AtomicBool,
 }
 
 impl Session {
-    /// Begins to describe a session of the program `program`.
+    /// Returns a builder for a session of the program `program`.
     pub fn builder(program: impl Into<String>) -> SessionBuilder {
         SessionBuilder::new(program.into())
     }
 
-    /// A session that records nothing; its recorders cost a branch.
+    /// A session that records nothing; its recorders cost one branch per event.
     #[must_use]
     pub const fn disabled() -> Self {
         Self { handle: None }
@@ -163,15 +162,15 @@ impl Session {
         self.handle.is_some()
     }
 
-    /// A ring for the calling thread's events, shown as `name`. When all places are taken, the
-    /// recorder is a disabled one, and readers see that one was left out. Where the file finds no room for the
-    /// ring, only readers of this process see it, and others see that one is missing: [`unshared`](Self::unshared).
+    /// Opens a ring for the calling thread's events, shown as `name`. If all places are taken, the recorder is a
+    /// disabled one, and readers see that one was left out. If the file has no room for the ring, only readers in this
+    /// process see it, and others see that one is missing: [`unshared`](Self::unshared).
     #[must_use]
     pub fn recorder(&self, name: &str) -> Recorder {
         self.open(name, self.handle.as_ref().map_or(0, |handle| handle.capacity))
     }
 
-    /// As [`recorder`](Self::recorder), with a ring of about `records` records (the next power of two, between
+    /// Like [`recorder`](Self::recorder), with a ring of about `records` records (the next power of two, between
     /// [`CAPACITY_MIN`](crate::ring::CAPACITY_MIN) and [`CAPACITY_MAX`](crate::ring::CAPACITY_MAX)).
     #[must_use]
     pub fn recorder_with_capacity(&self, name: &str, records: u32) -> Recorder {
@@ -183,25 +182,25 @@ impl Session {
         pen.map_or_else(Recorder::disabled, Recorder::on_ring)
     }
 
-    /// Reads this session from within its process. Any number of readers may read; none slows the writer.
+    /// Reads this session from within its process. There may be any number of readers; none slows the writer.
     #[must_use]
     pub fn reader(&self, start: Start) -> ProcessReader {
         ProcessReader::local(self, start)
     }
 
-    /// The one reader that recorders wait for, when [`on_full`](Self::on_full) is set: what it has polled may
-    /// be overwritten. It begins with the oldest record.
+    /// The one reader that recorders wait for when [`on_full`](Self::on_full) is set: only records it has polled may be
+    /// overwritten. It begins with the oldest record.
     #[must_use]
     pub fn draining_reader(&self) -> ProcessReader {
         ProcessReader::draining(self)
     }
 
-    /// Makes the recording lossless: from now on a recorder whose next record would overwrite something that
-    /// the [draining reader](Self::draining_reader) has not polled calls `drain` first, on its own thread. `drain`
-    /// polls that reader (behind a lock that a draining thread takes as well); where it frees no room, the
-    /// recorder gives up, overwrites, and goes on. To be set before the first recorder; the first call counts.
-    /// `drain` goes with the session's last handle, so it must not hold a handle or a recorder of this session itself (a
-    /// reader is none).
+    /// Makes the recording lossless: from now on a recorder whose next record would overwrite one that the [draining
+    /// reader](Self::draining_reader) has not polled calls `drain` first, on its own thread. `drain` polls that reader
+    /// (behind a lock that a draining thread takes as well); if it frees no room, the recorder gives up, overwrites,
+    /// and continues. Set it before opening the first recorder; only the first call counts. `drain` is dropped with the
+    /// session's last handle, so it must not hold a handle or a recorder of this session itself (holding a reader is
+    /// fine).
     pub fn on_full(&self, drain: Arc<dyn Fn() + Send + Sync>) {
         if let Some(handle) = &self.handle
             && handle.set_hook(drain)
@@ -210,30 +209,30 @@ impl Session {
         }
     }
 
-    /// What the session says about its process; `None` where it is disabled.
+    /// The session's description of its process; `None` if it is disabled.
     #[must_use]
     pub fn metadata(&self) -> Option<&Metadata> {
         self.handle.as_ref().map(|handle| &handle.metadata)
     }
 
-    /// The file that other processes read; `None` where the session is private or disabled.
+    /// The file that other processes read; `None` if the session is private or disabled.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.handle.as_ref()?.inner().path()
     }
 
-    /// Rings that found no room in the file: readers of this process see them, other processes do not.
+    /// Number of rings that did not fit into the file: readers in this process see them, other processes do not.
     #[must_use]
     pub fn unshared(&self) -> u64 {
         self.handle.as_ref().map_or(0, |handle| handle.unshared())
     }
 
-    /// Whether other processes can still read all of the session: cheap enough to be asked several times a second. A
-    /// private or disabled session shares nothing, so nothing can be missing.
+    /// Whether other processes can still read the whole session: cheap enough to call several times a second. A private
+    /// or disabled session shares nothing, so nothing can be missing.
     ///
     /// # Errors
     ///
-    /// [`SharingError`] says what they cannot read, and why.
+    /// [`SharingError`] with what they cannot read, and why.
     pub fn check(&self) -> Result<(), SharingError> {
         let Some((handle, path)) = self.handle.as_ref().zip(self.path()) else { return Ok(()) };
         let path = path.to_owned();
@@ -247,14 +246,14 @@ impl Session {
         }
     }
 
-    /// The clock whose [`ticks`](crate::clock::Clock::ticks) records of this session carry.
+    /// The clock whose [`ticks`](crate::clock::Clock::ticks) this session's records carry.
     #[must_use]
     pub fn clock(&self) -> SystemClock {
         self.handle.as_ref().map_or_else(SystemClock::new, |handle| handle.clock)
     }
 
-    /// Ends the session well, now: the file is marked as ended and removed. Recorders that are left write on
-    /// for readers that have the file open. Without this call it happens when the last handle goes.
+    /// Ends the session cleanly now: the file is marked as ended and removed. Remaining recorders keep writing for
+    /// readers that have the file open. Without this call it happens when the last handle is dropped.
     pub fn finish(&self) {
         if let Some(handle) = &self.handle {
             handle.finish();
@@ -264,7 +263,7 @@ impl Session {
 
 impl Inner {
     fn registry(&self) -> MutexGuard<'_, Registry> {
-        // A panic under the lock leaves counts that are each valid by themselves.
+        // A panic under the lock leaves counts that are each valid on their own.
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -272,7 +271,7 @@ impl Inner {
         self.registry().close(&self.header, place, written);
     }
 
-    /// Rings that are not in the file.
+    /// Number of rings that are not in the file.
     pub(crate) fn unshared(&self) -> u64 {
         self.registry().unshared()
     }
@@ -282,19 +281,19 @@ impl Inner {
         self.registry().slots(place)
     }
 
-    /// Notes the newest anchor, unless another thread does so right now.
+    /// Stores the newest anchor, unless another thread is doing so right now.
     pub(crate) fn note_anchor(&self, anchor: Anchor) {
         if let Ok(_one_at_a_time) = self.registry.try_lock() {
             self.header.set_latest_anchor(anchor);
         }
     }
 
-    /// Names a number, once; true where it is news.
+    /// Names a number, once; true if the name is new.
     pub(crate) fn name(&self, kind: LabelKind, id: u32, text: &str) -> bool {
         self.registry().name(&self.header, kind, id, InlineText::new(text))
     }
 
-    /// The number of a text; and what to tell about it, where that is news.
+    /// The number of a text; and the text to announce, if it is new.
     pub(crate) fn intern(&self, kind: LabelKind, text: &str) -> (u32, Option<InlineText>) {
         self.registry().intern(&self.header, kind, InlineText::new(text))
     }
@@ -303,15 +302,15 @@ impl Inner {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// Whether the file was found to be cut: a reading of flags.
+    /// Whether the file was found to be truncated: only reads flags.
     pub(crate) fn is_off(&self) -> bool {
         self.off.load(Ordering::Relaxed) || self.header.is_lost()
     }
 
-    /// Looks whether the file is still whole; once it is not, the session is off.
+    /// Checks whether the file is still whole; once it is not, the session is off.
     pub(crate) fn is_whole(&self) -> bool {
         let Some(file) = &self.file else { return true };
-        // After its end the file is gone, and what readers do with what is left of it makes no difference.
+        // After the session's end the file is removed, so what happens to its remains no longer matters.
         if !self.is_off() && (self.has_ended() || !(file.is_cut() || self.registry().is_lost())) {
             return true;
         }
@@ -319,12 +318,12 @@ impl Inner {
         false
     }
 
-    /// The file, where the session is shared.
+    /// The file, if the session is shared.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.file.as_ref().map(SharedFile::path)
     }
 
-    /// False in a process that was forked off: it shares the mapping, but the session is its parent's.
+    /// False in a forked process: it shares the mapping, but the session is its parent's.
     pub(crate) fn is_ours(&self) -> bool {
         std::process::id() == self.pid
     }

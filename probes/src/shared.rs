@@ -1,13 +1,13 @@
-//! The file that a recording process shares: where it lies, how it is laid out, and how it is made.
+//! The file that a recording process shares: its location, its layout, and its creation.
 //!
 //! All numbers are native-endian 64-bit words. Offsets are in bytes; parts begin on page boundaries.
 //!
-//! | offset | what |
+//! | offset | content |
 //! |---|---|
 //! | 0 | magic, `LOOPRING` |
 //! | 8 | layout version: major in the upper 32 bits, minor in the lower |
-//! | 16 | state: 1 recording, 2 ended well |
-//! | 24 | where the fixed part ends; rings come after it |
+//! | 16 | state: 1 recording, 2 ended cleanly |
+//! | 24 | end of the fixed part; rings come after it |
 //! | 32 | process id, as the process sees itself |
 //! | 40 | inode of its pid namespace |
 //! | 48 | its start time, field 22 of `/proc/PID/stat`, in clock ticks since boot |
@@ -23,13 +23,13 @@
 //! | 256 | labels used |
 //! | 264 | labels that found no place |
 //! | 272 | recorders that found no place for their ring |
-//! | 280 | changes of the table of rings, so that a reader knows when to look |
-//! | 288 | inode of its time namespace, 0 where there is none to see |
-//! | 296 | when a process that drains its own rings last did: a lower bound of when it died; 0 where none does |
+//! | 280 | number of changes of the table of rings, so that a reader knows when to reread it |
+//! | 288 | inode of its time namespace, 0 if there is none to see |
+//! | 296 | last time a process that drains its own rings did so: a lower bound of its time of death; 0 if none does |
 //!
 //! A place in the table of rings takes 256 bytes:
 //!
-//! | offset | what |
+//! | offset | content |
 //! |---|---|
 //! | 0 | generation in the upper 32 bits; 0 free or changing, 1 open, 2 closed in the lower |
 //! | 8, 16 | offset of its slots, how many |
@@ -42,10 +42,10 @@
 //! A label takes 96 bytes: `kind << 32 | id`, then length byte and text, ten words, one word unused. Slots are
 //! [records](crate::record).
 //!
-//! Whether the process still runs is told by a lock (`flock`) that it holds on the file.
+//! A lock (`flock`) on the file, held by the process, shows that it is still running.
 //!
-//! A reader refuses a layout of another major version. Version 2 added the time namespace: without it a reader in another
-//! one would compare start times that cannot be compared, and call a live process crashed.
+//! A reader refuses a layout of another major version. Version 2 added the time namespace: without it, a reader in
+//! another namespace would compare incomparable start times and call a live process crashed.
 
 pub(crate) mod create;
 pub(crate) mod folder;

@@ -1,14 +1,14 @@
-//! Tags: what kind a task is, as one small number, the same in the whole process for the same name.
+//! Tags: a small number for each kind of task; the same name has the same number in the whole process.
 //!
-//! A trace has one table of tags, and several loops and probes may write into one trace. So nobody numbers tags
-//! of their own: a name has its number here, whoever asks first.
+//! A trace has one table of tags, and several loops and probes may write into one trace. So no loop numbers
+//! tags on its own: this module assigns each name its number, on first use.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::ids::Tag;
 
-/// Most tags of a process, the last of which stands for all names that found no place.
+/// Most tags of a process; the last one stands for all names that did not fit.
 pub const TAGS_MAX: usize = u16::MAX as usize;
 
 /// The name of the last tag.
@@ -41,24 +41,24 @@ impl Table {
 
 fn with_table<R>(f: impl FnOnce(&mut Table) -> R) -> R {
     static TABLE: OnceLock<Mutex<Table>> = OnceLock::new();
-    // A panic while it is held leaves a table that is whole: each step is one push.
+    // A panic under the lock leaves the table intact: each step is one push.
     let mut table = TABLE.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     f(&mut table)
 }
 
-/// The tag that stands for `label`: the same label always has the same one. Takes a lock; not for hot paths.
+/// The tag for `label`: the same label always has the same one. Takes a lock; not for hot paths.
 #[must_use]
 pub fn tag_of_label(label: &str) -> Tag {
     with_table(|table| table.tag(label, TAGS_MAX))
 }
 
-/// The name of `tag`, where it has one.
+/// The name of `tag`, if it has one.
 #[must_use]
 pub fn name(tag: Tag) -> Option<Arc<str>> {
     with_table(|table| table.names.get(usize::from(tag.0).checked_sub(1)?).cloned())
 }
 
-/// All tags above `known`, with their names: what an emitter has to tell its recorder before it uses them.
+/// All tags above `known`, with their names: those an emitter has to name to its recorder before using them.
 #[must_use]
 pub fn named_after(known: Tag) -> Vec<(Tag, Arc<str>)> {
     with_table(|table| {

@@ -1,4 +1,4 @@
-//! Short text held inline, so that an event stays `Copy` and a record path never allocates.
+//! Short text held inline, so that an event stays `Copy` and recording never allocates.
 
 use std::fmt;
 use std::path::Path;
@@ -17,7 +17,7 @@ pub struct InlineText {
 pub(crate) const TEXT_WORDS: usize = (TEXT_BYTES_MAX + 1) / 8;
 
 impl InlineText {
-    /// Holds `text`, cut at a character boundary where it is longer than [`TEXT_BYTES_MAX`] bytes.
+    /// Holds `text`, cut at a character boundary if it is longer than [`TEXT_BYTES_MAX`] bytes.
     #[must_use]
     pub fn new(text: &str) -> Self {
         let mut end = text.len().min(TEXT_BYTES_MAX);
@@ -46,7 +46,7 @@ impl InlineText {
         words
     }
 
-    /// `None` where the length is out of range or the bytes are not UTF-8: the words come from outside.
+    /// `None` if the length is out of range or the bytes are not UTF-8: the words are untrusted.
     pub(crate) fn from_words(words: [u64; TEXT_WORDS]) -> Option<Self> {
         let mut raw = [0; TEXT_WORDS * 8];
         for (chunk, word) in raw.chunks_exact_mut(8).zip(words) {
@@ -63,8 +63,8 @@ impl fmt::Debug for InlineText {
     }
 }
 
-/// What has no shape of its own and can change how the text around it is shown: the general categories Cc, Cf, Zl and
-/// Zp, and the property `Default_Ignorable_Code_Point` (Unicode 16).
+/// Code points that have no shape of their own and can change how the text around them is displayed: the general
+/// categories Cc, Cf, Zl and Zp, and the property `Default_Ignorable_Code_Point` (Unicode 16).
 const UNSEEN: [(char, char); 27] = [
     ('\0', '\u{1f}'),
     ('\u{7f}', '\u{9f}'),
@@ -95,15 +95,15 @@ const UNSEEN: [(char, char); 27] = [
     ('\u{e0000}', '\u{e0fff}'),
 ];
 
-/// Whether a character shows itself and nothing else: no control character, no direction mark, nothing invisible.
+/// Whether a character displays as itself: no control character, direction mark or invisible character.
 #[must_use]
 pub fn is_printable(character: char) -> bool {
     let after = UNSEEN.partition_point(|(_, last)| *last < character);
     matches!(character, ' '..='~') || UNSEEN.get(after).is_none_or(|(first, _)| character < *first)
 }
 
-/// Shows what is not [printable](is_printable) as an escape: text from a watched process must not steer a terminal,
-/// nor look like another text.
+/// Escapes characters that are not [printable](is_printable): text from a watched process must not steer a terminal,
+/// nor pass for another text.
 #[must_use]
 pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
@@ -117,7 +117,7 @@ pub fn printable(text: &str) -> String {
     shown
 }
 
-/// A path, printable; bytes of it that are not UTF-8 are shown as `\xff`.
+/// A printable path; bytes that are not UTF-8 are shown as `\xff`.
 #[must_use]
 pub fn printable_path(path: &Path) -> String {
     let mut shown = String::new();

@@ -1,12 +1,12 @@
-//! Surviving the truncation of a mapped ring file: a chained handler of `SIGBUS`.
+//! Survives the truncation of a mapped ring file: a chained handler of `SIGBUS`.
 //!
-//! A store into a page of a mapping that lies behind the end of its file is a `SIGBUS`, and anyone who may write the
-//! ring file may cut it. The handler maps memory over the region that faulted, so that the store succeeds on its next
-//! try, and marks the region as lost; the session reads that mark and goes off ([`Region::is_lost`]). Every other
+//! A store into a page of a mapping beyond the end of its file raises `SIGBUS`, and anyone who may write the ring
+//! file may truncate it. The handler maps memory over the region that faulted, so that the retried store succeeds,
+//! and marks the region as lost; the session reads that mark and switches off ([`Region::is_lost`]). Every other
 //! `SIGBUS` goes to the handler that was installed before, or has its default effect.
 //!
-//! The handler reads a list of mappings that only grows: a node of a region that is gone is used again, never freed.
-//! It takes no lock and calls nothing but `mmap`, `sigaction` and `raise`.
+//! The handler reads a list of mappings that only grows: the node of a dropped region is reused, never freed. It
+//! takes no lock and calls nothing but `mmap`, `sigaction` and `raise`.
 //!
 //! [`Region::is_lost`]: crate::memory::Region::is_lost
 
@@ -23,16 +23,16 @@ use libc::{c_int, c_void, sigaction, siginfo_t};
 /// The newest node of the list of mappings.
 static MAPPINGS: AtomicPtr<Mapping> = AtomicPtr::new(ptr::null_mut());
 
-/// What handled the signal before.
+/// The previous disposition of the signal.
 static BEFORE: AtomicPtr<sigaction> = AtomicPtr::new(ptr::null_mut());
 
-/// One installation, and one change of the list, at a time.
+/// Serialises installations and changes of the list.
 static CHANGES: Mutex<()> = Mutex::new(());
 
-/// A node of the list: where a mapping is, and whether its file was cut.
+/// A node of the list: the address of a mapping, and whether its file was truncated.
 #[derive(Debug)]
 struct Mapping {
-    /// Odd while the node changes, so that the handler never joins the beginning of one mapping with the length of
+    /// Odd while the node changes, so that the handler never combines the base of one mapping with the length of
     /// another.
     version: AtomicUsize,
     base: AtomicUsize,
@@ -57,7 +57,7 @@ impl Mapping {
         self.version.fetch_add(1, Ordering::Release);
     }
 
-    /// Where the mapping is, if `address` lies in it.
+    /// Base and length of the mapping, if `address` lies in it.
     fn around(&self, address: usize) -> Option<(usize, usize)> {
         let version = self.version.load(Ordering::Acquire);
         let (base, bytes) = (self.base.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed));
@@ -77,12 +77,12 @@ impl Mapping {
     }
 }
 
-/// A mapping that the handler knows, until this goes.
+/// A mapping known to the handler until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Guarded(&'static Mapping);
 
 impl Guarded {
-    /// Makes the mapping of `bytes` from `base` on known to the handler. Both are whole pages.
+    /// Registers the mapping of `bytes` from `base` on with the handler. Both are whole pages.
     pub(crate) fn new(base: usize, bytes: usize) -> Self {
         let _one_at_a_time = changes();
         let free = Mapping::list().find(|node| node.bytes.load(Ordering::Relaxed) == 0);
@@ -101,7 +101,7 @@ impl Guarded {
         Self(node)
     }
 
-    /// Whether the file was cut, and memory is mapped over it.
+    /// Whether the file was truncated, and memory is mapped over it.
     pub(crate) fn is_lost(&self) -> bool {
         self.0.lost.load(Ordering::Acquire)
     }
@@ -118,13 +118,13 @@ fn changes() -> MutexGuard<'static, ()> {
     CHANGES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Installs the handler, once; what handled the signal before is called for faults that are not ours.
+/// Installs the handler, once; the previous handler is called for faults that are not ours.
 pub(crate) fn install() -> io::Result<()> {
     let _one_at_a_time = changes();
     if !BEFORE.load(Ordering::Acquire).is_null() {
         return Ok(());
     }
-    // The handler must find what was before from its first call on.
+    // The handler must find the previous one from its first call on.
     let before = Box::into_raw(Box::new(replace(None)?));
     BEFORE.store(before, Ordering::Release);
     // SAFETY: all zeros is a valid `sigaction`: no flags, an empty mask, the default action.
@@ -138,7 +138,7 @@ pub(crate) fn install() -> io::Result<()> {
     })
 }
 
-/// Sets what handles the signal, where `new` is given, and returns what did.
+/// Sets the disposition of the signal, if `new` is given, and returns the previous one.
 fn replace(new: Option<&sigaction>) -> io::Result<sigaction> {
     let mut old = MaybeUninit::uninit();
     // SAFETY: both pointers are null or to a `sigaction`; the handler in `new` has the signature that its flags say.
@@ -153,20 +153,20 @@ fn replace(new: Option<&sigaction>) -> io::Result<sigaction> {
 extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel passes a valid `siginfo_t`.
     let code = unsafe { (*info).si_code };
-    // SAFETY: `si_addr` is the faulting address where a fault raised the signal, which `recover` is asked for only.
+    // SAFETY: `si_addr` is the faulting address if a fault raised the signal; `recover` is called only in that case.
     if code == libc::BUS_ADRERR && recover(unsafe { (*info).si_addr() } as usize) {
         return;
     }
     chain(signal, code, info, context);
 }
 
-/// Maps memory over the region around `address`. False where there is none, or no memory.
+/// Maps memory over the region around `address`. False if there is none, or no memory.
 fn recover(address: usize) -> bool {
     let Some((node, (base, bytes))) = Mapping::list().find_map(|node| Some((node, node.around(address)?)))
     else {
         return false;
     };
-    // Another thread is at it: the access is tried again until it is done.
+    // Another thread is handling it: the access is retried until that is done.
     if node.lost.swap(true, Ordering::AcqRel) {
         return true;
     }
@@ -182,20 +182,20 @@ fn recover(address: usize) -> bool {
     mapped != libc::MAP_FAILED
 }
 
-/// What would have happened without us.
+/// Does what would have happened without our handler.
 fn chain(signal: c_int, code: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: set before the handler was installed, and never freed after.
     let Some(before) = (unsafe { BEFORE.load(Ordering::Acquire).as_ref() }) else { return };
     let sent = code <= 0;
     match before.sa_sigaction {
-        // A fault kills also where the signal is ignored, one that was sent does not.
+        // A fault kills even if the signal is ignored; a signal that was sent does not.
         libc::SIG_IGN if sent => {}
         libc::SIG_DFL | libc::SIG_IGN => {
             // SAFETY: all zeros is a valid `sigaction`, the default action; `raise` may be called in a handler.
             unsafe {
                 let default: sigaction = MaybeUninit::zeroed().assume_init();
                 sigaction(signal, &raw const default, ptr::null_mut());
-                // A fault comes again on return; what was sent does not.
+                // A fault recurs on return; a signal that was sent does not.
                 if sent {
                     libc::raise(signal);
                 }

@@ -1,8 +1,8 @@
-//! A writer's position in memory that the kernel empties in a forked child (`MADV_WIPEONFORK`).
+//! A writer's position in memory that the kernel wipes in a forked child (`MADV_WIPEONFORK`).
 //!
-//! A child must not write into its parent's ring, and a check of the process id on each record would cost more
+//! A child must not write into its parent's ring, and checking the process id on each record would cost more
 //! than the record. Here the check is free: in the child the position reads as zeros, so its limit is 0, which
-//! sends the first record to the slow path, and there 0 means "not ours" ([`Position`]).
+//! sends the first record to the slow path, where 0 means "not ours" ([`Position`]).
 
 #![expect(unsafe_code, reason = "the position lives in a page of its own")]
 
@@ -53,7 +53,7 @@ impl Deref for WipedPosition {
 
 impl Drop for WipedPosition {
     fn drop(&mut self) {
-        // SAFETY: mapped by `new` with this length; nobody refers to it any more.
+        // SAFETY: mapped by `new` with this length; no reference to it remains.
         if let Err(error) = unsafe { munmap(self.0.as_ptr().cast::<c_void>(), PAGE_BYTES) } {
             debug_assert!(false, "the position's page cannot be unmapped: {error}");
         }

@@ -13,8 +13,9 @@
 //! });
 //! ```
 //!
-//! A span is one record for each time it was entered, from enter to exit: what an `async` span does between two
-//! polls is not its work. Names are interned once per callsite and thread; afterwards nothing allocates.
+//! A span is one record for each time it is entered, from enter to exit: the time an `async` span spends
+//! between two polls is not counted as its work. Names are interned once per callsite and thread; after that
+//! nothing allocates.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -33,21 +34,21 @@ use crate::ids::{LabelId, Ticks};
 use crate::recorder::{Pen, Recorder};
 use crate::session::{Handle, Session};
 
-/// Records of a ring that a thread gets only because it traces.
+/// Capacity, in records, of a ring that a thread gets only because it traces.
 const CAPACITY: u32 = 8192;
 
-/// Spans that a thread is in at the same time and that are still measured.
+/// Most spans a thread can be inside at once and still have them measured.
 const DEPTH_MAX: usize = 256;
 
 thread_local! {
     static THREAD: RefCell<Vec<ThreadRing>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What a thread has for one session.
+/// One thread's state for one session.
 #[derive(Debug)]
 struct ThreadRing {
     pen: Arc<Pen>,
-    /// The recorder of a ring that the thread has only because it traces: gone with the thread. It does not
+    /// The recorder of a ring that the thread has only because it traces: dropped with the thread. It does not
     /// keep the session from ending.
     _own: Option<Recorder>,
     labels: HashMap<Identifier, LabelId>,
@@ -63,7 +64,7 @@ pub(crate) fn adopt(pen: &Arc<Pen>) {
 }
 
 fn with_thread(work: impl FnOnce(&mut Vec<ThreadRing>)) {
-    // A thread that is going away, or a span made by this very code: then there is nothing to record.
+    // The thread is exiting, or this very code opened the span: nothing to record.
     let _gone = THREAD.try_with(|rings| {
         if let Ok(mut rings) = rings.try_borrow_mut() {
             work(&mut rings);
@@ -86,7 +87,7 @@ impl ThreadRing {
     }
 }
 
-/// The layer. Each thread that traces gets a ring of its own, the first time it does, unless its recorder
+/// The layer. Each thread gets a ring of its own the first time it traces, unless its recorder
 /// [adopted](Recorder::adopt_thread) it.
 #[derive(Debug)]
 pub struct TracingLayer {
@@ -94,7 +95,7 @@ pub struct TracingLayer {
 }
 
 impl TracingLayer {
-    /// A layer that records into `session`, as long as the session lasts: it is no handle on it.
+    /// A layer that records into `session` for as long as the session lasts; it does not keep the session open.
     #[must_use]
     pub fn new(session: &Session) -> Self {
         Self { session: session.handle().map_or_else(Weak::new, Arc::downgrade) }
@@ -119,7 +120,7 @@ impl TracingLayer {
         });
     }
 
-    /// A ring of the calling thread's own.
+    /// Opens a ring for the calling thread.
     #[cold]
     fn open(&self) -> Option<ThreadRing> {
         let handle = self.session.upgrade().filter(|handle| !handle.has_ended())?;
@@ -148,7 +149,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TracingLayer {
     fn on_exit(&self, id: &Id, context: Context<'_, S>) {
         let Some(metadata) = context.metadata(id) else { return };
         self.with_ring(|ring, now| {
-            // Exits need not mirror enters: the youngest of this span.
+            // Exits need not mirror enters: take the most recent entry of this span.
             let Some(index) = ring.entered.iter().rposition(|(entered, _)| *entered == id.into_u64()) else {
                 return;
             };
@@ -161,7 +162,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TracingLayer {
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
         let metadata = event.metadata();
         self.with_ring(|ring, now| {
-            // Its name would be "event src/file.rs:12"; a message that is a constant says more.
+            // The event's own name would be "event src/file.rs:12"; a constant message says more.
             let label = match ring.labels.get(&metadata.callsite()) {
                 Some(label) => *label,
                 None => {
@@ -176,7 +177,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TracingLayer {
     }
 }
 
-/// The message of an event, for its callsite's label: the first one stands for all.
+/// The message of an event, used as its callsite's label: the first message stands for all.
 #[derive(Debug, Default)]
 struct Text(Option<String>);
 

@@ -1,4 +1,5 @@
-//! How one field of an event becomes 64-bit words and comes back: every field type states it once.
+//! Encodes one field of an event as 64-bit words and decodes it: every field type defines both in
+//! one place.
 
 use super::value::FieldValue;
 use super::words::{
@@ -35,7 +36,7 @@ impl Fields {
     }
 }
 
-/// Reads the words of an event back, in the same order. Nothing in them is trusted.
+/// Reads the words of an event back, in the same order. Treats them as untrusted.
 #[derive(Debug)]
 pub(crate) struct Reading<'a> {
     fields: &'a Fields,
@@ -58,7 +59,7 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// A field: to words, and back where the words are in range.
+/// A field: encodes to words, and decodes if the words are in range.
 pub(crate) trait Field: Sized {
     fn put(self, out: &mut Fields);
     fn take(from: &mut Reading<'_>) -> Option<Self>;
@@ -232,7 +233,7 @@ impl Field for InlineText {
     }
 }
 
-/// Where a task was queued: the queue, where it came from, and how deep the queue was with it.
+/// Where a task was queued: the queue, its origin, and the queue's depth including the task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placement {
     /// The queue.

@@ -1,4 +1,4 @@
-//! What a field of an event holds, for readers that list fields without knowing them: exports, logs.
+//! Untyped field values, for readers that list fields without knowing them: exports, logs.
 
 use super::field::Placement;
 use crate::ids::{IoSource, LabelId, SourceId, Tag, TaskId, Ticks, TimerId, Timestamp};
@@ -10,7 +10,7 @@ use crate::text::InlineText;
 pub enum FieldValue {
     /// Nothing: an optional field that is absent.
     Absent,
-    /// A number, or an identity that is nothing else here.
+    /// A number, or an identity without a variant of its own.
     Number(u64),
     /// A number that can be negative.
     Signed(i64),

@@ -1,10 +1,10 @@
-//! The macro that turns the list of kinds into the enum and its codec, so that neither can forget a field.
+//! The macro that turns the list of kinds into the enum and its codec, so that neither can omit a field.
 
-/// Why the words of a record are no event.
+/// Why the words of a record do not decode to an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// A newer writer's event: to be skipped and counted.
+    /// A newer writer's event: readers skip and count it.
     #[error("unknown event kind {0}")]
     UnknownKind(u8),
     /// A value that this event cannot have.
@@ -85,7 +85,8 @@ macro_rules! vocabulary {
         }
 
         impl Event {
-            /// Tells every field by its name, the times with which its extent begins last.
+            /// Passes each field and its name to `told`; the times at which the event's extent begins come
+            /// last.
             #[inline]
             pub fn each_field(self, mut told: impl FnMut(&'static str, FieldValue)) {
                 match self {

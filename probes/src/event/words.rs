@@ -59,7 +59,7 @@ words! {
         7 Immediates = "immediates",
         /// A check or a collection of the GC controller.
         8 Gc = "gc",
-        /// Waiting for readiness.
+        /// Readiness callbacks, right after the poll.
         9 Poll = "poll",
         /// Readiness callbacks, right after the poll.
         10 Io = "io",
@@ -69,7 +69,7 @@ words! {
         12 Agenda = "agenda",
         /// The loop itself saving records because the recording thread fell behind.
         13 Recorder = "recorder",
-        /// Ending the loop: what is left is finished or cancelled.
+        /// Ending the loop: remaining work is finished or cancelled.
         14 Shutdown = "shutdown",
     }
     /// A queue of the loop.
@@ -118,13 +118,13 @@ words! {
     }
     /// How a task ended.
     Outcome {
-        /// It ran to its end.
+        /// It ran to completion.
         0 Done = "done",
         /// It reported an error.
         1 Failed = "failed",
         /// It panicked.
         2 Panicked = "panicked",
-        /// It asked the pass to return at once: no drain, and it is not counted (hot reload).
+        /// It asked the pass to return at once: no drain, and the task is not counted (hot reload).
         3 Reload = "reload",
         /// It was cancelled before it ran.
         4 Cancelled = "cancelled",
@@ -151,13 +151,13 @@ words! {
         /// Nothing to do.
         3 Skip = "skip",
     }
-    /// Why a GC check decided so.
+    /// Why a GC check decided what it did.
     GcReason {
         /// The heap is more than twice what it was.
         1 Doubled = "doubled",
         /// The heap changed, by less than doubling.
         2 Changed = "changed",
-        /// The heap is what it was.
+        /// The heap is the same size as before.
         3 Unchanged = "unchanged",
         /// The one-shot fired and the heap had changed.
         4 OneShot = "one-shot",
@@ -183,13 +183,13 @@ words! {
     StopReason {
         /// Nothing referenced was left.
         1 Drained = "drained",
-        /// Somebody called stop.
+        /// Stop was called.
         2 Stopped = "stopped",
         /// A listener or the poller failed.
         3 Failed = "failed",
         /// The policy's own exit rule.
         4 Policy = "policy",
-        /// The time was up at which the caller wanted the loop back.
+        /// The time at which the caller wanted the loop back arrived.
         5 Deadline = "deadline",
         /// A shutdown is complete.
         6 Shutdown = "shutdown",
@@ -208,14 +208,14 @@ words! {
         5 Work = "work",
         /// A signal handler.
         6 Signal = "signal",
-        /// A reference that the program holds itself.
+        /// A reference held by the program itself.
         7 Handle = "handle",
         /// A tasklet of the agenda.
         8 Agenda = "agenda",
         /// A spawned future.
         9 Future = "future",
     }
-    /// What an agenda worker does.
+    /// What an agenda worker is doing.
     WorkerPhase {
         /// Waiting for a tasklet.
         1 Idle = "idle",
@@ -262,21 +262,21 @@ words! {
         5 Gc = "gc",
         /// When an interval's callback started: its next due time is this plus its period.
         6 Interval = "interval",
-        /// Before a turn: whether the time is up at which the caller wants the loop back.
+        /// Before a turn: checks whether the caller wants the loop back by now.
         7 Until = "until",
         /// When a turn looks at due timers before its poll.
         8 Timers = "timers",
         /// When a shutdown looks at its deadline.
         9 Shutdown = "shutdown",
-        /// Before a task, where a tick has so much time for its tasks and no more.
+        /// Before a task, if a tick has a time budget for its tasks.
         10 Budget = "budget",
     }
-    /// What of a policy a [`SnapshotPolicy`](super::Event::SnapshotPolicy) tells. Rules are told as the place of their
-    /// value in the order in which they are documented, from 0; times in nanoseconds.
+    /// The policy value that a [`SnapshotPolicy`](super::Event::SnapshotPolicy) holds. Rules are encoded as the
+    /// position of their value in documentation order, from 0; times in nanoseconds.
     PolicyField {
-        /// Its name, a text.
+        /// The policy's name, a text.
         1 Name = "name",
-        /// A step of the first half of a turn: the place of the step in the list of all steps.
+        /// A step of the first half of a turn: its position in the list of all steps.
         2 TickStep = "tick-step",
         /// A step of the second half.
         3 AutoTickStep = "auto-tick-step",
@@ -290,13 +290,13 @@ words! {
         7 JobsPerRead = "jobs-per-read",
         /// When microtasks are drained.
         8 Drain = "drain",
-        /// When a run ends by itself.
+        /// When a run ends on its own.
         9 Exit = "exit",
         /// Whether a turn polls while tasks are queued.
         10 Poll = "poll",
-        /// How long a poll waits where no timer is armed.
+        /// Poll timeout when no timer is armed.
         11 PollTimeoutDefault = "poll-timeout-default",
-        /// How recent a look makes another one superfluous.
+        /// Age up to which an earlier poll makes another one unnecessary.
         12 PollGap = "poll-gap",
         /// Sources that may be registered at a time.
         13 SourcesMax = "sources-max",
@@ -304,29 +304,29 @@ words! {
         14 TasksPerTick = "tasks-per-tick",
         /// Microtasks that one checkpoint runs.
         15 MicrotasksPerCheckpoint = "microtasks-per-checkpoint",
-        /// The GC controller acts.
+        /// Whether the GC controller acts.
         16 GcEnabled = "gc-enabled",
-        /// The period of its repeating timer at the fast pace.
+        /// Period of its repeating timer in fast mode.
         17 GcFast = "gc-fast",
-        /// The same at the slow pace.
+        /// Period of its repeating timer in slow mode.
         18 GcSlow = "gc-slow",
-        /// How long a changed heap waits for its collection.
+        /// Delay between a heap change and its collection.
         19 GcOneShot = "gc-one-shot",
-        /// Firings with an unchanged heap after which the pace is slow.
+        /// Firings with an unchanged heap after which the mode becomes slow.
         20 GcUnchangedMax = "gc-unchanged-max",
-        /// What a panic in a callback does.
+        /// How panics in callbacks are handled.
         21 Panics = "panics",
-        /// What a broken drain rule does.
+        /// How broken drain rules are handled.
         22 Validation = "validation",
-        /// A task that runs longer is slow.
+        /// Run time above which a task is slow.
         23 SlowTaskLimit = "slow-task-limit",
         /// How often snapshots are taken.
         24 SnapshotInterval = "snapshot-interval",
         /// Most parts of a snapshot.
         25 SnapshotPartsMax = "snapshot-parts-max",
-        /// Time that one tick has for its tasks.
+        /// Time budget of one tick for its tasks.
         26 TaskTimePerTick = "task-time-per-tick",
-        /// Which revision of the rules that are no policy's own the loop decides by.
+        /// Revision of the built-in rules (those outside any policy) that the loop follows.
         27 Rules = "rules",
         /// Shortest time between two measurements of the heap.
         28 GcSample = "gc-sample",

@@ -1,4 +1,4 @@
-//! A probe for runtimes that offer two hooks and nothing else: about to wait, and woken.
+//! A probe for runtimes with only two hooks: about to wait, and woken.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -9,13 +9,13 @@ use super::{LoopProbe, ReadyCount};
 use crate::ids::Ticks;
 use crate::session::Session;
 
-/// A handle for a runtime's hooks, which must be `Send` and `Sync` and outlive everything: clones of it go into them.
-/// Each thread that calls them is a loop of its own, with a ring of its own, so a runtime of several workers is several
-/// loops.
+/// A handle for a runtime's hooks, which must be `Send` and `Sync` and outlive everything else: give them clones of it.
+/// Each thread that calls the hooks is a loop of its own, with its own ring, so a runtime with several workers is
+/// several loops.
 ///
-/// A tick begins where the thread is about to wait and ends where it is about to wait the next time: the wait is its
-/// poll, and what runs from [`poll_end`](Self::poll_end) to the next [`poll_begin`](Self::poll_begin) is its busy time.
-/// What the thread does before its first wait is not recorded.
+/// A tick runs from one wait of the thread to the next: the wait is its poll, and the time from
+/// [`poll_end`](Self::poll_end) to the next [`poll_begin`](Self::poll_begin) is its busy time. Work before the thread's
+/// first wait is not recorded.
 ///
 /// ```
 /// use loop_probes::instrument::LoopHooks;
@@ -49,7 +49,7 @@ pub struct LoopHooks {
 struct Shared {
     session: Session,
     name: String,
-    /// Loops so far.
+    /// Number of loops created so far.
     loops: AtomicUsize,
 }
 
@@ -62,20 +62,20 @@ struct Hooked {
 }
 
 thread_local! {
-    /// The loops of this thread: one for each runtime that it worked for, mostly a single one.
+    /// The loops of this thread: one for each runtime it has worked for, usually a single one.
     static HOOKED: RefCell<Vec<Rc<Hooked>>> = const { RefCell::new(Vec::new()) };
 }
 
 impl LoopHooks {
-    /// Hooks whose loops are recorded in `session`. The first is shown as `name`, further ones as `name 2` and so on.
+    /// Hooks whose loops are recorded in `session`. The first is shown as `name`, later ones as `name 2` and so on.
     #[must_use]
     pub fn new(session: &Session, name: &str) -> Self {
         let shared = Shared { session: session.clone(), name: name.to_owned(), loops: AtomicUsize::new(0) };
         Self { shared: Arc::new(shared) }
     }
 
-    /// This thread is about to wait, for at most `timeout_ns`: `None` where it waits for ever, and where how long is not
-    /// known. Its tick ends, and the next one begins.
+    /// This thread is about to wait for at most `timeout_ns`: `None` if it waits forever or for an unknown time. Ends
+    /// its tick and begins the next one.
     pub fn poll_begin(&self, timeout_ns: Option<u64>) {
         self.on_thread(|hooked| {
             hooked.end_tick();
@@ -84,22 +84,22 @@ impl LoopHooks {
         });
     }
 
-    /// This thread is woken: it found sources ready, or it is not known how many (`&()`).
+    /// This thread was woken: `found` is the number of ready sources, or `&()` if that is unknown.
     pub fn poll_end(&self, found: &impl ReadyCount) {
         self.on_thread(|hooked| hooked.probe.poll_end(found));
     }
 
-    /// Calls `f` with this thread's probe, for tags, tasks, spans and marks. Ticks and polls are the hooks'.
+    /// Calls `f` with this thread's probe, for tags, tasks, spans and marks. Leave ticks and polls to the hooks.
     pub fn with<R>(&self, f: impl FnOnce(&LoopProbe) -> R) -> R {
         match self.hooked() {
             Some(hooked) => f(&hooked.probe),
-            // The thread is ending.
+            // The thread is exiting.
             None => f(&LoopProbe::with_recorder(crate::recorder::Recorder::disabled())),
         }
     }
 
-    /// Ends this thread's tick and its loop. Without this call both end with the thread; the session goes on until
-    /// then.
+    /// Ends this thread's tick and its loop. Without this call both end with the thread, and the session stays open
+    /// until then.
     pub fn finish(&self) {
         let ours = |hooked: &Rc<Hooked>| Arc::ptr_eq(&hooked.of, &self.shared);
         let mut ended = Vec::new();
@@ -113,7 +113,7 @@ impl LoopHooks {
         }
     }
 
-    /// This thread's loop; `None` where the thread is ending.
+    /// This thread's loop; `None` if the thread is exiting.
     fn hooked(&self) -> Option<Rc<Hooked>> {
         let known = HOOKED.try_with(|known| {
             known.borrow().iter().find(|hooked| Arc::ptr_eq(&hooked.of, &self.shared)).cloned()
@@ -127,7 +127,7 @@ impl LoopHooks {
         let numbered = format!("{} {number}", self.shared.name);
         let name = if number == 1 { &self.shared.name } else { &numbered };
         let probe = LoopProbe::new(&self.shared.session, name);
-        // What the thread traces belongs to its loop.
+        // Spans and events that the thread traces belong to its loop.
         #[cfg(feature = "tracing")]
         probe.recorder().adopt_thread();
         let hooked = Rc::new(Hooked { of: Arc::clone(&self.shared), probe, tick: Cell::new(None) });
@@ -138,7 +138,7 @@ impl LoopHooks {
 
 impl Hooked {
     fn end_tick(&self) {
-        // A runtime that stops while it waits calls no second hook.
+        // A runtime that stops while waiting does not call the second hook.
         self.probe.poll_end(&());
         if let Some((tick, start)) = self.tick.take() {
             self.probe.tick_end(tick, start);

@@ -1,4 +1,4 @@
-//! Why a process cannot be read: each error names the file, the reason and the way out.
+//! Errors of reading a process: each names the file, the reason and the remedy.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The system refused.
+    /// The system returned an error.
     #[error("the ring file {} cannot be opened: {source}", .path.display())]
     Io {
         /// The file.
@@ -21,13 +21,13 @@ pub enum OpenError {
         /// The path.
         path: PathBuf,
     },
-    /// It does not begin as one.
+    /// It does not begin like a ring file.
     #[error("{} is no ring file; `loopscope ps` lists those that are", .path.display())]
     NotARing {
         /// The file.
         path: PathBuf,
     },
-    /// Its layout is that of another version of loopscope.
+    /// Its layout is from another version of loopscope.
     #[error(
         "the ring file {} has layout {found} of {} loopscope, this one reads layout {supported}; use the loopscope that its \
          program was built with",
@@ -42,7 +42,7 @@ pub enum OpenError {
         /// The version that can be read.
         supported: u32,
     },
-    /// It begins as one, but does not go on as one.
+    /// It begins like a ring file, but the rest is not valid.
     #[error("the ring file {} is damaged: {what}; start its program anew for a whole one", .path.display())]
     Damaged {
         /// The file.
@@ -52,17 +52,17 @@ pub enum OpenError {
     },
 }
 
-/// Why reading cannot go on.
+/// Why reading cannot continue.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// The file is shorter than it was.
+    /// The file is shorter than before.
     #[error("the ring file {} was truncated while it was read; what was read before is whole", .path.display())]
     Truncated {
         /// The file.
         path: PathBuf,
     },
-    /// The system refused.
+    /// The system returned an error.
     #[error("the ring file {} cannot be read any more: {source}", .path.display())]
     Io {
         /// The file.

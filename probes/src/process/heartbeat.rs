@@ -1,4 +1,4 @@
-//! Tells what each emitter is doing while it records nothing: a loop that hangs has no events of its own.
+//! Emits what each emitter is doing while it records nothing: a hung loop has no events of its own.
 
 use std::collections::HashMap;
 
@@ -8,17 +8,17 @@ use crate::ids::{SourceId, Ticks, Timestamp};
 use crate::recorder::Running;
 use crate::stamped::Stamped;
 
-/// The distance between two rounds. A little below 40 ms, so that a reader that polls every 10 ms does not
-/// miss its turn by a hair.
+/// Interval between two rounds. A little below 40 ms, so that a reader that polls every 10 ms does not just miss
+/// its turn.
 const ROUND_NS: u64 = 36_000_000;
 
-/// An idle emitter is told less often the longer it has been idle, down to once in this time.
+/// Idle emitters are reported less often the longer they have been idle, down to once in this time.
 const IDLE_NS_MAX: u64 = 1_000_000_000;
 
 /// An idle emitter is reported again after this fraction of its idle time, as a divisor.
 const IDLE_PARTS: u64 = 8;
 
-/// When what was told of each emitter.
+/// When each emitter was last reported, and as what.
 #[derive(Debug, Default)]
 pub(super) struct Heartbeat {
     round_at: Timestamp,
@@ -32,7 +32,7 @@ impl Heartbeat {
         !self.is_over && now.ns_since(self.round_at) >= ROUND_NS
     }
 
-    /// Appends to `out` what those in `running` are doing at `now` that have not moved for a round.
+    /// Appends to `out` the activity at `now` of those in `running` that have not changed for a round.
     pub(super) fn beat(&mut self, running: &[NowRunning], now: Timestamp, out: &mut Vec<Stamped>) {
         self.round_at = now;
         for emitter in running {
@@ -59,7 +59,7 @@ impl Heartbeat {
 
     /// Appends to `out` what all in `running` are doing at `now`.
     pub(super) fn all(&mut self, running: &[NowRunning], now: Timestamp, out: &mut Vec<Stamped>) {
-        // A cell can be newer than the last event: the stream's time still never goes back.
+        // A cell can be newer than the last event, but the stream's time must not go backwards.
         let at = running.iter().map(|emitter| emitter.since).fold(now, Timestamp::max);
         self.round_at = at;
         out.extend(running.iter().map(|emitter| stamped(emitter, at)));
@@ -67,22 +67,22 @@ impl Heartbeat {
 }
 
 impl ProcessReader {
-    /// The last moment at which a process that crashed is known to have existed: it died at any time after it.
+    /// The last moment at which a crashed process is known to have existed: it died at some time after it.
     fn seen_alive(&self) -> Result<Timestamp, ReadError> {
         let noted = self.image.alive_at()?;
-        // A word that holds a moment that has not come yet is damaged.
+        // A word with a moment in the future is damaged.
         let noted = noted.filter(|ticks| *ticks <= self.clock.ticks()).map(|ticks| self.time_at(ticks));
         Ok(noted.unwrap_or_default().max(self.last_at))
     }
 
-    /// The time of what is told besides what was read at `now`: not after what a record on its way can carry, nor
-    /// before what was handed out.
+    /// The time given to reader-made events when reading at `now`: no later than what a record still in flight
+    /// can carry, and no earlier than what was handed out.
     pub(super) fn told_at(&self, now: Ticks) -> Timestamp {
         let late = Ticks(now.0.saturating_sub(self.map.ticks_in(WATERMARK_NS)));
         self.time_at(late).max(self.last_at.min(self.time_at(now)))
     }
 
-    /// Tells what those are doing that were silent at `now`, when the reading began.
+    /// Appends the activity of emitters that were silent at `now`, when the reading began.
     pub(super) fn beat(&mut self, now: Ticks, out: &mut Vec<Stamped>) -> Result<(), ReadError> {
         let at = self.told_at(now);
         let Some(mut heartbeat) = self.heartbeat.take() else { return Ok(()) };
@@ -103,7 +103,7 @@ fn stamped(emitter: &NowRunning, at: Timestamp) -> Stamped {
     Stamped { at, source: emitter.source, event: emitter.running.event(emitter.since) }
 }
 
-/// Whether it waits, and nothing says that it waits for too long.
+/// Whether it is waiting, and nothing indicates that it has waited too long.
 fn is_idle(running: Running, now: Timestamp) -> bool {
     match running {
         Running::Outside | Running::Poll { deadline: None } => true,

@@ -1,5 +1,5 @@
-//! Where the words of a session are: in this process's memory, or in a file. Both are read alike and trusted
-//! alike: not at all.
+//! Access to a session's words: in this process's memory, or in a file. Both are read the same way, and neither is
+//! trusted.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -28,7 +28,7 @@ use crate::shared::layout::{
 };
 use crate::text::InlineText;
 
-/// Tries to read a cell that its writer changes meanwhile.
+/// Tries to read a cell while its writer is changing it.
 const CELL_TRIES: usize = 4;
 
 #[derive(Debug)]
@@ -42,7 +42,7 @@ pub(super) enum Image {
 #[derive(Debug)]
 pub(super) struct Words<const N: usize>(pub(super) [u64; N]);
 
-/// A ring file that somebody else writes.
+/// A ring file written by another process.
 #[derive(Debug)]
 pub(crate) struct RingFile {
     file: File,
@@ -50,14 +50,14 @@ pub(crate) struct RingFile {
     plan: Plan,
     who: Identity,
     unit: TickUnit,
-    /// How long it was when it was opened. It never becomes shorter by itself.
+    /// Its length when it was opened. It never shrinks unless someone truncates it.
     bytes: u64,
 }
 
-/// A ring file, what its process says about itself, and the anchors of its start.
+/// A ring file, its process's metadata, and the anchors of its start.
 pub(crate) type Opened = (RingFile, Metadata, [Anchor; 2]);
 
-/// The plan of an image without any words.
+/// The plan of an image that has no words.
 const EMPTY: Plan =
     Plan { places: 0, table_at: 0, meta_at: 0, meta_bytes: 0, labels_at: 0, labels_max: 0, fixed_bytes: 0 };
 
@@ -70,7 +70,7 @@ impl Image {
         }
     }
 
-    /// Words from word `at` on; an acquire fence after them.
+    /// Reads words from word `at` on, followed by an acquire fence.
     pub(super) fn words<const N: usize>(&self, at: usize) -> Result<Words<N>, ReadError> {
         let mut words = [0; N];
         match self {
@@ -88,7 +88,7 @@ impl Image {
         Ok(Words(words))
     }
 
-    /// A stamped cell; `None` while it is empty or its writer keeps changing it.
+    /// A stamped cell; `None` if it is empty or its writer keeps changing it.
     pub(super) fn cell<const N: usize>(&self, at: usize) -> Result<Option<(u64, [u64; N])>, ReadError> {
         for _ in 0..CELL_TRIES {
             let Words([before]) = self.words(at)?;
@@ -106,28 +106,28 @@ impl Image {
         Ok(self.cell::<3>(head::ANCHOR_LATEST)?.map(|(_, words)| anchor(&words)))
     }
 
-    /// Notes that the process exists at `now`, where it reads itself for a recording: so that of one that is killed
-    /// while its loop hangs is known how long it did.
+    /// Records that the process exists at `now`, if it reads itself for a recording: so if it is killed while its loop
+    /// hangs, the length of the hang is known.
     pub(super) fn note_alive(&self, now: Ticks) {
         if let Self::Local { session, drains: true } = self {
             session.header.note_alive(now);
         }
     }
 
-    /// The last moment that the process noted; `None` where it noted none.
+    /// The last moment that the process noted; `None` if it noted none.
     pub(super) fn alive_at(&self) -> Result<Option<Ticks>, ReadError> {
         let Words([alive]) = self.words(head::ALIVE_AT)?;
         Ok((alive != 0).then_some(Ticks(alive)))
     }
 
-    /// A label; `None` where it is of a kind that this version does not know, or no text.
+    /// A label; `None` if its kind is unknown to this version, or its text is invalid.
     pub(super) fn label(&self, index: usize) -> Result<Option<(LabelKind, u32, InlineText)>, ReadError> {
         let Words::<LABEL_WORDS>([first, text @ .., _]) = self.words(self.plan().label_word(index))?;
         let kind = u8::try_from(first >> 32).ok().and_then(LabelKind::from_code);
         Ok(kind.zip(InlineText::from_words(text)).map(|(kind, text)| (kind, first as u32, text)))
     }
 
-    /// Rings that are missing in the file and can be read here all the same.
+    /// Rings that are missing from the file but can be read in this process.
     pub(super) fn unshared(&self) -> u64 {
         match self {
             Self::Local { session, .. } => session.unshared(),
@@ -135,8 +135,8 @@ impl Image {
         }
     }
 
-    /// How far this process's monotonic clock is ahead of that of the recording one: their time namespaces may differ.
-    /// `anchor` was taken there. The wall clock is the one that both share.
+    /// How far this process's monotonic clock is ahead of that of the recording process: their time namespaces may
+    /// differ. `anchor` was taken in the recording process. The wall clock is the one both share.
     pub(super) fn clock_ahead_ns(&self, anchor: &Anchor) -> i64 {
         let Self::File(file) = self else { return 0 };
         if file.who.time_namespace == identity::namespace("time") {
@@ -147,7 +147,7 @@ impl Image {
         wall_ns(anchor.monotonic.0, anchor.wall_ns).wrapping_sub(here)
     }
 
-    /// Whether the process has said that it ended. Cheap.
+    /// Whether the process has marked its session as ended. Cheap.
     pub(super) fn has_ended(&self) -> Result<bool, ReadError> {
         match self {
             Self::Nothing => Ok(true),
@@ -156,7 +156,7 @@ impl Image {
         }
     }
 
-    /// Fails where the file was cut since it was opened, also where nothing is read that is missing.
+    /// Fails if the file was truncated since it was opened, even if nothing missing is being read.
     pub(super) fn expect_whole(&self) -> Result<(), ReadError> {
         let (is_whole, path) = match self {
             Self::Nothing => return Ok(()),
@@ -178,7 +178,7 @@ impl Image {
             Self::File(file) => liveness::observe(&file.file, &file.who),
             Self::Nothing | Self::Local { .. } => ProcessState::Running,
         };
-        // Asked last: a process that ends says so before it lets its lock go.
+        // Checked last: a process that ends marks its file before it releases its lock.
         Ok(if self.has_ended()? { ProcessState::Ended } else { observed })
     }
 }
@@ -189,12 +189,12 @@ impl RingFile {
         Self::open_at(CWD, path.as_os_str(), path)
     }
 
-    /// As [`open`](Self::open), of a file in a folder. Messages call it `path`.
+    /// Like [`open`](Self::open), for a file in a folder. Messages call it `path`.
     pub(crate) fn open_at(folder: impl AsFd, name: &OsStr, path: &Path) -> Result<Opened, OpenError> {
         let failed = |source| OpenError::Io { path: path.to_owned(), source };
         let no_file = || OpenError::NotAFile { path: path.to_owned() };
         let damaged = |what: &str| OpenError::Damaged { path: path.to_owned(), what: what.to_owned() };
-        // A FIFO under this name must not block, a link must not lead elsewhere.
+        // A FIFO of this name must not block, and a link must not lead elsewhere.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = match retry_on_intr(|| openat(&folder, name, flags, Mode::empty())) {
             Ok(file) => File::from(file),
@@ -263,7 +263,7 @@ impl RingFile {
         }
     }
 
-    /// What the file says about its process's end, for lists.
+    /// The state of the file's process, for lists.
     pub(crate) fn state(self) -> Result<ProcessState, ReadError> {
         Image::File(self).state()
     }
@@ -277,7 +277,7 @@ fn anchor(words: &[u64]) -> Anchor {
     Anchor { ticks: Ticks(words[0]), monotonic: Timestamp(words[1]), wall_ns: words[2] }
 }
 
-/// The plan that a header states, where it fits into the file.
+/// The plan stated by a header, if it fits into the file.
 fn plan(words: &[u64; head::WORDS], file_bytes: u64) -> Result<Plan, &'static str> {
     let bounded = |word: usize, max: usize, what| {
         usize::try_from(words[word]).ok().filter(|value| *value <= max).ok_or(what)

@@ -1,4 +1,5 @@
-//! Whether a process still records: what its header says, its lock, its pid with its start time and its boot.
+//! Decides whether a process still records: from its header, its lock, its pid with start time, and its boot
+//! id.
 
 use std::fs::File;
 
@@ -6,17 +7,17 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::shared::identity::{self, Identity};
 
-/// How the process behind a ring is.
+/// State of the process behind a ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProcessState {
-    /// It runs.
+    /// It is running.
     Running,
     /// It is stopped, by SIGSTOP or a debugger.
     Stopped,
-    /// It is gone and did not say goodbye.
+    /// It is gone without ending its session.
     Crashed,
-    /// It ended its session well.
+    /// It ended its session cleanly.
     Ended,
 }
 
@@ -45,12 +46,12 @@ pub(crate) fn observe(file: &File, who: &Identity) -> ProcessState {
         return ProcessState::Crashed;
     }
     if who.pid_namespace != identity::namespace("pid") {
-        // Its pid means nothing here; the lock is what we have.
+        // Its pid means nothing in this namespace; the lock is all we have.
         return ProcessState::Running;
     }
-    // Start times of two time namespaces differ for the same process.
+    // The same process has different start times in two time namespaces.
     let is_comparable = who.time_namespace == identity::namespace("time");
-    // A child that was forked off holds the lock as well, so it says nothing about a process that is gone.
+    // A forked child holds the lock as well, so the lock is no evidence that the process itself still exists.
     match identity::process(who.pid) {
         Some(stat) if stat.start_time == who.start_time || !is_comparable => match stat.state {
             b'T' | b't' => ProcessState::Stopped,
@@ -61,8 +62,8 @@ pub(crate) fn observe(file: &File, who: &Identity) -> ProcessState {
     }
 }
 
-/// Whether somebody holds the writer's lock. Ours is shared and held for a moment only, so that readers do not
-/// see each other.
+/// Whether the writer's lock is held. Ours is shared and held only for a moment, so that readers do not see
+/// each other.
 fn is_locked(file: &File) -> bool {
     match flock(file, FlockOperation::NonBlockingLockShared) {
         Ok(()) => {

@@ -1,4 +1,4 @@
-//! All rings of a process: which there are, how far each is read, how fast it fills.
+//! All rings of a process: which ones exist, how far each is read, how fast it fills.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,17 +16,17 @@ use crate::session::Gate;
 use crate::shared::layout::{PLACE_OPEN, head, place};
 use crate::text::{InlineText, TEXT_WORDS};
 
-/// Between two polls the fastest ring may fill by one part in so many.
+/// The fastest ring may fill by this fraction between two polls (as a divisor).
 const FILL_PARTS: u64 = 4;
 
-/// Of a ring that fills within the shortest period most is lost anyway. Then one part in so many is read: each
-/// record that a reader touches is a cache line that the writer has to take back.
+/// If a ring fills within the shortest period, most of it is lost anyway. Then only this fraction of it (as a
+/// divisor) is read: each record that a reader touches is a cache line that the writer has to take back.
 const HOPELESS_PARTS: u64 = 8;
 
-/// Most records that one poll takes from all rings together: what bounds its memory.
+/// Most records that one poll takes from all rings together; bounds its memory.
 const POLL_RECORDS_MAX: u64 = 1 << 20;
 
-/// The period lies between these, in nanoseconds.
+/// Range of the poll period, in nanoseconds.
 const PERIOD_NS: std::ops::RangeInclusive<u64> = 1_000_000..=33_000_000;
 
 #[derive(Debug)]
@@ -36,17 +36,17 @@ struct Ring {
     slots: SlotsAt,
     capacity: u64,
     reader: Reader,
-    /// A gap that no event has followed yet.
+    /// A gap that no event has followed yet, in records.
     gap: u64,
-    /// When the last event before it was.
+    /// Time of the last event before it.
     last_at: Option<Ticks>,
-    /// When its first event was.
+    /// Time of the first event.
     first_at: Option<Ticks>,
-    /// A loop writes it: ticks were found.
+    /// Whether a loop writes it: tick events were found.
     is_loop: bool,
     unknown: u64,
     polled_at: Option<Timestamp>,
-    /// Records in 2^20 ns, lately. Nobody knows before the second poll.
+    /// Recent rate, in records per 2^20 ns. Unknown before the second poll.
     rate: Option<u64>,
 }
 
@@ -61,7 +61,7 @@ pub(super) struct Rings {
     start: Start,
     rings: Vec<Ring>,
     changes: Option<u64>,
-    /// Where records are copied to.
+    /// Buffer that records are copied to.
     scratch: Vec<Record>,
 }
 
@@ -70,7 +70,7 @@ impl Rings {
         Self { start, rings: Vec::new(), changes: None, scratch: Vec::new() }
     }
 
-    /// Looks at the table of rings, where it changed; says the names of rings that are new or changed hands.
+    /// Reads the table of rings if it changed; passes on the names of rings that are new or changed hands.
     pub(super) fn refresh(
         &mut self,
         image: &Image,
@@ -99,7 +99,7 @@ impl Rings {
                     if self.rings.iter().any(|ring| slots.overlaps(capacity, &ring.slots, ring.capacity)) {
                         continue;
                     }
-                    // A ring that is new since we attached is read from its beginning.
+                    // A ring opened since we attached is read from its beginning.
                     let start = if self.changes.is_none() { self.start } else { Start::Oldest };
                     let open_tick = match start {
                         Start::Newest => slots.open_tick(image, &mut self.scratch)?,
@@ -110,7 +110,7 @@ impl Rings {
                         generation,
                         slots,
                         capacity,
-                        // Of what goes on, its beginning is part.
+                        // A tick in progress is read from its beginning.
                         reader: open_tick.map_or_else(|| Reader::new(start), Reader::starting_at),
                         gap: 0,
                         last_at: None,
@@ -130,8 +130,8 @@ impl Rings {
         Ok(())
     }
 
-    /// Reads every ring; true where there is more than one poll takes. `gently`: the writer goes on, so of a ring
-    /// that fills faster than anybody can read only a part is read.
+    /// Reads every ring; true if there is more than one poll takes. `gently`: the writer is still running, so
+    /// only a part is read of a ring that fills too fast for any reader.
     pub(super) fn poll(
         &mut self,
         image: &Image,
@@ -150,7 +150,7 @@ impl Rings {
         Ok(more)
     }
 
-    /// Rings in which something was ever written.
+    /// Rings that were ever written to.
     pub(super) fn active(&self) -> usize {
         self.rings.iter().filter(|ring| ring.reader.next() > 0).count()
     }
@@ -167,7 +167,7 @@ impl Rings {
         self.rings.iter().fold(0, |sum, ring| sum.saturating_add(ring.reader.before_attach()))
     }
 
-    /// Since when anything is left of a loop, where the records before were overwritten.
+    /// The earliest time from which a loop's records are still complete, if earlier ones were overwritten.
     pub(super) fn loops_since(&self) -> Option<Ticks> {
         let loops = self.rings.iter().filter(|ring| ring.is_loop);
         let whole = |ring: &Ring| ring.reader.before_attach() == 0;
@@ -179,13 +179,13 @@ impl Rings {
     }
 
     pub(super) fn suggested_period(&self) -> Duration {
-        // Of a ring that was polled once nothing is known: it may be the fastest there is.
+        // Nothing is known of a ring that was polled once: it may be the fastest.
         let fastest = self.rings.iter().map(|ring| ring.fill_ns().map_or(0, |fill| fill / FILL_PARTS)).min();
         let period_ns = fastest.unwrap_or(u64::MAX).clamp(*PERIOD_NS.start(), *PERIOD_NS.end());
         Duration::from_nanos(period_ns)
     }
 
-    /// The *now running* cells of the rings that are open.
+    /// The *now running* cells of the open rings.
     pub(super) fn running(&self, image: &Image) -> Result<Vec<(SourceId, Running, Ticks)>, ReadError> {
         let mut found = Vec::new();
         for ring in &self.rings {
@@ -219,7 +219,7 @@ fn running(stamp: Stamp, detail: u64) -> Option<Running> {
 }
 
 impl SlotsAt {
-    /// The slots of a place, where a ring can be there.
+    /// The slots of a place, if a ring can be there.
     fn find(image: &Image, index: usize, offset: u64, capacity: u64) -> Option<Self> {
         if !capacity.is_power_of_two() || capacity < 16 || capacity > u64::from(CAPACITY_MAX) {
             return None;
@@ -238,10 +238,10 @@ impl SlotsAt {
         }
     }
 
-    /// The sequence number at which the tick begins that goes on; `None` between two ticks.
+    /// The sequence number at which the tick in progress begins; `None` between two ticks.
     fn open_tick(&self, image: &Image, scratch: &mut Vec<Record>) -> Result<Option<u64>, ReadError> {
         let mut reader = Reader::new(Start::Oldest);
-        // Records since it began, that of its beginning included.
+        // Records since that tick began, the first one included.
         let mut since = None;
         let emit = |item: Item<'_>| match item {
             Item::Lost(count) => since = since.map(|since: u64| since.saturating_add(count)),
@@ -314,12 +314,13 @@ impl Ring {
         Ok(more)
     }
 
-    /// How long the ring takes to fill, at its rate lately; `None` before the second poll.
+    /// Time the ring takes to fill at its recent rate; `None` before the second poll.
     fn fill_ns(&self) -> Option<u64> {
         self.rate.map(|rate| (self.capacity << 20) / rate.max(1))
     }
 
-    /// How fast the ring fills: the highest rate lately, so that a burst is still remembered at the next one.
+    /// Measures how fast the ring fills: keeps the highest recent rate, so that a burst is still remembered at
+    /// the next one.
     fn measure(&mut self, before: u64, now: Timestamp) {
         let elapsed_ns = self.polled_at.map_or(0, |at| now.ns_since(at));
         let written = self.reader.next().saturating_sub(before).min(1 << 40);
@@ -330,7 +331,7 @@ impl Ring {
     }
 }
 
-/// Decodes one event and sends it on, its gap before it. Whether it is a tick's.
+/// Decodes one event and passes it on, preceded by its gap. Returns whether it is a tick event.
 fn take(
     records: &[Record],
     lane: usize,

@@ -1,4 +1,4 @@
-//! The pen: one ring's writer with what belongs to it — its place, its clock, its *now running* cell, its gate.
+//! The pen: one ring's writer with its place, its clock, its *now running* cell and its gate.
 
 use std::cell::Cell;
 use std::io;
@@ -16,7 +16,7 @@ use crate::shared::layout::place;
 use crate::text::InlineText;
 use crate::wiped::WipedPosition;
 
-/// Milliseconds after which the first calibrations are due; the last value repeats.
+/// Intervals before the first calibrations, in milliseconds; the last value repeats.
 const CALIBRATION_MS: [u64; 5] = [10, 30, 100, 300, 1000];
 
 /// The kind byte of the *now running* cell.
@@ -38,7 +38,7 @@ pub(crate) struct Pen {
     running_at: usize,
     session: Arc<Inner>,
     handle: Weak<Handle>,
-    /// What keeps the session going, until the recorder goes.
+    /// Keeps the session open until the recorder is dropped.
     keeps: Mutex<Option<Arc<Handle>>>,
     gate: Arc<Gate>,
     place: usize,
@@ -86,7 +86,7 @@ impl Pen {
         Ok(pen)
     }
 
-    /// A ring that changes hands says so in its stream.
+    /// Announces in the stream that a reused ring changed hands.
     fn announce(&self) {
         let place = self.session.header.plan().place_word(self.place) + place::NAME;
         let mut words = [0; crate::text::TEXT_WORDS];
@@ -104,13 +104,13 @@ impl Pen {
     pub(crate) fn record(&self, at: Ticks, event: Event<Ticks>) {
         let packed = Packed::new(at, event);
         if !self.writer.write_short(&packed) {
-            // A copy: what is referred to must be in memory, what is not can stay in registers.
+            // A copy: a value that is referenced must be in memory; one that is not can stay in registers.
             let long = packed;
             self.record_slowly(&long);
         }
     }
 
-    /// An event of several records, the end of a lap, a full ring, a session that is off, or a forked child.
+    /// Handles an event of several records, the end of a lap, a full ring, a session that is off, or a forked child.
     #[inline(never)]
     fn record_slowly(&self, packed: &Packed) {
         if !self.writer.is_ours() {
@@ -130,7 +130,7 @@ impl Pen {
         self.writer.open(gate);
     }
 
-    /// Lets the session drain, where it is lossless.
+    /// Lets the session drain, if it is lossless.
     #[cold]
     pub(crate) fn relieve(&self) {
         let handle = self.handle.upgrade();
@@ -142,7 +142,7 @@ impl Pen {
         }
     }
 
-    /// Lets the session drain. Where that frees nothing, it is not asked again for an eighth of the ring.
+    /// Lets the session drain. If that frees nothing, does not ask again for an eighth of the ring.
     #[cold]
     fn make_room(&self, end: u64) -> u64 {
         self.relieve();
@@ -177,7 +177,8 @@ impl Pen {
 
     #[inline]
     pub(crate) fn calibrate_if_due(&self, at: Ticks) {
-        // Due unless it lies ahead by no more than the longest wait: a clock that jumped back is calibrated at once.
+        // Due unless it lies ahead by no more than the longest wait: so a clock that jumped back is calibrated at
+        // once.
         let ahead = self.next_calibration.load(Ordering::Relaxed).wrapping_sub(at.0).wrapping_sub(1);
         if ahead >= self.calibration_max {
             self.calibrate(at);
@@ -243,7 +244,7 @@ impl Pen {
         self.gate.is_under_pressure(self.writer.written())
     }
 
-    /// Gives the place back.
+    /// Returns the place to the table.
     pub(crate) fn close(&self) {
         if self.session.is_ours() && !self.closed.swap(true, Ordering::Relaxed) {
             self.session.close(self.place, self.writer.written());
@@ -252,10 +253,10 @@ impl Pen {
     }
 }
 
-/// What the `tracing` adapter asks of a pen that it shares with a recorder.
+/// Operations that the `tracing` adapter needs on a pen it shares with a recorder.
 #[cfg(feature = "tracing")]
 impl Pen {
-    /// Whether this is a pen of that session, and the session goes on.
+    /// Whether this is a pen of that session, and the session is still open.
     pub(crate) fn is_of(&self, handle: &Weak<Handle>) -> bool {
         Weak::ptr_eq(&self.handle, handle) && !self.has_ended()
     }
@@ -270,18 +271,18 @@ impl Pen {
         self.session.has_ended()
     }
 
-    /// Whether the recorder is gone. Its place may have another pen by now.
+    /// Whether the recorder is gone. Another pen may have its place by now.
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
     }
 }
 
 thread_local! {
-    /// This thread is in a hook: what it records there, in whatever ring, must not call one again.
+    /// Set while this thread is in a hook: recording from inside the hook, in any ring, must not call another.
     static IN_HOOK: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Leaves the hook, also by a panic.
+/// Resets the flag on leaving the hook, also on a panic.
 struct Leaving;
 
 impl Drop for Leaving {

@@ -1,9 +1,9 @@
 //! A reader's view of a ring in another process's file, by `pread`: a file that shrinks under us is an error
 //! here, where a mapping would be a SIGBUS.
 //!
-//! One `pread` gives no order between the words it copies, so a stamp is always read by a call of its own:
-//! after a stamp comes a fence and then the copy, after the copy a fence and then the stamps again. That is the
-//! protocol of [`ring`](super), with a system call in place of a load.
+//! A single `pread` guarantees no order between the words it copies, so a stamp is always read by a call of its
+//! own: after a stamp comes a fence and then the copy, after the copy a fence and then the stamps again. That
+//! is the protocol of [`ring`](super), with a system call in place of a load.
 
 use std::fs::File;
 use std::io;
@@ -19,9 +19,9 @@ use crate::record::{RECORD_BYTES, Record, Stamp};
 pub(crate) struct FileView<'a> {
     /// The file.
     pub(crate) file: &'a File,
-    /// Where its slots begin, in bytes.
+    /// Offset of its slots, in bytes.
     pub(crate) offset: u64,
-    /// How many, as a power of two.
+    /// Number of slots, as a power of two.
     pub(crate) shift: u32,
 }
 

@@ -1,5 +1,5 @@
 //! The protocol under loom: every interleaving of a writer and a reader that the memory model allows, on a ring
-//! so small that the writer laps the reader at once.
+//! so small that the writer laps the reader immediately.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test -p loop-probes --release --lib loom`
 
@@ -43,7 +43,7 @@ impl Slots for Arc<LoomSlots> {
     }
 }
 
-/// The event number `number`; its fields repeat the number, so that a torn record gives itself away.
+/// Event number `number`; its fields repeat the number, so that a torn record is detectable.
 fn short(number: u64) -> Event<Ticks> {
     Event::Span { label: LabelId(number as u32), start: Ticks(0) }
 }
@@ -52,7 +52,8 @@ fn long(number: u64) -> Event<Ticks> {
     Event::Label { kind: LabelKind::Text, id: number as u32, text: InlineText::new("twelve bytes") }
 }
 
-/// Writes `events` while a reader polls twice; afterwards the reader reads the rest and the account is taken.
+/// Writes `events` while a reader polls `polls` times; afterwards the reader reads the rest and the counts are
+/// checked.
 fn model(capacity: usize, polls: usize, start: Start, events: fn() -> Vec<Event<Ticks>>) {
     let mut explore = loom::model::Builder::new();
     explore.preemption_bound = Some(3);

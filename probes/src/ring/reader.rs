@@ -1,17 +1,17 @@
 //! The reading side: finds how far the writer has come, copies, checks, and accounts for every record.
 //!
-//! One algorithm for every place a ring can be in: a [`View`] says how a stamp is loaded and records are
-//! copied there. Nothing that a view returns is trusted: all loops are bounded by the ring's capacity.
+//! One algorithm serves every kind of memory a ring can be in: a [`View`] defines how to load a stamp and copy
+//! records there. Nothing a view returns is trusted: all loops are bounded by the ring's capacity.
 
 use crate::record::{PARTS_MAX, Record, Stamp};
 
 use super::{BLANK, Start, lap_of, laps_ahead};
 
-/// How a reader gets at slots. Slot numbers are taken modulo the capacity.
+/// Access to slots. Slot numbers are taken modulo the capacity.
 pub(crate) trait View {
-    /// Why it failed.
+    /// Error of a failed access.
     type Error;
-    /// How many slots, as a power of two.
+    /// Number of slots, as a power of two.
     fn shift(&self) -> u32;
     /// The stamp of a slot, with acquire semantics.
     fn stamp(&self, slot: u64) -> Result<Stamp, Self::Error>;
@@ -25,22 +25,22 @@ pub(crate) trait View {
 pub(crate) enum Item<'a> {
     /// The records of one event.
     Event(&'a [Record]),
-    /// So many records were overwritten before they were read.
+    /// This many records were overwritten before they were read.
     Lost(u64),
 }
 
 /// How much of a ring one poll takes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reach {
-    /// At most so many records. What is left is for the next poll.
+    /// Most records to read. The rest is left to the next poll.
     pub(crate) limit: u64,
-    /// Once the writer has lapped the reader: only the newest so many records. What is older is lost, so that a
-    /// reader that cannot keep up does not also slow the writer.
+    /// Once the writer has lapped the reader, only this many of the newest records are read. Older ones are
+    /// lost, so that a reader that cannot keep up does not also slow the writer.
     pub(crate) window: u64,
 }
 
 impl Reach {
-    /// Everything that is there.
+    /// Everything there is.
     #[cfg(test)]
     pub(crate) const ALL: Self = Self { limit: u64::MAX, window: u64::MAX };
 }
@@ -54,14 +54,14 @@ pub(crate) struct Reader {
     start: Start,
     started: bool,
     next: u64,
-    /// Where a reader of new records began: parts found there belong to an event from before.
+    /// Where a reader of new records began: parts found there belong to an earlier event.
     attached_at: Option<u64>,
     read: u64,
     lost: u64,
     before_attach: u64,
 }
 
-/// What the stamp of a slot says about a sequence number.
+/// What a slot's stamp reveals about a sequence number.
 enum Seen {
     /// Not written yet.
     Behind,
@@ -69,7 +69,7 @@ enum Seen {
     Busy,
     /// Published, and still there.
     Current,
-    /// Overwritten, so many laps later.
+    /// Overwritten, this many laps later.
     Ahead(u64),
 }
 
@@ -78,7 +78,7 @@ impl Reader {
         Self { start, started: false, next: 0, attached_at: None, read: 0, lost: 0, before_attach: 0 }
     }
 
-    /// A reader from the record `next` on, which was published.
+    /// A reader that starts at record `next`, which has been published.
     pub(crate) const fn starting_at(next: u64) -> Self {
         let reader = Self::new(Start::Oldest);
         Self { started: true, next, attached_at: Some(next), before_attach: next, ..reader }
@@ -99,13 +99,13 @@ impl Reader {
         self.lost
     }
 
-    /// Records that had been overwritten, or were to be skipped, when the first read happened.
+    /// Records that had been overwritten, or were to be skipped, at the time of the first read.
     pub(crate) const fn before_attach(&self) -> u64 {
         self.before_attach
     }
 
-    /// Hands out what is published, as far as `reach` goes, at most what was there when it was called. `scratch`
-    /// is where records are copied to. True where the reach left some for the next call.
+    /// Hands out published records within `reach`, up to those present at the time of the call. Records are
+    /// copied to `scratch`. Returns true if the reach left some for the next call.
     pub(crate) fn poll<V: View>(
         &mut self,
         view: &V,
@@ -131,7 +131,7 @@ impl Reader {
         Ok(more)
     }
 
-    /// Reads up to one batch; false when what is left is no whole event yet.
+    /// Reads up to one batch; false if the rest is not a whole event yet.
     fn batch<V: View>(
         &mut self,
         view: &V,
@@ -158,7 +158,7 @@ impl Reader {
         Ok(whole || last < head)
     }
 
-    /// Of the records just copied from `next` on, how many may be torn: the first whose stamp is still in
+    /// How many of the records just copied from `next` on may be torn: the first one whose stamp is still in
     /// place proves the rest.
     fn overwritten<V: View>(&self, view: &V, count: u64) -> Result<u64, V::Error> {
         if matches!(self.look(view, self.next)?, Seen::Current) {
@@ -176,8 +176,8 @@ impl Reader {
         Ok(there)
     }
 
-    /// Hands out the whole events of `records`, the first of which is `next`. False where they end in the
-    /// middle of an event.
+    /// Hands out the whole events of `records`, the first of which is `next`. Returns false if the records end
+    /// in the middle of an event.
     fn hand_out(&mut self, records: &[Record], shift: u32, emit: &mut impl FnMut(Item<'_>)) -> bool {
         let mut rest = records;
         while let Some(first) = rest.first() {
@@ -189,13 +189,13 @@ impl Reader {
             };
             let found = rest.iter().take(parts).enumerate().take_while(|part| follows(*part)).count();
             if stamp.part() != 0 && self.attached_at == Some(self.next) {
-                // The end of an event in whose middle the reader attached.
+                // The tail of an event in whose middle the reader attached.
                 self.next += 1;
                 self.before_attach += 1;
                 self.attached_at = Some(self.next);
                 rest = &rest[1..];
             } else if found == 0 || stamp.place() != lap_of(self.next, shift) {
-                // A part whose beginning was overwritten, or a stamp that no writer of ours leaves behind.
+                // A part whose beginning was overwritten, or a stamp that none of our writers produces.
                 self.skip(1, emit);
                 rest = &rest[1..];
             } else if found == parts {
@@ -214,7 +214,7 @@ impl Reader {
         true
     }
 
-    /// Accounts for records that cannot be read.
+    /// Counts records that cannot be read.
     fn skip(&mut self, count: u64, emit: &mut impl FnMut(Item<'_>)) {
         if self.started {
             self.lost += count;
@@ -225,13 +225,13 @@ impl Reader {
         self.next += count;
     }
 
-    /// The newest published sequence number, for a reader that knows nothing yet.
+    /// The newest published sequence number, for a reader that has no position yet.
     fn attach<V: View>(&mut self, view: &V) -> Result<Option<u64>, V::Error> {
         let capacity = 1_u64 << view.shift();
         let sequence = |stamp: Stamp, slot| u64::from(stamp.place().saturating_sub(1)) * capacity + slot;
         let first = view.stamp(0)?;
         let head = if first.place() == 0 {
-            // Slot 0 is empty or being written: then the last one is the newest, or nothing is there.
+            // Slot 0 is empty or being written: so the last slot is the newest, or the ring is empty.
             let last = view.stamp(capacity - 1)?;
             (last.place() != 0).then(|| sequence(last, capacity - 1))
         } else {
@@ -245,7 +245,7 @@ impl Reader {
         Ok(head)
     }
 
-    /// The newest published sequence number, where there is one from `next` on.
+    /// The newest published sequence number, if there is one from `next` on.
     fn advance<V: View>(&self, view: &V) -> Result<Option<u64>, V::Error> {
         let shift = view.shift();
         let ahead = |sequence: u64, laps: u64| sequence.checked_add(laps.checked_shl(shift)?);
@@ -253,7 +253,7 @@ impl Reader {
             Seen::Behind => None,
             Seen::Current => Some(self.next),
             Seen::Ahead(laps) => ahead(self.next, laps),
-            // This record, or one that overwrites it, is being written: the one before it knows.
+            // This record, or one that overwrites it, is being written: the slot before it decides.
             Seen::Busy => {
                 let slot = self.next.wrapping_sub(1);
                 let place = view.stamp(slot)?.place();

@@ -1,4 +1,4 @@
-//! Where the slots of a ring live, behind a trait so that loom can run the same protocol on its own atomics.
+//! Storage of a ring's slots, behind a trait so that loom can run the same protocol on its own atomics.
 
 #![expect(unsafe_code, reason = "the hot path reaches a masked slot without a bounds check")]
 
@@ -14,7 +14,7 @@ use crate::record::{Record, Stamp};
 /// Slots of four atomic words each. The number of slots is a power of two, and any slot number is taken
 /// modulo it.
 pub(crate) trait Slots {
-    /// How many slots, as a power of two.
+    /// Number of slots, as a power of two.
     fn shift(&self) -> u32;
     /// Loads word `word` (0 to 3) of a slot.
     fn load(&self, slot: u64, word: usize, order: Ordering) -> u64;
@@ -42,14 +42,14 @@ impl RingSlots {
     ///
     /// # Panics
     ///
-    /// Where the region is not a power of two of records.
+    /// If the region's size in records is not a power of two.
     pub(crate) fn new(region: Arc<Region>) -> Self {
         let slots = region.len() / RECORD_WORDS;
         assert!(slots.is_power_of_two() && slots * RECORD_WORDS == region.len(), "a ring of {slots} slots");
         Self { base: region.base(), mask: slots as u64 - 1, region }
     }
 
-    /// Whether the file behind them was cut.
+    /// Whether the file behind them was truncated.
     pub(crate) fn is_lost(&self) -> bool {
         self.region.is_lost()
     }

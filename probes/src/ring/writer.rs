@@ -6,22 +6,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::{STAMP_WORD, Slots, lap_of};
 use crate::record::{Packed, Record};
 
-/// How far a writer has come. Only its thread touches it: the atomics are there so that a recorder that two
-/// threads use by mistake writes nonsense instead of being undefined.
+/// A writer's position. Only its thread touches it: it is atomic so that a recorder used by two threads by mistake
+/// writes nonsense rather than causing undefined behaviour.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct Position {
     /// The sequence number of the next record.
     next: AtomicU64,
-    /// The sequence number up to which records may be written without a further look: the end of the lap, or
-    /// of what a lossless reader has drained. 0 in a process that was forked off (see
-    /// [`wiped`](crate::wiped)), and once the session is off.
+    /// The sequence number up to which records may be written without a further check: the end of the lap, or of
+    /// what a lossless reader has drained. 0 in a forked process (see [`wiped`](crate::wiped)), and once the session
+    /// is off.
     limit: AtomicU64,
-    /// The lap of `next`, in the upper half, as a stamp has it.
+    /// The lap of `next`, in the upper half, as in a stamp.
     lap: AtomicU64,
 }
 
-/// One thread's pen on a ring. `P` is where the position lives.
+/// One thread's pen on a ring. `P` holds the position.
 #[derive(Debug)]
 pub(crate) struct Writer<S, P> {
     slots: S,
@@ -29,7 +29,7 @@ pub(crate) struct Writer<S, P> {
 }
 
 impl<S: Slots, P: Deref<Target = Position>> Writer<S, P> {
-    /// Goes on after `written` records, with room up to sequence number `gate`.
+    /// Continues after `written` records, with room up to sequence number `gate`.
     pub(crate) fn new(slots: S, position: P, written: u64, gate: u64) -> Self {
         let writer = Self { slots, position };
         writer.position.next.store(written, Ordering::Relaxed);
@@ -37,24 +37,24 @@ impl<S: Slots, P: Deref<Target = Position>> Writer<S, P> {
         writer
     }
 
-    /// The sequence number of the next record: how many were written.
+    /// The sequence number of the next record, which is also the number of records written.
     #[inline(always)]
     pub(crate) fn written(&self) -> u64 {
         self.position.next.load(Ordering::Relaxed)
     }
 
-    /// Records that the ring holds.
+    /// Number of records that the ring holds.
     pub(crate) fn capacity(&self) -> u64 {
         1 << self.slots.shift()
     }
 
-    /// False in a process that was forked off from the one that opened the ring, and once it was [shut](Self::shut).
+    /// False in a process forked from the one that opened the ring, and once it was [shut](Self::shut).
     #[inline(always)]
     pub(crate) fn is_ours(&self) -> bool {
         self.position.limit.load(Ordering::Relaxed) != 0
     }
 
-    /// Writes nothing from now on, as in a forked process.
+    /// Writes nothing from now on, like in a forked process.
     pub(crate) fn shut(&self) {
         self.position.limit.store(0, Ordering::Relaxed);
     }
@@ -64,8 +64,8 @@ impl<S: Slots, P: Deref<Target = Position>> Writer<S, P> {
         &self.slots
     }
 
-    /// Writes an event of one record; false, and nothing written, where it is longer or a further look
-    /// is due ([`open`](Self::open), [`write`](Self::write)).
+    /// Writes an event of one record. Returns false, and writes nothing, if the event is longer or a check is due
+    /// ([`open`](Self::open), [`write`](Self::write)).
     #[inline(always)]
     pub(crate) fn write_short(&self, packed: &Packed) -> bool {
         let sequence = self.position.next.load(Ordering::Relaxed);
@@ -79,7 +79,7 @@ impl<S: Slots, P: Deref<Target = Position>> Writer<S, P> {
         true
     }
 
-    /// Writes an event of any length. The caller has made room.
+    /// Writes an event of any length. The caller must have made room.
     pub(crate) fn write(&self, packed: &Packed) {
         let mut sequence = self.written();
         for index in 0..packed.parts() {
@@ -94,13 +94,13 @@ impl<S: Slots, P: Deref<Target = Position>> Writer<S, P> {
         let (sequence, shift) = (self.written(), self.slots.shift());
         let lap_end = ((sequence >> shift) + 1) << shift;
         self.position.lap.store(u64::from(lap_of(sequence, shift)) << 32, Ordering::Relaxed);
-        // 0 would say "forked".
+        // 0 would mean "forked".
         self.position.limit.store(lap_end.min(gate).max(1), Ordering::Relaxed);
     }
 
     #[inline(always)]
     fn put(&self, sequence: u64, record: Record) {
-        // The slot is invalid before a word of it changes, and valid again after the last one did.
+        // The slot becomes invalid before any of its words changes, and valid again after the last one has.
         self.slots.store(sequence, STAMP_WORD, 0, Ordering::Relaxed);
         self.slots.fence(Ordering::Release);
         self.slots.store(sequence, 0, record[0], Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! How a session is described before it begins.
+//! Configures a session before it begins.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,10 +18,10 @@ use crate::shared::identity::Identity;
 use crate::shared::layout::{LABELS_DEFAULT, META_BYTES_MAX, PLACES_DEFAULT, PLACES_MAX, Plan};
 use crate::truncation;
 
-/// Between the two anchors that give the first rate of the record clock.
+/// Time between the two anchors that give the first rate of the record clock.
 const ANCHOR_GAP: Duration = Duration::from_millis(1);
 
-/// Describes a [`Session`]; the last call begins it.
+/// Configures a [`Session`]; the last call begins it.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct SessionBuilder {
@@ -84,39 +84,39 @@ impl SessionBuilder {
         self
     }
 
-    /// The most recorders at a time, 1 to 4,096; 64 by default. A ring takes memory once it is opened.
+    /// Most recorders open at a time, 1 to 4,096; 64 by default. A ring takes memory only once it is opened.
     pub fn recorders_max(mut self, recorders: usize) -> Self {
         self.places = recorders.clamp(1, PLACES_MAX);
         self
     }
 
-    /// What the record clock counts; by default the cheapest that this machine keeps honestly.
+    /// The unit of the record clock; by default the cheapest one that this machine keeps reliably.
     pub const fn tick_unit(mut self, unit: TickUnit) -> Self {
         self.unit = unit;
         self
     }
 
-    /// Goes on when the ring file of a shared session is truncated. The file is mapped, so without this the first
-    /// record after a truncation kills the program with `SIGBUS`; any process of the same user, and root, can truncate
-    /// it. With it, the session is off from then on and [`Session::check`] says so.
+    /// Keeps the program running when the ring file of a shared session is truncated. The file is mapped, so without
+    /// this the first record after a truncation kills the program with `SIGBUS`; root and any process of the same user
+    /// can truncate it. With it, the session is off from then on and [`Session::check`] says so.
     ///
-    /// This installs a handler of `SIGBUS` for the whole process. Faults outside of ring files go to the handler
-    /// that was installed before, or have their default effect. A program that installs a handler of its own *later*
-    /// must call the one that it replaces.
+    /// This installs a handler of `SIGBUS` for the whole process. Faults outside of ring files go to the previously
+    /// installed handler, or have their default effect. A program that installs its own handler *later* must chain to
+    /// the one that it replaces.
     pub const fn survive_truncation(mut self) -> Self {
         self.guarded = true;
         self
     }
 
-    /// Whether a thread watches for times at which nothing of the process ran, and records them as
-    /// [`Suspended`](crate::event::Event::Suspended): it was stopped by a signal, or the machine slept. It wakes up
-    /// 20 times a second, and takes no signals. By default a shared session has it and a private one has not. Linux only.
+    /// Whether a thread watches for times in which nothing of the process ran, because it was stopped by a signal or
+    /// the machine slept, and records them as [`Suspended`](crate::event::Event::Suspended). The thread wakes up 20
+    /// times a second and takes no signals. On by default for a shared session, off for a private one. Linux only.
     pub const fn watch_suspensions(mut self, watch: bool) -> Self {
         self.suspensions = Some(watch);
         self
     }
 
-    /// Begins a session in this process's memory, which nobody else can read.
+    /// Begins a session in this process's memory, which no other process can read.
     #[must_use]
     pub fn private(self) -> Session {
         let watch = self.suspensions.unwrap_or(false);
@@ -125,21 +125,21 @@ impl SessionBuilder {
         watched(started.finish(region, None), watch)
     }
 
-    /// Begins a session in a file of the first [runtime folder](crate::discover::runtime_folders) that is fit,
-    /// where readers find it. Where another user has taken the name of the last one, a folder of another name is made.
+    /// Begins a session in a file of the first suitable [runtime folder](crate::discover::runtime_folders), where
+    /// readers find it. If another user has taken the name of the last one, creates a folder with another name.
     ///
     /// # Errors
     ///
-    /// [`SessionError`] where no folder is ours or the filesystem is full; of several, that of the first folder.
+    /// [`SessionError`] if no folder is ours or the filesystem is full; if several folders fail, that of the first.
     pub fn shared(self) -> Result<Session, SessionError> {
         self.shared_under(folder::prepare_first()?)
     }
 
-    /// As [`shared`](Self::shared), in a folder of the caller's choice.
+    /// Like [`shared`](Self::shared), in a folder that the caller chooses.
     ///
     /// # Errors
     ///
-    /// [`SessionError`] where the folder is not ours or the filesystem is full.
+    /// [`SessionError`] if the folder is not ours or the filesystem is full.
     pub fn shared_in(self, folder: &Path) -> Result<Session, SessionError> {
         self.shared_under(Folder::prepare(folder)?)
     }
@@ -198,7 +198,7 @@ fn watched(session: Session, watch: bool) -> Session {
     session
 }
 
-/// A session that only lacks its memory.
+/// A session that lacks only its memory.
 struct Started {
     clock: SystemClock,
     anchors: [Anchor; 2],
@@ -241,7 +241,7 @@ impl Started {
     }
 }
 
-/// The nearest capacity that a ring can have.
+/// The nearest valid ring capacity.
 pub(super) fn capacity(records: u32) -> u32 {
     records.clamp(CAPACITY_MIN, CAPACITY_MAX).next_power_of_two()
 }

@@ -9,7 +9,7 @@ pub(crate) struct Gate {
     drained: AtomicU64,
     /// Whether the writer waits at all.
     held: AtomicBool,
-    /// How far the writer goes anyway, since the reader freed no room when it was asked to.
+    /// How far the writer continues without waiting because the reader freed no room when asked.
     given_up: AtomicU64,
     capacity: u64,
 }
@@ -28,17 +28,17 @@ impl Gate {
         self.held.store(true, Ordering::Release);
     }
 
-    /// The writer waits no more.
+    /// Stops the writer from waiting.
     pub(crate) fn release(&self) {
         self.held.store(false, Ordering::Release);
     }
 
-    /// The reader says how far it is.
+    /// Sets how far the reader has drained.
     pub(crate) fn drained(&self, sequence: u64) {
         self.drained.store(sequence, Ordering::Release);
     }
 
-    /// The sequence number that the writer must not reach without asking.
+    /// The sequence number that the writer must not reach without asking first.
     pub(crate) fn limit(&self) -> u64 {
         if self.held.load(Ordering::Relaxed) {
             let room = self.drained.load(Ordering::Acquire).saturating_add(self.capacity);
@@ -48,12 +48,12 @@ impl Gate {
         }
     }
 
-    /// The writer goes on up to `sequence` without asking again.
+    /// Lets the writer continue up to `sequence` without asking again.
     pub(crate) fn give_up(&self, sequence: u64) {
         self.given_up.store(sequence, Ordering::Relaxed);
     }
 
-    /// True from three quarters of undrained records on.
+    /// True once three quarters of the records are undrained.
     #[inline]
     pub(crate) fn is_under_pressure(&self, written: u64) -> bool {
         self.held.load(Ordering::Relaxed)

@@ -1,7 +1,7 @@
-//! What keeps a session going: its handles and its recorders. When the last one goes, the session ends.
+//! Keeps a session open: its handles and its recorders. The session ends when the last one is dropped.
 //!
 //! The hook of a lossless session lives here and not in [`Inner`]: it holds the draining reader, which holds
-//! the `Inner`, and nobody would ever be the last.
+//! the `Inner`, and that cycle would never end.
 
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use super::Inner;
 use crate::recorder::Pen;
 
-/// What a full ring calls.
+/// Callback invoked when a ring is full.
 pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
 
 pub(crate) struct Handle {
@@ -26,7 +26,7 @@ impl Handle {
         &self.inner
     }
 
-    /// False where there is one already.
+    /// Returns false if a hook is already set.
     pub(super) fn set_hook(&self, hook: Hook) -> bool {
         self.hook.set(hook).is_ok()
     }
@@ -35,9 +35,10 @@ impl Handle {
         self.hook.get()
     }
 
-    /// Opens a ring, or counts that there is none. `keeps` is whether the pen keeps the session going.
+    /// Opens a ring, or counts that none was free. `keeps`: whether the pen keeps the session open.
     pub(crate) fn open(self: &Arc<Self>, name: &str, capacity: u32, keeps: bool) -> Option<Pen> {
-        // A forked child must not write into its parent's file, nor wait for a lock that was held at the fork.
+        // A forked child must not write into its parent's file, nor wait for a lock that was held at the time
+        // of the fork.
         if !self.is_ours() || !self.is_whole() {
             return None;
         }
@@ -60,7 +61,7 @@ impl Deref for Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        // What a panicking program leaves behind is what somebody will want to read.
+        // Keep the file of a panicking program for a post-mortem.
         if !std::thread::panicking() {
             self.finish();
         }

@@ -1,4 +1,4 @@
-//! What a session's threads share under its lock: which places of the table of rings are taken, and the labels.
+//! State that a session's threads share under its lock: the occupied places of the table of rings, and the labels.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,11 +12,11 @@ use crate::shared::header::{Header, NewPlace};
 use crate::shared::layout::UNSHARED_AT;
 use crate::text::InlineText;
 
-/// What stands for the texts of a kind that came after [`texts_max`] others.
+/// Stands for all texts of a kind beyond the first [`texts_max`].
 pub(super) const TEXTS_REST: &str = "(one of too many different texts)";
 
-/// Texts of a kind that a session keeps. An error whose message is different each time must not fill memory, the
-/// header's table or a trace; names, which are written into a program, may be more.
+/// Most texts of a kind that a session keeps. An error whose message is different each time must not fill memory,
+/// the header's table or a trace; names, which are literals in a program, may be more.
 pub(super) const fn texts_max(kind: LabelKind) -> usize {
     match kind {
         LabelKind::Text => 512,
@@ -30,15 +30,16 @@ pub(super) struct Registry {
     /// Labels by kind and text, and by kind and number.
     ids: HashMap<(LabelKind, InlineText), u32>,
     texts: HashMap<(LabelKind, u32), InlineText>,
-    /// Labels that were interned, by kind.
+    /// Number of interned labels, by kind.
     interned: HashMap<LabelKind, usize>,
     last_label: u32,
-    /// Bytes of rings behind the file's fixed part.
+    /// Bytes of rings after the file's fixed part.
     ring_bytes: usize,
-    /// Rings that found no room in the file, so that only this process reads them, and why the last of them did not.
+    /// Number of rings that did not fit into the file, so that only this process reads them; then why the last of
+    /// them did not.
     unshared: u64,
     no_room: String,
-    /// Writers wait for the draining reader.
+    /// Whether writers wait for the draining reader.
     held: bool,
 }
 
@@ -54,20 +55,20 @@ struct Place {
     written: u64,
 }
 
-/// A ring that a recorder may write from now on.
+/// A ring that a recorder may now write to.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) place: usize,
     pub(crate) slots: RingSlots,
     pub(crate) gate: Arc<Gate>,
-    /// Records that earlier recorders of this place wrote.
+    /// Records written by earlier recorders of this place.
     pub(crate) written: u64,
     pub(crate) reused: bool,
 }
 
 impl Registry {
-    /// A place of the table for a new recorder: one that a recorder of the same name left, so that short-lived
-    /// threads do not eat memory; else a fresh one; else any that was left.
+    /// Finds a place of the table for a new recorder: preferably one left by a recorder of the same name, so that
+    /// short-lived threads do not eat memory; else a fresh one; else any that is free.
     pub(super) fn open(&mut self, session: &Inner, name: &str, capacity: u32) -> Option<Opened> {
         let name = InlineText::new(name);
         let left = |place: &Place| !place.open && place.capacity == capacity;
@@ -110,7 +111,7 @@ impl Registry {
         let (region, slots_at) = match session.file.as_ref().map(|file| file.extend(offset, bytes)) {
             None => (private(), offset),
             Some(Ok(region)) => (region, offset),
-            // The filesystem is full: this process need not go blind for that. Others are told that one is missing.
+            // The filesystem is full: this process can still read the ring. Other processes see that one is missing.
             Some(Err(error)) => {
                 self.unshared += 1;
                 self.no_room = error.to_string();
@@ -150,17 +151,17 @@ impl Registry {
         self.unshared
     }
 
-    /// Why the last ring found no room.
+    /// Why the last ring did not fit.
     pub(super) fn no_room(&self) -> &str {
         &self.no_room
     }
 
-    /// Whether the file was cut under any of the rings.
+    /// Whether the file was truncated under any of the rings.
     pub(super) fn is_lost(&self) -> bool {
         self.places.iter().any(|place| place.slots.is_lost())
     }
 
-    /// From now on writers wait for the draining reader.
+    /// Makes writers wait for the draining reader from now on.
     pub(super) fn hold(&mut self) {
         self.held = true;
         self.places.iter().for_each(|place| place.gate.hold());
@@ -174,7 +175,7 @@ impl Registry {
         news
     }
 
-    /// The number of `text`, or of what stands for it; and what to tell about it, where that is news.
+    /// The number of `text`, or of its stand-in; and the text to announce, if it is new.
     pub(super) fn intern(
         &mut self,
         header: &Header,

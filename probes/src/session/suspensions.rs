@@ -1,9 +1,9 @@
-//! Notices when nothing of the process ran: it was stopped (SIGSTOP, Ctrl-Z), frozen, or the machine slept.
+//! Detects times in which nothing of the process ran: it was stopped (SIGSTOP, Ctrl-Z), frozen, or the machine slept.
 //!
-//! A thread sleeps for [`PERIOD`] again and again. Where it sleeps for longer, either it was ready to run and had no
+//! A thread sleeps for [`PERIOD`] again and again. If it sleeps longer, either it was ready to run and had no
 //! processor, which the kernel counts (the second number of `schedstat`), or it was not even made ready: then no thread
-//! of the process was. Where the kernel does not count, nothing is claimed. The thread opens a ring only once it has
-//! something to tell.
+//! of the process was. If the kernel does not count, nothing is reported. The thread opens a ring only once it has
+//! something to report.
 
 use std::fs::File;
 use std::io;
@@ -20,23 +20,23 @@ use crate::ids::{Ticks, Timestamp};
 use crate::recorder::Recorder;
 use crate::ring::CAPACITY_MIN;
 
-/// How long the thread sleeps: a suspension is known to begin within it.
+/// Length of each sleep: the start of a suspension is known to within this.
 const PERIOD: Duration = Duration::from_millis(50);
 
-/// Shorter ones are not told: a hypervisor takes a processor away for so long without stopping anything.
+/// Shorter ones are not reported: a hypervisor can take a processor away for this long without stopping anything.
 const LEAST_NS: u64 = 100_000_000;
 
-/// The machine slept for less: the clocks are read one after the other.
+/// Shorter machine sleeps are ignored: the clocks are read one after the other.
 const LEAST_ASLEEP_NS: u64 = 1_000_000;
 
-/// What the clocks say when the thread wakes up.
+/// Clock readings when the thread wakes up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Beat {
     ticks: Ticks,
     monotonic: Timestamp,
-    /// `CLOCK_BOOTTIME` less `CLOCK_MONOTONIC`: for how long the machine has slept since it was booted.
+    /// `CLOCK_BOOTTIME` minus `CLOCK_MONOTONIC`: total time that the machine has slept since boot.
     asleep_ns: u64,
-    /// For how long the thread has been ready to run and did not.
+    /// Total time that the thread was ready to run and did not.
     delayed_ns: u64,
 }
 
@@ -50,7 +50,7 @@ struct Suspension {
 }
 
 impl Suspension {
-    /// The one between two beats, where there was one.
+    /// The suspension between two beats, if there was one.
     fn between(before: &Beat, after: &Beat) -> Option<Self> {
         let asleep_ns = after.asleep_ns.saturating_sub(before.asleep_ns);
         let asleep_ns = if asleep_ns < LEAST_ASLEEP_NS { 0 } else { asleep_ns };
@@ -69,17 +69,18 @@ impl Suspension {
         let end_ns = slept_ns.saturating_sub(delayed_ns);
         let start_ns = period_ns.min(end_ns);
         let (start, end) = (at(start_ns), at(end_ns));
-        // Too short to be sure of, but the machine slept at some time in it.
+        // Too short to be sure of, but the machine slept at some point in it.
         let start = if stopped_ns < LEAST_NS { end } else { start };
         Some(Self { alive: before.ticks, start, end, asleep_ns })
     }
 }
 
-/// Begins to watch for as long as the session lasts. Without a thread, or without `schedstat`, nothing is watched.
+/// Starts watching for as long as the session lasts. If the thread cannot start or `schedstat` is unavailable, nothing
+/// is watched.
 pub(super) fn watch(session: &Arc<Handle>) {
-    // It keeps nothing of the session: a ring that nothing holds any more belongs to a program that crashed.
+    // It keeps nothing of the session alive: a ring without a holder means that the program crashed.
     let (clock, handle) = (session.clock, Arc::downgrade(session));
-    // Signals of the process are for threads of the program. Those of a fault are of the thread that makes it.
+    // Signals to the process are for the program's own threads. Fault signals go to the thread that caused the fault.
     let _blocked = Blocked::all_but_faults();
     let name = "suspensions".to_owned();
     let _ = std::thread::Builder::new().name(name).stack_size(64 << 10).spawn(move || run(clock, &handle));
@@ -88,14 +89,14 @@ pub(super) fn watch(session: &Arc<Handle>) {
 fn run(clock: SystemClock, handle: &Weak<Handle>) -> Option<()> {
     let schedstat = File::open("/proc/thread-self/schedstat").ok()?;
     let mut recorder: Option<Recorder> = None;
-    // What a thread ran for is counted when it gives its processor away.
+    // The kernel accounts a thread's run time when the thread gives up its processor.
     std::thread::sleep(PERIOD);
     let mut last = beat(clock, &schedstat)?;
     while handle.strong_count() > 0 {
         std::thread::sleep(PERIOD);
         let next = beat(clock, &schedstat)?;
         if let Some(Suspension { alive, start, end, asleep_ns }) = Suspension::between(&last, &next) {
-            // A handle only for as long as it takes: the last one ends the session.
+            // Hold a handle only as long as needed: dropping the last one ends the session.
             let open = || handle.upgrade()?.open("suspensions", CAPACITY_MIN, false).map(Recorder::on_ring);
             recorder = recorder.or_else(open);
             if let Some(recorder) = &recorder {
@@ -107,13 +108,13 @@ fn run(clock: SystemClock, handle: &Weak<Handle>) -> Option<()> {
     Some(())
 }
 
-/// `None` where the kernel does not count how long a thread waits for a processor.
+/// `None` if the kernel does not count how long a thread waits for a processor.
 fn beat(clock: SystemClock, schedstat: &File) -> Option<Beat> {
     let mut text = [0; 96];
     let read = schedstat.read_at(&mut text, 0).ok()?;
     let mut numbers = std::str::from_utf8(text.get(..read)?).ok()?.split_ascii_whitespace();
     let (ran, delayed_ns) = (numbers.next()?, numbers.next()?.parse().ok()?);
-    // A kernel without scheduler statistics shows zeros, and this thread has run.
+    // A kernel without scheduler statistics reports zeros, and this thread has run.
     if ran == "0" {
         return None;
     }
@@ -122,7 +123,7 @@ fn beat(clock: SystemClock, schedstat: &File) -> Option<Beat> {
     Some(Beat { ticks: clock.ticks(), monotonic, asleep_ns, delayed_ns })
 }
 
-/// The calling thread takes no signals until this is dropped: a thread that it spawns inherits that.
+/// Blocks signals for the calling thread until dropped: a thread spawned in between inherits that.
 struct Blocked(Option<libc::sigset_t>);
 
 impl Blocked {
@@ -158,7 +159,7 @@ impl Drop for Blocked {
     }
 }
 
-/// Sets the signal mask of the calling thread; returns what it was.
+/// Sets the signal mask of the calling thread; returns the previous one.
 #[expect(unsafe_code, reason = "the signal mask of a thread is the C library's")]
 fn mask(new: &libc::sigset_t) -> io::Result<libc::sigset_t> {
     let mut old = MaybeUninit::<libc::sigset_t>::uninit();
@@ -193,7 +194,7 @@ mod tests {
         let before = beat(1_000, 0, 7);
         assert_eq!(between(before, beat(1_051, 0, 7)), None);
         assert_eq!(between(before, beat(8_060, 0, 17)), Some((1_000, 1_050, 8_050, 0)));
-        // The same time without a processor is the machine's.
+        // The same interval spent waiting for a processor is the machine's fault.
         assert_eq!(between(before, beat(8_060, 0, 7_015)), None);
         assert_eq!(between(before, beat(8_060, 0, 6_900)), Some((1_000, 1_050, 1_167, 0)));
     }

@@ -1,4 +1,4 @@
-//! Making the file: allocated before it is mapped, locked before it is seen.
+//! Creates the file: allocated before it is mapped, locked before it is visible.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -21,31 +21,31 @@ use super::layout::PAGE_BYTES;
 use crate::clock::wall_ns;
 use crate::memory::{Region, WORD_BYTES};
 
-/// How the name of a finished file ends.
+/// Extension of a finished file.
 pub(crate) const EXTENSION: &str = "ring";
 
-/// How the name of a file that is being made ends.
+/// Extension of a file under construction.
 pub(crate) const EXTENSION_HALF: &str = "making";
 
-/// A file is made in less than this.
+/// Upper bound on the time it takes to create a file.
 const MAKING_NS_MAX: u64 = 60_000_000_000;
 
-/// A file that this process made and holds the lock of.
+/// A file that this process created and holds the lock of.
 #[derive(Debug)]
 pub(crate) struct SharedFile {
     file: File,
     folder: Folder,
     name: String,
-    /// Of the finished file.
+    /// Path of the finished file.
     path: PathBuf,
-    /// Its regions are [guarded](Region::mapped).
+    /// Whether its regions are [guarded](Region::mapped).
     guarded: bool,
     /// Its length as created.
     bytes: AtomicU64,
 }
 
 impl SharedFile {
-    /// Makes an unnamed-as-yet file of `bytes` in `folder`, mode 0600, and locks it.
+    /// Creates a file of `bytes` in `folder` under a provisional name, mode 0600, and locks it.
     pub(crate) fn create(
         folder: Folder,
         who: &Identity,
@@ -60,7 +60,7 @@ impl SharedFile {
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let file: OwnedFd = openat(&folder, &name, flags, Mode::RUSR | Mode::WUSR)?;
         let made = Self { file: File::from(file), folder, name, path, guarded, bytes: AtomicU64::new(0) };
-        // From here on the half-made file goes when it does not become whole.
+        // From here on, a failure removes the half-made file.
         let region = made.lock_and_map(bytes).inspect_err(|_| made.remove())?;
         Ok((made, region))
     }
@@ -70,7 +70,7 @@ impl SharedFile {
         self.extend(0, bytes)
     }
 
-    /// Gives the finished file the name under which it is found.
+    /// Renames the finished file to the name under which readers find it.
     pub(crate) fn publish(&mut self) -> io::Result<()> {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         renameat_with(&self.folder, &self.name, &self.folder, &name, RenameFlags::NOREPLACE)
@@ -79,8 +79,8 @@ impl SharedFile {
         Ok(())
     }
 
-    /// Allocates `bytes` from `offset` on, for good, and maps them. A full filesystem is an error here and not
-    /// a SIGBUS later; a limit on file sizes is an error and not a SIGXFSZ.
+    /// Allocates `bytes` from `offset` on permanently and maps them. A full filesystem is then an error here
+    /// and not a SIGBUS later; a limit on file sizes is an error and not a SIGXFSZ.
     pub(crate) fn extend(&self, offset: usize, bytes: usize) -> io::Result<Region> {
         let end = (offset + bytes) as u64;
         if let Some(limit) = size_limit().filter(|limit| end > *limit) {
@@ -90,7 +90,7 @@ impl SharedFile {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
         }
         match retry_on_intr(|| fallocate(&self.file, FallocateFlags::empty(), offset as u64, bytes as u64)) {
-            // Filesystems that cannot promise room can still be made to give it.
+            // Filesystems without `fallocate` can still be made to reserve the room, by writing it.
             Err(Errno::OPNOTSUPP) => self.fill(offset, bytes)?,
             allocated => allocated?,
         }
@@ -98,7 +98,7 @@ impl SharedFile {
         Region::mapped(&self.file, offset as u64, bytes / WORD_BYTES, self.guarded)
     }
 
-    /// Whether the file is shorter than it was made.
+    /// Whether the file is shorter than it was created.
     pub(crate) fn is_cut(&self) -> bool {
         self.file.metadata().is_ok_and(|found| found.len() < self.bytes.load(Ordering::Relaxed))
     }
@@ -116,19 +116,19 @@ impl SharedFile {
         &self.path
     }
 
-    /// Takes the file out of the folder; who has it open keeps it.
+    /// Removes the file from the folder; processes that have it open keep it.
     pub(crate) fn remove(&self) {
-        // It may be gone already, and there is nobody to tell.
+        // It may be gone already, and there is no one to report it to.
         let _gone = unlinkat(&self.folder, &self.name, AtFlags::empty());
     }
 }
 
-/// The most bytes that a file of this process may have: at one more, the kernel sends SIGXFSZ.
+/// Largest file that this process may have: one byte more, and the kernel sends SIGXFSZ.
 pub(crate) fn size_limit() -> Option<u64> {
     getrlimit(Resource::Fsize).current
 }
 
-/// Removes what a process that died in the middle of making a file left behind.
+/// Removes the leftovers of a process that died while creating a file.
 pub(crate) fn sweep(folder: &Folder, name: &OsStr) {
     let is_old = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|half| {
         let made_ns = u64::try_from(half.st_mtime).unwrap_or(0).saturating_mul(1_000_000_000);
@@ -140,7 +140,7 @@ pub(crate) fn sweep(folder: &Folder, name: &OsStr) {
     }
 }
 
-/// Takes a file out of the folder.
+/// Removes a file from the folder.
 pub(crate) fn remove(folder: &Folder, name: &OsStr) {
     // Another reader may have been faster.
     let _gone = unlinkat(folder, name, AtFlags::empty());

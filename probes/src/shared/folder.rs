@@ -1,7 +1,7 @@
-//! The runtime folder: where shared files lie, and who may have made it.
+//! The runtime folder: location of shared files, with a check of its owner.
 //!
-//! A folder is checked by its descriptor, and everything in it is made, renamed, read and removed by that descriptor:
-//! what lies at its path later does not matter.
+//! A folder is checked through its descriptor, and everything in it is created, renamed, read and removed through
+//! that descriptor: whatever is at its path later does not matter.
 
 use std::env;
 use std::ffi::{CString, OsString};
@@ -15,11 +15,11 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, Dir, Mode, OFlags, fstat, mkdirat, openat};
 use rustix::io::Errno;
 
-/// Why a folder is not fit for rings.
+/// Why a folder is unsuitable for rings.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FolderError {
-    /// It cannot be made or looked at.
+    /// It cannot be created or inspected.
     #[error("the folder {} for rings cannot be used: {source}; set LOOPSCOPE_DIR to one that can be written", .path.display())]
     Io {
         /// The folder.
@@ -39,14 +39,14 @@ pub enum FolderError {
         /// The path.
         path: PathBuf,
     },
-    /// Another user made it, and could replace the rings.
+    /// Another user created it, and could replace the rings.
     #[error("the folder {} for rings belongs to user {owner}, not to {user}; set LOOPSCOPE_DIR", .path.display())]
     NotOurs {
         /// The folder.
         path: PathBuf,
-        /// Whose it is.
+        /// Its owner's user id.
         owner: u32,
-        /// Who we are.
+        /// Our user id.
         user: u32,
     },
     /// Other users may write into it.
@@ -57,35 +57,35 @@ pub enum FolderError {
     },
 }
 
-/// Where this process puts its ring: `$LOOPSCOPE_DIR`, else `$XDG_RUNTIME_DIR/loopscope`, else
-/// `/dev/shm/loopscope-UID`, or, where another user has taken that name, `/dev/shm/loopscope-UID-SUFFIX`.
+/// The folder for this process's ring: `$LOOPSCOPE_DIR`, else `$XDG_RUNTIME_DIR/loopscope`, else
+/// `/dev/shm/loopscope-UID`, or `/dev/shm/loopscope-UID-SUFFIX` if another user has taken that name.
 #[must_use]
 pub fn runtime_folder() -> PathBuf {
     runtime_folders().swap_remove(0)
 }
 
-/// Where rings of this user's programs may lie: only `$LOOPSCOPE_DIR` where it is set, else all of the others, as a
-/// program may have been started without `$XDG_RUNTIME_DIR`. Never empty.
+/// All folders where rings of this user's programs may be: only `$LOOPSCOPE_DIR` if it is set, else all the others,
+/// since a program may have been started without `$XDG_RUNTIME_DIR`. Never empty.
 #[must_use]
 pub fn runtime_folders() -> Vec<PathBuf> {
     Places::of_environment().list()
 }
 
-/// Makes and opens the first runtime folder that is fit.
+/// Creates and opens the first suitable runtime folder.
 ///
 /// # Errors
 ///
-/// [`FolderError`] of the first one, where none is.
+/// [`FolderError`] of the first one, if none is suitable.
 pub(crate) fn prepare_first() -> Result<Folder, FolderError> {
     Places::of_environment().prepare()
 }
 
-/// What the runtime folders follow from.
+/// Inputs that determine the runtime folders.
 #[derive(Debug)]
 struct Places {
     own: Option<PathBuf>,
     xdg: Option<PathBuf>,
-    /// A folder that every user may make folders in.
+    /// A folder in which every user may create folders.
     open_to_all: PathBuf,
 }
 
@@ -103,12 +103,12 @@ impl Places {
         self.open_to_all.join(format!("loopscope-{}", user()))
     }
 
-    /// Folders under names with a suffix: made where another user had taken the name without one.
+    /// Folders with a suffixed name, created because another user had taken the plain name.
     fn suffixed(&self) -> Vec<PathBuf> {
         let prefix = format!("loopscope-{}-", user());
         let entries = fs::read_dir(&self.open_to_all).into_iter().flatten().filter_map(Result::ok);
         let named = entries.filter(|entry| entry.file_name().as_bytes().starts_with(prefix.as_bytes()));
-        // Others may make folders of that name too, but not in our name.
+        // Other users may create folders of that name too, but they cannot own them as us.
         let mut found: Vec<PathBuf> =
             named.map(|entry| entry.path()).filter(|path| Folder::open(path).is_ok()).collect();
         found.sort();
@@ -121,7 +121,7 @@ impl Places {
         }
         let suffixed = self.suffixed();
         let fallback = self.fallback();
-        // Once there is a way round it, a taken name is no news.
+        // Once there is a replacement, a taken name is not worth reporting.
         let is_taken = !suffixed.is_empty() && Folder::open(&fallback).is_err() && fallback.exists();
         let fallback = (!is_taken).then_some(fallback);
         let xdg = self.xdg.as_ref().map(|xdg| xdg.join("loopscope"));
@@ -143,7 +143,7 @@ impl Places {
         let suffix = random().map_err(|source| FolderError::Io { path: self.fallback(), source })?;
         let mut name = self.fallback().into_os_string();
         name.push(format!("-{suffix:016x}"));
-        // The first one says what is wrong; this one could only say that there is no room.
+        // The first error says what is wrong; this one could only say that there is no room.
         Folder::prepare(Path::new(&name)).map_err(|_| first)
     }
 }
@@ -158,7 +158,7 @@ fn user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// A folder that only this user can write into, open.
+/// An open folder that only this user can write into.
 #[derive(Debug)]
 pub(crate) struct Folder {
     descriptor: OwnedFd,
@@ -166,11 +166,11 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Makes the folder, for its owner only, where it is missing, and refuses one that another user could control.
+    /// Creates the folder, for its owner only, if it is missing, and rejects one that another user could control.
     ///
     /// # Errors
     ///
-    /// [`FolderError`] says what is wrong with it.
+    /// [`FolderError`] with what is wrong with it.
     pub(crate) fn prepare(path: &Path) -> Result<Self, FolderError> {
         match mkdirat(CWD, path, Mode::RWXU) {
             Ok(()) | Err(Errno::EXIST) => Self::open(path),
@@ -178,18 +178,18 @@ impl Folder {
         }
     }
 
-    /// Opens the folder, and refuses one that another user could control.
+    /// Opens the folder, and rejects one that another user could control.
     ///
     /// # Errors
     ///
-    /// [`FolderError`] says what is wrong with it.
+    /// [`FolderError`] with what is wrong with it.
     pub(crate) fn open(path: &Path) -> Result<Self, FolderError> {
         let path = path.to_owned();
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
         let opened = openat(CWD, &path, flags, Mode::empty());
         let descriptor = match opened {
             Ok(descriptor) => descriptor,
-            // Only for the message: nothing is done with what lies there.
+            // Only for the message: nothing is done with the entry itself.
             Err(Errno::NOTDIR | Errno::LOOP) => {
                 let is_link = fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink());
                 return Err(if is_link {
@@ -199,7 +199,7 @@ impl Folder {
                 });
             }
             Err(error) => {
-                // Another user's folder that cannot be opened is another user's all the same.
+                // A folder we cannot open may still be another user's: report that.
                 let owner = fs::symlink_metadata(&path).map_or(user(), |found| found.uid());
                 return Err(if owner == user() {
                     FolderError::Io { path, source: error.into() }
@@ -221,16 +221,16 @@ impl Folder {
         Ok(Self { descriptor, path })
     }
 
-    /// Where it was when it was opened: for messages, and for those who open its files later.
+    /// Its path when it was opened: for messages, and for opening its files later.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The names of what is in it.
+    /// The names of its entries.
     ///
     /// # Errors
     ///
-    /// [`FolderError`] where it cannot be read.
+    /// [`FolderError`] if it cannot be read.
     pub(crate) fn names(&self) -> Result<Vec<OsString>, FolderError> {
         let failed = |error: Errno| FolderError::Io { path: self.path.clone(), source: error.into() };
         let mut names = Vec::new();
@@ -272,14 +272,14 @@ mod tests {
     fn a_name_that_is_taken_is_gone_round_and_found_again() {
         let scratch = tempfile::tempdir().unwrap();
         let places = Places { own: None, xdg: None, open_to_all: scratch.path().to_owned() };
-        // A file is as much in the way as another user's folder.
+        // A file blocks the name as effectively as another user's folder.
         fs::write(places.fallback(), b"").unwrap();
         assert_eq!(places.list(), [places.fallback()], "so that it is reported");
         let around = places.prepare().unwrap();
         assert!(around.path().to_string_lossy().starts_with(&format!("{}-", places.fallback().display())));
         assert_eq!(places.list(), [around.path()]);
         assert_eq!(places.prepare().unwrap().path(), around.path(), "one is enough");
-        // Names like it that others could have made are passed over.
+        // Folders with such a name that other users could have created are skipped.
         let bait = scratch.path().join(format!("loopscope-{}-0", user()));
         fs::create_dir(&bait).unwrap();
         fs::set_permissions(&bait, Permissions::from_mode(0o777)).unwrap();

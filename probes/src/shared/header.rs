@@ -1,4 +1,4 @@
-//! The header as its writer has it: the same words on the heap (a private session) or mapped (a shared one).
+//! The writer's view of the header: the same words on the heap (a private session) or mapped (a shared one).
 
 use std::sync::atomic::{Ordering, fence};
 
@@ -18,7 +18,7 @@ pub(crate) struct Header {
     plan: Plan,
 }
 
-/// What a new place of the table of rings says.
+/// Contents of a new place in the table of rings.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NewPlace {
     pub(crate) generation: u32,
@@ -79,38 +79,38 @@ impl Header {
         &self.plan
     }
 
-    /// A word, for readers of the same process.
+    /// Reads a word, for readers in the same process.
     pub(crate) fn word(&self, word: usize) -> u64 {
         self.region.word(word).load(Ordering::Acquire)
     }
 
-    /// Whether its file was cut.
+    /// Whether its file was truncated.
     pub(crate) fn is_lost(&self) -> bool {
         self.region.is_lost()
     }
 
-    /// Words that the header has.
+    /// Number of words in the header.
     pub(crate) const fn len(&self) -> usize {
         self.region.len()
     }
 
-    /// Says that the process ended well.
+    /// Marks the process as ended cleanly.
     pub(crate) fn end(&self) {
         self.publish(head::STATE, layout::STATE_ENDED);
     }
 
-    /// Notes that the process exists at `now`.
+    /// Records that the process exists at `now`.
     pub(crate) fn note_alive(&self, now: Ticks) {
         self.region.word(head::ALIVE_AT).fetch_max(now.0, Ordering::Relaxed);
     }
 
-    /// One caller at a time.
+    /// Stores the latest anchor. One caller at a time.
     pub(crate) fn set_latest_anchor(&self, anchor: Anchor) {
         let version = self.word(head::ANCHOR_LATEST).wrapping_add(1).max(1);
         self.write_cell(head::ANCHOR_LATEST, version, &anchor_words(anchor));
     }
 
-    /// One caller at a time.
+    /// Fills in a place and marks it as open. One caller at a time.
     pub(crate) fn open_place(&self, index: usize, new: NewPlace) {
         let at = self.plan.place_word(index);
         self.publish(at + place::STATE, u64::from(new.generation) << 32);
@@ -126,14 +126,14 @@ impl Header {
         self.region.word(head::TABLE_CHANGES).fetch_add(1, Ordering::Release);
     }
 
-    /// One caller at a time.
+    /// Marks a place as closed. One caller at a time.
     pub(crate) fn close_place(&self, index: usize, generation: u32, written: u64) {
         let at = self.plan.place_word(index);
         self.set(at + place::WRITTEN, written);
         self.publish(at + place::STATE, u64::from(generation) << 32 | layout::PLACE_CLOSED);
     }
 
-    /// Counts records of a place that were written over undrained ones.
+    /// Counts records of a place that overwrote undrained ones.
     pub(crate) fn add_overrun(&self, index: usize, records: u64) {
         self.add(self.plan.place_word(index) + place::OVERRUN, records);
     }
@@ -143,7 +143,7 @@ impl Header {
         self.add(head::SOURCES_DROPPED, 1);
     }
 
-    /// Appends to the label table; counts it where the table is full. One caller at a time.
+    /// Appends to the label table; counts the label if the table is full. One caller at a time.
     pub(crate) fn add_label(&self, kind: LabelKind, id: u32, text: InlineText) {
         let used = self.word(head::LABELS_USED) as usize;
         if used >= self.plan.labels_max {
@@ -158,7 +158,7 @@ impl Header {
         self.publish(head::LABELS_USED, used as u64 + 1);
     }
 
-    /// Writes a stamped cell as the ring writes a record: invalid first, its stamp last.
+    /// Writes a stamped cell the way the ring writes a record: invalid first, its stamp last.
     #[inline]
     pub(crate) fn write_cell(&self, at: usize, stamp: u64, payload: &[u64]) {
         self.set(at, 0);

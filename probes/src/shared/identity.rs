@@ -1,21 +1,22 @@
-//! Who a process is: a pid alone is reused, a pid with its start time and the machine's boot is not.
+//! Process identity: a pid alone gets reused; a pid with its start time and the machine's boot id
+//! does not.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-/// What tells a process from every other one.
+/// Distinguishes a process from every other one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) pid: u32,
     pub(crate) pid_namespace: u64,
-    /// Where its clocks have their origin.
+    /// Inode of the namespace in which its clocks have their origin.
     pub(crate) time_namespace: u64,
     /// Clock ticks from boot to the process's start, by the clocks of its time namespace.
     pub(crate) start_time: u64,
     pub(crate) boot_id: [u64; 2],
 }
 
-/// How a process with a certain pid is.
+/// State and start time of the process with a given pid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ProcessStat {
     /// The letter of its state: `T` is stopped, `t` is stopped by a debugger, `Z` is dead.
@@ -36,12 +37,12 @@ impl Identity {
     }
 }
 
-/// The inode of a namespace of this process, 0 where there is none to see.
+/// The inode of a namespace of this process, 0 if there is none to see.
 pub(crate) fn namespace(kind: &str) -> u64 {
     fs::metadata(format!("/proc/self/ns/{kind}")).map_or(0, |ns| ns.ino())
 }
 
-/// The machine's boot, zeros where it has no id.
+/// The machine's boot id, zeros if it has none.
 pub(crate) fn boot_id() -> [u64; 2] {
     let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let hex: String = text.chars().filter(char::is_ascii_hexdigit).collect();
@@ -49,7 +50,7 @@ pub(crate) fn boot_id() -> [u64; 2] {
     [half(0..16), half(16..32)]
 }
 
-/// The process `pid` now, `None` where there is none.
+/// The process `pid` as it is now, `None` if there is none.
 pub(crate) fn process(pid: u32) -> Option<ProcessStat> {
     stat_of(&pid.to_string())
 }

@@ -32,7 +32,7 @@ pub(crate) mod head {
     pub(crate) const SOURCES_DROPPED: usize = 34;
     pub(crate) const TABLE_CHANGES: usize = 35;
     pub(crate) const TIME_NAMESPACE: usize = 36;
-    /// Zero in files of programs that do not note it.
+    /// Zero in files of programs that do not record it.
     pub(crate) const ALIVE_AT: usize = 37;
     /// Words of the header.
     pub(crate) const WORDS: usize = 64;
@@ -61,23 +61,23 @@ pub(crate) const PLACE_OPEN: u64 = 1;
 /// A place whose recorder is gone; its records can still be read.
 pub(crate) const PLACE_CLOSED: u64 = 2;
 
-/// Where a ring is said to be that is not in the file: readers of the file pass it over.
+/// Offset given for a ring that is not in the file: readers of the file skip it.
 pub(crate) const UNSHARED_AT: usize = 0;
 
-/// Places in the table of rings that we make.
+/// Default number of places in the table of rings.
 pub(crate) const PLACES_DEFAULT: usize = 64;
-/// Places in the table of rings that we accept.
+/// Most places in the table of rings that a reader accepts.
 pub(crate) const PLACES_MAX: usize = 4096;
-/// Places for labels that we make.
+/// Default number of places for labels.
 pub(crate) const LABELS_DEFAULT: usize = 4096;
-/// Places for labels that we accept.
+/// Most places for labels that a reader accepts.
 pub(crate) const LABELS_MAX: usize = 1 << 17;
-/// Bytes of metadata that we accept.
+/// Most bytes of metadata that a reader accepts.
 pub(crate) const META_BYTES_MAX: usize = 1 << 20;
 /// Parts begin on multiples of this.
 pub(crate) const PAGE_BYTES: usize = 4096;
 
-/// Where the fixed parts lie, in bytes.
+/// Offsets and sizes of the fixed parts, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub(crate) places: usize,
@@ -90,7 +90,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// The layout of a file with so many places for rings and so much metadata.
+    /// The layout of a file with the given numbers of places and the given size of metadata.
     pub(crate) const fn new(places: usize, labels_max: usize, meta_bytes: usize) -> Self {
         let table_at = PAGE_BYTES;
         let meta_at = table_at + pages(places * place::WORDS * 8);
@@ -99,12 +99,12 @@ impl Plan {
         Self { places, table_at, meta_at, meta_bytes, labels_at, labels_max, fixed_bytes }
     }
 
-    /// The first word of a place.
+    /// Index of a place's first word.
     pub(crate) const fn place_word(&self, place: usize) -> usize {
         self.table_at / 8 + place * place::WORDS
     }
 
-    /// The first word of a label.
+    /// Index of a label's first word.
     pub(crate) const fn label_word(&self, label: usize) -> usize {
         self.labels_at / 8 + label * LABEL_WORDS
     }
