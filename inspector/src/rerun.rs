@@ -7,8 +7,8 @@
 //!                         └─ minimize/   the same on ever smaller parts   how much of it is enough?
 //! ```
 //!
-//! There is no second scheduler here: the loop that runs is `loop_core`'s, and what runs on it does what the trace
-//! says.
+//! There is no second scheduler here: the loop that runs is `loop_core`'s, and its callbacks do what the trace
+//! recorded.
 
 pub mod act;
 pub mod check;

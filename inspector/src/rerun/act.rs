@@ -1,8 +1,8 @@
-//! Acts: what a callback did with its loop, read back from the events between its start and its end.
+//! Acts: what a callback did with its loop, reconstructed from the events between its start and its end.
 //!
-//! Nobody records "this callback set a timer": the timer's own event says so, and the event that ends the callback
-//! comes behind it. What the loop does by itself is told apart by its kind, or by where it came from; what follows
-//! from an act (a job takes a reference) is not an act of its own.
+//! There is no record of "this callback set a timer": the timer's own event implies it, and the event that ends the
+//! callback follows. Events that the loop causes itself are recognised by their kind or their origin. Consequences of
+//! an act (a job takes a reference) are not acts of their own.
 
 use loop_probes::event::{ClockPoint, Event, GcReason, Origin, Outcome, Placement, Queue, RefKind};
 use loop_probes::ids::{IoSource, Tag, TaskId, TimerId, Timestamp};
@@ -10,60 +10,60 @@ use loop_probes::ids::{IoSource, Tag, TaskId, TimerId, Timestamp};
 /// What a callback did with its loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
-    /// Queued a task; a future that is polled is one of origin [`Origin::Future`].
+    /// Queued a task; a polled future has origin [`Origin::Future`].
     Post {
         /// The task.
         task: TaskId,
         /// Its tag.
         tag: Tag,
-        /// What it is said to come from.
+        /// Its recorded origin.
         origin: Origin,
-        /// The task that is said to have queued it.
+        /// The task recorded as having queued it.
         parent: Option<TaskId>,
-        /// Since when it waits: a future that another thread woke waits since then.
+        /// When it was queued; for a future woken by another thread, the time of the wakeup.
         queued: Timestamp,
     },
     /// Set an immediate.
     Immediate(TaskId, Tag),
-    /// Put a task off to the end of the turn; with where it is said to come from.
+    /// Postponed a task to the end of the tick; with its recorded origin.
     AfterLoop(TaskId, Tag, Origin),
-    /// Took an immediate back.
+    /// Cleared an immediate.
     ClearImmediate(TaskId),
-    /// Referenced an immediate or not.
+    /// Referenced or unreferenced an immediate.
     ReferenceImmediate(TaskId, bool),
-    /// Read the clock, to arm what comes next.
+    /// Read the clock, to arm the timers that follow.
     Read,
-    /// Armed a timer, or armed it again.
+    /// Armed or re-armed a timer.
     Arm {
         /// The timer.
         timer: TimerId,
         /// The tag of its task.
         tag: Tag,
-        /// From the reading before it to when it is due.
+        /// From the preceding clock reading to the due time.
         delay_ns: u64,
         /// The period of an interval.
         period_ns: Option<u64>,
     },
     /// Cleared a timer.
     ClearTimer(TimerId),
-    /// Referenced a timer or not.
+    /// Referenced or unreferenced a timer.
     ReferenceTimer(TimerId, bool),
-    /// Posted a key to the deferred queue, and whether that was there already.
+    /// Posted a key to the deferred queue; true if it was already queued.
     Defer(u64, bool),
-    /// Took a key back.
+    /// Removed a key from the deferred queue.
     Undefer(u64),
-    /// The deferred callback with this number in its drain, from 1, wants to be kept.
+    /// The deferred callback with this number in its drain (from 1) asked to stay queued.
     Kept(u32),
-    /// Gave a job to the work pool; `depth` wait for a worker with it.
+    /// Gave a job to the work pool; `depth` jobs, this one included, wait for a worker.
     Work {
         /// The job.
         task: TaskId,
         /// Its tag.
         tag: Tag,
-        /// Jobs that wait for a worker now.
+        /// Jobs now waiting for a worker.
         depth: u32,
     },
-    /// Took a job back.
+    /// Cancelled a job.
     CancelWork(TaskId),
     /// Registered a source of readiness.
     Register {
@@ -71,73 +71,74 @@ pub enum Act {
         source: IoSource,
         /// The tag of its callback.
         tag: Tag,
-        /// It keeps the loop alive.
+        /// Whether it keeps the loop alive.
         referenced: bool,
-        /// What it is asked about, where that was told.
+        /// Its interest set, if recorded.
         interest: Option<u8>,
     },
-    /// Changed what a source is asked about.
+    /// Changed the interest set of a source.
     Modify(IoSource, u8),
     /// Removed a source.
     Remove(IoSource),
-    /// Referenced a source or not; `None` where the trace does not say which.
+    /// Referenced or unreferenced a source; `None` if the trace does not say which.
     ReferenceSource(Option<IoSource>, bool),
-    /// Took or gave back references that the program holds itself.
+    /// Took or released references that the program holds itself.
     Hold(i32),
-    /// Futures were spawned, or are over.
+    /// Futures were spawned or finished.
     Futures(i32),
-    /// Installed a signal's handler, or (no tag) removed it.
+    /// Installed the handler of a signal, or (no tag) removed it.
     OnSignal(u8, Option<Tag>),
-    /// Told the GC controller something.
+    /// Notified the GC controller.
     TellGc(GcReason),
-    /// Reloaded the program, as the callback of a source: of others their outcome says so.
+    /// Reloaded the program from the callback of a source; for other callbacks their outcome says so.
     Reload,
-    /// Asked the run to end.
+    /// Asked the run to stop.
     Stop,
-    /// Asked the loop to shut down within so many nanoseconds.
+    /// Asked the loop to shut down within this many nanoseconds.
     Shutdown(u64),
-    /// Failed, or panicked where that is how it ended.
+    /// Failed, or panicked if that is how the callback ended.
     Fail,
 }
 
-/// An act, when it was done, and what the trace says about the loop's references after it.
+/// An act with its time and the loop's reference count after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Done {
-    /// When.
+    /// When it was done.
     pub at: Timestamp,
-    /// What.
+    /// What was done.
     pub act: Act,
-    /// References of every kind after it, where that was told.
+    /// References of every kind after it, if recorded.
     pub alive: Option<u32>,
 }
 
-/// What an event is to whoever reads a loop's stream.
+/// The role of an event in a loop's stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Something that a callback did.
     Act,
-    /// A callback, a checkpoint or a drain of the deferred queue is over.
+    /// The end of a callback, a checkpoint or a drain of the deferred queue.
     End,
-    /// The loop's own: its decisions, and what came from outside.
+    /// The loop's own: a decision, or something that arrived from outside.
     Own,
-    /// Says nothing about either.
+    /// Neither.
     Aside,
 }
 
-/// Reads acts out of a loop's stream, event by event.
+/// Reconstructs acts from a loop's stream, event by event.
 #[derive(Clone, Debug, Default)]
 pub struct Acts {
     done: Vec<Done>,
-    /// The reading that the next timers are armed at.
+    /// The clock reading from which the next timers are armed.
     reading: Option<Timestamp>,
-    /// An act whose reference comes next: the kind of that reference.
+    /// Set after an act whose reference change comes next: the kind of that reference.
     owes: Option<RefKind>,
-    /// The completion that ran last: its job is settled by the loop itself.
+    /// The last completion that ran: the loop itself settles its job.
     completed: Option<TaskId>,
 }
 
 impl Acts {
-    /// Takes the next event into account and says what it was. `is_immediate` tells immediates from other tasks.
+    /// Takes the next event into account and returns its role. `is_immediate` distinguishes immediates from other
+    /// tasks.
     pub fn feed(&mut self, at: Timestamp, event: &Event, is_immediate: impl FnOnce(TaskId) -> bool) -> Role {
         let owed = self.owes.take();
         let act = match *event {
@@ -195,7 +196,7 @@ impl Acts {
                 return Role::Aside;
             }
             Event::IoModified { source, interest } => {
-                // What a new source is asked about is told right behind it.
+                // The interest set of a new source follows its registration.
                 if let Some(Done { act: Act::Register { source: last, interest: told @ None, .. }, .. }) =
                     self.done.last_mut()
                     && *last == source
@@ -249,7 +250,7 @@ impl Acts {
         Role::Act
     }
 
-    /// A change of references is part of the act before it, or an act itself.
+    /// A reference change is part of the act before it, or an act itself.
     fn reference(
         &mut self,
         at: Timestamp,
@@ -277,21 +278,21 @@ impl Acts {
         Role::Act
     }
 
-    /// The acts since this was asked last.
+    /// Returns the acts since the last call.
     #[must_use]
     pub fn take(&mut self) -> Vec<Done> {
         std::mem::take(&mut self.done)
     }
 
-    /// The oldest of them to which nothing is added any more, for who tells each apart as it is done: of a new source
-    /// the events that follow say what it is asked about, and whether it keeps the loop alive.
+    /// The oldest act to which no later event adds anything, for callers that take acts one by one: the events after
+    /// the registration of a source give its interest set and whether it keeps the loop alive.
     pub fn settled(&mut self) -> Option<Done> {
         let is_owed = self.owes == Some(RefKind::Io)
             && self.done.last().is_some_and(|done| matches!(done.act, Act::Register { .. }));
         (self.done.len() > usize::from(is_owed)).then(|| self.done.remove(0))
     }
 
-    /// Whether there are any.
+    /// Whether there are no acts.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.done.is_empty()

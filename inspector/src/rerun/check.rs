@@ -1,9 +1,9 @@
-//! The check: does the loop decide again what it decided?
+//! The check: does the loop make the recorded decisions again?
 //!
-//! A new loop is put into the state of a recorded snapshot and fed with exactly what the recorded one saw: each
-//! reading of the clock at its decision point, batches, readiness, heap sizes, what callbacks did and returned,
-//! signals, finished jobs. What it tells is compared, event by event, while it runs. Everything that is not fed is
-//! decided: which task and which timer is next, how long a poll may wait, when to collect, what is left.
+//! A new loop is restored from a recorded snapshot and fed with exactly what the recorded one saw: each clock reading
+//! at its decision point, batches, readiness, heap sizes, what callbacks did and returned, signals, finished jobs. Its
+//! events are compared with the recorded ones while it runs. Everything that is not fed is decided: which task and
+//! which timer is next, how long a poll may wait, when to collect, what is left.
 
 mod compared;
 mod fed;
@@ -33,12 +33,12 @@ use replayed::Replayed;
 use stage::{Stage, Supposed};
 use window::{Kind, Window};
 
-/// Most runs for what no record tells: more than that is a record that says nothing.
+/// Maximum number of runs that try values for unrecorded counts: a recording that needs more proves nothing.
 const TRIES_MAX: u32 = 64;
 
 type Checking = EventLoop<Replayed, FedClock, FedPoller>;
 
-/// How much was decided again.
+/// How much was compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Seen {
@@ -62,25 +62,25 @@ pub struct Seen {
     pub snapshots: u64,
     /// Events that were compared.
     pub decisions: u64,
-    /// Window time from the first to the last tick.
+    /// Recorded time from the first to the last tick, in nanoseconds.
     pub span_ns: u64,
 }
 
-/// Where the loop decided otherwise than recorded.
+/// Where the loop decided differently than recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Divergence {
     /// The tick.
     pub tick: u64,
-    /// From the start of the check, in recorded time.
+    /// From the start of the check, in nanoseconds of recorded time.
     pub at_ns: u64,
     /// What was recorded.
     pub recorded: String,
     /// What happened instead.
     pub happened: String,
-    /// What both did before, oldest first.
+    /// The events before it, common to both, oldest first.
     pub before: Vec<String>,
-    /// What was recorded next.
+    /// The recorded events after it.
     pub after: Vec<String>,
 }
 
@@ -88,32 +88,32 @@ pub struct Divergence {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Checked {
-    /// The trace.
+    /// The name of the trace.
     pub name: String,
-    /// The policy that was executed.
+    /// The name of the policy that was executed.
     pub policy: String,
-    /// How much was decided again.
+    /// How much was compared.
     pub seen: Seen,
     /// Which loop of the trace was checked.
     pub chosen: Chosen,
-    /// Records that were lost: the check began behind the last.
+    /// Lost records: the check began after the last loss.
     pub lost_records: u64,
-    /// The tick within which the recording ends, cut off: it was checked up to the tick before.
+    /// The tick in which the recording is cut off, if it is: the check ends with the tick before.
     pub cut_in: Option<u64>,
-    /// Where it parted from the record; `None` where it did not.
+    /// Where the loop diverged from the recording; `None` if it did not.
     pub divergence: Option<Divergence>,
-    /// How long the check took.
+    /// How long the check took, in nanoseconds.
     pub elapsed_ns: u64,
 }
 
 impl Checked {
-    /// Whether each decision was made again.
+    /// Whether every decision was made again.
     #[must_use]
     pub const fn agrees(&self) -> bool {
         self.divergence.is_none()
     }
 
-    /// How many times as fast as the recorded loop it was.
+    /// Recorded time divided by the time that the check took.
     #[must_use]
     pub fn speed(&self) -> f64 {
         self.seen.span_ns as f64 / self.elapsed_ns.max(1) as f64
@@ -124,16 +124,16 @@ impl Checked {
 ///
 /// # Errors
 ///
-/// [`RerunError`] where it cannot be read, is of no loop of ours, or has no snapshot to begin at.
+/// [`RerunError`] if it cannot be read, does not come from a loop-core loop, or has no snapshot to start from.
 pub fn check(path: &Path) -> Result<Checked, RerunError> {
     check_source(|| Ok(Box::new(TraceReader::open(path).map_err(SourceError::from)?)), None)
 }
 
-/// Checks what `open` gives, which is read twice: the loop named `wanted`, or the one with the most ticks.
+/// Checks the source that `open` returns, which is read twice: the loop named `wanted`, or the one with the most ticks.
 ///
 /// # Errors
 ///
-/// As [`check`].
+/// Those of [`check`].
 pub fn check_source(
     mut open: impl FnMut() -> Result<Box<dyn EventSource>, RerunError>,
     wanted: Option<&str>,
@@ -141,21 +141,21 @@ pub fn check_source(
     let began = monotonic_now();
     let quickly = wanted.is_none() && open()?.counts().lost_records == 0;
     let (checked, is_wrong) = check_from(&mut open, quickly, wanted)?;
-    // A damaged block is found only when it is reached, and so is a loop that begins late.
+    // A damaged block, or a loop that starts late, is found only when it is reached.
     let checked = if is_wrong && quickly { check_from(&mut open, false, wanted)?.0 } else { checked };
     Ok(Checked { elapsed_ns: monotonic_now().ns_since(began), ..checked })
 }
 
 type Open<'a> = &'a mut dyn FnMut() -> Result<Box<dyn EventSource>, RerunError>;
 
-/// Also says whether something was lost behind where it began, or another loop was to be checked.
+/// Also returns whether records were lost after the start, or a different loop should have been checked.
 fn check_from(open: Open<'_>, quickly: bool, wanted: Option<&str>) -> Result<(Checked, bool), RerunError> {
     let place = start::find(&mut *open()?, quickly, wanted)?;
     let mut best = check_at(open, &place, quickly, wanted, Supposed::default())?;
     let mut tried = best.supposed.clone();
     for _ in 1..TRIES_MAX {
         let Some(supposed) = tried.otherwise().filter(|_| !best.checked.agrees()) else { break };
-        // The one that comes furthest is told: where it parts, nothing that may be supposed explains the record.
+        // The run that gets furthest is reported: no supposed value explains the recording at its divergence.
         let Ok(next) = check_at(open, &place, quickly, wanted, supposed) else { break };
         tried = next.supposed.clone();
         if next.checked.agrees() || next.checked.seen.decisions > best.checked.seen.decisions {
@@ -170,17 +170,17 @@ fn check_from(open: Open<'_>, quickly: bool, wanted: Option<&str>) -> Result<(Ch
     }
 }
 
-/// One check, by what was supposed.
+/// One check under one set of suppositions.
 struct Attempt {
     checked: Checked,
-    /// Something was lost behind where it began, or another loop was to be checked.
+    /// Records were lost after the start, or a different loop should have been checked.
     is_wrong: bool,
-    /// Older rules explain a divergence.
+    /// Older rules may explain a divergence.
     is_of_old_rules: bool,
     supposed: Supposed,
 }
 
-/// Checks from `place` on, with what is `supposed` of what no record tells.
+/// Checks from `place` on, with the values `supposed` for what is not recorded.
 fn check_at(
     open: Open<'_>,
     place: &start::Place,
@@ -266,7 +266,7 @@ fn run(snapshot: start::Snapshot) -> Result<(), RerunError> {
             });
         }
     }
-    // What is left of it has nobody to tell.
+    // The rest of the loop no longer reports to this stage.
     stage::with(|stage| (stage.outside, stage.local) = (None, None));
     Ok(())
 }
@@ -275,7 +275,7 @@ fn is_over() -> bool {
     stage::with(|stage| stage.is_over()).unwrap_or(true)
 }
 
-/// Does the next thing that the owner of the loop had done. False where that brought the record no further.
+/// Repeats the next thing that the owner of the loop did. Returns false if that made no progress in the recording.
 fn step(event_loop: &mut Checking) -> bool {
     let place = |stage: &mut Stage| stage.recorded.place;
     let before = stage::with(place);
@@ -293,7 +293,7 @@ fn step(event_loop: &mut Checking) -> bool {
     match (event, outside) {
         (_, Some(is_callback)) if !is_run => do_outside(event_loop, is_callback),
         (Event::InputRun { until_ns: Some(_) }, _) if matches!(after, Some(Event::TickStart { .. })) => {
-            // Its poll waits no longer than the record says; that is told, and compared, as the poll's timeout.
+            // Its poll waits no longer than recorded; the timeout is part of the poll's event and is compared.
             let _ = event_loop.turn_within(std::time::Duration::ZERO);
         }
         (Event::InputRun { until_ns }, _) => run_on(event_loop, until_ns.map(Timestamp)),
@@ -304,11 +304,11 @@ fn step(event_loop: &mut Checking) -> bool {
             run_on(event_loop, None);
         }
         (Event::TickStart { .. }, _) => turn(event_loop),
-        // A drain that nobody's callback came before.
+        // A drain that no callback precedes.
         (Event::Microtasks { .. } | Event::DeferredRan { .. }, _) => {
             event_loop.run_callback("recorded", |_| {})
         }
-        // A failure of the outside, which nobody decided.
+        // A failure of the environment: not a decision.
         (Event::LoopStopped { reason: StopReason::Failed }, _) => {
             stage::with(Stage::skip);
         }
@@ -317,7 +317,7 @@ fn step(event_loop: &mut Checking) -> bool {
     is_over() || stage::with(place) != before
 }
 
-/// A callback from outside enters the loop, and its owner leaves when what it left behind is to be drained.
+/// A callback from outside enters the loop; the owner leaves when its microtasks and deferred callbacks are due.
 fn do_outside(event_loop: &mut Checking, is_callback: bool) {
     if is_callback {
         if !stage::with(|stage| std::mem::replace(&mut stage.entered, true)).unwrap_or(true) {
@@ -352,7 +352,7 @@ fn run_on(event_loop: &mut Checking, until: Option<Timestamp>) {
     ended(event_loop.run_as_recorded(until, done).map(Some));
 }
 
-/// An error of the loop is one of the surroundings: the record is over, or both have parted.
+/// An error of the loop comes from its environment: either the recording is over, or the two have diverged.
 fn ended(ended: Result<Option<StopReason>, LoopError>) {
     if let Err(error) = ended {
         stage::with(|stage| {

@@ -1,4 +1,4 @@
-//! Why a recording cannot be executed again.
+//! Reasons why a recording cannot be re-executed.
 
 use loop_core::LoopError;
 use loop_core::policy::PolicyError;
@@ -6,14 +6,14 @@ use loop_traces::source::SourceError;
 use loop_traces::units::{count, counted};
 use loop_traces::writer::WriteError;
 
-/// Why a recording cannot be executed again.
+/// Why a recording cannot be re-executed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RerunError {
-    /// It cannot be read.
+    /// The recording cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// Nothing in it ticks.
+    /// No loop in it has a tick.
     #[error(
         "{name} has no ticks of a loop-core loop: only what such a loop recorded (`demo --record`, `record`) can be executed \
          again"
@@ -22,7 +22,7 @@ pub enum RerunError {
         /// The recording.
         name: String,
     },
-    /// It is of no loop of loop-core.
+    /// It does not come from a loop-core loop.
     #[error(
         "{name} {what}, which does not say all that its loop decided by: only what a loop-core loop recorded \
          (`demo --record`, `record`) can be executed again"
@@ -30,10 +30,10 @@ pub enum RerunError {
     Foreign {
         /// The recording.
         name: String,
-        /// What it is.
+        /// Where it comes from, as a clause.
         what: &'static str,
     },
-    /// It was cut off, or damaged, before its first tick.
+    /// It was cut off or damaged before its first tick.
     #[error(
         "{name} has no whole tick left: {lost} records are missing, cut off or damaged, and a re-execution needs those from a \
          snapshot on"
@@ -44,27 +44,27 @@ pub enum RerunError {
         /// Records that are missing.
         lost: u64,
     },
-    /// `--loop` names one that it does not have.
+    /// `--loop` names a loop that it does not have.
     #[error("--loop {wanted}: {name} has no loop of that name; it has {}", .loops.join(", "))]
     UnknownLoop {
         /// The recording.
         name: String,
         /// The name, made printable.
         wanted: String,
-        /// Those that it has.
+        /// The names of its loops.
         loops: Vec<String>,
     },
-    /// It has more loops than are read side by side.
+    /// It has more loops than are tracked at once.
     #[error("{name} has more than {most} loops, and loop {wanted} is none of the first that tick")]
     TooManyLoops {
         /// The recording.
         name: String,
-        /// The one that was to be executed again.
+        /// The name of the loop that was asked for.
         wanted: String,
         /// The limit.
         most: usize,
     },
-    /// It ends before the first tick that could be checked does.
+    /// It ends before its first checkable tick does.
     #[error(
         "{name} ends within its first tick with a snapshot, and only whole ticks are checked: record it for longer"
     )]
@@ -72,7 +72,7 @@ pub enum RerunError {
         /// The recording.
         name: String,
     },
-    /// It was written before snapshots said all that a check needs.
+    /// It was written before snapshots held all that a check needs.
     #[error(
         "{name} was recorded in format 1.1 or earlier: its snapshots lack the policy, the sources and the jobs, so its loop \
          cannot be put into their state; record it anew"
@@ -81,7 +81,7 @@ pub enum RerunError {
         /// The recording.
         name: String,
     },
-    /// Its loop decided by older rules, and that made a difference.
+    /// Its loop decided by older rules, and that makes a difference.
     #[error(
         "{name} was recorded by a loop with older rules for deferred callbacks, reloads and a GC controller that is off, and \
          from tick {tick} on they \
@@ -93,21 +93,21 @@ pub enum RerunError {
         /// The tick in which the rules made a difference.
         tick: u64,
     },
-    /// It says what cannot be.
+    /// It contradicts itself.
     #[error("tick {tick}: {what} is damaged or made up")]
     Damaged {
         /// The tick.
         tick: u64,
-        /// What is.
+        /// The damaged part.
         what: &'static str,
     },
-    /// A tick is longer than can be held.
+    /// A tick has more events than can be held.
     #[error("one tick has more than {most} events, the most that a check keeps at a time")]
     TickTooLong {
         /// The limit.
         most: usize,
     },
-    /// The place to start from was lost.
+    /// The snapshot to start from was lost.
     #[error(
         "{name} has no snapshot of a loop after its last loss, which is where a re-execution starts: record it without loss, \
          or for one snapshot interval longer (2 s)"
@@ -116,7 +116,7 @@ pub enum RerunError {
         /// The recording.
         name: String,
     },
-    /// There is no place to start from.
+    /// It has no snapshot to start from.
     #[error(
         "{name} has no snapshot of its loop that is whole, which is where a re-execution starts: record it from its start, or \
          for at least one snapshot interval (2 s)"
@@ -125,7 +125,7 @@ pub enum RerunError {
         /// The recording.
         name: String,
     },
-    /// It is more than can be held.
+    /// It needs more memory than is allowed.
     #[error(
         "{name} needs more than {} of memory to be executed again: record a shorter stretch",
         loop_traces::units::bytes(*.most)
@@ -136,7 +136,7 @@ pub enum RerunError {
         /// The limit, in bytes.
         most: u64,
     },
-    /// It makes its loop do more than a recording of its size can.
+    /// It makes its loop do more than a recording of its size can require.
     #[error(
         "the recording asks for more than {} operations, the most that its {} can stand for: {name} is damaged or made up",
         count(*.most),
@@ -147,10 +147,10 @@ pub enum RerunError {
         name: String,
         /// The limit.
         most: u64,
-        /// Its events, as far as they were read.
+        /// Its events read so far.
         events: u64,
     },
-    /// It makes its loop keep more than can be held.
+    /// It makes its loop keep more than is allowed.
     #[error(
         "the recording asks for more than {} tasks, timers and jobs at a time: {name} is damaged, made up, or too large to \
          be executed again",
@@ -162,18 +162,18 @@ pub enum RerunError {
         /// The limit.
         most: u32,
     },
-    /// It does not say which policy it was recorded under.
+    /// It does not name a known policy.
     #[error("{name} was recorded under policy \"{policy}\", which is none of loop-core's: name one with --policy ({})", loop_core::Policy::NAMES.join(", "))]
     ForeignPolicy {
         /// The recording.
         name: String,
-        /// What it says, made printable.
+        /// The recorded name, made printable.
         policy: String,
     },
-    /// The policy asked for cannot be.
+    /// The policy asked for is invalid.
     #[error("--policy: {0}")]
     Policy(PolicyError),
-    /// The policy that it was recorded under cannot be.
+    /// The recorded policy is invalid.
     #[error("the policy in the snapshot of {name} is damaged or made up: {error}")]
     DamagedPolicy {
         /// The recording.
@@ -181,27 +181,27 @@ pub enum RerunError {
         /// What is wrong with it.
         error: PolicyError,
     },
-    /// `--scale` or `--drop` names a tag of which nothing was recorded.
+    /// `--scale` or `--drop` names a tag that was not recorded.
     #[error("{option} {tag}: nothing of that tag was recorded; {}", nearest(.near))]
     UnknownTag {
-        /// Who named it.
+        /// The option that named it.
         option: &'static str,
         /// The name, made printable.
         tag: String,
-        /// The names most like it.
+        /// The most similar names.
         near: Vec<String>,
     },
-    /// One tag has two factors.
+    /// A tag is scaled twice.
     #[error("--scale {tag} is given twice, as {first} and as {second}: give one factor")]
     ScaledTwice {
         /// The tag, made printable.
         tag: String,
-        /// What was given first.
+        /// The first factor.
         first: f64,
-        /// ... and then.
+        /// The second factor.
         second: f64,
     },
-    /// The loop could not go on.
+    /// The loop could not continue.
     #[error("the loop failed in its virtual world: {0}")]
     Loop(#[from] LoopError),
     /// The result cannot be saved.

@@ -1,4 +1,4 @@
-//! Which loop of a trace is executed again: one rule for all that do.
+//! Selects the loop of a trace to re-execute: one rule for all commands.
 
 use std::collections::HashMap;
 
@@ -12,28 +12,28 @@ use loop_traces::source::EventSource;
 use super::RerunError;
 use super::refusal::{self, Evidence};
 
-/// Most loops that are told apart.
+/// Maximum number of loops tracked.
 const LOOPS_MAX: usize = 1024;
 
-/// The loops of a trace, as far as it was read.
+/// The loops found in the part of a trace read so far.
 #[derive(Debug, Default)]
 pub(super) struct Loops {
     ticks: HashMap<SourceId, u64>,
-    /// Of everybody, since what is lost may be lost before the first tick.
+    /// Kept for every emitter, because records may be lost before its first tick.
     evidence: HashMap<SourceId, Evidence>,
     labels: Labels,
 }
 
-/// The loop that is executed again.
+/// The loop to re-execute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Chosen {
     pub(super) source: SourceId,
     /// Its name.
     pub name: String,
-    /// Somebody named it; otherwise it is the one with the most ticks.
+    /// It was named by the user; otherwise it is the loop with the most ticks.
     pub is_named: bool,
-    /// The names of the others in the trace, the one with the most ticks first.
+    /// The names of the other loops in the trace, the one with the most ticks first.
     pub others: Vec<String>,
 }
 
@@ -56,7 +56,8 @@ impl Loops {
         }
     }
 
-    /// Why that loop of `source`, which was read to its end, cannot be executed again; without one, why none can.
+    /// Why the loop `chosen` from `source`, which was read to its end, cannot be re-executed; without one, why none
+    /// can.
     pub(super) fn refuse(&self, source: &dyn EventSource, chosen: Option<&Chosen>) -> RerunError {
         let evidence = chosen.map(|chosen| self.evidence.get(&chosen.source).copied().unwrap_or_default());
         refusal::refuse(source, evidence)
@@ -66,7 +67,7 @@ impl Loops {
         self.ticks.len()
     }
 
-    /// The loop of that name, or the one with the most ticks, the first of several.
+    /// Selects the loop named `wanted`, or the first of those with the most ticks.
     pub(super) fn choose(&self, trace: &str, wanted: Option<&str>) -> Result<Chosen, RerunError> {
         let mut loops: Vec<(SourceId, u64)> = self.ticks.iter().map(|(id, ticks)| (*id, *ticks)).collect();
         loops.sort_by_key(|(id, ticks)| (std::cmp::Reverse(*ticks), *id));
@@ -86,7 +87,7 @@ impl Loops {
 }
 
 impl Chosen {
-    /// Which loop it is, where there are several.
+    /// Says which loop was selected, if there are several.
     #[must_use]
     pub fn told(&self) -> Option<String> {
         let why = if self.is_named { "" } else { ", the one with the most ticks" };

@@ -1,4 +1,4 @@
-//! Minimizing: the smallest part of a recording whose re-execution still shows something.
+//! Finds the smallest part of a recording whose re-execution still meets a condition.
 //!
 //! ```text
 //!  recording ──survey──▶ snapshots, ticks, what it shows
@@ -9,8 +9,8 @@
 //!      └────────── the same again on that, which can begin at any of its ticks ◀────────────┘
 //! ```
 //!
-//! Whether a part still shows it is always asked of the loop: each try is a re-execution under the recorded policy.
-//! What comes out is the recording of the last one, and as good as any other recording.
+//! Whether a part still meets it is always decided by the loop: each try is a re-execution under the recorded policy.
+//! The result is the recording of the last successful one, and a complete recording itself.
 
 pub mod ddmin;
 mod error;
@@ -47,72 +47,72 @@ use survey::{Between, Survey};
 /// How large a recording is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Size {
-    /// From its beginning to its end, in nanoseconds.
+    /// Its length, in nanoseconds.
     pub span_ns: u64,
     /// Arrivals from outside.
     pub arrivals: usize,
-    /// Tags of which something ran on the loop's thread, and how often, the longest run first.
+    /// Tags of the tasks that ran on the loop's thread, with their counts, longest run time first.
     pub tags: Vec<(String, u64)>,
-    /// Tasks that ran on the loop's thread.
+    /// Tasks run on the loop's thread.
     pub tasks: u64,
     /// The metric that was watched.
     pub value: Option<Value>,
 }
 
-/// What came of it.
+/// The result of a search.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Minimized {
-    /// What there was.
+    /// The recording before.
     pub before: Size,
-    /// What is left.
+    /// The recording after.
     pub after: Size,
-    /// What is left of the arrivals: when, in nanoseconds after the beginning, and what.
+    /// The remaining arrivals: nanoseconds after the beginning, and a description.
     pub arrivals: Vec<(u64, String)>,
-    /// Re-executions that it took.
+    /// Re-executions needed.
     pub tries: u32,
     /// Why the search ended.
     pub ended: Ended,
-    /// How long it took, from when the recording was read: what the budget is about.
+    /// Duration of the search in nanoseconds, from when the recording was read: what the budget limits.
     pub search_ns: u64,
 }
 
-/// Why a search ended. But for the first, what was found is the smallest so far, and not minimal.
+/// Why a search ended. Except for the first, the result is the smallest part found so far, and not minimal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Ended {
-    /// Nothing single can go any more.
+    /// Nothing more can be removed on its own.
     Minimal,
-    /// Somebody stopped it.
+    /// The user stopped it.
     Stopped,
-    /// The time was over.
+    /// Its time budget was spent.
     Budget,
-    /// There were no more tries.
+    /// Its tries were used up.
     Tries,
 }
 
-/// Where the search is, for who watches.
+/// Progress of the search, for display.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Progress {
-    /// What is being narrowed down.
+    /// What is being reduced.
     pub stage: Stage,
     /// Re-executions so far.
     pub tries: u32,
     /// The span of the smallest part so far, in nanoseconds.
     pub span_ns: u64,
-    /// Its arrivals.
+    /// The arrivals in the smallest part so far.
     pub arrivals: usize,
 }
 
-/// How long to search, and who watches.
+/// Limits of the search, and its progress callback.
 pub struct Limits<'a> {
-    /// Most re-executions.
+    /// Maximum number of re-executions.
     pub tries: u32,
-    /// How long to search, from when the recording is read. A try that takes longer is given up.
+    /// Time limit, counted from when the recording is read. A try that exceeds it is abandoned.
     pub budget: Duration,
-    /// Whether the search was asked to end.
+    /// Whether the search was asked to stop.
     pub stop: Stop,
     /// Called before each re-execution.
     pub watch: &'a mut dyn FnMut(&Progress),
@@ -124,15 +124,15 @@ impl std::fmt::Debug for Limits<'_> {
     }
 }
 
-/// A recording that can be read again and again.
+/// Opens a recording, any number of times.
 pub type Open<'a> = dyn Fn() -> Result<Box<dyn EventSource>, SourceError> + 'a;
 
-/// Finds the smallest part of a recording in whose re-execution `keep` holds, and saves that as `output`.
+/// Finds the smallest part of a recording whose re-execution satisfies `keep`, and saves its recording as `output`.
 ///
 /// # Errors
 ///
-/// [`MinimizeError`] where `keep` does not hold in the recording or in its re-execution, or one of them cannot be read
-/// or written.
+/// [`MinimizeError`] if `keep` does not hold in the recording or in its re-execution, or one of them cannot be read or
+/// written.
 pub fn minimize<'a>(
     open: &Open<'_>,
     keep: &'a Condition,
@@ -167,12 +167,12 @@ pub fn minimize<'a>(
     search.finish(before, is_minimal, output)
 }
 
-/// Everything of a recording, as long as nobody stops it.
+/// The whole recording, until the search is stopped.
 fn whole_of<'a>(open: &Open<'_>, stop: &'a Stop) -> Result<Between<'a, Box<dyn EventSource>>, SourceError> {
     Ok(Between::new(open()?, Timestamp(0), Timestamp(u64::MAX), stop))
 }
 
-/// What arrives through `filter`, and when after its beginning.
+/// The arrivals that pass `filter`, with their times after the beginning.
 fn arrivals_in(recorded: &Recorded, filter: &Filter) -> Vec<(u64, String)> {
     let (from, to) = filter.window_ns.unwrap_or((0, recorded.span_ns()));
     let kept = |number: &usize| filter.arrivals.as_ref().is_none_or(|kept| kept.contains(number));
@@ -191,7 +191,7 @@ fn size(recorded: &Recorded, summary: &Summary, keep: &Condition) -> Size {
     }
 }
 
-/// The smallest part so far, as it was executed again.
+/// The smallest part so far, as re-executed.
 struct Smallest {
     recording: PathBuf,
     size: Size,
@@ -202,11 +202,11 @@ struct Search<'a> {
     keep: &'a Condition,
     limits: Limits<'a>,
     began: Timestamp,
-    /// When the time is over, once it began.
+    /// When the time budget ends; set once the recording was read.
     deadline: Rc<Cell<Option<Timestamp>>>,
     /// Whether the search is over: it was stopped, or its budget is spent.
     end: Stop,
-    /// Each try is recorded here, so that the smallest is there whenever the time is over.
+    /// Each try is recorded here, so that the smallest is at hand whenever the time is up.
     folder: TempDir,
     tries: u32,
     /// Span and arrivals of the smallest part so far.
@@ -259,7 +259,7 @@ impl<'a> Search<'a> {
         Err(MinimizeError::NotThere { condition, name, value: self.value(summary) })
     }
 
-    /// Executes the whole again, which is the smallest part that is known to be enough then.
+    /// Re-executes the whole recording, which then is the smallest part known to be sufficient.
     fn holds_again(&mut self, name: &str, recorded: &Summary, whole: &Recorded) -> Result<(), MinimizeError> {
         match self.execute(whole, Filter::default())? {
             Some((_, true)) => Ok(()),
@@ -273,8 +273,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Executes a part again. `None` where its time was over; otherwise what it showed, and whether that is enough: then it
-    /// is the smallest so far.
+    /// Re-executes a part. Returns `None` if the time ran out; otherwise what it showed, and whether that satisfies the
+    /// condition: if so, it becomes the smallest so far.
     fn execute(
         &mut self,
         recorded: &Recorded,
@@ -292,7 +292,7 @@ impl<'a> Search<'a> {
         if holds {
             let whole = recorded.span_ns();
             let (from, to) = changes.filter.window_ns.unwrap_or((0, whole));
-            // The world in which it ran woke its loop too: that is no arrival.
+            // The virtual world wakes the loop too; that does not count as an arrival.
             let arrivals = arrivals_in(recorded, &changes.filter);
             self.best = (to.min(whole).saturating_sub(from), arrivals.len());
             let span_ns = summary.span_ns;
@@ -306,7 +306,7 @@ impl<'a> Search<'a> {
         measured(self.keep.metric.of(summary))
     }
 
-    /// Whether the condition still holds; `None` where the tries ran out, one failed, or the search is over.
+    /// Whether the condition still holds; `None` if the tries ran out, one failed, or the search is over.
     fn try_one(&mut self, recorded: &Recorded, stage: Stage, filter: Filter) -> Option<bool> {
         if self.failed.is_some() || self.tries >= self.limits.tries || self.is_over() {
             return None;
@@ -325,9 +325,9 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// The same on the recording of the smallest part, which can begin at any of its ticks. Says whether nothing single
-    /// can go any more, where `is_minimal` says it of the part. What comes out is a re-execution of the recording `name`
-    /// all the same: the one in between is gone when the search is over, and has another path each time.
+    /// Repeats the search on the recording of the smallest part, which can begin at any of its ticks. Returns whether
+    /// the result is minimal; `is_minimal` says so of the part. The result is still reported as a re-execution of the
+    /// recording `name`: the intermediate recording is deleted after the search and has a different path each time.
     fn again_on_its_own_recording(
         &mut self,
         name: &str,
@@ -351,15 +351,15 @@ impl<'a> Search<'a> {
             return Ok(false);
         }
         let (survey, from_small) = (survey?, from_small?);
-        // What the loop says of a part may not be all that made it so: where its recording does not show it any
-        // more, the part itself is the result.
+        // The recorded events of a part may not contain all that led to the condition: if its recording no longer meets
+        // it, the part itself is the result.
         match self.try_one(&from_small, Stage::Window, Filter::default()) {
             Some(true) => {
                 let begun = self.begin_late(&small, &survey, from_small)?;
                 Ok(self.reduce(&begun, &survey)?.1)
             }
             Some(false) => Ok(is_minimal),
-            // One that cannot be executed again shows nothing; where no more was tried, nobody knows.
+            // A part that cannot be re-executed does not meet it; if the tries ran out, the answer is unknown.
             None => Ok(is_minimal && self.failed.take().is_some()),
         }
     }
@@ -380,8 +380,8 @@ impl<'a> Search<'a> {
         Ok(Minimized { before, after: size, arrivals, tries: self.tries, ended, search_ns })
     }
 
-    /// The recording from the latest snapshot on from which its re-execution still shows it, cut behind the tick that
-    /// shows it.
+    /// Cuts the recording: it begins at the latest snapshot from which its re-execution still meets the condition, and
+    /// ends after the tick that meets it.
     fn begin_late(
         &mut self,
         open: &Open<'_>,
@@ -398,11 +398,11 @@ impl<'a> Search<'a> {
             let filter = Filter { window_ns: Some((0, cuts[end])), ..Filter::default() };
             self.try_one(&whole, Stage::Window, filter)
         });
-        // A little more than what ran until then: whatever runs across the cut is to have its end.
+        // One tick more than needed: a callback that spans the cut must have its end.
         let to = survey.ticks.get(end + 1).copied().unwrap_or(survey.end);
         let mut chosen = Begun { recorded: whole, at: first, to_ns: cuts[end] };
         let snapshots = &survey.snapshots[..survey.snapshots.partition_point(|at| *at < to)];
-        // From the back: what makes something late mostly lies just before it.
+        // From the back: the cause of a delay is mostly just before it.
         let (mut low, mut high) = (0, snapshots.len());
         while low + 1 < high && !self.is_over() {
             let middle = low + (high - low) / 2;
@@ -410,7 +410,7 @@ impl<'a> Search<'a> {
             let stop = Stop::clone(&self.end);
             let part = Recorded::read(&mut Between::new(open()?, from, to, &stop));
             if self.is_over() {
-                // What was read of it is not all.
+                // It was not read completely.
                 break;
             }
             let part = part?;
@@ -442,11 +442,11 @@ impl<'a> Search<'a> {
     }
 }
 
-/// A recording, or what of it begins late.
+/// The part of a recording from some snapshot on, or all of it.
 struct Begun {
     recorded: Recorded,
     /// When it begins.
     at: Timestamp,
-    /// Its re-execution shows it, cut here: nanoseconds after its beginning.
+    /// Where it can be cut and still meet the condition: nanoseconds after its beginning.
     to_ns: u64,
 }

@@ -1,24 +1,24 @@
-//! Why a loop of a recording cannot be executed again: one answer for all that would do it.
+//! Explains why a loop of a recording cannot be re-executed, in one place for all commands.
 
 use loop_probes::event::Event;
 use loop_traces::source::{EventSource, SourceKind};
 
 use super::RerunError;
 
-/// What a recording says about one of its loops, as far as a re-execution could start from it.
+/// What a recording says about one of its loops that bears on re-execution.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Evidence {
-    /// It recorded what only loop-core's loops do: what they were given to decide by.
+    /// It has records that only loop-core loops write: the inputs of their decisions.
     is_of_loop_core: bool,
-    /// Something was lost, and there is no snapshot behind that.
+    /// Records were lost, and no snapshot follows.
     is_behind_loss: bool,
-    /// Its snapshots were written before they said all.
+    /// Its snapshots predate some of the parts needed.
     is_old: bool,
     tells_loop: bool,
 }
 
 impl Evidence {
-    /// Whether `event` says anything here: of a thousand, few do.
+    /// Whether `event` is relevant here; few are.
     pub(super) const fn is_one(event: &Event) -> bool {
         matches!(
             event,
@@ -49,8 +49,8 @@ impl Evidence {
     }
 }
 
-/// Why what `source` gave to its end cannot be executed again. `evidence` is of the loop that was to be; none where
-/// nothing ticks.
+/// Why the events of `source`, read to its end, cannot be re-executed. `evidence` is of the selected loop; `None` if no
+/// loop ticks.
 pub(super) fn refuse(source: &dyn EventSource, evidence: Option<Evidence>) -> RerunError {
     let name = loop_probes::text::printable(source.name());
     let foreign = |what| RerunError::Foreign { name: name.clone(), what };

@@ -1,4 +1,4 @@
-//! What if: the same arrivals, the same work, another rule.
+//! What-if: re-executes the same arrivals and the same work under another rule.
 //!
 //! ```text
 //!  recording ──read──▶ Script: what arrived when, what each callback did and cost
@@ -7,8 +7,8 @@
 //!  World: clock, poller, signals, pool, heap ◀──▶ the real loop-core ──▶ its own recording ──▶ after
 //! ```
 //!
-//! The loop decides everything itself: what runs when, what is polled for how long, which timer fires, when it
-//! collects. The world only says when something arrives and how long a callback takes, both from the recording.
+//! The loop makes every decision: what runs when, how long each poll waits, which timer fires, when to collect. The
+//! world only supplies the arrival times and the durations of callbacks, both from the recording.
 
 mod agenda;
 mod answer;
@@ -42,10 +42,10 @@ pub use compare::{News, Row, Unit, Verdict, is_change};
 use super::{Chosen, RerunError};
 use script::{Came, Script};
 
-/// Whether somebody wants a re-execution to end before its time.
+/// Whether a re-execution should end early.
 pub type Stop = Rc<dyn Fn() -> bool>;
 
-/// A recording, read once, that can be executed again and again.
+/// A recording, read once, that can be re-executed any number of times.
 #[derive(Clone, Debug)]
 pub struct Recorded(Rc<Script>);
 
@@ -54,16 +54,16 @@ impl Recorded {
     ///
     /// # Errors
     ///
-    /// [`RerunError`] where it cannot be read, or holds no snapshot to start from.
+    /// [`RerunError`] if it cannot be read, or has no snapshot to start from.
     pub fn read(source: &mut dyn EventSource) -> Result<Self, RerunError> {
         Self::read_loop(source, None)
     }
 
-    /// The same, and keeps the loop named `wanted`, where that is given.
+    /// As [`read`](Self::read), but keeps the loop named `wanted` if that is given.
     ///
     /// # Errors
     ///
-    /// As [`read`](Self::read), and where there is no such loop.
+    /// Those of [`read`](Self::read), or `UnknownLoop` if there is no such loop.
     pub fn read_loop(source: &mut dyn EventSource, wanted: Option<&str>) -> Result<Self, RerunError> {
         Ok(Self(Rc::new(Script::read(source, wanted)?)))
     }
@@ -74,18 +74,19 @@ impl Recorded {
         self.0.chosen.as_ref()
     }
 
-    /// What arrived from outside: posts of other threads, signals, readiness, tasklets that no callback added. [`Filter::arrivals`] counts them from 0.
+    /// The number of arrivals from outside: posts of other threads, signals, readiness, tasklets not added by a
+    /// callback. [`Filter::arrivals`] counts them from 0.
     #[must_use]
     pub fn arrivals(&self) -> usize {
         self.0.arrivals.len()
     }
 
-    /// When each of them arrived, in their order, in nanoseconds after the beginning of the stretch.
+    /// The times of the arrivals, in order, in nanoseconds after the beginning.
     pub fn arrival_times_ns(&self) -> impl Iterator<Item = u64> + '_ {
         self.0.arrivals.iter().map(|arrival| arrival.at_ns.saturating_sub(self.0.begin_ns))
     }
 
-    /// What arrived, in words, by its number: `post Metric`, `signal 10 Signal`, `ready Echo`, `wake`.
+    /// Describes an arrival, given its number: `post Metric`, `signal 10 Signal`, `ready Echo`, `wake`.
     #[must_use]
     pub fn arrival(&self, number: usize) -> Option<String> {
         let arrival = self.0.arrivals.get(number)?;
@@ -99,32 +100,32 @@ impl Recorded {
         })
     }
 
-    /// The tags of which something ran, by name.
+    /// The names of all tags that ran.
     #[must_use]
     pub fn tags(&self) -> Vec<String> {
         self.0.tag_names()
     }
 
-    /// The recorded stretch that is executed again, in nanoseconds.
+    /// Length of the recorded stretch, in nanoseconds.
     #[must_use]
     pub fn span_ns(&self) -> u64 {
         self.0.end_ns.saturating_sub(self.0.begin_ns)
     }
 
-    /// Executes it again with `changes`, and saves what the loop recorded in `output`, where that is given.
+    /// Re-executes the recording with `changes`, and saves what the loop recorded in `output`, if given.
     ///
     /// # Errors
     ///
-    /// [`RerunError`] where `changes` name something that it does not have, or `output` cannot be written.
+    /// [`RerunError`] if `changes` name something that the recording does not have, or `output` cannot be written.
     pub fn what_if(&self, changes: &Changes, output: Option<&Path>) -> Result<Answer, RerunError> {
         run::run(&self.0, changes, output, None)
     }
 
-    /// The same. Where `stop` ended it there is no answer, and what `output` holds is of no use.
+    /// As [`what_if`](Self::what_if), but returns `None` if `stop` ended it; `output` is then incomplete and useless.
     ///
     /// # Errors
     ///
-    /// As [`what_if`](Self::what_if).
+    /// Those of [`what_if`](Self::what_if).
     pub fn what_if_until(
         &self,
         changes: &Changes,

@@ -1,14 +1,13 @@
-//! What is compared: the decisions, without what the record clock alone says.
+//! Selects what is compared: the decisions, not the measurements.
 
 use loop_probes::event::{Event, PolicyField, Queue};
 use loop_probes::ids::LabelId;
 
-/// Whether an event says something about a decision. Phases, slow tasks, spans, marks, calibrations and names say how
-/// long things took or what they are called; agendas and pumps are programs of their own; lists by name repeat what
-/// other parts of a snapshot say; what a shutdown counts depends on what its owners called their work. How much other
-/// threads had posted is what the check is fed with, and its batch says it: the depth of their queue is told of a batch
-/// that came before the passes over the task queue, not of one that came while they ran, and where nothing else is told
-/// in between, the two cannot be told apart.
+/// Whether an event bears on a decision. Phases, slow tasks, spans, marks, calibrations and names only give durations
+/// and labels; agendas and pumps are programs of their own; lists by name repeat other parts of a snapshot; what a
+/// shutdown counts depends on what its owners called their work. How much other threads had posted is an input, given
+/// by its batch: the depth of their queue is reported for a batch taken before the passes over the task queue but not
+/// for one taken during them, and if no other event is reported in between, the two cannot be distinguished.
 pub(super) const fn is_compared<T>(event: &Event<T>) -> bool {
     !matches!(
         event,
@@ -37,7 +36,7 @@ pub(super) const fn is_compared<T>(event: &Event<T>) -> bool {
     )
 }
 
-/// The event without the numbers that stand for names, and without what a check sets itself.
+/// The event without label numbers, and without the fields that a check sets itself.
 pub(super) fn normal(mut event: Event<()>) -> Event<()> {
     match &mut event {
         Event::Exception { message: label, .. } | Event::CallbackRan { label, .. } => *label = LabelId(0),

@@ -1,4 +1,4 @@
-//! The surroundings of the loop that runs again: each answers from what the recorded stream has next.
+//! The environment of the re-executed loop: each part answers from the recorded stream.
 
 use std::io;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use loop_probes::ids::{TaskId, Ticks, Timestamp};
 
 use super::stage;
 
-/// The clock. How long things took is not compared, so that its record clock stands still.
+/// The clock. Durations are not compared, so the record clock stands still.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FedClock;
 
@@ -28,7 +28,7 @@ impl Clock for FedClock {
     }
 }
 
-/// The poller: nothing is waited for.
+/// The poller: it never waits.
 #[derive(Debug)]
 pub(super) struct FedPoller;
 
@@ -53,7 +53,7 @@ impl Poller for FedPoller {
 
     /// # Errors
     ///
-    /// Where nothing more is compared: that ends the run.
+    /// When nothing more is compared, to end the run.
     fn wait(&mut self, _timeout: Option<Duration>, out: &mut Vec<Ready>) -> io::Result<()> {
         out.clear();
         let goes_on = stage::with(|stage| {
@@ -70,7 +70,7 @@ impl Poller for FedPoller {
     }
 }
 
-/// The signals.
+/// The source of signals.
 #[derive(Debug)]
 pub(super) struct FedSignals;
 
@@ -97,7 +97,7 @@ impl SignalSource for FedSignals {
     }
 }
 
-/// The pool: what is submitted is dropped, and its result comes when the record has it.
+/// The pool: drops what is submitted; results arrive when the recording has them.
 #[derive(Debug)]
 pub(super) struct FedPool;
 

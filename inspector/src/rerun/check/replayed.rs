@@ -1,4 +1,4 @@
-//! The task that stands for every recorded one: when its turn comes, it does what that did.
+//! The task that stands for every recorded one: when run, it repeats what the recorded task did.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub(super) enum Replayed {
     Microtask,
 }
 
-/// What comes from other threads and from the pool: nothing but a tag.
+/// What arrives from other threads and from the pool: just a tag.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Remote {
     pub(super) tag: Tag,
@@ -74,14 +74,14 @@ fn run_callback(cx: &mut Cx<'_>, tag: Tag) {
         Outcome::Done => {}
         Outcome::Reload => cx.reload(),
         Outcome::Panicked => {
-            // Not a panic of ours: nobody is to hear of it but the loop.
+            // Not a real panic: only the loop sees it.
             std::panic::resume_unwind(Box::new("recorded"));
         }
         outcome @ (Outcome::Failed | Outcome::Cancelled | Outcome::Pending) => cx.replay().end_as(outcome),
     }
 }
 
-/// Does all that the frame did.
+/// Performs all acts of the frame.
 pub(super) fn run_frame(cx: &mut Cx<'_>) {
     while let Some(done) = next_act(|_, _| true) {
         perform(cx, done);
@@ -90,7 +90,7 @@ pub(super) fn run_frame(cx: &mut Cx<'_>) {
     release_later(cx);
 }
 
-/// Gives back what the frame gave back for the end of the turn.
+/// Releases the references that the frame released for the end of the tick.
 fn release_later(cx: &mut Cx<'_>) {
     let releases = stage::with(|stage| {
         let releases = stage.frame().map_or(0, |frame| std::mem::take(&mut frame.releases));
@@ -101,7 +101,7 @@ fn release_later(cx: &mut Cx<'_>) {
     }
 }
 
-/// All microtasks of a checkpoint are alike: the first does what any of them did.
+/// All microtasks of a checkpoint look alike: the first performs the acts of all.
 fn run_microtask(cx: &mut Cx<'_>) {
     let entered = stage::with(|stage| {
         stage.enter(|kind| matches!(kind, Kind::Microtasks(_)), |_| "a microtask is run".to_owned())
@@ -113,7 +113,7 @@ fn run_microtask(cx: &mut Cx<'_>) {
     queue_microtasks(cx, stage::with(|stage| stage.microtasks_begotten(queued)).unwrap_or(0));
     let left = cx.replay().microtasks();
     while let Some(done) = next_act(|done, _| {
-        // One that was done when fewer microtasks were left waits for them to be gone.
+        // An act that was done when fewer microtasks were left has to wait until they are gone.
         done.alive.is_none()
             || left == 0
             || alive_before(done, cx.replay().held()) >= i64::from(cx.replay().alive())
@@ -123,7 +123,7 @@ fn run_microtask(cx: &mut Cx<'_>) {
     release_later(cx);
 }
 
-/// A callback of the deferred queue: true where it wants to be kept.
+/// A callback of the deferred queue; returns true to stay queued.
 pub(super) fn run_deferred(cx: &mut Cx<'_>) -> bool {
     let entered = stage::with(|stage| {
         let entered = stage.enter(
@@ -132,7 +132,7 @@ pub(super) fn run_deferred(cx: &mut Cx<'_>) -> bool {
         );
         stage.frame().filter(|_| entered).map(|frame| {
             frame.begun += 1;
-            // Who has to be kept next does all until then.
+            // The next callback that stays queued performs all acts up to there.
             let kept = frame.acts.iter().find_map(|done| match done.act {
                 Act::Kept(number) => Some(number),
                 _ => None,
@@ -149,7 +149,7 @@ pub(super) fn run_deferred(cx: &mut Cx<'_>) -> bool {
         // Its key is still waiting for its own callback.
         Act::Defer(key, existed) if !is_kept => cx.replay().is_deferred(key) == existed,
         _ if does_rest || done.alive.is_none() => true,
-        // One that was done when fewer callbacks waited was a later one's.
+        // An act that was done when fewer callbacks were waiting belongs to a later one.
         _ => alive_before(done, cx.replay().held()) >= i64::from(cx.replay().alive()),
     }) {
         perform(cx, done);
@@ -164,14 +164,14 @@ pub(super) fn run_deferred(cx: &mut Cx<'_>) -> bool {
     is_kept
 }
 
-/// The next act of the frame, where it may be done now.
+/// The next act of the frame, if `may` allows it now.
 fn next_act(may: impl FnOnce(&Done, ()) -> bool) -> Option<Done> {
     let first = stage::with(|stage| {
         if stage.is_over() {
             return None;
         }
         let frame = stage.frame()?;
-        // The panic itself says that it was one.
+        // The panic itself records that it is one.
         if frame.outcome == Outcome::Panicked && frame.acts.len() == 1 && frame.acts[0].act == Act::Fail {
             frame.acts.clear();
         }
@@ -197,12 +197,12 @@ fn queue_microtasks(cx: &mut Cx<'_>, count: u64) {
     (0..count).for_each(|_| cx.microtask(Replayed::Microtask));
 }
 
-/// References of every kind before an act that tells how many there are after it.
+/// References of every kind before an act, computed from the recorded count after it.
 fn alive_before(done: &Done, held: i64) -> i64 {
     let change = match done.act {
         Act::Work { .. } | Act::Register { .. } | Act::ReferenceSource(_, true) => 1,
         Act::CancelWork(_) | Act::Remove(_) | Act::ReferenceSource(_, false) => -1,
-        // Releases that came first count for nothing until they are made good.
+        // Releases made in advance do not count until they are balanced.
         Act::Hold(delta) => held.saturating_add(delta.into()).max(0) - held.max(0),
         Act::Futures(delta) => i64::from(delta),
         _ => 0,
@@ -210,7 +210,7 @@ fn alive_before(done: &Done, held: i64) -> i64 {
     done.alive.map_or(i64::MAX, |alive| i64::from(alive) - change)
 }
 
-/// Does what was done outside of all callbacks.
+/// Performs an act that was done outside of all callbacks.
 pub(super) fn do_loose(cx: &mut Cx<'_>, done: Done) {
     if stage::with(|stage| stage.is_over()) == Some(false) {
         perform(cx, done);
@@ -230,11 +230,11 @@ fn perform(cx: &mut Cx<'_>, done: Done) {
     }
 }
 
-/// False where it could not be done.
+/// Returns false if it could not be done.
 fn act(cx: &mut Cx<'_>, done: &Done) -> bool {
     match done.act {
         Act::Post { tag, origin, parent, .. } => {
-            // A poll of a future, or a post from between two ticks, says itself where it is from.
+            // The poll of a future, or a post between two ticks, brings its own origin.
             if origin == Origin::Future || cx.task() != parent || cx.task().is_none() {
                 cx.replay().queue(Replayed::Callback(tag), origin, parent);
             } else {
@@ -246,7 +246,7 @@ fn act(cx: &mut Cx<'_>, done: &Done) -> bool {
         Act::ClearImmediate(task) => return cx.clear_immediate(task),
         Act::ReferenceImmediate(task, referenced) => return cx.set_immediate_referenced(task, referenced),
         Act::Read => read_and_arm(cx),
-        // Without a reading of its own: what came before it was none of ours.
+        // An arm without a clock reading: none of these timers is armed here.
         Act::Arm { .. } => return false,
         Act::ClearTimer(timer) => return key(timer).is_some_and(|timer| cx.clear_timer(timer)),
         Act::ReferenceTimer(timer, referenced) => {
@@ -254,7 +254,7 @@ fn act(cx: &mut Cx<'_>, done: &Done) -> bool {
         }
         Act::Defer(key, _) => drop(cx.defer(key, run_deferred)),
         Act::Undefer(key) => return cx.undefer(key),
-        // Told by the drain itself.
+        // The drain itself returns this.
         Act::Kept(_) => {}
         Act::Reload => cx.reload(),
         Act::Work { tag, task, .. } => {
@@ -303,7 +303,7 @@ fn act(cx: &mut Cx<'_>, done: &Done) -> bool {
     true
 }
 
-/// Says of everything whether the shutdown that comes now cancels it.
+/// Sets for every handle whether the coming shutdown cancels it.
 pub(super) fn expect_shutdown(cx: &mut Cx<'_>) {
     let expected = stage::with(|stage| {
         stage.expect_shutdown();
@@ -318,7 +318,7 @@ pub(super) fn expect_shutdown(cx: &mut Cx<'_>) {
     let Some((timers, sources, jobs)) = expected else { return };
     let jobs: Vec<TaskId> = jobs;
     for timer in timers {
-        // One that is gone by now is not cancelled either.
+        // One that is already gone is not cancelled either.
         let _ = cx.set_timer_on_shutdown(timer, OnShutdown::Cancel);
     }
     for source in sources {
@@ -333,7 +333,7 @@ fn key(timer: TimerId) -> Option<loop_core::Timer> {
     stage::with(|stage| stage.timers.get(&timer).copied()).flatten()
 }
 
-/// The clock is read to arm what comes next: nothing, one timer, one again, or many at one reading.
+/// Reads the clock and arms what follows: nothing, one timer, one again, or many at one reading.
 fn read_and_arm(cx: &mut Cx<'_>) {
     let mut arms = Vec::new();
     while let Some(done) = next_act(|done, ()| matches!(done.act, Act::Arm { .. })) {

@@ -1,12 +1,11 @@
-//! The stage: where the recorded stream and the loop that runs again meet, event by event.
+//! The stage: matches the recorded stream against the running loop, event by event.
 //!
-//! The loop tells each event at once. Where it is the recorded one, the stage goes on to the next, and brings in what
-//! had come from outside by then; where it is another one, both have parted, and nothing more is compared. Everything
-//! that the loop asks of its surroundings (the time, the heap, readiness, signals) is answered from what the recorded
-//! stream has next.
+//! The loop reports each event as it happens. If it equals the recorded one, the stage advances to the next, and
+//! injects what had arrived from outside by then; if not, the two have diverged, and nothing more is compared. Every
+//! question of the loop to its environment (the time, the heap, readiness, signals) is answered from the recorded
+//! stream.
 //!
-//! It belongs to the thread: the tasks of the loop, its clock and its recorder all reach it, and some of them must
-//! be `Send`.
+//! It is thread-local: the tasks of the loop, its clock and its recorder all reach it, and some of them must be `Send`.
 
 mod answers;
 mod bring;
@@ -30,31 +29,31 @@ use super::{Divergence, Seen};
 use crate::rerun::RerunError;
 pub(super) use left::Supposed;
 
-/// Events kept to be shown before the one at which both part.
+/// Events kept to be shown before a divergence.
 const HISTORY: usize = 6;
-/// Most entries of one batch, and microtasks of one snapshot: what says more is damaged.
+/// Maximum entries of a batch, and microtasks of a snapshot: a recording with more is damaged.
 pub(super) const MOST: u32 = 1 << 20;
-/// A depth that no queue has.
+/// A depth that no queue can have.
 const NEVER: u32 = u32::MAX;
 
 thread_local! {
     static STAGE: RefCell<Option<Stage>> = const { RefCell::new(None) };
 }
 
-/// How far the check is with the stream.
+/// Where the check is in the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
-    /// Until the first tick.
+    /// Before the first tick.
     Starting,
     Comparing,
-    /// A shutdown gives everything back: until the run has ended.
+    /// A shutdown releases everything: until the run has ended.
     Ending,
 }
 
 pub(super) struct Stage {
     pub(super) recorded: Window,
     mode: Mode,
-    /// The run goes on that the caller had interrupted.
+    /// The run that the caller interrupted continues.
     pub(super) resumes: bool,
     /// A callback from outside entered the loop and has not left it.
     pub(super) entered: bool,
@@ -64,33 +63,33 @@ pub(super) struct Stage {
     pub(super) outside: Option<Outside<Replayed>>,
     pub(super) local: Option<LocalHandle<Replayed>>,
     pub(super) timers: HashMap<TimerId, Timer>,
-    /// What the shutdown that was asked for will cancel.
+    /// What the requested shutdown will cancel.
     pub(super) cancels: Cancels,
     pub(super) supposed: Supposed,
-    /// Microtasks that wait since the last checkpoint, where no callback ran since.
+    /// Microtasks left waiting by the last checkpoint, if no callback ran since.
     waiting: Option<u64>,
-    /// Jobs that were brought in and put aside.
+    /// Finished jobs that were injected and put aside.
     pub(super) aside: usize,
     puts_aside: bool,
     drains_late: bool,
-    /// The revision of the rules that the recorded loop decided by.
+    /// The revision of the recorded loop's rules.
     rules: u64,
-    /// Something was recorded that later rules decide otherwise.
+    /// An event was recorded that depends on the revision of the rules.
     depends_on_rules: bool,
     tick: u64,
     began: Timestamp,
     latest: Timestamp,
     agenda: u32,
     signals_dropped: u64,
-    /// Whether the depths of signals and of the pool are asked for the record.
+    /// Whether the depths of signals and of the pool are still to be sampled in this tick.
     samples: [bool; 2],
-    /// The depths that were told last.
+    /// The depths reported last.
     told: [u32; 2],
     prepared: Option<u64>,
     history: VecDeque<Entry>,
 }
 
-/// What a shutdown cancels, as the record has it.
+/// What a shutdown cancels, according to the recording.
 #[derive(Debug, Default)]
 pub(super) struct Cancels {
     pub(super) timers: HashSet<TimerId>,
@@ -98,17 +97,17 @@ pub(super) struct Cancels {
     pub(super) jobs: HashSet<TaskId>,
 }
 
-/// Does something with the stage of this thread; `None` where there is none.
+/// Runs `f` with the stage of this thread; `None` if there is none.
 pub(super) fn with<R>(f: impl FnOnce(&mut Stage) -> R) -> Option<R> {
     STAGE.with_borrow_mut(|stage| stage.as_mut().map(f))
 }
 
-/// Puts up a stage on this thread, and takes down the one that was there.
+/// Installs a stage on this thread and returns the previous one.
 pub(super) fn put_up(stage: Option<Stage>) -> Option<Stage> {
     STAGE.replace(stage)
 }
 
-/// The loop told an event.
+/// Called by the loop's recorder for each event.
 pub(super) fn observe(event: Event<Ticks>) {
     with(|stage| stage.observe(event));
 }
@@ -147,17 +146,17 @@ impl Stage {
         }
     }
 
-    /// Nothing more is compared: both parted, or the record is over.
+    /// Whether comparing has ended: the two diverged, or the recording is over.
     pub(super) fn is_over(&self) -> bool {
         self.diverged.is_some() || self.failed.is_some() || self.recorded.front().is_none()
     }
 
-    /// Whether what comes next is done by whoever runs the loop.
+    /// Whether the caller of the loop does what comes next.
     pub(super) fn is_for_the_caller(&self) -> bool {
         let Some(entry) = self.recorded.front() else { return true };
         match entry.event {
             Event::InputRun { .. } | Event::InputShutdown { outside: true, .. } => true,
-            // `done` was asked before a poll that was not made: the caller wanted the loop back.
+            // `done` was checked before a poll that was not made: the caller took the loop back.
             Event::TickEnd { .. } => true,
             _ => matches!(self.recorded.frames.front(), Some(Frame { kind: Kind::Outside(_), end, .. })
                 if *end >= self.recorded.place && self.is_at_outside()),
@@ -180,7 +179,7 @@ impl Stage {
         let told = event;
         let event = normal(event.map_time(|_| ()));
         match (self.mode, event) {
-            // A tick in an end is none: a made-up record has the loop go on for ever where it was to end.
+            // An end has no ticks: otherwise a made-up recording could keep the loop running where it should end.
             (Mode::Starting | Mode::Ending, Event::TickStart { .. })
             | (Mode::Ending, Event::LoopStopped { .. }) => self.mode = Mode::Comparing,
             (Mode::Starting | Mode::Ending, _) => return,
@@ -195,7 +194,7 @@ impl Stage {
         }
     }
 
-    /// Whether a recording by older rules cannot hold this event.
+    /// Whether recordings by older rules lack this event.
     const fn is_newer(&self, event: &Event<Ticks>) -> bool {
         self.rules < RULES
             && matches!(
@@ -204,13 +203,13 @@ impl Stage {
             )
     }
 
-    /// Whether both could part because the recorded loop decided by older rules.
+    /// Whether older rules of the recorded loop may explain a divergence.
     pub(super) const fn is_of_old_rules(&self) -> bool {
         self.rules < RULES && self.depends_on_rules
     }
 
-    /// Where microtasks wait for the end of a pass, nobody knows which task of it queued them, and so how many
-    /// references there were in between.
+    /// If microtasks wait for the end of a pass, the recording does not show which of its tasks queued them, and so not
+    /// how many references there were in between.
     fn is_same(&self, recorded: Event<()>, happened: Event<()>) -> bool {
         recorded == happened
             || matches!((recorded, happened), (
@@ -286,7 +285,8 @@ impl Stage {
         }
     }
 
-    /// As many as `count` says, where the recording may ask for that; otherwise nothing more is compared.
+    /// Charges `count` operations and returns `count`; if the recording may not ask for that, returns 0 and ends the
+    /// check.
     pub(super) fn afford(&mut self, count: u64) -> u64 {
         match self.recorded.pay(count) {
             Ok(()) => count,
@@ -297,7 +297,7 @@ impl Stage {
         }
     }
 
-    /// The frame that the loop is in, where it is this one; otherwise both part.
+    /// Whether the loop is in the frame that it should be in, by `is_it`; otherwise the two diverge.
     pub(super) fn enter(
         &mut self,
         is_it: impl FnOnce(&Kind) -> bool,
@@ -318,7 +318,7 @@ impl Stage {
         self.recorded.frames.front_mut()
     }
 
-    /// Takes note of what the shutdown that comes now cancels.
+    /// Reads ahead for what the coming shutdown cancels.
     pub(super) fn expect_shutdown(&mut self) {
         let mut began = false;
         let mut cancels = Cancels::default();
@@ -335,13 +335,13 @@ impl Stage {
         self.cancels = cancels;
     }
 
-    /// Passes over an event that nobody can be asked for.
+    /// Skips an event that the loop cannot produce.
     pub(super) fn skip(&mut self) {
         self.advance();
     }
 }
 
-/// What the stage has to know from the snapshot.
+/// The stage's part of the snapshot.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Start {
     pub(super) now: Timestamp,
@@ -351,6 +351,6 @@ pub(super) struct Start {
     pub(super) puts_aside: bool,
     pub(super) drains_late: bool,
     pub(super) rules: u64,
-    /// A GC controller that is off: by older rules it made its checks all the same.
+    /// The GC controller is off, but by older rules still made its checks.
     pub(super) checks_in_vain: bool,
 }

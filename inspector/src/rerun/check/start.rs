@@ -1,4 +1,5 @@
-//! Where the check begins: the first complete snapshot after the last loss, and the loop's state in it.
+//! Finds where the check starts, the first complete snapshot after the last loss, and restores the loop's state from
+//! it.
 
 use std::collections::HashMap;
 
@@ -20,16 +21,16 @@ use super::window::{Entry, Window};
 use crate::rerun::loops::Loops;
 use crate::rerun::{Chosen, RerunError};
 
-/// Most emitters that are told apart.
+/// Maximum number of emitters tracked.
 const EMITTERS_MAX: usize = 1024;
 
-/// Which loop is checked, and from where.
+/// Which loop is checked, and from which event on.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) chosen: Chosen,
-    /// Events of all emitters before the tick that it begins with.
+    /// Events of all emitters before the first tick checked.
     pub(super) events: u64,
-    /// Records of this loop that were lost before.
+    /// Records of this loop lost before that.
     pub(super) lost_records: u64,
 }
 
@@ -41,15 +42,15 @@ struct Emitter {
     lost_records: u64,
     tells_loop: bool,
     last_at: Timestamp,
-    /// The start and the records lost until then, before a loss that nothing came after.
+    /// The start and the records lost until then, before a loss that nothing follows.
     before_end: Option<(u64, u64)>,
 }
 
-/// Events after which the loop is known, where nothing was lost.
+/// Events after which the loop is selected, if nothing was lost.
 const QUICK_EVENTS: u64 = 1 << 15;
 
-/// Looks for the loop, and where its check begins. `quickly` where nothing was lost and there is one loop, as far as
-/// anybody knows: then the beginning of the stream says it.
+/// Selects the loop and finds where its check starts. With `quickly` (nothing lost and, as far as known, one loop) the
+/// beginning of the stream decides.
 pub(super) fn find(
     source: &mut dyn EventSource,
     quickly: bool,
@@ -92,7 +93,7 @@ impl Emitter {
             return;
         }
         if let Event::Lost { from, .. } = *event {
-            // Where nothing follows, what was lost is the end, and what lies before is whole.
+            // If nothing follows a loss, the lost records are the end, and all before it is complete.
             let before = self.start.map(|start| (start, self.lost_records)).or(self.before_end);
             self.before_end = before.filter(|_| from >= self.last_at);
         } else {
@@ -126,20 +127,20 @@ impl Emitter {
     }
 }
 
-/// What a snapshot holds, ready to be restored.
+/// A snapshot, ready to be restored.
 pub(super) struct Snapshot {
     pub(super) policy: Policy,
     pub(super) state: State<Replayed>,
     pub(super) flags: Flags,
     pub(super) until: Option<Timestamp>,
-    /// Finished jobs that were put aside.
+    /// Finished jobs put aside.
     pub(super) finished: u32,
     pub(super) agenda: u32,
-    /// The revision of the rules that the recorded loop decided by.
+    /// The revision of the recorded loop's rules.
     pub(super) rules: u64,
 }
 
-/// Reads the snapshot that the stream begins with.
+/// Reads the snapshot at the beginning of the stream.
 pub(super) fn read(recorded: &Window) -> Result<Snapshot, RerunError> {
     let mut values = Vec::new();
     let mut name = None;
@@ -173,7 +174,7 @@ pub(super) fn read(recorded: &Window) -> Result<Snapshot, RerunError> {
     else {
         return Err(damaged("its snapshot"));
     };
-    // What is measured is not compared, and a rule of the program's own that it broke is no decision.
+    // Measurements are not compared, and a broken rule of the program is not a decision.
     policy.slow_task_limit = std::time::Duration::MAX;
     policy.validation = Validation::Off;
     let interval_ns = u64::try_from(policy.snapshot_interval.as_nanos()).unwrap_or(u64::MAX);
@@ -214,7 +215,7 @@ pub(super) fn read(recorded: &Window) -> Result<Snapshot, RerunError> {
             _ => restore_part(part, &mut state).ok_or(damaged("its snapshot"))?,
         }
     }
-    // What changed since it was told last is told again.
+    // Depths that changed since they were last reported are reported again.
     for (queue, depth) in head {
         state.depths.push((queue, depth.wrapping_add(1)));
     }
@@ -274,7 +275,7 @@ fn restore_part(part: &Event, state: &mut State<Replayed>) -> Option<()> {
     Some(())
 }
 
-/// The finished jobs that were put aside, as what they become.
+/// The finished jobs that were put aside, in the form of their completions.
 pub(super) fn put_aside(jobs: Vec<TaskId>) -> Vec<(TaskId, Option<Remote>)> {
     jobs.into_iter().map(|job| (job, Some(Remote { tag: Tag(0) }))).collect()
 }

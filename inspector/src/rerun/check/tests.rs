@@ -1,5 +1,5 @@
-//! A program that does everything that a program can do with its loop, recorded in a virtual world and checked; and
-//! checks of what was changed afterwards, which must not agree.
+//! Records, in a virtual world, a program that uses all of its loop, and checks the recording; edited recordings must
+//! not pass.
 
 mod churn;
 mod cut;
@@ -26,7 +26,7 @@ use crate::rerun::RerunError;
 
 type Captured = Vec<(Ticks, Event<Ticks>)>;
 
-/// The loop's number.
+/// The source id of the loop.
 const LOOP: SourceId = SourceId(1);
 
 fn stamped(captured: &Captured) -> Vec<Stamped> {
@@ -76,9 +76,9 @@ fn a_program_that_does_everything_is_decided_again_under_every_policy() {
     }
 }
 
-/// A reload leaves microtasks to the checkpoint of another: of a timer before other threads' references, of a source's
-/// callback before a snapshot, and none where the poll does not wait for other reasons. And a checkpoint that goes on
-/// where one ended that had spent its budget begets more.
+/// A reload leaves microtasks to the checkpoint of another callback: of a timer before other threads' references, of a
+/// source's callback before a snapshot, and none if the poll does not wait for other reasons. A checkpoint that
+/// continues one that ended with its budget spent creates more.
 #[test]
 fn what_a_callback_leaves_behind_is_found_out() {
     let found = [("bun", 15), ("mini", 23), ("tight", 14), ("tight", 9), ("tight", 202), ("tight", 271)];
@@ -95,7 +95,7 @@ fn what_a_callback_leaves_behind_is_found_out() {
 fn it_begins_where_the_loop_was_asked_to_stop() {
     let mut policy = policies().pop().unwrap();
     policy.snapshot_interval = Duration::from_millis(5);
-    // A rare coincidence, which not every program brings about.
+    // A rare coincidence that not every program produces.
     let (events, asked) = (0..200)
         .find_map(|seed| {
             let events = stamped(&churn::record(policy.clone(), seed));
@@ -126,7 +126,7 @@ fn it_begins_at_any_snapshot() {
         .map(|(index, _)| index)
         .collect();
     for start in starts.iter().step_by(starts.len() / 12) {
-        // Where a shutdown has begun, none begins.
+        // Once a shutdown has begun, no check starts.
         if matches!(check(&events[*start..]), Err(RerunError::NoSnapshot { .. })) {
             continue;
         }
@@ -150,7 +150,7 @@ fn it_begins_after_the_last_loss() {
     });
     let seen = assert_agrees(&events).seen;
     assert!(seen.first_tick > lost_in);
-    // What is lost behind everything voids nothing.
+    // A loss after everything else invalidates nothing.
     let end = events.last().unwrap().at;
     let cut = Stamped { at: Timestamp(end.0 + 5), source: LOOP, event: Event::Lost { count: 9, from: end } };
     let checked = assert_agrees(&[&events[..], &[cut]].concat());
@@ -159,7 +159,7 @@ fn it_begins_after_the_last_loss() {
     assert!(matches!(check(&events), Err(RerunError::BehindLoss { .. })));
 }
 
-/// What a loop with older rules recorded has no revision in its snapshots.
+/// Recordings by older rules have no revision in their snapshots.
 #[test]
 fn a_recording_by_older_rules_is_checked_and_refused_only_where_they_made_a_difference() {
     let mut policy = Policy::bun();
@@ -172,7 +172,7 @@ fn a_recording_by_older_rules_is_checked_and_refused_only_where_they_made_a_diff
     assert!(events.iter().filter(|stamped| is_rules(&stamped.event)).count() > 1);
     events.retain(|stamped| !is_rules(&stamped.event));
     assert_agrees(&events);
-    // The recorded loop waited where one by the rules of today would not.
+    // The recorded loop waited; one by today's rules would not.
     let posted =
         events.iter().position(|stamped| matches!(stamped.event, Event::DeferredPosted { .. })).unwrap();
     let poll =
@@ -215,7 +215,7 @@ fn a_run_that_ended_before_its_poll_agrees_and_so_does_what_came_after() {
     }
 }
 
-/// Brings about that another thread posts in the middle of a tick: behind each third pass.
+/// Has another thread post in the middle of a tick: after every third pass.
 #[derive(Default)]
 struct Poster {
     passes: u32,

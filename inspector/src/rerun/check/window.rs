@@ -1,8 +1,8 @@
-//! The recorded stream as the check reads it: a window of what comes next, never the whole of it.
+//! The recorded stream as the check reads it: a sliding window, never the whole of it.
 //!
-//! What decides nothing is left out. Events between the start of a callback and its end become a [`Frame`]: what the
-//! callback has to do when the loop comes to it. The window always holds the rest of this tick and the whole next
-//! one, because some of what happened shows only later.
+//! Events that decide nothing are left out. Those between the start of a callback and its end become a [`Frame`]: what
+//! the callback has to do when the loop reaches it. The window always holds the rest of this tick and the whole next
+//! one, because some facts show only later.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -18,31 +18,31 @@ use crate::rerun::act::{Act, Acts, Done, Role};
 use crate::rerun::budget::Meter;
 use crate::rerun::loops::Loops;
 
-/// Ticks that the window holds beside the current one.
+/// Ticks that the window holds, the current one included.
 const TICKS_AHEAD: u32 = 2;
-/// Most events in the window: a tick of more is no tick of a loop that anybody runs.
+/// Maximum events in the window: no real loop has larger ticks.
 const WINDOW_MAX: usize = 1 << 20;
 
-/// An event that counts.
+/// A compared event.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
     pub(super) at: Timestamp,
-    /// As it was recorded, to be shown.
+    /// As recorded, for display.
     pub(super) told: Event,
-    /// What is compared of it.
+    /// The compared part of it.
     pub(super) event: Event<()>,
 }
 
 /// What runs in a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A task, or the callback of a source, by its id.
+    /// A task or the callback of a source, with its id.
     Callback(TaskId),
-    /// A checkpoint of so many microtasks, those included that a budget leaves.
+    /// A checkpoint of this many microtasks, including those left by its budget.
     Microtasks(u64),
-    /// A drain of so many entries of the deferred queue.
+    /// A drain of this many entries of the deferred queue.
     Deferred(u32),
-    /// Something between two ticks: a callback from outside, or not even that.
+    /// Acts between two ticks: of a callback from outside (true) or of no callback at all.
     Outside(bool),
 }
 
@@ -51,18 +51,18 @@ pub(super) enum Kind {
 pub(super) struct Frame {
     pub(super) kind: Kind,
     pub(super) outcome: Outcome,
-    /// It reloads the program.
+    /// Whether it reloads the program.
     reloads: bool,
     pub(super) acts: VecDeque<Done>,
-    /// References that it gave back for the end of the turn.
+    /// References released for the end of the tick.
     pub(super) releases: u32,
-    /// Callbacks of the drain that began.
+    /// Callbacks of the drain started so far.
     pub(super) begun: u32,
-    /// Where its end is.
+    /// The place of its end.
     pub(super) end: u64,
 }
 
-/// What comes next in the recording.
+/// The next part of the recording.
 pub(super) struct Window {
     source: Box<dyn EventSource>,
     emitter: SourceId,
@@ -70,20 +70,21 @@ pub(super) struct Window {
     next: usize,
     state: SourceState,
     entries: VecDeque<Entry>,
-    /// The place of the first event of the window.
+    /// The place of the first event in the window.
     pub(super) place: u64,
     pub(super) frames: VecDeque<Frame>,
-    /// What was done outside of all callbacks, and where.
+    /// Acts outside of all callbacks, with their places.
     pub(super) loose: VecDeque<(u64, Done)>,
     pub(super) labels: Labels,
     pub(super) loops: Loops,
-    /// Records of the loop were lost behind where the check began: it begins too early.
+    /// Records of the loop were lost after the start of the check: it starts too early.
     pub(super) has_loss: bool,
-    /// What it may cost to check it.
+    /// The budget of the check.
     pub(super) meter: Meter,
-    /// The recording ends within a tick, or between two, with this event: what lies behind is not compared.
+    /// The place of the event with which the recording ends within a tick or between two: nothing from there on is
+    /// compared.
     limit: Option<u64>,
-    /// Where the last thing that is whole ends: a tick, a run, a callback between two ticks.
+    /// The place after the last complete unit: a tick, a run, a callback between two ticks.
     whole: u64,
     ticks_ahead: u32,
     acts: Acts,
@@ -92,23 +93,23 @@ pub(super) struct Window {
     reading: Reading,
 }
 
-/// Where in the stream the reading is.
+/// What the reader of the stream is inside of.
 #[derive(Clone, Copy, Debug, Default)]
 struct Reading {
     in_tick: bool,
     in_snapshot: bool,
-    /// A shutdown cancels what it cancels.
+    /// A shutdown is cancelling.
     in_shutdown: bool,
-    /// The loop looked at the deadline of its shutdown between two ticks.
+    /// The loop compared its shutdown deadline between two ticks.
     after_deadline: bool,
-    /// All is given back: nothing is decided any more.
+    /// Everything is released: no more decisions.
     in_teardown: bool,
-    /// A future was queued that another thread had woken.
+    /// A future woken by another thread was queued.
     woken: bool,
 }
 
 impl Window {
-    /// Reads on from `source`, of which `start` events of all emitters were passed over.
+    /// Continues reading `source` after the first `start` events of all emitters.
     pub(super) fn new(
         mut source: Box<dyn EventSource>,
         emitter: SourceId,
@@ -153,17 +154,17 @@ impl Window {
         Ok(window)
     }
 
-    /// The recording.
+    /// The name of the recording.
     pub(super) fn name(&self) -> &str {
         self.source.name()
     }
 
-    /// The next event, where it is compared.
+    /// The next event, if it is compared.
     pub(super) fn front(&self) -> Option<&Entry> {
         self.entries.front().filter(|_| self.limit.is_none_or(|limit| self.place < limit))
     }
 
-    /// The tick in which the recording ends, where it was cut off there.
+    /// The tick in which the recording is cut off, if it is.
     pub(super) fn cut_in(&self) -> Option<u64> {
         let limit = usize::try_from(self.limit?.saturating_sub(self.place)).unwrap_or(usize::MAX);
         self.entries.iter().skip(limit).find_map(|entry| match entry.event {
@@ -172,14 +173,14 @@ impl Window {
         })
     }
 
-    /// What comes next, in order, whether it is compared or not. Each entry looked at is an operation.
+    /// The next events in order, compared or not. Each entry looked at is charged as an operation.
     pub(super) fn ahead(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().inspect(|_| {
             self.meter.spend(1);
         })
     }
 
-    /// The next event is over.
+    /// Consumes the next event.
     pub(super) fn advance(&mut self) -> Result<Option<Entry>, RerunError> {
         let Some(entry) = self.entries.pop_front() else { return Ok(None) };
         self.place += 1;
@@ -193,19 +194,19 @@ impl Window {
         Ok(Some(entry))
     }
 
-    /// Spends this many operations of the budget.
+    /// Charges operations to the budget.
     pub(super) fn pay(&self, operations: u64) -> Result<(), RerunError> {
         if self.meter.spend(operations) { Ok(()) } else { Err(self.meter.exceeded(self.name())) }
     }
 
-    /// Reads further than usual; false where there is nothing further.
+    /// Reads further ahead than usual; false if there is nothing more.
     pub(super) fn look_further(&mut self) -> Result<bool, RerunError> {
         let before = self.entries.len();
         self.refill(self.ticks_ahead.saturating_mul(2).saturating_add(8))?;
         Ok(self.entries.len() > before)
     }
 
-    /// Reads to the end, for the loops that there are.
+    /// Reads to the end, to count all loops.
     pub(super) fn count_loops(&mut self) -> Result<&Loops, RerunError> {
         loop {
             self.batch[self.next..].iter().for_each(|stamped| self.loops.see(stamped));
@@ -278,7 +279,7 @@ impl Window {
         }
     }
 
-    /// What is decided by nobody: a wake-up that came with futures, and what is given back at the very end.
+    /// Whether an event follows from no decision: the wakeup of futures, and the releases at the very end.
     fn is_passed_over(&mut self, event: &Event) -> bool {
         let reading = &mut self.reading;
         let was_woken = std::mem::take(&mut reading.woken);
@@ -303,7 +304,7 @@ impl Window {
         reading.in_teardown
     }
 
-    /// Keeps track of where this is. True where the event can be no act.
+    /// Tracks the position in the stream. Returns true if the event cannot be an act.
     fn notice(&mut self, event: &Event) -> bool {
         let reading = &mut self.reading;
         match *event {
@@ -350,13 +351,13 @@ impl Window {
             _ => (Kind::Outside(true), Outcome::Done),
         };
         if let Kind::Callback(task) = kind {
-            // Futures that the callback before this one woke are queued after its drains.
+            // Futures woken by the previous callback are queued after its drains.
             let of_others = |done: &&Done| matches!(done.act, Act::Post { origin: Origin::Future, parent, .. } if parent != Some(task));
             let count = acts.iter().take_while(of_others).count();
             self.loose.extend(places.drain(..count).zip(acts.drain(..count)));
         }
         if let Event::CallbackRan { start, .. } = *event {
-            // What was done before the callback was called is none of its own.
+            // Acts before the callback was called are not its own.
             let before = |done: &Done| done.at < start || of_no_callback(&done.act);
             let count = acts.iter().rposition(before).map_or(0, |last| last + 1);
             if count > 0 {
@@ -374,7 +375,7 @@ impl Window {
         }
     }
 
-    /// Acts in front of something that the loop does itself were no callback's.
+    /// Acts before an event of the loop itself belong to no callback.
     fn leave_loose(&mut self) {
         if self.acts.is_empty() {
             return;
@@ -402,13 +403,13 @@ impl Frame {
         Self { kind, outcome, reloads, acts: acts.into(), releases: 0, begun: 0, end }
     }
 
-    /// Whether no checkpoint belongs to it: what it queues waits for that of another.
+    /// Whether it has no checkpoint: the microtasks that it queues wait for the next callback's.
     pub(super) const fn has_no_checkpoint(&self) -> bool {
         self.reloads || matches!(self.kind, Kind::Outside(false))
     }
 }
 
-/// Whether an act says itself that no callback did it.
+/// Whether the act itself shows that no callback did it.
 const fn of_no_callback(act: &Act) -> bool {
     matches!(act, Act::Post { origin: Origin::Local, .. } | Act::AfterLoop(_, _, Origin::Local))
 }

@@ -1,29 +1,29 @@
-//! Delta debugging: a smallest list that still does it, pure and generic.
+//! Delta debugging: reduces a list to a minimal one that still passes a test. Pure and generic.
 //!
 //! Zeller and Hildebrandt, *Simplifying and isolating failure-inducing input* (IEEE Transactions on Software
-//! Engineering 28/2, 2002). A list is cut into chunks; one chunk alone, or all but one, is tried; what still does it
-//! is cut on. The result is *1-minimal*: it still does it, and does not without any one of its items. That is not
-//! the smallest list of all, which would take exponentially many tries; it is where no single thing is superfluous.
+//! Engineering 28/2, 2002). A list is cut into chunks; one chunk alone, or all but one, is tried, and what still passes
+//! is cut further. The result is *1-minimal*: it passes, and does not without any one of its items. It need not be the
+//! smallest list of all, which would take exponentially many tries, but no single item is superfluous.
 //!
-//! A try may say `None`: no more tries. Then the smallest list so far is the result, and says that it is not final.
+//! A test may return `None`: no more tries. Then the result is the smallest list so far, marked as not minimal.
 
-/// What is left.
+/// The result of a reduction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reduced<T> {
-    /// The smallest list that was found to do it.
+    /// The smallest list found that passes.
     pub items: Vec<T>,
-    /// No single one of them can go: every one was tried.
+    /// No single item can be removed: all were tried.
     pub is_minimal: bool,
 }
 
-/// Reduces `items`, which do it, as long as `does_it` has tries. At most n² + 3n + 1 tries for n items.
+/// Reduces `items`, which pass, for as long as `does_it` has tries. Takes at most n² + 3n + 1 tries for n items.
 pub fn ddmin<T: Clone>(items: &[T], does_it: &mut impl FnMut(&[T]) -> Option<bool>) -> Reduced<T> {
     let mut items = items.to_vec();
     let is_minimal = shrink(&mut items, does_it).is_some();
     Reduced { items, is_minimal }
 }
 
-/// `None` where the tries ran out.
+/// Returns `None` if the tries ran out.
 fn shrink<T: Clone>(items: &mut Vec<T>, does_it: &mut impl FnMut(&[T]) -> Option<bool>) -> Option<()> {
     if items.is_empty() {
         return Some(());
@@ -50,7 +50,7 @@ fn shrink<T: Clone>(items: &mut Vec<T>, does_it: &mut impl FnMut(&[T]) -> Option
     Some(())
 }
 
-/// The first chunk that does it alone.
+/// The first chunk that passes alone.
 fn one_alone<T: Clone>(
     items: &[T],
     chunks: usize,
@@ -65,7 +65,8 @@ fn one_alone<T: Clone>(
     Some(None)
 }
 
-/// The first list that does it with one chunk missing. Of two chunks, each is the other's rest: those were tried.
+/// The first list that passes with one chunk removed. Of two chunks, each is the complement of the other: already
+/// tried.
 fn all_but_one<T: Clone>(
     items: &[T],
     chunks: usize,
@@ -84,13 +85,14 @@ fn all_but_one<T: Clone>(
     Some(None)
 }
 
-/// Where a chunk lies: all have the same length, give or take one.
+/// The bounds of a chunk: all have the same length, give or take one.
 const fn bounds(items: usize, chunks: usize, chunk: usize) -> (usize, usize) {
     (items * chunk / chunks, items * (chunk + 1) / chunks)
 }
 
-/// The smallest `at` in `low..=high` for which `does_it`, where all above it do it too; `high` does it. Where it is
-/// not so regular: one that does it, and whose neighbour below does not. Without tries: the smallest known to do it.
+/// The smallest `at` in `low..=high` for which `does_it`, provided that all above it pass too; `high` passes. If the
+/// test is not monotone: one that passes and whose lower neighbour does not. When tries run out: the smallest known to
+/// pass.
 pub fn smallest(low: usize, high: usize, does_it: &mut impl FnMut(usize) -> Option<bool>) -> usize {
     let (mut low, mut high) = (low, high);
     while low < high {
@@ -104,7 +106,7 @@ pub fn smallest(low: usize, high: usize, does_it: &mut impl FnMut(usize) -> Opti
     high
 }
 
-/// The largest such, downwards from `low`, which does it.
+/// The largest one, searching downwards from `low`, which passes.
 pub fn largest(low: usize, high: usize, does_it: &mut impl FnMut(usize) -> Option<bool>) -> usize {
     high - smallest(0, high - low, &mut |back| does_it(high - back))
 }

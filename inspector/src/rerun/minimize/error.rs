@@ -1,4 +1,4 @@
-//! Why nothing was minimized.
+//! Reasons why a recording cannot be minimized.
 
 use std::path::PathBuf;
 
@@ -7,63 +7,63 @@ use loop_traces::units::duration;
 
 use crate::rerun::RerunError;
 
-/// Why nothing was minimized.
+/// Why a recording cannot be minimized.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MinimizeError {
-    /// What is to be kept is not there.
+    /// The condition does not hold in the recording.
     #[error("{condition} does not hold in {name}: it is {value}")]
     NotThere {
-        /// What was to be kept.
+        /// The condition.
         condition: String,
         /// The recording.
         name: String,
-        /// What it is.
+        /// The actual value.
         value: String,
     },
-    /// What is to be kept is lost in a re-execution.
+    /// The condition does not hold in a re-execution.
     #[error(
         "{condition} holds in {name}, where it is {recorded}, and not in its re-execution, where it is {again}: what made \
          it so is nothing that a re-execution repeats, such as a machine that was busy otherwise"
     )]
     NotAgain {
-        /// What was to be kept.
+        /// The condition.
         condition: String,
         /// The recording.
         name: String,
-        /// What it is there.
+        /// The value in the recording.
         recorded: String,
-        /// What it is in its re-execution.
+        /// The value in its re-execution.
         again: String,
     },
-    /// It was stopped before there was anything to save.
+    /// The search was stopped before there was anything to save.
     #[error("stopped by you after {tries}: nothing smaller was found yet, and nothing is saved")]
     Stopped {
-        /// How many re-executions it was.
+        /// The number of re-executions so far.
         tries: String,
     },
-    /// The time was over before anything is known of it.
+    /// The time ran out before the first re-execution was complete.
     #[error(
         "the {} of --budget were over before the recording was executed again once: nothing is known to be enough, and \
          nothing is saved",
         duration(*.budget_ns)
     )]
     OutOfTime {
-        /// The time that there was.
+        /// The time budget, in nanoseconds.
         budget_ns: u64,
     },
-    /// What was found cannot be put where it belongs.
+    /// The result cannot be moved to its destination.
     #[error("cannot write {path}: {error}")]
     Output {
-        /// Where.
+        /// The destination.
         path: PathBuf,
-        /// Why.
+        /// The error of the system.
         error: std::io::Error,
     },
-    /// It cannot be read, executed again or written.
+    /// The recording cannot be read, re-executed or written.
     #[error(transparent)]
     Rerun(#[from] RerunError),
-    /// There is no place for the recording in between.
+    /// There is no place for intermediate recordings.
     #[error("cannot make a temporary file: {0}")]
     Temporary(std::io::Error),
 }

@@ -1,33 +1,33 @@
-//! The search: which part of a recording to try next. Pure: what a part does is asked of the caller.
+//! The search: decides which part of a recording to try next. Pure: the caller runs the tries.
 //!
 //! ```text
 //! all ──▶ its end ──▶ its begin ──▶ tags ──▶ arrivals ──▶ the same again, until nothing goes any more
 //!         bisection over ticks      delta debugging
 //! ```
 //!
-//! From the coarse to the fine: each halving of the window saves the re-execution of everything outside it, and only
-//! what is left is looked at one by one.
+//! From coarse to fine: each halving of the window saves the re-execution of everything outside it, and only what is
+//! left is examined item by item.
 
 use std::collections::BTreeSet;
 
 use super::ddmin::{ddmin, largest, smallest};
 use crate::rerun::Filter;
 
-/// What a recording can be cut into. Times are nanoseconds after the beginning of the stretch that is executed again.
+/// The cuttable parts of a recording. Times are nanoseconds after the beginning of the re-executed stretch.
 #[derive(Clone, Debug, Default)]
 pub struct Whole {
-    /// Where it can be cut, ascending: the starts of its ticks, and its end.
+    /// Positions of possible cuts, ascending: the starts of its ticks, and its end.
     pub cuts_ns: Vec<u64>,
     /// The names of its tags.
     pub tags: BTreeSet<String>,
-    /// When each of its arrivals came, in their order.
+    /// The times of its arrivals, in order.
     pub arrivals_ns: Vec<u64>,
 }
 
-/// What is being narrowed down.
+/// What is being reduced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// When it begins and ends.
+    /// The beginning and the end.
     Window,
     /// Whole tags.
     Tags,
@@ -36,7 +36,7 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// For people.
+    /// The name for display.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -50,18 +50,18 @@ impl Stage {
 /// A part of a recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// What comes before is left out, in nanoseconds.
+    /// The beginning of the window, in nanoseconds.
     pub from_ns: u64,
-    /// What comes later is left out, in nanoseconds.
+    /// The end of the window, in nanoseconds.
     pub to_ns: u64,
-    /// The tags that are left; what is of another never happens.
+    /// The tags kept; callbacks of others never happen.
     pub tags: BTreeSet<String>,
-    /// The numbers of the arrivals that are left; those outside the window are not among them.
+    /// The numbers of the arrivals kept, all of them within the window.
     pub arrivals: BTreeSet<usize>,
 }
 
 impl Part {
-    /// All of it.
+    /// The whole recording.
     #[must_use]
     pub fn all(whole: &Whole) -> Self {
         Self {
@@ -72,14 +72,14 @@ impl Part {
         }
     }
 
-    /// The same in another window.
+    /// The same part in another window.
     fn within(&self, whole: &Whole, from_ns: u64, to_ns: u64) -> Self {
         let inside = |arrival: &&usize| (from_ns..=to_ns).contains(&whole.arrivals_ns[**arrival]);
         let arrivals = self.arrivals.iter().filter(inside).copied().collect();
         Self { from_ns, to_ns, tags: self.tags.clone(), arrivals }
     }
 
-    /// What a re-execution is told.
+    /// The filter for its re-execution.
     #[must_use]
     pub fn filter(&self) -> Filter {
         Filter {
@@ -90,16 +90,17 @@ impl Part {
     }
 }
 
-/// What the search found.
+/// The result of a search.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// The smallest part that still does it.
+    /// The smallest part that still passes.
     pub part: Part,
-    /// Nothing single can go any more: no tick at either end, no tag, no arrival. Otherwise the tries ran out.
+    /// Nothing more can be removed on its own: no tick at either end, no tag, no arrival. If false, the tries ran out.
     pub is_minimal: bool,
 }
 
-/// Finds a small part of `whole` that does what all of it does; `does_it` says `None` where there are no more tries.
+/// Finds a small part of `whole` that still passes, as all of it does; `does_it` returns `None` if there are no more
+/// tries.
 pub fn search(whole: &Whole, does_it: &mut impl FnMut(Stage, &Part) -> Option<bool>) -> Found {
     let mut part = Part::all(whole);
     let is_minimal = loop {
@@ -114,7 +115,7 @@ pub fn search(whole: &Whole, does_it: &mut impl FnMut(Stage, &Part) -> Option<bo
     Found { part, is_minimal }
 }
 
-/// `None` where the tries ran out; `part` is the smallest so far in any case.
+/// Returns `None` if the tries ran out; `part` is the smallest so far in any case.
 fn reduce(
     whole: &Whole,
     part: &mut Part,
@@ -135,7 +136,7 @@ fn reduce(
     kept.is_minimal.then_some(())
 }
 
-/// The window, first its end: what comes behind it costs most.
+/// Narrows the window, its end first: what comes after it costs most.
 fn narrow(
     whole: &Whole,
     part: &mut Part,

@@ -1,4 +1,4 @@
-//! What of a recording has to be known before it is cut: where it can begin, where its ticks are, what it shows.
+//! Surveys a recording before it is cut: where it can begin, where its ticks are, its summary.
 
 use std::collections::BTreeMap;
 
@@ -12,26 +12,26 @@ use loop_traces::timeline::Timeline;
 
 use crate::rerun::what_if::Stop;
 
-/// What was seen of a recording.
+/// The result of a survey.
 #[derive(Debug)]
 pub(super) struct Survey {
-    /// What it shows.
+    /// The summary of the recording.
     pub(super) summary: Summary,
-    /// Where a part can begin: its whole snapshots behind the last loss at which nothing was late already. What comes
-    /// out of a beginning with an overdue timer would have the lateness and not what made it late. The first one is
-    /// there in any case: that is where the whole begins.
+    /// Where a part can begin: the complete snapshots after the last loss in which nothing was late yet. A part that
+    /// begins with an overdue timer would have the lag without its cause. The first snapshot is always included: that
+    /// is where the whole recording begins.
     pub(super) snapshots: Vec<Timestamp>,
-    /// When its ticks start.
+    /// The start times of its ticks.
     pub(super) ticks: Vec<Timestamp>,
     /// The time of its last event.
     pub(super) end: Timestamp,
 }
 
-/// A snapshot that is not over.
+/// A snapshot that is not complete yet.
 #[derive(Clone, Copy, Debug)]
 struct Begun {
     at: Timestamp,
-    /// A timer of it was due before, or a task had waited.
+    /// One of its timers was already due, or a task was waiting.
     is_late: bool,
 }
 
@@ -39,7 +39,7 @@ impl Survey {
     pub(super) fn of(source: &mut dyn EventSource) -> Result<Self, SourceError> {
         let mut timeline = Timeline::of(source.metadata());
         let (mut snapshots, mut ticks, mut end) = (Vec::new(), Vec::new(), Timestamp(0));
-        // Before a loss that nothing came after: what was lost is the end, and what lies before is whole.
+        // Kept from before a loss that nothing follows: then the lost records are the end, and all before is complete.
         let mut before_end = Vec::new();
         let mut begun: BTreeMap<SourceId, Begun> = BTreeMap::new();
         let mut batch = Vec::new();
@@ -89,7 +89,7 @@ impl Survey {
     }
 }
 
-/// A recording from a snapshot on, up to a time: names, and what lies between. Where somebody stops it, it is over.
+/// A recording from a snapshot up to a time: names, and the events in between. Ends early if it is stopped.
 pub(super) struct Between<'a, S> {
     inner: S,
     from: Timestamp,
@@ -127,7 +127,7 @@ impl<S: EventSource> EventSource for Between<'_, S> {
             matches!(stamped.event, Event::Label { .. }) || (self.from..=self.to).contains(&stamped.at)
         };
         out.extend(self.batch.iter().filter(inside));
-        // Times go back only a little across emitters: a batch that lies behind is the end.
+        // Times go back only slightly across emitters: a batch entirely past the end is the end.
         let is_over = !self.batch.is_empty() && self.batch.iter().all(|stamped| stamped.at > self.to);
         Ok(if is_over { SourceState::Ended } else { state })
     }

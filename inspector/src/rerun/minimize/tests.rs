@@ -1,4 +1,4 @@
-//! A search ends when it is told to, and has the smallest part so far.
+//! A search ends when asked to, with the smallest part so far.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -41,7 +41,7 @@ fn wherever_it_is_stopped_the_smallest_so_far_is_there_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("small.looptrace");
     let (mut stopped, mut smaller) = (0, 0);
-    // The n-th look asks for the end: within a reading, within a try, or between two.
+    // The n-th check requests the end: within a reading, within a try, or between two.
     for nth in (0..60).chain((60..).step_by(37)) {
         let asked = Rc::new(Cell::new(0_u32));
         let count = Rc::clone(&asked);
@@ -62,7 +62,7 @@ fn wherever_it_is_stopped_the_smallest_so_far_is_there_at_once() {
             Ok(Minimized { ended: Ended::Minimal, .. }) => break,
             other => panic!("{other:?}"),
         }
-        // It ends within a few more looks: what runs then is given up.
+        // It ends within a few more checks: a running try is abandoned.
         assert!(asked.get() < nth + 20, "{} after {nth}", asked.get());
     }
     assert!(stopped > 5 && smaller > 10, "{stopped} {smaller}");

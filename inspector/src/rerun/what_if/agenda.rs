@@ -1,9 +1,9 @@
-//! The virtual agenda: as many workers as asked for, three priorities, each tasklet as long as its recorded run, and
-//! doing what it did.
+//! The virtual agenda: as many workers as asked for, three priorities, and tasklets that run as long as recorded and do
+//! what they did.
 //!
-//! As the real one: whoever fetches looks at the priorities from the top, and is first in, first out within one. The
-//! last pending tasklet wakes the loop. What a tasklet adds waits with all others, and nobody steals; collections, for
-//! which all workers stop, are part of what they interrupted.
+//! As in the real one, a worker fetches from the highest priority first, and first in, first out within a priority. The
+//! last pending tasklet wakes the loop. Tasklets added by a tasklet join the common queues, and there is no work
+//! stealing; collections, for which all workers stop, count as part of the tasklets they interrupted.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, VecDeque};
@@ -17,10 +17,10 @@ use super::script::{NONE, What};
 use super::task::{Callback, Remote};
 use super::world::World;
 
-/// Who writes what is no worker's.
+/// The emitter of agenda events that belong to no worker.
 pub(super) const DESK: u16 = 0;
 
-/// A tasklet that waits.
+/// A waiting tasklet.
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
     tasklet: u32,
@@ -31,12 +31,12 @@ struct Waiting {
 #[derive(Clone, Copy, Debug)]
 enum State {
     Idle,
-    /// On the way to the queues.
+    /// Woken, and on its way to the queues.
     Coming,
     Running {
         of: Waiting,
         start_ns: u64,
-        /// Places of what it is still to do.
+        /// The range of the acts that remain to be done.
         acts: (u32, u32),
     },
 }
@@ -52,9 +52,9 @@ struct Crew {
     waiting: [VecDeque<Waiting>; Priority::ALL.len()],
     workers: Vec<Worker>,
     idle: BTreeSet<u16>,
-    /// When each worker that is not idle does something next.
+    /// The next action time of each worker that is not idle.
     due: BTreeSet<(u64, u16)>,
-    /// Tasklets that wait or run.
+    /// Tasklets waiting or running.
     pending: u32,
     last_task: u64,
 }
@@ -62,13 +62,13 @@ struct Crew {
 /// The virtual agenda. See the [module](self).
 pub(super) struct Agenda {
     crew: RefCell<Crew>,
-    /// When the next of its workers does something.
+    /// The time of the next action of any worker.
     next_ns: Cell<Option<u64>>,
     wake: Cursor,
     next: Cursor,
-    /// The loop that pending tasklets keep alive.
+    /// The loop, which pending tasklets keep alive.
     pub(super) outside: RefCell<Option<Outside<Callback>>>,
-    /// What it told: whose it is ([`DESK`], or a worker from 1), when, and what.
+    /// Recorded events with their time and emitter ([`DESK`], or a worker from 1).
     told: RefCell<Vec<(u16, Ticks, Event<Ticks>)>>,
 }
 
@@ -90,12 +90,12 @@ impl Agenda {
         }
     }
 
-    /// When something happens next.
+    /// The time of the next action.
     pub(super) fn next_at(&self) -> Option<u64> {
         self.next_ns.get()
     }
 
-    /// Takes what it told since the last time, in the order of time.
+    /// Takes the events recorded since the last call, in order of time.
     pub(super) fn take_told(&self) -> Vec<(u16, Ticks, Event<Ticks>)> {
         self.told.take()
     }
@@ -131,7 +131,7 @@ impl Agenda {
 }
 
 impl World {
-    /// Somebody adds a tasklet.
+    /// Adds a tasklet on behalf of `emitter`.
     pub(super) fn add_tasklet(&self, tasklet: u32, emitter: u16) {
         if self.plan.is_dropped(self.script.tasklets[tasklet as usize].tag) || self.plan.agenda_workers == 0 {
             return;
@@ -164,7 +164,7 @@ impl World {
         self.agenda.tell(emitter, queued_ns, Event::AgendaAdded { task, tag, priority, depth });
     }
 
-    /// The worker that is due does what it does next.
+    /// Performs the next action of the worker that is due.
     pub(super) fn step_agenda(&self) {
         let (now_ns, worker, state) = {
             let mut crew = self.agenda.crew.borrow_mut();
@@ -204,7 +204,7 @@ impl World {
         self.go_on(worker, of, now_ns, recorded.acts);
     }
 
-    /// When the worker does the next of `acts`, or is done.
+    /// Schedules the next of `acts`, or the end of the tasklet.
     fn go_on(&self, worker: u16, of: Waiting, start_ns: u64, acts: (u32, u32)) {
         let recorded = self.script.tasklets[of.tasklet as usize];
         let after_ns = if acts.0 < acts.1 {
@@ -240,7 +240,7 @@ impl World {
         self.agenda.set_due(worker, at_ns, State::Coming);
     }
 
-    /// Something that a tasklet does.
+    /// Performs an act of a tasklet.
     fn do_beside(&self, what: What, worker: u16) {
         let at_ns = self.now_ns();
         let emitter = worker + 1;
@@ -252,7 +252,7 @@ impl World {
                     return;
                 }
                 let (tag, source) = (self.plan.tag_of(recorded), self.plan.beside(emitter));
-                // Refused only once the loop is over.
+                // Refused only after the loop has ended.
                 self.with_handle(|handle| {
                     let _ = handle.clone().posting_as(source).post(Remote { run, tag });
                 });

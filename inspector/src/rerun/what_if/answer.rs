@@ -1,4 +1,4 @@
-//! The answer: before, after, what changed most, and what was assumed.
+//! The answer of a what-if: before, after, the largest changes, and the assumptions made.
 
 use std::collections::BTreeMap;
 
@@ -9,30 +9,30 @@ use serde::Serialize;
 
 use super::compare::{self, Comparison, News, Row, Verdict};
 
-/// What a re-execution says.
+/// The answer of a re-execution.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Answer {
     /// The recorded stretch.
     pub before: Side,
-    /// The same stretch, executed again.
+    /// The same stretch, re-executed with the changes.
     pub after: Side,
-    /// The same stretch, executed again without a change, where that was done: what differs from before is the model's
-    /// error.
+    /// The same stretch, re-executed without changes, if requested: its difference from `before` is the error of the
+    /// model.
     pub model: Option<Side>,
-    /// The figures of the loop, on all sides. Without a model nothing is called better or worse.
+    /// The figures of the loop, on all sides. Without a model, no verdict says better or worse.
     pub rows: Vec<Row>,
     /// The timers and tags that changed most, the largest change first.
     pub changed: Vec<Changed>,
-    /// Dropped tags, and those of which nothing is left without them: what others waited is compared without these,
-    /// before too.
+    /// Dropped tags, and tags that vanish with them: the waits of the others are compared without these, also in
+    /// `before`.
     pub left_out: Vec<String>,
-    /// Why it ended before its time, where it did: it says little about a whole stretch then.
+    /// Why the re-execution ended early, if it did: it then says little about the whole stretch.
     pub cut_short: Option<&'static str>,
-    /// What was assumed, and what had to be invented, in words.
+    /// What was assumed or invented, in words.
     pub assumptions: Vec<String>,
-    /// How late the recorded loop's wake-ups were, in the middle: a changed loop sleeps otherwise, and each wait of it is
-    /// uncertain by as much.
+    /// The median of the recorded late wakeups, in nanoseconds: a changed loop sleeps at other times, so each of its
+    /// waits is uncertain by this much.
     pub wake_ns: u64,
 }
 
@@ -61,7 +61,8 @@ impl Answer {
         }
     }
 
-    /// Holds this answer against `own`, the one without a change: only now something is better or worse.
+    /// Compares this answer with `own`, the one without changes: this is what makes verdicts of better or worse
+    /// possible.
     #[must_use]
     pub fn against(mut self, own: Self) -> Self {
         let comparison = Comparison {
@@ -77,29 +78,29 @@ impl Answer {
         self
     }
 
-    /// What got better, or what got worse, of all figures and tags: the most first.
+    /// What got better, or worse, of all figures and tags, largest change first.
     #[must_use]
     pub fn news(&self, verdict: Verdict) -> Vec<News> {
         compare::news(&self.rows, &self.changed, verdict)
     }
 }
 
-/// How long was waited, by who waited.
+/// Distributions of waiting times, by kind and tag.
 pub(super) type Figures = BTreeMap<(Kind, String), Histogram>;
 
 /// One side of the comparison.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Side {
-    /// The fold of the stretch.
+    /// The aggregated timeline of the stretch.
     pub timeline: Timeline,
     /// Its summary.
     pub summary: Summary,
-    /// How long tasks waited in a queue, in nanoseconds. Timers do not wait in one.
+    /// Queue wait of tasks, in nanoseconds. Timers do not wait in a queue.
     pub queue_wait_ns: Histogram,
-    /// How long tasklets waited for a worker of the agenda, in nanoseconds.
+    /// Time that tasklets waited for a worker of the agenda, in nanoseconds.
     pub tasklet_wait_ns: Histogram,
-    /// Most tasks that waited at a time.
+    /// Maximum number of tasks waiting at a time.
     pub queue_depth_max: u64,
     pub(super) figures: Figures,
 }
@@ -108,16 +109,16 @@ pub struct Side {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// How late the timers of a tag fired.
+    /// Timer lag of a tag.
     TimerLag,
-    /// How long the tasks of a tag waited.
+    /// Queue wait of the tasks of a tag.
     QueueWait,
-    /// How long the tasklets of a tag waited for a worker of the agenda.
+    /// Time that the tasklets of a tag waited for a worker of the agenda.
     TaskletWait,
 }
 
 impl Kind {
-    /// In a word.
+    /// A short name.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -130,11 +131,11 @@ impl Kind {
 /// The figures of one side, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Figure {
-    /// How many.
+    /// The number of values.
     pub count: u64,
     /// The median.
     pub p50_ns: u64,
-    /// Ninety-nine in a hundred are at most this.
+    /// The 99th percentile.
     pub p99_ns: u64,
     /// The largest.
     pub max_ns: u64,
@@ -147,21 +148,21 @@ impl Figure {
     }
 }
 
-/// A tag that something changed for.
+/// A tag whose waiting times changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Changed {
     /// What changed.
     pub what: Kind,
-    /// Whose.
+    /// The tag.
     pub tag: String,
     /// As recorded.
     pub before: Figure,
-    /// As executed again.
+    /// As re-executed with the changes.
     pub after: Figure,
-    /// As executed again without a change, where that was done: the change is from here.
+    /// As re-executed without changes, if requested: the baseline of the change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<Figure>,
-    /// What may be said about the change of the 99th percentile.
+    /// The verdict on the change of the 99th percentile.
     pub verdict: Verdict,
 }

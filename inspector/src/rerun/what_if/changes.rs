@@ -1,4 +1,4 @@
-//! What is to be different.
+//! The changes that a what-if makes.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,43 +6,43 @@ use std::time::Duration;
 
 use loop_traces::units;
 
-/// What is to be different in a re-execution. The default changes nothing: the identity, which shows how good the
-/// model of the recording is.
+/// The changes of a re-execution. The default changes nothing: the identity, which shows how accurate the model of the
+/// recording is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Changes {
-    /// Another policy, by name.
+    /// The name of another policy.
     pub policy: Option<String>,
-    /// Tags whose callbacks take so many times as long.
+    /// Factors for the run time of callbacks, by tag.
     pub scale: Vec<(String, f64)>,
-    /// Tags whose callbacks never happen, nor what only they started.
+    /// Tags whose callbacks never happen, and neither does what they alone started.
     pub drop: Vec<String>,
-    /// A tick's task passes end after so much time.
+    /// The time limit of a tick's task passes.
     pub budget: Option<Duration>,
     /// The GC controller, switched on or off.
     pub gc: Option<bool>,
-    /// Workers of the pool.
+    /// The number of pool workers.
     pub workers: Option<u16>,
-    /// Its own recording has a snapshot at the start of every tick, and not every few seconds: it can be executed again
-    /// from any of them.
+    /// Take a snapshot at the start of every tick rather than every few seconds, so that the new recording can be
+    /// re-executed from any of them.
     pub snapshot_every_tick: bool,
-    /// Less than everything arrives.
+    /// Restricts the arrivals.
     pub filter: Filter,
 }
 
-/// Which part of what arrived arrives again: what a minimizer narrows down. The default leaves nothing out.
+/// The part of the arrivals that is repeated: what a minimizer narrows down. The default leaves nothing out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Nothing arrives earlier than the first or later than the second, in nanoseconds after the beginning of the
-    /// stretch; the run ends with the second.
+    /// Leaves out arrivals before the first or after the second time, in nanoseconds after the beginning; the run ends
+    /// at the second.
     pub window_ns: Option<(u64, u64)>,
-    /// Callbacks of other tags never happen.
+    /// Leaves out callbacks of all other tags.
     pub tags: Option<BTreeSet<String>>,
-    /// Other arrivals never happen: their numbers, from 0.
+    /// Leaves out all other arrivals; numbered from 0.
     pub arrivals: Option<BTreeSet<usize>>,
 }
 
 impl Changes {
-    /// Whether nothing is to be different.
+    /// Whether nothing is changed.
     #[must_use]
     pub fn is_identity(&self) -> bool {
         *self == Self::default()
@@ -50,7 +50,7 @@ impl Changes {
 }
 
 impl fmt::Display for Changes {
-    /// As the options of the command line say it.
+    /// Writes the changes as command-line options.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut words = Vec::new();
         words.extend(self.policy.iter().map(|policy| format!("--policy {policy}")));

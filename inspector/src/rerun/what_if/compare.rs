@@ -1,9 +1,9 @@
-//! What is compared with what, and what may be said about it.
+//! Compares the sides, and decides what may be said about each change.
 //!
-//! A change is what lies between two executions by the same model: without the change and with it. So what the model
-//! gets wrong of the recording is on both sides, and is never credited to the change. Where the model is off by as much
-//! as something changed, nothing is said; nor is it where the events of both sides are not the same ones: a percentile
-//! rises when quick ones leave the sample, and nobody waits longer for that.
+//! A change is the difference between two executions by the same model: with the change and without it. So what the
+//! model gets wrong is on both sides, and is never credited to the change. Nothing is claimed if the model is off by as
+//! much as something changed, or if the two sides do not consist of the same events: a percentile rises when short
+//! waits leave the sample, although nothing waits longer.
 
 use std::borrow::Cow;
 
@@ -12,46 +12,46 @@ use serde::Serialize;
 
 use super::answer::{Changed, Figure, Kind, Side};
 
-/// Changes below this share are none.
+/// Smaller relative changes count as none.
 const SAME: f64 = 0.02;
 
-/// Counts that differ by less than this share are of the same events.
+/// Counts that differ by less than this share are taken to be of the same events.
 const SAME_EVENTS: f64 = 0.05;
 
-/// Events above a percentile, at least, for it to say anything by itself: of fewer, one that moves there moves it.
+/// Minimum number of events above a percentile for it to be meaningful on its own: among fewer, one event moves it.
 const ABOVE_MIN: f64 = 10.0;
 
-/// What nobody waits longer for than this is no news.
+/// Changes of waiting time below this are not news, in nanoseconds.
 const NEWS_NS: f64 = 1_000.0;
 
-/// Tags that are listed.
+/// Maximum number of tags listed.
 const CHANGED_MAX: usize = 12;
 
-/// What may be said about a change.
+/// The verdict on a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// There is less of it, of something of which less is better.
+    /// Less, where less is better.
     Better,
-    /// There is more of it.
+    /// More, where less is better.
     Worse,
     /// The model alone is off by as much.
     Model,
-    /// There are other events on both sides, which could be all there is to it.
+    /// The sides have different events, which could explain the difference.
     Unlike,
-    /// There is a change, and neither is better.
+    /// A change that is neither better nor worse.
     Changed,
-    /// There is none.
+    /// No change.
     Same,
 }
 
-/// What a figure counts.
+/// The unit of a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// Nanoseconds.
     Ns,
-    /// A number of something.
+    /// A count.
     Count,
     /// A share of the time.
     Share,
@@ -61,64 +61,64 @@ pub enum Unit {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Row {
-    /// What it is of, for example `timer lag`.
+    /// The quantity, for example `timer lag`.
     pub what: &'static str,
-    /// Which figure: `p50`, `p90`, `p99`, `max`; empty where there is but one.
+    /// The statistic: `p50`, `p90`, `p99`, `max`; empty if there is only one.
     pub statistic: &'static str,
-    /// What it counts.
+    /// Its unit.
     pub unit: Unit,
-    /// As recorded; `None` where nothing was.
+    /// As recorded; `None` if nothing was.
     pub before: Option<f64>,
-    /// As executed again without a change, where that was done: the change is from here.
+    /// As re-executed without changes, if requested: the baseline of the change.
     pub model: Option<f64>,
-    /// As executed again; `None` where that is less than the error.
+    /// As re-executed with the changes; `None` if below the error.
     pub after: Option<f64>,
-    /// By how much the model may be off, where that is known: by as much as it is off without a change, and a wait by as
-    /// much as a wake-up is late.
+    /// Uncertainty of the model, if known: its own deviation from the recording and, for waits, at least that of a late
+    /// wakeup.
     pub error: Option<f64>,
-    /// What may be said about it.
+    /// The verdict on the change.
     pub verdict: Verdict,
-    /// How much longer or shorter somebody waits, in nanoseconds.
+    /// How much longer or shorter a wait gets, in nanoseconds.
     #[serde(skip)]
     waits_ns: f64,
 }
 
-/// A change that is worth a headline.
+/// A change worth a headline.
 #[derive(Clone, Debug, PartialEq)]
 pub struct News {
     /// What changed.
     pub name: String,
-    /// Without the change.
+    /// The value without the change.
     pub from: f64,
-    /// With it.
+    /// The value with it.
     pub to: f64,
     weight: f64,
 }
 
-/// All sides, and the tags that are left out of them.
+/// All sides, and the tags left out of them.
 pub(super) struct Comparison<'a> {
     pub(super) before: &'a Side,
     pub(super) model: Option<&'a Side>,
     pub(super) after: &'a Side,
     pub(super) left_out: &'a [String],
-    /// Both executions came to their end: something may be said.
+    /// Both executions ran to their end, so verdicts are possible.
     pub(super) judges: bool,
-    /// How late wake-ups are. A loop that sleeps otherwise wakes up otherwise, by as much.
+    /// The lateness of wakeups, in nanoseconds: the uncertainty of a loop that sleeps at other times.
     pub(super) wake_ns: u64,
 }
 
-/// Whether from one to the other is a change at all.
+/// Whether the difference is large enough to count as a change.
 #[must_use]
 pub fn is_change(from: f64, to: f64) -> bool {
     (to - from).abs() > from.abs() * SAME
 }
 
-/// How much a change weighs: how much longer somebody waits, times by how many times it is.
+/// The weight of a change: the waiting time gained or lost, times the logarithm of the ratio.
 fn weight(waits_ns: f64, from: f64, to: f64) -> f64 {
     waits_ns * (to.max(0.5) / from.max(0.5)).ln().abs()
 }
 
-/// Whether a percentile is better, or worse, whatever those events were that are on one side only.
+/// Whether the verdict on a percentile holds whatever the events were that only one side has.
 fn holds(verdict: Verdict, quantile: f64, from: &Histogram, to: &Histogram) -> bool {
     let (before, after) = (from.count() as f64, to.count() as f64);
     if from.is_empty() || to.is_empty() {
@@ -127,7 +127,8 @@ fn holds(verdict: Verdict, quantile: f64, from: &Histogram, to: &Histogram) -> b
     if (after - before).abs() <= before * SAME_EVENTS {
         return true;
     }
-    // The rank that it has where what is missing had been the shortest, and what is new is the longest; or the reverse.
+    // The rank of the same event if the missing ones were the shortest and the new ones are the longest; or the
+    // reverse.
     let as_if_short = 1.0 - (1.0 - quantile) * before / after;
     let as_if_long = quantile * before / after;
     let rank = if (verdict == Verdict::Worse) == (after < before) { as_if_short } else { as_if_long };
@@ -138,7 +139,7 @@ fn holds(verdict: Verdict, quantile: f64, from: &Histogram, to: &Histogram) -> b
     }
 }
 
-/// Whether a percentile that a few events make moved one way, and the longest of them the other.
+/// Whether a percentile that rests on few events moved one way, and the maximum the other.
 fn contradicts(verdict: Verdict, quantile: f64, from: &Histogram, to: &Histogram) -> bool {
     let above = (1.0 - quantile) * from.count().min(to.count()) as f64;
     let (longest, now) = (from.max() as f64, to.max() as f64);
@@ -150,27 +151,27 @@ impl<'a> Comparison<'a> {
         (of(self.before), self.model.map(&of), of(self.after))
     }
 
-    /// Of something of which less is better.
+    /// The verdict on a quantity of which less is better.
     fn verdict(&self, before: f64, model: Option<f64>, after: f64, is_wait: bool) -> Verdict {
         let from = model.unwrap_or(before);
         let off = self.error(Some(before), model, is_wait).unwrap_or(0.0);
         match after - from {
             _ if !is_change(from, after) => Verdict::Same,
             _ if !self.judges || model.is_none() => Verdict::Changed,
-            // In its own direction, or in the other: a change says something where it is larger.
+            // Within the uncertainty, in either direction, a change says nothing.
             change if change.abs() <= off => Verdict::Model,
             change if change < 0.0 => Verdict::Better,
             _ => Verdict::Worse,
         }
     }
 
-    /// By how much the model may be off.
+    /// The uncertainty of the model.
     fn error(&self, before: Option<f64>, model: Option<f64>, is_wait: bool) -> Option<f64> {
         let own = if is_wait { self.wake_ns as f64 } else { 0.0 };
         model.map(|model| (model - before.unwrap_or(0.0)).abs().max(own))
     }
 
-    /// The same of a percentile.
+    /// The verdict on a percentile.
     fn verdict_of(&self, quantile: f64, sides: [Option<&Histogram>; 3], is_wait: bool) -> Verdict {
         let value = |side: &Histogram| side.quantile(quantile) as f64;
         let [Some(before), model, Some(after)] = sides else { return Verdict::Changed };
@@ -188,7 +189,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// How often which time was waited, without the tags that are left out.
+    /// The distribution of waits of a kind, without the tags left out.
     fn pooled(&self, side: &'a Side, kind: Kind) -> Cow<'a, Histogram> {
         if self.left_out.is_empty() {
             return Cow::Borrowed(match kind {
@@ -220,7 +221,7 @@ impl<'a> Comparison<'a> {
             let is_wait = what != "tick run";
             let error = self.error(b, m, is_wait);
             let after_told = a.filter(|after| error.is_none_or(|error| *after >= error));
-            // What is worst happens once, and happens or not: more events are no excuse.
+            // A maximum is a single event: a different number of events is no excuse.
             let verdict = match (*quantile, b, a) {
                 _ if a.is_some() && after_told.is_none() => Verdict::Model,
                 (1.0, Some(b), Some(a)) => self.verdict(b, m, a, is_wait),
@@ -236,7 +237,7 @@ impl<'a> Comparison<'a> {
         of.iter().map(row).collect()
     }
 
-    /// A number of which less is better; each of it keeps somebody waiting for so long.
+    /// The row of a count of which less is better; each item costs a wait of `each_ns`.
     fn number(&self, what: &'static str, statistic: &'static str, each_ns: f64, of: fn(&Side) -> u64) -> Row {
         let (before, model, after) = self.sides(|side| of(side) as f64);
         let verdict = self.verdict(before, model, after, false);
@@ -244,7 +245,7 @@ impl<'a> Comparison<'a> {
         self.row(what, statistic, Unit::Count, [Some(before), model, Some(after)], verdict, waits_ns)
     }
 
-    /// What is neither better nor worse.
+    /// The row of a figure that is neither better nor worse.
     fn told(&self, what: &'static str, unit: Unit, of: fn(&Side) -> f64) -> Row {
         let (before, model, after) = self.sides(of);
         let verdict = match self.verdict(before, model, after, false) {
@@ -254,7 +255,7 @@ impl<'a> Comparison<'a> {
         self.row(what, "", unit, [Some(before), model, Some(after)], verdict, 0.0)
     }
 
-    /// A count or a share: none at all is what it is, and no less than an error.
+    /// The row of a count or a share: for these, zero is a value, and not below the error.
     fn row(
         &self,
         what: &'static str,
@@ -273,7 +274,7 @@ impl<'a> Comparison<'a> {
         let lag = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0)];
         let (tails, p99) = ([("p99", 0.99), ("max", 1.0)], [("p99", 0.99)]);
         let ticks = &self.before.summary.ticks;
-        // Whoever stands one place further back waits for one task more.
+        // Each place further back in the queue means waiting for one more task.
         let task_ns = ticks.busy_ns as f64 / self.before.summary.tasks.count.max(1) as f64;
         let mut rows = self.percentiles("timer lag", &lag, |side| self.pooled(side, Kind::TimerLag));
         let runs = |side: &'a Side| Cow::Borrowed(&side.timeline.ticks.run_ns);
@@ -325,7 +326,7 @@ impl<'a> Comparison<'a> {
 }
 
 impl Row {
-    /// Without the change: by the model, where that is known.
+    /// The value without the change: from the model if there is one, otherwise as recorded.
     #[must_use]
     pub fn from(&self) -> Option<f64> {
         self.model.or(self.before)
@@ -333,7 +334,7 @@ impl Row {
 }
 
 impl Changed {
-    /// Without the change: by the model, where that is known.
+    /// The figures without the change: from the model if there is one, otherwise as recorded.
     #[must_use]
     pub fn from(&self) -> Figure {
         self.model.unwrap_or(self.before)
@@ -345,7 +346,7 @@ impl Changed {
     }
 }
 
-/// What got better, or worse, of all that is shown, the most first.
+/// What got better, or worse, of all that is shown, largest change first.
 pub(super) fn news(rows: &[Row], changed: &[Changed], verdict: Verdict) -> Vec<News> {
     let is_news = |found: Verdict, waits_ns: f64| found == verdict && waits_ns >= NEWS_NS;
     let of_rows = rows.iter().filter(|row| is_news(row.verdict, row.waits_ns)).filter_map(|row| {

@@ -1,7 +1,7 @@
-//! What nobody's callback cost: the loop's own way from one to the next, polls, waking up, collections.
+//! Overhead outside of callbacks: the loop's own work between callbacks, polls, wakeups, collections.
 //!
-//! Each is kept as it was measured, with its time, and what is asked for is the measurement nearest in time: so the
-//! whole distribution comes again, and a slow stretch of the machine stays where it was.
+//! Every measurement is kept with its time, and a lookup returns the one nearest in time: so the full distribution is
+//! reproduced, and a slow stretch of the machine stays in its place.
 
 use std::cell::Cell;
 
@@ -11,7 +11,7 @@ use loop_probes::ids::Timestamp;
 use super::script::arrive::Waits;
 use crate::rerun::budget::bytes_of;
 
-/// So many times the median is an interruption by somebody else: it happens once.
+/// A measurement of more than this multiple of the median is an interruption from outside, and is used once.
 const OUTLIER: u64 = 16;
 
 /// One measurement.
@@ -22,7 +22,7 @@ pub(super) struct Sample {
 }
 
 impl Sample {
-    /// What took from `start` to `end`, kept under its start: an interruption comes again where it began.
+    /// The time from `start` to `end`, stored under its start: an interruption recurs where it began.
     pub(super) const fn between(start: Timestamp, end: Timestamp) -> Self {
         Self { at_ns: start.as_ns(), ns: end.ns_since(start) }
     }
@@ -37,13 +37,13 @@ pub(super) struct Collection {
     pub(super) after: u64,
 }
 
-/// What the loop itself took, gathered while the recording is read.
+/// The loop's own overhead, gathered while the recording is read.
 #[derive(Debug, Default)]
 pub(super) struct Overheads {
-    /// The end of what was accounted for last: a callback, a poll, a step.
+    /// The end of the last accounted part: a callback, a poll, a phase.
     accounted: Option<Timestamp>,
     polled: bool,
-    /// The reading of the clock that the next poll's wait is counted from.
+    /// The clock reading from which the next poll's wait is counted.
     read: Option<Timestamp>,
     before_poll: Vec<Sample>,
     into_poll: Vec<Sample>,
@@ -54,7 +54,7 @@ pub(super) struct Overheads {
 }
 
 impl Overheads {
-    /// Its memory, in bytes.
+    /// Memory used, in bytes.
     pub(super) fn bytes(&self) -> u64 {
         let Self { before_poll, into_poll, after_poll, between, reliefs, .. } = self;
         let samples = before_poll.len() + into_poll.len() + after_poll.len() + between.len() + reliefs.len();
@@ -104,7 +104,7 @@ impl Overheads {
     }
 }
 
-/// Measurements of one kind, by time.
+/// Measurements of one kind, in order of time.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Samples {
     samples: Vec<Sample>,
@@ -112,7 +112,7 @@ pub(super) struct Samples {
 }
 
 impl Samples {
-    /// The one in the middle.
+    /// The median.
     pub(super) const fn median_ns(&self) -> u64 {
         self.median_ns
     }
@@ -126,16 +126,16 @@ impl Samples {
     }
 }
 
-/// A way through measurements in which time only goes forward.
+/// A position in the measurements that only moves forward in time.
 #[derive(Debug, Default)]
 pub(super) struct Cursor {
     next: Cell<usize>,
-    /// Interruptions up to here have happened.
+    /// Interruptions up to here have been used.
     spent: Cell<usize>,
 }
 
 impl Cursor {
-    /// The measurement nearest to `now_ns`; an interruption only once.
+    /// The measurement nearest to `now_ns`; an interruption is returned only once.
     pub(super) fn near(&self, samples: &Samples, now_ns: u64) -> u64 {
         let all = &samples.samples;
         let mut next = self.next.get();
@@ -171,14 +171,14 @@ impl Cursor {
     }
 }
 
-/// Everything that nobody's callback cost.
+/// All overhead outside of callbacks.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Costs {
-    /// From the last callback, or the tick's start, to the poll.
+    /// From the last callback, or the start of the tick, to the poll.
     pub(super) before_poll: Samples,
-    /// The part of that from the reading of the clock that the poll's wait is counted from.
+    /// The part of that after the clock reading from which the poll's wait is counted.
     pub(super) into_poll: Samples,
-    /// From the poll, or the last callback, to the tick's end.
+    /// From the poll, or the last callback, to the end of the tick.
     pub(super) after_poll: Samples,
     /// From one tick to the next.
     pub(super) between: Samples,
@@ -186,13 +186,13 @@ pub(super) struct Costs {
     pub(super) wake: Samples,
     pub(super) look: Samples,
     pub(super) take: Samples,
-    /// From a tasklet's addition until an idle worker takes it.
+    /// From adding a tasklet until an idle worker takes it.
     pub(super) tasklet_wake: Samples,
     /// From the end of a tasklet until its worker takes the next.
     pub(super) tasklet_next: Samples,
-    /// When the loop stopped to make room for its recording, and for how long, by time.
+    /// When the loop paused to drain its recorder, and for how long, in order of time.
     pub(super) reliefs: Vec<Sample>,
-    /// By time.
+    /// In order of time.
     pub(super) collections: Vec<Collection>,
 }
 

@@ -1,4 +1,4 @@
-//! The virtual heap: it grows by what the callbacks added to it, and a collection leaves the recorded share.
+//! The virtual heap: it grows by what the callbacks allocated, and a collection leaves the recorded share.
 
 use loop_core::gc::Heap;
 
@@ -51,8 +51,8 @@ impl World {
     }
 }
 
-/// What a collection of a heap of `before` bytes frees and costs, where the recorded one is its model: the same share
-/// of the heap, at the same cost a byte. One that freed nothing costs what it cost.
+/// What a collection of a heap of `before` bytes frees and costs, modelled on the recorded one: the same share of the
+/// heap, at the same cost per byte. If the recorded one freed nothing, its cost is used as it is.
 fn freed(recorded: &Collection, before: u64) -> (u64, u64) {
     let recorded_freed = recorded.before.saturating_sub(recorded.after);
     let share = |of: u64, part: u64, whole: u64| {

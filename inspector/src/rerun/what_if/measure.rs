@@ -1,4 +1,4 @@
-//! The fold of one side: the timeline, and what the comparison needs beside it.
+//! Folds one side into its timeline, and into what the comparison needs besides.
 
 use loop_probes::event::{Event, Queue};
 use loop_probes::ids::{Tag, TaskId};
@@ -7,18 +7,19 @@ use loop_probes::stamped::Stamped;
 use loop_traces::histogram::Histogram;
 use loop_traces::timeline::Timeline;
 
-/// Tags with figures of their own, of timers and of tasklets: a histogram of times of every length takes 58 KB.
+/// Maximum number of tags with their own figures, for timers and for tasklets: a histogram of the full range takes 58
+/// KB.
 const TAGS_MAX: usize = 512;
 
-/// The fold of one side.
+/// The aggregates of one side.
 #[derive(Clone, Debug)]
 pub(super) struct Measure {
     pub(super) timeline: Timeline,
-    /// From queued to start, of what waited in a queue: a timer does not.
+    /// From queued to started, for everything that waited in a queue; timers do not.
     pub(super) queue_wait_ns: Histogram,
     /// By tag.
     pub(super) lag_ns: Vec<Option<Box<Histogram>>>,
-    /// How long tasklets waited for a worker, by tag and all together.
+    /// Time that tasklets waited for a worker, by tag and in total.
     pub(super) tasklet_wait_ns: Vec<Option<Box<Histogram>>>,
     pub(super) tasklets_wait_ns: Histogram,
     fired: Option<TaskId>,
@@ -58,8 +59,8 @@ impl Measure {
         }
     }
 
-    /// An event of another emitter: workers' jobs and the agenda's tasklets belong to the picture, another loop does
-    /// not.
+    /// Folds an event of another emitter: jobs of workers and tasklets of the agenda belong to the picture, other loops
+    /// do not.
     pub(super) fn fold_other(&mut self, stamped: &Stamped) {
         if matches!(
             stamped.event,
@@ -74,13 +75,13 @@ impl Measure {
         }
     }
 
-    /// Most tasks that waited at a time.
+    /// Maximum number of tasks waiting at a time.
     pub(super) fn queue_depth_max(&self) -> u64 {
         u64::from(self.timeline.queues.queue(Queue::Tasks).depth_max)
     }
 }
 
-/// The histogram of a tag.
+/// The histogram of a tag, unless there are too many.
 fn of_tag(all: &mut Vec<Option<Box<Histogram>>>, tag: Tag) -> Option<&mut Histogram> {
     let place = usize::from(tag.0);
     if all.get(place).is_none_or(|figures| figures.is_none()) && all.iter().flatten().count() >= TAGS_MAX {

@@ -1,4 +1,4 @@
-//! Where the recording of a re-execution goes: into the fold, and into a file where one is wanted.
+//! Receives the recording of a re-execution: feeds the fold and, if wanted, a file.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -19,15 +19,15 @@ use super::script::Script;
 
 /// See the [module](self).
 pub(super) struct Outlet {
-    /// The loop's, and its workers'.
+    /// The captures of the loop and of its workers.
     captures: Vec<Capture>,
     measure: Measure,
     writer: Option<TraceWriter>,
     failed: Option<WriteError>,
     source: SourceId,
-    /// The first worker of the pool, and the desk of the agenda.
+    /// The emitters of the first pool worker and of the agenda itself.
     beside: [SourceId; 2],
-    /// The first tick began: what is before it only sets the stage.
+    /// The first tick has begun: events before it only restore the state.
     begun: bool,
     begin: Timestamp,
     named: HashSet<(LabelKind, u32)>,
@@ -73,7 +73,7 @@ impl Outlet {
         Ok(outlet)
     }
 
-    /// One into which nothing goes any more.
+    /// An outlet that accepts nothing more.
     pub(super) fn closed(metadata: &Metadata) -> Self {
         Self {
             captures: Vec::new(),
@@ -102,7 +102,7 @@ impl Outlet {
         }
         if self.begun || matches!(stamped.event, Event::Label { .. }) {
             self.measure.fold(&stamped);
-            // The stage itself is in the first tick's snapshot.
+            // The restored state itself is in the first tick's snapshot.
             if self.writer.is_some() {
                 self.batch.push(stamped);
             }
@@ -111,7 +111,7 @@ impl Outlet {
         }
     }
 
-    /// Takes what was recorded since the last time, and what the agenda told, in the order of time. Returns the number
+    /// Takes what was recorded since the last call, and the events of the agenda, in order of time. Returns the number
     /// of events.
     pub(super) fn drain(&mut self, told: Vec<(u16, Ticks, Event<Ticks>)>) -> u64 {
         let [events, jobs] = match &self.captures[..] {
@@ -151,14 +151,14 @@ impl Outlet {
         count as u64
     }
 
-    /// Timers that are armed at the beginning are armed at their own time, which is before it.
+    /// Stamps an event. Timers armed at the beginning carry their own arming time, which lies before it.
     fn stamp(&self, at: Ticks, source: SourceId, event: Event<Ticks>) -> Stamped {
         let at = Timestamp(at.0);
         let at = if self.begun { at } else { at.max(self.begin) };
         Stamped { at, source, event: event.map_time(|time| Timestamp(time.0)) }
     }
 
-    /// Names what the event speaks of, where that has not been done.
+    /// Emits the labels that the event refers to, unless already done.
     fn tell_label(&mut self, event: &Event<Ticks>) {
         let (kind, LabelId(id)) = match *event {
             Event::Exception { message: label, .. }
@@ -180,7 +180,7 @@ impl Outlet {
         }
     }
 
-    /// The fold, once everything was taken and saved.
+    /// Returns the fold after everything was taken and saved.
     pub(super) fn finish(mut self, saves: bool) -> Result<Measure, WriteError> {
         if let Some(error) = self.failed.take().filter(|_| saves) {
             return Err(error);

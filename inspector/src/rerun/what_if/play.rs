@@ -1,4 +1,4 @@
-//! Carrying out what the recording says a callback did, on the real loop.
+//! Performs the recorded acts of a callback on the real loop.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -16,24 +16,24 @@ use super::world::{World, world};
 
 type Cx<'a, 'b> = &'a mut Context<'b, Callback>;
 
-/// The label of references that the program held.
+/// The label of references held by the program.
 pub(super) const HELD: &str = "held by the program";
 
-/// Most references that are taken or given back at a time.
+/// Maximum number of references taken or released at a time.
 const HELD_MAX: u32 = 256;
 
-/// A source of readiness that nobody can read.
+/// A source of readiness without a descriptor to read.
 #[derive(Debug)]
 struct Imagined;
 
 impl AsFd for Imagined {
-    /// Some descriptor or other: the poller of the world never looks at it.
+    /// An arbitrary descriptor: the poller of the world never looks at it.
     fn as_fd(&self) -> BorrowedFd<'_> {
         rustix::stdio::stdin()
     }
 }
 
-/// Runs a callback: what it did, after as long as it took then.
+/// Runs a callback: performs its acts and takes its recorded time.
 pub(super) fn play(task: Callback, world: &World, cx: Cx<'_, '_>) {
     match task {
         Callback::Run { run, .. } => perform(run, world, cx),
@@ -58,7 +58,7 @@ pub(super) fn play(task: Callback, world: &World, cx: Cx<'_, '_>) {
         }
         Callback::Source { source, .. } => {
             let told = cx.ready().map_or(0, |ready| ready.readiness.bits());
-            // What came meanwhile is read with it.
+            // Data that arrived since is read along with it.
             for run in world.take_pending(source, told) {
                 perform(run, world, cx);
             }
@@ -158,24 +158,24 @@ fn carry_out(what: What, world: &World, cx: Cx<'_, '_>) {
         }
         What::TimerRef { timer, referenced } => {
             let timer = world.timers.borrow()[timer as usize].timer;
-            // One that fired meanwhile keeps nothing alive.
+            // A timer that has fired since keeps nothing alive.
             let _ = timer.map(|timer| cx.set_timer_referenced(timer, referenced));
         }
         What::Work(job) => work(job, world, cx),
         What::CancelWork(job) => {
             let Some(task) = world.jobs.cancelled(job) else { return };
-            // All jobs are assigned again.
+            // All jobs are reassigned.
             if !world.spend(world.jobs.count()) {
                 return;
             }
-            // One that a worker has begun goes on, and nobody waits for it.
+            // A job that a worker has started continues, but its result is not awaited.
             world.jobs.take_back(task, world.now_ns());
             cx.replay().cancel_work(task);
         }
         What::Register(source) => register(source, world, cx),
         What::Modify { source, interest } => {
             let id = world.sources.borrow()[source as usize].id;
-            // One that was removed meanwhile is asked about nothing.
+            // A source that was removed since has no interest set.
             let _ = id.map(|id| cx.modify(id, Interest::from_bits_truncate(interest)));
         }
         What::SourceRef { source, referenced } => {
@@ -200,20 +200,20 @@ fn carry_out(what: What, world: &World, cx: Cx<'_, '_>) {
         }
         What::Tasklet(tasklet) => world.add_tasklet(tasklet, DESK),
         What::Mark(label) => cx.replay().tell(Event::Mark { label: world.label(label) }),
-        // Its length is its callback's to scale.
+        // The length of a span scales with its callback.
         What::Span { .. } => {}
         What::Gc(GcReason::Pressure) => cx.memory_pressure(),
         What::Gc(_) => cx.request_gc(),
     }
 }
 
-/// The task of a callback; none where its tag is dropped.
+/// The task of a callback; `None` if its tag is dropped.
 pub(super) fn task(run: RunId, world: &World) -> Option<Callback> {
     let tag = world.script.run(run).tag;
     (!world.plan.is_dropped(tag)).then(|| Callback::Run { run, tag: world.plan.tag_of(tag) })
 }
 
-/// Posts a deferred callback, which stays for as many drains as it did.
+/// Posts a deferred callback, which stays queued for as many drains as recorded.
 pub(super) fn defer(key: u64, run: RunId, cx: Cx<'_, '_>) {
     let mut next = run;
     cx.defer(key, move |cx| {
@@ -244,7 +244,7 @@ pub(super) fn arm_timer(arm: u32, world: &World, cx: Cx<'_, '_>) {
         None => Some(cx.set_timeout(Duration::from_nanos(arm.delay_ns), task)),
     };
     if let Some(timer) = timer.filter(|_| !arm.referenced) {
-        // It was armed just now.
+        // The timer was armed just above.
         let _ = cx.set_timer_referenced(timer, false);
     }
     world.timers.borrow_mut()[place].timer = timer;
@@ -261,7 +261,7 @@ fn work(place: u32, world: &World, cx: Cx<'_, '_>) {
     let (run, tag) = (job.run, world.plan.tag_of(job.tag));
     world.jobs.announce(job.cost_ns, job.wake_ns);
     let rejected = move |_| Callback::Run { run, tag };
-    // Refused only once the loop shuts down, and then its completion never comes.
+    // Refused only once the loop shuts down; its completion then never runs.
     let task = cx.work(TagOf::Global(tag), move |_worker| Remote { run, tag }, rejected);
     if let Ok(task) = task
         && job.is_cancelled
@@ -273,7 +273,7 @@ fn work(place: u32, world: &World, cx: Cx<'_, '_>) {
 pub(super) fn register(source: u32, world: &World, cx: Cx<'_, '_>) {
     let recorded = world.script.sources[source as usize];
     let tag: Tag = world.plan.tag_of(recorded.tag);
-    // Asked about reading where nothing shows what it was asked about.
+    // Readable, if nothing shows the recorded interest.
     let interest = if recorded.interest == 0 {
         Interest::READABLE
     } else {
@@ -284,7 +284,7 @@ pub(super) fn register(source: u32, world: &World, cx: Cx<'_, '_>) {
     let explanation = explanation.or_else(|| recorded.id.map(|id| labels.io(id).into_owned()));
     world.register_next(source);
     let task = Callback::Source { source, tag };
-    // More than the policy allows are not registered: they are never called, as they would not be.
+    // Sources above the limit of the policy are not registered and so never called, as in a real run.
     let options = explanation.map_or_else(IoOptions::default, IoOptions::new);
     let options = if recorded.referenced { options } else { options.unreferenced() };
     let _ = cx.register_with(options, Arc::new(Imagined), interest, task);

@@ -1,4 +1,4 @@
-//! The virtual work pool: as many workers as asked for, each job as long as its recorded run.
+//! The virtual work pool: as many workers as asked for, and jobs that run as long as recorded.
 
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
@@ -14,30 +14,30 @@ use loop_probes::recorder::Recorder;
 use super::task::Remote;
 use super::world::world;
 
-/// What a job gives back.
+/// The result of a job.
 type Given = Option<Remote>;
 
 struct Taken {
     job: Job<Given>,
     worker: u16,
     start_ns: u64,
-    /// When it was submitted, what it costs, how long an idle worker takes to take it.
+    /// When it was submitted, its cost, and the time that an idle worker needs to take it.
     submitted: (u64, u64, u64),
 }
 
-/// Jobs on the way, and who is free when.
+/// Submitted jobs, and the times at which workers become free.
 pub(super) struct Jobs {
-    /// By the moment at which a worker is free, and its number.
+    /// By the time at which a worker becomes free, then by its number.
     free: RefCell<BinaryHeap<Reverse<(u64, u16)>>>,
     workers: u16,
-    /// By the moment at which they end, in the order in which they came.
+    /// By the time at which they end, then in order of submission.
     taken: RefCell<BTreeMap<(u64, u64), Taken>>,
     /// When the jobs that wait for a worker are taken.
     waiting: RefCell<BinaryHeap<Reverse<u64>>>,
     next: Cell<u64>,
-    /// What the next job costs, and how long an idle worker takes to take it.
+    /// The cost of the next job, and the time that an idle worker needs to take it.
     announced: Cell<(u64, u64)>,
-    /// Jobs that somebody will take back, by their place in the script.
+    /// Jobs that will be cancelled, by their index in the script.
     remembered: RefCell<HashMap<u32, TaskId>>,
     sink: RefCell<Option<Rc<Sink<Given>>>>,
     pub(super) recorder: RefCell<Recorder>,
@@ -59,7 +59,7 @@ impl Jobs {
         }
     }
 
-    /// The job that is submitted next costs so much.
+    /// Sets the cost of the job that is submitted next.
     pub(super) fn announce(&self, cost_ns: u64, wake_ns: u64) {
         self.announced.set((cost_ns, wake_ns));
     }
@@ -69,7 +69,7 @@ impl Jobs {
         self.taken.borrow().first_key_value().map(|((end_ns, _), _)| *end_ns)
     }
 
-    /// The job that ends next ends now.
+    /// Finishes the job that ends next.
     pub(super) fn finish_next(&self, end: Ticks) {
         let taken = self.taken.borrow_mut().pop_first();
         let (Some((_, Taken { job, worker, start_ns, .. })), Some(sink)) =
@@ -85,22 +85,22 @@ impl Jobs {
         sink(Finished { task, tag, worker, queued, start, end, outcome, result });
     }
 
-    /// A job that somebody will take back.
+    /// Remembers a job that will be cancelled.
     pub(super) fn remember(&self, place: u32, task: TaskId) {
         self.remembered.borrow_mut().insert(place, task);
     }
 
-    /// Jobs and workers.
+    /// The number of jobs and workers.
     pub(super) fn count(&self) -> u64 {
         self.taken.borrow().len() as u64 + u64::from(self.workers)
     }
 
-    /// The job at this place is not wanted any more.
+    /// Forgets the job at this index, and returns its task to be cancelled.
     pub(super) fn cancelled(&self, place: u32) -> Option<TaskId> {
         self.remembered.borrow_mut().remove(&place)
     }
 
-    /// Takes a job back that no worker has begun: those behind it move up.
+    /// Takes back a job that no worker has started: those behind it move up.
     pub(super) fn take_back(&self, task: TaskId, now_ns: u64) -> Option<Job<Given>> {
         let all = self.taken.take().into_iter();
         let (mut unbegun, begun): (Vec<_>, Vec<_>) = all.partition(|(_, taken)| taken.start_ns > now_ns);
@@ -130,10 +130,10 @@ impl Jobs {
         self.depth(now_ns).max(1)
     }
 
-    /// Gives a job that was submitted at `now_ns` to whoever is free first.
+    /// Assigns a job submitted at `now_ns` to the worker that becomes free first.
     fn assign(&self, job: Job<Given>, now_ns: u64, cost_ns: u64, wake_ns: u64) {
         let mut free = self.free.borrow_mut();
-        // Of those who are idle, the one with the lowest number.
+        // Of several idle workers, the one with the lowest number.
         let idle = free.peek().is_some_and(|Reverse((free_ns, _))| *free_ns <= now_ns);
         let Reverse((free_ns, worker)) = free.pop().unwrap_or(Reverse((0, 0)));
         let start_ns = now_ns.max(free_ns).saturating_add(wake_ns);

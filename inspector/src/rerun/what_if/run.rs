@@ -26,24 +26,24 @@ use super::world::{self, World, WorldClock, WorldPoller, relief};
 use super::{Answer, Changes, Stop};
 use crate::rerun::RerunError;
 
-/// The changes, in the terms of one recording.
+/// The changes, resolved against one recording.
 pub(super) struct Plan {
     pub(super) policy: Policy,
     /// This process's tag for each recorded one.
     tags: Vec<Tag>,
-    /// How many times as long the callbacks of each recorded tag take; empty where none was changed.
+    /// Factors for the run time of callbacks, by recorded tag; empty if none is scaled.
     factors: Vec<f64>,
     dropped: Vec<bool>,
     typical_ns: Vec<u64>,
     pub(super) workers: u16,
-    /// Workers of the agenda; none where there is none.
+    /// Workers of the agenda; 0 if there is no agenda.
     pub(super) agenda_workers: u16,
-    /// Whose loop it is.
+    /// The emitter of the loop.
     source: SourceId,
-    /// Nothing arrives earlier.
+    /// Nothing arrives before this.
     pub(super) begin_ns: u64,
     pub(super) end_ns: u64,
-    /// Somebody stops the loop at the end; otherwise it ends when nothing is left to do.
+    /// The loop is stopped at the end; otherwise it ends when nothing is left to do.
     pub(super) stops: bool,
 }
 
@@ -101,27 +101,27 @@ impl Plan {
         self.dropped.get(usize::from(recorded.0)).copied().unwrap_or(false)
     }
 
-    /// What a callback of this (process's) tag costs in the middle.
+    /// The median cost of a callback with this tag (of this process).
     pub(super) fn typical_ns(&self, tag: Tag) -> u64 {
         self.typical_ns.get(usize::from(tag.0)).copied().unwrap_or(0)
     }
 
-    /// What `ns` of a callback of a recorded tag are now.
+    /// Scales `ns` of a callback by the factor of its recorded tag.
     pub(super) fn scaled(&self, recorded: Tag, ns: u64) -> u64 {
         self.factors.get(usize::from(recorded.0)).map_or(ns, |factor| (ns as f64 * factor) as u64)
     }
 
-    /// Who writes for a worker of the pool.
+    /// The emitter for a worker of the pool.
     pub(super) const fn worker(&self, worker: u16) -> SourceId {
         SourceId(self.source.0.saturating_add(1 + worker as u32))
     }
 
-    /// Who writes for the agenda: its desk is 0, its workers from 1.
+    /// The emitter for the agenda: the agenda itself is 0, its workers count from 1.
     pub(super) const fn beside(&self, emitter: u16) -> SourceId {
         SourceId(self.worker(self.workers).0.saturating_add(emitter as u32))
     }
 
-    /// This process's tags of the recorded ones, with their names.
+    /// This process's tags, indexed by recorded tag.
     pub(super) fn tags(&self) -> &[Tag] {
         &self.tags
     }
@@ -137,7 +137,7 @@ fn policy(script: &Script, changes: &Changes) -> Result<Policy, RerunError> {
         })?,
     };
     if let Some(recorded) = recorded {
-        // How often to collect is the program's environment, and what to record is nobody's policy.
+        // GC settings belong to the program's environment, and recording settings are not part of a policy.
         (policy.gc, policy.slow_task_limit) = (recorded.gc, recorded.slow_task_limit);
         (policy.snapshot_interval, policy.snapshot_parts_max) =
             (recorded.snapshot_interval, recorded.snapshot_parts_max);
@@ -155,7 +155,7 @@ fn policy(script: &Script, changes: &Changes) -> Result<Policy, RerunError> {
     Ok(policy)
 }
 
-/// The policy of the recording, by its values or, where it has none, by its name.
+/// The policy of the recording: from its recorded values or, without them, by its name.
 fn recorded_policy(script: &Script) -> Option<Policy> {
     let name = &script.metadata.policy;
     let values = &script.start.policy;
@@ -167,7 +167,7 @@ fn recorded_policy(script: &Script) -> Option<Policy> {
     .ok()
 }
 
-/// What arrives, where not everything does.
+/// The arrivals that pass the filter.
 fn arrivals(script: &Script, plan: &Plan, changes: &Changes) -> Vec<Arrival> {
     let filter = &changes.filter;
     let window_ns = filter
@@ -192,7 +192,7 @@ fn metadata(script: &Script, plan: &Plan, changes: &Changes) -> Metadata {
     metadata
 }
 
-/// Executes `script` again with `changes`.
+/// Re-executes `script` with `changes`.
 pub(super) fn run(
     script: &Rc<Script>,
     changes: &Changes,
@@ -219,7 +219,7 @@ pub(super) fn run(
         return Err(refused);
     }
     match ended {
-        // The poller ends what would never end.
+        // The poller ends runs that would never end.
         Ok(_) | Err(LoopError::Wait { .. }) => {}
         Err(error) => return Err(error.into()),
     }
@@ -234,7 +234,7 @@ pub(super) fn run(
     Ok(words::answer(script, changes, &world.plan, &metadata, measure, ran))
 }
 
-/// Runs the loop in its world. Also says how many tasks are left.
+/// Runs the loop in its world. Also returns how many tasks are left.
 fn run_in(world: &Rc<World>, recorder: Recorder) -> (Result<StopReason, LoopError>, u32) {
     let script = &world.script;
     world.begin();
@@ -253,7 +253,7 @@ fn run_in(world: &Rc<World>, recorder: Recorder) -> (Result<StopReason, LoopErro
     *world.agenda.outside.borrow_mut() = Some(event_loop.outside());
     let handle = event_loop.handle();
     if world.plan.stops || world.expects_more() {
-        // The loop is not over while something is still to come.
+        // Keeps the loop alive while more is to arrive.
         handle.hold();
     }
     *world.handle.borrow_mut() = Some(handle);
@@ -266,18 +266,18 @@ fn run_in(world: &Rc<World>, recorder: Recorder) -> (Result<StopReason, LoopErro
     (ended, waiting)
 }
 
-/// The timers and the collector, as they were at the beginning.
+/// Restores the timers and the GC controller as they were at the beginning.
 fn restore(
     world: &World,
     event_loop: &mut EventLoop<Callback, WorldClock, WorldPoller>,
 ) -> Result<(), LoopError> {
     let script = &world.script;
     let mut state = State::new(Timestamp(script.begin_ns));
-    // One that is off has no timers.
+    // A controller that is off has no timers.
     state.gc = script.start.gc.filter(|_| world.plan.policy.gc.enabled);
     state.notices.clone_from(&script.start.notices);
     let arms = script.start.timers.iter().map(|place| script.arms[*place as usize]);
-    // A recording that was made up may have one twice.
+    // A made-up recording may have a timer twice.
     let mut seen = HashSet::new();
     let arms: Vec<Arm> =
         arms.filter(|arm| !world.plan.is_dropped(arm.tag) && seen.insert(arm.timer)).collect();
@@ -302,7 +302,7 @@ fn restore(
     Ok(())
 }
 
-/// What there was at the beginning.
+/// Recreates the rest of the initial state.
 fn set_up(world: &World, cx: &mut loop_core::Context<'_, Callback>) {
     let script = &world.script;
     let start = &script.start;

@@ -1,8 +1,7 @@
-//! The script: what a recording says about the program, apart from the rule it ran under.
+//! The script: the behaviour of a recorded program, independent of the rule it ran under.
 //!
-//! What each callback did, after how long, and what it cost; what arrived from outside, and when. Everything is held
-//! in a few flat tables and named by its place in them, so that ten minutes of a busy server fit into some hundred
-//! megabytes.
+//! It holds what each callback did, when, and at what cost; what arrived from outside, and when. Everything is in a few
+//! flat tables and referred to by index, so that ten minutes of a busy server fit into a few hundred megabytes.
 
 pub(super) mod arrive;
 mod beside;
@@ -26,33 +25,33 @@ use super::measure::Measure;
 use crate::rerun::budget::{Meter, bytes_of};
 use crate::rerun::{Chosen, RerunError};
 
-/// A place in [`Script::runs`].
+/// An index into [`Script::runs`].
 pub(super) type RunId = u32;
 
-/// No place.
+/// No index.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// Most microtasks of a checkpoint that run one by one.
+/// Maximum number of microtasks of a checkpoint that run one by one.
 pub(super) const MICROTASKS_MAX: u32 = 1 << 20;
 
-/// One callback, from its start to its end; of microtasks, all of a checkpoint.
+/// One callback, from its start to its end; for microtasks, all of a checkpoint.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run {
     /// As recorded.
     pub(super) tag: Tag,
     pub(super) outcome: Outcome,
-    /// It ran within the recording. What did not costs what its tag costs.
+    /// It ran within the recording. Others cost the median of their tag.
     pub(super) is_known: bool,
-    /// Of a deferred callback: it stays for the next drain, where it is `next`.
+    /// For a deferred callback: it stays queued for the next drain, where it is `next`.
     pub(super) kept: bool,
-    /// Of an immediate: it is cleared, referenced or unreferenced later.
+    /// For an immediate: it is cleared, referenced or unreferenced later.
     pub(super) is_followed: bool,
-    /// Microtasks of a checkpoint; 1 of all else.
+    /// The number of microtasks in a checkpoint; 1 for everything else.
     pub(super) count: u32,
     pub(super) cost_ns: u64,
-    /// What it added to the heap.
+    /// Bytes that it added to the heap.
     pub(super) heap: i64,
-    /// Places in [`Script::acts`].
+    /// A range of [`Script::acts`].
     pub(super) acts: (u32, u32),
     /// The checkpoint that follows.
     pub(super) drain: RunId,
@@ -63,7 +62,7 @@ pub(super) struct Run {
 /// Something that a callback did.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Act {
-    /// After its start.
+    /// Nanoseconds after the start of the callback.
     pub(super) after_ns: u64,
     pub(super) what: What,
 }
@@ -101,14 +100,14 @@ pub(super) enum What {
         referenced: bool,
     },
     Remove(u32),
-    /// A handler of a signal, or (no tag) none any more.
+    /// Installed the handler of a signal, or (no tag) removed it.
     OnSignal {
         signo: u8,
         tag: Option<Tag>,
     },
     /// Added a tasklet to the agenda.
     Tasklet(u32),
-    /// A span of the program's own ended, which took so long.
+    /// A span of the program ended, after this time.
     Span {
         label: LabelId,
         run_ns: u64,
@@ -121,14 +120,14 @@ pub(super) enum What {
 /// One arming of a timer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arm {
-    /// Which timer.
+    /// The number of the timer.
     pub(super) timer: u32,
     pub(super) tag: Tag,
     pub(super) delay_ns: u64,
     pub(super) period_ns: Option<u64>,
     /// Its first firing.
     pub(super) first: RunId,
-    /// Of those that were armed at the beginning: when they are due.
+    /// For timers armed before the beginning: when they are due.
     pub(super) due_ns: Option<u64>,
     pub(super) referenced: bool,
 }
@@ -137,14 +136,14 @@ pub(super) struct Arm {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Job {
     pub(super) tag: Tag,
-    /// Its completion.
+    /// The run of its completion.
     pub(super) run: RunId,
     pub(super) cost_ns: u64,
-    /// From its post until an idle worker takes it.
+    /// From submission until an idle worker takes it.
     pub(super) wake_ns: u64,
     /// A worker ran it within the recording.
     pub(super) is_known: bool,
-    /// Somebody takes it back.
+    /// It is cancelled later.
     pub(super) is_cancelled: bool,
 }
 
@@ -155,11 +154,11 @@ pub(super) struct Tasklet {
     pub(super) priority: Priority,
     pub(super) outcome: Outcome,
     pub(super) cost_ns: u64,
-    /// From its addition until it was taken, where a worker was idle all the while.
+    /// From being added until it was taken, if a worker was idle all that time.
     pub(super) wake_ns: Option<u64>,
-    /// What it did, in [`Script::acts`].
+    /// Its acts, a range of [`Script::acts`].
     pub(super) acts: (u32, u32),
-    /// Its next run, where it asked for one.
+    /// Its next run, if it asked for one.
     pub(super) next: u32,
     /// A worker ran it within the recording.
     pub(super) is_known: bool,
@@ -169,16 +168,16 @@ pub(super) struct Tasklet {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Source {
     pub(super) tag: Tag,
-    /// Of those that were there at the beginning: its recorded number.
+    /// For sources that existed at the beginning: the recorded number.
     pub(super) id: Option<IoSource>,
     pub(super) label: Option<LabelId>,
-    /// What it was asked about first, as far as it shows.
+    /// Its first interest set, as far as known.
     pub(super) interest: u8,
-    /// It keeps the loop alive, at first.
+    /// Whether it keeps the loop alive initially.
     pub(super) referenced: bool,
 }
 
-/// Something from outside.
+/// An arrival from outside.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrival {
     pub(super) at_ns: u64,
@@ -187,7 +186,7 @@ pub(super) struct Arrival {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Came {
-    /// Another thread posted.
+    /// A post of another thread.
     Post(RunId),
     Signal {
         signo: u8,
@@ -198,13 +197,13 @@ pub(super) enum Came {
         readiness: u8,
         run: RunId,
     },
-    /// Somebody else than a callback added a tasklet to the agenda.
+    /// A tasklet added to the agenda, but not by a callback.
     Tasklet(u32),
-    /// Another thread woke the loop, for nothing that shows.
+    /// A wakeup by another thread, for no visible reason.
     Wake,
 }
 
-/// What there was at the beginning.
+/// The state at the beginning.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Start {
     /// In arming order.
@@ -213,9 +212,9 @@ pub(super) struct Start {
     pub(super) tasks: Vec<(Queue, RunId)>,
     pub(super) sources: Vec<u32>,
     pub(super) deferred: Vec<(u64, RunId)>,
-    /// References of the program's own.
+    /// References held by the program itself.
     pub(super) held: u32,
-    /// The heap as it was read first.
+    /// The first reading of the heap, in bytes.
     pub(super) heap_bytes: u64,
     /// Signals that have a handler.
     pub(super) signals: Vec<(u8, Tag)>,
@@ -223,64 +222,64 @@ pub(super) struct Start {
     pub(super) policy: Vec<(PolicyField, Option<u64>)>,
     pub(super) gc: Option<GcState>,
     pub(super) notices: Vec<GcReason>,
-    /// Parts that the snapshot had no room for.
+    /// Parts that did not fit into the snapshot.
     pub(super) left_out: u32,
 }
 
-/// What a recording says about the program. See the [module](self).
+/// The behaviour of a recorded program. See the [module](self).
 #[derive(Debug)]
 pub(super) struct Script {
     pub(super) name: String,
     pub(super) kind: SourceKind,
     pub(super) metadata: Metadata,
     pub(super) labels: Labels,
-    /// Whose loop it is.
+    /// The emitter of the loop.
     pub(super) source: SourceId,
-    /// ... and why.
+    /// The loop, and why it was selected.
     pub(super) chosen: Option<Chosen>,
     pub(super) begin_ns: u64,
     pub(super) end_ns: u64,
-    /// How it ended, where that was recorded.
+    /// How the run ended, if recorded.
     pub(super) ended: Option<StopReason>,
     pub(super) runs: Vec<Run>,
     pub(super) acts: Vec<Act>,
     pub(super) arms: Vec<Arm>,
-    /// Timers that `arms` are of.
+    /// The number of different timers in `arms`.
     pub(super) timers: u32,
     pub(super) jobs: Vec<Job>,
     pub(super) tasklets: Vec<Tasklet>,
     pub(super) sources: Vec<Source>,
-    /// By time.
+    /// In order of time.
     pub(super) arrivals: Vec<Arrival>,
     pub(super) start: Start,
     pub(super) workers: u16,
-    /// Workers of the agenda; none where there is none.
+    /// Workers of the agenda; 0 if there is no agenda.
     pub(super) agenda_workers: u16,
     /// Labels of the program's own spans and marks.
     pub(super) spans: BTreeSet<LabelId>,
-    /// Signals of which a callback installed or removed the handler.
+    /// Signals whose handler a callback installed or removed.
     pub(super) handled: Vec<u8>,
-    /// It watches a heap.
+    /// Whether the loop watches a heap.
     pub(super) has_heap: bool,
     pub(super) costs: Costs,
-    /// What callbacks of a tag cost in the middle, by tag.
+    /// The median cost of a callback, by tag.
     pub(super) typical_ns: Vec<u64>,
     pub(super) before: Measure,
     pub(super) ticks: u64,
-    /// What it may cost to execute it.
+    /// The budget of a re-execution.
     pub(super) meter: Meter,
     pub(super) left: Left,
 }
 
-/// What was seen and is not executed again.
+/// What was recorded and is not re-executed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Left {
     pub(super) collections: u64,
     pub(super) pumps: u64,
     pub(super) shutdown: bool,
-    /// How long the loop was recorded before the stretch begins.
+    /// Recorded time of the loop before the stretch begins, in nanoseconds.
     pub(super) before_ns: u64,
-    /// Beginnings before the last loss, that were given up.
+    /// Starting points given up because of a later loss.
     pub(super) lost: u64,
 }
 
@@ -290,7 +289,7 @@ impl Script {
         read::read(source, wanted)
     }
 
-    /// The memory of its tables, in bytes.
+    /// The size of its tables, in bytes.
     fn bytes(&self) -> u64 {
         let start = &self.start;
         bytes_of::<Run>(self.runs.len())
@@ -299,7 +298,7 @@ impl Script {
             + bytes_of::<Job>(self.jobs.len())
             + bytes_of::<Tasklet>(self.tasklets.len())
             + bytes_of::<Source>(self.sources.len())
-            // Arrivals are filtered again for each execution.
+            // Every execution filters the arrivals again.
             + 2 * bytes_of::<Arrival>(self.arrivals.len())
             + bytes_of::<u32>(start.timers.len() + start.sources.len())
             + bytes_of::<(Queue, RunId)>(start.tasks.len())
@@ -310,7 +309,7 @@ impl Script {
         self.runs[run as usize]
     }
 
-    /// The tag of what arrived.
+    /// The tag of an arrival.
     pub(super) fn tag_of(&self, arrival: &Arrival) -> Tag {
         match arrival.what {
             Came::Post(run) | Came::Signal { run, .. } | Came::Ready { run, .. } => self.run(run).tag,
@@ -319,7 +318,7 @@ impl Script {
         }
     }
 
-    /// The names of all tags of which something ran.
+    /// The names of all tags that ran.
     pub(super) fn tag_names(&self) -> Vec<String> {
         let mut seen = vec![false; usize::from(u16::MAX) + 1];
         let tags = self.runs.iter().map(|run| run.tag).chain(self.tasklets.iter().map(|tasklet| tasklet.tag));

@@ -1,4 +1,4 @@
-//! Signals of the virtual world: they arrive when the recording says so.
+//! Signals of the virtual world: they arrive at their recorded times.
 
 use loop_core::signal::{Arrival, SignalError, SignalSource};
 

@@ -1,4 +1,4 @@
-//! Tags by name: those of the recording, those of this process, and the names most like one that is neither.
+//! Tags by name: those of the recording, those of this process, and the names most similar to an unknown one.
 
 use loop_probes::ids::Tag;
 use loop_probes::tags::tag_of_label;
@@ -8,7 +8,7 @@ use loop_traces::near::nearest;
 use super::script::Script;
 use crate::rerun::RerunError;
 
-/// The names of the recorded tags, by tag; none where nothing of that tag was recorded.
+/// The names of the recorded tags, indexed by tag; `None` if nothing of a tag was recorded.
 pub(super) struct Names(Vec<Option<String>>);
 
 impl Names {
@@ -43,7 +43,7 @@ impl Names {
         self.0.iter().enumerate().filter_map(|(place, name)| Some((place, name.as_ref()?)))
     }
 
-    /// The recorded tags of that name.
+    /// The recorded tags with that name.
     pub(super) fn find<'a>(
         &'a self,
         option: &'static str,
@@ -59,7 +59,7 @@ impl Names {
         Err(RerunError::UnknownTag { option, tag: printable(name), near })
     }
 
-    /// This process's tags of the same names.
+    /// This process's tags with the same names.
     pub(super) fn in_this_process(&self) -> Vec<Tag> {
         let tag = |(place, name): (usize, &Option<String>)| match name {
             Some(name) if place > 0 => tag_of_label(name),

@@ -1,4 +1,4 @@
-//! What the loop runs in a what-if: callbacks that do what the recording says they did, and take as long.
+//! The task type of a what-if: callbacks that repeat their recorded acts and take their recorded time.
 
 use loop_core::{Context, TagOf, Task};
 use loop_probes::ids::Tag;
@@ -10,7 +10,7 @@ use super::world::world;
 /// One callback; tags are those of this process.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Callback {
-    /// A task, an immediate, a completed job.
+    /// A task, an immediate, or the completion of a job.
     Run {
         run: RunId,
         tag: Tag,
@@ -33,7 +33,7 @@ pub(super) enum Callback {
     },
 }
 
-/// A callback that another thread asks for.
+/// A callback posted by another thread.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Remote {
     pub(super) run: RunId,

@@ -1,4 +1,4 @@
-//! What-if on recordings whose every nanosecond is known: loops in a virtual world that takes no time of its own.
+//! What-if on recordings of which every nanosecond is known: of loops in a virtual world that takes no time itself.
 
 mod hostile;
 mod later;
@@ -20,7 +20,7 @@ fn answer(changes: &Changes) -> Answer {
     Recorded::read(&mut shop()).unwrap().what_if(changes, None).unwrap()
 }
 
-/// What ran, by name, with its start and its end.
+/// The callbacks that ran, with name, start and end.
 fn ran(events: &[Stamped]) -> Vec<(String, u64, u64)> {
     let mut labels = loop_traces::labels::Labels::default();
     events.iter().for_each(|stamped| labels.learn_event(&stamped.event));
@@ -47,7 +47,7 @@ fn without_a_change_everything_runs_again_in_its_order_and_at_its_time() {
     assert_eq!(names(&before), names(&after));
     assert!(before.len() > 60, "the program does something: {}", before.len());
     for (then, now) in before.iter().zip(&after) {
-        // A poll that only looks takes a nanosecond here and none there.
+        // A poll that does not wait takes a nanosecond here and none there.
         assert!(then.1.abs_diff(now.1) < 2_000 && then.2.abs_diff(now.2) < 2_000, "{then:?} came as {now:?}");
     }
 }
@@ -58,7 +58,7 @@ fn without_a_change_both_sides_have_the_same_figures() {
     let (before, after) = (&answer.before.summary, &answer.after.summary);
     assert_eq!(before.tasks.count, after.tasks.count);
     assert_eq!(before.timers.fired, after.timers.fired);
-    // The heap is measured a millisecond after it was last: a nanosecond decides what a measurement finds.
+    // The heap is measured a millisecond after the last measurement: one nanosecond can change what it finds.
     let collected = [before.gc.collect, after.gc.collect].map(|count| count.expect("it has a heap"));
     assert!(collected[0].abs_diff(collected[1]) <= 1, "{collected:?}");
     assert_eq!(before.microtasks.ran, after.microtasks.ran);

@@ -1,4 +1,4 @@
-//! The answer in figures and words: what changed most, what was assumed, what had to be made up.
+//! Puts the answer into figures and words: the largest changes, what was assumed, what had to be invented.
 
 use loop_probes::ids::Tag;
 use loop_probes::metadata::Metadata;
@@ -15,18 +15,18 @@ use super::script::{Run, Script};
 use super::world::Invented;
 use crate::rerun::Chosen;
 
-/// A callback is held up where it takes this multiple of its tag's median, and at least this long.
+/// A callback counts as held up if it takes this multiple of its tag's median, and at least this many nanoseconds.
 const HELD_UP_TIMES: u64 = 16;
 const HELD_UP_NS: u64 = 1_000_000;
 
-/// How the run itself went.
+/// How the run went.
 pub(super) struct Ran {
     pub(super) invented: Invented,
-    /// Why it ended before its time.
+    /// Why it ended early.
     pub(super) cut: Option<&'static str>,
-    /// Tasks that waited at the end.
+    /// Tasks still waiting at the end.
     pub(super) waiting: u32,
-    /// How long the last turn lasted beyond the end.
+    /// Time by which the last tick overran the end, in nanoseconds.
     pub(super) over_ns: u64,
 }
 
@@ -66,7 +66,7 @@ fn side(name: &str, script: &Script, metadata: &Metadata, measure: Measure) -> S
     }
 }
 
-/// How long was waited, by who waited: tags are told by name, their numbers are each side's own.
+/// The waiting times by kind and tag name: each side numbers its tags differently.
 fn figures(measure: &Measure) -> Figures {
     let labels = &measure.timeline.labels;
     let mut figures = Figures::new();
@@ -80,7 +80,7 @@ fn figures(measure: &Measure) -> Figures {
     }
     for tag in measure.timeline.tags.iter().filter(|tag| tag.tasks.count() > 0) {
         let name = labels.tag(tag.tag).into_owned();
-        // What a timer runs waits for its turn in the pass alone.
+        // The callback of a timer only waits for its turn in the pass.
         if !figures.contains_key(&(Kind::TimerLag, name.clone())) {
             figures.insert((Kind::QueueWait, name), tag.tasks.queue_wait_ns.clone());
         }
@@ -88,7 +88,7 @@ fn figures(measure: &Measure) -> Figures {
     figures
 }
 
-/// The tags that were dropped, and those of which only these were the cause.
+/// The dropped tags, and those that only they caused.
 fn left_out(changes: &Changes, before: &Side, after: &Side) -> Vec<String> {
     let is_gone = |name: &str| !after.figures.keys().any(|(_, tag)| tag == name);
     let mut names = changes.drop.clone();
@@ -102,7 +102,7 @@ fn left_out(changes: &Changes, before: &Side, after: &Side) -> Vec<String> {
 
 fn dropped(changes: &Changes, left_out: &[String], before: &Side) -> Option<String> {
     let labels = &before.timeline.labels;
-    // All that ran of it, whether it waited in a queue or not: as `report` counts.
+    // All runs, queued or not, as `report` counts them.
     let times = |name: &&String| {
         let of = before.timeline.tags.iter().filter(|tag| labels.tag(tag.tag) == name.as_str());
         let ran = of.map(|tag| tag.tasks.count() + tag.tasklets.as_ref().map_or(0, |ran| ran.count()));
@@ -182,7 +182,7 @@ fn assumptions(script: &Script, changes: &Changes, plan: &Plan, ran: &Ran) -> Ve
     lines
 }
 
-/// Callbacks that took much longer than others of their tag: what held them up is not the program's to change.
+/// Callbacks that took much longer than others of their tag: the cause is outside of the program's control.
 fn held_up(script: &Script) -> Option<String> {
     let typical_ns = |tag: Tag| script.typical_ns.get(usize::from(tag.0)).copied().unwrap_or(0);
     let is_held_up = |run: &&Run| {
@@ -202,7 +202,7 @@ fn held_up(script: &Script) -> Option<String> {
     })
 }
 
-/// What the recording could not say.
+/// Describes what the recording did not contain and had to be invented.
 fn invented(script: &Script, ran: &Ran) -> Vec<String> {
     let Invented { firings, callbacks, jobs, tasklets } = ran.invented;
     let mut lines = Vec::new();
@@ -235,7 +235,7 @@ fn invented(script: &Script, ran: &Ran) -> Vec<String> {
     lines
 }
 
-/// What was recorded and is not executed again.
+/// Describes what was recorded and is not re-executed.
 fn left(script: &Script) -> Vec<String> {
     let left = script.left;
     let mut lines = Vec::new();

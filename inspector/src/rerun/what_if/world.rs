@@ -1,8 +1,8 @@
-//! The virtual world: a clock that costs move, and a poller that waits for what the recording says.
+//! The virtual world: a clock advanced by costs, and a poller that waits for recorded arrivals.
 //!
-//! Time passes in four ways: a callback takes it, the loop itself takes it between two callbacks, a poll waits, and a
-//! poll comes back late. Whatever arrives meanwhile arrives at its own moment. The loop runs on one thread, and its
-//! world is that thread's: so a clock and a task that cross the loop's `Send` bounds need not carry it.
+//! Time passes in four ways: a callback runs, the loop works between two callbacks, a poll waits, or a poll returns
+//! late. Whatever arrives in the meantime arrives at its own time. The loop runs on one thread, and its world is
+//! thread-local: so the clock and the tasks, which the loop requires to be `Send`, need not carry it.
 
 mod poller;
 pub(super) mod relief;
@@ -32,7 +32,7 @@ use super::task::{Callback, Remote};
 use crate::rerun::RerunError;
 use crate::rerun::budget::{Meter, WAITING};
 
-/// At least once in this many operations, the recording is handed on and a request to stop is looked for.
+/// After at most this many operations, the recording is drained and a request to stop is checked.
 const LOOKED_UP: u64 = 4096;
 
 /// A source of readiness in the virtual world.
@@ -40,7 +40,7 @@ const LOOKED_UP: u64 = 4096;
 pub(super) struct SourceState {
     pub(super) id: Option<IoSource>,
     interest: u8,
-    /// What it is ready for, and what its callback does about each.
+    /// Pending readiness, and the run of the callback that handles it.
     pending: VecDeque<(u8, RunId)>,
 }
 
@@ -48,11 +48,11 @@ pub(super) struct SourceState {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TimerState {
     pub(super) timer: Option<Timer>,
-    /// What its next firing does.
+    /// The run of its next firing.
     pub(super) next: RunId,
 }
 
-/// What the recording could not say, so that it was made up.
+/// Counts of what the recording did not contain and was invented.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Invented {
     pub(super) firings: u64,
@@ -61,7 +61,7 @@ pub(super) struct Invented {
     pub(super) tasklets: u64,
 }
 
-/// What the loop's next step costs that is nobody's.
+/// The part of the loop's own overhead that comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Toll {
     BeforePoll,
@@ -81,10 +81,10 @@ struct Cursors {
     take: Cursor,
 }
 
-/// Why it ended, where somebody stopped it.
+/// Why the run ended: on request.
 pub(super) const STOPPED: &str = "it was stopped";
 
-/// Why it ended, where the recording asks for more than one of its size may.
+/// Why the run ended: the recording asks for more than its size allows.
 const REFUSED: &str = "it asked for too much";
 
 /// The virtual world. See the [module](self).
@@ -92,50 +92,50 @@ pub(super) struct World {
     pub(super) script: Rc<Script>,
     pub(super) plan: Plan,
     now: Cell<u64>,
-    /// Time ends here.
+    /// The end of time, in nanoseconds.
     limit_ns: u64,
     polls: Cell<u64>,
     polls_max: u64,
     meter: Meter,
-    /// When [`LOOKED_UP`] operations are over.
+    /// The operation count at which [`LOOKED_UP`] operations are over.
     look_up_at: Cell<u64>,
-    /// Why there is no answer.
+    /// The error, if there is no answer.
     pub(super) failed: RefCell<Option<RerunError>>,
-    /// Somebody may not want to wait for its end.
+    /// A request to stop early.
     pub(super) stop: Option<Stop>,
-    /// Why it ended before its time.
+    /// Why the run ended early, if it did.
     pub(super) cut: Cell<Option<&'static str>>,
-    /// Time that somebody accounts for is being spent: so deep.
+    /// Nesting depth of sections that account for their own time.
     inside: Cell<u32>,
-    /// The next boundary ends what was accounted for.
+    /// The next boundary ends an accounted section.
     is_accounted: Cell<bool>,
     toll: Cell<Toll>,
-    /// The clock was read for the next poll, and so much of its toll is left.
+    /// Set once the clock was read for the next poll: the overhead that remains until the poll.
     read: Cell<Option<u64>>,
     cursors: Cursors,
     arrivals: Vec<Arrival>,
     next_arrival: Cell<usize>,
-    /// The place of the next stop for the recording.
+    /// The index of the next pause for the recorder.
     next_relief: Cell<usize>,
-    /// When somebody asks the loop to stop.
+    /// When the loop is asked to stop.
     stop_ns: Cell<Option<u64>>,
     bell: Arc<Bell>,
     pub(super) handle: RefCell<Option<Handle<Callback>>>,
     pub(super) jobs: Jobs,
     pub(super) agenda: Agenda,
-    /// Labels of spans and marks: the recorded ones, and what they are called here.
+    /// Labels of spans and marks: from the recorded id to this process's.
     labels: HashMap<LabelId, LabelId>,
     pub(super) sources: RefCell<Vec<SourceState>>,
-    /// Sources that something is pending for, in the order in which it came.
+    /// Sources with pending readiness, in order of arrival.
     ready: RefCell<Vec<u32>>,
-    /// Poll keys, by place.
+    /// Sources by poll key.
     keys: RefCell<HashMap<usize, (u32, Source)>>,
-    /// Whom the next registration is for.
+    /// The source that the next registration is for.
     registering: Cell<u32>,
     pub(super) timers: RefCell<Vec<TimerState>>,
     pub(super) immediates: RefCell<HashMap<RunId, TaskId>>,
     pub(super) signals: RefCell<VecDeque<Signal>>,
-    /// Signals that somebody handles: others do not arrive.
+    /// Signals that have a handler: others do not arrive.
     pub(super) handled: RefCell<BTreeSet<u8>>,
     pub(super) signal_runs: RefCell<HashMap<u8, VecDeque<RunId>>>,
     pub(super) heap: Cell<i64>,
@@ -157,17 +157,17 @@ thread_local! {
     static WORLD: RefCell<Option<Rc<World>>> = const { RefCell::new(None) };
 }
 
-/// The world of this thread. What runs in it has one.
+/// The world of this thread, if a re-execution is running on it.
 pub(super) fn world() -> Option<Rc<World>> {
     WORLD.with_borrow(Clone::clone)
 }
 
-/// Puts `world` in the place of this thread's, for as long as the answer lives.
+/// Makes `world` this thread's world for as long as the returned guard lives.
 pub(super) fn enter(world: &Rc<World>) -> Inhabited {
     Inhabited(WORLD.replace(Some(Rc::clone(world))))
 }
 
-/// A thread has a world.
+/// Restores the previous world of the thread when dropped.
 pub(super) struct Inhabited(Option<Rc<World>>);
 
 impl Drop for Inhabited {
@@ -233,18 +233,18 @@ impl World {
         self.now.get()
     }
 
-    /// From here on somebody accounts for the time.
+    /// Begins a section that accounts for its own time.
     pub(super) fn begin(&self) {
         self.inside.set(self.inside.get() + 1);
     }
 
-    /// Up to here somebody accounted for the time.
+    /// Ends a section that accounts for its own time.
     pub(super) fn end(&self) {
         self.inside.set(self.inside.get().saturating_sub(1));
         self.is_accounted.set(true);
     }
 
-    /// Lets time pass up to `to_ns`; what arrives meanwhile arrives at its moment.
+    /// Advances the clock to `to_ns`; whatever is due until then arrives at its own time.
     pub(super) fn advance_to(&self, to_ns: u64) {
         let to_ns = if to_ns > self.limit_ns {
             self.cut.set(Some("its time ran out: it was given twice the recorded span and 10 s"));
@@ -263,7 +263,7 @@ impl World {
         self.now.set(self.now.get().max(to_ns));
     }
 
-    /// Pays for operations of the recording. False where it is over: nothing more is done then.
+    /// Charges operations. Returns false once the run is over: nothing more is done then.
     pub(super) fn spend(&self, operations: u64) -> bool {
         if self.cut.get().is_some() {
             return false;
@@ -283,7 +283,7 @@ impl World {
         self.cut.get().is_none()
     }
 
-    /// Whether the limit lets this many more wait beside `waiting`.
+    /// Whether `more` may wait in addition to `waiting`; ends the run if not.
     pub(super) fn may_wait(&self, waiting: usize, more: u32) -> bool {
         let most = WAITING as usize;
         if waiting.saturating_add(more as usize) > most {
@@ -298,13 +298,13 @@ impl World {
         self.failed.borrow_mut().get_or_insert(why);
     }
 
-    /// When something happens next.
+    /// The time of the next arrival, end of a job, action of the agenda, or stop.
     fn next_at(&self) -> Option<u64> {
         let arrival = self.arrivals.get(self.next_arrival.get()).map(|arrival| arrival.at_ns);
         [arrival, self.jobs.next_end(), self.agenda.next_at(), self.stop_ns.get()].into_iter().flatten().min()
     }
 
-    /// Whether anything is still to come from outside, jobs apart.
+    /// Whether anything other than jobs is still to arrive from outside.
     pub(super) fn expects_more(&self) -> bool {
         self.next_arrival.get() < self.arrivals.len()
     }
@@ -326,7 +326,7 @@ impl World {
         match arrival.what {
             Came::Post(run) => {
                 let tag = self.plan.tag_of(self.script.run(run).tag);
-                // Refused only once the loop is over.
+                // Refused only after the loop has ended.
                 self.with_handle(|handle| {
                     let _ = handle.post(Remote { run, tag });
                 });
@@ -358,7 +358,7 @@ impl World {
         }
     }
 
-    /// What the loop's own way to the next boundary costs, where nobody accounted for it.
+    /// Spends the loop's overhead up to the next boundary, unless a section accounted for it.
     fn pay_toll(&self) {
         if self.inside.get() > 0 || self.is_accounted.take() {
             return;
@@ -379,7 +379,8 @@ impl World {
         self.advance_to(now_ns.saturating_add(ns));
     }
 
-    /// The clock is read for the next poll: what its wait is counted from. The loop's own way up to there lies before.
+    /// Spends the part of the overhead that lies before the clock reading of the next poll, from which its wait is
+    /// counted.
     fn pay_up_to_reading(&self) {
         let is_due = self.toll.get() == Toll::BeforePoll && self.read.get().is_none();
         if !is_due || self.inside.get() > 0 || self.is_accounted.get() {
@@ -392,7 +393,7 @@ impl World {
         self.advance_to(now_ns.saturating_add(whole_ns - left_ns));
     }
 
-    /// A post is turned into a task.
+    /// Spends the time of turning a post into a task.
     pub(super) fn take_one(&self) {
         let now_ns = self.now.get();
         self.begin();
@@ -401,7 +402,7 @@ impl World {
         self.toll.set(Toll::BeforePoll);
     }
 
-    /// What the callback of a source does about what it was told.
+    /// The runs of a source's callback for the readiness that it was called with.
     pub(super) fn take_pending(&self, place: u32, told: u8) -> Vec<RunId> {
         let source = &mut self.sources.borrow_mut()[place as usize];
         if !self.spend(source.pending.len() as u64) {
@@ -421,7 +422,7 @@ impl World {
         runs
     }
 
-    /// The next registration is that of this source.
+    /// Sets the source that the next registration is for.
     pub(super) fn register_next(&self, place: u32) {
         self.registering.set(place);
     }
@@ -432,12 +433,12 @@ impl World {
         self.invented.set(invented);
     }
 
-    /// What a recorded label of a span or a mark is called here.
+    /// This process's label for the recorded label of a span or a mark.
     pub(super) fn label(&self, recorded: LabelId) -> LabelId {
         self.labels.get(&recorded).copied().unwrap_or_default()
     }
 
-    /// Hands on what was recorded.
+    /// Drains the recording into the outlet.
     pub(super) fn drain(&self) {
         let Ok(mut outlet) = self.outlet.try_borrow_mut() else { return };
         let told = outlet.drain(self.agenda.take_told());

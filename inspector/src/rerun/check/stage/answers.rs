@@ -1,4 +1,4 @@
-//! What the loop asks of its surroundings, answered with what the recorded stream has next.
+//! Answers the loop's questions to its environment from the recorded stream.
 
 use loop_core::poller::{Readiness, Ready};
 use loop_probes::event::{Event, Queue};
@@ -7,7 +7,7 @@ use loop_probes::ids::{IoSource, Timestamp};
 use super::{MOST, Mode, Stage};
 
 impl Stage {
-    /// The reading that the loop is given.
+    /// The clock reading that the loop is given.
     pub(in crate::rerun::check) fn now(&self) -> Timestamp {
         if self.mode == Mode::Starting {
             return self.latest;
@@ -34,10 +34,10 @@ impl Stage {
         self.recorded.front().map(|entry| entry.event)
     }
 
-    /// Signals that wait, as the loop saw it.
+    /// The number of pending signals that the recorded loop saw.
     pub(in crate::rerun::check) fn signals(&mut self) -> u32 {
         if self.mode == Mode::Starting {
-            // It went on to its next tick.
+            // Nonzero, so that the loop goes on to its next tick.
             return 1;
         }
         let samples = std::mem::take(&mut self.samples[0]);
@@ -65,7 +65,7 @@ impl Stage {
         self.signals_dropped
     }
 
-    /// Jobs that wait for a worker, as the loop saw it.
+    /// The number of jobs waiting for a worker that the recorded loop saw.
     pub(in crate::rerun::check) fn jobs(&mut self) -> u32 {
         let samples = std::mem::take(&mut self.samples[1]);
         match self.next() {
@@ -78,7 +78,7 @@ impl Stage {
         }
     }
 
-    /// What the poll found ready.
+    /// The sources that the poll found ready.
     pub(in crate::rerun::check) fn ready(&mut self, out: &mut Vec<Ready>) {
         let mut found = 0;
         for entry in self.recorded.ahead() {
@@ -97,7 +97,7 @@ impl Stage {
                 _ => None,
             }));
         }
-        // Those that were ready and removed before their turn came.
+        // Sources that were ready and removed before their turn.
         let found = usize::try_from(self.afford(found.into())).unwrap_or(0);
         out.resize(found.max(out.len()), Ready { key: usize::MAX - 1, readiness: Readiness::NONE });
     }

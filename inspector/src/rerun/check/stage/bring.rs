@@ -1,5 +1,5 @@
-//! What came from outside, brought in when the recorded stream has it next: right behind the event before it, so that
-//! the loop finds it where the recorded one found it, and not earlier.
+//! Injects what came from outside: right after the recorded event before it, so that the loop finds it exactly where
+//! the recorded one did.
 
 use loop_core::replay::Outside;
 use loop_probes::event::{Event, Origin, Queue, RefKind};
@@ -11,7 +11,7 @@ use super::{MOST, Mode, Stage};
 use crate::rerun::RerunError;
 
 impl Stage {
-    /// Brings in what the loop sees next, where that came from outside.
+    /// Injects what the loop sees next, if that came from outside.
     pub(super) fn prepare(&mut self) {
         let place = self.recorded.place;
         if self.prepared == Some(place) || self.mode == Mode::Starting {
@@ -38,7 +38,7 @@ impl Stage {
         }
     }
 
-    /// The wake-up that ends a batch came with it.
+    /// Whether the next wakeup belongs to a batch.
     fn is_in_batch(&self) -> bool {
         matches!(
             self.history.back().map(|entry| entry.event),
@@ -82,13 +82,13 @@ impl Stage {
                 outside.finish(job, Some(Remote { tag: Tag(0) }));
             }
         } else {
-            // Results of jobs that nobody waits for any more.
+            // Results of jobs that are no longer awaited.
             (0..rest).for_each(|_| outside.finish(TaskId(u64::MAX), None));
         }
         outside.wake(wakes);
     }
 
-    /// The next finished jobs, in the order in which they are taken from where they were put aside.
+    /// The next finished jobs, in the order in which they are taken from those put aside.
     pub(in crate::rerun::check) fn jobs_aside(&mut self, count: usize) -> Vec<TaskId> {
         let wanted = self.aside.saturating_add(count);
         let jobs = loop {
@@ -112,7 +112,7 @@ impl Stage {
     }
 }
 
-/// The jobs that are taken from where they were put aside, in order; what was taken and became no task is nobody's.
+/// The jobs taken from those put aside, in order; a taken job that became no task was cancelled.
 fn jobs_taken<'a>(ahead: impl Iterator<Item = &'a Entry>, most: usize) -> Vec<TaskId> {
     let (mut jobs, mut open) = (Vec::new(), 0_u32);
     for entry in ahead {

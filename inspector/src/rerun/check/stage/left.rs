@@ -1,27 +1,27 @@
-//! What a callback left behind for the checkpoint of another.
+//! Microtasks that a callback left for a later checkpoint.
 //!
-//! A callback that reloads the program ends without a checkpoint, and so does what is done between two ticks: the
-//! microtasks that it queued wait for the checkpoint of whoever runs next, and nobody records whose they are. What comes
-//! in between may show how many there were: a poll that does not wait, a count of references, a snapshot. So a number
-//! is supposed. Where the record contradicts it before that checkpoint, the check begins again with another; a
-//! difference that no number explains is one.
+//! A callback that reloads the program ends without a checkpoint, and so does work between two ticks: the microtasks
+//! that it queued wait for the next callback's checkpoint, and the recording does not say whose they are. Events in
+//! between may show how many there were: a poll that does not wait, a reference count, a snapshot. So a number is
+//! supposed. If the recording contradicts it before that checkpoint, the check starts over with another; a difference
+//! that no number explains is a divergence.
 
 use loop_probes::event::{Event, PollReason};
 
 use super::super::window::{Frame, Kind};
 use super::Stage;
 
-/// How many microtasks a callback left.
+/// A supposed number of microtasks left by a callback.
 #[derive(Clone, Copy, Debug)]
 struct Supposition {
     first: u64,
     most: u64,
-    /// How many others were supposed before.
+    /// Numbers tried before.
     tried: u64,
 }
 
 impl Supposition {
-    /// The first, then from none on.
+    /// The number: `first` in the first try, then every other from 0 on.
     const fn count(self) -> u64 {
         match self.tried {
             0 => self.first,
@@ -31,13 +31,13 @@ impl Supposition {
     }
 }
 
-/// What is supposed of such callbacks, in the order in which they ran.
+/// The suppositions for all such callbacks, in the order in which they ran.
 #[derive(Clone, Debug, Default)]
 pub(in crate::rerun::check) struct Supposed {
     all: Vec<Supposition>,
-    /// Those that the loop came to.
+    /// Those that the loop has reached.
     begun: usize,
-    /// Those whose checkpoint was made: nothing contradicted them.
+    /// Those whose checkpoint is done without a contradiction.
     settled: usize,
 }
 
@@ -50,7 +50,7 @@ impl Supposed {
         self.all.get(self.begun - 1).map_or(0, |supposition| supposition.count())
     }
 
-    /// What to suppose where this was contradicted; `None` where there is nothing else.
+    /// The next set of suppositions after a contradiction; `None` if all were tried.
     pub(in crate::rerun::check) fn otherwise(mut self) -> Option<Self> {
         self.all.truncate(self.begun);
         while self.all.len() > self.settled {
@@ -66,14 +66,14 @@ impl Supposed {
 }
 
 impl Stage {
-    /// A checkpoint was made of all microtasks that waited, but for those that its budget left.
+    /// Called after a checkpoint that ran all waiting microtasks but the `left` ones.
     pub(super) fn settle(&mut self, left: u32) {
         self.supposed.settled = self.supposed.begun;
         self.waiting = Some(left.into());
     }
 
-    /// Microtasks that those of the running checkpoint queue themselves, as its first begins and `queued` others wait:
-    /// what is more than the checkpoint before left, where no callback ran in between that queued them.
+    /// Microtasks queued by those of the running checkpoint, as its first one starts and `queued` others wait: those
+    /// beyond what the previous checkpoint left, if no callback ran in between that could have queued them.
     pub(in crate::rerun::check) fn microtasks_begotten(&mut self, queued: u64) -> u64 {
         let waiting = self.waiting.take().filter(|waiting| *waiting == queued + 1);
         match (waiting, self.frame().map(|frame| frame.kind)) {
@@ -82,13 +82,13 @@ impl Stage {
         }
     }
 
-    /// Most microtasks that the running frame may leave behind: those of the checkpoint that they wait for.
+    /// Maximum number of microtasks that the running frame may leave: those of the checkpoint that they wait for.
     pub(in crate::rerun::check) fn microtasks_ahead(&self) -> u64 {
         let mut frames = self.recorded.frames.iter();
         let mut passes = frames.next().is_some_and(Frame::has_no_checkpoint);
         let mut next = frames.next();
         while passes && let Some(Frame { kind: Kind::Callback(_) | Kind::Outside(_), .. }) = next {
-            // Where drains are late, no callback has a checkpoint of its own.
+            // If drains are late, no callback has its own checkpoint.
             passes = self.drains_late || next.is_some_and(Frame::has_no_checkpoint);
             next = frames.next();
         }
@@ -98,7 +98,7 @@ impl Stage {
         }
     }
 
-    /// Microtasks that there are when the running frame ends, of which `queued` are queued.
+    /// The number of microtasks when the running frame ends, `queued` of which are in the queue.
     pub(in crate::rerun::check) fn microtasks_left(&mut self, queued: u64) -> u64 {
         self.waiting = None;
         let most = self.microtasks_ahead();
@@ -109,7 +109,7 @@ impl Stage {
         queued + self.supposed.next(u64::from(self.polls_at_once()), most - queued)
     }
 
-    /// Whether a poll that does not wait comes before the next frame.
+    /// Whether a non-blocking poll comes before the next frame.
     fn polls_at_once(&self) -> bool {
         let next = self.recorded.frames.get(1).map_or(0, |frame| frame.end);
         let mut between = (self.recorded.place..next).zip(self.recorded.ahead());

@@ -1,4 +1,4 @@
-//! Where both part: what was recorded, what happened instead, and what stood around it, in words.
+//! Describes a divergence: what was recorded, what happened instead, and the events around it.
 
 use loop_probes::event::Event;
 use loop_probes::ids::Ticks;
@@ -9,7 +9,7 @@ use super::Stage;
 use crate::rerun::act::{Act, Done};
 
 impl Stage {
-    /// An act that could not be done as it was recorded.
+    /// Reports an act that could not be done as recorded.
     pub(in crate::rerun::check) fn refuse(&mut self, done: &Done) {
         if !self.is_over() {
             let what = format!("cannot {}", words_of(&done.act));
@@ -17,7 +17,7 @@ impl Stage {
         }
     }
 
-    /// What happened, told as of the time of what was recorded; with the numbers that words may have rounded away.
+    /// Describes what happened, at the time of the recorded event; with the exact numbers where words may round them.
     pub(super) fn words(&self, told: &Event<Ticks>, event: Event<()>) -> String {
         let Some(entry) = self.recorded.front() else { return String::new() };
         let text = crate::describe::event(entry.at, &told.map_time(|_| entry.at), &self.recorded.labels);
@@ -45,7 +45,7 @@ impl Stage {
         }));
     }
 
-    /// The loop ended by itself, or failed, where the record goes on.
+    /// Reports that the loop ended or failed while the recording goes on.
     pub(in crate::rerun::check) fn part_at_end(&mut self, how: &str) {
         if !self.is_over() {
             self.part(how);
@@ -59,7 +59,7 @@ fn words_of(act: &Act) -> String {
     format!("do what was recorded: {}", text[..end].to_lowercase())
 }
 
-/// The fields in which two events of a kind differ, as they happened and as they were recorded.
+/// The fields in which two events of the same kind differ, as happened and as recorded.
 fn differences(recorded: Event<()>, happened: Event<()>) -> Option<String> {
     let (recorded, happened) = (format!("{recorded:?}"), format!("{happened:?}"));
     let ((kind, recorded), (other, happened)) = (recorded.split_once('{')?, happened.split_once('{')?);

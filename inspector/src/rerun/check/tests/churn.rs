@@ -1,4 +1,4 @@
-//! The program: each callback rolls dice for what it does with its loop.
+//! The test program: each callback picks its acts at random.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -170,7 +170,7 @@ fn act_once(state: &State, cx: &mut Cx<'_>) {
 
 fn microtask(state: &State, cx: &mut Cx<'_>) {
     let state = Rc::clone(state);
-    // Some beget more of them.
+    // Some queue further ones.
     if state.borrow().depth < 3 {
         state.borrow_mut().depth += 1;
         cx.microtask(Builtin::once("microtask", move |cx| {
@@ -183,7 +183,7 @@ fn microtask(state: &State, cx: &mut Cx<'_>) {
 fn work(state: &State, cx: &mut Cx<'_>) {
     let back = Rc::clone(state);
     let tag = TagOf::Global(loop_core::task::tag::tag_of_label("job"));
-    // What a worker sends cannot hold the state: the timer that it sets has it.
+    // A worker's message cannot hold the state; the timer that it sets does.
     let job = cx.work(
         tag,
         |_| {
@@ -212,7 +212,7 @@ fn register(state: &State, cx: &mut Cx<'_>) {
     state.borrow_mut().sources.push((source, watched));
 }
 
-/// What other threads do, over a hundred milliseconds or so.
+/// What other threads do, over some hundred milliseconds.
 fn script(state: &State, handle: &loop_core::Handle<Builtin>) {
     let sim = state.borrow().sim.clone();
     for _ in 0..60 {
@@ -247,7 +247,7 @@ fn script(state: &State, handle: &loop_core::Handle<Builtin>) {
     }
 }
 
-/// Runs the program under `policy`, and says what was recorded.
+/// Runs the program under `policy`, and returns its recording.
 pub(super) fn record(policy: Policy, seed: u64) -> Captured {
     let (recorder, capture) = Recorder::capture();
     let (sim, heap) = (Sim::new(), SimHeap::with_live(1_000));

@@ -1,4 +1,4 @@
-//! A recording that was cut off anywhere is checked up to its last whole tick.
+//! A recording cut off anywhere is checked up to its last whole tick.
 
 use loop_probes::event::Event;
 use loop_probes::stamped::Stamped;
@@ -6,7 +6,7 @@ use loop_probes::stamped::Stamped;
 use super::{check, churn, policies, stamped};
 use crate::rerun::RerunError;
 
-/// The last whole tick, and the one that began behind it.
+/// The last whole tick, and the one that began after it.
 fn ends(events: &[Stamped]) -> (Option<u64>, Option<u64>) {
     let mut ends = (None, None);
     for Stamped { event, .. } in events {
@@ -42,7 +42,7 @@ fn a_recording_that_was_cut_off_anywhere_agrees_up_to_its_last_whole_tick() {
     for (seed, policy) in policies().into_iter().enumerate() {
         let name = policy.name.clone();
         let events = stamped(&churn::record(policy, seed as u64));
-        // Every place at the beginning, then one per stride, which differs between policies.
+        // Every position at the beginning, then one per stride, which differs between policies.
         let places = (0..events.len()).filter(|cut| *cut < 400 || cut % 97 == seed);
         for cut in places {
             assert_agrees_up_to_its_last_whole_tick(&events[..cut], &format!("{name} cut at {cut}"));

@@ -1,4 +1,4 @@
-//! What was changed in the record is found, and what is made up ends in an error or a divergence, never in a panic.
+//! Edits to a recording are found; made-up recordings end in an error or a divergence, never in a panic.
 
 use loop_core::Policy;
 use loop_probes::event::{ClockPoint, Event, GcReason, Outcome, PollReason};
@@ -19,7 +19,7 @@ fn tick_of(events: &[Stamped], index: usize) -> u64 {
     tick.unwrap()
 }
 
-/// Changes one event from the middle on, and says in which tick it is.
+/// Changes one event from the middle on, and returns its tick.
 fn change(events: &mut [Stamped], mut edit: impl FnMut(&mut Event) -> bool) -> u64 {
     let middle = events.len() / 2;
     let index = (middle..events.len()).find(|index| edit(&mut events[*index].event)).unwrap();
@@ -84,7 +84,8 @@ fn two_tasks_in_another_order_are_found_in_their_tick() {
     assert_parts_in(&events, tick);
 }
 
-/// What a callback did is fed. It is missed where its task ran, and with that cut out too by the next id.
+/// What a callback did is input. A removed post is noticed when its task runs or, with that removed too, by the next
+/// id.
 #[test]
 fn a_post_that_is_cut_out_is_missed() {
     let mut events = recorded();
@@ -100,7 +101,7 @@ fn a_post_that_is_cut_out_is_missed() {
 
 #[test]
 fn a_decision_too_many_or_too_few_is_found() {
-    // Not those that say what a callback did: without them it did something else.
+    // Not those that record acts: without them the callback did something else.
     let is_act = |event: &Event| matches!(event, Event::InputClock { point: ClockPoint::Arm, .. });
     for kind in [2, 4, 6, 9, 10, 12, 14, 18, 43, 44] {
         let mut events = recorded();
@@ -116,7 +117,7 @@ fn a_decision_too_many_or_too_few_is_found() {
     }
 }
 
-/// After a reload the check may suppose how many microtasks wait, but no more than the next checkpoint has.
+/// After a reload the check may suppose a number of waiting microtasks, but no more than the next checkpoint ran.
 #[test]
 fn references_that_no_microtask_explains_are_found_after_a_reload() {
     let mut events = stamped(&churn::record(Policy::bun(), 15));
@@ -171,7 +172,7 @@ fn whatever_is_missing_or_made_up_ends_without_a_panic() {
                 _ => exaggerate(&mut broken[place].event),
             }
         }
-        // An error or a divergence, or an agreement where nothing that counts was touched.
+        // An error, a divergence, or agreement if nothing compared was touched.
         let _ = check(&broken);
     }
 }

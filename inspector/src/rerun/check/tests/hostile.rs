@@ -1,4 +1,4 @@
-//! What no loop recorded is refused, and is no divergence.
+//! Recordings that no loop can produce are refused, not reported as divergences.
 
 use loop_core::Policy;
 use loop_probes::event::{Event, PolicyField, Queue};
@@ -21,7 +21,7 @@ fn a_snapshot_with_a_policy_that_cannot_be_is_damaged() {
     assert!(matches!(refused, RerunError::DamagedPolicy { .. }), "{refused}");
 }
 
-/// One event can stand for four billion of anything: that is an error, and no divergence.
+/// One event can stand for four billion of anything: that is an error, not a divergence.
 #[test]
 fn counts_that_no_loop_can_reach_are_refused() {
     let edits: [fn(&mut Event) -> bool; 3] = [

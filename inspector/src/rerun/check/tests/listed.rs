@@ -1,4 +1,4 @@
-//! What the book lists as compared is compared, and what it calls input is not: each field of each event is changed.
+//! What the book lists as compared is compared, and what it lists as input is not: each field of each event is edited.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use loop_probes::ids::Timestamp;
 
 use super::{check, churn, policies, stamped};
 
-/// Fields that say what the check is fed with, or what the record clock alone says. All others are compared.
+/// Input fields, and those measured by the record clock. All others are compared.
 const INPUT: &[&str] = &[
     "callback_ran.label",
     "callback_ran.start",
@@ -32,7 +32,7 @@ const INPUT: &[&str] = &[
     "work_queued.depth",
 ];
 
-/// How often each field is tried, in other places.
+/// How many times each field is edited, at different positions.
 const TRIES: usize = 6;
 
 /// The fields in which two events differ.
@@ -52,7 +52,7 @@ fn each_field_is_compared_or_input() {
     let (mut tried, mut caught) = (std::collections::BTreeMap::new(), BTreeSet::new());
     for policy in policies().into_iter().take(3) {
         let events = stamped(&churn::record(policy, 5));
-        // From the second snapshot on nothing is a beginning any more.
+        // From the second snapshot on, no event is part of the start.
         for place in (events.len() / 3..events.len() * 9 / 10).step_by(3) {
             let stamped = events[place];
             if !super::super::compared::is_compared(&stamped.event) {
@@ -79,7 +79,7 @@ fn each_field_is_compared_or_input() {
         }
     }
     let never: Vec<&str> = tried.keys().map(String::as_str).filter(|name| !caught.contains(*name)).collect();
-    // Where the loop decides otherwise because of what it was fed with, that is found.
+    // Where an edited input changes a decision, that is found.
     let unlisted: Vec<&&str> = never.iter().filter(|name| !INPUT.contains(name)).collect();
     assert!(unlisted.is_empty() && never.contains(&"task_ran.outcome"), "{unlisted:?}");
 }

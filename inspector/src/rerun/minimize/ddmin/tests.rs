@@ -1,4 +1,4 @@
-//! What delta debugging promises, for predicates of every kind.
+//! Properties of delta debugging, for predicates of every kind.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Reduces 0..n, counts the tries, and checks that none is beyond the bound and each is a sublist in order.
+/// Reduces 0..n, checks that each try is an ordered sublist, and that their number stays within the bound.
 fn reduce(n: usize, does_it: impl Fn(&[usize]) -> bool) -> Reduced<usize> {
     let all: Vec<usize> = (0..n).collect();
     let mut tries = 0;
@@ -25,13 +25,13 @@ fn without(items: &[usize], at: usize) -> Vec<usize> {
     items.iter().enumerate().filter(|(index, _)| *index != at).map(|(_, item)| *item).collect()
 }
 
-/// The predicate of a set of culprits: all of them are needed.
+/// A predicate that needs all of the culprits.
 fn needs(culprits: &BTreeSet<usize>) -> impl Fn(&[usize]) -> bool {
     move |items| culprits.iter().all(|culprit| items.contains(culprit))
 }
 
 proptest! {
-    /// Where more never hurts, exactly the culprits are left.
+    /// For a monotone predicate, exactly the culprits are left.
     #[test]
     fn of_a_monotone_predicate_the_culprits_are_left(n in 1_usize..80, picked in btree_set(0_usize..80, 0..6)) {
         let culprits: BTreeSet<usize> = picked.into_iter().filter(|item| *item < n).collect();
@@ -39,14 +39,14 @@ proptest! {
         prop_assert_eq!(reduced.items, culprits.into_iter().collect::<Vec<_>>());
     }
 
-    /// Whatever the predicate is, what is left does it, and without any one item does not.
+    /// Whatever the predicate, the result passes, and without any one item does not.
     #[test]
     fn what_is_left_is_minimal_for_any_predicate(
         n in 1_usize..24,
         culprits in btree_set(0_usize..24, 0..4),
         salt in any::<u64>(),
     ) {
-        // The whole list does it; of the others, a third by chance, and those with all culprits.
+        // The whole list passes; so do lists with all culprits, and a random third of the others.
         let does_it = |items: &[usize]| {
             let mixed = items.iter().fold(salt, |mixed, item| {
                 (mixed ^ *item as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23)
@@ -60,7 +60,7 @@ proptest! {
         }
     }
 
-    /// With tries for a part only, the result still does it and is never larger than what was there.
+    /// If the tries run out, the result still passes and is never larger than the input.
     #[test]
     fn a_search_that_is_cut_off_is_right_too(culprits in btree_set(0_usize..60, 1..5), tries in 0_u32..60) {
         let all: Vec<usize> = (0..60).collect();

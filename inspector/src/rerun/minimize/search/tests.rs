@@ -1,11 +1,11 @@
-//! The search on imagined recordings: a part does it when it holds what is needed.
+//! The search on made-up recordings, where a part passes if it contains what is needed.
 
 use proptest::collection::btree_set;
 use proptest::prelude::*;
 
 use super::*;
 
-/// Ten arrivals a tick of 100 ns, and ten tags that have nothing to do with them.
+/// Ten arrivals per tick of 100 ns, and ten tags unrelated to them.
 fn whole(ticks: u64) -> Whole {
     Whole {
         cuts_ns: (0..=ticks).map(|tick| tick * 100).collect(),
@@ -53,7 +53,7 @@ proptest! {
         prop_assert!(!found.is_minimal || found.part.arrivals == needed);
     }
 
-    /// Where dropping one thing makes another superfluous, the second round finds it.
+    /// If dropping one item makes another superfluous, the second round finds it.
     #[test]
     fn the_search_goes_on_until_nothing_goes(last in 0_usize..100) {
         let whole = whole(10);

@@ -1,4 +1,4 @@
-//! What may be said about a change, on figures that are made for it.
+//! Verdicts on changes, with made-up figures.
 
 use loop_probes::metadata::Metadata;
 use loop_traces::source::{MemorySource, SourceKind};
@@ -14,7 +14,7 @@ fn histogram(values: impl IntoIterator<Item = u64>) -> Histogram {
     histogram
 }
 
-/// A side on which so much was waited.
+/// A side with the given waits.
 fn side(waits: &[(Kind, &str, Histogram)]) -> Side {
     let metadata = Metadata::new("made");
     let mut timeline = Timeline::of(&metadata);
@@ -51,7 +51,7 @@ fn the_models_error_is_credited_to_nobody() {
     let (rows, _) = compare(&[before, model, after], &[]);
     let worst = lag(&rows, "max");
     assert_eq!((worst.from(), worst.verdict), (Some(14_000_000.0), Verdict::Model));
-    // Where the model is right, the same change is one.
+    // If the model is right, the same change counts.
     let [before, model, after] = [14_000_000, 14_000_000, 10_000_000]
         .map(|worst| side(&[(Kind::TimerLag, "beat", histogram((0..200).map(|_| 20_000).chain([worst])))]));
     assert_eq!(lag(&compare(&[before, model, after], &[]).0, "max").verdict, Verdict::Better);
@@ -117,7 +117,7 @@ fn a_percentile_of_few_events_stands_only_with_the_longest() {
     let read = changed.iter().find(|changed| changed.tag == "read").unwrap();
     assert!(read.after.p99_ns > read.from().p99_ns, "one task more waits for 6 ms");
     assert_eq!(read.verdict, Verdict::Changed, "and the longest wait is a quarter of what it was");
-    // Where the longest is longer too, it is worse.
+    // If the longest is longer too, it is worse.
     let longer = side(&[(
         Kind::QueueWait,
         "read",
@@ -160,11 +160,11 @@ fn an_estimate_below_the_error_is_no_figure() {
             Comparison { before: &before, model, after: &after, left_out, judges: true, wake_ns };
         lag(&comparison.rows(), "p50")
     };
-    // Off by 6 µs without the change, so 4 µs with it are nothing.
+    // Off by 6 µs without the change, so a change of 4 µs is nothing.
     let row = compared(0);
     assert_eq!((row.after, row.verdict), (None, Verdict::Model));
     assert!((5_900.0..6_100.0).contains(&row.error.unwrap()), "{row:?}");
-    // And with wake-ups that are late by 50 µs, what is off by less is within that.
+    // With wakeups late by 50 µs, smaller deviations are within that.
     assert_eq!(compared(50_000).error, Some(50_000.0));
     let told = serde_json::to_value(&row).unwrap();
     assert!(told["after"].is_null() && told["error"].is_number(), "{told}");

@@ -1,9 +1,9 @@
-//! When what came from outside came.
+//! Arrival times of external events (posts, signals, readiness).
 //!
-//! Posts and signals carry their own time. Readiness does not: the poll that reports it says when it looked. Where
-//! that poll had waited, the source became ready when it returned; where its time was up by then, some time since it was
-//! up. Where it came back at once, the source became ready some time since the poll before. Nobody knows when: several
-//! are spread evenly over such a stretch.
+//! Posts and signals carry their own time. Readiness does not: the poll that reports it only says when it looked. If
+//! the poll had waited, the source became ready when it returned, or, if its timeout had passed by then, some time
+//! after the timeout. If it returned at once, the source became ready some time after the previous poll. The exact time
+//! is unknown: several sources are spread evenly over the stretch.
 
 use std::collections::VecDeque;
 
@@ -14,13 +14,13 @@ use super::super::cost::Sample;
 use super::{Arrival, Came, RunId, Script};
 use crate::rerun::budget::bytes_of;
 
-/// A poll that returned within this did not wait.
+/// A poll that returned within this time did not wait, in nanoseconds.
 const AT_ONCE_NS: u64 = 5_000;
 
-/// So long after it ran at most, a tasklet counts as over.
+/// A tasklet counts as finished at most this long after it ran, in nanoseconds.
 const TASKLET_ENDS_NS: u64 = 20_000;
 
-/// What a worker did with a job.
+/// The times at which a worker ran a job.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Worked {
     pub(super) queued: Timestamp,
@@ -34,16 +34,16 @@ struct Poll {
     start: Timestamp,
     end: Timestamp,
     waited: bool,
-    /// It waited, and neither readiness nor its deadline ended that: somebody woke it.
+    /// It waited, and ended neither by readiness nor by its deadline: something woke it.
     was_woken: bool,
 }
 
-/// Sources that became ready evenly spread over a stretch; the recording only says how many.
+/// Sources that became ready, spread evenly over a stretch; the recording only gives their number.
 #[derive(Clone, Copy, Debug)]
 struct Spread {
     from: Timestamp,
     to: Timestamp,
-    /// Of how many the next one is which, from 1; behind `last` there is none left.
+    /// The number of sources, the number of the next one from 1, and the last one left.
     of: u64,
     next: u64,
     last: u64,
@@ -62,12 +62,12 @@ impl Spread {
     }
 }
 
-/// How long it takes until the loop goes on.
+/// Delays of the loop around polls.
 #[derive(Clone, Debug, Default)]
 pub(in super::super) struct Waits {
-    /// From a deadline until the poll is back.
+    /// From a deadline until the poll returns.
     pub(in super::super) oversleep: Vec<Sample>,
-    /// From a post or a signal until the poll is back.
+    /// From a post or a signal until the poll returns.
     pub(in super::super) wake: Vec<Sample>,
     /// A poll that does not wait.
     pub(in super::super) look: Vec<Sample>,
@@ -75,21 +75,21 @@ pub(in super::super) struct Waits {
     pub(in super::super) take: Vec<Sample>,
 }
 
-/// What is known about the outside so far.
+/// What is known so far about events from outside.
 #[derive(Debug, Default)]
 pub(super) struct Outside {
     poll: Option<Poll>,
-    /// Since when sources that were not called yet are ready, oldest first.
+    /// Ready sources whose callbacks did not run yet, with their stretches, oldest first.
     ready: VecDeque<Spread>,
-    /// How many those are.
+    /// The number of those sources.
     ready_count: u64,
-    /// The signal that was taken last: its task comes next.
+    /// The signal taken last: its task comes next.
     signal: Option<(u8, Timestamp)>,
     /// Entries of the batch that is being taken.
     batch: u32,
-    /// When the agenda had nothing more to do: that wakes the loop too.
+    /// When the agenda ran empty: that wakes the loop too.
     pub(super) idle_at: Option<Timestamp>,
-    /// The poll was ended by that, unless something came before it.
+    /// The agenda ran empty during the poll at this time, and ended it unless something came earlier.
     idle_in_poll: Option<Timestamp>,
     /// The poll was ended by a post or a signal of this time.
     woken_at: Option<Timestamp>,
@@ -133,18 +133,18 @@ impl Outside {
         let since = self.poll.map_or(start, |poll| poll.end);
         match timeout_ns {
             Some(0) => self.waits.look.push(Sample::between(start, at)),
-            // Also where a source became ready in the end: time was up before.
+            // Also if a source became ready in the end: the deadline had passed before.
             Some(timeout_ns) if at.ns_since(start) >= timeout_ns => {
                 self.waits.oversleep.push(Sample::between(start.plus_ns(timeout_ns), at));
             }
             _ => {}
         }
-        // Those that were ready before and left out come first.
+        // Sources that were ready before and not called come first.
         self.keep_ready(ready.into());
         let new = u64::from(ready).saturating_sub(self.ready_count);
         let waited_for_it = waited && timeout_ns != Some(0);
         let deadline = start.plus_ns(timeout_ns.unwrap_or(u64::MAX));
-        // When the first of them can have become ready, and the last.
+        // The earliest and the latest time at which they can have become ready.
         let (from, to) = match waited_for_it {
             true if deadline < at => (deadline, at),
             true => (at, at),
@@ -161,7 +161,7 @@ impl Outside {
         self.woken_at = None;
     }
 
-    /// Forgets all sources that are ready but for the `count` oldest.
+    /// Forgets all ready sources except the `count` oldest.
     fn keep_ready(&mut self, count: u64) {
         while self.ready_count > count
             && let Some(latest) = self.ready.back_mut()
@@ -175,8 +175,8 @@ impl Outside {
         }
     }
 
-    /// The last poll was woken, and nothing came that says why: news of another kind, a reference of another thread. It
-    /// happens again as a bare wake-up; the end of the last tasklet happens again by itself.
+    /// Records a bare wakeup if the last poll was woken and nothing explains it: a notice of another kind, or a
+    /// reference of another thread. Wakeups by the end of the last tasklet recur without it.
     fn wake_unexplained(&mut self, script: &mut Script) {
         if let Some(poll) = self.poll.filter(|poll| poll.was_woken && self.woken_at.is_none()) {
             if let Some(idle) = self.idle_in_poll {
@@ -186,7 +186,7 @@ impl Outside {
         }
     }
 
-    /// Something of this time was taken: where the poll was waiting then, it is what ended the wait.
+    /// Something that arrived at this time was taken: if the poll was waiting then, it ended the wait.
     fn wakes(&mut self, came: Timestamp) {
         let Some(poll) = self.poll.filter(|poll| poll.waited && self.woken_at.is_none()) else { return };
         if came >= poll.start && came <= poll.end {
@@ -195,7 +195,7 @@ impl Outside {
         }
     }
 
-    /// When the source became ready whose callback began at `start`.
+    /// When the source became ready whose callback started at `start`.
     pub(super) fn ready_at(&mut self, start: Timestamp) -> Timestamp {
         let Some(oldest) = self.ready.front_mut() else {
             return self.poll.map_or(start, |poll| poll.end);
@@ -208,7 +208,7 @@ impl Outside {
         at
     }
 
-    /// The signal that was taken last runs this.
+    /// The signal taken last leads to this run.
     pub(super) fn signal_queued(&mut self, run: RunId, script: &mut Script) {
         if let Some((signo, arrived)) = self.signal.take() {
             let at_ns = arrived.as_ns().max(script.begin_ns);
@@ -216,7 +216,7 @@ impl Outside {
         }
     }
 
-    /// Its memory, in bytes.
+    /// Memory used, in bytes.
     pub(super) fn bytes(&self) -> u64 {
         let Waits { oversleep, wake, look, take } = &self.waits;
         bytes_of::<Sample>(oversleep.len() + wake.len() + look.len() + take.len())

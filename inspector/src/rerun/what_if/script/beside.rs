@@ -1,8 +1,7 @@
-//! What ran beside the loop: the tasklets of its agenda, who added each, and what each did.
+//! What ran beside the loop: the tasklets of its agenda, what added each, and what each did.
 //!
-//! What a callback added lies between its start and its end. What a tasklet did lies in the stretch in which its
-//! worker ran it: posts carry their worker, and what it added is in the ring of its worker. All else came from
-//! elsewhere.
+//! Tasklets added by a callback lie between its start and its end. Acts of a tasklet lie in the stretch in which its
+//! worker ran it: posts name their worker, and additions are in the ring of the worker. All others came from elsewhere.
 
 use std::collections::HashMap;
 
@@ -14,7 +13,7 @@ use super::read::Reading;
 use super::{Act, Came, NONE, RunId, Tasklet, What, finish};
 use crate::rerun::budget::{bytes_of, table_bytes};
 
-/// Most workers that are told apart.
+/// Maximum number of workers tracked.
 const WORKERS_MAX: usize = 1024;
 
 /// A worker, and what it ran last.
@@ -24,7 +23,7 @@ struct Worker {
     end: Timestamp,
 }
 
-/// A tasklet that ran.
+/// A tasklet that has run.
 #[derive(Clone, Copy, Debug)]
 struct Ran {
     worker: SourceId,
@@ -34,16 +33,16 @@ struct Ran {
     tasklet: u32,
 }
 
-/// What is known about the agenda so far.
+/// What is known so far about the agenda.
 #[derive(Debug, Default)]
 pub(super) struct Beside {
     workers: HashMap<SourceId, Worker>,
-    /// Tasklets that were added and did not run yet.
+    /// Tasklets added that did not run yet.
     waiting: HashMap<TaskId, u32>,
     ran: Vec<Ran>,
-    /// What workers did: posts, additions, spans.
+    /// Acts of workers: posts, additions, spans.
     did: Vec<(SourceId, Timestamp, What)>,
-    /// Tasklets that waited or ran at the beginning, and those of them that were seen to end.
+    /// Tasklets that waited or ran at the beginning, and how many of them ended.
     at_start: u32,
     at_start_ended: u32,
     pending: u32,
@@ -54,7 +53,7 @@ impl Beside {
         (self.at_start, self.pending) = (tasklets, tasklets);
     }
 
-    /// Its memory, in bytes.
+    /// Memory used, in bytes.
     pub(super) fn bytes(&self) -> u64 {
         bytes_of::<Ran>(self.ran.len())
             + bytes_of::<(SourceId, Timestamp, What)>(self.did.len())
@@ -70,7 +69,7 @@ impl Beside {
 }
 
 impl Reading {
-    /// An event of somebody else than the loop, or of its agenda.
+    /// Processes an event of another emitter than the loop, or of its agenda.
     pub(super) fn see_beside(&mut self, at: Timestamp, source: SourceId, event: Event) {
         match event {
             Event::AgendaAdded { task, tag, priority, .. } => self.added(at, source, task, tag, priority),
@@ -134,7 +133,7 @@ impl Reading {
         (self.script.tasklets.len() - 1) as u32
     }
 
-    /// Another thread posted: a worker, or one that nothing is known of.
+    /// A post of another thread: of a worker, or of an unknown one.
     pub(super) fn posted(&mut self, queued: Timestamp, poster: Option<SourceId>, run: RunId) {
         match poster.filter(|poster| self.beside.workers.contains_key(poster)) {
             Some(worker) => self.beside.did.push((worker, queued, What::Post(run))),
@@ -142,7 +141,7 @@ impl Reading {
         }
     }
 
-    /// What nobody's run explains came from elsewhere.
+    /// Acts that no run explains came from elsewhere.
     pub(super) fn came_beside(&mut self, at: Timestamp, what: What) {
         match what {
             What::Post(run) => self.came(at, Came::Post(run)),
@@ -151,8 +150,8 @@ impl Reading {
         }
     }
 
-    /// Everything was read: what workers did is their tasklets'. Also says how long workers took to take them, when idle
-    /// and from one to the next.
+    /// Assigns the acts of workers to their tasklets once everything was read. Returns how long workers took to take
+    /// tasklets, when idle and from one to the next.
     pub(super) fn beside_done(&mut self) -> [Vec<Sample>; 2] {
         let Beside { workers, mut ran, did, at_start, at_start_ended, .. } = std::mem::take(&mut self.beside);
         self.script.agenda_workers = workers.len() as u16;
@@ -184,8 +183,8 @@ impl Reading {
     }
 }
 
-/// How long idle workers took to take what was added, and workers from one to the next. One that was busy may take what
-/// an idle one was woken for: that one took at least as long.
+/// How long idle workers took to take what was added, and busy ones from one to the next. A busy worker may take what
+/// an idle one was woken for: the idle one would have taken at least as long.
 fn taken(ran: &[Ran], workers: usize, tasklets: &mut [Tasklet]) -> [Vec<Sample>; 2] {
     let sorted = |time: fn(&Ran) -> Timestamp| {
         let mut times: Vec<Timestamp> = ran.iter().map(time).collect();

@@ -1,4 +1,4 @@
-//! A callback, a checkpoint or a drain is over: what was done since is its, and so is what the heap grew by.
+//! Ends of callbacks, checkpoints and drains: assigns to them the preceding acts, and the growth of the heap.
 
 use loop_probes::event::Outcome;
 use loop_probes::ids::{Tag, TaskId, Timestamp};
@@ -6,14 +6,14 @@ use loop_probes::ids::{Tag, TaskId, Timestamp};
 use super::read::Reading;
 use super::{Act, MICROTASKS_MAX, NONE, Run, RunId, What};
 
-/// Callbacks between two readings of a heap; more than that, and nobody reads it.
+/// Maximum number of callbacks between two readings of a heap; beyond that, the heap is not being read.
 const GREW_MAX: usize = 1 << 20;
 
-/// Something that was done: when, by which task where that is told, and what.
+/// An act: its time, the task that did it if recorded, and what it was.
 pub(super) type Deed = (Timestamp, Option<TaskId>, What);
 
 impl Reading {
-    /// A callback is over: what was done since its start is its.
+    /// Ends a callback: the acts since its start are its own.
     pub(super) fn ran(
         &mut self,
         run: RunId,
@@ -43,10 +43,10 @@ impl Reading {
         self.open.clear();
     }
 
-    /// What was done since the last callback was over is its all the same, at its end.
+    /// Acts since the end of the last callback are added to it, at its end.
     pub(super) fn add_to_last(&mut self, acts: &[Deed]) {
         let last_end = self.last_end;
-        // A tasklet that was added between two callbacks was added by another thread.
+        // A tasklet added between two callbacks was added by another thread.
         let is_own = |(at, _, what): &&Deed| !matches!(what, What::Tasklet(_)) || *at <= last_end;
         for (at, _, what) in acts.iter().filter(|act| !is_own(act)) {
             self.came_beside(*at, *what);
@@ -69,7 +69,7 @@ impl Reading {
         let drain = self.new_run(self.script.run(last).tag);
         let (count, cost_ns) = (ran.min(MICROTASKS_MAX), at.ns_since(start));
         self.script.runs[drain as usize] = Run { is_known: true, count, cost_ns, ..self.script.run(drain) };
-        // Where a callback has two, the second comes from what follows: it is put behind the first.
+        // If a callback has two checkpoints, the second stems from what follows: it is chained to the first.
         let before = if self.tail == NONE { last } else { self.tail };
         self.script.runs[before as usize].drain = drain;
         self.tail = drain;
@@ -105,7 +105,7 @@ impl Reading {
         }
     }
 
-    /// The heap is so large now: who ran since the last reading made it so, each by its time.
+    /// Distributes the growth since the last reading over the callbacks that ran, in proportion to their run time.
     pub(super) fn heap_read(&mut self, heap_bytes: u64) {
         if !self.script.has_heap {
             (self.script.has_heap, self.script.start.heap_bytes) = (true, heap_bytes);
@@ -131,7 +131,7 @@ impl Reading {
             rest = rest.saturating_sub(share);
         }
         if self.grew.is_empty() {
-            // Nobody ran: whoever comes next is credited with it.
+            // Nothing ran: the next callback is credited with the growth.
             self.heap = Some(before);
         }
         self.grew.clear();

@@ -1,5 +1,4 @@
-//! What was done, in the places of the script: timers, sources, jobs and callbacks by their places instead of by the
-//! recording's numbers.
+//! Converts acts into the script's terms: timers, sources, jobs and callbacks by index instead of by recorded number.
 
 use loop_probes::event::Event;
 use loop_probes::ids::{Tag, Timestamp};
@@ -8,7 +7,7 @@ use super::read::Reading;
 use super::{Came, Job, RunId, What};
 use crate::rerun::act::{Act, Done};
 
-/// Most labels of spans and marks: a session keeps no more.
+/// Maximum number of span and mark labels: a session keeps no more.
 const SPANS_MAX: usize = 2048;
 
 impl Reading {
@@ -82,7 +81,7 @@ impl Reading {
             Act::Remove(source) => self.sources.remove(&source).map(What::Remove),
             Act::Hold(delta) | Act::Futures(delta) => Some(What::Hold(delta)),
             Act::TellGc(reason) => Some(What::Gc(reason)),
-            // Its outcome says so, or it is of the stretch and not of a callback.
+            // Recorded by its outcome, or part of the stretch rather than of a callback.
             Act::Read
             | Act::Reload
             | Act::Fail
@@ -94,7 +93,7 @@ impl Reading {
         self.open.extend(what.map(|what| (at, parent, what)));
     }
 
-    /// What the program told of itself.
+    /// Spans and marks of the program.
     pub(super) fn told(&mut self, at: Timestamp, event: &Event) -> Option<What> {
         let (label, what) = match *event {
             Event::Span { label, start } => (label, What::Span { label, run_ns: at.ns_since(start) }),
@@ -107,13 +106,13 @@ impl Reading {
         Some(what)
     }
 
-    /// An immediate that something is done about later.
+    /// Marks an immediate as one that a later act refers to.
     fn follow(&mut self, run: RunId) -> RunId {
         self.script.runs[run as usize].is_followed = true;
         run
     }
 
-    /// A key that waits keeps its first callback; asking again is an act all the same.
+    /// A queued key keeps its first callback, but posting it again is still an act.
     fn defers(&mut self, key: u64, existed: bool) -> What {
         let known = if existed { self.deferred.post_again(key) } else { None };
         let run = known.unwrap_or_else(|| self.new_run(Tag(0)));

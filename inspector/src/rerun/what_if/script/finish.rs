@@ -1,4 +1,4 @@
-//! What can be said about the script once all of the recording was read.
+//! Completes the script after the whole recording was read.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
@@ -14,7 +14,7 @@ use super::read::Reading;
 use super::{Left, NONE, Run, Script, Start};
 use crate::rerun::budget::Meter;
 
-/// A script of nothing.
+/// An empty script.
 pub(super) fn blank(source: &(impl EventSource + ?Sized)) -> Script {
     let metadata = source.metadata().clone();
     Script {
@@ -65,7 +65,7 @@ pub(super) fn finish(reading: Reading) -> Script {
     script
 }
 
-/// What each job cost, and how long an idle worker took to take it.
+/// Sets the cost of each job, and the time that an idle worker took to take it.
 fn wakes(script: &mut Script, ran: &[(Worked, u32)]) {
     let mut free: BinaryHeap<Reverse<Timestamp>> =
         (0..script.workers).map(|_| Reverse(Timestamp(0))).collect();
@@ -79,7 +79,7 @@ fn wakes(script: &mut Script, ran: &[(Worked, u32)]) {
     }
 }
 
-/// Jobs that no worker finished in time cost what such jobs cost in the middle.
+/// Jobs that no worker finished in time get the median cost of their tag.
 fn jobs_without_end(script: &mut Script) {
     let known = script.jobs.iter().filter(|job| job.is_known);
     let median_ns = medians(known.map(|job| (job.tag.0, job.cost_ns)).collect());
@@ -102,7 +102,7 @@ pub(super) fn medians(mut costs: Vec<(u16, u64)>) -> impl Fn(Tag) -> u64 {
 fn typical(runs: &[Run]) -> Vec<u64> {
     let tags = runs.iter().map(|run| usize::from(run.tag.0) + 1).max().unwrap_or(0);
     let mut costs: Vec<Vec<u64>> = vec![Vec::new(); tags];
-    // Checkpoints carry the tag of what they follow.
+    // Checkpoints carry the tag of the callback that they follow.
     let mut is_checkpoint = vec![false; runs.len()];
     for run in runs.iter().filter(|run| run.drain != NONE) {
         is_checkpoint[run.drain as usize] = true;

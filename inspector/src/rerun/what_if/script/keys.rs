@@ -1,19 +1,19 @@
-//! The deferred queue as a recording shows it: which callback ran in which drain, and which was kept.
+//! The deferred queue as a recording shows it: which callback ran in which drain, and which stayed queued.
 
 use std::collections::VecDeque;
 
 use super::RunId;
 
-/// Most keys that are followed.
+/// Maximum number of keys tracked.
 const KEYS_MAX: usize = 4096;
 
-/// Keys that wait, and what runs for each.
+/// Queued keys with their runs.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     posted: VecDeque<(u64, RunId)>,
-    /// They wait for the next drain.
+    /// Those that wait for the next drain.
     kept: VecDeque<(u64, RunId)>,
-    /// A drain goes on: kept keys wait for another.
+    /// A drain is in progress: kept keys wait for the next.
     is_draining: bool,
 }
 
@@ -22,7 +22,7 @@ impl Keys {
         self.posted.len() + self.kept.len()
     }
 
-    /// Whether another key is followed.
+    /// Whether another key can be tracked.
     pub(super) fn has_room(&self) -> bool {
         self.len() < KEYS_MAX
     }
@@ -39,7 +39,7 @@ impl Keys {
         }
     }
 
-    /// The callback of a key that is posted although it waits: one that was kept is to run again.
+    /// The run of a key that is posted while queued: a kept one runs again in this drain.
     pub(super) fn post_again(&mut self, key: u64) -> Option<RunId> {
         if let Some(index) = self.kept.iter().position(|(known, _)| *known == key) {
             self.posted.extend(self.kept.remove(index));
@@ -52,7 +52,7 @@ impl Keys {
         self.kept.retain(|(known, _)| *known != key);
     }
 
-    /// A drain ran callbacks: its first ones, or what was added since those.
+    /// A drain ran callbacks: its first ones, or those added since.
     pub(super) fn drained(&mut self) {
         if !std::mem::replace(&mut self.is_draining, true) {
             self.kept.append(&mut self.posted);
@@ -65,7 +65,7 @@ impl Keys {
         self.posted.pop_front()
     }
 
-    /// Whatever drains next is another drain.
+    /// Ends the current drain.
     pub(super) fn end_drain(&mut self) {
         self.is_draining = false;
     }

@@ -1,7 +1,7 @@
-//! From the stream of events to the script: which callback did what.
+//! Turns the stream of events into the script: which callback did what.
 //!
-//! A callback is recorded when it is over, and what it did before that. So what is done gathers until a callback says
-//! that it is over, and is its. What comes between two callbacks belongs to the one that is over.
+//! A callback is recorded at its end, after the events for its acts. So acts are collected until a callback ends, and
+//! become its own. Acts between two callbacks belong to the one that ended.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -22,53 +22,53 @@ use crate::rerun::act::{Acts, Role};
 use crate::rerun::budget::{KEPT_BYTES, bytes_of, table_bytes};
 use crate::rerun::loops::Loops;
 
-/// Most loops that are read side by side.
+/// Maximum number of loops read at once.
 const LOOPS_MAX: usize = 16;
 
-/// Most values of a policy that are read.
+/// Maximum number of policy values read.
 const POLICY_MAX: usize = 1024;
 
 /// A timer as the recording numbers it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timer {
     pub(super) timer: u32,
-    /// Its latest arming, and that arming's latest firing.
+    /// Its latest arming, and the latest firing of that.
     arm: u32,
     fired: RunId,
 }
 
-/// A stretch of the recording, as far as it was read: from the first snapshot after a loss on.
+/// A stretch of the recording, as read so far: from the first snapshot after a loss.
 pub(super) struct Reading {
     pub(super) source: SourceId,
     pub(super) begin: Timestamp,
     pub(super) end: Timestamp,
     pub(super) script: Script,
-    /// Callbacks that are announced, by the recording's number.
+    /// Announced callbacks, by recorded number.
     pub(super) expected: HashMap<TaskId, RunId>,
     pub(super) timers: HashMap<TimerId, Timer>,
     pub(super) sources: HashMap<IoSource, u32>,
     pub(super) jobs: HashMap<TaskId, u32>,
     pub(super) worked: HashMap<TaskId, Worked>,
-    /// What was done since the last callback was over.
+    /// Acts since the end of the last callback.
     pub(super) open: Vec<Deed>,
-    /// The callback that was over last, and its number.
+    /// The last callback that ended, and its recorded number.
     pub(super) last: Option<(RunId, Option<TaskId>)>,
-    /// The last checkpoint behind it.
+    /// The last checkpoint after it.
     pub(super) tail: RunId,
-    /// Keys of the deferred queue, and what runs for each.
+    /// Keys of the deferred queue with their runs.
     pub(super) deferred: Keys,
-    /// Which callbacks of the drain want to be kept.
+    /// The callbacks of the drain that asked to stay queued.
     pub(super) kept: BTreeSet<u32>,
-    /// When what was done last could still be done by a callback.
+    /// The latest time at which the last acts can still be a callback's.
     pub(super) last_end: Timestamp,
     /// The explanation of a source that is being registered.
     pub(super) label: Option<(IoSource, LabelId)>,
-    /// The agenda's, and who of its workers did what.
+    /// The tasklets of the agenda, and the acts of its workers.
     pub(super) beside: Beside,
     acts: Acts,
     pub(super) heap: Option<u64>,
     pub(super) is_collecting: bool,
-    /// Who ran since the heap was read last.
+    /// Callbacks that ran since the last reading of the heap.
     pub(super) grew: Vec<RunId>,
     in_snapshot: bool,
     /// The snapshot at the beginning is complete.
@@ -82,16 +82,17 @@ pub(super) struct Reading {
 struct Slot {
     source: SourceId,
     reading: Option<Box<Reading>>,
-    /// What was read before a loss that nothing came after until now: then it was whole, and only its end is missing.
+    /// What was read before a loss that nothing has followed so far: if that stays so, it is complete except for its
+    /// end.
     before_end: Option<Box<Reading>>,
     last_at: Timestamp,
     first_at: Timestamp,
-    /// The tick that may turn out to be the first: a snapshot lies near its start.
+    /// The events of a tick that may turn out to be the first: a snapshot is near its start.
     tick: Vec<Stamped>,
     left: Left,
 }
 
-/// Reads `source` to its end: the loop of that name, or the one with the most ticks.
+/// Reads `source` to its end: the loop named `wanted`, or the one with the most ticks.
 pub(super) fn read(source: &mut dyn EventSource, wanted: Option<&str>) -> Result<Script, RerunError> {
     let mut blank = finish::blank(source);
     let (mut loops, mut slots): (Loops, Vec<Slot>) = Default::default();
@@ -207,7 +208,7 @@ impl Reading {
         }
     }
 
-    /// The memory of what is kept so far, in bytes.
+    /// Memory used so far, in bytes.
     fn bytes(&self) -> u64 {
         let script = &self.script;
         let tables = table_bytes::<TaskId, RunId>(self.expected.len())
@@ -309,7 +310,7 @@ impl Reading {
     fn see_own(&mut self, at: Timestamp, event: Event) {
         self.overheads.see(at, &event);
         self.outside.see(at, &event, &mut self.script);
-        // Only what can be cleared ends cancelled.
+        // Only clearable tasks end as cancelled.
         let role = self.acts.feed(at, &event, |_| true);
         while let Some(done) = self.acts.settled() {
             self.did(done);
@@ -321,7 +322,7 @@ impl Reading {
         }
     }
 
-    /// A callback, a checkpoint or a drain is over.
+    /// Handles the end of a callback, a checkpoint or a drain.
     fn ended(&mut self, at: Timestamp, event: Event) {
         if !matches!(event, Event::Microtasks { .. } | Event::DeferredRan { .. }) {
             self.deferred.end_drain();
@@ -331,7 +332,7 @@ impl Reading {
                 let run = match self.expected.remove(&task) {
                     Some(run) => run,
                     None => {
-                        // Queued before the beginning, and not in the snapshot: it came then.
+                        // Queued before the beginning, and missing in the snapshot: counts as an arrival.
                         let run = self.new_run(tag);
                         self.came(queued, Came::Post(run));
                         run
@@ -352,7 +353,7 @@ impl Reading {
         }
     }
 
-    /// What the loop did by itself, and what came from outside.
+    /// Handles events of the loop itself, and arrivals from outside.
     fn see_loop(&mut self, at: Timestamp, event: Event) {
         match event {
             Event::SnapshotBegin { .. } if !self.started => self.in_snapshot = true,
@@ -390,7 +391,7 @@ impl Reading {
         }
     }
 
-    /// The place of a callback that is announced.
+    /// The run of an announced callback.
     pub(super) fn expect(&mut self, task: TaskId, tag: Tag) -> RunId {
         if let Some(run) = self.expected.get(&task) {
             return *run;
@@ -434,7 +435,7 @@ impl Reading {
 
     fn fired(&mut self, id: TimerId, tag: Tag, run: RunId) {
         if !self.timers.contains_key(&id) {
-            // Armed before the beginning, and not in the snapshot: as if it had been armed for now.
+            // Armed before the beginning, and missing in the snapshot: treated as due at once.
             let arm = self.arm(id, tag, 0, None, Some(self.begin.as_ns()), true);
             self.script.start.timers.push(arm);
         }

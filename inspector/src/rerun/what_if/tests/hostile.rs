@@ -1,4 +1,4 @@
-//! Recordings that no loop ever made: they end in an answer or in an error, and they end soon.
+//! Recordings that no loop ever made end in an answer or an error, and soon.
 
 use fastrand::Rng;
 use loop_probes::event::Event;
@@ -14,7 +14,7 @@ fn endure(events: Vec<Stamped>) {
     if let Ok(recorded) = Recorded::read(&mut program(events)) {
         for policy in ["bun", "quickjs", "mini"] {
             let changes = Changes { policy: Some(policy.to_owned()), ..Changes::default() };
-            // An error is an answer too.
+            // An error is fine too.
             let _ = recorded.what_if(&changes, None);
         }
     }
@@ -107,7 +107,7 @@ fn a_task_that_queues_itself_twice_is_refused_before_it_fills_the_memory() {
         .iter()
         .position(|stamped| matches!(stamped.event, Event::TaskRan { task, .. } if task == child))
         .unwrap();
-    // It takes no time, so that time does not end it either.
+    // It takes no time, so the time limit does not end it either.
     let at = events[ran].at;
     again.at = at;
     if let Event::TaskRan { start, .. } = &mut events[ran].event {
@@ -128,7 +128,7 @@ fn after_a_loss_the_stretch_begins_anew() {
     let middle = events.len() / 2;
     let at = events[middle].at;
     let lost = Event::Lost { count: 3, from: at };
-    // What is lost behind everything voids nothing.
+    // A loss after everything else invalidates nothing.
     let end = events.last().unwrap().at;
     let cut = Stamped { at: end, source: loop_source, event: Event::Lost { count: 3, from: end } };
     let cut = Recorded::read(&mut program([&events[..], &[cut]].concat())).unwrap();

@@ -1,5 +1,5 @@
-//! What callbacks change later, and what they tell of themselves: references, handlers of signals, jobs that nobody
-//! waits for any more, spans and marks.
+//! Later changes by callbacks, and what they report themselves: references, signal handlers, jobs that are no longer
+//! awaited, spans and marks.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ const fn us(us: u64) -> Duration {
     Duration::from_micros(us)
 }
 
-/// Runs a loop on which `set_up` does something, and what it recorded.
+/// Runs a loop prepared by `set_up`, and returns its recording.
 fn recorded(set_up: impl FnOnce(&mut Context<'_, Builtin>, &Sim)) -> MemorySource {
     let sim = Sim::new();
     let (recorder, capture) = Recorder::capture();
@@ -59,7 +59,7 @@ fn recorded(set_up: impl FnOnce(&mut Context<'_, Builtin>, &Sim)) -> MemorySourc
     program(events)
 }
 
-/// What its re-execution with `changes` recorded.
+/// The recording of its re-execution with `changes`.
 fn again(recorded: &MemorySource, changes: &Changes) -> MemorySource {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("after.looptrace");

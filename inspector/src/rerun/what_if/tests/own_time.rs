@@ -1,4 +1,4 @@
-//! What the loop takes itself, and what of it a timer waits for.
+//! The loop's own overhead, and the part of it that a timer waits for.
 
 use loop_probes::event::{ClockPoint, Event};
 use loop_probes::ids::Timestamp;
@@ -7,11 +7,11 @@ use loop_probes::stamped::Stamped;
 use super::recorded::{program, shop};
 use super::{Changes, Recorded};
 
-/// What the loop takes before each poll, and the part of it behind the reading of the clock.
+/// The loop's overhead before each poll, and the part of it after the clock reading, in nanoseconds.
 const BEFORE_NS: u64 = 10_000;
 const BEHIND_NS: u64 = 2_000;
 
-/// The shop, whose loop takes time before each poll.
+/// The shop, with a loop that takes time before each poll.
 fn slow_to_poll() -> Vec<Stamped> {
     let events = shop().events().to_vec();
     let starts: Vec<Timestamp> = events
@@ -21,7 +21,7 @@ fn slow_to_poll() -> Vec<Stamped> {
             _ => None,
         })
         .collect();
-    // Whatever lies behind the start of a poll lies later by what the loop takes before it.
+    // Everything after the start of a poll is later by the overhead before it.
     let moved = |at: Timestamp| at.plus_ns(BEFORE_NS * starts.partition_point(|start| *start < at) as u64);
     let mut polls = 0;
     let mut slow = Vec::new();

@@ -1,4 +1,4 @@
-//! A small shop, recorded in loop-core's own virtual world: every kind of thing that a loop runs, at known times.
+//! A small shop, recorded in loop-core's own virtual world: every kind of callback, at known times.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -45,7 +45,7 @@ pub(in crate::rerun) fn program(events: Vec<Stamped>) -> MemorySource {
     MemorySource::new("shop", SourceKind::Trace, metadata, events)
 }
 
-/// The recording.
+/// The recording of the shop.
 pub(in crate::rerun) fn shop() -> MemorySource {
     let sim = Sim::new();
     let (recorder, capture) = Recorder::capture();
@@ -98,7 +98,7 @@ pub(in crate::rerun) fn shop() -> MemorySource {
     program(names.chain(events).collect())
 }
 
-/// The clock of a world, for what crosses threads in principle.
+/// The clock of a world, for what could cross threads.
 struct Cloned(loop_core::sim::SimClock);
 
 fn set_up(cx: Cx<'_, '_>, sim: &Sim, source: &std::sync::Arc<SimSource>, store: &Store) {

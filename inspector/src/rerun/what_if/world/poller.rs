@@ -1,4 +1,4 @@
-//! The clock and the poller of the virtual world: waiting moves the clock to what the recording has next.
+//! The clock and the poller of the virtual world: waiting advances the clock to the next recorded arrival.
 
 use std::io;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use loop_probes::ids::{IoSource, Ticks, Timestamp};
 
 use super::{Bell, Cursor, NONE, STOPPED, SourceState, Toll, WORLD, World, world};
 
-/// What was recorded is handed on after so many polls: before it is out of the processor's caches.
+/// The recording is drained after this many polls, while it is still in the processor's caches.
 const DRAINED: u64 = 16;
 
 impl World {
@@ -49,7 +49,7 @@ impl World {
         Ok(())
     }
 
-    /// Waits until something comes or time is up.
+    /// Waits until something arrives or the time is up.
     fn sleep(&self, deadline_ns: Option<u64>, out: &mut Vec<Ready>) -> io::Result<()> {
         let costs = &self.script.costs;
         loop {
@@ -100,7 +100,7 @@ impl World {
     }
 }
 
-/// What somebody with this interest is told of: errors and hang-ups always, priority as reading.
+/// The readiness reported for an interest set: errors and hang-ups always, priority as readable.
 const fn asked(interest: u8) -> u8 {
     let read = if interest & (Interest::READABLE.bits() | Interest::PRIORITY.bits()) != 0 { 1 } else { 0 };
     (Readiness::ERROR.bits() | Readiness::HANG_UP.bits()) | read | (interest & Interest::WRITABLE.bits())

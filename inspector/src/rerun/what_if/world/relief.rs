@@ -1,16 +1,16 @@
-//! Where the recorded loop stopped to make room for its recording: it does so again, at the same time and for as long.
+//! Pauses of the loop to drain its recorder: repeated at the recorded times, for the recorded durations.
 //!
-//! Whether it has to depends on the thread that drains the ring, on the disk and on whoever else wants the processor:
-//! on nothing that a re-execution knows. So the loop is told when, and stops by itself, between two callbacks.
+//! Whether a pause is needed depends on the thread that drains the ring, on the disk and on the load of the processor:
+//! nothing that a re-execution knows. So the world decides when, and the loop pauses between two callbacks.
 
 use super::{WORLD, World, world};
 
-/// Whether the loop of this thread's world is to stop now.
+/// Whether the loop of this thread's world should pause now.
 pub(in super::super) fn is_due() -> bool {
     WORLD.with_borrow(|world| world.as_ref().is_some_and(|world| world.relief_ns().is_some()))
 }
 
-/// Stops it for as long as it did.
+/// Pauses it for the recorded time.
 pub(in super::super) fn stop() {
     if let Some(world) = world()
         && let Some(ns) = world.relief_ns()
@@ -23,7 +23,7 @@ pub(in super::super) fn stop() {
 }
 
 impl World {
-    /// How long it stops now, where its time has come.
+    /// The duration of the pause that is due now, if any.
     fn relief_ns(&self) -> Option<u64> {
         let next = self.script.costs.reliefs.get(self.next_relief.get())?;
         (next.at_ns <= self.now_ns()).then_some(next.ns)
