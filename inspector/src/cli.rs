@@ -62,7 +62,7 @@ impl Cli {
     ///
     /// # Errors
     ///
-    /// What is wrong with it, or the help that it asks for.
+    /// Describes what is wrong with it, or carries the help that it asks for.
     pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         sides::read(words.into_iter().collect())
     }
@@ -259,8 +259,8 @@ pub struct ReplayArgs {
     pub fps: u16,
 }
 
-/// Lists the demo's policies for the help and the completions. Another name is taken as it is: the demo refuses it
-/// in one line, as it does a tag that it does not have.
+/// Lists the demo's policies for the help and the completions. Other names are accepted here: the demo refuses them in
+/// one line, as it does an unknown tag.
 #[derive(Clone, Debug)]
 struct PolicyName;
 
@@ -289,7 +289,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; write it as 10s, 1.5s, 40ms or 1m30s"))
 }
 
-/// A demo that is told to stop waits for the handler that blocks.
+/// Limited, because stopping a demo waits for the blocking handler.
 fn stall(text: &str) -> Result<Duration, String> {
     let most = Duration::from_secs(10);
     let stall = duration(text)?;

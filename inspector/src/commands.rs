@@ -29,15 +29,15 @@ use crate::diagnostics;
 use crate::exit::Failure;
 use crate::stdout;
 
-/// Runs what the command line asks for.
+/// Runs the command that the command line asks for.
 ///
 /// # Errors
 ///
-/// [`Failure`], with the exit code and the line that explains it.
+/// [`Failure`], with the exit code and an explanatory line.
 pub fn run(cli: Cli) -> Result<(), Failure> {
     let global = cli.global;
     large_files_are_errors()?;
-    // The demo's own spans go into its session, which it makes first.
+    // The demo's own spans go into its session, which must exist first.
     if !matches!(cli.command, Command::Demo(_)) {
         diagnostics::start(global.log.as_deref(), None)?;
     }
@@ -65,17 +65,17 @@ fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
     stdout::print(&String::from_utf8_lossy(&script))
 }
 
-/// Makes a write beyond the limit on file sizes (`ulimit -f`) an error that names the file: unhandled, SIGXFSZ kills
-/// without a word.
+/// Turns a write beyond the file size limit (`ulimit -f`) into an error that names the file: unhandled, SIGXFSZ kills
+/// the process silently.
 fn large_files_are_errors() -> Result<(), Failure> {
     signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default())
         .map(drop)
         .map_err(|error| Failure::Input(format!("cannot handle SIGXFSZ: {error}")))
 }
 
-/// Says something on standard error that is no failure.
+/// Prints a warning to standard error.
 fn warn(line: &str) {
     use std::io::Write as _;
-    // A standard error that is gone leaves nobody to tell.
+    // If standard error is closed, there is nowhere to report it.
     let _ = writeln!(std::io::stderr(), "loopscope: {}", printable(line));
 }

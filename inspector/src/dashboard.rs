@@ -1,7 +1,7 @@
-//! The run loop: connects a source, the terminal and the [`app`](crate::app), until somebody leaves.
+//! The run loop: connects a source, the terminal and the [`app`](crate::app), until the user quits.
 //!
-//! One thread owns everything and sleeps until the next thing is due: a key or a signal, the source's next
-//! poll, the next frame. A frame is drawn only where something changed, and never more often than asked for.
+//! One thread owns everything and sleeps until the next thing is due: a key or a signal, the source's next poll, the
+//! next frame. A frame is drawn only if something changed, and never more often than asked for.
 
 mod feed;
 mod keeper;
@@ -32,20 +32,20 @@ use crate::theme::Theme;
 use crate::view;
 use feed::Feed;
 
-/// How the dashboard looks and what it may do.
+/// Options of the dashboard.
 #[derive(Debug)]
 pub struct Options {
     /// Colours and glyphs.
     pub theme: Theme,
-    /// Frames a second, at most (at least 1).
+    /// Maximum number of frames per second (at least 1).
     pub fps: u16,
-    /// What the header calls the source; `None` takes the source's own name.
+    /// The name of the source in the header; `None` means the source's own name.
     pub name: Option<String>,
-    /// Totals count since this dashboard attached, not since the loop began.
+    /// Totals count from when this dashboard attached, not from the start of the loop.
     pub since_attach: bool,
-    /// Leave by itself after this long.
+    /// Quit automatically after this long.
     pub duration: Option<Duration>,
-    /// Who saves and exports.
+    /// Saves and exports.
     pub keeper: Box<dyn Keeper>,
 }
 
@@ -66,21 +66,21 @@ impl Default for Options {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Exit {
-    /// Somebody pressed `q` or Ctrl-C.
+    /// The user pressed `q` or Ctrl-C.
     Quit,
-    /// The time in the options was over.
+    /// The duration in the options has passed.
     Elapsed,
-    /// This signal came.
+    /// This signal arrived.
     Signal(i32),
     /// The terminal was closed.
     TerminalGone,
 }
 
-/// Why the dashboard could not go on. The terminal has been given back by then.
+/// Why the dashboard had to stop. The terminal has been restored by then.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DashboardError {
-    /// The terminal does not do what a dashboard needs.
+    /// The terminal lacks something that a dashboard needs.
     #[error("cannot draw on this terminal: {0}; --no-tui prints a summary instead")]
     Terminal(#[from] io::Error),
     /// The saved trace cannot be read.
@@ -88,30 +88,30 @@ pub enum DashboardError {
     Source(#[from] SourceError),
 }
 
-/// Watches a live source until somebody leaves. A source that ends stays on the screen.
+/// Watches a live source until the user quits. A source that ends stays on the screen.
 ///
 /// # Errors
 ///
-/// [`DashboardError::Terminal`] where standard output is no terminal.
+/// [`DashboardError::Terminal`] if standard output is not a terminal.
 pub fn run(source: impl EventSource, options: Options) -> Result<Exit, DashboardError> {
     let config = config(&source);
     let state = State::new(about(&source, &options, &config), Fold::new(config));
     drive(state, live::Live::new(source), options)
 }
 
-/// Replays a saved source until somebody leaves.
+/// Replays a saved source until the user quits.
 ///
 /// # Errors
 ///
-/// [`DashboardError::Terminal`] where standard output is no terminal, [`DashboardError::Source`] where the
-/// source cannot be read.
+/// [`DashboardError::Terminal`] if standard output is not a terminal, [`DashboardError::Source`] if the source cannot
+/// be read.
 pub fn replay(
     source: impl Rewind,
     options: Options,
     mut replay: ReplayOptions,
 ) -> Result<Exit, DashboardError> {
     let config = config(&source);
-    // Of a ring that was left behind, the last ticks are what somebody came for.
+    // For a ring left behind by its process, the last ticks are the interesting ones.
     if source.kind() == SourceKind::Ring && replay.at_ns == 0 {
         (replay.at_ns, replay.paused) = (u64::MAX, true);
     }
@@ -123,7 +123,7 @@ pub fn replay(
 
 /// Ticks that the strip goes back at its widest: ten seconds of a brisk loop.
 const TICKS_KEPT: usize = 1 << 14;
-/// Spans enough to open nearly all of them.
+/// Enough spans to show details of nearly all of those ticks.
 const SPANS_KEPT: usize = 1 << 17;
 
 fn config(source: &impl EventSource) -> TimelineConfig {
@@ -143,7 +143,7 @@ fn about(source: &impl EventSource, options: &Options, config: &TimelineConfig) 
     }
 }
 
-/// What a trace says of its making: one that was imported, or that re-execution wrote.
+/// The origin of a trace that was imported or written by a re-execution, according to its metadata.
 fn made(metadata: &Metadata) -> Option<String> {
     let re_executed = |changes: &String| match changes.as_str() {
         "" => "re-executed".to_owned(),
@@ -168,13 +168,13 @@ fn drive(state: State, feed: impl Feed, options: Options) -> Result<Exit, Dashbo
     }
 }
 
-/// A terminal that was closed is no error: whoever watched is gone.
+/// A closed terminal is not an error: the user is gone.
 fn is_gone(error: &io::Error) -> bool {
     let gone = [Errno::IO, Errno::PIPE, Errno::NXIO, Errno::BADF].map(Errno::raw_os_error);
     error.kind() == io::ErrorKind::BrokenPipe || error.raw_os_error().is_some_and(|raw| gone.contains(&raw))
 }
 
-/// How often to ask whether the shell gave the terminal back.
+/// How often to check whether the shell has returned the terminal.
 const AWAY_IDLE: Duration = Duration::from_millis(200);
 
 struct Dashboard<F> {
@@ -202,7 +202,7 @@ impl<F: Feed> Dashboard<F> {
             changed |= self.screen.is_away();
             if changed && now >= next_frame {
                 self.draw()?;
-                // While the shell has the terminal, there is a frame to draw, but no hurry.
+                // While the shell has the terminal, a frame is pending but not urgent.
                 changed = false;
                 next_frame = now.plus_ns(self.frame_ns);
             }
@@ -223,7 +223,7 @@ impl<F: Feed> Dashboard<F> {
             .is_some_and(|duration| u128::from(now.ns_since(self.began)) >= duration.as_nanos())
     }
 
-    /// Until the source, the next frame or the end is due, whichever is first.
+    /// Time until the source, the next frame or the end is due, whichever comes first.
     fn idle(&self, now: Timestamp, frame: Option<Timestamp>) -> Duration {
         let mut idle = self.feed.idle();
         if self.screen.is_away() {
@@ -278,7 +278,8 @@ impl<F: Feed> Dashboard<F> {
         let keeper = self.options.keeper.as_mut();
         match effect {
             Effect::Quit => return Ok(Some(Exit::Quit)),
-            // As the terminal's own Ctrl-Z does: everybody in the foreground stops, and we hear of it ourselves.
+            // Like the terminal's own Ctrl-Z: stops the whole foreground group, and the signal reaches this process
+            // too.
             Effect::Suspend => {
                 if kill_current_process_group(Signal::TSTP).is_err() {
                     self.screen.suspend()?;

@@ -1,9 +1,9 @@
-//! A saved trace that plays, pauses and seeks: what stands between a source and the dashboard in a replay.
+//! Playback of a saved trace: plays, pauses and seeks between a source and the dashboard of a replay.
 //!
-//! Before it plays, the trace is read once from end to end, a slice at a time, for the index: when each tick
-//! and each stall ended, and a few checkpoints, which are whole folds. Going back then means taking the
-//! checkpoint before and folding on from there, and going far ahead is the same: a fold cannot be undone, but
-//! it need not be done again from the start.
+//! Before it plays, the trace is read once from end to end, a slice at a time, to build the index: the end times of its
+//! ticks and stalls, and a few checkpoints, which are complete folds. Going back means starting from the preceding
+//! checkpoint and folding on from there, and so does going far ahead: a fold cannot be undone, but need not be redone
+//! from the start.
 
 mod aftermath;
 mod index;
@@ -24,14 +24,14 @@ use crate::app::playback_info::PlaybackInfo;
 use aftermath::Aftermath;
 use index::Index;
 
-/// A source that can be read again from any of its moments.
+/// A source that can be reread from any point in time.
 pub trait Rewind: EventSource {
-    /// From the next poll on, gives the events from `at` on, and perhaps some just before; where all events
-    /// lie before `at`, the last ones or none.
+    /// Makes the next poll start with the events from `at` on, and perhaps a few before; if all events are before `at`,
+    /// with the last ones or none.
     ///
     /// # Errors
     ///
-    /// [`SourceError`] where the source cannot be read.
+    /// [`SourceError`] if the source cannot be read.
     fn rewind(&mut self, at: Timestamp) -> Result<(), SourceError>;
 }
 
@@ -54,14 +54,14 @@ impl<S: Rewind + ?Sized> Rewind for Box<S> {
     }
 }
 
-/// How a replay begins.
+/// Options for the start of a replay.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ReplayOptions {
-    /// Times the real pace.
+    /// The pace, as a multiple of real time.
     pub speed: f64,
-    /// Where to begin, in nanoseconds from the trace's start.
+    /// The position to start at, in nanoseconds from the start of the trace.
     pub at_ns: u64,
-    /// Begin paused.
+    /// Start paused.
     pub paused: bool,
 }
 
@@ -71,9 +71,9 @@ impl Default for ReplayOptions {
     }
 }
 
-/// What the dashboard is told to do with its fold, in order.
+/// Receives what the dashboard should fold, in order.
 pub trait Audience {
-    /// What was folded is void: this is what was known by then.
+    /// Replaces everything folded so far with this fold.
     fn rewound(&mut self, fold: Fold);
     /// The next events.
     fn events(&mut self, events: &[Stamped]);
@@ -119,12 +119,12 @@ impl<S: Rewind> Player<S> {
         &self.source
     }
 
-    /// Reads on for the index until it is complete or `is_enough` says so; `true` once it is complete. Then
-    /// the player stands where its options say.
+    /// Reads on for the index until it is complete or `is_enough` returns true. Returns true once it is complete; the
+    /// player is then at the position given by its options.
     ///
     /// # Errors
     ///
-    /// [`SourceError`] where the source cannot be read.
+    /// [`SourceError`] if the source cannot be read.
     pub fn read_index(
         &mut self,
         audience: &mut impl Audience,
@@ -152,7 +152,7 @@ impl<S: Rewind> Player<S> {
         Ok(())
     }
 
-    /// Where the replay stands.
+    /// The position and state of the replay.
     #[must_use]
     pub fn info(&self) -> PlaybackInfo {
         PlaybackInfo {
@@ -166,17 +166,17 @@ impl<S: Rewind> Player<S> {
         }
     }
 
-    /// Time goes on.
+    /// Whether the replay is playing.
     #[must_use]
     pub const fn is_playing(&self) -> bool {
         self.playing
     }
 
-    /// Plays on for `elapsed_ns` of the time of the person who looks at it.
+    /// Plays on for `elapsed_ns` of wall-clock time.
     ///
     /// # Errors
     ///
-    /// [`SourceError`] where the source cannot be read.
+    /// [`SourceError`] if the source cannot be read.
     pub fn play(&mut self, elapsed_ns: u64, audience: &mut impl Audience) -> Result<(), SourceError> {
         if !self.playing {
             return Ok(());
@@ -189,11 +189,11 @@ impl<S: Rewind> Player<S> {
         Ok(())
     }
 
-    /// Plays, or pauses; at the end, plays from the start.
+    /// Toggles between playing and paused; at the end, plays from the start.
     ///
     /// # Errors
     ///
-    /// [`SourceError`] where the source cannot be read.
+    /// [`SourceError`] if the source cannot be read.
     pub fn toggle(&mut self, audience: &mut impl Audience) -> Result<(), SourceError> {
         self.playing = !self.playing;
         if self.playing && self.position >= self.index.end() {
@@ -202,30 +202,30 @@ impl<S: Rewind> Player<S> {
         Ok(())
     }
 
-    /// Stops the time.
+    /// Pauses.
     pub const fn pause(&mut self) {
         self.playing = false;
     }
 
-    /// Sets how many times the real pace it plays.
+    /// Sets the pace, as a multiple of real time.
     pub const fn set_speed(&mut self, speed: f64) {
         self.speed = speed;
     }
 
-    /// Goes to `to`, pinned to the trace's ends.
+    /// Seeks to `to`, clamped to the range of the trace.
     ///
     /// # Errors
     ///
-    /// [`SourceError`] where the source cannot be read.
+    /// [`SourceError`] if the source cannot be read.
     pub fn seek(&mut self, to: Timestamp, audience: &mut impl Audience) -> Result<(), SourceError> {
         self.go_to(to, audience, false)
     }
 
-    /// Pauses, and goes to the end of the tick that is so many further on.
+    /// Pauses, and goes to the end of the tick that is `by` ticks further on.
     ///
     /// # Errors
     ///
-    /// [`SourceError`] where the source cannot be read.
+    /// [`SourceError`] if the source cannot be read.
     pub fn step_ticks(&mut self, by: i64, audience: &mut impl Audience) -> Result<(), SourceError> {
         self.playing = false;
         match self.index.tick_end(self.position, by) {
@@ -234,15 +234,15 @@ impl<S: Rewind> Player<S> {
         }
     }
 
-    /// Pauses, and goes to the next stall, or to the one before; whether there is one. The fold then goes on to
-    /// the moment by which those that the stall made late were over with their wait.
+    /// Pauses, and goes to the next or previous stall; returns whether there is one. The fold then continues to the
+    /// time by which everything delayed by the stall had finished waiting.
     ///
     /// # Errors
     ///
-    /// [`SourceError`] where the source cannot be read.
+    /// [`SourceError`] if the source cannot be read.
     pub fn seek_stall(&mut self, forward: bool, audience: &mut impl Audience) -> Result<bool, SourceError> {
         let stalls = self.index.stalls();
-        // From the stall that is shown: what came of it may reach beyond the next one.
+        // From the stall that is shown: the effects of the stall may reach beyond the next one.
         let here = self.marked.unwrap_or(self.position);
         let to = if forward {
             stalls.iter().find(|stall| stall.end > here)
@@ -254,11 +254,11 @@ impl<S: Rewind> Player<S> {
         Ok(true)
     }
 
-    /// Pauses, and goes to the tick in which `at` lies; where it is a stall, as [`Player::seek_stall`] does.
+    /// Pauses, and goes to the tick that contains `at`; if it is a stall, as [`Player::seek_stall`] does.
     ///
     /// # Errors
     ///
-    /// [`SourceError`] where the source cannot be read.
+    /// [`SourceError`] if the source cannot be read.
     pub fn seek_tick(&mut self, at: Timestamp, audience: &mut impl Audience) -> Result<(), SourceError> {
         match self.index.tick_at(at) {
             Some(tick) => self.show_tick(tick, audience),
@@ -293,7 +293,7 @@ impl<S: Rewind> Player<S> {
         self.play_up_to(to, audience)
     }
 
-    /// Gives the events up to the first one after `to`, in the order of the stream.
+    /// Passes on the events up to the first one after `to`, in stream order.
     fn play_up_to(&mut self, to: Timestamp, audience: &mut impl Audience) -> Result<(), SourceError> {
         loop {
             let rest = &self.batch[self.next..];

@@ -1,5 +1,4 @@
-//! The demo: a program that somebody could have written, on a loop of its own, under a load that it makes
-//! itself.
+//! The demo: a realistic program on a loop of its own, under a load that it generates itself.
 //!
 //! ```text
 //!  clients thread ──TCP──► loop thread: accept, parse, one task a request, deferred flush ──► sockets
@@ -43,24 +42,24 @@ use client::{ClientOptions, Clients};
 use server::Server;
 use task::{DemoRemote, DemoTask};
 
-/// Workers of the demo's pool: enough to see that files are read in parallel.
+/// Pool workers of the demo: enough to show that files are read in parallel.
 const WORKERS: u16 = 2;
 
-/// The policies that the demo runs under, the default first. Loops without a heap to watch are not among them.
+/// The policies that the demo can run under, the default first. Policies without a heap are not among them.
 pub const POLICIES: [&str; 3] = ["bun", "quickjs", "agenda"];
 
-/// What the demo runs.
+/// The options of the demo.
 #[derive(Clone, Debug)]
 pub struct WorkloadOptions {
     /// One of [`POLICIES`].
     pub policy: String,
-    /// Fixes what arrives and when.
+    /// Determines what arrives and when.
     pub seed: u64,
-    /// How much arrives.
+    /// The request rate.
     pub load: Load,
-    /// One handler blocks this long, once a second.
+    /// If set, one handler blocks for this long, once a second.
     pub stall: Option<Duration>,
-    /// Tags that are slower than they would be.
+    /// Slowdown factors, by tag.
     pub scales: Vec<Scale>,
 }
 
@@ -71,42 +70,42 @@ pub enum WorkloadError {
     /// `--scale` names a tag that the demo does not have.
     #[error("--scale {tag}: the demo has no such tag; it has {}", DemoTask::TAGS.join(", "))]
     UnknownTag {
-        /// What it named.
+        /// The name given.
         tag: String,
     },
-    /// `--policy` names one that the demo does not run under.
+    /// `--policy` names a policy that the demo does not support.
     #[error("--policy {name}: the demo runs under {}", POLICIES.join(", "))]
     UnknownPolicy {
-        /// What it named.
+        /// The name given.
         name: String,
     },
-    /// A variable of the environment that the loop's policy reads.
+    /// An environment variable that the loop's policy reads is invalid.
     #[error(transparent)]
     Environment(#[from] GcConfigError),
     /// The agenda could not be started.
     #[error(transparent)]
     Agenda(#[from] AgendaError),
-    /// The loop takes no commands.
+    /// The self-pipe for commands could not be opened.
     #[error(transparent)]
     SelfPipe(#[from] SelfPipeError),
     /// The loop failed.
     #[error("the demo's loop failed: {0}")]
     Loop(#[from] LoopError),
-    /// A socket, a file or a thread could not be had.
+    /// A socket, a file or a thread could not be created.
     #[error("the demo cannot {what}: {source}")]
     System {
-        /// What it could not do.
+        /// The operation that failed.
         what: &'static str,
-        /// The system's word.
+        /// The error of the system.
         source: io::Error,
     },
 }
 
-/// The policy of that name.
+/// Returns the policy with this name.
 ///
 /// # Errors
 ///
-/// [`WorkloadError::UnknownPolicy`] where it is none of [`POLICIES`].
+/// [`WorkloadError::UnknownPolicy`] if it is not one of [`POLICIES`].
 pub fn policy(name: &str) -> Result<Policy, WorkloadError> {
     let known = POLICIES.contains(&name).then(|| Policy::by_name(name).ok()).flatten();
     known.ok_or_else(|| WorkloadError::UnknownPolicy { name: name.to_owned() })
@@ -116,25 +115,25 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> WorkloadError {
     move |source| WorkloadError::System { what, source }
 }
 
-/// What a run of the demo did, by the count of its clients.
+/// The result of a demo run, as counted by its clients.
 #[derive(Clone, Copy, Debug)]
 pub struct Served {
     /// Requests sent.
     pub sent: u64,
     /// Requests answered.
     pub answered: u64,
-    /// From the first connection to the stop.
+    /// From the first connection to the stop, in nanoseconds.
     pub elapsed_ns: u64,
 }
 
 impl Served {
-    /// Answers a second.
+    /// Answers per second.
     #[must_use]
     pub fn rate(&self) -> f64 {
         self.answered as f64 * 1e9 / self.elapsed_ns.max(1) as f64
     }
 
-    /// As the `workload` of `demo --json`.
+    /// The `workload` object of `demo --json`.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         serde_json::json!({
@@ -159,7 +158,7 @@ impl fmt::Display for Served {
     }
 }
 
-/// The running demo.
+/// A running demo.
 #[derive(Debug)]
 pub struct Workload {
     handle: Handle<DemoTask>,
@@ -170,11 +169,11 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// Starts the loop, on a thread of its own, and then the clients.
+    /// Starts the loop on its own thread, and then the clients.
     ///
     /// # Errors
     ///
-    /// [`WorkloadError`] where an option names something unknown or the system refuses something.
+    /// [`WorkloadError`] if an option names something unknown or a system call fails.
     pub fn start(options: &WorkloadOptions, session: &Session) -> Result<Self, WorkloadError> {
         let scales = scales(&options.scales)?;
         let files = tempfile::tempdir().map_err(system("make its files"))?;
@@ -215,22 +214,22 @@ impl Workload {
         })
     }
 
-    /// Whether the loop still runs.
+    /// Whether the loop is still running.
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
-    /// Stops the clients, then the loop, and says what was served.
+    /// Stops the clients, then the loop, and returns what was served.
     ///
     /// # Errors
     ///
-    /// [`WorkloadError`] where the loop or a connection failed meanwhile.
+    /// [`WorkloadError`] if the loop or a connection failed in the meantime.
     pub fn stop(mut self) -> Result<Served, WorkloadError> {
         use std::sync::atomic::Ordering::Relaxed;
         let mut clients = self.clients.take();
         let disconnected = clients.as_mut().map_or(Ok(()), Clients::stop);
-        // Read before they have stopped, the counts would be of two moments, and short of what the loop has seen.
+        // Read before the clients stop, the two counts would be inconsistent, and lower than what the loop has seen.
         let counters = clients.as_ref().map(Clients::counters);
         let served = Served {
             sent: counters.map_or(0, |counters| counters.sent.load(Relaxed)),
@@ -254,7 +253,7 @@ impl Workload {
 impl Drop for Workload {
     fn drop(&mut self) {
         self.clients.take();
-        // Who drops a running demo is on the way out with an error of their own.
+        // A running demo is dropped only on the way out with another error.
         let _ = self.stop_loop();
     }
 }
@@ -262,7 +261,7 @@ impl Drop for Workload {
 fn poster(handle: Handle<DemoTask>) -> Box<dyn FnMut(u32) + Send> {
     Box::new(move |count| {
         for value in 0..count {
-            // Refused only once the loop has ended, and then nobody counts.
+            // Refused only after the loop has ended, when nothing is counted any more.
             let _ = handle.post(DemoRemote::Metric(value));
         }
     })
@@ -271,7 +270,7 @@ fn poster(handle: Handle<DemoTask>) -> Box<dyn FnMut(u32) + Send> {
 fn commander(commands: Option<CommandSender>) -> Box<dyn FnMut(u8) + Send> {
     Box::new(move |byte| {
         if let Some(commands) = &commands {
-            // Refused only where the loop has ended, or has not read for long: its report says so.
+            // Refused only if the loop has ended or has not read for long: its report says so.
             let _ = commands.send_byte(byte);
         }
     })
@@ -285,7 +284,7 @@ struct Setup {
     stall: Option<Duration>,
 }
 
-/// What a loop that runs tells its starter.
+/// What a started loop sends to the thread that starts it.
 struct Told {
     handle: Handle<DemoTask>,
     echo: SocketAddr,
@@ -331,17 +330,17 @@ fn run_loop(setup: Setup, tell: &mpsc::SyncSender<Told>) -> Result<(), WorkloadE
         })
     });
     let commands = commands.transpose()?;
-    // Nobody listens only where the starter is gone already.
+    // Fails only if the starting thread is already gone.
     let _ = tell.send(Told { handle: event_loop.handle(), echo, http, commands });
     let ended = event_loop.run();
-    // Before the loop's own end: what its workers still say goes into the same recording.
+    // Ended before the loop, so that the last events of its workers go into the same recording.
     agenda.into_iter().for_each(DemoAgenda::end);
     drop(event_loop);
     server::forget();
     ended.map(drop).map_err(WorkloadError::Loop)
 }
 
-/// By the index of the tag.
+/// The factors, by index of the tag.
 fn scales(scales: &[Scale]) -> Result<Vec<Option<f64>>, WorkloadError> {
     let mut known = vec![None; DemoTask::TAGS.len()];
     for scale in scales {
@@ -352,7 +351,7 @@ fn scales(scales: &[Scale]) -> Result<Vec<Option<f64>>, WorkloadError> {
     Ok(known)
 }
 
-/// Files of 1 KiB to 128 KiB, the same in every run.
+/// Writes the served files, of 1 KiB to 128 KiB, the same in every run.
 fn write_files(folder: &Path) -> io::Result<()> {
     for file in 0..schedule::FILES {
         let mut out = io::BufWriter::new(std::fs::File::create(folder.join(format!("{file}.txt")))?);

@@ -62,7 +62,7 @@ pub enum VerdictFormat {
     Markdown,
 }
 
-/// Clap shows each error in one line, behind the argument.
+/// Clap shows each error on the same line as the argument.
 fn metric(text: &str) -> Result<Metric, String> {
     text.parse::<Metric>().map_err(|error| error.to_string())
 }

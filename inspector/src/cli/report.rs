@@ -45,7 +45,7 @@ pub struct Kept {
     pub stalls: u16,
 }
 
-/// Most stalls that are told with their ledgers.
+/// Maximum number of stalls reported with their breakdowns.
 pub const STALLS_MAX: u16 = 10_000;
 
 fn stalls() -> impl clap::builder::TypedValueParser {

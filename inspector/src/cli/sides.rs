@@ -1,8 +1,8 @@
-//! The `--` of `diff`: it stands between two sides, and options stand before, between and behind them.
+//! The `--` of `diff`: it separates the two sides, and options may stand before, between and after them.
 //!
-//! To clap, as to every program, `--` ends the options, and so `DiffArgs` has it, for help and completions. When a
-//! command line is read, the one that separates the sides is handed to clap as a word that no shell can write, which
-//! ends the base; all else is clap's.
+//! To clap, as to every program, `--` ends the options, and `DiffArgs` declares it that way for help and completions.
+//! When a command line is read, the `--` that separates the sides is replaced with a word that no shell can write and
+//! that ends the base; clap does the rest.
 
 use std::ffi::{OsStr, OsString};
 
@@ -15,20 +15,20 @@ use super::Cli;
 /// The verb that has two sides.
 const VERB: &str = "diff";
 
-/// What separates the sides, as it is written.
+/// The separator, as written.
 const WRITTEN: &str = "--";
 
-/// The same for clap: arguments of a program never hold a NUL.
+/// The separator passed to clap: program arguments never contain a NUL.
 const READ: &str = "\0--";
 
-/// How it is written.
+/// The usage hint.
 const USAGE: &str = "write loopscope diff BASE… -- CANDIDATE…";
 
 /// Reads a command line; the first word is the program.
 ///
 /// # Errors
 ///
-/// What clap says, or would say if it knew of the two sides.
+/// Clap's error, or the one it would give if it knew of the two sides.
 pub(super) fn read(mut words: Vec<OsString>) -> Result<Cli, Error> {
     let mut command = Cli::command();
     let Some(verb) = verb(&command, &words).filter(|at| words[*at] == VERB) else {
@@ -41,7 +41,7 @@ pub(super) fn read(mut words: Vec<OsString>) -> Result<Cli, Error> {
     }
     separators.iter().for_each(|at| words[*at] = READ.into());
     command = command.mut_subcommand(VERB, |diff| {
-        // In this order: an argument that is changed becomes the last.
+        // The order matters: an argument that is changed becomes the last one.
         let diff = diff.mut_arg("base", |base| base.value_terminator(READ));
         let diff = diff.mut_arg("candidate", |candidate| candidate.last(false));
         diff.override_usage("loopscope diff [OPTIONS] <BASE>... -- <CANDIDATE>...")
@@ -56,7 +56,7 @@ impl Cli {
     }
 }
 
-/// Where the verb is: behind the options that every verb takes.
+/// The index of the verb, after the global options.
 fn verb(command: &Command, words: &[OsString]) -> Option<usize> {
     let mut at = 1;
     while is_option(words.get(at)?) {
@@ -65,7 +65,7 @@ fn verb(command: &Command, words: &[OsString]) -> Option<usize> {
     Some(at)
 }
 
-/// Each `--` behind the verb, but for those that stand where an option has its value.
+/// The indices of each `--` after the verb, except those that are the value of an option.
 fn separators(command: &Command, words: &[OsString], verb: usize) -> Vec<usize> {
     let of_verb = command.find_subcommand(VERB).into_iter().flat_map(Command::get_arguments);
     let options: Vec<&Arg> = command.get_arguments().chain(of_verb).collect();
@@ -85,7 +85,7 @@ fn takes_next<'a>(mut options: impl Iterator<Item = &'a Arg>, word: &OsStr) -> b
     })
 }
 
-/// The error of a `diff`, where clap's own words would mislead.
+/// Rewrites an error of `diff` whose wording by clap would mislead.
 fn explained(mut error: Error, is_separated: bool) -> Error {
     let about = |kind| match error.get(kind) {
         Some(ContextValue::String(word)) => word.clone(),
@@ -108,7 +108,7 @@ fn explained(mut error: Error, is_separated: bool) -> Error {
             one_line("there is no -- between the two sides")
         }
         (ErrorKind::UnknownArgument, _) => {
-            // That it may stand behind a `--` is not so here.
+            // Clap suggests putting it after a `--`, which is wrong here.
             error.remove(ContextKind::Suggested);
             if error.get(ContextKind::SuggestedArg).is_none() {
                 let tip = format!("where it is a file, write ./{}", printable(&missing));

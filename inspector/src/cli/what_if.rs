@@ -1,4 +1,4 @@
-//! `loopscope rerun` without `--check`: what is to be different.
+//! Arguments of `loopscope rerun` without `--check`: the changes to make.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -41,7 +41,7 @@ pub struct WhatIfArgs {
 }
 
 impl WhatIfArgs {
-    /// As a re-execution takes them.
+    /// Converts the arguments into changes.
     #[must_use]
     pub fn changes(&self) -> Changes {
         Changes {

@@ -1,4 +1,4 @@
-//! `loopscope attach`: watch a loop that runs already.
+//! `loopscope attach`: watch a running loop.
 
 use loop_probes::process::ProcessState;
 use loop_probes::ring::Start;
@@ -16,7 +16,7 @@ pub(super) fn run(args: &AttachArgs, global: &Global) -> Result<(), Failure> {
     let path = input::ring(args.target.as_deref())?;
     let mut source = input::open_ring(&path, Start::Newest)?.with_pressure();
     if matches!(source.state(), ProcessState::Crashed | ProcessState::Ended) {
-        // Nothing comes any more: what there is to see is what the ring holds.
+        // The process is gone: show what its ring still holds.
         warn(&format!("process {} is gone: this is what its ring holds", source.metadata().pid));
         source = input::open_ring(&path, Start::Oldest)?;
     }
@@ -34,7 +34,7 @@ pub(super) fn run(args: &AttachArgs, global: &Global) -> Result<(), Failure> {
     let mut sink = Sink::new(source.metadata(), live.record.as_deref())?;
     let followed = follow(&mut source, &mut sink, &interrupt);
     let (timeline, written) = sink.finish();
-    // What was seen is told, however it ended.
+    // The summary is printed however the session ended.
     summary::print(&timeline, &source, live.json, global)?;
     followed?;
     written.map(drop)

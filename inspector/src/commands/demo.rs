@@ -18,13 +18,13 @@ use crate::sink::saved;
 use crate::stdout;
 use crate::workload::{self, Load, Workload, WorkloadError, WorkloadOptions};
 
-/// How long a demo runs that nobody looks at and nobody gave a time.
+/// Run time of a demo that is not drawn, if no time is given.
 const UNWATCHED: Duration = Duration::from_secs(5);
 
-/// How often a demo that is not drawn looks whether it is to end.
+/// How often a demo that is not drawn checks whether it should end.
 const GLANCE: Duration = Duration::from_millis(20);
 
-/// The variables that the demo's loop reads.
+/// The environment variables that the demo's loop reads.
 const ENVIRONMENT: [&str; 2] = ["LOOP_GC_TIMER_INTERVAL", "LOOP_GC_TIMER_DISABLE"];
 
 pub(super) fn run(args: &DemoArgs, global: &Global) -> Result<(), Failure> {
@@ -51,11 +51,11 @@ pub(super) fn run(args: &DemoArgs, global: &Global) -> Result<(), Failure> {
     let (timeline, written) = recording.finish();
     warn_unshared(&session);
     summary::print_demo(&Summary::new(&source, &timeline), &served, args.live.json, global)?;
-    // Without a file the one line has said it all.
+    // Without a file, the warning has said it all.
     if is_off && args.live.record.is_none() { Ok(()) } else { warn_saved(args, written) }
 }
 
-/// Says what was saved, where a file was asked for.
+/// Reports what was saved, if a file was asked for.
 fn warn_saved(args: &DemoArgs, written: Result<Option<WriteStats>, Failure>) -> Result<(), Failure> {
     if let (Some(stats), Some(path)) = (written?, &args.live.record) {
         warn(&saved(path, &stats));
@@ -83,14 +83,14 @@ fn draw(args: &DemoArgs, global: &Global, session: &Session) -> Result<(), Failu
     if is_off && args.live.record.is_none() { Ok(()) } else { warn_saved(args, written) }
 }
 
-/// Says that the ring was truncated, where it was.
+/// Warns if the ring was truncated. Returns whether it was.
 fn warn_off(session: &Session) -> bool {
     let Err(error @ SharingError::Truncated { .. }) = session.check() else { return false };
     warn(&format!("{error}; the demo goes on"));
     true
 }
 
-/// Says that rings did not fit into the file: only this process could read them.
+/// Warns if some rings did not fit into the file: only this process can read them.
 fn warn_unshared(session: &Session) {
     if let Err(error @ SharingError::NoRoom { .. }) = session.check() {
         warn(&error.to_string());
@@ -107,7 +107,7 @@ fn options(args: &DemoArgs) -> WorkloadOptions {
     }
 }
 
-/// A session that others can attach to, or, where no ring file can be made, one that only this process sees.
+/// A session that others can attach to, or, if no ring file can be created, a private one.
 fn session(args: &DemoArgs) -> Session {
     let load = match args.load {
         Load::Rate(rate) => rate.to_string(),
@@ -125,7 +125,7 @@ fn session(args: &DemoArgs) -> Session {
         .setting("stall_ns", args.stall.unwrap_or_default().as_nanos())
         .setting("scale", scales.join(","))
         .survive_truncation();
-    // What the loop reads from the environment changes what it does: a comparison of traces must know.
+    // The loop's environment variables affect its behaviour, so trace comparisons must know them.
     let builder = ENVIRONMENT.iter().fold(builder, |builder, name| match std::env::var(name) {
         Ok(value) => builder.setting(*name, value),
         Err(_) => builder,

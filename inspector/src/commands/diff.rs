@@ -1,4 +1,4 @@
-//! `loopscope diff`: better or worse.
+//! `loopscope diff`: judge whether runs got better or worse.
 
 use loop_traces::analysis::diff::{Comparison, Options, Run, comparable, compare};
 use loop_traces::analysis::gate::Judgement;
@@ -15,7 +15,7 @@ use crate::verdict::{Page, junit, markdown, text};
 
 pub(super) fn run(args: &DiffArgs, global: &Global) -> Result<(), Failure> {
     let options = options(args)?;
-    // A gate file with a mistake is told before long traces are read.
+    // Report a mistake in the gate file before reading long traces.
     let gates = args
         .gate
         .as_deref()
@@ -41,19 +41,19 @@ pub(super) fn run(args: &DiffArgs, global: &Global) -> Result<(), Failure> {
     conclude(&page)
 }
 
-/// The exit code of a page: that of its gates.
+/// Returns the exit status of a page: that of its gates.
 pub(super) fn conclude(page: &Page) -> Result<(), Failure> {
     if let Some(line) = page.failure() {
         return Err(Failure::Check(line));
     }
-    // Standard output may be a file that nobody looks into while all is well.
+    // Standard output may go to a file that is not read while all is well.
     if let Some(line) = page.undecided() {
         warn(&line);
     }
     Ok(())
 }
 
-/// The page in a format that is not JSON: what that holds differs from command to command.
+/// Renders the page in a format other than JSON, whose content differs by command.
 pub(super) fn render(page: &Page, format: VerdictFormat, global: &Global) -> Result<String, Failure> {
     match format {
         VerdictFormat::Markdown => Ok(markdown::render(page)),

@@ -1,4 +1,4 @@
-//! Commands that draw: when they do, and how the dashboard is set up for them.
+//! Commands that draw: decides whether to, and sets up the dashboard.
 
 use std::env;
 use std::ffi::OsString;
@@ -19,7 +19,7 @@ pub(super) fn is_wanted(live: &Live) -> bool {
     !live.no_tui && !live.json && stdout::is_terminal()
 }
 
-/// Draws a live source until somebody leaves.
+/// Draws a live source until the user quits.
 pub(super) fn live(
     source: impl EventSource,
     name: Option<String>,
@@ -39,7 +39,7 @@ pub(super) fn live(
     settle(dashboard::run(source, options), keeping)
 }
 
-/// Replays a saved source until somebody leaves.
+/// Replays a saved source until the user quits.
 pub(super) fn replay(
     source: impl Rewind,
     args: &ReplayArgs,
@@ -56,7 +56,7 @@ fn options(global: &Global) -> Options {
     Options { theme: theme(global), ..Options::default() }
 }
 
-/// Colours and glyphs, as the command line, the environment and the terminal have it.
+/// Colours and glyphs, from the command line, the environment and the terminal.
 pub(super) fn theme(global: &Global) -> Theme {
     let flag = match global.color {
         Some(ColorChoice::Always) => Some(true),
@@ -69,13 +69,13 @@ pub(super) fn theme(global: &Global) -> Theme {
     Theme::new(color, global.ascii || is_ascii(&locale))
 }
 
-/// Whether the locale, by the first of its variables that is set, has no other characters than ASCII's.
+/// Whether the locale, given by the first of its variables that is set, has only ASCII characters.
 fn is_ascii(locale: &[Option<OsString>]) -> bool {
     let first = locale.iter().flatten().find(|value| !value.is_empty());
     first.is_some_and(|value| matches!(value.to_str(), Some("C" | "POSIX")))
 }
 
-/// The terminal is back: says what was saved meanwhile.
+/// Reports what was saved, once the terminal is restored.
 fn settle(left: Result<Exit, DashboardError>, keeping: &Keeping) -> Result<(), Failure> {
     tracing::info!(?left, "the dashboard was left");
     let saved = keeping.finish();

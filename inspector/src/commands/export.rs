@@ -1,4 +1,4 @@
-//! `loopscope export`: a trace or a ring as a file for other programs.
+//! `loopscope export`: write a trace or a ring as a file for other programs.
 
 use std::io;
 use std::path::Path;
@@ -31,7 +31,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
     }
     let input = Input::open(&args.input)?;
     let from = args.from.map(|from| input.at("--from", from)).transpose()?;
-    // An end past the end is the end.
+    // A `--to` past the end means the end.
     let to = args.to.and_then(|to| input.at("--to", to).ok());
     let range = TimeRange { from, to };
     let what = match args.format {
@@ -63,7 +63,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Nothing is said of a reader that had enough.
+/// A reader that closes the pipe early is not an error.
 fn to_stdout(input: &Input, what: Export) -> Result<Option<Exported>, Failure> {
     match exporting::to(input, what, io::stdout().lock()) {
         Ok(exported) => Ok(Some(exported)),

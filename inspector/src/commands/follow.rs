@@ -1,4 +1,4 @@
-//! Following a live ring without drawing it: until it ends, until somebody interrupts, or for a time.
+//! Follows a live ring without drawing: until it ends, is interrupted, or its time is up.
 
 use loop_probes::process::ProcessReader;
 use loop_probes::stamped::Stamped;
@@ -10,11 +10,11 @@ use crate::input;
 use crate::interrupt::Interrupt;
 use crate::sink::Sink;
 
-/// Moves everything from `source` to `sink`, and says what people should know before they trust its numbers.
+/// Moves everything from `source` to `sink`, and prints warnings that affect how far its numbers can be trusted.
 ///
 /// # Errors
 ///
-/// [`Failure::Input`] where the ring cannot be read any more; `sink` has what came before.
+/// [`Failure::Input`] if the ring becomes unreadable; `sink` keeps what came before.
 pub(super) fn follow(
     source: &mut ProcessReader,
     sink: &mut Sink,

@@ -1,4 +1,4 @@
-//! `loopscope import`: a Chrome trace that another program wrote becomes a trace.
+//! `loopscope import`: convert a Chrome trace by another program into a trace.
 
 mod progress;
 mod text;
@@ -32,7 +32,7 @@ pub(super) fn run(args: &ImportArgs, global: &Global) -> Result<(), Failure> {
     if let Err(ImportError::NamedTooLate { threads, .. }) = &import
         && args.input.is_file()
     {
-        // From here on they are known from the beginning.
+        // On the second pass the loops are known from the beginning.
         let all: Vec<String> = args.thread.iter().chain(threads).cloned().collect();
         (bar, import) = read(args, &shown, &all, &interrupt)?;
     }
@@ -64,7 +64,7 @@ fn read(
 ) -> Result<(Bar, Result<Import, ImportError>), Failure> {
     let unreadable = |error: io::Error| Failure::Input(format!("cannot read {shown}: {error}"));
     let (input, size) = if args.input == Path::new(STDIN) {
-        // Its own buffer would hide from a wait what has come already.
+        // The buffer of `stdin` would hide data that has arrived from the poll.
         (File::from(io::stdin().as_fd().try_clone_to_owned().map_err(unreadable)?), None)
     } else {
         let file = File::open(&args.input).map_err(unreadable)?;
@@ -92,7 +92,7 @@ fn failure(error: ImportError, shown: &str) -> Failure {
     }
 }
 
-/// Writes the trace, which appears once it is whole.
+/// Writes the trace, which appears only when complete.
 fn write(
     import: Import,
     path: &Path,
@@ -109,7 +109,7 @@ fn write(
     written().map_err(|error| {
         let rest = untouched(path);
         let cause = match error {
-            // Of a trace that does not appear nothing is readable.
+            // An incomplete trace never appears, so nothing of it is readable.
             ImportError::Write(loop_traces::writer::WriteError::Write { path, source, .. }) => {
                 format!("cannot write {}: {source}", path.display())
             }

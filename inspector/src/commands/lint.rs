@@ -1,4 +1,4 @@
-//! `loopscope lint`: what viewers will make of a Chrome trace, a line a finding and a table of all.
+//! `loopscope lint`: report what viewers will make of a Chrome trace, one line per finding and a summary table.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -14,7 +14,7 @@ use crate::input::{STDIN, open_file, shown};
 use crate::stdout::settle;
 use crate::units;
 
-/// Findings of a rule that are printed unless all are asked for.
+/// Findings printed per rule, unless all are asked for.
 const PRINTED_MAX: u64 = 5;
 
 pub(super) fn run(args: &LintArgs) -> Result<(), Failure> {
@@ -65,7 +65,7 @@ struct Page<'a, W> {
     viewers: Vec<Viewer>,
     json: bool,
     counts: HashMap<&'static str, u64>,
-    /// What is printed at the end, in the order of the file.
+    /// Findings to print at the end, in the order of the file.
     kept: Vec<Finding>,
     begun: bool,
 }
@@ -78,7 +78,7 @@ impl<W: Write> Page<'_, W> {
         let count = self.counts.entry(finding.rule.id).or_default();
         *count += 1;
         if all {
-            // At once: a file can have more of them than memory has room for.
+            // Print it now: a file can have more findings than fit into memory.
             return self.print(&finding);
         }
         if *count <= PRINTED_MAX {
@@ -115,7 +115,7 @@ impl<W: Write> Page<'_, W> {
         )
     }
 
-    /// Who minds most, else who minds at all.
+    /// The viewers that lose something by this rule; if none does, those affected at all.
     fn minding(&self, rule: &Rule) -> String {
         let loses = |viewer: &&Viewer| rule.effect(**viewer).loses();
         let minds = |viewer: &&Viewer| rule.effect(**viewer) != Effect::Fine;
@@ -220,7 +220,7 @@ impl<W: Write> Page<'_, W> {
     }
 }
 
-/// Ends a line of the table, without the blanks of its last cell.
+/// Ends a line of the table, without trailing blanks.
 fn trim_line(text: &mut String) {
     text.truncate(text.trim_end().len());
     text.push('\n');

@@ -1,4 +1,4 @@
-//! `loopscope man`: the manual page of a verb, or the one that lists them.
+//! `loopscope man`: print the manual page of a verb, or the one that lists them all.
 
 use std::io::{self, Write as _};
 
@@ -13,7 +13,7 @@ use crate::stdout;
 
 pub(super) fn run(verb: Option<&str>) -> Result<(), Failure> {
     let mut all = Cli::command();
-    // Gives the verbs their long names, which are their pages' too.
+    // Builds the full names of the verbs, which name their pages too.
     all.build();
     let command = match verb {
         None => all,
@@ -28,7 +28,7 @@ pub(super) fn run(verb: Option<&str>) -> Result<(), Failure> {
     stdout::print(&String::from_utf8_lossy(&page))
 }
 
-/// The page, with the usage that the help has as its synopsis: a list of all options twice tells nobody more.
+/// Renders the page with the usage line of the help as its synopsis: the default one would repeat the list of options.
 fn page(mut command: clap::Command) -> io::Result<Vec<u8>> {
     let usage = command.render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ").replace('\\', "\\e").replace('-', "\\-");

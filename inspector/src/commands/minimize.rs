@@ -1,4 +1,4 @@
-//! `loopscope minimize`: the smallest part of a trace that still shows something.
+//! `loopscope minimize`: find the smallest part of a trace that still meets a condition.
 
 use std::fs;
 use std::io;
@@ -23,10 +23,10 @@ use crate::rerun::minimize::{Ended, Limits, MinimizeError, Minimized, Progress, 
 use crate::stdout;
 use crate::text::{self, row};
 
-/// Most cells of what is told of the progress.
+/// Maximum width of the progress message, in cells.
 const TOLD_CELLS: usize = 64;
 
-/// Most tags or arrivals that a line names.
+/// Maximum number of tags or arrivals named on a line.
 const SHOWN: usize = 6;
 
 pub(super) fn run(args: &MinimizeArgs, global: &Global) -> Result<(), Failure> {
@@ -35,7 +35,7 @@ pub(super) fn run(args: &MinimizeArgs, global: &Global) -> Result<(), Failure> {
     if args.output.exists() && !args.output.is_file() {
         return Err(Failure::Input(format!("cannot write {}: it is no file", shown(&args.output))));
     }
-    // A search that cannot save what it found is not worth its time.
+    // Fail before the search if its result cannot be saved.
     let mut output = NewFile::create(&args.output).map_err(Failure::input)?;
     let aside = tempfile::tempdir().map_err(|error| {
         let folder = std::env::temp_dir();
@@ -44,7 +44,7 @@ pub(super) fn run(args: &MinimizeArgs, global: &Global) -> Result<(), Failure> {
     let kept = aside.path().join("kept.looptrace");
     let says = args.toml.then(|| toml_beside(args, &input)).transpose()?;
     let interrupt = Interrupt::new(None)?;
-    // Not as wide as the terminal: the ^C that it echoes behind it must not begin another line.
+    // Narrower than the terminal: the echoed ^C after it must not wrap to another line.
     let bar = spinner("{spinner} {elapsed} {msg}");
     bar.set_message("reading");
     let (asked, heard) = (interrupt.clone(), bar.clone());
@@ -88,8 +88,8 @@ fn unwritten(output: &Path, error: &io::Error) -> Failure {
     Failure::Input(format!("cannot write {}: {}{}", shown(output), plain(error), untouched(output)))
 }
 
-/// The error of the system, without the name of a temporary file, which the user does not know. Where it has no code
-/// (an error of the library), what it says is all there is.
+/// The system error, without the name of a temporary file that the user does not know. Errors without a code (from a
+/// library) are kept as they are.
 fn plain(error: &io::Error) -> io::Error {
     error.raw_os_error().map_or_else(|| io::Error::other(error.to_string()), io::Error::from_raw_os_error)
 }
@@ -164,7 +164,7 @@ fn ran(size: &Size) -> String {
     listed(tags, size.tags.len().saturating_sub(SHOWN), "no task")
 }
 
-/// Those that are told alike, as one.
+/// Describes the arrivals, with equal ones merged.
 fn came(minimized: &Minimized) -> String {
     let told = |(at, what): &(u64, String)| format!("{} at {}", printable(what), units::duration(*at));
     let all: Vec<String> = minimized.arrivals.iter().map(told).collect();
@@ -177,7 +177,7 @@ fn came(minimized: &Minimized) -> String {
     listed(lines, more, "nothing")
 }
 
-/// The first few, and how many more.
+/// Lists the first few, and the number of others.
 fn listed(all: impl Iterator<Item = String>, more: usize, none: &str) -> String {
     let shown: Vec<String> = all.take(SHOWN).collect();
     match more {
@@ -210,7 +210,7 @@ fn to_json(args: &MinimizeArgs, minimized: &Minimized) -> serde_json::Value {
     })
 }
 
-/// Where the TOML goes: onto no trace, and onto none that somebody has written gates into.
+/// The path for the TOML file: never that of a trace, or of an existing file, which may contain edited gates.
 fn toml_beside(args: &MinimizeArgs, input: &Input) -> Result<PathBuf, Failure> {
     let path = args.output.with_extension("toml");
     let shown = printable(&path.display().to_string());
@@ -226,7 +226,7 @@ fn toml_beside(args: &MinimizeArgs, input: &Input) -> Result<PathBuf, Failure> {
     Ok(path)
 }
 
-/// The TOML of a corpus.
+/// Writes the TOML file of a corpus entry.
 fn write_toml(args: &MinimizeArgs, minimized: &Minimized, path: &Path) -> Result<(), Failure> {
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let (small, large) = (name(&args.output), name(Path::new(&args.input)));

@@ -1,14 +1,14 @@
-//! What is shown while a command works: a line on a terminal's standard error, nothing elsewhere.
+//! Progress display of a running command: one line on standard error if that is a terminal, otherwise nothing.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
-/// How often it is drawn, a second.
+/// Redraws per second.
 const HZ: u8 = 10;
 
-/// A bar for work of so much, where that is known, drawn as `template` says.
+/// A progress bar for work of the given size, if known, drawn by `template`.
 pub(super) fn bar(size: Option<u64>, template: &str) -> ProgressBar {
     let target = if io::stderr().is_terminal() {
         ProgressDrawTarget::term_like_with_hz(Box::new(Line), HZ)
@@ -22,18 +22,18 @@ pub(super) fn bar(size: Option<u64>, template: &str) -> ProgressBar {
     }
 }
 
-/// The same for work of which nobody knows how much there is: it moves although nothing is told.
+/// A spinner for work of unknown size: it moves even without progress messages.
 pub(super) fn spinner(template: &str) -> ProgressBar {
     let bar = bar(None, template);
     bar.enable_steady_tick(Duration::from_secs(1) / u32::from(HZ));
     bar
 }
 
-/// Cells that stay free behind it.
+/// Cells left free after the line.
 const FREE: u16 = 4;
 
-/// The line of standard error that it is drawn on: not quite as wide as the terminal, because the `^C` that is echoed
-/// behind it would begin another line, and this one would stay.
+/// A line on standard error, slightly narrower than the terminal: otherwise the `^C` echoed after it would wrap, and
+/// leave the line behind.
 #[derive(Debug)]
 struct Line;
 

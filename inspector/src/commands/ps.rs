@@ -1,4 +1,4 @@
-//! `loopscope ps`: the loops on this machine.
+//! `loopscope ps`: list the loops on this machine.
 
 use std::fmt::Write as _;
 
@@ -56,7 +56,8 @@ fn open_tick(ring: &RingInfo) -> Option<OpenTickSummary> {
     Summary::new(&kept, &timeline).open_tick
 }
 
-/// What a loop has been in for longer than its stall limit: `at least 3.20s, still running: Report #12`.
+/// Describes what a loop has been busy with for longer than its stall limit: `at least 3.20s, still running: Report
+/// #12`.
 fn hang(ring: &RingInfo) -> Option<String> {
     let open = open_tick(ring)?;
     let lasted = open.running_ns.filter(|ns| *ns > ring.metadata.stall_limit_ns)?;
@@ -95,7 +96,7 @@ fn table(rings: &[RingInfo]) -> String {
     text
 }
 
-/// How long ago, in the largest unit that fits.
+/// Formats the age in the largest unit that fits.
 fn age(started_wall_ns: u64) -> String {
     let seconds = wall_ns().saturating_sub(started_wall_ns) / 1_000_000_000;
     match seconds {

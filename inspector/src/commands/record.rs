@@ -1,4 +1,4 @@
-//! `loopscope record`: save what a running loop does, without a dashboard.
+//! `loopscope record`: save the events of a running loop, without a dashboard.
 
 use std::path::Path;
 
@@ -17,12 +17,12 @@ pub(super) fn run(args: &RecordArgs, global: &Global) -> Result<(), Failure> {
         return Err(Failure::Usage("a trace is saved to a file: name one with -o, not -".to_owned()));
     }
     let interrupt = Interrupt::new(args.duration)?;
-    // What the ring holds already is part of the recording.
+    // The current content of the ring is part of the recording.
     let mut source = input::open_ring(&input::ring(args.target.as_deref())?, Start::Oldest)?.with_pressure();
     let mut sink = Sink::new(source.metadata(), Some(&args.output))?.for_the_file();
     let followed = follow(&mut source, &mut sink, &interrupt);
     let (timeline, written) = sink.finish();
-    // What was seen is told, however it ended.
+    // The summary is printed however the session ended.
     summary::print(&timeline, &source, args.json, global)?;
     followed?;
     if let Some(stats) = written? {

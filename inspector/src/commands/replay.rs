@@ -1,4 +1,4 @@
-//! `loopscope replay`: a saved trace, or a ring, in the dashboard.
+//! `loopscope replay`: show a saved trace or a ring in the dashboard.
 
 use super::{drawing, report};
 use crate::cli::{Global, Kept, ReplayArgs};

@@ -1,4 +1,4 @@
-//! `loopscope report`: what happened in a trace or a ring, in one page, and whether it keeps its gates.
+//! `loopscope report`: summarise a trace or a ring on one page, and check its gates.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -29,7 +29,7 @@ pub(super) fn run(args: &ReportArgs, global: &Global) -> Result<(), Failure> {
     }
 }
 
-/// Reads `input` to its end and prints its summary, with so many of what was late or slow.
+/// Reads `input` to its end and prints its summary, with the given number of late timers, slow tasks and stalls.
 pub(super) fn print(input: &OsStr, json: bool, kept: &Kept, global: &Global) -> Result<(), Failure> {
     let mut input = Input::open(input)?;
     let source = input.source();
@@ -42,7 +42,7 @@ pub(super) fn print(input: &OsStr, json: bool, kept: &Kept, global: &Global) -> 
 }
 
 fn keeping(kept: &Kept, json: bool, config: TimelineConfig) -> TimelineConfig {
-    // Text shows the worst few, and they are to be the worst of all.
+    // Text shows the worst few, which must be the worst of all.
     let stalls = if json { kept.stalls } else { STALLS_MAX };
     TimelineConfig { late_kept: kept.late_timers.into(), stalls_kept: stalls.into(), ..config }
 }

@@ -1,4 +1,4 @@
-//! `loopscope rerun`: a trace is executed again, on the real loop under a virtual clock.
+//! `loopscope rerun`: re-execute a trace, on the real loop under a virtual clock.
 
 mod check;
 

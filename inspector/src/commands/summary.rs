@@ -1,4 +1,4 @@
-//! The page that every command ends with: the summary of a fold, as text or as JSON.
+//! Prints the page with which commands end: the summary of a timeline, as text or as JSON.
 
 use loop_traces::report;
 use loop_traces::source::EventSource;
@@ -13,11 +13,11 @@ use crate::text;
 use crate::theme::Theme;
 use crate::workload::Served;
 
-/// Prints what `timeline`, folded from `source`, amounts to.
+/// Prints the summary of `timeline`, which was folded from `source`.
 ///
 /// # Errors
 ///
-/// [`Failure::Input`] where standard output cannot be written.
+/// [`Failure::Input`] if standard output cannot be written.
 pub(super) fn print(
     timeline: &Timeline,
     source: &dyn EventSource,
@@ -27,11 +27,11 @@ pub(super) fn print(
     show(&Summary::new(source, timeline), None, json, global)
 }
 
-/// Prints the summary of a demo, and what its clients counted.
+/// Prints the summary of a demo, and the counts of its clients.
 ///
 /// # Errors
 ///
-/// As [`print()`].
+/// [`Failure::Input`] if standard output cannot be written.
 pub(super) fn print_demo(
     summary: &Summary,
     served: &Served,
@@ -41,7 +41,7 @@ pub(super) fn print_demo(
     show(summary, Some(served), json, global)
 }
 
-/// The page as text: as wide as the terminal, so that no line of it wraps.
+/// Renders the page as text that fits the width of the terminal.
 pub(super) fn page(summary: &Summary, theme: Theme) -> String {
     text::page(&report::text_within(summary, stdout::width()), theme)
 }

@@ -1,4 +1,4 @@
-//! `loopscope rerun` without `--check`: the same arrivals under another rule, before and after.
+//! `loopscope rerun` without `--check`: compare before and after, for the same arrivals under another rule.
 
 mod table;
 
@@ -23,7 +23,7 @@ pub(super) fn run(args: &RerunArgs, global: &Global) -> Result<(), Failure> {
     }
     let mut answer = recorded.what_if(&changes, output).map_err(failure)?;
     if !changes.is_identity() {
-        // What differs without any change is the model's error, and no answer.
+        // Differences without any change are the error of the model.
         match recorded.what_if(&Changes::default(), None) {
             Ok(own) => answer = answer.against(own),
             Err(why) => answer.assumptions.push(format!(
@@ -63,7 +63,7 @@ fn to_json(answer: &Answer, chosen: Option<&Chosen>) -> Result<Value, Failure> {
         }
         Ok(value)
     };
-    // Without a change the same wake-ups come again.
+    // Without a change, the recorded wakeups recur.
     let error_ns = if answer.model.is_some() { answer.wake_ns } else { 0 };
     let estimate = |of: &Side| {
         let mut value = side(of)?;
@@ -98,8 +98,8 @@ fn to_json(answer: &Answer, chosen: Option<&Chosen>) -> Result<Value, Failure> {
     all().map_err(|error: serde_json::Error| Failure::input(error))
 }
 
-/// Replaces percentiles and means of waits by null where they are below the model's error. `is_wait` says that `value`
-/// is of waits.
+/// Replaces percentiles and means of waits that are below the model's error with null. `is_wait` says that `value`
+/// holds waits.
 fn leave_out_below(value: &mut Value, error_ns: u64, is_wait: bool) {
     let is_wait_named = |name: &str| ["lag", "wait", "latency"].iter().any(|word| name.contains(word));
     match value {

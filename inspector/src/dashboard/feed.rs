@@ -1,4 +1,4 @@
-//! What feeds the dashboard: the one place where a live source and a replay differ.
+//! The feed of the dashboard: the one place where a live source and a replay differ.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::app::{Effect, State};
 
 /// Feeds events into the state.
 pub(super) trait Feed {
-    /// Feeds what is due at `now`; whether anything changed that is worth a frame.
+    /// Feeds what is due at `now`; returns whether a change warrants a frame.
     fn advance(
         &mut self,
         state: &mut State,
@@ -18,12 +18,12 @@ pub(super) trait Feed {
         keeper: &mut dyn Keeper,
     ) -> Result<bool, SourceError>;
 
-    /// How long it has nothing to do.
+    /// Time until it has something to do.
     fn idle(&self) -> Duration;
 
-    /// The time that is shown, by the watched loop's clock.
+    /// The time to show, by the watched loop's clock.
     fn clock(&self, state: &State, now: Timestamp) -> Timestamp;
 
-    /// Carries out an effect that moves a replay.
+    /// Performs an effect that moves a replay.
     fn seek(&mut self, state: &mut State, effect: Effect) -> Result<(), SourceError>;
 }

@@ -1,66 +1,65 @@
-//! Who saves and exports what the dashboard shows: the commands do, the dashboard only asks.
+//! Interface for saving and exporting what the dashboard shows: implemented by the commands.
 
 use loop_probes::ids::Timestamp;
 use loop_probes::stamped::Stamped;
 use loop_traces::source::SourceCounts;
 
-/// Saving to a file began or ended.
+/// The result of starting or stopping a recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recording {
-    /// It goes on.
+    /// Whether it is now recording.
     pub on: bool,
-    /// What to say in the bottom row.
+    /// The message for the bottom row.
     pub text: String,
 }
 
-/// Saves and exports. Texts come in the bottom row, an `Err` as a failure.
+/// Saves and exports. Returned texts are shown in the bottom row, an `Err` as a failure.
 pub trait Keeper: std::fmt::Debug {
-    /// Sees every batch of a live source before it is shown, empty ones too, and what the source could not give
-    /// so far.
+    /// Receives every batch of a live source before it is shown, even empty ones, and what the source has lost so far.
     ///
     /// # Errors
     ///
-    /// Why it saves no more, as a sentence for people; told once.
+    /// Why saving stopped, as a sentence for the user; returned once.
     fn events(&mut self, events: &[Stamped], counts: SourceCounts) -> Result<(), String> {
         let _ = (events, counts);
         Ok(())
     }
 
-    /// Everything is being saved to a file already.
+    /// Whether everything is already being saved to a file.
     fn is_recording(&self) -> bool {
         false
     }
 
-    /// Starts to save to a file, or stops: the key `r`.
+    /// Starts or stops saving to a file: the key `r`.
     ///
     /// # Errors
     ///
-    /// Why it cannot, as a sentence for people.
+    /// Why it cannot, as a sentence for the user.
     fn toggle(&mut self) -> Result<Recording, String> {
         Err("saving is not possible here".to_owned())
     }
 
-    /// Saves what the last seconds held: the key `w`. Says where.
+    /// Saves the last seconds: the key `w`. Returns a message with the path.
     ///
     /// # Errors
     ///
-    /// Why it cannot, as a sentence for people.
+    /// Why it cannot, as a sentence for the user.
     fn save_last(&mut self) -> Result<String, String> {
         Err("saving is not possible here".to_owned())
     }
 
-    /// Exports what happened from `from` to `to`: the key `e`. Says where.
+    /// Exports the events from `from` to `to`: the key `e`. Returns a message with the path.
     ///
     /// # Errors
     ///
-    /// Why it cannot, as a sentence for people.
+    /// Why it cannot, as a sentence for the user.
     fn export(&mut self, from: Timestamp, to: Timestamp) -> Result<String, String> {
         let _ = (from, to);
         Err("exporting is not possible here".to_owned())
     }
 }
 
-/// Saves nothing.
+/// A keeper that saves nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct NoKeeper;
 

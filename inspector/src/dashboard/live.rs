@@ -1,4 +1,4 @@
-//! A loop that runs, or did: polls its source as often as the source asks for.
+//! The feed of a live loop, or one that has ended: polls its source as often as the source asks for.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ use crate::app::message::Watched;
 use crate::app::update::update;
 use crate::app::{Effect, Message, Process, State};
 
-/// Longest stretch of reading between two looks at the keyboard, in nanoseconds.
+/// The longest stretch of reading between two checks of the keyboard, in nanoseconds.
 const READ_NS_MAX: u64 = 20_000_000;
-/// What the process and its loop do is asked for so often, in nanoseconds.
+/// Interval for checking the state of the process and its loop, in nanoseconds.
 const WATCH_NS: u64 = 33_000_000;
 /// The clock in the header shows tenths of a second.
 const TENTH_NS: u64 = 100_000_000;
-/// A source that ended has nothing to say any more.
+/// Sleep time once the source has ended.
 const ENDED_IDLE: Duration = Duration::from_secs(60);
 
 pub(super) struct Live<S> {
@@ -45,7 +45,7 @@ impl<S: EventSource> Live<S> {
         }
     }
 
-    /// Reads what there is; whether anything came.
+    /// Reads what is available; returns whether anything arrived.
     fn read(&mut self, state: &mut State, keeper: &mut dyn Keeper) -> bool {
         let began = monotonic_now();
         let mut came = false;
@@ -67,7 +67,7 @@ impl<S: EventSource> Live<S> {
                     return came;
                 }
                 Err(error) => {
-                    // What was read stays worth looking at.
+                    // What was read so far is still worth showing.
                     tracing::error!(%error, "the source cannot be read on");
                     update(state, Message::Done(Err(error.to_string())));
                     self.state = SourceState::Ended;
@@ -83,7 +83,7 @@ impl<S: EventSource> Live<S> {
             (Some(ProcessState::Stopped), _) => Process::Stopped,
             (Some(ProcessState::Crashed), _) => Process::Crashed,
             (Some(ProcessState::Ended), _) | (None, SourceState::Ended) => Process::Ended,
-            // Its ring is gone, whatever became of it: nothing more will be seen.
+            // Its ring is gone, whatever happened to the process: no more events will arrive.
             (Some(ProcessState::Running), SourceState::Ended) => Process::Ended,
             _ => Process::Running,
         };
@@ -109,7 +109,7 @@ impl<S: EventSource> Feed for Live<S> {
         }
         let mut changed = false;
         if !self.has_ended() && now >= self.next_poll {
-            // A frozen picture changes by the clock alone, however much happens behind it.
+            // A frozen view changes only with the clock, however much is read.
             changed = self.read(state, keeper) && state.frozen.is_none();
             let wait =
                 if self.state == SourceState::More { Duration::ZERO } else { self.source.suggested_period() };

@@ -1,4 +1,4 @@
-//! A saved trace: lets the player play by the clock on the wall.
+//! The feed of a saved trace: lets the player play by the wall clock.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ use crate::app::update::update;
 use crate::app::{Effect, Message, Process, State};
 use crate::playback::{Audience, Player, Rewind};
 
-/// Longest stretch of reading for the index between two looks at the keyboard, in nanoseconds.
+/// The longest stretch of reading for the index between two checks of the keyboard, in nanoseconds.
 const INDEX_NS: u64 = 100_000_000;
-/// A replay moves by itself so often, at most: a frame more would show the same.
+/// Minimum interval between two steps of a running replay: more frames would show the same.
 const STEP: Duration = Duration::from_millis(8);
-/// A replay that stands still waits for a key.
+/// Sleep time of a paused replay, which waits for a key.
 const STILL: Duration = Duration::from_secs(60);
-/// The longest stretch that one look at the clock plays: a program that was suspended does not jump.
+/// The longest stretch played at a time, in nanoseconds: a program that was suspended does not jump.
 const PLAY_NS_MAX: u64 = 250_000_000;
 
 pub(super) struct Replay<S> {
@@ -41,7 +41,7 @@ impl<S: Rewind> Replay<S> {
         let enough = || monotonic_now().ns_since(began) >= INDEX_NS;
         self.indexed = self.player.read_index(&mut Shown(state), enough)?;
         if self.indexed {
-            // Later readings of the same blocks would count what they miss again.
+            // Later readings of the same blocks would count their losses again.
             self.counts = self.player.source().counts();
             state.note = None;
         } else {

@@ -1,5 +1,5 @@
-//! How far what came of a stall reaches. Whom it made late is known only when they are over with their wait, which
-//! is after its own end: a replay that stood still there would know of nobody.
+//! The reach of a stall's effects. What a stall delayed is known only after those waits are over, which is after its
+//! own end: a replay stopped at the end of the stall would show nothing delayed.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,15 @@ use loop_traces::timeline::TimelineConfig;
 
 use crate::app::hurt;
 
-/// Waits that last for longer than this after the stall have other causes, too: nobody waits for their end.
+/// Waits that last longer than this after the stall have other causes, too, and are not included.
 const REACH_NS_MAX: u64 = 1_000_000_000;
 
-/// A tick, and how far what came of it reaches.
+/// A tick, and the reach of its effects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Aftermath {
-    /// When it ended.
+    /// When the tick ended.
     pub(super) end: Timestamp,
-    /// When the tick ended in which the last of those waits was over that began before the end of this one.
+    /// The end of the tick in which the last wait ended that began before the end of this one.
     pub(super) over: Timestamp,
 }
 
@@ -26,14 +26,14 @@ pub(super) struct Aftermath {
 #[derive(Debug, Default)]
 pub(super) struct Aftermaths {
     all: Vec<Aftermath>,
-    /// Whose each is.
+    /// The loop of each.
     sources: Vec<SourceId>,
-    /// When the longest of the late waits began that were over in the tick that goes on.
+    /// The start of the longest of the late waits that ended in the current tick.
     waiting_since: BTreeMap<SourceId, Timestamp>,
 }
 
 impl Aftermaths {
-    /// Takes one event in, the end of a stall or another.
+    /// Takes one event into account; `is_stall` if it is the end of a stall.
     pub(super) fn take(&mut self, stamped: &Stamped, is_stall: bool, config: &TimelineConfig) {
         let Stamped { at, source, event } = *stamped;
         if let Some((from, _)) = hurt::late_wait(stamped, config) {
@@ -55,13 +55,13 @@ impl Aftermaths {
         }
     }
 
-    /// The trace was read: ticks of several loops may have been merged a little out of order.
+    /// Called at the end of the trace: ticks of several loops may be merged slightly out of order.
     pub(super) fn sort(&mut self) {
         self.all.sort_unstable();
         (self.sources, self.waiting_since) = (Vec::new(), BTreeMap::new());
     }
 
-    /// In the order of their ends.
+    /// In order of their ends.
     pub(super) fn all(&self) -> &[Aftermath] {
         &self.all
     }

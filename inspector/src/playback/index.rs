@@ -1,4 +1,4 @@
-//! What one reading of a trace leaves behind: when its ticks and stalls ended, and a few checkpoints.
+//! The index that one reading of a trace produces: the end times of its ticks and stalls, and a few checkpoints.
 
 use loop_probes::event::Event;
 use loop_probes::ids::Timestamp;
@@ -8,19 +8,19 @@ use loop_traces::timeline::TimelineConfig;
 use super::aftermath::{Aftermath, Aftermaths};
 use crate::app::fold::Fold;
 
-/// Most checkpoints kept: each is a fold of a few megabytes.
+/// Maximum number of checkpoints kept: each is a fold of a few megabytes.
 const CHECKPOINTS_MAX: usize = 8;
-/// Events between two checkpoints at first; doubled whenever there are too many.
+/// Initial number of events between two checkpoints; doubled whenever there are too many.
 const CHECKPOINT_EVENTS: u64 = 1 << 16;
 
-/// What was known at a moment from which the source can be read on.
+/// A fold at a time from which the source can be read on.
 #[derive(Debug)]
 pub(super) struct Checkpoint {
     /// The time of the last event in it.
     pub(super) at: Timestamp,
     /// The time of the first event after it: later than all before.
     pub(super) resume_at: Timestamp,
-    /// What was known.
+    /// The fold up to there.
     pub(super) fold: Fold,
 }
 
@@ -55,7 +55,7 @@ impl Index {
         }
     }
 
-    /// Takes a batch in: one poll's events, whole.
+    /// Indexes a batch: the complete events of one poll.
     pub(super) fn take(&mut self, batch: &[Stamped], is_last: bool) {
         if let Some(first) = batch.first() {
             self.checkpoint_before(first.at);
@@ -73,14 +73,14 @@ impl Index {
         self.start = self.fold.timeline.first_at().unwrap_or(self.end);
         self.complete = is_last;
         if is_last {
-            // Ticks of several loops may have been merged a little out of order.
+            // Ticks of several loops may be merged slightly out of order.
             self.ticks.sort_unstable();
             self.stalls.sort();
             self.fold = Fold::new(self.config.clone());
         }
     }
 
-    /// A source goes to a moment and not to a place, so a checkpoint stands only where the two are the same.
+    /// A source seeks by time and not by position, so a checkpoint is made only between two events of different times.
     fn checkpoint_before(&mut self, next: Timestamp) {
         let events = self.fold.timeline.events;
         if events < self.last_checkpoint + self.every || next <= self.end {
@@ -111,7 +111,7 @@ impl Index {
         if ended == 0 && by < 0 {
             return None;
         }
-        // Ticks that ended at the same moment are one step.
+        // Ticks that ended at the same time are one step.
         let to = if by < 0 {
             let first_of_these = self.ticks.partition_point(|end| *end < *self.last_ended(ended)) as i64;
             first_of_these.saturating_add(by)
@@ -125,19 +125,19 @@ impl Index {
         usize::try_from(ended - 1).ok().and_then(|place| self.ticks.get(place)).unwrap_or(&Timestamp(0))
     }
 
-    /// A fold that has seen nothing.
+    /// An empty fold.
     pub(super) fn nothing(&self) -> Fold {
         Fold::new(self.config.clone())
     }
 
-    /// The tick in which `at` lies, or the next one.
+    /// The tick that contains `at`, or the next one.
     pub(super) fn tick_at(&self, at: Timestamp) -> Option<Aftermath> {
         let end = *self.ticks.get(self.ticks.partition_point(|end| *end < at))?;
         let stall = self.stalls.all().iter().find(|stall| stall.end == end);
         Some(stall.copied().unwrap_or(Aftermath { end, over: end }))
     }
 
-    /// The stalls, in the order of their ends.
+    /// The stalls, in order of their ends.
     pub(super) fn stalls(&self) -> &[Aftermath] {
         self.stalls.all()
     }

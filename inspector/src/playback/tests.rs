@@ -1,4 +1,4 @@
-//! A replay shows at every position what folding the trace up to there comes to.
+//! At every position, a replay shows what folding the trace up to there gives.
 
 use loop_traces::synthetic::Script;
 use loop_traces::timeline::Timeline;
@@ -7,7 +7,7 @@ use super::*;
 
 mod stalls;
 
-/// A dashboard of which only the fold matters.
+/// A dashboard reduced to its fold.
 struct Seen(Fold);
 
 impl Audience for Seen {
@@ -44,7 +44,7 @@ fn watched_source(kept: MemorySource, events: Vec<Stamped>, options: ReplayOptio
 }
 
 impl Watched {
-    /// The fold of everything up to the position, made anew.
+    /// A fresh fold of everything up to the position.
     fn expected(&self) -> Timeline {
         let to = self.player.info().position;
         let mut timeline = Timeline::new(self.config.clone());

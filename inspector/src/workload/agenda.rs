@@ -1,9 +1,9 @@
-//! The demo's agenda: what `--policy agenda` gives to worker threads beside the loop.
+//! The demo's agenda: the work that `--policy agenda` gives to worker threads beside the loop.
 //!
-//! Requests are checked before they are answered (high); averages and the checksums of a new log come next
-//! (normal); the served files are indexed when nothing else is to be done (low). The index is what collections
-//! are for: all workers stop, and what occurred only once is forgotten. They, and all else that an operator may
-//! ask for, come as commands through the loop's self-pipe.
+//! Requests are checked before they are answered (high priority); averages and the checksums of a new log come next
+//! (normal); the served files are indexed when there is nothing else to do (low). Collections apply to the index: all
+//! workers stop, and words that occurred only once are dropped. Collections, and all other operator commands, arrive
+//! through the loop's self-pipe.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -24,22 +24,22 @@ use super::schedule::{FILES, Route};
 use super::server::{self, ConnectionId};
 use super::task::{DemoRemote, DemoTask};
 
-/// Workers: enough to see that they share the work, few enough to see it wait.
+/// Workers: enough to show that they share the work, few enough to show queueing.
 const WORKERS: u16 = 3;
-/// How long the workers have to come to a collection.
+/// How long a collection waits for the workers to stop.
 const COLLECT_WITHIN: Duration = Duration::from_millis(50);
-/// How often it is collected.
+/// Interval between collections.
 const COLLECT_EVERY: Duration = Duration::from_millis(500);
-/// How long the agenda's end may take.
+/// Time limit for shutting down the agenda.
 const END_WITHIN: Duration = Duration::from_secs(2);
-/// Rounds of a request's keyed hash: guessing a token is to be slow.
+/// Rounds of a request's keyed hash: guessing a token should be slow.
 const HASH_ROUNDS: u32 = 4_000;
-/// Lines of a file between two moments at which a collection may come.
+/// Lines of a file between two points at which a collection can stop the worker.
 const LINES_A_STEP: usize = 64;
-/// Most words in the index between two collections.
+/// Maximum number of words in the index between two collections.
 const WORDS_MAX: usize = 500_000;
 
-/// How often each word occurs, by its hash.
+/// Occurrences of each word, by its hash.
 type Index = HashMap<u64, u32>;
 
 /// The running agenda.
@@ -50,11 +50,11 @@ pub struct DemoAgenda {
 }
 
 impl DemoAgenda {
-    /// Starts the workers; what they find out is posted to the loop behind `posts`.
+    /// Starts the workers; their results are posted to the loop behind `posts`.
     ///
     /// # Errors
     ///
-    /// [`AgendaError`] where the system gives no threads.
+    /// [`AgendaError`] if the system cannot create the threads.
     pub fn start(session: &Session, posts: Handle<DemoTask>, files: PathBuf) -> Result<Self, AgendaError> {
         let agenda = Agenda::builder().workers(WORKERS).attach(&posts).session(session).build()?;
         let desk = Desk {
@@ -67,13 +67,13 @@ impl DemoAgenda {
         Ok(Self { agenda, desk })
     }
 
-    /// Where handlers bring their work.
+    /// The desk at which handlers submit work.
     #[must_use]
     pub fn desk(&self) -> Desk {
         self.desk.clone()
     }
 
-    /// Ends the workers: their loop has ended, and nobody waits for what they had still to do.
+    /// Ends the workers: their loop has ended, and their remaining work is not awaited.
     pub fn end(mut self) {
         let left = self.agenda.shutdown(Pending::HandBack, Some(END_WITHIN));
         let (handed_back, unjoined) = (left.handed_back.len(), left.unjoined.len());
@@ -81,7 +81,7 @@ impl DemoAgenda {
     }
 }
 
-/// Takes work for the agenda, on any thread.
+/// Submits work to the agenda, from any thread.
 #[derive(Clone, Debug)]
 pub struct Desk {
     agenda: AgendaHandle,
@@ -92,20 +92,20 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// Has a request checked, after which it comes back to the loop. False where the agenda has ended.
+    /// Has a request checked, after which it returns to the loop. False if the agenda has ended.
     #[must_use]
     pub fn check(&self, id: ConnectionId, slot: Slot, route: Option<Route>) -> bool {
         let posts = self.posts.clone();
         let check = Tasklet::once("CheckRequest", move |_| {
             let token = stretched(id.0, slot, HASH_ROUNDS);
-            // Refused only once the loop has ended, and then nobody waits for an answer.
+            // Refused only after the loop has ended, when no answer is awaited.
             let _ = posts.post(DemoRemote::Checked(id, slot, route, token));
             Ok::<(), Infallible>(())
         });
         self.agenda.add(check.priority(Priority::High)).is_ok()
     }
 
-    /// Has the watchdog's gaps summed up: their 99th percentile becomes a measurement.
+    /// Has the watchdog's gaps summarised: their 99th percentile becomes a measurement.
     pub fn average(&self, mut gaps_ns: Vec<u64>) {
         let posts = self.posts.clone();
         self.add(Tasklet::once("Average", move |_| {
@@ -116,7 +116,7 @@ impl Desk {
         }));
     }
 
-    /// Has every served file's checksum computed, for the first lines of a new log.
+    /// Has the checksum of every served file computed, for the first lines of a new log.
     pub fn checksum_files(&self) {
         for file in 0..FILES {
             let (path, posts) = (self.file(file), self.posts.clone());
@@ -127,12 +127,12 @@ impl Desk {
                 let _ = posts.post(DemoRemote::Metric(sum));
                 Ok::<(), io::Error>(())
             });
-            // Who asked for the log hears why it is not complete.
+            // Failures are reported to the log, to explain why it is incomplete.
             self.add(checksum.owner(&self.posts, move |failure| DemoRemote::Failed(failure.to_string())));
         }
     }
 
-    /// Has a served file's words indexed, when nothing else is to be done.
+    /// Has the words of a served file indexed, when there is nothing else to do.
     pub fn index_file(&self, file: usize) {
         let (path, index, words) = (self.file(file % FILES), Arc::clone(&self.index), self.words.clone());
         let index_file = Tasklet::once("IndexFile", move |worker| {
@@ -143,11 +143,11 @@ impl Desk {
         self.add(index_file.priority(Priority::Low));
     }
 
-    /// Opens the loop's self-pipe: whoever has its sender may command the loop and its agenda.
+    /// Opens the loop's self-pipe: its sender can command the loop and its agenda.
     ///
     /// # Errors
     ///
-    /// [`SelfPipeError`] where the system gives no pipe.
+    /// [`SelfPipeError`] if the system cannot create a pipe.
     pub fn open_pipe(&self, cx: &mut Context<'_, DemoTask>) -> Result<CommandSender, SelfPipeError> {
         let index = Arc::clone(&self.index);
         let pipe = SelfPipe::new(DemoTask::Any).agenda(self.agenda.clone()).collect_within(COLLECT_WITHIN);
@@ -162,7 +162,7 @@ impl Desk {
     }
 
     fn add(&self, tasklet: Tasklet) {
-        // Refused only once the agenda has ended, and then nobody waits for it.
+        // Refused only after the agenda has ended, when the result is not awaited.
         let _ = self.agenda.add(tasklet);
     }
 
@@ -171,25 +171,25 @@ impl Desk {
     }
 }
 
-/// Twice a second: a command to itself, to collect.
+/// Twice a second, sends itself a command to collect.
 pub fn collect_regularly(
     cx: &mut Context<'_, DemoTask>,
     commands: &CommandSender,
 ) -> Result<(), loop_core::LoopError> {
     let commands = commands.clone();
     let collect = Any::repeat("Collect500ms", move |_| {
-        // A pipe that is full has commands to collect in it already.
+        // A full pipe already contains commands to collect.
         let _ = commands.send(Command::Collect);
     });
     cx.set_interval(COLLECT_EVERY, DemoTask::Any(collect)).map(drop)
 }
 
 fn lock(index: &Mutex<Index>) -> MutexGuard<'_, Index> {
-    // A panic in between leaves counts that are a little off.
+    // A panic during an update leaves slightly wrong counts, which is acceptable.
     index.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A keyed hash of a request's place, computed again and again.
+/// A keyed hash of a request's place, iterated.
 fn stretched(connection: u64, slot: Slot, rounds: u32) -> u64 {
     let mut token = connection;
     for round in 0..rounds {

@@ -1,5 +1,5 @@
-//! The demo's cache of rendered pages: it grows with every miss, and what it gave up stays allocated until
-//! somebody collects. It is the heap that the loop's GC controller watches.
+//! The demo's cache of rendered pages: it grows with every miss, and dropped pages stay allocated until a collection.
+//! It is the heap that the loop's GC controller watches.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -8,16 +8,16 @@ use std::rc::Rc;
 use loop_core::gc::Heap;
 use loop_probes::ids::Timestamp;
 
-/// Most pages that are kept.
+/// Maximum number of pages kept.
 const PAGES_MAX: usize = 4096;
-/// How long a page is good for.
+/// Lifetime of a page.
 const LIFETIME_NS: u64 = 1_500_000_000;
 
-/// Pages by number, and the garbage that nobody can reach any more.
+/// Pages by number, and the unreachable garbage.
 #[derive(Debug, Default)]
 pub struct Cache {
     pages: HashMap<u32, Page>,
-    /// Pages by age, oldest first; a page that was made anew leaves a stale entry behind.
+    /// Pages by age, oldest first; a page that was rendered again leaves a stale entry behind.
     ages: VecDeque<(u32, Timestamp)>,
     garbage: Vec<Rc<[u8]>>,
     bytes: u64,
@@ -31,14 +31,14 @@ struct Page {
 }
 
 impl Cache {
-    /// The page, where it is there and still good.
+    /// Returns the page if it is cached and has not expired.
     #[must_use]
     pub fn page(&self, number: u32, now: Timestamp) -> Option<Rc<[u8]>> {
         let page = self.pages.get(&number)?;
         (now.ns_since(page.made) < LIFETIME_NS).then(|| Rc::clone(&page.body))
     }
 
-    /// Keeps a page. What it replaces, and what there is no more room for, becomes garbage.
+    /// Keeps a page. The page that it replaces, and those for which there is no room, become garbage.
     pub fn keep(&mut self, number: u32, body: Rc<[u8]>, now: Timestamp) {
         self.now = now;
         self.bytes += body.len() as u64;

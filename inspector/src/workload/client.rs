@@ -1,5 +1,5 @@
-//! The outside of the demo: a thread that does to the loop, over real sockets and with real signals, what the
-//! schedule says, and counts the answers.
+//! The outside of the demo: a thread that follows the schedule, over real sockets and with real signals, and counts the
+//! answers.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,33 +21,33 @@ mod connection;
 
 use connection::{Connection, Protocol};
 
-/// Requests that a connection keeps outstanding under [`Load::Max`].
+/// Outstanding requests per connection under [`Load::Max`].
 const WINDOW: u32 = 16;
-/// The longest that the thread sleeps without looking whether it is to stop.
+/// The longest sleep of the thread between two checks whether to stop.
 const NAP: Duration = Duration::from_millis(20);
 
-/// What the clients counted.
+/// The counts of the clients.
 #[derive(Debug, Default)]
 pub struct Counters {
     /// Requests sent.
     pub sent: AtomicU64,
-    /// Answers received whole.
+    /// Answers completely received.
     pub answered: AtomicU64,
 }
 
-/// Where and what the clients send.
+/// Options of the clients.
 pub struct ClientOptions {
-    /// Where lines are echoed.
+    /// The address that echoes lines.
     pub echo: SocketAddr,
-    /// Where HTTP is spoken.
+    /// The address that speaks HTTP.
     pub http: SocketAddr,
-    /// How much is sent.
+    /// The request rate.
     pub load: Load,
-    /// Fixes what is sent and when.
+    /// Determines what is sent and when.
     pub seed: u64,
     /// Posts this many tasks to the loop, from the client's thread.
     pub post: Box<dyn FnMut(u32) + Send>,
-    /// Sends a command byte to the loop, where it takes any.
+    /// Sends a command byte to the loop, if it takes any.
     pub command: Box<dyn FnMut(u8) + Send>,
 }
 
@@ -64,7 +64,7 @@ impl Clients {
     ///
     /// # Errors
     ///
-    /// Where no thread can be started.
+    /// Returns the error of the system if no thread can be started.
     pub fn start(options: ClientOptions) -> io::Result<Self> {
         let counters = Arc::new(Counters::default());
         let stop = Arc::new(AtomicBool::new(false));
@@ -75,17 +75,17 @@ impl Clients {
         Ok(Self { counters, stop, thread: Some(thread) })
     }
 
-    /// What was counted so far.
+    /// The counts so far.
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// Stops sending. What was counted is final then.
+    /// Stops sending, after which the counts are final.
     ///
     /// # Errors
     ///
-    /// Where a connection failed meanwhile.
+    /// Returns the error if a connection failed in the meantime.
     pub fn stop(&mut self) -> io::Result<()> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.take().map_or(Ok(()), |thread| {
@@ -167,7 +167,7 @@ impl Outside {
 
     fn perform(&mut self, arrival: Arrival) -> io::Result<()> {
         match arrival {
-            // Under `Load::Max` the windows send the requests; the schedule brings the rest.
+            // Under `Load::Max` the windows send the requests; the schedule supplies the rest.
             Arrival::Echo { .. } | Arrival::Http { .. } if self.load == Load::Max => Ok(()),
             Arrival::Echo { connection, length } => {
                 self.connections[connection].queue_line(length);
@@ -235,5 +235,5 @@ fn nap_until(start: Timestamp, upcoming: Option<(u64, Arrival)>) -> Duration {
     Duration::from_nanos(due.ns_since(monotonic_now())).min(NAP)
 }
 
-/// The mode in which readiness is reported: as long as it lasts.
+/// Level-triggered: readiness is reported for as long as it lasts.
 const MODE: PollMode = PollMode::Level;

@@ -1,5 +1,5 @@
-//! One connection of the demo's server: bytes that came, answers in the order of their requests, bytes that
-//! the socket did not take yet.
+//! One connection of the demo's server: received bytes, answers in the order of their requests, and bytes that the
+//! socket has not accepted yet.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -11,13 +11,13 @@ use loop_probes::ids::IoSource;
 
 use super::schedule::Route;
 
-/// Most bytes that wait in one direction; a peer that goes beyond is cut off.
+/// Maximum number of bytes waiting in one direction; a peer that exceeds it is disconnected.
 const BYTES_MAX: usize = 8 << 20;
 
-/// What is spoken on a connection.
+/// The protocol of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
-    /// Each line comes back.
+    /// Each line is sent back.
     Echo,
     /// HTTP/1.1 with keep-alive and pipelining.
     Http,
@@ -32,7 +32,7 @@ impl fmt::Display for Protocol {
     }
 }
 
-/// A request as the server took it apart.
+/// A parsed request.
 #[derive(Debug)]
 pub enum Request {
     /// A line, newline included.
@@ -43,7 +43,7 @@ pub enum Request {
     Unknown,
 }
 
-/// A place for one answer, in the order of requests.
+/// The slot of one answer, in the order of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Slot(pub(super) u64);
 
@@ -52,9 +52,9 @@ pub struct Slot(pub(super) u64);
 pub struct Connection {
     /// The socket.
     pub stream: Arc<TcpStream>,
-    /// Where the loop knows it.
+    /// Its source id in the loop.
     pub source: IoSource,
-    /// The loop was asked to say when the socket takes more.
+    /// The loop was asked to report when the socket accepts more.
     pub waits_to_write: bool,
     protocol: Protocol,
     inbox: Vec<u8>,
@@ -79,11 +79,11 @@ impl Connection {
         }
     }
 
-    /// Reads what is there and returns the requests that are complete, each with a place for its answer.
+    /// Reads what has arrived and returns the complete requests, each with a slot for its answer.
     ///
     /// # Errors
     ///
-    /// Where the peer is gone, broke the protocol, or sent too much at once.
+    /// Returns an error if the peer is gone, broke the protocol, or sent too much at once.
     pub fn read_requests(&mut self) -> io::Result<Vec<(Slot, Request)>> {
         let mut chunk = [0; 16 * 1024];
         loop {
@@ -94,7 +94,7 @@ impl Connection {
                     if self.inbox.len() > BYTES_MAX {
                         return Err(io::Error::other("a request larger than the server takes"));
                     }
-                    // A full chunk may have more behind it; a short one has not.
+                    // After a full chunk there may be more; after a short one there is not.
                     if count < chunk.len() {
                         break;
                     }
@@ -117,7 +117,7 @@ impl Connection {
         Slot(self.first_slot + self.answers.len() as u64 - 1)
     }
 
-    /// Answers a request; it is sent when all requests before it are answered.
+    /// Answers a request; the answer is sent once all earlier requests are answered.
     pub fn answer(&mut self, slot: Slot, bytes: Vec<u8>) {
         if let Some(place) = self.answers.get_mut((slot.0 - self.first_slot) as usize) {
             *place = Some(bytes);
@@ -128,11 +128,11 @@ impl Connection {
         }
     }
 
-    /// Writes what the socket takes; true where something is left.
+    /// Writes what the socket accepts; returns true if something is left.
     ///
     /// # Errors
     ///
-    /// Where the peer is gone or reads too slowly.
+    /// Returns an error if the peer is gone or reads too slowly.
     pub fn flush(&mut self) -> io::Result<bool> {
         let mut written = 0;
         while written < self.outbox.len() {
@@ -150,7 +150,7 @@ impl Connection {
         Ok(!self.outbox.is_empty())
     }
 
-    /// Gives memory back that a burst left behind.
+    /// Frees the memory left over from a burst.
     pub fn tidy(&mut self) {
         for buffer in [&mut self.inbox, &mut self.outbox] {
             if buffer.is_empty() && buffer.capacity() > 64 * 1024 {

@@ -1,11 +1,11 @@
-//! What the command line says about the demo's load: how much of it, and which tags are made slower.
+//! Command-line options for the demo's load: the request rate, and slowdown factors for tags.
 
 use std::str::FromStr as _;
 
 /// How many requests the demo's clients send.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Load {
-    /// So many a second, whether or not the answers come (open loop).
+    /// This many per second, whether or not answers arrive (open loop).
     Rate(f64),
     /// As many as the loop can take: every connection keeps several requests outstanding (closed loop).
     Max,
@@ -16,7 +16,7 @@ impl Load {
     ///
     /// # Errors
     ///
-    /// A sentence on what to write instead.
+    /// A sentence that says what to write instead.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text == "max" {
             return Ok(Self::Max);
@@ -27,7 +27,7 @@ impl Load {
     }
 }
 
-/// A tag whose tasks take `factor` times as long as they would.
+/// A tag whose tasks take `factor` times as long.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scale {
     /// The tag's name.
@@ -37,11 +37,11 @@ pub struct Scale {
 }
 
 impl Scale {
-    /// Reads `TAG=FACTOR`. Whether there is such a tag is for the workload to say.
+    /// Reads `TAG=FACTOR`. The workload checks whether the tag exists.
     ///
     /// # Errors
     ///
-    /// A sentence on what to write instead.
+    /// A sentence that says what to write instead.
     pub fn parse(text: &str) -> Result<Self, String> {
         let explain =
             || "write it as TAG=FACTOR with a factor from 1 to 1000, for example ReadFile=1.2".to_owned();

@@ -1,7 +1,7 @@
-//! What arrives at the demo, and when: an open-loop schedule that the seed fixes completely.
+//! The schedule of arrivals at the demo: open-loop, and determined completely by the seed.
 //!
-//! Each kind of arrival is a stream of its own with exponential gaps, so that changing the rate of one
-//! leaves the others where they were; the schedule is the merge of the streams by time.
+//! Each kind of arrival is an independent stream with exponential gaps, so that changing the rate of one does not move
+//! the others; the schedule is the merge of the streams by time.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -15,29 +15,29 @@ pub const HTTP_CONNECTIONS: usize = 8;
 /// Files that the demo serves.
 pub const FILES: usize = 24;
 
-/// What an operator asks for: mostly a report, now and then a collection, once in a while help that there is none.
+/// Operator commands: mostly a report, sometimes a collection, occasionally an unknown one that prints the help.
 const COMMANDS: [u8; 6] = *b"DDDDG?";
 
-/// Something that the outside does to the loop.
+/// An arrival from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Arrival {
     /// A line to be echoed.
     Echo {
-        /// On which connection.
+        /// The number of the connection.
         connection: usize,
         /// Its length without the newline, in bytes.
         length: usize,
     },
     /// An HTTP request.
     Http {
-        /// On which connection.
+        /// The number of the connection.
         connection: usize,
-        /// What for.
+        /// The route requested.
         route: Route,
     },
     /// Posts from another thread, all at once.
     Posts {
-        /// How many.
+        /// The number of posts.
         count: u32,
     },
     /// A signal.
@@ -45,7 +45,7 @@ pub enum Arrival {
         /// `true` for `SIGUSR1`, `false` for `SIGUSR2`.
         usr1: bool,
     },
-    /// What an operator types into the loop's self-pipe, where it has one.
+    /// A command that an operator types into the loop's self-pipe, if it has one.
     Command {
         /// The byte.
         byte: u8,
@@ -59,7 +59,7 @@ pub enum Route {
     Index,
     /// `/file/N`: a file, read on the work pool.
     File(usize),
-    /// `/cache/N`: an entry of the cache, made when it is missing.
+    /// `/cache/N`: an entry of the cache, rendered if missing.
     Cache(u32),
     /// `/report?rows=N`: computed on the loop thread, which is the mistake to find.
     Report(u32),
@@ -92,7 +92,7 @@ const STREAMS: [Stream; 9] = [
 ];
 
 impl Stream {
-    /// Arrivals a second at a load of `rate` requests a second. What is not a request has a rate of its own.
+    /// Arrivals per second at a load of `rate` requests per second. Arrivals other than requests have fixed rates.
     fn rate(self, rate: f64) -> f64 {
         match self {
             Self::Echo => rate * 0.45,
@@ -125,7 +125,7 @@ impl Stream {
     }
 }
 
-/// The arrivals of one run, in time order, without end.
+/// The arrivals of one run, in time order, endless.
 #[derive(Debug)]
 pub struct Schedule {
     rate: f64,
@@ -154,7 +154,7 @@ impl Schedule {
 }
 
 impl Iterator for Schedule {
-    /// Nanoseconds from the start, and what arrives then.
+    /// Nanoseconds from the start, and the arrival.
     type Item = (u64, Arrival);
 
     fn next(&mut self) -> Option<Self::Item> {

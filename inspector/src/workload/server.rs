@@ -1,7 +1,7 @@
-//! The demo's server: what each of its handlers does.
+//! The demo's server: the implementation of each handler.
 //!
-//! A loop is a thread, and its application's state belongs to that thread: handlers find it there, so that
-//! tasks carry only what is theirs and those that come back from other threads stay `Send`.
+//! A loop is a thread, and its application's state is thread-local: handlers find it there, so that tasks carry only
+//! their own data and those from other threads stay `Send`.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -24,27 +24,27 @@ use super::connection::{Connection, Protocol, Request, Slot, http_answer};
 use super::schedule::Route;
 use super::task::{DemoRemote, DemoTask, READ_FILE};
 
-/// Names a connection for as long as the server runs; never used twice.
+/// Identifies a connection for as long as the server runs; never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId(pub u64);
 
 type Cx<'a, 'b> = &'a mut Context<'b, DemoTask>;
 
-/// Most sections in the index.
+/// Maximum number of sections in the index.
 const INDEX_MAX: usize = 10_000;
-/// Files that are indexed anew with each sweep.
+/// Files that are indexed again with each sweep.
 const FILES_A_SWEEP: usize = 8;
-/// Gaps of the watchdog that are kept for its averages.
+/// Watchdog gaps kept for its averages.
 const GAPS_MAX: usize = 2_000;
 
 /// The state behind the handlers.
 pub struct Server {
-    /// Pages that were rendered.
+    /// Rendered pages.
     pub cache: SharedCache,
-    /// The factor by which each tag is slower, where it is, by its index. Read in the same way whether any is: what it
-    /// costs must not be a difference between runs.
+    /// The slowdown factor of each tag, by its index. Looked up in the same way whether set or not, so that the cost of
+    /// the lookup does not differ between runs.
     pub scales: Vec<Option<f64>>,
-    /// Where the served files lie.
+    /// The directory of the served files.
     pub files: PathBuf,
     echo: Arc<TcpListener>,
     http: Arc<TcpListener>,
@@ -58,7 +58,7 @@ pub struct Server {
     answered_before: Cell<u64>,
     rate: Cell<f64>,
     metrics: Cell<u64>,
-    /// Where part of the work goes, where there is an agenda.
+    /// Takes part of the work, if there is an agenda.
     desk: Option<Desk>,
     gaps_ns: RefCell<VecDeque<u64>>,
     swept: Cell<usize>,
@@ -73,7 +73,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// Where it cannot listen.
+    /// Returns the error of the system if it cannot listen.
     pub fn listen(
         cache: SharedCache,
         scales: Vec<Option<f64>>,
@@ -102,11 +102,11 @@ impl Server {
         })
     }
 
-    /// Where lines are echoed, and where HTTP is spoken.
+    /// The addresses for lines to echo, and for HTTP.
     ///
     /// # Errors
     ///
-    /// Where the system does not say.
+    /// Returns the error of the system if it cannot report them.
     pub fn addresses(&self) -> io::Result<(SocketAddr, SocketAddr)> {
         Ok((self.echo.local_addr()?, self.http.local_addr()?))
     }
@@ -115,7 +115,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// Where a listener cannot be registered.
+    /// Returns the error of the loop if a listener cannot be registered.
     pub fn start(self, cx: Cx<'_, '_>) -> Result<(), loop_core::LoopError> {
         for (listener, protocol) in [(&self.echo, Protocol::Echo), (&self.http, Protocol::Http)] {
             let source: Source = Arc::clone(listener) as Source;
@@ -127,7 +127,7 @@ impl Server {
     }
 
     fn with_connection<R>(&self, id: ConnectionId, f: impl FnOnce(&mut Connection) -> R) -> Option<R> {
-        // Gone already where the peer left while its request was on the way.
+        // Already gone if the peer left while its request was in progress.
         self.connections.borrow_mut().get_mut(&id).map(f)
     }
 
@@ -155,7 +155,7 @@ fn server() -> Rc<Server> {
     SERVER.with_borrow(|server| server.clone()).expect("handlers run between start and forget")
 }
 
-/// Runs a handler, and takes longer by its tag's factor.
+/// Runs a handler, and prolongs it by its tag's factor.
 pub fn scaled(tag: TagOf, handler: impl FnOnce()) {
     let factor = match tag {
         TagOf::Own(index) => SERVER.with_borrow(|server| *server.as_ref()?.scales.get(usize::from(index))?),
@@ -168,7 +168,7 @@ pub fn scaled(tag: TagOf, handler: impl FnOnce()) {
     compute_until(start.plus_ns((took_ns * factor) as u64));
 }
 
-/// Keeps the processor busy until `end`, as a handler does that computes too much.
+/// Keeps the processor busy until `end`, like a handler that computes too much.
 fn compute_until(end: Timestamp) -> u64 {
     let mut sum = 0x9e37_79b9_7f4a_7c15_u64;
     while monotonic_now() < end {
@@ -179,7 +179,7 @@ fn compute_until(end: Timestamp) -> u64 {
     sum
 }
 
-/// Takes all waiting connections of a listener.
+/// Accepts all waiting connections of a listener.
 pub fn accept(cx: Cx<'_, '_>, protocol: Protocol) {
     let server = server();
     let listener = match protocol {
@@ -216,7 +216,7 @@ pub fn accept(cx: Cx<'_, '_>, protocol: Protocol) {
     }
 }
 
-/// Reads what a connection has, queues a task for each request, and writes what was waiting.
+/// Reads what a connection has, queues a task for each request, and writes pending bytes.
 pub fn socket_ready(cx: Cx<'_, '_>, id: ConnectionId) {
     let server = server();
     let writable = cx.ready().is_some_and(|ready| ready.readiness.contains(Readiness::WRITABLE));
@@ -239,7 +239,7 @@ pub fn socket_ready(cx: Cx<'_, '_>, id: ConnectionId) {
     }
 }
 
-/// Answers a request, and flushes the connection once for all that the task answered.
+/// Answers a request, and flushes the connection once for all answers of the task.
 pub fn answer(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, bytes: Vec<u8>) {
     let server = server();
     server.answered.set(server.answered.get() + 1);
@@ -271,7 +271,7 @@ fn flush(cx: Cx<'_, '_>, id: ConnectionId) {
     }
 }
 
-/// Has a request checked by the agenda, where there is one, before it is answered.
+/// Has a request checked by the agenda, if there is one, before it is answered.
 pub fn http_request(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, route: Option<Route>) {
     let checked = server().desk.as_ref().is_some_and(|desk| desk.check(id, slot, route));
     if !checked {
@@ -279,13 +279,13 @@ pub fn http_request(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, route: Option<
     }
 }
 
-/// Answers a request that came back from its check.
+/// Answers a request whose check is complete.
 pub fn checked(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, route: Option<Route>, token: u64) {
     metric(token as u32);
     respond(cx, id, slot, route);
 }
 
-/// Answers a request at once, or starts what its answer needs.
+/// Answers a request at once, or starts the work that its answer needs.
 fn respond(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, route: Option<Route>) {
     let server = server();
     match route {
@@ -336,7 +336,7 @@ pub fn file_read(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, read: io::Result<
     }
 }
 
-/// Renders a page, keeps it, and sends it; its sections are indexed before anything else runs.
+/// Renders a page, caches it, and sends it; its sections are indexed before anything else runs.
 pub fn render_page(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, number: u32) {
     let server = server();
     let rows = 24 + number % 360;
@@ -355,7 +355,7 @@ pub fn render_page(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, number: u32) {
     server.cache.0.borrow_mut().keep(number, page, cx.now());
 }
 
-/// Notes a section of a page in the index, which is bounded.
+/// Adds a section of a page to the index, which is bounded.
 pub fn index_section(page: u32, section: u32) {
     let server = server();
     let mut index = server.index.borrow_mut();
@@ -365,7 +365,7 @@ pub fn index_section(page: u32, section: u32) {
     index.insert((section, page));
 }
 
-/// Computes a report where it should not: on the loop thread.
+/// Computes a report on the loop thread, which is the mistake to find.
 pub fn report(cx: Cx<'_, '_>, asked_by: Option<(ConnectionId, Slot)>, takes: Duration) {
     let checksum =
         compute_until(monotonic_now().plus_ns(u64::try_from(takes.as_nanos()).unwrap_or(u64::MAX)));
@@ -390,7 +390,7 @@ pub fn log(text: &str) {
     log.push('\n');
 }
 
-/// Gives back a connection's idle memory.
+/// Frees a connection's idle memory.
 pub fn tidy(id: ConnectionId) {
     server().with_connection(id, Connection::tidy);
 }
@@ -401,7 +401,7 @@ pub fn metric(value: u32) {
     server.metrics.set(server.metrics.get().wrapping_add(u64::from(value)));
 }
 
-/// `SIGUSR1` begins a new access log, `SIGUSR2` writes the figures into it.
+/// `SIGUSR1` starts a new access log, `SIGUSR2` writes the figures into it.
 pub fn signal(cx: Cx<'_, '_>) {
     let server = server();
     let dump =
@@ -434,7 +434,7 @@ pub fn heartbeat(cx: Cx<'_, '_>) {
     }
 }
 
-/// Every 10 ms: the moving average of answers a second.
+/// Every 10 ms: updates the moving average of answers per second.
 pub fn average() {
     let server = server();
     let answered = server.answered.get();
@@ -445,7 +445,7 @@ pub fn average() {
     }
 }
 
-/// Every 100 ms: connections whose peer has gone are closed.
+/// Every 100 ms: closes connections whose peer has gone.
 pub fn sweep(cx: Cx<'_, '_>) {
     let server = server();
     let gone: Vec<ConnectionId> = {

@@ -9,48 +9,48 @@ use super::connection::{Protocol, Slot};
 use super::schedule::Route;
 use super::server::{self, ConnectionId};
 
-/// What the demo's loop runs.
+/// The tasks of the demo's loop.
 #[derive(Debug)]
 pub enum DemoTask {
-    /// A listener has connections to take.
+    /// Accepts the connections waiting at a listener.
     Accept(Protocol),
-    /// A connection can be read or written.
+    /// Handles a connection that can be read or written.
     Socket(ConnectionId, Protocol),
-    /// A line goes back.
+    /// Sends a line back.
     Echo(ConnectionId, Slot, Vec<u8>),
-    /// A request for a page.
+    /// Handles a request for a page.
     HttpRequest(ConnectionId, Slot, Option<Route>),
-    /// A file came back from the work pool.
+    /// Handles a file read by the work pool.
     ReadFile(ConnectionId, Slot, io::Result<Vec<u8>>),
-    /// A page for the cache is rendered.
+    /// Renders a page for the cache.
     RenderPage(ConnectionId, Slot, u32),
-    /// A report is computed on the loop thread, for so long: the mistake to find.
+    /// Computes a report on the loop thread, for this long: the mistake to find.
     Report(Option<(ConnectionId, Slot)>, Duration),
-    /// A line for the access log.
+    /// Writes a line to the access log.
     AccessLog(usize),
-    /// A section of a rendered page goes into the index.
+    /// Adds a section of a rendered page to the index.
     IndexSection(u32, u32),
-    /// A connection gives back what a burst left behind.
+    /// Frees the memory that a burst left in a connection.
     Tidy(ConnectionId),
-    /// Another thread reports a measurement.
+    /// Handles a measurement of another thread.
     Metric(u32),
-    /// A signal asks for a new log, or for the figures.
+    /// Handles a signal that asks for a new log, or for the figures.
     Signal,
-    /// The interval of 1 ms: the program's own watchdog.
+    /// The 1 ms interval: the program's own watchdog.
     Heartbeat,
-    /// The interval of 10 ms: moving averages.
+    /// The 10 ms interval: moving averages.
     Average,
-    /// The interval of 100 ms: idle connections.
+    /// The 100 ms interval: idle connections.
     Sweep,
-    /// A request that the agenda has checked is answered.
+    /// Answers a request that the agenda has checked.
     Checked(ConnectionId, Slot, Option<Route>, u64),
-    /// A tasklet failed.
+    /// Handles the failure of a tasklet.
     Failed(String),
-    /// A command that came through the self-pipe, and what else is too rare for a variant of its own.
+    /// A command from the self-pipe, or another task too rare for its own variant.
     Any(Any<Self>),
 }
 
-/// What other threads send to the demo's loop.
+/// Messages from other threads to the demo's loop.
 #[derive(Debug)]
 pub enum DemoRemote {
     /// A measurement.
@@ -59,11 +59,11 @@ pub enum DemoRemote {
     FileRead(ConnectionId, Slot, io::Result<Vec<u8>>),
     /// A request, checked by the agenda, and its token.
     Checked(ConnectionId, Slot, Option<Route>, u64),
-    /// What a tasklet failed with.
+    /// The error of a tasklet.
     Failed(String),
 }
 
-/// The tag under which files are read on the work pool and come back.
+/// The tag of reading files on the work pool, and of their completions.
 pub const READ_FILE: TagOf = TagOf::Own(4);
 
 impl Task for DemoTask {

@@ -1,4 +1,4 @@
-//! Options stand anywhere in a diff, and what is wrong with one is said in a line.
+//! Options may stand anywhere in a diff, and mistakes are explained in one line.
 
 use super::*;
 use crate::cli::{Command, DiffArgs, VerdictFormat};
@@ -14,7 +14,7 @@ fn diff(line: &str) -> DiffArgs {
     }
 }
 
-/// What is said of a wrong line, without clap's hints below it.
+/// The error message for a wrong line, without clap's hints below it.
 fn told(line: &str) -> String {
     let error = cli(line).expect_err(line);
     assert!(error.exit_code() == 2, "{line}: {error}");

@@ -1,4 +1,4 @@
-//! The progress of an import.
+//! Progress display of an import.
 
 use indicatif::ProgressBar;
 use loop_traces::chrome::import::Progress;
@@ -6,14 +6,14 @@ use loop_traces::chrome::import::Progress;
 use crate::commands::progress::bar;
 use crate::units;
 
-/// Shows how far it is, on standard error.
+/// Shows the progress on standard error.
 pub(super) struct Bar {
     bar: ProgressBar,
     size: Option<u64>,
 }
 
 impl Bar {
-    /// A bar for an input of so many bytes, where that is known.
+    /// A bar for an input of the given number of bytes, if known.
     pub(super) fn new(size: Option<u64>) -> Self {
         let template = if size.is_some() {
             "{msg:12} {wide_bar} {percent:>3}%  {bytes_per_sec:>12}  {eta:>4} left"

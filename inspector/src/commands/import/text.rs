@@ -1,4 +1,4 @@
-//! What an import says when it is done: what was read, which threads became loops, what was lost on the way.
+//! Report of an import: what was read, which threads became loops, what was lost.
 
 use loop_probes::text::printable;
 use loop_traces::cells;
@@ -8,7 +8,7 @@ use loop_traces::chrome::import::{ImportReport, ImportSummary, Tally};
 use crate::text::{cut_middle, fill, line, row};
 use crate::units::{bytes, count, counted};
 
-/// What nobody should overlook, in one line.
+/// The most important problem, in one line.
 pub(super) fn warning(report: &ImportReport, input: &str) -> Option<String> {
     let cut = report.repaired.iter().find(|(kind, ..)| *kind == repaired::CUT_OFF);
     if let Some((_, _, place)) = cut {
@@ -27,7 +27,7 @@ pub(super) fn warning(report: &ImportReport, input: &str) -> Option<String> {
     })
 }
 
-/// The page, in lines of `width` cells.
+/// The page, in lines of at most `width` cells.
 pub(super) fn page(report: &ImportReport, input: &str, output: &str, size: u64, width: usize) -> String {
     let mut out = String::new();
     let by = report.producer.map_or_else(String::new, |producer| format!(" by {}", producer.name()));
@@ -61,7 +61,7 @@ fn loops(out: &mut String, report: &ImportReport, width: usize) {
         })
         .collect();
     let longest = |cells: &mut dyn Iterator<Item = usize>| cells.max().unwrap_or(0);
-    // As wide as the largest number needs: columns never shift.
+    // As wide as the largest number, so that columns stay aligned.
     let wide: [usize; 3] = std::array::from_fn(|place| {
         longest(&mut rows.iter().map(|(_, counts)| counts[place].len())).max(8) + 2
     });

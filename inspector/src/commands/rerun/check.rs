@@ -1,4 +1,4 @@
-//! `loopscope rerun --check`: does the loop decide again what it decided?
+//! `loopscope rerun --check`: check whether the loop makes the recorded decisions again.
 
 use loop_probes::text::printable;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use crate::units::{count, counted, duration};
 
 pub(super) fn run(args: &RerunArgs) -> Result<(), Failure> {
     let input = Input::open(&args.input)?;
-    // A refusal is one line, and says itself what is missing.
+    // A refusal is a single line that says what is missing.
     let checked = check_source(|| Ok(input.reopen()?), args.loop_name.as_deref()).map_err(failure)?;
     input.warnings().iter().for_each(|line| warn(line));
     if args.json {
@@ -33,7 +33,7 @@ pub(super) fn run(args: &RerunArgs) -> Result<(), Failure> {
     }
 }
 
-/// The answer; what is below its first line, which names the trace, is broken between words at `columns`.
+/// The answer as text; lines after the first, which names the trace, are wrapped at `columns`.
 fn to_text(checked: &Checked, columns: usize) -> String {
     let text = match &checked.divergence {
         None => agreed(checked),
@@ -92,7 +92,7 @@ fn agreed(checked: &Checked) -> String {
     out + &of_several(checked)
 }
 
-/// A factor, to what can be seen of it.
+/// Formats a factor to a sensible precision.
 fn times(factor: f64) -> String {
     if factor < 10.0 { format!("{factor:.1}") } else { count(factor.round() as u64) }
 }
@@ -101,7 +101,7 @@ fn of_several(checked: &Checked) -> String {
     checked.chosen.told().map_or_else(String::new, |told| format!("  {told}\n"))
 }
 
-/// The place at which both part, as a block.
+/// Describes the divergence, as a block.
 fn parted_in(checked: &Checked, parted: &Divergence) -> String {
     let mut out = format!(
         "{}: the loop decides otherwise in tick {}, {} into the check, under policy {}\n\n",

@@ -1,6 +1,6 @@
-//! The answer as a page: before, model, after, change; what changed most; what was assumed.
+//! The answer as a page: before, model, after, change; the largest changes; the assumptions.
 //!
-//! Green is better and red is worse, where one of the two is; without colour a word says it.
+//! Better is green and worse is red; without colour a word says it.
 
 use loop_traces::units::{change, count, duration, percent};
 use ratatui::style::Style;
@@ -9,26 +9,26 @@ use crate::rerun::what_if::{Answer, Changed, Changes, Figure, Row, Unit, Verdict
 use crate::text::{self, cut_middle, fill, line, wrap};
 use crate::theme::Theme;
 
-/// Columns of a figure, of a change, and of the word behind it.
+/// Widths of a figure, of a change, and of the word after it.
 const FIGURE: usize = 10;
 const CHANGE: usize = 10;
 const WORD: usize = "  better".len();
 
-/// Figures that the first glance names.
+/// Figures named in the headline.
 const NAMED: usize = 3;
 
 struct Page {
     out: String,
     theme: Theme,
     columns: usize,
-    /// Columns of a name.
+    /// Width of the name column.
     name: usize,
-    /// The model has a column of its own.
+    /// Whether there is a column for the model.
     has_model: bool,
     stall_limit_ns: u64,
 }
 
-/// The page, for a screen of `columns`.
+/// Renders the page for a screen of `columns`.
 pub(super) fn render(answer: &Answer, changes: &Changes, theme: Theme, columns: usize) -> String {
     let columns = columns.clamp(60, 120);
     let has_model = answer.model.is_some();
@@ -60,7 +60,7 @@ fn times(factor: f64) -> String {
     if factor < 100.0 { format!("{factor:.1}") } else { count(factor as u64) }
 }
 
-/// A change, in a word.
+/// A change, as a percentage, a factor or a word.
 fn moved(from: f64, to: f64) -> String {
     match (from, to) {
         _ if !is_change(from, to) => "=".to_owned(),
@@ -105,7 +105,7 @@ impl Page {
         }
     }
 
-    /// What got better and what got worse, the most first.
+    /// The headline: what got better and what got worse, largest change first.
     fn glance(&mut self, answer: &Answer) {
         let mut found = false;
         let words =
@@ -169,7 +169,7 @@ impl Page {
         }
     }
 
-    /// Figures are before, of the model, after, and the model's error.
+    /// The figures are before, model, after, and the error of the model.
     fn row(&mut self, name: &str, [before, model, after, error]: &[String; 4], told: &str, verdict: Verdict) {
         let name = fill(&cut_middle(name, self.name - 1), self.name);
         let of_model = |text| if self.has_model { format!("{text:>FIGURE$}") } else { String::new() };
@@ -214,7 +214,7 @@ impl Page {
         }
     }
 
-    /// What the columns and the words mean, where they are there.
+    /// Explains the columns and words that appear.
     fn legend(&mut self, answer: &Answer) {
         let rows = answer.rows.iter().map(|row| row.verdict);
         let verdicts: Vec<Verdict> =

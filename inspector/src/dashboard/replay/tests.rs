@@ -1,4 +1,4 @@
-//! Whatever is drawn after a jump is of one moment.
+//! After a jump, every frame shows a single point in time.
 
 use loop_traces::source::{EventSource as _, MemorySource};
 use loop_traces::synthetic::Script;
@@ -46,14 +46,14 @@ impl Watching {
         }
     }
 
-    /// The frame at this moment of the person who looks at it.
+    /// The frame at this wall-clock time.
     fn frame(&mut self, elapsed_ns: u64) -> Buffer {
         let now = self.feed.clock(&self.state, Timestamp(elapsed_ns));
         update(&mut self.state, Message::Frame { now, elapsed_ns });
         drawn(&self.state)
     }
 
-    /// What is drawn of this state where every figure is read anew.
+    /// The frame for this state with all figures refreshed.
     fn anew(&self) -> Buffer {
         let mut state = self.state.clone();
         state.glance_until_ns = 0;
@@ -77,7 +77,7 @@ fn a_frame_after_a_jump_is_of_one_moment() {
         watching.frame(1_000_000_000);
         let end = watching.state.playback.as_ref().unwrap().end;
         let before = Timestamp(end.as_ns() - 1_000_000);
-        // Sooner than the figures are read again by themselves.
+        // Sooner than the regular refresh of the figures.
         for (place, to) in [end, before, end].into_iter().enumerate() {
             watching.feed.seek(&mut watching.state, Effect::Seek(to)).unwrap();
             assert!(watching.feed.player.is_playing());
@@ -100,7 +100,7 @@ fn a_replay_that_plays_to_its_end_ends_with_the_figures_of_its_end() {
 }
 
 impl Watching {
-    /// The next look at the clock finds that the end is reached, and after that frame there is none.
+    /// The next check of the clock reaches the end, and after that frame there are no more.
     fn plays_out(&mut self, view: char) {
         let now = monotonic_now().plus_ns(200_000_000).as_ns();
         assert!(self.advance(now));

@@ -1,4 +1,4 @@
-//! At a stall everybody is known whom it made late, although they are over with their wait only after it.
+//! At a stall, everything that it delayed is known, although those waits end only after it.
 
 use loop_probes::event::{Event, Outcome};
 use loop_probes::ids::{SourceId, Tag, TaskId, TimerId};
@@ -11,7 +11,7 @@ const LOOP: SourceId = SourceId(1);
 const OTHER: SourceId = SourceId(2);
 const MS: u64 = 1_000_000;
 
-/// A tick from `start` to `end`, a task in it, and before the task the timers that were due at these moments.
+/// A tick from `start` to `end` with one task, preceded by timers that were due at these times.
 fn tick(events: &mut Vec<Stamped>, source: SourceId, number: u64, (start, end): (u64, u64), due: &[u64]) {
     let at = |ms: u64, event| Stamped { at: Timestamp(ms * MS), source, event };
     events.push(at(start, Event::TickStart { tick: number }));
@@ -39,7 +39,7 @@ fn next(watched: &mut Watched, forward: bool) -> (u64, u64) {
     (info.marked.unwrap().as_ns() / MS, info.position.as_ns() / MS)
 }
 
-/// How long those waited, in milliseconds, whom the stall that ended then made late.
+/// The waits of everything delayed by the stall that ended then, in milliseconds.
 fn hurt_by(watched: &Watched, end_ms: u64) -> Vec<u64> {
     let fold = &watched.seen.0;
     let tick = fold.tick_that_ended(Timestamp(end_ms * MS)).unwrap();
@@ -52,7 +52,7 @@ fn the_replay_goes_on_until_the_last_of_its_victims_fired() {
     tick(&mut events, LOOP, 1, (100, 140), &[]);
     tick(&mut events, LOOP, 2, (141, 142), &[110, 120]);
     tick(&mut events, LOOP, 3, (143, 144), &[138]);
-    // Due after the stall, so none of its own; then one that nobody waited for.
+    // Due after the stall, so not delayed by it; then a stall that delays nothing.
     tick(&mut events, LOOP, 4, (160, 161), &[150]);
     tick(&mut events, LOOP, 5, (300, 330), &[]);
     tick(&mut events, LOOP, 6, (400, 401), &[]);

@@ -1,4 +1,4 @@
-//! One connection of the demo's clients: what is still to be written, and what of an answer came so far.
+//! One connection of the demo's clients: unsent requests, and the partially received answer.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -9,7 +9,7 @@ use polling::{Event, Poller};
 use super::MODE;
 use crate::workload::schedule::Route;
 
-/// How answers are told apart.
+/// How answers are delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
     /// An answer is a line.
@@ -25,14 +25,14 @@ pub(super) struct Connection {
     outbox: Vec<u8>,
     inbox: Vec<u8>,
     waits_to_write: bool,
-    /// What watches the stream, until this is dropped.
+    /// The poller that watches the stream, until this is dropped.
     watched_by: Option<Arc<Poller>>,
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
         if let Some(poller) = &self.watched_by {
-            // Refused only where the system has let go of the descriptor already.
+            // Fails only if the descriptor is already closed.
             let _ = poller.delete(&self.stream);
         }
     }
@@ -49,7 +49,7 @@ impl Connection {
 
     #[expect(unsafe_code, reason = "polling's registration is by raw descriptor")]
     pub(super) fn register(&mut self, poller: &Arc<Poller>, key: usize) -> io::Result<()> {
-        // SAFETY: the stream is open as long as this has it, and `drop` takes it out of the poller before that.
+        // SAFETY: the stream stays open for as long as `self` owns it, and `drop` removes it from the poller first.
         unsafe { poller.add_with_mode(&self.stream, Event::readable(key), MODE)? }
         self.watched_by = Some(Arc::clone(poller));
         Ok(())
@@ -70,7 +70,7 @@ impl Connection {
         written.and_then(|()| write!(self.outbox, "Host: demo\r\nUser-Agent: loopscope-demo\r\n\r\n")).ok();
     }
 
-    /// Writes what the socket takes; asks to be told when it takes more.
+    /// Writes what the socket accepts; asks to be notified when it accepts more.
     pub(super) fn flush(&mut self, poller: &Poller, key: usize) -> io::Result<()> {
         let mut written = 0;
         while written < self.outbox.len() {
@@ -91,7 +91,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads what came and returns how many answers it completed.
+    /// Reads what has arrived and returns the number of answers that it completed.
     pub(super) fn read_answers(&mut self) -> io::Result<u32> {
         let mut chunk = [0; 16 * 1024];
         loop {
@@ -122,14 +122,14 @@ impl Connection {
     }
 }
 
-/// Whole lines, and the bytes they take.
+/// Counts complete lines, and the bytes they take.
 fn count_lines(bytes: &[u8]) -> (u32, usize) {
     let newlines = bytes.iter().filter(|byte| **byte == b'\n').count();
     let used = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
     (newlines as u32, used)
 }
 
-/// Whole HTTP responses, and the bytes they take.
+/// Counts complete HTTP responses, and the bytes they take.
 fn count_responses(bytes: &[u8]) -> io::Result<(u32, usize)> {
     let (mut answers, mut used) = (0, 0);
     loop {

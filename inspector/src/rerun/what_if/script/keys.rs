@@ -39,7 +39,7 @@ impl Keys {
         }
     }
 
-    /// The run of a key that is posted while queued: a kept one runs again in this drain.
+    /// The run of a key that is posted while queued: a kept one is queued again.
     pub(super) fn post_again(&mut self, key: u64) -> Option<RunId> {
         if let Some(index) = self.kept.iter().position(|(known, _)| *known == key) {
             self.posted.extend(self.kept.remove(index));
