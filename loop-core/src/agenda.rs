@@ -10,17 +10,17 @@
 //!
 //! # Order
 //!
-//! For every fetch a worker looks at High, then Normal, then Low. So a new High overtakes every Low that waits, in
-//! all cases; Low waits as long as there is something else to do, which [`Statistics`] and the recorded
-//! `agenda_added` and `agenda_ran` show. Within a priority it is first in, first out. With several workers, what a
-//! tasklet adds waits in the queue of its own worker and may be stolen from there by others: between queues, and
-//! only within one priority, that order is not kept. A worker alone has nobody to steal from and keeps it strictly.
+//! For every fetch a worker checks High, then Normal, then Low. So a new High always overtakes every waiting Low;
+//! Low waits as long as there is other work, which [`Statistics`] and the recorded `agenda_added` and `agenda_ran`
+//! show. Within a priority the order is first in, first out. With several workers, a tasklet's additions wait in
+//! the queue of its own worker and may be stolen from there by others: between queues, and only within one
+//! priority, that order is not kept. A single worker has no one to steal from and keeps it strictly.
 //!
 //! # A loop and its agenda
 //!
 //! An agenda that is [attached](AgendaBuilder::attach) shares the wake-up of its loop: tasklets post through the
-//! loop's [`Handle`](crate::Handle), the last pending one wakes the loop, and as long as one waits or runs the loop
-//! stays alive and lists it by its label. The agenda is not stopped by a loop that ends: it has its own
+//! loop's [`Handle`](crate::Handle), the last pending one wakes the loop, and while any tasklet waits or runs, the
+//! loop stays alive and lists it by its label. A loop that ends does not stop its agenda, which has its own
 //! [`shutdown`](Agenda::shutdown).
 
 mod agenda_loop;
@@ -90,27 +90,27 @@ pub struct Agenda {
 }
 
 impl Agenda {
-    /// Sets up an agenda: workers, the loop that it belongs to, recorders.
+    /// Returns a builder to set its workers, the loop it belongs to, and its recorders.
     pub fn builder() -> AgendaBuilder {
         AgendaBuilder::new()
     }
 
-    /// A handle for other threads. Does not keep the agenda from being dropped.
+    /// A handle for other threads. It does not keep the agenda from being dropped.
     #[must_use]
     pub fn handle(&self) -> AgendaHandle {
         self.handle.clone()
     }
 
-    /// As [`AgendaHandle::add`].
+    /// Adds a tasklet, as [`AgendaHandle::add`] does.
     ///
     /// # Errors
     ///
-    /// [`Refused`] hands it back where the agenda was shut down.
+    /// [`Refused`] hands the tasklet back if the agenda was shut down.
     pub fn add(&self, tasklet: Tasklet) -> Result<TaskId, Refused> {
         self.handle.add(tasklet)
     }
 
-    /// As [`AgendaHandle::statistics`].
+    /// Counters since the beginning, as from [`AgendaHandle::statistics`].
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         self.handle.statistics()
@@ -130,28 +130,28 @@ pub struct AgendaHandle {
 }
 
 impl AgendaHandle {
-    /// Adds a tasklet, behind those of its priority that wait. Returns its number, from 1.
+    /// Adds a tasklet behind those of its priority that wait. Returns its number, from 1.
     ///
     /// # Errors
     ///
-    /// [`Refused`] hands it back where the agenda was shut down.
+    /// [`Refused`] hands the tasklet back if the agenda was shut down.
     pub fn add(&self, tasklet: Tasklet) -> Result<TaskId, Refused> {
         self.inner.add(tasklet)
     }
 
-    /// What was counted since the beginning. Exact once nothing is pending.
+    /// Counters since the beginning. Exact once nothing is pending.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         self.inner.statistics()
     }
 
-    /// Its name.
+    /// The agenda's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.inner.name
     }
 
-    /// Workers.
+    /// Number of workers.
     #[must_use]
     pub fn workers(&self) -> u16 {
         self.inner.slots.len() as u16

@@ -1,7 +1,7 @@
-//! Either loop: what is written against these runs on an [`EventLoop`] and on a [`MiniEventLoop`].
+//! Code for either loop: runs on an [`EventLoop`] and on a [`MiniEventLoop`].
 //!
-//! [`AnyEventLoop`] owns one of the two, [`EventLoopHandle`] borrows whichever it is. What only one of them can do
-//! answers [`OnlyOn`] on the other.
+//! [`AnyEventLoop`] owns one of the two, [`EventLoopHandle`] borrows one. Operations that only one of them
+//! supports return [`OnlyOn`] on the other.
 
 mod handle;
 
@@ -21,7 +21,7 @@ use crate::poller::os::OsPoller;
 use crate::surroundings::Surroundings;
 use crate::task::Task;
 
-/// Which loop it is.
+/// The kind of loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Face {
@@ -40,15 +40,15 @@ impl fmt::Display for Face {
     }
 }
 
-/// The other loop can do that, this one cannot. Nothing was done.
+/// This operation needs the other kind of loop. Nothing was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} needs an {needs}, and this is a {got}")]
 pub struct OnlyOn {
-    /// What was asked for.
+    /// The requested operation.
     pub what: &'static str,
-    /// The loop that it needs.
+    /// The kind of loop that supports it.
     pub needs: Face,
-    /// The loop that it was asked of.
+    /// The kind of loop it was called on.
     pub got: Face,
 }
 
@@ -78,7 +78,7 @@ pub enum AnyEventLoop<T: Task, C: Clock = SystemClock, P: Poller = OsPoller> {
 }
 
 impl<T: Task, C: Clock, P: Poller> AnyEventLoop<T, C, P> {
-    /// Which it is.
+    /// The kind of loop.
     #[must_use]
     pub const fn face(&self) -> Face {
         match self {
@@ -87,7 +87,7 @@ impl<T: Task, C: Clock, P: Poller> AnyEventLoop<T, C, P> {
         }
     }
 
-    /// Gives access to the loop from outside, as a running task has it.
+    /// Gives access to the loop from outside, as a running task has.
     pub fn with<R>(&mut self, f: impl FnOnce(&mut EventLoopHandle<'_, T>) -> R) -> R {
         match self {
             Self::EventLoop(event_loop) => event_loop.with(|cx| f(&mut cx.event_loop())),
@@ -95,11 +95,11 @@ impl<T: Task, C: Clock, P: Poller> AnyEventLoop<T, C, P> {
         }
     }
 
-    /// Turns until `done` says so, as [`EventLoop::tick_until`].
+    /// Turns until `done` returns true, as [`EventLoop::tick_until`] does.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The errors of [`EventLoop::run`].
     pub fn tick_until(&mut self, done: impl FnMut() -> bool) -> Result<bool, LoopError> {
         match self {
             Self::EventLoop(event_loop) => event_loop.tick_until(done),
@@ -107,11 +107,11 @@ impl<T: Task, C: Clock, P: Poller> AnyEventLoop<T, C, P> {
         }
     }
 
-    /// Runs until nothing referenced is pending or somebody asks to stop, as [`EventLoop::run`].
+    /// Runs until nothing referenced is pending or it is asked to stop, as [`EventLoop::run`] does.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The errors of [`EventLoop::run`].
     pub fn run(&mut self) -> Result<StopReason, LoopError> {
         match self {
             Self::EventLoop(event_loop) => event_loop.run(),
@@ -119,11 +119,11 @@ impl<T: Task, C: Clock, P: Poller> AnyEventLoop<T, C, P> {
         }
     }
 
-    /// One turn.
+    /// Runs one turn.
     ///
     /// # Errors
     ///
-    /// As [`EventLoop::turn`].
+    /// [`LoopError::Wait`] if the poller fails.
     pub fn turn(&mut self) -> Result<(), LoopError> {
         match self {
             Self::EventLoop(event_loop) => event_loop.turn(),
@@ -153,7 +153,7 @@ impl<T: Task, C: Clock, P: Poller> AnyEventLoop<T, C, P> {
     ///
     /// # Errors
     ///
-    /// [`OnlyOn`] where it is a mini one.
+    /// [`OnlyOn`] if it is a mini loop.
     pub fn as_event_loop(&mut self) -> Result<&mut EventLoop<T, C, P>, OnlyOn> {
         match self {
             Self::EventLoop(event_loop) => Ok(event_loop),
@@ -167,7 +167,7 @@ impl<T: Task, C: Clock, P: Poller> AnyEventLoop<T, C, P> {
     ///
     /// # Errors
     ///
-    /// [`OnlyOn`] where it is the other one.
+    /// [`OnlyOn`] if it is an [`EventLoop`].
     pub fn as_mini(&mut self) -> Result<&mut MiniEventLoop<T, C, P>, OnlyOn> {
         match self {
             Self::Mini(mini) => Ok(mini),

@@ -1,4 +1,4 @@
-//! The context: what a running task can do with its loop.
+//! The context: a running task's access to its loop.
 
 mod io;
 mod io_options;
@@ -25,7 +25,7 @@ use crate::task::Task;
 use crate::task::body::Body;
 use crate::timer::Timer;
 
-/// What a running task can do with its loop. It lives as long as the call that gave it.
+/// A running task's access to its loop. It lives as long as the call it was passed to.
 pub struct Context<'a, T: Task> {
     pub(crate) core: &'a mut Core<T>,
     pub(crate) clock: &'a dyn Clock,
@@ -33,7 +33,7 @@ pub struct Context<'a, T: Task> {
 }
 
 impl<T: Task> Context<'_, T> {
-    /// Reads the record clock, where anybody wants to know.
+    /// Reads the record clock, if anything records it.
     #[inline]
     pub(crate) fn stamp(&mut self) -> Ticks {
         if self.core.on {
@@ -50,7 +50,7 @@ impl<T: Task> Context<'_, T> {
         now
     }
 
-    /// Queues a task behind all that wait.
+    /// Queues a task behind all waiting ones.
     #[inline]
     pub fn post(&mut self, task: T) -> TaskId {
         if self.core.on { self.post_recorded(task) } else { self.core.scheduler.queue_plain(task) }
@@ -71,20 +71,21 @@ impl<T: Task> Context<'_, T> {
         self.core.scheduler.microtasks_mut().push(task);
     }
 
-    /// Posts `callback` to the deferred queue, where `key` runs once per drain however often it was posted:
-    /// after the microtasks that follow the current task. Returning true keeps it for the next drain, whatever
-    /// brings that about: a kept callback wakes nothing and keeps nothing alive. The answer is true where
-    /// the key waits already: then `callback` is dropped and the first one stays.
+    /// Posts `callback` to the deferred queue, which runs each `key` once per drain however often it was posted: after
+    /// the microtasks that follow the current task. Returning true keeps it for the next drain, whatever triggers that:
+    /// a kept callback wakes nothing and keeps nothing alive. The result is true if the key is already queued: then
+    /// `callback` is dropped and the first one stays.
     pub fn defer(&mut self, key: u64, callback: impl FnMut(&mut Context<'_, T>) -> bool + 'static) -> bool {
         let existed = self.core.scheduler.deferred_mut().post_with(key, || Box::new(callback));
         if self.core.on {
-            // The latest boundary will do: nobody asks how long a key waits, and a reading costs more than a record.
+            // The latest boundary is accurate enough: the wait of a key is not measured, and a reading costs more than
+            // a record.
             self.core.record(Event::DeferredPosted { key, existed });
         }
         existed
     }
 
-    /// Takes a key back from the deferred queue; false where it does not wait there.
+    /// Takes a key back from the deferred queue; false if it is not queued.
     pub fn undefer(&mut self, key: u64) -> bool {
         let removed = self.core.scheduler.deferred_mut().remove(key);
         if removed && self.core.on {
@@ -94,8 +95,8 @@ impl<T: Task> Context<'_, T> {
         removed
     }
 
-    /// Sets an immediate: it runs in the batch before the next poll; one that is set while the batch runs
-    /// waits for the next tick.
+    /// Sets an immediate: it runs in the batch before the next poll; one set while the batch runs waits for the next
+    /// tick.
     pub fn immediate(&mut self, task: T) -> TaskId {
         let tag = self.core.tag(&task);
         let queued = self.stamp();
@@ -111,7 +112,7 @@ impl<T: Task> Context<'_, T> {
         id
     }
 
-    /// Takes an immediate back; false where it ran already or never was.
+    /// Takes an immediate back; false if it already ran or never existed.
     pub fn clear_immediate(&mut self, immediate: TaskId) -> bool {
         let Some(queued) = self.core.scheduler.immediates.clear(immediate) else { return false };
         if self.core.on {
@@ -122,7 +123,7 @@ impl<T: Task> Context<'_, T> {
         true
     }
 
-    /// Says whether an immediate keeps the loop alive; false where there is no such immediate.
+    /// Sets whether an immediate keeps the loop alive; false if there is no such immediate.
     pub fn set_immediate_referenced(&mut self, immediate: TaskId, referenced: bool) -> bool {
         let changed = self.core.scheduler.immediates.set_referenced(immediate, referenced);
         if changed == Some(true) && self.core.on {
@@ -132,8 +133,8 @@ impl<T: Task> Context<'_, T> {
         changed.is_some()
     }
 
-    /// Runs `task` once at the end of this turn, after the poll and its timers. The poll does not wait meanwhile: the
-    /// end of this turn is soon. (Bun's poll does wait, and its callback with it.)
+    /// Runs `task` once at the end of this turn, after the poll and its timers. Until then the poll does not wait,
+    /// because the end of the turn is due. (Bun's poll does wait, and delays the callback.)
     pub fn after_loop(&mut self, task: T) -> TaskId {
         let tag = self.core.tag(&task);
         let queued = self.stamp();
@@ -148,7 +149,7 @@ impl<T: Task> Context<'_, T> {
         id
     }
 
-    /// Asks the loop to end its run after this turn. Nothing that waits is lost: the next run goes on.
+    /// Asks the loop to end its run after this turn. Nothing waiting is lost: the next run continues.
     pub fn stop(&mut self) {
         self.core.scheduler.stop();
         if self.core.on {
@@ -156,7 +157,7 @@ impl<T: Task> Context<'_, T> {
         }
     }
 
-    /// Keeps the loop alive until as many [`release`](Self::release)s of the same label.
+    /// Keeps the loop alive until [`release`](Self::release) has been called as often with the same label.
     pub fn hold(&mut self, label: &'static str) {
         self.core.scheduler.refs.hold(label, 1);
         self.core.ref_changed(RefKind::Handle, 1);
@@ -168,25 +169,25 @@ impl<T: Task> Context<'_, T> {
         self.core.ref_changed(RefKind::Handle, -1);
     }
 
-    /// Takes back one [`hold`](Self::hold) before the next poll, not now.
+    /// Takes back one [`hold`](Self::hold) just before the next poll.
     pub fn release_later(&mut self, label: &'static str) {
         self.core.scheduler.refs.release_later(label);
     }
 
-    /// Nests one level deeper: no drain before the matching [`exit`](Self::exit) of the outermost level, which
-    /// the loop itself holds while a task runs.
+    /// Nests one level deeper: nothing is drained before the matching [`exit`](Self::exit) of the outermost level,
+    /// which the loop itself holds while a task runs.
     pub fn enter(&mut self) {
         self.core.depth += 1;
     }
 
-    /// Leaves a level that [`enter`](Self::enter) opened. The loop's own level cannot be left from here.
+    /// Leaves a level opened by [`enter`](Self::enter). The loop's own level cannot be left from here.
     pub fn exit(&mut self) {
         if self.core.depth > 1 {
             self.core.depth -= 1;
         }
     }
 
-    /// The running task failed: it is recorded as failed, with this message.
+    /// Marks the running task as failed and records this message.
     pub fn fail(&mut self, message: impl fmt::Display) {
         self.core.current.outcome = Outcome::Failed;
         self.stamp();
@@ -195,32 +196,32 @@ impl<T: Task> Context<'_, T> {
         self.core.failure = Some(message);
     }
 
-    /// The running task reloads the program: its batch (the pass over the queue, the due timers, the immediates, the
-    /// ready sources) ends at once, without a drain, and it is not counted. What it left is drained before anything else
-    /// runs; the rest of the batch comes in the next turn, in order.
+    /// Marks the running task as reloading the program: its batch (the pass over the queue, the due timers, the
+    /// immediates, the ready sources) ends at once, without a drain, and the task is not counted. What it left is
+    /// drained before anything else runs; the rest of the batch runs in the next turn, in order.
     pub fn reload(&mut self) {
         self.core.current.outcome = Outcome::Reload;
     }
 
-    /// The running task, where one runs.
+    /// The running task, if there is one.
     #[must_use]
     pub fn task(&self) -> Option<TaskId> {
         self.core.current.task
     }
 
-    /// The timer whose task this is.
+    /// The timer that this task belongs to.
     #[must_use]
     pub fn timer(&self) -> Option<Timer> {
         self.core.current.timer
     }
 
-    /// The readiness whose callback this is.
+    /// The readiness that this callback was called for.
     #[must_use]
     pub fn ready(&self) -> Option<IoReadiness> {
         self.core.current.ready
     }
 
-    /// The signal whose task this is.
+    /// The signal that this task was queued for.
     #[must_use]
     pub fn signal(&self) -> Option<Arrival> {
         self.core.current.signal

@@ -1,4 +1,4 @@
-//! What can go wrong with a loop.
+//! Errors of a loop.
 
 use std::io;
 
@@ -12,28 +12,28 @@ use crate::scheduler::TimerGone;
 use crate::signal::SignalError;
 use crate::work_pool::threads::PoolError;
 
-/// What can go wrong with a loop.
+/// An error of a loop.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoopError {
-    /// The operating system has no poller for us.
+    /// The operating system provided no poller.
     #[error("cannot open the poller of the loop")]
     OpenPoller(#[source] io::Error),
-    /// No loop could live by its policy.
+    /// The policy is contradictory or out of range.
     #[error(transparent)]
     Policy(#[from] PolicyError),
-    /// Waiting for readiness failed; the loop cannot go on.
+    /// Waiting for readiness failed; the loop cannot continue.
     #[error("cannot wait for readiness in tick {tick}")]
     Wait {
         /// The tick in which it waited.
         tick: u64,
-        /// The system's word.
+        /// The system's error.
         source: io::Error,
     },
     /// A source of readiness could not be registered, changed or removed.
     #[error(transparent)]
     Poller(#[from] PollerError),
-    /// The policy allows no more sources at a time.
+    /// The policy's limit on sources is reached.
     #[error(
         "the loop has {limit} sources already, the limit of its policy, and cannot take {name}: raise \
          `Policy::sources_max`"
@@ -41,7 +41,7 @@ pub enum LoopError {
     TooManySources {
         /// The limit.
         limit: u32,
-        /// The one too many: its explanation, or its tag.
+        /// The source that was refused: its explanation, or its tag.
         name: String,
     },
     /// There is no such source.
@@ -56,13 +56,13 @@ pub enum LoopError {
     /// The work pool could not start.
     #[error(transparent)]
     Pool(#[from] PoolError),
-    /// The work pool takes nothing more.
+    /// The work pool takes no more jobs.
     #[error("the work pool takes no more jobs: it was shut down")]
     PoolClosed,
-    /// The other kind of loop can do that.
+    /// The operation needs the other kind of loop.
     #[error(transparent)]
     OnlyOn(#[from] OnlyOn),
-    /// A task that runs only once was given to something that runs it again and again.
+    /// A task that runs only once was given to something that runs it repeatedly.
     #[error("task {tag} runs only once, a {what} runs its task again and again: let `Task::again` copy it")]
     RunsOnce {
         /// The task's tag.
@@ -70,34 +70,34 @@ pub enum LoopError {
         /// What it was given to.
         what: RefKind,
     },
-    /// A task was registered or queued whose tag must never be dispatched. It was not run.
+    /// A task with a tag that must never be dispatched was registered or queued. It was not run.
     #[error("task {tag} must never be dispatched, so says its `Task::is_never_dispatched`: queue another")]
     NeverDispatched {
         /// The task's tag.
         tag: String,
     },
-    /// The loop shuts down, and takes nothing new.
+    /// The loop is shutting down and takes nothing new.
     #[error("the loop is shutting down and takes no new {what}: ask `is_shutting_down` first")]
     ShuttingDown {
-        /// What it was to take.
+        /// The refused kind of work.
         what: RefKind,
     },
-    /// A source or a future failed whose owner said that the loop cannot do without it.
+    /// A source or a future failed whose owner declared it essential for the loop.
     #[error("{what} {name} failed: {message}")]
     Failed {
         /// What it is.
         what: RefKind,
         /// Its name.
         name: String,
-        /// What the error said.
+        /// The error's message.
         message: String,
     },
-    /// A callback panicked, and the policy says that this ends the loop.
+    /// A callback panicked, and the policy ends the loop on panics.
     #[error("task {tag} panicked: {message}")]
     Panicked {
         /// The task's tag.
         tag: String,
-        /// What it said.
+        /// The panic's message.
         message: String,
     },
 }

@@ -1,7 +1,7 @@
 //! The event loop: the only place that calls a clock or a poller.
 //!
-//! It asks the [`Scheduler`] what is next, does it, and records each boundary: one
-//! reading of the record clock serves the end of one thing and the start of the next.
+//! It asks the [`Scheduler`] for the next step, performs it, and records each boundary: one reading of the record
+//! clock serves as the end of one thing and the start of the next.
 
 mod batches;
 mod builder;
@@ -74,39 +74,39 @@ pub struct EventLoop<T: Task, C: Clock = SystemClock, P: Poller = OsPoller> {
     validator: Validator,
     slow: SlowLimit,
     ready: Vec<Ready>,
-    /// Depths that were recorded last, by queue.
+    /// Queue depths last recorded, by queue.
     depths: [u32; observe::SAMPLED],
     snapshot_due: Option<Timestamp>,
     /// The scheduler's latest reading of the monotonic clock, until the next tick has looked at it.
     latest: Option<Timestamp>,
-    /// The reading that the steps of this tick go by, until something ran.
+    /// The reading used by the steps of this tick until something ran.
     now: Option<Timestamp>,
-    /// When this tick's time for tasks is over, once it has begun.
+    /// When this tick's time budget for tasks ends, once it has begun.
     tasks_until: Option<Timestamp>,
-    /// When the poller was asked last.
+    /// When the last poll took place.
     polled: Option<Timestamp>,
-    /// The policy has an exit check of its own in the turn.
+    /// Whether the policy has an exit check of its own within the turn.
     exits_in_turn: bool,
-    /// When `run_until` wants the loop back.
+    /// When the caller of `run_until` wants the loop back.
     until: Option<Timestamp>,
-    /// A run goes on.
+    /// Whether a run is in progress.
     running: bool,
-    /// A task reloaded the program, and what it left was not drained yet.
+    /// Whether a task reloaded the program and what it left is not drained yet.
     owes_drain: bool,
     signals_dropped: u64,
 }
 
 impl<T: Task> EventLoop<T> {
-    /// A loop of this thread with [`Policy::bun`], which records nothing.
+    /// A loop on this thread with [`Policy::bun`] that records nothing.
     ///
     /// # Errors
     ///
-    /// [`LoopError::OpenPoller`] where the system gives no poller.
+    /// [`LoopError::OpenPoller`] if the system provides no poller.
     pub fn new() -> Result<Self, LoopError> {
         Builder::new().build()
     }
 
-    /// Sets up a loop: policy, recorder, host, pool, clock, poller.
+    /// Returns a builder to set policy, recorder, host, pool, clock and poller.
     #[must_use]
     pub fn builder() -> Builder<T> {
         Builder::new()
@@ -114,48 +114,47 @@ impl<T: Task> EventLoop<T> {
 }
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
-    /// Runs until nothing referenced is pending or somebody asks to stop. After a stop nothing is lost: the next
-    /// run goes on.
+    /// Runs until nothing referenced is pending or it is asked to stop. Nothing is lost by a stop: the next run
+    /// continues.
     ///
     /// # Errors
     ///
-    /// [`LoopError::Wait`] where the poller fails, [`LoopError::Panicked`] where the policy ends the loop on a
-    /// panic.
+    /// [`LoopError::Wait`] if the poller fails, [`LoopError::Panicked`] if the policy ends the loop on a panic.
     pub fn run(&mut self) -> Result<StopReason, LoopError> {
         self.run_while(None, &mut || false)
     }
 
-    /// Runs at most until `until`; [`StopReason::Deadline`] when that is why it came back.
+    /// Runs until `until` at the latest; returns [`StopReason::Deadline`] if that is why it returned.
     ///
     /// # Errors
     ///
-    /// As [`run`](Self::run).
+    /// The errors of [`run`](Self::run).
     pub fn run_until(&mut self, until: Timestamp) -> Result<StopReason, LoopError> {
         self.run_while(Some(until), &mut || false)
     }
 
-    /// Runs at most for `limit`, as [`run_until`](Self::run_until).
+    /// Runs for `limit` at the longest, as [`run_until`](Self::run_until).
     ///
     /// # Errors
     ///
-    /// As [`run`](Self::run).
+    /// The errors of [`run`](Self::run).
     pub fn run_for(&mut self, limit: Duration) -> Result<StopReason, LoopError> {
         let until = crate::timer::due_after(self.clock.now(), limit);
         self.run_until(until)
     }
 
-    /// Runs until `done` says so; false where the loop ended before that: nothing referenced was pending any more, or
-    /// it was asked to stop. `done` is asked before each turn, and in it before the poll: what a task brought about
-    /// is not waited for.
+    /// Runs until `done` returns true; false if the loop ended before that: nothing referenced was pending any more,
+    /// or it was asked to stop. `done` is called before each turn, and within it before the poll, so that the loop
+    /// does not wait after a task has caused `done`.
     ///
     /// # Errors
     ///
-    /// As [`run`](Self::run).
+    /// The errors of [`run`](Self::run).
     pub fn tick_until(&mut self, mut done: impl FnMut() -> bool) -> Result<bool, LoopError> {
         Ok(self.run_while(None, &mut done)? == StopReason::Deadline)
     }
 
-    /// Runs until `until`, or until `done` wants the loop back; [`StopReason::Deadline`] for both.
+    /// Runs until `until`, or until `done` returns true; [`StopReason::Deadline`] for both.
     fn run_while(
         &mut self,
         until: Option<Timestamp>,
@@ -179,7 +178,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             }
             self.core.recorder.set_running(self.core.at, Running::Outside);
             if reason == StopReason::Shutdown {
-                // Nothing of it is left in the ring, whatever becomes of the process now.
+                // Leaves nothing of the run in the ring, whatever becomes of the process now.
                 self.core.recorder.relieve();
             }
         }
@@ -218,7 +217,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
     }
 
-    /// Whether the exit rule ends the run now, and says so where only news from outside are against it.
+    /// Whether the exit rule ends the run now; records it if only external events prevent that.
     fn ends(&self) -> bool {
         let ends = self.may_end();
         if !ends && self.core.on && self.core.shutdown.running().is_none() && self.core.scheduler.is_drained()
@@ -228,16 +227,16 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         ends
     }
 
-    /// Whether the exit rule ends the run now. While the loop shuts down, the deadline decides, and not this rule.
+    /// Whether the exit rule ends the run now. During a shutdown the deadline decides, not this rule.
     fn may_end(&self) -> bool {
         self.core.shutdown.running().is_none() && self.core.scheduler.is_drained() && !self.has_news()
     }
 
-    /// One turn: [`tick`](Self::tick), then [`auto_tick`](Self::auto_tick), recorded as one tick.
+    /// Runs one turn: [`tick`](Self::tick), then [`auto_tick`](Self::auto_tick), recorded as one tick.
     ///
     /// # Errors
     ///
-    /// [`LoopError::Wait`] where the poller fails.
+    /// [`LoopError::Wait`] if the poller fails.
     pub fn turn(&mut self) -> Result<(), LoopError> {
         self.whole_turn(&mut || false).map(|_| ())
     }
@@ -249,24 +248,24 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         })
     }
 
-    /// The first half of a turn, as the policy lists it; with Bun's, what came from outside, then the task queue
-    /// until it is empty or the tick's budget is spent. Never waits.
+    /// The first half of a turn, in the policy's order; with Bun's, external arrivals, then the task queue until it
+    /// is empty or the tick's budget is spent. Never waits.
     pub fn tick(&mut self) {
-        // Only a poll fails, and no policy polls here.
+        // Only a poll can fail, and no policy polls here.
         let _ = self.ticked(|this| this.run_steps(Half::Tick, &mut || false));
     }
 
-    /// The second half of a turn, as the policy lists it; with Bun's, immediates, the poll, readiness callbacks, due
-    /// timers. Waits while something keeps the loop alive and nothing is there to do.
+    /// The second half of a turn, in the policy's order; with Bun's, immediates, the poll, readiness callbacks, due
+    /// timers. Waits while something keeps the loop alive and there is nothing to do.
     ///
     /// # Errors
     ///
-    /// [`LoopError::Wait`] where the poller fails.
+    /// [`LoopError::Wait`] if the poller fails.
     pub fn auto_tick(&mut self) -> Result<(), LoopError> {
         self.ticked(|this| this.run_steps(Half::AutoTick, &mut || false)).map(|_| ())
     }
 
-    /// Asks the run to end after the current turn; before a run, that run returns at once.
+    /// Asks the run to end after the current turn; called before a run, it makes that run return at once.
     pub fn stop(&mut self) {
         self.core.shared.ask_to_stop();
     }
@@ -295,7 +294,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.exit();
     }
 
-    /// The bare call of a callback from outside; the caller has entered, and will exit.
+    /// Calls a callback from outside without entering or exiting: the caller does both.
     pub fn call(&mut self, label: &'static str, callback: impl FnOnce(&mut Context<'_, T>)) {
         if self.core.depth <= 1 {
             self.validator.callback(label);
@@ -311,7 +310,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
     }
 
-    /// Gives access to the loop from outside, to set it up: no callback, no drain.
+    /// Gives access to the loop from outside, for setup: not recorded as a callback, and nothing is drained.
     pub fn with<R>(&mut self, f: impl FnOnce(&mut Context<'_, T>) -> R) -> R {
         self.core.on = self.core.recorder.is_enabled();
         self.mark();
@@ -379,13 +378,13 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.core.metrics
     }
 
-    /// The policy it runs by.
+    /// The policy in force.
     #[must_use]
     pub const fn policy(&self) -> &Policy {
         self.core.scheduler.policy()
     }
 
-    /// The scheduler, to look at.
+    /// The scheduler, for inspection.
     #[must_use]
     pub const fn scheduler(&self) -> &Scheduler<T> {
         &self.core.scheduler
@@ -409,8 +408,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         &self.clock
     }
 
-    /// Ends the loop: from here on posts are refused and handed back. What other threads had posted and the
-    /// loop had not taken is returned. Dropping the loop does the same.
+    /// Ends the loop: from here on posts are refused and handed back. Returns what other threads had posted and the
+    /// loop had not taken. Dropping the loop does the same.
     pub fn close(&mut self) -> Vec<T::Remote> {
         self.end_futures();
         self.core.close()
@@ -420,7 +419,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         Context { core: &mut self.core, clock: &self.clock, poller: &mut self.poller }
     }
 
-    /// Reads the record clock, where anybody wants to know: the boundary between two things.
+    /// Reads the record clock, if anything records it: the boundary between two things.
     #[inline]
     fn mark(&mut self) -> Ticks {
         if self.core.on {
@@ -429,7 +428,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.core.at
     }
 
-    /// Reads the monotonic clock for the scheduler, and records what it was given.
+    /// Reads the monotonic clock for the scheduler, and records the reading.
     fn read(&mut self, point: ClockPoint) -> Timestamp {
         let now = self.clock.now_at(point);
         self.latest = Some(now);

@@ -1,7 +1,7 @@
-//! The loop of RefPerSys, set up with one call: a loop, its agenda, its self-pipe, its signals.
+//! The loop of RefPerSys, set up with one call: an event loop with its agenda, self-pipe and signals.
 //!
-//! `INT` and `TERM` stop it, `CHLD` tells of the processes that it started, commands come through the pipe; other
-//! signals go to whom the application names. Its timers are the loop's own, of nanoseconds.
+//! `INT` and `TERM` stop it, `CHLD` reports the ends of the processes it started, and commands come through the
+//! pipe; the application can add handlers for other signals. Its timers are the loop's own, in nanoseconds.
 
 use std::time::Duration;
 
@@ -18,17 +18,17 @@ use crate::self_pipe::{CommandSender, ProcessEnd, ProcessQueue, Report, SelfPipe
 use crate::task::{Any, Task};
 use crate::work_pool::Pending;
 
-/// Why there is no such loop.
+/// Why an agenda loop cannot be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AgendaLoopError {
-    /// The loop.
+    /// The event loop failed.
     #[error(transparent)]
     Loop(#[from] LoopError),
-    /// Its agenda.
+    /// Its agenda failed.
     #[error(transparent)]
     Agenda(#[from] AgendaError),
-    /// Its self-pipe.
+    /// Its self-pipe failed.
     #[error(transparent)]
     SelfPipe(#[from] SelfPipeError),
 }
@@ -47,7 +47,7 @@ pub struct AgendaLoopBuilder<T: Task> {
 
 type OnEnd<T> = Box<dyn FnMut(&mut Context<'_, T>, &ProcessEnd)>;
 
-/// A loop with an agenda, commands and processes, that runs until somebody stops it.
+/// An event loop with an agenda, commands and processes, which runs until it is stopped.
 ///
 /// # Examples
 ///
@@ -74,7 +74,8 @@ pub struct AgendaLoop<T: Task> {
 }
 
 impl<T: Task> AgendaLoop<T> {
-    /// Sets up a loop with [`Policy::agenda`]. `wrap` is the variant of the task enum that holds an [`Any`].
+    /// Returns a builder for a loop with [`Policy::agenda`]. `wrap` is the variant of the task enum that holds an
+    /// [`Any`].
     pub fn builder(wrap: fn(Any<T>) -> T) -> AgendaLoopBuilder<T> {
         AgendaLoopBuilder {
             wrap,
@@ -87,16 +88,16 @@ impl<T: Task> AgendaLoop<T> {
         }
     }
 
-    /// Runs until a command, a signal or somebody else stops it. Another run goes on.
+    /// Runs until a command, a signal or a call stops it. Another run continues where this one ended.
     ///
     /// # Errors
     ///
-    /// As [`EventLoop::run`].
+    /// The errors of [`EventLoop::run`].
     pub fn run(&mut self) -> Result<StopReason, LoopError> {
         self.event_loop.run()
     }
 
-    /// The loop.
+    /// The event loop.
     pub const fn event_loop(&mut self) -> &mut EventLoop<T> {
         &mut self.event_loop
     }
@@ -107,24 +108,24 @@ impl<T: Task> AgendaLoop<T> {
         self.agenda.handle()
     }
 
-    /// The way in for commands.
+    /// Sends commands to the loop.
     #[must_use]
     pub const fn commands(&self) -> &CommandSender {
         &self.commands
     }
 
-    /// Processes that wait for [`Command::StartProcess`](crate::self_pipe::Command::StartProcess).
+    /// Processes waiting for [`Command::StartProcess`](crate::self_pipe::Command::StartProcess).
     #[must_use]
     pub const fn processes(&self) -> &ProcessQueue {
         &self.processes
     }
 
-    /// Runs `handle` for each arrival of signal `signo`, as a task of this label. For `INT` and `TERM` it takes the
-    /// place of stopping; `CHLD` belongs to the processes and is better left alone.
+    /// Runs `handle` for each arrival of signal `signo`, as a task with this label. For `INT` and `TERM` it
+    /// replaces stopping; leave `CHLD` alone, which belongs to the processes.
     ///
     /// # Errors
     ///
-    /// [`LoopError::Signal`] where the signal cannot be caught.
+    /// [`LoopError::Signal`] if the signal cannot be caught.
     pub fn on_signal(
         &mut self,
         signo: i32,
@@ -142,13 +143,13 @@ impl<T: Task> AgendaLoop<T> {
 }
 
 impl<T: Task> AgendaLoopBuilder<T> {
-    /// Threads that work for the agenda; one a core unless said otherwise.
+    /// Number of worker threads of the agenda; one per core by default.
     pub fn workers(mut self, workers: u16) -> Self {
         self.agenda = self.agenda.workers(workers);
         self
     }
 
-    /// Another policy than [`Policy::agenda`].
+    /// Replaces [`Policy::agenda`].
     pub fn policy(mut self, policy: Policy) -> Self {
         self.event_loop = self.event_loop.policy(policy);
         self
@@ -162,37 +163,37 @@ impl<T: Task> AgendaLoopBuilder<T> {
         self
     }
 
-    /// As [`SelfPipe::collector`].
+    /// Sets the collector, as [`SelfPipe::collector`] does.
     pub fn collector(mut self, collect: impl Fn() + Send + Sync + 'static) -> Self {
         self.self_pipe = self.self_pipe.collector(collect);
         self
     }
 
-    /// As [`SelfPipe::collect_within`].
+    /// Limits how long workers have to reach a collection, as [`SelfPipe::collect_within`] does.
     pub fn collect_within(mut self, bound: Duration) -> Self {
         self.self_pipe = self.self_pipe.collect_within(bound);
         self
     }
 
-    /// As [`SelfPipe::on_collected`].
+    /// Sets a callback for the end of a collection, as [`SelfPipe::on_collected`] does.
     pub fn on_collected(mut self, hear: impl Fn(&Result<(), CollectError>) + Send + Sync + 'static) -> Self {
         self.self_pipe = self.self_pipe.on_collected(hear);
         self
     }
 
-    /// As [`SelfPipe::on_dump`].
+    /// Sets a callback for dumps, as [`SelfPipe::on_dump`] does.
     pub fn on_dump(mut self, write: impl FnMut(&mut Context<'_, T>, &Report) + 'static) -> Self {
         self.self_pipe = self.self_pipe.on_dump(write);
         self
     }
 
-    /// As [`SelfPipe::on_unknown`].
+    /// Sets a callback for unknown commands, as [`SelfPipe::on_unknown`] does.
     pub fn on_unknown(mut self, warn: impl FnMut(&mut Context<'_, T>, u8) + 'static) -> Self {
         self.self_pipe = self.self_pipe.on_unknown(warn);
         self
     }
 
-    /// How many processes may run at once, and who hears of their ends; one, and nobody, unless said otherwise.
+    /// How many processes may run at once, and a callback for their ends; one and none by default.
     pub fn processes(
         mut self,
         at_once: usize,
@@ -206,7 +207,7 @@ impl<T: Task> AgendaLoopBuilder<T> {
     ///
     /// # Errors
     ///
-    /// [`AgendaLoopError`] where the system does not give one of these.
+    /// [`AgendaLoopError`] if the system refuses one of these.
     pub fn build(self) -> Result<AgendaLoop<T>, AgendaLoopError> {
         let Self { wrap, event_loop, agenda, self_pipe, processes, at_once, on_end } = self;
         let mut event_loop = event_loop.build()?;

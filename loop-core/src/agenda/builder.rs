@@ -1,4 +1,4 @@
-//! Setting up an agenda.
+//! Builder of an agenda.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::handle::Handle;
 use crate::task::Task;
 use crate::work_pool::threads::{RecorderFactory, cores};
 
-/// How long a dropped agenda waits for its workers.
+/// Default time that a dropped agenda waits for its workers.
 const DROP_WAIT: Duration = Duration::from_secs(1);
 
 /// Sets up an [`Agenda`].
@@ -48,14 +48,14 @@ impl AgendaBuilder {
         }
     }
 
-    /// Its name, for errors, reports and rings; `agenda` unless said otherwise. To be set before
+    /// The agenda's name, for errors, reports and rings; `agenda` by default. Set it before
     /// [`session`](Self::session).
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// Threads that work; one a core unless said otherwise.
+    /// Number of worker threads; one per core by default.
     pub const fn workers(mut self, workers: u16) -> Self {
         self.workers = Some(workers);
         self
@@ -76,25 +76,25 @@ impl AgendaBuilder {
             .worker_recorders(Box::new(move |worker| workers.recorder(&format!("{name} worker {worker}"))))
     }
 
-    /// The record clock: the one that its recorders' rings were made with.
+    /// The record clock: the one used by the rings of its recorders.
     pub const fn clock(mut self, clock: SystemClock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Where additions go, and what else no worker says; nowhere unless said otherwise.
+    /// Recorder of additions and of everything else that no worker records; none by default.
     pub fn recorder(mut self, recorder: Recorder) -> Self {
         self.recorder = recorder;
         self
     }
 
-    /// Makes the recorder of each worker, on its own thread.
+    /// Creates the recorder of each worker, on the worker's own thread.
     pub fn worker_recorders(mut self, make: RecorderFactory) -> Self {
         self.worker_recorders = make;
         self
     }
 
-    /// How long dropping the agenda waits for workers that are in a tasklet; one second unless said otherwise.
+    /// How long dropping the agenda waits for workers that are in a tasklet; one second by default.
     pub const fn drop_wait(mut self, limit: Duration) -> Self {
         self.drop_wait = limit;
         self
@@ -104,7 +104,7 @@ impl AgendaBuilder {
     ///
     /// # Errors
     ///
-    /// [`AgendaError`] where there would be no worker, or the system refuses a thread.
+    /// [`AgendaError`] if there would be no worker, or the system refuses a thread.
     pub fn build(self) -> Result<Agenda, AgendaError> {
         let Self { name, workers, clock, recorder, worker_recorders, keep, drop_wait } = self;
         let workers = workers.unwrap_or_else(cores);
@@ -114,7 +114,7 @@ impl AgendaBuilder {
         let (desk, ledger) = (Scribe::new(recorder), Ledger::new(keep));
         let (inner, locals) =
             Inner::new(Parts { name, clock, workers, desk, recorders: worker_recorders, ledger });
-        // An agenda from the start, so that its drop ends the workers that started before one could not.
+        // Build the agenda first, so that its drop ends the workers already started if a later one cannot start.
         let mut agenda = Agenda { handle: AgendaHandle { inner }, threads: Vec::new(), drop_wait };
         for (worker, local) in (0..workers).zip(locals) {
             let inner = Arc::clone(&agenda.handle.inner);

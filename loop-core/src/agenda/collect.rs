@@ -1,8 +1,8 @@
-//! A collection while all workers stand still (RefPerSys' garbage collection).
+//! Runs a collection while all workers stand still (RefPerSys' garbage collection).
 //!
-//! Somebody asks; every worker comes to its next safe point, which is between two tasklets or where a long one
-//! says so; the last to come collects, and all go on. Whoever asked waits for a limited time only. Then it is told
-//! which worker did not come, and in which tasklet it is, and the others go on without a collection.
+//! On request, every worker stops at its next safe point, which is between two tasklets or where a long one offers
+//! one; the last to arrive collects, then all continue. The requester waits for a limited time only. After that it
+//! gets the workers that did not arrive, with the tasklet each is in, and the others continue without a collection.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -22,7 +22,7 @@ use crate::panic_message::panic_message;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CollectError {
-    /// Not all workers came in time.
+    /// Not all workers arrived in time.
     #[error(
         "{arrived} of {expected} workers of agenda {agenda} came to the collection, not {}: \
          let long tasklets call `Worker::safe_point`",
@@ -31,11 +31,11 @@ pub enum CollectError {
     Late {
         /// The agenda.
         agenda: String,
-        /// Workers that came.
+        /// Workers that arrived.
         arrived: u16,
-        /// Workers that should have come.
+        /// Workers that should have arrived.
         expected: u16,
-        /// Those that did not, and what keeps them.
+        /// Those that did not, and the tasklets they are in.
         missing: Vec<Missing>,
     },
     /// One collection at a time.
@@ -56,28 +56,28 @@ pub enum CollectError {
         /// The agenda.
         agenda: String,
     },
-    /// The collection itself panicked. All workers went on.
+    /// The collection itself panicked. All workers continued.
     #[error("the collection of agenda {agenda} panicked: {message}")]
     Panicked {
         /// The agenda.
         agenda: String,
-        /// What the panic said, made printable.
+        /// The panic's message, made printable.
         message: String,
     },
 }
 
 type Done = Box<dyn FnOnce(Result<(), CollectError>) + Send>;
 
-/// What the last worker to come does, and who is told.
+/// The work of the last worker to arrive, and the callback for its result.
 pub(super) struct Collection {
     run: Box<dyn FnOnce() + Send>,
     done: Done,
-    /// When it was asked for.
+    /// When it was requested.
     pub(super) start: Ticks,
 }
 
 impl Collection {
-    /// Collects. The workers still stand.
+    /// Runs the collection. The workers are still standing.
     pub(super) fn run(self, agenda: &str) -> Collected {
         let Self { run, done, .. } = self;
         let result = catch_unwind(AssertUnwindSafe(run)).map_err(|panic| CollectError::Panicked {
@@ -92,17 +92,17 @@ impl Collection {
     }
 }
 
-/// A collection that is over, one way or the other.
+/// A collection that ended, one way or the other.
 pub(super) struct Collected {
     done: Done,
     result: Result<(), CollectError>,
 }
 
 impl Collected {
-    /// Tells who asked.
+    /// Reports the result to the requester.
     pub(super) fn tell(self) {
         let Self { done, result } = self;
-        // Somebody else's callback: its panic ends no worker.
+        // A foreign callback: its panic must not end a worker.
         let _ = catch_unwind(AssertUnwindSafe(|| done(result)));
     }
 }
@@ -129,7 +129,7 @@ impl Inner {
         }
     }
 
-    /// Whoever asked waits no longer. False where all came, or it is over.
+    /// Stops waiting for the workers. False if all arrived, or the collection is over.
     pub(super) fn give_up(&self, round: Round) -> bool {
         let Some(GivenUp { job, missing }) = self.rendezvous.give_up(round) else { return false };
         let (expected, start) = (self.rendezvous.expected(), job.start);
@@ -146,14 +146,14 @@ impl Inner {
         true
     }
 
-    /// There will be no more collections.
+    /// Refuses further collections.
     pub(super) fn close_rendezvous(&self) {
         if let Some(GivenUp { job, .. }) = self.rendezvous.close() {
             job.refused(CollectError::Closed { agenda: self.name.clone() });
         }
     }
 
-    /// The same with a channel for what it returns.
+    /// The same, with a channel for the return value.
     pub(super) fn begin_returning<R: Send + 'static>(
         &self,
         collect: impl FnOnce() -> R + Send + 'static,
@@ -161,7 +161,7 @@ impl Inner {
         let (sender, returned) = mpsc::channel();
         let (told, receiver) = mpsc::channel();
         let run = Box::new(move || {
-            // Who asked waits for it.
+            // The requester is waiting for it.
             let _ = sender.send(collect());
         });
         let done = Box::new(move |result| {
@@ -172,14 +172,14 @@ impl Inner {
     }
 }
 
-/// What a collection will return.
+/// The future result of a collection.
 pub(super) struct Returning<R> {
     returned: Receiver<R>,
     told: Receiver<Result<(), CollectError>>,
 }
 
 impl<R> Returning<R> {
-    /// Waits at most so long; `None` is "not yet".
+    /// Waits at most `limit`; `None` if it is not over by then.
     fn wait(&self, inner: &Inner, limit: Duration) -> Option<Result<R, CollectError>> {
         match self.told.recv_timeout(limit) {
             Ok(result) => Some(self.result(inner, result)),
@@ -202,13 +202,13 @@ impl<R> Returning<R> {
 
 impl AgendaHandle {
     /// Runs `collect` on one worker while all of them stand still, and waits for it. The workers have `bound` to
-    /// come; how long the collection itself takes is its own affair.
+    /// arrive; the duration of the collection itself is not limited.
     ///
     /// # Errors
     ///
-    /// [`CollectError`] where a worker does not come in time (it is named, with its tasklet), where there is a
-    /// collection already, or the agenda was shut down. A worker that comes later goes on with its work: it joins no
-    /// later collection half-way.
+    /// [`CollectError`] if a worker does not arrive in time (it is named, with its tasklet), if another
+    /// collection is under way, or if the agenda was shut down. A worker that arrives later continues with its
+    /// work: it never joins a later collection half-way.
     ///
     /// # Examples
     ///
@@ -237,8 +237,8 @@ impl AgendaHandle {
         returning.end(inner)
     }
 
-    /// The same for who must not wait, as a loop: asks, and `done` hears how it ended, on some thread. When the
-    /// time is up, [`give_up`](Self::give_up).
+    /// The same for callers that must not wait, such as a loop: makes the request and calls `done` with the outcome,
+    /// on an unspecified thread. When the time is up, call [`give_up`](Self::give_up).
     ///
     /// # Errors
     ///
@@ -251,8 +251,8 @@ impl AgendaHandle {
         self.inner.begin_collect(Box::new(collect), Box::new(done))
     }
 
-    /// Waits no longer for the workers of a collection: those that came go on, and its `done` hears
-    /// [`CollectError::Late`]. False where all had come, or it is over.
+    /// Stops waiting for the workers of a collection: those that arrived continue, and its `done` receives
+    /// [`CollectError::Late`]. False if all had arrived, or it is over.
     pub fn give_up(&self, round: Round) -> bool {
         self.inner.give_up(round)
     }

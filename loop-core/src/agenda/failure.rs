@@ -1,4 +1,4 @@
-//! What goes wrong with a tasklet, and with the agenda.
+//! Errors of tasklets and of the agenda.
 
 use std::fmt;
 use std::io;
@@ -8,10 +8,10 @@ use loop_probes::ids::TaskId;
 
 use super::tasklet::{About, Tasklet, TaskletError};
 
-/// Hears of a failure. False: it reached nobody.
+/// Receives a failure. Returns false if it reached no one.
 pub(super) type Owner = Box<dyn FnOnce(Failure) -> bool + Send>;
 
-/// A tasklet failed, and is not run again.
+/// A tasklet failed and will not run again.
 #[derive(Debug, thiserror::Error)]
 #[error("tasklet {} #{} failed in run {} on worker {worker}: {cause}", .about.label, .about.task, .about.runs)]
 #[non_exhaustive]
@@ -20,7 +20,7 @@ pub struct Failure {
     pub about: About,
     /// The worker that it ran on, from 0.
     pub worker: u16,
-    /// What it said.
+    /// The error or the panic.
     #[source]
     pub cause: Cause,
 }
@@ -35,17 +35,17 @@ pub enum Cause {
     /// It panicked.
     #[error("it panicked: {message}")]
     Panicked {
-        /// What the panic said, made printable.
+        /// The panic's message, made printable.
         message: String,
     },
 }
 
-/// The agenda takes nothing more. Hands the tasklet back.
+/// The agenda refuses the tasklet. Hands it back.
 #[derive(Debug, thiserror::Error)]
 #[error("the agenda takes no more tasklets: it was shut down before {label} came")]
 pub struct Refused {
     label: &'static str,
-    /// Nobody locks it. It lets an error be shared, as errors are, whose tasklet cannot.
+    /// Never contended. The mutex makes the error `Sync`, which its tasklet is not.
     tasklet: Mutex<Tasklet>,
 }
 
@@ -60,32 +60,32 @@ impl Refused {
     }
 }
 
-/// Why there is no agenda.
+/// Why an agenda cannot be created.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AgendaError {
     /// An agenda without workers runs nothing.
     #[error("an agenda needs at least 1 worker")]
     NoWorkers,
-    /// The system gives no more threads.
+    /// The system refused a thread.
     #[error("cannot start worker {worker} of agenda {agenda}")]
     Spawn {
         /// The agenda.
         agenda: String,
         /// The worker, from 0.
         worker: u16,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// A worker that does not come, or does not end, and what keeps it.
+/// A worker that does not arrive, or does not end, and the tasklet it is in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Missing {
     /// The worker, from 0.
     pub worker: u16,
-    /// The tasklet it is in; `None` where it is between two.
+    /// The tasklet it is in; `None` if it is between two.
     pub tasklet: Option<Current>,
 }
 
@@ -108,7 +108,7 @@ impl fmt::Display for Missing {
     }
 }
 
-/// Lists workers in an error.
+/// Formats workers for an error message.
 pub(super) fn listed(missing: &[Missing]) -> String {
     missing.iter().map(Missing::to_string).collect::<Vec<_>>().join(", ")
 }

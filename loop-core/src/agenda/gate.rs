@@ -1,9 +1,9 @@
-//! Where workers without work wait, and how they are woken.
+//! Puts workers without work to sleep and wakes them.
 //!
-//! The two sides look at two things in opposite order. Who adds work first publishes it and then looks for
-//! sleepers; who goes to sleep first registers as one and then looks for work once more. A fence between each
-//! pair makes sure that at least one of them sees the other, so that no wake-up is lost, and that an addition
-//! finds no lock to take while all workers are busy.
+//! The two sides do two things in opposite order. A thread that adds work publishes the work first and then
+//! looks for sleepers; a worker about to sleep registers first and then looks for work once more. A fence
+//! between each pair ensures that at least one of them sees the other, so that no wake-up is lost, and that
+//! an addition takes no lock while all workers are busy.
 
 #[cfg(test)]
 #[cfg(loom)]
@@ -19,9 +19,9 @@ use crate::sync::{AtomicU32, Condvar, Mutex, Ordering, fence, locked};
 /// The place where workers sleep.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    /// Workers that registered and that nobody has woken: written under the lock, read without it.
+    /// Workers that registered and have not been woken: written under the lock, read without it.
     sleepers: AtomicU32,
-    /// Wake-ups that nobody has used yet. Sleepers and these are together all who registered.
+    /// Wake-ups not used yet. Sleepers and permits together are all registered workers.
     permits: Mutex<u32>,
     woken: Condvar,
 }
@@ -31,8 +31,8 @@ impl Gate {
         Self { sleepers: AtomicU32::new(0), permits: Mutex::new(0), woken: Condvar::new() }
     }
 
-    /// Registers a sleeper. It then looks for work once more, and either [`cancel`](Self::cancel)s or
-    /// [`sleep`](Self::sleep)s.
+    /// Registers a sleeper, which must then look for work once more, and either [`cancel`](Self::cancel) or
+    /// [`sleep`](Self::sleep).
     pub(crate) fn prepare(&self) {
         let permits = locked(&self.permits);
         self.sleepers.store(self.sleepers.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
@@ -40,13 +40,13 @@ impl Gate {
         fence(Ordering::SeqCst);
     }
 
-    /// There is work after all.
+    /// Cancels a registration: there is work after all.
     pub(crate) fn cancel(&self) {
         let mut permits = locked(&self.permits);
         match self.sleepers.load(Ordering::Relaxed) {
-            // All were woken: one wake-up is its own.
+            // All were woken: one of the wake-ups is this worker's.
             0 => *permits -= 1,
-            // It takes no wake-up away from who sleeps already.
+            // This worker takes no wake-up away from one that is already asleep.
             sleepers => self.sleepers.store(sleepers - 1, Ordering::Relaxed),
         }
     }
@@ -60,7 +60,7 @@ impl Gate {
         *permits -= 1;
     }
 
-    /// Wakes one sleeper, where there is one. To be called after the work was published.
+    /// Wakes one sleeper, if there is one. Call it after publishing the work.
     pub(crate) fn wake_one(&self) {
         fence(Ordering::SeqCst);
         if self.sleepers.load(Ordering::Relaxed) > 0 {
@@ -68,7 +68,7 @@ impl Gate {
         }
     }
 
-    /// Wakes all sleepers. To be called after what they are woken for was published.
+    /// Wakes all sleepers. Call it after publishing what they are woken for.
     pub(crate) fn wake_all(&self) {
         fence(Ordering::SeqCst);
         self.wake(u32::MAX);

@@ -1,4 +1,4 @@
-//! What the agenda, its handles and its workers share, and how a tasklet gets in.
+//! State shared by the agenda, its handles and its workers, and the admission of tasklets.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,13 +25,14 @@ use crate::work_pool::threads::RecorderFactory;
 thread_local! {
     /// The agenda whose worker this thread is, by its address; 0 is none.
     static WORKER_OF: Cell<usize> = const { Cell::new(0) };
-    /// The emitter of this thread, where it is a worker that is recorded.
+    /// The emitter of this thread, if it is a recorded worker.
     static EMITTER: Cell<Option<SourceId>> = const { Cell::new(None) };
 }
 
-/// The emitter of the calling thread, where that is a worker of an agenda: what its tasklets post is its.
+/// The emitter of the calling thread, if it is a worker of an agenda: posts from its tasklets are attributed to
+/// it.
 pub(crate) fn emitter() -> Option<SourceId> {
-    // A post of a thread that ends, from a destructor of its own, is nobody's.
+    // A post from a destructor of an exiting thread has no emitter.
     EMITTER.try_with(Cell::get).ok().flatten()
 }
 
@@ -47,18 +48,18 @@ pub(super) struct Inner {
     pub(super) ledger: Arc<Ledger>,
     added: [AtomicU64; Priority::ALL.len()],
     last_task: AtomicU64,
-    /// Where everybody writes who is no worker. A lock, because there may be many of them.
+    /// Recorder shared by all threads that are not workers. Behind a lock, because there may be many of them.
     desk: Mutex<Scribe>,
     is_recorded: bool,
     pub(super) recorders: RecorderFactory,
-    /// Tasklets that asked to run again when the door was closed.
+    /// Tasklets that asked to run again after the agenda closed.
     pub(super) returned: Mutex<Vec<Entry>>,
-    /// Workers whose threads go on.
+    /// Whether each worker's thread is still alive.
     pub(super) alive: SyncMutex<Vec<bool>>,
     pub(super) ended: Condvar,
 }
 
-/// What an agenda is made of.
+/// The parts an agenda is built from.
 pub(super) struct Parts {
     pub(super) name: String,
     pub(super) clock: SystemClock,
@@ -94,7 +95,7 @@ impl Inner {
         (Arc::new(inner), locals)
     }
 
-    /// Adds from any thread.
+    /// Adds a tasklet from any thread.
     pub(super) fn add(&self, tasklet: Tasklet) -> Result<TaskId, Refused> {
         let Some(depth) = self.intake.enter(tasklet.priority) else { return Err(Refused::new(tasklet)) };
         let mut entry = self.entry(tasklet);
@@ -112,7 +113,7 @@ impl Inner {
         Ok(task)
     }
 
-    /// Adds on a worker, to its own queue.
+    /// Adds a tasklet from a worker, to the worker's own queue.
     pub(super) fn add_local(
         &self,
         tasklet: Tasklet,
@@ -129,8 +130,8 @@ impl Inner {
         Ok(task)
     }
 
-    /// Puts a tasklet that ran back into the queue, at `now`. Its worker is awake and about to look, so that
-    /// nobody is woken for it.
+    /// Requeues a tasklet that ran, at `now`. Its worker is awake and about to look for work, so no wake-up is
+    /// needed.
     pub(super) fn add_again(
         &self,
         mut entry: Entry,
@@ -157,18 +158,19 @@ impl Inner {
         self.added[usize::from(priority.code())].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Writes into the shared ring: with the time that is read there, since the times of a ring do not go back.
+    /// Writes into the shared ring, with a time read under its lock, since the times within a ring must not go
+    /// back.
     pub(super) fn at_desk<R>(&self, write: impl FnOnce(Ticks, &Scribe) -> R) -> R {
         let desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
         write(self.clock.ticks(), &desk)
     }
 
-    /// A tasklet is over that left its queue, however it ended.
+    /// Counts the end of a tasklet that left its queue, however it ended.
     pub(super) fn over(&self, tag: Tag) {
         self.ledger.end(tag);
     }
 
-    /// What keeps each of `workers`.
+    /// The tasklet that each of `workers` is in.
     pub(super) fn missing(&self, workers: impl IntoIterator<Item = u16>) -> Vec<Missing> {
         let current = |worker| self.slots.get(usize::from(worker)).and_then(Slot::current);
         workers.into_iter().map(|worker| Missing { worker, tasklet: current(worker) }).collect()
@@ -178,12 +180,12 @@ impl Inner {
         std::ptr::from_ref(self).addr()
     }
 
-    /// From now on the calling thread is a worker of this agenda.
+    /// Marks the calling thread as a worker of this agenda.
     pub(super) fn enlist(&self) {
         WORKER_OF.set(self.address());
     }
 
-    /// ... which writes as this emitter.
+    /// Sets the emitter that the calling thread writes as.
     pub(super) fn writes_as(&self, emitter: Option<SourceId>) {
         EMITTER.set(emitter);
     }

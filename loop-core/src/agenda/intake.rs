@@ -1,9 +1,9 @@
-//! What waits, counted by priority, and whether more may come: the agenda's door.
+//! Counts waiting tasklets by priority, and decides whether more may enter: the agenda's door.
 //!
-//! A tasklet is counted before it is in a queue and until it was taken out of one. So a count of 0 means that
-//! nothing of that priority waits, which lets a worker pass over it, and a closed door with nothing counted
-//! means that nothing will ever come: whoever closes waits for the counts and finds every tasklet that was
-//! let in.
+//! A tasklet is counted before it enters a queue and until it has been taken out of one. So a count of 0 means
+//! that nothing of that priority waits, which lets a worker skip it, and a closed door with all counts at 0 means
+//! that nothing will ever come: a thread that closes the door waits for the counts and finds every tasklet that
+//! was let in.
 
 #[cfg(test)]
 #[cfg(loom)]
@@ -16,18 +16,18 @@ use loop_probes::event::Priority;
 
 use crate::sync::{AtomicU8, AtomicU32, Ordering, fence};
 
-/// How far the agenda is closed. It only goes on from one to the next.
+/// How far the agenda is closed. It only ever advances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum Door {
     Open = 0,
-    /// Nothing comes in; what waits still runs.
+    /// No new tasklets; waiting ones still run.
     Finishing = 1,
-    /// Nothing comes in, and workers take nothing more.
+    /// No new tasklets, and workers take no waiting ones either.
     Shut = 2,
 }
 
-/// Counts on lines of their own: many threads write them at once.
+/// A count on a cache line of its own: many threads write counts at once.
 #[derive(Debug)]
 #[repr(align(128))]
 struct Count(AtomicU32);
@@ -51,8 +51,8 @@ impl Intake {
         &self.waiting[usize::from(priority.code())].0
     }
 
-    /// Lets a tasklet in, which must go into a queue then, and says how many of its priority wait with it. `None`
-    /// where the door is closed.
+    /// Admits a tasklet, which the caller must then queue, and returns how many of its priority wait, including
+    /// it. `None` if the door is closed.
     pub(crate) fn enter(&self, priority: Priority) -> Option<u32> {
         let depth = self.count(priority).fetch_add(1, Ordering::Relaxed) + 1;
         fence(Ordering::SeqCst);
@@ -63,17 +63,17 @@ impl Intake {
         Some(depth)
     }
 
-    /// A tasklet was taken out of its queue.
+    /// Counts a tasklet as taken out of its queue.
     pub(crate) fn left(&self, priority: Priority) {
         self.count(priority).fetch_sub(1, Ordering::Release);
     }
 
-    /// Tasklets of `priority` that wait, or are about to.
+    /// Tasklets of `priority` that wait, or are about to be queued.
     pub(crate) fn waiting(&self, priority: Priority) -> u32 {
         self.count(priority).load(Ordering::Acquire)
     }
 
-    /// Whether nothing waits.
+    /// Whether no tasklet waits.
     pub(crate) fn is_empty(&self) -> bool {
         Priority::ALL.iter().all(|priority| self.waiting(*priority) == 0)
     }
@@ -86,7 +86,8 @@ impl Intake {
         }
     }
 
-    /// Closes as far as `door`, and says how it stood. What was let in before is counted from here on.
+    /// Closes as far as `door`, and returns the previous state. Everything admitted before is counted from here
+    /// on.
     pub(crate) fn close(&self, door: Door) -> Door {
         let before = self.door.fetch_max(door as u8, Ordering::AcqRel);
         fence(Ordering::SeqCst);

@@ -1,8 +1,8 @@
-//! How pending tasklets keep a loop alive, and how it lists them by name.
+//! Lets pending tasklets keep a loop alive, and lists them by name.
 //!
-//! The loop reads a count: nobody tells it of each tasklet. It has to be woken only by the last one, because only
-//! that one can end its run. A tasklet that is added to an agenda with nothing to do need not wake it, since a
-//! loop looks at the count before it ends.
+//! The loop reads a count, so it needs no message per tasklet. Only the last tasklet has to wake it, because only
+//! that one can end its run. A tasklet added to an idle agenda need not wake it, since a loop reads the count
+//! before it ends.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,9 +15,9 @@ use loop_probes::ids::Tag;
 use crate::keep_alive::Named;
 use crate::wake_up::WakeUp;
 
-/// What a loop and its agendas share.
+/// State shared by a loop and its agendas.
 pub(crate) struct Keep {
-    /// Tasklets that wait or run, of all agendas.
+    /// Tasklets that wait or run, in all agendas.
     pending: AtomicU64,
     wake_up: Arc<WakeUp>,
     ledgers: Mutex<Vec<Weak<Ledger>>>,
@@ -28,13 +28,13 @@ impl Keep {
         Self { pending: AtomicU64::new(0), wake_up, ledgers: Mutex::default() }
     }
 
-    /// Tasklets that keep the loop alive.
+    /// Number of tasklets that keep the loop alive.
     #[inline]
     pub(crate) fn pending(&self) -> u32 {
         u32::try_from(self.pending.load(Ordering::SeqCst)).unwrap_or(u32::MAX)
     }
 
-    /// Of a loop that is executed again: a record says how many there are. The last one wakes it, as it did.
+    /// For re-executing a loop: sets the count from a record. The last tasklet wakes the loop, as in the recording.
     pub(crate) fn replay(&self, pending: u32) {
         if self.pending.swap(pending.into(), Ordering::SeqCst) > 0 && pending == 0 {
             self.wake_up.wake();
@@ -47,7 +47,7 @@ impl Keep {
         ledgers.push(Arc::downgrade(ledger));
     }
 
-    /// What keeps the loop alive, by label.
+    /// Appends what keeps the loop alive, by label.
     pub(crate) fn list(&self, named: &mut Vec<Named>) {
         if self.pending() == 0 {
             return;
@@ -68,13 +68,13 @@ impl fmt::Debug for Keep {
     }
 }
 
-/// Counts that one allocation holds.
+/// Counts in one allocation.
 const CHUNK: usize = 256;
 
 type Chunk = Box<[AtomicU32; CHUNK]>;
 
-/// Tasklets of one agenda that wait or run, by tag. Chunks come with their first tag, so that a count is one atomic
-/// addition.
+/// Waiting and running tasklets of one agenda, by tag. A chunk is allocated with its first tag, so that counting is
+/// one atomic addition.
 pub(crate) struct Ledger {
     chunks: [OnceLock<Chunk>; CHUNK],
     /// The loop that they keep alive.
@@ -95,7 +95,7 @@ impl Ledger {
         &self.chunks[chunk].get_or_init(|| Box::new(std::array::from_fn(|_| AtomicU32::new(0))))[place]
     }
 
-    /// A tasklet was added.
+    /// Counts an added tasklet.
     pub(super) fn begin(&self, tag: Tag) {
         self.count(tag).fetch_add(1, Ordering::Relaxed);
         if let Some(keep) = &self.keep {
@@ -103,7 +103,7 @@ impl Ledger {
         }
     }
 
-    /// A tasklet is over, however it ended.
+    /// Counts the end of a tasklet, however it ended.
     pub(super) fn end(&self, tag: Tag) {
         self.count(tag).fetch_sub(1, Ordering::Relaxed);
         if let Some(keep) = &self.keep
@@ -113,7 +113,7 @@ impl Ledger {
         }
     }
 
-    /// How many wait or run, by tag.
+    /// Number of waiting and running tasklets, by tag.
     pub(super) fn counts(&self) -> impl Iterator<Item = (Tag, u32)> {
         let chunks = self.chunks.iter().enumerate();
         let counts =

@@ -1,11 +1,12 @@
-//! The queues: for each priority one that all share, and one of each worker's own.
+//! The queues: for each priority, a shared one and one for each worker.
 //!
-//! Additions from outside go to the shared queue. What a tasklet adds goes to the queue of its worker, where nobody
-//! else pushes; a worker that finds nothing else steals from there, oldest first. Both kinds are first in, first
-//! out, so order is lost only between queues of the same priority, and with one worker there is but one queue each.
+//! Additions from outside go to the shared queue. Additions by a tasklet go to the queue of its worker, which only
+//! that worker pushes to; a worker that finds nothing else steals from there, oldest first. Both kinds are first
+//! in, first out, so order is lost only between queues of the same priority, and with one worker only the shared
+//! queue is used.
 //!
-//! A fetch goes through the priorities from the top and looks through all queues of one before it looks at the
-//! next: nothing is fetched in batches, because a batch would be out of sight while it moves.
+//! A fetch goes through the priorities from the top and checks all queues of one before moving to the next. Nothing
+//! is fetched in batches, because a batch would be invisible to other workers while it moves.
 
 use std::cell::Cell;
 
@@ -15,19 +16,19 @@ use loop_probes::event::Priority;
 use super::intake::Intake;
 use super::tasklet::Entry;
 
-/// Every so many fetches a worker looks into the shared queue first: tasklets that add tasklets must not keep those
-/// waiting that came from outside.
+/// Once in this many fetches a worker checks the shared queue first: tasklets that add tasklets must not starve
+/// those added from outside.
 const SHARED_FIRST: u32 = 16;
 
 const PRIORITIES: usize = Priority::ALL.len();
 
-/// A queue of each priority, by its code.
+/// One queue per priority, indexed by priority code.
 type Each<Q> = [Q; PRIORITIES];
 
-/// The queues that any thread reaches.
+/// The queues reachable from any thread.
 pub(super) struct Queues {
     shared: Each<Injector<Entry>>,
-    /// The way into the workers' own queues, by worker.
+    /// Stealing ends of the workers' own queues, by worker.
     stealers: Box<[Each<Stealer<Entry>>]>,
 }
 
@@ -43,7 +44,7 @@ const fn place(priority: Priority) -> usize {
 }
 
 impl Queues {
-    /// Queues for `workers`, and what each of them has for itself.
+    /// Creates the queues for `workers`, and each worker's own ends.
     pub(super) fn new(workers: u16) -> (Self, Vec<Local>) {
         let local =
             |worker| Local { own: std::array::from_fn(|_| Deque::new_fifo()), worker, fetches: Cell::new(0) };
@@ -53,12 +54,12 @@ impl Queues {
         (queues, locals)
     }
 
-    /// Adds from outside.
+    /// Adds a tasklet from outside.
     pub(super) fn push(&self, entry: Entry) {
         self.shared[place(entry.about.priority)].push(entry);
     }
 
-    /// Adds on a worker. Where there is nobody to steal from it, the shared queue keeps the order.
+    /// Adds a tasklet from a worker. If there is no other worker to steal it, the shared queue keeps the order.
     pub(super) fn push_local(&self, local: &Local, entry: Entry) {
         if self.stealers.len() == 1 {
             self.push(entry);
@@ -67,7 +68,7 @@ impl Queues {
         }
     }
 
-    /// What a worker runs next.
+    /// The tasklet that a worker runs next.
     pub(super) fn fetch(&self, local: &Local, intake: &Intake) -> Option<Entry> {
         for priority in Priority::ALL.iter().rev().copied() {
             if intake.waiting(priority) == 0 {
@@ -98,7 +99,7 @@ impl Queues {
         })
     }
 
-    /// Takes anything of `priority`, in the place of a worker.
+    /// Takes any tasklet of `priority` without being a worker.
     pub(super) fn drain(&self, priority: Priority, intake: &Intake) -> Option<Entry> {
         let stealers =
             || self.stealers.iter().find_map(|stealers| taken(|| stealers[place(priority)].steal()));
@@ -108,7 +109,7 @@ impl Queues {
     }
 }
 
-/// Tries until it is clear whether there is something: a race that was lost is no answer.
+/// Retries until it is clear whether there is a tasklet: a lost race is not an answer.
 fn taken(steal: impl Fn() -> Steal<Entry>) -> Option<Entry> {
     loop {
         match steal() {

@@ -1,8 +1,7 @@
-//! The meeting of all workers: who comes waits, the last one to come gets the job, then all go on.
+//! A meeting of all workers: those that arrive wait, the last to arrive gets the job, then all continue.
 //!
-//! Only the protocol is here, about a job of any kind. Each meeting has a number, and a worker that comes late
-//! finds that the number it would come to is over: it goes on and belongs to the next one from its beginning,
-//! like everybody else.
+//! This is only the protocol, generic over the job. Each meeting has a number, and a worker that arrives late sees
+//! that its meeting is over: it continues, and takes part in the next one from the start, like all others.
 
 #[cfg(test)]
 #[cfg(loom)]
@@ -20,47 +19,47 @@ use crate::sync::{AtomicU32, Condvar, Mutex, MutexGuard, Ordering, locked};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Round(pub(crate) u64);
 
-/// What a worker finds that comes to a safe point.
+/// Outcome for a worker that reaches a safe point.
 #[derive(Debug)]
 pub(crate) enum Joined<J> {
-    /// Nobody asked for a meeting, or it is over.
+    /// No meeting was requested, or it is over.
     Nothing,
-    /// Others are still to come: [`wait`](Rendezvous::wait) for them and for the end of the job.
+    /// Others have yet to arrive: [`wait`](Rendezvous::wait) for them and for the end of the job.
     Wait(Round),
-    /// It was the last: the job is its own. [`finish`](Rendezvous::finish) lets the others go.
+    /// It was the last: it gets the job. [`finish`](Rendezvous::finish) lets the others continue.
     Last(Round, J),
 }
 
-/// Why nobody is asked to meet.
+/// Why no meeting can be requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// There is a meeting already.
+    /// A meeting is already under way.
     Busy,
-    /// There will be no more.
+    /// Meetings were closed.
     Closed,
 }
 
-/// Who was late: the job goes back to who asked.
+/// An abandoned meeting: the workers that did not arrive, and the job, which goes back to the requester.
 #[derive(Debug)]
 pub(crate) struct GivenUp<J> {
     pub(crate) job: J,
     pub(crate) missing: Vec<u16>,
 }
 
-/// Where workers meet. See the [module](self).
+/// Meeting point of the workers. See the [module](self).
 #[derive(Debug)]
 pub(crate) struct Rendezvous<J> {
     state: Mutex<State<J>>,
-    /// A meeting is over.
+    /// Signalled when a meeting is over.
     over: Condvar,
-    /// 1 while somebody asks workers to come: looked at between two tasklets without the lock.
+    /// 1 while a meeting is requested: workers read it between two tasklets without the lock.
     asked: AtomicU32,
     expected: u16,
 }
 
 #[derive(Debug)]
 struct State<J> {
-    /// Meetings that began.
+    /// Meetings begun so far.
     round: u64,
     meeting: Option<Meeting<J>>,
     is_closed: bool,
@@ -68,14 +67,14 @@ struct State<J> {
 
 #[derive(Debug)]
 struct Meeting<J> {
-    /// By worker.
+    /// Whether each worker arrived.
     arrived: Vec<bool>,
-    /// Taken by the last to come.
+    /// Taken by the last to arrive.
     job: Option<J>,
 }
 
 impl<J> Rendezvous<J> {
-    /// A place for `expected` workers, which all come or none.
+    /// A meeting point for `expected` workers; a meeting takes place with all of them or not at all.
     pub(crate) fn new(expected: u16) -> Self {
         Self {
             state: Mutex::new(State { round: 0, meeting: None, is_closed: false }),
@@ -89,7 +88,7 @@ impl<J> Rendezvous<J> {
         locked(&self.state)
     }
 
-    /// Asks all workers to come. Those that sleep must be woken by the caller then.
+    /// Requests a meeting. The caller must then wake the sleeping workers.
     pub(crate) fn ask(&self, job: J) -> Result<Round, (Refusal, J)> {
         let mut state = self.lock();
         if state.is_closed {
@@ -104,13 +103,13 @@ impl<J> Rendezvous<J> {
         Ok(Round(state.round))
     }
 
-    /// Whether workers are asked to come.
+    /// Whether a meeting is requested.
     #[inline]
     pub(crate) fn is_asked(&self) -> bool {
         self.asked.load(Ordering::Acquire) != 0
     }
 
-    /// Worker `worker` is at a safe point.
+    /// Called by worker `worker` at a safe point.
     pub(crate) fn join(&self, worker: u16) -> Joined<J> {
         let mut state = self.lock();
         let round = Round(state.round);
@@ -127,7 +126,8 @@ impl<J> Rendezvous<J> {
         }
     }
 
-    /// Waits for the end of a meeting, at most for `limit` where that is given. False: it goes on.
+    /// Waits for the end of a meeting, at most for `limit` if given. Returns false if the meeting is still under
+    /// way.
     pub(crate) fn wait(&self, round: Round, limit: Option<Duration>) -> bool {
         let mut state = self.lock();
         let goes_on = |state: &mut State<J>| state.round == round.0 && state.meeting.is_some();
@@ -143,7 +143,7 @@ impl<J> Rendezvous<J> {
         !goes_on(&mut state)
     }
 
-    /// The job is done: all go on.
+    /// Ends the meeting after the job is done: all workers continue.
     pub(crate) fn finish(&self, round: Round) {
         let mut state = self.lock();
         if state.round == round.0 {
@@ -151,8 +151,8 @@ impl<J> Rendezvous<J> {
         }
     }
 
-    /// Whoever asked waits no longer: those that came go on. `None` where the meeting is over, or all came and the
-    /// job is being done.
+    /// Abandons a meeting: workers that arrived continue. `None` if the meeting is over, or all arrived and the
+    /// job is running.
     pub(crate) fn give_up(&self, round: Round) -> Option<GivenUp<J>> {
         let mut state = self.lock();
         if state.round != round.0 {
@@ -161,7 +161,7 @@ impl<J> Rendezvous<J> {
         self.cancel(&mut state)
     }
 
-    /// From now on there are no meetings. One that waits for workers is given up.
+    /// Refuses further meetings, and abandons one that is waiting for workers.
     pub(crate) fn close(&self) -> Option<GivenUp<J>> {
         let mut state = self.lock();
         state.is_closed = true;

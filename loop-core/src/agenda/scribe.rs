@@ -1,4 +1,4 @@
-//! Who writes the agenda's events: each worker into a ring of its own, everybody else into one that they share.
+//! Records the agenda's events: each worker in its own ring, all other threads in a shared one.
 
 use std::cell::Cell;
 
@@ -14,7 +14,7 @@ use super::tasklet::About;
 pub(super) struct Scribe {
     recorder: Recorder,
     on: bool,
-    /// The last tag that the recorder knows by name.
+    /// The last tag that the recorder has a name for.
     named: Cell<Tag>,
 }
 
@@ -23,7 +23,7 @@ impl Scribe {
         Self { on: recorder.is_enabled(), recorder, named: Cell::new(Tag(0)) }
     }
 
-    /// Whether anything is kept.
+    /// Whether events are kept.
     pub(super) const fn is_on(&self) -> bool {
         self.on
     }
@@ -59,7 +59,7 @@ impl Scribe {
         self.record(at, Event::WorkerState { worker, from, to });
     }
 
-    /// What a tasklet said that failed.
+    /// Records the error message of a failed tasklet.
     #[cold]
     pub(super) fn failed(&self, at: Ticks, task: TaskId, message: &str) {
         if self.on {

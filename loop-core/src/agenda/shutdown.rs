@@ -1,4 +1,5 @@
-//! The end of an agenda: what waits runs or comes back, workers end, and those that do not are named.
+//! The shutdown of an agenda: waiting tasklets run or are handed back, workers end, and those that do not are
+//! named.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -14,18 +15,18 @@ use super::tasklet::{Entry, Tasklet};
 use crate::sync::locked;
 use crate::work_pool::Pending;
 
-/// What a shutdown left.
+/// Remainders of a shutdown.
 #[derive(Debug)]
 #[non_exhaustive]
 #[must_use = "it says what did not run"]
 pub struct Shutdown {
     /// Tasklets that never ran, or asked to run again, oldest first.
     pub handed_back: Vec<Tasklet>,
-    /// Workers that were still in a tasklet when the time was up. They end with it.
+    /// Workers that were still in a tasklet when the time was up. Each ends after its tasklet.
     pub unjoined: Vec<Missing>,
 }
 
-/// A worker that counts as alive, however its thread ends.
+/// Counts a worker as alive until its thread ends, however that happens.
 pub(super) struct Alive {
     inner: Arc<Inner>,
     worker: u16,
@@ -46,15 +47,15 @@ impl Drop for Alive {
 }
 
 impl Inner {
-    /// Lets nothing in from now on, and wakes all workers so that they see it.
+    /// Admits nothing from now on, and wakes all workers so that they notice.
     fn close(&self, door: Door) {
         self.intake.close(door);
         self.gate.wake_all();
         self.close_rendezvous();
     }
 
-    /// Takes everything that waits. To be called when nothing comes in any more; a push that is on its way is
-    /// waited for.
+    /// Takes all waiting tasklets. Call it once nothing can enter any more; it waits for pushes already in
+    /// progress.
     fn drain(&self) -> Vec<Entry> {
         let mut entries = Vec::new();
         while !self.intake.is_empty() {
@@ -71,8 +72,8 @@ impl Inner {
         entries
     }
 
-    /// Waits for the workers' threads, at most for `timeout`, and says which go on. A worker that asks does not
-    /// wait for itself.
+    /// Waits for the workers' threads, at most for `timeout`, and returns those still running. A worker that calls
+    /// this does not wait for itself.
     fn wait_for_workers(&self, timeout: Option<Duration>) -> Vec<u16> {
         let until = timeout.map(|timeout| crate::timer::due_after(self.clock.now(), timeout));
         let own = usize::from(self.is_on_worker());
@@ -95,9 +96,9 @@ impl Inner {
 
 impl Agenda {
     /// Takes no more tasklets, ends the workers and waits for them, at most for `timeout` (`None`: as long as their
-    /// tasklets last). What waits runs first, or comes back, as `pending` says; what could not be run in time comes
-    /// back in any case, and so does what asks to run again meanwhile. A second shutdown finds what the first one
-    /// left.
+    /// tasklets last). Waiting tasklets run first or are handed back, as `pending` says; those that could not run
+    /// in time are handed back in any case, and so are those that ask to run again during the shutdown. A second
+    /// shutdown picks up what the first one left.
     pub fn shutdown(&mut self, pending: Pending, timeout: Option<Duration>) -> Shutdown {
         let inner = &self.handle.inner;
         inner.close(match pending {
@@ -114,7 +115,7 @@ impl Agenda {
         entries.sort_by_key(|entry| entry.about.task);
         if unjoined.is_empty() {
             for thread in self.threads.drain(..) {
-                // A worker catches every panic of its tasklets: there is nothing to say.
+                // A worker catches every panic of its tasklets: there is nothing to report.
                 let _ = thread.join();
             }
         }
@@ -124,7 +125,7 @@ impl Agenda {
 }
 
 impl Drop for Agenda {
-    /// Discards what waits, and waits a little for what runs: a tasklet that hangs goes on alone.
+    /// Discards waiting tasklets, and waits briefly for running ones: a hung tasklet is left behind on its thread.
     fn drop(&mut self) {
         if !self.threads.is_empty() {
             let limit = if self.handle.inner.is_on_worker() { Duration::ZERO } else { self.drop_wait };

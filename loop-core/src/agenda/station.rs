@@ -1,4 +1,4 @@
-//! What a worker's thread does: fetches, runs, sleeps, and comes to collections.
+//! The thread of a worker: fetches, runs, sleeps, and takes part in collections.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,9 +22,9 @@ use super::tasklet::{About, Body, Entry, Next, TaskletError};
 use super::worker::Worker;
 use crate::panic_message::panic_message;
 
-/// Looks for work before a sleep, each after a pause twice as long as the one before.
+/// Spinning checks for work before a sleep, each after a pause twice as long as the one before.
 const SPINS: u32 = 7;
-/// Looks after those, each after other threads had their turn.
+/// Further checks after those, each after yielding to other threads.
 const YIELDS: u32 = 3;
 
 /// A worker's thread.
@@ -40,7 +40,7 @@ pub(super) struct Station {
 }
 
 impl Station {
-    /// To be called on the thread itself: its recorder is made here.
+    /// Must be called on the worker's own thread: its recorder is created here.
     pub(super) fn new(inner: Arc<Inner>, index: u16, local: Local) -> Self {
         inner.enlist();
         let recorder = catch_unwind(AssertUnwindSafe(|| (inner.recorders)(index)));
@@ -91,7 +91,7 @@ impl Station {
         self.change(WorkerPhase::Idle);
     }
 
-    /// There is nothing to do: sleeps until there is. False where there will never be.
+    /// Sleeps until there is something to do. False if there never will be.
     fn rest(&self) -> bool {
         if self.looks_longer() {
             return true;
@@ -113,7 +113,7 @@ impl Station {
             if intake.is_empty() {
                 return false;
             }
-            // Somebody was let in before the door closed and is about to push.
+            // A tasklet was admitted before the door closed and is about to be pushed.
             std::thread::yield_now();
         } else {
             gate.sleep();
@@ -121,7 +121,7 @@ impl Station {
         true
     }
 
-    /// Looks for work a few microseconds longer: being woken costs more, for both sides. True where there is some.
+    /// Looks for work for a few more microseconds: a wake-up costs more, for both sides. True if there is some.
     fn looks_longer(&self) -> bool {
         for step in 0..SPINS + YIELDS {
             if !self.inner.intake.is_empty() {
@@ -174,7 +174,7 @@ impl Station {
             }
             return;
         }
-        // What the owner is, and what the error says, is the application's: a panic of theirs ends no worker.
+        // The owner and the error's formatting are application code: their panics must not end a worker.
         let settled = catch_unwind(AssertUnwindSafe(|| self.settle(about, owner, cause)));
         if settled.is_err() {
             self.slot().unheard();
@@ -182,7 +182,7 @@ impl Station {
         self.inner.over(tag);
     }
 
-    /// Tells the owner of a failure.
+    /// Reports a failure to the owner.
     fn settle(&self, about: About, owner: Option<Owner>, cause: Option<Cause>) {
         let Some(cause) = cause else { return };
         let message = match &cause {
@@ -196,7 +196,7 @@ impl Station {
         }
     }
 
-    /// Takes part in the collection that is asked for.
+    /// Takes part in the requested collection.
     pub(super) fn meet(&self) {
         self.standing(|| match self.inner.rendezvous.join(self.index) {
             Joined::Nothing => {}
@@ -207,7 +207,7 @@ impl Station {
         });
     }
 
-    /// The same in a collection that this worker asked for itself, and gives up at `until`.
+    /// The same in a collection that this worker requested itself, giving up at `until`.
     pub(super) fn meet_until(&self, round: Round, until: Timestamp) {
         let place = &self.inner.rendezvous;
         self.standing(|| match place.join(self.index) {
@@ -219,14 +219,14 @@ impl Station {
                     break;
                 }
                 if left.is_zero() && !self.inner.give_up(round) {
-                    // All came in the last moment.
+                    // All arrived at the last moment.
                     place.wait(round, None);
                 }
             },
         });
     }
 
-    /// Does `what` in the state of a collection.
+    /// Runs `what` in the state of a collection.
     fn standing(&self, what: impl FnOnce()) {
         let before = self.state.get();
         self.mark();
@@ -249,7 +249,7 @@ impl Station {
     }
 }
 
-/// Runs a body. What it captured is dropped here, so that a panic of that is a panic of the tasklet.
+/// Runs a body. Its captures are dropped here, so that a panic in a destructor counts as the tasklet's.
 fn execute(body: Body, worker: &Worker<'_>) -> Result<Option<Body>, Cause> {
     let run = move || -> Result<Option<Body>, TaskletError> {
         match body {

@@ -1,7 +1,7 @@
-//! Statistics: what was added, what ran, how long it waited, on which worker.
+//! Statistics: tasklets added and run, their waiting times, by worker.
 //!
-//! Each worker writes counters of its own, which nobody else writes, so that counting costs no lock and no
-//! contention; whoever asks adds them up. Once nothing is pending the sums are exact.
+//! Each worker has its own counters that no other thread writes, so that counting costs no lock and no
+//! contention; a reader adds them up. Once nothing is pending the sums are exact.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use loop_probes::tags;
 
 use super::failure::Current;
 
-/// What was counted of some tasklets.
+/// Counters over a set of tasklet runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tally {
     /// Runs that ended.
     pub run: u64,
-    /// Those of them that returned an error or panicked.
+    /// Those that returned an error or panicked.
     pub failed: u64,
     /// Nanoseconds between queued and started, over all runs.
     pub waited_ns: u64,
@@ -39,56 +39,56 @@ impl Tally {
     }
 }
 
-/// One priority.
+/// Counters of one priority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PriorityStatistics {
-    /// Which.
+    /// The priority.
     pub priority: Priority,
-    /// Tasklets that were put into the queue; one that asked to run again is put in again.
+    /// Tasklets put into the queue; one that asks to run again counts again.
     pub added: u64,
-    /// Tasklets that wait now.
+    /// Tasklets waiting now.
     pub waiting: u32,
-    /// What ran.
+    /// Completed runs.
     pub tally: Tally,
 }
 
-/// One worker.
+/// Counters of one worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorkerStatistics {
     /// Its number, from 0.
     pub worker: u16,
-    /// What it does.
+    /// Its current state.
     pub state: WorkerPhase,
-    /// The tasklet that it is in.
+    /// The tasklet it is in.
     pub current: Option<Current>,
-    /// What it ran.
+    /// Its completed runs.
     pub tally: Tally,
 }
 
-/// What an agenda counted since it began.
+/// An agenda's counters since it began.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Statistics {
     /// The agenda's name.
     pub agenda: String,
-    /// Tasklets that were put into a queue.
+    /// Tasklets put into a queue.
     pub added: u64,
-    /// What ran.
+    /// Completed runs.
     pub tally: Tally,
-    /// Failures that no owner heard of.
+    /// Failures that reached no owner.
     pub unheard: u64,
     /// Tasklets that wait or run now, by label.
     pub pending: Vec<(Arc<str>, u32)>,
-    /// From the highest to the lowest.
+    /// Priorities, from highest to lowest.
     pub priorities: Vec<PriorityStatistics>,
-    /// By number.
+    /// Workers, by number.
     pub workers: Vec<WorkerStatistics>,
 }
 
 impl Statistics {
-    /// What was counted of one priority.
+    /// Counters of one priority.
     #[must_use]
     pub fn of(&self, priority: Priority) -> Option<&PriorityStatistics> {
         self.priorities.iter().find(|of| of.priority == priority)
@@ -149,13 +149,13 @@ fn bump(counter: &AtomicU64, by: u64) {
     counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
 }
 
-/// What one worker says about itself, on cache lines of its own.
+/// Published state of one worker, on cache lines of its own.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(super) struct Slot {
     counters: [Counters; Priority::ALL.len()],
     unheard: AtomicU64,
-    /// The tag and, below it, the number of the tasklet that it is in; 0 in none.
+    /// The tag and, below it, the number of its current tasklet; 0 if none.
     current: AtomicU64,
     state: AtomicU64,
 }
@@ -206,7 +206,7 @@ impl Slot {
         WorkerPhase::from_code(code).unwrap_or(WorkerPhase::Idle)
     }
 
-    /// The tasklet that it is in.
+    /// The tasklet it is in.
     pub(super) fn current(&self) -> Option<Current> {
         let word = self.current.load(Ordering::Acquire);
         if word == 0 {
@@ -233,7 +233,7 @@ pub(super) fn sum(tallies: impl Iterator<Item = Tally>) -> Tally {
     tallies.fold(Tally::default(), Tally::plus)
 }
 
-/// How long a tick of the record clock is, measured between two readings of all clocks.
+/// Length of a tick of the record clock, measured between two readings of all clocks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scale {
     ns: u64,
@@ -255,7 +255,7 @@ impl Scale {
     }
 }
 
-/// What lies between two readings of the record clock, 0 where they come from clocks that disagree.
+/// Ticks between two readings of the record clock, 0 if they come from clocks that disagree.
 pub(super) const fn between(from: Ticks, to: Ticks) -> u64 {
     to.0.saturating_sub(from.0)
 }

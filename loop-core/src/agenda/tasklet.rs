@@ -1,4 +1,4 @@
-//! The tasklet: a piece of work for a worker of the agenda, with what is known about it.
+//! The tasklet: a piece of work for a worker of the agenda, with its metadata.
 
 use std::error::Error;
 use std::fmt;
@@ -12,16 +12,16 @@ use crate::handle::Handle;
 use crate::task::Task;
 use crate::task::tag::tag_of_label;
 
-/// What a tasklet says that ran.
+/// What happens to a tasklet after a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     /// It is done.
     Done,
-    /// It wants to run again, behind those of its priority that wait.
+    /// It runs again, behind those of its priority that wait.
     Again,
 }
 
-/// An error of a tasklet, of any kind.
+/// Any error of a tasklet.
 pub type TaskletError = Box<dyn Error + Send + Sync>;
 
 type Once = Box<dyn FnOnce(&Worker<'_>) -> Result<(), TaskletError> + Send>;
@@ -58,7 +58,7 @@ pub struct Tasklet {
 }
 
 impl Tasklet {
-    /// Runs once. The label becomes its tag: the inspector tells one kind from another by it.
+    /// Runs once. The label becomes its tag, by which the inspector tells kinds apart.
     pub fn once<E: Into<TaskletError>>(
         label: &'static str,
         run: impl FnOnce(&Worker<'_>) -> Result<(), E> + Send + 'static,
@@ -66,7 +66,7 @@ impl Tasklet {
         Self::new(label, Body::Once(Box::new(|worker| run(worker).map_err(Into::into))))
     }
 
-    /// Runs as often as it asks for.
+    /// Runs as often as it asks to.
     pub fn repeat<E: Into<TaskletError>>(
         label: &'static str,
         mut run: impl FnMut(&Worker<'_>) -> Result<Next, E> + Send + 'static,
@@ -78,14 +78,14 @@ impl Tasklet {
         Self { label, tag: tag_of_label(label), priority: Priority::Normal, body, owner: None }
     }
 
-    /// When workers look for it; [`Priority::Normal`] unless said otherwise.
+    /// Its rank among waiting tasklets; [`Priority::Normal`] by default.
     pub const fn priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
         self
     }
 
-    /// Who hears of its failure: the loop behind `handle` runs what `make` makes of it. Without an owner (and where
-    /// that loop has ended) a failure is recorded and counted, and that is all.
+    /// Reports its failure to the loop behind `handle`, which runs the task that `make` makes of it. Without an
+    /// owner (or after that loop has ended) a failure is only recorded and counted.
     pub fn owner<T: Task>(
         self,
         handle: &Handle<T>,
@@ -95,7 +95,7 @@ impl Tasklet {
         self.on_failure(move |failure| handle.post(make(failure)).is_ok())
     }
 
-    /// Who hears of its failure, on the worker that it failed on. False says that nobody did after all.
+    /// Reports its failure to `hear`, on the worker where it failed. Return false if the failure reached no one.
     pub fn on_failure(mut self, hear: impl FnOnce(Failure) -> bool + Send + 'static) -> Self {
         self.owner = Some(Box::new(hear));
         self
@@ -117,7 +117,7 @@ impl fmt::Debug for Tasklet {
     }
 }
 
-/// What is known about a tasklet.
+/// Metadata of a tasklet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct About {
@@ -129,9 +129,9 @@ pub struct About {
     pub priority: Priority,
     /// When it was first added, by the agenda's record clock.
     pub created: Ticks,
-    /// When it was put into its queue the last time, by the same clock.
+    /// When it was last put into its queue, by the same clock.
     pub queued: Ticks,
-    /// Runs, the running one included.
+    /// Number of runs, including the current one.
     pub runs: u32,
 }
 
@@ -144,14 +144,14 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Still without its time.
+    /// Creates an entry without its times.
     pub(super) fn new(tasklet: Tasklet, task: TaskId) -> Self {
         let Tasklet { label, tag, priority, body, owner } = tasklet;
         let about = About { task, label, priority, created: Ticks(0), queued: Ticks(0), runs: 0 };
         Self { about, tag, body, owner }
     }
 
-    /// It is added at `now`, for the first time.
+    /// Sets its times on the first addition, at `now`.
     pub(super) fn stamp(&mut self, now: Ticks) {
         (self.about.created, self.about.queued) = (now, now);
     }

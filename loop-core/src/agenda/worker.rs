@@ -1,4 +1,4 @@
-//! The worker, as a tasklet sees it.
+//! A tasklet's view of its worker.
 
 use std::time::Duration;
 
@@ -30,40 +30,41 @@ impl<'a> Worker<'a> {
         self.station.index
     }
 
-    /// What is known about the running tasklet.
+    /// Metadata of the running tasklet.
     #[must_use]
     pub const fn about(&self) -> &About {
         &self.about
     }
 
-    /// Its way into the ring.
+    /// The worker's recorder.
     #[must_use]
     pub fn recorder(&self) -> &'a Recorder {
         self.station.scribe.recorder()
     }
 
-    /// Adds a tasklet, to the worker's own queue: it runs here, or where a worker without work steals it.
+    /// Adds a tasklet to the worker's own queue: it runs here, or on an idle worker that steals it.
     ///
     /// # Errors
     ///
-    /// [`Refused`] hands it back where the agenda was shut down.
+    /// [`Refused`] hands the tasklet back if the agenda was shut down.
     pub fn add(&self, tasklet: Tasklet) -> Result<TaskId, Refused> {
         self.station.inner.add_local(tasklet, &self.station.local, &self.station.scribe)
     }
 
-    /// Where a collection is waiting for the workers, takes part in it here. For tasklets that run long: nothing
-    /// that a collection may move or free must be held across it.
+    /// If a collection is waiting for the workers, takes part in it here. For long tasklets: hold nothing across
+    /// this call that a collection may move or free.
     pub fn safe_point(&self) {
         if self.station.inner.rendezvous.is_asked() {
             self.station.meet();
         }
     }
 
-    /// As [`AgendaHandle::collect`], where this worker stands still here.
+    /// Like [`AgendaHandle::collect`]; this worker takes part at this point.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// [`CollectError`] if a worker does not arrive in time, another collection is under way, or the agenda was
+    /// shut down.
     pub fn collect<R: Send + 'static>(
         &self,
         bound: Duration,
@@ -76,7 +77,7 @@ impl<'a> Worker<'a> {
         returning.end(inner)
     }
 
-    /// Whether the agenda is being shut down: a long tasklet may want to end early.
+    /// Whether the agenda is shutting down: a long tasklet may want to end early.
     #[must_use]
     pub fn is_closing(&self) -> bool {
         self.station.inner.intake.door() != Door::Open

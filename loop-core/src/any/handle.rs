@@ -1,7 +1,7 @@
-//! The handle that algorithms are written against: borrows whichever loop there is, for as long as a call lasts.
+//! The handle for code that runs on either loop: borrows the loop for the duration of a call.
 //!
-//! What both loops can do is passed on. What needs a host is checked here, so that an algorithm that asks a mini
-//! loop for it learns so by an error and not by nothing happening.
+//! Operations common to both loops are passed on. Those that need a host are checked here, so that using one on a
+//! mini loop is an error rather than a silent no-op.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -21,8 +21,8 @@ use crate::task::{TagOf, Task};
 use crate::timer::Timer;
 use crate::work_pool::{Rejected, Worker};
 
-/// Whichever loop there is, borrowed: from [`AnyEventLoop::with`](super::AnyEventLoop::with) for who owns it, from
-/// [`Context::event_loop`] for a running task.
+/// Either loop, borrowed: owners get it from [`AnyEventLoop::with`](super::AnyEventLoop::with), running tasks from
+/// [`Context::event_loop`].
 ///
 /// # Examples
 ///
@@ -60,13 +60,13 @@ pub struct EventLoopHandle<'a, T: Task> {
 }
 
 impl<T: Task> Context<'_, T> {
-    /// This loop, as an algorithm that runs on either loop wants it.
+    /// This loop, for code that runs on either kind.
     pub fn event_loop(&mut self) -> EventLoopHandle<'_, T> {
         let Self { core, clock, poller } = self;
         EventLoopHandle { cx: Context { core, clock: *clock, poller: &mut **poller } }
     }
 
-    /// Which loop this is.
+    /// The kind of this loop.
     #[must_use]
     pub fn face(&self) -> Face {
         self.core.face
@@ -80,13 +80,13 @@ impl<T: Task> Context<'_, T> {
 }
 
 impl<'a, T: Task> EventLoopHandle<'a, T> {
-    /// Which loop it is.
+    /// The kind of loop.
     #[must_use]
     pub fn face(&self) -> Face {
         self.cx.face()
     }
 
-    /// Queues a task behind all that wait.
+    /// Queues a task behind all waiting ones.
     pub fn post(&mut self, task: T) -> TaskId {
         self.cx.post(task)
     }
@@ -106,43 +106,43 @@ impl<'a, T: Task> EventLoopHandle<'a, T> {
         self.cx.set_timeout(delay, task)
     }
 
-    /// Runs `task` again and again, as [`Context::set_interval`].
+    /// Runs `task` repeatedly, as [`Context::set_interval`] does.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// [`LoopError::RunsOnce`] or [`LoopError::NeverDispatched`] if the task cannot run repeatedly.
     pub fn set_interval(&mut self, period: Duration, task: T) -> Result<Timer, LoopError> {
         self.cx.set_interval(period, task)
     }
 
-    /// Clears a timer; false where it fired, was cleared, or never was.
+    /// Clears a timer; false if it fired, was cleared, or never existed.
     pub fn clear_timer(&mut self, timer: Timer) -> bool {
         self.cx.clear_timer(timer)
     }
 
-    /// Restarts a timer, as [`Context::refresh_timer`].
+    /// Restarts a timer, as [`Context::refresh_timer`] does.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// [`TimerGone`] if it is not armed and no handle kept it.
     pub fn refresh_timer(&mut self, timer: Timer) -> Result<(), TimerGone> {
         self.cx.refresh_timer(timer)
     }
 
-    /// Says whether a timer keeps the loop alive.
+    /// Sets whether a timer keeps the loop alive.
     ///
     /// # Errors
     ///
-    /// [`TimerGone`] where it is not armed.
+    /// [`TimerGone`] if it is not armed.
     pub fn set_timer_referenced(&mut self, timer: Timer, referenced: bool) -> Result<(), TimerGone> {
         self.cx.set_timer_referenced(timer, referenced)
     }
 
-    /// Runs `run` on the work pool and what it returns on the loop, as [`Context::work`].
+    /// Runs `run` on the work pool and its result as a task on the loop, as [`Context::work`] does.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The errors of [`Context::work`].
     pub fn work(
         &mut self,
         tag: TagOf,
@@ -152,7 +152,7 @@ impl<'a, T: Task> EventLoopHandle<'a, T> {
         self.cx.work(tag, run, rejected)
     }
 
-    /// Spawns a future on the loop, as [`Context::spawn`].
+    /// Spawns a future on the loop, as [`Context::spawn`] does.
     pub fn spawn<F, R>(
         &mut self,
         options: impl Into<FutureOptions<T>>,
@@ -165,25 +165,25 @@ impl<'a, T: Task> EventLoopHandle<'a, T> {
         self.cx.spawn(options, make)
     }
 
-    /// The handle for futures and whatever else lives on the loop's thread.
+    /// The handle for futures and other code on the loop's thread.
     pub fn local(&mut self) -> LocalHandle<T> {
         self.cx.local()
     }
 
-    /// Runs `task` whenever `source` is ready, as [`Context::register`].
+    /// Runs `task` whenever `source` is ready, as [`Context::register`] does.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The errors of [`Context::register`].
     pub fn register(&mut self, source: Source, interest: Interest, task: T) -> Result<IoSource, LoopError> {
         self.cx.register(source, interest, task)
     }
 
-    /// Changes what a source is asked about.
+    /// Changes a source's interest.
     ///
     /// # Errors
     ///
-    /// [`LoopError::SourceGone`] where it is not registered.
+    /// [`LoopError::SourceGone`] if it is not registered.
     pub fn modify(&mut self, source: IoSource, interest: Interest) -> Result<(), LoopError> {
         self.cx.modify(source, interest)
     }
@@ -192,21 +192,21 @@ impl<'a, T: Task> EventLoopHandle<'a, T> {
     ///
     /// # Errors
     ///
-    /// [`LoopError::SourceGone`] where it is not registered.
+    /// [`LoopError::SourceGone`] if it is not registered.
     pub fn remove(&mut self, source: IoSource) -> Result<Source, LoopError> {
         self.cx.remove(source)
     }
 
-    /// Runs `task` for each arrival of signal `signo`, as [`Context::on_signal`].
+    /// Runs `task` for each arrival of signal `signo`, as [`Context::on_signal`] does.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The errors of [`Context::on_signal`].
     pub fn on_signal(&mut self, signo: i32, task: T) -> Result<(), LoopError> {
         self.cx.on_signal(signo, task)
     }
 
-    /// Keeps the loop alive until as many [`release`](Self::release)s of the same label.
+    /// Keeps the loop alive until [`release`](Self::release) has been called as often with the same label.
     pub fn hold(&mut self, label: &'static str) {
         self.cx.hold(label);
     }
@@ -221,7 +221,7 @@ impl<'a, T: Task> EventLoopHandle<'a, T> {
         self.cx.stop();
     }
 
-    /// The running task failed, as [`Context::fail`].
+    /// Marks the running task as failed, as [`Context::fail`] does.
     pub fn fail(&mut self, message: impl fmt::Display) {
         self.cx.fail(message);
     }
@@ -238,19 +238,19 @@ impl<'a, T: Task> EventLoopHandle<'a, T> {
         self.cx.handle()
     }
 
-    /// An environment variable, where it is set.
+    /// An environment variable, if it is set.
     #[must_use]
     pub fn env(&self, name: impl AsRef<OsStr>) -> Option<&OsStr> {
         self.cx.surroundings().env(name)
     }
 
-    /// Where results go.
+    /// The stream for results.
     #[must_use]
     pub fn stdout(&self) -> Stream {
         self.cx.surroundings().stdout.clone()
     }
 
-    /// Where complaints go.
+    /// The stream for diagnostics.
     #[must_use]
     pub fn stderr(&self) -> Stream {
         self.cx.surroundings().stderr.clone()
@@ -260,13 +260,13 @@ impl<'a, T: Task> EventLoopHandle<'a, T> {
     ///
     /// # Errors
     ///
-    /// [`OnlyOn`] on a mini loop: microtasks belong to a host.
+    /// [`OnlyOn`] on a mini loop: microtasks need a host.
     pub fn microtask(&mut self, task: T) -> Result<(), OnlyOn> {
         self.with_host("a microtask")?.microtask(task);
         Ok(())
     }
 
-    /// Asks for a collection at the next check of the GC controller.
+    /// Requests a collection at the next check of the GC controller.
     ///
     /// # Errors
     ///
@@ -276,7 +276,7 @@ impl<'a, T: Task> EventLoopHandle<'a, T> {
         Ok(())
     }
 
-    /// Tells the GC controller that memory is short.
+    /// Notifies the GC controller that memory is short.
     ///
     /// # Errors
     ///
@@ -286,7 +286,7 @@ impl<'a, T: Task> EventLoopHandle<'a, T> {
         Ok(())
     }
 
-    /// The running task reloads the program, as [`Context::reload`].
+    /// Marks the running task as reloading the program, as [`Context::reload`] does.
     ///
     /// # Errors
     ///

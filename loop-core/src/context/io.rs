@@ -1,4 +1,4 @@
-//! Sources of readiness and signals, from a running task.
+//! Readiness sources and signals, as used by a running task.
 
 use loop_probes::event::{Event, LabelKind, RefKind};
 use loop_probes::ids::{IoSource, Tag};
@@ -14,10 +14,10 @@ use crate::task::Task;
 use crate::task::body::Body;
 
 impl<T: Task> Context<'_, T> {
-    /// Runs `task` whenever `source` is ready; [`ready`](Self::ready) tells it for what. The loop holds `source`
-    /// open until it is removed, and is kept alive by it. First asked about in the next poll.
+    /// Runs `task` whenever `source` is ready; [`ready`](Self::ready) says for what. The loop holds `source` open
+    /// until it is removed, and the source keeps the loop alive. It is first included in the next poll.
     ///
-    /// What is registered is the loop's as long as it is registered, so nothing that is only borrowed can be:
+    /// A registered source belongs to the loop, so nothing merely borrowed can be registered:
     ///
     /// ```compile_fail,E0597
     /// use std::sync::Arc;
@@ -38,18 +38,19 @@ impl<T: Task> Context<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`LoopError::RunsOnce`] where [`Task::again`] has no copy, [`LoopError::NeverDispatched`] where it must not
-    /// run, [`LoopError::Poller`] where the system cannot wait for such a source, [`LoopError::TooManySources`]
-    /// where the policy allows no more, [`LoopError::ShuttingDown`] where the loop does.
+    /// [`LoopError::RunsOnce`] if [`Task::again`] returns no copy, [`LoopError::NeverDispatched`] if the task
+    /// must not run, [`LoopError::Poller`] if the system cannot wait for this kind of source,
+    /// [`LoopError::TooManySources`] if the policy's limit is reached, [`LoopError::ShuttingDown`] if the loop
+    /// is shutting down.
     pub fn register(&mut self, source: Source, interest: Interest, task: T) -> Result<IoSource, LoopError> {
         self.register_with(IoOptions::default(), source, interest, task)
     }
 
-    /// The same with what its owner says about it: [`IoOptions`], or just an explanation of what it is for.
+    /// The same with options set by its owner: [`IoOptions`], or just a string that explains its purpose.
     ///
     /// # Errors
     ///
-    /// As [`register`](Self::register).
+    /// The errors of [`register`](Self::register).
     pub fn register_with(
         &mut self,
         options: impl Into<IoOptions<T>>,
@@ -110,11 +111,11 @@ impl<T: Task> Context<'_, T> {
         Ok(id)
     }
 
-    /// Changes what a source is asked about.
+    /// Changes a source's interest.
     ///
     /// # Errors
     ///
-    /// [`LoopError::SourceGone`] where it is not registered.
+    /// [`LoopError::SourceGone`] if it is not registered.
     pub fn modify(&mut self, source: IoSource, interest: Interest) -> Result<(), LoopError> {
         let entry = self.core.sources.get_mut(&source.0).ok_or(LoopError::SourceGone(source))?;
         self.poller.modify(source.0 as usize, interest)?;
@@ -126,12 +127,12 @@ impl<T: Task> Context<'_, T> {
         Ok(())
     }
 
-    /// Removes a source and gives it back. Its callback is never called again, even where it was ready in the
-    /// same poll; a source may remove itself.
+    /// Removes a source and gives it back. Its callback is never called again, even if it was ready in the same
+    /// poll; a source may remove itself.
     ///
     /// # Errors
     ///
-    /// [`LoopError::SourceGone`] where it is not registered.
+    /// [`LoopError::SourceGone`] if it is not registered.
     pub fn remove(&mut self, source: IoSource) -> Result<Source, LoopError> {
         let gone = self.core.sources.remove(&source.0).ok_or(LoopError::SourceGone(source))?;
         let deleted = self.poller.delete(source.0 as usize);
@@ -146,11 +147,11 @@ impl<T: Task> Context<'_, T> {
         Ok(gone.fd)
     }
 
-    /// Says whether a source keeps the loop alive.
+    /// Sets whether a source keeps the loop alive.
     ///
     /// # Errors
     ///
-    /// [`LoopError::SourceGone`] where it is not registered.
+    /// [`LoopError::SourceGone`] if it is not registered.
     pub fn set_source_referenced(&mut self, source: IoSource, referenced: bool) -> Result<(), LoopError> {
         let entry = self.core.sources.get_mut(&source.0).ok_or(LoopError::SourceGone(source))?;
         if std::mem::replace(&mut entry.referenced, referenced) != referenced {
@@ -163,23 +164,23 @@ impl<T: Task> Context<'_, T> {
         Ok(())
     }
 
-    /// Says what a shutdown does with a source: removed at once, unless said otherwise.
+    /// Sets what a shutdown does with a source; by default it is removed at once.
     ///
     /// # Errors
     ///
-    /// [`LoopError::SourceGone`] where it is not registered.
+    /// [`LoopError::SourceGone`] if it is not registered.
     pub fn set_source_on_shutdown(&mut self, source: IoSource, rule: OnShutdown) -> Result<(), LoopError> {
         self.core.sources.get_mut(&source.0).ok_or(LoopError::SourceGone(source))?.on_shutdown = rule;
         Ok(())
     }
 
-    /// Runs `task` for each arrival of signal `signo`; [`signal`](Self::signal) tells it which and when. A
-    /// second handler for the same signal replaces the first. Does not keep the loop alive.
+    /// Runs `task` for each arrival of signal `signo`; [`signal`](Self::signal) says which signal and when it
+    /// arrived. A second handler for the same signal replaces the first. Does not keep the loop alive.
     ///
     /// # Errors
     ///
-    /// [`LoopError::RunsOnce`] where [`Task::again`] has no copy, [`LoopError::NeverDispatched`] where it must not
-    /// run, [`LoopError::Signal`] where the signal cannot be caught.
+    /// [`LoopError::RunsOnce`] if [`Task::again`] returns no copy, [`LoopError::NeverDispatched`] if the task
+    /// must not run, [`LoopError::Signal`] if the signal cannot be caught.
     pub fn on_signal(&mut self, signo: i32, task: T) -> Result<(), LoopError> {
         self.check_again(&task, RefKind::Signal)?;
         let tag = self.core.tag(&task);
@@ -202,7 +203,7 @@ impl<T: Task> Context<'_, T> {
         Ok(())
     }
 
-    /// Takes a signal's handler away; false where there was none.
+    /// Removes a signal's handler; false if there was none.
     pub fn remove_signal(&mut self, signo: i32) -> bool {
         let Ok(number) = u8::try_from(signo) else { return false };
         let Some(Subscription { tag, .. }) = self.core.handlers.remove(&number) else { return false };

@@ -1,9 +1,9 @@
-//! What an owner says about a source: what it is for, and what becomes of it when things go wrong or end.
+//! Options for a source: its purpose, and its handling on errors and on shutdown.
 
 use crate::owner::OnError;
 use crate::shutdown::OnShutdown;
 
-/// How a source is registered. An explanation alone will often do: it is turned into options.
+/// Options for registering a source. A string alone is enough: it becomes the explanation.
 ///
 /// # Examples
 ///
@@ -31,27 +31,28 @@ pub struct IoOptions<T> {
 }
 
 impl<T> IoOptions<T> {
-    /// A source that is for what `explanation` says: lists and the inspector call it that.
+    /// Options for a source whose purpose is `explanation`, which lists and the inspector show as its
+    /// name.
     #[must_use]
     pub fn new(explanation: impl Into<Box<str>>) -> Self {
         Self { explanation: Some(explanation.into()), ..Self::default() }
     }
 
-    /// It does not keep the loop alive.
+    /// Does not keep the loop alive.
     #[must_use]
     pub fn unreferenced(mut self) -> Self {
         self.referenced = false;
         self
     }
 
-    /// What its callback's errors do; [`OnError::Report`] unless said otherwise.
+    /// Handling of its callback's errors; [`OnError::Report`] by default.
     #[must_use]
     pub fn on_error(mut self, rule: OnError<T>) -> Self {
         self.on_error = rule;
         self
     }
 
-    /// What a shutdown does with it; [`OnShutdown::Cancel`] unless said otherwise: it is removed at once.
+    /// What a shutdown does with it; [`OnShutdown::Cancel`] by default: it is removed at once.
     #[must_use]
     pub fn on_shutdown(mut self, rule: OnShutdown) -> Self {
         self.on_shutdown = rule;
@@ -59,7 +60,7 @@ impl<T> IoOptions<T> {
     }
 }
 
-/// No explanation: it is called by its tag.
+/// No explanation: it is listed by its tag.
 impl<T> Default for IoOptions<T> {
     fn default() -> Self {
         let (on_error, on_shutdown) = (OnError::Report, OnShutdown::Cancel);

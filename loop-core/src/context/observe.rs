@@ -1,4 +1,4 @@
-//! Marks, spans and lists, from a running task.
+//! Marks, spans and lists, as used by a running task.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::keep_alive::Pending;
 use crate::task::Task;
 
 impl<T: Task> Context<'_, T> {
-    /// Records a labelled point.
+    /// Records a labelled point in time.
     pub fn mark(&mut self, label: &'static str) {
         if self.core.on {
             self.stamp();
@@ -20,7 +20,7 @@ impl<T: Task> Context<'_, T> {
         }
     }
 
-    /// Records the extent of `f` under a label.
+    /// Records the run time of `f` under a label.
     pub fn span<R>(&mut self, label: &'static str, f: impl FnOnce(&mut Self) -> R) -> R {
         let start = self.stamp();
         let returned = f(self);
@@ -32,8 +32,8 @@ impl<T: Task> Context<'_, T> {
         returned
     }
 
-    /// Makes what is left of the running callback a phase of its own. To be called first in a callback, and only in
-    /// one of a timer or a source: phases and tasks nest.
+    /// Turns the rest of the running callback into a phase of its own. Must be called first in a callback, and only
+    /// in one of a timer or a source: phases and tasks nest.
     pub(crate) fn claim_phase(&mut self, phase: Phase) {
         if self.core.on {
             let (outer, start) = self.core.phase;
@@ -42,7 +42,7 @@ impl<T: Task> Context<'_, T> {
         }
     }
 
-    /// How long until the loop has something to do: zero where work waits, `None` where nothing is due.
+    /// How long until the loop has something to do: zero if work is waiting, `None` if nothing is due.
     pub(crate) fn next_wait(&mut self) -> Option<Duration> {
         if self.core.shared.has_news() {
             return Some(Duration::ZERO);
@@ -50,7 +50,7 @@ impl<T: Task> Context<'_, T> {
         self.core.scheduler.next_wait(self.clock.now(), true)
     }
 
-    /// Which loop this is.
+    /// Identifies this loop within the process.
     pub(crate) fn identity(&self) -> usize {
         Arc::as_ptr(&self.core.shared).addr()
     }

@@ -1,4 +1,4 @@
-//! Shutting down and errors with owners, from a running task.
+//! Shutdown and owners' error rules, as used by a running task.
 
 use loop_probes::event::{Event, Origin, RefKind};
 use loop_probes::ids::TaskId;
@@ -30,12 +30,12 @@ impl<T: Task> Context<'_, T> {
         self.core.shutdown.has_begun()
     }
 
-    /// Says what a shutdown does with a timer: cleared, unless said otherwise. One that may finish still fires;
-    /// an interval fires on until the deadline.
+    /// Sets what a shutdown does with a timer; by default it is cleared. A timer that may finish still fires; an
+    /// interval keeps firing until the deadline.
     ///
     /// # Errors
     ///
-    /// [`TimerGone`] where it is not armed.
+    /// [`TimerGone`] if it is not armed.
     pub fn set_timer_on_shutdown(&mut self, timer: Timer, rule: OnShutdown) -> Result<(), TimerGone> {
         self.core.scheduler.set_timer_on_shutdown(timer, rule)?;
         if self.is_shutting_down() {
@@ -44,25 +44,25 @@ impl<T: Task> Context<'_, T> {
         Ok(())
     }
 
-    /// Says what a shutdown does with a job: finished, unless said otherwise. False where it is done or never was.
+    /// Sets what a shutdown does with a job; by default it is finished. False if the job is done or never existed.
     pub fn set_work_on_shutdown(&mut self, job: TaskId, rule: OnShutdown) -> bool {
         let job = self.core.work.get_mut(&job);
         job.map(|job| job.on_shutdown = rule).is_some()
     }
 
-    /// What failed, where the running task is the one that its owner is [told](OnError::Tell) with.
+    /// The failure that the running task was queued to handle, if it is an owner's [error task](OnError::Tell).
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
         let (task, failure) = self.core.told.as_ref()?;
         (self.core.current.task == Some(*task)).then_some(failure)
     }
 
-    /// Refuses what is new while the loop shuts down.
+    /// Refuses new work while the loop shuts down.
     pub(super) fn check_open(&self, what: RefKind) -> Result<(), LoopError> {
         if self.core.shutdown.has_begun() { Err(LoopError::ShuttingDown { what }) } else { Ok(()) }
     }
 
-    /// Does what `rule` says about an error, and returns the rule for the next one.
+    /// Applies `rule` to an error, and returns the rule for the next one.
     pub(crate) fn apply_rule(
         &mut self,
         rule: OnError<T>,
@@ -102,7 +102,7 @@ impl<T: Task> Context<'_, T> {
         self.core.queue(queued, parent, None);
     }
 
-    /// Runs a task with what it is told of.
+    /// Runs an owner's error task with its failure.
     pub(crate) fn run_told(&mut self, told: Told<T>) {
         self.core.told = self.core.current.task.map(|task| (task, told.failure));
         dispatch(told.task, self);

@@ -1,4 +1,4 @@
-//! Futures, from a running task; and what futures asked for, carried out.
+//! Spawns futures from a running task, and carries out the operations that futures requested.
 
 use std::fmt;
 use std::future::Future;
@@ -27,17 +27,17 @@ use crate::task::Task;
 use crate::task::body::Body;
 
 impl<T: Task> Context<'_, T> {
-    /// The handle for futures and whatever else lives on the loop's thread.
+    /// The handle for futures and other code on the loop's thread.
     pub fn local(&mut self) -> LocalHandle<T> {
         self.core.futures.in_use = true;
         self.core.scheduler.attend(true);
         LocalHandle::new(Rc::clone(&self.core.futures.local))
     }
 
-    /// Spawns the future that `make` makes: it is polled as a task of this loop, first behind all that wait now,
-    /// and keeps the loop alive until it is done. `options` are a [`FutureOptions`], or just a label.
+    /// Spawns the future that `make` returns: it is polled as a task of this loop, the first time behind all tasks
+    /// waiting now, and keeps the loop alive until it is done. `options` is a [`FutureOptions`], or just a label.
     ///
-    /// Dropping the returned handle detaches the future. While the loop shuts down nothing is spawned any more:
+    /// Dropping the returned handle detaches the future. While the loop shuts down, nothing new is spawned:
     /// awaiting the handle gives [`JoinError::Refused`].
     pub fn spawn<F, R>(
         &mut self,
@@ -53,8 +53,8 @@ impl<T: Task> Context<'_, T> {
         handle
     }
 
-    /// The same for a future that can fail: its `Err` is recorded as the failure of its last poll, and goes to the
-    /// future's [`OnError`] rule. The handle has it too.
+    /// The same for a future that can fail: its `Err` is recorded as the failure of its last poll and goes to the
+    /// future's [`OnError`] rule. The handle gets it too.
     pub fn spawn_checked<F, R, E>(
         &mut self,
         options: impl Into<FutureOptions<T>>,
@@ -87,7 +87,7 @@ impl<T: Task> Context<'_, T> {
         self.core.queue(Queued { task, id, tag, origin: Origin::Future, signo: 0, queued }, parent, None);
     }
 
-    /// Polls a future whose turn it is; or drops it, where it was cancelled.
+    /// Polls a future that was queued; or drops it, if it was cancelled.
     pub(crate) fn poll_future(&mut self, key: FutureKey) {
         let Some((mut future, waker)) = self.core.futures.begin_poll(key) else {
             self.core.current.outcome = Outcome::Cancelled;
@@ -95,14 +95,14 @@ impl<T: Task> Context<'_, T> {
         };
         let entry = self.core.futures.get_mut(key).map(|entry| (entry.tag, entry.cancelled));
         let (tag, is_cancelled) = entry.unwrap_or_default();
-        // What it asks for is called by its label; a loop that nobody records does not look up what it runs.
+        // Operations of the future are recorded under its label; an unrecorded loop does not look up what it runs.
         self.core.current.tag = tag;
         if is_cancelled {
             self.core.current.outcome = Outcome::Cancelled;
             if let Some(entry) = self.take_future(key) {
                 entry.end(JoinError::Cancelled);
             }
-            // Last: it is somebody else's code, and may panic.
+            // Last, because it is foreign code and may panic.
             return drop(future);
         }
         let inbox = Rc::clone(&self.core.futures.local);
@@ -126,7 +126,7 @@ impl<T: Task> Context<'_, T> {
                 }
                 // Its own drop must not panic into this one.
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
-                // The loop's own guard records it as it records every panic.
+                // The loop's own guard records it like every other panic.
                 resume_unwind(payload)
             }
         };
@@ -135,14 +135,14 @@ impl<T: Task> Context<'_, T> {
             self.future_failed(key, &message);
         }
         if done.is_some() {
-            // Its result is with its handle.
+            // Its handle has the result.
             self.take_future(key);
         }
         self.carry_out();
         drop(done);
     }
 
-    /// Takes a future off the table, and gives its reference back.
+    /// Removes a future from the table, and returns its reference.
     pub(crate) fn take_future(&mut self, key: FutureKey) -> Option<Entry<T>> {
         let entry = self.core.futures.remove(key)?;
         if entry.referenced {
@@ -166,7 +166,7 @@ impl<T: Task> Context<'_, T> {
         }
     }
 
-    /// Does what futures asked for since the last time, in order.
+    /// Carries out the operations that futures requested since the last call, in order.
     pub(crate) fn carry_out(&mut self) {
         while self.core.futures.local.has_ops() {
             for op in self.core.futures.local.take_ops() {
@@ -198,7 +198,7 @@ impl<T: Task> Context<'_, T> {
             }
             Plain::Unwatch(registry) => {
                 if let Some((source, _)) = registry.registered.take() {
-                    // It is gone either way, and there is nobody left to tell.
+                    // It is gone either way, and no one is left to report to.
                     let _ = self.remove(source);
                 }
             }
@@ -214,7 +214,7 @@ impl<T: Task> Context<'_, T> {
         let tag = self.core.current.tag;
         let timer = self.arm(delay, Body::Wake(Rc::clone(&wait)), tag);
         wait.timer.set(Some(timer));
-        // Its future keeps the loop alive, where it does.
+        // Its future keeps the loop alive, if anything does.
         let _ = self.set_timer_referenced(timer, false);
     }
 
@@ -235,7 +235,7 @@ impl<T: Task> Context<'_, T> {
         }
     }
 
-    /// Asks the poller about what somebody waits for now, where that changed.
+    /// Updates the poller's interest to what futures wait for now, if it changed.
     pub(crate) fn settle_interest(&mut self) {
         for registry in mem::take(&mut self.core.futures.changed) {
             registry.changed.set(false);
@@ -256,7 +256,7 @@ impl<T: Task> Context<'_, T> {
 
     fn register_watched(&mut self, registry: &Rc<Registry>) -> Result<(), LoopError> {
         let (wanted, tag) = (registry.wanted(), registry.tag.get().unwrap_or_default());
-        // Its future keeps the loop alive, where it does.
+        // Its future keeps the loop alive, if anything does.
         let options = IoOptions::default().unreferenced().on_shutdown(OnShutdown::Finish);
         let (source, task) = (Source::clone(&registry.source), Body::Ready(Rc::clone(registry)));
         let source = self.add_source(options, source, wanted, task, tag)?;
@@ -264,10 +264,10 @@ impl<T: Task> Context<'_, T> {
         Ok(())
     }
 
-    /// A source is ready that futures wait for.
+    /// Handles the readiness of a source that futures wait for.
     pub(crate) fn source_ready(&mut self, registry: &Rc<Registry>) {
         if let Some(ready) = self.core.current.ready {
-            // Who was waiting no longer is.
+            // Those that waited no longer do.
             if !registry.changed.replace(true) {
                 self.core.futures.changed.push(Rc::clone(registry));
             }

@@ -1,4 +1,4 @@
-//! Timers, from a running task.
+//! Timers, as used by a running task.
 
 use std::time::Duration;
 
@@ -19,21 +19,21 @@ impl<T: Task> Context<'_, T> {
         self.arm(Delay::Once(delay), Body::Task(task), tag)
     }
 
-    /// Runs `task` again and again. The next period begins when a callback starts, so a slow one does not pile
-    /// up firings: what a late one skipped is recorded.
+    /// Runs `task` repeatedly. The next period begins when a callback starts, so firings of a slow callback do not pile
+    /// up: periods skipped by a late one are recorded.
     ///
     /// # Errors
     ///
-    /// [`LoopError::RunsOnce`] where [`Task::again`] has no copy, [`LoopError::NeverDispatched`] where it must not
-    /// run.
+    /// [`LoopError::RunsOnce`] if [`Task::again`] returns no copy, [`LoopError::NeverDispatched`] if the task
+    /// must not run.
     pub fn set_interval(&mut self, period: Duration, task: T) -> Result<Timer, LoopError> {
         self.check_again(&task, RefKind::Timer)?;
         let tag = self.core.tag(&task);
         Ok(self.arm(Delay::Every(period), Body::Task(task), tag))
     }
 
-    /// Arms many timers, each to run its task once, at one reading of the clock: no delay begins before that, and
-    /// the timers of one call cost one reading, which is most of what arming one costs.
+    /// Arms many timers, each to run its task once, with one reading of the clock: no delay begins before that reading.
+    /// One reading per call saves most of the cost of arming.
     pub fn set_timeouts(&mut self, timers: impl IntoIterator<Item = (Duration, T)>) -> Vec<Timer> {
         let now = self.arming_time();
         let timers = timers.into_iter().map(|(delay, task)| {
@@ -43,18 +43,18 @@ impl<T: Task> Context<'_, T> {
         timers.collect()
     }
 
-    /// As [`set_timeout`](Self::set_timeout), for a script: its delay is a number of milliseconds, and what no
-    /// script can mean is 1 ms, with a warning as a mark in the record ([`ScriptDelay`]).
+    /// Like [`set_timeout`](Self::set_timeout), for scripts: the delay is a number of milliseconds, and a value that no
+    /// script can mean becomes 1 ms, with a warning recorded as a mark ([`ScriptDelay`]).
     pub fn set_timeout_ms(&mut self, delay_ms: f64, task: T) -> Timer {
         let delay = self.script_delay(delay_ms);
         self.set_timeout(delay, task)
     }
 
-    /// As [`set_interval`](Self::set_interval), for a script: see [`set_timeout_ms`](Self::set_timeout_ms).
+    /// Like [`set_interval`](Self::set_interval), for scripts: see [`set_timeout_ms`](Self::set_timeout_ms).
     ///
     /// # Errors
     ///
-    /// As [`set_interval`](Self::set_interval).
+    /// The errors of [`set_interval`](Self::set_interval).
     pub fn set_interval_ms(&mut self, period_ms: f64, task: T) -> Result<Timer, LoopError> {
         let period = self.script_delay(period_ms);
         self.set_interval(period, task)
@@ -68,7 +68,7 @@ impl<T: Task> Context<'_, T> {
         delay
     }
 
-    /// The time at which something is armed.
+    /// The time from which a delay counts.
     pub(crate) fn arming_time(&mut self) -> Timestamp {
         self.stamp();
         self.read(ClockPoint::Arm)
@@ -96,12 +96,13 @@ impl<T: Task> Context<'_, T> {
             self.core.record(Event::TimerArmed { timer: timer.id(), tag, due, period_ns });
         }
         if self.core.shutdown.has_begun() {
-            // A loop that shuts down waits for those alone whose owner says so.
+            // While shutting down, the loop waits only for timers whose owner says so.
             let _ = self.set_timer_referenced(timer, false);
         }
     }
 
-    /// Clears a timer: it never fires again, not even where a handle keeps it. False where it fired, was cleared, or never was.
+    /// Clears a timer: it never fires again, even if a handle keeps it. False if it fired, was cleared, or never
+    /// existed.
     pub fn clear_timer(&mut self, timer: Timer) -> bool {
         let cleared = self.core.scheduler.clear(timer);
         if cleared && self.core.on {
@@ -111,12 +112,12 @@ impl<T: Task> Context<'_, T> {
         cleared
     }
 
-    /// Restarts a timer with its whole delay, behind its peers. From its own callback too, where its task can
-    /// run [`again`](Task::again); and after it fired, while somebody has a [handle](Self::timer_handle) to it.
+    /// Restarts a timer with its whole delay, behind its peers. Also works from its own callback, if its task can run
+    /// [`again`](Task::again); and after it fired, while a [handle](Self::timer_handle) to it exists.
     ///
     /// # Errors
     ///
-    /// [`TimerGone`] where it is not armed, and nobody kept it.
+    /// [`TimerGone`] if it is not armed and no handle kept it.
     pub fn refresh_timer(&mut self, timer: Timer) -> Result<(), TimerGone> {
         let now = self.arming_time();
         let Refreshed { tag, due, period_ns, unreferenced_anew } = self.core.scheduler.refresh(now, timer)?;
@@ -124,18 +125,18 @@ impl<T: Task> Context<'_, T> {
             let timer = timer.id();
             self.core.record(Event::TimerArmed { timer, tag, due, period_ns });
             if unreferenced_anew {
-                // Who reads the record had forgotten the timer.
+                // Readers of the record had forgotten the timer.
                 self.core.record(Event::TimerRef { timer, referenced: false });
             }
         }
         Ok(())
     }
 
-    /// A handle to a timer: while there is one, the timer can be restarted after it fired.
+    /// A handle to a timer: while one exists, the timer can be restarted after it fired.
     ///
     /// # Errors
     ///
-    /// [`TimerGone`] where it fired and nobody kept it, was cleared, or never was.
+    /// [`TimerGone`] if it fired without a handle, was cleared, or never existed.
     ///
     /// # Examples
     ///
@@ -158,11 +159,11 @@ impl<T: Task> Context<'_, T> {
         self.core.scheduler.timer_handle(timer)
     }
 
-    /// Says whether a timer keeps the loop alive. An unreferenced one fires while something else does.
+    /// Sets whether a timer keeps the loop alive. An unreferenced one still fires while something else does.
     ///
     /// # Errors
     ///
-    /// [`TimerGone`] where it is not armed.
+    /// [`TimerGone`] if it is not armed.
     pub fn set_timer_referenced(&mut self, timer: Timer, referenced: bool) -> Result<(), TimerGone> {
         let changed = self.core.scheduler.set_timer_referenced(timer, referenced)?;
         if changed && self.core.on {
@@ -186,7 +187,7 @@ impl<T: Task> Context<'_, T> {
         LoopError::NeverDispatched { tag: name_of(self.core.tag(task)) }
     }
 
-    /// A task was to run that must never: it fails, and the run ends with the error.
+    /// Fails a task that must never run; the run ends with the error.
     #[cold]
     pub(crate) fn refuse_dispatch(&mut self, task: &T) {
         let refused = self.never_dispatched(task);

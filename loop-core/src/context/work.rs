@@ -1,4 +1,4 @@
-//! The work pool and the heap, from a running task.
+//! The work pool and the GC controller, as used by a running task.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,14 +17,14 @@ use crate::task::{TagOf, Task};
 use crate::work_pool::{Job, Rejected, Run, Sink, Worker};
 
 impl<T: Task> Context<'_, T> {
-    /// Runs `run` on the work pool, and what it returns as a task of this loop. Keeps the loop alive until that
-    /// task has run. Where `run` panics, the task is what `rejected` makes of that instead. Both the job and
-    /// its completion are recorded under `tag`.
+    /// Runs `run` on the work pool, and its result as a task of this loop. Keeps the loop alive until that task
+    /// has run. If `run` panics, the task is what `rejected` makes of the panic instead. Both the job and its
+    /// completion are recorded under `tag`.
     ///
     /// # Errors
     ///
-    /// [`LoopError::Pool`] where the pool cannot start, [`LoopError::PoolClosed`] where it was shut down,
-    /// [`LoopError::ShuttingDown`] where the loop is.
+    /// [`LoopError::Pool`] if the pool cannot start, [`LoopError::PoolClosed`] if it was shut down,
+    /// [`LoopError::ShuttingDown`] if the loop is shutting down.
     pub fn work(
         &mut self,
         tag: TagOf,
@@ -35,7 +35,7 @@ impl<T: Task> Context<'_, T> {
         self.submit(tag, run, Then::Task(Box::new(rejected)))
     }
 
-    /// The same for a job that a future awaits: where it is refused, the future learns of it.
+    /// The same for a job that a future awaits: a refusal is reported to the future.
     pub(crate) fn work_awaited(&mut self, tag: TagOf, job: Rc<JobWait>, run: Run<Option<T::Remote>>) {
         match self.submit(tag, run, Then::Future(Rc::clone(&job))) {
             Ok(task) => job.wait.job.set(Some(task)),
@@ -46,7 +46,7 @@ impl<T: Task> Context<'_, T> {
         }
     }
 
-    /// Nobody awaits a job any more: it is taken back where no worker has begun it.
+    /// Takes back a job that is no longer awaited, unless a worker has begun it.
     pub(crate) fn cancel_awaited(&mut self, wait: &Wait) {
         let Some(task) = wait.job.take() else { return };
         let taken = self.core.pool.as_mut().and_then(|pool| pool.take_back(task));
@@ -83,7 +83,7 @@ impl<T: Task> Context<'_, T> {
         if let Some(make) = self.core.pool_factory.take() {
             let shared = Arc::clone(&self.core.shared);
             let sink: Sink<Option<T::Remote>> = Box::new(move |finished| {
-                // Refused only after the loop has ended: then nobody waits for the result.
+                // Refused only after the loop has ended: then no one waits for the result.
                 let _ = shared.push(Inbound::Work(Box::new(finished)), None);
             });
             self.core.pool = Some(make(sink)?);
@@ -91,13 +91,13 @@ impl<T: Task> Context<'_, T> {
         Ok(())
     }
 
-    /// Asks for a collection at the next check of the GC controller.
+    /// Requests a collection at the next check of the GC controller.
     pub fn request_gc(&mut self) {
         self.core.scheduler.gc.request();
         self.tell_gc(GcReason::Requested);
     }
 
-    /// Tells the GC controller that memory is short: its next check collects.
+    /// Notifies the GC controller that memory is short: its next check collects.
     pub fn memory_pressure(&mut self) {
         self.core.scheduler.gc.pressure();
         self.tell_gc(GcReason::Pressure);

@@ -1,4 +1,4 @@
-//! What runs in batches: the task queue, immediates, what was put off to the end of the turn. A task that reloads
+//! Runs batches: the task queue, immediates, and callbacks put off to the end of the turn. A task that reloads
 //! the program ends its batch at once; the rest of it runs in the next turn, in order.
 
 use loop_probes::clock::Clock;
@@ -62,7 +62,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         ended
     }
 
-    /// Whether a task waits, and this tick's time for tasks is over; it begins with the first that asks.
+    /// Whether a task waits and this tick's time for tasks is over; that time begins with the first call.
     #[inline]
     fn task_time_is_spent(&mut self) -> bool {
         let Some(time) = self.policy().task_time_per_tick else { return false };
@@ -109,7 +109,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.now = None;
     }
 
-    /// What the policy drains once for many callbacks must not wait for the next poll to end.
+    /// Work that the policy drains once for many callbacks must not wait until after the next poll.
     pub(super) fn drain_after_pass(&mut self) {
         if self.policy().drain == DrainRule::AfterEveryPass {
             self.drain_as_phases();
@@ -151,7 +151,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 /// How a pass over the task queue ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pass {
-    /// The queue is empty, or the budget spent.
+    /// The queue is empty, or the budget is spent.
     Empty,
     /// A task asked to reload the program.
     Reload,
