@@ -2,11 +2,11 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`export`] | a recording for the viewers, and within it the recording itself |
-//! | [`read`] | JSON that others wrote, an event at a time, in bounded memory |
-//! | [`import`] | that, as a recording: which thread is a loop, what becomes what |
-//! | [`lint`] | what each viewer will lose of a file |
-//! | `phrase` | what an event is called in a viewer |
+//! | [`export`] | writes a recording for the viewers, with the original recording embedded |
+//! | [`read`] | reads JSON from other programs, one event at a time, in bounded memory |
+//! | [`import`] | turns that JSON into a recording: picks the loops and maps slices to events |
+//! | [`lint`] | reports what each viewer would drop or misread in a file |
+//! | `phrase` | names events for viewers |
 
 pub mod export;
 pub mod import;

@@ -1,11 +1,11 @@
-//! The export: a recording as Chrome-trace JSON.
+//! Exports a recording as Chrome-trace JSON.
 //!
-//! Each emitter is a thread: its ticks, phases and tasks are nested slices, workers have threads of their
-//! own, with what they ran and what they stood still for; queue depths, what waits on the agenda and the heap are
-//! counters; signals, commands, decisions of the GC controller and stalls are instants with their numbers. Times are
-//! microseconds with three decimals, printed from integers, counted from the recording's first moment; durations have
-//! more where doubles need them to add up. Memory is bounded: a thread's events wait for the end of their tick,
-//! at most [`WAITING_MAX`] of them.
+//! Each emitter is a thread. Its ticks, phases and tasks are nested slices; workers have threads of their own, with
+//! what they ran and what they stopped for; queue depths, the agenda's waiting tasklets and the heap are counters;
+//! signals, commands, GC decisions and stalls are instants with their numbers. Times are microseconds with three
+//! decimals, printed from integers and counted from the recording's first moment; durations have more decimals where
+//! doubles need them to add up. Memory is bounded: a thread's events wait for the end of their tick, at most
+//! [`WAITING_MAX`] of them.
 
 mod blame;
 mod carried;
@@ -31,19 +31,19 @@ use crate::export::{ExportError, TimeRange, each_event, surveyed};
 use crate::source::{EventSource, SourceError};
 use crate::timeline::PollWait;
 
-/// Most events of a thread that wait for the end of their tick.
+/// Most events per thread held until the end of their tick.
 pub const WAITING_MAX: usize = 1 << 18;
 
-/// Most events of a thread without ticks that wait to be sorted.
+/// Most events held for sorting, per thread without ticks.
 const WAITING_OUTSIDE: usize = 1 << 13;
 
 /// What to export.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExportOptions {
-    /// Which part.
+    /// The part of the recording to export.
     pub range: TimeRange,
-    /// Slices carry their own numbers (task ids, waits) as arguments. speedscope then no longer groups
-    /// equal ones.
+    /// Whether slices carry their own numbers (task ids, waits) as arguments. speedscope then no longer groups equal
+    /// ones.
     pub details: bool,
 }
 
@@ -57,7 +57,7 @@ pub struct ExportStats {
     pub task_slices: u64,
     /// Slices of all kinds.
     pub slices: u64,
-    /// What overlaps without nesting, as asynchronous pairs.
+    /// Asynchronous pairs, for what overlaps without nesting.
     pub async_pairs: u64,
     /// Instants.
     pub instants: u64,
@@ -71,11 +71,11 @@ pub struct ExportStats {
     pub bytes: u64,
 }
 
-/// Exports a recording in two passes; `open` is called for each and must give the same events both times.
+/// Exports a recording in two passes; `open` is called for each and must yield the same events both times.
 ///
 /// # Errors
 ///
-/// [`ExportError`] when the recording cannot be read or the output cannot be written.
+/// [`ExportError`] if the recording cannot be read or the output cannot be written.
 pub fn export<S: EventSource, W: Write>(
     mut open: impl FnMut() -> Result<S, SourceError>,
     options: ExportOptions,
@@ -93,7 +93,7 @@ pub fn export<S: EventSource, W: Write>(
 #[derive(Clone, Copy, Debug)]
 enum Item {
     Event(Stamped),
-    /// As it would have been told, had it ended.
+    /// The record an unfinished event would have had.
     Unfinished(Stamped),
     Stall {
         at: TickId,
@@ -114,11 +114,11 @@ enum Item {
 
 #[derive(Debug, Default)]
 struct Lane {
-    /// The keys of its events that are always the same, up to the time.
+    /// The keys that are the same for all its events, up to the time.
     keys: String,
     row: Row<Item>,
     in_tick: bool,
-    /// When the first slice begins that is drawn.
+    /// The start of the first slice drawn.
     first: Option<u64>,
     depths: [Option<u32>; Queue::ALL.len()],
 }
@@ -132,7 +132,7 @@ pub struct ChromeWriter<W: Write> {
     pid: u64,
     stall_limit_ns: u64,
     lanes: Vec<Lane>,
-    /// Events of all threads that wait.
+    /// Events held, over all threads.
     waiting: usize,
     heap: [Option<u64>; 2],
     agenda: AgendaTracks,
@@ -143,18 +143,18 @@ pub struct ChromeWriter<W: Write> {
 }
 
 impl<W: Write> ChromeWriter<W> {
-    /// Begins the file: metadata, and the names of processes and threads.
+    /// Begins the file with its metadata and the names of processes and threads.
     ///
     /// # Errors
     ///
-    /// [`ExportError::Write`] when the output cannot be written.
+    /// [`ExportError::Write`] if the output cannot be written.
     pub fn new(
         out: W,
         metadata: &Metadata,
         survey: Survey,
         options: ExportOptions,
     ) -> Result<Self, ExportError> {
-        // Viewers take 0 for "none".
+        // Viewers take 0 to mean "none".
         let pid = u64::from(metadata.pid.max(1));
         let keys = (1..=survey.threads.len()).map(|tid| format!(",\"pid\":{pid},\"tid\":{tid},\"ts\":"));
         let lanes = keys.map(|keys| Lane { keys, ..Lane::default() }).collect();
@@ -219,9 +219,9 @@ impl<W: Write> ChromeWriter<W> {
     ///
     /// # Errors
     ///
-    /// [`ExportError::Write`] when the output cannot be written.
+    /// [`ExportError::Write`] if the output cannot be written.
     pub fn push(&mut self, stamped: &Stamped) -> Result<(), ExportError> {
-        // Also what is not exported: it may have made late what is.
+        // Includes what is not exported: it may have delayed what is.
         self.blamer.see(stamped);
         let start = start_of(stamped);
         if matches!(stamped.event, Event::Label { .. }) || self.survey.range().touches(start, stamped.at) {
@@ -255,7 +255,7 @@ impl<W: Write> ChromeWriter<W> {
                     self.add(place, since, stamped.at, true, Item::Event(*stamped));
                 }
             }
-            // What was cancelled never ran.
+            // Cancelled work never ran.
             Event::AgendaRan { outcome: Outcome::Cancelled, .. } => {}
             event => {
                 if slice_category(&event).is_some() {
@@ -267,7 +267,7 @@ impl<W: Write> ChromeWriter<W> {
             }
         }
         if let Some(waiting) = self.agenda.waiting(stamped) {
-            // A counter belongs to the process: one row has all of its values, in their order.
+            // A counter belongs to the process: one row holds all its values, in order.
             self.add(0, stamped.at, stamped.at, false, Item::Waiting(waiting));
             self.flush_when_full(0)?;
         }
@@ -305,7 +305,7 @@ impl<W: Write> ChromeWriter<W> {
         }
     }
 
-    /// A tick is over: was it a stall?
+    /// At the end of a tick, adds a stall if it was one.
     fn stall(&mut self, place: usize, at: TickId, tasks_run: u32, end: Timestamp) {
         let start = at.start;
         if !self.lanes[place].in_tick {
@@ -387,12 +387,12 @@ impl<W: Write> ChromeWriter<W> {
                 let series = [("high", high), ("normal", normal), ("low", low)];
                 self.counter(lane, at, ["agenda ", "waiting"], &series);
             }
-            // Only events have extents.
+            // Only events have durations.
             (Spot::Slice { .. } | Spot::Async { .. }, _) => {}
         }
     }
 
-    /// `more`: categories beside its own.
+    /// `more`: categories besides its own.
     fn slice(&mut self, lane: usize, start: u64, dur: u64, stamped: &Stamped, more: &str) {
         let event = &stamped.event;
         self.begin_event();
@@ -442,7 +442,7 @@ impl<W: Write> ChromeWriter<W> {
         self.stand(lane, at);
         let mut args = Args::new(&mut self.out);
         for (name, value) in series {
-            // A counter's values are numbers; a double is near enough for a curve.
+            // A counter's values are numbers; a double is accurate enough for a curve.
             args.number(name, (*value).min(1 << 53));
         }
         args.end();
@@ -459,11 +459,11 @@ impl<W: Write> ChromeWriter<W> {
         self.comma = ",";
     }
 
-    /// Ends the file: a viewer reads it only when it is whole.
+    /// Ends the file: viewers need it complete.
     ///
     /// # Errors
     ///
-    /// [`ExportError::Write`] when the output cannot be written.
+    /// [`ExportError::Write`] if the output cannot be written.
     pub fn finish(mut self) -> Result<ExportStats, ExportError> {
         for stamped in self.survey.unended() {
             let place = self.survey.row(&stamped);

@@ -1,13 +1,13 @@
-//! The import: a Chrome trace that others wrote as events of loops.
+//! Imports a Chrome trace written by another program as events of loops.
 //!
 //! ```text
 //! file ──read──> records ──sort──> survey ──> which threads are loops ──> make ──sort──> events ──> .looptrace
 //! ```
 //!
-//! Events of real files are out of order, and which thread is a loop is known only at the end, so the file is
-//! read once and its records are gone through twice; what does not fit into memory waits in a temporary file.
-//! What the file does not say is not made up: a task whose post is not told has no queue wait, a timer without
-//! a due time is no timer. `docs/src/foreign-traces.md` says what becomes what.
+//! Events in real files are out of order, and which threads are loops is known only at the end. So the file is read
+//! once and its records are passed over twice; what does not fit into memory waits in a temporary file. Nothing is
+//! invented: a task whose post is not in the file has no queue wait, a timer without a due time is not a timer.
+//! `docs/src/foreign-traces.md` specifies the mapping.
 
 mod around;
 mod choose;
@@ -52,21 +52,21 @@ use crate::writer::{TraceOutput, TraceWriter, WriteError};
 /// Most loops of a trace.
 const LOOPS_MAX: usize = 256;
 
-/// Events handed to the writer at once.
+/// Events passed to the writer at once.
 const BATCH: usize = 4096;
 
-/// Which program wrote the file.
+/// The program that wrote the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Producer {
-    /// Chromium, or what is built on it.
+    /// Chromium, or a program built on it.
     Chromium,
     /// Node.js.
     Node,
     /// viztracer, for Python.
     Viztracer,
-    /// An export of our own.
+    /// An export by loopscope itself.
     Loopscope,
 }
 
@@ -93,23 +93,23 @@ impl Producer {
     }
 }
 
-/// How far an import is.
+/// The progress of an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Progress {
-    /// The file is read.
+    /// Reading the file.
     Reading {
-        /// Bytes taken from the input, packed where it is packed.
+        /// Bytes taken from the input, before decompression.
         bytes: u64,
         /// Events so far.
         events: u64,
     },
-    /// What was read is put in order.
+    /// Sorting the records.
     Sorting {
-        /// Records gone through.
+        /// Records processed.
         records: u64,
     },
-    /// The trace is written.
+    /// Writing the trace.
     Writing {
         /// Events so far.
         events: u64,
@@ -123,19 +123,19 @@ pub enum ImportError {
     /// The file cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// The temporary file failed: the disk is full, for example.
+    /// The temporary file failed, for example because the disk is full.
     #[error("cannot keep what does not fit into memory in a temporary file (TMPDIR says where): {0}")]
     Temporary(#[source] io::Error),
-    /// No thread is called so.
+    /// No thread has the requested name.
     #[error("no thread is called {asked}; there are {known}")]
     NoThread {
-        /// What was asked for.
+        /// The name asked for.
         asked: String,
-        /// What there is.
+        /// The threads that exist.
         known: String,
     },
-    /// Threads that were asked for by name are so far behind in the file that their events were left out before the
-    /// name came: reading it again, with what they are as `PID/TID` among the threads asked for, finds all of them.
+    /// Threads asked for by name, whose names appear so late in the file that some of their events were already left
+    /// out. Reading it again with these threads as `PID/TID` among those asked for finds all their events.
     #[error("a thread of that name is told of too late in the file: ask for it as {first}")]
     NamedTooLate {
         /// Each as `PID/TID`.
@@ -143,7 +143,7 @@ pub enum ImportError {
         /// The first of them.
         first: String,
     },
-    /// No thread of it can be taken for a loop.
+    /// None of its threads looks like a loop.
     #[error("has no event loop: {0}")]
     NoLoop(String),
     /// The trace cannot be written.
@@ -161,12 +161,12 @@ pub struct ImportedLoop {
     pub pid: String,
     /// Its thread.
     pub tid: String,
-    /// Why it was taken.
+    /// Why it was chosen.
     pub chosen: Chosen,
-    /// What it amounts to.
+    /// Its counts.
     #[serde(flatten)]
     pub counts: LoopCounts,
-    /// Its slices leave no gap in which it could wait: it may be no loop, but a CPU profile.
+    /// Its slices leave no gap in which it could wait: it may be a CPU profile rather than a loop.
     #[serde(default)]
     pub never_waits: bool,
 }
@@ -175,29 +175,29 @@ pub struct ImportedLoop {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ImportReport {
-    /// Objects of the list of events, the unreadable ones included.
+    /// Objects in the list of events, including unreadable ones.
     pub events_read: u64,
-    /// Slices: with [`instants`](Self::instants) what Perfetto's table of slices counts.
+    /// Slices: together with [`instants`](Self::instants), the rows in Perfetto's table of slices.
     pub slices: u64,
     /// Instants.
     pub instants: u64,
-    /// Events with samples of counters.
+    /// Events with counter samples.
     pub counters: u64,
-    /// Flows that lead from one slice to another.
+    /// Flows from one slice to another.
     pub flows: u64,
-    /// What was understood although it is not as the format says, by kind.
+    /// Input accepted although it deviates from the format, by kind.
     pub repaired: Tally,
-    /// What is not in the result, by kind.
+    /// Input missing from the result, by kind.
     pub dropped: Tally,
-    /// Who wrote the file, where that is known.
+    /// The producer, where known.
     pub producer: Option<Producer>,
-    /// The recording that an export of our own carries was taken, and nothing had to be made of its slices.
+    /// Whether the recording embedded in an export by loopscope was used, so that the slices were not needed.
     pub own_recording: bool,
     /// The threads that became loops.
     pub loops: Vec<ImportedLoop>,
     /// Threads with slices, the loops included.
     pub threads: u64,
-    /// Threads that became no loops, and their share.
+    /// Threads that did not become loops, and their share.
     pub left_out: LeftOut,
 }
 
@@ -213,12 +213,12 @@ pub struct Import {
 }
 
 impl Import {
-    /// Reads a Chrome trace to its end. `name` is what the trace is to be called where the file does not say,
-    /// `threads` are the loops by name, number or `PID/TID`; where none is given, they are found.
+    /// Reads a Chrome trace to its end. `name` names the trace if the file does not. `threads` selects the loops by
+    /// name, number or `PID/TID`; if it is empty, they are detected.
     ///
     /// # Errors
     ///
-    /// [`ImportError`] where it cannot be read, is no Chrome trace, or has no such thread.
+    /// [`ImportError`] if the file cannot be read, is not a Chrome trace, or lacks a requested thread.
     pub fn read<R: Read>(
         input: R,
         name: &str,
@@ -261,7 +261,7 @@ impl Import {
         import.report.repaired = repaired.clone();
         import.report.dropped = dropped.clone();
         if import.report.own_recording {
-            // It has what the counters were made of.
+            // It contains the data the counters were made from.
             import.report.dropped.forget(tally::dropped::COUNTER);
         }
         import.report.threads = threads.all().filter(|thread| thread.slices > 0).count() as u64;
@@ -301,7 +301,7 @@ impl Import {
         &self.report
     }
 
-    /// What the trace is to say of itself.
+    /// The metadata of the trace.
     #[must_use]
     pub fn metadata(&self) -> Metadata {
         let mut metadata = match &self.own {
@@ -321,7 +321,7 @@ impl Import {
     ///
     /// # Errors
     ///
-    /// [`ImportError`] where they cannot be written.
+    /// [`ImportError`] if they cannot be written.
     pub fn write<W: TraceOutput>(
         self,
         writer: &mut TraceWriter<W>,
@@ -353,7 +353,7 @@ impl Import {
     }
 }
 
-/// What a file has that has no slices of any thread.
+/// Says what a file contains in which no thread has slices.
 fn without_loop(gathered: &Gathered) -> String {
     let samples = gathered.dropped.count(tally::dropped::SAMPLE);
     if samples > 0 {

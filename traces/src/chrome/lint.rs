@@ -1,10 +1,10 @@
-//! Lint: what viewers will make of a Chrome trace, before anybody opens it in one.
+//! Lint: checks what viewers will make of a Chrome trace.
 //!
-//! The file is read once, as it streams in, by the reader of the import. What one event breaks is told at once; what
-//! only its neighbours show (nesting, pairs, flows) is replayed in the order of time, as the viewers sort it, within
-//! bounds: [`LintReport::unchecked`] counts what found no room.
+//! The file is read once, as a stream, by the import's reader. Faults of a single event are reported at once. Faults
+//! that only show between events (nesting, pairs, flows) are found by a replay in time order, sorted as the viewers
+//! sort, and in bounded memory: [`LintReport::unchecked`] counts what did not fit.
 //!
-//! Source: the importers of the viewers themselves; `rules` says which versions.
+//! Source: the viewers' own importers; `rules` lists the versions.
 
 mod event;
 mod flows;
@@ -20,13 +20,13 @@ use super::read::{ChromeEvent, ChromeReader, Ending, Form, Item, Place, ReadErro
 use event::Events;
 use rules::Check;
 
-/// Above this Catapult's viewer stops.
+/// Size above which Catapult's viewer gives up.
 const LARGE_BYTES: u64 = 256 << 20;
 
-/// Above this Perfetto stops, in a browser.
+/// Size above which Perfetto gives up, in a browser.
 const LARGE_BY_FAR_BYTES: u64 = 2 << 30;
 
-/// The Firefox Profiler looks so far for a line that folded stacks would have.
+/// How far the Firefox Profiler looks for a first line that resembles folded stacks.
 const FIRST_LINE_BYTES: u64 = 4096;
 
 /// One place where a rule is broken.
@@ -36,35 +36,35 @@ pub struct Finding {
     pub rule: &'static Rule,
     /// Where: the event that breaks it, in the unpacked text.
     pub place: Place,
-    /// What exactly, where there is more to say than the rule does; printable.
+    /// Details beyond the rule, if any; printable.
     pub detail: String,
 }
 
-/// What was looked at.
+/// What was checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LintReport {
     /// Events.
     pub events: u64,
-    /// Events that speedscope shows nothing of, by design: it knows slices only.
+    /// Events that speedscope does not show, by design: it knows slices only.
     pub not_in_speedscope: u64,
-    /// Events that the Firefox Profiler shows nothing of, by design: counters and flows.
+    /// Events that the Firefox Profiler does not show, by design: counters and flows.
     pub not_in_firefox: u64,
-    /// Events whose nesting, pair or flow was not checked: there were too many, or they came too late.
+    /// Events whose nesting, pair or flow was not checked, because there were too many or they came too late.
     pub unchecked: u64,
     /// Bytes of text.
     pub bytes: u64,
 }
 
-/// Who is told of findings, in no order.
+/// Receives findings, in no particular order.
 trait Tell: FnMut(Check, Place, String) {}
 impl<F: FnMut(Check, Place, String)> Tell for F {}
 
-/// Looks at one file; `told` gets every finding, not quite in the order of the file.
+/// Checks one file; `told` receives every finding, roughly in file order.
 ///
 /// # Errors
 ///
-/// [`ReadError`] when it cannot be read, or is no Chrome trace at all. A damaged one is a finding.
+/// [`ReadError`] if it cannot be read, or is not a Chrome trace at all. A damaged file is a finding, not an error.
 pub fn lint(input: impl Read, mut told: impl FnMut(Finding)) -> Result<LintReport, ReadError> {
     let mut tell = |check: Check, place, detail| told(Finding { rule: check.rule(), place, detail });
     let mut reader = ChromeReader::new(input)?;
@@ -128,12 +128,12 @@ pub fn lint(input: impl Read, mut told: impl FnMut(Finding)) -> Result<LintRepor
     Ok(report)
 }
 
-/// Whether the Firefox Profiler takes the file for folded stacks.
+/// Whether the Firefox Profiler would take the file for folded stacks.
 #[derive(Default)]
 struct FirstLine {
     /// The event on the first line in which a digit follows a space.
     suspect: Option<Place>,
-    /// Where the first line is known to be over.
+    /// Where the first line is known to have ended.
     over: Option<u64>,
 }
 

@@ -1,7 +1,7 @@
-//! What an event is called in a viewer, its category, and the numbers that go with it.
+//! Names, categories and numbers of events for viewers.
 //!
-//! speedscope takes a slice's name and arguments together as its identity, so slices carry no numbers that
-//! differ from run to run unless they are asked for (`details`); instants always carry theirs.
+//! speedscope identifies a slice by its name and arguments together, so slices carry no numbers that differ from run to
+//! run unless requested (`details`); instants always carry theirs.
 
 use std::io::Write;
 
@@ -14,7 +14,7 @@ use crate::export::name::Frame;
 use crate::labels::Labels;
 use crate::timeline::{command_name, signal_name};
 
-/// The category of a slice; `None` where the event is none.
+/// The category of a slice; `None` if the event is not a slice.
 pub(super) const fn slice_category(event: &Event) -> Option<&'static str> {
     Some(match event {
         Event::TickEnd { .. } => "tick",
@@ -25,7 +25,7 @@ pub(super) const fn slice_category(event: &Event) -> Option<&'static str> {
         Event::DeferredRan { .. } => "deferred",
         Event::Immediates { .. } => "immediates",
         Event::IoReady { .. } => "io",
-        // A worker that goes on: the slice is what it stood still for.
+        // A worker that resumes: the slice is what it was stopped for.
         Event::GcRan { .. } | Event::GcRendezvous { .. } | Event::WorkerState { .. } => "gc",
         Event::WorkRan { .. } => "work",
         Event::AgendaRan { .. } => "agenda",
@@ -36,7 +36,7 @@ pub(super) const fn slice_category(event: &Event) -> Option<&'static str> {
     })
 }
 
-/// The category of an instant; `None` where the event is none.
+/// The category of an instant; `None` if the event is not an instant.
 pub(super) const fn instant_category(event: &Event) -> Option<&'static str> {
     Some(match event {
         Event::SignalArrived { .. } | Event::SignalDelivered { .. } | Event::SignalDropped { .. } => "signal",
@@ -112,7 +112,7 @@ impl<'a, W: Write> Args<'a, W> {
         self
     }
 
-    /// A ledger: its lines in their order, each with its name and its microseconds.
+    /// A breakdown: its lines in order, each with its name and its microseconds.
     pub(super) fn ledger(&mut self, ledger: &Ledger, labels: &Labels) -> &mut Self {
         self.key("blame");
         for (place, share) in ledger.shares.iter().enumerate() {
@@ -203,7 +203,7 @@ pub(super) fn slice_args<W: Write>(out: &mut JsonOut<W>, event: &Event, details:
     args.end();
 }
 
-/// The arguments of an instant; of what was late its ledger too.
+/// The arguments of an instant, including the breakdown if it was late.
 pub(super) fn instant_args<W: Write>(
     out: &mut JsonOut<W>,
     at: Timestamp,

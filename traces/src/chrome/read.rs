@@ -1,9 +1,9 @@
-//! The reader of Chrome-trace JSON that others wrote: one event after another, in bounded memory.
+//! Reads Chrome-trace JSON from other programs, one event at a time, in bounded memory.
 //!
-//! Files are larger than memory, are cut off in the middle, and begin with their events or with anything else.
-//! So the text is split by a small scanner, which only knows strings and brackets, and each event is parsed by
-//! itself: a damaged one costs itself and not the file. Both forms are read (`[…]`, and `{"traceEvents":[…]}`
-//! with its keys in any order), plain or gzip, from anything that can be read once.
+//! Files are larger than memory, are cut off in the middle, and begin with their events or with anything else. So a
+//! small scanner that knows only strings and brackets splits the text, and each event is parsed separately: a damaged
+//! event costs that event, not the file. Both forms are read (`[…]`, and `{"traceEvents":[…]}` with its keys in any
+//! order), plain or gzip, from any input that can be read once.
 
 mod event;
 mod input;
@@ -19,16 +19,16 @@ pub use number::Micros;
 use input::Input;
 use split::Splitter;
 
-/// Most bytes of one event, or of one other value of the file: longer ones are skipped.
+/// Most bytes of one event, or of any other value in the file; longer ones are skipped.
 pub const VALUE_BYTES_MAX: usize = 16 << 20;
 
 /// Deepest nesting of brackets within one event.
 pub const DEPTH_MAX: u32 = 100;
 
-/// Most keys of the file's object that are named when it is refused.
+/// Most keys of the file's object listed when it is refused.
 const KEYS_KEPT: usize = 8;
 
-/// Where something stands in the text, which is the unpacked one where the file is compressed.
+/// A position in the text, after decompression.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// Bytes before it.
@@ -46,7 +46,7 @@ impl std::fmt::Display for Place {
 /// How the file holds its events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// `[…]`, which viewers take cut off too.
+    /// `[…]`, which viewers accept even if cut off.
     Array,
     /// `{"traceEvents":[…]}`.
     Object,
@@ -56,17 +56,17 @@ pub enum Form {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Ending {
-    /// It goes on.
+    /// Not reached yet.
     Unread,
-    /// As it should.
+    /// Complete.
     Whole,
-    /// After a whole event, but without the bracket that ends the list, or the object.
+    /// After a whole event, but without the bracket that closes the list or the object.
     Unclosed(Place),
-    /// In the middle of what begins at this place.
+    /// In the middle of the value that begins here.
     CutOff(Place),
 }
 
-/// What a file is made of, in its order.
+/// A part of a file, in file order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Item<'a> {
@@ -81,12 +81,12 @@ pub enum Item<'a> {
     Other {
         /// Where the value begins.
         place: Place,
-        /// Its key, with its quotes.
+        /// Its key, including the quotes.
         key: &'a [u8],
         /// The value's text.
         text: &'a [u8],
     },
-    /// Something that is skipped.
+    /// A value that is skipped.
     Skipped {
         /// Where it begins.
         place: Place,
@@ -103,13 +103,13 @@ pub enum Skip {
     TooLong,
     /// It nests deeper than [`DEPTH_MAX`].
     TooDeep,
-    /// It stands among the events and is no object.
+    /// It is among the events but is not an object.
     NoObject,
     /// It follows the end of the file's JSON.
     Trailing,
 }
 
-/// Why a file cannot be read, or not further.
+/// Why a file cannot be read, or not to its end.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
@@ -121,18 +121,18 @@ pub enum ReadError {
         /// Why.
         source: io::Error,
     },
-    /// It is packed, and unpacks to far more than traces do.
+    /// It is compressed, and expands far more than traces do.
     #[error("unpacks to more than 100 times its size beyond {place}: {packed} bytes were read by then")]
     Expands {
         /// How far it was read.
         place: Place,
-        /// Bytes read, as they lie in the file.
+        /// Compressed bytes read.
         packed: u64,
     },
-    /// It is no Chrome trace.
+    /// It is not a Chrome trace.
     #[error("is no Chrome trace: {0}")]
     Foreign(String),
-    /// Something else stands where JSON goes on.
+    /// It is not valid JSON at this point.
     #[error("is damaged at {place}: {found} where {expected} should be")]
     Damaged {
         /// Where.
@@ -163,18 +163,18 @@ pub struct ChromeReader<R: Read> {
     events_seen: bool,
     keys: Vec<String>,
     trailing_comma: bool,
-    /// The list goes on behind a value.
+    /// Whether a value precedes the current position in the list.
     after_value: bool,
     bad_comma: Option<Place>,
     key: Vec<u8>,
 }
 
 impl<R: Read> ChromeReader<R> {
-    /// Looks at the beginning of `input`.
+    /// Reads the beginning of `input`.
     ///
     /// # Errors
     ///
-    /// [`ReadError`] when it cannot be read, or begins as no Chrome trace does: the error says what it looks like.
+    /// [`ReadError`] if it cannot be read, or is not a Chrome trace: the error says what it looks like.
     pub fn new(input: R) -> Result<Self, ReadError> {
         let mut input = Input::new(input)?;
         let bom = input.skip_bom()?;
@@ -210,53 +210,53 @@ impl<R: Read> ChromeReader<R> {
         self.form
     }
 
-    /// How the file ended, once [`read`](Self::read) gave `None`.
+    /// How the file ended; final once [`read`](Self::read) has returned `None`.
     #[must_use]
     pub const fn ending(&self) -> Ending {
         self.ending
     }
 
-    /// It begins with a byte order mark, which JSON forbids.
+    /// Whether it begins with a byte order mark, which JSON forbids.
     #[must_use]
     pub const fn has_bom(&self) -> bool {
         self.bom
     }
 
-    /// The list of events ends with a comma.
+    /// Whether the list of events ends with a comma.
     #[must_use]
     pub const fn has_trailing_comma(&self) -> bool {
         self.trailing_comma
     }
 
-    /// Where a comma is missing between two events, or stands where none belongs: the first such place.
+    /// The first place where a comma is missing between two events, or is misplaced.
     #[must_use]
     pub const fn bad_comma(&self) -> Option<Place> {
         self.bad_comma
     }
 
-    /// It is compressed.
+    /// Whether it is compressed.
     #[must_use]
     pub const fn is_gzip(&self) -> bool {
         self.input.is_gzip()
     }
 
-    /// Bytes taken from the input so far, packed where it is packed.
+    /// Bytes taken from the input so far, before decompression.
     #[must_use]
     pub fn bytes_taken(&self) -> u64 {
         self.input.bytes_taken()
     }
 
-    /// How far the text was read.
+    /// How far the text has been read.
     #[must_use]
     pub fn place(&self) -> Place {
         self.input.place()
     }
 
-    /// The next thing; `None` at the end.
+    /// Returns the next item; `None` at the end.
     ///
     /// # Errors
     ///
-    /// [`ReadError`] when the file cannot be read further. What was read before stays valid.
+    /// [`ReadError`] if the file cannot be read any further. Anything read before remains valid.
     pub fn read(&mut self) -> Result<Option<Item<'_>>, ReadError> {
         loop {
             match self.state {
@@ -313,8 +313,7 @@ impl<R: Read> ChromeReader<R> {
         }
     }
 
-    /// Reads a key up to its value, and gives the value's first byte; `None` where the events begin or the
-    /// file ends.
+    /// Reads a key and returns the first byte of its value; `None` if the events begin or the file ends.
     fn key(&mut self) -> Result<Option<u8>, ReadError> {
         let place = self.input.place();
         let Some(split) = self.split()? else {
@@ -369,7 +368,7 @@ impl<R: Read> ChromeReader<R> {
         }))
     }
 
-    /// Takes one value. `None` where the file ends within it.
+    /// Reads one value. `None` if the file ends within it.
     fn split(&mut self) -> Result<Option<Split>, ReadError> {
         let mut splitter = Splitter::default();
         let (mut len, mut kept) = (0_usize, true);
@@ -381,7 +380,7 @@ impl<R: Read> ChromeReader<R> {
                 break;
             }
             if len > VALUE_BYTES_MAX {
-                // Go on to its end, and keep nothing of it.
+                // Read on to its end, discarding it.
                 kept = false;
                 self.input.advance(len);
                 len = 0;

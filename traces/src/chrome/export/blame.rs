@@ -1,5 +1,5 @@
-//! The ledgers in an export: stalls, late timers, late signals and slow tasks carry theirs as arguments. They
-//! are instants, so that no slice gets numbers of its own.
+//! Breakdowns in an export: stalls, late timers, late signals and slow tasks carry theirs as arguments. They are
+//! instants, so that slices get no numbers of their own.
 
 use loop_probes::event::Event;
 use loop_probes::ids::{SourceId, Timestamp};
@@ -9,7 +9,7 @@ use loop_probes::stamped::Stamped;
 use crate::analysis::attribution::Ledger;
 use crate::timeline::{TickSummary, Timeline, TimelineConfig, Waiter};
 
-/// Lines of a ledger besides those of what is not known.
+/// Lines of a breakdown besides those for unknown time.
 const LINES: usize = 8;
 
 /// One tick of one loop.
@@ -20,7 +20,7 @@ pub(super) struct TickId {
     pub(super) start: Timestamp,
 }
 
-/// Folds along with the export, so that it can say who made late what is being written.
+/// Folds along with the export, so that breakdowns are available when an event is written.
 #[derive(Debug)]
 pub(super) struct Blamer {
     timeline: Timeline,
@@ -31,7 +31,7 @@ pub(super) struct Blamer {
 impl Blamer {
     pub(super) fn new(metadata: &Metadata) -> Self {
         let TimelineConfig { late_timer_ns, late_signal_ns, .. } = TimelineConfig::of(metadata);
-        // Nobody asks it for the worst, nor for harm.
+        // The lists of worst cases and the delay caused are not used here.
         let never = u64::MAX;
         let config = TimelineConfig {
             late_timer_ns: never,
@@ -48,7 +48,7 @@ impl Blamer {
         self.timeline.follow(stamped);
     }
 
-    /// Who made a tick so long that has just ended.
+    /// The breakdown of a tick that has just ended as a stall.
     pub(super) fn stall(&self, id: &TickId) -> Option<&Ledger> {
         let mut stalls = self.timeline.stalls.newest_first();
         let found = stalls.find(|stall| {
@@ -58,7 +58,7 @@ impl Blamer {
         found.map(|stall| &stall.blame)
     }
 
-    /// Who made late a timer or a signal that has just come, or what a slow task that has just ended did.
+    /// The breakdown of a late timer or signal that has just been recorded, or of a slow task that has just ended.
     pub(super) fn late(&self, stamped: &Stamped) -> Option<Ledger> {
         let (kind, from, to, limit_ns) = match stamped.event {
             Event::SlowTask { task, tag, start, .. } => {

@@ -1,9 +1,9 @@
-//! The recording itself within its export: viewers skip it, and an import takes it back as it was.
+//! The original recording, embedded in its export: viewers skip it, and an import restores it unchanged.
 //!
-//! Slices and instants say less than the events they are made of (when a task was queued, how deep each queue
-//! was at every tick), and numbers that differ from slice to slice would keep viewers from grouping them. So the
-//! recording travels in pieces, packed as in a `.looptrace`, under a key of its own that every viewer ignores:
-//! on a slice whenever a block is complete, and behind the events at the end.
+//! Slices and instants hold less than the events they are made from (when a task was queued, how deep each queue was at
+//! every tick), and numbers that differ from slice to slice would keep viewers from grouping slices. So the recording
+//! is embedded in pieces, packed as in a `.looptrace`, under a separate key that every viewer ignores: on a slice
+//! whenever a block is complete, and after the events at the end.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -18,13 +18,13 @@ use super::JsonOut;
 use crate::source::SourceCounts;
 use crate::writer::{TraceOutput, TraceWriter, WriteOptions};
 
-/// Events that are handed on together.
+/// Events passed to the writer at once.
 const BATCH: usize = 512;
 
-/// How hard it is packed: hardly, because packing harder would take as long as all the rest of the export.
+/// Compression level: low, because higher ones would take as long as the rest of the export.
 const CARRIED_LEVEL: i32 = 1;
 
-/// Blocks as they come out of the writer, until they are put into the export.
+/// Blocks written and not yet put into the export.
 #[derive(Clone, Debug, Default)]
 struct Waiting(Arc<Mutex<Vec<u8>>>);
 
@@ -47,28 +47,28 @@ impl Write for Waiting {
 
 impl TraceOutput for Waiting {
     fn truncate(&mut self, _: u64) -> io::Result<()> {
-        // Only after a write that failed, and those into memory do not.
+        // Called only after a failed write, and writes to memory do not fail.
         Err(io::Error::other("what was put into the export stays there"))
     }
 }
 
-/// The recording, on its way into the export.
+/// The recording on its way into the export.
 #[derive(Debug)]
 pub(super) struct Carried {
     writer: Option<TraceWriter<Waiting>>,
     waiting: Waiting,
     batch: Vec<Stamped>,
-    /// Bytes that were put already.
+    /// Bytes already put into the export.
     at: u64,
 }
 
 impl Carried {
     pub(super) fn new(metadata: &Metadata) -> Self {
         let waiting = Waiting::default();
-        // Few large blocks: they are packed better, and each costs a viewer one key to skip.
+        // Few large blocks: they compress better, and each costs a viewer one key to skip.
         let options = WriteOptions { flush_ns: u64::MAX, level: CARRIED_LEVEL, ..WriteOptions::default() };
         let path = Path::new("the recording in the export");
-        // Metadata that is too long for a trace travels nowhere: then there is no recording in the export.
+        // Metadata too long for a trace: the export then embeds no recording.
         let writer = TraceWriter::new(waiting.clone(), path, metadata, options).ok();
         Self { writer, waiting, batch: Vec::new(), at: 0 }
     }
@@ -80,24 +80,24 @@ impl Carried {
         }
     }
 
-    /// What the source could not give.
+    /// Sets what the source could not deliver.
     pub(super) fn set_counts(&mut self, counts: SourceCounts) {
         if let Some(writer) = &mut self.writer {
             writer.set_counts(counts);
         }
     }
 
-    /// Everything was pushed.
+    /// Ends the recording after the last event.
     pub(super) fn finish(&mut self) {
         self.hand_on();
         if let Some(writer) = self.writer.take() {
-            // A trace that has too many blocks ends here, and an import goes by the slices.
+            // A trace with too many blocks ends here, and an import then uses the slices.
             let _ = writer.finish();
         }
     }
 
-    /// Puts what is ready behind the last key of an object. The last piece has the slices and the instants that
-    /// the export has, so that an import sees whether somebody changed them.
+    /// Puts what is ready after the last key of an object. The last piece carries the export's numbers of slices and
+    /// instants, so that an import can tell whether the file was edited.
     pub(super) fn put<W: Write>(&mut self, out: &mut JsonOut<W>, counts: Option<(u64, u64)>) {
         let bytes = std::mem::take(&mut *self.waiting.bytes());
         if bytes.is_empty() {

@@ -1,13 +1,14 @@
-//! Slices around a loop: what runs it from its start to its end has the tasks nested in it, and is none itself.
+//! Detects slices around a loop: the call that runs a loop from start to end contains the tasks, and is not one itself.
 //!
-//! Chromium draws `BrowserMain` and its message loop so, and a file that ends before them leaves them without an end:
-//! taken for a task, such a slice is a stall as long as the file. Names do not tell them apart, their insides do:
+//! Chromium draws `BrowserMain` and its message loop that way, and a file that ends before them leaves them without an
+//! end: taken for a task, the slice would be a stall as long as the file. They are recognised by their contents, not by
+//! their names:
 //!
-//! - a slice with at least two tasks of a known loop directly in it that covers half of its thread's time, or was
+//! - a slice that directly contains at least two tasks of a known loop and covers half of its thread's time, or was
 //!   never closed;
-//! - a slice that was never closed, covers half of its thread's time, and has slices in it all along;
-//! - a closed slice beside which its thread has no other, with the same slices in it again and again, and gaps between
-//!   them;
+//! - a slice that was never closed, covers half of its thread's time, and contains slices throughout;
+//! - a closed slice that is the only one of its thread at its level, containing the same slices repeatedly with gaps
+//!   between them;
 //! - a slice around one of these.
 
 use std::collections::{HashMap, HashSet};
@@ -15,29 +16,29 @@ use std::collections::{HashMap, HashSet};
 use super::nest::Slice;
 use super::role::Role;
 
-/// Most slices that are looked at again once all is read.
+/// Most slices kept for a second look once everything is read.
 const CANDIDATES_MAX: usize = 1 << 16;
 
-/// Tasks of a known loop that make a slice the runner of that loop.
+/// How many tasks of a known loop make the slice around them its runner.
 const TASKS_MIN: u32 = 2;
 
-/// Slices of any kind that do.
+/// How many slices of any kind do so.
 const CHILDREN_MIN: u32 = 8;
 
-/// What lies directly in one slice that is open.
+/// What lies directly within one open slice.
 #[derive(Clone, Copy, Debug, Default)]
 struct Inside {
     children: u32,
-    /// Those that are tasks of a known loop.
+    /// Children that are tasks of a known loop.
     tasks: u32,
-    /// Those that are called as the one before them.
+    /// Children with the same name as the one before them.
     repeats: u32,
     last_name: u32,
-    /// When the last of them ended.
+    /// When the last child ended.
     last_end: Option<i64>,
     gap_max: i64,
     gaps: i64,
-    /// The one of them that may be around the loop, by where it begins in the file.
+    /// The child that may be around the loop, by where it begins in the file.
     runner: Option<u64>,
 }
 
@@ -49,7 +50,7 @@ impl Inside {
     }
 }
 
-/// What lies in the open slices of one thread, by their depth; only of those that anything lies in.
+/// Contents of one thread's open slices, by depth; only for slices that contain any.
 #[derive(Debug, Default)]
 pub(super) struct Insides {
     open: Vec<Inside>,
@@ -62,25 +63,25 @@ pub(super) struct Insides {
 struct Candidate {
     thread: u32,
     start: i64,
-    /// `None` where the file does not tell it.
+    /// `None` if it is not in the file.
     end: Option<i64>,
-    /// By what is in it alone.
+    /// The condition, judged by its contents alone.
     kind: Kind,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Whatever it covers.
+    /// Whatever its extent.
     Certain,
-    /// Where the slice that begins there is around the loop.
+    /// If the slice that begins there is around the loop.
     Outside(u64),
-    /// Where it covers half of its thread.
+    /// If it covers half of its thread's time.
     Half,
-    /// Where its thread has nothing beside it.
+    /// If its thread has nothing else at its level.
     Alone,
 }
 
-/// Finds the slices around loops, while the slices of all threads are gone through.
+/// Finds the slices around loops while the slices of all threads are passed over.
 #[derive(Debug, Default)]
 pub(super) struct Search {
     candidates: HashMap<u64, Candidate>,
@@ -116,7 +117,7 @@ impl Insides {
 }
 
 impl Search {
-    /// A slice is over, or the file is: then `end` is `None`, and `last` the last that is known of its thread.
+    /// A slice ended, or the file did: then `end` is `None` and `last` is the last known time of its thread.
     pub(super) fn closed(
         &mut self,
         insides: &mut Insides,
@@ -156,7 +157,7 @@ impl Search {
         } else {
             return;
         };
-        // Most slices cover next to nothing of what their thread has had by then.
+        // Most slices cover almost none of their thread's time so far.
         let so_far = insides.first.map_or(0, |first| until.saturating_sub(first));
         if matches!(kind, Kind::Half | Kind::Alone) && extent < so_far / 2 {
             return;
@@ -173,7 +174,7 @@ impl Search {
         }
     }
 
-    /// Those that are around a loop, by where they begin in the file. `last` is the last that is known of a thread.
+    /// The slices around a loop, by where they begin in the file. `last` returns the last known time of a thread.
     pub(super) fn finish(&self, insides: &[Insides], last: &impl Fn(u32) -> i64) -> HashSet<u64> {
         let found = self.candidates.keys().filter(|place| self.is_around(**place, insides, last));
         found.copied().collect()
@@ -191,7 +192,7 @@ impl Search {
                 Kind::Certain => true,
                 Kind::Half => covered >= all / 2,
                 Kind::Alone => insides.siblings == 1,
-                // It lies within, so this ends at the innermost.
+                // The other slice lies within this one, so following the chain ends at the innermost.
                 Kind::Outside(within) => {
                     place = within;
                     continue;

@@ -1,4 +1,4 @@
-//! The second pass: how the slices of every thread nest, how many there are, and which threads are loops.
+//! The second pass: nests and counts the slices of every thread, and decides which threads are loops.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -19,7 +19,7 @@ use super::threads::{Thread, Threads};
 use super::{ImportError, Progress};
 use crate::chrome::read::EventId;
 
-/// Names that threads with a loop of their own have. Chromium's main threads are called `Cr…Main` besides.
+/// Names used by threads that run a loop. Chromium's main threads are also called `Cr…Main`.
 const LOOP_NAMES: [&str; 6] = [
     "JavaScriptMainThread",
     "node",
@@ -37,20 +37,20 @@ fn is_loop_name(name: &str) -> bool {
 /// Most threads that an error lists.
 const LISTED_MAX: usize = 20;
 
-/// Threads that are named of those left out.
+/// How many of the threads left out are named.
 pub(super) const LARGEST: usize = 5;
 
-/// Slices and instants, as Perfetto's table of slices has them.
+/// Slices and instants, counted as in Perfetto's table of slices.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counts {
     pub(super) slices: u64,
     pub(super) instants: u64,
 }
 
-/// Most records of one time that are put into Perfetto's order.
+/// Most records with equal times that are put into Perfetto's order.
 const EQUAL_MAX: usize = 1 << 16;
 
-/// What the pass counts.
+/// Counts of the pass.
 #[derive(Debug, Default)]
 struct Survey {
     counts: Counts,
@@ -60,14 +60,14 @@ struct Survey {
     search: Search,
 }
 
-/// A thread while its slices are gone through.
+/// The state of a thread during the pass.
 #[derive(Debug)]
 struct Open {
     nest: Nest,
     insides: Insides,
 }
 
-/// Goes through all records once, in the order that Perfetto gives them.
+/// Passes over all records once, in Perfetto's order.
 pub(super) fn survey(
     gathered: &mut Gathered,
     records: &Sorted<WORDS>,
@@ -113,7 +113,7 @@ pub(super) fn survey(
 }
 
 impl Survey {
-    /// Takes records of one time.
+    /// Takes records with equal times.
     fn take(
         &mut self,
         equal: &mut Vec<EventRecord>,
@@ -155,7 +155,7 @@ impl Survey {
                         thread.last = thread.last.max(slice.end().unwrap_or(record.ts));
                         self.counts.slices += 1;
                         thread.slices += 1;
-                        // Instants stand on the stack, but are nothing that a slice could lie in.
+                        // Instants are on the stack, but no slice can lie in them.
                         let around = &nest.open()[..depth];
                         thread.top_level += u64::from(around.iter().all(|open| open.dur == Some(0)));
                         thread.turns += u64::from(role == Role::Turn);
@@ -192,27 +192,27 @@ pub(super) fn slice_of(record: &EventRecord) -> Slice {
     Slice { start: record.ts, dur, name: record.name, category: record.category, extra: 0 }
 }
 
-/// Why a thread was taken for a loop.
+/// Why a thread was chosen as a loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Chosen {
     /// It was asked for.
     Asked,
-    /// It has the turns of a loop that is known.
+    /// It has the turns of a known loop.
     Turns,
-    /// It has the name that main threads of such programs have.
+    /// It has a name that main threads of such programs have.
     Name,
-    /// It is the main thread of its process: their numbers are one.
+    /// It is the main thread of its process: its number is the process's.
     MainThread,
-    /// It runs the tasks of a message loop, and its process has no thread that is known as the main one.
+    /// It runs the tasks of a message loop, and its process has no known main thread.
     Tasks,
-    /// No thread is known as a loop; this one has the most slices that lie in no other.
+    /// No thread is known to be a loop; this one has the most top-level slices.
     MostSlices,
 }
 
 impl Chosen {
-    /// In words.
+    /// Describes it in words.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -226,7 +226,7 @@ impl Chosen {
     }
 }
 
-/// Which threads become loops, by number.
+/// Chooses the threads that become loops, by number.
 pub(super) fn choose(threads: &Threads, asked: &[String]) -> Result<Vec<(u32, Chosen)>, ImportError> {
     let all = || 0..threads.len() as u32;
     let numbered = |what: Chosen, is: &dyn Fn(u32) -> bool| -> Vec<(u32, Chosen)> {
@@ -256,8 +256,8 @@ pub(super) fn choose(threads: &Threads, asked: &[String]) -> Result<Vec<(u32, Ch
     Ok(most.map(|number| (number, Chosen::MostSlices)).into_iter().collect())
 }
 
-/// What is a loop in each process: the threads with the names of main threads; where there is none, the thread that has
-/// its process's number; where there is none either, all that run the tasks of a message loop.
+/// The loops of each process: the threads with names of main threads; if there are none, the thread with its process's
+/// number; if there is none either, all that run the tasks of a message loop.
 fn of_processes(threads: &Threads) -> Vec<(u32, Chosen)> {
     let mut best: HashMap<&EventId<'_>, Chosen> = HashMap::new();
     let rank = |chosen: Chosen| match chosen {
@@ -321,7 +321,7 @@ pub struct LeftOutThread {
     pub slices: u64,
 }
 
-/// What the threads have that are not among `loops`.
+/// Summarises the threads that are not among `loops`.
 pub(super) fn left_out(threads: &Threads, loops: &[(u32, Chosen)]) -> LeftOut {
     let taken: HashSet<u32> = loops.iter().map(|(number, _)| *number).collect();
     let slices = |number: &u32| threads.get(*number).slices;
@@ -345,7 +345,7 @@ pub(super) fn left_out(threads: &Threads, loops: &[(u32, Chosen)]) -> LeftOut {
     }
 }
 
-/// The threads with slices, those with the most first, for people who have to choose.
+/// Lists the threads with slices, those with the most top-level slices first, for users who have to choose.
 pub(super) fn list(threads: &Threads) -> String {
     let mut places: Vec<u32> = (0..threads.len() as u32)
         .filter(|place| threads.get(*place).slices + threads.get(*place).callbacks > 0)

@@ -1,4 +1,4 @@
-//! The first pass: every event of the file becomes a record, or is counted under what is wrong with it.
+//! The first pass: turns every event of the file into a record, or counts it under the reason it cannot be used.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -19,7 +19,7 @@ use crate::chrome::read::{
     ChromeEvent, ChromeReader, Ending, EventId, Flaw, Item, Micros, Place, ReadError, Skip,
 };
 
-/// What the file holds.
+/// The contents of the file.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     pub(super) records: Records,
@@ -31,20 +31,20 @@ pub(super) struct Gathered {
     pub(super) events: u64,
     pub(super) counters: u64,
     pub(super) own: Option<Pieces>,
-    /// Slices and instants that the export says it has.
+    /// Slices and instants, by the export's own count.
     pub(super) own_counts: Option<(u64, u64)>,
-    /// A record of the heap before and after each collection that says so, by where its slice begins or ends.
+    /// Heap sizes before and after collections, where recorded, by where the slice begins or ends in the file.
     pub(super) heaps: HashMap<u64, u64>,
-    /// From this time on, Perfetto sorts; before, it takes events as they come.
+    /// The time from which Perfetto sorts events; before it, it takes them as they come.
     pub(super) sorted_from: Option<i64>,
     last: Option<i64>,
     max: Option<i64>,
     pub(super) any_complete: bool,
-    /// Slices that are around a loop, by where they begin in the file.
+    /// Slices around a loop, by where they begin in the file.
     pub(super) around: HashSet<u64>,
 }
 
-/// Most collections whose heap is kept.
+/// Most collections whose heap sizes are kept.
 const HEAPS_MAX: usize = 1 << 20;
 
 /// Reads the whole input.
@@ -131,13 +131,13 @@ impl Gathered {
         Ok(())
     }
 
-    /// A piece of the recording that an export of our own carries.
+    /// Takes a piece of the recording embedded in an export by loopscope.
     fn piece(&mut self, text: &[u8]) -> io::Result<()> {
         #[derive(Deserialize)]
         struct Piece<'a> {
             at: u64,
             bytes: &'a str,
-            /// With the last piece: the slices and instants that the export has.
+            /// With the last piece: the export's numbers of slices and instants.
             counts: Option<(u64, u64)>,
         }
         let pieces = match &mut self.own {
@@ -166,7 +166,7 @@ impl Gathered {
                 Flaw::DuplicateKey => repaired::DUPLICATE_KEY,
                 Flaw::InvalidText => repaired::INVALID_TEXT,
                 Flaw::WrongType => repaired::WRONG_TYPE,
-                // It counts by what its event then lacks.
+                // Counted by what the event then lacks.
                 Flaw::BadTime => continue,
             };
             self.repaired.one(kind, place);
@@ -326,7 +326,7 @@ impl Gathered {
         self.bound(event, record)
     }
 
-    /// Where a task of Chromium was posted, which is all that its slice says of what it runs.
+    /// Where a task of Chromium was posted: its slice says nothing else about what it runs.
     fn runs(&mut self, event: &ChromeEvent<'_>) -> u32 {
         if !matches!(event.phase, b'X' | b'B') || !event.name.as_deref().is_some_and(is_run_task) {
             return 0;
@@ -335,12 +335,12 @@ impl Gathered {
         posted.map_or(0, |text| self.names.number(&text))
     }
 
-    /// Flows that begin or end at a slice itself.
+    /// Adds flows that begin or end at a slice itself.
     fn bound(&mut self, event: &ChromeEvent<'_>, record: EventRecord) -> io::Result<()> {
         let Some(id) = &event.bind_id else { return Ok(()) };
         let mut hasher = DefaultHasher::new();
         ("bind", id).hash(&mut hasher);
-        // Odd: such a flow may end in many slices.
+        // Odd ids mark flows that may end in many slices.
         let value = hasher.finish() | 1;
         // The end first: a slice does not lead to itself.
         for (is, kind) in [(event.flow_in, Kind::FlowIn), (event.flow_out, Kind::FlowOut)] {
@@ -363,7 +363,7 @@ impl Gathered {
         known
     }
 
-    /// Depths of queues, as an export of our own has them.
+    /// Adds queue depths, in the form our own exports use.
     fn counter(&mut self, event: &ChromeEvent<'_>, record: EventRecord, place: Place) -> io::Result<()> {
         #[derive(Deserialize)]
         struct Depth {
@@ -386,7 +386,7 @@ impl Gathered {
         }
     }
 
-    /// What V8 says of its heap around a collection.
+    /// Takes V8's heap sizes before and after a collection.
     fn heap(&mut self, event: &ChromeEvent<'_>, place: Place) {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -406,15 +406,15 @@ impl Gathered {
     }
 }
 
-/// Process and thread of an event, as Perfetto reads them: 0 is the process of what has none, and its main thread the
-/// thread.
+/// Process and thread of an event, as Perfetto reads them: a missing process is 0, a missing thread is the process's
+/// main thread.
 fn thread_of<'a>(event: &ChromeEvent<'a>) -> (EventId<'a>, EventId<'a>) {
     let pid = event.pid.clone().unwrap_or(EventId::Number(0));
     let tid = event.tid.clone().unwrap_or_else(|| pid.clone());
     (pid, tid)
 }
 
-/// The id of an asynchronous stretch, or of a flow, as one number.
+/// Hashes the id of an asynchronous slice or of a flow.
 fn id_of(event: &ChromeEvent<'_>, is_async: bool) -> u64 {
     let mut hasher = DefaultHasher::new();
     event.category.hash(&mut hasher);

@@ -1,4 +1,4 @@
-//! What an import makes, as rows of words that can be sorted by time and put aside until all is known.
+//! Intermediate records of an import: rows of words that can be sorted by time and spilled until everything is known.
 
 use loop_probes::event::{Event, Outcome, Placement, PollReason, Queue, RunningKind};
 use loop_probes::ids::{LabelId, SourceId, Tag, TaskId, Timestamp};
@@ -8,11 +8,10 @@ use super::sorted::Sorter;
 /// Words of a record.
 pub(super) const WORDS: usize = 7;
 
-/// What is made, not sorted yet.
+/// The records made, before sorting.
 pub(super) type MadeRecords = Sorter<WORDS>;
 
-/// One event of the result, or what the result's last pass needs to know. Names are numbers of the trace's
-/// names.
+/// One event of the result, or a note for the last pass. Names are numbers from the trace's table of names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Made {
     TickStart {
@@ -33,7 +32,7 @@ pub(super) enum Made {
         parent: u64,
         poster: u32,
     },
-    /// The task leaves its queue: no event, but the depth of the queue changes.
+    /// The task leaves its queue: not an event, but the queue's depth changes.
     Started,
     Ran {
         task: u64,
@@ -41,7 +40,7 @@ pub(super) enum Made {
         start: u64,
         queued: u64,
     },
-    /// A task that has no end: it runs at this time.
+    /// An unfinished task: it was running at this time.
     Running {
         task: u64,
         name: u32,
@@ -107,14 +106,14 @@ impl Made {
         (at, (kind >> 8) as u32, made)
     }
 
-    /// The event that it is. `None` where it is none.
+    /// The event it stands for. `None` if it stands for none.
     pub(super) fn event(self, tag: Tag, label: LabelId, depth: u32, placement: PlacementOf) -> Option<Event> {
         Some(match self {
             Self::TickStart { tick } => Event::TickStart { tick },
             Self::TickEnd { tick, start, tasks_run } => {
                 Event::TickEnd { tick, tasks_run, start: Timestamp(start) }
             }
-            // Why it waited, for how long it would have, and what was ready: the file knows nothing of it.
+            // The file does not contain the reason for the wait, its timeout, or what was ready.
             Self::Poll { start } => {
                 Event::Poll { reason: PollReason::Idle, ready: 0, timeout_ns: None, start: Timestamp(start) }
             }

@@ -1,4 +1,4 @@
-//! The third pass: the loops' records become events of a trace.
+//! The third pass: turns the loops' records into events of a trace.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -20,7 +20,7 @@ use super::sorted::Sorted;
 use super::tally::{dropped, repaired};
 use super::turning::{LoopCounts, Making, Post, Turning};
 
-/// Most flows that are open at once.
+/// Most flows open at once.
 const FLOWS_MAX: usize = 1 << 20;
 
 /// Most tags: a trace has 16 bits for them.
@@ -50,7 +50,7 @@ impl Flows {
     }
 
     fn end(&mut self, id: u64) -> Option<Post> {
-        // Flows that slices name themselves may lead to many; the others lead to one.
+        // Flows that slices name themselves may lead to many slices; others lead to one.
         let found = if id & 1 == 1 {
             self.open.get_mut(&id).map(|(post, used)| {
                 *used = true;
@@ -68,16 +68,16 @@ impl Flows {
     }
 }
 
-/// What the pass gives.
+/// The result of the pass.
 #[derive(Debug)]
 pub(super) struct MadeLoops {
     pub(super) events: Sorted<MADE_WORDS>,
-    /// Each, and whether it never waits.
+    /// Counts of each loop, and whether it never waits.
     pub(super) loops: Vec<(LoopCounts, bool)>,
     pub(super) flows: u64,
 }
 
-/// `loops` are the threads that are loops.
+/// Makes the events of `loops`, the threads that are loops.
 pub(super) fn make(gathered: &mut Gathered, records: &Sorted<WORDS>, loops: &[u32]) -> io::Result<MadeLoops> {
     let names = std::mem::take(&mut gathered.names);
     let mut making = Making::new(&names, Roles::new(gathered.producer));
@@ -182,14 +182,14 @@ pub(super) fn make(gathered: &mut Gathered, records: &Sorted<WORDS>, loops: &[u3
     Ok(MadeLoops { events, loops, flows: flows.linked })
 }
 
-/// The id of something that Node queues, within its thread.
+/// The id of an item that Node queues, unique within its thread.
 fn post_id(record: &EventRecord) -> u64 {
     let mut hasher = DefaultHasher::new();
     (record.value, record.thread).hash(&mut hasher);
     hasher.finish()
 }
 
-/// Turns what was made into the events of a trace, in order, and names before they are needed.
+/// Turns the made records into events of a trace, in order, each name before its first use.
 #[derive(Debug)]
 pub(super) struct Telling<'a> {
     names: &'a Names,
@@ -235,7 +235,7 @@ impl<'a> Telling<'a> {
             return *tag;
         }
         let number = self.tags.len() as u32 + 1;
-        // The last one stands for all that follow.
+        // The last tag stands for all further names.
         let tag = Tag(number.min(TAGS_MAX) as u16);
         self.tags.insert(name, tag);
         if number <= TAGS_MAX {
@@ -260,7 +260,7 @@ impl<'a> Telling<'a> {
     }
 }
 
-/// The event that names something.
+/// The event that introduces a name.
 pub(super) fn named(kind: LabelKind, id: u32, text: &str, at: Timestamp, source: SourceId) -> Stamped {
     let text = if text.is_empty() { "(no name)".to_owned() } else { label_text(text) };
     Stamped { at, source, event: Event::Label { kind, id, text: InlineText::new(&text) } }

@@ -1,4 +1,4 @@
-//! Names and categories as numbers: a trace repeats few of them very often.
+//! Numbers for names and categories: a trace repeats a few of them very often.
 
 use std::collections::HashMap;
 
@@ -10,10 +10,10 @@ const NAMES_MAX: usize = 1 << 18;
 /// Most bytes of all names together.
 const BYTES_MAX: usize = 64 << 20;
 
-/// Most bytes of one name: a label of a trace takes no more.
+/// Most bytes of one name, the limit of a trace's labels.
 const NAME_BYTES_MAX: usize = 255;
 
-/// The number of all names that came when there were too many.
+/// The number shared by all names beyond the limits.
 const OTHERS: u32 = 1;
 
 /// Texts by number. 0 is "none".
@@ -54,7 +54,7 @@ impl Names {
     }
 }
 
-/// At most so many bytes of `text`, whole characters.
+/// Cuts `text` to at most `most` bytes of whole characters.
 fn cut(text: &str, most: usize) -> &str {
     let mut at = most.min(text.len());
     while !text.is_char_boundary(at) {
@@ -63,8 +63,7 @@ fn cut(text: &str, most: usize) -> &str {
     &text[..at]
 }
 
-/// A name as a label of a trace holds it: of a place in a source file (`run (/usr/lib/a.py:7)`), its folders
-/// go first.
+/// Shortens a name to fit a trace's label: a place in a source file (`run (/usr/lib/a.py:7)`) loses its folders first.
 pub(super) fn label_text(name: &str) -> String {
     if name.len() <= TEXT_BYTES_MAX {
         return name.to_owned();

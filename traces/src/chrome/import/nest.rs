@@ -1,11 +1,11 @@
-//! How the slices of one thread nest: the rules of Perfetto's trace processor, so that what is counted here is
-//! what people see there.
+//! Nesting of one thread's slices by the rules of Perfetto's trace processor, so that counts here match what Perfetto
+//! shows.
 //!
-//! Its rules (`slice_tracker.cc`): a slice is closed by whatever begins at its end or later; a begin without an
-//! end stays open; an end closes the innermost open begin of its name and category; a complete slice that
-//! begins within another and ends after it is dropped; deeper than 512 nothing is kept.
+//! The rules (`slice_tracker.cc`): a slice is closed by anything that begins at its end or later; a begin without an
+//! end stays open; an end closes the innermost open begin of its name and category; a complete slice that begins within
+//! another and ends after it is dropped; anything deeper than 512 is dropped.
 
-/// Deepest nesting that is kept.
+/// Deepest nesting kept.
 pub(super) const DEPTH_MAX: usize = 512;
 
 /// Slices of all threads that can be open at once: about 250 MB.
@@ -17,17 +17,17 @@ pub(super) const fn depth_max(threads: usize) -> usize {
     if share < DEPTH_MAX { share } else { DEPTH_MAX }
 }
 
-/// A slice, from its begin on. Times are nanoseconds.
+/// A slice whose begin has been read. Times are nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Slice {
     pub(super) start: i64,
-    /// `None` where its end has not come.
+    /// `None` until its end is known.
     pub(super) dur: Option<i64>,
     /// 0 is "none".
     pub(super) name: u32,
     /// 0 is "none".
     pub(super) category: u32,
-    /// Whatever the user of the stack keeps with it.
+    /// Data stored with the slice by the user of the stack.
     pub(super) extra: u64,
 }
 
@@ -37,10 +37,10 @@ impl Slice {
     }
 }
 
-/// What became of a slice or of an end.
+/// The outcome of adding a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Nested {
-    /// It was taken, at this depth.
+    /// It was added, at this depth.
     At(usize),
     /// It overlaps another without nesting.
     Overlaps,
@@ -53,7 +53,7 @@ pub(super) enum Nested {
 pub(super) struct Nest {
     stack: Vec<Slice>,
     depth_max: usize,
-    /// Ends that did not come in order: slices were cut at the end of what they are in.
+    /// Ends out of order: slices cut at the end of the one around them.
     pub(super) cut: u64,
 }
 
@@ -64,17 +64,17 @@ impl Default for Nest {
 }
 
 impl Nest {
-    /// Nothing is kept deeper than this.
+    /// Keeps nothing deeper than `depth_max`.
     pub(super) fn with_depth(depth_max: usize) -> Self {
         Self { stack: Vec::new(), depth_max, cut: 0 }
     }
 
-    /// The slices that are open, the outermost first.
+    /// The open slices, outermost first.
     pub(super) fn open(&self) -> &[Slice] {
         &self.stack
     }
 
-    /// A slice begins. `closed` gets those that are over, with their depth, the innermost first.
+    /// Begins a slice. `closed` receives those that are over, with their depth, innermost first.
     pub(super) fn begin(&mut self, slice: Slice, closed: &mut impl FnMut(Slice, usize)) -> Nested {
         if !self.close(slice.start, slice.dur, closed) {
             return Nested::Overlaps;
@@ -90,7 +90,7 @@ impl Nest {
         Nested::At(self.stack.len() - 1)
     }
 
-    /// An end comes. `false` where nothing that is open fits.
+    /// Takes an end. `false` if it fits no open slice.
     pub(super) fn end(
         &mut self,
         at: i64,
@@ -112,7 +112,7 @@ impl Nest {
         true
     }
 
-    /// The trace is over at `at`: `closed` is also told whether the slice's own end came. How many had none.
+    /// Ends the trace at `at`: `closed` also learns whether the slice's own end was seen. Returns how many had none.
     pub(super) fn finish(&mut self, at: i64, closed: &mut impl FnMut(Slice, usize, bool)) -> u64 {
         let mut unfinished = 0;
         while let Some(open) = self.stack.last_mut() {
@@ -128,7 +128,7 @@ impl Nest {
 
     fn pop(&mut self, closed: &mut impl FnMut(Slice, usize)) {
         let Some(mut slice) = self.stack.pop() else { return };
-        // An end that comes too early leaves children that are longer than what they are in.
+        // An end that comes too early leaves children longer than the slice around them.
         if let Some((end, around)) = slice.end().zip(self.stack.last().and_then(Slice::end))
             && end > around
             && around >= slice.start
@@ -161,7 +161,7 @@ impl Nest {
                 open_inside = false;
                 continue;
             }
-            // Slices are open at their right end; points only stand upon each other.
+            // Slices are open at their right end; only points can stack on each other.
             let points = slice.dur == Some(0) && dur == Some(0);
             if end < at || (end == at && !points) {
                 self.pop(closed);
@@ -208,7 +208,7 @@ mod tests {
         }
         let mut closed = |slice: Slice, depth| seen.push((slice.name, slice.start, slice.end(), depth));
         assert!(!nest.end(3, 3, 0, &mut closed), "nothing of that name is open");
-        // The outer one ends first: the inner one ends with it.
+        // The outer one ends first, and the inner one with it.
         assert!(nest.end(4, 1, 0, &mut closed));
         nest.begin(slice(9, None), &mut closed);
         let unfinished = nest.finish(12, &mut |slice, depth, has_end| {

@@ -1,4 +1,4 @@
-//! The recording that an export of our own carries: it comes back as it was, where the export was not changed.
+//! Restores the recording embedded in an export by loopscope, provided that the export was not changed.
 
 use std::fs::File;
 use std::io;
@@ -15,15 +15,15 @@ use crate::reader::TraceReader;
 use crate::source::{EventSource, SourceError, SourceState};
 use crate::writer::{TraceOutput, TraceWriter};
 
-/// The recording within an export.
+/// The recording embedded in an export.
 #[derive(Debug)]
 pub(super) struct OwnRecording {
     reader: TraceReader<File>,
 }
 
 impl OwnRecording {
-    /// Takes it out of what was gathered. `None` where there is none, where it does not fit the slices that the
-    /// file has, or where certain threads are asked for: then the slices count.
+    /// Takes it from the gathered data. `None` if there is none, if it does not match the file's slices, or if
+    /// particular threads are asked for: then the slices are used.
     pub(super) fn open(
         gathered: &mut Gathered,
         counts: Counts,
@@ -33,7 +33,7 @@ impl OwnRecording {
         gathered.producer = Some(Producer::Loopscope);
         let cut = gathered.repaired.count(repaired::CUT_OFF) > 0
             || gathered.repaired.count(repaired::UNCLOSED_LIST) > 0;
-        // What was cut off has lost the numbers, which come last.
+        // A file that was cut off has lost the counts, which come last.
         let fits = match gathered.own_counts {
             Some(told) => told == (counts.slices, counts.instants),
             None => cut,

@@ -1,4 +1,4 @@
-//! What a task of Chromium is: all of them are slices of one name, and their args say where they were posted.
+//! Identifies Chromium's tasks: all are slices of one name, and their args say where each was posted.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ pub(super) fn is_of_message_loop(name: &str) -> bool {
     name.ends_with("::RunTask")
 }
 
-/// The function that posted a task, with the name of its file, as far as the args tell:
+/// The function that posted a task, with its file name, if the args contain it:
 /// `EnableTaskQueue (browser_task_queues.cc)`.
 ///
 /// Sources: `src_file` and `src_func` are what `base/trace_event` writes into JSON for a `base::Location`;

@@ -1,5 +1,4 @@
-//! An event as a row of words that can be sorted, put aside and merged: by time, and at equal times so that
-//! slices nest.
+//! An event as a row of words that can be sorted, spilled and merged: by time, and at equal times so that slices nest.
 
 use super::sorted::Sorter;
 

@@ -1,32 +1,32 @@
-//! What the slices of a loop's thread are: found by their names, where a producer's loop is known.
+//! Roles of the slices on a loop's thread, found by name for known producers.
 //!
-//! An event loop of Python is one long call, and its turns are slices within it; elsewhere the loop itself
-//! leaves no slice, and what lies in no other slice is a task.
+//! A Python event loop is one long call with its turns as slices inside. Elsewhere the loop itself has no slice, and
+//! each slice that lies in no other is a task.
 
 use super::Producer;
 use super::names::Names;
 use super::posted::is_run_task;
 
-/// What a slice is.
+/// The role of a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     /// A turn of the loop.
     Turn,
     /// The loop waits.
     Poll,
-    /// The loop is awake: what it runs lies in this slice, and until the next one it waits.
+    /// The loop is awake: this slice contains what it runs, and until the next one it waits.
     Awake,
     /// What Node draws around the callbacks of one phase of its loop: awake, where it tells of the callbacks.
     Phase,
     /// A task, within a turn or while the loop is awake.
     Task,
-    /// A call that only leads to the task's own code: it names no task.
+    /// A call that merely leads to the task's own code, and does not name the task.
     Wrapper,
-    /// A callback that Node tells as an asynchronous pair, although it runs on its thread.
+    /// A callback that Node records as an asynchronous pair, although it runs on its thread.
     Callback,
-    /// Something that Node queues, by the id that its callback has too.
+    /// An item that Node queues, with the id that its callback shares.
     Posts,
-    /// A collection of V8 that says what it did to the heap.
+    /// A V8 collection that reports its effect on the heap.
     Gc,
     /// Anything else.
     Plain,
@@ -72,7 +72,7 @@ fn role(name: &str, category: &str, producer: Option<Producer>) -> Role {
     }
 }
 
-/// Roles by name and category, found once for each.
+/// Cache of roles by name and category.
 #[derive(Debug)]
 pub(super) struct Roles {
     producer: Option<Producer>,

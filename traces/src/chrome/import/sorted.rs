@@ -1,7 +1,6 @@
-//! Sorting more than fits into memory: runs are sorted by themselves, wait in a temporary file, and are merged.
+//! External sorting: runs that fit into memory are sorted, spilled to a temporary file, and merged.
 //!
-//! A record is a row of words and is ordered by them, the first word first. What fits into one run never
-//! touches the disk.
+//! A record is a row of words, compared word by word. A single run never touches the disk.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -10,13 +9,13 @@ use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
-/// Bytes of records that are gathered before they are sorted and put aside.
+/// Bytes of records gathered before they are sorted and spilled.
 const RUN_BYTES: usize = 32 << 20;
 
-/// Bytes that each run has in memory while runs are merged.
+/// Read buffer of each run during a merge, in bytes.
 const WINDOW_BYTES: usize = 64 << 10;
 
-/// Most runs that are merged at once.
+/// Most runs merged at once.
 const RUNS_MAX: usize = 512;
 
 /// Gathers records of `N` words.
@@ -25,7 +24,7 @@ pub(super) struct Sorter<const N: usize> {
     gathered: Vec<[u64; N]>,
     limit: usize,
     file: Option<BufWriter<File>>,
-    /// Where each run begins, in bytes, and its records.
+    /// The byte offset and the record count of each run.
     runs: Vec<(u64, u64)>,
     bytes: u64,
 }
@@ -37,7 +36,7 @@ impl<const N: usize> Default for Sorter<N> {
 }
 
 impl<const N: usize> Sorter<N> {
-    /// Runs of `limit` records.
+    /// Sorts in runs of `limit` records.
     pub(super) fn with_limit(limit: usize) -> Self {
         Self { gathered: Vec::new(), limit, file: None, runs: Vec::new(), bytes: 0 }
     }
@@ -67,7 +66,7 @@ impl<const N: usize> Sorter<N> {
         if self.runs.len() >= RUNS_MAX { self.join() } else { Ok(()) }
     }
 
-    /// All runs become one, so that their number stays bounded.
+    /// Merges all runs into one, so that their number stays bounded.
     fn join(&mut self) -> io::Result<()> {
         let Some(file) = self.file.take() else { return Ok(()) };
         let file = Arc::new(file.into_inner().map_err(io::IntoInnerError::into_error)?);
@@ -84,7 +83,7 @@ impl<const N: usize> Sorter<N> {
         Ok(())
     }
 
-    /// No more records come: they can be read in order, any number of times.
+    /// Ends the input: the records can then be read in order, any number of times.
     pub(super) fn finish(mut self) -> io::Result<Sorted<N>> {
         self.gathered.sort_unstable();
         let file = match self.file.take() {
@@ -117,7 +116,7 @@ impl<const N: usize> Sorted<N> {
     }
 }
 
-/// A piece of the file that is read by its own position.
+/// A part of the file, read at its own position.
 struct Window {
     file: Arc<File>,
     at: u64,
@@ -146,7 +145,7 @@ fn take<const N: usize>(run: &mut BufReader<Window>) -> io::Result<Option<[u64; 
     Ok(Some(record))
 }
 
-/// The records of all runs, the least first.
+/// The records of all runs, in ascending order.
 pub(super) struct Merged<'a, const N: usize> {
     gathered: std::slice::Iter<'a, [u64; N]>,
     runs: Vec<BufReader<Window>>,
@@ -197,11 +196,11 @@ impl<const N: usize> Iterator for Merged<'_, N> {
     }
 }
 
-/// Bytes that can be put anywhere and read from the start: a recording in pieces.
+/// A recording assembled from pieces in a temporary file, and read from the start.
 #[derive(Debug)]
 pub(super) struct Pieces {
     file: File,
-    /// Up to here everything is there.
+    /// Length of the contiguous data so far, in bytes.
     pub(super) whole: u64,
     pub(super) is_broken: bool,
 }

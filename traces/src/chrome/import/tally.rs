@@ -1,4 +1,4 @@
-//! What was repaired and what was dropped, counted by kind: nothing disappears in silence.
+//! Counts of repairs and drops, by kind: nothing disappears silently.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::chrome::read::Place;
 
-/// Something that was understood although it is not as the format says.
+/// Kinds of input accepted although it deviates from the format.
 pub mod repaired {
-    /// Events that stand before one with an earlier time.
+    /// Events that precede one with an earlier time.
     pub const OUT_OF_ORDER: &str = "out_of_order";
     /// Times in quotes.
     pub const TIME_AS_TEXT: &str = "time_as_text";
@@ -18,21 +18,21 @@ pub mod repaired {
     pub const NO_THREAD: &str = "no_thread";
     /// Slices and instants without a name.
     pub const NO_NAME: &str = "no_name";
-    /// Keys that come twice: the last one counts.
+    /// Keys that occur twice: the last one counts.
     pub const DUPLICATE_KEY: &str = "duplicate_key";
-    /// Fields of another type than they can have: as if they were missing.
+    /// Fields of an impossible type: treated as missing.
     pub const WRONG_TYPE: &str = "wrong_type";
-    /// Text that is no UTF-8, or has half of a surrogate pair or control characters.
+    /// Text with invalid UTF-8, half of a surrogate pair, or control characters.
     pub const INVALID_TEXT: &str = "invalid_text";
-    /// Slices without an end: unfinished. What lies within another that ends was cut there.
+    /// Slices without an end: unfinished. One that lies within another that ends was cut there.
     pub const BEGIN_WITHOUT_END: &str = "begin_without_end";
-    /// Slices that were not nested properly: cut at the end of what they are in.
+    /// Slices not nested properly: cut at the end of the one around them.
     pub const CUT_TO_NEST: &str = "cut_to_nest";
-    /// Slices around a whole loop: they are no tasks, what lies in them is.
+    /// Slices around a whole loop: not tasks themselves, but they contain the tasks.
     pub const AROUND_LOOP: &str = "slice_around_loop";
-    /// Negative durations: taken for 0.
+    /// Negative durations: treated as 0.
     pub const NEGATIVE_DURATION: &str = "negative_duration";
-    /// The file is cut off: what is whole was read.
+    /// The file is cut off: everything complete was read.
     pub const CUT_OFF: &str = "cut_off";
     /// The list of events is not closed.
     pub const UNCLOSED_LIST: &str = "unclosed_list";
@@ -40,16 +40,16 @@ pub mod repaired {
     pub const TRAILING_COMMA: &str = "trailing_comma";
     /// The file begins with a byte order mark.
     pub const BYTE_ORDER_MARK: &str = "byte_order_mark";
-    /// Flows and ids of which too many were open at once: the oldest were forgotten.
+    /// Too many flows or ids were open at once: the oldest were dropped.
     pub const FORGOTTEN: &str = "forgotten";
-    /// The recording that an export of ours carries does not fit the slices around it, or threads were asked
-    /// for: the slices counted.
+    /// The recording embedded in an export by loopscope does not match the slices around it, or threads were asked for:
+    /// the slices were used.
     pub const OWN_RECORDING_UNUSED: &str = "own_recording_unused";
-    /// Names beyond the limit: shown as one; those of processes not at all.
+    /// Names beyond the limit: merged into one; those of processes are dropped.
     pub const TOO_MANY_NAMES: &str = "too_many_names";
 }
 
-/// Something of which the result has nothing.
+/// Kinds of input missing from the result.
 pub mod dropped {
     /// Events that are no valid JSON.
     pub const MALFORMED: &str = "malformed_event";
@@ -57,11 +57,11 @@ pub mod dropped {
     pub const TOO_LONG: &str = "event_too_long";
     /// Events nested deeper than the limit.
     pub const TOO_DEEP: &str = "event_too_deep";
-    /// Values among the events that are no objects.
+    /// Values in the list of events that are not objects.
     pub const NO_OBJECT: &str = "no_event";
-    /// What follows the end of the JSON.
+    /// Text after the end of the JSON.
     pub const TRAILING: &str = "after_the_end";
-    /// Events without a phase, or of one that the format does not have.
+    /// Events without a phase, or with one that the format does not define.
     pub const UNKNOWN_PHASE: &str = "unknown_phase";
     /// Events that need a time and have none.
     pub const NO_TIME: &str = "no_time";
@@ -71,7 +71,7 @@ pub mod dropped {
     pub const NO_DURATION: &str = "no_duration";
     /// Asynchronous events without an id, or without a process.
     pub const NO_ID: &str = "no_id";
-    /// Instants of a thread or a process that do not say of which.
+    /// Instants of a thread or a process that do not say which.
     pub const NO_SCOPE: &str = "no_scope";
     /// Complete slices that overlap another of their thread.
     pub const OVERLAPPING: &str = "overlapping_slice";
@@ -83,23 +83,23 @@ pub mod dropped {
     pub const FLOW_END: &str = "flow_without_start";
     /// Starts of flows without an end.
     pub const FLOW_START: &str = "flow_without_end";
-    /// Slices of threads that are no loops.
+    /// Slices of threads that are not loops.
     pub const OTHER_THREADS: &str = "slice_of_other_thread";
-    /// Instants of threads that are no loops.
+    /// Instants of threads that are not loops.
     pub const OTHER_INSTANTS: &str = "instant_of_other_thread";
-    /// Events of threads beyond the most that are told apart.
+    /// Events of threads beyond the limit on distinct threads.
     pub const THREAD_BEYOND_LIMIT: &str = "event_of_thread_beyond_limit";
-    /// Threads that are loops, beyond the most that a trace has.
+    /// Loops beyond the limit on loops per trace.
     pub const LOOP_BEYOND_LIMIT: &str = "loop_beyond_limit";
     /// Asynchronous slices: they belong to no thread.
     pub const ASYNC: &str = "async_slice";
-    /// Samples of counters that are no queue of a loop.
+    /// Samples of counters other than queue depths of loops.
     pub const COUNTER: &str = "counter";
     /// Objects, their snapshots, memory dumps.
     pub const OBJECT: &str = "object";
     /// Samples of a CPU profile.
     pub const SAMPLE: &str = "profile_sample";
-    /// The asynchronous phases S, T, p and F of before 2014, which Perfetto does not show either.
+    /// The asynchronous phases S, T, p and F from before 2014, which Perfetto does not show either.
     pub const LEGACY_ASYNC: &str = "legacy_async";
     /// Clock synchronization, context and links between ids.
     pub const BOOKKEEPING: &str = "bookkeeping";
@@ -110,24 +110,24 @@ pub mod dropped {
 #[serde(transparent)]
 pub struct Tally {
     counts: BTreeMap<String, u64>,
-    /// Where the first of a kind stands, where it was seen while reading.
+    /// The first occurrence of each kind, where it was seen while reading.
     #[serde(skip)]
     first: BTreeMap<String, Place>,
 }
 
 impl Tally {
-    /// How many of a kind.
+    /// The count of one kind.
     #[must_use]
     pub fn count(&self, kind: &str) -> u64 {
         self.counts.get(kind).copied().unwrap_or(0)
     }
 
-    /// Every kind that came, its count, and the place of its first where that is known.
+    /// Every kind counted, with its count and, where known, its first occurrence.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, u64, Option<Place>)> + '_ {
         self.counts.iter().map(|(kind, count)| (&**kind, *count, self.first.get(kind).copied()))
     }
 
-    /// Nothing came.
+    /// Whether nothing was counted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.counts.is_empty()

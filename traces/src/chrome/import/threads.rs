@@ -1,7 +1,7 @@
-//! The threads of a trace: who they are, and how many slices each has.
+//! The threads of a trace: their identity, and how many slices each has.
 //!
-//! Two threads are never taken for one. A file may name more of them than memory has room for: beyond a limit only
-//! those are told apart that somebody asks for, and the events of the others are counted as left out.
+//! Two threads are never merged. A file may name more threads than fit into memory: beyond a limit, only those asked
+//! for are kept apart, and the events of the others are counted as left out.
 
 use std::collections::HashMap;
 
@@ -10,16 +10,16 @@ use loop_probes::text::printable;
 
 use crate::chrome::read::EventId;
 
-/// Most threads told apart.
+/// Most threads kept apart.
 const THREADS_MAX: usize = 1 << 20;
 
 /// Most processes with a name.
 const PROCESSES_MAX: usize = 1 << 14;
 
-/// Bytes that the ids of threads may have that are no numbers, all together.
+/// Most bytes of non-numeric thread ids, in total.
 const ID_BYTES_MAX: usize = 64 << 20;
 
-/// Threads that are told apart beyond the limit, because they were asked for: more loops than a trace has.
+/// Threads kept apart beyond the limit because they were asked for: more than a trace can have loops.
 const ASKED_MAX: usize = 1024;
 
 /// Process and thread, as the file has them.
@@ -30,27 +30,27 @@ type Ids<'a> = (EventId<'a>, EventId<'a>);
 pub(super) struct Thread {
     pub(super) name: Option<Box<str>>,
     pub(super) slices: u64,
-    /// Slices that lie in no other.
+    /// Slices that lie in no other slice.
     pub(super) top_level: u64,
-    /// Callbacks that Node tells as asynchronous pairs.
+    /// Callbacks that Node records as asynchronous pairs.
     pub(super) callbacks: u64,
-    /// Slices that a known loop has for its turns.
+    /// Slices that are turns of a known loop.
     pub(super) turns: u64,
     /// Tasks of a message loop.
     pub(super) loop_tasks: u64,
     pub(super) last: i64,
-    /// The time of the last begin, and the begins at that time whose end did not come yet.
+    /// The time of the last begin, and how many begins at that time have no end yet.
     open_begins: (i64, u32),
 }
 
 impl Thread {
-    /// A slice begins, as the file has it.
+    /// Notes a begin, in file order.
     pub(super) fn begun(&mut self, at: i64) {
         let (last, open) = &mut self.open_begins;
         (*last, *open) = (at, if *last == at { open.saturating_add(1) } else { 1 });
     }
 
-    /// Whether an end ends what began at the same time.
+    /// Whether an end closes a slice that began at the same time.
     pub(super) fn ends_at_begin(&mut self, at: i64) -> bool {
         let (last, open) = &mut self.open_begins;
         let ends = *last == at && *open > 0;
@@ -65,13 +65,13 @@ pub(super) struct Threads {
     all: IndexMap<Ids<'static>, Thread>,
     processes: HashMap<EventId<'static>, String>,
     last: Option<(Ids<'static>, Option<u32>)>,
-    /// The words that threads were asked for by.
+    /// The names or ids by which threads were asked for.
     asked: Vec<String>,
     limit: usize,
     id_bytes: usize,
-    /// An event of a thread beyond the limit was left out.
+    /// Whether an event of a thread beyond the limit was left out.
     has_left_out: bool,
-    /// Threads that were asked for by a name that came when events of theirs may have been left out already.
+    /// Threads asked for by a name that came when some of their events may have been left out already.
     late: Vec<String>,
 }
 
@@ -82,7 +82,7 @@ impl Default for Threads {
 }
 
 impl Threads {
-    /// Those that are asked for in these words are told apart whatever the limit.
+    /// Keeps the threads in `asked` apart whatever the limit.
     pub(super) fn new(asked: &[String]) -> Self {
         Self::with_limit(asked, THREADS_MAX)
     }
@@ -120,7 +120,7 @@ impl Threads {
         number
     }
 
-    /// What can be told apart without anybody asking for it.
+    /// Whether a thread that was not asked for can be added.
     fn has_room(&self) -> bool {
         self.all.len() < self.limit && self.id_bytes < ID_BYTES_MAX
     }
@@ -131,13 +131,13 @@ impl Threads {
         self.all.insert_full(ids, Thread::default()).0 as u32
     }
 
-    /// Whether somebody asked for it by its number or as `PID/TID`.
+    /// Whether it was asked for by its number or as `PID/TID`.
     fn is_asked(&self, (pid, tid): &Ids<'_>) -> bool {
         let is = |word: &String| is_called(word, pid, tid);
         self.all.len() < self.limit.saturating_add(ASKED_MAX) && self.asked.iter().any(is)
     }
 
-    /// The file says what a process is called. `false` where that is one name too many.
+    /// Names a process. `false` if there are too many names.
     pub(super) fn name_process(&mut self, pid: &EventId<'_>, name: &str) -> bool {
         let has_room = self.processes.len() < PROCESSES_MAX;
         if has_room {
@@ -146,7 +146,7 @@ impl Threads {
         has_room
     }
 
-    /// The file says what a thread is called.
+    /// Names a thread.
     pub(super) fn name_thread(&mut self, pid: &EventId<'_>, tid: &EventId<'_>, name: &str) {
         let ids = (pid.clone().into_owned(), tid.clone().into_owned());
         let name = short(name);
@@ -165,7 +165,7 @@ impl Threads {
         self.get_mut(number).name = Some(name.into_boxed_str());
     }
 
-    /// Threads, as `PID/TID`, that were asked for by names which came too late to keep all of their events.
+    /// Threads, as `PID/TID`, that were asked for by names that came too late to keep all their events.
     pub(super) fn late(&self) -> &[String] {
         &self.late
     }
@@ -186,12 +186,12 @@ impl Threads {
         &mut self.all[number as usize]
     }
 
-    /// Its process and its own number, as the file has them.
+    /// Its process and thread ids, as in the file.
     pub(super) fn ids(&self, number: u32) -> (&EventId<'static>, &EventId<'static>) {
         self.all.get_index(number as usize).map(|((pid, tid), _)| (pid, tid)).unwrap_or(NO_IDS)
     }
 
-    /// Whether a thread is what `word` asks for: by its name, its number, or as `PID/TID`.
+    /// Whether `word` denotes this thread: by its name, its number, or as `PID/TID`.
     pub(super) fn is_called(&self, number: u32, word: &str) -> bool {
         let (pid, tid) = self.ids(number);
         self.get(number).name.as_deref() == Some(word) || is_called(word, pid, tid)
@@ -201,7 +201,7 @@ impl Threads {
         self.processes.iter().find(|(known, _)| *known == pid).map(|(_, name)| &**name)
     }
 
-    /// What a thread is called: its name, with its process where that has one.
+    /// The display name of a thread: its name, preceded by that of its process, if any.
     pub(super) fn title(&self, number: u32) -> String {
         let (pid, tid) = self.ids(number);
         let name = self.get(number).name.as_deref().map_or_else(|| format!("thread {tid}"), str::to_owned);
@@ -212,7 +212,7 @@ impl Threads {
     }
 }
 
-/// The ids of a thread that is none.
+/// The ids returned for a thread that does not exist.
 const NO_IDS: (&EventId<'static>, &EventId<'static>) = (&EventId::Number(0), &EventId::Number(0));
 
 fn is_called(word: &str, pid: &EventId<'_>, tid: &EventId<'_>) -> bool {
@@ -220,7 +220,7 @@ fn is_called(word: &str, pid: &EventId<'_>, tid: &EventId<'_>) -> bool {
         EventId::Number(number) => word.parse() == Ok(*number) && word == number.to_string(),
         EventId::Text(text) => text == word,
     };
-    // Either of them may have a slash of its own.
+    // Either of them may contain a slash itself.
     let mut slashes = word.match_indices('/').map(|(at, _)| (&word[..at], &word[at + 1..]));
     is(word, tid) || slashes.any(|(first, second)| is(first, pid) && is(second, tid))
 }

@@ -1,4 +1,4 @@
-//! What a trace says of its import: the report of it repeats every repair, since no figure is better than they are.
+//! The record of an import that the trace carries: reports repeat every repair, because their figures depend on it.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use super::{ImportReport, LeftOut};
 use crate::source::{IMPORT, SourceKind};
 use crate::units::{count, counted, percent};
 
-/// Kinds that are taken from a file, of each list: an import has fewer.
+/// Most kinds read from a file for each list: an import produces fewer.
 const KINDS_MAX: usize = 64;
 
-/// Characters of a name.
+/// Most characters of a name.
 const NAME_MAX: usize = 80;
 
 /// What was done to make a trace of a file that another program wrote.
@@ -35,7 +35,7 @@ pub struct ImportSummary {
 }
 
 impl ImportSummary {
-    /// Of what an import did.
+    /// Summarises an import.
     #[must_use]
     pub fn new(report: &ImportReport) -> Self {
         let counts = |tally: &super::Tally| {
@@ -50,12 +50,12 @@ impl ImportSummary {
         }
     }
 
-    /// As a setting of the trace.
+    /// Serialises it as a setting of the trace.
     pub(super) fn to_setting(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// What a trace says of its import. `None` where it is none.
+    /// The summary of the import that a trace came from. `None` if it was not imported.
     #[must_use]
     pub fn of(metadata: &Metadata) -> Option<Self> {
         if SourceKind::of_trace(metadata) != SourceKind::Chrome {
@@ -79,14 +79,14 @@ impl ImportSummary {
         Some(told)
     }
 
-    /// A remark on what may be no loop. `None` where every loop waits.
+    /// A remark on loops that may not be loops. `None` if every loop waits.
     #[must_use]
     pub fn doubt(&self) -> Option<String> {
         let loops = counted(self.loops_without_waits, "loop never waits", "loops never wait");
         (self.loops_without_waits > 0).then(|| format!("{loops}: a CPU profile looks so, and is no loop"))
     }
 
-    /// What the trace was made from: `Chrome JSON by viztracer`.
+    /// The origin of the trace: `Chrome JSON by viztracer`.
     #[must_use]
     pub fn from(&self) -> String {
         match &self.producer {
@@ -97,8 +97,8 @@ impl ImportSummary {
 }
 
 impl LeftOut {
-    /// In words: how many threads, their share of the slices, and the largest. `None` where every thread with slices is a
-    /// loop.
+    /// Describes them: the number of threads, their share of the slices, and the largest. `None` if every thread with
+    /// slices is a loop.
     #[must_use]
     pub fn text(&self) -> Option<String> {
         if self.threads == 0 {

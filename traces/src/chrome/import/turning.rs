@@ -1,4 +1,4 @@
-//! One loop in the third pass: its slices become ticks, tasks, waits and spans.
+//! One loop in the third pass: turns its slices into ticks, tasks, waits and spans.
 
 use std::io;
 
@@ -12,9 +12,9 @@ use super::threads::Thread;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Post {
     pub(super) at: i64,
-    /// The task that posted it, 0 where none is known.
+    /// The task that posted it; 0 if unknown.
     pub(super) task: u64,
-    /// The loop that it was posted from, 0 where that is none.
+    /// The loop it was posted from; 0 if none.
     pub(super) source: u32,
 }
 
@@ -26,7 +26,7 @@ struct OpenTask {
     start: i64,
     dur: Option<i64>,
     post: Option<Post>,
-    /// Its own name only leads to it: the first call within says what it is.
+    /// Its own name only leads to the task's code: the first call within it names the task.
     wants_name: bool,
 }
 
@@ -34,12 +34,12 @@ struct OpenTask {
 struct OpenTick {
     number: u64,
     start: i64,
-    /// Where its slice lies; `None` where the tick has no slice of its own.
+    /// The depth of its slice; `None` if the tick has no slice of its own.
     depth: Option<usize>,
     tasks_run: u32,
 }
 
-/// What all loops share while they are made.
+/// State shared by all loops in the pass.
 #[derive(Debug)]
 pub(super) struct Making<'a> {
     pub(super) names: &'a Names,
@@ -63,13 +63,13 @@ impl<'a> Making<'a> {
         }
     }
 
-    /// What went wrong on the way, once.
+    /// Returns the first error so far, once.
     pub(super) fn check(&mut self) -> io::Result<()> {
         self.failed.take().map_or(Ok(()), Err)
     }
 }
 
-/// What a loop amounts to.
+/// Counts of one loop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct LoopCounts {
@@ -77,13 +77,13 @@ pub struct LoopCounts {
     pub ticks: u64,
     /// Tasks.
     pub tasks: u64,
-    /// Tasks of which the file says when they were queued.
+    /// Tasks whose queued time is in the file.
     pub queue_waits_known: u64,
     /// Slices within tasks, or around the loop.
     pub spans: u64,
     /// Instants.
     pub marks: u64,
-    /// Tasks that had begun and not ended when the file did: in no other figure.
+    /// Tasks in progress when the file ended: included in no other count.
     #[serde(default)]
     pub unfinished: u64,
 }
@@ -93,10 +93,10 @@ pub struct LoopCounts {
 pub(super) struct Turning {
     pub(super) source: u32,
     has_turns: bool,
-    /// The file tells of the callbacks that phases run.
+    /// Whether the file contains the callbacks that phases run.
     has_callbacks: bool,
     nest: Nest,
-    /// So many of the open slices, from the outermost on, are around the loop.
+    /// How many of the outermost open slices are around the loop.
     base: usize,
     /// Slices around the loop.
     pub(super) around: u64,
@@ -105,11 +105,11 @@ pub(super) struct Turning {
     ticks: u64,
     task: Option<OpenTask>,
     last_end: i64,
-    /// What lies in no other slice now says that the loop is awake, and is no task.
+    /// Whether the current top-level slice shows that the loop is awake, rather than being a task.
     awake: bool,
-    /// Flows that end in the next slice.
+    /// The post of a flow that ends in the next slice.
     pub(super) next: Option<Post>,
-    /// What V8 said of the heap where the slice that ends now ended.
+    /// V8's heap size at the end of the slice that is ending.
     heap_after: Option<u64>,
     pub(super) counts: LoopCounts,
 }
@@ -135,7 +135,7 @@ impl Turning {
         }
     }
 
-    /// The task that runs at this time, 0 where none does.
+    /// The task running at this time; 0 if none.
     pub(super) fn running(&self, at: i64) -> u64 {
         let goes_on = |task: &OpenTask| {
             self.nest.open().get(task.depth).and_then(Slice::end).is_none_or(|end| at <= end)
@@ -143,7 +143,7 @@ impl Turning {
         self.task.filter(goes_on).map_or(0, |task| task.id)
     }
 
-    /// A slice begins; one around the loop is no task.
+    /// Begins a slice; one around the loop is not a task.
     pub(super) fn begin(&mut self, making: &mut Making<'_>, slice: Slice, role: Role, is_around: bool) {
         let mut nest = std::mem::take(&mut self.nest);
         let nested = nest.begin(slice, &mut |closed, depth| self.closed(making, closed, depth));
@@ -159,7 +159,7 @@ impl Turning {
         }
     }
 
-    /// The end of a begun slice; `heap` is what V8 said with it.
+    /// Ends a begun slice; `heap` is V8's heap size at that end.
     pub(super) fn end(
         &mut self,
         making: &mut Making<'_>,
@@ -170,7 +170,7 @@ impl Turning {
     ) {
         let mut nest = std::mem::take(&mut self.nest);
         nest.end(at, name, category, &mut |closed, depth| {
-            // What is closed before this end has another end.
+            // Slices closed on the way have other ends.
             self.heap_after = heap.filter(|_| closed.end() == Some(at) && closed.name == name);
             self.closed(making, closed, depth);
             self.heap_after = None;
@@ -178,8 +178,8 @@ impl Turning {
         self.nest = nest;
     }
 
-    /// Something that was posted runs in the slice that is open at this time. It says something of the task only
-    /// where that slice is the task's own.
+    /// Something posted runs in the slice that is open at this time. It tells about the task only if that slice is the
+    /// task's own.
     pub(super) fn arrived(&mut self, post: Post, at: i64) {
         let innermost = self.nest.open().len();
         let goes_on = self.running(at) > 0;
@@ -203,7 +203,7 @@ impl Turning {
         making.make(self.source, at, Made::Depth { queue: queue as u8, depth });
     }
 
-    /// Its slices leave no gap, as those of a CPU profile do.
+    /// Whether its slices leave no gap, as those of a CPU profile do.
     pub(super) const fn never_waits(&self) -> bool {
         self.polls == 0 && self.counts.tasks + self.counts.spans > 1
     }
@@ -238,14 +238,14 @@ impl Turning {
         if is_task {
             making.tasks += 1;
             let (id, start) = (making.tasks, slice.start);
-            // Of a slice that is called the same whatever it runs, the file may say what that is.
+            // If a slice's name is the same for all tasks, the file may say what this one runs.
             let told = (role == Role::Task && slice.extra > 0).then_some(slice.extra as u32);
             let name = told.unwrap_or(slice.name);
             let wants_name = role == Role::Task && making.names.text(name).contains("Handle._run (");
             self.task = Some(OpenTask { id, depth, name, start, dur: slice.dur, post, wants_name });
         } else if let Some(task) = &mut self.task {
-            // The first call that fills the task is what it is for; coroutines that a trace has elsewhere leave
-            // only small helpers here.
+            // The first call that fills the task is its purpose; coroutines that the trace has elsewhere leave only
+            // small helpers here.
             let fills = slice.dur.is_none_or(|dur| dur.saturating_mul(2) >= task.dur.unwrap_or(0));
             if task.wants_name && role != Role::Wrapper && fills {
                 task.name = slice.name;
@@ -254,12 +254,12 @@ impl Turning {
         }
     }
 
-    /// Whether what has this role says that the loop runs tasks, and is none.
+    /// Whether a slice of this role shows that the loop is running tasks, without being one.
     fn is_awake(&self, role: Role) -> bool {
         role == Role::Awake || (role == Role::Phase && self.has_callbacks)
     }
 
-    /// A slice that lies in no other: the time since the last one was waiting, and a tick ends with its wait.
+    /// Begins a top-level slice: the time since the last one was a wait, and the wait ends a tick.
     fn top_level(&mut self, making: &mut Making<'_>, start: i64) {
         if self.tick.is_some() {
             if start <= self.last_end {
@@ -286,7 +286,7 @@ impl Turning {
         }
     }
 
-    /// A slice has no end in the file. What lies open in a task that ends was cut with it.
+    /// A slice without an end in the file. What is open within a task that ends was cut with it.
     fn unfinished(&mut self, making: &mut Making<'_>, depth: usize, last: i64) {
         if let Some(task) = self.task.filter(|task| task.depth == depth) {
             let start = task.start.max(0) as u64;
@@ -314,7 +314,7 @@ impl Turning {
         } else if self.tick.is_some_and(|tick| tick.depth == Some(depth)) {
             self.end_tick(making, end);
         } else if self.is_awake(role) && depth == self.base && !self.has_turns {
-            // It is the tick itself; what it spends outside of its tasks is nobody's.
+            // It is the tick itself; its time outside of tasks is unattributed.
         } else if self.has_turns && role == Role::Poll && self.tick.is_some() {
             self.polls += 1;
             making.make(self.source, end, Made::Poll { start });

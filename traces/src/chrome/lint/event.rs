@@ -1,4 +1,4 @@
-//! What an event breaks by itself, and what is counted over all of them.
+//! Checks each event separately, and keeps counts over all of them.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hasher as _};
@@ -13,22 +13,22 @@ use super::rules::Check;
 use super::{LintReport, Place, Tell};
 use crate::chrome::read::{ChromeEvent, EventId, Flaw, Form};
 
-/// Above this a double does not hold every integer.
+/// Above this, a double cannot hold every integer.
 const EXACT_MAX: u64 = 1 << 53;
 
-/// Above so many nanoseconds a double of microseconds does not hold three decimals.
+/// Nanoseconds above which a double of microseconds cannot hold three decimals.
 const FAR_NS: u64 = (1 << 43) * 1_000;
 
-/// Most names and counters told apart.
+/// Most distinct names and counters tracked.
 const NAMES_MAX: usize = 1 << 14;
 
-/// Most different args of a name that are told apart.
+/// Most distinct args tracked per name.
 const ARGS_MAX: usize = 64;
 
-/// Slices of a name before anything is said of their args.
+/// Slices of a name needed before its args are judged.
 const ARGS_MIN: u64 = 16;
 
-/// The Firefox Profiler knows a list by so many first events.
+/// The Firefox Profiler recognises a list by this many first events.
 const LOOKED_AT: u64 = 5;
 
 pub(super) fn hash(parts: impl std::hash::Hash) -> u64 {
@@ -37,7 +37,7 @@ pub(super) fn hash(parts: impl std::hash::Hash) -> u64 {
     hasher.finish()
 }
 
-/// The args that slices of one name have.
+/// The args seen with slices of one name.
 struct NameArgs {
     slices: u64,
     different: HashSet<u64>,
@@ -54,9 +54,9 @@ pub(super) struct Events {
     flows: Flows,
     counters: HashMap<u64, u64>,
     names: HashMap<u64, NameArgs>,
-    /// The file is a list, and no object.
+    /// Whether the file is a list rather than an object.
     in_list: bool,
-    /// Events that make a thread of the Firefox Profiler.
+    /// Events that create a thread in the Firefox Profiler.
     shown: u64,
 }
 
@@ -162,7 +162,7 @@ impl Events {
                 Flaw::BadTime => tell(Check::TimeBad, place, String::new()),
                 Flaw::DuplicateKey => tell(Check::DuplicateKey, place, String::new()),
                 Flaw::InvalidText => no_json(text, place, tell),
-                // Of a thread it matters only where it is no number, which the id itself says.
+                // For a thread it matters only if it is not a number, which the id itself shows.
                 _ => {}
             }
         }
@@ -188,7 +188,7 @@ impl Events {
             b'X' | b'B' | b'E' | b'i' | b'I' | b'C' | b'M' | b'b' | b'n' | b'e' | b's' | b't' | b'f' => {
                 return;
             }
-            // Marks, clocks, objects, samples and memory: nobody is the worse for them.
+            // Marks, clocks, objects, samples and memory: losing them does no harm.
             b'R' | b'c' | b'N' | b'O' | b'D' | b'P' | b'v' | b'V' | b'(' | b')' | b'=' | b'm' => return,
             b'S' | b'T' | b'F' | b'p' => Check::PhaseObsolete,
             0 if has_phase(text) => Check::PhaseUnknown,
@@ -259,7 +259,7 @@ impl Events {
         }
     }
 
-    /// speedscope groups slices whose names and args are the same.
+    /// Tracks args, because speedscope groups slices with equal names and args.
     fn args(&mut self, event: &ChromeEvent<'_>, name: u64, place: Place) {
         let Some(args) = event.args else { return };
         if self.names.len() >= NAMES_MAX && !self.names.contains_key(&name) {
@@ -296,7 +296,7 @@ impl Events {
     }
 }
 
-/// An event, or another part of the file, that JSON does not allow as it stands.
+/// Reports an event, or another part of the file, that is not valid JSON as it stands.
 pub(super) fn no_json(text: &[u8], place: Place, tell: &mut impl Tell) {
     let Ok(valid) = std::str::from_utf8(text) else {
         tell(Check::NotUtf8, place, String::new());
@@ -311,7 +311,7 @@ pub(super) fn no_json(text: &[u8], place: Place, tell: &mut impl Tell) {
         tell(Check::BadEscape, place, String::new());
         return;
     }
-    // Longest first: what is left over of a shorter one is no JSON either.
+    // Longest first: what remains after replacing a shorter one is not JSON either.
     let replaced = ["-Infinity", "Infinity", "-NaN", "NaN"];
     let mended = replaced.iter().fold(valid.to_owned(), |text, word| {
         [": ", ":", "[", ",", ", "]
@@ -343,7 +343,7 @@ fn has_control_character(text: &[u8]) -> bool {
     false
 }
 
-/// A value of the file's object that is not the list of events.
+/// Checks a value of the file's object other than the list of events.
 pub(super) fn other(key: &[u8], text: &[u8], place: Place, tell: &mut impl Tell) {
     if std::str::from_utf8(text).is_err() || serde_json::from_slice::<serde::de::IgnoredAny>(text).is_err() {
         no_json(text, place, tell);
@@ -353,7 +353,7 @@ pub(super) fn other(key: &[u8], text: &[u8], place: Place, tell: &mut impl Tell)
     }
 }
 
-/// Whether there is a `ph`, of whatever kind.
+/// Whether there is a `ph`, of any type.
 fn has_phase(text: &[u8]) -> bool {
     #[derive(serde::Deserialize)]
     struct Phase<'a> {
@@ -363,7 +363,7 @@ fn has_phase(text: &[u8]) -> bool {
     serde_json::from_slice::<Phase<'_>>(text).is_ok_and(|it| it.ph.is_some())
 }
 
-/// The first integer in JSON that a double does not hold.
+/// The first integer in the JSON that a double cannot hold.
 fn large_number(json: &str) -> Option<&str> {
     let bytes = json.as_bytes();
     let (mut at, mut in_string) = (0, false);
@@ -389,7 +389,7 @@ fn large_number(json: &str) -> Option<&str> {
     None
 }
 
-/// Text of a file, for people.
+/// Shortens text from the file for display.
 pub(super) fn cut(text: &str) -> String {
     const CHARS_MAX: usize = 40;
     let mut shown: String = text.chars().take(CHARS_MAX).collect();

@@ -1,11 +1,13 @@
-//! Flows: their ends belong together by an id, and viewers do not agree on when two ids are one. In any order of the file.
+//! Checks that the ends of flows belong together by id, in any file order. Viewers do not agree on when two ids are
+//! equal.
 //!
 //! | | `s`, `t`, `f` by `id` | slices by `bind_id` |
 //! |---|---|---|
-//! | Perfetto | the same number, cat and name; text is hexadecimal: `"10"`, `"0x10"` and `16` are one | the same number, read alike; cat and name do not count |
-//! | Catapult | the same JSON, cat and name: `"16"` and `16` are two | the same as text: `"16"` and `16` are one |
+//! | Perfetto | same number, cat and name; text is hexadecimal: `"10"`, `"0x10"` = `16` | same number, read alike |
+//! | Catapult | same JSON, cat and name: `"16"` ≠ `16` | same as text: `"16"` = `16` |
 //!
-//! Perfetto has both kinds in one table, in which it numbers the flows of the first kind from 0.
+//! Neither compares cat and name for `bind_id`. Perfetto keeps both kinds in one table, in which it numbers the flows
+//! of the first kind from 0.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -17,7 +19,7 @@ use super::rules::Check;
 use super::{Place, Tell};
 use crate::chrome::read::ChromeEvent;
 
-/// Most flows told apart.
+/// Most distinct flows tracked.
 const FLOWS_MAX: usize = 1 << 18;
 
 /// One end of a flow.
@@ -29,12 +31,12 @@ struct End {
     other: Option<u64>,
 }
 
-/// A flow, as one of the viewers has it.
+/// A flow as one of the viewers sees it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Flow {
-    /// The first that starts it.
+    /// The earliest event that starts it.
     start: Option<End>,
-    /// The first that goes on or ends it.
+    /// The earliest event that continues or ends it.
     further: Option<End>,
 }
 
@@ -46,7 +48,7 @@ impl Flow {
         }
     }
 
-    /// What goes on or ends before anything started.
+    /// The earliest continuation or end, if it precedes any start.
     fn early(&self) -> Option<End> {
         self.further.filter(|further| self.start.is_none_or(|start| further.ts < start.ts))
     }
@@ -56,15 +58,15 @@ impl Flow {
 pub(super) struct Flows {
     perfetto: HashMap<u64, Flow>,
     catapult: HashMap<u64, Flow>,
-    /// Flows by `id`, as Perfetto counts them.
+    /// The number of flows by `id`, as Perfetto counts them.
     by_id: u64,
-    /// The numbers of `bind_id`.
+    /// The numbers used as `bind_id`.
     bound: HashMap<u64, Place>,
     unchecked: u64,
 }
 
 impl Flows {
-    /// A start, a step or an end.
+    /// Takes a start, a step or an end.
     pub(super) fn by_id(
         &mut self,
         event: &ChromeEvent<'_>,
@@ -93,7 +95,7 @@ impl Flows {
         self.see([Some(catapult), perfetto], event.phase == b's', ts, place, id, tell);
     }
 
-    /// What has a `bind_id`.
+    /// Takes a slice with a `bind_id`.
     pub(super) fn bound(
         &mut self,
         event: &ChromeEvent<'_>,
@@ -112,7 +114,7 @@ impl Flows {
         if number.is_none() {
             tell(Check::BindIdText, place, cut(id));
         }
-        // Text with a 0 in it is something.
+        // Text with a 0 in it is not empty.
         if property.is_empty() || (property == "0" && !id.starts_with('"')) {
             tell(Check::BindIdEmpty, place, cut(id));
         }
@@ -128,7 +130,7 @@ impl Flows {
             self.bound.entry(number).or_insert(place);
         }
         let keys = [Some(hash(("bind_id", property))), number.map(|number| hash(("bind_id", number)))];
-        // Where it arrives and goes on, it is one flow.
+        // A slice where it arrives and continues belongs to one flow.
         self.see(keys, !arrives, ts, place, id, tell);
     }
 
@@ -166,7 +168,7 @@ impl Flows {
         }
     }
 
-    /// What found no other end; how many events were not checked.
+    /// Reports flows without a matching end; returns how many events were not checked.
     pub(super) fn finish(self, tell: &mut impl Tell) -> u64 {
         let of = |flows: &HashMap<u64, Flow>, end: &End| end.other.and_then(|key| flows.get(&key).copied());
         let line = |start: Option<End>| start.map_or(0, |start| start.place.line);
@@ -204,7 +206,7 @@ impl Flows {
     }
 }
 
-/// What of an event only flows need.
+/// The fields of an event that only flows need.
 #[derive(Default, serde::Deserialize)]
 struct Written<'a> {
     #[serde(borrow)]
@@ -221,7 +223,7 @@ impl<'a> Written<'a> {
     }
 }
 
-/// Whether a `flow_in` or `flow_out` is meant, and whether as Perfetto reads it.
+/// Whether a `flow_in` or `flow_out` counts as set, and whether Perfetto reads it the same way.
 fn direction(raw: Option<&RawValue>) -> (bool, bool) {
     match raw.map_or("false", RawValue::get) {
         "true" => (true, true),
@@ -230,7 +232,7 @@ fn direction(raw: Option<&RawValue>) -> (bool, bool) {
     }
 }
 
-/// The text of a JSON string; `None` where it is something else.
+/// The text of a JSON string; `None` for anything else.
 fn unquoted(json: &str) -> Option<Cow<'_, str>> {
     let inside = json.strip_prefix('"')?.strip_suffix('"')?;
     if inside.contains('\\') {
@@ -239,7 +241,7 @@ fn unquoted(json: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Borrowed(inside))
 }
 
-/// An id as JavaScript has it for a key: text as it is, a number as it prints it.
+/// An id as JavaScript turns it into a key: text unchanged, a number as printed.
 fn as_property(json: &str) -> Cow<'_, str> {
     unquoted(json).unwrap_or_else(|| match json.parse::<f64>() {
         // Without the sign of a zero.
@@ -261,7 +263,7 @@ fn as_perfetto(json: &str) -> Option<u64> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
-    // What is too large is the largest.
+    // Too large a number saturates.
     let number = u64::from_str_radix(digits, 16);
     Some(number.map_or(u64::MAX, |number| if is_negative { number.wrapping_neg() } else { number }))
 }

@@ -1,4 +1,4 @@
-//! Asynchronous beginnings and ends, which belong together by their ids. In any order of the file.
+//! Checks that asynchronous begins and ends pair up by id, in any file order.
 
 use std::collections::HashMap;
 
@@ -7,10 +7,10 @@ use super::rules::Check;
 use super::{Place, Tell};
 use crate::chrome::read::ChromeEvent;
 
-/// Most that wait for their other half.
+/// Most halves waiting for their other half.
 const OPEN_MAX: usize = 1 << 18;
 
-/// An end of an asynchronous stretch whose other end has not come.
+/// One half of an asynchronous pair whose other half has not been read.
 #[derive(Clone, Copy, Debug)]
 struct Half {
     ts: i64,
@@ -41,7 +41,7 @@ impl Pairs {
             tell(Check::AsyncId, place, name);
             return;
         }
-        // A point begins and ends nothing; an end without a name was told of.
+        // A point neither begins nor ends anything; an end without a name is already reported.
         if event.phase == b'n' || event.name.is_none() {
             return;
         }
@@ -65,7 +65,7 @@ impl Pairs {
         }
     }
 
-    /// What found no other half; how many events were not checked.
+    /// Reports halves without a match; returns how many events were not checked.
     pub(super) fn finish(self, tell: &mut impl Tell) -> u64 {
         for half in self.halves.into_values().flatten() {
             tell(if half.begins { Check::AsyncOpen } else { Check::AsyncEnd }, half.place, String::new());

@@ -1,7 +1,7 @@
-//! Slices as they nest: what viewers see once they have sorted the events of a thread by time.
+//! Replays slice nesting as viewers see it once they have sorted a thread's events by time.
 //!
-//! Files are out of order more often than not (a slice is written when it ends), so steps wait, [`WAITING_MAX`] of
-//! them at most, and the earlier half is replayed when there is no room. What comes later than that is not checked.
+//! Files are out of order more often than not (a slice is written when it ends), so up to [`WAITING_MAX`] steps wait,
+//! and when there is no more room the earlier half is replayed. Anything that comes later than that is not checked.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -10,13 +10,13 @@ use super::rules::Check;
 use super::{Place, Tell};
 use crate::units;
 
-/// Most steps of all threads together that wait.
+/// Most steps waiting, over all threads.
 const WAITING_MAX: usize = 1 << 20;
 
-/// Most threads told apart.
+/// Most distinct threads tracked.
 const THREADS_MAX: usize = 1 << 14;
 
-/// Most slices of a thread that are open at once, and flows that wait for a slice.
+/// Most open slices, and most flows waiting for a slice, per thread.
 const OPEN_MAX: usize = 1 << 12;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,24 +25,24 @@ pub(super) enum Kind {
     End,
     Whole,
     Flow,
-    /// A flow that ends in the slice that begins next.
+    /// A flow that ends in the next slice to begin.
     FlowToNext,
 }
 
-/// Something on a thread, in nanoseconds.
+/// An event on a thread; times in nanoseconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
     pub(super) ts: i64,
-    /// Of a whole slice.
+    /// The end, for whole slices.
     pub(super) end: i64,
-    /// The time as a double of microseconds, as most viewers read it; NaN where it is no number.
+    /// The time as a double of microseconds, as most viewers read it; NaN if it is not a number.
     pub(super) read: f64,
-    /// Of a whole slice, the duration read in the same way.
+    /// The duration read the same way, for whole slices.
     pub(super) dur: f64,
     pub(super) kind: Kind,
-    /// A hash, 0 where there is no name.
+    /// A hash of the name; 0 if there is none.
     pub(super) name: u64,
-    /// A hash of its name and args: what speedscope knows it by.
+    /// A hash of name and args, by which speedscope identifies a slice.
     pub(super) key: u64,
     pub(super) place: Place,
 }
@@ -50,9 +50,9 @@ pub(super) struct Step {
 #[derive(Clone, Copy, Debug)]
 struct Open {
     start: i64,
-    /// `None` until its E comes.
+    /// `None` until its `E` is read.
     end: Option<i64>,
-    /// The end that speedscope adds up.
+    /// The end as speedscope computes it.
     sum: f64,
     name: u64,
     key: u64,
@@ -63,18 +63,18 @@ struct Open {
 struct Thread {
     waiting: Vec<Step>,
     open: Vec<Open>,
-    /// Up to here everything was replayed.
+    /// Everything up to this time has been replayed.
     replayed: Option<i64>,
-    /// The first slice's time, which speedscope takes off all others.
+    /// The time of the first slice, which speedscope subtracts from all others.
     first: Option<f64>,
-    /// When an E was seen last, and of which key.
+    /// When the last `E` was seen, and its key.
     ended: Option<(i64, u64)>,
     to_next: Vec<Place>,
     in_file: InFile,
     ends_alone: u64,
 }
 
-/// What Catapult does: it opens and closes in the order of the file.
+/// Catapult's view: it opens and closes slices in file order.
 #[derive(Debug, Default)]
 struct InFile {
     open: Vec<i64>,
@@ -114,7 +114,7 @@ impl Replay {
         }
     }
 
-    /// Replays the rest; how many steps were not checked.
+    /// Replays the rest; returns how many steps were not checked.
     pub(super) fn finish(&mut self, tell: &mut impl Tell) -> u64 {
         let mut unchecked = std::mem::take(&mut self.unchecked);
         for thread in self.threads.values_mut() {
@@ -125,7 +125,7 @@ impl Replay {
             for place in &thread.to_next {
                 tell(Check::FlowNext, *place, String::new());
             }
-            // Where no time explains it, the order of the file does.
+            // If the times do not explain it, the file order does.
             if let Some(place) = thread.in_file.first_alone
                 && thread.in_file.ends_alone > thread.ends_alone
             {
@@ -155,7 +155,7 @@ impl Thread {
     /// Replays the `count` earliest steps.
     fn replay(&mut self, count: usize, tell: &mut impl Tell) -> u64 {
         let mut waiting = std::mem::take(&mut self.waiting);
-        // At one time: B and E as in the file, then whole slices, the longest first, then flows.
+        // At equal times: B and E in file order, then whole slices, longest first, then flows.
         waiting.sort_by_key(|step| {
             let rank = match step.kind {
                 Kind::Begin | Kind::End => 0,
@@ -173,7 +173,7 @@ impl Thread {
         unchecked
     }
 
-    /// Whether there was room to check it.
+    /// Returns whether there was room to check it.
     fn step(&mut self, step: &Step, tell: &mut impl Tell) -> bool {
         match step.kind {
             Kind::Begin | Kind::Whole => {
@@ -237,7 +237,7 @@ impl Thread {
             tell(Check::Crossing, step.place, format!("the one in line {inner} goes on"));
         }
         let begun = self.open[place];
-        // At equal times all but the strictest sort it out by the names.
+        // At equal times, all but the strictest viewers match by name.
         let meant = |open: &Open| open.end.is_none() && open.name == step.name;
         if step.name != 0
             && step.name != begun.name
@@ -259,8 +259,8 @@ impl Thread {
         }
     }
 
-    /// A slice begins, at `from` where doubles are added: what ends at this very time must not end behind it there, nor
-    /// at the same double if it has the same key.
+    /// A slice begins, at `from` in sums of doubles. A slice that ends at this very time must not end later in those
+    /// sums, nor at the same double if it has the same key.
     fn touch(&self, step: &Step, from: f64, tell: &mut impl Tell) {
         let over = self.open.iter().rev().take_while(|open| open.end.is_some_and(|end| end <= step.ts));
         let mut ended: Vec<u64> = Vec::new();
@@ -279,15 +279,15 @@ impl Thread {
         }
     }
 
-    /// Takes whole slices off whose ends are over.
+    /// Removes whole slices that have ended.
     fn close(&mut self, is_over: impl Fn(i64) -> bool) {
         while self.open.pop_if(|open| open.end.is_some_and(&is_over)).is_some() {}
     }
 }
 
-/// Whether speedscope has what begins inside of what ends at the same double, known by the keys of `ended`, the outer
-/// ones first. It takes a beginning before an end of its key, and compares it with the first of the ends that are left,
-/// which begin in the order of their slices; what it then ends is what is on top.
+/// Whether speedscope places a slice inside slices that end at the same double, given by the keys of `ended`, outermost
+/// first. It takes a beginning before an end of the same key, and compares it with the first of the remaining ends,
+/// which are in the order in which their slices began; it then ends whatever is on top.
 fn is_taken_inside(key: u64, ended: &[u64]) -> bool {
     let mut ends = ended.to_vec();
     for top in ended.iter().rev() {

@@ -1,7 +1,7 @@
-//! The rules, as a table: what is wrong, what each viewer then does, how to mend it.
+//! The rules as a table: the fault, its effect in each viewer, and the remedy.
 //!
-//! Every effect was seen: a small file with that one fault, in the viewer's own importer (Perfetto's trace processor
-//! v52, Catapult's `trace_event_importer`, speedscope 1.25, the Firefox Profiler of August 2026).
+//! Every effect was observed: a small file with just that fault, loaded by the viewer's own importer (Perfetto's trace
+//! processor v52, Catapult's `trace_event_importer`, speedscope 1.25, the Firefox Profiler of August 2026).
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use serde::Serialize;
 pub enum Viewer {
     /// ui.perfetto.dev and `trace_processor`.
     Perfetto,
-    /// chrome://tracing and whatever else is built on Catapult's viewer.
+    /// chrome://tracing and anything else built on Catapult's viewer.
     Catapult,
     /// speedscope.app.
     Speedscope,
@@ -23,7 +23,7 @@ impl Viewer {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Perfetto, Self::Catapult, Self::Speedscope, Self::Firefox];
 
-    /// The name that is printed.
+    /// The name as printed.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -35,32 +35,32 @@ impl Viewer {
     }
 }
 
-/// What a viewer does about a fault.
+/// How a viewer reacts to a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Effect {
-    /// Nothing: it is shown as it was meant.
+    /// It is shown as intended.
     Fine,
-    /// It is shown, but with less than was meant, or with a complaint.
+    /// It is shown incompletely, or with a complaint.
     Warns,
-    /// It is shown wrongly, and nobody is told.
+    /// It is shown wrongly, without a warning.
     Wrong,
-    /// It is not shown, and nobody is told.
+    /// It is dropped, without a warning.
     Drops,
-    /// It is not shown; a warning or a count of errors says so.
+    /// It is dropped, with a warning or an error count.
     Reports,
     /// The whole file is refused.
     Refuses,
 }
 
 impl Effect {
-    /// Something of the file is lost.
+    /// Whether the viewer loses or misrepresents part of the file.
     #[must_use]
     pub const fn loses(self) -> bool {
         !matches!(self, Self::Fine | Self::Warns)
     }
 
-    /// What the viewer does, as the end of a sentence that begins with its name.
+    /// The reaction, as the end of a sentence that begins with the viewer's name.
     #[must_use]
     pub const fn text(self) -> &'static str {
         match self {
@@ -73,7 +73,7 @@ impl Effect {
         }
     }
 
-    /// The same in a word.
+    /// The reaction in one word.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -92,15 +92,15 @@ impl Effect {
 pub struct Rule {
     /// Its name.
     pub id: &'static str,
-    /// What is wrong where it is broken.
+    /// The fault.
     pub what: &'static str,
-    /// How to mend it.
+    /// The remedy.
     pub mend: &'static str,
     effects: [Effect; 4],
 }
 
 impl Rule {
-    /// What `viewer` does where it is broken.
+    /// The reaction of `viewer` to this fault.
     #[must_use]
     pub const fn effect(&self, viewer: Viewer) -> Effect {
         self.effects[viewer as usize]

@@ -1,4 +1,4 @@
-//! One event: the fields that viewers know, out of its own small text. Nothing in it is trusted.
+//! Parses one event: the fields that viewers know, from the event's own text. Nothing in it is trusted.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,21 +8,21 @@ use serde_json::value::RawValue;
 
 use super::number::Micros;
 
-/// A field that others wrote differently than the format says, and that was understood all the same.
+/// A field that deviates from the format and was understood all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Flaw {
-    /// A time stands in quotes.
+    /// A time is in quotes.
     TimeAsText,
-    /// A process or a thread stands in quotes.
+    /// A process or a thread is in quotes.
     ThreadAsText,
-    /// A time is no number, or out of range: it counts as missing.
+    /// A time is not a number, or is out of range: it counts as missing.
     BadTime,
-    /// A key comes twice: the last one counts.
+    /// A key occurs twice: the last one counts.
     DuplicateKey,
-    /// Another field has a type that it cannot have: it counts as missing.
+    /// Another field has an impossible type: it counts as missing.
     WrongType,
-    /// Text that is no UTF-8, half of a surrogate pair, or control characters: replaced.
+    /// Invalid UTF-8, half of a surrogate pair, or control characters: replaced.
     InvalidText,
 }
 
@@ -37,17 +37,17 @@ impl Flaw {
     ];
 }
 
-/// An id: of a process, a thread, a flow or an asynchronous stretch.
+/// The id of a process, a thread, a flow or an asynchronous slice.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum EventId<'a> {
-    /// A whole number, also one that stands in quotes.
+    /// A whole number, even if in quotes.
     Number(i64),
-    /// Anything else, as it is written.
+    /// Anything else, as written.
     Text(Cow<'a, str>),
 }
 
 impl EventId<'_> {
-    /// The same, holding its own text.
+    /// Converts it to own its text.
     #[must_use]
     pub fn into_owned(self) -> EventId<'static> {
         match self {
@@ -66,11 +66,11 @@ impl fmt::Display for EventId<'_> {
     }
 }
 
-/// An event of a Chrome trace. What is missing or unreadable is `None`.
+/// An event of a Chrome trace. Missing or unreadable fields are `None`.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct ChromeEvent<'a> {
-    /// `ph`, 0 where it is missing or longer than a character.
+    /// `ph`; 0 if missing or longer than a character.
     pub phase: u8,
     /// `name`.
     pub name: Option<Cow<'a, str>>,
@@ -80,35 +80,35 @@ pub struct ChromeEvent<'a> {
     pub ts: Option<Micros>,
     /// `dur`.
     pub dur: Option<Micros>,
-    /// `ts` as it is written: for what depends on how a viewer reads it.
+    /// `ts` as written, for checks that depend on how a viewer reads it.
     pub ts_text: &'a str,
-    /// `dur` as it is written.
+    /// `dur` as written.
     pub dur_text: &'a str,
     /// `pid`.
     pub pid: Option<EventId<'a>>,
     /// `tid`.
     pub tid: Option<EventId<'a>>,
-    /// `id`, or what `id2` has.
+    /// `id`, or the id from `id2`.
     pub id: Option<EventId<'a>>,
-    /// `id` as it is written, empty where there is none: viewers tell `16` from `"16"`.
+    /// `id` as written, empty if absent: viewers distinguish `16` from `"16"`.
     pub id_text: &'a str,
-    /// The id is one of its process alone (`id2` with `local`).
+    /// Whether the id is local to its process (`id2` with `local`).
     pub id_is_local: bool,
     /// `bind_id`.
     pub bind_id: Option<EventId<'a>>,
-    /// `bind_id` as it is written, empty where there is none.
+    /// `bind_id` as written, empty if absent.
     pub bind_id_text: &'a str,
     /// `flow_in`.
     pub flow_in: bool,
     /// `flow_out`.
     pub flow_out: bool,
-    /// `bp` is `e`: a flow ends in the slice around it, and not in the next one.
+    /// Whether `bp` is `e`: a flow ends in the enclosing slice, not in the next one.
     pub bind_enclosing: bool,
     /// `args`, as text.
     pub args: Option<&'a RawValue>,
-    /// `s`: of an instant, `t` for its thread, `p` for its process, `g` for everything; 0 where it is missing.
+    /// `s` of an instant: `t` for its thread, `p` for its process, `g` for global; 0 if missing.
     pub scope: u8,
-    /// What an export of loopscope adds for its own import.
+    /// The data that a loopscope export adds for its own import.
     pub own: Option<&'a RawValue>,
     flaws: u8,
 }
@@ -119,17 +119,17 @@ pub struct ChromeEvent<'a> {
 pub struct EventError(#[from] serde_json::Error);
 
 impl<'a> ChromeEvent<'a> {
-    /// Reads an event. `scratch` holds its text where that has to be mended first.
+    /// Parses an event. `scratch` holds its text if that has to be repaired first.
     ///
     /// # Errors
     ///
-    /// [`EventError`] when it is not JSON.
+    /// [`EventError`] if it is not JSON.
     pub fn parse(text: &'a [u8], scratch: &'a mut String) -> Result<Self, EventError> {
         let first = std::str::from_utf8(text).ok().and_then(|text| serde_json::from_str(text).ok());
         if let Some(event) = first {
             return Ok(event);
         }
-        // Control characters and bytes that are no UTF-8 are mended; what is wrong then is wrong.
+        // Repairs control characters and invalid UTF-8; anything still wrong is an error.
         *scratch = String::from_utf8_lossy(text).into_owned();
         let is_mended = scratch.contains('\u{fffd}') || scratch.bytes().any(|byte| byte < 0x20);
         if is_mended {
@@ -346,7 +346,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for ChromeEvent<'a> {
     }
 }
 
-/// A key that is known.
+/// A known key, or `None`.
 struct Key(Option<&'static str>);
 
 impl<'de> Deserialize<'de> for Key {
@@ -369,12 +369,12 @@ impl<'de> Deserialize<'de> for Key {
             }
         }
 
-        // As bytes, so that a key with half of a surrogate pair in it is merely unknown.
+        // Read as bytes, so that a key containing half of a surrogate pair is merely unknown.
         deserializer.deserialize_bytes(KeyVisitor)
     }
 }
 
-/// Text whose surrogates may come without their pair.
+/// Text that may contain unpaired surrogates.
 struct Bytes(Vec<u8>);
 
 impl<'de> Deserialize<'de> for Bytes {

@@ -1,4 +1,4 @@
-//! The text of a trace: a window that moves over it, unpacked where it is packed, and the place it stands at.
+//! The text of a trace: a window that moves over the input, decompressed if necessary, with its position.
 
 use std::cell::Cell;
 use std::io::{self, BufReader, Cursor, Read};
@@ -11,13 +11,13 @@ use super::{Place, ReadError};
 /// Bytes read at once.
 const PIECE_BYTES: usize = 256 << 10;
 
-/// Text that packed input may unpack to, whatever its size.
+/// Size up to which compressed input may expand, whatever its own size.
 const UNPACKED_FREE: u64 = 1 << 30;
 
 /// Beyond that, the largest ratio of unpacked to packed size: real traces reach 10 to 20.
 const UNPACKED_RATIO_MAX: u64 = 100;
 
-/// Counts what is taken from the input as it lies there.
+/// Counts the bytes taken from the input, before decompression.
 struct Counted<R> {
     inner: R,
     taken: Rc<Cell<u64>>,
@@ -42,13 +42,13 @@ pub(super) struct Input<R: Read> {
     source: Source<R>,
     taken: Rc<Cell<u64>>,
     buffer: Vec<u8>,
-    /// Up to here the buffer holds text.
+    /// The end of the text in the buffer.
     filled: usize,
-    /// What lies before it in the buffer is done with.
+    /// The read position: buffered text before it is consumed.
     at: usize,
     place: Place,
     ended: bool,
-    /// [`UNPACKED_FREE`].
+    /// The limit [`UNPACKED_FREE`], which tests lower.
     free: u64,
 }
 
@@ -91,17 +91,17 @@ impl<R: Read> Input<R> {
         self.place
     }
 
-    /// The bytes from `skip` bytes ahead on, as far as they are at hand.
+    /// The buffered bytes from `skip` bytes ahead on.
     pub(super) fn rest(&self, skip: usize) -> &[u8] {
         self.buffer.get(self.at + skip..self.filled).unwrap_or(&[])
     }
 
-    /// The `len` bytes that were passed last. They stay until the next read.
+    /// The last `len` bytes advanced over. They stay valid until the next read.
     pub(super) fn taken(&self, len: usize) -> &[u8] {
         &self.buffer[self.at - len..self.at]
     }
 
-    /// Passes `len` bytes that are at hand.
+    /// Advances over `len` buffered bytes.
     pub(super) fn advance(&mut self, len: usize) {
         let passed = &self.buffer[self.at..self.at + len];
         self.place.line += memchr::memchr_iter(b'\n', passed).count() as u64;
@@ -109,7 +109,7 @@ impl<R: Read> Input<R> {
         self.at += len;
     }
 
-    /// Gets more; `false` at the end.
+    /// Reads more; `false` at the end.
     pub(super) fn more(&mut self) -> Result<bool, ReadError> {
         if self.ended {
             return Ok(false);
@@ -128,7 +128,7 @@ impl<R: Read> Input<R> {
             };
             match read {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Packed text that ends too early is cut off, as plain text is.
+                // Compressed text that ends too early counts as cut off, as plain text does.
                 Err(error) if self.is_gzip() && error.kind() == io::ErrorKind::UnexpectedEof => break Ok(0),
                 other => break other,
             }
@@ -144,14 +144,14 @@ impl<R: Read> Input<R> {
         Ok(count > 0)
     }
 
-    /// At least `count` bytes, where there are so many.
+    /// At least `count` bytes, if there are that many.
     pub(super) fn ahead(&mut self, count: usize) -> Result<&[u8], ReadError> {
         while self.rest(0).len() < count && self.more()? {}
         let rest = self.rest(0);
         Ok(&rest[..rest.len().min(count)])
     }
 
-    /// The next byte that is no white space.
+    /// The next byte other than white space.
     pub(super) fn peek(&mut self) -> Result<Option<u8>, ReadError> {
         loop {
             let rest = self.rest(0);
@@ -183,7 +183,7 @@ mod tests {
 
     use super::*;
 
-    /// How much is read of `text`, packed, where `free` bytes are free.
+    /// How much of `text`, compressed, is read when `free` bytes are free.
     fn read(text: &[u8], free: u64) -> (u64, Option<ReadError>) {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(text).unwrap();
@@ -207,7 +207,7 @@ mod tests {
         let (before, error) = read(&blank, (4 << 20) - 1);
         assert!(before < blank.len() as u64);
         assert!(error.unwrap().to_string().contains("unpacks to more than 100 times its size"));
-        // What is packed as traces are is read whatever its size.
+        // Input compressed as traces are is read whatever its size.
         let mut seed = 7_u32;
         let text: Vec<u8> = (0..1 << 20)
             .map(|_| {

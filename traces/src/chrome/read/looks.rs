@@ -1,8 +1,8 @@
-//! What a file that is no Chrome trace looks like: the reader refuses it by that name.
+//! Recognises files that are not Chrome traces, so that the reader can refuse them by name.
 
 use crate::format::FILE_MAGIC;
 
-/// A file that is something else, by its first bytes.
+/// What else the file is, judged by its first bytes.
 pub(super) fn foreign(head: &[u8]) -> Option<String> {
     let text = head.trim_ascii_start();
     let known = if head.starts_with(&FILE_MAGIC) {
@@ -31,17 +31,17 @@ pub(super) fn foreign(head: &[u8]) -> Option<String> {
     Some(known.to_owned())
 }
 
-/// A file that begins with another character than JSON's lists and objects do.
+/// Describes a file that begins with a character other than those of JSON lists and objects.
 pub(super) fn beginning(first: u8) -> String {
     format!("it begins with {} and not with [ or {{", byte(first))
 }
 
-/// A byte for people.
+/// A byte in printable form.
 pub(super) fn byte(byte: u8) -> String {
     if byte.is_ascii_graphic() { format!("`{}`", char::from(byte)) } else { format!("byte 0x{byte:02x}") }
 }
 
-/// An object that has no list of events.
+/// Describes an object without a list of events.
 pub(super) fn object(keys: &[String]) -> String {
     let has = |key: &str| keys.iter().any(|known| known == key);
     let known = if has("traceId") && has("spans") {

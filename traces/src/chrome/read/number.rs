@@ -1,4 +1,4 @@
-//! Times of a Chrome trace: microseconds as decimal text, exact to the nanosecond and beyond, never through a
+//! Times of a Chrome trace: microseconds as decimal text, exact to the nanosecond and beyond, never converted through a
 //! float.
 
 /// A time or a duration in picoseconds, so that both ends of a slice are rounded only once.
@@ -7,12 +7,12 @@ pub struct Micros {
     ps: i128,
 }
 
-/// Beyond this many nanoseconds on either side of zero a time is out of range (146 years).
+/// Limit in nanoseconds on either side of zero, beyond which a time is out of range (146 years).
 const NS_MAX: i128 = 1 << 62;
 
 impl Micros {
-    /// The number that `text` is: digits, with a sign, a fraction and an exponent where it has them.
-    /// Decimals beyond the picosecond are cut off. `None` where it is no number or out of range.
+    /// Parses `text`: digits, with optional sign, fraction and exponent. Decimals beyond the picosecond are cut off.
+    /// `None` if it is not a number or out of range.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (negative, digits) = match text.strip_prefix('-') {
@@ -28,7 +28,7 @@ impl Micros {
             return None;
         }
         let mut value: i128 = 0;
-        // Where the decimal point stands, counted from the last digit that was taken, in picoseconds.
+        // The position of the decimal point, counted from the last digit taken, in picoseconds.
         let mut scale = 6_i32.checked_add(exponent)?;
         for (is_fraction, part) in [(false, whole), (true, fraction)] {
             for digit in part.bytes() {
@@ -53,21 +53,21 @@ impl Micros {
         (ps / 1000 < NS_MAX).then_some(Self { ps: if negative { -ps } else { ps } })
     }
 
-    /// The nearest nanosecond.
+    /// Rounds to the nearest nanosecond.
     #[must_use]
     pub const fn ns(self) -> i64 {
         let rounded = (self.ps + 500).div_euclid(1000);
-        // In range, as `parse` and `plus` make sure.
+        // In range, as ensured by `parse` and `plus`.
         rounded as i64
     }
 
-    /// The end of what begins here and takes `dur`, pinned at the range's end.
+    /// The end of an interval that begins here and lasts `dur`, clamped to the range.
     #[must_use]
     pub fn plus(self, dur: Self) -> Self {
         Self { ps: (self.ps + dur.ps).clamp(-NS_MAX * 1000, NS_MAX * 1000) }
     }
 
-    /// It lies before zero.
+    /// Whether it lies before zero.
     #[must_use]
     pub const fn is_negative(self) -> bool {
         self.ps < 0

@@ -1,6 +1,6 @@
-//! Finds the end of a JSON value without reading it: strings and brackets are all that it takes.
+//! Finds the end of a JSON value without parsing it, by tracking only strings and brackets.
 
-/// Is fed the text of one value, piece by piece.
+/// Takes the text of one value, piece by piece.
 #[derive(Debug, Default)]
 pub(super) struct Splitter {
     depth: u32,
@@ -11,7 +11,7 @@ pub(super) struct Splitter {
 }
 
 impl Splitter {
-    /// Takes the next piece: how many of its bytes belong to the value, and whether the value ends there.
+    /// Takes the next piece; returns how many of its bytes belong to the value, and whether the value ends there.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> (usize, bool) {
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
@@ -48,7 +48,7 @@ impl Splitter {
                     }
                 }
                 _ if self.depth > 0 => {}
-                // A number, or a word: it ends before whatever cannot belong to it.
+                // A number or a word: it ends before the first byte that cannot belong to it.
                 b',' | b'}' | b']' | b':' | b'"' | b'{' | b'[' | b' ' | b'\t' | b'\r' | b'\n' => {
                     return (at, true);
                 }
@@ -59,7 +59,7 @@ impl Splitter {
         (at, false)
     }
 
-    /// A number at the very end of the text is whole.
+    /// Whether the end of the input ends the value: true of a number.
     pub(super) const fn ends_with_input(&self) -> bool {
         self.is_plain
     }
