@@ -1,4 +1,4 @@
-//! The corpus: saved regressions, each a small trace with a TOML beside it that says what must hold.
+//! The corpus: saved regressions, each a small trace with a TOML file beside it that says what must hold.
 //!
 //! ```toml
 //! about = "One slow task behind a hundred fast ones makes a timer late."   # what it is, a sentence

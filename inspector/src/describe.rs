@@ -1,4 +1,4 @@
-//! Events, emitters and blame in words. Names come from the label table, which made them printable already.
+//! Puts events, emitters and blame into words. Names come from the label table, which made them printable.
 
 mod event;
 mod faces;
@@ -40,7 +40,7 @@ pub const fn tag_of(event: &Event) -> Option<Tag> {
     }
 }
 
-/// A span of an opened tick: its name, and what else there is to say of it.
+/// A span of an opened tick: its name, and further details.
 #[must_use]
 pub fn span(kind: &SpanKind, labels: &Labels) -> (String, String) {
     match kind {
@@ -92,7 +92,7 @@ pub fn span(kind: &SpanKind, labels: &Labels) -> (String, String) {
     }
 }
 
-/// What an emitter does: `in ReadFile #8812 for 3.2s`, `in poll, deadline overdue by 2.0s`.
+/// What an emitter is doing: `in ReadFile #8812 for 3.2s`, `in poll, deadline overdue by 2.0s`.
 #[must_use]
 pub fn running(now_running: &NowRunning, labels: &Labels, now: Timestamp) -> String {
     let lasted = duration(now.ns_since(now_running.since));
@@ -110,7 +110,7 @@ pub fn running(now_running: &NowRunning, labels: &Labels, now: Timestamp) -> Str
     }
 }
 
-/// What an emitter did when it was last seen: `in ReadFile #8812`.
+/// What an emitter was doing when last seen: `in ReadFile #8812`.
 #[must_use]
 pub fn doing(now_running: &NowRunning, labels: &Labels) -> String {
     match now_running.running {

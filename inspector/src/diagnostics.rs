@@ -1,5 +1,5 @@
-//! Where `tracing` goes: loopscope's own diagnostics to a file, never onto the dashboard; the spans of the
-//! demo's handlers into its ring, beside the events of its loop.
+//! Destinations of `tracing`: loopscope's own diagnostics go to a file, never onto the dashboard; the spans of the
+//! demo's handlers go into its ring, beside the events of its loop.
 
 use std::fs::OpenOptions;
 use std::path::Path;
@@ -16,14 +16,14 @@ use crate::exit::Failure;
 /// The environment variable with the level or filter, as `tracing_subscriber::EnvFilter` reads it.
 const FILTER_VARIABLE: &str = "LOOPSCOPE_LOG";
 
-/// The module whose spans and events are the demo's and not loopscope's.
+/// The module whose spans and events belong to the demo rather than to loopscope.
 const DEMO: &str = concat!(env!("CARGO_CRATE_NAME"), "::workload");
 
-/// Sends diagnostics to `log`, appended, and what the demo traces to `demo`; without them they go nowhere.
+/// Appends diagnostics to `log`, and records the demo's spans in `demo`; without these, they are dropped.
 ///
 /// # Errors
 ///
-/// [`Failure::Input`] where the file cannot be opened, [`Failure::Usage`] where the filter cannot be read.
+/// [`Failure::Input`] if the file cannot be opened, [`Failure::Usage`] if the filter cannot be parsed.
 pub fn start(log: Option<&Path>, demo: Option<&Session>) -> Result<(), Failure> {
     let to_file = log.map(open).transpose()?;
     let to_ring = demo.map(|session| {

@@ -1,14 +1,14 @@
-//! How a command ends: the exit codes of the command line, and the one line that explains each failure.
+//! Failures of commands: the exit codes of the command line, and a line that explains each failure.
 
 use std::fmt;
 use std::process::ExitCode;
 
-/// Why a command did not do what it was asked.
+/// Why a command failed.
 #[derive(Debug)]
 pub enum Failure {
     /// A gate or a check failed: exit code 1.
     Check(String),
-    /// The command line asks for something that cannot be: exit code 2.
+    /// The command line asks for something impossible: exit code 2.
     Usage(String),
     /// The input cannot be read, or the output cannot be written: exit code 3.
     Input(String),
@@ -33,7 +33,7 @@ impl Failure {
 }
 
 impl fmt::Display for Failure {
-    /// One line, whatever the cause said.
+    /// Formats the failure on one line, whatever the cause contains.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Self::Check(text) | Self::Usage(text) | Self::Input(text)) = self;
         let line: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();

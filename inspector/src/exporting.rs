@@ -1,4 +1,4 @@
-//! An export into a file: it is whole, or it is not there. Half a document helps nobody.
+//! Exports into a file, which is complete or does not appear: half a document is of no use.
 
 use std::fmt;
 use std::io::{BufWriter, Write};
@@ -16,41 +16,41 @@ use crate::exit::Failure;
 use crate::input::Input;
 use crate::interrupt::{Interrupt, Stopping};
 
-/// Bytes gathered for one write.
+/// Size of the write buffer.
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// What to write.
+/// The format of an export, with its options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Export {
     /// Chrome-trace JSON.
     Chrome(chrome::ExportOptions),
-    /// A row an event.
+    /// One row per event.
     Csv(TimeRange),
     /// Folded stacks.
     Folded(FoldedOptions),
-    /// speedscope's own file.
+    /// speedscope's native format.
     Speedscope(TimeRange),
 }
 
-/// What was written. Shown, it says how much of what.
+/// Statistics of an export. Displayed as text for the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exported {
     /// Chrome-trace JSON.
     Chrome(chrome::ExportStats),
-    /// A row an event.
+    /// One row per event.
     Csv(CsvStats),
     /// Folded stacks.
     Folded(FoldedStats),
-    /// speedscope's own file.
+    /// speedscope's native format.
     Speedscope(SpeedscopeStats),
 }
 
 impl Export {
-    /// Reads a recording, as often as need be, and writes it.
+    /// Reads a recording, as many times as needed, and writes it.
     ///
     /// # Errors
     ///
-    /// [`ExportError`] where it cannot be read, or `out` not be written.
+    /// [`ExportError`] if the recording cannot be read or `out` cannot be written.
     pub fn write<S: EventSource>(
         self,
         open: impl FnMut() -> Result<S, SourceError>,
@@ -77,7 +77,7 @@ impl Exported {
         }
     }
 
-    /// Spans that found no place, because they overlap others without nesting.
+    /// Spans left out, because they overlap others without nesting.
     #[must_use]
     pub const fn left_out(&self) -> u64 {
         match self {
@@ -89,7 +89,7 @@ impl Exported {
 }
 
 impl Exported {
-    /// The one figure that fits into a line with a file's name.
+    /// The one figure to mention on a line with the file's name.
     #[must_use]
     pub fn in_short(&self) -> String {
         match self {
@@ -118,12 +118,11 @@ impl fmt::Display for Exported {
     }
 }
 
-/// Exports `input` to `file`, which takes its place at `path` once it is whole; it does not when that fails, or
-/// `interrupt` is due.
+/// Exports `input` to `file`, which is moved to `path` once complete, but not after a failure or if `interrupt` is due.
 ///
 /// # Errors
 ///
-/// [`Failure::Input`] where the input cannot be read or the file not be written.
+/// [`Failure::Input`] if the input cannot be read or the file cannot be written.
 pub fn to_file(
     input: &Input,
     what: Export,
@@ -150,7 +149,7 @@ pub fn to_file(
 ///
 /// # Errors
 ///
-/// [`ExportError`] where the input cannot be read or `out` not be written.
+/// [`ExportError`] if the input cannot be read or `out` cannot be written.
 pub fn to(input: &Input, what: Export, out: impl Write) -> Result<Exported, ExportError> {
     let mut out = BufWriter::with_capacity(BUFFER_BYTES, out);
     let exported = input.export(what, &mut out)?;

@@ -1,5 +1,5 @@
-//! Gates in TOML, read strictly, because a gate that nobody reads holds nothing: a file of them, or what another file
-//! has of them.
+//! Reads gates from TOML: a file of their own, or part of another file. Parsing is strict, because a gate that is
+//! silently ignored would never fail.
 //!
 //! ```toml
 //! [[gate]]
@@ -21,18 +21,18 @@ use toml::de::{DeTable, DeValue};
 use crate::exit::Failure;
 use crate::input::open_file;
 
-/// A gate file is not larger, by far.
+/// Size limit of a gate file, far above any real one.
 const BYTES_MAX: u64 = 1 << 20;
 
-/// What a `[[gate]]` may have.
+/// The keys that a `[[gate]]` may have.
 const KEYS: &str = "metric, max, min, worse_by and same_within";
 
-/// What gates may ask for.
+/// The bounds that gates may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bounds {
-    /// There is a base and a candidate.
+    /// Comparisons are allowed: there is a base and a candidate.
     OfTwoSides,
-    /// There is nothing to be worse than.
+    /// Comparisons are not allowed: there is no base.
     OfOneRun,
 }
 
@@ -40,13 +40,13 @@ pub enum Bounds {
 ///
 /// # Errors
 ///
-/// [`Failure::Input`] where the file cannot be read, [`Failure::Usage`] with its line where it asks for what cannot be.
+/// [`Failure::Input`] if the file cannot be read, [`Failure::Usage`] with the line of an invalid gate.
 pub fn read(path: &Path, bounds: Bounds) -> Result<Vec<Gate>, Failure> {
     let mut text = String::new();
     open_file(path)
         .and_then(|file| file.take(BYTES_MAX + 1).read_to_string(&mut text))
         .and_then(|_| {
-            // A gate that is not read would be a gate that holds.
+            // A gate beyond the limit would not be read, and so never fail.
             let is_whole = text.len() as u64 <= BYTES_MAX;
             is_whole
                 .then_some(())
@@ -56,7 +56,7 @@ pub fn read(path: &Path, bounds: Bounds) -> Result<Vec<Gate>, Failure> {
     parse(&text, bounds).map_err(|wrong| Failure::Usage(wrong.told(path, &text)))
 }
 
-/// What is wrong in a TOML, and at which byte.
+/// An error in a TOML document, with its byte offset.
 #[derive(Debug)]
 pub(crate) struct Wrong {
     at: usize,
@@ -64,7 +64,7 @@ pub(crate) struct Wrong {
 }
 
 impl Wrong {
-    /// With its file and its line.
+    /// Formats the error with its file and line.
     pub(crate) fn told(&self, path: &Path, text: &str) -> String {
         let before = &text.as_bytes()[..self.at.min(text.len())];
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
@@ -92,7 +92,7 @@ fn parse(text: &str, bounds: Bounds) -> Result<Vec<Gate>, Wrong> {
     if gates.is_empty() { Err(wrong(&(0..0), "there is no [[gate]] in it")) } else { Ok(gates) }
 }
 
-/// The TOML of `text`, in which everything knows its place.
+/// Parses `text` as TOML, keeping the position of every value.
 pub(crate) fn document(text: &str) -> Result<Spanned<DeTable<'_>>, Wrong> {
     DeTable::parse(text).map_err(|error| {
         let error = Wrong::from(error);
@@ -100,7 +100,7 @@ pub(crate) fn document(text: &str) -> Result<Spanned<DeTable<'_>>, Wrong> {
     })
 }
 
-/// Takes the gates out of a table, whatever else it has.
+/// Removes the gates from a table and returns them; other keys stay.
 pub(crate) fn take(table: &mut DeTable<'_>, bounds: Bounds) -> Result<Vec<Gate>, Wrong> {
     let Some((key, value)) = table.remove_entry("gate") else { return Ok(Vec::new()) };
     let DeValue::Array(tables) = value.get_ref() else {
@@ -110,7 +110,7 @@ pub(crate) fn take(table: &mut DeTable<'_>, bounds: Bounds) -> Result<Vec<Gate>,
     gates.map(|gates| gates.concat())
 }
 
-/// One `[[gate]]`: a gate for each bound that it has.
+/// Parses one `[[gate]]` into a gate for each of its bounds.
 fn gate(table: &Spanned<DeValue<'_>>, bounds: Bounds) -> Result<Vec<Gate>, Wrong> {
     let DeValue::Table(keys) = table.get_ref() else {
         return Err(wrong(&table.span(), "write a gate as [[gate]] and below it its metric and bound"));
@@ -149,7 +149,7 @@ fn gate(table: &Spanned<DeValue<'_>>, bounds: Bounds) -> Result<Vec<Gate>, Wrong
     Ok(gates)
 }
 
-/// A bound: text with a unit, or a number where the metric has none.
+/// Parses a bound: text with a unit, or a number if the metric has none.
 fn number(metric: &Metric, value: &Spanned<DeValue<'_>>) -> Result<f64, Wrong> {
     let text = match value.get_ref() {
         DeValue::String(text) => text.to_string(),

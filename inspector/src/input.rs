@@ -1,4 +1,4 @@
-//! What a command reads: the word on the command line becomes a ring or a trace.
+//! Inputs of commands: resolves an argument to a ring or a trace.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -25,22 +25,22 @@ use crate::playback::Rewind;
 use crate::spool::Spool;
 use crate::units;
 
-/// Stands for standard input on the command line.
+/// The argument that stands for standard input.
 pub const STDIN: &str = "-";
 
-/// What messages call it.
+/// The name of standard input in messages.
 const STDIN_NAME: &str = "standard input";
 
 /// The first bytes of a ring file.
 const RING_MAGIC: &[u8; 8] = b"LOOPRING";
 
-/// Something that can be read to its end, and again.
+/// An input that can be read to its end, any number of times.
 pub enum Input {
     /// A saved trace.
     Trace(PathBuf, Box<TraceReader>),
-    /// A saved trace that came through standard input.
+    /// A saved trace read from standard input.
     Piped(Spool, Box<TraceReader<Spool>>),
-    /// What the ring of a process, dead or alive, held when it was opened, and its [warnings](ring_warnings).
+    /// The content of the ring of a process, dead or alive, when it was opened, and its [warnings](ring_warnings).
     Ring(Box<MemorySource>, Vec<String>),
 }
 
@@ -49,7 +49,7 @@ impl Input {
     ///
     /// # Errors
     ///
-    /// [`Failure::Input`] where it cannot be read.
+    /// [`Failure::Input`] if it cannot be read.
     pub fn open(word: &OsStr) -> Result<Self, Failure> {
         let path = Path::new(word);
         if word == STDIN {
@@ -83,7 +83,7 @@ impl Input {
         Ok(Self::Ring(Box::new(kept), warnings))
     }
 
-    /// The stream of its events.
+    /// Its stream of events.
     pub fn source(&mut self) -> &mut dyn EventSource {
         match self {
             Self::Trace(_, trace) => &mut **trace,
@@ -92,11 +92,11 @@ impl Input {
         }
     }
 
-    /// The same from the beginning once more.
+    /// Opens the same events again, from the beginning.
     ///
     /// # Errors
     ///
-    /// [`SourceError`] where the trace cannot be read any more.
+    /// [`SourceError`] if the trace can no longer be read.
     pub fn reopen(&self) -> Result<Box<dyn EventSource>, SourceError> {
         match self {
             Self::Trace(path, _) => Ok(Box::new(TraceReader::open(path)?)),
@@ -105,7 +105,7 @@ impl Input {
         }
     }
 
-    /// The stream of its events, for a replay.
+    /// Its stream of events, for a replay.
     #[must_use]
     pub fn into_rewind(self) -> Box<dyn Rewind> {
         match self {
@@ -115,7 +115,7 @@ impl Input {
         }
     }
 
-    /// What people should know before they trust the numbers, a line each. Complete once all was read.
+    /// Warnings that affect how far the numbers can be trusted, one per line. Complete once everything was read.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         match self {
@@ -125,11 +125,11 @@ impl Input {
         }
     }
 
-    /// Refuses to write over the trace that this reads.
+    /// Refuses to overwrite the trace that this reads.
     ///
     /// # Errors
     ///
-    /// [`Failure::Usage`] where `output` is that trace.
+    /// [`Failure::Usage`] if `output` is that trace.
     pub fn spare(&self, output: &Path) -> Result<(), Failure> {
         match self {
             Self::Trace(own, _) => spare(own, output),
@@ -146,11 +146,11 @@ impl Input {
         }
     }
 
-    /// The time so long after its first event, which `option` asks for.
+    /// The time `after` its first event; `option` is the option that asks for it, for error messages.
     ///
     /// # Errors
     ///
-    /// [`Failure::Usage`] where that is past the end.
+    /// [`Failure::Usage`] if that is past the end.
     pub fn at(&self, option: &str, after: Duration) -> Result<Timestamp, Failure> {
         let (begin, end) = self.extent().unwrap_or_default();
         let at = begin.plus_ns(u64::try_from(after.as_nanos()).unwrap_or(u64::MAX));
@@ -163,11 +163,11 @@ impl Input {
         Ok(at)
     }
 
-    /// Writes it as a file for other programs.
+    /// Exports it for other programs.
     ///
     /// # Errors
     ///
-    /// [`ExportError`] where it cannot be read, or `out` not be written.
+    /// [`ExportError`] if it cannot be read or `out` cannot be written.
     pub fn export(&self, what: Export, out: impl Write) -> Result<Exported, ExportError> {
         match self {
             Self::Trace(path, _) => what.write(|| TraceReader::open(path).map_err(SourceError::from), out),
@@ -177,22 +177,22 @@ impl Input {
     }
 }
 
-/// What came through standard input, from its beginning.
+/// The trace from standard input, from its beginning.
 fn piped(spool: &Spool) -> Result<TraceReader<Spool>, SourceError> {
     Ok(TraceReader::new(spool.again(), Path::new(STDIN_NAME))?)
 }
 
-/// What messages call the file at `path`; `-` is standard input.
+/// The name of the file at `path` in messages; `-` is standard input.
 #[must_use]
 pub fn shown(path: &Path) -> String {
     if path == Path::new(STDIN) { STDIN_NAME.to_owned() } else { printable_path(path) }
 }
 
-/// Refuses to write over `input`.
+/// Refuses to overwrite `input`.
 ///
 /// # Errors
 ///
-/// [`Failure::Usage`] where `output` is the same file.
+/// [`Failure::Usage`] if `output` is the same file.
 pub fn spare(input: &Path, output: &Path) -> Result<(), Failure> {
     let inode = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
     if inode(input).is_some_and(|own| inode(output) == Some(own)) {
@@ -202,27 +202,28 @@ pub fn spare(input: &Path, output: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Opens a file to read it. A FIFO that nobody writes to must not keep us here.
+/// Opens a file for reading. A FIFO without a writer must not block.
 ///
 /// # Errors
 ///
-/// Where it cannot be opened, or is a folder, a pipe or a device.
+/// Returns an error if it cannot be opened, or is a folder, a pipe or a device.
 pub fn open_file(path: &Path) -> io::Result<File> {
     if fs::metadata(path)?.is_file() { File::open(path) } else { Err(io::Error::other("it is no file")) }
 }
 
-/// Whether a file begins so. What cannot be opened fails again, with its reason, when it is opened to be read.
+/// Whether a file begins with `magic`. False for a file that cannot be opened: opening it for reading then fails with
+/// the reason.
 #[must_use]
 pub fn starts_with<const N: usize>(path: &Path, magic: &[u8; N]) -> bool {
     let mut first = [0; N];
     open_file(path).and_then(|mut file| file.read_exact(&mut first)).is_ok() && first == *magic
 }
 
-/// The ring that `word` names: a process id, a path, or, where there is no word, the only one there is.
+/// Finds the ring that `word` names: a process id, a path, or, without a word, the only ring there is.
 ///
 /// # Errors
 ///
-/// [`Failure::Input`] where there is none, or more than one to choose from.
+/// [`Failure::Input`] if there is none, or several to choose from.
 pub fn ring(word: Option<&OsStr>) -> Result<PathBuf, Failure> {
     match word {
         None => discover::only().map(|found| found.path).map_err(Failure::input),
@@ -237,12 +238,12 @@ pub fn ring(word: Option<&OsStr>) -> Result<PathBuf, Failure> {
 ///
 /// # Errors
 ///
-/// [`Failure::Input`] where it cannot be read.
+/// [`Failure::Input`] if it cannot be read.
 pub fn open_ring(path: &Path, start: Start) -> Result<ProcessReader, Failure> {
     Ok(ProcessReader::open(path, start).map_err(Failure::input)?.with_heartbeat())
 }
 
-/// What people should know before they trust the numbers of a ring, a line each.
+/// Warnings that affect how far the numbers of a ring can be trusted, one per line.
 #[must_use]
 pub fn ring_warnings(ring: &ProcessReader) -> Vec<String> {
     let pid = ring.metadata().pid;
@@ -271,7 +272,7 @@ pub fn ring_warnings(ring: &ProcessReader) -> Vec<String> {
     lines
 }
 
-/// Why nothing more comes from the process of a ring, where that is so.
+/// Why no more events will come from the process of a ring, if that is so.
 #[must_use]
 pub fn state_warning(ring: &ProcessReader) -> Option<String> {
     let pid = ring.metadata().pid;
@@ -286,7 +287,7 @@ pub fn state_warning(ring: &ProcessReader) -> Option<String> {
     }
 }
 
-/// What the loop of a process that is gone, or that somebody stopped, was last seen in.
+/// What the loop of a process that is gone or stopped was last seen doing.
 fn last_seen(ring: &mut ProcessReader, kept: &MemorySource) -> Option<String> {
     let state = match ring.state() {
         ProcessState::Crashed => "crashed",

@@ -1,4 +1,4 @@
-//! Ctrl-C and its kin, for commands that do not draw: they end, and what they have is printed and saved.
+//! Ctrl-C and similar signals, for commands that do not draw: they end early, but still print and save their results.
 
 #[cfg(test)]
 mod tests;
@@ -19,7 +19,7 @@ use signal_hook::flag;
 
 use crate::exit::Failure;
 
-/// When a command that does not draw is to end: at a signal, or after a time.
+/// When a command that does not draw should end: at a signal, or after a time.
 #[derive(Clone, Debug)]
 pub struct Interrupt {
     asked: Arc<AtomicBool>,
@@ -27,16 +27,16 @@ pub struct Interrupt {
 }
 
 impl Interrupt {
-    /// Ends at `SIGINT`, `SIGTERM`, `SIGHUP` and `SIGQUIT`, and after `duration` where one is given. A second signal ends
-    /// the process at once.
+    /// Ends at `SIGINT`, `SIGTERM`, `SIGHUP` and `SIGQUIT`, and after `duration` if given. A second signal ends the
+    /// process at once.
     ///
     /// # Errors
     ///
-    /// [`Failure::Input`] where the signals cannot be caught.
+    /// [`Failure::Input`] if the signals cannot be caught.
     pub fn new(duration: Option<Duration>) -> Result<Self, Failure> {
         let asked = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
-            // In this order: the first one finds the flag still down.
+            // The order matters: the first handler must still find the flag cleared.
             flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&asked))
                 .and_then(|_| flag::register(signal, Arc::clone(&asked)))
                 .map_err(|error| Failure::Input(format!("cannot catch signal {signal}: {error}")))?;
@@ -46,26 +46,26 @@ impl Interrupt {
         Ok(interrupt)
     }
 
-    /// Counts `duration` from now on, and forgets what was said before: making ready is not what somebody gave a
-    /// time for, and takes long on a busy machine.
+    /// Restarts the count of `duration` from now: setting up should not use up the user's time limit, and takes long on
+    /// a busy machine.
     pub fn end_after(&mut self, duration: Option<Duration>) {
         self.deadline = duration
             .map(|duration| monotonic_now().plus_ns(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)));
     }
 
-    /// Whether it is time to end.
+    /// Whether to end now.
     #[must_use]
     pub fn is_due(&self) -> bool {
         self.is_asked() || self.left() == Some(Duration::ZERO)
     }
 
-    /// Whether somebody asked for the end, by a signal.
+    /// Whether a signal asked to end.
     #[must_use]
     pub fn is_asked(&self) -> bool {
         self.asked.load(Ordering::Relaxed)
     }
 
-    /// Sleeps for `period`, or less when the end comes first.
+    /// Sleeps for `period`, or less if the deadline comes first.
     pub fn nap(&self, period: Duration) {
         std::thread::sleep(self.left().map_or(period, |left| left.min(period)));
     }
@@ -75,7 +75,7 @@ impl Interrupt {
     }
 }
 
-/// An output that cannot be written any more once a signal came.
+/// An output that fails once `interrupt` is due.
 #[derive(Debug)]
 pub struct Stopping<W> {
     out: W,
@@ -83,7 +83,7 @@ pub struct Stopping<W> {
 }
 
 impl<W> Stopping<W> {
-    /// `out`, as long as `interrupt` is not due.
+    /// Writes to `out` for as long as `interrupt` is not due.
     pub const fn new(out: W, interrupt: Option<Interrupt>) -> Self {
         Self { out, interrupt }
     }
@@ -118,10 +118,10 @@ impl<W: TraceOutput> TraceOutput for Stopping<W> {
     }
 }
 
-/// How long a signal that came just before a wait goes unseen.
+/// Maximum delay in noticing a signal that arrived just before a wait.
 const WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 
-/// An input that cannot be read any more once a signal came, not even while nothing comes out of it.
+/// An input that fails once `interrupt` is due, even while it is waiting for data.
 #[derive(Debug)]
 pub struct StoppingInput<R> {
     input: R,
@@ -129,7 +129,7 @@ pub struct StoppingInput<R> {
 }
 
 impl<R> StoppingInput<R> {
-    /// `input`, as long as `interrupt` is not due. It must not have a buffer of its own.
+    /// Reads from `input` for as long as `interrupt` is not due. It must be unbuffered.
     pub const fn new(input: R, interrupt: Interrupt) -> Self {
         Self { input, interrupt }
     }
@@ -137,7 +137,7 @@ impl<R> StoppingInput<R> {
 
 impl<R: Read + AsFd> Read for StoppingInput<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // A read that waits would be taken up again behind a signal; a poll is not.
+        // A blocking read is restarted after a signal; a poll is not.
         loop {
             if self.interrupt.is_due() {
                 return Err(io::Error::other("interrupted"));

@@ -1,7 +1,7 @@
 //! Saving and exporting from within the dashboard: the keys `r`, `w` and `e`.
 //!
-//! A live ring still holds its last records, so what was a moment ago is saved by reading it once more from
-//! its oldest record, with names and all; no second history is kept in memory.
+//! A live ring still holds its last records, so the recent past is saved by reading the ring again from its oldest
+//! record, names included; no second history is kept in memory.
 
 use std::cell::RefCell;
 use std::ffi::OsString;
@@ -28,25 +28,24 @@ use crate::exporting::{self, Export};
 use crate::input::Input;
 use crate::sink::{save, saved};
 
-/// The longest wait between two polls of a dashboard, which draws in between.
+/// The longest interval between two polls of a dashboard, which draws in between.
 const FRAME: Duration = Duration::from_millis(33);
 
-/// Reads again what is shown, from the oldest event that is still there.
+/// Rereads what is shown, from the oldest event still available.
 pub enum Again {
     /// A live ring.
     Ring(Box<dyn Fn() -> Result<ProcessReader, String>>),
-    /// What a replay reads, by its word on the command line.
+    /// The input of a replay, by its command-line argument.
     Saved(OsString),
 }
 
-/// Saves and exports for one dashboard. Clones are the same one, so that a command can ask afterwards what
-/// was saved.
+/// Saves and exports for one dashboard. Clones share their state, so that a command can ask afterwards what was saved.
 #[derive(Clone)]
 pub struct Keeping(Rc<RefCell<Inner>>);
 
 struct Inner {
     again: Again,
-    /// Everything is saved elsewhere already, to this file.
+    /// The file to which everything is already saved elsewhere.
     saved_elsewhere: Option<PathBuf>,
     writing: Option<Writing>,
     saved: Vec<(PathBuf, WriteStats)>,
@@ -55,12 +54,12 @@ struct Inner {
 
 struct Writing {
     writer: TraceWriter,
-    /// Where the events come from when they are not those of the dashboard.
+    /// The source of the events, if it is not the dashboard's.
     reader: Option<ProcessReader>,
 }
 
 impl Keeping {
-    /// Saves nothing until somebody asks.
+    /// Saves nothing until asked to.
     #[must_use]
     pub fn new(again: Again) -> Self {
         Self(Rc::new(RefCell::new(Inner {
@@ -72,7 +71,7 @@ impl Keeping {
         })))
     }
 
-    /// Says that everything is saved to `path` by somebody else.
+    /// Notes that everything is already being saved to `path` elsewhere.
     #[must_use]
     pub fn saved_elsewhere(self, path: Option<&Path>) -> Self {
         self.0.borrow_mut().saved_elsewhere = path.map(Path::to_owned);
@@ -83,18 +82,18 @@ impl Keeping {
     ///
     /// # Errors
     ///
-    /// [`Failure::Input`] where the file cannot be made.
+    /// [`Failure::Input`] if the file cannot be created.
     pub fn recording_to(self, path: &Path, metadata: &Metadata) -> Result<Self, Failure> {
         let writer = TraceWriter::record(path, metadata).map_err(Failure::input)?;
         self.0.borrow_mut().writing = Some(Writing { writer, reader: None });
         Ok(self)
     }
 
-    /// Closes what is still open and says what was saved, a line each.
+    /// Closes open files and returns a line on each file saved.
     ///
     /// # Errors
     ///
-    /// [`Failure::Input`] where something could not be written; what was written before stays readable.
+    /// [`Failure::Input`] if something could not be written; what was written before stays readable.
     pub fn finish(&self) -> Result<Vec<String>, Failure> {
         let mut inner = self.0.borrow_mut();
         inner.stop_writing();
@@ -120,7 +119,7 @@ impl Inner {
             None => save(writer, events, counts, FRAME),
             Some(reader) => {
                 let mut batch = Vec::new();
-                // What cannot be read any more is told by the dashboard, which reads the same ring.
+                // Read errors are reported by the dashboard, which reads the same ring.
                 let _ = EventSource::poll(reader, &mut batch);
                 save(writer, &batch, reader.counts(), FRAME)
             }
@@ -128,7 +127,7 @@ impl Inner {
         saved.map_err(|error| {
             tracing::error!(%error, "saving stopped");
             self.writing = None;
-            // Told now, in the bottom row, and again when the dashboard is left: the exit code says it too.
+            // Reported now, in the bottom row, and again through the exit code when the dashboard is left.
             let failure = Failure::input(error);
             let text = failure.to_string();
             self.failed = Some(failure);
@@ -181,7 +180,7 @@ impl Keeper for Keeping {
         let path = new_name(reader.metadata(), "looptrace")?;
         let writer = TraceWriter::record(&path, reader.metadata()).map_err(|error| error.to_string())?;
         inner.writing = Some(Writing { writer, reader: Some(reader) });
-        // What the ring held goes first: where there is no room for it, that is the answer to the key.
+        // The content of the ring goes first: if there is no room for it, the key press fails.
         let written = inner.write(&[], SourceCounts::default());
         if written.is_err() {
             inner.failed = None;
@@ -224,7 +223,7 @@ impl Keeper for Keeping {
             ExportOptions { range: TimeRange { from: Some(from), to: Some(to) }, ..Default::default() };
         let exported = exporting::to_file(&input, Export::Chrome(options), file, &path, None)
             .map_err(|failure| failure.to_string())?;
-        // A ring goes on while the picture stands still, and may hold less than was seen.
+        // A ring continues while the view is frozen, and may no longer hold everything shown.
         let forgotten_ns = first_tick(&input).map_or(0, |oldest| oldest.ns_since(from));
         let missing = if forgotten_ns < FORGOTTEN_NS_TOLD {
             String::new()
@@ -235,7 +234,8 @@ impl Keeper for Keeping {
     }
 }
 
-/// From the first event to the last. Names have the time of the recording's start, whatever else is left of it.
+/// From the first event to the last. Labels are ignored: they carry the start time of the recording, however much of it
+/// is left.
 fn span_ns(events: &[Stamped]) -> u64 {
     let mut times = events
         .iter()
@@ -244,10 +244,10 @@ fn span_ns(events: &[Stamped]) -> u64 {
     times.next().map_or(0, |first| times.next_back().map_or(0, |last| last.ns_since(first)))
 }
 
-/// So much that an export could not get at any more is worth a word, in nanoseconds.
+/// Minimum time missing from an export that is worth reporting, in nanoseconds.
 const FORGOTTEN_NS_TOLD: u64 = 500_000_000;
 
-/// When the first tick began that a ring still holds; `None` for a trace, which forgets nothing.
+/// The start of the first tick that a ring still holds; `None` for a trace, which never loses any.
 fn first_tick(input: &Input) -> Option<Timestamp> {
     let Input::Ring(kept, _) = input else { return None };
     kept.events()
@@ -256,7 +256,7 @@ fn first_tick(input: &Input) -> Option<Timestamp> {
         .map(|stamped| stamped.at)
 }
 
-/// The name of a file that is not there yet, after the recorded program, in the current folder.
+/// A file name based on the recorded program that does not exist yet in the current folder.
 fn new_name(metadata: &Metadata, extension: &str) -> Result<PathBuf, String> {
     let program: String =
         metadata.program.chars().filter(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect();

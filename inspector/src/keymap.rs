@@ -1,6 +1,6 @@
-//! The keys: one table that both the input and the help screen read, so that neither can lie about the other.
+//! The key bindings: one table, used for both the input and the help screen, so that they always agree.
 
-/// A key as the dashboard knows it, whatever library read it.
+/// A key, independent of the input library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Key {
     /// A character without Ctrl or Alt.
@@ -60,15 +60,15 @@ pub enum Action {
     NextStall,
     /// The stall before.
     PreviousStall,
-    /// Open what is selected.
+    /// Open the selected item.
     Open,
-    /// Leave what is open.
+    /// Close what is open.
     Back,
     /// The next pane.
     NextPane,
     /// The pane before.
     PreviousPane,
-    /// Show everything at a glance.
+    /// Show the overview.
     ViewOverview,
     /// Show one tick.
     ViewTick,
@@ -78,7 +78,7 @@ pub enum Action {
     ViewTimers,
     /// Show the events.
     ViewLog,
-    /// Show what keeps the loop alive.
+    /// Show the active handles.
     ViewLoop,
     /// Show the agenda.
     ViewAgenda,
@@ -86,7 +86,7 @@ pub enum Action {
     Filter,
     /// Sort by the next column.
     Sort,
-    /// Turn the order round.
+    /// Reverse the order.
     Invert,
     /// Play faster.
     Faster,
@@ -106,39 +106,39 @@ pub enum Action {
     ZoomOut,
     /// Fewer ticks in a column of the strip.
     ZoomIn,
-    /// Draw everything anew.
+    /// Redraw the whole screen.
     Redraw,
     /// Stop this program, as a shell's Ctrl-Z does.
     Suspend,
     /// Show the keys.
     Help,
-    /// Leave.
+    /// Quit.
     Quit,
 }
 
-/// Where a binding holds.
+/// When a binding applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// Everywhere.
+    /// Always.
     Always,
-    /// Over a loop that runs.
+    /// For a live loop.
     Live,
-    /// Over a saved trace.
+    /// For a saved trace.
     Replay,
 }
 
-/// The part of the help screen in which a binding stands.
+/// The section of the help screen that lists a binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
-    /// The flow of time.
+    /// Movement in time.
     Time,
-    /// Moving about.
+    /// Movement on the screen.
     Move,
     /// What is shown.
     Show,
-    /// What leaves this program.
+    /// Saving and exporting.
     Keep,
-    /// This program.
+    /// The program itself.
     Leave,
 }
 
@@ -162,19 +162,19 @@ impl Group {
 /// One line of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Binding {
-    /// The keys, any of which will do.
+    /// The keys, any of which triggers the action.
     pub keys: &'static [Key],
     /// The keys as the help screen prints them.
     pub shown: &'static str,
-    /// What they ask for.
+    /// The action.
     pub action: Action,
-    /// What that does, in a few words.
+    /// What it does, in a few words.
     pub help: &'static str,
-    /// The one word of the bottom row, for the few that stand there.
+    /// Its word in the bottom row, for the few listed there.
     pub hint: Option<&'static str>,
-    /// Its part of the help screen.
+    /// Its section of the help screen.
     pub group: Group,
-    /// Where it holds.
+    /// When it applies.
     pub scope: Scope,
 }
 
@@ -195,7 +195,7 @@ impl Binding {
         self
     }
 
-    /// Whether the binding holds in replay, or in a live dashboard.
+    /// Whether the binding applies in replay, or in a live dashboard.
     #[must_use]
     pub const fn holds(&self, replay: bool) -> bool {
         match self.scope {
@@ -210,7 +210,7 @@ use Group::{Keep, Leave, Move, Show, Time};
 use Key::{BackTab, Char, Ctrl, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up};
 use Scope::{Always, Live, Replay};
 
-/// Every key there is. The bottom row shows those with a hint, in this order.
+/// All key bindings. The bottom row shows those with a hint, in this order.
 pub const BINDINGS: &[Binding] = &[
     bind(&[Char(' '), Char('f')], "Space f", Action::Hold, "freeze, or catch up", Time, Live).hint("freeze"),
     bind(&[Char(' '), Char('f')], "Space f", Action::Hold, "play or pause", Time, Replay).hint("play"),
@@ -260,7 +260,7 @@ pub const BINDINGS: &[Binding] = &[
     bind(&[Char('q'), Ctrl('c')], "q ^C", Action::Quit, "leave", Leave, Always).hint("quit"),
 ];
 
-/// What `key` asks for, in replay or in a live dashboard.
+/// The action of `key` in replay, or in a live dashboard.
 #[must_use]
 pub fn action(key: Key, replay: bool) -> Option<Action> {
     BINDINGS.iter().find(|binding| binding.holds(replay) && binding.keys.contains(&key)).map(|it| it.action)
@@ -286,7 +286,7 @@ mod tests {
     fn every_binding_has_a_key_and_says_what_it_does() {
         for binding in BINDINGS {
             assert!(!binding.keys.is_empty() && !binding.shown.is_empty() && !binding.help.is_empty());
-            // The help screen's two columns stand side by side on 80.
+            // The help screen's two columns fit side by side into 80 cells.
             assert!(binding.shown.chars().count() < 8 && binding.help.len() <= 27, "{}", binding.help);
         }
     }

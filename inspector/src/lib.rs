@@ -1,6 +1,6 @@
 //! loopscope: the inspector for event loops.
 //!
-//! The dashboard is built so that each of its parts can be tried without the others:
+//! The dashboard is built so that each of its parts can be tested without the others:
 //!
 //! ```text
 //! source ──events──┐                      ┌──> view ──> screen
@@ -11,23 +11,23 @@
 //! | file | what |
 //! |---|---|
 //! | `cli`, `commands` | the command line: the arguments of its verbs, and what they do, one file each |
-//! | `input`, `runs` | what a verb reads: a ring or a trace; for a comparison saved summaries too |
+//! | `input`, `runs` | the inputs of a verb: a ring or a trace; for a comparison saved summaries too |
 //! | `gates`, `verdict` | gate files; a comparison and its gates as text, Markdown, JUnit XML |
-//! | `rerun` | a recording drives the real loop again: does it decide the same, what if, the smallest part |
-//! | `corpus` | saved regressions, and what must hold of each |
-//! | `recording`, `sink` | recording the own process without loss; folding and saving the same stream |
-//! | `exporting` | an export into a file, whole or not there |
+//! | `rerun` | re-execution on the real loop: check its decisions, what-if, minimize |
+//! | `corpus` | saved regressions, and what must hold for each |
+//! | `recording`, `sink` | recording this process without loss; folding and saving the same stream |
+//! | `exporting` | an export into a file that is complete or does not appear |
 //! | `keeping` | saving and exporting from within the dashboard |
 //! | `exit`, `stdout`, `interrupt`, `diagnostics` | how a command ends, prints, is interrupted, and logs |
 //! | `app` | the state, and what changes it: no terminal, no colours |
-//! | `view` | how the state looks |
-//! | `keymap` | the keys, for the input and for the help |
+//! | `view` | draws the state |
+//! | `keymap` | the key bindings, for the input and for the help |
 //! | `describe` | events, emitters and blame in words |
-//! | `theme`, `text`, `units` | colours and glyphs, text cut to cells, numbers: for panes and printed pages alike |
+//! | `theme`, `text`, `units` | colours and glyphs, text cut to cells, numbers: for panes and printed pages |
 //! | `playback` | a saved trace as a source that plays, pauses and seeks |
-//! | `terminal` | the terminal, always given back as it was found |
+//! | `terminal` | the terminal, always restored |
 //! | `dashboard` | the run loop that connects them |
-//! | `workload` | the demo: a program that somebody could have written |
+//! | `workload` | the demo: a realistic program with its load |
 
 pub mod app;
 pub mod cli;

@@ -1,4 +1,4 @@
-//! The `loopscope` binary: reads the command line, runs the verb, says in one line what went wrong.
+//! The `loopscope` binary: reads the command line, runs the verb, and reports failures in one line.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     match commands::run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // A standard error that is gone too leaves nobody to tell.
+            // If standard error is closed too, there is nowhere left to report it.
             let _ = writeln!(std::io::stderr(), "loopscope: {failure}");
             failure.code()
         }

@@ -1,7 +1,7 @@
-//! Recording this process's own session without loss.
+//! Lossless recording of this process's own session.
 //!
-//! A thread drains the rings. Where it falls behind, the emitter whose ring is full drains for it, which the
-//! session's hook brings about. Everything drained goes to one [`Sink`], and, where somebody draws, to a tap.
+//! A thread drains the rings. If it falls behind, the emitter whose ring is full drains it, through the session's hook.
+//! All drained events go to one [`Sink`] and, if there is a dashboard, to a tap.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +20,7 @@ use loop_traces::writer::WriteStats;
 use crate::exit::Failure;
 use crate::sink::Sink;
 
-/// A recording that goes on.
+/// A running recording.
 #[derive(Debug)]
 pub struct Recording {
     drain: Arc<Drain>,
@@ -42,21 +42,21 @@ struct Inner {
 }
 
 impl Recording {
-    /// Begins to record `session`, to `record` where that is given. To be called before the session's first
-    /// recorder is made.
+    /// Starts recording `session`, to `record` if that is given. Must be called before the session's first recorder is
+    /// created.
     ///
     /// # Errors
     ///
-    /// [`Failure::Input`] where the file cannot be made or no thread started.
+    /// [`Failure::Input`] if the file cannot be created or no thread can be started.
     pub fn start(session: &Session, record: Option<&Path>) -> Result<Self, Failure> {
         Self::begin(session, record, None)
     }
 
-    /// The same, with everything for a dashboard too, from the first event on.
+    /// As [`start`](Self::start), but also passes everything to a dashboard, from the first event on.
     ///
     /// # Errors
     ///
-    /// As [`start`](Self::start).
+    /// Those of [`start`](Self::start).
     pub fn start_tapped(session: &Session, record: Option<&Path>) -> Result<(Self, Tap), Failure> {
         let recording = Self::begin(session, record, Some(Vec::new()))?;
         let tap = recording.source();
@@ -79,7 +79,7 @@ impl Recording {
                 drain.lock().poll();
             }
         }));
-        // Where nothing is recorded there is nothing to drain.
+        // If the session is disabled, there is nothing to drain.
         let thread = session.is_enabled().then(|| {
             let drain = Arc::clone(&drain);
             let thread = std::thread::Builder::new().name("recorder".to_owned());
@@ -91,7 +91,7 @@ impl Recording {
         Ok(Self { drain, thread })
     }
 
-    /// What is recorded, as a source: without a tap it gives no events, only what it is.
+    /// The recorded stream as a source: without a tap it has only metadata, and no events.
     #[must_use]
     pub fn source(&self) -> Tap {
         let inner = self.drain.lock();
@@ -100,12 +100,12 @@ impl Recording {
         Tap { drain: Arc::clone(&self.drain), metadata, name }
     }
 
-    /// Ends the recording once the session has ended, and says what it amounts to.
+    /// Ends the recording after the session has ended, and returns its timeline and statistics.
     pub fn finish(mut self) -> (Timeline, Result<Option<WriteStats>, Failure>) {
         self.drain.stop.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            // A panic there has been told by the panic hook; what was drained is still here.
+            // The panic hook has reported a panic there; what was drained is still available.
             let _ = thread.join();
         }
         let mut inner = self.drain.lock();
@@ -158,7 +158,7 @@ impl std::fmt::Debug for Drain {
     }
 }
 
-/// The recorded stream for somebody who draws it: what is on the screen is what is in the file.
+/// The recorded stream for a dashboard: the screen shows what is in the file.
 #[derive(Debug)]
 pub struct Tap {
     drain: Arc<Drain>,

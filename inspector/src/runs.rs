@@ -1,4 +1,4 @@
-//! What a comparison reads: traces, rings, and saved summaries, each as one run.
+//! Inputs of a comparison: traces, rings, and saved summaries, each as one run.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -14,32 +14,32 @@ use loop_traces::timeline::{Timeline, TimelineConfig};
 use crate::exit::Failure;
 use crate::input::{Input, starts_with};
 
-/// A saved summary is not larger, by far.
+/// Size limit of a saved summary, far above any real one.
 const SUMMARY_BYTES_MAX: u64 = 64 << 20;
 
-/// A run and what people should know before they trust it.
+/// A run, with warnings.
 #[derive(Debug)]
 pub struct Read {
     /// The run.
     pub run: Run,
-    /// A line each.
+    /// Warnings that affect how far the run can be trusted, one per line.
     pub warnings: Vec<String>,
 }
 
-/// Reads the run that `word` names: a trace, a ring, a process id, or what `report --json` printed.
+/// Reads the run that `word` names: a trace, a ring, a process id, or the output of `report --json`.
 ///
 /// # Errors
 ///
-/// [`Failure::Input`] where it cannot be read.
+/// [`Failure::Input`] if it cannot be read.
 pub fn read(word: &OsStr) -> Result<Read, Failure> {
     read_keeping(word, |config| config)
 }
 
-/// The same, with what of it is kept as `keep` has it.
+/// As [`read`], with the limits of the timeline changed by `keep`.
 ///
 /// # Errors
 ///
-/// As [`read`].
+/// Those of [`read`].
 pub fn read_keeping(
     word: &OsStr,
     keep: impl FnOnce(TimelineConfig) -> TimelineConfig,
@@ -59,11 +59,11 @@ pub fn read_keeping(
     Ok(Read { run: Run { name: printable_path(path), summary, metadata: Some(metadata) }, warnings })
 }
 
-/// Everything that `source` holds now.
+/// Folds all events that `source` holds now.
 ///
 /// # Errors
 ///
-/// [`Failure::Input`] where it cannot be read on.
+/// [`Failure::Input`] if it cannot be read to its end.
 pub fn fold(source: &mut dyn EventSource, config: TimelineConfig) -> Result<Timeline, Failure> {
     let mut timeline = Timeline::new(config);
     let mut batch = Vec::new();

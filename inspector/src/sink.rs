@@ -1,4 +1,4 @@
-//! Where a stream of events goes while nobody draws it: into the fold, and into a file where one is wanted.
+//! Destination of an event stream that is not drawn: a timeline and, if wanted, a file.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,16 +15,16 @@ use loop_traces::writer::{TraceOutput, TraceWriter, WriteError, WriteStats};
 
 use crate::exit::Failure;
 
-/// The longest wait between two polls of what is saved: what is killed loses little more than
+/// The longest interval between two polls when saving: a process that is killed loses little more than
 /// [`flush_ns`](loop_traces::writer::WriteOptions::flush_ns).
 pub const SAVING_PERIOD: Duration = Duration::from_millis(10);
 
-/// Saves a batch, and what its source could not give so far. To be called at every poll, with an empty batch
-/// too: a loop that falls silent is saved all the same. `period` is the time until the next poll.
+/// Saves a batch, and the losses of its source so far. Must be called at every poll, even with an empty batch: the file
+/// is flushed also for a loop that falls silent. `period` is the time until the next poll.
 ///
 /// # Errors
 ///
-/// [`WriteError`] where the file takes no more.
+/// [`WriteError`] if the file cannot be written.
 pub fn save(
     writer: &mut TraceWriter,
     events: &[Stamped],
@@ -43,7 +43,7 @@ pub fn save(
 ///
 /// # Errors
 ///
-/// As `save`.
+/// Those of [`save`].
 pub fn save_until<W: TraceOutput>(
     writer: &mut TraceWriter<W>,
     events: &[Stamped],
@@ -55,7 +55,7 @@ pub fn save_until<W: TraceOutput>(
     writer.flush_due(next)
 }
 
-/// Says what was saved, and what to do with it.
+/// Describes what was saved, and what to do with it.
 #[must_use]
 pub fn saved(path: &Path, stats: &WriteStats) -> String {
     let (path, events) = (printable_path(path), units::counted(stats.events, "event", "events"));
@@ -63,22 +63,22 @@ pub fn saved(path: &Path, stats: &WriteStats) -> String {
     format!("saved {events} in {bytes} to {path}; `loopscope report {path}` says what happened")
 }
 
-/// Folds and saves the same events, so that a report of the file says what was said live.
+/// Folds and saves the same events, so that a report on the file agrees with the live summary.
 #[derive(Debug)]
 pub struct Sink {
     timeline: Timeline,
     writer: Option<TraceWriter>,
     failed: Option<WriteError>,
-    /// Without the file there is no point in going on.
+    /// Whether to stop if the file fails.
     is_for_the_file: bool,
 }
 
 impl Sink {
-    /// A sink that saves to `record`, where that is given.
+    /// A sink that saves to `record`, if that is given.
     ///
     /// # Errors
     ///
-    /// [`Failure::Input`] where the file cannot be made.
+    /// [`Failure::Input`] if the file cannot be created.
     pub fn new(metadata: &Metadata, record: Option<&Path>) -> Result<Self, Failure> {
         let writer =
             record.map(|path| TraceWriter::record(path, metadata)).transpose().map_err(Failure::input)?;
@@ -91,27 +91,27 @@ impl Sink {
         Self { timeline: Timeline::of(metadata), writer: None, failed: None, is_for_the_file: false }
     }
 
-    /// Says that saving is what all this is for.
+    /// Makes the sink pointless once the file fails.
     #[must_use]
     pub fn for_the_file(self) -> Self {
         Self { is_for_the_file: true, ..self }
     }
 
-    /// Whether there is no point in going on.
+    /// Whether the file has failed and nothing else is wanted.
     #[must_use]
     pub const fn is_pointless(&self) -> bool {
         self.is_for_the_file && self.failed.is_some()
     }
 
-    /// How long to wait until the next poll of a source that suggests `suggested`.
+    /// The time until the next poll of a source that suggests `suggested`.
     #[must_use]
     pub fn period(&self, suggested: Duration) -> Duration {
         if self.writer.is_some() { suggested.min(SAVING_PERIOD) } else { suggested }
     }
 
-    /// Takes events, in the order of their stream. When the file takes no more, the fold goes on.
+    /// Takes events, in stream order. If the file fails, folding continues.
     pub fn absorb(&mut self, events: &[Stamped], counts: SourceCounts) {
-        // First, so that a kill loses no more than it must.
+        // Saved first, so that a kill loses as little as possible.
         if let Some(writer) = &mut self.writer
             && let Err(error) = save(writer, events, counts, SAVING_PERIOD)
         {
@@ -123,14 +123,14 @@ impl Sink {
         self.timeline.counts = counts;
     }
 
-    /// What was folded so far.
+    /// The timeline so far.
     #[must_use]
     pub const fn timeline(&self) -> &Timeline {
         &self.timeline
     }
 
-    /// Closes the file. It fails with [`Failure::Input`] where something could not be written; what was written
-    /// before stays readable.
+    /// Closes the file. It fails with [`Failure::Input`] if something could not be written; what was written before
+    /// stays readable.
     pub fn finish(self) -> (Timeline, Result<Option<WriteStats>, Failure>) {
         let written = match (self.failed, self.writer) {
             (Some(error), _) => Err(Failure::input(error)),

@@ -1,13 +1,14 @@
-//! A trace that comes through a pipe: put aside, because a trace is read from its end, and more than once.
+//! Temporary storage for a trace that comes through a pipe: traces are read from their end, and more than once.
 //!
-//! The file has no name, so that it goes with the process however that ends; each reader has a place of its own in it.
+//! The file has no name, so that it disappears with the process however that ends; each reader has its own position in
+//! it.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
-/// What came through a pipe, to be read from anywhere.
+/// The content of a pipe, readable from any position.
 #[derive(Clone, Debug)]
 pub struct Spool {
     file: Arc<File>,
@@ -16,11 +17,11 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// Reads `input` to its end into a temporary file (`TMPDIR` says where); only its beginning where that is not `magic`.
+    /// Reads `input` to its end into a temporary file (in `TMPDIR`); only its beginning if that is not `magic`.
     ///
     /// # Errors
     ///
-    /// Where it cannot be read, or the file not be written.
+    /// Returns an error if it cannot be read, or the file cannot be written.
     pub fn fill<const N: usize>(mut input: impl Read, magic: &[u8; N]) -> io::Result<Self> {
         let mut file = tempfile::tempfile()?;
         let mut begin = Vec::new();
@@ -31,7 +32,7 @@ impl Spool {
         Ok(Self { file: Arc::new(file), size, at: 0 })
     }
 
-    /// The same from its beginning.
+    /// A reader at its beginning.
     #[must_use]
     pub fn again(&self) -> Self {
         Self { at: 0, ..self.clone() }

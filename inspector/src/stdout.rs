@@ -1,4 +1,4 @@
-//! Standard output as commands use it: a reader that leaves early is no error, everything else is.
+//! Standard output of commands: a reader that closes the pipe early is not an error, anything else is.
 
 use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
@@ -9,18 +9,18 @@ use serde_json::ser::{Formatter, Serializer};
 
 use crate::exit::Failure;
 
-/// Whether a person looks at standard output.
+/// Whether standard output is a terminal.
 #[must_use]
 pub fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
-/// Cells of a line of which nobody says how long it is, and the most that a line has.
+/// Default width of a line, in cells, and the maximum.
 const COLUMNS: usize = 80;
 const COLUMNS_MAX: usize = 120;
 
-/// How many cells a line has, the same for every command: as many as the terminal, where there is none as `COLUMNS`
-/// says, else 80; never more than 120 and never fewer than 60.
+/// The width of a line in cells, the same for every command: that of the terminal; without one, the value of `COLUMNS`,
+/// else 80; at most 120 and at least 60.
 #[must_use]
 pub fn width() -> usize {
     let terminal = rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col));
@@ -33,11 +33,11 @@ fn columns(terminal: Option<usize>, variable: Option<&str>) -> usize {
     terminal.filter(told).or_else(variable).unwrap_or(COLUMNS).clamp(60, COLUMNS_MAX)
 }
 
-/// Writes `text` and flushes. A closed pipe is success: the reader had enough.
+/// Writes `text` and flushes. A closed pipe is success: the reader has all it wants.
 ///
 /// # Errors
 ///
-/// [`Failure::Input`] where it cannot be written for another reason.
+/// [`Failure::Input`] if it cannot be written for another reason.
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     settle(out.write_all(text.as_bytes()).and_then(|()| out.flush()), "standard output")
@@ -47,27 +47,27 @@ pub fn print(text: &str) -> Result<(), Failure> {
 ///
 /// # Errors
 ///
-/// As [`print()`].
+/// Those of [`print()`].
 pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     let line = json(value).map_err(|error| Failure::Input(format!("cannot print JSON: {error}")))?;
     print(&(line + "\n"))
 }
 
-/// A path for JSON: as it is, where it is text.
+/// A path for JSON: unchanged if it is valid text.
 #[must_use]
 pub fn json_path(path: &Path) -> String {
     path.to_str().map_or_else(|| printable_path(path), str::to_owned)
 }
 
-/// A value as JSON in which nothing steers a terminal: what is not [printable](is_printable) is escaped, as JSON has it,
-/// so that who parses it gets the text as it was.
+/// A value as JSON without terminal control sequences: what is not [printable](is_printable) is escaped as JSON allows,
+/// so that a parser gets the original text.
 fn json(value: &impl Serialize) -> serde_json::Result<String> {
     let mut bytes = Vec::new();
     value.serialize(&mut Serializer::with_formatter(&mut bytes, Plain))?;
     String::from_utf8(bytes).map_err(serde::ser::Error::custom)
 }
 
-/// As short as JSON can be, in printable characters.
+/// Compact JSON, in printable characters.
 struct Plain;
 
 impl Formatter for Plain {
@@ -85,11 +85,11 @@ impl Formatter for Plain {
     }
 }
 
-/// Makes success of a closed pipe, and a failure that names `place` of every other error.
+/// Turns a closed pipe into success, and any other error into a failure that names `place`.
 ///
 /// # Errors
 ///
-/// [`Failure::Input`] where the error is not a closed pipe.
+/// [`Failure::Input`] for an error other than a closed pipe.
 pub fn settle(written: io::Result<()>, place: &str) -> Result<(), Failure> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

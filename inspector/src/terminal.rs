@@ -1,8 +1,8 @@
-//! The terminal, taken and always given back as it was found: on quit, error, panic, a signal, suspension.
+//! Sets up the terminal, and always restores it: on quit, error, panic, a signal, suspension.
 //!
-//! A frame is a synchronized update, so that it never shows half done, and what a panic leaves unwritten is
-//! dropped. Once a write fails, the terminal counts as gone and everything after goes nowhere: tearing down
-//! must not fail over what is broken already.
+//! A frame is a synchronized update, so that it never appears half drawn; what a panic leaves unwritten is dropped.
+//! Once a write fails, the terminal counts as gone and all further output is discarded: tearing down must not fail
+//! because of it.
 
 mod output;
 mod parse;
@@ -28,20 +28,20 @@ use ratatui::{Frame, Terminal};
 
 use output::Output;
 
-/// Clicks, drags and the wheel in SGR coordinates; not every motion, which would wake us for nothing.
+/// Reports clicks, drags and the wheel in SGR coordinates; not every motion, which would wake us for nothing.
 const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1002h\x1b[?1006h";
 const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1002l\x1b[?1000l";
 
-/// The alternate screen is ours: what the panic hook has to undo.
+/// The alternate screen is active: the panic hook must leave it.
 static ENTERED: AtomicBool = AtomicBool::new(false);
 static HOOK: Once = Once::new();
 
-/// The screen while the dashboard has it. Dropping it gives it back.
+/// The screen while the dashboard uses it. Dropping it restores the terminal.
 #[derive(Debug)]
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<Output>>,
     gone: Arc<AtomicBool>,
-    /// The shell has the terminal: whatever is drawn now would be drawn over it.
+    /// The shell has the terminal: drawing now would overwrite its output.
     away: bool,
 }
 
@@ -50,7 +50,8 @@ impl Screen {
     ///
     /// # Errors
     ///
-    /// Where standard output is no terminal or a dumb one, or it breaks meanwhile; nothing is left changed then.
+    /// Returns an error if standard output is not a terminal or a dumb one, or if it fails on the way; nothing is left
+    /// changed then.
     pub fn enter(color: bool) -> io::Result<Self> {
         if !rustix::termios::isatty(rustix::stdio::stdout()) {
             return Err(io::Error::other("standard output is no terminal"));
@@ -58,7 +59,7 @@ impl Screen {
         if std::env::var_os("TERM").is_some_and(|term| term == "dumb") {
             return Err(io::Error::other("it says of itself that it is dumb (TERM=dumb)"));
         }
-        // crossterm reads NO_COLOR by itself; who decides here is the theme.
+        // crossterm reads NO_COLOR itself; here the theme decides.
         crossterm::style::force_color_output(color);
         restore_on_panic();
         let output = Output::stdout();
@@ -68,11 +69,11 @@ impl Screen {
         Ok(screen)
     }
 
-    /// Draws a frame; what did not change is not written.
+    /// Draws a frame; unchanged cells are not written.
     ///
     /// # Errors
     ///
-    /// Where the terminal is gone.
+    /// Returns an error if the terminal is gone.
     pub fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
         if self.away {
             self.resume()?;
@@ -87,7 +88,7 @@ impl Screen {
         drawn
     }
 
-    /// Whether the shell has the terminal. Shells do not say when they give it back: drawing finds out.
+    /// Whether the shell has the terminal. Shells do not announce its return: drawing finds out.
     #[must_use]
     pub const fn is_away(&self) -> bool {
         self.away
@@ -97,47 +98,47 @@ impl Screen {
     ///
     /// # Errors
     ///
-    /// Where the terminal does not say.
+    /// Returns an error if the terminal does not report it.
     pub fn size(&self) -> io::Result<(u16, u16)> {
         self.terminal.size().map(|size| (size.width, size.height))
     }
 
-    /// Gives the terminal back, stops this process as the terminal's own Ctrl-Z would, and takes it again
-    /// when the process is continued.
+    /// Restores the terminal, stops this process as the terminal's own Ctrl-Z would, and takes the terminal again when
+    /// the process is continued.
     ///
     /// # Errors
     ///
-    /// Where the terminal is gone.
+    /// Returns an error if the terminal is gone.
     pub fn suspend(&mut self) -> io::Result<()> {
         give_back();
         signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP)?;
         self.resume()
     }
 
-    /// Takes the terminal again after somebody else had it, and forgets what it showed. A process that was
-    /// continued in the background leaves it alone: it would be stopped, and the loop it watches with it.
+    /// Takes the terminal again after another program had it, and redraws everything. A process that was continued in
+    /// the background leaves it alone: otherwise it would be stopped, and the loop it watches with it.
     ///
     /// # Errors
     ///
-    /// Where the terminal is gone.
+    /// Returns an error if the terminal is gone.
     pub fn resume(&mut self) -> io::Result<()> {
         self.away = !in_foreground();
         if self.away {
             return Ok(());
         }
-        // Raw mode is set anew only where it was left.
+        // Raw mode is only set again if it was left.
         disable_raw_mode()?;
         self.take()?;
         self.redraw()
     }
 
-    /// Forgets what the terminal shows, so that the next frame is written in full.
+    /// Discards the previous frame, so that the next one is written in full.
     ///
     /// # Errors
     ///
-    /// Where the terminal is gone.
+    /// Returns an error if the terminal is gone.
     pub fn redraw(&mut self) -> io::Result<()> {
-        // `clear` would ask the terminal where its cursor is, and the answer would come in as keys.
+        // `clear` would query the cursor position, and the answer would arrive as keys.
         let size = self.terminal.size()?;
         self.terminal.resize(Rect::from((Position::ORIGIN, size)))
     }
@@ -157,18 +158,18 @@ impl Screen {
 impl Drop for Screen {
     fn drop(&mut self) {
         give_back();
-        // ratatui shows the cursor again when dropped, and complains on standard error where it cannot.
+        // ratatui shows the cursor again when dropped, and complains on standard error if it cannot.
         self.gone.store(true, Ordering::Relaxed);
     }
 }
 
-/// Whether the terminal is this process's to read and to set. In doubt it is.
+/// Whether this process may read and configure the terminal. In doubt, it may.
 fn in_foreground() -> bool {
     let foreground = rustix::termios::tcgetpgrp(rustix::stdio::stdout());
     foreground.map_or(true, |foreground| foreground == rustix::process::getpgrp())
 }
 
-/// Undoes [`Screen::take`], once. Errors have nobody left to hear them.
+/// Undoes [`Screen::take`], once. Errors are ignored: there is nowhere left to report them.
 fn give_back() {
     if !ENTERED.swap(false, Ordering::SeqCst) {
         return;
@@ -183,8 +184,8 @@ fn give_back() {
     let _ = disable_raw_mode();
 }
 
-/// A panic of the drawing thread gives the terminal back before its message is printed. One of another
-/// thread, which its owner may well have caught, must not be printed over the picture: it is logged.
+/// A panic of the drawing thread restores the terminal before its message is printed. One of another thread, which may
+/// well be caught, must not be printed over the screen: it is logged.
 fn restore_on_panic() {
     HOOK.call_once(|| {
         let before = std::panic::take_hook();

@@ -1,5 +1,5 @@
-//! Text on a terminal: cut to its cells, broken between words, coloured, or without glyphs beyond ASCII. The panes and
-//! the pages that commands print share it, so that a name is cut the same way everywhere.
+//! Text for a terminal: cut to a number of cells, wrapped between words, coloured, or reduced to ASCII. Panes and
+//! printed pages share it, so that names are cut the same way everywhere.
 
 use ratatui::style::{Color, Modifier, Style};
 use unicode_width::UnicodeWidthStr as _;
@@ -17,7 +17,7 @@ macro_rules! line {
 }
 pub(crate) use line;
 
-/// Breaks `text` between words into lines of `width` cells; all but the first are indented.
+/// Wraps `text` between words into lines of `width` cells; all but the first are indented.
 #[must_use]
 pub fn wrap(text: &str, width: usize, indent: usize) -> String {
     let mut out = String::new();
@@ -38,15 +38,15 @@ pub fn wrap(text: &str, width: usize, indent: usize) -> String {
     out
 }
 
-/// A row of a page: its head, and beside it the text, broken between words into lines of `width` cells in all. Words
-/// with a no-break space between them stay together.
+/// A row of a page: its head, and beside it the text, wrapped between words to a total of `width` cells. Words joined
+/// by a no-break space stay together.
 #[must_use]
 pub fn row(head: &str, text: &str, width: usize) -> String {
     let indent = head.width();
     format!("{head}{}", wrap(text, width.saturating_sub(indent), indent).replace('\u{a0}', " "))
 }
 
-/// `text` in a style of `theme`, where that has colour.
+/// `text` in a style of `theme`, if that has colour.
 #[must_use]
 pub fn paint(theme: Theme, style: Style, text: &str) -> String {
     if !theme.has_color() {
@@ -62,9 +62,9 @@ pub fn paint(theme: Theme, style: Style, text: &str) -> String {
     if codes.is_empty() { text.to_owned() } else { format!("\x1b[{}m{text}\x1b[0m", codes.join(";")) }
 }
 
-/// A plain page in the colours of `theme`, where it has any: the heads of tables stand back, titles stand out.
+/// A plain page in the colours of `theme`, if it has any: the heads of tables are dimmed, titles emphasised.
 ///
-/// A head has no small letter; a title stands behind an empty line and over indented ones.
+/// A table head has no lower-case letter; a title follows an empty line and precedes indented ones.
 #[must_use]
 pub fn page(plain: &str, theme: Theme) -> String {
     let lines: Vec<&str> = plain.lines().collect();
@@ -91,7 +91,7 @@ pub fn page(plain: &str, theme: Theme) -> String {
     finish(out, theme)
 }
 
-/// A page that is done, with the glyphs that `theme` allows.
+/// A finished page, reduced to the glyphs that `theme` allows.
 #[must_use]
 pub fn finish(page: String, theme: Theme) -> String {
     if theme.ascii {

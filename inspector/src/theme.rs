@@ -1,14 +1,14 @@
-//! The colours and the glyphs: each colour has one meaning, and each glyph a plain substitute.
+//! Colours and glyphs: each colour has one meaning, and each glyph an ASCII substitute.
 //!
-//! A phase has its colour everywhere; red is only for what is over its limit. Without colour, weight and
-//! reversal say the same, over `Color::Reset` alone, so that not one colour sequence reaches the terminal.
+//! A phase has the same colour everywhere; red is only for what is over its limit. Without colour, bold and reverse
+//! video carry the same meaning, over `Color::Reset` alone, so that no colour sequence ever reaches the terminal.
 
 use std::ffi::OsStr;
 
 use loop_probes::event::Phase;
 use ratatui::style::{Color, Modifier, Style};
 
-/// How the dashboard looks.
+/// The appearance of the dashboard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Theme {
     color: bool,
@@ -16,7 +16,7 @@ pub struct Theme {
     pub ascii: bool,
 }
 
-/// Every glyph beyond ASCII that the dashboard draws, and what stands for it. Each takes one cell.
+/// Every non-ASCII glyph that the dashboard draws, with its substitute. Each takes one cell.
 const PLAIN: &[(&str, &str)] = &[
     ("▁▂", "."),
     ("▃▄", ":"),
@@ -48,7 +48,7 @@ const PLAIN: &[(&str, &str)] = &[
     ("µ", "u"),
 ];
 
-/// What a terminal without glyphs beyond ASCII shows instead of `symbol`, one cell wide.
+/// The ASCII substitute of `symbol`, one cell wide.
 #[must_use]
 pub fn plain(symbol: &str) -> &str {
     if symbol.is_ascii() {
@@ -58,7 +58,7 @@ pub fn plain(symbol: &str) -> &str {
 }
 
 impl Theme {
-    /// A theme with or without colour, with or without glyphs beyond ASCII.
+    /// A theme with or without colour, with or without non-ASCII glyphs.
     #[must_use]
     pub const fn new(color: bool, ascii: bool) -> Self {
         Self { color, ascii }
@@ -74,19 +74,19 @@ impl Theme {
         Style::new().fg(if self.color { color } else { Color::Reset })
     }
 
-    /// What is there to be read.
+    /// Normal text.
     #[must_use]
     pub const fn text(self) -> Style {
         Style::new()
     }
 
-    /// A number that matters.
+    /// An important number.
     #[must_use]
     pub const fn strong(self) -> Style {
         Style::new().add_modifier(Modifier::BOLD)
     }
 
-    /// Names, axes, frames: what stands back.
+    /// Names, axes, frames: secondary text.
     #[must_use]
     pub const fn dim(self) -> Style {
         self.pick(Color::Indexed(244))
@@ -114,13 +114,13 @@ impl Theme {
         self.pick(Color::Indexed(203)).add_modifier(Modifier::BOLD)
     }
 
-    /// The loop runs.
+    /// The loop is running.
     #[must_use]
     pub const fn live(self) -> Style {
         self.pick(Color::Indexed(114)).add_modifier(Modifier::BOLD)
     }
 
-    /// What is shown is not what is now.
+    /// The view is not current.
     #[must_use]
     pub const fn held(self) -> Style {
         self.pick(Color::Indexed(222)).add_modifier(Modifier::BOLD)
@@ -148,7 +148,7 @@ impl Theme {
         self.pick(Color::Indexed(67))
     }
 
-    /// The phase's colour, the same everywhere.
+    /// The colour of a phase, the same everywhere.
     #[must_use]
     pub const fn phase(self, phase: Phase) -> Style {
         self.pick(Color::Indexed(match phase {
@@ -169,7 +169,7 @@ impl Theme {
         }))
     }
 
-    /// What no phase accounts for.
+    /// Time not attributed to any phase.
     #[must_use]
     pub const fn unattributed(self) -> Style {
         self.pick(Color::Indexed(246))

@@ -1,9 +1,9 @@
-//! Numbers as people read them, in as few cells as a table has: the unit that fits, never cut in the middle.
+//! Formats numbers for people, in as few cells as a table has: in the unit that fits, never truncated.
 
 pub use loop_traces::units::{UNKNOWN, bytes, count, counted, position};
 
-/// Nanoseconds in at most six cells: `850ns`, `3.1µs`, `31µs`, `1.2ms`, `38.2ms`, `2.1s`, `2m05s`, `3h20m`; [`UNKNOWN`] where there
-/// is none.
+/// Nanoseconds in at most six cells: `850ns`, `3.1µs`, `31µs`, `1.2ms`, `38.2ms`, `2.1s`, `2m05s`, `3h20m`; [`UNKNOWN`]
+/// if there is no value.
 #[must_use]
 pub fn duration(ns: impl Into<Option<u64>>) -> String {
     let Some(ns) = ns.into() else { return UNKNOWN.to_owned() };
@@ -45,7 +45,7 @@ fn tenths(ns: u64, unit: u64, name: &str) -> String {
     format!("{}.{}{name}", tenths / 10, tenths % 10)
 }
 
-/// Milliseconds with one decimal and without a unit, for sums that name it once: `38.2`.
+/// Milliseconds with one decimal and without a unit, for sums that give the unit once: `38.2`.
 #[must_use]
 pub fn millis(ns: u64) -> String {
     tenths(ns, 1_000_000, "")
@@ -109,7 +109,7 @@ pub fn short_bytes(value: u64) -> String {
     }
 }
 
-/// A speed of replay: `1x`, `0.1x`, `1000x`.
+/// The speed of a replay: `1x`, `0.1x`, `1000x`.
 #[must_use]
 pub fn speed(factor: f64) -> String {
     format!("{factor}x")

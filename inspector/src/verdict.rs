@@ -1,4 +1,4 @@
-//! Verdicts and gates as they are printed: one page, said once here, and written as text, Markdown or JUnit XML.
+//! Verdicts and gates as a page, independent of its format: text, Markdown or JUnit XML.
 
 pub mod junit;
 pub mod markdown;
@@ -16,20 +16,20 @@ use loop_traces::analysis::gate::{Judgement, Outcome};
 use loop_traces::analysis::metric::{CLOCK_GRAIN_NS, Statistic, Unit, Value};
 use loop_traces::units::{change, counted, percent};
 
-/// What is printed.
+/// The content of a page.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
-    /// The verdict in one sentence, where there is one.
+    /// The verdict in one sentence, if there is one.
     pub headline: Option<(Verdict, String)>,
     /// Metrics with a verdict.
     pub rows: Vec<Row>,
-    /// Metrics without, the largest change first.
+    /// Metrics without a verdict, the largest change first.
     pub changes: Vec<Moved>,
     /// Gates.
     pub gates: Vec<Judgement>,
-    /// An undecided gate fails.
+    /// Undecided gates fail.
     pub strict: bool,
-    /// What else to know.
+    /// Further remarks.
     pub notes: Vec<String>,
 }
 
@@ -46,11 +46,11 @@ pub struct Row {
     pub candidate: String,
     /// The shift.
     pub change: String,
-    /// Its interval.
+    /// The confidence interval of the shift.
     pub interval: String,
     /// The p-value.
     pub p: String,
-    /// Whose it is, and what would decide.
+    /// Affected tags, and what would decide an open verdict.
     pub details: Vec<String>,
 }
 
@@ -67,7 +67,7 @@ pub struct Moved {
     pub change: String,
 }
 
-/// Nothing to show.
+/// The placeholder for a missing value.
 const NONE: &str = "-";
 
 impl Page {
@@ -105,7 +105,7 @@ impl Page {
         outcome == Outcome::Failed || (self.strict && outcome == Outcome::Undecided)
     }
 
-    /// The line that names each gate that failed, with its numbers; `None` where none did.
+    /// A line that names each failed gate with its numbers; `None` if none failed.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
         let failed: Vec<String> =
@@ -114,7 +114,7 @@ impl Page {
         (!failed.is_empty()).then(|| format!("{first}: {}", failed.join("; ")))
     }
 
-    /// The line that names each undecided gate that fails nothing; `None` where there is none.
+    /// A line that names each undecided gate that does not fail the command; `None` if there is none.
     #[must_use]
     pub fn undecided(&self) -> Option<String> {
         let open = self.gates.iter().filter(|gate| gate.outcome == Outcome::Undecided);
@@ -124,7 +124,7 @@ impl Page {
             .then(|| format!("{first}; undecided gates fail only with --strict: {}", open.join("; ")))
     }
 
-    /// How many gates there are and failed.
+    /// The number of gates, and of failed ones.
     #[must_use]
     pub fn gates_line(&self) -> String {
         let all = counted(self.gates.len() as u64, "gate", "gates");
@@ -138,17 +138,17 @@ impl Page {
     }
 }
 
-/// A gate's numbers, and why they do not decide.
+/// The numbers of a gate, and why they do not decide.
 #[must_use]
 pub fn told(gate: &Judgement) -> String {
     let why = gate.why.iter().map(|why| format!("; {why}")).collect::<String>();
     printable(&format!("{}{why}", gate.numbers))
 }
 
-/// A machine that is that much faster in one run is worth a word.
+/// Mention a difference in machine speed from this factor on.
 const FASTER: f64 = 1.5;
 
-/// What shows in a list of changes: of each distribution the statistic that changed most.
+/// The changes to list: of each distribution, the statistic that changed most.
 fn changes(all: &[Change]) -> Vec<Moved> {
     let mut seen = HashSet::new();
     let shows = |change: &&Change| {
@@ -242,7 +242,7 @@ fn details(judged: &Judged) -> Vec<String> {
     details
 }
 
-/// What lost records leave open of a verdict.
+/// What lost records leave open about a verdict.
 fn lost(verdict: Verdict, loss: &Loss) -> Option<String> {
     let records = loss.left_open;
     let end = |end: Option<f64>| end.map_or_else(|| "anything".to_owned(), change);
@@ -302,13 +302,13 @@ fn headline(comparison: &Comparison) -> String {
     }
 }
 
-/// What would have been the verdict, were it not for the losses.
+/// The verdict that the losses prevented.
 fn overturned(judged: &Judged) -> Option<String> {
     let loss = judged.loss.filter(|loss| loss.overturned.is_some())?;
     Some(format!("{}, but {} could overturn it", sentence(judged), loss.left_open))
 }
 
-/// What is decided first, if runs are added.
+/// The metric that would be decided first if runs are added.
 fn nearest(comparison: &Comparison) -> Option<(String, MoreRuns)> {
     let open =
         comparison.primary.iter().filter_map(|judged| Some((judged.metric.clone(), judged.more_runs?)));

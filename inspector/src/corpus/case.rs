@@ -1,4 +1,4 @@
-//! One saved regression: read, re-executed, held against what its TOML says.
+//! One saved regression: read, re-executed, and compared with what its TOML file says.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,19 +21,19 @@ use super::written::Written;
 use crate::gates::{self, Bounds, Wrong};
 use crate::rerun::{Changes, Divergence, Recorded, RerunError, check};
 
-/// Why a corpus cannot be looked at.
+/// Why a corpus cannot be checked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CorpusError {
     /// The folder or a file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
-        /// Which.
+        /// The folder or file.
         path: PathBuf,
-        /// Why.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The TOML does not say what a TOML of the corpus says: its file, its line, and what is wrong there.
+    /// The TOML file is invalid: gives the file, the line, and the mistake.
     #[error("{0}")]
     Toml(String),
     /// The trace cannot be read.
@@ -52,13 +52,13 @@ pub struct Case {
     says: Says,
 }
 
-/// What a TOML of the corpus says.
+/// The content of a TOML file of the corpus.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Says {
     about: String,
     made_by: String,
-    /// Nothing single of it can go: unless `minimize` says otherwise.
+    /// Nothing more can be removed on its own, unless `minimize` notes otherwise.
     #[serde(default = "yes")]
     minimal: bool,
     #[serde(default = "yes")]
@@ -79,21 +79,21 @@ struct Says {
     what_if: Vec<WhatIf>,
 }
 
-/// What must hold where something is different.
+/// What must hold after changes.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WhatIf {
-    /// Another policy, by name.
+    /// The name of another policy.
     pub policy: Option<String>,
-    /// Tags whose callbacks take so many times as long.
+    /// Factors for the run time of callbacks, by tag.
     pub scale: BTreeMap<String, f64>,
     /// Tags whose callbacks never happen.
     pub drop: Vec<String>,
-    /// A tick's task passes end after so much time.
+    /// The time limit of a tick's task passes.
     pub budget: Option<Span>,
-    /// The GC controller.
+    /// Turns the GC controller on or off.
     pub gc: Option<Switch>,
-    /// Workers of the pool.
+    /// The number of pool workers.
     pub workers: Option<u16>,
     shows: Vec<Written<Condition>>,
     #[serde(skip)]
@@ -115,7 +115,7 @@ const fn yes() -> bool {
 }
 
 impl Says {
-    /// Gates are read as those of every other file are, all else by what it is.
+    /// Gates are parsed as in every other file, the rest by type.
     fn read(text: &str) -> Result<Self, Wrong> {
         let mut document = gates::document(text)?;
         let table = document.get_mut();
@@ -148,11 +148,11 @@ impl WhatIf {
 }
 
 impl Case {
-    /// Reads what the TOML at `path` says; its trace lies beside it.
+    /// Reads the TOML file at `path`; the trace is beside it.
     ///
     /// # Errors
     ///
-    /// [`CorpusError`] where it cannot be read or says something else.
+    /// [`CorpusError`] if it cannot be read or is invalid.
     pub fn read(path: &Path) -> Result<Self, CorpusError> {
         let text =
             fs::read_to_string(path).map_err(|source| CorpusError::Read { path: path.to_owned(), source })?;
@@ -160,29 +160,29 @@ impl Case {
         Ok(Self { trace: path.with_extension("looptrace"), says })
     }
 
-    /// What it is.
+    /// A sentence that describes the case.
     #[must_use]
     pub fn about(&self) -> &str {
         &self.says.about
     }
 
-    /// Who made it: a scenario of the generator, or a command.
+    /// What made it: a scenario of the generator, or a command.
     #[must_use]
     pub fn made_by(&self) -> &str {
         &self.says.made_by
     }
 
-    /// Whether the search that made it came to its end.
+    /// Whether the search that made it ran to its end.
     #[must_use]
     pub const fn is_minimal(&self) -> bool {
         self.says.minimal
     }
 
-    /// Re-executes it, and says everything that does not hold.
+    /// Re-executes it, and returns everything that does not hold.
     ///
     /// # Errors
     ///
-    /// [`CorpusError`] where the trace cannot be read or not be re-executed.
+    /// [`CorpusError`] if the trace cannot be read or re-executed.
     pub fn broken(&self) -> Result<Vec<String>, CorpusError> {
         let mut trace = TraceReader::open(&self.trace).map_err(SourceError::from)?;
         let recorded = MemorySource::read(&mut trace)?;
@@ -203,7 +203,7 @@ impl Case {
         Ok(broken)
     }
 
-    /// What does not hold in a recording: the saved one, or one that the generator made just now.
+    /// What does not hold in a recording: the saved one, or a fresh one by the generator.
     #[must_use]
     pub fn broken_in(&self, recorded: &MemorySource) -> Vec<String> {
         let (says, events) = (&self.says, recorded.events());
@@ -225,7 +225,7 @@ fn parted(divergence: Divergence) -> String {
     format!("check: in tick {tick} was recorded {recorded}, and {happened} happened")
 }
 
-/// What of `gates` and `shows` does not hold in `summary`.
+/// Those of `gates` and `shows` that do not hold in `summary`.
 fn fails(
     gates: &[Gate],
     shows: &[Written<Condition>],
@@ -250,11 +250,11 @@ fn fails(
     }
 }
 
-/// The TOMLs of `folder`, by name.
+/// The TOML files in `folder`, sorted by name.
 ///
 /// # Errors
 ///
-/// [`CorpusError::Read`] where the folder cannot be read.
+/// [`CorpusError::Read`] if the folder cannot be read.
 pub fn cases(folder: &Path) -> Result<Vec<PathBuf>, CorpusError> {
     let unreadable = |source| CorpusError::Read { path: folder.to_owned(), source };
     let mut found = Vec::new();

@@ -1,5 +1,5 @@
-//! Statements about single events, which no summary can carry: when the tasks of a tag ran, how late a timer was each
-//! time it fired, who came before whom.
+//! Statements on single events, which a summary cannot express: when the tasks of a tag ran, the lag of a timer at each
+//! firing, which task ran before which.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,30 +14,30 @@ use serde::{Deserialize, Deserializer};
 
 use super::written::Written;
 
-/// The tasks and callbacks of a tag began then.
+/// The start times of a tag's tasks and callbacks.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ran {
     /// The tag.
     pub tag: String,
-    /// When each began, since the first event of the trace.
+    /// The start of each, from the first event of the trace.
     pub at: Vec<Span>,
 }
 
-/// The timers of a tag fired so late.
+/// The lags of a tag's timers.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fired {
     /// The tag.
     pub tag: String,
-    /// The lag of each time.
+    /// The lag of each firing.
     pub lag: Vec<Span>,
-    /// Periods that each time skipped; none at any time where it is left out.
+    /// Periods skipped by each firing; if absent, none at all.
     #[serde(default)]
     pub skipped: Vec<u32>,
 }
 
-/// A time as people write it: `35ms`, `10ms 50us`.
+/// A time in readable form: `35ms`, `10ms 50us`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     /// Nanoseconds.
@@ -63,13 +63,13 @@ impl<'de> Deserialize<'de> for Span {
 
 impl fmt::Debug for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // As it is written in the file, so that it can be copied there.
+        // In the notation of the file, so that it can be copied there.
         write!(f, "\"{}\"", humantime::format_duration(Duration::from_nanos(self.ns)))
     }
 }
 
 impl Ran {
-    /// What is not so, where it is not.
+    /// Describes the difference, if the statement does not hold.
     #[must_use]
     pub fn broken(&self, events: &[Stamped], labels: &Labels) -> Option<String> {
         let origin = events.iter().find(|stamped| !matches!(stamped.event, Event::Label { .. }))?.at;
@@ -85,7 +85,7 @@ impl Ran {
 }
 
 impl Fired {
-    /// What is not so, where it is not.
+    /// Describes the difference, if the statement does not hold.
     #[must_use]
     pub fn broken(&self, events: &[Stamped], labels: &Labels) -> Option<String> {
         let fired = events.iter().filter_map(|stamped| match stamped.event {
@@ -106,11 +106,11 @@ impl Fired {
     }
 }
 
-/// The tasks of the task queue run in the order in which they were posted, those of one emitter at least; what is not
-/// so, where it is not.
+/// Checks that the tasks of the task queue ran in the order in which they were posted, at least for each emitter;
+/// describes the first violation.
 #[must_use]
 pub fn out_of_order(events: &[Stamped], labels: &Labels) -> Option<String> {
-    // Who posted it, and its place among what he posted.
+    // The emitter of each task, and its number among the emitter's posts.
     let mut places: HashMap<TaskId, (u32, u64)> = HashMap::new();
     let mut posted: HashMap<u32, u64> = HashMap::new();
     let mut latest: HashMap<u32, u64> = HashMap::new();

@@ -1,4 +1,4 @@
-//! Text in a TOML that means something: read where its place is known, so that what is wrong with it has a line.
+//! Strings in a TOML file with a syntax of their own: parsed where their position is known, so that errors have a line.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-/// What a text says. A mistake in it is told where the text stands, and not where the list of all begins: that is what
-/// reading it by way of `String` would do.
+/// A parsed string. A mistake is reported at the string itself, not at the start of the list that contains it, as it
+/// would be when parsed by way of `String`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Written<T>(pub(super) T);
 

@@ -1,4 +1,4 @@
-//! What an event says, without its kind's name.
+//! Describes the content of an event, without the name of its kind.
 
 use loop_probes::event::{Event, LabelKind};
 use loop_probes::ids::Timestamp;
@@ -9,7 +9,7 @@ use loop_traces::timeline::signal_name;
 use super::{faces, input};
 use crate::units::{bytes, count, counted, duration};
 
-/// What an event that was recorded at `at` says, without its kind.
+/// Describes an event recorded at `at`, without the name of its kind.
 #[must_use]
 pub fn event(at: Timestamp, event: &Event, labels: &Labels) -> String {
     let ran = |start: &Timestamp| duration(at.ns_since(*start));

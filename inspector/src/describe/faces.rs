@@ -1,4 +1,4 @@
-//! What the events of the loop's other faces say: the agenda, commands, pumps, shutdown, snapshots, sources.
+//! Describes events of the loop's other kinds: the agenda, commands, pumps, shutdown, snapshots, sources.
 
 use loop_probes::event::Event;
 use loop_probes::ids::Timestamp;
@@ -7,7 +7,7 @@ use loop_traces::timeline::{RefName, command_name};
 
 use crate::units::{counted, duration};
 
-/// `None` where the event is none of these.
+/// Returns `None` for other events.
 pub(super) fn event(at: Timestamp, event: &Event, labels: &Labels) -> Option<String> {
     let ran = |start: &Timestamp| duration(at.ns_since(*start));
     Some(match event {
@@ -69,7 +69,7 @@ pub(super) fn event(at: Timestamp, event: &Event, labels: &Labels) -> Option<Str
     })
 }
 
-/// Why a foreign loop was pumped, and what came of it.
+/// Why a foreign loop was pumped, and the result.
 pub(super) fn pumped(handled: bool, ready: bool, timeout_ns: u64) -> String {
     let why = if ready { "it was ready" } else { "time had passed" };
     let what = if handled { "handled" } else { "nothing to do" };
@@ -85,7 +85,7 @@ pub(super) fn interests(bits: u8) -> String {
     if asked.is_empty() { "nothing".to_owned() } else { asked.join(", ") }
 }
 
-/// The names of the bits that are set, the lowest first.
+/// The names of the bits that are set, lowest first.
 pub(super) fn names<'a>(bits: u8, names: &[&'a str]) -> Vec<&'a str> {
     let set = names.iter().enumerate().filter(|(bit, _)| bits & (1 << bit) != 0);
     set.map(|(_, name)| *name).collect()

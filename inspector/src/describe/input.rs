@@ -1,4 +1,4 @@
-//! What the events for re-execution say: inputs that the loop did not choose, what a snapshot holds for it, clocks.
+//! Describes the events for re-execution: inputs that the loop did not choose, its state in a snapshot, clock readings.
 
 use loop_probes::event::{Event, PolicyField};
 use loop_probes::ids::{LabelId, Timestamp};
@@ -8,7 +8,7 @@ use loop_traces::timeline::signal_name;
 use super::faces::{interests, names};
 use crate::units::{count, duration};
 
-/// `None` where the event is none of these.
+/// Returns `None` for other events.
 pub(super) fn event(at: Timestamp, event: &Event, labels: &Labels) -> Option<String> {
     let referenced = |is: bool| if is { "referenced" } else { "unreferenced" };
     let by = |outside: bool| if outside { "from outside" } else { "by a callback" };
@@ -62,7 +62,7 @@ pub(super) fn event(at: Timestamp, event: &Event, labels: &Labels) -> Option<Str
     })
 }
 
-/// A value of a policy in its unit. Those of rules are places in lists that only the loop knows.
+/// A policy value in its unit. Those of rules are indices into lists that only the loop knows.
 fn value_of(field: PolicyField, value: Option<u64>, labels: &Labels) -> String {
     let Some(value) = value else { return "no limit".to_owned() };
     match field {
@@ -82,12 +82,12 @@ fn value_of(field: PolicyField, value: Option<u64>, labels: &Labels) -> String {
     }
 }
 
-/// What the bits of a readiness say.
+/// The names of readiness bits.
 fn readied(bits: u8) -> String {
     names(bits, &["readable", "writable", "error", "hang-up"]).join(", ")
 }
 
-/// What the bits of a [`SnapshotLoop`](Event::SnapshotLoop) say, each with a gap behind it.
+/// The names of the bits of a [`SnapshotLoop`](Event::SnapshotLoop), each followed by a gap.
 fn states(flags: u8) -> String {
     let states = ["woken", "runs", "watches a heap", "has futures", "asked to stop", "shuts down"];
     names(flags, &states).into_iter().map(|name| format!("{name}  ")).collect()
@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(says(Event::InputStop { outside: true }), "from outside");
     }
 
-    /// A kind that is added and forgotten would show its fields as the compiler writes them.
+    /// A new kind that is forgotten here would show its fields in debug format.
     #[test]
     fn every_kind_is_told_in_words() {
         for &(code, name) in Event::<Timestamp>::KINDS {

@@ -1,11 +1,11 @@
-//! What a line of a ledger means, for one who reads it for the first time.
+//! Explains the lines of a breakdown, for first-time readers.
 
 use loop_traces::analysis::attribution::What;
 
-/// What the sum is.
+/// Explains the sum.
 pub const SUM: &str = "the lines add up to the nanosecond; Enter opens the tick";
 
-/// What a line stands for.
+/// Explains a line.
 #[must_use]
 pub const fn what(what: &What) -> &'static str {
     match what {

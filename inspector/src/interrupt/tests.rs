@@ -1,4 +1,4 @@
-//! The time that is given, and from when on it counts.
+//! The time limit, and when it starts to count.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! The one place that writes to the terminal: collects what is drawn, and writes it when it is whole.
+//! The one place that writes to the terminal: collects what is drawn, and writes it in one piece.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ impl Output {
         Self { bytes: Vec::new(), gone: Arc::default() }
     }
 
-    /// Where true is stored, everything goes nowhere from then on.
+    /// A flag that, once set, discards all further output.
     pub(super) fn gone(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.gone)
     }
@@ -49,7 +49,7 @@ fn write_all(mut bytes: &[u8]) -> Result<(), Errno> {
             Ok(0) => return Err(Errno::IO),
             Ok(written) => bytes = &bytes[written..],
             Err(Errno::INTR) => {}
-            // Somebody who shares the terminal made it non-blocking: wait until it takes more.
+            // Another program that shares the terminal made it non-blocking: wait until it accepts more.
             Err(Errno::AGAIN) => {
                 let mut ready = [PollFd::new(&stdout, PollFlags::OUT)];
                 match rustix::event::poll(&mut ready, None) {

@@ -1,40 +1,39 @@
-//! From a terminal's bytes to keys and clicks.
+//! Parses a terminal's bytes into keys and clicks.
 //!
-//! crossterm has a reader of its own, but it owns the descriptor in a way that a dashboard cannot live with:
-//! it reads on for ever from a terminal that was closed, blocks in the middle of a sequence, and misses a key
-//! that arrives together with a change of size. What is left is the little of xterm's `ctlseqs` that the
-//! keymap can use.
+//! crossterm has a reader of its own, but it owns the descriptor in a way that a dashboard cannot live with: it keeps
+//! reading from a terminal that was closed, blocks in the middle of a sequence, and misses a key that arrives together
+//! with a resize. What remains to be done here is the small part of xterm's `ctlseqs` that the keymap uses.
 
 use crate::app::{Mouse, MouseKind};
 use crate::keymap::Key;
 
-/// A sequence longer than this is none.
+/// Longer sequences are not recognised.
 const SEQUENCE_MAX: usize = 64;
 const ESC: u8 = 0x1b;
 
-/// What the bytes said.
+/// A parsed input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Input {
     Key(Key),
     Mouse(Mouse),
 }
 
-/// Collects bytes until they are a key. Nothing in them is trusted to be complete.
+/// Collects bytes until they form a key. Nothing in them is trusted to be complete.
 #[derive(Debug, Default)]
 pub(super) struct Parser {
     pending: Vec<u8>,
 }
 
-/// What the beginning of the pending bytes is.
+/// The interpretation of the first pending bytes.
 enum Found {
-    /// So many bytes say this, or nothing that we know.
+    /// This many bytes form this input, or none that is known.
     Whole(usize, Option<Input>),
-    /// More bytes may come.
+    /// More bytes may follow.
     Part,
 }
 
 impl Parser {
-    /// Takes bytes in and gives what they say to `take`.
+    /// Takes bytes and passes the inputs parsed from them to `take`.
     pub(super) fn feed(&mut self, bytes: &[u8], mut take: impl FnMut(Input)) {
         self.pending.extend_from_slice(bytes);
         while !self.pending.is_empty() {
@@ -49,12 +48,12 @@ impl Parser {
         }
     }
 
-    /// Whether bytes wait for more to come.
+    /// Whether an incomplete sequence is pending.
     pub(super) fn is_waiting(&self) -> bool {
         !self.pending.is_empty()
     }
 
-    /// No more came: a lone Esc was the key, the beginning of anything else was noise.
+    /// Called when no more bytes arrive: a lone Esc was the key, an incomplete sequence is noise.
     pub(super) fn give_up(&mut self) -> Option<Input> {
         let escape = self.pending.first() == Some(&ESC);
         self.pending.clear();
@@ -71,7 +70,7 @@ fn found(bytes: &[u8]) -> Found {
         },
         [ESC, b'O'] => Found::Part,
         [ESC, b'O', last, ..] => Found::Whole(3, sequence(b"", *last)),
-        // Esc and then a key: with Alt it would look the same, and no key here has Alt.
+        // Esc followed by a key: Alt with a key would look the same, but no key here uses Alt.
         [ESC, ..] => Found::Whole(1, Some(Input::Key(Key::Esc))),
         [first, ..] if *first < 0x20 || *first == 0x7f => Found::Whole(1, control(*first).map(Input::Key)),
         _ => character(bytes),
@@ -104,7 +103,7 @@ fn character(bytes: &[u8]) -> Found {
     }
 }
 
-/// A control sequence by its parameters and its last byte.
+/// A control sequence, given its parameters and its last byte.
 fn sequence(parameters: &[u8], last: u8) -> Option<Input> {
     if let [b'<', numbers @ ..] = parameters {
         return mouse(numbers, last).map(Input::Mouse);
@@ -124,11 +123,11 @@ fn sequence(parameters: &[u8], last: u8) -> Option<Input> {
     }))
 }
 
-/// `button;column;row` in SGR coordinates; `M` is down, `m` is up.
+/// `button;column;row` in SGR coordinates; `M` is a press, `m` a release.
 fn mouse(numbers: &[u8], last: u8) -> Option<Mouse> {
     let mut numbers = std::str::from_utf8(numbers).ok()?.split(';').map(str::parse::<u16>);
     let (button, x, y) = (numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?);
-    // Shift, Alt and Ctrl are bits that change nothing here.
+    // The bits of Shift, Alt and Ctrl make no difference here.
     let kind = match (button & !0b1_1100, last) {
         (0, b'M') => MouseKind::Click,
         (32, b'M') => MouseKind::Drag,

@@ -1,7 +1,6 @@
-//! What can wake the dashboard beside its own clock: keys, the mouse, signals, a terminal that is gone.
+//! Wakes the dashboard for events other than its own clock: keys, the mouse, signals, a closed terminal.
 //!
-//! Two threads that only ever wait, each for its own thing, and send to one channel: nothing here polls in a
-//! circle.
+//! Two threads block on one thing each and send to a common channel: nothing here polls in a loop.
 
 use std::fs::File;
 use std::io;
@@ -20,10 +19,10 @@ use super::parse::{Input, Parser};
 use crate::app::Mouse;
 use crate::keymap::Key;
 
-/// Terminals send a sequence in one piece, slow lines nearly so: after this long, Esc was Esc.
+/// Terminals send a sequence in one piece, slow lines almost so: after this long, an Esc is a key.
 const SEQUENCE_TIMEOUT: Timespec = Timespec { tv_sec: 0, tv_nsec: 30_000_000 };
 
-/// How often a process in the background looks whether it still is, while somebody types.
+/// How often a process in the background checks whether it still is, while the user types.
 const BACKGROUND_NAP: Duration = Duration::from_millis(200);
 
 /// Why the dashboard woke.
@@ -33,9 +32,9 @@ pub enum Wake {
     Key(Key),
     /// The mouse.
     Mouse(Mouse),
-    /// The terminal has another size.
+    /// The terminal was resized.
     Resize,
-    /// A signal asks to stop this program: TSTP.
+    /// A signal asks to suspend this program: TSTP.
     Stop,
     /// This program was continued: CONT.
     Continue,
@@ -59,7 +58,7 @@ impl Wakers {
     ///
     /// # Errors
     ///
-    /// Where there is no terminal, or the system has no descriptors or threads left.
+    /// Returns an error if there is no terminal, or the system has no descriptors or threads left.
     pub fn start() -> io::Result<Self> {
         let (sender, wakes) = mpsc::channel();
         let (input_stopped, input_stop) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
@@ -74,7 +73,7 @@ impl Wakers {
         Ok(Self { wakes, signals, _input_stop: input_stop })
     }
 
-    /// Waits at most `timeout` for something to happen.
+    /// Waits for at most `timeout`.
     #[must_use]
     pub fn wait(&self, timeout: Duration) -> Option<Wake> {
         match self.wakes.recv_timeout(timeout) {
@@ -92,8 +91,8 @@ impl Drop for Wakers {
     }
 }
 
-/// Set while no dashboard listens: the signals then do what they do by default, which signal-hook, once it
-/// has been asked, would otherwise leave out for good.
+/// Set while no dashboard is listening: signals then have their default effect, which signal-hook would otherwise
+/// disable for good.
 fn over() -> &'static Arc<AtomicBool> {
     static OVER: OnceLock<Arc<AtomicBool>> = OnceLock::new();
     OVER.get_or_init(|| Arc::new(AtomicBool::new(true)))
@@ -126,7 +125,7 @@ fn listen_to_signals(sender: Sender<Wake>) -> io::Result<Handle> {
     Ok(handle)
 }
 
-/// The terminal that keys come from: standard input, else the controlling terminal, as crossterm has it.
+/// The terminal for keys: standard input, else the controlling terminal, as in crossterm.
 #[derive(Debug)]
 enum Tty {
     Stdin,
@@ -169,7 +168,7 @@ fn read_input(tty: &Tty, stopped: &OwnedFd, sender: &Sender<Wake>) -> io::Result
             return Ok(());
         }
         if ready[0].revents().is_empty() {
-            // Nothing more of the sequence came in time.
+            // The rest of the sequence did not arrive in time.
             if let Some(input) = parser.give_up()
                 && sender.send(input.into()).is_err()
             {
@@ -178,7 +177,7 @@ fn read_input(tty: &Tty, stopped: &OwnedFd, sender: &Sender<Wake>) -> io::Result
             continue;
         }
         if !super::in_foreground() {
-            // What is typed is the shell's, and reading it would stop this process.
+            // The input belongs to the shell, and reading it would stop this process.
             std::thread::sleep(BACKGROUND_NAP);
             continue;
         }
@@ -191,7 +190,7 @@ fn read_input(tty: &Tty, stopped: &OwnedFd, sender: &Sender<Wake>) -> io::Result
             read => read?,
         };
         parser.feed(&bytes[..read], |input| {
-            // Whoever listened is gone: the descriptor that ends this thread is about to close.
+            // The receiver is gone: the descriptor that ends this thread is about to close.
             let _ = sender.send(input.into());
         });
     }

@@ -1,8 +1,8 @@
-//! The page as JUnit XML: a test case for each metric with a verdict, and for each gate.
+//! Renders a page as JUnit XML: a test case for each metric with a verdict, and for each gate.
 //!
-//! Gates fail; a verdict alone does not, as the exit code does not: `worse` is said in the case's output. What is
-//! undecided is a skipped case. The dialect is the one that Jenkins, GitLab and the GitHub actions read: `testsuites`,
-//! `testsuite` with its counts, `testcase` with `failure` or `skipped`.
+//! Gates fail; a verdict alone does not, just as it does not affect the exit code: `worse` only appears in the output
+//! of the case. Undecided cases are skipped. The dialect is the one that Jenkins, GitLab and the GitHub actions read:
+//! `testsuites`, `testsuite` with its counts, `testcase` with `failure` or `skipped`.
 
 use std::io;
 
@@ -13,7 +13,7 @@ use quick_xml::events::{BytesDecl, BytesText, Event};
 
 use super::{Page, told};
 
-/// A case and how it ended.
+/// A test case and its result.
 struct Case {
     name: String,
     end: End,
@@ -25,18 +25,18 @@ enum End {
     Skipped(String),
 }
 
-/// The page.
+/// Renders the page.
 ///
 /// # Errors
 ///
-/// None that a vector gives.
+/// Never fails in practice: it writes to a vector.
 pub fn render(page: &Page) -> io::Result<String> {
     let suites = [("verdicts", verdicts(page)), ("gates", gates(page))];
     let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
     writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
     let all = || suites.iter().flat_map(|(_, cases)| cases);
     let root = writer.create_element("testsuites").with_attribute(("name", "loopscope"));
-    // The strictest schema, that of Jenkins' xUnit plugin, knows no `skipped` here.
+    // The strictest schema, that of Jenkins' xUnit plugin, has no `skipped` attribute here.
     let counted = counts(all());
     let known = counted.iter().filter(|(name, _)| *name != "skipped");
     let root = root.with_attributes(known.map(|(name, count)| (*name, count.as_str())));

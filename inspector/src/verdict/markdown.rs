@@ -1,4 +1,4 @@
-//! The page as Markdown, for a pull request: the sentence, the verdicts, the gates, and the rest folded away.
+//! Renders a page as Markdown, for a pull request: the sentence, the verdicts, the gates, and the rest folded away.
 
 use std::fmt::Write as _;
 
@@ -8,10 +8,10 @@ use loop_traces::analysis::gate::Outcome;
 
 use super::{Page, told};
 
-/// Changes shown without a verdict.
+/// Maximum number of changes shown without a verdict.
 const CHANGES_SHOWN: usize = 20;
 
-/// The page.
+/// Renders the page.
 #[must_use]
 pub fn render(page: &Page) -> String {
     let mut out = String::new();
@@ -87,7 +87,7 @@ const fn sign(verdict: Verdict) -> &'static str {
     }
 }
 
-/// Text in a cell: no mark-up of its own, no new cell.
+/// Escapes text for a cell: no mark-up, no cell separator.
 fn cell(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in printable(text).chars() {
@@ -105,7 +105,7 @@ fn cell(text: &str) -> String {
     out
 }
 
-/// Code in a cell: a quote would end it, a bar too.
+/// Escapes code for a cell: a backquote would end it, and so would a bar.
 fn code(text: &str) -> String {
     text.replace('`', "'").replace('|', "\\|")
 }

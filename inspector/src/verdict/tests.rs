@@ -1,4 +1,4 @@
-//! Pages of imagined comparisons: what a reader sees, and that nothing that is named can break a format.
+//! Pages of made-up comparisons: what a reader sees, and that no name can break a format.
 
 use super::*;
 use crate::theme::Theme;
@@ -13,7 +13,7 @@ fn gate(outcome: Outcome) -> Judgement {
     json.expect("a gate").judge(&run).expect("it compares nothing")
 }
 
-/// A summary in which the tag is not, ran often, or may have run.
+/// A summary in which the tag is absent, ran often, or may have run.
 fn summary(outcome: Outcome) -> loop_traces::summary::Summary {
     let source = loop_traces::synthetic::Script { ticks: 1, ..Default::default() }.source();
     let mut timeline = loop_traces::timeline::Timeline::new(Default::default());

@@ -1,4 +1,4 @@
-//! The page as text: the verdict first, then what it rests on, then where else to look.
+//! Renders a page as text: the verdict first, then its basis, then where else to look.
 
 use loop_probes::text::printable;
 use loop_traces::analysis::diff::decide::Verdict;
@@ -10,13 +10,13 @@ use super::{Page, told};
 use crate::text::{self, cut_middle, fill, line, wrap};
 use crate::theme::Theme;
 
-/// Changes shown without a verdict.
+/// Maximum number of changes shown without a verdict.
 const CHANGES_SHOWN: usize = 10;
 
-/// From here on there is room for p-values.
+/// From this width on there is room for p-values.
 const WIDE: usize = 100;
 
-/// The page, `width` cells wide where names let it.
+/// Renders the page, `width` cells wide if the names allow it.
 #[must_use]
 pub fn render(page: &Page, theme: Theme, width: usize) -> String {
     let mut out = Text { out: String::new(), theme, width };
@@ -63,7 +63,7 @@ impl Text {
         line!(self.out, "{word}: {wrapped}");
     }
 
-    /// How wide names may be beside `others` cells.
+    /// The width of names beside `others` cells.
     fn names<'a>(&self, others: usize, names: impl Iterator<Item = &'a str>) -> usize {
         let longest = names.map(UnicodeWidthStr::width).max().unwrap_or_default();
         longest.clamp(12, self.width.saturating_sub(others).max(20))

@@ -1,8 +1,8 @@
-//! The TOML of a case is read strictly.
+//! The TOML file of a case is parsed strictly.
 
 use super::*;
 
-/// What is wrong with a TOML that goes on so.
+/// The error for a TOML file with these further lines.
 fn wrong(rest: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.toml");

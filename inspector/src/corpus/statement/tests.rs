@@ -1,4 +1,4 @@
-//! Statements on made-up events: what is so passes, what is not is named.
+//! Statements on made-up events: true ones pass, false ones are named.
 
 use loop_probes::event::{Origin, Placement};
 use loop_probes::ids::{SourceId, Tag, TimerId, Timestamp};
