@@ -1,13 +1,13 @@
-//! Analysis: pure functions from what was folded to who is to blame, to better or worse, and how far to trust that.
+//! Analysis: pure functions that attribute time, judge and compare runs, and bound what can be concluded.
 //!
 //! | file | what |
 //! |---|---|
-//! | [`attribution`] | who used a stretch of time, in lines that add up to it |
-//! | [`loss`] | what is certain of a percentile although records were lost |
-//! | [`metric`] | the figures of a summary by name, the closed list of them |
-//! | [`condition`], [`gate`] | a metric against a bound: whether it holds, whether that can be told |
+//! | [`attribution`] | breakdown of a stretch of time into parts that sum to it |
+//! | [`loss`] | bounds on a percentile where records were lost |
+//! | [`metric`] | the figures of a summary by name, from a closed list |
+//! | [`condition`], [`gate`] | a metric against a bound: held, failed or undecided |
 //! | [`diff`] | runs against runs: better, worse, the same, or undecided |
-//! | [`statistics`] | what that rests on: permutations, intervals, many answers at once |
+//! | [`statistics`] | the underlying tests: permutations, intervals, multiple testing |
 
 pub mod attribution;
 pub mod condition;

@@ -1,13 +1,13 @@
-//! Attribution: who used up a stretch of the loop's time, to the nanosecond.
+//! Attribution: breaks down a stretch of the loop's time, to the nanosecond.
 //!
-//! There are three kinds of stretches. A *busy* one ([`ledger`]) stands still while the loop polls: it is what a
-//! tick's busy time went into. A *wait* ([`waiting`]) is on the wall clock, as one who waited saw it: polling
-//! counts, as [`What::Overslept`] up to the poll's own deadline and as [`What::LateWakeup`] after it. A
-//! slow task's *run* is its own time, by its labelled spans.
+//! There are three kinds of stretches. *Busy* time ([`ledger`]) excludes the loop's polls: it is what a tick's busy
+//! time went into. A *wait* ([`waiting`]) is wall-clock time, as seen by whatever waited: polling counts, as
+//! [`What::Overslept`] up to the poll's own deadline and as [`What::LateWakeup`] after it. A slow task's *run* is its
+//! own time, by its labelled spans.
 //!
-//! Each nanosecond goes to the innermost thing that happened then (`sweep` has the rule); what lies in a phase
-//! but in nothing else is the phase's, what lies in no phase is `unattributed`. What cannot be known (records
-//! lost, spans no longer kept) has a line that says so.
+//! Each nanosecond goes to the innermost activity at that time (`sweep` has the rule); time in a phase and in nothing
+//! else is the phase's; time in no phase is `unattributed`. What cannot be known (records lost, spans evicted) has a
+//! line of its own.
 
 mod order;
 pub(crate) mod sweep;
@@ -20,29 +20,29 @@ use sweep::{Nodes, Piece, Spans};
 
 pub use what::What;
 
-/// One line of a ledger.
+/// One line of a breakdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
-    /// Who.
+    /// What the time is attributed to.
     pub what: What,
-    /// How much, in nanoseconds.
+    /// Its share, in nanoseconds.
     pub ns: u64,
 }
 
-/// Who used up a stretch: the lines sum exactly to [`total_ns`](Self::total_ns).
+/// The breakdown of a stretch: its lines sum exactly to [`total_ns`](Self::total_ns).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ledger {
-    /// The lines, largest first, then those that say [what is not known](What::is_ignorance);
-    /// `unattributed` is always there, and always last.
+    /// The lines, largest first, followed by those for [unknown time](What::is_ignorance); `unattributed` is always
+    /// present and always last.
     pub shares: Vec<Share>,
     /// Their sum.
     pub total_ns: u64,
 }
 
-/// The ledger of the busy time from `start` to `end`, in at most `lines` lines (at least 2) besides those of
-/// what is not known. `spans` are those of the emitter that ran then, in the order in which they ended; what
-/// lies outside of the stretch is cut off.
+/// The breakdown of the busy time from `start` to `end`, in at most `lines` lines (at least 2) besides those for
+/// unknown time. `spans` are those of the emitter that ran then, in the order in which they ended; anything outside of
+/// the stretch is cut off.
 #[must_use]
 pub fn ledger(start: Timestamp, end: Timestamp, spans: &[TickSpan], lines: usize) -> Ledger {
     let mut nodes = Nodes::default();
@@ -50,7 +50,7 @@ pub fn ledger(start: Timestamp, end: Timestamp, spans: &[TickSpan], lines: usize
     busy(start, end, nodes, lines)
 }
 
-/// As [`ledger`], of a wait from `start` to `end`: polls count.
+/// As [`ledger`], for a wait from `start` to `end`: polls count.
 #[must_use]
 pub fn waiting(kind: Waiter, start: Timestamp, end: Timestamp, spans: &[TickSpan], lines: usize) -> Ledger {
     let mut nodes = Nodes::default();
@@ -63,15 +63,15 @@ pub(crate) fn busy(start: Timestamp, end: Timestamp, nodes: Nodes, lines: usize)
 }
 
 pub(crate) fn waited(kind: Waiter, start: Timestamp, end: Timestamp, nodes: Nodes, lines: usize) -> Ledger {
-    // The poll that was going on when the wait began.
+    // The poll in progress when the wait began.
     let began_in = |node: &&sweep::Node| node.woken && node.start < start && start < node.end;
     let within = nodes.list.iter().any(|node| began_in(&node));
     let what = |piece: &Piece| piece.of(kind, within && piece.start == start);
     book(start, end, nodes, Spans::AreTheTasks, lines, |piece| Some(what(piece)))
 }
 
-/// The ledger of one run, from `start` to `end`: the labelled spans, collections and the like within it. The
-/// run's time outside of them is unattributed.
+/// The breakdown of one run, from `start` to `end`, by the labelled spans, collections and the like within it. The rest
+/// of the run is unattributed.
 pub(crate) fn ran(
     task: TaskId,
     tag: Tag,
@@ -82,11 +82,11 @@ pub(crate) fn ran(
 ) -> Ledger {
     let itself = What::Task { task, tag };
     let is_part = |what: What| what != itself && !matches!(what, What::Phase(_) | What::ShortRuns(_));
-    // What only touches the run is none of its parts.
+    // A span that only touches the run is not part of it.
     let within = |node: &sweep::Node| node.start >= start && node.end <= end;
     let is_beyond = |node: &sweep::Node| node.layer > sweep::Layer::Polled;
     nodes.list.retain(|node| is_beyond(node) || is_part(node.what) && within(node));
-    // The task asked for its own polls, and nothing but the task waited for them.
+    // The task made these polls itself, and nothing but the task waited for them.
     let own_polls = nodes.list.iter_mut().filter(|node| node.layer == sweep::Layer::Polled);
     own_polls.for_each(|node| node.what = What::Poll);
     book(start, end, nodes, Spans::AreParts, lines, |piece| Some(piece.what))
@@ -111,7 +111,7 @@ fn book(
     Ledger { shares: merge(shares, lines.max(2)), total_ns }
 }
 
-/// Lines in the making. Apart by what comes in the order of [`What`] by itself, so that sorting finds little to do.
+/// Lines under construction, kept in groups that follow the order of [`What`], so that sorting has little to do.
 #[derive(Default)]
 struct Shares {
     tasks: Vec<Share>,
@@ -133,8 +133,8 @@ impl Shares {
     }
 }
 
-/// One line each, largest first, the smallest together where there are more than `lines`; at the end what is
-/// not known.
+/// Builds the lines: one per cause, largest first, the smallest merged if there are more than `lines`; unknown time
+/// last.
 fn merge(shares: Shares, lines: usize) -> Vec<Share> {
     let Shares { tasks: mut known, mut microtasks, mut rest } = shares;
     join(&mut known);
@@ -162,7 +162,7 @@ fn merge(shares: Shares, lines: usize) -> Vec<Share> {
     known
 }
 
-/// In the order of [`What`], one line each.
+/// Sorts by [`What`] and merges equal lines.
 fn join(shares: &mut Vec<Share>) {
     shares.sort_unstable_by_key(|share| share.what);
     shares.dedup_by(|next, kept| {
@@ -174,8 +174,8 @@ fn join(shares: &mut Vec<Share>) {
     });
 }
 
-/// Microtasks are one line: that of the task after which most of them ran, where it is to blame for at least
-/// half of their time; the others, or all of them, are of no task in particular.
+/// Joins microtasks into one line: that of the task they mostly followed, if it accounts for at least half of their
+/// time; the rest, or all of them, are attributed to no particular task.
 fn name_microtasks(shares: &mut Vec<Share>) {
     let of = |share: &Share| matches!(share.what, What::Microtasks { .. });
     let total: u64 = shares.iter().filter(|share| of(share)).map(|share| share.ns).sum();
@@ -190,7 +190,7 @@ fn name_microtasks(shares: &mut Vec<Share>) {
 }
 
 impl Ledger {
-    /// How much `what` had.
+    /// The share of `what`.
     #[must_use]
     pub fn of(&self, what: &What) -> u64 {
         self.shares.iter().find(|share| share.what == *what).map_or(0, |share| share.ns)

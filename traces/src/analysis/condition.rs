@@ -1,4 +1,4 @@
-//! Conditions: a metric against a bound, as people write it: `timer_lag.max > 20ms`, `stalls == 0`.
+//! Conditions: a metric against a bound, as users write it: `timer_lag.max > 20ms`, `stalls == 0`.
 //!
 //! The bound has the metric's unit: times `850ns`, `3us`, `20ms`, `1.5s`, `2m`; shares `0.8` or `80%`; sizes
 //! `512B`, `3KiB`, `3MiB`, `1GiB`; counts and rates are numbers alone.
@@ -14,15 +14,15 @@ use crate::summary::Summary;
 /// A metric against a bound.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Condition {
-    /// Of what.
+    /// The metric.
     pub metric: Metric,
-    /// How it is to stand to the bound.
+    /// The required relation to the bound.
     pub comparison: Comparison,
     /// In the metric's unit.
     pub bound: f64,
 }
 
-/// How a figure stands to a bound.
+/// The relation of a figure to a bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Comparison {
     /// `<`
@@ -39,25 +39,25 @@ pub enum Comparison {
     NotEqual,
 }
 
-/// What is written is no condition.
+/// The text is not a condition.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConditionError {
-    /// It compares nothing.
+    /// It has no comparison.
     #[error("{text:?} compares nothing; write it as `timer_lag.max > 20ms`, with one of < <= > >= == !=")]
     NoComparison {
         /// What was written.
         text: String,
     },
-    /// It names a metric that is none.
+    /// It names an unknown metric.
     #[error(transparent)]
     Metric(#[from] UnknownMetric),
-    /// Its bound is not one for that metric.
+    /// Its bound does not suit the metric.
     #[error(transparent)]
     Bound(#[from] BoundError),
 }
 
-/// What is written is no value of a metric.
+/// The text is not a value of the metric.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is no value of {metric}; write it as {example}")]
 pub struct BoundError {
@@ -67,10 +67,10 @@ pub struct BoundError {
 }
 
 impl Comparison {
-    /// The longer ones first: `<=` begins as `<` does.
+    /// Longer signs first: `<=` begins with `<`.
     const ALL: [Self; 6] = [Self::AtMost, Self::AtLeast, Self::Equal, Self::NotEqual, Self::Less, Self::More];
 
-    /// As it is written.
+    /// The sign as written.
     #[must_use]
     pub const fn sign(self) -> &'static str {
         match self {
@@ -83,7 +83,7 @@ impl Comparison {
         }
     }
 
-    /// Whether `number` stands to `bound` so.
+    /// Whether `number` has this relation to `bound`.
     #[must_use]
     pub fn holds(self, number: f64, bound: f64) -> bool {
         match self {
@@ -98,7 +98,7 @@ impl Comparison {
 }
 
 impl Condition {
-    /// Whether it holds in `summary`; `None` where nothing was measured.
+    /// Whether it holds in `summary`; `None` if the metric was not measured.
     #[must_use]
     pub fn holds(&self, summary: &Summary) -> Option<bool> {
         let value = self.metric.of(summary)?;
@@ -110,7 +110,7 @@ impl FromStr for Condition {
     type Err = ConditionError;
 
     fn from_str(text: &str) -> Result<Self, ConditionError> {
-        // A tag may hold any of the signs, a bound none: the last one is meant.
+        // A tag may contain these signs, a bound may not: the last one counts.
         let missing = || ConditionError::NoComparison { text: text.to_owned() };
         let last = text.rfind(['<', '>', '=', '!']).ok_or_else(missing)?;
         let behind = last + 1;
@@ -123,7 +123,7 @@ impl FromStr for Condition {
 }
 
 impl fmt::Display for Condition {
-    /// Exact, so that it is read again as the same condition.
+    /// Exact, so that it parses back to the same condition.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} ", self.metric, self.comparison.sign())?;
         match self.metric.unit() {
@@ -140,11 +140,11 @@ fn exact_time(ns: f64) -> String {
     whole.map_or_else(|| format!("{ns}ns"), |(unit, name)| format!("{}{name}", ns / unit))
 }
 
-/// Reads a bound of `metric`.
+/// Parses a bound of `metric`.
 ///
 /// # Errors
 ///
-/// [`BoundError`] where the text is no number, or has another unit.
+/// [`BoundError`] if the text is not a number, or has another unit.
 pub fn bound(metric: &Metric, text: &str) -> Result<f64, BoundError> {
     let unit = metric.unit();
     number(unit, text.trim()).ok_or_else(|| BoundError {
@@ -184,22 +184,22 @@ fn number(unit: Unit, text: &str) -> Option<f64> {
     let (digits, factor) =
         suffixes.iter().find_map(|(suffix, factor)| Some((text.strip_suffix(suffix)?, factor)))?;
     let digits = digits.trim_end();
-    // `f64` reads `inf`, `nan` and `1e9` too; nobody means them.
+    // `f64` also parses `inf`, `nan` and `1e9`, which are never meant here.
     let plain = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let number: f64 = digits.parse().ok().filter(|_| plain)?;
     let value = number * factor;
-    // Whole nanoseconds and bytes, so that `1.1ms` is what a recorded 1,100,000 equals.
+    // Whole nanoseconds and bytes, so that `1.1ms` equals a recorded 1,100,000.
     let whole = matches!(unit, Unit::Ns | Unit::Bytes);
     Some(if whole { value.round() } else { value }).filter(|value| value.is_finite())
 }
 
-/// Reads a share: `0.1` or `10%`. `None` where it is none.
+/// Parses a share: `0.1` or `10%`. `None` if it is not one.
 #[must_use]
 pub fn share(text: &str) -> Option<f64> {
     number(Unit::Ratio, text.trim())
 }
 
-/// A bound as reports show it.
+/// Formats a bound as reports show it.
 #[must_use]
 pub fn shown(metric: &Metric, bound: f64) -> String {
     Value { number: bound, unit: metric.unit() }.to_string()

@@ -1,7 +1,7 @@
-//! Gates: bounds that a run must keep, or that a candidate must keep against a base.
+//! Gates: bounds on a run, or on a candidate relative to a base.
 //!
-//! A gate fails only on what is known: where lost records, or too few runs, leave it open, the answer is
-//! [`Outcome::Undecided`] and says why.
+//! A gate fails only on what is certain: if lost records or too few runs leave it open, the outcome is
+//! [`Outcome::Undecided`], with the reason.
 
 mod loops;
 
@@ -27,34 +27,34 @@ use crate::units::{between, percent};
 /// A bound for one metric.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gate {
-    /// Of what.
+    /// The metric.
     pub metric: Metric,
     /// The bound.
     pub limit: Limit,
 }
 
-/// What a gate asks for.
+/// The kinds of bounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Limit {
     /// At most this, in the metric's unit.
     Max(f64),
     /// At least this.
     Min(f64),
-    /// Worse than the base by this share at most.
+    /// Worse than the base by at most this share.
     WorseBy(f64),
-    /// The same as the base within this share.
+    /// Within this share of the base.
     SameWithin(f64),
 }
 
-/// Whether a gate is kept.
+/// The outcome of a gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// It is.
+    /// The bound is kept.
     Held,
-    /// It is not.
+    /// The bound is violated.
     Failed,
-    /// The runs do not say.
+    /// The runs do not decide it.
     Undecided,
 }
 
@@ -70,7 +70,7 @@ impl Outcome {
     }
 }
 
-/// What became of a gate.
+/// The result of judging a gate.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Judgement {
@@ -78,42 +78,42 @@ pub struct Judgement {
     pub gate: String,
     /// Its metric.
     pub metric: String,
-    /// Whether it is kept.
+    /// The outcome.
     pub outcome: Outcome,
     /// The numbers: `3.10ms`, or `2.00ms to 2.60ms, 30.0% worse`.
     pub numbers: String,
-    /// Where records were lost: between which values it lies, in the metric's unit; null where nothing bounds it.
+    /// Where records were lost: the bounds of the value in the metric's unit; null where there is no upper bound.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bounds: Option<(f64, Option<f64>)>,
-    /// Why it is undecided, or whose figure it is.
+    /// Why it is undecided, or which tag or loop the figure belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }
 
-/// A gate asks for a comparison, and there is only one side.
+/// A gate needs a base, and there is only one side.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the gate on {metric} has {key}, which needs a base: use it with `diff --gate`")]
 pub struct NeedsBase {
-    /// What it asks for.
+    /// The key that needs a base.
     pub key: &'static str,
-    /// Which.
+    /// The metric.
     pub metric: String,
 }
 
-/// The metric cannot be worse.
+/// The metric has no direction that is worse.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{metric} has no worse_by: more of it is neither better nor worse; give it max or min")]
 pub struct NeverWorse {
-    /// Which.
+    /// The metric.
     pub metric: String,
 }
 
 impl Gate {
-    /// A gate.
+    /// Creates a gate.
     ///
     /// # Errors
     ///
-    /// [`NeverWorse`] where it asks that a metric be not worse that cannot be.
+    /// [`NeverWorse`] if it has `worse_by` on a metric that has no worse direction.
     pub fn new(metric: Metric, limit: Limit) -> Result<Self, NeverWorse> {
         if matches!(limit, Limit::WorseBy(_)) && metric.sense() == Sense::Neither {
             return Err(NeverWorse { metric: printable(&metric.to_string()) });
@@ -121,11 +121,11 @@ impl Gate {
         Ok(Self { metric, limit })
     }
 
-    /// Whether one run is enough to judge it.
+    /// Checks that one run is enough to judge it.
     ///
     /// # Errors
     ///
-    /// [`NeedsBase`] where it compares.
+    /// [`NeedsBase`] if it compares.
     pub fn needs_no_base(&self) -> Result<(), NeedsBase> {
         match self.limit {
             Limit::WorseBy(_) => {
@@ -142,14 +142,14 @@ impl Gate {
     ///
     /// # Errors
     ///
-    /// [`NeedsBase`] where the gate compares.
+    /// [`NeedsBase`] if the gate compares.
     pub fn judge(&self, run: &Run) -> Result<Judgement, NeedsBase> {
         self.needs_no_base()?;
         Ok(self.judge_runs(std::slice::from_ref(run)))
     }
 
-    /// Judges a candidate: its median by `max` and `min`, how far it lies from the base by `worse_by` and `same_within`,
-    /// as a comparison does: a tag's run times without what the machine's speed did to them.
+    /// Judges a candidate: its median by `max` and `min`, its distance from the base by `worse_by` and `same_within`.
+    /// As in a comparison, the machine's speed is taken out of a tag's run times.
     #[must_use]
     pub fn judge_against(&self, base: &[Run], candidate: &[Run]) -> Judgement {
         let on_each = self.judge_each_loop(candidate, |gate| gate.judge_against(base, candidate));
@@ -177,7 +177,8 @@ impl Gate {
         self.under_pressure(judged, &effects, share, &Pressure::of(base, candidate))
     }
 
-    /// What another load of the machine could cause, or hide, does not decide; each of `effects` alone would.
+    /// Leaves undecided what a different load of the machine could cause or hide; each of `effects` alone would be
+    /// decisive.
     fn under_pressure(
         &self,
         judged: Judgement,
@@ -185,7 +186,7 @@ impl Gate {
         share: f64,
         pressure: &Pressure,
     ) -> Judgement {
-        // More of it hides nothing that is worse.
+        // More pressure on the candidate cannot hide that it is worse.
         let is_bound = matches!(self.limit, Limit::WorseBy(_));
         if judged.outcome == Outcome::Held && is_bound && !pressure.is_more_in_base() {
             return judged;
@@ -227,7 +228,7 @@ impl Gate {
         }
     }
 
-    /// A name that was mistaken looks like work that was not done: what the runs do have is said with it.
+    /// A misspelt name looks like work that was not done, so the names that the runs do have are listed.
     fn unmeasured(&self, runs: &[Run]) -> Judgement {
         let known: BTreeSet<String> =
             runs.iter().flat_map(|run| self.metric.siblings(&run.summary)).collect();
@@ -253,7 +254,7 @@ impl Gate {
 
     fn judge_values(&self, runs: &[Run]) -> Judgement {
         let value = median(&values(&self.metric, runs));
-        // A run without a value could have had any.
+        // A run without a value could have had any value.
         let unknown = Bounds { low: 0.0, high: None };
         let bounds = runs.iter().map(|run| self.metric.bounds(&run.summary).unwrap_or(unknown));
         let (lows, highs): (Vec<f64>, Vec<f64>) =
@@ -286,7 +287,7 @@ impl Gate {
         Judgement { bounds: (low != high).then_some((low, high.is_finite().then_some(high))), ..judgement }
     }
 
-    /// What leaves it open.
+    /// The reason why it is undecided.
     fn open(&self, runs: &[Run]) -> String {
         let unmeasured = runs.iter().filter(|run| self.metric.of(&run.summary).is_none()).count();
         if unmeasured > 0 {
@@ -295,7 +296,7 @@ impl Gate {
         format!("{} could overturn it", LeftOpen::of(runs))
     }
 
-    /// The one that is the largest, for a metric of any.
+    /// Where the largest value occurs, for a metric over any.
     fn whose(&self, runs: &[Run]) -> Option<String> {
         let run = runs.first().filter(|_| runs.len() == 1 && self.metric.is_of_any())?;
         let largest = self.metric.each(&run.summary).into_iter().max_by(|a, b| {
@@ -314,7 +315,7 @@ impl Gate {
     ) -> Judgement {
         let both = format!("{} to {}", self.shown(effect.base), self.shown(effect.candidate));
         let Some(change) = effect.change else {
-            // From nothing to something: no share says how much worse that is.
+            // From zero to something: no share can express how much worse that is.
             return if effect.candidate == 0.0 {
                 self.judgement(Outcome::Held, both, None)
             } else {
@@ -333,7 +334,7 @@ impl Gate {
         self.overturned(base, candidate, (outcome, stands), (numbers, could_be), why)
     }
 
-    /// Fails where it is further off than `share` and that is no chance, holds where that it is not is shown.
+    /// Fails if it is beyond `share` and that is not chance; holds if it is shown to be within.
     fn decide(&self, effect: &Effect, p: f64, share: f64) -> (Outcome, Option<String>) {
         let is_same = matches!(self.limit, Limit::SameWithin(_));
         let off = |change: f64| if is_same { change.abs() } else { self.worse(change) };
@@ -355,7 +356,7 @@ impl Gate {
         }
     }
 
-    /// And the effects that decide: of those that are surely beyond the limit, else of what is furthest from chance.
+    /// Also returns the effects that decide: those surely beyond the limit, else those furthest from chance.
     fn judge_any(
         &self,
         base: &[Run],
@@ -377,7 +378,7 @@ impl Gate {
         };
         let compared = || format!("{} compared", many.compared);
         let holds = |one: &One, effect: &Effect| self.decide(effect, one.p, share).0 == Outcome::Held;
-        // What takes hardly any time need not be shown to be within.
+        // Tags that take hardly any time need not be shown to be within the limit.
         let all_hold = many.worth_mentioning().all(|one| holds(one, &one.effect));
         let (outcome, numbers, why) = if !sure.is_empty() {
             (Outcome::Failed, named(&sure), None)
@@ -395,7 +396,7 @@ impl Gate {
             end.change.is_some_and(|change| if is_same { change.abs() } else { self.worse(change) } > share)
         };
         let stands = match outcome {
-            // One that is worse enough whatever was lost is enough, where that makes it no less sure.
+            // One that is beyond the limit whatever was lost is enough, unless its p-value gets worse with the losses.
             Outcome::Failed => {
                 sure.iter().any(|one| one.effect.p_at_worst() <= one.p && ends(one).iter().all(off_still))
             }
@@ -408,7 +409,7 @@ impl Gate {
         (self.overturned(base, candidate, (outcome, stands), (numbers, could_be), why), effects)
     }
 
-    /// What the lost records could overturn says so, and what it could be with them.
+    /// If lost records could overturn the outcome, says so, and gives the range it could have.
     fn overturned(
         &self,
         base: &[Run],
@@ -425,7 +426,7 @@ impl Gate {
         self.judgement(Outcome::Undecided, numbers, Some(why))
     }
 
-    /// A change as how much worse it is.
+    /// Converts a change to how much worse it is.
     fn worse(&self, change: f64) -> f64 {
         if self.metric.sense() == Sense::MoreIsBetter { -change } else { change }
     }
@@ -435,7 +436,7 @@ impl Gate {
     }
 }
 
-/// `2.0% better to 30.0% worse`; nothing of nothing.
+/// `: 2.0% better to 30.0% worse`; empty if there are no changes.
 fn between_changes(ends: impl Iterator<Item = f64>) -> String {
     let all: Vec<f64> = ends.collect();
     let bounded = |end: f64| if leeway::is_anything(end) { "anything".to_owned() } else { by(end) };

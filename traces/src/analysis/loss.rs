@@ -1,17 +1,17 @@
-//! Loss: what can still be said where records are missing, or what they tell of has not ended.
+//! Loss: what remains certain when records are missing, or what they describe has not ended.
 //!
-//! Each lost record can have held one sample of a kind at most. So a figure lies between what it is with all of them
-//! as short as can be, and what it is with all of them as long as can be:
+//! Each lost record can have held at most one sample of a kind. So a figure lies between its value with all missing
+//! samples as short as possible and its value with all of them as long as possible:
 //!
-//! - **from below** a lost sample can be zero, so of `n` seen and `m` missing the quantile `q` is at least the seen
-//!   one of rank `⌈q(n + m)⌉ − m`; the maximum is at least the seen one;
-//! - **from above** a lost sample can be anything, unless it is a stretch of a loop's own time. Runs of a loop follow
-//!   one another, so those that were lost fit into the gaps ([`Missing`]): a gap of 3 ms hides no run of 4 ms and two
-//!   of 1.5 ms at most. With `J(v)` the number that can be longer than `v`, the quantile is at most the smallest `v`
-//!   that `⌈q(n + J(v))⌉` of the seen ones do not exceed. Where there is none, nothing bounds it.
+//! - **from below**, a lost sample can be zero, so with `n` seen and `m` missing the quantile `q` is at least the seen
+//!   sample of rank `⌈q(n + m)⌉ − m`; the maximum is at least the seen one;
+//! - **from above**, a lost sample can be anything, unless it is an interval of a loop's own time. Runs of a loop
+//!   follow one another, so lost runs must fit into the gaps ([`Missing`]): a gap of 3 ms hides no run of 4 ms and at
+//!   most two of 1.5 ms. With `J(v)` the number that can be longer than `v`, the quantile is at most the smallest `v`
+//!   such that at least `⌈q(n + J(v))⌉` of the seen samples are at most `v`. If there is none, there is no upper bound.
 //!
-//! A sample that has not ended (a tick that goes on, a timer that is overdue) is one that is missing, but of which is
-//! known that it is at least so long: from below it counts as that, from above as anything.
+//! A sample that has not ended (a running tick, an overdue timer) is a missing one with a known minimum: it counts as
+//! that from below, and as anything from above.
 
 pub mod missing;
 
@@ -45,7 +45,7 @@ impl From<Bounds> for (u64, Option<u64>) {
 }
 
 impl Bounds {
-    /// Whether it may be anything but `value`.
+    /// Whether values other than `value` are possible.
     #[must_use]
     pub fn is_open(self, value: u64) -> bool {
         self.lo != value || self.hi != Some(value)
@@ -71,8 +71,8 @@ pub struct SpreadBounds {
 }
 
 impl SpreadBounds {
-    /// What is certain of `seen`, to which samples are `missing`. Quantiles within the width of a bucket (1 %), as
-    /// all those of a [`Histogram`].
+    /// Bounds on the statistics of `seen`, given the `missing` samples. Quantiles are exact to the width of a bucket (1
+    /// %), as all those of a [`Histogram`].
     #[must_use]
     pub fn of(seen: &Histogram, missing: &Missing) -> Self {
         let at_least = &*seen.with(missing.unfinished());
@@ -89,27 +89,27 @@ impl SpreadBounds {
     }
 }
 
-/// Between which values the quantile `quantile` (0 to 1) of `seen` lies where samples are `missing`. Within the width
-/// of a bucket (1 %), as all quantiles of a [`Histogram`].
+/// Bounds on the quantile `quantile` (0 to 1) of `seen`, given the `missing` samples. Exact to the width of a bucket (1
+/// %), as all quantiles of a [`Histogram`].
 #[must_use]
 pub fn quantile_bounds(seen: &Histogram, quantile: f64, missing: &Missing) -> Bounds {
     Sides::of(seen, &seen.with(missing.unfinished()), missing).quantile(quantile)
 }
 
-/// What bounds a distribution from either side.
+/// The inputs that bound a distribution from either side.
 struct Sides<'a> {
-    /// What was seen to its end.
+    /// Samples that have ended.
     seen: &'a Histogram,
-    /// The same and what has not ended, as long as it is known to be; `seen` where everything has.
+    /// The same plus unfinished samples at their known minimum; `seen` if there are none.
     at_least: &'a Histogram,
     missing: &'a Missing,
-    /// The upper edge of each bucket that holds any of `seen`, and how many samples are at most that.
+    /// The upper edge of each non-empty bucket of `seen`, and how many samples are at most that.
     steps: Vec<(u64, u64)>,
     /// As `steps`, of `at_least`.
     steps_at_least: Option<Vec<(u64, u64)>>,
 }
 
-/// Counted from 1, as the histogram itself counts.
+/// The rank of a quantile, from 1, as the histogram counts.
 fn rank(quantile: f64, samples: u64) -> u64 {
     ((quantile.clamp(0.0, 1.0) * samples as f64).ceil() as u64).max(1)
 }
@@ -146,7 +146,8 @@ impl<'a> Sides<'a> {
         };
         let longer = |value: u64| seen.count().saturating_add(missing.longer_than(value));
         let suffices = |value: u64| rank(quantile, longer(value)) <= seen_up_to(value);
-        // What nothing is longer than is enough, where there is such a thing; the less, the fewer can be longer.
+        // A value that nothing can exceed is enough, if there is one; the smaller the value, the fewer samples can
+        // exceed it.
         let last = steps.last().map_or(0, |(edge, _)| *edge);
         let end = missing.longest().map_or(last, |longest| longest.max(last));
         if !suffices(end) && missing.longest().is_none() {
@@ -161,13 +162,13 @@ impl<'a> Sides<'a> {
                 below = middle + 1;
             }
         }
-        // A lost one is shown as its bucket too.
+        // A lost sample is reported as its bucket too.
         let shown = seen.upper_edge(enough);
         Some(missing.longest().map_or(shown, |longest| shown.min(longest.max(seen.max()))))
     }
 }
 
-/// Samples that are missing add what fits into their stretches, and are more by as many as that takes.
+/// Bounds the mean: missing samples add what fits into their gaps, and raise the count accordingly.
 fn mean(seen: &Histogram, at_least: &Histogram, missing: &Missing) -> Bounds {
     let (count, total, most) = (seen.count() as f64, seen.total() as f64, missing.lost() as f64);
     if missing.count() == 0 {
@@ -184,7 +185,7 @@ fn mean(seen: &Histogram, at_least: &Histogram, missing: &Missing) -> Bounds {
     Bounds { lo: lo.floor() as u64, hi }
 }
 
-/// As [`mean`]; of samples that share a time their logarithms add up to most where all are equal. Zeros count as one.
+/// As [`mean`]; the logarithms of samples that share a time sum to the most when all are equal. Zeros count as one.
 fn geometric_mean(seen: &Histogram, at_least: &Histogram, missing: &Missing) -> Bounds {
     let (count, most) = (seen.count() as f64, missing.lost() as f64);
     let own = seen.geometric_mean();
@@ -197,14 +198,14 @@ fn geometric_mean(seen: &Histogram, at_least: &Histogram, missing: &Missing) -> 
         let (longest, total) = (longest.max(1) as f64, missing.total_ns().max(1) as f64);
         let with =
             |more: f64| (seen_logarithms + more * longest.min(total / more).max(1.0).ln()) / (count + more);
-        // It rises to one number of samples and falls from there.
+        // It rises up to some number of samples and falls from there.
         let (mut low, mut high) = ((total / longest).min(most), most);
         for _ in 0..64 {
             let middle = f64::midpoint(low, high);
             if (total / middle).max(1.0).ln() - 1.0 > with(middle) { low = middle } else { high = middle }
         }
         let raised = with(low).max(with(high)).exp();
-        // A lost one is counted as the middle of its bucket too, which is up to 1 % more than itself.
+        // A lost sample counts as the middle of its bucket too, which is up to 1 % above its value.
         (raised.max(own) * 1.01).ceil() as u64
     });
     let lo = logarithms(at_least) / (at_least.count() as f64 + most).max(1.0);

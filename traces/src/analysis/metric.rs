@@ -1,20 +1,20 @@
 //! Metrics: the figures of a summary by name, so that gates, comparisons and searches all mean the same one.
 //!
-//! The list is closed ([`catalogue`]): a name that is not on it is an error that names the nearest ones, never a
-//! metric that is silently absent. Distributions are followed by a statistic:
+//! The list is closed ([`catalogue`]): an unknown name is an error that suggests the nearest ones, never a metric that
+//! is silently absent. Distributions are followed by a statistic:
 //!
 //! ```text
 //! timer_lag.p99        ticks.run.max        stalls        utilization
 //! task.ReadFile.run.p99        task.ReadFile.count        task.*.run.p50        queue.tasks.depth.max
 //! ```
 //!
-//! The name of a tag or queue stands between `task.` or `queue.` and what follows, whatever it holds, dots and
-//! spaces too: `task.GET /a.b.run.p99` is the tag `GET /a.b`. Only a name that is empty, begins or ends with a
-//! space, begins with a quote, or is a lone `*` is put in quotes: `task."*".count`. Without quotes `*` is every
-//! tag: the metric is the largest of their figures.
+//! The name of a tag or queue stands between `task.` or `queue.` and the rest, and may contain anything, even dots and
+//! spaces: `task.GET /a.b.run.p99` is the tag `GET /a.b`. Only a name that is empty, begins or ends with a space,
+//! begins with a quote, or is a lone `*` needs quotes: `task."*".count`. Without quotes `*` stands for every tag: the
+//! metric is the largest of their figures.
 //!
-//! `loop.NAME.` before a metric asks for that of one loop: `loop.renderer.utilization`. The same quotes stand around a
-//! name that would be read otherwise. Of several loops together a share, a percentile or a median is not measured.
+//! `loop.NAME.` before a metric selects one loop: `loop.renderer.utilization`. Names that would be ambiguous take the
+//! same quotes. Over several loops together, shares, percentiles and medians are not measured.
 
 pub mod bounds;
 pub mod catalogue;
@@ -33,35 +33,35 @@ use crate::units;
 
 use catalogue::{FIGURES, Figure, NAMED, Named};
 
-/// Two readings of a clock differ by as much from what passed in between, in nanoseconds.
+/// Resolution of a clock: differences of two readings are no more exact than this, in nanoseconds.
 pub const CLOCK_GRAIN_NS: f64 = 20.0;
 
 /// One figure of a [`Summary`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Metric {
     kind: Kind,
-    /// The loop that it is of; `None` is the whole.
+    /// The loop it belongs to; `None` for all loops together.
     of_loop: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Kind {
-    /// A place in [`FIGURES`].
+    /// An index into [`FIGURES`].
     Plain(usize, Option<Statistic>),
-    /// A place in [`NAMED`], and whose figure it is.
+    /// An index into [`NAMED`], and whose figure it is.
     Of(usize, Whose, Option<Statistic>),
 }
 
-/// Whose figure a metric is, where there are many.
+/// Whose figure a metric is, for figures that occur once per name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Whose {
-    /// The one of that name.
+    /// The one with this name.
     One(String),
     /// Each of them: the metric is the largest.
     Any,
 }
 
-/// What of a distribution.
+/// A statistic of a distribution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Statistic {
     /// The median.
@@ -82,7 +82,7 @@ impl Statistic {
     /// All of them.
     pub const ALL: [Self; 6] = [Self::P50, Self::P90, Self::P99, Self::Max, Self::Mean, Self::Gmean];
 
-    /// As it ends a metric's name.
+    /// Its suffix in a metric's name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -96,7 +96,7 @@ impl Statistic {
     }
 }
 
-/// What a metric counts.
+/// The unit of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
@@ -108,18 +108,18 @@ pub enum Unit {
     Ratio,
     /// Bytes.
     Bytes,
-    /// So many a second.
+    /// A rate per second.
     PerSecond,
 }
 
-/// What more of a metric means.
+/// Whether more of a metric is worse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Sense {
     /// More is worse.
     MoreIsWorse,
     /// More is better.
     MoreIsBetter,
-    /// More is only more: how much there was to do.
+    /// More is neither: it only says how much there was to do.
     Neither,
 }
 
@@ -128,22 +128,22 @@ pub enum Sense {
 pub struct Value {
     /// The number, in `unit`.
     pub number: f64,
-    /// What it counts.
+    /// Its unit.
     pub unit: Unit,
 }
 
-/// The list does not have that metric.
+/// The list has no metric of that name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no metric {name:?}; near it are {}", printable(&nearest.join(", ")))]
 pub struct UnknownMetric {
     /// What was written.
     pub name: String,
-    /// Names that the list has, the nearest first.
+    /// Names in the list, nearest first.
     pub nearest: Vec<String>,
 }
 
 impl Metric {
-    /// Its value in `summary`; `None` where nothing was measured: the median of no timers is not zero.
+    /// Its value in `summary`; `None` if it was not measured: the median of no timers is not zero.
     #[must_use]
     pub fn of(&self, summary: &Summary) -> Option<Value> {
         let summary = &*self.summary_of(summary)?;
@@ -161,7 +161,7 @@ impl Metric {
         matches!(&self.kind, Kind::Plain(place, _) if FIGURES[*place].name == name)
     }
 
-    /// That of its loop.
+    /// The summary of its loop.
     fn summary_of<'a>(&self, summary: &'a Summary) -> Option<Cow<'a, Summary>> {
         match &self.of_loop {
             Some(name) => summary.of_loop(name),
@@ -169,8 +169,8 @@ impl Metric {
         }
     }
 
-    /// Each loop has its own, so that one of several together says nothing: not what is told by tag, nor what a process
-    /// has once.
+    /// Whether each loop has its own value, so that one for several loops together is meaningless. Figures by tag, and
+    /// those that a process has once, are excluded.
     #[must_use]
     pub fn is_of_each_loop(&self) -> bool {
         const ONCE: [&str; 4] = ["span", "lost", "pumps.run", "shutdown.left"];
@@ -184,19 +184,19 @@ impl Metric {
             }
     }
 
-    /// The same of one loop.
+    /// The same metric for one loop.
     #[must_use]
     pub fn on_loop(&self, name: &str) -> Self {
         Self { of_loop: Some(name.to_owned()), ..self.clone() }
     }
 
-    /// It is of one loop by name, or of the whole.
+    /// The loop it is restricted to, if any.
     #[must_use]
     pub fn loop_name(&self) -> Option<&str> {
         self.of_loop.as_deref()
     }
 
-    /// What it counts.
+    /// Its unit.
     #[must_use]
     pub fn unit(&self) -> Unit {
         match &self.kind {
@@ -205,7 +205,7 @@ impl Metric {
         }
     }
 
-    /// What more of it means.
+    /// Whether more of it is worse.
     #[must_use]
     pub fn sense(&self) -> Sense {
         match &self.kind {
@@ -214,8 +214,8 @@ impl Metric {
         }
     }
 
-    /// A difference by less than this is none, in its unit: half a thing of what is counted, half a stall of the time in
-    /// stalls, the grain of a clock of every other time. 0 of everything else.
+    /// The difference below which two values count as equal, in its unit: half a unit for counts, half a stall for the
+    /// time in stalls, the clock's resolution for other times, 0 for everything else.
     #[must_use]
     pub fn grain(&self, summary: &Summary) -> f64 {
         match self.unit() {
@@ -226,8 +226,8 @@ impl Metric {
         }
     }
 
-    /// A difference by less than this does not matter, in its unit, however large a share it is: half of what makes a
-    /// timer late, and at least the [`grain`](Self::grain).
+    /// The difference below which a change does not matter, however large as a share, in its unit: half of what makes a
+    /// timer late for timer lag, and at least the [`grain`](Self::grain).
     #[must_use]
     pub fn floor(&self, summary: &Summary) -> f64 {
         let is_lag =
@@ -236,19 +236,20 @@ impl Metric {
         late.max(self.grain(summary))
     }
 
-    /// It is the time in stalls.
+    /// Whether it is the time in stalls.
     #[must_use]
     pub fn is_time_in_stalls(&self) -> bool {
         matches!(&self.kind, Kind::Plain(place, _) if FIGURES[*place].name == "stalls.busy")
     }
 
-    /// It is how long tasks of a tag run, of one or of any: what the machine's speed can be taken out of.
+    /// Whether it is the run time of a tag's tasks, of one tag or of any: the machine's speed can be taken out of
+    /// these.
     #[must_use]
     pub fn is_run_of_tag(&self) -> bool {
         matches!(&self.kind, Kind::Of(place, ..) if NAMED[*place].is_run_of_tag())
     }
 
-    /// What of a distribution it is, where it is of one.
+    /// The statistic, if it is one of a distribution.
     #[must_use]
     pub const fn statistic(&self) -> Option<Statistic> {
         match &self.kind {
@@ -266,13 +267,13 @@ impl Metric {
         }
     }
 
-    /// It is the largest of many, as `task.*.run.p50`.
+    /// Whether it is the largest of many, as `task.*.run.p50`.
     #[must_use]
     pub const fn is_of_any(&self) -> bool {
         matches!(&self.kind, Kind::Of(_, Whose::Any, _))
     }
 
-    /// For a metric of any: the metric of each that `summary` has. For every other: itself.
+    /// For a metric over any, the metric of each one in `summary`; for all others, the metric itself.
     #[must_use]
     pub fn each(&self, summary: &Summary) -> Vec<Self> {
         let Some(summary) = self.summary_of(summary) else { return Vec::new() };
@@ -286,7 +287,7 @@ impl Metric {
         }
     }
 
-    /// Whose it is, where it is one of many: a tag, a queue, a priority.
+    /// The tag, queue or priority it belongs to, if it is one of many.
     #[must_use]
     pub fn whose(&self) -> Option<&str> {
         match &self.kind {
@@ -295,7 +296,7 @@ impl Metric {
         }
     }
 
-    /// Whose it could be, where it is one of many: all tags, queues or priorities that `summary` has.
+    /// All tags, queues or priorities in `summary` that it could belong to, if it is one of many.
     #[must_use]
     pub fn siblings(&self, summary: &Summary) -> Vec<String> {
         let Some(summary) = self.summary_of(summary) else { return Vec::new() };
@@ -305,7 +306,7 @@ impl Metric {
         }
     }
 
-    /// Every metric that `summary` has a value for, in the order of the list.
+    /// Every metric with a value in `summary`, in the order of the list.
     #[must_use]
     pub fn all(summary: &Summary) -> Vec<Self> {
         let plain = FIGURES.iter().enumerate().flat_map(|(place, figure)| {
@@ -336,12 +337,12 @@ impl Metric {
     }
 }
 
-/// What stands behind a name: each statistic, or nothing.
+/// The possible suffixes: each statistic, or none.
 fn statistics(of_a_distribution: bool) -> Vec<Option<Statistic>> {
     if of_a_distribution { Statistic::ALL.map(Some).to_vec() } else { vec![None] }
 }
 
-/// A name and what may stand behind it.
+/// A name with each possible suffix.
 fn ends(name: &str, of_a_distribution: bool) -> impl Iterator<Item = (String, Option<Statistic>)> {
     statistics(of_a_distribution).into_iter().map(move |statistic| match statistic {
         Some(statistic) => (format!("{name}.{}", statistic.name()), Some(statistic)),
@@ -378,7 +379,7 @@ impl FromStr for Metric {
     }
 }
 
-/// A loop's name, and the metric behind it: the shortest name of which the rest is one.
+/// Splits a loop's name from its metric: the shortest name whose rest is a metric.
 fn of_one_loop(text: &str) -> Option<Metric> {
     let whole = |rest: &str| rest.parse::<Metric>().ok().filter(|metric| metric.of_loop.is_none());
     let (name, metric) = match text.strip_prefix('"').and_then(|rest| rest.split_once("\".")) {
@@ -428,7 +429,7 @@ impl fmt::Display for Whose {
 fn nearest_metrics(text: &str) -> Vec<String> {
     let plain = FIGURES.iter().flat_map(|Figure { name, .. }| ends_of(name));
     let named = NAMED.iter().flat_map(|named| {
-        // The name itself is as good as written: the words around it are what was mistaken.
+        // Keeps the name itself as written: the mistake is in the words around it.
         let inner = text.split('.').nth(1).filter(|inner| !inner.is_empty()).unwrap_or("NAME");
         let name = format!("{}.{inner}.{}", named.before, named.after);
         ends(&name, named.is_distribution()).map(|(name, _)| name).collect::<Vec<_>>()
@@ -441,7 +442,7 @@ fn ends_of(name: &str) -> Vec<String> {
     ends(name, figure.is_some_and(Figure::is_distribution)).map(|(name, _)| name).collect()
 }
 
-/// What was measured, in words also where nothing was.
+/// Formats a value, or says that there is none.
 #[must_use]
 pub fn measured(value: Option<Value>) -> String {
     value.map_or_else(|| "not measured".to_owned(), |value| value.to_string())

@@ -1,16 +1,16 @@
-//! The statistics of a comparison: few runs a side, so exact where that is possible and robust everywhere.
+//! The statistics of a comparison: with few runs a side, exact where possible and robust everywhere.
 //!
 //! | what | how | source |
 //! |---|---|---|
 //! | location, shift | medians; the median of all pairwise differences | Hodges & Lehmann 1963 |
 //! | effect size | how often one side is above the other | Cliff 1993 |
-//! | p-value | all splits of the runs into two sides ([`splits`]), so that ties cost nothing | Fisher 1935, Mann & Whitney 1947 |
+//! | p-value | all splits of the runs into two sides ([`splits`]), exact with ties | Fisher 1935, Mann & Whitney 1947 |
 //! | any of many | the largest statistic over all of them, over the same splits | Westfall & Young 1993 |
 //! | many verdicts | the smallest p against its part of 5%, the next against what is left, … | Holm 1979 |
 //! | equality | two one-sided tests ([`Welch`]) | Schuirmann 1987, Welch 1947 |
 //! | interval | [`bootstrap`], widened for few runs | Efron 1979, Hesterberg 2015 |
 //!
-//! Everything random is seeded: the same runs give the same answer.
+//! All randomness is seeded: the same runs give the same answer.
 
 pub mod bootstrap;
 pub mod splits;
@@ -18,14 +18,14 @@ pub mod splits;
 use splits::Splits;
 use statrs::distribution::{ContinuousCDF as _, StudentsT};
 
-/// The median; `None` of nothing. Values that are no number must not come in.
+/// The median; `None` if there are no values. NaN is not allowed.
 #[must_use]
 pub fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     median_of(&mut sorted)
 }
 
-/// The median, of values that may be moved about.
+/// The median; reorders the values.
 pub(crate) fn median_of(values: &mut [f64]) -> Option<f64> {
     if values.is_empty() {
         return None;
@@ -38,13 +38,13 @@ pub(crate) fn median_of(values: &mut [f64]) -> Option<f64> {
     low.iter().copied().max_by(f64::total_cmp).map(|low| f64::midpoint(low, high))
 }
 
-/// The mean; `None` of nothing.
+/// The mean; `None` if there are no values.
 #[must_use]
 pub fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
-/// How far `candidate` lies above `base`: the median of all differences between one of each (Hodges–Lehmann).
+/// The shift from `base` to `candidate`: the median of all pairwise differences (Hodges–Lehmann).
 #[must_use]
 pub fn shift(base: &[f64], candidate: &[f64]) -> Option<f64> {
     let mut differences: Vec<f64> =
@@ -52,7 +52,8 @@ pub fn shift(base: &[f64], candidate: &[f64]) -> Option<f64> {
     median_of(&mut differences)
 }
 
-/// Cliff's delta: how often one of `candidate` is above one of `base`, less how often below; from -1 to 1.
+/// Cliff's delta: the share of pairs in which `candidate` is above `base`, less the share in which it is below; -1 to
+/// 1.
 #[must_use]
 pub fn cliffs_delta(base: &[f64], candidate: &[f64]) -> Option<f64> {
     let pairs = base.len() * candidate.len();
@@ -66,8 +67,8 @@ pub fn cliffs_delta(base: &[f64], candidate: &[f64]) -> Option<f64> {
     (pairs > 0).then(|| balance as f64 / pairs as f64)
 }
 
-/// How two sides of runs scatter around their own means: the pooled standard deviation. `None` with fewer than
-/// three runs in all.
+/// The scatter of the runs around the means of their sides: the pooled standard deviation. `None` with fewer than three
+/// runs in all.
 #[must_use]
 pub fn scatter(base: &[f64], candidate: &[f64]) -> Option<f64> {
     let runs = base.len() + candidate.len();
@@ -81,7 +82,7 @@ pub fn scatter(base: &[f64], candidate: &[f64]) -> Option<f64> {
     Some(((squares(base) + squares(candidate)) / (runs - 2) as f64).sqrt())
 }
 
-/// The difference of the means of two sides that may scatter differently, and its error (Welch 1947).
+/// The difference of the means of two sides with possibly different scatter, and its error (Welch 1947).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Welch {
     by: f64,
@@ -107,8 +108,8 @@ impl Welch {
         Some(Self { by: above - below, error: (low + high).sqrt(), freedom })
     }
 
-    /// The p-value of the equivalence test: the chance to look as equal where the difference is `within` or more, to
-    /// whichever side. Two one-sided tests, of which the worse counts (Schuirmann 1987).
+    /// The p-value of the equivalence test: the chance to look this equal if the difference is `within` or more in
+    /// either direction. Two one-sided tests, of which the worse counts (Schuirmann 1987).
     #[must_use]
     pub fn equivalence(self, within: f64) -> f64 {
         let room = within - self.by.abs();
@@ -119,7 +120,7 @@ impl Welch {
     }
 }
 
-/// Ranks from 1, the mean rank for equal values.
+/// Ranks from 1; equal values get their mean rank.
 fn ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
@@ -135,8 +136,8 @@ fn ranks(values: &[f64]) -> Vec<f64> {
     ranks
 }
 
-/// The two-sided p-value of the rank-sum test (Mann–Whitney), from the distribution over the splits themselves:
-/// exact for few runs, with ties too. 1 where a side is empty.
+/// The two-sided p-value of the rank-sum test (Mann–Whitney), computed over the splits: exact for few runs, also with
+/// ties. 1 if a side is empty.
 #[must_use]
 pub fn rank_test(base: &[f64], candidate: &[f64]) -> f64 {
     let all: Vec<f64> = base.iter().chain(candidate).copied().collect();
@@ -148,12 +149,12 @@ pub fn rank_test(base: &[f64], candidate: &[f64]) -> f64 {
     })
 }
 
-/// What counts as no less than `statistic`: sums in another order differ in their last bits.
+/// Lower limit of what counts as equal to `statistic`: sums in another order differ in their last bits.
 pub(crate) fn at_least(statistic: f64) -> f64 {
     statistic * (1.0 - 1e-9) - 1e-12
 }
 
-/// The share of splits whose statistic is at least that of the real one, which counts itself. `statistic` gets the
+/// The share of splits whose statistic is at least that of the real one, which is included. `statistic` receives the
 /// candidate's places among all runs, base first.
 pub(crate) fn p_value(base: usize, candidate: usize, statistic: impl Fn(&[usize]) -> f64) -> f64 {
     if base == 0 || candidate == 0 {
@@ -169,8 +170,8 @@ pub(crate) fn p_value(base: usize, candidate: usize, statistic: impl Fn(&[usize]
     extreme as f64 / all as f64
 }
 
-/// Holm's procedure: which of the p-values are significant, if all of them together may err in the share `alpha` of all
-/// comparisons. Each gets its part of `alpha` by its weight.
+/// Holm's procedure: returns which p-values are significant if the family-wise error may be `alpha`. Each gets its part
+/// of `alpha` by its weight.
 #[must_use]
 pub fn holm(weighted: &[(f64, f64)], alpha: f64) -> Vec<bool> {
     let mut order: Vec<usize> = (0..weighted.len()).collect();

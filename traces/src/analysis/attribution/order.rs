@@ -1,8 +1,8 @@
-//! The order of the [sweep](super::sweep): by beginnings, outer before inner; of equal extents the later one in
-//! the stream first, because a parent is told after its children.
+//! The order used by the [sweep](super::sweep): by beginning, outer before inner; of equal extents, the later one in
+//! the stream first, because a parent is recorded after its children.
 //!
-//! Spans come in the order in which they ended, and nearly always lie within one another or apart. Then nothing needs
-//! to be sorted: before each one come those that ended before it began, and those in which it lies.
+//! Spans arrive in the order in which they ended, and nearly always nest or lie apart. Then no sort is needed: each is
+//! preceded by those that ended before it began, and by those that contain it.
 
 use super::sweep::Node;
 
@@ -18,9 +18,9 @@ fn sort_any(nodes: &mut [Node]) {
     nodes.sort_by(|a, b| a.start.cmp(&b.start).then(b.end.cmp(&a.end)));
 }
 
-/// `None` where they are not in the order of their ends, or overlap without nesting.
+/// `None` if they are not in the order of their ends, or overlap without nesting.
 fn nested(nodes: &[Node]) -> Option<Vec<Node>> {
-    // Of each, the first one that lies within it.
+    // For each node, the first one that lies within it.
     let mut firsts: Vec<usize> = Vec::with_capacity(nodes.len());
     let mut outermost: Vec<usize> = Vec::new();
     for (place, node) in nodes.iter().enumerate() {
@@ -40,7 +40,7 @@ fn nested(nodes: &[Node]) -> Option<Vec<Node>> {
         outermost.push(place);
     }
     let mut sorted = nodes.to_vec();
-    // The first ones of those in which a node lies.
+    // The first ones within each of the nodes that contain the current one.
     let mut outer: Vec<usize> = outermost;
     outer.clear();
     for (place, node) in nodes.iter().enumerate().rev() {
@@ -70,7 +70,7 @@ mod tests {
         extents.iter().enumerate().map(node).collect()
     }
 
-    /// Which one stands where.
+    /// The nodes in order.
     fn order(nodes: &[Node]) -> Vec<What> {
         nodes.iter().map(|node| node.what).collect()
     }

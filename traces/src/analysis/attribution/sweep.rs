@@ -1,12 +1,12 @@
-//! The sweep: cuts a stretch of time into pieces and says of each who had it.
+//! The sweep: cuts a stretch of time into pieces and attributes each piece.
 //!
-//! Of all that covers a nanosecond, what began last has it; of those that began together the one that ended
-//! first; of equal extents the one that came first in the stream, because a parent is told after its children.
-//! Polls stand above all that ran (while it polls, a thread runs nothing), what is not known above that, and a
-//! suspension of the whole process above everything. A poll that lies within a callback is the callback's.
+//! Of everything that covers a nanosecond, whatever began last has it; of those that began together, the one that ended
+//! first; of equal extents, the one that came first in the stream, because a parent is recorded after its children.
+//! Polls take precedence over anything that ran (while it polls, a thread runs nothing), unknown time over polls, and a
+//! suspension of the whole process over everything. A poll within a callback belongs to the callback.
 //!
-//! A poll is cut in two at its own deadline: up to there the loop had asked to sleep, from there on the system
-//! was late.
+//! A poll is cut in two at its own deadline: up to there the loop had asked to sleep, from there on the system was
+//! late.
 
 use loop_probes::event::PollReason;
 use loop_probes::ids::{Tag, TaskId, Timestamp};
@@ -14,7 +14,7 @@ use loop_probes::ids::{Tag, TaskId, Timestamp};
 use super::{What, order};
 use crate::timeline::{SpanKind, TickSpan, Waiter};
 
-/// What stands above what.
+/// Precedence, lowest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Layer {
     Ran,
@@ -25,16 +25,16 @@ pub(crate) enum Layer {
 
 const LAYERS: usize = 4;
 
-/// One extent.
+/// One interval to attribute.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Node {
     pub(crate) start: Timestamp,
     pub(crate) end: Timestamp,
     pub(crate) what: What,
     pub(crate) layer: Layer,
-    /// Of a poll, up to its deadline: it returned before that.
+    /// For the part of a poll up to its deadline: the poll returned before the deadline.
     pub(crate) woken: bool,
-    /// Of a part of a poll: when all of it is over.
+    /// For a part of a poll: the end of the whole poll.
     over: Timestamp,
 }
 
@@ -43,7 +43,7 @@ impl Node {
         Self { start, end, what, layer, woken: false, over: end }
     }
 
-    /// A stretch of which something is missing.
+    /// An interval with missing records.
     pub(crate) const fn missing(start: Timestamp, end: Timestamp, what: What) -> Self {
         Self::new(start, end, what, Layer::Missing)
     }
@@ -55,18 +55,18 @@ pub(crate) struct Piece {
     pub(crate) start: Timestamp,
     pub(crate) end: Timestamp,
     pub(crate) what: What,
-    /// A poll of the loop's own lies over it, whatever stands above that: none of it is busy time.
+    /// Whether the loop's own poll covers it, whatever takes precedence: then none of it is busy time.
     pub(crate) polled: bool,
     /// See [`Node::woken`].
     pub(crate) woken: bool,
 }
 
 impl Piece {
-    /// Who had it for a wait of this kind that began within it, or before it.
+    /// What it is attributed to, for a wait of this kind that began within or before it.
     ///
-    /// What other threads do wakes a poll: a signal or a post that came during one that returned before its deadline
-    /// waited for the wakeup. A timer is due when the loop said, and what waited before the poll began was there to
-    /// be seen: there the loop should not have asked.
+    /// Other threads wake a poll: a signal or a post that arrived during one that returned before its deadline waited
+    /// for the wakeup. A timer, however, is due when the loop said, and anything that waited before the poll began was
+    /// visible then: in these cases the loop should not have polled.
     pub(crate) const fn of(&self, kind: Waiter, began_within: bool) -> What {
         if self.woken && began_within && !matches!(kind, Waiter::Timer) {
             What::LateWakeup
@@ -79,13 +79,13 @@ impl Piece {
 /// How labelled spans count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spans {
-    /// A span within a task is the task's: the task is what the reader looks for.
+    /// A span within a task counts as the task: the task is what the reader looks for.
     AreTheTasks,
-    /// They are what is asked for.
+    /// Spans count as parts of their own.
     AreParts,
 }
 
-/// Makes nodes of the spans of one emitter, in the order of the stream.
+/// Collects nodes from the spans of one emitter, in stream order.
 #[derive(Debug, Default)]
 pub(crate) struct Nodes {
     pub(crate) list: Vec<Node>,
@@ -115,7 +115,7 @@ impl Nodes {
 
     fn add_poll(&mut self, span: &TickSpan, reason: PollReason, timeout_ns: Option<u64>) {
         if reason == PollReason::NonBlock || timeout_ns == Some(0) {
-            // A look that was not to wait cannot be late.
+            // A poll with a zero timeout cannot be late.
             self.push(Node::new(span.start, span.end, What::Poll, Layer::Polled));
             return;
         }
@@ -154,10 +154,10 @@ impl Nodes {
         })
     }
 
-    /// Nothing of the process ran from `start` to `end`, and it is known to have run at `alive`.
+    /// Adds a suspension from `start` to `end` of a process known to have run at `alive`.
     ///
-    /// A poll that was to return in between and did not, up to the suspension, is part of it: there was nothing to
-    /// return to.
+    /// If a poll was due to return before the suspension and did not, the time since it was due is part of the
+    /// suspension: there was no process to return to.
     pub(crate) fn suspend(&mut self, alive: Timestamp, start: Timestamp, end: Timestamp) {
         let polls = self.list.iter().filter(|node| node.what == What::LateWakeup && node.end > start);
         let due = polls.filter(|node| node.start < start).map(|node| node.start.max(alive)).min();
@@ -165,8 +165,8 @@ impl Nodes {
         self.push(Node::new(start, end, what, Layer::Suspended));
     }
 
-    /// Gives the pieces from `start` to `end`, in order and without holes, those of one run that touch as one; time
-    /// that nothing covers is [`What::Unattributed`].
+    /// Calls `give` with the pieces from `start` to `end`, in order and without holes. Adjacent pieces of one run are
+    /// joined; time that nothing covers is [`What::Unattributed`].
     pub(crate) fn pieces(
         mut self,
         start: Timestamp,
@@ -174,7 +174,7 @@ impl Nodes {
         labels: Spans,
         mut give: impl FnMut(Piece),
     ) {
-        // What ended before `start` may still be what a labelled span is part of.
+        // Nodes that ended before `start` may still contain a labelled span.
         self.list.retain(|node| node.start < end);
         order::sort(&mut self.list);
         let mut open: [Vec<Open>; LAYERS] = Default::default();
@@ -219,7 +219,7 @@ impl Nodes {
 }
 
 impl Piece {
-    /// It goes on with what `before` ended with. Polls stay apart: each is woken, or not, by itself.
+    /// Whether it continues `before`. Polls stay separate: each has its own `woken`.
     fn continues(&self, before: &Self) -> bool {
         before.end == self.start
             && before.what == self.what
@@ -229,12 +229,12 @@ impl Piece {
     }
 }
 
-/// What has begun and not ended.
+/// An interval that has begun and not ended.
 #[derive(Clone, Copy, Debug)]
 struct Open {
     end: Timestamp,
     what: What,
-    /// It is a callback itself, and not a span that bears its name.
+    /// Whether it is a callback itself, rather than a span with its name.
     is_run: bool,
     woken: bool,
 }
@@ -243,7 +243,7 @@ const fn is_frame(what: &What) -> bool {
     matches!(what, What::Phase(_) | What::ShortRuns(_))
 }
 
-/// A callback, or several of one kind: what happens within it is its own.
+/// Whether it is a callback, or several of one kind: anything within it belongs to it.
 pub(crate) const fn is_run(what: &What) -> bool {
     matches!(
         what,
@@ -257,7 +257,7 @@ fn pop_ended(layer: &mut Vec<Open>, now: Timestamp) {
     }
 }
 
-/// Gives what lies between `now` and `until`; returns how far it came.
+/// Calls `give` with what lies between `now` and `until`; returns how far it got.
 fn advance(
     open: &mut [Vec<Open>; LAYERS],
     mut now: Timestamp,

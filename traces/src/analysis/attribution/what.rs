@@ -1,4 +1,4 @@
-//! Who used time: the names of a ledger's lines.
+//! The categories of a breakdown: what time can be attributed to.
 
 use loop_probes::event::Phase;
 use loop_probes::ids::{IoSource, LabelId, Tag, TaskId};
@@ -6,7 +6,7 @@ use loop_probes::ids::{IoSource, LabelId, Tag, TaskId};
 use crate::labels::Labels;
 use crate::units::counted;
 
-/// Who used time.
+/// What time is attributed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum What {
@@ -28,31 +28,31 @@ pub enum What {
     },
     /// Microtask checkpoints.
     Microtasks {
-        /// The task after which most of them came, where it is one and is known.
+        /// The task that most of them followed, if it is known.
         after: Option<(TaskId, Tag)>,
     },
     /// The deferred queue.
     Deferred,
-    /// Batches of immediates, less the tasks in them.
+    /// Batches of immediates, excluding their tasks.
     Immediates,
     /// Collections.
     Gc,
-    /// A labelled span outside of any task; in the ledger of a slow task, one within it.
+    /// A labelled span outside of any task; in the breakdown of a slow task, one within it.
     Span {
         /// Its name.
         label: LabelId,
     },
-    /// A phase, less what ran in it.
+    /// A phase, excluding what ran in it.
     Phase(Phase),
-    /// A phase, less those runs in it that are kept: there were so many that the shortest are not.
+    /// A phase, excluding those of its runs that are kept: there were so many that the shortest were left out.
     ShortRuns(Phase),
-    /// A poll that was not to wait; in the ledger of a slow task, its own polls.
+    /// A poll with a zero timeout; in the breakdown of a slow task, its own polls.
     Poll,
-    /// Polling up to the poll's own deadline: the loop had asked to sleep, though something was due or waited.
+    /// Polling up to the poll's own deadline: the loop had asked to sleep although something was due or queued.
     Overslept,
-    /// Polling past the deadline, or after something had come from outside: the system woke the loop late.
+    /// Polling past the deadline, or after an external event arrived: the system woke the loop late.
     LateWakeup,
-    /// The whole process was stopped, or the machine was.
+    /// The whole process or the machine was suspended.
     Suspended,
     /// Several small parts.
     Others {
@@ -61,19 +61,19 @@ pub enum What {
     },
     /// Before the first event of the recording.
     BeforeRecording,
-    /// Longer ago than what is kept goes back.
+    /// Evicted: older than the history kept.
     NotKept,
     /// Records of this time were lost.
     Unknown {
-        /// How many; 0 where it is not known.
+        /// How many; 0 if unknown.
         lost: u64,
     },
-    /// Time of which nothing is known.
+    /// Time that no record accounts for.
     Unattributed,
 }
 
 impl What {
-    /// What it is called: `task ReadFile #12`, `phase timers`, `unattributed`.
+    /// Its display name: `task ReadFile #12`, `phase timers`, `unattributed`.
     #[must_use]
     pub fn describe(&self, labels: &Labels) -> String {
         match self {
@@ -106,7 +106,7 @@ impl What {
         }
     }
 
-    /// It says what is not known, and nobody is to blame for it.
+    /// Whether it stands for unknown time, with nothing to blame.
     #[must_use]
     pub const fn is_ignorance(&self) -> bool {
         matches!(self, Self::BeforeRecording | Self::NotKept | Self::Unknown { .. } | Self::Unattributed)

@@ -1,16 +1,16 @@
-//! Gates on several loops: one that names none holds where it holds for each.
+//! Gates on several loops: a gate that names no loop holds if it holds for each.
 
 use std::collections::BTreeSet;
 
 use super::{Gate, Judgement, Outcome};
 use crate::analysis::diff::Run;
 
-/// Loops that are named where a gate is judged; of more there is the number.
+/// Most loops named in a judgement; of more, only the number is given.
 const NAMED_MAX: usize = 4;
 
 impl Gate {
-    /// The judgement of each loop in one, where there are several and the metric is one that each has. The worst counts,
-    /// and the loops that it is of are named with their numbers.
+    /// Combines the judgements of each loop, if there are several and each has the metric. The worst outcome counts,
+    /// and its loops are named with their numbers.
     pub(super) fn judge_each_loop(
         &self,
         runs: &[Run],

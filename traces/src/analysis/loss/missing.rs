@@ -1,11 +1,10 @@
-//! What may be missing of one kind of sample: how many, and how long they can have been.
+//! Missing samples of one kind: how many there can be, and how long.
 //!
-//! A sample that has not ended is missing too: it is at least what it was when it was last seen, and nothing bounds it
-//! from above.
+//! A sample that has not ended is missing too: its minimum is its last known duration, and it has no maximum.
 //!
-//! Samples that are stretches of a loop's own time (ticks, tasks, collections) follow one another, so those that were
-//! lost in a gap share its length. A run may lose records for hours; gaps are therefore kept by powers of two of their
-//! lengths, which makes the bounds no wrong ones, only a little wider.
+//! Samples that are intervals of a loop's own time (ticks, tasks, collections) follow one another, so those lost in a
+//! gap share its length. A run may lose records for hours, so gaps are grouped by powers of two of their lengths, which
+//! makes the bounds slightly wider but never wrong.
 
 use crate::histogram::Histogram;
 
@@ -25,15 +24,15 @@ use crate::histogram::Histogram;
 pub struct Missing {
     count: u64,
     of_any_length: u64,
-    /// By the power of two of the length.
+    /// Indexed by the base-2 logarithm of the length.
     stretches: Vec<Stretches>,
-    /// Samples that have not ended, as long as they are known to be.
+    /// Samples that have not ended, at their known minimum.
     unfinished: Option<Box<Histogram>>,
-    /// Samples that may come beside those until they end, each longer than all of them.
+    /// Samples that may be added before those end, each longer than all of them.
     to_come: u64,
 }
 
-/// Gaps that are about as long.
+/// Gaps of similar length.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Stretches {
     total_ns: u64,
@@ -47,27 +46,27 @@ impl Missing {
         Self::default()
     }
 
-    /// Up to `count` samples, of which nothing is known.
+    /// Up to `count` samples of unknown length.
     #[must_use]
     pub fn anything(count: u64) -> Self {
         Self { count, of_any_length: count, ..Self::default() }
     }
 
-    /// The same, but of `count` lost samples at most.
+    /// The same, but with at most `count` lost samples.
     #[must_use]
     pub fn counted(self, count: u64) -> Self {
         Self { count, ..self }
     }
 
-    /// The same, and samples that have not ended, each as long as it is known to be; up to `to_come` more of them can
-    /// come, each longer.
+    /// The same, plus samples that have not ended, each at its known minimum; up to `to_come` more may follow, each
+    /// longer.
     #[must_use]
     pub fn with_unfinished(self, at_least: Histogram, to_come: u64) -> Self {
         let unfinished = (!at_least.is_empty()).then(|| Box::new(at_least));
         Self { unfinished, to_come, ..self }
     }
 
-    /// Samples may be missing that follow one another within `ns`.
+    /// Adds a gap of `ns`, whose missing samples follow one another.
     pub fn stretch(&mut self, ns: u64) {
         let power = ns.checked_ilog2().map_or(0, |power| power as usize);
         if self.stretches.len() <= power {
@@ -78,12 +77,12 @@ impl Missing {
         stretches.longest_ns = stretches.longest_ns.max(ns);
     }
 
-    /// Samples may be missing of which nothing is known.
+    /// Adds missing samples of unknown length.
     pub fn of_any_length(&mut self, samples: u64) {
         self.of_any_length = self.of_any_length.saturating_add(samples);
     }
 
-    /// Adds what else may be missing.
+    /// Adds the missing samples of `other`.
     pub fn merge(&mut self, other: &Self) {
         self.count = self.count.saturating_add(other.count);
         self.of_any_length(other.of_any_length);
@@ -98,25 +97,25 @@ impl Missing {
         }
     }
 
-    /// Samples that may be missing, at most; those that have not ended among them.
+    /// Most samples that may be missing, including those that have not ended.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count.saturating_add(self.not_ended())
     }
 
-    /// Samples that may have been lost, at most.
+    /// Most samples that may have been lost.
     #[must_use]
     pub const fn lost(&self) -> u64 {
         self.count
     }
 
-    /// Samples that have not ended, where there are any, each as long as it is known to be.
+    /// Samples that have not ended, if any, at their known minimum.
     #[must_use]
     pub fn unfinished(&self) -> Option<&Histogram> {
         self.unfinished.as_deref()
     }
 
-    /// How many have not ended, and may come beside those.
+    /// How many have not ended, plus those that may follow.
     fn not_ended(&self) -> u64 {
         self.unfinished().map_or(0, Histogram::count).saturating_add(self.to_come)
     }
@@ -131,7 +130,7 @@ impl Missing {
         lost.saturating_add(self.not_ended())
     }
 
-    /// How much time those can add up to that are longer than `value`; `None` where nothing bounds it.
+    /// The most time that samples longer than `value` can add up to; `None` if there is no upper bound.
     #[must_use]
     pub fn total_longer_than(&self, value: u64) -> Option<u64> {
         if self.longer_than(value) == 0 {
@@ -142,7 +141,7 @@ impl Missing {
         (self.of_any_length == 0 && self.not_ended() == 0).then_some(total)
     }
 
-    /// The longest that can be missing; `None` where nothing bounds it.
+    /// The longest sample that can be missing; `None` if there is no upper bound.
     #[must_use]
     pub fn longest(&self) -> Option<u64> {
         let longest = self.stretches.iter().map(|stretches| stretches.longest_ns).max();
@@ -154,7 +153,7 @@ impl Missing {
         }
     }
 
-    /// How much time those share that follow one another.
+    /// The total length of all gaps.
     #[must_use]
     pub fn total_ns(&self) -> u64 {
         self.stretches.iter().fold(0, |sum, stretches| sum.saturating_add(stretches.total_ns))

@@ -1,20 +1,19 @@
-//! Between which values a metric lies although records were lost, or something has not ended.
+//! Bounds on a metric where records were lost or something has not ended.
 //!
-//! Of a distribution these are the bounds that the summary itself shows ([`super::super::loss`]). Of what is counted
-//! each lost record can have held one more. What adds up values of any size (shares, times) is bounded from one side at
-//! most.
+//! For a distribution they are the bounds that the summary itself shows ([`super::super::loss`]). For a count, each
+//! lost record can have held one more. Sums of values of any size (shares, times) are bounded from one side at most.
 
 use super::{Kind, Metric, Statistic, Unit, Whose};
 use crate::analysis::loss;
 use crate::histogram::Percentiles;
 use crate::summary::Summary;
 
-/// At least, at most; `None` where nothing bounds it.
+/// A lower and an upper bound; no upper bound where it is `None`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bounds {
-    /// At least.
+    /// Lower bound.
     pub low: f64,
-    /// At most.
+    /// Upper bound.
     pub high: Option<f64>,
 }
 
@@ -29,7 +28,7 @@ impl Bounds {
         Self { low: value, high: Some(value) }
     }
 
-    /// Whether it may be anything but one value.
+    /// Whether it leaves more than one value possible.
     #[must_use]
     pub fn is_open(self) -> bool {
         self.high != Some(self.low)
@@ -37,8 +36,8 @@ impl Bounds {
 }
 
 impl Metric {
-    /// Between which values it lies: both are its value where nothing was lost and everything has ended. `None` where
-    /// nothing was measured.
+    /// The bounds of its value: both equal the value if nothing was lost and everything has ended. `None` if it was not
+    /// measured.
     #[must_use]
     pub fn bounds(&self, summary: &Summary) -> Option<Bounds> {
         if self.of_loop.is_some() {
@@ -76,7 +75,7 @@ impl Metric {
         })
     }
 
-    /// Where nothing was lost: what that leaves open which has not ended.
+    /// If nothing was lost: what unfinished work leaves open.
     fn bounds_of_unfinished(&self, summary: &Summary, name: &str) -> Option<Bounds> {
         let ticks = &summary.ticks;
         match (&self.kind, self.statistic()) {
@@ -104,7 +103,8 @@ impl Metric {
         }
     }
 
-    /// At least the largest of all; one that was not seen at all can be any, but a task no longer than any task.
+    /// At least the largest of all; a tag not seen at all can have any value, but no task was longer than the longest
+    /// possible.
     fn bounds_of_any(&self, summary: &Summary) -> Bounds {
         let each = self.each(summary);
         let low = each.iter().filter_map(|one| Some(one.bounds(summary)?.low)).fold(0.0, f64::max);
@@ -118,14 +118,14 @@ impl Metric {
         bounds.map_or(Bounds { low: 0.0, high: None }, Bounds::from)
     }
 
-    /// A record holds one of it, not many.
+    /// Whether a record holds one of it, rather than many.
     fn is_one_a_record(&self) -> bool {
         let name = self.to_string();
         !name.starts_with("microtasks.") && name != "timers.skipped"
     }
 }
 
-/// The bounds that the summary shows. Those that older versions saved know fewer of them.
+/// The bounds in the summary. Summaries saved by older versions have fewer of them.
 fn of_spread(spread: &Percentiles, statistic: Statistic, lost: u64) -> Bounds {
     let shown = spread.bounds.map(|bounds| match statistic {
         Statistic::P50 => bounds.p50,
@@ -143,7 +143,8 @@ fn of_spread(spread: &Percentiles, statistic: Statistic, lost: u64) -> Bounds {
     }
 }
 
-/// A percentile of `spread`, to which `lost` samples may be missing, by the other figures of a summary without bounds.
+/// Bounds a percentile of `spread`, from which `lost` samples may be missing, using the other figures of a summary
+/// without bounds.
 fn percentile(spread: &Percentiles, statistic: Statistic, lost: u64) -> Bounds {
     let share = match statistic {
         Statistic::P50 => 0.5,
@@ -152,7 +153,7 @@ fn percentile(spread: &Percentiles, statistic: Statistic, lost: u64) -> Bounds {
     };
     let (seen, lost) = (spread.count as f64, lost as f64);
     let known = [(0.5, spread.p50), (0.9, spread.p90), (0.99, spread.p99), (1.0, spread.max)];
-    // All that were lost may have been below it, or all above.
+    // The lost samples may all have been below it, or all above.
     let (lowest, highest) = ((share * (seen + lost) - lost) / seen, share * (seen + lost) / seen);
     let low = known.iter().rev().find(|(at, _)| *at <= lowest).map_or(0, |(_, value)| value.unwrap_or(0));
     let high = known.iter().find(|(at, _)| *at >= highest).and_then(|(_, value)| *value);

@@ -1,4 +1,4 @@
-//! The list of metrics: what there is, its unit, and whether more of it is worse.
+//! The list of metrics: their names and units, and whether more is worse.
 //!
 //! `docs/src/compare.md` shows the same list to users; a test compares the two.
 
@@ -9,14 +9,14 @@ use super::Sense::{self, MoreIsBetter, MoreIsWorse, Neither};
 use super::Unit::{self, Bytes, Count, Ns, PerSecond, Ratio};
 use super::{Statistic, Whose};
 
-/// How a figure is found.
+/// How a figure is obtained.
 #[derive(Debug)]
 pub(super) enum Source<Of> {
     /// One number.
     Number(fn(&Of) -> f64),
     /// One number that may be unknown.
     Known(fn(&Of) -> Option<f64>),
-    /// A distribution, of which a statistic is asked for.
+    /// A distribution, which needs a statistic.
     Spread(fn(&Of) -> Option<Percentiles>),
 }
 
@@ -52,17 +52,17 @@ impl<Of> Source<Of> {
 pub struct Figure {
     /// Its name.
     pub name: &'static str,
-    /// What it counts.
+    /// Its unit.
     pub unit: Unit,
-    /// What more of it means.
+    /// Whether more of it is worse.
     pub sense: Sense,
-    /// What it is, for people.
+    /// Its description for users.
     pub what: &'static str,
     source: Source<Summary>,
 }
 
 impl Figure {
-    /// A statistic stands behind its name.
+    /// Whether its name is followed by a statistic.
     #[must_use]
     pub const fn is_distribution(&self) -> bool {
         matches!(self.source, Source::Spread(_))
@@ -171,8 +171,7 @@ fn a_second(summary: &Summary, count: u64) -> Option<f64> {
     (summary.span_ns > 0).then(|| count as f64 * 1e9 / summary.span_ns as f64)
 }
 
-/// Without a tick there is nothing that could have been a stall: an emitter that tells of none, or that none of them
-/// ended.
+/// Without a tick there is nothing that could have been a stall: the emitter has no ticks, or none of them ended.
 fn of_ticks(summary: &Summary, value: f64) -> Option<f64> {
     (summary.ticks.count > 0 || value > 0.0).then_some(value)
 }
@@ -185,7 +184,7 @@ fn count(count: Option<u64>) -> Option<f64> {
     count.map(|count| count as f64)
 }
 
-/// What a summary has many of, each with a name.
+/// Figures that a summary has many of, each with a name.
 #[derive(Debug)]
 pub(super) enum Family {
     Tag(Source<TagSummary>),
@@ -196,15 +195,15 @@ pub(super) enum Family {
 /// A figure that a summary has once for each name.
 #[derive(Debug)]
 pub struct Named {
-    /// What stands before the name.
+    /// The part of the name before the tag's or queue's own.
     pub before: &'static str,
-    /// What stands behind it.
+    /// The part after it.
     pub after: &'static str,
-    /// What it counts.
+    /// Its unit.
     pub unit: Unit,
-    /// What more of it means.
+    /// Whether more of it is worse.
     pub sense: Sense,
-    /// What it is, for people.
+    /// Its description for users.
     pub what: &'static str,
     family: Family,
 }
@@ -245,7 +244,7 @@ const fn priority(
 }
 
 impl Named {
-    /// A statistic stands behind its name.
+    /// Whether its name is followed by a statistic.
     #[must_use]
     pub const fn is_distribution(&self) -> bool {
         matches!(self.family, Family::Tag(Source::Spread(_)) | Family::Priority(Source::Spread(_)))
@@ -255,7 +254,7 @@ impl Named {
         self.before == "task" && self.after == "run"
     }
 
-    /// Reads the name between `before` and `after`; `None` where it cannot be one.
+    /// Parses the name between `before` and `after`; `None` if it cannot be one.
     pub(super) fn read(&self, name: &str) -> Option<Whose> {
         let quoted = name.strip_prefix('"').and_then(|name| name.strip_suffix('"'));
         match quoted {
@@ -266,7 +265,7 @@ impl Named {
         }
     }
 
-    /// The names that `summary` has.
+    /// The names in `summary`.
     pub(super) fn names(&self, summary: &Summary) -> Vec<String> {
         match &self.family {
             Family::Tag(_) => summary.tasks.by_tag.iter().map(|tag| tag.tag.clone()).collect(),
@@ -295,7 +294,7 @@ impl Named {
                 let found = summary.tasks.by_tag.iter().find(|tag| tag.tag == name);
                 match (found, source) {
                     (Some(tag), source) => source.of(tag, statistic),
-                    // A tag that is not there ran never, and has no run time.
+                    // A tag that is absent never ran, and has no run time.
                     (None, Source::Number(_)) => Some(0.0),
                     (None, Source::Known(_) | Source::Spread(_)) => None,
                 }

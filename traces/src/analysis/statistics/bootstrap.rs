@@ -1,20 +1,20 @@
 //! Confidence intervals by resampling the runs of each side.
 //!
-//! The plain percentile interval of five runs is far too narrow: resampling sees only the runs that there are. It is
-//! widened to the quantiles that make it as wide as Student's interval where that one is right ("expanded percentile",
-//! T. Hesterberg, *What teachers should know about the bootstrap*, 2015, section 5.3).
+//! The plain percentile interval of five runs is far too narrow, because resampling sees only these runs. It is widened
+//! to the quantiles that make it as wide as Student's interval where that one is right ("expanded percentile", T.
+//! Hesterberg, *What teachers should know about the bootstrap*, 2015, section 5.3).
 
 use statrs::distribution::{ContinuousCDF as _, Normal, StudentsT};
 
 use super::{median_of, shift};
 
-/// Resamples.
+/// Number of resamples.
 const RESAMPLES: usize = 2_000;
 
 /// The seed of all resampling.
 const SEED: u64 = 0x6c6f_6f70;
 
-/// From, to.
+/// An interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
     /// The lower end.
@@ -23,8 +23,8 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// The interval that holds the [`shift`] from `base` to `candidate` in 95 of 100 comparisons. `None` with fewer than
-/// two runs on a side: nobody knows then how runs scatter.
+/// The 95% confidence interval of the [`shift`] from `base` to `candidate`. `None` with fewer than two runs on a side,
+/// when the scatter is unknown.
 #[must_use]
 pub fn of_shift(base: &[f64], candidate: &[f64]) -> Option<Interval> {
     let fewest = base.len().min(candidate.len());

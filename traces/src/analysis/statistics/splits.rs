@@ -1,15 +1,15 @@
-//! All ways to split the runs into two sides: what a permutation test counts.
+//! All splits of the runs into two sides: the basis of a permutation test.
 //!
-//! With five runs against five there are 252. Where there are too many to try, as many as [`TRIED_MAX`] are drawn,
-//! seeded, and the real one with them.
+//! Five runs against five have 252 splits. If there are more than [`TRIED_MAX`], a seeded random sample is drawn
+//! instead, which includes the real split.
 
-/// Splits tried, at most: ten against ten are all tried.
+/// Most splits for which all are tried: enough for ten against ten.
 pub const TRIED_MAX: u64 = 200_000;
 
-/// Splits drawn where not all can be tried.
+/// Number of splits drawn if not all can be tried.
 const DRAWN: u64 = 20_000;
 
-/// The splits of so many runs into a base and a candidate.
+/// The splits of the runs into a base and a candidate.
 #[derive(Clone, Copy, Debug)]
 pub struct Splits {
     base: usize,
@@ -23,7 +23,7 @@ impl Splits {
         Self { base, candidate }
     }
 
-    /// How many there are; `None` where that is more than are tried.
+    /// The number of splits; `None` if there are too many to try all.
     #[must_use]
     pub fn count(self) -> Option<u64> {
         let runs = (self.base + self.candidate) as u64;
@@ -47,7 +47,7 @@ impl Splits {
         self.count().map_or(1.0 / (DRAWN + 1) as f64, |count| (extremes / count as f64).min(1.0))
     }
 
-    /// Calls `with` for each split, with the places of the candidate's runs among all.
+    /// Calls `with` for each split, with the places of the candidate's runs among all runs.
     pub fn each(self, mut with: impl FnMut(&[usize])) {
         let runs = self.base + self.candidate;
         if self.count().is_some() {
@@ -61,7 +61,7 @@ impl Splits {
         let mut chosen: Vec<usize> = (0..self.candidate).collect();
         loop {
             with(&chosen);
-            // The last place that can still move up, and all behind it close to it.
+            // The last place that can still move up; all after it are reset close to it.
             let movable = (0..chosen.len()).rev().find(|at| chosen[*at] < runs - chosen.len() + at);
             let Some(at) = movable else { return };
             chosen[at] += 1;

@@ -16,7 +16,7 @@ pub(super) enum Role {
     Poll,
     /// The loop is awake: this slice contains what it runs, and until the next one it waits.
     Awake,
-    /// What Node draws around the callbacks of one phase of its loop: awake, where it tells of the callbacks.
+    /// Node's slice around the callbacks of one loop phase: awake, if the file contains the callbacks.
     Phase,
     /// A task, within a turn or while the loop is awake.
     Task,
