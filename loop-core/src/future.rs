@@ -2,9 +2,9 @@
 //!
 //! A spawned future belongs to the loop and runs on its thread, so it need not be `Send`. Each poll is a task: it
 //! waits in the task queue with [`Origin::Future`](loop_probes::event::Origin::Future), is recorded, and is
-//! followed by microtasks and the deferred queue like any other. What a future asks of its loop (a timer, a
-//! source, a job, another future) it asks through a [`LocalHandle`], which writes it down; the loop carries it out
-//! right after the poll. So nothing here borrows the loop, and no future can re-enter it.
+//! followed by microtasks and the deferred queue like any other. A future requests what it needs from its loop (a
+//! timer, a source, a job, another future) through a [`LocalHandle`], which queues the request; the loop carries
+//! it out right after the poll. So nothing here borrows the loop, and no future can re-enter it.
 //!
 //! ```text
 //!  future ──ops──▶ inbox ──after the poll──▶ loop: timers, poller, pool
@@ -12,13 +12,13 @@
 //!    └── poll ◀── task queue ◀── woken list ◀───┴── wakers, from any thread
 //! ```
 //!
-//! | file | what it is |
+//! | file | content |
 //! |---|---|
 //! | `local.rs` | the handle that futures use, and the inbox behind it |
 //! | `table.rs` | the spawned futures |
-//! | `wake.rs` | wakers and the list of those that were woken |
-//! | `wait.rs` | something that a future waits for |
-//! | `join.rs` | what a spawner holds |
+//! | `wake.rs` | wakers and the list of woken futures |
+//! | `wait.rs` | an event that a future waits for |
+//! | `join.rs` | the spawner's handle |
 //! | `time.rs`, `watched.rs`, `work.rs` | timers, sources and jobs as futures |
 
 pub(crate) mod join;
@@ -38,7 +38,7 @@ pub use time::{Elapsed, Interval, Sleep};
 pub use watched::{Readable, Watched};
 pub use work::WorkHandle;
 
-/// A spawned future, for as long as it is spawned: its place, and how often the place was used before.
+/// Identifies a spawned future while it exists: its place, and how often the place was used before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct FutureKey {
     pub(crate) index: u32,

@@ -1,10 +1,10 @@
-//! When to collect: the GC controller, pure. Time and heap sizes come in, decisions go out.
+//! The GC controller: decides when to collect. Pure: time and heap sizes come in, decisions go out.
 //!
-//! The rules are those of Bun's garbage collection controller. A *repeating timer* collects every second, or
-//! every thirty once thirty firings in a row found the heap unchanged. And each turn of the loop is *checked*:
-//! a heap that more than doubled is collected at once; one that changed otherwise waits 16 ms, so that a burst
-//! is collected once and not at every turn; the check after that wait collects. Where Bun reacts to growth
-//! only, any change counts here, shrinking too.
+//! The rules are those of Bun's garbage collection controller. A *repeating timer* collects every second, or every
+//! thirty once thirty firings in a row found the heap unchanged. In addition, each turn of the loop is *checked*: a
+//! heap that more than doubled is collected at once; one that changed otherwise waits 16 ms, so that a burst is
+//! collected once and not on every turn; the check after that wait collects. Bun reacts only to growth; here any change
+//! counts, including shrinking.
 //!
 //! ```text
 //!             changed: defer                16 ms passed
@@ -14,15 +14,15 @@
 //!      └──────────── heap unchanged ──────────────────────────┴──▶ Waiting: it changed
 //! ```
 //!
-//! A check asks how large the heap is, and that may cost a walk through it. So at least a millisecond lies between two
-//! measurements ([`GcConfig::sample_ns`]), fifteen times what the last one took where that is more, and the turns in
-//! between make no check: what doubled meanwhile is found at the next. A loop that would wait although something ran
-//! since the last measurement is woken for it. A check that does not need the answer to act (a request, pressure, a
-//! one-shot that is over) is made at once. Where the controller is off, nothing is measured.
+//! A check needs the heap's size, and measuring that may mean walking the heap. So at least a millisecond lies between
+//! two measurements ([`GcConfig::sample_ns`]), or fifteen times the duration of the last one if that is longer, and the
+//! turns in between make no check: a heap that doubled in that time is found at the next one. A loop about to wait
+//! although something ran since the last measurement is woken for it. A check that acts without knowing the size (a
+//! request, pressure, an expired one-shot) is made at once. While the controller is off, nothing is measured.
 //!
-//! The check that finds the wait over collects whether or not the heap is still another one, and waits again only
-//! if it is: a heap that came to rest is collected once more, a busy one every 16 ms. "Unchanged" and "changed" are
-//! against the heap as the last collection left it.
+//! The check that finds the wait over collects whether or not the heap still differs, and waits again only if it does:
+//! a heap that came to rest is collected once more, a busy one every 16 ms. "Unchanged" and "changed" are relative to
+//! the heap as the last collection left it.
 
 pub mod config;
 pub mod pressure;
@@ -37,8 +37,8 @@ use loop_probes::ids::Timestamp;
 
 /// A heap that a loop can measure and collect.
 pub trait Heap {
-    /// Its size now, in bytes. Called at most once a [`sample_ns`](GcConfig::sample_ns) and beside a collection, and less
-    /// often where it takes long: an engine may walk its heap for it.
+    /// Current size in bytes. Called at most once per [`sample_ns`](GcConfig::sample_ns) and around a collection, and
+    /// less often if it takes long: an engine may walk its heap for it.
     fn bytes(&self) -> u64;
     /// Collects.
     fn collect(&mut self);
@@ -59,33 +59,33 @@ impl Heap for NoHeap {
     fn collect(&mut self) {}
 }
 
-/// What a check decided, why, and the numbers that it decided on.
+/// The decision of a check, its reason, and the numbers it is based on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a `Collect` that nobody carries out leaves the controller with a stale heap"]
 pub struct GcDecision {
     /// What to do now. After [`Collect`](GcAction::Collect), call [`GcController::collected`].
     pub action: GcAction,
-    /// Why.
+    /// The reason for the action.
     pub reason: GcReason,
-    /// The heap that was looked at.
+    /// Measured size of the heap.
     pub heap_bytes: u64,
-    /// The size above which it would have been collected at once.
+    /// The size above which the heap would have been collected at once.
     pub threshold_bytes: u64,
 }
 
-/// The controller changed its pace.
+/// A change of the controller's mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GcModeChange {
-    /// Its pace from now on.
+    /// The new mode.
     pub mode: GcMode,
     /// Firings in a row that found the heap unchanged.
     pub unchanged_ticks: u32,
 }
 
-/// All that the controller knows: what a snapshot keeps, beside its configuration.
+/// The controller's complete state: the part of a snapshot besides its configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GcState {
-    /// Its pace.
+    /// Its mode.
     pub mode: GcMode,
     /// Firings in a row that found the heap unchanged.
     pub unchanged_ticks: u32,
@@ -95,9 +95,9 @@ pub struct GcState {
     pub periodic_due: Option<Timestamp>,
     /// When the one-shot is due; `None` when it is not armed.
     pub one_shot_due: Option<Timestamp>,
-    /// The one-shot fired and the next check acts on it.
+    /// The one-shot fired, and the next check acts on it.
     pub one_shot_fired: bool,
-    /// Before when a check does not measure the heap; `None` where the next one does.
+    /// Checks before this time do not measure the heap; `None` if the next one does.
     pub sample_due: Option<Timestamp>,
     /// Something ran since the heap was measured.
     pub ran: bool,
@@ -123,7 +123,7 @@ pub struct GcState {
 pub struct GcController {
     config: GcConfig,
     state: GcState,
-    /// The collection that is due now was decided by the repeating timer.
+    /// Whether the repeating timer decided the collection that is due now.
     is_periodic: bool,
     pressure: bool,
     requested: bool,
@@ -131,7 +131,7 @@ pub struct GcController {
 }
 
 impl GcController {
-    /// A controller that has seen an empty heap, its repeating timer armed at `now`, at its fast pace.
+    /// A controller that has seen an empty heap, with its repeating timer armed at `now`, in fast mode.
     #[must_use]
     pub fn new(config: GcConfig, now: Timestamp) -> Self {
         let state = GcState {
@@ -153,13 +153,13 @@ impl GcController {
         Self { config, state, is_periodic: false, pressure: false, requested: false, mode_change: None }
     }
 
-    /// When [`on_timers`](Self::on_timers) wants to be called.
+    /// When [`on_timers`](Self::on_timers) must be called next.
     #[must_use]
     pub fn timers_due(&self) -> Option<Timestamp> {
         [self.state.periodic_due, self.state.one_shot_due].into_iter().flatten().min()
     }
 
-    /// When it wants to be called at the latest: its timers, and where something ran since the heap was measured, the
+    /// When it must be called at the latest: for its timers, and, if something ran since the heap was measured, for the
     /// check that measures it again.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
@@ -167,13 +167,13 @@ impl GcController {
         [self.timers_due(), sample].into_iter().flatten().min()
     }
 
-    /// Whether a check would do anything at all, whenever.
+    /// Whether a check could ever do anything.
     #[must_use]
     pub const fn is_on(&self) -> bool {
         self.config.enabled || self.requested
     }
 
-    /// Whether a check is to be made now: where it has to act, or the heap is to be measured again.
+    /// Whether a check is due now: because it has to act, or the heap has to be measured again.
     #[must_use]
     pub fn wants_check(&self, now: Timestamp) -> bool {
         let is_due = |due: Option<Timestamp>| due.is_some_and(|due| due <= now);
@@ -182,13 +182,13 @@ impl GcController {
         self.requested || self.config.enabled && (acts || samples)
     }
 
-    /// Whether the times of measurements count, and [`measured`](Self::measured) is to be told.
+    /// Whether times of measurements matter, so that [`measured`](Self::measured) must be called.
     #[must_use]
     pub const fn samples(&self) -> bool {
         self.config.enabled && self.config.sample_ns > 0
     }
 
-    /// The heap was measured, from `began` to `now`.
+    /// Records that the heap was measured, from `began` to `now`.
     pub fn measured(&mut self, began: Timestamp, now: Timestamp) {
         if self.samples() {
             let pause_ns = now.ns_since(began).saturating_mul(PAUSE).max(self.config.sample_ns);
@@ -196,14 +196,14 @@ impl GcController {
         }
     }
 
-    /// Something ran, which may have changed the heap.
+    /// Records that something ran, which may have changed the heap.
     #[inline]
     pub const fn ran(&mut self) {
         self.state.ran = self.samples();
     }
 
-    /// Lets the two timers fire that are due at `now`. The one-shot leaves its mark for the next
-    /// [`check`](Self::check); the repeating one collects: `Some` only then.
+    /// Fires the two timers if due at `now`. The one-shot sets a flag for the next [`check`](Self::check); the
+    /// repeating one collects: only that returns `Some`.
     pub fn on_timers(&mut self, now: Timestamp, heap_bytes: u64) -> Option<GcDecision> {
         self.note_one_shot(now);
         if self.state.periodic_due.is_none_or(|due| now < due) {
@@ -227,7 +227,7 @@ impl GcController {
             self.go_fast(now);
         }
         if std::mem::take(&mut self.pressure) {
-            // What the one-shot would do later is done now.
+            // Does now what the one-shot would do later.
             (self.state.one_shot_due, self.state.one_shot_fired) = (None, false);
             return self.decide(GcAction::Collect, GcReason::Pressure, heap_bytes);
         }
@@ -235,7 +235,7 @@ impl GcController {
         self.decide(action, reason, heap_bytes)
     }
 
-    /// The three states of the one-shot, as the module's diagram has them.
+    /// The three states of the one-shot in the module's diagram.
     fn turn(&mut self, now: Timestamp, heap_bytes: u64) -> (GcAction, GcReason) {
         let has_changed = heap_bytes != self.state.heap_bytes;
         if std::mem::take(&mut self.state.one_shot_fired) {
@@ -256,7 +256,7 @@ impl GcController {
         }
     }
 
-    /// Takes note that a collection, decided here, was carried out and left `heap_bytes`.
+    /// Records that a collection decided here was carried out and left `heap_bytes`.
     pub fn collected(&mut self, now: Timestamp, heap_bytes: u64) {
         let is_periodic = std::mem::take(&mut self.is_periodic);
         if std::mem::replace(&mut self.state.heap_bytes, heap_bytes) != heap_bytes {
@@ -273,35 +273,35 @@ impl GcController {
         }
     }
 
-    /// A notice that the system is short of memory: the next check collects, unless the controller is off.
+    /// Notes that the system is short of memory: the next check collects, unless the controller is off.
     pub const fn pressure(&mut self) {
         self.pressure = self.config.enabled;
     }
 
-    /// The program asks for a collection: the next check collects, even when the controller is off.
+    /// Requests a collection: the next check collects, even if the controller is off.
     pub fn request(&mut self) {
         self.requested = true;
     }
 
-    /// The change of pace since the last call.
+    /// The change of mode since the last call.
     pub fn take_mode_change(&mut self) -> Option<GcModeChange> {
         self.mode_change.take()
     }
 
-    /// What the next check was told and has not come to yet, in the order in which it looks.
+    /// Notices for the next check, in the order in which it handles them.
     pub fn notices(&self) -> impl Iterator<Item = GcReason> + use<> {
         let notices = [(self.requested, GcReason::Requested), (self.pressure, GcReason::Pressure)];
         notices.into_iter().filter_map(|(is_told, reason)| is_told.then_some(reason))
     }
 
-    /// What a snapshot keeps, beside the [notices](Self::notices).
+    /// The part of a snapshot besides the [notices](Self::notices).
     #[must_use]
     pub const fn state(&self) -> GcState {
         self.state
     }
 
-    /// The heap size above which a check collects at once. Twice an empty heap is nothing: the first heap that
-    /// is not empty counts as doubled.
+    /// The heap size above which a check collects at once. Twice an empty heap is 0: the first heap that is not empty
+    /// counts as doubled.
     fn threshold_bytes(&self) -> u64 {
         self.state.heap_bytes.saturating_mul(2)
     }
@@ -335,7 +335,7 @@ impl GcController {
         }
     }
 
-    /// Changes the pace; the repeating timer starts anew.
+    /// Changes the mode; restarts the repeating timer.
     fn set_mode(&mut self, mode: GcMode, now: Timestamp) {
         self.state.mode = mode;
         self.arm_periodic(now);

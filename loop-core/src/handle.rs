@@ -1,7 +1,7 @@
-//! The handle: how other threads reach a loop.
+//! The handle: access to a loop from other threads.
 //!
 //! Everything here goes through one queue and one [wake-up](crate::wake_up): a loop that is awake is not woken, and
-//! one that waits is woken once, whatever comes meanwhile.
+//! a waiting loop is woken once, however much arrives.
 
 mod kept;
 #[cfg(test)]
@@ -25,39 +25,39 @@ use crate::work_pool::Finished;
 pub(crate) use kept::Node;
 pub use kept::{Kept, KeptPost};
 
-/// What comes from other threads.
+/// Items sent by other threads.
 pub(crate) enum Inbound<R> {
-    /// Somebody posted it.
+    /// A post.
     Post(R),
-    /// Somebody posted what they keep.
+    /// A post that its owner keeps.
     Kept(Arc<Node<R>>),
-    /// A worker finished a job; one that a future awaits keeps its result for that. Boxed: every slot of the
-    /// queue's ring has room for the largest.
+    /// A job that a worker finished; if a future awaits it, its result is stored for that. Boxed, because every
+    /// slot of the queue's ring has room for the largest variant.
     Work(Box<Finished<Option<R>>>),
 }
 
 type RecordClock = Box<dyn Fn() -> Ticks + Send + Sync>;
 
-/// No deadline is as far away as this one: `Shutdown`s are cut one nanosecond below.
+/// Beyond every deadline: those of `Shutdown`s are clamped to one nanosecond below.
 const NOT_ASKED: u64 = u64::MAX;
 
-/// What the loop and its handles share.
+/// State shared by the loop and its handles.
 pub(crate) struct Shared<R> {
     pub(crate) queue: ConcurrentQueue<Inbound<R>>,
-    /// Tasklets that keep the loop alive.
+    /// Count of tasklets that keep the loop alive.
     pub(crate) agenda: Arc<Keep>,
-    /// Shared with whatever else brings news: the agenda, wakers of futures.
+    /// Shared with the other sources of news: the agenda, and wakers of futures.
     pub(crate) wake_up: Arc<WakeUp>,
     clock: RecordClock,
-    /// Posts carry their time only while somebody records.
+    /// Posts carry a time only while events are recorded.
     recording: AtomicBool,
     stop: AtomicBool,
-    /// A shutdown begins or has begun: posts are refused, results of jobs are not.
+    /// Set when a shutdown begins: posts are refused, results of jobs are not.
     refusing: AtomicBool,
-    /// The nearest deadline in nanoseconds that somebody asked a shutdown for; [`NOT_ASKED`] where nobody did.
+    /// The nearest requested shutdown deadline, in nanoseconds; [`NOT_ASKED`] if there is no request.
     shutdown_ns: AtomicU64,
     refs: AtomicI64,
-    /// Calls of `wake` since the loop looked last.
+    /// Calls of `wake` since the loop last checked.
     wakes: AtomicU32,
 }
 
@@ -82,7 +82,7 @@ impl<R> Shared<R> {
         self.recording.store(recording, Ordering::Relaxed);
     }
 
-    /// The time of a post, where anybody wants to know it.
+    /// The time of a post, if it is recorded.
     #[inline]
     pub(crate) fn ticks(&self) -> Ticks {
         if self.recording.load(Ordering::Relaxed) { (self.clock)() } else { Ticks(0) }
@@ -95,13 +95,13 @@ impl<R> Shared<R> {
         Ok(())
     }
 
-    /// The counter is the news, and puts what was stored before it in.
+    /// The counter is the news, and publishes everything stored before it.
     fn wake(&self) {
         self.wakes.fetch_add(1, Ordering::SeqCst);
         self.wake_up.wake();
     }
 
-    /// Without waking it: for its own thread.
+    /// Does not wake the loop: for its own thread.
     pub(crate) fn ask_to_stop(&self) {
         self.stop.store(true, Ordering::Release);
     }
@@ -111,7 +111,7 @@ impl<R> Shared<R> {
         self.wake();
     }
 
-    /// Without waking it: for its own thread.
+    /// Does not wake the loop: for its own thread.
     pub(crate) fn ask_to_shut_down(&self, within: Duration) {
         let deadline_ns = u64::try_from(within.as_nanos()).unwrap_or(NOT_ASKED).min(NOT_ASKED - 1);
         self.shutdown_ns.fetch_min(deadline_ns, Ordering::AcqRel);
@@ -122,23 +122,23 @@ impl<R> Shared<R> {
         self.wake();
     }
 
-    /// Of a loop that is executed again: so many calls of `wake`.
+    /// For re-executing a loop: adds this many calls of `wake`.
     pub(crate) fn replay_wakes(&self, times: u32) {
         self.wakes.fetch_add(times, Ordering::SeqCst);
     }
 
-    /// Of a loop that is executed again: what other threads hold changed.
+    /// For re-executing a loop: changes the references that other threads hold.
     pub(crate) fn replay_refs(&self, delta: i64) {
         self.refs.fetch_add(delta, Ordering::AcqRel);
     }
 
-    /// The loop is about to wait, or somebody else for it. It looks for news after this, and does not wait if there
-    /// are any; what comes from now on wakes the poller. Ends with [`awake`](Self::awake).
+    /// Announces that the loop, or its driver, is about to wait. The loop then checks for news, and does not wait
+    /// if there are any; anything that arrives from now on wakes the poller. Ends with [`awake`](Self::awake).
     pub(crate) fn announce_wait(&self) {
         self.wake_up.announce();
     }
 
-    /// The loop runs: nobody needs to wake it.
+    /// Marks the loop as running: it needs no wake-up.
     pub(crate) fn awake(&self) {
         self.wake_up.withdraw();
     }
@@ -151,12 +151,12 @@ impl<R> Shared<R> {
         if self.refs.load(Ordering::Relaxed) == 0 { 0 } else { self.refs.swap(0, Ordering::AcqRel) }
     }
 
-    /// From here on posts are refused.
+    /// Refuses posts from here on.
     pub(crate) fn refuse_posts(&self) {
         self.refusing.store(true, Ordering::Release);
     }
 
-    /// The nearest deadline that other threads asked for since this was asked last.
+    /// The nearest deadline that other threads requested since the last call.
     pub(crate) fn take_shutdown(&self) -> Option<Duration> {
         if self.shutdown_ns.load(Ordering::Relaxed) == NOT_ASKED {
             return None;
@@ -169,7 +169,7 @@ impl<R> Shared<R> {
         self.stop.load(Ordering::Relaxed) && self.stop.swap(false, Ordering::AcqRel)
     }
 
-    /// Whether something came that the loop has not looked at.
+    /// Whether something arrived that the loop has not handled.
     pub(crate) fn has_news(&self) -> bool {
         self.wakes.load(Ordering::SeqCst) != 0
             || !self.queue.is_empty()
@@ -179,7 +179,7 @@ impl<R> Shared<R> {
     }
 }
 
-/// Reaches a loop from any thread. Cheap to clone; does not keep the loop alive.
+/// Access to a loop from any thread. Cheap to clone; does not keep the loop alive.
 pub struct Handle<T: Task> {
     shared: Arc<Shared<T::Remote>>,
     source: Option<SourceId>,
@@ -190,37 +190,37 @@ impl<T: Task> Handle<T> {
         Self { shared, source: None }
     }
 
-    /// The same handle for an emitter that has a ring of its own: its posts carry its number. Tasklets of an agenda
-    /// need none: what they post carries the number of their worker.
+    /// The same handle for an emitter with a ring of its own: its posts carry the emitter's number. Tasklets of an
+    /// agenda do not need this: their posts carry the number of their worker.
     #[must_use]
     pub fn posting_as(mut self, source: SourceId) -> Self {
         self.source = Some(source);
         self
     }
 
-    /// Sends a task to the loop and wakes it. Posts of one thread run in their order.
+    /// Sends a task to the loop and wakes it. Posts of one thread run in order.
     ///
     /// # Errors
     ///
-    /// [`Closed`] hands it back where the loop has ended, or shuts down.
+    /// [`Closed`] hands it back if the loop has ended or is shutting down.
     pub fn post(&self, remote: T::Remote) -> Result<(), Closed<T::Remote>> {
         if self.shared.refusing.load(Ordering::Acquire) {
             return Err(Closed(remote));
         }
         match self.shared.push(Inbound::Post(remote), self.poster()) {
             Err(Closed(Inbound::Post(remote))) => Err(Closed(remote)),
-            // What is refused is what was pushed.
+            // A refused item is the one that was pushed.
             Ok(()) | Err(Closed(Inbound::Kept(_) | Inbound::Work(_))) => Ok(()),
         }
     }
 
-    /// Who posts: whom the handle was made for, else the worker of an agenda whose thread this is.
+    /// The emitter of a post: the one the handle was made for, else the agenda worker running on this thread.
     fn poster(&self) -> Option<SourceId> {
         self.source.or_else(agenda::inner::emitter)
     }
 
-    /// A post that its owner keeps: each time it is [posted](Kept::post), the loop runs what `make` makes then, on
-    /// the loop thread.
+    /// Creates a reusable post: each time it is [posted](Kept::post), the loop runs what `make` returns, calling it
+    /// on the loop thread.
     #[must_use]
     pub fn keep(&self, make: impl Fn() -> T::Remote + Send + Sync + 'static) -> Kept<T> {
         Kept::new(self.clone(), Box::new(make))
@@ -236,7 +236,7 @@ impl<T: Task> Handle<T> {
         self.shared.stop();
     }
 
-    /// Asks the loop to shut down. Of several requests the nearest deadline counts.
+    /// Asks the loop to shut down. Among several requests the nearest deadline counts.
     pub fn shutdown(&self, shutdown: Shutdown) {
         self.shared.ask_to_shut_down(shutdown.deadline);
         self.wake();
@@ -252,12 +252,12 @@ impl<T: Task> Handle<T> {
         self.shared.hold(-1);
     }
 
-    /// What its agendas count their tasklets in.
+    /// The shared counter of its agendas' tasklets.
     pub(crate) fn agenda_keep(&self) -> Arc<Keep> {
         Arc::clone(&self.shared.agenda)
     }
 
-    /// Whether the loop refuses posts: it has ended, or shuts down.
+    /// Whether the loop refuses posts: it has ended or is shutting down.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.shared.refusing.load(Ordering::Acquire) || self.shared.queue.is_closed()

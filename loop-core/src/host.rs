@@ -1,13 +1,13 @@
-//! The host: what scripts, microtasks and a heap belong to. The native one is Rust itself; a script engine is
-//! another. Nothing in the scheduler knows which.
+//! The host: owner of scripts, microtasks and a heap. The native host is Rust itself; a script engine is
+//! another. The scheduler does not depend on which it is.
 
 use crate::context::Context;
 use crate::gc::Heap;
 use crate::task::Task;
 
-/// What the loop asks its host for. All methods have defaults: a host overrides what it has.
+/// Hooks that the loop calls on its host. All methods have defaults: a host overrides those it supports.
 pub trait Host<T: Task> {
-    /// Releases what was held weakly for the length of a callback; runs first in every drain, before the
+    /// Releases references held weakly for the duration of a callback; runs first in every drain, before the
     /// microtasks.
     fn release_weak(&mut self) {}
 
@@ -16,19 +16,19 @@ pub trait Host<T: Task> {
         false
     }
 
-    /// Runs one of the host's own microtasks; false where there was none.
+    /// Runs one of the host's own microtasks; false if there was none.
     fn run_microtask(&mut self, cx: &mut Context<'_, T>) -> bool {
         let _ = cx;
         false
     }
 
-    /// Reports errors that nobody handled (unhandled rejections); called after each pass over the queue and at
-    /// the end of the turn.
+    /// Reports unhandled errors (unhandled rejections); called after each pass over the queue and at the end
+    /// of the turn.
     fn report_rejections(&mut self, cx: &mut Context<'_, T>) {
         let _ = cx;
     }
 
-    /// The heap that the GC controller watches, where there is one.
+    /// The heap that the GC controller watches, if there is one.
     fn heap(&mut self) -> Option<&mut dyn Heap> {
         None
     }
@@ -40,7 +40,7 @@ pub struct NativeHost;
 
 impl<T: Task> Host<T> for NativeHost {}
 
-/// The native host with a heap to watch: a cache, an arena, whatever the program can collect.
+/// The native host with a heap to watch: a cache, an arena, anything the program can collect.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HeapHost<H>(pub H);
 

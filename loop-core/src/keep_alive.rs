@@ -1,7 +1,7 @@
-//! Keep-alive: what is pending and referenced, counted by kind, listed by name.
+//! Keep-alive: pending and referenced work, counted by kind, listed by name.
 //!
-//! A loop is alive as long as something referenced is pending. The counts answer "alive?" in one addition; the
-//! names are gathered only when somebody asks what it still waits for.
+//! A loop is alive as long as something referenced is pending. The counts answer "alive?" in one addition; the names
+//! are gathered only on request.
 
 use std::collections::BTreeMap;
 
@@ -13,20 +13,20 @@ use crate::scheduler::name_of;
 /// Something that keeps the loop alive.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pending {
-    /// What it is.
+    /// The kind.
     pub what: RefKind,
     /// Its name: the explanation of a source, the label of a future or of a reference that the program holds, a tag's.
     pub name: String,
-    /// How many of that name.
+    /// Number of references of that name.
     pub count: u32,
 }
 
-/// The same before its name was looked up.
+/// The same before its name is looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Named {
     pub(crate) what: RefKind,
     pub(crate) tag: Tag,
-    /// Its name, where that is no tag's.
+    /// Its name, if that is not a tag's.
     pub(crate) label: Option<String>,
     pub(crate) count: u32,
 }
@@ -38,7 +38,7 @@ impl Named {
     }
 }
 
-/// The references that are counted here: those that no queue counts itself.
+/// The references counted here: those not counted by a queue.
 #[derive(Clone, Debug, Default)]
 pub struct KeepAlive {
     io: u32,
@@ -46,10 +46,10 @@ pub struct KeepAlive {
     signal: u32,
     agenda: u32,
     future: u32,
-    /// Signed: another thread's release may arrive before the reference that it releases.
+    /// Signed: another thread's release may arrive before the reference it releases.
     handles: BTreeMap<&'static str, i64>,
     handles_sum: i64,
-    /// Releases that wait for the end of the turn.
+    /// Releases put off until the end of the turn.
     later: Vec<&'static str>,
 }
 
@@ -60,7 +60,7 @@ impl KeepAlive {
         Self::default()
     }
 
-    /// Adds to a kind that is counted here; handles go through [`hold`](Self::hold).
+    /// Adds to a kind counted here; handles go through [`hold`](Self::hold).
     pub fn add(&mut self, what: RefKind, delta: i32) {
         let count = match what {
             RefKind::Io => &mut self.io,
@@ -92,7 +92,7 @@ impl KeepAlive {
         self.later.push(label);
     }
 
-    /// Applies the releases that waited; returns how many.
+    /// Applies the releases put off; returns how many.
     pub fn apply_later(&mut self) -> u32 {
         let labels = std::mem::take(&mut self.later);
         for label in &labels {
@@ -101,7 +101,7 @@ impl KeepAlive {
         labels.len() as u32
     }
 
-    /// How many of a kind that is counted here.
+    /// Number of references of a kind counted here.
     #[must_use]
     pub fn count(&self, what: RefKind) -> u32 {
         match what {
@@ -115,20 +115,20 @@ impl KeepAlive {
         }
     }
 
-    /// Everything counted here that keeps a loop alive. Signal handlers alone do not.
+    /// Number of references counted here that keep a loop alive. Signal handlers alone do not.
     #[must_use]
     pub fn alive(&self) -> u32 {
         let counts = [self.io, self.work, self.agenda, self.future, self.count(RefKind::Handle)];
         counts.into_iter().fold(0, u32::saturating_add)
     }
 
-    /// The references that the program holds; below 0 where a release came before its reference.
+    /// References held by the program; below 0 if a release came before its reference.
     #[must_use]
     pub const fn held(&self) -> i64 {
         self.handles_sum
     }
 
-    /// The references that the program holds, by label.
+    /// References held by the program, by label.
     pub fn handles(&self) -> impl Iterator<Item = (&'static str, i64)> {
         self.handles.iter().map(|(label, count)| (*label, *count))
     }

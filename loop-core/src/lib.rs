@@ -2,7 +2,7 @@
 //!
 //! An [`EventLoop`] runs the application's own [`Task`] enum on one thread: queued tasks, microtasks, deferred
 //! callbacks, immediates, timers, signals, readiness of sources, work from a pool. It records each step in a
-//! [`loop_probes::recorder::Recorder`], and everything that a later re-execution needs with it.
+//! [`loop_probes::recorder::Recorder`], together with everything needed to re-execute it later.
 //!
 //! ```text
 //!  tick()       references of other threads ─▶ signals ─▶ GC timers ─▶ concurrent posts ─▶ GC check
@@ -11,35 +11,35 @@
 //!  auto_tick()  immediates ─▶ GC check ─▶ POLL ─▶ readiness callbacks ─▶ due timers ─▶ after-loop callbacks
 //! ```
 //!
-//! After every callback of any kind the microtasks run to the end, then the deferred queue, then the next
-//! callback. A panic in a callback is caught, recorded and counted, and the loop goes on.
+//! After every callback of any kind, the microtasks run to completion, then the deferred queue, then the next callback.
+//! A panic in a callback is caught, recorded and counted, and the loop continues.
 //!
 //! # Files
 //!
-//! | file | what it is |
+//! | file | content |
 //! |---|---|
 //! | `event_loop.rs`, `event_loop/` | the loop: the only place that calls a clock or a poller |
-//! | `scheduler.rs`, `scheduler/` | what waits and what is next, pure: time comes in, decisions go out |
-//! | `context.rs`, `context/` | what a running task can do |
+//! | `scheduler.rs`, `scheduler/` | the queues and the next step, pure: time comes in, decisions go out |
+//! | `context.rs`, `context/` | a running task's access to its loop |
 //! | `task.rs`, `task/` | the task trait, tags, boxed tasks |
-//! | `policy.rs`, `policy/` | what differs between loop designs, as data: the order of a turn too |
-//! | `queue/`, `microtask.rs`, `timer.rs`, `keep_alive.rs` | what waits, one kind a file |
-//! | `mini.rs`, `any.rs`, `any/`, `surroundings.rs` | the loop without a host, either loop, what tools find around them |
-//! | `run_loop.rs`, `run_loop/` | a foreign loop pumped from ours (GLib's, a second one of ours), and ours from others |
-//! | `handle.rs`, `handle/`, `wake_up.rs` | the way in from other threads |
+//! | `policy.rs`, `policy/` | the differences between loop designs, as data: including the order of a turn |
+//! | `queue/`, `microtask.rs`, `timer.rs`, `keep_alive.rs` | waiting work, one kind per file |
+//! | `mini.rs`, `any.rs`, `any/`, `surroundings.rs` | the loop without a host, either loop, the environment of tools |
+//! | `run_loop.rs`, `run_loop/` | a foreign loop pumped from ours (GLib's, or one of ours), and ours from others |
+//! | `handle.rs`, `handle/`, `wake_up.rs` | access from other threads |
 //! | `future.rs`, `future/` | futures: spawned, polled as tasks, woken from anywhere |
-//! | `owner.rs`, `shutdown.rs` | what becomes of errors, and of everything at the end |
+//! | `owner.rs`, `shutdown.rs` | handling of errors, and of everything at the end |
 //! | `signal.rs`, `poller.rs`, `work_pool.rs` | the outside: traits, and the machine's own |
-//! | `agenda.rs`, `agenda/`, `self_pipe.rs` | the face of RefPerSys: tasklets on workers, commands through a pipe |
-//! | `host.rs`, `gc.rs` | whose heap and microtasks these are, and when to collect |
-//! | `replay.rs`, `replay/` | a loop that begins in a recorded state, and is fed from a record |
+//! | `agenda.rs`, `agenda/`, `self_pipe.rs` | RefPerSys' kind of loop: tasklets on workers, commands through a pipe |
+//! | `host.rs`, `gc.rs` | the owner of heap and microtasks, and when to collect |
+//! | `replay.rs`, `replay/` | a loop that starts in a recorded state and gets its inputs from a record |
 //! | `sim.rs`, `sim/` | a virtual world: clock, poller, signals, pool, heap |
-//! | `validate.rs`, `slow.rs` | watching the drain rule, watching for slow tasks |
+//! | `validate.rs`, `slow.rs` | checks of the drain rule, and for slow tasks |
 //!
-//! # What returns an error, and what panics
+//! Errors and panics
 //!
-//! Whatever depends on the system or on an id that somebody gives us returns a [`LoopError`]. Panics of callbacks
-//! do not leave the loop. The loop itself panics only where [`policy::Validation::Panic`] asks for it.
+//! Anything that depends on the system or on an id passed in returns a [`LoopError`]. Panics of callbacks do not leave
+//! the loop. The loop itself panics only if [`policy::Validation::Panic`] asks for it.
 
 pub mod agenda;
 pub mod any;
@@ -75,7 +75,7 @@ pub mod work_pool;
 mod sync;
 mod wake_up;
 
-/// The Rust examples of the book that are about this crate, compiled and run.
+/// The book's Rust examples for this crate, compiled and run.
 #[cfg(doctest)]
 mod book {
     #[doc = include_str!("../../docs/src/writing-a-loop.md")]

@@ -1,6 +1,6 @@
-//! Microtasks: what runs at the checkpoint after a task, to the end, before anything else does.
+//! Microtasks: run to completion at the checkpoint after a task, before anything else.
 //!
-//! Those of Rust code are tasks too and wait here; a script engine keeps its own jobs and runs them through
+//! Microtasks of Rust code are tasks too and wait here; a script engine keeps its own and runs them through
 //! [`Host::run_microtask`](crate::Host::run_microtask) at the same checkpoint.
 
 use crate::queue::fifo::Fifo;
@@ -14,13 +14,13 @@ pub struct Microtasks<T> {
 }
 
 impl<T> Microtasks<T> {
-    /// An empty queue whose checkpoints run at most `budget`; `None` is to the end.
+    /// An empty queue whose checkpoints run at most `budget` microtasks; `None` means all.
     #[must_use]
     pub fn new(budget: Option<u32>) -> Self {
         Self { queue: Fifo::new(), budget, left_of_budget: 0 }
     }
 
-    /// Queues one.
+    /// Queues a microtask.
     #[inline]
     pub fn push(&mut self, task: T) {
         self.queue.push(task);
@@ -39,7 +39,7 @@ impl<T> Microtasks<T> {
         self.left_of_budget = self.budget.unwrap_or(u32::MAX);
     }
 
-    /// Whether the checkpoint may run another one; a host's own count too.
+    /// Whether the checkpoint may run another one; a host's own count as well.
     #[inline]
     pub fn spend(&mut self) -> bool {
         if self.budget.is_none() {
@@ -50,20 +50,20 @@ impl<T> Microtasks<T> {
         may
     }
 
-    /// The next one, while the checkpoint may run another.
+    /// The next microtask, if the checkpoint may run another.
     #[inline]
     pub fn take(&mut self) -> Option<T> {
         if self.is_empty() || !self.spend() { None } else { self.queue.pop() }
     }
 
-    /// Those that wait.
+    /// Number of waiting microtasks.
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.queue.len()
     }
 
-    /// Whether none waits.
+    /// Whether there are none.
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -1,7 +1,7 @@
 //! The mini event loop: the same core without a script host, for tools that have tasks, timers, sources and a pool,
-//! and nothing that microtasks or a heap would belong to. Bun runs its installer and its shell on one.
+//! but no use for microtasks or a heap. Bun runs its installer and its shell on one.
 //!
-//! It polls only when no task is queued. Everything else is the [`EventLoop`]'s: there is one core.
+//! It polls only when no task is queued. Everything else is shared with [`EventLoop`]: there is one core.
 
 use std::fmt;
 use std::time::Duration;
@@ -43,33 +43,32 @@ pub struct MiniEventLoop<T: Task, C: Clock = SystemClock, P: Poller = OsPoller> 
 }
 
 impl<T: Task> MiniEventLoop<T> {
-    /// A mini loop of this thread, in the surroundings of the process, which records nothing.
+    /// A mini loop on this thread, with the process's environment and streams, that records nothing.
     ///
     /// # Errors
     ///
-    /// [`LoopError::OpenPoller`] where the system gives no poller.
+    /// [`LoopError::OpenPoller`] if the system provides no poller.
     pub fn new() -> Result<Self, LoopError> {
         EventLoop::builder().build_mini()
     }
 }
 
 impl<T: Task> Builder<T> {
-    /// A mini loop on the machine's own clock, poller, signals and threads. Its policy is
-    /// [`Policy::mini`](crate::Policy::mini) unless said otherwise, and polls only when no task is queued
-    /// whatever was said.
+    /// Builds a mini loop on the machine's own clock, poller, signals and threads. Its policy is
+    /// [`Policy::mini`](crate::Policy::mini) by default; whatever the policy, it polls only when no task is queued.
     ///
     /// # Errors
     ///
-    /// As [`build`](Self::build), and [`LoopError::OnlyOn`] where a host was given.
+    /// The errors of [`build`](Self::build), and [`LoopError::OnlyOn`] if a host was given.
     pub fn build_mini(self) -> Result<MiniEventLoop<T>, LoopError> {
         Ok(MiniEventLoop { event_loop: self.mini()?.build()? })
     }
 
-    /// A mini loop on another clock and poller, as [`build_on`](Self::build_on).
+    /// Builds a mini loop on another clock and poller, as [`build_on`](Self::build_on) does.
     ///
     /// # Errors
     ///
-    /// [`LoopError::OnlyOn`] where a host was given.
+    /// [`LoopError::OnlyOn`] if a host was given.
     pub fn build_mini_on<C, P>(self, clock: C, poller: P) -> Result<MiniEventLoop<T, C, P>, LoopError>
     where
         C: Clock + Clone + Send + Sync + 'static,
@@ -90,53 +89,54 @@ impl<T: Task> Builder<T> {
 }
 
 impl<T: Task, C: Clock, P: Poller> MiniEventLoop<T, C, P> {
-    /// Turns until `done` says so; false where it stopped before that: nothing referenced was pending any more, or
-    /// it was asked to stop. Asks before each turn and after its tasks, before the poll, and waits in between.
+    /// Turns until `done` returns true; false if the loop stopped before that: nothing referenced was pending any
+    /// more, or it was asked to stop. Calls `done` before each turn and after its tasks, before the poll, and waits
+    /// in between.
     ///
     /// # Errors
     ///
-    /// As [`EventLoop::run`].
+    /// The errors of [`EventLoop::run`].
     pub fn tick_until(&mut self, done: impl FnMut() -> bool) -> Result<bool, LoopError> {
         self.event_loop.tick_until(done)
     }
 
-    /// Runs until nothing referenced is pending or somebody asks to stop, as [`EventLoop::run`].
+    /// Runs until nothing referenced is pending or it is asked to stop, as [`EventLoop::run`] does.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The errors of [`EventLoop::run`].
     pub fn run(&mut self) -> Result<StopReason, LoopError> {
         self.event_loop.run()
     }
 
-    /// Runs at most until `until`, as [`EventLoop::run_until`].
+    /// Runs until `until` at the latest, as [`EventLoop::run_until`] does.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The errors of [`EventLoop::run`].
     pub fn run_until(&mut self, until: Timestamp) -> Result<StopReason, LoopError> {
         self.event_loop.run_until(until)
     }
 
-    /// Runs at most for `limit`, as [`EventLoop::run_for`].
+    /// Runs for `limit` at the longest, as [`EventLoop::run_for`] does.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The errors of [`EventLoop::run`].
     pub fn run_for(&mut self, limit: Duration) -> Result<StopReason, LoopError> {
         self.event_loop.run_for(limit)
     }
 
-    /// One turn, which polls only where it leaves no task in the queue.
+    /// Runs one turn, which polls only if it leaves no task in the queue.
     ///
     /// # Errors
     ///
-    /// As [`EventLoop::turn`].
+    /// [`LoopError::Wait`] if the poller fails.
     pub fn turn(&mut self) -> Result<(), LoopError> {
         self.event_loop.turn()
     }
 
-    /// Gives access to the loop from outside, to set it up.
+    /// Gives access to the loop from outside, for setup.
     pub fn with<R>(&mut self, f: impl FnOnce(&mut Context<'_, T>) -> R) -> R {
         self.event_loop.with(f)
     }
@@ -163,13 +163,13 @@ impl<T: Task, C: Clock, P: Poller> MiniEventLoop<T, C, P> {
         self.event_loop.surroundings()
     }
 
-    /// The loop that it is, to look at: what is pending, counters, clock, recorder.
+    /// The underlying loop, for inspection: what is pending, counters, clock, recorder.
     #[must_use]
     pub const fn as_event_loop(&self) -> &EventLoop<T, C, P> {
         &self.event_loop
     }
 
-    /// Ends the loop, as [`EventLoop::close`].
+    /// Ends the loop, as [`EventLoop::close`] does.
     pub fn close(&mut self) -> Vec<T::Remote> {
         self.event_loop.close()
     }

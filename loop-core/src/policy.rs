@@ -1,5 +1,5 @@
-//! Policies are data: what two loop designs do differently is a value here, not a second loop. The order of a turn
-//! is data too: a list of [`Step`]s, which one function carries out.
+//! Policies as data: differences between loop designs are values here, not a second loop. The order of a turn is data
+//! too: a list of [`Step`]s, which one function carries out.
 
 mod builder;
 mod presets;
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::gc::{GcConfig, GcConfigError};
 
-/// How a loop behaves. [`Policy::bun`] is the default; change single fields from there, or set one up with
+/// A loop's behaviour. [`Policy::bun`] is the default; change single fields from there, or build one with
 /// [`Policy::builder`], which checks it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -32,40 +32,40 @@ pub struct Policy {
     pub signals: SignalRule,
     /// Which ready sources are called in one turn.
     pub sources: SourceRule,
-    /// Finished jobs that one [`Step::Work`] takes; `None` is all. Where the turn has no such step, they come with
-    /// what other threads posted.
+    /// Finished jobs that one [`Step::Work`] takes; `None` means all. If the turn has no such step, they arrive
+    /// together with the posts of other threads.
     pub jobs_per_read: Option<u32>,
     /// When microtasks and the deferred queue are drained.
     pub drain: DrainRule,
-    /// When [`run`](crate::EventLoop::run) ends by itself.
+    /// When [`run`](crate::EventLoop::run) ends on its own.
     pub exit: ExitRule,
     /// Whether a turn polls while tasks are queued.
     pub poll: PollRule,
-    /// How long a poll waits where no timer is armed; `None` is for ever.
+    /// How long a poll waits if no timer is armed; `None` means forever.
     pub poll_timeout_default: Option<Duration>,
-    /// While something waits to be done, a poll that would only look is left out where the last one is less than
-    /// this ago; zero polls in each turn.
+    /// While work is waiting, a poll (which would not wait) is skipped if the last one is less than this ago; zero
+    /// polls in each turn.
     pub poll_gap: Duration,
-    /// Sources that may be registered at a time; `None` is as many as the system takes.
+    /// Most sources registered at a time; `None` means as many as the system allows.
     pub sources_max: Option<u32>,
     /// Tasks that one tick runs before it polls without waiting, so that self-posting never starves I/O.
     pub tasks_per_tick: u32,
-    /// Time after which a tick's passes over the task queue end likewise, counted from the tick's first task: the task
-    /// that goes on then is the last. `None` is no limit; a limit costs a reading of the clock a task.
+    /// Time after which a tick's passes over the task queue also end, counted from the tick's first task: the task
+    /// running at that time is the last. `None` means no limit; a limit costs one clock reading per task.
     pub task_time_per_tick: Option<Duration>,
-    /// Microtasks that one checkpoint runs; `None` drains to the end, as the HTML standard says.
+    /// Microtasks that one checkpoint runs; `None` drains to the end, as the HTML standard requires.
     pub microtasks_per_checkpoint: Option<u32>,
-    /// How the GC controller paces itself; without a heap there is nothing to pace.
+    /// Parameters of the GC controller; unused without a heap.
     pub gc: GcConfig,
-    /// What a panic in a callback does after it was caught and recorded.
+    /// What a panic in a callback does after it has been caught and recorded.
     pub panics: PanicRule,
-    /// What a broken drain rule does ([`Validator`](crate::validate::Validator)).
+    /// What a broken drain rule does (see [`Validator`](crate::validate::Validator)).
     pub validation: Validation,
-    /// A task that runs longer is recorded as slow.
+    /// A task with a longer run time is recorded as slow.
     pub slow_task_limit: Duration,
-    /// How often the recorder gets a snapshot of the scheduler.
+    /// How often a snapshot of the scheduler is recorded.
     pub snapshot_interval: Duration,
-    /// Most parts of a snapshot; the rest is counted.
+    /// Most parts of a snapshot; the rest is only counted.
     pub snapshot_parts_max: u32,
 }
 
@@ -73,10 +73,9 @@ pub struct Policy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TimerRule {
-    /// All, in one pass against one reading of the clock (Bun, libuv).
+    /// All, in one pass with one clock reading (Bun, libuv).
     AllDue,
-    /// Exactly one: the first in the order in which they were armed that is due (QuickJS). The others wait for the
-    /// following turns.
+    /// Exactly one: of the due timers, the one armed first (QuickJS). The others wait for later turns.
     OnePerTurn,
 }
 
@@ -84,7 +83,7 @@ pub enum TimerRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SignalRule {
-    /// All that had arrived (Bun).
+    /// All that have arrived (Bun).
     AllPending,
     /// The first that has a handler (QuickJS).
     OnePerTurn,
@@ -94,10 +93,10 @@ pub enum SignalRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SourceRule {
-    /// All, each once for everything that it is ready for (Bun, libuv).
+    /// All, each called once for everything it is ready for (Bun, libuv).
     AllReady,
-    /// One, for one direction: the one that has waited longest for its turn, read before write. Errors and
-    /// hang-ups count as ready for both (QuickJS). What was left out is reported again by the next poll.
+    /// One, for one direction: the one that has waited longest for its turn, read before write. Errors and hang-ups
+    /// count as ready for both (QuickJS). Those left out are reported again by the next poll.
     OnePerTurn,
 }
 
@@ -105,9 +104,9 @@ pub enum SourceRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PollRule {
-    /// It does, without waiting, so that tasks that post themselves starve no source.
+    /// It polls without waiting, so that tasks that post themselves starve no source.
     EveryTurn,
-    /// It does not: the queue comes first (Bun's mini loop).
+    /// It does not poll: the queue comes first (Bun's mini loop).
     WhenNoTask,
 }
 
@@ -121,21 +120,21 @@ pub enum DrainRule {
     AfterEveryPass,
 }
 
-/// When [`run`](crate::EventLoop::run) ends by itself.
+/// When [`run`](crate::EventLoop::run) ends on its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExitRule {
     /// When nothing referenced is pending (Bun, libuv, Node).
     Unreferenced,
-    /// Never: somebody has to call stop.
+    /// Never: it has to be stopped.
     OnlyStopped,
 }
 
-/// What a panic in a callback does after it was caught and recorded.
+/// What a panic in a callback does after it has been caught and recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PanicRule {
-    /// The loop goes on.
+    /// The loop continues.
     Continue,
     /// The loop stops with [`LoopError::Panicked`](crate::LoopError::Panicked).
     Stop,
@@ -145,39 +144,39 @@ pub enum PanicRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Validation {
-    /// Nobody looks.
+    /// Nothing is checked.
     Off,
-    /// It is an event.
+    /// It is recorded as an event.
     Record,
-    /// It is an event and a panic that names the last callback.
+    /// It is recorded as an event, and panics with the name of the last callback.
     Panic,
 }
 
 impl Policy {
-    /// The steps of [`tick`](crate::EventLoop::tick), in their order.
+    /// The steps of [`tick`](crate::EventLoop::tick), in order.
     #[must_use]
     pub fn tick_steps(&self) -> &[Step] {
         &self.tick
     }
 
-    /// The steps of [`auto_tick`](crate::EventLoop::auto_tick), in their order.
+    /// The steps of [`auto_tick`](crate::EventLoop::auto_tick), in order.
     #[must_use]
     pub fn auto_tick_steps(&self) -> &[Step] {
         &self.auto_tick
     }
 
-    /// Whether its turn has this step.
+    /// Whether its turn includes this step.
     #[must_use]
     pub fn has(&self, step: Step) -> bool {
         self.tick.contains(&step) || self.auto_tick.contains(&step)
     }
 
-    /// The same with what the environment says about the GC controller (`LOOP_GC_TIMER_INTERVAL`,
+    /// The same policy with the environment's settings of the GC controller (`LOOP_GC_TIMER_INTERVAL`,
     /// `LOOP_GC_TIMER_DISABLE`).
     ///
     /// # Errors
     ///
-    /// [`GcConfigError`] where a variable has a value that it cannot have.
+    /// [`GcConfigError`] if a variable has an invalid value.
     pub fn with_env(self) -> Result<Self, GcConfigError> {
         Ok(Self { gc: GcConfig::from_env()?, ..self })
     }

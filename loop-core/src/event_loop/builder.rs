@@ -1,4 +1,4 @@
-//! Setting up a loop.
+//! Builder of a loop.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -33,7 +33,7 @@ use crate::validate::Validator;
 use crate::work_pool::threads::{PoolError, RecorderFactory, WorkPool};
 use crate::work_pool::{Pool, Sink};
 
-/// Sets up an [`EventLoop`].
+/// Configures and builds an [`EventLoop`].
 ///
 /// # Examples
 ///
@@ -47,7 +47,7 @@ use crate::work_pool::{Pool, Sink};
 /// # Ok::<(), loop_core::LoopError>(())
 /// ```
 pub struct Builder<T: Task> {
-    /// The face's own unless said otherwise.
+    /// The default of the loop's kind if `None`.
     pub(crate) policy: Option<Policy>,
     pub(crate) face: Face,
     surroundings: OnceCell<Surroundings>,
@@ -76,28 +76,29 @@ impl<T: Task> Builder<T> {
         }
     }
 
-    /// How the loop behaves; [`Policy::bun`] unless said otherwise.
+    /// The loop's behaviour; [`Policy::bun`] by default.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = Some(policy);
         self
     }
 
-    /// Environment variables and streams; those of the process unless said otherwise.
+    /// Environment variables and streams; those of the process by default.
     #[must_use]
     pub fn surroundings(mut self, surroundings: Surroundings) -> Self {
         self.surroundings = surroundings.into();
         self
     }
 
-    /// Where the loop's events go; nowhere unless said otherwise.
+    /// Recorder of the loop's events; none by default.
     #[must_use]
     pub fn recorder(mut self, recorder: Recorder) -> Self {
         self.recorder = recorder;
         self
     }
 
-    /// Records into `session`: the loop as `name`, each worker of the pool as `worker N`, all by its clock.
+    /// Records into `session`: the loop as `name`, each worker of the pool as `worker N`, all by the session's
+    /// clock.
     #[must_use]
     pub fn session(self, session: &Session, name: &str) -> Self {
         let workers = session.clone();
@@ -106,7 +107,7 @@ impl<T: Task> Builder<T> {
             .worker_recorders(Box::new(move |worker| workers.recorder(&format!("worker {worker}"))))
     }
 
-    /// What scripts, microtasks and the heap belong to; Rust without a heap unless said otherwise.
+    /// Owner of scripts, microtasks and the heap; by default plain Rust without a heap.
     #[must_use]
     pub fn host(mut self, host: impl Host<T> + 'static) -> Self {
         self.host = Some(Box::new(host));
@@ -117,29 +118,29 @@ impl<T: Task> Builder<T> {
         self.host.is_some()
     }
 
-    /// The clock of a real loop: the record clock must be the one its recorder's ring was made with.
+    /// The clock of a real loop: its record clock must be the one used by its recorder's ring.
     #[must_use]
     pub const fn clock(mut self, clock: SystemClock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Workers of the pool, which starts with the first job; one a core unless said otherwise.
+    /// Number of workers of the pool, which starts with the first job; one per core by default.
     #[must_use]
     pub const fn workers(mut self, workers: u16) -> Self {
         self.workers = Some(workers);
         self
     }
 
-    /// Makes the recorder of each worker, on its own thread.
+    /// Creates the recorder of each worker, on the worker's own thread.
     #[must_use]
     pub fn worker_recorders(mut self, make: RecorderFactory) -> Self {
         self.worker_recorders = make;
         self
     }
 
-    /// Another work pool, made when the first job comes. A job that a future awaits returns `None`: its result is
-    /// where the future looks for it.
+    /// Replaces the work pool; `make` is called for the first job. A job that a future awaits returns `None`: its
+    /// result is stored where the future looks for it.
     #[must_use]
     pub fn pool(
         mut self,
@@ -150,19 +151,19 @@ impl<T: Task> Builder<T> {
         self
     }
 
-    /// Another source of signals, made when the first handler is installed.
+    /// Replaces the source of signals; `make` is called for the first handler.
     #[must_use]
     pub fn signals(mut self, make: impl FnOnce(Waker) -> Box<dyn SignalSource> + 'static) -> Self {
         self.signals = Some(SignalFactory::Own(Box::new(make)));
         self
     }
 
-    /// A loop on the machine's own clock, poller, signals and threads.
+    /// Builds a loop on the machine's own clock, poller, signals and threads.
     ///
     /// # Errors
     ///
-    /// [`LoopError::OpenPoller`] where the system gives no poller, [`LoopError::Policy`] where no loop could live by
-    /// the policy.
+    /// [`LoopError::OpenPoller`] if the system provides no poller, [`LoopError::Policy`] if the policy is
+    /// contradictory or out of range.
     pub fn build(self) -> Result<EventLoop<T>, LoopError> {
         self.policy.as_ref().map_or(Ok(()), Policy::check)?;
         let poller = OsPoller::new().map_err(LoopError::OpenPoller)?;
@@ -170,8 +171,8 @@ impl<T: Task> Builder<T> {
         Ok(self.build_on(clock, poller))
     }
 
-    /// A loop on another clock and poller. The work pool and the signals are still the machine's own, unless
-    /// [`pool`](Self::pool) and [`signals`](Self::signals) say otherwise.
+    /// Builds a loop on another clock and poller. The work pool and the signals are still the machine's own, unless
+    /// replaced by [`pool`](Self::pool) and [`signals`](Self::signals).
     #[must_use]
     pub fn build_on<C, P>(self, clock: C, poller: P) -> EventLoop<T, C, P>
     where

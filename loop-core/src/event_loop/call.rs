@@ -1,4 +1,4 @@
-//! Calling what the application gave us: tasks and callbacks, each guarded against its own panic.
+//! Calls the application's tasks and callbacks, each guarded against its own panic.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,7 +22,7 @@ use crate::task::body::Body;
 use crate::task::{Task, tag};
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
-    /// Calls `f` as `current`. The clock is read when it is over: [`Core::at`](super::core::Core) is its end.
+    /// Calls `f` as `current`. Reads the clock afterwards: [`Core::at`](super::core::Core) is its end.
     #[inline]
     pub(super) fn invoke<R>(
         &mut self,
@@ -34,7 +34,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         returned
     }
 
-    /// The same without a reading: for one of many that share their extent.
+    /// The same without a clock reading: for one of many calls that share their extent.
     #[inline]
     pub(super) fn invoke_unmarked<R>(
         &mut self,
@@ -46,7 +46,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.core.depth += 1;
         let mut context = self.context();
         let returned = catch_unwind(AssertUnwindSafe(|| f(&mut context)));
-        // Levels that the callback opened and did not close are its own.
+        // Drop the levels that the callback opened and did not close.
         self.core.depth = depth;
         let ended = std::mem::replace(&mut self.core.current, outer);
         match returned {
@@ -71,11 +71,11 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
     }
 
-    /// Runs a task of the task queue, and does what comes after it.
+    /// Runs a task of the task queue, and everything that follows it.
     pub(super) fn run_next(&mut self, next: Next<T>) -> Outcome {
         match next {
             Next::Plain(task, id) => {
-                // It was queued when nobody recorded, or is run by a policy that wants to know about each.
+                // It was queued while nothing was recorded, or the policy needs to know about each task.
                 let current = Current { task: Some(id), tag: self.core.tag_of(&task), ..Current::NONE };
                 self.run_as(current, self.core.at, task)
             }
@@ -90,7 +90,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
     }
 
-    /// Runs a task from a queue to its end, and drains. The boundary before it is its start.
+    /// Runs a queued task to completion, and drains. The previous boundary is its start.
     #[inline]
     pub(super) fn run_task(&mut self, queued: Queued<T>) -> Outcome {
         let Queued { task, id, tag, origin: _, signo, queued: since } = queued;
@@ -136,7 +136,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         outcome
     }
 
-    /// Does what futures asked for, and queues those that were woken, after `trigger` ran.
+    /// Carries out the operations that futures requested, and queues those woken, after `trigger` ran.
     #[inline(never)]
     pub(super) fn settle_futures(&mut self, trigger: Current) {
         if self.core.futures.local.has_ops() {
@@ -155,7 +155,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
     }
 
-    /// Says so where what ran from `start` until now ran too long.
+    /// Reports a task as slow if it ran too long, from `start` until now.
     #[inline]
     pub(super) fn check_slow(&mut self, task: TaskId, tag: Tag, start: Ticks) {
         if self.slow.is_exceeded(start, self.core.at, &self.clock) {

@@ -1,4 +1,4 @@
-//! What a loop holds that does not depend on its clock and poller: what a running task gets at.
+//! The part of a loop that does not depend on its clock and poller, and that running tasks can access.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -29,27 +29,27 @@ use crate::task::{TagOf, Task};
 use crate::timer::Timer;
 use crate::work_pool::{Finished, Pool, Rejected, Sink};
 
-/// Makes the work pool, when the first job comes.
+/// Creates the work pool, for the first job.
 pub(crate) type PoolFactory<R> =
     Box<dyn FnOnce(Sink<R>) -> Result<Box<dyn Pool<R>>, crate::work_pool::threads::PoolError>>;
-/// Makes the source of signals, when the first handler is installed.
+/// Creates the source of signals, for the first handler.
 pub(crate) type MakeSignals = Box<dyn FnOnce(crate::poller::Waker) -> Box<dyn SignalSource>>;
 
-/// Where signals come from, once one is asked for.
+/// Origin of the signal source, used once one is needed.
 pub(crate) enum SignalFactory {
-    /// The system.
+    /// The operating system.
     System(SystemClock),
-    /// Whatever the builder was given.
+    /// A source given to the builder.
     Own(MakeSignals),
 }
 
 impl<T: Task> Core<T> {
-    /// Makes the source of signals of a loop with this poller, where there is none yet.
+    /// Creates the source of signals of a loop with this poller, if there is none yet.
     pub(crate) fn start_signals(&mut self, poller: &mut dyn Poller) -> io::Result<()> {
         if self.signals.is_none() {
             self.signals = match self.signal_factory.take() {
                 Some(SignalFactory::System(clock)) => {
-                    // Whoever asks again is to be told again.
+                    // On failure, the next caller must get the error too.
                     self.signal_factory = Some(SignalFactory::System(clock));
                     Some(Box::new(Signals::new(clock, poller.signal_waker()?)))
                 }
@@ -61,7 +61,7 @@ impl<T: Task> Core<T> {
     }
 }
 
-/// A readiness, as the callback of its source sees it.
+/// A readiness, as passed to the callback of its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IoReadiness {
     /// The source.
@@ -70,12 +70,12 @@ pub struct IoReadiness {
     pub readiness: Readiness,
 }
 
-/// What runs right now.
+/// The callback running right now.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Current {
     pub task: Option<TaskId>,
     pub tag: Tag,
-    /// What a post from here is said to come from.
+    /// Origin recorded for posts from here.
     pub origin: Origin,
     pub outcome: Outcome,
     pub timer: Option<Timer>,
@@ -101,49 +101,49 @@ pub(crate) struct Registration<T> {
     pub tag: Tag,
     pub referenced: bool,
     pub fd: Source,
-    /// What it is for, in words.
+    /// Its purpose, as given by its owner.
     pub explanation: Option<Box<str>>,
     pub on_error: OnError<T>,
     pub on_shutdown: OnShutdown,
     pub interest: Interest,
-    /// When each direction was called last, reading first, as the loop counts its calls.
+    /// When each direction was last called, reading first, in the loop's count of calls.
     pub called: [u64; 2],
 }
 
 impl<T> Registration<T> {
-    /// A future's: it goes with that.
+    /// Whether it belongs to a future: dropped together with that.
     pub(crate) const fn is_awaited(&self) -> bool {
         matches!(self.task, Body::Ready(_))
     }
 
-    /// What lists call it.
+    /// Its name in lists.
     pub(crate) fn name(&self) -> String {
         self.explanation.as_deref().map_or_else(|| name_of(self.tag), str::to_owned)
     }
 }
 
-/// What a signal runs.
+/// The handler of a signal.
 pub(crate) struct Subscription<T> {
     pub task: T,
     pub tag: Tag,
 }
 
-/// A job on the pool, as the loop remembers it.
+/// The loop's entry for a job on the pool.
 pub(crate) struct Outstanding<T> {
     pub tag: Tag,
     pub parent: Option<TaskId>,
     pub on_shutdown: OnShutdown,
-    /// Taken when the job came back.
+    /// Taken when the job comes back.
     pub then: Option<Then<T>>,
-    /// Its completion wakes a future, which it belongs to.
+    /// Whether its completion wakes the future that it belongs to.
     pub awaited: bool,
 }
 
-/// What becomes of a job's result.
+/// Where a job's result goes.
 pub(crate) enum Then<T> {
-    /// It is a task, or where there is none, this makes one.
+    /// The result is a task; if there is none, this creates one.
     Task(Box<dyn FnOnce(Rejected) -> T>),
-    /// It is where the future looks for it.
+    /// The result is stored where the future looks for it.
     Future(Rc<JobWait>),
 }
 
@@ -153,15 +153,15 @@ impl<T> Outstanding<T> {
     }
 }
 
-/// Counters since the loop began, as libuv's metrics have them.
+/// Counters since the loop began, modelled on libuv's metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metrics {
-    /// Turns (and separate ticks).
+    /// Turns, and ticks called separately.
     pub ticks: u64,
-    /// Tasks that ran, timers' and immediates' included; readiness callbacks are counted apart.
+    /// Tasks run, including those of timers and immediates; readiness callbacks are counted separately.
     pub tasks_run: u64,
-    /// Readiness callbacks that ran.
+    /// Readiness callbacks run.
     pub io_ready: u64,
     /// Nanoseconds spent waiting for readiness.
     pub idle_ns: u64,
@@ -178,21 +178,21 @@ pub struct Metrics {
 pub(crate) struct Core<T: Task> {
     pub scheduler: Scheduler<T>,
     pub recorder: Recorder,
-    /// Somebody records: looked up once per tick.
+    /// Whether events are recorded: looked up once per tick.
     pub on: bool,
     /// The latest reading of the record clock: the end of one thing and the start of the next.
     pub at: Ticks,
     pub current: Current,
-    /// The phase that began last, and when.
+    /// The phase that began last, and its start.
     pub phase: (Phase, Ticks),
-    /// How deep `enter` is nested; a tick is one level.
+    /// Nesting depth of `enter`; a tick is one level.
     pub depth: u32,
     pub shared: Arc<Shared<T::Remote>>,
-    /// Somebody woke the loop since its last poll: the next one does not wait.
+    /// Whether the loop was woken since its last poll: the next one does not wait.
     pub woken: bool,
     pub sources: HashMap<u32, Registration<T>>,
     pub next_source: u32,
-    /// Sources registered and directions called: what "waited longest" is told by.
+    /// Count of sources registered and directions called: orders the sources by how long they have waited.
     pub calls: u64,
     pub signals: Option<Box<dyn SignalSource>>,
     pub signal_factory: Option<SignalFactory>,
@@ -200,28 +200,28 @@ pub(crate) struct Core<T: Task> {
     pub pool: Option<Box<dyn Pool<Option<T::Remote>>>>,
     pub pool_factory: Option<PoolFactory<Option<T::Remote>>>,
     pub work: HashMap<TaskId, Outstanding<T>>,
-    /// Finished jobs that wait for their step, where the policy has one.
+    /// Finished jobs waiting for their step, if the policy has one.
     pub finished: VecDeque<Finished<Option<T::Remote>>>,
     pub puts_jobs_aside: bool,
-    /// The policy looks after the heap.
+    /// Whether the policy manages the heap.
     pub serves_heap: bool,
-    /// ... and checks it each turn.
+    /// Whether it also checks the heap each turn.
     pub checks_heap: bool,
     pub labels: HashMap<&'static str, LabelId>,
     pub futures: Futures<T>,
     pub shutdown: Progress,
-    /// What ends the loop: a panic where the policy says so, or an error whose owner does.
+    /// The error that ends the loop: a panic if the policy says so, or an error whose owner does.
     pub failed: Option<LoopError>,
-    /// The latest error that was reported, for its owner's rule.
+    /// The latest reported error, for its owner's rule.
     pub failure: Option<String>,
-    /// What the running task was told of, where it was told of something.
+    /// The failure that the running task handles, if it is an owner's error task.
     pub told: Option<(TaskId, Failure)>,
     pub metrics: Metrics,
-    /// What the loop is to who runs on it.
+    /// The kind of loop.
     pub face: Face,
-    /// Those of the process until somebody asks.
+    /// Initialised from the process on first use.
     pub surroundings: OnceCell<Surroundings>,
-    /// The last tag that the recorder knows by name already.
+    /// The last tag that the recorder has a name for.
     pub tags_named: Tag,
 }
 
@@ -231,7 +231,7 @@ impl<T: Task> Core<T> {
         self.recorder.record(self.at, event);
     }
 
-    /// A callback is about to run.
+    /// Notes that a callback is about to run.
     #[inline]
     pub(crate) const fn heap_may_change(&mut self) {
         if self.checks_heap {
@@ -239,7 +239,7 @@ impl<T: Task> Core<T> {
         }
     }
 
-    /// The tag of `task` in this process's table, made known to the recorder.
+    /// The tag of `task` in this process's table; names it to the recorder if needed.
     #[inline]
     pub(crate) fn tag(&mut self, task: &T) -> Tag {
         self.resolve(task.tag())
@@ -252,7 +252,7 @@ impl<T: Task> Core<T> {
         tag
     }
 
-    /// The tag of what is about to run, made known to the recorder.
+    /// The tag of the task about to run; names it to the recorder if needed.
     #[inline]
     pub(crate) fn tag_of(&mut self, task: &Body<T>) -> Tag {
         let tag = self.scheduler.tag_of(task);
@@ -264,7 +264,7 @@ impl<T: Task> Core<T> {
     fn name_tag(&mut self, tag: Tag) {
         if tag > self.tags_named {
             self.name_tags();
-            // One of another process has no name here, and is not looked for again.
+            // A tag of another process has no name here, and is not looked up again.
             self.tags_named = self.tags_named.max(tag);
         }
     }
@@ -277,12 +277,12 @@ impl<T: Task> Core<T> {
         }
     }
 
-    /// Queues `task` and says so.
+    /// Queues `task` and records it.
     #[inline]
     pub(crate) fn queue(&mut self, queued: Queued<T>, parent: Option<TaskId>, poster: Poster) -> TaskId {
         let Queued { id, tag, origin, signo, queued: since, .. } = queued;
         if !self.on && signo == 0 && origin != Origin::Work && matches!(queued.task, Body::Task(_)) {
-            // Nobody wants to know more.
+            // Neither the record nor later processing needs more.
             self.scheduler.tasks.push(queued.task, id);
             return id;
         }
@@ -295,8 +295,8 @@ impl<T: Task> Core<T> {
         id
     }
 
-    /// A number for a new source. Used again only after all others: a readiness of the running pass can name no
-    /// other source than the one it was for.
+    /// A number for a new source. Reused only after all others: so a readiness in the current pass can only
+    /// name the source that it was for.
     pub(crate) fn new_source(&mut self) -> IoSource {
         while self.sources.contains_key(&self.next_source) {
             self.next_source = self.next_source.wrapping_add(1);
@@ -310,7 +310,7 @@ impl<T: Task> Core<T> {
         self.surroundings.get_or_init(Surroundings::default)
     }
 
-    /// References of a kind were taken or given back.
+    /// Records that references of a kind were taken or given back.
     pub(crate) fn ref_changed(&self, what: RefKind, delta: i32) {
         if self.on && delta != 0 {
             self.record(Event::RefChanged { what, delta, alive: self.scheduler.alive_count() });
@@ -322,7 +322,7 @@ impl<T: Task> Core<T> {
         self.ref_changed(what, delta);
     }
 
-    /// Whether tasklets began or ceased to keep the loop alive since it looked last.
+    /// Whether tasklets began or ceased to keep the loop alive since the last check.
     pub(crate) fn agenda_has_news(&self) -> bool {
         (self.shared.agenda.pending() == 0) != (self.scheduler.count(RefKind::Agenda) == 0)
     }
@@ -341,5 +341,5 @@ impl<T: Task> Core<T> {
     }
 }
 
-/// Who posted, where that is another emitter.
+/// The emitter of a post, if it is another one.
 pub(crate) type Poster = Option<loop_probes::ids::SourceId>;

@@ -1,7 +1,7 @@
-//! The drain: what was held weakly, the microtasks, then the deferred queue.
+//! The drain: weak references, microtasks, then the deferred queue.
 //!
-//! It runs after every task and when the outermost `exit` is left. Never from inside the deferred queue: a
-//! callback has a `Context`, whose levels lie above the loop's own, and cannot reach a drain.
+//! It runs after every task and on leaving the outermost `exit`. It never runs inside the deferred queue: a callback
+//! has a `Context`, whose levels are above the loop's own, and cannot reach a drain.
 
 use loop_probes::clock::Clock;
 use loop_probes::event::{Event, Phase};
@@ -25,7 +25,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.core.scheduler.begin_deferred();
         while self.core.scheduler.deferred().has_next() {
             self.run_deferred(trigger);
-            // What the deferred callbacks promised must not wait for another task, and what that defers runs here too.
+            // Promises made by deferred callbacks must not wait for another task; anything those defer runs here too.
             self.checkpoint(trigger);
         }
     }
@@ -76,7 +76,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         loop {
             let before = ran;
             if !self.core.scheduler.microtasks().is_empty() {
-                // One guard for many: one that panics ends this call, and the rest run in the next.
+                // One guard for many microtasks: a panic ends this call, and the rest run in the next.
                 let _ = self.invoke_unmarked(current, |cx| {
                     let depth = cx.core.depth;
                     while let Some(task) = cx.core.scheduler.microtasks_mut().take() {
@@ -106,7 +106,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let Some(mut host) = self.host.take() else { return false };
         let (_, ran) = self.invoke_unmarked(current, |cx| host.run_microtask(cx));
         self.host = Some(host);
-        // A host whose microtask panicked did run one.
+        // A host whose microtask panicked still ran one.
         ran.unwrap_or(true)
     }
 
@@ -117,13 +117,13 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.core.heap_may_change();
         while let Some((key, mut callback)) = self.core.scheduler.deferred_mut().take() {
             let (_, keep) = self.invoke_unmarked(current, |cx| callback(cx));
-            // One that panicked is not asked again.
+            // A callback that panicked is not called again.
             let keep = keep.unwrap_or(false);
             ran += 1;
             if keep {
                 kept += 1;
                 if self.core.on {
-                    // Those that are not kept need no record: the drain says how many ran.
+                    // Callbacks that are not kept need no record: the drain's own gives their number.
                     let task = trigger.unwrap_or_default();
                     self.core.record(Event::InputReturned { task, value: ran });
                 }

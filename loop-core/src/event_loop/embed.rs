@@ -1,7 +1,7 @@
-//! The loop as a part of another one: what to wait for, how long at most, one turn.
+//! Embeds the loop in another one: what to wait for, for how long at most, and one turn.
 //!
-//! These three are all that a foreign loop needs to drive ours: it watches [`EventLoop::readiness`], sleeps no
-//! longer than [`EventLoop::next_wait`], and then calls [`EventLoop::turn_within`].
+//! A foreign loop needs only these three calls to drive ours: it watches [`EventLoop::readiness`], sleeps no longer
+//! than [`EventLoop::next_wait`], and then calls [`EventLoop::turn_within`].
 
 use std::time::Duration;
 
@@ -16,16 +16,16 @@ use crate::poller::{Poller, Source};
 use crate::task::Task;
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
-    /// A descriptor that is readable while a source of the loop is ready, or somebody woke it. `None` where the
-    /// poller has none.
+    /// A descriptor that is readable while a source of the loop is ready, or after the loop was woken. `None` if
+    /// the poller has none.
     #[must_use]
     pub fn readiness(&self) -> Option<Source> {
         self.poller.readiness()
     }
 
-    /// How long until the loop has something to do without a word from [`readiness`](Self::readiness): zero where
-    /// work waits, `None` where nothing is due or nothing keeps it alive. To be asked after each turn: from then on
-    /// other threads that post make the descriptor readable.
+    /// How long until the loop has something to do without [`readiness`](Self::readiness) becoming readable: zero
+    /// if work is waiting, `None` if nothing is due or nothing keeps it alive. Call it after each turn: from then
+    /// on, posts of other threads make the descriptor readable.
     #[must_use]
     pub fn next_wait(&mut self) -> Option<Duration> {
         let now = self.clock.now();
@@ -33,17 +33,17 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         if self.shutdown_report().is_some() {
             return None;
         }
-        // Where nothing keeps it alive it plans no wait, and yet only a post will bring it back.
+        // With nothing to keep it alive it plans no wait, yet only a post can bring it back.
         self.core.shared.announce_wait();
         if self.may_end() { None } else { plan.timeout }
     }
 
-    /// One [`turn`](Self::turn) whose poll waits at most for `timeout`; true where something ran. A stop that the
-    /// loop is asked for is used up by it; a shutdown that it is asked for goes on from turn to turn.
+    /// One [`turn`](Self::turn) whose poll waits at most for `timeout`; true if something ran. It consumes a
+    /// request to stop; a requested shutdown continues from turn to turn.
     ///
     /// # Errors
     ///
-    /// As [`run`](Self::run).
+    /// The errors of [`run`](Self::run).
     pub fn turn_within(&mut self, timeout: Duration) -> Result<bool, LoopError> {
         let ran = |this: &Self| this.core.metrics.tasks_run + this.core.metrics.io_ready;
         let before = ran(self);
@@ -56,8 +56,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
         let turned = match self.advance_shutdown() {
             Some(_) => Ok(()),
-            // What an exit check says is for a run. Who drives this loop waits for its poller, and that has to be
-            // asked for its wake-ups to be over.
+            // The result of an exit check is for runs only. The driver of this loop waits for its poller, which
+            // must be polled to consume its wake-ups.
             None => self.ticked(|this| {
                 this.run_steps(Half::Tick, &mut || false)?;
                 this.run_steps(Half::AutoTick, &mut || false).map(drop)

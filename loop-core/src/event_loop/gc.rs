@@ -1,4 +1,4 @@
-//! The GC controller, carried out: it decides, the host's heap is collected, all of it is recorded.
+//! Carries out the decisions of the GC controller: collects the host's heap and records it all.
 
 use loop_probes::clock::Clock;
 use loop_probes::event::{ClockPoint, Event, GcAction, Phase};
@@ -11,7 +11,7 @@ use crate::poller::Poller;
 use crate::task::Task;
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
-    /// Measures the heap and says so.
+    /// Measures the heap and records the result.
     fn heap_bytes(&mut self, now: Timestamp) -> Option<u64> {
         let heap_bytes = self.host.as_mut()?.heap()?.bytes();
         if self.core.on {
@@ -44,7 +44,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
     }
 
-    /// The controller's own timers, where one is due at `now`. True where it collected.
+    /// Runs the controller's own timers, if one is due at `now`. True if it collected.
     fn gc_timers(&mut self, now: Timestamp) -> bool {
         if self.core.scheduler.gc.timers_due().is_none_or(|due| due > now) {
             return false;
@@ -54,7 +54,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.gc_phase(heap_bytes, |this| this.core.scheduler.gc.on_timers(now, heap_bytes))
     }
 
-    /// The check of a turn against a reading of the clock. True where it collected.
+    /// The check of a turn, with a given clock reading. True if it collected.
     fn gc_check(&mut self, now: Timestamp) -> bool {
         self.begin_phase(Phase::Gc);
         let Some(heap_bytes) = self.heap_bytes(now) else { return false };
@@ -78,7 +78,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.core.record(Event::GcMode { mode: change.mode, unchanged_ticks: change.unchanged_ticks });
         }
         if collect {
-            // A check that did nothing is an event, not a phase: it costs less than the reading that would end it.
+            // A check that did nothing is an event, not a phase: it costs less than the clock reading that would
+            // end a phase.
             self.end_phase();
         }
         collect
@@ -93,7 +94,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             Some(heap.bytes())
         });
         self.host = Some(host);
-        // A collection that panicked freed nothing that anybody knows of.
+        // Nothing is known to be freed by a collection that panicked.
         let heap_bytes_after = collected.flatten().unwrap_or(heap_bytes_before);
         let now = self.read(ClockPoint::Gc);
         self.core.scheduler.gc.collected(now, heap_bytes_after);

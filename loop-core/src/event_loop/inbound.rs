@@ -1,4 +1,4 @@
-//! What comes from outside at the start of a tick: references, signals, and what other threads posted.
+//! External arrivals at the start of a tick: references, signals, and posts of other threads.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,11 +19,11 @@ use crate::task::Task;
 use crate::task::body::Body;
 use crate::work_pool::{Finished, Pending as PendingJobs};
 
-/// The label under which references of other threads are listed.
+/// Label under which references held by other threads are listed.
 const OTHER_THREADS: &str = "other threads";
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
-    /// Applies what other threads hold and release.
+    /// Applies changes of the references held by other threads.
     pub(super) fn apply_refs(&mut self) {
         self.core.take_stop();
         let delta = self.core.shared.take_refs();
@@ -44,11 +44,11 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
     }
 
-    /// Turns signals in the ring into tasks, as many as the policy says.
+    /// Turns signals in the ring into tasks, as many as the policy allows.
     pub(super) fn drain_signals(&mut self) {
         let Some(mut signals) = self.core.signals.take() else { return };
         let (mut taken, mut delivered) = (0, false);
-        // What arrives meanwhile waits for the next tick: a storm must not hold up the rest.
+        // Later arrivals wait for the next tick: a storm must not hold up the rest.
         let waiting = signals.pending();
         for left in (1..=waiting).rev() {
             if delivered && self.policy().signals == SignalRule::OnePerTurn {
@@ -89,7 +89,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
     }
 
-    /// Takes the whole batch that other threads posted. Returns how many.
+    /// Takes the whole batch posted by other threads. Returns its size.
     pub(super) fn take_concurrent(&mut self) -> u32 {
         if self.core.futures.in_use {
             self.settle_futures(Current::NONE);
@@ -103,7 +103,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let batch = shared.queue.take_batch();
         let taken = batch.len() as u32;
         if wakes == 0 && taken == 0 {
-            // A producer was interrupted in the middle of its push: let it finish.
+            // A producer was preempted in the middle of its push: let it finish.
             yield_now();
             return 0;
         }
@@ -125,7 +125,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                 }
                 Inbound::Work(finished) => self.completed(*finished),
             };
-            // Where making it panicked there is none.
+            // There is no task if making it panicked.
             let Some((queued, parent)) = task else { continue };
             self.core.queue(queued, parent, poster);
         }
@@ -138,7 +138,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         taken
     }
 
-    /// Turns finished jobs that were put aside into tasks, as many as the policy reads at once.
+    /// Turns finished jobs that were put aside into tasks, as many as the policy takes at once.
     pub(super) fn take_finished(&mut self) {
         let waiting = self.core.finished.len();
         let most = self.policy().jobs_per_read.map_or(waiting, |most| waiting.min(most as usize));
@@ -160,7 +160,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.end_phase();
     }
 
-    /// The task that a post becomes, which no task of the loop scheduled; `None` where making it panicked, which was
+    /// The task made from a post, which no task of the loop scheduled; `None` if making it panicked, which was
     /// recorded.
     fn received(
         &mut self,
@@ -174,10 +174,10 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         Some((Queued { task, id, tag, origin: Origin::Concurrent, signo: 0, queued }, None))
     }
 
-    /// The task that a finished job becomes, and the task that had scheduled it.
+    /// The task made from a finished job, and the task that had scheduled the job.
     fn completed(&mut self, finished: Finished<Option<T::Remote>>) -> Option<(Queued<T>, Option<TaskId>)> {
         let Finished { task: id, end, result, .. } = finished;
-        // Stays in the table until its task has run: it keeps the loop alive, and is listed, until then.
+        // It stays in the table until its task has run: until then it keeps the loop alive and is listed.
         let Outstanding { tag, parent, then, .. } = self.core.work.get_mut(&id)?;
         let (tag, parent, then) = (*tag, *parent, then.take()?);
         let current = Current { task: Some(id), tag, ..Current::NONE };
@@ -192,21 +192,21 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             (Ok(None), Then::Task(_)) => None,
         });
         let Some(task) = task.flatten() else {
-            // It panicked, and there is nothing left that could run.
+            // It panicked, and there is nothing left to run.
             self.settle(id);
             return None;
         };
         Some((Queued { task, id, tag, origin: Origin::Work, signo: 0, queued: end }, parent))
     }
 
-    /// A task ran that may have been a job's completion.
+    /// Settles a job if the task that ran was its completion.
     pub(super) fn settle(&mut self, task: TaskId) {
         self.core.settle_work(task);
     }
 }
 
 impl<T: Task> Core<T> {
-    /// A stop that somebody outside of a callback asked for takes effect.
+    /// Applies a stop requested from outside a callback.
     pub(super) fn take_stop(&mut self) {
         if self.shared.take_stop() {
             self.scheduler.stop();
@@ -225,7 +225,7 @@ impl<T: Task> Core<T> {
         }
     }
 
-    /// Closes the way in, ends the pool without waiting, gives the signals back.
+    /// Closes the concurrent queue, ends the pool without waiting, and restores the signals.
     pub(super) fn close(&mut self) -> Vec<T::Remote> {
         if self.shared.queue.is_closed() {
             return Vec::new();
@@ -234,7 +234,7 @@ impl<T: Task> Core<T> {
         self.futures.local.close();
         let posted = self.shared.queue.close().filter_map(|posted| match posted.item {
             Inbound::Post(remote) => Some(remote),
-            // Its owner has it.
+            // Its owner keeps it.
             Inbound::Kept(node) => {
                 node.is_taken();
                 None

@@ -1,4 +1,4 @@
-//! What the loop says about itself beside its work: queue depths and phases.
+//! Records the loop's state besides its work: queue depths and phases.
 
 use loop_probes::clock::Clock;
 use loop_probes::event::{Event, Phase, Queue};
@@ -15,7 +15,7 @@ pub(super) const QUEUES: [Queue; 6] =
     [Queue::Tasks, Queue::Immediates, Queue::Deferred, Queue::Timers, Queue::Signals, Queue::Work];
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
-    /// A phase begins at the latest boundary.
+    /// Begins a phase at the latest boundary.
     #[inline]
     pub(super) fn begin_phase(&mut self, phase: Phase) {
         if self.core.on {
@@ -24,7 +24,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
     }
 
-    /// The phase that began last, and in which something ran, is over at the latest boundary.
+    /// Ends the phase that began last, in which something ran, at the latest boundary.
     #[inline]
     pub(super) fn end_phase(&mut self) {
         if self.core.on {
@@ -33,7 +33,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
     }
 
-    /// A callback that made itself a phase is over: `phase` goes on.
+    /// Resumes `phase` after a callback that was a phase of its own.
     #[inline]
     pub(super) fn resume_phase(&mut self, phase: Phase) {
         if self.core.on && self.core.phase.0 != phase {
@@ -52,7 +52,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     #[cold]
     fn run_relief(&mut self) {
-        // Phases do not overlap: the running one is cut in two.
+        // Phases do not overlap: the running one is split.
         let (phase, start) = self.core.phase;
         self.core.record(Event::Phase { phase, start });
         let start = self.core.at;
@@ -63,14 +63,14 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.begin_phase(phase);
     }
 
-    /// Records the depths that changed since they were recorded last.
+    /// Records the depths that changed since they were last recorded.
     pub(super) fn sample_queues(&mut self) {
         for (index, queue) in QUEUES.into_iter().enumerate() {
             self.sample(index, queue, self.core.depth_of(queue));
         }
     }
 
-    /// The same for what other threads posted: their queue is counted when its batch is taken.
+    /// The same for posts of other threads: their queue is counted when its batch is taken.
     pub(super) fn sample_concurrent(&mut self, taken: u32) {
         if self.core.on {
             self.sample(QUEUES.len(), Queue::Concurrent, taken);
@@ -96,9 +96,9 @@ impl<T: Task> Core<T> {
             Queue::Signals => self.signals.as_ref().map_or(0, |signals| signals.pending()),
             Queue::Work => self.pool.as_ref().map_or(0, |pool| pool.depth()),
             Queue::AfterLoop => self.scheduler.waiting_after_loop().len() as u32,
-            // Other threads' until its batch is taken.
+            // Belongs to other threads until its batch is taken.
             Queue::Concurrent => 0,
-            // The agenda's own, which its recorder tells with each tasklet.
+            // The agenda's own; its recorder reports it with each tasklet.
             Queue::Agenda => 0,
         }
     }

@@ -1,4 +1,4 @@
-//! What keeps the loop alive, by name: for lists, for the report of a shutdown, for snapshots.
+//! Lists what keeps the loop alive, by name: for lists, shutdown reports and snapshots.
 
 use std::collections::BTreeMap;
 

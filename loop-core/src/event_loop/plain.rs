@@ -1,9 +1,9 @@
-//! The fast path of the task queue, for tasks that nothing special is to be done about.
+//! The fast path of the task queue, for tasks without special handling.
 //!
-//! While nobody records, such a task costs its place in the queue, its call, and a look at whether it left something
-//! to do; while somebody does, its two records on top. The guard against panics stands around the whole batch and is
-//! put up again behind a task that panicked. A host that has to be asked after each task, a completion that has to be
-//! settled, a signal that has to be delivered: those take the long way ([`run_next`](EventLoop::run_next)).
+//! While nothing is recorded, a plain task costs its place in the queue, its call, and a check whether it left
+//! something to do; while recording, its two records on top. The guard against panics covers the whole batch and is
+//! set up again after a task that panicked. Tasks followed by a call to the host, completions to be settled and
+//! signals to be delivered take the slow path ([`run_next`](EventLoop::run_next)).
 
 use std::mem::replace;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,17 +24,17 @@ use crate::slow::SlowLimit;
 use crate::task::Task;
 use crate::task::body::dispatch;
 
-/// Why a batch of plain tasks is over.
+/// Why a batch of plain tasks ended.
 enum End<T> {
-    /// The queue is empty, or the budget spent.
+    /// The queue is empty, or the budget is spent.
     Empty,
     /// The next task is not plain.
     Special(Next<T>),
-    /// The last one left something to do.
+    /// The last task left something to do.
     Attention,
 }
 
-/// What the record of a task needs to know from before it ran.
+/// Data from before a task ran that its record needs.
 #[derive(Clone, Copy, Default)]
 struct Begun {
     tag: Tag,
@@ -49,9 +49,9 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.host.is_none() && policy.panics == PanicRule::Continue && policy.task_time_per_tick.is_none()
     }
 
-    /// Runs plain tasks, up to the first that is not plain: that one is returned, or how the pass ended.
+    /// Runs plain tasks up to the first that is not plain; returns that task, or how the pass ended.
     pub(super) fn run_plain(&mut self) -> Result<Next<T>, Pass> {
-        // Good for a pass: each tick asks once whether somebody records.
+        // Valid for the whole pass: each tick checks once whether events are recorded.
         if self.core.on { self.run_plain_as::<true>() } else { self.run_plain_as::<false>() }
     }
 
@@ -68,7 +68,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             let ended = catch_unwind(AssertUnwindSafe(|| {
                 batch::<T, C, RECORDED>(&mut context, clock, slow, drains, &mut begun)
             }));
-            // Levels that a task opened and did not close are its own.
+            // Drop the levels that a task opened and did not close.
             self.core.depth = depth;
             let current = replace(&mut self.core.current, Current::NONE);
             let id = current.task.unwrap_or(TaskId(0));
@@ -124,7 +124,7 @@ fn batch<T: Task, C: Clock, const RECORDED: bool>(
             let (tag, queued) = if is_noted {
                 core.scheduler.tasks.skip_note()
             } else {
-                // It was queued when nobody recorded.
+                // It was queued while nothing was recorded.
                 (core.tag_of(&task), start)
             };
             *begun = Begun { tag, queued, start };
@@ -154,7 +154,7 @@ fn batch<T: Task, C: Clock, const RECORDED: bool>(
     }
 }
 
-/// The checkpoint of a task, where nobody wants to know how long it took: one that panics looks like its task, and the
+/// The checkpoint of a task when its run time is not recorded: a microtask that panics looks like its task, and the
 /// rest run in the drain that follows.
 #[inline(never)]
 fn run_microtasks<T: Task>(cx: &mut Context<'_, T>) {
@@ -162,7 +162,7 @@ fn run_microtasks<T: Task>(cx: &mut Context<'_, T>) {
     while let Some(task) = cx.core.scheduler.microtasks_mut().take() {
         dispatch(task, cx);
         cx.core.depth = depth;
-        // The task is done; what its microtasks say is not about it.
+        // The task is done; failures of its microtasks are not its own.
         cx.core.current.outcome = Outcome::Done;
     }
 }

@@ -1,4 +1,4 @@
-//! The poll, and the timers that are due.
+//! Polls, and runs due timers.
 
 use std::io;
 use std::time::Duration;
@@ -17,19 +17,20 @@ use crate::poller::{Edge, Poller};
 use crate::scheduler::{Outside, PollPlan};
 use crate::task::Task;
 
-/// What became of a wait.
+/// Outcome of a wait.
 struct Waited {
-    /// When it began to wait; its end is the latest boundary.
+    /// Start of the wait; its end is the latest boundary.
     start: Ticks,
-    /// How long it waited.
+    /// Time spent waiting.
     idle_ns: u64,
-    /// When it was awake.
+    /// Time of waking up.
     after: Timestamp,
     result: io::Result<()>,
 }
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
-    /// Waits for readiness, or looks, or leaves that out where the policy says so, or where the loop is wanted back.
+    /// Waits for readiness, or polls without waiting, or skips the poll if the policy says so or the caller wants
+    /// the loop back.
     pub(super) fn poll(&mut self, done: &mut dyn FnMut() -> bool) -> Result<Flow, LoopError> {
         if self.policy().poll == PollRule::WhenNoTask && !self.core.scheduler.tasks.is_empty() {
             return Ok(Flow::Next);
@@ -38,7 +39,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         if self.looked_just_now(now) {
             return Ok(Flow::Next);
         }
-        // Only here: a re-execution tells by the poll that is missing that the answer was yes.
+        // Only here: a re-execution recognises that the answer was yes by the missing poll.
         if done() {
             return Ok(Flow::Done);
         }
@@ -47,8 +48,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         Ok(Flow::Next)
     }
 
-    /// Whether there is work to go on with, and the last poll is so recent that another look can wait. Never after a
-    /// tick that spent its budget: whoever posts without end must not put off the sources for long.
+    /// Whether there is work to continue with, and the last poll is so recent that another can wait. Never after a
+    /// tick that spent its budget: endless posting must not delay the sources for long.
     fn looked_just_now(&self, now: Timestamp) -> bool {
         let gap_ns = self.policy().poll_gap.as_nanos();
         gap_ns > 0
@@ -57,15 +58,15 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             && self.polled.is_some_and(|polled| u128::from(now.ns_since(polled)) < gap_ns)
     }
 
-    /// How long the loop may be left alone, and whether only news from outside keep it from waiting. From here on it
-    /// counts as waiting: who brings news wakes the poller.
+    /// How long the loop may sleep, and whether only external events keep it from waiting. From here on it counts as
+    /// waiting: new events wake the poller.
     pub(super) fn plan_wait(&mut self, now: Timestamp) -> (PollPlan, bool) {
         let watches_heap = self.watches_heap();
         if self.core.futures.in_use {
             self.settle_futures(Current::NONE);
             self.context().settle_interest();
         }
-        // What the loop itself put aside, or began.
+        // Work that the loop itself put aside or began.
         let own = Outside {
             posted: self.shutdown_is_due() || self.core.woken || !self.core.finished.is_empty(),
             signals: false,
@@ -85,7 +86,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             if alone.timeout == Some(Duration::ZERO) {
                 return (alone, false);
             }
-            // Other threads wake a loop only once it said that it waits: what came before that is looked for here.
+            // Other threads wake a loop only after it announced its wait: check here for anything that came before.
             self.core.shared.announce_wait();
             if !self.has_posts() {
                 return (alone, false);
@@ -95,7 +96,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         (self.core.scheduler.plan_poll(now, outside, watches_heap), true)
     }
 
-    /// Whether something came from other threads that a wait would hold up.
+    /// Whether other threads sent something that a wait would delay.
     fn has_posts(&self) -> bool {
         self.core.shared.has_news() || self.core.futures.woken.has_some() || self.core.agenda_has_news()
     }
@@ -110,7 +111,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.core.shared.awake();
         self.core.woken = false;
         let metrics = &mut self.core.metrics;
-        // A fed clock can be at both ends of time.
+        // A replayed clock can read both ends of time.
         metrics.idle_ns = metrics.idle_ns.saturating_add(idle_ns);
         metrics.polls += 1;
         metrics.events += self.ready.len() as u64;
@@ -128,8 +129,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         Ok(after)
     }
 
-    /// Asks the poller, and says how long it waited: from right before it blocked until it was awake. What it has to
-    /// prepare and to collect is work, and so is a poll that only looks.
+    /// Calls the poller, and measures how long it waited: from just before it blocked until it woke up. Its
+    /// preparation and collection count as work, and so does a poll that does not wait.
     fn wait_by(&mut self, plan: &PollPlan) -> Waited {
         let Self { core, clock, poller, ready, .. } = self;
         let deadline = if plan.reason == PollReason::Idle { None } else { plan.deadline };
@@ -185,7 +186,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                     skipped: u32::try_from(fired.skipped).unwrap_or(u32::MAX),
                 });
             }
-            // The next period of an interval begins where its callback starts; a one-shot needs no reading.
+            // The next period of an interval begins when its callback starts; a one-shot timer needs no reading.
             let started = if fired.period_ns.is_some() { self.read(ClockPoint::Interval) } else { now };
             let current = Current { task: Some(id), tag, timer: Some(fired.timer), ..Current::NONE };
             let outcome = self.run_as(current, found_due, task);

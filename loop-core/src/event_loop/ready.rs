@@ -1,7 +1,7 @@
-//! Readiness callbacks: what the poll found ready is called, all of it or one direction of one source.
+//! Readiness callbacks: calls the sources that the poll found ready, all of them or one direction of one source.
 //!
-//! What is left out goes back to the poller, which reports it again. Nobody is left out for ever: of those that are
-//! ready, the direction is called that was called longest ago.
+//! Sources left out go back to the poller, which reports them again. None starves: the direction called is the one
+//! of a ready source that was called longest ago.
 
 use loop_probes::clock::Clock;
 use loop_probes::event::{Event, Origin, Outcome, Phase, RefKind};
@@ -15,13 +15,13 @@ use crate::policy::SourceRule;
 use crate::poller::{Interest, Poller, Readiness, Ready};
 use crate::task::Task;
 
-/// One way to call a source: what is reported, and what asks for it.
+/// One direction of a source: the readiness reported, and the interests that request it.
 struct Direction {
     report: Readiness,
     interests: [Interest; 2],
 }
 
-/// Reading first: it goes first where both have waited as long.
+/// Reading first: it goes first if both have waited equally long.
 const DIRECTIONS: [Direction; 2] = [
     Direction { report: Readiness::READABLE, interests: [Interest::READABLE, Interest::PRIORITY] },
     Direction { report: Readiness::WRITABLE, interests: [Interest::WRITABLE, Interest::WRITABLE] },
@@ -53,7 +53,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.end_phase();
     }
 
-    /// What there was to choose from.
+    /// Records the candidates.
     fn record_ready(&self, ready: &[Ready]) {
         for Ready { key, readiness } in ready.iter().filter(|_| self.core.on) {
             let source = IoSource(u32::try_from(*key).unwrap_or(u32::MAX));
@@ -62,7 +62,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     }
 
     fn run_source(&mut self, key: usize, readiness: Readiness) -> Outcome {
-        // Removed since, by a callback of this very pass: never called again.
+        // It was removed by an earlier callback of this very pass: never called again.
         let registration = u32::try_from(key).ok().and_then(|key| self.core.sources.get(&key));
         let Some((tag, Some(task))) = registration.map(|source| (source.tag, source.task.again())) else {
             return Outcome::Cancelled;
@@ -107,7 +107,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         outcome
     }
 
-    /// The callback of a source failed: its owner's rule is applied.
+    /// Applies the owner's rule after the callback of a source failed.
     #[cold]
     fn source_failed(&mut self, source: IoSource, current: Current) {
         let message = self.core.failure.take().unwrap_or_default();
@@ -117,7 +117,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let _ = self.invoke_unmarked(current, |cx| {
             let rule = cx.apply_rule(rule, RefKind::Io, || name, &message);
             if close {
-                // The poller may have lost it already: gone is gone.
+                // The poller may have dropped it already, which is fine.
                 let _ = cx.remove(source);
             } else if let Some(registration) = cx.core.sources.get_mut(&source.0) {
                 registration.on_error = rule;
@@ -137,7 +137,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             let trouble = Readiness::from_bits_truncate(readiness.bits() & troubles.bits());
             for (index, direction) in DIRECTIONS.iter().enumerate() {
                 let asked = direction.interests.iter().any(|interest| source.interest.contains(*interest));
-                // A trouble that nobody asked about is told as reading is.
+                // An error or hang-up on a source without any interest is reported as reading.
                 let told = asked || (index == 0 && source.interest.is_empty());
                 if !told || !readiness.contains(direction.report) && trouble.is_empty() {
                     continue;

@@ -1,4 +1,4 @@
-//! Putting a new loop into a recorded state. See [`crate::replay`].
+//! Restores a new loop to a recorded state. See [`crate::replay`].
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -22,22 +22,22 @@ use crate::task::Task;
 use crate::task::body::Body;
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
-    /// Brings in what came from outside, of a loop that is executed again.
+    /// Injects external events into a loop that is re-executed.
     #[must_use]
     pub fn outside(&self) -> Outside<T> {
         Outside::new(Arc::clone(&self.core.shared))
     }
 
-    /// Puts a new loop into a recorded state: its next tick is the one that [`State::tick`] says, and it goes on from
-    /// there as the recorded one did. Nothing is recorded meanwhile. The pool and the source of signals are made at
-    /// once.
+    /// Restores a new loop to a recorded state: its next tick is [`State::tick`], and it continues from there as the
+    /// recorded one did. Nothing is recorded while restoring. The pool and the source of signals are created
+    /// immediately.
     ///
     /// # Errors
     ///
-    /// [`LoopError`] where the poller refuses a source, or the pool does not start.
+    /// [`LoopError`] if the poller refuses a source, or the pool does not start.
     pub fn restore(&mut self, state: State<T>) -> Result<Restored, LoopError> {
         self.core.on = false;
-        // A poller that no handler can wake is an error where a signal is asked for.
+        // A poller that no handler can wake is an error only once a signal is requested.
         let _ = self.core.start_signals(&mut self.poller);
         self.context().start_pool()?;
         let State { tick, next_task, next_timer, next_source, calls, now, polled, snapshot_due, .. } = state;
@@ -117,12 +117,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         Ok(restored)
     }
 
-    /// Runs as the recorded loop ran: at most until `until`, or until `done`, which is asked before each turn
-    /// and before each poll.
+    /// Runs the way the recorded loop did: until `until` at the latest, or until `done`, which is called before each
+    /// turn and before each poll.
     ///
     /// # Errors
     ///
-    /// As [`run`](Self::run).
+    /// The errors of [`run`](Self::run).
     pub fn run_as_recorded(
         &mut self,
         until: Option<Timestamp>,
@@ -167,7 +167,7 @@ impl<T: Task> Core<T> {
             match notice {
                 GcReason::Requested => self.scheduler.gc.request(),
                 GcReason::Pressure => self.scheduler.gc.pressure(),
-                // No other reason is a notice.
+                // Other reasons do not come from notices.
                 _ => {}
             }
         }
@@ -196,7 +196,7 @@ impl<T: Task> Core<T> {
             RefKind::Io | RefKind::Work | RefKind::Signal | RefKind::Future => {
                 self.scheduler.refs.add(what, i32::try_from(count).unwrap_or(i32::MAX));
             }
-            // Their queues count them; what the program holds is not told by its kind alone.
+            // Counted by their queues; references held by the program need more than their kind.
             RefKind::Task | RefKind::Timer | RefKind::Immediate | RefKind::Handle => {}
         }
     }

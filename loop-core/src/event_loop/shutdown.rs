@@ -1,5 +1,5 @@
-//! A shutdown, carried out: begun between two turns, looked at before each, ended when nothing is left or the time
-//! is up. See [`crate::shutdown`].
+//! Carries out a shutdown: begun between two turns, checked before each, ended when nothing is left or the time is
+//! up. See [`crate::shutdown`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -17,18 +17,18 @@ use crate::timer::due_after;
 use crate::work_pool::Pending as PendingJobs;
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
-    /// Asks the loop to shut down: the current run does it, or the next one.
+    /// Asks the loop to shut down: the current run carries it out, or the next one.
     pub fn shutdown(&mut self, shutdown: Shutdown) {
         self.core.shared.ask_to_shut_down(shutdown.deadline);
     }
 
-    /// What became of everything, once the loop was shut down.
+    /// The outcome of the shutdown, once it is complete.
     #[must_use]
     pub fn shutdown_report(&self) -> Option<&ShutdownReport> {
         self.core.shutdown.report()
     }
 
-    /// Looks at requests and at the deadline, before a turn. The reason to return, once it is over.
+    /// Checks requests and the deadline before a turn. Returns the reason to return, once the shutdown is over.
     pub(super) fn advance_shutdown(&mut self) -> Option<StopReason> {
         if self.core.shutdown.report().is_some() {
             return Some(StopReason::Shutdown);
@@ -57,13 +57,13 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         None
     }
 
-    /// Whether the next look at the shutdown begins or ends it: no poll waits for that.
+    /// Whether the next check begins or ends the shutdown: a poll must not wait then.
     pub(super) fn shutdown_is_due(&self) -> bool {
         let shutdown = &self.core.shutdown;
         shutdown.is_asked() || (shutdown.running().is_some() && !self.core.scheduler.is_alive())
     }
 
-    /// When the wait of a poll has to end at the latest.
+    /// Latest time at which the wait of a poll has to end.
     pub(super) fn wait_until(&self) -> Option<Timestamp> {
         let deadline = self.core.shutdown.running().map(|running| running.deadline);
         [self.until, deadline].into_iter().flatten().min()
@@ -88,7 +88,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.cancel_sources() + self.cancel_timers() + self.cancel_jobs() + self.cancel_futures();
         let waited_for = self.waited_for();
         self.core.shutdown.begin(Running { cancelled, waited_for, ..running });
-        // Whoever awaits this learns of it now, and runs in the next tick.
+        // Futures awaiting the shutdown are woken now and run in the next tick.
         self.guarded(|this| this.core.futures.begin_shutdown());
         self.mark();
         self.end_phase();
@@ -101,7 +101,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         sources.sort_unstable();
         for source in &sources {
             self.guarded(|this| {
-                // Where the poller knows it no more, it is gone all the same.
+                // If the poller no longer knows it, it is gone just the same.
                 let _ = this.context().remove(*source);
             });
         }
@@ -125,7 +125,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         for job in &jobs {
             self.guarded(|this| {
                 let taken = this.core.pool.as_mut().and_then(|pool| pool.take_back(*job));
-                // One that runs goes on; its result is dropped.
+                // A running job continues; its result is dropped.
                 this.settle(*job);
                 drop(taken);
             });
@@ -146,7 +146,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         cancelled
     }
 
-    /// Pieces of work that may finish.
+    /// Number of pieces of work that may finish.
     fn waited_for(&mut self) -> u32 {
         let mut futures = 0;
         self.core.futures.each(|entry| futures += u32::from(!entry.cancelled));
@@ -161,7 +161,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let left = if now >= running.deadline { self.core.pending() } else { Vec::new() };
         let unfinished = self.waited_for();
         let left_count = left.iter().map(|pending| pending.count).sum::<u32>();
-        // What did not keep the loop alive is not waited for.
+        // Work that did not keep the loop alive is not waited for.
         let unreferenced = if left.is_empty() { unfinished } else { 0 };
         self.end_futures();
         for timer in self.core.scheduler.timer_ids() {
@@ -181,7 +181,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         if let Some(pool) = &mut self.core.pool {
             let ended = pool.shutdown(PendingJobs::HandBack, Some(time_left));
             (unjoined_workers, jobs_handed_back) = (ended.unjoined as u32, ended.handed_back.len() as u32);
-            // The deadline is one: the drop of the loop must not wait for what it did not.
+            // There is only one deadline: dropping the loop must not wait for what the shutdown gave up on.
             pool.let_go();
         }
         let posts_dropped = self.close().len() as u32;
@@ -205,7 +205,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.core.shutdown.end(report);
     }
 
-    /// Drops all futures; whoever awaits one learns that it was cancelled.
+    /// Drops all futures; those awaiting one learn that it was cancelled.
     pub(super) fn end_futures(&mut self) {
         while let Some(key) = self.core.futures.first() {
             let entry = self.context().take_future(key);
@@ -214,12 +214,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                     entry.end(JoinError::Cancelled);
                 }
             });
-            // What it held asks to be given back: its timers, its sources.
+            // Futures request the release of what they held: timers and sources.
             self.guarded(|this| this.context().carry_out());
         }
     }
 
-    /// Runs what drops or wakes other people's values; a panic there is recorded and goes no further.
+    /// Runs code that drops or wakes foreign values; a panic there is recorded and goes no further.
     fn guarded(&mut self, f: impl FnOnce(&mut Self)) {
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| f(self))) {
             self.panicked(super::core::Current::NONE, payload);

@@ -1,4 +1,4 @@
-//! Snapshots: all that the loop knows, written down at the start and every few seconds. Re-execution begins at one.
+//! Snapshots: the loop's whole state, recorded at the start and every few seconds. Re-executions begin at one.
 
 use loop_probes::clock::Clock;
 use loop_probes::event::{ClockPoint, Event, LabelKind, PolicyField, Queue, RefKind};
@@ -26,10 +26,10 @@ const REFS: [RefKind; 9] = [
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Records the scheduler's state at the start and every few seconds.
     pub(super) fn snapshot_when_due(&mut self, tick: u64) {
-        // What the last turn read is good enough for "every few seconds".
+        // The last turn's reading is good enough for "every few seconds".
         let now = match self.latest.take() {
             Some(latest) => latest,
-            // The first one says itself when the next is due.
+            // The first snapshot itself says when the next is due.
             None if self.snapshot_due.is_none() => self.clock.now(),
             None => self.read(ClockPoint::Tick),
         };
@@ -39,7 +39,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
         let due = crate::timer::due_after(now, self.policy().snapshot_interval);
         self.snapshot_due = Some(due);
-        // Tasks that were queued while nobody recorded have tags that nobody named.
+        // Tasks that were queued while nothing was recorded may have tags without a name.
         self.core.name_tags();
         let of_the_loop = self.snapshot_loop(due);
         self.core.snapshot(tick, self.until, of_the_loop);
@@ -78,7 +78,7 @@ impl<T: Task> Core<T> {
     fn snapshot(&self, tick: u64, until: Option<Timestamp>, of_the_loop: Event<Ticks>) {
         let (next_task, next_timer) = (self.scheduler.next_id(), self.scheduler.next_timer_id());
         self.record(Event::SnapshotBegin { tick, next_task, next_timer });
-        // Of a bounded number, and all that follows is worth nothing without them.
+        // Bounded in number, and everything that follows is worthless without them.
         self.record(of_the_loop);
         let policy = self.policy_parts().inspect(|part| self.record(*part)).count() as u32;
         let parts_max = self.scheduler.policy().snapshot_parts_max.saturating_add(policy + 1);
@@ -130,7 +130,7 @@ impl<T: Task> Core<T> {
             });
         }
         for (task, id, note) in self.scheduler.tasks.iter() {
-            // One that was queued while nobody recorded waits since nobody knows when.
+            // The start of the wait of a task queued while nothing was recorded is unknown.
             let (tag, since) = note.unwrap_or_else(|| (self.scheduler.tag_of(task), self.at));
             part(Event::SnapshotTask { task: id, tag, queue: Queue::Tasks, queued: since.min(self.at) });
         }
@@ -155,7 +155,7 @@ impl<T: Task> Core<T> {
         let mut jobs: Vec<_> = self.work.iter().map(|(task, job)| (*task, job.tag, job.parent)).collect();
         jobs.sort_unstable();
         jobs.into_iter().for_each(|(task, tag, parent)| part(Event::SnapshotWork { task, tag, parent }));
-        // Last: what is left out is least missed here.
+        // Last, because this is the least important part to leave out.
         self.snapshot_pending().into_iter().for_each(&mut part);
         self.record(Event::SnapshotEnd { parts, left_out });
         self.explain_sources(parts_max);
@@ -169,7 +169,7 @@ impl<T: Task> Core<T> {
         values.map(|(field, value)| Event::SnapshotPolicy { field, value })
     }
 
-    /// What sources are for, for readers that were not there when they were registered: no part of the state.
+    /// Records the purposes of sources, for readers that attached after their registration: not part of the state.
     fn explain_sources(&self, most: u32) {
         let sources = self.sources_in_order().into_iter();
         let explained = sources.filter_map(|(source, found)| Some((source, found.explanation.as_deref()?)));
@@ -179,7 +179,7 @@ impl<T: Task> Core<T> {
         }
     }
 
-    /// By their numbers: the same state gives the same snapshot.
+    /// Sources by number: the same state gives the same snapshot.
     fn sources_in_order(&self) -> Vec<(IoSource, &Registration<T>)> {
         let mut sources: Vec<_> =
             self.sources.iter().map(|(number, found)| (IoSource(*number), found)).collect();

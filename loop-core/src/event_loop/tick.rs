@@ -1,4 +1,4 @@
-//! A tick: the steps of the policy, carried out one after the other. What a step does is in the files beside.
+//! A tick: carries out the steps of the policy in order. The steps themselves are in the neighbouring files.
 
 use loop_probes::clock::Clock;
 use loop_probes::event::{ClockPoint, Event};
@@ -18,10 +18,10 @@ pub(super) enum Half {
     AutoTick,
 }
 
-/// What comes after a step.
+/// What follows a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flow {
-    /// The next one.
+    /// The next step.
     Next,
     /// Nothing: the run is over.
     Exit,
@@ -55,7 +55,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         returned
     }
 
-    /// Carries out the steps of a half, up to its end, an error, or the end of the run. `done` is asked before a poll.
+    /// Carries out the steps of a half, up to its end, an error, or the end of the run. `done` is called before a poll.
     pub(super) fn run_steps(
         &mut self,
         half: Half,
@@ -71,8 +71,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             };
             let Some(step) = steps.get(index).copied() else { break Ok(Flow::Next) };
             if self.owes_drain {
-                // A task that reloads the program returns at once; what it left comes before anything else. The reading
-                // of the clock stays good where it is good after callbacks: behind a poll.
+                // A task that reloads the program returns at once; what it left comes before anything else. The clock
+                // reading stays valid where it is valid after callbacks: after a poll.
                 self.drain_as_phases();
             }
             match self.run_step(step, done) {
@@ -84,8 +84,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         flow
     }
 
-    /// Carries out one step. One that ran something ends what the last reading of the clock is good for, but for
-    /// readiness callbacks: what a poll found ready and what is due when it returns are one moment.
+    /// Carries out one step. A step that ran something invalidates the last clock reading, except for readiness
+    /// callbacks: the sources a poll found ready and the timers due when it returned belong to the same moment.
     fn run_step(&mut self, step: Step, done: &mut dyn FnMut() -> bool) -> Result<Flow, LoopError> {
         match step {
             Step::References => self.apply_refs(),
@@ -127,7 +127,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         Ok(Flow::Next)
     }
 
-    /// The reading that the steps go by, taken where none is good any more.
+    /// The clock reading that the steps use; taken if there is no valid one.
     pub(super) fn pass_time(&mut self, point: ClockPoint) -> Timestamp {
         if let Some(now) = self.now {
             return now;

@@ -1,4 +1,4 @@
-//! What a spawner holds: the future's result, awaited, or the future cancelled.
+//! The spawner's handle: awaits the future's result, or cancels the future.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -20,7 +20,7 @@ pub enum JoinError {
     /// A poll panicked.
     #[error("the future panicked: {message}")]
     Panicked {
-        /// What the panic said, made printable.
+        /// The panic's message, made printable.
         message: String,
     },
     /// It was never spawned.
@@ -28,9 +28,10 @@ pub enum JoinError {
     Refused,
 }
 
-/// A spawned future, for its spawner: await it for its result, or cancel it.
+/// Handle to a spawned future: await it for its result, or cancel it.
 ///
-/// Dropping the handle detaches the future: it runs on, keeps the loop alive as before, and its result is dropped.
+/// Dropping the handle detaches the future: it keeps running, keeps the loop alive as before, and its result is
+/// dropped.
 ///
 /// # Examples
 ///
@@ -56,7 +57,7 @@ pub struct JoinHandle<R> {
     inbox: Rc<dyn Inbox>,
 }
 
-/// What a future and its handle share.
+/// State shared by a future and its handle.
 pub(crate) struct JoinState<R> {
     result: RefCell<Option<Result<R, JoinError>>>,
     waker: RefCell<Option<Waker>>,
@@ -64,11 +65,11 @@ pub(crate) struct JoinState<R> {
     key: Cell<Option<FutureKey>>,
 }
 
-/// The same for who need not know what the future returns.
+/// The same, for code that does not need the type of the result.
 pub(crate) trait Joined {
-    /// Where the future is, once it is spawned.
+    /// Key of the future, once it is spawned.
     fn key(&self) -> &Cell<Option<FutureKey>>;
-    /// It ends without a result, unless it has one.
+    /// Ends it without a result, unless it has one.
     fn end(&self, error: JoinError);
 }
 
@@ -78,7 +79,7 @@ impl<R> JoinState<R> {
         Rc::new(Self { result, waker, is_finished: Cell::new(false), key: Cell::new(None) })
     }
 
-    /// The future has ended; the first end counts.
+    /// Sets the result when the future ends; the first end counts.
     pub(crate) fn finish(&self, result: Result<R, JoinError>) {
         if self.is_finished.replace(true) {
             return;
@@ -106,28 +107,28 @@ impl<R: 'static> JoinHandle<R> {
         Self { state, inbox }
     }
 
-    /// Drops the future at the loop's next opportunity, before it is polled again. Awaiting it gives
-    /// [`JoinError::Cancelled`] then; one that is done already keeps its result.
+    /// Drops the future at the loop's next opportunity, before it is polled again. Awaiting it then gives
+    /// [`JoinError::Cancelled`]; a future that is already done keeps its result.
     pub fn cancel(&self) {
         if !self.is_finished() {
             self.inbox.push(Plain::Cancel(self.joined()));
         }
     }
 
-    /// The future keeps the loop alive no more: it runs while something else does.
+    /// Stops the future from keeping the loop alive: it runs while something else does.
     #[must_use = "chain it, or drop the handle to detach the future"]
     pub fn unref(self) -> Self {
         self.inbox.push(Plain::Reference(self.joined(), false));
         self
     }
 
-    /// Whether the future has ended, however it did.
+    /// Whether the future has ended, in whatever way.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.state.is_finished.get()
     }
 
-    /// Takes the result where there is one and nobody took it: for who does not await it.
+    /// Takes the result if there is one that was not taken: for callers that do not await it.
     pub fn take(&mut self) -> Option<Result<R, JoinError>> {
         self.state.result.borrow_mut().take()
     }
@@ -142,7 +143,7 @@ impl<R: 'static> Future for JoinHandle<R> {
 
     /// # Panics
     ///
-    /// When polled after it gave its result, or after [`take`](JoinHandle::take) did.
+    /// If polled after it gave its result, or after [`take`](JoinHandle::take) did.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let Some(result) = self.take() {
             return Poll::Ready(result);

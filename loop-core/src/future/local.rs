@@ -1,8 +1,8 @@
-//! The local handle: how futures reach their loop, and the inbox behind it.
+//! The local handle: a future's access to its loop, and the inbox behind it.
 //!
-//! A future cannot borrow the loop that polls it. It writes down what it wants, and the loop carries that out right
-//! after the poll, in order; what is asked from elsewhere on the loop's thread is carried out after that callback,
-//! or before the next poll of the poller at the latest.
+//! A future cannot borrow the loop that polls it. It queues its requests, and the loop carries them out right after
+//! the poll, in order; requests made elsewhere on the loop's thread are carried out after that callback, or before
+//! the loop next polls at the latest.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -30,68 +30,68 @@ use crate::shutdown::Shutdown;
 use crate::task::{TagOf, Task};
 use crate::work_pool::Worker;
 
-/// How often a poll of a future may succeed with I/O at once: then it yields, so that a connection that always has
-/// something to read starves nobody.
+/// How often one poll of a future may complete I/O immediately: then it yields, so that a connection that always has
+/// something to read starves nothing else.
 const IO_PER_POLL: u32 = 64;
 
-/// What a future can ask for that has nothing to do with the task type.
+/// Requests of futures that do not depend on the task type.
 pub(crate) enum Plain {
     /// Arm a timer that fires the wait.
     Arm(Delay, Rc<Wait>),
     /// Clear its timer.
     Clear(Rc<Wait>),
-    /// Who waits for a source changed.
+    /// The set of futures waiting for a source changed.
     Watch(Rc<Registry>),
     /// Forget a source.
     Unwatch(Rc<Registry>),
-    /// Nobody awaits a job any more.
+    /// A job is no longer awaited.
     CancelWork(Rc<Wait>),
     /// Drop a future.
     Cancel(Rc<dyn Joined>),
-    /// Say whether a future keeps the loop alive.
+    /// Set whether a future keeps the loop alive.
     Reference(Rc<dyn Joined>, bool),
     Stop,
     Shutdown(Shutdown),
 }
 
-/// What a future can ask for.
+/// Requests of futures.
 pub(crate) enum Op<T: Task> {
     Plain(Plain),
     Post(T),
     Microtask(T),
     Spawn(NewFuture<T>),
-    /// Do something with the whole context.
+    /// Call something with the whole context.
     With(WithContext<T>),
     Work(TagOf, Rc<JobWait>, Job<T>),
 }
 
-/// What wants the whole context.
+/// A call that needs the whole context.
 type WithContext<T> = Box<dyn FnOnce(&mut crate::context::Context<'_, T>)>;
 
 type Job<T> = Box<dyn FnOnce(&Worker<'_>) -> Option<<T as Task>::Remote> + Send>;
 
-/// Where futures write down what they want.
+/// Queue for the requests of futures.
 pub(crate) trait Inbox {
     fn push(&self, op: Plain);
     fn state(&self) -> &State;
 }
 
-/// What the loop and its futures share beside the inbox.
+/// State shared by the loop and its futures besides the inbox.
 pub(crate) struct State {
     clock: Box<dyn Clock>,
-    /// I/O that the running poll may still do at once.
+    /// How often the running poll may still complete I/O immediately.
     io_left: Cell<u32>,
     /// The error that the running poll reported.
     failed: RefCell<Option<String>>,
     shutting_down: Cell<bool>,
-    /// Who wants to know when a shutdown begins.
+    /// Waits to fire when a shutdown begins.
     until_shutdown: RefCell<Vec<Rc<Wait>>>,
-    /// The loop has ended: nothing is carried out any more.
+    /// Whether the loop has ended: requests are no longer carried out.
     closed: Cell<bool>,
 }
 
 impl State {
-    /// A poll begins.
+    /// Prepares for a poll.
     pub(crate) fn begin_poll(&self) {
         self.io_left.set(IO_PER_POLL);
         self.failed.replace(None);
@@ -106,14 +106,14 @@ impl State {
         self.shutting_down.get()
     }
 
-    /// A shutdown begins.
+    /// Marks the beginning of a shutdown, and wakes those waiting for it.
     pub(crate) fn begin_shutdown(&self) {
         self.shutting_down.set(true);
         let waiting = self.until_shutdown.take();
         waiting.iter().for_each(|wait| wait.fire());
     }
 
-    /// `wait` is fired when a shutdown begins, at once where one began.
+    /// Fires `wait` when a shutdown begins; immediately if one has.
     pub(crate) fn at_shutdown(&self, wait: &Rc<Wait>) {
         if self.is_shutting_down() {
             wait.fire();
@@ -126,7 +126,7 @@ impl State {
         self.until_shutdown.borrow_mut().retain(|other| !Rc::ptr_eq(other, wait));
     }
 
-    /// Pending, and woken for the next turn, where the poll did enough I/O.
+    /// Pending, and woken for the next turn, if the poll has done enough I/O.
     pub(crate) fn spend_io(&self, cx: &Context<'_>) -> Poll<()> {
         match self.io_left.get().checked_sub(1) {
             Some(left) => {
@@ -163,7 +163,7 @@ impl<T: Task> Local<T> {
 
     fn op(&self, op: Op<T>) {
         if self.state.closed.get() {
-            // Outside of the borrow: what it holds may come back here when it is dropped.
+            // Outside the borrow: dropping its contents may re-enter here.
             drop(op);
         } else {
             self.ops.borrow_mut().push(op);
@@ -179,7 +179,7 @@ impl<T: Task> Local<T> {
         self.ops.take()
     }
 
-    /// The loop has ended.
+    /// Marks the loop as ended.
     pub(crate) fn close(&self) {
         self.state.closed.set(true);
         for op in self.ops.take() {
@@ -201,8 +201,8 @@ impl<T: Task> Inbox for Local<T> {
     }
 }
 
-/// Reaches a loop from its own thread, above all from the futures that it runs: timers, sources, jobs, other
-/// futures. Cheap to clone; does not keep the loop alive. Other threads have a [`Handle`].
+/// Access to a loop from its own thread, above all for the futures it runs: timers, sources, jobs, other futures.
+/// Cheap to clone; does not keep the loop alive. Other threads use a [`Handle`].
 ///
 /// # Examples
 ///
@@ -243,28 +243,28 @@ impl<T: Task> LocalHandle<T> {
         self.local.state.clock.now()
     }
 
-    /// Done when `delay` has passed, counted from the first poll. Dropping it clears its timer.
+    /// Completes when `delay` has passed, counted from the first poll. Dropping it clears its timer.
     #[must_use = "a future does nothing unless it is awaited"]
     pub fn sleep(&self, delay: Duration) -> Sleep {
         Sleep::new(self.inbox(), delay)
     }
 
-    /// Ticks every `period`, from the first time it is awaited on.
+    /// Ticks every `period`, counted from when it is first awaited.
     #[must_use = "an interval does nothing unless its ticks are awaited"]
     pub fn interval(&self, period: Duration) -> Interval {
         Interval::new(self.inbox(), period)
     }
 
-    /// What `future` returns, or that `limit` was over first: then it is dropped.
+    /// Returns the output of `future`, or an error if `limit` passes first: then the future is dropped.
     ///
     /// # Errors
     ///
-    /// [`Elapsed`] where it took longer.
+    /// [`Elapsed`] if it took longer.
     pub async fn timeout<F: Future>(&self, limit: Duration, future: F) -> Result<F::Output, Elapsed> {
         with_limit(self.sleep(limit), limit, future).await
     }
 
-    /// Lets everything that is queued run first.
+    /// Lets everything already queued run first.
     pub async fn yield_now(&self) {
         let mut yielded = false;
         poll_fn(|cx| {
@@ -277,22 +277,22 @@ impl<T: Task> LocalHandle<T> {
         .await;
     }
 
-    /// Lets futures wait for `source`, which is anything with a descriptor. It is made non-blocking, asked about
-    /// only while somebody waits, and closed when the [`Watched`] is dropped.
+    /// Lets futures wait for `source`, which is anything with a descriptor. It is made non-blocking, polled only
+    /// while a future waits for it, and closed when the [`Watched`] is dropped.
     #[must_use = "dropping it closes the source"]
     pub fn watch<S: AsFd + Send + Sync + 'static>(&self, source: S) -> Watched<S> {
         Watched::owned(self.inbox(), source)
     }
 
-    /// The same for a source that others hold too: it is closed when nobody does any more. It has to be non-blocking
-    /// already: others may rely on what it is.
+    /// The same for a shared source: it is closed when its last owner drops it. It has to be non-blocking already,
+    /// because other owners may rely on its mode.
     #[must_use = "dropping it ends the registration"]
     pub fn watch_shared<S: AsFd + Send + Sync + 'static>(&self, source: Arc<S>) -> Watched<S> {
         Watched::shared(self.inbox(), source)
     }
 
-    /// Runs `job` on the work pool, at once; await what this returns for the job's result. Dropping that takes the
-    /// job back where no worker has begun it.
+    /// Runs `job` on the work pool, starting immediately; await the returned handle for its result. Dropping the
+    /// handle takes the job back if no worker has begun it.
     pub fn work<R: Send + 'static>(
         &self,
         label: &'static str,
@@ -319,7 +319,7 @@ impl<T: Task> LocalHandle<T> {
         handle
     }
 
-    /// Spawns a future whose `Err` is an error of its own; see
+    /// Spawns a future whose `Err` counts as its failure; see
     /// [`Context::spawn_checked`](crate::Context::spawn_checked).
     pub fn spawn_checked<F, R, E>(
         &self,
@@ -349,8 +349,8 @@ impl<T: Task> LocalHandle<T> {
         self.local.op(Op::Post(task));
     }
 
-    /// Calls `f` with the loop's context: right after the poll of the running future, or the callback that runs, and
-    /// before the next poll of the poller at the latest.
+    /// Calls `f` with the loop's context: right after the poll of the running future, or the running callback, and
+    /// before the loop next polls at the latest.
     pub fn with(&self, f: impl FnOnce(&mut crate::context::Context<'_, T>) + 'static) {
         self.local.op(Op::With(Box::new(f)));
     }
@@ -360,7 +360,7 @@ impl<T: Task> LocalHandle<T> {
         self.local.op(Op::Microtask(task));
     }
 
-    /// The running poll failed: it is recorded as failed with this message, and goes to the future's
+    /// Marks the running poll as failed: this message is recorded and goes to the future's
     /// [`OnError`](crate::OnError) rule.
     pub fn fail(&self, message: impl fmt::Display) {
         self.local.state.failed.replace(Some(message.to_string()));
@@ -382,12 +382,12 @@ impl<T: Task> LocalHandle<T> {
         self.local.state.is_shutting_down()
     }
 
-    /// Done when a shutdown begins; at once where one has.
+    /// Completes when a shutdown begins; immediately if one has.
     pub async fn shutting_down(&self) {
         until_shutdown(&*self.local, std::future::pending::<()>()).await;
     }
 
-    /// What `future` returns; `None` as soon as the loop shuts down: then it is dropped.
+    /// Returns the output of `future`; `None` as soon as the loop shuts down: then the future is dropped.
     pub async fn until_shutdown<F: Future>(&self, future: F) -> Option<F::Output> {
         until_shutdown(&*self.local, future).await
     }
@@ -399,9 +399,9 @@ impl<T: Task> LocalHandle<T> {
     }
 }
 
-/// What `future` returns, or `None` as soon as the loop shuts down.
+/// The output of `future`, or `None` as soon as the loop shuts down.
 pub(super) async fn until_shutdown<F: Future>(inbox: &dyn Inbox, future: F) -> Option<F::Output> {
-    /// Takes its wait off the list.
+    /// Removes its wait from the list on drop.
     struct Listed<'a>(&'a State, Rc<Wait>);
 
     impl Drop for Listed<'_> {

@@ -1,4 +1,4 @@
-//! The spawned futures of a loop: each in a place of its own, with what its spawner said about it.
+//! The spawned futures of a loop: each in a place of its own, with its options.
 
 use std::fmt;
 use std::future::Future;
@@ -19,18 +19,18 @@ use crate::owner::OnError;
 use crate::shutdown::OnShutdown;
 use crate::task::Task;
 
-/// How a spawned future ended: with an error of its own, or without.
+/// How a spawned future ended: with an error, or without.
 type Ended = Result<(), String>;
 
-/// A spawned future: its result goes to its handle, its end to the loop.
+/// A spawned future: its result goes to its handle, its outcome to the loop.
 pub(crate) type Spawned = Pin<Box<dyn Future<Output = Ended>>>;
 
-/// A future that is any other than a checked one.
+/// An unchecked future.
 pub(crate) struct Total<F>(pub(crate) F);
-/// A future whose `Err` is an error of its own.
+/// A checked future: an `Err` counts as its failure.
 pub(crate) struct Fallible<F>(pub(crate) F);
 
-/// What of a future's output is an error.
+/// Extracts the error from a future's output.
 pub(crate) trait Checked {
     type Output: 'static;
     type Future: Future<Output = Self::Output> + 'static;
@@ -63,7 +63,7 @@ where
     }
 }
 
-/// A future that is about to be spawned.
+/// A future about to be spawned.
 pub(crate) struct NewFuture<T: Task> {
     pub(crate) options: FutureOptions<T>,
     future: Spawned,
@@ -88,7 +88,7 @@ impl<T: Task> NewFuture<T> {
         (Self { options, future: spawned, joined }, JoinHandle::new(state, inbox))
     }
 
-    /// It is not spawned after all.
+    /// Refuses to spawn it.
     pub(crate) fn refuse(self) {
         self.joined.end(JoinError::Refused);
     }
@@ -104,18 +104,18 @@ pub(crate) struct Entry<T> {
     pub(crate) referenced: bool,
     pub(crate) on_error: OnError<T>,
     pub(crate) on_shutdown: OnShutdown,
-    /// It is dropped instead of being polled again.
+    /// Whether it is to be dropped instead of being polled again.
     pub(crate) cancelled: bool,
 }
 
 impl<T> Entry<T> {
-    /// It has ended without a result: it is dropped, and whoever awaits it learns why.
+    /// Ends it without a result: drops it and passes the reason to whatever awaits it.
     pub(crate) fn end(self, error: JoinError) {
         drop(self.future);
         self.joined.end(error);
     }
 
-    /// Its waker, to have it polled once more.
+    /// Its waker, to have it polled again.
     pub(crate) fn waker(&self) -> Waker {
         Waker::from(Arc::clone(&self.waker))
     }
@@ -128,7 +128,7 @@ struct Place<T> {
 
 /// All spawned futures of a loop.
 pub(crate) struct Futures<T: Task> {
-    /// Somebody has a local handle: from here on the loop looks here after each callback.
+    /// Whether a local handle exists: from then on the loop checks here after each callback.
     pub(crate) in_use: bool,
     pub(crate) local: Rc<Local<T>>,
     pub(crate) woken: Arc<WakeList>,
@@ -144,7 +144,7 @@ impl<T: Task> Futures<T> {
         Self { in_use: false, local, woken, changed, places: Vec::new(), free: Vec::new() }
     }
 
-    /// Gives a future a place. Its first poll is to be queued by the caller.
+    /// Gives a future a place. The caller must queue its first poll.
     pub(crate) fn insert(&mut self, new: NewFuture<T>, tag: Tag) -> FutureKey {
         let NewFuture { options, future, joined } = new;
         let index = self.free.pop().unwrap_or_else(|| {
@@ -172,7 +172,7 @@ impl<T: Task> Futures<T> {
         place.entry.as_mut().filter(|_| place.generation == key.generation)
     }
 
-    /// Takes a future out of its place for good.
+    /// Removes a future from its place for good.
     pub(crate) fn remove(&mut self, key: FutureKey) -> Option<Entry<T>> {
         let place = self.places.get_mut(key.index as usize)?;
         let entry = place.entry.take_if(|_| place.generation == key.generation)?;
@@ -181,42 +181,42 @@ impl<T: Task> Futures<T> {
         Some(entry)
     }
 
-    /// Takes a future out of its place to be polled; with the waker that the poll gets.
+    /// Takes a future out of its place for a poll, together with the waker for that poll.
     pub(crate) fn begin_poll(&mut self, key: FutureKey) -> Option<(Spawned, Waker)> {
         let entry = self.get_mut(key)?;
         entry.waker.begin_poll();
         Some((entry.future.take()?, entry.waker()))
     }
 
-    /// Puts it back.
+    /// Puts it back after the poll.
     pub(crate) fn end_poll(&mut self, key: FutureKey, future: Spawned) {
         if let Some(entry) = self.get_mut(key) {
             entry.future = Some(future);
         }
     }
 
-    /// All of them, by place.
+    /// All futures, by place.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry<T>> {
         self.places.iter().filter_map(|place| place.entry.as_ref())
     }
 
-    /// Does something with each, by place.
+    /// Calls `f` for each future, by place.
     pub(crate) fn each(&mut self, f: impl FnMut(&mut Entry<T>)) {
         self.places.iter_mut().filter_map(|place| place.entry.as_mut()).for_each(f);
     }
 
-    /// One that is left.
+    /// The first remaining future, if there is one.
     pub(crate) fn first(&self) -> Option<FutureKey> {
         let index = self.places.iter().position(|place| place.entry.is_some())?;
         Some(FutureKey { index: index as u32, generation: self.places[index].generation })
     }
 
-    /// A shutdown begins: whoever awaits that is woken.
+    /// Marks the beginning of a shutdown, and wakes futures waiting for it.
     pub(crate) fn begin_shutdown(&self) {
         self.local.state().begin_shutdown();
     }
 
-    /// Whether something was asked for or woken that the loop has not looked at.
+    /// Whether there are requests or woken futures that the loop has not handled.
     #[inline]
     pub(crate) fn has_news(&self) -> bool {
         self.in_use && (self.local.has_ops() || self.woken.has_some())

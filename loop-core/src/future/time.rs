@@ -11,7 +11,7 @@ use super::local::{Inbox, Plain};
 use super::wait::Wait;
 use crate::scheduler::Delay;
 
-/// Done when its delay has passed. See [`LocalHandle::sleep`](super::LocalHandle::sleep).
+/// Completes when its delay has passed. See [`LocalHandle::sleep`](super::LocalHandle::sleep).
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct Sleep {
     inbox: Rc<dyn Inbox>,
@@ -55,7 +55,7 @@ impl Drop for Sleep {
     }
 }
 
-/// The limit of a [`timeout`](super::LocalHandle::timeout) was over first.
+/// The limit of a [`timeout`](super::LocalHandle::timeout) passed first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not done within {limit:?}")]
 pub struct Elapsed {
@@ -63,7 +63,7 @@ pub struct Elapsed {
     pub limit: Duration,
 }
 
-/// Elapsed time is an I/O error like any other to code that does I/O.
+/// Lets `?` turn it into an I/O error in code that does I/O.
 impl From<Elapsed> for std::io::Error {
     fn from(elapsed: Elapsed) -> Self {
         Self::new(std::io::ErrorKind::TimedOut, elapsed)
@@ -77,7 +77,7 @@ pub(super) async fn with_limit<F: Future>(
 ) -> Result<F::Output, Elapsed> {
     let (mut sleep, mut future) = (pin!(sleep), pin!(future));
     poll_fn(|cx| {
-        // What is done at the last moment is done.
+        // A future that completes at the last moment counts as completed.
         if let Poll::Ready(output) = future.as_mut().poll(cx) {
             return Poll::Ready(Ok(output));
         }
@@ -86,7 +86,7 @@ pub(super) async fn with_limit<F: Future>(
     .await
 }
 
-/// Ticks again and again. See [`LocalHandle::interval`](super::LocalHandle::interval).
+/// Ticks periodically. See [`LocalHandle::interval`](super::LocalHandle::interval).
 pub struct Interval {
     inbox: Rc<dyn Inbox>,
     period: Duration,
@@ -98,8 +98,8 @@ impl Interval {
         Self { inbox, period, armed: None }
     }
 
-    /// True at the next tick; false as soon as the loop shuts down, so that
-    /// `while interval.tick().await { … }` ends with its loop. Ticks that nobody awaited are one.
+    /// Returns true at the next tick; false as soon as the loop shuts down, so that `while
+    /// interval.tick().await { … }` ends with its loop. Ticks that were not awaited merge into one.
     pub async fn tick(&mut self) -> bool {
         let wait = self.armed.get_or_insert_with(|| {
             let wait = Wait::new();

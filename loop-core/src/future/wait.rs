@@ -1,7 +1,7 @@
-//! What a future waits for: it happens some day, and wakes the future.
+//! An event that a future waits for, and that wakes it.
 //!
-//! The future and the loop share one `Wait`. The loop keeps it where it keeps its tasks (in a timer, in a job),
-//! and fires it when their turn comes.
+//! The future and the loop share one `Wait`. The loop keeps it where it would keep a task (in a timer, in a
+//! job), and fires it when that is due.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -11,15 +11,15 @@ use loop_probes::ids::TaskId;
 
 use crate::timer::Timer;
 
-/// Something that a future waits for.
+/// An event that a future waits for.
 #[derive(Debug, Default)]
 pub(crate) struct Wait {
-    /// How often it happened since somebody looked.
+    /// How often it fired since the last poll.
     fired: Cell<u32>,
     waker: RefCell<Option<Waker>>,
-    /// The timer that fires it, where one does.
+    /// The timer that fires it, if any.
     pub(crate) timer: Cell<Option<Timer>>,
-    /// The job that fires it, where one does.
+    /// The job that fires it, if any.
     pub(crate) job: Cell<Option<TaskId>>,
 }
 
@@ -28,7 +28,7 @@ impl Wait {
         Rc::default()
     }
 
-    /// It happened.
+    /// Records the event and wakes the future.
     pub(crate) fn fire(&self) {
         self.fired.set(self.fired.get().saturating_add(1));
         let waker = self.waker.borrow_mut().take();
@@ -37,7 +37,7 @@ impl Wait {
         }
     }
 
-    /// How often it happened since this was asked last; where not at all, `cx` is woken when it does.
+    /// How often it fired since the last call; if it has not, `cx` is woken when it does.
     pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<u32> {
         match self.fired.take() {
             0 => {
@@ -52,7 +52,7 @@ impl Wait {
         let mut slot = self.waker.borrow_mut();
         if slot.as_ref().is_none_or(|old| !old.will_wake(waker)) {
             let old = slot.replace(waker.clone());
-            // A waker is somebody else's code: its drop may come back here.
+            // A waker is foreign code: dropping it may re-enter here.
             drop(slot);
             drop(old);
         }

@@ -1,10 +1,10 @@
-//! Wakers, and the list of futures that were woken.
+//! Wakers, and the list of woken futures.
 //!
-//! A waker may be used on any thread, at any time, also when its loop is long gone; not in a signal handler, for it
-//! takes a lock. It marks its future as woken;
-//! the first mark since the last poll puts the future on the list, all further ones find it there, so a future that
-//! is woken often is polled once. The list is news of the loop's one [wake-up](crate::wake_up), which says why none
-//! is lost. A future's mark is taken off before it is polled: what is woken from then on is on the list again.
+//! A waker may be used on any thread at any time, even after its loop is gone; but not in a signal handler, because
+//! it takes a lock. It marks its future as woken. The first mark since the last poll puts the future on the list;
+//! further ones find it there, so a future that is woken often is polled once. The list is one of the news sources
+//! of the loop's single [wake-up](crate::wake_up), which explains why none is lost. A future's mark is cleared
+//! before its poll: a later wake-up puts it on the list again.
 
 #[cfg(test)]
 #[cfg(loom)]
@@ -24,23 +24,23 @@ use super::FutureKey;
 use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, locked};
 use crate::wake_up::WakeUp;
 
-/// A future that was woken.
+/// A woken future.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Woken {
     pub(crate) future: FutureKey,
-    /// When.
+    /// Time of the wake-up.
     pub(crate) at: Ticks,
-    /// On the loop's own thread.
+    /// Whether it was woken on the loop's own thread.
     pub(crate) here: bool,
 }
 
-/// Reads the record clock while somebody records.
+/// Reads the record clock while events are recorded.
 pub(crate) type Stamp = Box<dyn Fn() -> Ticks + Send + Sync>;
 
-/// The futures of one loop that were woken and not queued yet.
+/// The futures of one loop that were woken and are not queued yet.
 pub(crate) struct WakeList {
     state: Mutex<State>,
-    /// Whether the list has entries: the news that a loop looks for, without a lock.
+    /// Whether the list has entries: lets the loop check for news without a lock.
     any: AtomicBool,
     wake_up: Arc<WakeUp>,
     stamp: Stamp,
@@ -50,12 +50,12 @@ pub(crate) struct WakeList {
 #[derive(Default)]
 struct State {
     woken: Vec<Woken>,
-    /// The loop has ended.
+    /// Whether the loop has ended.
     closed: bool,
 }
 
 impl WakeList {
-    /// The list of a loop on this thread.
+    /// The list of a loop that runs on this thread.
     pub(crate) fn new(wake_up: Arc<WakeUp>, stamp: Stamp) -> Self {
         let thread = thread::current().id();
         Self { state: Mutex::new(State::default()), any: AtomicBool::new(false), wake_up, stamp, thread }
@@ -77,7 +77,7 @@ impl WakeList {
         self.wake_up.wake();
     }
 
-    /// Whether something is on the list.
+    /// Whether the list has entries.
     #[inline]
     pub(crate) fn has_some(&self) -> bool {
         self.any.load(Ordering::SeqCst)
@@ -90,7 +90,7 @@ impl WakeList {
         std::mem::take(&mut state.woken)
     }
 
-    /// The loop has ended: from here on a wake-up does nothing.
+    /// Marks the loop as ended: from here on wake-ups do nothing.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
@@ -109,7 +109,7 @@ impl fmt::Debug for WakeList {
 #[derive(Debug)]
 pub(crate) struct FutureWaker {
     future: FutureKey,
-    /// It is on the list, or in the task queue.
+    /// Whether it is on the list, or in the task queue.
     woken: AtomicBool,
     list: Arc<WakeList>,
 }
@@ -120,8 +120,8 @@ impl FutureWaker {
         Arc::new(Self { future, woken: AtomicBool::new(true), list })
     }
 
-    /// The future is about to be polled: from here on it can be woken again. Sees everything that was done before
-    /// any wake-up that this poll stands for.
+    /// Called just before a poll: from here on the future can be woken again. Sees everything that was done before
+    /// any wake-up that this poll answers.
     pub(crate) fn begin_poll(&self) {
         self.woken.swap(false, Ordering::AcqRel);
     }

@@ -1,8 +1,8 @@
-//! Sources of readiness as futures.
+//! Readiness sources as futures.
 //!
-//! A source is registered with the poller once, when somebody first has to wait for it, and asked about only what
-//! somebody waits for: before each poll, and only where that changed. So a connection that is read, answered and
-//! read again costs no system call beside its own.
+//! A source is registered with the poller once, when a future first has to wait for it, and its interest is only
+//! what futures currently wait for: updated before each poll, and only if it changed. So a connection that is
+//! read, answered and read again costs no system calls beyond its own.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -23,17 +23,17 @@ use super::wait::Wait;
 use crate::error::LoopError;
 use crate::poller::{Interest, Readiness, Source};
 
-/// What the loop and a [`Watched`] share: who waits for what.
+/// State shared by the loop and a [`Watched`]: which futures wait for what.
 pub(crate) struct Registry {
     pub(crate) source: Source,
-    /// Its number and what it is asked about, once it is registered.
+    /// Its number and its interest, once it is registered.
     pub(crate) registered: Cell<Option<(IoSource, Interest)>>,
     /// The tag of the future that first waited for it.
     pub(crate) tag: Cell<Option<Tag>>,
-    /// Somebody came or went: to be looked at before the next poll.
+    /// Whether waiting futures came or went: handled before the next poll.
     pub(crate) changed: Cell<bool>,
     waiting: RefCell<Vec<(Interest, Rc<Wait>)>>,
-    /// Why it cannot be waited for.
+    /// Why the system cannot wait for it.
     refused: RefCell<Option<LoopError>>,
 }
 
@@ -49,12 +49,12 @@ impl Registry {
         })
     }
 
-    /// What somebody waits for.
+    /// The combined interest of all waiting futures.
     pub(crate) fn wanted(&self) -> Interest {
         self.waiting.borrow().iter().fold(Interest::NONE, |all, (interest, _)| all | *interest)
     }
 
-    /// It is ready: whoever waits for that is woken. Errors and hang-ups concern everybody.
+    /// Wakes the futures that wait for this readiness. Errors and hang-ups concern all of them.
     pub(crate) fn fire(&self, readiness: Readiness) {
         let is_for = |interest: Interest| {
             let trouble = Readiness::ERROR | Readiness::HANG_UP;
@@ -66,7 +66,7 @@ impl Registry {
         fired.iter().for_each(|(_, wait)| wait.fire());
     }
 
-    /// It cannot be waited for: whoever does learns why.
+    /// Passes the error to all waiting futures: the source cannot be waited for.
     pub(crate) fn refuse(&self, error: LoopError) {
         self.refused.replace(Some(error));
         self.waiting.take().iter().for_each(|(_, wait)| wait.fire());
@@ -81,8 +81,9 @@ impl fmt::Debug for Registry {
 
 /// A source that futures wait for. Dropping it ends its registration, and so closes it.
 ///
-/// Whatever reads and writes through a shared reference can be read and written here; sockets of the standard
-/// library can, and listeners accept. Two futures may wait for one source at once, one to read, one to write.
+/// Any source that reads and writes through a shared reference can be read and written here; sockets of the
+/// standard library can, and listeners accept. Two futures may wait for one source at once, one to read, one to
+/// write.
 ///
 /// # Examples
 ///
@@ -131,11 +132,11 @@ impl<S> Watched<S> {
         &self.source
     }
 
-    /// Done when there is something to read or to accept, or the source failed. It may be done for nothing.
+    /// Completes when there is something to read or to accept, or the source failed. May complete spuriously.
     ///
     /// # Errors
     ///
-    /// Where the system cannot wait for such a source, or the loop's limit of sources is reached.
+    /// If the system cannot wait for this kind of source, or the loop's limit of sources is reached.
     pub fn readable(&self) -> Readable<'_, S> {
         Readable { watched: self, interest: Interest::READABLE, waiting: None }
     }
@@ -144,16 +145,16 @@ impl<S> Watched<S> {
     ///
     /// # Errors
     ///
-    /// As [`readable`](Self::readable).
+    /// If the system cannot wait for this kind of source, or the loop's limit of sources is reached.
     pub fn writable(&self) -> Readable<'_, S> {
         Readable { watched: self, interest: Interest::WRITABLE, waiting: None }
     }
 
-    /// Does `op` as soon as it would not block, waiting for `interest` between tries.
+    /// Retries `op` until it does not block, waiting for `interest` between tries.
     ///
     /// # Errors
     ///
-    /// What `op` returns, except "would block" and "interrupted".
+    /// The error of `op`, except "would block" and "interrupted".
     pub async fn io<R>(&self, interest: Interest, mut op: impl FnMut(&S) -> io::Result<R>) -> io::Result<R> {
         poll_fn(|cx| self.inbox.state().spend_io(cx)).await;
         loop {
@@ -167,11 +168,11 @@ impl<S> Watched<S> {
         }
     }
 
-    /// Reads what there is into `buffer`; 0 is the end.
+    /// Reads what is available into `buffer`; 0 means end of stream.
     ///
     /// # Errors
     ///
-    /// The source's.
+    /// The source's error.
     pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize>
     where
         for<'a> &'a S: Read,
@@ -179,11 +180,11 @@ impl<S> Watched<S> {
         self.io(Interest::READABLE, |mut source| source.read(buffer)).await
     }
 
-    /// Writes some of `bytes`, and says how much.
+    /// Writes some of `bytes`; returns how many.
     ///
     /// # Errors
     ///
-    /// The source's.
+    /// The source's error.
     pub async fn write(&self, bytes: &[u8]) -> io::Result<usize>
     where
         for<'a> &'a S: Write,
@@ -191,11 +192,11 @@ impl<S> Watched<S> {
         self.io(Interest::WRITABLE, |mut source| source.write(bytes)).await
     }
 
-    /// Writes all of `bytes`. Dropped before it is done, it has written some of them.
+    /// Writes all of `bytes`. If dropped before it completes, some of them may have been written.
     ///
     /// # Errors
     ///
-    /// The source's; [`io::ErrorKind::WriteZero`] where it takes no more.
+    /// The source's error; [`io::ErrorKind::WriteZero`] if it accepts no more.
     pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()>
     where
         for<'a> &'a S: Write,
@@ -214,7 +215,7 @@ impl<S> Watched<S> {
         accept: impl Fn(&S) -> io::Result<(C, A)>,
     ) -> io::Result<Option<(Watched<C>, A)>> {
         let accepting = self.io(Interest::READABLE, |source| match accept(source) {
-            // The other side is gone again: that is no failure of the listener.
+            // The peer is already gone: that is not a failure of the listener.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {
                 Err(io::ErrorKind::Interrupted.into())
             }
@@ -228,12 +229,12 @@ impl<S> Watched<S> {
 }
 
 impl Watched<TcpListener> {
-    /// The next connection; `None` as soon as the loop shuts down, which takes nothing new:
-    /// `while let Some((stream, peer)) = listener.accept().await? { … }` ends with its loop.
+    /// The next connection; `None` as soon as the loop shuts down, since it then accepts nothing new: `while let
+    /// Some((stream, peer)) = listener.accept().await? { … }` ends with its loop.
     ///
     /// # Errors
     ///
-    /// The listener's, as when the process has no descriptor left.
+    /// The listener's error, such as when the process is out of descriptors.
     pub async fn accept(&self) -> io::Result<Option<(Watched<TcpStream>, SocketAddr)>> {
         self.accept_with(TcpListener::accept).await
     }
@@ -244,7 +245,7 @@ impl Watched<UnixListener> {
     ///
     /// # Errors
     ///
-    /// The listener's, as when the process has no descriptor left.
+    /// The listener's error, such as when the process is out of descriptors.
     pub async fn accept(&self) -> io::Result<Option<(Watched<UnixStream>, std::os::unix::net::SocketAddr)>> {
         self.accept_with(UnixListener::accept).await
     }
@@ -262,7 +263,7 @@ impl<S: fmt::Debug> fmt::Debug for Watched<S> {
     }
 }
 
-/// Done when a source is ready. See [`Watched::readable`] and [`Watched::writable`].
+/// Completes when a source is ready. See [`Watched::readable`] and [`Watched::writable`].
 #[must_use = "a future does nothing unless it is awaited"]
 #[derive(Debug)]
 pub struct Readable<'a, S> {

@@ -1,6 +1,6 @@
 //! Jobs on the work pool as futures.
 //!
-//! The result crosses threads in a slot of its own type, so that it need not be a task of the application.
+//! The result crosses threads in a slot of its own type, so it need not be one of the application's tasks.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -14,7 +14,7 @@ use super::local::{Inbox, Plain};
 use super::wait::Wait;
 use crate::work_pool::{Rejected, Worker};
 
-/// What the loop and a [`WorkHandle`] share.
+/// State shared by the loop and a [`WorkHandle`].
 #[derive(Debug, Default)]
 pub(crate) struct JobWait {
     pub(crate) wait: Rc<Wait>,
@@ -22,7 +22,7 @@ pub(crate) struct JobWait {
 }
 
 impl JobWait {
-    /// The job has no result. Whoever awaits it learns why when the wait fires.
+    /// Records why the job has no result. Whatever awaits it gets the reason when the wait fires.
     pub(crate) fn reject(&self, reason: Rejected) {
         self.rejected.replace(Some(reason));
     }
@@ -30,9 +30,9 @@ impl JobWait {
 
 type Slot<R> = Arc<Mutex<Option<R>>>;
 
-/// A job on the pool: await it for what it returns.
+/// A job on the pool: await it for its result.
 ///
-/// Dropping it takes the job back where no worker has begun it; one that runs goes on, and its result is dropped.
+/// Dropping it takes the job back if no worker has begun it; a running job continues, and its result is dropped.
 #[must_use = "dropping it takes the job back"]
 pub struct WorkHandle<R> {
     inbox: Rc<dyn Inbox>,
@@ -42,7 +42,7 @@ pub struct WorkHandle<R> {
 }
 
 impl<R: Send + 'static> WorkHandle<R> {
-    /// The handle, what the loop keeps, and what the worker runs.
+    /// Creates the handle, the part the loop keeps, and the part the worker runs.
     #[expect(clippy::type_complexity, reason = "three halves of one thing, named where they go")]
     pub(super) fn new<Remote>(
         inbox: Rc<dyn Inbox>,

@@ -1,4 +1,4 @@
-//! The GC controller's numbers, and the two environment variables that set them.
+//! Configuration of the GC controller, and the two environment variables that set it.
 
 use std::env;
 
@@ -8,26 +8,26 @@ const INTERVAL: &str = "LOOP_GC_TIMER_INTERVAL";
 const DISABLE: &str = "LOOP_GC_TIMER_DISABLE";
 const NS_PER_MS: u64 = 1_000_000;
 
-/// When the controller acts.
+/// Parameters of the controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GcConfig {
-    /// Off: the heap is not even measured, no check is made, no timer fires. A request is still granted.
+    /// If false, the heap is not even measured, no check is made and no timer fires. Requests are still granted.
     pub enabled: bool,
-    /// The repeating timer's period at the fast pace.
+    /// The repeating timer's period in fast mode, in nanoseconds.
     pub fast_ns: u64,
-    /// The repeating timer's period at the slow pace.
+    /// The repeating timer's period in slow mode, in nanoseconds.
     pub slow_ns: u64,
-    /// How long a changed heap waits for its collection.
+    /// Delay between a heap change and its collection, in nanoseconds.
     pub one_shot_ns: u64,
-    /// Firings in a row with an unchanged heap after which the pace is slow.
+    /// Firings in a row with an unchanged heap after which the mode becomes slow.
     pub unchanged_max: u32,
-    /// Shortest time between two measurements of the heap, from the end of one to the next; fifteen times as long as
-    /// the measurement took where that is longer, so that measuring takes a sixteenth of the time at most. 0 measures
-    /// at each check, whatever it costs.
+    /// Shortest time between two measurements of the heap, in nanoseconds, from the end of one to the start of the
+    /// next; fifteen times as long as the measurement took if that is longer, so that measuring takes at most a
+    /// sixteenth of the time. With 0 every check measures, whatever it costs.
     pub sample_ns: u64,
 }
 
-/// Bun's numbers: 1 s, 30 s, 16 ms, 30 firings; and a measurement a millisecond at most.
+/// Bun's numbers: 1 s, 30 s, 16 ms, 30 firings; and at most one measurement per millisecond.
 impl Default for GcConfig {
     fn default() -> Self {
         Self {
@@ -41,39 +41,39 @@ impl Default for GcConfig {
     }
 }
 
-/// An environment variable that cannot be understood.
+/// An environment variable with an invalid value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GcConfigError {
-    /// Its value is not of the kind that it takes.
+    /// Its value is invalid.
     #[error("{name} is \"{value}\", it takes {wanted}")]
     Value {
         /// The variable.
         name: &'static str,
-        /// What it holds, made printable.
+        /// Its value, made printable.
         value: String,
-        /// What it takes.
+        /// The values it accepts.
         wanted: &'static str,
     },
 }
 
 impl GcConfig {
-    /// The default, changed by the environment: `LOOP_GC_TIMER_INTERVAL` is the fast pace in whole
-    /// milliseconds, `LOOP_GC_TIMER_DISABLE` (1, true, yes, on) switches the controller off.
+    /// The default, changed by the environment: `LOOP_GC_TIMER_INTERVAL` is the period in fast mode, in whole
+    /// milliseconds; `LOOP_GC_TIMER_DISABLE` (1, true, yes, on) switches the controller off.
     ///
     /// # Errors
     ///
-    /// [`GcConfigError`] where a variable is set to something else.
+    /// [`GcConfigError`] if a variable has any other value.
     pub fn from_env() -> Result<Self, GcConfigError> {
         let read = |name| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
         Self::parse(read(INTERVAL).as_deref(), read(DISABLE).as_deref())
     }
 
-    /// As [`from_env`](Self::from_env), from the two values. An empty value is as good as none.
+    /// Like [`from_env`](Self::from_env), from the two values. An empty value counts as unset.
     ///
     /// # Errors
     ///
-    /// As [`from_env`](Self::from_env).
+    /// [`GcConfigError`] if a value is invalid.
     pub fn parse(interval: Option<&str>, disable: Option<&str>) -> Result<Self, GcConfigError> {
         let mut config = Self::default();
         if let Some(text) = interval.map(str::trim).filter(|text| !text.is_empty()) {

@@ -1,9 +1,9 @@
-//! Memory-pressure notices from the system: a file that becomes ready when memory gets short.
+//! Memory-pressure notices from the system: a file that becomes ready when memory runs short.
 //!
 //! On Linux that is a pressure stall (PSI) file with a trigger written into it, the system's or a cgroup's
-//! `memory.pressure`; the kernel then reports `POLLPRI` (Documentation/accounting/psi.rst). Anywhere, a FIFO
-//! serves: whoever writes a byte gives notice. Where neither is there, opening says why and the loop goes on
-//! without; a program can always call [`GcController::pressure`](super::GcController::pressure) itself.
+//! `memory.pressure`; the kernel then reports `POLLPRI` (Documentation/accounting/psi.rst). A FIFO works
+//! anywhere: writing a byte gives notice. If neither is available, opening fails with the reason and the loop
+//! runs without; a program can always call [`GcController::pressure`](super::GcController::pressure) itself.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -18,26 +18,26 @@ use crate::poller::{Interest, Source};
 /// The system's own pressure file.
 pub const SYSTEM_PATH: &str = "/proc/pressure/memory";
 
-/// Notice when some task stalled on memory for 200 ms within 2 s: systemd's default, and a window that the
-/// kernel grants without privileges (a multiple of 2 s). The kernel wants the final NUL.
+/// Gives notice when some task stalled on memory for 200 ms within 2 s: systemd's default, with a window that
+/// the kernel grants without privileges (a multiple of 2 s). The kernel requires the final NUL.
 const TRIGGER: &[u8] = b"some 200000 2000000\0";
 
-/// Why there will be no notices.
+/// Why memory pressure cannot be watched.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PressureError {
-    /// The file cannot be opened, or takes no trigger.
+    /// The file cannot be opened, or accepts no trigger.
     #[error("cannot watch {path} for memory pressure")]
     Watch {
         /// The file, made printable.
         path: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// A file that gives notice. Add [`source`](Self::source) with [`interest`](Self::interest) to the poller and
-/// call [`acknowledge`](Self::acknowledge) when it is ready.
+/// A file that gives notice of memory pressure. Add [`source`](Self::source) with
+/// [`interest`](Self::interest) to the poller and call [`acknowledge`](Self::acknowledge) when it is ready.
 #[derive(Debug)]
 pub struct PressureWatch {
     file: Arc<File>,
@@ -49,7 +49,7 @@ impl PressureWatch {
     ///
     /// # Errors
     ///
-    /// [`PressureError`] where the kernel keeps no pressure figures, or grants this process no trigger.
+    /// [`PressureError`] if the kernel keeps no pressure statistics, or grants this process no trigger.
     pub fn system() -> Result<Self, PressureError> {
         Self::open(Path::new(SYSTEM_PATH))
     }
@@ -58,20 +58,20 @@ impl PressureWatch {
     ///
     /// # Errors
     ///
-    /// [`PressureError`] where it cannot be opened or is neither.
+    /// [`PressureError`] if it cannot be opened or is neither.
     pub fn open(path: &Path) -> Result<Self, PressureError> {
         Self::try_open(path)
             .map_err(|source| PressureError::Watch { path: printable(&path.to_string_lossy()), source })
     }
 
     fn try_open(path: &Path) -> io::Result<Self> {
-        // Read and write: a FIFO opened so neither blocks nor hangs up when its writers leave.
+        // Opened for reading and writing: so a FIFO neither blocks nor hangs up when its writers leave.
         const O_NONBLOCK: i32 = rustix::fs::OFlags::NONBLOCK.bits() as i32;
         let mut file = OpenOptions::new().read(true).write(true).custom_flags(O_NONBLOCK).open(path)?;
         let kind = file.metadata()?.file_type();
         let is_fifo = kind.is_fifo();
         if !is_fifo {
-            // A trigger written into an ordinary file would only damage it. PSI files are empty until read.
+            // A trigger written into an ordinary file would only damage it. PSI files have size 0.
             if !kind.is_file() || file.metadata()?.len() > 0 || !says_pressure(&file)? {
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidInput,
@@ -83,22 +83,23 @@ impl PressureWatch {
         Ok(Self { file: Arc::new(file), is_fifo })
     }
 
-    /// What to add to the poller.
+    /// The source to add to the poller.
     #[must_use]
     pub fn source(&self) -> Source {
         Arc::clone(&self.file) as Source
     }
 
-    /// What to wait for on it.
+    /// The interest to register it with.
     #[must_use]
     pub const fn interest(&self) -> Interest {
         if self.is_fifo { Interest::READABLE } else { Interest::PRIORITY }
     }
 
-    /// Takes the notice back, so that the next one is news. True: there was one, tell the controller.
+    /// Clears the notice, so that the next one is reported. Returns true if there was one: notify the
+    /// controller.
     #[must_use]
     pub fn acknowledge(&self) -> bool {
-        // The kernel takes a PSI notice back by itself when it reports it.
+        // The kernel clears a PSI notice itself on reporting it.
         if !self.is_fifo {
             return true;
         }
@@ -110,7 +111,7 @@ impl PressureWatch {
     }
 }
 
-/// A PSI file says `some avg10=…` at its start.
+/// A PSI file starts with `some avg10=…`.
 fn says_pressure(mut file: &File) -> io::Result<bool> {
     let mut start = [0; 5];
     let read = file.read(&mut start)?;

@@ -1,9 +1,10 @@
-//! A post that its owner keeps.
+//! Reusable posts, kept by their owner.
 //!
-//! What [`Handle::post`] sends goes with its task: it runs once, and its storage is free after that. A [`Kept`] stays
-//! its owner's: it is made once and posted any number of times, and posting it allocates nothing, not even while
-//! the queue's rings are full, because it has a place in the overflow with it. The design comes from Bun, whose
-//! concurrent tasks are freed after they ran when they are marked `auto_delete`, and are their owner's otherwise.
+//! An item sent with [`Handle::post`] belongs to its task: it runs once, and its storage is freed after that. A
+//! [`Kept`] belongs to its owner: it is made once and posted any number of times, and posting it allocates nothing,
+//! even while the queue's rings are full, because it carries its own link for the overflow list. The design comes
+//! from Bun, whose concurrent tasks are freed after they run if marked `auto_delete`, and otherwise belong to their
+//! owner.
 #![expect(unsafe_code, reason = "a kept node is its own link in the queue's overflow")]
 
 use std::fmt;
@@ -17,9 +18,9 @@ use crate::queue::concurrent::{Closed, Link, Posted};
 use crate::sync::{AtomicBool, Ordering};
 use crate::task::Task;
 
-/// What is posted: the queue and the owners share it, and the last of them frees it.
+/// The posted node: shared by the queue and the owners; the last of them frees it.
 pub(crate) struct Node<R> {
-    /// From the post until the loop took it. Who sets it may use the link.
+    /// Set from the post until the loop takes it. The thread that sets it may use the link.
     is_queued: AtomicBool,
     make: Make<R>,
     link: Link<Inbound<R>>,
@@ -32,14 +33,14 @@ impl<R> Node<R> {
         Arc::new(Self { is_queued: AtomicBool::new(false), make, link: Link::kept() })
     }
 
-    /// The loop took it: from now on it can be posted again.
+    /// Marks it as taken by the loop: from now on it can be posted again.
     pub(crate) fn is_taken(&self) {
-        // Acquire: what a post stored before it found the node queued is seen by the run that it counts on.
-        // Release: the link is out of the overflow before somebody uses it again.
+        // Acquire: anything a poster stored before it found the node already queued is visible to the run that it
+        // relies on. Release: the link is out of the overflow list before it is used again.
         self.is_queued.swap(false, Ordering::AcqRel);
     }
 
-    /// The loop took it, and runs what it makes.
+    /// Marks it as taken, and makes the item to run.
     pub(crate) fn taken(&self) -> R {
         self.is_taken();
         (self.make)()
@@ -59,8 +60,8 @@ impl<R> Shared<R> {
             return Ok(KeptPost::AlreadyQueued);
         }
         let posted = Posted { item: Inbound::Kept(Arc::clone(node)), poster: from, queued: self.ticks() };
-        // SAFETY: this call set the mark, so nobody else uses the link, and nothing is in it: it is cleared only
-        // after the item was taken. The item keeps the node alive, and with it the link.
+        // SAFETY: this call set the mark, so no other thread uses the link, and the link is not in a list: the mark
+        // is cleared only after the item was taken. The item keeps the node alive, and with it the link.
         let pushed = unsafe { self.queue.push_kept(posted, NonNull::from(&node.link)) };
         if pushed.is_err() {
             node.is_queued.store(false, Ordering::Release);
@@ -71,22 +72,21 @@ impl<R> Shared<R> {
     }
 }
 
-/// What came of posting a [`Kept`].
+/// Outcome of posting a [`Kept`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeptPost {
     /// The loop will run it.
     Queued,
-    /// An earlier post has not been taken by the loop yet: that one runs it, and sees all that was done before
-    /// this call.
+    /// The loop has not taken an earlier post yet: that one runs it, and sees everything done before this call.
     AlreadyQueued,
 }
 
-/// A post that its owner keeps, made by [`Handle::keep`]: a flush, a refresh, a "look again" that many threads ask
-/// for and that runs once for all who asked meanwhile.
+/// A reusable post made by [`Handle::keep`]: a flush, a refresh, a "look again" that many threads request and that
+/// runs once for all requests made before it runs.
 ///
-/// Clones are the same post. Posting allocates nothing and never blocks. The loop takes what is posted at the
-/// start of a tick; a post after that runs it again. Dropping the last owner while it is queued takes nothing
-/// back: it runs, then it is freed.
+/// Clones are the same post. Posting allocates nothing and never blocks. The loop takes posts at the start of a tick;
+/// posting again after that runs it again. Dropping the last owner while it is queued does not cancel it: it runs,
+/// then it is freed.
 ///
 /// # Examples
 ///
@@ -112,16 +112,16 @@ impl<T: Task> Kept<T> {
         Self { node: Node::new(make), handle }
     }
 
-    /// Has the loop run it, unless it is queued already.
+    /// Makes the loop run it, unless it is already queued.
     ///
     /// # Errors
     ///
-    /// [`Closed`] where the loop has ended, or shuts down; there is nothing to hand back.
+    /// [`Closed`] if the loop has ended or is shutting down; there is nothing to hand back.
     pub fn post(&self) -> Result<KeptPost, Closed<()>> {
         self.handle.shared.push_kept(&self.node, self.handle.poster())
     }
 
-    /// Whether a post waits for the loop to take it.
+    /// Whether it is queued and not taken by the loop yet.
     #[must_use]
     pub fn is_queued(&self) -> bool {
         self.node.is_queued.load(Ordering::Relaxed)
