@@ -1,7 +1,7 @@
-//! The dashboard without a terminal: what it knows, what can happen to it, what it asks for.
+//! The dashboard without a terminal: its state, its messages, and its effects.
 //!
-//! [`State`] is plain data, [`update`](update::update) is the only function that changes it, and nothing in
-//! here knows of colours, cells or a terminal, so that every key can be tried in a test.
+//! [`State`] is plain data, [`update`](update::update) is the only function that changes it, and nothing here knows
+//! about colours, cells or a terminal, so that every key can be tested.
 
 pub mod account;
 pub mod columns;

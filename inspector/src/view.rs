@@ -1,6 +1,6 @@
-//! How the state looks: a pure function from [`State`] to cells.
+//! Draws the state: a pure function from [`State`] to cells.
 //!
-//! The view imports the state and never the other way round. It draws what is there and decides nothing.
+//! The view depends on the state and never the other way round. It draws what is there and decides nothing.
 
 mod agenda;
 mod alive;

@@ -1,7 +1,7 @@
-//! A ledger that is open: of what, and where its lines lead.
+//! An open breakdown: its subject, and the targets of its lines.
 //!
-//! It is a copy of what the timeline said when it was opened. What happened does not change any more, so a page
-//! of it stays true while the loop goes on and while a replay moves.
+//! It is a copy of the timeline's state when it was opened. The past does not change, so the page stays valid while the
+//! loop runs on and while a replay moves.
 
 use loop_probes::event::Event;
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
@@ -16,25 +16,25 @@ use super::fold::Fold;
 use super::state::TickKey;
 use crate::units;
 
-/// What a ledger is of.
+/// The subject of a breakdown.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Subject {
     /// A tick: a stall, more often than not.
     Tick(TickSummary),
     /// A timer that fired late.
     Timer(LateTimer),
-    /// A signal that was delivered late.
+    /// A signal delivered late.
     Signal {
-        /// Its number.
+        /// The signal number.
         signo: u8,
-        /// The task that ran for it.
+        /// The task that handled it.
         task: TaskId,
         /// When its handler ran.
         arrived: Timestamp,
         /// When it was delivered.
         delivered: Timestamp,
     },
-    /// A task that ran for too long: its own run.
+    /// A slow task: its own run.
     Slow {
         /// The task.
         task: TaskId,
@@ -45,7 +45,7 @@ pub enum Subject {
         /// When it ended.
         end: Timestamp,
     },
-    /// A task that waited: until it started.
+    /// A waiting task: until it started.
     Wait {
         /// The task.
         task: TaskId,
@@ -59,7 +59,7 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// From when to when.
+    /// Its start and end.
     #[must_use]
     pub const fn extent(&self) -> (Timestamp, Timestamp) {
         match self {
@@ -71,7 +71,7 @@ impl Subject {
         }
     }
 
-    /// What its ledger sums to, in nanoseconds.
+    /// The total of its breakdown, in nanoseconds.
     #[must_use]
     pub const fn lasted_ns(&self) -> u64 {
         let (from, to) = self.extent();
@@ -81,7 +81,7 @@ impl Subject {
         }
     }
 
-    /// Its name in a list: the tag's, the signal's.
+    /// Its name in a list: that of the tag or the signal.
     #[must_use]
     pub fn name(&self, labels: &Labels) -> String {
         match self {
@@ -94,7 +94,7 @@ impl Subject {
         }
     }
 
-    /// The tag that it belongs to, where it belongs to one.
+    /// The tag that it belongs to, if any.
     #[must_use]
     pub const fn tag(&self) -> Option<Tag> {
         match self {
@@ -133,28 +133,28 @@ impl From<SlowTask> for Subject {
     }
 }
 
-/// An open ledger.
+/// An open breakdown.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Account {
-    /// What it is of.
+    /// Its subject.
     pub subject: Subject,
-    /// Who used the time.
+    /// The breakdown of the time.
     pub ledger: Ledger,
-    /// The tick in which it came to its end, where that is kept, and when that tick ended.
+    /// The tick in which the subject ended, if it is still kept, and the end of that tick.
     pub tick: Option<(TickKey, Timestamp)>,
 }
 
-/// Where a line of a ledger leads.
+/// The target of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lead {
-    /// To a tag in full.
+    /// The page of a tag.
     Tag(Tag),
-    /// To the tick in which it came to its end.
+    /// The tick in which the subject ended.
     Tick,
 }
 
 impl Account {
-    /// Opens a ledger in `picture`.
+    /// Opens a breakdown in `picture`.
     #[must_use]
     pub fn new(subject: Subject, ledger: Ledger, picture: &Fold) -> Self {
         let tick = match subject {
@@ -164,8 +164,8 @@ impl Account {
         Self { subject, ledger, tick: tick.map(|tick| (TickKey::of(&tick), tick.end)) }
     }
 
-    /// The ledger of what `stamped` tells: a timer that fired, a signal that was delivered, a slow task, a task
-    /// that waited for longer than a late timer may. `None` of everything else.
+    /// The breakdown for an event: a timer that fired, a signal that was delivered, a slow task, or a task that waited
+    /// longer than the limit for late timers. `None` for all others.
     #[must_use]
     pub fn of_event(stamped: &Stamped, picture: &Fold) -> Option<Self> {
         let (config, source, at) = (picture.timeline.config(), stamped.source, stamped.at);
@@ -181,8 +181,8 @@ impl Account {
         }
     }
 
-    /// The ledger of the wait whose end `stamped` tells: of a timer until it fired, of a signal until it was
-    /// delivered, of a task until it started. `None` of everything else.
+    /// The breakdown of the wait that ends with an event: of a timer until it fired, of a signal until it was
+    /// delivered, of a task until it started. `None` for all others.
     #[must_use]
     pub fn of_wait(stamped: &Stamped, picture: &Fold) -> Option<Self> {
         let source = stamped.source;
@@ -200,7 +200,7 @@ impl Account {
         Some(Self::new(subject, waited(&picture.timeline, source, &subject), picture))
     }
 
-    /// The ledger of a span of an opened tick.
+    /// The breakdown for a span of an opened tick.
     #[must_use]
     pub fn of_span(span: &TickSpan, source: SourceId, picture: &Fold) -> Option<Self> {
         let at = span.end;
@@ -213,7 +213,7 @@ impl Account {
                 let arrived = Timestamp(at.as_ns().saturating_sub(latency_ns));
                 Event::SignalDelivered { signo, task, arrived }
             }
-            // The span does not say when it was due: the event and the list of the late ones do.
+            // The span has no due time: the event and the list of late timers do.
             SpanKind::Timer { timer, task, .. } => {
                 let is_it = |stamped: &&Stamped| {
                     stamped.source == source && TickSpan::of(stamped).as_ref() == Some(span)
@@ -242,13 +242,13 @@ impl Account {
         Self::new(Subject::Slow { task, tag, start, end }, ledger, picture)
     }
 
-    /// Its rows: the lines and their sum.
+    /// The number of its rows: the lines and their sum.
     #[must_use]
     pub const fn rows(&self) -> usize {
         self.ledger.shares.len() + 1
     }
 
-    /// Where a row leads. What a slow task did is its tag's, whatever the line.
+    /// The target of a row. All lines of a slow task lead to its tag.
     #[must_use]
     pub fn lead(&self, row: usize) -> Lead {
         match (self.ledger.shares.get(row).map(|share| share.what), self.subject) {
@@ -265,7 +265,7 @@ impl Account {
         }
     }
 
-    /// It is a slow task's, and says nothing that the task's name does not.
+    /// Whether it is the breakdown of a slow task and adds nothing to the task's name.
     #[must_use]
     pub fn is_bare(&self) -> bool {
         let told = self.ledger.shares.iter().any(|share| share.what != What::Unattributed);
@@ -273,8 +273,7 @@ impl Account {
     }
 }
 
-/// Who used the time of a wait: as the timeline said when it was over, where it is one of the worst; else what
-/// is still kept of it.
+/// The breakdown of a wait: as stored when the wait ended if it is one of the worst, otherwise from what is still kept.
 fn waited(timeline: &Timeline, source: SourceId, subject: &Subject) -> Ledger {
     let kept = match subject {
         Subject::Timer(late) => {

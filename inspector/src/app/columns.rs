@@ -1,7 +1,7 @@
-//! The columns of the strip: which ticks stand behind each, when one stands for several.
+//! The columns of the strip, and the ticks in each if one stands for several.
 //!
-//! Columns are counted from the loop's first tick and not from the oldest that is kept: otherwise each new
-//! tick would deal all of them anew, and the strip would flicker instead of moving.
+//! Columns are counted from the loop's first tick rather than the oldest one kept: otherwise each new tick would
+//! redistribute all of them, and the strip would flicker instead of moving.
 
 use std::ops::Range;
 
@@ -23,17 +23,17 @@ pub fn next_column_ticks(ticks: usize, more: bool) -> usize {
     found.unwrap_or(ticks)
 }
 
-/// The columns over the kept ticks.
+/// The columns for the kept ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Columns {
     per: usize,
-    /// Ticks of the first column that are no longer kept.
+    /// Ticks of the first column that have been evicted.
     forgotten: usize,
     kept: usize,
 }
 
 impl Columns {
-    /// The columns over `ticks` when each stands for `per` of them.
+    /// The columns for `ticks`, with `per` ticks each.
     #[must_use]
     pub fn new(ticks: &Ticks, per: usize) -> Self {
         let (per, kept) = (per.max(1), ticks.recent.len());
@@ -41,34 +41,34 @@ impl Columns {
         Self { per, forgotten: (before % per as u64) as usize, kept }
     }
 
-    /// How many there are.
+    /// The number of columns.
     #[must_use]
     pub const fn count(&self) -> usize {
         (self.forgotten + self.kept).div_ceil(self.per)
     }
 
-    /// The column of the tick at `place`, 0 the oldest that is kept.
+    /// The column of the tick at `place`, where 0 is the oldest kept.
     #[must_use]
     pub const fn column_of(&self, place: usize) -> usize {
         (self.forgotten + place) / self.per
     }
 
-    /// The places of a column's ticks.
+    /// The range of ticks in a column.
     #[must_use]
     pub fn places(&self, column: usize) -> Range<usize> {
         let place = |column: usize| (column * self.per).saturating_sub(self.forgotten).min(self.kept);
         place(column)..place(column + 1)
     }
 
-    /// Which of them fit `cells`; `marked` is the place of a tick that is to be in sight.
+    /// The columns that fit into `cells`; `marked` is the place of a tick that must be visible.
     #[must_use]
     pub fn window(&self, cells: usize, marked: Option<usize>) -> Window {
         layout::window(self.count(), cells, marked.map(|place| self.column_of(place)))
     }
 }
 
-/// Whether records are missing of one of a column's ticks, or whole ticks before one of them. `before` is the tick
-/// before the first, where there is one.
+/// Whether records of one of a column's ticks were lost, or whole ticks before one of them. `before` is the tick before
+/// the first, if there is one.
 pub fn has_gap<'a>(before: Option<&TickSummary>, ticks: impl Iterator<Item = &'a TickSummary>) -> bool {
     let mut before = before.map(|tick| (tick.source, tick.tick));
     ticks.into_iter().any(|tick| {
@@ -78,7 +78,7 @@ pub fn has_gap<'a>(before: Option<&TickSummary>, ticks: impl Iterator<Item = &'a
     })
 }
 
-/// What a column shows: the busiest of its ticks, the first of equals.
+/// The tick that a column shows: the busiest, and the first of equals.
 pub fn busiest<'a>(ticks: impl Iterator<Item = &'a TickSummary>) -> Option<&'a TickSummary> {
     ticks.reduce(|busiest, tick| if tick.busy_ns > busiest.busy_ns { tick } else { busiest })
 }
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn columns_stay_what_they_are_while_the_oldest_ticks_go() {
         let before = Columns { per: 5, forgotten: 0, kept: 20 };
-        // Two ticks came, and the two oldest went.
+        // Two ticks were added, and the two oldest evicted.
         let after = Columns { per: 5, forgotten: 2, kept: 20 };
         assert_eq!(before.places(1), 5..10);
         assert_eq!(after.places(1), 3..8);

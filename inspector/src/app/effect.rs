@@ -1,34 +1,34 @@
-//! What the dashboard asks of the world: `update` only says it, the run loop does it.
+//! Effects: what `update` requests and the run loop performs.
 
 use loop_probes::ids::Timestamp;
 
-/// Something to be done outside of the state.
+/// An effect outside of the state.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Effect {
-    /// Leave.
+    /// Quit.
     Quit,
     /// Stop this program until it is continued.
     Suspend,
-    /// Draw everything anew.
+    /// Redraw the whole screen.
     Redraw,
     /// Start or stop saving to a file.
     ToggleRecording,
-    /// Save what the last seconds held.
+    /// Save the last seconds.
     SaveLast,
     /// Export what is shown.
     Export {
-        /// Its first moment.
+        /// The start.
         from: Timestamp,
-        /// Its last.
+        /// The end.
         to: Timestamp,
     },
     /// Replay: move to this time.
     Seek(Timestamp),
-    /// Replay: move to the tick in which this moment lies, and on until those that it made late are known.
+    /// Replay: move to the tick that contains this time, and on until everything that it delayed is known.
     SeekTick(Timestamp),
-    /// Replay: move by so many ticks.
+    /// Replay: move by this many ticks.
     StepTicks(i64),
-    /// Replay: move to the next stall, or to the one before, as [`Effect::SeekTick`] does.
+    /// Replay: move to the next or previous stall, as [`Effect::SeekTick`] does.
     SeekStall {
         /// Forward in time.
         forward: bool,
@@ -37,6 +37,6 @@ pub enum Effect {
     TogglePlay,
     /// Replay: pause.
     Pause,
-    /// Replay: play at this many times the real pace.
+    /// Replay: set the pace, as a multiple of real time.
     SetSpeed(f64),
 }

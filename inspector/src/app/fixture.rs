@@ -1,4 +1,4 @@
-//! What the tests of the state and of the view both begin with: an imagined loop, and a dashboard over it.
+//! Common fixture for tests of the state and of the view: a made-up loop, and a dashboard over it.
 
 use loop_probes::ids::Timestamp;
 use loop_probes::stamped::Stamped;
@@ -9,7 +9,7 @@ use loop_traces::timeline::TimelineConfig;
 use super::fold::Fold;
 use super::state::{About, State};
 
-/// A dashboard that watches the script's process and has seen nothing of it.
+/// A dashboard that watches the script's process and has received no events.
 pub(crate) fn state(script: &Script) -> State {
     let config = TimelineConfig::of(&script.metadata());
     let about = About {
@@ -24,7 +24,7 @@ pub(crate) fn state(script: &Script) -> State {
     State::new(about, Fold::new(config))
 }
 
-/// When the last of `events` happened.
+/// The time of the last of `events`.
 pub(crate) fn end(events: &[Stamped]) -> Timestamp {
     events.last().map(|stamped| stamped.at).unwrap()
 }

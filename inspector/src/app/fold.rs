@@ -1,4 +1,4 @@
-//! What the dashboard has understood so far: the timeline, and the last events themselves for the log.
+//! Everything the dashboard knows: the timeline, and the last events for the log.
 
 use std::collections::VecDeque;
 
@@ -8,27 +8,27 @@ use loop_traces::timeline::{TickSummary, Timeline, TimelineConfig};
 
 use super::state::TickKey;
 
-/// Events kept for the log. A tick's tasks are kept by the timeline, whatever the log forgets.
+/// Events kept for the log. The timeline keeps the tasks of ticks independently.
 pub const LOG_EVENTS_MAX: usize = 20_000;
-/// The last events that one which comes late is sorted among.
+/// A late event is sorted into at most this many of the last ones.
 const LATE_EVENTS_MAX: usize = 64;
 
-/// The fold of all events up to a moment.
+/// The fold of all events up to some time.
 #[derive(Clone, Debug)]
 pub struct Fold {
-    /// The figures.
+    /// The aggregated figures.
     pub timeline: Timeline,
     log: VecDeque<Stamped>,
 }
 
 impl Fold {
-    /// Nothing yet.
+    /// An empty fold.
     #[must_use]
     pub fn new(config: TimelineConfig) -> Self {
         Self { timeline: Timeline::new(config), log: VecDeque::new() }
     }
 
-    /// Takes one event in.
+    /// Folds one event.
     pub fn fold(&mut self, stamped: &Stamped) {
         self.timeline.fold(stamped);
         if self.log.len() == LOG_EVENTS_MAX {
@@ -38,8 +38,8 @@ impl Fold {
         self.sort_last();
     }
 
-    /// Puts the last event where its time belongs, as far as others of the same moment reach: emitters are merged
-    /// by when they wrote, and what one wrote may be older than what another did.
+    /// Moves the last event back to where its time belongs, after others of the same time: emitters are merged in order
+    /// of writing, and an event may be older than one that another emitter wrote before.
     fn sort_last(&mut self) {
         let mut place = self.log.len() - 1;
         let first = place.saturating_sub(LATE_EVENTS_MAX);
@@ -55,7 +55,7 @@ impl Fold {
         &self.log
     }
 
-    /// The tick with this key: one of the last, or a stall.
+    /// The tick with this key, from the last ticks or the stalls.
     #[must_use]
     pub fn tick(&self, key: TickKey) -> Option<&TickSummary> {
         let recent = self.place(key).and_then(|place| self.timeline.ticks.recent.at(place));
@@ -65,14 +65,14 @@ impl Fold {
         })
     }
 
-    /// The tick's place among the last ticks, 0 the oldest.
+    /// The index of the tick among the last ticks, 0 for the oldest.
     #[must_use]
     pub fn place(&self, key: TickKey) -> Option<usize> {
-        // From the newest: what is looked at is recent more often than not.
+        // From the newest: mostly, recent ticks are looked up.
         self.timeline.ticks.recent.iter().rposition(|tick| TickKey::of(tick) == key)
     }
 
-    /// The tick that ended at `end`, where it is still kept.
+    /// The tick that ended at `end`, if it is still kept.
     #[must_use]
     pub fn tick_that_ended(&self, end: Timestamp) -> Option<&TickSummary> {
         let is_it = |tick: &&TickSummary| tick.end == end;
@@ -80,7 +80,7 @@ impl Fold {
         stall.or_else(|| self.timeline.ticks.recent.iter().rev().find(is_it))
     }
 
-    /// The tick in which something ended at `at`, where it is still kept.
+    /// The tick that contains `at`, if it is still kept.
     #[must_use]
     pub fn tick_at(&self, at: Timestamp) -> Option<&TickSummary> {
         let holds = |tick: &&TickSummary| tick.start <= at && at <= tick.end;

@@ -1,5 +1,5 @@
-//! Whether the watched loop moves, and if not, in what it is: read from the ring's *now running* cell, since a
-//! loop that hangs emits nothing.
+//! Detects that the watched loop is stuck, and where: read from the ring's *now running* cell, because a stuck loop
+//! emits nothing.
 
 use loop_probes::recorder::Running;
 use loop_traces::source::NowRunning;
@@ -9,21 +9,21 @@ use super::state::State;
 use crate::describe;
 use crate::units;
 
-/// A loop that is in one thing for longer than this hangs, in nanoseconds; never below the stall limit.
+/// A loop that spends longer than this on one thing hangs, in nanoseconds; never below the stall limit.
 const HANG_NS: u64 = 250_000_000;
 
-/// What keeps the loop from moving.
+/// The reason why the loop makes no progress.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hang {
-    /// What there is to say of it.
+    /// A description.
     pub text: String,
-    /// It is over a limit, and not merely stopped or ended by somebody.
+    /// It exceeds a limit, and was not simply stopped or ended by the user.
     pub over: bool,
-    /// The column of the tick that is not over shows it.
+    /// The column of the running tick shows it.
     pub live: bool,
 }
 
-/// The emitter that stands for the loop: the one whose tick ended last, else the first that says anything.
+/// The emitter that represents the loop: the one whose tick ended last, else the first that reports anything.
 #[must_use]
 pub fn loop_running(state: &State) -> Option<&NowRunning> {
     let newest = state.picture().timeline.ticks.recent.newest().map(|tick| tick.source);
@@ -32,7 +32,7 @@ pub fn loop_running(state: &State) -> Option<&NowRunning> {
     own.or_else(|| all.first())
 }
 
-/// For how long the loop has been in what it is in, where that is busy time, in nanoseconds.
+/// How long the loop has been busy with its current activity, in nanoseconds; 0 if it is idle.
 #[must_use]
 pub fn busy_now_ns(state: &State) -> u64 {
     let (_, running_at, process) = state.picture_running();
@@ -43,7 +43,7 @@ pub fn busy_now_ns(state: &State) -> u64 {
     })
 }
 
-/// Whether the loop hangs, stands still or is gone, and in what; in a frozen picture: did then.
+/// Whether the loop hangs, is stopped or is gone, and where; in a frozen view: at that time.
 #[must_use]
 pub fn hang(state: &State) -> Option<Hang> {
     if state.is_replay() {

@@ -1,5 +1,5 @@
-//! Whom a tick made late: timers, signals and tasks that waited for too long, and for some of it while the tick
-//! lasted. A ledger says of one wait who used it; this is the other side of one tick.
+//! What a tick delayed: timers, signals and tasks that waited for too long, partly during the tick. A breakdown divides
+//! one wait among its causes; this is the reverse for one tick.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,16 +11,16 @@ use loop_traces::timeline::{TickSummary, TimelineConfig, signal_name};
 
 use super::fold::Fold;
 
-/// Somebody who waited while a tick lasted.
+/// A wait that overlaps a tick.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Hurt {
-    /// What told of the end of the wait.
+    /// The event that ended the wait.
     pub told: Stamped,
     /// When it began.
     pub from: Timestamp,
     /// When it ended.
     pub to: Timestamp,
-    /// So much of it lies within the tick, in nanoseconds.
+    /// The part of it within the tick, in nanoseconds.
     pub ns: u64,
 }
 
@@ -31,7 +31,7 @@ impl Hurt {
         self.to.ns_since(self.from)
     }
 
-    /// Whose wait it was: the tag's name; a signal says that it is one.
+    /// The name of what waited: its tag; signals are marked as such.
     #[must_use]
     pub fn name(&self, labels: &Labels) -> String {
         match self.told.event {
@@ -42,28 +42,28 @@ impl Hurt {
     }
 }
 
-/// Whom a tick made late.
+/// Everything that a tick delayed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AllHurt {
-    /// Those for whom most of it lies within the tick first.
+    /// The waits, largest part within the tick first.
     pub all: Vec<Hurt>,
-    /// The log no longer goes back to the tick: these are those of the worst whose ledgers are kept.
+    /// The log no longer reaches back to the tick: these are only the ones among the worst whose breakdowns are kept.
     pub worst_only: bool,
 }
 
-/// Those of one name together.
+/// Waits with the same name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Together {
     /// The name.
     pub name: String,
-    /// How many waits.
+    /// The number of waits.
     pub count: u64,
-    /// So much of them lies within the tick, in nanoseconds.
+    /// Their total within the tick, in nanoseconds.
     pub ns: u64,
 }
 
 impl AllHurt {
-    /// Put together by name, most first.
+    /// Groups the waits by name, largest first.
     #[must_use]
     pub fn by_name(&self, labels: &Labels) -> Vec<Together> {
         let mut names: BTreeMap<String, (u64, u64)> = BTreeMap::new();
@@ -78,7 +78,7 @@ impl AllHurt {
     }
 }
 
-/// From when to when somebody waited for too long, where this event tells of the end of such a wait.
+/// The start and end of a wait that was too long, if this event ends one.
 #[must_use]
 pub fn late_wait(stamped: &Stamped, config: &TimelineConfig) -> Option<(Timestamp, Timestamp)> {
     let (from, to, limit_ns) = match stamped.event {
@@ -90,7 +90,7 @@ pub fn late_wait(stamped: &Stamped, config: &TimelineConfig) -> Option<(Timestam
     (to.ns_since(from) > limit_ns).then_some((from, to))
 }
 
-/// Whom `tick` made late, as far as it is known in the picture: who waits still is not.
+/// What `tick` delayed, as far as it is known in `fold`: what is still waiting is not.
 #[must_use]
 pub fn by_tick(fold: &Fold, tick: &TickSummary) -> AllHurt {
     let config = fold.timeline.config();
@@ -107,7 +107,7 @@ pub fn by_tick(fold: &Fold, tick: &TickSummary) -> AllHurt {
     } else {
         log.iter().rev().take_while(|told| told.at >= tick.start).filter_map(hurt).collect()
     };
-    // A timer's or a signal's task waited because they did.
+    // The task of a timer or a signal waited only because that did.
     let theirs: BTreeSet<TaskId> = all.iter().filter_map(task_of).collect();
     all.retain(|hurt| !matches!(hurt.told.event, Event::TaskRan { task, .. } if theirs.contains(&task)));
     all.sort_by_key(|hurt| (std::cmp::Reverse(hurt.ns), hurt.from, hurt.to));
@@ -122,7 +122,7 @@ const fn task_of(hurt: &Hurt) -> Option<TaskId> {
     }
 }
 
-/// What told of the waits whose ledgers are kept.
+/// The events that ended the waits whose breakdowns are kept.
 fn kept(fold: &Fold) -> Vec<Stamped> {
     let told = |source: SourceId, at, event| Stamped { at, source, event };
     let timers = fold.timeline.late_timers().into_iter().map(|late| {

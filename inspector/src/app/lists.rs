@@ -1,4 +1,4 @@
-//! The lists of the pages that have one: what they hold, in the order in which they show it.
+//! The contents of the pages' lists, in display order.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -22,13 +22,13 @@ pub fn running_stalls(state: &State) -> impl Iterator<Item = UnfinishedTick> + u
     timeline.unfinished_ticks().into_iter().filter(move |tick| tick.busy_ns > limit_ns)
 }
 
-/// The events of the log that the filter lets through, newest first.
+/// The log events that pass the filter, newest first.
 pub fn log_from_newest(state: &State) -> impl Iterator<Item = &Stamped> + '_ {
     let log = state.picture().log().iter().rev();
     log.filter(|stamped| !is_noise(&stamped.event) && lets_through(state, stamped))
 }
 
-/// How many they are.
+/// The number of log events that pass the filter.
 #[must_use]
 pub fn log_rows(state: &State) -> usize {
     log_from_newest(state).count()
@@ -38,7 +38,7 @@ fn lets_through(state: &State, stamped: &Stamped) -> bool {
     state.filter.is_empty() || describe::tag_of(&stamped.event).is_some_and(|tag| state.lets_through(tag))
 }
 
-/// What only re-execution needs, many a tick and nothing to read, and names, whose times say nothing.
+/// Events that serve only re-execution, of which every tick has many, and names, whose times mean nothing.
 const fn is_noise(event: &Event) -> bool {
     matches!(
         event,
@@ -54,7 +54,7 @@ const fn is_noise(event: &Event) -> bool {
     )
 }
 
-/// The rows of the list that has the focus, on the pages whose rows are chosen one by one.
+/// The number of rows in the focused list, for pages whose rows can be selected.
 #[must_use]
 pub fn rows(state: &State) -> usize {
     let timeline = &state.picture().timeline;
@@ -72,16 +72,16 @@ pub fn rows(state: &State) -> usize {
     }
 }
 
-/// Whom the shown tick made late.
+/// What the shown tick delayed.
 #[must_use]
 pub fn hurt(state: &State) -> AllHurt {
     state.shown_tick().map(|tick| hurt::by_tick(state.picture(), tick)).unwrap_or_default()
 }
 
-/// Who queued the tasks of a tag, and how often, as far as the log goes back: most frequent first.
+/// What queued the tasks of a tag, with counts, as far as the log reaches back: most frequent first.
 #[must_use]
 pub fn queued_by(fold: &Fold, tag: Tag) -> Vec<(String, u64)> {
-    // Every loop and every agenda counts its tasks from 1.
+    // Every loop and every agenda numbers its tasks from 1.
     let mut parents: HashMap<(SourceId, TaskId), u64> = HashMap::new();
     let mut emitters: BTreeMap<SourceId, u64> = BTreeMap::new();
     let mut origins: BTreeMap<Origin, u64> = BTreeMap::new();
@@ -128,7 +128,7 @@ pub fn queued_by(fold: &Fold, tag: Tag) -> Vec<(String, u64)> {
     all
 }
 
-/// What was queued while a tick lasted, by tag, as far as the log goes back: most frequent first.
+/// What was queued during a tick, by tag, as far as the log reaches back: most frequent first.
 #[must_use]
 pub fn queued_meanwhile(fold: &Fold, tick: &TickSummary) -> Vec<(Tag, u64)> {
     let mut tags: BTreeMap<Tag, u64> = BTreeMap::new();
@@ -144,7 +144,7 @@ pub fn queued_meanwhile(fold: &Fold, tick: &TickSummary) -> Vec<(Tag, u64)> {
     all
 }
 
-/// Where records of a tick were lost, as far as the log goes back: from when to when, and how many.
+/// Where records of a tick were lost, as far as the log reaches back: start, end, and number of records.
 #[must_use]
 pub fn lost_in(fold: &Fold, tick: &TickSummary) -> Vec<(Timestamp, Timestamp, u64)> {
     if !tick.incomplete {
@@ -159,16 +159,16 @@ pub fn lost_in(fold: &Fold, tick: &TickSummary) -> Vec<(Timestamp, Timestamp, u6
     lost.collect()
 }
 
-/// A timer or a signal that was late, and who used the time meanwhile.
+/// A timer or a signal that was late, and the breakdown of its delay.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LateRow {
     /// The timer or the signal.
     pub subject: Subject,
-    /// Who made it late.
+    /// The breakdown of its delay.
     pub ledger: Ledger,
 }
 
-/// The late timers and signals that are kept, the worst first.
+/// The late timers and signals that are kept, worst first.
 #[must_use]
 pub fn late(fold: &Fold) -> Vec<LateRow> {
     let (timers, signals) = (fold.timeline.late_timers(), fold.timeline.late_signals());
@@ -180,7 +180,7 @@ pub fn late(fold: &Fold) -> Vec<LateRow> {
     all
 }
 
-/// Those of the page that the filter lets through.
+/// The late timers and signals that pass the filter.
 pub fn late_shown(state: &State) -> impl Iterator<Item = &LateRow> + '_ {
     state
         .late
@@ -188,22 +188,22 @@ pub fn late_shown(state: &State) -> impl Iterator<Item = &LateRow> + '_ {
         .filter(|row| state.lets_through_name(&row.subject.name(&state.picture().timeline.labels)))
 }
 
-/// The causes of the ranking that the filter lets through, the worst first.
+/// The causes of the ranking that pass the filter, worst first.
 pub fn harm_shown(state: &State) -> impl Iterator<Item = &Harm> + '_ {
     let labels = &state.picture().timeline.labels;
     state.glance.harm.iter().filter(|harm| state.lets_through_name(&harm.cause.describe(labels)))
 }
 
-/// Somebody whom a tag made late.
+/// Something that a tag delayed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Victim {
-    /// Who, and the whole ledger.
+    /// What was delayed, with the whole breakdown.
     pub row: LateRow,
-    /// So much of it is [its own](glance::own_cause), in nanoseconds.
+    /// The part caused by the tag's [own runs](glance::own_cause), in nanoseconds.
     pub ns: u64,
 }
 
-/// Whom the runs of a tag made late, of those that are kept: most first.
+/// What the runs of a tag delayed, among the kept ones: largest part first.
 #[must_use]
 pub fn victims(fold: &Fold, tag: Tag) -> Vec<Victim> {
     let own = fold.timeline.tags.tag(tag).and_then(glance::own_cause);
@@ -218,7 +218,7 @@ pub fn victims(fold: &Fold, tag: Tag) -> Vec<Victim> {
     all
 }
 
-/// The tag whose name a cause bears.
+/// The tag that a cause is named after.
 #[must_use]
 pub const fn cause_tag(cause: Cause) -> Option<Tag> {
     match cause {

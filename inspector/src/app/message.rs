@@ -1,4 +1,4 @@
-//! What can happen to the dashboard: one closed enum.
+//! The messages of the dashboard: one closed enum.
 
 use loop_probes::ids::Timestamp;
 use loop_probes::stamped::Stamped;
@@ -8,74 +8,74 @@ use super::fold::Fold;
 use super::playback_info::PlaybackInfo;
 use crate::keymap::Key;
 
-/// What happened.
+/// Something that happened.
 #[derive(Debug)]
 pub enum Message<'a> {
     /// A key was pressed.
     Key(Key),
     /// The mouse did something.
     Mouse(Mouse),
-    /// The screen has another size now.
+    /// The screen was resized.
     Resize {
         /// Columns.
         width: u16,
         /// Rows.
         height: u16,
     },
-    /// Events came from the source.
+    /// Events from the source.
     Events(&'a [Stamped]),
-    /// What the watched process is like now.
+    /// The current condition of the watched process.
     Watched(Watched<'a>),
     /// The replay's position and pace, as it plays.
     Playback(PlaybackInfo),
-    /// The replay jumped, or stopped: figures that were read before are of another moment.
+    /// The replay jumped, or stopped: figures read before are outdated.
     Sought(PlaybackInfo),
-    /// The replay went back: this is what was known by then.
+    /// The replay went back: the fold at its new position.
     Rewound(Box<Fold>),
-    /// An effect ended; what there is to say about it.
+    /// An effect has finished, with a message.
     Done(Result<String, String>),
-    /// Saving to a file began or ended.
+    /// Saving to a file started or stopped.
     Recording(bool),
     /// A frame is about to be drawn.
     Frame {
-        /// The time of the watched loop's clock.
+        /// The time, by the watched loop's clock.
         now: Timestamp,
-        /// Since the dashboard began, in nanoseconds of the person who looks at it.
+        /// Wall-clock time since the dashboard started, in nanoseconds.
         elapsed_ns: u64,
     },
 }
 
-/// What a source says beside its events.
+/// What a source reports besides its events.
 #[derive(Clone, Copy, Debug)]
 pub struct Watched<'a> {
     /// When this was read.
     pub at: Timestamp,
-    /// What each emitter does.
+    /// What each emitter is doing.
     pub running: &'a [NowRunning],
-    /// What could not be given.
+    /// Losses of the source.
     pub counts: SourceCounts,
-    /// Whether the process lives.
+    /// The condition of the process.
     pub process: Process,
 }
 
-/// How the watched process is.
+/// The condition of the watched process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Process {
-    /// It runs, as far as anybody knows.
+    /// It is running, as far as known.
     #[default]
     Running,
     /// A signal stopped it: SIGSTOP, Ctrl-Z, a debugger.
     Stopped,
-    /// It ended and said so.
+    /// It ended properly.
     Ended,
-    /// It is gone without having said so.
+    /// It is gone without having ended properly.
     Crashed,
 }
 
 /// What the mouse did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mouse {
-    /// What.
+    /// The kind of action.
     pub kind: MouseKind,
     /// The column.
     pub x: u16,

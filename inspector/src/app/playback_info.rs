@@ -1,4 +1,4 @@
-//! Where a replay stands: what the header and the scrubber show of it.
+//! Position and pace of a replay, as shown by the header and the scrubber.
 
 use std::sync::Arc;
 
@@ -9,26 +9,26 @@ pub const SPEED_MIN: f64 = 0.1;
 /// Fastest speed of a replay.
 pub const SPEED_MAX: f64 = 1000.0;
 
-/// The speeds that `+` and `-` go through.
+/// The speeds that `+` and `-` step through.
 const SPEEDS: [f64; 13] = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
 
 /// A replay's position and pace.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlaybackInfo {
-    /// The trace's first moment.
+    /// The start of the trace.
     pub start: Timestamp,
-    /// Its last, as far as it was read.
+    /// The end of the trace, as far as it was read.
     pub end: Timestamp,
-    /// The moment that is shown.
+    /// The time shown.
     pub position: Timestamp,
-    /// When the tick ended that was gone to: the moment that is shown is then the one by which those that it
-    /// made late were over with their wait. `None` wherever else the replay stands.
+    /// The end of the tick that was sought; the time shown is then the one by which everything that it delayed had
+    /// finished waiting. `None` for all other positions.
     pub marked: Option<Timestamp>,
-    /// Time goes on.
+    /// Whether it is playing.
     pub playing: bool,
-    /// Times the real pace.
+    /// The pace, as a multiple of real time.
     pub speed: f64,
-    /// When each stall of the whole trace ended, in order.
+    /// The ends of all stalls of the trace, in order.
     pub stalls: Arc<[Timestamp]>,
 }
 
@@ -39,20 +39,20 @@ impl PlaybackInfo {
         self.share_of(self.position)
     }
 
-    /// A moment as a share of the whole.
+    /// A time as a share of the whole.
     #[must_use]
     pub fn share_of(&self, at: Timestamp) -> f64 {
         let whole = self.end.ns_since(self.start);
         if whole == 0 { 0.0 } else { (at.ns_since(self.start) as f64 / whole as f64).min(1.0) }
     }
 
-    /// The moment at a share of the whole.
+    /// The time at a share of the whole.
     #[must_use]
     pub fn at_share(&self, share: f64) -> Timestamp {
         self.start.plus_ns((self.end.ns_since(self.start) as f64 * share.clamp(0.0, 1.0)) as u64)
     }
 
-    /// Everything was shown.
+    /// Whether the end is reached.
     #[must_use]
     pub fn at_end(&self) -> bool {
         self.position >= self.end

@@ -1,4 +1,4 @@
-//! What the dashboard knows: everything that the view draws from, and nothing that draws.
+//! The state of the dashboard: everything that the view draws from, and no drawing.
 
 use loop_probes::ids::{SourceId, Tag, Timestamp};
 use loop_traces::source::{NowRunning, SourceCounts, SourceKind};
@@ -13,20 +13,20 @@ use super::message::Process;
 use super::playback_info::PlaybackInfo;
 use super::trail::Trail;
 
-/// Who is watched.
+/// What is watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct About {
-    /// The program's name, or the file's.
+    /// The name of the program or the file.
     pub name: String,
-    /// Its process id, 0 where there is none.
+    /// Its process id, 0 if there is none.
     pub pid: u32,
     /// The loop's policy.
     pub policy: String,
-    /// Where the events come from.
+    /// The kind of the source.
     pub kind: SourceKind,
-    /// What was done to make them, where they are not as a loop recorded them: `imported from chrome`.
+    /// How the events were made, unless a loop recorded them: `imported from chrome`.
     pub made: Option<String>,
-    /// Totals count since this dashboard attached, not since the loop began.
+    /// Totals count from when this dashboard attached, not from the start of the loop.
     pub since_attach: bool,
     /// A tick busier than this is a stall, in nanoseconds.
     pub stall_limit_ns: u64,
@@ -52,22 +52,22 @@ impl TickKey {
 /// A page of the dashboard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum View {
-    /// Everything at a glance.
+    /// The overview.
     #[default]
     Overview,
-    /// One tick in full.
+    /// One tick in detail.
     Tick,
-    /// The tags, the selected one beside them.
+    /// The tags, with the selected one beside them.
     Tasks,
-    /// One tag in full.
+    /// One tag in detail.
     Tag,
-    /// Timers and who made them late.
+    /// Timers, and what delayed them.
     Timers,
-    /// Who used a stretch of time.
+    /// The breakdown of a delay.
     Ledger,
     /// The events themselves.
     Log,
-    /// What keeps the loop alive, and what comes to it from outside.
+    /// The active handles, and what reaches the loop from outside.
     Loop,
     /// The agenda.
     Agenda,
@@ -91,7 +91,7 @@ impl View {
     }
 }
 
-/// Which of a page's lists has the focus.
+/// The focused list of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Part {
     /// The only one, or the first.
@@ -101,36 +101,36 @@ pub enum Part {
     Second,
 }
 
-/// A picture that stands still while recording goes on.
+/// A frozen state, while events keep arriving.
 #[derive(Clone, Debug)]
 pub struct Frozen {
-    /// What was known then.
+    /// The fold at that time.
     pub fold: Fold,
-    /// When, by the loop's clock.
+    /// The time, by the loop's clock.
     pub at: Timestamp,
-    /// What each emitter did then.
+    /// What each emitter was doing.
     pub running: Vec<NowRunning>,
     /// When that was read.
     pub running_at: Timestamp,
-    /// How the watched process was.
+    /// The condition of the watched process.
     pub process: Process,
 }
 
-/// A sentence in the bottom row, for a while.
+/// A message in the bottom row, for a while.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
-    /// The sentence.
+    /// The text.
     pub text: String,
-    /// It tells of a failure.
+    /// It reports a failure.
     pub failed: bool,
-    /// Frames' time at which it goes, in nanoseconds; `None` until the next frame sets it.
+    /// The frame time at which it disappears, in nanoseconds; `None` until the next frame sets it.
     pub until_ns: Option<u64>,
 }
 
 /// The state of the dashboard.
 #[derive(Clone, Debug)]
 pub struct State {
-    /// Who is watched.
+    /// What is watched.
     pub about: About,
     /// Columns of the screen.
     pub width: u16,
@@ -138,41 +138,41 @@ pub struct State {
     pub height: u16,
     /// The events so far.
     pub fold: Fold,
-    /// The picture, where it stands still.
+    /// The frozen state, if the view is frozen.
     pub frozen: Option<Box<Frozen>>,
-    /// The replay's position; `None` for a loop that runs.
+    /// The replay's position; `None` for a live loop.
     pub playback: Option<PlaybackInfo>,
-    /// What each emitter does now.
+    /// What each emitter is doing.
     pub running: Vec<NowRunning>,
     /// When that was read.
     pub running_at: Timestamp,
-    /// What the source could not give.
+    /// Losses of the source.
     pub counts: SourceCounts,
-    /// How the watched process is.
+    /// The condition of the watched process.
     pub process: Process,
     /// The time of the watched loop's clock.
     pub now: Timestamp,
-    /// The figures as they were last read off.
+    /// The figures of the last refresh.
     pub glance: Glance,
-    /// The late timers and signals, read with the figures while their page is shown.
+    /// The late timers and signals, refreshed with the figures while their page is shown.
     pub late: Vec<LateRow>,
-    /// Who queued the selected tag's tasks, read with the figures while its page is shown.
+    /// What queued the selected tag's tasks, refreshed with the figures while its page is shown.
     pub queued_by: Vec<(String, u64)>,
-    /// Whom the selected tag made late, read with the figures while its page is shown.
+    /// What the selected tag delayed, refreshed with the figures while its page is shown.
     pub victims: Vec<Victim>,
-    /// Frames' time at which the figures are old, in nanoseconds; 0 when they are void.
+    /// The frame time at which the figures expire, in nanoseconds; 0 to refresh them at once.
     pub glance_until_ns: u64,
-    /// The page that is shown.
+    /// The page shown.
     pub view: View,
     /// The pages that Esc goes back through.
     pub trail: Trail,
-    /// The list of the page that has the focus.
+    /// The focused list of the page.
     pub part: Part,
-    /// The ledger that is open, where one is.
+    /// The open breakdown, if any.
     pub account: Option<Account>,
-    /// The pane of the overview that has the focus.
+    /// The focused pane of the overview.
     pub focus: Pane,
-    /// The selected tick; always one of the frozen picture or of the replay.
+    /// The selected tick; only in a frozen view or a replay.
     pub tick: Option<TickKey>,
     /// The selected tag.
     pub tag: Option<Tag>,
@@ -184,20 +184,20 @@ pub struct State {
     pub column_ticks: usize,
     /// The filter; empty lets everything through.
     pub filter: String,
-    /// The filter is being typed; what it was before.
+    /// The previous filter, while a new one is being typed.
     pub typing: Option<String>,
-    /// The order of the tasks.
+    /// The order of the task table.
     pub order: Order,
-    /// The keys are shown.
+    /// Whether the key bindings are shown.
     pub help: bool,
-    /// A sentence in the bottom row.
+    /// The message in the bottom row.
     pub note: Option<Note>,
-    /// Everything is being saved to a file.
+    /// Whether everything is being saved to a file.
     pub recording: bool,
 }
 
 impl State {
-    /// A dashboard that has seen nothing yet.
+    /// A dashboard that has received no events.
     #[must_use]
     pub fn new(about: About, fold: Fold) -> Self {
         Self {
@@ -236,31 +236,31 @@ impl State {
         }
     }
 
-    /// The dashboard shows a saved trace.
+    /// Whether the dashboard shows a saved trace.
     #[must_use]
     pub const fn is_replay(&self) -> bool {
         self.playback.is_some()
     }
 
-    /// What is drawn: the frozen picture, else what is known now.
+    /// The fold to draw: the frozen one, else the current one.
     #[must_use]
     pub fn picture(&self) -> &Fold {
         self.frozen.as_deref().map_or(&self.fold, |frozen| &frozen.fold)
     }
 
-    /// The panes of the overview beyond those of every loop.
+    /// The overview's optional panes that have content.
     #[must_use]
     pub const fn extras(&self) -> Extras {
         Extras { agenda: self.glance.agenda.is_some(), alive: !self.glance.alive.held.is_empty() }
     }
 
-    /// The moment that is drawn.
+    /// The time to draw.
     #[must_use]
     pub fn picture_at(&self) -> Timestamp {
         self.frozen.as_deref().map_or(self.now, |frozen| frozen.at)
     }
 
-    /// What each emitter does in the picture, when that was read, and how the process is in it.
+    /// What each emitter is doing in the shown state, when that was read, and the condition of the process.
     #[must_use]
     pub fn picture_running(&self) -> (&[NowRunning], Timestamp, Process) {
         match self.frozen.as_deref() {
@@ -269,14 +269,14 @@ impl State {
         }
     }
 
-    /// The end of the trace's or the recording's time that elapsed in the picture, in nanoseconds.
+    /// The time from the first event to the time shown, in nanoseconds.
     #[must_use]
     pub fn elapsed_ns(&self) -> u64 {
         self.picture().timeline.first_at().map_or(0, |first| self.picture_at().ns_since(first))
     }
 
-    /// Where the picture ends, in nanoseconds from its start, where more is known than it shows: a replay that is not
-    /// at its end, a frozen picture.
+    /// The time shown, in nanoseconds from the start, if more is known than is shown: in a replay that is not at its
+    /// end, or a frozen view.
     #[must_use]
     pub fn up_to_ns(&self) -> Option<u64> {
         let more = match &self.playback {
@@ -286,20 +286,20 @@ impl State {
         more.then(|| self.since_start_ns(self.picture_at()))
     }
 
-    /// How far the frozen picture is behind, in nanoseconds.
+    /// How far the frozen view is behind, in nanoseconds.
     #[must_use]
     pub fn behind_ns(&self) -> Option<u64> {
         self.frozen.as_deref().map(|frozen| self.now.ns_since(frozen.at))
     }
 
-    /// A time as a distance from the picture's first event, in nanoseconds.
+    /// A time as a distance from the first event, in nanoseconds.
     #[must_use]
     pub fn since_start_ns(&self, at: Timestamp) -> u64 {
         let start = self.playback.as_ref().map(|playback| playback.start);
         start.or_else(|| self.picture().timeline.first_at()).map_or(0, |start| at.ns_since(start))
     }
 
-    /// The tick that the marker stands on: the selected one; in a replay that pauses, the last.
+    /// The tick with the marker: the selected one or, in a paused replay, the last.
     #[must_use]
     pub fn marked_tick(&self) -> Option<&TickSummary> {
         match (self.tick, &self.playback) {
@@ -309,26 +309,26 @@ impl State {
         }
     }
 
-    /// The tick that the tick's page shows: the marked one, else the newest.
+    /// The tick that the tick page shows: the marked one, else the newest.
     #[must_use]
     pub fn shown_tick(&self) -> Option<&TickSummary> {
         self.marked_tick().or_else(|| self.picture().timeline.ticks.recent.newest())
     }
 
-    /// Whether the filter lets a tag through.
+    /// Whether a tag passes the filter.
     #[must_use]
     pub fn lets_through(&self, tag: Tag) -> bool {
         self.filter.is_empty() || self.lets_through_name(&self.picture().timeline.labels.tag(tag))
     }
 
-    /// Whether the filter lets a name through.
+    /// Whether a name passes the filter.
     #[must_use]
     pub fn lets_through_name(&self, name: &str) -> bool {
         self.filter.is_empty() || contains(name, &self.filter)
     }
 }
 
-/// Whether `text` contains `part`, whatever their case.
+/// Whether `text` contains `part`, ignoring case.
 #[must_use]
 pub fn contains(text: &str, part: &str) -> bool {
     text.to_lowercase().contains(&part.to_lowercase())

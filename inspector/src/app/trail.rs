@@ -1,14 +1,14 @@
-//! The way back: the pages that were left for the one that is shown, each with what was selected on it.
+//! History for Esc: the pages that were left, each with its selection.
 //!
-//! Who follows a stall into its ledger, from there to a tag, and from its worst run to a tick, comes back the same
-//! way, page by page.
+//! After following a stall to its breakdown, from there to a tag, and from its worst run to a tick, Esc leads back the
+//! same way, page by page.
 
 use loop_probes::ids::{Tag, Timestamp};
 
 use super::account::Account;
 use super::state::{Part, State, TickKey, View};
 
-/// Pages that are remembered; of a longer way the beginning is forgotten.
+/// Maximum number of pages remembered; beyond that the oldest are dropped.
 const PAGES_MAX: usize = 32;
 
 /// A page that was left.
@@ -20,7 +20,7 @@ struct Visited {
     tag: Option<Tag>,
     tick: Option<TickKey>,
     account: Option<Account>,
-    /// The moment of its picture: at another one its rows are others.
+    /// The time that it showed: at another time its rows are different.
     at: Timestamp,
 }
 
@@ -29,13 +29,13 @@ struct Visited {
 pub struct Trail(Vec<Visited>);
 
 impl Trail {
-    /// Forgets it.
+    /// Clears the history.
     pub fn clear(&mut self) {
         self.0.clear();
     }
 }
 
-/// Remembers the page that is shown.
+/// Remembers the current page.
 pub fn leave(state: &mut State) {
     let at = state.picture_at();
     let State { view, part, row, tag, tick, .. } = *state;
@@ -53,7 +53,7 @@ pub fn go_back(state: &mut State) {
         return;
     };
     let same_picture = visited.at == state.picture_at();
-    // A ledger is a copy: its lines are what they were.
+    // A breakdown is a copy: its lines do not change.
     let same_rows = same_picture || visited.view == View::Ledger;
     (state.view, state.part, state.account) = (visited.view, visited.part, visited.account);
     state.tag = visited.tag.or(state.tag);

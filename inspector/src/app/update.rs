@@ -1,4 +1,4 @@
-//! The one function that changes the state: a message goes in, wishes come out.
+//! The one function that changes the state: it takes a message and returns effects.
 
 mod keys;
 mod mouse;
@@ -17,10 +17,10 @@ use super::message::Message;
 use super::playback_info::PlaybackInfo;
 use super::state::{Frozen, Note, State, TickKey, View};
 
-/// How long a sentence stays in the bottom row, in nanoseconds.
+/// How long a message stays in the bottom row, in nanoseconds.
 const NOTE_NS: u64 = 5_000_000_000;
 
-/// Takes a message in; what is to be done outside comes out, in order.
+/// Processes a message; returns the effects to perform, in order.
 pub fn update(state: &mut State, message: Message<'_>) -> Vec<Effect> {
     match message {
         Message::Key(key) => return keys::pressed(state, key),
@@ -35,7 +35,7 @@ pub fn update(state: &mut State, message: Message<'_>) -> Vec<Effect> {
             state.running.extend_from_slice(watched.running);
             state.running_at = watched.at;
             state.counts = watched.counts;
-            // Nothing follows an end, so no later frame would bring figures that are behind up to date.
+            // Nothing follows an end, so no later frame would refresh outdated figures.
             if std::mem::replace(&mut state.process, watched.process) != watched.process {
                 state.glance_until_ns = 0;
             }
@@ -64,12 +64,12 @@ pub fn update(state: &mut State, message: Message<'_>) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Takes in where the replay stands.
+/// Processes a new position of the replay.
 fn played(state: &mut State, playback: PlaybackInfo) {
     let before = state.playback.as_ref();
     let moved =
         before.is_none_or(|before| (before.position, before.marked) != (playback.position, playback.marked));
-    // No later frame brings the figures of a replay that stands still up to date.
+    // No later frame refreshes the figures of a paused replay.
     if !playback.playing && (moved || before.is_some_and(|before| before.playing)) {
         state.glance_until_ns = 0;
     }
@@ -96,7 +96,7 @@ fn fold(state: &mut State, events: &[Stamped]) {
     }
 }
 
-/// Says something in the bottom row.
+/// Shows a message in the bottom row.
 fn note(state: &mut State, text: String, failed: bool) {
     state.note = Some(Note { text, failed, until_ns: None });
 }
@@ -110,7 +110,7 @@ fn age_note(state: &mut State, elapsed_ns: u64) {
     }
 }
 
-/// Reads the figures of the picture again.
+/// Refreshes the figures.
 fn read_glance(state: &mut State) {
     let hangs = hang(state).is_some();
     state.glance = Glance::read(state.picture(), state.picture_at(), hangs, state.order, &state.filter);
@@ -121,7 +121,7 @@ fn read_glance(state: &mut State) {
     }
 }
 
-/// Reads what only the page that is shown needs.
+/// Refreshes what only the current page needs.
 fn read_page(state: &mut State) {
     state.late = if state.view == View::Timers { lists::late(state.picture()) } else { Vec::new() };
     state.victims = match (state.view, state.tag) {
@@ -134,7 +134,7 @@ fn read_page(state: &mut State) {
     };
 }
 
-/// Makes the picture stand still. In replay that is a pause.
+/// Freezes the view; pauses a replay.
 fn freeze(state: &mut State) -> Vec<Effect> {
     if state.is_replay() {
         return vec![Effect::Pause];
@@ -148,7 +148,7 @@ fn freeze(state: &mut State) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Catches up with what happened meanwhile.
+/// Catches up with the loop.
 fn catch_up(state: &mut State) {
     state.frozen = None;
     state.tick = None;

@@ -1,4 +1,4 @@
-//! The agenda: what waits in each priority and for how long, who starves, what each worker does.
+//! The agenda: what waits in each priority and for how long, which one starves, what each worker is doing.
 //!
 //! A line or a pane of the overview, and a page of its own.
 
@@ -16,7 +16,7 @@ use crate::describe;
 use crate::theme::Theme;
 use crate::units;
 
-/// The agenda in the overview, where there is one.
+/// The agenda in the overview, if there is one.
 pub(super) fn glance(canvas: &mut Canvas<'_>, state: &State, panes: &Overview) {
     let Some(agenda) = &state.glance.agenda else { return };
     if panes.compact {
@@ -26,7 +26,7 @@ pub(super) fn glance(canvas: &mut Canvas<'_>, state: &State, panes: &Overview) {
     }
 }
 
-/// Rows that starve stand out.
+/// Starving rows stand out.
 fn waiting_style(theme: Theme, agenda: &AgendaFigures, row: &PriorityRow) -> Style {
     match agenda.starving {
         Some(starving) if starving.priority == row.priority => theme.held(),
@@ -76,7 +76,7 @@ fn in_a_pane(canvas: &mut Canvas<'_>, state: &State, area: Area, agenda: &Agenda
     }
 }
 
-/// A glyph a worker, as many as fit, and how many run.
+/// One glyph per worker, as many as fit, and the number of those that run.
 fn workers_briefly(pen: &mut Pen<'_, '_>, theme: Theme, agenda: &AgendaFigures) {
     let told = format!(" {} of {} run", agenda.running(), agenda.workers.len());
     for worker in &agenda.workers {
@@ -89,7 +89,7 @@ fn workers_briefly(pen: &mut Pen<'_, '_>, theme: Theme, agenda: &AgendaFigures) 
     pen.whole(&told, theme.dim());
 }
 
-/// What a worker does, as one cell.
+/// The activity of a worker, as one cell.
 const fn glyph(theme: Theme, phase: Option<WorkerPhase>) -> (&'static str, Style) {
     match phase {
         Some(WorkerPhase::Run) => ("▶", theme.phase(Phase::Agenda)),
@@ -98,7 +98,7 @@ const fn glyph(theme: Theme, phase: Option<WorkerPhase>) -> (&'static str, Style
     }
 }
 
-/// What a worker does now. Its ring's cell is ahead of its events: who is in a tasklet is not idle.
+/// The current phase of a worker. The cell in its ring is ahead of its events: a worker in a tasklet is not idle.
 fn phase(state: &State, worker: &WorkerRow) -> Option<WorkerPhase> {
     let told = worker.state.map(|(phase, _)| phase);
     match told {
@@ -107,14 +107,14 @@ fn phase(state: &State, worker: &WorkerRow) -> Option<WorkerPhase> {
     }
 }
 
-/// The tasklet that a worker is in, as its ring's *now running* cell says.
+/// The tasklet that a worker is running, according to its ring's *now running* cell.
 fn running<'s>(state: &'s State, worker: &WorkerRow) -> Option<&'s NowRunning> {
     let (all, ..) = state.picture_running();
     let running = all.iter().find(|running| worker.source == Some(running.source));
     running.filter(|running| matches!(running.running, Running::Task { .. }))
 }
 
-/// The page.
+/// Draws the page.
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     let Some(agenda) = &state.glance.agenda else {
         let inner = canvas.pane(body, "agenda", "", true);
@@ -126,7 +126,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     let upper = Area { height: UPPER_ROWS.min(body.height), ..body };
     priorities(canvas, state, upper, agenda);
     let left = body.height - upper.height;
-    // Workers take what they need, the collections what is left; but neither without the other.
+    // The workers get the rows they need, the collections the rest; but neither leaves the other without any.
     let needed = u16::try_from(agenda.workers.len()).unwrap_or(u16::MAX).saturating_add(WORKERS_FRAME);
     let middle = Area { y: upper.y + upper.height, height: needed.min(left - left / 3), ..body };
     workers(canvas, state, middle, agenda);
@@ -134,9 +134,9 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     collections(canvas, state, lower, agenda);
 }
 
-/// Rows of the priorities: a frame, a heading, three of them, a sentence.
+/// Rows of the priorities: the frame, a heading, three rows, a sentence.
 const UPPER_ROWS: u16 = 7;
-/// Rows of the workers beside one for each: a frame and a heading.
+/// Rows of the workers pane besides one per worker: the frame and a heading.
 const WORKERS_FRAME: u16 = 3;
 
 fn priorities(canvas: &mut Canvas<'_>, state: &State, area: Area, agenda: &AgendaFigures) {
@@ -195,7 +195,7 @@ fn sentence(Starving { priority, waited_ns, passed_by }: Starving, width: u16) -
     format!("▲ {priority} starves: its oldest has waited {waited} while {passed_by}{whole} overtook it")
 }
 
-/// Nobody starves; what the most patient tasklet had to bear.
+/// The sentence for when nothing starves: how often the most patient tasklet was overtaken.
 fn calm(agenda: &AgendaFigures) -> String {
     let passed_by = agenda.priorities.iter().map(|row| row.passed_by_max).max().unwrap_or(0);
     match passed_by {
@@ -246,10 +246,10 @@ fn workers(canvas: &mut Canvas<'_>, state: &State, area: Area, agenda: &AgendaFi
     }
 }
 
-/// Cells of a worker's state and of how long it has been in it.
+/// Width of a worker's state and its duration.
 const STATE_WIDTH: u16 = 15;
 
-/// What a worker is in; else the last that it finished.
+/// The tasklet that a worker is running, else the last one that it finished.
 fn tasklet(state: &State, theme: Theme, worker: &WorkerRow) -> (String, Style) {
     let (_, running_at, _) = state.picture_running();
     if let Some(running) = running(state, worker) {

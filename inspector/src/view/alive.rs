@@ -1,4 +1,4 @@
-//! What keeps the loop alive, by name; and what comes to it from outside: commands, pumps, futures, its end.
+//! Active handles by name; and what reaches the loop from outside: commands, pumps, futures, its shutdown.
 //!
 //! A pane of a roomy overview, and a page of its own.
 
@@ -12,7 +12,7 @@ use crate::app::layout::{self, Area, Pane};
 use crate::app::state::State;
 use crate::units;
 
-/// A pane of the overview: how many of each kind, then the names.
+/// A pane of the overview: the number of each kind, then the names.
 pub(super) fn pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     if area.is_empty() {
         return;
@@ -36,16 +36,16 @@ pub(super) fn pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     }
 }
 
-/// Cells of a count.
+/// Width of a count.
 const COUNT_WIDTH: u16 = 7;
 
-/// How old the list's snapshot is.
+/// The age of the snapshot behind the list.
 fn age(state: &State, alive: &AliveFigures) -> String {
     let age = alive.as_of.map(|as_of| state.picture_at().ns_since(as_of));
     age.map_or_else(String::new, |age| format!("{:>5} old", units::duration(age)))
 }
 
-/// The page.
+/// Draws the page.
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     let left = Area { width: body.width / 2, ..body };
     let right = Area { x: body.x + left.width, width: body.width - left.width, ..body };
@@ -85,7 +85,7 @@ fn list(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     for (line, (place, held)) in shown.enumerate() {
         let line = line as u16;
         let mut pen = canvas.pen(rows, line);
-        // A kind is named once.
+        // A kind is only named in its first row.
         let kind = if above.replace(held.what) == Some(held.what) { "" } else { held.what.name() };
         let name = rows.width.saturating_sub(2 + 10 + COUNT_WIDTH);
         pen.gap(1).left(kind, 10, theme.dim()).left(&held.name, name, theme.text());
@@ -96,7 +96,7 @@ fn list(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     }
 }
 
-/// A row of words in their styles.
+/// A row of styled words.
 type Line = Vec<(String, Style)>;
 
 fn outside(canvas: &mut Canvas<'_>, state: &State, area: Area) {
@@ -111,7 +111,7 @@ fn outside(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let mut rest = panes.len() as u16;
     for (title, remark, lines) in panes {
         rest -= 1;
-        // The last one fills what is left; the others leave each that follows three rows.
+        // The last pane fills the rest; each of the others leaves three rows for each that follows.
         let most = left.height.saturating_sub(3 * rest);
         let height = if rest == 0 { left.height } else { (lines.len() as u16 + 2).min(most) };
         let pane = Area { height, ..left };

@@ -1,4 +1,4 @@
-//! What lost records leave of a percentile: a mark at the figure, and the bounds in words.
+//! The uncertainty of percentiles because of lost records: a mark at the figure, and its bounds in words.
 
 use loop_traces::analysis::loss::Bounds;
 use loop_traces::histogram::Percentiles;
@@ -17,7 +17,7 @@ pub(super) fn is_open(figures: &Percentiles) -> bool {
     figures.bounds.zip(figures.p99).is_some_and(|(bounds, p99)| bounds.p99.is_open(p99))
 }
 
-/// The bounds of `value`, where it could read otherwise: `79µs to 91µs`, `79µs or more`.
+/// The bounds of `value`, if it could be different: `79µs to 91µs`, `79µs or more`.
 pub(super) fn words(value: Option<u64>, bounds: Option<Bounds>) -> Option<String> {
     let bounds = bounds?;
     let (lo, hi) = (units::duration(bounds.lo), bounds.hi.map(units::duration));
@@ -25,7 +25,7 @@ pub(super) fn words(value: Option<u64>, bounds: Option<Bounds>) -> Option<String
     (lo != shown || hi.as_ref() != Some(&shown)).then(|| between(&lo, hi.as_deref()))
 }
 
-/// One row that says them of the figures that are shown; whether there was anything to say.
+/// One row with the bounds of the figures shown; returns whether there were any.
 pub(super) fn row(
     canvas: &mut Canvas<'_>,
     state: &State,

@@ -1,4 +1,4 @@
-//! Queues, microtasks, GC and signals: a pane each, or a line each where there is no room for frames.
+//! Queues, microtasks, GC and signals: a pane each, or a line each if there is no room for frames.
 
 use loop_probes::event::{GcAction, Queue};
 use ratatui::style::Style;
@@ -23,7 +23,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, panes: &Overview) {
     }
 }
 
-/// The order in which queues are shown: those that a tick works through first. The agenda has a pane of its own.
+/// The display order of queues: those that a tick processes first. The agenda has a pane of its own.
 const QUEUE_ORDER: [Queue; 9] = [
     Queue::Tasks,
     Queue::Concurrent,
@@ -85,7 +85,7 @@ fn queues_line(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     }
 }
 
-/// Cells of a depth, with the blank before it.
+/// Width of a depth, including the blank before it.
 pub(super) const DEPTH_WIDTH: u16 = 5;
 
 /// A depth in four cells: `7`, `1204`, `12k`.
@@ -107,7 +107,7 @@ const fn depth_style(some: Style, none: Style, queue: &QueueRow) -> Style {
 
 fn queues_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let theme = canvas.theme;
-    // The sparkline says more than the maximum does.
+    // The sparkline is more informative than the maximum.
     let max_width = if area.width >= 36 { 6 } else { 0 };
     let remark = if max_width > 0 { "now, max" } else { "" };
     let inner = canvas.pane(area, "queues", remark, state.focus == Pane::Queues);
@@ -139,7 +139,7 @@ fn queues_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     }
 }
 
-/// Depths are told when they change.
+/// Depths are recorded when they change.
 fn none_sampled(state: &State) -> &'static str {
     if state.about.since_attach { "no change since attach" } else { "none was sampled yet" }
 }
@@ -255,7 +255,7 @@ fn gc_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     canvas.pen(inner, last).gap(1).put("heap ", theme.dim()).put(&heap(gc), theme.strong());
 }
 
-/// Writes at the right where the words before it leave room.
+/// Writes right-aligned text if the words before it leave room.
 fn right_of(mut pen: super::paint::Pen<'_, '_>, action: &str, reason: &str, text: &str, style: Style) {
     if usize::from(pen.room()) > 1 + action.len().max(8) + reason.len() + text.chars().count() {
         pen.right(text, style);
@@ -317,7 +317,7 @@ fn signals_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     }
 }
 
-/// All of them in one row: the most frequent ones, and what was dropped where anything was.
+/// All signals in one row: the most frequent ones, and the number dropped if there are any.
 fn signals_briefly(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let theme = canvas.theme;
     let glance = &state.glance;

@@ -37,7 +37,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area) {
             [Key::Char('<'), ..] => "<>",
             _ => binding.shown.split(' ').next().unwrap_or(""),
         };
-        // The way out is always in sight.
+        // The key to quit is always shown.
         let last = if binding.action == Action::Quit { 0 } else { "q quit".len() + 2 };
         if usize::from(pen.room()) >= keys.chars().count() + 1 + hint.len() + last {
             pen.put(keys, theme.key()).gap(1).put(hint, theme.dim()).gap(2);
@@ -45,7 +45,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     }
 }
 
-/// Where the replay stands, where its stalls are, how fast it goes.
+/// The position of the replay, its stalls, and its pace.
 pub(super) fn scrubber(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let Some(playback) = &state.playback else { return };
     let theme = canvas.theme;

@@ -1,5 +1,5 @@
-//! Harm: who made others late, and by how much in total. The other way round than a ledger, which says of one
-//! wait who used it.
+//! Delay caused: what delayed others, and by how much in total. The reverse of a breakdown, which divides one wait
+//! among its causes.
 
 use loop_probes::event::Phase;
 use loop_traces::timeline::{Cause, Harm, TagStats, Waiter, WorstHarm};
@@ -16,15 +16,15 @@ use crate::app::state::State;
 use crate::theme::Theme;
 use crate::units;
 
-/// Cells of a figure, with the blank before it.
+/// Width of a figure, including the blank before it.
 const FIGURE: u16 = 8;
-/// Cells of a name, where there is room for a bar, too.
+/// Maximum width of a name, if there is room for a bar, too.
 const NAME_MAX: u16 = 32;
-/// From these widths on, of the columns beyond the total: timers, signals and tasks apart; the bar.
+/// Minimum widths for the columns beyond the total: timers, signals and tasks separately; the bar.
 const APART_FROM: u16 = 62;
 const BAR_FROM: u16 = 40;
 
-/// The ranking: the worst first.
+/// The ranking, worst first.
 pub(super) fn ranking(canvas: &mut Canvas<'_>, state: &State, area: Area, selected: Option<usize>) {
     let theme = canvas.theme;
     let up_to = up_to(state);
@@ -55,7 +55,7 @@ pub(super) fn ranking(canvas: &mut Canvas<'_>, state: &State, area: Area, select
     }
     pen.number("RAN", FIGURE, theme.dim());
 
-    // What nobody is to blame for sets no scale.
+    // Unattributed delays do not affect the scale.
     let known = harm.iter().filter(|harm| !harm.cause.is_ignorance());
     let most = known.map(|harm| harm.total_ns()).max().unwrap_or(0).max(1);
     let labels = &state.picture().timeline.labels;
@@ -84,7 +84,7 @@ pub(super) fn ranking(canvas: &mut Canvas<'_>, state: &State, area: Area, select
     canvas.more_below(area, harm.len().saturating_sub(first + usize::from(rows.height)));
 }
 
-/// A cause's colour: its phase's, as everywhere.
+/// The colour of a cause: that of its phase, as everywhere.
 pub(super) fn style_of(theme: Theme, cause: Cause) -> Style {
     theme.phase(match cause {
         Cause::Tasks(_) => Phase::Tasks,
@@ -100,8 +100,8 @@ pub(super) fn style_of(theme: Theme, cause: Cause) -> Style {
     })
 }
 
-/// The lateness that the selected tag's runs caused: in all, by who waited, by its worst run; then what else bears
-/// its name.
+/// The delay caused by the selected tag's runs: in total, by kind of what waited, by its worst run; then other causes
+/// with its name.
 pub(super) fn of_tag(canvas: &mut Canvas<'_>, state: &State, area: Area, stats: &TagStats) {
     let theme = canvas.theme;
     let (dim, text) = (theme.dim(), theme.text());
@@ -146,7 +146,7 @@ pub(super) fn of_tag(canvas: &mut Canvas<'_>, state: &State, area: Area, stats: 
     }
 }
 
-/// By who waited; gives the rows it took.
+/// By kind of what waited; returns the number of rows used.
 fn by_waiter(canvas: &mut Canvas<'_>, area: Area, caused: &Harm) -> u16 {
     let (dim, text) = (canvas.theme.dim(), canvas.theme.text());
     let waited = Waiter::ALL.into_iter().zip(caused.lateness_ns).zip(caused.victims);
@@ -178,7 +178,7 @@ const fn name(waiter: Waiter) -> &'static str {
     }
 }
 
-/// Whom the selected tag made late, of those whose ledgers are kept: most first.
+/// What the selected tag delayed, of the waits whose breakdowns are kept: largest part first.
 pub(super) fn victims(canvas: &mut Canvas<'_>, state: &State, area: Area, selected: Option<usize>) {
     let theme = canvas.theme;
     let remark = if area.width >= 60 {

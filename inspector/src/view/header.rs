@@ -1,4 +1,4 @@
-//! The two rows at the top: who is watched and whether it lives; how it is.
+//! The two rows at the top: what is watched and its condition.
 
 use crate::app::hang::{busy_now_ns, hang, loop_running};
 use crate::app::layout::Area;
@@ -15,14 +15,14 @@ use loop_traces::source::SourceKind;
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr as _;
 
-/// Widest sparkline of the rate: a cell per tenth of a second.
+/// Maximum width of the sparkline of the rate: a cell per tenth of a second.
 const SPARK_MAX: u16 = 50;
 const SPARK_MIN: u16 = 2;
 
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     who(canvas, state, area);
     match hang(state) {
-        // The strip says it in the overview; elsewhere this is the only place that is always in sight.
+        // In the overview the strip shows it; on other pages this is the only place that is always visible.
         Some(hang) if state.view != View::Overview => {
             let style = if hang.over { canvas.theme.over() } else { canvas.theme.held() };
             canvas.pen(area, 1).gap(1).put(&hang.text, style);
@@ -44,11 +44,11 @@ fn who(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let lost = format!("lost {}", units::count(lost(state)));
     let lost_style = if self::lost(state) > 0 { theme.held() } else { theme.dim() };
     let recording = if state.recording { "● rec  " } else { "" };
-    // What was made from a trace has no process that anybody could look for.
+    // A trace that was made from another has no process to look for.
     let pid =
         if about.pid > 0 && about.made.is_none() { format!("pid {}", about.pid) } else { String::new() };
     let policy = printable(&about.policy);
-    // A loop of another kind has none.
+    // Loops of other kinds have no policy.
     let policy = match policy.as_str() {
         "" | "unknown" => String::new(),
         policy => format!("policy {policy}"),
@@ -68,7 +68,7 @@ fn who(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let left_width = area.width.saturating_sub(right_width as u16 + 2);
 
     let mut pen = canvas.pen(Area { width: left_width, ..area }, 0);
-    // The name gives way before the numbers do.
+    // The name is shortened before the numbers are.
     let room = left_width.saturating_sub(rest as u16 + 1).max(8);
     let name = if name.width() > usize::from(room) { end_of_path } else { &name };
     let name = cut(name, room.into());
@@ -91,7 +91,7 @@ fn lost(state: &State) -> u64 {
 
 fn status(canvas: &Canvas<'_>, state: &State) -> (String, Style) {
     let theme = canvas.theme;
-    // Nothing goes on behind a picture of what is over.
+    // A process that has ended does not go on behind a frozen view.
     if let Some(behind) = state.behind_ns().filter(|behind| *behind > 0 || state.process == Process::Running)
     {
         return (format!("‖ frozen, {:>5} behind", units::duration(behind)), theme.held());
@@ -116,7 +116,7 @@ fn clock(state: &State, width: u16) -> String {
     if let Some(playback) = &state.playback {
         let whole = playback.end.ns_since(playback.start);
         let position = playback.position.ns_since(playback.start);
-        // Where there is little room, the scrubber alone says how long the whole is.
+        // If there is little room, only the scrubber shows the total length.
         let whole = if width < 96 { String::new() } else { format!(" / {}", units::position(whole)) };
         return format!("{}{whole}", units::position(position));
     }
@@ -186,7 +186,7 @@ fn at_least(state: &State, count: u64) -> String {
     format!("{}{more}", units::count(count))
 }
 
-/// What the loop does now, where it does it for long enough to be read.
+/// The loop's current activity, if it lasts long enough to be read.
 fn doing(state: &State) -> String {
     let long = busy_now_ns(state) > state.about.stall_limit_ns;
     let now_running = loop_running(state).filter(|_| long);

@@ -1,4 +1,4 @@
-//! The help: the keymap itself, drawn over the page.
+//! The help: the key bindings, drawn over the page.
 
 use super::paint::Canvas;
 use crate::app::layout::Area;
@@ -6,12 +6,12 @@ use crate::app::state::State;
 use crate::keymap::{BINDINGS, Binding, Group};
 use ratatui::layout::Position;
 
-/// Cells that the keys take.
+/// Width of the keys.
 const KEYS_WIDTH: u16 = 8;
-/// Cells of one of the two columns.
+/// Width of one of the two columns.
 const COLUMN_WIDTH: u16 = 37;
 
-/// Draws it in the middle of `body`, which is all of the screen but the bottom row.
+/// Draws the help in the middle of `body`, which is the whole screen except for the bottom row.
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     let replay = state.is_replay();
     let of = |group: Group| BINDINGS.iter().filter(move |it| it.group == group && it.holds(replay));

@@ -6,9 +6,9 @@ use crate::app::layout::Area;
 use crate::app::state::State;
 use crate::units;
 
-/// One row: the ends of the bucket and how many are in it.
+/// One row: the bounds of the bucket and its count.
 struct Bucket {
-    /// Its upper end; `None` for what is above all edges.
+    /// Its upper bound; `None` for values above all edges.
     upper_ns: Option<u64>,
     lower_ns: u64,
     count: u64,
@@ -52,11 +52,10 @@ fn percentiles(canvas: &mut Canvas<'_>, area: Area, glance: &Glance) {
     }
 }
 
-/// No timer of any system is more punctual than this: lags below are one bucket.
+/// No system's timers are more punctual than this: lags below form one bucket.
 const LAG_FLOOR_NS: u64 = 10_000;
 
-/// Draws buckets of [`EDGES_NS`] in the rows of `area`, those up to `floor_ns` as one; gives the rows that
-/// it took.
+/// Draws buckets of [`EDGES_NS`] in the rows of `area`, those up to `floor_ns` as one; returns the number of rows used.
 pub(super) fn buckets(
     canvas: &mut Canvas<'_>,
     state: &State,
@@ -93,7 +92,7 @@ pub(super) fn buckets(
     rows.len() as u16
 }
 
-/// The buckets in at most `rows` rows: all of them, else by powers of ten, else the longest ones together.
+/// The buckets in at most `rows` rows: all of them, else by powers of ten, else with the longest ones merged.
 fn merged(counts: &[u64], rows: usize, floor_ns: u64) -> Vec<Bucket> {
     let mut buckets: Vec<Bucket> = Vec::new();
     let mut lower_ns = 0;

@@ -1,4 +1,4 @@
-//! Whom a tick made late: in one row, and as a list.
+//! What a tick delayed: in one row, and as a list.
 
 use loop_probes::event::Event;
 use loop_traces::timeline::TickSummary;
@@ -11,11 +11,11 @@ use crate::app::state::State;
 use crate::units;
 use unicode_width::UnicodeWidthStr as _;
 
-/// Cells of a figure, with the blank before it.
+/// Width of a figure, including the blank before it.
 const FIGURE: u16 = 8;
-/// Cells of a position.
+/// Width of a position.
 pub(super) const WHEN: u16 = 12;
-/// Most cells of a name, where there is room for a bar, too.
+/// Maximum width of a name, if there is room for a bar, too.
 const NAME_MAX: u16 = 32;
 
 /// One row: `made late: Heartbeat 38.9ms  HttpRequest ×14 512ms`, as far as there is room.
@@ -24,7 +24,7 @@ pub(super) fn row(pen: &mut Pen<'_, '_>, state: &State, tick: &TickSummary) {
     let (dim, text) = (theme.dim(), theme.text());
     let labels = &state.picture().timeline.labels;
     let hurt = hurt::by_tick(state.picture(), tick);
-    // A fold of long ago has those alone who were late most.
+    // A fold of the distant past only has the worst ones.
     let kept = if hurt.worst_only && !hurt.all.is_empty() { ", of the worst that are kept" } else { "" };
     pen.gap(1).put(&format!("made late{kept}: "), dim);
     if hurt.all.is_empty() {
@@ -51,22 +51,22 @@ const fn nobody(hurt: &AllHurt) -> &'static str {
     if hurt.worst_only { "none of those whose ledgers are kept" } else { "nobody" }
 }
 
-/// Up to which moment that holds, where more is known than is shown: ` up to 00:01.6`.
+/// The time up to which the figures hold, if more is known than is shown: ` up to 00:01.6`.
 pub(super) fn up_to(state: &State) -> String {
     state.up_to_ns().map_or_else(String::new, |ns| format!(" up to {}", units::position(ns)))
 }
 
-/// The same, where the whole is what is shown so far: ` so far`.
+/// The same, or ` so far` if everything known is shown.
 pub(super) fn so_far(state: &State) -> String {
     if state.up_to_ns().is_some() { up_to(state) } else { " so far".to_owned() }
 }
 
-/// The key that shows more than the picture does.
+/// The key that shows more.
 pub(super) const fn way_on(state: &State) -> &'static str {
     if state.is_replay() { "> goes on by a second" } else { "Space catches up with the loop" }
 }
 
-/// All of them, those first for whom most of their wait lies in the tick.
+/// All waits, largest part within the tick first.
 pub(super) fn list(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let theme = canvas.theme;
     let hurt = lists::hurt(state);
@@ -111,7 +111,7 @@ pub(super) fn list(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     canvas.more_below(area, hurt.all.len().saturating_sub(first + usize::from(rows.height)));
 }
 
-/// Its name; a task is one of many.
+/// Its name; for a task with its id, because there are many.
 fn told(hurt: &Hurt, state: &State) -> String {
     let name = hurt.name(&state.picture().timeline.labels);
     match hurt.told.event {

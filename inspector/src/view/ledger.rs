@@ -1,4 +1,4 @@
-//! A ledger in full: who used a stretch of time, each line with its share and a bar to scale, and their sum.
+//! A breakdown in full: each line with its share and a bar to scale, and their sum.
 
 use loop_traces::analysis::attribution::{Ledger, Share, What};
 use loop_traces::timeline::Cause;
@@ -14,7 +14,7 @@ use crate::text::cut;
 use crate::theme::Theme;
 use crate::units;
 
-/// From this width on times stand there to the nanosecond, too.
+/// From this width on, times are also given to the nanosecond.
 const EXACT_FROM: u16 = 96;
 
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
@@ -56,7 +56,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     }
 }
 
-/// What there is to say where nothing within a slow task is labelled, and the way on.
+/// Says that nothing within a slow task is labelled, and where to go from there.
 fn bare(canvas: &mut Canvas<'_>, state: &State, subject: &Subject, area: Area) {
     let theme = canvas.theme;
     let (dim, text) = (theme.dim(), theme.text());
@@ -72,7 +72,7 @@ fn bare(canvas: &mut Canvas<'_>, state: &State, subject: &Subject, area: Area) {
     pen.gap(1).put("a span within it, of tracing or of the probe, becomes a line here", dim);
 }
 
-/// The columns of the lines: who, how long, to the nanosecond where there is room, of how much, the bar.
+/// The widths of the columns: name, duration, exact nanoseconds if there is room, share, bar.
 struct Columns {
     name: u16,
     exact: u16,
@@ -91,8 +91,8 @@ impl Columns {
     }
 }
 
-/// Draws the lines of `ledger` and their sum, the selected one in sight. Where none is selected and there is too
-/// little room, the sum tells how many lines it stands for.
+/// Draws the lines of `ledger` and their sum, keeping the selected one visible. If none is selected and there is too
+/// little room, the sum gives the number of lines it stands for.
 pub(super) fn lines(
     canvas: &mut Canvas<'_>,
     state: &State,
@@ -126,7 +126,7 @@ pub(super) fn lines(
     }
 }
 
-/// What is left of `area` below its first rows.
+/// The rest of `area` below its first rows.
 pub(super) fn below(area: Area, rows: u16) -> Area {
     let rows = rows.min(area.height);
     Area { y: area.y + rows, height: area.height - rows, ..area }
@@ -177,7 +177,7 @@ fn figures(pen: &mut Pen<'_, '_>, columns: &Columns, ns: u64, style: Style, them
     }
 }
 
-/// What happened, and when: one row.
+/// What happened, and when, in one row.
 pub(super) fn about(canvas: &mut Canvas<'_>, state: &State, subject: &Subject, inner: Area) {
     let theme = canvas.theme;
     let (dim, text) = (theme.dim(), theme.strong());

@@ -1,4 +1,4 @@
-//! The events themselves, the newest at the foot, those of the filter's tags only.
+//! The events themselves, newest at the bottom, restricted to the tags that pass the filter.
 
 use super::paint::Canvas;
 use crate::app::layout::Area;
@@ -8,9 +8,9 @@ use crate::describe;
 use crate::text::cut_middle;
 use crate::units;
 
-/// Cells of an emitter's name, on screens that have room for it; and where there are an agenda's workers.
+/// Width of an emitter's name, on screens that have room for it; the second if there are workers of an agenda.
 const SOURCE_WIDTHS: [u16; 2] = [12, 15];
-/// Cells of the kind's name.
+/// Width of the kind's name.
 const KIND_WIDTH: u16 = 17;
 
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
@@ -21,7 +21,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
         format!("{} so far ── Enter opens the tick", units::counted(timeline.events, "event", "events"));
     let inner = canvas.pane(body, &title, &remark, true);
     let height = usize::from(inner.height);
-    // The selected row stays in sight: the page ends at the newest event, or above it.
+    // Keeps the selected row visible: the page ends at the newest event, or above it.
     let below = state.row.saturating_sub(height.saturating_sub(1));
     let shown: Vec<_> = lists::log_from_newest(state).skip(below).take(height).collect();
     if shown.is_empty() {

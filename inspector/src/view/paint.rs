@@ -1,4 +1,4 @@
-//! The few strokes that every pane is made of: text that is cut and never wraps, frames, bars, sparklines.
+//! Drawing primitives for the panes: text that is cut and never wraps, frames, bars, sparklines.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Position;
@@ -17,7 +17,7 @@ const ROWS: [&str; 9] = [" ", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "
 /// Time of which records are missing.
 pub(super) const HATCH: &str = "░";
 
-/// What is drawn on, and how it looks.
+/// The buffer to draw on, and its theme.
 pub(super) struct Canvas<'a> {
     pub(super) buffer: &'a mut Buffer,
     pub(super) theme: Theme,
@@ -38,14 +38,14 @@ impl<'a> Canvas<'a> {
         Pen { canvas: self, x: area.x, y: area.y.saturating_add(row), end }
     }
 
-    /// Puts one symbol into one cell.
+    /// Writes one symbol into one cell.
     pub(super) fn cell(&mut self, x: u16, y: u16, symbol: &str, style: Style) {
         if let Some(cell) = self.buffer.cell_mut(Position::new(x, y)) {
             cell.set_symbol(symbol).set_style(style);
         }
     }
 
-    /// Lays a style over a row, its text unchanged.
+    /// Applies a style to a row, leaving its text unchanged.
     pub(super) fn tint(&mut self, area: Area, row: u16, style: Style) {
         if row < area.height {
             for x in area.x..area.x.saturating_add(area.width) {
@@ -56,7 +56,7 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// A frame with its title at the left and a remark at the right; gives what is inside.
+    /// Draws a frame with a title on the left and a remark on the right; returns the area inside.
     pub(super) fn pane(&mut self, area: Area, title: &str, remark: &str, focused: bool) -> Area {
         if area.width < 2 || area.height < 2 {
             return Area::default();
@@ -85,7 +85,7 @@ impl<'a> Canvas<'a> {
         area.inner()
     }
 
-    /// Says at a frame's foot how many rows of its list are below those in sight.
+    /// Writes at a frame's foot how many rows of its list are below the visible ones.
     pub(super) fn more_below(&mut self, area: Area, rows: usize) {
         if rows > 0 && area.height > 1 {
             let foot = Area::new(area.x + 2, area.y + area.height - 1, area.width.saturating_sub(4), 1);
@@ -94,7 +94,7 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// A bar of `share` (0 to 1) of `width` cells; what is more than nothing shows at least a sliver.
+    /// Draws a bar of `share` (0 to 1) of `width` cells; anything above zero shows at least a sliver.
     pub(super) fn bar(&mut self, area: Area, row: u16, column: u16, width: u16, share: f64, style: Style) {
         let width = width.min(area.width.saturating_sub(column));
         if row >= area.height || width == 0 || share.is_nan() || share <= 0.0 {
@@ -110,7 +110,7 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// The same of time that nobody knows of: hatched, by whole cells.
+    /// The same for time with lost records: hatched, in whole cells.
     pub(super) fn hatch(&mut self, area: Area, row: u16, column: u16, width: u16, share: f64) {
         let width = width.min(area.width.saturating_sub(column));
         if row < area.height && share > 0.0 {
@@ -122,12 +122,12 @@ impl<'a> Canvas<'a> {
 }
 
 impl Pen<'_, '_> {
-    /// The colours that it writes with.
+    /// The theme that it writes with.
     pub(super) const fn theme(&self) -> Theme {
         self.canvas.theme
     }
 
-    /// Writes `text`, cut where the row ends.
+    /// Writes `text`, cut at the end of the row.
     pub(super) fn put(&mut self, text: &str, style: Style) -> &mut Self {
         let room = self.room();
         let width = text.width();
@@ -146,12 +146,12 @@ impl Pen<'_, '_> {
         self.x += width;
     }
 
-    /// Writes `text` only where all of it fits.
+    /// Writes `text` only if all of it fits.
     pub(super) fn whole(&mut self, text: &str, style: Style) -> &mut Self {
         if text.width() <= usize::from(self.room()) { self.put(text, style) } else { self }
     }
 
-    /// Writes all of the parts, or none where they do not fit; whether they did.
+    /// Writes all of the parts, or none if they do not fit; returns whether they did.
     pub(super) fn group(&mut self, parts: &[(&str, Style)]) -> bool {
         let width: usize = parts.iter().map(|(text, _)| text.width()).sum();
         let fits = width <= usize::from(self.room());
@@ -161,7 +161,7 @@ impl Pen<'_, '_> {
         fits
     }
 
-    /// Writes `text` at the left of `width` cells, cut where it is longer.
+    /// Writes `text` left-aligned in `width` cells, cut if longer.
     pub(super) fn left(&mut self, text: &str, width: u16, style: Style) -> &mut Self {
         let end = self.x.saturating_add(width).min(self.end);
         let row_end = std::mem::replace(&mut self.end, end);
@@ -171,7 +171,7 @@ impl Pen<'_, '_> {
         self
     }
 
-    /// Writes `text` at the right of `width` cells. A number that does not fit is left out rather than cut.
+    /// Writes `text` right-aligned in `width` cells. A number that does not fit is left out rather than cut.
     pub(super) fn number(&mut self, text: &str, width: u16, style: Style) -> &mut Self {
         let cells = text.width() as u16;
         let end = self.x.saturating_add(width);
@@ -183,7 +183,7 @@ impl Pen<'_, '_> {
         self
     }
 
-    /// Writes `text` at the end of the row, and nothing will follow it.
+    /// Writes `text` at the end of the row, as the last item.
     pub(super) fn right(&mut self, text: &str, style: Style) -> &mut Self {
         let cells = text.width() as u16;
         if cells <= self.room() {
@@ -193,24 +193,24 @@ impl Pen<'_, '_> {
         self
     }
 
-    /// Leaves `cells` free.
+    /// Skips `cells`.
     pub(super) fn gap(&mut self, cells: u16) -> &mut Self {
         self.x = self.x.saturating_add(cells).min(self.end);
         self
     }
 
-    /// Goes to the column, counted from the row's beginning at `from`.
+    /// Moves to column `x`, but never back.
     pub(super) fn to(&mut self, x: u16) -> &mut Self {
         self.x = x.clamp(self.x.min(self.end), self.end);
         self
     }
 
-    /// Cells that are left.
+    /// The number of cells left.
     pub(super) fn room(&self) -> u16 {
         self.end.saturating_sub(self.x)
     }
 
-    /// The column it stands at.
+    /// The current column.
     pub(super) fn at(&self) -> u16 {
         self.x
     }

@@ -13,9 +13,9 @@ use crate::app::message::Process;
 use crate::app::state::State;
 use crate::units;
 
-/// A share that is shown in milliseconds: half of the last digit.
+/// A part is shown from this size on: half of the last digit, in milliseconds.
 pub(super) const TOLD_NS: u64 = 50_000;
-/// A sum from here on is told in milliseconds.
+/// A sum from this size on is shown in milliseconds.
 const MILLIS_FROM_NS: u64 = 10_000_000;
 
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: bool) {
@@ -86,8 +86,8 @@ fn running_row(canvas: &mut Canvas<'_>, state: &State, rows: Area, line: u16, ti
     }
 }
 
-/// `ReadFile #8812 38.2ms + microtasks 2.1ms + 3 more 0.1ms`, as far as there is room. What is shown adds up to the sum
-/// as it is shown: from milliseconds on in tenths of one.
+/// `ReadFile #8812 38.2ms + microtasks 2.1ms + 3 more 0.1ms`, as far as there is room. The parts shown add up to the
+/// sum shown: from milliseconds on, in tenths of one.
 pub(super) fn shares(
     pen: &mut Pen<'_, '_>,
     shares: &[Share],
@@ -104,7 +104,7 @@ pub(super) fn shares(
     };
     let mut rest_ns = shown(sum_ns);
     let mut parts: usize = shares.iter().map(|share| small_parts(share).unwrap_or(1)).sum();
-    // What would read 0.0 is left out, unless it is all there is.
+    // Parts that would read 0.0 are left out, unless that is all there is.
     let named = shares.iter().filter(|share| small_parts(share).is_none());
     let told = named.enumerate().filter(|(place, share)| *place == 0 || shown(share.ns) > 0);
     for (place, share) in told {
@@ -124,7 +124,7 @@ pub(super) fn shares(
     }
 }
 
-/// How many parts the ledger itself put together.
+/// The number of parts that the breakdown itself has merged.
 fn small_parts(share: &Share) -> Option<usize> {
     match share.what {
         What::Others { parts } => usize::try_from(parts).ok(),
@@ -132,7 +132,7 @@ fn small_parts(share: &Share) -> Option<usize> {
     }
 }
 
-/// Who, without the word "task": in a ledger nearly all are.
+/// The name without the word "task": in a breakdown, nearly all are tasks.
 pub(super) fn name(what: &What, labels: &Labels) -> String {
     match what {
         What::Task { task, tag } => format!("{} #{task}", labels.tag(*tag)),

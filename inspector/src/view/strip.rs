@@ -1,8 +1,8 @@
-//! The strip: the last ticks, a column each or several to a column, and the tick that is not over.
+//! The strip: the last ticks, in one column each or several per column, and the running tick.
 //!
-//! Height is run time on a log scale: the tick that is a thousand times longer than its neighbours must not
-//! hide them. Colour is the largest phase; only what rises above the stall limit is red. A column of several
-//! ticks is drawn as the busiest of them, so that no stall is averaged away.
+//! Height is run time on a log scale: a tick that is a thousand times longer than its neighbours must not hide them.
+//! Colour is the largest phase; only the part above the stall limit is red. A column of several ticks shows the busiest
+//! of them, so that no stall is averaged away.
 
 use loop_probes::event::Phase;
 use loop_probes::recorder::Running;
@@ -18,9 +18,9 @@ use crate::app::state::{State, TickKey};
 use crate::theme::Theme;
 use crate::units;
 
-/// The foot of the scale: a tick that takes less does next to nothing.
+/// The bottom of the scale: shorter ticks do next to nothing.
 const FOOT_NS: f64 = 1_000.0;
-/// The smallest scale, and by how much the next ones are larger, in powers of ten: up to 32 ms, 1 s, 32 s.
+/// The smallest scale, and the step to the next ones, in powers of ten: up to 32 ms, 1 s, 32 s.
 const DECADES_MIN: f64 = 4.5;
 const DECADES_STEP: f64 = 1.5;
 
@@ -53,7 +53,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: 
     for (column, (tick, gap)) in shown.iter().enumerate() {
         let x = strip.x + (window.indent + column) as u16;
         if *gap {
-            // Nobody knows how tall it was: a hatch over all rows and below, and before it what was seen.
+            // Its true height is unknown: hatched over all rows and below, with what was seen in front.
             let style = canvas.theme.held();
             (0..=strip.height).for_each(|row| canvas.cell(x, strip.y + row, HATCH, style));
         }
@@ -76,28 +76,28 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: 
     }
 }
 
-/// A log scale over the rows of the strip. Its foot stands still, and its top has few places to stand: a
-/// scale that follows every tick would make all others jump.
+/// A log scale over the rows of the strip. Its bottom is fixed, and its top has few possible values: a scale that
+/// follows every tick would make all others jump.
 struct Scale {
     decades: f64,
     rows: u16,
 }
 
 impl Scale {
-    /// A scale that `tallest_ns` fits on.
+    /// A scale that includes `tallest_ns`.
     fn new(tallest_ns: u64, rows: u16) -> Self {
         let needed = (tallest_ns.max(1) as f64 / FOOT_NS).log10() - 0.01;
         let decades = (needed / DECADES_STEP).ceil().max(DECADES_MIN / DECADES_STEP) * DECADES_STEP;
         Self { decades, rows }
     }
 
-    /// Eighths of a row, at least one.
+    /// The height in eighths of a row, at least one.
     fn height(&self, ns: u64) -> u16 {
         let share = (ns.max(1) as f64 / FOOT_NS).log10() / self.decades;
         ((share.clamp(0.0, 1.0) * f64::from(self.rows) * 8.0).round() as u16).max(1)
     }
 
-    /// The time at the upper edge of a row, 0 the uppermost.
+    /// The time at the upper edge of a row, where 0 is the topmost.
     fn at(&self, row: u16) -> u64 {
         let share = 1.0 - f64::from(row) / f64::from(self.rows.max(1));
         (FOOT_NS * 10f64.powf(self.decades * share)).round() as u64
@@ -132,7 +132,7 @@ fn bar(
             Some(full) if level > 2 => full,
             _ => COLUMNS[level],
         };
-        // Red is the part above the limit, and always the tip of what is over it.
+        // The part above the limit is red, and always the tip of a tick over it.
         let row = strip.height - 1 - from_foot;
         let above = ns > limit && (from_foot + 1 == top_row || scale.at(row + 1) >= limit);
         let style = if above { canvas.theme.over() } else { style };
@@ -187,7 +187,7 @@ fn about(state: &State, tick: &TickSummary) -> String {
     format!("tick {} at {at} · {busy}{largest}{missing}", units::count(tick.tick))
 }
 
-/// How to read the strip, and how much time it spans. What changes has its cells, so that nothing jumps.
+/// How to read the strip, and how much time it spans. Changing figures have fixed cells, so that nothing jumps.
 fn remark(theme: Theme, state: &State, width: u16, wide_ns: u64) -> String {
     if wide_ns == 0 {
         return String::new();
@@ -204,8 +204,8 @@ fn remark(theme: Theme, state: &State, width: u16, wide_ns: u64) -> String {
     }
 }
 
-/// The phases that took any time so far, in their colours, on the lower edge of the frame. Those that took
-/// least go first where there is no room.
+/// The phases that took any time so far, in their colours, on the lower edge of the frame. If there is no room, those
+/// that took least are dropped first.
 fn legend(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let theme = canvas.theme;
     if !theme.has_color() {
@@ -227,7 +227,7 @@ fn legend(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     }
 }
 
-/// The tick that is not over, in a frozen picture as it was then.
+/// The running tick; in a frozen view, as it was then.
 #[derive(Clone, Copy)]
 struct Live {
     ns: u64,
@@ -246,7 +246,7 @@ fn live(state: &State) -> Option<Live> {
         Running::Outside => return None,
         Running::Phase(phase) => Live { ns: lasted, phase: Some(phase) },
         Running::Task { .. } => Live { ns: lasted, phase: Some(Phase::Tasks) },
-        // Waiting is not running: a poll has a height only from its deadline on.
+        // Waiting is not running: a poll has a height only after its deadline.
         Running::Poll { deadline } => Live {
             ns: deadline.map_or(0, |deadline| running_at.ns_since(deadline)),
             phase: Some(Phase::Poll),

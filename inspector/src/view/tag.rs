@@ -1,4 +1,4 @@
-//! One tag: its histogram, its worst runs, who queued it. Beside the table the most of it, on its own page all.
+//! One tag: its histogram, its worst runs, what queued it. Beside the table in part, on its own page in full.
 
 use loop_traces::analysis::loss::Missing;
 use loop_traces::timeline::{MissingSamples, RunStats, TagStats};
@@ -11,9 +11,9 @@ use crate::app::layout::{self, Area};
 use crate::app::state::{Part, State};
 use crate::units;
 
-/// Cells of a task's id.
+/// Width of a task's id.
 const TASK_WIDTH: u16 = 9;
-/// Runs below a microsecond are one bucket.
+/// Runs below a microsecond form one bucket.
 const FLOOR_NS: u64 = 1_000;
 
 /// The selected tag and its runs.
@@ -22,7 +22,7 @@ fn selected(state: &State) -> Option<(&TagStats, (Ran, &RunStats))> {
     Some((stats, glance::runs(stats)?))
 }
 
-/// The table of the tags, and the selected one beside it.
+/// The table of the tags, with the selected one beside it.
 pub(super) fn beside(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     let (list, detail) = layout::list_and_detail(body);
     tasks::draw(canvas, state, list, true);
@@ -88,12 +88,12 @@ fn distribution(
     histogram::buckets(canvas, state, rows, &glance::buckets(&runs.run_ns), FLOOR_NS);
 }
 
-/// What may be missing of `runs`: only tasks on the loop's thread are bounded by its gaps.
+/// What may be missing from `runs`: only for tasks on the loop's thread do its gaps give a bound.
 fn runs_missing(ran: Ran, stats: &TagStats, missing: &MissingSamples) -> Missing {
     if ran == Ran::Tasks { missing.tasks_of(stats.tag) } else { missing.others.clone() }
 }
 
-/// Its longest runs; `selected` is one of them on the page where they can be opened.
+/// Its longest runs; `selected` is one of them on the page on which they can be opened.
 fn worst(canvas: &mut Canvas<'_>, state: &State, area: Area, runs: &RunStats, selected: Option<usize>) {
     let theme = canvas.theme;
     let remark = if selected.is_some() { "Enter opens the tick" } else { "" };
@@ -118,7 +118,7 @@ fn worst(canvas: &mut Canvas<'_>, state: &State, area: Area, runs: &RunStats, se
     }
 }
 
-/// Who queued its tasks, as far as the log knows.
+/// What queued its tasks, as far as the log reaches back.
 fn queued_by(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let theme = canvas.theme;
     let log = state.picture().log();

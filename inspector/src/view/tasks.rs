@@ -82,7 +82,7 @@ fn row(canvas: &mut Canvas<'_>, state: &State, rows: Area, line: u16, columns: &
         Ran::Pool => " pool",
         Ran::Agenda => " agenda",
     };
-    // The name comes first, and what it is only where both find room.
+    // The name comes first; its kind is only shown if both fit.
     let room = columns.tag.saturating_sub(1);
     let start = pen.gap(1).at();
     pen.put(&crate::text::cut(&row.name, room.into()), theme.text());

@@ -1,4 +1,4 @@
-//! What is drawn, over a fixed imagined loop: one snapshot per size, theme and situation.
+//! Rendering of a fixed made-up loop: one snapshot per size, theme and situation.
 
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ fn live_in_batches(script: &Script, batch: usize) -> State {
         update(&mut state, Message::Events(events));
         update(&mut state, Message::Frame { now: end(events), elapsed_ns: 0 });
     }
-    // A second later all figures are read anew.
+    // A second later, all figures are refreshed.
     let now = end(&events).plus_ns(1_000_000_000);
     update(&mut state, Message::Frame { now, elapsed_ns: 1_000_000_000 });
     state
@@ -59,7 +59,7 @@ fn live() -> State {
     live_in_batches(&script(), usize::MAX)
 }
 
-/// The loop is in a tick, as its cell and its recorder say.
+/// The loop is in a tick, according to its cell and its recorder.
 fn watched(state: &mut State, running: Running, since: Timestamp, at: Timestamp, process: Process) {
     let tick = state.fold.timeline.ticks.recent.newest().map_or(0, |tick| tick.tick) + 1;
     let now = [(since, Event::TickStart { tick }), (at, running.event(since))];
@@ -193,7 +193,7 @@ fn freezing_a_hang_keeps_it_in_sight() {
     let mut state = live();
     watched(&mut state, Running::Task { task: TaskId(8_812), tag: Tag(3) }, since, now, Process::Running);
     press(&mut state, &[Key::Char(' ')]);
-    // The loop goes on behind the picture.
+    // The loop runs on behind the frozen view.
     let later = now.plus_ns(2_000_000_000);
     watched(&mut state, Running::Poll { deadline: None }, later, later, Process::Running);
     snapshot!("hung_and_frozen", state, 100 x 30, COLOR);
@@ -300,7 +300,7 @@ fn hostile_names_do_not_reach_the_terminal() {
     }
 }
 
-/// Where each word of the fixed rows begins: all that is not a figure.
+/// The positions of all words in the fixed rows, that is of everything other than figures.
 fn places(state: &mut State, width: u16) -> Vec<Vec<usize>> {
     let buffer = buffer(state, width, 24, COLOR);
     let row =
@@ -326,7 +326,7 @@ fn what_is_not_a_figure_stands_still_from_frame_to_frame() {
             update(&mut state, Message::Events(events));
             frame(&mut state, end(events));
             let places = places(&mut state, width);
-            // A first timer, and a count of stalls with a digit more, may move things once.
+            // The first timer, or one more digit in the number of stalls, may move things once.
             if part > 0 && state.fold.timeline.stalls.count < 10 {
                 assert_eq!(before.get_or_insert_with(|| places.clone()), &places, "part {part} at {width}");
             }
@@ -342,7 +342,7 @@ fn a_zoomed_strip_shows_the_busiest_of_each_column() {
     snapshot!("zoomed", state, 100 x 30, COLOR);
     press(&mut state, &[Key::Char('n')]);
     snapshot!("zoomed_on_a_stall", state, 80 x 24, COLOR);
-    // So many stalls stand in the strip as are kept, each in a column of its own.
+    // The strip shows as many stalls as are kept, each in a column of its own.
     let red = COLOR.over().fg.unwrap();
     let buffer = buffer(&mut state, 200, 50, COLOR);
     let strip =

@@ -1,7 +1,7 @@
-//! One tick in full: what ran in it, in order, each with a bar to scale, and who used it up.
+//! One tick in full: what ran in it, in order, each with a bar to scale, and its breakdown.
 //!
-//! The scale is the busy clock, on which a poll has no length: otherwise a tick that waited for a second and
-//! worked for a millisecond would show a blank line.
+//! The scale is the busy clock, on which a poll has no length: otherwise a tick that waited for a second and worked for
+//! a millisecond would show a blank line.
 
 use loop_probes::event::Phase;
 use loop_probes::ids::Timestamp;
@@ -48,7 +48,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     }
 }
 
-/// Columns of the list: when, what, how long, the bar.
+/// The widths of the columns: time, name, duration, bar.
 struct Columns {
     name: u16,
     detail: u16,
@@ -78,7 +78,7 @@ fn spans(canvas: &mut Canvas<'_>, state: &State, inner: Area, opened: &OpenedTic
 
     let rows = layout::rows(Area::new(inner.x - 1, inner.y - 1, inner.width + 2, inner.height + 2), true);
     let clock = BusyClock::new(opened);
-    // The selected row in the middle, so that what led to it and what came of it are in sight.
+    // The selected row is in the middle, so that its causes and effects are visible.
     let height = usize::from(rows.height);
     let selected = if state.part == Part::First { state.row } else { 0 };
     let first = selected.saturating_sub(height / 2).min(opened.spans.len().saturating_sub(height));
@@ -99,7 +99,7 @@ fn spans(canvas: &mut Canvas<'_>, state: &State, inner: Area, opened: &OpenedTic
     }
 }
 
-/// Time of which records were lost, over all rows: whatever ran then is not in the list.
+/// Time with lost records, across all rows: what ran then is missing in the list.
 fn hatch(
     canvas: &mut Canvas<'_>,
     state: &State,
@@ -145,7 +145,7 @@ fn row(
     pen.gap(1).number(&format!("+{}", units::duration(at)), Columns::AT - 1, theme.dim()).gap(2 + indent);
     pen.left(&name, columns.name - indent - 1, name_style).gap(1);
     if columns.detail > 0 {
-        // A poll has no bar: what is to be said of it stands in its place.
+        // A poll has no bar: its details take that place.
         pen.left(if poll { "" } else { &detail }, columns.detail, theme.dim());
     }
     if span.what.is_point() {
@@ -178,7 +178,7 @@ fn row(
     }
 }
 
-/// A span's colour: its phase's.
+/// The colour of a span: that of its phase.
 fn style_of(theme: Theme, what: &SpanKind) -> Style {
     theme.phase(match what {
         SpanKind::Phase(phase) => *phase,
@@ -222,7 +222,7 @@ impl BusyClock {
         at.ns_since(self.start).saturating_sub(self.polls.iter().map(before).sum())
     }
 
-    /// The cells of a bar, from and up to.
+    /// The range of cells of a bar.
     fn cells(&self, start: Timestamp, end: Timestamp, width: u16) -> (u16, u16) {
         let cell = |at: Timestamp| {
             let share = self.busy_until(at) as f64 / self.busy_ns.max(1) as f64;

@@ -1,4 +1,4 @@
-//! The timers: how many, how late, who made whom late, and the ledger of the selected one.
+//! The timers: how many, how late, what delayed them, and the breakdown of the selected one.
 
 use loop_probes::event::Queue;
 use loop_traces::histogram::Histogram;
@@ -113,7 +113,7 @@ fn late(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     canvas.more_below(area, lists::late_shown(state).count().saturating_sub(first + usize::from(left)));
 }
 
-/// All that were late, those included of which no breakdown is kept.
+/// The number of all late ones, including those whose breakdowns are not kept.
 fn late_so_far(state: &State) -> u64 {
     let timeline = &state.picture().timeline;
     let limit_ns = timeline.config().late_signal_ns;
@@ -122,7 +122,7 @@ fn late_so_far(state: &State) -> u64 {
         + timeline.signals.by_signo.iter().map(|signal| late(&signal.latency_ns)).sum::<u64>()
 }
 
-/// A signal says that it is one: a tag may be called `CHLD`.
+/// Signals are marked as such: a tag may be called `CHLD`.
 pub(super) fn late_name(subject: &Subject, labels: &Labels) -> String {
     let name = subject.name(labels);
     if matches!(subject, Subject::Signal { .. }) { format!("signal {name}") } else { name }
@@ -133,7 +133,7 @@ fn selected(state: &State) -> usize {
     if state.part == Part::First { state.row } else { 0 }
 }
 
-/// The ledger of the selected one.
+/// The breakdown of the selected one.
 fn account(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let Some(LateRow { subject, ledger }) = lists::late_shown(state).nth(selected(state)) else {
         canvas.pane(area, "ledger", "", false);

@@ -1,27 +1,27 @@
-//! The agenda's figures: what waits in each priority, who starves, what each worker does.
+//! Figures of the agenda: what waits in each priority, which one starves, what each worker is doing.
 
 use loop_probes::event::{Priority, WorkerPhase};
 use loop_probes::ids::{SourceId, Timestamp};
 use loop_traces::histogram::Percentiles;
 use loop_traces::timeline::{Agenda, OldestWaiting, PriorityStats, Rendezvous, Timeline};
 
-/// A tasklet that has waited longer than this while others overtook it starves, in nanoseconds.
+/// A tasklet starves if it has waited longer than this while others overtook it, in nanoseconds.
 const STARVING_NS: u64 = 100_000_000;
-/// So many of a higher priority must have overtaken it: a burst alone starves nobody.
+/// Minimum number of higher-priority tasklets that overtook a starving one: a single burst does not count.
 const STARVING_PASSED_BY: u64 = 20;
 
 /// A priority's figures.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PriorityRow {
-    /// Which.
+    /// The priority.
     pub priority: Priority,
-    /// Tasklets that wait.
+    /// Tasklets waiting.
     pub waiting: u32,
-    /// Most that waited.
+    /// Maximum number waiting.
     pub depth_max: u32,
     /// Tasklets added.
     pub added: u64,
-    /// Tasklets that ran.
+    /// Tasklets run.
     pub ran: u64,
     /// Of these, failed or panicked.
     pub failed: u64,
@@ -29,22 +29,22 @@ pub struct PriorityRow {
     pub wait_ns: Percentiles,
     /// From taken to done.
     pub run_ns: Percentiles,
-    /// The one that has waited longest.
+    /// The tasklet that has waited longest.
     pub oldest: Option<OldestWaiting>,
-    /// Most of a higher priority that ran while one of these waited.
+    /// Maximum number of higher-priority tasklets that ran while one of these waited.
     pub passed_by_max: u64,
     /// The deepest of each tenth of a second.
     pub samples: Vec<u64>,
 }
 
-/// A priority of which a tasklet waits while others are served.
+/// A priority with a tasklet that waits while others are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Starving {
-    /// Which.
+    /// The priority.
     pub priority: Priority,
-    /// For how long its oldest tasklet has waited, in nanoseconds.
+    /// How long its oldest tasklet has waited, in nanoseconds.
     pub waited_ns: u64,
-    /// Tasklets of a higher priority that ran meanwhile.
+    /// Higher-priority tasklets that ran in that time.
     pub passed_by: u64,
 }
 
@@ -53,46 +53,46 @@ pub struct Starving {
 pub struct WorkerRow {
     /// Its number.
     pub worker: usize,
-    /// What it does, where it said so, and since when.
+    /// Its current phase, if reported, and when that began.
     pub state: Option<(WorkerPhase, Timestamp)>,
     /// Tasklets that it ran.
     pub ran: u64,
     /// Of these, failed or panicked.
     pub failed: u64,
-    /// Busy share of its time (0 to 1).
+    /// The busy share of its time (0 to 1).
     pub busy: f64,
-    /// Its longest tasklet.
+    /// The run time of its longest tasklet, in nanoseconds.
     pub run_ns_max: u64,
-    /// Time it stood still for collections.
+    /// Time that it was stopped for collections, in nanoseconds.
     pub stopped_ns: u64,
-    /// The last tasklet that it finished: its name, and when.
+    /// The last tasklet that it finished: its name and end.
     pub last: Option<(String, Timestamp)>,
-    /// The emitter that is its own; `None` where several workers share one.
+    /// Its own emitter; `None` if several workers share one.
     pub source: Option<SourceId>,
 }
 
 /// The agenda's figures.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AgendaFigures {
-    /// By priority, the highest first.
+    /// By priority, highest first.
     pub priorities: Vec<PriorityRow>,
     /// The lowest priority that starves.
     pub starving: Option<Starving>,
-    /// The workers that were heard of.
+    /// The workers seen so far.
     pub workers: Vec<WorkerRow>,
-    /// Collections for which all had to stop: tried, and of these failed.
+    /// Collections that stopped all workers: attempted, and failed.
     pub rendezvous: [u64; 2],
-    /// From asked to met, or given up.
+    /// From the request until all stopped, or until it was given up.
     pub rendezvous_ns: Percentiles,
-    /// The last ones, newest first.
+    /// The last collections, newest first.
     pub last_met: Vec<Rendezvous>,
 }
 
-/// Collections kept for the page, at most.
+/// Maximum number of collections kept for the page.
 const MET_ROWS: usize = 16;
 
 impl AgendaFigures {
-    /// The figures at `now`; `None` where no agenda was seen.
+    /// The figures at `now`; `None` if no agenda was seen.
     #[must_use]
     pub fn read(timeline: &Timeline, now: Timestamp) -> Option<Self> {
         let agenda = Some(&timeline.agenda).filter(|agenda| agenda.is_seen())?;
@@ -109,7 +109,7 @@ impl AgendaFigures {
         })
     }
 
-    /// Workers that run a tasklet now, as they said.
+    /// The number of workers that report to be running a tasklet.
     #[must_use]
     pub fn running(&self) -> usize {
         let runs = |worker: &&WorkerRow| matches!(worker.state, Some((WorkerPhase::Run, _)));

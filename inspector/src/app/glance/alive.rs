@@ -1,33 +1,33 @@
-//! What keeps the loop alive, by name, and how fresh that list is.
+//! Active handles by name, and the age of that list.
 
 use loop_probes::event::RefKind;
 use loop_probes::ids::Timestamp;
 use loop_traces::timeline::Timeline;
 
-/// So many references of one name.
+/// A number of references with the same name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldRow {
-    /// What they are.
+    /// Their kind.
     pub what: RefKind,
     /// Their name.
     pub name: String,
-    /// How many.
+    /// Their number.
     pub count: u64,
 }
 
 /// What keeps the loop alive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AliveFigures {
-    /// By kind, then most of a name first.
+    /// By kind, then the largest number first.
     pub held: Vec<HeldRow>,
-    /// When the snapshot was taken with which the list begins.
+    /// The time of the snapshot from which the list was built.
     pub as_of: Option<Timestamp>,
-    /// Parts for which the snapshot had no room.
+    /// Parts that did not fit into the snapshot.
     pub left_out: u64,
 }
 
 impl AliveFigures {
-    /// What is referenced now.
+    /// The current references.
     #[must_use]
     pub fn read(timeline: &Timeline) -> Self {
         let keep_alive = &timeline.keep_alive;
@@ -39,7 +39,7 @@ impl AliveFigures {
         Self { held: held.collect(), as_of: keep_alive.as_of(), left_out: keep_alive.left_out() }
     }
 
-    /// All references together.
+    /// The number of references in total.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.held.iter().map(|held| held.count).fold(0, u64::saturating_add)

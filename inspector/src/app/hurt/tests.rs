@@ -1,4 +1,4 @@
-//! Who waited while a tick lasted, and who did not.
+//! Which waits count as delayed by a tick, and which do not.
 
 use loop_probes::event::Outcome;
 use loop_probes::ids::{Tag, TimerId};
@@ -43,7 +43,7 @@ fn waits_are_told_by_what_of_them_lies_in_the_tick() {
         ran(6, 99 * MS, 100 * MS, 139 * MS),
         ended,
         fired(110 * MS, 141 * MS, LOOP),
-        // Due when it was over; another loop's; in time.
+        // Due after its end; of another loop; in time.
         fired(140 * MS, 142 * MS, LOOP),
         fired(110 * MS, 142 * MS, SourceId(2)),
         fired(139 * MS + MS / 2, 140 * MS, LOOP),

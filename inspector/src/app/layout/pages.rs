@@ -1,4 +1,4 @@
-//! The pages that have two lists: where each part of them stands.
+//! The layout of pages with two lists.
 
 use super::{Area, rows, share};
 use crate::app::state::{Part, View};
@@ -6,19 +6,19 @@ use crate::app::state::{Part, View};
 /// The page of the timers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimersPage {
-    /// How many, how late.
+    /// Counts and lags.
     pub figures: Area,
-    /// The lag's histogram; nothing on narrow screens.
+    /// The lag histogram; empty on narrow screens.
     pub lag: Area,
-    /// Who made others late: a list, below a heading.
+    /// The causes of delay: a list, below a heading.
     pub harm: Area,
-    /// Who was late: a list.
+    /// What was late: a list.
     pub late: Area,
-    /// The ledger of the selected one.
+    /// The breakdown of the selected one.
     pub ledger: Area,
 }
 
-/// From this width on the histogram stands beside the figures.
+/// From this width on, the histogram is beside the figures.
 const LAG_FROM: u16 = 110;
 
 /// The parts of the page of the timers.
@@ -43,11 +43,11 @@ pub struct TagPage {
     pub histogram: Area,
     /// Its worst runs: a list, below a heading.
     pub worst: Area,
-    /// Who queued its tasks.
+    /// What queued its tasks.
     pub queued_by: Area,
-    /// The lateness that it caused: the figures.
+    /// The delay caused: the figures.
     pub harm: Area,
-    /// Whom it made late most: a list, below a heading.
+    /// What it delayed most: a list, below a heading.
     pub victims: Area,
 }
 
@@ -67,11 +67,11 @@ pub fn tag(body: Area) -> TagPage {
 pub struct TickPage {
     /// What ran in it: a list, below a heading.
     pub spans: Area,
-    /// Who used it, or, while it has the focus, whom it made late: a list, below a heading.
+    /// Its breakdown or, with the focus, what it delayed: a list, below a heading.
     pub below: Area,
 }
 
-/// Rows of what stands below the list of a tick, its frame included.
+/// Rows of the pane below the list of a tick, including its frame.
 const BELOW_ROWS: u16 = 8;
 
 /// The parts of the page of one tick.
@@ -82,14 +82,13 @@ pub fn tick(body: Area) -> TickPage {
     TickPage { spans, below }
 }
 
-/// Whether a page has two lists that Tab goes to and fro between.
+/// Whether a page has two lists that Tab switches between.
 #[must_use]
 pub const fn has_two_lists(view: View) -> bool {
     matches!(view, View::Timers | View::Tag | View::Tick)
 }
 
-/// The list that has the focus on a page whose rows are chosen one by one: its rows, without what stands above
-/// them. `None` on the other pages.
+/// The focused list of a page whose rows can be selected: its rows, without the heading. `None` for other pages.
 #[must_use]
 pub fn list(view: View, part: Part, body: Area) -> Option<Area> {
     let page = |first: (Area, bool), second: (Area, bool)| {
@@ -111,13 +110,13 @@ pub fn list(view: View, part: Part, body: Area) -> Option<Area> {
     }
 }
 
-/// Rows of a ledger's page above its lines: what it is of, a blank, the heading.
+/// Rows above the lines of a breakdown page: the subject, a blank, the heading.
 pub const LEDGER_HEAD: u16 = 3;
 
-/// Rows below its lines: a blank, and what the selected line means.
+/// Rows below its lines: a blank, and the explanation of the selected line.
 const LEDGER_FOOT: u16 = 2;
 
-/// The lines of the ledger's page.
+/// The lines of the breakdown page.
 #[must_use]
 pub fn ledger_lines(body: Area) -> Area {
     let inner = body.inner();

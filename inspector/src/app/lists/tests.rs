@@ -1,4 +1,4 @@
-//! Who queued what, where every loop and every agenda counts its own tasks from 1.
+//! What queued what, given that every loop and every agenda numbers its own tasks from 1.
 
 use loop_probes::event::{Outcome, Placement, Priority, Queue};
 use loop_probes::ids::Timestamp;

@@ -1,4 +1,4 @@
-//! What each key does.
+//! The action of each key.
 
 use super::{catch_up, freeze, note, read_glance, read_page};
 use super::{open, pick};
@@ -10,11 +10,11 @@ use crate::app::state::{Part, State, View};
 use crate::app::trail;
 use crate::keymap::{self, Action, Key};
 
-/// A replay's `<` and `>` move by this, in nanoseconds.
+/// The step of `<` and `>` in a replay, in nanoseconds.
 const SEEK_NS: u64 = 1_000_000_000;
-/// Longest filter, in characters.
+/// Maximum length of a filter, in characters.
 const FILTER_MAX: usize = 40;
-/// Page up and page down move by so many columns of the strip.
+/// The step of page up and page down, in columns of the strip.
 const PAGE_COLUMNS: i64 = 10;
 
 pub(super) fn pressed(state: &mut State, key: Key) -> Vec<Effect> {
@@ -56,7 +56,7 @@ fn in_help(state: &mut State, action: Action) -> Vec<Effect> {
     }
 }
 
-/// Does what a key, or a click that stands for one, asks for.
+/// Performs the action of a key, or of a click that stands for one.
 pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
     match action {
         Action::Quit => return vec![Effect::Quit],
@@ -125,12 +125,12 @@ pub(super) fn step_ticks(state: &mut State, by: i64) -> Vec<Effect> {
     if state.view == View::Overview {
         state.focus = Pane::Ticks;
     }
-    // Of the ticks before and after there is no ledger yet.
+    // The previous and next ticks have no breakdown yet.
     if state.view == View::Ledger {
         show(state, View::Tick);
     }
     if state.is_replay() {
-        // From the tick that was clicked on, where one was: the player counts from its own position.
+        // Counted from the tick that was clicked on, if any: the player counts from its own position.
         let picture = state.picture();
         let back = state.tick.and_then(|key| picture.place(key)).map_or(0, |place| {
             let last = picture.timeline.ticks.recent.len().saturating_sub(1);
@@ -205,7 +205,7 @@ fn back(state: &mut State) {
     }
 }
 
-/// Opens what the focus is on.
+/// Opens the focused item.
 pub(super) fn open(state: &mut State) -> Vec<Effect> {
     match (state.view, state.focus) {
         (View::Overview, Pane::Ticks) => return open_tick(state),
@@ -273,7 +273,7 @@ fn export(state: &mut State) -> Vec<Effect> {
     }
 }
 
-/// Puts the tags into their new order and selects the first, so that the list shows its top.
+/// Sorts the tags by their new order and selects the first, so that the list shows its top.
 fn sort(state: &mut State) {
     state.glance.sort(state.order);
     if state.tag.is_some() {

@@ -1,4 +1,4 @@
-//! Clicks and the wheel: each does what a key does, at the place that it points to.
+//! Clicks and the wheel: each acts like a key, at the position of the pointer.
 
 use super::{freeze, keys, pick};
 use crate::app::columns::{Columns, busiest};
@@ -9,7 +9,7 @@ use crate::app::lists;
 use crate::app::message::{Mouse, MouseKind};
 use crate::app::state::{Part, State, TickKey, View};
 
-/// Rows that one notch of the wheel moves by, in lists.
+/// Rows per notch of the wheel, in lists.
 const WHEEL_ROWS: i64 = 3;
 
 pub(super) fn moved(state: &mut State, mouse: Mouse) -> Vec<Effect> {
@@ -156,7 +156,7 @@ fn click_list(state: &mut State, mouse: Mouse, body: Area) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Selects a row of a list, or opens it where it is the selected one.
+/// Selects a row of a list, or opens it if it is already selected.
 fn click_row(state: &mut State, part: Part, list: Area, y: u16) -> Vec<Effect> {
     let had_focus = state.part == part || !layout::has_two_lists(state.view);
     let scrolled = if had_focus { layout::first_row(state.row, list.height) } else { 0 };

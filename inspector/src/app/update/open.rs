@@ -1,4 +1,4 @@
-//! What Enter opens: the selected row's ledger, its tag, its tick.
+//! Opens items on Enter: the breakdown, the tag or the tick of the selected row.
 
 use loop_probes::ids::{Tag, Timestamp};
 use loop_traces::timeline::{OpenedSpan, SpanKind};
@@ -26,7 +26,7 @@ pub(super) fn stall(state: &mut State) -> Vec<Effect> {
     ledger(state, account)
 }
 
-/// On the page of a ledger, the one of the stall that was gone to.
+/// On the breakdown page, opens the breakdown of the stall that was sought.
 pub(super) fn marked_stall(state: &mut State) {
     let marked = state.marked_tick().map(TickKey::of);
     let mut stalls = state.picture().timeline.stalls.newest_first();
@@ -39,7 +39,7 @@ pub(super) fn marked_stall(state: &mut State) {
     }
 }
 
-/// Opens a ledger; the picture stands still, on the tick in which it came to its end.
+/// Opens a breakdown; the view is frozen, on the tick in which its subject ended.
 fn ledger(state: &mut State, account: Account) -> Vec<Effect> {
     let effects = freeze(state);
     keys::show(state, View::Ledger);
@@ -83,7 +83,7 @@ fn late(state: &mut State, row: Option<LateRow>) -> Vec<Effect> {
     ledger(state, account)
 }
 
-/// What ran in a tick: its ledger where it waited or was slow, else its tag.
+/// Opens a span of a tick: its breakdown if it waited or was slow, else its tag.
 fn span(state: &mut State) -> Vec<Effect> {
     let picture = state.picture();
     let tick = state.shown_tick();
@@ -100,7 +100,7 @@ fn span(state: &mut State) -> Vec<Effect> {
     }
 }
 
-/// Somebody whom a tick made late: the ledger of the wait.
+/// Opens the breakdown of a wait that a tick delayed.
 fn hurt(state: &mut State) -> Vec<Effect> {
     let hurt = lists::hurt(state).all.get(state.row).copied();
     match hurt.and_then(|hurt| Account::of_wait(&hurt.told, state.picture())) {
@@ -112,7 +112,7 @@ fn hurt(state: &mut State) -> Vec<Effect> {
     }
 }
 
-/// An event: its ledger where it tells of somebody who was late or slow, else its tick.
+/// Opens an event: its breakdown if it shows that something was late or slow, else its tick.
 fn event(state: &mut State) -> Vec<Effect> {
     let Some(event) = lists::log_from_newest(state).nth(state.row).copied() else { return nothing(state) };
     match Account::of_event(&event, state.picture()) {
@@ -151,7 +151,7 @@ fn worst_run(state: &mut State) -> Vec<Effect> {
     }
 }
 
-/// Opens the tick in which something ended at `at`.
+/// Opens the tick that contains `at`.
 fn tick_at(state: &mut State, at: Timestamp) -> Vec<Effect> {
     match state.picture().tick_at(at).copied() {
         Some(found) => tick(state, TickKey::of(&found), found.end),
@@ -167,7 +167,8 @@ fn tick_at(state: &mut State, at: Timestamp) -> Vec<Effect> {
 fn tick(state: &mut State, key: TickKey, end: Timestamp) -> Vec<Effect> {
     let picture = state.picture();
     let kept = picture.tick(key);
-    // Where the picture still has all of it, it stays: whoever moved would know less than the page that was left.
+    // If the tick is still kept completely, stay here: after a seek, less would be known than on the page that was
+    // left.
     let whole = kept.is_some_and(|tick| {
         picture.timeline.opened(tick).is_some()
             && picture.log().front().is_some_and(|oldest| oldest.at <= tick.start)
@@ -185,7 +186,7 @@ fn tick(state: &mut State, key: TickKey, end: Timestamp) -> Vec<Effect> {
     effects
 }
 
-/// A replay has all ticks, those that the picture forgot too.
+/// A replay has all ticks, even those evicted from the history.
 fn seek_tick(state: &mut State, at: Timestamp) -> Vec<Effect> {
     let mut effects = freeze(state);
     effects.push(Effect::SeekTick(at));

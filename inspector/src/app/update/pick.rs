@@ -1,4 +1,4 @@
-//! Which tick, tag, stall or row is selected, and how the selection moves.
+//! Selection of ticks, tags, stalls and rows, and its movement.
 
 use loop_probes::ids::{Tag, Timestamp};
 use loop_traces::timeline::SpanKind;
@@ -10,7 +10,7 @@ use crate::app::layout::{self, Pane};
 use crate::app::lists;
 use crate::app::state::{Part, State, TickKey, View};
 
-/// Moves the marker by so many of the kept ticks; without a marker, to the newest.
+/// Moves the marker by this many of the kept ticks; without a marker, to the newest.
 pub(super) fn tick(state: &mut State, by: i64) {
     let recent = &state.picture().timeline.ticks.recent;
     let last = recent.len().saturating_sub(1);
@@ -19,7 +19,7 @@ pub(super) fn tick(state: &mut State, by: i64) {
         None => last,
         Some(key) => match state.picture().place(key) {
             Some(place) => moved(place, by, last),
-            // A stall from before the oldest kept tick.
+            // A stall before the oldest kept tick.
             None if by > 0 => 0,
             None => return,
         },
@@ -28,8 +28,8 @@ pub(super) fn tick(state: &mut State, by: i64) {
     aim(state);
 }
 
-/// Selects the longest run of the tick that its page shows, whatever ran: who opens a tick of a thousand tasks looks
-/// for that one. The other lists begin at their beginning.
+/// Selects the longest run on the tick page, of whatever kind: in a tick of a thousand tasks, that is the one of
+/// interest. Other lists start at their top.
 pub(super) fn aim(state: &mut State) {
     state.row = 0;
     if (state.view, state.part) != (View::Tick, Part::First) {
@@ -40,7 +40,7 @@ pub(super) fn aim(state: &mut State) {
     let ran =
         |kind: &SpanKind| !kind.is_point() && !matches!(kind, SpanKind::Phase(_) | SpanKind::Poll { .. });
     let runs = opened.spans.iter().enumerate().filter(|(_, opened)| ran(&opened.span.what));
-    // Of those that are as long the first.
+    // Of equal ones, the first.
     let longest = runs.rev().max_by_key(|(_, opened)| opened.span.run_ns());
     state.row = longest.map_or(0, |(place, _)| place);
 }
@@ -50,7 +50,7 @@ fn moved(place: usize, by: i64, last: usize) -> usize {
     usize::try_from(to).unwrap_or(usize::MAX).min(last)
 }
 
-/// Moves the selection of the list that has the focus.
+/// Moves the selection in the focused list.
 pub(super) fn step(state: &mut State, by: i64) -> Vec<Effect> {
     match (state.view, state.focus) {
         (View::Overview, Pane::Stalls) => {
@@ -85,7 +85,7 @@ pub(super) fn step(state: &mut State, by: i64) -> Vec<Effect> {
         }
         (View::Ledger, _) => step_row(state, by),
         (View::Log, _) => {
-            // The newest event is the lowest row: up is into the past, and the past stands still.
+            // The newest event is at the bottom: up leads into the past, which requires a frozen view.
             let effects = freeze(state);
             let last = lists::log_rows(state).saturating_sub(1);
             state.row = moved(state.row, by.saturating_neg(), last);
@@ -95,7 +95,7 @@ pub(super) fn step(state: &mut State, by: i64) -> Vec<Effect> {
     Vec::new()
 }
 
-/// The tag of what is selected on a page that shows something else than tags.
+/// The tag of the selected item, on a page that lists something other than tags.
 pub(super) fn tag_in_sight(state: &State) -> Option<Tag> {
     match (state.view, state.part) {
         (View::Ledger, _) => state.account.as_ref().and_then(|account| match account.lead(state.row) {
@@ -132,7 +132,7 @@ fn step_tag(state: &mut State, by: i64) {
     super::read_page(state);
 }
 
-/// Rows of a page of the list that has the focus.
+/// Rows per page in the focused list.
 pub(super) fn page_rows(state: &State) -> i64 {
     let page = layout::page(state.width, state.height, state.is_replay());
     let panes = layout::overview(page.body, state.extras());
@@ -146,7 +146,7 @@ pub(super) fn page_rows(state: &State) -> i64 {
     i64::from(rows.max(1))
 }
 
-/// Goes to the next stall in time, or to the one before; round at the ends.
+/// Goes to the next or previous stall in time; wraps around at the ends.
 pub(super) fn stall(state: &mut State, forward: bool) -> Vec<Effect> {
     if state.is_replay() {
         if state.view == View::Overview {

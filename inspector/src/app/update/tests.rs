@@ -1,4 +1,4 @@
-//! Each key, each click, over an imagined loop.
+//! Each key, each click, over a made-up loop.
 
 use loop_probes::event::Event;
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
@@ -41,7 +41,7 @@ fn figures_are_read_a_few_times_a_second_and_at_every_step_of_a_replay() {
     assert_eq!(read_at(&state), first);
     update(&mut state, Message::Frame { now, elapsed_ns: 250_000_000 });
     assert_eq!(read_at(&state), Some(now));
-    // Nothing comes after an end: what happened in its last moments is read at once.
+    // Nothing follows an end: its last moments are shown at once.
     let (counts, process, running) = (SourceCounts::default(), Process::Ended, &[][..]);
     let now = now.plus_ns(1);
     update(&mut state, Message::Watched(Watched { at: now, running, counts, process }));
@@ -73,7 +73,7 @@ fn a_jump_leaves_no_figure_of_before() {
     };
     update(&mut state, Message::Playback(at(position, true)));
     update(&mut state, Message::Frame { now: position, elapsed_ns: 1_000_000_000 });
-    // To the end, while it plays: the next look at the clock finds that it plays no more.
+    // Seeks to the end while playing: the next check of the clock finds that it no longer plays.
     let to = end(&rest);
     update(&mut state, Message::Events(&rest));
     update(&mut state, Message::Sought(at(to, true)));
@@ -83,7 +83,7 @@ fn a_jump_leaves_no_figure_of_before() {
     update(&mut state, Message::Playback(at(to, false)));
     update(&mut state, Message::Frame { now: to, elapsed_ns: 1_020_000_000 });
     assert_eq!(state.glance.at, Some(to), "and in the last before it stands still");
-    // The same where it played up to there.
+    // The same if it played up to there.
     let mut state = replay(true);
     update(&mut state, Message::Frame { now: position, elapsed_ns: 1_000_000_000 });
     update(&mut state, Message::Events(&rest));
@@ -198,7 +198,7 @@ fn a_click_on_a_column_of_several_ticks_takes_the_busiest() {
     let strip =
         layout::strip(layout::overview(layout::page(100, 30, false).body, layout::Extras::default()).ticks);
     let recent = &state.fold.timeline.ticks.recent;
-    // The last column but one is whole, and the one before the gap is the last.
+    // The last column but one is complete, and the one before the gap is the last.
     let last = (recent.len() - 1) / 10 * 10;
     let busiest = (last - 10..last).map(|place| recent.at(place).unwrap()).max_by_key(|tick| tick.busy_ns);
     let busiest = busiest.map(TickKey::of);

@@ -1,11 +1,11 @@
-//! Blame: ledgers, the harm that a tag did, who was late, and what lost records leave of it.
+//! Blame: breakdowns, the delay caused by a tag, what was late, and the effect of lost records.
 
 use super::*;
 use loop_probes::event::{Event, Outcome};
 use loop_probes::stamped::Stamped;
 use loop_traces::analysis::attribution::What;
 
-/// A dashboard over records that were lost now and then.
+/// A dashboard over records with occasional losses.
 fn lossy() -> State {
     live_in_batches(&Script { lost_every: 90, ..script() }, usize::MAX)
 }
@@ -159,7 +159,7 @@ fn a_late_signal_says_that_it_is_one() {
     }
     press(&mut state, &[Key::Enter]);
     assert!(text(&mut state, 100, 30).contains("╭─ late signal: "));
-    // The log ends with the tick's end, the signal and, above them, the task.
+    // The log ends with the end of the tick, the signal and, above them, the task.
     press(&mut state, &[Key::Char('5'), Key::Up, Key::Up, Key::Enter]);
     let page = text(&mut state, 100, 30);
     assert!(page.contains("╭─ slow task: tag 3 #1 ") && page.contains("39,998,000 ns"), "{page}");

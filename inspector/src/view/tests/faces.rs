@@ -1,5 +1,5 @@
-//! The agenda and what keeps a loop alive: in the overview only where there is something to show, on pages of
-//! their own at every size.
+//! The agenda and the active handles: in the overview only if there is something to show, on their own pages at every
+//! size.
 
 use super::*;
 use loop_probes::event::{Event, Outcome, Priority, RefKind, WorkerPhase};
@@ -86,7 +86,7 @@ fn a_starving_priority_has_its_sentence() {
         let ran = Event::AgendaRan { task: TaskId(task), tag, priority, worker: 0, outcome, queued, start };
         events.push(stamped(at + 500, ran));
     }
-    // Idle, so that nobody can be in the one that waits.
+    // Idle, so that it cannot be running the one that waits.
     let state_of = Event::WorkerState { worker: 0, from: WorkerPhase::Run, to: WorkerPhase::Idle };
     events.push(stamped(400_600, state_of));
     update(&mut state, Message::Events(&events));

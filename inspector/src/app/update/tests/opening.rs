@@ -111,7 +111,7 @@ fn in_a_replay_a_ledger_stays_while_its_tick_is_sought() {
     );
     assert_eq!((state.view, state.tick, state.fold.timeline.events), (View::Tick, Some(key), events));
     press(&mut state, Key::Esc);
-    // Once the picture is another one.
+    // With a different fold.
     let config = state.fold.timeline.config().clone();
     update(&mut state, Message::Rewound(Box::new(Fold::new(config))));
     assert_eq!(press(&mut state, Key::Enter), [Effect::Pause, Effect::SeekTick(end)]);
@@ -226,7 +226,7 @@ fn from_a_slow_task_one_reaches_its_tag() {
     press(&mut state, Key::Enter);
     assert_eq!((state.view, state.tag), (View::Tag, Some(tag)));
     assert!(!state.victims.is_empty());
-    // The key of the tags goes there, too, from the tick and from any ledger of the task.
+    // The key for the tags goes there, too, from the tick and from any breakdown of the task.
     press(&mut state, Key::Esc);
     state.tag = None;
     press_all(&mut state, "3");

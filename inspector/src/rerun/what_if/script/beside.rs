@@ -1,4 +1,4 @@
-//! What ran beside the loop: the tasklets of its agenda, what added each, and what each did.
+//! Tasklets of the agenda, which ran beside the loop: what added each, and what each did.
 //!
 //! Tasklets added by a callback lie between its start and its end. Acts of a tasklet lie in the stretch in which its
 //! worker ran it: posts name their worker, and additions are in the ring of the worker. All others came from elsewhere.
