@@ -1,18 +1,19 @@
-//! Text in the cells of a terminal: names cut to their columns and filled up to them, whatever script they are in.
+//! Text in terminal cells: names truncated and padded to the width of their columns, in any script.
 //!
-//! The report, the pages that commands print and the dashboard share it, so that a name is cut the same way everywhere.
+//! Shared by the report, the pages that commands print and the dashboard, so that names are truncated the same way
+//! everywhere.
 
 use std::collections::BTreeMap;
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// The cells that `text` takes.
+/// The number of cells that `text` occupies.
 #[must_use]
 pub fn width(text: &str) -> usize {
     text.width()
 }
 
-/// The beginning of `text` in at most `width` cells, ending in `…` where something is missing.
+/// Truncates `text` to at most `width` cells, ending in `…` if anything was cut.
 #[must_use]
 pub fn cut(text: &str, width: usize) -> String {
     if text.width() <= width {
@@ -34,7 +35,7 @@ pub fn cut(text: &str, width: usize) -> String {
     kept
 }
 
-/// The same with what is missing in the middle: of names that end in a number or a statistic, that stays.
+/// As [`cut`], but cuts in the middle: names that end in a number or a statistic keep it.
 #[must_use]
 pub fn cut_middle(text: &str, width: usize) -> String {
     if text.width() <= width {
@@ -44,7 +45,7 @@ pub fn cut_middle(text: &str, width: usize) -> String {
     format!("{}{end}", cut(text, width.saturating_sub(end.width())))
 }
 
-/// The same for a task's name: `#151857` at its end is kept whole where there is room for any name beside it.
+/// As [`cut_middle`], for a task's name: a final `#151857` is kept whole if there is room for any name beside it.
 #[must_use]
 pub fn cut_name(text: &str, width: usize) -> String {
     let numbered = text.rfind(" #").map(|at| text.split_at(at));
@@ -56,8 +57,8 @@ pub fn cut_name(text: &str, width: usize) -> String {
     }
 }
 
-/// The names of a table, each in at most `width` cells: as [`cut_middle`], and where two that differ would then read
-/// the same, with a piece of what they differ in.
+/// Truncates the names of a table to at most `width` cells each: as [`cut_middle`], and if two different names would
+/// then look the same, with a part in which they differ.
 #[must_use]
 pub fn cut_apart(names: &[&str], width: usize) -> Vec<String> {
     let plain: Vec<String> = names.iter().map(|name| cut_middle(name, width)).collect();
@@ -68,13 +69,13 @@ pub fn cut_apart(names: &[&str], width: usize) -> Vec<String> {
     let apart = |(name, cut): (&&str, &String)| {
         let others = alike.get(&**cut).map_or(&[][..], Vec::as_slice).iter().filter(|other| *other != name);
         let same = |other: &&str| name.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
-        // From the last of them it parts last.
+        // The one with the longest common prefix differs last.
         others.map(same).max().map_or_else(|| cut.clone(), |at| cut_around(name, at, width))
     };
     names.iter().zip(&plain).map(apart).collect()
 }
 
-/// The beginning, a piece around the character `at`, and the end of `text`, in at most `width` cells.
+/// The beginning of `text`, a part around character `at`, and the end, in at most `width` cells.
 fn cut_around(text: &str, at: usize, width: usize) -> String {
     let from = |at: usize| -> String { text.chars().skip(at).collect() };
     let rest = from(at.saturating_sub(2));
@@ -87,7 +88,7 @@ fn cut_around(text: &str, at: usize, width: usize) -> String {
     cut(&format!("{head}{piece}{end}"), width)
 }
 
-/// `text` with blanks behind it up to `width` cells: a cell of a table, aligned whatever script a name is in.
+/// Pads `text` with blanks to `width` cells: a table cell, aligned in any script.
 #[must_use]
 pub fn fill(text: &str, width: usize) -> String {
     format!("{text}{:1$}", "", width.saturating_sub(text.width()))

@@ -1,5 +1,5 @@
-//! The `.looptrace` layout: magic numbers, versions, limits, headers. `docs/src/trace-format.md` specifies
-//! it byte by byte; this file and [`columns`] are all of it in code.
+//! The `.looptrace` layout: magic numbers, versions, limits, headers. `docs/src/trace-format.md` specifies it byte by
+//! byte; this file and [`columns`] implement all of it.
 //!
 //! ```text
 //! file    = header, block*, [index block, trailer]
@@ -8,8 +8,8 @@
 //! trailer = offset of the index block u64 · crc32 · magic 4
 //! ```
 //!
-//! A block header has a checksum of its own so that its sizes can be believed before its payload is read,
-//! and so that a reader finds the next block after a damaged one. Numbers are little-endian.
+//! A block header has its own checksum so that its sizes can be trusted before its payload is read, and so that a
+//! reader can find the next block after a damaged one. Numbers are little-endian.
 
 pub mod columns;
 mod varint;
@@ -18,7 +18,7 @@ use std::fmt;
 
 use loop_probes::ids::Timestamp;
 
-/// The first bytes of every trace. The first is no text, the last would be changed by a text-mode copy.
+/// The first bytes of every trace. The first one is not text; the last one would be altered by a text-mode copy.
 pub const FILE_MAGIC: [u8; 8] = *b"\x89LOOPTR\n";
 /// The first bytes of every block.
 pub const BLOCK_MAGIC: [u8; 4] = *b"LTBK";
@@ -42,25 +42,25 @@ pub const PAYLOAD_BYTES_MAX: u32 = 16 << 20;
 /// Most blocks that a reader keeps track of.
 pub const BLOCKS_MAX: usize = 1 << 20;
 
-/// Records that a file has for free, before each needs its share of bytes.
+/// Records allowed in any file, whatever its size.
 const RECORDS_FREE: u64 = 1 << 20;
 /// Most records for each byte of the file, beyond [`RECORDS_FREE`].
 const RECORDS_PER_BYTE: u64 = 16;
 /// Bytes of labels that count as a record.
 const LABEL_BYTES_PER_RECORD: u32 = 16;
 
-/// How many records the first `bytes` bytes of a file may hold at most: what it costs to read a file is bounded by its
+/// The most records that the first `bytes` bytes of a file may hold: it bounds the cost of reading a file by its
 /// length, however well it is compressed. A real record takes several bytes.
 #[must_use]
 pub const fn records_allowed(bytes: u64) -> u64 {
     RECORDS_FREE.saturating_add(bytes.saturating_mul(RECORDS_PER_BYTE))
 }
 
-/// A version that changes what older readers would misread: they refuse it.
+/// The major version: it changes when older readers would misread the file, and they refuse it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Major(pub u16);
 
-/// A version that adds what older readers can skip: they read on, and count what they skip.
+/// The minor version: it changes when something is added that older readers can skip and count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Minor(pub u16);
 
@@ -74,10 +74,10 @@ pub struct Version {
 }
 
 impl Version {
-    /// What this crate writes.
+    /// The version that this crate writes.
     pub const CURRENT: Self = Self { major: Major(1), minor: Minor(3) };
 
-    /// A newer minor version than this crate knows: some of it may be skipped.
+    /// Whether it is a newer minor version than this crate knows, so that some of the file may be skipped.
     #[must_use]
     pub fn is_newer_minor(self) -> bool {
         self.major == Self::CURRENT.major && self.minor > Self::CURRENT.minor
@@ -90,7 +90,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// What a block holds. Others are skipped and counted.
+/// The contents of a block. Unknown kinds are skipped and counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockKind(pub u8);
 
@@ -99,7 +99,7 @@ impl BlockKind {
     pub const RECORDS: Self = Self(1);
     /// Labels that the records of the following blocks use for the first time.
     pub const LABELS: Self = Self(2);
-    /// What the recording's source could not give.
+    /// What the recording's source could not deliver.
     pub const COUNTS: Self = Self(3);
     /// The list of all blocks.
     pub const INDEX: Self = Self(4);
@@ -111,12 +111,12 @@ impl BlockKind {
     }
 }
 
-/// How a payload is stored.
+/// The encoding of a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Codec(pub u8);
 
 impl Codec {
-    /// As it is.
+    /// Not compressed.
     pub const STORED: Self = Self(0);
     /// One zstd frame.
     pub const ZSTD: Self = Self(1);
@@ -125,13 +125,13 @@ impl Codec {
 /// The fixed part before a block's payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockHeader {
-    /// What it holds.
+    /// The contents of the block.
     pub kind: BlockKind,
-    /// How the payload is stored.
+    /// The encoding of the payload.
     pub codec: Codec,
     /// Bytes of the payload as stored.
     pub stored_bytes: u32,
-    /// Bytes of the payload once it is unpacked.
+    /// Bytes of the payload once decompressed.
     pub raw_bytes: u32,
     /// Records in it; 0 in other kinds.
     pub records: u32,
@@ -145,22 +145,22 @@ pub struct BlockHeader {
     pub payload_crc: u32,
 }
 
-/// Why 48 bytes are no block header.
+/// Why 48 bytes are not a block header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HeaderError {
     /// They do not begin with the magic number.
     #[error("no block begins here")]
     Magic,
-    /// The checksum does not fit.
+    /// The checksum is wrong.
     #[error("the checksum of the block header does not fit")]
     Checksum,
-    /// A size is beyond what a writer of this format may write.
+    /// A size is beyond the format's limits.
     #[error("the block claims {claimed} {unit}, more than the {limit} that the format allows")]
     Size {
-        /// What it claims.
+        /// The number it claims.
         claimed: u32,
-        /// Of what.
+        /// The unit of that number.
         unit: &'static str,
         /// The limit.
         limit: u32,
@@ -168,7 +168,7 @@ pub enum HeaderError {
 }
 
 impl BlockHeader {
-    /// What the block costs of what is [allowed](records_allowed).
+    /// The block's cost, out of what is [allowed](records_allowed).
     #[must_use]
     pub const fn cost(&self) -> u64 {
         match self.kind {
@@ -177,7 +177,7 @@ impl BlockHeader {
         }
     }
 
-    /// Where the block ends, if it begins at `offset`.
+    /// The end of the block, if it begins at `offset`.
     #[must_use]
     pub const fn end(&self, offset: u64) -> u64 {
         offset.saturating_add(BLOCK_HEADER_BYTES as u64 + self.stored_bytes as u64)
@@ -203,11 +203,11 @@ impl BlockHeader {
         bytes
     }
 
-    /// The header in `bytes`. Its sizes are within the format's limits, nothing else in it is known to be true.
+    /// Parses the header in `bytes`. Its sizes are within the format's limits; nothing else in it is verified.
     ///
     /// # Errors
     ///
-    /// [`HeaderError`] where the bytes are no header that a writer of this format writes.
+    /// [`HeaderError`] if the bytes are not a valid header.
     pub fn parse(bytes: &[u8; BLOCK_HEADER_BYTES]) -> Result<Self, HeaderError> {
         if bytes[..4] != BLOCK_MAGIC {
             return Err(HeaderError::Magic);
@@ -274,7 +274,7 @@ mod tests {
 
     use super::*;
 
-    /// The page is what others build readers from: it must not fall behind the code.
+    /// Others build readers from this page: it must not fall behind the code.
     #[test]
     fn the_specification_names_every_kind_word_and_limit() {
         let page = include_str!("../../docs/src/trace-format.md");

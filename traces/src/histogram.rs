@@ -1,8 +1,8 @@
-//! Distributions: `hdrhistogram` at two significant digits, with the exact maximum and the exact total beside it.
+//! Distributions: `hdrhistogram` with two significant digits, plus the exact maximum and total.
 //!
-//! Two digits keep a histogram at a few kilobytes, so that there can be several per tag and a quantile is
-//! cheap enough to ask for thirty times a second. The maximum is what people look up in the trace, so it is
-//! kept as it was and not as its bucket.
+//! Two digits keep a histogram at a few kilobytes, so that there can be several per tag, and quantiles are cheap enough
+//! to compute thirty times a second. The maximum is what users look up in the trace, so it is kept exactly, not as its
+//! bucket.
 
 use std::borrow::Cow;
 
@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::analysis::loss::{Bounds, Missing, SpreadBounds};
 
-/// Values above are counted in the last bucket (the maximum stays exact): 13 days in nanoseconds.
+/// Larger values count in the last bucket (the maximum stays exact): 13 days in nanoseconds.
 const BUCKETED_MAX: u64 = 1 << 50;
 
-/// Of fewer samples, one in a hundred is none.
+/// With fewer samples, there is no hundredth to speak of.
 const FEW: u64 = 100;
 
-/// Values that [`Histogram::record_many`] adds up to: more than two years in nanoseconds.
+/// Limit on the number of values that [`Histogram::record_many`] adds up to: over two years in nanoseconds.
 const COUNT_MAX: u64 = u64::MAX >> 8;
 
 /// A distribution of nanoseconds, or of counts.
@@ -36,7 +36,7 @@ impl Histogram {
         Self { buckets, max: 0, total: 0 }
     }
 
-    /// Adds one value. Allocates only when `value` is in a power of two that was never reached before.
+    /// Adds one value. Allocates only if `value` is in a power of two not reached before.
     #[inline]
     pub fn record(&mut self, value: u64) {
         // Cannot fail: the range grows by itself and `BUCKETED_MAX` is within what it can grow to.
@@ -60,7 +60,7 @@ impl Histogram {
         self.total = self.total.saturating_add(value.saturating_mul(count));
     }
 
-    /// Adds `count` values: `largest` and, by `step` each, smaller ones. Bounded in work: see [`spaced`].
+    /// Adds `count` values: `largest`, and smaller ones in decrements of `step`. The work is bounded: see [`spaced`].
     pub(crate) fn record_spaced(&mut self, largest: u64, step: u64, count: u64) {
         spaced(largest, step, count).for_each(|(value, count)| self.record_many(value, count));
     }
@@ -80,7 +80,7 @@ impl Histogram {
         self.buckets.len()
     }
 
-    /// Nothing was recorded.
+    /// Whether nothing was recorded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.buckets.is_empty()
@@ -98,14 +98,14 @@ impl Histogram {
         self.total
     }
 
-    /// The mean, 0 when empty.
+    /// The mean; 0 when empty.
     #[must_use]
     pub fn mean(&self) -> f64 {
         if self.is_empty() { 0.0 } else { self.total as f64 / self.count() as f64 }
     }
 
-    /// The geometric mean, within 1 %; 0 when empty, and zeros count as one. No outlier moves it far, as none moves
-    /// the median, but every value moves it: from run to run it scatters less.
+    /// The geometric mean, within 1 %; 0 when empty, and zeros count as one. Like the median it is hardly moved by
+    /// outliers, but it depends on every value, so it scatters less from run to run.
     #[must_use]
     pub fn geometric_mean(&self) -> f64 {
         let logarithm =
@@ -117,7 +117,7 @@ impl Histogram {
         if self.is_empty() { 0.0 } else { (sum / self.count() as f64).exp() }
     }
 
-    /// The value that the share `quantile` (0 to 1) of all values does not exceed, within 1 %.
+    /// The value that a share `quantile` (0 to 1) of all values does not exceed, within 1 %.
     #[must_use]
     pub fn quantile(&self, quantile: f64) -> u64 {
         self.buckets.value_at_quantile(quantile).min(self.max)
@@ -129,7 +129,7 @@ impl Histogram {
         (!self.is_empty()).then(|| self.quantile(quantile))
     }
 
-    /// How many values are above `low` and at most `high`, within the width of a bucket (1 %) at both ends.
+    /// How many values are above `low` and at most `high`, each accurate to the width of a bucket (1 %).
     #[must_use]
     pub fn count_between(&self, low: u64, high: u64) -> u64 {
         self.count_up_to(high).saturating_sub(self.count_up_to(low))
@@ -146,7 +146,7 @@ impl Histogram {
             .sum()
     }
 
-    /// The figures that reports and the dashboard show.
+    /// The figures shown by reports and the dashboard.
     #[must_use]
     pub fn percentiles(&self) -> Percentiles {
         Percentiles {
@@ -163,9 +163,9 @@ impl Histogram {
         }
     }
 
-    /// As [`percentiles`](Self::percentiles), with bounds where samples are `missing`. Those that have not ended count as
-    /// what they are at least: they raise figures and lower none, since a sample that is cut short says nothing against
-    /// those that ended.
+    /// As [`percentiles`](Self::percentiles), with bounds if samples are `missing`. Unfinished samples count with their
+    /// known minimum: they raise figures and lower none, since a sample that is cut short says nothing against those
+    /// that ended.
     #[must_use]
     pub fn percentiles_missing(&self, missing: &Missing) -> Percentiles {
         let bounds = (missing.count() > 0).then(|| SpreadBounds::of(self, missing));
@@ -187,7 +187,7 @@ impl Histogram {
         }
     }
 
-    /// Itself and all values of `more`.
+    /// Itself plus all values of `more`.
     pub(crate) fn with(&self, more: Option<&Self>) -> Cow<'_, Self> {
         let Some(more) = more else { return Cow::Borrowed(self) };
         let mut all = self.clone();
@@ -195,7 +195,7 @@ impl Histogram {
         Cow::Owned(all)
     }
 
-    /// The upper edge of each bucket that holds any, and how many values are at most that.
+    /// The upper edge of each non-empty bucket, and how many values are at most that.
     pub(crate) fn steps(&self) -> Vec<(u64, u64)> {
         let steps = self.buckets.iter_recorded().scan(0, |up_to, step| {
             *up_to += step.count_since_last_iteration();
@@ -210,9 +210,9 @@ impl Histogram {
     }
 }
 
-/// Of `count` values, `largest` and by `step` each smaller ones (zero where that ends): the values, and how many are
-/// counted at each. Those that lie within 1/64 of each other are counted at their middle, which is no less precise than
-/// a bucket: 2³² values take 1,300 steps. The largest stays exact.
+/// `count` values, starting at `largest` and each smaller by `step` (zero once that is reached): yields values and how
+/// often each is counted. Values within 1/64 of each other are counted at their middle, which is no less precise than a
+/// bucket: 2³² values take 1,300 steps. The largest stays exact.
 fn spaced(largest: u64, step: u64, count: u64) -> impl Iterator<Item = (u64, u64)> {
     let (step, mut value, mut left) = (step.max(1), Some(largest), count);
     std::iter::from_fn(move || {

@@ -1,7 +1,7 @@
-//! The label table: what the numbers in events are called.
+//! The label table: names for the numbers in events.
 //!
-//! Labels come from the watched program, so they are made printable when they are learnt, and their number
-//! is limited: a damaged file must not fill the memory.
+//! Labels come from the recorded program, so they are made printable when learnt, and their number is limited: a
+//! damaged file must not exhaust memory.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -18,13 +18,13 @@ pub const LABELS_MAX: usize = 1 << 16;
 pub struct Labels {
     tags: Vec<Option<Box<str>>>,
     others: HashMap<(LabelKind, u32), Box<str>>,
-    /// What sources of readiness are for, as the program explained it.
+    /// The program's explanations of readiness sources.
     explained: HashMap<IoSource, LabelId>,
     refused: u64,
 }
 
 impl Labels {
-    /// From now on, `id` of `kind` means `text`. Control characters in it are shown, not obeyed.
+    /// Defines `id` of `kind` as `text` from now on. Control characters are escaped.
     pub fn learn(&mut self, kind: LabelKind, id: u32, text: &str) {
         let text = || printable(text).into_boxed_str();
         if let (LabelKind::Tag, Ok(tag)) = (kind, u16::try_from(id)) {
@@ -40,7 +40,7 @@ impl Labels {
         }
     }
 
-    /// Learns from `event` where it is a label or explains a source of readiness.
+    /// Learns from `event` if it is a label or explains a readiness source.
     pub fn learn_event(&mut self, event: &Event) {
         match event {
             Event::Label { kind, id, text } => self.learn(*kind, *id, text.as_str()),
@@ -55,7 +55,7 @@ impl Labels {
         }
     }
 
-    /// A tag's name, `tag 7` where it has none.
+    /// A tag's name; `tag 7` if it has none.
     #[must_use]
     pub fn tag(&self, tag: Tag) -> Cow<'_, str> {
         match self.tags.get(usize::from(tag.0)) {
@@ -71,7 +71,7 @@ impl Labels {
         self.other(LabelKind::Span, label.0, "span")
     }
 
-    /// The text of an exception, a violated rule, or the like.
+    /// The text of an exception, a violated rule, or similar.
     #[must_use]
     pub fn text(&self, label: LabelId) -> Cow<'_, str> {
         self.other(LabelKind::Text, label.0, "text")
@@ -83,14 +83,14 @@ impl Labels {
         self.other(LabelKind::Source, source.0, "source")
     }
 
-    /// What a source of readiness is for, where the program explained it, else its name.
+    /// The program's explanation of a readiness source, if any, else its name.
     #[must_use]
     pub fn io(&self, source: IoSource) -> Cow<'_, str> {
         let explained = self.explained.get(&source).and_then(|label| self.interned(*label));
         explained.map_or_else(|| self.other(LabelKind::Io, source.0, "io"), Cow::Borrowed)
     }
 
-    /// An interned text, whatever it names: its number is unique within its program.
+    /// An interned text of any kind: its number is unique within its program.
     #[must_use]
     pub fn any(&self, label: LabelId) -> Cow<'_, str> {
         self.interned(label).map_or_else(|| Cow::Owned(format!("label {label}")), Cow::Borrowed)
@@ -101,7 +101,7 @@ impl Labels {
         kinds.into_iter().find_map(|kind| self.known(kind, label.0))
     }
 
-    /// The name where one is known.
+    /// The name, if known.
     #[must_use]
     pub fn known(&self, kind: LabelKind, id: u32) -> Option<&str> {
         if kind == LabelKind::Tag {
@@ -110,7 +110,7 @@ impl Labels {
         self.others.get(&(kind, id)).map(|text| &**text)
     }
 
-    /// Labels that were not kept because there were too many.
+    /// Labels discarded because there were too many.
     #[must_use]
     pub const fn refused(&self) -> u64 {
         self.refused

@@ -1,11 +1,9 @@
-//! The names most like one that is none: what an error offers instead.
+//! Suggestions of similar names, for errors about unknown ones.
 
-/// How many names an error offers.
+/// How many names an error suggests.
 const OFFERED: usize = 3;
 
-/// Those of `names` that are most like `name`, the nearest first, each once: three at most.
-///
-/// Capitals count as little as anybody remembers them.
+/// The names in `names` most similar to `name`, nearest first, without duplicates: at most three. Case is ignored.
 #[must_use]
 pub fn nearest(name: &str, names: impl IntoIterator<Item = String>) -> Vec<String> {
     let name = name.to_lowercase();

@@ -1,10 +1,10 @@
-//! Reading a `.looptrace`, whole or not.
+//! Reads a `.looptrace`, even if incomplete.
 //!
-//! Nothing in the file is trusted: sizes are limited before memory is taken, checksums are checked before
-//! bytes are believed. A file that was cut, or has a damaged block, gives all its whole blocks, and
-//! [`TraceReader::damage`] says precisely what is missing; missing records also become a [`Lost`](Event::Lost)
-//! event in the stream, so that no tick around the gap is taken for whole. Where a file was cut, that tells the
-//! records of the block that it was cut in: nobody knows of those behind it.
+//! Nothing in the file is trusted: sizes are limited before memory is allocated, and checksums are verified before data
+//! is used. A file that was cut, or has a damaged block, yields all its intact blocks. [`TraceReader::damage`] lists
+//! exactly what is missing; missing records also become a [`Lost`](Event::Lost) event in the stream, so that no tick
+//! around the gap counts as complete. For a file that was cut, that event covers the records of the block in which it
+//! was cut; any beyond it are unknown.
 
 mod error;
 mod gap;
@@ -35,19 +35,19 @@ use crate::format::{
 use crate::labels::Labels;
 use crate::source::{EventSource, SourceCounts, SourceError, SourceKind, SourceState};
 
-/// Most damages listed; further ones are only counted.
+/// Most damaged places listed; further ones are only counted.
 const DAMAGES_MAX: usize = 256;
 
-/// Most names that are kept to be told again.
+/// Most names held until they are announced.
 const UNTOLD_MAX: usize = 1 << 17;
 
-/// Most emitters that a gap is announced for.
+/// Most emitters to which a gap is announced.
 const SOURCES_MAX: usize = 1024;
 
-/// A block that the file says it has.
+/// A block listed in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockPlace {
-    /// Where its header begins.
+    /// The offset of its header.
     pub offset: u64,
     /// Its header.
     pub header: BlockHeader,
@@ -66,22 +66,22 @@ pub struct TraceReader<R = File> {
     damage: Vec<Damage>,
     damaged: BTreeSet<u64>,
     blocks_skipped: u64,
-    /// Blocks with something unknown in them that is counted: a block can be read again.
+    /// Blocks whose unknown contents are counted already: a block can be read again.
     counted: BTreeSet<usize>,
     counting: bool,
     labels: Labels,
-    /// Names from labels blocks whose records block, which would tell them, has not been read yet.
+    /// Names from label blocks whose records block, which would announce them, has not been read yet.
     untold: Vec<Event>,
     recorded_counts: SourceCounts,
     counts: SourceCounts,
-    /// Blocks that claim more than the file can hold.
+    /// Blocks that claim more records than the file can hold.
     dense: BTreeSet<u64>,
     sources: Vec<SourceId>,
     known_sources: HashSet<SourceId>,
     last_at: Option<Timestamp>,
-    /// Missing before the first emitter is known.
+    /// Missing before the first known emitter.
     ahead: Option<Gap>,
-    /// Missing behind the last whole block.
+    /// Missing after the last intact block.
     behind: Option<Gap>,
     behind_told: bool,
     stored: Vec<u8>,
@@ -100,10 +100,10 @@ impl TraceReader<File> {
     ///
     /// # Errors
     ///
-    /// [`ReadError`] when it cannot be opened or does not begin as a trace of a version that this crate reads.
+    /// [`ReadError`] if the file cannot be opened, or does not begin as a trace of a version that this crate reads.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
         let io = |source| ReadError::Io { path: path.to_owned(), offset: 0, source };
-        // A FIFO that nobody writes to must not keep us here; the blocks of a pipe or a device cannot be sought.
+        // Opening a FIFO without a writer must not block; blocks in a pipe or a device cannot be sought.
         let file = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path);
         let file = file.map_err(io)?;
         if !file.metadata().map_err(io)?.is_file() {
@@ -156,7 +156,7 @@ impl<R: Read + Seek> TraceReader<R> {
             decompressor,
         };
         for damage in scanned.damage {
-            // Of what was found without reading a block, only where the file was cut is both count and time known.
+            // Among the damage found without reading blocks, only a cut has both a known count and known times.
             if let (Some(count), Some((from, to))) = (damage.records, damage.times) {
                 reader.behind = Some(Gap { from, to, count });
             }
@@ -167,7 +167,7 @@ impl<R: Read + Seek> TraceReader<R> {
         Ok(reader)
     }
 
-    /// What a file costs to read is bounded by its length.
+    /// Finds blocks beyond the cost limit, so that the cost of reading a file is bounded by its length.
     fn find_dense(&mut self) {
         let mut cost: u64 = 0;
         for BlockPlace { offset, header } in &self.blocks {
@@ -180,33 +180,33 @@ impl<R: Read + Seek> TraceReader<R> {
         }
     }
 
-    /// Gives it another name for people: that of the recording it is a part of, where its file is temporary. Errors
-    /// still say the file's path.
+    /// Sets another display name: that of the recording it is part of, if its file is temporary. Errors still give the
+    /// file's path.
     #[must_use]
     pub fn called(mut self, name: &str) -> Self {
         name.clone_into(&mut self.name);
         self
     }
 
-    /// The version that the file was written in.
+    /// The format version of the file.
     #[must_use]
     pub const fn version(&self) -> Version {
         self.version
     }
 
-    /// Whether the recording was closed. Where it was not, it was cut, or is still being written.
+    /// Whether the recording was closed. Otherwise it was cut, or is still being written.
     #[must_use]
     pub const fn is_finished(&self) -> bool {
         self.finished
     }
 
-    /// The blocks, in the order of the file.
+    /// The blocks, in file order.
     #[must_use]
     pub fn blocks(&self) -> &[BlockPlace] {
         &self.blocks
     }
 
-    /// The time of the first and of the last record, as the blocks say.
+    /// The times of the first and the last record, according to the block headers.
     #[must_use]
     pub fn extent(&self) -> Option<(Timestamp, Timestamp)> {
         let mut records = self.blocks.iter().filter(|block| block.header.kind == BlockKind::RECORDS);
@@ -215,14 +215,13 @@ impl<R: Read + Seek> TraceReader<R> {
         Some((first.header.first, last.header.last))
     }
 
-    /// What is missing, as far as was found: cuts when the file was opened, damaged blocks when they were
-    /// reached.
+    /// The missing parts found so far: cuts when the file was opened, damaged blocks when they were reached.
     #[must_use]
     pub fn damage(&self) -> &[Damage] {
         &self.damage
     }
 
-    /// What people should know before they trust the numbers, a line each.
+    /// Warnings to show before the numbers, one per line.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut lines = Vec::new();
@@ -255,14 +254,14 @@ impl<R: Read + Seek> TraceReader<R> {
         &self.labels
     }
 
-    /// Goes to the first block with a record at or after `at`: the next poll gives it whole, so its first
-    /// events may lie a little before. The names given until there are in [`labels`](Self::labels).
+    /// Goes to the first block with a record at or after `at`: the next poll returns the whole block, so its first
+    /// events may lie a little earlier. The names defined up to there are in [`labels`](Self::labels).
     ///
     /// # Errors
     ///
     /// [`ReadError::Io`] when the file cannot be read.
     pub fn seek(&mut self, at: Timestamp) -> Result<(), ReadError> {
-        // Merged order: the blocks' ends never go back in a file that a writer wrote.
+        // Blocks are in merged order: in a file by this writer their end times never decrease.
         self.next = self.blocks.partition_point(|block| block.header.last < at);
         self.labels = Labels::default();
         self.untold.clear();
@@ -277,7 +276,7 @@ impl<R: Read + Seek> TraceReader<R> {
         Ok(())
     }
 
-    /// Every damaged place is counted once, however often it is read.
+    /// Counts each damaged place once, however often it is read.
     fn note(&mut self, damage: Damage) {
         if self.damaged.insert(damage.offset) {
             self.counts.lost_records = self.counts.lost_records.saturating_add(damage.records.unwrap_or(0));
@@ -287,7 +286,7 @@ impl<R: Read + Seek> TraceReader<R> {
         }
     }
 
-    /// What the recording's own source could not give: the last word on it.
+    /// Reads what the recording's own source could not deliver, from the last counts block.
     fn read_recorded_counts(&mut self) {
         let last = self.blocks.iter().rposition(|block| block.header.kind == BlockKind::COUNTS);
         let Some(block) = last.map(|place| self.blocks[place]) else { return };
@@ -303,7 +302,7 @@ impl<R: Read + Seek> TraceReader<R> {
         }
     }
 
-    /// Reads block number `place`. Damage becomes a note and `Lost` events, not an error.
+    /// Reads block number `place`. Damage is recorded and becomes `Lost` events, not an error.
     fn read_block(&mut self, place: usize, out: &mut Vec<Stamped>) -> Result<(), ReadError> {
         let block = self.blocks[place];
         self.counting = !self.counted.contains(&place);
@@ -349,7 +348,7 @@ impl<R: Read + Seek> TraceReader<R> {
         Ok(())
     }
 
-    /// The payload of `block`, checked and unpacked.
+    /// The payload of `block`, verified and decompressed.
     fn payload(&mut self, block: BlockPlace) -> Result<Result<&[u8], DamageKind>, ReadError> {
         let BlockPlace { offset, header } = block;
         if self.dense.contains(&offset) {
@@ -382,7 +381,7 @@ impl<R: Read + Seek> TraceReader<R> {
         }
     }
 
-    /// A block cannot be read: says so, and breaks the ticks around the gap.
+    /// Records that a block cannot be read, and breaks the ticks around the gap.
     fn missing(&mut self, block: BlockPlace, kind: DamageKind, out: &mut Vec<Stamped>) {
         let BlockPlace { offset, header } = block;
         let records = u64::from(header.records);
@@ -391,20 +390,20 @@ impl<R: Read + Seek> TraceReader<R> {
         self.note(Damage { offset, bytes, records: Some(records), times, kind });
         if header.kind == BlockKind::RECORDS {
             let at = self.lost(Gap { from: header.first, to: header.last, count: records }, out);
-            // The block would have told them.
+            // The block would have announced them.
             for event in self.untold.drain(..) {
                 out.push(Stamped { at, source: SourceId(0), event });
             }
         }
     }
 
-    /// Whether `bytes` is a list of labels.
+    /// Learns the labels in `bytes`; returns whether they are well-formed.
     fn learn_labels(&mut self, mut bytes: &[u8]) -> bool {
         while !bytes.is_empty() {
             let Some((head, rest)) = bytes.split_at_checked(6) else { return false };
             let Some((text, rest)) = rest.split_at_checked(usize::from(head[5])) else { return false };
             let Ok(text) = std::str::from_utf8(text) else { return false };
-            // A kind of label that a newer writer knows names nothing that this reader shows.
+            // A label kind known only to newer writers names nothing that this reader shows.
             if let Some(kind) = LabelKind::from_code(head[0]) {
                 let id = u32_at(head, 1);
                 self.labels.learn(kind, id, text);

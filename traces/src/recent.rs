@@ -1,8 +1,8 @@
-//! The last N of something: what keeps a fold bounded whatever the length of the run.
+//! The last N entries of a list: keeps a fold bounded whatever the length of the run.
 
 use std::collections::VecDeque;
 
-/// A list that forgets its oldest entry when it is full.
+/// A list that evicts its oldest entry when it is full.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recent<T> {
     kept: VecDeque<T>,
@@ -16,7 +16,7 @@ impl<T> Recent<T> {
         Self { kept: VecDeque::new(), limit }
     }
 
-    /// Adds `entry`; gives back the oldest where there was no more room.
+    /// Adds `entry`; returns the oldest if there was no more room.
     pub fn push(&mut self, entry: T) -> Option<T> {
         if self.limit == 0 {
             return Some(entry);
@@ -26,7 +26,7 @@ impl<T> Recent<T> {
         oldest
     }
 
-    /// Entries, oldest first; `.rev()` for newest first.
+    /// The entries, oldest first; `.rev()` for newest first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &T> + ExactSizeIterator + '_ {
         self.kept.iter()
     }
@@ -55,7 +55,7 @@ impl<T> Recent<T> {
         self.kept.len()
     }
 
-    /// Nothing was ever added.
+    /// Whether the list is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.kept.is_empty()
@@ -67,7 +67,7 @@ impl<T> Recent<T> {
         self.limit
     }
 
-    /// How many entries at the front fulfil `first`, where those that do come first.
+    /// How many entries at the front satisfy `first`, provided that all that do come first.
     pub(crate) fn partition_point(&self, first: impl FnMut(&T) -> bool) -> usize {
         self.kept.partition_point(first)
     }

@@ -1,7 +1,7 @@
-//! `EventSource`: the one path by which events come in.
+//! `EventSource`: the single interface through which events come in.
 //!
-//! A live ring, a saved file and an imported trace all become the same stream of [`Stamped`], in merged
-//! order, and everything downstream (timeline, report, dashboard, export) reads only that.
+//! A live ring, a saved file and an imported trace all become the same stream of [`Stamped`], in merged order, and
+//! everything downstream (timeline, report, dashboard, export) reads only that.
 
 mod memory;
 mod ring;
@@ -36,20 +36,20 @@ pub enum SourceKind {
     Chrome,
 }
 
-/// The setting of a trace's metadata that says what it was made from.
+/// The metadata setting that names what a trace was imported from.
 pub(crate) const IMPORTED_FROM: &str = "imported_from";
 
-/// The setting that says what the import did to it: no reason to refuse a comparison.
+/// The metadata setting that describes the import: no reason to refuse a comparison.
 pub(crate) const IMPORT: &str = "import";
 
-/// The setting of a re-execution: what was changed in it.
+/// The setting of a re-execution that lists what was changed.
 pub const RERUN: &str = "rerun";
 
-/// ... and the recording that it is one of.
+/// The setting of a re-execution that names the original recording.
 pub const RERUN_OF: &str = "rerun_of";
 
 impl SourceKind {
-    /// What a saved trace says that its events come from: [`Chrome`](Self::Chrome) where it was imported.
+    /// The kind of a saved trace, from its metadata: [`Chrome`](Self::Chrome) if it was imported.
     #[must_use]
     pub fn of_trace(metadata: &Metadata) -> Self {
         match metadata.settings.get(IMPORTED_FROM).map(String::as_str) {
@@ -71,15 +71,15 @@ impl SourceKind {
     }
 }
 
-/// What a source says after a poll.
+/// The state of a source after a poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SourceState {
-    /// More is at hand: poll again at once.
+    /// More is available: poll again at once.
     More,
-    /// Everything so far was given; more may come.
+    /// Everything so far was returned; more may come.
     Live,
-    /// Everything was given, and nothing will come any more.
+    /// Everything was returned, and nothing more will come.
     Ended,
 }
 
@@ -98,7 +98,7 @@ pub struct SourceCounts {
     pub malformed: u64,
 }
 
-/// Why a source could not be read on.
+/// Why reading from a source failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {
@@ -112,25 +112,25 @@ pub enum SourceError {
 
 /// A stream of events. See the [module](self).
 pub trait EventSource {
-    /// What the recorded process says about itself.
+    /// The recorded process's description of itself.
     fn metadata(&self) -> &Metadata;
 
     /// What kind of source this is.
     fn kind(&self) -> SourceKind;
 
-    /// Its name for people: a path, or a program's name.
+    /// Its display name: a path, or a program's name.
     fn name(&self) -> &str;
 
-    /// Appends the next events to `out`, in merged order: times never go backwards within a source, and
-    /// across sources only where the recording itself did. One call gives a bounded batch.
+    /// Appends the next events to `out`, in merged order: times never go backwards within an emitter, and across
+    /// emitters only where the recording itself did. One call returns a bounded batch.
     ///
     /// # Errors
     ///
-    /// [`SourceError`] when the source cannot be read on; what was appended before stays valid.
+    /// [`SourceError`] if reading fails; what was appended before remains valid.
     fn poll(&mut self, out: &mut Vec<Stamped>) -> Result<SourceState, SourceError>;
 
-    /// Appends what was held back, and what each emitter is doing now: for the end of a reading. Nothing where the source
-    /// has given everything.
+    /// Appends what was held back, and what each emitter is doing now, for the end of reading. Nothing if the source
+    /// has returned everything.
     ///
     /// # Errors
     ///
@@ -139,32 +139,31 @@ pub trait EventSource {
         Ok(())
     }
 
-    /// What could not be given so far.
+    /// What could not be delivered so far.
     fn counts(&self) -> SourceCounts;
 
-    /// What each emitter does now, or did last where its process is gone. Empty where only the stream says so.
+    /// What each emitter is doing, or was last doing if its process is gone. Empty if only the stream has that.
     fn running(&mut self) -> Vec<NowRunning> {
         Vec::new()
     }
 
-    /// The time on the process's clock at `ours` on this one's: another one where the two are in different time
-    /// namespaces.
+    /// Converts a time on this clock to the process's: they differ if the two are in different time namespaces.
     fn process_time(&self, ours: Timestamp) -> Timestamp {
         ours
     }
 
-    /// How the process was at the last poll. `None` where the source is no process.
+    /// The state of the process at the last poll. `None` if the source is not a process.
     fn process_state(&self) -> Option<ProcessState> {
         None
     }
 
-    /// Whether it was closed in order: the session ended, or the recording was closed. Of what was not, nobody knows what
-    /// came behind its end.
+    /// Whether it was closed in order: the session ended, or the recording was closed. Otherwise, what followed its end
+    /// is unknown.
     fn is_closed(&self) -> bool {
         self.process_state().is_none_or(|state| state == ProcessState::Ended)
     }
 
-    /// How long to wait after [`SourceState::Live`] until the next poll, so that nothing is overwritten.
+    /// How long to wait after [`SourceState::Live`] before the next poll, so that nothing is overwritten.
     fn suggested_period(&self) -> Duration {
         Duration::from_millis(33)
     }

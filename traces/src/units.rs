@@ -1,6 +1,6 @@
-//! Numbers for people: three digits and a unit, thousands apart.
+//! Numbers for display: three digits and a unit, thousands separated.
 
-/// A duration: `0`, `87ns`, `31µs`, `1.24ms`, `12.4s`, `3m05s`, `2h07m`; [`UNKNOWN`] where there is none.
+/// Formats a duration: `0`, `87ns`, `31µs`, `1.24ms`, `12.4s`, `3m05s`, `2h07m`; [`UNKNOWN`] if there is none.
 #[must_use]
 pub fn duration(ns: impl Into<Option<u64>>) -> String {
     const MINUTE: u64 = 60_000_000_000;
@@ -20,10 +20,10 @@ pub fn duration(ns: impl Into<Option<u64>>) -> String {
     }
 }
 
-/// What was not measured.
+/// Shown for figures that were not measured.
 pub const UNKNOWN: &str = "–";
 
-/// A size: `512 B`, `18.2 MiB`.
+/// Formats a size: `512 B`, `18.2 MiB`.
 #[must_use]
 pub fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
@@ -35,7 +35,7 @@ pub fn bytes(bytes: u64) -> String {
     }
 }
 
-/// A count, thousands apart: `1,204`.
+/// Formats a count with thousands separators: `1,204`.
 #[must_use]
 pub fn count(count: u64) -> String {
     let digits = count.to_string();
@@ -49,13 +49,13 @@ pub fn count(count: u64) -> String {
     out
 }
 
-/// A count and what it counts: `1 stall`, `1,204 stalls`.
+/// Formats a count with its noun: `1 stall`, `1,204 stalls`.
 #[must_use]
 pub fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
-/// From one to the other: `2.00ms to 2.60ms`, and where nothing bounds it `2.00ms or more`.
+/// Formats a range: `2.00ms to 2.60ms`, or without an upper bound `2.00ms or more`.
 #[must_use]
 pub fn between(low: &str, high: Option<&str>) -> String {
     match high {
@@ -64,7 +64,7 @@ pub fn between(low: &str, high: Option<&str>) -> String {
     }
 }
 
-/// A position in a recording: `00:11.204`, `1:02:11.204`.
+/// Formats a position in a recording: `00:11.204`, `1:02:11.204`.
 #[must_use]
 pub fn position(ns: u64) -> String {
     let (millis, minutes) = (ns / 1_000_000 % 60_000, ns / 60_000_000_000);
@@ -76,13 +76,13 @@ pub fn position(ns: u64) -> String {
     }
 }
 
-/// A share: `37.2%`.
+/// Formats a share: `37.2%`.
 #[must_use]
 pub fn percent(share: f64) -> String {
     format!("{:.1}%", share * 100.0)
 }
 
-/// A share as a change: `+33%`, `-0.4%`, `0%`, `×12`.
+/// Formats a relative change: `+33%`, `-0.4%`, `0%`, `×12`.
 #[must_use]
 pub fn change(share: f64) -> String {
     match share.abs() * 100.0 {
@@ -93,7 +93,7 @@ pub fn change(share: f64) -> String {
     }
 }
 
-/// A rate: `1,204`, `97.1`, `0.50`.
+/// Formats a rate: `1,204`, `97.1`, `0.50`.
 #[must_use]
 pub fn rate(per_second: f64) -> String {
     match per_second {

@@ -1,9 +1,9 @@
-//! Writing a `.looptrace` while the recording goes on.
+//! Writes a `.looptrace` during a recording.
 //!
-//! Events gather until they make a block, and whole blocks are appended with one write each: what is in the
-//! file is always readable, and a crash loses at most the block that was being gathered. When a write fails
-//! (a full disk), the file is cut back to its last whole block and the writer refuses everything that
-//! follows, so that the file never ends in the middle.
+//! Events gather until they fill a block, and each block is appended with a single write, so the file is always
+//! readable, and a crash loses at most the block being gathered. If a write fails (a full disk), the file is truncated
+//! to its last whole block and the writer refuses everything after that, so that the file never ends in the middle of a
+//! block.
 
 mod new_file;
 mod output;
@@ -31,13 +31,13 @@ use crate::source::SourceCounts;
 /// Beyond half of the block limit, each further run of this many blocks doubles the age at which events are written.
 const BLOCKS_PER_DOUBLING: u64 = BLOCKS_MAX as u64 / 16;
 
-/// When a block is complete.
+/// When a block is complete and gets written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WriteOptions {
-    /// After this many records (at most [`RECORDS_MAX`], less one event).
+    /// Most records in it (at most [`RECORDS_MAX`], less one event).
     pub records_per_block: usize,
-    /// When the oldest event in it is this old, in nanoseconds. More in a file with many blocks: it doubles with every
-    /// 65,536 blocks above half of what a file can have.
+    /// Greatest age of its oldest event, in nanoseconds. In a file with many blocks it is larger: it doubles with every
+    /// 65,536 blocks above half of the block limit.
     pub flush_ns: u64,
     /// The zstd level.
     pub level: i32,
@@ -50,7 +50,7 @@ impl Default for WriteOptions {
 }
 
 impl WriteOptions {
-    /// For what is written in one go: no block is written early, since nothing is lost by waiting.
+    /// For traces written in one go: no block is written early, since waiting risks nothing.
     #[must_use]
     pub fn at_rest() -> Self {
         Self { flush_ns: u64::MAX, ..Self::default() }
@@ -69,13 +69,13 @@ pub enum WriteError {
         /// Why.
         source: io::Error,
     },
-    /// The file is the ring of a process: to empty it would crash the process, or lose what it left behind.
+    /// The file is the ring of a process: truncating it would crash the process, or destroy its last records.
     #[error("{path} is the ring file of a process, which must not be overwritten: choose another name")]
     IsRing {
         /// The file.
         path: PathBuf,
     },
-    /// Somebody writes to the file already.
+    /// The file is already being written to.
     #[error("{path} is being written by another loopscope: choose another name, or wait until it ends")]
     Busy {
         /// The file.
@@ -107,7 +107,7 @@ pub enum WriteError {
         /// Its length.
         bytes: usize,
     },
-    /// A trace has a limit of blocks.
+    /// The trace has reached its block limit.
     #[error("{path} has {BLOCKS_MAX} blocks, the most that a trace can have: go on in a new file")]
     Full {
         /// The file.
@@ -127,9 +127,9 @@ fn kept(events: u64) -> String {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WriteStats {
-    /// Events, also those not flushed yet.
+    /// Events, including those not flushed yet.
     pub events: u64,
-    /// Records of 32 bytes that they are.
+    /// Records of 32 bytes that they occupy.
     pub records: u64,
     /// Whole blocks in the file.
     pub blocks: u64,
@@ -148,12 +148,12 @@ pub struct TraceWriter<W: TraceOutput = NewFile> {
     pending_last: Timestamp,
     pending_labels: Vec<u8>,
     only_labels: bool,
-    /// What was gathered says what an emitter is doing now.
+    /// Whether the gathered events include what an emitter is doing now.
     pending_now: bool,
     counts: SourceCounts,
     counts_written: SourceCounts,
     index: Vec<u8>,
-    /// Of what is [allowed](records_allowed).
+    /// Cost so far, out of what is [allowed](records_allowed).
     cost: u64,
     encoder: Encoder,
     raw: Vec<u8>,
@@ -172,17 +172,17 @@ impl<W: TraceOutput> fmt::Debug for TraceWriter<W> {
 }
 
 impl TraceWriter<NewFile> {
-    /// Begins a trace that is written in one go. It replaces what is at `path` when it is [finished](Self::finish), and
-    /// never otherwise.
+    /// Begins a trace that is written in one go. It replaces the file at `path` when it is [finished](Self::finish),
+    /// and only then.
     ///
     /// # Errors
     ///
-    /// [`WriteError`] when it cannot be created or written, or what is there must not be replaced.
+    /// [`WriteError`] if it cannot be created or written, or if the existing file must not be replaced.
     pub fn create(path: &Path, metadata: &Metadata) -> Result<Self, WriteError> {
         Self::new(NewFile::create(path)?, path, metadata, WriteOptions::at_rest())
     }
 
-    /// Begins a recording, which replaces what is at `path` with its first block and can be read while it goes on.
+    /// Begins a recording, which replaces the file at `path` with its first block and can be read while it is written.
     ///
     /// # Errors
     ///
@@ -197,7 +197,7 @@ impl<W: TraceOutput> TraceWriter<W> {
     ///
     /// # Errors
     ///
-    /// [`WriteError`] when the header cannot be written.
+    /// [`WriteError`] if the header cannot be written.
     pub fn new(out: W, path: &Path, metadata: &Metadata, options: WriteOptions) -> Result<Self, WriteError> {
         let path = path.to_owned();
         let json = serde_json::to_vec(metadata).expect("metadata has string keys and plain values");
@@ -243,11 +243,11 @@ impl<W: TraceOutput> TraceWriter<W> {
         Ok(writer)
     }
 
-    /// Appends `events`, in the order of the stream, and writes the blocks that become complete.
+    /// Appends `events`, in stream order, and writes any blocks that become complete.
     ///
     /// # Errors
     ///
-    /// [`WriteError`] when a block cannot be written; what was written before stays readable.
+    /// [`WriteError`] if a block cannot be written; what was written before remains readable.
     pub fn append(&mut self, events: &[Stamped]) -> Result<(), WriteError> {
         if self.failed {
             return Err(WriteError::Failed { path: self.path.clone() });
@@ -267,20 +267,20 @@ impl<W: TraceOutput> TraceWriter<W> {
                 self.flush()?;
             }
         }
-        // Whoever is killed while nothing happens leaves behind since when nothing did.
+        // If the recorder is killed while nothing happens, the file should show since when nothing did.
         let is_early = self.stats.blocks <= BLOCKS_MAX as u64 / 2 && self.options.flush_ns < u64::MAX;
         if self.pending_now && is_early { self.flush() } else { Ok(()) }
     }
 
-    /// How old an event gets before it is written: few large blocks last longer than many small ones.
+    /// The age at which an event is written: few large blocks use up the block limit more slowly than many small ones.
     const fn flush_ns(&self) -> u64 {
         let beyond = self.stats.blocks.saturating_sub(BLOCKS_MAX as u64 / 2);
         let doublings = beyond.div_ceil(BLOCKS_PER_DOUBLING);
         self.options.flush_ns.saturating_mul(1 << doublings)
     }
 
-    /// The times of a block are those of its events. Labels count only where there is nothing else: a reader
-    /// that attaches late gets them with the time of the recording's start.
+    /// Extends the times of the block by an event's. Labels count only if there is nothing else: a reader that attaches
+    /// late receives them with the time of the recording's start.
     fn stamp(&mut self, at: Timestamp, is_label: bool) {
         if self.pending.is_empty() || (self.only_labels && !is_label) {
             (self.pending_first, self.pending_last, self.only_labels) = (at, at, is_label);
@@ -290,13 +290,13 @@ impl<W: TraceOutput> TraceWriter<W> {
         }
     }
 
-    /// What the recording's source could not give: written with the next block when it changed.
+    /// Sets what the recording's source could not deliver: written with the next block if it changed.
     pub fn set_counts(&mut self, counts: SourceCounts) {
         self.counts = counts;
     }
 
-    /// Writes what has been gathered, where its oldest event would be overdue at `next`, the time of the next call.
-    /// To be called regularly, so that a loop that falls silent is saved too.
+    /// Writes the gathered events if the oldest would be overdue at `next`, the time of the next call. Must be called
+    /// regularly, so that a loop that falls silent is saved too.
     ///
     /// # Errors
     ///
@@ -306,7 +306,7 @@ impl<W: TraceOutput> TraceWriter<W> {
         if due { self.flush() } else { Ok(()) }
     }
 
-    /// Writes what has been gathered.
+    /// Writes the gathered events.
     ///
     /// # Errors
     ///
@@ -340,8 +340,8 @@ impl<W: TraceOutput> TraceWriter<W> {
         Ok(())
     }
 
-    /// Writes the rest and the index, and waits until the disk has them. A recording that was not finished is readable
-    /// too, it only opens slower.
+    /// Writes the remaining events and the index, and waits until they are on disk. An unfinished recording is readable
+    /// too, but slower to open.
     ///
     /// # Errors
     ///
@@ -358,7 +358,7 @@ impl<W: TraceOutput> TraceWriter<W> {
         self.stats
     }
 
-    /// The name of the file.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -395,7 +395,7 @@ impl<W: TraceOutput> TraceWriter<W> {
         })
     }
 
-    /// Makes `raw` a block, compressed where that is shorter.
+    /// Turns `raw` into a block, compressed if that is shorter.
     fn fill_block(&mut self, kind: BlockKind) -> Result<BlockHeader, WriteError> {
         let compressed = self.compressor.compress(&self.raw).map_err(|source| self.failure(source))?;
         let of_records = kind == BlockKind::RECORDS;
@@ -411,7 +411,7 @@ impl<W: TraceOutput> TraceWriter<W> {
             payload_crc: crc32fast::hash(payload),
         };
         let packed = header(Codec::ZSTD, &compressed);
-        // A reader takes no file for true that says so much in so little.
+        // A reader rejects files that claim too many records for their size.
         let is_dense =
             self.cost.saturating_add(packed.cost()) > records_allowed(packed.end(self.stats.bytes));
         let is_longer = compressed.len() >= self.raw.len();
@@ -440,7 +440,7 @@ impl<W: TraceOutput> TraceWriter<W> {
         let written = self.out.write_all(bytes).and_then(|()| self.out.flush());
         if let Err(source) = written {
             self.failed = true;
-            // Where even that fails, the reader finds the last whole block by its checksum.
+            // If even that fails, the reader finds the last whole block by its checksum.
             let _ = self.out.truncate(self.stats.bytes);
             return Err(self.failure(source));
         }
@@ -460,13 +460,13 @@ impl<W: TraceOutput> TraceWriter<W> {
 
 impl<W: TraceOutput> Drop for TraceWriter<W> {
     fn drop(&mut self) {
-        // A recording that ends by a panic or an early return keeps what it gathered.
+        // A recording that ends by a panic or an early return keeps what was gathered.
         let _ = self.close();
     }
 }
 
 fn put_label(out: &mut Vec<u8>, kind: LabelKind, id: u32, text: &str) {
-    // An inline text has fewer bytes than a length byte can say.
+    // The length of an inline text fits into one byte.
     out.push(kind.code());
     out.extend(id.to_le_bytes());
     out.push(text.len() as u8);

@@ -1,18 +1,18 @@
-//! Better or worse: runs of one build against runs of another.
+//! Compares runs of one build with runs of another: better or worse.
 //!
-//! Five runs against five can carry few answers, so verdicts are given on a few declared *primary* metrics only, and
-//! all of them together raise a false alarm in one comparison of twenty at most ([`holm`]). Everything else is shown
-//! as it is, without a verdict.
+//! Five runs against five can support only a few answers. So only a few declared *primary* metrics get verdicts, which
+//! together raise a false alarm in at most one comparison of twenty ([`holm`]). Everything else is shown without a
+//! verdict.
 //!
 //! | file | what it is |
 //! |---|---|
-//! | [`comparable`] | what forbids a comparison: other machines, other load, losses |
+//! | [`comparable`] | what rules out a comparison: different machines or loads, losses |
 //! | [`effect`] | one metric on both sides: medians, shift, interval, p-value |
-//! | [`any`] | the one metric that is many: did any tag change, and which |
-//! | [`speed`] | how fast the machine was in each run |
-//! | [`decide`] | from an effect to better, worse, same or undecided, and how many more runs would decide |
-//! | [`leeway`] | what lost records leave open of that, and whether the verdict stands |
-//! | [`pressure`] | what other programs on the machine could have caused of it |
+//! | [`any`] | the metric over all tags: did any of them change, and which |
+//! | [`speed`] | the machine's speed in each run |
+//! | [`decide`] | turns an effect into better, worse, same or undecided, and estimates the runs needed |
+//! | [`leeway`] | what lost records leave open, and whether the verdict stands |
+//! | [`pressure`] | how much other programs on the machine could have caused |
 //! | [`changes`] | all other metrics, the largest change first |
 
 pub mod any;
@@ -37,49 +37,50 @@ use decide::{Judged, Verdict};
 use pressure::Pressure;
 use speed::Speed;
 
-/// The number of the schema of [`Comparison`].
+/// The schema version of [`Comparison`].
 pub const SCHEMA: u32 = 1;
 
-/// How often a comparison of equals may raise an alarm.
+/// The accepted rate of false alarms in comparisons of equals.
 pub const ALPHA: f64 = 0.05;
 
-/// What does not matter, as a share: the default of [`Options::margin`].
+/// The share below which a change does not matter: the default of [`Options::margin`].
 pub const MARGIN: f64 = 0.05;
 
-/// Within this share runs are the same: the default of [`Options::same_within`]. Twice the margin, since five runs a side
-/// that scatter by 5% show no less.
+/// The share within which runs are the same: the default of [`Options::same_within`]. Twice the margin, because five
+/// runs a side with a scatter of 5% cannot show less.
 pub const SAME_WITHIN: f64 = 0.1;
 
-/// The primary metrics where `--primary` names no others: is any task slower, are timers later, does the loop stall for
+/// The primary metrics unless `--primary` names others: is any task slower, are timers later, does the loop stall
 /// longer?
 ///
-/// Three, because with five runs against five the smallest p-values are 2/252, 4/252 and 6/252. Of three metrics the one
-/// that stands for all tags gets half of the 5%, for which each of them is enough, and the others a quarter, for which
-/// the first is. Of six, a sixth is enough for the first; of seven nothing would ever be significant.
+/// Three, because with five runs against five the smallest p-values are 2/252, 4/252 and 6/252. Of three metrics, the
+/// one over all tags gets half of the 5%, for which any of these p-values is enough, and the others get a quarter each,
+/// for which only the first is. Of six, each gets a sixth, for which the first is enough; of seven, nothing would ever
+/// be significant.
 ///
-/// Lag counts skipped periods, and stalls count by their time: a stall a second lies below any percentile of what
-/// happens a thousand times a second.
+/// Lag counts skipped periods, and stalls count by their time: one stall per second lies below any percentile of
+/// something that happens a thousand times a second.
 pub const PRIMARIES: [&str; 3] = ["task.*.run.gmean", "timer_lag_corrected.p99", "stalls.busy"];
 
 /// One run.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// Its name for people: a path.
+    /// Its display name: a path.
     pub name: String,
-    /// What it amounts to.
+    /// Its summary.
     pub summary: Summary,
-    /// Where it comes from. `None` where only its summary was saved.
+    /// Its origin. `None` if only its summary was saved.
     pub metadata: Option<Metadata>,
 }
 
-/// How to compare.
+/// Options of a comparison.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What to give verdicts on.
+    /// The metrics that get verdicts.
     pub primaries: Vec<Metric>,
-    /// A change by less than this share is not worse or better.
+    /// A change by a smaller share is neither worse nor better.
     pub margin: f64,
-    /// Runs are the same where it is shown that they differ by less than this share.
+    /// Runs are the same if they are shown to differ by less than this share.
     pub same_within: f64,
 }
 
@@ -97,26 +98,26 @@ pub enum PrimaryError {
     /// More of it is neither better nor worse.
     #[error("{metric} cannot be a primary metric: more of it is neither better nor worse")]
     Senseless {
-        /// Which.
+        /// The metric.
         metric: String,
     },
-    /// It is there twice.
+    /// It is listed twice.
     #[error("{metric} is a primary metric already")]
     Twice {
-        /// Which.
+        /// The metric.
         metric: String,
     },
-    /// None is left.
+    /// The list is empty.
     #[error("a comparison needs a primary metric")]
     None,
 }
 
 impl Options {
-    /// Other primaries.
+    /// Sets other primaries.
     ///
     /// # Errors
     ///
-    /// [`PrimaryError`] where one of them can have no verdict.
+    /// [`PrimaryError`] if one of them cannot have a verdict.
     pub fn with_primaries(self, primaries: Vec<Metric>) -> Result<Self, PrimaryError> {
         if primaries.is_empty() {
             return Err(PrimaryError::None);
@@ -133,39 +134,39 @@ impl Options {
     }
 }
 
-/// What became of it.
+/// The result of a comparison.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Comparison {
     /// [`SCHEMA`].
     pub schema: u32,
-    /// Of all primaries: worse where one is worse, else better where one is better, same where all are the same.
+    /// Over all primaries: worse if one is worse, else better if one is better; same if all are the same.
     pub verdict: Verdict,
-    /// The names of the runs that it was measured against.
+    /// The names of the base runs.
     pub base: Vec<String>,
-    /// The names of the runs that were measured.
+    /// The names of the candidate runs.
     pub candidate: Vec<String>,
-    /// What does not matter, as a share.
+    /// The share below which a change does not matter.
     pub margin: f64,
-    /// Within what share they were shown to be the same, where they were.
+    /// The share within which runs count as the same.
     pub same_within: f64,
-    /// How often all verdicts together may be a false alarm.
+    /// The accepted false-alarm rate of all verdicts together.
     pub alpha: f64,
     /// The metrics with a verdict.
     pub primary: Vec<Judged>,
-    /// All other metrics, the largest change first: no verdicts.
+    /// All other metrics, the largest change first, without verdicts.
     pub descriptive: Vec<Change>,
-    /// How much faster or slower the machine was from run to run, by what all tags have in common: the slowest over
-    /// the fastest. Absent where there are too few tags to say.
+    /// The variation of the machine's speed between runs, judged by what all tags have in common: the slowest run over
+    /// the fastest. Absent if there are too few tags.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub machine_speed: Option<f64>,
-    /// How much processors were wanted and not had.
+    /// Contention for processors.
     pub pressure: Pressure,
-    /// What differs between the sides and is meant to, and what else people should know.
+    /// Intended differences between the sides, and other remarks for the reader.
     pub notes: Vec<String>,
 }
 
-/// Compares the runs. Whether they can be compared is for [`comparable::check`] to say.
+/// Compares the runs. [`comparable::check`] tells whether they can be compared.
 #[must_use]
 pub fn compare(base: &[Run], candidate: &[Run], options: &Options) -> Comparison {
     let (speed, pressure) = (Speed::of(base, candidate), Pressure::of(base, candidate));
@@ -174,7 +175,7 @@ pub fn compare(base: &[Run], candidate: &[Run], options: &Options) -> Comparison
         .iter()
         .map(|metric| decide::Measured::of(metric, base, candidate, &speed, options.margin))
         .collect();
-    // What was measured on no side can be no false alarm either.
+    // A metric without values on either side cannot raise a false alarm.
     let tested: Vec<usize> = (0..measured.len()).filter(|place| measured[*place].has_values()).collect();
     let are_any: Vec<bool> = tested.iter().map(|place| options.primaries[*place].is_of_any()).collect();
     let weights = weights(&are_any, Splits::new(base.len(), candidate.len()));
@@ -206,8 +207,8 @@ pub fn compare(base: &[Run], candidate: &[Run], options: &Options) -> Comparison
     }
 }
 
-/// The parts of the error that metrics get: one that stands for all tags counts double, where that leaves the others
-/// enough to be significant with so many runs.
+/// The weights of the metrics in the error budget: one over all tags counts double, if that leaves the others enough to
+/// be significant with this many runs.
 fn weights(are_any: &[bool], splits: Splits) -> Vec<f64> {
     let double = are_any.iter().map(|is_any| if *is_any { 2.0 } else { 1.0 });
     let all: f64 = double.clone().sum();

@@ -149,7 +149,7 @@ pub fn rank_test(base: &[f64], candidate: &[f64]) -> f64 {
     })
 }
 
-/// Lower limit of what counts as equal to `statistic`: sums in another order differ in their last bits.
+/// The threshold for counting as at least `statistic`: sums in another order differ in their last bits.
 pub(crate) fn at_least(statistic: f64) -> f64 {
     statistic * (1.0 - 1e-9) - 1e-12
 }

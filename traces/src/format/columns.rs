@@ -1,8 +1,8 @@
-//! Records as columns: what a records block holds before it is compressed.
+//! Records as columns: the contents of a records block before compression.
 //!
-//! Times, places, kinds and part bytes are columns over all records; tags and payload words are columns per
-//! kind, so that like stands beside like: run times beside run times, ids that count up beside ids. Each
-//! column says how it is coded: plain, as differences, or as nothing because it is all zero.
+//! Times, places, kinds and part bytes are columns over all records; tags and payload words are columns per kind, which
+//! groups similar values: run times with run times, ascending ids with ids. Each column states its coding: plain,
+//! differences, or all zero.
 //!
 //! ```text
 //! payload = times · places · kinds · parts · (kind code u8 · tags · four payload columns)*
@@ -20,13 +20,13 @@ const ZERO: u8 = 2;
 /// Columns of one kind: tags, then the payload's four 32-bit words (narrow) or two 64-bit words (wide).
 const KIND_COLUMNS: usize = 5;
 
-/// Why a payload is no list of records.
+/// Why a payload is not a list of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("column {column} of {of} is damaged")]
 pub struct ColumnError {
-    /// Which column, from 0.
+    /// The index of the column, from 0.
     pub column: usize,
-    /// Of what: the records, or one kind.
+    /// What the column belongs to.
     pub of: Of,
 }
 
@@ -48,7 +48,7 @@ impl std::fmt::Display for Of {
     }
 }
 
-/// Turns records into columns. Keeps its buffers from block to block.
+/// Encodes records as columns. Keeps its buffers from block to block.
 #[derive(Debug)]
 pub struct Encoder {
     whole: [Vec<u64>; 4],
@@ -129,11 +129,11 @@ fn put_column(out: &mut Vec<u8>, values: &[u64]) {
     }
 }
 
-/// Takes the records out of `payload`, which holds `count` of them, into `out`.
+/// Decodes the `count` records in `payload` into `out`.
 ///
 /// # Errors
 ///
-/// [`ColumnError`] where the payload is damaged; `out` then holds what it held before.
+/// [`ColumnError`] if the payload is damaged; `out` is then unchanged.
 pub fn decode(payload: &[u8], count: usize, out: &mut Vec<Record>) -> Result<(), ColumnError> {
     let before = out.len();
     let decoded = decode_into(payload, count, out);
@@ -180,7 +180,7 @@ fn decode_into(mut payload: &[u8], count: usize, out: &mut Vec<Record>) -> Resul
     out.reserve(count);
     for (((time, place), kind), part) in times.into_iter().zip(places).zip(kinds).zip(parts) {
         let of = Of::Kind(kind as u8);
-        // Every kind that occurs has as many values as it occurs; `unwrap_or` is never reached.
+        // Every kind has as many values as occurrences, so `unwrap_or` is never reached.
         let [tag, a, b, c, d] = columns[kind as usize]
             .as_mut()
             .map(|columns| columns.each_mut().map(|column| column.next().unwrap_or(0)))

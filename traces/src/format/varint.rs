@@ -17,7 +17,7 @@ pub(super) const fn len(value: u64) -> usize {
     ((70 - (value | 1).leading_zeros()) / 7) as usize
 }
 
-/// Takes the integer at the front of `bytes`. `None` where it is cut off or longer than 64 bits.
+/// Takes the integer at the front of `bytes`. `None` if it is cut off or longer than 64 bits.
 #[inline]
 pub(super) fn take(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
@@ -36,7 +36,7 @@ pub(super) fn take(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// The wrapping difference `next - last` with small negative ones small.
+/// The wrapping difference `next - last`, zigzag-coded so that small negative values stay small.
 #[inline]
 pub(super) const fn delta(last: u64, next: u64) -> u64 {
     let difference = next.wrapping_sub(last).cast_signed();

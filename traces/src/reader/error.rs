@@ -1,4 +1,4 @@
-//! What can be wrong with a saved trace: errors that end the reading, and damage that does not.
+//! Errors that prevent reading a saved trace, and damage that does not.
 
 use std::io;
 use std::path::PathBuf;
@@ -34,7 +34,7 @@ pub enum ReadError {
         /// The file.
         path: PathBuf,
     },
-    /// The file is something else.
+    /// The file is not a trace.
     #[error("{path} is no loopscope trace: its first bytes are not those of a .looptrace")]
     NotATrace {
         /// The file.
@@ -49,7 +49,7 @@ pub enum ReadError {
         path: PathBuf,
         /// Its version.
         found: Version,
-        /// What this crate reads.
+        /// The newest version this crate reads.
         known: Version,
     },
     /// The file ends within its header.
@@ -61,10 +61,10 @@ pub enum ReadError {
         path: PathBuf,
         /// Its length.
         bytes: u64,
-        /// What the header needs, as far as is known.
+        /// Bytes that the header needs, as far as known.
         needed: u64,
     },
-    /// The header's checksum does not fit.
+    /// The header's checksum is wrong.
     #[error("the header of {path} is damaged (bytes 0 to {bytes}): its checksum does not fit")]
     DamagedHeader {
         /// The file.
@@ -79,10 +79,10 @@ pub enum ReadError {
     HugeMetadata {
         /// The file.
         path: PathBuf,
-        /// What it claims.
+        /// The length it claims.
         claimed: u32,
     },
-    /// The metadata is not what it should be.
+    /// The metadata is not valid.
     #[error("the metadata of {path} (at byte 20) cannot be understood: {source}")]
     Metadata {
         /// The file.
@@ -92,25 +92,25 @@ pub enum ReadError {
     },
 }
 
-/// Why a stretch of a trace cannot be read.
+/// Why a part of a trace cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DamageKind {
     /// The file ends here.
     #[error("the file ends {found} bytes into it")]
     Cut {
-        /// Bytes that are there.
+        /// Bytes present.
         found: u64,
     },
-    /// No block header where one should be.
+    /// There is no block header where one should be.
     #[error("no block header is there")]
     Header,
     /// A block claims more than the format allows.
     #[error("its block header claims {claimed} {unit}, more than the {limit} that the format allows")]
     Size {
-        /// What it claims.
+        /// The number it claims.
         claimed: u32,
-        /// Of what.
+        /// The unit of that number.
         unit: &'static str,
         /// The limit.
         limit: u32,
@@ -118,22 +118,22 @@ pub enum DamageKind {
     /// The file claims more records than its size allows.
     #[error("it claims more records than a file of that length holds")]
     Dense,
-    /// The payload's checksum does not fit.
+    /// The payload's checksum is wrong.
     #[error("its checksum does not fit")]
     Checksum,
-    /// The payload does not unpack to what the header says.
+    /// The payload does not decompress to the size in the header.
     #[error("it cannot be decompressed")]
     Compression,
-    /// A way of storing that this version does not know.
+    /// A codec that this version does not know.
     #[error("it is stored in the unknown codec {0}")]
     Codec(u8),
-    /// The columns do not fit together.
+    /// The columns are inconsistent.
     #[error("{0}")]
     Columns(ColumnError),
-    /// The labels do not fit together.
+    /// The labels are malformed.
     #[error("its labels are damaged")]
     Labels,
-    /// The index cannot be used; the blocks were found without it.
+    /// The index is unusable; the blocks were found without it.
     #[error("it is a damaged index; all blocks were found without it")]
     Index,
     /// More blocks than a reader keeps track of.
@@ -141,19 +141,19 @@ pub enum DamageKind {
     TooManyBlocks,
 }
 
-/// A stretch of a trace that cannot be read.
+/// A part of a trace that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Damage {
-    /// Where it begins.
+    /// The offset where it begins.
     pub offset: u64,
-    /// How long it is, or should be.
+    /// Its length, or intended length, in bytes.
     pub bytes: u64,
-    /// Records in it, where that is known.
+    /// Records in it, where known.
     pub records: Option<u64>,
-    /// The times that it covers, where they are known.
+    /// The times it covers, where known.
     pub times: Option<(Timestamp, Timestamp)>,
-    /// Why.
+    /// The kind of damage.
     pub kind: DamageKind,
 }
 

@@ -1,5 +1,5 @@
-//! What is missing, as events: a gap is announced to the emitters that are known. One at the beginning waits for the
-//! first block that names some; one at the end is told behind all else, so that what was read before stays whole.
+//! Missing records as events: a gap is announced to every known emitter. One at the beginning waits for the first block
+//! that names emitters; one at the end comes after everything else, so that what was read before stays complete.
 
 use loop_probes::event::Event;
 use loop_probes::ids::{SourceId, Timestamp};
@@ -7,7 +7,7 @@ use loop_probes::stamped::Stamped;
 
 use super::TraceReader;
 
-/// Records that are missing.
+/// A gap of missing records.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Gap {
     pub(super) from: Timestamp,
@@ -16,7 +16,7 @@ pub(super) struct Gap {
 }
 
 impl<R> TraceReader<R> {
-    /// Announces a gap that follows what was read until now, as soon as an emitter is known; gives its end.
+    /// Announces a gap after what has been read so far, as soon as an emitter is known; returns its end.
     pub(super) fn lost(&mut self, gap: Gap, out: &mut Vec<Stamped>) -> Timestamp {
         let from = self.last_at.unwrap_or(gap.from);
         let gap = Gap { from, to: gap.to.max(from), ..gap };
@@ -31,14 +31,14 @@ impl<R> TraceReader<R> {
         gap.to
     }
 
-    /// The events from `begin` on are the first ones behind what was missing at the beginning.
+    /// Announces the gap at the beginning, before the events from `begin` on, which are the first after it.
     pub(super) fn tell_ahead(&mut self, begin: usize, out: &mut Vec<Stamped>) {
         if let Some(gap) = self.ahead.take_if(|_| !self.sources.is_empty()) {
             out.splice(begin..begin, announced(gap, &self.sources));
         }
     }
 
-    /// All blocks were read: what is missing behind them, and what nothing whole came after.
+    /// All blocks were read: announces what is missing after them, and any gap that no intact block followed.
     pub(super) fn tell_behind(&mut self, out: &mut Vec<Stamped>) {
         if std::mem::replace(&mut self.behind_told, true) {
             return;
@@ -52,7 +52,7 @@ impl<R> TraceReader<R> {
     }
 }
 
-/// A gap as every emitter's own: its ticks are torn. The records are counted once.
+/// Announces a gap to every emitter, because each may have a torn tick. The records are counted once.
 fn announced(gap: Gap, sources: &[SourceId]) -> impl Iterator<Item = Stamped> + '_ {
     let Gap { from, to: at, count } = gap;
     sources.iter().enumerate().map(move |(place, source)| {

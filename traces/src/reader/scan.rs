@@ -1,5 +1,5 @@
-//! Finding the blocks of a trace: by its index where it was finished, by walking from header to header
-//! where it was not, by searching for the next header where one is damaged.
+//! Finds the blocks of a trace: by the index if the trace was finished, by walking from header to header if not, and by
+//! searching for the next header after a damaged one.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -14,10 +14,10 @@ use crate::format::{
     parse_trailer, u32_at, u64_at,
 };
 
-/// Bytes searched at a time.
+/// Bytes searched at once.
 const SEARCH_BYTES: usize = 1 << 16;
 
-/// What was found.
+/// The result of a scan.
 pub(super) struct Scanned {
     pub(super) version: Version,
     pub(super) metadata: Metadata,
@@ -48,7 +48,7 @@ impl<R: Read + Seek> Scan<'_, R> {
         ReadError::Io { path: self.path.to_owned(), offset, source }
     }
 
-    /// Up to `len` bytes from `offset`, fewer where the file ends.
+    /// Reads up to `len` bytes from `offset`, fewer at the end of the file.
     fn bytes(&mut self, offset: u64, len: usize) -> Result<Vec<u8>, ReadError> {
         self.input.seek(SeekFrom::Start(offset)).map_err(|source| self.failure(offset, source))?;
         let mut bytes = Vec::new();
@@ -99,7 +99,7 @@ impl<R: Read + Seek> Scan<'_, R> {
         Ok((version, metadata, end))
     }
 
-    /// The blocks that the index at the end lists. `None` where there is no whole index.
+    /// The blocks listed by the index at the end. `None` if there is no intact index.
     fn index(&mut self, begin: u64) -> Result<Option<Vec<BlockPlace>>, ReadError> {
         let Some(at) = self.len.checked_sub(TRAILER_BYTES as u64) else { return Ok(None) };
         let trailer = self.bytes(at, TRAILER_BYTES)?;
@@ -146,7 +146,7 @@ impl<R: Read + Seek> Scan<'_, R> {
             }
             match self.block_header(offset)? {
                 Some(Ok(header)) if header.kind == BlockKind::INDEX => {
-                    // The walk replaces it; that it could not be used is worth saying.
+                    // The walk replaces the index, but that it was unusable is worth reporting.
                     let bytes = BLOCK_HEADER_BYTES as u64 + u64::from(header.stored_bytes);
                     finished = bytes + TRAILER_BYTES as u64 == left;
                     if finished {
@@ -189,7 +189,7 @@ impl<R: Read + Seek> Scan<'_, R> {
         Ok((blocks, finished, damage))
     }
 
-    /// Where the next whole block header begins, at or after `from`.
+    /// The offset of the next intact block header, at or after `from`.
     fn search(&mut self, mut from: u64) -> Result<Option<u64>, ReadError> {
         while from < self.len {
             let window = self.bytes(from, SEARCH_BYTES)?;
@@ -212,8 +212,8 @@ impl<R: Read + Seek> Scan<'_, R> {
     }
 }
 
-/// The entries of an index, where they are what a writer writes: block after block from the file header to the
-/// index, so that no block is left out.
+/// The entries of an index, if they are as a writer writes them: contiguous from the file header to the index, so that
+/// no block is omitted.
 fn entries(raw: &[u8], begin: u64, end: u64) -> Option<Vec<BlockPlace>> {
     let mut blocks: Vec<BlockPlace> = Vec::with_capacity(raw.len() / INDEX_ENTRY_BYTES);
     let mut free = begin;

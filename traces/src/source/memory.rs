@@ -1,4 +1,4 @@
-//! A source whose events are all in memory and stay there: a ring that was read whole, or what a test made up.
+//! A source with all its events in memory: a ring that was read completely, or events made up by a test.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use loop_probes::stamped::Stamped;
 
 use super::{EventSource, SourceCounts, SourceError, SourceKind, SourceState};
 
-/// Events given at a time.
+/// Events returned per poll.
 const BATCH: usize = 4096;
 
-/// Events that can be read again and again. Clones share them.
+/// Events that can be read repeatedly. Clones share them.
 #[derive(Clone, Debug)]
 pub struct MemorySource {
     name: String,
@@ -27,7 +27,7 @@ pub struct MemorySource {
 }
 
 impl MemorySource {
-    /// A source that gives `events`, and is closed.
+    /// A closed source with these `events`.
     #[must_use]
     pub fn new(name: &str, kind: SourceKind, metadata: Metadata, events: Vec<Stamped>) -> Self {
         let (name, events) = (name.to_owned(), events.into());
@@ -35,11 +35,11 @@ impl MemorySource {
         Self { name, kind, metadata, counts, process: None, is_closed: true, events, next: 0 }
     }
 
-    /// Reads `source` until it ends, or has nothing more for now; then what it holds back, and what it is doing.
+    /// Reads `source` until it ends or has nothing more for now, then what it holds back and what it is doing.
     ///
     /// # Errors
     ///
-    /// [`SourceError`] where it cannot be read.
+    /// [`SourceError`] if it cannot be read.
     pub fn read(source: &mut impl EventSource) -> Result<Self, SourceError> {
         let mut events = Vec::new();
         while source.poll(&mut events)? == SourceState::More {}
@@ -49,7 +49,7 @@ impl MemorySource {
         Ok(Self { counts, process, is_closed: source.is_closed(), ..read })
     }
 
-    /// All its events, whatever was polled already.
+    /// All its events, whether polled or not.
     #[must_use]
     pub fn events(&self) -> &[Stamped] {
         &self.events
@@ -62,9 +62,9 @@ impl MemorySource {
         events.find(|stamped| !matches!(stamped.event, Event::Label { .. })).map(|stamped| stamped.at)
     }
 
-    /// From the next poll on, gives the events from `at` on.
+    /// Makes the next poll return the events from `at` on.
     pub fn rewind(&mut self, at: Timestamp) {
-        // The first one: times may go back a little across emitters, so that a search would not do.
+        // The first match: times may go back a little across emitters, so a binary search would not do.
         self.next = self.events.iter().position(|stamped| stamped.at >= at).unwrap_or(self.events.len());
     }
 }

@@ -1,4 +1,4 @@
-//! A process's rings as a source: living, stopped, or left behind by a crash.
+//! A process's rings as a source, whether the process is running, stopped or crashed.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ impl EventSource for ProcessReader {
     }
 
     fn flush(&mut self, out: &mut Vec<Stamped>) -> Result<(), SourceError> {
-        // What was read to its end said so when it was.
+        // A ring that was read to its end has returned this already.
         if matches!(Self::state(self), ProcessState::Running | ProcessState::Stopped) {
             Self::flush(self, out)?;
         }
@@ -49,7 +49,7 @@ impl EventSource for ProcessReader {
     }
 
     fn running(&mut self) -> Vec<NowRunning> {
-        // Where the file can no longer be read, the next poll says why.
+        // If the file can no longer be read, the next poll reports why.
         Self::running(self).unwrap_or_default()
     }
 
@@ -111,7 +111,7 @@ mod tests {
         writer.finish().unwrap();
         assert_eq!((live.ticks.count, live.tasks_run, live.ticks.incomplete), (200, 200, 0));
         assert_eq!(live.labels.tag(echo), "Echo");
-        // Since when a readiness callback waited is not known, and not 0.
+        // How long a readiness callback waited is unknown, not 0.
         let waited = &live.tags.tag(echo).unwrap().tasks.queue_wait_ns;
         assert!(waited.is_empty(), "{waited:?}");
 

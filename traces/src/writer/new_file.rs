@@ -1,6 +1,7 @@
-//! A file that is written aside and appears whole: until it takes its place, what was there stays, whatever happens.
+//! A file that is written aside and then appears as a whole: until it takes its place, any existing file stays,
+//! whatever happens.
 //!
-//! Where the filesystem can, the file has no name until then, so that nothing of it is left behind by a `kill -9`.
+//! If the filesystem allows, the new file has no name until then, so that `kill -9` leaves nothing behind.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -22,38 +23,38 @@ const RING_MAGIC: [u8; 8] = *b"LOOPRING";
 /// Traces hold command lines and file names, so only their owner may read them.
 const PRIVATE: u32 = 0o600;
 
-/// Most links that are followed to where the file goes.
+/// Most symbolic links followed to the target.
 const LINKS_MAX: usize = 40;
 
-/// Where links to descriptors are, and what makes a file without a name one with a name.
+/// Links to open descriptors, by which a file without a name can be given one.
 const DESCRIPTORS: &str = "/proc/self/fd";
 
-/// A file that appears whole or not at all. A pipe or a device is written as it is: it has no place to take.
+/// A file that appears whole or not at all. A pipe or a device is written directly: there is no file to replace.
 #[derive(Debug)]
 pub struct NewFile {
     file: File,
-    /// As the user calls it, for errors.
+    /// The path as given by the user, for errors.
     path: PathBuf,
     place: Option<Place>,
-    /// It takes its place with its first block, to be read while it is written.
+    /// Whether it takes its place with its first block, to be readable while it is written.
     at_once: bool,
 }
 
-/// Where the file goes.
+/// The file's destination.
 #[derive(Debug)]
 struct Place {
     target: PathBuf,
-    /// Its name until then, where it has one.
+    /// Its temporary name until then, if it has one.
     aside: Option<PathBuf>,
 }
 
 impl NewFile {
-    /// A file that takes the place of what is at `path` when it is [finished](TraceOutput::finish), and never
-    /// otherwise. Only its owner can read it; it keeps the permissions of a file that it replaces.
+    /// Creates a file that replaces the one at `path` when it is [finished](TraceOutput::finish), and only then. Only
+    /// its owner can read it, unless it replaces a file, whose permissions it keeps.
     ///
     /// # Errors
     ///
-    /// [`WriteError`] where it cannot be made, or where what is there must not be replaced: the ring of a process, or
+    /// [`WriteError`] if it cannot be created, or if the existing file must not be replaced: the ring of a process, or
     /// a file that another writer holds.
     pub fn create(path: &Path) -> Result<Self, WriteError> {
         let failed = |source: io::Error| WriteError::Create { path: path.to_owned(), source };
@@ -74,12 +75,12 @@ impl NewFile {
             let mode = found.permissions().mode() & 0o777;
             new.file.set_permissions(Permissions::from_mode(mode)).map_err(failed)?;
         }
-        // A filesystem without locks cannot say.
+        // On a filesystem without locks this has no effect.
         let _ = flock(&new.file, FlockOperation::NonBlockingLockExclusive);
         Ok(new)
     }
 
-    /// The same for a recording, which takes its place with its first block.
+    /// As [`create`](Self::create), for a recording, which takes its place with its first block.
     ///
     /// # Errors
     ///
@@ -93,7 +94,7 @@ impl NewFile {
     fn take_place(&mut self) -> io::Result<()> {
         let Some(place) = &mut self.place else { return Ok(()) };
         refuse(&self.path, &place.target).map_err(io::Error::other)?;
-        // In this order: a name never leads to a file whose contents the disk does not have.
+        // In this order: a name never refers to a file whose contents are not on disk.
         self.file.sync_all()?;
         if place.aside.is_none() {
             place.aside = link(&self.file, &place.target)?;
@@ -139,7 +140,7 @@ impl Drop for NewFile {
     }
 }
 
-/// What an error says of the file that was to be replaced.
+/// The part of an error message about the file that was to be replaced.
 #[must_use]
 pub fn untouched(path: &Path) -> &'static str {
     match fs::metadata(path) {
@@ -149,7 +150,7 @@ pub fn untouched(path: &Path) -> &'static str {
     }
 }
 
-/// What `path` leads to, though nothing may be there.
+/// Resolves the links of `path`, whose target need not exist.
 fn resolved(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..LINKS_MAX {
@@ -165,7 +166,7 @@ fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Whether this names an open descriptor, which must not be replaced.
+/// Whether the path names an open descriptor, which must not be replaced.
 fn is_descriptor(path: &Path) -> bool {
     ["/dev/std", "/dev/fd/", "/proc/"].iter().any(|prefix| {
         use std::os::unix::ffi::OsStrExt as _;
@@ -173,7 +174,7 @@ fn is_descriptor(path: &Path) -> bool {
     })
 }
 
-/// A FIFO without a reader must not block.
+/// Opens a file as it is, without blocking on a FIFO that has no reader.
 fn open_as_it_is(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().write(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)?;
     let flags = fcntl_getfl(&file)?;
@@ -181,9 +182,9 @@ fn open_as_it_is(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Refuses to replace a ring, or a file that is being recorded to.
+/// Refuses to replace a ring, or a file being recorded to.
 fn refuse(path: &Path, target: &Path) -> Result<(), WriteError> {
-    // What may be written but not read is no ring of ours, and nothing that a recorder holds.
+    // A file that may be written but not read is neither our ring nor held by a recorder.
     let open = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(target);
     let Ok(mut there) = open else { return Ok(()) };
     let mut magic = [0; RING_MAGIC.len()];
@@ -196,7 +197,7 @@ fn refuse(path: &Path, target: &Path) -> Result<(), WriteError> {
     Ok(())
 }
 
-/// A file in the folder of `target`, without a name where that can be.
+/// Creates a file in the folder of `target`, without a name if possible.
 fn make_aside(target: &Path) -> io::Result<(File, Option<PathBuf>)> {
     let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
     if Path::new(DESCRIPTORS).exists()
@@ -210,7 +211,7 @@ fn make_aside(target: &Path) -> io::Result<(File, Option<PathBuf>)> {
     Ok((file, Some(aside)))
 }
 
-/// Gives a file without a name one: that of `target` where nothing is there, else one beside it, which is returned.
+/// Gives a nameless file a name: that of `target` if it is free, else a temporary one beside it, which is returned.
 fn link(file: &File, target: &Path) -> io::Result<Option<PathBuf>> {
     use std::os::fd::AsRawFd as _;
     let descriptor = format!("{DESCRIPTORS}/{}", file.as_raw_fd());
@@ -224,7 +225,7 @@ fn link(file: &File, target: &Path) -> io::Result<Option<PathBuf>> {
     }
 }
 
-/// Tries names in the folder of `target` until `make` finds one that is free.
+/// Tries names in the folder of `target` until `make` succeeds with a free one.
 fn unused_name<T>(target: &Path, make: impl Fn(&Path) -> io::Result<T>) -> io::Result<(T, PathBuf)> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     loop {

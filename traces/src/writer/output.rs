@@ -1,33 +1,33 @@
-//! Where a trace goes: anything that can be cut back.
+//! Outputs for a trace: anything that can be truncated.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 
 use rustix::io::Errno;
 
-/// Where a trace is written to.
+/// The output of a trace.
 pub trait TraceOutput: Write {
-    /// Cuts the output back to its first `len` bytes and goes on writing there.
+    /// Truncates the output to its first `len` bytes and continues writing there.
     ///
     /// # Errors
     ///
-    /// What the output says.
+    /// Errors of the output.
     fn truncate(&mut self, len: u64) -> io::Result<()>;
 
-    /// There is a whole block in it: a file that is read while it is written can be shown.
+    /// Called once it holds a whole block: from then on a file that is read while being written can be shown.
     ///
     /// # Errors
     ///
-    /// What the output says.
+    /// Errors of the output.
     fn has_block(&mut self) -> io::Result<()> {
         Ok(())
     }
 
-    /// Everything was written: it has to last.
+    /// Called after the last write: makes the output durable.
     ///
     /// # Errors
     ///
-    /// What the output says.
+    /// Errors of the output.
     fn finish(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -41,7 +41,7 @@ impl TraceOutput for File {
 
     fn finish(&mut self) -> io::Result<()> {
         match self.sync_all() {
-            // A pipe or a device has no disk behind it.
+            // A pipe or a device is not backed by a disk.
             Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::INVAL | Errno::ROFS)) => Ok(()),
             synced => synced,
         }

@@ -1,16 +1,16 @@
-//! The metric that is many: did the tasks of *any* tag become slower, and which?
+//! The metric over all tags: did the tasks of *any* tag become slower, and which?
 //!
-//! A test for each tag would need a p-value so small that five runs a side never reach it. So there is one test for all
-//! of them (Westfall & Young 1993): of every split of the runs into two sides, the tag with the largest shift; a tag's
-//! own shift is significant where hardly a split has any tag with as large a shift.
+//! A test for each tag would need a p-value so small that five runs a side could never reach it. So there is one test
+//! for all of them (Westfall & Young 1993): for every split of the runs into two sides, take the tag with the largest
+//! shift; a tag's own shift is significant if hardly any split has a tag with a shift that large.
 //!
-//! Shifts are measured against the scatter of the runs plus a constant, what does not matter (Tusher, Tibshirani &
-//! Chu 2001), so that a tag that never scatters does not win by a shift of nothing.
+//! Shifts are measured relative to the scatter of the runs plus a constant, the shift that does not matter (Tusher,
+//! Tibshirani & Chu 2001), so that a tag without scatter does not win by a negligible shift.
 //!
-//! Every tag that changed is named, and they are ranked by what their change amounts to: by their share of the time.
+//! Every tag that changed is named, ranked by the weight of its change, that is, by its share of the time.
 //!
-//! Run times are compared without the machine's [`Speed`]. What all tags have in common is judged as one more tag,
-//! [`EVERY_TAG`]: a build in which everything became slower does not go unnoticed.
+//! Run times are corrected for the machine's [`Speed`]. What all tags have in common is judged as one more tag,
+//! [`EVERY_TAG`], so that a build in which everything became slower does not go unnoticed.
 
 use std::collections::BTreeSet;
 
@@ -21,25 +21,25 @@ use crate::analysis::metric::Metric;
 use crate::analysis::statistics::splits::Splits;
 use crate::analysis::statistics::{at_least, mean, median};
 
-/// The name of what all tags have in common.
+/// The name under which the common change of all tags is judged.
 pub const EVERY_TAG: &str = "every tag";
 
-/// A tag with a smaller share of the time does not forbid to call the runs the same.
+/// A tag with a smaller share of the time does not prevent a verdict of same.
 const SHARE_MIN: f64 = 0.01;
 
 /// One of many.
 #[derive(Clone, Debug)]
 pub(crate) struct One {
     pub(crate) name: String,
-    /// The share of the time of all tasks that it took, in the median run; 1 of what all have in common.
+    /// Its share of the time of all tasks in the median run; 1 for what all have in common.
     pub(crate) share: f64,
     pub(crate) effect: Effect,
-    /// The chance that any of them differs as much between equals.
+    /// The chance that any of them differs this much between equals.
     pub(crate) p: f64,
 }
 
 impl One {
-    /// What its change amounts to.
+    /// The weight of its change.
     pub(crate) fn weight(&self) -> f64 {
         let factor =
             self.effect.change.map_or(0.0, |change| (1.0 + change).max(f64::MIN_POSITIVE).ln().abs());
@@ -47,17 +47,17 @@ impl One {
     }
 }
 
-/// All of one metric of any.
+/// The results for all tags of one metric.
 #[derive(Clone, Debug)]
 pub(crate) struct Many {
-    /// The largest shift first.
+    /// Sorted by shift, largest first.
     pub(crate) ones: Vec<One>,
-    /// Tags among them.
+    /// Number of tags among them.
     pub(crate) compared: usize,
 }
 
 impl Many {
-    /// All that `metric` is the largest of, in every run.
+    /// Evaluates all that `metric` is the largest of, in every run.
     pub(crate) fn of(metric: &Metric, base: &[Run], candidate: &[Run], speed: &Speed, margin: f64) -> Self {
         let found = found(metric, base, candidate, speed);
         let compared = found.iter().filter(|(name, ..)| name != EVERY_TAG).count();
@@ -66,7 +66,7 @@ impl Many {
         Self { ones: ranked.into_iter().filter_map(one).collect(), compared }
     }
 
-    /// Those that have to be equal where all are: what takes hardly any time does not forbid it.
+    /// Those that must be equal for a verdict of same: tags that take hardly any time are exempt.
     pub(crate) fn worth_mentioning(&self) -> impl Iterator<Item = &One> {
         let largest = self.ones.iter().map(|one| one.share).fold(0.0, f64::max);
         self.ones.iter().filter(move |one| one.share >= SHARE_MIN.min(largest))
@@ -87,7 +87,7 @@ fn found(metric: &Metric, base: &[Run], candidate: &[Run], speed: &Speed) -> Vec
     for metric in each {
         let Some(name) = metric.whose() else { continue };
         let sides = Sides::of(&metric, base, candidate, speed);
-        // A value is missing in a run, or cannot be compared as a ratio.
+        // Skipped if a value is missing in a run, or cannot be compared as a ratio.
         let whole = sides.base.len() + sides.candidate.len() == base.len() + candidate.len();
         if whole && sides.is_ratio && (!is_tag || is_frequent(name, runs())) {
             found.push((name.to_owned(), share(name, runs()), sides));
@@ -115,7 +115,7 @@ fn common(logs: &super::speed::Logs, base: usize) -> Sides {
     Sides { ends, ..of(&logs.seen, &logs.seen) }
 }
 
-/// The share of the time of all tasks that a tag took, in the median run.
+/// A tag's share of the time of all tasks, in the median run.
 fn share<'a>(name: &str, runs: impl Iterator<Item = &'a Run>) -> f64 {
     let shares = runs.map(|run| {
         let took = |tag: &crate::summary::TagSummary| tag.count as f64 * tag.run_ns.mean.unwrap_or(0) as f64;
@@ -126,10 +126,10 @@ fn share<'a>(name: &str, runs: impl Iterator<Item = &'a Run>) -> f64 {
     median(&shares.collect::<Vec<f64>>()).unwrap_or_default()
 }
 
-/// Each with the chance that any of them differs as much between equals, the largest shift first.
+/// Each with the chance that any of them differs this much between equals, the largest shift first.
 fn ranked(found: Vec<Found>, splits: Splits, margin: f64) -> Vec<(Found, f64)> {
     let shifts: Vec<Shift> = found.iter().map(|(_, _, sides)| Shift::new(sides, margin)).collect();
-    // Counted for all of them over one pass: against each stands the largest of each split.
+    // One pass serves all of them: each is compared with the largest shift of each split.
     let mut largest = Vec::new();
     splits.each(|split| largest.push(shifts.iter().map(|shift| shift.of(split)).fold(0.0, f64::max)));
     let ranked = found.into_iter().zip(&shifts).map(|(one, shift)| {
@@ -144,9 +144,9 @@ fn ranked(found: Vec<Found>, splits: Splits, margin: f64) -> Vec<(Found, f64)> {
     ranked.into_iter().map(|(_, one)| one).collect()
 }
 
-/// How far the runs of a split lie from the others, in scatters.
+/// The distance of a split's runs from the others, in units of scatter.
 struct Shift {
-    /// They add up to zero.
+    /// Centred: they sum to zero.
     values: Vec<f64>,
     squares: f64,
     floor: f64,
@@ -167,7 +167,7 @@ impl Shift {
         if sides <= 0.0 {
             return 0.0;
         }
-        // The others add up to the opposite.
+        // The other runs sum to the opposite.
         let sum: f64 = split.iter().map(|at| self.values[*at]).sum();
         let by = sum / sides;
         let left = (self.squares - by * sum).max(0.0);

@@ -1,6 +1,6 @@
-//! All other metrics: medians and what changed, without verdicts.
+//! All other metrics: medians and changes, without verdicts.
 //!
-//! There are hundreds of them, and of hundreds some always change: they say where to look, not whether.
+//! There are hundreds of them, of which some always change: they show where to look, not whether anything changed.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub struct Change {
     pub metric: String,
     /// Its unit.
     pub unit: Unit,
-    /// The base's median; absent where the base has no value.
+    /// The base's median; absent if the base has no value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base: Option<f64>,
     /// The candidate's median.
@@ -32,12 +32,12 @@ pub struct Change {
     /// Cliff's delta.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delta: Option<f64>,
-    /// The p-value of the rank test by itself: of so many, one in twenty is below 0.05 without a reason.
+    /// The p-value of the rank test for this metric alone: of hundreds, one in twenty is below 0.05 by chance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p: Option<f64>,
 }
 
-/// Everything that any run has a value for, but `primaries`; the clearest and largest change first.
+/// Every metric with a value in any run, except `primaries`; the clearest and largest change first.
 pub(super) fn all(base: &[Run], candidate: &[Run], primaries: &[Metric]) -> Vec<Change> {
     let runs = base.iter().chain(candidate);
     let known: BTreeMap<String, Metric> = runs
@@ -52,7 +52,7 @@ pub(super) fn all(base: &[Run], candidate: &[Run], primaries: &[Metric]) -> Vec<
 }
 
 fn change(name: String, metric: &Metric, base: &[Run], candidate: &[Run]) -> Change {
-    // As they were measured: no speed is known.
+    // As measured: not corrected for the machine's speed.
     let sides = Sides::of(metric, base, candidate, &Speed::default());
     let [below, above] = sides.medians;
     let change = below.zip(above).filter(|(below, _)| *below > 0.0).map(|(below, above)| above / below - 1.0);
@@ -68,7 +68,7 @@ fn change(name: String, metric: &Metric, base: &[Run], candidate: &[Run]) -> Cha
     }
 }
 
-/// What separates the sides, and by how much; a largest value of few runs changes always.
+/// How well the change separates the sides, and how large it is; the maximum of few runs always changes.
 fn weight(change: &Change) -> f64 {
     let largest = change.metric.ends_with(Statistic::Max.name());
     let by = change.change.map_or(0.0, |change| (1.0 + change).max(1e-3).ln().abs());

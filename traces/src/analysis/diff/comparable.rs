@@ -1,7 +1,7 @@
-//! What forbids a comparison: what else differs between the sides than the build.
+//! Checks whether runs can be compared: what else differs between the sides, apart from the build.
 //!
-//! A difference in what is *meant* to differ is none: another version, and what the demo is told to make worse
-//! (`scale`, `stall_ns`).
+//! Intended differences do not count: another version, and the settings by which the demo is made slower (`scale`,
+//! `stall_ns`).
 
 use std::collections::BTreeSet;
 
@@ -10,16 +10,16 @@ use crate::analysis::statistics::median;
 use crate::source::{IMPORT, RERUN, RERUN_OF};
 use crate::units::{count, duration, percent, rate};
 
-/// By how much the load, or the length, of one side may exceed that of the other.
+/// The largest ratio between the sides' loads or lengths.
 const LOAD_RATIO_MAX: f64 = 1.25;
 
-/// The share of ticks that losses may touch.
+/// The largest share of ticks that losses may affect.
 const LOST_SHARE_MAX: f64 = 0.01;
 
-/// Settings that are what one compares.
+/// Settings whose effect is what is being compared.
 const TREATMENTS: [&str; 2] = ["scale", "stall_ns"];
 
-/// The setting that fixes what arrives.
+/// The setting that determines the arrivals.
 const SEED: &str = "seed";
 
 /// Why runs should not be compared.
@@ -27,13 +27,13 @@ const SEED: &str = "seed";
 #[error("{why}; {way_out}")]
 #[non_exhaustive]
 pub struct Incomparable {
-    /// The reason, with what differs.
+    /// The reason, including what differs.
     pub why: String,
     /// What to do about it.
     pub way_out: &'static str,
 }
 
-/// Everything that forbids the comparison, the gravest first; empty where nothing does.
+/// Everything that rules out the comparison, the gravest first; empty if nothing does.
 #[must_use]
 pub fn check(base: &[Run], candidate: &[Run]) -> Vec<Incomparable> {
     let runs: Vec<&Run> = base.iter().chain(candidate).collect();
@@ -42,7 +42,7 @@ pub fn check(base: &[Run], candidate: &[Run]) -> Vec<Incomparable> {
     found.extend(empty(&runs));
     found.extend(losses(&runs));
     found.extend(differs(&runs, "the policy", "record both sides under one policy", |run| {
-        // Another one is what a re-execution may be about.
+        // A re-execution may change the policy on purpose.
         rerun_of(run).is_none().then(|| run.summary.source.policy.clone())
     }));
     found.extend(differs(&runs, "the kind of source", "record both sides in the same way", |run| {
@@ -64,7 +64,7 @@ pub fn check(base: &[Run], candidate: &[Run]) -> Vec<Incomparable> {
     found
 }
 
-/// One run that counts twice makes a scatter that is none, and of chance a verdict.
+/// A run counted twice understates the scatter, and turns chance into a verdict.
 fn repeated(runs: &[&Run]) -> Option<Incomparable> {
     let pairs =
         runs.iter().enumerate().flat_map(|(place, one)| runs[..place].iter().map(move |first| (first, one)));
@@ -78,7 +78,8 @@ fn repeated(runs: &[&Run]) -> Option<Incomparable> {
     Some(Incomparable { why, way_out: "name each run once" })
 }
 
-/// To the nanosecond, in whichever form they were saved: no two runs take as long with all that they did.
+/// Whether they are one run, in whatever form it was saved: two runs with the same events never last equally long to
+/// the nanosecond.
 fn is_one(one: &Run, other: &Run) -> bool {
     let (one, other) = (&one.summary, &other.summary);
     one.span_ns > 0 && one.span_ns == other.span_ns && one.timers == other.timers && one.tasks == other.tasks
@@ -119,7 +120,7 @@ fn profile(run: &Run) -> Option<String> {
     ["debug", "release"].contains(&last).then(|| last.to_owned())
 }
 
-/// Runs that know it do not agree.
+/// Reports a difference between the runs that have the value.
 fn differs(
     runs: &[&Run],
     what: &str,
@@ -139,7 +140,7 @@ fn shown(text: &str) -> String {
     if text.is_empty() { "none".to_owned() } else { loop_probes::text::printable(text) }
 }
 
-/// Settings but the seed and what one compares: the load, and variables of the environment.
+/// Checks settings other than the seed and the intended differences: the load, and environment variables.
 fn settings(runs: &[&Run]) -> Vec<Incomparable> {
     let known = runs.iter().filter_map(|run| run.metadata.as_ref());
     let names: BTreeSet<&String> = known.flat_map(|metadata| metadata.settings.keys()).collect();
@@ -153,14 +154,14 @@ fn settings(runs: &[&Run]) -> Vec<Incomparable> {
     judged.collect()
 }
 
-/// The recording that a run is a re-execution of, and what was changed in it.
+/// The recording that a run re-executes, and what was changed in it.
 fn rerun_of(run: &Run) -> Option<(&str, &str)> {
     let settings = &run.metadata.as_ref()?.settings;
     let changes = settings.get(RERUN)?;
     Some((settings.get(RERUN_OF).map_or("a recording", String::as_str), changes))
 }
 
-/// One arrival schedule against another: the difference is in what arrived.
+/// Compares the seeds: with different arrival schedules, the difference may be in the arrivals.
 fn seeds(base: &[Run], candidate: &[Run]) -> Option<Incomparable> {
     let of = |side: &[Run]| -> Option<BTreeSet<String>> {
         let seed = |run: &Run| run.metadata.as_ref()?.settings.get(SEED).cloned();
@@ -191,7 +192,7 @@ fn load(base: &[Run], candidate: &[Run]) -> Vec<Incomparable> {
             way_out: "record both sides for the same time",
         });
     }
-    // What saturates the loop shows a slower loop by fewer tasks: there the rate is a result.
+    // When the load saturates the loop, a slower loop runs fewer tasks: there the rate is a result.
     let saturated = |run: &Run| {
         let load = run.metadata.as_ref().and_then(|metadata| metadata.settings.get("load"));
         load.is_some_and(|load| load == "max")
@@ -213,7 +214,7 @@ fn is_apart(one: f64, other: f64) -> bool {
     more > 0.0 && more > less * LOAD_RATIO_MAX
 }
 
-/// What people should know, and what is no reason to refuse.
+/// Remarks for the reader that do not rule out the comparison.
 #[must_use]
 pub fn notes(base: &[Run], candidate: &[Run]) -> Vec<String> {
     let runs: Vec<&Run> = base.iter().chain(candidate).collect();
@@ -271,8 +272,8 @@ pub fn notes(base: &[Run], candidate: &[Run]) -> Vec<String> {
     notes
 }
 
-/// All runs of one side came before all of the other: whatever changed on the machine meanwhile looks like a
-/// difference of the builds.
+/// All runs of one side came before all of the other: any change of the machine in between looks like a difference
+/// between the builds.
 fn one_after_the_other(base: &[Run], candidate: &[Run]) -> Option<String> {
     let times = |side: &[Run]| -> Option<Vec<u64>> {
         side.iter().map(|run| run.metadata.as_ref().map(|metadata| metadata.started.wall_ns)).collect()

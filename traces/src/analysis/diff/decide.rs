@@ -1,8 +1,8 @@
-//! From an effect to a verdict, and what it would take to have one.
+//! Turns an effect into a verdict, and estimates what a verdict would take.
 //!
-//! - **worse**, **better**: significant among all primaries, the 95% interval on one side of zero, and the shift beyond
-//!   what does not matter;
-//! - **same**: an equivalence test shows that they differ by less than is declared; it is not that nothing was found;
+//! - **worse**, **better**: significant among all primaries, with the 95% interval on one side of zero and a shift that
+//!   matters;
+//! - **same**: an equivalence test shows that they differ by less than declared; it is not the absence of a finding;
 //! - **undecided**: everything else, with how many more runs would decide.
 
 use serde::Serialize;
@@ -17,7 +17,7 @@ use super::{ALPHA, Options, Run};
 use crate::analysis::metric::{Metric, Sense, Unit};
 use crate::analysis::statistics::splits::Splits;
 
-/// Better or worse.
+/// The verdict on a metric or a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -27,12 +27,12 @@ pub enum Verdict {
     Better,
     /// There is no difference that matters.
     Same,
-    /// The runs do not say.
+    /// The runs do not decide it.
     Undecided,
 }
 
 impl Verdict {
-    /// In words.
+    /// Its name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -54,22 +54,22 @@ impl Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MoreRuns {
-    /// About so many.
+    /// About this many.
     About(u32),
-    /// More than anybody would make: [`RUNS_MAX`].
+    /// More than is reasonable: [`RUNS_MAX`].
     MoreThan(u32),
-    /// One run a side does not show how runs scatter: so many at least.
+    /// One run a side does not show the scatter: at least this many.
     AtLeast(u32),
 }
 
-/// Runs that are asked for, at most.
+/// Most runs asked for.
 pub const RUNS_MAX: u32 = 50;
 
 /// Another tag whose change is significant.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct OtherTag {
-    /// Which.
+    /// The tag.
     pub tag: String,
     /// Its change, as a share.
     pub change: f64,
@@ -89,49 +89,49 @@ pub struct Judged {
     pub unit: Unit,
     /// The verdict.
     pub verdict: Verdict,
-    /// For a metric of any tag: the tag to which the effect belongs. Of those that changed significantly the one whose
-    /// change amounts to most, by its share of the time; else the one that is furthest from chance.
+    /// For a metric over any tag: the tag the effect belongs to. Among tags that changed significantly, the one whose
+    /// change weighs most by its share of the time; else the one furthest from chance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
-    /// For a metric of any tag: the share that it takes of the time of all tasks.
+    /// For a metric over any tag: its share of the time of all tasks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub share: Option<f64>,
-    /// For a metric of any tag: all other tags that changed significantly, what amounts to most first.
+    /// For a metric over any tag: all other tags that changed significantly, the weightiest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub other_tags: Vec<OtherTag>,
-    /// For a metric of any tag: how many were compared.
+    /// For a metric over any tag: how many were compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tags_compared: Option<usize>,
-    /// The effect. Absent where a side has no value.
+    /// The effect. Absent if a side has no value.
     #[serde(flatten)]
     pub effect: Option<Effect>,
-    /// The chance that equals differ as much.
+    /// The chance that equals differ this much.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p: Option<f64>,
-    /// What it had to be below to be significant whatever the other metrics say.
+    /// The p-value below which it is significant whatever the other metrics show.
     pub p_needed: f64,
-    /// The p-value of the equivalence test; of a metric of any tag the largest of those that take time worth mentioning.
-    /// Absent with one run a side.
+    /// The p-value of the equivalence test; for a metric over any tag, the largest among the tags with a relevant share
+    /// of the time. Absent with one run a side.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub same_p: Option<f64>,
-    /// How many more runs a side would decide, where these cannot.
+    /// How many more runs a side would decide, if these do not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub more_runs: Option<MoreRuns>,
-    /// What lost records leave open. Absent where they cannot move it.
+    /// What lost records leave open. Absent if they cannot change the result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loss: Option<Loss>,
-    /// The verdict that is not given because the sides differ in pressure, and in words why.
+    /// The verdict withheld because the sides differ in pressure, with the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refused>,
 }
 
-/// A verdict that is not given.
+/// A withheld verdict.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Refused {
     /// What it would be.
     pub verdict: Verdict,
-    /// Why it is not.
+    /// Why it is withheld.
     pub why: String,
 }
 
@@ -175,7 +175,7 @@ impl Measured {
         }
     }
 
-    /// Tags that changed: significantly, and by what matters. What amounts to most first.
+    /// Tags that changed significantly and by an amount that matters, the weightiest first.
     fn changed(&self, significant: bool, p_needed: f64, margin: f64) -> Vec<&One> {
         let Found::Many(many) = &self.found else { return Vec::new() };
         let is_changed =
@@ -196,7 +196,7 @@ impl Measured {
         let (first, effect) = match &self.found {
             Found::One(effect) => (None, effect.as_deref()),
             Found::Many(many) => {
-                // What more pressure explains comes behind what it does not.
+                // Changes that pressure could explain come after those it could not.
                 let stands = |one: &&&One| {
                     let seen = self.verdict_of(&one.effect, significant, options, false);
                     pressure.refuses(seen, &self.metric, &one.effect, options.margin).is_none()
@@ -215,7 +215,7 @@ impl Measured {
         let why = effect.and_then(|effect| pressure.refuses(certain, &self.metric, effect, options.margin));
         let refused = why.map(|why| Refused { verdict: certain, why });
         let verdict = if refused.is_some() { Verdict::Undecided } else { certain };
-        // More runs would not bring the records back, nor take the other programs away.
+        // More runs would neither bring back the records nor remove the other programs.
         let undecided = certain == Verdict::Undecided && !overturned;
         let more_runs =
             effect.filter(|_| undecided).and_then(|effect| self.more_runs(effect, p_needed, options));
@@ -254,7 +254,7 @@ impl Measured {
         }
     }
 
-    /// Whether the equivalence test says so; `whatever_was_lost`: at both ends of what losses leave open.
+    /// Whether the equivalence test shows it; `whatever_was_lost`: at both extremes that losses leave open.
     fn is_same(&self, options: &Options, whatever_was_lost: bool) -> bool {
         let is_same = |effect: &Effect| effect.is_same(options.same_within, whatever_was_lost);
         match &self.found {
@@ -266,7 +266,7 @@ impl Measured {
         }
     }
 
-    /// What lost records leave open of the verdict that was `seen`.
+    /// What lost records leave open about the verdict `seen`.
     fn loss(
         &self,
         effect: &Effect,
@@ -295,7 +295,7 @@ impl Measured {
         if is_same { Verdict::Same } else { Verdict::Undecided }
     }
 
-    /// Runs a side that find the observed effect, or that show that it is none, four times of five: the normal
+    /// Runs a side that would find the observed effect, or show that there is none, four times out of five: the normal
     /// approximation of the tests (Noether 1987 for the rank test's efficiency of 0.955), at the observed scatter.
     fn more_runs(&self, effect: &Effect, p_needed: f64, options: &Options) -> Option<MoreRuns> {
         let now = self.runs.0.min(self.runs.1) as u32;
@@ -311,7 +311,7 @@ impl Measured {
         let by = effect.change.unwrap_or(effect.shift).abs();
         let same_within = tolerated(options.same_within, effect.floor);
         let tests = if let Found::Many(many) = &self.found { many.compared.max(1) as f64 } else { 1.0 };
-        // A difference is found by its size; that there is none, by the room that it leaves.
+        // A difference is found by its size; its absence, by the room it leaves.
         let found = (by > tolerated(options.margin, effect.grain)).then_some((p_needed / 2.0 / tests, by));
         let same = (by < same_within).then_some((ALPHA, same_within - by));
         let normal = Normal::standard();
@@ -326,7 +326,7 @@ impl Measured {
     }
 }
 
-/// The whole interval lies on one side of zero, and the shift beyond what does not matter.
+/// Whether the whole interval lies on one side of zero, and the shift is large enough to matter.
 fn matters(effect: &Effect, margin: f64) -> bool {
     let apart = effect.shift_interval.is_some_and(|[low, high]| low > 0.0 || high < 0.0);
     apart && effect.in_margins(margin).abs() > 1.0

@@ -1,8 +1,8 @@
-//! One metric on both sides: what its values are, and how far the candidate's lie from the base's.
+//! One metric on both sides: its values, and the distance of the candidate from the base.
 //!
-//! What takes time, or is a share, scatters in proportion to itself: it is compared as logarithms, and the shift is a
-//! ratio. Counts, and what can be zero, are compared as they are. The run times of one tag are compared without the
-//! machine's [`Speed`]: verdicts and gates get the same values here.
+//! Times and shares scatter in proportion to their size: they are compared as logarithms, and the shift is a ratio.
+//! Counts, and anything that can be zero, are compared as they are. The run times of one tag are corrected for the
+//! machine's [`Speed`], and verdicts and gates use the same values.
 
 use serde::Serialize;
 
@@ -13,27 +13,27 @@ use crate::analysis::metric::{Metric, Unit};
 use crate::analysis::statistics::bootstrap::{self, Interval};
 use crate::analysis::statistics::{Welch, cliffs_delta, median, rank_test, scatter, shift};
 
-/// The values of one metric, in runs that have one, as they are compared.
+/// The values of one metric as they are compared, for the runs that have one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sides {
-    /// One for each run of the base.
+    /// One for each base run.
     pub base: Vec<f64>,
-    /// One for each run of the candidate.
+    /// One for each candidate run.
     pub candidate: Vec<f64>,
-    /// What was measured: the medians of the base and of the candidate, in the metric's unit.
+    /// The measured medians of the base and of the candidate, in the metric's unit.
     pub medians: [Option<f64>; 2],
-    /// Compared as logarithms.
+    /// Whether they are compared as logarithms.
     pub is_ratio: bool,
-    /// A difference by less than this is none, in the metric's unit.
+    /// A smaller difference counts as none, in the metric's unit.
     pub grain: f64,
-    /// As long as a difference is less than this it does not matter, in the metric's unit.
+    /// A smaller difference does not matter, in the metric's unit.
     pub floor: f64,
-    /// The sides as far below and above each other as lost records leave open; `None` where they leave nothing open.
+    /// The sides at the extremes that lost records leave open; `None` if they leave nothing open.
     pub ends: Option<Box<[Self; 2]>>,
 }
 
 impl Sides {
-    /// The values of `metric`, a tag's run times without what `speed` says.
+    /// The values of `metric`; a tag's run times are corrected for `speed`.
     #[must_use]
     pub fn of(metric: &Metric, base: &[Run], candidate: &[Run], speed: &Speed) -> Self {
         let values = |side: &[Run]| -> Vec<f64> {
@@ -67,7 +67,7 @@ impl Sides {
         }
     }
 
-    /// Without `logs`, one for each run.
+    /// Subtracts `logs`, one for each run.
     pub(super) fn less(&self, logs: &[f64]) -> Self {
         let (base, candidate) = logs.split_at(self.base.len().min(logs.len()));
         let less =
@@ -76,7 +76,7 @@ impl Sides {
     }
 }
 
-/// How far the candidate lies from the base.
+/// The distance of the candidate from the base.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Effect {
@@ -84,7 +84,7 @@ pub struct Effect {
     pub base: f64,
     /// The candidate's median.
     pub candidate: f64,
-    /// The shift (Hodges–Lehmann) as a share of the base: 0.3 is 30% more. Absent where the base is zero.
+    /// The shift (Hodges–Lehmann) as a share of the base: 0.3 is 30% more. Absent if the base is zero.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub change: Option<f64>,
     /// The 95% interval of `change`. Absent with one run a side.
@@ -95,9 +95,9 @@ pub struct Effect {
     /// The 95% interval of `shift`. Absent with one run a side.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shift_interval: Option<[f64; 2]>,
-    /// Cliff's delta: -1 where every run of the candidate is below every run of the base, 1 where all are above.
+    /// Cliff's delta: -1 if every candidate run is below every base run, 1 if all are above.
     pub delta: f64,
-    /// By how much runs of one side scatter around each other, as a share of the base (of one, where that is zero).
+    /// The scatter of the runs within a side, as a share of the base (in units of 1 if the base is zero).
     #[serde(skip)]
     pub(super) scatter: Option<f64>,
     #[serde(skip)]
@@ -112,13 +112,13 @@ pub struct Effect {
     /// The p-value of the rank test.
     #[serde(skip)]
     pub(crate) p: f64,
-    /// The least and the most that it may be with what lost records could have held, where they leave that open.
+    /// The effects at both extremes of what lost records could have held, if they leave anything open.
     #[serde(skip)]
     pub(crate) ends: Option<Box<[Self; 2]>>,
 }
 
 impl Effect {
-    /// Of these sides, with what lost records leave open of it. `None` where a side has no value.
+    /// The effect between these sides, including what lost records leave open. `None` if a side has no value.
     #[must_use]
     pub fn of(sides: &Sides) -> Option<Self> {
         let (base, candidate) = (&sides.base, &sides.candidate);
@@ -152,13 +152,13 @@ impl Effect {
         })
     }
 
-    /// The larger p-value of the ends, where there are any.
+    /// The larger p-value of the extremes, if there are any.
     pub(crate) fn p_at_worst(&self) -> f64 {
         let ends = self.ends.iter().flat_map(|ends| ends.iter());
         ends.map(|end| end.p).fold(0.0, f64::max)
     }
 
-    /// The shift in units of what does not matter: beyond 1 it matters. Infinite where anything matters.
+    /// The shift in units of the margin: beyond 1 it matters. Infinite if any shift matters.
     pub(super) fn in_margins(&self, margin: f64) -> f64 {
         match self.change.filter(|_| self.is_ratio || self.grain == 0.0) {
             Some(change) => ratio(change, margin.max(self.grain / self.base)),
@@ -166,8 +166,8 @@ impl Effect {
         }
     }
 
-    /// The p-value of the equivalence test (two one-sided tests, Schuirmann 1987): the chance to look as equal where
-    /// the difference is the share `within` or more. `None` with one run on a side.
+    /// The p-value of the equivalence test (two one-sided tests, Schuirmann 1987): the chance to look this equal if the
+    /// difference is the share `within` or more. `None` with one run on a side.
     #[must_use]
     pub fn equivalence_p(&self, within: f64) -> Option<f64> {
         let floor = self.floor.max(self.grain);
@@ -178,8 +178,8 @@ impl Effect {
         Some(self.welch?.equivalence(within))
     }
 
-    /// Whether the equivalence test says that they differ by less than the share `within`; `whatever_was_lost`: at both
-    /// ends of what lost records leave open.
+    /// Whether the equivalence test shows that they differ by less than the share `within`; `whatever_was_lost`: at
+    /// both extremes that lost records leave open.
     #[must_use]
     pub fn is_same(&self, within: f64, whatever_was_lost: bool) -> bool {
         let is_same = |effect: &Self| effect.equivalence_p(within).is_some_and(|p| p <= super::ALPHA);

@@ -1,10 +1,10 @@
 //! Leeway: how far a comparison may be off because records were lost or something has not ended, and whether a verdict
 //! survives that.
 //!
-//! Where losses leave a metric between two values ([`Metric::bounds`]), the sides are as far below each other as can be
-//! with every run of the base at its upper bound and every one of the candidate at its lower, and as far above with the
-//! opposite. All that is measured of them (a median of differences, its interval) rises with the one and falls with the
-//! other, so that those two ends hold between them whatever was lost. A verdict stands if it is the same at both.
+//! Where a metric is only known to lie between two values ([`Metric::bounds`]), the candidate is as far below the base
+//! as possible when every base run is at its upper bound and every candidate run at its lower, and as far above in the
+//! opposite case. Every measure of them (a median of differences, its interval) rises with the candidate and falls with
+//! the base, so the two extremes enclose it whatever was lost. A verdict stands if it is the same at both.
 
 use std::fmt;
 
@@ -18,22 +18,22 @@ use crate::analysis::metric::Metric;
 use crate::analysis::statistics::median;
 use crate::units::counted;
 
-/// Stands for what nothing bounds: finite, so that differences are, and beyond any value.
+/// Stands for the lack of a bound: finite, so that differences are finite too, and beyond any value.
 const ANYTHING: f64 = 1e24;
 
-/// Stands for nothing where a logarithm is taken: below any value.
+/// Stands for zero where a logarithm is taken: below any value.
 const NOTHING: f64 = 1e-9;
 
-/// A change by more is bounded by nothing.
+/// A larger change counts as unbounded.
 const BOUNDED_MAX: f64 = 1e12;
 
-/// Why figures of some runs are not certain.
+/// Why the figures of some runs are uncertain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct LeftOpen {
     /// Records lost, in all runs.
     pub lost_records: u64,
-    /// Runs in which a tick goes on or a timer is overdue.
+    /// Runs with a running tick or an overdue timer.
     pub unfinished_runs: u64,
 }
 
@@ -59,22 +59,22 @@ impl fmt::Display for LeftOpen {
     }
 }
 
-/// What lost records, and what has not ended, leave open of a comparison.
+/// What lost records and unfinished work leave open in a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Loss {
-    /// Why anything is open.
+    /// Why it is open.
     #[serde(flatten)]
     pub left_open: LeftOpen,
-    /// The 95% interval of the change with all that they could have held; null where nothing bounds it.
+    /// The 95% interval of the change, including anything they could have held; null where there is no bound.
     pub change_interval: Option<[Option<f64>; 2]>,
-    /// The verdict without them, where they could overturn it.
+    /// The verdict without them, if they could overturn it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overturned: Option<Verdict>,
 }
 
-/// The ends of `sides`, which are not adjusted: with every run as far as can be, and the machine's speed (`logs`) as far
-/// to the other side.
+/// The extremes of `sides`, which are not adjusted for speed: every run as far off as possible, and the machine's speed
+/// (`logs`) as far as possible in the other direction.
 pub(super) fn ends(
     sides: &Sides,
     metric: &Metric,
@@ -96,7 +96,7 @@ pub(super) fn ends(
         let medians = [median(&below), median(&above)];
         let end = Sides { medians, base: scale(below), candidate: scale(above), ..sides.clone() };
         let Some(logs) = logs else { return end };
-        // A run is as slow as can be where its machine was as fast as can be.
+        // The run was slowest if its machine was fastest.
         let at = end.base.len().min(logs.seen.len());
         let (below, above) = if more { (&logs.most, &logs.least) } else { (&logs.least, &logs.most) };
         end.less(&[&below[..at], &above[at..]].concat())
@@ -105,13 +105,13 @@ pub(super) fn ends(
     (ends[0] != ends[1]).then(|| Box::new(ends))
 }
 
-/// The interval of a change between the ends of its effect.
+/// The interval of a change over both extremes of its effect.
 pub(super) fn interval([least, most]: &[Effect; 2]) -> Option<[Option<f64>; 2]> {
     let of = |end: &Effect| end.change_interval.or(end.change.map(|by| [by; 2]));
     Some([of(least)?[0], of(most)?[1]].map(|end| (end < BOUNDED_MAX).then_some(end)))
 }
 
-/// A change that nothing bounds.
+/// Whether a change is unbounded.
 pub(crate) fn is_anything(change: f64) -> bool {
     change >= BOUNDED_MAX
 }

@@ -1,16 +1,15 @@
-//! Pressure: whether the sides had the processors that they wanted, and what a difference in that could have caused.
+//! Pressure: whether the sides differed in contention for processors, and what that difference could have caused.
 //!
-//! A build beside two programs that compute all the time has slower tasks, later timers and more stalls than the same
-//! build alone. Where the sides differ in pressure by more than a bound, and by more than runs of one side do, a verdict
-//! that this could explain is undecided:
+//! A build that runs beside two programs that compute all the time has slower tasks, later timers and more stalls than
+//! the same build alone. If the sides differ in pressure by more than a bound, and by more than runs of one side do,
+//! any verdict that this could explain is undecided:
 //!
-//! - **typical run times** (`p50`, `gmean`): a factor of two to either side. A processor that is shared runs half as fast;
-//!   one that others keep awake can be faster (a third, measured);
-//! - **other times**: what the threads of the process waited for processors in one side more than in the other, and it
-//!   makes nothing shorter;
-//! - **everything else**: whatever it is.
+//! - **typical run times** (`p50`, `gmean`): a factor of two in either direction. A shared processor runs half as fast;
+//!   one that others keep awake can be faster (by a third, measured);
+//! - **other times**: the additional time that threads of one side waited for processors; it makes nothing shorter;
+//! - **everything else**: any amount.
 //!
-//! It may hide what is worse, so that the sides are not the same either.
+//! Pressure may also hide that something is worse, so the sides are not called the same either.
 
 use serde::Serialize;
 
@@ -23,28 +22,28 @@ use crate::analysis::statistics::{median, rank_test};
 use crate::summary::PressureSummary;
 use crate::units::{duration, percent};
 
-/// By how much the shares of time may differ in which a task of the machine waited for a processor, or the threads of
-/// the process did.
+/// The largest difference between the sides' shares of time in which a task of the machine, or the threads of the
+/// process, waited for a processor.
 pub const WAITED_MAX: f64 = 0.1;
 
-/// By how much the shares of time may differ that the hypervisor took.
+/// The largest difference between the sides' shares of time taken by the hypervisor.
 pub const STOLEN_MAX: f64 = 0.02;
 
-/// How much processors were wanted in the median run of a side; shares of the time, `None` where a run does not say.
+/// Contention in the median run of a side, as shares of the time; `None` if a run has no data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Shares {
-    /// A task of the machine waited for a processor.
+    /// Time in which any task of the machine waited for a processor.
     pub waited: Option<f64>,
-    /// The hypervisor ran something else, on all processors together.
+    /// Time the hypervisor ran something else, summed over all processors.
     pub stolen: Option<f64>,
-    /// Threads of the process waited for a processor, all together.
+    /// Time threads of the process waited for a processor, summed.
     pub delayed: Option<f64>,
     /// The same in nanoseconds.
     pub delayed_ns: Option<f64>,
 }
 
-/// Of both sides.
+/// Contention on both sides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Pressure {
@@ -52,7 +51,7 @@ pub struct Pressure {
     pub base: Shares,
     /// Of the candidate.
     pub candidate: Shares,
-    /// They differ by more than the bounds, and by more than runs of one side do.
+    /// Whether they differ by more than the bounds, and by more than runs of one side do.
     pub is_apart: bool,
     /// Which of `waited`, `delayed` and `stolen` differ by more than runs of one side do.
     #[serde(skip)]
@@ -65,7 +64,7 @@ impl Shares {
             let values = side.iter().map(|run| value(run.summary.pressure.as_ref()?));
             median(&values.collect::<Option<Vec<f64>>>()?)
         };
-        // The kernel updates its count now and then: it may be of a little more time than was looked at.
+        // The kernel updates its count only now and then, so it may cover slightly more time than was observed.
         let at_most_all = |share: f64| share.min(1.0);
         Self {
             waited: of(|one| Some(one.waited_ns? as f64 / one.observed_ns.max(1) as f64)).map(at_most_all),
@@ -77,7 +76,7 @@ impl Shares {
 }
 
 impl Pressure {
-    /// Of the runs of both sides.
+    /// Evaluates the runs of both sides.
     #[must_use]
     pub fn of(base: &[Run], candidate: &[Run]) -> Self {
         let values = |side: &[Run], of: fn(&PressureSummary) -> Option<u64>| -> Vec<f64> {
@@ -87,7 +86,7 @@ impl Pressure {
             };
             side.iter().filter_map(share).collect()
         };
-        // Fewer runs cannot show it: there the bound alone decides.
+        // With fewer runs the test cannot show it, so the bound alone decides.
         let level = Splits::new(base.len(), candidate.len()).p_min().max(ALPHA);
         let kinds: [fn(&PressureSummary) -> Option<u64>; 3] =
             [|one| one.waited_ns, |one| one.delayed_ns, |one| one.stolen_ns];
@@ -97,13 +96,13 @@ impl Pressure {
         Self { is_apart: pressure.apart().next().is_some(), ..pressure }
     }
 
-    /// What they differ in by more than the bound: by how much more in the candidate, and in words what both were.
+    /// What differs by more than the bound: by how much the candidate has more, and a description of both.
     fn apart(&self) -> impl Iterator<Item = (f64, String)> {
         let apart = self.differences().into_iter().filter(|(by, max, _)| by.abs() > *max);
         apart.map(|(by, _, said)| (by, said))
     }
 
-    /// By how much more the candidate was under pressure, the bound of that, and in words what both were.
+    /// By how much more pressure the candidate had, the bound for that, and a description of both.
     fn differences(&self) -> Vec<(f64, f64, String)> {
         let kinds = [
             (
@@ -133,13 +132,14 @@ impl Pressure {
         known.collect()
     }
 
-    /// The base had more of it than the candidate, by more than the bound.
+    /// Whether the base had more of it than the candidate, by more than the bound.
     #[must_use]
     pub fn is_more_in_base(&self) -> bool {
         self.apart().any(|(by, _)| by < 0.0)
     }
 
-    /// Why `verdict` on this effect cannot be given; `None` where the sides had about the same, or it cannot explain it.
+    /// Why `verdict` on this effect is withheld; `None` if the sides had about the same pressure, or it cannot explain
+    /// the effect.
     #[must_use]
     pub fn refuses(&self, verdict: Verdict, metric: &Metric, effect: &Effect, margin: f64) -> Option<String> {
         let (by, said) = self.apart().next()?;
@@ -155,7 +155,7 @@ impl Pressure {
         }
     }
 
-    /// Whether the difference in pressure could cause as much.
+    /// Whether the difference in pressure could cause the effect.
     fn explains(&self, metric: &Metric, effect: &Effect, follows: bool, margin: f64) -> bool {
         let is_typical = matches!(metric.statistic(), Some(Statistic::P50 | Statistic::Gmean));
         match (metric.unit(), effect.change, self.base.delayed_ns, self.candidate.delayed_ns) {
@@ -170,7 +170,7 @@ impl Pressure {
         }
     }
 
-    /// A line for people, where the sides differ.
+    /// A remark for the reader, if the sides differ.
     #[must_use]
     pub fn note(&self) -> Option<String> {
         let (_, said) = self.apart().next()?;
@@ -190,7 +190,7 @@ mod tests {
 
     const SCATTER: [f64; 5] = [0.01, -0.01, 0.004, -0.006, 0.0];
 
-    /// Runs with this factor on all that takes time, of which this share was spent waiting.
+    /// Runs with everything that takes time multiplied by this factor, having spent this share waiting.
     fn side(factor: f64, waited: Option<f64>) -> Vec<Run> {
         let runs = SCATTER.iter().map(|by| {
             let own = factor * (1.0 + by);

@@ -1,8 +1,8 @@
-//! The machine's speed, run by run, as all tags tell it.
+//! The machine's speed in each run, inferred from all tags.
 //!
-//! Between two runs a processor may be three times as fast: then every tag is faster, and none of them changed. What all
-//! *other* tags have in common in a run, their median, is therefore divided out of a tag's run times before they are
-//! compared, by verdicts and gates alike. One tag that changed moves no median.
+//! A processor may be three times as fast in one run as in another: then every tag is faster, though none of them
+//! changed. So a tag's run times are divided by what all *other* tags have in common in that run, their median, before
+//! they are compared, in verdicts and gates alike. A single tag that changed does not move a median.
 
 use std::collections::BTreeSet;
 
@@ -11,36 +11,36 @@ use crate::analysis::metric::Metric;
 use crate::analysis::metric::bounds::Bounds;
 use crate::analysis::statistics::{mean, median};
 
-/// Tasks of a tag in each run, at least: fewer have no middle.
+/// Fewest tasks of a tag in each run: fewer have no reliable middle.
 pub const TASKS_MIN: u64 = 20;
 
-/// Other tags, at least, to tell a slower machine from a slower tag.
+/// Fewest other tags needed to tell a slower machine from a slower tag.
 const OTHERS_MIN: usize = 3;
 
-/// A speed that scatters by this much (10%) says as much of a tag's slope as is taken for granted: that it is 1.
+/// A speed that scatters by this much (10%) weighs as much in a tag's slope as the prior assumption that it is 1.
 const STEADY: f64 = 0.1;
 
-/// A tag does not follow the machine's speed more than this.
+/// Largest assumed slope of a tag against the machine's speed.
 const SLOPE_MAX: f64 = 2.0;
 
-/// Stands for what nothing bounds: beyond any logarithm of a time.
+/// Stands for the lack of a bound: beyond the logarithm of any time.
 const UNBOUNDED: f64 = 60.0;
 
-/// A logarithm for each run, the base's first.
+/// One logarithm for each run, the base's first.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Logs {
-    /// As it was measured.
+    /// As measured.
     pub seen: Vec<f64>,
-    /// At least, whatever lost records held.
+    /// Lower bound, given lost records.
     pub least: Vec<f64>,
-    /// At most.
+    /// Upper bound.
     pub most: Vec<f64>,
 }
 
 impl Logs {
-    /// As a tag follows it whose run times have these logarithms: computing scales with a processor's clock, waiting for
-    /// memory hardly does. Fitted over all runs, whichever side they are of, so that all ways to divide them see the
-    /// same values; a machine that hardly changed its speed shows no slope, and 1 is taken.
+    /// As followed by a tag whose run times have these logarithms: computing scales with a processor's clock, waiting
+    /// for memory hardly does. The slope is fitted over all runs of both sides, so that all splits see the same values;
+    /// if the machine's speed hardly changed there is no slope to fit, and 1 is used.
     #[must_use]
     pub fn followed_by(&self, values: &[f64]) -> Self {
         let centred = |values: &[f64]| {
@@ -57,15 +57,15 @@ impl Logs {
     }
 }
 
-/// How fast the machine was in each run.
+/// The machine's speed in each run.
 #[derive(Clone, Debug, Default)]
 pub struct Speed {
-    /// Tags that ran often in every run, and how long they ran, less their own mean.
+    /// Tags that ran often in every run, and the logarithms of their run times, less their own mean.
     tags: Vec<(String, Logs)>,
 }
 
 impl Speed {
-    /// As the tags of these runs tell it.
+    /// Infers it from the tags of these runs.
     #[must_use]
     pub fn of(base: &[Run], candidate: &[Run]) -> Self {
         let runs: Vec<&Run> = base.iter().chain(candidate).collect();
@@ -77,7 +77,7 @@ impl Speed {
         Self { tags: tags.filter_map(|(name, metric)| Some((name, logs(&metric, &runs)?))).collect() }
     }
 
-    /// The slowness of each run in logarithms, by all tags but one; `None` where there are too few to say.
+    /// The slowness of each run as a logarithm, by all tags but one; `None` if there are too few.
     #[must_use]
     pub fn but(&self, tag: Option<&str>) -> Option<Logs> {
         let others: Vec<&Logs> =
@@ -114,7 +114,7 @@ pub(super) fn is_frequent<'a>(tag: &str, mut runs: impl Iterator<Item = &'a Run>
     runs.all(|run| frequent(run).any(|name| name == tag))
 }
 
-/// `None` where a run has no value.
+/// `None` if a run has no value.
 fn logs(metric: &Metric, runs: &[&Run]) -> Option<Logs> {
     let tag = metric.whose()?;
     if !is_frequent(tag, runs.iter().copied()) {

@@ -1,4 +1,5 @@
-//! The promise, kept over thousands of imagined comparisons: no more false alarms than said, and real changes found.
+//! Checks over thousands of simulated comparisons that false alarms stay within the promised rate and real changes are
+//! found.
 
 use fastrand::Rng;
 
@@ -10,12 +11,12 @@ use crate::analysis::statistics::{holm, rank_test};
 
 const TAGS: usize = 10;
 
-/// A machine that changes its speed between runs, and tags that follow it each in their own way.
+/// A machine whose speed changes between runs, and tags that each follow it in their own way.
 struct Machine {
     random: Rng,
-    /// Runs scatter by this share besides.
+    /// Additional scatter of the runs, as a share.
     noise: f64,
-    /// The speed of the slow regime over that of the fast one.
+    /// The speed of the slow regime relative to the fast one.
     regimes: f64,
 }
 
@@ -70,7 +71,7 @@ fn significant(p_values: &[f64]) -> Vec<bool> {
     holm(&p_values.iter().copied().zip(weights).collect::<Vec<_>>(), ALPHA)
 }
 
-/// Alarms of so many comparisons of equals, before the floor and the interval have their say.
+/// False alarms in `comparisons` comparisons of equals, before the floor and the interval are applied.
 fn alarms(mut machine: Machine, comparisons: u32) -> u32 {
     let mut alarms = 0;
     for _ in 0..comparisons {
@@ -86,7 +87,7 @@ fn equals_raise_an_alarm_in_one_comparison_of_twenty_at_most() {
         let comparisons = 400;
         let alarms = alarms(Machine { random: Rng::with_seed(seed), noise, regimes }, comparisons);
         println!("noise {noise}, regimes {regimes}: {alarms} alarms in {comparisons}");
-        // 5% of 400 are 20, and these are seeded: what is counted here is counted everywhere.
+        // 5% of 400 are 20, and everything is seeded: the count is the same everywhere.
         assert!(alarms <= 20, "{alarms} alarms in {comparisons}");
     }
 }
