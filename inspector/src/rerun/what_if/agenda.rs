@@ -31,7 +31,7 @@ struct Waiting {
 #[derive(Clone, Copy, Debug)]
 enum State {
     Idle,
-    /// Woken, and on its way to the queues.
+    /// Woken or done with a tasklet: fetches the next one when due.
     Coming,
     Running {
         of: Waiting,
