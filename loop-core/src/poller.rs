@@ -1,8 +1,7 @@
-//! What a loop waits on: readiness of sources, a timeout, a wake-up from another thread.
+//! The poller: waits for readiness of sources, a timeout, or a wake-up from another thread.
 //!
-//! The trait is the seam between the loop and the system: the real poller is [`os::OsPoller`], a virtual one
-//! is scripted. A poller keeps what is registered alive until it is deleted, so no key ever stands for a
-//! closed descriptor.
+//! The trait separates the loop from the system: the real poller is [`os::OsPoller`], a virtual one is scripted. A
+//! poller keeps a registered source alive until it is deleted, so no key ever refers to a closed descriptor.
 
 pub mod os;
 
@@ -13,11 +12,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What readiness is asked of: anything with a descriptor, shared between the poller and its user. It has to
-/// give the same descriptor each time.
+/// A source of readiness: anything with a descriptor, shared between the poller and its user. It has to return the same
+/// descriptor each time.
 pub type Source = Arc<dyn AsFd + Send + Sync>;
 
-/// Bit sets with names.
+/// Defines a set of named bits.
 macro_rules! bits {
     ($(#[$doc:meta])* $set:ident { $($(#[$bit_doc:meta])* $bit:ident = $value:literal, $word:literal;)+ }) => {
         $(#[$doc])*
@@ -25,7 +24,7 @@ macro_rules! bits {
         pub struct $set(u8);
 
         impl $set {
-            /// Nothing.
+            /// The empty set.
             pub const NONE: Self = Self(0);
             $($(#[$bit_doc])* pub const $bit: Self = Self($value);)+
 
@@ -35,7 +34,7 @@ macro_rules! bits {
                 self.0
             }
 
-            /// The set with these bits; unknown ones are left out.
+            /// The set with these bits; unknown ones are dropped.
             #[must_use]
             pub const fn from_bits_truncate(bits: u8) -> Self {
                 Self(bits & (0 $(| $value)+))
@@ -47,7 +46,7 @@ macro_rules! bits {
                 self.0 & other.0 == other.0
             }
 
-            /// Whether nothing is in it.
+            /// Whether it is empty.
             #[must_use]
             pub const fn is_empty(self) -> bool {
                 self.0 == 0
@@ -77,8 +76,8 @@ macro_rules! bits {
 }
 
 bits! {
-    /// What to wait for. Errors and hang-ups come unasked; with [`NONE`](Self::NONE) not even those: the source
-    /// is kept and not watched.
+    /// Conditions to wait for. Errors and hang-ups are always reported; with [`NONE`](Self::NONE) not even those: the
+    /// source is kept but not watched.
     Interest {
         /// There is something to read, or to accept.
         READABLE = 1, "readable";
@@ -90,7 +89,7 @@ bits! {
 }
 
 bits! {
-    /// What a source is ready for, by the bits that an `IoReady` event has.
+    /// Conditions that a source is ready for, with the bits of an `IoReady` event.
     Readiness {
         /// There is something to read, or to accept.
         READABLE = 1, "readable";
@@ -98,96 +97,96 @@ bits! {
         WRITABLE = 2, "writable";
         /// It failed.
         ERROR = 4, "error";
-        /// The other side is gone.
+        /// The peer is gone.
         HANG_UP = 8, "hang-up";
     }
 }
 
-/// A source is ready.
+/// A ready source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ready {
     /// The key that it was added under.
     pub key: usize,
-    /// For what.
+    /// The conditions it is ready for.
     pub readiness: Readiness,
 }
 
-/// Why a poller refuses. Nothing changed then.
+/// Why a poller refused a request. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PollerError {
-    /// The key is the poller's own.
+    /// The key is reserved by the poller.
     #[error("poll key {key} is reserved: take a smaller one")]
     ReservedKey {
         /// The key.
         key: usize,
     },
-    /// The key stands for a source already.
+    /// The key already refers to a source.
     #[error("poll key {key} is in use: delete its source first")]
     KeyInUse {
         /// The key.
         key: usize,
     },
-    /// The key stands for nothing.
+    /// The key refers to no source.
     #[error("no source is registered under poll key {key}")]
     UnknownKey {
         /// The key.
         key: usize,
     },
-    /// The system refused.
+    /// The system returned an error.
     #[error("cannot {action} the source under poll key {key}")]
     System {
-        /// What was tried: add, modify or delete.
+        /// The attempted operation: add, modify or delete.
         action: &'static str,
         /// The key.
         key: usize,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// Waits for readiness. Level-triggered: what is ready is reported by every wait until it is not.
+/// Waits for readiness. Level-triggered: every wait reports what is ready until it no longer is.
 pub trait Poller {
-    /// Watches `source` for `interest`, to be reported as `key`, and keeps it alive until it is deleted.
+    /// Watches `source` for `interest`, reported as `key`, and keeps the source alive until it is deleted.
     ///
     /// # Errors
     ///
-    /// [`PollerError`] where the key is reserved or in use, or the system refuses (an ordinary file cannot be
-    /// polled, a descriptor is watched once only).
+    /// [`PollerError`] if the key is reserved or in use, or the system refuses (an ordinary file cannot be polled, and
+    /// a descriptor can be watched only once).
     fn add(&mut self, source: Source, interest: Interest, key: usize) -> Result<(), PollerError>;
 
-    /// Changes what the source under `key` is watched for.
+    /// Changes the interest of the source under `key`.
     ///
     /// # Errors
     ///
-    /// [`PollerError`] where the key stands for nothing, or the system refuses.
+    /// [`PollerError`] if the key refers to no source, or the system refuses.
     fn modify(&mut self, key: usize, interest: Interest) -> Result<(), PollerError>;
 
-    /// Stops watching, and gives the source back.
+    /// Stops watching the source, and gives it back.
     ///
     /// # Errors
     ///
-    /// [`PollerError::UnknownKey`] where the key stands for nothing. A system that refuses to let go of a
-    /// descriptor never knew it any more: that is no error.
+    /// [`PollerError::UnknownKey`] if the key refers to no source. A system that refuses to remove a descriptor had
+    /// already dropped it, which is not an error.
     fn delete(&mut self, key: usize) -> Result<Source, PollerError>;
 
-    /// Waits until a source is ready, a [`Waker`] was used, or `timeout` is over (`None`: never), and puts what
-    /// is ready in place of what was in `out`. A timeout does not end early, signals do not end the wait, and a
-    /// wake-up that came before the wait ends it at once. Wake-ups coalesce and leave nothing in `out`; one that
-    /// races with the end of a wait may end the next one too, so an empty `out` does not say that time is up.
+    /// Waits until a source is ready, a [`Waker`] was used, or `timeout` has passed (`None`: never), and replaces the
+    /// contents of `out` with what is ready. A timeout does not end early, signals do not end the wait, and a wake-up
+    /// before the wait ends it at once. Wake-ups coalesce and leave nothing in `out`; one that races with the end of a
+    /// wait may end the next one too, so an empty `out` does not mean that the time is up.
     ///
     /// # Errors
     ///
-    /// The system's, when it can no longer wait at all.
+    /// The system's error, if it can no longer wait at all.
     fn wait(&mut self, timeout: Option<Duration>, out: &mut Vec<Ready>) -> io::Result<()>;
 
-    /// As [`wait`](Self::wait), and calls `edge` twice: right before it blocks, and as soon as it is awake. What a poller
-    /// has to prepare and to collect lies outside of the two, so that it is not taken for waiting. The default knows no
+    /// Like [`wait`](Self::wait), and calls `edge` twice: just before it blocks, and as soon as it is awake. A poller's
+    /// preparation and collection lie outside the two, so that they do not count as waiting. The default cannot tell
     /// better than its caller.
     ///
     /// # Errors
     ///
-    /// As [`wait`](Self::wait).
+    /// The errors of [`wait`](Self::wait).
     fn wait_between(
         &mut self,
         timeout: Option<Duration>,
@@ -200,26 +199,26 @@ pub trait Poller {
         waited
     }
 
-    /// The caller did not get round to what the last wait reported here, and wants to hear of it again. A
-    /// level-triggered poller says so anyway and does nothing, the default.
+    /// Hands back readiness from the last wait that the caller did not get round to, to have it reported again. A
+    /// level-triggered poller reports it anyway, so the default does nothing.
     fn hand_back(&mut self, ready: &[Ready]) {
         let _ = ready;
     }
 
-    /// A descriptor that is readable while a source is ready or a [`Waker`] was used, where there is one: another
-    /// poller can wait for this one by it.
+    /// A descriptor that is readable while a source is ready or after a [`Waker`] was used, if there is one: it lets
+    /// another poller wait for this one.
     fn readiness(&self) -> Option<Source> {
         None
     }
 
-    /// A handle that ends a wait, now or the next one.
+    /// A handle that ends the current or the next wait.
     fn waker(&self) -> Waker;
 
-    /// A handle that ends a wait from a signal handler, now or the next one.
+    /// A handle that ends the current or the next wait from a signal handler.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::Unsupported`] where the poller has none, the default; the system's where it is out of
+    /// [`io::ErrorKind::Unsupported`] if the poller has none, which is the default; the system's error if it is out of
     /// descriptors.
     fn signal_waker(&mut self) -> io::Result<SignalWaker> {
         Err(io::ErrorKind::Unsupported.into())
@@ -235,30 +234,30 @@ pub enum Edge {
     Awake,
 }
 
-/// Ends a poller's wait from a signal handler. It is one `write` to a descriptor and nothing else, and so
-/// async-signal-safe whatever the descriptor is; it may change `errno`, which `signal-hook` keeps. Nothing that a
-/// program implements runs in a handler: a [`Wake`] may lock and allocate.
+/// Ends a poller's wait from a signal handler. It is a single `write` to a descriptor, and so async-signal-safe
+/// whatever the descriptor is; it may change `errno`, which `signal-hook` preserves. No code of the program runs in a
+/// handler: a [`Wake`] may lock and allocate.
 #[derive(Clone, Debug)]
 pub struct SignalWaker(Arc<OwnedFd>);
 
 impl SignalWaker {
-    /// Writes to `end`, the end of a pipe whose other one its poller watches. Where a write could block, the handler
-    /// would.
+    /// Writes to `end`, one end of a pipe whose other end its poller watches. It must be non-blocking, or the handler
+    /// could block.
     #[must_use]
     pub fn new(end: OwnedFd) -> Self {
         Self(Arc::new(end))
     }
 
-    /// Ends the poller's wait, now or the next one.
+    /// Ends the poller's current or next wait.
     pub fn wake(&self) {
-        // It fails only when the pipe is full: then it is awake.
+        // It fails only when the pipe is full: then the poller is already awake.
         let _ = rustix::io::write(&self.0, &[1]);
     }
 }
 
-/// What a [`Waker`] calls, from any thread. Never in a signal handler: that is a [`SignalWaker`]'s.
+/// Target of a [`Waker`], called from any thread. Never called in a signal handler: a [`SignalWaker`] is for that.
 pub trait Wake: Send + Sync {
-    /// Ends the poller's wait, now or the next one.
+    /// Ends the poller's current or next wait.
     fn wake(&self);
 }
 
@@ -273,7 +272,7 @@ impl Waker {
         Self(target)
     }
 
-    /// Ends the poller's wait, now or the next one.
+    /// Ends the poller's current or next wait.
     pub fn wake(&self) {
         self.0.wake();
     }

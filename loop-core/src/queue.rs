@@ -1,4 +1,4 @@
-//! The queues of the loop, one file for each.
+//! The queues of the loop, one per file.
 
 pub(crate) mod bounded;
 pub mod concurrent;

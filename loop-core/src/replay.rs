@@ -1,9 +1,9 @@
-//! Re-execution: what a loop needs to begin in a recorded state and to be fed from a record.
+//! Re-execution: starts a loop in a recorded state and feeds it from a record.
 //!
-//! Nothing here decides anything, and no loop that serves a program needs it. [`State`] is what a snapshot says, with
-//! the tasks that stand for the recorded ones; [`EventLoop::restore`](crate::EventLoop::restore) puts a new loop into
-//! it. [`Outside`] brings in what other threads had brought, at the moment at which the loop had seen it; [`Replay`]
-//! does in a callback the few things that a record tells and [`Context`] has no word for.
+//! Nothing here makes decisions, and no loop that serves a program needs it. [`State`] is the content of a snapshot,
+//! with tasks that stand for the recorded ones; [`EventLoop::restore`](crate::EventLoop::restore) puts a new loop
+//! into that state. [`Outside`] injects what other threads had sent, at the moment at which the loop had seen it;
+//! [`Replay`] performs, within a callback, the few recorded operations that [`Context`] does not offer.
 
 mod state;
 #[cfg(test)]
@@ -27,7 +27,7 @@ use crate::task::body::Body;
 use crate::timer::Timer;
 use crate::work_pool::Finished;
 
-/// The label under which references are listed whose own the record does not have.
+/// Label for references whose own label is not in the record.
 pub(crate) const RECORDED: &str = "recorded";
 
 /// Bits of a [`SnapshotLoop`](loop_probes::event::Event::SnapshotLoop).
@@ -35,11 +35,11 @@ pub(crate) const RECORDED: &str = "recorded";
 pub struct Flags(u8);
 
 impl Flags {
-    /// None.
+    /// No flags.
     pub const NONE: Self = Self(0);
-    /// Somebody woke the loop since its last poll.
+    /// It was woken since its last poll.
     pub const WOKEN: Self = Self(1);
-    /// A run goes on.
+    /// A run is in progress.
     pub const RUNNING: Self = Self(2);
     /// It watches a heap.
     pub const HEAP: Self = Self(4);
@@ -47,9 +47,9 @@ impl Flags {
     pub const FUTURES: Self = Self(8);
     /// It was asked to stop.
     pub const STOPPING: Self = Self(16);
-    /// It shuts down: what its owners said about that is not told, so that no loop can be put into this state.
+    /// It is shutting down: its owners' shutdown rules are not recorded, so no loop can be restored to this state.
     pub const SHUTTING_DOWN: Self = Self(32);
-    /// A task reloaded the program, and what it left was not drained yet.
+    /// A task reloaded the program, and what it left is not drained yet.
     pub const OWES_DRAIN: Self = Self(64);
 
     /// The bits.
@@ -58,7 +58,7 @@ impl Flags {
         self.0
     }
 
-    /// The flags with these bits; unknown ones are left out.
+    /// The flags with these bits; unknown ones are dropped.
     #[must_use]
     pub const fn from_bits_truncate(bits: u8) -> Self {
         Self(bits & 127)
@@ -77,8 +77,8 @@ impl std::ops::BitOrAssign for Flags {
     }
 }
 
-/// Brings in what came from outside. Nothing of it wakes the loop, which is fed while it runs, but for the end of the
-/// last tasklet.
+/// Injects external events. None of them wakes the loop, which is fed while it runs, except the end of the last
+/// tasklet.
 pub struct Outside<T: Task> {
     shared: Arc<Shared<T::Remote>>,
 }
@@ -88,42 +88,42 @@ impl<T: Task> Outside<T> {
         Self { shared }
     }
 
-    /// Another thread posted a task.
+    /// Posts a task as another thread did.
     pub fn post(&self, remote: T::Remote, poster: Option<SourceId>) {
         self.push(Inbound::Post(remote), poster);
     }
 
-    /// A worker finished the job `task`, which becomes what `remote` does; `None` for a job that nobody waits for.
+    /// Finishes the job `task`, whose completion is made from `remote`; `None` for a job that nothing waits for.
     pub fn finish(&self, task: TaskId, remote: Option<T::Remote>) {
         self.push(Inbound::Work(Box::new(finished(task, remote, self.shared.ticks()))), None);
     }
 
     fn push(&self, item: Inbound<T::Remote>, poster: Option<SourceId>) {
-        // Refused only once the loop has ended, and then nobody sees the difference.
+        // Refused only once the loop has ended, when it makes no difference.
         let _ = self.shared.queue.push(item, poster, self.shared.ticks());
     }
 
-    /// Other threads woke the loop so often.
+    /// Replays this many wake-ups by other threads.
     pub fn wake(&self, times: u32) {
         self.shared.replay_wakes(times);
     }
 
-    /// Other threads took (or gave back) so many references.
+    /// Replays references taken (or given back) by other threads.
     pub fn hold(&self, delta: i64) {
         self.shared.replay_refs(delta);
     }
 
-    /// So many tasklets of agendas keep the loop alive now. With the last one a loop that waits is woken.
+    /// Sets the number of agenda tasklets that keep the loop alive. The end of the last one wakes a waiting loop.
     pub fn agenda(&self, pending: u32) {
         self.shared.agenda.replay(pending);
     }
 
-    /// Somebody asked the run to end.
+    /// Asks the run to end.
     pub fn stop(&self) {
         self.shared.ask_to_stop();
     }
 
-    /// Somebody asked the loop to shut down within so many nanoseconds.
+    /// Asks the loop to shut down within the given nanoseconds.
     pub fn shutdown(&self, within_ns: u64) {
         self.shared.ask_to_shut_down(std::time::Duration::from_nanos(within_ns));
     }
@@ -141,33 +141,33 @@ impl<T: Task> fmt::Debug for Outside<T> {
     }
 }
 
-/// What a recorded callback did that a [`Context`] has no word for.
+/// Operations of a recorded callback that a [`Context`] does not offer.
 pub struct Replay<'r, 'a, T: Task> {
     cx: &'r mut Context<'a, T>,
 }
 
 impl<'a, T: Task> Context<'a, T> {
-    /// For re-execution alone: see [`crate::replay`].
+    /// For re-execution only: see [`crate::replay`].
     pub const fn replay(&mut self) -> Replay<'_, 'a, T> {
         Replay { cx: self }
     }
 }
 
 impl<T: Task> Replay<'_, '_, T> {
-    /// Queues a task that is said to come from `origin`, queued by `parent`: the poll of a future.
+    /// Queues a task as coming from `origin`, queued by `parent`: the poll of a future.
     pub fn queue(&mut self, task: T, origin: Origin, parent: Option<TaskId>) -> TaskId {
         let core = &mut *self.cx.core;
         let (tag, queued, id) = (core.tag(&task), core.at, core.scheduler.new_id());
         core.queue(Queued { task: Body::Task(task), id, tag, origin, signo: 0, queued }, parent, None)
     }
 
-    /// Restarts a timer with a delay of its own, behind its peers. False where it is not armed and runs no task.
+    /// Restarts a timer with a new delay, behind its peers. False if it is not armed and its task is not running.
     pub fn refresh_timer(&mut self, timer: Timer, delay: Delay) -> bool {
         self.cx.core.scheduler.set_delay(timer, delay);
         self.cx.refresh_timer(timer).is_ok()
     }
 
-    /// Arms a timer that fired and that a handle had kept, under its own number.
+    /// Re-arms a timer that fired and that a handle had kept, under its own number.
     pub fn arm_again(&mut self, id: TimerId, delay: Delay, task: T) -> Timer {
         let now = self.cx.arming_time();
         let tag = self.cx.core.tag(&task);
@@ -176,7 +176,7 @@ impl<T: Task> Replay<'_, '_, T> {
         timer
     }
 
-    /// Changes how many references of a kind there are: futures, or what the program holds itself.
+    /// Changes the number of references of a kind: futures, or references held by the program itself.
     pub fn reference(&mut self, what: RefKind, delta: i32) {
         let core = &mut *self.cx.core;
         match what {
@@ -189,55 +189,55 @@ impl<T: Task> Replay<'_, '_, T> {
         }
     }
 
-    /// Gives back, before the next poll, a reference that the program holds.
+    /// Releases, before the next poll, a reference held by the program.
     pub fn release_later(&mut self) {
         self.cx.core.scheduler.refs.release_later(RECORDED);
     }
 
-    /// References of every kind.
+    /// Number of references of all kinds.
     #[must_use]
     pub fn alive(&self) -> u32 {
         self.cx.core.scheduler.alive_count()
     }
 
-    /// References that the program holds; below 0 where a release came first.
+    /// References held by the program; below 0 if a release came first.
     #[must_use]
     pub fn held(&self) -> i64 {
         self.cx.core.scheduler.refs.held()
     }
 
-    /// Microtasks that wait.
+    /// Number of waiting microtasks.
     #[must_use]
     pub fn microtasks(&self) -> usize {
         self.cx.core.scheduler.microtasks().len()
     }
 
-    /// The number that the next new timer gets.
+    /// The number of the next new timer.
     #[must_use]
     pub fn next_timer(&self) -> TimerId {
         self.cx.core.scheduler.next_timer_id()
     }
 
-    /// Whether a timer is armed, or its callback runs now.
+    /// Whether a timer is armed, or its callback is running now.
     #[must_use]
     pub fn is_armed(&self, timer: Timer) -> bool {
         self.cx.core.scheduler.has_timer(timer)
     }
 
-    /// Whether `key` waits in the deferred queue.
+    /// Whether `key` is in the deferred queue.
     #[must_use]
     pub fn is_deferred(&self, key: u64) -> bool {
         self.cx.core.scheduler.deferred().contains(key)
     }
 
-    /// Takes a job back: whoever waited for it does not any more. False where there is no such job.
+    /// Takes a job back: it is no longer waited for. False if there is no such job.
     pub fn cancel_work(&mut self, job: TaskId) -> bool {
         let is_known = self.cx.core.work.contains_key(&job);
         self.cx.core.settle_work(job);
         is_known
     }
 
-    /// Records a span or a mark of the program's own, which ends now.
+    /// Records a span or a mark of the program's own that ends now.
     pub fn tell(&mut self, event: Event<Ticks>) {
         self.cx.stamp();
         if self.cx.core.on {
@@ -245,13 +245,13 @@ impl<T: Task> Replay<'_, '_, T> {
         }
     }
 
-    /// How the running task ends.
+    /// Sets how the running task ends.
     pub const fn end_as(&mut self, outcome: Outcome) {
         self.cx.core.current.outcome = outcome;
     }
 }
 
-/// A job that is over: by whom and for how long was the recorded loop's, and decides nothing.
+/// A finished job: its worker and duration belong to the recorded loop, and affect no decision.
 pub(crate) const fn finished<R>(task: TaskId, result: R, at: Ticks) -> Finished<R> {
     let (tag, worker, outcome) = (Tag(0), 0, Outcome::Done);
     Finished { task, tag, worker, queued: at, start: at, end: at, outcome, result: Ok(result) }

@@ -1,16 +1,16 @@
-//! The run loop: drives somebody else's event loop from ours, and lets ours be driven by others.
+//! The run loop: drives a foreign event loop from ours, and lets ours be driven by others.
 //!
 //! A program that needs a library with a loop of its own (a user interface, a message bus) has two loops and one
-//! thread. [`RunLoop::pump`] gives the foreign one a turn; [`RunLoop::run`] does so from a timer of ours, every
-//! ten milliseconds, as objc-js' `RunLoop` does for AppKit; [`RunLoop::run_ready`] does so when the foreign loop's
-//! descriptor is ready or its own deadline has come, and costs nothing in between.
+//! thread. [`RunLoop::pump`] gives the foreign one a turn; [`RunLoop::run`] does so from a timer of ours, every ten
+//! milliseconds, as objc-js' `RunLoop` does for AppKit; [`RunLoop::run_ready`] does so when the foreign loop's
+//! descriptor is ready or its own deadline has passed, and costs nothing in between.
 //!
 //! ```text
 //!   our EventLoop ──timer, or readiness + deadline──▶ RunLoop ──iterate──▶ ForeignLoop: GlibLoop, EventLoop, yours
 //!   GlibLoop::embed ──our readiness + deadline──▶ EventLoop::turn_within(0)
 //! ```
 //!
-//! The pump from a timer never waits, and a timer that drives a pump keeps nothing alive.
+//! A pump from a timer never waits, and the timer that drives it keeps nothing alive.
 
 mod foreign;
 mod glib;
@@ -31,10 +31,10 @@ use crate::context::Context;
 use crate::task::{Any, Task};
 use pump::{Driver, Running};
 
-/// A foreign loop that ours pumps. Clones pump the same one.
+/// A foreign loop pumped by ours. Clones pump the same one.
 ///
-/// It stays on its thread: the type system refuses to send it elsewhere, and a foreign loop that belongs to
-/// another thread is refused with an error.
+/// It stays on its thread: the type system prevents sending it elsewhere, and a foreign loop that belongs to
+/// another thread is rejected with an error.
 ///
 /// ```compile_fail,E0277
 /// # use std::time::Duration;
@@ -45,7 +45,7 @@ use pump::{Driver, Running};
 ///
 /// # Examples
 ///
-/// A second loop of ours is a foreign loop too:
+/// A second loop of ours can be a foreign loop too:
 ///
 /// ```
 /// use std::time::Duration;
@@ -70,7 +70,7 @@ pub struct RunLoop<F: ForeignLoop> {
 }
 
 struct Shared<F> {
-    /// Borrowed for as long as it is being pumped.
+    /// Borrowed while it is being pumped.
     foreign: RefCell<F>,
     name: String,
     started: Cell<bool>,
@@ -78,10 +78,10 @@ struct Shared<F> {
 }
 
 impl<F: ForeignLoop> RunLoop<F> {
-    /// How often [`run`](Self::run) pumps in the design that it comes from.
+    /// Interval of [`run`](Self::run) in the design that it comes from.
     pub const INTERVAL: Duration = Duration::from_millis(10);
 
-    /// Pumps `foreign`, which is started by the first pump.
+    /// Pumps `foreign`, which the first pump starts.
     #[must_use]
     pub fn new(foreign: F) -> Self {
         let name = foreign.name().to_owned();
@@ -96,15 +96,15 @@ impl<F: ForeignLoop> RunLoop<F> {
         }
     }
 
-    /// Gives the foreign loop one turn, which waits at most for `timeout`; zero returns at once. True where it
-    /// handled a source.
+    /// Gives the foreign loop one turn, which waits at most for `timeout`; zero returns at once. True if it handled
+    /// a source.
     ///
-    /// From a task of ours, [`pump_from`](Self::pump_from) is the better one: it delays none of our timers.
+    /// From a task of ours, use [`pump_from`](Self::pump_from) instead: it delays none of our timers.
     ///
     /// # Errors
     ///
-    /// [`PumpError::Missing`] and [`PumpError::WrongThread`] where the loop cannot be had,
-    /// [`PumpError::Reentered`] from within one of its own callbacks, and whatever it fails with.
+    /// [`PumpError::Missing`] and [`PumpError::WrongThread`] if the loop is unavailable, [`PumpError::Reentered`]
+    /// if called from one of its own callbacks, and any error of the loop.
     pub fn pump(&self, timeout: Duration) -> Result<bool, PumpError> {
         let handled = self.turn(timeout);
         self.tell_readiness();
@@ -115,7 +115,7 @@ impl<F: ForeignLoop> RunLoop<F> {
     ///
     /// # Errors
     ///
-    /// As [`pump`](Self::pump).
+    /// The errors of [`pump`](Self::pump).
     pub fn pump_from<T: Task>(&self, cx: &mut Context<'_, T>, timeout: Duration) -> Result<bool, PumpError> {
         let timeout = cx.next_wait().map_or(timeout, |wait| wait.min(timeout));
         let handled = self.recorded(cx, timeout, false);
@@ -124,14 +124,14 @@ impl<F: ForeignLoop> RunLoop<F> {
     }
 
     /// Pumps every `interval` from a timer of `cx`'s loop that keeps nothing alive, until the handle stops it. A
-    /// pump does not wait. Another run, of either kind, takes the place of this one.
+    /// pump does not wait. Another run, of either kind, replaces this one.
     ///
-    /// Where a pump fails, the run is over: its task fails with the error, which [`take_error`](Self::take_error)
-    /// gives out.
+    /// If a pump fails, the run is over: its task fails with the error, which [`take_error`](Self::take_error)
+    /// returns.
     ///
     /// # Errors
     ///
-    /// As [`pump`](Self::pump), for a loop that cannot be started; [`PumpError::Loop`] where the task that `T`
+    /// The errors of [`pump`](Self::pump), if the loop cannot be started; [`PumpError::Loop`] if the task that `T`
     /// makes of a repeating [`Any`] runs only once.
     pub fn run<T: Task + From<Any<T>>>(
         &self,
@@ -143,11 +143,11 @@ impl<F: ForeignLoop> RunLoop<F> {
     }
 
     /// Pumps when the foreign loop is ready: its descriptor is a source of `cx`'s loop, its next deadline a timer.
-    /// Neither keeps anything alive. Otherwise as [`run`](Self::run).
+    /// Neither keeps anything alive. Otherwise like [`run`](Self::run).
     ///
     /// # Errors
     ///
-    /// As [`run`](Self::run), and [`PumpError::NoReadiness`] where it has no descriptor.
+    /// The errors of [`run`](Self::run), and [`PumpError::NoReadiness`] if it has no descriptor.
     pub fn run_ready<T: Task + From<Any<T>>>(
         &self,
         cx: &mut Context<'_, T>,
@@ -157,18 +157,18 @@ impl<F: ForeignLoop> RunLoop<F> {
         self.drive(cx, Driver::Readiness(readiness))
     }
 
-    /// Ends the run, whichever it is; false where none is on. As often as one likes.
+    /// Ends the current run of either kind; false if there is none. May be called any number of times.
     pub fn stop<T: Task>(&self, cx: &mut Context<'_, T>) -> bool {
         self.shared.running.stop(cx)
     }
 
-    /// Whether a run is on.
+    /// Whether a run is in progress.
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.shared.running.is_on()
     }
 
-    /// The error that ended the latest run, once.
+    /// The error that ended the latest run; returned once.
     #[must_use]
     pub fn take_error(&self) -> Option<PumpError> {
         self.shared.running.take_error()
@@ -178,7 +178,7 @@ impl<F: ForeignLoop> RunLoop<F> {
     ///
     /// # Errors
     ///
-    /// [`PumpError::Reentered`] from within one of its own callbacks.
+    /// [`PumpError::Reentered`] if called from one of its own callbacks.
     pub fn with<R>(&self, f: impl FnOnce(&mut F) -> R) -> Result<R, PumpError> {
         let returned = f(&mut *self.enter()?);
         self.tell_readiness();
@@ -189,7 +189,7 @@ impl<F: ForeignLoop> RunLoop<F> {
         self.started()?.iterate(timeout)
     }
 
-    /// The foreign loop changed behind the back of a run that waits for its readiness.
+    /// Wakes a run that waits for readiness after the foreign loop was changed without it.
     fn tell_readiness(&self) {
         if self.shared.running.is_by_readiness()
             && let Ok(mut foreign) = self.enter()
@@ -203,7 +203,7 @@ impl<F: ForeignLoop> RunLoop<F> {
         entered.map_err(|_| PumpError::Reentered { name: self.shared.name.clone() })
     }
 
-    /// The foreign loop, on its own thread and started.
+    /// The foreign loop, checked to be on its own thread, and started.
     fn started(&self) -> Result<RefMut<'_, F>, PumpError> {
         let mut foreign = self.enter()?;
         if foreign.thread().is_some_and(|thread| thread != thread::current().id()) {

@@ -1,7 +1,7 @@
-//! The scheduler: everything that waits, and every decision about it. Pure: time comes in as an argument,
-//! decisions go out, nothing here reads a clock, waits, or calls back.
+//! The scheduler: holds everything that waits, and makes every decision about it. Pure: time comes in as an
+//! argument, decisions go out; nothing here reads a clock, waits, or calls back.
 //!
-//! The same calls with the same arguments give the same answers, so a recorded run can be executed again:
+//! The same calls with the same arguments give the same results, so a recorded run can be re-executed:
 //! [`EventLoop`](crate::EventLoop) makes the calls, and records each argument that came from outside.
 
 mod pending;
@@ -35,18 +35,18 @@ use timer_handle::Released;
 /// A callback of the deferred queue: true keeps it for the next drain.
 pub type DeferredCallback<T> = Box<dyn FnMut(&mut Context<'_, T>) -> bool>;
 
-/// How long the next poll may wait, and why.
+/// The timeout of the next poll, and its reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PollPlan {
-    /// The longest wait; `None` is for ever.
+    /// The longest wait; `None` means forever.
     pub timeout: Option<Duration>,
-    /// Why so long.
+    /// The reason for the timeout.
     pub reason: PollReason,
-    /// When the wait ends by itself.
+    /// When the wait times out.
     pub deadline: Option<Timestamp>,
 }
 
-/// What waits outside the scheduler, as the loop sees it right before a poll.
+/// External state right before a poll, as seen by the loop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outside {
     /// Other threads posted, or asked to stop.
@@ -63,20 +63,20 @@ pub struct Outside {
 pub struct Scheduler<T: Task> {
     /// Tasks ready to run.
     pub(crate) tasks: Tasks<T>,
-    /// What runs at the next checkpoint.
+    /// Microtasks for the next checkpoint.
     microtasks: Microtasks<T>,
-    /// What runs after the microtasks.
+    /// Callbacks that run after the microtasks.
     deferred: Deferred<DeferredCallback<T>>,
-    /// Something may be in one of the two, or futures are in use: what a task looks at instead of all of them.
+    /// Whether one of the two may have entries, or futures are in use: a task checks this instead of all of them.
     attention: bool,
-    /// What runs before the next poll.
+    /// Tasks that run before the next poll.
     pub immediates: Immediates<T>,
-    /// References that no queue counts.
+    /// References not counted by a queue.
     pub refs: KeepAlive,
-    /// When to collect.
+    /// Decides when to collect.
     pub gc: GcController,
     timers: TimerQueue<TimerEntry<T>>,
-    /// Timers that fired and whose handles went since.
+    /// Timers that fired and whose handles were since dropped.
     released: Released,
     after_loop: Vec<Queued<T>>,
     policy: Policy,
@@ -84,14 +84,14 @@ pub struct Scheduler<T: Task> {
     own_tags: Box<[Tag]>,
     next_task: u64,
     tick: u64,
-    /// What the queue's count of tasks that it gave will be when the tick's budget is spent: so a task costs one
-    /// count, not two.
+    /// Value of the queue's count of taken tasks at which the tick's budget is spent: so a task updates one counter,
+    /// not two.
     budget_end: usize,
     stop: bool,
 }
 
 impl<T: Task> Scheduler<T> {
-    /// Nothing waits; `now` starts the GC controller's timers.
+    /// An empty scheduler; `now` starts the GC controller's timers.
     #[must_use]
     pub fn new(policy: Policy, now: Timestamp) -> Self {
         Self {
@@ -114,13 +114,13 @@ impl<T: Task> Scheduler<T> {
         }
     }
 
-    /// The policy it decides by.
+    /// The policy in force.
     #[must_use]
     pub const fn policy(&self) -> &Policy {
         &self.policy
     }
 
-    /// A new tick: its number, from 1. The budget is full again.
+    /// Begins a tick; returns its number, from 1. Resets the budget.
     pub fn begin_tick(&mut self) -> u64 {
         self.tick += 1;
         self.tasks.rewind();
@@ -129,13 +129,14 @@ impl<T: Task> Scheduler<T> {
         self.tick
     }
 
-    /// The drains from here on may take as many entries that are added while they run as a tick may run tasks: those
-    /// of a tick, or one outside of all ticks.
+    /// Sets how many entries added during drains they may take from here on: as many as a tick may run tasks.
+    /// Applies to the drains of one tick, or to one drain outside of ticks.
     pub(crate) const fn refill_deferred(&mut self) {
         self.deferred.refill(self.policy.tasks_per_tick);
     }
 
-    /// The next tick is number `tick`, the next task `next_task`: of a loop that is put into a recorded state.
+    /// Sets the number of the next tick to `tick` and the id of the next task to `next_task`: for restoring a
+    /// recorded state.
     pub(crate) fn begin_in(&mut self, tick: u64, next_task: TaskId, now: Timestamp) {
         (self.tick, self.next_task) = (tick.saturating_sub(1), next_task.0);
         self.timers.advance(now);
@@ -147,7 +148,7 @@ impl<T: Task> Scheduler<T> {
         self.tick
     }
 
-    /// A new task id.
+    /// Allocates a task id.
     #[inline]
     pub fn new_id(&mut self) -> TaskId {
         let id = TaskId(self.next_task);
@@ -155,20 +156,20 @@ impl<T: Task> Scheduler<T> {
         id
     }
 
-    /// The id that the next task gets.
+    /// The id of the next new task.
     #[must_use]
     pub const fn next_id(&self) -> TaskId {
         TaskId(self.next_task)
     }
 
-    /// Queues a task; returns how deep the queue is with it.
+    /// Queues a task; returns the queue's depth including it.
     #[inline]
     pub fn queue(&mut self, queued: Queued<T>) -> u32 {
         self.tasks.push_noted(queued);
         self.tasks.len() as u32
     }
 
-    /// Queues a task about which nobody wants to know more than that it runs; returns its id.
+    /// Queues a task without a note; returns its id.
     #[inline]
     pub fn queue_plain(&mut self, task: T) -> TaskId {
         let id = self.new_id();
@@ -189,7 +190,7 @@ impl<T: Task> Scheduler<T> {
         if self.budget_spent() { None } else { self.tasks.pop() }
     }
 
-    /// Tasks that this tick may still run.
+    /// Number of tasks that this tick may still run.
     #[inline]
     #[must_use]
     pub const fn budget(&self) -> u32 {
@@ -201,7 +202,7 @@ impl<T: Task> Scheduler<T> {
     pub(crate) fn tag_of(&self, task: &Body<T>) -> Tag {
         match task {
             Body::Task(task) => self.resolve(task.tag()),
-            // What is not the application's own is queued with its tag.
+            // Tasks that are not the application's own are queued with their tag.
             Body::Poll(_) | Body::Wake(_) | Body::Ready(_) | Body::Told(_) => Tag(0),
         }
     }
@@ -214,41 +215,42 @@ impl<T: Task> Scheduler<T> {
         }
     }
 
-    /// Whether this tick may run no more tasks.
+    /// Whether this tick may not run any more tasks.
     #[inline]
     #[must_use]
     pub const fn budget_spent(&self) -> bool {
         self.tasks.taken() == self.budget_end
     }
 
-    /// This tick runs no more tasks, whatever is left of its budget.
+    /// Ends this tick's budget: it runs no more tasks.
     pub const fn spend_budget(&mut self) {
         self.budget_end = self.tasks.taken();
     }
 
-    /// Tasks that were taken, modulo `usize`: for differences within a tick.
+    /// Number of tasks taken, modulo `usize`: for differences within a tick.
     #[inline]
     pub(crate) const fn tasks_taken(&self) -> usize {
         self.tasks.taken()
     }
 
-    /// Runs a task once, after the poll and the timers of this turn; returns how many wait for that with it.
+    /// Queues a task to run once, after the poll and the timers of this turn; returns the number of such tasks,
+    /// including it.
     pub fn after_loop(&mut self, queued: Queued<T>) -> u32 {
         self.after_loop.push(queued);
         self.after_loop.len() as u32
     }
 
-    /// The tasks that wait for the end of the turn.
+    /// The tasks waiting for the end of the turn.
     pub fn waiting_after_loop(&self) -> &[Queued<T>] {
         &self.after_loop
     }
 
-    /// The callbacks that wait for the end of the turn.
+    /// Takes the callbacks waiting for the end of the turn.
     pub fn take_after_loop(&mut self) -> Vec<Queued<T>> {
         std::mem::take(&mut self.after_loop)
     }
 
-    /// Puts callbacks back that were taken and did not run, in front of those that came since.
+    /// Puts back callbacks that were taken and did not run, before those added since.
     pub fn put_back_after_loop(&mut self, callbacks: impl ExactSizeIterator<Item = Queued<T>>) {
         if callbacks.len() > 0 {
             let added = std::mem::take(&mut self.after_loop);
@@ -261,18 +263,18 @@ impl<T: Task> Scheduler<T> {
         self.stop = true;
     }
 
-    /// Whether somebody asked the run to end, and it has not.
+    /// Whether the run was asked to end and has not ended yet.
     #[must_use]
     pub const fn is_stopping(&self) -> bool {
         self.stop
     }
 
-    /// The run ends: the request is used up, the next run goes on.
+    /// Consumes the request as the run ends: the next run continues.
     pub const fn take_stop(&mut self) -> bool {
         std::mem::replace(&mut self.stop, false)
     }
 
-    /// References of every kind.
+    /// Number of references of all kinds.
     #[must_use]
     pub fn alive_count(&self) -> u32 {
         let queued = self.tasks.len()
@@ -290,7 +292,7 @@ impl<T: Task> Scheduler<T> {
         self.alive_count() > 0
     }
 
-    /// Whether a run ends by itself now.
+    /// Whether a run ends on its own now.
     #[must_use]
     pub fn is_drained(&self) -> bool {
         match self.policy.exit {
@@ -299,7 +301,7 @@ impl<T: Task> Scheduler<T> {
         }
     }
 
-    /// References of one kind.
+    /// Number of references of one kind.
     #[must_use]
     pub fn count(&self, what: RefKind) -> u32 {
         match what {
@@ -318,33 +320,33 @@ impl<T: Task> Scheduler<T> {
         }
     }
 
-    /// What runs at the next checkpoint.
+    /// Microtasks for the next checkpoint.
     #[must_use]
     pub const fn microtasks(&self) -> &Microtasks<T> {
         &self.microtasks
     }
 
-    /// The same, to change it.
+    /// Mutable access to the microtasks.
     #[inline]
     pub const fn microtasks_mut(&mut self) -> &mut Microtasks<T> {
         self.attention = true;
         &mut self.microtasks
     }
 
-    /// What runs after the microtasks.
+    /// Callbacks that run after the microtasks.
     #[must_use]
     pub const fn deferred(&self) -> &Deferred<DeferredCallback<T>> {
         &self.deferred
     }
 
-    /// The same, to change it.
+    /// Mutable access to the deferred queue.
     #[inline]
     pub const fn deferred_mut(&mut self) -> &mut Deferred<DeferredCallback<T>> {
         self.attention = true;
         &mut self.deferred
     }
 
-    /// A drain begins.
+    /// Begins a drain.
     #[inline]
     pub(crate) fn begin_deferred(&mut self) {
         if !self.deferred.is_empty() {
@@ -352,13 +354,13 @@ impl<T: Task> Scheduler<T> {
         }
     }
 
-    /// Whether a task may have left something to do, and has to look.
+    /// Whether a task may have left something to do, so that it has to check.
     #[inline]
     pub(crate) const fn attention(&self) -> bool {
         self.attention
     }
 
-    /// Says whether later tasks have to look too, where a drain finds nothing.
+    /// Sets whether later tasks have to check too, even if a drain would find nothing.
     #[inline]
     pub(crate) fn attend(&mut self, always: bool) {
         self.attention = always || self.needs_drain();
@@ -371,7 +373,7 @@ impl<T: Task> Scheduler<T> {
         !self.microtasks.is_empty() || !self.deferred.is_empty()
     }
 
-    /// Whether something is queued that could run at once.
+    /// Whether anything is queued that could run at once.
     #[must_use]
     pub fn has_work(&self) -> bool {
         !self.tasks.is_empty()
@@ -381,7 +383,7 @@ impl<T: Task> Scheduler<T> {
             || !self.after_loop.is_empty()
     }
 
-    /// How long the next poll may wait. `watches_heap` brings the GC controller's timers in.
+    /// How long the next poll may wait. `watches_heap` includes the GC controller's timers.
     #[must_use]
     pub fn plan_poll(&mut self, now: Timestamp, outside: Outside, watches_heap: bool) -> PollPlan {
         if self.has_work()

@@ -1,4 +1,4 @@
-//! A policy of one's own, checked: what a loop could not live by is an error here and not a hang later.
+//! Builds and checks custom policies: one that no loop could run by is an error here rather than a hang later.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -10,20 +10,20 @@ use super::{
 };
 use crate::gc::GcConfig;
 
-/// Why a policy is impossible.
+/// Why a policy is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyError {
-    /// No policy has that name.
+    /// There is no policy of that name.
     #[error("there is no policy \"{name}\": take one of {}", Policy::NAMES.join(", "))]
     UnknownName {
         /// The name, made printable.
         name: String,
     },
-    /// It has no name to show.
+    /// It has no name.
     #[error("a policy needs a name: traces and the inspector show it")]
     Unnamed,
-    /// A step that every turn needs.
+    /// A step that every turn needs is missing.
     #[error("policy {policy} has no step {step}: what it serves would wait for ever; add it to the turn")]
     Missing {
         /// The policy.
@@ -37,15 +37,15 @@ pub enum PolicyError {
         /// The policy.
         policy: String,
     },
-    /// No step drains what belongs to no task.
+    /// No step drains work that belongs to no task.
     #[error("policy {policy} leaves microtasks for ever: add step {step} to the turn")]
     NoDrain {
         /// The policy.
         policy: String,
-        /// What would do it.
+        /// The step that would drain it.
         step: Step,
     },
-    /// A step twice that makes sense once a turn.
+    /// A step that may occur once per turn occurs twice.
     #[error("policy {policy} has step {step} twice in its turn: leave one out")]
     Twice {
         /// The policy.
@@ -53,23 +53,23 @@ pub enum PolicyError {
         /// The step.
         step: Step,
     },
-    /// A step in front of what it needs.
+    /// A step precedes one that it depends on.
     #[error("policy {policy} has step {step} before step {needs}: put it behind")]
     TooEarly {
         /// The policy.
         policy: String,
         /// The step.
         step: Step,
-        /// What has to be done first.
+        /// The step that has to come first.
         needs: Step,
     },
-    /// `tick()` never waits.
+    /// `tick()` must not wait, so it must not poll.
     #[error("policy {policy} polls in tick(), which never waits: move step poll to auto_tick()")]
     PollInTick {
         /// The policy.
         policy: String,
     },
-    /// A recorded value that it cannot have.
+    /// A recorded value is invalid.
     #[error(
         "policy {policy} cannot have {field} {}: the recording is damaged, or newer than this program",
         value.map_or_else(|| "none".to_owned(), |value| value.to_string())
@@ -82,7 +82,7 @@ pub enum PolicyError {
         /// The value.
         value: Option<u64>,
     },
-    /// A limit of nothing: the loop would turn and never do anything.
+    /// A limit of zero: the loop would turn and never do anything.
     #[error("policy {policy} has {limit} 0: take at least 1")]
     Zero {
         /// The policy.
@@ -92,7 +92,7 @@ pub enum PolicyError {
     },
 }
 
-/// Sets up a policy of one's own.
+/// Builds a custom policy.
 ///
 /// # Examples
 ///
@@ -114,7 +114,7 @@ pub struct PolicyBuilder {
     policy: Policy,
 }
 
-/// One method a field.
+/// One setter per field.
 macro_rules! fields {
     ($($(#[$doc:meta])* $field:ident: $kind:ty;)+) => {
         $($(#[$doc])*
@@ -126,69 +126,69 @@ macro_rules! fields {
 }
 
 impl PolicyBuilder {
-    /// Everything but the name as in `other`.
+    /// Copies everything but the name from `other`.
     pub fn like(self, other: Policy) -> Self {
         Self { policy: Policy { name: self.policy.name, ..other } }
     }
 
-    /// The steps of `tick()`, in their order.
+    /// The steps of `tick()`, in order.
     pub fn tick(mut self, steps: impl Into<Cow<'static, [Step]>>) -> Self {
         self.policy.tick = steps.into();
         self
     }
 
-    /// The steps of `auto_tick()`, in their order.
+    /// The steps of `auto_tick()`, in order.
     pub fn auto_tick(mut self, steps: impl Into<Cow<'static, [Step]>>) -> Self {
         self.policy.auto_tick = steps.into();
         self
     }
 
     fields! {
-        /// As [`Policy::timers`].
+        /// Sets [`Policy::timers`].
         timers: TimerRule;
-        /// As [`Policy::signals`].
+        /// Sets [`Policy::signals`].
         signals: SignalRule;
-        /// As [`Policy::sources`].
+        /// Sets [`Policy::sources`].
         sources: SourceRule;
-        /// As [`Policy::jobs_per_read`].
+        /// Sets [`Policy::jobs_per_read`].
         jobs_per_read: Option<u32>;
-        /// As [`Policy::drain`].
+        /// Sets [`Policy::drain`].
         drain: DrainRule;
-        /// As [`Policy::exit`].
+        /// Sets [`Policy::exit`].
         exit: ExitRule;
-        /// As [`Policy::poll`].
+        /// Sets [`Policy::poll`].
         poll: PollRule;
-        /// As [`Policy::poll_timeout_default`].
+        /// Sets [`Policy::poll_timeout_default`].
         poll_timeout_default: Option<Duration>;
-        /// As [`Policy::poll_gap`].
+        /// Sets [`Policy::poll_gap`].
         poll_gap: Duration;
-        /// As [`Policy::sources_max`].
+        /// Sets [`Policy::sources_max`].
         sources_max: Option<u32>;
-        /// As [`Policy::tasks_per_tick`].
+        /// Sets [`Policy::tasks_per_tick`].
         tasks_per_tick: u32;
-        /// As [`Policy::task_time_per_tick`].
+        /// Sets [`Policy::task_time_per_tick`].
         task_time_per_tick: Option<Duration>;
-        /// As [`Policy::microtasks_per_checkpoint`].
+        /// Sets [`Policy::microtasks_per_checkpoint`].
         microtasks_per_checkpoint: Option<u32>;
-        /// As [`Policy::gc`].
+        /// Sets [`Policy::gc`].
         gc: GcConfig;
-        /// As [`Policy::panics`].
+        /// Sets [`Policy::panics`].
         panics: PanicRule;
-        /// As [`Policy::validation`].
+        /// Sets [`Policy::validation`].
         validation: Validation;
-        /// As [`Policy::slow_task_limit`].
+        /// Sets [`Policy::slow_task_limit`].
         slow_task_limit: Duration;
-        /// As [`Policy::snapshot_interval`].
+        /// Sets [`Policy::snapshot_interval`].
         snapshot_interval: Duration;
-        /// As [`Policy::snapshot_parts_max`].
+        /// Sets [`Policy::snapshot_parts_max`].
         snapshot_parts_max: u32;
     }
 
-    /// The policy, where a loop can live by it.
+    /// Returns the policy, if it is valid.
     ///
     /// # Errors
     ///
-    /// [`PolicyError`] names what is impossible.
+    /// [`PolicyError`] names what is invalid.
     pub fn build(self) -> Result<Policy, PolicyError> {
         self.policy.check()?;
         Ok(self.policy)
@@ -196,17 +196,17 @@ impl PolicyBuilder {
 }
 
 impl Policy {
-    /// Sets up a policy of one's own, from [`bun`](Self::bun).
+    /// Returns a builder for a custom policy that starts from [`bun`](Self::bun).
     pub fn builder(name: impl Into<Cow<'static, str>>) -> PolicyBuilder {
         PolicyBuilder { policy: Self { name: name.into(), ..Self::bun() } }
     }
 
-    /// Whether a loop can live by it. [`PolicyBuilder::build`] and [`Builder::build`](crate::Builder::build) ask;
-    /// fields that were changed since may break it.
+    /// Checks that a loop can run by it. [`PolicyBuilder::build`] and [`Builder::build`](crate::Builder::build)
+    /// call this; fields changed after that may invalidate it.
     ///
     /// # Errors
     ///
-    /// [`PolicyError`] names what is impossible.
+    /// [`PolicyError`] names what is invalid.
     pub fn check(&self) -> Result<(), PolicyError> {
         let policy = || self.name.to_string();
         if self.name.trim().is_empty() {

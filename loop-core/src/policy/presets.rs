@@ -1,4 +1,4 @@
-//! The loop designs that come with their names, and the order of a turn in each.
+//! The named loop designs, and the order of a turn in each.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -28,7 +28,7 @@ const BUN_AUTO_TICK: &[Step] = &[
     Step::Rejections,
 ];
 
-/// QuickJS's `js_os_poll` down to its timers.
+/// QuickJS's `js_os_poll`, up to its timers.
 const QUICKJS_TICK: &[Step] = &[
     Step::References,
     Step::Signals,
@@ -40,7 +40,7 @@ const QUICKJS_TICK: &[Step] = &[
     Step::Timers,
 ];
 
-/// The rest of it: its `select`, then descriptors, message ports, workers.
+/// The rest of QuickJS's `js_os_poll`: its `select`, then descriptors, message ports, workers.
 const QUICKJS_AUTO_TICK: &[Step] = &[
     Step::Immediates,
     Step::Drain,
@@ -56,7 +56,7 @@ const QUICKJS_AUTO_TICK: &[Step] = &[
     Step::Rejections,
 ];
 
-/// The mini loop's: nobody to collect for, nobody who rejects.
+/// The mini loop's first half: it has no heap to collect and no rejections to report.
 const MINI_TICK: &[Step] = &[Step::References, Step::Signals, Step::Concurrent, Step::Passes];
 
 /// The mini loop's second half.
@@ -72,14 +72,14 @@ const MINI_AUTO_TICK: &[Step] = &[
 ];
 
 impl Policy {
-    /// The names that [`by_name`](Self::by_name) knows.
+    /// The names accepted by [`by_name`](Self::by_name).
     pub const NAMES: [&str; 4] = ["bun", "quickjs", "agenda", "mini"];
 
-    /// The policy of that name.
+    /// The policy of the given name.
     ///
     /// # Errors
     ///
-    /// [`PolicyError::UnknownName`] where there is none.
+    /// [`PolicyError::UnknownName`] if there is none.
     ///
     /// # Examples
     ///
@@ -102,7 +102,7 @@ impl Policy {
         }
     }
 
-    /// As Bun's event loop behaves, with bounded queue passes (10,000 tasks), so that I/O stays alive.
+    /// Behaves like Bun's event loop, with bounded queue passes (10,000 tasks), so that I/O is not starved.
     #[must_use]
     pub const fn bun() -> Self {
         Self {
@@ -138,17 +138,18 @@ impl Policy {
         }
     }
 
-    /// As the poll of QuickJS's `os` module behaves: one signal, one timer (the first expired in insertion order),
-    /// one direction of one ready source a turn, jobs drained after each; finished workers are read sixteen at a
-    /// time; it waits 10 s where it has no timer; the exit check comes after the signal, so that a handler may give
-    /// the loop something to live for. The run ends as [`Drained`](loop_probes::event::StopReason::Drained): "no
-    /// handlers, timers, ports or workers" is just that.
+    /// Behaves like the poll of QuickJS's `os` module: one signal, one timer (the first expired in insertion
+    /// order), one direction of one ready source per turn, jobs drained after each; finished workers are read
+    /// sixteen at a time; it waits 10 s if it has no timer; the exit check comes after the signal, so that a
+    /// handler may add work that keeps the loop alive. The run ends as
+    /// [`Drained`](loop_probes::event::StopReason::Drained), which is what "no handlers, timers, ports or workers"
+    /// amounts to.
     ///
-    /// Two deviations, both on purpose. The original returns from its poll after the first handler of any kind and
-    /// begins again with the signals, so that timers that keep expiring starve descriptors for ever: here a turn
-    /// goes through all its steps. And it always takes the first ready descriptor of its list: here it is the
-    /// direction (read, write) of a source that has waited longest for its turn, read before write where both have
-    /// waited as long.
+    /// There are two deliberate deviations. The original returns from its poll after the first handler of any kind
+    /// and starts over with the signals, so that timers that keep expiring starve descriptors forever: here a turn
+    /// goes through all its steps. And the original always takes the first ready descriptor of its list: here it is
+    /// the direction (read, write) of a source that has waited longest for its turn, read before write if both have
+    /// waited equally long.
     #[must_use]
     pub fn quickjs() -> Self {
         Self {
@@ -164,9 +165,8 @@ impl Policy {
         }
     }
 
-    /// As the loop of RefPerSys behaves, the one that stands beside an agenda: it runs until somebody stops it,
-    /// looks up every 1.6 s where it has no timer, and takes 128 sources (raise
-    /// [`sources_max`](Self::sources_max) for more).
+    /// Behaves like the loop of RefPerSys, which runs beside an agenda: it runs until it is stopped, wakes up every
+    /// 1.6 s if it has no timer, and takes 128 sources (raise [`sources_max`](Self::sources_max) for more).
     #[must_use]
     pub fn agenda() -> Self {
         Self {
@@ -178,7 +178,7 @@ impl Policy {
         }
     }
 
-    /// As Bun's `MiniEventLoop` behaves: no script host, so no heap is watched and no rejection reported, and it
+    /// Behaves like Bun's `MiniEventLoop`: no script host, so no heap is watched and no rejection reported, and it
     /// polls only when no task is queued.
     #[must_use]
     pub fn mini() -> Self {

@@ -1,51 +1,52 @@
-//! The steps of a turn: what a policy puts in an order.
+//! The steps of a turn, which a policy puts in order.
 
 use std::fmt;
 
-/// One step of a turn. A policy lists those of `tick()` and of `auto_tick()`; the loop does them in that order.
+/// One step of a turn. A policy lists those of `tick()` and of `auto_tick()`; the loop performs them in that
+/// order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Step {
-    /// What other threads hold, release and stop takes effect.
+    /// Applies references held and released by other threads, and their requests to stop.
     References,
-    /// Signals that arrived become tasks, as many as the [`SignalRule`](super::SignalRule) says.
+    /// Turns signals that arrived into tasks, as many as the [`SignalRule`](super::SignalRule) says.
     Signals,
-    /// The GC controller's own timers, where one is due.
+    /// Runs the GC controller's own timers, if one is due.
     GcTimers,
-    /// The whole batch that other threads posted becomes tasks. Where the turn has a [`Work`](Self::Work) step,
+    /// Turns the whole batch posted by other threads into tasks. If the turn has a [`Work`](Self::Work) step,
     /// finished jobs are put aside for it.
     Concurrent,
-    /// Finished jobs that were put aside become tasks, as many as the policy reads at once.
+    /// Turns finished jobs that were put aside into tasks, as many as the policy takes at once.
     Work,
-    /// The check of the GC controller.
+    /// Runs the check of the GC controller.
     GcCheck,
-    /// The same, only while something keeps the loop alive: in front of a poll that may wait.
+    /// The same, but only while something keeps the loop alive: for use before a poll that may wait.
     GcCheckIfAlive,
     /// Runs the task queue until it is empty or the tick's budget is spent.
     Tasks,
-    /// The same again and again: after each pass it takes what other threads posted meanwhile and reports
-    /// rejections, at the end it does a last drain, and goes on where that brought tasks.
+    /// The same in repeated passes: after each pass it takes new posts of other threads and reports rejections;
+    /// at the end it drains once more, and continues if that added tasks.
     Passes,
     /// Runs the batch of immediates.
     Immediates,
     /// Drains what [`DrainRule::AfterEveryPass`](super::DrainRule::AfterEveryPass) left to the end of a batch;
-    /// nothing under the other rule.
+    /// does nothing under the other rule.
     Drain,
-    /// Drains what is left, under each rule.
+    /// Drains everything left, under either rule.
     LastDrain,
-    /// Ends the run here where the exit rule says so. Without this step, a run looks before each turn.
+    /// Ends the run here if the exit rule says so. Without this step, a run checks before each turn.
     Exit,
-    /// References that were to be released at the end of the turn are released.
+    /// Releases the references that were to be released at the end of the turn.
     Releases,
     /// Waits for readiness, or only looks where something waits to be done.
     Poll,
     /// Calls the sources that the poll found ready, as many as the [`SourceRule`](super::SourceRule) says.
     Io,
-    /// Fires timers that are due, as many as the [`TimerRule`](super::TimerRule) says.
+    /// Fires due timers, as many as the [`TimerRule`](super::TimerRule) says.
     Timers,
-    /// Runs what was put off to the end of the turn.
+    /// Runs tasks put off to the end of the turn.
     AfterLoop,
-    /// The host reports errors that nobody handled.
+    /// Lets the host report unhandled errors.
     Rejections,
 }
 
@@ -73,7 +74,7 @@ impl Step {
         Self::Rejections,
     ];
 
-    /// Its name, as lists and errors have it.
+    /// The step's name in lists and errors.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -99,7 +100,7 @@ impl Step {
         }
     }
 
-    /// Whether a turn may have it more than once.
+    /// Whether it may occur more than once per turn.
     pub(super) const fn may_repeat(self) -> bool {
         match self {
             Self::References
@@ -124,7 +125,7 @@ impl Step {
         }
     }
 
-    /// Whether a turn must have it: what nobody serves keeps a poll from waiting, or waits for ever.
+    /// Whether every turn needs it: otherwise its work would keep polls from waiting, or wait forever.
     pub(super) const fn is_needed(self) -> bool {
         match self {
             Self::References

@@ -1,4 +1,4 @@
-//! A policy as numbers, and back: what a recording says about it, so that its loop can be built again from that alone.
+//! Encodes a policy as numbers and decodes it: a recording holds these, so that its loop can be rebuilt from it alone.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -10,16 +10,17 @@ use super::{
     Validation,
 };
 
-/// Most steps of a half of a turn that are read back: no list of a loop that anybody built is so long.
+/// Most steps decoded per half of a turn: far above any real loop's list.
 const STEPS_MAX: usize = 256;
 
-/// The revision of the rules that every policy shares, as snapshots record it. Recordings without one are of revision 1.
+/// The revision of the rules that all policies share, as recorded in snapshots. Recordings without one are of revision
+/// 1.
 ///
-/// 2: callbacks that are deferred while the deferred queue drains run in the same drain, posted ones are work, and what
-/// a reload left is drained before anything else runs; a GC controller that is off makes no checks.
+/// 2: callbacks deferred while the deferred queue drains run in the same drain, posted ones count as work, and what a
+/// reload left is drained before anything else runs; a GC controller that is off makes no checks.
 pub const RULES: u64 = 2;
 
-/// A rule and its place among its values.
+/// A rule and its position among its values.
 trait Rule: Copy + PartialEq + 'static {
     const VALUES: &'static [Self];
 
@@ -40,7 +41,7 @@ macro_rules! rules {
     };
 }
 
-// New values come at the end: their places are in recordings.
+// Add new values at the end: recordings contain their positions.
 rules! {
     TimerRule: AllDue, OnePerTurn;
     SignalRule: AllPending, OnePerTurn;
@@ -61,8 +62,8 @@ fn ns(time: Duration) -> u64 {
 }
 
 impl Policy {
-    /// All that decides, but for its name, as a recording has it: steps in their order, rules as places among their
-    /// values, times in nanoseconds. `None` is "no limit", or "for ever".
+    /// All values that determine behaviour, without the name, as a recording holds them: steps in order, rules as
+    /// positions among their values, times in nanoseconds. `None` means "no limit", or "forever".
     ///
     /// # Examples
     ///
@@ -110,12 +111,12 @@ impl Policy {
         tick.into_iter().chain(auto_tick).chain(single)
     }
 
-    /// The policy with these [values](Self::values), checked. What is not among them is as in [`bun`](Self::bun), but
-    /// for the interval at which the heap is measured: at each check.
+    /// The policy with these [values](Self::values), checked. Missing values are those of [`bun`](Self::bun), except
+    /// the interval at which the heap is measured, which becomes "at each check".
     ///
     /// # Errors
     ///
-    /// [`PolicyError::Value`] names what no policy can have; others as [`check`](Self::check).
+    /// [`PolicyError::Value`] names a value that no policy can have; otherwise the errors of [`check`](Self::check).
     pub fn from_values(
         name: impl Into<String>,
         values: impl IntoIterator<Item = (PolicyField, Option<u64>)>,
@@ -123,7 +124,7 @@ impl Policy {
         let name = name.into();
         let (mut tick, mut auto_tick) = (Vec::new(), Vec::new());
         let mut policy = Self { name: Cow::Owned(name), ..Self::bun() };
-        // A loop whose recording does not have the interval measured its heap at each check.
+        // Loops whose recordings lack the interval measured their heap at each check.
         policy.gc.sample_ns = 0;
         for (field, value) in values {
             let half = match field {
@@ -148,12 +149,12 @@ impl Policy {
         PolicyError::Value { policy: loop_probes::text::printable(&self.name), field, value }
     }
 
-    /// Sets one field; `None` where it cannot have that value.
+    /// Sets one field; `None` if the value is invalid for it.
     fn set(&mut self, field: PolicyField, value: Option<u64>) -> Option<()> {
         let count = || u32::try_from(value?).ok();
         let limit = || value.map(u32::try_from).transpose().ok();
         match field {
-            // What a loop of this crate decides by is not up to the recording.
+            // A recording cannot override the rules of this crate.
             PolicyField::Name | PolicyField::Rules => {}
             PolicyField::TickStep | PolicyField::AutoTickStep => return None,
             PolicyField::Timers => self.timers = Rule::at(value)?,

@@ -1,17 +1,16 @@
 //! The operating system's poller, over the `polling` crate.
 //!
-//! What that crate leaves to its user is settled here: level-triggered where the system can, and armed again
-//! after each report where it cannot; the list cleared before each wait; sources owned until deleted. Its
-//! waits are already what a timer needs: on Linux they end by a timerfd with ns resolution that is armed after
-//! the caller's reading of the same clock, so that they are never early, and nothing below a millisecond is
-//! left to spin on.
+//! It settles what that crate leaves to its user: level-triggered if the system supports that, and re-armed after
+//! each report if not; the list is cleared before each wait; sources are owned until deleted. The crate's waits
+//! already satisfy timers: on Linux they end by a timerfd with ns resolution that is armed after the caller's
+//! reading of the same clock, so that they never end early and leave less than a millisecond to spin on.
 //!
-//! Around each wait that crate makes four more system calls, which are work and no waiting. So a wait whose length
-//! is recorded blocks here, on the crate's own descriptor beside a timerfd like the crate's, and the crate is asked
-//! only for what is ready: not at all where it was the timer.
+//! Around each wait the crate makes four more system calls, which are work, not waiting. So a wait whose length is
+//! recorded blocks here, on the crate's own descriptor and a timerfd like the crate's, and the crate is only asked
+//! what is ready; if the timer ended the wait, not even that.
 //!
-//! Signal handlers wake it through a pipe of its own: the crate's `notify` traces, and so locks and allocates, where
-//! any crate of the program switched that feature on.
+//! Signal handlers wake it through a separate pipe: the crate's `notify` traces, and so locks and allocates, if any
+//! crate of the program enabled that feature.
 #![expect(unsafe_code, reason = "polling takes descriptors on trust; here is where they are kept alive")]
 
 #[cfg(test)]
@@ -34,19 +33,19 @@ use rustix::time::{
 
 use super::{Edge, Interest, Poller, PollerError, Readiness, Ready, SignalWaker, Source, Wake, Waker};
 
-/// The key of the pipe that signal handlers write to. The one above it `polling` keeps for itself.
+/// Key of the pipe that signal handlers write to. `polling` reserves the one above it for itself.
 const SIGNAL_KEY: usize = usize::MAX - 1;
 
-/// Waits with the system's own call (epoll, kqueue, …).
+/// Waits with the system's native call (epoll, kqueue, …).
 #[derive(Debug)]
 pub struct OsPoller {
     system: Arc<polling::Poller>,
     mode: PollMode,
     registered: HashMap<usize, Registration>,
     events: Events,
-    /// Ends a wait at its time; `None` where the system has no timerfd.
+    /// Ends a wait on time; `None` if the system has no timerfd.
     timer: Option<Timer>,
-    /// What signal handlers write to, and what is read then.
+    /// The end that signal handlers write to, and the end that is read.
     signal: Option<(SignalWaker, OwnedFd)>,
 }
 
@@ -69,7 +68,7 @@ impl OsPoller {
     ///
     /// # Errors
     ///
-    /// The system's, where it is out of descriptors or memory.
+    /// The system's error, if it is out of descriptors or memory.
     pub fn new() -> io::Result<Self> {
         let system = polling::Poller::new()?;
         let mode = if system.supports_level() { PollMode::Level } else { PollMode::Oneshot };
@@ -83,19 +82,19 @@ impl OsPoller {
         })
     }
 
-    /// Sources that are registered.
+    /// Number of registered sources.
     #[must_use]
     pub fn len(&self) -> usize {
         self.registered.len()
     }
 
-    /// No source is registered.
+    /// Whether no source is registered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.registered.is_empty()
     }
 
-    /// Takes what signal handlers wrote: that ended the wait, and is all that it was to do.
+    /// Consumes what signal handlers wrote: it ended the wait, which was its only purpose.
     fn signals_came(&self) -> io::Result<()> {
         let Some((_, pipe)) = &self.signal else { return Ok(()) };
         let mut bytes = [0; 256];
@@ -108,20 +107,20 @@ impl OsPoller {
 
     fn watch(&self, source: &Source, interest: Interest, key: usize) -> io::Result<()> {
         let fd = source.as_fd();
-        // SAFETY: the descriptor is open, it is borrowed from `source`. It stays so while it is watched: the
-        // caller keeps `source` until `delete` (or drop) took it out of the system's poller.
+        // SAFETY: the descriptor is open, being borrowed from `source`. It stays open while it is watched: the
+        // caller keeps `source` until `delete` (or drop) has removed it from the system's poller.
         unsafe { self.system.add_with_mode(fd.as_raw_fd(), event(key, interest), self.mode) }
     }
 }
 
-/// What `polling` calls an interest.
+/// Converts an interest to an event of `polling`.
 fn event(key: usize, interest: Interest) -> Event {
     let readable = interest.contains(Interest::READABLE);
     let event = Event::new(key, readable, interest.contains(Interest::WRITABLE));
     if interest.contains(Interest::PRIORITY) { event.with_priority() } else { event }
 }
 
-/// What was asked for and is so, and the conditions that come unasked.
+/// The requested conditions that hold, and those always reported.
 fn readiness(event: &Event, interest: Interest) -> Readiness {
     let wants_reading = interest.contains(Interest::READABLE) || interest.contains(Interest::PRIORITY);
     let mut readiness = Readiness::NONE;
@@ -162,7 +161,8 @@ impl Poller for OsPoller {
             return Err(PollerError::UnknownKey { key });
         };
         let source = &registration.source;
-        // Level-triggered, a hang-up that nobody asked for would end every wait: no interest is no watching.
+        // With level triggering, an unrequested hang-up would end every wait: a source with no interest is not
+        // watched.
         match (registration.interest.is_empty(), interest.is_empty()) {
             (true, true) => Ok(()),
             (true, false) => self.watch(source, interest, key),
@@ -181,7 +181,7 @@ impl Poller for OsPoller {
             return Err(PollerError::UnknownKey { key });
         };
         if !registration.interest.is_empty() {
-            // Refused only where the system has let go of the descriptor already.
+            // Refused only if the system has already dropped the descriptor.
             let _ = self.system.delete(&registration.source);
         }
         Ok(registration.source)
@@ -227,7 +227,7 @@ impl Poller for OsPoller {
         let awaited = if timeout.is_some() { &mut fds[..] } else { &mut fds[..1] };
         edge(Edge::Asleep);
         let waited = armed.and_then(|_| {
-            // A signal ends the call, but not the wait.
+            // A signal interrupts the call, but must not end the wait.
             rustix::io::retry_on_intr(|| rustix::event::poll(awaited, None)).map_err(io::Error::from)
         });
         edge(Edge::Awake);
@@ -240,7 +240,7 @@ impl Poller for OsPoller {
             return Ok(waker.clone());
         }
         let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        // SAFETY: the descriptor is open, and stays so until `drop` took it out of the system's poller.
+        // SAFETY: the descriptor is open, and stays so until `drop` has removed it from the system's poller.
         unsafe {
             self.system.add_with_mode(read.as_raw_fd(), Event::readable(SIGNAL_KEY), self.mode)?;
         }
@@ -259,7 +259,7 @@ impl Poller for OsPoller {
 }
 
 impl Drop for OsPoller {
-    /// Wakers may keep the system's poller for longer than this one, and with it what it watches.
+    /// Wakers may outlive this poller, keeping the system's poller and so its registrations.
     fn drop(&mut self) {
         for (_, registration) in self.registered.drain() {
             if !registration.interest.is_empty() {
@@ -272,8 +272,8 @@ impl Drop for OsPoller {
     }
 }
 
-/// The timer that ends waits. Unlike the timeout of a call it is exact: the system rounds those up by the thread's
-/// timer slack, 50 us as a rule.
+/// The timer that ends waits. Unlike the timeout of a call it is exact: the system rounds timeouts up by the
+/// thread's timer slack, usually 50 us.
 #[derive(Debug)]
 struct Timer(OwnedFd);
 
@@ -287,7 +287,7 @@ impl Timer {
     /// Makes it readable once, `after` from now.
     fn arm(&self, after: Duration) -> io::Result<()> {
         let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
-        // Too long to be said is for ever; no time at all would disarm it.
+        // A duration too long to express means forever; a zero one would disarm it.
         let value = Timespec::try_from(after.max(Duration::from_nanos(1))).unwrap_or(zero);
         let value = Itimerspec { it_interval: zero, it_value: value };
         timerfd_settime(&self.0, TimerfdTimerFlags::empty(), &value)?;
@@ -310,7 +310,7 @@ struct Notify(Arc<polling::Poller>);
 
 impl Wake for Notify {
     fn wake(&self) {
-        // It fails only when the wake-up's counter is full: then it is awake.
+        // It fails only when the wake-up's counter is full: then the poller is already awake.
         let _ = self.0.notify();
     }
 }

@@ -1,20 +1,20 @@
-//! The bounded ring: any number of threads and signal handlers push, a taker takes, nobody waits for anybody.
+//! The bounded ring: any number of threads and signal handlers push, a taker takes, and none waits for another.
 //!
-//! Producers interrupt each other anywhere, so a place is first *claimed*, by moving the tail with a
-//! compare-and-swap, then filled, then *published*. Each slot's turn says what it is ready for, after Dmitry
-//! Vyukov's bounded queue: lap `l` may claim it; the item of lap `l` is published in it; it was emptied, lap `l + 1`
-//! may claim it. A take ends at a slot that is claimed and not published yet, and the next one goes on there.
+//! Producers can interrupt each other anywhere, so a place is first *claimed*, by moving the tail with a
+//! compare-and-swap, then filled, then *published*. Each slot's turn says what it is ready for, following Dmitry
+//! Vyukov's bounded queue: lap `l` may claim it; it holds the published item of lap `l`; it was emptied, and lap `l
+//! + 1` may claim it. A take stops at a slot that is claimed and not yet published; the next take continues there.
 //!
-//! A take first claims all that is published with one compare-and-swap of the head and then empties it slot by
-//! slot: so no item goes to two takers, and a taker pays once for many items.
+//! A take first claims everything published with one compare-and-swap of the head and then empties it slot by slot:
+//! so no item goes to two takers, and a taker pays once for many items.
 //!
-//! Positions count by two and wrap at 64 bits: the lowest bit of a turn says *published*, that of the tail
-//! *closed*. All slots are usable: full and empty differ by the turn. The capacity is a power of two, so that
+//! Positions count by two and wrap at 64 bits: the lowest bit of a turn means *published*, that of the tail
+//! *closed*. All slots are usable, since full and empty differ by the turn. The capacity is a power of two, so that
 //! slots stay in step when positions wrap.
 //!
-//! A turn counts from the start of its lap, so that a ring of zeros is an empty ring: the slots come from the
-//! allocator as zeros with the first push, and the system gives each page when it is used. Who pushes in signal
-//! handlers calls [`Bounded::allocate`] before.
+//! A turn counts from the start of its lap, so that a ring of zeros is an empty ring: the allocator returns zeroed
+//! slots on the first push, and the system provides each page on first use. Code that pushes in signal handlers must
+//! call [`Bounded::allocate`] beforehand.
 #![expect(unsafe_code, reason = "items change hands between threads through the slots")]
 
 use std::fmt;
@@ -31,12 +31,12 @@ mod loom_tests;
 #[cfg(not(loom))]
 mod tests;
 
-/// From one position to the next.
+/// Distance between two positions.
 const STEP: u64 = 2;
 /// In a turn: published. In the tail: closed.
 const MARK: u64 = 1;
 
-/// Alone in its cache line, and in the neighbour that the processor fetches with it.
+/// On its own cache line, and its neighbour, which the processor fetches with it.
 #[derive(Debug)]
 #[repr(align(128))]
 struct Line<T>(T);
@@ -47,10 +47,10 @@ pub(crate) struct Bounded<T> {
     tail: Line<AtomicU64>,
     /// The next position to take.
     head: Line<AtomicU64>,
-    /// The first slot; null until there are any.
+    /// The first slot; null until they are allocated.
     slots: AtomicPtr<Slot<T>>,
     capacity: usize,
-    /// The first position.
+    /// The initial position.
     start: u64,
 }
 
@@ -59,7 +59,7 @@ pub(crate) struct Slot<T> {
     item: UnsafeCell<MaybeUninit<T>>,
 }
 
-/// Why nothing can be claimed.
+/// Why no slot can be claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
     /// Every slot is in use.
@@ -70,8 +70,8 @@ pub(crate) enum Refused {
 
 // SAFETY: the ring owns its items and gives them away whole; moving it moves them.
 unsafe impl<T: Send> Send for Bounded<T> {}
-// SAFETY: an item is reached by who claimed its slot alone: one producer until it published the slot, one taker
-// from then on until it gave the slot back. No reference to an item is given out.
+// SAFETY: an item is only accessed by the owner of its slot: one producer until it publishes the slot, one taker
+// from then on until it gives the slot back. No reference to an item is given out.
 unsafe impl<T: Send> Sync for Bounded<T> {}
 
 impl<T> Bounded<T> {
@@ -80,7 +80,7 @@ impl<T> Bounded<T> {
         Self::starting_at(0, capacity)
     }
 
-    /// The same, as if `start` items had been through it.
+    /// The same, as if `start` items had already passed through it.
     pub(crate) fn starting_at(start: u64, capacity: usize) -> Self {
         debug_assert!(capacity.is_power_of_two());
         let start = start.wrapping_mul(STEP);
@@ -97,44 +97,44 @@ impl<T> Bounded<T> {
         self.capacity
     }
 
-    /// Gets the slots now: no push allocates after this.
+    /// Allocates the slots now: no push allocates after this.
     #[cold]
     pub(crate) fn allocate(&self) -> *mut Slot<T> {
         let slots = new_slots(self.start, self.capacity);
         match self.slots.compare_exchange(ptr::null_mut(), slots, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => slots,
             Err(others) => {
-                // SAFETY: these were made above, and nobody else has seen them.
+                // SAFETY: these were allocated above and never shared.
                 unsafe { free_slots(slots, self.capacity) };
                 others
             }
         }
     }
 
-    /// The slot of a position, in the ring's own slots.
+    /// The slot of a position, within the ring's own slots.
     ///
     /// # Safety
     ///
-    /// `slots` are this ring's.
+    /// `slots` must be this ring's.
     #[inline]
     unsafe fn slot(&self, slots: *mut Slot<T>, position: u64) -> &Slot<T> {
         let index = (position / STEP) as usize & (self.capacity - 1);
-        // SAFETY: the capacity is a power of two, so the mask keeps the index in bounds; slots live as long as
-        // their ring.
+        // SAFETY: the capacity is a power of two, so the mask keeps the index in bounds; slots live as long as their
+        // ring.
         unsafe { &*slots.add(index) }
     }
 
-    /// The turn at which the slot of `position` can be claimed for it.
+    /// The value of the slot's turn at which `position` can claim it.
     #[inline]
     const fn lap(&self, position: u64) -> u64 {
         position & !(self.capacity as u64 * STEP - 1)
     }
 
-    /// Claims the next slot, for the item to be put in. Sequentially consistent: see [`claims`](Self::claims).
+    /// Claims the next slot for an item. Sequentially consistent: see [`claims`](Self::claims).
     ///
     /// # Errors
     ///
-    /// [`Refused`] where there is none.
+    /// [`Refused`] if the ring is full or closed.
     #[inline]
     pub(crate) fn claim(&self) -> Result<Claim<'_, T>, Refused> {
         let mut slots = self.slots.load(Ordering::Acquire);
@@ -149,7 +149,7 @@ impl<T> Bounded<T> {
             // SAFETY: they are this ring's.
             let slot = unsafe { self.slot(slots, position) };
             let lap = self.lap(position);
-            // Acquire: the taker has emptied the slot before it gave it back.
+            // Acquire: the taker emptied the slot before giving it back.
             let turn = slot.turn.load(Ordering::Acquire);
             match turn.wrapping_sub(lap) as i64 {
                 0 => {
@@ -165,48 +165,48 @@ impl<T> Bounded<T> {
                     }
                 }
                 behind if behind < 0 => return Err(Refused::Full),
-                // Others moved the tail meanwhile.
+                // Another producer moved the tail.
                 _ => position = self.tail.0.load(Ordering::Relaxed),
             }
         }
     }
 
-    /// The position after the last one that was claimed. One total order has this and every claim in it.
+    /// The position after the last claim. This load and all claims are in one total order.
     #[inline]
     pub(crate) fn claims(&self) -> u64 {
         look(&self.tail.0, Ordering::SeqCst) & !MARK
     }
 
-    /// Whether all that was claimed is taken. What this thread does next comes after those takes.
+    /// Whether everything claimed has been taken. Later operations of this thread come after those takes.
     #[inline]
     pub(crate) fn is_drained(&self) -> bool {
         let claims = self.tail.0.load(Ordering::Relaxed) & !MARK;
         look(&self.head.0, Ordering::Acquire) == claims
     }
 
-    /// Items that are in, those not published yet included.
+    /// Number of items in the ring, including those not yet published.
     pub(crate) fn pending(&self) -> usize {
         let head = self.head.0.load(Ordering::Relaxed);
         let pending = (self.claims().wrapping_sub(head) / STEP) as usize;
-        // Another thread than the taker's may see an old tail beside a new head.
+        // A thread other than the taker may see an old tail beside a new head.
         if pending > self.capacity() { 0 } else { pending }
     }
 
-    /// A take that has taken nothing yet.
+    /// Begins a take that has claimed nothing yet.
     #[inline]
     pub(crate) fn begin_take(&self) -> Taken<'_, T> {
         let head = self.head.0.load(Ordering::Relaxed);
         Taken { ring: self, next: head, end: head }
     }
 
-    /// Takes the oldest item, where it is published.
+    /// Takes the oldest item, if it is published.
     pub(crate) fn pop(&self) -> Option<T> {
         let mut taken = self.begin_take();
         let _ = taken.extend(taken.end.wrapping_add(STEP));
         taken.next()
     }
 
-    /// Refuses every claim from now on; returns [`claims`](Self::claims), which is final.
+    /// Refuses every later claim; returns [`claims`](Self::claims), which is now final.
     pub(crate) fn close(&self) -> u64 {
         self.tail.0.fetch_or(MARK, Ordering::SeqCst) & !MARK
     }
@@ -218,13 +218,13 @@ impl<T> Drop for Bounded<T> {
         let _ = self.begin_take().extend(claims);
         let slots = self.slots.load(Ordering::Acquire);
         if !slots.is_null() {
-            // SAFETY: they are this ring's, the ring is nobody else's any more, and the items are gone.
+            // SAFETY: they are this ring's, no one else can access the ring any more, and the items are gone.
             unsafe { free_slots(slots, self.capacity) };
         }
     }
 }
 
-/// Empty slots for a ring whose first position is `start`.
+/// Allocates empty slots for a ring with initial position `start`.
 fn new_slots<T>(start: u64, capacity: usize) -> *mut Slot<T> {
     #[cfg(not(loom))]
     if start == 0 {
@@ -232,7 +232,7 @@ fn new_slots<T>(start: u64, capacity: usize) -> *mut Slot<T> {
     }
     let lap = capacity as u64 * STEP;
     let slot = |index: u64| {
-        // What comes before the start in its lap is claimed in the next one.
+        // Slots before the start in its lap are first claimed in the next lap.
         let is_over = index * STEP < start & (lap - 1);
         let turn = (start & !(lap - 1)).wrapping_add(if is_over { lap } else { 0 });
         Slot { turn: AtomicU64::new(turn), item: UnsafeCell::new(MaybeUninit::uninit()) }
@@ -241,12 +241,12 @@ fn new_slots<T>(start: u64, capacity: usize) -> *mut Slot<T> {
     Box::into_raw(slots).cast()
 }
 
-/// The same for a start of 0, from pages that the system has yet to give.
+/// The same for a start of 0, in pages that the system has not provided yet.
 #[cfg(not(loom))]
 fn zeroed_slots<T>(capacity: usize) -> *mut Slot<T> {
     use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
     let Ok(layout) = Layout::array::<Slot<T>>(capacity) else { unreachable!("capacities are small") };
-    // SAFETY: a slot is not of size zero. Zeros are a slot: a turn of 0, and an item that is not there.
+    // SAFETY: a slot is not zero-sized. All zeros is a valid slot: a turn of 0, and no item.
     let slots = unsafe { alloc_zeroed(layout) };
     if slots.is_null() {
         handle_alloc_error(layout);
@@ -256,9 +256,9 @@ fn zeroed_slots<T>(capacity: usize) -> *mut Slot<T> {
 
 /// # Safety
 ///
-/// `slots` came from [`new_slots`] with this capacity, nobody uses them any more, and no item is in them.
+/// `slots` must come from [`new_slots`] with this capacity, must no longer be in use, and must hold no items.
 unsafe fn free_slots<T>(slots: *mut Slot<T>, capacity: usize) {
-    // SAFETY: that is a box of a slice, by its layout and by the caller's promise.
+    // SAFETY: that is a boxed slice, by its layout and by the caller's promise.
     drop(unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(slots, capacity)) });
 }
 
@@ -271,7 +271,7 @@ impl<T> fmt::Debug for Bounded<T> {
     }
 }
 
-/// A slot that is its holder's alone. One that is dropped unpublished would end every take there.
+/// A slot owned exclusively by its holder. If it were dropped unpublished, every take would end there.
 #[must_use = "no take gets past a slot that is not published"]
 pub(crate) struct Claim<'a, T> {
     slot: &'a Slot<T>,
@@ -279,17 +279,17 @@ pub(crate) struct Claim<'a, T> {
 }
 
 impl<T> Claim<'_, T> {
-    /// Puts the item in and gives it to the taker.
+    /// Stores the item and hands it to the taker.
     #[inline]
     pub(crate) fn publish(self, item: T) {
-        // SAFETY: the position was claimed once, and the slot's turn said that it is empty: nobody reads or
-        // writes it until the turn says that it is published.
+        // SAFETY: the position was claimed once, and the slot's turn said that it is empty: no one reads or writes
+        // it until the turn says that it is published.
         self.slot.item.with_mut(|slot| unsafe { (*slot).write(item) });
         self.slot.turn.store(self.lap | MARK, Ordering::Release);
     }
 }
 
-/// What a take claimed, oldest first. What is left in it when it is dropped is dropped.
+/// The items claimed by a take, oldest first. Dropping it drops the remaining items.
 pub(crate) struct Taken<'a, T> {
     ring: &'a Bounded<T>,
     next: u64,
@@ -297,25 +297,25 @@ pub(crate) struct Taken<'a, T> {
 }
 
 impl<T> Taken<'_, T> {
-    /// Takes what is published before position `until`, as far as no unpublished one is in the way. Whether
-    /// nothing before `until` is left.
+    /// Claims items published before position `until`, up to the first unpublished one. Returns whether nothing
+    /// before `until` is left.
     #[inline]
     pub(crate) fn extend(&mut self, until: u64) -> bool {
         let head = &self.ring.head.0;
         let is_left = |position: u64| until.wrapping_sub(position) as i64 > 0;
         let mut end = self.end;
         if is_left(end) {
-            // Null: whoever claims what is left has only just made them, and published nothing yet.
+            // Null: the producer that claimed these slots has only just allocated them, and published nothing yet.
             let slots = self.ring.slots.load(Ordering::Acquire);
             // SAFETY: they are this ring's.
             let turn = |position| unsafe { self.ring.slot(slots, position) }.turn.load(Ordering::Acquire);
-            // Acquire: the item is in.
+            // Acquire: the item has been stored.
             while !slots.is_null() && is_left(end) && turn(end) == self.ring.lap(end) | MARK {
                 end = end.wrapping_add(STEP);
             }
         }
-        // Only a claim makes these slots this take's own. Where another take was faster, the rest is its. Release:
-        // who then finds the ring drained comes after this.
+        // Only a claim makes these slots this take's own. If another take was faster, the rest belongs to that one.
+        // Release: any thread that then finds the ring drained comes after this.
         if head.compare_exchange(self.end, end, Ordering::Release, Ordering::Relaxed).is_err() {
             return true;
         }
@@ -325,7 +325,7 @@ impl<T> Taken<'_, T> {
 }
 
 impl<T> Taken<'_, T> {
-    /// Takes what is published, a whole ring at most, as far as no unpublished one is in the way.
+    /// Claims published items, at most a whole ring, up to the first unpublished one.
     #[inline]
     pub(crate) fn extend_by_a_lap(&mut self) {
         let lap = self.ring.capacity as u64 * STEP;
@@ -343,10 +343,10 @@ impl<T> Iterator for Taken<'_, T> {
         }
         // Relaxed: `extend` acquired it.
         let slots = self.ring.slots.load(Ordering::Relaxed);
-        // SAFETY: they are this ring's, and not null: an item was published in one.
+        // SAFETY: they are this ring's, and not null, since an item was published in one.
         let slot = unsafe { self.ring.slot(slots, self.next) };
-        // SAFETY: `extend` saw this position published, and moved the head past it: the item is there, and
-        // nobody else takes it. The slot is given back only below, so no producer writes to it meanwhile.
+        // SAFETY: `extend` saw this position published and moved the head past it: the item is there, and no other
+        // take gets it. The slot is given back only below, so no producer writes to it before that.
         let item = slot.item.with_mut(|slot| unsafe { (*slot).assume_init_read() });
         let next_lap = self.ring.lap(self.next).wrapping_add(STEP * self.ring.capacity as u64);
         slot.turn.store(next_lap, Ordering::Release);

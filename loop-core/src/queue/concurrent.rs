@@ -1,25 +1,25 @@
 //! The queue through which other threads post to the loop.
 //!
-//! There are three places, and an item goes to the first that has room: a small bounded *ring*, which stays in the
-//! cache; a large one, the *spill*, which has no memory until it is needed; an unbounded *overflow*. A push to a ring
-//! is one compare-and-swap and allocates nothing; only the overflow does. So nobody ever waits, nothing is lost, and
-//! a loop that is kept from its core for a moment makes its producers no slower. The loop takes everything at once.
+//! There are three places, and an item goes to the first with room: a small bounded *ring*, which stays in the cache;
+//! a large one, the *spill*, which has no memory until it is needed; and an unbounded *overflow*. A push to a ring is
+//! one compare-and-swap and allocates nothing; only the overflow allocates. So no thread ever waits, nothing is lost,
+//! and a loop that is briefly preempted does not slow its producers. The loop takes everything at once.
 //!
 //! # Order
 //!
-//! The items of one producer come out as it pushed them. Two rules make it so. A producer pushes to a place only
-//! when it finds all later places empty. The taker looks at the last place *first*, then at the one before, then at
-//! the ring; and it takes from the ring first, then from the others, each only up to what it saw and only if it took
-//! all it saw in the places before. So, for a producer that pushes `a` to one place, then `b` to a later one, then
-//! `c` to the first again:
+//! The items of one producer come out in the order it pushed them. Two rules ensure that. A producer pushes to a
+//! place only if it finds all later places empty. The taker looks at the last place *first*, then at the one before,
+//! then at the ring; and it takes from the ring first, then from the others, each only up to what it saw and only if
+//! it took everything it saw in the places before. So, for a producer that pushes `a` to one place, then `b` to a
+//! later one, then `c` to the first again:
 //!
-//! - *a before b*: the taker's look at the later place acquired `b`'s push, and `a` was claimed before that. So
-//!   what the taker saw in the first place afterwards contains `a`, and it took that before it took `b`.
+//! - *a before b*: the taker's look at the later place acquired `b`'s push, and `a` was claimed before that. So what
+//!   the taker then saw in the first place contains `a`, and it took that before it took `b`.
 //! - *b before c*: `c` was pushed because its producer found the later place empty, after its own `b`: it acquired
-//!   the take that took `b`. What that take saw in the first place it saw before, so `c` is not part of it.
+//!   the take that took `b`. That take had looked at the first place before, so `c` is not part of what it saw there.
 //!
-//! This holds with one taker at a time, as a loop is. Two that take at the same time would each get a part, no
-//! item twice and none lost.
+//! This holds with one taker at a time, as with a loop. Two concurrent takers would each get a part, with no item
+//! twice and none lost.
 #![expect(unsafe_code, reason = "links change hands between threads as raw pointers")]
 
 mod overflow;
@@ -42,13 +42,13 @@ mod loom_tests;
 #[cfg(not(loom))]
 mod tests;
 
-/// Bytes of the ring: a fraction of a second-level cache.
+/// Bytes of the ring: a fraction of a level-2 cache.
 const RING_BYTES: usize = 1 << 18;
 
-/// Bytes of the spill: what producers push while a loop is kept from its core for some milliseconds.
+/// Bytes of the spill: room for what producers push while a loop is preempted for a few milliseconds.
 const SPILL_BYTES: usize = 1 << 23;
 
-/// Many threads push, one loop takes. See the [module](self).
+/// A queue with many pushing threads and one taking loop. See the [module](self).
 ///
 /// # Examples
 ///
@@ -69,18 +69,18 @@ pub struct ConcurrentQueue<T> {
     overflow: Overflow<T>,
 }
 
-/// An item as it was posted.
+/// A posted item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Posted<T> {
-    /// What was posted.
+    /// The item.
     pub item: T,
-    /// The emitter of the thread that posted it, where it has one.
+    /// The emitter of the posting thread, if it has one.
     pub poster: Option<SourceId>,
     /// When it was posted.
     pub queued: Ticks,
 }
 
-/// The push came after the loop ended. Hands the item back.
+/// The push came after the loop had ended. Hands the item back.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the queue is closed: the loop that it belongs to has ended")]
 pub struct Closed<T>(pub T);
@@ -102,23 +102,22 @@ impl<T> ConcurrentQueue<T> {
         Self::with_slots(slots_in(RING_BYTES), slots_in(SPILL_BYTES))
     }
 
-    /// An empty queue with so many slots in its ring and in its spill, both powers of two.
+    /// An empty queue with the given numbers of slots in its ring and its spill, both powers of two.
     fn with_slots(ring: usize, spill: usize) -> Self {
         let (ring, spill) = (Bounded::new(ring), Bounded::new(spill));
         if cfg!(loom) {
-            // Who gets the slots is a model of the ring's; here it would only multiply the interleavings.
+            // The allocation of slots has a model of its own; here it would only multiply the interleavings.
             ring.allocate();
             spill.allocate();
         }
         Self { ring, spill, overflow: Overflow::new() }
     }
 
-    /// Puts `item` in, as posted by `poster` at `queued`. Never blocks; allocates only while both rings are
-    /// full.
+    /// Pushes `item`, as posted by `poster` at `queued`. Never blocks; allocates only while both rings are full.
     ///
     /// # Errors
     ///
-    /// [`Closed`] with the item, once the queue was closed.
+    /// [`Closed`] with the item, once the queue is closed.
     #[inline]
     pub fn push(&self, item: T, poster: Option<SourceId>, queued: Ticks) -> Result<(), Closed<T>> {
         let posted = Posted { item, poster, queued };
@@ -133,8 +132,8 @@ impl<T> ConcurrentQueue<T> {
     ///
     /// # Safety
     ///
-    /// `link` is a [`Link::kept`] that nothing is in, and lives until the item was taken: the item may be what
-    /// keeps it alive.
+    /// `link` must be a [`Link::kept`] that is not in use, and must live until the item is taken: the item itself may
+    /// be what keeps it alive.
     pub(crate) unsafe fn push_kept(
         &self,
         posted: Posted<T>,
@@ -142,13 +141,13 @@ impl<T> ConcurrentQueue<T> {
     ) -> Result<(), Closed<T>> {
         let refused = match self.push_to_ring(posted) {
             Ok(()) => return Ok(()),
-            // SAFETY: the caller's promise is the one asked for.
+            // SAFETY: the caller's promise is the one required.
             Err(posted) => unsafe { self.overflow.push_kept(posted, link) },
         };
         refused.map_err(|posted| Closed(posted.item))
     }
 
-    /// Hands it back where the overflow has to decide: it knows whether the queue is closed, too.
+    /// Hands the item back if the overflow has to decide, which also knows whether the queue is closed.
     #[inline]
     fn push_to_ring(&self, posted: Posted<T>) -> Result<(), Posted<T>> {
         if self.overflow.is_in_use() {
@@ -174,15 +173,15 @@ impl<T> ConcurrentQueue<T> {
         }
     }
 
-    /// Takes everything that is in, oldest first. Behind an item whose producer is in the middle of pushing it,
-    /// what follows waits for the next take.
+    /// Takes everything in the queue, oldest first. If a producer is in the middle of a push, the items after that
+    /// one wait for the next take.
     #[must_use = "the items are dropped with the batch"]
     pub fn take_batch(&self) -> Batch<'_, T> {
         let mut batch =
             Batch { ring: self.ring.begin_take(), spill: self.spill.begin_take(), overflow: Chain::empty() };
         let seen = self.overflow.look();
         if seen.is_empty() && self.spill.is_drained() {
-            // Nothing can overtake: what is published is taken, and the word that producers fight for left alone.
+            // Nothing can overtake: take what is published without touching the word that producers contend for.
             batch.ring.extend_by_a_lap();
             return batch;
         }
@@ -190,16 +189,16 @@ impl<T> ConcurrentQueue<T> {
         // Each only if nothing is left in the places before.
         let took_all = batch.ring.extend(self.ring.claims()) && batch.spill.extend(spilled);
         if took_all && !seen.is_empty() {
-            // Where others push meanwhile, it is left to the next take. That one has little to take before.
+            // If others push concurrently, leave it to the next take, which has little else to take first.
             batch.overflow = self.overflow.take(&seen).unwrap_or_else(Chain::empty);
         }
         batch
     }
 
-    /// Refuses every push from now on, and takes what is in. Waits for pushes that are under way.
+    /// Refuses every later push, and takes what is in the queue. Waits for pushes in progress.
     #[must_use = "the items are dropped with the batch"]
     pub fn close(&self) -> Batch<'_, T> {
-        // The last place first: what a closed ring refuses is refused there, too.
+        // The last place first: an item refused by a closed ring must be refused there too.
         let overflow = self.overflow.close();
         let spilled = self.spill.close();
         let claims = self.ring.close();
@@ -210,8 +209,8 @@ impl<T> ConcurrentQueue<T> {
         Batch { ring, spill, overflow }
     }
 
-    /// Whether nothing is in, at this very moment. For a loop that announced its wait, nothing comes in after
-    /// this without finding that announcement.
+    /// Whether the queue is empty at this very moment. After a loop announced its wait, any push not seen here finds
+    /// that announcement.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ring.pending() == 0 && self.spill.pending() == 0 && self.overflow.is_empty()
@@ -239,7 +238,7 @@ impl<T> fmt::Debug for ConcurrentQueue<T> {
     }
 }
 
-/// What one [`ConcurrentQueue::take_batch`] took, oldest first. Its length is the depth that the queue had.
+/// The items of one [`ConcurrentQueue::take_batch`], oldest first. Its length is the depth that the queue had.
 pub struct Batch<'a, T> {
     ring: Taken<'a, Posted<T>>,
     spill: Taken<'a, Posted<T>>,

@@ -1,32 +1,32 @@
-//! The deferred queue: keyed callbacks that run once per drain, however often they were posted.
+//! The deferred queue: keyed callbacks that run once per drain, however often they are posted.
 //!
-//! It batches: N writes to one connection in one task post the connection's key N times and become one flush.
+//! It serves batching: N writes to one connection in one task post the connection's key N times and become one flush.
 
 use std::collections::{HashSet, VecDeque};
 
-/// Callbacks `F` by key. Posted ones wait to run and count as work; kept ones wait for whatever brings the next drain
-/// about, and count as none.
+/// Callbacks `F` by key. Posted ones wait to run and count as work; kept ones wait for the next drain, whatever
+/// triggers it, and do not count as work.
 #[derive(Debug)]
 pub struct Deferred<F> {
     posted: VecDeque<(u64, F)>,
     kept: VecDeque<(u64, F)>,
     keys: HashSet<u64>,
-    /// Entries at the front that the running drain takes in any case: they were there when it began.
+    /// Entries at the front that the running drain takes unconditionally: they were there when it began.
     drain: usize,
     /// Entries that drains may still take although they were added while one ran.
     budget: u32,
 }
 
 impl<F> Deferred<F> {
-    /// An empty queue, without a budget for what is added while it drains.
+    /// An empty queue, without a budget for entries added while it drains.
     #[must_use]
     pub fn new() -> Self {
         let (posted, kept) = (VecDeque::new(), VecDeque::new());
         Self { posted, kept, keys: HashSet::new(), drain: 0, budget: 0 }
     }
 
-    /// Queues what `callback` makes under `key`, unless the key is queued: then the first one stays and the
-    /// answer is true. A kept callback whose key is posted again is work again.
+    /// Queues the result of `callback` under `key`, unless the key is already queued: then the first one stays and the
+    /// result is true. Posting the key of a kept callback makes it work again.
     pub fn post_with(&mut self, key: u64, callback: impl FnOnce() -> F) -> bool {
         let existed = !self.keys.insert(key);
         if !existed {
@@ -42,7 +42,7 @@ impl<F> Deferred<F> {
         self.budget = budget;
     }
 
-    /// Starts a drain: it takes all that waits, the kept entries first, and what is added from here on while the budget
+    /// Starts a drain: it takes all waiting entries, the kept ones first, and those added from here on while the budget
     /// lasts.
     pub fn begin_drain(&mut self) {
         self.kept.append(&mut self.posted);
@@ -56,8 +56,8 @@ impl<F> Deferred<F> {
         self.drain > 0 || (self.budget > 0 && !self.posted.is_empty())
     }
 
-    /// Takes the drain's next entry to run it. From here on its key is free: what a callback posts under its own key
-    /// is a new entry.
+    /// Takes the drain's next entry to run it. From here on its key is free: posting under that key from the callback
+    /// creates a new entry.
     pub fn take(&mut self) -> Option<(u64, F)> {
         if !self.has_next() {
             return None;
@@ -71,8 +71,8 @@ impl<F> Deferred<F> {
         Some((key, callback))
     }
 
-    /// Puts back what [`take`](Self::take) gave, for the next drain. Where its key was posted meanwhile, the
-    /// first callback wins here too, in the place of the later one.
+    /// Puts back an entry from [`take`](Self::take) for the next drain. If its key was posted in between, the first
+    /// callback wins here too, in the place of the later one.
     pub fn keep(&mut self, key: u64, callback: F) {
         if self.keys.insert(key) {
             self.kept.push_back((key, callback));
@@ -81,7 +81,7 @@ impl<F> Deferred<F> {
         }
     }
 
-    /// Puts back an entry that is kept for the next drain, as a snapshot has it.
+    /// Restores an entry that a snapshot lists as kept for the next drain.
     pub(crate) fn restore_kept(&mut self, key: u64, callback: F) {
         if self.keys.insert(key) {
             self.kept.push_back((key, callback));
@@ -102,31 +102,32 @@ impl<F> Deferred<F> {
         true
     }
 
-    /// Whether `key` waits.
+    /// Whether `key` is queued.
     #[must_use]
     pub fn contains(&self, key: u64) -> bool {
         self.keys.contains(&key)
     }
 
-    /// The keys that wait, in the order of the next drain, and whether each is kept only.
+    /// The queued keys, in the order of the next drain, and whether each is only kept.
     pub fn keys(&self) -> impl Iterator<Item = (u64, bool)> {
         let kept = self.kept.iter().map(|entry| (entry.0, true));
         kept.chain(self.posted.iter().map(|entry| (entry.0, false)))
     }
 
-    /// Entries that wait.
+    /// Number of queued entries.
     #[must_use]
     pub fn len(&self) -> usize {
         self.posted.len() + self.kept.len()
     }
 
-    /// Whether nothing waits.
+    /// Whether the queue is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.posted.is_empty() && self.kept.is_empty()
     }
 
-    /// Entries that are work: a poll does not wait for them, and a run does not end before them.
+    /// Number of entries that count as work: a poll does not wait while there are any, and a run does not end before
+    /// them.
     #[must_use]
     pub fn posted(&self) -> usize {
         self.posted.len()

@@ -1,4 +1,4 @@
-//! First in, first out; and a task that waits somewhere, with what the recorder wants to know about it.
+//! A FIFO queue; and a queued task with the data that its record needs.
 
 use loop_probes::event::Origin;
 use loop_probes::ids::{Tag, TaskId, Ticks};
@@ -8,35 +8,35 @@ use crate::task::body::Body;
 /// A task and where it came from.
 #[derive(Debug)]
 pub struct Queued<T> {
-    /// What runs.
+    /// The task to run.
     pub(crate) task: Body<T>,
     /// Its id.
     pub id: TaskId,
     /// Its tag, looked up once.
     pub tag: Tag,
-    /// Where it came from.
+    /// Its origin.
     pub origin: Origin,
-    /// The signal's number, where it came from a signal.
+    /// The signal's number, if it came from a signal.
     pub signo: u8,
     /// When it was queued; for a signal, when it arrived.
     pub queued: Ticks,
 }
 
-/// Slots that an emptied queue may keep: a burst must not hold its memory for ever, and a tick's worth of tasks must
-/// not be moved to a smaller place and back in each tick.
+/// Slots that an emptied queue may keep: a burst must not hold its memory forever, but a tick's worth of tasks must
+/// not cause shrinking and growing in each tick.
 const SLOTS_KEPT: usize = 16_384;
 
-/// First in, first out: a ring of slots, of which at least one is free.
+/// A FIFO queue: a ring of slots, at least one of which is free.
 ///
-/// Room is made behind a push, not in front of it: what has to be moved out of the way of an allocation that fails
-/// is written to memory and read back, which costs more than the push.
+/// Room is made after a push, not before it: otherwise values would be spilled to memory and reloaded around a
+/// possible allocation, which costs more than the push.
 #[derive(Debug)]
 pub struct Fifo<E> {
-    /// A power of two of them.
+    /// Their number is a power of two.
     slots: Vec<Option<E>>,
-    /// Counts what was taken since the last rewind: the first entry is here, modulo the slots.
+    /// Number of entries taken since the last rewind: the first entry is here, modulo the slots.
     head: usize,
-    /// Counts what was added.
+    /// Number of entries added.
     tail: usize,
 }
 
@@ -60,7 +60,7 @@ impl<E> Fifo<E> {
             debug_assert!(false, "a place is less than the slots");
             return std::mem::forget(entry);
         };
-        // There is nothing in it to drop.
+        // The slot is empty, so there is nothing to drop.
         std::mem::forget(slot.replace(entry));
         self.tail = self.tail.wrapping_add(1);
         if self.len() == self.slots.len() {
@@ -68,7 +68,7 @@ impl<E> Fifo<E> {
         }
     }
 
-    /// Takes the first.
+    /// Takes the first entry.
     #[inline]
     pub fn pop(&mut self) -> Option<E> {
         let place = self.place(self.head);
@@ -92,36 +92,36 @@ impl<E> Fifo<E> {
         }
     }
 
-    /// Begins at the first slot again, where nothing waits: what was used last is still in the cache. The count of
-    /// what was [`taken`](Self::taken) begins again too.
+    /// Goes back to the first slot if the queue is empty: the slots used last are still in the cache. Also restarts
+    /// the count of [`taken`](Self::taken) entries.
     pub fn rewind(&mut self) {
         if self.is_empty() {
             (self.head, self.tail) = (0, 0);
         }
     }
 
-    /// Entries that were taken since the last rewind, modulo `usize`.
+    /// Entries taken since the last rewind, modulo `usize`.
     #[inline]
     #[must_use]
     pub const fn taken(&self) -> usize {
         self.head
     }
 
-    /// The first.
+    /// The first entry.
     #[inline]
     #[must_use]
     pub fn first(&self) -> Option<&E> {
         self.slots.get(self.place(self.head))?.as_ref()
     }
 
-    /// Entries that wait.
+    /// Number of queued entries.
     #[inline]
     #[must_use]
     pub const fn len(&self) -> usize {
         self.tail.wrapping_sub(self.head)
     }
 
-    /// Whether nothing waits.
+    /// Whether the queue is empty.
     #[inline]
     #[must_use]
     pub const fn is_empty(&self) -> bool {

@@ -1,4 +1,4 @@
-//! Immediates: they run as one batch, and one that is set while the batch runs waits for the next tick.
+//! Immediates: they run as one batch, and one set while the batch runs waits for the next tick.
 
 use std::collections::VecDeque;
 
@@ -22,19 +22,19 @@ pub struct Immediates<T> {
 }
 
 impl<T> Immediates<T> {
-    /// No immediates.
+    /// An empty queue.
     #[must_use]
     pub const fn new() -> Self {
         Self { entries: VecDeque::new(), batch: 0, referenced: 0 }
     }
 
-    /// Sets one, for the next batch. It keeps the loop alive until it is unreferenced.
+    /// Sets an immediate for the next batch. It keeps the loop alive until it is unreferenced.
     pub fn set(&mut self, queued: Queued<T>) {
         self.referenced += 1;
         self.entries.push_back(Entry { queued, referenced: true });
     }
 
-    /// Takes one back. `None` where it ran already or never was.
+    /// Takes an immediate back. `None` if it already ran or never existed.
     pub fn clear(&mut self, id: TaskId) -> Option<Queued<T>> {
         let index = self.entries.iter().position(|entry| entry.queued.id == id)?;
         let entry = self.entries.remove(index)?;
@@ -43,7 +43,8 @@ impl<T> Immediates<T> {
         Some(entry.queued)
     }
 
-    /// Says whether it keeps the loop alive. Returns whether that is a change; `None`: there is no such immediate.
+    /// Sets whether it keeps the loop alive. Returns whether that is a change; `None` if there is no such
+    /// immediate.
     pub fn set_referenced(&mut self, id: TaskId, referenced: bool) -> Option<bool> {
         let entry = self.entries.iter_mut().find(|entry| entry.queued.id == id)?;
         let was = std::mem::replace(&mut entry.referenced, referenced);
@@ -51,13 +52,13 @@ impl<T> Immediates<T> {
         Some(was != referenced)
     }
 
-    /// Everything set so far becomes the batch. Returns its size.
+    /// Makes everything set so far the current batch. Returns its size.
     pub fn begin_batch(&mut self) -> usize {
         self.batch = self.entries.len();
         self.batch
     }
 
-    /// The next of the batch.
+    /// The next immediate of the batch.
     pub fn next_of_batch(&mut self) -> Option<Queued<T>> {
         self.batch = self.batch.checked_sub(1)?;
         let entry = self.entries.pop_front()?;
@@ -65,25 +66,25 @@ impl<T> Immediates<T> {
         Some(entry.queued)
     }
 
-    /// Immediates that wait.
+    /// Number of waiting immediates.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether none waits.
+    /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Those that keep the loop alive.
+    /// Number of those that keep the loop alive.
     #[must_use]
     pub const fn referenced(&self) -> usize {
         self.referenced
     }
 
-    /// All of them, in order, and whether each keeps the loop alive.
+    /// All immediates, in order, and whether each keeps the loop alive.
     pub fn iter(&self) -> impl Iterator<Item = (&Queued<T>, bool)> {
         self.entries.iter().map(|entry| (&entry.queued, entry.referenced))
     }

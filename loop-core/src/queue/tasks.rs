@@ -1,5 +1,5 @@
-//! The task queue: first in, first out. A plain entry is a task and its id and nothing else; what only a recorder or
-//! the loop itself wants to know about an entry is a note beside the queue, so that a plain task pays for none of it.
+//! The task queue, a FIFO. A plain entry is only a task and its id; data that only a recorder or the loop itself
+//! needs is a note beside the queue, so that a plain task does not pay for it.
 
 use loop_probes::event::Origin;
 use loop_probes::ids::{Tag, TaskId, Ticks};
@@ -7,14 +7,14 @@ use loop_probes::ids::{Tag, TaskId, Ticks};
 use super::fifo::{Fifo, Queued};
 use crate::task::body::Body;
 
-/// A task that waits.
+/// A queued task.
 #[derive(Debug)]
 struct Entry<T> {
     task: Body<T>,
     id: TaskId,
 }
 
-/// What is to be known about a task that waits.
+/// Data about a queued task.
 #[derive(Clone, Copy, Debug)]
 struct Note {
     id: TaskId,
@@ -27,9 +27,9 @@ struct Note {
 /// The next task.
 #[derive(Debug)]
 pub(crate) enum Next<T> {
-    /// There is nothing to be known about it.
+    /// A task without a note.
     Plain(Body<T>, TaskId),
-    /// There is.
+    /// A task with its note.
     Noted(Queued<T>),
 }
 
@@ -40,9 +40,9 @@ const NOBODY: TaskId = TaskId(0);
 #[derive(Debug)]
 pub(crate) struct Tasks<T> {
     entries: Fifo<Entry<T>>,
-    /// Of some of the entries, in their order.
+    /// Notes on some of the entries, in their order.
     notes: Fifo<Note>,
-    /// Whose note is the first.
+    /// The task that the first note belongs to.
     noted: TaskId,
 }
 
@@ -51,13 +51,13 @@ impl<T> Tasks<T> {
         Self { entries: Fifo::new(), notes: Fifo::new(), noted: NOBODY }
     }
 
-    /// Adds a task about which there is nothing to be known.
+    /// Adds a task without a note.
     #[inline]
     pub(crate) fn push(&mut self, task: Body<T>, id: TaskId) {
         self.entries.push(Entry { task, id });
     }
 
-    /// Adds a task and a note about it.
+    /// Adds a task and its note.
     #[inline]
     pub(crate) fn push_noted(&mut self, queued: Queued<T>) {
         let Queued { task, id, tag, origin, signo, queued } = queued;
@@ -68,20 +68,20 @@ impl<T> Tasks<T> {
         self.entries.push(Entry { task, id });
     }
 
-    /// Takes the first, and says whether there is a note about it, which is to be taken next.
+    /// Takes the first task, and returns whether it has a note, which must be taken next.
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<(Body<T>, TaskId, bool)> {
         let Entry { task, id } = self.entries.pop()?;
         Some((task, id, id == self.noted))
     }
 
-    /// Whether only a recorder wants to know what the note about the task that was taken last says.
+    /// Whether the note of the task taken last is needed only for the record.
     #[inline]
     pub(crate) fn is_next_note_for_the_record(&self) -> bool {
         self.notes.first().is_some_and(|note| note.signo == 0 && note.origin != Origin::Work)
     }
 
-    /// The tag of the task that was taken last, and when it was queued, where there is a note about it.
+    /// Takes the note of the task taken last; returns only its tag and when it was queued.
     #[inline]
     pub(crate) fn skip_note(&mut self) -> (Tag, Ticks) {
         let Some(Note { tag, queued, .. }) = self.notes.pop() else {
@@ -92,7 +92,7 @@ impl<T> Tasks<T> {
         (tag, queued)
     }
 
-    /// The note about the task that was taken last.
+    /// Takes the note of the task taken last.
     #[inline]
     pub(crate) fn pop_note(&mut self, task: Body<T>, id: TaskId) -> Next<T> {
         let Some(Note { tag, origin, signo, queued, .. }) = self.notes.pop() else {
@@ -108,13 +108,13 @@ impl<T> Tasks<T> {
         self.entries.len()
     }
 
-    /// As [`Fifo::rewind`].
+    /// Rewinds the queue, as [`Fifo::rewind`] does.
     pub(crate) fn rewind(&mut self) {
         self.entries.rewind();
         self.notes.rewind();
     }
 
-    /// Tasks that were taken since the last rewind, modulo `usize`.
+    /// Tasks taken since the last rewind, modulo `usize`.
     #[inline]
     pub(crate) const fn taken(&self) -> usize {
         self.entries.taken()
@@ -125,13 +125,13 @@ impl<T> Tasks<T> {
         self.entries.is_empty()
     }
 
-    /// Which of them are completions of jobs or deliver signals.
+    /// The entries that are completions of jobs or deliver signals.
     pub(crate) fn special(&self) -> impl Iterator<Item = (TaskId, Origin, u8)> {
         let special = |note: &&Note| note.signo != 0 || note.origin == Origin::Work;
         self.notes.iter().filter(special).map(|note| (note.id, note.origin, note.signo))
     }
 
-    /// The tasks in queue order, each with its tag and when it was queued, where that is known.
+    /// The tasks in queue order, each with its tag and when it was queued, if known.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Body<T>, TaskId, Option<(Tag, Ticks)>)> {
         let mut notes = self.notes.iter().peekable();
         self.entries.iter().map(move |entry| {

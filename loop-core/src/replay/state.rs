@@ -1,4 +1,4 @@
-//! The state of a loop at the start of a tick, as a snapshot has it, with the tasks that are to run.
+//! The state of a loop at the start of a tick, as in a snapshot, with the tasks to run.
 
 use std::collections::HashMap;
 
@@ -17,28 +17,28 @@ use crate::timer::Timer;
 pub struct TimerState<T> {
     /// Its number.
     pub timer: TimerId,
-    /// What it runs.
+    /// The task it runs.
     pub task: T,
     /// When it is due.
     pub due: Timestamp,
     /// The period of an interval.
     pub period_ns: Option<u64>,
-    /// It keeps the loop alive.
+    /// Whether it keeps the loop alive.
     pub referenced: bool,
     /// What a shutdown does with it.
     pub on_shutdown: OnShutdown,
 }
 
-/// A task that waits in a queue.
+/// A queued task.
 #[derive(Debug)]
 pub struct QueuedState<T> {
     /// Its id.
     pub id: TaskId,
-    /// What runs.
+    /// The task to run.
     pub task: T,
-    /// Where it came from: the completion of a job is settled after it ran.
+    /// Its origin: the completion of a job is settled after it ran.
     pub origin: Origin,
-    /// The signal that it delivers; 0 where it delivers none.
+    /// The signal that it delivers; 0 if none.
     pub signo: u8,
 }
 
@@ -46,21 +46,21 @@ pub struct QueuedState<T> {
 pub struct SourceState<T> {
     /// Its number.
     pub source: IoSource,
-    /// What the poller is given.
+    /// The source given to the poller.
     pub watched: Source,
-    /// What it runs.
+    /// The task it runs.
     pub task: T,
-    /// What it is asked about.
+    /// Its interest.
     pub interest: Interest,
-    /// It keeps the loop alive.
+    /// Whether it keeps the loop alive.
     pub referenced: bool,
-    /// When it was called last, for reading and for writing, as the loop counts its calls.
+    /// When it was last called, for reading and for writing, in the loop's count of calls.
     pub called: [u64; 2],
     /// What a shutdown does with it.
     pub on_shutdown: OnShutdown,
 }
 
-/// All that a loop knows at the start of a tick. See the [module](super).
+/// A loop's complete state at the start of a tick. See the [module](super).
 pub struct State<T: Task> {
     /// The number of the tick that begins.
     pub tick: u64,
@@ -70,58 +70,59 @@ pub struct State<T: Task> {
     pub next_timer: TimerId,
     /// The number tried first for the next source.
     pub next_source: u32,
-    /// Sources registered and directions called.
+    /// Count of sources registered and directions called.
     pub calls: u64,
-    /// The time, as the loop read it last.
+    /// The loop's latest clock reading.
     pub now: Timestamp,
-    /// The reading behind its last poll.
+    /// The clock reading after its last poll.
     pub polled: Option<Timestamp>,
     /// When the next snapshot is due; `None` takes one in the first tick.
     pub snapshot_due: Option<Timestamp>,
-    /// Somebody woke it since its last poll.
+    /// Whether it was woken since its last poll.
     pub woken: bool,
-    /// It was asked to stop.
+    /// Whether it was asked to stop.
     pub stopping: bool,
-    /// A task reloaded the program, and what it left was not drained yet.
+    /// Whether a task reloaded the program and what it left is not drained yet.
     pub owes_drain: bool,
-    /// Futures are in use: it looks after what they ask for behind each callback.
+    /// Whether futures are in use: the loop then carries out their requests after each callback.
     pub futures: bool,
     /// Signals dropped since the loop began.
     pub signals_dropped: u64,
-    /// Depths that were recorded last. Those that are not among them are what they are.
+    /// Queue depths last recorded. Queues not listed have their actual depth.
     pub depths: Vec<(Queue, u32)>,
     /// Armed timers, in arming order.
     pub timers: Vec<TimerState<T>>,
-    /// Queued tasks, in their order.
+    /// Queued tasks, in order.
     pub tasks: Vec<QueuedState<T>>,
-    /// Immediates in their order, and whether each keeps the loop alive.
+    /// Immediates in order, and whether each keeps the loop alive.
     pub immediates: Vec<(QueuedState<T>, bool)>,
-    /// Tasks put off to the end of the turn, in their order.
+    /// Tasks put off to the end of the turn, in order.
     pub after_loop: Vec<QueuedState<T>>,
-    /// Microtasks, in their order.
+    /// Microtasks, in order.
     pub microtasks: Vec<T>,
-    /// The deferred queue, in its order: the key, and whether it was kept by a drain and not posted again since.
+    /// The deferred queue, in order: the key, and whether a drain kept it and it was not posted again since.
     pub deferred: Vec<(u64, bool, DeferredCallback<T>)>,
     /// The GC controller.
     pub gc: Option<GcState>,
-    /// What its next check was told.
+    /// Notices for its next check.
     pub notices: Vec<GcReason>,
     /// Registered sources.
     pub sources: Vec<SourceState<T>>,
-    /// What signals run.
+    /// Signal handlers, by signal number.
     pub handlers: Vec<(u8, T)>,
-    /// Jobs whose completion has not run, what runs where one is rejected, and the tasks that had scheduled them.
+    /// Jobs whose completion has not run, with the task to run if one is rejected, and the task that scheduled
+    /// it.
     pub work: Vec<(TaskId, T, Option<TaskId>)>,
-    /// Finished jobs that were put aside, in their order.
+    /// Finished jobs that were put aside, in order.
     pub finished: Vec<(TaskId, Option<T::Remote>)>,
-    /// References that the program holds itself: below 0 where a release came first.
+    /// References held by the program itself: below 0 if a release came first.
     pub held: i64,
     /// References by kind: those of sources, jobs, signals, agendas and futures.
     pub refs: Vec<(RefKind, u32)>,
 }
 
 impl GcState {
-    /// What the part of a snapshot says about the controller; `None` where it speaks of something else.
+    /// The controller's state from a part of a snapshot; `None` for other parts.
     #[must_use]
     pub fn of_part<T>(part: &Event<T>) -> Option<Self> {
         let Event::SnapshotGc {
@@ -153,7 +154,7 @@ impl GcState {
 }
 
 impl<T: Task> State<T> {
-    /// A loop at whose start nothing waits, at `now`.
+    /// A loop with nothing waiting at its start, at `now`.
     #[must_use]
     pub const fn new(now: Timestamp) -> Self {
         Self {
@@ -195,7 +196,7 @@ impl<T: Task> std::fmt::Debug for State<T> {
     }
 }
 
-/// The keys of what was restored.
+/// Keys of restored objects.
 #[derive(Debug, Default)]
 pub struct Restored {
     /// Timers, by their recorded numbers.

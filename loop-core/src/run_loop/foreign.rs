@@ -1,7 +1,7 @@
-//! The foreign loop: what somebody else's event loop has to offer to be pumped from ours.
+//! The foreign loop: the interface that an event loop must offer to be pumped from ours.
 //!
-//! Two questions and one deed: what to wait for, how long at most, and one turn. Whoever can answer the first
-//! with a descriptor is driven by events, everybody else by the clock.
+//! It provides what to wait for, how long at most, and one turn. A loop that provides a descriptor to wait for is
+//! driven by events, any other by the clock.
 
 use std::error::Error;
 use std::io;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::error::LoopError;
 use crate::poller::Source;
 
-/// Somebody else's event loop, as a [`RunLoop`](super::RunLoop) pumps it.
+/// A foreign event loop, as pumped by a [`RunLoop`](super::RunLoop).
 ///
 /// # Examples
 ///
@@ -44,103 +44,103 @@ use crate::poller::Source;
 /// # Ok::<(), PumpError>(())
 /// ```
 pub trait ForeignLoop: 'static {
-    /// What it is called in errors.
+    /// Its name in errors.
     fn name(&self) -> &str;
 
-    /// Gets it ready to run: opens its library, takes its context. Called once, before anything else, by the
-    /// first pump; again only where it failed.
+    /// Prepares it to run: opens its library, takes its context. Called once, before anything else, by the first pump;
+    /// again only after a failure.
     ///
     /// # Errors
     ///
-    /// [`PumpError::Missing`] where it is not there, [`PumpError::WrongThread`] where it is another thread's.
+    /// [`PumpError::Missing`] if it is not installed, [`PumpError::WrongThread`] if it belongs to another thread.
     fn start(&mut self) -> Result<(), PumpError> {
         Ok(())
     }
 
-    /// The one thread that may pump it, where it is bound to one: a user interface's, mostly.
+    /// The only thread that may pump it, if it is bound to one: usually that of a user interface.
     fn thread(&self) -> Option<ThreadId> {
         None
     }
 
-    /// One turn: waits at most for `timeout` until something is there to do, then does it. Zero never waits. True
-    /// where it did something.
+    /// Runs one turn: waits at most for `timeout` until there is something to do, then does it. Zero never waits.
+    /// Returns true if it did something.
     ///
     /// # Errors
     ///
-    /// [`PumpError`] where it cannot go on.
+    /// [`PumpError`] if it cannot continue.
     fn iterate(&mut self, timeout: Duration) -> Result<bool, PumpError>;
 
-    /// How long until it has something to do without a word from [`readiness`](Self::readiness): zero is now,
-    /// `None` is never. Called after each turn that readiness drives, so it is the place to bring up to date
-    /// what the descriptor stands for.
+    /// How long until it has something to do without [`readiness`](Self::readiness) becoming readable: zero means now,
+    /// `None` means never. Called after each turn driven by readiness, so this is the place to update what the
+    /// descriptor stands for.
     ///
     /// # Errors
     ///
-    /// [`PumpError`] where it cannot go on.
+    /// [`PumpError`] if it cannot continue.
     fn next_wait(&mut self) -> Result<Option<Duration>, PumpError>;
 
-    /// Somebody changed it, or pumped it by hand, while others wait for its [`readiness`](Self::readiness): makes that
-    /// say so, where it has one.
+    /// Called when it was changed, or pumped by hand, while others wait for its [`readiness`](Self::readiness): makes
+    /// that readable, if it has one.
     fn wake(&mut self) {}
 
-    /// A descriptor that is readable while it has something to do, where it has one. The same one each time.
+    /// A descriptor that is readable while it has something to do, if it has one. Must be the same one each time.
     fn readiness(&self) -> Option<Source> {
         None
     }
 }
 
-/// Why a foreign loop was not pumped.
+/// Why a foreign loop could not be pumped.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PumpError {
-    /// It is not installed here.
+    /// It is not installed on this system.
     #[error("cannot find {what}: looked for {}; {hint}", looked_for.join(", "))]
     Missing {
         /// What is missing.
         what: &'static str,
-        /// Under which names it was looked for, and what the system said to each.
+        /// The names tried, and the system's error for each.
         looked_for: Vec<String>,
-        /// How to get it.
+        /// How to install it.
         hint: &'static str,
     },
     /// It belongs to another thread.
     #[error("{name} belongs to another thread: pump it there, and post to this loop with a handle")]
     WrongThread {
-        /// What the loop is called.
+        /// The loop's name.
         name: String,
     },
-    /// It is being pumped already: somebody pumps it from one of its own callbacks.
+    /// It is being pumped already: one of its own callbacks tried to pump it.
     #[error("{name} is being pumped already: a callback that it called cannot pump it again")]
     Reentered {
-        /// What the loop is called.
+        /// The loop's name.
         name: String,
     },
-    /// It was shut down. A run that finds this ends, and its task did not fail.
+    /// It was shut down. This ends a run without failing its task.
     #[error("{name} was shut down: there is nothing left to pump")]
     Ended {
-        /// What the loop is called.
+        /// The loop's name.
         name: String,
     },
     /// It has no descriptor to wait for.
     #[error("{name} has no descriptor that tells its readiness: pump it by interval, with `run`")]
     NoReadiness {
-        /// What the loop is called.
+        /// The loop's name.
         name: String,
     },
-    /// The system refused.
+    /// The system returned an error.
     #[error("cannot {action} for {name}")]
     System {
-        /// What the loop is called.
+        /// The loop's name.
         name: String,
-        /// What was tried.
+        /// The attempted operation.
         action: &'static str,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// A loop of ours failed, as the host or as the foreign one.
+    /// One of our loops failed, as the host or as the foreign one.
     #[error(transparent)]
     Loop(#[from] LoopError),
-    /// The foreign loop has its own word for it.
+    /// An error of the foreign loop itself.
     #[error("the foreign loop failed")]
     Foreign(#[source] Box<dyn Error + Send + Sync>),
 }

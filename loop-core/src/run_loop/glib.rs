@@ -1,8 +1,8 @@
-//! GLib's main context as a foreign loop: what GTK, GStreamer and D-Bus libraries run on.
+//! GLib's main context as a foreign loop: used by GTK, GStreamer and D-Bus libraries.
 //!
-//! The library is opened when the loop is first used. A pump is one iteration in GLib's own steps (prepare, query,
-//! poll, check, dispatch), with a timeout in nanoseconds; for readiness, the descriptors that GLib would poll are
-//! gathered in a poller of ours, which has a descriptor itself.
+//! The library is opened on first use. A pump is one iteration in GLib's own steps (prepare, query, poll, check,
+//! dispatch), with a timeout in nanoseconds; for readiness, the descriptors that GLib would poll are collected in a
+//! poller of ours, which has a descriptor itself.
 
 mod embed;
 mod ready;
@@ -30,16 +30,16 @@ use crate::poller::Source;
 use ready::ReadySet;
 use sys::{Kind, Lib, MainContext, Owned, RawSource};
 
-/// What it is called in errors.
+/// Its name in errors.
 const NAME: &str = "GLib's main context";
-/// Where the library is, on the systems that have it.
+/// Names of the library on supported systems.
 const LIBRARIES: [&str; 3] = ["libglib-2.0.so.0", "libglib-2.0.0.dylib", "libglib-2.0.so"];
 
-/// GLib's main context. Clones are the same one; it stays on its thread, which owns the context from its first use
-/// until the last clone is gone.
+/// GLib's main context. Clones refer to the same one; it stays on its thread, which owns the context from its first
+/// use until the last clone is dropped.
 ///
-/// Sources that others attach on the same thread are noticed at the next pump; in a context of ours (GLib 2.72 and
-/// later) and after [`wake`](GlibHandle::wake) at once.
+/// Sources attached by other code on the same thread are noticed at the next pump; in a context of ours (GLib 2.72
+/// and later) and after [`wake`](GlibHandle::wake) immediately.
 ///
 /// # Examples
 ///
@@ -63,13 +63,13 @@ pub struct GlibLoop {
 
 struct Inner {
     find: Find,
-    /// Set by the first use.
+    /// Set on first use.
     started: OnceCell<Started>,
-    /// Used again by each pump; taken out while GLib calls back.
+    /// Reused by each pump; taken out while GLib calls back.
     wanted: Cell<Vec<sys::PollFd>>,
 }
 
-/// Where the context comes from.
+/// How to find the context.
 #[derive(Debug)]
 struct Find {
     names: Vec<String>,
@@ -83,23 +83,23 @@ struct Started {
 }
 
 impl GlibLoop {
-    /// A main context of its own.
+    /// A new main context.
     #[must_use]
     pub fn new() -> Self {
         Self::find(&LIBRARIES, false)
     }
 
-    /// The main context of the process, `g_main_context_default`, which libraries use that are given no other.
+    /// The process's main context, `g_main_context_default`, which libraries use by default.
     #[must_use]
     pub fn of_process() -> Self {
         Self::find(&LIBRARIES, true)
     }
 
-    /// A main context of its own, of the first of `names` that is there: for a GLib that is not where others are.
+    /// A new main context of the first of `names` that is found: for a GLib in an unusual place.
     ///
     /// # Safety
     ///
-    /// What is found under these names is GLib 2.36 or later.
+    /// The library found under these names must be GLib 2.36 or later.
     #[expect(unsafe_code, reason = "opening a library runs its code")]
     #[must_use]
     pub unsafe fn from_library(names: &[&str]) -> Self {
@@ -116,7 +116,7 @@ impl GlibLoop {
     ///
     /// # Errors
     ///
-    /// [`PumpError`] where the context cannot be had.
+    /// [`PumpError`] if the context is unavailable.
     pub fn timeout(
         &self,
         interval: Duration,
@@ -130,7 +130,7 @@ impl GlibLoop {
     ///
     /// # Errors
     ///
-    /// [`PumpError`] where the context cannot be had.
+    /// [`PumpError`] if the context is unavailable.
     pub fn idle(&self, callback: impl FnMut() -> bool + 'static) -> Result<GlibSource, PumpError> {
         self.attach(Kind::Idle, callback)
     }
@@ -139,7 +139,7 @@ impl GlibLoop {
     ///
     /// # Errors
     ///
-    /// [`PumpError`] where the context cannot be had.
+    /// [`PumpError`] if the context is unavailable.
     pub fn handle(&self) -> Result<GlibHandle, PumpError> {
         Ok(GlibHandle { context: self.started()?.owned.context().clone() })
     }
@@ -147,7 +147,7 @@ impl GlibLoop {
     fn attach(&self, kind: Kind, callback: impl FnMut() -> bool + 'static) -> Result<GlibSource, PumpError> {
         let owned = &self.started()?.owned;
         let source = owned.attach(kind, Box::new(callback));
-        // Who waits for our descriptor learns of it, whichever GLib this is.
+        // Makes our descriptor readable, whichever version of GLib this is.
         owned.context().wake();
         Ok(GlibSource { source })
     }
@@ -185,7 +185,7 @@ fn refused(action: &'static str) -> impl FnOnce(io::Error) -> PumpError {
     move |source| PumpError::System { name: NAME.to_owned(), action, source }
 }
 
-/// What GLib asks for, in its own unit.
+/// Converts GLib's timeout; negative means none.
 fn at_most(timeout_ms: i32) -> Option<Duration> {
     u64::try_from(timeout_ms).ok().map(Duration::from_millis)
 }
@@ -220,7 +220,7 @@ impl ForeignLoop for GlibLoop {
         let mut wanted = self.inner.wanted.take();
         let (ready, priority) = started.owned.prepare();
         let wait = at_most(started.owned.query(priority, &mut wanted));
-        // What is ready is dispatched first, and then this is asked again.
+        // Ready sources are dispatched first, and then this is called again.
         let watched = if ready { Ok(true) } else { started.ready.borrow_mut().watch(&wanted) };
         self.inner.wanted.set(wanted);
         let all_watched = watched.map_err(LoopError::from)?;
@@ -277,19 +277,19 @@ pub struct GlibSource {
 }
 
 impl GlibSource {
-    /// Takes it out of the context: it is not called again.
+    /// Removes it from the context: it is not called again.
     pub fn remove(self) {
         self.source.destroy();
     }
 
-    /// Whether it is over: removed, or ended by its own callback.
+    /// Whether it is gone: removed, or ended by its own callback.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.source.is_destroyed()
     }
 }
 
-/// Reaches GLib's main context from any thread.
+/// Access to GLib's main context from any thread.
 #[derive(Clone, Debug)]
 pub struct GlibHandle {
     context: MainContext,
@@ -299,16 +299,16 @@ impl GlibHandle {
     /// Runs `callback` once, on the thread that pumps the context, as `g_main_context_invoke` does from another one.
     pub fn invoke(&self, callback: impl FnOnce() + Send + 'static) {
         self.context.invoke(callback);
-        // GLib wakes nobody for what the owner of the process's context sends to himself.
+        // GLib does not wake the owner of the process's context for what that thread itself invokes.
         self.context.wake();
     }
 
-    /// Ends the context's wait; somebody who waits for it from outside looks at it anew.
+    /// Ends the context's wait; a loop that waits for it from outside checks it again.
     pub fn wake(&self) {
         self.context.wake();
     }
 
-    /// The `GMainContext`, for bindings to GLib that want one. It lives as long as this handle.
+    /// The `GMainContext`, for bindings to GLib that need one. It lives as long as this handle.
     #[must_use]
     pub fn as_ptr(&self) -> *mut c_void {
         self.context.as_ptr()

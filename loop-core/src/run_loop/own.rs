@@ -1,4 +1,4 @@
-//! A loop of ours as a foreign loop: one of our loops drives another.
+//! One of our loops as a foreign loop, driven by another.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use crate::poller::{Poller, Source};
 use crate::task::Task;
 
 /// A second loop of ours, on the same thread, with a policy, tasks and a pool of its own. It is turned while
-/// something keeps it alive, and when other threads post to it. A stop that it is asked for ends the pump and not
-/// the run; a shutdown ends both.
+/// something keeps it alive, and when other threads post to it. A request to stop ends the pump but not the run;
+/// a shutdown ends both.
 impl<T: Task, C: Clock + 'static, P: Poller + 'static> ForeignLoop for EventLoop<T, C, P> {
     fn name(&self) -> &str {
         "the second event loop"
@@ -28,7 +28,7 @@ impl<T: Task, C: Clock + 'static, P: Poller + 'static> ForeignLoop for EventLoop
     }
 
     fn wake(&mut self) {
-        // Whoever pumped it by hand left it awake, and nobody wakes a loop that is.
+        // Pumping by hand left it marked as awake, and a loop that is awake is not woken.
         let _ = EventLoop::next_wait(self);
         self.handle().wake();
     }

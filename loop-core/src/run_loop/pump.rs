@@ -1,6 +1,6 @@
-//! A run: the registrations in our loop that pump a foreign one, and how they end.
+//! A run: the registrations in our loop that pump a foreign one, and their end.
 //!
-//! A run has a number. Whoever holds an old number, a stop handle or a timer that fires late, finds that it is not
+//! Each run has a number. A holder of an old number, a stop handle or a timer that fires late, sees that it is not
 //! the current one and leaves the new run alone.
 
 use std::cell::{Cell, RefCell};
@@ -18,12 +18,12 @@ use crate::poller::{Interest, Source};
 use crate::task::{Any, Task};
 use crate::timer::Timer;
 
-/// The tag of the tasks that pump.
+/// The tag of pumping tasks.
 const PUMP: &str = "pump";
 
-/// What brings a pump about.
+/// The trigger of a pump.
 pub(super) enum Driver {
-    /// A timer, again and again.
+    /// A repeating timer.
     Interval(Duration),
     /// The foreign loop's descriptor, and its deadline.
     Readiness(Source),
@@ -34,16 +34,16 @@ pub(super) enum Driver {
 pub(super) struct Running {
     /// The number of the latest run.
     latest: Cell<u64>,
-    /// The run that is on.
+    /// The run in progress.
     on: Cell<Option<u64>>,
-    /// What is registered for the latest run, and in which loop.
+    /// Registrations of the latest run, and their loop.
     registered: RefCell<Registered>,
     failed: RefCell<Option<PumpError>>,
 }
 
 #[derive(Debug, Default)]
 struct Registered {
-    /// The loop, by the address of what it shares with its handles.
+    /// The loop, by the address of the state it shares with its handles.
     home: usize,
     timer: Option<Timer>,
     source: Option<IoSource>,
@@ -68,7 +68,7 @@ impl Running {
         was_on
     }
 
-    /// A new run takes the place of the one before.
+    /// Starts a new run, which replaces the previous one.
     fn begin<T: Task>(&self, cx: &mut Context<'_, T>) -> u64 {
         self.stop(cx);
         let number = self.latest.get() + 1;
@@ -78,7 +78,7 @@ impl Running {
         number
     }
 
-    /// Takes back what is registered in `cx`'s loop. What is registered in another one ends when it is called.
+    /// Removes the registrations in `cx`'s loop. Those in another loop end when they are next called.
     fn unregister<T: Task>(&self, cx: &mut Context<'_, T>) {
         if self.registered.borrow().home != cx.identity() {
             return;
@@ -88,13 +88,13 @@ impl Running {
             cx.clear_timer(timer);
         }
         if let Some(source) = source {
-            // A poller that no longer knows the descriptor has let go of it already.
+            // A poller that no longer knows the descriptor has dropped it already.
             let _ = cx.remove(source);
         }
     }
 }
 
-/// Ends the run that it came from, and no other.
+/// Ends the run that returned it, and no other.
 #[derive(Clone, Debug)]
 pub struct StopHandle {
     running: Rc<Running>,
@@ -102,13 +102,13 @@ pub struct StopHandle {
 }
 
 impl StopHandle {
-    /// Ends its run; false where that is over already. As often as one likes.
+    /// Ends its run; false if that is already over. May be called any number of times.
     pub fn stop<T: Task>(&self, cx: &mut Context<'_, T>) -> bool {
         self.is_on() && self.running.stop(cx)
     }
 
     /// Ends its run from a callback of the foreign loop, which has no [`Context`]: there is no further pump, and
-    /// what is registered is taken back when the current one returns. False where the run is over already.
+    /// the registrations are removed when the current one returns. False if the run is already over.
     pub fn stop_pumping(&self) -> bool {
         let was_on = self.is_on();
         if was_on {
@@ -117,7 +117,7 @@ impl StopHandle {
         was_on
     }
 
-    /// Whether its run is on.
+    /// Whether its run is in progress.
     #[must_use]
     pub fn is_on(&self) -> bool {
         self.running.on.get() == Some(self.number)
@@ -125,7 +125,7 @@ impl StopHandle {
 }
 
 impl<F: ForeignLoop> RunLoop<F> {
-    /// Begins a run.
+    /// Starts a run.
     pub(super) fn drive<T: Task + From<Any<T>>>(
         &self,
         cx: &mut Context<'_, T>,
@@ -157,7 +157,7 @@ impl<F: ForeignLoop> RunLoop<F> {
         Ok(StopHandle { running: Rc::clone(running), number })
     }
 
-    /// A pump that a timer or a readiness brought about.
+    /// Pumps on behalf of a timer or a readiness.
     fn scheduled<T: Task + From<Any<T>>>(&self, cx: &mut Context<'_, T>, number: u64, by_readiness: bool) {
         let running = &self.shared.running;
         if running.on.get() != Some(number) {
@@ -168,7 +168,7 @@ impl<F: ForeignLoop> RunLoop<F> {
         let ready = cx.ready().is_some();
         let pumped = catch_unwind(AssertUnwindSafe(|| self.recorded(cx, Duration::ZERO, ready)));
         let (failed, panic) = match pumped {
-            // Whoever pumps it by hand calls back into our loop: that does not end the run.
+            // It is being pumped by hand and called back into our loop: that does not end the run.
             Ok(Ok(_) | Err(PumpError::Reentered { .. })) => (None, None),
             Ok(Err(error)) => (Some(error), None),
             Err(panic) => (None, Some(panic)),
@@ -194,11 +194,11 @@ impl<F: ForeignLoop> RunLoop<F> {
         }
     }
 
-    /// Sets the timer of the foreign loop's next deadline.
+    /// Sets the timer for the foreign loop's next deadline.
     fn arm<T: Task + From<Any<T>>>(&self, cx: &mut Context<'_, T>, number: u64) -> Result<(), PumpError> {
         let next = match self.enter() {
             Ok(mut foreign) => foreign.next_wait()?,
-            // Whoever is pumping it by hand calls back into our loop: looked at again soon.
+            // It is being pumped by hand and called back into our loop: check again soon.
             Err(_) => Some(Self::INTERVAL),
         };
         let running = &self.shared.running;
@@ -215,7 +215,7 @@ impl<F: ForeignLoop> RunLoop<F> {
         Ok(())
     }
 
-    /// Pumps, and records it.
+    /// Pumps, and records the pump.
     pub(super) fn recorded<T: Task>(
         &self,
         cx: &mut Context<'_, T>,
@@ -239,7 +239,7 @@ fn register_timer<T: Task>(cx: &mut Context<'_, T>, interval: Duration, task: T)
     Ok(timer)
 }
 
-/// Takes back the registration whose callback this is: its run was replaced from another loop.
+/// Removes the registration of this callback: its run was replaced from another loop.
 fn retire<T: Task>(cx: &mut Context<'_, T>) {
     if let Some(timer) = cx.timer() {
         cx.clear_timer(timer);

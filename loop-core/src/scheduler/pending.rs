@@ -1,4 +1,4 @@
-//! What is pending, by name: the answer to "why does my program not end?".
+//! Pending work by name: answers "why does my program not end?".
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use crate::keep_alive::Named;
 use crate::task::{Task, tag};
 
 impl<T: Task> Scheduler<T> {
-    /// Everything referenced that waits here: tasks, timers and immediates by their tag, references that the
-    /// program holds by their label.
+    /// Everything referenced that waits here: tasks, timers and immediates by their tag, references held by
+    /// the program by their label.
     pub(crate) fn named(&self) -> Vec<Named> {
         let mut counts: BTreeMap<(RefKind, Tag), u32> = BTreeMap::new();
         let mut count = |what, tag| *counts.entry((what, tag)).or_default() += 1;

@@ -1,9 +1,8 @@
-//! Handles of timers: as long as somebody has one, a one-shot that fired can be armed again, as Node's `Timeout`
-//! objects can.
+//! Timer handles: while one exists, a one-shot timer that fired can be re-armed, like Node's `Timeout` objects.
 //!
-//! What a fired one-shot ran is freed at once where nobody has a handle to it. Where somebody has, it moves to what
-//! the handles share and is freed with the last of them, in that very moment; the timer's place is taken back in
-//! the next look at the timers.
+//! The task of a fired one-shot is freed at once if there is no handle to it. If there is, the task moves to the
+//! state shared by the handles and is freed with the last of them, at that very moment; the timer's place is
+//! reclaimed the next time the timers are checked.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -15,29 +14,29 @@ use crate::task::Task;
 use crate::task::body::Body;
 use crate::timer::Timer;
 
-/// Keeps a timer that fired: [`Context::refresh_timer`](crate::Context::refresh_timer) arms it again, with its task
-/// where that can run [`again`](Task::again), its delay and its reference. A clone is a handle to the same timer.
+/// Keeps a timer that fired: [`Context::refresh_timer`](crate::Context::refresh_timer) re-arms it, with its delay,
+/// its reference, and its task if that can run [`again`](Task::again). A clone is a handle to the same timer.
 ///
 /// It does not keep the loop alive, and dropping it does not clear the timer.
 pub struct TimerHandle<T> {
     kept: Rc<Kept<T>>,
 }
 
-/// What the handles of a timer share.
+/// State shared by the handles of a timer.
 #[derive(Debug)]
 pub(super) struct Kept<T> {
     timer: Timer,
-    /// What it ran, from its firing until it is armed again.
+    /// Its task, from its firing until it is re-armed.
     task: RefCell<Option<Body<T>>>,
     released: Released,
 }
 
-/// Timers whose last handle went.
+/// Timers whose last handle was dropped.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Released(Rc<RefCell<Vec<Timer>>>);
 
 impl<T> TimerHandle<T> {
-    /// The timer, for everything that takes one.
+    /// The timer, for calls that take one.
     #[must_use]
     pub fn timer(&self) -> Timer {
         self.kept.timer
@@ -69,7 +68,7 @@ impl<T> Drop for Kept<T> {
 }
 
 impl<T> TimerEntry<T> {
-    /// What its handles share, where there are any.
+    /// The state shared by its handles, if there are any.
     #[inline]
     pub(super) fn kept(&self) -> Option<Rc<Kept<T>>> {
         self.handle.as_ref().and_then(Weak::upgrade)
@@ -77,11 +76,11 @@ impl<T> TimerEntry<T> {
 }
 
 impl<T: Task> Scheduler<T> {
-    /// A handle to a timer.
+    /// Returns a handle to a timer.
     ///
     /// # Errors
     ///
-    /// [`TimerGone`] where it fired and nobody kept it, was cleared, or never was.
+    /// [`TimerGone`] if it fired without a handle, was cleared, or never existed.
     pub fn timer_handle(&mut self, timer: Timer) -> Result<TimerHandle<T>, TimerGone> {
         let gone = TimerGone(timer.id());
         let is_parked = self.timers.is_parked(timer);
@@ -97,7 +96,7 @@ impl<T: Task> Scheduler<T> {
         Ok(TimerHandle { kept })
     }
 
-    /// A timer fired and its callback is over: where it is a one-shot with a handle, the handle keeps its task.
+    /// Parks a timer that fired, after its callback: if it is a one-shot with a handle, the handle keeps its task.
     #[inline]
     pub(super) fn park(&mut self, timer: Timer) -> bool {
         let is_kept =
@@ -112,7 +111,7 @@ impl<T: Task> Scheduler<T> {
         true
     }
 
-    /// Takes back the places of timers that fired and whose last handle went since.
+    /// Reclaims the places of timers that fired and whose last handle was dropped since.
     pub(super) fn reclaim(&mut self) {
         loop {
             let Some(timer) = self.released.0.borrow_mut().pop() else { return };

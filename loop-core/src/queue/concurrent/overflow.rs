@@ -1,12 +1,12 @@
-//! Where posts go while both rings are full: a stack of links that is taken whole.
+//! Overflow of the post queue while both rings are full: a stack of links that is taken whole.
 //!
 //! Any thread pushes with one compare-and-swap, and the taker takes everything with another, if it is still what
-//! it saw. Nobody ever takes a single link off a stack that others push onto, which is where such stacks go
-//! wrong (the ABA problem); and a link that the taker saw is freed by that taker alone, so while it looks, no
-//! other link can have that address.
+//! it saw. A single link is never popped off a stack that others push onto, which is where such stacks go wrong
+//! (the ABA problem); and a link that the taker saw is freed by that taker alone, so while it looks, no other
+//! link can have that address.
 //!
-//! A link is a box that goes with its item, or part of a node that its owner keeps and that the item itself keeps
-//! alive.
+//! A link is either a box that is freed with its item, or part of a node that its owner keeps and that the item
+//! itself keeps alive.
 
 use std::iter::FusedIterator;
 use std::marker::PhantomData;
@@ -16,19 +16,19 @@ use std::ptr::{self, NonNull};
 use super::Posted;
 use crate::sync::{AtomicPtr, Ordering, UnsafeCell, look_ptr};
 
-/// One place in the overflow.
+/// One entry of the overflow.
 pub(crate) struct Link<T> {
     body: UnsafeCell<Body<T>>,
     is_kept: bool,
 }
 
 struct Body<T> {
-    /// The link that was pushed before; once taken, the one after.
+    /// In the stack, the link pushed before; once taken, the one after.
     other: *mut Link<T>,
     posted: MaybeUninit<Posted<T>>,
 }
 
-// SAFETY: a link's body is touched by its pusher until it is in the stack, and by its taker from then on.
+// SAFETY: a link's body is accessed by its pusher until it is in the stack, and by its taker from then on.
 unsafe impl<T: Send> Send for Link<T> {}
 // SAFETY: as above; no reference to the body is given out.
 unsafe impl<T: Send> Sync for Link<T> {}
@@ -38,7 +38,7 @@ impl<T> Link<T> {
         Self { body: UnsafeCell::new(Body { other: ptr::null_mut(), posted }), is_kept }
     }
 
-    /// A link that is part of something that lives on; nothing is in it.
+    /// An empty link that is embedded in a longer-lived object.
     pub(crate) fn kept() -> Self {
         Self::new(MaybeUninit::uninit(), true)
     }
@@ -46,23 +46,23 @@ impl<T> Link<T> {
 
 /// See the [module](self).
 pub(super) struct Overflow<T> {
-    /// The newest link; null when nothing overflowed, [`closed`] when nothing is taken in any more.
+    /// The newest link; null if nothing overflowed, [`closed`] if pushes are refused.
     newest: AtomicPtr<Link<T>>,
-    /// An `AtomicPtr` is `Send` whatever it points to, and this is not.
+    /// An `AtomicPtr` is `Send` whatever it points to, but this type must not be.
     _items: PhantomData<*mut T>,
 }
 
 // SAFETY: the stack owns its items and gives them away whole; moving it moves them.
 unsafe impl<T: Send> Send for Overflow<T> {}
-// SAFETY: all that a shared stack does is to move items in and out, through one atomic word.
+// SAFETY: a shared stack only moves items in and out, through one atomic word.
 unsafe impl<T: Send> Sync for Overflow<T> {}
 
-/// What was the newest link when the taker looked.
+/// The newest link at the time the taker looked.
 #[derive(Debug)]
 pub(super) struct Seen<T>(*mut Link<T>);
 
 impl<T> Seen<T> {
-    /// Nothing to take.
+    /// Whether there is nothing to take.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_null() || self.0 == closed()
     }
@@ -78,13 +78,13 @@ impl<T> Overflow<T> {
         Self { newest: AtomicPtr::new(ptr::null_mut()), _items: PhantomData }
     }
 
-    /// Whether a post has to go here, or nowhere. Acquire: see the order in [`super`].
+    /// Whether a post has to go here or be refused. Acquire: see the order in [`super`].
     #[inline]
     pub(super) fn is_in_use(&self) -> bool {
         !self.newest.load(Ordering::Acquire).is_null()
     }
 
-    /// Whether nothing is in. One total order has this and every push in it.
+    /// Whether it is empty. This load and all pushes are in one total order.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         Seen(self.newest.load(Ordering::SeqCst)).is_empty()
@@ -94,7 +94,7 @@ impl<T> Overflow<T> {
         self.newest.load(Ordering::Acquire) == closed()
     }
 
-    /// Pushes `posted` in a link of its own.
+    /// Pushes `posted` in a newly allocated link.
     pub(super) fn push(&self, posted: Posted<T>) -> Result<(), Posted<T>> {
         let link = Box::into_raw(Box::new(Link::new(MaybeUninit::new(posted), false)));
         // SAFETY: the box is ours, and filled.
@@ -111,29 +111,29 @@ impl<T> Overflow<T> {
     ///
     /// # Safety
     ///
-    /// `link` is a [`Link::kept`] that nothing is in, and lives until `posted` has been taken: what is posted
-    /// may be what keeps it alive.
+    /// `link` must be a [`Link::kept`] that is not in use, and must live until `posted` is taken: the posted item
+    /// itself may be what keeps it alive.
     pub(super) unsafe fn push_kept(
         &self,
         posted: Posted<T>,
         link: NonNull<Link<T>>,
     ) -> Result<(), Posted<T>> {
         let link = link.as_ptr();
-        // SAFETY: the caller gives us the link, with nothing in it, to nobody else's knowledge.
+        // SAFETY: the caller hands us the link exclusively, and it is empty.
         unsafe { (*link).body.with_mut(|body| (*body).posted.write(posted)) };
         // SAFETY: it is ours, and filled.
         if unsafe { self.push_link(link) } {
             return Ok(());
         }
-        // SAFETY: it was refused: it is ours still, and filled.
+        // SAFETY: the push was refused: the link is still ours, and filled.
         Err(unsafe { (*link).body.with_mut(|body| (*body).posted.assume_init_read()) })
     }
 
-    /// False: the stack is closed.
+    /// Returns false if the stack is closed.
     ///
     /// # Safety
     ///
-    /// `link` is the caller's alone and filled, and stays alive in the stack.
+    /// `link` must be exclusively the caller's and filled, and must stay alive while in the stack.
     unsafe fn push_link(&self, link: *mut Link<T>) -> bool {
         let mut found = self.newest.load(Ordering::Relaxed);
         loop {
@@ -151,7 +151,7 @@ impl<T> Overflow<T> {
         }
     }
 
-    /// What there is to take.
+    /// Looks what there is to take.
     #[inline]
     pub(super) fn look(&self) -> Seen<T> {
         Seen(look_ptr(&self.newest, Ordering::Acquire))
@@ -160,7 +160,7 @@ impl<T> Overflow<T> {
     /// Takes all links, if the newest is still the one that was seen.
     pub(super) fn take(&self, seen: &Seen<T>) -> Option<Chain<T>> {
         let newest = seen.0;
-        // Release, for who then finds the stack empty: see the order in `super`.
+        // Release, for threads that then find the stack empty: see the order in `super`.
         self.newest
             .compare_exchange(newest, ptr::null_mut(), Ordering::AcqRel, Ordering::Relaxed)
             // SAFETY: the acquire covers every link, and the exchange took them off the stack.
@@ -168,7 +168,7 @@ impl<T> Overflow<T> {
             .ok()
     }
 
-    /// Refuses every push from now on, and takes what is in.
+    /// Refuses every later push, and takes what is in the stack.
     pub(super) fn close(&self) -> Chain<T> {
         let found = self.newest.swap(closed(), Ordering::SeqCst);
         // SAFETY: as in `take`.
@@ -182,9 +182,9 @@ impl<T> Drop for Overflow<T> {
     }
 }
 
-/// Links that were taken, oldest first.
+/// Taken links, oldest first.
 pub(super) struct Chain<T> {
-    /// The oldest link that is left; its `other` was turned around.
+    /// The oldest remaining link; its `other` has been reversed.
     oldest: *mut Link<T>,
     len: usize,
 }
@@ -199,14 +199,15 @@ impl<T> Chain<T> {
 
     /// # Safety
     ///
-    /// The links from `newest` on were taken off the stack with acquire ordering, and are the caller's.
+    /// The links from `newest` on must have been taken off the stack with acquire ordering, and belong to the
+    /// caller.
     unsafe fn from_newest(newest: *mut Link<T>) -> Self {
         let mut chain = Self::empty();
         let mut next = newest;
         while !next.is_null() {
             let link = next;
             let newer = chain.oldest;
-            // SAFETY: the link was published by its push and is alive: its item was not taken out yet.
+            // SAFETY: the link was published by its push and is alive: its item has not been taken out yet.
             next = unsafe { (*link).body.with_mut(|body| std::mem::replace(&mut (*body).other, newer)) };
             chain.oldest = link;
             chain.len += 1;
@@ -223,13 +224,13 @@ impl<T> Iterator for Chain<T> {
             return None;
         }
         let link = self.oldest;
-        // SAFETY: the chain owns the link, which is alive as long as its item was not taken out.
+        // SAFETY: the chain owns the link, which is alive until its item is taken out.
         let is_kept = unsafe { (*link).is_kept };
         // SAFETY: as above; each item is taken out here, once.
         let (newer, posted) =
             unsafe { (*link).body.with_mut(|body| ((*body).other, (*body).posted.assume_init_read())) };
         if !is_kept {
-            // SAFETY: it came out of a box, and leaves the chain here, once.
+            // SAFETY: it was allocated as a box, and leaves the chain here, once.
             drop(unsafe { Box::from_raw(link) });
         }
         self.oldest = newer;

@@ -1,7 +1,7 @@
-//! The other way round: our loop as a source in GLib's main context.
+//! The reverse: our loop as a source in GLib's main context.
 //!
 //! The source watches our poller's descriptor, and its ready time is our next deadline; dispatching it is one turn
-//! that does not wait. So a program whose main loop is GTK's runs ours beside it.
+//! that does not wait. So a program whose main loop is GTK's can run ours alongside.
 
 use std::cell::{OnceCell, RefCell};
 use std::fmt;
@@ -20,26 +20,26 @@ use crate::poller::{Poller, Source};
 use crate::run_loop::PumpError;
 use crate::task::Task;
 
-/// A loop of ours that GLib's main context drives, until this is dropped.
+/// A loop of ours driven by GLib's main context until this is dropped.
 pub struct Embedded<T: Task, C: Clock = SystemClock, P: Poller = OsPoller> {
     inner: Rc<Inner<T, C, P>>,
 }
 
 struct Inner<T: Task, C: Clock, P: Poller> {
     event_loop: RefCell<EventLoop<T, C, P>>,
-    /// Open for as long as GLib watches it.
+    /// Kept open while GLib watches it.
     _readiness: Source,
     source: OnceCell<RawSource>,
     failed: RefCell<Option<LoopError>>,
 }
 
 impl GlibLoop {
-    /// Lets GLib's main context drive `event_loop`: whoever iterates the context turns the loop when it is ready or
-    /// its next deadline has come.
+    /// Lets GLib's main context drive `event_loop`: iterating the context turns the loop when it is ready or its
+    /// next deadline has passed.
     ///
     /// # Errors
     ///
-    /// [`PumpError`] where the context cannot be had, [`PumpError::NoReadiness`] where the loop's poller has no
+    /// [`PumpError`] if the context is unavailable, [`PumpError::NoReadiness`] if the loop's poller has no
     /// descriptor.
     pub fn embed<T: Task, C: Clock + 'static, P: Poller + 'static>(
         &self,
@@ -68,19 +68,19 @@ impl GlibLoop {
 }
 
 impl<T: Task, C: Clock, P: Poller> Inner<T, C, P> {
-    /// False where the loop failed or was shut down: then it is over.
+    /// Returns false, which removes the source, if the loop failed or was shut down.
     fn turn(&self) -> bool {
         let turned = match self.event_loop.try_borrow_mut() {
             Ok(event_loop) if event_loop.shutdown_report().is_some() => return false,
             Ok(mut event_loop) => event_loop.turn_within(Duration::ZERO),
-            // Somebody iterates the context from one of our own tasks: that turn goes on when it returns.
+            // The context is being iterated from one of our own tasks: that turn continues when it returns.
             Err(_) => return true,
         };
         self.arm();
         turned.map_err(|error| *self.failed.borrow_mut() = Some(error)).is_ok()
     }
 
-    /// Tells GLib of our next deadline.
+    /// Sets our next deadline in GLib.
     fn arm(&self) {
         if let (Some(source), Ok(mut event_loop)) = (self.source.get(), self.event_loop.try_borrow_mut()) {
             let wait = event_loop.next_wait();
@@ -91,11 +91,11 @@ impl<T: Task, C: Clock, P: Poller> Inner<T, C, P> {
 }
 
 impl<T: Task, C: Clock, P: Poller> Embedded<T, C, P> {
-    /// Gives access to the loop between two turns; what was armed meanwhile is known to GLib afterwards.
+    /// Gives access to the loop between two turns; afterwards updates GLib with anything armed in it.
     ///
     /// # Errors
     ///
-    /// [`PumpError::Reentered`] from within one of the loop's own tasks.
+    /// [`PumpError::Reentered`] if called from one of the loop's own tasks.
     pub fn with<R>(&self, f: impl FnOnce(&mut EventLoop<T, C, P>) -> R) -> Result<R, PumpError> {
         let returned = match self.inner.event_loop.try_borrow_mut() {
             Ok(mut event_loop) => f(&mut event_loop),
@@ -105,7 +105,7 @@ impl<T: Task, C: Clock, P: Poller> Embedded<T, C, P> {
         Ok(returned)
     }
 
-    /// The error that ended the loop, once: GLib turns it no more.
+    /// The error that ended the loop, returned once: GLib no longer turns the loop.
     #[must_use]
     pub fn take_error(&self) -> Option<LoopError> {
         self.inner.failed.borrow_mut().take()

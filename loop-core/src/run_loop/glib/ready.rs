@@ -1,5 +1,5 @@
-//! The descriptors that a foreign loop wants polled, gathered in one that can be waited for: a poller of ours that
-//! nobody ever waits on, but whose own descriptor others watch.
+//! Collects the descriptors that a foreign loop wants polled in a single one that can be waited for: a poller of
+//! ours that is never waited on directly, but whose own descriptor others watch.
 
 #[cfg(test)]
 #[cfg(not(loom))]
@@ -15,11 +15,11 @@ use super::sys::PollFd;
 use crate::poller::os::OsPoller;
 use crate::poller::{Interest, Poller, PollerError, Source};
 
-/// A set of descriptors that changes with every iteration.
+/// A set of descriptors that may change with every iteration.
 #[derive(Debug)]
 pub(super) struct ReadySet {
     poller: OsPoller,
-    /// What is watched for what, by descriptor.
+    /// The interest in each watched descriptor.
     watched: BTreeMap<usize, Interest>,
 }
 
@@ -33,8 +33,8 @@ impl ReadySet {
         self.poller.readiness()
     }
 
-    /// Watches `wanted` and nothing else. False where the system cannot wait for one of them, as for a regular
-    /// file, which is always ready.
+    /// Watches `wanted` and nothing else. False if the system cannot wait for one of them, such as a regular file,
+    /// which is always ready.
     pub(super) fn watch(&mut self, wanted: &[PollFd]) -> Result<bool, PollerError> {
         let mut next = BTreeMap::<usize, Interest>::new();
         let mut all = true;
@@ -56,8 +56,7 @@ impl ReadySet {
         Ok(all)
     }
 
-    /// Changing comes first: a number may stand for another descriptor than the last time, of which the system
-    /// knows nothing.
+    /// Tries a change first: a number may by now refer to a different descriptor, which the system does not know.
     fn watch_one(&mut self, wanted: &PollFd, key: usize, interest: Interest) -> Result<bool, PollerError> {
         let Some(descriptor) = wanted.descriptor() else { return Ok(true) };
         if self.watched.contains_key(&key) {
@@ -74,7 +73,7 @@ impl ReadySet {
                 Ok(true)
             }
             Err(PollerError::System { source, .. }) if is(&source, Errno::PERM) => Ok(false),
-            // Closed by its owner, who has yet to tell the loop.
+            // Closed by its owner, which has yet to tell the foreign loop.
             Err(PollerError::System { source, .. }) if is(&source, Errno::BADF) => Ok(true),
             Err(error) => Err(error),
         }
@@ -85,7 +84,7 @@ fn is(error: &io::Error, what: Errno) -> bool {
     error.raw_os_error() == Some(what.raw_os_error())
 }
 
-/// Bits as `poll` has them. Errors and hang-ups alone come with any interest.
+/// Converts bits of `poll`. Errors and hang-ups alone are reported with any interest.
 fn interest(events: u16) -> Interest {
     let mut interest = Interest::NONE;
     for (bit, wanted) in [(1, Interest::READABLE), (4, Interest::WRITABLE)] {

@@ -1,8 +1,8 @@
-//! GLib's main context, called through its C interface. The library is opened at run time: who does not use it
-//! need not have it, and nothing links to it.
+//! GLib's main context, called through its C interface. The library is opened at run time: programs that do not use
+//! it need not have it, and nothing links to it.
 //!
-//! What GLib asks of its callers is put into types here. The steps of an iteration belong to [`Owned`], which only
-//! the owning thread has; closures that stay on that thread are attached there and are gone before it lets go.
+//! Types here encode GLib's rules for callers. The steps of an iteration belong to [`Owned`], which only the owning
+//! thread has; closures that stay on that thread are attached there and dropped before it releases the context.
 #![expect(unsafe_code, reason = "GLib is a C library, and opened at run time")]
 
 use std::any::Any;
@@ -22,26 +22,26 @@ use libloading::Library;
 #[repr(C)]
 pub(super) struct PollFd {
     pub(super) fd: c_int,
-    /// Bits as `poll` and `epoll` have them.
+    /// Bits with the values of `poll` and `epoll`.
     pub(super) events: u16,
     pub(super) revents: u16,
 }
 
 impl PollFd {
-    /// The descriptor, where it is one.
+    /// The descriptor, if it is valid.
     pub(super) fn descriptor(&self) -> Option<Descriptor> {
         (self.fd >= 0).then_some(Descriptor(self.fd))
     }
 }
 
-/// A descriptor that belongs to one of GLib's sources.
+/// A descriptor belonging to one of GLib's sources.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Descriptor(c_int);
 
 impl AsFd for Descriptor {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: it is not negative, and GLib names descriptors that its sources have. One that was closed meanwhile
-        // makes the system call that it is for fail, and nothing else is done with it.
+        // SAFETY: it is not negative, and GLib names descriptors that its sources have. If one has been closed since,
+        // the system call it is used for fails, and nothing else is done with it.
         unsafe { BorrowedFd::borrow_raw(self.0) }
     }
 }
@@ -51,7 +51,7 @@ type FdCallback = unsafe extern "C" fn(c_int, c_uint, *mut c_void) -> c_int;
 
 macro_rules! functions {
     ($($name:ident: fn($($arg:ty),*) $(-> $ret:ty)?;)+) => {
-        /// The functions of the library that are used here.
+        /// The library functions used here.
         pub(super) struct Lib {
             $($name: unsafe extern "C" fn($($arg),*) $(-> $ret)?,)+
             /// Since 2.72.
@@ -99,8 +99,8 @@ functions! {
     g_source_unref: fn(*mut c_void);
 }
 
-/// `G_MAIN_CONTEXT_FLAGS_OWNERLESS_POLLING`: sources that the owning thread attaches wake the context as well,
-/// because somebody else waits for it.
+/// `G_MAIN_CONTEXT_FLAGS_OWNERLESS_POLLING`: sources attached by the owning thread wake the context as well, because
+/// it is waited for from outside.
 const OWNERLESS_POLLING: c_uint = 1;
 /// `G_PRIORITY_DEFAULT`.
 const PRIORITY_DEFAULT: c_int = 0;
@@ -108,15 +108,15 @@ const PRIORITY_DEFAULT: c_int = 0;
 const READABLE: c_uint = 1;
 
 impl Lib {
-    /// Opens the first of `names` that is there; otherwise, what the system said to each.
+    /// Opens the first of `names` that is found; otherwise returns the system's error for each.
     ///
     /// # Safety
     ///
-    /// What is found under these names is GLib: opening a library runs its code.
+    /// The library found under these names must be GLib: opening a library runs its code.
     pub(super) unsafe fn open(names: &[&str]) -> Result<Arc<Self>, Vec<String>> {
         let mut said = Vec::new();
         for name in names {
-            // SAFETY: the caller's.
+            // SAFETY: promised by the caller.
             let found = unsafe { Library::new(*name) }.and_then(|library| {
                 let functions = Self::find(&library)?;
                 // GLib has thread-local state and cannot be unloaded.
@@ -138,13 +138,13 @@ pub(super) struct MainContext {
     raw: NonNull<c_void>,
 }
 
-// SAFETY: a `GMainContext` has a lock of its own; what may be called from the owning thread only is on `Owned`.
+// SAFETY: a `GMainContext` has its own lock; calls restricted to the owning thread are on `Owned`.
 unsafe impl Send for MainContext {}
 // SAFETY: as above.
 unsafe impl Sync for MainContext {}
 
 impl MainContext {
-    /// A new one.
+    /// A new context.
     pub(super) fn new(lib: Arc<Lib>) -> Option<Self> {
         // SAFETY: plain constructors; the reference that they return is ours.
         let raw = unsafe {
@@ -156,9 +156,9 @@ impl MainContext {
         Some(Self { raw: NonNull::new(raw)?, lib })
     }
 
-    /// The process's own, which libraries use that are given no other.
+    /// The process's own context, which libraries use by default.
     pub(super) fn of_process(lib: Arc<Lib>) -> Option<Self> {
-        // SAFETY: it lives as long as the process; the reference that is taken here is given back in `drop`.
+        // SAFETY: it lives as long as the process; the reference taken here is released in `drop`.
         let raw = unsafe { (lib.g_main_context_ref)((lib.g_main_context_default)()) };
         Some(Self { raw: NonNull::new(raw)?, lib })
     }
@@ -168,7 +168,7 @@ impl MainContext {
         self.raw.as_ptr()
     }
 
-    /// Ends its wait, on whichever thread.
+    /// Ends its wait, from any thread.
     pub(super) fn wake(&self) {
         // SAFETY: may be called from any thread.
         unsafe { (self.lib.g_main_context_wakeup)(self.as_ptr()) }
@@ -189,14 +189,14 @@ impl MainContext {
 
     /// # Safety
     ///
-    /// `callback` is called and dropped by the thread that iterates the context, or that drops its last reference:
-    /// it has to bear that.
+    /// `callback` is called and dropped by the thread that iterates the context, or that drops its last reference: it
+    /// must be safe to do so.
     unsafe fn attach(&self, kind: Kind, callback: BoxedCallback) -> RawSource {
         let data = Box::into_raw(Box::new(callback)).cast::<c_void>();
         let lib = &self.lib;
-        // SAFETY: the source is new and ours. `data` is what `call` and `free` take it for, and GLib calls `free`
-        // once, after the last `call`. A descriptor source calls back as `FdCallback`, and GLib's own code casts in
-        // the same way.
+        // SAFETY: the source is new and ours. `data` has the type that `call` and `free` expect, and GLib calls
+        // `free` once, after the last `call`. A descriptor source is called as `FdCallback`, and GLib's own code
+        // casts in the same way.
         unsafe {
             let (raw, callback) = match kind {
                 Kind::Idle => ((lib.g_idle_source_new)(), call as Callback),
@@ -224,8 +224,8 @@ impl Clone for MainContext {
 
 impl Drop for MainContext {
     fn drop(&mut self) {
-        // SAFETY: the reference is ours. Sources that are left hold closures that any thread may drop: those of the
-        // owning thread went with `Owned`.
+        // SAFETY: the reference is ours. Remaining sources hold closures that any thread may drop: those of the
+        // owning thread were dropped with `Owned`.
         unsafe { (self.lib.g_main_context_unref)(self.as_ptr()) }
     }
 }
@@ -236,7 +236,7 @@ impl fmt::Debug for MainContext {
     }
 }
 
-/// A context that this thread owns, until it is dropped.
+/// A context owned by this thread until it is dropped.
 #[derive(Debug)]
 pub(super) struct Owned {
     context: MainContext,
@@ -246,9 +246,9 @@ pub(super) struct Owned {
 }
 
 impl Owned {
-    /// Takes the context for this thread; `None` where another thread has it.
+    /// Acquires the context for this thread; `None` if another thread owns it.
     pub(super) fn acquire(context: MainContext) -> Option<Self> {
-        // SAFETY: given back in `drop`, on the same thread.
+        // SAFETY: released in `drop`, on the same thread.
         let acquired = unsafe { (context.lib.g_main_context_acquire)(context.as_ptr()) } != 0;
         acquired.then(|| Self { context, local: RefCell::default(), here: PhantomData })
     }
@@ -257,7 +257,7 @@ impl Owned {
         &self.context
     }
 
-    /// Asks all sources; true where one is ready already. The priority goes into the next calls.
+    /// Prepares all sources; true if one is already ready. Pass the priority to the next calls.
     pub(super) fn prepare(&self) -> (bool, c_int) {
         let mut priority = 0;
         // SAFETY: this thread owns the context; `priority` is written during the call only.
@@ -266,14 +266,14 @@ impl Owned {
         (ready != 0, priority)
     }
 
-    /// Puts into `fds` what is to be polled; returns for how many milliseconds at most, −1 for ever.
+    /// Fills `fds` with the descriptors to poll; returns the timeout in milliseconds, −1 meaning forever.
     pub(super) fn query(&self, priority: c_int, fds: &mut Vec<PollFd>) -> c_int {
         const NONE: PollFd = PollFd { fd: -1, events: 0, revents: 0 };
         let mut timeout_ms = -1;
         fds.resize(fds.capacity().max(8), NONE);
         loop {
             let room = c_int::try_from(fds.len()).unwrap_or(c_int::MAX);
-            // SAFETY: this thread owns the context; `fds` has room for so many, which are plain numbers.
+            // SAFETY: this thread owns the context; `fds` has room for that many, which are plain numbers.
             let needed = unsafe {
                 (self.context.lib.g_main_context_query)(
                     self.context.as_ptr(),
@@ -290,7 +290,7 @@ impl Owned {
         }
     }
 
-    /// Tells what the poll found; true where a source is ready.
+    /// Passes the results of the poll; true if a source is ready.
     pub(super) fn check(&self, priority: c_int, fds: &mut [PollFd]) -> bool {
         let count = c_int::try_from(fds.len()).unwrap_or(c_int::MAX);
         let lib = &self.context.lib;
@@ -298,17 +298,17 @@ impl Owned {
         unsafe { (lib.g_main_context_check)(self.context.as_ptr(), priority, fds.as_mut_ptr(), count) != 0 }
     }
 
-    /// Calls the sources that are ready; a panic in one of them comes back.
+    /// Calls the ready sources; returns the panic of one of them.
     pub(super) fn dispatch(&self) -> Result<(), Box<dyn Any + Send>> {
         // SAFETY: this thread owns the context.
         unsafe { (self.context.lib.g_main_context_dispatch)(self.context.as_ptr()) }
         PANIC.take().map_or(Ok(()), Err)
     }
 
-    /// Attaches a source whose closure stays on this thread; true from it keeps it.
+    /// Attaches a source whose closure stays on this thread; the closure returns true to keep it.
     pub(super) fn attach(&self, kind: Kind, callback: BoxedCallback) -> RawSource {
-        // SAFETY: only this thread iterates the context while it owns it, and before it lets go the source is
-        // destroyed, and the closure with it.
+        // SAFETY: only this thread iterates the context while it owns it; before it releases the context, the source
+        // is destroyed, and the closure with it.
         let source = unsafe { self.context.attach(kind, callback) };
         let mut local = self.local.borrow_mut();
         local.push(source.clone());
@@ -316,7 +316,7 @@ impl Owned {
             let (over, on): (Vec<_>, _) = local.drain(..).partition(RawSource::is_destroyed);
             *local = on;
             drop(local);
-            // What their closures held may attach something when it goes.
+            // Values captured by their closures may attach sources when dropped.
             drop(over);
         }
         source
@@ -328,22 +328,22 @@ impl Drop for Owned {
         for source in self.local.take() {
             source.destroy();
         }
-        // SAFETY: acquired by this thread: the type cannot leave it.
+        // SAFETY: acquired by this thread, which the type cannot leave.
         unsafe { (self.context.lib.g_main_context_release)(self.context.as_ptr()) }
     }
 }
 
-/// What a source calls: false ends it.
+/// The callback of a source: returning false ends it.
 pub(super) type BoxedCallback = Box<dyn FnMut() -> bool>;
 
-/// What a source waits for.
+/// The condition a source waits for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
-    /// Nothing: it is ready.
+    /// Nothing: it is always ready.
     Idle,
-    /// So many milliseconds, again and again.
+    /// An interval in milliseconds, repeated.
     Timeout(u32),
-    /// A descriptor that is readable, which the callback keeps open.
+    /// A readable descriptor, which the callback keeps open.
     Readable(c_int),
 }
 
@@ -354,9 +354,9 @@ pub(super) struct RawSource {
 }
 
 impl RawSource {
-    /// Takes it out of its context; its closure is dropped, unless it is running.
+    /// Removes it from its context; its closure is dropped, unless it is running.
     pub(super) fn destroy(&self) {
-        // SAFETY: `raw` is alive by our own reference; destroying twice is destroying once.
+        // SAFETY: `raw` is alive by our own reference; destroying it twice is harmless.
         unsafe { (self.lib.g_source_destroy)(self.raw) }
     }
 
@@ -365,7 +365,7 @@ impl RawSource {
         unsafe { (self.lib.g_source_is_destroyed)(self.raw) != 0 }
     }
 
-    /// Makes it ready at a monotonic time in microseconds as well; −1 is never.
+    /// Also makes it ready at a monotonic time in microseconds; −1 means never.
     pub(super) fn set_ready_time(&self, at_us: i64) {
         // SAFETY: `raw` is alive by our own reference.
         unsafe { (self.lib.g_source_set_ready_time)(self.raw, at_us) }
@@ -394,7 +394,7 @@ impl fmt::Debug for RawSource {
 }
 
 thread_local! {
-    /// What a callback panicked with: it cannot unwind through GLib.
+    /// The panic of a callback: it cannot unwind through GLib.
     static PANIC: Cell<Option<Box<dyn Any + Send>>> = const { Cell::new(None) };
 }
 
@@ -409,7 +409,7 @@ fn guarded(callback: &mut BoxedCallback) -> c_int {
 }
 
 unsafe extern "C" fn call(data: *mut c_void) -> c_int {
-    // SAFETY: `data` is the box that `attach` made; GLib does not call a source from within itself.
+    // SAFETY: `data` is the box made by `attach`; GLib does not call a source from within itself.
     guarded(unsafe { &mut *data.cast::<BoxedCallback>() })
 }
 
@@ -419,9 +419,9 @@ unsafe extern "C" fn call_fd(_fd: c_int, _condition: c_uint, data: *mut c_void) 
 }
 
 unsafe extern "C" fn free(data: *mut c_void) {
-    // SAFETY: `data` is the box that `attach` made, and GLib frees it once.
+    // SAFETY: `data` is the box made by `attach`, and GLib frees it once.
     let callback = unsafe { Box::from_raw(data.cast::<BoxedCallback>()) };
-    // A closure that panics when it is dropped cannot unwind through GLib either.
+    // A closure that panics when dropped cannot unwind through GLib either.
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(callback))) {
         PANIC.set(Some(panic));
     }
