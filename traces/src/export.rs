@@ -1,18 +1,18 @@
-//! Exports: a recording as a file for other programs.
+//! Exports a recording to files for other programs.
 //!
-//! All of them take two passes: the first learns what things are called and where time begins, because a name may
-//! come after what it names. All of them stream, so that a long recording needs no more memory than a short one.
+//! All exports take two passes: the first collects names and finds where time begins, because a name may come after its
+//! first use. All of them stream, so a long recording needs no more memory than a short one.
 //!
 //! | file | what |
 //! |---|---|
-//! | [`chrome`](crate::chrome::export) | Chrome-trace JSON: everything there is, for Perfetto and its like |
-//! | [`csv`] | a row an event, for data frames and databases |
-//! | [`folded`] | a line a stack with its own time, for flame graphs |
-//! | [`speedscope`] | speedscope's own file, an evented profile an emitter |
+//! | [`chrome`](crate::chrome::export) | Chrome-trace JSON: everything there is, for Perfetto and similar viewers |
+//! | [`csv`] | one row per event, for data frames and databases |
+//! | [`folded`] | one line per stack with its own time, for flame graphs |
+//! | [`speedscope`] | speedscope's own format, one evented profile per emitter |
 //! | [`survey`] | the first pass |
-//! | `slices`, `layout` | what ran, outer before inner, as it nests |
-//! | `name`, `agenda` | what a slice is called; what is kept of an agenda between its events |
-//! | `json` | JSON by hand |
+//! | `slices`, `layout` | the nested slices of what ran, outer before inner |
+//! | `name`, `agenda` | names of slices; state of an agenda between its events |
+//! | `json` | JSON output by hand |
 
 pub(crate) mod agenda;
 pub mod csv;
@@ -33,17 +33,17 @@ use loop_probes::stamped::Stamped;
 use crate::source::{EventSource, SourceError, SourceState};
 use survey::Survey;
 
-/// Which part of a recording to export.
+/// The part of a recording to export.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TimeRange {
-    /// What ended before is left out.
+    /// Anything that ended earlier is left out.
     pub from: Option<Timestamp>,
-    /// What began after is left out.
+    /// Anything that began later is left out.
     pub to: Option<Timestamp>,
 }
 
 impl TimeRange {
-    /// Whether any of the stretch from `start` to `end` lies in it.
+    /// Whether the range contains any of the time from `start` to `end`.
     #[must_use]
     pub fn touches(&self, start: Timestamp, end: Timestamp) -> bool {
         self.from.is_none_or(|from| end >= from) && self.to.is_none_or(|to| start <= to)
@@ -62,7 +62,7 @@ pub enum ExportError {
     Write(#[from] io::Error),
 }
 
-/// The first pass.
+/// Runs the first pass.
 pub(crate) fn surveyed<S: EventSource>(
     open: &mut impl FnMut() -> Result<S, SourceError>,
     range: TimeRange,
@@ -75,7 +75,7 @@ pub(crate) fn surveyed<S: EventSource>(
     Ok(survey)
 }
 
-/// Visits what `source` holds now.
+/// Visits everything `source` holds now.
 pub(crate) fn each_event(
     source: &mut impl EventSource,
     mut visit: impl FnMut(&Stamped) -> Result<(), ExportError>,
@@ -85,7 +85,7 @@ pub(crate) fn each_event(
         let state = source.poll(&mut batch)?;
         batch.iter().try_for_each(&mut visit)?;
         batch.clear();
-        // A live ring is exported as far as it goes.
+        // A live ring is exported up to its current end.
         if state != SourceState::More {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! The report: a summary as one page of text, the worst first.
+//! The report: a summary as one page of text, worst first.
 
 mod blame;
 mod bounds;
@@ -17,22 +17,22 @@ use crate::summary::Summary;
 use crate::units::{UNKNOWN, count, counted, duration, percent, rate};
 use bounds::{Of, figure};
 
-/// Tags shown.
+/// Most tags shown.
 const TAGS_SHOWN: usize = 24;
 
-/// A name that is no longer is not cut.
+/// Names up to this width are never cut.
 const FEWEST: usize = 24;
 
-/// Columns of a page that is for no terminal.
+/// Line width when the output is not a terminal.
 const COLUMNS: usize = 120;
 
-/// The summary as text: aligned columns, no colours, ends with a line break. For lines of 120 columns.
+/// Formats the summary as text: aligned columns, no colours, ending with a line break. For lines of 120 columns.
 #[must_use]
 pub fn text(summary: &Summary) -> String {
     text_within(summary, COLUMNS)
 }
 
-/// As [`text`], for lines of so many columns: 80 at least.
+/// As [`text`], for lines of `columns` columns, but at least 80.
 #[must_use]
 pub fn text_within(summary: &Summary, columns: usize) -> String {
     let columns = columns.max(80);
@@ -53,7 +53,7 @@ pub fn text_within(summary: &Summary, columns: usize) -> String {
     out
 }
 
-/// `parts` with commas in lines of at most `columns`, those after the first indented; a part is never broken.
+/// Joins `parts` with commas into lines of at most `columns`, indented after the first; parts are never broken.
 fn listed(head: &str, parts: &[String], columns: usize) -> String {
     let mut lines = vec![head.to_owned()];
     for (place, part) in parts.iter().enumerate() {
@@ -75,7 +75,7 @@ macro_rules! line {
 }
 use line;
 
-/// How much processors were wanted and not had, where that was looked at.
+/// Writes the contention for processors, where it was sampled.
 fn pressure(out: &mut String, summary: &Summary, columns: usize) {
     let Some(pressure) = &summary.pressure else { return };
     let share = |ns: u64| percent((ns as f64 / pressure.observed_ns.max(1) as f64).min(1.0));
@@ -139,7 +139,7 @@ fn head(out: &mut String, summary: &Summary, columns: usize) {
     }
 }
 
-/// What the figures of an imported trace rest on.
+/// Writes what the figures of an imported trace are based on.
 fn imported(out: &mut String, summary: &Summary, import: &ImportSummary, columns: usize) {
     let known = summary.tasks.by_tag.iter().map(|tag| tag.queue_wait_ns.count).sum();
     line!(
@@ -192,7 +192,7 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
     let skipped = timers.skipped.map_or_else(String::new, |skipped| {
         format!("lag with {}", counted(skipped, "skipped period", "skipped periods"))
     });
-    // A family that the loop does not tell of has no row: none is known, which is not zero.
+    // A family that the loop does not record has no row: its count is unknown, not zero.
     let corrected = timers.fired.map(|_| timers.lag_corrected_ns.count);
     let rows: [(&str, Option<u64>, &Percentiles, &str); 6] = [
         ("ticks", Some(ticks.count), &ticks.run_ns, &over),
@@ -204,7 +204,7 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
     ];
     let rows = rows.into_iter().filter_map(|(name, total, unit, remark)| Some((name, total?, unit, remark)));
     let rows: Vec<(&str, u64, &Percentiles, &str)> = rows.collect();
-    // Where one of the remarks does not fit, all stand beneath the table.
+    // If any of the remarks does not fit, all go below the table.
     let fit = rows.iter().all(|(.., remark)| 71 + width(remark) <= columns);
     for (name, total, unit, remark) in &rows {
         line!(
@@ -254,7 +254,7 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
 fn tags(out: &mut String, summary: &Summary, columns: usize) {
     let tags = &summary.tasks.by_tag;
     let Some(longest) = tags.iter().take(TAGS_SHOWN).map(|tag| width(&tag.tag)).max() else { return };
-    // The gaps between the figures give way first, then one figure, then the names.
+    // To save width, first the gaps between the figures shrink, then one figure goes, then the names are cut.
     let (gap, figures) = if columns < 100 { (8, 68) } else { (9, 75) };
     let with_p90 = figures + longest.min(FEWEST) <= columns;
     let figures = if with_p90 { figures } else { figures - gap };
@@ -276,7 +276,7 @@ fn tags(out: &mut String, summary: &Summary, columns: usize) {
     let names: Vec<&str> = tags.iter().take(TAGS_SHOWN).map(|tag| &*tag.tag).collect();
     for (tag, name) in tags.iter().zip(cut_apart(&names, wide)) {
         let (run, waited) = (&tag.run_ns, &tag.queue_wait_ns);
-        // Where no wait is known, none is shown: 0 would be an answer.
+        // If no wait is known, none is shown: 0 would be an answer.
         let wait = |ns| if waited.count > 0 { ns } else { "–".to_owned() };
         line!(
             out,
@@ -356,7 +356,7 @@ mod tests {
         }
     }
 
-    /// As long as names get, of characters of one column and of two.
+    /// A name as long as names get, with characters of one and of two columns.
     fn long(name: &str) -> String {
         format!("billing::invoices::請求書::monthly::{name}WithTaxesOfAllCountries")
     }

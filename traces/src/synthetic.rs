@@ -1,8 +1,8 @@
-//! An imagined loop: event streams as a real one would write them, from a seed.
+//! A synthetic loop: event streams as a real loop would write them, generated from a seed.
 //!
-//! For tests and benches, of this crate and of what is built on it (feature `synthetic`): ticks with all
-//! their phases, tasks queued and run, timers, signals, collections, a work pool, stalls and gaps, where wanted an
-//! agenda and the loop's other faces, in merged order with plausible times. The same [`Script`] always gives the same events.
+//! For tests and benches of this crate and of those built on it (feature `synthetic`): ticks with all their phases,
+//! tasks queued and run, timers, signals, collections, a work pool, stalls and gaps, optionally an agenda and the other
+//! features of a loop, in merged order with plausible times. The same [`Script`] always gives the same events.
 
 mod agenda;
 mod faces;
@@ -28,10 +28,10 @@ pub const TAGS: [&str; 9] = [
     "GcTimer",
 ];
 
-/// What the imagined loop does.
+/// The behaviour of the synthetic loop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
-    /// Everything random follows from it.
+    /// The seed for everything random.
     pub seed: u64,
     /// Ticks.
     pub ticks: u32,
@@ -39,17 +39,17 @@ pub struct Script {
     pub tasks_max: u32,
     /// Worker threads of the pool.
     pub workers: u16,
-    /// Every so many ticks a handler blocks for 15 to 55 ms; 0 for never.
+    /// A handler blocks for 15 to 55 ms every this many ticks; 0 for never.
     pub stall_every: u32,
-    /// Every so many ticks records are lost; 0 for never.
+    /// Records are lost every this many ticks; 0 for never.
     pub lost_every: u32,
-    /// The program has `tracing` spans.
+    /// Whether the program has `tracing` spans.
     pub spans: bool,
-    /// Worker threads of the agenda; 0 where there is none.
+    /// Worker threads of the agenda; 0 for no agenda.
     pub agenda_workers: u16,
-    /// Snapshots with names, commands, pumps, futures and a shutdown.
+    /// Whether there are snapshots with names, commands, pumps, futures and a shutdown.
     pub faces: bool,
-    /// All extents are zero, as under a virtual clock that nobody moves within a tick.
+    /// Whether all durations are zero, as under a virtual clock that does not advance within a tick.
     pub frozen: bool,
 }
 
@@ -70,7 +70,7 @@ impl Default for Script {
     }
 }
 
-/// What a stream holds, counted where it was made: what every reader of it must come to.
+/// The contents of a stream, counted where it was made: every reader must arrive at these figures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Expected {
     /// Whole ticks.
@@ -99,9 +99,9 @@ pub struct Expected {
     pub tasklets_run: u64,
     /// Tasklets that failed.
     pub tasklets_failed: u64,
-    /// Tasklets that nobody had taken by the last addition.
+    /// Tasklets not taken by the last addition.
     pub tasklets_waiting: u64,
-    /// Collections for which all workers of the agenda were to stop.
+    /// Collections for which all workers of the agenda had to stop.
     pub rendezvous: u64,
     /// Command bytes.
     pub commands: u64,
@@ -132,7 +132,7 @@ impl Script {
         self.play().0
     }
 
-    /// The events, and what they amount to.
+    /// The events, and the figures they should give.
     #[must_use]
     pub fn play(&self) -> (Vec<Stamped>, Expected) {
         Stage::new(self).play()
@@ -157,7 +157,7 @@ pub(crate) mod strategy {
 
     use super::{MemorySource, Script, SourceKind};
 
-    /// Any events at all, as a hostile file has them: extremes, few emitters, no order.
+    /// Arbitrary events, as in a hostile file: extreme values, few emitters, no order.
     pub(crate) fn hostile_events() -> impl Strategy<Value = Vec<Stamped>> {
         let number = || prop_oneof![0u64..20, any::<u32>().prop_map(u64::from), any::<u64>()];
         let codes = 1..=Event::<Timestamp>::KINDS.len() as u8;
@@ -172,8 +172,8 @@ pub(crate) mod strategy {
         prop::collection::vec(event, 0..60)
     }
 
-    /// `events` with what a recorder that looks at the loop now and then says of it: of one in about `every` tasks, polls and
-    /// collections in its middle, and once more when it is over.
+    /// Adds to `events` the samples of a recorder that looks at the loop now and then: for one in about `every` tasks,
+    /// polls and collections, in its middle and again when it is over.
     pub(crate) fn with_running(events: &[Stamped], every: usize) -> Vec<Stamped> {
         let mut all: Vec<Stamped> = Vec::with_capacity(events.len() * 2);
         for (place, stamped) in events.iter().enumerate() {

@@ -1,5 +1,5 @@
-//! What an export keeps of an agenda between its events: since when each worker stands still, and how many
-//! tasklets wait.
+//! State of an agenda that an export keeps between events: since when each worker is stopped, and how many tasklets
+//! wait.
 
 use std::collections::HashMap;
 
@@ -9,14 +9,14 @@ use loop_probes::stamped::Stamped;
 
 use crate::timeline::{Agenda, TimelineConfig};
 
-/// Tasklets that wait, by priority, the highest first.
+/// Waiting tasklets by priority, highest first.
 pub(crate) type Waiting = [u32; 3];
 
 #[derive(Debug)]
 pub(crate) struct AgendaTracks {
     fold: Agenda,
     told: Option<Waiting>,
-    /// By row and worker.
+    /// Keyed by row and worker.
     still: HashMap<(usize, u16), (WorkerPhase, Timestamp)>,
 }
 
@@ -27,7 +27,7 @@ impl Default for AgendaTracks {
 }
 
 impl AgendaTracks {
-    /// How many wait now, where that changed with `stamped`.
+    /// How many wait now, if `stamped` changed that.
     pub(crate) fn waiting(&mut self, stamped: &Stamped) -> Option<Waiting> {
         self.fold.see(stamped);
         if !self.fold.is_seen() {
@@ -37,7 +37,7 @@ impl AgendaTracks {
         (self.told.replace(waiting) != Some(waiting)).then_some(waiting)
     }
 
-    /// Since when the worker of this row stood still, where it goes on now.
+    /// Since when the worker of this row was stopped, if it resumes now.
     pub(crate) fn stood_since(&mut self, row: usize, stamped: &Stamped) -> Option<Timestamp> {
         let Event::WorkerState { worker, from, to } = stamped.event else { return None };
         let before = self.still.remove(&(row, worker));

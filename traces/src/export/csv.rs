@@ -1,8 +1,8 @@
-//! Comma-separated values: a row an event, in the order of the recording, for data frames and databases.
+//! Comma-separated values: one row per event, in the order of the recording, for data frames and databases.
 //!
-//! What many kinds of events have is a column; the rest is a JSON object in the last one, so that a new kind of event
-//! changes no header. Times are nanoseconds since the recording's first event, as `--from` counts them; what happened
-//! before it (a task queued before anybody recorded) is negative. RFC 4180, but for its line ends: a line feed.
+//! Fields that many kinds of events share are columns; the rest is a JSON object in the last column, so that a new kind
+//! of event does not change the header. Times are nanoseconds since the recording's first event, as for `--from`; times
+//! before it (a task queued before recording began) are negative. RFC 4180, except that lines end in a line feed.
 
 mod row;
 
@@ -18,10 +18,10 @@ use super::{ExportError, TimeRange, each_event, surveyed};
 use crate::source::{EventSource, SourceError};
 use row::Row;
 
-/// Bytes gathered before they are handed on.
+/// Bytes gathered before they are written.
 const BUFFER_BYTES: usize = 1 << 16;
 
-/// The columns, in order, each with what it holds. Empty is "does not apply".
+/// The columns in order, each with a description. An empty value means "does not apply".
 pub const COLUMNS: [(&str, &str); 17] = [
     ("time_ns", "when; of an event with an extent, its end"),
     ("emitter", "the thread or loop that recorded it"),
@@ -46,17 +46,17 @@ pub const COLUMNS: [(&str, &str); 17] = [
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CsvStats {
-    /// Rows, the header not counted.
+    /// Rows, excluding the header.
     pub rows: u64,
     /// Bytes written.
     pub bytes: u64,
 }
 
-/// Exports a recording; `open` is called twice and must give the same events both times.
+/// Exports a recording; `open` is called twice and must yield the same events both times.
 ///
 /// # Errors
 ///
-/// [`ExportError`] when the recording cannot be read or the output cannot be written.
+/// [`ExportError`] if the recording cannot be read or the output cannot be written.
 pub fn export<S: EventSource>(
     mut open: impl FnMut() -> Result<S, SourceError>,
     range: TimeRange,
@@ -68,11 +68,11 @@ pub fn export<S: EventSource>(
     Ok(writer.finish()?)
 }
 
-/// What is known of an emitter.
+/// What is known about an emitter.
 #[derive(Debug)]
 struct Emitter {
     source: SourceId,
-    /// Its name, as a value.
+    /// Its name, encoded as a value.
     name: Vec<u8>,
     tick: Option<u64>,
 }
@@ -83,9 +83,9 @@ struct CsvWriter<'a, W> {
     survey: &'a Survey,
     emitters: Vec<Emitter>,
     places: HashMap<SourceId, usize>,
-    /// That of the last event: they come in runs of one emitter.
+    /// The emitter of the last event: events come in runs of one emitter.
     last: usize,
-    /// Room for the fields of a row that are no columns.
+    /// Scratch space for the fields of a row that are not columns.
     rest: Vec<(&'static str, FieldValue)>,
     stats: CsvStats,
 }

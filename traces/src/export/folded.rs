@@ -1,11 +1,11 @@
-//! Folded stacks: a line a stack with the time spent in it and in nothing below, for flame graphs.
+//! Folded stacks: one line per stack with the time spent in it but not deeper, for flame graphs.
 //!
 //! ```text
 //! loop;phase tasks;ReadFile 12345
 //! ```
 //!
-//! Times are whole nanoseconds. A tick is no frame: what a loop did in no phase is its own time, so that everything
-//! under a loop, but for what stands in brackets, sums to its busy time, as the report has it.
+//! Times are whole nanoseconds. Ticks are not frames: what a loop did outside of any phase is its own time. So
+//! everything under a loop, except for frames in brackets, sums to its busy time as the report shows it.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -17,18 +17,18 @@ use super::survey::Survey;
 use super::{ExportError, TimeRange, each_event, surveyed};
 use crate::source::{EventSource, SourceError};
 
-/// Most stacks told apart; further ones count for the stack that they are in.
+/// Most distinct stacks; time of further ones counts for the stack around them.
 const STACKS_MAX: usize = 1 << 20;
 
-/// Most frames of a stack; what is deeper counts for the last.
+/// Most frames of a stack; time of deeper ones counts for the last.
 const DEPTH_MAX: usize = 256;
 
 /// What to export.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FoldedOptions {
-    /// Which part.
+    /// The part of the recording to export.
     pub range: TimeRange,
-    /// Also what the loops waited in their polls, under a root `poll`.
+    /// Whether to include the time the loops waited in polls, under a root `poll`.
     pub poll: bool,
 }
 
@@ -40,17 +40,17 @@ pub struct FoldedStats {
     pub stacks: u64,
     /// Their sum.
     pub total_ns: u64,
-    /// Spans that overlapped without nesting: in no stack.
+    /// Spans that overlapped without nesting and are in no stack.
     pub left_out: u64,
     /// Bytes written.
     pub bytes: u64,
 }
 
-/// Exports a recording; `open` is called twice and must give the same events both times.
+/// Exports a recording; `open` is called twice and must yield the same events both times.
 ///
 /// # Errors
 ///
-/// [`ExportError`] when the recording cannot be read or the output cannot be written.
+/// [`ExportError`] if the recording cannot be read or the output cannot be written.
 pub fn export<S: EventSource>(
     mut open: impl FnMut() -> Result<S, SourceError>,
     options: FoldedOptions,
@@ -72,23 +72,23 @@ enum Step {
     Group(&'static str),
 }
 
-/// A stack, by the one around it.
+/// A stack: a frame and the stack around it.
 #[derive(Debug)]
 struct Stack {
     outer: usize,
     step: Step,
     depth: usize,
-    /// Nobody was busy in it.
+    /// It is wait rather than busy time.
     is_wait: bool,
-    /// It is in a callback, or is one.
+    /// Whether it is a callback, or within one.
     in_callback: bool,
     own_ns: u64,
 }
 
-/// What a row is in.
+/// The open frames of a row.
 #[derive(Clone, Debug, Default)]
 struct Lane {
-    /// `None` is what is counted nowhere.
+    /// `None` for frames whose time is not counted.
     open: Vec<Option<usize>>,
     since: u64,
 }
@@ -103,7 +103,7 @@ struct Fold<'a> {
 
 const ROOT: usize = 0;
 
-/// The root of what was waited.
+/// The root of poll waits.
 const POLLS: Step = Step::Group("poll");
 
 impl<'a> Fold<'a> {
@@ -149,7 +149,7 @@ impl<'a> Fold<'a> {
         }
     }
 
-    /// Counts the time until `at` for what the row is in.
+    /// Adds the time until `at` to the row's current stack.
     fn count(&mut self, row: usize, at: u64) {
         let lane = &mut self.lanes[row];
         if let Some(Some(stack)) = lane.open.last() {
@@ -200,8 +200,8 @@ impl<'a> Fold<'a> {
     }
 }
 
-/// A frame may hold no `;`, which parts frames, and not end in a space and a number, which would be a second count.
-/// Control characters are shown already.
+/// A frame must not contain `;`, which separates frames, nor end in a space and a number, which would read as a second
+/// count. Control characters are escaped already.
 fn escape(name: &str, line: &mut String) {
     let number = name.bytes().rev().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
     let (text, number) = name.split_at(name.len() - number);
@@ -230,10 +230,10 @@ impl Stacks for Fold<'_> {
             None => Some(self.base(ROOT, row, stretch)),
         };
         let within = match (outer, frame) {
-            // Whatever lies in a poll is wait, as busy time has it.
+            // Anything within a poll is wait, as in the busy time.
             (None, _) => None,
             (Some(stack), _) if self.stacks[stack].is_wait => Some(stack),
-            // A callback's own poll is its time, as busy time has it.
+            // A callback's own poll belongs to the callback, as in the busy time.
             (Some(stack), Frame::Poll) if self.stacks[stack].in_callback => {
                 Some(self.inside(stack, Step::In(frame)))
             }

@@ -1,14 +1,14 @@
-//! JSON by hand, from integers: an export has millions of events, and none of them needs a float.
+//! JSON output by hand, from integers: an export has millions of events, none of which needs a float.
 
 use std::io::{self, Write};
 
-/// Bytes gathered before they are handed on.
+/// Bytes gathered before they are written.
 const BUFFER_BYTES: usize = 1 << 16;
 
-/// Above this, a viewer that keeps numbers as doubles would round: such integers are written as strings.
+/// A viewer that keeps numbers as doubles would round integers above this, so they are written as strings.
 const EXACT_MAX: u64 = 1 << 53;
 
-/// Gathers text and hands it on in large pieces.
+/// Gathers text and writes it in large pieces.
 #[derive(Debug)]
 pub(crate) struct JsonOut<W> {
     out: W,
@@ -18,18 +18,19 @@ pub(crate) struct JsonOut<W> {
 
 impl<W: Write> JsonOut<W> {
     pub(crate) fn new(out: W) -> Self {
-        // It grows to its size once: thousands of them, one for each emitter, mostly hold little.
+        // The buffer grows to full size only once needed: there may be thousands, one for each emitter, and most hold
+        // little.
         Self { out, buffer: Vec::new(), bytes: 0 }
     }
 
-    /// Text as it is: it must be JSON already.
+    /// Appends text unchanged: it must be JSON already.
     #[inline]
     pub(crate) fn raw(&mut self, text: &str) -> &mut Self {
         self.buffer.extend_from_slice(text.as_bytes());
         self
     }
 
-    /// An integer as a number of JSON, a string where it is too large for one.
+    /// Appends an integer as a JSON number, or as a string if it is too large for one.
     #[inline]
     pub(crate) fn number(&mut self, value: u64) -> &mut Self {
         let exact = value <= EXACT_MAX;
@@ -43,19 +44,19 @@ impl<W: Write> JsonOut<W> {
         self
     }
 
-    /// An integer as a number of JSON, however large: for readers that have no other form.
+    /// Appends an integer as a JSON number, however large, for readers that accept no other form.
     #[inline]
     pub(crate) fn plain(&mut self, value: u64) -> &mut Self {
         self.buffer.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
         self
     }
 
-    /// What `other` gathered.
+    /// Appends what `other` has gathered.
     pub(crate) fn append<V>(&mut self, other: &JsonOut<V>) {
         self.buffer.extend_from_slice(&other.buffer);
     }
 
-    /// Everything that `from` gives, handed on piece by piece.
+    /// Writes everything from `from`, piece by piece.
     pub(crate) fn copy(&mut self, from: &mut impl io::Read) -> io::Result<()>
     where
         W: Write,
@@ -65,17 +66,17 @@ impl<W: Write> JsonOut<W> {
         Ok(())
     }
 
-    /// What was gathered and not yet handed on.
+    /// The text gathered and not yet written.
     pub(crate) fn text(&self) -> &[u8] {
         &self.buffer
     }
 
-    /// Bytes gathered and not yet handed on.
+    /// Bytes gathered and not yet written.
     pub(crate) fn gathered(&self) -> usize {
         self.buffer.len()
     }
 
-    /// Nanoseconds as microseconds with three decimals.
+    /// Appends nanoseconds as microseconds with three decimals.
     #[inline]
     pub(crate) fn micros(&mut self, ns: u64) -> &mut Self {
         let rest = (ns % 1_000) as u16;
@@ -85,17 +86,16 @@ impl<W: Write> JsonOut<W> {
         self
     }
 
-    /// The duration of what lasts from `start` to `end` on a thread whose first slice begins at `first`, in
-    /// microseconds.
+    /// Appends, in microseconds, the duration from `start` to `end` on a thread whose first slice begins at `first`.
     ///
-    /// speedscope takes the first slice's time off all others and adds times and durations, all as doubles. An end
-    /// that misses its time by the last bit then lies behind what begins there, or behind the end of what is around
-    /// it, and is misplaced. One that meets it is mistaken too, where what begins there is called the same: one tick
-    /// then lies in another. So all that ends at one time ends at one double, the last but one or two before it. That
-    /// takes decimals far below the half nanosecond by which others round.
+    /// speedscope subtracts the first slice's time from all others and adds times and durations, all as doubles. An end
+    /// that exceeds its time by the last bit then lies after the beginning of what follows, or after the end of what
+    /// surrounds it, and is misplaced. An end that matches exactly is misread too if what begins there has the same
+    /// name: one tick then lies inside another. So everything that ends at one time is made to end at the same double,
+    /// one or two before the exact one. That takes decimals far below the half nanosecond by which others round.
     pub(crate) fn duration(&mut self, first: u64, start: u64, end: u64) -> &mut Self {
         let dur = end.saturating_sub(start);
-        // Above, doubles hold no nanoseconds, and nothing can be mended.
+        // Beyond that, doubles cannot hold nanoseconds, and nothing can be corrected.
         if dur == 0 || end > EXACT_MAX {
             return self.micros(dur);
         }
@@ -108,14 +108,14 @@ impl<W: Write> JsonOut<W> {
         let least = decimals(to);
         for places in least..least + 3 {
             let Some(unit) = 10_u64.checked_pow(places).filter(|_| places <= PLACES_MAX) else { break };
-            // Both are exact as doubles, so that their quotient is what a reader makes of the text.
+            // Both are exact as doubles, so their quotient is what a reader makes of the text.
             let scaled = ((to - from) * unit as f64).round() as u64;
             if scaled > EXACT_MAX {
                 break;
             }
             if is_it(scaled as f64 / unit as f64) {
                 self.buffer.extend_from_slice(itoa::Buffer::new().format(scaled / unit).as_bytes());
-                // A one in front keeps the zeros behind it.
+                // A leading one keeps the zeros after it.
                 let mut digits = itoa::Buffer::new();
                 let digits = digits.format(unit + scaled % unit).as_bytes();
                 self.buffer.push(b'.');
@@ -123,7 +123,7 @@ impl<W: Write> JsonOut<W> {
                 return self;
             }
         }
-        // A slice that is longer than most of what was before it has more digits than an integer of a double.
+        // A slice longer than most of what preceded it has more digits than a double holds as an integer.
         let mended = (least..least + 4).find_map(|places| {
             let text = format!("{:.*}", places as usize, to - from);
             is_it(text.parse().ok()?).then_some(text)
@@ -134,7 +134,7 @@ impl<W: Write> JsonOut<W> {
         }
     }
 
-    /// Text as a JSON string.
+    /// Appends text as a JSON string.
     pub(crate) fn string(&mut self, text: &str) -> &mut Self {
         self.buffer.push(b'"');
         self.escaped(text);
@@ -142,7 +142,7 @@ impl<W: Write> JsonOut<W> {
         self
     }
 
-    /// Text for the inside of a JSON string.
+    /// Appends text escaped for the inside of a JSON string.
     pub(crate) fn escaped(&mut self, text: &str) -> &mut Self {
         for byte in text.bytes() {
             match byte {
@@ -152,14 +152,14 @@ impl<W: Write> JsonOut<W> {
                     let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
                     self.buffer.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
                 }
-                // The bytes of a longer character stay together: the text is UTF-8.
+                // The bytes of a multi-byte character stay together: the text is UTF-8.
                 byte => self.buffer.push(byte),
             }
         }
         self
     }
 
-    /// Hands on what was gathered once it is much.
+    /// Writes what was gathered once there is enough of it.
     pub(crate) fn settle(&mut self) -> io::Result<()> {
         if self.buffer.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
     }
@@ -172,17 +172,17 @@ impl<W: Write> JsonOut<W> {
     }
 }
 
-/// Most decimals by which a power of ten is an exact double.
+/// Most decimals for which a power of ten is an exact double.
 const PLACES_MAX: u32 = 18;
 
-/// The double that sums reach for an end: before it, and with its last bit clear, because where a slice is longer than
-/// all that was before it, the sum is rounded to such a one.
+/// The double that sums should reach for an end: just before it, and with the last bit clear, because if a slice is
+/// longer than everything before it, the sum is rounded to such a value.
 fn sum_before(end: f64) -> f64 {
     let before = end.next_down();
     if before.to_bits() & 1 == 0 { before } else { before.next_down() }
 }
 
-/// How many decimals tell a double from its neighbours.
+/// The number of decimals that distinguish a double from its neighbours.
 fn decimals(value: f64) -> u32 {
     let exponent = ((value.to_bits() >> 52) & 0x7ff) as u32;
     // Its last bit is worth 2^-bits; a decimal is worth log2(10) bits.
@@ -238,7 +238,7 @@ mod tests {
                 assert!((read * 1e3 - (end - start) as f64).abs() < 0.4, "{} is not {text}", end - start);
             }
         }
-        // What a double cannot hold stays as it is, and so does what has no extent.
+        // Values that a double cannot hold stay unchanged, and so do empty slices.
         let far = |start, end| {
             written(|out| {
                 out.duration(0, start, end);

@@ -1,14 +1,13 @@
-//! One row of the viewer: puts what ended in the stream's order into the order in which it began, and sees
-//! to it that slices nest.
+//! Lays out one row of the viewer: reorders what ended into the order in which it began, and ensures that slices nest.
 //!
-//! A row is flushed at the end of each tick: nothing that comes later began before. Where something did all
-//! the same (a span over several ticks), or overlaps without nesting, it becomes an asynchronous pair, which
-//! may lie anywhere: a viewer would drop it otherwise.
+//! A row is flushed at the end of each tick, because nothing later can have begun earlier. Exceptions (a span over
+//! several ticks), and anything that overlaps without nesting, become asynchronous pairs, which may lie anywhere: a
+//! viewer would drop them otherwise.
 
-/// Where something ended up.
+/// The resulting position of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spot {
-    /// A slice, from its start for so long, in nanoseconds.
+    /// A slice with its start and duration, in nanoseconds.
     Slice { start: u64, dur: u64 },
     /// A pair of asynchronous events.
     Async { start: u64, end: u64 },
@@ -16,24 +15,24 @@ pub(crate) enum Spot {
     Point { at: u64 },
 }
 
-/// Something that happened, in nanoseconds from the start of the trace.
+/// An entry to lay out; times are nanoseconds from the start of the trace.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry<T> {
     pub(crate) start: u64,
     pub(crate) end: u64,
     pub(crate) is_slice: bool,
-    /// It becomes asynchronous where something else would have to, because the two overlap without nesting.
+    /// Whether it becomes asynchronous in place of another entry that it overlaps without nesting.
     pub(crate) gives_way: bool,
     pub(crate) what: T,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Open {
-    /// As it was.
+    /// The actual end.
     end: u64,
-    /// As it is drawn.
+    /// The end as drawn.
     drawn_end: u64,
-    /// Up to here its inside is taken.
+    /// How far its inside is filled.
     taken: u64,
 }
 
@@ -42,22 +41,22 @@ struct Open {
 pub(crate) struct Row<T> {
     entries: Vec<Entry<T>>,
     open: Vec<Open>,
-    /// The end of what was drawn before, as it was and as it was drawn.
+    /// The end of what was drawn before: actual in `flushed`, as drawn in `taken`.
     flushed: u64,
     taken: u64,
-    /// The least that a slice is drawn long.
+    /// Shortest length at which a slice is drawn.
     least_ns: u64,
 }
 
 impl<T> Default for Row<T> {
-    /// A viewer turns slices without an extent inside out: they are drawn 1 ns long.
+    /// Slices are drawn at least 1 ns long, because a viewer turns empty ones inside out.
     fn default() -> Self {
         Self { entries: Vec::new(), open: Vec::new(), flushed: 0, taken: 0, least_ns: 1 }
     }
 }
 
 impl<T: Copy> Row<T> {
-    /// A row in which nothing is drawn longer than it was.
+    /// A row in which everything is drawn at its actual length.
     pub(crate) fn exact() -> Self {
         Self { least_ns: 0, ..Self::default() }
     }
@@ -74,12 +73,12 @@ impl<T: Copy> Row<T> {
         self.entries.iter()
     }
 
-    /// Draws all entries, in the order in which they began, and forgets them.
+    /// Draws and removes all entries, in the order in which they began.
     pub(crate) fn flush<E>(&mut self, mut draw: impl FnMut(Spot, &T) -> Result<(), E>) -> Result<(), E> {
         let mut entries = std::mem::take(&mut self.entries);
-        // Of equal extents the later one in the stream is the outer one.
+        // Of equal extents, the one that comes later in the stream is the outer one.
         entries.reverse();
-        // Outer before inner, slices before the points in them.
+        // Outer before inner, and slices before the points in them.
         entries.sort_by(|a, b| {
             let order = a.start.cmp(&b.start).then(b.is_slice.cmp(&a.is_slice));
             if a.is_slice { order.then(b.end.cmp(&a.end)) } else { order }
@@ -118,7 +117,7 @@ impl<T: Copy> Row<T> {
         if end > limit {
             return Spot::Async { start, end };
         }
-        // A slice of a least length can push its neighbours by as much, never out of their parent.
+        // A slice drawn at the shortest length can push its neighbours by that much, but never out of their parent.
         let start = start.max(taken).min(drawn_limit);
         let drawn_end = end.max(start.saturating_add(self.least_ns)).min(drawn_limit);
         self.open.push(Open { end, drawn_end, taken: start });
@@ -136,7 +135,7 @@ impl<T: Copy> Row<T> {
     }
 }
 
-/// Which of the sorted entries make way for others.
+/// Tells which of the sorted entries give way to others.
 fn yielding<T>(entries: &[Entry<T>]) -> Vec<bool> {
     let mut yielding = vec![false; entries.len()];
     let mut open: Vec<usize> = Vec::new();
@@ -152,7 +151,7 @@ fn yielding<T>(entries: &[Entry<T>]) -> Vec<bool> {
             open.pop();
         }
         if open.last().is_some_and(|outer| entries[*outer].end < entry.end) {
-            // Either it gives way, or nobody does and it is placed as it comes.
+            // Either it gives way, or none does and it is placed in order.
             yielding[place] = entry.gives_way;
         } else {
             open.push(place);

@@ -1,4 +1,4 @@
-//! What a slice is called: the same in every export.
+//! Names of slices, the same in every export.
 
 use std::borrow::Cow;
 
@@ -7,12 +7,12 @@ use loop_probes::ids::{LabelId, Tag};
 
 use crate::labels::Labels;
 
-/// What a slice is, before anybody looks up its name: slices of the same frame are of one kind.
+/// The kind of a slice before its name is looked up: slices with equal frames are of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Frame {
-    /// One of the loop's own.
+    /// A fixed name for something the loop itself does.
     Own(&'static str),
-    /// A wait for readiness: nobody is busy in it.
+    /// A wait for readiness: not busy time.
     Poll,
     /// A whole tick.
     Tick,
@@ -22,14 +22,14 @@ pub(crate) enum Frame {
     Task(Tag),
     /// A readiness callback.
     Io(Tag),
-    /// What an agenda worker stood still for.
+    /// An agenda worker's stop, by the phase it stopped for.
     Stopped(WorkerPhase),
-    /// The program's own.
+    /// A span of the program.
     Span(LabelId),
 }
 
 impl Frame {
-    /// The frame of an event with an extent; `None` where it has none.
+    /// The frame of an event with a duration; `None` if it has none.
     pub(crate) const fn of(event: &Event) -> Option<Self> {
         Some(match event {
             Event::TickEnd { .. } => Self::Tick,
@@ -44,7 +44,7 @@ impl Frame {
             Event::IoReady { tag, .. } => Self::Io(*tag),
             Event::GcRan { .. } => Self::Own("gc"),
             Event::GcRendezvous { .. } => Self::Own("gc rendezvous"),
-            // A worker that goes on: the slice is what it stood still for.
+            // A worker that resumes: the slice is what it was stopped for.
             Event::WorkerState { from, .. } => Self::Stopped(*from),
             Event::Pumped { .. } => Self::Own("pump"),
             Event::ShutdownEnded { .. } => Self::Own("shutdown"),
@@ -53,12 +53,12 @@ impl Frame {
         })
     }
 
-    /// A callback of the program: what it waits for within is its own time.
+    /// Whether it is a callback of the program: time it spends waiting is its own.
     pub(crate) fn is_callback(self) -> bool {
         matches!(self, Self::Task(_) | Self::Io(_) | Self::Own("microtasks" | "deferred" | "immediates"))
     }
 
-    /// Its name in two pieces, so that nothing is put together millions of times.
+    /// Its name in two pieces, so that no strings are concatenated millions of times.
     pub(crate) fn name(self, labels: &Labels) -> (&'static str, Cow<'_, str>) {
         match self {
             Self::Own(name) => ("", name.into()),
@@ -72,7 +72,7 @@ impl Frame {
         }
     }
 
-    /// Whether it gives way to what it overlaps without nesting: a program's own spans follow no tick.
+    /// Whether it gives way to what it overlaps without nesting: a program's own spans need not follow ticks.
     pub(crate) const fn gives_way(self) -> bool {
         matches!(self, Self::Span(_))
     }

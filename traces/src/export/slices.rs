@@ -1,7 +1,7 @@
-//! What ran, outer before inner: the stream of what ended, turned into what began and ended, row by row.
+//! Turns the stream of what ended into nested enters and leaves, outer before inner, row by row.
 //!
-//! A row is told at the end of each tick, as it nests. What overlaps without nesting is left out and counted: stacks
-//! have no place for it. Extents are told as they were, cut where the exported part begins and ends.
+//! A row is emitted at the end of each tick. Anything that overlaps without nesting is left out and counted: stacks
+//! cannot represent it. Times are exact, cut at the limits of the exported part.
 
 use std::io;
 
@@ -14,47 +14,47 @@ use super::layout::{Entry, Row, Spot};
 use super::name::Frame;
 use super::survey::{Survey, start_of};
 
-/// Most slices of a row that wait for the end of their tick.
+/// Most slices of a row held until the end of their tick.
 const WAITING_MAX: usize = 1 << 18;
 
-/// Most slices of a row without ticks that wait to be sorted.
+/// Most slices held for sorting, per row without ticks.
 const WAITING_OUTSIDE: usize = 1 << 13;
 
-/// Most slices of all rows together that wait.
+/// Most slices held, over all rows.
 pub(crate) const WAITING_ALL: usize = 1 << 19;
 
-/// What stands around what has not ended.
+/// The frame around unfinished work.
 const UNFINISHED: &str = "unfinished";
 
-/// Where in a loop's life a slice lies.
+/// The relation of a slice to the loop's ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stretch {
-    /// In a tick of which everything is known.
+    /// In a complete tick.
     Tick,
-    /// In a tick of which records are missing.
+    /// In a tick with missing records.
     Incomplete,
-    /// In none.
+    /// Outside of any tick.
     Outside,
 }
 
-/// Who is told. Times are nanoseconds since [`Slices::zero`], and never go backwards within a row.
+/// Receives the stacks. Times are nanoseconds since [`Slices::zero`], and never go backwards within a row.
 pub(crate) trait Stacks {
-    /// Something began, inside what is open in its row.
+    /// A frame begins, inside what is open in its row.
     fn enter(&mut self, row: usize, at: u64, frame: Frame, stretch: Stretch) -> io::Result<()>;
 
-    /// What began last in this row is over.
+    /// The innermost frame of this row ends.
     fn leave(&mut self, row: usize, at: u64, frame: Frame) -> io::Result<()>;
 }
 
 #[derive(Debug)]
 struct Lane {
     row: Row<Frame>,
-    /// The tick that is open, and since when.
+    /// The open tick: its number and start.
     tick: Option<(u64, Timestamp)>,
     damaged: bool,
 }
 
-/// The second pass of an export that tells stacks.
+/// The second pass of an export that produces stacks.
 #[derive(Debug)]
 pub(crate) struct Slices<'a> {
     survey: &'a Survey,
@@ -62,7 +62,7 @@ pub(crate) struct Slices<'a> {
     tracks: AgendaTracks,
     open: Vec<(u64, Frame)>,
     waiting: usize,
-    /// What overlapped without nesting.
+    /// Slices that overlapped without nesting.
     pub(crate) left_out: u64,
 }
 
@@ -104,7 +104,7 @@ impl<'a> Slices<'a> {
                     self.add(place, since, stamped);
                 }
             }
-            // What was cancelled never ran.
+            // Cancelled work never ran.
             Event::AgendaRan { outcome: Outcome::Cancelled, .. } => {}
             _ => self.add(place, start_of(stamped), stamped),
         }
@@ -132,7 +132,7 @@ impl<'a> Slices<'a> {
         self.flush(place, stretch, told)
     }
 
-    /// Tells what still waits.
+    /// Emits everything still held.
     pub(crate) fn finish(&mut self, told: &mut impl Stacks) -> io::Result<()> {
         for stamped in self.survey.unended() {
             let (place, start) = (self.survey.row(&stamped), start_of(&stamped));

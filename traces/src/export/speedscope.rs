@@ -1,8 +1,8 @@
-//! speedscope's own file: an evented profile an emitter, in nanoseconds, with frames that all of them share.
+//! speedscope's own format: one evented profile per emitter, in nanoseconds, with a shared list of frames.
 //!
-//! A profile is written in one piece, but the stream has the emitters' events mixed. The first emitter's are written as
-//! they come; those of the others wait as text, in memory as long as there is room ([`WAITING_BYTES_MAX`]) and in a
-//! temporary file beyond that. So a recording of any length needs bounded memory and two passes.
+//! A profile is written in one piece, but the emitters' events are interleaved in the stream. The first emitter's are
+//! written as they come; those of the others wait as text, in memory up to [`WAITING_BYTES_MAX`] and in a temporary
+//! file beyond that. So a recording of any length takes bounded memory and two passes.
 //!
 //! Source: <https://www.speedscope.app/file-format-schema.json>.
 
@@ -20,33 +20,33 @@ use super::survey::Survey;
 use super::{ExportError, TimeRange, each_event, surveyed};
 use crate::source::{EventSource, SourceError};
 
-/// Most bytes of all profiles together that wait for their turn in memory.
+/// Most bytes of waiting profiles held in memory, in total.
 pub const WAITING_BYTES_MAX: usize = 64 << 20;
 
-/// Most frames told apart; further ones are one.
+/// Most distinct frames; further ones are merged into one.
 const FRAMES_MAX: usize = 1 << 18;
 
 /// What was exported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SpeedscopeStats {
-    /// Profiles: emitters that something ran on.
+    /// Profiles: one for each emitter with slices.
     pub profiles: u64,
     /// Slices.
     pub slices: u64,
-    /// Frames: what the slices are called.
+    /// Frames: distinct names of slices.
     pub frames: u64,
-    /// Spans that overlapped without nesting: in no profile.
+    /// Spans that overlapped without nesting and are in no profile.
     pub left_out: u64,
     /// Bytes written.
     pub bytes: u64,
 }
 
-/// Exports a recording; `open` is called twice and must give the same events both times.
+/// Exports a recording; `open` is called twice and must yield the same events both times.
 ///
 /// # Errors
 ///
-/// [`ExportError`] when the recording cannot be read or the output cannot be written.
+/// [`ExportError`] if the recording cannot be read or the output cannot be written.
 pub fn export<S: EventSource>(
     open: impl FnMut() -> Result<S, SourceError>,
     range: TimeRange,
@@ -77,7 +77,7 @@ fn within<S: EventSource>(
 #[derive(Debug)]
 struct Row {
     text: JsonOut<io::Sink>,
-    /// What is before the text: where in the temporary file, and how many bytes.
+    /// The parts before the text: offsets in the temporary file, and lengths in bytes.
     aside: Vec<(u64, u64)>,
     slices: u64,
     last: u64,
@@ -151,7 +151,7 @@ impl<'a, W: Write> File<'a, W> {
         })
     }
 
-    /// Makes room: what waits goes to the temporary file.
+    /// Makes room by moving waiting text to the temporary file.
     #[cold]
     fn put_aside(&mut self) -> io::Result<()> {
         let mut file = match self.aside.take() {
@@ -182,7 +182,7 @@ impl<'a, W: Write> File<'a, W> {
     fn end_profiles(&mut self) -> io::Result<()> {
         for place in 0..self.rows.len() {
             let Row { slices, last, .. } = self.rows[place];
-            // An emitter that ran nothing has nothing to show.
+            // An emitter without slices has nothing to show.
             if slices == 0 {
                 continue;
             }
@@ -226,7 +226,7 @@ impl<'a, W: Write> File<'a, W> {
     }
 }
 
-/// The temporary file from a place on.
+/// A part of the temporary file, read from a position on.
 struct Piece<'a> {
     file: &'a std::fs::File,
     at: u64,

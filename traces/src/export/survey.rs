@@ -1,7 +1,7 @@
-//! The first pass of an export: which threads there are, what things are called, where time begins.
+//! The first pass of an export: finds the threads, the names and where time begins.
 //!
-//! Viewers want names first and times near zero, and an extent can begin before the first event: none of it
-//! is known before the whole stream was seen once.
+//! Viewers need names first and times near zero, and an interval can begin before the first event, so none of this is
+//! known until the whole stream has been seen once.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use super::TimeRange;
 use super::unended::Unended;
 use crate::labels::Labels;
 
-/// Most threads told apart; further ones share the last.
+/// Most threads kept apart; further ones share the last.
 const THREADS_MAX: usize = 4096;
 
 /// A worker of the pool or of the agenda.
@@ -36,27 +36,27 @@ impl Runner {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Thread {
     pub(crate) source: SourceId,
-    /// A worker whose runs another emitter wrote: a row of its own.
+    /// A worker whose runs were recorded by another emitter, and which gets a row of its own.
     pub(crate) worker: Option<Runner>,
     pub(crate) is_loop: bool,
     runs_as: Option<Runner>,
 }
 
-/// What the first pass saw.
+/// The results of the first pass.
 #[derive(Clone, Debug, Default)]
 pub struct Survey {
     range: TimeRange,
     pub(crate) labels: Labels,
     pub(crate) threads: Vec<Thread>,
     places: HashMap<(SourceId, Option<Runner>), usize>,
-    /// When what is exported began.
+    /// The start of the exported part.
     pub(crate) base: Option<Timestamp>,
     unended: Unended,
-    /// The start of the recording's first event, from which summaries count too.
+    /// The start of the recording's first event, from which summaries count as well.
     pub(crate) first: Option<Timestamp>,
 }
 
-/// The worker that did what `event` tells of.
+/// The worker that an event is about.
 const fn worker_of(event: &Event) -> Option<Runner> {
     match event {
         Event::WorkRan { worker, .. } => Some(Runner::Pool(*worker)),
@@ -65,7 +65,7 @@ const fn worker_of(event: &Event) -> Option<Runner> {
     }
 }
 
-/// When what `stamped` tells of began.
+/// When the activity in `stamped` began.
 pub(crate) fn start_of(stamped: &Stamped) -> Timestamp {
     let start = match stamped.event {
         Event::TickEnd { start, .. }
@@ -89,17 +89,17 @@ pub(crate) fn start_of(stamped: &Stamped) -> Timestamp {
 }
 
 impl Survey {
-    /// A survey of the part `range`. Names are learnt from everywhere.
+    /// A survey of `range`. Names are learnt from the whole stream.
     #[must_use]
     pub fn new(range: TimeRange) -> Self {
         Self { range, ..Self::default() }
     }
 
-    /// Looks at one event, in the order of the stream.
+    /// Takes one event, in stream order.
     pub fn see(&mut self, stamped: &Stamped) {
         self.labels.learn_event(&stamped.event);
         if matches!(stamped.event, Event::Label { .. }) {
-            // It says nothing about when, and so nothing about where time begins.
+            // Names carry no meaningful time, and do not determine where time begins.
             return;
         }
         let start = start_of(stamped);
@@ -108,7 +108,7 @@ impl Survey {
         if !self.range.touches(start, stamped.at) {
             return;
         }
-        // Counters and instants stand at their time, but in a tick that began earlier.
+        // Counters and instants are at their own time, but within a tick that began earlier.
         self.base = Some(self.base.map_or(start, |base| base.min(start)));
         let ticks =
             matches!(stamped.event, Event::TickStart { .. } | Event::TickEnd { .. } | Event::TaskRan { .. });
@@ -123,8 +123,8 @@ impl Survey {
         }
     }
 
-    /// What has not ended where the stream ends, where that is exported, as the events that would have told of it: an inner
-    /// one before the tick around it.
+    /// Unfinished work at the end of the stream, if that is exported, as the events that would have recorded it: inner
+    /// ones before the tick around them.
     pub(crate) fn unended(&self) -> Vec<Stamped> {
         let reaches = |stamped: &Stamped| self.range.to.is_none_or(|to| to >= stamped.at);
         self.unended.events().filter(|stamped| reaches(stamped) && !self.threads.is_empty()).collect()
@@ -136,7 +136,7 @@ impl Survey {
         self.range
     }
 
-    /// The row of what `stamped` tells of.
+    /// The row that `stamped` belongs to.
     pub(crate) fn row(&self, stamped: &Stamped) -> usize {
         let own = worker_of(&stamped.event).and_then(|worker| self.place(stamped.source, Some(worker)));
         own.or_else(|| self.place(stamped.source, None)).unwrap_or(self.threads.len().saturating_sub(1))

@@ -1,5 +1,5 @@
-//! What has not ended where the stream ends, as the events that would have told of it: so that an export shows a hang as
-//! what it was at least.
+//! Unfinished work at the end of the stream, as the events that would have recorded it, so that an export shows a hang
+//! with its known minimum.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use loop_probes::ids::{SourceId, TaskId, Timestamp};
 use loop_probes::recorder::Running;
 use loop_probes::stamped::Stamped;
 
-/// Most emitters that are followed.
+/// Most emitters tracked.
 const EMITTERS_MAX: usize = 4096;
 
-/// What one emitter is in.
+/// The current state of one emitter.
 #[derive(Clone, Copy, Debug, Default)]
 struct Open {
     tick: Option<(u64, Timestamp)>,
@@ -22,8 +22,8 @@ struct Open {
 }
 
 impl Open {
-    /// Whether the stream has the end of `running`, which began at `since`: the recorder says what began last, also when
-    /// that has ended and nothing else began.
+    /// Whether the stream has the end of `running`, which began at `since`: the recorder reports whatever began last,
+    /// even after it has ended, until something else begins.
     fn has_ended(&self, running: Running, since: Timestamp) -> bool {
         match running {
             Running::Outside => true,
@@ -34,7 +34,7 @@ impl Open {
     }
 }
 
-/// What all emitters are in.
+/// The current state of all emitters.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Unended {
     open: BTreeMap<SourceId, Open>,
@@ -71,7 +71,7 @@ impl Unended {
         }
     }
 
-    /// The events, an inner one before the tick around it. They end where the stream does.
+    /// The events, inner ones before the tick around them. They end where the stream does.
     pub(super) fn events(&self) -> impl Iterator<Item = Stamped> + '_ {
         let at = self.last;
         self.open.iter().flat_map(move |(source, open)| {

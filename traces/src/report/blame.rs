@@ -1,5 +1,5 @@
-//! The report's lines on who is to blame: stalls, late timers, late signals and slow tasks, each with its ledger
-//! in one line, then who made others late, and how far all that can be trusted where records were lost.
+//! The report's lines on blame: stalls, late timers, late signals and slow tasks, each with its breakdown in one line,
+//! then the delay caused, and how far all that can be trusted if records were lost.
 
 use std::fmt::Write as _;
 
@@ -8,33 +8,33 @@ use crate::cells::{cut_apart, cut_name, fill, width};
 use crate::summary::{BlameSummary, Summary};
 use crate::units::{count, counted, duration, position};
 
-/// Stalls shown.
+/// Most stalls shown.
 const STALLS_SHOWN: usize = 10;
 
-/// Most stalls that `report --stalls` takes.
+/// Most stalls that `report --stalls` shows.
 const STALLS_TOLD_MAX: u64 = 10_000;
 
-/// Late timers, late signals and slow tasks shown, of each.
+/// Most late timers, late signals and slow tasks shown, of each.
 const LATE_SHOWN: usize = 5;
 
-/// Rows of the table of harm.
+/// Rows of the table of delay caused.
 const HARM_SHOWN: usize = 8;
 
-/// Columns of its figures.
+/// Columns taken by its figures.
 const HARM_FIGURES: usize = 53;
 
-/// Columns that a name may take in a line of `columns` that tells of others too: 24 of 80, 36 of 120, 60 of 200.
+/// Columns for a name in a line of `columns` with other contents: 24 of 80, 36 of 120, 60 of 200.
 const fn name_columns(columns: usize) -> usize {
     columns * 3 / 10
 }
 
-/// `3.20s`, and `≥ 3.20s` of what has not ended.
+/// `3.20s`, or `≥ 3.20s` for what has not ended.
 fn at_least(is_open: bool, ns: u64) -> String {
     format!("{}{}", if is_open { "≥ " } else { "" }, duration(ns))
 }
 
-/// A ledger as `ReadFile #8812 38.2ms + microtasks 2.1µs + 3 smaller 900ns + unattributed 0`, in at most `room`
-/// columns where that is possible at all, each name in at most `name` of them.
+/// Formats a breakdown as `ReadFile #8812 38.2ms + microtasks 2.1µs + 3 smaller 900ns + unattributed 0`, in at most
+/// `room` columns if at all possible, each name in at most `name` of them.
 fn told(blame: &[BlameSummary], room: usize, name: usize) -> String {
     let is_ignorance = |line: &&BlameSummary| {
         let what = line.what.as_str();
@@ -44,7 +44,7 @@ fn told(blame: &[BlameSummary], room: usize, name: usize) -> String {
         let what = line.what.strip_prefix("task ").unwrap_or(&line.what);
         format!("{} {}", cut_name(what, name), duration(line.ns))
     };
-    // What is not known stands at the end of a ledger, and is always told.
+    // Unknown time is at the end of a breakdown, and always shown.
     let known = blame.iter().take_while(|line| !is_ignorance(line)).count();
     let (known, unknown) = blame.split_at(known);
     let end: Vec<String> = unknown.iter().map(share).collect();
@@ -55,7 +55,7 @@ fn told(blame: &[BlameSummary], room: usize, name: usize) -> String {
     };
     let with = |shown: usize| {
         let mut parts: Vec<String> = known[..shown].iter().map(share).collect();
-        // One that is left alone takes no more room by its name.
+        // A single one left over takes no more room under its own name.
         parts.extend(smaller(shown));
         parts.extend(end.iter().cloned());
         parts.join(" + ")
@@ -65,7 +65,8 @@ fn told(blame: &[BlameSummary], room: usize, name: usize) -> String {
     (least..=known.len()).rev().map(with).find(fits).unwrap_or_else(|| with(least))
 }
 
-/// A line of at most `columns` that begins with `head` and goes on with the ledger, or two where one is too short.
+/// Writes a line of at most `columns` that begins with `head` and continues with the breakdown, or two lines if
+/// necessary.
 fn ledger(out: &mut String, head: &str, blame: &[BlameSummary], columns: usize) {
     let room = columns.saturating_sub(width(head) + 3);
     let name = name_columns(columns);
@@ -77,7 +78,7 @@ fn ledger(out: &mut String, head: &str, blame: &[BlameSummary], columns: usize) 
     }
 }
 
-/// How many stalls there are, as far as that is known: `3 stalls`, `3 to 5 stalls`, `at least 3 stalls`.
+/// The number of stalls, as far as known: `3 stalls`, `3 to 5 stalls`, `at least 3 stalls`.
 pub(super) fn stalls_seen(summary: &Summary) -> String {
     let ticks = &summary.ticks;
     let seen = counted(ticks.stalls, "stall", "stalls");
@@ -118,12 +119,12 @@ pub(super) fn stalls(out: &mut String, summary: &Summary, columns: usize) {
     }
 }
 
-/// Which loop it was of, where there are several.
+/// Names the loop, if there are several.
 fn of(summary: &Summary, loop_name: &str) -> String {
     if summary.has_several_loops() { format!(" of {loop_name}") } else { String::new() }
 }
 
-/// How many there are beside those that are shown, and where: the summary has `kept` of them.
+/// Says how many there are besides those shown, and where to find them: the summary has `kept` of them.
 fn more(out: &mut String, all: u64, kept: usize, shown: usize) {
     let more = all.saturating_sub(kept.min(shown) as u64);
     if kept <= shown && more > 0 {
@@ -135,7 +136,7 @@ fn more(out: &mut String, all: u64, kept: usize, shown: usize) {
     }
 }
 
-/// One that was late or slow: when, who, by how much, and who used that time.
+/// Something late or slow: when, what, by how much, and the breakdown.
 struct Row<'a> {
     at_ns: i64,
     name: String,
@@ -144,7 +145,7 @@ struct Row<'a> {
     blame: &'a [BlameSummary],
 }
 
-/// The worst of `all`, their names aligned.
+/// Writes the worst of `all`, with aligned names.
 fn rows(out: &mut String, all: &[Row<'_>], columns: usize) {
     let shown = all.get(..LATE_SHOWN).unwrap_or(all);
     let longest = shown.iter().map(|row| width(&row.name)).max().unwrap_or(0);
@@ -157,7 +158,7 @@ fn rows(out: &mut String, all: &[Row<'_>], columns: usize) {
     }
 }
 
-/// Late timers, late signals, slow tasks: nothing where there are none.
+/// Writes late timers, late signals and slow tasks; nothing if there are none.
 pub(super) fn late(out: &mut String, summary: &Summary, columns: usize) {
     let row = |at_ns, (name, loop_name): (&str, &str), ns, open, blame| {
         let name = format!("{name}{}", of(summary, loop_name));
@@ -196,14 +197,14 @@ pub(super) fn late(out: &mut String, summary: &Summary, columns: usize) {
     }
 }
 
-/// Of these the summary has the worst only, so there is no number of all.
+/// The summary has only the worst of these, so their total number is unknown.
 fn more_as_json(out: &mut String, kept: usize) {
     if kept > LATE_SHOWN {
         line!(out, "  and {} more of the worst: --json has them", kept - LATE_SHOWN);
     }
 }
 
-/// Who made others late: nothing where nobody was.
+/// Writes the delay caused; nothing if there was none.
 pub(super) fn harm(out: &mut String, summary: &Summary, columns: usize) {
     if summary.harm.is_empty() {
         return;

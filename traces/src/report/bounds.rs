@@ -1,5 +1,5 @@
-//! What lost records, and what has not ended, leave open, in the report: a mark at each figure that they could move, and a
-//! table of how far.
+//! The report's treatment of lost records and unfinished work: a mark at each figure that they could change, and a
+//! table of the bounds.
 
 use std::fmt::Write as _;
 
@@ -9,15 +9,15 @@ use crate::histogram::Percentiles;
 use crate::summary::Summary;
 use crate::units::{counted, duration};
 
-/// Stands before a figure that lost records could move.
+/// Precedes a figure that lost records could change.
 pub(super) const MARK: char = '~';
 
-/// Stands behind a percentile of too few samples.
+/// Follows a percentile of too few samples.
 pub(super) const FEW: &str = "*";
-/// Stands before a figure that is known from below only.
+/// Precedes a figure that is only a lower bound.
 pub(super) const AT_LEAST: char = '≥';
 
-/// What of a distribution is shown.
+/// The statistics shown of a distribution.
 #[derive(Clone, Copy)]
 pub(super) enum Of {
     P50,
@@ -49,8 +49,8 @@ impl Of {
     }
 }
 
-/// A figure, marked where lost records or what has not ended could change what is read, and where it is the maximum for
-/// want of samples.
+/// Formats a figure, marked if lost records or unfinished work could change it as displayed, and if it is the maximum
+/// because there are too few samples.
 pub(super) fn figure(unit: &Percentiles, of: Of) -> String {
     let shown = duration(of.value(unit));
     let same = |end: u64| duration(end) == shown;
@@ -69,7 +69,7 @@ pub(super) fn figure(unit: &Percentiles, of: Of) -> String {
     }
 }
 
-/// `1.24ms–3.10ms`, `≥ 1.24ms`, `≤ 3.10ms`; one figure where both ends read the same.
+/// Formats bounds: `1.24ms–3.10ms`, `≥ 1.24ms`, `≤ 3.10ms`; a single figure if both ends look the same.
 fn range(bounds: Bounds) -> String {
     let lo = duration(bounds.lo);
     match bounds.hi.map(duration) {
@@ -81,7 +81,7 @@ fn range(bounds: Bounds) -> String {
     }
 }
 
-/// What the lost records leave open; nothing where none were lost.
+/// Writes what lost records leave open; nothing if none were lost.
 pub(super) fn losses(out: &mut String, summary: &Summary) {
     if summary.lost_records == 0 {
         return;

@@ -1,5 +1,5 @@
-//! The report's lines on what only some loops have: an agenda, what keeps them alive, commands, pumps, futures,
-//! a shutdown.
+//! The report's lines on features that only some loops use: an agenda, active handles, commands, pumps, futures, a
+//! shutdown.
 
 use std::fmt::Write as _;
 
@@ -8,10 +8,10 @@ use crate::summary::Summary;
 use crate::timeline::utilization;
 use crate::units::{count, counted, duration, percent, position};
 
-/// Workers shown.
+/// Most workers shown.
 const WORKERS_SHOWN: usize = 16;
 
-/// Names shown of what keeps the loop alive.
+/// Most names of active handles shown.
 const NAMES_SHOWN: usize = 12;
 
 pub(super) fn agenda(out: &mut String, summary: &Summary) {

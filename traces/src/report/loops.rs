@@ -1,4 +1,4 @@
-//! The report's table of loops, where there are several.
+//! The report's table of loops, if there are several.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use crate::cells::{cut_apart, fill, width};
 use crate::summary::Summary;
 use crate::units::{UNKNOWN, count, percent};
 
-/// Columns of its figures.
+/// Columns taken by its figures.
 const FIGURES: usize = 65;
 
 pub(super) fn table(out: &mut String, summary: &Summary, columns: usize) {

@@ -1,4 +1,4 @@
-//! The report's table of spans: what the program labelled within its tasks, or what a traced slice was called.
+//! The report's table of spans: labelled by the program within its tasks, or taken from traced slices.
 
 use std::fmt::Write as _;
 
@@ -8,10 +8,10 @@ use crate::cells::{cut_apart, fill, width};
 use crate::summary::Summary;
 use crate::units::count;
 
-/// Labels shown.
+/// Most labels shown.
 const LABELS_SHOWN: usize = 12;
 
-/// Cells of the figures.
+/// Cells taken by the figures.
 const FIGURES: usize = 37;
 
 pub(super) fn table(out: &mut String, summary: &Summary, columns: usize) {

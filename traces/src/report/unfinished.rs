@@ -1,4 +1,4 @@
-//! The lines at the head of the report that say what has not ended, and how the source was.
+//! The lines at the head of the report on unfinished work and the state of the source.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use crate::cells::cut_name;
 use crate::summary::{OpenTickSummary, StateSummary, Summary};
 use crate::units::{count, counted, duration, position};
 
-/// What has not ended; nothing of a source that was closed after its last tick.
+/// Writes what has not ended; nothing for a source that was closed after its last tick.
 pub(super) fn head(out: &mut String, summary: &Summary, columns: usize) {
     let state = match summary.source.state {
         StateSummary::Crashed => "crashed: what came behind the last record is not known",

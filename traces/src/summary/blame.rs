@@ -1,4 +1,4 @@
-//! The part of the summary that says who is to blame: ledgers of what was late or slow, and who caused how much.
+//! The part of the summary about blame: breakdowns of what was late or slow, and the delay caused.
 
 use loop_probes::ids::{SourceId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -161,14 +161,14 @@ fn lines(ledger: &Ledger, labels: &Labels) -> Vec<BlameSummary> {
     lines.map(|share| BlameSummary { what: share.what.describe(labels), ns: share.ns }).collect()
 }
 
-/// Nanoseconds after the first event.
+/// Nanoseconds since the first event.
 pub(super) fn since(timeline: &Timeline) -> impl Fn(Timestamp) -> i64 {
     let first = timeline.first_at().unwrap_or_default();
     let pinned = |ns: u64| i64::try_from(ns).unwrap_or(i64::MAX);
     move |at| if at < first { -pinned(first.ns_since(at)) } else { pinned(at.ns_since(first)) }
 }
 
-/// What a loop is called, as in the list of loops.
+/// The names of loops, as in the list of loops.
 fn loop_names(timeline: &Timeline) -> impl Fn(SourceId) -> String {
     let names = super::loops::names(timeline);
     move |source| {
@@ -177,7 +177,7 @@ fn loop_names(timeline: &Timeline) -> impl Fn(SourceId) -> String {
     }
 }
 
-/// What has not ended is the newest.
+/// Lists stalls; unfinished ones are the newest.
 pub(super) fn stalls(timeline: &Timeline, unfinished: &Unfinished) -> Vec<StallSummary> {
     let name = loop_names(timeline);
     let first = timeline.first_at().unwrap_or_default();
@@ -200,7 +200,7 @@ pub(super) fn stalls(timeline: &Timeline, unfinished: &Unfinished) -> Vec<StallS
     open.chain(ended).take(timeline.config().stalls_kept.max(1)).collect()
 }
 
-/// Those that are over and those that are not, worst first, as many as are kept.
+/// Merges finished and unfinished ones, worst first, up to the limit kept.
 fn worst_first<T>(
     timeline: &Timeline,
     open: impl Iterator<Item = T>,

@@ -1,5 +1,5 @@
-//! The summary of what only some loops have: an agenda, commands, pumps, futures, a shutdown, and a list of
-//! what keeps them alive. Each is there only where something of it happened.
+//! The part of the summary about features that only some loops use: an agenda, commands, pumps, futures, a shutdown,
+//! and a list of active handles. Each is present only if something was recorded.
 
 use loop_probes::event::Priority;
 use loop_probes::ids::Timestamp;
@@ -238,7 +238,7 @@ pub(super) fn keep_alive(timeline: &Timeline) -> Vec<HeldSummary> {
     .collect()
 }
 
-/// How old the snapshot was at the end with which the list begins.
+/// The age, at the end, of the snapshot that the list is based on.
 pub(super) fn keep_alive_age_ns(timeline: &Timeline) -> Option<u64> {
     let end = timeline.last_at()?;
     timeline.keep_alive.as_of().map(|as_of| end.ns_since(as_of))

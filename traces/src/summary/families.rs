@@ -1,5 +1,5 @@
-//! The part of the summary that counts what a loop has beside its tasks: microtasks, timers, queues, collections, signals.
-//! Of what a loop does not tell of, everything is null.
+//! The part of the summary about a loop's activity besides its tasks: microtasks, timers, queues, collections, signals.
+//! Families that a loop does not record are null.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
-//! The part of the summary that keeps several loops apart, and what the whole can say of them.
+//! The part of the summary that keeps several loops apart, and limits what the whole can say about them.
 //!
-//! What is counted or summed up is that of all loops. A share, a percentile or a median of several loops together is
-//! that of none of them: there the whole says null, and each loop has its own.
+//! Counts and sums are those of all loops. A share, a percentile or a median of several loops together describes none
+//! of them: there the whole is null, and each loop has its own.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -62,7 +62,7 @@ impl LoopSummary {
     }
 }
 
-/// What loops are called: each by its name, or by that and its number where others have the same.
+/// The names of loops: each with its number added if others have the same name.
 pub(super) fn names(timeline: &Timeline) -> Vec<(u32, String)> {
     let apart = timeline.loops_apart().map(|(source, _)| source);
     let sources: Vec<_> = match timeline.loops_apart().len() {
@@ -79,8 +79,8 @@ pub(super) fn names(timeline: &Timeline) -> Vec<(u32, String)> {
 }
 
 impl Summary {
-    /// The summary of one loop: the figures that are a loop's are its own, and what is listed is listed of it. `None`
-    /// where there is no loop of that name. Of a summary without loops, as older versions saved it, there is none.
+    /// The summary of one loop: a loop's figures are its own, and lists contain only its entries. `None` if no loop has
+    /// that name, or if the summary has no loops, as older versions saved it.
     #[must_use]
     pub fn of_loop(&self, name: &str) -> Option<Cow<'_, Self>> {
         let own = self.loops.iter().find(|own| own.name == name)?;

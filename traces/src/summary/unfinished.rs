@@ -1,4 +1,4 @@
-//! The part of the summary that says what has not ended: the state of the source, and the tick that goes on.
+//! The part of the summary about unfinished work: the state of the source, and the tick in progress.
 
 use loop_probes::process::ProcessState;
 use loop_probes::recorder::Running;
@@ -43,13 +43,13 @@ impl StateSummary {
         }
     }
 
-    /// Nothing comes any more, and nothing that came is missing.
+    /// Whether it is complete: nothing more will come, and nothing is missing at the end.
     #[must_use]
     pub const fn is_closed(self) -> bool {
         matches!(self, Self::Ended | Self::Closed)
     }
 
-    /// What came last is not known: it was cut off.
+    /// Whether it was cut off, so that what came last is unknown.
     #[must_use]
     pub const fn is_cut(self) -> bool {
         matches!(self, Self::Crashed | Self::Unclosed)
@@ -81,7 +81,7 @@ pub struct OpenTickSummary {
     pub as_of_ns: i64,
 }
 
-/// The tick that goes on: of several loops the one that has been busy for longest.
+/// The tick in progress: of several loops, the one that has been busy for longest.
 pub(super) fn open_tick(timeline: &Timeline, unfinished: &Unfinished) -> Option<OpenTickSummary> {
     let longest = |tick: &&UnfinishedTick| (tick.busy_ns, std::cmp::Reverse(tick.start));
     let tick = unfinished.ticks.iter().max_by_key(longest)?;
@@ -102,8 +102,8 @@ pub(super) fn open_tick(timeline: &Timeline, unfinished: &Unfinished) -> Option<
     })
 }
 
-/// Between which values the busy share lies, where time of a tick that has not ended is not known to be busy or a poll,
-/// or nobody knows how it went on.
+/// Bounds on the utilization, if part of an unfinished tick is not known to be busy or a poll, or if its continuation
+/// is unknown.
 pub(super) fn utilization_bounds(
     timeline: &Timeline,
     unfinished: &Unfinished,
@@ -116,7 +116,7 @@ pub(super) fn utilization_bounds(
     let share = |busy: f64| if all + unknown > 0.0 { busy / (all + unknown) } else { 0.0 };
     let [mut low, mut high] = [share(busy), share(busy + unknown)];
     if state.is_cut() && !unfinished.ticks.is_empty() {
-        // What a process was in when it crashed it was in until then; a recording that was cut may have gone on.
+        // A crashed process remained in its last known activity until then; a recording that was cut may have gone on.
         let is_last = |tick: &UnfinishedTick| state == StateSummary::Crashed && tick.running.is_some();
         let all = |test: fn(&UnfinishedTick) -> bool| {
             unfinished.ticks.iter().all(|tick| is_last(tick) && test(tick))

@@ -1,8 +1,8 @@
-//! An imagined agenda beside the imagined loop: three priorities, workers with rings of their own, collections
-//! for which all of them stop.
+//! A synthetic agenda for the synthetic loop: three priorities, workers with rings of their own, collections for which
+//! all of them stop.
 //!
-//! It is simulated ahead of nobody: before something is added, the workers run what they would have taken by
-//! then, so that depths, starts and waits fit each other to the nanosecond.
+//! The simulation never runs ahead: before something is added, the workers run what they would have taken by then, so
+//! that depths, starts and waits agree to the nanosecond.
 
 use std::collections::VecDeque;
 
@@ -13,9 +13,9 @@ use loop_probes::stamped::Stamped;
 use super::Expected;
 use super::random::Random;
 
-/// The emitter of worker 0; the others follow.
+/// The emitter number of worker 0; the others follow.
 const FIRST_SOURCE: u32 = 100;
-/// Every so many ticks all workers stop for a collection, and every so many of those somebody does not come.
+/// All workers stop for a collection every this many ticks; every `FAILED_EVERY` ticks, one of them fails to arrive.
 const RENDEZVOUS_TICKS: u64 = 40;
 const FAILED_EVERY: u64 = 160;
 
@@ -27,9 +27,9 @@ struct Tasklet {
 
 pub(super) struct AgendaScene {
     random: Random,
-    /// When each worker is free.
+    /// When each worker becomes free.
     free: Vec<Timestamp>,
-    /// By priority, the highest first.
+    /// By priority, highest first.
     waiting: [VecDeque<Tasklet>; 3],
     next_task: u64,
 }
@@ -48,7 +48,7 @@ impl AgendaScene {
         (0..self.free.len()).map(|worker| (source(worker), format!("agenda {worker}")))
     }
 
-    /// What happens around a tick of the loop that began at `now`; the loop's own ring tells of additions.
+    /// What happens around a tick of the loop that began at `now`; additions are recorded in the loop's own ring.
     pub(super) fn tick(&mut self, tick: u64, now: Timestamp, out: &mut Vec<Stamped>, sums: &mut Expected) {
         if self.free.is_empty() {
             return;
@@ -59,7 +59,7 @@ impl AgendaScene {
             sums.rendezvous += 1;
         }
         for _ in 0..self.random.below(4) {
-            // Most are urgent, so that low ones wait.
+            // Most are urgent, so that low-priority ones wait.
             let place = [0, 0, 0, 1, 1, 2][self.random.below(6) as usize];
             self.add(place, now, out, sums);
         }
@@ -77,7 +77,7 @@ impl AgendaScene {
         sums.tasklets_added += 1;
     }
 
-    /// Lets the workers take what they take before `until`.
+    /// Runs what the workers take before `until`.
     pub(super) fn advance(&mut self, until: Timestamp, out: &mut Vec<Stamped>, sums: &mut Expected) {
         loop {
             let next = self.free.iter().enumerate().min_by_key(|(_, free)| **free);

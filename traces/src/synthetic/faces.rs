@@ -1,4 +1,4 @@
-//! The imagined loop's other faces: snapshots that name what keeps it alive, commands, pumps of a foreign loop,
+//! Other features of the synthetic loop: snapshots that name its active handles, commands, pumps of a foreign loop,
 //! futures, a shutdown at its end.
 
 use loop_probes::event::{
@@ -9,7 +9,7 @@ use loop_probes::text::InlineText;
 
 use super::stage::Stage;
 
-/// A snapshot every so many ticks.
+/// Ticks from one snapshot to the next.
 const SNAPSHOT_TICKS: u64 = 50;
 const WATCHER: LabelId = LabelId(70);
 const LISTENER: LabelId = LabelId(71);
@@ -87,7 +87,7 @@ impl Stage<'_> {
         self.emit(Event::SnapshotEnd { parts, left_out: 0 });
     }
 
-    /// The end: a shutdown, where there are faces.
+    /// Ends the loop, with a shutdown if `faces` is set.
     pub(super) fn stop(&mut self) {
         if !self.script.faces {
             self.emit(Event::LoopStopped { reason: StopReason::Stopped });

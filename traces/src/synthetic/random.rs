@@ -1,4 +1,4 @@
-//! A small generator of random numbers: the same seed, the same script.
+//! A small random number generator: the same seed gives the same script.
 
 /// SplitMix64.
 #[derive(Clone, Copy, Debug)]

@@ -1,4 +1,4 @@
-//! Plays a [`Script`]: the tick of an imagined loop, step by step, in the order in which a real one emits.
+//! Plays a [`Script`]: the ticks of a synthetic loop, step by step, in the order in which a real one emits.
 
 use loop_probes::event::{
     ClockPoint, Event, GcAction, GcReason, LabelKind, Origin, Outcome, Phase, Placement, PollReason, Queue,
@@ -71,7 +71,7 @@ impl<'a> Stage<'a> {
             self.tick(tick);
         }
         self.stop();
-        // Workers write rings of their own; a merged stream is sorted by time.
+        // Workers write to rings of their own; a merged stream is sorted by time.
         self.emitted.sort_by_key(|stamped| stamped.at);
         (self.emitted, self.expected)
     }
@@ -81,7 +81,7 @@ impl<'a> Stage<'a> {
         self.random.below(limit)
     }
 
-    /// Time passes: `ns`, give or take a half.
+    /// Advances time by `ns`, give or take a half.
     pub(super) fn pass(&mut self, ns: u64) {
         if !self.script.frozen {
             let ns = ns / 2 + self.below(ns);
@@ -171,7 +171,7 @@ impl<'a> Stage<'a> {
         let task = self.queue(Tag(4), Origin::Signal, None);
         self.pass(200);
         self.emit(Event::Phase { phase: Phase::Signals, start });
-        // Delivered when its task runs: below, in queue order; here at once, for the test's simplicity.
+        // A signal is delivered when its task runs, in queue order; here at once, to keep the test simple.
         self.emit(Event::SignalDelivered { signo: 10, task, arrived });
         self.expected.signals_delivered += 1;
     }

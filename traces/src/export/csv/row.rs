@@ -1,4 +1,4 @@
-//! One row: an event's fields, sorted into the columns that many kinds share and the object that has the rest.
+//! One row: sorts an event's fields into the shared columns and the object with the rest.
 
 use loop_probes::event::FieldValue;
 use loop_probes::ids::Timestamp;
@@ -7,10 +7,10 @@ use loop_probes::text::printable;
 
 use crate::labels::Labels;
 
-/// Numbers that are points of the monotonic clock.
+/// Numeric fields that are times of the monotonic clock.
 const POINTS: [&str; 3] = ["until_ns", "periodic_due_ns", "one_shot_due_ns"];
 
-/// An event, and what its row needs to know.
+/// An event with the context its row needs.
 pub(super) struct Row<'a> {
     pub(super) stamped: &'a Stamped,
     /// Where time begins.
@@ -18,7 +18,7 @@ pub(super) struct Row<'a> {
     pub(super) labels: &'a Labels,
 }
 
-/// What goes into the columns.
+/// The values of the columns.
 #[derive(Default)]
 struct Columns {
     tick: Option<u64>,
@@ -37,7 +37,7 @@ struct Columns {
 }
 
 impl Columns {
-    /// Takes what is a column's; gives back the rest.
+    /// Takes a value if it has a column; returns it otherwise.
     #[inline]
     fn take(&mut self, name: &'static str, value: FieldValue) -> Option<FieldValue> {
         match (name, value) {
@@ -70,7 +70,7 @@ impl Columns {
 }
 
 impl Row<'_> {
-    /// Appends the row to `out`; `rest` is room for fields.
+    /// Appends the row to `out`; `rest` is scratch space for fields.
     pub(super) fn write(
         &self,
         out: &mut Vec<u8>,
@@ -156,7 +156,7 @@ impl Row<'_> {
         }
     }
 
-    /// A name as a value.
+    /// Appends a name as a value.
     fn value(&self, out: &mut Vec<u8>, value: Option<FieldValue>) {
         match value {
             Some(FieldValue::Word(word)) => text(out, word),
@@ -168,7 +168,7 @@ impl Row<'_> {
         }
     }
 
-    /// Nanoseconds since the zero, negative before it.
+    /// Appends nanoseconds since the zero, negative before it.
     fn time(&self, out: &mut Vec<u8>, at: Timestamp) {
         if at < self.zero {
             out.push(b'-');
@@ -185,7 +185,7 @@ fn number(out: &mut Vec<u8>, value: Option<u64>) {
     }
 }
 
-/// A text as a value, in quotes where it needs them.
+/// Appends text as a value, quoted if necessary.
 pub(super) fn text(out: &mut Vec<u8>, text: &str) {
     if !text.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\r' | b'\n')) {
         out.extend_from_slice(text.as_bytes());
