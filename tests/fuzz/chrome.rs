@@ -188,13 +188,13 @@ fn try_import(mut plan: Plan<'_>) {
 
 #[test]
 fn import() {
-    memory::limit();
+    memory::limit(1 << 30);
     bolero::check!().with_iterations(1500).with_max_len(2048).for_each(|plan: &[u8]| try_import(Plan(plan)));
 }
 
 #[test]
 fn linted() {
-    memory::limit();
+    memory::limit(1 << 30);
     bolero::check!().with_iterations(3000).with_max_len(2048).for_each(|plan: &[u8]| {
         let file = made(&mut Plan(plan));
         let told = lint(&file[..], |finding| {

@@ -2,15 +2,16 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What the address space of this process may grow to: 1 GB for what is tried, the rest for the test itself.
-const ADDRESSES: u64 = (1 << 30) + (1 << 29);
+/// Address space for the test itself: its threads, and the inputs it starts from.
+const OWN_BYTES: u64 = 1 << 29;
 
-/// Ends the process where it takes more. An engine has a limit of its own, since it takes much besides.
-pub(crate) fn limit() {
+/// Limits the address space of this process to `bytes` for the code under test. Does nothing under an engine, which has a
+/// limit of its own because it needs much memory besides.
+pub(crate) fn limit(bytes: u64) {
     if cfg!(fuzzing) {
         return;
     }
     let limits = getrlimit(Resource::As);
-    setrlimit(Resource::As, Rlimit { current: Some(ADDRESSES), ..limits })
+    setrlimit(Resource::As, Rlimit { current: Some(OWN_BYTES + bytes), ..limits })
         .expect("the limit is above what is used");
 }

@@ -1,20 +1,26 @@
 //! What the harnesses share: an input is a plan, read byte by byte, of what to make up.
 
 /// Values at which arithmetic and limits break.
-const EDGES: [u64; 14] = [
+const EDGES: [u64; 20] = [
     0,
     1,
     2,
     7,
+    127,
+    128,
     255,
+    4096,
     1_000_000,
     1 << 20,
+    (1 << 24) - 1,
+    1 << 24,
     (1 << 31) - 1,
-    u32::MAX as u64 - 1,
     u32::MAX as u64,
     1 << 32,
+    (u32::MAX as u64) << 32,
     i64::MAX as u64,
     1 << 63,
+    u64::MAX - 1,
     u64::MAX,
 ];
 
@@ -35,11 +41,13 @@ impl<'a> Plan<'a> {
         usize::from(number) % limit.max(1)
     }
 
-    /// Any number: mostly small, or an edge, or all of its bytes.
+    /// Any number: mostly small, or an edge, or one near an edge, or all of its bytes.
     pub(crate) fn number(&mut self) -> u64 {
         match self.byte() {
             small @ 0..=127 => small.into(),
-            edge @ 128..=223 => EDGES[usize::from(edge) % EDGES.len()],
+            edge @ 128..=199 => EDGES[usize::from(edge - 128) % EDGES.len()],
+            edge @ 200..=223 => EDGES[usize::from(edge - 200) % EDGES.len()]
+                .wrapping_add_signed(self.byte().cast_signed().into()),
             _ => u64::from_le_bytes(std::array::from_fn(|_| self.byte())),
         }
     }

@@ -4,9 +4,11 @@
 //! single words of its records. Whatever comes of it is checked, asked what would have been, and minimized. Each ends
 //! in an answer or an error, within its memory; and a recording that was only cut off does not diverge.
 //!
-//! `cargo test` runs what is in the corpus beside this file and a hundred random plans. To look for more, for ten
-//! minutes: `BOLERO_RANDOM_ITERATIONS=1000000000 BOLERO_RANDOM_TEST_TIME_MS=600000 cargo test -p loopscope --test
-//! fuzz_rerun recordings`; under an engine that measures coverage: `cargo bolero test recordings`.
+//! `cargo test` runs the plans in the corpus beside this file and a few random ones; the page on testing says how to
+//! run it under an engine that measures coverage.
+
+mod memory;
+mod plan;
 
 use std::cell::Cell;
 use std::path::Path;
@@ -24,29 +26,10 @@ use loop_traces::source::{EventSource, MemorySource, SourceKind, SourceState};
 use loopscope::rerun::check::check_source;
 use loopscope::rerun::minimize::{Limits, minimize};
 use loopscope::rerun::{Changes, Recorded, RerunError};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use plan::Plan;
 
 /// Most events that a plan begins with: what there is to find is in few, and many take long.
 const EVENTS_MAX: usize = 3000;
-
-/// All that these commands may take, and what the test itself does: its threads, and the recordings that it begins with.
-const MEMORY: u64 = (1 << 30) + (1 << 29);
-
-/// Values at which arithmetic and limits break.
-const EDGES: [u64; 12] = [
-    0,
-    1,
-    2,
-    255,
-    1 << 20,
-    (1 << 31) - 1,
-    u32::MAX as u64 - 1,
-    u32::MAX as u64,
-    1 << 32,
-    i64::MAX as u64,
-    1 << 63,
-    u64::MAX,
-];
 
 /// The corpus, read once: names of recordings and their events.
 fn seeds() -> &'static [(Metadata, Vec<Stamped>)] {
@@ -70,41 +53,13 @@ fn read(path: &Path) -> (Metadata, Vec<Stamped>) {
     (reader.metadata().clone(), events)
 }
 
-/// What a plan says, byte by byte; behind its end it says 0.
-struct Plan<'a>(&'a [u8]);
-
-impl Plan<'_> {
-    fn byte(&mut self) -> u8 {
-        let Some((first, rest)) = self.0.split_first() else { return 0 };
-        self.0 = rest;
-        *first
-    }
-
-    fn word(&mut self) -> usize {
-        usize::from(u16::from_le_bytes([self.byte(), self.byte()]))
-    }
-
-    fn place(&mut self, length: usize) -> usize {
-        self.word() % length.max(1)
-    }
-
-    /// Any number: an edge, a small one, or all of its bytes.
-    fn number(&mut self) -> u64 {
-        match self.byte() {
-            kind @ 0..=127 => EDGES[usize::from(kind) % EDGES.len()],
-            128..=191 => self.byte().into(),
-            _ => u64::from_le_bytes(std::array::from_fn(|_| self.byte())),
-        }
-    }
-}
-
 /// The recording that a plan makes, and whether that was only cut off.
 fn made(plan: &mut Plan<'_>) -> (MemorySource, bool) {
     let (metadata, whole) = &seeds()[usize::from(plan.byte()) % seeds().len()];
-    let cut = if plan.byte().is_multiple_of(2) { whole.len() } else { plan.place(whole.len()) };
+    let cut = if plan.byte().is_multiple_of(2) { whole.len() } else { plan.below(whole.len()) };
     let mut events = whole[..cut].to_vec();
     let mut is_cut_only = true;
-    while !plan.0.is_empty() && !events.is_empty() {
+    while plan.goes_on() && !events.is_empty() {
         is_cut_only = false;
         change(&mut events, plan);
     }
@@ -113,15 +68,15 @@ fn made(plan: &mut Plan<'_>) -> (MemorySource, bool) {
 
 fn change(events: &mut Vec<Stamped>, plan: &mut Plan<'_>) {
     let kind = plan.byte() % 9;
-    let place = plan.place(events.len());
+    let place = plan.below(events.len());
     match kind {
         0 => drop(events.remove(place)),
         1 => {
-            let other = plan.place(events.len());
+            let other = plan.below(events.len());
             events.swap(place, other);
         }
         2 => {
-            let copy = events[plan.place(events.len())];
+            let copy = events[plan.below(events.len())];
             events.insert(place, Stamped { at: events[place].at, ..copy });
         }
         3 => {
@@ -135,24 +90,32 @@ fn change(events: &mut Vec<Stamped>, plan: &mut Plan<'_>) {
             let end = place.saturating_add(plan.byte().into()).min(events.len());
             events.drain(place..end);
         }
-        _ => rewrite(&mut events[place], plan),
+        kind => rewrite(&mut events[place], kind == 8, plan),
     }
 }
 
-/// Changes words of an event's records, where that is an event again.
-fn rewrite(stamped: &mut Stamped, plan: &mut Plan<'_>) {
+/// Changes a record of an event, where that is an event again: one value, or all bytes of the payload.
+fn rewrite(stamped: &mut Stamped, whole: bool, plan: &mut Plan<'_>) {
     let packed = Packed::new(stamped.at, stamped.event);
     let mut records: Vec<Record> = packed.records(0).collect();
     let part = usize::from(plan.byte()) % records.len();
-    let value = plan.number();
-    let payload = &mut records[part][2 + usize::from(plan.byte() % 2)];
-    // Narrow records have two values in a word.
-    *payload = match plan.byte() % 4 {
-        0 => value,
-        1 => *payload & !0xffff_ffff | value & 0xffff_ffff,
-        2 => *payload & 0xffff_ffff | value << 32,
-        _ => *payload ^ 1 << (value % 64),
-    };
+    let payload = &mut records[part][2..];
+    if whole {
+        let bytes = plan.bytes(16);
+        for (word, bytes) in payload.iter_mut().zip(bytes.chunks_exact(8)) {
+            *word = u64::from_le_bytes(bytes.try_into().expect("a chunk is a word"));
+        }
+    } else {
+        let value = plan.number();
+        let word = &mut payload[usize::from(plan.byte() % 2)];
+        // Narrow records have two values in a word.
+        *word = match plan.byte() % 4 {
+            0 => value,
+            1 => *word & !0xffff_ffff | value & 0xffff_ffff,
+            2 => *word & 0xffff_ffff | value << 32,
+            _ => *word ^ 1 << (value % 64),
+        };
+    }
     if let Ok((at, event)) = unpack::<Timestamp>(&records) {
         (stamped.at, stamped.event) = (at, event);
     }
@@ -204,16 +167,10 @@ fn try_all(plan: &[u8]) {
     }
 }
 
-/// What the address space of this test may grow to from here on.
-fn limit_memory() {
-    let limits = getrlimit(Resource::As);
-    setrlimit(Resource::As, Rlimit { current: Some(MEMORY), ..limits }).expect("a smaller limit");
-}
-
 #[test]
 fn recordings() {
-    limit_memory();
-    bolero::check!().with_iterations(100).with_max_len(256).for_each(|plan: &[u8]| try_all(plan));
+    memory::limit(1 << 30);
+    bolero::check!().with_iterations(40).with_max_len(256).for_each(|plan: &[u8]| try_all(plan));
 }
 
 /// Each recording of the corpus, as it is and cut off, is decided again.

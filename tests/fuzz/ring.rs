@@ -4,14 +4,11 @@
 //! them. A second half of the plan is carried out while the file is read, as by a process that scribbles over it. Each
 //! plan ends in events or an error, within a stated amount of memory and of processor time.
 //!
-//! `cargo test` runs what is in the corpus beside this file and a few hundred random plans. To look for more, for ten
-//! minutes, or under an engine that measures coverage:
-//!
-//! ```sh
-//! BOLERO_RANDOM_ITERATIONS=1000000000 BOLERO_RANDOM_TEST_TIME_MS=600000 \
-//!     cargo test --release -p loop-probes --test fuzz_ring rings
-//! cargo bolero test -p loop-probes fuzz_ring::rings
-//! ```
+//! `cargo test` runs the plans in the corpus beside this file and a few hundred random ones; the page on testing says how
+//! to run it under an engine that measures coverage.
+
+mod memory;
+mod plan;
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -28,11 +25,8 @@ use loop_probes::ring::Start;
 use loop_probes::shared::LAYOUT_MAJOR;
 use loop_probes::stamped::Stamped;
 use loop_probes::text::InlineText;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use plan::Plan;
 use rustix::time::{ClockId, clock_gettime};
-
-/// The address space that this test may take: its threads, and what one reader may hold.
-const MEMORY: u64 = 1 << 30;
 
 /// The processor time that one plan may take. A plan of the largest file takes a tenth of it in a debug build.
 const PLAN_NS: u64 = 20_000_000_000;
@@ -50,26 +44,6 @@ const SLOTS_AT: usize = 16_384;
 const CAPACITY: usize = 128;
 const RING_BYTES: usize = CAPACITY * 32;
 const RINGS: usize = 2;
-
-/// Values at which arithmetic and limits break.
-const EDGES: [u64; 16] = [
-    0,
-    1,
-    2,
-    127,
-    128,
-    4096,
-    (1 << 24) - 1,
-    1 << 24,
-    (1 << 31) - 1,
-    u32::MAX as u64,
-    1 << 32,
-    (u32::MAX as u64) << 32,
-    i64::MAX as u64,
-    1 << 63,
-    u64::MAX - 1,
-    u64::MAX,
-];
 
 /// A file as a process leaves it behind, word by word as the page of the layout has it.
 fn whole() -> Vec<u8> {
@@ -148,32 +122,6 @@ impl Image {
     }
 }
 
-/// What a plan says, byte by byte; behind its end it says 0.
-struct Plan<'a>(&'a [u8]);
-
-impl Plan<'_> {
-    fn byte(&mut self) -> u8 {
-        let Some((first, rest)) = self.0.split_first() else { return 0 };
-        self.0 = rest;
-        *first
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        usize::from(u16::from_le_bytes([self.byte(), self.byte()])) % limit
-    }
-
-    /// Any number: an edge, one near it, a small one, or all of its bytes.
-    fn number(&mut self) -> u64 {
-        match self.byte() {
-            kind @ 0..=95 => EDGES[usize::from(kind) % EDGES.len()],
-            96..=127 => EDGES[usize::from(self.byte()) % EDGES.len()]
-                .wrapping_add_signed(self.byte().cast_signed().into()),
-            128..=191 => self.byte().into(),
-            _ => u64::from_le_bytes(std::array::from_fn(|_| self.byte())),
-        }
-    }
-}
-
 fn put(file: &File, at: u64, word: u64) {
     // Beyond what a file may have nothing can be written, which is as good.
     let _written = file.write_all_at(&word.to_ne_bytes(), at.min(BYTES_MAX));
@@ -182,7 +130,13 @@ fn put(file: &File, at: u64, word: u64) {
 /// One change of the file.
 fn change(file: &File, plan: &mut Plan<'_>) {
     let ring = |plan: &mut Plan<'_>| (SLOTS_AT + usize::from(plan.byte()) % RINGS * RING_BYTES) as u64;
-    match plan.byte() % 10 {
+    let kind = plan.byte();
+    if kind >= 250 {
+        // Metadata that is not what was written.
+        let _written = file.write_all_at(plan.bytes(64), (META_AT + plan.below(400)) as u64);
+        return;
+    }
+    match kind % 10 {
         0 => put(file, plan.below(64) as u64 * 8, plan.number()),
         1 => put(file, (TABLE_AT + plan.below(PLACES * 32) * 8) as u64, plan.number()),
         2 => put(file, (LABELS_AT + plan.below(LABELS * 12) * 8) as u64, plan.number()),
@@ -238,13 +192,13 @@ fn try_all(plan: &[u8], path: &Path, seed: &[u8]) {
     let (before, after) = plan.split_at(plan.len() / 2);
     let (mut before, mut after) = (Plan(before), Plan(after));
     let start = if before.byte().is_multiple_of(4) { Start::Newest } else { Start::Oldest };
-    while !before.0.is_empty() {
+    while before.goes_on() {
         change(&file, &mut before);
     }
     let _listed = discover::inspect(path);
     if let Ok(mut reader) = ProcessReader::open(path, start) {
         let mut out = Vec::new();
-        while !after.0.is_empty() {
+        while after.goes_on() {
             change(&file, &mut after);
             read(&mut reader, &mut out);
         }
@@ -272,8 +226,7 @@ fn read(reader: &mut ProcessReader, out: &mut Vec<Stamped>) {
 
 #[test]
 fn rings() {
-    let limits = getrlimit(Resource::As);
-    setrlimit(Resource::As, Rlimit { current: Some(MEMORY), ..limits }).expect("a smaller limit");
+    memory::limit(1 << 29);
     let folder = tempfile::tempdir().expect("a folder");
     let (path, seed): (PathBuf, _) = (folder.path().join("made.ring"), whole());
     bolero::check!()

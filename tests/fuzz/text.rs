@@ -73,7 +73,7 @@ fn toml(plan: &mut Plan<'_>) -> String {
 
 #[test]
 fn gate_files() {
-    memory::limit();
+    memory::limit(1 << 30);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("gates.toml");
     bolero::check!().with_iterations(1000).with_max_len(512).for_each(|plan: &[u8]| {
@@ -90,7 +90,7 @@ fn gate_files() {
 
 #[test]
 fn conditions() {
-    memory::limit();
+    memory::limit(1 << 30);
     let source = MemorySource::new(
         "none",
         SourceKind::Trace,

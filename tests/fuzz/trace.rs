@@ -57,14 +57,16 @@ fn try_all(file: &[u8]) {
 }
 
 fn damaged(mut plan: Plan<'_>) {
-    let mut file = seeds()[plan.below(seeds().len())].clone();
+    let seed = &seeds()[plan.below(seeds().len())];
+    let mut file = seed.clone();
     while plan.goes_on() {
         let place = plan.below(file.len());
         match plan.byte() % 8 {
             0 => file.truncate(place),
             1 => drop(file.drain(place..place.saturating_add(plan.byte().into()).min(file.len()))),
             2 => drop(file.splice(place..place, plan.bytes(64).iter().copied())),
-            3 => {
+            // A short file may be the record of much, so that copies of copies take long and find nothing more.
+            3 if file.len() < 2 * seed.len() => {
                 let copy = file[place..].to_vec();
                 file.extend_from_slice(&copy[..copy.len().min(4096)]);
             }
@@ -226,12 +228,12 @@ fn end(file: &mut Vec<u8>, blocks: &[(u64, BlockHeader)]) {
 
 #[test]
 fn bytes() {
-    memory::limit();
+    memory::limit(1 << 30);
     bolero::check!().with_iterations(500).with_max_len(256).for_each(|plan: &[u8]| damaged(Plan(plan)));
 }
 
 #[test]
 fn records() {
-    memory::limit();
+    memory::limit(1 << 30);
     bolero::check!().with_iterations(1500).with_max_len(4096).for_each(|plan: &[u8]| made_up(Plan(plan)));
 }
