@@ -94,7 +94,7 @@ vocabulary! {
         /** The tag of its task. */ tag: Tag,
         /** The task that now runs. */ task: TaskId,
         /** When it was due. */ due: Timestamp,
-        /** The clock reading that found it due; the timer lag is this less `due`. */ fired: Timestamp,
+        /** The clock reading that found it due. Its callback begins now: see [`Stamped::timer_wait`](crate::stamped::Stamped::timer_wait). */ fired: Timestamp,
         /** Whole periods that a late interval skipped. */ skipped: u32, ;
     }
     /// A timer was cleared before it fired.

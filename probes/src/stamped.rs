@@ -13,3 +13,19 @@ pub struct Stamped {
     /// What happened.
     pub event: Event,
 }
+
+impl Stamped {
+    /// Of a timer that fired: when it was due, and when its callback began. The timer lag lies between them. A pass
+    /// compares all due timers with one reading of the clock, so a callback begins later than that reading (`fired`)
+    /// where others of the pass ran before it. The record has the time of its beginning, by another clock than the
+    /// loop's: never before the reading.
+    #[must_use]
+    pub const fn timer_wait(&self) -> Option<(Timestamp, Timestamp)> {
+        match self.event {
+            Event::TimerFired { due, fired, .. } => {
+                Some((due, if self.at.0 < fired.0 { fired } else { self.at }))
+            }
+            _ => None,
+        }
+    }
+}

@@ -114,17 +114,19 @@ impl Figures {
                     };
                 }
                 TIMER_FIRED => {
-                    let (due, fired, skipped) = (event.field(2), event.field(3), event.field(4));
+                    // Others of its pass may have run since the reading of the clock that found it due.
+                    let due = event.field(2);
+                    let fired = event.field(3).max(event.at);
                     let lag = fired.saturating_sub(due);
                     figures.lag_ns.push(lag);
+                    let period = periods.get(&(event.source, event.field(0))).filter(|period| **period > 0);
+                    let skipped = period.map_or(0, |period| lag / period);
+                    assert!(skipped >= event.field(4), "the loop skips whole periods");
                     figures.skipped += skipped;
-                    let period = periods
-                        .get(&(event.source, event.field(0)))
-                        .filter(|period| skipped > 0 && **period > 0);
                     // As HdrHistogram: one sample for each period, down to one period.
-                    let corrected = period.map_or(1, |period| (lag / period).max(1));
                     let step = period.copied().unwrap_or(0);
-                    figures.lag_corrected_ns.extend((0..corrected).map(|place| lag - place * step));
+                    let corrected = 0..skipped.max(1);
+                    figures.lag_corrected_ns.extend(corrected.map(|place| lag - place * step));
                     figures.fired.push(Fired { task: event.field(1), due, fired, source: event.source });
                 }
                 _ => {}
@@ -157,7 +159,8 @@ impl Figures {
             TIMER_CLEARED => self.cleared += 1,
             TIMER_FIRED => {
                 self.timers_fired += 1;
-                self.late_timers += u64::from(event.field(3).saturating_sub(event.field(2)) > 1_000_000);
+                let fired = event.field(3).max(event.at);
+                self.late_timers += u64::from(fired.saturating_sub(event.field(2)) > 1_000_000);
             }
             SIGNAL_ARRIVED => self.signals[0] += 1,
             SIGNAL_DELIVERED => self.signals[1] += 1,

@@ -187,9 +187,9 @@ impl Account {
     pub fn of_wait(stamped: &Stamped, picture: &Fold) -> Option<Self> {
         let source = stamped.source;
         let subject = match stamped.event {
-            Event::TimerFired { timer, tag, task, due, fired, skipped } => {
-                let tick = picture.tick_at(fired).map(|tick| tick.tick);
-                Subject::Timer(LateTimer { source, timer, tag, task, due, fired, tick, skipped })
+            Event::TimerFired { .. } => {
+                let (_, began) = stamped.timer_wait()?;
+                Subject::Timer(LateTimer::of(stamped, picture.tick_at(began).map(|tick| tick.tick))?)
             }
             Event::SignalDelivered { signo, task, arrived } => {
                 Subject::Signal { signo, task, arrived, delivered: stamped.at }

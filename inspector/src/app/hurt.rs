@@ -82,7 +82,10 @@ impl AllHurt {
 #[must_use]
 pub fn late_wait(stamped: &Stamped, config: &TimelineConfig) -> Option<(Timestamp, Timestamp)> {
     let (from, to, limit_ns) = match stamped.event {
-        Event::TimerFired { due, fired, .. } => (due, fired, config.late_timer_ns),
+        Event::TimerFired { .. } => {
+            let (due, began) = stamped.timer_wait()?;
+            (due, began, config.late_timer_ns)
+        }
         Event::SignalDelivered { arrived, .. } => (arrived, stamped.at, config.late_signal_ns),
         Event::TaskRan { queued, start, .. } => (queued, start, config.late_task_ns),
         _ => return None,

@@ -89,7 +89,9 @@ impl Fired {
     #[must_use]
     pub fn broken(&self, events: &[Stamped], labels: &Labels) -> Option<String> {
         let fired = events.iter().filter_map(|stamped| match stamped.event {
-            Event::TimerFired { tag, due, fired, skipped, .. } => Some((tag, fired.ns_since(due), skipped)),
+            Event::TimerFired { tag, skipped, .. } => {
+                stamped.timer_wait().map(|(due, began)| (tag, began.ns_since(due), skipped))
+            }
             _ => None,
         });
         let of_tag = fired.filter(|(tag, ..)| labels.tag(*tag) == self.tag);

@@ -54,7 +54,7 @@ pub fn event(at: Timestamp, event: &Event, labels: &Labels) -> String {
         }
         Event::TimerFired { timer, tag, task, due, fired, skipped } => {
             let skipped = if *skipped > 0 { format!("  skipped {skipped}") } else { String::new() };
-            let lag = duration(fired.ns_since(*due));
+            let lag = duration(at.max(*fired).ns_since(*due));
             format!("timer {timer} {} #{task}  lag {lag}{skipped}", labels.tag(*tag))
         }
         Event::TimerCleared { timer } => format!("timer {timer}"),

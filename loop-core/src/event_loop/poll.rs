@@ -169,7 +169,6 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
         let now = self.pass_time(ClockPoint::Timers);
         let Some(pass) = self.core.scheduler.begin_timers(now) else { return };
-        let found_due = self.core.at;
         self.begin_phase(Phase::Timers);
         let mut ran = 0;
         while let Some(due) = self.core.scheduler.next_due(&pass, ran) {
@@ -189,7 +188,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             // The next period of an interval begins when its callback starts; a one-shot timer needs no reading.
             let started = if fired.period_ns.is_some() { self.read(ClockPoint::Interval) } else { now };
             let current = Current { task: Some(id), tag, timer: Some(fired.timer), ..Current::NONE };
-            let outcome = self.run_as(current, found_due, task);
+            let outcome = self.run_as(current, self.core.at, task);
             self.resume_phase(Phase::Timers);
             self.core.scheduler.timer_ran(fired.timer, started);
             if outcome == Outcome::Reload {

@@ -22,9 +22,9 @@ pub struct Fired {
     pub timer: Timer,
     /// When it was due.
     pub due: Timestamp,
-    /// The pass's reading of the clock. The timer lag is this less `due`.
+    /// The pass's reading of the clock.
     pub fired: Timestamp,
-    /// Whole periods that a late interval skips: the lag over the period, rounded down.
+    /// Whole periods that a late interval skipped up to that reading.
     pub skipped: u64,
     /// The period of an interval.
     pub period_ns: Option<NonZeroU64>,

@@ -231,7 +231,7 @@ pub(super) fn instant_args<W: Write>(
         }
         Event::TimerFired { timer, task, due, fired, skipped, .. } => {
             args.number("timer", timer.0).number("task", task.0);
-            args.micros("lag_us", fired.ns_since(due)).number("skipped", skipped);
+            args.micros("lag_us", at.max(fired).ns_since(due)).number("skipped", skipped);
         }
         Event::Lost { count, .. } => {
             args.number("count", count);

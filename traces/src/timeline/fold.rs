@@ -129,13 +129,14 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         Event::SnapshotTimer { timer, period_ns, .. } => {
             timeline.timers.has_period(source, timer, period_ns);
         }
-        Event::TimerFired { timer, tag, task, due, fired, skipped } => {
+        Event::TimerFired { tag, task, fired: found, .. } => {
             let tick = timeline.tick_of(place);
-            let fired = LateTimer { source, timer, tag, task, due, fired, tick, skipped };
-            let late = timeline.timers.fired(fired, timeline.config.late_timer_ns);
+            let Some(mut fired) = LateTimer::of(stamped, tick) else { return };
+            let late = timeline.timers.fired(&mut fired, found, timeline.config.late_timer_ns);
             if late {
                 timeline.timer_was_late(fired);
-                timeline.kept_waiting(place, Wait { kind: Waiter::Timer, from: due, to: fired.fired });
+                let wait = Wait { kind: Waiter::Timer, from: fired.due, to: fired.fired };
+                timeline.kept_waiting(place, wait);
             }
             if let Some(place) = place {
                 let open = &mut timeline.open[place];

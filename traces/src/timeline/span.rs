@@ -215,8 +215,9 @@ impl TickSpan {
                 (start, SpanKind::Pump { handled, ready, timeout_ns })
             }
             Event::Span { label, start } => (start, SpanKind::Span { label }),
-            Event::TimerFired { timer, tag, task, due, fired, skipped } => {
-                (at, SpanKind::Timer { timer, tag, task, lag_ns: fired.ns_since(due), skipped })
+            Event::TimerFired { timer, tag, task, skipped, .. } => {
+                let (due, began) = stamped.timer_wait()?;
+                (at, SpanKind::Timer { timer, tag, task, lag_ns: began.ns_since(due), skipped })
             }
             Event::SignalDelivered { signo, task, arrived } => {
                 (at, SpanKind::Signal { signo, task, latency_ns: at.ns_since(arrived) })

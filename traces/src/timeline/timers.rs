@@ -6,10 +6,15 @@
 //! `lag`, `lag - period`, … down to one period. The period is the one the timer was armed with. If that is unknown (it
 //! was armed before the first event), it lies between `lag / (skipped + 1)` and `lag / skipped`, and the middle is
 //! taken.
+//!
+//! **Lag.** The time from due to the start of the callback. One reading of the clock finds all timers of a pass due, and the
+//! loop counts skipped periods up to that reading. Callbacks that run earlier in the pass delay the others further.
 
 use std::collections::HashMap;
 
+use loop_probes::event::Event;
 use loop_probes::ids::{SourceId, Tag, TaskId, TimerId, Timestamp};
+use loop_probes::stamped::Stamped;
 
 use super::config::TimelineConfig;
 use crate::histogram::Histogram;
@@ -28,7 +33,7 @@ pub struct LateTimer {
     pub task: TaskId,
     /// When it was due.
     pub due: Timestamp,
-    /// When it fired.
+    /// When it fired: its callback began.
     pub fired: Timestamp,
     /// The tick in which it fired, where that is known.
     pub tick: Option<u64>,
@@ -37,6 +42,18 @@ pub struct LateTimer {
 }
 
 impl LateTimer {
+    /// The timer that fired; `None` for other events.
+    #[must_use]
+    pub const fn of(stamped: &Stamped, tick: Option<u64>) -> Option<Self> {
+        let Some((due, began)) = stamped.timer_wait() else { return None };
+        match stamped.event {
+            Event::TimerFired { timer, tag, task, skipped, .. } => {
+                Some(Self { source: stamped.source, timer, tag, task, due, fired: began, tick, skipped })
+            }
+            _ => None,
+        }
+    }
+
     /// Time from due to fired.
     #[must_use]
     pub const fn lag_ns(&self) -> u64 {
@@ -110,24 +127,29 @@ impl Timers {
         }
     }
 
-    /// The period of an interval that fired: as it was armed, unless the skipped periods contradict that (records were
-    /// lost in between).
-    fn period_ns(&self, timer: &LateTimer) -> u64 {
-        let (lag_ns, skipped) = (timer.lag_ns(), u64::from(timer.skipped));
+    /// The period of an interval that the reading `found` found due: as it was armed, unless the periods skipped by then
+    /// contradict that (records were lost in between). `None` for a one-shot, or if it is not known.
+    fn period_ns(&self, timer: &LateTimer, found: Timestamp) -> Option<u64> {
+        let (lag_ns, skipped) = (found.ns_since(timer.due), u64::from(timer.skipped));
         let known = self.periods.get(&(timer.source, timer.timer)).copied();
         let fits = |period: &u64| lag_ns.checked_div(*period) == Some(skipped);
-        known.filter(fits).unwrap_or_else(|| (lag_ns / (2 * skipped + 1)).saturating_mul(2))
+        let middle = || (lag_ns / (2 * skipped + 1)).saturating_mul(2);
+        known.filter(fits).or_else(|| (skipped > 0).then(middle))
     }
 
-    /// Adds a firing, and returns whether it was late.
-    pub(crate) fn fired(&mut self, timer: LateTimer, late_ns: u64) -> bool {
+    /// Adds a firing, and returns whether it was late. The loop counted skipped periods up to `found`, the reading that found
+    /// the timer due; counts them up to its callback.
+    pub(crate) fn fired(&mut self, timer: &mut LateTimer, found: Timestamp, late_ns: u64) -> bool {
         let lag_ns = timer.lag_ns();
+        let period_ns = self.period_ns(timer, found).unwrap_or(0);
+        if let Some(skipped) = lag_ns.checked_div(period_ns) {
+            timer.skipped = u32::try_from(skipped).unwrap_or(u32::MAX);
+        }
+        let timer = *timer;
         self.fired += 1;
         self.skipped += u64::from(timer.skipped);
         self.lag_ns.record(lag_ns);
-        let samples = u64::from(timer.skipped.max(1));
-        let period_ns = if samples > 1 { self.period_ns(&timer) } else { 0 };
-        self.lag_corrected_ns.record_spaced(lag_ns, period_ns, samples);
+        self.lag_corrected_ns.record_spaced(lag_ns, period_ns, u64::from(timer.skipped.max(1)));
         if self.worst.is_none_or(|worst| worst.lag_ns() < lag_ns) {
             self.worst = Some(timer);
         }
@@ -150,7 +172,7 @@ mod tests {
 
     fn fired(timers: &mut Timers, lag_ns: u64, skipped: u32) {
         let (due, fired) = (Timestamp(0), Timestamp(lag_ns));
-        let timer = LateTimer {
+        let mut timer = LateTimer {
             source: LOOP,
             timer: TIMER,
             tag: Tag(1),
@@ -160,7 +182,7 @@ mod tests {
             tick: None,
             skipped,
         };
-        timers.fired(timer, MS);
+        timers.fired(&mut timer, fired, MS);
     }
 
     fn near(one: u64, other: u64) -> bool {

@@ -40,10 +40,11 @@ impl Measure {
     pub(super) fn fold(&mut self, stamped: &Stamped) {
         self.timeline.fold(stamped);
         match stamped.event {
-            Event::TimerFired { tag, task, due, fired, .. } => {
+            Event::TimerFired { tag, task, .. } => {
                 self.fired = Some(task);
-                if let Some(lag) = of_tag(&mut self.lag_ns, tag) {
-                    lag.record(fired.ns_since(due));
+                if let (Some(lag), Some((due, began))) = (of_tag(&mut self.lag_ns, tag), stamped.timer_wait())
+                {
+                    lag.record(began.ns_since(due));
                 }
             }
             Event::TaskRan { task, queued, start, .. } if self.fired != Some(task) => {

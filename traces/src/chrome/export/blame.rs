@@ -64,7 +64,10 @@ impl Blamer {
             Event::SlowTask { task, tag, start, .. } => {
                 return Some(self.timeline.run_of(stamped.source, task, tag, start, stamped.at));
             }
-            Event::TimerFired { due, fired, .. } => (Waiter::Timer, due, fired, self.late_timer_ns),
+            Event::TimerFired { .. } => {
+                let (due, began) = stamped.timer_wait()?;
+                (Waiter::Timer, due, began, self.late_timer_ns)
+            }
             Event::SignalDelivered { arrived, .. } => {
                 (Waiter::Signal, arrived, stamped.at, self.late_signal_ns)
             }

@@ -102,7 +102,7 @@ impl Row<'_> {
         number(out, waited.map(|(start, queued)| start.ns_since(queued)));
         number(out, columns.timer);
         let lag = columns.fired.zip(columns.due);
-        number(out, lag.map(|(fired, due)| fired.ns_since(due)));
+        number(out, lag.map(|(fired, due)| at.max(fired).ns_since(due)));
         out.push(b',');
         out.extend_from_slice(columns.queue.unwrap_or("").as_bytes());
         number(out, columns.depth);

@@ -76,6 +76,39 @@ fn a_timer_is_late_by_what_ran_in_all_ticks_since_and_by_a_poll_that_should_not_
     assert_eq!((late[0].blame.total_ns, late[0].what.lag_ns()), (36 * MS, 36 * MS));
 }
 
+/// Two timers are found due by one reading of the clock, and the callback of the first runs for 300 ms.
+#[test]
+fn a_timer_is_late_by_the_callbacks_that_ran_before_it_in_its_pass() {
+    let one = |timer, at_ns, due: u64| {
+        let (due, fired) = (Timestamp(due), Timestamp(11 * MS));
+        let (timer, task) = (TimerId(timer), TaskId(timer));
+        at(at_ns, Event::TimerFired { timer, tag: Tag(1), task, due, fired, skipped: 0 })
+    };
+    let arm = Event::TimerArmed {
+        timer: TimerId(2),
+        tag: Tag(1),
+        due: Timestamp(10 * MS + MS / 2),
+        period_ns: Some(MS),
+    };
+    let events = [
+        at(0, arm),
+        begin(1, 11 * MS),
+        one(1, 11 * MS, 11 * MS),
+        ran(1, 11 * MS, 311 * MS),
+        one(2, 311 * MS, 10 * MS + MS / 2),
+        ran(2, 311 * MS, 312 * MS),
+        end(1, 11 * MS, 312 * MS),
+    ];
+    let timeline = folded(TimelineConfig::default(), &events);
+    let timers = &timeline.timers;
+    assert_eq!((timers.fired, timers.skipped, timers.lag_ns.max()), (2, 300, 300 * MS + MS / 2));
+    assert_eq!((timers.lag_corrected_ns.count(), timers.lag_corrected_ns.max()), (301, 300 * MS + MS / 2));
+    let late = timeline.late_timers();
+    assert_eq!(late.len(), 1);
+    assert_eq!(shares(&late[0].blame)[0], (task(1), 300 * MS));
+    assert_eq!((late[0].blame.total_ns, late[0].what.skipped), (300 * MS + MS / 2, 300));
+}
+
 #[test]
 fn what_is_no_longer_kept_is_named_so() {
     let events = |ticks: u64| {
