@@ -24,7 +24,6 @@ pub use unfinished::{OpenTickSummary, StateSummary};
 
 use std::collections::BTreeSet;
 
-use loop_probes::ids::Tag;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::loss::Bounds;
@@ -422,27 +421,26 @@ fn pressure(timeline: &Timeline) -> Option<PressureSummary> {
 fn queue_wait_ns(timeline: &Timeline, missing: &MissingSamples) -> Percentiles {
     let mut all = Histogram::new();
     timeline.tags.iter().for_each(|tag| all.merge(&tag.tasks.queue_wait_ns));
-    all.percentiles_missing(&missing.others)
+    all.percentiles_missing(&missing.waits)
 }
 
 fn by_tag(timeline: &Timeline, missing: &MissingSamples) -> Vec<TagSummary> {
-    let is_running = |tag| missing.running().any(|running| running == tag);
-    let ran = timeline.tags.iter().filter(|tag| tag.tasks.count() > 0 || is_running(tag.tag));
+    let unfinished = missing.unfinished_tags();
+    let ran = timeline.tags.iter().filter(|tag| tag.tasks.count() > 0 || unfinished.contains(&tag.tag));
     let mut tags: Vec<TagSummary> = ran
         .map(|tag| TagSummary {
             tag: timeline.labels.tag(tag.tag).into_owned(),
             count: tag.tasks.count(),
             run_ns: tag.tasks.run_ns.percentiles_missing(&missing.tasks_of(tag.tag)),
-            queue_wait_ns: tag.tasks.queue_wait_ns.percentiles_missing(&missing.others),
+            queue_wait_ns: tag.tasks.queue_wait_ns.percentiles_missing(&missing.waits_of(tag.tag)),
         })
         .collect();
-    // One that runs for the first time, and was never queued.
-    let first = missing.running().filter(|tag| timeline.tags.iter().all(|known| known.tag != *tag));
-    let first: BTreeSet<Tag> = first.collect();
-    tags.extend(first.into_iter().map(|tag| TagSummary {
-        tag: timeline.labels.tag(tag).into_owned(),
+    // Those that run for the first time, and were never queued.
+    let first = unfinished.iter().filter(|tag| timeline.tags.iter().all(|known| known.tag != **tag));
+    tags.extend(first.map(|tag| TagSummary {
+        tag: timeline.labels.tag(*tag).into_owned(),
         count: 0,
-        run_ns: Histogram::new().percentiles_missing(&missing.tasks_of(tag)),
+        run_ns: Histogram::new().percentiles_missing(&missing.tasks_of(*tag)),
         queue_wait_ns: Percentiles::default(),
     }));
     tags.sort_by(|a, b| b.run_ns.max.cmp(&a.run_ns.max).then_with(|| a.tag.cmp(&b.tag)));

@@ -300,11 +300,10 @@ impl Timeline {
     /// As [`missing`](Self::missing), with `unfinished` as what has not ended.
     #[must_use]
     pub fn missing_with(&self, unfinished: &Unfinished) -> MissingSamples {
-        let mut missing = self.hidden.missing(self.lost_records, self.ticks.incomplete);
-        if self.lost_records > 0 {
-            missing.others =
-                Missing::anything(self.lost_records.saturating_add(self.queues.waits_left_out()));
-        }
+        let lost = self.lost_records;
+        let left_out = if lost > 0 { self.queues.waits_left_out() } else { 0 };
+        let waits = Missing::anything(lost.saturating_add(left_out));
+        let mut missing = self.hidden.missing(lost, self.ticks.incomplete, waits);
         unfinished.add_to(&mut missing);
         missing
     }

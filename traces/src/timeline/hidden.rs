@@ -6,6 +6,8 @@
 //!
 //! No bound is assumed for an emitter that has not been seen to tick, nor for tasks once one was seen inside another.
 
+use std::collections::BTreeSet;
+
 use loop_probes::ids::{Tag, Timestamp};
 
 use super::ticks::TickSummary;
@@ -27,26 +29,41 @@ pub struct MissingSamples {
     /// Timer lag with one sample for each skipped period: a lost record can have held a firing that skipped as many
     /// periods as its field can hold.
     pub lag_corrected: Missing,
+    /// Queue waits of tasks on a loop's thread.
+    pub waits: Missing,
     /// Everything else: up to the number of lost records, of any size.
     pub others: Missing,
     /// Run times of lost tasks on a loop's thread, and of tags whose tasks have not ended.
     pub(super) tasks_lost: Missing,
     pub(super) running: Vec<(Tag, u64)>,
+    /// Queue waits that are lost, and those of tags whose tasks wait.
+    pub(super) waits_lost: Missing,
+    pub(super) waiting: Vec<(Tag, u64)>,
 }
 
 impl MissingSamples {
-    /// The tags of the tasks that have not ended.
-    pub(crate) fn running(&self) -> impl Iterator<Item = Tag> + '_ {
-        self.running.iter().map(|(tag, _)| *tag)
+    /// The tags of the tasks that have not ended, whether they run or wait.
+    pub(crate) fn unfinished_tags(&self) -> BTreeSet<Tag> {
+        self.running.iter().chain(&self.waiting).map(|(tag, _)| *tag).collect()
     }
 
     /// Run times of the tasks of one tag on a loop's thread.
     #[must_use]
     pub fn tasks_of(&self, tag: Tag) -> Missing {
-        let mut running = Histogram::new();
-        self.running.iter().filter(|(of, _)| *of == tag).for_each(|(_, run_ns)| running.record(*run_ns));
-        self.tasks_lost.clone().with_unfinished(running, 0)
+        self.tasks_lost.clone().with_unfinished(of_tag(&self.running, tag), 0)
     }
+
+    /// Queue waits of the tasks of one tag on a loop's thread.
+    #[must_use]
+    pub fn waits_of(&self, tag: Tag) -> Missing {
+        self.waits_lost.clone().with_unfinished(of_tag(&self.waiting, tag), 0)
+    }
+}
+
+fn of_tag(unfinished: &[(Tag, u64)], tag: Tag) -> Histogram {
+    let mut samples = Histogram::new();
+    unfinished.iter().filter(|(of, _)| *of == tag).for_each(|(_, ns)| samples.record(*ns));
+    samples
 }
 
 /// What the gaps of all emitters leave room for.
@@ -188,7 +205,7 @@ impl Hidden {
     }
 
     /// What is missing, given `lost` records and `incomplete` ticks.
-    pub(crate) fn missing(&self, lost: u64, incomplete: u64) -> MissingSamples {
+    pub(crate) fn missing(&self, lost: u64, incomplete: u64, waits: Missing) -> MissingSamples {
         let mut ticks = self.ticks.clone();
         let mut torn = 0;
         for (start, to) in self.emitters.iter().filter_map(|emitter| emitter.torn) {
@@ -211,6 +228,9 @@ impl Hidden {
             lag_corrected: Missing::anything(lost.saturating_mul(u64::from(u32::MAX))),
             others,
             running: Vec::new(),
+            waits: waits.clone(),
+            waits_lost: waits,
+            waiting: Vec::new(),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! event.
 
 mod depth;
+mod waiting;
 
 use loop_probes::event::{Event, Queue};
 use loop_probes::ids::{TaskId, Timestamp};
@@ -14,6 +15,8 @@ use super::config::TimelineConfig;
 use crate::analysis::loss::Bounds;
 use crate::recent::Recent;
 use depth::{Depths, Immediates};
+use waiting::Waiting;
+pub(crate) use waiting::Waits;
 
 /// One queue.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,11 +79,12 @@ pub struct Queues {
     /// What each emitter reports of its queueing, by its place.
     emitters: Vec<Emitter>,
     waits_left_out: u64,
+    followed_max: usize,
     /// A snapshot whose end has not been read yet: its emitter, and what it has listed of each queue.
     snapshot: Option<(usize, [u32; Queue::ALL.len()])>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Emitter {
     /// It records when it queues a task, so one that starts at once has not waited. For other emitters no wait is
     /// known.
@@ -89,6 +93,10 @@ struct Emitter {
     fired_task: Option<TaskId>,
     /// Records were lost since the last tick began, timer fired or task ran.
     is_after_loss: bool,
+    /// Records were lost.
+    has_lost: bool,
+    /// Its tasks that have not run.
+    waiting: Waiting,
 }
 
 /// Queues whose entries a snapshot lists. One it does not mention is empty.
@@ -117,6 +125,7 @@ impl Queues {
             immediates: Immediates::new(config.queued_followed),
             emitters: Vec::new(),
             waits_left_out: 0,
+            followed_max: config.queued_followed,
             snapshot: None,
         }
     }
@@ -193,6 +202,11 @@ impl Queues {
         self.waits_left_out
     }
 
+    /// The tasks of the emitter at `place` that were queued and have not run to their end, the oldest first.
+    pub(crate) fn waiting(&self, place: usize) -> impl Iterator<Item = &Waits> {
+        self.emitters.get(place).into_iter().flat_map(|emitter| emitter.waiting.iter())
+    }
+
     #[inline]
     fn emitter(&mut self, place: usize) -> Option<&mut Emitter> {
         if place >= self.emitters.len() && place != OF_THE_PROCESS {
@@ -218,15 +232,24 @@ impl Queues {
                 queue.samples.push(depth);
                 queue.depth_max = queue.depth_max.max(depth);
             }
-            Event::QueueDepth { queue, depth } => self.queue_mut(queue).sampled(place, at, depth),
+            Event::QueueDepth { queue, depth } => {
+                if let Some(emitter) = self.emitters.get_mut(place).filter(|_| queue == Queue::Tasks) {
+                    emitter.waiting.sampled(depth);
+                }
+                self.queue_mut(queue).sampled(place, at, depth);
+            }
             Event::TimerFired { task, .. } => {
                 if let Some(emitter) = self.emitter(place) {
                     (emitter.fired_task, emitter.is_after_loss) = (Some(task), false);
                 }
             }
-            Event::TaskQueued { task, place: placement, .. } => {
+            Event::TaskQueued { task, tag, place: placement, queued, .. } => {
+                let limit = self.followed_max;
                 if let Some(emitter) = self.emitter(place) {
                     emitter.tells_queueing = true;
+                    if placement.queue == Queue::Tasks {
+                        emitter.waiting.queued(Waits { task, tag, queued }, limit);
+                    }
                 }
                 if placement.queue == Queue::Immediates {
                     self.immediates.set(place, task);
@@ -235,8 +258,17 @@ impl Queues {
             }
             Event::TaskRan { task, start, .. } if self.tells_waits_of(Some(place), task) => {
                 let was_immediate = self.immediates.ran(place, task);
-                let queue = if was_immediate { Queue::Immediates } else { Queue::Tasks };
-                self.queue_mut(queue).depths.took(place, start);
+                let emitter = self.emitters.get_mut(place);
+                let is_unclear =
+                    emitter.is_some_and(|emitter| !emitter.waiting.ran(task) && emitter.has_lost);
+                if is_unclear && !was_immediate {
+                    // What queued it was lost, and so is which of these it was in.
+                    self.queue_mut(Queue::Immediates).depths.lost(place, start);
+                    self.queue_mut(Queue::Tasks).depths.lost(place, start);
+                } else {
+                    let queue = if was_immediate { Queue::Immediates } else { Queue::Tasks };
+                    self.queue_mut(queue).depths.took(place, start);
+                }
             }
             Event::Immediates { moved_to_next, .. } => {
                 self.queue_mut(Queue::Immediates).reached(place, at, moved_to_next);
@@ -256,9 +288,15 @@ impl Queues {
                 self.snapshot = self.snapshot.take_if(|(its, _)| *its != place);
                 self.immediates.lost(place);
                 if let Some(emitter) = self.emitter(place) {
-                    emitter.is_after_loss = true;
+                    (emitter.is_after_loss, emitter.has_lost) = (true, true);
+                    emitter.waiting.forget();
                 }
                 self.queues.iter_mut().for_each(|queue| queue.depths.lost(place, from));
+            }
+            Event::LoopStopped { .. } => {
+                if let Some(emitter) = self.emitters.get_mut(place) {
+                    emitter.waiting.forget();
+                }
             }
             _ => {}
         }

@@ -1,4 +1,5 @@
-//! Work that has not ended: ticks and tasks still running and overdue timers, each with the duration known so far.
+//! Work that has not ended: ticks and tasks still running, queued tasks and overdue timers, each with the duration known so
+//! far.
 //!
 //! A record is written when something ends, so in the loop's own records a hang shows as silence. What the loop is in
 //! the middle of is known from its recorder's samples ([`Event::Running`](loop_probes::event::Event::Running)), or else
@@ -9,6 +10,7 @@ use loop_probes::ids::{SourceId, Tag, TaskId, TimerId, Timestamp};
 use loop_probes::recorder::Running;
 
 use super::open_tick::OpenTick;
+use super::queues::Waits;
 use super::span::{SpanKind, TickSpan};
 use super::{MissingSamples, Timeline, Waiter};
 use crate::analysis::attribution::sweep::Nodes;
@@ -143,6 +145,30 @@ impl RunningTask {
     #[must_use]
     pub const fn run_ns(&self) -> u64 {
         self.as_of.ns_since(self.start)
+    }
+}
+
+/// A task that was queued and has not ended, while it is known what else its loop is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WaitingTask {
+    /// The loop in whose queue it is.
+    pub source: SourceId,
+    /// The task.
+    pub task: TaskId,
+    /// Its tag.
+    pub tag: Tag,
+    /// When it was queued.
+    pub queued: Timestamp,
+    /// The last moment at which it is known to wait: its start where it runs.
+    pub as_of: Timestamp,
+}
+
+impl WaitingTask {
+    /// It waits for at least this.
+    #[must_use]
+    pub const fn queue_wait_ns(&self) -> u64 {
+        self.as_of.ns_since(self.queued)
     }
 }
 
@@ -290,6 +316,24 @@ impl Timeline {
         self.open.iter().filter_map(running).collect()
     }
 
+    /// The tasks that were queued and have not ended, the one that waits for longest first.
+    #[must_use]
+    pub fn waiting_tasks(&self) -> Vec<WaitingTask> {
+        let Some(known) = self.last else { return Vec::new() };
+        let mut waiting = Vec::new();
+        for (place, open) in self.open.iter().enumerate().filter(|(_, open)| !open.has_stopped) {
+            // A task may have begun since the last record: it waited for as long as the loop is known to be in something else.
+            let Some(seen) = open.seen.filter(|seen| !seen.is_over) else { continue };
+            waiting.extend(self.queues.waiting(place).map(|&Waits { task, tag, queued }| {
+                let is_it = matches!(seen.running, Running::Task { task: running, .. } if running == task);
+                let as_of = if is_it { seen.since } else { seen.until(known) };
+                WaitingTask { source: open.source, task, tag, queued, as_of }
+            }));
+        }
+        waiting.sort_by_key(|task| (std::cmp::Reverse(task.queue_wait_ns()), task.source, task.task));
+        waiting
+    }
+
     /// The timers that were due at the last known moment and have not fired, the most overdue first.
     #[must_use]
     pub fn overdue_timers(&self) -> Vec<OverdueTimer> {
@@ -312,7 +356,7 @@ impl Timeline {
     #[must_use]
     pub fn unfinished(&self, is_cut: bool) -> Unfinished {
         let (ticks, tasks, timers) = (self.unfinished_ticks(), self.running_tasks(), self.overdue_timers());
-        Unfinished { ticks, tasks, timers, is_cut }
+        Unfinished { ticks, tasks, waiting: self.waiting_tasks(), timers, is_cut }
     }
 }
 
@@ -324,6 +368,8 @@ pub struct Unfinished {
     pub ticks: Vec<UnfinishedTick>,
     /// Tasks.
     pub tasks: Vec<RunningTask>,
+    /// Queued tasks, the one that waits for longest first.
+    pub waiting: Vec<WaitingTask>,
     /// Timers that are overdue, the most overdue first.
     pub timers: Vec<OverdueTimer>,
     /// The source was not closed: what followed the last known moment is unknown.
@@ -382,6 +428,8 @@ impl Unfinished {
         add(&mut missing.ticks, of(&mut self.growing().map(|tick| tick.busy_ns)), 0);
         add(&mut missing.tasks, of(&mut self.tasks.iter().map(RunningTask::run_ns)), 0);
         missing.running = self.tasks.iter().map(|task| (task.tag, task.run_ns())).collect();
+        add(&mut missing.waits, of(&mut self.waiting.iter().map(WaitingTask::queue_wait_ns)), 0);
+        missing.waiting = self.waiting.iter().map(|task| (task.tag, task.queue_wait_ns())).collect();
         add(&mut missing.lag, of(&mut self.timers.iter().map(OverdueTimer::lag_ns)), 0);
         let (mut corrected, mut to_come) = (Histogram::new(), 0);
         for timer in &self.timers {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use loop_probes::event::{Event, Outcome, Phase, PollReason};
+use loop_probes::event::{Event, Origin, Outcome, Phase, Placement, PollReason, Queue};
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
 use proptest::prelude::*;
@@ -184,11 +184,44 @@ fn an_overdue_timer_is_late_by_what_is_known() {
     assert_eq!(late, [(TimerId(2), 800, Some(100)), (TimerId(1), 700, None)]);
 }
 
+/// Three tasks are queued; the first runs and does not end. Of another loop nothing is known since they were queued.
+#[test]
+fn a_queued_task_waits_until_the_last_known_moment() {
+    let queue = |task, depth, queued| {
+        let place = Placement { queue: Queue::Tasks, origin: Origin::Local, depth };
+        let (task, queued) = (TaskId(task), Timestamp(queued));
+        Event::TaskQueued { task, tag: TAG, place, parent: None, poster: None, queued }
+    };
+    let timeline = folded(&[
+        begun(1, 100),
+        on(OTHER, 100, Event::TickStart { tick: 1 }),
+        on(OTHER, 150, queue(1, 1, 150)),
+        at(200, queue(1, 1, 200)),
+        at(210, queue(2, 2, 180)),
+        at(220, queue(3, 3, 220)),
+        ran(1, 230, 300),
+        seen(in_task(2), 310, 1_000),
+    ]);
+    let waiting: Vec<_> =
+        timeline.waiting_tasks().iter().map(|task| (task.source, task.task, task.queue_wait_ns())).collect();
+    assert_eq!(waiting, [(LOOP, TaskId(3), 780), (LOOP, TaskId(2), 130)]);
+    let missing = timeline.missing();
+    assert_eq!(missing.waits.unfinished().map(|waits| (waits.count(), waits.max())), Some((2, 780)));
+    assert_eq!(missing.waits_of(TAG).unfinished().map(Histogram::max), Some(780));
+    assert_eq!(missing.others.unfinished(), None);
+    // Where records are lost, it is not known which of them ran.
+    let mut timeline = timeline;
+    let lost = Event::Lost { count: 1, from: Timestamp(1_000) };
+    timeline.extend(&[at(1_100, lost), seen(in_task(9), 1_100, 1_200)]);
+    assert_eq!(timeline.waiting_tasks(), []);
+}
+
 /// What the whole of a stream says of what a part of it left open.
 #[derive(Default)]
 struct Truth {
     ticks: BTreeMap<u64, [u64; 2]>,
     tasks: BTreeMap<TaskId, u64>,
+    waits: BTreeMap<TaskId, u64>,
 }
 
 impl Truth {
@@ -196,6 +229,9 @@ impl Truth {
         let mut truth = Self::default();
         let mut fired = BTreeMap::new();
         for Stamped { at, event, .. } in events {
+            if let Event::TaskRan { task, queued, start, .. } = *event {
+                truth.waits.insert(task, start.ns_since(queued));
+            }
             match *event {
                 Event::TimerFired { task, .. } => _ = fired.insert(task, *at),
                 Event::TaskRan { task, start, .. } | Event::IoReady { task, start, .. } => {
@@ -233,6 +269,11 @@ proptest! {
                 if let Some([busy_ns, poll_wait_ns]) = tick.tick.and_then(|tick| truth.ticks.get(&tick)) {
                     prop_assert!(tick.busy_ns <= *busy_ns, "{:?} {}", tick, busy_ns);
                     prop_assert!(tick.poll_wait_ns <= *poll_wait_ns, "{:?} {}", tick, poll_wait_ns);
+                }
+            }
+            for task in cut.waiting_tasks() {
+                if let Some(waited_ns) = truth.waits.get(&task.task) {
+                    prop_assert!(task.queue_wait_ns() <= *waited_ns, "{:?} {}", task, waited_ns);
                 }
             }
             for task in cut.running_tasks() {
