@@ -228,9 +228,9 @@ pub trait Poller {
 /// The two ends of a wait. See [`Poller::wait_between`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edge {
-    /// It is about to block.
+    /// About to block.
     Asleep,
-    /// It is over.
+    /// The wait is over.
     Awake,
 }
 

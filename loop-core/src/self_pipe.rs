@@ -1,17 +1,17 @@
-//! Commands to a running loop, one byte each, through a pipe to itself (RefPerSys).
+//! The self-pipe: commands to a running loop, one byte each, through a pipe to itself (RefPerSys).
 //!
-//! Anybody who has the sender may command the loop: another thread, a signal handler, a debugger's shell. A byte
-//! is read when the loop polls, becomes an event, and runs as a task with a tag of its own.
+//! Any holder of the sender can command the loop: another thread, a signal handler, a debugger's shell. A byte is read
+//! when the loop polls, becomes an event, and runs as a task with a tag of its own.
 //!
-//! | byte | command | what it does |
+//! | byte | command | action |
 //! |---|---|---|
-//! | `D` | [`Dump`](Command::Dump) | a report of the loop, its agenda and its processes, as text |
-//! | `G` | [`Collect`](Command::Collect) | all workers of the agenda meet, one collects; the heap is collected at its next check |
-//! | `Q` | [`Quit`](Command::Quit) | the run ends after this turn |
+//! | `D` | [`Dump`](Command::Dump) | reports the state of the loop, its agenda and its processes, as text |
+//! | `G` | [`Collect`](Command::Collect) | one worker collects while all stand still; the next check collects the heap |
+//! | `Q` | [`Quit`](Command::Quit) | ends the run after this turn |
 //! | `X` | [`DumpAndQuit`](Command::DumpAndQuit) | both, in this order |
 //! | `P` | [`StartProcess`](Command::StartProcess) | starts the next process of the queue |
 //!
-//! Any other byte is counted, recorded as a command that is not known, and told to whoever wants to know. The pipe
+//! Any other byte is counted, recorded as an unknown command, and passed to the callback for unknown bytes. The pipe
 //! does not keep the loop alive.
 
 mod pipe;
@@ -38,17 +38,17 @@ use crate::error::LoopError;
 use crate::poller::Interest;
 use crate::task::{Any, Task};
 
-/// What a byte asks for.
+/// A command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Command {
-    /// Tell what you are at.
+    /// Report the loop's state.
     Dump = b'D',
-    /// Collect.
+    /// Run a collection.
     Collect = b'G',
     /// End the run.
     Quit = b'Q',
-    /// Tell, and end the run.
+    /// Report the loop's state, and end the run.
     DumpAndQuit = b'X',
     /// Start the next process of the queue.
     StartProcess = b'P',
@@ -64,7 +64,7 @@ impl Command {
         self as u8
     }
 
-    /// The command of a byte, where it has one.
+    /// The command for a byte, if there is one.
     #[must_use]
     pub fn from_byte(byte: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|command| command.byte() == byte)
@@ -83,22 +83,22 @@ impl Command {
     }
 }
 
-/// Why a loop has no self-pipe.
+/// Why a self-pipe cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SelfPipeError {
-    /// The system gives no pipe.
+    /// The system refused a pipe.
     #[error("cannot open the self-pipe of the loop")]
     Open(#[source] io::Error),
-    /// The loop cannot take its source, or the signal of ended processes.
+    /// The loop refused its source, or the signal for ended processes.
     #[error(transparent)]
     Loop(#[from] LoopError),
 }
 
-/// What runs on the loop as a task, given the boxed closure.
+/// Turns a boxed closure into a task of the loop.
 type Wrap<T> = Rc<dyn Fn(Any<T>) -> T>;
 
-/// Sets up the self-pipe of a loop.
+/// Builder of a loop's self-pipe.
 ///
 /// # Examples
 ///
@@ -124,50 +124,51 @@ pub struct SelfPipe<T: Task> {
 }
 
 impl<T: Task> SelfPipe<T> {
-    /// A pipe whose commands run as what `wrap` makes of them: the variant of the task enum that holds an [`Any`].
+    /// A pipe whose commands run as the tasks that `wrap` makes of them: the variant of the task enum that holds an
+    /// [`Any`].
     pub fn new(wrap: impl Fn(Any<T>) -> T + 'static) -> Self {
         let wrap: Wrap<T> = Rc::new(wrap);
         Self { state: State::new(Rc::clone(&wrap)), wrap, processes: None }
     }
 
-    /// The agenda that a report tells of, and that meets for a collection.
+    /// The agenda to include in reports, and whose workers meet for a collection.
     pub fn agenda(mut self, agenda: AgendaHandle) -> Self {
         self.state.agenda = Some(agenda);
         self
     }
 
-    /// What one worker does while all stand still, for [`Command::Collect`]; nothing unless said otherwise.
+    /// Run by one worker while all stand still, for [`Command::Collect`]; does nothing by default.
     pub fn collector(mut self, collect: impl Fn() + Send + Sync + 'static) -> Self {
         self.state.collector.collect = Arc::new(collect);
         self
     }
 
-    /// How long workers have to come to a collection; 100 ms unless said otherwise.
+    /// How long workers have to reach a collection; 100 ms by default.
     pub const fn collect_within(mut self, bound: Duration) -> Self {
         self.state.collector.bound = bound;
         self
     }
 
-    /// Hears how each collection ended, on some thread.
+    /// Called with the outcome of each collection, on an unspecified thread.
     pub fn on_collected(mut self, hear: impl Fn(&Result<(), CollectError>) + Send + Sync + 'static) -> Self {
         self.state.collector.hear = Arc::new(hear);
         self
     }
 
-    /// Gets the reports of [`Command::Dump`] and [`Command::DumpAndQuit`].
+    /// Called with the reports of [`Command::Dump`] and [`Command::DumpAndQuit`].
     pub fn on_dump(mut self, write: impl FnMut(&mut Context<'_, T>, &Report) + 'static) -> Self {
         self.state.on_dump = Box::new(write);
         self
     }
 
-    /// Hears of bytes that are no command.
+    /// Called with bytes that are not a command.
     pub fn on_unknown(mut self, warn: impl FnMut(&mut Context<'_, T>, u8) + 'static) -> Self {
         self.state.on_unknown = Box::new(warn);
         self
     }
 
-    /// The processes that [`Command::StartProcess`] starts, at most `at_once` at a time; more requests wait for one
-    /// to end. Whoever hears of their ends does so on the loop. It takes the signal `CHLD` of the loop for itself.
+    /// The processes that [`Command::StartProcess`] starts, at most `at_once` at a time; further requests wait for one
+    /// to end. The callback for their ends runs on the loop. Takes over the loop's `CHLD` signal.
     pub fn processes(
         mut self,
         queue: ProcessQueue,
@@ -178,11 +179,11 @@ impl<T: Task> SelfPipe<T> {
         self
     }
 
-    /// Opens the pipe on the loop. It is listed as source `self-pipe`.
+    /// Opens the pipe on the loop. It is listed as the source `self-pipe`.
     ///
     /// # Errors
     ///
-    /// [`SelfPipeError`] where the system gives no pipe, or the loop cannot take it.
+    /// [`SelfPipeError`] if the system refuses a pipe, or the loop cannot take it.
     pub fn open(self, cx: &mut Context<'_, T>) -> Result<CommandSender, SelfPipeError> {
         let Self { wrap, mut state, processes } = self;
         let (reader, sender) = pipe::open().map_err(SelfPipeError::Open)?;

@@ -1,5 +1,5 @@
-//! Shutting down: nothing new is taken, what waits is finished or cancelled as its owner chose, all of it within a
-//! deadline, and what the deadline cut off is reported.
+//! Shutdown: nothing new is accepted, waiting work is finished or cancelled as its owner chose, all of it within a
+//! deadline, and work cut off by the deadline is reported.
 //!
 //! From the request on:
 //!
@@ -64,14 +64,14 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// It may take so long.
+    /// A shutdown that may take this long.
     #[must_use]
     pub const fn within(deadline: Duration) -> Self {
         Self { deadline }
     }
 }
 
-/// What a shutdown does with something that waits.
+/// What a shutdown does with a piece of waiting work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnShutdown {
     /// It may finish, until the deadline.
@@ -80,21 +80,21 @@ pub enum OnShutdown {
     Cancel,
 }
 
-/// What became of a loop that was shut down.
+/// The outcome of a shutdown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// Futures, jobs, timers and sources that finished meanwhile.
+    /// Futures, jobs, timers and sources that finished during the shutdown.
     pub finished: u32,
-    /// Those that were cancelled, as their owners had chosen or because they did not keep the loop alive.
+    /// Those cancelled, because their owners chose that or because they did not keep the loop alive.
     pub cancelled: u32,
-    /// What the deadline cut off, by name.
+    /// Work cut off by the deadline, by name.
     pub left: Vec<Pending>,
-    /// Workers of the pool that were still in a job when the deadline was over.
+    /// Workers of the pool that were still in a job at the deadline.
     pub unjoined_workers: u32,
     /// Jobs that no worker had begun.
     pub jobs_handed_back: u32,
-    /// Posts of other threads that the loop had accepted and not taken.
+    /// Posts of other threads that were accepted but not taken by the loop.
     pub posts_dropped: u32,
     /// How long it took, by the loop's clock.
     pub elapsed: Duration,
@@ -129,28 +129,28 @@ impl fmt::Display for ShutdownReport {
     }
 }
 
-/// How far a shutdown is.
+/// Progress of a shutdown.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
-    /// A request that the loop has not looked at: the nearest deadline.
+    /// A request that the loop has not handled: the nearest deadline.
     asked: Option<Duration>,
     running: Option<Running>,
     report: Option<ShutdownReport>,
 }
 
-/// A shutdown that has begun.
+/// A shutdown in progress.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Running {
     pub(crate) began: Timestamp,
     pub(crate) start: Ticks,
     pub(crate) deadline: Timestamp,
     pub(crate) cancelled: u32,
-    /// Pieces of work that may finish.
+    /// Number of pieces of work that may finish.
     pub(crate) waited_for: u32,
 }
 
 impl Progress {
-    /// Asks; of several requests the nearest deadline counts.
+    /// Requests a shutdown; among several requests the nearest deadline counts.
     pub(crate) fn ask(&mut self, deadline: Duration) {
         self.asked = Some(self.asked.map_or(deadline, |asked| asked.min(deadline)));
     }
@@ -163,7 +163,7 @@ impl Progress {
         self.asked.take()
     }
 
-    /// Nothing new is taken.
+    /// Whether it has begun: nothing new is accepted.
     #[inline]
     pub(crate) fn has_begun(&self) -> bool {
         self.running.is_some() || self.report.is_some()
@@ -177,7 +177,7 @@ impl Progress {
         self.running
     }
 
-    /// A further request: it shortens the deadline, and never extends it.
+    /// Handles a further request: it can shorten the deadline, but never extend it.
     pub(crate) fn shorten(&mut self, deadline: Timestamp) {
         if let Some(running) = &mut self.running {
             running.deadline = running.deadline.min(deadline);

@@ -1,9 +1,9 @@
 //! Signals, from the handler to the loop.
 //!
-//! A handler stores number and arrival time in the loop's [`ring`], wakes the loop, and that is all: atomics,
-//! a clock reading, one write to a pipe that the poller watches. `signal-hook` chains handlers and keeps errno, so several
-//! loops of a process, and other users of `signal-hook`, all get the signal. The loop takes the arrivals at the
-//! start of its tick and runs them as ordinary tasks.
+//! A handler stores the signal's number and arrival time in the loop's [`ring`] and wakes the loop, nothing else:
+//! atomics, a clock reading, one write to a pipe that the poller watches. `signal-hook` chains handlers and preserves
+//! errno, so several loops of a process, and other users of `signal-hook`, all get the signal. The loop takes the
+//! arrivals at the start of its tick and runs them as ordinary tasks.
 
 pub mod ring;
 #[cfg(test)]
@@ -27,54 +27,54 @@ pub use ring::{Arrival, SLOTS, SignalRing};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignalError {
-    /// No process may catch it, or none can go on after it.
+    /// It cannot be caught by any process, or no process can continue after it.
     #[error("signal {signo} cannot be caught by a loop")]
     Forbidden {
         /// Its number.
         signo: i32,
     },
-    /// Its handler could not wake the loop.
+    /// Its handler would be unable to wake the loop.
     #[error("cannot catch signal {signo}: the loop's poller cannot be woken by a signal handler")]
     NoWaker {
         /// Its number.
         signo: i32,
-        /// Why not.
+        /// The reason.
         source: io::Error,
     },
-    /// The system refused.
+    /// The system returned an error.
     #[error("cannot catch signal {signo}")]
     System {
         /// Its number.
         signo: i32,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// Where a loop gets its signals from: [`Signals`], or a script.
+/// A loop's source of signals: [`Signals`], or a script.
 pub trait SignalSource {
-    /// From now on `signo` arrives here. Asking twice is asking once.
+    /// Makes `signo` arrive here from now on. Idempotent.
     ///
     /// # Errors
     ///
-    /// [`SignalError`] where it cannot be caught.
+    /// [`SignalError`] if it cannot be caught.
     fn install(&mut self, signo: i32) -> Result<(), SignalError>;
 
-    /// From now on `signo` does not arrive here. False: it did not anyway.
+    /// Stops `signo` from arriving here. False if it did not anyway.
     fn uninstall(&mut self, signo: i32) -> bool;
 
-    /// Signals that wait to be taken.
+    /// Number of signals waiting to be taken.
     fn pending(&self) -> u32;
 
-    /// The oldest arrival.
+    /// Takes the oldest arrival.
     fn take(&mut self) -> Option<Arrival>;
 
-    /// Signals that the full ring refused since the beginning.
+    /// Number of signals refused because the ring was full, since the beginning.
     fn dropped(&self) -> u64;
 }
 
-/// The process's signals, as one loop gets them. Dropping it ends that; `signal-hook` then ignores a signal that
-/// nobody else of its users wants, it does not bring the default action back.
+/// The process's signals, as received by one loop. Dropping it unsubscribes; `signal-hook` then ignores a signal that
+/// none of its other users wants, and does not restore the default action.
 ///
 /// # Examples
 ///
@@ -101,15 +101,15 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// No signal yet. Arrivals are stamped by `clock` and end the wait of `waker`'s poller.
+    /// Starts without any signal. Arrivals are stamped by `clock` and end the wait of `waker`'s poller.
     #[must_use]
     pub fn new(clock: SystemClock, waker: SignalWaker) -> Self {
-        // The first reading may look for the clock; it is not to do that in a handler.
+        // The first reading may have to look up the clock, which must not happen in a handler.
         clock.ticks();
         Self { ring: Arc::new(SignalRing::new()), clock, waker, installed: BTreeMap::new() }
     }
 
-    /// The signals that arrive here.
+    /// The signals installed here.
     pub fn installed(&self) -> impl Iterator<Item = i32> + '_ {
         self.installed.keys().copied()
     }

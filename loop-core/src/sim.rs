@@ -1,8 +1,8 @@
-//! A virtual world for a loop: a clock that waiting moves, and a script of what happens when.
+//! A virtual world for a loop: a clock that advances by waiting, and a script of timed events.
 //!
-//! Public and always compiled: the tests, the doctests and re-execution share it. The loop that runs in it is
-//! the one that ships; only its clock, poller, signals and pool are these. The same script gives the same
-//! events, to the last bit.
+//! Public and always compiled, because the tests, the doctests and re-execution share it. The loop that runs in
+//! it is the one that ships; only its clock, poller, signals and pool are virtual. The same script gives the
+//! same events, to the last bit.
 
 mod clock;
 mod heap;
@@ -41,19 +41,19 @@ pub type SimMiniLoop<T> = MiniEventLoop<T, SimClock, SimPoller>;
 
 type Action = Box<dyn FnOnce()>;
 
-/// What happens when, and what is ready now.
+/// The scheduled events, and the current readiness.
 #[derive(Default)]
 struct Script {
-    /// By time, then by the order in which they were written down.
+    /// By time, then in the order of scheduling.
     actions: BTreeMap<(Timestamp, u64), Action>,
     next_action: u64,
-    /// What each source is ready for and nobody was told, by its address.
+    /// Readiness of each source that has not been reported yet, by the source's address.
     ready: HashMap<usize, Readiness>,
     signals: VecDeque<crate::signal::Arrival>,
     signals_dropped: u64,
 }
 
-/// Wakes a virtual poller; the one part of the world that other threads may touch.
+/// Wakes a virtual poller; the only part of the world that other threads may touch.
 #[derive(Debug, Default)]
 struct Bell(AtomicBool);
 
@@ -88,7 +88,7 @@ pub struct Sim {
 }
 
 impl Sim {
-    /// A world in which nothing happens yet, at [`SimClock::START`].
+    /// A world without scheduled events, at [`SimClock::START`].
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -105,19 +105,18 @@ impl Sim {
         &self.clock
     }
 
-    /// Time that passed since the world began.
+    /// Time elapsed since the world began.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.clock.elapsed()
     }
 
-    /// Lets time pass, as a callback does that takes so long.
+    /// Advances the time, as a callback with this run time does.
     pub fn advance(&self, by: Duration) {
         self.clock.advance(by);
     }
 
-    /// Does `action` when so much time has passed since the world began, while the loop waits; posts from
-    /// handles are made with it.
+    /// Runs `action` at `elapsed` since the world began, while the loop waits; use it to post through handles.
     pub fn at(&self, elapsed: Duration, action: impl FnOnce() + 'static) {
         self.at_time(SimClock::time_at(elapsed), action);
     }
@@ -129,13 +128,13 @@ impl Sim {
         script.actions.insert((at, order), Box::new(action));
     }
 
-    /// Wakes the loop then.
+    /// Wakes the loop at that time.
     pub fn wake_at(&self, elapsed: Duration) {
         let bell = Arc::clone(&self.bell);
         self.at(elapsed, move || bell.wake());
     }
 
-    /// Makes `source` ready then: reported once, to the first poll that asks for it.
+    /// Makes `source` ready at that time: reported once, to the first poll that asks for it.
     pub fn ready_at(&self, elapsed: Duration, source: &Arc<SimSource>, readiness: Readiness) {
         let (script, address) = (Rc::clone(&self.script), SimSource::address(source));
         self.at(elapsed, move || {
@@ -144,7 +143,7 @@ impl Sim {
         });
     }
 
-    /// Lets a signal arrive then.
+    /// Makes a signal arrive at that time.
     pub fn signal_at(&self, elapsed: Duration, signo: u8) {
         let (script, bell, clock) = (Rc::clone(&self.script), Arc::clone(&self.bell), self.clock.clone());
         self.at(elapsed, move || {
@@ -153,17 +152,18 @@ impl Sim {
         });
     }
 
-    /// Jobs on the pool take so long, in the order of their submission; those after the last of them take none.
+    /// Sets how long jobs on the pool take, in the order of their submission; any after the last of them take
+    /// no time.
     pub fn job_durations(&self, durations: impl IntoIterator<Item = Duration>) {
         self.pool.borrow_mut().durations.extend(durations);
     }
 
-    /// How many workers the pool has; one unless said otherwise.
+    /// Sets the number of workers of the pool; one by default.
     pub fn workers(&self, workers: u16) {
         self.pool.borrow_mut().free_at = vec![Timestamp(0); usize::from(workers.max(1))];
     }
 
-    /// Where the pool's workers record; nowhere unless said otherwise.
+    /// Sets the recorder of the pool's workers; none by default.
     pub fn worker_recorder(&self, recorder: Recorder) {
         self.pool.borrow_mut().recorder = recorder;
     }
@@ -174,17 +174,17 @@ impl Sim {
         SimPoller::new(self.clone())
     }
 
-    /// Builds a loop that lives in this world.
+    /// Builds a loop in this world.
     #[must_use]
     pub fn build<T: Task>(&self, builder: Builder<T>) -> SimLoop<T> {
         self.furnish(builder).build_on(self.clock.clone(), self.poller())
     }
 
-    /// Builds a mini loop that lives in this world.
+    /// Builds a mini loop in this world.
     ///
     /// # Errors
     ///
-    /// As [`Builder::build_mini_on`].
+    /// The errors of [`Builder::build_mini_on`].
     pub fn build_mini<T: Task>(&self, builder: Builder<T>) -> Result<SimMiniLoop<T>, LoopError> {
         self.furnish(builder).build_mini_on(self.clock.clone(), self.poller())
     }

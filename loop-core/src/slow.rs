@@ -1,22 +1,22 @@
 //! The slow-task limit, in units of the record clock.
 //!
-//! The limit is nanoseconds, a task's extent is ticks of a counter whose rate nobody tells us: so the rate is
-//! measured on the way, from readings of both clocks, and a task costs one comparison.
+//! The limit is in nanoseconds, but a task's extent is in ticks of a counter of unknown rate: so the rate is
+//! measured along the way, from readings of both clocks, and a task costs one comparison.
 
 use std::time::Duration;
 
 use loop_probes::clock::Clock;
 use loop_probes::ids::{Ticks, Timestamp};
 
-/// Below this, two pairs of readings lie too close for a rate.
+/// Below this, two pairs of readings are too close for a rate.
 const SPAN_NS_MIN: u64 = 1_000_000;
-/// From here on the rate is known well enough (1 s apart, readings are good for a millionth).
+/// From here on the rate is accurate enough (1 s apart, readings are good to a millionth).
 const SPAN_NS_ENOUGH: u64 = 1_000_000_000;
 
 #[derive(Debug)]
 pub(crate) struct SlowLimit {
     limit_ns: u64,
-    /// 0 until the rate is known.
+    /// The limit in ticks; 0 until the rate is known.
     limit_ticks: u64,
     settled: bool,
     first: (Ticks, Timestamp),
@@ -32,7 +32,7 @@ impl SlowLimit {
         self.limit_ns
     }
 
-    /// Takes another pair of readings into account.
+    /// Adds another pair of readings.
     pub(crate) fn observe(&mut self, ticks: Ticks, now: Timestamp) {
         let span_ns = now.ns_since(self.first.1);
         if self.settled || span_ns < SPAN_NS_MIN {
@@ -44,7 +44,7 @@ impl SlowLimit {
         self.settled = span_ns >= SPAN_NS_ENOUGH;
     }
 
-    /// Whether what ran from `start` to `end` was too long.
+    /// Whether a run from `start` to `end` was too long.
     #[inline]
     pub(crate) fn is_exceeded(&mut self, start: Ticks, end: Ticks, clock: &impl Clock) -> bool {
         let ran = end.0.saturating_sub(start.0);

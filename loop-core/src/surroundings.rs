@@ -1,6 +1,6 @@
-//! What a tool that runs on a loop finds around it: environment variables, and where it writes to.
+//! The environment of a tool that runs on a loop: environment variables, and its output streams.
 //!
-//! A tool that asks its loop instead of the process can be run inside another program, and in a test.
+//! A tool that asks its loop instead of the process can run inside another program, and in a test.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::rc::Rc;
 
-/// Environment variables and output streams. [`Default`] is what the process has.
+/// Environment variables and output streams. [`Default`] uses those of the process.
 ///
 /// # Examples
 ///
@@ -36,16 +36,16 @@ use std::rc::Rc;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Surroundings {
-    /// Environment variables, as the loop's programs see them: those of the process stay as they are.
+    /// Environment variables as seen by programs on the loop: the process's own stay as they are.
     pub env: BTreeMap<OsString, OsString>,
-    /// Where results go.
+    /// Stream for results.
     pub stdout: Stream,
-    /// Where complaints go.
+    /// Stream for diagnostics.
     pub stderr: Stream,
 }
 
 impl Surroundings {
-    /// An environment variable, where it is set.
+    /// An environment variable, if it is set.
     #[must_use]
     pub fn env(&self, name: impl AsRef<OsStr>) -> Option<&OsStr> {
         self.env.get(name.as_ref()).map(OsString::as_os_str)
@@ -62,13 +62,13 @@ impl Default for Surroundings {
     }
 }
 
-/// Something to write to. Clones write to the same. A write blocks the loop for as long as it takes, as one to a
-/// terminal or a file does; what would take long belongs into a source of the loop.
+/// An output stream. Clones write to the same one. A write blocks the loop for as long as it takes, for example
+/// to a terminal or a file; slow output belongs in a source of the loop.
 #[derive(Clone)]
 pub struct Stream(Rc<RefCell<dyn Write>>);
 
 impl Stream {
-    /// Writes to `to`.
+    /// A stream that writes to `to`.
     #[must_use]
     pub fn new(to: impl Write + 'static) -> Self {
         Self(Rc::new(RefCell::new(to)))
@@ -98,12 +98,12 @@ impl fmt::Debug for Stream {
     }
 }
 
-/// What was written, to look at: the stream of a test. Clones share it.
+/// Captured output, for tests. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Captured(Rc<RefCell<Vec<u8>>>);
 
 impl Captured {
-    /// Everything so far; bytes that are no text are shown as such.
+    /// Everything written so far; invalid UTF-8 is replaced.
     #[must_use]
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.borrow()).into_owned()

@@ -1,8 +1,8 @@
-//! What loom replaces, in one place, so that its models run the code that ships.
+//! Primitives that loom replaces, in one place, so that its models run the code that ships.
 //!
-//! loom takes a sequentially consistent access for an acquire or release one: of that order it models the fences
-//! alone. Where the code that ships relies on the total order of two such accesses, [`seq_cst_edge`] stands
-//! between them: a fence for loom, and nothing in what ships, where the accesses themselves are enough.
+//! loom treats a sequentially consistent access as an acquire or release one: it models only the fences of that
+//! order. Where the code that ships relies on the total order of two such accesses, [`seq_cst_edge`] stands between
+//! them: a fence under loom, and nothing in the shipped code, where the accesses themselves are enough.
 
 #[cfg(loom)]
 pub(crate) use loom::{
@@ -18,15 +18,16 @@ pub(crate) use std::{
     thread::yield_now,
 };
 
-/// The order between a sequentially consistent access before and one after, for loom.
+/// Orders a sequentially consistent access before it and one after it, under loom.
 #[inline]
 pub(crate) fn seq_cst_edge() {
     #[cfg(loom)]
     fence(Ordering::SeqCst);
 }
 
-/// A load whose place among the accesses of others loom is to try. Of an exchange that its thread began with a load,
-/// loom sees no conflict with somebody else's load in front of that. An exchange that fails is a load that conflicts.
+/// A load whose position among other threads' accesses loom should explore. If a thread loads and then exchanges,
+/// loom sees no conflict with another thread's load that precedes the exchange. A failing exchange is a load that
+/// does conflict.
 #[inline]
 pub(crate) fn look(word: &AtomicU64, order: Ordering) -> u64 {
     #[cfg(loom)]
@@ -47,7 +48,7 @@ pub(crate) fn look_ptr<T>(word: &AtomicPtr<T>, order: Ordering) -> *mut T {
     word.load(order)
 }
 
-/// The cell of the standard library, with loom's interface.
+/// The standard library's cell, with loom's interface.
 #[cfg(not(loom))]
 #[derive(Debug)]
 pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
@@ -58,14 +59,14 @@ impl<T> UnsafeCell<T> {
         Self(std::cell::UnsafeCell::new(value))
     }
 
-    /// Calls `f` with the content's address; what it does there must not race with anybody.
+    /// Calls `f` with the content's address; accesses through it must not race with any other.
     #[inline]
     pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
         f(self.0.get())
     }
 }
 
-/// Every interleaving of `model` with at most so many preemptions: all of them would take hours.
+/// Explores every interleaving of `model` with at most this many preemptions: all of them would take hours.
 #[cfg(test)]
 #[cfg(loom)]
 pub(crate) fn model_bounded(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
@@ -74,7 +75,7 @@ pub(crate) fn model_bounded(preemptions: usize, model: impl Fn() + Sync + Send +
     builder.check(model);
 }
 
-/// Locks a mutex under which nothing panics; were it so, what it guards would still be whole.
+/// Locks a mutex under which nothing panics; even if it did, the guarded value would still be consistent.
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -1,9 +1,8 @@
 //! The task: the application's own enum, a tag and a payload, dispatched by an exhaustive `match`.
 //!
-//! One trait serves everything that the loop calls back: tasks, timers, immediates, microtasks, signals,
-//! readiness, work that comes back. So nothing on the hot path is boxed or called through a table, adding a
-//! kind is a variant and an arm, and the compiler points at the rest. Who has no enum of their own uses
-//! [`Builtin`].
+//! One trait serves everything that the loop calls back: tasks, timers, immediates, microtasks, signals, readiness,
+//! completed work. So nothing on the hot path is boxed or called through a table; adding a kind takes a variant and
+//! an arm, and the compiler points out the rest. Applications without an enum of their own use [`Builtin`].
 
 mod any;
 pub(crate) mod body;
@@ -16,7 +15,7 @@ pub use builtin::{Builtin, BuiltinRemote};
 use crate::context::Context;
 pub use tag::TagOf;
 
-/// What an [`EventLoop`](crate::EventLoop) runs.
+/// A task that an [`EventLoop`](crate::EventLoop) runs.
 ///
 /// # Examples
 ///
@@ -64,30 +63,30 @@ pub use tag::TagOf;
 /// # Ok::<(), loop_core::LoopError>(())
 /// ```
 pub trait Task: Sized + 'static {
-    /// What other threads and the work pool may send to the loop; `Self` where that is `Send`.
+    /// The type that other threads and the work pool send to the loop; `Self` if that is `Send`.
     type Remote: Send + 'static;
 
-    /// The names of the tags: [`TagOf::Own`] is an index into it.
+    /// The names of the tags, indexed by [`TagOf::Own`].
     const TAGS: &'static [&'static str];
 
-    /// What kind of task this is.
+    /// The task's tag, which says what kind it is.
     fn tag(&self) -> TagOf;
 
-    /// Does it. A panic is caught, recorded and counted; an error goes to [`Context::fail`].
+    /// Runs the task. A panic is caught, recorded and counted; report errors with [`Context::fail`].
     fn run(self, cx: &mut Context<'_, Self>);
 
-    /// The task for what another thread or a worker sent.
+    /// Makes a task from a value sent by another thread or a worker.
     fn from_remote(remote: Self::Remote) -> Self;
 
-    /// A copy that runs now, while `self` stays for the next time: intervals, signals and sources of readiness
-    /// run the same task again and again. `None`, the default, is "runs once", and such a task is refused there.
+    /// A copy to run now, while `self` stays for the next time: intervals, signals and readiness sources run the
+    /// same task repeatedly. `None`, the default, means that it runs only once, and such a task is refused there.
     fn again(&self) -> Option<Self> {
         None
     }
 
     /// Whether its tag must never be dispatched: one that only marks a place, or that belongs to another queue.
-    /// Such a task is never run. Where it is registered, that is refused with [`LoopError::NeverDispatched`]; where
-    /// it was queued all the same, it fails when its turn comes, and the run ends with that error.
+    /// Such a task is never run. Registering it is refused with [`LoopError::NeverDispatched`]; if it was queued
+    /// nevertheless, it fails when its turn comes, and the run ends with that error.
     ///
     /// [`LoopError::NeverDispatched`]: crate::LoopError::NeverDispatched
     fn is_never_dispatched(&self) -> bool {

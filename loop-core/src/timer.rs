@@ -1,24 +1,24 @@
-//! The timers of a loop, pure: time comes in as an argument, due timers go out.
+//! The timers of a loop. Pure: time comes in as an argument, due timers go out.
 //!
-//! Timers are ordered by (due, arming sequence): equal due times fire in the order they were armed, and one
-//! that is armed again goes behind its peers. A pass fires what was due at one reading of the clock *and*
-//! armed before the pass began, so a zero-delay timer that its own callback arms again waits for the next
-//! pass and starves nobody. [`Order::Arming`] is the other order, QuickJS's: what was armed first and is due.
+//! Timers are ordered by (due, arming sequence): those with equal due times fire in the order they were armed, and
+//! one that is re-armed goes behind its peers. A pass fires timers that were due at one reading of the clock *and*
+//! armed before the pass began, so a zero-delay timer re-armed by its own callback waits for the next pass and
+//! starves nothing. [`Order::Arming`] is the alternative, QuickJS's: of the due timers, the one armed first.
 //!
-//! A timer's life: [`arm`](TimerQueue::arm) → [`pop_due`](TimerQueue::pop_due) (it fires: its callback may
-//! arm it again or clear it) → [`finish`](TimerQueue::finish) (an interval is armed again, a one-shot is gone) or
-//! [`park`](TimerQueue::park) (a one-shot stays, unarmed, to be armed again).
+//! A timer's life: [`arm`](TimerQueue::arm) → [`pop_due`](TimerQueue::pop_due) (it fires: its callback may re-arm or
+//! clear it) → [`finish`](TimerQueue::finish) (an interval is re-armed, a one-shot is gone) or
+//! [`park`](TimerQueue::park) (a one-shot stays, unarmed, to be re-armed).
 //!
-//! | file | what it is |
+//! | file | content |
 //! |---|---|
-//! | `timer.rs` | the queue: what a timer's life is, whatever the order |
+//! | `timer.rs` | the queue: a timer's life, independent of the order |
 //! | `timer/key.rs` | the key of a timer |
-//! | `timer/fired.rs` | what the queue answers |
-//! | `timer/slab.rs` | where timers are kept |
-//! | `timer/wheel.rs`, `timer/bag.rs` | due order: a hierarchical wheel; what a slot of it holds |
+//! | `timer/fired.rs` | the queue's result types |
+//! | `timer/slab.rs` | storage of timers |
+//! | `timer/wheel.rs`, `timer/bag.rs` | due order: a hierarchical wheel; the contents of one of its slots |
 //! | `timer/line.rs` | arming order |
 //! | `timer/script.rs` | the delays of scripts |
-//! | `timer/due.rs` | due order: the wheel, and what the running pass took from it, sorted |
+//! | `timer/due.rs` | due order: the wheel, and the timers taken from it by the running pass, sorted |
 
 mod bag;
 mod due;
@@ -44,16 +44,16 @@ use line::Line;
 pub use script::{DELAY_MS_MAX, DelayWarning, ScriptDelay};
 use slab::{Arming, Slab};
 
-/// The end of time: a timer that is due then never fires. So a delay that overflows the clock is never early.
+/// The end of time: a timer due then never fires. So a delay that overflows the clock is never early.
 pub const NEVER: Timestamp = Timestamp(u64::MAX);
 
-/// `now + delay`, pinned at [`NEVER`].
+/// `now + delay`, saturating at [`NEVER`].
 #[must_use]
 pub fn due_after(now: Timestamp, delay: Duration) -> Timestamp {
     now.plus_ns(u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX))
 }
 
-/// All timers of a loop, each with a value of the caller's (what it runs). See the [module](self).
+/// All timers of a loop, each with a value of the caller's (the task it runs). See the [module](self).
 ///
 /// # Examples
 ///
@@ -77,7 +77,7 @@ pub fn due_after(now: Timestamp, delay: Duration) -> Timestamp {
 pub struct TimerQueue<T> {
     slab: Slab<Entry<T>>,
     waiting: Store,
-    /// Passes begun. Only the last one gives timers out.
+    /// Number of passes begun. Only the latest one returns timers.
     passes: u64,
     next_id: u64,
     next_sequence: u64,
@@ -85,18 +85,18 @@ pub struct TimerQueue<T> {
     referenced: usize,
 }
 
-/// In which order due timers fire.
+/// The order in which due timers fire.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
-    /// By due time, equal ones in the order in which they were armed: a timing wheel, all operations O(1) amortised.
+    /// By due time, equal ones in arming order: a timing wheel, all operations O(1) amortised.
     #[default]
     Due,
-    /// In the order in which they were armed, whatever is due (QuickJS). Each firing looks through the timers from
-    /// the first on, so it is O(n): meant for one firing a turn.
+    /// Due timers in arming order (QuickJS). Each firing scans the timers from the first on, so it is O(n): meant
+    /// for one firing per turn.
     Arming,
 }
 
-/// How the armed timers wait.
+/// Storage of the armed timers.
 #[derive(Debug)]
 enum Store {
     ByDue(Box<ByDue>),
@@ -105,7 +105,7 @@ enum Store {
 
 #[derive(Debug)]
 struct Entry<T> {
-    /// `None`: there is no timer.
+    /// `None` if there is no timer.
     value: Option<T>,
     period_ns: Option<NonZeroU64>,
     referenced: bool,
@@ -114,13 +114,13 @@ struct Entry<T> {
 }
 
 impl<T> TimerQueue<T> {
-    /// No timers, by [`Order::Due`]. The first will be number 1.
+    /// An empty queue with [`Order::Due`]. The first timer will be number 1.
     #[must_use]
     pub fn new() -> Self {
         Self::in_order(Order::Due)
     }
 
-    /// No timers. The first will be number 1.
+    /// An empty queue. The first timer will be number 1.
     #[must_use]
     pub fn in_order(order: Order) -> Self {
         Self {
@@ -137,7 +137,7 @@ impl<T> TimerQueue<T> {
         }
     }
 
-    /// Arms a new timer, referenced. Ids count up and are never used again.
+    /// Arms a new timer, referenced. Ids count up and are never reused.
     #[inline]
     pub fn arm(&mut self, due: Timestamp, period_ns: Option<NonZeroU64>, value: T) -> Timer {
         let id = self.next_id;
@@ -145,9 +145,9 @@ impl<T> TimerQueue<T> {
         self.insert(id, due, Entry { value: Some(value), period_ns, referenced: true, parked: false })
     }
 
-    /// Arms a timer under the id that a record has for it; new ids continue above it. The timers of a snapshot are
-    /// restored in its order, which is the arming order. Whoever restores needs a map from ids to keys, which also
-    /// says whether a file names a timer twice: two timers of one id are two timers here.
+    /// Arms a timer under its recorded id; new ids continue above it. Restore the timers of a snapshot in its order,
+    /// which is the arming order. The caller needs a map from ids to keys, which also detects a file that lists a
+    /// timer twice: two timers with one id are two timers here.
     pub fn restore(
         &mut self,
         id: TimerId,
@@ -169,7 +169,7 @@ impl<T> TimerQueue<T> {
         Timer { id: TimerId(id), slot }
     }
 
-    /// Lets the timer wait until it is due, behind everything that is due at the same time.
+    /// Makes the timer wait until it is due, behind all timers due at the same time.
     #[inline]
     fn wait(&mut self, slot: u32, due: Timestamp) {
         let arming = self.slab.arm(slot, due.0, self.next_sequence);
@@ -180,7 +180,7 @@ impl<T> TimerQueue<T> {
         }
     }
 
-    /// Takes back the arming of a timer that may be armed.
+    /// Cancels the arming of a timer, if it is armed.
     #[inline]
     fn disarm(&mut self, slot: u32) {
         let was_armed = self.slab.disarm(slot);
@@ -199,8 +199,8 @@ impl<T> TimerQueue<T> {
         self.slab.is(timer.slot, timer.id.0).then(|| self.slab.entry_mut(timer.slot))
     }
 
-    /// Arms `timer` again, whether it is armed, is parked, or its callback runs now: behind its peers, with its
-    /// value and reference as they are. False: there is no such timer.
+    /// Re-arms `timer`, whether it is armed, is parked, or its callback is running now: behind its peers, with its
+    /// value and reference unchanged. False if there is no such timer.
     pub fn rearm(&mut self, timer: Timer, due: Timestamp, period_ns: Option<NonZeroU64>) -> bool {
         let Some(entry) = self.entry_mut(timer) else { return false };
         entry.period_ns = period_ns;
@@ -214,8 +214,8 @@ impl<T> TimerQueue<T> {
         true
     }
 
-    /// Removes `timer`, whether it is armed, is parked, or its callback runs now: it never fires again. Its value
-    /// comes back; `None`: there is no such timer.
+    /// Removes `timer`, whether it is armed, is parked, or its callback is running now: it never fires again.
+    /// Returns its value; `None` if there is no such timer.
     #[inline]
     pub fn clear(&mut self, timer: Timer) -> Option<T> {
         let entry = self.entry_mut(timer)?;
@@ -228,7 +228,7 @@ impl<T> TimerQueue<T> {
         value
     }
 
-    /// When the first timer is due; `None` where none ever will be. Exact; it may tidy up, and is O(1) amortised
+    /// The earliest due time; `None` if no timer will ever be due. Exact; it may tidy up, and is O(1) amortised
     /// ([`Order::Due`]).
     #[inline]
     pub fn next_due(&mut self) -> Option<Timestamp> {
@@ -239,7 +239,8 @@ impl<T> TimerQueue<T> {
         due.map(Timestamp).filter(|due| *due < NEVER)
     }
 
-    /// Takes note of the time, so that the wheel stays fine where timers are: for the turns in which none is due.
+    /// Notes the time, so that the wheel's resolution stays fine where the timers are: for turns in which none is
+    /// due.
     #[inline]
     pub fn advance(&mut self, now: Timestamp) {
         if let Store::ByDue(waiting) = &mut self.waiting {
@@ -247,8 +248,8 @@ impl<T> TimerQueue<T> {
         }
     }
 
-    /// A pass over what is due at `now` and armed by now. An earlier pass is over: what it did not give out is
-    /// armed as before.
+    /// Begins a pass over the timers due at `now` and armed before it. Ends an earlier pass: timers that it did not
+    /// return stay armed.
     pub fn begin_pass(&mut self, now: Timestamp) -> Pass {
         self.passes += 1;
         if let Store::ByDue(waiting) = &mut self.waiting {
@@ -285,8 +286,8 @@ impl<T> TimerQueue<T> {
         })
     }
 
-    /// Ends the firing of `timer`, whose callback started at `started`: an interval is armed again, for
-    /// `started` + its period, unless its callback armed or cleared it.
+    /// Ends the firing of `timer`, whose callback started at `started`: re-arms an interval for `started` + its
+    /// period, unless its callback re-armed or cleared it.
     pub fn finish(&mut self, timer: Timer, started: Timestamp) -> Finished<T> {
         let Some(entry) = self.entry(timer) else { return Finished::Cleared };
         match (self.slab.arming(timer.slot), entry.period_ns) {
@@ -300,9 +301,9 @@ impl<T> TimerQueue<T> {
         }
     }
 
-    /// Ends the firing of a one-shot that somebody may arm again: it stays with its value, but no longer counts as
-    /// existing or as a reference, until [`rearm`](Self::rearm) or [`clear`](Self::clear). False, and nothing was
-    /// done: there is no such timer, or it is armed.
+    /// Ends the firing of a one-shot that may be re-armed: it stays with its value, but no longer counts as existing
+    /// or as a reference, until [`rearm`](Self::rearm) or [`clear`](Self::clear). Returns false, and does nothing,
+    /// if there is no such timer or it is armed.
     pub fn park(&mut self, timer: Timer) -> bool {
         let fires = |entry: &&Entry<T>| !entry.parked && self.slab.arming(timer.slot).is_none();
         let Some(referenced) = self.entry(timer).filter(fires).map(|entry| entry.referenced) else {
@@ -320,24 +321,25 @@ impl<T> TimerQueue<T> {
         self.entry(timer).is_some_and(|entry| entry.parked)
     }
 
-    /// What `timer` was armed with.
+    /// The value that `timer` was armed with.
     #[must_use]
     pub fn value(&self, timer: Timer) -> Option<&T> {
         self.entry(timer).and_then(|entry| entry.value.as_ref())
     }
 
-    /// What `timer` was armed with.
+    /// The value that `timer` was armed with.
     pub fn value_mut(&mut self, timer: Timer) -> Option<&mut T> {
         self.entry_mut(timer).and_then(|entry| entry.value.as_mut())
     }
 
-    /// Whether `timer` keeps the loop alive while it is armed; `None`: there is no such timer.
+    /// Whether `timer` keeps the loop alive while it is armed; `None` if there is no such timer.
     #[must_use]
     pub fn is_referenced(&self, timer: Timer) -> Option<bool> {
         self.entry(timer).map(|entry| entry.referenced)
     }
 
-    /// Whether `timer` is to keep the loop alive. Says whether that is a change; `None`: there is no such timer.
+    /// Sets whether `timer` keeps the loop alive. Returns whether that is a change; `None` if there is no such
+    /// timer.
     pub fn set_referenced(&mut self, timer: Timer, referenced: bool) -> Option<bool> {
         let entry = self.entry_mut(timer)?;
         let was = std::mem::replace(&mut entry.referenced, referenced);
@@ -347,36 +349,36 @@ impl<T> TimerQueue<T> {
         Some(was != referenced)
     }
 
-    /// Timers that keep the loop alive, one that fires now included.
+    /// Number of timers that keep the loop alive, including one that is firing.
     #[must_use]
     pub const fn referenced(&self) -> usize {
         self.referenced
     }
 
-    /// Timers, one that fires now included.
+    /// Number of timers, including one that is firing.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.existing
     }
 
-    /// No timers.
+    /// Whether there are no timers.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.existing == 0
     }
 
-    /// The id that the next new timer gets.
+    /// The id of the next new timer.
     #[must_use]
     pub const fn next_id(&self) -> TimerId {
         TimerId(self.next_id)
     }
 
-    /// New ids start at `next` at least: for a snapshot whose last timers are gone.
+    /// Makes new ids start at `next` at least: for a snapshot whose latest timers are gone.
     pub fn skip_ids_to(&mut self, next: TimerId) {
         self.next_id = self.next_id.max(next.0);
     }
 
-    /// The armed timers, in arming order. Sorts: for snapshots and listings, not for every tick.
+    /// The armed timers, in arming order. Sorts: for snapshots and lists, not for every tick.
     #[must_use]
     pub fn armed(&self) -> Vec<Armed<'_, T>> {
         let armed = (0..self.slab.len() as u32).filter_map(|slot| {

@@ -1,7 +1,7 @@
-//! Validation of the drain rule: a callback that runs outside a tick must be followed by a drain.
+//! Checks the drain rule: a callback that runs outside a tick must be followed by a drain.
 //!
-//! Bun's debug builds hold the same rule. Breaking it is easy (call a callback without `enter` and `exit`) and
-//! shows late: a promise that settles one task too late.
+//! Bun's debug builds check the same rule. Breaking it is easy (call a callback without `enter` and `exit`)
+//! and shows up late: as a promise that settles one task too late.
 
 /// Counts callbacks and drains outside ticks.
 #[derive(Clone, Debug, Default)]
@@ -11,7 +11,7 @@ pub struct Validator {
     last: Option<&'static str>,
 }
 
-/// More callbacks ran outside a tick than drains.
+/// More callbacks than drains ran outside a tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{callbacks} callbacks ran outside a tick but only {drains} drains followed, the last callback was \
@@ -20,30 +20,31 @@ pub struct Validator {
 pub struct UndrainedCallback {
     /// Callbacks that ran outside a tick.
     pub callbacks: u32,
-    /// Drains made outside it.
+    /// Drains run outside it.
     pub drains: u32,
     /// The last callback.
     pub last: &'static str,
 }
 
 impl Validator {
-    /// A callback ran outside a tick. One that nests in another shares its drain and is not told here.
+    /// Notes a callback run outside a tick. A nested one shares the outer one's drain and must not be reported
+    /// here.
     pub fn callback(&mut self, label: &'static str) {
         self.callbacks += 1;
         self.last = Some(label);
     }
 
-    /// A drain was made outside a tick.
+    /// Notes a drain run outside a tick.
     pub fn drain(&mut self) {
-        // A drain settles what came before it, and is no credit for what comes after.
+        // A drain settles the callbacks before it, and is no credit for later ones.
         self.drains = self.callbacks;
     }
 
-    /// A pass over the queue starts: the account is closed.
+    /// Checks and resets the counts at the start of a pass over the queue.
     ///
     /// # Errors
     ///
-    /// [`UndrainedCallback`] where a callback was not followed by a drain.
+    /// [`UndrainedCallback`] if a callback was not followed by a drain.
     pub fn pass(&mut self) -> Result<(), UndrainedCallback> {
         let Self { callbacks, drains, last } = std::mem::take(self);
         match last {

@@ -1,20 +1,21 @@
 //! The wake-up: one system call for any number of posts, and none while the loop is awake.
 //!
-//! A loop that is about to wait announces it, then looks once more whether something came, then waits. A producer
-//! puts its news in first, then looks for the announcement, and wakes the loop only if it is the one who takes
-//! the announcement down. The two sides write one thing and read the other's:
+//! A loop about to wait announces it, then checks once more for news, then waits. A producer publishes its news
+//! first, then checks for the announcement, and wakes the loop only if it is the one that takes the announcement
+//! down. Each side writes one thing and reads the other's:
 //!
 //! ```text
 //!  loop:      announce ─▶ look for news ─▶ wait        producer:  news in ─▶ look for the announcement
 //! ```
 //!
-//! All four are sequentially consistent, so they have one total order. Either the producer's look comes after the
-//! announcement, and it wakes the loop; or it comes before, then its news came before that, and the loop's look
-//! finds them. Never does each miss the other. The news are always read-modify-writes (a claim in the ring, a
-//! link, a counter), which cost the same in this order on the machines that matter, so a producer pays for a load.
+//! All four accesses are sequentially consistent, so they have one total order. Either the producer's check comes
+//! after the announcement, and it wakes the loop; or it comes before, and then its news came before that, and the
+//! loop's check finds them. They can never both miss each other. Publishing news is always a read-modify-write (a
+//! claim in the ring, a link, a counter), which costs the same in this order on the machines that matter, so a
+//! producer only pays for a load.
 //!
-//! A wake-up may come late, when its producer was interrupted before the system call, and then it ends the next
-//! wait early; that costs a turn, never a lost post. Signal handlers do without: they wake the poller in any case.
+//! A wake-up may come late if its producer was preempted before the system call; it then ends the next wait early,
+//! which costs a turn, never a lost post. Signal handlers do without this: they always wake the poller.
 
 use std::fmt;
 
@@ -25,9 +26,9 @@ use crate::sync::{AtomicBool, Ordering, seq_cst_edge};
 #[cfg(loom)]
 pub(crate) mod loom_tests;
 
-/// Who wakes the loop, and whether it has to be woken. See the [module](self).
+/// Decides whether the loop has to be woken, and by which thread. See the [module](self).
 pub(crate) struct WakeUp {
-    /// The loop is about to wait, or waits, and nobody wakes it yet.
+    /// The loop is about to wait or waits, and no thread has taken on waking it yet.
     announced: AtomicBool,
     waker: Waker,
 }
@@ -38,7 +39,7 @@ impl WakeUp {
         Self { announced: AtomicBool::new(false), waker }
     }
 
-    /// Wakes the loop if it waits. The news are in, sequentially consistent, before this.
+    /// Wakes the loop if it waits. The news must have been published, sequentially consistently, before this.
     #[inline]
     pub(crate) fn wake(&self) {
         seq_cst_edge();
@@ -49,19 +50,19 @@ impl WakeUp {
 
     #[cold]
     fn wake_sleeper(&self) {
-        // An exchange, so that who is too late leaves no trace.
+        // An exchange, so that a thread that is too late leaves no trace.
         if self.announced.compare_exchange(true, false, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
             self.waker.wake();
         }
     }
 
-    /// The loop is about to wait. It looks for news after this, and does not wait if there are any.
+    /// Announces that the loop is about to wait. The loop must then check for news, and not wait if there are any.
     pub(crate) fn announce(&self) {
         self.announced.store(true, Ordering::SeqCst);
         seq_cst_edge();
     }
 
-    /// The loop does not wait, or not any more.
+    /// Withdraws the announcement: the loop does not wait, or no longer does.
     pub(crate) fn withdraw(&self) {
         self.announced.store(false, Ordering::Relaxed);
     }

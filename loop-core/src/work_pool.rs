@@ -1,8 +1,8 @@
-//! The work pool: where what would block the loop runs.
+//! The work pool: runs work that would block the loop.
 //!
-//! A job runs on one of the pool's workers; its result goes to the sink that the pool was made with, on the
-//! worker's thread, and the sink posts it to the loop. A job that panics is rejected, and its worker goes on.
-//! [`Pool`] is the seam: [`threads::WorkPool`] has real threads, a virtual pool runs jobs inline.
+//! A job runs on one of the pool's workers; its result goes to the pool's sink, on the worker's thread, and the
+//! sink posts it to the loop. A job that panics is rejected, and its worker continues. [`Pool`] is the
+//! interface: [`threads::WorkPool`] has real threads, a virtual pool runs jobs inline.
 
 pub mod threads;
 
@@ -17,7 +17,7 @@ use loop_probes::recorder::Recorder;
 
 use crate::panic_message::panic_message;
 
-/// What runs on a worker.
+/// The closure that a worker runs.
 pub type Run<R> = Box<dyn FnOnce(&Worker<'_>) -> R + Send>;
 
 /// Receives every result, on the worker's thread.
@@ -27,20 +27,20 @@ pub type Sink<R> = Box<dyn Fn(Finished<R>) + Send + Sync>;
 pub struct Job<R> {
     /// Its id; its completion runs on the loop as a task of the same id.
     pub task: TaskId,
-    /// What kind of work it is.
+    /// Its tag.
     pub tag: Tag,
     /// When it was scheduled.
     pub queued: Ticks,
-    /// What it does.
+    /// The closure to run.
     pub run: Run<R>,
 }
 
 impl<R> Job<R> {
-    /// Runs the job on `worker` and says how it ended. A panic becomes [`Rejected::Panicked`].
+    /// Runs the job on `worker` and returns its outcome and result. A panic becomes [`Rejected::Panicked`].
     #[must_use = "the result is what the job ran for"]
     pub fn execute(self, worker: &Worker<'_>) -> (Outcome, Result<R, Rejected>) {
         let run = self.run;
-        // What the closure captured goes with it, unwound or not: nothing is seen half done.
+        // The closure's captures are dropped with it, unwound or not: nothing half-done remains visible.
         match catch_unwind(AssertUnwindSafe(|| run(worker))) {
             Ok(result) if worker.failed.get() => (Outcome::Failed, Ok(result)),
             Ok(result) => (Outcome::Done, Ok(result)),
@@ -76,13 +76,13 @@ impl<'a> Worker<'a> {
         self.index
     }
 
-    /// Its way into the ring.
+    /// The worker's recorder.
     #[must_use]
     pub fn recorder(&self) -> &'a Recorder {
         self.recorder
     }
 
-    /// The job reports an error: its outcome is [`Outcome::Failed`].
+    /// Reports an error of the job: its outcome is [`Outcome::Failed`].
     pub fn fail(&self) {
         self.failed.set(true);
     }
@@ -95,21 +95,21 @@ pub enum Rejected {
     /// It panicked.
     #[error("the job panicked: {message}")]
     Panicked {
-        /// What the panic said, made printable.
+        /// The panic's message, made printable.
         message: String,
     },
-    /// It was taken back before a worker had begun it, or its loop ended.
+    /// It was taken back before a worker began it, or its loop ended.
     #[error("the job was cancelled")]
     Cancelled,
-    /// The pool did not take it.
+    /// The pool refused it.
     #[error("the job was refused: {message}")]
     Refused {
-        /// Why.
+        /// The reason.
         message: String,
     },
 }
 
-/// A job is over.
+/// A finished job.
 #[derive(Debug)]
 pub struct Finished<R> {
     /// The job.
@@ -126,52 +126,51 @@ pub struct Finished<R> {
     pub end: Ticks,
     /// How it ended.
     pub outcome: Outcome,
-    /// What it returned.
+    /// Its result.
     pub result: Result<R, Rejected>,
 }
 
-/// What becomes of jobs that wait when the pool is shut down.
+/// What a shutdown of the pool does with waiting jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pending {
     /// They run first.
     Finish,
-    /// They come back to the caller.
+    /// They are handed back to the caller.
     HandBack,
 }
 
-/// What a shutdown left.
+/// Remainders of a shutdown.
 #[derive(Debug)]
 #[must_use = "it says what did not run"]
 pub struct Shutdown<R> {
     /// Jobs that never ran, oldest first.
     pub handed_back: Vec<Job<R>>,
-    /// Workers that were still in a job when the time was up. They end with it.
+    /// Number of workers that were still in a job when the time was up. Each ends after its job.
     pub unjoined: usize,
 }
 
-/// Runs jobs beside the loop.
+/// Runs jobs outside the loop's thread.
 pub trait Pool<R> {
-    /// Takes `job`, and says how many wait for a worker now, this one included.
+    /// Takes `job`, and returns how many are now waiting for a worker, including this one.
     ///
     /// # Errors
     ///
     /// The job itself, once the pool is shut down.
     fn submit(&mut self, job: Job<R>) -> Result<u32, Job<R>>;
 
-    /// Gives a job back that no worker has begun; `None` where one has, or there is no such job.
+    /// Gives back a job that no worker has begun; `None` if one has, or there is no such job.
     fn take_back(&mut self, task: TaskId) -> Option<Job<R>>;
 
-    /// Jobs that wait for a worker.
+    /// Number of jobs waiting for a worker.
     fn depth(&self) -> u32;
 
-    /// Workers.
+    /// Number of workers.
     fn workers(&self) -> u16;
 
     /// Takes no more jobs, ends the workers and waits for them, at most for `timeout` (`None`: as long as their
-    /// jobs last). What could not be finished by then comes back. A second shutdown finds nothing left to do
-    /// but to wait again.
+    /// jobs last). Jobs that could not run in time are handed back. A second shutdown only waits again.
     fn shutdown(&mut self, pending: Pending, timeout: Option<Duration>) -> Shutdown<R>;
 
-    /// Waits no more for workers that a shutdown left in a job, not even when the pool is dropped.
+    /// Stops waiting for workers that a shutdown left in a job, even when the pool is dropped.
     fn let_go(&mut self);
 }

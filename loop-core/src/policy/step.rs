@@ -38,7 +38,7 @@ pub enum Step {
     Exit,
     /// Releases the references that were to be released at the end of the turn.
     Releases,
-    /// Waits for readiness, or only looks where something waits to be done.
+    /// Polls: waits for readiness, or does not wait if work is queued.
     Poll,
     /// Calls the sources that the poll found ready, as many as the [`SourceRule`](super::SourceRule) says.
     Io,

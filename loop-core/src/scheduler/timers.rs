@@ -1,4 +1,4 @@
-//! The scheduler's timers: delays to due times, due timers to tasks.
+//! The scheduler's timers: turns delays into due times, and due timers into tasks.
 
 use std::num::NonZeroU64;
 use std::rc::Weak;
@@ -14,12 +14,12 @@ use crate::task::Task;
 use crate::task::body::Body;
 use crate::timer::{Finished, Fired, Order, Pass, Timer, TimerQueue, due_after};
 
-/// When a timer is due, from now on.
+/// When a timer fires, counted from its arming.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delay {
     /// Once.
     Once(Duration),
-    /// Again and again; a period of zero is one nanosecond.
+    /// Repeatedly; a period of zero means one nanosecond.
     Every(Duration),
 }
 
@@ -41,24 +41,24 @@ impl Delay {
     }
 }
 
-/// There is no such timer: it fired, was cleared, or never was.
+/// There is no such timer: it fired, was cleared, or never existed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("timer {0} is not armed: it fired, was cleared, or belongs to another loop")]
 pub struct TimerGone(pub TimerId);
 
-/// What the scheduler keeps with a timer.
+/// The scheduler's data for a timer.
 #[derive(Debug)]
 pub struct TimerEntry<T> {
-    /// `None` while a task that runs only once is running, and while the handle has it.
+    /// `None` while a task that runs only once is running, and while the handle has the task.
     pub(super) task: Option<Body<T>>,
     tag: Tag,
     pub(super) delay: Delay,
     pub(super) on_shutdown: OnShutdown,
-    /// What its handles share, while there are any.
+    /// The state shared by its handles, while there are any.
     pub(super) handle: Option<Weak<Kept<T>>>,
 }
 
-/// A timer that was armed again.
+/// A timer that was re-armed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refreshed {
     /// The tag of its task.
@@ -67,16 +67,16 @@ pub struct Refreshed {
     pub due: Timestamp,
     /// The period of an interval.
     pub period_ns: Option<u64>,
-    /// It had fired, and only its handle kept it; and it keeps nothing alive.
+    /// It had fired and was kept only by its handle, and it is unreferenced.
     pub unreferenced_anew: bool,
 }
 
-/// A timer that is due, and its task.
+/// A due timer and its task.
 #[derive(Debug)]
 pub struct Due<T> {
-    /// Which, when it was due, what it skipped.
+    /// Its key, due time and skipped periods.
     pub fired: Fired,
-    /// What it runs now.
+    /// The task to run now.
     pub(crate) task: Body<T>,
     /// The tag of its task.
     pub tag: Tag,
@@ -92,7 +92,7 @@ pub(crate) struct ArmedTimer {
     pub referenced: bool,
 }
 
-/// The queue that the policy's timers wait in; `now` is when.
+/// Creates the queue for the policy's timers, at `now`.
 pub(super) fn queue<T>(policy: &Policy, now: Timestamp) -> TimerQueue<TimerEntry<T>> {
     let mut timers = TimerQueue::in_order(match policy.timers {
         TimerRule::AllDue => Order::Due,
@@ -102,14 +102,14 @@ pub(super) fn queue<T>(policy: &Policy, now: Timestamp) -> TimerQueue<TimerEntry
     timers
 }
 
-/// When a timer that is armed now is due, and what waits for it.
+/// The due time of a timer armed at `now`, and its entry.
 fn fresh<T>(now: Timestamp, delay: Delay, task: Body<T>, tag: Tag) -> (Timestamp, TimerEntry<T>) {
     let entry = TimerEntry { task: Some(task), tag, delay, on_shutdown: OnShutdown::Cancel, handle: None };
     (due_after(now, delay.first()), entry)
 }
 
 impl<T: Task> Scheduler<T> {
-    /// Arms a timer; `now` is when. Returns its key and when it is due.
+    /// Arms a timer at `now`. Returns its key and due time.
     pub(crate) fn arm(
         &mut self,
         now: Timestamp,
@@ -121,7 +121,7 @@ impl<T: Task> Scheduler<T> {
         (self.timers.arm(due, delay.period_ns(), entry), due)
     }
 
-    /// Arms a timer under a number that it had before; `now` is when. Returns its key and when it is due.
+    /// Arms a timer at `now` under a number that it had before. Returns its key and due time.
     pub(crate) fn arm_as(
         &mut self,
         id: TimerId,
@@ -134,7 +134,7 @@ impl<T: Task> Scheduler<T> {
         (self.timers.restore(id, due, delay.period_ns(), true, entry), due)
     }
 
-    /// Arms a timer as a snapshot has it.
+    /// Arms a timer with its data from a snapshot.
     #[expect(clippy::too_many_arguments, reason = "all that a snapshot says about a timer")]
     pub(crate) fn restore_timer(
         &mut self,
@@ -148,35 +148,35 @@ impl<T: Task> Scheduler<T> {
     ) -> Timer {
         let delay = match period_ns {
             Some(period) => Delay::Every(Duration::from_nanos(period.get())),
-            // Nobody knows it any more; who arms it again says so.
+            // Its delay is no longer known; re-arming it supplies one.
             None => Delay::Once(Duration::ZERO),
         };
         let entry = TimerEntry { task: Some(task), tag, delay, on_shutdown, handle: None };
         self.timers.restore(id, due, period_ns, referenced, entry)
     }
 
-    /// New timers get numbers from `next` on.
+    /// Makes new timers get numbers from `next` on.
     pub(crate) fn skip_timer_ids_to(&mut self, next: TimerId) {
         self.timers.skip_ids_to(next);
     }
 
-    /// Whether a timer is armed, or its callback runs now.
+    /// Whether a timer is armed, or its callback is running now.
     pub(crate) fn has_timer(&self, timer: Timer) -> bool {
         self.timers.value(timer).is_some()
     }
 
-    /// The delay with which a timer is armed the next time.
+    /// Sets the delay with which a timer is armed the next time.
     pub(crate) fn set_delay(&mut self, timer: Timer, delay: Delay) {
         if let Some(entry) = self.timers.value_mut(timer) {
             entry.delay = delay;
         }
     }
 
-    /// Restarts a timer as it was armed first, behind its peers: also one that fired, where a handle kept it.
+    /// Restarts a timer with its original delay, behind its peers: including one that fired, if a handle kept it.
     ///
     /// # Errors
     ///
-    /// [`TimerGone`] where it is not armed, not kept, and not running a task that can run again.
+    /// [`TimerGone`] if it is not armed, not kept, and not running a task that can run again.
     pub fn refresh(&mut self, now: Timestamp, timer: Timer) -> Result<Refreshed, TimerGone> {
         let gone = TimerGone(timer.id());
         let was_parked = self.timers.is_parked(timer);
@@ -197,7 +197,7 @@ impl<T: Task> Scheduler<T> {
         Ok(Refreshed { tag, due, period_ns, unreferenced_anew: was_parked && !is_referenced })
     }
 
-    /// Clears a timer; true where it was armed or is firing. It never fires again.
+    /// Clears a timer; true if it was armed or is firing. It never fires again.
     #[inline]
     pub fn clear(&mut self, timer: Timer) -> bool {
         let was_parked = self.timers.is_parked(timer);
@@ -208,28 +208,28 @@ impl<T: Task> Scheduler<T> {
         !was_parked
     }
 
-    /// Says whether a timer keeps the loop alive; true where that changed something now. One that only its handle
-    /// keeps takes note for when it is armed again.
+    /// Sets whether a timer keeps the loop alive; true if that changed something now. For a timer kept only by
+    /// its handle, takes effect when it is re-armed.
     ///
     /// # Errors
     ///
-    /// [`TimerGone`] where it is not armed and nobody kept it.
+    /// [`TimerGone`] if it is not armed and no handle kept it.
     pub fn set_timer_referenced(&mut self, timer: Timer, referenced: bool) -> Result<bool, TimerGone> {
         let changed = self.timers.set_referenced(timer, referenced).ok_or(TimerGone(timer.id()))?;
         Ok(changed && !self.timers.is_parked(timer))
     }
 
-    /// Says what a shutdown does with a timer.
+    /// Sets what a shutdown does with a timer.
     ///
     /// # Errors
     ///
-    /// [`TimerGone`] where it is not armed.
+    /// [`TimerGone`] if it is not armed.
     pub fn set_timer_on_shutdown(&mut self, timer: Timer, rule: OnShutdown) -> Result<(), TimerGone> {
         self.timers.value_mut(timer).ok_or(TimerGone(timer.id()))?.on_shutdown = rule;
         Ok(())
     }
 
-    /// Timers that a shutdown clears. Those that a future awaits go with that.
+    /// Timers that a shutdown clears. Those awaited by a future are handled with the future.
     pub(crate) fn timers_to_cancel(&self) -> Vec<Timer> {
         let armed = self.timers.armed().into_iter();
         let cancelled = armed.filter(|armed| {
@@ -239,7 +239,7 @@ impl<T: Task> Scheduler<T> {
         cancelled.map(|armed| armed.timer).collect()
     }
 
-    /// How many timers may finish.
+    /// Number of timers that may finish.
     pub(crate) fn timers_to_finish(&self) -> u32 {
         let armed = self.timers.armed().into_iter();
         armed.filter(|armed| armed.value.on_shutdown == OnShutdown::Finish).count() as u32
@@ -250,19 +250,19 @@ impl<T: Task> Scheduler<T> {
         self.timers.armed().into_iter().map(|armed| armed.timer).collect()
     }
 
-    /// Armed timers.
+    /// Number of armed timers.
     #[must_use]
     pub fn timer_count(&self) -> usize {
         self.timers.len()
     }
 
-    /// The id that the next timer gets.
+    /// The id of the next new timer.
     #[must_use]
     pub fn next_timer_id(&self) -> TimerId {
         self.timers.next_id()
     }
 
-    /// Begins a pass over the timers that are due at `now`. `None` where none is.
+    /// Begins a pass over the timers due at `now`. `None` if there are none.
     #[must_use]
     pub fn begin_timers(&mut self, now: Timestamp) -> Option<Pass> {
         self.reclaim();
@@ -273,7 +273,7 @@ impl<T: Task> Scheduler<T> {
         None
     }
 
-    /// The next due timer of the pass; `ran` counts those that it gave already.
+    /// The next due timer of the pass; `ran` is the number it has already returned.
     pub fn next_due(&mut self, pass: &Pass, ran: u32) -> Option<Due<T>> {
         if self.policy.timers == TimerRule::OnePerTurn && ran > 0 {
             return None;
@@ -281,7 +281,7 @@ impl<T: Task> Scheduler<T> {
         loop {
             let fired = self.timers.pop_due(pass)?;
             let Some(entry) = self.timers.value_mut(fired.timer) else { continue };
-            // What can run again stays, so that its own callback may refresh it.
+            // A task that can run again stays, so that its own callback may refresh the timer.
             let copy = entry.task.as_ref().and_then(Body::again);
             if let Some(task) = copy.or_else(|| entry.task.take()) {
                 return Some(Due { fired, task, tag: entry.tag });
@@ -290,7 +290,7 @@ impl<T: Task> Scheduler<T> {
         }
     }
 
-    /// The callback of a timer is over; `started` is when it began. Returns when it is due next.
+    /// Called after the callback of a timer, which began at `started`. Returns its next due time.
     pub fn timer_ran(&mut self, timer: Timer, started: Timestamp) -> Option<Timestamp> {
         if self.park(timer) {
             return None;

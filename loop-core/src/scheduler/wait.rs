@@ -8,8 +8,8 @@ use super::Scheduler;
 use crate::task::Task;
 
 impl<T: Task> Scheduler<T> {
-    /// How long from `now` until there is something to do: zero where work waits, `None` where nothing is due.
-    /// `watches_heap` brings the GC controller's timers in.
+    /// How long from `now` until there is something to do: zero if work is waiting, `None` if nothing is due.
+    /// `watches_heap` includes the GC controller's timers.
     #[must_use]
     pub fn next_wait(&mut self, now: Timestamp, watches_heap: bool) -> Option<Duration> {
         if self.has_work() {

@@ -1,6 +1,6 @@
-//! The pipe itself. Both ends never block: a full pipe refuses a byte, and that is counted.
+//! The pipe itself. Both ends are non-blocking: a full pipe refuses a byte, and that is counted.
 //!
-//! The sender holds both ends, so that a write to a loop that has ended is an error and no `SIGPIPE`.
+//! The sender holds both ends, so that a write to a loop that has ended is an error and not a `SIGPIPE`.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -12,11 +12,11 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::Command;
 
-/// Why a command did not get through.
+/// Why a command could not be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The loop has not read for long: the pipe is full.
+    /// The loop has not read its commands for a long time: the pipe is full.
     #[error("the self-pipe is full: the loop has not read its commands for long")]
     Full,
     /// The loop has ended.
@@ -40,22 +40,22 @@ pub struct CommandSender(Arc<Pipe>);
 impl CommandSender {
     /// Sends a command. Never blocks.
     ///
-    /// It is one `write` and an atomic addition, and so async-signal-safe. It may change `errno`: a handler that
-    /// the system calls directly has to keep that, one of `signal-hook` does.
+    /// It is one `write` and an atomic addition, and so async-signal-safe. It may change `errno`: a handler
+    /// called directly by the system has to preserve that; `signal-hook` does so for its own.
     ///
     /// # Errors
     ///
-    /// [`SendError::Full`] where the pipe is full, which is [counted](Self::refused); [`SendError::Closed`] where
-    /// the loop has ended.
+    /// [`SendError::Full`] if the pipe is full, which is [counted](Self::refused); [`SendError::Closed`] if the
+    /// loop has ended.
     pub fn send(&self, command: Command) -> Result<(), SendError> {
         self.send_byte(command.byte())
     }
 
-    /// Sends a byte that may be no command, as one of [`send`](Self::send)'s.
+    /// Sends a byte that may not be a command, as [`send`](Self::send) does.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The errors of [`send`](Self::send).
     pub fn send_byte(&self, byte: u8) -> Result<(), SendError> {
         let pipe = &*self.0;
         if pipe.is_closed.load(Ordering::Acquire) {
@@ -68,7 +68,7 @@ impl CommandSender {
                     return Ok(());
                 }
                 Err(Errno::INTR) => {}
-                // Nothing but "no room" is possible: both ends are open as long as this sender is.
+                // No error but "no room" is possible: both ends are open as long as this sender exists.
                 Ok(0) | Err(_) => {
                     pipe.refused.fetch_add(1, Ordering::Relaxed);
                     return Err(SendError::Full);
@@ -77,13 +77,13 @@ impl CommandSender {
         }
     }
 
-    /// Bytes that got through.
+    /// Number of bytes sent.
     #[must_use]
     pub fn sent(&self) -> u64 {
         self.0.sent.load(Ordering::Relaxed)
     }
 
-    /// Bytes that the full pipe refused.
+    /// Number of bytes refused because the pipe was full.
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.0.refused.load(Ordering::Relaxed)
@@ -96,12 +96,12 @@ impl CommandSender {
     }
 }
 
-/// The end that the loop reads. It goes with its registration.
+/// The end that the loop reads. Dropped with its registration.
 #[derive(Debug)]
 pub(super) struct Reader(Arc<Pipe>);
 
 impl Reader {
-    /// What is in the pipe, as far as it fits.
+    /// Reads the contents of the pipe, as far as they fit into `buffer`.
     pub(super) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match rustix::io::read(&self.0.read, buffer) {
             Ok(bytes) => Ok(bytes),

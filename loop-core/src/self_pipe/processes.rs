@@ -1,7 +1,7 @@
-//! Processes that wait to be started, and those that run.
+//! Processes waiting to be started, and running ones.
 //!
-//! `SIGCHLD` says that some child ended, not which; several of them merge into one. So each of them has the loop
-//! look at every process that it started, without waiting, and at no other child of this program.
+//! `SIGCHLD` says that some child ended, but not which, and several signals merge into one. So each signal makes
+//! the loop check every process that it started, without waiting, and no other child of this program.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -17,22 +17,22 @@ use crate::context::Context;
 use crate::error::LoopError;
 use crate::task::{Any, Task};
 
-/// What the loop is kept alive by while processes run.
+/// Label under which running processes keep the loop alive.
 const HOLD: &str = "process";
 
 /// How a process ended.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ProcessEnd {
-    /// What was started.
+    /// The program that was started.
     pub program: String,
-    /// Its process id; `None` where it could not be started.
+    /// Its process id; `None` if it could not be started.
     pub pid: Option<u32>,
     /// Its exit status, or why there is none.
     pub status: io::Result<ExitStatus>,
 }
 
-/// Processes that wait to be started, oldest first. Cheap to clone; any thread may add.
+/// Processes waiting to be started, oldest first. Cheap to clone; any thread may add.
 #[derive(Clone, Debug, Default)]
 pub struct ProcessQueue(Arc<Mutex<VecDeque<Process>>>);
 
@@ -43,18 +43,18 @@ impl ProcessQueue {
         Self::default()
     }
 
-    /// Adds a process behind those that wait. It starts when a command says so.
+    /// Adds a process behind those that wait. A command starts it.
     pub fn add(&self, process: Process) {
         self.lock().push_back(process);
     }
 
-    /// Processes that wait.
+    /// Number of waiting processes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.lock().len()
     }
 
-    /// Whether none waits.
+    /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.lock().is_empty()
@@ -83,7 +83,7 @@ pub(super) struct Processes<T: Task> {
     pub(super) queue: ProcessQueue,
     at_once: usize,
     running: RefCell<Vec<Running>>,
-    /// Requests that wait for a process to end.
+    /// Requests waiting for a process to end.
     owed: Cell<usize>,
     pub(super) ended: Cell<u64>,
     on_end: Rc<RefCell<OnEnd<T>>>,
@@ -102,19 +102,19 @@ impl<T: Task> Processes<T> {
         }
     }
 
-    /// From now on the loop hears of processes that end.
+    /// Makes the loop notice when processes end.
     pub(super) fn watch(self: &Rc<Self>, cx: &mut Context<'_, T>) -> Result<(), LoopError> {
         let this = Rc::clone(self);
         cx.on_signal(SIGCHLD, (self.wrap)(Any::repeat("signal CHLD", move |cx| this.reap(cx))))
     }
 
-    /// Program and process id of those that run.
+    /// Program and process id of each running process.
     pub(super) fn running(&self) -> Vec<(String, u32)> {
         let running = self.running.borrow();
         running.iter().map(|process| (process.program.clone(), process.child.id())).collect()
     }
 
-    /// Starts the next one, or remembers that one is to be started.
+    /// Starts the next one, or records the request for later.
     pub(super) fn start(&self, cx: &mut Context<'_, T>) {
         if self.running.borrow().len() >= self.at_once {
             self.owed.set(self.owed.get() + 1);
@@ -133,7 +133,7 @@ impl<T: Task> Processes<T> {
         }
     }
 
-    /// Looks at all that run.
+    /// Checks all running processes.
     fn reap(&self, cx: &mut Context<'_, T>) {
         let mut ended = Vec::new();
         self.running.borrow_mut().retain_mut(|Running { child, program }| {
@@ -146,7 +146,7 @@ impl<T: Task> Processes<T> {
             false
         });
         for end in ended {
-            // The task of its end keeps the loop alive from here on.
+            // From here on the task for its end keeps the loop alive.
             self.tell(cx, end);
             cx.release(HOLD);
         }

@@ -1,4 +1,4 @@
-//! The report of `D`: what the loop is at, in words.
+//! The report of command `D`: the loop's state, as text.
 
 use std::fmt;
 use std::sync::atomic::Ordering;
@@ -10,7 +10,7 @@ use crate::event_loop::Metrics;
 use crate::keep_alive::Pending;
 use crate::task::Task;
 
-/// What a loop is at. Its text is for people; the fields are for programs.
+/// A loop's state. The text is for people, the fields for programs.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
@@ -24,21 +24,21 @@ pub struct Report {
     pub pending: Vec<Pending>,
     /// Its agenda.
     pub agenda: Option<Statistics>,
-    /// Commands that it took, unknown ones included.
+    /// Commands received, including unknown ones.
     pub commands: u64,
-    /// Bytes that were no command.
+    /// Bytes that were not a command.
     pub commands_unknown: u64,
-    /// Bytes that the full pipe refused.
+    /// Bytes refused because the pipe was full.
     pub commands_refused: u64,
-    /// Collections of the agenda that commands brought about.
+    /// Agenda collections run for commands.
     pub collections: u64,
     /// Those that failed.
     pub collections_failed: u64,
-    /// Commands to collect that came while a collection was about to be made.
+    /// Collect commands served by a collection already requested.
     pub collections_joined: u64,
-    /// Programs and process ids of the processes that run.
+    /// Program and process id of each running process.
     pub running: Vec<(String, u32)>,
-    /// Processes that wait to be started.
+    /// Processes waiting to be started.
     pub waiting: usize,
     /// Processes that ended, or could not be started.
     pub ended: u64,

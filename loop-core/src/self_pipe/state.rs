@@ -1,4 +1,4 @@
-//! What the commands do, on the loop.
+//! Carries out the commands on the loop.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -16,19 +16,19 @@ use crate::agenda::{AgendaHandle, CollectError, Round};
 use crate::context::Context;
 use crate::task::{Any, Task};
 
-/// Bytes of one read. What is left is read in the next turn: a flood of commands does not hold up the loop.
+/// Most bytes per read. The rest is read in the next turn: a flood of commands must not hold up the loop.
 const READ_MAX: usize = 1024;
 
-/// How long workers have to come to a collection.
+/// Default time that workers have to reach a collection.
 const COLLECT_WITHIN: Duration = Duration::from_millis(100);
 
 type OnDump<T> = Box<dyn FnMut(&mut Context<'_, T>, &Report)>;
 type OnUnknown<T> = Box<dyn FnMut(&mut Context<'_, T>, u8)>;
 
-/// Hears how a collection ended.
+/// Receives the outcome of a collection.
 type Hear = Arc<dyn Fn(&Result<(), CollectError>) + Send + Sync>;
 
-/// What the builder gathers.
+/// Settings collected by the builder.
 pub(super) struct State<T: Task> {
     wrap: Wrap<T>,
     pub(super) agenda: Option<AgendaHandle>,
@@ -39,7 +39,7 @@ pub(super) struct State<T: Task> {
     pub(super) sender: Option<CommandSender>,
 }
 
-/// How a collection goes.
+/// Parameters of a collection.
 pub(super) struct Collector {
     pub(super) collect: Arc<dyn Fn() + Send + Sync>,
     pub(super) hear: Hear,
@@ -51,7 +51,7 @@ pub(super) struct Collector {
 pub(super) struct Collections {
     pub(super) done: AtomicU64,
     pub(super) failed: AtomicU64,
-    /// Asked for while one was about to be made: that one serves them too.
+    /// Requests made while a collection was pending, which served them too.
     pub(super) joined: AtomicU64,
 }
 
@@ -86,7 +86,7 @@ impl<T: Task> State<T> {
     }
 }
 
-/// What the tasks of the commands share.
+/// State shared by the tasks of the commands.
 pub(super) struct Shared<T: Task> {
     wrap: Wrap<T>,
     pub(super) agenda: Option<AgendaHandle>,
@@ -95,15 +95,15 @@ pub(super) struct Shared<T: Task> {
     on_unknown: RefCell<OnUnknown<T>>,
     pub(super) processes: Option<Rc<Processes<T>>>,
     pub(super) sender: Option<CommandSender>,
-    /// Bytes that were read.
+    /// Number of bytes read.
     pub(super) taken: Cell<u64>,
-    /// Those that are no command.
+    /// Number of bytes that were not a command.
     pub(super) unknown: Cell<u64>,
     pub(super) collections: Arc<Collections>,
 }
 
 impl<T: Task> Shared<T> {
-    /// Reads what is in the pipe. Each byte becomes a task, in their order.
+    /// Reads the contents of the pipe. Each byte becomes a task, in order.
     pub(super) fn read(self: &Rc<Self>, cx: &mut Context<'_, T>, reader: &Reader) {
         let mut buffer = [0; READ_MAX];
         let bytes = match reader.read(&mut buffer) {
@@ -135,7 +135,7 @@ impl<T: Task> Shared<T> {
             Command::Collect => self.collect(cx),
             Command::Quit => cx.stop(),
             Command::DumpAndQuit => {
-                // Whatever becomes of the report: it quits.
+                // Quit even if the report fails.
                 cx.stop();
                 self.dump(cx);
             }
@@ -173,13 +173,13 @@ impl<T: Task> Shared<T> {
         }
     }
 
-    /// Gives the collection up when its time is over. It is nothing to stay alive for.
+    /// Abandons the collection when its time is up. This must not keep the loop alive.
     fn limit(&self, cx: &mut Context<'_, T>, agenda: AgendaHandle, round: Round) {
         let over = Any::once("collection limit", move |_| {
             agenda.give_up(round);
         });
         let timer = cx.set_timeout(self.collector.bound, (self.wrap)(over));
-        // It was armed right now.
+        // It was armed just now.
         let _ = cx.set_timer_referenced(timer, false);
     }
 }

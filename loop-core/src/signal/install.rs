@@ -1,4 +1,4 @@
-//! A handler that is installed, until it is dropped.
+//! A signal handler, installed until it is dropped.
 
 use std::sync::Arc;
 
@@ -29,9 +29,10 @@ impl Installed {
             ring.push(Arrival { signo: number, arrived: clock.ticks() });
             waker.wake();
         };
-        // SAFETY: the handler stores atomics, reads a clock (an instruction, or a call that needs no lock) and
-        // writes to a pipe, which is all that a `SignalWaker` does: it takes no lock, allocates nothing and cannot
-        // panic. All three are types of ours, so that nobody else's code runs here. What it captured is freed by `unregister`, on an ordinary thread. errno is kept by signal-hook.
+        // SAFETY: the handler stores atomics, reads a clock (an instruction, or a call that needs no lock) and writes
+        // to a pipe, which is all that a `SignalWaker` does: it takes no lock, allocates nothing and cannot panic. All
+        // three are our own types, so that no foreign code runs here. Its captures are freed by `unregister`, on an
+        // ordinary thread. errno is preserved by signal-hook.
         let id = unsafe { low_level::register(signo, handler) };
         id.map(Self).map_err(|source| SignalError::System { signo, source })
     }

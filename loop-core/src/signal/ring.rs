@@ -1,7 +1,7 @@
 //! The ring between signal handlers and their loop.
 //!
-//! Handlers interrupt each other and run on any thread; what makes that safe is the ring of `queue::bounded`, in which
-//! nobody waits for anybody. All [`SLOTS`] slots are usable. A full ring refuses, and counts what it refused.
+//! Handlers interrupt each other and run on any thread; the ring of `queue::bounded`, in which no thread waits for
+//! another, makes that safe. All [`SLOTS`] slots are usable. A full ring refuses arrivals, and counts those refused.
 
 #[cfg(test)]
 #[cfg(loom)]
@@ -18,7 +18,7 @@ use crate::sync::{AtomicU64, Ordering};
 /// Slots of a loop's ring, all of them usable.
 pub const SLOTS: usize = 8192;
 
-/// A signal arrived.
+/// The arrival of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
     /// Its number.
@@ -27,7 +27,7 @@ pub struct Arrival {
     pub arrived: Ticks,
 }
 
-/// Any number of handlers push, one loop takes; nobody waits for anybody. See the [module](self).
+/// A ring with any number of pushing handlers and one taking loop; none waits for another. See the [module](self).
 #[derive(Debug)]
 pub struct SignalRing {
     arrivals: Bounded<Arrival>,
@@ -47,7 +47,7 @@ impl SignalRing {
         Self { arrivals, dropped: AtomicU64::new(0) }
     }
 
-    /// Puts `arrival` in, from any thread or handler. False: the ring is full; the drop was counted.
+    /// Pushes `arrival`, from any thread or handler. False if the ring is full; the drop is counted.
     pub fn push(&self, arrival: Arrival) -> bool {
         match self.arrivals.claim() {
             Ok(claim) => claim.publish(arrival),
@@ -59,19 +59,19 @@ impl SignalRing {
         true
     }
 
-    /// Takes the oldest arrival. `None`: the ring is empty, or the oldest is not published yet; its handler will
+    /// Takes the oldest arrival. `None` if the ring is empty, or the oldest is not published yet; its handler will
     /// wake the loop when it is.
     pub(super) fn pop(&self) -> Option<Arrival> {
         self.arrivals.pop()
     }
 
-    /// Arrivals that are in, those not published yet included.
+    /// Number of arrivals in the ring, including those not yet published.
     #[must_use]
     pub fn pending(&self) -> u32 {
         self.arrivals.pending() as u32
     }
 
-    /// Arrivals that the full ring refused.
+    /// Number of arrivals refused because the ring was full.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)

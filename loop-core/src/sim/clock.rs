@@ -1,4 +1,4 @@
-//! The virtual clock: it stands still until somebody moves it.
+//! The virtual clock: it stands still until it is moved.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,36 +9,36 @@ use loop_probes::ids::{Ticks, Timestamp};
 
 use crate::timer::due_after;
 
-/// A clock that stands still until somebody moves it. Its record clock counts monotonic nanoseconds.
+/// A clock that stands still until it is moved. Its record clock counts monotonic nanoseconds.
 #[derive(Clone, Debug)]
 pub struct SimClock(Arc<AtomicU64>);
 
 impl SimClock {
-    /// When a virtual world begins: not at zero, where a forgotten initial value would look right.
+    /// Start time of a virtual world: not zero, where a forgotten initial value would look right.
     pub const START: Timestamp = Timestamp(1_000_000_000);
 
     pub(super) fn new() -> Self {
         Self(Arc::new(AtomicU64::new(Self::START.0)))
     }
 
-    /// The time when so much has passed since the start.
+    /// The time at `elapsed` since the start.
     #[must_use]
     pub fn time_at(elapsed: Duration) -> Timestamp {
         due_after(Self::START, elapsed)
     }
 
-    /// Time that passed since the start.
+    /// Time elapsed since the start.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         Duration::from_nanos(self.now().ns_since(Self::START))
     }
 
-    /// Lets time pass.
+    /// Advances the time.
     pub fn advance(&self, by: Duration) {
         self.move_to(due_after(self.now(), by));
     }
 
-    /// Moves the clock on; it never goes back.
+    /// Moves the clock forward; it never goes back.
     pub(super) fn move_to(&self, to: Timestamp) {
         self.0.fetch_max(to.0, Ordering::Relaxed);
     }

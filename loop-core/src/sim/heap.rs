@@ -1,11 +1,11 @@
-//! The virtual heap: as large as somebody says, and what is live stays.
+//! The virtual heap: its size is set by the test, and live data survives a collection.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::gc::Heap;
 
-/// A heap whose size somebody says; a collection leaves what is live. Clones are the same heap.
+/// A heap with a settable size; a collection leaves the live data. Clones are the same heap.
 ///
 /// # Examples
 ///
@@ -22,7 +22,7 @@ use crate::gc::Heap;
 #[derive(Clone, Debug, Default)]
 pub struct SimHeap(Rc<Sizes>);
 
-/// In bytes.
+/// Sizes in bytes.
 #[derive(Debug, Default)]
 struct Sizes {
     now: Cell<u64>,
@@ -30,7 +30,7 @@ struct Sizes {
 }
 
 impl SimHeap {
-    /// An empty heap of which so many bytes at most survive a collection.
+    /// An empty heap of which at most `bytes` survive a collection.
     #[must_use]
     pub fn with_live(bytes: u64) -> Self {
         let heap = Self::default();
@@ -38,17 +38,17 @@ impl SimHeap {
         heap
     }
 
-    /// It is so large now.
+    /// Sets the current size.
     pub fn set(&self, bytes: u64) {
         self.0.now.set(bytes);
     }
 
-    /// It grows by so much.
+    /// Grows the heap by `bytes`.
     pub fn grow(&self, bytes: u64) {
         self.set(self.bytes().saturating_add(bytes));
     }
 
-    /// So many bytes at most survive a collection from now on.
+    /// Sets how many bytes at most survive a collection from now on.
     pub fn set_live(&self, bytes: u64) {
         self.0.live.set(bytes);
     }

@@ -1,4 +1,4 @@
-//! The virtual poller: waiting moves the clock to what the script has next.
+//! The virtual poller: waiting moves the clock to the next event of the script.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,10 +14,10 @@ use super::Sim;
 use crate::poller::{Interest, Poller, PollerError, Readiness, Ready, Source, Waker};
 use crate::timer::due_after;
 
-/// A source of readiness that exists in the script alone.
+/// A readiness source that exists only in the script.
 #[derive(Debug)]
 pub struct SimSource {
-    /// Two sources must not share an address.
+    /// Not zero-sized, because two sources must not share an address.
     _some_size: u8,
 }
 
@@ -34,7 +34,7 @@ impl SimSource {
 }
 
 impl AsFd for SimSource {
-    /// Some descriptor or other: the virtual poller looks at the address of a source, never at this.
+    /// An arbitrary descriptor: the virtual poller uses the address of a source, never this.
     fn as_fd(&self) -> BorrowedFd<'_> {
         rustix::stdio::stdin()
     }
@@ -51,7 +51,7 @@ impl SimPoller {
         Self { sim, sources: BTreeMap::new() }
     }
 
-    /// Does what the script has for up to now. It may write down more.
+    /// Runs the script's actions up to now. They may schedule more.
     fn act(&self) {
         let now = self.sim.clock.now();
         loop {
@@ -79,7 +79,7 @@ impl SimPoller {
     }
 }
 
-/// What of `ready` somebody with this interest is told: errors and hang-ups always.
+/// The part of `ready` reported for this interest: errors and hang-ups always.
 fn asked_for(ready: Readiness, interest: Interest) -> Readiness {
     let mut told = Readiness::ERROR | Readiness::HANG_UP;
     if interest.contains(Interest::READABLE) {
@@ -113,7 +113,8 @@ impl Poller for SimPoller {
 
     /// # Errors
     ///
-    /// [`io::ErrorKind::TimedOut`] where the wait has no end and the script holds nothing that could end it.
+    /// [`io::ErrorKind::TimedOut`] if the wait has no timeout and the script contains nothing that could end
+    /// it.
     fn wait(&mut self, timeout: Option<Duration>, out: &mut Vec<Ready>) -> io::Result<()> {
         out.clear();
         let deadline = timeout.map(|timeout| due_after(self.sim.clock.now(), timeout));

@@ -1,4 +1,4 @@
-//! The virtual work pool: a job runs on the loop thread, at the moment at which it ends.
+//! The virtual work pool: a job runs on the loop thread, at the time at which it ends.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -15,14 +15,14 @@ use super::Sim;
 use crate::timer::due_after;
 use crate::work_pool::{Finished, Job, Pending, Pool, Shutdown, Sink, Worker};
 
-/// How long jobs take, and who is free when.
+/// Durations of jobs, and availability of workers.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) durations: VecDeque<Duration>,
-    /// When each worker is free.
+    /// When each worker becomes free.
     pub(super) free_at: Vec<Timestamp>,
     pub(super) recorder: Recorder,
-    /// Jobs that wait for a worker, by the time at which one takes them.
+    /// Jobs waiting for a worker, by the time at which one takes them.
     waiting: Vec<Timestamp>,
 }
 
@@ -42,7 +42,7 @@ pub struct SimPool<R> {
     sim: Sim,
     sink: Rc<Sink<R>>,
     closed: bool,
-    /// Jobs that are not done, and when a worker takes each.
+    /// Unfinished jobs, and when a worker takes each.
     jobs: Jobs<R>,
 }
 
@@ -62,7 +62,7 @@ impl<R: 'static> Pool<R> for SimPool<R> {
         let now = self.sim.clock.now();
         let mut plan = self.sim.pool.borrow_mut();
         let duration = plan.durations.pop_front().unwrap_or_default();
-        // The worker that is free first, and of those the one with the lowest number.
+        // The worker that is free first, and among equals the one with the lowest number.
         let free = plan.free_at.iter().enumerate().min_by_key(|(_, free)| **free);
         let (worker, start) = free.map_or((0, now), |(worker, free)| (worker, now.max(*free)));
         let end = due_after(start, duration);
@@ -77,7 +77,7 @@ impl<R: 'static> Pool<R> for SimPool<R> {
         let (task, jobs) = (job.task, Rc::clone(&self.jobs));
         self.jobs.borrow_mut().insert(task, (job, start));
         let run = move || {
-            // One that was taken back leaves its worker idle.
+            // A job that was taken back leaves its worker idle.
             let job = jobs.borrow_mut().remove(&task);
             if let Some((job, _)) = job {
                 sink(execute(&sim, job, worker as u16, Ticks(start.0)));
@@ -109,7 +109,7 @@ impl<R: 'static> Pool<R> for SimPool<R> {
         self.sim.pool.borrow().free_at.len() as u16
     }
 
-    /// What was submitted runs to its end in any case: its time is written down already.
+    /// Submitted jobs run to completion in any case: their times are already scheduled.
     fn shutdown(&mut self, _pending: Pending, _timeout: Option<Duration>) -> Shutdown<R> {
         self.closed = true;
         Shutdown { handed_back: Vec::new(), unjoined: 0 }
@@ -123,7 +123,7 @@ fn execute<R>(sim: &Sim, job: Job<R>, worker: u16, start: Ticks) -> Finished<R> 
     let plan = sim.pool.borrow();
     let (outcome, result) = job.execute(&Worker::new(worker, &plan.recorder));
     let end = sim.clock.ticks();
-    // Virtual time has one record clock: what was posted outside a recording has no time.
+    // Virtual time has one record clock: a job posted while nothing was recorded has no time.
     let queued = if queued == Ticks(0) { start } else { queued };
     plan.recorder.record(end, Event::WorkRan { task, tag, worker, outcome, queued, start });
     Finished { task, tag, worker, queued, start, end, outcome, result }

@@ -7,7 +7,7 @@ use loop_probes::clock::Clock;
 use super::{Script, Sim, SimClock};
 use crate::signal::{Arrival, SignalError, SignalSource};
 
-/// Signals that wait at most; what comes on top is dropped and counted.
+/// Most signals waiting; further ones are dropped and counted.
 pub const SIGNALS_MAX: usize = 8192;
 
 /// The signals of a virtual world.
@@ -45,7 +45,7 @@ impl SignalSource for SimSignals {
     }
 
     fn install(&mut self, signo: i32) -> Result<(), SignalError> {
-        // SIGKILL and SIGSTOP, on every Unix.
+        // SIGKILL and SIGSTOP.
         if signo == 9 || signo == 19 {
             return Err(SignalError::Forbidden { signo });
         }

@@ -1,7 +1,7 @@
-//! `Any`: a boxed, labelled closure as a task, for what is too rare to deserve a variant.
+//! `Any`: a boxed, labelled closure as a task, for work too rare to deserve a variant.
 //!
 //! It costs an allocation and an indirect call; the label becomes a tag of its own, so that the inspector
-//! still tells one from another.
+//! can still tell closures apart.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -34,22 +34,22 @@ impl<T: Task> Any<T> {
         Self { tag: tag_of_label(label), body: Body::Once(Box::new(run)) }
     }
 
-    /// Runs as often as an interval, a signal or a source asks for.
+    /// Runs as often as an interval, a signal or a source calls it.
     pub fn repeat(label: &'static str, run: impl FnMut(&mut Context<'_, T>) + 'static) -> Self {
         Self { tag: tag_of_label(label), body: Body::Repeat(Rc::new(RefCell::new(run))) }
     }
 
-    /// For [`Task::tag`] of the enum around it.
+    /// Implements [`Task::tag`] for the enclosing enum.
     #[must_use]
     pub fn tag(&self) -> TagOf {
         TagOf::Global(self.tag)
     }
 
-    /// For [`Task::run`] of the enum around it.
+    /// Implements [`Task::run`] for the enclosing enum.
     ///
     /// # Panics
     ///
-    /// When a repeating closure is run from within itself, which only `EventLoop::run_task` can bring about.
+    /// If a repeating closure is run from within itself, which only `EventLoop::run_task` can cause.
     pub fn run(self, cx: &mut Context<'_, T>) {
         match self.body {
             Body::Once(run) => run(cx),
@@ -57,7 +57,7 @@ impl<T: Task> Any<T> {
         }
     }
 
-    /// For [`Task::again`] of the enum around it.
+    /// Implements [`Task::again`] for the enclosing enum.
     #[must_use]
     pub fn again(&self) -> Option<Self> {
         match &self.body {

@@ -1,8 +1,8 @@
-//! The body: what a queue, a timer or a source of readiness runs when its turn comes.
+//! The body: what a queue, a timer or a readiness source runs.
 //!
-//! Nearly always the application's own task. The rest is what futures need: the poll of one, and waking whoever
-//! awaits a timer, a job or a source. One enum, so that all of them wait in the same queues, in one order; the
-//! application's own stays the first arm of a `match`, one branch that is always taken.
+//! Nearly always the application's own task. The rest serves futures: polling one, and waking those that await
+//! a timer, a job or a source. It is one enum so that all of them wait in the same queues, in one order; the
+//! application's own is the first arm of a `match`, a branch that is nearly always taken.
 
 use std::rc::Rc;
 
@@ -13,28 +13,28 @@ use crate::future::wait::Wait;
 use crate::future::watched::Registry;
 use crate::owner::Failure;
 
-/// What runs.
+/// A unit of work to run.
 #[derive(Debug)]
 pub(crate) enum Body<T> {
     /// The application's task.
     Task(T),
     /// Polls a spawned future.
     Poll(FutureKey),
-    /// Wakes whoever awaits this timer or job.
+    /// Wakes the future that awaits this timer or job.
     Wake(Rc<Wait>),
-    /// Wakes those who await what this source is ready for.
+    /// Wakes the futures that await this source's readiness.
     Ready(Rc<Registry>),
-    /// The application's task, told of an error.
+    /// An owner's task, run for an error.
     Told(Box<Told<T>>),
 }
 
-/// Runs `task`, unless its tag must never be.
+/// Runs `task`, unless its tag must never be dispatched.
 #[inline]
 pub(crate) fn dispatch<T: Task>(task: T, cx: &mut Context<'_, T>) {
     if task.is_never_dispatched() { cx.refuse_dispatch(&task) } else { task.run(cx) }
 }
 
-/// A task and the error that it is told of.
+/// An owner's task and the error that it is run for.
 #[derive(Debug)]
 pub(crate) struct Told<T> {
     pub(crate) task: T,
@@ -61,7 +61,7 @@ impl<T: Task> Body<T> {
         }
     }
 
-    /// A copy that runs now, while `self` stays for the next time. `None` where it runs once.
+    /// A copy to run now, while `self` stays for the next time. `None` if it runs only once.
     #[inline]
     pub(crate) fn again(&self) -> Option<Self> {
         match self {

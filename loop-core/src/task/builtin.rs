@@ -1,13 +1,13 @@
-//! `Builtin`: the enum of what the loop brings itself, and a ready task type for who has none of their own.
+//! `Builtin`: the enum of the loop's own tasks, and a ready-made task type for applications without one.
 //!
-//! So far it brings the boxed rest, which an application with an enum of its own has as a variant [`Any`]; the
-//! families (filesystem, network, process, …) become variants here.
+//! So far it contains only boxed closures, which an application with its own enum includes as a variant
+//! [`Any`]; the families (filesystem, network, process, …) will become variants here.
 
 use super::tag::TagOf;
 use super::{Any, AnyRemote, Task};
 use crate::context::Context;
 
-/// What the loop brings.
+/// The loop's own task type.
 ///
 /// # Examples
 ///
@@ -26,7 +26,7 @@ pub enum Builtin {
     Any(Any<Self>),
 }
 
-/// What other threads send to a loop of [`Builtin`].
+/// Tasks that other threads send to a loop of [`Builtin`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BuiltinRemote {
@@ -40,12 +40,12 @@ impl Builtin {
         Self::Any(Any::once(label, run))
     }
 
-    /// A closure that runs again and again, for intervals, signals and sources.
+    /// A closure that runs repeatedly, for intervals, signals and sources.
     pub fn repeat(label: &'static str, run: impl FnMut(&mut Context<'_, Self>) + 'static) -> Self {
         Self::Any(Any::repeat(label, run))
     }
 
-    /// A closure that another thread sends.
+    /// A closure sent by another thread.
     pub fn remote(
         label: &'static str,
         run: impl FnOnce(&mut Context<'_, Self>) + Send + 'static,

@@ -1,5 +1,5 @@
-//! How a task says what kind it is. An application numbers its own tags from 0; the numbers that go into a trace
-//! come from the process's table of names, which every loop and probe of the process shares.
+//! How a task states its kind. An application numbers its own tags from 0; the numbers in a trace come from the
+//! process's table of names, shared by all loops and probes of the process.
 
 pub use loop_probes::tags::{name, tag_of_label};
 
@@ -7,12 +7,12 @@ use loop_probes::ids::Tag;
 
 use super::Task;
 
-/// What [`Task::tag`] answers.
+/// The result of [`Task::tag`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TagOf {
-    /// The application's own: an index into [`Task::TAGS`]. One that lies outside is "untagged".
+    /// The application's own: an index into [`Task::TAGS`]. An index out of range is "untagged".
     Own(u16),
-    /// A tag of this process's table, as [`tag_of_label`] gives it.
+    /// A tag of this process's table, from [`tag_of_label`].
     Global(Tag),
 }
 

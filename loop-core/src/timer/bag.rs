@@ -1,57 +1,57 @@
-//! A bag of armings: what a slot of the wheel holds, in no order, with its minimum.
+//! A bag of armings: the contents of a wheel's slot, unordered, with the minimum.
 //!
-//! Armings lie side by side in chunks, so that moving a whole bag reads memory from front to back; a linked list
-//! would wait for each timer in turn. One that no longer stands stays until the bag is moved, looked through, or has
-//! doubled since it was: clearing a timer touches the timer and nothing else, no count either. Among a million timers
-//! that is a third of what clearing one costs.
+//! Armings are stored side by side in chunks, so that moving a whole bag reads memory sequentially; a linked list
+//! would wait for each timer in turn. A stale arming stays until the bag is moved, scanned, or has doubled since it
+//! last was: clearing a timer touches the timer and nothing else, not even a count. With a million timers, that would
+//! be a third of the cost of clearing one.
 //!
-//! The minimum is known as long as it stands. When it was cleared, few are looked through; a crowd becomes a heap,
-//! once, so that a program that clears the first of many timers again and again does not pay for all of them each
-//! time. What that costs was paid by those who came.
+//! The minimum is known while it stands. When it has been cleared, a few armings are scanned; a crowd is turned into
+//! a heap, once, so that a program that repeatedly clears the first of many timers does not pay for all of them each
+//! time. That cost is amortised over the insertions.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::slab::{Arming, Slab, Waiting};
 
-/// Armings of a chunk, and at most as many are looked through rather than made a heap.
+/// Armings per chunk, and the most that are scanned rather than turned into a heap.
 const CHUNK: usize = 32;
 /// No chunk.
 const NONE: u32 = u32::MAX;
 
-/// The chunks of all bags: as many as were needed at one time.
+/// The chunks of all bags: as many as were ever in use at one time.
 #[derive(Debug)]
 pub(super) struct Chunks {
     chunks: Vec<Chunk>,
-    /// The first that a bag gave back; the others follow by `below`.
+    /// The first free chunk; the others follow by `below`.
     free: u32,
-    /// From here on no bag has had one since all were given back: then they are handed out in order again.
+    /// Chunks from here on are unused since all were last given back: they are then handed out in order again.
     fresh: usize,
-    /// How many bags have.
+    /// Number of chunks in use by bags.
     taken: usize,
-    /// Armings of all bags, those included that do not stand.
+    /// Number of armings in all bags, including stale ones.
     len: usize,
 }
 
 #[derive(Debug)]
 struct Chunk {
     armings: [Waiting; CHUNK],
-    /// The chunk that was filled before.
+    /// The chunk that was filled before this one.
     below: u32,
 }
 
 #[derive(Debug)]
 pub(super) struct Bag {
-    /// The chunk that is being filled, and how far; those below are full.
+    /// The chunk being filled, and its fill level; those below are full.
     top: u32,
     used: u32,
-    /// Armings, those included that do not stand.
+    /// Number of armings, including stale ones.
     len: usize,
-    /// How many there were after they had been looked through.
+    /// Number of armings after the last scan.
     tidied: usize,
-    /// The least of them, as far as it stands.
+    /// The least of them, as long as it stands.
     min: Waiting,
-    /// Where they are when they are a crowd.
+    /// The armings, once they are a crowd.
     crowd: Option<BinaryHeap<Reverse<Waiting>>>,
 }
 
@@ -76,7 +76,7 @@ impl Chunks {
         chunk as u32
     }
 
-    /// Gives a chunk back; returns the one below it.
+    /// Frees a chunk; returns the one below it.
     fn give_back(&mut self, chunk: u32) -> u32 {
         self.taken -= 1;
         let free = std::mem::replace(&mut self.free, chunk);
@@ -113,7 +113,7 @@ impl Bag {
         }
     }
 
-    /// Makes room in the top chunk; a crowd has its own.
+    /// Makes room in the top chunk; a crowd needs none.
     fn make_room<E>(&mut self, chunks: &mut Chunks, slab: &Slab<E>) {
         if self.len >= CHUNK.max(self.tidied * 2) && chunks.len > slab.armed() * 2 {
             self.tidy(chunks, slab);
@@ -123,7 +123,7 @@ impl Bag {
         }
     }
 
-    /// Throws out what does not stand.
+    /// Removes stale armings.
     fn tidy<E>(&mut self, chunks: &mut Chunks, slab: &Slab<E>) {
         if let Some(crowd) = &mut self.crowd {
             crowd.retain(|Reverse(arming)| slab.standing(*arming).is_some());
@@ -133,7 +133,7 @@ impl Bag {
         }
         let mut all = std::mem::take(self);
         let mut some = Vec::with_capacity(CHUNK);
-        // Nothing is looked through twice on the way.
+        // Prevents tidying again during the pushes.
         self.tidied = usize::MAX / 2;
         while all.pop_chunk(chunks, &mut some) {
             let standing = some.iter().filter(|arming| slab.standing(**arming).is_some());
@@ -142,14 +142,14 @@ impl Bag {
         self.tidied = self.len;
     }
 
-    /// Armings, those included that do not stand.
+    /// Number of armings, including stale ones.
     #[cfg(test)]
     #[cfg(not(loom))]
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether more than `few` stand.
+    /// Whether it has more than `few` armings that stand.
     #[inline]
     pub(super) fn is_more_than<E>(&mut self, few: usize, chunks: &mut Chunks, slab: &Slab<E>) -> bool {
         if self.len > few && chunks.len > slab.armed() {
@@ -158,7 +158,7 @@ impl Bag {
         self.len > few
     }
 
-    /// When the least that stands is due.
+    /// The earliest due time of those that stand.
     #[inline]
     pub(super) fn min<E>(&mut self, chunks: &mut Chunks, slab: &Slab<E>) -> Option<u64> {
         if self.len > 0 && slab.standing(self.min).is_some() {
@@ -182,7 +182,7 @@ impl Bag {
             self.crowd = Some(BinaryHeap::from(all));
         }
         let Some(crowd) = &mut self.crowd else {
-            // Few, in one chunk: nothing is due at the beginning of time, so nothing leaves but what is gone.
+            // Few, in one chunk: without a time nothing is due, so only stale armings are removed.
             self.pick(chunks, slab, None, &mut Vec::new());
             return (self.len > 0).then_some(self.min.due);
         };
@@ -198,7 +198,7 @@ impl Bag {
         (self.len > 0).then_some(self.min.due)
     }
 
-    /// Moves what stands and is due at `now` to `due`.
+    /// Moves armings that stand and are due at `now` to `due`.
     pub(super) fn pick<E>(
         &mut self,
         chunks: &mut Chunks,
@@ -221,7 +221,7 @@ impl Bag {
             }
             return;
         }
-        // One chunk: what stays moves to its front.
+        // One chunk: compact the remaining armings to its front.
         if self.len == 0 {
             return;
         }
@@ -247,7 +247,7 @@ impl Bag {
         }
     }
 
-    /// Takes a chunk of armings out, in place of what `into` holds. False: the bag is empty.
+    /// Takes out a chunk of armings, which replaces the contents of `into`. False if the bag is empty.
     pub(super) fn pop_chunk(&mut self, chunks: &mut Chunks, into: &mut Vec<Waiting>) -> bool {
         into.clear();
         if let Some(crowd) = self.crowd.take() {

@@ -1,8 +1,8 @@
-//! Timers in due order: most wait in the wheel; while a pass runs, some are with it.
+//! Timers in due order: most wait in the wheel; while a pass runs, it holds some of them.
 //!
-//! A pass takes what is due from the wheel one stretch at a time and sorts it, so that its first timer does not wait
-//! until a million others are in order. What is armed meanwhile and is due in this pass is kept off the wheel until
-//! the pass is over, or it would come round again.
+//! A pass takes due timers from the wheel one stretch at a time and sorts each, so that its first timer does not
+//! wait until a million others are in order. Timers armed during the pass and due within it are kept off the wheel
+//! until the pass is over, or they would fire in the same pass.
 
 use super::slab::{Arming, Slab};
 use super::wheel::Wheel;
@@ -10,13 +10,13 @@ use super::wheel::Wheel;
 #[derive(Debug, Default)]
 pub(super) struct ByDue {
     pub(super) wheel: Wheel,
-    /// The stretch that the pass took last, by (due, sequence).
+    /// The latest stretch taken by the pass, sorted by (due, sequence).
     taken: Vec<Arming>,
-    /// How many of them were given out.
+    /// Number of them already returned.
     given: usize,
-    /// What was armed while the pass ran and is due in it.
+    /// Timers armed during the pass and due within it.
     late: Vec<Arming>,
-    /// What is due by then belongs to the running pass.
+    /// Time of the running pass: timers due by then belong to it.
     pass: Option<u64>,
 }
 
@@ -24,7 +24,7 @@ impl ByDue {
     #[inline]
     pub(super) fn push<E>(&mut self, slab: &Slab<E>, arming: Arming) {
         if arming.due == u64::MAX {
-            // It never fires, so it need not wait anywhere.
+            // It never fires, so it need not be stored.
         } else if self.pass.is_some_and(|now| arming.due <= now) {
             self.late.push(arming);
         } else {
@@ -32,7 +32,7 @@ impl ByDue {
         }
     }
 
-    /// When the first timer is due.
+    /// The earliest due time.
     #[inline]
     pub(super) fn next_due<E>(&mut self, slab: &Slab<E>) -> Option<u64> {
         let waiting = self.wheel.next_due(slab);
@@ -56,7 +56,7 @@ impl ByDue {
         self.pass = Some(now);
     }
 
-    /// What the pass took and did not give out, or kept off, waits in the wheel again.
+    /// Returns timers that the pass took but did not hand out, or kept off, to the wheel.
     fn end_pass<E>(&mut self, slab: &Slab<E>) {
         if self.pass.take().is_some() {
             let left = self.taken.drain(..).skip(self.given).chain(self.late.drain(..));
@@ -66,7 +66,7 @@ impl ByDue {
         }
     }
 
-    /// The next due timer of the running pass, which is over where there is none.
+    /// The next due timer of the running pass; the pass ends if there is none.
     #[inline]
     pub(super) fn pop<E>(&mut self, slab: &Slab<E>, now: u64) -> Option<Arming> {
         loop {

@@ -1,4 +1,4 @@
-//! What a timer queue answers: passes, firings, what became of them, what is armed.
+//! Results of a timer queue: passes, firings and their outcomes, armed timers.
 
 use std::num::NonZeroU64;
 
@@ -6,7 +6,8 @@ use loop_probes::ids::Timestamp;
 
 use super::Timer;
 
-/// One pass over the due timers: one reading of the clock, and only what was armed before it began.
+/// One pass over the due timers: uses one clock reading, and only fires timers armed before it
+/// began.
 #[derive(Debug)]
 pub struct Pass {
     pub(super) now: Timestamp,
@@ -15,44 +16,45 @@ pub struct Pass {
     pub(super) number: u64,
 }
 
-/// A timer fires. Its callback runs next, then [`TimerQueue::finish`](super::TimerQueue::finish).
+/// The firing of a timer. Its callback runs next, then
+/// [`TimerQueue::finish`](super::TimerQueue::finish).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fired {
-    /// Which.
+    /// The timer.
     pub timer: Timer,
     /// When it was due.
     pub due: Timestamp,
-    /// The pass's reading of the clock.
+    /// The pass's clock reading.
     pub fired: Timestamp,
     /// Whole periods that a late interval skipped up to that reading.
     pub skipped: u64,
     /// The period of an interval.
     pub period_ns: Option<NonZeroU64>,
-    /// It keeps the loop alive.
+    /// Whether it keeps the loop alive.
     pub referenced: bool,
 }
 
-/// An armed timer, as a snapshot lists it.
+/// An armed timer, as listed in a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Armed<'a, T> {
-    /// Which.
+    /// The timer.
     pub timer: Timer,
     /// When it is due.
     pub due: Timestamp,
     /// The period of an interval.
     pub period_ns: Option<NonZeroU64>,
-    /// It keeps the loop alive.
+    /// Whether it keeps the loop alive.
     pub referenced: bool,
-    /// What it was armed with.
+    /// The value it was armed with.
     pub value: &'a T,
 }
 
-/// What became of a timer that fired.
+/// Outcome of a firing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finished<T> {
-    /// It was a one-shot and is gone: its value comes back.
+    /// It was a one-shot and is gone: its value is returned.
     Done(T),
-    /// It is armed, as an interval or because its callback armed it; due then.
+    /// It is armed, as an interval or by its callback, and due at this time.
     Armed(Timestamp),
     /// It is gone: its callback cleared it.
     Cleared,

@@ -4,8 +4,9 @@ use std::fmt;
 
 use loop_probes::ids::TimerId;
 
-/// The key of a timer, as arming it gave it out: its id, and where the loop keeps it. Once the timer is gone the
-/// place may be another's; the key then names nobody, and whoever asks with it is told that the timer is gone.
+/// The key of a timer, returned by arming it: its id, and its place in the queue. Once the timer is gone, the
+/// place may belong to another timer; the key then refers to none, and calls with it report that the timer is
+/// gone.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Timer {
     pub(super) id: TimerId,
@@ -13,7 +14,7 @@ pub struct Timer {
 }
 
 impl Timer {
-    /// Its id, which traces know it by: counts up from 1, is never used again, stays when it is armed again.
+    /// Its id in traces: counts up from 1, is never reused, and stays the same when the timer is re-armed.
     #[must_use]
     pub const fn id(self) -> TimerId {
         self.id

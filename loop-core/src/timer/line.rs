@@ -1,16 +1,16 @@
-//! The line: timers in the order in which they were armed, for a loop that fires the first that is due.
+//! The line: timers in arming order, for a loop that fires the first one that is due.
 //!
-//! Numbers of armings only grow, so a line is sorted by itself. One that does not stand any more is passed over,
-//! and thrown out with the others when half of the line is gone.
+//! Arming numbers only grow, so a line is always sorted. A stale arming is skipped, and all of them are removed
+//! once they make up half of the line.
 
 use super::slab::{Arming, Slab};
 
 #[derive(Debug, Default)]
 pub(super) struct Line {
     armings: Vec<Arming>,
-    /// How many do not stand any more.
+    /// Number of stale armings.
     gone: usize,
-    /// What is due first, as far as it stands.
+    /// The arming that is due first, as long as it stands.
     min: Option<Arming>,
 }
 
@@ -23,7 +23,7 @@ impl Line {
         }
     }
 
-    /// One of its armings does not stand any more.
+    /// Notes that one of its armings became stale.
     #[inline]
     pub(super) fn lose<E>(&mut self, slab: &Slab<E>) {
         self.gone += 1;
@@ -33,13 +33,13 @@ impl Line {
         }
     }
 
-    /// The first that is due at `now` and was armed before the arming with this number.
+    /// The first arming due at `now` and made before the arming with this number.
     pub(super) fn first_due<E>(&self, slab: &Slab<E>, now: u64, armed_before: u64) -> Option<Arming> {
         let armings = self.armings.iter().take_while(|arming| arming.sequence < armed_before);
         armings.copied().find(|arming| arming.due <= now && arming.due < u64::MAX && slab.stands(*arming))
     }
 
-    /// What is due first.
+    /// The arming that is due first.
     pub(super) fn min<E>(&mut self, slab: &Slab<E>) -> Option<Arming> {
         if self.min.is_none_or(|min| !slab.stands(min)) {
             let standing = self.armings.iter().filter(|arming| slab.stands(**arming));

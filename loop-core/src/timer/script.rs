@@ -1,21 +1,21 @@
-//! The delays of scripts: numbers of milliseconds, with the limits that scripts know from browsers, Node and Bun.
-//! Native timers have nanoseconds and no such limits.
+//! The delays of scripts: numbers of milliseconds, with the limits known from browsers, Node and Bun. Native
+//! timers have nanosecond resolution and no such limits.
 
 use std::time::Duration;
 
-/// The longest delay that a script can give, in milliseconds: about 25 days.
+/// The longest delay that a script can specify, in milliseconds: about 25 days.
 pub const DELAY_MS_MAX: f64 = 2_147_483_647.0;
 
-/// A script's delay, as it is taken.
+/// A script's delay after applying the limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScriptDelay {
-    /// How long.
+    /// The delay to use.
     pub delay: Duration,
-    /// Why that is not what was asked for.
+    /// Why it differs from the requested one.
     pub warning: Option<DelayWarning>,
 }
 
-/// Why a script's delay is 1 ms.
+/// Why a script's delay was replaced by 1 ms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DelayWarning {
@@ -28,7 +28,7 @@ pub enum DelayWarning {
 }
 
 impl ScriptDelay {
-    /// Takes `ms` milliseconds, fractions cut off; outside [1, 2^31 − 1] it is 1 ms, with a warning.
+    /// Accepts `ms` milliseconds, with fractions cut off; outside [1, 2^31 − 1] it becomes 1 ms, with a warning.
     ///
     /// # Examples
     ///

@@ -1,15 +1,15 @@
-//! The slab of timers: for each its id, when it is due, as which arming, and what its owner keeps with it. A timer's
-//! key is an index into it. All of a timer is in one place: among a million, memory is what one pays for.
+//! The slab of timers: for each timer its id, due time, arming number, and the owner's data. A timer's key is an
+//! index into it. All data of a timer is in one place: with a million timers, memory access dominates the cost.
 //!
-//! Whoever lets a timer wait holds an [`Arming`], and asks here whether it still stands: no arming has the number of
-//! another. So to clear a timer is to cross out its number, wherever it waits.
+//! Structures in which timers wait hold [`Arming`]s, and ask here whether each still stands: no two armings have the
+//! same number. So clearing a timer means invalidating its number, wherever it waits.
 
-/// The sequence of a timer that is not armed: it fires, or waits to be armed again.
+/// The sequence of a timer that is not armed: it is firing, or waits to be re-armed.
 const UNARMED: u64 = 0;
-/// The sequence of a place that has no timer.
+/// The sequence of an empty place.
 const FREE: u64 = u64::MAX;
 
-/// In whole cache lines, so that no timer lies across more of them than it needs.
+/// Aligned to cache lines, so that no timer spans more of them than necessary.
 #[derive(Debug)]
 #[repr(align(64))]
 struct Place<E> {
@@ -17,11 +17,11 @@ struct Place<E> {
     due: u64,
     /// The number of this arming, from 1.
     sequence: u64,
-    /// What stays here when the timer goes is of no use, and holds nothing.
+    /// Left in place when the timer goes: unused, and owning nothing.
     entry: E,
 }
 
-/// One arming of a timer, as it is sorted: by due time, equal ones in arming order.
+/// One arming of a timer, in sort order: by due time, equal ones in arming order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Arming {
     pub(super) due: u64,
@@ -29,7 +29,8 @@ pub(super) struct Arming {
     pub(super) node: u32,
 }
 
-/// An arming as it waits: the number's lower half tells it from all others of its timer but each four-billionth.
+/// An arming as stored while it waits: the number's lower half distinguishes it from the timer's other armings,
+/// except every four-billionth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Waiting {
     pub(super) due: u64,
@@ -38,7 +39,7 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// What waits nowhere.
+    /// A placeholder for no arming.
     pub(super) const NOTHING: Self = Self { due: u64::MAX, node: u32::MAX, mark: 0 };
 }
 
@@ -53,10 +54,10 @@ impl Arming {
 #[derive(Debug)]
 pub(super) struct Slab<E> {
     places: Vec<Place<E>>,
-    /// Places without a timer, the last one to be taken first. Not in the places: to follow them from place to place
+    /// Empty places; the last one is used first. Not linked through the places: following links from place to place
     /// would make each arming wait for the memory of the one before.
     free: Vec<u32>,
-    /// Timers that are armed.
+    /// Number of armed timers.
     armed: usize,
 }
 
@@ -67,7 +68,7 @@ impl<E> Default for Slab<E> {
 }
 
 impl<E> Slab<E> {
-    /// A place for a new timer.
+    /// Takes a place for a new timer.
     #[inline]
     pub(super) fn take(&mut self, id: u64, entry: E) -> u32 {
         let new = Place { id, due: 0, sequence: UNARMED, entry };
@@ -90,8 +91,8 @@ impl<E> Slab<E> {
         &mut self.places[node as usize].entry
     }
 
-    /// Gives a place back. With the last timer all places go, so that the next ones are side by side in the order of
-    /// their arming again.
+    /// Frees a place. When the last timer goes, all places are dropped, so that the next timers are again stored
+    /// side by side in arming order.
     #[inline]
     pub(super) fn free(&mut self, node: u32) {
         self.places[node as usize].sequence = FREE;
@@ -113,31 +114,31 @@ impl<E> Slab<E> {
         self.places[node as usize].id
     }
 
-    /// Timers that are armed.
+    /// Number of armed timers.
     #[inline]
     pub(super) fn armed(&self) -> usize {
         self.armed
     }
 
-    /// Places, with and without a timer.
+    /// Number of places, with and without a timer.
     pub(super) fn len(&self) -> usize {
         self.places.len()
     }
 
-    /// When and as which arming the timer of `node` is armed; `None` where it is not.
+    /// The current arming of the timer at `node`; `None` if it is not armed.
     #[inline]
     pub(super) fn arming(&self, node: u32) -> Option<Arming> {
         let Place { due, sequence, .. } = self.places[node as usize];
         (sequence != UNARMED && sequence != FREE).then_some(Arming { due, sequence, node })
     }
 
-    /// Whether that arming still stands.
+    /// Whether this arming still stands.
     #[inline]
     pub(super) fn stands(&self, arming: Arming) -> bool {
         self.places.get(arming.node as usize).is_some_and(|place| place.sequence == arming.sequence)
     }
 
-    /// The arming that waits there, where it still stands.
+    /// The waiting arming, if it still stands.
     #[inline]
     pub(super) fn standing(&self, Waiting { due, node, mark }: Waiting) -> Option<Arming> {
         let Place { due: armed, sequence, .. } = *self.places.get(node as usize)?;
@@ -145,7 +146,7 @@ impl<E> Slab<E> {
         stands.then_some(Arming { due, sequence, node })
     }
 
-    /// Notes an arming, which the earlier one of the same timer gives way to.
+    /// Records an arming, which supersedes the timer's earlier one.
     #[inline]
     pub(super) fn arm(&mut self, node: u32, due: u64, sequence: u64) -> Arming {
         let place = &mut self.places[node as usize];
@@ -154,7 +155,7 @@ impl<E> Slab<E> {
         Arming { due, sequence, node }
     }
 
-    /// Takes back the arming of a timer; false where it was not armed.
+    /// Cancels the arming of a timer; false if it was not armed.
     #[inline]
     pub(super) fn disarm(&mut self, node: u32) -> bool {
         let was = std::mem::replace(&mut self.places[node as usize].sequence, UNARMED);

@@ -1,19 +1,19 @@
-//! The hierarchical timing wheel: which slot a timer waits in, and which slot is next.
+//! The hierarchical timing wheel: determines the slot in which a timer waits, and the next slot.
 //!
 //! Eleven levels of 64 slots cover all 64 bits of a due time, to the nanosecond. A timer waits in the level of the
-//! highest bit in which its due time differs from the wheel's *base*, a time that nothing in the wheel is due
-//! before; its slot is that level's six bits of the due time. So the first occupied slot of the lowest occupied
-//! level holds what is due first. When the time comes to that slot, the base moves into it and what is left of it
-//! is spread over the levels below: at most ten moves in a timer's life. Kernels and tokio keep their timers so.
-//! Three things differ:
+//! highest bit in which its due time differs from the wheel's *base*, a time before which nothing in the wheel is
+//! due; its slot is given by that level's six bits of the due time. So the first occupied slot of the lowest
+//! occupied level holds the timer due first. When time reaches that slot, the base moves into it and its remaining
+//! timers are spread over the levels below: at most ten moves in a timer's life. Kernels and tokio store their
+//! timers this way. Three things differ:
 //!
-//! - A slot is a [bag](super::bag) and not a linked list: a slot that moves is read from front to back.
-//! - A slot of few timers is not spread: whatever is due is picked out of it. So a timer seldom moves down to the
-//!   level of nanoseconds, and nothing is gained by a coarser clock.
-//! - The minimum is exact, not a slot's beginning.
+//! - A slot is a [bag](super::bag) and not a linked list: moving a slot reads memory sequentially.
+//! - A slot with few timers is not spread: due timers are picked out of it. So a timer seldom moves down to the
+//!   level of nanoseconds, and a coarser clock would gain nothing.
+//! - The minimum is exact, not the start of a slot.
 //!
-//! The clock never goes back. If it did, no timer would be early or lost, but what is armed for a time before the
-//! base would be looked through in each pass.
+//! The clock never goes back. If it did, no timer would be early or lost, but timers armed for a time before the
+//! base would be scanned in each pass.
 
 use super::bag::{Bag, Chunks};
 use super::slab::{Arming, Slab, Waiting};
@@ -21,24 +21,24 @@ use super::slab::{Arming, Slab, Waiting};
 const BITS: u32 = 6;
 const SLOTS: usize = 1 << BITS;
 const LEVELS: usize = u64::BITS.div_ceil(BITS) as usize;
-/// Timers of a slot that are looked through rather than spread.
+/// Most timers in a slot that are scanned rather than spread.
 const FEW: usize = 8;
 
 #[derive(Debug, Default)]
 pub(super) struct Wheel {
     base: u64,
-    /// Levels that may have timers, a bit each.
+    /// Levels that may have timers, one bit each.
     occupied: u32,
-    /// Each made when the first timer comes: a program uses few.
+    /// Allocated when the first timer arrives: a program uses few.
     levels: [Option<Box<Level>>; LEVELS],
     chunks: Chunks,
-    /// Room for what moves.
+    /// Buffer for armings being moved.
     moving: Vec<Waiting>,
 }
 
 #[derive(Debug)]
 struct Level {
-    /// Slots that may have timers, a bit each: a timer that is cleared leaves the bit.
+    /// Slots that may have timers, one bit each: clearing a timer leaves the bit.
     occupied: u64,
     slots: [Bag; SLOTS],
 }
@@ -49,7 +49,7 @@ impl Level {
     }
 }
 
-/// Where a slot is.
+/// Position of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place {
     level: usize,
@@ -57,7 +57,7 @@ struct Place {
 }
 
 impl Wheel {
-    /// Where what is due then waits. What is due before the base waits in the base's own slot.
+    /// The slot for a due time. Due times before the base go to the base's own slot.
     #[inline]
     fn place(&self, due: u64) -> Place {
         let due = due.max(self.base);
@@ -65,7 +65,7 @@ impl Wheel {
         Place { level: level as usize, slot: (due >> (level * BITS)) as usize % SLOTS }
     }
 
-    /// Puts an arming where it belongs.
+    /// Inserts an arming into its slot.
     #[inline]
     pub(super) fn insert<E>(&mut self, slab: &Slab<E>, arming: Waiting) {
         let Place { level, slot } = self.place(arming.due);
@@ -75,7 +75,7 @@ impl Wheel {
         level.slots[slot].push(&mut self.chunks, slab, arming);
     }
 
-    /// What is due first, and where.
+    /// The earliest due time, and its slot.
     #[inline]
     fn front<E>(&mut self, slab: &Slab<E>) -> Option<(Place, u64)> {
         while self.occupied != 0 {
@@ -94,7 +94,8 @@ impl Wheel {
         None
     }
 
-    /// The first and the last time of a slot. The base's own slot begins with time: it has what is overdue.
+    /// The first and the last time of a slot. The base's own slot starts at time 0, because it holds overdue
+    /// timers.
     fn extent(&self, Place { level, slot }: Place) -> (u64, u64) {
         let (shift, slot) = (level as u32 * BITS, slot as u64);
         if level == 0 && slot == self.base % SLOTS as u64 {
@@ -105,18 +106,18 @@ impl Wheel {
         (first, first + ((1 << shift) - 1))
     }
 
-    /// When the first timer is due.
+    /// The earliest due time.
     #[inline]
     pub(super) fn next_due<E>(&mut self, slab: &Slab<E>) -> Option<u64> {
         self.front(slab).map(|(_, min)| min)
     }
 
-    /// The time is `now`: the base comes as near as it may.
+    /// Moves the base as close to `now` as possible.
     pub(super) fn advance<E>(&mut self, slab: &Slab<E>, now: u64) {
         let _ = self.come_to(slab, now);
     }
 
-    /// The same; where something is due, says in which slot first.
+    /// The same; if a timer is due, returns the first slot that holds one.
     fn come_to<E>(&mut self, slab: &Slab<E>, now: u64) -> Option<Place> {
         loop {
             let Some((place, min)) = self.front(slab) else {
@@ -125,7 +126,7 @@ impl Wheel {
             };
             let (first, last) = self.extent(place);
             if now < first {
-                // In front of the first slot, every slot is where it would be from there.
+                // Before the first slot, moving the base changes no timer's slot.
                 self.base = self.base.max(now);
                 return None;
             }
@@ -140,8 +141,8 @@ impl Wheel {
         }
     }
 
-    /// Moves a stretch of what is due at `now` from the wheel to `due`, unsorted; later stretches are due later.
-    /// False: nothing is due.
+    /// Moves a stretch of the timers due at `now` from the wheel to `due`, unsorted; later stretches are due
+    /// later. False if nothing is due.
     pub(super) fn expire<E>(&mut self, slab: &Slab<E>, now: u64, due: &mut Vec<Arming>) -> bool {
         let Some(Place { level, slot }) = self.come_to(slab, now) else { return false };
         let Some(level) = &mut self.levels[level] else { return false };
@@ -149,7 +150,7 @@ impl Wheel {
         true
     }
 
-    /// The time came into the middle of the first slot: the base moves there, and the slot's timers move to the
+    /// Called when time is in the middle of the first slot: moves the base there, and the slot's timers to the
     /// levels below, which are empty.
     fn spread<E>(&mut self, slab: &Slab<E>, mut bag: Bag, now: u64) {
         self.base = now;
@@ -166,7 +167,7 @@ impl Wheel {
 #[cfg(test)]
 #[cfg(not(loom))]
 impl Wheel {
-    /// How many armings each slot has, those included that do not stand.
+    /// Number of armings in each slot, including stale ones.
     pub(super) fn lengths(&self) -> impl Iterator<Item = usize> {
         self.levels.iter().flatten().flat_map(|level| &level.slots).map(Bag::len)
     }

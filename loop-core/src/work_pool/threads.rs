@@ -1,7 +1,7 @@
-//! The pool of real threads.
+//! The work pool on real threads.
 //!
-//! One queue under a mutex: a pool is no record path, and a job that is worth a thread is worth a lock. Each
-//! worker has a recorder of its own, made on its own thread, and writes what it ran.
+//! It uses one queue under a mutex: a pool is not a record path, and a job worth a thread is worth a lock. Each
+//! worker has its own recorder, created on its own thread, and records the jobs it ran.
 
 #[cfg(test)]
 #[cfg(not(loom))]
@@ -22,32 +22,32 @@ use loop_probes::recorder::{Recorder, Running};
 
 use super::{Finished, Job, Pending, Pool, Rejected, Shutdown, Sink, Worker};
 
-/// Why there is no pool.
+/// Why a pool cannot be created.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PoolError {
     /// A pool without workers runs nothing.
     #[error("a work pool needs at least 1 worker")]
     NoWorkers,
-    /// The system gives no more threads.
+    /// The system refused a thread.
     #[error("cannot start worker {worker} of the work pool")]
     Spawn {
         /// The worker, from 0.
         worker: u16,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// A worker a core.
+/// The default number of workers: one per core.
 pub(crate) fn cores() -> u16 {
     thread::available_parallelism().map_or(1, |cores| cores.get().min(0xffff) as u16)
 }
 
-/// Makes the recorder of a worker, given its number, on its thread.
+/// Creates the recorder of the worker with the given number, on the worker's thread.
 pub type RecorderFactory = Box<dyn Fn(u16) -> Recorder + Send + Sync>;
 
-/// A pool of threads. Dropping it discards the jobs that wait and waits for those that run.
+/// A pool of threads. Dropping it discards waiting jobs and waits for running ones.
 pub struct WorkPool<R: Send + 'static> {
     shared: Arc<Shared<R>>,
     threads: Vec<JoinHandle<()>>,
@@ -56,9 +56,9 @@ pub struct WorkPool<R: Send + 'static> {
 
 struct Shared<R> {
     state: Mutex<State<R>>,
-    /// A job came, or the pool closes.
+    /// Signalled when a job arrives or the pool closes.
     changed: Condvar,
-    /// A worker ended.
+    /// Signalled when a worker ends.
     ended: Condvar,
     clock: SystemClock,
     recorders: RecorderFactory,
@@ -69,17 +69,17 @@ struct State<R> {
     jobs: VecDeque<Job<R>>,
     is_closed: bool,
     alive: usize,
-    /// Workers in a job.
+    /// Number of workers in a job.
     busy: usize,
 }
 
 impl<R: Send + 'static> WorkPool<R> {
-    /// Starts `workers` threads, one a core where that is `None`. Results go to `sink`; a sink that panics loses
-    /// its result and nothing else.
+    /// Starts `workers` threads, one per core if that is `None`. Results go to `sink`; if the sink panics, only
+    /// that result is lost.
     ///
     /// # Errors
     ///
-    /// [`PoolError`] where there would be no worker, or the system refuses a thread.
+    /// [`PoolError`] if there would be no worker, or the system refuses a thread.
     pub fn new(
         workers: Option<u16>,
         clock: SystemClock,
@@ -99,7 +99,7 @@ impl<R: Send + 'static> WorkPool<R> {
             recorders,
             sink,
         };
-        // A pool from the start, so that its drop ends the workers that started before one could not.
+        // Create the pool first, so that its drop ends the workers already started if a later one cannot start.
         let mut pool = Self { shared: Arc::new(shared), threads: Vec::new(), workers };
         for worker in 0..workers {
             let alive = Alive::new(&pool.shared);
@@ -121,7 +121,7 @@ impl<R: Send + 'static> WorkPool<R> {
     }
 }
 
-/// A worker that counts as alive, however its thread ends.
+/// Counts a worker as alive until its thread ends, however that happens.
 struct Alive<R>(Arc<Shared<R>>);
 
 impl<R> Alive<R> {
@@ -140,7 +140,7 @@ impl<R> Drop for Alive<R> {
 
 impl<R> Shared<R> {
     fn lock(&self) -> MutexGuard<'_, State<R>> {
-        // Nothing panics under the lock; were it so, the state would still be whole.
+        // Nothing panics under the lock; even if it did, the state would still be consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -149,7 +149,7 @@ impl<R> Shared<R> {
         while let Some(job) = self.next_job() {
             let finished = self.run(worker, &recorder, job);
             self.lock().busy -= 1;
-            // The sink is the caller's: its panic must not end a worker.
+            // The sink is foreign code: its panic must not end a worker.
             let _ = catch_unwind(AssertUnwindSafe(|| (self.sink)(finished)));
         }
     }
@@ -221,12 +221,12 @@ impl<R: Send + 'static> Pool<R> for WorkPool<R> {
             }
         };
         handed_back.extend(state.jobs.drain(..));
-        // One without a job ends now, whenever it gets to it.
+        // Workers without a job end now, as soon as they are scheduled.
         let unjoined = state.busy;
         drop(state);
         if unjoined == 0 {
             for thread in self.threads.drain(..) {
-                // A worker can only have panicked in the recorder factory, and then there is nothing to say.
+                // A worker can only have panicked in the recorder factory: there is nothing to report.
                 let _ = thread.join();
             }
         }
