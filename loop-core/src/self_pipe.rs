@@ -6,7 +6,7 @@
 //! | byte | command | action |
 //! |---|---|---|
 //! | `D` | [`Dump`](Command::Dump) | reports the state of the loop, its agenda and its processes, as text |
-//! | `G` | [`Collect`](Command::Collect) | one worker collects while all stand still; the next check collects the heap |
+//! | `G` | [`Collect`](Command::Collect) | one worker collects while all stand still; requests a heap collection |
 //! | `Q` | [`Quit`](Command::Quit) | ends the run after this turn |
 //! | `X` | [`DumpAndQuit`](Command::DumpAndQuit) | both, in this order |
 //! | `P` | [`StartProcess`](Command::StartProcess) | starts the next process of the queue |

@@ -12,7 +12,7 @@
 //!    |---|---|---|
 //!    | a source of readiness | `Cancel`: removed, and so closed | a listener closes at once |
 //!    | a timer, an interval | `Cancel`: cleared | an interval would never end |
-//!    | a job of the pool | `Finish` | somebody asked for its result |
+//!    | a job of the pool | `Finish` | its result is wanted |
 //!    | a future | `Finish` | a connection answers what it has read |
 //!
 //!    Futures learn of it: [`LocalHandle::shutting_down`](crate::future::LocalHandle::shutting_down) is done, an
@@ -30,7 +30,7 @@ use loop_probes::ids::{Ticks, Timestamp};
 
 use crate::keep_alive::Pending;
 
-/// What a shutdown is asked for.
+/// A request to shut down.
 ///
 /// # Examples
 ///

@@ -92,7 +92,7 @@ impl SystemClock {
         Self { unit }
     }
 
-    /// What [`Clock::ticks`] counts.
+    /// Unit of [`Clock::ticks`].
     #[must_use]
     pub const fn unit(&self) -> TickUnit {
         self.unit

@@ -151,7 +151,7 @@ impl ClockMap {
         u64::try_from((u128::from(ns) << SLOPE_BITS) / u128::from(slope)).unwrap_or(u64::MAX)
     }
 
-    /// What the anchors say about the clock itself.
+    /// Faults of the clock itself, according to its anchors.
     #[must_use]
     pub const fn faults(&self) -> ClockFaults {
         self.faults

@@ -35,7 +35,7 @@ pub struct RingInfo {
     pub metadata: Metadata,
 }
 
-/// What was found in the folders.
+/// Contents of the runtime folders.
 #[derive(Debug, Default)]
 pub struct Listing {
     /// Rings of running processes first, then by start, oldest first.

@@ -26,7 +26,7 @@ pub struct Metadata {
     pub policy: String,
     /// Operating system, processor, cores.
     pub machine: String,
-    /// What [`Ticks`] count in this process.
+    /// Unit of this process's [`Ticks`].
     pub tick_unit: TickUnit,
     /// The moment recording began.
     pub started: Anchor,

@@ -69,7 +69,7 @@ impl Mapping {
     fn list() -> impl Iterator<Item = &'static Self> {
         let mut at = MAPPINGS.load(Ordering::Acquire).cast_const();
         std::iter::from_fn(move || {
-            // SAFETY: a node in the list was leaked, so it lives for ever, and is only shared.
+            // SAFETY: a node in the list was leaked, so it lives forever, and is only shared.
             let node: &'static Self = unsafe { at.as_ref()? };
             at = node.next;
             Some(node)
