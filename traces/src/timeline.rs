@@ -153,7 +153,7 @@ pub struct Timeline {
     pub events: u64,
     /// Snapshots completed.
     pub snapshots: u64,
-    /// Records lost within the stream, by the stream's own account.
+    /// Records lost within the stream, as the stream itself reports.
     pub lost_records: u64,
     /// What the source could not deliver, as it reports it.
     pub counts: SourceCounts,

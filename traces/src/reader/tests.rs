@@ -77,7 +77,7 @@ fn a_file_cut_at_any_byte_gives_its_whole_blocks_and_says_what_is_missing() {
         assert_eq!(lost(behind), reader.counts().lost_records, "cut at {cut}");
         assert!(!reader.is_finished());
         assert!(!reader.warnings().is_empty());
-        // In the middle of a block: exactly that block, and its records where its header is whole.
+        // In the middle of a block: exactly that block is missing, with its record count if its header is whole.
         let broken = blocks.iter().find(|block| block.offset < cut as u64 && (cut as u64) < end(block));
         match broken {
             Some(block) => {
@@ -122,7 +122,7 @@ fn a_damaged_block_in_the_middle_is_skipped_and_announced() {
     assert!(reader.warnings()[0].contains("its checksum does not fit"), "{:?}", reader.warnings());
 }
 
-/// The script's file in which the first so many records blocks are damaged, and those blocks.
+/// The script's file with the first `damaged` records blocks damaged, and those blocks.
 fn damaged_ahead(script: &Script, damaged: usize) -> (Vec<u8>, Vec<BlockPlace>) {
     let mut file = file_of(script, SMALL);
     let mut broken = open(&file).unwrap().blocks().to_vec();
@@ -347,7 +347,7 @@ proptest! {
             let read = drain(&mut reader);
             let mut rest = events.iter();
             for stamped in read.iter().filter(|stamped| !is_lost(stamped)) {
-                // A name is told again where the block that told it is missing.
+                // A name is repeated if the block that introduced it is missing.
                 let told = |event: &Stamped| event.event == stamped.event;
                 let again = matches!(stamped.event, Event::Label { .. }) && events.iter().any(told);
                 prop_assert!(again || rest.any(|event| event == stamped), "invented {:?}", stamped);
@@ -364,7 +364,7 @@ proptest! {
     }
 }
 
-/// A file of `copies` of one block, whose records are as alike as records can be.
+/// A file of `copies` of one block, whose records are as similar as possible.
 fn dense_file(copies: usize) -> Vec<u8> {
     let records: Vec<Record> = (0..60_000).map(|_| [5, Stamp::new(1, 1, 0, false, 0, 1).0, 4, 0]).collect();
     let mut raw = Vec::new();

@@ -1,4 +1,4 @@
-//! Tests of the summary: the fields that its schema names, and sums that add up.
+//! Tests of the summary: the fields named in its schema, and sums that add up.
 
 use loop_probes::instrument::LoopProbe;
 use loop_probes::ring::Start;
@@ -252,17 +252,17 @@ fn several_loops_have_their_own_figures_and_the_whole_blends_none() {
     };
     assert_eq!((of(0), of(1), loops.len()), (("source 1", 1.0, 50), ("source 2", 0.0, 50), 2));
     assert_eq!((&loops[0]["ticks"]["stalls"], &loops[1]["ticks"]["stalls"]), (&50.into(), &0.into()));
-    // Counts and busy time are sums; what is of none of them is null.
+    // Counts and busy time are sums; figures that describe none of the loops are null.
     assert_eq!((&json["ticks"]["count"], &json["ticks"]["busy_ns"]), (&100.into(), &500_000_000.into()));
     assert!(json["ticks"]["utilization"].is_null() && json["ticks"]["run_ns"]["p99"].is_null(), "{json}");
     assert!(json["stalls"].as_array().unwrap().iter().all(|stall| stall["loop"] == "source 1"));
     let page = crate::report::text(&summary);
     assert!(page.lines().any(|line| line.starts_with("source 1 ") && line.contains("100.0%")), "{page}");
     assert!(page.contains("of source 1") && page.contains("busy –"), "{page}");
-    // What was written is read again, and so is what older versions wrote.
+    // The output can be read back, and so can that of older versions.
     let again: Summary = serde_json::from_value(json.clone()).unwrap();
     assert_eq!(again, summary);
-    // The summary of one loop is that of a stream with nothing else in it.
+    // The summary of one loop equals that of a stream with nothing else in it.
     let one = summary.of_loop("source 2").unwrap();
     assert!(one.stalls.is_empty() && one.ticks.count == 50 && one.ticks.utilization == Some(0.0));
 }
@@ -277,8 +277,8 @@ fn one_loop_is_listed_with_the_figures_of_the_whole() {
     assert_eq!((&summary.loops[0].ticks, &summary.loops[0].timers), (&summary.ticks, &summary.timers));
 }
 
-/// The schema as `docs/` has it. `LOOPSCOPE_UPDATE_SCHEMA=1` rewrites it: a change of the summary is a change of that
-/// file, to be looked at.
+/// The schema in `docs/` matches. `LOOPSCOPE_UPDATE_SCHEMA=1` rewrites it: a change of the summary changes that file,
+/// and needs review.
 #[test]
 fn the_schema_in_the_docs_is_that_of_the_summary() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/src/summary.schema.json");
@@ -292,7 +292,7 @@ fn the_schema_in_the_docs_is_that_of_the_summary() {
     assert!(documented == schema, "docs/src/summary.schema.json is not that of the summary: see this test");
 }
 
-/// Every key that a summary can have is explained in the book, with when it is unknown.
+/// Every key of the summary is explained in the book, including when it is unknown.
 #[test]
 fn the_book_explains_every_key() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/src");

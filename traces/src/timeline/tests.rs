@@ -1,4 +1,4 @@
-//! Tests of the fold: it comes to what the stream holds, however it is cut, live or through a file.
+//! Tests of the fold: it matches the contents of the stream, however that is cut, live or through a file.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -88,7 +88,7 @@ proptest! {
         prop_assert_eq!(whole.pumps.count(), expected.pumps);
         prop_assert_eq!(whole.futures.woken, expected.futures_woken);
         prop_assert_eq!(whole.shutdown.is_some(), script.faces);
-        // The first tick has a snapshot; a gap forgets what it said, the next one says it again.
+        // The first tick has a snapshot; a gap discards it, and the next one restores it.
         if script.faces && script.lost_every == 0 {
             prop_assert_eq!(whole.keep_alive.kind(RefKind::Timer), Some(3));
             for what in RefKind::ALL {

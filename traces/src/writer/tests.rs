@@ -1,4 +1,4 @@
-//! Tests of the writer: what it writes is what is read, and a full disk leaves a whole file.
+//! Tests of the writer: what it writes can be read back, and a full disk leaves a whole file.
 
 use std::io::{Cursor, Write};
 
@@ -23,7 +23,7 @@ fn read_all(file: &[u8]) -> (TraceReader<Cursor<&[u8]>>, Vec<Stamped>) {
     (reader, events)
 }
 
-/// A disk with room for so many bytes.
+/// A disk with room for `room` bytes.
 struct Disk {
     file: Vec<u8>,
     room: usize,

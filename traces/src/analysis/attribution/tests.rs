@@ -61,7 +61,7 @@ fn a_poll_within_a_task_is_the_tasks_time() {
     assert_eq!(busy.shares, [line(A, 80), line(What::Unattributed, 16)]);
     let timer = waiting(Waiter::Timer, Timestamp(15), Timestamp(100), &spans, 9);
     assert_eq!(timer.shares, [line(A, 75), line(What::Overslept, 4), line(What::Unattributed, 6)]);
-    // Its own ledger tells the two apart.
+    // Its own breakdown distinguishes the two.
     let mut nodes = Nodes::default();
     nodes.add(&spans, false);
     let own = ran(TaskId(1), Tag(1), Timestamp(10), Timestamp(90), nodes, 9);
@@ -75,7 +75,7 @@ fn poll_for(start: u64, end: u64, timeout_ns: Option<u64>) -> TickSpan {
 
 #[test]
 fn up_to_its_own_deadline_a_poll_slept_as_long_as_the_loop_asked() {
-    // It was to wait for 50 and did, though a timer was due at 10; then the system was late by 3.
+    // It was to wait for 50 and did, although a timer was due at 10; then the system was late by 3.
     let spans = [poll_for(0, 53, Some(50))];
     let of = |kind, from| waiting(kind, Timestamp(from), Timestamp(55), &spans, 9).shares;
     let expected = [line(What::Overslept, 40), line(What::LateWakeup, 3), line(What::Unattributed, 2)];
@@ -92,7 +92,7 @@ fn what_comes_during_a_poll_that_it_wakes_waits_for_the_wakeup() {
         let of = |kind, from| waiting(kind, Timestamp(from), Timestamp(53), &spans, 9).shares;
         assert_eq!(of(Waiter::Signal, 30)[0], line(What::LateWakeup, 23));
         assert_eq!(of(Waiter::Task, 30)[0], line(What::LateWakeup, 23));
-        // A timer was known before, and so was a task that was queued before the poll began.
+        // A timer was known before, and so was a task queued before the poll began.
         assert_eq!(of(Waiter::Timer, 30)[0], line(What::Overslept, 23));
         assert_eq!(of(Waiter::Task, 10)[0], line(What::Overslept, 33));
     }
@@ -133,7 +133,7 @@ fn microtasks_are_of_the_task_that_made_most_of_them() {
     let shares = ledger(Timestamp(0), Timestamp(55), &spans, 9).shares;
     assert_eq!(shares[0], line(What::Microtasks { after: Some((TaskId(1), Tag(1))) }, 30));
     assert!(shares.contains(&line(What::Microtasks { after: None }, 5)));
-    // Of three alike none is the culprit.
+    // With three equal tasks, none is to blame.
     let spans: Vec<_> =
         (0..3).flat_map(|n| [task(n, n * 20, n * 20 + 5), microtasks(n, n * 20 + 5, n * 20 + 20)]).collect();
     let shares = ledger(Timestamp(0), Timestamp(60), &spans, 9).shares;
@@ -152,7 +152,7 @@ fn a_slow_task_is_told_by_its_own_parts() {
     assert_eq!((ledger.shares.as_slice(), ledger.total_ns), (&lines[..], 100));
 }
 
-/// The polls that lie within a callback as parts of the innermost of those.
+/// Attributes polls within a callback to the innermost such callback.
 fn own_polls_told(nodes: &[sweep::Node]) -> Vec<sweep::Node> {
     use std::cmp::Reverse;
     let order = |place: usize| (nodes[place].start, Reverse(nodes[place].end), Reverse(place));
@@ -172,8 +172,8 @@ fn own_polls_told(nodes: &[sweep::Node]) -> Vec<sweep::Node> {
     (0..nodes.len()).map(told).collect()
 }
 
-/// Who has a nanosecond, by the rule's words: missing before polled before ran; of those the one that began
-/// last, then the one that ended first, then the one that came first.
+/// The owner of a nanosecond by the literal rule: missing before polled before ran; of those the one that began last,
+/// then the one that ended first, then the one that came first.
 fn owner(nodes: &[sweep::Node], at: u64) -> What {
     let covers = |node: &sweep::Node| node.start.0 <= at && at < node.end.0;
     let all = nodes.iter().enumerate().filter(|(_, node)| covers(node));
@@ -182,7 +182,7 @@ fn owner(nodes: &[sweep::Node], at: u64) -> What {
     });
     let Some((place, node)) = best else { return What::Unattributed };
     if let What::Span { .. } = node.what {
-        // Within what it began: the same rule, without what came in later.
+        // A span belongs to what it began in: the same rule at its start, among the nodes around it.
         let is_outer = |(its, outer): &(usize, &sweep::Node)| {
             outer.layer == node.layer
                 && outer.start <= node.start

@@ -1,4 +1,4 @@
-//! Comparisons of imagined runs: every verdict, and every reason to refuse.
+//! Comparisons of simulated runs: every verdict, and every reason to refuse.
 
 use std::sync::OnceLock;
 
@@ -12,7 +12,7 @@ use crate::summary::TagSummary;
 use crate::synthetic::Script;
 use crate::timeline::Timeline;
 
-/// What a run is made up of.
+/// The figures a run is made from.
 pub(crate) struct Imagined {
     pub(crate) tags: Vec<f64>,
     pub(crate) lag_ns: f64,
@@ -62,7 +62,7 @@ fn template() -> Run {
     Run { name: String::new(), summary: Summary::new(&source, &timeline), metadata: Some(metadata) }
 }
 
-/// Runs whose tags, lag and ticks take so long, give or take what is given.
+/// Runs whose tags, lag and ticks take these times, varied by `scatter`.
 fn side(tags: f64, lag_ns: f64, tick_ns: f64, scatter: &[f64]) -> Vec<Run> {
     let imagined = scatter.iter().enumerate().map(|(place, by)| {
         let tags = (0..6).map(|tag| tags * (1.0 + by * [1.0, -0.5, 0.3][(tag + place) % 3])).collect();
@@ -88,7 +88,7 @@ fn each_verdict_has_its_reason() {
     assert_eq!((all, one[1].1), (Verdict::Better, Verdict::Better));
     let (all, one) = verdicts(&base, &side(5_000.0, 1e6, 8e4, &SCATTER));
     assert_eq!((all, one[0].1), (Verdict::Same, Verdict::Same), "{one:?}");
-    // Significant, and of no matter.
+    // Significant, but too small to matter.
     let (_, one) = verdicts(&base, &side(5_000.0, 1.03e6, 8e4, &SCATTER));
     assert_eq!(one[1].1, Verdict::Same);
     let wide = [0.5, -0.3, 0.1, 0.0, -0.2];
@@ -209,7 +209,7 @@ fn what_was_measured_nowhere_costs_nothing() {
     assert_eq!(comparison.primary[0].p_needed, ALPHA * 2.0 / 3.0);
 }
 
-/// Five runs a side of one build, each another run.
+/// Five different runs a side of the same build.
 fn equals() -> (Vec<Run>, Vec<Run>) {
     let (mut base, mut candidate) = (side(5_000.0, 1e6, 8e4, &SCATTER), side(5_000.0, 1e6, 8e4, &SCATTER));
     for (place, run) in base.iter_mut().chain(&mut candidate).enumerate() {
@@ -219,7 +219,7 @@ fn equals() -> (Vec<Run>, Vec<Run>) {
     (base, candidate)
 }
 
-/// Why `change` of one candidate forbids the comparison; empty where it does not.
+/// Why `change` of the candidate rules out the comparison; empty if it does not.
 fn refused(change: impl Fn(&mut Run)) -> String {
     let (base, mut candidate) = equals();
     candidate.iter_mut().for_each(change);
@@ -329,14 +329,14 @@ fn the_same_runs_give_the_same_comparison() {
     assert!(text(&once).starts_with("{\"schema\":1,\"verdict\":"));
 }
 
-/// Every figure of a run, with the bounds that so many lost samples in gaps of so long leave it.
+/// Gives every figure of the runs the bounds that result from `missing`.
 fn lossy(runs: &mut [Run], missing: &Missing) {
     for run in runs {
         run.summary.lost_records = missing.count();
         let tags = run.summary.tasks.by_tag.iter_mut().map(|tag| &mut tag.run_ns);
         for spread in tags.chain([&mut run.summary.ticks.run_ns]) {
             let mut seen = Histogram::new();
-            // As many as make one sample in a gap one of many.
+            // Enough samples to make the one in a gap negligible.
             (0..100_000).for_each(|_| seen.record(spread.p50.unwrap()));
             let bounds = SpreadBounds::of(&seen, missing);
             (spread.bounds, spread.p99_bounds) = (Some(bounds), Some(bounds.p99));

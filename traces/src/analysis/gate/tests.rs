@@ -1,4 +1,4 @@
-//! Gates over imagined runs: what is known holds or fails, what is not says so.
+//! Gates over simulated runs: what is certain holds or fails, what is not is undecided.
 
 use super::*;
 use crate::analysis::diff::tests::{Imagined, run};
@@ -281,7 +281,7 @@ fn a_gate_that_names_no_loop_holds_for_each() {
     assert_eq!(judge("utilization", Limit::Max(1.0)).outcome, Outcome::Held);
     assert_eq!(judge("loop.source 2.utilization", Limit::Max(0.1)).outcome, Outcome::Held);
     assert_eq!(judge("ticks.run.p99", Limit::Max(5e6)).outcome, Outcome::Failed);
-    // What is told by tag is that of all loops.
+    // Figures by tag cover all loops.
     assert_eq!(judge("task.*.run.max", Limit::Max(5e6)).outcome, Outcome::Failed);
     let unknown = judge("loop.sourc.utilization", Limit::Max(0.1));
     assert!(unknown.why.unwrap().contains("near it are source 1"), "{}", unknown.numbers);

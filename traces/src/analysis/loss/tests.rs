@@ -1,4 +1,4 @@
-//! Whatever was lost, what is said of the rest holds of the whole.
+//! Whatever was lost, the bounds computed from the rest contain the figures of the whole.
 
 use proptest::prelude::*;
 
@@ -71,7 +71,7 @@ fn lies_within(bounds: Bounds, value: u64) -> bool {
     bounds.lo <= value && bounds.hi.is_none_or(|hi| value <= hi)
 }
 
-/// Whether each figure that there is lies within its bounds.
+/// Checks that each known figure lies within its bounds.
 fn every_figure_lies_within(all: &SpreadBounds, whole: &Percentiles) -> Result<(), TestCaseError> {
     for (bounds, value) in [
         (all.p50, whole.p50),
@@ -87,7 +87,7 @@ fn every_figure_lies_within(all: &SpreadBounds, whole: &Percentiles) -> Result<(
 }
 
 proptest! {
-    /// Small numbers: each has a bucket of its own, so that nothing is rounded.
+    /// Small numbers: each has its own bucket, so nothing is rounded.
     #[test]
     fn whatever_was_lost_the_quantile_lies_between(
         seen in prop::collection::vec(0u64..120, 0..40),
@@ -106,7 +106,7 @@ proptest! {
         }
     }
 
-    /// Runs of any length, lost in gaps that are as long as what they held and a little more.
+    /// Runs of any length, lost in gaps slightly longer than what they held.
     #[test]
     fn whatever_the_gaps_held_every_figure_lies_between(
         seen in prop::collection::vec(0u64..9_000_000, 0..200),
@@ -123,7 +123,7 @@ proptest! {
         let whole = of(&[seen, lost].concat()).percentiles();
         every_figure_lies_within(&bounds, &whole)?;
     }
-    /// However much longer those get that have not ended, and however many more come.
+    /// However much longer unfinished samples become, and however many more follow.
     #[test]
     fn however_long_it_lasts_every_figure_lies_between(
         seen in prop::collection::vec(0u64..9_000_000, 0..200),
@@ -132,7 +132,7 @@ proptest! {
         come in prop::collection::vec(0u64..90_000_000, 0..4), spare in 0u64..4,
     ) {
         let at_least: Vec<u64> = open.iter().map(|(known, _)| *known).collect();
-        // What comes beside those that are open is longer than all of them.
+        // Samples that follow the unfinished ones are longer than all of them.
         let longest = at_least.iter().copied().max().unwrap_or(0);
         let come: Vec<u64> = come.into_iter().filter(|_| !open.is_empty()).map(|more| longest + more).collect();
         let missing = Missing::anything(lost.len() as u64 + spare)

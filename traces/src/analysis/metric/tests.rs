@@ -1,4 +1,4 @@
-//! Names go in and come out, values are the summary's, mistakes are met with the nearest names.
+//! Tests of metrics: names parse and print back, values are the summary's, and mistakes get the nearest names.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Known answers, and the error that the tests promise.
+//! Known answers, and the promised error rates.
 
 use proptest::prelude::*;
 
@@ -27,7 +27,7 @@ fn exact_p_values_are_those_of_the_tables() {
     assert_eq!(rank_test(&low, &[6.0, 7.0, 8.0, 9.0, 10.0]), 2.0 / 252.0);
     assert_eq!(rank_test(&low, &[4.5, 7.0, 8.0, 9.0, 10.0]), 4.0 / 252.0);
     assert_eq!(rank_test(&low, &[3.5, 7.0, 8.0, 9.0, 10.0]), 8.0 / 252.0);
-    // Ties within the sides cost nothing.
+    // Ties within the sides do no harm.
     assert_eq!(rank_test(&[1.0; 5], &[2.0; 5]), 2.0 / 252.0);
     assert_eq!(rank_test(&[1.0; 5], &[1.0; 5]), 1.0);
     assert_eq!(rank_test(&[], &low), 1.0);
@@ -66,7 +66,7 @@ fn equality_is_shown_only_by_runs_that_scatter_less_than_the_bound() {
     assert_eq!(Welch::of(&[1.0], &base), None);
 }
 
-/// Runs that differ by exactly the bound are called equal in one comparison of twenty at most.
+/// Runs that differ by exactly the bound are called equal in at most one comparison of twenty.
 #[test]
 fn the_equivalence_test_keeps_its_promise() {
     let mut random = fastrand::Rng::with_seed(9);

@@ -1,4 +1,4 @@
-//! Tests of the export: valid JSON, sorted and nested per thread, as many slices as there were tasks.
+//! Tests of the export: valid JSON, sorted and nested per thread, with as many slices as there were tasks.
 
 use std::collections::HashMap;
 use std::io;
@@ -20,7 +20,7 @@ fn exported(script: &Script, options: ExportOptions) -> (Value, ExportStats) {
     (serde_json::from_slice(&out).unwrap(), stats)
 }
 
-/// A time as integer nanoseconds: three decimals of so small a number survive a double.
+/// A time as integer nanoseconds: three decimals of a number this small survive a double.
 fn ns(value: &Value) -> u64 {
     (value.as_f64().unwrap() * 1_000.0).round() as u64
 }
@@ -177,7 +177,7 @@ fn agenda_workers_are_threads_that_run_and_stop() {
     };
     let workers = [thread("agenda 0"), thread("agenda 1")];
     assert_eq!(workers.iter().map(|tid| on(*tid, "agenda")).sum::<u64>(), expected.tasklets_run);
-    // Each stops twice a collection: for it, and leaving it.
+    // Each stops twice per collection: for it, and on leaving it.
     let stops = events.iter().filter(|event| event["name"].as_str().unwrap().starts_with("stopped: "));
     assert_eq!(stops.count() as u64, 2 * 2 * expected.rendezvous);
     let last = events.iter().rfind(|event| event["name"] == "agenda waiting").unwrap();

@@ -1,4 +1,4 @@
-//! What becomes of each oddity of real files, on small files of our own.
+//! Tests of the import: each oddity of real files, in small files of our own.
 
 mod around;
 mod choice;
@@ -17,7 +17,7 @@ use crate::source::{EventSource, SourceKind, SourceState};
 use crate::timeline::Timeline;
 use crate::writer::WriteOptions;
 
-/// An import and what its trace holds.
+/// An import and the contents of its trace.
 #[derive(Debug)]
 struct Imported {
     report: ImportReport,
@@ -27,7 +27,7 @@ struct Imported {
 }
 
 impl Imported {
-    /// Each event that is no label, as `kind start..end name`.
+    /// Each event other than labels, as `kind start..end name`.
     fn told(&self) -> Vec<String> {
         let labels = &self.timeline.labels;
         let told = self.events.iter().filter_map(|stamped| {
@@ -155,7 +155,7 @@ fn a_flow_tells_since_when_a_task_was_queued() {
     assert_eq!(imported.dropped(tally::dropped::FLOW_START), 1);
     assert_eq!(imported.dropped(tally::dropped::FLOW_END), 1);
     assert_eq!(imported.report.loops[0].counts.queue_waits_known, 2);
-    // What is not told does not count as 0.
+    // Unknown waits do not count as 0.
     let waits: u64 = imported.timeline.tags.iter().map(|tag| tag.tasks.queue_wait_ns.count()).sum();
     assert_eq!(waits, 2);
 }
@@ -213,7 +213,7 @@ fn tasks_of_chromium_are_called_by_where_they_were_posted() {
     let posted = r#""args":{"src_file":"../a/queues.cc","src_func":"Enable","src_line":7}"#;
     let imported = import(&list(&[
         &format!(r#""ph":"X","name":"ThreadControllerImpl::RunTask","ts":1,"dur":5,{posted}"#),
-        // Its end has the slice's own name, and what it runs is not what nests.
+        // Its end has the slice's own name, and nesting ignores what it runs.
         &format!(r#""ph":"B","name":"MessageLoop::RunTask","ts":7,{posted}"#),
         r#""ph":"E","name":"MessageLoop::RunTask","ts":9"#,
         &format!(r#""ph":"X","name":"Something::else","ts":10,"dur":1,{posted}"#),

@@ -1,4 +1,4 @@
-//! Tests of the lint: every rule by the smallest file that breaks it, and our own exports clean.
+//! Tests of the lint: the smallest file that breaks each rule, and our own exports without findings.
 
 mod fixtures;
 
@@ -13,7 +13,7 @@ use crate::synthetic::Script;
 use crate::synthetic::strategy::{scripts, with_running};
 use fixtures::{FIXTURES, HARMLESS};
 
-/// What is found in `text`: how often each rule, and where first.
+/// The findings in `text`: how often each rule is broken, and where first.
 fn found(text: &[u8]) -> BTreeMap<&'static str, (u64, Place)> {
     let mut found = BTreeMap::new();
     lint(text, |finding| {
@@ -41,7 +41,7 @@ fn every_rule_has_a_fixture_and_is_minded_by_somebody() {
     for rule in RULES {
         assert!(ids.insert(rule.id), "{} is there twice", rule.id);
         assert!(Viewer::ALL.iter().any(|viewer| rule.effect(*viewer) != Effect::Fine), "{}", rule.id);
-        // Nobody writes 256 MiB to see that size is a number.
+        // A fixture of 256 MiB would show no more than that a size is a number.
         if !rule.id.starts_with("too-large") {
             assert!(broken.contains(rule.id), "{} has no fixture", rule.id);
         }
@@ -70,7 +70,7 @@ fn a_finding_says_where() {
 
 #[test]
 fn slices_that_are_written_when_they_end_nest_all_the_same() {
-    // The inner ones first, as most recorders write them: the order of the file is not that of time.
+    // Inner slices first, as most recorders write them: file order is not time order.
     let mut text = String::from("[");
     for number in 0..2_000_u64 {
         let ts = 2_000 - number;
@@ -111,7 +111,7 @@ proptest! {
         if stats.slices == 0 {
             found.remove("no-slices");
         }
-        // The numbers of single runs are asked for.
+        // The numbers of single runs were requested.
         if details {
             found.remove("args-unique");
         }

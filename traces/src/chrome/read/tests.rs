@@ -1,4 +1,4 @@
-//! What the reader takes, and what it says of the rest.
+//! Tests of the reader: what it accepts, and how it reports the rest.
 
 use std::io::Write as _;
 
@@ -8,10 +8,10 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// What a file gives: its events as text, what was skipped, and how it ended.
+/// The contents of a file: its events as text, what was skipped, and how it ended.
 type Seen = (Vec<String>, Vec<Skip>, Ending);
 
-/// Gives `limit` bytes at a time, as a pipe may.
+/// Returns `limit` bytes at a time, as a pipe may.
 struct Slowly<'a>(&'a [u8], usize);
 
 impl Read for Slowly<'_> {
@@ -66,7 +66,7 @@ fn both_forms_and_keys_in_any_order() {
         format!("{{\"displayTimeUnit\":\"ns\",\"a\":[1,{{}}],\"traceEvents\":{list},\"b\":-1.5e3 }}\n");
     assert_eq!(read(object.as_bytes()).unwrap(), whole);
     assert_eq!(read(&gzip(list.as_bytes())).unwrap(), whole);
-    // As `cat a.gz b.gz` makes it.
+    // As produced by `cat a.gz b.gz`.
     let (first, second) = list.split_at(9);
     assert_eq!(read(&[gzip(first.as_bytes()), gzip(second.as_bytes())].concat()).unwrap(), whole);
     assert_eq!(read(format!("\u{feff}{list}").as_bytes()).unwrap(), whole);

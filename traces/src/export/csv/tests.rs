@@ -1,4 +1,4 @@
-//! Tests of the CSV export: read back by a parser of our own reading of RFC 4180, every event is there, once.
+//! Tests of the CSV export: parsed back by our own strict reading of RFC 4180, every event is there, once.
 
 use loop_probes::ids::{SourceId, Timestamp};
 use proptest::prelude::*;
@@ -16,7 +16,7 @@ fn exported(source: &MemorySource, range: TimeRange) -> (String, CsvStats) {
     (String::from_utf8(out).unwrap(), stats)
 }
 
-/// The rows of RFC 4180, and nothing more lenient.
+/// Parses rows by RFC 4180, and no more leniently.
 fn rows(text: &str) -> Vec<Vec<String>> {
     let mut rows = vec![vec![String::new()]];
     let mut characters = text.chars().peekable();
@@ -150,7 +150,7 @@ fn a_range_leaves_out_what_does_not_touch_it() {
     let middle = events[events.len() / 2].at;
     let (text, stats) = exported(&script.source(), TimeRange { from: Some(middle), to: Some(middle) });
     assert!(stats.rows > 0 && stats.rows < events.len() as u64 / 10, "{stats:?}");
-    // Times stay those of the whole recording.
+    // Times stay relative to the whole recording.
     let first: i64 = rows(&text)[1][0].parse().unwrap();
     assert!(first >= middle.ns_since(events[0].at) as i64);
 }

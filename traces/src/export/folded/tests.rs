@@ -1,4 +1,4 @@
-//! Tests of the folded stacks: their sums are the report's, their lines are what flame graph programs read.
+//! Tests of the folded stacks: their sums match the report, and flame graph programs can read the lines.
 
 use std::collections::HashMap;
 
@@ -18,8 +18,8 @@ fn folded(source: &MemorySource, options: FoldedOptions) -> (String, FoldedStats
     (String::from_utf8(out).unwrap(), stats)
 }
 
-/// Stacks and their times, as flame graph programs take lines apart: at the last blank, and a number before it
-/// would be a second count.
+/// Stacks and their times, parsed as flame graph programs do: split at the last blank, where a number before it would
+/// be a second count.
 fn stacks(text: &str) -> Vec<(Vec<&str>, u64)> {
     let lines = text.lines().map(|line| {
         let (stack, ns) = line.rsplit_once(' ').unwrap();

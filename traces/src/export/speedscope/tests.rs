@@ -1,4 +1,5 @@
-//! Tests of the speedscope file: what its schema asks, balanced and sorted, and the same however little room there is.
+//! Tests of the speedscope file: valid by its schema, balanced and sorted, and independent of the room for waiting
+//! text.
 
 use std::collections::HashSet;
 
@@ -22,7 +23,7 @@ fn has_only(object: &Value, keys: &[&str]) {
     assert_eq!(object.keys().map(String::as_str).collect::<HashSet<_>>(), keys.iter().copied().collect());
 }
 
-/// What the schema says of a file with evented profiles, and what it cannot say: order and balance.
+/// Checks what the schema requires of a file with evented profiles, and what it cannot express: order and balance.
 fn check(file: &Value) -> u64 {
     has_only(file, &["$schema", "exporter", "name", "activeProfileIndex", "profiles", "shared"]);
     assert_eq!(file["$schema"], "https://www.speedscope.app/file-format-schema.json");

@@ -1,4 +1,4 @@
-//! Tests of what has not ended: the same as the timeline says, wherever a stream ends.
+//! Tests of unfinished work: the exports agree with the timeline, wherever a stream ends.
 
 use loop_probes::event::{Event, Phase};
 use loop_probes::ids::Tag;
@@ -9,7 +9,7 @@ use crate::synthetic::Script;
 use crate::synthetic::strategy::{scripts, with_running};
 use crate::timeline::Timeline;
 
-/// What goes on at the end of `events`: by the exports, and by the timeline.
+/// Work in progress at the end of `events`: by the exports, and by the timeline.
 fn both(events: &[Stamped], timeline: &Timeline) -> [Vec<(SourceId, &'static str, Timestamp)>; 2] {
     let mut unended = Unended::default();
     events.iter().for_each(|stamped| unended.see(stamped));
@@ -61,7 +61,7 @@ proptest! {
 
     #[test]
     fn exports_show_what_the_timeline_says(script in scripts(), every in 1usize..9) {
-        // Nobody knows when a tick began of which records are lost: it has no slice.
+        // A tick with lost records may have an unknown start, and has no slice.
         let script = Script { lost_every: 0, ..script };
         let events = with_running(&script.events(), every);
         let mut timeline = Timeline::of(&script.metadata());

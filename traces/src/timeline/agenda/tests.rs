@@ -1,4 +1,4 @@
-//! Tests of the agenda's fold: who waits, who starves, what races and gaps between emitters do to it.
+//! Tests of the agenda's fold: what waits, what starves, and the effect of races and gaps between emitters.
 
 use loop_probes::event::WorkerPhase;
 
@@ -47,7 +47,7 @@ fn the_depth_of_an_addition_corrects_what_a_gap_hid() {
     for task in 1..4 {
         add(&mut agenda, task, task, LOW, task as u32);
     }
-    // The runs of 1 and 2 are missing; 4 says that it is the second one that waits.
+    // The runs of 1 and 2 are missing; adding 4 shows that it is the second one waiting.
     add(&mut agenda, 9, 4, LOW, 2);
     assert_eq!(agenda.oldest(LOW).map(|oldest| oldest.task), Some(TaskId(3)));
     assert_eq!(agenda.waiting(), 2);
@@ -59,7 +59,7 @@ fn the_depth_of_an_addition_corrects_what_a_gap_hid() {
 fn one_that_runs_again_waits_again() {
     let mut agenda = agenda();
     add(&mut agenda, 1, 1, LOW, 1);
-    // The same number is in its queue again before its first run is told.
+    // The same number is in its queue again before its first run is recorded.
     add(&mut agenda, 9, 1, LOW, 1);
     run(&mut agenda, ran(1, LOW, 1, 3, 9));
     assert_eq!((agenda.waiting(), agenda.oldest(LOW).map(|oldest| oldest.added)), (1, Some(Timestamp(9))));
@@ -90,7 +90,7 @@ fn what_may_be_running_has_waited_no_longer_than_until_it_may_have_been_taken() 
 fn one_that_runs_was_not_in_the_depth_of_a_later_addition() {
     let mut agenda = agenda();
     add(&mut agenda, 1, 1, LOW, 1);
-    // Taken at 2, done at 20; meanwhile another one comes, alone in its queue.
+    // Taken at 2, done at 20; in between another one arrives, alone in its queue.
     add(&mut agenda, 10, 2, LOW, 1);
     run(&mut agenda, ran(1, LOW, 1, 2, 20));
     assert_eq!((agenda.waiting(), agenda.oldest(LOW).map(|oldest| oldest.task)), (1, Some(TaskId(2))));

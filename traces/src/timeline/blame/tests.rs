@@ -1,4 +1,4 @@
-//! Tests of the worst ones and their ledgers: over ticks, over gaps, beyond what is kept, and always exact.
+//! Tests of the worst cases and their breakdowns: across ticks, across gaps, beyond the kept history, and always exact.
 
 use loop_probes::event::{Event, Outcome, PollReason};
 use loop_probes::ids::{LabelId, TimerId};
@@ -123,7 +123,7 @@ fn what_is_no_longer_kept_is_named_so() {
     ] {
         let late = folded(config, &events(20)).late_timers();
         let blame = &late[0].blame;
-        // The timer's own tick is not over when its ledger is asked for, or it is among those that are kept.
+        // The timer's own tick is still running when its breakdown is made, or is among those kept.
         assert!((15 * MS..=17 * MS).contains(&blame.of(&What::NotKept)), "{blame:?}");
         assert_eq!(blame.total_ns, 20 * MS + 5);
     }

@@ -1,4 +1,4 @@
-//! Tests of harm: who is charged with what, against a count of every nanosecond of every wait.
+//! Tests of delay caused: what is charged to which cause, against a count of every nanosecond of every wait.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ fn end(tick: u64, start: u64, end: u64) -> Stamped {
     at(end, Event::TickEnd { tick, tasks_run: 0, start: Timestamp(start) })
 }
 
-/// Everything that waits at all is late.
+/// Everything that waits at all counts as late.
 fn strict() -> TimelineConfig {
     TimelineConfig { late_timer_ns: 0, late_signal_ns: 0, late_task_ns: 0, ..TimelineConfig::default() }
 }
@@ -59,7 +59,7 @@ fn one_slow_task_harms_all_that_waited_behind_it_and_a_timer() {
     assert_eq!(slow.run_ns, Some(90));
     let worst = WorstHarm { task: Some(TaskId(1)), at: Timestamp(10), lateness_ns: 220, victims: 3 };
     assert_eq!(slow.worst, Some(worst));
-    // The second made the third wait by its own 1 ns, and the timer with it.
+    // The second delayed the third by its own 1 ns, and the timer as well.
     assert_eq!(of(&timeline, Cause::Tasks(Tag(2))).unwrap().lateness_ns, [2, 0, 1]);
     assert_eq!(of(&timeline, Cause::Unattributed).unwrap().lateness_ns, [8, 0, 0]);
 }
@@ -132,7 +132,7 @@ fn a_task_that_polls_by_itself_is_to_blame_for_it() {
     let by = |cause| of(&timeline, cause).map(|harm| harm.lateness_ns[0]);
     assert_eq!(by(Cause::Tasks(Tag(1))), Some(210));
     assert_eq!((by(Cause::Overslept), by(Cause::LateWakeup)), (Some(30), Some(10)));
-    // The tick was busy with it, too, so that it is a stall.
+    // It is also busy time of the tick, which is therefore a stall.
     let stall = timeline.stalls.worst().unwrap();
     assert_eq!((stall.tick.busy_ns, stall.tick.poll_wait_ns), (270, 50));
     let task = What::Task { task: TaskId(1), tag: Tag(1) };
@@ -141,7 +141,7 @@ fn a_task_that_polls_by_itself_is_to_blame_for_it() {
 
 #[test]
 fn what_waited_since_before_the_recording_says_so() {
-    // The first tick of a ring that was overwritten: its beginning is not there.
+    // The first tick of a ring that was overwritten: its beginning is missing.
     let mut timeline = Timeline::new(strict());
     timeline.extend(&[
         ran(1, 1, 100, 7_000, 7_001),
@@ -195,7 +195,7 @@ fn stopped(told_late: bool) -> Timeline {
         begin(3, 10_102 * MS),
         tick(3, 10_102, 10_103),
     ];
-    // By the time from which on it could run again, or told by a thread that came to run after the loop's.
+    // Recorded in time order of the resumption, or later, by a thread that was scheduled after the loop's.
     let places = if told_late { [4, 9] } else { [1, 6] };
     events.insert(places[0], stop(100, 150, 7_000));
     events.insert(places[1], stop(7_990, 8_040, 10_000));
@@ -210,13 +210,14 @@ fn a_suspension_is_nobodys_fault() {
         let timeline = stopped(told_late);
         assert_eq!((timeline.suspensions.count, timeline.suspensions.total_ns), (2, 8_810 * MS));
         let by = |cause| of(&timeline, cause).map(|harm| harm.lateness_ns[0] / MS);
-        // The poll was to return before it is certain that the process was stopped, and did not: it was then.
+        // The poll was due before the process is certain to have been stopped, and did not return: so it was stopped
+        // already.
         assert_eq!(by(Cause::Suspended), Some(6_890 + 1_960), "{told_late}");
         assert_eq!((by(Cause::LateWakeup), by(Cause::Tasks(Tag(1)))), (None, Some(40 + 100)), "{told_late}");
         let ledgers: Vec<u64> =
             timeline.late_timers().iter().map(|late| late.blame.of(&What::Suspended) / MS).collect();
         assert_eq!(ledgers, [6_890, 1_960]);
-        // Busy time stands still while the loop polls, also where it was stopped in its poll.
+        // Busy time excludes polls, even if the process was stopped in one.
         let stalls: Vec<(u64, u64)> = timeline
             .stalls
             .newest_first()
@@ -252,8 +253,8 @@ fn memory_is_bounded_and_what_is_forgotten_is_said() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Small ticks one after another, each with tasks that waited since any time before: each nanosecond of each
-    /// wait belongs to the task that ran then, or to nobody.
+    /// Small ticks one after another, each with tasks that waited since any time before: each nanosecond of each wait
+    /// belongs to the task that ran then, or is unattributed.
     #[test]
     fn every_nanosecond_of_every_wait_is_somebodys(
         ticks in prop::collection::vec(prop::collection::vec((0u64..4, 0u64..9, 0u64..60, 0u16..3), 0..6), 1..9),
@@ -285,19 +286,19 @@ proptest! {
         prop_assert_eq!(charged, expected);
     }
 
-    /// Harm is what the ledgers of all waits say, summed up.
+    /// Delay caused equals the sum of the breakdowns of all waits.
     #[test]
     fn harm_is_the_sum_of_the_ledgers(script in scripts()) {
         let mut timeline = Timeline::new(TimelineConfig { late_kept: 10_000, ..strict() });
         timeline.extend(&script.events());
         let mut expected: BTreeMap<Cause, u64> = BTreeMap::new();
         for late in timeline.late_timers() {
-            // In as many lines as there are: nothing is put together.
+            // With unlimited lines: nothing is merged.
             let ledger = timeline.waited(Waiter::Timer, late.what.source, late.what.due, late.what.fired, usize::MAX);
             prop_assert_eq!(ledger.total_ns, late.what.lag_ns());
             for share in ledger.shares.iter().filter(|share| share.ns > 0) {
                 let cause = match Cause::of(&share.what) {
-                    // A ledger puts them together.
+                    // A breakdown merges them.
                     Cause::Microtasks(_) => Cause::Microtasks(None),
                     cause => cause,
                 };
@@ -309,7 +310,7 @@ proptest! {
             let cause = if matches!(harm.cause, Cause::Microtasks(_)) { Cause::Microtasks(None) } else { harm.cause };
             *charged.entry(cause).or_default() += harm.lateness_ns[0];
         }
-        // A gap after a wait was charged can widen what is unknown of it afterwards.
+        // A gap after a wait was charged can widen the part of it that is unknown.
         if script.lost_every == 0 {
             prop_assert_eq!(charged, expected);
         }

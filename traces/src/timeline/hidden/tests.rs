@@ -1,5 +1,5 @@
-//! Stretches of a whole stream are dropped as a ring loses them: the figures of the whole lie within the bounds that
-//! are said for the rest.
+//! Drops parts of a whole stream, as a ring would: the figures of the whole must lie within the bounds given for the
+//! rest.
 
 use loop_probes::event::Event;
 use loop_probes::ids::{SourceId, Tag, TaskId};
@@ -20,7 +20,8 @@ fn summary(script: &Script, events: &[Stamped]) -> Summary {
     Summary::new(&script.source(), &timeline)
 }
 
-/// `events` without `stretches` of them (where, as a share of all, and how many), each emitter's told where it goes on.
+/// `events` without `stretches` of them (position as a share of all, and length), with a `Lost` event for each emitter
+/// where it continues.
 fn torn(events: &[Stamped], stretches: &[(f64, usize)]) -> Vec<Stamped> {
     let ranges: Vec<_> = stretches
         .iter()
@@ -30,10 +31,10 @@ fn torn(events: &[Stamped], stretches: &[(f64, usize)]) -> Vec<Stamped> {
         })
         .collect();
     let mut left = Vec::new();
-    // By emitter: when its last event was, and what is missing since.
+    // By emitter: when its last event was, and how many records are missing since.
     let mut emitters: Vec<(SourceId, Option<Timestamp>, u64)> = Vec::new();
     for (place, stamped) in events.iter().enumerate() {
-        // Names are in the ring's own table, and are told all the same.
+        // Names are in the ring's own table, and survive.
         if let Event::Label { .. } = stamped.event {
             left.push(*stamped);
             continue;
@@ -153,7 +154,7 @@ fn a_short_gap_bounds_everything_that_runs_in_ticks() {
     assert!(torn.lost_records > 0 && bounds.max.hi.is_some() && bounds.mean.hi.is_some(), "{bounds:?}");
     let tasks = torn.tasks.run_ns.bounds.unwrap();
     assert!(tasks.p99.hi.unwrap() < 2 * torn.tasks.run_ns.p99.unwrap(), "{tasks:?} {:?}", torn.tasks.run_ns);
-    // How late a timer was has nothing to do with the gap's length.
+    // A timer's lag is not bounded by the gap's length.
     assert_eq!(torn.timers.lag_ns.bounds.unwrap().max.hi, None);
 }
 

@@ -1,4 +1,5 @@
-//! Tests of the keep-alive list: right after a snapshot, kept right by what follows, honest where it cannot be.
+//! Tests of active handles: correct right after a snapshot, kept correct by later events, and unnamed where names are
+//! unknown.
 
 use loop_probes::event::{LabelKind, Queue};
 use loop_probes::ids::{IoSource, TaskId, TimerId};
@@ -127,7 +128,7 @@ fn what_has_no_name_is_counted_all_the_same() {
     assert_eq!(refs.held().iter().map(|held| held.count).sum::<u64>(), 3);
     see(&mut refs, &[handle(-3)]);
     assert!(refs.held().is_empty());
-    // A source of before the snapshot goes: its name is not known, so none is shown.
+    // A source from before the snapshot goes: its name is unknown, so none is shown.
     see(&mut refs, &snapshot(&pending(RefKind::Io, 2, 4)));
     see(&mut refs, &[Event::RefChanged { what: RefKind::Io, delta: -1, alive: 0 }]);
     assert_eq!(list(&refs), [(RefKind::Io, 0, 3)]);

@@ -1,4 +1,4 @@
-//! Tests of loops apart: each is what it would be alone, and the whole is what it was.
+//! Tests of separate loops: each is what it would be alone, and the whole is unchanged.
 
 use loop_probes::event::Outcome;
 use loop_probes::ids::{Tag, TaskId, Timestamp};

@@ -1,4 +1,4 @@
-//! Tests of how deep queues are: what counts for how long, what leaves which queue, and what is unknown.
+//! Tests of queue depths: how long each depth counts, what leaves which queue, and what is unknown.
 
 use loop_probes::event::{Origin, Outcome, Placement};
 use loop_probes::ids::{Tag, TimerId};
@@ -72,7 +72,7 @@ fn between_samples_it_follows_what_is_queued_and_what_runs() {
     see(&mut queues, 0, &queued(1, Queue::Tasks, 1, 0));
     see(&mut queues, 0, &queued(2, Queue::Tasks, 2, 0));
     see(&mut queues, 400, &ran(1, 100));
-    // Queued by the task that ends at 900: it has left the queue before.
+    // Queued by the task that ends at 900: that task had left the queue before.
     see(&mut queues, 500, &queued(3, Queue::Tasks, 1, 500));
     see(&mut queues, 900, &ran(2, 400));
     see(&mut queues, 901, &ran(3, 900));
@@ -131,7 +131,7 @@ fn what_a_tick_does_not_mention_is_as_it_was_sampled() {
     let mut queues = queues();
     see(&mut queues, 0, &Event::QueueDepth { queue: Queue::Tasks, depth: 0 });
     see(&mut queues, 10, &queued(1, Queue::Tasks, 1, 10));
-    // Its run is told by an event that this reader does not know.
+    // Its run is recorded by an event that this reader does not know.
     see(&mut queues, 20, &Event::TickStart { tick: 2 });
     assert_eq!(median(&queues, Queue::Tasks, 100), Some(0));
 }

@@ -1,5 +1,5 @@
-//! Tests of what has not ended: on streams written by hand, and at every cut of long ones, where it must never be more than
-//! what the rest of the stream says it was.
+//! Tests of unfinished work: on streams written by hand, and at every cut of long ones, where it must never exceed what
+//! the rest of the stream shows.
 
 use std::collections::BTreeMap;
 
@@ -46,7 +46,7 @@ fn in_task(task: u64) -> Running {
     Running::Task { task: TaskId(task), tag: TAG }
 }
 
-/// What the recorder says at `time` of what goes on since `since`.
+/// The recorder's sample at `time` of what has been running since `since`.
 fn seen(running: Running, since: u64, time: u64) -> Stamped {
     at(time, running.event(Timestamp(since)))
 }
@@ -57,7 +57,7 @@ fn folded(events: &[Stamped]) -> Timeline {
     timeline
 }
 
-/// The only tick that goes on: its busy time, poll wait, and time of which nothing is known.
+/// The only tick in progress: its busy time, poll wait, and unknown time.
 fn only(timeline: &Timeline) -> (UnfinishedTick, [u64; 3]) {
     let ticks = timeline.unfinished_ticks();
     let [tick] = ticks.as_slice() else { panic!("not one tick: {ticks:?}") };
@@ -103,14 +103,14 @@ fn what_the_recorder_says_of_something_that_is_over_names_nothing() {
         let (tick, [busy_ns, poll_wait_ns, unknown_ns]) = only(&timeline);
         assert_eq!(tick.running, None, "{running:?}");
         assert!(timeline.running_tasks().is_empty());
-        // No poll began, or the recorder would have said so: the rest is busy, with no name.
+        // No poll began, or the recorder would have reported it: the rest is busy time without a name.
         assert_eq!(busy_ns + poll_wait_ns, 600, "{running:?}");
         assert_eq!(
             (poll_wait_ns, unknown_ns),
             (if matches!(running, Running::Poll { .. }) { 190 } else { 0 }, 0)
         );
     }
-    // The same task, poll or phase once more is not over.
+    // If the same task, poll or phase begins again, it is not over.
     let again = folded(&[begun(1, 100), polled(110, 300), seen(Running::Poll { deadline: None }, 310, 700)]);
     assert!(only(&again).0.is_polling());
 }
@@ -158,7 +158,7 @@ fn each_loop_has_its_own() {
     assert_eq!(timeline.running_tasks().len(), 1);
     let unfinished = timeline.unfinished(false);
     assert_eq!((unfinished.busy_ns(), unfinished.poll_wait_ns()), (910, 840));
-    // The end of one says nothing of the other.
+    // The end of one loop's tick says nothing about the other's.
     let mut timeline = timeline;
     timeline.extend(&[at(1_100, Event::TickEnd { tick: 1, tasks_run: 0, start: Timestamp(100) })]);
     assert_eq!(only(&timeline).0.source, OTHER);
@@ -216,7 +216,7 @@ fn a_queued_task_waits_until_the_last_known_moment() {
     assert_eq!(timeline.waiting_tasks(), []);
 }
 
-/// What the whole of a stream says of what a part of it left open.
+/// What the whole of a stream shows about unfinished work in a part of it.
 #[derive(Default)]
 struct Truth {
     ticks: BTreeMap<u64, [u64; 2]>,
@@ -235,7 +235,7 @@ impl Truth {
             match *event {
                 Event::TimerFired { task, .. } => _ = fired.insert(task, *at),
                 Event::TaskRan { task, start, .. } | Event::IoReady { task, start, .. } => {
-                    // What a timer calls runs from when it fired.
+                    // A timer's task runs from when the timer fired.
                     let start = fired.get(&task).copied().unwrap_or(start);
                     truth.tasks.insert(task, at.ns_since(start));
                 }
@@ -284,7 +284,7 @@ proptest! {
         }
     }
 
-    /// What has ended is told by its end: what was said of it meanwhile changes no figure.
+    /// Finished work is recorded at its end: earlier samples of it change no figure.
     #[test]
     fn where_everything_has_ended_it_adds_nothing(script in scripts(), every in 1usize..9) {
         let events = script.events();

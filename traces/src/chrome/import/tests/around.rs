@@ -1,4 +1,4 @@
-//! Slices around a loop are no tasks, and a slice without an end is unfinished: neither is busy time.
+//! Slices around a loop are not tasks, and a slice without an end is unfinished: neither is busy time.
 
 use super::super::tally::repaired;
 use super::*;
@@ -22,7 +22,7 @@ fn end(name: &str, at: u64) -> String {
     format!(r#""ph":"E","name":"{name}","ts":{at}"#)
 }
 
-/// Busy for what the tasks take, and nothing else.
+/// Checks that the loop is busy for its tasks, and for nothing else.
 fn has_tasks(imported: &Imported, tasks: u64, around: u64) {
     let Imported { timeline, report, .. } = imported;
     assert_eq!((timeline.tasks_run, timeline.ticks.busy_ns), (tasks, tasks * 1_000_000), "{report:#?}");
@@ -47,7 +47,7 @@ fn what_is_closed_around_tasks_of_a_known_loop_is_no_task() {
     events.extend(tasks("ThreadControllerImpl::RunTask", 1_000, 40));
     events.push(end("BrowserMain", 500_000));
     has_tasks(&imported(&events), 40, 1);
-    // What only holds one task is that task.
+    // A slice that contains only one task is that task.
     let mut events = Vec::new();
     for n in 0..20 {
         events.push(format!(r#""ph":"X","name":"DoWork","ts":{},"dur":1000"#, n * 10_000));
@@ -62,7 +62,7 @@ fn what_holds_the_same_again_and_again_beside_nothing_is_around_a_loop() {
     events.extend(tasks("step", 1_000, 40));
     events.push(end("main", 402_000));
     has_tasks(&imported(&events), 40, 1);
-    // A long task with spans of its own stays one.
+    // A long task with spans of its own remains one task.
     let mut events = vec![begin("handle", 0)];
     for n in 0..40 {
         events.push(format!(r#""ph":"X","name":"part {n}","ts":{},"dur":900"#, n * 1_000 + 1));

@@ -1,4 +1,4 @@
-//! Which threads become loops, what is said of the others, and what has no loop at all.
+//! Tests of which threads become loops, how the others are reported, and files without any loop.
 
 use super::*;
 
@@ -106,7 +106,7 @@ fn a_cpu_profile_is_no_loop() {
     let json = format!("[{},{}]", sample("Profile"), sample("ProfileChunk"));
     let refused = try_import(json.as_bytes(), &[]).unwrap_err().to_string();
     assert!(refused.contains("has no event loop: it is a CPU profile (2 events of samples)"), "{refused}");
-    // Samples as slices: one on the other, without a gap.
+    // Samples as slices: one after the other, without a gap.
     let mut slices = vec![r#""ph":"X","name":"(root)","ts":0,"dur":500"#.to_owned()];
     slices.extend((0..50).map(|n| format!(r#""ph":"X","name":"f{}","ts":{},"dur":10"#, n % 7, n * 10)));
     let texts: Vec<&str> = slices.iter().map(String::as_str).collect();

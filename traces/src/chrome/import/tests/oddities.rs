@@ -1,9 +1,9 @@
-//! Each fault of a file by itself: counted by its kind, and no more lost than must be.
+//! Each fault of a file separately: counted by its kind, with no more lost than necessary.
 
 use super::super::tally::{dropped, repaired};
 use super::*;
 
-/// A file with one good slice around something odd: how often `kind` is counted, and slices with instants.
+/// Imports a file with one good slice beside something odd: returns the count of `kind`, and of slices and instants.
 fn odd(rest: &str, kind: &str) -> (u64, u64) {
     let imported = import(&list(&[r#""ph":"X","name":"good","ts":100,"dur":5"#, rest]));
     let Imported { report, .. } = &imported;

@@ -1,4 +1,4 @@
-//! An export of our own comes back as it was.
+//! An export by loopscope is restored unchanged.
 
 use super::super::tally::repaired;
 use super::*;
@@ -42,7 +42,7 @@ fn where_somebody_changed_the_events_they_count() {
     let imported = try_import(changed.as_bytes(), &[]).unwrap();
     assert!(!imported.report.own_recording);
     assert_eq!(imported.repaired(repaired::OWN_RECORDING_UNUSED), 1);
-    // Its slices still say what ticks and tasks are.
+    // Its slices still show ticks and tasks.
     let original = try_import(json.as_bytes(), &[]).unwrap();
     assert_eq!(imported.timeline.tasks_run, original.timeline.tasks_run);
     assert_eq!(imported.timeline.ticks.poll_wait_ns, original.timeline.ticks.poll_wait_ns);

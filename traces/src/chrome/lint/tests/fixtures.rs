@@ -1,6 +1,7 @@
-//! The smallest files that break each rule: the rules, and the file. What viewers do with them is in the rules' table.
+//! The smallest files that break each rule, with the rules they break. What viewers do with them is in the rules'
+//! table.
 
-/// By the rules that are broken, and no others.
+/// By the rules broken, and no others.
 pub(super) const FIXTURES: &[(&str, &[u8])] = &[
     ("time-text", br#"[{"ph":"X","name":"a","pid":1,"tid":2,"ts":"1.5","dur":10}]"#),
     ("time-bad", br#"[{"ph":"X","name":"a","pid":1,"tid":2,"ts":1,"dur":10},
@@ -246,7 +247,7 @@ pub(super) const FIXTURES: &[(&str, &[u8])] = &[
     ("not-utf8", b"[{\"ph\":\"X\",\"name\":\"a\xffb\",\"pid\":1,\"tid\":2,\"ts\":1,\"dur\":10}]"),
 ];
 
-/// What somebody could take for a fault, and every importer reads as it is meant.
+/// Oddities that might pass for faults, but that every importer reads as intended.
 pub(super) const HARMLESS: &[&str] = &[
     r#"[{"ph":"X","name":"b","pid":1,"tid":2,"ts":20,"dur":3},
 {"ph":"X","name":"a","pid":1,"tid":2,"ts":1,"dur":10}]"#,
