@@ -22,8 +22,6 @@ pub use families::{DepthSummary, GcSummary, MicrotasksSummary, QueueSummary, Sig
 pub use loops::LoopSummary;
 pub use unfinished::{OpenTickSummary, StateSummary};
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::loss::Bounds;
