@@ -64,7 +64,8 @@ pub fn paint(theme: Theme, style: Style, text: &str) -> String {
 
 /// A plain page in the colours of `theme`, if it has any: the heads of tables are dimmed, titles emphasised.
 ///
-/// A table head has no lower-case letter; a title follows an empty line and precedes indented ones.
+/// A head has no small letter; a title stands behind an empty line and over indented ones. A line that ends in a comma
+/// goes on below and is no title.
 #[must_use]
 pub fn page(plain: &str, theme: Theme) -> String {
     let lines: Vec<&str> = plain.lines().collect();
@@ -77,6 +78,7 @@ pub fn page(plain: &str, theme: Theme) -> String {
     for (place, line) in lines.iter().enumerate() {
         let is_title = !line.is_empty()
             && !line.starts_with(' ')
+            && !line.ends_with(',')
             && line_at(place.checked_sub(1)) == Some("")
             && line_at(Some(place + 1)).is_some_and(|next| next.starts_with("  "));
         if is_head(line) {
@@ -122,6 +124,14 @@ mod tests {
         assert_eq!(page(plain, Theme::new(true, false)), painted);
         assert_eq!(page(plain, Theme::new(false, false)), plain);
         assert!(page(plain, Theme::new(false, true)).is_ascii());
+    }
+
+    #[test]
+    fn a_row_that_goes_on_below_is_no_title() {
+        let names = "timer\u{a0}Report ×1, timer\u{a0}Heartbeat1ms ×1, io echo connection ×8";
+        let plain = format!("a · 3 ticks\n\n{}\n", wrap(&format!("kept alive by {names}"), 40, 2));
+        assert!(plain.lines().count() > 3, "{plain}");
+        assert_eq!(page(&plain, Theme::new(true, false)), plain);
     }
 
     #[test]
