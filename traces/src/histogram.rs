@@ -265,6 +265,23 @@ pub struct Percentiles {
     pub bounds: Option<SpreadBounds>,
 }
 
+/// Stands behind a percentile of so few samples that it is the maximum.
+pub const FEW_MARK: &str = "*";
+
+impl Percentiles {
+    /// What stands behind `p90`: nothing, or [`FEW_MARK`].
+    #[must_use]
+    pub const fn p90_mark(&self) -> &'static str {
+        if self.few_samples && self.count < 10 { FEW_MARK } else { "" }
+    }
+
+    /// What stands behind `p99`: nothing, or [`FEW_MARK`].
+    #[must_use]
+    pub const fn p99_mark(&self) -> &'static str {
+        if self.few_samples { FEW_MARK } else { "" }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 
 use crate::cells::{cut, cut_apart, fill, width};
 use crate::chrome::import::ImportSummary;
-use crate::histogram::Percentiles;
+use crate::histogram::{FEW_MARK, Percentiles};
 use crate::source::SourceKind;
 use crate::summary::Summary;
 use crate::units::{UNKNOWN, count, counted, duration, percent, rate};
@@ -238,7 +238,7 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
     }
     let tags = summary.tasks.by_tag.iter().flat_map(|tag| [&tag.run_ns, &tag.queue_wait_ns]);
     if rows.iter().map(|(_, _, unit, _)| *unit).chain(tags).any(|unit| unit.few_samples) {
-        line!(out, "{} of fewer than 100 samples (p90: 10), so the maximum", bounds::FEW);
+        line!(out, "{} of fewer than 100 samples (p90: 10), so the maximum", FEW_MARK);
     }
     let is_open = |(_, _, unit, _): &(&str, _, &Percentiles, _)| unit.bounds.is_some();
     if summary.lost_records == 0 && rows.iter().any(is_open) {

@@ -12,9 +12,7 @@ use crate::units::{counted, duration};
 /// Precedes a figure that lost records could change.
 pub(super) const MARK: char = '~';
 
-/// Follows a percentile of too few samples.
-pub(super) const FEW: &str = "*";
-/// Precedes a figure that is only a lower bound.
+/// Stands before a figure that is known from below only.
 pub(super) const AT_LEAST: char = '≥';
 
 /// The statistics shown of a distribution.
@@ -55,11 +53,10 @@ pub(super) fn figure(unit: &Percentiles, of: Of) -> String {
     let shown = duration(of.value(unit));
     let same = |end: u64| duration(end) == shown;
     let few = match of {
-        Of::P90 => unit.few_samples && unit.count < 10,
-        Of::P99 => unit.few_samples,
-        Of::P50 | Of::Max => false,
+        Of::P90 => unit.p90_mark(),
+        Of::P99 => unit.p99_mark(),
+        Of::P50 | Of::Max => "",
     };
-    let few = if few { FEW } else { "" };
     let certain = of.bounds(unit).is_none_or(|bounds| same(bounds.lo) && bounds.hi.is_some_and(same));
     let at_least = of.bounds(unit).is_some_and(|bounds| same(bounds.lo) && bounds.hi.is_none());
     match (certain, at_least) {
