@@ -6,7 +6,7 @@ mod input;
 mod ledger;
 
 pub use event::event;
-pub use ledger::{SUM, what};
+pub use ledger::{SUM, SUM_SO_FAR, what};
 
 use loop_probes::event::Event;
 use loop_probes::ids::{Tag, Timestamp};

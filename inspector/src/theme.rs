@@ -64,6 +64,21 @@ impl Theme {
         Self { color, ascii }
     }
 
+    /// Names arrow keys by words in ASCII, where `<` and `>` would read as the seek keys.
+    #[must_use]
+    pub fn arrow_keys(self, text: &str) -> String {
+        let words = [
+            ("←→", "Left/Right"),
+            ("↑↓", "Up/Down"),
+            ("←", "Left"),
+            ("→", "Right"),
+            ("↑", "Up"),
+            ("↓", "Down"),
+        ];
+        let words = words.iter().filter(|_| self.ascii);
+        words.fold(text.to_owned(), |text, (arrow, word)| text.replace(arrow, word))
+    }
+
     /// Whether it uses colour.
     #[must_use]
     pub const fn has_color(self) -> bool {

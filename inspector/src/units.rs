@@ -71,6 +71,18 @@ pub fn short_count(value: u64) -> String {
     }
 }
 
+/// A count in at most four cells: `812`, `1.2k`, `99k`, `3M`.
+#[must_use]
+pub fn tiny_count(value: u64) -> String {
+    match value {
+        0..1_000 => value.to_string(),
+        1_000..10_000 => format!("{}.{}k", value / 1_000, value / 100 % 10),
+        10_000..1_000_000 => format!("{}k", value / 1_000),
+        1_000_000..1_000_000_000 => format!("{}M", value / 1_000_000),
+        _ => ">1G".to_owned(),
+    }
+}
+
 /// A rate in at most six cells: `0.3`, `12`, `1,204`.
 #[must_use]
 pub fn rate(per_second: f64) -> String {
@@ -98,15 +110,34 @@ pub fn percent(share: f64) -> String {
     }
 }
 
+const BYTES: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+
+fn power_of(bytes: u64) -> usize {
+    (bytes.max(1).ilog2() / 10) as usize
+}
+
+/// Bytes in a unit, without its name: `18.2`, `<0.1`.
+fn in_unit(value: u64, power: usize) -> String {
+    let scaled = value as f64 / (1u64 << (10 * power)) as f64;
+    match power {
+        0 => value.to_string(),
+        _ if value > 0 && scaled < 0.05 => "<0.1".to_owned(),
+        _ => format!("{scaled:.1}"),
+    }
+}
+
 /// Bytes in at most ten cells: `312 B`, `18.2 MiB`, `1023.9 KiB`.
 #[must_use]
 pub fn short_bytes(value: u64) -> String {
-    let power = (value.max(1).ilog2() / 10) as usize;
-    let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    match power {
-        0 => format!("{value} B"),
-        _ => format!("{:.1} {}", value as f64 / (1u64 << (10 * power)) as f64, units[power]),
-    }
+    let power = power_of(value);
+    format!("{} {}", in_unit(value, power), BYTES[power])
+}
+
+/// Bytes and their limit, both in the unit of the larger, in at most 19 cells: `0.9 / 2.0 MiB`.
+#[must_use]
+pub fn bytes_of(value: u64, limit: u64) -> String {
+    let power = power_of(value.max(limit));
+    format!("{} / {} {}", in_unit(value, power), in_unit(limit, power), BYTES[power])
 }
 
 /// The speed of a replay: `1x`, `0.1x`, `1000x`.
@@ -166,6 +197,8 @@ mod tests {
             ("7".into(), "4,120".into(), "1,234,567".into())
         );
         assert_eq!((short_count(99_999), short_count(123_456)), ("99,999".into(), "123k".into()));
+        let tiny = [999, 1_299, 99_999, 1_234_567, u64::MAX].map(tiny_count);
+        assert_eq!(tiny, ["999", "1.2k", "99k", "1M", ">1G"]);
         assert_eq!(short_count(u64::MAX), "18446744073G");
         assert_eq!(millis(38_249_000), "38.2");
     }
@@ -173,6 +206,12 @@ mod tests {
     #[test]
     fn shares_rates_and_bytes() {
         assert_eq!((short_bytes(312), short_bytes(19_083_000)), ("312 B".into(), "18.2 MiB".into()));
+        assert_eq!(bytes_of(1_026_048, 2_097_152), "1.0 / 2.0 MiB");
+        assert_eq!(
+            (bytes_of(7, 1 << 30), bytes_of(0, 2_048)),
+            ("<0.1 / 1.0 GiB".into(), "0.0 / 2.0 KiB".into())
+        );
+        assert!((0..64).all(|power| bytes_of((1 << power) - 1, (1 << power) - 1).len() <= 19));
         assert_eq!((short_bytes(0), short_bytes(u64::MAX)), ("0 B".into(), "16.0 EiB".into()));
         assert_eq!((percent(0.37), percent(0.018), percent(0.0)), ("37%".into(), "1.8%".into(), "0%".into()));
         assert_eq!((percent(0.0001), percent(f64::NAN)), ("<0.1%".into(), "0%".into()));

@@ -265,17 +265,17 @@ pub struct Percentiles {
     pub bounds: Option<SpreadBounds>,
 }
 
-/// Stands behind a percentile of so few samples that it is the maximum.
+/// Marks a percentile that equals the maximum because there are too few samples.
 pub const FEW_MARK: &str = "*";
 
 impl Percentiles {
-    /// What stands behind `p90`: nothing, or [`FEW_MARK`].
+    /// [`FEW_MARK`] where `p90` has too few samples, else nothing.
     #[must_use]
     pub const fn p90_mark(&self) -> &'static str {
         if self.few_samples && self.count < 10 { FEW_MARK } else { "" }
     }
 
-    /// What stands behind `p99`: nothing, or [`FEW_MARK`].
+    /// [`FEW_MARK`] where `p99` has too few samples, else nothing.
     #[must_use]
     pub const fn p99_mark(&self) -> &'static str {
         if self.few_samples { FEW_MARK } else { "" }

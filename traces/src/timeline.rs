@@ -14,6 +14,7 @@ mod agenda;
 mod blame;
 mod commands;
 pub(crate) mod config;
+mod depth_slots;
 mod families;
 mod fold;
 mod futures;
@@ -46,6 +47,7 @@ pub use agenda::{Agenda, AgendaWorker, OldestWaiting, PriorityStats, Rendezvous,
 pub use blame::{Blamed, LateSignal, SlowTask};
 pub use commands::{CommandStats, Commands, Pumps, Wakes, command_name};
 pub use config::TimelineConfig;
+pub use depth_slots::DepthSlots;
 pub use families::Families;
 pub use futures::Futures;
 pub use gc::{Gc, GcLook, GcRun};

@@ -5,11 +5,13 @@
 
 use loop_probes::event::Event;
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
+use loop_probes::recorder::Running;
 use loop_probes::stamped::Stamped;
 use loop_traces::analysis::attribution::{Ledger, What};
 use loop_traces::labels::Labels;
 use loop_traces::timeline::{
-    LateSignal, LateTimer, SlowTask, SpanKind, TickSpan, TickSummary, Timeline, Waiter, signal_name,
+    LateSignal, LateTimer, SlowTask, SpanKind, TickSpan, TickSummary, Timeline, UnfinishedTick, Waiter,
+    signal_name,
 };
 
 use super::fold::Fold;
@@ -21,6 +23,8 @@ use crate::units;
 pub enum Subject {
     /// A tick: a stall, more often than not.
     Tick(TickSummary),
+    /// A stall that had not ended when it was opened; its figures are lower bounds.
+    Unfinished(UnfinishedTick),
     /// A timer that fired late.
     Timer(LateTimer),
     /// A signal delivered late.
@@ -64,6 +68,7 @@ impl Subject {
     pub const fn extent(&self) -> (Timestamp, Timestamp) {
         match self {
             Self::Tick(tick) => (tick.start, tick.end),
+            Self::Unfinished(tick) => (tick.start, tick.as_of),
             Self::Timer(late) => (late.due, late.fired),
             Self::Signal { arrived, delivered, .. } => (*arrived, *delivered),
             Self::Slow { start, end, .. } => (*start, *end),
@@ -76,7 +81,9 @@ impl Subject {
     pub const fn lasted_ns(&self) -> u64 {
         let (from, to) = self.extent();
         match self {
-            Self::Tick(tick) => tick.busy_ns,
+            Self::Tick(TickSummary { busy_ns, .. }) | Self::Unfinished(UnfinishedTick { busy_ns, .. }) => {
+                *busy_ns
+            }
             _ => to.ns_since(from),
         }
     }
@@ -86,6 +93,9 @@ impl Subject {
     pub fn name(&self, labels: &Labels) -> String {
         match self {
             Self::Tick(tick) => format!("tick {}", units::count(tick.tick)),
+            Self::Unfinished(tick) => {
+                format!("tick {}", tick.tick.map_or_else(|| units::UNKNOWN.to_owned(), units::count))
+            }
             Self::Timer(late) => labels.tag(late.tag).into_owned(),
             Self::Signal { signo, .. } => signal_name(*signo),
             Self::Slow { tag, task, .. } | Self::Wait { tag, task, .. } => {
@@ -100,7 +110,20 @@ impl Subject {
         match self {
             Self::Timer(late) => Some(late.tag),
             Self::Slow { tag, .. } | Self::Wait { tag, .. } => Some(*tag),
-            Self::Tick(_) | Self::Signal { .. } => None,
+            Self::Tick(_) | Self::Unfinished(_) | Self::Signal { .. } => None,
+        }
+    }
+
+    /// Whether `what` is still running, so that its time is a lower bound.
+    #[must_use]
+    pub fn goes_on(&self, what: &What) -> bool {
+        let Self::Unfinished(UnfinishedTick { running: Some((running, _)), .. }) = self else { return false };
+        match (*running, *what) {
+            (Running::Task { task, .. }, What::Task { task: its, .. } | What::Io { task: its, .. }) => {
+                task == its
+            }
+            (Running::Phase(phase), What::Phase(its)) => phase == its,
+            _ => false,
         }
     }
 
@@ -111,6 +134,7 @@ impl Subject {
         match self {
             Self::Tick(tick) if tick.stall => format!("stall: {name}"),
             Self::Tick(_) => name,
+            Self::Unfinished(_) => format!("stall: {name}, not ended"),
             Self::Timer(late) => format!("late timer: {name} #{}", late.task),
             Self::Signal { task, .. } => format!("late signal: {name} #{task}"),
             Self::Slow { .. } => format!("slow task: {name}"),
@@ -159,6 +183,7 @@ impl Account {
     pub fn new(subject: Subject, ledger: Ledger, picture: &Fold) -> Self {
         let tick = match subject {
             Subject::Tick(tick) => Some(tick),
+            Subject::Unfinished(_) => None,
             _ => picture.tick_at(subject.extent().1).copied(),
         };
         Self { subject, ledger, tick: tick.map(|tick| (TickKey::of(&tick), tick.end)) }

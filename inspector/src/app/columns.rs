@@ -8,19 +8,38 @@ use std::ops::Range;
 use loop_traces::timeline::{TickSummary, Ticks};
 
 use super::layout::{self, Window};
+use super::state::State;
 
-/// Ticks that a column can stand for.
+/// Zoom steps: ticks per column. The last step is the one that shows all kept ticks.
 pub const COLUMN_TICKS: [usize; 8] = [1, 2, 5, 10, 20, 50, 100, 200];
 
-/// The next number of ticks a column, more or fewer.
+/// The next zoom step, out or in; at most `most`.
 #[must_use]
-pub fn next_column_ticks(ticks: usize, more: bool) -> usize {
-    let found = if more {
-        COLUMN_TICKS.into_iter().find(|next| *next > ticks)
+pub fn next_column_ticks(ticks: usize, more: bool, most: usize) -> usize {
+    if more {
+        COLUMN_TICKS.into_iter().find(|next| *next > ticks).unwrap_or(most).min(most)
     } else {
-        COLUMN_TICKS.into_iter().rev().find(|next| *next < ticks)
-    };
-    found.unwrap_or(ticks)
+        COLUMN_TICKS.into_iter().rev().find(|next| *next < ticks).unwrap_or(ticks)
+    }
+}
+
+/// Ticks per column on this screen: the selected zoom step, but no more than it takes to show all kept ticks. Beyond that
+/// columns would only stay empty.
+#[must_use]
+pub fn column_ticks(state: &State) -> usize {
+    state.column_ticks.min(column_ticks_max(state))
+}
+
+/// The fewest ticks per column that show all kept ticks.
+#[must_use]
+pub fn column_ticks_max(state: &State) -> usize {
+    let page = layout::page(state.width, state.height, state.is_replay());
+    let strip = layout::strip(layout::overview(page.body, state.extras()).ticks);
+    furthest(state.picture().timeline.ticks.recent.limit(), layout::tick_columns(strip))
+}
+
+fn furthest(kept: usize, cells: usize) -> usize {
+    kept.div_ceil(cells.max(1)).max(1)
 }
 
 /// The columns for the kept ticks.
@@ -89,8 +108,15 @@ mod tests {
 
     #[test]
     fn steps_go_up_and_down_within_their_bounds() {
-        assert_eq!([1, 2, 5, 200].map(|ticks| next_column_ticks(ticks, true)), [2, 5, 10, 200]);
-        assert_eq!([1, 2, 5, 200].map(|ticks| next_column_ticks(ticks, false)), [1, 1, 2, 100]);
+        let next = |more| [1, 2, 5, 100, 200, 235].map(|ticks| next_column_ticks(ticks, more, 235));
+        assert_eq!((next(true), next(false)), ([2, 5, 10, 200, 235, 235], [1, 1, 2, 50, 100, 200]));
+        assert_eq!([1, 50, 87].map(|ticks| next_column_ticks(ticks, true, 87)), [2, 87, 87]);
+    }
+
+    #[test]
+    fn the_furthest_step_fills_the_strip() {
+        assert_eq!([70, 188].map(|cells| furthest(16_384, cells)), [235, 88]);
+        assert_eq!((furthest(1, 188), furthest(0, 0)), (1, 1));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod agenda;
 mod alive;
+mod rates;
 
 pub use agenda::{AgendaFigures, PriorityRow, Starving, WorkerRow};
 pub use alive::{AliveFigures, HeldRow};
@@ -14,12 +15,10 @@ use std::cmp::Ordering;
 use loop_probes::event::{GcAction, GcMode, Queue};
 use loop_probes::ids::{Tag, Timestamp};
 use loop_traces::histogram::{Histogram, Percentiles};
-use loop_traces::timeline::{
-    Cause, GcLook, Harm, MissingSamples, PerSecond, RunStats, SLOT_NS, Slot, TagStats, Timeline, Unfinished,
-    signal_name, utilization,
-};
+use loop_traces::timeline::{Cause, GcLook, Harm, PerSecond, RunStats, TagStats, Timeline, signal_name};
 
 use super::fold::Fold;
+use rates::{rate_of_loops, worst_lag};
 
 /// How long figures stay as they are, in nanoseconds of the person who reads them.
 pub const GLANCE_NS: u64 = 200_000_000;
@@ -124,8 +123,8 @@ pub struct TagRow {
     pub ran: Ran,
     /// From start to end.
     pub run_ns: Percentiles,
-    /// From queued to start, where it is queued: p99.
-    pub wait_ns_p99: Option<u64>,
+    /// From queued to start, where it is queued.
+    pub wait_ns: Percentiles,
     /// All of its runs together, in nanoseconds.
     pub run_ns_total: u64,
     /// The lateness of others that [its runs](own_cause) caused, in nanoseconds.
@@ -141,8 +140,8 @@ pub struct QueueRow {
     pub depth: Option<u32>,
     /// The deepest.
     pub depth_max: u32,
-    /// The last samples.
-    pub samples: Vec<u64>,
+    /// The deepest of each tenth of the last seconds; `None` where that is unknown.
+    pub through_time: Vec<Option<u64>>,
 }
 
 /// The microtasks' figures.
@@ -190,50 +189,6 @@ pub struct SignalRow {
     pub latency_ns: Percentiles,
 }
 
-/// A loop that turns this often a second is measured by its last second, a slower one by the whole window.
-const BRISK: f64 = 10.0;
-/// The slots of a second.
-const SLOTS: usize = (1_000_000_000 / SLOT_NS) as usize;
-
-/// Rates of the last second, or of the whole window where a second says little. A loop that hangs must not
-/// be credited with what it did before.
-fn rate(timeline: &Timeline, unfinished: &Unfinished, now: Timestamp, hangs: bool) -> PerSecond {
-    let window = timeline.rates.per_second(now, |window_ns| unfinished.within(window_ns));
-    let young = timeline.first_at().is_none_or(|first| now.ns_since(first) < 1_200_000_000);
-    if young || (window.ticks < BRISK && !hangs) {
-        return window;
-    }
-    let slots = timeline.rates.series(now);
-    // The last slot is not over yet.
-    let over = slots.len().saturating_sub(1);
-    let second = &slots[over.saturating_sub(SLOTS)..over];
-    let sum = |of: fn(&Slot) -> u64| second.iter().map(of).fold(0, u64::saturating_add);
-    let [busy_ns, poll_wait_ns] = unfinished.within(1_000_000_000);
-    PerSecond {
-        ticks: sum(|slot| u64::from(slot.ticks)) as f64,
-        tasks: sum(|slot| u64::from(slot.tasks)) as f64,
-        utilization: utilization(
-            sum(|slot| slot.busy_ns).saturating_add(busy_ns),
-            sum(|slot| slot.poll_wait_ns).saturating_add(poll_wait_ns),
-        ),
-    }
-}
-
-/// The same of several loops: ticks and tasks of all, the utilization of the busiest. Of all together it is that of none.
-fn rate_of_loops(timeline: &Timeline, unfinished: &Unfinished, now: Timestamp, hangs: bool) -> PerSecond {
-    let whole = rate(timeline, unfinished, now, hangs);
-    let each =
-        timeline.loops_apart().map(|(_, own)| rate(own, &own.unfinished(false), now, hangs).utilization);
-    PerSecond { utilization: each.reduce(f64::max).unwrap_or(whole.utilization), ..whole }
-}
-
-/// The timer lag: of several loops that of the one with the worst p99.
-fn worst_lag(timeline: &Timeline, missing: &MissingSamples) -> Percentiles {
-    let lag = |of: &Timeline, missing: &MissingSamples| of.timers.lag_ns.percentiles_missing(&missing.lag);
-    let each = timeline.loops_apart().map(|(_, own)| lag(own, &own.missing()));
-    each.max_by_key(|lag| (lag.p99, lag.max)).unwrap_or_else(|| lag(timeline, missing))
-}
-
 /// Everything that the overview shows in numbers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Glance {
@@ -253,6 +208,8 @@ pub struct Glance {
     pub stalls: u64,
     /// Timer lag.
     pub lag_ns: Percentiles,
+    /// Timer lag with a sample for each skipped period.
+    pub lag_corrected_ns: Percentiles,
     /// Timers per bucket of [`EDGES_NS`].
     pub lag_buckets: Vec<u64>,
     /// Who made others late, the worst first.
@@ -269,8 +226,8 @@ pub struct Glance {
     pub gc: GcFigures,
     /// The signals, most frequent first.
     pub signals: Vec<SignalRow>,
-    /// The latency of all signals together: the largest p99.
-    pub signal_latency_ns_p99: Option<u64>,
+    /// The latency of the signal with the largest p99.
+    pub signal_latency_ns: Percentiles,
     /// Signals dropped.
     pub signals_dropped: u64,
     /// The agenda, where there is one.
@@ -296,10 +253,15 @@ impl Glance {
                 + unfinished.stalls(timeline.config().stall_limit_ns).count() as u64,
             more_stalls: timeline.lost_records > 0
                 && timeline.stalls_bounds(&unfinished).is_some_and(|bounds| bounds.is_open(bounds.lo)),
-            lag_ns: worst_lag(timeline, &missing),
+            lag_ns: worst_lag(timeline, &missing, |of, missing| {
+                of.timers.lag_ns.percentiles_missing(&missing.lag)
+            }),
+            lag_corrected_ns: worst_lag(timeline, &missing, |of, missing| {
+                of.timers.lag_corrected_ns.percentiles_missing(&missing.lag_corrected)
+            }),
             lag_buckets: buckets(&timeline.timers.lag_ns),
             harm: timeline.harm(),
-            queues: queues(timeline),
+            queues: queues(timeline, now),
             microtasks: microtasks(timeline),
             gc: gc(timeline),
             signals_dropped: timeline.signals.dropped,
@@ -345,7 +307,8 @@ impl Glance {
         };
         self.signals = signals.iter().map(row).collect();
         self.signals.sort_by(|a, b| b.arrived.cmp(&a.arrived).then_with(|| a.name.cmp(&b.name)));
-        self.signal_latency_ns_p99 = self.signals.iter().filter_map(|it| it.latency_ns.p99).max();
+        let latencies = self.signals.iter().map(|it| it.latency_ns);
+        self.signal_latency_ns = latencies.max_by_key(|latency| latency.p99).unwrap_or_default();
     }
 }
 
@@ -357,7 +320,7 @@ fn compare(a: &TagRow, b: &TagRow, column: Column) -> Ordering {
         Column::RunP50 => b.run_ns.p50.cmp(&a.run_ns.p50),
         Column::RunP99 => b.run_ns.p99.cmp(&a.run_ns.p99),
         Column::RunMax => b.run_ns.max.cmp(&a.run_ns.max),
-        Column::WaitP99 => b.wait_ns_p99.cmp(&a.wait_ns_p99),
+        Column::WaitP99 => b.wait_ns.p99.cmp(&a.wait_ns.p99),
         Column::Caused => b.caused_ns.cmp(&a.caused_ns),
     }
 }
@@ -390,7 +353,7 @@ fn row(timeline: &Timeline, stats: &TagStats, harm: &[Harm]) -> Option<TagRow> {
         name: timeline.labels.tag(stats.tag).into_owned(),
         ran,
         run_ns: runs.run_ns.percentiles(),
-        wait_ns_p99: (!runs.queue_wait_ns.is_empty()).then(|| runs.queue_wait_ns.quantile(0.99)),
+        wait_ns: runs.queue_wait_ns.percentiles(),
         run_ns_total: runs.run_ns.total(),
         caused_ns: harm.iter().find(|harm| Some(harm.cause) == own).map_or(0, Harm::total_ns),
     })
@@ -414,13 +377,13 @@ pub fn buckets(lag: &Histogram) -> Vec<u64> {
     buckets
 }
 
-fn queues(timeline: &Timeline) -> Vec<QueueRow> {
+fn queues(timeline: &Timeline, now: Timestamp) -> Vec<QueueRow> {
     let seen = timeline.queues.seen();
     seen.map(|queue| QueueRow {
         queue: queue.queue,
         depth: queue.depth_now(),
         depth_max: queue.depth_max,
-        samples: queue.samples.iter().map(|depth| u64::from(*depth)).collect(),
+        through_time: queue.through_time.series(now),
     })
     .collect()
 }
@@ -455,39 +418,5 @@ fn gc(timeline: &Timeline) -> GcFigures {
         threshold_bytes: gc.last.map(|look| look.threshold_bytes),
         mode: gc.mode,
         heap: gc.heap_samples.iter().copied().collect(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use loop_probes::event::{Event, PollReason};
-    use loop_probes::ids::SourceId;
-    use loop_probes::stamped::Stamped;
-    use loop_traces::timeline::TimelineConfig;
-
-    use super::*;
-
-    /// A tick of 10 ms of one of two loops: the first is busy for all of it, the second polls.
-    fn tick(source: u32, number: u64) -> Vec<Stamped> {
-        let (start, end) = (Timestamp(number * 10_000_000), Timestamp((number + 1) * 10_000_000));
-        let told = |at, event| Stamped { at, source: SourceId(source), event };
-        let poll = Event::Poll { reason: PollReason::Idle, ready: 0, timeout_ns: None, start };
-        let mut events = vec![told(start, Event::TickStart { tick: number })];
-        events.extend((source == 2).then(|| told(end, poll)));
-        events.push(told(end, Event::TickEnd { tick: number, tasks_run: 0, start }));
-        events
-    }
-
-    #[test]
-    fn the_busiest_of_several_loops_is_shown_and_not_their_mean() {
-        let mut timeline = Timeline::new(TimelineConfig::default());
-        for number in 0..300 {
-            timeline.extend(&tick(1, number));
-            timeline.extend(&tick(2, number));
-        }
-        let now = Timestamp(3_000_000_000);
-        let shown = rate_of_loops(&timeline, &timeline.unfinished(false), now, false);
-        assert!((shown.utilization - 1.0).abs() < 1e-9, "{shown:?}");
-        assert!((shown.ticks - 200.0).abs() < 1.0, "those of both: {shown:?}");
     }
 }

@@ -328,15 +328,6 @@ pub const fn rows(pane: Area, heading: bool) -> Area {
     Area::new(inner.x, inner.y.saturating_add(heading), inner.width, inner.height.saturating_sub(heading))
 }
 
-/// The rows of the pane of stalls: those of `running` stalls that have not ended, which stay at the top, and those of the
-/// list below them.
-#[must_use]
-pub fn stall_rows(pane: Area, running: usize) -> (Area, Area) {
-    let Area { x, y, width, height } = rows(pane, false);
-    let above = u16::try_from(running).unwrap_or(u16::MAX).min(height);
-    (Area::new(x, y, width, above), Area::new(x, y + above, width, height - above))
-}
-
 /// Columns of the strip that show ticks: the last two are the gap and the tick that is not over.
 #[must_use]
 pub const fn tick_columns(strip: Area) -> usize {

@@ -6,26 +6,97 @@ use loop_probes::event::{Event, Origin};
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 use loop_probes::stamped::Stamped;
 use loop_traces::analysis::attribution::Ledger;
-use loop_traces::timeline::{Cause, Harm, TickSummary, UnfinishedTick};
+use loop_traces::timeline::{Cause, Harm, Stall, TickSummary, UnfinishedTick};
 
 use super::account::{Account, Subject};
 use super::fold::Fold;
 use super::glance;
 use super::hurt::{self, AllHurt};
-use super::state::{Part, State, View};
+use super::state::{Part, State, TickKey, View};
 use crate::describe;
 
-/// The stalls that have not ended.
-pub fn running_stalls(state: &State) -> impl Iterator<Item = UnfinishedTick> + use<> {
-    let timeline = &state.picture().timeline;
-    let limit_ns = timeline.config().stall_limit_ns;
-    timeline.unfinished_ticks().into_iter().filter(move |tick| tick.busy_ns > limit_ns)
+/// A row of the list of stalls.
+#[derive(Clone, Copy, Debug)]
+pub enum StallRow<'a> {
+    /// A stall that has not ended.
+    Unfinished(UnfinishedTick),
+    /// A stall that has ended.
+    Ended(&'a Stall),
+}
+
+/// The stalls: unfinished ones, then ended ones, newest first.
+pub fn stalls(fold: &Fold) -> impl Iterator<Item = StallRow<'_>> {
+    let ended = fold.timeline.stalls.newest_first();
+    unfinished_stalls(fold).map(StallRow::Unfinished).chain(ended.map(StallRow::Ended))
+}
+
+fn unfinished_stalls(fold: &Fold) -> impl Iterator<Item = UnfinishedTick> + use<> {
+    let limit_ns = fold.timeline.config().stall_limit_ns;
+    fold.timeline.unfinished_ticks().into_iter().filter(move |tick| tick.busy_ns > limit_ns)
+}
+
+/// Number of stalls seen, including evicted ones.
+#[must_use]
+pub fn stalls_seen(fold: &Fold) -> u64 {
+    fold.timeline.stalls.count.saturating_add(unfinished_stalls(fold).count() as u64)
+}
+
+/// The row of the stall in this tick.
+#[must_use]
+pub fn stall_row_of(fold: &Fold, key: TickKey) -> Option<usize> {
+    stalls(fold).position(|row| matches!(row, StallRow::Ended(stall) if TickKey::of(&stall.tick) == key))
+}
+
+/// Limits the log to the events behind one pane of the overview.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogOf {
+    /// Events that carry a queue's depth.
+    Queues,
+    /// Microtask checkpoints.
+    Microtasks,
+    /// The GC controller's decisions, and collections.
+    Gc,
+}
+
+impl LogOf {
+    /// Its name in the log's title.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Queues => "queues",
+            Self::Microtasks => "microtasks",
+            Self::Gc => "gc",
+        }
+    }
+
+    const fn holds(self, event: &Event) -> bool {
+        match self {
+            Self::Queues => matches!(
+                event,
+                Event::QueueDepth { .. }
+                    | Event::SnapshotQueue { .. }
+                    | Event::TaskQueued { .. }
+                    | Event::WorkQueued { .. }
+                    | Event::Immediates { .. }
+            ),
+            Self::Microtasks => matches!(event, Event::Microtasks { .. }),
+            Self::Gc => matches!(
+                event,
+                Event::GcDecision { .. }
+                    | Event::GcRan { .. }
+                    | Event::GcMode { .. }
+                    | Event::GcRendezvous { .. }
+                    | Event::SnapshotGc { .. }
+            ),
+        }
+    }
 }
 
 /// The log events that pass the filter, newest first.
 pub fn log_from_newest(state: &State) -> impl Iterator<Item = &Stamped> + '_ {
     let log = state.picture().log().iter().rev();
-    log.filter(|stamped| !is_noise(&stamped.event) && lets_through(state, stamped))
+    let is_shown = |event: &Event| state.log_of.map_or_else(|| !is_noise(event), |of| of.holds(event));
+    log.filter(move |stamped| is_shown(&stamped.event) && lets_through(state, stamped))
 }
 
 /// The number of log events that pass the filter.

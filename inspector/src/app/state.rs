@@ -8,7 +8,7 @@ use super::account::Account;
 use super::fold::Fold;
 use super::glance::{Glance, Order};
 use super::layout::{Extras, Pane};
-use super::lists::{LateRow, Victim};
+use super::lists::{LateRow, LogOf, Victim};
 use super::message::Process;
 use super::playback_info::PlaybackInfo;
 use super::trail::Trail;
@@ -182,6 +182,8 @@ pub struct State {
     pub row: usize,
     /// Ticks that a column of the strip stands for.
     pub column_ticks: usize,
+    /// Events shown in the log; `None` for all.
+    pub log_of: Option<LogOf>,
     /// The filter; empty lets everything through.
     pub filter: String,
     /// The previous filter, while a new one is being typed.
@@ -227,6 +229,7 @@ impl State {
             stall_row: 0,
             row: 0,
             column_ticks: 1,
+            log_of: None,
             filter: String::new(),
             typing: None,
             order: Order::default(),

@@ -83,16 +83,16 @@ fn played(state: &mut State, playback: PlaybackInfo) {
 }
 
 fn fold(state: &mut State, events: &[Stamped]) {
-    let before = state.fold.timeline.stalls.count;
+    // The list grows at its top: a selection further down stays on the stall that it was on.
+    let follows = state.frozen.is_none() && state.stall_row > 0;
+    let before = if follows { lists::stalls_seen(&state.fold) } else { 0 };
     for stamped in events {
         state.fold.fold(stamped);
     }
-    // The list grows at its top: a selection further down stays on the stall that it was on.
-    if state.frozen.is_none() && state.stall_row > 0 {
-        let stalls = &state.fold.timeline.stalls;
-        let more = usize::try_from(stalls.count.saturating_sub(before)).unwrap_or(usize::MAX);
-        let last = stalls.newest_first().len().saturating_sub(1);
-        state.stall_row = state.stall_row.saturating_add(more).min(last);
+    if follows {
+        let more = lists::stalls_seen(&state.fold).saturating_sub(before);
+        let last = lists::stalls(&state.fold).count().saturating_sub(1);
+        state.stall_row = state.stall_row.saturating_add(usize::try_from(more).unwrap_or(last)).min(last);
     }
 }
 

@@ -5,6 +5,9 @@ use loop_traces::analysis::attribution::What;
 /// Explains the sum.
 pub const SUM: &str = "the lines add up to the nanosecond; Enter opens the tick";
 
+/// Explains the sum of a tick that has not ended.
+pub const SUM_SO_FAR: &str = "the lines add up to the nanosecond so far; what goes on is a lower bound";
+
 /// Explains a line.
 #[must_use]
 pub const fn what(what: &What) -> &'static str {

@@ -59,10 +59,11 @@ fn in_a_pane(canvas: &mut Canvas<'_>, state: &State, area: Area, agenda: &Agenda
         let mut pen = canvas.pen(inner, row as u16);
         pen.gap(1).left(priority.priority.name(), 6, theme.dim());
         pen.number(&depth(priority.waiting), DEPTH_WIDTH, waiting_style(theme, agenda, priority)).gap(1);
-        let spark = inner.width.saturating_sub(6 + DEPTH_WIDTH + 2 + 8);
+        let spark = inner.width.saturating_sub(6 + DEPTH_WIDTH + 2 + 9);
         let style = theme.phase(Phase::Agenda);
-        pen.sparkline(&deepest(&priority.samples, usize::from(spark)), spark, style);
+        pen.sparkline(&deepest(&priority.through_time, usize::from(spark)), spark, style);
         pen.number(&units::duration(priority.wait_ns.p99), 7, theme.text());
+        pen.put(priority.wait_ns.p99_mark(), theme.dim());
     }
     let below = agenda.priorities.len() as u16;
     let mut pen = canvas.pen(inner, below);
@@ -172,14 +173,15 @@ fn priorities(canvas: &mut Canvas<'_>, state: &State, area: Area, agenda: &Agend
         pen.number(&units::short_count(row.ran), 8, theme.text());
         pen.number(&units::duration(row.wait_ns.p50), 10, theme.text());
         pen.number(&units::duration(row.wait_ns.p99), 7, theme.strong());
+        pen.left(row.wait_ns.p99_mark(), 1, theme.dim());
         if wide {
-            pen.number(&units::duration(row.wait_ns.max), 8, theme.text());
+            pen.number(&units::duration(row.wait_ns.max), 7, theme.text());
             pen.number(&units::duration(row.run_ns.p50), 10, theme.text());
             pen.number(&units::duration(row.run_ns.max), 8, theme.text());
         }
-        pen.gap(2);
+        pen.gap(if wide { 2 } else { 1 });
         let spark = pen.room().saturating_sub(1);
-        let samples = deepest(&row.samples, usize::from(spark));
+        let samples = deepest(&row.through_time, usize::from(spark));
         pen.sparkline(&samples, spark, theme.phase(Phase::Agenda));
     }
     let mut pen = canvas.pen(inner, 4);

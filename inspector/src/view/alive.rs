@@ -6,6 +6,7 @@ use loop_probes::ids::Timestamp;
 use loop_traces::timeline::{Shutdown, Timeline, command_name};
 use ratatui::style::Style;
 
+use super::bounds;
 use super::paint::Canvas;
 use crate::app::glance::AliveFigures;
 use crate::app::layout::{self, Area, Pane};
@@ -172,7 +173,7 @@ fn pumps(canvas: &Canvas<'_>, timeline: &Timeline) -> Vec<Line> {
             ("run p50 ".to_owned(), dim),
             (units::duration(pumps.run_ns.quantile(0.5)), text),
             ("  p99 ".to_owned(), dim),
-            (units::duration(pumps.run_ns.quantile(0.99)), text),
+            (bounds::p99(&pumps.run_ns.percentiles()), text),
             ("  max ".to_owned(), dim),
             (units::duration(pumps.run_ns.max()), text),
         ],

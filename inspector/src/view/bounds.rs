@@ -11,6 +11,18 @@ use crate::units;
 
 /// Stands at a percentile that lost records could move.
 pub(super) const MARK: &str = "~";
+/// Marks a lower bound.
+pub(super) const AT_LEAST: &str = "≥";
+
+/// The 90th percentile, marked where there are too few samples.
+pub(super) fn p90(figures: &Percentiles) -> String {
+    format!("{}{}", units::duration(figures.p90), figures.p90_mark())
+}
+
+/// The 99th percentile, marked where there are too few samples.
+pub(super) fn p99(figures: &Percentiles) -> String {
+    format!("{}{}", units::duration(figures.p99), figures.p99_mark())
+}
 
 /// Whether lost records could move the 99th percentile.
 pub(super) fn is_open(figures: &Percentiles) -> bool {

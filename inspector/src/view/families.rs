@@ -3,6 +3,7 @@
 use loop_probes::event::{GcAction, Queue};
 use ratatui::style::Style;
 
+use super::bounds;
 use super::paint::Canvas;
 use crate::app::glance::{GcFigures, QueueRow};
 use crate::app::layout::{Area, Overview, Pane};
@@ -41,11 +42,12 @@ fn queues_in_order(state: &State) -> Vec<&QueueRow> {
     QUEUE_ORDER.iter().filter_map(find).collect()
 }
 
-/// So many samples stand behind each cell of a queue's sparkline, the deepest of them: a tick's depth alone
-/// would pass by too fast to be seen.
-pub(super) fn deepest(samples: &[u64], cells: usize) -> Vec<u64> {
+/// Merges samples into cells by their maximum, because a single sample would pass too fast to be seen. A cell without a
+/// known sample is `None`.
+pub(super) fn deepest<T: Copy + Into<Option<u64>>>(samples: &[T], cells: usize) -> Vec<Option<u64>> {
     let per_cell = samples.len().div_ceil(cells.max(1)).max(1);
-    samples.rchunks(per_cell).rev().map(|chunk| chunk.iter().copied().max().unwrap_or(0)).collect()
+    let deepest = |chunk: &[T]| chunk.iter().filter_map(|sample| (*sample).into()).max();
+    samples.rchunks(per_cell).rev().map(deepest).collect()
 }
 
 pub(super) fn line<'c, 'a>(
@@ -79,7 +81,7 @@ fn queues_line(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         pen.put(queue.queue.name(), theme.dim());
         pen.number(&depth, DEPTH_WIDTH, depth_style(theme.text(), theme.dim(), queue));
         if spark > 0 {
-            pen.gap(1).sparkline(&deepest(&queue.samples, spark), spark as u16, theme.bar());
+            pen.gap(1).sparkline(&deepest(&queue.through_time, spark), spark as u16, theme.bar());
         }
         pen.gap(2);
     }
@@ -124,18 +126,14 @@ fn queues_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         pen.gap(1).left(queue.queue.name(), 10, theme.dim());
         pen.number(&depth_now(queue), DEPTH_WIDTH, depth_style(theme.strong(), theme.dim(), queue));
         pen.number(&depth(queue.depth_max), max_width, theme.dim()).gap(1);
-        pen.sparkline(&deepest(&queue.samples, usize::from(spark)), spark, theme.bar());
+        pen.sparkline(&deepest(&queue.through_time, usize::from(spark)), spark, theme.bar());
     }
     let mut pen = canvas.pen(inner, whole as u16);
     pen.gap(1);
-    for queue in &queues[whole..] {
-        let depth = depth_now(queue);
-        pen.group(&[
-            (queue.queue.name(), theme.dim()),
-            (" ", theme.dim()),
-            (&depth, theme.text()),
-            ("  ", theme.dim()),
-        ]);
+    for (place, queue) in queues[whole..].iter().enumerate() {
+        let (gap, depth) = (if place > 0 { "  " } else { "" }, depth_now(queue));
+        let dim = theme.dim();
+        pen.group(&[(gap, dim), (queue.queue.name(), dim), (" ", dim), (&depth, theme.text())]);
     }
 }
 
@@ -154,7 +152,8 @@ fn microtasks_line(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     }
     pen.put(&format!("{:.1}", figures.ran_mean), theme.strong()).put(" a checkpoint  max ", theme.dim());
     pen.put(&units::short_count(figures.ran.max.unwrap_or(0)), theme.text()).put("  run p99 ", theme.dim());
-    pen.number(&units::duration(figures.run_ns.p99), 6, theme.text()).gap(2);
+    pen.number(&units::duration(figures.run_ns.p99), 6, theme.text());
+    pen.left(figures.run_ns.p99_mark(), 2, theme.text());
     pen.sparkline(&deepest(&figures.samples, 20), 20, theme.bar());
 }
 
@@ -172,7 +171,7 @@ fn microtasks_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     pen.gap(1).put("max ", theme.dim()).put(&units::short_count(figures.ran.max.unwrap_or(0)), theme.text());
     pen.whole(" at once", theme.dim());
     let mut pen = canvas.pen(inner, 2);
-    pen.gap(1).put("run p99 ", theme.dim()).put(&units::duration(figures.run_ns.p99), theme.text());
+    pen.gap(1).put("run p99 ", theme.dim()).put(&bounds::p99(&figures.run_ns), theme.text());
     pen.group(&[("  max ", theme.dim()), (&units::duration(figures.run_ns.max), theme.text())]);
     let spark = inner.width.saturating_sub(2);
     for row in 3..inner.height.min(4) {
@@ -187,15 +186,12 @@ fn microtasks_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     canvas.pen(inner, 4).gap(1).group(&[(&count, theme.text()), (" checkpoints", theme.dim())]);
 }
 
-/// The heap and what it may grow to: `18.2 / 40.0 MiB`.
+/// The heap and its threshold, in one unit: `18.2 / 40.0 MiB`.
 fn heap(gc: &GcFigures) -> String {
     let Some(heap) = gc.heap_bytes else { return String::new() };
-    let heap = units::short_bytes(heap);
-    let Some(threshold) = gc.threshold_bytes.filter(|bytes| *bytes > 0) else { return heap };
-    let threshold = units::short_bytes(threshold);
-    match (heap.split_once(' '), threshold.split_once(' ')) {
-        (Some((value, unit)), Some((of, of_unit))) if unit == of_unit => format!("{value} / {of} {unit}"),
-        _ => format!("{heap} / {threshold}"),
+    match gc.threshold_bytes.filter(|bytes| *bytes > 0) {
+        Some(threshold) => units::bytes_of(heap, threshold),
+        None => units::short_bytes(heap),
     }
 }
 
@@ -208,7 +204,7 @@ fn gc_line(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         return;
     }
     // What changes all the time has its cells, so that the rest stands still.
-    pen.put("heap ", theme.dim()).left(&heap(gc), 17, theme.text()).gap(1);
+    pen.put("heap ", theme.dim()).left(&heap(gc), 19, theme.text()).gap(1);
     match gc.last.first() {
         Some((look, ran)) => {
             pen.left(look.action.name(), 8, theme.strong()).left(look.reason.name(), 10, theme.text());
@@ -274,7 +270,7 @@ fn signals_line(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     if glance.signals.is_empty() {
         pen.put("none yet", theme.dim()).gap(2);
     } else {
-        pen.group(&[("p99 ", theme.dim()), (&units::duration(glance.signal_latency_ns_p99), theme.text())]);
+        pen.group(&[("p99 ", theme.dim()), (&bounds::p99(&glance.signal_latency_ns), theme.text())]);
         pen.gap(2);
     }
     let dropped = glance.signals_dropped;
@@ -298,14 +294,10 @@ fn signals_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     for (row, signal) in glance.signals.iter().take(rows).enumerate() {
         let mut pen = canvas.pen(inner, row as u16);
         pen.gap(1).left(&signal.name, 5, theme.text());
-        let arrived = if signal.arrived < 10_000 {
-            units::count(signal.arrived)
-        } else {
-            format!("{}k", signal.arrived / 1_000)
-        };
-        pen.left(&format!("×{arrived}"), 6, theme.dim());
+        pen.left(&format!("×{}", units::tiny_count(signal.arrived)), 5, theme.dim());
         pen.number(&units::duration(signal.latency_ns.p50), 6, theme.text());
         pen.number(&units::duration(signal.latency_ns.p99), 7, theme.strong());
+        pen.put(signal.latency_ns.p99_mark(), theme.dim());
     }
     let dropped = glance.signals_dropped;
     let style = if dropped > 0 { theme.held() } else { theme.dim() };
@@ -342,8 +334,9 @@ mod tests {
 
     #[test]
     fn a_cell_shows_the_deepest_of_its_samples() {
-        assert_eq!(deepest(&[1, 9, 0, 2, 3], 2), [9, 3]);
-        assert_eq!(deepest(&[1, 2], 5), [1, 2]);
-        assert_eq!(deepest(&[], 5), [] as [u64; 0]);
+        assert_eq!(deepest(&[1, 9, 0, 2, 3], 2), [9, 3].map(Some));
+        assert_eq!(deepest(&[1, 2], 5), [1, 2].map(Some));
+        assert_eq!(deepest(&[] as &[u64], 5), []);
+        assert_eq!(deepest(&[None, None, Some(0), None], 2), [None, Some(0)]);
     }
 }

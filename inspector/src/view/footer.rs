@@ -32,6 +32,8 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area) {
             hint => hint,
         };
         let keys = match binding.keys {
+            // In ASCII arrows would read as the seek keys.
+            [Key::Left, ..] if theme.ascii => "hl",
             [Key::Left, ..] => "←→",
             [Key::Char('+'), ..] => "+-",
             [Key::Char('<'), ..] => "<>",

@@ -46,7 +46,7 @@ pub(super) fn ranking(canvas: &mut Canvas<'_>, state: &State, area: Area, select
     let apart = if inner.width >= APART_FROM { 3 } else { 0 };
     let figures = FIGURE * (2 + apart);
     let bar = if inner.width >= BAR_FROM { (inner.width - figures) / 4 } else { 0 };
-    let name = inner.width.saturating_sub(figures + bar + 2);
+    let name = inner.width.saturating_sub(figures + bar + 3);
     let mut pen = canvas.pen(inner, 0);
     pen.gap(1).left("WHO", name, theme.dim()).number("CAUSED", FIGURE, theme.strong());
     pen.gap(if bar > 0 { bar + 1 } else { 0 });

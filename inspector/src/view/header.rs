@@ -31,8 +31,9 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     }
 }
 
-/// Cells of what was done to make a trace.
+/// Most and fewest cells for how a trace was made.
 const MADE_MAX: usize = 40;
+const MADE_MIN: usize = 12;
 /// What the key for it is for.
 const HELP: &str = " help";
 
@@ -53,16 +54,22 @@ fn who(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         "" | "unknown" => String::new(),
         policy => format!("policy {policy}"),
     };
-    let made = about.made.as_deref().map_or_else(String::new, |made| cut(&printable(made), MADE_MAX));
-    let rest: usize =
-        [&made, &pid, &policy].iter().filter(|part| !part.is_empty()).map(|part| part.width() + 3).sum();
     let right = [&status, "  ", &clock, "  ", recording, &lost, "  ", "?", " "];
     let right_width: usize = right.iter().map(|part| part.width()).sum();
     let name = printable(&about.name);
     // Of a path that does not fit, its end says most.
     let end_of_path = name.rsplit('/').next().unwrap_or(&name);
+    let beside = |parts: &[&String]| -> usize {
+        parts.iter().filter(|part| !part.is_empty()).map(|part| part.width() + 3).sum()
+    };
+    // How a trace was made gets the room that everything else leaves, or none if that is too little.
+    let least = end_of_path.width() + 1 + beside(&[&pid, &policy]) + 2 + right_width + HELP.len();
+    let left = usize::from(area.width).saturating_sub(least + 3).min(MADE_MAX);
+    let made = about.made.as_deref().filter(|_| left >= MADE_MIN);
+    let made = made.map_or_else(String::new, |made| cut(&printable(made), left));
+    let rest = beside(&[&made, &pid, &policy]);
     // The key is explained where that takes nothing from the name.
-    let told = end_of_path.width() + 1 + rest + 2 + right_width + HELP.len() <= usize::from(area.width);
+    let told = least + beside(&[&made]) <= usize::from(area.width);
     let help = if told { HELP } else { "" };
     let right_width = right_width + help.len();
     let left_width = area.width.saturating_sub(right_width as u16 + 2);
@@ -131,45 +138,47 @@ fn how(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let limit = state.about.stall_limit_ns;
     let stalls = glance.stalls;
     let wide = area.width >= 100;
-    let gap = if wide { "   " } else { "  " };
     let lag = glance.lag_ns;
     let late = lag.max > Some(limit);
     let max = format!("{:>6}{}", units::duration(lag.max), if late { "▲" } else { " " });
     let stalled = stalls > 0;
     let share = if wide { 5 } else { 4 };
     let (busy, lag_of) = match (glance.several_loops, wide) {
-        (true, true) => ("busiest loop", "worst lag"),
-        (true, false) => ("busiest", "lag"),
-        (false, true) => ("utilization", "lag"),
-        (false, false) => ("util", "lag"),
+        (true, true) => ("  busiest loop", "worst lag"),
+        (true, false) => (" busiest", "lag"),
+        (false, true) => ("  utilization", "lag"),
+        (false, false) => (" util", "lag"),
     };
+    let (now, all) = windows(state, area.width);
     // Figures have their cells, whatever they are: what moves about cannot be read.
     let mut parts: Vec<(String, Style)> = vec![
-        (format!("{gap}{} ", busy), dim),
+        (format!("{busy} "), dim),
         (format!("{:>share$}", units::percent(glance.rate.utilization)), strong),
-        (format!("{gap}{lag_of} p50 "), dim),
+        (all, theme.title(false)),
+        (format!("{lag_of} p50 "), dim),
         (format!("{:>5}", units::duration(lag.p50)), strong),
         (if wide { "  p99" } else { " p99" }.to_owned(), dim),
         (if bounds::is_open(&lag) { bounds::MARK } else { " " }.to_owned(), theme.held()),
         (format!("{:>6}", units::duration(lag.p99)), strong),
-        (if wide { "  max " } else { " max " }.to_owned(), dim),
+        (format!("{:<1}", lag.p99_mark()), dim),
+        (if wide { " max " } else { "max " }.to_owned(), dim),
         (max, if late { theme.over() } else { strong }),
-        (format!("{}stalls ", if wide { "  " } else { " " }), dim),
-        (at_least(state, stalls), if stalled { theme.over() } else { strong }),
+        (if wide { "  stalls " } else { " stalls " }.to_owned(), dim),
+        (at_least(state, stalls, wide), if stalled { theme.over() } else { strong }),
     ];
     if lag.count == 0 {
-        parts.splice(2..9, [(format!("{gap}no timer fired yet "), dim)]);
+        parts.splice(3..11, [("no timer fired yet  ".to_owned(), dim)]);
     }
     let rate = format!("{:>5}", units::rate(glance.rate.ticks));
     let width: usize = parts.iter().map(|(text, _)| text.width()).sum();
-    let left = 9 + rate.width() + 1;
+    let left = now.width() + 8 + rate.width() + 1;
     let room = usize::from(area.width).saturating_sub(width + left + 1) as u16;
     let mut pen = canvas.pen(area, 1);
-    pen.gap(1).put("ticks/s ", dim).put(&rate, strong).gap(1);
+    pen.put(&now, theme.title(false)).put("ticks/s ", dim).put(&rate, strong);
     if room >= SPARK_MIN {
         // The tenth of a second that is not over would always look like a dip.
         let over = glance.ticks.len().saturating_sub(1);
-        pen.sparkline(&glance.ticks[..over], room.min(SPARK_MAX), theme.bar());
+        pen.gap(1).sparkline(&glance.ticks[..over], room.min(SPARK_MAX), theme.bar());
     }
     for (text, style) in &parts {
         pen.put(text, *style);
@@ -180,10 +189,26 @@ fn how(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     }
 }
 
+/// Narrowest screen that spells out the windows of the figures.
+const WORDS_FROM: u16 = 130;
+
+/// The windows of the figures: of the rates, and of all figures after them.
+fn windows(state: &State, width: u16) -> (String, String) {
+    let seconds = (state.glance.rate.window_ns + 500_000_000) / 1_000_000_000;
+    let seconds = seconds.max(1);
+    let since = if state.about.since_attach { "since attach" } else { "since start" };
+    match width {
+        0..100 => (format!("{seconds:>2}s "), " all ".to_owned()),
+        100..WORDS_FROM => (format!("{seconds:>2}s: "), "  all: ".to_owned()),
+        _ => (format!(" last {seconds}s: "), format!("   {since}: ")),
+    }
+}
+
 /// The stalls, to which lost ticks could add: `3+`.
-fn at_least(state: &State, count: u64) -> String {
+fn at_least(state: &State, count: u64, wide: bool) -> String {
     let more = if state.glance.more_stalls { "+" } else { "" };
-    format!("{}{more}", units::count(count))
+    let count = if wide { units::count(count) } else { units::tiny_count(count) };
+    format!("{count}{more}")
 }
 
 /// The loop's current activity, if it lasts long enough to be read.

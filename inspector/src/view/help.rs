@@ -4,6 +4,7 @@ use super::paint::Canvas;
 use crate::app::layout::Area;
 use crate::app::state::State;
 use crate::keymap::{BINDINGS, Binding, Group};
+use loop_traces::histogram::FEW_MARK;
 use ratatui::layout::Position;
 
 /// Width of the keys.
@@ -28,9 +29,11 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     let rows = usize::from(body.height.saturating_sub(2));
     let first = if lines(&[Group::Time, Group::Move, Group::Keep]).len() <= rows { 3 } else { 2 };
     let order = [Group::Time, Group::Move, Group::Keep, Group::Show, Group::Leave];
-    let (left, right) = (lines(&order[..first]), lines(&order[first..]));
+    let (left, mut right) = (lines(&order[..first]), lines(&order[first..]));
+    let shown = right.iter().rposition(|line| matches!(line, Line::Title(_))).unwrap_or(0);
+    right.insert(shown, Line::Mark(FEW_MARK, "fewer than 100: the maximum"));
     let height = (left.len().max(right.len()) as u16 + 2).min(body.height);
-    let width = (2 * COLUMN_WIDTH + 3).min(body.width);
+    let width = (2 * COLUMN_WIDTH + 4).min(body.width);
     let area =
         Area::new(body.x + (body.width - width) / 2, body.y + (body.height - height) / 2, width, height);
     for y in area.y..area.y + area.height {
@@ -45,11 +48,18 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
         |offset: u16| Area { x: inner.x + offset, width: COLUMN_WIDTH.min(inner.width - offset), ..inner };
     draw_column(canvas, column(0), &left);
     draw_column(canvas, column(COLUMN_WIDTH + 1), &right);
+    let foot = Area::new(area.x + 2, area.y + area.height - 1, area.width.saturating_sub(4), 1);
+    let dim = canvas.theme.dim();
+    canvas.pen(foot, 0).right(&format!(" {MARKS} "), dim);
 }
+
+/// Labels and marks at figures.
+const MARKS: &str = "1s of the last second  all since start  ~ records lost  ≥ at least";
 
 enum Line {
     Title(&'static str),
     Key(&'static Binding),
+    Mark(&'static str, &'static str),
 }
 
 fn draw_column(canvas: &mut Canvas<'_>, area: Area, lines: &[Line]) {
@@ -58,8 +68,9 @@ fn draw_column(canvas: &mut Canvas<'_>, area: Area, lines: &[Line]) {
         let mut pen = canvas.pen(area, row as u16);
         match line {
             Line::Title(title) => pen.gap(1).put(title, theme.title(true)),
+            Line::Mark(mark, help) => pen.gap(2).left(mark, KEYS_WIDTH, theme.text()).put(help, theme.dim()),
             Line::Key(binding) => {
-                pen.gap(2).left(binding.shown, KEYS_WIDTH, theme.key());
+                pen.gap(2).left(&theme.arrow_keys(binding.shown), KEYS_WIDTH, theme.key());
                 pen.put(binding.help, theme.dim())
             }
         };

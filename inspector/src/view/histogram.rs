@@ -1,5 +1,6 @@
 //! Histograms: a row a bucket, its bar to scale, its share of all.
 
+use super::bounds;
 use super::paint::Canvas;
 use crate::app::glance::{EDGES_NS, Glance};
 use crate::app::layout::Area;
@@ -45,10 +46,11 @@ fn percentiles(canvas: &mut Canvas<'_>, area: Area, glance: &Glance) {
     let theme = canvas.theme;
     let mut pen = canvas.pen(area, 0);
     pen.gap(1);
-    for (name, ns) in
-        [("p50 ", glance.lag_ns.p50), ("  p90 ", glance.lag_ns.p90), ("  p99 ", glance.lag_ns.p99)]
+    let lag = &glance.lag_ns;
+    for (name, figure) in
+        [("p50 ", units::duration(lag.p50)), ("  p90 ", bounds::p90(lag)), ("  p99 ", bounds::p99(lag))]
     {
-        pen.group(&[(name, theme.dim()), (&units::duration(ns), theme.text())]);
+        pen.group(&[(name, theme.dim()), (&figure, theme.text())]);
     }
 }
 

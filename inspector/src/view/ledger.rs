@@ -5,13 +5,12 @@ use loop_traces::timeline::Cause;
 use ratatui::style::Style;
 
 use super::paint::{Canvas, Pen};
-use super::{harm, hurt, stalls};
+use super::{bounds, harm, hurt, stalls};
 use crate::app::account::{Account, Subject};
 use crate::app::layout::{self, Area};
 use crate::app::state::State;
 use crate::describe;
 use crate::text::cut;
-use crate::theme::Theme;
 use crate::units;
 
 /// From this width on, times are also given to the nanosecond.
@@ -37,12 +36,13 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     let list = layout::ledger_lines(body);
     let heading = layout::LEDGER_HEAD - 1;
     let list = Area { y: inner.y + heading, height: list.height + 1, ..list };
-    lines(canvas, state, list, ledger, Some(state.row));
+    lines(canvas, state, list, (subject, ledger), Some(state.row));
     let hidden = (ledger.shares.len() + 1)
         .saturating_sub(layout::first_row(state.row, list.height - 1) + usize::from(list.height - 1));
     canvas.more_below(body, hidden);
     let explained = match ledger.shares.get(state.row) {
         Some(share) => describe::what(&share.what),
+        None if matches!(subject, Subject::Unfinished(_)) => describe::SUM_SO_FAR,
         None => describe::SUM,
     };
     let foot = Area { y: inner.y + inner.height.saturating_sub(1), height: 1, ..inner };
@@ -97,7 +97,7 @@ pub(super) fn lines(
     canvas: &mut Canvas<'_>,
     state: &State,
     area: Area,
-    ledger: &Ledger,
+    (subject, ledger): (&Subject, &Ledger),
     selected: Option<usize>,
 ) {
     let theme = canvas.theme;
@@ -112,9 +112,9 @@ pub(super) fn lines(
         let (place, row) = (first + line, line as u16);
         let last = line + 1 == height && selected.is_none();
         match ledger.shares.get(place) {
-            Some(share) if !last => one(canvas, state, (rows, row), &columns, ledger, share),
+            Some(share) if !last => one(canvas, state, (rows, row), &columns, (subject, ledger), share),
             _ => {
-                sum(canvas, (rows, row), &columns, ledger, all.saturating_sub(place));
+                sum(canvas, (rows, row), &columns, (subject, ledger), all.saturating_sub(place));
             }
         }
         if selected == Some(place) {
@@ -137,7 +137,7 @@ fn one(
     state: &State,
     (rows, line): (Area, u16),
     columns: &Columns,
-    ledger: &Ledger,
+    (subject, ledger): (&Subject, &Ledger),
     share: &Share,
 ) {
     let theme = canvas.theme;
@@ -148,7 +148,7 @@ fn one(
     let part = share.ns as f64 / ledger.total_ns.max(1) as f64;
     let mut pen = canvas.pen(rows, line);
     pen.gap(1).put(mark, style).gap(1).left(&name, columns.name, name_style);
-    figures(&mut pen, columns, share.ns, theme.text(), theme);
+    figures(&mut pen, columns, (share.ns, subject.goes_on(&share.what)), theme.text());
     pen.number(&units::percent(part), Columns::SHARE, theme.text());
     let at = 3 + columns.name + Columns::TIME + columns.exact + Columns::SHARE + 1;
     if matches!(share.what, What::Unknown { .. } | What::BeforeRecording | What::NotKept) {
@@ -158,7 +158,13 @@ fn one(
     }
 }
 
-fn sum(canvas: &mut Canvas<'_>, (rows, line): (Area, u16), columns: &Columns, ledger: &Ledger, more: usize) {
+fn sum(
+    canvas: &mut Canvas<'_>,
+    (rows, line): (Area, u16),
+    columns: &Columns,
+    (subject, ledger): (&Subject, &Ledger),
+    more: usize,
+) {
     let theme = canvas.theme;
     let name = match more {
         0 => "the sum".to_owned(),
@@ -167,13 +173,16 @@ fn sum(canvas: &mut Canvas<'_>, (rows, line): (Area, u16), columns: &Columns, le
     };
     let mut pen = canvas.pen(rows, line);
     pen.gap(1).put("=", theme.strong()).gap(1).left(&name, columns.name, theme.strong());
-    figures(&mut pen, columns, ledger.total_ns, theme.strong(), theme);
+    figures(&mut pen, columns, (ledger.total_ns, matches!(subject, Subject::Unfinished(_))), theme.strong());
 }
 
-fn figures(pen: &mut Pen<'_, '_>, columns: &Columns, ns: u64, style: Style, theme: Theme) {
-    pen.number(&units::duration(ns), Columns::TIME, style);
+/// Writes a time; `at_least` marks a lower bound.
+fn figures(pen: &mut Pen<'_, '_>, columns: &Columns, (ns, at_least): (u64, bool), style: Style) {
+    let mark = if at_least { bounds::AT_LEAST } else { "" };
+    pen.number(&format!("{mark}{}", units::duration(ns)), Columns::TIME, style);
     if columns.exact > 0 {
-        pen.number(&format!("{} ns", units::count(ns)), columns.exact, theme.dim());
+        let dim = pen.theme().dim();
+        pen.number(&format!("{} ns", units::count(ns)), columns.exact, dim);
     }
 }
 
@@ -185,6 +194,7 @@ pub(super) fn about(canvas: &mut Canvas<'_>, state: &State, subject: &Subject, i
     let lasted_ns = subject.lasted_ns();
     let (lasted, began, ended) = match subject {
         Subject::Tick(_) => ("busy ", "  began ", "  ended "),
+        Subject::Unfinished(_) => ("busy at least ", "  began ", "  as of "),
         Subject::Timer(_) => ("lag ", "  due ", "  fired "),
         Subject::Signal { .. } => ("latency ", "  arrived ", "  delivered "),
         Subject::Slow { .. } => ("ran ", "  from ", "  to "),
@@ -211,6 +221,14 @@ pub(super) fn about(canvas: &mut Canvas<'_>, state: &State, subject: &Subject, i
             }
             if late.skipped > 0 {
                 pen.group(&[("  skipped ", dim), (&units::count(u64::from(late.skipped)), text)]);
+            }
+        }
+        Subject::Unfinished(tick) => {
+            if let Some((doing, (_, since))) =
+                tick.describe(&state.picture().timeline.labels).zip(tick.running)
+            {
+                pen.group(&[("  in ", dim), (&doing, text)]);
+                pen.group(&[(" since ", dim), (&units::position_us(state.since_start_ns(since)), text)]);
             }
         }
         Subject::Signal { .. } | Subject::Slow { .. } | Subject::Wait { .. } => {}

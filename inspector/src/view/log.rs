@@ -16,7 +16,9 @@ const KIND_WIDTH: u16 = 17;
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     let theme = canvas.theme;
     let timeline = &state.picture().timeline;
-    let title = if state.filter.is_empty() { "log".to_owned() } else { format!("log /{}", state.filter) };
+    let of = state.log_of.map_or_else(String::new, |of| format!(" of {}", of.name()));
+    let filter = if state.filter.is_empty() { String::new() } else { format!(" /{}", state.filter) };
+    let title = format!("log{of}{filter}");
     let remark =
         format!("{} so far ── Enter opens the tick", units::counted(timeline.events, "event", "events"));
     let inner = canvas.pane(body, &title, &remark, true);
@@ -25,10 +27,10 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     let below = state.row.saturating_sub(height.saturating_sub(1));
     let shown: Vec<_> = lists::log_from_newest(state).skip(below).take(height).collect();
     if shown.is_empty() {
-        let text = if state.filter.is_empty() {
-            "no event yet"
-        } else {
-            "no event of a tag that contains the filter"
+        let text = match (state.filter.is_empty(), of.as_str()) {
+            (true, "") => "no event yet",
+            (true, _) => "no such event is kept; 5 shows all",
+            (false, _) => "no event of a tag that contains the filter",
         };
         canvas.pen(inner, 0).gap(1).put(text, theme.dim());
         return;

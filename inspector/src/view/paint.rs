@@ -14,6 +14,9 @@ use crate::units;
 pub(super) const COLUMNS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 const ROWS: [&str; 9] = [" ", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"];
 
+/// The side of a frame.
+const SIDE: &str = "│";
+
 /// Time of which records are missing.
 pub(super) const HATCH: &str = "░";
 
@@ -32,10 +35,13 @@ pub(super) struct Pen<'c, 'a> {
 }
 
 impl<'a> Canvas<'a> {
-    /// A pen at the beginning of a row of `area`; outside of it, one that writes nothing.
+    /// A pen at the start of a row of `area`; outside of it, one that writes nothing. It stops one cell before a frame.
     pub(super) fn pen(&mut self, area: Area, row: u16) -> Pen<'_, 'a> {
+        let y = area.y.saturating_add(row);
         let end = if row < area.height { area.x.saturating_add(area.width) } else { area.x };
-        Pen { canvas: self, x: area.x, y: area.y.saturating_add(row), end }
+        let behind = self.buffer.cell(Position::new(end, y)).map(ratatui::buffer::Cell::symbol);
+        let end = if behind == Some(SIDE) { end.saturating_sub(1).max(area.x) } else { end };
+        Pen { canvas: self, x: area.x, y, end }
     }
 
     /// Writes one symbol into one cell.
@@ -68,8 +74,8 @@ impl<'a> Canvas<'a> {
             self.cell(x, bottom, "─", frame);
         }
         for y in area.y + 1..bottom {
-            self.cell(area.x, y, "│", frame);
-            self.cell(right, y, "│", frame);
+            self.cell(area.x, y, SIDE, frame);
+            self.cell(right, y, SIDE, frame);
         }
         self.cell(area.x, area.y, "╭", frame);
         self.cell(right, area.y, "╮", frame);
@@ -215,18 +221,21 @@ impl Pen<'_, '_> {
         self.x
     }
 
-    /// A sparkline of the last values that fit `width` cells, scaled to the largest of them.
-    pub(super) fn sparkline(&mut self, values: &[u64], width: u16, style: Style) -> &mut Self {
+    /// A sparkline of the last values that fit `width` cells, scaled to the largest of them; blank where there is none.
+    pub(super) fn sparkline<T>(&mut self, values: &[T], width: u16, style: Style) -> &mut Self
+    where
+        T: Copy + Into<Option<u64>>,
+    {
         let width = width.min(self.room());
         let shown = &values[values.len().saturating_sub(usize::from(width))..];
-        let most = shown.iter().copied().max().unwrap_or(0);
+        let most = shown.iter().filter_map(|value| (*value).into()).max().unwrap_or(0);
         self.x += width - shown.len() as u16;
         for value in shown {
             // What is not nothing is told apart from nothing.
-            let level = match (value, most) {
-                (_, 0) => 1,
-                (0, _) => 1,
-                _ => 1 + (value * 7).div_ceil(most).min(7) as usize,
+            let level = match ((*value).into(), most) {
+                (None, _) => 0,
+                (_, 0) | (Some(0), _) => 1,
+                (Some(value), _) => 1 + (value.saturating_mul(7)).div_ceil(most).min(7) as usize,
             };
             let (x, y) = (self.x, self.y);
             self.canvas.cell(x, y, COLUMNS[level], style);
@@ -270,6 +279,12 @@ mod tests {
                 canvas.pen(area, 0).sparkline(&[9, 9, 0, 1, 8], 4, style);
             }),
             "█▁▂█  "
+        );
+        assert_eq!(
+            drawn(4, |canvas, area| {
+                canvas.pen(area, 0).sparkline(&[Some(4), None, Some(0)], 4, style);
+            }),
+            " █ ▁"
         );
     }
 

@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::paint::{Canvas, Pen};
 use crate::app::layout::{self, Area};
-use crate::app::lists;
+use crate::app::lists::{self, StallRow};
 use crate::app::message::Process;
 use crate::app::state::State;
 use crate::units;
@@ -21,7 +21,7 @@ const MILLIS_FROM_NS: u64 = 10_000_000;
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: bool) {
     let timeline = &state.picture().timeline;
     let stalls = &timeline.stalls;
-    let (running, rows) = layout::stall_rows(area, lists::running_stalls(state).count());
+    let rows = layout::rows(area, false);
     let limit = units::duration(state.about.stall_limit_ns).replace(".0", "");
     let lost = state.glance.more_stalls;
     let remark = match (lost, area.width) {
@@ -31,45 +31,68 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: 
     };
     canvas.pane(area, "stalls", &remark, focused);
     let theme = canvas.theme;
-    for (line, tick) in lists::running_stalls(state).take(usize::from(running.height)).enumerate() {
-        running_row(canvas, state, running, line as u16, &tick);
-    }
-    if stalls.count == 0 && running.height == 0 {
+    if lists::stalls_seen(state.picture()) == 0 {
         let text = if lost { "none seen; lost records may have held some" } else { "none so far" };
         canvas.pen(rows, 0).gap(1).put(text, theme.dim());
         return;
     }
     let first = layout::first_row(state.stall_row, rows.height);
-    let shown = stalls.newest_first().enumerate().skip(first).take(usize::from(rows.height));
-    for (line, (place, stall)) in shown.enumerate() {
+    let shown = lists::stalls(state.picture()).enumerate().skip(first).take(usize::from(rows.height));
+    let shown: Vec<(usize, StallRow<'_>)> = shown.collect();
+    let widths = shown.iter().map(|(_, row)| tick_name(number_of(row)).width() as u16);
+    let tick_width = widths.max().unwrap_or(0).max(TICK_WIDTH_MIN);
+    for (line, (place, stall)) in shown.into_iter().enumerate() {
         let line = line as u16;
-        row(canvas, state, rows, line, stall);
+        match stall {
+            StallRow::Unfinished(tick) => unfinished_row(canvas, state, (rows, line), &tick, tick_width),
+            StallRow::Ended(stall) => row(canvas, state, (rows, line), stall, tick_width),
+        }
         if focused && place == state.stall_row {
             canvas.tint(rows, line, theme.selected());
         }
     }
 }
 
-fn row(canvas: &mut Canvas<'_>, state: &State, rows: Area, line: u16, stall: &Stall) {
+/// Cells of `tick 999,999`.
+const TICK_WIDTH_MIN: u16 = 12;
+
+/// A tick and its number, which is unknown where the tick's start was not seen.
+fn tick_name(number: Option<u64>) -> String {
+    format!("tick {}", number.map_or_else(|| units::UNKNOWN.to_owned(), units::count))
+}
+
+const fn number_of(row: &StallRow<'_>) -> Option<u64> {
+    match row {
+        StallRow::Unfinished(tick) => tick.tick,
+        StallRow::Ended(stall) => Some(stall.tick.tick),
+    }
+}
+
+fn row(canvas: &mut Canvas<'_>, state: &State, (rows, line): (Area, u16), stall: &Stall, tick_width: u16) {
     let theme = canvas.theme;
     let labels = &state.picture().timeline.labels;
     let tick = &stall.tick;
     let mut pen = canvas.pen(rows, line);
     pen.gap(1).put(&units::position(state.since_start_ns(tick.start)), theme.dim()).gap(2);
-    pen.left(&format!("tick {}", units::count(tick.tick)), 12, theme.text()).gap(1);
+    pen.left(&tick_name(Some(tick.tick)), tick_width, theme.text()).gap(1);
     pen.number(&units::duration(tick.busy_ns), 6, theme.over()).put(" = ", theme.dim());
     shares(&mut pen, &stall.blame.shares, labels, (theme.text(), theme.dim()));
 }
 
 /// `00:02.1  tick 431  at least 3.2s, still running: BusyHang #4764, since 00:02.2`
-fn running_row(canvas: &mut Canvas<'_>, state: &State, rows: Area, line: u16, tick: &UnfinishedTick) {
+fn unfinished_row(
+    canvas: &mut Canvas<'_>,
+    state: &State,
+    (rows, line): (Area, u16),
+    tick: &UnfinishedTick,
+    tick_width: u16,
+) {
     let theme = canvas.theme;
-    let number = tick.tick.map_or_else(|| "–".to_owned(), units::count);
     let position = |at| units::position(state.since_start_ns(at));
     let doing = tick.describe(&state.picture().timeline.labels);
     let mut pen = canvas.pen(rows, line);
     pen.gap(1).put(&position(tick.start), theme.dim()).gap(2);
-    pen.left(&format!("tick {number}"), 12, theme.text()).gap(1);
+    pen.left(&tick_name(tick.tick), tick_width, theme.text()).gap(1);
     pen.put("at least ", theme.over()).put(&units::duration(tick.busy_ns), theme.over());
     match (doing, tick.running) {
         (Some(_), Some((_, since))) if tick.is_polling() => {

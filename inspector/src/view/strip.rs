@@ -10,7 +10,7 @@ use loop_traces::timeline::TickSummary;
 use ratatui::style::Style;
 
 use super::paint::{COLUMNS, Canvas, HATCH};
-use crate::app::columns::{Columns, busiest, has_gap};
+use crate::app::columns::{Columns, busiest, column_ticks, has_gap};
 use crate::app::hang::{hang, loop_running};
 use crate::app::layout::{self, Area};
 use crate::app::message::Process;
@@ -30,7 +30,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: 
     let ticks = &picture.timeline.ticks.recent;
     let marked = state.marked_tick();
     let place = marked.and_then(|tick| picture.place(TickKey::of(tick)));
-    let columns = Columns::new(&picture.timeline.ticks, state.column_ticks);
+    let columns = Columns::new(&picture.timeline.ticks, column_ticks(state));
     let window = columns.window(layout::tick_columns(strip), place);
     let shown: Vec<(&TickSummary, bool)> = (window.first..window.first + window.count)
         .map(|column| columns.places(column))
@@ -193,7 +193,7 @@ fn remark(theme: Theme, state: &State, width: u16, wide_ns: u64) -> String {
         return String::new();
     }
     let wide = format!("{:>6} wide", units::duration(wide_ns));
-    match (state.column_ticks, width) {
+    match (column_ticks(state), width) {
         (1, 0..96) => format!("a column a tick, height = run time (log) ─ {wide}"),
         (1, _) if !theme.has_color() => format!("a column a tick, height = run time (log) ─ {wide}"),
         (1, _) => format!("a column a tick, height = run time (log), colour = largest phase ─ {wide}"),

@@ -27,7 +27,7 @@ pub(super) fn beside(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     let (list, detail) = layout::list_and_detail(body);
     tasks::draw(canvas, state, list, true);
     let Some((stats, (ran, runs))) = selected(state) else {
-        return none(canvas, detail, "↑↓ select one");
+        return none(canvas, detail, &canvas.theme.arrow_keys("↑↓ select one"));
     };
     let histogram_rows = (detail.height.saturating_sub(6) / 2).clamp(8, 20);
     let upper = Area { height: (histogram_rows + 3).min(detail.height), ..detail };
@@ -76,9 +76,13 @@ fn distribution(
     let shown = runs.run_ns.percentiles_missing(&missing);
     let noun = if shown.count == 1 { " run" } else { " runs" };
     pen.gap(1).put(&units::short_count(shown.count), theme.strong()).put(noun, theme.dim());
-    let figures = [(" p50 ", shown.p50), (" p99 ", shown.p99), (" max ", shown.max)];
-    for (name, ns) in figures {
-        pen.group(&[(name, theme.dim()), (&units::duration(ns), theme.text())]);
+    let figures = [
+        (" p50 ", units::duration(shown.p50)),
+        (" p99 ", bounds::p99(&shown)),
+        (" max ", units::duration(shown.max)),
+    ];
+    for (name, figure) in figures {
+        pen.group(&[(name, theme.dim()), (&figure, theme.text())]);
     }
     if runs.failed > 0 {
         pen.whole(&format!(" failed {}", units::short_count(runs.failed)), theme.held());

@@ -63,10 +63,13 @@ fn heading(canvas: &mut Canvas<'_>, inner: Area, columns: &TaskColumns, order: O
     pen.number("RUN p50", columns.p50, style(Column::RunP50));
     pen.number("p99", columns.p99, style(Column::RunP99));
     pen.number("MAX", columns.max - 1, style(Column::RunMax)).gap(1);
-    pen.number("WAIT p99", columns.wait, style(Column::WaitP99));
-    pen.number("CAUSED", columns.caused, style(Column::Caused));
+    for (title, width, column) in
+        [("WAIT p99", columns.wait, Column::WaitP99), ("CAUSED", columns.caused, Column::Caused)]
+    {
+        pen.number(title, width.saturating_sub(1), style(column)).gap(width.min(1));
+    }
     if columns.share > 0 {
-        pen.gap(1).put("OF ALL RUNS", theme.dim());
+        pen.put("OF ALL RUNS", theme.dim());
     }
 }
 
@@ -98,13 +101,19 @@ fn row(canvas: &mut Canvas<'_>, state: &State, rows: Area, line: u16, columns: &
     };
     time(&mut pen, row.run_ns.p50, columns.p50, theme.text());
     time(&mut pen, row.run_ns.p99, columns.p99, theme.text());
-    time(&mut pen, row.run_ns.max, columns.max - 1, max_style);
+    // The mark takes the blank before the next figure.
+    let mark = row.run_ns.p99_mark();
+    pen.put(mark, theme.dim());
+    time(&mut pen, row.run_ns.max, columns.max - 1 - mark.len() as u16, max_style);
     pen.put(if over { "▲" } else { " " }, max_style);
-    time(&mut pen, row.wait_ns_p99, columns.wait, theme.text());
+    if columns.wait > 0 {
+        time(&mut pen, row.wait_ns.p99, columns.wait - 2, theme.text());
+        pen.left(row.wait_ns.p99_mark(), 2, theme.dim());
+    }
     time(
         &mut pen,
         Some(row.caused_ns),
-        columns.caused,
+        columns.caused.saturating_sub(1),
         if row.caused_ns > 0 { theme.text() } else { theme.dim() },
     );
 }

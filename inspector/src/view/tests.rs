@@ -136,6 +136,7 @@ macro_rules! snapshot {
 // Below the macro that it uses.
 mod blame;
 mod faces;
+mod figures;
 
 #[test]
 fn the_overview_fits_every_size() {

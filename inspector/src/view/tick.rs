@@ -32,6 +32,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
         0..96 => format!("at {at} ── ←→ the ticks before and after"),
         _ => format!("at {at} ── ←→ the ticks before and after, Enter opens a line"),
     };
+    let remark = canvas.theme.arrow_keys(&remark);
     let focused = state.part == Part::First;
     let inner = canvas.pane(page.spans, &title, &remark, focused);
     match &opened {
@@ -60,7 +61,7 @@ impl Columns {
     const RUN: u16 = 8;
 
     fn new(width: u16) -> Self {
-        let left = width.saturating_sub(Self::AT + Self::RUN + 3);
+        let left = width.saturating_sub(Self::AT + Self::RUN + 4);
         let detail = if width >= 110 { left / 4 } else { 0 };
         let name = ((left - detail) * 2 / 5).clamp(24, 44);
         Self { name, detail, bar: left - detail - name }
@@ -246,7 +247,7 @@ fn summary(
     let mut pen = canvas.pen(inner, 0);
     let busy_style = if tick.stall { theme.over() } else { theme.strong() };
     pen.gap(1).put("busy ", dim).put(&units::duration(tick.busy_ns), busy_style);
-    pen.put("   polled ", dim).put(&units::duration(tick.poll_wait_ns), text);
+    pen.put("  polled ", dim).put(&units::duration(tick.poll_wait_ns), text);
     for (name, count) in [
         ("tasks", tick.tasks_run),
         ("queued", tick.tasks_queued),
@@ -255,7 +256,7 @@ fn summary(
         ("late", tick.timers_late),
         ("collections", tick.gc_runs),
     ] {
-        pen.group(&[(&format!("   {name} "), dim), (&units::count(u64::from(count)), text)]);
+        pen.group(&[(&format!("  {name} "), dim), (&units::count(u64::from(count)), text)]);
     }
     let mut pen = canvas.pen(inner, 1);
     pen.gap(1);

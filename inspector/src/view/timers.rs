@@ -1,7 +1,8 @@
 //! The timers: how many, how late, what delayed them, and the breakdown of the selected one.
 
 use loop_probes::event::Queue;
-use loop_traces::histogram::Histogram;
+use loop_traces::analysis::loss::Bounds;
+use loop_traces::histogram::{Histogram, Percentiles};
 use loop_traces::labels::Labels;
 
 use super::hurt::so_far;
@@ -24,45 +25,76 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     account(canvas, state, page.ledger);
 }
 
-/// The figures, those first that a small page has room for.
+/// Cells of the columns for raw and for corrected lag.
+const RAW: u16 = 8;
+const CORRECTED: u16 = 10;
+
+/// Raw and corrected lag, then the counts in order of importance: a small page has room for the first ones only.
 fn figures(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let theme = canvas.theme;
-    let timeline = &state.picture().timeline;
-    let timers = &timeline.timers;
+    let timers = &state.picture().timeline.timers;
     let inner = canvas.pane(area, "timers", "", false);
+    let inner = Area { width: inner.width.saturating_sub(1), ..inner };
+    let name = inner.width.saturating_sub(1 + RAW + CORRECTED);
+    let (raw, corrected) = (state.glance.lag_ns, state.glance.lag_corrected_ns);
+    let mut pen = canvas.pen(inner, 0);
+    pen.gap(1).left("lag", name, theme.dim());
+    pen.number("raw", RAW, theme.dim()).number("corrected", CORRECTED, theme.dim());
+    let mut row = 1;
+    for (title, of) in PERCENTILES.iter().skip(usize::from(inner.height < 7)) {
+        let mut pen = canvas.pen(inner, row);
+        pen.gap(1).left(title, name, theme.dim());
+        for (lag, width) in [(raw, RAW), (corrected, CORRECTED)] {
+            let Lag { ns, bounds, few } = of(&lag);
+            let open = bounds::words(ns, bounds).is_some();
+            let mark = if open { bounds::MARK } else { "" };
+            let style = match () {
+                () if *title == "max" && ns > Some(state.about.stall_limit_ns) => theme.over(),
+                () if open => theme.held(),
+                () => theme.strong(),
+            };
+            pen.number(&format!("{mark}{}{few}", units::duration(ns)), width, style);
+        }
+        row += 1;
+    }
+    for (title, of) in PERCENTILES.iter().skip(1).filter(|_| inner.height >= 7) {
+        let Lag { ns, bounds, .. } = of(&raw);
+        if let Some(words) = bounds::words(ns, bounds) {
+            canvas.pen(inner, row).gap(1).put(title, theme.dim()).right(&words, theme.held());
+            row += 1;
+        }
+    }
     // Sampled when it changes: whoever attached later may not have seen it yet.
-    let armed_now = timeline.queues.queue(Queue::Timers).samples.newest();
-    let lag = state.glance.lag_ns;
-    let over = lag.max > Some(state.about.stall_limit_ns);
-    let mut rows = [
-        ("fired", units::count(timers.fired)),
-        ("late", units::count(timers.late)),
+    let armed_now = state.picture().timeline.queues.queue(Queue::Timers).depth_now();
+    let counts = [
         ("periods skipped", units::count(timers.skipped)),
-        ("lag p99", units::duration(lag.p99)),
-        ("lag max", units::duration(lag.max)),
-        ("lag p50", units::duration(lag.p50)),
-        ("armed now", armed_now.map_or("not seen yet".to_owned(), |depth| units::count(u64::from(*depth)))),
+        ("late", units::count(timers.late)),
+        ("fired", units::count(timers.fired)),
+        ("armed now", armed_now.map_or("not seen yet".to_owned(), |depth| units::count(u64::from(depth)))),
         ("armed", units::count(timers.armed)),
         ("cleared", units::count(timers.cleared)),
     ];
-    let mut open = [false; 9];
-    if let Some(all) = lag.bounds {
-        for (row, value, bounds) in [(3, lag.p99, all.p99), (4, lag.max, all.max), (5, lag.p50, all.p50)] {
-            if let Some(words) = bounds::words(value, Some(bounds)) {
-                (rows[row].1, open[row]) = (words, true);
-            }
-        }
-    }
-    let inner = Area { width: inner.width.saturating_sub(1), ..inner };
-    for (row, (name, value)) in rows.iter().enumerate() {
-        let style = match row {
-            4 if over => theme.over(),
-            row if open[row] => theme.held(),
-            _ => theme.strong(),
-        };
-        canvas.pen(inner, row as u16).gap(1).put(name, theme.dim()).right(value, style);
+    for (title, value) in counts {
+        canvas.pen(inner, row).gap(1).put(title, theme.dim()).right(&value, theme.strong());
+        row += 1;
     }
 }
+
+/// One figure of a lag.
+struct Lag {
+    ns: Option<u64>,
+    bounds: Option<Bounds>,
+    few: &'static str,
+}
+
+type Of = fn(&Percentiles) -> Lag;
+
+/// The rows of the lag table.
+const PERCENTILES: [(&str, Of); 3] = [
+    ("p50", |lag| Lag { ns: lag.p50, bounds: lag.bounds.map(|all| all.p50), few: "" }),
+    ("p99", |lag| Lag { ns: lag.p99, bounds: lag.bounds.map(|all| all.p99), few: lag.p99_mark() }),
+    ("max", |lag| Lag { ns: lag.max, bounds: lag.bounds.map(|all| all.max), few: "" }),
+];
 
 /// The late ones, the worst first.
 fn late(canvas: &mut Canvas<'_>, state: &State, area: Area) {
@@ -142,5 +174,5 @@ fn account(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let title = subject.title(&state.picture().timeline.labels);
     let inner = canvas.pane(area, &title, "who used the time", false);
     ledger::about(canvas, state, subject, inner);
-    ledger::lines(canvas, state, ledger::below(inner, 1), ledger, None);
+    ledger::lines(canvas, state, ledger::below(inner, 1), (subject, ledger), None);
 }

@@ -14,10 +14,9 @@ use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 use loop_probes::stamped::Stamped;
 
 use super::config::TimelineConfig;
+use super::depth_slots::DepthSlots;
 use super::failed;
-use super::rates::SLOT_NS;
 use crate::histogram::Histogram;
-use crate::recent::Recent;
 use waiting::Waiting;
 use workers::AgendaWorkers;
 
@@ -75,12 +74,11 @@ pub struct PriorityStats {
     pub run_ns: Histogram,
     /// The greatest depth reached.
     pub depth_max: u32,
-    /// The greatest depth in each of the last tenths of a second, up to the last one with an event of this priority.
-    pub samples: Recent<u32>,
+    /// How deep it was through the last seconds.
+    pub depths: DepthSlots,
     /// Most tasklets of a higher priority that ran while one of these waited.
     pub passed_by_max: u64,
     waiting: Waiting,
-    slot: u64,
 }
 
 impl PriorityStats {
@@ -94,10 +92,9 @@ impl PriorityStats {
             queue_wait_ns: Histogram::new(),
             run_ns: Histogram::new(),
             depth_max: 0,
-            samples: Recent::new(config.rate_window),
+            depths: DepthSlots::new(config.rate_window),
             passed_by_max: 0,
             waiting: Waiting::new(config.tasklets_followed),
-            slot: 0,
         }
     }
 
@@ -108,22 +105,9 @@ impl PriorityStats {
         self.waiting.depth()
     }
 
-    fn sample(&mut self, at: Timestamp, before: u32) {
-        let slot = at.as_ns() / SLOT_NS;
+    fn sample(&mut self, at: Timestamp) {
         let depth = self.waiting.depth();
-        if self.samples.is_empty() {
-            self.samples.push(depth);
-            self.slot = slot;
-        }
-        // Nothing happened in the tenths in between: the depth stayed the same.
-        let ahead = slot.saturating_sub(self.slot);
-        for _ in 0..ahead.min(self.samples.limit() as u64) {
-            self.samples.push(before);
-        }
-        self.slot = self.slot.max(slot);
-        if let Some(deepest) = self.samples.newest_mut() {
-            *deepest = (*deepest).max(depth);
-        }
+        self.depths.set(at, Some(depth));
         self.depth_max = self.depth_max.max(depth);
     }
 }
@@ -231,22 +215,20 @@ impl Agenda {
     fn added_one(&mut self, at: Timestamp, task: TaskId, priority: Priority, depth: u32) {
         let higher_ran = self.higher_ran(priority);
         let stats = &mut self.priorities[place(priority)];
-        let before = stats.waiting.depth();
         stats.added += 1;
         stats.waiting.added(at, task, depth, higher_ran);
         stats.depth_max = stats.depth_max.max(depth);
-        stats.sample(at, before);
+        stats.sample(at);
     }
 
     fn ran_one(&mut self, source: SourceId, worker: u16, run: TaskletRun) {
         let TaskletRun { task, priority, outcome, queued, start, end, .. } = run;
         let higher_ran = self.higher_ran(priority);
         let stats = &mut self.priorities[place(priority)];
-        let before = stats.waiting.depth();
         if let Some(then) = stats.waiting.taken(task, start) {
             stats.passed_by_max = stats.passed_by_max.max(higher_ran.saturating_sub(then));
         }
-        stats.sample(end, before);
+        stats.sample(end);
         if outcome == Outcome::Cancelled {
             stats.cancelled += 1;
             return;

@@ -12,8 +12,8 @@ use loop_probes::event::{Event, Queue};
 use loop_probes::ids::{TaskId, Timestamp};
 
 use super::config::TimelineConfig;
+use super::depth_slots::DepthSlots;
 use crate::analysis::loss::Bounds;
-use crate::recent::Recent;
 use depth::{Depths, Immediates};
 use waiting::Waiting;
 pub(crate) use waiting::Waits;
@@ -23,8 +23,10 @@ pub(crate) use waiting::Waits;
 pub struct QueueStats {
     /// The queue.
     pub queue: Queue,
-    /// The last samples.
-    pub samples: Recent<u32>,
+    /// The last sample.
+    sampled: Option<u32>,
+    /// Its depth through the last seconds; for several loops, the deepest of their queues.
+    pub through_time: DepthSlots,
     /// The greatest depth seen, between samples too (a post carries the depth including itself).
     pub depth_max: u32,
     /// The greatest depth seen since the last sample.
@@ -33,10 +35,10 @@ pub struct QueueStats {
 }
 
 impl QueueStats {
-    /// The last sample; `None` before the first.
+    /// The last sample; before the first one, the depth that other events imply.
     #[must_use]
     pub fn depth_now(&self) -> Option<u32> {
-        self.samples.newest().copied()
+        self.sampled.or_else(|| self.depths.deepest_now())
     }
 
     /// The greatest depth since the last sample: the peak of a queue that fills and empties within a tick.
@@ -58,16 +60,33 @@ impl QueueStats {
     }
 
     fn sampled(&mut self, place: usize, at: Timestamp, depth: u32) {
-        self.samples.push(depth);
+        self.sampled = Some(depth);
         self.depth_max = self.depth_max.max(depth);
         self.peak = 0;
-        self.depths.sampled(place, at, depth);
+        self.change(at, |depths| depths.sampled(place, at, depth));
     }
 
     fn reached(&mut self, place: usize, at: Timestamp, depth: u32) {
         self.depth_max = self.depth_max.max(depth);
         self.peak = self.peak.max(depth);
-        self.depths.set(place, at, depth);
+        self.change(at, |depths| depths.set(place, at, depth));
+    }
+
+    /// Records the depth of the concurrent queue. Posts are counted only when the loop takes them, so this depth is not
+    /// weighted by time; the series shows the last known value.
+    fn taken(&mut self, at: Timestamp, depth: u32) {
+        self.sampled = Some(depth);
+        self.depth_max = self.depth_max.max(depth);
+        self.through_time.set(at, Some(depth));
+    }
+
+    /// Changes the known depth and keeps the series in step with it.
+    #[inline]
+    fn change(&mut self, at: Timestamp, change: impl FnOnce(&mut Depths)) {
+        change(&mut self.depths);
+        if self.depths.is_known() {
+            self.through_time.set(at, self.depths.deepest_now());
+        }
     }
 }
 
@@ -115,7 +134,8 @@ impl Queues {
     pub(crate) fn new(config: &TimelineConfig) -> Self {
         let queue = |queue: &Queue| QueueStats {
             queue: *queue,
-            samples: Recent::new(config.samples_kept),
+            sampled: None,
+            through_time: DepthSlots::new(config.rate_window),
             depth_max: 0,
             peak: 0,
             depths: Depths::default(),
@@ -142,7 +162,7 @@ impl Queues {
 
     /// Queues with a sample or an entry.
     pub fn seen(&self) -> impl Iterator<Item = &QueueStats> + '_ {
-        self.queues.iter().filter(|queue| queue.samples.newest().is_some() || queue.depth_max > 0)
+        self.queues.iter().filter(|queue| queue.sampled.is_some() || queue.depth_max > 0)
     }
 
     /// One queue.
@@ -227,10 +247,7 @@ impl Queues {
                 self.tick_started(place, at);
             }
             Event::QueueDepth { queue: Queue::Concurrent, depth } => {
-                // What other threads have posted is counted when it is taken, and is unknown before and after.
-                let queue = self.queue_mut(Queue::Concurrent);
-                queue.samples.push(depth);
-                queue.depth_max = queue.depth_max.max(depth);
+                self.queue_mut(Queue::Concurrent).taken(at, depth);
             }
             Event::QueueDepth { queue, depth } => {
                 if let Some(emitter) = self.emitters.get_mut(place).filter(|_| queue == Queue::Tasks) {
@@ -258,23 +275,16 @@ impl Queues {
             }
             Event::TaskRan { task, start, .. } if self.tells_waits_of(Some(place), task) => {
                 let was_immediate = self.immediates.ran(place, task);
-                let emitter = self.emitters.get_mut(place);
-                let is_unclear =
-                    emitter.is_some_and(|emitter| !emitter.waiting.ran(task) && emitter.has_lost);
-                if is_unclear && !was_immediate {
-                    // What queued it was lost, and so is which of these it was in.
-                    self.queue_mut(Queue::Immediates).depths.lost(place, start);
-                    self.queue_mut(Queue::Tasks).depths.lost(place, start);
-                } else {
-                    let queue = if was_immediate { Queue::Immediates } else { Queue::Tasks };
-                    self.queue_mut(queue).depths.took(place, start);
-                }
+                let queue = if was_immediate { Queue::Immediates } else { Queue::Tasks };
+                self.queue_mut(queue).change(start, |depths| depths.took(place, start));
             }
             Event::Immediates { moved_to_next, .. } => {
                 self.queue_mut(Queue::Immediates).reached(place, at, moved_to_next);
             }
             Event::WorkQueued { depth, .. } => self.queue_mut(Queue::Work).reached(place, at, depth),
-            Event::WorkRan { start, .. } => self.queue_mut(Queue::Work).depths.took_by_other(start),
+            Event::WorkRan { start, .. } => {
+                self.queue_mut(Queue::Work).change(start, |depths| depths.took_by_other(start))
+            }
             Event::SnapshotBegin { .. } => self.snapshot = Some((place, [0; Queue::ALL.len()])),
             Event::SnapshotQueue { queue, depth } => {
                 self.queue_mut(queue).sampled(place, at, depth);
@@ -291,7 +301,9 @@ impl Queues {
                     (emitter.is_after_loss, emitter.has_lost) = (true, true);
                     emitter.waiting.forget();
                 }
-                self.queues.iter_mut().for_each(|queue| queue.depths.lost(place, from));
+                for queue in &mut self.queues {
+                    queue.change(from, |depths| depths.lost(place, from));
+                }
             }
             Event::LoopStopped { .. } => {
                 if let Some(emitter) = self.emitters.get_mut(place) {
@@ -312,14 +324,15 @@ impl Queues {
     fn snapshot_ended(&mut self, place: usize, at: Timestamp, whole: bool) {
         let Some((_, depths)) = self.snapshot.take_if(|(its, _)| *its == place && whole) else { return };
         for queue in IN_SNAPSHOTS {
-            self.queue_mut(queue).depths.sampled(place, at, depths[place_of(queue)]);
+            let depth = depths[place_of(queue)];
+            self.queue_mut(queue).change(at, |depths| depths.sampled(place, at, depth));
         }
     }
 
     /// A queue that is not reported as changed keeps its last reported depth.
     fn tick_started(&mut self, place: usize, at: Timestamp) {
         for queue in [Queue::Tasks, Queue::Immediates, Queue::AfterLoop, Queue::Work] {
-            self.queue_mut(queue).depths.unchanged(place, at);
+            self.queue_mut(queue).change(at, |depths| depths.unchanged(place, at));
         }
     }
 }

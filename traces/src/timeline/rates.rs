@@ -82,7 +82,8 @@ impl Rates {
         if self.slots.is_empty() {
             let [busy_ns, poll_wait_ns] = open(self.window as u64 * SLOT_NS);
             let utilization = super::ticks::utilization(busy_ns, poll_wait_ns);
-            return PerSecond { utilization, ..PerSecond::default() };
+            let window_ns = self.window as u64 * SLOT_NS;
+            return PerSecond { utilization, window_ns, ..PerSecond::default() };
         }
         let covered = last.saturating_sub(self.first).min(self.window as u64 - 1);
         let mut sum = Slot::default();
@@ -103,6 +104,7 @@ impl Rates {
             ticks: ticks as f64 / seconds,
             tasks: tasks as f64 / seconds,
             utilization: super::ticks::utilization(sum.busy_ns, sum.poll_wait_ns),
+            window_ns: covered.max(1) * SLOT_NS,
         }
     }
 
@@ -122,6 +124,8 @@ pub struct PerSecond {
     pub tasks: f64,
     /// Busy share of the window's ticks.
     pub utilization: f64,
+    /// Length of the window, in nanoseconds.
+    pub window_ns: u64,
 }
 
 #[cfg(test)]

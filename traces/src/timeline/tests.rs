@@ -161,7 +161,6 @@ fn memory_is_bounded_whatever_the_length() {
     assert_eq!(timeline.stalls.newest_first().len(), 3);
     assert!(timeline.stalls.count >= 40);
     assert_eq!(timeline.gc.decisions.len(), 4);
-    assert!(timeline.queues.iter().all(|queue| queue.samples.len() <= 5));
     let newest = *timeline.ticks.recent.newest().unwrap();
     assert!(newest.spans_left_out > 0);
     let opened = timeline.opened(&newest).unwrap();

@@ -78,7 +78,7 @@ impl Seen {
 }
 
 /// A tick that has not ended. Its figures are lower bounds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnfinishedTick {
     /// The loop it belongs to.

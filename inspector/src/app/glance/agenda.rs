@@ -34,7 +34,7 @@ pub struct PriorityRow {
     /// Maximum number of higher-priority tasklets that ran while one of these waited.
     pub passed_by_max: u64,
     /// The deepest of each tenth of a second.
-    pub samples: Vec<u64>,
+    pub through_time: Vec<Option<u64>>,
 }
 
 /// A priority with a tasklet that waits while others are served.
@@ -97,7 +97,7 @@ impl AgendaFigures {
     pub fn read(timeline: &Timeline, now: Timestamp) -> Option<Self> {
         let agenda = Some(&timeline.agenda).filter(|agenda| agenda.is_seen())?;
         let priorities: Vec<PriorityRow> =
-            agenda.priorities.iter().map(|stats| priority_row(agenda, stats)).collect();
+            agenda.priorities.iter().map(|stats| priority_row(agenda, stats, now)).collect();
         let met = &agenda.rendezvous;
         Some(Self {
             starving: priorities.iter().rev().find_map(|row| starving(row, now)),
@@ -117,7 +117,7 @@ impl AgendaFigures {
     }
 }
 
-fn priority_row(agenda: &Agenda, stats: &PriorityStats) -> PriorityRow {
+fn priority_row(agenda: &Agenda, stats: &PriorityStats, now: Timestamp) -> PriorityRow {
     PriorityRow {
         priority: stats.priority,
         waiting: stats.waiting(),
@@ -129,7 +129,7 @@ fn priority_row(agenda: &Agenda, stats: &PriorityStats) -> PriorityRow {
         run_ns: stats.run_ns.percentiles(),
         oldest: agenda.oldest(stats.priority),
         passed_by_max: stats.passed_by_max,
-        samples: stats.samples.iter().map(|depth| u64::from(*depth)).collect(),
+        through_time: stats.depths.series(now),
     }
 }
 

@@ -27,7 +27,7 @@ pub fn timers(body: Area) -> TimersPage {
     let mut left = body;
     let mut upper = left.take_top(match body.height {
         0..24 => 7,
-        24..40 => 9,
+        24..40 => 10,
         _ => 13,
     });
     let ledger = left.take_bottom((left.height / 2).max(7));

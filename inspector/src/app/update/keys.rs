@@ -2,9 +2,10 @@
 
 use super::{catch_up, freeze, note, read_glance, read_page};
 use super::{open, pick};
-use crate::app::columns::next_column_ticks;
+use crate::app::columns::{column_ticks, column_ticks_max, next_column_ticks};
 use crate::app::effect::Effect;
 use crate::app::layout::{self, Pane};
+use crate::app::lists::LogOf;
 use crate::app::playback_info::next_speed;
 use crate::app::state::{Part, State, View};
 use crate::app::trail;
@@ -85,7 +86,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             open_tag(state, View::Tasks);
         }
         Action::ViewTimers => show(state, View::Timers),
-        Action::ViewLog => show(state, View::Log),
+        Action::ViewLog => show_log(state, None),
         Action::ViewLoop => show(state, View::Loop),
         Action::ViewAgenda => show(state, View::Agenda),
         Action::Filter => state.typing = Some(state.filter.clone()),
@@ -101,13 +102,21 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Slower => return speed(state, false),
         Action::SeekBack => return seek(state, false),
         Action::SeekForward => return seek(state, true),
-        Action::ZoomOut => state.column_ticks = next_column_ticks(state.column_ticks, true),
-        Action::ZoomIn => state.column_ticks = next_column_ticks(state.column_ticks, false),
+        Action::ZoomOut => zoom(state, true),
+        Action::ZoomIn => zoom(state, false),
         Action::Record => return vec![Effect::ToggleRecording],
         Action::Save => return vec![Effect::SaveLast],
         Action::Export => return export(state),
     }
     Vec::new()
+}
+
+fn zoom(state: &mut State, out: bool) {
+    let (shown, most) = (column_ticks(state), column_ticks_max(state));
+    if out && shown == most {
+        note(state, "the strip has room for all ticks that are kept".to_owned(), false);
+    }
+    state.column_ticks = next_column_ticks(shown, out, most);
 }
 
 fn hold(state: &mut State) -> Vec<Effect> {
@@ -148,7 +157,7 @@ fn page(state: &mut State, direction: i64) -> Vec<Effect> {
     if listed {
         return pick::step(state, direction * pick::page_rows(state));
     }
-    let column_ticks = i64::try_from(state.column_ticks).unwrap_or(1);
+    let column_ticks = i64::try_from(column_ticks(state)).unwrap_or(1);
     step_ticks(state, direction * PAGE_COLUMNS * column_ticks)
 }
 
@@ -193,6 +202,14 @@ pub(super) fn show(state: &mut State, view: View) {
     read_page(state);
 }
 
+/// Shows the log, all of it or one kind of events.
+fn show_log(state: &mut State, of: Option<LogOf>) {
+    if state.log_of != of {
+        (state.log_of, state.row) = (of, 0);
+    }
+    show(state, View::Log);
+}
+
 fn back(state: &mut State) {
     if state.view != View::Overview {
         trail::go_back(state);
@@ -212,9 +229,9 @@ pub(super) fn open(state: &mut State) -> Vec<Effect> {
         (View::Overview, Pane::Tasks) | (View::Tasks, _) => open_tag(state, View::Tag),
         (View::Overview, Pane::Lag | Pane::Signals) => show(state, View::Timers),
         (View::Overview, Pane::Stalls) => return open::stall(state),
-        (View::Overview, Pane::Queues | Pane::Microtasks | Pane::Gc) => {
-            show(state, View::Log);
-        }
+        (View::Overview, Pane::Queues) => show_log(state, Some(LogOf::Queues)),
+        (View::Overview, Pane::Microtasks) => show_log(state, Some(LogOf::Microtasks)),
+        (View::Overview, Pane::Gc) => show_log(state, Some(LogOf::Gc)),
         (View::Overview, Pane::Agenda) => show(state, View::Agenda),
         (View::Overview, Pane::Alive) => show(state, View::Loop),
         (View::Loop | View::Agenda, _) => {}

@@ -1,7 +1,7 @@
 //! Clicks and the wheel: each acts like a key, at the position of the pointer.
 
 use super::{freeze, keys, pick};
-use crate::app::columns::{Columns, busiest};
+use crate::app::columns::{Columns, busiest, column_ticks};
 use crate::app::effect::Effect;
 use crate::app::glance::{Column, Order};
 use crate::app::layout::{self, Area, Overview, Pane};
@@ -64,7 +64,7 @@ fn click(state: &mut State, mouse: Mouse, panes: &Overview) -> Vec<Effect> {
         Pane::Ticks => click_tick(state, mouse, panes.ticks),
         Pane::Tasks => click_tag(state, mouse, panes.tasks),
         Pane::Stalls => {
-            let (_, rows) = layout::stall_rows(panes.stalls, lists::running_stalls(state).count());
+            let rows = layout::rows(panes.stalls, false);
             if !rows.contains(mouse.x, mouse.y) {
                 return Vec::new();
             }
@@ -73,7 +73,7 @@ fn click(state: &mut State, mouse: Mouse, panes: &Overview) -> Vec<Effect> {
             if had_focus && row == state.stall_row {
                 return keys::open(state);
             }
-            if row < state.picture().timeline.stalls.newest_first().len() {
+            if row < lists::stalls(state.picture()).count() {
                 state.stall_row = row;
             }
             Vec::new()
@@ -92,7 +92,7 @@ fn click_tick(state: &mut State, mouse: Mouse, pane: Area) -> Vec<Effect> {
     let marked = state.marked_tick().map(TickKey::of);
     let place = marked.and_then(|key| picture.place(key));
     let ticks = &picture.timeline.ticks;
-    let columns = Columns::new(ticks, state.column_ticks);
+    let columns = Columns::new(ticks, column_ticks(state));
     let window = columns.window(layout::tick_columns(strip), place);
     let cell = usize::from(mouse.x - strip.x);
     let column = cell.checked_sub(window.indent).filter(|column| *column < window.count);

@@ -7,22 +7,29 @@ use super::{freeze, keys, note, pick};
 use crate::app::account::{Account, Lead, Subject};
 use crate::app::effect::Effect;
 use crate::app::glance;
-use crate::app::lists::{self, LateRow};
+use crate::app::lists::{self, LateRow, StallRow};
+use crate::app::message::Process;
 use crate::app::state::{Part, State, TickKey, View};
 
 /// What is said where there is nothing to open.
 const EVICTED: &str = "tick evicted from history";
 const STILL_RUNNING: &str = "tick still running";
+const NEVER_ENDED: &str = "tick did not end: the process is gone";
 
 /// Opens the selected stall into its ledger.
 pub(super) fn stall(state: &mut State) -> Vec<Effect> {
     // The row is looked up before the picture stands still: it is what the person saw.
-    let stalls = &state.picture().timeline.stalls;
-    let Some(stall) = stalls.newest_first().nth(state.stall_row) else {
+    let picture = state.picture();
+    let account = lists::stalls(picture).nth(state.stall_row).map(|row| match row {
+        StallRow::Ended(stall) => Account::new(Subject::Tick(stall.tick), stall.blame.clone(), picture),
+        StallRow::Unfinished(tick) => {
+            Account::new(Subject::Unfinished(tick), picture.timeline.blame_unfinished(&tick), picture)
+        }
+    });
+    let Some(account) = account else {
         note(state, "no stall so far".to_owned(), false);
         return Vec::new();
     };
-    let account = Account::new(Subject::Tick(stall.tick), stall.blame.clone(), state.picture());
     ledger(state, account)
 }
 
@@ -132,12 +139,20 @@ fn nothing(state: &mut State) -> Vec<Effect> {
     Vec::new()
 }
 
+/// Says why there is no page: a tick has one only after it ended.
+fn not_ended(state: &mut State) -> Vec<Effect> {
+    let is_gone = matches!(state.picture_running().2, Process::Crashed | Process::Ended);
+    note(state, if is_gone { NEVER_ENDED } else { STILL_RUNNING }.to_owned(), false);
+    Vec::new()
+}
+
 /// Follows a line of the open ledger.
 fn line(state: &mut State) -> Vec<Effect> {
     let Some(account) = &state.account else { return Vec::new() };
     match (account.lead(state.row), account.tick) {
         (Lead::Tag(tag), _) => open_tag(state, tag),
         (Lead::Tick, Some((key, end))) => tick(state, key, end),
+        (Lead::Tick, None) if matches!(account.subject, Subject::Unfinished(_)) => not_ended(state),
         (Lead::Tick, None) => nothing(state),
     }
 }
@@ -157,8 +172,7 @@ fn tick_at(state: &mut State, at: Timestamp) -> Vec<Effect> {
         Some(found) => tick(state, TickKey::of(&found), found.end),
         None if state.is_replay() => seek_tick(state, at),
         None if state.picture().timeline.unfinished_ticks().iter().any(|tick| tick.start <= at) => {
-            note(state, STILL_RUNNING.to_owned(), false);
-            Vec::new()
+            not_ended(state)
         }
         None => nothing(state),
     }

@@ -54,7 +54,7 @@ fn moved(place: usize, by: i64, last: usize) -> usize {
 pub(super) fn step(state: &mut State, by: i64) -> Vec<Effect> {
     match (state.view, state.focus) {
         (View::Overview, Pane::Stalls) => {
-            let last = state.picture().timeline.stalls.newest_first().len().saturating_sub(1);
+            let last = lists::stalls(state.picture()).count().saturating_sub(1);
             state.stall_row = moved(state.stall_row, by, last);
         }
         (View::Overview, Pane::Tasks) | (View::Tasks, _) => step_tag(state, by),
@@ -189,10 +189,7 @@ pub(super) fn stall(state: &mut State, forward: bool) -> Vec<Effect> {
 
 /// A replay went to a stall, or away from one: what is selected of the stalls follows.
 pub(super) fn marked_stall(state: &mut State) {
-    let marked = state.tick;
-    let mut stalls = state.picture().timeline.stalls.newest_first();
-    let row = stalls.position(|stall| Some(TickKey::of(&stall.tick)) == marked);
-    drop(stalls);
+    let row = state.tick.and_then(|key| lists::stall_row_of(state.picture(), key));
     state.stall_row = row.unwrap_or(state.stall_row);
     if state.view == View::Ledger {
         open::marked_stall(state);
@@ -200,10 +197,7 @@ pub(super) fn marked_stall(state: &mut State) {
 }
 
 fn select_stall(state: &mut State, key: TickKey) {
-    let mut stalls = state.picture().timeline.stalls.newest_first();
-    let row = stalls.position(|stall| TickKey::of(&stall.tick) == key).unwrap_or(0);
-    drop(stalls);
-    state.stall_row = row;
+    state.stall_row = lists::stall_row_of(state.picture(), key).unwrap_or(0);
     state.tick = Some(key);
     aim(state);
     match state.view {

@@ -19,6 +19,7 @@ use crate::app::{Effect, Message, Mouse, MouseKind, Process};
 use crate::keymap::Key;
 
 mod opening;
+mod unfinished;
 
 fn script() -> Script {
     Script { ticks: 1_000, stall_every: 100, ..Script::default() }
@@ -324,7 +325,7 @@ fn tasks_are_sorted_by_any_column_and_turned_round() {
     press_all(&mut state, "i");
     assert!(state.glance.tags.is_sorted_by_key(|row| row.run_ns.max));
     press_all(&mut state, "is");
-    assert!(state.glance.tags.is_sorted_by_key(|row| std::cmp::Reverse(row.wait_ns_p99)));
+    assert!(state.glance.tags.is_sorted_by_key(|row| std::cmp::Reverse(row.wait_ns.p99)));
     press_all(&mut state, "s");
     assert!(state.glance.tags.is_sorted_by_key(|row| std::cmp::Reverse(row.caused_ns)));
     assert!(state.glance.tags[0].caused_ns > 0, "somebody made others late");

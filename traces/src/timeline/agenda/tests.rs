@@ -3,6 +3,7 @@
 use loop_probes::event::WorkerPhase;
 
 use super::*;
+use crate::timeline::SLOT_NS;
 
 const LOW: Priority = Priority::Low;
 
@@ -125,10 +126,11 @@ fn depth_is_sampled_by_tenths_of_a_second_with_the_empty_ones_between() {
     add(&mut agenda, 1, 2, LOW, 2);
     run(&mut agenda, ran(1, LOW, 0, 2, 3));
     add(&mut agenda, 3 * SLOT_NS, 3, LOW, 2);
-    let samples: Vec<u32> = agenda.priority(LOW).samples.iter().copied().collect();
-    assert_eq!(samples, [2, 1, 1, 2]);
+    let depths = &agenda.priority(LOW).depths;
+    assert_eq!(depths.series(Timestamp(4 * SLOT_NS)), [2, 1, 1, 2, 2].map(Some));
     add(&mut agenda, u64::MAX, 4, LOW, 3);
-    assert_eq!(agenda.priority(LOW).samples.len(), TimelineConfig::default().rate_window);
+    let series = agenda.priority(LOW).depths.series(Timestamp(u64::MAX));
+    assert_eq!(series.len(), TimelineConfig::default().rate_window);
 }
 
 #[test]

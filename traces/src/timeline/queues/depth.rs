@@ -32,6 +32,11 @@ impl Depths {
         !self.known.is_empty() || self.now.iter().any(|(_, now)| now.depth.is_some())
     }
 
+    /// The current depth, of several loops the deepest; `None` where it is unknown.
+    pub(super) fn deepest_now(&self) -> Option<u32> {
+        self.now.iter().filter_map(|(_, now)| now.depth).max()
+    }
+
     pub(super) fn sampled(&mut self, place: usize, at: Timestamp, depth: u32) {
         self.at(place, at, |now| (now.depth, now.sampled) = (Some(depth), Some(depth)));
     }

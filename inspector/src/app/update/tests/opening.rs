@@ -302,28 +302,6 @@ fn rows_are_clicked_on_and_clicked_open() {
 }
 
 #[test]
-fn a_click_below_a_stall_that_has_not_ended_hits_the_row_that_is_there() {
-    let (mut state, _) = live();
-    let since = state.fold.timeline.last_at().unwrap().plus_ns(10);
-    let at_ns = since.plus_ns(90_000_000);
-    let running = Running::Task { task: TaskId(99_999), tag: Tag(1) };
-    for (at, event) in [(since, Event::TickStart { tick: 9_999 }), (at_ns, running.event(since))] {
-        update(&mut state, Message::Events(&[Stamped { at, source: SourceId(1), event }]));
-    }
-    assert_eq!(lists::running_stalls(&state).count(), 1);
-    let panes = layout::overview(layout::page(100, 30, false).body, layout::Extras::default());
-    let (running, rows) = layout::stall_rows(panes.stalls, 1);
-    assert_eq!((running.height, rows.y), (1, running.y + 1));
-    update(&mut state, at(MouseKind::Click, rows.x + 3, rows.y + 1));
-    assert_eq!((state.focus, state.stall_row), (Pane::Stalls, 1));
-    update(&mut state, at(MouseKind::Click, rows.x + 3, running.y));
-    assert_eq!((state.view, state.stall_row), (View::Overview, 1), "it has no ledger yet");
-    update(&mut state, at(MouseKind::Click, rows.x + 3, rows.y));
-    update(&mut state, at(MouseKind::Click, rows.x + 3, rows.y));
-    assert_eq!((state.view, state.stall_row), (View::Ledger, 0));
-}
-
-#[test]
 fn the_next_stall_opens_into_its_ledger_too() {
     let mut state = opened_stall(0);
     let first = account(&state).subject;

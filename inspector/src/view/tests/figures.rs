@@ -1,0 +1,269 @@
+//! Figures with their marks and windows; frames; keys in ASCII.
+
+use loop_probes::ids::{Tag, TaskId};
+use loop_probes::recorder::Running;
+
+use super::*;
+
+/// Rows where something other than a blank touches the right edge of a frame.
+fn glued(state: &mut State, page: char, (width, height): (u16, u16)) -> Vec<String> {
+    let buffer = buffer(state, width, height, COLOR);
+    let mut glued = Vec::new();
+    for y in 0..height {
+        for x in 2..width {
+            let (before, cell) = (buffer[(x - 1, y)].symbol(), buffer[(x, y)].symbol());
+            if cell == "│" && !matches!(before, " " | "│") {
+                let row: String = (0..width).map(|x| buffer[(x, y)].symbol()).collect();
+                glued.push(format!("{page} at {width}x{height}, column {x}: {row}"));
+            }
+        }
+    }
+    glued
+}
+
+#[test]
+fn nothing_touches_a_frame_at_its_right() {
+    let mut all = Vec::new();
+    for script in [script(), Script { agenda_workers: 2, faces: true, ..script() }] {
+        let mut state = live_in_batches(&script, usize::MAX);
+        for size in [(80, 24), (100, 30), (120, 40), (160, 50), (200, 50)] {
+            for page in "1234567".chars() {
+                press(&mut state, &[Key::Char(page)]);
+                buffer(&mut state, size.0, size.1, COLOR);
+                all.extend(glued(&mut state, page, size));
+                press(&mut state, &[Key::Tab]);
+                all.extend(glued(&mut state, page, size));
+                if page != '5' {
+                    press(&mut state, &[Key::Enter]);
+                    all.extend(glued(&mut state, page, size));
+                }
+            }
+        }
+    }
+    all.dedup();
+    assert!(all.is_empty(), "{}\n{}", all.len(), all.join("\n"));
+}
+
+/// The rows of the screen in a theme.
+fn rows(state: &mut State, (width, height): (u16, u16), theme: Theme) -> Vec<String> {
+    let buffer = buffer(state, width, height, theme);
+    (0..height).map(|y| (0..width).map(|x| buffer[(x, y)].symbol()).collect()).collect()
+}
+
+#[test]
+fn the_header_says_of_which_time_its_figures_are() {
+    let mut state = live();
+    for (width, now, all) in [
+        (80, " 1s ticks/s ", " all lag p50 "),
+        (100, " 1s: ticks/s ", " all: lag p50 "),
+        (160, " last 1s: ticks/s ", " since start: lag p50 "),
+    ] {
+        let row = &rows(&mut state, (width, 30), COLOR)[1];
+        assert!(row.contains(now) && row.contains(all) && row.contains(" stalls "), "{row}");
+        let (rates, totals) = row.split_at(row.find(all).unwrap());
+        assert!(rates.contains("util") && totals.contains("max ") && totals.contains("stalls 9 "), "{row}");
+    }
+    state.about.since_attach = true;
+    assert!(rows(&mut state, (160, 30), COLOR)[1].contains(" since attach: lag"));
+    // A loop that turns slowly is measured over more than a second.
+    state.glance.rate.window_ns = 10_000_000_000;
+    assert!(rows(&mut state, (80, 24), COLOR)[1].starts_with("10s ticks/s "));
+    assert!(rows(&mut state, (160, 24), COLOR)[1].starts_with(" last 10s: ticks/s "));
+    state.fold.timeline.stalls.count = 1_234_567;
+    state.glance.stalls = 1_234_567;
+    for width in [80, 100, 130] {
+        let row = &rows(&mut state, (width, 24), COLOR)[1];
+        assert!(!row.contains('…'), "{row}");
+    }
+}
+
+/// A loop that has just started, with few samples of everything.
+fn young() -> State {
+    let events = Script { ticks: 60, ..script() }.events();
+    let mut state = empty();
+    update(&mut state, Message::Events(&events));
+    frame(&mut state, end(&events));
+    state
+}
+
+#[test]
+fn percentiles_of_few_samples_bear_the_mark_of_the_report() {
+    let mut state = young();
+    assert!(state.glance.lag_ns.few_samples && state.glance.tags.iter().any(|row| row.run_ns.few_samples));
+    for size in [(80, 24), (100, 30), (200, 50)] {
+        let shown = rows(&mut state, size, COLOR);
+        let mark = |head: &str| {
+            let row = shown.iter().find(|row| row.contains(head)).unwrap_or_else(|| panic!("no {head}"));
+            assert!(row.contains("s*"), "{head} at {size:?}: {row}");
+        };
+        mark("ticks/s");
+        mark("USR1");
+        for row in &state.glance.tags {
+            let shown = shown.iter().find(|shown| shown.starts_with(&format!("│ {} ", row.name)));
+            let Some(shown) = shown else { continue };
+            let marks = shown.split('│').nth(1).unwrap().matches("s*").count();
+            let expected = [&row.run_ns, &row.wait_ns].iter().filter(|figures| figures.few_samples).count();
+            assert_eq!(marks, expected, "{shown}");
+        }
+        press(&mut state, &[Key::Char('4')]);
+        let table = rows(&mut state, size, COLOR);
+        let p99 = table.iter().find(|row| row.starts_with("│ p99 ")).unwrap();
+        assert!(p99.split('│').nth(1).unwrap().contains("s*"), "{p99}");
+        state.tag = state.glance.tags.iter().find(|row| row.run_ns.few_samples).map(|row| row.tag);
+        press(&mut state, &[Key::Char('3'), Key::Enter]);
+        let tag = rows(&mut state, size, COLOR);
+        assert!(tag.iter().any(|row| row.contains(" p99 ") && row.contains("s*")), "{}", tag.join("\n"));
+        press(&mut state, &[Key::Char('?')]);
+        let help = rows(&mut state, size, COLOR).join("\n");
+        assert!(help.contains(" *       fewer than 100: the maximum") && help.contains("q ^C"), "{help}");
+        press(&mut state, &[Key::Char('?'), Key::Char('1')]);
+    }
+    assert!(!rows(&mut live(), (80, 24), COLOR)[1].contains('*'), "of enough samples there is none");
+}
+
+#[test]
+fn the_timers_page_shows_raw_and_corrected_lag_and_what_was_skipped() {
+    let mut state = live();
+    press(&mut state, &[Key::Char('4')]);
+    let timers = &state.fold.timeline.timers;
+    let (raw, corrected) = (timers.lag_ns.percentiles(), timers.lag_corrected_ns.percentiles());
+    assert!(timers.skipped > 0 && raw.p99 < corrected.p99);
+    let [raw, corrected, skipped] =
+        [crate::units::duration(raw.p99), crate::units::duration(corrected.p99), timers.skipped.to_string()];
+    for size in [(80, 24), (100, 30), (200, 50)] {
+        let rows = rows(&mut state, size, COLOR);
+        let cells = |head: &str| -> Vec<String> {
+            let row = rows
+                .iter()
+                .find(|row| row.starts_with(head))
+                .unwrap_or_else(|| panic!("{}", rows.join("\n")));
+            row.split('│').nth(1).unwrap().split_whitespace().map(str::to_owned).collect()
+        };
+        assert_eq!(cells("│ lag "), ["lag", "raw", "corrected"]);
+        assert_eq!(cells("│ p99 "), ["p99".to_owned(), raw.clone(), corrected.clone()]);
+        assert_eq!(cells("│ periods "), ["periods".to_owned(), "skipped".to_owned(), skipped.clone()]);
+    }
+}
+
+#[test]
+fn a_queue_that_is_steadily_deep_has_a_level_sparkline() {
+    let mut state = live();
+    let from = state.fold.timeline.last_at().unwrap();
+    let depth = |depth| Event::QueueDepth { queue: loop_probes::event::Queue::Timers, depth };
+    let told = Stamped { at: from, source: SourceId(1), event: depth(4) };
+    update(&mut state, Message::Events(&[told]));
+    frame(&mut state, from.plus_ns(60_000_000_000));
+    let shown = rows(&mut state, (200, 50), COLOR);
+    let row = shown.iter().find(|row| row.starts_with("│ timers ")).unwrap();
+    let spark: String = row.split('│').nth(1).unwrap().chars().filter(|c| ('▁'..='█').contains(c)).collect();
+    assert!(spark.chars().count() > 10 && spark.chars().all(|c| c == '█'), "{row}");
+}
+
+#[test]
+fn in_ascii_arrows_are_not_the_keys_that_seek() {
+    let mut state = replay(false);
+    for (key, size) in [('1', (80, 24)), ('2', (80, 24)), ('2', (120, 40)), ('3', (100, 30)), ('?', (80, 24))]
+    {
+        state.tag = None;
+        press(&mut state, &[Key::Char(key)]);
+        let page = rows(&mut state, size, ASCII).join("\n");
+        for wrong in ["<> tick", "<> the ticks", "< h", "> l", "^ k", "v j", "^v select"] {
+            assert!(!page.contains(wrong), "{key}: {page}");
+        }
+    }
+    let help = rows(&mut state, (80, 24), ASCII).join("\n");
+    assert!(["Left h", "Right l", "Up k", "Down j"].iter().all(|key| help.contains(key)), "{help}");
+    press(&mut state, &[Key::Char('?'), Key::Char('1')]);
+    let foot = rows(&mut state, (80, 24), ASCII).pop().unwrap();
+    assert!(foot.contains("hl tick") && foot.contains("<> seek") && foot.contains("q quit"), "{foot}");
+}
+
+#[test]
+fn what_has_room_is_not_cut() {
+    let mut state = live();
+    state.fold.timeline.gc.heap_bytes = Some(1_026_048);
+    let now = state.now;
+    frame(&mut state, now);
+    state.glance.gc.threshold_bytes = Some(2_097_152);
+    let shown = rows(&mut state, (80, 24), COLOR).join("\n");
+    assert!(shown.contains("heap 1.0 / 2.0 MiB "), "{shown}");
+
+    let mut state = live();
+    let from = state.fold.timeline.last_at().unwrap().plus_ns(1_000);
+    let to = from.plus_ns(40_000_000);
+    let events = [
+        (from, Event::TickStart { tick: 5_754_321 }),
+        (to, Event::TickEnd { tick: 5_754_321, tasks_run: 0, start: from }),
+    ];
+    let events = events.map(|(at, event)| Stamped { at, source: SourceId(1), event });
+    update(&mut state, Message::Events(&events));
+    let shown = rows(&mut state, (80, 24), COLOR).join("\n");
+    assert!(shown.contains("tick 5,754,321 40.0ms = "), "{shown}");
+}
+
+#[test]
+fn the_header_of_an_imported_trace_uses_its_room() {
+    let mut state = replay(true);
+    state.about.name = "imp.looptrace".to_owned();
+    state.about.made = Some("imported from Chrome JSON by loopscope".to_owned());
+    for (width, made) in
+        [(80, ""), (100, " · imported from …"), (200, " · imported from Chrome JSON by loopscope")]
+    {
+        let row = &rows(&mut state, (width, 30), COLOR)[0];
+        assert!(row.starts_with(&format!(" imp.looptrace{made} · policy")), "{row}");
+        assert!(row.ends_with(" ? help "), "{row}");
+    }
+}
+
+#[test]
+fn a_stall_that_has_not_ended_is_marked_as_a_lower_bound() {
+    let mut state = live();
+    let since = state.fold.timeline.last_at().unwrap().plus_ns(10);
+    let task = Running::Task { task: TaskId(8_812), tag: Tag(3) };
+    watched(&mut state, task, since, since.plus_ns(90_000_000), Process::Running);
+    buffer(&mut state, 100, 30, COLOR);
+    press(&mut state, &[Key::BackTab, Key::Enter]);
+    snapshot!("unfinished_stall_100x30", state, 100 x 30, COLOR);
+    snapshot!("unfinished_stall_ascii", state, 80 x 24, ASCII);
+}
+
+#[test]
+fn the_furthest_zoom_leaves_most_of_the_strip_filled() {
+    // More ticks than are kept.
+    let mut state = live_in_batches(&Script { ticks: 5_000, ..script() }, usize::MAX);
+    let kept = state.fold.timeline.ticks.recent.len();
+    assert_eq!(kept, state.fold.timeline.ticks.recent.limit());
+    press(&mut state, &[Key::Char('z'); 10]);
+    let shown = rows(&mut state, (200, 50), COLOR);
+    let foot =
+        layout::strip(layout::overview(layout::page(200, 50, false).body, layout::Extras::default()).ticks);
+    let row: Vec<char> = shown[usize::from(foot.y + foot.height - 1)].chars().collect();
+    let filled = row.iter().filter(|c| ('▁'..='█').contains(c)).count();
+    assert!(filled * 5 > usize::from(foot.width) * 4, "{filled} of {}: {}", foot.width, shown.join("\n"));
+    assert!(shown.last().unwrap().contains("all ticks that are kept"));
+}
+
+#[test]
+fn a_pane_of_events_opens_the_log_of_them() {
+    use crate::app::layout::Pane;
+    let mut state = live();
+    for (pane, title, kinds) in [
+        (Pane::Queues, "log of queues", &["queue_depth", "task_queued", "work_queued", "immediates"][..]),
+        (Pane::Microtasks, "log of microtasks", &["microtasks"]),
+        (Pane::Gc, "log of gc", &["gc_decision", "gc_ran", "gc_mode"]),
+    ] {
+        state.focus = pane;
+        press(&mut state, &[Key::Enter]);
+        let shown = rows(&mut state, (100, 30), COLOR);
+        assert!(shown.iter().any(|row| row.starts_with(&format!("╭─ {title} "))), "{}", shown.join("\n"));
+        let events: Vec<&String> = shown.iter().filter(|row| row.starts_with("│ 0")).collect();
+        assert!(events.len() > 3, "{title}: {}", shown.join("\n"));
+        for event in events {
+            assert!(kinds.iter().any(|kind| event.contains(kind)), "{title}: {event}");
+        }
+        press(&mut state, &[Key::Char('5')]);
+        let shown = rows(&mut state, (100, 30), COLOR).join("\n");
+        assert!(shown.contains("╭─ log ─") && shown.contains("task_ran"), "{shown}");
+        press(&mut state, &[Key::Char('1')]);
+    }
+}
