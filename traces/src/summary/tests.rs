@@ -1,5 +1,7 @@
 //! Tests of the summary: the fields named in its schema, and sums that add up.
 
+use std::collections::BTreeSet;
+
 use loop_probes::instrument::LoopProbe;
 use loop_probes::ring::Start;
 use loop_probes::session::Session;
