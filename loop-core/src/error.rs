@@ -67,7 +67,7 @@ pub enum LoopError {
     RunsOnce {
         /// The task's tag.
         tag: String,
-        /// What it was given to.
+        /// The kind of object it was given to.
         what: RefKind,
     },
     /// A task with a tag that must never be dispatched was registered or queued. It was not run.
@@ -85,7 +85,7 @@ pub enum LoopError {
     /// A source or a future failed whose owner declared it essential for the loop.
     #[error("{what} {name} failed: {message}")]
     Failed {
-        /// What it is.
+        /// The kind of object.
         what: RefKind,
         /// Its name.
         name: String,

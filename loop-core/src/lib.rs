@@ -1,4 +1,4 @@
-//! An event loop that shows what it does: one pure scheduler, policies as data, every tick visible.
+//! An event loop that makes its work visible: one pure scheduler, policies as data, every tick recorded.
 //!
 //! An [`EventLoop`] runs the application's own [`Task`] enum on one thread: queued tasks, microtasks, deferred
 //! callbacks, immediates, timers, signals, readiness of sources, work from a pool. It records each step in a

@@ -68,7 +68,7 @@ impl Gate {
         }
     }
 
-    /// Wakes all sleepers. Call it after publishing what they are woken for.
+    /// Wakes all sleepers. Call it after publishing the reason for waking them.
     pub(crate) fn wake_all(&self) {
         fence(Ordering::SeqCst);
         self.wake(u32::MAX);

@@ -95,7 +95,7 @@ impl<T: Task> Context<'_, T> {
         };
         let entry = self.core.futures.get_mut(key).map(|entry| (entry.tag, entry.cancelled));
         let (tag, is_cancelled) = entry.unwrap_or_default();
-        // Operations of the future are recorded under its label; an unrecorded loop does not look up what it runs.
+        // Requests of the future are recorded under its label; an unrecorded loop does not look up what it runs.
         self.core.current.tag = tag;
         if is_cancelled {
             self.core.current.outcome = Outcome::Cancelled;

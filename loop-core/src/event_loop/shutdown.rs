@@ -214,7 +214,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                     entry.end(JoinError::Cancelled);
                 }
             });
-            // Futures request the release of what they held: timers and sources.
+            // Dropping a future queues requests to release its timers and sources.
             self.guarded(|this| this.context().carry_out());
         }
     }

@@ -161,11 +161,11 @@ mod tests {
         assert!(error.to_string().ends_with("missing for memory pressure"), "{error}");
     }
 
-    /// Where the kernel keeps pressure figures and grants a trigger, it can be polled and is quiet; elsewhere
-    /// the refusal names the file.
+    /// If the kernel keeps pressure statistics and grants a trigger, the file can be polled and is quiet;
+    /// otherwise the error names the file.
     #[test]
     fn b17_the_systems_pressure_file_is_watched_or_named() {
-        // Whether there is one to be watched is found out without what is tested.
+        // Find out independently of the code under test whether the file can be watched.
         let file = OpenOptions::new().read(true).write(true).open(SYSTEM_PATH);
         let can = file.and_then(|mut file| file.write_all(b"some 200000 2000000\0"));
         match (can, PressureWatch::system()) {

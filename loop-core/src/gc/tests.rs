@@ -1,4 +1,4 @@
-//! Each sentence of the controller's rules, in virtual time.
+//! Each of the controller's rules, in virtual time.
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn check(gc: &mut GcController, at_ms: u64, heap_bytes: u64) -> (GcAction, GcRea
     (decision.action, decision.reason)
 }
 
-/// Fires the repeating timer at its due time; the collection leaves `heap_bytes`. Says when that was.
+/// Fires the repeating timer at its due time; the collection leaves `heap_bytes`. Returns the time.
 fn fire(gc: &mut GcController, heap_bytes: u64) -> Timestamp {
     let due = gc.state().periodic_due.unwrap();
     assert_eq!(gc.on_timers(Timestamp(due.0 - 1), heap_bytes), None, "not early");
@@ -135,7 +135,8 @@ fn b17_after_it_fired_the_next_check_collects_and_arms_again_if_the_heap_changed
     assert_eq!(check(&mut gc, 17, 150), (GcAction::Collect, GcReason::OneShot));
     gc.collected(ms(17), 140);
     assert_eq!(gc.state().one_shot_due, Some(ms(33)), "150 was not 100");
-    // The check notices by itself that the time has come. Nothing changed since: it is the last one.
+    // The check itself notices that the time has come. Nothing has changed since: it is the last
+    // collection.
     assert_eq!(check(&mut gc, 33, 140), (GcAction::Collect, GcReason::OneShot));
     gc.collected(ms(33), 140);
     assert_eq!(gc.state().one_shot_due, None);

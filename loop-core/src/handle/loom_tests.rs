@@ -1,4 +1,4 @@
-//! Every interleaving of what handles do with a loop that takes, announces its wait, looks and waits.
+//! Every interleaving of calls through handles and a loop that takes, announces its wait, checks and waits.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ fn shared() -> (TestShared, Arc<Bell>) {
     (Arc::new(Shared::new(Waker::new(bell.clone()), Box::new(|| Ticks(0)), false)), bell)
 }
 
-/// Waits as a loop does, until `turn` says that it has seen enough. A lost wake-up is a deadlock.
+/// Waits like a loop, until `turn` says that it has seen enough. A lost wake-up is a deadlock.
 fn run(shared: &TestShared, bell: &Bell, mut turn: impl FnMut() -> bool) {
     while !turn() {
         shared.announce_wait();
@@ -28,7 +28,7 @@ fn run(shared: &TestShared, bell: &Bell, mut turn: impl FnMut() -> bool) {
     }
 }
 
-/// What is posted, kept ones run.
+/// Takes what was posted, running kept posts.
 fn take(shared: &TestShared) -> Vec<u32> {
     let items = shared.queue.take_batch().map(|posted| match posted.item {
         Inbound::Post(number) => number,
@@ -106,7 +106,8 @@ fn loom_l08_stop_hold_and_wake_end_the_wait() {
     });
 }
 
-/// Each post counts on a run that sees what was stored before it, also when an earlier post brings that run about.
+/// Each post relies on a run that sees everything stored before the post, even if an earlier post triggers that
+/// run.
 fn kept_posts_are_seen(in_the_way: u32) {
     model_bounded(2, move || {
         let (shared, bell) = shared();
@@ -115,7 +116,7 @@ fn kept_posts_are_seen(in_the_way: u32) {
             let stored = Arc::clone(&stored);
             Node::new(Box::new(move || stored.load(Ordering::Relaxed)))
         };
-        // Full rings send kept posts through their own links.
+        // With full rings, kept posts use their own links.
         for _ in 0..in_the_way {
             assert!(shared.push(Inbound::Post(0), None).is_ok());
         }

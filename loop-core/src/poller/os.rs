@@ -3,7 +3,7 @@
 //! It settles what that crate leaves to its user: level-triggered if the system supports that, and re-armed after
 //! each report if not; the list is cleared before each wait; sources are owned until deleted. The crate's waits
 //! already satisfy timers: on Linux they end by a timerfd with ns resolution that is armed after the caller's
-//! reading of the same clock, so that they never end early and leave less than a millisecond to spin on.
+//! reading of the same clock, so that they never end early and leave no fraction of a millisecond to spin on.
 //!
 //! Around each wait the crate makes four more system calls, which are work, not waiting. So a wait whose length is
 //! recorded blocks here, on the crate's own descriptor and a timerfd like the crate's, and the crate is only asked

@@ -28,8 +28,8 @@ const SLOTS_KEPT: usize = 16_384;
 
 /// A FIFO queue: a ring of slots, at least one of which is free.
 ///
-/// Room is made after a push, not before it: otherwise values would be spilled to memory and reloaded around a
-/// possible allocation, which costs more than the push.
+/// Room is made after a push, not before it: otherwise the entry would be spilled to memory and reloaded around an
+/// allocation that may fail, which costs more than the push.
 #[derive(Debug)]
 pub struct Fifo<E> {
     /// Their number is a power of two.

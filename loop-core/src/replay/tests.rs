@@ -1,4 +1,4 @@
-//! A loop that begins in a state goes on as one that came to be in it.
+//! A loop that starts in a restored state continues like one that reached that state itself.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -40,7 +40,7 @@ fn what_waits_goes_on_in_its_order_and_ids_and_ticks_count_on() {
         referenced: true,
         on_shutdown: OnShutdown::Cancel,
     };
-    // Armed in this order; the last two are due together.
+    // Armed in this order; the last two are due at the same time.
     state.timers = vec![timer(20, "late", 9), timer(7, "first of two", 4), timer(30, "second of two", 4)];
     state.tasks = vec![queued(850, says(&log, "task")), queued(840, says(&log, "next task"))];
     state.immediates = vec![(queued(860, says(&log, "immediate")), true)];

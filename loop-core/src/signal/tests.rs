@@ -1,4 +1,5 @@
-//! Real signals, raised by the process in itself. Each test has a signal of its own: they share the process.
+//! Real signals that the process raises itself. Each test uses a different signal, because tests share the
+//! process.
 
 use std::time::Duration;
 
@@ -38,13 +39,13 @@ fn b14_a_handler_keeps_errno() {
     let (mut signals, _poller) = signals();
     signals.install(SIGURG).unwrap();
     #[expect(unsafe_code, reason = "a handler that spoils errno, beside the loop's")]
-    // SAFETY: nobody else raises that signal: it runs inside `raise` below, on this thread.
+    // SAFETY: nothing else raises that signal: the handler runs inside `raise` below, on this thread.
     let spoils = unsafe {
         signal_hook::low_level::register(SIGURG, || {
             let _ = std::fs::read_link("/");
         })
     };
-    // Fails with another error than the one that the handler's call fails with.
+    // Fails with a different error than the call in the handler.
     assert!(std::fs::metadata("/nobody/is/here").is_err());
     let before = io::Error::last_os_error().raw_os_error();
     raise(SIGURG).unwrap();

@@ -11,7 +11,7 @@ use super::*;
 use crate::poller::Wake;
 use crate::sync::model_bounded;
 
-/// What a loop waits on. Counts how often it was woken.
+/// Stand-in for the poller that a loop waits on. Counts its wake-ups.
 pub(crate) struct Bell {
     notify: Notify,
     calls: AtomicUsize,

@@ -1,4 +1,5 @@
-//! Continuous, never decreasing, converging, additive: for any clock and any wobble of its anchors.
+//! The map is continuous, never decreasing, converging and additive: for any clock and any wobble of its
+//! anchors.
 
 use proptest::prelude::*;
 
@@ -10,7 +11,7 @@ fn anchor(ticks: u64, ns: u64) -> Anchor {
     Anchor { ticks: Ticks(ticks), monotonic: Timestamp(ns), wall_ns: 0 }
 }
 
-/// A true clock of `hz` ticks a second that began `offset_ns` after the monotonic one.
+/// A true clock of `hz` ticks per second that began `offset_ns` after the monotonic one.
 #[derive(Clone, Copy, Debug)]
 struct Truth {
     hz: u64,
@@ -44,7 +45,8 @@ proptest! {
             }
             let ticks = base + truth.hz;
             let _accepted = map.steer(anchor(ticks, truth.ns(ticks) + noise));
-            // Continuous where the pieces meet: one tick more is at most its own length (and a rounding) more.
+            // Continuous where the pieces meet: one more tick adds at most its own length (and a rounding
+            // error).
             for (ticks, _) in said.iter().rev().take(5) {
                 let step = map.peek(Ticks(ticks + 1)).0 - map.peek(Ticks(*ticks)).0;
                 prop_assert!(step <= 2 * SECOND_NS / truth.hz + 2, "a leap of {step} ns");
@@ -117,8 +119,8 @@ fn an_anchor_from_another_world_is_refused() {
     assert!(map.steer(anchor(2 * SECOND_NS, 2 * SECOND_NS + 1000)));
 }
 
-/// A clock of one tick a nanosecond that does what a record clock must not: after ten seconds it goes on from
-/// `jump(ticks)` at `percent` of its rate. Reads it for half a minute with an anchor each second.
+/// A clock of one tick per nanosecond that does what a record clock must not: after ten seconds it continues
+/// from `jump(ticks)` at `percent` of its rate. Reads it for half a minute with an anchor each second.
 fn unsteady(jump: impl Fn(u64) -> u64, percent: u64) -> (ClockMap, Vec<(u64, u64)>) {
     let ticks_at = |ns: u64| {
         let before = ns.min(10 * SECOND_NS);
@@ -131,7 +133,7 @@ fn unsteady(jump: impl Fn(u64) -> u64, percent: u64) -> (ClockMap, Vec<(u64, u64
             let ns = second * SECOND_NS + tenth * SECOND_NS / 10 + 1;
             said.push((ns, map.convert(Ticks(ticks_at(ns))).0));
         }
-        // Anchors wobble a little, as true ones do.
+        // Anchors wobble a little, like real ones.
         let ns = (second + 1) * SECOND_NS;
         let _accepted = map.steer(anchor(ticks_at(ns), ns + second % 3 * 100));
     }

@@ -1,4 +1,4 @@
-//! What a list shows, what it leaves out, and what it cleans up.
+//! A listing: its entries, its omissions, and its cleaning up.
 
 use std::fs;
 

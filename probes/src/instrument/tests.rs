@@ -1,4 +1,4 @@
-//! What the guards write, in what order, and what they leave behind.
+//! Events written by the guards, their order, and the state left behind.
 
 use super::*;
 use crate::process::ProcessReader;
@@ -147,7 +147,7 @@ fn hooks_make_each_thread_a_loop_whose_waits_are_polls() {
             .filter(|name| !["label", "calibration"].contains(name))
             .collect();
         let turn = ["tick_start", "poll", "task_ran", "tick_end"];
-        // It stopped while it waited: the wait is part of what it did.
+        // It stopped while waiting: the wait is included in the tick.
         assert_eq!(names, [&turn[..], &turn, &turn, &["tick_start", "poll", "tick_end"]].concat());
     }
     let named = |name: &str| {

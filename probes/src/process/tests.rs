@@ -1,4 +1,4 @@
-//! Merging, labels and accounts of a whole process; and files that lie.
+//! Merging, labels and counts of a whole process; and corrupt files.
 
 mod hostile;
 
@@ -11,7 +11,7 @@ fn mark(recorder: &Recorder, at: u64) {
     recorder.record(Ticks(at), Event::TickStart { tick: at });
 }
 
-/// A private session whose ticks are nanoseconds, so that tests choose times.
+/// A private session whose ticks are nanoseconds, so that tests can choose times.
 fn session() -> Session {
     Session::builder("test").tick_unit(TickUnit::Monotonic).capacity(128).private()
 }
@@ -73,7 +73,7 @@ fn a_label_comes_before_its_first_use_and_once() {
         .collect();
     assert_eq!(labels, ["source 1 loop", "tag 4 Echo", "span 1 parse"]);
 
-    // Overwritten in the ring, still told to who comes late.
+    // Overwritten in the ring, but still reported to late readers.
     (0..1_000).for_each(|at| mark(&recorder, at + 5));
     let late = flush(&mut session.reader(Start::Oldest));
     let told = late.iter().filter(|stamped| matches!(stamped.event, Event::Label { .. })).count();
@@ -122,7 +122,7 @@ fn the_stream_begins_where_the_loop_does() {
     let (worker, busy) = (session.recorder("worker"), session.recorder("loop"));
     let ran = |at: u64| worker.record(Ticks(at), Event::Mark { label: crate::ids::LabelId(1) });
     (1..=20).for_each(|at| ran(at * 100));
-    // Of the loop's 300 ticks, one a nanosecond from 1001 on, the last 128 are left.
+    // Of the loop's 300 ticks, one per nanosecond from 1001 on, the last 128 are left.
     (1001..=1300).for_each(|at| mark(&busy, at));
     let mut reader = session.reader(Start::Oldest);
     let events = flush(&mut reader);
@@ -132,7 +132,7 @@ fn the_stream_begins_where_the_loop_does() {
     assert_eq!(marks.count(), 9, "from 1200 to 2000");
     assert_eq!((reader.records_read(), reader.before_attach()), (128 + 9, 300 - 128 + 11));
 
-    // A loop that is whole begins where it began, and so does everything else.
+    // With a complete loop, the stream begins where the loop began, including all other rings.
     let session = self::session();
     let (worker, idle) = (session.recorder("worker"), session.recorder("loop"));
     worker.record(Ticks(5), Event::Mark { label: crate::ids::LabelId(1) });
@@ -178,7 +178,7 @@ fn extents_and_absolute_times_are_on_one_clock() {
     let Some(Stamped { at, event: Event::Phase { start, .. }, .. }) = events.last() else {
         panic!("{events:?}")
     };
-    // The first slope is known to some tens of parts per million only, over about a millisecond.
+    // The first slope is only accurate to some tens of parts per million, over about a millisecond.
     let slack_ns = 1_000_000;
     assert!(start.0 + slack_ns >= before.0 && start <= at && at.0 <= after.0 + slack_ns);
 }

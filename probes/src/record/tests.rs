@@ -1,4 +1,4 @@
-//! Every kind of event through its records, and records that are no event.
+//! Every kind of event through its records, and records that are not an event.
 
 use proptest::prelude::*;
 
@@ -56,7 +56,7 @@ fn unknown_kinds_are_named() {
     assert_eq!(error, Err(RecordError::Decode(DecodeError::UnknownKind(250))));
 }
 
-/// Words of every size class: what decides between narrow and wide.
+/// Words of every size class, which decides between narrow and wide.
 fn any_word() -> impl Strategy<Value = u64> {
     prop_oneof![Just(0), 0..16_u64, any::<u32>().prop_map(u64::from), any::<u64>()]
 }
@@ -77,7 +77,7 @@ proptest! {
         let mut fields = Fields { tag, ..Fields::default() };
         words.iter().for_each(|word| fields.push(*word));
         let inline = InlineText::new(&text).to_words();
-        // Small numbers where a field is one of few words, text where it is a text.
+        // Small numbers for enumeration fields, text for text fields.
         for attempt in 0..5_u64 {
             let mut tried = fields;
             match attempt {
@@ -107,7 +107,7 @@ proptest! {
     }
 }
 
-/// The property above decodes what random words give; this holds that it reaches every kind.
+/// The property above decodes whatever random words give; this ensures that it reaches every kind.
 #[test]
 fn every_kind_can_be_decoded_from_small_words() {
     for (code, name) in Event::<Ticks>::KINDS {

@@ -1,4 +1,4 @@
-//! The recorder's promises: what it keeps, what it costs nobody, when it waits.
+//! The recorder's guarantees: what it keeps, what costs nothing, when it waits.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -94,7 +94,7 @@ fn calibrations_come_on_their_own_and_the_header_has_the_latest() {
     assert!((3..200).contains(&count), "{count}");
 }
 
-/// A lossless session whose ring holds 128 records, and what was drained from it.
+/// A lossless session whose ring holds 128 records, and the records drained from it.
 struct Lossless {
     session: Session,
     drained: Arc<Mutex<(ProcessReader, Vec<Stamped>)>>,

@@ -1,4 +1,4 @@
-//! The ring against a model, against a damaged or dead writer, and under two threads.
+//! The ring compared with a model, with a damaged or dead writer, and on two threads.
 
 mod stress;
 
@@ -16,7 +16,8 @@ use crate::memory::Region;
 use crate::record::{Packed, Stamp, unpack};
 use crate::text::InlineText;
 
-/// Iterations, fewer where a tool makes each slow: `LOOPSCOPE_TEST_SCALE` is a percentage.
+/// Number of iterations, reduced under tools that slow each one down: `LOOPSCOPE_TEST_SCALE` is a
+/// percentage.
 fn scaled(count: u64) -> u64 {
     let percent =
         std::env::var("LOOPSCOPE_TEST_SCALE").ok().and_then(|text| text.parse().ok()).unwrap_or(100);
@@ -48,7 +49,7 @@ impl Rig {
     }
 }
 
-/// The event number `number`: of one record, or of as many as a text of `bytes` takes.
+/// Event number `number`: of one record, or of as many as a text of `bytes` takes.
 fn event(number: u64, bytes: usize) -> Event<Ticks> {
     if bytes == 0 {
         Event::Mark { label: LabelId(number as u32) }
@@ -58,7 +59,7 @@ fn event(number: u64, bytes: usize) -> Event<Ticks> {
     }
 }
 
-/// What a reader returned, checked: whole events, in order.
+/// The events a reader returned, checked to be whole and in order.
 #[derive(Default)]
 struct Got {
     numbers: Vec<u64>,
@@ -93,10 +94,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(prop_oneof![3 => write, 1 => read], 1..40)
 }
 
-/// Plays the steps and holds the reader to what must come out.
+/// Plays the steps and checks the reader's output.
 fn play<V: View<Error: std::fmt::Debug>>(rig: &Rig, view: &V, start: Start, steps: &[Step]) {
     let (mut reader, mut got) = (Reader::new(start), Got::default());
-    // Every event: its first sequence number, its parts, its number.
+    // For every event: its first sequence number, its parts, its number.
     let mut written: Vec<(u64, u64, u64)> = Vec::new();
     let mut first_poll = None;
     for step in steps {
@@ -130,7 +131,7 @@ fn play<V: View<Error: std::fmt::Debug>>(rig: &Rig, view: &V, start: Start, step
     assert!(got.numbers.is_sorted_by(|one, other| one < other), "in order, none twice");
     let newest = written.last().map(|(_, _, number)| *number);
     if start == Start::Oldest {
-        // Nobody writes while we read: what the last poll found in the ring came out whole.
+        // No writer is active while we read: the last poll returned everything in the ring whole.
         assert!(newest.is_none() || got.numbers.last() == newest.as_ref());
     } else if let Some(attached) = first_poll {
         assert_eq!(reader.before_attach(), attached, "a reader of new records passes over the old ones");
@@ -155,7 +156,7 @@ proptest! {
 
     #[test]
     fn the_circle_of_laps_closes(steps in steps(), before in 0_u64..200) {
-        // A ring whose laps are about to begin anew, as after months of writing.
+        // A ring whose laps are about to wrap, as after months of writing.
         let start = (LAPS << 4) - 32 - before;
         let rig = Rig::on(Region::heap(16 * RECORD_WORDS), start);
         let view = MemoryView(&rig.slots);
@@ -267,7 +268,7 @@ fn a_writer_killed_in_the_middle_leaves_everything_else() {
         let (mut early, mut got) = (Reader::new(Start::Oldest), Got::default());
         (1..=died_at).for_each(|number| rig.write(number, event(number, 0)));
         let Ok(_) = got.poll(&mut early, &view, Reach::ALL);
-        // The stamp is taken away, the payload half written, and that was it.
+        // The writer dies after clearing the stamp and writing half of the payload.
         rig.slots.store(died_at, STAMP_WORD, 0, Relaxed);
         rig.slots.store(died_at, 0, u64::MAX, Relaxed);
         let (mut late, mut found) = (Reader::new(Start::Oldest), Got::default());
@@ -277,7 +278,7 @@ fn a_writer_killed_in_the_middle_leaves_everything_else() {
         }
         assert_eq!((early.next(), early.lost()), (died_at, 0));
         assert_eq!(got.numbers.last(), Some(&died_at));
-        // The record that was being overwritten is gone, too.
+        // The record being overwritten is gone too.
         let there: Vec<u64> = (died_at.saturating_sub(15) + 1..=died_at).collect();
         assert_eq!((found.numbers, late.lost(), late.next()), (there, 0, died_at), "killed at {died_at}");
     }
@@ -320,7 +321,7 @@ fn laps_are_compared_on_their_circle() {
     assert_eq!((lap_of(0, 4), lap_of(16, 4), lap_of(LAPS << 4, 4)), (1, 2, 1));
 }
 
-/// A view whose writer goes on while it is read: between any two looks it writes some more.
+/// A view whose writer continues during reads: it writes more between any two accesses.
 struct Racing<'a> {
     rig: &'a Rig,
     bursts: std::cell::RefCell<std::vec::IntoIter<u64>>,

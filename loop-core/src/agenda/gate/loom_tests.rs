@@ -1,4 +1,4 @@
-//! Every interleaving of workers that fall asleep and work that comes. A lost wake-up is a deadlock here.
+//! Every interleaving of workers going to sleep and work arriving. A lost wake-up is a deadlock here.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use loom::thread;
 
 use super::*;
 
-/// Work that waits, as a count.
+/// Waiting work, as a count.
 struct Place {
     gate: Gate,
     work: AtomicU32,
@@ -26,7 +26,7 @@ impl Place {
         self.work.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |work| work.checked_sub(1)).is_ok()
     }
 
-    /// What a worker does for its next piece.
+    /// A worker's steps for its next piece of work.
     fn next(&self) {
         loop {
             if self.take() {
@@ -86,7 +86,7 @@ fn loom_all_sleepers_hear_of_the_end() {
             .map(|_| {
                 let place = Arc::clone(&place);
                 thread::spawn(move || {
-                    // Work that is never taken away: the end.
+                    // Work that is never taken: marks the end.
                     while place.work.load(Ordering::Relaxed) == 0 {
                         place.gate.prepare();
                         if place.work.load(Ordering::Relaxed) > 0 {

@@ -1,4 +1,4 @@
-//! The gate with real threads.
+//! The gate on real threads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

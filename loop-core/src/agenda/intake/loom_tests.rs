@@ -1,4 +1,4 @@
-//! Every interleaving of additions and the end: what was let in is found, whoever takes it.
+//! Every interleaving of additions and shutdown: each admitted tasklet is found, whoever takes it.
 
 use std::sync::Arc;
 
@@ -8,15 +8,15 @@ use super::*;
 use crate::agenda::gate::Gate;
 use crate::sync::{Mutex, locked};
 
-/// A queue behind the door. The real ones have no place in a model; what matters is that a push is not at once
-/// seen by who looks.
+/// A queue behind the door. The real queues do not fit in a model; the relevant property is that a push is not
+/// immediately visible to others.
 struct Place {
     intake: Intake,
     queue: Mutex<u32>,
 }
 
 impl Place {
-    /// Whether it was let in.
+    /// Returns whether it was admitted.
     fn add(&self) -> bool {
         let entered = self.intake.enter(Priority::Normal).is_some();
         if entered {
@@ -67,8 +67,7 @@ fn loom_what_was_let_in_is_run_or_handed_back_and_nothing_is_left() {
     });
 }
 
-/// The steps of a worker that has nothing to do, in their order: nobody sleeps through the end, and nobody ends
-/// while something waits.
+/// The steps of an idle worker, in order: none sleeps through the end, and none ends while something waits.
 #[test]
 fn loom_a_worker_ends_when_the_door_is_closed_and_nothing_waits() {
     let mut model = loom::model::Builder::new();

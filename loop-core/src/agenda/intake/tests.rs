@@ -1,4 +1,4 @@
-//! The door, one step after the other.
+//! The door, step by step.
 
 use super::*;
 

@@ -1,4 +1,5 @@
-//! Every interleaving of two workers, who asks, and who gives up. A worker that is left behind is a deadlock here.
+//! Every interleaving of two workers, a requester, and a requester that gives up. A worker left behind is a
+//! deadlock here.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +14,7 @@ fn check(model: impl Fn() + Sync + Send + 'static) {
     builder.check(model);
 }
 
-/// A worker's safe point; whether it did the job.
+/// A worker's safe point; returns whether it did the job.
 fn safe_point(place: &Rendezvous<u32>, worker: u16, inside: &AtomicUsize) -> bool {
     match place.join(worker) {
         Joined::Nothing => false,
@@ -29,7 +30,7 @@ fn safe_point(place: &Rendezvous<u32>, worker: u16, inside: &AtomicUsize) -> boo
     }
 }
 
-/// A worker between tasklets until the meeting that it knows of is over.
+/// A worker between tasklets, until the meeting that it knows of is over.
 fn worker(place: Arc<Rendezvous<u32>>, worker: u16, inside: Arc<AtomicUsize>) -> thread::JoinHandle<bool> {
     thread::spawn(move || {
         let mut did = false;
@@ -84,7 +85,7 @@ fn loom_a_late_worker_joins_no_later_meeting_half_way() {
         if !gave_up {
             place.finish(first);
         }
-        // The next one is whole: it has its job until both came to this one.
+        // The next meeting is complete: it keeps its job until both workers have arrived.
         let joined_late = late.join().unwrap();
         let second = place.ask(2).unwrap();
         let Joined::Wait(round) = place.join(0) else { panic!("the other one is not here yet") };

@@ -1,4 +1,4 @@
-//! The protocol, one step after the other.
+//! The protocol, step by step.
 
 use super::*;
 

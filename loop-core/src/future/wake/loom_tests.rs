@@ -1,4 +1,4 @@
-//! Models of the wake-up: none is lost, and none is polled twice for.
+//! Models of the wake-up: none is lost, and none causes two polls.
 
 use std::sync::Arc;
 use std::task::{Wake as _, Waker};
@@ -57,7 +57,7 @@ fn loom_two_wake_ups_are_one_poll_or_two_and_the_last_one_sees_both() {
             .map(|_| {
                 let (other, done) = (Arc::clone(&waker), Arc::clone(&done));
                 thread::spawn(move || {
-                    // What a future looks at need not be ordered by itself: the wake-up orders it.
+                    // State that a future checks need not be ordered itself: the wake-up orders it.
                     done.fetch_add(1, Ordering::Relaxed);
                     other.wake();
                 })

@@ -1,4 +1,4 @@
-//! On real sockets and real threads.
+//! The system's poller, with real sockets and real threads.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -202,7 +202,7 @@ fn a_signal_waker_ends_a_wait_now_or_the_next_one_and_leaves_nothing_behind() {
     }
 }
 
-/// The edges of a wait, with the time of each.
+/// The edges of a wait, each with its time.
 fn wait_between(poller: &mut OsPoller, timeout: Option<Duration>) -> (Vec<usize>, [u64; 2]) {
     let (mut ready, mut edges) = (vec![Ready { key: 99, readiness: Readiness::ERROR }], Vec::new());
     let waited = poller.wait_between(timeout, &mut ready, &mut |edge| edges.push((edge, monotonic_now())));
@@ -234,7 +234,7 @@ fn a_wait_tells_its_two_ends_and_lasts_as_long_as_it_was_asked_for() {
     let signals = poller.signal_waker().unwrap();
     signals.wake();
     assert!(wait_between(&mut poller, None).0.is_empty());
-    // The timer of a wait that ended early does not end a later one, whichever way that waits.
+    // The timer of a wait that ended early does not end a later wait of either kind.
     let waker = poller.waker();
     waker.wake();
     wait_between(&mut poller, Some(Duration::from_millis(1)));

@@ -16,7 +16,7 @@ impl Drop for Item {
     }
 }
 
-/// loom fails these where a slot is written and read without an order between the two.
+/// loom fails these if a slot is written and read without an ordering between the two.
 fn push(ring: &Bounded<Item>, number: u32, drops: &Arc<AtomicUsize>) -> Result<(), Refused> {
     ring.claim().map(|claim| claim.publish(Item(number, Arc::clone(drops))))
 }

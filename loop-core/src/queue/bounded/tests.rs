@@ -1,4 +1,4 @@
-//! The ring against a plain list, across the edges where positions wrap, and under real threads.
+//! The ring compared with a plain list, across the points where positions wrap, and on real threads.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ proptest! {
         capacity in prop_oneof![Just(1), Just(2), Just(8)],
         steps in proptest::collection::vec(step(), 0..80),
     ) {
-        // Its count says that items are dropped, each once.
+        // Its count shows that each item is dropped exactly once.
         let alive = Arc::new(());
         let ring = Bounded::starting_at(start, capacity);
         let (mut model, mut is_closed) = (VecDeque::new(), false);
@@ -116,7 +116,7 @@ fn slots_are_given_back_one_by_one_as_their_items_are_taken_out() {
     assert_eq!(take(&ring), [3]);
 }
 
-/// Producers and takers on threads, in a ring that is nearly always full or empty.
+/// Producers and takers on threads, with a ring that is nearly always full or empty.
 #[test]
 fn every_item_goes_to_one_taker() {
     const EACH: u64 = 3_000;
@@ -151,7 +151,8 @@ fn every_item_goes_to_one_taker() {
         })
         .collect();
     producers.into_iter().for_each(|producer| producer.join().unwrap());
-    // One end for each taker; who finds two leaves the other with none, so they are sent until both ended.
+    // One end marker per taker; a taker may find two and leave another with none, so send them until all
+    // have ended.
     while !takers.iter().all(thread::JoinHandle::is_finished) {
         let _ = push(&ring, Box::new(u64::MAX));
         thread::yield_now();

@@ -31,7 +31,7 @@ fn producer(queue: &Arc<ConcurrentQueue<Item>>, producer: usize, count: u32) -> 
     })
 }
 
-/// Takes until so many of each producer are there, and holds them to their order.
+/// Takes until the given number of each producer's items has arrived, and checks their order.
 fn take_in_order(queue: &ConcurrentQueue<Item>, wanted: &[u32]) {
     let mut seen = vec![0; wanted.len()];
     while seen != wanted {
@@ -48,7 +48,7 @@ fn take_in_order(queue: &ConcurrentQueue<Item>, wanted: &[u32]) {
     }
 }
 
-/// From the ring to the spill and to the overflow, and back.
+/// From the ring to the spill to the overflow, and back.
 #[test]
 fn loom_a_producer_stays_in_order_from_ring_to_overflow_and_back() {
     model_bounded(3, || {

@@ -1,4 +1,4 @@
-//! The queue against a plain model, and under real threads.
+//! The queue compared with a plain model, and on real threads.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -28,7 +28,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Tells when it is dropped, and that it was not dropped before.
+/// Records its drop, and asserts that it was not dropped before.
 struct Item(usize, Rc<Cell<usize>>);
 
 impl Drop for Item {
@@ -100,8 +100,8 @@ fn b10_a_push_after_the_close_hands_the_item_back() {
     assert_eq!(refused.map_err(|Closed(item)| item), Err(String::from("late")));
 }
 
-/// b08, l09: everything arrives, in order per producer, through a ring that is nearly always full: items go to and
-/// fro between it and the overflow.
+/// b08, l09: everything arrives, in order per producer, through a ring that is nearly always full: items alternate
+/// between it and the overflow.
 #[test]
 fn b08_l09_many_producers_lose_nothing_and_stay_in_order() {
     // Enough for thousands of races; valgrind runs this test too, one thread at a time.
@@ -173,7 +173,7 @@ fn b10_closing_under_load_takes_or_refuses_every_item() {
                 thread::spawn(move || {
                     let refused = |n: &usize| queue.push(Box::new(*n), None, Ticks(0)).is_err();
                     let count = (0..EACH).filter(refused).count();
-                    // Once refused, always refused.
+                    // Once closed, it refuses every push.
                     (count, count == 0 || queue.push(Box::new(0), None, Ticks(0)).is_err())
                 })
             })

@@ -1,4 +1,4 @@
-//! What only shows from within: whether GLib itself tells who waits from outside. The rest is in
+//! Only observable from within: whether GLib itself notifies an outside observer. The rest is in
 //! `tests/run_loop/glib.rs`.
 
 use super::*;
@@ -17,7 +17,7 @@ fn a_context_of_ours_tells_of_what_its_own_thread_attaches() {
     outer.add(glib.readiness().unwrap(), Interest::READABLE, 1).unwrap();
     outer.wait(Some(Duration::ZERO), &mut ready).unwrap();
     assert!(ready.is_empty());
-    // As a binding does it, without a word to us.
+    // As a binding would do it, bypassing our API.
     glib.started().unwrap().owned.context().invoke(|| ());
     outer.wait(Some(Duration::ZERO), &mut ready).unwrap();
     assert_eq!(ready.len(), 1);

@@ -6,7 +6,7 @@ use loom::thread;
 
 use super::*;
 
-/// The arrival time tells whether number and time belong together.
+/// The arrival time shows whether number and time belong together.
 fn arrival(signo: u8) -> Arrival {
     Arrival { signo, arrived: Ticks(u64::from(signo) * 1_000) }
 }

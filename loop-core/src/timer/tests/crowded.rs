@@ -1,4 +1,4 @@
-//! Slots of many timers: order, the exact minimum, and what patterns that are meant to hurt cost.
+//! Slots with many timers: order, the exact minimum, and the cost of adversarial patterns.
 
 use fastrand::Rng;
 
@@ -9,7 +9,7 @@ fn by_due(timers: &TimerQueue<u32>) -> &ByDue {
     waiting
 }
 
-/// Armings in the wheel, those included that do not stand.
+/// Armings in the wheel, including stale ones.
 fn waiting(timers: &TimerQueue<u32>) -> usize {
     by_due(timers).wheel.lengths().sum()
 }

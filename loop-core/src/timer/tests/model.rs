@@ -1,5 +1,5 @@
-//! Both orders against a plain list: random programs of arming, clearing, passes, callbacks that meddle, clocks
-//! that jump, snapshots.
+//! Both orders compared with a plain list: random programs of arming, clearing, passes, callbacks that
+//! interfere, clock jumps, snapshots.
 
 use proptest::prelude::*;
 
@@ -18,28 +18,28 @@ enum Step {
     Clear {
         which: usize,
     },
-    /// Clears what is due first.
+    /// Clears the timer due first.
     ClearFirst,
     Reference {
         which: usize,
         on: bool,
     },
-    /// Fires what is due `by` later, at most so many; every callback does this to that timer.
+    /// Fires timers due at `by` from now, at most this many; each callback does this to that timer.
     Fire {
         by: u64,
         most: u64,
         inner: Inner,
         which: usize,
     },
-    /// The time passes, and nothing is due.
+    /// Time passes, and nothing is due.
     Advance {
         by: u64,
     },
-    /// The clock was set back: wheels must not care.
+    /// The clock is set back: must not affect the wheel.
     Back {
         by: u64,
     },
-    /// A new queue takes over what is armed.
+    /// A new queue takes over the armed timers.
     Restore,
 }
 
@@ -51,11 +51,11 @@ enum Inner {
     RearmNow,
     Clear,
     Unreference,
-    /// The fired one-shot stays and can be armed again.
+    /// The fired one-shot stays and can be re-armed.
     Park,
 }
 
-/// Few times, so that many are equal; and all magnitudes.
+/// Few distinct times, so that many are equal; and all magnitudes.
 fn delay() -> impl Strategy<Value = u64> {
     prop_oneof![
         4 => 0..20_u64,
@@ -97,7 +97,7 @@ enum State {
     Parked,
 }
 
-/// A timer of the plain list.
+/// A timer in the plain list.
 #[derive(Clone, Copy, Debug)]
 struct Plain {
     key: Timer,
@@ -108,7 +108,7 @@ struct Plain {
     state: State,
 }
 
-/// The queue, and the list that says what it must do.
+/// The queue, and the list that serves as its reference.
 struct Both {
     order: Order,
     timers: TimerQueue<u32>,
@@ -158,7 +158,7 @@ impl Both {
         assert_eq!(self.timers.set_referenced(key, on), wanted);
     }
 
-    /// What fires next in a pass that began when `bound` armings had been made.
+    /// The next firing of a pass that began when `bound` armings had been made.
     fn next(&self, bound: u64) -> Option<Plain> {
         let is_due = |timer: &&Plain| {
             let is_old = timer.state == State::Armed && timer.sequence <= bound;
@@ -189,7 +189,7 @@ impl Both {
         }
     }
 
-    /// The callback of `plain`, and what comes of it.
+    /// The callback of `plain`, and its effects.
     fn call(&mut self, plain: Plain, inner: Inner, which: usize) {
         let other = self.keys.get(which).copied();
         match (inner, other) {
@@ -222,7 +222,7 @@ impl Both {
         }
     }
 
-    /// A new queue takes over what is armed. What is parked is no part of a snapshot.
+    /// A new queue takes over the armed timers. Parked ones are not part of a snapshot.
     fn restore(&mut self) {
         let mut copy = TimerQueue::in_order(self.order);
         copy.advance(at(self.now));
@@ -292,7 +292,7 @@ proptest! {
         for step in steps {
             both.step(step);
         }
-        // In the end everything fires that ever will.
+        // At the end, everything fires that ever will.
         both.now = u64::MAX;
         both.fire(u64::MAX, Inner::Nothing, 0);
     }

@@ -1,4 +1,4 @@
-//! Real threads; they meet at channels, never by sleeping.
+//! The pool on real threads; they synchronise through channels, never by sleeping.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -20,7 +20,7 @@ fn job(task: u64, run: impl FnOnce(&Worker<'_>) -> u32 + Send + 'static) -> Job<
     Job { task: TaskId(task), tag: Tag(3), queued: SystemClock::new().ticks(), run: Box::new(run) }
 }
 
-/// A job that says when it started, and ends when it is told to.
+/// A job that reports its start, and ends on request.
 fn gated(task: u64) -> (Job<u32>, Receiver<()>, Sender<()>) {
     let ((started, is_started), (go, may_go)) = (channel(), channel());
     let run = move |_: &Worker<'_>| {
@@ -31,7 +31,7 @@ fn gated(task: u64) -> (Job<u32>, Receiver<()>, Sender<()>) {
     (job(task, run), is_started, go)
 }
 
-/// A pool whose only worker is in job 1 until it is told to go on.
+/// A pool whose only worker is in job 1 until released.
 fn busy_pool() -> (WorkPool<u32>, Results, Sender<()>) {
     let (mut pool, results) = pool(1);
     let (first, is_started, go) = gated(1);
@@ -158,7 +158,8 @@ fn e03_a_shutdown_hands_back_what_waits_and_takes_no_more() {
     go.send(()).unwrap();
     let left = pool.shutdown(Pending::HandBack, None);
     let back: Vec<u64> = left.handed_back.iter().map(|job| job.task.0).collect();
-    // The worker may have taken some between the two lines above; none is lost and none runs twice.
+    // The worker may have taken some between the two statements above; none is lost and none runs
+    // twice.
     let ran: Vec<u64> = results.try_iter().map(|finished| finished.task.0).collect();
     assert_eq!([ran, back].concat(), [1, 2, 3, 4]);
     assert_eq!(pool.submit(job(5, |_| 0)).unwrap_err().task, TaskId(5));

@@ -1,4 +1,5 @@
-//! Ring files with random, flipped or missing bytes: an error or some events, in bounded time, never a panic.
+//! Ring files with random, flipped or missing bytes: reading gives an error or some events, in bounded time,
+//! never a panic.
 
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -9,7 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::shared::layout::{MAGIC, head};
 
-/// A ring file as a crash leaves it, as bytes.
+/// The bytes of a ring file left by a crash.
 fn whole() -> (tempfile::TempDir, PathBuf, Vec<u8>) {
     let folder = tempfile::tempdir().unwrap();
     let session = Session::builder("test").capacity(128).shared_in(&folder.path().join("rings")).unwrap();
@@ -23,7 +24,7 @@ fn whole() -> (tempfile::TempDir, PathBuf, Vec<u8>) {
     (folder, path, bytes)
 }
 
-/// Reads whatever is there, the way an inspector would.
+/// Reads everything, the way an inspector would.
 fn read(path: &Path) -> Result<Vec<Stamped>, String> {
     let mut reader = ProcessReader::open(path, Start::Oldest).map_err(|error| error.to_string())?;
     let mut out = Vec::new();
@@ -59,7 +60,7 @@ fn every_error_says_what_and_where() {
     let (_folder, _, mut bytes) = whole();
     bytes[12] = 9;
     assert!(matches!(opened(&bytes), OpenError::OtherLayout { found: 9, .. }));
-    // The layout before the time namespace was recorded.
+    // The layout before time namespaces were recorded.
     bytes[12] = 1;
     bytes[36 * 8..37 * 8].fill(0);
     let told = opened(&bytes);
@@ -117,7 +118,7 @@ fn any_size_that_a_header_claims_is_harmless() {
 #[test]
 fn rings_that_share_slots_are_read_once() {
     let (_folder, path, mut bytes) = whole();
-    // Every place of the table says what the first says.
+    // Makes every place of the table a copy of the first.
     let first = bytes[4096..4096 + 256].to_vec();
     for place in 1..64 {
         bytes[4096 + place * 256..][..256].copy_from_slice(&first);
@@ -134,7 +135,7 @@ proptest! {
     fn flipped_bytes(flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..4_u8), 1..200)) {
         let (_folder, path, mut bytes) = whole();
         for (index, value, part) in flips {
-            // The header, the table, the slots, or anywhere: most of the file is empty.
+            // In the header, the table, the slots, or anywhere: most of the file is empty.
             let slots = bytes.len() - 128 * 32;
             let at = match part {
                 0 => 8 + index.index(300),

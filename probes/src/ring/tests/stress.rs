@@ -1,11 +1,11 @@
-//! One thread writes at full blast, others read: every record is whole, and none is unaccounted for.
+//! One thread writes at full speed, others read: every record is whole, and none is unaccounted for.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::ids::{Tag, TaskId};
 
-/// An event whose every field follows from its number, so that a torn one gives itself away.
+/// An event whose every field follows from its number, so that a torn one is detectable.
 fn woven(number: u64) -> Event<Ticks> {
     let at = Ticks(number);
     Event::TaskRan {
@@ -17,7 +17,7 @@ fn woven(number: u64) -> Event<Ticks> {
     }
 }
 
-/// Now and then an event of several records.
+/// Occasionally an event of several records.
 fn numbered(number: u64) -> Event<Ticks> {
     if number.is_multiple_of(97) { event(number, 40) } else { woven(number) }
 }
