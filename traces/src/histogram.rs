@@ -39,7 +39,7 @@ impl Histogram {
     /// Adds one value. Allocates only if `value` is in a power of two not reached before.
     #[inline]
     pub fn record(&mut self, value: u64) {
-        // Cannot fail: the range grows by itself and `BUCKETED_MAX` is within what it can grow to.
+        // Cannot fail: the range grows automatically, and can grow to `BUCKETED_MAX`.
         let recorded = self.buckets.record(value.min(BUCKETED_MAX));
         debug_assert!(recorded.is_ok(), "a value within the range was refused");
         self.max = self.max.max(value);
@@ -67,7 +67,7 @@ impl Histogram {
 
     /// Adds all values of `other`.
     pub fn merge(&mut self, other: &Self) {
-        // Cannot fail: ours grows by itself, and both hold what `record` let in.
+        // Cannot fail: ours grows automatically, and both hold only what `record` accepted.
         let merged = self.buckets.add(&other.buckets);
         debug_assert!(merged.is_ok(), "a distribution within the range was refused");
         self.max = self.max.max(other.max);

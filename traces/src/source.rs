@@ -83,7 +83,7 @@ pub enum SourceState {
     Ended,
 }
 
-/// What a source could not give, since it was opened.
+/// What a source has been unable to deliver since it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SourceCounts {

@@ -93,7 +93,7 @@ pub(crate) use open_tick::PollWait;
 
 /// The folded state of a stream of events. See the [module](self).
 ///
-/// Totals count what was folded: since the attach on a live ring, since the start of a recording.
+/// Totals count what was folded: since the attach for a live ring, since the start for a recording.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Timeline {
@@ -260,7 +260,7 @@ impl Timeline {
         fold::follow(self, stamped);
     }
 
-    /// The time of the first event, or the start of the first extent where that is earlier.
+    /// The time of the first event, or the start of the first interval if that is earlier.
     #[must_use]
     pub const fn first_at(&self) -> Option<Timestamp> {
         self.first

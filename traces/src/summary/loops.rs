@@ -107,7 +107,7 @@ impl Summary {
         self.loops.len() > 1
     }
 
-    /// Gives a summary its loops, and takes out what is of none of them.
+    /// Adds the loops to a summary, and removes figures that describe none of them.
     pub(super) fn with_loops(mut self, source: &SourceSummary, timeline: &Timeline) -> Self {
         let names = names(timeline);
         if let [(number, name)] = names.as_slice() {
@@ -138,7 +138,7 @@ impl Summary {
             &mut self.signals.latency_ns,
         ];
         for spread in spreads {
-            // The largest of all is one of them.
+            // The maximum over all loops is that of one of them.
             *spread = Percentiles { count: spread.count, max: spread.max, ..Percentiles::default() };
         }
         for queue in &mut self.queues {

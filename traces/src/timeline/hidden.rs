@@ -33,16 +33,16 @@ pub struct MissingSamples {
     pub waits: Missing,
     /// Everything else: up to the number of lost records, of any size.
     pub others: Missing,
-    /// Run times of lost tasks on a loop's thread, and of tags whose tasks have not ended.
+    /// Run times of lost tasks on a loop's thread; `running` has those of unfinished tasks, with their tags.
     pub(super) tasks_lost: Missing,
     pub(super) running: Vec<(Tag, u64)>,
-    /// Queue waits that are lost, and those of tags whose tasks wait.
+    /// Queue waits of lost tasks; `waiting` has those of tasks still queued, with their tags.
     pub(super) waits_lost: Missing,
     pub(super) waiting: Vec<(Tag, u64)>,
 }
 
 impl MissingSamples {
-    /// The tags of the tasks that have not ended, whether they run or wait.
+    /// The tags of the tasks that have not ended, whether running or queued.
     pub(crate) fn unfinished_tags(&self) -> BTreeSet<Tag> {
         self.running.iter().chain(&self.waiting).map(|(tag, _)| *tag).collect()
     }

@@ -112,9 +112,9 @@ struct Emitter {
     fired_task: Option<TaskId>,
     /// Records were lost since the last tick began, timer fired or task ran.
     is_after_loss: bool,
-    /// Records were lost.
+    /// Whether any records were ever lost.
     has_lost: bool,
-    /// Its tasks that have not run.
+    /// Its queued tasks that have not run.
     waiting: Waiting,
 }
 
@@ -222,7 +222,7 @@ impl Queues {
         self.waits_left_out
     }
 
-    /// The tasks of the emitter at `place` that were queued and have not run to their end, the oldest first.
+    /// The tasks of the emitter at `place` that were queued and have not ended, oldest first.
     pub(crate) fn waiting(&self, place: usize) -> impl Iterator<Item = &Waits> {
         self.emitters.get(place).into_iter().flat_map(|emitter| emitter.waiting.iter())
     }

@@ -7,8 +7,9 @@
 //! was armed before the first event), it lies between `lag / (skipped + 1)` and `lag / skipped`, and the middle is
 //! taken.
 //!
-//! **Lag.** The time from due to the start of the callback. One reading of the clock finds all timers of a pass due, and the
-//! loop counts skipped periods up to that reading. Callbacks that run earlier in the pass delay the others further.
+//! **Lag.** The time from due to the start of the callback. A single reading of the clock finds all timers of a pass
+//! due, and the loop counts skipped periods up to that reading. Callbacks that run earlier in the pass delay the later
+//! ones further.
 
 use std::collections::HashMap;
 
@@ -33,7 +34,7 @@ pub struct LateTimer {
     pub task: TaskId,
     /// When it was due.
     pub due: Timestamp,
-    /// When it fired: its callback began.
+    /// When it fired, that is, when its callback began.
     pub fired: Timestamp,
     /// The tick in which it fired, where that is known.
     pub tick: Option<u64>,
@@ -127,8 +128,8 @@ impl Timers {
         }
     }
 
-    /// The period of an interval that the reading `found` found due: as it was armed, unless the periods skipped by then
-    /// contradict that (records were lost in between). `None` for a one-shot, or if it is not known.
+    /// The period of an interval that the clock reading `found` found due: the one it was armed with, unless the
+    /// periods skipped by then contradict that (records were lost in between). `None` for a one-shot, or if unknown.
     fn period_ns(&self, timer: &LateTimer, found: Timestamp) -> Option<u64> {
         let (lag_ns, skipped) = (found.ns_since(timer.due), u64::from(timer.skipped));
         let known = self.periods.get(&(timer.source, timer.timer)).copied();
@@ -137,8 +138,8 @@ impl Timers {
         known.filter(fits).or_else(|| (skipped > 0).then(middle))
     }
 
-    /// Adds a firing, and returns whether it was late. The loop counted skipped periods up to `found`, the reading that found
-    /// the timer due; counts them up to its callback.
+    /// Adds a firing, and returns whether it was late. The loop counted skipped periods up to `found`, the clock
+    /// reading that found the timer due; this extends the count to the start of its callback.
     pub(crate) fn fired(&mut self, timer: &mut LateTimer, found: Timestamp, late_ns: u64) -> bool {
         let lag_ns = timer.lag_ns();
         let period_ns = self.period_ns(timer, found).unwrap_or(0);

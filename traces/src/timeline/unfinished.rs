@@ -1,4 +1,4 @@
-//! Work that has not ended: ticks and tasks still running, queued tasks and overdue timers, each with the duration known so
+//! Work that has not ended: running ticks and tasks, queued tasks and overdue timers, each with the duration known so
 //! far.
 //!
 //! A record is written when something ends, so in the loop's own records a hang shows as silence. What the loop is in
@@ -148,11 +148,11 @@ impl RunningTask {
     }
 }
 
-/// A task that was queued and has not ended, while it is known what else its loop is in.
+/// A task that was queued and has not ended, while its loop's current activity is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WaitingTask {
-    /// The loop in whose queue it is.
+    /// The loop whose queue holds it.
     pub source: SourceId,
     /// The task.
     pub task: TaskId,
@@ -160,12 +160,12 @@ pub struct WaitingTask {
     pub tag: Tag,
     /// When it was queued.
     pub queued: Timestamp,
-    /// The last moment at which it is known to wait: its start where it runs.
+    /// The last moment at which it is known to have been waiting: its start if it is running.
     pub as_of: Timestamp,
 }
 
 impl WaitingTask {
-    /// It waits for at least this.
+    /// Lower bound on its queue wait.
     #[must_use]
     pub const fn queue_wait_ns(&self) -> u64 {
         self.as_of.ns_since(self.queued)
@@ -316,13 +316,14 @@ impl Timeline {
         self.open.iter().filter_map(running).collect()
     }
 
-    /// The tasks that were queued and have not ended, the one that waits for longest first.
+    /// Tasks that were queued and have not ended, longest wait first.
     #[must_use]
     pub fn waiting_tasks(&self) -> Vec<WaitingTask> {
         let Some(known) = self.last else { return Vec::new() };
         let mut waiting = Vec::new();
         for (place, open) in self.open.iter().enumerate().filter(|(_, open)| !open.has_stopped) {
-            // A task may have begun since the last record: it waited for as long as the loop is known to be in something else.
+            // Another task may have begun since the last record, so a wait is known only for as long as the loop's
+            // current activity.
             let Some(seen) = open.seen.filter(|seen| !seen.is_over) else { continue };
             waiting.extend(self.queues.waiting(place).map(|&Waits { task, tag, queued }| {
                 let is_it = matches!(seen.running, Running::Task { task: running, .. } if running == task);
@@ -368,7 +369,7 @@ pub struct Unfinished {
     pub ticks: Vec<UnfinishedTick>,
     /// Tasks.
     pub tasks: Vec<RunningTask>,
-    /// Queued tasks, the one that waits for longest first.
+    /// Queued tasks, longest wait first.
     pub waiting: Vec<WaitingTask>,
     /// Timers that are overdue, the most overdue first.
     pub timers: Vec<OverdueTimer>,

@@ -151,6 +151,6 @@ impl Made {
     }
 }
 
-/// Where a task came from.
+/// The origin of a task.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PlacementOf(pub(super) loop_probes::event::Origin);

@@ -23,9 +23,9 @@ pub(super) struct Slice {
     pub(super) start: i64,
     /// `None` until its end is known.
     pub(super) dur: Option<i64>,
-    /// 0 is "none".
+    /// 0 means none.
     pub(super) name: u32,
-    /// 0 is "none".
+    /// 0 means none.
     pub(super) category: u32,
     /// Data stored with the slice by the user of the stack.
     pub(super) extra: u64,

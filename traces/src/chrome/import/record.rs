@@ -59,9 +59,9 @@ pub(super) struct EventRecord {
     pub(super) name: u32,
     pub(super) category: u32,
     pub(super) value: u64,
-    /// Of a slice whose name is the same for everything that it runs: what it runs, by name; 0 where none is told.
+    /// What a slice runs, by name, if all its kind share one name; 0 if unknown.
     pub(super) runs: u32,
-    /// Where it stands in the file.
+    /// Its offset in the file.
     pub(super) place: u64,
 }
 
@@ -72,8 +72,8 @@ const RUNS_SHIFT: u32 = THREAD_BITS + 8;
 
 impl EventRecord {
     pub(super) fn to_words(self) -> [u64; WORDS] {
-        // At equal times: ends, flows that look ahead, complete slices (the longest first), the rest as in the
-        // file, flows that look at what is open.
+        // At equal times: ends, flows that look ahead, complete slices (longest first), the rest in file order, flows
+        // that look at open slices.
         let rank = match self.kind {
             Kind::End => 0,
             Kind::FlowNext => 1,
@@ -91,7 +91,7 @@ impl EventRecord {
         ]
     }
 
-    /// The order that Perfetto gives to events of equal times, where it has to sort them.
+    /// The order Perfetto gives to events of equal times, where it sorts them.
     pub(super) fn rank_of_perfetto(&self) -> u64 {
         match self.kind {
             Kind::End | Kind::EndAtBegin => 0,
@@ -100,7 +100,7 @@ impl EventRecord {
         }
     }
 
-    /// `None` where the words are no record: never, for what was sorted here.
+    /// `None` if the words are not a record, which cannot happen for records sorted here.
     pub(super) fn from_words(words: [u64; WORDS]) -> Option<Self> {
         let [ts, _, place, thread, names, value] = words;
         Some(Self {

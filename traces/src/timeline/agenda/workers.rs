@@ -22,7 +22,7 @@ pub struct AgendaWorker {
     pub busy_ns: u64,
     /// The longest of its runs.
     pub run_ns_max: u64,
-    /// Time it stood still for collections.
+    /// Time it was stopped for collections.
     pub stopped_ns: u64,
     /// Its state, where reported, and since when.
     pub state: Option<(WorkerPhase, Timestamp)>,

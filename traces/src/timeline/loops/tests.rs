@@ -91,7 +91,7 @@ fn more_loops_than_are_kept_apart_are_said() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Whatever the streams of two loops, each is what it would be alone.
+    /// Whatever the streams of two loops, the timeline of each is what it would be alone.
     #[test]
     fn each_is_what_it_would_be_alone(one in scripts(), other in scripts()) {
         let renamed = |events: Vec<Stamped>, by: u32| -> Vec<Stamped> {

@@ -1,4 +1,4 @@
-//! Tasks that were queued and have not run.
+//! Tracks tasks that were queued and have not run.
 
 use std::collections::VecDeque;
 
@@ -12,36 +12,36 @@ pub(crate) struct Waits {
     pub(crate) queued: Timestamp,
 }
 
-/// The task queue of one loop, as far as it was recorded.
+/// The tasks in one loop's queue, as far as they were recorded.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Waiting(VecDeque<Waits>);
 
-/// Task queues are first in, first out, so a task that ran is looked for among this many at the front.
+/// How many tasks at the front are searched for one that ran: task queues are first in, first out.
 const LOOKED_THROUGH: usize = 64;
 
 impl Waiting {
-    /// Beyond `limit` tasks are not followed.
+    /// Tracks a queued task; tasks beyond `limit` are not tracked.
     pub(super) fn queued(&mut self, task: Waits, limit: usize) {
         if self.0.len() < limit {
             self.0.push_back(task);
         }
     }
 
-    /// Whether it was in there.
+    /// Removes a task that ran; returns whether it was tracked.
     #[inline]
     pub(super) fn ran(&mut self, task: TaskId) -> bool {
         let place = self.0.iter().take(LOOKED_THROUGH).position(|waits| waits.task == task);
         place.is_some_and(|place| self.0.remove(place).is_some())
     }
 
-    /// The queue is this deep: where that is less than what is followed, it is not known which of these ran.
+    /// Takes a sampled depth: if it is less than the number of tasks tracked, it is unknown which of them ran.
     pub(super) fn sampled(&mut self, depth: u32) {
         if self.0.len() > depth as usize {
             self.0.clear();
         }
     }
 
-    /// Records were lost, or the loop ended: which of them ran is not known, or none will.
+    /// Discards all tasks: records were lost, and it is unknown which of them ran, or the loop ended, and none will.
     pub(super) fn forget(&mut self) {
         self.0.clear();
     }

@@ -209,7 +209,7 @@ fn a_queued_task_waits_until_the_last_known_moment() {
     assert_eq!(missing.waits.unfinished().map(|waits| (waits.count(), waits.max())), Some((2, 780)));
     assert_eq!(missing.waits_of(TAG).unfinished().map(Histogram::max), Some(780));
     assert_eq!(missing.others.unfinished(), None);
-    // Where records are lost, it is not known which of them ran.
+    // Once records are lost, it is unknown which of them ran.
     let mut timeline = timeline;
     let lost = Event::Lost { count: 1, from: Timestamp(1_000) };
     timeline.extend(&[at(1_100, lost), seen(in_task(9), 1_100, 1_200)]);
