@@ -275,8 +275,18 @@ impl Queues {
             }
             Event::TaskRan { task, start, .. } if self.tells_waits_of(Some(place), task) => {
                 let was_immediate = self.immediates.ran(place, task);
-                let queue = if was_immediate { Queue::Immediates } else { Queue::Tasks };
-                self.queue_mut(queue).change(start, |depths| depths.took(place, start));
+                let emitter = self.emitters.get_mut(place);
+                let is_unclear =
+                    emitter.is_some_and(|emitter| !emitter.waiting.ran(task) && emitter.has_lost);
+                if is_unclear && !was_immediate {
+                    // What queued it was lost, and so is which of these it was in.
+                    for queue in [Queue::Immediates, Queue::Tasks] {
+                        self.queue_mut(queue).change(start, |depths| depths.lost(place, start));
+                    }
+                } else {
+                    let queue = if was_immediate { Queue::Immediates } else { Queue::Tasks };
+                    self.queue_mut(queue).change(start, |depths| depths.took(place, start));
+                }
             }
             Event::Immediates { moved_to_next, .. } => {
                 self.queue_mut(Queue::Immediates).reached(place, at, moved_to_next);
