@@ -241,7 +241,6 @@ impl<T> TimerQueue<T> {
 
     /// Notes the time, so that the wheel's resolution stays fine where the timers are: for turns in which none is
     /// due.
-    /// due.
     #[inline]
     pub fn advance(&mut self, now: Timestamp) {
         if let Store::ByDue(waiting) = &mut self.waiting {
