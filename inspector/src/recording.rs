@@ -1,7 +1,7 @@
 //! Lossless recording of this process's own session.
 //!
-//! A thread drains the rings. If it falls behind, the emitter whose ring is full drains it, through the session's hook.
-//! All drained events go to one [`Sink`] and, if there is a dashboard, to a tap.
+//! A thread drains the rings. If it falls behind, the emitter whose ring is full drains in its place, through the
+//! session's hook. All drained events go to one [`Sink`] and, if there is a dashboard, to a tap.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
