@@ -64,8 +64,8 @@ pub fn paint(theme: Theme, style: Style, text: &str) -> String {
 
 /// A plain page in the colours of `theme`, if it has any: the heads of tables are dimmed, titles emphasised.
 ///
-/// A head has no small letter; a title stands behind an empty line and over indented ones. A line that ends in a comma
-/// continues below and is not a title.
+/// A table head has no lower-case letter; a title follows an empty line and precedes indented ones. A line that ends in
+/// a comma continues below and is not a title.
 #[must_use]
 pub fn page(plain: &str, theme: Theme) -> String {
     let lines: Vec<&str> = plain.lines().collect();

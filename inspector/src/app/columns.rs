@@ -23,8 +23,8 @@ pub fn next_column_ticks(ticks: usize, more: bool, most: usize) -> usize {
     }
 }
 
-/// Ticks per column on this screen: the selected zoom step, but no more than it takes to show all kept ticks. Beyond that
-/// columns would only stay empty.
+/// Ticks per column on this screen: the selected zoom step, but no more than needed to show all kept ticks. With more
+/// ticks per column, some columns would stay empty.
 #[must_use]
 pub fn column_ticks(state: &State) -> usize {
     state.column_ticks.min(column_ticks_max(state))

@@ -1,7 +1,7 @@
-//! The figures of the overview, read off the timeline a few times a second.
+//! Figures of the overview, recomputed from the timeline a few times per second.
 //!
-//! Not for every frame: quantiles, sums and sorting would cost more than drawing does, and numbers that
-//! change thirty times a second cannot be read. The strip of ticks does not wait for this.
+//! Not for every frame: quantiles, sums and sorting would cost more than drawing, and numbers that change thirty times
+//! per second cannot be read. The strip of ticks is not delayed by this.
 
 mod agenda;
 mod alive;
@@ -20,10 +20,10 @@ use loop_traces::timeline::{Cause, GcLook, Harm, PerSecond, RunStats, TagStats, 
 use super::fold::Fold;
 use rates::{rate_of_loops, worst_lag};
 
-/// How long figures stay as they are, in nanoseconds of the person who reads them.
+/// Refresh interval of aggregated figures, in wall-clock ns.
 pub const GLANCE_NS: u64 = 200_000_000;
 
-/// Upper ends of the buckets of histograms, in nanoseconds; what is above the last is one more bucket.
+/// Upper bounds of the histogram buckets, in nanoseconds; values above the last form one more bucket.
 pub const EDGES_NS: [u64; 16] = [
     1_000,
     2_000,
@@ -43,23 +43,23 @@ pub const EDGES_NS: [u64; 16] = [
     100_000_000,
 ];
 
-/// A column of the tasks' table.
+/// A column of the task table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Column {
     /// The tag's name.
     Tag,
-    /// How often.
+    /// The number of runs.
     Count,
-    /// The median run.
+    /// The median run time.
     RunP50,
-    /// The run that 99 in a hundred do not exceed.
+    /// The 99th percentile of the run time.
     RunP99,
-    /// The longest run.
+    /// The longest run time.
     #[default]
     RunMax,
-    /// The wait in the queue that 99 in a hundred do not exceed.
+    /// The 99th percentile of the queue wait.
     WaitP99,
-    /// The lateness of others that it caused.
+    /// The delay caused.
     Caused,
 }
 
@@ -82,7 +82,7 @@ impl Column {
         }
     }
 
-    /// The next column, round.
+    /// The next column, wrapping around.
     #[must_use]
     pub fn next(self) -> Self {
         let place = Self::ALL.iter().position(|column| *column == self).unwrap_or(0);
@@ -90,16 +90,16 @@ impl Column {
     }
 }
 
-/// The order of the tasks' table.
+/// The sort order of the task table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Order {
-    /// By which column.
+    /// The column to sort by.
     pub column: Column,
-    /// Turned round: smallest first; names from Z to A.
+    /// Reversed: smallest first, names from Z to A.
     pub inverted: bool,
 }
 
-/// Where a row's runs took place.
+/// Where the runs of a row took place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ran {
     /// As tasks of the loop.
@@ -112,7 +112,7 @@ pub enum Ran {
     Agenda,
 }
 
-/// A row of the tasks' table.
+/// A row of the task table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TagRow {
     /// The tag.
@@ -121,13 +121,13 @@ pub struct TagRow {
     pub name: String,
     /// Where its runs took place.
     pub ran: Ran,
-    /// From start to end.
+    /// Run times.
     pub run_ns: Percentiles,
-    /// From queued to start, where it is queued.
+    /// Queue waits; empty if it is not queued.
     pub wait_ns: Percentiles,
-    /// All of its runs together, in nanoseconds.
+    /// The sum of its run times, in nanoseconds.
     pub run_ns_total: u64,
-    /// The lateness of others that [its runs](own_cause) caused, in nanoseconds.
+    /// The delay caused by [its runs](own_cause), in nanoseconds.
     pub caused_ns: u64,
 }
 
@@ -138,39 +138,39 @@ pub struct QueueRow {
     pub queue: Queue,
     /// Its depth at the last sample; `None` before the first.
     pub depth: Option<u32>,
-    /// The deepest.
+    /// The maximum depth.
     pub depth_max: u32,
-    /// The deepest of each tenth of the last seconds; `None` where that is unknown.
+    /// The maximum depth in each tenth of the last seconds; `None` if unknown.
     pub through_time: Vec<Option<u64>>,
 }
 
 /// The microtasks' figures.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MicrotaskFigures {
-    /// Checkpoints in which something ran.
+    /// Checkpoints that ran microtasks.
     pub checkpoints: u64,
-    /// Microtasks of a checkpoint.
+    /// Microtasks per checkpoint.
     pub ran: Percentiles,
     /// Their mean.
     pub ran_mean: f64,
-    /// Extents of checkpoints.
+    /// Durations of checkpoints.
     pub run_ns: Percentiles,
-    /// The last checkpoints.
+    /// Microtasks in the last checkpoints.
     pub samples: Vec<u64>,
 }
 
 /// The GC controller's figures.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GcFigures {
-    /// Decisions to collect, to defer, to skip.
+    /// Numbers of decisions to collect, to defer, to skip.
     pub decided: [u64; 3],
-    /// Collections.
+    /// Durations of collections.
     pub run_ns: Percentiles,
-    /// The last decisions to do something, newest first, each with the extent of what it led to.
+    /// The last decisions other than skips, newest first, each with the duration of the resulting collection.
     pub last: Vec<(GcLook, Option<u64>)>,
     /// The heap, in bytes.
     pub heap_bytes: Option<u64>,
-    /// Above this it is collected at once, in bytes.
+    /// The heap size above which it is collected at once, in bytes.
     pub threshold_bytes: Option<u64>,
     /// The controller's pace.
     pub mode: Option<GcMode>,
@@ -183,42 +183,42 @@ pub struct GcFigures {
 pub struct SignalRow {
     /// Its name.
     pub name: String,
-    /// How often it came.
+    /// The number of arrivals.
     pub arrived: u64,
-    /// From its handler to its delivery.
+    /// From the handler to the delivery.
     pub latency_ns: Percentiles,
 }
 
-/// Everything that the overview shows in numbers.
+/// All figures of the overview.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Glance {
-    /// The moment of these figures; `None` before the first.
+    /// The time of these figures; `None` before the first reading.
     pub at: Option<Timestamp>,
-    /// Rates of the last second; of the last seconds where the loop turns slowly.
+    /// Rates over the last second, or over the window for a slow loop.
     pub rate: PerSecond,
     /// There are several loops: the utilization is that of the busiest, the lag that of the one with the worst p99.
     pub several_loops: bool,
-    /// Ticks of each tenth of a second.
+    /// Ticks in each tenth of a second.
     pub ticks: Vec<u64>,
-    /// Records that are missing: as many samples may be, of anything.
+    /// Lost records: any kind of sample may lack up to this many.
     pub lost_records: u64,
-    /// Lost ticks may have been stalls too.
+    /// Lost ticks may include further stalls.
     pub more_stalls: bool,
-    /// Stalls, and the tick that goes on where it is one.
+    /// Stalls, including the running tick if it is one.
     pub stalls: u64,
     /// Timer lag.
     pub lag_ns: Percentiles,
     /// Timer lag with a sample for each skipped period.
     pub lag_corrected_ns: Percentiles,
-    /// Timers per bucket of [`EDGES_NS`].
+    /// Number of timers in each bucket of [`EDGES_NS`].
     pub lag_buckets: Vec<u64>,
-    /// Who made others late, the worst first.
+    /// The causes of delay, worst first.
     pub harm: Vec<Harm>,
-    /// The tasks by tag, in order.
+    /// The tasks by tag, sorted.
     pub tags: Vec<TagRow>,
-    /// Tags that the filter holds back.
+    /// Tags hidden by the filter.
     pub filtered_out: usize,
-    /// The queues that were seen.
+    /// The queues seen so far.
     pub queues: Vec<QueueRow>,
     /// The microtasks.
     pub microtasks: MicrotaskFigures,
@@ -230,14 +230,14 @@ pub struct Glance {
     pub signal_latency_ns: Percentiles,
     /// Signals dropped.
     pub signals_dropped: u64,
-    /// The agenda, where there is one.
+    /// The agenda, if there is one.
     pub agenda: Option<AgendaFigures>,
-    /// What keeps the loop alive.
+    /// The active handles.
     pub alive: AliveFigures,
 }
 
 impl Glance {
-    /// Reads the figures of `fold` at `now`. `hangs`: the loop does not move, or is gone.
+    /// Computes the figures of `fold` at `now`. `hangs` says that the loop is stuck or gone.
     #[must_use]
     pub fn read(fold: &Fold, now: Timestamp, hangs: bool, order: Order, filter: &str) -> Self {
         let timeline = &fold.timeline;
@@ -289,7 +289,7 @@ impl Glance {
         self.sort(order);
     }
 
-    /// Puts the tags into `order`.
+    /// Sorts the tags by `order`.
     pub fn sort(&mut self, order: Order) {
         self.tags.sort_by(|a, b| {
             let by = compare(a, b, order.column);
@@ -325,7 +325,7 @@ fn compare(a: &TagRow, b: &TagRow, column: Column) -> Ordering {
     }
 }
 
-/// The runs that stand for a tag: its tasks, else its readiness callbacks, else its work, else its tasklets.
+/// The runs that represent a tag: its tasks, else its readiness callbacks, else its jobs, else its tasklets.
 #[must_use]
 pub fn runs(stats: &TagStats) -> Option<(Ran, &RunStats)> {
     let all = [
@@ -337,8 +337,8 @@ pub fn runs(stats: &TagStats) -> Option<(Ran, &RunStats)> {
     all.into_iter().find_map(|(ran, runs)| Some((ran, runs.filter(|runs| runs.count() > 0)?)))
 }
 
-/// The cause that [these runs](runs) are, wherever a figure says what a tag *caused*: its tasks, else its readiness
-/// callbacks. What else bears its name, as the microtasks after its tasks do, is a cause of its own.
+/// The cause that corresponds to [these runs](runs), for all figures of the delay that a tag *caused*: its tasks, else
+/// its readiness callbacks. Other causes with its name, for example the microtasks after its tasks, count separately.
 #[must_use]
 pub fn own_cause(stats: &TagStats) -> Option<Cause> {
     let (ran, _) = runs(stats)?;
@@ -359,7 +359,7 @@ fn row(timeline: &Timeline, stats: &TagStats, harm: &[Harm]) -> Option<TagRow> {
     })
 }
 
-/// The values of a histogram per bucket of [`EDGES_NS`].
+/// The counts of a histogram in each bucket of [`EDGES_NS`].
 #[must_use]
 pub fn buckets(lag: &Histogram) -> Vec<u64> {
     if lag.is_empty() {
@@ -399,7 +399,7 @@ fn microtasks(timeline: &Timeline) -> MicrotaskFigures {
     }
 }
 
-/// Decisions kept for the pane, at most.
+/// Maximum number of decisions kept for the pane.
 const GC_ROWS: usize = 16;
 
 fn gc(timeline: &Timeline) -> GcFigures {
@@ -408,7 +408,7 @@ fn gc(timeline: &Timeline) -> GcFigures {
         let after = gc.runs.iter().find(|run| run.at >= look.at);
         (look.action == GcAction::Collect).then(|| after.map(|run| run.run_ns)).flatten()
     };
-    // Skips are the most and say the least: they are counted only.
+    // Skips are the most frequent and least informative: they are only counted.
     let acts = gc.decisions.iter().filter(|look| look.action != GcAction::Skip);
     GcFigures {
         decided: [gc.collect, gc.defer, gc.skip],

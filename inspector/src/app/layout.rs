@@ -1,4 +1,4 @@
-//! Where everything stands: plain geometry from the size alone, shared by the drawing and by the mouse.
+//! Layout: pure geometry from the size alone, shared by the drawing and the mouse.
 
 mod pages;
 
@@ -7,9 +7,9 @@ pub use pages::{has_two_lists, ledger_lines, list, tag, tick, timers};
 
 use super::glance::Column;
 
-/// Smallest width that everything fits in.
+/// Minimum width that fits everything.
 pub const WIDTH_MIN: u16 = 80;
-/// Smallest height that everything fits in.
+/// Minimum height that fits everything.
 pub const HEIGHT_MIN: u16 = 24;
 
 /// A rectangle of cells.
@@ -44,7 +44,7 @@ impl Area {
         x >= self.x && x - self.x < self.width && y >= self.y && y - self.y < self.height
     }
 
-    /// What a frame leaves of it.
+    /// The area inside its frame.
     #[must_use]
     pub const fn inner(&self) -> Self {
         Self::new(
@@ -95,9 +95,9 @@ pub enum Pane {
     Gc,
     /// The signals.
     Signals,
-    /// The agenda, where there is one.
+    /// The agenda, if there is one.
     Agenda,
-    /// What keeps the loop alive, where there is room.
+    /// The active handles, if there is room.
     Alive,
     /// The stalls.
     Stalls,
@@ -125,14 +125,14 @@ impl Pane {
     }
 }
 
-/// The rows that every view has, and what they leave.
+/// The rows common to all views, and the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// Who is watched and how it is: two rows.
+    /// The source and its condition: two rows.
     pub header: Area,
-    /// What the view fills.
+    /// The area of the view.
     pub body: Area,
-    /// The replay's position, where there is one.
+    /// The position of the replay, if it is one.
     pub scrubber: Option<Area>,
     /// The keys, the filter, the last message.
     pub footer: Area,
@@ -143,7 +143,7 @@ pub struct Page {
 pub struct Overview {
     /// Queues, microtasks, GC and signals take one row each, without frames.
     pub compact: bool,
-    /// The strip, its frame included.
+    /// The strip, including its frame.
     pub ticks: Area,
     /// The tasks by tag.
     pub tasks: Area,
@@ -157,20 +157,20 @@ pub struct Overview {
     pub gc: Area,
     /// The signals.
     pub signals: Area,
-    /// The agenda; nothing where there is none.
+    /// The agenda; empty if there is none.
     pub agenda: Area,
-    /// What keeps the loop alive; nothing where there is no room.
+    /// The active handles; empty if there is no room.
     pub alive: Area,
     /// The stalls.
     pub stalls: Area,
 }
 
-/// Panes that the overview has only where the loop has something for them.
+/// Panes that the overview has only if the loop has content for them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extras {
-    /// It has an agenda.
+    /// The loop has an agenda.
     pub agenda: bool,
-    /// It said what keeps it alive.
+    /// The loop has reported its active handles.
     pub alive: bool,
 }
 
@@ -226,10 +226,10 @@ pub fn overview(body: Area, extras: Extras) -> Overview {
     Overview { compact, ticks, tasks, lag: left, stalls, ..families }
 }
 
-/// From this width on every family has a pane of its own.
+/// From this width on, every family has a pane of its own.
 const ROOMY: u16 = 150;
 
-/// So many hundredths of a width.
+/// A percentage of a width.
 fn share(width: u16, percent: u16) -> u16 {
     (u32::from(width) * u32::from(percent) / 100) as u16
 }
@@ -248,7 +248,7 @@ fn families(row: Area, extras: Extras) -> Overview {
     }
     .map(|percent| share(row.width, percent));
     let [queues, microtasks, gc, agenda, alive] = widths;
-    // Where there is little room, microtasks and signals stand one above the other.
+    // With little room, microtasks and signals are stacked.
     let stacked = with_agenda && !roomy;
     let queues = left.take_left(queues);
     let beside = if stacked { Area::default() } else { left.take_left(microtasks) };
@@ -270,13 +270,13 @@ fn families(row: Area, extras: Extras) -> Overview {
     }
 }
 
-/// The tasks' table takes 58 cells in a hundred, and what names of a dozen letters need where there are few.
+/// The task table takes 58% of the width, but at least enough for names of a dozen letters.
 fn tasks_width(width: u16) -> u16 {
     ((u32::from(width) * 58 / 100) as u16).max(54)
 }
 
 impl Overview {
-    /// The pane's place.
+    /// The area of a pane.
     #[must_use]
     pub const fn area(&self, pane: Pane) -> Area {
         match pane {
@@ -293,7 +293,7 @@ impl Overview {
         }
     }
 
-    /// The next pane that is there, or the one before.
+    /// The next or previous pane that is present.
     #[must_use]
     pub fn step(&self, from: Pane, forward: bool) -> Pane {
         let mut pane = from.step(forward);
@@ -310,17 +310,17 @@ impl Overview {
     }
 }
 
-/// The strip's cells within its pane: its frame, the axis at the right and the marker row are left out.
+/// The strip's cells within its pane, without its frame, the axis on the right and the marker row.
 #[must_use]
 pub const fn strip(ticks: Area) -> Area {
     let inner = ticks.inner();
     Area::new(inner.x, inner.y, inner.width.saturating_sub(AXIS_WIDTH), inner.height.saturating_sub(1))
 }
 
-/// Cells that the labels of the strip's axis take.
+/// Width of the labels on the strip's axis.
 pub const AXIS_WIDTH: u16 = 8;
 
-/// A list within its frame, below its heading.
+/// The area of a list within its frame, below its heading.
 #[must_use]
 pub const fn rows(pane: Area, heading: bool) -> Area {
     let inner = pane.inner();
@@ -328,27 +328,27 @@ pub const fn rows(pane: Area, heading: bool) -> Area {
     Area::new(inner.x, inner.y.saturating_add(heading), inner.width, inner.height.saturating_sub(heading))
 }
 
-/// Columns of the strip that show ticks: the last two are the gap and the tick that is not over.
+/// Columns of the strip that show ticks: the last two are the gap and the running tick.
 #[must_use]
 pub const fn tick_columns(strip: Area) -> usize {
     strip.width.saturating_sub(2) as usize
 }
 
-/// Which of the kept ticks the strip shows.
+/// The kept ticks that the strip shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     /// The place of the leftmost.
     pub first: usize,
-    /// How many.
+    /// The number of ticks.
     pub count: usize,
-    /// Columns left free before it: fewer ticks than columns stand at the right.
+    /// Columns left free before it: if there are fewer ticks than columns, they are right-aligned.
     pub indent: usize,
 }
 
-/// Ticks that stay in sight before the marked one.
+/// Ticks that stay visible before the marked one.
 const MARK_MARGIN: usize = 8;
 
-/// The newest ticks that fit `columns`; further back where the marked one lies there.
+/// The newest ticks that fit `columns`, or older ones if that is where the marked one is.
 #[must_use]
 pub fn window(ticks: usize, columns: usize, marked: Option<usize>) -> Window {
     let newest = ticks.saturating_sub(columns);
@@ -357,42 +357,42 @@ pub fn window(ticks: usize, columns: usize, marked: Option<usize>) -> Window {
     Window { first, count, indent: columns - count }
 }
 
-/// The first row that a list of `height` rows shows, so that the selected one is in sight.
+/// The first row shown by a list of `height` rows, so that the selected one is visible.
 #[must_use]
 pub const fn first_row(selected: usize, height: u16) -> usize {
     (selected + 1).saturating_sub(height as usize)
 }
 
-/// The scrubber's line, without the figures at both of its ends.
+/// The line of the scrubber, without the figures at its ends.
 #[must_use]
 pub const fn track(scrubber: Area) -> Area {
     Area::new(scrubber.x + 20, scrubber.y, scrubber.width.saturating_sub(43), 1)
 }
 
-/// The widths of the tasks' table, each with the blank before it.
+/// The column widths of the task table, each including the blank before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TaskColumns {
     /// The tag.
     pub tag: u16,
     /// Runs.
     pub count: u16,
-    /// Runs a second, on wide screens.
+    /// Runs per second, on wide screens.
     pub rate: u16,
-    /// The median run.
+    /// The median run time.
     pub p50: u16,
-    /// The run that 99 in a hundred do not exceed.
+    /// The 99th percentile of the run time.
     pub p99: u16,
-    /// The longest run, and its mark.
+    /// The longest run time, and its mark.
     pub max: u16,
-    /// The wait.
+    /// The queue wait.
     pub wait: u16,
-    /// The lateness of others that it caused: on narrow screens in the place of the wait, where it is the order.
+    /// The delay caused: on narrow screens it replaces the queue wait if the table is sorted by it.
     pub caused: u16,
-    /// The bar of the tag's share of all runs, on wide screens.
+    /// The bar of the tag's share of all run time, on wide screens.
     pub share: u16,
 }
 
-/// The widths of the tasks' table in a pane, in the order of `by`.
+/// The column widths of the task table in a pane, when sorted by `by`.
 #[must_use]
 pub fn task_columns(pane: Area, by: Column) -> TaskColumns {
     let width = pane.inner().width;
@@ -408,7 +408,7 @@ pub fn task_columns(pane: Area, by: Column) -> TaskColumns {
     TaskColumns { tag: width.saturating_sub(figures), count, rate, p50, p99, max, wait, caused, share }
 }
 
-/// The column under a cell of the table's heading.
+/// The column at a cell of the table's heading.
 #[must_use]
 pub fn column_at(pane: Area, x: u16, by: Column) -> Option<Column> {
     let columns = task_columns(pane, by);
@@ -425,7 +425,7 @@ pub fn column_at(pane: Area, x: u16, by: Column) -> Option<Column> {
     None
 }
 
-/// The list and the detail beside it, of the views that have both.
+/// The list and the detail beside it, for views that have both.
 #[must_use]
 pub fn list_and_detail(body: Area) -> (Area, Area) {
     let mut left = body;

@@ -180,7 +180,7 @@ pub struct State {
     pub stall_row: usize,
     /// The selected row of the page's list: from its top; in the log, from its newest.
     pub row: usize,
-    /// Ticks that a column of the strip stands for.
+    /// Ticks per column of the strip.
     pub column_ticks: usize,
     /// Events shown in the log; `None` for all.
     pub log_of: Option<LogOf>,

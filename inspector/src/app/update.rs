@@ -83,7 +83,7 @@ fn played(state: &mut State, playback: PlaybackInfo) {
 }
 
 fn fold(state: &mut State, events: &[Stamped]) {
-    // The list grows at its top: a selection further down stays on the stall that it was on.
+    // The list grows at its top: a selection further down stays on its stall.
     let follows = state.frozen.is_none() && state.stall_row > 0;
     let before = if follows { lists::stalls_seen(&state.fold) } else { 0 };
     for stamped in events {

@@ -9,17 +9,17 @@ use crate::app::layout::Area;
 use crate::app::state::State;
 use crate::units;
 
-/// Stands at a percentile that lost records could move.
+/// Marks a percentile that lost records could move.
 pub(super) const MARK: &str = "~";
 /// Marks a lower bound.
 pub(super) const AT_LEAST: &str = "≥";
 
-/// The 90th percentile, marked where there are too few samples.
+/// The 90th percentile, marked if there are too few samples.
 pub(super) fn p90(figures: &Percentiles) -> String {
     format!("{}{}", units::duration(figures.p90), figures.p90_mark())
 }
 
-/// The 99th percentile, marked where there are too few samples.
+/// The 99th percentile, marked if there are too few samples.
 pub(super) fn p99(figures: &Percentiles) -> String {
     format!("{}{}", units::duration(figures.p99), figures.p99_mark())
 }

@@ -203,7 +203,7 @@ fn gc_line(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         pen.put("no decision yet", theme.dim());
         return;
     }
-    // What changes all the time has its cells, so that the rest stands still.
+    // Changing figures have fixed cells, so that the rest stands still.
     pen.put("heap ", theme.dim()).left(&heap(gc), 19, theme.text()).gap(1);
     match gc.last.first() {
         Some((look, ran)) => {

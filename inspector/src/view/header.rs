@@ -31,10 +31,10 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     }
 }
 
-/// Most and fewest cells for how a trace was made.
+/// Maximum and minimum width of the note on how a trace was made.
 const MADE_MAX: usize = 40;
 const MADE_MIN: usize = 12;
-/// What the key for it is for.
+/// What the help key is for.
 const HELP: &str = " help";
 
 fn who(canvas: &mut Canvas<'_>, state: &State, area: Area) {
@@ -57,18 +57,18 @@ fn who(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let right = [&status, "  ", &clock, "  ", recording, &lost, "  ", "?", " "];
     let right_width: usize = right.iter().map(|part| part.width()).sum();
     let name = printable(&about.name);
-    // Of a path that does not fit, its end says most.
+    // The end of a path that does not fit is its most informative part.
     let end_of_path = name.rsplit('/').next().unwrap_or(&name);
     let beside = |parts: &[&String]| -> usize {
         parts.iter().filter(|part| !part.is_empty()).map(|part| part.width() + 3).sum()
     };
-    // How a trace was made gets the room that everything else leaves, or none if that is too little.
+    // The note on how a trace was made gets the room left by everything else, or none if that is too little.
     let least = end_of_path.width() + 1 + beside(&[&pid, &policy]) + 2 + right_width + HELP.len();
     let left = usize::from(area.width).saturating_sub(least + 3).min(MADE_MAX);
     let made = about.made.as_deref().filter(|_| left >= MADE_MIN);
     let made = made.map_or_else(String::new, |made| cut(&printable(made), left));
     let rest = beside(&[&made, &pid, &policy]);
-    // The key is explained where that takes nothing from the name.
+    // The help key is only explained if that does not shorten the name.
     let told = least + beside(&[&made]) <= usize::from(area.width);
     let help = if told { HELP } else { "" };
     let right_width = right_width + help.len();
@@ -150,7 +150,7 @@ fn how(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         (false, false) => (" util", "lag"),
     };
     let (now, all) = windows(state, area.width);
-    // Figures have their cells, whatever they are: what moves about cannot be read.
+    // Figures have fixed cells, whatever their values: moving numbers cannot be read.
     let mut parts: Vec<(String, Style)> = vec![
         (format!("{busy} "), dim),
         (format!("{:>share$}", units::percent(glance.rate.utilization)), strong),
@@ -176,7 +176,7 @@ fn how(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let mut pen = canvas.pen(area, 1);
     pen.put(&now, theme.title(false)).put("ticks/s ", dim).put(&rate, strong);
     if room >= SPARK_MIN {
-        // The tenth of a second that is not over would always look like a dip.
+        // The running tenth of a second would always look like a dip.
         let over = glance.ticks.len().saturating_sub(1);
         pen.gap(1).sparkline(&glance.ticks[..over], room.min(SPARK_MAX), theme.bar());
     }
@@ -189,7 +189,7 @@ fn how(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     }
 }
 
-/// Narrowest screen that spells out the windows of the figures.
+/// The narrowest screen that spells out the windows of the figures.
 const WORDS_FROM: u16 = 130;
 
 /// The windows of the figures: of the rates, and of all figures after them.
@@ -204,7 +204,7 @@ fn windows(state: &State, width: u16) -> (String, String) {
     }
 }
 
-/// The stalls, to which lost ticks could add: `3+`.
+/// The number of stalls, with a plus if lost ticks could add to it: `3+`.
 fn at_least(state: &State, count: u64, wide: bool) -> String {
     let more = if state.glance.more_stalls { "+" } else { "" };
     let count = if wide { units::count(count) } else { units::tiny_count(count) };

@@ -1,4 +1,4 @@
-//! Histograms: a row a bucket, its bar to scale, its share of all.
+//! Histograms: one row per bucket, with a bar to scale and its share of the total.
 
 use super::bounds;
 use super::paint::Canvas;

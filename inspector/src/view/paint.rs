@@ -17,7 +17,7 @@ const ROWS: [&str; 9] = [" ", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "
 /// The side of a frame.
 const SIDE: &str = "│";
 
-/// Time of which records are missing.
+/// Marks time with lost records.
 pub(super) const HATCH: &str = "░";
 
 /// The buffer to draw on, and its theme.
@@ -221,7 +221,7 @@ impl Pen<'_, '_> {
         self.x
     }
 
-    /// A sparkline of the last values that fit `width` cells, scaled to the largest of them; blank where there is none.
+    /// A sparkline of the last values that fit `width` cells, scaled to the largest of them; blank for missing values.
     pub(super) fn sparkline<T>(&mut self, values: &[T], width: u16, style: Style) -> &mut Self
     where
         T: Copy + Into<Option<u64>>,
@@ -231,7 +231,7 @@ impl Pen<'_, '_> {
         let most = shown.iter().filter_map(|value| (*value).into()).max().unwrap_or(0);
         self.x += width - shown.len() as u16;
         for value in shown {
-            // What is not nothing is told apart from nothing.
+            // Small values must look different from zero.
             let level = match ((*value).into(), most) {
                 (None, _) => 0,
                 (_, 0) | (Some(0), _) => 1,

@@ -53,10 +53,10 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: 
     }
 }
 
-/// Cells of `tick 999,999`.
+/// Width of `tick 999,999`.
 const TICK_WIDTH_MIN: u16 = 12;
 
-/// A tick and its number, which is unknown where the tick's start was not seen.
+/// A tick with its number, which is unknown if the start of the tick was not seen.
 fn tick_name(number: Option<u64>) -> String {
     format!("tick {}", number.map_or_else(|| units::UNKNOWN.to_owned(), units::count))
 }

@@ -25,7 +25,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     account(canvas, state, page.ledger);
 }
 
-/// Cells of the columns for raw and for corrected lag.
+/// Widths of the columns for raw and for corrected lag.
 const RAW: u16 = 8;
 const CORRECTED: u16 = 10;
 
@@ -64,7 +64,7 @@ fn figures(canvas: &mut Canvas<'_>, state: &State, area: Area) {
             row += 1;
         }
     }
-    // Sampled when it changes: whoever attached later may not have seen it yet.
+    // Sampled only on change: after attaching, there may be no sample yet.
     let armed_now = state.picture().timeline.queues.queue(Queue::Timers).depth_now();
     let counts = [
         ("periods skipped", units::count(timers.skipped)),
@@ -96,7 +96,7 @@ const PERCENTILES: [(&str, Of); 3] = [
     ("max", |lag| Lag { ns: lag.max, bounds: lag.bounds.map(|all| all.max), few: "" }),
 ];
 
-/// The late ones, the worst first.
+/// The late ones, worst first.
 fn late(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let theme = canvas.theme;
     let limit = units::duration(state.picture().timeline.config().late_timer_ns).replace(".0", "");

@@ -33,7 +33,7 @@ pub struct PriorityRow {
     pub oldest: Option<OldestWaiting>,
     /// Maximum number of higher-priority tasklets that ran while one of these waited.
     pub passed_by_max: u64,
-    /// The deepest of each tenth of a second.
+    /// The maximum depth in each tenth of a second.
     pub through_time: Vec<Option<u64>>,
 }
 

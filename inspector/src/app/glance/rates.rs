@@ -1,17 +1,18 @@
-//! How busy the loop is, and how late its timers: of several loops the worst.
+//! The utilization of the loop and its timer lag: with several loops, those of the worst.
 
 use loop_probes::ids::Timestamp;
 use loop_traces::histogram::Percentiles;
 use loop_traces::timeline::{MissingSamples, PerSecond, SLOT_NS, Slot, Timeline, Unfinished, utilization};
 
-/// A loop that turns this often a second is measured by its last second, a slower one by the whole window.
+/// A loop with at least this many ticks per second is measured over the last second, a slower one over the whole
+/// window.
 const BRISK: f64 = 10.0;
-/// The slots of a second.
+/// The number of slots per second.
 const SLOTS: usize = (SECOND_NS / SLOT_NS) as usize;
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// Rates of the last second, or of the whole window where a second says little. A loop that hangs must not
-/// be credited with what it did before.
+/// Rates over the last second, or over the whole window if a second says too little. A hanging loop must not be
+/// credited with its earlier activity.
 fn rate(timeline: &Timeline, unfinished: &Unfinished, now: Timestamp, hangs: bool) -> PerSecond {
     let window = timeline.rates.per_second(now, |window_ns| unfinished.within(window_ns));
     let young = timeline.first_at().is_none_or(|first| now.ns_since(first) < 1_200_000_000);
@@ -19,7 +20,7 @@ fn rate(timeline: &Timeline, unfinished: &Unfinished, now: Timestamp, hangs: boo
         return window;
     }
     let slots = timeline.rates.series(now);
-    // The last slot is not over yet.
+    // The last slot is still running.
     let over = slots.len().saturating_sub(1);
     let second = &slots[over.saturating_sub(SLOTS)..over];
     let sum = |of: fn(&Slot) -> u64| second.iter().map(of).fold(0, u64::saturating_add);
@@ -35,7 +36,8 @@ fn rate(timeline: &Timeline, unfinished: &Unfinished, now: Timestamp, hangs: boo
     }
 }
 
-/// The same of several loops: ticks and tasks of all, the utilization of the busiest. Of all together it is that of none.
+/// The same for several loops: ticks and tasks of all, and the utilization of the busiest. A utilization of all
+/// together would describe none of them.
 pub(super) fn rate_of_loops(
     timeline: &Timeline,
     unfinished: &Unfinished,
@@ -48,7 +50,7 @@ pub(super) fn rate_of_loops(
     PerSecond { utilization: each.reduce(f64::max).unwrap_or(whole.utilization), ..whole }
 }
 
-/// The timer lag, raw or corrected: of several loops that of the one with the worst p99.
+/// The timer lag, raw or corrected; with several loops, that of the loop with the worst p99.
 pub(super) fn worst_lag(
     timeline: &Timeline,
     missing: &MissingSamples,

@@ -11,14 +11,14 @@ use crate::app::lists::{self, LateRow, StallRow};
 use crate::app::message::Process;
 use crate::app::state::{Part, State, TickKey, View};
 
-/// What is said where there is nothing to open.
+/// Messages for when there is nothing to open.
 const EVICTED: &str = "tick evicted from history";
 const STILL_RUNNING: &str = "tick still running";
 const NEVER_ENDED: &str = "tick did not end: the process is gone";
 
-/// Opens the selected stall into its ledger.
+/// Opens the breakdown of the selected stall.
 pub(super) fn stall(state: &mut State) -> Vec<Effect> {
-    // The row is looked up before the picture stands still: it is what the person saw.
+    // The row is looked up before the view is frozen: it is the one that the user saw.
     let picture = state.picture();
     let account = lists::stalls(picture).nth(state.stall_row).map(|row| match row {
         StallRow::Ended(stall) => Account::new(Subject::Tick(stall.tick), stall.blame.clone(), picture),
@@ -146,7 +146,7 @@ fn not_ended(state: &mut State) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Follows a line of the open ledger.
+/// Follows a line of the open breakdown.
 fn line(state: &mut State) -> Vec<Effect> {
     let Some(account) = &state.account else { return Vec::new() };
     match (account.lead(state.row), account.tick) {

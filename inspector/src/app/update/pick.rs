@@ -187,7 +187,7 @@ pub(super) fn stall(state: &mut State, forward: bool) -> Vec<Effect> {
     effects
 }
 
-/// A replay went to a stall, or away from one: what is selected of the stalls follows.
+/// Updates the selected stall after a replay went to a stall, or away from one.
 pub(super) fn marked_stall(state: &mut State) {
     let row = state.tick.and_then(|key| lists::stall_row_of(state.picture(), key));
     state.stall_row = row.unwrap_or(state.stall_row);

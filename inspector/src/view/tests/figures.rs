@@ -65,7 +65,7 @@ fn the_header_says_of_which_time_its_figures_are() {
     }
     state.about.since_attach = true;
     assert!(rows(&mut state, (160, 30), COLOR)[1].contains(" since attach: lag"));
-    // A loop that turns slowly is measured over more than a second.
+    // A slow loop is measured over more than a second.
     state.glance.rate.window_ns = 10_000_000_000;
     assert!(rows(&mut state, (80, 24), COLOR)[1].starts_with("10s ticks/s "));
     assert!(rows(&mut state, (160, 24), COLOR)[1].starts_with(" last 10s: ticks/s "));

@@ -1,4 +1,4 @@
-//! Stalls that have not ended: their rows are selected and opened as all others are.
+//! Stalls that have not ended: their rows are selected and opened like all others.
 
 use super::*;
 use crate::app::account::{Account, Lead, Subject};
@@ -13,7 +13,7 @@ fn send(state: &mut State, events: &[(Timestamp, Event)]) {
     }
 }
 
-/// The loop has been in a task for 90 ms; since when, and until when that is known.
+/// The loop has been in a task for 90 ms; returns its start, and the last time at which it was seen there.
 fn hang(state: &mut State) -> (Timestamp, Timestamp) {
     let since = state.fold.timeline.last_at().unwrap().plus_ns(10);
     let at = since.plus_ns(90_000_000);
@@ -23,7 +23,7 @@ fn hang(state: &mut State) -> (Timestamp, Timestamp) {
     (since, at)
 }
 
-/// The tick that hung ends.
+/// The hanging tick ends.
 fn go_on(state: &mut State, (since, at): (Timestamp, Timestamp)) {
     let (end, outcome) = (at.plus_ns(5), loop_probes::event::Outcome::Done);
     let ran = Event::TaskRan { task: TASK, tag: Tag(1), outcome, queued: since, start: since };
