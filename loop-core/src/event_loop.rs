@@ -178,7 +178,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             }
             self.core.recorder.set_running(self.core.at, Running::Outside);
             if reason == StopReason::Shutdown {
-                // Leaves nothing of the run in the ring, whatever becomes of the process now.
+                // Leave nothing of the run in the ring, whatever happens to the process now.
                 self.core.recorder.relieve();
             }
         }

@@ -6,21 +6,21 @@
 //! 1. Posts of other threads are refused and handed back; new jobs, sources and futures are refused with
 //!    [`LoopError::ShuttingDown`](crate::LoopError::ShuttingDown). Tasks that are queued, and those that they
 //!    post, still run.
-//! 2. What its owner marked [`OnShutdown::Cancel`] is cancelled, the rest may finish. Unless said otherwise:
+//! 2. Work that its owner marked [`OnShutdown::Cancel`] is cancelled, the rest may finish. The defaults:
 //!
-//!    | what | default | because |
+//!    | work | default | reason |
 //!    |---|---|---|
 //!    | a source of readiness | `Cancel`: removed, and so closed | a listener closes at once |
 //!    | a timer, an interval | `Cancel`: cleared | an interval would never end |
 //!    | a job of the pool | `Finish` | its result is wanted |
 //!    | a future | `Finish` | a connection answers what it has read |
 //!
-//!    Futures learn of it: [`LocalHandle::shutting_down`](crate::future::LocalHandle::shutting_down) is done, an
+//!    Futures are notified: [`LocalHandle::shutting_down`](crate::future::LocalHandle::shutting_down) completes, an
 //!    interval's `tick` is false, a listener's `accept` is `None`. A source that a future watches and a timer that
 //!    it awaits belong to that future.
-//! 3. The loop turns until nothing referenced is left, or the deadline is there.
-//! 4. What is left is dropped, the workers are joined within what is left of the deadline, signals are given
-//!    back, the recorder catches up, and [`run`](crate::EventLoop::run) returns
+//! 3. The loop turns until nothing referenced is left, or the deadline has passed.
+//! 4. Remaining work is dropped, the workers are joined within the rest of the deadline, signals are restored,
+//!    the recorder catches up, and [`run`](crate::EventLoop::run) returns
 //!    [`StopReason::Shutdown`](loop_probes::event::StopReason::Shutdown).
 
 use std::fmt;

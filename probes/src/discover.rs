@@ -23,9 +23,10 @@ pub struct RingInfo {
     pub path: PathBuf,
     /// The process id, as the process itself sees it.
     pub pid: u32,
-    /// The program's name as it gave it: make it [printable](crate::text::printable) before showing it.
+    /// The program's name as it stated it: make it [printable](crate::text::printable) before showing
+    /// it.
     pub program: String,
-    /// The loop's policy, as the program gave it.
+    /// The loop's policy, as the program stated it.
     pub policy: String,
     /// When recording began.
     pub started: Anchor,

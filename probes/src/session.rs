@@ -54,7 +54,7 @@ pub enum SessionError {
         folder: PathBuf,
         /// The size of the file's fixed part, in bytes.
         bytes: usize,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The file would exceed the process's limit on file sizes.

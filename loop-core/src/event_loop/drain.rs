@@ -123,7 +123,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             if keep {
                 kept += 1;
                 if self.core.on {
-                    // Callbacks that are not kept need no record: the drain's own gives their number.
+                    // Callbacks that are not kept need no record: the drain's own record has their number.
                     let task = trigger.unwrap_or_default();
                     self.core.record(Event::InputReturned { task, value: ran });
                 }

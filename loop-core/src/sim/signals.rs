@@ -1,4 +1,4 @@
-//! Virtual signals: they arrive when the script says so.
+//! Virtual signals: they arrive at scripted times.
 
 use std::collections::BTreeSet;
 

@@ -24,7 +24,7 @@ pub enum FolderError {
     Io {
         /// The folder.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: io::Error,
     },
     /// A link there could lead anywhere.

@@ -151,7 +151,7 @@ impl<T> Overflow<T> {
         }
     }
 
-    /// Looks what there is to take.
+    /// The links there are to take.
     #[inline]
     pub(super) fn look(&self) -> Seen<T> {
         Seen(look_ptr(&self.newest, Ordering::Acquire))
