@@ -61,7 +61,7 @@ fn folded(events: &[Stamped]) -> Timeline {
 fn only(timeline: &Timeline) -> (UnfinishedTick, [u64; 3]) {
     let ticks = timeline.unfinished_ticks();
     let [tick] = ticks.as_slice() else { panic!("not one tick: {ticks:?}") };
-    (tick.clone(), [tick.busy_ns, tick.poll_wait_ns, tick.unknown_ns])
+    (*tick, [tick.busy_ns, tick.poll_wait_ns, tick.unknown_ns])
 }
 
 #[test]
