@@ -12,6 +12,8 @@ use crate::app::fold::Fold;
 const CHECKPOINTS_MAX: usize = 8;
 /// Initial number of events between two checkpoints; doubled whenever there are too many.
 const CHECKPOINT_EVENTS: u64 = 1 << 16;
+/// Most ends of ticks kept, 8 bytes each: 128 MiB. A trace can hold millions of ticks in a megabyte.
+const TICKS_MAX: usize = 1 << 24;
 
 /// A fold at a time from which the source can be read on.
 #[derive(Debug)]
@@ -24,12 +26,51 @@ pub(super) struct Checkpoint {
     pub(super) fold: Fold,
 }
 
+/// When ticks ended: all of them, or where there are more than `max` every second, fourth, ... one.
+#[derive(Debug)]
+struct TickEnds {
+    ends: Vec<Timestamp>,
+    max: usize,
+    /// One of so many is kept.
+    every: u64,
+    seen: u64,
+}
+
+impl TickEnds {
+    const fn of(max: usize) -> Self {
+        Self { ends: Vec::new(), max, every: 1, seen: 0 }
+    }
+
+    fn push(&mut self, end: Timestamp) {
+        self.seen += 1;
+        if !self.seen.is_multiple_of(self.every) {
+            return;
+        }
+        if self.ends.len() >= self.max {
+            keep_every_second(&mut self.ends);
+            self.every *= 2;
+            if !self.seen.is_multiple_of(self.every) {
+                return;
+            }
+        }
+        self.ends.push(end);
+    }
+}
+
+fn keep_every_second<T>(all: &mut Vec<T>) {
+    let mut place = 0;
+    all.retain(|_| {
+        place += 1;
+        place % 2 == 0
+    });
+}
+
 /// The index of a trace.
 #[derive(Debug)]
 pub(super) struct Index {
     config: TimelineConfig,
     fold: Fold,
-    ticks: Vec<Timestamp>,
+    ticks: TickEnds,
     stalls: Aftermaths,
     checkpoints: Vec<Checkpoint>,
     every: u64,
@@ -44,7 +85,7 @@ impl Index {
         Self {
             fold: Fold::new(config.clone()),
             config,
-            ticks: Vec::new(),
+            ticks: TickEnds::of(TICKS_MAX),
             stalls: Aftermaths::default(),
             checkpoints: Vec::new(),
             every: CHECKPOINT_EVENTS,
@@ -74,7 +115,7 @@ impl Index {
         self.complete = is_last;
         if is_last {
             // Ticks of several loops may be merged slightly out of order.
-            self.ticks.sort_unstable();
+            self.ticks.ends.sort_unstable();
             self.stalls.sort();
             self.fold = Fold::new(self.config.clone());
         }
@@ -89,11 +130,7 @@ impl Index {
         self.last_checkpoint = events;
         self.checkpoints.push(Checkpoint { at: self.end, resume_at: next, fold: self.fold.clone() });
         if self.checkpoints.len() > CHECKPOINTS_MAX {
-            let mut place = 0;
-            self.checkpoints.retain(|_| {
-                place += 1;
-                place % 2 == 0
-            });
+            keep_every_second(&mut self.checkpoints);
             self.every *= 2;
         }
     }
@@ -104,25 +141,27 @@ impl Index {
         after.checked_sub(1).map(|place| &self.checkpoints[place])
     }
 
-    /// The end of the tick that is `by` ticks from the last one that ended at or before `position`.
+    /// The end of the tick that is `by` ticks from the last one that ended at or before `position`. Beyond
+    /// [`TICKS_MAX`] ticks, a step is as long as the distance between two that are kept.
     pub(super) fn tick_end(&self, position: Timestamp, by: i64) -> Option<Timestamp> {
-        let ended = self.ticks.partition_point(|end| *end <= position) as i64;
-        let last = self.ticks.len() as i64 - 1;
+        let ticks = &self.ticks.ends;
+        let ended = ticks.partition_point(|end| *end <= position) as i64;
+        let last = ticks.len() as i64 - 1;
         if ended == 0 && by < 0 {
             return None;
         }
         // Ticks that ended at the same time are one step.
         let to = if by < 0 {
-            let first_of_these = self.ticks.partition_point(|end| *end < *self.last_ended(ended)) as i64;
+            let first_of_these = ticks.partition_point(|end| *end < *self.last_ended(ended)) as i64;
             first_of_these.saturating_add(by)
         } else {
             (ended - 1).saturating_add(by)
         };
-        self.ticks.get(usize::try_from(to.clamp(0, last.max(0))).ok()?).copied()
+        ticks.get(usize::try_from(to.clamp(0, last.max(0))).ok()?).copied()
     }
 
     fn last_ended(&self, ended: i64) -> &Timestamp {
-        usize::try_from(ended - 1).ok().and_then(|place| self.ticks.get(place)).unwrap_or(&Timestamp(0))
+        usize::try_from(ended - 1).ok().and_then(|place| self.ticks.ends.get(place)).unwrap_or(&Timestamp(0))
     }
 
     /// An empty fold.
@@ -132,7 +171,8 @@ impl Index {
 
     /// The tick that contains `at`, or the next one.
     pub(super) fn tick_at(&self, at: Timestamp) -> Option<Aftermath> {
-        let end = *self.ticks.get(self.ticks.partition_point(|end| *end < at))?;
+        let ticks = &self.ticks.ends;
+        let end = *ticks.get(ticks.partition_point(|end| *end < at))?;
         let stall = self.stalls.all().iter().find(|stall| stall.end == end);
         Some(stall.copied().unwrap_or(Aftermath { end, over: end }))
     }
@@ -157,5 +197,25 @@ impl Index {
     #[cfg(test)]
     pub(super) const fn checkpoints(&self) -> usize {
         self.checkpoints.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_too_many_ticks_evenly_spread_ones_are_kept() {
+        let mut ticks = TickEnds::of(16);
+        for end in 1..=16 {
+            ticks.push(Timestamp(end));
+        }
+        assert_eq!(ticks.ends.len(), 16, "all of them while there is room");
+        for end in 17..=1_000 {
+            ticks.push(Timestamp(end));
+            assert!((8..=16).contains(&ticks.ends.len()), "{end}: {}", ticks.ends.len());
+        }
+        let expected: Vec<Timestamp> = (1..=1_000 / 64).map(|place| Timestamp(place * 64)).collect();
+        assert_eq!(ticks.ends, expected);
     }
 }
