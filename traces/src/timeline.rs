@@ -260,7 +260,7 @@ impl Timeline {
         fold::follow(self, stamped);
     }
 
-    /// The time of the first event, or the start of the first interval if that is earlier.
+    /// The time of the earliest event, or the start of the first interval if that is earlier.
     #[must_use]
     pub const fn first_at(&self) -> Option<Timestamp> {
         self.first

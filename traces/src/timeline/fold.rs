@@ -37,9 +37,8 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         return;
     }
     timeline.last = Some(timeline.last.map_or(at, |last| last.max(at)));
-    if timeline.first.is_none() {
-        timeline.first = Some(start_of(stamped));
-    }
+    // The first one is mostly the earliest: times may go back a little across emitters.
+    timeline.first = Some(timeline.first.map_or_else(|| start_of(stamped), |first| first.min(at)));
 
     let place = timeline.place_of(stamped);
     if let (Some(place), Some(span)) = (place, TickSpan::of(stamped)) {

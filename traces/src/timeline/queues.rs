@@ -334,8 +334,9 @@ impl Queues {
     fn snapshot_ended(&mut self, place: usize, at: Timestamp, whole: bool) {
         let Some((_, depths)) = self.snapshot.take_if(|(its, _)| *its == place && whole) else { return };
         for queue in IN_SNAPSHOTS {
-            let depth = depths[place_of(queue)];
-            self.queue_mut(queue).change(at, |depths| depths.sampled(place, at, depth));
+            let (queue, depth) = (self.queue_mut(queue), depths[place_of(queue)]);
+            queue.depth_max = queue.depth_max.max(depth);
+            queue.change(at, |depths| depths.sampled(place, at, depth));
         }
     }
 

@@ -123,6 +123,8 @@ fn a_whole_snapshot_says_of_every_queue_how_deep_it_is() {
         let known = |queue| median(&queues, queue, 10);
         let expected = if left_out == 0 { [Some(1), Some(0)] } else { [None, None] };
         assert_eq!([known(Queue::Tasks), known(Queue::Immediates)], expected);
+        let deepest = queues.queue(Queue::Tasks).depth_max;
+        assert_eq!(deepest, 1 - left_out, "no median is above the maximum");
     }
 }
 
