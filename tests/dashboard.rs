@@ -262,6 +262,19 @@ fn a_recording_that_finds_no_more_room_says_so_at_once() {
 }
 
 #[test]
+fn a_demo_shows_at_once_that_its_recording_finds_no_more_room() {
+    let place = Place::new();
+    let environment = [("LOOPSCOPE_DIR".to_owned(), text(&place.rings()).to_owned())];
+    let cramped = "trap '' XFSZ; ulimit -f 500; exec \"$0\" demo --load 2000 --record \"$1\"";
+    let trace = place.file("a.looptrace");
+    let arguments = ["-c", cramped, env!("CARGO_BIN_EXE_loopscope"), text(&trace)].map(str::to_owned);
+    let mut terminal = Terminal::start("bash", &arguments, &environment, SIZE).unwrap();
+    terminal.wait_for("why it ended", |text| !text.contains("● rec") && text.contains("cannot write"));
+    terminal.send("q").unwrap();
+    assert!(!terminal.wait().success(), "the exit code says it too");
+}
+
+#[test]
 fn keys_in_one_burst_all_count() {
     let place = Place::new();
     let mut terminal = start(&place, &["demo", "--stall", "40ms"], &[]);

@@ -7,7 +7,7 @@ mod program;
 mod served;
 
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -326,6 +326,57 @@ fn an_import_that_waits_for_its_input_is_interrupted() {
     assert_eq!(told(&ended).lines().count(), 1, "{}", told(&ended));
     assert!(told(&ended).contains("interrupted"), "{}", told(&ended));
     assert!(!output.exists());
+}
+
+/// Opening a pipe waits until something else opens it for writing.
+#[test]
+fn an_import_of_a_pipe_without_a_writer_is_interrupted() {
+    let place = Place::new();
+    let (fifo, output) = (place.file("fifo"), place.file("a.looptrace"));
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let mut command = place.command(&["import", text(&fifo), "-o", text(&output)]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    wait_for("its handler of SIGINT", || {
+        let status = fs::read_to_string(&status).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        u64::from_str_radix(caught.trim(), 16).unwrap() & (1 << (Signal::INT.as_raw() - 1)) != 0
+    });
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    wait_for("its end", || child.try_wait().unwrap().is_some());
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(3), "{}", told(&ended));
+    assert!(told(&ended).contains("interrupted"), "{}", told(&ended));
+}
+
+#[test]
+fn a_demo_says_at_once_that_its_recording_finds_no_more_room() {
+    let place = Place::new();
+    let trace = place.file("a.looptrace");
+    let arguments = ["demo", "--no-tui", "--duration", "60s", "--load", "2000", "--record", text(&trace)];
+    let mut child =
+        cramped(&place, 500, &arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let said = lines.find(|line| line.contains("the demo goes on"));
+    assert!(child.try_wait().unwrap().is_none(), "it goes on: {said:?}");
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let said = said.expect("a line before its end");
+    assert!(said.contains("cannot write") && said.contains(text(&trace)), "{said}");
+    let last = lines.last().expect("the end says it again");
+    assert!(last.contains("cannot write"), "{last}");
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    place.succeed(&["report", text(&trace)]);
+}
+
+#[test]
+fn a_demo_with_an_unknown_tag_leaves_the_file_of_before() {
+    let place = Place::new();
+    let trace = place.file("a.looptrace");
+    fs::write(&trace, "of before").unwrap();
+    let told = place
+        .fail(2, &["demo", "--no-tui", "--duration", "1s", "--scale", "None=2", "--record", text(&trace)]);
+    assert!(told.contains("--scale None"), "{told}");
+    assert_eq!(fs::read_to_string(&trace).unwrap(), "of before");
 }
 
 #[test]

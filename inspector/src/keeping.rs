@@ -19,14 +19,18 @@ use loop_probes::process::ProcessReader;
 use loop_probes::stamped::Stamped;
 use loop_traces::chrome::export::ExportOptions;
 use loop_traces::export::TimeRange;
-use loop_traces::source::{EventSource, MemorySource, SourceCounts};
+use loop_traces::source::{EventSource, MemorySource, SourceCounts, SourceState};
 use loop_traces::writer::{NewFile, TraceWriter, WriteStats};
 
 use crate::dashboard::{Keeper, Recording};
 use crate::exit::Failure;
 use crate::exporting::{self, Export};
 use crate::input::Input;
+use crate::recording::Tap;
 use crate::sink::{save, saved};
+
+/// Maximum number of polls of a ring that is saved as a whole, of 2²⁰ records each.
+const POLLS_MAX: usize = 64;
 
 /// The longest interval between two polls of a dashboard, which draws in between.
 const FRAME: Duration = Duration::from_millis(33);
@@ -45,8 +49,8 @@ pub struct Keeping(Rc<RefCell<Inner>>);
 
 struct Inner {
     again: Again,
-    /// The file to which everything is already saved elsewhere.
-    saved_elsewhere: Option<PathBuf>,
+    /// The file to which everything is already saved elsewhere, and its recording.
+    saved_elsewhere: Option<(PathBuf, Tap)>,
     writing: Option<Writing>,
     saved: Vec<(PathBuf, WriteStats)>,
     failed: Option<Failure>,
@@ -71,10 +75,10 @@ impl Keeping {
         })))
     }
 
-    /// Notes that everything is already being saved to `path` elsewhere.
+    /// Notes that the recording behind `tap` already saves everything to `path`.
     #[must_use]
-    pub fn saved_elsewhere(self, path: Option<&Path>) -> Self {
-        self.0.borrow_mut().saved_elsewhere = path.map(Path::to_owned);
+    pub fn saved_elsewhere(self, path: Option<&Path>, tap: Tap) -> Self {
+        self.0.borrow_mut().saved_elsewhere = path.map(|path| (path.to_owned(), tap));
         self
     }
 
@@ -114,6 +118,11 @@ impl Inner {
     }
 
     fn write(&mut self, events: &[Stamped], counts: SourceCounts) -> Result<(), String> {
+        if let Some(why) = self.saved_elsewhere.as_ref().and_then(|(_, tap)| tap.why_not_saved()) {
+            // Reported once here; the recording reports it again when it ends.
+            self.saved_elsewhere = None;
+            return Err(why);
+        }
         let Some(Writing { writer, reader }) = &mut self.writing else { return Ok(()) };
         let saved = match reader {
             None => save(writer, events, counts, FRAME),
@@ -169,7 +178,7 @@ impl Keeper for Keeping {
 
     fn toggle(&mut self) -> Result<Recording, String> {
         let mut inner = self.0.borrow_mut();
-        if let Some(path) = &inner.saved_elsewhere {
+        if let Some((path, _)) = &inner.saved_elsewhere {
             return Err(format!("everything is being saved to {} already", path.display()));
         }
         if inner.writing.is_some() {
@@ -192,17 +201,26 @@ impl Keeper for Keeping {
     fn save_last(&mut self) -> Result<String, String> {
         let mut inner = self.0.borrow_mut();
         let mut reader = inner.reader()?;
-        let mut events = Vec::new();
-        reader.flush(&mut events).map_err(|error| error.to_string())?;
         let path = new_name(reader.metadata(), "looptrace")?;
-        let written = TraceWriter::create(&path, reader.metadata())
-            .and_then(|mut writer| {
-                writer.set_counts(reader.counts());
-                writer.append(&events)?;
-                writer.finish()
-            })
-            .map_err(|error| error.to_string())?;
-        let span_ns = span_ns(&events);
+        let mut writer = TraceWriter::create(&path, reader.metadata()).map_err(|error| error.to_string())?;
+        let mut span = Span::default();
+        let mut batch = Vec::new();
+        // A poll at a time: a ring may be larger than what fits into memory twice. A writer must not keep us here.
+        for _ in 0..POLLS_MAX {
+            let state = EventSource::poll(&mut reader, &mut batch).map_err(|error| error.to_string())?;
+            span.add(&batch);
+            writer.append(&batch).map_err(|error| error.to_string())?;
+            batch.clear();
+            if state != SourceState::More {
+                break;
+            }
+        }
+        reader.flush(&mut batch).map_err(|error| error.to_string())?;
+        span.add(&batch);
+        writer.set_counts(reader.counts());
+        let written =
+            writer.append(&batch).and_then(|()| writer.finish()).map_err(|error| error.to_string())?;
+        let span_ns = span.ns();
         let text = format!("saved the last {:.1} s to {}", span_ns as f64 / 1e9, path.display());
         inner.saved.push((path, written));
         Ok(text)
@@ -236,12 +254,25 @@ impl Keeper for Keeping {
 
 /// From the first event to the last. Labels are ignored: they carry the start time of the recording, however much of it
 /// is left.
-fn span_ns(events: &[Stamped]) -> u64 {
-    let mut times = events
-        .iter()
-        .filter(|stamped| !matches!(stamped.event, Event::Label { .. }))
-        .map(|stamped| stamped.at);
-    times.next().map_or(0, |first| times.next_back().map_or(0, |last| last.ns_since(first)))
+#[derive(Default)]
+struct Span {
+    ends: Option<(Timestamp, Timestamp)>,
+}
+
+impl Span {
+    fn add(&mut self, events: &[Stamped]) {
+        let mut times = events
+            .iter()
+            .filter(|stamped| !matches!(stamped.event, Event::Label { .. }))
+            .map(|stamped| stamped.at);
+        let Some(first) = times.next() else { return };
+        let last = times.next_back().unwrap_or(first);
+        self.ends = Some((self.ends.map_or(first, |(first, _)| first), last));
+    }
+
+    fn ns(&self) -> u64 {
+        self.ends.map_or(0, |(first, last)| last.ns_since(first))
+    }
 }
 
 /// Minimum time missing from an export that is worth reporting, in nanoseconds.
@@ -295,6 +326,13 @@ mod tests {
             at(5, name),
             at(202_280, Event::TickStart { tick: 10 }),
         ];
-        assert_eq!((span_ns(&events), span_ns(&events[..2]), span_ns(&[])), (2_280, 0, 0));
+        let span_ns = |batches: &[&[Stamped]]| {
+            let mut span = Span::default();
+            batches.iter().for_each(|batch| span.add(batch));
+            span.ns()
+        };
+        assert_eq!((span_ns(&[&events]), span_ns(&[&events[..2]]), span_ns(&[])), (2_280, 0, 0));
+        let (begin, rest) = events.split_at(events.len() - 1);
+        assert_eq!(span_ns(&[begin, &[], rest]), 2_280, "whatever the batches are");
     }
 }

@@ -166,6 +166,14 @@ pub struct Tap {
     name: String,
 }
 
+impl Tap {
+    /// Why nothing more is saved, where that is so.
+    #[must_use]
+    pub fn why_not_saved(&self) -> Option<String> {
+        self.drain.lock().sink.failed().map(ToString::to_string)
+    }
+}
+
 impl EventSource for Tap {
     fn metadata(&self) -> &Metadata {
         &self.metadata

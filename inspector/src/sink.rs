@@ -103,7 +103,13 @@ impl Sink {
         self.is_for_the_file && self.failed.is_some()
     }
 
-    /// The time until the next poll of a source that suggests `suggested`.
+    /// The error after which nothing more was saved.
+    #[must_use]
+    pub const fn failed(&self) -> Option<&WriteError> {
+        self.failed.as_ref()
+    }
+
+    /// How long to wait until the next poll of a source that suggests `suggested`.
     #[must_use]
     pub fn period(&self, suggested: Duration) -> Duration {
         if self.writer.is_some() { suggested.min(SAVING_PERIOD) } else { suggested }

@@ -111,6 +111,16 @@ pub fn policy(name: &str) -> Result<Policy, WorkloadError> {
     known.ok_or_else(|| WorkloadError::UnknownPolicy { name: name.to_owned() })
 }
 
+/// Whether all that `options` name is known: to be asked before anything is made for a run.
+///
+/// # Errors
+///
+/// As [`Workload::start`] says of options.
+pub fn check(options: &WorkloadOptions) -> Result<(), WorkloadError> {
+    policy(&options.policy)?.with_env()?;
+    scales(&options.scales).map(drop)
+}
+
 fn system(what: &'static str) -> impl FnOnce(io::Error) -> WorkloadError {
     move |source| WorkloadError::System { what, source }
 }

@@ -13,7 +13,7 @@ use crate::diagnostics;
 use crate::exit::Failure;
 use crate::interrupt::Interrupt;
 use crate::keeping::{Again, Keeping};
-use crate::recording::Recording;
+use crate::recording::{Recording, Tap};
 use crate::sink::saved;
 use crate::stdout;
 use crate::workload::{self, Load, Workload, WorkloadError, WorkloadOptions};
@@ -28,7 +28,7 @@ const GLANCE: Duration = Duration::from_millis(20);
 const ENVIRONMENT: [&str; 2] = ["LOOP_GC_TIMER_INTERVAL", "LOOP_GC_TIMER_DISABLE"];
 
 pub(super) fn run(args: &DemoArgs, global: &Global) -> Result<(), Failure> {
-    workload::policy(&args.policy).map_err(failure)?;
+    workload::check(&options(args)).map_err(failure)?;
     let session = if args.no_ring { Session::disabled() } else { session(args) };
     diagnostics::start(global.log.as_deref(), session.is_enabled().then_some(&session))?;
     if drawing::is_wanted(&args.live) && !args.no_ring {
@@ -39,15 +39,16 @@ pub(super) fn run(args: &DemoArgs, global: &Global) -> Result<(), Failure> {
     let recording = Recording::start(&session, args.live.record.as_deref())?;
     let workload = Workload::start(&options(args), &session).map_err(failure)?;
     interrupt.end_after(args.live.duration.or(unwatched));
-    let mut told = false;
+    let source = recording.source();
+    let (mut told, mut told_unsaved) = (false, false);
     while workload.is_running() && !interrupt.is_due() {
         told = told || warn_off(&session);
+        told_unsaved = told_unsaved || warn_unsaved(&source);
         interrupt.nap(GLANCE);
     }
     let is_off = told || warn_off(&session);
     let served = workload.stop().map_err(failure)?;
     session.finish();
-    let source = recording.source();
     let (timeline, written) = recording.finish();
     warn_unshared(&session);
     summary::print_demo(&Summary::new(&source, &timeline), &served, args.live.json, global)?;
@@ -69,7 +70,7 @@ fn draw(args: &DemoArgs, global: &Global, session: &Session) -> Result<(), Failu
     let ring = session.clone();
     let keeping =
         Keeping::new(Again::Ring(Box::new(move || Ok(ring.reader(Start::Oldest).with_heartbeat()))))
-            .saved_elsewhere(args.live.record.as_deref());
+            .saved_elsewhere(args.live.record.as_deref(), recording.source());
     let drawn = drawing::live(tap, Some("demo".to_owned()), &args.live, global, &keeping);
     drop(keeping);
     let stopped = workload.stop().map_err(failure);
@@ -87,6 +88,13 @@ fn draw(args: &DemoArgs, global: &Global, session: &Session) -> Result<(), Failu
 fn warn_off(session: &Session) -> bool {
     let Err(error @ SharingError::Truncated { .. }) = session.check() else { return false };
     warn(&format!("{error}; the demo goes on"));
+    true
+}
+
+/// Warns once the recording has stopped for lack of room.
+fn warn_unsaved(source: &Tap) -> bool {
+    let Some(why) = source.why_not_saved() else { return false };
+    warn(&format!("{why}; the demo goes on"));
     true
 }
 

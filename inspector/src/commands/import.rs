@@ -6,10 +6,12 @@ mod text;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use loop_traces::chrome::import::{Import, ImportError, ImportReport};
 use loop_traces::writer::{NewFile, TraceWriter, WriteOptions, untouched};
+use rustix::fs::{OFlags, fcntl_setfl};
 
 use self::progress::Bar;
 use super::{drawing, warn};
@@ -67,7 +69,13 @@ fn read(
         // The buffer of `stdin` would hide data that has arrived from the poll.
         (File::from(io::stdin().as_fd().try_clone_to_owned().map_err(unreadable)?), None)
     } else {
-        let file = File::open(&args.input).map_err(unreadable)?;
+        // A pipe that nothing writes into yet would keep us in the system call, behind any signal.
+        let file = File::options()
+            .read(true)
+            .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+            .open(&args.input)
+            .map_err(unreadable)?;
+        fcntl_setfl(&file, OFlags::empty()).map_err(|error| unreadable(error.into()))?;
         let found = file.metadata().map_err(unreadable)?;
         if found.is_dir() {
             return Err(Failure::Input(format!("cannot read {shown}: it is a folder")));
