@@ -167,7 +167,7 @@ pub struct Tap {
 }
 
 impl Tap {
-    /// Why nothing more is saved, where that is so.
+    /// The error after which nothing more was saved.
     #[must_use]
     pub fn why_not_saved(&self) -> Option<String> {
         self.drain.lock().sink.failed().map(ToString::to_string)

@@ -109,7 +109,7 @@ impl Sink {
         self.failed.as_ref()
     }
 
-    /// How long to wait until the next poll of a source that suggests `suggested`.
+    /// The time until the next poll of a source that suggests `suggested`.
     #[must_use]
     pub fn period(&self, suggested: Duration) -> Duration {
         if self.writer.is_some() { suggested.min(SAVING_PERIOD) } else { suggested }

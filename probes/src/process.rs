@@ -46,9 +46,9 @@ const WATERMARK_NS: u64 = 2_000_000;
 /// Shortest interval between two checks of a foreign process's state: a check takes three system calls.
 const STATE_NS: u64 = 50_000_000;
 
-/// Most polls per flush: four times what 64 rings of the default size hold. A file that claims more must not fill
-/// memory.
-const FLUSH_POLLS_MAX: usize = 16;
+/// Most polls per flush after the first: more than 64 rings of the default size hold. A file that claims more must not
+/// fill memory.
+const FLUSH_POLLS_MAX: usize = 4;
 
 /// The outcome of a poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

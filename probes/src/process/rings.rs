@@ -24,7 +24,7 @@ const FILL_PARTS: u64 = 4;
 const HOPELESS_PARTS: u64 = 8;
 
 /// Most records that one poll takes from all rings together; bounds its memory.
-const POLL_RECORDS_MAX: u64 = 1 << 20;
+pub(super) const POLL_RECORDS_MAX: u64 = 1 << 20;
 
 /// Range of the poll period, in nanoseconds.
 const PERIOD_NS: std::ops::RangeInclusive<u64> = 1_000_000..=33_000_000;

@@ -22,7 +22,8 @@ pub struct MemorySource {
     counts: SourceCounts,
     process: Option<ProcessState>,
     is_closed: bool,
-    events: Arc<[Stamped]>,
+    /// Not a slice: making one of the vector would need both in memory.
+    events: Arc<Vec<Stamped>>,
     next: usize,
 }
 
@@ -30,7 +31,7 @@ impl MemorySource {
     /// A closed source with these `events`.
     #[must_use]
     pub fn new(name: &str, kind: SourceKind, metadata: Metadata, events: Vec<Stamped>) -> Self {
-        let (name, events) = (name.to_owned(), events.into());
+        let (name, events) = (name.to_owned(), Arc::new(events));
         let counts = SourceCounts::default();
         Self { name, kind, metadata, counts, process: None, is_closed: true, events, next: 0 }
     }

@@ -38,6 +38,13 @@ fn read(path: &Path) -> Result<Vec<Stamped>, String> {
 }
 
 #[test]
+fn a_flush_is_bounded_and_takes_what_rings_of_the_default_size_hold() {
+    let records = (FLUSH_POLLS_MAX as u64 + 1) * rings::POLL_RECORDS_MAX;
+    assert!(records * size_of::<Stamped>() as u64 <= 560 << 20, "what SECURITY.md says");
+    assert!(records >= 64 * crate::ring::CAPACITY_DEFAULT as u64);
+}
+
+#[test]
 fn a_copy_of_a_ring_is_read_as_a_crash() {
     let (_folder, path, _) = whole();
     let mut reader = ProcessReader::open(&path, Start::Oldest).unwrap();
