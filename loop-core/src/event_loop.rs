@@ -312,11 +312,17 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     /// Gives access to the loop from outside, for setup: not recorded as a callback, and nothing is drained.
     pub fn with<R>(&mut self, f: impl FnOnce(&mut Context<'_, T>) -> R) -> R {
+        self.core.heap_may_change();
+        self.with_heap_unchanged(f)
+    }
+
+    /// As [`with`](Self::with), for what a re-execution sets up: the recorded program did nothing meanwhile that could
+    /// have changed its heap.
+    pub fn with_heap_unchanged<R>(&mut self, f: impl FnOnce(&mut Context<'_, T>) -> R) -> R {
         self.core.on = self.core.recorder.is_enabled();
         self.mark();
         let depth = self.core.depth;
         self.core.depth += 1;
-        self.core.heap_may_change();
         let returned = f(&mut self.context());
         self.core.depth = depth;
         returned

@@ -249,7 +249,7 @@ fn run(snapshot: start::Snapshot) -> Result<(), RerunError> {
     let mut event_loop: Checking = builder.build_on(FedClock, FedPoller);
     let restored = event_loop.restore(state)?;
     let outside: Outside<Replayed> = event_loop.outside();
-    let local = event_loop.with(|cx| cx.local());
+    let local = event_loop.with_heap_unchanged(|cx| cx.local());
     stage::with(|stage| {
         stage.timers = restored.timers;
         (stage.outside, stage.local) = (Some(outside), Some(local));
@@ -298,7 +298,7 @@ fn step(event_loop: &mut Checking) -> bool {
         }
         (Event::InputRun { until_ns }, _) => run_on(event_loop, until_ns.map(Timestamp)),
         (Event::InputShutdown { outside: true, within_ns }, _) => {
-            event_loop.with(replayed::expect_shutdown);
+            event_loop.with_heap_unchanged(replayed::expect_shutdown);
             event_loop.outside().shutdown(within_ns);
             stage::with(|stage| stage.resumes = true);
             run_on(event_loop, None);

@@ -135,6 +135,30 @@ fn it_begins_at_any_snapshot() {
     }
 }
 
+/// Setting the check up runs nothing of the program, so it cannot have changed the program's heap.
+#[test]
+fn it_begins_where_nothing_ran_since_the_heap_was_measured() {
+    let mut policy = Policy::bun();
+    policy.snapshot_interval = Duration::from_millis(5);
+    let mut begun = 0;
+    for seed in 0..20 {
+        let events = stamped(&churn::record(policy.clone(), seed));
+        let measured = events.iter().enumerate().filter(|(_, stamped)| {
+            matches!(stamped.event, Event::SnapshotGc { sample_due_ns: Some(_), ran: false, .. })
+        });
+        for (at, _) in measured.step_by(8) {
+            let start =
+                events[..at].iter().rposition(|stamped| matches!(stamped.event, Event::TickStart { .. }));
+            if matches!(check(&events[start.unwrap()..]), Err(RerunError::NoSnapshot { .. })) {
+                continue;
+            }
+            assert_agrees(&events[start.unwrap()..]);
+            begun += 1;
+        }
+    }
+    assert!(begun > 5, "{begun} snapshots with nothing to measure");
+}
+
 #[test]
 fn it_begins_after_the_last_loss() {
     let mut policy = Policy::bun();
