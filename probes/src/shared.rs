@@ -25,7 +25,7 @@
 //! | 272 | recorders that found no place for their ring |
 //! | 280 | number of changes of the table of rings, so that a reader knows when to reread it |
 //! | 288 | inode of its time namespace, 0 if there is none to see |
-//! | 296 | last time a process that drains its own rings did so: a lower bound of its time of death; 0 if none does |
+//! | 296 | last time the process noted that it exists: at each drain of its own rings, and every 50 ms while it watches for suspensions; else 0 |
 //!
 //! A place in the table of rings takes 256 bytes:
 //!

@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "a closure between fork and exec is the only way to be a forked child here")]
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -208,6 +209,37 @@ fn a_hanging_a_stopped_and_a_killed_process_are_told_apart() {
     assert_eq!(after.flush(&mut last).unwrap().state, ProcessState::Crashed);
     assert_eq!(ticks(&last).collect::<Vec<_>>(), (1..=10).collect::<Vec<_>>());
     assert_eq!(after.running().unwrap()[0].running, Running::Task { task: TaskId(77), tag: Tag(5) });
+}
+
+/// A loop that hangs records nothing, and nothing reads its ring before the kill.
+#[test]
+fn a_process_that_was_killed_in_a_hang_is_known_to_have_hung() {
+    let mut recording = Recording::start();
+    recording.ask("write 10");
+    recording.ask("hang");
+    // "When the process last noted that it exists", in the header.
+    let ring = std::fs::File::open(&recording.path).unwrap();
+    let noted = || {
+        let mut word = [0; 8];
+        ring.read_exact_at(&mut word, 296).unwrap();
+        u64::from_le_bytes(word)
+    };
+    let at_first = noted();
+    let mut patience = 0..10_000;
+    assert!(patience.any(|_| noted() > at_first || {
+        std::thread::sleep(Duration::from_millis(5));
+        false
+    }));
+    recording.child.kill().unwrap();
+    recording.child.wait().unwrap();
+    let mut reader = ProcessReader::open(&recording.path, Start::Oldest).unwrap().with_heartbeat();
+    let mut out = Vec::new();
+    assert_eq!(reader.flush(&mut out).unwrap().state, ProcessState::Crashed);
+    let hung = out.iter().find_map(|stamped| match stamped.event {
+        Event::Running { task: Some(TaskId(77)), since, .. } => Some(stamped.at.ns_since(since)),
+        _ => None,
+    });
+    assert!(hung > Some(0), "{out:?}");
 }
 
 #[test]

@@ -2,8 +2,11 @@
 //!
 //! A thread sleeps for [`PERIOD`] again and again. If it sleeps longer, either it was ready to run and had no
 //! processor, which the kernel counts (the second number of `schedstat`), or it was not even made ready: then no thread
-//! of the process was. If the kernel does not count, nothing is reported. The thread opens a ring only once it has
+//! of the process was. If the kernel does not count, no suspension is reported. The thread opens a ring only once it has
 //! something to report.
+//!
+//! Each time it wakes up, it notes in the header that the process exists: if the process is killed while its loop hangs,
+//! its ring then shows for how long the loop hung, within [`PERIOD`].
 
 use std::fs::File;
 use std::io;
@@ -13,7 +16,7 @@ use std::ptr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::Handle;
+use super::{Handle, Inner};
 use crate::clock::{Clock, SystemClock, boottime_now};
 use crate::event::Event;
 use crate::ids::{Ticks, Timestamp};
@@ -75,27 +78,33 @@ impl Suspension {
     }
 }
 
-/// Starts watching for as long as the session lasts. If the thread cannot start or `schedstat` is unavailable, nothing
-/// is watched.
+/// Starts watching for as long as the session lasts. If the thread cannot start, nothing is watched; if `schedstat` is
+/// unavailable, no suspension is seen.
 pub(super) fn watch(session: &Arc<Handle>) {
     // It keeps nothing of the session alive: a ring without a holder means that the program crashed.
-    let (clock, handle) = (session.clock, Arc::downgrade(session));
+    let (clock, handle, inner) = (session.clock, Arc::downgrade(session), Arc::downgrade(session.inner()));
     // Signals to the process are for the program's own threads. Fault signals go to the thread that caused the fault.
     let _blocked = Blocked::all_but_faults();
     let name = "suspensions".to_owned();
-    let _ = std::thread::Builder::new().name(name).stack_size(64 << 10).spawn(move || run(clock, &handle));
+    let _ = std::thread::Builder::new()
+        .name(name)
+        .stack_size(64 << 10)
+        .spawn(move || run(clock, &handle, &inner));
 }
 
-fn run(clock: SystemClock, handle: &Weak<Handle>) -> Option<()> {
-    let schedstat = File::open("/proc/thread-self/schedstat").ok()?;
+fn run(clock: SystemClock, handle: &Weak<Handle>, inner: &Weak<Inner>) {
+    let schedstat = File::open("/proc/thread-self/schedstat").ok();
     let mut recorder: Option<Recorder> = None;
-    // The kernel accounts a thread's run time when the thread gives up its processor.
-    std::thread::sleep(PERIOD);
-    let mut last = beat(clock, &schedstat)?;
+    let mut last = None;
     while handle.strong_count() > 0 {
+        // The kernel accounts a thread's run time when the thread gives up its processor, so the first beat comes after a pause.
         std::thread::sleep(PERIOD);
-        let next = beat(clock, &schedstat)?;
-        if let Some(Suspension { alive, start, end, asleep_ns }) = Suspension::between(&last, &next) {
+        let Some(session) = inner.upgrade() else { return };
+        session.header.note_alive(clock.ticks());
+        drop(session);
+        let next = schedstat.as_ref().and_then(|schedstat| beat(clock, schedstat));
+        let suspension = last.zip(next).and_then(|(last, next)| Suspension::between(&last, &next));
+        if let Some(Suspension { alive, start, end, asleep_ns }) = suspension {
             // Hold a handle only as long as needed: dropping the last one ends the session.
             let open = || handle.upgrade()?.open("suspensions", CAPACITY_MIN, false).map(Recorder::on_ring);
             recorder = recorder.or_else(open);
@@ -105,7 +114,6 @@ fn run(clock: SystemClock, handle: &Weak<Handle>) -> Option<()> {
         }
         last = next;
     }
-    Some(())
 }
 
 /// `None` if the kernel does not count how long a thread waits for a processor.

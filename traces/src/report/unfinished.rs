@@ -10,7 +10,7 @@ use crate::units::{count, counted, duration, position};
 /// Writes what has not ended; nothing for a source that was closed after its last tick.
 pub(super) fn head(out: &mut String, summary: &Summary, columns: usize) {
     let state = match summary.source.state {
-        StateSummary::Crashed => "crashed: what came behind the last record is not known",
+        StateSummary::Crashed => &format!("crashed after {}", position(summary.span_ns)),
         StateSummary::Stopped => "stopped, by SIGSTOP or a debugger",
         StateSummary::Unclosed => "not closed: the recording was cut off, or is still being written",
         _ => "",
