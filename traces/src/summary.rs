@@ -312,8 +312,7 @@ impl Summary {
     fn of(source: SourceSummary, timeline: &Timeline) -> Self {
         let Timeline { ticks, timers, microtasks, gc, signals, .. } = timeline;
         let state = source.state;
-        // What a crashed process was in it was in until the end.
-        let unfinished = timeline.unfinished(state == StateSummary::Unclosed);
+        let unfinished = timeline.unfinished(state.end());
         let (missing, told) = (timeline.missing_with(&unfinished), timeline.families());
         let (busy_ns, poll_wait_ns) = (
             ticks.busy_ns.saturating_add(unfinished.busy_ns()),
@@ -346,7 +345,7 @@ impl Summary {
                 busy_ns,
                 poll_wait_ns,
                 utilization: Some(utilization(busy_ns, poll_wait_ns)),
-                utilization_bounds: unfinished::utilization_bounds(timeline, &unfinished, state),
+                utilization_bounds: unfinished::utilization_bounds(timeline, &unfinished),
                 run_ns: ticks.run_ns.percentiles_missing(&missing.ticks),
             },
             tasks: TasksSummary {

@@ -72,7 +72,7 @@ pub use suspensions::{Suspension, Suspensions};
 pub use tags::{RunStats, TagStats, Tags, WorstRun};
 pub use ticks::{LongestRun, PhaseTimes, TickSummary, Ticks, utilization};
 pub use timers::{LateTimer, Timers};
-pub use unfinished::{OverdueTimer, RunningTask, Unfinished, UnfinishedTick};
+pub use unfinished::{OverdueTimer, RunningTask, StreamEnd, Unfinished, UnfinishedTick};
 
 use loop_probes::event::Outcome;
 use loop_probes::ids::Timestamp;
@@ -296,7 +296,7 @@ impl Timeline {
     /// What lost records may have held, and what has not ended: together they bound every percentile.
     #[must_use]
     pub fn missing(&self) -> MissingSamples {
-        self.missing_with(&self.unfinished(false))
+        self.missing_with(&self.unfinished(StreamEnd::Known))
     }
 
     /// As [`missing`](Self::missing), with `unfinished` as what has not ended.

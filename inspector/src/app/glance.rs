@@ -15,7 +15,9 @@ use std::cmp::Ordering;
 use loop_probes::event::{GcAction, GcMode, Queue};
 use loop_probes::ids::{Tag, Timestamp};
 use loop_traces::histogram::{Histogram, Percentiles};
-use loop_traces::timeline::{Cause, GcLook, Harm, PerSecond, RunStats, TagStats, Timeline, signal_name};
+use loop_traces::timeline::{
+    Cause, GcLook, Harm, PerSecond, RunStats, StreamEnd, TagStats, Timeline, signal_name,
+};
 
 use super::fold::Fold;
 use rates::{rate_of_loops, worst_lag};
@@ -241,7 +243,7 @@ impl Glance {
     #[must_use]
     pub fn read(fold: &Fold, now: Timestamp, hangs: bool, order: Order, filter: &str) -> Self {
         let timeline = &fold.timeline;
-        let unfinished = timeline.unfinished(false);
+        let unfinished = timeline.unfinished(StreamEnd::Known);
         let missing = timeline.missing_with(&unfinished);
         let mut glance = Self {
             at: Some(now),

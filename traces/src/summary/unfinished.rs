@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::blame::since;
 use crate::source::EventSource;
-use crate::timeline::{Timeline, Unfinished, UnfinishedTick};
+use crate::timeline::{StreamEnd, Timeline, Unfinished, UnfinishedTick};
 
 /// How a source was when it was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,10 +49,14 @@ impl StateSummary {
         matches!(self, Self::Ended | Self::Closed)
     }
 
-    /// Whether it was cut off, so that what came last is unknown.
+    /// What is known about the time after its last moment.
     #[must_use]
-    pub const fn is_cut(self) -> bool {
-        matches!(self, Self::Crashed | Self::Unclosed)
+    pub const fn end(self) -> StreamEnd {
+        match self {
+            Self::Crashed => StreamEnd::Died,
+            Self::Unclosed => StreamEnd::Cut,
+            Self::Running | Self::Stopped | Self::Ended | Self::Closed | Self::Unknown => StreamEnd::Known,
+        }
     }
 }
 
@@ -104,20 +108,16 @@ pub(super) fn open_tick(timeline: &Timeline, unfinished: &Unfinished) -> Option<
 
 /// Bounds on the utilization, if part of an unfinished tick is not known to be busy or a poll, or if its continuation
 /// is unknown.
-pub(super) fn utilization_bounds(
-    timeline: &Timeline,
-    unfinished: &Unfinished,
-    state: StateSummary,
-) -> Option<[f64; 2]> {
+pub(super) fn utilization_bounds(timeline: &Timeline, unfinished: &Unfinished) -> Option<[f64; 2]> {
     let busy = timeline.ticks.busy_ns.saturating_add(unfinished.busy_ns()) as f64;
     let all = busy + timeline.ticks.poll_wait_ns.saturating_add(unfinished.poll_wait_ns()) as f64;
     let unknown =
         unfinished.ticks.iter().fold(0, |sum, tick| u64::saturating_add(sum, tick.unknown_ns)) as f64;
     let share = |busy: f64| if all + unknown > 0.0 { busy / (all + unknown) } else { 0.0 };
     let [mut low, mut high] = [share(busy), share(busy + unknown)];
-    if state.is_cut() && !unfinished.ticks.is_empty() {
+    if unfinished.end != StreamEnd::Known && !unfinished.ticks.is_empty() {
         // A crashed process remained in its last known activity until then; a recording that was cut may have gone on.
-        let is_last = |tick: &UnfinishedTick| state == StateSummary::Crashed && tick.running.is_some();
+        let is_last = |tick: &UnfinishedTick| unfinished.end == StreamEnd::Died && tick.running.is_some();
         let all = |test: fn(&UnfinishedTick) -> bool| {
             unfinished.ticks.iter().all(|tick| is_last(tick) && test(tick))
         };

@@ -62,7 +62,7 @@ proptest! {
         prop_assert_eq!(&through_file(&script, &events, records_per_block), &whole);
         let part = &events[..ends.index(events.len())];
         let (cut, replayed) = (folded(&script, part), through_file(&script, part, records_per_block));
-        prop_assert_eq!((replayed.unfinished(true), &replayed), (cut.unfinished(true), &cut));
+        prop_assert_eq!((replayed.unfinished(StreamEnd::Cut), &replayed), (cut.unfinished(StreamEnd::Cut), &cut));
 
         prop_assert_eq!(whole.ticks.count, expected.ticks);
         prop_assert_eq!(whole.ticks.incomplete, expected.incomplete_ticks);

@@ -352,13 +352,41 @@ impl Timeline {
         overdue
     }
 
-    /// Everything that has not ended. `is_cut`: the source was not closed, so what followed the last known moment is
-    /// unknown; a tick that was polling then may have gone on to run.
+    /// Everything that has not ended, in a source that ended like `end`.
     #[must_use]
-    pub fn unfinished(&self, is_cut: bool) -> Unfinished {
+    pub fn unfinished(&self, end: StreamEnd) -> Unfinished {
         let (ticks, tasks, timers) = (self.unfinished_ticks(), self.running_tasks(), self.overdue_timers());
-        Unfinished { ticks, tasks, waiting: self.waiting_tasks(), timers, is_cut }
+        let (waiting, timers_to_come) = (self.waiting_tasks(), 0);
+        let unfinished = Unfinished { ticks, tasks, waiting, timers, timers_to_come, end };
+        let timers_to_come = match end {
+            StreamEnd::Known => 0,
+            StreamEnd::Died | StreamEnd::Cut => self.timers_to_come(&unfinished),
+        };
+        Unfinished { timers_to_come, ..unfinished }
     }
+
+    /// The number of armed timers that were not due yet, in loops that may have been busy for longer than is known.
+    fn timers_to_come(&self, unfinished: &Unfinished) -> u64 {
+        let Some(as_of) = self.last else { return 0 };
+        let mut to_come = 0;
+        for tick in unfinished.growing() {
+            let Some(place) = self.open.iter().position(|open| open.source == tick.source) else { continue };
+            self.keep_alive.each_armed(place, |_, _, due, _| to_come += u64::from(due >= as_of));
+        }
+        to_come
+    }
+}
+
+/// What is known about the time after the last moment of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamEnd {
+    /// Figures are as of the last moment.
+    Known,
+    /// The process died at some later time. Everything it recorded is present, so until then it went on with what it was
+    /// doing.
+    Died,
+    /// The recording was cut off: anything may have followed.
+    Cut,
 }
 
 /// Everything in a run that has not ended.
@@ -373,8 +401,10 @@ pub struct Unfinished {
     pub waiting: Vec<WaitingTask>,
     /// Timers that are overdue, the most overdue first.
     pub timers: Vec<OverdueTimer>,
-    /// The source was not closed: what followed the last known moment is unknown.
-    pub is_cut: bool,
+    /// Armed timers that may have become overdue after the last known moment.
+    pub timers_to_come: u64,
+    /// What is known about the time after the last known moment.
+    pub end: StreamEnd,
 }
 
 impl Unfinished {
@@ -385,7 +415,7 @@ impl Unfinished {
 
     /// The ticks whose busy time may exceed what is known.
     pub fn growing(&self) -> impl Iterator<Item = &UnfinishedTick> + '_ {
-        self.ticks.iter().filter(|tick| self.is_cut || !tick.is_polling())
+        self.ticks.iter().filter(|tick| self.end == StreamEnd::Cut || !tick.is_polling())
     }
 
     /// Sum of their busy times.
@@ -431,8 +461,10 @@ impl Unfinished {
         missing.running = self.tasks.iter().map(|task| (task.tag, task.run_ns())).collect();
         add(&mut missing.waits, of(&mut self.waiting.iter().map(WaitingTask::queue_wait_ns)), 0);
         missing.waiting = self.waiting.iter().map(|task| (task.tag, task.queue_wait_ns())).collect();
-        add(&mut missing.lag, of(&mut self.timers.iter().map(OverdueTimer::lag_ns)), 0);
-        let (mut corrected, mut to_come) = (Histogram::new(), 0);
+        let overdue = of(&mut self.timers.iter().map(OverdueTimer::lag_ns));
+        add(&mut missing.lag, overdue, self.timers_to_come);
+        let (mut corrected, mut to_come) =
+            (Histogram::new(), self.timers_to_come.saturating_mul(u32::MAX.into()));
         for timer in &self.timers {
             // Skipped periods, counted as `Timers::fired` will.
             let skipped =

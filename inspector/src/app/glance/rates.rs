@@ -2,7 +2,9 @@
 
 use loop_probes::ids::Timestamp;
 use loop_traces::histogram::Percentiles;
-use loop_traces::timeline::{MissingSamples, PerSecond, SLOT_NS, Slot, Timeline, Unfinished, utilization};
+use loop_traces::timeline::{
+    MissingSamples, PerSecond, SLOT_NS, Slot, StreamEnd, Timeline, Unfinished, utilization,
+};
 
 /// A loop with at least this many ticks per second is measured over the last second, a slower one over the whole
 /// window.
@@ -45,8 +47,9 @@ pub(super) fn rate_of_loops(
     hangs: bool,
 ) -> PerSecond {
     let whole = rate(timeline, unfinished, now, hangs);
-    let each =
-        timeline.loops_apart().map(|(_, own)| rate(own, &own.unfinished(false), now, hangs).utilization);
+    let each = timeline
+        .loops_apart()
+        .map(|(_, own)| rate(own, &own.unfinished(StreamEnd::Known), now, hangs).utilization);
     PerSecond { utilization: each.reduce(f64::max).unwrap_or(whole.utilization), ..whole }
 }
 
@@ -88,7 +91,7 @@ mod tests {
             timeline.extend(&tick(2, number));
         }
         let now = Timestamp(3_000_000_000);
-        let shown = rate_of_loops(&timeline, &timeline.unfinished(false), now, false);
+        let shown = rate_of_loops(&timeline, &timeline.unfinished(StreamEnd::Known), now, false);
         assert!((shown.utilization - 1.0).abs() < 1e-9, "{shown:?}");
         assert!((shown.ticks - 200.0).abs() < 1.0, "those of both: {shown:?}");
     }

@@ -128,11 +128,15 @@ fn a_loop_that_waits_in_a_poll_is_idle() {
     let timeline = folded(&[begun(1, 100), ran(1, 110, 150), seen(Running::Poll { deadline }, 200, 5_000)]);
     let (tick, figures) = only(&timeline);
     assert_eq!((figures, tick.is_polling(), tick.running_ns()), ([100, 4_800, 0], true, 4_800));
-    let unfinished = timeline.unfinished(false);
+    let unfinished = timeline.unfinished(StreamEnd::Known);
     assert_eq!((unfinished.growing().count(), unfinished.stalls(99).count()), (0, 1));
     assert_eq!(unfinished.stalls(100).count(), 0, "the wait does not count");
     assert_eq!(unfinished.within(1_000), [0, 1_000]);
-    assert_eq!(timeline.unfinished(true).growing().count(), 1, "cut off, it may have been busy since");
+    assert_eq!(
+        timeline.unfinished(StreamEnd::Cut).growing().count(),
+        1,
+        "cut off, it may have been busy since"
+    );
 }
 
 #[test]
@@ -156,7 +160,7 @@ fn each_loop_has_its_own() {
         ticks.iter().map(|tick| (tick.source, tick.tick, tick.busy_ns, tick.poll_wait_ns)).collect();
     assert_eq!(figures, [(LOOP, Some(1), 900, 0), (OTHER, Some(8), 10, 840)]);
     assert_eq!(timeline.running_tasks().len(), 1);
-    let unfinished = timeline.unfinished(false);
+    let unfinished = timeline.unfinished(StreamEnd::Known);
     assert_eq!((unfinished.busy_ns(), unfinished.poll_wait_ns()), (910, 840));
     // The end of one loop's tick says nothing about the other's.
     let mut timeline = timeline;
@@ -214,6 +218,23 @@ fn a_queued_task_waits_until_the_last_known_moment() {
     let lost = Event::Lost { count: 1, from: Timestamp(1_000) };
     timeline.extend(&[at(1_100, lost), seen(in_task(9), 1_100, 1_200)]);
     assert_eq!(timeline.waiting_tasks(), []);
+}
+
+#[test]
+fn an_armed_timer_may_have_become_late_where_the_end_is_not_known() {
+    let ends = [StreamEnd::Known, StreamEnd::Died, StreamEnd::Cut];
+    let to_come = |running| {
+        let due = Timestamp(5_000);
+        let armed = Event::TimerArmed { timer: TimerId(3), tag: TAG, due, period_ns: None };
+        let timeline = folded(&[begun(1, 100), at(100, armed), seen(running, 110, 1_000)]);
+        ends.map(|end| {
+            let lag = timeline.missing_with(&timeline.unfinished(end)).lag;
+            (lag.unfinished().map_or(0, |lag| lag.count()), lag.longer_than(1 << 40))
+        })
+    };
+    assert_eq!(to_come(in_task(1)), [(0, 0), (0, 1), (0, 1)]);
+    let poll = Running::Poll { deadline: Some(Timestamp(5_000)) };
+    assert_eq!(to_come(poll), [(0, 0), (0, 0), (0, 1)], "a process that dies in a poll has not left it");
 }
 
 /// What the whole of a stream shows about unfinished work in a part of it.
