@@ -31,28 +31,26 @@ pub fn save(
     counts: SourceCounts,
     period: Duration,
 ) -> Result<(), WriteError> {
-    save_until(
-        writer,
-        events,
-        counts,
-        monotonic_now().plus_ns(u64::try_from(period.as_nanos()).unwrap_or(u64::MAX)),
-    )
+    let now = monotonic_now();
+    let next = now.plus_ns(u64::try_from(period.as_nanos()).unwrap_or(u64::MAX));
+    save_at(writer, events, counts, now, next)
 }
 
-/// As [`save`], with the next call at `next`.
+/// As [`save`], at `now`, with the next call at `next`.
 ///
 /// # Errors
 ///
 /// Those of [`save`].
-pub fn save_until<W: TraceOutput>(
+pub fn save_at<W: TraceOutput>(
     writer: &mut TraceWriter<W>,
     events: &[Stamped],
     counts: SourceCounts,
+    now: Timestamp,
     next: Timestamp,
 ) -> Result<(), WriteError> {
     writer.set_counts(counts);
     writer.append(events)?;
-    writer.flush_due(next)
+    writer.flush_due(now, next)
 }
 
 /// Describes what was saved, and what to do with it.

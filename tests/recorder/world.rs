@@ -15,7 +15,7 @@ use loop_probes::stamped::Stamped;
 use loop_traces::source::EventSource;
 use loop_traces::synthetic::Script;
 use loop_traces::writer::{TraceWriter, WriteOptions};
-use loopscope::sink::{SAVING_PERIOD, save_until};
+use loopscope::sink::{SAVING_PERIOD, save_at};
 
 use crate::disk::{Disk, Faults};
 
@@ -126,7 +126,7 @@ impl Recording {
         self.source.poll(&mut batch).expect("its own memory can be read");
         let next = now.plus_ns(SAVING_PERIOD.as_nanos() as u64);
         // What fails here is told by the file.
-        let _ = save_until(writer, &batch, EventSource::counts(&self.source), next);
+        let _ = save_at(writer, &batch, EventSource::counts(&self.source), now, next);
     }
 }
 

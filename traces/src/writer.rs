@@ -31,6 +31,9 @@ use crate::source::SourceCounts;
 /// Beyond half of the block limit, each further run of this many blocks doubles the age at which events are written.
 const BLOCKS_PER_DOUBLING: u64 = BLOCKS_MAX as u64 / 16;
 
+/// The share, as a divisor, by which the recorded lateness of calls shrinks with each call.
+const LATE_PARTS: u64 = 8;
+
 /// When a block is complete and gets written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WriteOptions {
@@ -150,6 +153,10 @@ pub struct TraceWriter<W: TraceOutput = NewFile> {
     only_labels: bool,
     /// Whether the gathered events include what an emitter is doing now.
     pending_now: bool,
+    /// When the next call of [`flush_due`](TraceWriter::flush_due) is planned.
+    next_call: Option<Timestamp>,
+    /// How much later than planned these calls came, lately.
+    late_ns: u64,
     counts: SourceCounts,
     counts_written: SourceCounts,
     index: Vec<u8>,
@@ -226,6 +233,8 @@ impl<W: TraceOutput> TraceWriter<W> {
             pending_labels: Vec::new(),
             only_labels: false,
             pending_now: false,
+            next_call: None,
+            late_ns: 0,
             counts: SourceCounts::default(),
             counts_written: SourceCounts::default(),
             index: Vec::new(),
@@ -295,14 +304,18 @@ impl<W: TraceOutput> TraceWriter<W> {
         self.counts = counts;
     }
 
-    /// Writes the gathered events if the oldest would be overdue at `next`, the time of the next call. Must be called
-    /// regularly, so that a loop that falls silent is saved too.
+    /// Writes the gathered events if the oldest would be overdue at the next call, planned for `next`. Must be called
+    /// regularly, so that a loop that falls silent is saved too. On a busy machine calls come later than planned, often
+    /// several in a row, so the next one is expected as late as the last ones came.
     ///
     /// # Errors
     ///
     /// As [`append`](Self::append).
-    pub fn flush_due(&mut self, next: Timestamp) -> Result<(), WriteError> {
-        let due = !self.pending.is_empty() && next.ns_since(self.pending_first) >= self.flush_ns();
+    pub fn flush_due(&mut self, now: Timestamp, next: Timestamp) -> Result<(), WriteError> {
+        let late_ns = self.next_call.replace(next).map_or(0, |planned| now.ns_since(planned));
+        self.late_ns = late_ns.max(self.late_ns - self.late_ns / LATE_PARTS);
+        let expected = next.plus_ns(self.late_ns);
+        let due = !self.pending.is_empty() && expected.ns_since(self.pending_first) >= self.flush_ns();
         if due { self.flush() } else { Ok(()) }
     }
 

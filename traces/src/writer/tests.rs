@@ -84,10 +84,48 @@ fn a_block_is_written_when_its_oldest_event_is_due() {
     let mut writer =
         TraceWriter::new(&mut file, Path::new("t"), &script.metadata(), WriteOptions::default()).unwrap();
     writer.append(&events[..10]).unwrap();
-    writer.flush_due(events[0].at.plus_ns(39_999_999)).unwrap();
+    let first = events[0].at;
+    writer.flush_due(first, first.plus_ns(39_999_999)).unwrap();
     assert_eq!(writer.stats().blocks, 0);
-    writer.flush_due(events[0].at.plus_ns(40_000_000)).unwrap();
+    writer.flush_due(first.plus_ns(30_000_000), first.plus_ns(40_000_000)).unwrap();
     assert_eq!(writer.stats().blocks, 2, "labels and records");
+}
+
+/// How old the oldest event gets that is not written yet, where calls are planned every 10 ms and come `gaps` apart, again
+/// and again.
+fn oldest_unwritten_ms(gaps: &[u64]) -> u64 {
+    const MS: u64 = 1_000_000;
+    let mut file = Vec::new();
+    let metadata = Script::default().metadata();
+    let mut writer = TraceWriter::new(&mut file, Path::new("t"), &metadata, WriteOptions::default()).unwrap();
+    let source = loop_probes::ids::SourceId(1);
+    let (mut now, mut unwritten, mut oldest_ms) = (1_000, None, 0);
+    for (round, gap) in (0..20).flat_map(|round| gaps.iter().map(move |gap| (round, gap))) {
+        // An event each millisecond, which the call at the end of the gap reads.
+        let at = |ms: u64| Timestamp(ms * MS);
+        let batch =
+            (now..now + gap).map(|ms| Stamped { at: at(ms), source, event: Event::TickStart { tick: ms } });
+        let first = *unwritten.get_or_insert(now);
+        now += gap;
+        // The first call that comes late is a surprise.
+        oldest_ms = if round == 0 { 0 } else { oldest_ms.max(now - first) };
+        let blocks = writer.stats().blocks;
+        writer.append(&batch.collect::<Vec<_>>()).unwrap();
+        writer.flush_due(at(now), at(now + 10)).unwrap();
+        if writer.stats().blocks > blocks {
+            unwritten = None;
+        }
+    }
+    oldest_ms
+}
+
+#[test]
+fn calls_that_come_late_again_and_again_are_expected_late() {
+    for (gaps, oldest_ms) in
+        [(&[10; 4], 30), (&[15; 4], 30), (&[25; 4], 25), (&[28; 4], 28), (&[10, 10, 30, 10], 40)]
+    {
+        assert_eq!(oldest_unwritten_ms(gaps), oldest_ms, "{gaps:?}");
+    }
 }
 
 #[test]
