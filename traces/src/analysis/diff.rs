@@ -201,7 +201,11 @@ pub fn compare(base: &[Run], candidate: &[Run], options: &Options) -> Comparison
         alpha: ALPHA,
         descriptive: changes::all(base, candidate, &options.primaries),
         machine_speed: speed.range(),
-        notes: comparable::notes(base, candidate).into_iter().chain(pressure.note()).collect(),
+        notes: comparable::several_loops(base, candidate, &options.primaries)
+            .into_iter()
+            .chain(comparable::notes(base, candidate))
+            .chain(pressure.note())
+            .collect(),
         pressure,
         primary,
     }

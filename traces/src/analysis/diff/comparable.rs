@@ -5,7 +5,10 @@
 
 use std::collections::BTreeSet;
 
+use loop_probes::text::printable;
+
 use super::Run;
+use crate::analysis::metric::Metric;
 use crate::analysis::statistics::median;
 use crate::source::{IMPORT, RERUN, RERUN_OF};
 use crate::units::{count, duration, percent, rate};
@@ -137,7 +140,7 @@ fn differs(
 }
 
 fn shown(text: &str) -> String {
-    if text.is_empty() { "none".to_owned() } else { loop_probes::text::printable(text) }
+    if text.is_empty() { "none".to_owned() } else { printable(text) }
 }
 
 /// Checks settings other than the seed and the intended differences: the load, and environment variables.
@@ -146,7 +149,7 @@ fn settings(runs: &[&Run]) -> Vec<Incomparable> {
     let names: BTreeSet<&String> = known.flat_map(|metadata| metadata.settings.keys()).collect();
     let meant = |name: &str| [SEED, IMPORT, RERUN, RERUN_OF].contains(&name) || TREATMENTS.contains(&name);
     let judged = names.into_iter().filter(|name| !meant(name)).filter_map(|name| {
-        let what = format!("the setting {}", loop_probes::text::printable(name));
+        let what = format!("the setting {}", printable(name));
         differs(runs, &what, "record both sides with the same settings", |run| {
             Some(run.metadata.as_ref()?.settings.get(name).cloned().unwrap_or_default())
         })
@@ -228,7 +231,6 @@ pub fn notes(base: &[Run], candidate: &[Run]) -> Vec<String> {
         }
     }
     for (run, (of, changes)) in runs.iter().filter_map(|run| Some((run, rerun_of(run)?))) {
-        let printable = loop_probes::text::printable;
         notes.push(format!(
             "{} is an estimate: {} executed again by a model, {}; `loopscope rerun` says by how much the model may be off",
             run.name,
@@ -270,6 +272,29 @@ pub fn notes(base: &[Run], candidate: &[Run]) -> Vec<String> {
     }
     notes.extend(one_after_the_other(base, candidate));
     notes
+}
+
+/// Some figures are not measured for several loops together. If that is why one of `primaries` has no value, says how to
+/// compare one loop.
+pub(super) fn several_loops(base: &[Run], candidate: &[Run], primaries: &[Metric]) -> Option<String> {
+    let summaries = || base.iter().chain(candidate).map(|run| &run.summary);
+    let several = || summaries().filter(|summary| summary.has_several_loops());
+    // If it has no value in any loop, the number of loops is not the reason.
+    let of_loop = primaries.iter().filter(|metric| metric.is_of_each_loop()).find_map(|metric| {
+        let without = several().filter(|summary| metric.of(summary).is_none());
+        let owns = without.flat_map(|summary| summary.loops.iter().map(move |own| (summary, own)));
+        let of_one = owns.map(|(summary, own)| (summary, metric.on_loop(&own.name)));
+        let mut measured = of_one.filter(|(summary, of_one)| of_one.of(summary).is_some());
+        measured.next().map(|(_, of_one)| (metric, of_one))
+    });
+    let (metric, of_one) = of_loop?;
+    let names: BTreeSet<&str> =
+        several().flat_map(|summary| &summary.loops).map(|own| own.name.as_str()).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    Some(printable(&format!(
+        "{metric} is not measured for several loops together ({}): `--primary {of_one}` compares one",
+        names.join(", "),
+    )))
 }
 
 /// All runs of one side came before all of the other: any change of the machine in between looks like a difference

@@ -10,7 +10,7 @@ use crate::histogram::{Histogram, Percentiles};
 use crate::source::EventSource as _;
 use crate::summary::TagSummary;
 use crate::synthetic::Script;
-use crate::timeline::Timeline;
+use crate::timeline::{Timeline, TimelineConfig};
 
 /// The figures a run is made from.
 pub(crate) struct Imagined {
@@ -413,4 +413,33 @@ fn a_re_execution_is_compared_and_marked_as_an_estimate() {
         notes.contains("run 5 is an estimate: a.looptrace executed again by a model, --policy quickjs"),
         "{notes}"
     );
+}
+
+#[test]
+fn what_several_loops_have_no_figure_for_is_compared_by_loop() {
+    let run = |name: &str| {
+        let mut timeline = Timeline::new(TimelineConfig::default());
+        timeline.extend(&crate::timeline::two_loops());
+        Run {
+            name: name.to_owned(),
+            summary: Summary::new(&Script::default().source(), &timeline),
+            metadata: None,
+        }
+    };
+    let compared = |primary: &str| {
+        let options = Options { primaries: vec![primary.parse().unwrap()], ..Options::default() };
+        let compared = compare(&[run("a")], &[run("b")], &options);
+        (compared.primary[0].effect.is_some(), compared.notes[0].clone())
+    };
+    let (has_effect, note) = compared("ticks.run.p99");
+    assert!(!has_effect);
+    assert_eq!(
+        note,
+        "ticks.run.p99 is not measured for several loops together (source 1, source 2): \
+         `--primary loop.source 1.ticks.run.p99` compares one"
+    );
+    let (has_effect, note) = compared("loop.source 1.ticks.run.p99");
+    assert!(has_effect && !note.contains("several loops"), "{note}");
+    let (_, note) = compared("gc.run.p99");
+    assert!(!note.contains("several loops"), "no loop has one: {note}");
 }
