@@ -6,6 +6,7 @@
 mod program;
 
 use std::path::Path;
+use std::process::Stdio;
 
 use loop_probes::metadata::Metadata;
 use loop_traces::writer::{TraceWriter, WriteOptions};
@@ -71,6 +72,24 @@ fn exits(place: &Place, what: &str, gate: &str) -> [Option<i32>; 2] {
         place.run(&arguments).status.code()
     };
     [code(&[]), code(&["--strict"])]
+}
+
+#[test]
+fn a_recording_of_a_process_that_crashed_says_so() {
+    let place = Place::new();
+    let recorded = place.file("crashed.looptrace");
+    let mut demo = place.demo(&[]);
+    let arguments = ["record", &demo.pid().to_string(), "-o", text(&recorded)];
+    let mut command = place.command(&arguments);
+    let mut recorder = Running::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
+    let ticks = |told: Value| told["ticks"]["count"].as_u64() > Some(0);
+    wait_for("a recording", || place.told(text(&recorded)).is_some_and(ticks));
+    demo.kill();
+    assert!(recorder.wait().success(), "the process ended, and so does its recording");
+    let told = place.told(text(&recorded)).unwrap();
+    assert_eq!((&told["source"]["state"], &told["closed"]), (&"crashed".into(), &false.into()));
+    let shown = place.succeed(&["report", text(&recorded)]);
+    assert!(shown.contains("\ncrashed after 00:"), "{shown}");
 }
 
 #[test]

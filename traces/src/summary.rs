@@ -280,7 +280,7 @@ impl Summary {
             pid: metadata.pid,
             policy: printable(&metadata.policy),
             import: ImportSummary::of(metadata),
-            state: StateSummary::of(source),
+            state: StateSummary::of(source, timeline),
         };
         Self::of(source.clone(), timeline).with_loops(&source, timeline)
     }

@@ -151,6 +151,8 @@ pub struct Timeline {
     pub stopped: Option<Stopped>,
     /// Contention for processors.
     pub pressure: Pressure,
+    /// The process died while it was recorded.
+    pub has_crashed: bool,
     /// Events folded.
     pub events: u64,
     /// Snapshots completed.
@@ -204,6 +206,7 @@ impl Timeline {
             shutdown: None,
             stopped: None,
             pressure: Pressure::default(),
+            has_crashed: false,
             events: 0,
             snapshots: 0,
             lost_records: 0,

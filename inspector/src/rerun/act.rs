@@ -233,6 +233,7 @@ impl Acts {
             | Event::Calibration { .. }
             | Event::Running { .. }
             | Event::Pressure { .. }
+            | Event::Crashed {}
             | Event::Suspended { .. }
             | Event::Phase { .. }
             | Event::Span { .. }

@@ -63,6 +63,7 @@ macro_rules! vocabulary {
             /// # Errors
             ///
             /// [`DecodeError`] where the kind is unknown or a value is out of range.
+            #[expect(clippy::redundant_closure_call, reason = "only an event without fields has nothing that can fail")]
             pub fn from_fields(code: u8, at: T, fields: &Fields) -> Result<Self, DecodeError> {
                 let mut from = Reading::new(fields);
                 let event = match code {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::{NowRunning, ProcessReader, ProcessState, ReadError, WATERMARK_NS};
 use crate::clock::Clock;
+use crate::event::Event;
 use crate::ids::{SourceId, Ticks, Timestamp};
 use crate::recorder::Running;
 use crate::stamped::Stamped;
@@ -50,10 +51,11 @@ impl Heartbeat {
         }
     }
 
-    /// Appends to `out` what all in `running` were doing when the stream ended, at `last`.
+    /// Appends to `out` what all in `running` were doing when their process died, some time after `last`.
     pub(super) fn end(&mut self, running: &[NowRunning], last: Timestamp, out: &mut Vec<Stamped>) {
         if !std::mem::replace(&mut self.is_over, true) {
             self.all(running, last, out);
+            out.push(Stamped { at: self.round_at, source: SourceId(0), event: Event::Crashed {} });
         }
     }
 
@@ -154,9 +156,13 @@ mod tests {
         let mut out = Vec::new();
         heartbeat.end(&[emitter], Timestamp(5), &mut out);
         heartbeat.end(&[emitter], Timestamp(5), &mut out);
+        let at = Timestamp(9);
         assert_eq!(
             out,
-            [Stamped { at: Timestamp(9), source: SourceId(1), event: Running::Outside.event(Timestamp(9)) }]
+            [
+                Stamped { at, source: SourceId(1), event: Running::Outside.event(at) },
+                Stamped { at, source: SourceId(0), event: Event::Crashed {} },
+            ]
         );
     }
 }

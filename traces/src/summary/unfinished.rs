@@ -20,7 +20,7 @@ pub enum StateSummary {
     Stopped,
     /// The process ended its session.
     Ended,
-    /// The process is gone and did not end its session.
+    /// The process is gone and did not end its session; of a recording, it went so while it was recorded.
     Crashed,
     /// The recording was closed.
     Closed,
@@ -32,12 +32,13 @@ pub enum StateSummary {
 }
 
 impl StateSummary {
-    pub(super) fn of(source: &(impl EventSource + ?Sized)) -> Self {
+    pub(super) fn of(source: &(impl EventSource + ?Sized), timeline: &Timeline) -> Self {
         match source.process_state() {
             Some(ProcessState::Running) => Self::Running,
             Some(ProcessState::Stopped) => Self::Stopped,
             Some(ProcessState::Ended) => Self::Ended,
             Some(ProcessState::Crashed) => Self::Crashed,
+            None if source.is_closed() && timeline.has_crashed => Self::Crashed,
             None if source.is_closed() => Self::Closed,
             None => Self::Unclosed,
         }

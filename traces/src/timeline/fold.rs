@@ -36,6 +36,11 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         timeline.pressure.add(start, at, [waited_ns, stolen_ns, delayed_ns]);
         return;
     }
+    if let Event::Crashed {} = event {
+        timeline.has_crashed = true;
+        timeline.last = timeline.last.map(|last| last.max(at));
+        return;
+    }
     timeline.last = Some(timeline.last.map_or(at, |last| last.max(at)));
     // The first one is mostly the earliest: times may go back a little across emitters.
     timeline.first = Some(timeline.first.map_or_else(|| start_of(stamped), |first| first.min(at)));
@@ -289,7 +294,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
 
 /// As [`fold`], but only for what breakdowns are made of: ticks, what happened in them, and what is missing.
 pub(super) fn follow(timeline: &mut Timeline, stamped: &Stamped) {
-    if let Event::Label { .. } | Event::Pressure { .. } = stamped.event {
+    if let Event::Label { .. } | Event::Pressure { .. } | Event::Crashed {} = stamped.event {
         return;
     }
     let place = timeline.place_of(stamped);

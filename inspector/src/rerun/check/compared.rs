@@ -16,6 +16,7 @@ pub(super) const fn is_compared<T>(event: &Event<T>) -> bool {
             | Event::Calibration { .. }
             | Event::Running { .. }
             | Event::Pressure { .. }
+            | Event::Crashed {}
             | Event::Suspended { .. }
             | Event::Phase { .. }
             | Event::SlowTask { .. }
