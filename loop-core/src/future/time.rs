@@ -98,8 +98,8 @@ impl Interval {
         Self { inbox, period, armed: None }
     }
 
-    /// Returns true at the next tick; false as soon as the loop shuts down, so that `while
-    /// interval.tick().await { … }` ends with its loop. Ticks that were not awaited merge into one.
+    /// Returns true at the next tick; false as soon as the loop shuts down, so that
+    /// `while interval.tick().await { … }` ends with its loop. Ticks that were not awaited merge into one.
     pub async fn tick(&mut self) -> bool {
         let wait = self.armed.get_or_insert_with(|| {
             let wait = Wait::new();

@@ -229,8 +229,8 @@ impl<S> Watched<S> {
 }
 
 impl Watched<TcpListener> {
-    /// The next connection; `None` as soon as the loop shuts down, since it then accepts nothing new: `while let
-    /// Some((stream, peer)) = listener.accept().await? { … }` ends with its loop.
+    /// The next connection; `None` as soon as the loop shuts down, since it then accepts nothing new:
+    /// `while let Some((stream, peer)) = listener.accept().await? { … }` ends with its loop.
     ///
     /// # Errors
     ///

@@ -2,8 +2,8 @@
 //!
 //! Producers can interrupt each other anywhere, so a place is first *claimed*, by moving the tail with a
 //! compare-and-swap, then filled, then *published*. Each slot's turn says what it is ready for, following Dmitry
-//! Vyukov's bounded queue: lap `l` may claim it; it holds the published item of lap `l`; it was emptied, and lap `l
-//! + 1` may claim it. A take stops at a slot that is claimed and not yet published; the next take continues there.
+//! Vyukov's bounded queue: lap `l` may claim it; it holds the published item of lap `l`; it was emptied, and lap
+//! `l + 1` may claim it. A take stops at a slot that is claimed and not yet published; the next take continues there.
 //!
 //! A take first claims everything published with one compare-and-swap of the head and then empties it slot by slot:
 //! so no item goes to two takers, and a taker pays once for many items.

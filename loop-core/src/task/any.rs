@@ -39,13 +39,13 @@ impl<T: Task> Any<T> {
         Self { tag: tag_of_label(label), body: Body::Repeat(Rc::new(RefCell::new(run))) }
     }
 
-    /// Implements [`Task::tag`] for the enclosing enum.
+    /// For use in [`Task::tag`] of the enclosing enum.
     #[must_use]
     pub fn tag(&self) -> TagOf {
         TagOf::Global(self.tag)
     }
 
-    /// Implements [`Task::run`] for the enclosing enum.
+    /// For use in [`Task::run`] of the enclosing enum.
     ///
     /// # Panics
     ///
@@ -57,7 +57,7 @@ impl<T: Task> Any<T> {
         }
     }
 
-    /// Implements [`Task::again`] for the enclosing enum.
+    /// For use in [`Task::again`] of the enclosing enum.
     #[must_use]
     pub fn again(&self) -> Option<Self> {
         match &self.body {

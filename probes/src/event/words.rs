@@ -336,7 +336,7 @@ words! {
     RunningKind {
         /// Between ticks, or not started.
         1 Outside = "outside",
-        /// In a phase, in no task of it.
+        /// In a phase, between its tasks.
         2 Phase = "phase",
         /// In a task.
         3 Task = "task",
