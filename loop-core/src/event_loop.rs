@@ -316,7 +316,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.with_heap_unchanged(f)
     }
 
-    /// As [`with`](Self::with), for what a re-execution sets up: the recorded program did nothing meanwhile that could
+    /// Like [`with`](Self::with), for the set-up of a re-execution: the recorded program did nothing here that could
     /// have changed its heap.
     pub fn with_heap_unchanged<R>(&mut self, f: impl FnOnce(&mut Context<'_, T>) -> R) -> R {
         self.core.on = self.core.recorder.is_enabled();

@@ -483,7 +483,7 @@ vocabulary! {
         /** Threads of the process waited for a processor, all together. */ delayed_ns: Option<u64>, ;
         /** From here on. */ start
     }
-    /// The process is gone and did not end its session: it died at some time after the record's, the last at which it is
-    /// known to have existed. Written by the recorder, for the process as a whole, as the last event.
+    /// The process is gone without ending its session: it died some time after the record's time, when it was last
+    /// known to exist. Written by the recorder, for the whole process, as the last event.
     83 Crashed = "crashed" { ; }
 }

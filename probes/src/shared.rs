@@ -25,7 +25,7 @@
 //! | 272 | recorders that found no place for their ring |
 //! | 280 | number of changes of the table of rings, so that a reader knows when to reread it |
 //! | 288 | inode of its time namespace, 0 if there is none to see |
-//! | 296 | last time the process noted that it exists: at each drain of its own rings, and every 50 ms while it watches for suspensions; else 0 |
+//! | 296 | last note that the process exists: per drain of its rings, per 50 ms if it watches suspensions; else 0 |
 //!
 //! A place in the table of rings takes 256 bytes:
 //!

@@ -15,10 +15,10 @@ pub struct Stamped {
 }
 
 impl Stamped {
-    /// Of a timer that fired: when it was due, and when its callback began. The timer lag lies between them. A pass
-    /// compares all due timers with one reading of the clock, so a callback begins later than that reading (`fired`)
-    /// where others of the pass ran before it. The record has the time of its beginning, by another clock than the
-    /// loop's: never before the reading.
+    /// For a timer that fired: its due time, and the beginning of its callback. The timer lag is the time between
+    /// them. A pass compares all due timers with one clock reading, so a callback begins later than that reading
+    /// (`fired`) if others of the pass ran before it. The record has the time of its beginning, by another clock
+    /// than the loop's: never before the reading.
     #[must_use]
     pub const fn timer_wait(&self) -> Option<(Timestamp, Timestamp)> {
         match self.event {

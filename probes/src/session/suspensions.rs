@@ -1,12 +1,12 @@
 //! Detects times in which nothing of the process ran: it was stopped (SIGSTOP, Ctrl-Z), frozen, or the machine slept.
 //!
 //! A thread sleeps for [`PERIOD`] again and again. If it sleeps longer, either it was ready to run and had no
-//! processor, which the kernel counts (the second number of `schedstat`), or it was not even made ready: then no thread
-//! of the process was. If the kernel does not count, no suspension is reported. The thread opens a ring only once it has
-//! something to report.
+//! processor, which the kernel counts (the second number of `schedstat`), or it was not even made ready: then no
+//! thread of the process was. If the kernel does not count, no suspension is reported. The thread opens a ring only
+//! once it has something to report.
 //!
-//! Each time it wakes up, it notes in the header that the process exists: if the process is killed while its loop hangs,
-//! its ring then shows for how long the loop hung, within [`PERIOD`].
+//! Each time it wakes up, it notes in the header that the process exists: if the process is killed while its loop
+//! hangs, its ring then shows for how long the loop hung, to within [`PERIOD`].
 
 use std::fs::File;
 use std::io;
@@ -97,7 +97,8 @@ fn run(clock: SystemClock, handle: &Weak<Handle>, inner: &Weak<Inner>) {
     let mut recorder: Option<Recorder> = None;
     let mut last = None;
     while handle.strong_count() > 0 {
-        // The kernel accounts a thread's run time when the thread gives up its processor, so the first beat comes after a pause.
+        // The kernel accounts a thread's run time when it gives up its processor, so the first beat comes after a
+        // pause.
         std::thread::sleep(PERIOD);
         let Some(session) = inner.upgrade() else { return };
         session.header.note_alive(clock.ticks());
