@@ -46,7 +46,8 @@ impl Histogram {
         self.total = self.total.saturating_add(value);
     }
 
-    /// Adds one value `count` times. Beyond [`COUNT_MAX`] in all, nothing is added: sums of counts must not overflow.
+    /// Adds one value `count` times. Nothing is added beyond [`COUNT_MAX`] in total, so that sums of counts cannot
+    /// overflow.
     #[inline]
     pub(crate) fn record_many(&mut self, value: u64, count: u64) {
         let count = count.min(COUNT_MAX.saturating_sub(self.count()));
@@ -123,7 +124,7 @@ impl Histogram {
         self.buckets.value_at_quantile(quantile).min(self.max)
     }
 
-    /// As [`quantile`](Self::quantile); `None` when empty: the median of nothing is not zero.
+    /// As [`quantile`](Self::quantile), but `None` when empty: the median of nothing is not zero.
     #[must_use]
     pub fn known_quantile(&self, quantile: f64) -> Option<u64> {
         (!self.is_empty()).then(|| self.quantile(quantile))

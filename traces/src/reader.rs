@@ -259,7 +259,7 @@ impl<R: Read + Seek> TraceReader<R> {
     ///
     /// # Errors
     ///
-    /// [`ReadError::Io`] when the file cannot be read.
+    /// [`ReadError::Io`] if the file cannot be read.
     pub fn seek(&mut self, at: Timestamp) -> Result<(), ReadError> {
         // Blocks are in merged order: in a file by this writer their end times never decrease.
         self.next = self.blocks.partition_point(|block| block.header.last < at);

@@ -143,7 +143,7 @@ pub struct Timeline {
     pub pumps: Pumps,
     /// Spawned futures.
     pub futures: Futures,
-    /// What keeps the loop alive.
+    /// Active handles: what keeps the loop alive.
     pub keep_alive: KeepAlive,
     /// The last shutdown, from the moment it began.
     pub shutdown: Option<Shutdown>,

@@ -136,7 +136,7 @@ pub enum DamageKind {
     /// The index is unusable; the blocks were found without it.
     #[error("it is a damaged index; all blocks were found without it")]
     Index,
-    /// More blocks than a reader keeps track of.
+    /// More blocks than the format allows.
     #[error("the file has more blocks than the format allows")]
     TooManyBlocks,
 }

@@ -12,7 +12,7 @@ use crate::units::{counted, duration};
 /// Precedes a figure that lost records could change.
 pub(super) const MARK: char = '~';
 
-/// Stands before a figure that is known from below only.
+/// Precedes a figure that is only a lower bound.
 pub(super) const AT_LEAST: char = '≥';
 
 /// The statistics shown of a distribution.

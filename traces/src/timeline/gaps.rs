@@ -17,7 +17,7 @@ pub(crate) struct Gap {
 /// What is missing from one emitter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Gaps {
-    /// Nothing is known of the time before.
+    /// Nothing is known of the time before this.
     known_from: Timestamp,
     any_tick: bool,
     kept: Recent<Gap>,

@@ -47,7 +47,7 @@ pub struct Gc {
     pub skip: u64,
     /// The last decisions, excluding repeats of "nothing to do".
     pub decisions: Recent<GcLook>,
-    /// The last decision, whatever it was.
+    /// The last decision of any kind.
     pub last: Option<GcLook>,
     /// Extents of collections.
     pub run_ns: Histogram,

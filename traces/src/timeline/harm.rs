@@ -85,7 +85,7 @@ const LANES_MAX: usize = 8;
 /// Most waits that may end in one tick; further ones are charged as not kept.
 const WAITS_MAX: usize = 1 << 14;
 
-/// One wait that was too long.
+/// A wait that was too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wait {
     pub(crate) kind: Waiter,

@@ -20,7 +20,7 @@ use refs::Refs;
 pub struct RefName {
     /// Its kind.
     pub what: RefKind,
-    /// Its tag; untagged where it has none.
+    /// Its tag; `untagged` if it has none.
     pub tag: Tag,
     /// Its name, where that is not a tag's.
     pub label: Option<LabelId>,

@@ -6,7 +6,7 @@ use loop_probes::ids::Timestamp;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pressure {
-    /// The time for which there are counts; 0 where none were sampled.
+    /// The time covered by the counts; 0 if none were sampled.
     pub observed_ns: u64,
     /// Time in which any task of the machine waited for a processor; `None` unless the kernel reported it throughout.
     pub waited_ns: Option<u64>,

@@ -180,7 +180,7 @@ impl Queues {
         self.queue_mut(Queue::Agenda).sampled(OF_THE_PROCESS, at, depth);
     }
 
-    /// The agenda grew to this depth.
+    /// Records that the agenda reached this depth.
     pub(crate) fn agenda_reached(&mut self, at: Timestamp, depth: u32) {
         self.queue_mut(Queue::Agenda).reached(OF_THE_PROCESS, at, depth);
     }

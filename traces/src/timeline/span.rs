@@ -25,7 +25,7 @@ pub enum SpanKind {
     Phase(Phase),
     /// The wait for readiness: not busy time.
     Poll {
-        /// Why it had this timeout.
+        /// The reason for its timeout.
         reason: PollReason,
         /// Sources that were ready.
         ready: u32,

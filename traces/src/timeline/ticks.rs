@@ -79,7 +79,7 @@ pub struct TickSummary {
     pub longest: Option<LongestRun>,
     /// Timers that fired in it.
     pub timers_fired: u32,
-    /// Of these, later than the limit.
+    /// Of these, the ones later than the limit.
     pub timers_late: u32,
     /// Microtasks that ran in it.
     pub microtasks_run: u32,

@@ -76,7 +76,7 @@ pub struct Timers {
     pub skipped: u64,
     /// Timers that fired later than the limit.
     pub late: u64,
-    /// Timer lag: fired less due, one sample for each firing.
+    /// Timer lag: the time from due to fired, one sample for each firing.
     pub lag_ns: Histogram,
     /// Timer lag with a sample for each period that a late interval skipped.
     pub lag_corrected_ns: Histogram,

@@ -83,7 +83,7 @@ impl Seen {
 pub struct UnfinishedTick {
     /// The loop it belongs to.
     pub source: SourceId,
-    /// Its number; `None` where its beginning was not seen.
+    /// Its number; `None` if its beginning was not seen.
     pub tick: Option<u64>,
     /// When it began, or, if its beginning was not seen, when its current activity began.
     pub start: Timestamp,
@@ -95,7 +95,7 @@ pub struct UnfinishedTick {
     pub poll_wait_ns: u64,
     /// Of the time until the last known moment, the part not known to be busy or a poll.
     pub unknown_ns: u64,
-    /// What it was last seen in, and since when; `None` where that is not known.
+    /// Its last known activity, and since when; `None` if unknown.
     pub running: Option<(Running, Timestamp)>,
 }
 
@@ -106,7 +106,7 @@ impl UnfinishedTick {
         matches!(self.running, Some((Running::Poll { .. }, _)))
     }
 
-    /// What it was last seen in: `task ReadFile #12`, `phase timers`, `poll`.
+    /// Describes its last known activity: `task ReadFile #12`, `phase timers`, `poll`.
     #[must_use]
     pub fn describe(&self, labels: &Labels) -> Option<String> {
         Some(match self.running?.0 {
@@ -335,7 +335,7 @@ impl Timeline {
         waiting
     }
 
-    /// The timers that were due at the last known moment and have not fired, the most overdue first.
+    /// Timers that were due at the last known moment and had not fired, most overdue first.
     #[must_use]
     pub fn overdue_timers(&self) -> Vec<OverdueTimer> {
         let Some(as_of) = self.last else { return Vec::new() };
@@ -399,7 +399,7 @@ pub struct Unfinished {
     pub tasks: Vec<RunningTask>,
     /// Queued tasks, longest wait first.
     pub waiting: Vec<WaitingTask>,
-    /// Timers that are overdue, the most overdue first.
+    /// Overdue timers, most overdue first.
     pub timers: Vec<OverdueTimer>,
     /// Armed timers that may have become overdue after the last known moment.
     pub timers_to_come: u64,

@@ -76,7 +76,7 @@ impl Many {
 /// A name, its share of the time, and its values.
 type Found = (String, f64, Sides);
 
-/// All that `metric` is the largest of, in every run.
+/// Finds all that `metric` is the largest of, in every run.
 fn found(metric: &Metric, base: &[Run], candidate: &[Run], speed: &Speed) -> Vec<Found> {
     let runs = || base.iter().chain(candidate);
     let each: BTreeSet<String> =

@@ -83,7 +83,7 @@ impl Nest {
             return Nested::TooDeep;
         }
         if self.stack.capacity() == 0 {
-            // Most of many threads have one slice open at a time.
+            // Most threads of a file with many have one slice open at a time.
             self.stack.reserve_exact(1);
         }
         self.stack.push(slice);

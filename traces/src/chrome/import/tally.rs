@@ -51,7 +51,7 @@ pub mod repaired {
 
 /// Kinds of input missing from the result.
 pub mod dropped {
-    /// Events that are no valid JSON.
+    /// Events that are not valid JSON.
     pub const MALFORMED: &str = "malformed_event";
     /// Events longer than the limit.
     pub const TOO_LONG: &str = "event_too_long";
@@ -63,7 +63,7 @@ pub mod dropped {
     pub const TRAILING: &str = "after_the_end";
     /// Events without a phase, or with one that the format does not define.
     pub const UNKNOWN_PHASE: &str = "unknown_phase";
-    /// Events that need a time and have none.
+    /// Events that need a time but have none.
     pub const NO_TIME: &str = "no_time";
     /// Events before zero.
     pub const NEGATIVE_TIME: &str = "negative_time";

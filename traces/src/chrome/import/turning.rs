@@ -8,7 +8,7 @@ use super::nest::{Nest, Nested, Slice};
 use super::role::{Role, Roles};
 use super::threads::Thread;
 
-/// Where and when something was posted that runs later.
+/// Where and when something was posted, to run later.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Post {
     pub(super) at: i64,

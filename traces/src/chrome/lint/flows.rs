@@ -244,7 +244,7 @@ fn unquoted(json: &str) -> Option<Cow<'_, str>> {
 /// An id as JavaScript turns it into a key: text unchanged, a number as printed.
 fn as_property(json: &str) -> Cow<'_, str> {
     unquoted(json).unwrap_or_else(|| match json.parse::<f64>() {
-        // Without the sign of a zero.
+        // Adding 0 drops the sign of a negative zero.
         Ok(number) => Cow::Owned((number + 0.0).to_string()),
         Err(_) => Cow::Borrowed(json),
     })

@@ -101,7 +101,7 @@ impl Cause {
         kind << 32 | which
     }
 
-    /// It stands for unknown time and blames nothing.
+    /// Whether it stands for unknown time, with nothing to blame.
     #[must_use]
     pub const fn is_ignorance(&self) -> bool {
         matches!(self, Self::BeforeRecording | Self::NotKept | Self::Unknown | Self::Unattributed)

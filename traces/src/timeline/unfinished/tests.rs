@@ -188,7 +188,8 @@ fn an_overdue_timer_is_late_by_what_is_known() {
     assert_eq!(late, [(TimerId(2), 800, Some(100)), (TimerId(1), 700, None)]);
 }
 
-/// Three tasks are queued; the first runs and does not end. Of another loop nothing is known since they were queued.
+/// Three tasks are queued; the first runs and does not end. Of the other loop, nothing is known after its task was
+/// queued.
 #[test]
 fn a_queued_task_waits_until_the_last_known_moment() {
     let queue = |task, depth, queued| {
