@@ -31,7 +31,7 @@ use crate::source::SourceCounts;
 /// Beyond half of the block limit, each further run of this many blocks doubles the age at which events are written.
 const BLOCKS_PER_DOUBLING: u64 = BLOCKS_MAX as u64 / 16;
 
-/// The share, as a divisor, by which the recorded lateness of calls shrinks with each call.
+/// Divisor: the recorded delay of calls shrinks by this fraction with each call.
 const LATE_PARTS: u64 = 8;
 
 /// When a block is complete and gets written.
@@ -155,7 +155,7 @@ pub struct TraceWriter<W: TraceOutput = NewFile> {
     pending_now: bool,
     /// When the next call of [`flush_due`](TraceWriter::flush_due) is planned.
     next_call: Option<Timestamp>,
-    /// How much later than planned these calls came, lately.
+    /// How late the recent calls came, compared with the plan.
     late_ns: u64,
     counts: SourceCounts,
     counts_written: SourceCounts,

@@ -22,7 +22,7 @@ pub struct MemorySource {
     counts: SourceCounts,
     process: Option<ProcessState>,
     is_closed: bool,
-    /// Not a slice: making one of the vector would need both in memory.
+    /// Not a boxed slice, because converting the vector would need both in memory.
     events: Arc<Vec<Stamped>>,
     next: usize,
 }

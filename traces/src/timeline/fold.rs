@@ -42,7 +42,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         return;
     }
     timeline.last = Some(timeline.last.map_or(at, |last| last.max(at)));
-    // The first one is mostly the earliest: times may go back a little across emitters.
+    // The first event is usually the earliest, but times may go back a little across emitters.
     timeline.first = Some(timeline.first.map_or_else(|| start_of(stamped), |first| first.min(at)));
 
     let place = timeline.place_of(stamped);

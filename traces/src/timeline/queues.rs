@@ -279,7 +279,7 @@ impl Queues {
                 let is_unclear =
                     emitter.is_some_and(|emitter| !emitter.waiting.ran(task) && emitter.has_lost);
                 if is_unclear && !was_immediate {
-                    // What queued it was lost, and so is which of these it was in.
+                    // The record of its queueing was lost, so it is unknown which of these queues it was in.
                     for queue in [Queue::Immediates, Queue::Tasks] {
                         self.queue_mut(queue).change(start, |depths| depths.lost(place, start));
                     }

@@ -382,8 +382,8 @@ impl Timeline {
 pub enum StreamEnd {
     /// Figures are as of the last moment.
     Known,
-    /// The process died at some later time. Everything it recorded is present, so until then it went on with what it was
-    /// doing.
+    /// The process died at some later time. Everything it recorded is present, so until then it kept doing what it was
+    /// last seen doing.
     Died,
     /// The recording was cut off: anything may have followed.
     Cut,

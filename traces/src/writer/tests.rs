@@ -91,8 +91,7 @@ fn a_block_is_written_when_its_oldest_event_is_due() {
     assert_eq!(writer.stats().blocks, 2, "labels and records");
 }
 
-/// How old the oldest event gets that is not written yet, where calls are planned every 10 ms and come `gaps` apart, again
-/// and again.
+/// The greatest age of unwritten events, if calls are planned every 10 ms and come `gaps` apart, repeatedly.
 fn oldest_unwritten_ms(gaps: &[u64]) -> u64 {
     const MS: u64 = 1_000_000;
     let mut file = Vec::new();
