@@ -22,7 +22,7 @@ pub struct MemorySource {
     counts: SourceCounts,
     process: Option<ProcessState>,
     is_closed: bool,
-    /// Not a boxed slice, because converting the vector would need both in memory.
+    /// Not `Arc<[Stamped]>`, because converting the vector would need both in memory.
     events: Arc<Vec<Stamped>>,
     next: usize,
 }
